@@ -1,1 +1,4 @@
+//! Black-box judging of the built programs, and the demonstration data they are judged on.
 #![forbid(unsafe_code)]
+
+pub mod demo;
