@@ -1,4 +1,7 @@
 //! DER in and out: pure, without files, clock, environment or randomness of its own.
 #![forbid(unsafe_code)]
 
+pub mod asn1;
+pub mod certificate;
+pub mod name;
 pub mod signer;

@@ -1,0 +1,136 @@
+//! The few DER primitives we write and read by hand: strict lengths, no recursion, no allocation from a claimed size.
+
+/// What is wrong with the bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum DerError {
+    #[error("the DER ends early")]
+    Truncated,
+    #[error("a DER length is not in its shortest form")]
+    Length,
+    #[error("expected DER tag {expected:#04x}, found {found:#04x}")]
+    Tag { expected: u8, found: u8 },
+    #[error("bytes follow the end of the DER")]
+    Trailing,
+    #[error("a DER value is not valid: {0}")]
+    Value(&'static str),
+}
+
+/// Tag, length and value.
+pub fn tlv(tag: u8, value: &[u8]) -> Vec<u8> {
+    let mut out = Vec::with_capacity(value.len() + 6);
+    out.push(tag);
+    let n = value.len();
+    if n < 128 {
+        out.push(n as u8);
+    } else {
+        let be = n.to_be_bytes();
+        let skip = be.iter().take_while(|b| **b == 0).count();
+        out.push(0x80 | (be.len() - skip) as u8);
+        out.extend(be.iter().skip(skip));
+    }
+    out.extend_from_slice(value);
+    out
+}
+
+pub fn seq(parts: &[&[u8]]) -> Vec<u8> {
+    tlv(0x30, &parts.concat())
+}
+
+/// INTEGER from unsigned big-endian bytes.
+pub fn uint(bytes: &[u8]) -> Vec<u8> {
+    let skip = bytes.iter().take_while(|b| **b == 0).count();
+    let mut v: Vec<u8> = bytes.iter().skip(skip).copied().collect();
+    if v.first().is_none_or(|b| b & 0x80 != 0) {
+        v.insert(0, 0);
+    }
+    tlv(2, &v)
+}
+
+pub fn bits(bytes: &[u8]) -> Vec<u8> {
+    let mut v = vec![0];
+    v.extend_from_slice(bytes);
+    tlv(3, &v)
+}
+
+/// OBJECT IDENTIFIER.
+pub fn oid(oid: &const_oid::ObjectIdentifier) -> Vec<u8> {
+    tlv(6, oid.as_bytes())
+}
+
+/// UTCTime before 2050, GeneralizedTime from then on.
+pub fn time(t: time::OffsetDateTime) -> Vec<u8> {
+    let t = t.to_offset(time::UtcOffset::UTC);
+    if (1950..2050).contains(&t.year()) {
+        let rest = format!("{:02}{:02}{:02}{:02}{:02}{:02}Z", t.year() % 100, u8::from(t.month()), t.day(), t.hour(), t.minute(), t.second());
+        tlv(0x17, rest.as_bytes())
+    } else {
+        generalized(t)
+    }
+}
+
+pub fn generalized(t: time::OffsetDateTime) -> Vec<u8> {
+    let t = t.to_offset(time::UtcOffset::UTC);
+    let s = format!("{:04}{:02}{:02}{:02}{:02}{:02}Z", t.year(), u8::from(t.month()), t.day(), t.hour(), t.minute(), t.second());
+    tlv(0x18, s.as_bytes())
+}
+
+/// Reads one level of DER.
+#[derive(Clone, Copy, Debug)]
+pub struct Reader<'a> {
+    rest: &'a [u8],
+}
+
+impl<'a> Reader<'a> {
+    pub fn new(bytes: &'a [u8]) -> Self {
+        Self { rest: bytes }
+    }
+    pub fn is_empty(&self) -> bool {
+        self.rest.is_empty()
+    }
+    pub fn peek(&self) -> Option<u8> {
+        self.rest.first().copied()
+    }
+    /// Tag, value, and the whole element.
+    pub fn any(&mut self) -> Result<(u8, &'a [u8], &'a [u8]), DerError> {
+        let [tag, first, tail @ ..] = self.rest else { return Err(DerError::Truncated) };
+        if tag & 0x1f == 0x1f {
+            return Err(DerError::Value("high tag number"));
+        }
+        let (len, head) = if *first < 0x80 {
+            (usize::from(*first), 2)
+        } else {
+            let n = usize::from(first & 0x7f);
+            if n == 0 || n > 4 {
+                return Err(DerError::Length);
+            }
+            let bytes = tail.get(..n).ok_or(DerError::Truncated)?;
+            let len = bytes.iter().fold(0usize, |a, b| (a << 8) | usize::from(*b));
+            if bytes.first() == Some(&0) || len < 128 {
+                return Err(DerError::Length);
+            }
+            (len, 2 + n)
+        };
+        let end = head + len;
+        let whole = self.rest.get(..end).ok_or(DerError::Truncated)?;
+        let value = whole.get(head..).ok_or(DerError::Truncated)?;
+        self.rest = self.rest.get(end..).unwrap_or(&[]);
+        Ok((*tag, value, whole))
+    }
+    pub fn take(&mut self, expected: u8) -> Result<&'a [u8], DerError> {
+        match self.peek() {
+            Some(t) if t == expected => Ok(self.any()?.1),
+            Some(found) => Err(DerError::Tag { expected, found }),
+            None => Err(DerError::Truncated),
+        }
+    }
+    pub fn whole(&mut self, expected: u8) -> Result<&'a [u8], DerError> {
+        match self.peek() {
+            Some(t) if t == expected => Ok(self.any()?.2),
+            Some(found) => Err(DerError::Tag { expected, found }),
+            None => Err(DerError::Truncated),
+        }
+    }
+    pub fn end(&self) -> Result<(), DerError> {
+        if self.rest.is_empty() { Ok(()) } else { Err(DerError::Trailing) }
+    }
+}

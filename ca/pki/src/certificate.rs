@@ -1,0 +1,235 @@
+//! Certificates: from plan to the bytes to be signed, and from those to the certificate.
+use crate::asn1::{self, DerError};
+use crate::name::{Subject, is_printable};
+use crate::signer::{SignError, SignatureAlgorithm, Signer};
+use const_oid::ObjectIdentifier as Oid;
+use time::OffsetDateTime;
+
+/// What goes into a certificate; nothing else does.
+#[derive(Clone, Debug)]
+pub struct CertificatePlan {
+    pub serial: [u8; 16],
+    /// The issuer's subject, DER, byte for byte.
+    pub issuer: Vec<u8>,
+    pub subject: Subject,
+    pub not_before: OffsetDateTime,
+    pub not_after: OffsetDateTime,
+    /// SubjectPublicKeyInfo, DER.
+    pub spki: Vec<u8>,
+    pub extensions: Extensions,
+}
+
+#[derive(Clone, Debug, Default)]
+pub struct Extensions {
+    /// Bits as in RFC 5280: bit 0 digitalSignature … bit 8 decipherOnly.
+    pub key_usage: Vec<u8>,
+    pub extended_key_usage: Vec<Oid>,
+    pub extended_key_usage_critical: bool,
+    pub basic_constraints: Option<BasicConstraints>,
+    pub policies: Vec<Oid>,
+    pub cps_uri: Option<String>,
+    pub alternative_names: Vec<AlternativeName>,
+    pub ocsp_urls: Vec<String>,
+    pub ca_issuers_urls: Vec<String>,
+    pub crl_urls: Vec<String>,
+    /// The issuer's key identifier.
+    pub authority_key_id: Option<Vec<u8>>,
+    pub ocsp_no_check: bool,
+    pub credit_code: Option<String>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct BasicConstraints {
+    pub ca: bool,
+    pub path_len: Option<u8>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum AlternativeName {
+    Email(String),
+    Dns(String),
+    Ip(std::net::IpAddr),
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum BuildError {
+    #[error("the serial's top bit must be zero and the serial positive")]
+    Serial,
+    #[error("the certificate ends before it begins")]
+    Validity,
+    #[error("{0} must be ASCII")]
+    NotAscii(&'static str),
+    #[error("the public key is not valid: {0}")]
+    Key(DerError),
+    #[error(transparent)]
+    Sign(#[from] SignError),
+}
+
+const fn o(s: &str) -> Oid {
+    Oid::new_unwrap(s)
+}
+/// The national extension that carries a unified social credit code.
+pub const CREDIT_CODE: Oid = o("1.2.156.10260.4.1.4");
+
+/// AlgorithmIdentifier, DER.
+pub fn algorithm_der(alg: SignatureAlgorithm) -> Vec<u8> {
+    match alg {
+        SignatureAlgorithm::EcdsaP256Sha256 => asn1::seq(&[&asn1::oid(&o("1.2.840.10045.4.3.2"))]),
+        SignatureAlgorithm::EcdsaP384Sha384 => asn1::seq(&[&asn1::oid(&o("1.2.840.10045.4.3.3"))]),
+        SignatureAlgorithm::RsaPkcs1Sha256 => asn1::seq(&[&asn1::oid(&o("1.2.840.113549.1.1.11")), &[5, 0]]),
+    }
+}
+
+/// The bits of the key inside an SPKI.
+pub fn key_bits(spki: &[u8]) -> Result<&[u8], DerError> {
+    let mut r = asn1::Reader::new(spki);
+    let mut inner = asn1::Reader::new(r.take(0x30)?);
+    r.end()?;
+    inner.take(0x30)?;
+    let bits = inner.take(3)?;
+    inner.end()?;
+    match bits {
+        [0, key @ ..] => Ok(key),
+        _ => Err(DerError::Value("unused bits in a key")),
+    }
+}
+
+/// RFC 7093 method 1: the leftmost 160 bits of SHA-256 of the key bits.
+pub fn key_id(spki: &[u8]) -> Result<Vec<u8>, DerError> {
+    let digest = ring::digest::digest(&ring::digest::SHA256, key_bits(spki)?);
+    Ok(digest.as_ref().iter().take(20).copied().collect())
+}
+
+fn extension(id: &str, critical: bool, value: &[u8]) -> Vec<u8> {
+    let crit: &[u8] = if critical { &[1, 1, 0xff] } else { &[] };
+    asn1::seq(&[&asn1::oid(&o(id)), crit, &asn1::tlv(4, value)])
+}
+
+fn ascii<'a>(s: &'a str, what: &'static str) -> Result<&'a [u8], BuildError> {
+    if s.is_ascii() && !s.is_empty() { Ok(s.as_bytes()) } else { Err(BuildError::NotAscii(what)) }
+}
+
+/// A named-bit BIT STRING, trailing zeros dropped.
+fn named_bits(set: &[u8]) -> Vec<u8> {
+    let Some(max) = set.iter().copied().filter(|b| *b < 16).max() else { return vec![3, 1, 0] };
+    let mut word = 0u16;
+    for b in set.iter().filter(|b| **b < 16) {
+        word |= 0x8000 >> b;
+    }
+    let n = usize::from(max / 8) + 1;
+    let mut v = vec![7 - max % 8];
+    v.extend(word.to_be_bytes().iter().take(n));
+    asn1::tlv(3, &v)
+}
+
+fn extensions_der(e: &Extensions, spki: &[u8]) -> Result<Vec<u8>, BuildError> {
+    let mut out = Vec::new();
+    if let Some(id) = &e.authority_key_id {
+        out.extend(extension("2.5.29.35", false, &asn1::seq(&[&asn1::tlv(0x80, id)])));
+    }
+    out.extend(extension("2.5.29.14", false, &asn1::tlv(4, &key_id(spki).map_err(BuildError::Key)?)));
+    if !e.key_usage.is_empty() {
+        out.extend(extension("2.5.29.15", true, &named_bits(&e.key_usage)));
+    }
+    if let Some(b) = e.basic_constraints {
+        let mut v = Vec::new();
+        if b.ca {
+            v.extend([1, 1, 0xff]);
+            if let Some(n) = b.path_len {
+                v.extend(asn1::uint(&[n]));
+            }
+        }
+        out.extend(extension("2.5.29.19", true, &asn1::tlv(0x30, &v)));
+    }
+    if !e.extended_key_usage.is_empty() {
+        let v: Vec<u8> = e.extended_key_usage.iter().flat_map(asn1::oid).collect();
+        out.extend(extension("2.5.29.37", e.extended_key_usage_critical, &asn1::tlv(0x30, &v)));
+    }
+    if !e.policies.is_empty() {
+        let mut v = Vec::new();
+        for p in &e.policies {
+            let q = match &e.cps_uri {
+                Some(u) => {
+                    let uri = asn1::tlv(0x16, ascii(u, "the CPS address")?);
+                    asn1::seq(&[&asn1::seq(&[&asn1::oid(&o("1.3.6.1.5.5.7.2.1")), &uri])])
+                }
+                None => Vec::new(),
+            };
+            v.extend(asn1::seq(&[&asn1::oid(p), &q]));
+        }
+        out.extend(extension("2.5.29.32", false, &asn1::tlv(0x30, &v)));
+    }
+    if !e.alternative_names.is_empty() {
+        let mut v = Vec::new();
+        for n in &e.alternative_names {
+            v.extend(match n {
+                AlternativeName::Email(s) => asn1::tlv(0x81, ascii(s, "the mail address")?),
+                AlternativeName::Dns(s) => asn1::tlv(0x82, ascii(s, "the host name")?),
+                AlternativeName::Ip(std::net::IpAddr::V4(a)) => asn1::tlv(0x87, &a.octets()),
+                AlternativeName::Ip(std::net::IpAddr::V6(a)) => asn1::tlv(0x87, &a.octets()),
+            });
+        }
+        out.extend(extension("2.5.29.17", false, &asn1::tlv(0x30, &v)));
+    }
+    if !e.crl_urls.is_empty() {
+        let mut names = Vec::new();
+        for u in &e.crl_urls {
+            names.extend(asn1::tlv(0x86, ascii(u, "the CRL address")?));
+        }
+        let point = asn1::seq(&[&asn1::tlv(0xa0, &asn1::tlv(0xa0, &names))]);
+        out.extend(extension("2.5.29.31", false, &asn1::tlv(0x30, &point)));
+    }
+    let mut aia = Vec::new();
+    for (id, urls) in [("1.3.6.1.5.5.7.48.1", &e.ocsp_urls), ("1.3.6.1.5.5.7.48.2", &e.ca_issuers_urls)] {
+        for u in urls {
+            aia.extend(asn1::seq(&[&asn1::oid(&o(id)), &asn1::tlv(0x86, ascii(u, "the AIA address")?)]));
+        }
+    }
+    if !aia.is_empty() {
+        out.extend(extension("1.3.6.1.5.5.7.1.1", false, &asn1::tlv(0x30, &aia)));
+    }
+    if e.ocsp_no_check {
+        out.extend(extension("1.3.6.1.5.5.7.48.1.5", false, &[5, 0]));
+    }
+    if let Some(code) = &e.credit_code {
+        if !is_printable(code) {
+            return Err(BuildError::NotAscii("the credit code"));
+        }
+        out.extend(extension("1.2.156.10260.4.1.4", false, &asn1::tlv(0x13, code.as_bytes())));
+    }
+    Ok(asn1::tlv(0xa3, &asn1::tlv(0x30, &out)))
+}
+
+/// The exact bytes to be signed.
+pub fn tbs_der(plan: &CertificatePlan, alg: SignatureAlgorithm) -> Result<Vec<u8>, BuildError> {
+    if plan.serial.first().is_none_or(|b| b & 0x80 != 0) || plan.serial.iter().all(|b| *b == 0) {
+        return Err(BuildError::Serial);
+    }
+    if plan.not_after < plan.not_before {
+        return Err(BuildError::Validity);
+    }
+    Ok(asn1::seq(&[
+        &[0xa0, 3, 2, 1, 2],
+        &asn1::uint(&plan.serial),
+        &algorithm_der(alg),
+        &plan.issuer,
+        &asn1::seq(&[&asn1::time(plan.not_before), &asn1::time(plan.not_after)]),
+        &plan.subject.to_der(),
+        &plan.spki,
+        &extensions_der(&plan.extensions, &plan.spki)?,
+    ]))
+}
+
+/// Signed bytes, algorithm and signature as one certificate (or CRL: the frame is the same).
+pub fn assemble(tbs: &[u8], alg: SignatureAlgorithm, signature: &[u8]) -> Vec<u8> {
+    asn1::seq(&[tbs, &algorithm_der(alg), &asn1::bits(signature)])
+}
+
+/// A root: signed by the key it certifies, on the same path as every other certificate.
+pub fn self_signed(mut plan: CertificatePlan, signer: &dyn Signer) -> Result<Vec<u8>, BuildError> {
+    plan.issuer = plan.subject.to_der();
+    plan.spki = signer.public_key_info().to_vec();
+    let tbs = tbs_der(&plan, signer.algorithm())?;
+    let signature = signer.sign(&tbs)?;
+    Ok(assemble(&tbs, signer.algorithm(), &signature))
+}
