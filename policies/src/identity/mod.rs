@@ -1,0 +1,49 @@
+//! Identity numbers: one file per kind of number, each a type that cannot hold a wrong one.
+//!
+//! No type here prints its number: `Debug` shows the mask, and the number is had only by `expose`.
+
+mod org_code;
+mod resident;
+mod uscc;
+
+pub use org_code::OrganisationCode;
+pub use resident::{ResidentNumber, Sex};
+pub use uscc::CreditCode;
+
+use unicode_normalization::UnicodeNormalization;
+
+/// Why a number was refused. Fields never hold the number or a part of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum NumberError {
+    #[error("it has {found} characters instead of {expected}; type all of them")]
+    Length { expected: usize, found: usize },
+    #[error("character {position} cannot stand there; look for a letter typed for a digit")]
+    Character { position: usize },
+    #[error("the check digit does not fit; one character is mistyped or two are swapped")]
+    CheckDigit,
+    #[error("the organisation code inside has a wrong check digit; compare it with the licence")]
+    InnerCheckDigit,
+    #[error("the region code is not one of a province")]
+    Region,
+    #[error("the date of birth is not a date of the calendar")]
+    Date,
+    #[error("the date of birth is in the future or more than 150 years ago")]
+    Age,
+}
+
+/// The canonical form before any test: trimmed, full-width folded, upper case, no spaces. Input beyond
+/// 64 characters is no number of any kind and is not copied.
+fn canonical(text: &str) -> String {
+    text.trim().chars().take(64).nfkc().filter(|c| !c.is_whitespace()).flat_map(char::to_uppercase).collect()
+}
+
+/// The digits of `text`, or the one-based place of the first character that is none.
+fn digits(text: &str) -> Result<Vec<u32>, NumberError> {
+    let digit = |(index, c): (usize, char)| c.to_digit(10).ok_or(NumberError::Character { position: index + 1 });
+    text.chars().enumerate().map(digit).collect()
+}
+
+fn length(text: &str, expected: usize) -> Result<(), NumberError> {
+    let found = text.chars().count();
+    if found == expected { Ok(()) } else { Err(NumberError::Length { expected, found }) }
+}
