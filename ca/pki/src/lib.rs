@@ -3,5 +3,7 @@
 
 pub mod asn1;
 pub mod certificate;
+pub mod crl;
 pub mod name;
+pub mod request;
 pub mod signer;
