@@ -2,12 +2,18 @@
 //!
 //! No type here prints its number: `Debug` shows the mask, and the number is had only by `expose`.
 
+mod eighteen;
+mod foreign_permanent;
+mod hmt_residence;
 mod org_code;
 mod resident;
 mod uscc;
 
+pub use eighteen::Sex;
+pub use foreign_permanent::{ForeignPermanentNumber, OldForeignPermanentNumber};
+pub use hmt_residence::HmtResidenceNumber;
 pub use org_code::OrganisationCode;
-pub use resident::{ResidentNumber, Sex};
+pub use resident::ResidentNumber;
 pub use uscc::CreditCode;
 
 use unicode_normalization::UnicodeNormalization;
@@ -25,6 +31,8 @@ pub enum NumberError {
     InnerCheckDigit,
     #[error("the region code is not one of a province")]
     Region,
+    #[error("the nationality code is not one that this card can carry")]
+    Nationality,
     #[error("the date of birth is not a date of the calendar")]
     Date,
     #[error("the date of birth is in the future or more than 150 years ago")]

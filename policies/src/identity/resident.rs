@@ -1,39 +1,23 @@
 //! Resident identity number (GB 11643-1999), and the 15-digit form found in old data.
 
-use std::fmt;
+use time::Date;
 
-use time::{Date, Month};
-
+use super::eighteen::{self, number_type};
 use super::{NumberError, canonical, digits, length};
-
-const WEIGHTS: [u32; 17] = [7, 9, 10, 5, 8, 4, 2, 1, 6, 3, 7, 9, 10, 5, 8, 4, 2];
 
 /// A valid resident identity number. The region is as of issue: abolished districts stay valid for life,
 /// so only the province is judged.
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub struct ResidentNumber(String);
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Sex {
-    Female,
-    Male,
-}
+number_type!(ResidentNumber);
 
 impl ResidentNumber {
     /// `today` bounds the age: born no later, and no more than 150 years before.
     pub fn parse(text: &str, today: Date) -> Result<Self, NumberError> {
         let text = canonical(text);
-        length(&text, 18)?;
-        let first: String = text.chars().take(17).collect();
-        let values = digits(&first)?;
-        let last = text.chars().nth(17).filter(|&c| c == 'X' || c.is_ascii_digit());
-        let last = last.ok_or(NumberError::Character { position: 18 })?;
-        if last != check_character(&values) {
-            return Err(NumberError::CheckDigit);
-        }
+        let values = eighteen::checked(&text)?;
         province(&values)?;
-        let number = |range: std::ops::Range<usize>| values.iter().take(range.end).skip(range.start).fold(0, |n, d| n * 10 + d);
-        plausible(number(6..10), number(10..12), number(12..14), today)?;
+        eighteen::born(&values, today)?;
         Ok(Self(text))
     }
 
@@ -44,64 +28,28 @@ impl ResidentNumber {
         let values = digits(&text)?;
         province(&values)?;
         // The sequences 996 to 999 were kept for those over a hundred years old.
-        let century = if values.iter().skip(12).fold(0, |n, d| n * 10 + d) >= 996 { [1, 8] } else { [1, 9] };
+        let century = if eighteen::number(&values, 12..15) >= 996 { [1, 8] } else { [1, 9] };
         let longer: Vec<u32> = values.iter().take(6).chain(&century).chain(values.iter().skip(6)).copied().collect();
         let mut number: String = longer.iter().filter_map(|&digit| char::from_digit(digit, 10)).collect();
-        number.push(check_character(&longer));
+        number.push(eighteen::check_character(&longer));
         Self::parse(&number, today)
     }
-
-    pub fn sex(&self) -> Sex {
-        match self.0.as_bytes().get(16) {
-            Some(digit) if digit % 2 == 1 => Sex::Male,
-            _ => Sex::Female,
-        }
-    }
-
-    /// Three and four characters at most, never the date of birth.
-    pub fn masked(&self) -> String {
-        format!("{}***********{}", self.0.get(..3).unwrap_or_default(), self.0.get(14..).unwrap_or_default())
-    }
-
-    /// The number itself, for the keyed index and the seal and for nothing that is printed.
-    pub fn expose(&self) -> &str {
-        &self.0
-    }
 }
 
-impl fmt::Debug for ResidentNumber {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(formatter, "ResidentNumber({})", self.masked())
-    }
-}
-
-// spec: gb11643#4.2.2
-fn check_character(seventeen: &[u32]) -> char {
-    let sum: u32 = seventeen.iter().zip(WEIGHTS).map(|(digit, weight)| digit * weight).sum();
-    match (12 - sum % 11) % 11 {
-        10 => 'X',
-        digit => char::from_digit(digit, 10).unwrap_or('0'),
-    }
-}
-
-/// The first two digits of GB/T 2260. Nine is a foreigner's card and has a type of its own.
+/// Nine in front is a foreigner's card, eight a permit of Hong Kong, Macao or Taiwan residents when its
+/// region ends in zeros: both have types of their own.
 fn province(values: &[u32]) -> Result<(), NumberError> {
-    match values.iter().take(2).fold(0, |n, d| n * 10 + d) {
-        11..=15 | 21..=23 | 31..=37 | 41..=46 | 50..=54 | 61..=65 | 71 | 81..=83 => Ok(()),
-        _ => Err(NumberError::Region),
-    }
+    if is_province(eighteen::number(values, 0..2)) { Ok(()) } else { Err(NumberError::Region) }
 }
 
-fn plausible(year: u32, month: u32, day: u32, today: Date) -> Result<(), NumberError> {
-    let month = u8::try_from(month).ok().and_then(|month| Month::try_from(month).ok()).ok_or(NumberError::Date)?;
-    let year = i32::try_from(year).map_err(|_| NumberError::Date)?;
-    let day = u8::try_from(day).map_err(|_| NumberError::Date)?;
-    let born = Date::from_calendar_date(year, month, day).map_err(|_| NumberError::Date)?;
-    if born > today || today.year() - born.year() > 150 { Err(NumberError::Age) } else { Ok(()) }
+/// The first two digits of GB/T 2260.
+pub(super) fn is_province(two: u32) -> bool {
+    matches!(two, 11..=15 | 21..=23 | 31..=37 | 41..=46 | 50..=54 | 61..=65 | 71 | 81..=83)
 }
 
 #[cfg(test)]
 mod tests {
+    use super::super::Sex;
     use super::*;
     use time::macros::date;
 
