@@ -4,6 +4,7 @@
 pub mod asn1;
 pub mod certificate;
 pub mod crl;
+pub mod key;
 pub mod name;
 pub mod request;
 pub mod signer;
