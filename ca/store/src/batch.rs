@@ -1,0 +1,97 @@
+//! A batch is data: it can be printed, compared, replayed and tried again.
+
+use crate::Key;
+
+/// What must hold, at the moment of the commit, for any of the batch to be done.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Expectation {
+    Absent(Key),
+    Present(Key),
+    Equals(Key, Vec<u8>),
+}
+
+/// The place of an append in its batch: the receipt knows the position it got.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct StreamSlot(pub(crate) usize);
+
+/// The place of a counter's step in its batch: the receipt knows the number it got.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct CounterSlot(pub(crate) usize);
+
+/// A piece of a key or value. Numbers the store assigns are spliced in, eight bytes big-endian.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Part {
+    Bytes(Vec<u8>),
+    Position(StreamSlot),
+    Counter(CounterSlot),
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Template(pub(crate) Vec<Part>);
+
+impl Template {
+    pub fn new(parts: Vec<Part>) -> Self {
+        Self(parts)
+    }
+}
+
+impl From<Vec<u8>> for Template {
+    fn from(bytes: Vec<u8>) -> Self {
+        Self(vec![Part::Bytes(bytes)])
+    }
+}
+
+impl From<&[u8]> for Template {
+    fn from(bytes: &[u8]) -> Self {
+        bytes.to_vec().into()
+    }
+}
+
+impl From<Key> for Template {
+    fn from(key: Key) -> Self {
+        key.as_bytes().into()
+    }
+}
+
+/// Expectations, writes, appends and counter steps that are done together or not at all.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Batch {
+    pub(crate) expectations: Vec<Expectation>,
+    pub(crate) puts: Vec<(Template, Template)>,
+    pub(crate) deletes: Vec<Key>,
+    pub(crate) appends: Vec<(String, Template)>,
+    pub(crate) counters: Vec<String>,
+}
+
+impl Batch {
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    pub fn expect(mut self, expectation: Expectation) -> Self {
+        self.expectations.push(expectation);
+        self
+    }
+
+    pub fn put(mut self, key: impl Into<Template>, value: impl Into<Template>) -> Self {
+        self.puts.push((key.into(), value.into()));
+        self
+    }
+
+    pub fn delete(mut self, key: Key) -> Self {
+        self.deletes.push(key);
+        self
+    }
+
+    /// Adds to the end of a stream; streams have no gaps and begin at 0.
+    pub fn append(&mut self, stream: &str, bytes: impl Into<Template>) -> StreamSlot {
+        self.appends.push((stream.to_owned(), bytes.into()));
+        StreamSlot(self.appends.len() - 1)
+    }
+
+    /// Steps a counter; the first number is 1 and none is given twice.
+    pub fn next(&mut self, counter: &str) -> CounterSlot {
+        self.counters.push(counter.to_owned());
+        CounterSlot(self.counters.len() - 1)
+    }
+}

@@ -1,0 +1,92 @@
+//! From a batch to plain writes: expectations judged, positions and numbers given. The same on every engine.
+
+use std::collections::BTreeMap;
+
+use crate::batch::{Expectation, Part, Template};
+use crate::contract::{CommitError, Receipt, StoreError};
+use crate::{Batch, Key};
+
+/// What the planner may ask of the state the batch is applied to.
+pub(crate) trait State {
+    fn get(&self, key: &Key) -> Result<Option<Vec<u8>>, StoreError>;
+}
+
+/// The record that holds a stream's length.
+pub(crate) fn length_key(stream: &str) -> Key {
+    Key::new("\u{1}length", &[stream.as_bytes()])
+}
+
+pub(crate) fn entry_key(stream: &str, position: u64) -> Key {
+    Key::new("\u{1}stream", &[stream.as_bytes(), &position.to_be_bytes()])
+}
+
+fn counter_key(counter: &str) -> Key {
+    Key::new("\u{1}counter", &[counter.as_bytes()])
+}
+
+/// The writes of one batch: `None` deletes.
+pub(crate) type Writes = BTreeMap<Key, Option<Vec<u8>>>;
+
+pub(crate) fn plan(batch: &Batch, state: &dyn State) -> Result<(Writes, Receipt), CommitError> {
+    for (index, expectation) in batch.expectations.iter().enumerate() {
+        if !holds(expectation, state)? {
+            return Err(CommitError::Conflict { expectation: index });
+        }
+    }
+    let mut writes = Writes::new();
+    let mut receipt = Receipt { positions: Vec::new(), counters: Vec::new() };
+    for counter in &batch.counters {
+        let key = counter_key(counter);
+        let number = number(&key, &writes, state)? + 1;
+        writes.insert(key, Some(number.to_be_bytes().to_vec()));
+        receipt.counters.push(number);
+    }
+    // All positions are known before any entry is filled in: an entry may name a later one.
+    for (stream, _) in &batch.appends {
+        let key = length_key(stream);
+        let position = number(&key, &writes, state)?;
+        writes.insert(key, Some((position + 1).to_be_bytes().to_vec()));
+        receipt.positions.push(position);
+    }
+    for ((stream, entry), position) in batch.appends.iter().zip(&receipt.positions) {
+        writes.insert(entry_key(stream, *position), Some(fill(entry, &receipt)?));
+    }
+    for (key, value) in &batch.puts {
+        writes.insert(Key::raw(fill(key, &receipt)?), Some(fill(value, &receipt)?));
+    }
+    for key in &batch.deletes {
+        writes.insert(key.clone(), None);
+    }
+    Ok((writes, receipt))
+}
+
+fn holds(expectation: &Expectation, state: &dyn State) -> Result<bool, StoreError> {
+    Ok(match expectation {
+        Expectation::Absent(key) => state.get(key)?.is_none(),
+        Expectation::Present(key) => state.get(key)?.is_some(),
+        Expectation::Equals(key, value) => state.get(key)?.as_ref() == Some(value),
+    })
+}
+
+/// A number as this batch has left it so far.
+pub(crate) fn number(key: &Key, writes: &Writes, state: &dyn State) -> Result<u64, StoreError> {
+    let bytes = match writes.get(key) {
+        Some(written) => written.clone(),
+        None => state.get(key)?,
+    };
+    let Some(bytes) = bytes else { return Ok(0) };
+    let bytes: [u8; 8] = bytes.try_into().map_err(|_| StoreError::Corrupt { reason: "a counter is not eight bytes".into() })?;
+    Ok(u64::from_be_bytes(bytes))
+}
+
+fn fill(template: &Template, receipt: &Receipt) -> Result<Vec<u8>, CommitError> {
+    let mut bytes = Vec::new();
+    for part in &template.0 {
+        match part {
+            Part::Bytes(more) => bytes.extend_from_slice(more),
+            Part::Position(slot) => bytes.extend(receipt.position(*slot).ok_or(CommitError::UnknownSlot)?.to_be_bytes()),
+            Part::Counter(slot) => bytes.extend(receipt.counter(*slot).ok_or(CommitError::UnknownSlot)?.to_be_bytes()),
+        }
+    }
+    Ok(bytes)
+}

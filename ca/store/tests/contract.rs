@@ -1,0 +1,91 @@
+//! The contract, clause by clause.
+#![allow(clippy::unwrap_used)]
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use store::{Batch, CommitError, Expectation, Key, Memory, Part, Store, Template};
+
+fn key(name: &str) -> Key {
+    Key::new("table", &[name.as_bytes()])
+}
+
+#[test]
+fn a_conflict_changes_nothing() {
+    let store = Memory::new();
+    store.commit(Batch::new().put(key("a"), b"1".as_slice())).unwrap();
+    let mut batch = Batch::new()
+        .expect(Expectation::Present(key("a")))
+        .expect(Expectation::Absent(key("a")))
+        .put(key("b"), b"2".as_slice());
+    batch.append("log", b"entry".as_slice());
+    batch.next("serial");
+    assert_eq!(store.commit(batch), Err(CommitError::Conflict { expectation: 1 }));
+    assert_eq!(store.get(&key("b")).unwrap(), None);
+    assert_eq!(store.stream_length("log").unwrap(), 0);
+    let mut again = Batch::new().expect(Expectation::Equals(key("a"), b"1".to_vec()));
+    let slot = again.next("serial");
+    assert_eq!(store.commit(again).unwrap().counter(slot), Some(1));
+}
+
+#[test]
+fn positions_and_numbers_are_spliced_into_keys_and_values() {
+    let store = Memory::new();
+    for round in 0..3_u64 {
+        let mut batch = Batch::new();
+        let uid = batch.next("uid");
+        let at = batch.append("log", Template::new(vec![Part::Bytes(b"uid ".to_vec()), Part::Counter(uid)]));
+        let place = Template::new(vec![Part::Bytes(b"by-uid/".to_vec()), Part::Counter(uid)]);
+        let receipt = store.commit(batch.put(place, Template::new(vec![Part::Position(at)]))).unwrap();
+        assert_eq!((receipt.counter(uid), receipt.position(at)), (Some(round + 1), Some(round)));
+    }
+    let log = store.read_stream("log", 1, 10).unwrap();
+    assert_eq!(log, [[&b"uid "[..], &2_u64.to_be_bytes()].concat(), [&b"uid "[..], &3_u64.to_be_bytes()].concat()]);
+}
+
+#[test]
+fn a_delete_wins_and_scans_keep_order_and_limit() {
+    let store = Memory::new();
+    let mut batch = Batch::new();
+    for name in ["c", "a", "d", "b"] {
+        batch = batch.put(key(name), name.as_bytes());
+    }
+    store.commit(batch.delete(key("d"))).unwrap();
+    let names = |limit| -> Vec<Vec<u8>> {
+        store.scan(&key(""), &key("z"), limit).unwrap().into_iter().map(|(_, value)| value).collect()
+    };
+    assert_eq!(names(10), [b"a", b"b", b"c"]);
+    assert_eq!(names(2), [b"a", b"b"]);
+    assert_eq!(store.scan(&key("z"), &key("a"), 10).unwrap(), []);
+}
+
+#[test]
+fn many_committers_leave_no_gap_and_no_double() {
+    let store = Arc::new(Memory::new());
+    let threads: Vec<_> = (0..16)
+        .map(|_| {
+            let store = Arc::clone(&store);
+            std::thread::spawn(move || {
+                (0..100)
+                    .map(|_| {
+                        let mut batch = Batch::new();
+                        let slot = batch.append("log", b"x".as_slice());
+                        store.commit(batch).unwrap().position(slot).unwrap()
+                    })
+                    .collect::<Vec<_>>()
+            })
+        })
+        .collect();
+    let given: BTreeSet<u64> = threads.into_iter().flat_map(|thread| thread.join().unwrap()).collect();
+    assert_eq!(given, (0..1600).collect());
+    assert_eq!(store.stream_length("log").unwrap(), 1600);
+}
+
+#[test]
+fn a_slot_of_another_batch_is_refused() {
+    let store = Memory::new();
+    let mut other = Batch::new();
+    let slot = other.next("uid");
+    let batch = Batch::new().put(key("a"), Template::new(vec![Part::Counter(slot)]));
+    assert_eq!(store.commit(batch), Err(CommitError::UnknownSlot));
+    assert_eq!(store.get(&key("a")).unwrap(), None);
+}
