@@ -2,12 +2,17 @@
 #![forbid(unsafe_code)]
 
 mod batch;
+mod committer;
 mod contract;
+mod fjall_engine;
 mod key;
 mod memory;
 mod plan;
+mod record;
 
 pub use batch::{Batch, CounterSlot, Expectation, Part, StreamSlot, Template};
+pub use committer::Embedded;
 pub use contract::{CommitError, Receipt, Store, StoreError};
+pub use fjall_engine::open_fjall;
 pub use key::Key;
 pub use memory::Memory;

@@ -1,17 +1,15 @@
-//! The contract, clause by clause.
+//! The contract, clause by clause, on every engine.
 #![allow(clippy::unwrap_used)]
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use store::{Batch, CommitError, Expectation, Key, Memory, Part, Store, Template};
+use store::{Batch, CommitError, Expectation, Key, Memory, Part, Store, Template, open_fjall};
 
 fn key(name: &str) -> Key {
     Key::new("table", &[name.as_bytes()])
 }
 
-#[test]
-fn a_conflict_changes_nothing() {
-    let store = Memory::new();
+fn a_conflict_changes_nothing(store: &Arc<dyn Store>) {
     store.commit(Batch::new().put(key("a"), b"1".as_slice())).unwrap();
     let mut batch = Batch::new()
         .expect(Expectation::Present(key("a")))
@@ -27,9 +25,7 @@ fn a_conflict_changes_nothing() {
     assert_eq!(store.commit(again).unwrap().counter(slot), Some(1));
 }
 
-#[test]
-fn positions_and_numbers_are_spliced_into_keys_and_values() {
-    let store = Memory::new();
+fn positions_and_numbers_are_spliced_into_keys_and_values(store: &Arc<dyn Store>) {
     for round in 0..3_u64 {
         let mut batch = Batch::new();
         let uid = batch.next("uid");
@@ -42,9 +38,7 @@ fn positions_and_numbers_are_spliced_into_keys_and_values() {
     assert_eq!(log, [[&b"uid "[..], &2_u64.to_be_bytes()].concat(), [&b"uid "[..], &3_u64.to_be_bytes()].concat()]);
 }
 
-#[test]
-fn a_delete_wins_and_scans_keep_order_and_limit() {
-    let store = Memory::new();
+fn a_delete_wins_and_scans_keep_order_and_limit(store: &Arc<dyn Store>) {
     let mut batch = Batch::new();
     for name in ["c", "a", "d", "b"] {
         batch = batch.put(key(name), name.as_bytes());
@@ -58,12 +52,10 @@ fn a_delete_wins_and_scans_keep_order_and_limit() {
     assert_eq!(store.scan(&key("z"), &key("a"), 10).unwrap(), []);
 }
 
-#[test]
-fn many_committers_leave_no_gap_and_no_double() {
-    let store = Arc::new(Memory::new());
+fn many_committers_leave_no_gap_and_no_double(store: &Arc<dyn Store>) {
     let threads: Vec<_> = (0..16)
         .map(|_| {
-            let store = Arc::clone(&store);
+            let store = Arc::clone(store);
             std::thread::spawn(move || {
                 (0..100)
                     .map(|_| {
@@ -80,12 +72,56 @@ fn many_committers_leave_no_gap_and_no_double() {
     assert_eq!(store.stream_length("log").unwrap(), 1600);
 }
 
-#[test]
-fn a_slot_of_another_batch_is_refused() {
-    let store = Memory::new();
+fn a_slot_of_another_batch_is_refused(store: &Arc<dyn Store>) {
     let mut other = Batch::new();
     let slot = other.next("uid");
     let batch = Batch::new().put(key("a"), Template::new(vec![Part::Counter(slot)]));
     assert_eq!(store.commit(batch), Err(CommitError::UnknownSlot));
     assert_eq!(store.get(&key("a")).unwrap(), None);
+}
+
+fn every_engine(clause: impl Fn(&Arc<dyn Store>)) {
+    clause(&(Arc::new(Memory::new()) as Arc<dyn Store>));
+    let directory = tempfile::tempdir().unwrap();
+    clause(&(Arc::new(open_fjall(directory.path()).unwrap()) as Arc<dyn Store>));
+}
+
+#[test]
+fn contract_a_conflict_changes_nothing() {
+    every_engine(a_conflict_changes_nothing);
+}
+
+#[test]
+fn contract_positions_and_numbers_are_spliced_into_keys_and_values() {
+    every_engine(positions_and_numbers_are_spliced_into_keys_and_values);
+}
+
+#[test]
+fn contract_a_delete_wins_and_scans_keep_order_and_limit() {
+    every_engine(a_delete_wins_and_scans_keep_order_and_limit);
+}
+
+#[test]
+fn contract_many_committers_leave_no_gap_and_no_double() {
+    every_engine(many_committers_leave_no_gap_and_no_double);
+}
+
+#[test]
+fn contract_a_slot_of_another_batch_is_refused() {
+    every_engine(a_slot_of_another_batch_is_refused);
+}
+
+#[test]
+fn what_was_acknowledged_is_there_after_opening_again() {
+    let directory = tempfile::tempdir().unwrap();
+    for round in 0..3_u64 {
+        let store = open_fjall(directory.path()).unwrap();
+        assert_eq!(store.stream_length("log").unwrap(), round);
+        let mut batch = Batch::new().put(key("last"), round.to_be_bytes().as_slice());
+        let slot = batch.append("log", vec![7; 20_000]);
+        assert_eq!(store.commit(batch).unwrap().position(slot), Some(round));
+    }
+    let store = open_fjall(directory.path()).unwrap();
+    assert_eq!(store.get(&key("last")).unwrap(), Some(2_u64.to_be_bytes().to_vec()));
+    assert_eq!(store.read_stream("log", 0, 10).unwrap(), vec![vec![7; 20_000]; 3]);
 }

@@ -1,0 +1,52 @@
+//! fjall: the embedded default.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use fjall::{Database, Keyspace, KeyspaceCreateOptions, KvSeparationOptions, PersistMode};
+
+use crate::committer::{Embedded, Engine};
+use crate::contract::StoreError;
+use crate::plan::Writes;
+use crate::Key;
+
+struct Fjall {
+    database: Database,
+    records: Keyspace,
+}
+
+fn failed(error: fjall::Error) -> StoreError {
+    StoreError::Unavailable { reason: error.to_string() }
+}
+
+/// Opens or makes a store in `directory`. fjall locks the directory: a second process is refused.
+pub fn open_fjall(directory: &Path) -> Result<Embedded, StoreError> {
+    let database = Database::builder(directory).open().map_err(failed)?;
+    // Bodies stand apart from keys, so that compaction does not copy them again and again.
+    let options = || KeyspaceCreateOptions::default().with_kv_separation(Some(KvSeparationOptions::default()));
+    let records = database.keyspace("records", options).map_err(failed)?;
+    Embedded::start(Arc::new(Fjall { database, records }))
+}
+
+impl Engine for Fjall {
+    fn get(&self, key: &Key) -> Result<Option<Vec<u8>>, StoreError> {
+        Ok(self.records.get(key.as_bytes()).map_err(failed)?.map(|value| value.to_vec()))
+    }
+
+    fn scan(&self, from: &Key, to: &Key, limit: usize) -> Result<Vec<(Key, Vec<u8>)>, StoreError> {
+        let range = self.records.range(from.as_bytes()..to.as_bytes());
+        let read = |guard: fjall::Guard| guard.into_inner().map_err(failed);
+        range.take(limit).map(|guard| read(guard).map(|(key, value)| (Key::raw(key.to_vec()), value.to_vec()))).collect()
+    }
+
+    fn write(&self, writes: &Writes) -> Result<(), StoreError> {
+        let mut batch = self.database.batch().durability(Some(PersistMode::SyncAll));
+        for (key, value) in writes {
+            match value {
+                Some(value) => batch.insert(&self.records, key.as_bytes(), value.as_slice()),
+                None => batch.remove(&self.records, key.as_bytes()),
+            }
+        }
+        batch.commit().map_err(failed)
+    }
+}
