@@ -88,29 +88,25 @@ fn drain(engine: &dyn Engine, waiting: &Receiver<Waiting>) {
                 let _ = answer.send(Err(CommitError::Poisoned { reason: reason.clone() }));
                 continue;
             }
-            match plan(&batch, &Overlay { engine, writes: &writes }) {
-                Ok((more, receipt)) => {
-                    writes.extend(more);
-                    planned.push((answer, receipt));
-                }
-                // A refusal speaks of the state before it: it must not be seen before that state is durable,
-                // but the caller may only read again, and a read sees durable state alone.
-                Err(error) => {
-                    let _ = answer.send(Err(error));
-                }
-            }
+            let outcome = plan(&batch, &Overlay { engine, writes: &writes });
+            let outcome = outcome.map(|(more, receipt)| {
+                writes.extend(more);
+                receipt
+            });
+            // A refusal waits too: it may speak of a state that only this flush makes durable.
+            planned.push((answer, outcome));
         }
         if planned.is_empty() {
             continue;
         }
         let sealed: Writes = writes.iter().map(|(key, value)| (key.clone(), value.as_ref().map(|value| record::seal(key, value)))).collect();
-        let done = engine.write(&sealed);
+        let done = if sealed.is_empty() { Ok(()) } else { engine.write(&sealed) };
         if let Err(error) = &done {
             poisoned = Some(error.to_string());
         }
-        for (answer, receipt) in planned {
+        for (answer, planned) in planned {
             let outcome = match &done {
-                Ok(()) => Ok(receipt),
+                Ok(()) => planned,
                 Err(error) => Err(CommitError::Poisoned { reason: error.to_string() }),
             };
             let _ = answer.send(outcome);
