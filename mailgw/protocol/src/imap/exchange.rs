@@ -1,0 +1,224 @@
+//! What the session and the server around it say to each other: a [`Request`] goes out, exactly one [`Answer`] comes back,
+//! and [`Change`]s of the opened mailbox arrive between commands.
+use std::fmt;
+use std::sync::Arc;
+
+use time::OffsetDateTime;
+
+pub use super::flags::{Flags, Keyword, StoreOp, SystemFlag};
+
+/// What the server knows of a message without opening it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct MessageInfo {
+    /// Never 0.
+    pub uid: u32,
+    pub flags: Flags,
+    pub modseq: u64,
+    pub internal_date: OffsetDateTime,
+    /// Octets of the message as stored, which are the octets [`Answer::Bytes`] brings.
+    pub size: u64,
+}
+
+/// A password on its way to the check; neither printed nor compared here, wiped when dropped.
+pub struct Secret(zeroize::Zeroizing<String>);
+
+impl Secret {
+    pub fn new(text: String) -> Self {
+        Self(zeroize::Zeroizing::new(text))
+    }
+
+    pub fn expose(&self) -> &str {
+        &self.0
+    }
+}
+
+/// A mailbox name in Unicode, decoded from modified UTF-7; `/` parts levels, `INBOX` is in capitals. 1 to 255 characters
+/// without control characters.
+pub type MailboxName = String;
+
+/// Work for the server. Each one is answered by one [`Answer`]; the mailbox meant by those without a name is the opened one.
+/// `uids` ascend, are not empty, and were in the mailbox as this session saw it: the server skips those gone meanwhile.
+pub enum Request {
+    /// Answer: `LoggedIn` or `Refused`.
+    Login { user: String, password: Secret },
+    /// Answer: `Mailboxes`.
+    List,
+    /// Answer: `Opened` or `Refused`. From here on, the server pushes changes of this mailbox until `Close` or another `Open`.
+    Open { mailbox: MailboxName, read_only: bool },
+    /// Answer: `Status` or `Refused`.
+    Status { mailbox: MailboxName },
+    /// The bytes of a message. Answer: `Bytes`, or `Refused` (`NonExistent`) when it is gone.
+    Load { uid: u32 },
+    /// Answer: `Stored`, with the messages as they are after the change.
+    Store { uids: Vec<u32>, op: StoreOp, flags: Flags },
+    /// Answer: `Appended` when durable, or `Refused` (`TryCreate`, `OverQuota`, …).
+    Append { mailbox: MailboxName, flags: Flags, internal_date: Option<OffsetDateTime>, bytes: Vec<u8> },
+    /// All or none. Answer: `Copied` or `Refused`.
+    Copy { uids: Vec<u32>, to: MailboxName },
+    /// All or none, in one commit. Answer: `Copied` (what moved) or `Refused`.
+    Move { uids: Vec<u32>, to: MailboxName },
+    /// Removes messages that bear `\Deleted`: all, or those among `uids`. Answer: `Expunged`.
+    Expunge { uids: Option<Vec<u32>> },
+    /// Answer to these five: `Done` or `Refused`.
+    Create { mailbox: MailboxName },
+    Delete { mailbox: MailboxName },
+    Rename { from: MailboxName, to: MailboxName },
+    Subscribe { mailbox: MailboxName },
+    Unsubscribe { mailbox: MailboxName },
+    /// The opened mailbox is left: no more changes are pushed. Answer: `Done`.
+    Close,
+}
+
+impl Request {
+    fn name(&self) -> &'static str {
+        match self {
+            Request::Login { .. } => "Login",
+            Request::List => "List",
+            Request::Open { .. } => "Open",
+            Request::Status { .. } => "Status",
+            Request::Load { .. } => "Load",
+            Request::Store { .. } => "Store",
+            Request::Append { .. } => "Append",
+            Request::Copy { .. } => "Copy",
+            Request::Move { .. } => "Move",
+            Request::Expunge { .. } => "Expunge",
+            Request::Create { .. } => "Create",
+            Request::Delete { .. } => "Delete",
+            Request::Rename { .. } => "Rename",
+            Request::Subscribe { .. } => "Subscribe",
+            Request::Unsubscribe { .. } => "Unsubscribe",
+            Request::Close => "Close",
+        }
+    }
+}
+
+/// Only the kind: users, names of folders and messages are not for logs.
+impl fmt::Debug for Request {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+/// The server's answer to a [`Request`]. An answer of another kind than asked for ends the session with BYE.
+#[derive(Debug, Clone)]
+pub enum Answer {
+    LoggedIn,
+    Mailboxes(Vec<MailboxInfo>),
+    /// `messages` ascend by uid; `uid_next` is above all of them.
+    Opened { uid_validity: u32, uid_next: u32, highest_modseq: u64, messages: Vec<MessageInfo> },
+    Status(MailboxStatus),
+    Bytes(Arc<[u8]>),
+    Stored(Vec<MessageInfo>),
+    Appended { uid_validity: u32, uid: u32 },
+    /// `from[i]` became `to[i]`; both ascend.
+    Copied { uid_validity: u32, from: Vec<u32>, to: Vec<u32> },
+    /// The uids that were removed.
+    Expunged(Vec<u32>),
+    Done,
+    /// `text`: one line for people, ASCII, without secrets.
+    Refused { code: RefusalCode, text: String },
+}
+
+/// One mailbox of LIST.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct MailboxInfo {
+    pub name: MailboxName,
+    pub subscribed: bool,
+    pub special_use: Option<SpecialUse>,
+    pub has_children: bool,
+}
+
+/// spec: rfc6154#2
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SpecialUse {
+    Archive,
+    Drafts,
+    Junk,
+    Sent,
+    Trash,
+}
+
+impl SpecialUse {
+    /// The attribute, with its backslash.
+    pub fn name(self) -> &'static str {
+        match self {
+            SpecialUse::Archive => "\\Archive",
+            SpecialUse::Drafts => "\\Drafts",
+            SpecialUse::Junk => "\\Junk",
+            SpecialUse::Sent => "\\Sent",
+            SpecialUse::Trash => "\\Trash",
+        }
+    }
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct MailboxStatus {
+    pub messages: u32,
+    pub unseen: u32,
+    pub uid_next: u32,
+    pub uid_validity: u32,
+    pub highest_modseq: u64,
+}
+
+/// Why the server refuses: the response codes of RFC 3501 and RFC 5530.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RefusalCode {
+    AlreadyExists,
+    AuthenticationFailed,
+    /// Allowed in form, impossible here: renaming INBOX's parent, deleting INBOX.
+    Cannot,
+    /// Another session is in the way; trying again may work.
+    InUse,
+    Limit,
+    NoPermission,
+    NonExistent,
+    OverQuota,
+    /// A damaged or failed store; a person has to look.
+    ServerBug,
+    /// The target of APPEND, COPY or MOVE does not exist and may be created.
+    TryCreate,
+    /// The store cannot be reached or written now.
+    Unavailable,
+}
+
+impl RefusalCode {
+    /// spec: rfc5530#3 rfc3501#7.1
+    pub fn name(self) -> &'static str {
+        match self {
+            RefusalCode::AlreadyExists => "ALREADYEXISTS",
+            RefusalCode::AuthenticationFailed => "AUTHENTICATIONFAILED",
+            RefusalCode::Cannot => "CANNOT",
+            RefusalCode::InUse => "INUSE",
+            RefusalCode::Limit => "LIMIT",
+            RefusalCode::NoPermission => "NOPERM",
+            RefusalCode::NonExistent => "NONEXISTENT",
+            RefusalCode::OverQuota => "OVERQUOTA",
+            RefusalCode::ServerBug => "SERVERBUG",
+            RefusalCode::TryCreate => "TRYCREATE",
+            RefusalCode::Unavailable => "UNAVAILABLE",
+        }
+    }
+}
+
+/// A committed change of the opened mailbox, in the order of commits. A session may be told of its own changes too: what it
+/// already knows has no effect.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Change {
+    New(MessageInfo),
+    Flags(MessageInfo),
+    /// The message with this uid was removed.
+    Gone(u32),
+}
+
+/// What the server has to do, in this order. After `Do` nothing follows until [`super::session::Session::answer`].
+#[derive(Debug)]
+pub enum Output {
+    /// Bytes for the client.
+    Send(Vec<u8>),
+    Do(Request),
+    /// After what was sent: begin TLS, then call [`super::session::Session::tls_started`]. Plaintext read before that is
+    /// already thrown away here; the server drops what its own buffers hold.
+    StartTls,
+    /// After what was sent: close the connection.
+    Close,
+}

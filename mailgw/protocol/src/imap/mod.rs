@@ -1,0 +1,4 @@
+//! An IMAP4rev1 server (RFC 3501) without input or output: bytes in, [`exchange::Output`] out.
+pub mod exchange;
+pub mod flags;
+mod syntax;
