@@ -1,1 +1,7 @@
+//! What every service of Suiyin stands on: clock, exit codes and problems, shutdown, state directory, configuration,
+//! administration socket, HTTP shell, metrics, log and progress.
 #![forbid(unsafe_code)]
+
+pub mod clock;
+pub mod exit;
+pub mod shutdown;

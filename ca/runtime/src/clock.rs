@@ -1,0 +1,79 @@
+//! Time as an argument: services ask a `Clock`, tests set one.
+
+use std::sync::{Mutex, PoisonError};
+
+use time::{Duration, OffsetDateTime};
+
+/// Where a service gets the present from. Always UTC.
+pub trait Clock: Send + Sync {
+    fn now(&self) -> OffsetDateTime;
+}
+
+/// The host's clock.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct SystemClock;
+
+impl Clock for SystemClock {
+    fn now(&self) -> OffsetDateTime {
+        OffsetDateTime::now_utc()
+    }
+}
+
+/// A clock that stands still until told otherwise. For tests; share it in an `Arc`.
+#[derive(Debug)]
+pub struct FakeClock(Mutex<OffsetDateTime>);
+
+impl FakeClock {
+    pub fn new(now: OffsetDateTime) -> Self {
+        Self(Mutex::new(now))
+    }
+
+    pub fn set(&self, now: OffsetDateTime) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = now;
+    }
+
+    /// Moves by `step`, backwards when it is negative; stays at the calendar's end rather than overflow.
+    pub fn advance(&self, step: Duration) {
+        let mut now = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        *now = now.saturating_add(step);
+    }
+}
+
+impl Clock for FakeClock {
+    fn now(&self) -> OffsetDateTime {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl<C: Clock + ?Sized> Clock for std::sync::Arc<C> {
+    fn now(&self) -> OffsetDateTime {
+        (**self).now()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::sync::Arc;
+    use time::macros::datetime;
+
+    #[test]
+    fn a_fake_clock_moves_only_when_told() {
+        let clock = Arc::new(FakeClock::new(datetime!(2026-02-28 23:59:59 UTC)));
+        let seen: Arc<dyn Clock> = clock.clone();
+        assert_eq!(seen.now(), seen.now());
+        clock.advance(Duration::seconds(1));
+        assert_eq!(seen.now(), datetime!(2026-03-01 0:00 UTC));
+        clock.advance(Duration::days(-1));
+        assert_eq!(seen.now(), datetime!(2026-02-28 0:00 UTC));
+        clock.set(datetime!(2030-01-01 0:00 UTC));
+        assert_eq!(seen.now(), datetime!(2030-01-01 0:00 UTC));
+    }
+
+    #[test]
+    fn the_system_clock_is_utc_and_after_this_was_written() {
+        let now = SystemClock.now();
+        assert!(now.offset().is_utc());
+        assert!(now > datetime!(2025-01-01 0:00 UTC));
+    }
+}
