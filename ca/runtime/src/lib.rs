@@ -5,3 +5,5 @@
 pub mod clock;
 pub mod exit;
 pub mod shutdown;
+pub mod config;
+pub mod state;
