@@ -3,10 +3,20 @@
 use crate::hash::{Hash, empty, node_hash};
 
 /// The roots of the full subtrees that make up the tree, largest first: as many as `size` has one-bits.
+///
+/// This is all a log needs to go on growing: at most 64 hashes, whatever its size.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Tree {
     size: u64,
     peaks: Vec<Hash>,
+}
+
+/// A stored right edge that is not one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("these {length} bytes are not a stored tree of size {size}; rebuild the tree from its leaves")]
+pub struct EdgeError {
+    pub length: usize,
+    pub size: u64,
 }
 
 impl Tree {
@@ -28,6 +38,32 @@ impl Tree {
         }
         self.peaks.push(node);
         self.size += 1;
+    }
+
+    /// The size (8 octets, big-endian) and the peaks, largest first: 8 + 32 × one-bits of the size.
+    pub fn to_bytes(&self) -> Vec<u8> {
+        let mut bytes = Vec::with_capacity(8 + 32 * self.peaks.len());
+        bytes.extend(self.size.to_be_bytes());
+        bytes.extend(self.peaks.iter().flatten());
+        bytes
+    }
+
+    /// Reads what `to_bytes` wrote. Nothing in it proves the hashes: compare `root` with a signed checkpoint.
+    pub fn from_bytes(bytes: &[u8]) -> Result<Self, EdgeError> {
+        let Some((size, hashes)) = bytes.split_first_chunk::<8>() else {
+            return Err(EdgeError { length: bytes.len(), size: 0 });
+        };
+        let size = u64::from_be_bytes(*size);
+        let (peaks, rest) = hashes.as_chunks::<32>();
+        if !rest.is_empty() || peaks.len() != size.count_ones() as usize {
+            return Err(EdgeError { length: bytes.len(), size });
+        }
+        Ok(Self { size, peaks: peaks.to_vec() })
+    }
+
+    /// The number of leaves must equal the one-bits that `peaks` stand for; the caller counts them.
+    pub(crate) fn from_peaks(size: u64, peaks: Vec<Hash>) -> Self {
+        Self { size, peaks }
     }
 
     pub fn root(&self) -> Hash {
@@ -102,5 +138,30 @@ mod tests {
             leaves.push(leaf);
             assert_eq!(tree.size(), leaves.len() as u64);
         }
+    }
+
+    #[test]
+    fn a_stored_edge_goes_on_growing() {
+        let (mut kept, mut whole) = (Tree::new(), Tree::new());
+        for index in 0_u32..600 {
+            kept = Tree::from_bytes(&kept.to_bytes()).unwrap();
+            kept.append(leaf_hash(&index.to_be_bytes()));
+            whole.append(leaf_hash(&index.to_be_bytes()));
+            assert_eq!(kept, whole);
+        }
+    }
+
+    #[test]
+    fn a_damaged_edge_is_refused() {
+        let mut tree = Tree::new();
+        (0..11).for_each(|index: u8| tree.append(leaf_hash(&[index])));
+        let bytes = tree.to_bytes();
+        for length in 0..bytes.len() {
+            assert!(Tree::from_bytes(&bytes[..length]).is_err());
+        }
+        let mut other = bytes.clone();
+        other[7] ^= 4;
+        assert_eq!(Tree::from_bytes(&other), Err(EdgeError { length: bytes.len(), size: 15 }));
+        assert!(Tree::from_bytes(&[bytes.as_slice(), &[0; 32]].concat()).is_err());
     }
 }
