@@ -33,6 +33,11 @@ impl Template {
     pub fn new(parts: Vec<Part>) -> Self {
         Self(parts)
     }
+
+    /// A key that ends in a number the store will give: [`Key::numbered`] finds it again.
+    pub fn numbered(table: &str, parts: &[&[u8]], number: CounterSlot) -> Self {
+        Self(vec![Part::Bytes(Key::new(table, parts).as_bytes().to_vec()), Part::Counter(number)])
+    }
 }
 
 impl From<Vec<u8>> for Template {
@@ -61,6 +66,7 @@ pub struct Batch {
     pub(crate) deletes: Vec<Key>,
     pub(crate) appends: Vec<(String, Template)>,
     pub(crate) counters: Vec<String>,
+    pub(crate) sums: Vec<(String, i64)>,
 }
 
 impl Batch {
@@ -93,5 +99,11 @@ impl Batch {
     pub fn next(&mut self, counter: &str) -> CounterSlot {
         self.counters.push(counter.to_owned());
         CounterSlot(self.counters.len() - 1)
+    }
+
+    /// Adds to a sum, such as the bytes a mailbox holds. Sums are of their own: no counter shares their name.
+    /// A sum that would leave the numbers from 0 to 2^64 - 1 stays at the nearer end.
+    pub fn add(&mut self, sum: &str, amount: i64) {
+        self.sums.push((sum.to_owned(), amount));
     }
 }

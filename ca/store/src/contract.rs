@@ -1,6 +1,7 @@
 //! What every engine promises.
 
 use crate::batch::{CounterSlot, StreamSlot};
+use crate::plan::{counter_key, decode, sum_key};
 use crate::{Batch, Key};
 
 /// Proof that a batch is durable; only an engine makes one.
@@ -50,7 +51,8 @@ pub enum CommitError {
 /// - Expectations are judged against the state the batch is applied to; no other commit comes between.
 ///   When one does not hold nothing changes, positions and numbers included.
 /// - Positions of a stream have no gaps; numbers of a counter are never given twice.
-/// - Within a batch appends and counters come first, then puts, then deletes: a delete wins.
+/// - Sums take every addition, however many commit at once.
+/// - Within a batch appends, counters and sums come first, then puts, then deletes: a delete wins.
 /// - Reads see every batch whose receipt was given before the read began.
 /// - After `Poisoned` every further commit is refused until the store is opened again.
 pub trait Store: Send + Sync {
@@ -63,6 +65,16 @@ pub trait Store: Send + Sync {
     fn read_stream(&self, stream: &str, position: u64, limit: usize) -> Result<Vec<Vec<u8>>, StoreError>;
 
     fn stream_length(&self, stream: &str) -> Result<u64, StoreError>;
+
+    /// The last number a counter gave; 0 before the first.
+    fn counter(&self, counter: &str) -> Result<u64, StoreError> {
+        decode(self.get(&counter_key(counter))?)
+    }
+
+    /// What a sum has come to; 0 before the first addition.
+    fn sum(&self, sum: &str) -> Result<u64, StoreError> {
+        decode(self.get(&sum_key(sum))?)
+    }
 
     fn commit(&self, batch: Batch) -> Result<Receipt, CommitError>;
 }

@@ -20,6 +20,31 @@ impl Key {
         Self(bytes)
     }
 
+    /// A key that ends in a number: the parts, then eight raw bytes big-endian. It is what a
+    /// [`crate::Template::numbered`] becomes, so a number the store gave is found again here. Under one
+    /// table and list of parts, use this form or one more part of [`Key::new`], never both.
+    pub fn numbered(table: &str, parts: &[&[u8]], number: u64) -> Self {
+        let mut bytes = Self::new(table, parts).0;
+        bytes.extend_from_slice(&number.to_be_bytes());
+        Self(bytes)
+    }
+
+    /// The number at the end of a [`Key::numbered`] made of the same table and parts.
+    pub fn number(&self, table: &str, parts: &[&[u8]]) -> Option<u64> {
+        let number = self.0.strip_prefix(Self::new(table, parts).as_bytes())?;
+        number.try_into().ok().map(u64::from_be_bytes)
+    }
+
+    /// Where to scan from (inclusive) and to (exclusive) for all keys that begin with these parts.
+    pub fn range(table: &str, parts: &[&[u8]]) -> (Self, Self) {
+        let from = Self::new(table, parts);
+        // A part ends in 00 00, and nothing that begins with it reaches 00 01.
+        let mut to = from.0.clone();
+        to.pop();
+        to.push(1);
+        (from, Self(to))
+    }
+
     pub fn as_bytes(&self) -> &[u8] {
         &self.0
     }
@@ -41,6 +66,24 @@ mod tests {
                                       b in prop::collection::vec(prop::collection::vec(0_u8..4, 0..4), 1..4)) {
             let key = |parts: &[Vec<u8>]| Key::new("t", &parts.iter().map(Vec::as_slice).collect::<Vec<_>>());
             prop_assert_eq!(key(&a).cmp(&key(&b)), a.cmp(&b));
+        }
+
+        #[test]
+        fn a_range_holds_what_begins_with_its_parts(a in prop::collection::vec(0_u8..3, 0..3),
+                                                    b in prop::collection::vec(0_u8..3, 0..3), number: u64) {
+            let (from, to) = Key::range("t", &[&a]);
+            let inside = |key: &Key| from <= *key && *key < to;
+            prop_assert_eq!(inside(&Key::new("t", &[&b])), a == b);
+            prop_assert_eq!(inside(&Key::new("t", &[&b, &a])), a == b);
+            prop_assert_eq!(inside(&Key::numbered("t", &[&b], number)), a == b);
+            prop_assert_eq!(Key::numbered("t", &[&b], number).number("t", &[&b]), Some(number));
+            prop_assert_eq!(Key::new("t", &[&b]).number("t", &[&b]), None);
+        }
+
+        #[test]
+        fn numbered_keys_are_in_the_order_of_their_numbers(a: u64, b: u64) {
+            let key = |number| Key::numbered("t", &[b"folder"], number);
+            prop_assert_eq!(key(a).cmp(&key(b)), a.cmp(&b));
         }
     }
 }

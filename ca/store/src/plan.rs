@@ -20,8 +20,12 @@ pub(crate) fn entry_key(stream: &str, position: u64) -> Key {
     Key::new("\u{1}stream", &[stream.as_bytes(), &position.to_be_bytes()])
 }
 
-fn counter_key(counter: &str) -> Key {
+pub(crate) fn counter_key(counter: &str) -> Key {
     Key::new("\u{1}counter", &[counter.as_bytes()])
+}
+
+pub(crate) fn sum_key(sum: &str) -> Key {
+    Key::new("\u{1}sum", &[sum.as_bytes()])
 }
 
 /// The writes of one batch: `None` deletes.
@@ -40,6 +44,11 @@ pub(crate) fn plan(batch: &Batch, state: &dyn State) -> Result<(Writes, Receipt)
         let number = number(&key, &writes, state)? + 1;
         writes.insert(key, Some(number.to_be_bytes().to_vec()));
         receipt.counters.push(number);
+    }
+    for (sum, amount) in &batch.sums {
+        let key = sum_key(sum);
+        let total = number(&key, &writes, state)?.saturating_add_signed(*amount);
+        writes.insert(key, Some(total.to_be_bytes().to_vec()));
     }
     // All positions are known before any entry is filled in: an entry may name a later one.
     for (stream, _) in &batch.appends {
@@ -74,6 +83,11 @@ pub(crate) fn number(key: &Key, writes: &Writes, state: &dyn State) -> Result<u6
         Some(written) => written.clone(),
         None => state.get(key)?,
     };
+    decode(bytes)
+}
+
+/// A counter, sum or length as it is stored; none yet is nought.
+pub(crate) fn decode(bytes: Option<Vec<u8>>) -> Result<u64, StoreError> {
     let Some(bytes) = bytes else { return Ok(0) };
     let bytes: [u8; 8] = bytes.try_into().map_err(|_| StoreError::Corrupt { reason: "a counter is not eight bytes".into() })?;
     Ok(u64::from_be_bytes(bytes))

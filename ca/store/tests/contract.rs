@@ -80,6 +80,43 @@ fn a_slot_of_another_batch_is_refused(store: &Arc<dyn Store>) {
     assert_eq!(store.get(&key("a")).unwrap(), None);
 }
 
+fn a_number_the_store_gave_is_found_again(store: &Arc<dyn Store>) {
+    assert_eq!(store.counter("uid/1").unwrap(), 0);
+    let folder = 0x0100_u64.to_be_bytes();
+    let mut batch = Batch::new();
+    for text in [b"first", b"other"] {
+        let uid = batch.next("uid/1");
+        batch = batch.put(Template::numbered("message", &[&folder], uid), text.as_slice());
+    }
+    store.commit(batch).unwrap();
+    assert_eq!(store.get(&Key::numbered("message", &[&folder], 2)).unwrap(), Some(b"other".to_vec()));
+    let (from, to) = Key::range("message", &[&folder]);
+    let found: Vec<_> = store.scan(&from, &to, 10).unwrap().iter().map(|(key, _)| key.number("message", &[&folder])).collect();
+    assert_eq!(found, [Some(1), Some(2)]);
+    assert_eq!(store.counter("uid/1").unwrap(), 2);
+}
+
+fn sums_of_many_committers_add_up(store: &Arc<dyn Store>) {
+    std::thread::scope(|scope| {
+        for _ in 0..8 {
+            scope.spawn(|| {
+                for amount in [100, -40] {
+                    let mut batch = Batch::new();
+                    batch.add("bytes", 5);
+                    batch.add("bytes", amount);
+                    store.commit(batch).unwrap();
+                }
+            });
+        }
+    });
+    assert_eq!(store.sum("bytes").unwrap(), 8 * 70);
+    let mut batch = Batch::new();
+    batch.add("bytes", -1_000);
+    store.commit(batch).unwrap();
+    assert_eq!(store.sum("bytes").unwrap(), 0);
+    assert_eq!(store.counter("bytes").unwrap(), 0);
+}
+
 fn every_engine(clause: impl Fn(&Arc<dyn Store>)) {
     clause(&(Arc::new(Memory::new()) as Arc<dyn Store>));
     let directory = tempfile::tempdir().unwrap();
@@ -109,6 +146,16 @@ fn contract_many_committers_leave_no_gap_and_no_double() {
 #[test]
 fn contract_a_slot_of_another_batch_is_refused() {
     every_engine(a_slot_of_another_batch_is_refused);
+}
+
+#[test]
+fn contract_a_number_the_store_gave_is_found_again() {
+    every_engine(a_number_the_store_gave_is_found_again);
+}
+
+#[test]
+fn contract_sums_of_many_committers_add_up() {
+    every_engine(sums_of_many_committers_add_up);
 }
 
 #[test]
