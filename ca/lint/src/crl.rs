@@ -22,6 +22,10 @@ pub fn lint_crl(der: &[u8], issuer: &[u8]) -> Vec<Finding> {
             found.push(error(name, clause, message));
         }
     };
+    let strict = crate::der::canonical(der);
+    rule(strict.is_ok(), "der-canonical", "x690#10", strict.err().as_deref().unwrap_or_default());
+    let listed = crate::der::elements(list.as_ref()).map(|parts| parts.iter().all(|(tag, value)| *tag != 0x30 || !value.is_empty()));
+    rule(listed != Ok(false) || list.issuer.as_raw().len() <= 2, "crl-no-empty-list", "rfc5280#5.1.2.6", "the list of the revoked is empty: leave it out");
     rule(list.version.is_some_and(|version| version.0 == 1), "crl-version-is-2", "rfc5280#5.1.2.1", "the version is not 2");
     rule(crl.signature_algorithm == list.signature, "crl-algorithms-equal", "rfc5280#5.1.1.2", "the signature algorithms differ");
     rule(list.issuer.as_raw() == issuer.subject().as_raw(), "crl-issuer", "rfc5280#5.1.2.3", "the issuer is not the issuer's subject");

@@ -4,6 +4,7 @@
 #![forbid(unsafe_code)]
 
 mod crl;
+mod der;
 mod rules;
 
 pub use crl::lint_crl;
@@ -45,6 +46,7 @@ pub struct ProfileFacts {
 
 /// A certificate, its issuer's and its profile, as the rules see them.
 pub(crate) struct Case<'a> {
+    pub der: &'a [u8],
     pub certificate: X509Certificate<'a>,
     pub issuer: Option<X509Certificate<'a>>,
     pub facts: &'a ProfileFacts,
@@ -87,7 +89,7 @@ pub fn lint_certificate(der: &[u8], issuer: Option<&[u8]>, profile: &ProfileFact
         Ok(issuer) => issuer,
         Err(why) => return vec![error("issuer-parses", clause, why)],
     };
-    let case = Case { certificate, issuer, facts: profile };
+    let case = Case { der, certificate, issuer, facts: profile };
     rules::ALL
         .iter()
         .filter_map(|rule| (rule.check)(&case).err().map(|message| error(rule.name, rule.clause, message)))

@@ -6,6 +6,11 @@ use x509_parser::{der_parser::asn1_rs::Tag, public_key::PublicKey, x509::X509Ver
 
 const SIGNATURES: [&str; 3] = ["1.2.840.10045.4.3.2", "1.2.840.10045.4.3.3", "1.2.840.113549.1.1.11"];
 
+pub(super) fn canonical(case: &Case<'_>) -> Result<(), String> {
+    crate::der::canonical(case.der)?;
+    case.certificate.extensions().iter().try_for_each(|extension| crate::der::canonical(extension.value))
+}
+
 pub(super) fn version(case: &Case<'_>) -> Result<(), String> {
     require(case.certificate.version() == X509Version::V3, "the version is not 3")
 }

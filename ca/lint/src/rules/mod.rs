@@ -7,6 +7,7 @@ mod profile;
 use crate::Rule;
 
 pub(crate) const ALL: &[Rule] = &[
+    Rule { name: "der-canonical", clause: "x690#10", check: frame::canonical },
     Rule { name: "version-is-3", clause: "rfc5280#4.1.2.1", check: frame::version },
     Rule { name: "serial-positive-64-to-160-bits", clause: "rfc5280#4.1.2.2", check: frame::serial },
     Rule { name: "signature-algorithms-equal-and-allowed", clause: "rfc5280#4.1.1.2", check: frame::algorithm },

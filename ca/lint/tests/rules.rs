@@ -1,0 +1,209 @@
+//! What `pki` builds passes; each thing broken is named by its rule.
+#![allow(clippy::unwrap_used)]
+use lint::{ProfileFacts, lint_certificate, lint_crl};
+use pki::certificate::{AlternativeName, BasicConstraints, CertificatePlan, Extensions, assemble, key_id, tbs_der};
+use pki::name::{COMMON_NAME, COUNTRY, ORGANIZATION_IDENTIFIER, Subject};
+use pki::signer::SignatureAlgorithm::EcdsaP256Sha256 as P256;
+use time::{Duration, OffsetDateTime, macros::datetime};
+
+const CODE: &str = "91440101MA5XXXXXXX";
+const START: OffsetDateTime = datetime!(2026-11-24 00:00 UTC);
+
+fn spki(seed: u8) -> Vec<u8> {
+    let head = [0x30, 0x59, 0x30, 0x13, 6, 7, 0x2a, 0x86, 0x48, 0xce, 0x3d, 2, 1, 6, 8, 0x2a, 0x86, 0x48, 0xce, 0x3d, 3, 1, 7, 3, 0x42, 0, 4];
+    [&head[..], &[seed; 64]].concat()
+}
+
+fn oid(text: &str) -> der::asn1::ObjectIdentifier {
+    text.parse().unwrap()
+}
+
+fn root_plan() -> CertificatePlan {
+    let subject = Subject::new().with(COUNTRY, "CN").unwrap().with(COMMON_NAME, "穗印根").unwrap();
+    CertificatePlan {
+        serial: [0x11; 16],
+        issuer: subject.to_der(),
+        subject,
+        not_before: START - Duration::days(1),
+        not_after: datetime!(2056-01-01 00:00 UTC),
+        spki: spki(1),
+        extensions: Extensions { key_usage: vec![5, 6], basic_constraints: Some(BasicConstraints { ca: true, path_len: Some(1) }), ..Extensions::default() },
+    }
+}
+
+fn leaf_plan() -> CertificatePlan {
+    let named = Subject::new().with(COUNTRY, "CN").unwrap().with(ORGANIZATION_IDENTIFIER, &format!("NTRCN-{CODE}")).unwrap();
+    CertificatePlan {
+        serial: [0x22; 16],
+        issuer: root_plan().subject.to_der(),
+        subject: named,
+        not_before: START,
+        not_after: START + Duration::days(365) - Duration::seconds(1),
+        spki: spki(2),
+        extensions: Extensions {
+            key_usage: vec![0, 1],
+            extended_key_usage: vec![oid("1.3.6.1.5.5.7.3.4")],
+            policies: vec![oid("1.3.6.1.4.1.32473.1")],
+            alternative_names: vec![AlternativeName::Email("1234567890@example.cn".into())],
+            crl_urls: vec!["http://127.0.0.1/a.crl".into()],
+            ocsp_urls: vec!["http://127.0.0.1/ocsp".into()],
+            authority_key_id: Some(key_id(&spki(1)).unwrap()),
+            credit_code: Some(CODE.into()),
+            ..Extensions::default()
+        },
+    }
+}
+
+fn strings(list: &[&str]) -> Vec<String> {
+    list.iter().map(|one| (*one).to_owned()).collect()
+}
+
+fn leaf_facts() -> ProfileFacts {
+    ProfileFacts {
+        key_usage: 3,
+        extended_key_usage: strings(&["1.3.6.1.5.5.7.3.4"]),
+        policies: strings(&["1.3.6.1.4.1.32473.1"]),
+        extensions: strings(&["2.5.29.35", "2.5.29.14", "2.5.29.15", "2.5.29.37", "2.5.29.32", "2.5.29.17", "2.5.29.31", "1.3.6.1.5.5.7.1.1", "1.2.156.10260.4.1.4"]),
+        subject: vec![("2.5.4.6".into(), "CN".into()), ("2.5.4.97".into(), format!("NTRCN-{CODE}"))],
+        max_validity_seconds: 365 * 86_400,
+        email_required: true,
+        ..ProfileFacts::default()
+    }
+}
+
+fn made(plan: &CertificatePlan) -> Vec<u8> {
+    assemble(&tbs_der(plan, P256).unwrap(), P256, &[0x30, 6, 2, 1, 1, 2, 1, 1])
+}
+
+fn broken(der: &[u8]) -> Vec<&'static str> {
+    lint_certificate(der, Some(&made(&root_plan())), &leaf_facts()).iter().map(|found| found.rule).collect()
+}
+
+#[test]
+fn what_we_build_passes() {
+    assert_eq!(lint_certificate(&made(&leaf_plan()), Some(&made(&root_plan())), &leaf_facts()), []);
+    let facts = ProfileFacts {
+        ca: true,
+        path_len: Some(1),
+        key_usage: 0x60,
+        extensions: strings(&["2.5.29.14", "2.5.29.15", "2.5.29.19"]),
+        subject: vec![("2.5.4.6".into(), "CN".into()), ("2.5.4.3".into(), "穗印根".into())],
+        max_validity_seconds: 40 * 366 * 86_400,
+        ..ProfileFacts::default()
+    };
+    assert_eq!(lint_certificate(&made(&root_plan()), None, &facts), []);
+}
+
+#[test]
+fn each_plan_that_is_wrong_is_named() {
+    type Change = fn(&mut CertificatePlan);
+    let cases: &[(Change, &[&str])] = &[
+        (|p| p.serial = [0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 9], &["serial-positive-64-to-160-bits"]),
+        (|p| p.issuer = Subject::new().to_der(), &["issuer-is-issuers-subject"]),
+        (|p| p.not_before = START - Duration::days(2), &["validity-in-issuers", "profile-validity"]),
+        (|p| p.not_after += Duration::seconds(1), &["profile-validity"]),
+        (|p| p.extensions.authority_key_id = Some(vec![1; 20]), &["key-identifiers"]),
+        (|p| p.extensions.key_usage = vec![0, 5], &["key-cert-sign-iff-ca", "profile-usage"]),
+        (|p| p.extensions.key_usage = vec![0], &["profile-usage"]),
+        (|p| p.extensions.extended_key_usage = vec![oid("2.5.29.37.0")], &["no-any-extended-key-usage", "profile-usage"]),
+        (|p| p.extensions.extended_key_usage = vec![oid("1.3.6.1.5.5.7.3.9")], &["ocsp-signer", "profile-usage"]),
+        (|p| p.extensions.policies.push(oid("1.3.6.1.4.1.32473.2")), &["profile-policies"]),
+        (|p| p.extensions.crl_urls = vec!["ldap://x".into()], &["addresses-are-http"]),
+        (|p| p.extensions.ocsp_urls = vec!["http:///x".into()], &["addresses-are-http"]),
+        (|p| p.extensions.alternative_names = vec![AlternativeName::Dns("a.cn".into())], &["profile-email"]),
+        (|p| p.extensions.alternative_names = vec![AlternativeName::Email("nobody".into())], &["alternative-names"]),
+        (|p| p.extensions.credit_code = Some("91440101MA5YYYYYYY".into()), &["credit-code-is-organization-identifier"]),
+        (|p| p.extensions.ocsp_no_check = true, &["profile-extensions"]),
+        (|p| p.subject = p.subject.clone().with(COMMON_NAME, "x").unwrap(), &["profile-subject"]),
+        (|p| p.spki[26] = 2, &["key-allowed"]),
+    ];
+    for (number, (change, expected)) in cases.iter().enumerate() {
+        let mut plan = leaf_plan();
+        change(&mut plan);
+        assert_eq!(broken(&made(&plan)), *expected, "case {number}");
+    }
+}
+
+/// Replaces the last occurrence of some bytes by others of the same length.
+fn replaced(der: &[u8], from: &[u8], to: &[u8]) -> Vec<u8> {
+    let at = der.windows(from.len()).rposition(|window| window == from).unwrap();
+    [&der[..at], to, &der[at + from.len()..]].concat()
+}
+
+#[test]
+fn what_the_builder_cannot_write() {
+    let good = made(&leaf_plan());
+    let rules = |from: &[u8], to: &[u8]| broken(&replaced(&good, from, to));
+    assert_eq!(rules(&[0xa0, 3, 2, 1, 2], &[0xa0, 3, 2, 1, 1]), ["version-is-3"]);
+    assert!(rules(&[1, 1, 0xff], &[1, 1, 1]).contains(&"der-canonical"));
+    assert!(rules(&[1, 1, 0xff], &[1, 1, 0]).contains(&"der-canonical"));
+    assert!(rules(&[0x13, 2, b'C', b'N'], &[0x13, 2, b'c', b'n']).contains(&"name-strings"));
+    assert!(rules(&[0x13, 2, b'C', b'N'], &[0x16, 2, b'C', b'N']).contains(&"name-strings"));
+    assert!(rules(&[6, 3, 0x55, 0x1d, 14], &[6, 3, 0x55, 0x1d, 35]).contains(&"extensions-parse-and-unique"));
+    assert!(rules(&[0x2a, 0x86, 0x48, 0xce, 0x3d, 4, 3, 2], &[0x2a, 0x86, 0x48, 0xce, 0x3d, 4, 3, 3]).contains(&"signature-algorithms-equal-and-allowed"));
+}
+
+#[test]
+fn damaged_bytes_never_panic() {
+    let good = made(&leaf_plan());
+    for at in 0..good.len() {
+        assert_eq!(broken(&good[..at]), ["certificate-parses"]);
+        for bit in 0..8 {
+            let mut bad = good.clone();
+            bad[at] ^= 1 << bit;
+            broken(&bad);
+        }
+    }
+    assert_eq!(broken(&[good.as_slice(), &[0]].concat()), ["certificate-parses"]);
+}
+
+fn crl(change: fn(&mut pki::crl::CrlPlan), entries: Vec<pki::crl::Entry>) -> Vec<&'static str> {
+    let mut plan = pki::crl::CrlPlan {
+        issuer: root_plan().subject.to_der(),
+        this_update: START,
+        next_update: START + Duration::days(1),
+        number: 7,
+        authority_key_id: key_id(&spki(1)).unwrap(),
+        distribution_point: Some("http://127.0.0.1/a.crl".into()),
+    };
+    change(&mut plan);
+    let der = assemble(&pki::crl::build_tbs(&plan, P256, entries), P256, &[0x30, 6, 2, 1, 1, 2, 1, 1]);
+    lint_crl(&der, &made(&root_plan())).iter().map(|found| found.rule).collect()
+}
+
+#[test]
+fn lists() {
+    let entry = |serial: u8| pki::crl::Entry { serial: vec![serial; 16], revoked_at: START, reason: pki::crl::Reason::KeyCompromise, invalidity_date: None };
+    assert!(crl(|_| (), vec![entry(1), entry(2)]).is_empty());
+    assert!(crl(|_| (), vec![]).is_empty());
+    assert_eq!(crl(|_| (), vec![entry(1), entry(1)]), ["crl-serials-unique"]);
+    assert_eq!(crl(|plan| plan.next_update = plan.this_update, vec![]), ["crl-next-update"]);
+    assert_eq!(crl(|plan| plan.authority_key_id = vec![0; 20], vec![]), ["crl-authority-key"]);
+    assert_eq!(crl(|plan| plan.issuer = Subject::new().to_der(), vec![]), ["crl-issuer"]);
+}
+
+#[test]
+fn an_empty_list_of_the_revoked_is_named() {
+    let plan = pki::crl::CrlPlan {
+        issuer: root_plan().subject.to_der(),
+        this_update: START,
+        next_update: START + Duration::days(1),
+        number: 7,
+        authority_key_id: key_id(&spki(1)).unwrap(),
+        distribution_point: None,
+    };
+    let mut tbs = pki::crl::build_tbs(&plan, P256, []);
+    let at = tbs.windows(2).rposition(|window| window[0] == 0xa0 && usize::from(window[1]) == tbs.len() - window.len() - at_of(&tbs, window)).unwrap();
+    tbs.splice(at..at, [0x30, 0]);
+    let length = tbs.len() - 3;
+    assert_eq!(tbs[1], 0x81);
+    tbs[2] = u8::try_from(length).unwrap();
+    let der = assemble(&tbs, P256, &[0x30, 6, 2, 1, 1, 2, 1, 1]);
+    let found: Vec<_> = lint_crl(&der, &made(&root_plan())).iter().map(|found| found.rule).collect();
+    assert_eq!(found, ["crl-no-empty-list"]);
+}
+
+/// Where a window of `bytes` begins.
+fn at_of(bytes: &[u8], window: &[u8]) -> usize {
+    window.as_ptr() as usize - bytes.as_ptr() as usize
+}
