@@ -92,6 +92,7 @@ pub(crate) fn split(size: usize) -> usize {
 }
 
 #[cfg(test)]
+#[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
     use crate::leaf_hash;
