@@ -1,0 +1,79 @@
+#![allow(clippy::unwrap_used)]
+use super::*;
+use store::{Key, Memory, open_fjall};
+
+fn data_key() -> Arc<DataKey> {
+    let directory = tempfile::tempdir().unwrap();
+    let passphrase = keys::Passphrase::new("a passphrase for tests only".to_owned()).unwrap();
+    Arc::new(keys::KeyStore::create(&directory.path().join("keys"), &passphrase).unwrap().data_key("mail").unwrap())
+}
+
+fn delivery(text: String) -> Delivery {
+    let (mailbox, folder) = ("1234567897".to_owned(), "INBOX".to_owned());
+    Delivery { mailbox, folder, bytes: text.into_bytes(), unix_millis: 1_795_000_000_000, flags: Flags::new() }
+}
+
+fn eight_threads_lose_and_double_nothing(store: Arc<dyn Store>) {
+    let mail = MessageStore::new(Arc::clone(&store), data_key());
+    mail.create_folder("1234567897", "INBOX").unwrap();
+    assert_eq!(mail.create_folder("1234567897", "INBOX"), Err(MailError::FolderExists));
+    std::thread::scope(|scope| {
+        for thread in 0..8 {
+            let mail = &mail;
+            scope.spawn(move || {
+                for n in 0..50 {
+                    let uid = mail.deliver(&[delivery(format!("plaintext {thread} {n}"))], 1).unwrap()[0];
+                    let folder = mail.folder("1234567897", "INBOX").unwrap();
+                    assert_eq!(mail.load(&folder, uid.uid).unwrap(), format!("plaintext {thread} {n}").into_bytes());
+                }
+            });
+        }
+    });
+    let view = mail.view("1234567897", "INBOX").unwrap();
+    assert_eq!(view.messages.iter().map(|message| message.uid).collect::<Vec<_>>(), (1..=400).collect::<Vec<_>>());
+    let mut modseqs: Vec<u64> = view.messages.iter().map(|message| message.modseq).collect();
+    modseqs.sort_unstable();
+    assert_eq!(modseqs, (2..=401).collect::<Vec<_>>());
+    assert_eq!((view.uid_next, view.highest_modseq), (401, 401));
+    assert_eq!(store.stream_length(event::STREAM).unwrap(), 400);
+    let (first, _) = Key::range("", &[]);
+    for (key, value) in store.scan(&first, &Key::new("\u{ff}", &[]), usize::MAX).unwrap() {
+        assert!(![key.as_bytes(), &value].iter().any(|bytes| bytes.windows(9).any(|window| window == b"plaintext")));
+    }
+}
+
+#[test]
+fn on_memory() {
+    eight_threads_lose_and_double_nothing(Arc::new(Memory::new()));
+}
+
+#[test]
+fn on_fjall_and_opened_again() {
+    let directory = tempfile::tempdir().unwrap();
+    eight_threads_lose_and_double_nothing(Arc::new(open_fjall(directory.path()).unwrap()));
+    let mail = MessageStore::new(Arc::new(open_fjall(directory.path()).unwrap()), data_key());
+    let view = mail.view("1234567897", "INBOX").unwrap();
+    assert_eq!((view.messages.len(), view.folder.uid_validity, view.uid_next, view.highest_modseq), (400, 1, 401, 401));
+    assert!(matches!(mail.load(&view.folder, 1), Err(MailError::Record(RecordError::Key(DataKeyError::Open)))));
+    assert_eq!(mail.deliver(&[delivery("x".into()), delivery("y".into())], 2).unwrap()[1].uid, 402);
+}
+
+#[test]
+fn a_folder_that_is_not_there_takes_nothing() {
+    let store: Arc<dyn Store> = Arc::new(Memory::new());
+    let mail = MessageStore::new(Arc::clone(&store), data_key());
+    assert_eq!(mail.deliver(&[delivery("x".into())], 1), Err(MailError::NoFolder));
+    assert_eq!(store.stream_length(event::STREAM).unwrap(), 0);
+}
+
+#[test]
+fn flags_and_keywords_come_back() {
+    use protocol::imap::exchange::{Keyword, SystemFlag};
+    let mail = MessageStore::new(Arc::new(Memory::new()), data_key());
+    mail.create_folder("1234567897", "INBOX").unwrap();
+    let flags = Flags::from_parts(SystemFlag::Seen as u8, ["$Forwarded", "Work"].iter().filter_map(|word| Keyword::new(word)));
+    mail.deliver(&[Delivery { flags: flags.clone(), ..delivery("x".into()) }], 1).unwrap();
+    let view = mail.view("1234567897", "INBOX").unwrap();
+    assert_eq!(view.messages[0].flags, flags);
+    assert_eq!(view.messages[0].internal_date.unix_timestamp(), 1_795_000_000);
+}

@@ -1,0 +1,5 @@
+//! Mailboxes over the store: blocking calls, time as an argument, everything told is durable.
+
+mod messages;
+
+pub use messages::{Delivery, MailError, MessageStore, Uid, View};

@@ -1,0 +1,90 @@
+//! A message's bytes: compressed, then sealed for their own id. They never change.
+
+use keys::DataKey;
+use store::Key;
+
+use super::{RecordError, VERSION, versioned};
+
+const KIND: &str = "body";
+/// The largest message kept, before compression.
+pub const MAX_BYTES: usize = 64 * 1024 * 1024;
+/// Level 3 is where more time stops buying space on mail.
+const LEVEL: i32 = 3;
+
+/// Bodies are told apart by an ordered number that is never used twice: engines like rising keys.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct BodyId(pub u64);
+
+impl BodyId {
+    pub fn key(self) -> Key {
+        Key::numbered("body", &[], self.0)
+    }
+}
+
+/// SHA-256 of a message's bytes.
+pub fn digest(bytes: &[u8]) -> [u8; 32] {
+    let mut out = [0; 32];
+    out.copy_from_slice(ring::digest::digest(&ring::digest::SHA256, bytes).as_ref());
+    out
+}
+
+/// `bytes` has at most [`MAX_BYTES`].
+pub fn seal(id: BodyId, bytes: &[u8], key: &DataKey) -> Result<Vec<u8>, RecordError> {
+    if bytes.len() > MAX_BYTES {
+        return Err(RecordError::Damaged { kind: KIND, reason: "it is longer than a message may be" });
+    }
+    let small = zstd::bulk::compress(bytes, LEVEL).map_err(|_| RecordError::Damaged { kind: KIND, reason: "it cannot be compressed" })?;
+    let sealed = key.seal(id.key().as_bytes(), &small)?;
+    Ok([&[VERSION], sealed.as_slice()].concat())
+}
+
+/// The bytes that were sealed, if they are still those with this digest and of this size.
+pub fn open(id: BodyId, stored: &[u8], size: u32, expected: &[u8; 32], key: &DataKey) -> Result<Vec<u8>, RecordError> {
+    let damaged = |reason| RecordError::Damaged { kind: KIND, reason };
+    let small = key.open(id.key().as_bytes(), versioned(KIND, stored)?)?;
+    let size = usize::try_from(size).ok().filter(|size| *size <= MAX_BYTES).ok_or_else(|| damaged("its size is beyond the limit"))?;
+    // The size bounds the memory that decompression may take.
+    let bytes = zstd::bulk::decompress(&small, size).map_err(|_| damaged("it does not decompress to its size"))?;
+    if bytes.len() != size || digest(&bytes) != *expected {
+        return Err(damaged("its digest does not fit"));
+    }
+    Ok(bytes)
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    fn data_key(name: &str) -> (tempfile::TempDir, DataKey) {
+        let directory = tempfile::tempdir().unwrap();
+        let passphrase = keys::Passphrase::new("a passphrase for tests only".to_owned()).unwrap();
+        let store = keys::KeyStore::create(&directory.path().join("keys"), &passphrase).unwrap();
+        let key = store.data_key(name).unwrap();
+        (directory, key)
+    }
+
+    #[test]
+    fn a_body_comes_back_only_whole_and_in_its_place() {
+        let (_one, key) = data_key("mail");
+        let (_two, other) = data_key("mail");
+        let bytes = b"Subject: statement\r\n\r\n".repeat(100);
+        let size = u32::try_from(bytes.len()).unwrap();
+        let sealed = seal(BodyId(7), &bytes, &key).unwrap();
+        assert!(sealed.len() < bytes.len() / 4 && !sealed.windows(9).any(|window| window == b"statement"));
+        assert_eq!(open(BodyId(7), &sealed, size, &digest(&bytes), &key).unwrap(), bytes);
+        assert!(open(BodyId(8), &sealed, size, &digest(&bytes), &key).is_err());
+        assert!(open(BodyId(7), &sealed, size, &digest(&bytes), &other).is_err());
+        assert!(open(BodyId(7), &sealed, size - 1, &digest(&bytes), &key).is_err());
+        assert!(open(BodyId(7), &sealed, size + 1, &digest(&bytes), &key).is_err());
+        assert!(open(BodyId(7), &sealed, size, &digest(b"other"), &key).is_err());
+        assert!(matches!(open(BodyId(7), &[9], size, &digest(&bytes), &key), Err(RecordError::Version { version: 9, .. })));
+    }
+
+    #[test]
+    fn nothing_is_a_body_too() {
+        let (_directory, key) = data_key("mail");
+        let sealed = seal(BodyId(1), b"", &key).unwrap();
+        assert_eq!(open(BodyId(1), &sealed, 0, &digest(b""), &key).unwrap(), b"");
+    }
+}

@@ -1,0 +1,115 @@
+//! Leaves of the gateway's log, one for each change of state, in the commit that makes the change.
+//!
+//! A leaf is `1 | kind u8 | unix milliseconds u64 big-endian | JSON`. This form and the numbers of the
+//! kinds are frozen: a log is verified for ever. No leaf holds an identity number, a name or a password.
+
+use serde::{Deserialize, Serialize};
+use store::{Batch, StreamSlot};
+
+use super::{RecordError, VERSION, versioned};
+
+/// The stream of the store that holds the leaves.
+pub const STREAM: &str = "log";
+const KIND: &str = "log";
+
+/// Digests are SHA-256 in lower-case hexadecimal.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(untagged)]
+pub enum Event {
+    MailboxOpened(Mailbox),
+    MailboxClosed(Mailbox),
+    PasswordSet(Mailbox),
+    MessageAccepted(Message),
+    StatementDelivered(Statement),
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Mailbox {
+    pub mailbox: String,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Message {
+    pub mailbox: String,
+    pub digest: String,
+    pub size: u64,
+}
+
+/// `item` is the digest of the item key, `row` that of the manifest's row, `digest` that of the message.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Statement {
+    pub mailbox: String,
+    pub bureau: String,
+    pub item: String,
+    pub row: String,
+    pub digest: String,
+    pub size: u64,
+}
+
+impl Event {
+    fn kind(&self) -> u8 {
+        match self {
+            Self::MailboxOpened(_) => 1,
+            Self::MailboxClosed(_) => 2,
+            Self::PasswordSet(_) => 3,
+            Self::MessageAccepted(_) => 4,
+            Self::StatementDelivered(_) => 5,
+        }
+    }
+
+    pub fn leaf(&self, unix_millis: u64) -> Result<Vec<u8>, RecordError> {
+        let json = serde_json::to_vec(self).map_err(|_| RecordError::Damaged { kind: KIND, reason: "it cannot be written as JSON" })?;
+        Ok([&[VERSION, self.kind()], unix_millis.to_be_bytes().as_slice(), &json].concat())
+    }
+
+    /// The event and its time in unix milliseconds.
+    pub fn from_leaf(leaf: &[u8]) -> Result<(Self, u64), RecordError> {
+        let damaged = |reason| RecordError::Damaged { kind: KIND, reason };
+        let (kind, rest) = versioned(KIND, leaf)?.split_first().ok_or_else(|| damaged("it ends before its kind"))?;
+        let (time, json) = rest.split_first_chunk::<8>().ok_or_else(|| damaged("it ends before its time"))?;
+        let wrong = |_| damaged("its JSON is not that of its kind");
+        let event = match kind {
+            1 => Self::MailboxOpened(serde_json::from_slice(json).map_err(wrong)?),
+            2 => Self::MailboxClosed(serde_json::from_slice(json).map_err(wrong)?),
+            3 => Self::PasswordSet(serde_json::from_slice(json).map_err(wrong)?),
+            4 => Self::MessageAccepted(serde_json::from_slice(json).map_err(wrong)?),
+            5 => Self::StatementDelivered(serde_json::from_slice(json).map_err(wrong)?),
+            _ => return Err(damaged("its kind is not known")),
+        };
+        Ok((event, u64::from_be_bytes(*time)))
+    }
+
+    pub(crate) fn append(&self, batch: &mut Batch, unix_millis: u64) -> Result<StreamSlot, RecordError> {
+        Ok(batch.append(STREAM, self.leaf(unix_millis)?))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    #[test]
+    fn the_frozen_form() {
+        let event = Event::PasswordSet(Mailbox { mailbox: "1234567897".into() });
+        let leaf = event.leaf(0x0102).unwrap();
+        assert_eq!(leaf, [b"\x01\x03\0\0\0\0\0\0\x01\x02".as_slice(), br#"{"mailbox":"1234567897"}"#].concat());
+        assert_eq!(Event::from_leaf(&leaf).unwrap(), (event, 0x0102));
+    }
+
+    #[test]
+    fn what_is_no_leaf_is_refused() {
+        let good = Event::MailboxOpened(Mailbox { mailbox: "1".into() }).leaf(1).unwrap();
+        for end in 0..good.len() {
+            assert!(Event::from_leaf(good.get(..end).unwrap()).is_err());
+        }
+        for (at, byte) in [(0, 2), (1, 0), (1, 4), (1, 99)] {
+            let mut wrong = good.clone();
+            *wrong.get_mut(at).unwrap() = byte;
+            assert!(Event::from_leaf(&wrong).is_err());
+        }
+    }
+}

@@ -1,0 +1,31 @@
+//! What the gateway's store holds: one file per kind of record, with its keys and its encoding.
+//!
+//! Every record begins with a version byte. Personal data and message bodies are sealed for the place
+//! they stand in, so that a record moved under another key does not open.
+
+pub mod body;
+pub mod event;
+pub mod folder;
+pub mod message;
+
+/// The version every record of today begins with.
+pub(crate) const VERSION: u8 = 1;
+
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum RecordError {
+    #[error("a {kind} record cannot be read: {reason}; restore it from a backup")]
+    Damaged { kind: &'static str, reason: &'static str },
+    #[error("a {kind} record has version {version}, which this program does not know; use a newer one")]
+    Version { kind: &'static str, version: u8 },
+    #[error(transparent)]
+    Key(#[from] keys::DataKeyError),
+}
+
+/// What follows the version byte.
+pub(crate) fn versioned<'a>(kind: &'static str, bytes: &'a [u8]) -> Result<&'a [u8], RecordError> {
+    match bytes {
+        [VERSION, rest @ ..] => Ok(rest),
+        [version, ..] => Err(RecordError::Version { kind, version: *version }),
+        [] => Err(RecordError::Damaged { kind, reason: "it is empty" }),
+    }
+}
