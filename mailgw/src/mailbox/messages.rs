@@ -16,7 +16,7 @@ use crate::record::{RecordError, event};
 /// Ids of bodies are reserved in blocks, so that a body can be sealed for its id before its commit.
 const BLOCK: u64 = 1 << 20;
 /// Commits that lose a race are decided anew, this many times.
-const ATTEMPTS: usize = 64;
+pub(super) const ATTEMPTS: usize = 64;
 /// The most messages of one delivery.
 pub const MAX_BATCH: usize = 1_000;
 
@@ -71,7 +71,7 @@ pub struct View {
 }
 
 pub struct MessageStore {
-    store: Arc<dyn Store>,
+    pub(super) store: Arc<dyn Store>,
     key: Arc<DataKey>,
     body_ids: Mutex<Range<u64>>,
 }

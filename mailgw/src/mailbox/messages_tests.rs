@@ -77,3 +77,27 @@ fn flags_and_keywords_come_back() {
     assert_eq!(view.messages[0].flags, flags);
     assert_eq!(view.messages[0].internal_date.unix_timestamp(), 1_795_000_000);
 }
+
+#[test]
+fn a_body_goes_with_the_last_of_its_messages() {
+    use protocol::imap::exchange::{StoreOp, SystemFlag};
+    let store: Arc<dyn Store> = Arc::new(Memory::new());
+    let mail = MessageStore::new(Arc::clone(&store), data_key());
+    mail.create_folder("1234567897", "INBOX").unwrap();
+    mail.create_folder("1234567897", "Archive").unwrap();
+    mail.deliver(&[delivery("one".into()), delivery("two".into())], 1).unwrap();
+    let (inbox, archive) = (mail.folder("1234567897", "INBOX").unwrap(), mail.folder("1234567897", "Archive").unwrap());
+    assert_eq!(mail.copy(&inbox, &[1, 2, 99], "1234567897", "Archive").unwrap(), (2, vec![(1, 1), (2, 2)]));
+    let deleted = Flags::new().with(SystemFlag::Deleted);
+    assert_eq!(mail.store_flags(&inbox, &[1], StoreOp::Add, &deleted).unwrap()[0].modseq, 4);
+    assert_eq!(mail.store_flags(&inbox, &[1], StoreOp::Add, &deleted).unwrap()[0].modseq, 4);
+    assert_eq!(mail.expunge(&inbox, &[1, 2]).unwrap(), [1]);
+    assert_eq!(mail.load(&inbox, 1), Err(MailError::Gone));
+    assert_eq!(mail.load(&archive, 1).unwrap(), b"one");
+    assert_eq!(mail.view("1234567897", "INBOX").unwrap().highest_modseq, 5);
+    mail.store_flags(&archive, &[1], StoreOp::Add, &deleted).unwrap();
+    assert_eq!(mail.expunge(&archive, &[1]).unwrap(), [1]);
+    let (from, to) = Key::range("body", &[]);
+    assert_eq!(store.scan(&from, &to, 10).unwrap().len(), 1);
+    assert_eq!(mail.load(&archive, 2).unwrap(), b"two");
+}
