@@ -48,6 +48,15 @@ impl MessageStore {
 
     /// Copies into a folder of `mailbox`, all in one commit: pairs of old and new UID, and the UIDVALIDITY there.
     pub fn copy(&self, from: &Folder, uids: &[u32], mailbox: &str, to: &str) -> Result<(u32, Vec<(u32, u32)>), MailError> {
+        self.transfer(from, uids, mailbox, to, false)
+    }
+
+    /// As `copy`, and the old messages are gone in the same commit.
+    pub fn move_to(&self, from: &Folder, uids: &[u32], mailbox: &str, to: &str) -> Result<(u32, Vec<(u32, u32)>), MailError> {
+        self.transfer(from, uids, mailbox, to, true)
+    }
+
+    fn transfer(&self, from: &Folder, uids: &[u32], mailbox: &str, to: &str, take: bool) -> Result<(u32, Vec<(u32, u32)>), MailError> {
         self.retried(|| {
             let key = folder::key(mailbox, to);
             let stored = self.store.get(&key)?.ok_or(MailError::NoFolder)?;
@@ -56,11 +65,19 @@ impl MessageStore {
             let (mut slots, mut bodies) = (Vec::new(), BTreeMap::new());
             for (uid, found) in self.found(from, uids)? {
                 let (message, _) = Message::decode(&found)?;
-                *bodies.entry(message.body).or_insert(0_i64) += 1;
                 let (new, step) = (batch.next(&target.uid_counter()), batch.next(&target.modseq_counter()));
-                batch = batch.expect(Expectation::Equals(message::key(from.id, uid), found));
+                let old = message::key(from.id, uid);
+                batch = batch.expect(Expectation::Equals(old.clone(), found));
+                if take {
+                    batch = batch.delete(old);
+                } else {
+                    *bodies.entry(message.body).or_insert(0_i64) += 1;
+                }
                 batch = batch.put(message::new_key(target.id, new), message.template(step));
                 slots.push((uid, new));
+            }
+            if take {
+                let _ = batch.next(&from.modseq_counter());
             }
             let receipt = self.store.commit(self.count(batch, &bodies)?)?;
             let new = |slot| receipt.counter(slot).and_then(|uid| u32::try_from(uid).ok()).ok_or(MailError::UidsExhausted);

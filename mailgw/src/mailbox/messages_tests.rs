@@ -101,3 +101,18 @@ fn a_body_goes_with_the_last_of_its_messages() {
     assert_eq!(store.scan(&from, &to, 10).unwrap().len(), 1);
     assert_eq!(mail.load(&archive, 2).unwrap(), b"two");
 }
+
+#[test]
+fn what_moves_keeps_its_body_and_leaves_its_place() {
+    let mail = MessageStore::new(Arc::new(Memory::new()), data_key());
+    mail.create_folder("1234567897", "INBOX").unwrap();
+    mail.create_folder("1234567897", "Archive").unwrap();
+    mail.deliver(&[delivery("one".into()), delivery("two".into())], 1).unwrap();
+    let (inbox, archive) = (mail.folder("1234567897", "INBOX").unwrap(), mail.folder("1234567897", "Archive").unwrap());
+    assert_eq!(mail.move_to(&inbox, &[2], "1234567897", "nowhere"), Err(MailError::NoFolder));
+    assert_eq!(mail.move_to(&inbox, &[2], "1234567897", "Archive").unwrap(), (2, vec![(2, 1)]));
+    assert_eq!(mail.load(&inbox, 2), Err(MailError::Gone));
+    assert_eq!(mail.load(&archive, 1).unwrap(), b"two");
+    let view = mail.view("1234567897", "INBOX").unwrap();
+    assert_eq!((view.messages.len(), view.uid_next, view.highest_modseq), (1, 3, 4));
+}
