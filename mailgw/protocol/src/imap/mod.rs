@@ -1,4 +1,6 @@
 //! An IMAP4rev1 server (RFC 3501) without input or output: bytes in, [`exchange::Output`] out.
 pub mod exchange;
 pub mod flags;
+mod framing;
+pub mod parse;
 mod syntax;

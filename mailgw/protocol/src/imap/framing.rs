@@ -1,0 +1,273 @@
+//! From bytes to whole commands: lines with the literals that belong to them, within bounds.
+use std::collections::VecDeque;
+
+/// One line, CRLF included.
+pub const MAX_LINE: usize = 8 * 1024;
+/// All lines of a command together, without literals.
+pub const MAX_TEXT: usize = 64 * 1024;
+/// A literal that is not the message of APPEND.
+pub const MAX_LITERAL: usize = 8 * 1024;
+pub const MAX_LITERALS: usize = 64;
+
+/// A whole command. `text` holds its lines, each literal's announcement `{n}` CRLF included; the octets announced are in
+/// `literals`, in order.
+#[derive(Default)]
+pub(crate) struct Frame {
+    pub text: Vec<u8>,
+    pub literals: VecDeque<Vec<u8>>,
+}
+
+/// What [`Framer::next`] found.
+pub(crate) enum Framed {
+    /// More input is needed.
+    Wait,
+    /// The client waits for leave to send a literal.
+    Continue,
+    Command(Frame),
+    /// The command was dropped; the stream is in step and the next command follows. `too_big` when the size was the reason.
+    Dropped { tag: Option<String>, too_big: bool, reason: &'static str },
+    /// The stream is out of step: nothing more can be read.
+    Broken { tag: Option<String>, reason: &'static str },
+}
+
+/// Collects input until a command is whole.
+pub(crate) struct Framer {
+    input: Vec<u8>,
+    /// Octets of `input` already consumed; dropped in bulk.
+    start: usize,
+    /// Octets after `start` known to hold no line feed.
+    scanned: usize,
+    frame: Frame,
+    /// The literal being read: what it will measure.
+    literal: Option<usize>,
+    append_limit: usize,
+    broken: bool,
+}
+
+impl Framer {
+    /// `append_limit`: octets of the largest literal APPEND may bring.
+    pub fn new(append_limit: usize) -> Self {
+        let frame = Frame::default();
+        Self { input: Vec::new(), start: 0, scanned: 0, frame, literal: None, append_limit, broken: false }
+    }
+
+    pub fn set_append_limit(&mut self, limit: usize) {
+        self.append_limit = limit;
+    }
+
+    pub fn feed(&mut self, bytes: &[u8]) {
+        if !self.broken {
+            self.input.extend_from_slice(bytes);
+        }
+    }
+
+    /// Octets received and not yet part of a command.
+    pub fn held(&self) -> usize {
+        self.input.len() - self.start
+    }
+
+    /// Forgets everything received. spec: rfc3501#6.2.1 nothing sent before TLS counts after it
+    pub fn clear(&mut self) {
+        *self = Self::new(self.append_limit);
+    }
+
+    /// The next line as it is, without its CRLF: an answer to a continuation (AUTHENTICATE, IDLE). `Err` breaks the stream.
+    pub fn line(&mut self) -> Result<Option<Vec<u8>>, &'static str> {
+        match self.take_line()? {
+            None => Ok(None),
+            Some(mut line) => {
+                line.truncate(line.len().saturating_sub(1));
+                if line.last() == Some(&b'\r') {
+                    line.pop();
+                }
+                Ok(Some(line))
+            }
+        }
+    }
+
+    pub fn next(&mut self) -> Framed {
+        if self.broken {
+            return Framed::Wait;
+        }
+        loop {
+            if let Some(size) = self.literal {
+                if !self.read_literal(size) {
+                    return Framed::Wait;
+                }
+                self.literal = None;
+            }
+            let line = match self.take_line() {
+                Ok(Some(line)) => line,
+                Ok(None) => return Framed::Wait,
+                Err(reason) => return self.break_off(reason),
+            };
+            let announced = announced_literal(&line);
+            let whole = line.ends_with(b"\r\n");
+            self.frame.text.extend_from_slice(&line);
+            if !whole {
+                // spec: rfc3501#2.2 every line ends with CRLF
+                return self.drop_command(false, "A line must end with CRLF, not LF alone");
+            }
+            if self.frame.text.len() > MAX_TEXT {
+                return self.break_off("The command is too long: split its set of messages");
+            }
+            let Some(Announced { size, synchronising }) = announced else {
+                return Framed::Command(std::mem::take(&mut self.frame));
+            };
+            let allowed = self.frame.literals.len() < MAX_LITERALS && size <= self.limit();
+            if !allowed && synchronising {
+                // spec: rfc3501#7.5 a tagged answer instead of the continuation refuses the literal
+                return self.drop_command(true, "The literal is larger than this server takes");
+            }
+            if !allowed {
+                return self.break_off("The literal is larger than this server takes and was sent without asking");
+            }
+            self.literal = Some(size);
+            self.frame.literals.push_back(Vec::new());
+            if synchronising {
+                return Framed::Continue;
+            }
+        }
+    }
+
+    fn drop_command(&mut self, too_big: bool, reason: &'static str) -> Framed {
+        let tag = tag_of(&self.frame.text);
+        self.frame = Frame::default();
+        Framed::Dropped { tag, too_big, reason }
+    }
+
+    fn break_off(&mut self, reason: &'static str) -> Framed {
+        let tag = tag_of(&self.frame.text);
+        self.clear();
+        self.broken = true;
+        Framed::Broken { tag, reason }
+    }
+
+    /// The message of APPEND may be large; the literal right after the word is the mailbox.
+    fn limit(&self) -> usize {
+        let mut words = self.frame.text.split(|b| *b == b' ').skip(1);
+        let append = words.next().is_some_and(|word| word.eq_ignore_ascii_case(b"APPEND"));
+        let mailbox = words.count() <= 1 && self.frame.literals.is_empty();
+        let taken = self.frame.literals.iter().any(|literal| literal.len() > MAX_LITERAL);
+        if append && !mailbox && !taken { self.append_limit.max(MAX_LITERAL) } else { MAX_LITERAL }
+    }
+
+    /// Moves octets into the last literal; true when it is whole.
+    fn read_literal(&mut self, size: usize) -> bool {
+        let Some(literal) = self.frame.literals.back_mut() else { return true };
+        let missing = size - literal.len();
+        let held = self.input.get(self.start..).unwrap_or_default();
+        let part = held.get(..missing.min(held.len())).unwrap_or_default();
+        if literal.capacity() == 0 && part.len() == size {
+            literal.reserve_exact(size);
+        }
+        literal.extend_from_slice(part);
+        let whole = literal.len() == size;
+        self.consume(missing.min(self.held()));
+        whole
+    }
+
+    fn take_line(&mut self) -> Result<Option<Vec<u8>>, &'static str> {
+        let held = self.input.get(self.start..).unwrap_or_default();
+        let found = held.iter().skip(self.scanned).position(|b| *b == b'\n').map(|at| at + self.scanned + 1);
+        let Some(length) = found else {
+            if held.len() >= MAX_LINE {
+                return Err("The line is too long: split its set of messages or use literals");
+            }
+            self.scanned = held.len();
+            return Ok(None);
+        };
+        if length > MAX_LINE {
+            return Err("The line is too long: split its set of messages or use literals");
+        }
+        let line = held.get(..length).unwrap_or_default().to_vec();
+        self.consume(length);
+        Ok(Some(line))
+    }
+
+    fn consume(&mut self, count: usize) {
+        self.start += count;
+        self.scanned = 0;
+        if self.start == self.input.len() {
+            self.input.clear();
+            self.start = 0;
+        } else if self.start > 64 * 1024 {
+            self.input.drain(..self.start);
+            self.start = 0;
+        }
+    }
+}
+
+struct Announced {
+    size: usize,
+    synchronising: bool,
+}
+
+/// spec: rfc3501#4.3 `{n}` at the end of a line · rfc7888#4 `{n+}`
+fn announced_literal(line: &[u8]) -> Option<Announced> {
+    let line = line.strip_suffix(b"}\r\n")?;
+    let (line, synchronising) = match line.strip_suffix(b"+") {
+        Some(rest) => (rest, false),
+        None => (line, true),
+    };
+    let open = line.iter().rposition(|b| *b == b'{')?;
+    let digits = std::str::from_utf8(line.get(open + 1..)?).ok()?;
+    if digits.is_empty() || !digits.bytes().all(|b| b.is_ascii_digit()) {
+        return None;
+    }
+    // A number too large to count is a literal too large to take.
+    Some(Announced { size: digits.parse().unwrap_or(usize::MAX), synchronising })
+}
+
+/// The tag a line begins with, if it is one. spec: rfc3501#9 tag
+pub(crate) fn tag_of(text: &[u8]) -> Option<String> {
+    let word = text.split(|b| matches!(b, b' ' | b'\r' | b'\n')).next()?;
+    let ok = !word.is_empty() && word.len() <= 64 && word.iter().all(|b| super::syntax::is_astring_char(*b) && *b != b'+');
+    if ok { String::from_utf8(word.to_vec()).ok() } else { None }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::panic)]
+    use super::*;
+
+    fn events(framer: &mut Framer, bytes: &[u8]) -> Vec<String> {
+        framer.feed(bytes);
+        let mut seen = Vec::new();
+        loop {
+            seen.push(match framer.next() {
+                Framed::Wait => return seen,
+                Framed::Continue => "+".to_owned(),
+                Framed::Command(frame) => format!("{} {:?}", frame.text.escape_ascii(), Vec::from(frame.literals)),
+                Framed::Dropped { tag, too_big, .. } => format!("dropped {tag:?} {too_big}"),
+                Framed::Broken { tag, .. } => format!("broken {tag:?}"),
+            });
+        }
+    }
+
+    #[test]
+    fn literals_of_both_kinds() {
+        let mut framer = Framer::new(100);
+        assert_eq!(events(&mut framer, b"a LOGIN {2}\r\n"), ["+"]);
+        assert_eq!(events(&mut framer, b"me {3+}\r\nab"), [""; 0]);
+        assert_eq!(
+            events(&mut framer, b"c\r\nb NOOP\r\nc"),
+            ["a LOGIN {2}\\r\\n {3+}\\r\\n\\r\\n [[109, 101], [97, 98, 99]]", "b NOOP\\r\\n []"]
+        );
+    }
+
+    #[test]
+    fn bounds() {
+        let mut framer = Framer::new(20_000);
+        assert_eq!(events(&mut framer, b"a APPEND x {20001}\r\n"), ["dropped Some(\"a\") true"]);
+        assert_eq!(events(&mut framer, b"a APPEND {8193}\r\n"), ["dropped Some(\"a\") true"]);
+        assert_eq!(events(&mut framer, b"a APPEND x {99999999999999999999999}\r\n"), ["dropped Some(\"a\") true"]);
+        assert_eq!(events(&mut framer, b"a APPEND x {20000}\r\n"), ["+"]);
+        framer.clear();
+        assert_eq!(events(&mut framer, b"a NOOP\nb NOOP\r\n"), ["dropped Some(\"a\") false", "b NOOP\\r\\n []"]);
+        assert_eq!(events(&mut framer, b"a LOGIN {8193+}\r\nb NOOP\r\n"), ["broken Some(\"a\")"]);
+        assert_eq!(events(&mut framer, b"a NOOP\r\n"), [""; 0]);
+        let mut framer = Framer::new(0);
+        assert_eq!(events(&mut framer, &[b'x'; MAX_LINE]), ["broken None"]);
+    }
+}

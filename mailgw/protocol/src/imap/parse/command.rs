@@ -1,0 +1,351 @@
+//! The commands, each with its arguments understood.
+use base64::Engine as _;
+use time::OffsetDateTime;
+
+use super::cursor::Cursor;
+use super::date::date_time;
+use super::fetch::{self, Item};
+use super::mailbox;
+use super::search::{self, Key};
+use super::sequence::SequenceSet;
+use super::{ParseError, Parsed};
+use crate::imap::exchange::{Flags, Keyword, MailboxName, Secret, StoreOp, SystemFlag};
+use crate::imap::framing::{Frame, tag_of};
+
+/// A command, without its tag. Commands that exist with and without UID carry which it was.
+pub enum Command {
+    Capability,
+    Noop,
+    Logout,
+    Id,
+    StartTls,
+    Login { user: String, password: Secret },
+    /// `initial`: the response that came along, decoded.
+    Authenticate { mechanism: String, initial: Option<Secret> },
+    Enable,
+    Namespace,
+    List(ListOptions),
+    /// `patterns` holds one.
+    Lsub(ListOptions),
+    Select { mailbox: MailboxName, read_only: bool },
+    Create(MailboxName),
+    Delete(MailboxName),
+    Rename { from: MailboxName, to: MailboxName },
+    Subscribe(MailboxName),
+    Unsubscribe(MailboxName),
+    Status { mailbox: MailboxName, items: Vec<StatusItem> },
+    Append { mailbox: MailboxName, flags: Flags, internal_date: Option<OffsetDateTime>, bytes: Vec<u8> },
+    Check,
+    Close,
+    Unselect,
+    Expunge { uids: Option<SequenceSet> },
+    Search { key: Key, uid: bool },
+    Fetch { set: SequenceSet, items: Vec<Item>, uid: bool },
+    Store { set: SequenceSet, op: StoreOp, silent: bool, flags: Flags, uid: bool },
+    Copy { set: SequenceSet, to: MailboxName, uid: bool },
+    Move { set: SequenceSet, to: MailboxName, uid: bool },
+    Idle,
+}
+
+/// LIST and LSUB. Names are in Unicode.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ListOptions {
+    pub reference: String,
+    pub patterns: Vec<String>,
+    pub only_subscribed: bool,
+    pub only_special_use: bool,
+    pub return_subscribed: bool,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum StatusItem {
+    Messages,
+    Recent,
+    UidNext,
+    UidValidity,
+    Unseen,
+}
+
+/// A command with its tag; the tag of a bad one too, so that it can be refused by name.
+pub(crate) fn parse(frame: Frame) -> (Option<String>, Parsed<Command>) {
+    let Some(tag) = tag_of(&frame.text) else { return (None, Err(ParseError::Tag)) };
+    let mut cursor = Cursor::new(frame);
+    cursor.take_while(|b| !matches!(b, b' ' | b'\r' | b'\n'));
+    let command = cursor.space().and_then(|()| command(&mut cursor)).and_then(|command| cursor.end().map(|()| command));
+    (Some(tag), command)
+}
+
+fn command(cursor: &mut Cursor) -> Parsed<Command> {
+    let word = cursor.word()?;
+    Ok(match word.as_str() {
+        "CAPABILITY" => Command::Capability,
+        "NOOP" => Command::Noop,
+        "LOGOUT" => Command::Logout,
+        "STARTTLS" => Command::StartTls,
+        "NAMESPACE" => Command::Namespace,
+        "CHECK" => Command::Check,
+        "CLOSE" => Command::Close,
+        "UNSELECT" => Command::Unselect,
+        "EXPUNGE" => Command::Expunge { uids: None },
+        "IDLE" => Command::Idle,
+        _ => {
+            cursor.space().map_err(|error| if known(&word) { error } else { ParseError::UnknownCommand })?;
+            with_arguments(&word, cursor)?
+        }
+    })
+}
+
+fn known(word: &str) -> bool {
+    const WORDS: [&str; 20] = [
+        "ID", "LOGIN", "AUTHENTICATE", "ENABLE", "LIST", "LSUB", "SELECT", "EXAMINE", "CREATE", "DELETE", "RENAME", "SUBSCRIBE",
+        "UNSUBSCRIBE", "STATUS", "APPEND", "SEARCH", "FETCH", "STORE", "COPY", "UID",
+    ];
+    WORDS.contains(&word) || word == "MOVE"
+}
+
+fn with_arguments(word: &str, cursor: &mut Cursor) -> Parsed<Command> {
+    Ok(match word {
+        "ID" => id(cursor)?,
+        "LOGIN" => {
+            let user = utf8(cursor.astring()?)?;
+            cursor.space()?;
+            Command::Login { user, password: Secret::new(utf8(cursor.astring()?)?) }
+        }
+        "AUTHENTICATE" => authenticate(cursor)?,
+        "ENABLE" => {
+            cursor.atom()?;
+            while cursor.eat(b' ') {
+                cursor.atom()?;
+            }
+            Command::Enable
+        }
+        "LIST" => Command::List(list(cursor)?),
+        "LSUB" => {
+            let reference = pattern(cursor.astring()?)?;
+            cursor.space()?;
+            Command::Lsub(ListOptions { reference, patterns: vec![pattern(cursor.list_mailbox()?)?], only_subscribed: true, only_special_use: false, return_subscribed: false })
+        }
+        "SELECT" => Command::Select { mailbox: name(cursor)?, read_only: false },
+        "EXAMINE" => Command::Select { mailbox: name(cursor)?, read_only: true },
+        "CREATE" => Command::Create(new_name(cursor)?),
+        "DELETE" => Command::Delete(name(cursor)?),
+        "RENAME" => {
+            let from = name(cursor)?;
+            cursor.space()?;
+            Command::Rename { from, to: new_name(cursor)? }
+        }
+        "SUBSCRIBE" => Command::Subscribe(name(cursor)?),
+        "UNSUBSCRIBE" => Command::Unsubscribe(name(cursor)?),
+        "STATUS" => {
+            let mailbox = name(cursor)?;
+            cursor.space()?;
+            Command::Status { mailbox, items: cursor.list(16, status_item)? }
+        }
+        "APPEND" => append(cursor)?,
+        "UID" => {
+            let word = cursor.word()?;
+            cursor.space()?;
+            match word.as_str() {
+                "EXPUNGE" => Command::Expunge { uids: Some(SequenceSet::parse(cursor)?) },
+                _ => on_messages(&word, cursor, true)?,
+            }
+        }
+        _ => on_messages(word, cursor, false)?,
+    })
+}
+
+fn on_messages(word: &str, cursor: &mut Cursor, uid: bool) -> Parsed<Command> {
+    if word == "SEARCH" {
+        return Ok(Command::Search { key: search::search(cursor)?, uid });
+    }
+    if !matches!(word, "FETCH" | "STORE" | "COPY" | "MOVE") {
+        return Err(ParseError::UnknownCommand);
+    }
+    let set = SequenceSet::parse(cursor)?;
+    cursor.space()?;
+    Ok(match word {
+        "FETCH" => Command::Fetch { set, items: fetch::items(cursor)?, uid },
+        "STORE" => store(set, cursor, uid)?,
+        "COPY" => Command::Copy { set, to: name(cursor)?, uid },
+        _ => Command::Move { set, to: name(cursor)?, uid },
+    })
+}
+
+/// spec: rfc3501#9 store-att-flags
+fn store(set: SequenceSet, cursor: &mut Cursor, uid: bool) -> Parsed<Command> {
+    let op = match cursor.peek() {
+        Some(b'+') => StoreOp::Add,
+        Some(b'-') => StoreOp::Remove,
+        _ => StoreOp::Replace,
+    };
+    if op != StoreOp::Replace {
+        cursor.take_while(|b| matches!(b, b'+' | b'-')).len().eq(&1).then_some(()).ok_or(ParseError::Expected("FLAGS"))?;
+    }
+    let silent = match cursor.word()?.as_str() {
+        "FLAGS" => false,
+        "FLAGS.SILENT" => true,
+        _ => return Err(ParseError::Expected("FLAGS, +FLAGS or -FLAGS, perhaps with .SILENT")),
+    };
+    cursor.space()?;
+    let flags = if cursor.peek() == Some(b'(') {
+        flag_list(cursor)?
+    } else {
+        let mut flags = Flags::new();
+        flag(cursor, &mut flags)?;
+        while cursor.eat(b' ') {
+            flag(cursor, &mut flags)?;
+        }
+        flags
+    };
+    Ok(Command::Store { set, op, silent, flags, uid })
+}
+
+/// `(…)`, which may be empty.
+fn flag_list(cursor: &mut Cursor) -> Parsed<Flags> {
+    cursor.expect(b'(', "`(`")?;
+    let mut flags = Flags::new();
+    if cursor.eat(b')') {
+        return Ok(flags);
+    }
+    loop {
+        flag(cursor, &mut flags)?;
+        if cursor.eat(b')') {
+            return Ok(flags);
+        }
+        cursor.expect(b' ', "one space or `)`")?;
+    }
+}
+
+fn flag(cursor: &mut Cursor, flags: &mut Flags) -> Parsed<()> {
+    if !cursor.eat(b'\\') {
+        let keyword = Keyword::new(&cursor.atom()?).ok_or(ParseError::Expected("a keyword of at most 64 octets"))?;
+        return if flags.add_keyword(keyword) { Ok(()) } else { Err(ParseError::TooMany) };
+    }
+    let name = cursor.word()?;
+    let system = SystemFlag::ALL.into_iter().find(|flag| flag.name().get(1..).is_some_and(|known| known.eq_ignore_ascii_case(&name)));
+    match system {
+        Some(flag) => flags.set(flag),
+        // spec: rfc3501#2.3.2 clients cannot change it; some repeat it back
+        None if name == "RECENT" => {}
+        None => return Err(ParseError::Expected("a system flag: \\Seen \\Answered \\Flagged \\Deleted \\Draft")),
+    }
+    Ok(())
+}
+
+/// spec: rfc3501#6.3.11
+fn append(cursor: &mut Cursor) -> Parsed<Command> {
+    let mailbox = name(cursor)?;
+    cursor.space()?;
+    let mut flags = Flags::new();
+    if cursor.peek() == Some(b'(') {
+        flags = flag_list(cursor)?;
+        cursor.space()?;
+    }
+    let mut internal_date = None;
+    if cursor.peek() == Some(b'"') {
+        internal_date = Some(date_time(cursor)?);
+        cursor.space()?;
+    }
+    let bytes = cursor.literal()?;
+    Ok(Command::Append { mailbox, flags, internal_date, bytes })
+}
+
+/// spec: rfc3501#6.3.8, with the options of rfc5258#3 and rfc6154#5.2 that cost nothing
+fn list(cursor: &mut Cursor) -> Parsed<ListOptions> {
+    let (mut only_subscribed, mut only_special_use, mut return_subscribed) = (false, false, false);
+    if cursor.peek() == Some(b'(') {
+        for option in options(cursor)? {
+            match option.as_str() {
+                "SUBSCRIBED" => only_subscribed = true,
+                "SPECIAL-USE" => only_special_use = true,
+                "REMOTE" => {}
+                _ => return Err(ParseError::Expected("SUBSCRIBED, SPECIAL-USE or REMOTE")),
+            }
+        }
+        cursor.space()?;
+    }
+    let reference = pattern(cursor.astring()?)?;
+    cursor.space()?;
+    let patterns = if cursor.peek() == Some(b'(') {
+        cursor.list(16, |cursor| pattern(cursor.list_mailbox()?))?
+    } else {
+        vec![pattern(cursor.list_mailbox()?)?]
+    };
+    if cursor.eat(b' ') {
+        if !cursor.eat_word("RETURN") {
+            return Err(ParseError::Expected("RETURN"));
+        }
+        cursor.space()?;
+        for option in options(cursor)? {
+            match option.as_str() {
+                "SUBSCRIBED" => return_subscribed = true,
+                "CHILDREN" | "SPECIAL-USE" => {}
+                _ => return Err(ParseError::Expected("SUBSCRIBED, CHILDREN or SPECIAL-USE")),
+            }
+        }
+    }
+    return_subscribed |= only_subscribed;
+    Ok(ListOptions { reference, patterns, only_subscribed, only_special_use, return_subscribed })
+}
+
+fn options(cursor: &mut Cursor) -> Parsed<Vec<String>> {
+    cursor.list(8, Cursor::word)
+}
+
+fn status_item(cursor: &mut Cursor) -> Parsed<StatusItem> {
+    Ok(match cursor.word()?.as_str() {
+        "MESSAGES" => StatusItem::Messages,
+        "RECENT" => StatusItem::Recent,
+        "UIDNEXT" => StatusItem::UidNext,
+        "UIDVALIDITY" => StatusItem::UidValidity,
+        "UNSEEN" => StatusItem::Unseen,
+        _ => return Err(ParseError::Expected("MESSAGES, RECENT, UIDNEXT, UIDVALIDITY or UNSEEN")),
+    })
+}
+
+/// spec: rfc2971#3.1 `NIL` or up to 30 pairs; read and not kept
+fn id(cursor: &mut Cursor) -> Parsed<Command> {
+    if !cursor.eat_word("NIL") {
+        cursor.list(60, |cursor| if cursor.eat_word("NIL") { Ok(()) } else { cursor.string().map(drop) })?;
+    }
+    Ok(Command::Id)
+}
+
+/// spec: rfc3501#6.2.2 · rfc4959#3 an initial response, `=` when it is empty
+fn authenticate(cursor: &mut Cursor) -> Parsed<Command> {
+    let mechanism = cursor.word()?;
+    if cursor.at_end() {
+        return Ok(Command::Authenticate { mechanism, initial: None });
+    }
+    cursor.space()?;
+    let text = cursor.take_while(|b| b.is_ascii_alphanumeric() || matches!(b, b'+' | b'/' | b'='));
+    let initial = if text == "=" { Some(Secret::new(String::new())) } else { secret(text.as_bytes()) };
+    match initial {
+        Some(initial) => Ok(Command::Authenticate { mechanism, initial: Some(initial) }),
+        None => Err(ParseError::Expected("base64 of UTF-8")),
+    }
+}
+
+/// A SASL response: base64 of UTF-8.
+pub(crate) fn secret(text: &[u8]) -> Option<Secret> {
+    let bytes = base64::engine::general_purpose::STANDARD.decode(text).ok()?;
+    String::from_utf8(bytes).ok().map(Secret::new)
+}
+
+fn name(cursor: &mut Cursor) -> Parsed<MailboxName> {
+    mailbox::name(&cursor.astring()?)
+}
+
+/// spec: rfc3501#6.3.3 a trailing delimiter says that children will follow; it is not part of the name
+fn new_name(cursor: &mut Cursor) -> Parsed<MailboxName> {
+    let text = cursor.astring()?;
+    mailbox::name(text.strip_suffix(b"/").unwrap_or(&text))
+}
+
+fn pattern(text: Vec<u8>) -> Parsed<String> {
+    mailbox::decode(&text).filter(|text| text.chars().count() <= mailbox::MAX_NAME).ok_or(ParseError::Mailbox)
+}
+
+fn utf8(text: Vec<u8>) -> Parsed<String> {
+    String::from_utf8(text).map_err(|_| ParseError::Expected("text in UTF-8"))
+}

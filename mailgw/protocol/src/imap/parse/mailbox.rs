@@ -1,0 +1,200 @@
+//! Mailbox names: modified UTF-7 on the wire, Unicode within.
+use super::{ParseError, Parsed};
+use base64::Engine as _;
+use base64::alphabet::Alphabet;
+use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
+
+/// Parts the levels of a name.
+pub const DELIMITER: char = '/';
+/// Characters of the longest name.
+pub const MAX_NAME: usize = 255;
+
+/// spec: rfc3501#5.1.3 base64 with `,` for `/`, without padding, unused bits zero
+const CODEC: GeneralPurpose = {
+    let alphabet = match Alphabet::new("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+,") {
+        Ok(alphabet) => alphabet,
+        // Evaluated when compiling: another alphabet would not build.
+        Err(_) => panic!("the alphabet of modified UTF-7"),
+    };
+    let config = GeneralPurposeConfig::new().with_encode_padding(false).with_decode_padding_mode(DecodePaddingMode::RequireNone);
+    GeneralPurpose::new(&alphabet, config)
+};
+
+/// The name in modified UTF-7, which is printable ASCII.
+pub fn encode(name: &str) -> String {
+    let mut out = String::with_capacity(name.len());
+    let mut units: Vec<u8> = Vec::new();
+    for ch in name.chars() {
+        if matches!(ch, ' '..='~') {
+            flush(&mut units, &mut out);
+            out.push(ch);
+            if ch == '&' {
+                out.push('-');
+            }
+        } else {
+            let mut pair = [0u16; 2];
+            units.extend(ch.encode_utf16(&mut pair).iter().flat_map(|unit| unit.to_be_bytes()));
+        }
+    }
+    flush(&mut units, &mut out);
+    out
+}
+
+fn flush(units: &mut Vec<u8>, out: &mut String) {
+    if !units.is_empty() {
+        out.push('&');
+        CODEC.encode_string(&*units, out);
+        out.push('-');
+        units.clear();
+    }
+}
+
+/// The Unicode text of modified UTF-7, or `None`: other octets, broken base64 or surrogates, ASCII that should stand for
+/// itself, two shifts in a row. So every name has one form on the wire.
+pub fn decode(text: &[u8]) -> Option<String> {
+    let text = std::str::from_utf8(text).ok().filter(|text| text.bytes().all(|b| matches!(b, b' '..=b'~')))?;
+    let mut out = String::with_capacity(text.len());
+    let mut rest = text;
+    let mut after_shift = false;
+    while let Some(at) = rest.find('&') {
+        let (plain, shifted) = (rest.get(..at)?, rest.get(at + 1..)?);
+        let end = shifted.find('-')?;
+        let coded = shifted.get(..end)?;
+        out.push_str(plain);
+        if coded.is_empty() {
+            out.push('&');
+        } else {
+            if after_shift && plain.is_empty() {
+                return None;
+            }
+            let bytes = CODEC.decode(coded).ok()?;
+            if bytes.len() % 2 != 0 {
+                return None;
+            }
+            let units = bytes.chunks_exact(2).filter_map(|pair| Some(u16::from_be_bytes(pair.try_into().ok()?)));
+            for ch in char::decode_utf16(units) {
+                out.push(ch.ok().filter(|ch| !matches!(ch, ' '..='~'))?);
+            }
+        }
+        after_shift = !coded.is_empty();
+        rest = shifted.get(end + 1..)?;
+    }
+    out.push_str(rest);
+    Some(out)
+}
+
+/// A name as a command gives it: decoded, bounded, no control characters, no empty level, INBOX in capitals.
+pub(crate) fn name(text: &[u8]) -> Parsed<String> {
+    let name = decode(text).ok_or(ParseError::Mailbox)?;
+    let sound = name.chars().count() <= MAX_NAME
+        && !name.chars().any(|ch| ch.is_control() || matches!(ch, '%' | '*'))
+        && name.split(DELIMITER).all(|level| !level.is_empty());
+    if sound { Ok(capital_inbox(name)) } else { Err(ParseError::Mailbox) }
+}
+
+/// spec: rfc3501#5.1 INBOX is without case; we hold its children to the same.
+pub(crate) fn capital_inbox(mut name: String) -> String {
+    let first = name.find(DELIMITER).unwrap_or(name.len());
+    if name.get(..first).is_some_and(|level| level.eq_ignore_ascii_case("INBOX")) {
+        name.replace_range(..first, "INBOX");
+    }
+    name
+}
+
+/// Whether a LIST pattern (in Unicode) covers a name: `*` any characters, `%` any but the delimiter. Linear memory, and time
+/// in the product of the lengths, both bounded.
+pub fn matches(pattern: &str, name: &str) -> bool {
+    let name: Vec<char> = name.chars().collect();
+    // reachable[i]: the pattern so far covers the first i characters.
+    let mut reachable = vec![false; name.len() + 1];
+    if let Some(first) = reachable.first_mut() {
+        *first = true;
+    }
+    for ch in pattern.chars() {
+        let mut next = vec![false; name.len() + 1];
+        let mut carried = false;
+        for (at, slot) in next.iter_mut().enumerate() {
+            let here = reachable.get(at).copied().unwrap_or(false);
+            let before = at.checked_sub(1);
+            let last = before.and_then(|at| name.get(at)).copied();
+            *slot = match ch {
+                '*' | '%' => {
+                    let extends = carried && (ch == '*' || last != Some(DELIMITER));
+                    here || extends
+                }
+                _ => last == Some(ch) && before.and_then(|at| reachable.get(at)).copied().unwrap_or(false),
+            };
+            carried = *slot;
+        }
+        reachable = next;
+    }
+    reachable.last().copied().unwrap_or(false)
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn vectors() {
+        // The first is the example of RFC 3501 §5.1.3.
+        for (wire, text) in [
+            ("~peter/mail/&U,BTFw-/&ZeVnLIqe-", "~peter/mail/台北/日本語"),
+            ("Entw&APw-rfe", "Entwürfe"),
+            ("a&-b", "a&b"),
+            ("&2D7dCQ-", "\u{1f909}"),
+            ("&-&AOk-&-", "&é&"),
+        ] {
+            assert_eq!(decode(wire.as_bytes()).as_deref(), Some(text));
+            assert_eq!(encode(text), wire);
+        }
+        for bad in ["&", "&U,BTFw", "&AGE-", "&2D4-", "&U,B-", "&U,BTFx-", "&U,BT&Fw-", "&U,A-&U,A-", "台北", "a\tb", "&AA-", "&U/BTFw-"] {
+            assert_eq!(decode(bad.as_bytes()), None, "{bad}");
+        }
+    }
+
+    #[test]
+    fn names() {
+        assert_eq!(name(b"inBox/x").unwrap(), "INBOX/x");
+        assert_eq!(name(b"inboxes").unwrap(), "inboxes");
+        for bad in ["", "/a", "a//b", "a/", "a*", "&AAo-"] {
+            assert_eq!(name(bad.as_bytes()), Err(ParseError::Mailbox), "{bad}");
+        }
+        assert!(name("x".repeat(256).as_bytes()).is_err());
+    }
+
+    #[test]
+    fn patterns() {
+        for (pattern, name, covers) in [
+            ("*", "a/b", true),
+            ("%", "a/b", false),
+            ("%", "a", true),
+            ("a/%", "a/b", true),
+            ("a/%", "a/b/c", false),
+            ("a*c", "a/b/c", true),
+            ("%/%", "a/b", true),
+            ("", "", true),
+            ("台*", "台北", true),
+            ("%a%", "bab", true),
+            ("a", "ab", false),
+        ] {
+            assert_eq!(matches(pattern, name), covers, "{pattern} {name}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn round_trip(name in "\\PC{0,40}") {
+            prop_assert_eq!(decode(encode(&name).as_bytes()), Some(name));
+        }
+
+        #[test]
+        fn one_form_each(wire in "[a-zA-Z0-9,+&/ -]{0,24}") {
+            if let Some(name) = decode(wire.as_bytes()) {
+                prop_assert_eq!(encode(&name), wire);
+            }
+        }
+    }
+}

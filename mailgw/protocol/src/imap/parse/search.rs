@@ -1,0 +1,180 @@
+//! What SEARCH looks for.
+use time::Date;
+
+use super::cursor::Cursor;
+use super::date::date;
+use super::sequence::SequenceSet;
+use super::{ParseError, Parsed};
+use crate::imap::flags::{Keyword, SystemFlag};
+
+/// Parentheses, NOT and OR within each other.
+const MAX_NESTING: usize = 20;
+/// Keys of one SEARCH.
+const MAX_KEYS: usize = 256;
+/// Octets of a string looked for.
+const MAX_NEEDLE: usize = 1024;
+
+/// A condition on a message. Strings are UTF-8 and looked for without regard to case.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Key {
+    All,
+    /// Nothing is ever `\Recent` here, so RECENT and NEW match nothing.
+    Never,
+    Flag(SystemFlag),
+    Keyword(Keyword),
+    Not(Box<Key>),
+    Or(Box<Key>, Box<Key>),
+    And(Vec<Key>),
+    Sequence(SequenceSet),
+    Uid(SequenceSet),
+    /// Internal date, without time and zone.
+    Before(Date),
+    On(Date),
+    Since(Date),
+    /// The Date header, without time and zone.
+    SentBefore(Date),
+    SentOn(Date),
+    SentSince(Date),
+    Larger(u32),
+    Smaller(u32),
+    /// A header field that contains the string; an empty string asks only whether it is there.
+    Header { name: String, text: String },
+    Body(String),
+    Text(String),
+}
+
+impl Key {
+    /// Whether the bytes of a message are needed to decide.
+    pub fn needs_bytes(&self) -> bool {
+        match self {
+            Key::SentBefore(_) | Key::SentOn(_) | Key::SentSince(_) | Key::Header { .. } | Key::Body(_) | Key::Text(_) => true,
+            Key::Not(key) => key.needs_bytes(),
+            Key::Or(left, right) => left.needs_bytes() || right.needs_bytes(),
+            Key::And(keys) => keys.iter().any(Key::needs_bytes),
+            _ => false,
+        }
+    }
+}
+
+/// `[CHARSET name SP] key *(SP key)`. spec: rfc3501#6.4.4
+pub(super) fn search(cursor: &mut Cursor) -> Parsed<Key> {
+    if cursor.eat_word("CHARSET") {
+        cursor.space()?;
+        let name = cursor.astring()?;
+        if !name.eq_ignore_ascii_case(b"UTF-8") && !name.eq_ignore_ascii_case(b"US-ASCII") {
+            return Err(ParseError::Charset);
+        }
+        cursor.space()?;
+    }
+    let mut keys = Keys { left: MAX_KEYS };
+    let mut all = vec![keys.key(cursor, 0)?];
+    while cursor.eat(b' ') {
+        all.push(keys.key(cursor, 0)?);
+    }
+    Ok(join(all))
+}
+
+fn join(mut keys: Vec<Key>) -> Key {
+    match (keys.len(), keys.pop()) {
+        (1, Some(key)) => key,
+        (_, last) => {
+            keys.extend(last);
+            Key::And(keys)
+        }
+    }
+}
+
+/// Counts keys down.
+struct Keys {
+    left: usize,
+}
+
+impl Keys {
+    fn key(&mut self, cursor: &mut Cursor, depth: usize) -> Parsed<Key> {
+        self.left = self.left.checked_sub(1).ok_or(ParseError::TooMany)?;
+        if depth > MAX_NESTING {
+            return Err(ParseError::TooMany);
+        }
+        match cursor.peek() {
+            Some(b'(') => {
+                let keys = cursor.list(MAX_KEYS, |cursor| self.key(cursor, depth + 1))?;
+                return Ok(join(keys));
+            }
+            Some(b'0'..=b'9' | b'*') => return SequenceSet::parse(cursor).map(Key::Sequence),
+            _ => {}
+        }
+        let word = cursor.word()?;
+        if let Some(key) = bare(&word) {
+            return Ok(key);
+        }
+        cursor.space()?;
+        Ok(match word.as_str() {
+            "NOT" => Key::Not(Box::new(self.key(cursor, depth + 1)?)),
+            "OR" => {
+                let left = self.key(cursor, depth + 1)?;
+                cursor.space()?;
+                Key::Or(Box::new(left), Box::new(self.key(cursor, depth + 1)?))
+            }
+            _ => with_argument(&word, cursor)?,
+        })
+    }
+}
+
+/// Keys that stand alone.
+fn bare(word: &str) -> Option<Key> {
+    let not = |key| Key::Not(Box::new(key));
+    Some(match word {
+        "ALL" | "OLD" => Key::All,
+        "NEW" | "RECENT" => Key::Never,
+        "ANSWERED" => Key::Flag(SystemFlag::Answered),
+        "DELETED" => Key::Flag(SystemFlag::Deleted),
+        "DRAFT" => Key::Flag(SystemFlag::Draft),
+        "FLAGGED" => Key::Flag(SystemFlag::Flagged),
+        "SEEN" => Key::Flag(SystemFlag::Seen),
+        "UNANSWERED" => not(Key::Flag(SystemFlag::Answered)),
+        "UNDELETED" => not(Key::Flag(SystemFlag::Deleted)),
+        "UNDRAFT" => not(Key::Flag(SystemFlag::Draft)),
+        "UNFLAGGED" => not(Key::Flag(SystemFlag::Flagged)),
+        "UNSEEN" => not(Key::Flag(SystemFlag::Seen)),
+        _ => return None,
+    })
+}
+
+fn with_argument(word: &str, cursor: &mut Cursor) -> Parsed<Key> {
+    let header = |name: &str, cursor: &mut Cursor| Ok(Key::Header { name: name.to_owned(), text: needle(cursor)? });
+    match word {
+        "BCC" | "CC" | "FROM" | "SUBJECT" | "TO" => header(word, cursor),
+        "BEFORE" => date(cursor).map(Key::Before),
+        "ON" => date(cursor).map(Key::On),
+        "SINCE" => date(cursor).map(Key::Since),
+        "SENTBEFORE" => date(cursor).map(Key::SentBefore),
+        "SENTON" => date(cursor).map(Key::SentOn),
+        "SENTSINCE" => date(cursor).map(Key::SentSince),
+        "LARGER" => cursor.number().map(Key::Larger),
+        "SMALLER" => cursor.number().map(Key::Smaller),
+        "BODY" => needle(cursor).map(Key::Body),
+        "TEXT" => needle(cursor).map(Key::Text),
+        "KEYWORD" => keyword(cursor).map(Key::Keyword),
+        "UNKEYWORD" => keyword(cursor).map(|keyword| Key::Not(Box::new(Key::Keyword(keyword)))),
+        "UID" => SequenceSet::parse(cursor).map(Key::Uid),
+        "HEADER" => {
+            let name = needle(cursor)?;
+            cursor.space()?;
+            header(&name, cursor)
+        }
+        _ => Err(ParseError::Expected("a key of SEARCH")),
+    }
+}
+
+fn keyword(cursor: &mut Cursor) -> Parsed<Keyword> {
+    Keyword::new(&cursor.atom()?).ok_or(ParseError::Expected("a keyword of at most 64 octets"))
+}
+
+/// A string looked for. Without CHARSET it should be US-ASCII; UTF-8 is taken as well, for clients forget to say so.
+fn needle(cursor: &mut Cursor) -> Parsed<String> {
+    let text = cursor.astring()?;
+    if text.len() > MAX_NEEDLE {
+        return Err(ParseError::TooMany);
+    }
+    String::from_utf8(text).map_err(|_| ParseError::Expected("a string in UTF-8"))
+}

@@ -1,0 +1,127 @@
+//! Sequence sets: `1:3,7,9:*`.
+use std::num::NonZeroU32;
+
+use super::cursor::Cursor;
+use super::{ParseError, Parsed};
+
+/// Ranges one set may have.
+const MAX_RANGES: usize = 4096;
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Bound {
+    Number(NonZeroU32),
+    /// `*`: the largest in use.
+    Last,
+}
+
+impl Bound {
+    fn resolve(self, last: u32) -> u32 {
+        match self {
+            Bound::Number(number) => number.get(),
+            Bound::Last => last,
+        }
+    }
+}
+
+/// A set of sequence numbers or uids, as written.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SequenceSet(Vec<(Bound, Bound)>);
+
+impl SequenceSet {
+    pub(crate) fn parse(cursor: &mut Cursor) -> Parsed<Self> {
+        let mut ranges = Vec::new();
+        loop {
+            let from = bound(cursor)?;
+            let to = if cursor.eat(b':') { bound(cursor)? } else { from };
+            ranges.push((from, to));
+            if !cursor.eat(b',') {
+                return Ok(Self(ranges));
+            }
+            if ranges.len() >= MAX_RANGES {
+                return Err(ParseError::TooMany);
+            }
+        }
+    }
+
+    /// Whether the set can be written only with `*` or numbers up to `last`.
+    pub fn within(&self, last: u32) -> bool {
+        self.0.iter().all(|(from, to)| from.resolve(last).max(to.resolve(last)) <= last && last > 0)
+    }
+
+    /// The ranges, ends included: ascending, apart from each other, `*` being `last`. Empty ends do not occur: a range written
+    /// backwards is turned. spec: rfc3501#9 seq-range
+    pub fn ranges(&self, last: u32) -> Vec<(u32, u32)> {
+        let mut ranges: Vec<(u32, u32)> = self
+            .0
+            .iter()
+            .map(|(from, to)| (from.resolve(last), to.resolve(last)))
+            .map(|(from, to)| (from.min(to), from.max(to)))
+            .collect();
+        ranges.sort_unstable();
+        let mut merged: Vec<(u32, u32)> = Vec::with_capacity(ranges.len());
+        for (from, to) in ranges {
+            match merged.last_mut() {
+                Some(before) if from <= before.1.saturating_add(1) => before.1 = before.1.max(to),
+                _ => merged.push((from, to)),
+            }
+        }
+        merged
+    }
+}
+
+fn bound(cursor: &mut Cursor) -> Parsed<Bound> {
+    if cursor.eat(b'*') { Ok(Bound::Last) } else { cursor.nz_number().map(Bound::Number) }
+}
+
+/// Appends ascending numbers as a set: `1:3,7`.
+pub fn write_set(numbers: &[u32], out: &mut Vec<u8>) {
+    let mut rest = numbers;
+    let mut first = true;
+    while let Some(&from) = rest.first() {
+        let length = rest.iter().zip(from..=u32::MAX).take_while(|(number, expected)| **number == *expected).count();
+        if !first {
+            out.push(b',');
+        }
+        first = false;
+        out.extend_from_slice(from.to_string().as_bytes());
+        if let (Some(&to), true) = (rest.get(length.saturating_sub(1)), length > 1) {
+            out.push(b':');
+            out.extend_from_slice(to.to_string().as_bytes());
+        }
+        rest = rest.get(length.max(1)..).unwrap_or_default();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+    use crate::imap::framing::Frame;
+
+    fn set(text: &str) -> Parsed<SequenceSet> {
+        let mut cursor = Cursor::new(Frame { text: format!("{text}\r\n").into_bytes(), ..Frame::default() });
+        let set = SequenceSet::parse(&mut cursor)?;
+        cursor.end()?;
+        Ok(set)
+    }
+
+    #[test]
+    fn resolves() {
+        assert_eq!(set("5:2,4,9,3:6,*").unwrap().ranges(20), [(2, 6), (9, 9), (20, 20)]);
+        assert_eq!(set("30:*").unwrap().ranges(20), [(20, 30)]);
+        assert_eq!(set("1:4294967295,7").unwrap().ranges(3), [(1, u32::MAX)]);
+        assert!(set("1:*").unwrap().within(1) && !set("1:*").unwrap().within(0) && !set("2").unwrap().within(1));
+        for bad in ["", "0", "1,", "1:", ":1", "4294967296", "1;2", "a", "1:2:3", "-1", "1, 2"] {
+            assert!(set(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn writes() {
+        for (numbers, text) in [(&[1, 2, 3, 7][..], "1:3,7"), (&[5], "5"), (&[], ""), (&[u32::MAX - 1, u32::MAX], "4294967294:4294967295")] {
+            let mut out = Vec::new();
+            write_set(numbers, &mut out);
+            assert_eq!(out, text.as_bytes());
+        }
+    }
+}
