@@ -48,6 +48,12 @@ impl SequenceSet {
         self.0.iter().all(|(from, to)| from.resolve(last).max(to.resolve(last)) <= last && last > 0)
     }
 
+    /// Whether `value` is in the set, `*` being `last`.
+    pub fn contains(&self, value: u32, last: u32) -> bool {
+        let ends = self.0.iter().map(|(from, to)| (from.resolve(last), to.resolve(last)));
+        ends.map(|(from, to)| (from.min(to), from.max(to))).any(|(from, to)| (from..=to).contains(&value))
+    }
+
     /// The ranges, ends included: ascending, apart from each other, `*` being `last`. Empty ends do not occur: a range written
     /// backwards is turned. spec: rfc3501#9 seq-range
     pub fn ranges(&self, last: u32) -> Vec<(u32, u32)> {

@@ -1,0 +1,81 @@
+//! ENVELOPE: the header as parentheses.
+use mail_parser::{Addr, Address};
+
+use super::part::{fields, read_header, scan, slice, value};
+use super::{write_ascii_or_words, write_string};
+
+/// Addresses told of one field.
+const MAX_ADDRESSES: usize = 1000;
+
+pub(crate) fn envelope(bytes: &[u8], out: &mut Vec<u8>) {
+    let root = scan(bytes);
+    of_header(slice(bytes, root.header), out);
+}
+
+/// spec: rfc3501#7.4.2 date, subject, from, sender, reply-to, to, cc, bcc, in-reply-to, message-id
+pub(super) fn of_header(header: &[u8], out: &mut Vec<u8>) {
+    let message = read_header(header);
+    let raw = |name: &[u8]| fields(header).into_iter().find(|(found, _)| found.eq_ignore_ascii_case(name)).map(|(_, field)| value(field));
+    out.push(b'(');
+    write_ascii_or_words(raw(b"Date"), out);
+    out.push(b' ');
+    write_ascii_or_words(raw(b"Subject"), out);
+    let from = message.from();
+    // spec: rfc3501#7.4.2 an absent or empty Sender or Reply-To is the From
+    let or_from = |field: Option<&Address<'_>>, out: &mut Vec<u8>| {
+        out.push(b' ');
+        addresses(field.filter(|field| field.iter().next().is_some()).or(from), out);
+    };
+    or_from(from, out);
+    or_from(message.sender(), out);
+    or_from(message.reply_to(), out);
+    for field in [message.to(), message.cc(), message.bcc()] {
+        out.push(b' ');
+        addresses(field, out);
+    }
+    for name in [&b"In-Reply-To"[..], b"Message-ID"] {
+        out.push(b' ');
+        write_ascii_or_words(raw(name), out);
+    }
+    out.push(b')');
+}
+
+fn addresses(field: Option<&Address<'_>>, out: &mut Vec<u8>) {
+    let mut list = Vec::new();
+    match field {
+        None => {}
+        Some(Address::List(all)) => all.iter().take(MAX_ADDRESSES).for_each(|one| address(one, &mut list)),
+        Some(Address::Group(groups)) => {
+            for group in groups.iter().take(MAX_ADDRESSES) {
+                if let Some(name) = &group.name {
+                    list.extend_from_slice(b"(NIL NIL ");
+                    write_string(Some(name), &mut list);
+                    list.extend_from_slice(b" NIL)");
+                }
+                group.addresses.iter().take(MAX_ADDRESSES).for_each(|one| address(one, &mut list));
+                if group.name.is_some() {
+                    list.extend_from_slice(b"(NIL NIL NIL NIL)");
+                }
+            }
+        }
+    }
+    if list.is_empty() {
+        return out.extend_from_slice(b"NIL");
+    }
+    out.push(b'(');
+    out.extend_from_slice(&list);
+    out.push(b')');
+}
+
+fn address(one: &Addr<'_>, out: &mut Vec<u8>) {
+    let text = one.address.as_deref().unwrap_or_default();
+    let (mailbox, host) = text.rsplit_once('@').unwrap_or((text, ""));
+    out.push(b'(');
+    write_string(one.name.as_deref(), out);
+    out.extend_from_slice(b" NIL ");
+    write_string(Some(mailbox), out);
+    out.push(b' ');
+    // An absent host would mean a group. spec: rfc3501#7.4.2
+    write_string(Some(host), out);
+    out.push(b')');
+}

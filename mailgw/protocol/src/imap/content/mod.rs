@@ -1,0 +1,112 @@
+//! What FETCH and SEARCH take from the bytes of a message.
+mod envelope;
+mod part;
+mod search;
+mod structure;
+
+use std::borrow::Cow;
+
+use super::parse::{Section, SectionText};
+pub(crate) use envelope::envelope;
+use part::{Kind, Part, slice};
+pub(crate) use search::Searchable;
+pub(crate) use structure::structure;
+
+/// The octets of a section, without the partial; `None` when the message has no such part. spec: rfc3501#6.4.5
+pub(crate) fn section<'x>(bytes: &'x [u8], section: &Section) -> Option<Cow<'x, [u8]>> {
+    if section.path.is_empty() && section.text == SectionText::Whole {
+        return Some(bytes.into());
+    }
+    let root = part::scan(bytes);
+    let part = locate(&root, &section.path)?;
+    let message = match (&part.kind, section.path.is_empty()) {
+        (_, true) => Some(part),
+        (Kind::Message(inner), false) => Some(&**inner),
+        _ => None,
+    };
+    Some(match &section.text {
+        SectionText::Whole => slice(bytes, part.body.clone()).into(),
+        SectionText::Mime => slice(bytes, part.header.clone()).into(),
+        SectionText::Header => slice(bytes, message?.header.clone()).into(),
+        SectionText::Text => slice(bytes, message?.body.clone()).into(),
+        SectionText::Fields { names, not } => some_fields(slice(bytes, message?.header.clone()), names, *not).into(),
+    })
+}
+
+fn some_fields(header: &[u8], names: &[String], not: bool) -> Vec<u8> {
+    let wanted = |name: &[u8]| names.iter().any(|wanted| wanted.as_bytes().eq_ignore_ascii_case(name)) != not;
+    let mut out: Vec<u8> = part::fields(header).into_iter().filter(|(name, _)| wanted(name)).flat_map(|(_, field)| field.iter().copied()).collect();
+    if !out.is_empty() && !out.ends_with(b"\n") {
+        out.extend_from_slice(b"\r\n");
+    }
+    // spec: rfc3501#6.4.5 the blank line is included whatever fields there are
+    out.extend_from_slice(b"\r\n");
+    out
+}
+
+/// Follows part numbers; a message that is no multipart is its own part 1.
+fn locate<'x>(root: &'x Part, path: &[u32]) -> Option<&'x Part> {
+    let mut current = root;
+    for (step, number) in path.iter().enumerate() {
+        let holder = match &current.kind {
+            Kind::Message(inner) if step > 0 => inner,
+            Kind::Leaf if step > 0 => return None,
+            _ => current,
+        };
+        current = match &holder.kind {
+            Kind::Multipart(parts) => parts.get((*number as usize).checked_sub(1)?)?,
+            _ if *number == 1 => holder,
+            _ => return None,
+        };
+    }
+    Some(current)
+}
+
+/// NIL or a literal.
+pub(crate) fn write_literal(text: Option<&[u8]>, out: &mut Vec<u8>) {
+    match text {
+        None => out.extend_from_slice(b"NIL"),
+        Some(text) => {
+            out.extend_from_slice(format!("{{{}}}\r\n", text.len()).as_bytes());
+            out.extend_from_slice(text);
+        }
+    }
+}
+
+/// NIL or a quoted string. What is not printable ASCII is carried as encoded words.
+fn write_string(text: Option<&str>, out: &mut Vec<u8>) {
+    let Some(text) = text else { return out.extend_from_slice(b"NIL") };
+    if !text.bytes().all(|b| matches!(b, b' '..=b'~')) {
+        let words = encoded_words(text);
+        return write_string(Some(&words), out);
+    }
+    out.push(b'"');
+    for byte in text.bytes() {
+        if matches!(byte, b'"' | b'\\') {
+            out.push(b'\\');
+        }
+        out.push(byte);
+    }
+    out.push(b'"');
+}
+
+/// spec: rfc2047#2 no word longer than 75, no character cut in two
+fn encoded_words(text: &str) -> String {
+    use base64::Engine as _;
+    let mut words: Vec<String> = Vec::new();
+    let mut piece = String::new();
+    for ch in text.chars() {
+        if piece.len() + ch.len_utf8() > 45 {
+            words.push(std::mem::take(&mut piece));
+        }
+        piece.push(ch);
+    }
+    words.push(piece);
+    let coded: Vec<String> = words.iter().map(|word| format!("=?UTF-8?B?{}?=", base64::engine::general_purpose::STANDARD.encode(word))).collect();
+    coded.join(" ")
+}
+
+fn write_ascii_or_words(raw: Option<Vec<u8>>, out: &mut Vec<u8>) {
+    let text = raw.as_deref().map(String::from_utf8_lossy);
+    write_string(text.as_deref(), out);
+}

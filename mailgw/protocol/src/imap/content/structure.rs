@@ -1,0 +1,94 @@
+//! BODY and BODYSTRUCTURE.
+use mail_parser::{Message, MimeHeaders};
+
+use super::part::{Kind, Part, fields, read_header, scan, slice, value};
+use super::{envelope, write_ascii_or_words, write_string};
+
+pub(crate) fn structure(bytes: &[u8], extended: bool, out: &mut Vec<u8>) {
+    Writer { bytes, extended }.part(&scan(bytes), out);
+}
+
+struct Writer<'x> {
+    bytes: &'x [u8],
+    extended: bool,
+}
+
+impl Writer<'_> {
+    /// spec: rfc3501#7.4.2 BODYSTRUCTURE. Depth is bounded by the scan.
+    fn part(&self, part: &Part, out: &mut Vec<u8>) {
+        let header = slice(self.bytes, part.header.clone());
+        let message = read_header(header);
+        let raw = |name: &[u8]| fields(header).into_iter().find(|(found, _)| found.eq_ignore_ascii_case(name)).map(|(_, field)| value(field));
+        out.push(b'(');
+        if let Kind::Multipart(parts) = &part.kind {
+            parts.iter().for_each(|part| self.part(part, out));
+            out.push(b' ');
+            write_string(Some(&part.media.subtype), out);
+            if self.extended {
+                out.push(b' ');
+                parameters(&part.media.parameters, out);
+            }
+        } else {
+            write_string(Some(&part.media.kind), out);
+            out.push(b' ');
+            write_string(Some(&part.media.subtype), out);
+            out.push(b' ');
+            parameters(&part.media.parameters, out);
+            out.push(b' ');
+            write_ascii_or_words(raw(b"Content-ID"), out);
+            out.push(b' ');
+            write_ascii_or_words(raw(b"Content-Description"), out);
+            out.push(b' ');
+            write_string(Some(message.content_transfer_encoding().unwrap_or("7BIT")), out);
+            let body = slice(self.bytes, part.body.clone());
+            out.extend_from_slice(format!(" {}", body.len()).as_bytes());
+            let lines = body.iter().filter(|b| **b == b'\n').count() + usize::from(!body.is_empty() && !body.ends_with(b"\n"));
+            if let Kind::Message(inner) = &part.kind {
+                out.push(b' ');
+                envelope::of_header(slice(self.bytes, inner.header.clone()), out);
+                out.push(b' ');
+                self.part(inner, out);
+            }
+            if matches!(part.kind, Kind::Message(_)) || part.media.kind.eq_ignore_ascii_case("text") {
+                out.extend_from_slice(format!(" {lines}").as_bytes());
+            }
+            if self.extended {
+                out.push(b' ');
+                write_ascii_or_words(raw(b"Content-MD5"), out);
+            }
+        }
+        if self.extended {
+            out.push(b' ');
+            disposition(&message, out);
+            out.push(b' ');
+            write_ascii_or_words(raw(b"Content-Language"), out);
+            out.push(b' ');
+            write_ascii_or_words(raw(b"Content-Location"), out);
+        }
+        out.push(b')');
+    }
+}
+
+fn disposition(message: &Message<'_>, out: &mut Vec<u8>) {
+    let Some(found) = message.content_disposition() else { return out.extend_from_slice(b"NIL") };
+    let all: Vec<(String, String)> =
+        found.attributes().unwrap_or_default().iter().take(32).map(|one| (one.name.to_string(), one.value.to_string())).collect();
+    out.push(b'(');
+    write_string(Some(found.ctype()), out);
+    out.push(b' ');
+    parameters(&all, out);
+    out.push(b')');
+}
+
+fn parameters(all: &[(String, String)], out: &mut Vec<u8>) {
+    if all.is_empty() {
+        return out.extend_from_slice(b"NIL");
+    }
+    for (at, (name, value)) in all.iter().enumerate() {
+        out.push(if at == 0 { b'(' } else { b' ' });
+        write_string(Some(name), out);
+        out.push(b' ');
+        write_string(Some(value), out);
+    }
+    out.push(b')');
+}

@@ -1,0 +1,155 @@
+//! What the server answered, told to the client.
+use super::view::View;
+use super::{Pending, Session, State, fetch, list, search};
+use crate::imap::exchange::{Answer, Change, MailboxName, Request, SystemFlag};
+use crate::imap::parse::StatusItem;
+use crate::imap::parse::mailbox;
+use crate::imap::parse::sequence::write_set;
+
+impl Session {
+    pub(super) fn answered(&mut self, pending: Pending, answer: Answer) {
+        match (pending, answer) {
+            (Pending::Login { tag }, Answer::LoggedIn) => self.logged_in(&tag),
+            (Pending::Login { tag }, Answer::Refused { code, text }) => {
+                self.refuse(&tag, code.name(), &text);
+                if code == crate::imap::exchange::RefusalCode::AuthenticationFailed {
+                    self.count_failure();
+                }
+            }
+            (Pending::Fetch(job), answer) => fetch::resume(self, job, answer),
+            (Pending::Search(job), answer) => search::resume(self, job, answer),
+            (Pending::Reopen { tag, mailbox, read_only }, Answer::Done) => {
+                self.ask(Request::Open { mailbox, read_only }, Pending::Open { tag, read_only });
+            }
+            (Pending::Open { tag, read_only, .. }, Answer::Opened { uid_validity, uid_next, messages, .. }) => {
+                self.opened(&tag, read_only, uid_validity, uid_next, View::new(read_only, messages));
+            }
+            (Pending::List { tag, options, word }, Answer::Mailboxes(all)) => {
+                list::write(&options, &all, word, &mut self.send);
+                self.done(&tag, "Done", true);
+            }
+            (Pending::Status { tag, mailbox, items }, Answer::Status(status)) => {
+                let text = list::status(&mailbox, &items, &status);
+                self.write(&text);
+                self.done(&tag, "Done", true);
+            }
+            (Pending::Store { tag, silent, uid }, Answer::Stored(stored)) => {
+                if let State::Selected(view) = &mut self.state {
+                    for info in &stored {
+                        view.learn(info);
+                        if !silent {
+                            view.write_flags(info.uid, &mut self.send);
+                        }
+                    }
+                }
+                self.done(&tag, "Stored", uid);
+            }
+            (Pending::Append { tag }, Answer::Appended { uid_validity, uid }) => {
+                // spec: rfc4315#3
+                self.done(&tag, &format!("[APPENDUID {uid_validity} {uid}] Appended"), true);
+            }
+            (Pending::Copy { tag, moves }, Answer::Copied { uid_validity, from, to }) => self.copied(&tag, moves, uid_validity, &from, &to),
+            (Pending::Expunge { tag, closes: false }, Answer::Expunged(uids)) => {
+                if let State::Selected(view) = &mut self.state {
+                    uids.into_iter().for_each(|uid| view.queue(Change::Gone(uid)));
+                }
+                self.done(&tag, "Expunged", true);
+            }
+            (Pending::Expunge { tag, closes: true }, Answer::Expunged(_)) => self.ask(Request::Close, Pending::Leave { tag, word: "Closed" }),
+            (Pending::Leave { tag, word }, Answer::Done) => {
+                self.state = State::Authenticated;
+                self.write(&format!("{tag} OK {word}\r\n"));
+            }
+            (Pending::Plain { tag, word }, Answer::Done) => self.done(&tag, word, true),
+            (pending, Answer::Refused { code, text }) => {
+                let (tag, keeps_numbers) = pending.tag();
+                if let State::Selected(view) = &mut self.state {
+                    view.tell(!keeps_numbers, &mut self.send);
+                }
+                self.refuse(&tag, code.name(), &text);
+            }
+            _ => self.bye("The server lost step; connect again"),
+        }
+    }
+
+    /// `text` comes from the server around us: kept to one line of ASCII.
+    pub(super) fn refuse(&mut self, tag: &str, code: &str, text: &str) {
+        let text: String = text.chars().map(|ch| if matches!(ch, ' '..='~') { ch } else { '?' }).take(200).collect();
+        let text = if text.is_empty() { "Refused" } else { text.as_str() };
+        self.write(&format!("{tag} NO [{code}] {text}\r\n"));
+    }
+
+    /// spec: rfc3501#6.3.1
+    fn opened(&mut self, tag: &str, read_only: bool, uid_validity: u32, uid_next: u32, view: View) {
+        const SYSTEM: &str = "\\Answered \\Flagged \\Deleted \\Seen \\Draft";
+        let permanent = if read_only { String::new() } else { format!("{SYSTEM} \\*") };
+        self.write(&format!("* {} EXISTS\r\n* 0 RECENT\r\n* FLAGS ({SYSTEM})\r\n", view.count()));
+        self.write(&format!("* OK [PERMANENTFLAGS ({permanent})] Flags that last\r\n"));
+        if let Some(first) = view.messages.iter().position(|message| !message.flags.has(SystemFlag::Seen)) {
+            self.write(&format!("* OK [UNSEEN {}] First unseen\r\n", first + 1));
+        }
+        self.write(&format!("* OK [UIDVALIDITY {uid_validity}] Valid\r\n* OK [UIDNEXT {uid_next}] Next\r\n"));
+        let access = if read_only { "READ-ONLY" } else { "READ-WRITE" };
+        self.write(&format!("{tag} OK [{access}] Opened\r\n"));
+        self.state = State::Selected(view);
+    }
+
+    /// spec: rfc4315#3 COPYUID · rfc6851#4.3 in MOVE it comes before the EXPUNGEs
+    fn copied(&mut self, tag: &str, moves: bool, uid_validity: u32, from: &[u32], to: &[u32]) {
+        let mut code = Vec::new();
+        if !from.is_empty() {
+            code.extend_from_slice(format!("[COPYUID {uid_validity} ").as_bytes());
+            write_set(from, &mut code);
+            code.push(b' ');
+            write_set(to, &mut code);
+            code.extend_from_slice(b"] ");
+        }
+        let code = String::from_utf8(code).unwrap_or_default();
+        if !moves {
+            return self.done(tag, &format!("{code}Copied"), true);
+        }
+        if !from.is_empty() {
+            self.write(&format!("* OK {code}Moved\r\n"));
+        }
+        if let State::Selected(view) = &mut self.state {
+            from.iter().for_each(|uid| view.queue(Change::Gone(*uid)));
+        }
+        self.done(tag, "Moved", true);
+    }
+}
+
+impl Pending {
+    /// The tag, and whether no EXPUNGE may be told with its answer.
+    fn tag(self) -> (String, bool) {
+        match self {
+            Pending::Store { tag, uid, .. } => (tag, !uid),
+            Pending::Fetch(job) => (job.tag, true),
+            Pending::Search(job) => (job.tag, true),
+            Pending::Login { tag }
+            | Pending::Plain { tag, .. }
+            | Pending::List { tag, .. }
+            | Pending::Open { tag, .. }
+            | Pending::Reopen { tag, .. }
+            | Pending::Status { tag, .. }
+            | Pending::Append { tag }
+            | Pending::Copy { tag, .. }
+            | Pending::Expunge { tag, .. }
+            | Pending::Leave { tag, .. } => (tag, false),
+        }
+    }
+}
+
+/// A mailbox name as a quoted string.
+pub(super) fn quoted_name(name: &MailboxName) -> String {
+    format!("\"{}\"", mailbox::encode(name).replace('\\', "\\\\").replace('"', "\\\""))
+}
+
+pub(super) fn status_word(item: StatusItem) -> &'static str {
+    match item {
+        StatusItem::Messages => "MESSAGES",
+        StatusItem::Recent => "RECENT",
+        StatusItem::UidNext => "UIDNEXT",
+        StatusItem::UidValidity => "UIDVALIDITY",
+        StatusItem::Unseen => "UNSEEN",
+    }
+}

@@ -1,0 +1,209 @@
+//! Commands: each is checked against the state and either answered or turned into a request.
+use super::{Expecting, MAX_FAILURES, Pending, Session, State, fetch, search};
+use crate::imap::exchange::{Output, Request, Secret};
+use crate::imap::framing::MAX_LITERAL;
+use crate::imap::parse::command::secret;
+use crate::imap::parse::{Command, sequence::SequenceSet};
+
+impl Session {
+    pub(super) fn capabilities(&self) -> String {
+        let mut all = String::from("IMAP4rev1 LITERAL+ SASL-IR ID IDLE NAMESPACE UIDPLUS MOVE SPECIAL-USE UNSELECT ENABLE CHILDREN");
+        match (&self.state, self.settings.tls) {
+            (State::NotAuthenticated, true) => all.push_str(" AUTH=PLAIN"),
+            // spec: rfc3501#6.2.3 no password travels in the clear
+            (State::NotAuthenticated, false) => {
+                all.push_str(if self.settings.starttls { " STARTTLS LOGINDISABLED" } else { " LOGINDISABLED" });
+            }
+            _ => {}
+        }
+        all
+    }
+
+    pub(super) fn dispatch(&mut self, tag: String, command: Command) {
+        match command {
+            Command::Capability => {
+                let all = self.capabilities();
+                self.write(&format!("* CAPABILITY {all}\r\n"));
+                self.done(&tag, "Done", true);
+            }
+            Command::Noop => self.done(&tag, "Done", true),
+            Command::Id => {
+                self.write("* ID (\"name\" \"Suiyin\")\r\n");
+                self.done(&tag, "Done", true);
+            }
+            Command::Logout => {
+                self.write("* BYE Goodbye\r\n");
+                self.write(&format!("{tag} OK Done\r\n"));
+                self.close();
+            }
+            Command::StartTls | Command::Login { .. } | Command::Authenticate { .. } => self.before_login(tag, command),
+            _ if matches!(self.state, State::NotAuthenticated) => self.write(&format!("{tag} BAD Log in first\r\n")),
+            Command::Check | Command::Close | Command::Unselect | Command::Expunge { .. } | Command::Search { .. } | Command::Fetch { .. }
+            | Command::Store { .. } | Command::Copy { .. } | Command::Move { .. } => self.on_selected(tag, command),
+            _ => self.on_mailboxes(tag, command),
+        }
+    }
+
+    fn before_login(&mut self, tag: String, command: Command) {
+        if !matches!(self.state, State::NotAuthenticated) {
+            return self.write(&format!("{tag} BAD Already logged in\r\n"));
+        }
+        match command {
+            Command::StartTls if self.settings.tls || !self.settings.starttls => self.write(&format!("{tag} BAD STARTTLS is not offered here\r\n")),
+            Command::StartTls => {
+                self.write(&format!("{tag} OK Begin TLS\r\n"));
+                self.flush();
+                self.framer.clear();
+                self.upgrading = true;
+                self.out.push(Output::StartTls);
+            }
+            _ if !self.settings.tls => self.write(&format!("{tag} NO [PRIVACYREQUIRED] Use TLS before logging in\r\n")),
+            Command::Login { user, password } => self.ask(Request::Login { user, password }, Pending::Login { tag }),
+            Command::Authenticate { mechanism, .. } if mechanism != "PLAIN" => self.write(&format!("{tag} NO Use AUTHENTICATE PLAIN\r\n")),
+            Command::Authenticate { initial: Some(initial), .. } => self.plain(tag, Some(initial)),
+            _ => {
+                self.write("+ \r\n");
+                self.expecting = Expecting::Sasl { tag };
+            }
+        }
+    }
+
+    /// A line that is not a command: a SASL response or DONE.
+    pub(super) fn continued(&mut self, line: Vec<u8>) {
+        match std::mem::replace(&mut self.expecting, Expecting::Command) {
+            // spec: rfc3501#6.2.2 `*` cancels
+            Expecting::Sasl { tag } if line == b"*" => self.write(&format!("{tag} BAD Cancelled\r\n")),
+            Expecting::Sasl { tag } => self.plain(tag, secret(&line)),
+            Expecting::Done { tag } if line.eq_ignore_ascii_case(b"DONE") => self.done(&tag, "Done", true),
+            Expecting::Done { tag } => self.write(&format!("{tag} BAD Expected DONE\r\n")),
+            Expecting::Command => {}
+        }
+    }
+
+    /// spec: rfc4616#2 authzid NUL authcid NUL password
+    fn plain(&mut self, tag: String, response: Option<Secret>) {
+        let mut parts = response.as_ref().map_or("", |secret| secret.expose()).split('\0');
+        let login = match (parts.next(), parts.next(), parts.next(), parts.next()) {
+            (Some(acts_as), Some(user), Some(password), None) if !user.is_empty() && (acts_as.is_empty() || acts_as == user) => {
+                Some((user.to_owned(), Secret::new(password.to_owned())))
+            }
+            _ => None,
+        };
+        match login {
+            Some((user, password)) => self.ask(Request::Login { user, password }, Pending::Login { tag }),
+            None => {
+                self.write(&format!("{tag} BAD Expected base64 of NUL user NUL password\r\n"));
+                self.count_failure();
+            }
+        }
+    }
+
+    pub(super) fn count_failure(&mut self) {
+        self.failures += 1;
+        if self.failures >= MAX_FAILURES {
+            self.bye("Too many failed logins");
+        }
+    }
+
+    pub(super) fn logged_in(&mut self, tag: &str) {
+        self.state = State::Authenticated;
+        self.framer.set_append_limit(self.settings.append_limit.max(MAX_LITERAL));
+        let all = self.capabilities();
+        self.write(&format!("{tag} OK [CAPABILITY {all}] Logged in\r\n"));
+    }
+
+    fn on_mailboxes(&mut self, tag: String, command: Command) {
+        let plain = |tag, word| Pending::Plain { tag, word };
+        match command {
+            Command::Enable => {
+                self.write("* ENABLED\r\n");
+                self.done(&tag, "Done", true);
+            }
+            Command::Namespace => {
+                self.write("* NAMESPACE ((\"\" \"/\")) NIL NIL\r\n");
+                self.done(&tag, "Done", true);
+            }
+            // spec: rfc3501#6.3.8 an empty pattern asks for the delimiter
+            Command::List(options) if options.patterns.iter().all(String::is_empty) => {
+                self.write("* LIST (\\Noselect) \"/\" \"\"\r\n");
+                self.done(&tag, "Done", true);
+            }
+            Command::List(options) => self.ask(Request::List, Pending::List { tag, options, word: "LIST" }),
+            Command::Lsub(options) => self.ask(Request::List, Pending::List { tag, options, word: "LSUB" }),
+            Command::Select { mailbox, read_only } if matches!(self.state, State::Selected(_)) => {
+                self.state = State::Authenticated;
+                self.ask(Request::Close, Pending::Reopen { tag, mailbox, read_only });
+            }
+            Command::Select { mailbox, read_only } => {
+                self.ask(Request::Open { mailbox, read_only }, Pending::Open { tag, read_only });
+            }
+            Command::Create(mailbox) => self.ask(Request::Create { mailbox }, plain(tag, "Created")),
+            Command::Delete(mailbox) => self.ask(Request::Delete { mailbox }, plain(tag, "Deleted")),
+            Command::Rename { from, to } => self.ask(Request::Rename { from, to }, plain(tag, "Renamed")),
+            Command::Subscribe(mailbox) => self.ask(Request::Subscribe { mailbox }, plain(tag, "Subscribed")),
+            Command::Unsubscribe(mailbox) => self.ask(Request::Unsubscribe { mailbox }, plain(tag, "Unsubscribed")),
+            Command::Status { mailbox, items } => self.ask(Request::Status { mailbox: mailbox.clone() }, Pending::Status { tag, mailbox, items }),
+            Command::Append { mailbox, flags, internal_date, bytes } => {
+                self.ask(Request::Append { mailbox, flags, internal_date, bytes }, Pending::Append { tag });
+            }
+            Command::Idle => {
+                self.write("+ idling\r\n");
+                if let State::Selected(view) = &mut self.state {
+                    view.tell(true, &mut self.send);
+                }
+                self.expecting = Expecting::Done { tag };
+            }
+            _ => self.write(&format!("{tag} BAD Not possible now\r\n")),
+        }
+    }
+
+    fn on_selected(&mut self, tag: String, command: Command) {
+        let State::Selected(view) = &self.state else { return self.write(&format!("{tag} BAD Select a mailbox first\r\n")) };
+        let read_only = view.read_only;
+        match command {
+            Command::Check => self.done(&tag, "Done", true),
+            Command::Close if !read_only => self.ask(Request::Expunge { uids: None }, Pending::Expunge { tag, closes: true }),
+            Command::Close | Command::Unselect => self.ask(Request::Close, Pending::Leave { tag, word: "Closed" }),
+            Command::Search { key, uid } => search::start(self, tag, key, uid),
+            Command::Fetch { set, items, uid } => {
+                if let Some((tag, uids)) = self.select(tag, &set, uid, true) {
+                    fetch::start(self, tag, uids, items, uid);
+                }
+            }
+            Command::Copy { set, to, uid } => {
+                if let Some((tag, uids)) = self.select(tag, &set, uid, false) {
+                    self.ask(Request::Copy { uids, to }, Pending::Copy { tag, moves: false });
+                }
+            }
+            _ if read_only => self.write(&format!("{tag} NO [READ-ONLY] The mailbox is open for reading only\r\n")),
+            Command::Store { set, op, silent, flags, uid } => {
+                if let Some((tag, uids)) = self.select(tag, &set, uid, true) {
+                    self.ask(Request::Store { uids, op, flags }, Pending::Store { tag, silent, uid });
+                }
+            }
+            Command::Move { set, to, uid } => {
+                if let Some((tag, uids)) = self.select(tag, &set, uid, false) {
+                    self.ask(Request::Move { uids, to }, Pending::Copy { tag, moves: true });
+                }
+            }
+            Command::Expunge { uids: None } => self.ask(Request::Expunge { uids: None }, Pending::Expunge { tag, closes: false }),
+            Command::Expunge { uids: Some(set) } => {
+                if let Some((tag, uids)) = self.select(tag, &set, true, false) {
+                    self.ask(Request::Expunge { uids: Some(uids) }, Pending::Expunge { tag, closes: false });
+                }
+            }
+            _ => self.write(&format!("{tag} BAD Not possible now\r\n")),
+        }
+    }
+
+    /// The uids of a set; answers by itself when there are none.
+    fn select(&mut self, tag: String, set: &SequenceSet, uid: bool, keeps_numbers: bool) -> Option<(String, Vec<u32>)> {
+        let State::Selected(view) = &self.state else { return None };
+        match view.select(set, uid) {
+            Some(uids) if uids.is_empty() => self.done(&tag, "No such messages", uid || !keeps_numbers),
+            Some(uids) => return Some((tag, uids)),
+            None => self.write(&format!("{tag} BAD No message has that sequence number\r\n")),
+        }
+        None
+    }
+}

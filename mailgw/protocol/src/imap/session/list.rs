@@ -1,0 +1,40 @@
+//! LIST, LSUB and STATUS.
+use super::answer::{quoted_name, status_word};
+use crate::imap::exchange::{MailboxInfo, MailboxName, MailboxStatus};
+use crate::imap::parse::mailbox::{capital_inbox, matches};
+use crate::imap::parse::{ListOptions, StatusItem};
+
+/// One line for each mailbox that the patterns cover.
+pub(super) fn write(options: &ListOptions, all: &[MailboxInfo], word: &str, out: &mut Vec<u8>) {
+    let patterns: Vec<String> = options.patterns.iter().map(|pattern| capital_inbox(format!("{}{pattern}", options.reference))).collect();
+    for info in all {
+        let wanted = (!options.only_subscribed || info.subscribed) && (!options.only_special_use || info.special_use.is_some());
+        if !wanted || !patterns.iter().any(|pattern| matches(pattern, &info.name)) {
+            continue;
+        }
+        let mut attributes = vec![if info.has_children { "\\HasChildren" } else { "\\HasNoChildren" }];
+        attributes.extend(info.special_use.map(|purpose| purpose.name()));
+        if options.return_subscribed && info.subscribed && word == "LIST" {
+            attributes.push("\\Subscribed");
+        }
+        let line = format!("* {word} ({}) \"/\" {}\r\n", attributes.join(" "), quoted_name(&info.name));
+        out.extend_from_slice(line.as_bytes());
+    }
+}
+
+pub(super) fn status(mailbox: &MailboxName, items: &[StatusItem], status: &MailboxStatus) -> String {
+    let values: Vec<String> = items
+        .iter()
+        .map(|item| {
+            let value = match item {
+                StatusItem::Messages => status.messages,
+                StatusItem::Recent => 0,
+                StatusItem::UidNext => status.uid_next,
+                StatusItem::UidValidity => status.uid_validity,
+                StatusItem::Unseen => status.unseen,
+            };
+            format!("{} {value}", status_word(*item))
+        })
+        .collect();
+    format!("* STATUS {} ({})\r\n", quoted_name(mailbox), values.join(" "))
+}

@@ -1,0 +1,225 @@
+//! One client's session. Feed it bytes, answers and changes; do what it returns.
+mod answer;
+mod dispatch;
+mod fetch;
+mod list;
+mod search;
+mod view;
+
+use super::exchange::{Answer, Change, MailboxName, Output, Request};
+use super::framing::{Framed, Framer, MAX_LITERAL};
+use super::parse::{self, StatusItem};
+use view::View;
+
+/// Failed logins before the connection is closed.
+const MAX_FAILURES: u8 = 3;
+/// Octets held while the server works; a client that pipelines more is cut off.
+const MAX_HELD: usize = 1024 * 1024;
+
+/// What the server decides for a session.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// The connection is under TLS from its first byte.
+    pub tls: bool,
+    /// STARTTLS may be used.
+    pub starttls: bool,
+    /// Octets of the largest message APPEND takes.
+    pub append_limit: usize,
+}
+
+enum State {
+    NotAuthenticated,
+    Authenticated,
+    Selected(View),
+    Closed,
+}
+
+/// What a continuation line will mean.
+enum Expecting {
+    Command,
+    Sasl { tag: String },
+    Done { tag: String },
+}
+
+/// The command that waits for an answer.
+enum Pending {
+    Login { tag: String },
+    Plain { tag: String, word: &'static str },
+    List { tag: String, options: parse::ListOptions, word: &'static str },
+    Open { tag: String, read_only: bool },
+    /// SELECT leaves the mailbox before it opens the next.
+    Reopen { tag: String, mailbox: MailboxName, read_only: bool },
+    Status { tag: String, mailbox: MailboxName, items: Vec<StatusItem> },
+    Store { tag: String, silent: bool, uid: bool },
+    Append { tag: String },
+    Copy { tag: String, moves: bool },
+    Expunge { tag: String, closes: bool },
+    Leave { tag: String, word: &'static str },
+    Fetch(fetch::Job),
+    Search(search::Job),
+}
+
+pub struct Session {
+    settings: Settings,
+    framer: Framer,
+    state: State,
+    expecting: Expecting,
+    pending: Option<Pending>,
+    failures: u8,
+    /// STARTTLS was answered: input is thrown away until TLS is there.
+    upgrading: bool,
+    send: Vec<u8>,
+    out: Vec<Output>,
+}
+
+impl Session {
+    /// A session and its greeting.
+    pub fn new(settings: Settings) -> (Self, Vec<Output>) {
+        let mut session = Self {
+            settings,
+            framer: Framer::new(MAX_LITERAL),
+            state: State::NotAuthenticated,
+            expecting: Expecting::Command,
+            pending: None,
+            failures: 0,
+            upgrading: false,
+            send: Vec::new(),
+            out: Vec::new(),
+        };
+        let greeting = format!("* OK [CAPABILITY {}] Ready\r\n", session.capabilities());
+        session.write(&greeting);
+        let out = session.take_output();
+        (session, out)
+    }
+
+    /// Bytes from the client, cut anyhow.
+    pub fn receive(&mut self, bytes: &[u8]) -> Vec<Output> {
+        if self.upgrading || matches!(self.state, State::Closed) {
+            return Vec::new();
+        }
+        self.framer.feed(bytes);
+        self.run();
+        if self.pending.is_some() && self.framer.held() > MAX_HELD {
+            self.bye("Too much sent ahead");
+        }
+        self.take_output()
+    }
+
+    /// False while a request is with the server: reading on would only pile up input.
+    pub fn wants_input(&self) -> bool {
+        self.pending.is_none() && !self.upgrading && !matches!(self.state, State::Closed)
+    }
+
+    /// TLS stands after [`Output::StartTls`].
+    pub fn tls_started(&mut self) {
+        self.framer.clear();
+        self.upgrading = false;
+        self.settings.tls = true;
+    }
+
+    /// The answer to the request last given out. One that was not asked for ends the session.
+    pub fn answer(&mut self, answer: Answer) -> Vec<Output> {
+        if matches!(self.state, State::Closed) {
+            return Vec::new();
+        }
+        match self.pending.take() {
+            Some(pending) => self.answered(pending, answer),
+            None => self.bye("The server lost step; connect again"),
+        }
+        self.run();
+        self.take_output()
+    }
+
+    /// Commits of the opened mailbox, from its snapshot in [`Answer::Opened`] on and pushed after it. Told at once in IDLE,
+    /// otherwise with the next command.
+    pub fn changed(&mut self, changes: impl IntoIterator<Item = Change>) -> Vec<Output> {
+        if let State::Selected(view) = &mut self.state {
+            changes.into_iter().for_each(|change| view.queue(change));
+            if matches!(self.expecting, Expecting::Done { .. }) {
+                view.tell(true, &mut self.send);
+            }
+        }
+        self.take_output()
+    }
+
+    /// Ends the session from outside: idle for too long, shutdown. `text`: one line of ASCII.
+    pub fn bye(&mut self, text: &str) {
+        if !matches!(self.state, State::Closed) {
+            self.write(&format!("* BYE {text}\r\n"));
+            self.close();
+        }
+    }
+
+    /// What [`Session::bye`] left to do.
+    pub fn take_output(&mut self) -> Vec<Output> {
+        self.flush();
+        std::mem::take(&mut self.out)
+    }
+
+    fn run(&mut self) {
+        while self.wants_input() {
+            if !matches!(self.expecting, Expecting::Command) {
+                match self.framer.line() {
+                    Ok(Some(line)) => self.continued(line),
+                    Ok(None) => return,
+                    Err(reason) => self.bye(reason),
+                }
+                continue;
+            }
+            match self.framer.next() {
+                Framed::Wait => return,
+                Framed::Continue => self.write("+ Ready\r\n"),
+                Framed::Command(frame) => {
+                    let (tag, command) = parse::command::parse(frame);
+                    match (tag, command) {
+                        (Some(tag), Ok(command)) => self.dispatch(tag, command),
+                        (Some(tag), Err(parse::ParseError::Charset)) => {
+                            self.write(&format!("{tag} NO [BADCHARSET (UTF-8 US-ASCII)] {}\r\n", parse::ParseError::Charset));
+                        }
+                        (tag, Err(error)) => self.write(&format!("{} BAD {error}\r\n", tag.as_deref().unwrap_or("*"))),
+                        (None, Ok(_)) => self.write("* BAD The command needs a tag\r\n"),
+                    }
+                }
+                Framed::Dropped { tag, too_big, reason } => {
+                    let verdict = if too_big { "NO [TOOBIG]" } else { "BAD" };
+                    self.write(&format!("{} {verdict} {reason}\r\n", tag.as_deref().unwrap_or("*")));
+                }
+                Framed::Broken { tag, reason } => {
+                    self.write(&format!("{} BAD {reason}\r\n", tag.as_deref().unwrap_or("*")));
+                    self.bye("The stream is out of step");
+                }
+            }
+        }
+    }
+
+    fn ask(&mut self, request: Request, pending: Pending) {
+        self.flush();
+        self.out.push(Output::Do(request));
+        self.pending = Some(pending);
+    }
+
+    fn write(&mut self, text: &str) {
+        self.send.extend_from_slice(text.as_bytes());
+    }
+
+    fn flush(&mut self) {
+        if !self.send.is_empty() {
+            self.out.push(Output::Send(std::mem::take(&mut self.send)));
+        }
+    }
+
+    /// Tells changes, then answers `tag OK text`.
+    fn done(&mut self, tag: &str, text: &str, may_expunge: bool) {
+        if let State::Selected(view) = &mut self.state {
+            view.tell(may_expunge, &mut self.send);
+        }
+        self.write(&format!("{tag} OK {text}\r\n"));
+    }
+
+    fn close(&mut self) {
+        self.flush();
+        self.out.push(Output::Close);
+        self.state = State::Closed;
+        self.pending = None;
+    }
+}
