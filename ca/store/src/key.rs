@@ -49,6 +49,28 @@ impl Key {
         &self.0
     }
 
+    /// The first key after this one: where a scan goes on.
+    pub fn successor(&self) -> Self {
+        let mut bytes = self.0.clone();
+        bytes.push(0);
+        Self(bytes)
+    }
+
+    /// The last part of a key made by [`Key::new`], as it was given; `None` for a table alone.
+    pub fn last_part(&self) -> Option<Vec<u8>> {
+        let mut parts: Vec<Vec<u8>> = vec![Vec::new()];
+        let mut bytes = self.0.iter().copied();
+        while let Some(byte) = bytes.next() {
+            match (byte, if byte == 0 { bytes.next() } else { None }) {
+                (0, Some(0)) => parts.push(Vec::new()),
+                (0, Some(0xff)) | (1.., _) => parts.last_mut()?.push(byte),
+                (0, _) => return None,
+            }
+        }
+        // The table is the first and what follows the last end is empty.
+        (parts.len() > 2 && parts.pop()?.is_empty()).then(|| parts.pop())?
+    }
+
     /// A key as it stands in an engine.
     pub(crate) fn raw(bytes: Vec<u8>) -> Self {
         Self(bytes)
@@ -61,6 +83,13 @@ mod tests {
     use proptest::prelude::*;
 
     proptest! {
+        #[test]
+        fn the_last_part_comes_back(parts in prop::collection::vec(prop::collection::vec(prop_oneof![Just(0_u8), Just(1), Just(255)], 0..5), 0..4)) {
+            let key = Key::new("t", &parts.iter().map(Vec::as_slice).collect::<Vec<_>>());
+            prop_assert_eq!(key.last_part(), parts.last().cloned());
+            prop_assert!(key < key.successor());
+        }
+
         #[test]
         fn order_is_that_of_the_parts(a in prop::collection::vec(prop::collection::vec(0_u8..4, 0..4), 1..4),
                                       b in prop::collection::vec(prop::collection::vec(0_u8..4, 0..4), 1..4)) {
