@@ -50,7 +50,12 @@ pub(super) fn slice(bytes: &[u8], range: Range<usize>) -> &[u8] {
 /// The header of a part as its parser reads it.
 pub(super) fn read_header(header: &[u8]) -> mail_parser::Message<'_> {
     let header = header.get(..MAX_HEADER).unwrap_or(header);
-    MessageParser::default().parse_headers(header).unwrap_or_default()
+    let mut message = MessageParser::default().parse_headers(header).unwrap_or_default();
+    // mail-parser's accessors index the first part, and a header without fields gives none.
+    if message.parts.is_empty() {
+        message.parts.push(mail_parser::MessagePart::default());
+    }
+    message
 }
 
 /// The structure of a whole message.

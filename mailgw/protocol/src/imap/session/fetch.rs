@@ -72,10 +72,8 @@ pub(super) fn resume(session: &mut Session, mut job: Job, answer: Answer) {
 }
 
 fn advance(session: &mut Session, mut job: Job) {
-    if job.needs_bytes {
-        if let Some(&uid) = job.uids.front() {
-            return session.ask(Request::Load { uid }, Pending::Fetch(job));
-        }
+    if job.needs_bytes && let Some(&uid) = job.uids.front() {
+        return session.ask(Request::Load { uid }, Pending::Fetch(job));
     }
     while let Some(uid) = job.uids.pop_front() {
         write(session, &job, uid, &[]);

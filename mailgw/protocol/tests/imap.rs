@@ -1,0 +1,376 @@
+//! Dialogues with a mailbox in memory: `C:` lines go in, `S:` lines must come out, `!` lines are other sessions' changes.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+use proptest::prelude::*;
+use protocol::imap::exchange::*;
+use protocol::imap::session::{Session, Settings};
+use time::macros::datetime;
+
+const MAIL: &[u8] = b"From: =?UTF-8?B?5Y+w5YyX?= <a@b.cn>\r\nTo: c@d.cn\r\nSubject: =?UTF-8?B?5YWs56ev6YeR?=\r\nDate: Tue, 1 Oct 2024 10:00:00 +0800\r\nMIME-Version: 1.0\r\nContent-Type: multipart/mixed; boundary=x\r\n\r\n--x\r\nContent-Type: text/plain; charset=utf-8\r\nContent-Transfer-Encoding: base64\r\n\r\n5L2g5aW9\r\n--x\r\nContent-Type: message/rfc822\r\n\r\nSubject: in\r\n\r\nhello\r\n--x--\r\n";
+
+struct Mail {
+    info: MessageInfo,
+    bytes: Vec<u8>,
+}
+
+/// INBOX with two messages, and a folder 台北.
+struct Fake {
+    mails: Vec<Mail>,
+    next: u32,
+    modseq: u64,
+}
+
+impl Fake {
+    fn new() -> Self {
+        let mut fake = Self { mails: Vec::new(), next: 4, modseq: 1 };
+        fake.add(MAIL.to_vec(), Flags::new());
+        fake.add(b"Subject: two\r\n\r\nbody\r\n".to_vec(), Flags::new().with(SystemFlag::Seen));
+        fake
+    }
+
+    fn add(&mut self, bytes: Vec<u8>, flags: Flags) -> MessageInfo {
+        let internal_date = datetime!(2024-10-01 10:00 +8);
+        let info = MessageInfo { uid: self.next, flags, modseq: self.modseq, internal_date, size: bytes.len() as u64 };
+        self.next += 1;
+        self.mails.push(Mail { info: info.clone(), bytes });
+        info
+    }
+
+    fn remove(&mut self, uids: &[u32]) {
+        self.mails.retain(|mail| !uids.contains(&mail.info.uid));
+    }
+
+    fn mailbox(name: &str) -> Option<Answer> {
+        if ["INBOX", "台北"].contains(&name) { None } else { Some(Answer::Refused { code: RefusalCode::TryCreate, text: "No such mailbox".into() }) }
+    }
+
+    fn answer(&mut self, request: Request) -> Answer {
+        let refused = |code: RefusalCode| Answer::Refused { code, text: "No".into() };
+        match request {
+            Request::Login { user, password } if user == "a@b.cn" && password.expose() == "pw" => Answer::LoggedIn,
+            Request::Login { .. } => refused(RefusalCode::AuthenticationFailed),
+            Request::List => Answer::Mailboxes(
+                ["INBOX", "台北"].map(|name| MailboxInfo { name: name.into(), subscribed: name == "INBOX", special_use: None, has_children: false }).into(),
+            ),
+            Request::Open { mailbox, .. } if mailbox == "INBOX" => {
+                let messages = self.mails.iter().map(|mail| mail.info.clone()).collect();
+                Answer::Opened { uid_validity: 9, uid_next: self.next, highest_modseq: self.modseq, messages }
+            }
+            Request::Open { .. } => refused(RefusalCode::NonExistent),
+            Request::Status { .. } => Answer::Status(MailboxStatus { messages: 2, unseen: 1, uid_next: self.next, uid_validity: 9, highest_modseq: 1 }),
+            Request::Load { uid } => match self.mails.iter().find(|mail| mail.info.uid == uid) {
+                Some(mail) => Answer::Bytes(mail.bytes.clone().into()),
+                None => refused(RefusalCode::NonExistent),
+            },
+            Request::Store { uids, op, flags } => {
+                self.modseq += 1;
+                let mut stored = Vec::new();
+                for mail in self.mails.iter_mut().filter(|mail| uids.contains(&mail.info.uid)) {
+                    mail.info.flags = mail.info.flags.after(op, &flags);
+                    mail.info.modseq = self.modseq;
+                    stored.push(mail.info.clone());
+                }
+                Answer::Stored(stored)
+            }
+            Request::Append { mailbox, flags, bytes, .. } => Self::mailbox(&mailbox).unwrap_or_else(|| Answer::Appended { uid_validity: 9, uid: self.add(bytes, flags).uid }),
+            Request::Copy { uids, to } => Self::mailbox(&to).unwrap_or_else(|| Answer::Copied { uid_validity: 7, to: (1..).take(uids.len()).collect(), from: uids }),
+            Request::Move { uids, to } => Self::mailbox(&to).unwrap_or_else(|| {
+                self.remove(&uids);
+                Answer::Copied { uid_validity: 7, to: (1..).take(uids.len()).collect(), from: uids }
+            }),
+            Request::Expunge { uids } => {
+                let doomed = |mail: &&Mail| mail.info.flags.has(SystemFlag::Deleted) && uids.as_ref().is_none_or(|uids| uids.contains(&mail.info.uid));
+                let gone: Vec<u32> = self.mails.iter().filter(doomed).map(|mail| mail.info.uid).collect();
+                self.remove(&gone);
+                Answer::Expunged(gone)
+            }
+            _ => Answer::Done,
+        }
+    }
+}
+
+struct Client {
+    session: Session,
+    fake: Fake,
+    said: Vec<u8>,
+    closed: bool,
+    tls: bool,
+}
+
+impl Client {
+    fn new(tls: bool) -> Self {
+        let (session, greeting) = Session::new(Settings { tls, starttls: true, append_limit: 20_000 });
+        let mut client = Self { session, fake: Fake::new(), said: Vec::new(), closed: false, tls };
+        client.take(greeting);
+        client
+    }
+
+    fn take(&mut self, mut out: Vec<Output>) {
+        while !out.is_empty() {
+            let mut next = Vec::new();
+            for output in out {
+                match output {
+                    Output::Send(bytes) => self.said.extend(bytes),
+                    Output::Do(request) => {
+                        let answer = self.fake.answer(request);
+                        next.extend(self.session.answer(answer));
+                    }
+                    Output::StartTls => {
+                        self.session.tls_started();
+                        self.tls = true;
+                    }
+                    Output::Close => self.closed = true,
+                }
+            }
+            out = next;
+        }
+    }
+
+    fn send(&mut self, bytes: &[u8]) -> String {
+        let out = self.session.receive(bytes);
+        self.take(out);
+        String::from_utf8_lossy(&std::mem::take(&mut self.said)).into_owned()
+    }
+
+    fn change(&mut self, change: Change) -> String {
+        if let Change::Gone(uid) = &change {
+            self.fake.remove(&[*uid]);
+        }
+        let out = self.session.changed([change]);
+        self.take(out);
+        String::from_utf8_lossy(&std::mem::take(&mut self.said)).into_owned()
+    }
+
+    fn selected() -> Self {
+        let mut client = Self::new(true);
+        client.send(b"a LOGIN a@b.cn pw\r\nb SELECT inbox\r\n");
+        client
+    }
+
+    /// Each `C:` with the `S:` that must be all of its reply.
+    fn script(&mut self, text: &str) {
+        let mut reply = String::new();
+        for line in text.lines().map(str::trim).filter(|line| !line.is_empty()) {
+            if let Some(sent) = line.strip_prefix("C: ") {
+                assert_eq!(reply, "", "before {sent}");
+                reply = self.send(format!("{}\r\n", sent.replace("\\r\\n", "\r\n")).as_bytes());
+            } else if let Some(uid) = line.strip_prefix("! gone ") {
+                reply.push_str(&self.change(Change::Gone(uid.parse().unwrap())));
+            } else if line == "! new" {
+                let info = self.fake.add(b"Subject: new\r\n\r\n".to_vec(), Flags::new());
+                reply.push_str(&self.change(Change::New(info)));
+            } else {
+                let expected = if line == "S:" { "" } else { line.strip_prefix("S: ").unwrap() };
+                let (first, rest) = reply.split_once("\r\n").unwrap_or_else(|| panic!("no reply, expected {expected}"));
+                assert_eq!(first, expected);
+                reply = rest.to_owned();
+            }
+        }
+        assert_eq!(reply, "");
+    }
+}
+
+#[test]
+fn no_login_before_tls_and_plaintext_is_dropped() {
+    let mut client = Client::new(false);
+    assert!(String::from_utf8_lossy(&client.said).contains("STARTTLS LOGINDISABLED"));
+    client.said.clear();
+    client.script("C: a LOGIN a@b.cn pw\nS: a NO [PRIVACYREQUIRED] Use TLS before logging in");
+    assert_eq!(client.send(b"b STARTTLS\r\nc NOOP\r\n"), "b OK Begin TLS\r\n");
+    assert!(client.tls);
+    assert!(client.send(b"d AUTHENTICATE PLAIN AGFAYi5jbgBwdw==\r\n").starts_with("d OK [CAPABILITY IMAP4rev1"));
+}
+
+#[test]
+fn three_failed_logins_close() {
+    let mut client = Client::new(true);
+    client.said.clear();
+    assert_eq!(client.send(b"a LOGIN a@b.cn no\r\n"), "a NO [AUTHENTICATIONFAILED] No\r\n");
+    assert_eq!(client.send(b"b AUTHENTICATE PLAIN\r\n"), "+ \r\n");
+    assert!(client.send(b"AGFAYi5jbgBubw==\r\n").starts_with("b NO [AUTHENTICATIONFAILED]"));
+    assert!(client.send(b"c LOGIN a@b.cn no\r\n").ends_with("* BYE Too many failed logins\r\n"));
+    assert!(client.closed);
+    assert_eq!(client.send(b"d NOOP\r\n"), "");
+}
+
+#[test]
+fn mailboxes() {
+    let mut client = Client::selected();
+    client.script(
+        r#"
+        C: c LIST "" *
+        S: * LIST (\HasNoChildren) "/" "INBOX"
+        S: * LIST (\HasNoChildren) "/" "&U,BTFw-"
+        S: c OK Done
+        C: d LSUB "" %
+        S: * LSUB (\HasNoChildren) "/" "INBOX"
+        S: d OK Done
+        C: e STATUS "&U,BTFw-" (MESSAGES UNSEEN UIDNEXT)
+        S: * STATUS "&U,BTFw-" (MESSAGES 2 UNSEEN 1 UIDNEXT 6)
+        S: e OK Done
+        C: f COPY 1:* &U,BTFw-
+        S: f OK [COPYUID 7 4:5 1:2] Copied
+        C: g COPY 1 other
+        S: g NO [TRYCREATE] No such mailbox
+        C: h CREATE "&U,BTFw"
+        S: h BAD The mailbox name is not valid modified UTF-7, or empty, too long, or with control characters
+        "#,
+    );
+}
+
+#[test]
+fn fetch() {
+    let mut client = Client::selected();
+    client.script(
+        r#"
+        C: c FETCH 1:2 (UID FLAGS INTERNALDATE)
+        S: * 1 FETCH (UID 4 FLAGS () INTERNALDATE "01-Oct-2024 10:00:00 +0800")
+        S: * 2 FETCH (UID 5 FLAGS (\Seen) INTERNALDATE "01-Oct-2024 10:00:00 +0800")
+        S: c OK Fetched
+        C: d FETCH 1 BODY.PEEK[1]
+        S: * 1 FETCH (BODY[1] {8}
+        S: 5L2g5aW9)
+        S: d OK Fetched
+        C: e UID FETCH 4 BODY[2.HEADER.FIELDS (subject)]
+        S: * 1 FETCH (UID 4 BODY[2.HEADER.FIELDS (subject)] {15}
+        S: Subject: in
+        S:
+        S:  FLAGS (\Seen))
+        S: e OK Fetched
+        C: f FETCH 2 BODY[]<9.3>
+        S: * 2 FETCH (BODY[]<9> {3}
+        S: two)
+        S: f OK Fetched
+        C: g FETCH 3 FLAGS
+        S: g BAD No message has that sequence number
+        C: h FETCH 1 (ENVELOPE)
+        S: * 1 FETCH (ENVELOPE ("Tue, 1 Oct 2024 10:00:00 +0800" "=?UTF-8?B?5YWs56ev6YeR?=" (("=?UTF-8?B?5Y+w5YyX?=" NIL "a" "b.cn")) (("=?UTF-8?B?5Y+w5YyX?=" NIL "a" "b.cn")) (("=?UTF-8?B?5Y+w5YyX?=" NIL "a" "b.cn")) ((NIL NIL "c" "d.cn")) NIL NIL NIL NIL))
+        S: h OK Fetched
+        C: i FETCH 1 BODY
+        S: * 1 FETCH (BODY (("text" "plain" ("charset" "utf-8") NIL NIL "base64" 8 1)("message" "rfc822" NIL NIL NIL "7BIT" 20 (NIL "in" NIL NIL NIL NIL NIL NIL NIL NIL) ("text" "plain" NIL NIL NIL "7BIT" 5 1) 3) "mixed"))
+        S: i OK Fetched
+        "#,
+    );
+}
+
+#[test]
+fn search_store_expunge() {
+    let mut client = Client::selected();
+    client.script(
+        r#"
+        C: c SEARCH UNSEEN
+        S: * SEARCH 1
+        S: c OK Searched
+        C: d UID SEARCH CHARSET UTF-8 BODY {6+}\r\n你好
+        S: * SEARCH 4
+        S: d OK Searched
+        C: e SEARCH OR SUBJECT two SENTON 1-Oct-2024
+        S: * SEARCH 1 2
+        S: e OK Searched
+        C: f SEARCH CHARSET KOI8-R ALL
+        S: f NO [BADCHARSET (UTF-8 US-ASCII)] The charset is not known: use UTF-8 or US-ASCII
+        ! gone 4
+        C: g STORE 2 +FLAGS (\Deleted $Work)
+        S: * 2 FETCH (UID 5 FLAGS (\Deleted \Seen $Work))
+        S: g OK Stored
+        C: h FETCH 1 RFC822.TEXT
+        S: h OK [EXPUNGEISSUED] Some messages are gone
+        ! new
+        C: i NOOP
+        S: * 1 EXPUNGE
+        S: * 2 EXISTS
+        S: i OK Done
+        C: j EXPUNGE
+        S: * 1 EXPUNGE
+        S: j OK Expunged
+        C: k UID MOVE 6 &U,BTFw-
+        S: * OK [COPYUID 7 6 1] Moved
+        S: * 1 EXPUNGE
+        S: k OK Moved
+        C: l CLOSE
+        S: l OK Closed
+        C: m FETCH 1 FLAGS
+        S: m BAD Select a mailbox first
+        "#,
+    );
+}
+
+#[test]
+fn append_and_idle() {
+    let mut client = Client::selected();
+    client.script(
+        r#"
+        C: c APPEND inbox (\Seen) "01-Oct-2024 10:00:00 +0800" {3}
+        S: + Ready
+        C: abc
+        S: c OK [APPENDUID 9 6] Appended
+        C: d APPEND inbox {2+}\r\nhi
+        S: d OK [APPENDUID 9 7] Appended
+        C: e APPEND inbox {20001}
+        S: e NO [TOOBIG] The literal is larger than this server takes
+        C: f IDLE
+        S: + idling
+        ! gone 4
+        S: * 1 EXPUNGE
+        ! new
+        S: * 2 EXISTS
+        C: DONE
+        S: f OK Done
+        "#,
+    );
+}
+
+#[test]
+fn bad_syntax_is_refused_and_the_session_goes_on() {
+    let mut client = Client::selected();
+    for bad in [
+        "x", "x ", "x FOO", "x FETCH", "x FETCH 1", "x FETCH 0 FLAGS", "x FETCH 1 (FLAGS", "x FETCH 1 BODY[MIME]", "x FETCH 1 BODY[1.]", "x FETCH 1 BODY[]<1.0>",
+        "x SELECT", "x SELECT \"a", "x STORE 1 FLAGS \\Foo", "x STORE 1 ++FLAGS ()", "x SEARCH", "x SEARCH FOO", "x SEARCH NOT", "x SEARCH SENTON 32-Jan-2024",
+        "x NOOP x", "x UID NOOP", "x LIST \"\"", "x STATUS INBOX ()", "x COPY 1", "x  NOOP", "x ID (1)", "x AUTHENTICATE PLAIN !",
+    ] {
+        let reply = client.send(format!("{bad}\r\n").as_bytes());
+        assert!(reply.starts_with("x BAD ") && reply.ends_with("\r\n") && reply.lines().count() == 1, "{bad}: {reply}");
+    }
+    let deep = format!("x SEARCH {}ALL\r\n", "NOT ".repeat(21));
+    assert!(client.send(deep.as_bytes()).starts_with("x BAD Too many"));
+    assert_eq!(client.send(b"x NOOP\r\n"), "x OK Done\r\n");
+    assert!(client.send(b"x LOGIN {99999+}\r\n").starts_with("x BAD "));
+    assert!(client.closed);
+}
+
+const COMMANDS: &str = "c FETCH 1:* (FLAGS BODY[1] ENVELOPE BODYSTRUCTURE)\r\nd APPEND inbox {3+}\r\nabc\r\ne SEARCH TEXT hello\r\nf IDLE\r\nDONE\r\ng STORE 1 +FLAGS \\Deleted\r\nh EXPUNGE\r\n";
+
+proptest! {
+    #[test]
+    fn any_bytes(bytes in proptest::collection::vec(any::<u8>(), 0..400)) {
+        let mut client = Client::selected();
+        client.send(&bytes);
+    }
+
+    #[test]
+    fn mutated_commands_any_split(at in 0usize..190, byte in any::<u8>(), cuts in proptest::collection::vec(1usize..40, 1..20)) {
+        let mut bytes = COMMANDS.as_bytes().to_vec();
+        if let Some(slot) = bytes.get_mut(at) {
+            *slot = byte;
+        }
+        let whole = Client::selected().send(&bytes);
+        let mut client = Client::selected();
+        let (mut pieces, mut rest) = (String::new(), &bytes[..]);
+        for cut in cuts.iter().cycle() {
+            if rest.is_empty() {
+                break;
+            }
+            let (piece, after) = rest.split_at((*cut).min(rest.len()));
+            pieces.push_str(&client.send(piece));
+            rest = after;
+        }
+        prop_assert_eq!(whole, pieces);
+    }
+
+    #[test]
+    fn any_message(bytes in "(Content-Type: (multipart/mixed; boundary=a|message/rfc822|text/html)\r\n|\r\n|--a\r\n|--a--\r\n|From: <a@b>, c:;\r\n|[a-z:;\"<>\\\\ ]{0,9}\r\n){0,30}") {
+        let mut client = Client::selected();
+        client.send(format!("x APPEND inbox {{{}+}}\r\n{bytes}\r\n", bytes.len()).as_bytes());
+        let reply = client.send(b"c NOOP\r\nb SELECT inbox\r\nd FETCH 3 (ENVELOPE BODY BODYSTRUCTURE BODY[1.1.TEXT] BODY[TEXT])\r\ne SEARCH TEXT zzzzz\r\n");
+        prop_assert!(reply.contains("d OK Fetched\r\n") && reply.ends_with("e OK Searched\r\n"));
+    }
+}
