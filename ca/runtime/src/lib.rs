@@ -7,3 +7,5 @@ pub mod exit;
 pub mod shutdown;
 pub mod config;
 pub mod state;
+mod connection;
+pub mod http;

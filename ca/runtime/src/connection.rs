@@ -1,0 +1,145 @@
+//! The loop below every listener: accept, greet, speak HTTP/1.1, end gracefully.
+
+use std::convert::Infallible;
+use std::future::Future;
+use std::io;
+use std::pin::pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use axum::body::Body;
+use axum::extract::{ConnectInfo, DefaultBodyLimit};
+use axum::http::{Request, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use http_body_util::Limited;
+use hyper::body::{Body as _, Incoming};
+use hyper::server::conn::http1;
+use hyper::service::{Service, service_fn};
+use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::service::TowerToHyperService;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::sync::Semaphore;
+use tokio::task::JoinSet;
+use tokio::time::timeout;
+
+use crate::exit::{Exit, Problem};
+use crate::http::{Caller, Limits};
+use crate::shutdown::Shutdown;
+
+/// A listener and what it asks of a caller before HTTP begins.
+pub(crate) trait Door: Send + Sync + 'static {
+    type Raw: Send + 'static;
+    type Stream: AsyncRead + AsyncWrite + Unpin + Send + 'static;
+    fn accept(&self) -> impl Future<Output = io::Result<Self::Raw>> + Send;
+    fn greet(&self, raw: Self::Raw) -> impl Future<Output = io::Result<(Self::Stream, Caller)>> + Send;
+}
+
+/// Serves until `shutdown`, then lets requests in flight finish for at most `limits.grace`.
+pub(crate) async fn run<D: Door>(door: D, router: Router, limits: Limits, shutdown: Shutdown) {
+    let door = Arc::new(door);
+    let router = match limits.body {
+        Some(bytes) => router.layer(DefaultBodyLimit::max(bytes)),
+        None => router,
+    };
+    let places = Arc::new(Semaphore::new(limits.connections));
+    let mut tasks = JoinSet::new();
+    loop {
+        while tasks.try_join_next().is_some() {}
+        let accepted = async {
+            // The place comes first: callers beyond the limit wait in the kernel's queue.
+            let place = places.clone().acquire_owned().await.ok()?;
+            Some((door.accept().await, place))
+        };
+        let (raw, place) = tokio::select! {
+            () = shutdown.wait() => break,
+            accepted = accepted => match accepted {
+                Some((Ok(raw), place)) => (raw, place),
+                Some((Err(error), _)) => {
+                    tracing::warn!(%error, "cannot accept a connection");
+                    // Out of descriptors, most likely: trying again at once would only burn the processor.
+                    tokio::time::sleep(Duration::from_millis(100)).await;
+                    continue;
+                }
+                None => break,
+            },
+        };
+        let (door, router, limits, shutdown) = (door.clone(), router.clone(), limits.clone(), shutdown.clone());
+        tasks.spawn(async move {
+            let _place = place;
+            match timeout(limits.header, door.greet(raw)).await {
+                Ok(Ok((stream, caller))) => speak(stream, caller, router, limits, shutdown).await,
+                Ok(Err(error)) => tracing::debug!(%error, "caller turned away"),
+                Err(_) => tracing::debug!("caller said nothing"),
+            }
+        });
+    }
+    drop(door);
+    let finished = timeout(limits.grace, async { while tasks.join_next().await.is_some() {} }).await;
+    if finished.is_err() {
+        tracing::warn!(connections = tasks.len(), "connections cut at the end of the grace period");
+        tasks.shutdown().await;
+    }
+}
+
+async fn speak<S>(stream: S, caller: Caller, router: Router, limits: Limits, shutdown: Shutdown)
+where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
+    let mut builder = http1::Builder::new();
+    builder
+        .timer(TokioTimer::new())
+        .header_read_timeout(limits.header)
+        .max_buf_size(limits.header_bytes.max(8192))
+        .keep_alive(true)
+        .half_close(true);
+    let service = service_fn(move |request| {
+        let (router, caller, limits) = (router.clone(), caller.clone(), limits.clone());
+        async move { Ok::<_, Infallible>(answer(request, router, caller, &limits).await) }
+    });
+    let mut connection = pin!(builder.serve_connection(TokioIo::new(stream), service));
+    let ended = tokio::select! {
+        ended = connection.as_mut() => ended,
+        () = shutdown.wait() => {
+            connection.as_mut().graceful_shutdown();
+            connection.await
+        }
+    };
+    if let Err(error) = ended {
+        tracing::debug!(%error, "connection ended early");
+    }
+}
+
+async fn answer(mut request: Request<Incoming>, router: Router, caller: Caller, limits: &Limits) -> Response {
+    if let Some(address) = caller.address {
+        request.extensions_mut().insert(ConnectInfo(address));
+    }
+    request.extensions_mut().insert(caller);
+    let request = match limits.body {
+        Some(bytes) if request.body().size_hint().lower() > bytes as u64 => return too_large(),
+        Some(bytes) => request.map(|body| Body::new(Limited::new(body, bytes))),
+        None => request.map(Body::new),
+    };
+    let service = TowerToHyperService::new(router);
+    let answered = service.call(request);
+    let response = match limits.request {
+        None => answered.await,
+        Some(longest) => match timeout(longest, answered).await {
+            Ok(answered) => answered,
+            Err(_) => return too_slow(),
+        },
+    };
+    let response = response.unwrap_or_else(|never| match never {});
+    let json = response.headers().get(header::CONTENT_TYPE).is_some_and(|kind| kind == "application/json");
+    if response.status() == StatusCode::PAYLOAD_TOO_LARGE && !json { too_large() } else { response }
+}
+
+fn too_large() -> Response {
+    let problem = Problem::new(Exit::Refused, "body-too-large", "the request's body is too large", "send less at once");
+    (StatusCode::PAYLOAD_TOO_LARGE, axum::Json(problem)).into_response()
+}
+
+fn too_slow() -> Response {
+    let problem = Problem::new(Exit::Unavailable, "request-timeout", "the request took too long", "try again later");
+    (StatusCode::REQUEST_TIMEOUT, axum::Json(problem)).into_response()
+}

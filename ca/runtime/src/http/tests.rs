@@ -1,0 +1,103 @@
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+use super::*;
+use axum::body::Bytes;
+use axum::routing::post;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::task::JoinHandle;
+use tokio::time::timeout;
+
+fn router() -> Router {
+    Router::new()
+        .route("/echo", post(|body: Bytes| async move { body }))
+        .route(
+            "/slow",
+            get(|| async {
+                tokio::time::sleep(Duration::from_millis(300)).await;
+                "finished"
+            }),
+        )
+        .merge(health(|| Ok(())))
+        .merge(metrics(|| "up 1\n".to_owned()))
+}
+
+async fn start(limits: Limits) -> (SocketAddr, Shutdown, JoinHandle<()>) {
+    let listener = bind("127.0.0.1:0".parse().unwrap()).await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let shutdown = Shutdown::new();
+    (address, shutdown.clone(), tokio::spawn(serve(listener, router(), limits, shutdown)))
+}
+
+async fn talk(address: SocketAddr, request: &[u8]) -> String {
+    let mut stream = TcpStream::connect(address).await.unwrap();
+    // The server may answer and close before it has read all.
+    let _ = stream.write_all(request).await;
+    let mut answer = Vec::new();
+    let _ = timeout(Duration::from_secs(5), stream.read_to_end(&mut answer)).await.unwrap();
+    String::from_utf8(answer).unwrap()
+}
+
+#[tokio::test]
+async fn an_occupied_port_is_named_with_what_to_do() {
+    let held = bind("127.0.0.1:0".parse().unwrap()).await.unwrap();
+    let address = held.local_addr().unwrap();
+    let problem = Problem::from(bind(address).await.unwrap_err());
+    assert_eq!(problem.exit, Exit::Unavailable);
+    assert_eq!(problem.message, format!("another program listens on {address} already"));
+    assert!(problem.next.contains("configure another address"));
+}
+
+#[tokio::test]
+async fn health_and_metrics_answer() {
+    let (address, shutdown, server) = start(Limits::default()).await;
+    let health = talk(address, b"GET /healthz HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n").await;
+    assert!(health.starts_with("HTTP/1.1 200") && health.ends_with(r#"{"status":"ok"}"#), "{health}");
+    let metrics = talk(address, b"GET /metrics HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n").await;
+    assert!(metrics.contains("text/plain; version=0.0.4") && metrics.ends_with("up 1\n"), "{metrics}");
+    shutdown.begin();
+    timeout(Duration::from_secs(5), server).await.unwrap().unwrap();
+}
+
+#[tokio::test]
+async fn oversized_bodies_are_refused_announced_or_not() {
+    let (address, ..) = start(Limits { body: Some(8), ..Limits::default() }).await;
+    let close = "Host: x\r\nConnection: close\r\n";
+    let fits = talk(address, format!("POST /echo HTTP/1.1\r\n{close}Content-Length: 8\r\n\r\n12345678").as_bytes()).await;
+    assert!(fits.starts_with("HTTP/1.1 200") && fits.ends_with("12345678"), "{fits}");
+    let announced = talk(address, format!("POST /echo HTTP/1.1\r\n{close}Content-Length: 9\r\n\r\n123456789").as_bytes()).await;
+    let chunked = "Transfer-Encoding: chunked\r\n\r\n5\r\n12345\r\n5\r\n12345\r\n0\r\n\r\n";
+    let chunked = talk(address, format!("POST /echo HTTP/1.1\r\n{close}{chunked}").as_bytes()).await;
+    for answer in [announced, chunked] {
+        assert!(answer.starts_with("HTTP/1.1 413") && answer.contains("\"code\":\"body-too-large\""), "{answer}");
+    }
+}
+
+#[tokio::test]
+async fn heads_too_long_or_too_slow_end_the_connection() {
+    let (address, ..) = start(Limits { header: Duration::from_millis(100), ..Limits::default() }).await;
+    let long = format!("GET /healthz HTTP/1.1\r\nHost: x\r\nX: {}\r\n\r\n", "x".repeat(20 << 10));
+    let answer = talk(address, long.as_bytes()).await;
+    assert!(answer.is_empty() || answer.starts_with("HTTP/1.1 431"), "{answer}");
+    // `talk` returns only once the server has closed.
+    let answer = talk(address, b"GET /healthz HTTP/1.1\r\nHost:").await;
+    assert!(!answer.contains(" 200 "), "{answer}");
+}
+
+#[tokio::test]
+async fn a_request_in_flight_is_finished_and_a_long_one_is_cut() {
+    for (grace, finished) in [(Duration::from_secs(10), true), (Duration::from_millis(50), false)] {
+        let (address, shutdown, server) = start(Limits { grace, ..Limits::default() }).await;
+        let asked = tokio::spawn(async move { talk(address, b"GET /slow HTTP/1.1\r\nHost: x\r\n\r\n").await });
+        tokio::time::sleep(Duration::from_millis(100)).await;
+        shutdown.begin();
+        assert_eq!(asked.await.unwrap().ends_with("finished"), finished);
+        timeout(Duration::from_secs(5), server).await.unwrap().unwrap();
+        assert!(TcpStream::connect(address).await.is_err());
+    }
+}
+
+#[tokio::test]
+async fn a_handler_that_hangs_is_answered_for() {
+    let (address, ..) = start(Limits { request: Some(Duration::from_millis(50)), ..Limits::default() }).await;
+    let answer = talk(address, b"GET /slow HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n").await;
+    assert!(answer.starts_with("HTTP/1.1 408") && answer.contains("request-timeout"), "{answer}");
+}
