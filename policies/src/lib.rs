@@ -1,4 +1,8 @@
 //! What the city decided, as data, with the types that give it meaning. Pure: text in, meaning out.
 #![forbid(unsafe_code)]
 
+pub mod certificate;
+mod document;
 pub mod identity;
+
+pub use document::{MAX_BYTES as MAX_DOCUMENT_BYTES, PolicyError};

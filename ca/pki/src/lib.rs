@@ -6,5 +6,6 @@ pub mod certificate;
 pub mod crl;
 pub mod key;
 pub mod name;
+pub mod ocsp;
 pub mod request;
 pub mod signer;

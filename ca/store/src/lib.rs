@@ -7,6 +7,7 @@ mod contract;
 mod fjall_engine;
 mod key;
 mod memory;
+mod open;
 mod plan;
 mod record;
 
@@ -16,3 +17,4 @@ pub use contract::{CommitError, Receipt, Store, StoreError};
 pub use fjall_engine::open_fjall;
 pub use key::Key;
 pub use memory::Memory;
+pub use open::open;

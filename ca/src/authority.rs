@@ -1,0 +1,154 @@
+//! What every flow works with: the store, the issuers and their keys, the policies, the clock.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use keys::KeyHandle;
+use pki::certificate::CertificatePlan;
+use pki::signer::Signer;
+use policies::certificate::{IssuerFacts, Policies, Profile};
+use runtime::clock::Clock;
+use store::Store;
+use time::OffsetDateTime;
+use x509_parser::prelude::{FromDer, X509Certificate};
+
+use crate::problem::IssueError;
+use crate::record::{IssuerRecord, Settings};
+
+/// The name of the root among the issuers.
+pub const ROOT: &str = "root";
+
+/// An authority of the hierarchy.
+#[derive(Clone, Debug)]
+pub struct Issuer {
+    pub record: IssuerRecord,
+    /// The issuer's subject, DER, byte for byte.
+    pub name: Vec<u8>,
+    pub public_key_info: Vec<u8>,
+    pub key_id: Vec<u8>,
+    pub not_before: OffsetDateTime,
+    pub not_after: OffsetDateTime,
+    /// `None` for the root once it is founded: its key is offline.
+    pub key: Option<KeyHandle>,
+    pub ocsp_key: Option<KeyHandle>,
+}
+
+impl Issuer {
+    /// From its record; the certificate is parsed again at every start.
+    pub fn new(record: IssuerRecord, key: Option<KeyHandle>, ocsp_key: Option<KeyHandle>) -> Result<Self, IssueError> {
+        let damaged = || IssueError::Damaged { what: "an issuer's certificate" };
+        let (_, read) = X509Certificate::from_der(&record.der).map_err(|_| damaged())?;
+        let public_key_info = read.public_key().raw.to_vec();
+        if key.as_ref().is_some_and(|key| key.public_key_info() != public_key_info) {
+            return Err(IssueError::Damaged { what: "an issuer's key: it is not the one certified" });
+        }
+        let key_id = pki::certificate::key_id(&public_key_info).map_err(|_| damaged())?;
+        let (name, validity) = (read.subject().as_raw().to_vec(), read.validity().clone());
+        Ok(Self {
+            name,
+            key_id,
+            public_key_info,
+            not_before: validity.not_before.to_datetime(),
+            not_after: validity.not_after.to_datetime(),
+            record,
+            key,
+            ocsp_key,
+        })
+    }
+
+    pub fn id(&self) -> &str {
+        &self.record.id
+    }
+
+    /// The certificate, DER; none for a root that is just being founded.
+    pub fn certificate(&self) -> Option<&[u8]> {
+        Some(self.record.der.as_slice()).filter(|der| !der.is_empty())
+    }
+
+    pub fn facts(&self) -> Result<IssuerFacts, IssueError> {
+        let issuer = policies::certificate::Issuer::from_name(self.id()).ok_or(IssueError::Damaged { what: "an issuer's name" })?;
+        Ok(IssuerFacts { issuer, not_before: self.not_before, not_after: self.not_after })
+    }
+}
+
+/// The addresses that certificates carry; fixed by the base URL recorded at `init`.
+#[derive(Clone, Debug)]
+pub struct Addresses {
+    base: String,
+}
+
+impl Addresses {
+    pub fn new(settings: &Settings) -> Self {
+        Self { base: settings.base_url.trim_end_matches('/').to_owned() }
+    }
+
+    pub fn ocsp(&self) -> String {
+        format!("{}/ocsp", self.base)
+    }
+
+    pub fn issuer(&self, id: &str) -> String {
+        format!("{}/issuer/{id}.der", self.base)
+    }
+
+    pub fn crl(&self, id: &str) -> String {
+        format!("{}/crl/{id}.crl", self.base)
+    }
+
+    pub fn at(&self, path: &str) -> String {
+        format!("{}/{}", self.base, path.trim_start_matches('/'))
+    }
+}
+
+/// Told of every durable change of a certificate's status, before the change is answered.
+pub trait Watcher: Send + Sync {
+    fn changed(&self, issuer: &str, serial: &[u8]);
+}
+
+/// An open authority.
+pub struct Authority {
+    pub store: Arc<dyn Store>,
+    pub clock: Arc<dyn Clock>,
+    pub settings: Settings,
+    pub addresses: Addresses,
+    pub policies: Policies,
+    pub issuers: BTreeMap<String, Arc<Issuer>>,
+    /// The root's key, while the hierarchy is founded.
+    pub founding: Option<KeyHandle>,
+    pub watcher: Option<Arc<dyn Watcher>>,
+}
+
+impl Authority {
+    /// Tells whoever watches that a certificate's status is another one.
+    pub fn changed(&self, issuer: &str, serial: &[u8]) {
+        if let Some(watcher) = &self.watcher {
+            watcher.changed(issuer, serial);
+        }
+    }
+
+    /// The issuer that signs certificates of `profile`: the one wanted, or the only one there is.
+    pub fn issuer_for(&self, profile: &Profile, wanted: Option<&str>) -> Result<Arc<Issuer>, IssueError> {
+        let only = match profile.issuers() {
+            [only] => Some(only.name()),
+            _ => None,
+        };
+        let id = wanted.or(only).unwrap_or_default();
+        let known = || profile.issuers().iter().map(|issuer| issuer.name().to_owned()).collect();
+        self.issuers.get(id).cloned().ok_or_else(|| IssueError::UnknownIssuer { issuer: id.chars().take(64).collect(), known: known() })
+    }
+
+    /// The issuer of a root's own certificate: itself, before it has one.
+    pub fn founding_root(&self, plan: &CertificatePlan) -> Result<Issuer, IssueError> {
+        let key = self.founding.clone().ok_or_else(|| IssueError::Offline { issuer: ROOT.to_owned() })?;
+        let key_id = pki::certificate::key_id(&plan.spki).map_err(|_| IssueError::WrongSignature)?;
+        Ok(Issuer {
+            record: IssuerRecord { id: ROOT.to_owned(), der: Vec::new(), ocsp: None },
+            name: plan.issuer.clone(),
+            public_key_info: plan.spki.clone(),
+            key_id,
+            not_before: plan.not_before,
+            not_after: plan.not_after,
+            key: Some(key),
+            ocsp_key: None,
+        })
+    }
+}

@@ -1,0 +1,181 @@
+//! The log's signed head: what was promised, kept outside the engine, and the export an auditor verifies.
+
+use std::path::{Path, PathBuf};
+use std::str::FromStr;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use keys::NoteKey;
+use merkle::{Checkpoint, NoteSigner, TileWriter, Tree, Verified, VerifierKey, leaf_hash};
+use store::{Store, StoreError};
+
+use crate::record::log::STREAM;
+
+/// Leaves read at a time.
+const PAGE: usize = 4_096;
+const HEAD: &str = "log-head";
+
+#[derive(Debug, thiserror::Error)]
+pub enum EvidenceError {
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    #[error("{path}: {reason}", path = path.display())]
+    File { path: PathBuf, reason: String },
+    #[error("the signed head {path} cannot be believed: {reason}; restore it with the store from one backup", path = path.display())]
+    Head { path: PathBuf, reason: String },
+    #[error("the store has {found} log entries but {promised} were promised: it lost records; restore it from a backup")]
+    Behind { found: u64, promised: u64 },
+    #[error("the log in the store is not the one whose head was signed at {size} entries: it was altered or damaged; restore it from a backup")]
+    Altered { size: u64 },
+    #[error("the checkpoint could not be signed: {0}")]
+    Sign(String),
+    #[error("the exported log does not hold: {0}")]
+    Export(String),
+}
+
+/// The log's key under the log's name.
+pub struct LogSigner {
+    pub origin: String,
+    pub key: NoteKey,
+}
+
+impl LogSigner {
+    pub fn verifier(&self) -> Result<VerifierKey, EvidenceError> {
+        VerifierKey::new(&self.origin, self.key.public_key()).map_err(|error| EvidenceError::Sign(error.to_string()))
+    }
+}
+
+impl NoteSigner for LogSigner {
+    fn name(&self) -> &str {
+        &self.origin
+    }
+
+    fn key_id(&self) -> [u8; 4] {
+        merkle::key_id(&self.origin, &self.key.public_key())
+    }
+
+    fn sign(&self, text: &[u8]) -> Result<Vec<u8>, String> {
+        Ok(self.key.sign(text).to_vec())
+    }
+}
+
+struct State {
+    tree: Tree,
+    /// The last head that was signed and flushed.
+    head: Option<(Checkpoint, String)>,
+}
+
+/// Follows the log in the store, signs its head and keeps it in a file beside.
+pub struct Evidence {
+    store: Arc<dyn Store>,
+    signer: LogSigner,
+    path: PathBuf,
+    state: Mutex<State>,
+}
+
+impl Evidence {
+    /// Reads the whole log once and holds it against the head that was flushed last: a store behind it, or
+    /// another than was signed, is refused.
+    pub fn open(store: Arc<dyn Store>, signer: LogSigner, directory: &Path) -> Result<Self, EvidenceError> {
+        let path = directory.join(HEAD);
+        let head = match std::fs::read(&path) {
+            Ok(note) => Some(note),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => None,
+            Err(error) => return Err(EvidenceError::File { path, reason: error.to_string() }),
+        };
+        let refused = |reason: String| EvidenceError::Head { path: path.clone(), reason };
+        let head = match head {
+            Some(note) => {
+                let checkpoint = Checkpoint::open(&note, &signer.verifier()?).map_err(|error| refused(error.to_string()))?;
+                Some((checkpoint, String::from_utf8(note).map_err(|_| refused("it is not text".into()))?))
+            }
+            None => None,
+        };
+        let promised = head.as_ref().map_or(0, |(checkpoint, _)| checkpoint.size());
+        let found = store.stream_length(STREAM)?;
+        if found < promised {
+            return Err(EvidenceError::Behind { found, promised });
+        }
+        let mut tree = Tree::new();
+        grow(&*store, &mut tree, promised)?;
+        if let Some((checkpoint, _)) = &head && tree.root() != *checkpoint.root() {
+            return Err(EvidenceError::Altered { size: promised });
+        }
+        grow(&*store, &mut tree, found)?;
+        Ok(Self { store, signer, path, state: Mutex::new(State { tree, head }) })
+    }
+
+    /// Signs the head of all that is durable, flushes it and returns the note. Signs nothing twice.
+    pub fn advance(&self) -> Result<String, EvidenceError> {
+        // What a panicking thread left is a tree that is right or short; it is only ever extended.
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let length = self.store.stream_length(STREAM)?;
+        grow(&*self.store, &mut state.tree, length)?;
+        if let Some((checkpoint, note)) = &state.head && checkpoint.size() == state.tree.size() {
+            return Ok(note.clone());
+        }
+        let sign = |error: merkle::NoteError| EvidenceError::Sign(error.to_string());
+        let checkpoint = Checkpoint::new(&self.signer.origin, state.tree.size(), state.tree.root()).map_err(sign)?;
+        let note = checkpoint.sign(&self.signer).map_err(sign)?;
+        let failed = |error: std::io::Error| EvidenceError::File { path: self.path.clone(), reason: error.to_string() };
+        runtime::state::write_atomically(&self.path, note.as_bytes(), 0o600).map_err(failed)?;
+        state.head = Some((checkpoint, note.clone()));
+        Ok(note)
+    }
+
+    pub fn verifier(&self) -> Result<VerifierKey, EvidenceError> {
+        self.signer.verifier()
+    }
+
+    /// Writes the log as tiles, with its checkpoint and key, into `directory`, which must be new or empty.
+    pub fn export(&self, directory: &Path, progress: &dyn Fn(u64, u64)) -> Result<u64, EvidenceError> {
+        let note = self.advance()?;
+        let checkpoint = Checkpoint::open(note.as_bytes(), &self.signer.verifier()?).map_err(|error| EvidenceError::Export(error.to_string()))?;
+        let failed = |path: &Path, error: std::io::Error| EvidenceError::File { path: path.to_owned(), reason: error.to_string() };
+        std::fs::create_dir_all(directory).map_err(|error| failed(directory, error))?;
+        if std::fs::read_dir(directory).map_err(|error| failed(directory, error))?.next().is_some() {
+            return Err(EvidenceError::File { path: directory.to_owned(), reason: "it is not empty; export into a new directory".into() });
+        }
+        let write = |path: PathBuf, bytes: &[u8]| {
+            let parent = path.parent().unwrap_or(directory);
+            std::fs::create_dir_all(parent).and_then(|()| std::fs::write(&path, bytes)).map_err(|error| failed(&path, error))
+        };
+        let mut writer = TileWriter::new();
+        while writer.size() < checkpoint.size() {
+            let wanted = usize::try_from(checkpoint.size() - writer.size()).unwrap_or(PAGE).min(PAGE);
+            for leaf in self.store.read_stream(STREAM, writer.size(), wanted)? {
+                writer.push(&leaf, |tile, bytes| write(directory.join(tile.path()), bytes)).map_err(|error| EvidenceError::Export(error.to_string()))?;
+            }
+            progress(writer.size(), checkpoint.size());
+        }
+        writer.partials(|tile, bytes| write(directory.join(tile.path()), bytes)).map_err(|error| EvidenceError::Export(error.to_string()))?;
+        write(directory.join("checkpoint"), note.as_bytes())?;
+        write(directory.join("vkey"), format!("{}\n", self.signer.verifier()?).as_bytes())?;
+        Ok(checkpoint.size())
+    }
+}
+
+/// Adds the leaves from the tree's size up to `size`.
+fn grow(store: &dyn Store, tree: &mut Tree, size: u64) -> Result<(), EvidenceError> {
+    while tree.size() < size {
+        let wanted = usize::try_from(size - tree.size()).unwrap_or(PAGE).min(PAGE);
+        let leaves = store.read_stream(STREAM, tree.size(), wanted)?;
+        if leaves.is_empty() {
+            return Err(EvidenceError::Behind { found: tree.size(), promised: size });
+        }
+        for leaf in leaves {
+            tree.append(leaf_hash(&leaf));
+        }
+    }
+    Ok(())
+}
+
+/// Proves an exported log from its files alone. The key comes from the caller, never from the export.
+pub fn verify(directory: &Path, vkey: &str) -> Result<Verified, EvidenceError> {
+    let vkey = VerifierKey::from_str(vkey.trim()).map_err(|error| EvidenceError::Export(error.to_string()))?;
+    let read = |path: &str| match std::fs::read(directory.join(path)) {
+        Ok(bytes) => Ok(Some(bytes)),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(error),
+    };
+    merkle::verify_export(read, &vkey).map_err(|error| EvidenceError::Export(error.to_string()))
+}

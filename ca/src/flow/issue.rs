@@ -1,0 +1,283 @@
+//! Issuing a certificate. Every step consumes the proof made by the step before; no other order compiles.
+//!
+//!  1 authorise      nobody reads a body before we know who sent it
+//!  2 parse          values that cannot be wrong; the holder has proved to hold the key
+//!  3 decide         pure: the same answer tomorrow
+//!  4 approve        nobody approves twice, nobody approves their own
+//!  5 build          the exact bytes, once, with a fresh random serial
+//!  6 lint           on a twin signed by a throwaway key: a bad profile never reaches the real one
+//!  7 record intent  after a power cut we know what we were about to sign
+//!  8 sign           consumes the intent: one signature each
+//!  9 record         certificate, indexes and log entry in one commit
+//! 10 answer         only a receipt can be rendered
+
+use std::sync::Arc;
+
+use pki::certificate::CertificatePlan;
+use pki::request::Request;
+use pki::signer::Signer;
+use policies::certificate::{Applicant, Kind, Profile, RequestFacts, RequestedName};
+use ring::digest::{SHA256, digest};
+use ring::rand::{SecureRandom, SystemRandom};
+use serde::{Deserialize, Serialize};
+use store::{Batch, Expectation};
+use x509_parser::prelude::{FromDer, X509Certificate};
+use x509_parser::x509::SubjectPublicKeyInfo;
+
+use super::authorise::{Administrator, Authorised};
+use super::plan::{Words, certificate_plan, expected, key_algorithm, requested_names};
+use crate::authority::{Authority, Issuer};
+use crate::problem::IssueError;
+use crate::record::{CertificateRecord, Intent, Status, decode, encode, log, serial_text};
+
+/// What is asked for, as it came in.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Order {
+    pub profile: String,
+    /// PKCS#10, PEM or DER.
+    pub request: Vec<u8>,
+    pub applicant: Words,
+    /// Which authority signs, where the profile leaves a choice.
+    pub issuer: Option<String>,
+}
+
+/// The whole line.
+pub fn issue(authority: &Authority, authorised: Authorised<Administrator>, order: Order) -> Result<Recorded<SignedCertificate>, IssueError> {
+    let parsed = parse(authorised, order)?;
+    let plan = decide(authority, parsed)?;
+    let approved = approve(plan)?;
+    let tbs = build(approved)?;
+    let linted = lint(tbs)?;
+    let intended = record_intent(authority, linted)?;
+    let signed = sign(intended)?;
+    record(authority, signed)
+}
+
+/// Goes on with every intent that a crash left behind, from the step it had reached. There is no second
+/// repair code: the same steps 8 and 9.
+pub fn resume(authority: &Authority) -> Result<Vec<Recorded<SignedCertificate>>, IssueError> {
+    let mut finished = Vec::new();
+    let from = store::Key::new(Intent::TABLE, &[]);
+    let to = store::Key::new(Intent::TABLE, &[&[0xff; 16]]);
+    for (key, bytes) in authority.store.scan(&from, &to, usize::MAX)? {
+        let intent: Intent = decode(&bytes).map_err(|_| IssueError::Damaged { what: "an intent to sign" })?;
+        let issuer = authority.issuers.get(&intent.issuer).cloned().ok_or(IssueError::Damaged { what: "an intent's issuer" })?;
+        let serial = serial_of(&intent.tbs)?;
+        if key != Intent::key(&serial) {
+            return Err(IssueError::Damaged { what: "an intent's serial" });
+        }
+        let intended = Recorded { what: LintedTbs { issuer, serial, intent } };
+        finished.push(record(authority, sign(intended)?)?);
+    }
+    Ok(finished)
+}
+
+/// 2. A request whose sender holds the key, and an applicant in words that cannot be wrong.
+pub struct Parsed {
+    authorised: Authorised<Administrator>,
+    profile: String,
+    issuer: Option<String>,
+    request: Request,
+    requested: Vec<RequestedName>,
+    applicant: Applicant,
+}
+
+fn parse(authorised: Authorised<Administrator>, order: Order) -> Result<Parsed, IssueError> {
+    let request = Request::parse(&order.request)?;
+    let requested = requested_names(&request, &order.request)?;
+    let applicant = order.applicant.parse()?;
+    Ok(Parsed { authorised, profile: order.profile, issuer: order.issuer, request, requested, applicant })
+}
+
+/// 3. What the policy makes of it.
+pub struct Plan<'a> {
+    issuer: Arc<Issuer>,
+    profile: &'a Profile,
+    plan: CertificatePlan,
+    facts: lint::ProfileFacts,
+    name: String,
+    code: Option<String>,
+    _authorised: Authorised<Administrator>,
+}
+
+fn decide(authority: &Authority, parsed: Parsed) -> Result<Plan<'_>, IssueError> {
+    let Parsed { authorised, profile, issuer, request, requested, applicant } = parsed;
+    let known = || authority.policies.profiles().map(|profile| profile.name().to_owned()).collect();
+    let unknown = || IssueError::UnknownProfile { profile: profile.chars().take(64).collect(), known: known() };
+    let profile = authority.policies.profile(&profile).ok_or_else(unknown)?;
+    let key_digest = digest(&SHA256, &request.spki);
+    if authority.store.get(&CertificateRecord::blocked_key(key_digest.as_ref()))?.is_some() {
+        return Err(IssueError::BlockedKey);
+    }
+    let facts = RequestFacts {
+        key: key_algorithm(&request.spki)?,
+        subject: &request.subject,
+        alternative_names: &requested,
+        asks_for_ca: request.asks_for_ca(),
+    };
+    let issuer = if profile.kind() == Kind::Root { None } else { Some(authority.issuer_for(profile, issuer.as_deref())?) };
+    let issuer_facts = issuer.as_ref().map(|issuer| issuer.facts()).transpose()?;
+    let decided = profile.decide(&applicant, &facts, issuer_facts.as_ref(), authority.clock.now())?;
+    let plan = certificate_plan(&decided, issuer.as_deref(), &authority.addresses, request.spki)?;
+    let issuer = match issuer {
+        Some(issuer) => issuer,
+        None => Arc::new(authority.founding_root(&plan)?),
+    };
+    let name = decided.subject.iter().find(|(oid, _)| *oid == pki::name::COMMON_NAME).map(|(_, name)| name.clone()).unwrap_or_default();
+    let code = match &applicant {
+        Applicant::Organization { code, .. } => Some(code.as_str().to_owned()),
+        _ => None,
+    };
+    let facts = expected(&decided, &plan.extensions);
+    Ok(Plan { issuer, profile, plan, facts, name, code, _authorised: authorised })
+}
+
+/// 4. A plan that as many officers as the policy asks for have approved.
+pub struct Approved<P>(P);
+
+fn approve(plan: Plan<'_>) -> Result<Approved<Plan<'_>>, IssueError> {
+    match plan.profile.approvals() {
+        0 => Ok(Approved(plan)),
+        officers => Err(IssueError::ApprovalNeeded { profile: plan.profile.name().to_owned(), officers }),
+    }
+}
+
+/// 5. The exact bytes to be signed.
+pub struct Tbs {
+    issuer: Arc<Issuer>,
+    serial: Vec<u8>,
+    facts: lint::ProfileFacts,
+    intent: Intent,
+}
+
+fn build(Approved(mut plan): Approved<Plan<'_>>) -> Result<Tbs, IssueError> {
+    let key = plan.issuer.key.as_ref().ok_or_else(|| IssueError::Offline { issuer: plan.issuer.id().to_owned() })?;
+    plan.plan.serial = fresh_serial()?;
+    let tbs = pki::certificate::tbs_der(&plan.plan, Signer::algorithm(key))?;
+    let intent = Intent {
+        issuer: plan.issuer.id().to_owned(),
+        profile: plan.profile.name().to_owned(),
+        name: plan.name,
+        code: plan.code,
+        not_before: plan.plan.not_before.unix_timestamp(),
+        not_after: plan.plan.not_after.unix_timestamp(),
+        key_digest: digest(&SHA256, &plan.plan.spki).as_ref().to_vec(),
+        tbs,
+    };
+    Ok(Tbs { issuer: plan.issuer, serial: plan.plan.serial.to_vec(), facts: plan.facts, intent })
+}
+
+/// Sixteen random octets, the top bit zero, so that every serial is positive and of one length.
+fn fresh_serial() -> Result<[u8; 16], IssueError> {
+    let mut serial = [0; 16];
+    SystemRandom::new().fill(&mut serial).map_err(|_| IssueError::Randomness)?;
+    let [first, ..] = &mut serial;
+    // The second highest bit is set: the DER is never shortened and the serial never zero.
+    *first = (*first & 0x7f) | 0x40;
+    Ok(serial)
+}
+
+/// 6. Bytes that no rule finds fault with.
+pub struct LintedTbs {
+    issuer: Arc<Issuer>,
+    serial: Vec<u8>,
+    intent: Intent,
+}
+
+fn lint(tbs: Tbs) -> Result<LintedTbs, IssueError> {
+    let algorithm = tbs.issuer.key.as_ref().map(Signer::algorithm).ok_or_else(|| IssueError::Offline { issuer: tbs.issuer.id().to_owned() })?;
+    let twin = crate::throwaway::sign(algorithm, &tbs.intent.tbs)?;
+    let findings = lint::lint_certificate(&twin, tbs.issuer.certificate(), &tbs.facts);
+    if findings.iter().any(|finding| finding.severity == lint::Severity::Error) {
+        return Err(IssueError::Lint { findings: findings.iter().map(|finding| format!("{}: {} ({})", finding.rule, finding.message, finding.clause)).collect() });
+    }
+    Ok(LintedTbs { issuer: tbs.issuer, serial: tbs.serial, intent: tbs.intent })
+}
+
+/// Something durable: had only from a commit's receipt, or read back from the store.
+pub struct Recorded<T> {
+    what: T,
+}
+
+impl<T> Recorded<T> {
+    pub fn what(&self) -> &T {
+        &self.what
+    }
+}
+
+/// 7. The serial is ours, the bytes are known, and both are durable.
+fn record_intent(authority: &Authority, linted: LintedTbs) -> Result<Recorded<LintedTbs>, IssueError> {
+    let LintedTbs { serial, intent, .. } = &linted;
+    let tbs_sha256 = crate::hex(digest(&SHA256, &intent.tbs).as_ref());
+    let entry = log::Entry::CertificateIntended { issuer: &intent.issuer, serial: &serial_text(serial), tbs_sha256: &tbs_sha256 };
+    let mut batch = Batch::new()
+        .expect(Expectation::Absent(CertificateRecord::key(serial)))
+        .expect(Expectation::Absent(Intent::key(serial)))
+        .expect(Expectation::Absent(CertificateRecord::blocked_key(&intent.key_digest)))
+        .put(Intent::key(serial), encode(intent)?);
+    batch.append(log::STREAM, entry.leaf(authority.clock.now())?);
+    authority.store.commit(batch)?;
+    Ok(Recorded { what: linted })
+}
+
+/// 8. The certificate, its bytes those that were linted and its signature the issuer's.
+pub struct SignedCertificate {
+    pub serial: Vec<u8>,
+    pub record: CertificateRecord,
+    intent: Intent,
+}
+
+fn sign(intended: Recorded<LintedTbs>) -> Result<SignedCertificate, IssueError> {
+    let LintedTbs { issuer, serial, intent } = intended.what;
+    let key = issuer.key.as_ref().ok_or_else(|| IssueError::Offline { issuer: issuer.id().to_owned() })?;
+    let signature = Signer::sign(key, &intent.tbs)?;
+    let der = pki::certificate::assemble(&intent.tbs, Signer::algorithm(key), &signature);
+    // A fault in the token or in memory must not leave this process with our name under it.
+    let (_, read) = X509Certificate::from_der(&der).map_err(|_| IssueError::WrongSignature)?;
+    let (_, issuer_key) = SubjectPublicKeyInfo::from_der(key.public_key_info()).map_err(|_| IssueError::WrongSignature)?;
+    if read.tbs_certificate.as_ref() != intent.tbs || read.verify_signature(Some(&issuer_key)).is_err() {
+        return Err(IssueError::WrongSignature);
+    }
+    let record = CertificateRecord {
+        issuer: intent.issuer.clone(),
+        profile: intent.profile.clone(),
+        name: intent.name.clone(),
+        code: intent.code.clone(),
+        not_before: intent.not_before,
+        not_after: intent.not_after,
+        key_digest: intent.key_digest.clone(),
+        der,
+        status: Status::Good,
+    };
+    Ok(SignedCertificate { serial, record, intent })
+}
+
+/// 9. In the register, in the log, and no longer an intent: all in one commit.
+fn record(authority: &Authority, signed: SignedCertificate) -> Result<Recorded<SignedCertificate>, IssueError> {
+    let SignedCertificate { serial, record, intent } = &signed;
+    let sha256 = crate::hex(digest(&SHA256, &record.der).as_ref());
+    let entry = log::Entry::CertificateIssued { issuer: &record.issuer, serial: &serial_text(serial), profile: &record.profile, sha256: &sha256 };
+    let mut batch = Batch::new()
+        .expect(Expectation::Equals(Intent::key(serial), encode(intent)?))
+        .put(CertificateRecord::key(serial), encode(record)?)
+        .put(CertificateRecord::by_name(&record.name, serial), serial.clone())
+        .put(CertificateRecord::by_expiry(record.not_after, serial), serial.clone())
+        .put(CertificateRecord::by_key(&record.key_digest, serial), serial.clone())
+        .delete(Intent::key(serial));
+    if let Some(code) = &record.code {
+        batch = batch.put(CertificateRecord::by_code(code, serial), serial.clone());
+    }
+    batch.append(log::STREAM, entry.leaf(authority.clock.now())?);
+    authority.store.commit(batch)?;
+    authority.changed(&record.issuer, serial);
+    Ok(Recorded { what: signed })
+}
+
+fn serial_of(tbs: &[u8]) -> Result<Vec<u8>, IssueError> {
+    let damaged = |_| IssueError::Damaged { what: "the bytes of an intent" };
+    let mut reader = pki::asn1::Reader::new(tbs);
+    let mut fields = pki::asn1::Reader::new(reader.take(0x30).map_err(damaged)?);
+    fields.take(0xa0).map_err(damaged)?;
+    Ok(fields.take(2).map_err(damaged)?.to_vec())
+}

@@ -1,0 +1,9 @@
+//! One request, one page: each file here is one straight line.
+
+mod authorise;
+pub mod issue;
+pub mod plan;
+pub mod publish;
+pub mod revoke;
+
+pub use authorise::{Actor, Administrator, Authorised};

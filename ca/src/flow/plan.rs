@@ -1,0 +1,155 @@
+//! From words and policy to the plan of a certificate, and to what the lints expect of it.
+
+use std::net::IpAddr;
+
+use pki::certificate::{AlternativeName, BasicConstraints, CertificatePlan, Extensions};
+use pki::name::Subject;
+use pki::request::Request;
+use policies::certificate::{Applicant, AuthorityName, Email, GrantedName, HostName, HostNames, KeyAlgorithm, OfficerName, OfficerNumber, OrganizationName, Plan, RequestedName, WordError};
+use policies::identity::CreditCode;
+use serde::{Deserialize, Serialize};
+use x509_parser::extensions::{GeneralName, ParsedExtension};
+use x509_parser::prelude::FromDer;
+
+use crate::authority::{Addresses, Issuer};
+use crate::problem::IssueError;
+
+/// Who the certificate is for, as typed.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Words {
+    pub name: Option<String>,
+    pub code: Option<String>,
+    pub mailbox: Option<String>,
+    pub dns: Vec<String>,
+    pub ip: Vec<IpAddr>,
+    pub officer: Option<String>,
+    pub number: Option<String>,
+    pub authority: Option<String>,
+}
+
+fn word<T>(field: &'static str, text: &str, parse: fn(&str) -> Result<T, WordError>) -> Result<T, IssueError> {
+    parse(text).map_err(|error| IssueError::Word { field, error })
+}
+
+impl Words {
+    pub fn parse(&self) -> Result<Applicant, IssueError> {
+        match self {
+            Self { name: Some(name), code: Some(code), .. } => Ok(Applicant::Organization {
+                name: word("name", name, OrganizationName::parse)?,
+                code: CreditCode::parse(code).map_err(IssueError::CreditCode)?,
+                mailbox: self.mailbox.as_deref().map(|text| word("mailbox", text, Email::parse)).transpose()?,
+            }),
+            Self { officer: Some(officer), number: Some(number), .. } => Ok(Applicant::Officer {
+                name: word("officer", officer, OfficerName::parse)?,
+                number: word("number", number, OfficerNumber::parse)?,
+            }),
+            Self { authority: Some(name), .. } => Ok(Applicant::Authority { name: word("authority", name, AuthorityName::parse)? }),
+            Self { dns, ip, .. } if !dns.is_empty() || !ip.is_empty() => {
+                let names = dns.iter().map(|text| word("dns", text, HostName::parse)).collect::<Result<_, _>>()?;
+                HostNames::new(names, ip.clone()).map(Applicant::Host).map_err(|error| IssueError::Word { field: "dns", error })
+            }
+            _ => Err(IssueError::NoApplicant),
+        }
+    }
+}
+
+/// The strength of the request's key, in the policy's words.
+pub fn key_algorithm(spki: &[u8]) -> Result<KeyAlgorithm, IssueError> {
+    Ok(match pki::key::check(spki)? {
+        pki::key::KeyAlgorithm::P256 => KeyAlgorithm::P256,
+        pki::key::KeyAlgorithm::P384 => KeyAlgorithm::P384,
+        pki::key::KeyAlgorithm::Rsa2048 => KeyAlgorithm::Rsa2048,
+        pki::key::KeyAlgorithm::Rsa3072 => KeyAlgorithm::Rsa3072,
+        pki::key::KeyAlgorithm::Rsa4096 => KeyAlgorithm::Rsa4096,
+    })
+}
+
+/// The alternative names a request asks for, read by the other parser: they are compared, never copied.
+pub fn requested_names(request: &Request, bytes: &[u8]) -> Result<Vec<RequestedName>, IssueError> {
+    if request.requested_extensions.is_empty() {
+        return Ok(Vec::new());
+    }
+    let unreadable = || IssueError::Request(pki::request::RequestError::Pem);
+    let pem = if bytes.first() == Some(&0x30) { None } else { Some(x509_parser::pem::parse_x509_pem(bytes).map_err(|_| unreadable())?.1) };
+    let der = pem.as_ref().map_or(bytes, |pem| &pem.contents);
+    let (_, read) = x509_parser::certification_request::X509CertificationRequest::from_der(der).map_err(|_| unreadable())?;
+    let mut names = Vec::new();
+    for extension in read.requested_extensions().into_iter().flatten() {
+        let ParsedExtension::SubjectAlternativeName(san) = extension else { continue };
+        for name in &san.general_names {
+            names.push(match name {
+                GeneralName::RFC822Name(text) => RequestedName::Email((*text).to_owned()),
+                GeneralName::DNSName(text) => RequestedName::Dns((*text).to_owned()),
+                GeneralName::IPAddress(octets) => match (<[u8; 4]>::try_from(*octets), <[u8; 16]>::try_from(*octets)) {
+                    (Ok(v4), _) => RequestedName::Ip(v4.into()),
+                    (_, Ok(v6)) => RequestedName::Ip(v6.into()),
+                    _ => RequestedName::Other,
+                },
+                _ => RequestedName::Other,
+            });
+        }
+    }
+    Ok(names)
+}
+
+/// What is signed for a plan. `issuer` is `None` for a root, which is its own.
+pub fn certificate_plan(plan: &Plan, issuer: Option<&Issuer>, addresses: &Addresses, spki: Vec<u8>) -> Result<CertificatePlan, IssueError> {
+    let subject = plan.subject.iter().try_fold(Subject::new(), |subject, (oid, value)| subject.with(*oid, value))?;
+    let id = issuer.map(|issuer| issuer.id().to_owned());
+    let address = |wanted: bool, of: fn(&Addresses, &str) -> String| id.iter().filter(|_| wanted).map(|id| of(addresses, id)).collect();
+    let extensions = Extensions {
+        key_usage: plan.key_usage.iter().map(|usage| usage.bit()).collect(),
+        extended_key_usage: plan.extended_key_usage.clone(),
+        extended_key_usage_critical: plan.extended_key_usage_critical,
+        basic_constraints: plan.basic_constraints.map(|basic| BasicConstraints { ca: basic.ca, path_len: basic.path_length }),
+        policies: plan.policies.clone(),
+        cps_uri: plan.cps_path.as_deref().map(|path| addresses.at(path)),
+        alternative_names: plan
+            .alternative_names
+            .iter()
+            .map(|name| match name {
+                GrantedName::Email(email) => AlternativeName::Email(email.to_string()),
+                GrantedName::Dns(host) => AlternativeName::Dns(host.to_string()),
+                GrantedName::Ip(ip) => AlternativeName::Ip(*ip),
+            })
+            .collect(),
+        ocsp_urls: address(plan.pointers.ocsp, |addresses, _| addresses.ocsp()),
+        ca_issuers_urls: address(plan.pointers.issuer_certificate, Addresses::issuer),
+        crl_urls: address(plan.pointers.crl, Addresses::crl),
+        authority_key_id: issuer.map(|issuer| issuer.key_id.clone()),
+        ocsp_no_check: plan.ocsp_no_check,
+        credit_code: plan.credit_code.clone(),
+    };
+    let name = issuer.map_or_else(|| subject.to_der(), |issuer| issuer.name.clone());
+    // The serial is drawn when the bytes are built.
+    Ok(CertificatePlan { serial: [0; 16], issuer: name, subject, not_before: plan.not_before, not_after: plan.not_after, spki, extensions })
+}
+
+/// What the lints must find, taken from the policy's plan and not from the bytes.
+pub fn expected(plan: &Plan, made: &Extensions) -> lint::ProfileFacts {
+    let present = [
+        (made.authority_key_id.is_some(), "2.5.29.35"),
+        (true, "2.5.29.14"),
+        (!plan.key_usage.is_empty(), "2.5.29.15"),
+        (plan.basic_constraints.is_some(), "2.5.29.19"),
+        (!plan.extended_key_usage.is_empty(), "2.5.29.37"),
+        (!plan.policies.is_empty(), "2.5.29.32"),
+        (!plan.alternative_names.is_empty(), "2.5.29.17"),
+        (plan.pointers.crl, "2.5.29.31"),
+        (plan.pointers.ocsp || plan.pointers.issuer_certificate, "1.3.6.1.5.5.7.1.1"),
+        (plan.ocsp_no_check, "1.3.6.1.5.5.7.48.1.5"),
+        (plan.credit_code.is_some(), "1.2.156.10260.4.1.4"),
+    ];
+    lint::ProfileFacts {
+        ca: plan.basic_constraints.is_some_and(|basic| basic.ca),
+        path_len: plan.basic_constraints.and_then(|basic| basic.path_length).map(u32::from),
+        key_usage: plan.key_usage.iter().fold(0, |bits, usage| bits | 1 << usage.bit()),
+        extended_key_usage: plan.extended_key_usage.iter().map(ToString::to_string).collect(),
+        policies: plan.policies.iter().map(ToString::to_string).collect(),
+        extensions: present.iter().filter(|(wanted, _)| *wanted).map(|(_, oid)| (*oid).to_owned()).collect(),
+        subject: plan.subject.iter().map(|(oid, value)| (oid.to_string(), value.clone())).collect(),
+        max_validity_seconds: (plan.not_after - plan.not_before).whole_seconds() + 1,
+        email_required: plan.alternative_names.iter().any(|name| matches!(name, GrantedName::Email(_))),
+    }
+}

@@ -1,0 +1,154 @@
+//! Publishing the list of the revoked: numbered durably, signed, read again by another parser, recorded,
+//! and only then published.
+
+use pki::crl::{CrlPlan, Entry};
+use pki::signer::Signer;
+use ring::digest::{SHA256, digest};
+use store::{Batch, Expectation, Key};
+use time::{Duration, OffsetDateTime};
+
+use super::authorise::{Administrator, Authorised};
+use crate::authority::{Authority, Issuer};
+use crate::problem::IssueError;
+use crate::record::{CrlIntent, CrlRecord, Revocation, decode, encode, log};
+
+/// How long a list is good for: issuing authorities publish at least daily, the offline root by the year.
+pub const ISSUING_DAYS: i64 = 7;
+pub const ROOT_DAYS: i64 = 365;
+/// Entries read at a time.
+const PAGE: usize = 10_000;
+
+pub fn publish(authority: &Authority, _authorised: &Authorised<Administrator>, issuer: &Issuer) -> Result<CrlRecord, IssueError> {
+    let key = issuer.key.as_ref().ok_or_else(|| IssueError::Offline { issuer: issuer.id().to_owned() })?;
+    // 1. What made the last list stale, before the entries are read: what comes later stays to be done.
+    let stale = authority.store.get(&CrlRecord::stale(issuer.id()))?;
+    let entries = revoked(authority, issuer.id())?;
+    let count = entries.len() as u64;
+    // 2. The next number, above every list made or meant.
+    let before = Before::read(authority, issuer.id())?;
+    let plan = plan(issuer, before.number()? + 1, authority.clock.now());
+    let tbs = pki::crl::build_tbs(&plan, Signer::algorithm(key), entries);
+    // 3. The intent: a number is never used for two lists.
+    let intent = record_intent(authority, issuer.id(), &before, &plan, &tbs)?;
+    // 4. Signed, and read back with the other parser.
+    let der = pki::certificate::assemble(&tbs, Signer::algorithm(key), &Signer::sign(key, &tbs)?);
+    check(issuer, &der)?;
+    // 5. Recorded with its log entry; from now on it is what we publish.
+    let record = CrlRecord { number: plan.number, this_update: intent.this_update, next_update: intent.next_update, entries: count, der };
+    self::record(authority, issuer.id(), &intent, &record)?;
+    // 6. Fresh, unless another revocation came meanwhile.
+    if let Some(mark) = stale {
+        let clear = Batch::new().expect(Expectation::Equals(CrlRecord::stale(issuer.id()), mark)).delete(CrlRecord::stale(issuer.id()));
+        match authority.store.commit(clear) {
+            Ok(_) | Err(store::CommitError::Conflict { .. }) => {}
+            Err(error) => return Err(error.into()),
+        }
+    }
+    Ok(record)
+}
+
+fn plan(issuer: &Issuer, number: u64, now: OffsetDateTime) -> CrlPlan {
+    let this_update = now.replace_nanosecond(0).unwrap_or(now);
+    let days = if issuer.id() == crate::authority::ROOT { ROOT_DAYS } else { ISSUING_DAYS };
+    CrlPlan {
+        issuer: issuer.name.clone(),
+        this_update,
+        next_update: this_update + Duration::days(days),
+        number,
+        authority_key_id: issuer.key_id.clone(),
+        distribution_point: None,
+    }
+}
+
+fn revoked(authority: &Authority, issuer: &str) -> Result<Vec<Entry>, IssueError> {
+    let damaged = || IssueError::Damaged { what: "a revocation" };
+    let (mut from, to) = Key::range("revoked", &[issuer.as_bytes()]);
+    let mut entries = Vec::new();
+    loop {
+        let page = authority.store.scan(&from, &to, PAGE)?;
+        for (key, value) in &page {
+            let Revocation { at, reason } = decode(value).map_err(|_| damaged())?;
+            let serial = key.last_part().ok_or_else(damaged)?;
+            let revoked_at = OffsetDateTime::from_unix_timestamp(at).map_err(|_| damaged())?;
+            entries.push(Entry { serial, revoked_at, reason: reason.crl(), invalidity_date: None });
+        }
+        match page.last() {
+            Some((last, _)) if page.len() == PAGE => from = last.successor(),
+            _ => return Ok(entries),
+        }
+    }
+}
+
+/// The last list and the last intent as they stand: a publication holds only if both still do.
+struct Before {
+    record: Option<Vec<u8>>,
+    intent: Option<Vec<u8>>,
+}
+
+impl Before {
+    fn read(authority: &Authority, issuer: &str) -> Result<Self, IssueError> {
+        Ok(Self { record: authority.store.get(&CrlRecord::key(issuer))?, intent: authority.store.get(&CrlIntent::key(issuer))? })
+    }
+
+    fn number(&self) -> Result<u64, IssueError> {
+        let damaged = |_| IssueError::Damaged { what: "the last CRL" };
+        let published = self.record.as_deref().map(decode::<CrlRecord>).transpose().map_err(damaged)?;
+        let meant = self.intent.as_deref().map(decode::<CrlIntent>).transpose().map_err(damaged)?;
+        Ok(published.map_or(0, |list| list.number).max(meant.map_or(0, |intent| intent.number)))
+    }
+
+    fn expectation(key: Key, value: Option<&Vec<u8>>) -> Expectation {
+        match value {
+            Some(value) => Expectation::Equals(key, value.clone()),
+            None => Expectation::Absent(key),
+        }
+    }
+}
+
+fn record_intent(authority: &Authority, issuer: &str, before: &Before, plan: &CrlPlan, tbs: &[u8]) -> Result<CrlIntent, IssueError> {
+    let intent = CrlIntent {
+        number: plan.number,
+        this_update: plan.this_update.unix_timestamp(),
+        next_update: plan.next_update.unix_timestamp(),
+        tbs_digest: digest(&SHA256, tbs).as_ref().to_vec(),
+    };
+    let entry = log::Entry::CrlIntended { issuer, number: plan.number, tbs_sha256: &crate::hex(&intent.tbs_digest) };
+    let mut batch = Batch::new()
+        .expect(Before::expectation(CrlRecord::key(issuer), before.record.as_ref()))
+        .expect(Before::expectation(CrlIntent::key(issuer), before.intent.as_ref()))
+        .put(CrlIntent::key(issuer), encode(&intent)?);
+    batch.append(log::STREAM, entry.leaf(authority.clock.now())?);
+    authority.store.commit(batch).map_err(raced)?;
+    Ok(intent)
+}
+
+fn check(issuer: &Issuer, der: &[u8]) -> Result<(), IssueError> {
+    use x509_parser::prelude::FromDer;
+    let (_, read) = x509_parser::revocation_list::CertificateRevocationList::from_der(der).map_err(|_| IssueError::WrongSignature)?;
+    let (_, key) = x509_parser::x509::SubjectPublicKeyInfo::from_der(&issuer.public_key_info).map_err(|_| IssueError::WrongSignature)?;
+    read.verify_signature(&key).map_err(|_| IssueError::WrongSignature)?;
+    let Some(certificate) = issuer.certificate() else { return Err(IssueError::Offline { issuer: issuer.id().to_owned() }) };
+    let findings = lint::lint_crl(der, certificate);
+    if findings.iter().any(|finding| finding.severity == lint::Severity::Error) {
+        return Err(IssueError::Lint { findings: findings.iter().map(|finding| format!("{}: {} ({})", finding.rule, finding.message, finding.clause)).collect() });
+    }
+    Ok(())
+}
+
+fn record(authority: &Authority, issuer: &str, intent: &CrlIntent, record: &CrlRecord) -> Result<(), IssueError> {
+    let entry = log::Entry::CrlIssued { issuer, number: record.number, entries: record.entries, sha256: &crate::sha256_hex(&record.der) };
+    let mut batch = Batch::new()
+        .expect(Expectation::Equals(CrlIntent::key(issuer), encode(intent)?))
+        .put(CrlRecord::key(issuer), encode(record)?)
+        .delete(CrlIntent::key(issuer));
+    batch.append(log::STREAM, entry.leaf(authority.clock.now())?);
+    authority.store.commit(batch).map_err(raced)?;
+    Ok(())
+}
+
+fn raced(error: store::CommitError) -> IssueError {
+    match error {
+        store::CommitError::Conflict { .. } => IssueError::Race,
+        other => other.into(),
+    }
+}

@@ -1,0 +1,232 @@
+//! Founding a hierarchy, once; and opening the one that stands.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use keys::{KeyError, KeyHandle, KeyStore, Passphrase};
+use pki::signer::SignatureAlgorithm;
+use policies::certificate::{Policies, SHIPPED};
+use runtime::clock::Clock;
+use runtime::state::{StateDir, StateError};
+use serde::{Deserialize, Serialize};
+use store::{Batch, Expectation, Key, Store};
+
+use crate::authority::{Addresses, Authority, Issuer, ROOT};
+use crate::evidence::{Evidence, EvidenceError, LogSigner};
+use crate::flow::{Authorised, issue, plan::Words, publish};
+use crate::problem::IssueError;
+use crate::record::{IssuerRecord, OcspSigner, Settings, decode, encode, log};
+
+/// The issuing authorities and their names in the city's certificates.
+const ISSUERS: [(&str, &str); 3] = [("enterprise-ca", "穗印企业证书签发机构"), ("officer-ca", "穗印政务证书签发机构"), ("tls-ca", "穗印服务器证书签发机构")];
+const ROOT_NAME: &str = "穗印根证书机构";
+const LOG_KEY: &str = "log";
+
+#[derive(Debug, thiserror::Error)]
+pub enum InitError {
+    #[error(transparent)]
+    State(#[from] StateError),
+    #[error(transparent)]
+    Keys(#[from] KeyError),
+    #[error(transparent)]
+    Issue(#[from] IssueError),
+    #[error(transparent)]
+    Evidence(#[from] EvidenceError),
+    #[error(transparent)]
+    Policy(#[from] policies::PolicyError),
+    #[error(transparent)]
+    Config(#[from] runtime::config::ConfigError),
+    #[error("{path}: {reason}; check the directory", path = path.display())]
+    File { path: PathBuf, reason: String },
+    #[error("{path} was never founded to the end; remove it and run `ca init` again", path = path.display())]
+    Unfinished { path: PathBuf },
+    #[error("{found:?} is no base URL; write http://HOST[:PORT] without a path")]
+    BaseUrl { found: String },
+    #[error("this authority was founded as {founded} and its certificates say so; start it without --base-url, or found another in another directory")]
+    OtherBaseUrl { founded: String },
+    #[error("the request for the authority's own certificate could not be made: {0}")]
+    Request(String),
+}
+
+/// `ca.toml`: what may change from one start to the next.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Configuration {
+    /// Where the public side listens, such as `127.0.0.1:8440`.
+    pub listen: std::net::SocketAddr,
+    /// `fjall:DIRECTORY`.
+    pub store: String,
+}
+
+/// An authority with its evidence, and the lock on its directory.
+pub struct Opened {
+    pub authority: Authority,
+    pub evidence: Arc<Evidence>,
+    pub configuration: Configuration,
+    pub directory: StateDir,
+}
+
+fn file_error(path: &Path, error: &std::io::Error) -> InitError {
+    InitError::File { path: path.to_owned(), reason: error.to_string() }
+}
+
+/// Makes the hierarchy in `path`: offline root, issuing authorities, an OCSP signer for each, the root's CRL.
+pub fn init(path: &Path, base_url: &str, listen: std::net::SocketAddr, root: &Passphrase, passphrase: &Passphrase, clock: Arc<dyn Clock>) -> Result<Opened, InitError> {
+    let base_url = base(base_url)?;
+    let directory = StateDir::create(path)?;
+    let configuration = Configuration { listen, store: "fjall:store".into() };
+    let text = format!("listen = \"{listen}\"\nstore = \"{}\"\n", configuration.store);
+    write(&path.join("ca.toml"), text.as_bytes())?;
+    for (file, text) in SHIPPED {
+        write(&path.join("policies/certificates").join(file), text.as_bytes())?;
+    }
+    let (policies, digest) = read_policies(path)?;
+    let root_keys = KeyStore::create(&path.join("root-keys"), root)?;
+    let keys = KeyStore::create(&path.join("keys"), passphrase)?;
+    let store = store::open(&configuration.store, path).map_err(IssueError::from)?;
+    let host = base_url.split_once("://").map_or(base_url.as_str(), |(_, host)| host);
+    let signer = LogSigner { origin: format!("{host}/ca"), key: keys.note_key(LOG_KEY)? };
+    let settings = Settings { base_url, log_origin: signer.origin.clone(), log_key: signer.verifier()?.to_string() };
+    let root_key = root_keys.generate(ROOT, SignatureAlgorithm::EcdsaP384Sha384)?;
+    let mut authority = Authority {
+        addresses: Addresses::new(&settings),
+        store: Arc::clone(&store),
+        clock,
+        settings,
+        policies,
+        issuers: BTreeMap::new(),
+        founding: Some(root_key.clone()),
+        watcher: None,
+    };
+    append(&authority, log::Entry::PoliciesRead { sha256: &digest }, None)?;
+    let der = certify(&authority, "root", None, ROOT_NAME, &root_key)?;
+    found(&mut authority, IssuerRecord { id: ROOT.into(), der, ocsp: None }, Some(root_key), None)?;
+    for (id, name) in ISSUERS {
+        let key = keys.generate(id, SignatureAlgorithm::EcdsaP256Sha256)?;
+        let der = certify(&authority, "issuing", None, name, &key)?;
+        found(&mut authority, IssuerRecord { id: id.into(), der: der.clone(), ocsp: None }, Some(key.clone()), None)?;
+        let ocsp_name = format!("{id}-ocsp");
+        let ocsp_key = keys.generate(&ocsp_name, SignatureAlgorithm::EcdsaP256Sha256)?;
+        let ocsp = certify(&authority, "ocsp", Some(id), &format!("{name} OCSP"), &ocsp_key)?;
+        let record = IssuerRecord { id: id.into(), der, ocsp: Some(OcspSigner { key: ocsp_name, der: ocsp }) };
+        found(&mut authority, record, Some(key), Some(ocsp_key))?;
+    }
+    for issuer in authority.issuers.values() {
+        publish::publish(&authority, &Authorised::service(), issuer)?;
+    }
+    // Last of all: without its settings a directory is one that was never founded to the end.
+    let settings = Batch::new().expect(Expectation::Absent(Settings::key())).put(Settings::key(), encode(&authority.settings).map_err(IssueError::from)?);
+    store.commit(settings).map_err(IssueError::from)?;
+    authority.founding = None;
+    let evidence = Arc::new(Evidence::open(store, signer, path)?);
+    evidence.advance()?;
+    Ok(Opened { authority, evidence, configuration, directory })
+}
+
+/// Opens the authority in `path`, resumes what a crash interrupted, and refuses another base URL.
+pub fn open(path: &Path, base_url: Option<&str>, passphrase: &Passphrase, clock: Arc<dyn Clock>) -> Result<Opened, InitError> {
+    let directory = StateDir::open(path)?;
+    let configuration: Configuration = runtime::config::read(&path.join("ca.toml"))?;
+    let (policies, digest) = read_policies(path)?;
+    let keys = KeyStore::open(&path.join("keys"), passphrase)?;
+    let store = store::open(&configuration.store, path).map_err(IssueError::from)?;
+    let settings = store.get(&Settings::key()).map_err(IssueError::from)?.ok_or_else(|| InitError::Unfinished { path: path.to_owned() })?;
+    let settings: Settings = decode(&settings).map_err(|_| IssueError::Damaged { what: "the settings" })?;
+    if base_url.is_some_and(|asked| asked.trim_end_matches('/') != settings.base_url) {
+        return Err(InitError::OtherBaseUrl { founded: settings.base_url });
+    }
+    // The log before anything else: a store behind its promises issues nothing.
+    let signer = LogSigner { origin: settings.log_origin.clone(), key: keys.note_key(LOG_KEY)? };
+    let evidence = Arc::new(Evidence::open(Arc::clone(&store), signer, path)?);
+    let issuers = read_issuers(&*store, &keys)?;
+    let authority = Authority { addresses: Addresses::new(&settings), store, clock, settings, policies, issuers, founding: None, watcher: None };
+    let known = Key::new("authority", &[b"policies"]);
+    let before = authority.store.get(&known).map_err(IssueError::from)?;
+    if before.as_deref() != Some(digest.as_bytes()) {
+        append(&authority, log::Entry::PoliciesRead { sha256: &digest }, Some((known, digest.as_bytes().to_vec())))?;
+    }
+    issue::resume(&authority)?;
+    evidence.advance()?;
+    Ok(Opened { authority, evidence, configuration, directory })
+}
+
+fn base(text: &str) -> Result<String, InitError> {
+    let refused = || InitError::BaseUrl { found: text.chars().take(200).collect() };
+    let trimmed = text.trim_end_matches('/');
+    let host = trimmed.strip_prefix("http://").or_else(|| trimmed.strip_prefix("https://")).ok_or_else(refused)?;
+    let fits = |byte: u8| byte.is_ascii_alphanumeric() || b".-:[]".contains(&byte);
+    if host.is_empty() || host.len() > 200 || !host.bytes().all(fits) { Err(refused()) } else { Ok(trimmed.to_owned()) }
+}
+
+fn write(path: &Path, bytes: &[u8]) -> Result<(), InitError> {
+    let parent = path.parent().unwrap_or(Path::new("."));
+    fs::create_dir_all(parent).and_then(|()| runtime::state::write_atomically(path, bytes, 0o600)).map_err(|error| file_error(path, &error))
+}
+
+/// The policies as they stand in the directory, and one digest over all their texts.
+pub fn read_policies(path: &Path) -> Result<(Policies, String), InitError> {
+    let directory = path.join("policies/certificates");
+    let mut documents = BTreeMap::new();
+    for entry in fs::read_dir(&directory).map_err(|error| file_error(&directory, &error))? {
+        let found = entry.map_err(|error| file_error(&directory, &error))?.path();
+        if found.extension().is_some_and(|extension| extension == "toml") {
+            let text = fs::read_to_string(&found).map_err(|error| file_error(&found, &error))?;
+            documents.insert(found.file_name().unwrap_or_default().to_string_lossy().into_owned(), text);
+        }
+    }
+    let mut context = ring::digest::Context::new(&ring::digest::SHA256);
+    for (file, text) in &documents {
+        for part in [file, text] {
+            context.update(&(part.len() as u64).to_be_bytes());
+            context.update(part.as_bytes());
+        }
+    }
+    let policies = Policies::parse(documents.iter().map(|(file, text)| (file.as_str(), text.as_str())))?;
+    Ok((policies, crate::hex(context.finish().as_ref())))
+}
+
+/// A certificate for a key of the authority's own, on the line every other takes.
+fn certify(authority: &Authority, profile: &str, issuer: Option<&str>, name: &str, key: &KeyHandle) -> Result<Vec<u8>, InitError> {
+    let failed = |error: rcgen::Error| InitError::Request(error.to_string());
+    let mut parameters = rcgen::CertificateParams::new(Vec::new()).map_err(failed)?;
+    parameters.distinguished_name = rcgen::DistinguishedName::new();
+    let request = parameters.serialize_request(key).map_err(failed)?;
+    let applicant = Words { authority: Some(name.to_owned()), ..Words::default() };
+    let order = issue::Order { profile: profile.into(), request: request.der().to_vec(), applicant, issuer: issuer.map(str::to_owned) };
+    let issued = issue::issue(authority, Authorised::service(), order)?;
+    Ok(issued.what().record.der.clone())
+}
+
+/// Makes an issuer known, durably and in the log.
+fn found(authority: &mut Authority, record: IssuerRecord, key: Option<KeyHandle>, ocsp_key: Option<KeyHandle>) -> Result<(), InitError> {
+    let (entry_digest, bytes) = (crate::sha256_hex(&record.der), encode(&record).map_err(IssueError::from)?);
+    append(authority, log::Entry::IssuerCreated { issuer: &record.id, sha256: &entry_digest }, Some((IssuerRecord::key(&record.id), bytes)))?;
+    let issuer = Issuer::new(record, key, ocsp_key)?;
+    authority.issuers.insert(issuer.id().to_owned(), Arc::new(issuer));
+    Ok(())
+}
+
+fn append(authority: &Authority, entry: log::Entry<'_>, put: Option<(Key, Vec<u8>)>) -> Result<(), IssueError> {
+    let mut batch = Batch::new();
+    if let Some((key, value)) = put {
+        batch = batch.put(key, value);
+    }
+    batch.append(log::STREAM, entry.leaf(authority.clock.now())?);
+    authority.store.commit(batch)?;
+    Ok(())
+}
+
+fn read_issuers(store: &dyn Store, keys: &KeyStore) -> Result<BTreeMap<String, Arc<Issuer>>, InitError> {
+    let (from, to) = Key::range(IssuerRecord::TABLE, &[]);
+    let mut issuers = BTreeMap::new();
+    for (_, bytes) in store.scan(&from, &to, 1_000).map_err(IssueError::from)? {
+        let record: IssuerRecord = decode(&bytes).map_err(|_| IssueError::Damaged { what: "an issuer" })?;
+        let key = if record.id == ROOT { None } else { Some(keys.load(&record.id)?) };
+        let ocsp_key = record.ocsp.as_ref().map(|ocsp| keys.load(&ocsp.key)).transpose()?;
+        let issuer = Issuer::new(record, key, ocsp_key)?;
+        issuers.insert(issuer.id().to_owned(), Arc::new(issuer));
+    }
+    Ok(issuers)
+}

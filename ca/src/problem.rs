@@ -1,0 +1,113 @@
+//! What can go wrong in the authority, and the one place where it becomes an exit code and a problem.
+
+use policies::certificate::{Refusal, WordError};
+use runtime::exit::{Exit, Problem};
+use store::{CommitError, StoreError};
+
+use crate::register::RegisterError;
+
+#[derive(Debug, thiserror::Error)]
+pub enum IssueError {
+    #[error("there is no profile {profile:?}; this authority has: {}", known.join(", "))]
+    UnknownProfile { profile: String, known: Vec<String> },
+    #[error("there is no issuer {issuer:?}; this authority has: {}", known.join(", "))]
+    UnknownIssuer { issuer: String, known: Vec<String> },
+    #[error("{field}: {error}")]
+    Word { field: &'static str, error: WordError },
+    #[error("credit code: {0}")]
+    CreditCode(policies::identity::NumberError),
+    #[error("the applicant is not told: give either --name and --code, or --dns/--ip, or --officer and --number")]
+    NoApplicant,
+    #[error(transparent)]
+    Request(#[from] pki::request::RequestError),
+    #[error(transparent)]
+    WeakKey(#[from] pki::key::WeakKey),
+    #[error(transparent)]
+    Refused(#[from] Refusal),
+    #[error("this key was reported as compromised and is never certified again; make a new key pair")]
+    BlockedKey,
+    #[error("{profile} certificates need the approval of {officers} officer(s), and officers cannot sign in yet; use a profile without approvals")]
+    ApprovalNeeded { profile: String, officers: u8 },
+    #[error("the key of {issuer} is offline; only `ca init` uses it")]
+    Offline { issuer: String },
+    #[error("the certificate as planned breaks the rules, so it was not signed: {}", findings.join("; "))]
+    Lint { findings: Vec<String> },
+    #[error("the signature made does not fit the issuer's key, so nothing was issued; have the key store or token examined")]
+    WrongSignature,
+    #[error("the issuer's key is of an algorithm that this authority does not sign with")]
+    Algorithm,
+    #[error("the system gave no randomness; nothing was issued")]
+    Randomness,
+    #[error("the plan cannot be written: {0}")]
+    Build(#[from] pki::certificate::BuildError),
+    #[error("the plan's name cannot be written: {0}")]
+    Name(#[from] pki::name::NameError),
+    #[error(transparent)]
+    Sign(#[from] pki::signer::SignError),
+    #[error("{what} in the store is damaged; restore it from a backup")]
+    Damaged { what: &'static str },
+    #[error(transparent)]
+    Register(#[from] RegisterError),
+    #[error("certificate {serial} was revoked before ({reason}); a revocation is final")]
+    AlreadyRevoked { serial: String, reason: String },
+    #[error("the date of revocation is {0}; give one between the certificate's beginning and now")]
+    RevocationDate(&'static str),
+    #[error("another publication of this list came between; look at it before publishing again")]
+    Race,
+    #[error(transparent)]
+    Commit(#[from] CommitError),
+    #[error("a record could not be written as JSON: {0}")]
+    Json(#[from] serde_json::Error),
+}
+
+impl From<StoreError> for IssueError {
+    fn from(error: StoreError) -> Self {
+        Self::Commit(CommitError::Store(error))
+    }
+}
+
+impl IssueError {
+    fn class(&self) -> (Exit, &'static str) {
+        match self {
+            Self::UnknownProfile { .. } => (Exit::NotFound, "unknown-profile"),
+            Self::UnknownIssuer { .. } => (Exit::NotFound, "unknown-issuer"),
+            Self::Word { .. } => (Exit::Refused, "applicant"),
+            Self::CreditCode(_) => (Exit::Refused, "credit-code"),
+            Self::NoApplicant => (Exit::Usage, "no-applicant"),
+            Self::Request(_) => (Exit::Refused, "request"),
+            Self::WeakKey(_) => (Exit::Refused, "weak-key"),
+            Self::Refused(refusal) => (Exit::Refused, refusal.code()),
+            Self::BlockedKey => (Exit::Refused, "blocked-key"),
+            Self::ApprovalNeeded { .. } => (Exit::Refused, "approval-needed"),
+            Self::Offline { .. } => (Exit::Refused, "issuer-offline"),
+            Self::Lint { .. } => (Exit::Refused, "lint"),
+            Self::WrongSignature => (Exit::Damaged, "wrong-signature"),
+            Self::Algorithm | Self::Build(_) | Self::Name(_) => (Exit::Refused, "plan"),
+            Self::Randomness | Self::Sign(_) => (Exit::Unavailable, "signing"),
+            Self::Damaged { .. } | Self::Register(RegisterError::Damaged { .. }) => (Exit::Damaged, "damaged"),
+            Self::Register(RegisterError::NotFound(_)) => (Exit::NotFound, "not-found"),
+            Self::Register(RegisterError::Serial(_)) => (Exit::Usage, "serial"),
+            Self::AlreadyRevoked { .. } => (Exit::Conflict, "already-revoked"),
+            Self::RevocationDate(_) => (Exit::Refused, "revocation-date"),
+            Self::Race | Self::Commit(CommitError::Conflict { .. }) => (Exit::Conflict, "conflict"),
+            Self::Register(RegisterError::Store(StoreError::Corrupt { .. })) | Self::Commit(CommitError::Store(StoreError::Corrupt { .. })) => (Exit::Damaged, "store-damaged"),
+            Self::Register(RegisterError::Store(StoreError::Unavailable { .. })) | Self::Commit(_) => (Exit::Unavailable, "store-unavailable"),
+            Self::Json(_) => (Exit::Internal, "internal"),
+        }
+    }
+}
+
+impl From<IssueError> for Problem {
+    fn from(error: IssueError) -> Self {
+        let (exit, code) = error.class();
+        let text = error.to_string();
+        // Every message above is written as `what is wrong; what to do`.
+        let (message, next) = text.rsplit_once("; ").unwrap_or((&text, "correct it and try again"));
+        let problem = Self::new(exit, code, message, next);
+        match error {
+            IssueError::Word { field, .. } => problem.at(field),
+            IssueError::CreditCode(_) => problem.at("code"),
+            _ => problem,
+        }
+    }
+}

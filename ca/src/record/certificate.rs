@@ -1,0 +1,137 @@
+//! A certificate as the register holds it: the intent before the signature, the certificate after it.
+
+use serde::{Deserialize, Serialize};
+use store::Key;
+
+use super::der_text;
+
+/// What was about to be signed, durable before the key is used: after a power cut it says which serial
+/// may exist in the world without being in the register.
+#[derive(Clone, Debug, Serialize, Deserialize, PartialEq, Eq)]
+#[serde(deny_unknown_fields)]
+pub struct Intent {
+    pub issuer: String,
+    pub profile: String,
+    /// The common name of the subject.
+    pub name: String,
+    pub code: Option<String>,
+    /// Unix seconds.
+    pub not_before: i64,
+    pub not_after: i64,
+    /// SHA-256 of the SubjectPublicKeyInfo.
+    #[serde(with = "der_text")]
+    pub key_digest: Vec<u8>,
+    /// The exact DER of the TBSCertificate.
+    #[serde(with = "der_text")]
+    pub tbs: Vec<u8>,
+}
+
+impl Intent {
+    pub const TABLE: &str = "intent";
+
+    pub fn key(serial: &[u8]) -> Key {
+        Key::new(Self::TABLE, &[serial])
+    }
+}
+
+/// One issued certificate and its state.
+#[derive(Clone, Debug, Serialize, Deserialize, PartialEq, Eq)]
+#[serde(deny_unknown_fields)]
+pub struct CertificateRecord {
+    pub issuer: String,
+    pub profile: String,
+    /// The common name of the subject.
+    pub name: String,
+    /// The unified social credit code, where the profile carries one.
+    pub code: Option<String>,
+    /// Unix seconds.
+    pub not_before: i64,
+    pub not_after: i64,
+    #[serde(with = "der_text")]
+    pub key_digest: Vec<u8>,
+    #[serde(with = "der_text")]
+    pub der: Vec<u8>,
+    pub status: Status,
+}
+
+/// A status never moves back but by a recorded decision.
+#[derive(Clone, Copy, Debug, Serialize, Deserialize, PartialEq, Eq)]
+#[serde(rename_all = "kebab-case")]
+pub enum Status {
+    Good,
+    Revoked(Revocation),
+}
+
+#[derive(Clone, Copy, Debug, Serialize, Deserialize, PartialEq, Eq)]
+#[serde(deny_unknown_fields)]
+pub struct Revocation {
+    /// Unix seconds.
+    pub at: i64,
+    pub reason: Reason,
+}
+
+/// The reasons of RFC 5280 that an authority may give for an end entity; suspension is no revocation.
+// spec: rfc5280#5.3.1
+#[derive(Clone, Copy, Debug, Serialize, Deserialize, PartialEq, Eq, clap::ValueEnum)]
+#[serde(rename_all = "kebab-case")]
+pub enum Reason {
+    Unspecified,
+    KeyCompromise,
+    AffiliationChanged,
+    Superseded,
+    CessationOfOperation,
+    PrivilegeWithdrawn,
+}
+
+impl Reason {
+    pub fn crl(self) -> pki::crl::Reason {
+        match self {
+            Self::Unspecified => pki::crl::Reason::Unspecified,
+            Self::KeyCompromise => pki::crl::Reason::KeyCompromise,
+            Self::AffiliationChanged => pki::crl::Reason::AffiliationChanged,
+            Self::Superseded => pki::crl::Reason::Superseded,
+            Self::CessationOfOperation => pki::crl::Reason::CessationOfOperation,
+            Self::PrivilegeWithdrawn => pki::crl::Reason::PrivilegeWithdrawn,
+        }
+    }
+}
+
+impl CertificateRecord {
+    pub const TABLE: &str = "certificate";
+
+    pub fn key(serial: &[u8]) -> Key {
+        Key::new(Self::TABLE, &[serial])
+    }
+
+    pub fn by_code(code: &str, serial: &[u8]) -> Key {
+        Key::new("certificate-by-code", &[code.as_bytes(), serial])
+    }
+
+    pub fn by_name(name: &str, serial: &[u8]) -> Key {
+        Key::new("certificate-by-name", &[name.as_bytes(), serial])
+    }
+
+    /// Big-endian seconds, so that a scan goes from the first to expire.
+    pub fn by_expiry(not_after: i64, serial: &[u8]) -> Key {
+        Key::new("certificate-by-expiry", &[&not_after.max(0).to_be_bytes(), serial])
+    }
+
+    pub fn by_key(key_digest: &[u8], serial: &[u8]) -> Key {
+        Key::new("certificate-by-key", &[key_digest, serial])
+    }
+
+    /// The revoked of one issuer, in the order of their serials: what a CRL is made from.
+    pub fn revoked(issuer: &str, serial: &[u8]) -> Key {
+        Key::new("revoked", &[issuer.as_bytes(), serial])
+    }
+
+    /// A key that was compromised is never certified again.
+    pub fn blocked_key(key_digest: &[u8]) -> Key {
+        Key::new("blocked-key", &[key_digest])
+    }
+}
+
+/// A serial number as people read and type it: 32 lower-case hexadecimal digits.
+pub fn serial_text(serial: &[u8]) -> String {
+    serial.iter().map(|byte| format!("{byte:02x}")).collect()
+}

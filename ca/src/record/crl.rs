@@ -1,0 +1,54 @@
+//! The last list of each issuer, and the one about to be signed.
+
+use serde::{Deserialize, Serialize};
+use store::Key;
+
+use super::der_text;
+
+/// A number taken and bytes about to be signed.
+#[derive(Clone, Debug, Serialize, Deserialize, PartialEq, Eq)]
+#[serde(deny_unknown_fields)]
+pub struct CrlIntent {
+    pub number: u64,
+    /// Unix seconds.
+    pub this_update: i64,
+    pub next_update: i64,
+    /// SHA-256 of the TBSCertList: the bytes themselves can be made again.
+    #[serde(with = "der_text")]
+    pub tbs_digest: Vec<u8>,
+}
+
+impl CrlIntent {
+    pub fn key(issuer: &str) -> Key {
+        Key::new("crl-intent", &[issuer.as_bytes()])
+    }
+
+    /// The counter that gives the numbers of an issuer's lists.
+    pub fn counter(issuer: &str) -> String {
+        format!("crl-number/{issuer}")
+    }
+}
+
+/// The list an issuer publishes now.
+#[derive(Clone, Debug, Serialize, Deserialize, PartialEq, Eq)]
+#[serde(deny_unknown_fields)]
+pub struct CrlRecord {
+    pub number: u64,
+    /// Unix seconds.
+    pub this_update: i64,
+    pub next_update: i64,
+    pub entries: u64,
+    #[serde(with = "der_text")]
+    pub der: Vec<u8>,
+}
+
+impl CrlRecord {
+    pub fn key(issuer: &str) -> Key {
+        Key::new("crl", &[issuer.as_bytes()])
+    }
+
+    /// Exists while a revocation is not yet on the list.
+    pub fn stale(issuer: &str) -> Key {
+        Key::new("crl-stale", &[issuer.as_bytes()])
+    }
+}

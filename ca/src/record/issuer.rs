@@ -1,0 +1,50 @@
+//! The authority's own facts: where it answers, and the issuers it signs with.
+
+use serde::{Deserialize, Serialize};
+use store::Key;
+
+use super::der_text;
+
+/// Fixed at `init`; an old directory started under another base URL is refused, since the URL is
+/// inside every certificate already issued.
+#[derive(Clone, Debug, Serialize, Deserialize, PartialEq, Eq)]
+#[serde(deny_unknown_fields)]
+pub struct Settings {
+    pub base_url: String,
+    pub log_origin: String,
+    /// The verifier key of the log, in the form of a signed note.
+    pub log_key: String,
+}
+
+impl Settings {
+    pub fn key() -> Key {
+        Key::new("authority", &[b"settings"])
+    }
+}
+
+/// A certificate authority of the hierarchy and its delegated OCSP signer.
+#[derive(Clone, Debug, Serialize, Deserialize, PartialEq, Eq)]
+#[serde(deny_unknown_fields)]
+pub struct IssuerRecord {
+    pub id: String,
+    #[serde(with = "der_text")]
+    pub der: Vec<u8>,
+    /// The name of the OCSP signer's key in the key store; the root has none.
+    pub ocsp: Option<OcspSigner>,
+}
+
+#[derive(Clone, Debug, Serialize, Deserialize, PartialEq, Eq)]
+#[serde(deny_unknown_fields)]
+pub struct OcspSigner {
+    pub key: String,
+    #[serde(with = "der_text")]
+    pub der: Vec<u8>,
+}
+
+impl IssuerRecord {
+    pub const TABLE: &str = "issuer";
+
+    pub fn key(id: &str) -> Key {
+        Key::new(Self::TABLE, &[id.as_bytes()])
+    }
+}

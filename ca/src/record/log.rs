@@ -1,0 +1,48 @@
+//! The entries of the authority's log. The leaf form is `ca/merkle/FORMAT.md`; the kinds and payloads
+//! here are frozen once released: a new fact gets a new kind.
+
+use serde::Serialize;
+use time::OffsetDateTime;
+
+use super::Reason;
+
+/// The name of the stream that holds the leaves, in order.
+pub const STREAM: &str = "log";
+
+/// One change of state. Digests are SHA-256 in lower-case hexadecimal, times Unix seconds.
+#[derive(Clone, Debug, Serialize)]
+#[serde(untagged)]
+pub enum Entry<'a> {
+    PoliciesRead { sha256: &'a str },
+    IssuerCreated { issuer: &'a str, sha256: &'a str },
+    CertificateIntended { issuer: &'a str, serial: &'a str, tbs_sha256: &'a str },
+    CertificateIssued { issuer: &'a str, serial: &'a str, profile: &'a str, sha256: &'a str },
+    CertificateRevoked { issuer: &'a str, serial: &'a str, reason: Reason, at: i64, by: &'a str },
+    CrlIntended { issuer: &'a str, number: u64, tbs_sha256: &'a str },
+    CrlIssued { issuer: &'a str, number: u64, entries: u64, sha256: &'a str },
+}
+
+impl Entry<'_> {
+    fn kind(&self) -> u8 {
+        match self {
+            Self::PoliciesRead { .. } => 1,
+            Self::IssuerCreated { .. } => 2,
+            Self::CertificateIntended { .. } => 3,
+            Self::CertificateIssued { .. } => 4,
+            Self::CertificateRevoked { .. } => 5,
+            Self::CrlIntended { .. } => 6,
+            Self::CrlIssued { .. } => 7,
+        }
+    }
+
+    /// `version 1 | kind | Unix milliseconds, big-endian | payload: JSON, keys in the order above`.
+    pub fn leaf(&self, now: OffsetDateTime) -> Result<Vec<u8>, serde_json::Error> {
+        let payload = serde_json::to_vec(self)?;
+        let millis = u64::try_from(now.unix_timestamp_nanos() / 1_000_000).unwrap_or(0);
+        let mut leaf = Vec::with_capacity(10 + payload.len());
+        leaf.extend_from_slice(&[1, self.kind()]);
+        leaf.extend_from_slice(&millis.to_be_bytes());
+        leaf.extend_from_slice(&payload);
+        Ok(leaf)
+    }
+}

@@ -1,0 +1,203 @@
+//! Answers about the status of certificates: signed by a delegated signer, remembered while nothing changes.
+
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use keys::KeyHandle;
+use pki::ocsp::{CertId, CertStatus, Failure, HashAlgorithm, OcspRequest, SingleResponse};
+use pki::signer::Signer;
+use runtime::clock::Clock;
+use store::Store;
+use time::{Duration, OffsetDateTime};
+
+use crate::authority::{Authority, Watcher};
+use crate::record::Status as RecordStatus;
+use crate::register;
+
+/// How long an answer is good for, and after how long a remembered one is signed anew.
+const GOOD_FOR: Duration = Duration::hours(12);
+const RENEW_AFTER: Duration = Duration::hours(6);
+/// Answers remembered: two halves of this many, the older forgotten when the newer is full.
+const HALF: usize = 100_000;
+
+/// An issuer as its responder knows it.
+struct Responder {
+    id: String,
+    key: KeyHandle,
+    certificate: Vec<u8>,
+    key_hash: Vec<u8>,
+    not_after: OffsetDateTime,
+    /// The digests that name the issuer: of its subject and of its key.
+    names: [(HashAlgorithm, Vec<u8>, Vec<u8>); 2],
+}
+
+/// A response and for how long it may be given.
+#[derive(Clone, Debug)]
+pub struct Answer {
+    pub body: Arc<[u8]>,
+    /// `None` for what must not be kept by caches: errors and answers to a nonce.
+    pub fresh: Option<Freshness>,
+}
+
+#[derive(Clone, Copy, Debug)]
+pub struct Freshness {
+    pub this_update: OffsetDateTime,
+    pub next_update: OffsetDateTime,
+}
+
+#[derive(Default)]
+struct Memory {
+    /// By serial, then by the CertID's exact bytes: clients write it in several ways.
+    newer: HashMap<Vec<u8>, Vec<(Vec<u8>, Answer)>>,
+    older: HashMap<Vec<u8>, Vec<(Vec<u8>, Answer)>>,
+    /// Grows with every change: an answer read before a change is not remembered after it.
+    changes: u64,
+}
+
+impl Memory {
+    fn find(&self, id: &CertId) -> Option<Answer> {
+        let among = |half: &HashMap<Vec<u8>, Vec<(Vec<u8>, Answer)>>| half.get(&id.serial)?.iter().find(|(der, _)| *der == id.der).map(|(_, answer)| answer.clone());
+        among(&self.newer).or_else(|| among(&self.older))
+    }
+
+    fn remember(&mut self, id: &CertId, answer: &Answer) {
+        if self.newer.len() >= HALF {
+            self.older = std::mem::take(&mut self.newer);
+        }
+        let known = self.newer.entry(id.serial.clone()).or_default();
+        known.retain(|(der, _)| *der != id.der);
+        // Few ways of writing one CertID are honest; more are somebody filling the memory.
+        if known.len() < 4 {
+            known.push((id.der.clone(), answer.clone()));
+        }
+    }
+
+    fn forget(&mut self, serial: &[u8]) {
+        self.newer.remove(serial);
+        self.older.remove(serial);
+        self.changes += 1;
+    }
+}
+
+/// What the responder counted, for `/metrics`.
+#[derive(Debug, Default)]
+pub struct Counts {
+    pub remembered: AtomicU64,
+    pub signed: AtomicU64,
+    pub refused: AtomicU64,
+}
+
+/// The responder of all issuers.
+pub struct Status {
+    store: Arc<dyn Store>,
+    clock: Arc<dyn Clock>,
+    responders: Vec<Responder>,
+    memory: Mutex<Memory>,
+    pub counts: Counts,
+}
+
+impl Status {
+    pub fn new(authority: &Authority) -> Result<Self, pki::asn1::DerError> {
+        let mut responders = Vec::new();
+        for issuer in authority.issuers.values() {
+            let (Some(ocsp), Some(key)) = (&issuer.record.ocsp, &issuer.ocsp_key) else { continue };
+            let name = |hash: HashAlgorithm| -> Result<_, pki::asn1::DerError> {
+                let id = CertId::new(hash, &issuer.name, &issuer.public_key_info, &[1])?;
+                Ok((hash, id.issuer_name_hash, id.issuer_key_hash))
+            };
+            let (_, read) = x509_parser::parse_x509_certificate(&ocsp.der).map_err(|_| pki::asn1::DerError::Value("the OCSP signer's certificate"))?;
+            responders.push(Responder {
+                id: issuer.id().to_owned(),
+                key_hash: pki::ocsp::responder_key_hash(key.public_key_info())?,
+                key: key.clone(),
+                certificate: ocsp.der.clone(),
+                not_after: read.validity().not_after.to_datetime(),
+                names: [name(HashAlgorithm::Sha1)?, name(HashAlgorithm::Sha256)?],
+            });
+        }
+        Ok(Self { store: Arc::clone(&authority.store), clock: Arc::clone(&authority.clock), responders, memory: Mutex::default(), counts: Counts::default() })
+    }
+
+    /// The answer that is remembered, without a look at the store: `None` when one must be made.
+    pub fn remembered(&self, request: &OcspRequest) -> Option<Answer> {
+        let ([id], None) = (request.ids.as_slice(), &request.nonce) else { return None };
+        let answer = self.memory.lock().unwrap_or_else(PoisonError::into_inner).find(id)?;
+        let young = answer.fresh.is_some_and(|fresh| self.clock.now() < fresh.this_update + RENEW_AFTER);
+        young.then(|| {
+            self.counts.remembered.fetch_add(1, Ordering::Relaxed);
+            answer
+        })
+    }
+
+    /// Reads the register and signs.
+    pub fn make(&self, request: &OcspRequest) -> Answer {
+        let made = self.signed(request);
+        let count = if made.is_ok() { &self.counts.signed } else { &self.counts.refused };
+        count.fetch_add(1, Ordering::Relaxed);
+        made.unwrap_or_else(|failure| Answer { body: failure.der().into(), fresh: None })
+    }
+
+    fn signed(&self, request: &OcspRequest) -> Result<Answer, Failure> {
+        let first = request.ids.first().ok_or(Failure::MalformedRequest)?;
+        let responder = self.responder(first).ok_or(Failure::Unauthorized)?;
+        let changes = self.memory.lock().unwrap_or_else(PoisonError::into_inner).changes;
+        let now = self.clock.now();
+        let this_update = now.replace_nanosecond(0).unwrap_or(now);
+        // An answer must not outlive the certificate of its signer.
+        let next_update = (this_update + GOOD_FOR).min(responder.not_after);
+        let mut responses = Vec::with_capacity(request.ids.len());
+        for id in &request.ids {
+            // One signer answers for its own issuer only.
+            if !responder.names(id) {
+                return Err(Failure::Unauthorized);
+            }
+            responses.push(SingleResponse { id: &id.der, status: self.status(responder, &id.serial)?, this_update, next_update });
+        }
+        let data = pki::ocsp::response_data(&responder.key_hash, this_update, &responses, request.nonce.as_deref());
+        let signature = Signer::sign(&responder.key, &data).map_err(|_| Failure::TryLater)?;
+        let body = pki::ocsp::assemble(&data, Signer::algorithm(&responder.key), &signature, &responder.certificate).into();
+        if request.nonce.is_some() {
+            return Ok(Answer { body, fresh: None });
+        }
+        let answer = Answer { body, fresh: Some(Freshness { this_update, next_update }) };
+        let unknown = responses.iter().any(|response| response.status == CertStatus::Unknown);
+        if let ([id], false) = (request.ids.as_slice(), unknown) {
+            let mut memory = self.memory.lock().unwrap_or_else(PoisonError::into_inner);
+            if memory.changes == changes {
+                memory.remember(id, &answer);
+            }
+        }
+        // What does not exist may exist in a moment: caches must not keep that answer.
+        Ok(if unknown { Answer { fresh: None, ..answer } } else { answer })
+    }
+
+    fn responder(&self, id: &CertId) -> Option<&Responder> {
+        self.responders.iter().find(|responder| responder.names(id))
+    }
+
+    fn status(&self, responder: &Responder, serial: &[u8]) -> Result<CertStatus, Failure> {
+        match register::find(&*self.store, serial).map_err(|_| Failure::TryLater)? {
+            Some(record) if record.issuer == responder.id => Ok(match record.status {
+                RecordStatus::Good => CertStatus::Good,
+                RecordStatus::Revoked(revocation) => CertStatus::Revoked {
+                    at: OffsetDateTime::from_unix_timestamp(revocation.at).map_err(|_| Failure::InternalError)?,
+                    reason: revocation.reason.crl(),
+                },
+            }),
+            _ => Ok(CertStatus::Unknown),
+        }
+    }
+}
+
+impl Responder {
+    fn names(&self, id: &CertId) -> bool {
+        self.names.iter().any(|(hash, name, key)| *hash == id.hash && *name == id.issuer_name_hash && *key == id.issuer_key_hash)
+    }
+}
+
+impl Watcher for Status {
+    fn changed(&self, _issuer: &str, serial: &[u8]) {
+        self.memory.lock().unwrap_or_else(PoisonError::into_inner).forget(serial);
+    }
+}

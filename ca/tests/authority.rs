@@ -1,0 +1,136 @@
+//! The authority in process: founded, used, closed, opened, judged by OpenSSL.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+use std::path::Path;
+use std::process::Command;
+use std::sync::Arc;
+
+use ca::flow::issue::{Order, issue};
+use ca::flow::plan::Words;
+use ca::flow::revoke::{Revoke, revoke};
+use ca::flow::{Authorised, publish};
+use ca::init::{InitError, Opened, init, open};
+use ca::problem::IssueError;
+use ca::record::{Reason, serial_text};
+use keys::Passphrase;
+use runtime::clock::SystemClock;
+
+fn passphrase() -> Passphrase {
+    Passphrase::new("correct horse battery".into()).unwrap()
+}
+
+fn founded(directory: &Path) -> Opened {
+    init(directory, "http://127.0.0.1:8440", "127.0.0.1:8440".parse().unwrap(), &passphrase(), &passphrase(), Arc::new(SystemClock)).unwrap()
+}
+
+fn openssl(arguments: &[&str]) -> (bool, String) {
+    let output = Command::new("openssl").args(arguments).output().unwrap();
+    (output.status.success(), String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr))
+}
+
+/// A request made by OpenSSL.
+fn request(at: &Path, subject: &str) -> Vec<u8> {
+    let (key, csr) = (at.join("k.pem"), at.join("r.csr"));
+    let (done, said) = openssl(&["req", "-new", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-utf8", "-subj", subject, "-keyout", key.to_str().unwrap(), "-out", csr.to_str().unwrap()]);
+    assert!(done, "{said}");
+    std::fs::read(csr).unwrap()
+}
+
+fn enterprise() -> Words {
+    Words { name: Some("广州天河测试有限公司".into()), code: Some("91440101MAT000018G".into()), mailbox: Some("1234567890@mail.example.cn".into()), ..Words::default() }
+}
+
+fn order(request: Vec<u8>) -> Order {
+    Order { profile: "enterprise-signing".into(), request, applicant: enterprise(), issuer: None }
+}
+
+fn admin() -> Authorised<ca::flow::Administrator> {
+    Authorised::by_ownership(0)
+}
+
+fn pem(der: &[u8], label: &str) -> String {
+    pem::encode(&pem::Pem::new(label, der))
+}
+
+#[test]
+fn openssl_verifies_what_is_issued_and_refuses_what_is_revoked() {
+    let place = tempfile::tempdir().unwrap();
+    let opened = founded(&place.path().join("ca"));
+    let authority = &opened.authority;
+    let first = issue(authority, admin(), order(request(place.path(), "/C=CN/O=广州天河测试有限公司"))).unwrap();
+    let second = issue(authority, admin(), order(request(place.path(), "/CN=广州天河测试有限公司"))).unwrap();
+    let serial = serial_text(&second.what().serial);
+    revoke(authority, &admin(), &Revoke { serial, reason: Reason::CessationOfOperation, at: None }).unwrap();
+    let issuer = &authority.issuers["enterprise-ca"];
+    let crl = publish::publish(authority, &admin(), issuer).unwrap();
+    assert_eq!((crl.number, crl.entries), (2, 1));
+    let root = authority.issuers["root"].record.der.clone();
+    let root_crl: ca::record::CrlRecord = ca::record::decode(&authority.store.get(&ca::record::CrlRecord::key("root")).unwrap().unwrap()).unwrap();
+    std::fs::write(place.path().join("root.pem"), pem(&root, "CERTIFICATE")).unwrap();
+    std::fs::write(place.path().join("issuing.pem"), pem(&issuer.record.der, "CERTIFICATE")).unwrap();
+    std::fs::write(place.path().join("crls.pem"), pem(&crl.der, "X509 CRL") + &pem(&root_crl.der, "X509 CRL")).unwrap();
+    for (name, issued, good) in [("good", &first, true), ("revoked", &second, false)] {
+        let path = place.path().join(format!("{name}.pem"));
+        std::fs::write(&path, pem(&issued.what().record.der, "CERTIFICATE")).unwrap();
+        let text = |name: &str| place.path().join(name).to_str().unwrap().to_owned();
+        let (done, said) = openssl(&["verify", "-x509_strict", "-crl_check_all", "-CRLfile", &text("crls.pem"), "-CAfile", &text("root.pem"), "-untrusted", &text("issuing.pem"), path.to_str().unwrap()]);
+        assert_eq!(done, good, "{name}: {said}");
+        assert_eq!(said.contains("certificate revoked"), !good, "{said}");
+    }
+}
+
+#[test]
+fn the_authority_opens_again_with_all_it_had() {
+    let place = tempfile::tempdir().unwrap();
+    let home = place.path().join("ca");
+    let opened = founded(&home);
+    let issued = issue(&opened.authority, admin(), order(request(place.path(), "/C=CN"))).unwrap();
+    let (serial, der) = (issued.what().serial.clone(), issued.what().record.der.clone());
+    opened.evidence.advance().unwrap();
+    drop(opened);
+    assert!(matches!(init(&home, "http://127.0.0.1:8440", "127.0.0.1:8440".parse().unwrap(), &passphrase(), &passphrase(), Arc::new(SystemClock)), Err(InitError::State(_))));
+    assert!(matches!(open(&home, Some("http://elsewhere"), &passphrase(), Arc::new(SystemClock)), Err(InitError::OtherBaseUrl { .. })));
+    let wrong = Passphrase::new("another horse battery".into()).unwrap();
+    assert!(matches!(open(&home, None, &wrong, Arc::new(SystemClock)), Err(InitError::Keys(keys::KeyError::WrongPassphrase))));
+    let opened = open(&home, Some("http://127.0.0.1:8440/"), &passphrase(), Arc::new(SystemClock)).unwrap();
+    assert_eq!(ca::register::get(&*opened.authority.store, &serial).unwrap().der, der);
+    let exported = place.path().join("export");
+    let size = opened.evidence.export(&exported, &|_, _| {}).unwrap();
+    let vkey = opened.evidence.verifier().unwrap().to_string();
+    assert_eq!(ca::evidence::verify(&exported, &vkey).unwrap().size, size);
+    let bundle = exported.join("tile/entries");
+    let file = std::fs::read_dir(&bundle).unwrap().next().unwrap().unwrap().path();
+    let file = if file.is_dir() { std::fs::read_dir(file).unwrap().next().unwrap().unwrap().path() } else { file };
+    let mut bytes = std::fs::read(&file).unwrap();
+    *bytes.last_mut().unwrap() ^= 1;
+    std::fs::write(&file, bytes).unwrap();
+    assert!(ca::evidence::verify(&exported, &vkey).is_err());
+}
+
+#[test]
+fn bad_input_is_named_and_changes_nothing() {
+    let place = tempfile::tempdir().unwrap();
+    let opened = founded(&place.path().join("ca"));
+    let authority = &opened.authority;
+    let good = request(place.path(), "/C=CN");
+    let length = authority.store.stream_length("log").unwrap();
+    let code = |order: Order| runtime::exit::Problem::from(issue(authority, admin(), order).map(|_| ()).unwrap_err()).code;
+    assert_eq!(code(Order { profile: "no-such".into(), ..order(good.clone()) }), "unknown-profile");
+    assert_eq!(code(order(good[..good.len() / 2].to_vec())), "request");
+    assert_eq!(code(order(vec![0x30; 17_000])), "request");
+    let inner = Words { code: Some("91440101MAT0000157".into()), ..enterprise() };
+    assert_eq!(code(Order { applicant: inner, ..order(good.clone()) }), "credit-code");
+    assert_eq!(code(Order { applicant: Words::default(), ..order(good.clone()) }), "no-applicant");
+    assert_eq!(code(Order { issuer: Some("tls-ca".into()), ..order(good.clone()) }), "wrong-issuer");
+    let foreign = order(request(place.path(), "/C=CN/O=another company"));
+    assert_eq!(code(foreign), "foreign-name");
+    assert_eq!(code(Order { profile: "root".into(), applicant: Words { authority: Some("x".into()), ..Words::default() }, ..order(good.clone()) }), "key-not-allowed");
+    assert_eq!(authority.store.stream_length("log").unwrap(), length);
+    let issued = issue(authority, admin(), order(good.clone())).unwrap();
+    let serial = serial_text(&issued.what().serial);
+    let again = |reason, at| revoke(authority, &admin(), &Revoke { serial: serial.clone(), reason, at });
+    assert!(matches!(again(Reason::Superseded, Some(i64::MAX)), Err(IssueError::RevocationDate(_))));
+    again(Reason::KeyCompromise, None).unwrap();
+    assert!(matches!(again(Reason::Superseded, None), Err(IssueError::AlreadyRevoked { .. })));
+    assert!(matches!(issue(authority, admin(), order(good)), Err(IssueError::BlockedKey)));
+}
