@@ -9,6 +9,7 @@ use keys::{KeyError, KeyHandle, KeyStore, Passphrase};
 use pki::signer::SignatureAlgorithm;
 use policies::certificate::{Policies, SHIPPED};
 use runtime::clock::Clock;
+use runtime::exit::{Exit, Problem};
 use runtime::state::{StateDir, StateError};
 use serde::{Deserialize, Serialize};
 use store::{Batch, Expectation, Key, Store};
@@ -82,7 +83,7 @@ pub fn init(path: &Path, base_url: &str, listen: std::net::SocketAddr, root: &Pa
     for (file, text) in SHIPPED {
         write(&path.join("policies/certificates").join(file), text.as_bytes())?;
     }
-    let (policies, digest) = read_policies(path)?;
+    let (policies, digest) = read_policies(&path.join("policies"))?;
     let root_keys = KeyStore::create(&path.join("root-keys"), root)?;
     let keys = KeyStore::create(&path.join("keys"), passphrase)?;
     let store = store::open(&configuration.store, path).map_err(IssueError::from)?;
@@ -129,7 +130,7 @@ pub fn init(path: &Path, base_url: &str, listen: std::net::SocketAddr, root: &Pa
 pub fn open(path: &Path, base_url: Option<&str>, passphrase: &Passphrase, clock: Arc<dyn Clock>) -> Result<Opened, InitError> {
     let directory = StateDir::open(path)?;
     let configuration: Configuration = runtime::config::read(&path.join("ca.toml"))?;
-    let (policies, digest) = read_policies(path)?;
+    let (policies, digest) = read_policies(&path.join("policies"))?;
     let keys = KeyStore::open(&path.join("keys"), passphrase)?;
     let store = store::open(&configuration.store, path).map_err(IssueError::from)?;
     let settings = store.get(&Settings::key()).map_err(IssueError::from)?.ok_or_else(|| InitError::Unfinished { path: path.to_owned() })?;
@@ -167,7 +168,7 @@ fn write(path: &Path, bytes: &[u8]) -> Result<(), InitError> {
 
 /// The policies as they stand in the directory, and one digest over all their texts.
 pub fn read_policies(path: &Path) -> Result<(Policies, String), InitError> {
-    let directory = path.join("policies/certificates");
+    let directory = path.join("certificates");
     let mut documents = BTreeMap::new();
     for entry in fs::read_dir(&directory).map_err(|error| file_error(&directory, &error))? {
         let found = entry.map_err(|error| file_error(&directory, &error))?.path();
@@ -229,4 +230,27 @@ fn read_issuers(store: &dyn Store, keys: &KeyStore) -> Result<BTreeMap<String, A
         issuers.insert(issuer.id().to_owned(), Arc::new(issuer));
     }
     Ok(issuers)
+}
+
+impl From<InitError> for Problem {
+    fn from(error: InitError) -> Self {
+        let (exit, code) = match error {
+            InitError::State(error) => return error.into(),
+            InitError::Config(error) => return error.into(),
+            InitError::Issue(error) => return error.into(),
+            InitError::Evidence(error) => return crate::service::evidence_problem(error),
+            InitError::Keys(KeyError::WrongPassphrase | KeyError::Mode { .. }) => (Exit::Denied, "keys"),
+            InitError::Keys(KeyError::Damaged { .. }) => (Exit::Damaged, "keys"),
+            InitError::Keys(KeyError::Exists { .. }) => (Exit::Conflict, "keys"),
+            InitError::Keys(_) => (Exit::Unavailable, "keys"),
+            InitError::Policy(_) => (Exit::Usage, "policy"),
+            InitError::BaseUrl { .. } | InitError::OtherBaseUrl { .. } => (Exit::Usage, "base-url"),
+            InitError::Unfinished { .. } => (Exit::Damaged, "unfinished"),
+            InitError::File { .. } => (Exit::Unavailable, "file"),
+            InitError::Request(_) => (Exit::Internal, "request"),
+        };
+        let text = error.to_string();
+        let (message, next) = text.rsplit_once("; ").unwrap_or((&text, "correct it and try again"));
+        Self::new(exit, code, message, next)
+    }
 }

@@ -2,13 +2,16 @@
 #![forbid(unsafe_code)]
 
 pub mod authority;
+pub mod cli;
 pub mod evidence;
 pub mod flow;
 pub mod http;
 pub mod init;
+pub mod job;
 pub mod problem;
 pub mod record;
 pub mod register;
+pub mod service;
 pub mod status;
 mod throwaway;
 

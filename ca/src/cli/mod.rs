@@ -1,0 +1,229 @@
+//! The administrator's command line.
+
+mod ask;
+mod offline;
+mod print;
+mod serve;
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand};
+use runtime::exit::{Exit, Problem};
+
+use crate::flow::issue::Order;
+use crate::flow::plan::Words;
+use crate::flow::revoke::Revoke;
+use crate::record::Reason;
+use crate::register::{Query, State};
+use crate::service::Operation;
+
+/// The certificate authority of the city's trust office.
+#[derive(Debug, Parser)]
+#[command(name = "ca", version, after_help = "Example:\n  ca --dir /var/lib/suiyin/ca list --state revoked")]
+pub struct Cli {
+    /// The authority's state directory.
+    #[arg(long, env = "SUIYIN_CA_DIR", default_value = "ca-state", global = true)]
+    dir: PathBuf,
+    /// Print JSON, errors included.
+    #[arg(long, global = true)]
+    json: bool,
+    /// A file (mode 0600) whose first line opens the keys; else the service credential `ca-passphrase`, else a prompt.
+    #[arg(long, global = true, value_name = "FILE")]
+    passphrase_file: Option<PathBuf>,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Found the hierarchy: offline root, issuing authorities, OCSP signers, first CRLs.
+    #[command(after_help = "Example:\n  ca --dir ca-state init --base-url http://ca.example.cn --listen 127.0.0.1:8440 \\\n     --root-passphrase-file root.pass --passphrase-file ca.pass")]
+    Init {
+        /// The public address, written into every certificate and never changed.
+        #[arg(long)]
+        base_url: String,
+        /// Where `serve` listens.
+        #[arg(long, default_value = "127.0.0.1:8440")]
+        listen: SocketAddr,
+        /// As --passphrase-file, for the root's own key store.
+        #[arg(long, value_name = "FILE")]
+        root_passphrase_file: Option<PathBuf>,
+    },
+    /// Answer OCSP, CRLs and administrators until stopped.
+    #[command(after_help = "Example:\n  ca --dir ca-state serve --passphrase-file ca.pass")]
+    Serve {
+        /// Refuse to start if the authority was founded under another public address.
+        #[arg(long)]
+        base_url: Option<String>,
+        /// Listen here instead of where ca.toml says.
+        #[arg(long)]
+        listen: Option<SocketAddr>,
+    },
+    /// The certificate policies.
+    #[command(subcommand)]
+    Policy(Policy),
+    /// Requests, before anything is issued.
+    #[command(subcommand)]
+    Request(Request),
+    /// Issue a certificate.
+    #[command(after_help = "Examples:\n  ca issue enterprise-signing --request r.csr --name 广州某某有限公司 --code 91440101MAT000018G --out c.pem\n  ca issue tls-server --request r.csr --dns mail.example.cn --ip 127.0.0.1")]
+    Issue {
+        /// A profile of `ca policy check`.
+        profile: String,
+        /// PKCS#10, PEM or DER; `-` reads standard input.
+        #[arg(long)]
+        request: PathBuf,
+        #[command(flatten)]
+        applicant: Applicant,
+        /// The authority that signs, where the profile leaves a choice.
+        #[arg(long)]
+        issuer: Option<String>,
+        /// Write the certificate and its chain here (PEM) instead of printing it.
+        #[arg(long)]
+        out: Option<PathBuf>,
+    },
+    /// Show one certificate.
+    #[command(after_help = "Example:\n  ca show 5f3a0c0de1b2c3d4e5f60718293a4b5c --json")]
+    Show { serial: String },
+    /// List certificates by code, name, state and expiry.
+    #[command(after_help = "Example:\n  ca list --code 91440101MAT000018G --state good --expires-before 2027-01-01T00:00:00Z")]
+    List {
+        #[arg(long)]
+        code: Option<String>,
+        /// A common name or its beginning.
+        #[arg(long)]
+        name: Option<String>,
+        #[arg(long)]
+        state: Option<State>,
+        /// RFC 3339.
+        #[arg(long)]
+        expires_before: Option<String>,
+        /// At most this many, up to 1000.
+        #[arg(long)]
+        limit: Option<usize>,
+        /// Go on after this serial.
+        #[arg(long)]
+        after: Option<String>,
+    },
+    /// Revoke a certificate, for ever.
+    #[command(after_help = "Example:\n  ca revoke 5f3a0c0de1b2c3d4e5f60718293a4b5c --reason key-compromise")]
+    Revoke {
+        serial: String,
+        #[arg(long)]
+        reason: Reason,
+        /// When it happened, RFC 3339; now when absent.
+        #[arg(long)]
+        at: Option<String>,
+    },
+    /// Certificate revocation lists.
+    #[command(subcommand)]
+    Crl(Crl),
+    /// The log nobody can quietly edit.
+    #[command(subcommand)]
+    Log(Log),
+}
+
+#[derive(Debug, Subcommand)]
+enum Policy {
+    /// Read every profile and print it as the program understands it.
+    #[command(after_help = "Example:\n  ca policy check --policies ./policies")]
+    Check {
+        /// A directory with `certificates/*.toml`; that of --dir when absent.
+        #[arg(long)]
+        policies: Option<PathBuf>,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+enum Request {
+    /// Show what a request holds and whether it could be accepted.
+    #[command(after_help = "Example:\n  ca request show r.csr")]
+    Show { file: PathBuf },
+}
+
+#[derive(Debug, Subcommand)]
+enum Crl {
+    /// Sign and publish fresh lists.
+    #[command(after_help = "Example:\n  ca crl publish enterprise-ca")]
+    Publish { issuer: Option<String> },
+}
+
+#[derive(Debug, Subcommand)]
+enum Log {
+    /// Write the whole log as tiles, with checkpoint and key, into a new directory.
+    #[command(after_help = "Example:\n  ca log export /srv/audit/2026-11")]
+    Export { directory: PathBuf },
+    /// Prove an exported log, offline.
+    #[command(after_help = "Example:\n  ca log verify /srv/audit/2026-11 --vkey 'ca.example.cn/ca+1a2b3c4d+AbC...'")]
+    Verify {
+        directory: PathBuf,
+        /// The log's key as you know it: never the one that came with the export.
+        #[arg(long)]
+        vkey: String,
+    },
+}
+
+#[derive(Debug, Args)]
+struct Applicant {
+    /// Registered name of the enterprise or institution.
+    #[arg(long)]
+    name: Option<String>,
+    /// Its unified social credit code.
+    #[arg(long)]
+    code: Option<String>,
+    /// Its mailbox.
+    #[arg(long)]
+    mailbox: Option<String>,
+    /// Host name of a server; may be repeated.
+    #[arg(long)]
+    dns: Vec<String>,
+    /// Address of a server; may be repeated.
+    #[arg(long)]
+    ip: Vec<std::net::IpAddr>,
+    /// Name of an officer.
+    #[arg(long)]
+    officer: Option<String>,
+    /// The officer's number.
+    #[arg(long)]
+    number: Option<String>,
+}
+
+/// Runs what the command line says and tells how the process ends.
+pub fn run(cli: Cli) -> Exit {
+    let json = cli.json;
+    match dispatch(cli) {
+        Ok(()) => Exit::Ok,
+        Err(problem) => {
+            print::problem(&problem, json);
+            problem.exit
+        }
+    }
+}
+
+fn dispatch(cli: Cli) -> Result<(), Problem> {
+    let place = ask::Place { directory: cli.dir, passphrase_file: cli.passphrase_file, json: cli.json };
+    let operation = match cli.command {
+        Command::Init { base_url, listen, root_passphrase_file } => return offline::init(&place, &base_url, listen, root_passphrase_file.as_deref()),
+        Command::Serve { base_url, listen } => return serve::serve(&place, base_url.as_deref(), listen),
+        Command::Policy(Policy::Check { policies }) => return offline::policy_check(&place, policies),
+        Command::Request(Request::Show { file }) => return offline::request_show(&file, place.json),
+        Command::Log(Log::Verify { directory, vkey }) => return offline::log_verify(&directory, &vkey, place.json),
+        Command::Issue { profile, request, applicant, issuer, out } => {
+            let Applicant { name, code, mailbox, dns, ip, officer, number } = applicant;
+            let applicant = Words { name, code, mailbox, dns, ip, officer, number, authority: None };
+            let order = Order { profile, request: offline::read_request(&request)?, applicant, issuer };
+            let outcome = ask::ask(&place, Operation::Issue(order))?;
+            return print::issued(&outcome, out.as_deref(), place.json);
+        }
+        Command::Show { serial } => Operation::Show { serial },
+        Command::List { code, name, state, expires_before, limit, after } => {
+            let expires_before = expires_before.as_deref().map(offline::instant).transpose()?;
+            Operation::List(Query { code, name, state, expires_before, limit, after })
+        }
+        Command::Revoke { serial, reason, at } => Operation::Revoke(Revoke { serial, reason, at: at.as_deref().map(offline::instant).transpose()? }),
+        Command::Crl(Crl::Publish { issuer }) => Operation::PublishCrl { issuer },
+        Command::Log(Log::Export { directory }) => Operation::ExportLog { directory: offline::absolute(&directory)? },
+    };
+    print::outcome(&ask::ask(&place, operation)?, place.json)
+}

@@ -1,0 +1,119 @@
+//! Commands that need no running service: founding, reading, proving.
+
+use std::io::Read;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use keys::Passphrase;
+use pki::request::{MAX_BYTES, Request};
+use runtime::clock::SystemClock;
+use runtime::exit::{Exit, Problem};
+use serde_json::json;
+use time::OffsetDateTime;
+use time::format_description::well_known::Rfc3339;
+
+use super::ask::{Place, denied};
+use super::print;
+use crate::problem::IssueError;
+
+pub fn init(place: &Place, base_url: &str, listen: SocketAddr, root_file: Option<&Path>) -> Result<(), Problem> {
+    let root = Passphrase::obtain_new(root_file, "ca-root-passphrase", "New passphrase of the root").map_err(denied)?;
+    let passphrase = Passphrase::obtain_new(place.passphrase_file.as_deref(), "ca-passphrase", "New passphrase of the issuing keys").map_err(denied)?;
+    let opened = crate::init::init(&place.directory, base_url, listen, &root, &passphrase, Arc::new(SystemClock))?;
+    let vkey = opened.authority.settings.log_key.clone();
+    let mut issuers = Vec::new();
+    for issuer in opened.authority.issuers.values() {
+        let path = place.directory.join(format!("{}.pem", issuer.id()));
+        let text = crate::service::pem("CERTIFICATE", &issuer.record.der);
+        runtime::state::write_atomically(&path, text.as_bytes(), 0o644).map_err(|error| file(&path, &error))?;
+        issuers.push(json!({ "id": issuer.id(), "certificate": path }));
+    }
+    let root_keys = place.directory.join("root-keys");
+    if place.json {
+        return print::json(&json!({ "directory": place.directory, "issuers": issuers, "log_key": vkey, "root_keys": root_keys }));
+    }
+    print::line(&format!("founded in {}", place.directory.display()))?;
+    for issuer in &issuers {
+        print::line(&format!("  {:<14} {}", issuer["id"].as_str().unwrap_or_default(), issuer["certificate"].as_str().unwrap_or_default()))?;
+    }
+    print::line(&format!("  log key        {vkey}"))?;
+    print::line(&format!("Now move {} to a place without a network; `ca serve` does not need it.", root_keys.display()))
+}
+
+pub fn policy_check(place: &Place, policies: Option<PathBuf>) -> Result<(), Problem> {
+    // A directory named by hand is the one that holds `certificates/`.
+    let root = match policies {
+        Some(directory) => directory,
+        None => place.directory.join("policies"),
+    };
+    let (policies, digest) = crate::init::read_policies(&root)?;
+    if place.json {
+        let profiles: Vec<_> = policies.profiles().map(|profile| json!({ "name": profile.name(), "resolved": profile.resolved() })).collect();
+        return print::json(&json!({ "sha256": digest, "profiles": profiles }));
+    }
+    for profile in policies.profiles() {
+        print::line(&profile.resolved())?;
+    }
+    print::line(&format!("sha256 {digest}"))
+}
+
+pub fn read_request(path: &Path) -> Result<Vec<u8>, Problem> {
+    let mut bytes = Vec::new();
+    // One byte more than is read: the parser says what is too large.
+    let bound = MAX_BYTES as u64 + 1;
+    let read = if path == Path::new("-") {
+        std::io::stdin().lock().take(bound).read_to_end(&mut bytes)
+    } else {
+        std::fs::File::open(path).and_then(|file| file.take(bound).read_to_end(&mut bytes))
+    };
+    read.map_err(|error| Problem::new(Exit::Usage, "request-file", format!("{} cannot be read: {error}", path.display()), "check the path"))?;
+    Ok(bytes)
+}
+
+pub fn request_show(path: &Path, json: bool) -> Result<(), Problem> {
+    let bytes = read_request(path)?;
+    let request = Request::parse(&bytes).map_err(IssueError::from)?;
+    let key = pki::key::check(&request.spki).map_err(IssueError::from)?;
+    let subject: Vec<_> = request.subject.iter().map(|(oid, value)| json!({ "type": oid.to_string(), "value": value })).collect();
+    let extensions: Vec<String> = request.requested_extensions.iter().map(ToString::to_string).collect();
+    let spki = crate::sha256_hex(&request.spki);
+    if json {
+        return print::json(&json!({ "subject": subject, "key": format!("{key:?}"), "key_sha256": spki, "extensions": extensions, "asks_for_ca": request.asks_for_ca() }));
+    }
+    print::line("the sender holds the key")?;
+    print::line(&format!("  key         {key:?}, sha256 {spki}"))?;
+    for (oid, value) in &request.subject {
+        print::line(&format!("  subject     {oid} = {}", print::plain(value)))?;
+    }
+    for extension in &extensions {
+        print::line(&format!("  asks for    extension {extension}"))?;
+    }
+    if request.asks_for_ca() {
+        print::line("  asks for    CA:TRUE (every profile refuses that)")?;
+    }
+    Ok(())
+}
+
+pub fn log_verify(directory: &Path, vkey: &str, json: bool) -> Result<(), Problem> {
+    let verified = crate::evidence::verify(directory, vkey).map_err(crate::service::evidence_problem)?;
+    let root = crate::hex(&verified.root);
+    if json {
+        return print::json(&json!({ "entries": verified.size, "root": root }));
+    }
+    print::line(&format!("the log holds: {} entries, root {root}", verified.size))
+}
+
+pub fn instant(text: &str) -> Result<i64, Problem> {
+    let parsed = OffsetDateTime::parse(text, &Rfc3339).map(OffsetDateTime::unix_timestamp);
+    parsed.map_err(|_| Problem::new(Exit::Usage, "date", format!("{text:?} is no date"), "write it like 2026-11-24T12:00:00Z"))
+}
+
+/// The server has another working directory than the caller.
+pub fn absolute(path: &Path) -> Result<PathBuf, Problem> {
+    std::path::absolute(path).map_err(|error| file(path, &error))
+}
+
+fn file(path: &Path, error: &std::io::Error) -> Problem {
+    Problem::new(Exit::Unavailable, "file", format!("{}: {error}", path.display()), "check the path and the disk")
+}

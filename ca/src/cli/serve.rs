@@ -1,0 +1,83 @@
+//! The service: public side, administration socket, and the jobs between them.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use axum::extract::State;
+use axum::routing::post;
+use axum::{Extension, Json, Router};
+use runtime::admin::AdminSocket;
+use runtime::clock::SystemClock;
+use runtime::exit::{Exit, Problem};
+use runtime::http::{Caller, Limits};
+use runtime::shutdown::Shutdown;
+
+use super::ask::{PATH, Place, internal, passphrase};
+use crate::authority::Watcher;
+use crate::flow::Authorised;
+use crate::http::{Public, router};
+use crate::job;
+use crate::service::{Operation, Outcome, Service, evidence_problem};
+use crate::status::Status;
+
+pub fn serve(place: &Place, base_url: Option<&str>, listen: Option<SocketAddr>) -> Result<(), Problem> {
+    runtime::log::init();
+    let passphrase = passphrase(place)?;
+    let mut opened = crate::init::open(&place.directory, base_url, &passphrase, Arc::new(SystemClock))?;
+    let status = Status::new(&opened.authority).map_err(|error| Problem::new(Exit::Damaged, "issuer", error.to_string(), "restore the store from a backup"))?;
+    let status = Arc::new(status);
+    opened.authority.watcher = Some(Arc::clone(&status) as Arc<dyn Watcher>);
+    let listen = listen.unwrap_or(opened.configuration.listen);
+    let service = Service { authority: Arc::new(opened.authority), evidence: opened.evidence };
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(|error| internal(&error))?;
+    // The lock on the directory is held until the last answer is given.
+    let _directory = opened.directory;
+    runtime.block_on(run(service.clone(), status, listen, &place.directory))?;
+    service.evidence.advance().map_err(evidence_problem)?;
+    tracing::info!("ended");
+    Ok(())
+}
+
+async fn run(service: Service, status: Arc<Status>, listen: SocketAddr, directory: &std::path::Path) -> Result<(), Problem> {
+    let shutdown = Shutdown::on_signals().map_err(|error| internal(&error))?;
+    let listener = runtime::http::bind(listen).await?;
+    let admin = AdminSocket::bind(directory).await?;
+    let healthy = Arc::new(AtomicBool::new(true));
+    let jobs = tokio::spawn(job::run(service.clone(), Arc::clone(&healthy), shutdown.clone()));
+    let public = router(Arc::new(Public { authority: Arc::clone(&service.authority), status: Arc::clone(&status) }))
+        .merge(runtime::http::health(move || health(&healthy)))
+        .merge(runtime::http::metrics(move || metrics(&status)));
+    tracing::info!(address = %listen, base_url = service.authority.settings.base_url, "serving");
+    let administration = admin.serve(administration(service), shutdown.clone());
+    tokio::join!(runtime::http::serve(listener, public, Limits::default(), shutdown.clone()), administration);
+    jobs.await.map_err(|error| Problem::new(Exit::Internal, "job", error.to_string(), "read the log above"))
+}
+
+fn administration(service: Service) -> Router {
+    Router::new().route(PATH, post(operate)).with_state(service)
+}
+
+async fn operate(State(service): State<Service>, Extension(caller): Extension<Caller>, Json(operation): Json<Operation>) -> Result<Json<Outcome>, Problem> {
+    let user = caller.user.ok_or_else(|| Problem::new(Exit::Denied, "caller", "nobody is known at the other end", "use the administration socket"))?;
+    let authorised = Authorised::by_ownership(user);
+    let done = tokio::task::spawn_blocking(move || service.perform(authorised, operation)).await;
+    done.map_err(|error| Problem::new(Exit::Internal, "operation", error.to_string(), "report this with the log"))?.map(Json)
+}
+
+fn health(healthy: &AtomicBool) -> Result<(), Problem> {
+    if healthy.load(Ordering::Relaxed) {
+        return Ok(());
+    }
+    Err(Problem::new(Exit::Unavailable, "log", "the log's head cannot be signed and stored", "look at the disk; issuing resumes by itself"))
+}
+
+fn metrics(status: &Status) -> String {
+    let rows = [("remembered", &status.counts.remembered), ("signed", &status.counts.signed), ("refused", &status.counts.refused)];
+    let mut text = String::from("# HELP suiyin_ocsp_answers_total OCSP answers by how they came about.\n# TYPE suiyin_ocsp_answers_total counter\n");
+    for (how, count) in rows {
+        text.push_str(&format!("suiyin_ocsp_answers_total{{how=\"{how}\"}} {}\n", count.load(Ordering::Relaxed)));
+    }
+    text
+}
+

@@ -1,0 +1,180 @@
+//! What an administrator can ask for: one list, whether it comes over the socket or from a command that
+//! opened the store itself.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use runtime::exit::{Exit, Problem};
+use serde::{Deserialize, Serialize};
+
+use crate::authority::{Authority, Issuer};
+use crate::evidence::{Evidence, EvidenceError};
+use crate::flow::issue::{Order, issue};
+use crate::flow::revoke::{Revoke, revoke};
+use crate::flow::{Administrator, Authorised, publish};
+use crate::problem::IssueError;
+use crate::record::{CertificateRecord, Status, serial_text};
+use crate::register::{self, Query, State};
+
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub enum Operation {
+    Issue(Order),
+    Show { serial: String },
+    List(Query),
+    Revoke(Revoke),
+    /// All issuers with a key here when none is named.
+    PublishCrl { issuer: Option<String> },
+    ExportLog { directory: PathBuf },
+}
+
+/// A certificate as commands show it. Times are Unix seconds.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Shown {
+    pub serial: String,
+    pub state: State,
+    pub profile: String,
+    pub issuer: String,
+    pub name: String,
+    pub code: Option<String>,
+    pub not_before: i64,
+    pub not_after: i64,
+    pub revoked_at: Option<i64>,
+    pub reason: Option<crate::record::Reason>,
+    pub sha256: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pem: Option<String>,
+    /// The issuers above, PEM, without the root.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub chain: Option<String>,
+}
+
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Published {
+    pub issuer: String,
+    pub number: u64,
+    pub entries: u64,
+    pub this_update: i64,
+    pub next_update: i64,
+    pub address: String,
+}
+
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Exported {
+    pub directory: PathBuf,
+    pub entries: u64,
+    pub vkey: String,
+}
+
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Outcome {
+    Certificate(Box<Shown>),
+    Certificates(Vec<Shown>),
+    Published(Vec<Published>),
+    Exported(Exported),
+}
+
+pub fn pem(label: &str, der: &[u8]) -> String {
+    pem::encode_config(&pem::Pem::new(label, der), pem::EncodeConfig::new().set_line_ending(pem::LineEnding::LF))
+}
+
+/// An open authority and its log.
+#[derive(Clone)]
+pub struct Service {
+    pub authority: Arc<Authority>,
+    pub evidence: Arc<Evidence>,
+}
+
+impl Service {
+    pub fn perform(&self, authorised: Authorised<Administrator>, operation: Operation) -> Result<Outcome, Problem> {
+        match operation {
+            Operation::Issue(order) => {
+                let issued = issue(&self.authority, authorised, order)?;
+                let signed = issued.what();
+                Ok(Outcome::Certificate(Box::new(self.shown(&signed.serial, &signed.record, true))))
+            }
+            Operation::Show { serial } => {
+                let serial = register::serial(&serial).map_err(IssueError::from)?;
+                let record = register::get(&*self.authority.store, &serial).map_err(IssueError::from)?;
+                Ok(Outcome::Certificate(Box::new(self.shown(&serial, &record, true))))
+            }
+            Operation::List(query) => {
+                let found = register::list(&*self.authority.store, &query, self.now()).map_err(IssueError::from)?;
+                Ok(Outcome::Certificates(found.iter().map(|(serial, record)| self.shown(serial, record, false)).collect()))
+            }
+            Operation::Revoke(order) => {
+                let done = revoke(&self.authority, &authorised, &order)?;
+                Ok(Outcome::Certificates(done.certificates.iter().map(|(serial, record)| self.shown(serial, record, false)).collect()))
+            }
+            Operation::PublishCrl { issuer } => self.publish(&authorised, issuer.as_deref()),
+            Operation::ExportLog { directory } => {
+                let entries = self.evidence.export(&directory, &|_, _| {}).map_err(evidence_problem)?;
+                let vkey = self.evidence.verifier().map_err(evidence_problem)?.to_string();
+                Ok(Outcome::Exported(Exported { directory, entries, vkey }))
+            }
+        }
+    }
+
+    fn publish(&self, authorised: &Authorised<Administrator>, wanted: Option<&str>) -> Result<Outcome, Problem> {
+        let issuers: Vec<&Arc<Issuer>> = match wanted {
+            Some(id) => {
+                let known = || self.authority.issuers.keys().cloned().collect();
+                let unknown = || IssueError::UnknownIssuer { issuer: id.chars().take(64).collect(), known: known() };
+                vec![self.authority.issuers.get(id).ok_or_else(unknown)?]
+            }
+            None => self.authority.issuers.values().filter(|issuer| issuer.key.is_some()).collect(),
+        };
+        let mut published = Vec::with_capacity(issuers.len());
+        for issuer in issuers {
+            let list = publish::publish(&self.authority, authorised, issuer)?;
+            published.push(Published {
+                issuer: issuer.id().to_owned(),
+                number: list.number,
+                entries: list.entries,
+                this_update: list.this_update,
+                next_update: list.next_update,
+                address: self.authority.addresses.crl(issuer.id()),
+            });
+        }
+        Ok(Outcome::Published(published))
+    }
+
+    fn now(&self) -> i64 {
+        self.authority.clock.now().unix_timestamp()
+    }
+
+    fn shown(&self, serial: &[u8], record: &CertificateRecord, whole: bool) -> Shown {
+        let (revoked_at, reason) = match record.status {
+            Status::Revoked(revocation) => (Some(revocation.at), Some(revocation.reason)),
+            Status::Good => (None, None),
+        };
+        let chain = self.authority.issuers.get(&record.issuer).filter(|issuer| whole && issuer.id() != crate::authority::ROOT);
+        Shown {
+            serial: serial_text(serial),
+            state: register::state(record, self.now()),
+            profile: record.profile.clone(),
+            issuer: record.issuer.clone(),
+            name: record.name.clone(),
+            code: record.code.clone(),
+            not_before: record.not_before,
+            not_after: record.not_after,
+            revoked_at,
+            reason,
+            sha256: crate::sha256_hex(&record.der),
+            pem: whole.then(|| pem("CERTIFICATE", &record.der)),
+            chain: chain.map(|issuer| pem("CERTIFICATE", &issuer.record.der)),
+        }
+    }
+}
+
+pub fn evidence_problem(error: EvidenceError) -> Problem {
+    let exit = match &error {
+        EvidenceError::Behind { .. } | EvidenceError::Altered { .. } | EvidenceError::Head { .. } | EvidenceError::Export(_) => Exit::Damaged,
+        EvidenceError::File { .. } | EvidenceError::Store(_) => Exit::Unavailable,
+        EvidenceError::Sign(_) => Exit::Internal,
+    };
+    let text = error.to_string();
+    let (message, next) = text.rsplit_once("; ").unwrap_or((&text, "look at the named place and try again"));
+    Problem::new(exit, "log", message, next)
+}
