@@ -9,3 +9,5 @@ pub mod config;
 pub mod state;
 mod connection;
 pub mod http;
+pub mod admin;
+pub mod log;

@@ -1,0 +1,227 @@
+//! The command line's side of the administration socket.
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+use axum::http::{Method, Request, Response, header};
+use http_body_util::combinators::BoxBody;
+use http_body_util::{BodyExt, Full};
+use hyper::body::{Bytes, Incoming};
+use hyper::client::conn::http1;
+use hyper_util::rt::TokioIo;
+use serde::Serialize;
+use serde::de::{DeserializeOwned, IgnoredAny};
+use thiserror::Error;
+use tokio::io::AsyncRead;
+use tokio::net::UnixStream;
+
+use super::lines::{Line, MEDIA_TYPE};
+use super::reader::ReaderBody;
+use crate::exit::{Exit, Problem};
+
+/// Longest answer, and longest line of an answer, that a command takes into memory.
+const LIMIT: usize = 64 << 20;
+
+#[derive(Debug, Error)]
+pub enum CallError {
+    #[error("no server answers on {}; start it with `serve`", path.display())]
+    NotRunning { path: PathBuf },
+    #[error("this user may not use {}; run as the server's user or as root", path.display())]
+    Denied { path: PathBuf },
+    /// What the server refused, in its words.
+    #[error(transparent)]
+    Problem(Problem),
+    #[error("the connection to the server failed: {source}; see whether it still runs, and its log")]
+    Io { source: io::Error },
+    #[error("the server's answer is not understood ({reason}); see that server and command are the same version")]
+    Protocol { reason: String },
+}
+
+impl CallError {
+    fn protocol(reason: impl ToString) -> Self {
+        Self::Protocol { reason: reason.to_string() }
+    }
+}
+
+impl From<CallError> for Problem {
+    fn from(error: CallError) -> Self {
+        let (exit, code) = match &error {
+            CallError::Problem(problem) => return problem.clone(),
+            CallError::NotRunning { .. } => (Exit::Unavailable, "not-running"),
+            CallError::Denied { .. } => (Exit::Denied, "not-permitted"),
+            CallError::Io { .. } => (Exit::Unavailable, "connection"),
+            CallError::Protocol { .. } => (Exit::Internal, "protocol"),
+        };
+        let text = error.to_string();
+        let (message, next) = text.rsplit_once("; ").unwrap_or((&text, ""));
+        Problem::new(exit, code, message, next)
+    }
+}
+
+impl From<hyper::Error> for CallError {
+    fn from(error: hyper::Error) -> Self {
+        if error.is_parse() { Self::protocol(error) } else { Self::Io { source: io::Error::other(error) } }
+    }
+}
+
+/// Reaches one server. Every call has its own connection, so a client may be kept and cloned freely.
+#[derive(Clone, Debug)]
+pub struct AdminClient {
+    path: PathBuf,
+}
+
+impl AdminClient {
+    /// `path` is the socket, `DIR/admin.sock`. Errors at once when nobody answers there.
+    pub async fn connect(path: &Path) -> Result<Self, CallError> {
+        let client = Self { path: path.to_owned() };
+        client.open().await?;
+        Ok(client)
+    }
+
+    /// Calls `method path` with `body` as JSON. `path` begins with `/` and is percent-encoded by the caller.
+    pub async fn call<Req, Res>(&self, method: Method, path: &str, body: Option<&Req>) -> Result<Res, CallError>
+    where
+        Req: Serialize,
+        Res: DeserializeOwned,
+    {
+        self.call_with_progress(method, path, body, |_: IgnoredAny| ()).await
+    }
+
+    /// As `call` of a route that answers with `report`; `on` sees every progress line as it comes.
+    pub async fn call_with_progress<Req, P, Res>(
+        &self,
+        method: Method,
+        path: &str,
+        body: Option<&Req>,
+        on: impl FnMut(P),
+    ) -> Result<Res, CallError>
+    where
+        Req: Serialize,
+        P: DeserializeOwned,
+        Res: DeserializeOwned,
+    {
+        let mut request = Request::builder().method(method).uri(path).header(header::HOST, "localhost");
+        let bytes = match body {
+            None => Vec::new(),
+            Some(body) => {
+                request = request.header(header::CONTENT_TYPE, "application/json");
+                serde_json::to_vec(body).map_err(CallError::protocol)?
+            }
+        };
+        let request = request.body(Full::new(Bytes::from(bytes)).map_err(|never| match never {}).boxed());
+        finish(self.send(request.map_err(CallError::protocol)?).await?, on).await
+    }
+
+    /// Posts all that `reader` gives as `application/octet-stream`, piece by piece, whatever its length.
+    pub async fn stream_upload<R, Res>(&self, path: &str, reader: R) -> Result<Res, CallError>
+    where
+        R: AsyncRead + Send + Sync + Unpin + 'static,
+        Res: DeserializeOwned,
+    {
+        self.stream_upload_with_progress(path, reader, |_: IgnoredAny| ()).await
+    }
+
+    /// As `stream_upload` to a route that answers with `report`. Lines that come before the upload has ended are seen
+    /// when the server has sent its answer's head.
+    pub async fn stream_upload_with_progress<R, P, Res>(
+        &self,
+        path: &str,
+        reader: R,
+        on: impl FnMut(P),
+    ) -> Result<Res, CallError>
+    where
+        R: AsyncRead + Send + Sync + Unpin + 'static,
+        P: DeserializeOwned,
+        Res: DeserializeOwned,
+    {
+        let request = Request::post(path)
+            .header(header::HOST, "localhost")
+            .header(header::CONTENT_TYPE, "application/octet-stream")
+            .body(ReaderBody::new(reader).boxed());
+        finish(self.send(request.map_err(CallError::protocol)?).await?, on).await
+    }
+
+    async fn open(&self) -> Result<UnixStream, CallError> {
+        UnixStream::connect(&self.path).await.map_err(|source| match source.kind() {
+            io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused | io::ErrorKind::NotADirectory => {
+                CallError::NotRunning { path: self.path.clone() }
+            }
+            io::ErrorKind::PermissionDenied => CallError::Denied { path: self.path.clone() },
+            _ => CallError::Io { source },
+        })
+    }
+
+    async fn send(&self, request: Request<BoxBody<Bytes, io::Error>>) -> Result<Response<Incoming>, CallError> {
+        let (mut sender, connection) = http1::handshake(TokioIo::new(self.open().await?)).await?;
+        // It ends when the answer's body does or is dropped; its errors reach us through `sender` and the body.
+        tokio::spawn(connection);
+        Ok(sender.send_request(request).await?)
+    }
+}
+
+async fn finish<P, Res>(response: Response<Incoming>, on: impl FnMut(P)) -> Result<Res, CallError>
+where
+    P: DeserializeOwned,
+    Res: DeserializeOwned,
+{
+    let status = response.status();
+    let lines = response.headers().get(header::CONTENT_TYPE).is_some_and(|kind| kind == MEDIA_TYPE);
+    if status.is_success() && lines {
+        return follow(response.into_body(), on).await;
+    }
+    let body = collect(response.into_body()).await?;
+    if status.is_success() {
+        // An answer without content, 204 or an empty 200, is JSON's null.
+        let text: &[u8] = if body.is_empty() { b"null" } else { &body };
+        return serde_json::from_slice(text).map_err(CallError::protocol);
+    }
+    // Axum's own refusals (no such route, JSON that does not fit) are plain text.
+    Err(CallError::Problem(match serde_json::from_slice::<Problem>(&body) {
+        Ok(problem) => problem.received(status),
+        Err(_) => {
+            let text: String = String::from_utf8_lossy(&body).chars().filter(|c| !c.is_control()).take(300).collect();
+            let message = if text.is_empty() { format!("the server answered {status}") } else { text };
+            Problem::new(Exit::from_status(status), "http", message, "see that server and command are the same version")
+        }
+    }))
+}
+
+async fn collect(mut body: Incoming) -> Result<Vec<u8>, CallError> {
+    let mut bytes = Vec::new();
+    while let Some(frame) = body.frame().await {
+        if let Ok(data) = frame?.into_data() {
+            if bytes.len() + data.len() > LIMIT {
+                return Err(CallError::protocol(format!("longer than {LIMIT} bytes")));
+            }
+            bytes.extend_from_slice(&data);
+        }
+    }
+    Ok(bytes)
+}
+
+async fn follow<P, Res>(mut body: Incoming, mut on: impl FnMut(P)) -> Result<Res, CallError>
+where
+    P: DeserializeOwned,
+    Res: DeserializeOwned,
+{
+    let mut rest: Vec<u8> = Vec::new();
+    while let Some(frame) = body.frame().await {
+        let Ok(data) = frame?.into_data() else { continue };
+        for piece in data.split_inclusive(|byte| *byte == b'\n') {
+            if rest.len() + piece.len() > LIMIT {
+                return Err(CallError::protocol(format!("a line is longer than {LIMIT} bytes")));
+            }
+            rest.extend_from_slice(piece);
+            if !piece.ends_with(b"\n") {
+                continue;
+            }
+            match serde_json::from_slice::<Line<P, Res>>(&rest).map_err(CallError::protocol)? {
+                Line::Progress(progress) => on(progress),
+                Line::Done(done) => return Ok(done),
+                Line::Failed { exit, problem } => return Err(CallError::Problem(Problem { exit, ..problem })),
+            }
+            rest.clear();
+        }
+    }
+    Err(CallError::Protocol { reason: "it ended before the outcome".to_owned() })
+}
