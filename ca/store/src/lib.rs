@@ -4,6 +4,7 @@
 mod batch;
 mod committer;
 mod contract;
+mod faulty;
 mod fjall_engine;
 mod key;
 mod memory;
@@ -14,6 +15,7 @@ mod record;
 pub use batch::{Batch, CounterSlot, Expectation, Part, StreamSlot, Template};
 pub use committer::Embedded;
 pub use contract::{CommitError, Receipt, Store, StoreError};
+pub use faulty::{Fault, Faulty};
 pub use fjall_engine::open_fjall;
 pub use key::Key;
 pub use memory::Memory;
