@@ -41,7 +41,7 @@ fn router() -> Router {
         .route("/upload", post(length))
         .route("/full", post(|| async { Problem::new(Exit::Unavailable, "disk-full", "the disk is full", "make room") }))
         .route("/garbage", get(|| async { "{" }))
-        .route("/work/{end}", post(|axum::extract::Path(end): axum::extract::Path<String>| async move {
+        .route("/work/{end}", post(move |axum::extract::Path(end): axum::extract::Path<String>| async move {
             report(move |reporter| async move {
                 for done in 0..50 {
                     assert!(reporter.tell(&json!({ "done": done })).await);
@@ -213,7 +213,7 @@ async fn answers_cut_short_or_not_http_are_errors() {
         let directory = private();
         let path = directory.path().join(SOCKET);
         let server = impostor(&path, answer).await;
-        let client = AdminClient { path };
+        let client = AdminClient::unchecked(path);
         let error = client.call::<(), Value>(Method::GET, "/", None).await.unwrap_err();
         assert_eq!(matches!(error, CallError::Protocol { .. }), protocol, "{error}");
         assert_eq!(matches!(error, CallError::Io { .. }), !protocol, "{error}");
