@@ -11,3 +11,4 @@ mod connection;
 pub mod http;
 pub mod admin;
 pub mod log;
+pub mod metrics;
