@@ -1,0 +1,152 @@
+//! The built programs and the software that judges them, run as a person would run them.
+
+use std::io::Write;
+use std::net::TcpListener;
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+/// What a finished program said.
+#[derive(Debug)]
+pub struct Said {
+    pub code: i32,
+    pub out: String,
+    pub err: String,
+}
+
+impl Said {
+    /// The output of a program that must have succeeded.
+    pub fn ok(self) -> String {
+        assert_eq!(self.code, 0, "{self:?}");
+        self.out
+    }
+
+    pub fn json(self) -> serde_json::Value {
+        let text = self.ok();
+        serde_json::from_str(&text).unwrap_or_else(|error| panic!("{error}: {text}"))
+    }
+}
+
+/// A program of this workspace, from the target directory these tests run in.
+pub fn program(name: &str) -> PathBuf {
+    let built = std::env::current_exe().ok().and_then(|exe| Some(exe.parent()?.parent()?.join(name)));
+    match built {
+        Some(path) if path.exists() => path,
+        _ => panic!("{name} is not built; run scripts/test"),
+    }
+}
+
+/// A tool in the Python environment that scripts/test makes.
+pub fn oracle(name: &str) -> PathBuf {
+    let target = program("ca").ancestors().nth(2).map(Path::to_path_buf).unwrap_or_default();
+    let path = target.join("oracles/bin").join(name);
+    assert!(path.exists(), "{} is missing; run scripts/test", path.display());
+    path
+}
+
+pub fn run(program: impl AsRef<std::ffi::OsStr>, arguments: &[&str], directory: &Path) -> Said {
+    let shown = program.as_ref().to_string_lossy().into_owned();
+    let output = Command::new(program).args(arguments).current_dir(directory).stdin(Stdio::null()).output();
+    let output = output.unwrap_or_else(|error| panic!("{shown}: {error}; run scripts/test"));
+    let text = |bytes: Vec<u8>| String::from_utf8_lossy(&bytes).into_owned();
+    Said { code: output.status.code().unwrap_or(-1), out: text(output.stdout), err: text(output.stderr) }
+}
+
+pub fn openssl(arguments: &[&str], directory: &Path) -> Said {
+    run("openssl", arguments, directory)
+}
+
+/// A port that was free a moment ago.
+pub fn free_port() -> u16 {
+    TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr()).map_or(0, |address| address.port())
+}
+
+/// An authority in a directory of its own, with its service when it runs.
+pub struct Authority {
+    pub home: PathBuf,
+    pub url: String,
+    port: u16,
+    service: Option<Child>,
+}
+
+impl Authority {
+    /// Founds one below `place`.
+    pub fn found(place: &Path) -> Self {
+        let mut pass = std::fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(place.join("pass")).expect("a place to write");
+        writeln!(pass, "correct horse battery").expect("a place to write");
+        let port = free_port();
+        let this = Self { home: place.to_owned(), url: format!("http://127.0.0.1:{port}"), port, service: None };
+        this.ca(&["init", "--base-url", &this.url, "--listen", &format!("127.0.0.1:{port}"), "--root-passphrase-file", "pass"]).ok();
+        this
+    }
+
+    /// The `ca` command; the passphrase file is given, and used only when no service runs.
+    pub fn ca(&self, arguments: &[&str]) -> Said {
+        let all: Vec<&str> = ["--dir", "ca", "--passphrase-file", "pass"].iter().chain(arguments).copied().collect();
+        run(program("ca"), &all, &self.home)
+    }
+
+    pub fn start(&mut self) {
+        let log = std::fs::OpenOptions::new().create(true).append(true).open(self.home.join("serve.log")).expect("a place to log");
+        let service = Command::new(program("ca"))
+            .args(["--dir", "ca", "--passphrase-file", "pass", "serve"])
+            .current_dir(&self.home)
+            .stdin(Stdio::null())
+            .stderr(log)
+            .spawn()
+            .expect("ca serve starts");
+        self.service = Some(service);
+        let until = Instant::now() + Duration::from_secs(60);
+        while std::net::TcpStream::connect(("127.0.0.1", self.port)).is_err() {
+            let ended = self.service.as_mut().and_then(|service| service.try_wait().ok().flatten());
+            assert!(ended.is_none() && Instant::now() < until, "{}", std::fs::read_to_string(self.home.join("serve.log")).unwrap_or_default());
+            std::thread::sleep(Duration::from_millis(20));
+        }
+    }
+
+    /// SIGKILL, and nothing else.
+    pub fn kill(&mut self) {
+        self.stop_hard();
+        self.reap();
+    }
+
+    /// SIGKILL while others still talk to the service.
+    pub fn stop_hard(&self) {
+        if let Some(service) = &self.service {
+            run("kill", &["-9", &service.id().to_string()], &self.home);
+        }
+    }
+
+    /// Waits for the end of what was killed.
+    pub fn reap(&mut self) {
+        if let Some(mut service) = self.service.take() {
+            let _ = service.wait();
+        }
+    }
+
+    pub fn path(&self, name: &str) -> String {
+        self.home.join(name).to_string_lossy().into_owned()
+    }
+
+    /// A key and a request made by OpenSSL: `NAME.key`, `NAME.csr`.
+    pub fn request(&self, name: &str, subject: &str) {
+        let (key, csr) = (format!("{name}.key"), format!("{name}.csr"));
+        let made = openssl(&["req", "-new", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-utf8", "-subj", subject, "-keyout", &key, "-out", &csr], &self.home);
+        made.ok();
+    }
+
+    /// Issues for `NAME.csr` into `NAME.pem` and returns the serial.
+    pub fn issue(&self, name: &str, profile: &str, applicant: &[&str]) -> String {
+        let (csr, out) = (format!("{name}.csr"), format!("{name}.pem"));
+        let mut arguments = vec!["--json", "issue", profile, "--request", &csr, "--out", &out];
+        arguments.extend(applicant);
+        self.ca(&arguments).json()["serial"].as_str().expect("a serial").to_owned()
+    }
+}
+
+impl Drop for Authority {
+    fn drop(&mut self) {
+        self.kill();
+    }
+}
