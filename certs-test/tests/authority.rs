@@ -169,7 +169,7 @@ fn wrong_places_are_refused() {
     let place = tempfile::tempdir().unwrap();
     let mut authority = Authority::found(place.path());
     let init = |directory: &str, url: &str| authority.ca(&["init", "--base-url", url, "--root-passphrase-file", "pass", "--dir", directory]);
-    assert_ne!(init("ca", "http://127.0.0.1:1").code, 0);
+    assert_eq!(init("ca", "http://127.0.0.1:1").code, 5);
     std::fs::write(authority.home.join("file"), "x").unwrap();
     assert_ne!(init("file", "http://127.0.0.1:1").code, 0);
     assert_eq!(init("new", "ftp://x/y z").code, 2);

@@ -18,6 +18,11 @@ use super::print;
 use crate::problem::IssueError;
 
 pub fn init(place: &Place, base_url: &str, listen: SocketAddr, root_file: Option<&Path>) -> Result<(), Problem> {
+    // Before anybody is asked for a passphrase: what stands here is never founded anew.
+    if place.directory.join("ca.toml").exists() {
+        let message = format!("{} holds an authority already", place.directory.display());
+        return Err(Problem::new(Exit::Conflict, "founded", message, "start it with `ca serve`, or choose another directory"));
+    }
     let root = Passphrase::obtain_new(root_file, "ca-root-passphrase", "New passphrase of the root").map_err(denied)?;
     let passphrase = Passphrase::obtain_new(place.passphrase_file.as_deref(), "ca-passphrase", "New passphrase of the issuing keys").map_err(denied)?;
     let opened = crate::init::init(&place.directory, base_url, listen, &root, &passphrase, Arc::new(SystemClock))?;
