@@ -21,8 +21,6 @@ pub enum IssueError {
     #[error(transparent)]
     Request(#[from] pki::request::RequestError),
     #[error(transparent)]
-    WeakKey(#[from] pki::key::WeakKey),
-    #[error(transparent)]
     Refused(#[from] Refusal),
     #[error("this key was reported as compromised and is never certified again; make a new key pair")]
     BlockedKey,
@@ -74,8 +72,8 @@ impl IssueError {
             Self::Word { .. } => (Exit::Refused, "applicant"),
             Self::CreditCode(_) => (Exit::Refused, "credit-code"),
             Self::NoApplicant => (Exit::Usage, "no-applicant"),
+            Self::Request(pki::request::RequestError::WeakKey(_)) => (Exit::Refused, "weak-key"),
             Self::Request(_) => (Exit::Refused, "request"),
-            Self::WeakKey(_) => (Exit::Refused, "weak-key"),
             Self::Refused(refusal) => (Exit::Refused, refusal.code()),
             Self::BlockedKey => (Exit::Refused, "blocked-key"),
             Self::ApprovalNeeded { .. } => (Exit::Refused, "approval-needed"),

@@ -1,5 +1,6 @@
 //! PKCS#10 requests: bounded, and refused unless the sender proves to hold the key.
 use crate::asn1::{DerError, Reader};
+use crate::key::{KeyAlgorithm, WeakKey};
 use base64::Engine as _;
 use const_oid::ObjectIdentifier as Oid;
 use ring::signature as rs;
@@ -9,17 +10,19 @@ pub const MAX_BYTES: usize = 16 * 1024;
 
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum RequestError {
-    #[error("the request has {0} bytes; at most 16384 are read")]
+    #[error(transparent)]
+    WeakKey(#[from] WeakKey),
+    #[error("the request has {0} bytes and at most 16384 are read; send a request alone, without other files")]
     TooLarge(usize),
-    #[error("expected PEM 'CERTIFICATE REQUEST', found '{0}'")]
+    #[error("expected PEM 'CERTIFICATE REQUEST', found '{0}'; send the request, not a certificate or a key")]
     Label(String),
-    #[error("the PEM is damaged")]
+    #[error("the PEM is damaged; send the whole file again, from BEGIN to END")]
     Pem,
-    #[error("the request is not valid DER: {0}")]
+    #[error("the request is not valid DER: {0}; make it again, for example with openssl req -new")]
     Der(#[from] DerError),
-    #[error("the request's key or signature algorithm is not supported")]
+    #[error("the request's key or signature algorithm is not supported; make a P-256 key and sign with SHA-256")]
     Algorithm,
-    #[error("the request's own signature does not verify: possession of the key is not proved")]
+    #[error("the request's own signature does not verify, so possession of the key is not proved; make the request again with its own key")]
     Possession,
 }
 
@@ -28,6 +31,8 @@ pub enum RequestError {
 pub struct Request {
     pub subject: Vec<(Oid, String)>,
     pub spki: Vec<u8>,
+    /// Judged: a weak key is refused with the request.
+    pub key: KeyAlgorithm,
     /// Reported, never copied: OIDs of the extensions asked for.
     pub requested_extensions: Vec<Oid>,
     asks_for_ca: bool,
@@ -92,7 +97,9 @@ impl Request {
         let (requested_extensions, asks_for_ca) = if i.is_empty() { (Vec::new(), false) } else { asked(i.take(0xa0)?)? };
         i.end()?;
         verify(spki, sig_alg, info, signature)?;
-        Ok(Self { subject, spki: spki.to_vec(), requested_extensions, asks_for_ca })
+        // Here and not in the caller, so that no caller can forget it.
+        let key = crate::key::check(spki)?;
+        Ok(Self { key, subject, spki: spki.to_vec(), requested_extensions, asks_for_ca })
     }
 
     pub fn asks_for_ca(&self) -> bool {

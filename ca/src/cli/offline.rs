@@ -79,7 +79,7 @@ pub fn read_request(path: &Path) -> Result<Vec<u8>, Problem> {
 pub fn request_show(path: &Path, json: bool) -> Result<(), Problem> {
     let bytes = read_request(path)?;
     let request = Request::parse(&bytes).map_err(IssueError::from)?;
-    let key = pki::key::check(&request.spki).map_err(IssueError::from)?;
+    let key = request.key;
     let subject: Vec<_> = request.subject.iter().map(|(oid, value)| json!({ "type": oid.to_string(), "value": value })).collect();
     let extensions: Vec<String> = request.requested_extensions.iter().map(ToString::to_string).collect();
     let spki = crate::sha256_hex(&request.spki);

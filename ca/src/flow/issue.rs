@@ -111,7 +111,7 @@ fn decide(authority: &Authority, parsed: Parsed) -> Result<Plan<'_>, IssueError>
         return Err(IssueError::BlockedKey);
     }
     let facts = RequestFacts {
-        key: key_algorithm(&request.spki)?,
+        key: key_algorithm(&request),
         subject: &request.subject,
         alternative_names: &requested,
         asks_for_ca: request.asks_for_ca(),

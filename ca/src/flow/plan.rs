@@ -55,14 +55,14 @@ impl Words {
 }
 
 /// The strength of the request's key, in the policy's words.
-pub fn key_algorithm(spki: &[u8]) -> Result<KeyAlgorithm, IssueError> {
-    Ok(match pki::key::check(spki)? {
+pub fn key_algorithm(request: &Request) -> KeyAlgorithm {
+    match request.key {
         pki::key::KeyAlgorithm::P256 => KeyAlgorithm::P256,
         pki::key::KeyAlgorithm::P384 => KeyAlgorithm::P384,
         pki::key::KeyAlgorithm::Rsa2048 => KeyAlgorithm::Rsa2048,
         pki::key::KeyAlgorithm::Rsa3072 => KeyAlgorithm::Rsa3072,
         pki::key::KeyAlgorithm::Rsa4096 => KeyAlgorithm::Rsa4096,
-    })
+    }
 }
 
 /// The alternative names a request asks for, read by the other parser: they are compared, never copied.
