@@ -97,6 +97,15 @@ fn a_revocation_shows_within_a_second_and_for_ever() {
     authority.request("a", "/C=CN");
     let serial = authority.issue("a", "enterprise-signing", &ENTERPRISE);
     assert!(ocsp(&authority, "enterprise-ca", &["-cert", "a.pem", "-no_nonce"]).contains("a.pem: good"));
+    // The same question by GET, as caches and browsers ask it.
+    openssl(&["ocsp", "-issuer", "ca/enterprise-ca.pem", "-cert", "a.pem", "-no_nonce", "-reqout", "ask.der"], &authority.home).ok();
+    let text = openssl(&["base64", "-A", "-in", "ask.der"], &authority.home).ok().replace('+', "%2B").replace('/', "%2F").replace('=', "%3D");
+    let head = run("curl", &["-sf", "-D", "-", "-o", "answer.der", &format!("{}/ocsp/{text}", authority.url)], &authority.home).ok().to_ascii_lowercase();
+    assert!(head.contains("content-type: application/ocsp-response") && head.contains("max-age=300"), "{head}");
+    let read = openssl(&["ocsp", "-issuer", "ca/enterprise-ca.pem", "-CAfile", "ca/root.pem", "-verify_other", "ca/enterprise-ca.pem", "-cert", "a.pem", "-no_nonce", "-respin", "answer.der"], &authority.home);
+    assert!(read.out.contains("a.pem: good") && read.err.contains("Response verify OK"), "{read:?}");
+    let broken = run("curl", &["-s", "-o", "broken.der", "-w", "%{http_code}", &format!("{}/ocsp/AAAA", authority.url)], &authority.home).ok();
+    assert_eq!((broken.as_str(), std::fs::read(authority.home.join("broken.der")).unwrap()), ("200", vec![0x30, 3, 10, 1, 1]));
     authority.ca(&["revoke", &serial, "--reason", "key-compromise"]).ok();
     let after = ocsp(&authority, "enterprise-ca", &["-cert", "a.pem", "-no_nonce"]);
     assert!(after.contains("a.pem: revoked") && after.contains("Reason: keyCompromise"), "{after}");
