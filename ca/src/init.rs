@@ -5,6 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use evidence::{Evidence, EvidenceError, LogSigner};
 use keys::{KeyError, KeyHandle, KeyStore, Passphrase};
 use pki::signer::SignatureAlgorithm;
 use policies::certificate::{Policies, SHIPPED};
@@ -15,7 +16,6 @@ use serde::{Deserialize, Serialize};
 use store::{Batch, Expectation, Key, Store};
 
 use crate::authority::{Addresses, Authority, Issuer, ROOT};
-use crate::evidence::{Evidence, EvidenceError, LogSigner};
 use crate::flow::{Authorised, issue, plan::Words, publish};
 use crate::problem::IssueError;
 use crate::record::{IssuerRecord, OcspSigner, Settings, decode, encode, log};
@@ -238,7 +238,7 @@ impl From<InitError> for Problem {
             InitError::State(error) => return error.into(),
             InitError::Config(error) => return error.into(),
             InitError::Issue(error) => return error.into(),
-            InitError::Evidence(error) => return crate::service::evidence_problem(error),
+            InitError::Evidence(error) => return error.into(),
             InitError::Keys(KeyError::WrongPassphrase | KeyError::Mode { .. }) => (Exit::Denied, "keys"),
             InitError::Keys(KeyError::Damaged { .. }) => (Exit::Damaged, "keys"),
             InitError::Keys(KeyError::Exists { .. }) => (Exit::Conflict, "keys"),

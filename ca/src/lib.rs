@@ -3,7 +3,6 @@
 
 pub mod authority;
 pub mod cli;
-pub mod evidence;
 pub mod flow;
 pub mod http;
 pub mod init;

@@ -4,11 +4,11 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use runtime::exit::{Exit, Problem};
+use evidence::Evidence;
+use runtime::exit::Problem;
 use serde::{Deserialize, Serialize};
 
 use crate::authority::{Authority, Issuer};
-use crate::evidence::{Evidence, EvidenceError};
 use crate::flow::issue::{Order, issue};
 use crate::flow::revoke::{Revoke, revoke};
 use crate::flow::{Administrator, Authorised, publish};
@@ -109,8 +109,8 @@ impl Service {
             }
             Operation::PublishCrl { issuer } => self.publish(&authorised, issuer.as_deref()),
             Operation::ExportLog { directory } => {
-                let entries = self.evidence.export(&directory, &|_, _| {}).map_err(evidence_problem)?;
-                let vkey = self.evidence.verifier().map_err(evidence_problem)?.to_string();
+                let entries = self.evidence.export(&directory, &|_, _| {})?;
+                let vkey = self.evidence.verifier()?.to_string();
                 Ok(Outcome::Exported(Exported { directory, entries, vkey }))
             }
         }
@@ -166,15 +166,4 @@ impl Service {
             chain: chain.map(|issuer| pem("CERTIFICATE", &issuer.record.der)),
         }
     }
-}
-
-pub fn evidence_problem(error: EvidenceError) -> Problem {
-    let exit = match &error {
-        EvidenceError::Behind { .. } | EvidenceError::Altered { .. } | EvidenceError::Head { .. } | EvidenceError::Export(_) => Exit::Damaged,
-        EvidenceError::File { .. } | EvidenceError::Store(_) => Exit::Unavailable,
-        EvidenceError::Sign(_) => Exit::Internal,
-    };
-    let text = error.to_string();
-    let (message, next) = text.rsplit_once("; ").unwrap_or((&text, "look at the named place and try again"));
-    Problem::new(exit, "log", message, next)
 }

@@ -97,14 +97,14 @@ fn the_authority_opens_again_with_all_it_had() {
     let exported = place.path().join("export");
     let size = opened.evidence.export(&exported, &|_, _| {}).unwrap();
     let vkey = opened.evidence.verifier().unwrap().to_string();
-    assert_eq!(ca::evidence::verify(&exported, &vkey).unwrap().size, size);
+    assert_eq!(evidence::verify(&exported, &vkey).unwrap().size, size);
     let bundle = exported.join("tile/entries");
     let file = std::fs::read_dir(&bundle).unwrap().next().unwrap().unwrap().path();
     let file = if file.is_dir() { std::fs::read_dir(file).unwrap().next().unwrap().unwrap().path() } else { file };
     let mut bytes = std::fs::read(&file).unwrap();
     *bytes.last_mut().unwrap() ^= 1;
     std::fs::write(&file, bytes).unwrap();
-    assert!(ca::evidence::verify(&exported, &vkey).is_err());
+    assert!(evidence::verify(&exported, &vkey).is_err());
 }
 
 #[test]

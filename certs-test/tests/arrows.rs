@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 /// Crate, its directory, and the crates of this workspace it may depend on outside tests.
-const ARROWS: [(&str, &str, &[&str]); 10] = [
+const ARROWS: [(&str, &str, &[&str]); 11] = [
     ("policies", "policies", &[]),
     ("merkle", "ca/merkle", &[]),
     ("pki", "ca/pki", &[]),
@@ -13,9 +13,10 @@ const ARROWS: [(&str, &str, &[&str]); 10] = [
     ("store", "ca/store", &[]),
     ("keys", "ca/keys", &["pki"]),
     ("runtime", "ca/runtime", &[]),
+    ("evidence", "ca/evidence", &["keys", "merkle", "runtime", "store"]),
     ("protocol", "mailgw/protocol", &[]),
-    ("ca", "ca", &["keys", "lint", "merkle", "pki", "policies", "runtime", "store"]),
-    ("mailgw", "mailgw", &["keys", "merkle", "pki", "policies", "protocol", "runtime", "store"]),
+    ("ca", "ca", &["evidence", "keys", "lint", "merkle", "pki", "policies", "runtime", "store"]),
+    ("mailgw", "mailgw", &["evidence", "keys", "merkle", "pki", "policies", "protocol", "runtime", "store"]),
 ];
 
 /// Pure crates bring no I/O, clock, environment or randomness of their own.

@@ -10,7 +10,7 @@ use runtime::clock::SystemClock;
 use runtime::exit::{Exit, Problem};
 
 use crate::flow::Authorised;
-use crate::service::{Operation, Outcome, Service, evidence_problem};
+use crate::service::{Operation, Outcome, Service};
 
 /// What every command knows of its place.
 pub struct Place {
@@ -42,7 +42,7 @@ fn here(place: &Place, operation: Operation) -> Result<Outcome, Problem> {
     let opened = crate::init::open(&place.directory, None, &passphrase, Arc::new(SystemClock))?;
     let service = Service { authority: Arc::new(opened.authority), evidence: opened.evidence };
     let outcome = service.perform(Authorised::by_ownership(rustix::process::geteuid().as_raw()), operation)?;
-    service.evidence.advance().map_err(evidence_problem)?;
+    service.evidence.advance()?;
     Ok(outcome)
 }
 

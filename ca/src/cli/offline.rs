@@ -101,7 +101,7 @@ pub fn request_show(path: &Path, json: bool) -> Result<(), Problem> {
 }
 
 pub fn log_verify(directory: &Path, vkey: &str, json: bool) -> Result<(), Problem> {
-    let verified = crate::evidence::verify(directory, vkey).map_err(crate::service::evidence_problem)?;
+    let verified = evidence::verify(directory, vkey)?;
     let root = crate::hex(&verified.root);
     if json {
         return print::json(&json!({ "entries": verified.size, "root": root }));

@@ -18,7 +18,7 @@ use crate::authority::Watcher;
 use crate::flow::Authorised;
 use crate::http::{Public, router};
 use crate::job;
-use crate::service::{Operation, Outcome, Service, evidence_problem};
+use crate::service::{Operation, Outcome, Service};
 use crate::status::Status;
 
 pub fn serve(place: &Place, base_url: Option<&str>, listen: Option<SocketAddr>) -> Result<(), Problem> {
@@ -34,7 +34,7 @@ pub fn serve(place: &Place, base_url: Option<&str>, listen: Option<SocketAddr>) 
     // The lock on the directory is held until the last answer is given.
     let _directory = opened.directory;
     runtime.block_on(run(service.clone(), status, listen, &place.directory))?;
-    service.evidence.advance().map_err(evidence_problem)?;
+    service.evidence.advance()?;
     tracing::info!("ended");
     Ok(())
 }

@@ -6,8 +6,7 @@ use time::OffsetDateTime;
 
 use super::Reason;
 
-/// The name of the stream that holds the leaves, in order.
-pub const STREAM: &str = "log";
+pub use evidence::STREAM;
 
 /// One change of state. Digests are SHA-256 in lower-case hexadecimal, times Unix seconds.
 #[derive(Clone, Debug, Serialize)]

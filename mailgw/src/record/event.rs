@@ -8,8 +8,7 @@ use store::{Batch, StreamSlot};
 
 use super::{RecordError, VERSION, versioned};
 
-/// The stream of the store that holds the leaves.
-pub const STREAM: &str = "log";
+pub use evidence::STREAM;
 const KIND: &str = "log";
 
 /// Digests are SHA-256 in lower-case hexadecimal.

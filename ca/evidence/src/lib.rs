@@ -1,4 +1,5 @@
 //! The log's signed head: what was promised, kept outside the engine, and the export an auditor verifies.
+#![forbid(unsafe_code)]
 
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
@@ -6,10 +7,11 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use keys::NoteKey;
 use merkle::{Checkpoint, NoteSigner, TileWriter, Tree, Verified, VerifierKey, leaf_hash};
+use runtime::exit::{Exit, Problem};
 use store::{Store, StoreError};
 
-use crate::record::log::STREAM;
-
+/// The stream of the store that holds the leaves, in order.
+pub const STREAM: &str = "log";
 /// Leaves read at a time.
 const PAGE: usize = 4_096;
 const HEAD: &str = "log-head";
@@ -30,6 +32,19 @@ pub enum EvidenceError {
     Sign(String),
     #[error("the exported log does not hold: {0}")]
     Export(String),
+}
+
+impl From<EvidenceError> for Problem {
+    fn from(error: EvidenceError) -> Self {
+        let exit = match &error {
+            EvidenceError::Behind { .. } | EvidenceError::Altered { .. } | EvidenceError::Head { .. } | EvidenceError::Export(_) => Exit::Damaged,
+            EvidenceError::File { .. } | EvidenceError::Store(_) => Exit::Unavailable,
+            EvidenceError::Sign(_) => Exit::Internal,
+        };
+        let text = error.to_string();
+        let (message, next) = text.rsplit_once("; ").unwrap_or((&text, "look at the named place and try again"));
+        Self::new(exit, "log", message, next)
+    }
 }
 
 /// The log's key under the log's name.
