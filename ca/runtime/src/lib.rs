@@ -12,3 +12,4 @@ pub mod http;
 pub mod admin;
 pub mod log;
 pub mod metrics;
+pub mod terminal;

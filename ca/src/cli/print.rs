@@ -1,49 +1,15 @@
 //! What commands print: for people, or JSON for programs.
 
-use std::io::Write;
 use std::path::Path;
 
 use runtime::exit::{Exit, Problem};
-use serde::Serialize;
-use time::OffsetDateTime;
-use time::format_description::well_known::Rfc3339;
 
 use crate::service::{Outcome, Shown};
 
-/// A pipe that was closed (`| head`) ends the command without a fuss.
-pub fn line(text: &str) -> Result<(), Problem> {
-    let mut out = std::io::stdout().lock();
-    match writeln!(out, "{text}") {
-        Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => {
-            Err(Problem::new(Exit::Unavailable, "output", format!("the output cannot be written: {error}"), "check where it goes"))
-        }
-        _ => Ok(()),
-    }
-}
-
-pub fn json(value: &impl Serialize) -> Result<(), Problem> {
-    let text = serde_json::to_string_pretty(value).map_err(|error| Problem::new(Exit::Internal, "json", error.to_string(), "report this"))?;
-    line(&text)
-}
+pub use runtime::terminal::{date, json, line, plain, word};
 
 pub fn problem(problem: &Problem, json: bool) {
-    let text = if json { serde_json::to_string(problem).unwrap_or_else(|_| problem.to_string()) } else { format!("ca: {problem}") };
-    // Nothing can be done when even the error cannot be written.
-    let _ = writeln!(std::io::stderr().lock(), "{text}");
-}
-
-/// Text from outside without anything that could move a terminal's cursor.
-pub fn plain(text: &str) -> String {
-    text.chars().map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect()
-}
-
-fn date(seconds: i64) -> String {
-    OffsetDateTime::from_unix_timestamp(seconds).ok().and_then(|at| at.format(&Rfc3339).ok()).unwrap_or_else(|| seconds.to_string())
-}
-
-/// The word of a value in its JSON form.
-fn word(value: &impl Serialize) -> String {
-    serde_json::to_value(value).ok().and_then(|value| value.as_str().map(str::to_owned)).unwrap_or_default()
+    runtime::terminal::problem("ca", problem, json);
 }
 
 pub fn issued(outcome: &Outcome, out: Option<&Path>, as_json: bool) -> Result<(), Problem> {

@@ -1,0 +1,59 @@
+//! What commands print: for people, or JSON for programs.
+
+use std::io::Write;
+
+use serde::Serialize;
+use time::OffsetDateTime;
+use time::format_description::well_known::Rfc3339;
+
+use crate::exit::{Exit, Problem};
+
+/// One line on standard output. A pipe that was closed (`| head`) ends the command without a fuss.
+pub fn line(text: &str) -> Result<(), Problem> {
+    let mut out = std::io::stdout().lock();
+    match writeln!(out, "{text}") {
+        Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => {
+            Err(Problem::new(Exit::Unavailable, "output", format!("the output cannot be written: {error}"), "check where it goes"))
+        }
+        _ => Ok(()),
+    }
+}
+
+pub fn json(value: &impl Serialize) -> Result<(), Problem> {
+    let text = serde_json::to_string_pretty(value).map_err(|error| Problem::new(Exit::Internal, "json", error.to_string(), "report this"))?;
+    line(&text)
+}
+
+/// On standard error; `program` names who speaks.
+pub fn problem(program: &str, problem: &Problem, json: bool) {
+    let text = if json { serde_json::to_string(problem).unwrap_or_else(|_| problem.to_string()) } else { format!("{program}: {problem}") };
+    // Nothing can be done when even the error cannot be written.
+    let _ = writeln!(std::io::stderr().lock(), "{text}");
+}
+
+/// How far long work is, on standard error: one line that a terminal overwrites, or none when nobody watches.
+pub fn progress(text: &str, last: bool) {
+    use std::io::IsTerminal;
+    let mut err = std::io::stderr().lock();
+    if err.is_terminal() {
+        let _ = write!(err, "\r\x1b[K{text}{}", if last { "\n" } else { "" });
+        let _ = err.flush();
+    } else if last {
+        let _ = writeln!(err, "{text}");
+    }
+}
+
+/// Text from outside without anything that could move a terminal's cursor.
+pub fn plain(text: &str) -> String {
+    text.chars().map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect()
+}
+
+/// Unix seconds as RFC 3339.
+pub fn date(seconds: i64) -> String {
+    OffsetDateTime::from_unix_timestamp(seconds).ok().and_then(|at| at.format(&Rfc3339).ok()).unwrap_or_else(|| seconds.to_string())
+}
+
+/// The word of a value in its JSON form.
+pub fn word(value: &impl Serialize) -> String {
+    serde_json::to_value(value).ok().and_then(|value| value.as_str().map(str::to_owned)).unwrap_or_default()
+}
