@@ -10,6 +10,14 @@ pub enum Expectation {
     Equals(Key, Vec<u8>),
 }
 
+impl Expectation {
+    pub(crate) fn key(&self) -> &Key {
+        match self {
+            Self::Absent(key) | Self::Present(key) | Self::Equals(key, _) => key,
+        }
+    }
+}
+
 /// The place of an append in its batch: the receipt knows the position it got.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct StreamSlot(pub(crate) usize);
@@ -37,6 +45,12 @@ impl Template {
     /// A key that ends in a number the store will give: [`Key::numbered`] finds it again.
     pub fn numbered(table: &str, parts: &[&[u8]], number: CounterSlot) -> Self {
         Self(vec![Part::Bytes(Key::new(table, parts).as_bytes().to_vec()), Part::Counter(number)])
+    }
+}
+
+impl Template {
+    fn size(&self) -> usize {
+        self.0.iter().map(|part| if let Part::Bytes(bytes) = part { bytes.len() } else { 8 }).sum()
     }
 }
 
@@ -105,5 +119,12 @@ impl Batch {
     /// A sum that would leave the numbers from 0 to 2^64 - 1 stays at the nearer end.
     pub fn add(&mut self, sum: &str, amount: i64) {
         self.sums.push((sum.to_owned(), amount));
+    }
+
+    /// About how many bytes it writes.
+    pub(crate) fn size(&self) -> usize {
+        let puts = self.puts.iter().map(|(key, value)| key.size().saturating_add(value.size()));
+        let appends = self.appends.iter().map(|(stream, entry)| stream.len().saturating_add(entry.size()));
+        puts.chain(appends).fold(0, usize::saturating_add)
     }
 }

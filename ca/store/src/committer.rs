@@ -8,20 +8,31 @@ use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 
 use crate::contract::{CommitError, Receipt, Store, StoreError};
-use crate::plan::{State, Writes, entry_key, length_key, number, plan};
+use crate::plan::{Limits, State, Writes, entry_key, length_key, number, plan};
+use crate::watchdog::{OnDuty, Timer, Watchdog};
 use crate::{Batch, Key, record};
 
 /// The most batches that share one flush.
 const GROUP: usize = 512;
+/// A group that holds this much takes no further batch.
+const GROUP_BYTES: usize = 16 << 20;
 /// Batches that may wait; further committers wait to enter.
 const QUEUE: usize = 4_096;
 
 /// What an embedded engine does for the committer: values go in and out as they stand on disk.
 pub(crate) trait Engine: Send + Sync + 'static {
+    fn limits(&self) -> Limits;
     fn get(&self, key: &Key) -> Result<Option<Vec<u8>>, StoreError>;
     fn scan(&self, from: &Key, to: &Key, limit: usize) -> Result<Vec<(Key, Vec<u8>)>, StoreError>;
     /// All of `writes` durable before it returns. An error says nothing of what was written.
     fn write(&self, writes: &Writes) -> Result<(), StoreError>;
+}
+
+/// Engines panic on some damage and on some failures of the disk; here that is an error like any other.
+pub(crate) fn guarded<T>(work: impl FnOnce() -> Result<T, StoreError>) -> Result<T, StoreError> {
+    // What panicked is not used again: a failed opening leaves nothing behind, a failed write poisons, a read changes nothing.
+    let done = std::panic::catch_unwind(std::panic::AssertUnwindSafe(work));
+    done.unwrap_or_else(|_| Err(StoreError::Corrupt { reason: "the engine panicked".into() }))
 }
 
 struct Waiting {
@@ -34,15 +45,17 @@ pub struct Embedded {
     engine: Arc<dyn Engine>,
     queue: Mutex<Option<SyncSender<Waiting>>>,
     thread: Mutex<Option<JoinHandle<()>>>,
+    _watchdog: OnDuty,
 }
 
 impl Embedded {
-    pub(crate) fn start(engine: Arc<dyn Engine>) -> Result<Self, StoreError> {
+    pub(crate) fn start(engine: Arc<dyn Engine>, watchdog: Watchdog) -> Result<Self, StoreError> {
         let (queue, waiting) = sync_channel(QUEUE);
+        let (watchdog, timer) = OnDuty::start(watchdog)?;
         let worker = Arc::clone(&engine);
-        let thread = std::thread::Builder::new().name("store-committer".into()).spawn(move || drain(&*worker, &waiting));
+        let thread = std::thread::Builder::new().name("store-committer".into()).spawn(move || drain(&*worker, &waiting, &timer));
         let thread = thread.map_err(|error| StoreError::Unavailable { reason: error.to_string() })?;
-        Ok(Self { engine, queue: Mutex::new(Some(queue)), thread: Mutex::new(Some(thread)) })
+        Ok(Self { engine, queue: Mutex::new(Some(queue)), thread: Mutex::new(Some(thread)), _watchdog: watchdog })
     }
 }
 
@@ -74,44 +87,60 @@ impl State for Overlay<'_> {
 }
 
 fn read(engine: &dyn Engine, key: &Key) -> Result<Option<Vec<u8>>, StoreError> {
-    engine.get(key)?.map(|stored| record::open(key, &stored)).transpose()
+    guarded(|| engine.get(key))?.map(|stored| record::open(key, &stored)).transpose()
 }
 
-fn drain(engine: &dyn Engine, waiting: &Receiver<Waiting>) {
+fn drain(engine: &dyn Engine, waiting: &Receiver<Waiting>, timer: &Timer) {
     let mut poisoned: Option<String> = None;
     while let Ok(first) = waiting.recv() {
-        let group = std::iter::once(first).chain(waiting.try_iter().take(GROUP - 1));
-        let mut writes = Writes::new();
-        let mut planned = Vec::new();
-        for Waiting { batch, answer } in group {
-            if let Some(reason) = &poisoned {
-                let _ = answer.send(Err(CommitError::Poisoned { reason: reason.clone() }));
-                continue;
+        let group = gather(first, waiting);
+        match &poisoned {
+            None => poisoned = timer.time(|| commit(engine, group)).err().map(|error| error.to_string()),
+            Some(reason) => {
+                for Waiting { answer, .. } in group {
+                    let _ = answer.send(Err(CommitError::Poisoned { reason: reason.clone() }));
+                }
             }
-            let outcome = plan(&batch, &Overlay { engine, writes: &writes });
-            let outcome = outcome.map(|(more, receipt)| {
-                writes.extend(more);
-                receipt
-            });
-            // A refusal waits too: it may speak of a state that only this flush makes durable.
-            planned.push((answer, outcome));
-        }
-        if planned.is_empty() {
-            continue;
-        }
-        let sealed: Writes = writes.iter().map(|(key, value)| (key.clone(), value.as_ref().map(|value| record::seal(key, value)))).collect();
-        let done = if sealed.is_empty() { Ok(()) } else { engine.write(&sealed) };
-        if let Err(error) = &done {
-            poisoned = Some(error.to_string());
-        }
-        for (answer, planned) in planned {
-            let outcome = match &done {
-                Ok(()) => planned,
-                Err(error) => Err(CommitError::Poisoned { reason: error.to_string() }),
-            };
-            let _ = answer.send(outcome);
         }
     }
+}
+
+/// What waits, up to the bounds of a group.
+fn gather(first: Waiting, waiting: &Receiver<Waiting>) -> Vec<Waiting> {
+    let mut bytes = first.batch.size();
+    let mut group = vec![first];
+    while group.len() < GROUP && bytes < GROUP_BYTES {
+        let Ok(next) = waiting.try_recv() else { break };
+        bytes = bytes.saturating_add(next.batch.size());
+        group.push(next);
+    }
+    group
+}
+
+/// Decides each batch on top of those before it, makes all durable at once and answers. An error is that of the write.
+fn commit(engine: &dyn Engine, group: Vec<Waiting>) -> Result<(), StoreError> {
+    let limits = engine.limits();
+    let mut writes = Writes::new();
+    let mut planned = Vec::new();
+    for Waiting { batch, answer } in group {
+        let outcome = plan(&batch, &Overlay { engine, writes: &writes }, limits);
+        let outcome = outcome.map(|(more, receipt)| {
+            writes.extend(more);
+            receipt
+        });
+        // A refusal waits too: it may speak of a state that only this flush makes durable.
+        planned.push((answer, outcome));
+    }
+    let sealed: Writes = writes.iter().map(|(key, value)| (key.clone(), value.as_ref().map(|value| record::seal(key, value)))).collect();
+    let done = if sealed.is_empty() { Ok(()) } else { guarded(|| engine.write(&sealed)) };
+    for (answer, planned) in planned {
+        let outcome = match &done {
+            Ok(()) => planned,
+            Err(error) => Err(CommitError::Poisoned { reason: error.to_string() }),
+        };
+        let _ = answer.send(outcome);
+    }
+    done
 }
 
 impl Store for Embedded {
@@ -123,7 +152,7 @@ impl Store for Embedded {
         if from >= to {
             return Ok(Vec::new());
         }
-        let found = self.engine.scan(from, to, limit)?;
+        let found = guarded(|| self.engine.scan(from, to, limit))?;
         found.into_iter().map(|(key, stored)| record::open(&key, &stored).map(|value| (key, value))).collect()
     }
 
@@ -151,3 +180,7 @@ impl Store for Embedded {
         receipt.recv().map_err(|_| CommitError::Poisoned { reason: "the committer ended".into() })?
     }
 }
+
+#[cfg(test)]
+#[path = "committer_tests.rs"]
+mod tests;

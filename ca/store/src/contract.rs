@@ -37,12 +37,22 @@ pub enum CommitError {
     Conflict { expectation: usize },
     #[error("the batch refers to a slot it does not have")]
     UnknownSlot,
+    #[error("a {what} has {bytes} bytes where this engine takes {limit}, nothing was written; make it smaller or choose the engine fjall")]
+    TooLarge { what: &'static str, bytes: usize, limit: usize },
+    #[error("a key {reason}, nothing was written; use a table of your own")]
+    UnusableKey { reason: &'static str },
     #[error("nothing was written: {reason}; it is safe to try again")]
     Unavailable { reason: String },
     #[error("a write may or may not have been done: {reason}; open the store again")]
     Poisoned { reason: String },
     #[error(transparent)]
     Store(#[from] StoreError),
+}
+
+/// Errors of the file layer that speak of what a file holds, not of the disk.
+pub(crate) fn tells_damage(error: &std::io::Error) -> bool {
+    use std::io::ErrorKind::{InvalidData, NotFound, UnexpectedEof};
+    matches!(error.kind(), UnexpectedEof | InvalidData | NotFound)
 }
 
 /// A store of records.
@@ -53,7 +63,15 @@ pub enum CommitError {
 /// - Positions of a stream have no gaps; numbers of a counter are never given twice.
 /// - Sums take every addition, however many commit at once.
 /// - Within a batch appends, counters and sums come first, then puts, then deletes: a delete wins.
+/// - A key or value larger than the engine takes is refused before anything is written, and so is a key of the
+///   store's own tables, those that begin with U+0001. fjall takes keys of 64 KiB and values of 64 MiB, sled keys of
+///   384 bytes and values of 4 KiB.
 /// - Reads see every batch whose receipt was given before the read began.
+/// - A damaged record is never given: a read of it, or the opening of the store, ends in `Corrupt`. A state that is
+///   older than what was acknowledged but whole cannot be told by the store itself; its keeper remembers outside how
+///   far a stream had come.
+/// - What was acknowledged survives the end of the process at any moment, a power cut and a full disk.
+/// - A commit that hangs past the watchdog's deadline ends the process.
 /// - After `Poisoned` every further commit is refused until the store is opened again.
 pub trait Store: Send + Sync {
     fn get(&self, key: &Key) -> Result<Option<Vec<u8>>, StoreError>;

@@ -5,10 +5,13 @@ use std::sync::Arc;
 
 use fjall::{Database, Keyspace, KeyspaceCreateOptions, KvSeparationOptions, PersistMode};
 
-use crate::committer::{Embedded, Engine};
-use crate::contract::StoreError;
-use crate::plan::Writes;
+use crate::committer::{Embedded, Engine, guarded};
+use crate::contract::{StoreError, tells_damage};
+use crate::plan::{Limits, Writes};
+use crate::watchdog::Watchdog;
 use crate::Key;
+
+pub(crate) const LIMITS: Limits = Limits { key: 65_535, value: 64 << 20 };
 
 struct Fjall {
     database: Database,
@@ -16,19 +19,38 @@ struct Fjall {
 }
 
 fn failed(error: fjall::Error) -> StoreError {
-    StoreError::Unavailable { reason: error.to_string() }
+    let reason = error.to_string();
+    match &error {
+        fjall::Error::Io(error) | fjall::Error::Storage(fjall::LsmError::Io(error)) if !tells_damage(error) => StoreError::Unavailable { reason },
+        fjall::Error::Locked => StoreError::Unavailable { reason: "another process has it open".into() },
+        fjall::Error::Poisoned => StoreError::Unavailable { reason: "an earlier write failed".into() },
+        _ => StoreError::Corrupt { reason },
+    }
 }
 
 /// Opens or makes a store in `directory`. fjall locks the directory: a second process is refused.
 pub fn open_fjall(directory: &Path) -> Result<Embedded, StoreError> {
+    start(directory, Watchdog::default())
+}
+
+pub(crate) fn start(directory: &Path, watchdog: Watchdog) -> Result<Embedded, StoreError> {
+    let engine = guarded(|| open(directory))?;
+    Embedded::start(Arc::new(engine), watchdog)
+}
+
+fn open(directory: &Path) -> Result<Fjall, StoreError> {
     let database = Database::builder(directory).open().map_err(failed)?;
     // Bodies stand apart from keys, so that compaction does not copy them again and again.
     let options = || KeyspaceCreateOptions::default().with_kv_separation(Some(KvSeparationOptions::default()));
     let records = database.keyspace("records", options).map_err(failed)?;
-    Embedded::start(Arc::new(Fjall { database, records }))
+    Ok(Fjall { database, records })
 }
 
 impl Engine for Fjall {
+    fn limits(&self) -> Limits {
+        LIMITS
+    }
+
     fn get(&self, key: &Key) -> Result<Option<Vec<u8>>, StoreError> {
         Ok(self.records.get(key.as_bytes()).map_err(failed)?.map(|value| value.to_vec()))
     }

@@ -11,6 +11,8 @@ mod memory;
 mod open;
 mod plan;
 mod record;
+mod sled_engine;
+mod watchdog;
 
 pub use batch::{Batch, CounterSlot, Expectation, Part, StreamSlot, Template};
 pub use committer::Embedded;
@@ -19,4 +21,6 @@ pub use faulty::{Fault, Faulty};
 pub use fjall_engine::open_fjall;
 pub use key::Key;
 pub use memory::Memory;
-pub use open::open;
+pub use open::{open, open_watched};
+pub use sled_engine::open_sled;
+pub use watchdog::Watchdog;

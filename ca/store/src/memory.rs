@@ -5,8 +5,11 @@ use std::ops::Bound;
 use std::sync::{Mutex, MutexGuard};
 
 use crate::contract::{CommitError, Receipt, Store, StoreError};
-use crate::plan::{State, Writes, entry_key, length_key, number, plan};
+use crate::plan::{Limits, State, Writes, entry_key, length_key, number, plan};
 use crate::{Batch, Key};
+
+/// As the default engine has them.
+const LIMITS: Limits = crate::fjall_engine::LIMITS;
 
 type Records = BTreeMap<Key, Vec<u8>>;
 
@@ -55,7 +58,7 @@ impl Store for Memory {
 
     fn commit(&self, batch: Batch) -> Result<Receipt, CommitError> {
         let mut records = self.records()?;
-        let (writes, receipt) = plan(&batch, &*records)?;
+        let (writes, receipt) = plan(&batch, &*records, LIMITS)?;
         for (key, value) in writes {
             match value {
                 Some(value) => records.insert(key, value),

@@ -1,15 +1,22 @@
-//! One line of configuration names the engine: `fjall:DIRECTORY`, relative to the state directory.
+//! One line of configuration names the engine: `fjall:DIRECTORY` or `sled:DIRECTORY`, relative to the state directory.
 
 use std::path::Path;
 use std::sync::Arc;
 
 use crate::contract::{Store, StoreError};
-use crate::open_fjall;
+use crate::watchdog::Watchdog;
+use crate::{fjall_engine, sled_engine};
 
 /// Opens or makes the store that `configuration` names.
 pub fn open(configuration: &str, base: &Path) -> Result<Arc<dyn Store>, StoreError> {
+    open_watched(configuration, base, Watchdog::default())
+}
+
+/// The same, with another word on what is done about a commit that hangs.
+pub fn open_watched(configuration: &str, base: &Path, watchdog: Watchdog) -> Result<Arc<dyn Store>, StoreError> {
     match configuration.split_once(':') {
-        Some(("fjall", directory)) if !directory.is_empty() => Ok(Arc::new(open_fjall(&base.join(directory))?)),
-        _ => Err(StoreError::Unavailable { reason: format!("{configuration:?} names no engine; write store = \"fjall:store\"") }),
+        Some(("fjall", directory)) if !directory.is_empty() => Ok(Arc::new(fjall_engine::start(&base.join(directory), watchdog)?)),
+        Some(("sled", directory)) if !directory.is_empty() => Ok(Arc::new(sled_engine::start(&base.join(directory), watchdog)?)),
+        _ => Err(StoreError::Unavailable { reason: format!("{configuration:?} names no engine; write store = \"fjall:store\" or \"sled:store\"") }),
     }
 }

@@ -31,8 +31,44 @@ pub(crate) fn sum_key(sum: &str) -> Key {
 /// The writes of one batch: `None` deletes.
 pub(crate) type Writes = BTreeMap<Key, Option<Vec<u8>>>;
 
-pub(crate) fn plan(batch: &Batch, state: &dyn State) -> Result<(Writes, Receipt), CommitError> {
+/// The largest key and value an engine takes, in bytes.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Limits {
+    pub(crate) key: usize,
+    pub(crate) value: usize,
+}
+
+impl Limits {
+    fn check(self, writes: &Writes) -> Result<(), CommitError> {
+        for (key, value) in writes {
+            if key.as_bytes().len() > self.key {
+                return Err(CommitError::TooLarge { what: "key", bytes: key.as_bytes().len(), limit: self.key });
+            }
+            match value {
+                Some(value) if value.len() > self.value => return Err(CommitError::TooLarge { what: "value", bytes: value.len(), limit: self.value }),
+                _ => {}
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The store's own tables begin with U+0001; a caller reads them through streams, counters and sums only.
+fn of_the_caller(key: &Key) -> Result<(), CommitError> {
+    match key.as_bytes().first() {
+        None => Err(CommitError::UnusableKey { reason: "is empty" }),
+        Some(1) => Err(CommitError::UnusableKey { reason: "is of a table of the store's own" }),
+        Some(_) => Ok(()),
+    }
+}
+
+fn step(number: u64) -> Result<u64, StoreError> {
+    number.checked_add(1).ok_or_else(|| StoreError::Corrupt { reason: "a counter or stream is at its end, 2^64 - 1".into() })
+}
+
+pub(crate) fn plan(batch: &Batch, state: &dyn State, limits: Limits) -> Result<(Writes, Receipt), CommitError> {
     for (index, expectation) in batch.expectations.iter().enumerate() {
+        of_the_caller(expectation.key())?;
         if !holds(expectation, state)? {
             return Err(CommitError::Conflict { expectation: index });
         }
@@ -41,7 +77,7 @@ pub(crate) fn plan(batch: &Batch, state: &dyn State) -> Result<(Writes, Receipt)
     let mut receipt = Receipt { positions: Vec::new(), counters: Vec::new() };
     for counter in &batch.counters {
         let key = counter_key(counter);
-        let number = number(&key, &writes, state)? + 1;
+        let number = step(number(&key, &writes, state)?)?;
         writes.insert(key, Some(number.to_be_bytes().to_vec()));
         receipt.counters.push(number);
     }
@@ -54,18 +90,22 @@ pub(crate) fn plan(batch: &Batch, state: &dyn State) -> Result<(Writes, Receipt)
     for (stream, _) in &batch.appends {
         let key = length_key(stream);
         let position = number(&key, &writes, state)?;
-        writes.insert(key, Some((position + 1).to_be_bytes().to_vec()));
+        writes.insert(key, Some(step(position)?.to_be_bytes().to_vec()));
         receipt.positions.push(position);
     }
     for ((stream, entry), position) in batch.appends.iter().zip(&receipt.positions) {
         writes.insert(entry_key(stream, *position), Some(fill(entry, &receipt)?));
     }
     for (key, value) in &batch.puts {
-        writes.insert(Key::raw(fill(key, &receipt)?), Some(fill(value, &receipt)?));
+        let key = Key::raw(fill(key, &receipt)?);
+        of_the_caller(&key)?;
+        writes.insert(key, Some(fill(value, &receipt)?));
     }
     for key in &batch.deletes {
+        of_the_caller(key)?;
         writes.insert(key.clone(), None);
     }
+    limits.check(&writes)?;
     Ok((writes, receipt))
 }
 
@@ -103,4 +143,26 @@ fn fill(template: &Template, receipt: &Receipt) -> Result<Vec<u8>, CommitError> 
         }
     }
     Ok(bytes)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_last_number_of_a_counter_or_stream_has_no_next() {
+        struct Full;
+        impl State for Full {
+            fn get(&self, _: &Key) -> Result<Option<Vec<u8>>, StoreError> {
+                Ok(Some(u64::MAX.to_be_bytes().to_vec()))
+            }
+        }
+        let (mut counting, mut appending) = (Batch::new(), Batch::new());
+        counting.next("serial");
+        appending.append("log", b"entry".as_slice());
+        for batch in [counting, appending] {
+            let refusal = plan(&batch, &Full, Limits { key: 100, value: 100 });
+            assert!(matches!(refusal, Err(CommitError::Store(StoreError::Corrupt { .. }))), "{refusal:?}");
+        }
+    }
 }

@@ -3,7 +3,9 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use store::{Batch, CommitError, Expectation, Key, Memory, Part, Store, Template, open_fjall};
+use store::{Batch, CommitError, Expectation, Key, Memory, Part, Store, StoreError, Template, open, open_sled};
+
+const ENGINES: [&str; 2] = ["fjall:f", "sled:s"];
 
 fn key(name: &str) -> Key {
     Key::new("table", &[name.as_bytes()])
@@ -72,6 +74,44 @@ fn many_committers_leave_no_gap_and_no_double(store: &Arc<dyn Store>) {
     assert_eq!(store.stream_length("log").unwrap(), 1600);
 }
 
+fn what_no_engine_takes_is_refused_and_changes_nothing(store: &Arc<dyn Store>) {
+    let refused = |batch: Batch| {
+        let mut batch = batch.put(key("beside"), b"1".as_slice());
+        batch.append("log", b"beside".as_slice());
+        let refusal = store.commit(batch).unwrap_err();
+        assert_eq!((store.get(&key("beside")), store.stream_length("log")), (Ok(None), Ok(0)));
+        refusal
+    };
+    let large = refused(Batch::new().put(key("a"), vec![0; (64 << 20) + 1]));
+    assert!(matches!(large, CommitError::TooLarge { what: "value", .. }), "{large}");
+    let large = refused(Batch::new().put(Key::new("table", &[&[1; 65_530]]), b"1".as_slice()));
+    assert!(matches!(large, CommitError::TooLarge { what: "key", .. }), "{large}");
+    let own = Key::new("\u{1}counter", &[b"serial"]);
+    let empty = Template::new(Vec::new());
+    for batch in [
+        Batch::new().put(own.clone(), b"1".as_slice()),
+        Batch::new().put(empty, b"1".as_slice()),
+        Batch::new().delete(own.clone()),
+        Batch::new().expect(Expectation::Absent(own)),
+    ] {
+        let refusal = refused(batch);
+        assert!(matches!(refusal, CommitError::UnusableKey { .. }), "{refusal}");
+    }
+}
+
+fn a_large_batch_is_one(store: &Arc<dyn Store>) {
+    let mut batch = Batch::new();
+    for place in 0..2_000_u64 {
+        batch.append("log", vec![7; 4_096]);
+        batch = batch.put(Key::numbered("place", &[], place), place.to_be_bytes().as_slice());
+    }
+    store.commit(batch).unwrap();
+    let log = store.read_stream("log", 0, usize::MAX).unwrap();
+    assert_eq!((log.len(), log.iter().all(|entry| *entry == [7; 4_096])), (2_000, true));
+    let (from, to) = Key::range("place", &[]);
+    assert_eq!(store.scan(&from, &to, usize::MAX).unwrap().len(), 2_000);
+}
+
 fn a_slot_of_another_batch_is_refused(store: &Arc<dyn Store>) {
     let mut other = Batch::new();
     let slot = other.next("uid");
@@ -120,7 +160,9 @@ fn sums_of_many_committers_add_up(store: &Arc<dyn Store>) {
 fn every_engine(clause: impl Fn(&Arc<dyn Store>)) {
     clause(&(Arc::new(Memory::new()) as Arc<dyn Store>));
     let directory = tempfile::tempdir().unwrap();
-    clause(&(Arc::new(open_fjall(directory.path()).unwrap()) as Arc<dyn Store>));
+    for engine in ENGINES {
+        clause(&open(engine, directory.path()).unwrap());
+    }
 }
 
 #[test]
@@ -144,6 +186,16 @@ fn contract_many_committers_leave_no_gap_and_no_double() {
 }
 
 #[test]
+fn contract_what_no_engine_takes_is_refused_and_changes_nothing() {
+    every_engine(what_no_engine_takes_is_refused_and_changes_nothing);
+}
+
+#[test]
+fn contract_a_large_batch_is_one() {
+    every_engine(a_large_batch_is_one);
+}
+
+#[test]
 fn contract_a_slot_of_another_batch_is_refused() {
     every_engine(a_slot_of_another_batch_is_refused);
 }
@@ -159,16 +211,41 @@ fn contract_sums_of_many_committers_add_up() {
 }
 
 #[test]
+fn sled_takes_small_records_only() {
+    let directory = tempfile::tempdir().unwrap();
+    let store = open_sled(directory.path()).unwrap();
+    let refusal = store.commit(Batch::new().put(key("a"), vec![0; 4_097]));
+    assert_eq!(refusal, Err(CommitError::TooLarge { what: "value", bytes: 4_097, limit: 4_096 }));
+    assert_eq!(store.get(&key("a")).unwrap(), None);
+    store.commit(Batch::new().put(key("a"), vec![0; 4_096])).unwrap();
+}
+
+#[test]
+fn a_second_opening_and_a_line_that_names_no_engine_are_refused() {
+    let directory = tempfile::tempdir().unwrap();
+    for engine in ENGINES {
+        let _first = open(engine, directory.path()).unwrap();
+        let second = open(engine, directory.path()).err().unwrap();
+        assert!(matches!(second, StoreError::Unavailable { .. }), "{engine}: {second}");
+    }
+    for nothing in ["", "fjall", "fjall:", "sled:", "redb:x"] {
+        assert!(matches!(open(nothing, directory.path()), Err(StoreError::Unavailable { .. })));
+    }
+}
+
+#[test]
 fn what_was_acknowledged_is_there_after_opening_again() {
     let directory = tempfile::tempdir().unwrap();
-    for round in 0..3_u64 {
-        let store = open_fjall(directory.path()).unwrap();
-        assert_eq!(store.stream_length("log").unwrap(), round);
-        let mut batch = Batch::new().put(key("last"), round.to_be_bytes().as_slice());
-        let slot = batch.append("log", vec![7; 20_000]);
-        assert_eq!(store.commit(batch).unwrap().position(slot), Some(round));
+    for (engine, bytes) in [("fjall:f", 20_000), ("sled:s", 4_096)] {
+        for round in 0..3_u64 {
+            let store = open(engine, directory.path()).unwrap();
+            assert_eq!(store.stream_length("log").unwrap(), round);
+            let mut batch = Batch::new().put(key("last"), round.to_be_bytes().as_slice());
+            let slot = batch.append("log", vec![7; bytes]);
+            assert_eq!(store.commit(batch).unwrap().position(slot), Some(round));
+        }
+        let store = open(engine, directory.path()).unwrap();
+        assert_eq!(store.get(&key("last")).unwrap(), Some(2_u64.to_be_bytes().to_vec()));
+        assert_eq!(store.read_stream("log", 0, 10).unwrap(), vec![vec![7; bytes]; 3]);
     }
-    let store = open_fjall(directory.path()).unwrap();
-    assert_eq!(store.get(&key("last")).unwrap(), Some(2_u64.to_be_bytes().to_vec()));
-    assert_eq!(store.read_stream("log", 0, 10).unwrap(), vec![vec![7; 20_000]; 3]);
 }

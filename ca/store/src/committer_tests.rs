@@ -1,0 +1,55 @@
+#![allow(clippy::unwrap_used, clippy::panic)]
+use std::sync::mpsc::channel;
+use std::time::Duration;
+
+use super::*;
+
+/// An engine that does as told at every write and holds nothing.
+struct Told(fn() -> Result<(), StoreError>);
+
+impl Engine for Told {
+    fn limits(&self) -> Limits {
+        Limits { key: 100, value: 100 }
+    }
+    fn get(&self, _: &Key) -> Result<Option<Vec<u8>>, StoreError> {
+        Ok(None)
+    }
+    fn scan(&self, _: &Key, _: &Key, _: usize) -> Result<Vec<(Key, Vec<u8>)>, StoreError> {
+        Ok(Vec::new())
+    }
+    fn write(&self, _: &Writes) -> Result<(), StoreError> {
+        (self.0)()
+    }
+}
+
+fn batch() -> Batch {
+    Batch::new().put(Key::new("table", &[]), b"1".as_slice())
+}
+
+#[test]
+fn a_write_that_fails_or_panics_poisons_what_follows() {
+    let failing: [fn() -> Result<(), StoreError>; 2] = [|| Err(StoreError::Unavailable { reason: "no space".into() }), || panic!("a bug of the engine")];
+    for write in failing {
+        let store = Embedded::start(Arc::new(Told(write)), Watchdog::default()).unwrap();
+        for _ in 0..3 {
+            assert!(matches!(store.commit(batch()), Err(CommitError::Poisoned { .. })));
+        }
+        assert_eq!(store.get(&Key::new("table", &[])), Ok(None));
+    }
+}
+
+#[test]
+fn a_commit_that_hangs_calls_the_watchdog() {
+    let (tell, told) = channel();
+    let watchdog = Watchdog::new(Duration::from_millis(50), move || tell.send(()).unwrap());
+    let hang = || {
+        std::thread::sleep(Duration::from_millis(300));
+        Ok(())
+    };
+    let store = Embedded::start(Arc::new(Told(hang)), watchdog).unwrap();
+    std::thread::scope(|scope| {
+        let commit = scope.spawn(|| store.commit(batch()));
+        told.recv_timeout(Duration::from_millis(250)).unwrap();
+        assert!(!commit.is_finished());
+    });
+}

@@ -1,0 +1,174 @@
+//! sled: for small records, with what it leaves undone done here.
+//!
+//! sled 0.34 ends its `flush` in `sync_file_range`, which a power cut undoes, and puts pages above an eighth of a
+//! megabyte into files it never syncs. So every group ends in our own `fdatasync`, and keys and values are bounded such
+//! that no page grows that large. On damage it may drop the rest of a segment without a word, in the middle of
+//! its history too: a sum over all records, written in the same batch, is compared with the records when the
+//! store is opened. What no store can find by itself, an earlier state that is whole, its keeper finds by what it
+//! remembers outside, such as the head of the log.
+
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::path::Path;
+use std::sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+
+use ring::digest::{SHA256, digest};
+use sled::{Db, IVec, Mode};
+
+use crate::committer::{Embedded, Engine, guarded};
+use crate::contract::{StoreError, tells_damage};
+use crate::plan::{Limits, Writes};
+use crate::watchdog::Watchdog;
+use crate::Key;
+
+/// A leaf holds 17 records before it splits and two that merge 19, an index page 320 keys: none reaches 131,000 bytes.
+const LIMITS: Limits = Limits { key: 384, value: 4_096 };
+const CACHE_BYTES: u64 = 128 << 20;
+
+struct Sled {
+    tree: Db,
+    file: File,
+    /// Of all records as they were last durable.
+    sum: Mutex<u128>,
+    /// What a write not yet durable has changed, as it stood before: sled shows a write at once, readers must not
+    /// see it. After a failed write it stays, and readers go on with what is durable.
+    before: RwLock<Writes>,
+}
+
+/// Where the sum stands; a table of the store's own.
+fn sum_key() -> Key {
+    Key::new("\u{1}all", &[])
+}
+
+/// Added for a record that comes, taken off for one that goes: order does not matter.
+fn weight(key: &[u8], stored: &[u8]) -> u128 {
+    let bytes = [&(key.len() as u64).to_be_bytes(), key, stored].concat();
+    digest(&SHA256, &bytes).as_ref().iter().take(16).fold(0, |sum, byte| sum << 8 | u128::from(*byte))
+}
+
+fn failed(error: sled::Error) -> StoreError {
+    let reason = error.to_string();
+    match error {
+        sled::Error::Io(error) if !tells_damage(&error) => StoreError::Unavailable { reason },
+        _ => StoreError::Corrupt { reason },
+    }
+}
+
+fn unavailable(error: std::io::Error) -> StoreError {
+    StoreError::Unavailable { reason: error.to_string() }
+}
+
+/// Opens or makes a store in `directory` and reads all of it once. sled locks its file: a second process is refused.
+pub fn open_sled(directory: &Path) -> Result<Embedded, StoreError> {
+    start(directory, Watchdog::default())
+}
+
+pub(crate) fn start(directory: &Path, watchdog: Watchdog) -> Result<Embedded, StoreError> {
+    let engine = guarded(|| open(directory))?;
+    Embedded::start(Arc::new(engine), watchdog)
+}
+
+fn open(directory: &Path) -> Result<Sled, StoreError> {
+    let configuration = sled::Config::new().path(directory).mode(Mode::HighThroughput).cache_capacity(CACHE_BYTES);
+    let tree = configuration.flush_every_ms(None).open().map_err(failed)?;
+    for name in ["conf", "db", "blobs", "."] {
+        File::open(directory.join(name)).and_then(|file| file.sync_all()).map_err(unavailable)?;
+    }
+    if let Some(parent) = directory.parent().filter(|parent| !parent.as_os_str().is_empty()) {
+        File::open(parent).and_then(|parent| parent.sync_all()).map_err(unavailable)?;
+    }
+    let file = File::options().write(true).open(directory.join("db")).map_err(unavailable)?;
+    let sum = check(&tree)?;
+    Ok(Sled { tree, file, sum: Mutex::new(sum), before: RwLock::default() })
+}
+
+/// Every record, against the sum written with them.
+fn check(tree: &Db) -> Result<u128, StoreError> {
+    let key = sum_key();
+    let (mut found, mut written) = (0_u128, 0_u128);
+    for record in tree.iter() {
+        let (name, stored) = record.map_err(failed)?;
+        if name.as_ref() == key.as_bytes() {
+            let bytes = stored.as_ref().try_into().map_err(|_| StoreError::Corrupt { reason: "the sum of all records is not sixteen bytes".into() })?;
+            written = u128::from_be_bytes(bytes);
+        } else {
+            found = found.wrapping_add(weight(&name, &stored));
+        }
+    }
+    if found != written {
+        return Err(StoreError::Corrupt { reason: "records are missing or are not the last ones written".into() });
+    }
+    Ok(found)
+}
+
+impl Sled {
+    fn durable(&self) -> RwLockReadGuard<'_, Writes> {
+        self.before.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn changing(&self) -> RwLockWriteGuard<'_, Writes> {
+        self.before.write().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn stored(&self, key: &Key) -> Result<Option<Vec<u8>>, StoreError> {
+        Ok(self.tree.get(key.as_bytes()).map_err(failed)?.map(|stored| stored.to_vec()))
+    }
+}
+
+impl Engine for Sled {
+    fn limits(&self) -> Limits {
+        LIMITS
+    }
+
+    fn get(&self, key: &Key) -> Result<Option<Vec<u8>>, StoreError> {
+        let before = self.durable();
+        before.get(key).map_or_else(|| self.stored(key), |stored| Ok(stored.clone()))
+    }
+
+    fn scan(&self, from: &Key, to: &Key, limit: usize) -> Result<Vec<(Key, Vec<u8>)>, StoreError> {
+        let before = self.durable();
+        let changed = || before.range(from..to);
+        let mut found = BTreeMap::new();
+        for record in self.tree.range(from.as_bytes()..to.as_bytes()).take(limit.saturating_add(changed().count())) {
+            let (key, stored) = record.map_err(failed)?;
+            found.insert(Key::raw(key.to_vec()), stored.to_vec());
+        }
+        for (key, stored) in changed() {
+            match stored {
+                Some(stored) => found.insert(key.clone(), stored.clone()),
+                None => found.remove(key),
+            };
+        }
+        Ok(found.into_iter().take(limit).collect())
+    }
+
+    /// One batch of sled is recovered whole or not at all.
+    fn write(&self, writes: &Writes) -> Result<(), StoreError> {
+        let mut sum = self.sum.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut next = *sum;
+        let mut batch = sled::Batch::default();
+        let mut before = Writes::new();
+        for (key, stored) in writes {
+            let old = self.stored(key)?;
+            if let Some(old) = &old {
+                next = next.wrapping_sub(weight(key.as_bytes(), old));
+            }
+            before.insert(key.clone(), old);
+            match stored {
+                Some(stored) => {
+                    next = next.wrapping_add(weight(key.as_bytes(), stored));
+                    batch.insert(key.as_bytes(), stored.as_slice());
+                }
+                None => batch.remove(key.as_bytes()),
+            }
+        }
+        batch.insert(sum_key().as_bytes(), IVec::from(next.to_be_bytes().as_slice()));
+        *self.changing() = before;
+        self.tree.apply_batch(batch).map_err(failed)?;
+        self.tree.flush().map_err(failed)?;
+        self.file.sync_data().map_err(unavailable)?;
+        *sum = next;
+        self.changing().clear();
+        Ok(())
+    }
+}
