@@ -1,5 +1,18 @@
 //! The real-name mail gateway: what it keeps, and what it does with it.
 #![forbid(unsafe_code)]
 
+pub mod bureau;
+pub mod cli;
+pub mod gateway;
+pub mod init;
+pub mod job;
 pub mod mailbox;
+mod problem;
 pub mod record;
+pub mod service;
+pub mod tls;
+
+/// Lower-case hexadecimal.
+pub(crate) fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}

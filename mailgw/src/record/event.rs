@@ -20,6 +20,10 @@ pub enum Event {
     PasswordSet(Mailbox),
     MessageAccepted(Message),
     StatementDelivered(Statement),
+    TlsInstalled(Certificate),
+    BureauSet(Bureau),
+    BatchBegun(PushBatch),
+    BatchEnded(PushBatch),
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -48,6 +52,33 @@ pub struct Statement {
     pub size: u64,
 }
 
+/// A certificate the gateway serves from now on.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Certificate {
+    pub sha256: String,
+}
+
+/// What the registry says of a bureau from now on; `record` is the digest of its record.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Bureau {
+    pub bureau: String,
+    pub record: String,
+}
+
+/// A month's push: `manifest` is the digest of what the bureau signed, `outcome` that of the report once it ended.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PushBatch {
+    pub bureau: String,
+    pub batch: String,
+    pub manifest: String,
+    pub rows: u64,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub outcome: Option<String>,
+}
+
 impl Event {
     fn kind(&self) -> u8 {
         match self {
@@ -56,6 +87,10 @@ impl Event {
             Self::PasswordSet(_) => 3,
             Self::MessageAccepted(_) => 4,
             Self::StatementDelivered(_) => 5,
+            Self::TlsInstalled(_) => 10,
+            Self::BureauSet(_) => 11,
+            Self::BatchBegun(_) => 12,
+            Self::BatchEnded(_) => 13,
         }
     }
 
@@ -76,6 +111,10 @@ impl Event {
             3 => Self::PasswordSet(serde_json::from_slice(json).map_err(wrong)?),
             4 => Self::MessageAccepted(serde_json::from_slice(json).map_err(wrong)?),
             5 => Self::StatementDelivered(serde_json::from_slice(json).map_err(wrong)?),
+            10 => Self::TlsInstalled(serde_json::from_slice(json).map_err(wrong)?),
+            11 => Self::BureauSet(serde_json::from_slice(json).map_err(wrong)?),
+            12 => Self::BatchBegun(serde_json::from_slice(json).map_err(wrong)?),
+            13 => Self::BatchEnded(serde_json::from_slice(json).map_err(wrong)?),
             _ => return Err(damaged("its kind is not known")),
         };
         Ok((event, u64::from_be_bytes(*time)))

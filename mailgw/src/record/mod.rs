@@ -7,6 +7,8 @@ pub mod body;
 pub mod event;
 pub mod folder;
 pub mod message;
+pub mod settings;
+pub mod tls;
 
 /// The version every record of today begins with.
 pub(crate) const VERSION: u8 = 1;
@@ -19,6 +21,16 @@ pub enum RecordError {
     Version { kind: &'static str, version: u8 },
     #[error(transparent)]
     Key(#[from] keys::DataKeyError),
+}
+
+/// A record whose fields stand as JSON after the version byte.
+pub(crate) fn to_json(kind: &'static str, record: &impl serde::Serialize) -> Result<Vec<u8>, RecordError> {
+    let json = serde_json::to_vec(record).map_err(|_| RecordError::Damaged { kind, reason: "it cannot be written as JSON" })?;
+    Ok([&[VERSION], json.as_slice()].concat())
+}
+
+pub(crate) fn from_json<T: serde::de::DeserializeOwned>(kind: &'static str, bytes: &[u8]) -> Result<T, RecordError> {
+    serde_json::from_slice(versioned(kind, bytes)?).map_err(|_| RecordError::Damaged { kind, reason: "its fields are not those of its version" })
 }
 
 /// What follows the version byte.

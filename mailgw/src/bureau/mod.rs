@@ -1,0 +1,3 @@
+//! The bureaus that may push statements: who they are, what they sign with, what they may send.
+
+pub mod trust;

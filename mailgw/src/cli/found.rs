@@ -1,0 +1,58 @@
+//! Commands that need no running gateway: founding, reading files, proving.
+
+use std::io::Read;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use keys::Passphrase;
+use runtime::clock::SystemClock;
+use runtime::exit::{Exit, Problem};
+use serde_json::json;
+
+use super::ask::{Place, denied};
+use crate::init::{Configuration, Founding};
+
+/// Far above any file of certificates.
+const MAX_FILE: u64 = 1 << 20;
+
+pub fn init(place: &Place, domain: &str, host: &str, configuration: Configuration, root: &Path) -> Result<(), Problem> {
+    // Before anybody is asked for a passphrase: what stands here is never founded anew.
+    if place.directory.join("mailgw.toml").exists() {
+        let message = format!("{} holds a gateway already", place.directory.display());
+        return Err(Problem::new(Exit::Conflict, "founded", message, "start it with `mailgw serve`, or choose another directory"));
+    }
+    let anchors = read_text(root)?;
+    let passphrase = Passphrase::obtain_new(place.passphrase_file.as_deref(), "mailgw-passphrase", "New passphrase of the gateway's keys").map_err(denied)?;
+    let founding = Founding { domain, host, configuration, anchors: anchors.as_bytes() };
+    let opened = crate::init::init(&place.directory, &founding, &passphrase, Arc::new(SystemClock))?;
+    let settings = &opened.gateway.settings;
+    if place.json {
+        return runtime::terminal::json(&json!({ "directory": place.directory, "domain": settings.domain, "host": settings.host, "log_key": settings.log_key }));
+    }
+    runtime::terminal::line(&format!("founded in {} for {}", place.directory.display(), settings.domain))?;
+    runtime::terminal::line(&format!("  log key  {}", settings.log_key))?;
+    runtime::terminal::line("Now have its TLS certificate issued: `mailgw tls request`")
+}
+
+pub fn log_verify(directory: &Path, vkey: &str, json: bool) -> Result<(), Problem> {
+    let verified = evidence::verify(directory, vkey)?;
+    let root = crate::hex(&verified.root);
+    if json {
+        return runtime::terminal::json(&json!({ "entries": verified.size, "root": root }));
+    }
+    runtime::terminal::line(&format!("the log holds: {} entries, root {root}", verified.size))
+}
+
+/// A small text file, such as certificates in PEM.
+pub fn read_text(path: &Path) -> Result<String, Problem> {
+    let failed = |reason: String| Problem::new(Exit::Usage, "file", format!("{} cannot be read: {reason}", path.display()), "check the path");
+    let mut text = String::new();
+    let opened = std::fs::File::open(path).map_err(|error| failed(error.to_string()))?;
+    opened.take(MAX_FILE + 1).read_to_string(&mut text).map_err(|error| failed(error.to_string()))?;
+    if text.len() as u64 > MAX_FILE { Err(failed(format!("it is larger than {MAX_FILE} bytes"))) } else { Ok(text) }
+}
+
+/// The server has another working directory than the caller.
+pub fn absolute(path: &Path) -> Result<PathBuf, Problem> {
+    std::path::absolute(path).map_err(|error| Problem::new(Exit::Usage, "file", format!("{}: {error}", path.display()), "check the path"))
+}

@@ -1,0 +1,145 @@
+//! The operator's command line.
+
+mod ask;
+mod found;
+mod print;
+mod serve;
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use clap::{Parser, Subcommand};
+use runtime::exit::{Exit, Problem};
+
+use crate::service::Operation;
+
+/// The gateway of the city's real-name mailboxes.
+#[derive(Debug, Parser)]
+#[command(name = "mailgw", version, after_help = "Example:\n  mailgw --dir /var/lib/suiyin/mailgw serve")]
+pub struct Cli {
+    /// The gateway's state directory.
+    #[arg(long, env = "SUIYIN_MAILGW_DIR", default_value = "mailgw-state", global = true)]
+    dir: PathBuf,
+    /// Print JSON, errors included.
+    #[arg(long, global = true)]
+    json: bool,
+    /// A file (mode 0600) whose first line opens the keys; else the service credential `mailgw-passphrase`, else a prompt.
+    #[arg(long, global = true, value_name = "FILE")]
+    passphrase_file: Option<PathBuf>,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Found a gateway: its keys, its log, its configuration.
+    #[command(after_help = "Example:\n  mailgw --dir mailgw-state init --domain mail.example.cn --host mx.mail.example.cn --sealer sealer-state --root ca-state/root.pem \\\n     --smtp 127.0.0.1:2525 --imap 127.0.0.1:1143 --imaps 127.0.0.1:1993 --http 127.0.0.1:8441 --passphrase-file mailgw.pass")]
+    Init {
+        /// What stands after the `@` of every mailbox; never changed.
+        #[arg(long)]
+        domain: String,
+        /// The name this host greets with; its TLS certificate bears it.
+        #[arg(long)]
+        host: String,
+        /// The sealer's state directory.
+        #[arg(long)]
+        sealer: PathBuf,
+        /// PEM: the CA's root, under which bureaus are believed.
+        #[arg(long)]
+        root: PathBuf,
+        /// Mail from other hosts.
+        #[arg(long, default_value = "127.0.0.1:2525")]
+        smtp: SocketAddr,
+        /// Mail clients, STARTTLS.
+        #[arg(long, default_value = "127.0.0.1:1143")]
+        imap: SocketAddr,
+        /// Mail clients, TLS from the first byte.
+        #[arg(long, default_value = "127.0.0.1:1993")]
+        imaps: SocketAddr,
+        /// Health and metrics.
+        #[arg(long, default_value = "127.0.0.1:8441")]
+        http: SocketAddr,
+        /// The engine of the store.
+        #[arg(long, default_value = "fjall:store")]
+        store: String,
+    },
+    /// Receive mail, serve mail clients and administrators until stopped.
+    #[command(after_help = "Example:\n  mailgw --dir mailgw-state serve --passphrase-file mailgw.pass")]
+    Serve {
+        /// Refuse to start if the gateway was founded for another domain.
+        #[arg(long)]
+        domain: Option<String>,
+    },
+    /// The gateway's own TLS certificate.
+    #[command(subcommand)]
+    Tls(Tls),
+    /// The log nobody can quietly edit.
+    #[command(subcommand)]
+    Log(Log),
+}
+
+#[derive(Debug, Subcommand)]
+enum Tls {
+    /// Make a key and a request (PKCS#10, PEM) for the gateway's host.
+    #[command(after_help = "Example:\n  mailgw tls request --out tls.csr && ca issue tls-server --request tls.csr --dns mx.mail.example.cn --out tls.pem")]
+    Request {
+        /// Another name or address clients connect to; may be repeated.
+        #[arg(long)]
+        name: Vec<String>,
+        /// Write the request here instead of printing it.
+        #[arg(long)]
+        out: Option<PathBuf>,
+    },
+    /// Take the issued certificate into use, at once and without a restart.
+    #[command(after_help = "Example:\n  mailgw tls install tls.pem")]
+    Install {
+        /// PEM: the certificate and its issuers.
+        chain: PathBuf,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+enum Log {
+    /// Write the whole log as tiles, with checkpoint and key, into a new directory.
+    #[command(after_help = "Example:\n  mailgw log export /srv/audit/2026-11")]
+    Export { directory: PathBuf },
+    /// Prove an exported log, offline.
+    #[command(after_help = "Example:\n  mailgw log verify /srv/audit/2026-11 --vkey 'mx.mail.example.cn/mailgw+1a2b3c4d+AbC...'")]
+    Verify {
+        directory: PathBuf,
+        /// The log's key as you know it: never the one that came with the export.
+        #[arg(long)]
+        vkey: String,
+    },
+}
+
+/// Runs what the command line says and tells how the process ends.
+pub fn run(cli: Cli) -> Exit {
+    let json = cli.json;
+    match dispatch(cli) {
+        Ok(()) => Exit::Ok,
+        Err(problem) => {
+            runtime::terminal::problem("mailgw", &problem, json);
+            problem.exit
+        }
+    }
+}
+
+fn dispatch(cli: Cli) -> Result<(), Problem> {
+    let place = ask::Place { directory: cli.dir, passphrase_file: cli.passphrase_file, json: cli.json };
+    let operation = match cli.command {
+        Command::Init { domain, host, sealer, root, smtp, imap, imaps, http, store } => {
+            let listen = crate::init::Listen { smtp, imap, imaps, http };
+            return found::init(&place, &domain, &host, crate::init::Configuration { store, sealer: found::absolute(&sealer)?, listen }, &root);
+        }
+        Command::Serve { domain } => return serve::serve(&place, domain.as_deref()),
+        Command::Tls(Tls::Request { name, out }) => {
+            let outcome = ask::ask(&place, Operation::TlsRequest { names: name })?;
+            return print::request(&outcome, out.as_deref(), place.json);
+        }
+        Command::Tls(Tls::Install { chain }) => Operation::TlsInstall { pem: found::read_text(&chain)? },
+        Command::Log(Log::Export { directory }) => Operation::ExportLog { directory: found::absolute(&directory)? },
+        Command::Log(Log::Verify { directory, vkey }) => return found::log_verify(&directory, &vkey, place.json),
+    };
+    print::outcome(&ask::ask(&place, operation)?, place.json)
+}

@@ -1,0 +1,172 @@
+//! Founding a gateway, once; and opening the one that stands.
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use evidence::{Evidence, EvidenceError, LogSigner};
+use keys::{KeyError, KeyStore, Passphrase};
+use runtime::clock::Clock;
+use runtime::config::ConfigError;
+use runtime::exit::{Exit, Problem};
+use runtime::state::{StateDir, StateError};
+use serde::{Deserialize, Serialize};
+use store::{Batch, Expectation, Store};
+
+use crate::bureau::trust::{Anchors, TrustError};
+use crate::gateway::{Gateway, GatewayError};
+use crate::record::RecordError;
+use crate::record::settings::Settings;
+
+const CONFIGURATION: &str = "mailgw.toml";
+const ANCHORS: &str = "anchors.pem";
+const LOG_KEY: &str = "log";
+
+/// `mailgw.toml`: what may change from one start to the next.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Configuration {
+    /// `fjall:DIRECTORY` or `sled:DIRECTORY`, relative to the state directory.
+    pub store: String,
+    /// The state directory of the sealer, a process of its own.
+    pub sealer: PathBuf,
+    pub listen: Listen,
+}
+
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Listen {
+    /// Mail from other hosts: STARTTLS.
+    pub smtp: SocketAddr,
+    /// Mail clients: STARTTLS.
+    pub imap: SocketAddr,
+    /// Mail clients: TLS from the first byte.
+    pub imaps: SocketAddr,
+    /// `/healthz` and `/metrics` for the operator.
+    pub http: SocketAddr,
+}
+
+/// What `mailgw init` is told.
+pub struct Founding<'a> {
+    pub domain: &'a str,
+    pub host: &'a str,
+    pub configuration: Configuration,
+    /// PEM: the roots under which bureaus' certificates are believed.
+    pub anchors: &'a [u8],
+}
+
+#[derive(Debug, thiserror::Error)]
+pub enum InitError {
+    #[error(transparent)]
+    State(#[from] StateError),
+    #[error(transparent)]
+    Keys(#[from] KeyError),
+    #[error(transparent)]
+    Evidence(#[from] EvidenceError),
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    #[error(transparent)]
+    Record(#[from] RecordError),
+    #[error(transparent)]
+    Store(#[from] store::StoreError),
+    #[error(transparent)]
+    Commit(#[from] store::CommitError),
+    #[error(transparent)]
+    Gateway(#[from] GatewayError),
+    #[error(transparent)]
+    Trust(#[from] TrustError),
+    #[error("{path}: {reason}; check the directory", path = path.display())]
+    File { path: PathBuf, reason: String },
+    #[error("{path} was never founded to the end; remove it and run `mailgw init` again", path = path.display())]
+    Unfinished { path: PathBuf },
+    #[error("{found:?} is no name of a host or domain; write letters, digits, `-` and `.` as in mail.example.cn")]
+    HostName { found: String },
+    #[error("this gateway was founded for {founded} and every address says so; start it without --domain, or found another in another directory")]
+    OtherDomain { founded: String },
+}
+
+/// A gateway with the lock on its directory.
+pub struct Opened {
+    pub gateway: Gateway,
+    pub evidence: Arc<Evidence>,
+    pub configuration: Configuration,
+    pub directory: StateDir,
+}
+
+/// Makes the gateway in `path`: configuration, keys, log, settings.
+pub fn init(path: &Path, founding: &Founding<'_>, passphrase: &Passphrase, clock: Arc<dyn Clock>) -> Result<Opened, InitError> {
+    let (domain, host) = (host_name(founding.domain)?, host_name(founding.host)?);
+    let anchors = Anchors::parse(founding.anchors)?;
+    let directory = StateDir::create(path)?;
+    let text = toml::to_string(&founding.configuration).map_err(|error| InitError::File { path: path.join(CONFIGURATION), reason: error.to_string() })?;
+    write(&path.join(CONFIGURATION), text.as_bytes())?;
+    write(&path.join(ANCHORS), founding.anchors)?;
+    let keys = KeyStore::create(&path.join("keys"), passphrase)?;
+    let store = store::open(&founding.configuration.store, path)?;
+    let signer = LogSigner { origin: format!("{host}/mailgw"), key: keys.note_key(LOG_KEY)? };
+    let settings = Settings { domain, host, log_origin: signer.origin.clone(), log_key: signer.verifier()?.to_string() };
+    // Last of all: without its settings a directory is one that was never founded to the end.
+    store.commit(Batch::new().expect(Expectation::Absent(Settings::key())).put(Settings::key(), settings.encode()?))?;
+    let evidence = Arc::new(Evidence::open(Arc::clone(&store), signer, path)?);
+    evidence.advance()?;
+    let gateway = Gateway::open(store, settings, keys, anchors, clock)?;
+    Ok(Opened { gateway, evidence, configuration: founding.configuration.clone(), directory })
+}
+
+/// Opens the gateway in `path` and refuses another domain.
+pub fn open(path: &Path, domain: Option<&str>, passphrase: &Passphrase, clock: Arc<dyn Clock>) -> Result<Opened, InitError> {
+    let directory = StateDir::open(path)?;
+    let configuration: Configuration = runtime::config::read(&path.join(CONFIGURATION))?;
+    let anchors_path = path.join(ANCHORS);
+    let anchors = std::fs::read(&anchors_path).map_err(|error| InitError::File { path: anchors_path, reason: error.to_string() })?;
+    let anchors = Anchors::parse(&anchors)?;
+    let keys = KeyStore::open(&path.join("keys"), passphrase)?;
+    let store = store::open(&configuration.store, path)?;
+    let settings = store.get(&Settings::key())?.ok_or_else(|| InitError::Unfinished { path: path.to_owned() })?;
+    let settings = Settings::decode(&settings)?;
+    if domain.is_some_and(|asked| !asked.eq_ignore_ascii_case(&settings.domain)) {
+        return Err(InitError::OtherDomain { founded: settings.domain });
+    }
+    // The log before anything else: a store behind its promises accepts nothing.
+    let signer = LogSigner { origin: settings.log_origin.clone(), key: keys.note_key(LOG_KEY)? };
+    let evidence = Arc::new(Evidence::open(Arc::clone(&store) as Arc<dyn Store>, signer, path)?);
+    evidence.advance()?;
+    let gateway = Gateway::open(store, settings, keys, anchors, clock)?;
+    Ok(Opened { gateway, evidence, configuration, directory })
+}
+
+/// spec: rfc1123#2.1 letters, digits and hyphens, at most 253 octets
+fn host_name(text: &str) -> Result<String, InitError> {
+    let label = |label: &str| {
+        let fits = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-';
+        (1..=63).contains(&label.len()) && label.bytes().all(fits) && !label.starts_with('-') && !label.ends_with('-')
+    };
+    if text.len() > 253 || !text.split('.').all(label) {
+        return Err(InitError::HostName { found: text.chars().take(80).collect() });
+    }
+    Ok(text.to_ascii_lowercase())
+}
+
+fn write(path: &Path, bytes: &[u8]) -> Result<(), InitError> {
+    runtime::state::write_atomically(path, bytes, 0o600).map_err(|error| InitError::File { path: path.to_owned(), reason: error.to_string() })
+}
+
+impl From<InitError> for Problem {
+    fn from(error: InitError) -> Self {
+        let (exit, code) = match error {
+            InitError::State(error) => return error.into(),
+            InitError::Config(error) => return error.into(),
+            InitError::Evidence(error) => return error.into(),
+            InitError::Gateway(error) => return error.into(),
+            InitError::Trust(error) => return error.into(),
+            InitError::Keys(ref error) => crate::problem::key_class(error),
+            InitError::Record(_) | InitError::Store(store::StoreError::Corrupt { .. }) => (Exit::Damaged, "store-damaged"),
+            InitError::Store(_) | InitError::Commit(_) => (Exit::Unavailable, "store-unavailable"),
+            InitError::File { .. } => (Exit::Unavailable, "file"),
+            InitError::Unfinished { .. } => (Exit::Damaged, "unfinished"),
+            InitError::HostName { .. } => (Exit::Usage, "host-name"),
+            InitError::OtherDomain { .. } => (Exit::Usage, "other-domain"),
+        };
+        crate::problem::told(exit, code, &error.to_string())
+    }
+}
