@@ -24,6 +24,9 @@ pub enum Event {
     BureauSet(Bureau),
     BatchBegun(PushBatch),
     BatchEnded(PushBatch),
+    SealingBureauSet(Bureau),
+    ManifestAccepted(PushBatch),
+    SealsIntended(Seals),
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -79,6 +82,16 @@ pub struct PushBatch {
     pub outcome: Option<String>,
 }
 
+/// Rows the sealer is about to sign for; `rows` is the digest of their numbers (8 octets each) and content digests (32 each), in order.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Seals {
+    pub bureau: String,
+    pub batch: String,
+    pub count: u64,
+    pub rows: String,
+}
+
 impl Event {
     fn kind(&self) -> u8 {
         match self {
@@ -91,6 +104,9 @@ impl Event {
             Self::BureauSet(_) => 11,
             Self::BatchBegun(_) => 12,
             Self::BatchEnded(_) => 13,
+            Self::SealingBureauSet(_) => 20,
+            Self::ManifestAccepted(_) => 21,
+            Self::SealsIntended(_) => 22,
         }
     }
 
@@ -115,6 +131,9 @@ impl Event {
             11 => Self::BureauSet(serde_json::from_slice(json).map_err(wrong)?),
             12 => Self::BatchBegun(serde_json::from_slice(json).map_err(wrong)?),
             13 => Self::BatchEnded(serde_json::from_slice(json).map_err(wrong)?),
+            20 => Self::SealingBureauSet(serde_json::from_slice(json).map_err(wrong)?),
+            21 => Self::ManifestAccepted(serde_json::from_slice(json).map_err(wrong)?),
+            22 => Self::SealsIntended(serde_json::from_slice(json).map_err(wrong)?),
             _ => return Err(damaged("its kind is not known")),
         };
         Ok((event, u64::from_be_bytes(*time)))

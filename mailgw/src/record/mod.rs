@@ -4,9 +4,12 @@
 //! they stand in, so that a record moved under another key does not open.
 
 pub mod body;
+pub mod bureau;
 pub mod event;
 pub mod folder;
 pub mod message;
+pub mod push;
+pub mod sealing;
 pub mod settings;
 pub mod tls;
 

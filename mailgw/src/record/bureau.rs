@@ -1,0 +1,112 @@
+//! A bureau that may push: in the gateway's store with what it may send, in the sealer's with the key it is sealed by.
+
+use base64::{Engine as _, engine::general_purpose::STANDARD};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use store::Key;
+
+use super::{RecordError, from_json, to_json};
+
+const KIND: &str = "bureau";
+const SEALING: &str = "sealing bureau";
+
+/// A certificate and its issuers without the root, DER, its own first. In JSON: base64.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Chain(Vec<Vec<u8>>);
+
+impl Chain {
+    /// `None` for no certificate at all.
+    pub fn new(certificates: Vec<Vec<u8>>) -> Option<Self> {
+        if certificates.is_empty() { None } else { Some(Self(certificates)) }
+    }
+
+    pub fn leaf(&self) -> &[u8] {
+        self.0.first().map(Vec::as_slice).unwrap_or_default()
+    }
+
+    pub fn issuers(&self) -> impl Iterator<Item = &[u8]> {
+        self.0.iter().skip(1).map(Vec::as_slice)
+    }
+
+    pub fn certificates(&self) -> impl Iterator<Item = &[u8]> {
+        self.0.iter().map(Vec::as_slice)
+    }
+}
+
+impl Serialize for Chain {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_seq(self.0.iter().map(|der| STANDARD.encode(der)))
+    }
+}
+
+impl<'de> Deserialize<'de> for Chain {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let texts = Vec::<String>::deserialize(deserializer)?;
+        let chain: Result<Vec<_>, _> = texts.iter().map(|text| STANDARD.decode(text)).collect();
+        Self::new(chain.map_err(serde::de::Error::custom)?).ok_or_else(|| serde::de::Error::custom("no certificate"))
+    }
+}
+
+/// What the gateway knows of a bureau.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Bureau {
+    /// Chinese and English, as readers see them.
+    pub name: String,
+    pub name_en: String,
+    /// Unified social credit code; its certificates bear the same.
+    pub credit_code: String,
+    /// The kinds of statement it may send.
+    pub kinds: Vec<String>,
+    /// The telephone number its statements give.
+    pub hotline: String,
+    /// Certificates its manifests may be signed with.
+    pub clients: Vec<Chain>,
+    /// The certificate its statements are sealed with; the address in it is the one they come from.
+    pub seal: Option<Chain>,
+}
+
+/// What the sealer knows of a bureau. It believes no gateway: it has its own list.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SealingBureau {
+    pub clients: Vec<Chain>,
+    /// The name of the sealing key in the sealer's key store.
+    pub key: String,
+    pub seal: Chain,
+}
+
+fn place(kind: &str, code: &str) -> Key {
+    Key::new(kind, &[code.as_bytes()])
+}
+
+impl Bureau {
+    pub fn key(code: &str) -> Key {
+        place(KIND, code)
+    }
+
+    pub fn all() -> (Key, Key) {
+        Key::range(KIND, &[])
+    }
+
+    pub fn encode(&self) -> Result<Vec<u8>, RecordError> {
+        to_json(KIND, self)
+    }
+
+    pub fn decode(bytes: &[u8]) -> Result<Self, RecordError> {
+        from_json(KIND, bytes)
+    }
+}
+
+impl SealingBureau {
+    pub fn key(code: &str) -> Key {
+        place(SEALING, code)
+    }
+
+    pub fn encode(&self) -> Result<Vec<u8>, RecordError> {
+        to_json(SEALING, self)
+    }
+
+    pub fn decode(bytes: &[u8]) -> Result<Self, RecordError> {
+        from_json(SEALING, bytes)
+    }
+}

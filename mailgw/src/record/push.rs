@@ -1,0 +1,117 @@
+//! What is remembered of pushes: the batch, what became of its rows, and every statement once delivered.
+
+use serde::{Deserialize, Serialize};
+use store::Key;
+
+use super::{RecordError, from_json, to_json};
+
+const BATCH: &str = "push batch";
+const ROWS: &str = "push rows";
+const ITEM: &str = "push item";
+
+/// A batch from the moment its file was found to agree with its manifest.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PushBatch {
+    /// SHA-256 of the manifest, hexadecimal.
+    pub manifest: String,
+    pub kind: String,
+    pub period: String,
+    pub rows: u64,
+    pub begun_unix_millis: u64,
+    /// Set once every row has its outcome.
+    pub ended_unix_millis: Option<u64>,
+}
+
+/// What became of one row. The reasons are a closed list: reports and their readers rely on the words.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum State {
+    /// In the mailbox, durable.
+    Delivered,
+    /// The same statement was delivered before, by this batch or another.
+    Duplicate,
+    /// Kept back: something in the row must be mended.
+    Quarantined,
+    /// No mailbox takes it.
+    Undeliverable,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RowOutcome {
+    /// 1 for the first row after the header.
+    pub row: u64,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stmt_id: Option<String>,
+    pub state: State,
+    /// `V1` to `P7`, or a word such as `unknown-person`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+    /// For the bureau's people: what is wrong with which figures. Never a person's number or name.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub detail: Option<String>,
+    /// Rules that could not be judged, such as those that need the month before.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub not_judged: Vec<String>,
+    /// SHA-256 of the message as stored, hexadecimal.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub message: Option<String>,
+}
+
+/// A statement that was delivered: the same key twice delivers once.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Item {
+    /// SHA-256 of the row as the bureau sent it, hexadecimal.
+    pub row: String,
+    pub batch: String,
+    pub mailbox: String,
+    pub uid_validity: u32,
+    pub message: String,
+}
+
+pub fn batch_key(bureau: &str, batch: &str) -> Key {
+    Key::new(BATCH, &[bureau.as_bytes(), batch.as_bytes()])
+}
+
+/// The outcomes of the rows of one block, under its number.
+pub fn rows_key(bureau: &str, batch: &str, block: u64) -> Key {
+    Key::numbered(ROWS, &[bureau.as_bytes(), batch.as_bytes()], block)
+}
+
+pub fn rows_range(bureau: &str, batch: &str) -> (Key, Key) {
+    Key::range(ROWS, &[bureau.as_bytes(), batch.as_bytes()])
+}
+
+pub fn item_key(bureau: &str, stmt_id: &str) -> Key {
+    Key::new(ITEM, &[bureau.as_bytes(), stmt_id.as_bytes()])
+}
+
+impl PushBatch {
+    pub fn encode(&self) -> Result<Vec<u8>, RecordError> {
+        to_json(BATCH, self)
+    }
+
+    pub fn decode(bytes: &[u8]) -> Result<Self, RecordError> {
+        from_json(BATCH, bytes)
+    }
+}
+
+impl Item {
+    pub fn encode(&self) -> Result<Vec<u8>, RecordError> {
+        to_json(ITEM, self)
+    }
+
+    pub fn decode(bytes: &[u8]) -> Result<Self, RecordError> {
+        from_json(ITEM, bytes)
+    }
+}
+
+pub fn encode_rows(rows: &[RowOutcome]) -> Result<Vec<u8>, RecordError> {
+    to_json(ROWS, &rows)
+}
+
+pub fn decode_rows(bytes: &[u8]) -> Result<Vec<RowOutcome>, RecordError> {
+    from_json(ROWS, bytes)
+}
