@@ -33,6 +33,27 @@ pub(crate) fn read<T: DeserializeOwned>(file: &str, text: &str) -> Result<T, Pol
     toml::from_str(text).map_err(|error| PolicyError::at(file, text, error.span(), error.message().trim()))
 }
 
+/// Documents by name, each exactly once and none besides; `documents` are pairs of file name and text.
+pub(crate) fn one_of_each<'a, const N: usize>(
+    names: [&'static str; N],
+    documents: impl IntoIterator<Item = (&'a str, &'a str)>,
+) -> Result<[(&'a str, &'a str); N], PolicyError> {
+    let whole = |file: &str, reason: &str| PolicyError { file: file.to_owned(), line: 1, reason: reason.to_owned() };
+    let mut found = [None; N];
+    for (file, text) in documents {
+        let place = names.iter().position(|name| file.rsplit('/').next() == Some(name)).and_then(|at| found.get_mut(at));
+        let place = place.ok_or_else(|| whole(file, "no document of this name is read here; remove it"))?;
+        if place.replace((file, text)).is_some() {
+            return Err(whole(file, "the document is given twice; keep one"));
+        }
+    }
+    let mut whole_set = [("", ""); N];
+    for ((place, document), name) in whole_set.iter_mut().zip(found).zip(names) {
+        *place = document.ok_or_else(|| whole(name, "it is missing; begin with the one that comes with the program"))?;
+    }
+    Ok(whole_set)
+}
+
 /// An enumeration whose members are written by name in policy documents and in output.
 macro_rules! named {
     ($(#[$meta:meta])* $name:ident { $($(#[$inner:meta])* $variant:ident = $text:literal),+ $(,)? }) => {

@@ -64,7 +64,8 @@ fn the_meaning_of_every_shipped_profile_is_the_one_we_agreed_to() {
         names.push(path);
     }
     for entry in std::fs::read_dir(&directory).unwrap() {
-        assert!(names.contains(&entry.unwrap().path()), "a golden file without a profile");
+        let path = entry.unwrap().path();
+        assert!(path.is_dir() || names.contains(&path), "a golden file without a profile");
     }
 }
 

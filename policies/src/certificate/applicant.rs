@@ -6,7 +6,7 @@ use std::net::IpAddr;
 use unicode_normalization::UnicodeNormalization;
 
 use super::vocabulary::{ApplicantKind, Source};
-use crate::identity::CreditCode;
+use crate::identity::{CreditCode, is_hidden};
 
 /// The most host names and addresses together that one certificate carries.
 pub const MAX_HOST_NAMES: usize = 32;
@@ -38,9 +38,7 @@ fn name(text: &str) -> Result<String, WordError> {
         return Err(WordError::TooLong { limit: LIMIT });
     }
     let text: String = text.trim().nfc().collect();
-    // Line and paragraph separators, direction marks and the byte order mark hide or turn what is read.
-    let hidden = |c: char| c.is_control() || matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{fff0}'..='\u{ffff}');
-    if let Some(at) = text.chars().position(hidden) {
+    if let Some(at) = text.chars().position(is_hidden) {
         return Err(WordError::Character { position: at + 1 });
     }
     match text.chars().count() {

@@ -1,19 +1,26 @@
-//! Identity numbers: one file per kind of number, each a type that cannot hold a wrong one.
+//! Identity numbers and names: one file per kind of number, each a type that cannot hold a wrong one.
 //!
 //! No type here prints its number: `Debug` shows the mask, and the number is had only by `expose`.
 
+mod document;
 mod eighteen;
 mod foreign_permanent;
 mod hmt_residence;
+mod name;
 mod org_code;
 mod resident;
+mod travel;
 mod uscc;
 
+pub use document::{Document, DocumentError, DocumentKind};
 pub use eighteen::Sex;
 pub use foreign_permanent::{ForeignPermanentNumber, OldForeignPermanentNumber};
 pub use hmt_residence::HmtResidenceNumber;
+pub(crate) use name::is_hidden;
+pub use name::{MAX_NAME_BYTES, NameError, PersonName};
 pub use org_code::OrganisationCode;
 pub use resident::ResidentNumber;
+pub use travel::{ChinesePassportNumber, ForeignPassportNumber, HomeReturnNumber, OtherNumber, TaiwanPermitNumber};
 pub use uscc::CreditCode;
 
 use unicode_normalization::UnicodeNormalization;
@@ -25,6 +32,8 @@ pub enum NumberError {
     Length { expected: usize, found: usize },
     #[error("character {position} cannot stand there; look for a letter typed for a digit")]
     Character { position: usize },
+    #[error("it is not laid out as the number of such a document; compare it with the paper")]
+    Shape,
     #[error("the check digit does not fit; one character is mistyped or two are swapped")]
     CheckDigit,
     #[error("the organisation code inside has a wrong check digit; compare it with the licence")]

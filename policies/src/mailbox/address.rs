@@ -1,0 +1,149 @@
+//! An address of this gateway: a number or a chosen name, `@`, and the one domain it serves.
+
+use std::fmt;
+
+use super::number::MailboxNumber;
+use crate::certificate::HostName;
+use crate::identity::NumberError;
+
+/// The longest local part that mail carries.
+// spec: rfc5321#4.5.3.1.1
+const MAX_LOCAL: usize = 64;
+
+/// Why a text is not an address here.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum AddressError {
+    #[error("it has no @, or nothing before it; write a number or a name, @ and {domain}")]
+    Form { domain: HostName },
+    #[error("its domain is not {domain}; this gateway has no mailboxes elsewhere")]
+    OtherDomain { domain: HostName },
+    #[error("the number before the @: {0}")]
+    Number(NumberError),
+    #[error("the name before the @: {0}")]
+    Alias(AliasError),
+}
+
+/// Why a name was refused.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum AliasError {
+    #[error("it begins with a letter and holds letters a to z, digits, and single dots and hyphens between them")]
+    Form,
+    #[error("it has not {min} to {max} characters; choose another")]
+    Length { min: usize, max: usize },
+    #[error("it is kept for the operator; choose another")]
+    Reserved,
+}
+
+/// A name in place of the number, well-formed; whether one may have it is a matter of policy.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Alias(String);
+
+impl Alias {
+    /// Upper case is folded: mail programs and people write both.
+    pub fn parse(text: &str) -> Result<Self, AliasError> {
+        let part = |part: &str| !part.is_empty() && part.bytes().all(|b| b.is_ascii_alphanumeric());
+        let fits = text.len() <= MAX_LOCAL && text.split(['.', '-']).all(part) && text.starts_with(|c: char| c.is_ascii_alphabetic());
+        if fits { Ok(Self(text.to_ascii_lowercase())) } else { Err(AliasError::Form) }
+    }
+
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for Alias {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(&self.0)
+    }
+}
+
+/// What stands before the `@`. A number and a name are never mixed up: a name begins with a letter.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum LocalPart {
+    Number(MailboxNumber),
+    Alias(Alias),
+}
+
+/// An address in the gateway's own domain.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Address {
+    local: LocalPart,
+    domain: HostName,
+}
+
+impl Address {
+    pub fn new(local: LocalPart, domain: HostName) -> Self {
+        Self { local, domain }
+    }
+
+    /// Whether the mailbox exists, and whether the name was granted, is for the directory to say.
+    pub fn parse(text: &str, domain: &HostName) -> Result<Self, AddressError> {
+        let form = || AddressError::Form { domain: domain.clone() };
+        let (local, host) = text.rsplit_once('@').ok_or_else(form)?;
+        if !host.eq_ignore_ascii_case(domain.as_str()) {
+            return Err(AddressError::OtherDomain { domain: domain.clone() });
+        }
+        let local = match local.bytes().next() {
+            None => return Err(form()),
+            Some(b'0'..=b'9') => LocalPart::Number(MailboxNumber::parse(local).map_err(AddressError::Number)?),
+            Some(_) => LocalPart::Alias(Alias::parse(local).map_err(AddressError::Alias)?),
+        };
+        Ok(Self { local, domain: domain.clone() })
+    }
+
+    pub fn local(&self) -> &LocalPart {
+        &self.local
+    }
+
+    pub fn domain(&self) -> &HostName {
+        &self.domain
+    }
+}
+
+impl fmt::Display for LocalPart {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Number(number) => number.fmt(formatter),
+            Self::Alias(alias) => alias.fmt(formatter),
+        }
+    }
+}
+
+impl fmt::Display for Address {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "{}@{}", self.local, self.domain)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn addresses_here_and_elsewhere() {
+        let domain = HostName::parse("mail.gz.example").unwrap();
+        let read = |text: &str| Address::parse(text, &domain).map(|address| address.to_string());
+        assert_eq!(read("0000000006@mail.gz.example").as_deref(), Ok("0000000006@mail.gz.example"));
+        assert_eq!(read("GJJ@Mail.GZ.example").as_deref(), Ok("gjj@mail.gz.example"));
+        assert_eq!(read("postmaster@mail.gz.example").as_deref(), Ok("postmaster@mail.gz.example"));
+        for text in ["0000000006", "", "@mail.gz.example"] {
+            assert_eq!(read(text), Err(AddressError::Form { domain: domain.clone() }), "{text}");
+        }
+        for text in ["0000000006@gz.example", "0000000006@mail.gz.example.", "a@b@gz.example", "a@"] {
+            assert_eq!(read(text), Err(AddressError::OtherDomain { domain: domain.clone() }), "{text}");
+        }
+        assert_eq!(read("0000000007@mail.gz.example"), Err(AddressError::Number(NumberError::CheckDigit)));
+        assert_eq!(read("a@b@mail.gz.example"), Err(AddressError::Alias(AliasError::Form)));
+        assert!(read("gjj@gz.example").unwrap_err().to_string().contains("not mail.gz.example"));
+    }
+
+    #[test]
+    fn names_and_what_is_none() {
+        for name in ["gjj", "a", "tax.bureau-1", "A1"] {
+            assert!(Alias::parse(name).is_ok(), "{name}");
+        }
+        for name in ["", "1a", "-a", "a-", "a..b", "a.-b", ".a", "a_b", "公积金", "a b", "a+b", &"a".repeat(65)] {
+            assert_eq!(Alias::parse(name), Err(AliasError::Form), "{name}");
+        }
+    }
+}

@@ -1,0 +1,11 @@
+//! Mailboxes: their addresses, the names institutions may choose, and the limits that hold for them.
+
+mod address;
+mod number;
+mod password;
+mod policy;
+
+pub use address::{Address, AddressError, Alias, AliasError, LocalPart};
+pub use number::MailboxNumber;
+pub use password::PasswordError;
+pub use policy::{MailboxKind, MailboxPolicy, SHIPPED};

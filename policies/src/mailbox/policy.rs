@@ -1,0 +1,200 @@
+//! The mailbox policy, read from its two documents and checked for sense.
+
+use std::collections::BTreeSet;
+use std::fmt::Write as _;
+
+use serde::Deserialize;
+use toml::Spanned;
+
+use super::address::{Alias, AliasError};
+use super::number::MailboxNumber;
+use super::password::{self, PasswordError};
+use crate::document::{PolicyError, named, one_of_each, read};
+
+/// File name and text of each document of `policies/mailbox/`, in the order of the names.
+pub const SHIPPED: [(&str, &str); 2] =
+    [("aliases.toml", include_str!("../../mailbox/aliases.toml")), ("limits.toml", include_str!("../../mailbox/limits.toml"))];
+
+named! {
+    /// Whose mailbox it is.
+    MailboxKind {
+        Citizen = "citizen",
+        Institution = "institution",
+    }
+}
+
+/// What holds for every mailbox. Had only from documents that make sense.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct MailboxPolicy {
+    min_alias: usize,
+    max_alias: usize,
+    reserved: BTreeSet<Alias>,
+    citizen_bytes: u64,
+    institution_bytes: u64,
+    message_bytes: u64,
+    recipients: usize,
+    min_password: usize,
+    max_password: usize,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Aliases {
+    min_characters: Spanned<u8>,
+    max_characters: Spanned<u8>,
+    reserved: Vec<Spanned<String>>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Limits {
+    mailbox_bytes: MailboxBytes,
+    message: Message,
+    password: Password,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct MailboxBytes {
+    citizen: Spanned<u64>,
+    institution: Spanned<u64>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Message {
+    max_bytes: Spanned<u64>,
+    max_recipients: Spanned<u32>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Password {
+    min_characters: Spanned<u16>,
+    max_bytes: Spanned<u16>,
+}
+
+impl MailboxPolicy {
+    /// Reads `aliases.toml` and `limits.toml`: pairs of file name and text.
+    pub fn parse<'a>(documents: impl IntoIterator<Item = (&'a str, &'a str)>) -> Result<Self, PolicyError> {
+        let [aliases, limits] = one_of_each(["aliases.toml", "limits.toml"], documents)?;
+        let names = Names::parse(aliases)?;
+        let (file, text) = limits;
+        let limits: Limits = read(file, text)?;
+        let within = |value: &Spanned<u64>, least: u64, most: u64| {
+            let reason = || format!("it is {least} to {most} bytes");
+            let fits = (least..=most).contains(value.get_ref());
+            if fits { Ok(*value.get_ref()) } else { Err(PolicyError::at(file, text, Some(value.span()), reason())) }
+        };
+        let message_bytes = within(&limits.message.max_bytes, 65_536, 1 << 30)?;
+        let recipients = *limits.message.max_recipients.get_ref();
+        // spec: rfc5321#4.5.3.1.8
+        if !(100..=10_000).contains(&recipients) {
+            return Err(PolicyError::at(file, text, Some(limits.message.max_recipients.span()), "recipients are 100 to 10000"));
+        }
+        let (min, max) = (limits.password.min_characters, limits.password.max_bytes);
+        if !(8..=64).contains(min.get_ref()) {
+            return Err(PolicyError::at(file, text, Some(min.span()), "a password has at least 8 to 64 characters"));
+        }
+        if !(64..=1024).contains(max.get_ref()) {
+            return Err(PolicyError::at(file, text, Some(max.span()), "a password has at most 64 to 1024 bytes"));
+        }
+        Ok(Self {
+            min_alias: names.min,
+            max_alias: names.max,
+            reserved: names.reserved,
+            // A mailbox holds at least one message of the largest size.
+            citizen_bytes: within(&limits.mailbox_bytes.citizen, message_bytes, 1 << 50)?,
+            institution_bytes: within(&limits.mailbox_bytes.institution, message_bytes, 1 << 50)?,
+            message_bytes,
+            recipients: recipients as usize,
+            min_password: usize::from(min.into_inner()),
+            max_password: usize::from(max.into_inner()),
+        })
+    }
+
+    /// A name that an institution asks for; whether another has it already is for the directory to say.
+    pub fn grant_alias(&self, text: &str) -> Result<Alias, AliasError> {
+        let alias = Alias::parse(text)?;
+        let (min, max) = (self.min_alias, self.max_alias);
+        if !(min..=max).contains(&alias.as_str().len()) {
+            return Err(AliasError::Length { min, max });
+        }
+        if self.reserved.contains(&alias) { Err(AliasError::Reserved) } else { Ok(alias) }
+    }
+
+    pub fn judge_password(&self, password: &str, owner: MailboxNumber) -> Result<(), PasswordError> {
+        password::judge(password, owner, self.min_password, self.max_password)
+    }
+
+    /// The most bytes that a mailbox holds.
+    pub fn mailbox_bytes(&self, kind: MailboxKind) -> u64 {
+        match kind {
+            MailboxKind::Citizen => self.citizen_bytes,
+            MailboxKind::Institution => self.institution_bytes,
+        }
+    }
+
+    /// The most bytes of one message.
+    pub fn message_bytes(&self) -> u64 {
+        self.message_bytes
+    }
+
+    /// The most recipients of one message.
+    pub fn max_recipients(&self) -> usize {
+        self.recipients
+    }
+
+    /// The same meaning gives the same text: it is kept under test, so that a change of policy shows.
+    pub fn resolved(&self) -> String {
+        let mut text = String::new();
+        let mut line = |name: &str, value: String| {
+            // Writing into a string cannot fail.
+            let _ = writeln!(text, "{name}: {value}");
+        };
+        line("number", "nine random digits and a check digit (ISO 7064 MOD 11,10)".to_owned());
+        line("alias", "institutions only; a to z first, then a to z, 0 to 9, single dots and hyphens".to_owned());
+        line("alias characters", format!("{} to {}", self.min_alias, self.max_alias));
+        for name in &self.reserved {
+            line("reserved", name.to_string());
+        }
+        line("bytes of a citizen's mailbox", self.citizen_bytes.to_string());
+        line("bytes of an institution's mailbox", self.institution_bytes.to_string());
+        line("bytes of a message", self.message_bytes.to_string());
+        line("recipients of a message", self.recipients.to_string());
+        line("password characters, at least", self.min_password.to_string());
+        line("password bytes, at most", self.max_password.to_string());
+        text
+    }
+}
+
+struct Names {
+    min: usize,
+    max: usize,
+    reserved: BTreeSet<Alias>,
+}
+
+impl Names {
+    fn parse((file, text): (&str, &str)) -> Result<Self, PolicyError> {
+        let document: Aliases = read(file, text)?;
+        let (min, max) = (document.min_characters, document.max_characters);
+        if *min.get_ref() == 0 || min.get_ref() > max.get_ref() || *max.get_ref() > 64 {
+            return Err(PolicyError::at(file, text, Some(min.span()), "a name has 1 to 64 characters, the least no more than the most"));
+        }
+        let mut reserved = BTreeSet::new();
+        for name in document.reserved {
+            let refused = |reason: String| PolicyError::at(file, text, Some(name.span()), reason);
+            let alias = Alias::parse(name.get_ref()).map_err(|error| refused(error.to_string()))?;
+            if !reserved.insert(alias) {
+                return Err(refused("the name is reserved twice; keep one".to_owned()));
+            }
+        }
+        // spec: rfc5321#4.5.1; rfc2142#4
+        for role in ["abuse", "postmaster"] {
+            if !reserved.iter().any(|alias: &Alias| alias.as_str() == role) {
+                return Err(PolicyError::at(file, text, None, format!("`{role}` is not reserved; every mail domain keeps it")));
+            }
+        }
+        Ok(Self { min: usize::from(min.into_inner()), max: usize::from(max.into_inner()), reserved })
+    }
+}

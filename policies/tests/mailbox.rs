@@ -1,0 +1,70 @@
+//! The shipped mailbox policy: its meaning, and what it decides.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+use policies::mailbox::{AliasError, MailboxKind, MailboxNumber, MailboxPolicy, PasswordError, SHIPPED};
+
+fn shipped() -> MailboxPolicy {
+    MailboxPolicy::parse(SHIPPED).unwrap()
+}
+
+/// `SUIYIN_GOLDEN=write cargo test -p policies` writes the file anew; read what changed before it is kept.
+#[test]
+fn the_meaning_of_the_shipped_policy_is_the_one_we_agreed_to() {
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/golden/mailbox/mailbox.txt");
+    if std::env::var("SUIYIN_GOLDEN").as_deref() == Ok("write") {
+        std::fs::write(path, shipped().resolved()).unwrap();
+    }
+    assert_eq!(shipped().resolved(), std::fs::read_to_string(path).unwrap_or_default());
+}
+
+#[test]
+fn names_that_an_institution_may_have() {
+    let policy = shipped();
+    assert_eq!(policy.grant_alias("GJJ").unwrap().as_str(), "gjj");
+    assert_eq!(policy.grant_alias("Postmaster"), Err(AliasError::Reserved));
+    assert_eq!(policy.grant_alias("no-reply"), Err(AliasError::Reserved));
+    assert_eq!(policy.grant_alias("ab"), Err(AliasError::Length { min: 3, max: 32 }));
+    assert_eq!(policy.grant_alias("a_b"), Err(AliasError::Form));
+}
+
+#[test]
+fn passwords() {
+    let owner = MailboxNumber::from_random(123_456_789).unwrap();
+    let judge = |password: &str| shipped().judge_password(password, owner);
+    assert_eq!(judge("twelve chars"), Ok(()));
+    assert_eq!(judge("一二三四五六七八九十甲乙"), Ok(()));
+    assert_eq!(judge("eleven char"), Err(PasswordError::TooShort { min: 12 }));
+    assert_eq!(judge(&"ab".repeat(129)), Err(PasswordError::TooLong { max: 256 }));
+    assert_eq!(judge("twelve\0chars"), Err(PasswordError::Control));
+    assert_eq!(judge("aaaaaaaaaaaa"), Err(PasswordError::Plain));
+    assert_eq!(judge(&format!("my{owner}")), Err(PasswordError::Plain));
+}
+
+/// Each change makes a document that must be refused: file, what is replaced, by what, the line, part of the reason.
+#[test]
+fn documents_that_make_no_sense() {
+    assert!(shipped().mailbox_bytes(MailboxKind::Citizen) >= shipped().message_bytes());
+    for (file, from, to, line, reason) in [
+        ("aliases.toml", "min_characters = 3", "min_characters = 33", 2, "the least no more than the most"),
+        ("aliases.toml", "\"abuse\", ", "", 1, "`abuse` is not reserved"),
+        ("aliases.toml", "\"admin\",", "\"admin\", \"Admin\",", 6, "reserved twice"),
+        ("aliases.toml", "\"admin\",", "\"_admin\",", 6, "begins with a letter"),
+        ("aliases.toml", "max_characters", "max_chars", 3, "unknown field `max_chars`"),
+        ("limits.toml", "citizen = 1_073_741_824", "citizen = 1_000_000", 4, "26214400 to"),
+        ("limits.toml", "max_bytes = 26_214_400", "max_bytes = 1000", 9, "65536 to"),
+        ("limits.toml", "max_recipients = 100", "max_recipients = 99", 11, "100 to 10000"),
+        ("limits.toml", "min_characters = 12", "min_characters = 4", 15, "8 to 64"),
+        ("limits.toml", "max_bytes = 256", "max_bytes = 32", 17, "64 to 1024"),
+        ("limits.toml", "[password]", "[passwords]", 13, "unknown field `passwords`"),
+    ] {
+        let documents = SHIPPED.map(|(name, text)| (name, if name == file { text.replacen(from, to, 1) } else { text.to_owned() }));
+        assert!(documents.iter().all(|(name, text)| *name != file || text.contains(to)), "{file}: {from}");
+        let refused = MailboxPolicy::parse(documents.iter().map(|(name, text)| (*name, text.as_str()))).unwrap_err();
+        assert!(refused.reason.contains(reason), "{to}: {refused}");
+        assert_eq!((refused.file.as_str(), refused.line), (file, line), "{to}: {refused}");
+    }
+    let refused = |documents: Vec<(&str, &str)>| MailboxPolicy::parse(documents).unwrap_err().to_string();
+    assert!(refused(vec![SHIPPED[0]]).starts_with("limits.toml, line 1: it is missing"));
+    assert!(refused(vec![SHIPPED[0], SHIPPED[0]]).contains("given twice"));
+    assert!(refused(vec![SHIPPED[0], ("b.toml", "")]).contains("no document of this name"));
+}
