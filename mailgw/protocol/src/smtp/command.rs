@@ -1,0 +1,164 @@
+//! Commands and their grammar.
+use super::address::{Address, AddressError, Host, Path, Recipient};
+use super::exchange::{BodyKind, Hello};
+
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Command {
+    Hello(Hello),
+    Mail { reverse_path: Option<Address>, size: Option<u64>, body: BodyKind, smtputf8: bool },
+    Rcpt(Recipient),
+    Data,
+    Rset,
+    Noop,
+    Quit,
+    Vrfy,
+    Help,
+    StartTls,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum CommandError {
+    #[error("The command is not known")]
+    Unknown,
+    /// A web client or a message instead of a command.
+    #[error("This is a mail server, and that was no mail command")]
+    Foreign,
+    #[error("The command is not offered here")]
+    NotOffered,
+    #[error("The command is not in UTF-8; write it in ASCII")]
+    Encoding,
+    #[error("{0}")]
+    Syntax(&'static str),
+    #[error("The parameter {0}; leave it out")]
+    Parameter(&'static str),
+    #[error("{0}")]
+    Sender(AddressError),
+    #[error("{0}")]
+    Recipient(AddressError),
+    #[error("The address is not in ASCII; give SMTPUTF8 with MAIL")]
+    NeedsUtf8,
+}
+
+impl CommandError {
+    /// The reply's code and enhanced status. spec: rfc5321#4.2.4 rfc3463#3 rfc6531#3.5
+    pub fn code(self) -> (u16, &'static str) {
+        match self {
+            Self::Unknown | Self::Encoding => (500, "5.5.2"),
+            Self::Foreign => (421, "4.7.0"),
+            Self::NotOffered => (502, "5.5.1"),
+            Self::Syntax(_) => (501, "5.5.4"),
+            Self::Parameter(_) => (555, "5.5.4"),
+            Self::Sender(_) => (501, "5.1.7"),
+            Self::Recipient(_) => (501, "5.1.3"),
+            Self::NeedsUtf8 => (553, "5.6.7"),
+        }
+    }
+}
+
+/// `line` is without its CRLF.
+pub(crate) fn parse(line: &[u8]) -> Result<Command, CommandError> {
+    let text = std::str::from_utf8(line).map_err(|_| CommandError::Encoding)?;
+    // spec: rfc5321#4.1.1 white space before the CRLF is tolerated
+    let text = text.trim_end_matches([' ', '\t']);
+    let (verb, rest) = text.split_once(' ').map_or((text, None), |(verb, rest)| (verb, Some(rest)));
+    let bare = |command: Command| if rest.is_none() { Ok(command) } else { Err(CommandError::Syntax("The command takes no parameter")) };
+    match verb.to_ascii_uppercase().as_str() {
+        "EHLO" => hello(rest, true),
+        "HELO" => hello(rest, false),
+        "MAIL" => mail(after(rest, "FROM:")?),
+        "RCPT" => rcpt(after(rest, "TO:")?),
+        "DATA" => bare(Command::Data),
+        "RSET" => bare(Command::Rset),
+        "QUIT" => bare(Command::Quit),
+        "STARTTLS" => bare(Command::StartTls),
+        "NOOP" => Ok(Command::Noop),
+        "HELP" => Ok(Command::Help),
+        "VRFY" if rest.is_some() => Ok(Command::Vrfy),
+        "VRFY" => Err(CommandError::Syntax("VRFY needs an address")),
+        "AUTH" | "BDAT" | "ETRN" | "EXPN" | "SAML" | "SEND" | "SOML" | "TURN" => Err(CommandError::NotOffered),
+        "CONNECT" | "GET" | "POST" | "PUT" => Err(CommandError::Foreign),
+        word if word.len() > 1 && word.ends_with(':') => Err(CommandError::Foreign),
+        _ => Err(CommandError::Unknown),
+    }
+}
+
+/// Spaces after the colon are wrong and common.
+fn after<'a>(rest: Option<&'a str>, word: &'static str) -> Result<&'a str, CommandError> {
+    let rest = rest.unwrap_or_default();
+    let head = rest.get(..word.len()).filter(|head| head.eq_ignore_ascii_case(word));
+    let wrong = if word == "TO:" { "Write RCPT TO:<local@domain>" } else { "Write MAIL FROM:<local@domain>" };
+    head.and_then(|head| rest.get(head.len()..)).map(|rest| rest.trim_start_matches(' ')).ok_or(CommandError::Syntax(wrong))
+}
+
+/// Names that are no domains are common and harmless; what a header could be forged with is not.
+fn hello(rest: Option<&str>, extended: bool) -> Result<Command, CommandError> {
+    let name = rest.unwrap_or_default();
+    let harmless = name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b".-_".contains(&byte));
+    let known = harmless && !name.is_empty() || name.starts_with('[') && Host::parse(name).is_ok();
+    if !known || name.len() > 255 {
+        return Err(CommandError::Syntax("Give the name of your host, or its address in brackets"));
+    }
+    Ok(Command::Hello(Hello { name: name.to_owned(), extended }))
+}
+
+fn mail(text: &str) -> Result<Command, CommandError> {
+    let (path, rest) = Path::parse(text).map_err(CommandError::Sender)?;
+    let reverse_path = match path {
+        Path::Null => None,
+        Path::Mailbox(address) => Some(address),
+        Path::Postmaster => return Err(CommandError::Sender(AddressError::Form)),
+    };
+    let (mut size, mut body, mut smtputf8) = (None, None, None);
+    for (name, value) in parameters(rest)? {
+        let again = match (name.to_ascii_uppercase().as_str(), value) {
+            ("SIZE", Some(value)) => size.replace(octets(value)?).is_some(),
+            ("BODY", Some(value)) => body.replace(body_kind(value)?).is_some(),
+            ("SMTPUTF8", None) => smtputf8.replace(()).is_some(),
+            ("SIZE" | "BODY" | "SMTPUTF8", _) => return Err(CommandError::Syntax("A parameter has a value too many or too few")),
+            _ => return Err(CommandError::Parameter("is not known")),
+        };
+        if again {
+            return Err(CommandError::Syntax("A parameter stands twice"));
+        }
+    }
+    // spec: rfc6531#3.5
+    if smtputf8.is_none() && reverse_path.as_ref().is_some_and(|address| !address.is_ascii()) {
+        return Err(CommandError::NeedsUtf8);
+    }
+    Ok(Command::Mail { reverse_path, size, body: body.unwrap_or(BodyKind::SevenBit), smtputf8: smtputf8.is_some() })
+}
+
+fn rcpt(text: &str) -> Result<Command, CommandError> {
+    let (path, rest) = Path::parse(text).map_err(CommandError::Recipient)?;
+    if parameters(rest)?.next().is_some() {
+        return Err(CommandError::Parameter("is not known"));
+    }
+    match path {
+        Path::Null => Err(CommandError::Recipient(AddressError::Form)),
+        Path::Postmaster => Ok(Command::Rcpt(Recipient::Postmaster)),
+        Path::Mailbox(address) => Ok(Command::Rcpt(Recipient::Mailbox(address))),
+    }
+}
+
+/// What follows a path: nothing, or parameters, each after a space. spec: rfc5321#4.1.2 Mail-parameters
+fn parameters(rest: &str) -> Result<impl Iterator<Item = (&str, Option<&str>)>, CommandError> {
+    if !rest.is_empty() && !rest.starts_with(' ') {
+        return Err(CommandError::Syntax("A space goes between the path and its parameters"));
+    }
+    let words = rest.split(' ').filter(|word| !word.is_empty());
+    Ok(words.map(|word| word.split_once('=').map_or((word, None), |(name, value)| (name, Some(value)))))
+}
+
+/// spec: rfc1870#3 up to 20 digits; a number too large to count is a message too large to take.
+fn octets(value: &str) -> Result<u64, CommandError> {
+    let digits = (1..=20).contains(&value.len()) && value.bytes().all(|byte| byte.is_ascii_digit());
+    if digits { Ok(value.parse().unwrap_or(u64::MAX)) } else { Err(CommandError::Syntax("SIZE takes 1 to 20 digits")) }
+}
+
+fn body_kind(value: &str) -> Result<BodyKind, CommandError> {
+    match value.to_ascii_uppercase().as_str() {
+        "7BIT" => Ok(BodyKind::SevenBit),
+        "8BITMIME" => Ok(BodyKind::EightBitMime),
+        _ => Err(CommandError::Parameter("BODY has a value that is not known")),
+    }
+}

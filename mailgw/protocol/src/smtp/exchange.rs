@@ -1,0 +1,112 @@
+//! What the session and the server around it say to each other: a [`Request`] goes out, exactly one [`Answer`] comes back.
+use std::fmt;
+
+pub use super::address::{Address, AddressError, Domain, Host, Recipient};
+
+/// How a client named itself in HELO or EHLO: letters, digits and `.-_:[]`, so that it is harmless in a header. Nobody checked it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Hello {
+    pub(crate) name: String,
+    pub(crate) extended: bool,
+}
+
+impl Hello {
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// EHLO, not HELO.
+    pub fn extended(&self) -> bool {
+        self.extended
+    }
+}
+
+/// What the client declared of its message. spec: rfc6152#3
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum BodyKind {
+    SevenBit,
+    EightBitMime,
+}
+
+/// One mail transaction. Its parts live and end together: a new MAIL, RSET, EHLO or STARTTLS leaves nothing of the last.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Envelope {
+    pub hello: Hello,
+    /// `None`: the null path of a notification, to which nothing is ever returned.
+    pub reverse_path: Option<Address>,
+    /// As given and as accepted, in that order; the same one may stand twice.
+    pub recipients: Vec<Recipient>,
+    pub body: BodyKind,
+    /// The client asked for SMTPUTF8: addresses and header may be in UTF-8.
+    pub smtputf8: bool,
+    /// The message came under TLS.
+    pub tls: bool,
+}
+
+/// Addresses are people's: only what says nothing of them.
+impl fmt::Debug for Envelope {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Envelope").field("recipients", &self.recipients.len()).field("body", &self.body).field("tls", &self.tls).finish_non_exhaustive()
+    }
+}
+
+/// Work for the server. Each one is answered by one [`Answer`].
+pub enum Request {
+    /// Is there such a recipient? Answer: `Known`, `Unknown`, `Full`, `Refused` or `Failed`.
+    Recipient { recipient: Recipient },
+    /// `bytes`: the message as it was before dot-stuffing, each line ending with CRLF. Answer: `Durable` once it cannot be lost,
+    /// otherwise `Full`, `Refused` or `Failed`, and nothing was kept for anyone.
+    Deliver { envelope: Envelope, bytes: Vec<u8> },
+}
+
+/// Only the kind: neither addresses nor messages are for logs.
+impl fmt::Debug for Request {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Recipient { .. } => "Recipient",
+            Self::Deliver { .. } => "Deliver",
+        })
+    }
+}
+
+/// The server's answer to a [`Request`]. An answer of another kind than asked for ends the session with 421.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Answer {
+    Known,
+    Unknown,
+    /// No room in the mailbox now.
+    Full,
+    /// Durable for every recipient. `id`: a name for the client's log; characters other than letters, digits, `.` and `-` are left out.
+    Durable { id: String },
+    /// The server cannot say or keep now: the client tries again later.
+    Failed,
+    Refused(Refusal),
+}
+
+/// Why the server refuses for good.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Refusal {
+    /// The domain is not served here.
+    Relaying,
+    /// The mailbox takes no mail any more.
+    Closed,
+    /// The sender, or what it may send, is not welcome.
+    Policy,
+    /// The message has passed here before, or through too many servers.
+    Loop,
+    /// Larger than this recipient or this server takes.
+    TooLarge,
+}
+
+/// What the server has to do, in this order. After `Do` nothing follows until [`super::session::Session::answer`].
+#[derive(Debug)]
+pub enum Output {
+    /// Bytes for the client.
+    Send(Vec<u8>),
+    Do(Request),
+    /// After what was sent: begin TLS, then call [`super::session::Session::tls_started`]. Plaintext read before that is
+    /// already thrown away here; the server drops what its own buffers hold.
+    StartTls,
+    /// After what was sent: close the connection.
+    Close,
+}

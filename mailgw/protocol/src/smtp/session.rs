@@ -1,0 +1,316 @@
+//! One client's session. Feed it bytes and answers; do what it returns.
+use super::body::{Body, Flaw, Progress};
+use super::command::{self, Command, CommandError};
+use super::exchange::{Answer, Domain, Envelope, Hello, Output, Recipient, Refusal, Request};
+use super::framing::{Framer, Line};
+
+/// Recipients of one message. spec: rfc5321#4.5.3.1.8
+pub const MAX_RECIPIENTS: usize = 100;
+/// Refused commands and recipients, since the last accepted message, before the connection is closed.
+pub const MAX_ERRORS: u32 = 20;
+/// Octets held while the server works; a client that pipelines more is cut off.
+const MAX_HELD: usize = 1024 * 1024;
+
+/// What the server decides for a session.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// The name this server goes by.
+    pub host: Domain,
+    /// The connection is under TLS from its first byte.
+    pub tls: bool,
+    /// STARTTLS may be used.
+    pub starttls: bool,
+    /// Octets of the largest message.
+    pub max_size: usize,
+}
+
+enum Mode {
+    Command,
+    /// DATA was answered with 354.
+    Data { envelope: Envelope, body: Body },
+    /// STARTTLS was answered: input is thrown away until TLS is there.
+    Upgrading,
+    Closed,
+}
+
+/// The request that waits for an answer.
+enum Pending {
+    Recipient(Recipient),
+    Delivery,
+}
+
+pub struct Session {
+    settings: Settings,
+    framer: Framer,
+    mode: Mode,
+    hello: Option<Hello>,
+    /// Between MAIL and the end of its transaction: all that is known of it.
+    transaction: Option<Envelope>,
+    pending: Option<Pending>,
+    errors: u32,
+    send: Vec<u8>,
+    out: Vec<Output>,
+}
+
+impl Session {
+    /// A session and its greeting.
+    pub fn new(settings: Settings) -> (Self, Vec<Output>) {
+        let greeting = format!("220 {} ESMTP\r\n", settings.host.as_str());
+        let mut session = Self {
+            settings,
+            framer: Framer::default(),
+            mode: Mode::Command,
+            hello: None,
+            transaction: None,
+            pending: None,
+            errors: 0,
+            send: greeting.into_bytes(),
+            out: Vec::new(),
+        };
+        let out = session.take_output();
+        (session, out)
+    }
+
+    /// Bytes from the client, cut anyhow.
+    pub fn receive(&mut self, bytes: &[u8]) -> Vec<Output> {
+        if matches!(self.mode, Mode::Upgrading | Mode::Closed) {
+            return Vec::new();
+        }
+        self.framer.feed(bytes);
+        self.run();
+        if self.pending.is_some() && self.framer.held().len() > MAX_HELD {
+            self.end(421, "4.7.0", "Too much sent ahead");
+        }
+        self.take_output()
+    }
+
+    /// False while a request is with the server: reading on would only pile up input.
+    pub fn wants_input(&self) -> bool {
+        self.pending.is_none() && matches!(self.mode, Mode::Command | Mode::Data { .. })
+    }
+
+    /// The client is in the middle of its message: it may take longer between two octets than between two commands.
+    pub fn in_data(&self) -> bool {
+        matches!(self.mode, Mode::Data { .. })
+    }
+
+    /// Octets of memory the message being received takes.
+    pub fn kept(&self) -> usize {
+        if let Mode::Data { body, .. } = &self.mode { body.kept() } else { 0 }
+    }
+
+    /// The server is short of memory: the message being received is dropped, read to its end and answered with 452.
+    pub fn shed(&mut self) {
+        if let Mode::Data { body, .. } = &mut self.mode {
+            body.refuse(Flaw::Shed);
+        }
+    }
+
+    /// TLS stands after [`Output::StartTls`]. spec: rfc3207#4.2 all knowledge from before is discarded
+    pub fn tls_started(&mut self) {
+        if matches!(self.mode, Mode::Upgrading) {
+            self.framer.clear();
+            self.mode = Mode::Command;
+            self.settings.tls = true;
+        }
+    }
+
+    /// The answer to the request last given out. One that was not asked for ends the session.
+    pub fn answer(&mut self, answer: Answer) -> Vec<Output> {
+        match (self.pending.take(), answer) {
+            _ if matches!(self.mode, Mode::Closed) => return Vec::new(),
+            (Some(Pending::Recipient(recipient)), Answer::Known) => self.known(recipient),
+            (Some(Pending::Recipient(_)), Answer::Unknown) => self.wrong(550, "5.1.1", "No such mailbox here"),
+            (Some(Pending::Delivery), Answer::Durable { id }) => {
+                self.errors = 0;
+                let id: String = id.chars().filter(|c| c.is_ascii_alphanumeric() || ".-".contains(*c)).take(128).collect();
+                self.reply(250, "2.0.0", &format!("Accepted as {id}"));
+            }
+            (Some(_), Answer::Full) => self.reply(452, "4.2.2", "The mailbox is full; try again later"),
+            (Some(_), Answer::Failed) => self.reply(451, "4.3.0", "The server cannot take it now; try again later"),
+            (Some(_), Answer::Refused(refusal)) => self.refused(refusal),
+            _ => self.end(421, "4.3.0", "The server lost step; connect again"),
+        }
+        self.run();
+        self.take_output()
+    }
+
+    /// Ends the session from outside. `status` and `text` as in `4.4.2`, `Idle for too long`: one line of ASCII.
+    // spec: rfc5321#3.8
+    pub fn bye(&mut self, status: &str, text: &str) -> Vec<Output> {
+        self.end(421, status, text);
+        self.take_output()
+    }
+
+    fn run(&mut self) {
+        while self.wants_input() {
+            if let Mode::Data { body, .. } = &mut self.mode {
+                let (taken, progress) = body.read(self.framer.held());
+                self.framer.consume(taken);
+                match progress {
+                    Progress::More => return,
+                    Progress::End(message) => self.received(message),
+                    Progress::Endless => self.end(552, "5.3.4", "The message is too large"),
+                }
+                continue;
+            }
+            match self.framer.line() {
+                Line::Wait => return,
+                Line::Whole(line) => match command::parse(&line) {
+                    Ok(command) => self.execute(command),
+                    Err(CommandError::Foreign) => self.end(421, "4.7.0", &CommandError::Foreign.to_string()),
+                    Err(error) => self.wrong(error.code().0, error.code().1, &error.to_string()),
+                },
+                Line::Dropped(reason) => self.wrong(500, "5.5.2", reason),
+                Line::Broken(reason) => self.end(500, "5.5.2", reason),
+            }
+        }
+    }
+
+    fn execute(&mut self, command: Command) {
+        match command {
+            Command::Hello(hello) => self.greet(hello),
+            Command::Mail { reverse_path, size, body, smtputf8 } => match (&self.hello, &self.transaction) {
+                (None, _) => self.wrong(503, "5.5.1", "Say EHLO first"),
+                (_, Some(_)) => self.wrong(503, "5.5.1", "A message is begun already; end it or send RSET"),
+                // spec: rfc1870#6.1
+                _ if size.is_some_and(|size| usize::try_from(size).map_or(true, |size| size > self.settings.max_size)) => {
+                    self.reply(552, "5.3.4", "The message is too large");
+                }
+                (Some(hello), None) => {
+                    let (hello, tls) = (hello.clone(), self.settings.tls);
+                    self.transaction = Some(Envelope { hello, reverse_path, recipients: Vec::new(), body, smtputf8, tls });
+                    self.reply(250, "2.1.0", "Sender noted");
+                }
+            },
+            Command::Rcpt(recipient) => match &self.transaction {
+                None => self.wrong(503, "5.5.1", "Send MAIL first"),
+                Some(envelope) if envelope.recipients.len() >= MAX_RECIPIENTS => {
+                    self.reply(452, "4.5.3", "Too many recipients; send the message again to the rest");
+                }
+                Some(envelope) if !envelope.smtputf8 && !recipient.is_ascii() => {
+                    let (code, status) = CommandError::NeedsUtf8.code();
+                    self.wrong(code, status, &CommandError::NeedsUtf8.to_string());
+                }
+                Some(_) => self.ask(Request::Recipient { recipient: recipient.clone() }, Pending::Recipient(recipient)),
+            },
+            Command::Data => match self.transaction.take_if(|envelope| !envelope.recipients.is_empty()) {
+                Some(envelope) => {
+                    self.write("354 Send the message; a line with a dot alone ends it\r\n");
+                    self.mode = Mode::Data { envelope, body: Body::new(self.settings.max_size) };
+                }
+                None if self.transaction.is_some() => self.wrong(554, "5.5.1", "No valid recipients"),
+                None => self.wrong(503, "5.5.1", "Send MAIL first"),
+            },
+            Command::Rset => {
+                self.transaction = None;
+                self.reply(250, "2.0.0", "Forgotten");
+            }
+            Command::Noop => self.reply(250, "2.0.0", "Done"),
+            // spec: rfc5321#3.5.3 whether a mailbox exists is not said to those who only ask
+            Command::Vrfy => self.reply(252, "2.5.0", "Not verified; send the message to learn"),
+            Command::Help => self.reply(214, "2.0.0", "EHLO HELO MAIL RCPT DATA RSET NOOP QUIT VRFY HELP STARTTLS, as in RFC 5321"),
+            Command::Quit => self.end(221, "2.0.0", "Closing"),
+            Command::StartTls if self.settings.tls => self.wrong(503, "5.5.1", "TLS is there already"),
+            Command::StartTls if !self.settings.starttls => self.wrong(502, "5.5.1", "TLS is not offered here"),
+            Command::StartTls => {
+                self.reply(220, "2.0.0", "Begin TLS");
+                self.flush();
+                self.out.push(Output::StartTls);
+                (self.hello, self.transaction, self.mode) = (None, None, Mode::Upgrading);
+                self.framer.clear();
+            }
+        }
+    }
+
+    /// spec: rfc5321#4.1.4 a new EHLO begins anew
+    fn greet(&mut self, hello: Hello) {
+        self.transaction = None;
+        let host = self.settings.host.as_str().to_owned();
+        if hello.extended {
+            let starttls = if self.settings.starttls && !self.settings.tls { "250-STARTTLS\r\n" } else { "" };
+            let size = self.settings.max_size;
+            self.write(&format!(
+                "250-{host}\r\n250-PIPELINING\r\n250-SIZE {size}\r\n250-8BITMIME\r\n250-SMTPUTF8\r\n{starttls}250 ENHANCEDSTATUSCODES\r\n"
+            ));
+        } else {
+            self.write(&format!("250 {host}\r\n"));
+        }
+        self.hello = Some(hello);
+    }
+
+    fn known(&mut self, recipient: Recipient) {
+        if let Some(envelope) = &mut self.transaction {
+            envelope.recipients.push(recipient);
+            self.reply(250, "2.1.5", "Recipient noted");
+        }
+    }
+
+    /// The end of the message was read: the transaction is over, whatever becomes of it.
+    fn received(&mut self, message: Result<Vec<u8>, Flaw>) {
+        let Mode::Data { envelope, .. } = std::mem::replace(&mut self.mode, Mode::Command) else { return };
+        match message {
+            Ok(bytes) => self.ask(Request::Deliver { envelope, bytes }, Pending::Delivery),
+            Err(Flaw::BareCr | Flaw::BareLf) => self.wrong(554, "5.6.0", "The message has a CR or LF alone; end its lines with CRLF"),
+            Err(Flaw::Nul) => self.wrong(554, "5.6.0", "The message has a NUL octet; encode it"),
+            Err(Flaw::LongLine) => self.wrong(554, "5.6.0", "The message has a line without end; encode it"),
+            Err(Flaw::TooLarge) => self.reply(552, "5.3.4", "The message is too large"),
+            Err(Flaw::Shed) => self.reply(452, "4.3.1", "The server is short of memory; try again later"),
+        }
+    }
+
+    fn refused(&mut self, refusal: Refusal) {
+        match refusal {
+            Refusal::Relaying => self.wrong(550, "5.7.1", "That domain is not served here"),
+            Refusal::Closed => self.wrong(550, "5.2.1", "The mailbox is closed"),
+            Refusal::Policy => self.wrong(550, "5.7.1", "Not accepted here"),
+            Refusal::Loop => self.wrong(554, "5.4.6", "The message goes in circles"),
+            Refusal::TooLarge => self.wrong(552, "5.3.4", "The message is too large"),
+        }
+    }
+
+    fn ask(&mut self, request: Request, pending: Pending) {
+        self.flush();
+        self.out.push(Output::Do(request));
+        self.pending = Some(pending);
+    }
+
+    /// A reply to the client's mistake: too many of them end the session.
+    fn wrong(&mut self, code: u16, status: &str, text: &str) {
+        self.reply(code, status, text);
+        self.errors += 1;
+        if self.errors >= MAX_ERRORS {
+            self.end(421, "4.7.0", "Too many errors");
+        }
+    }
+
+    fn end(&mut self, code: u16, status: &str, text: &str) {
+        if !matches!(self.mode, Mode::Closed) {
+            self.reply(code, status, text);
+            self.flush();
+            self.out.push(Output::Close);
+            self.framer.clear();
+            (self.hello, self.transaction, self.pending, self.mode) = (None, None, None, Mode::Closed);
+        }
+    }
+
+    /// spec: rfc2034#4
+    fn reply(&mut self, code: u16, status: &str, text: &str) {
+        self.write(&format!("{code} {status} {text}\r\n"));
+    }
+
+    fn write(&mut self, text: &str) {
+        self.send.extend_from_slice(text.as_bytes());
+    }
+
+    fn flush(&mut self) {
+        if !self.send.is_empty() {
+            self.out.push(Output::Send(std::mem::take(&mut self.send)));
+        }
+    }
+
+    fn take_output(&mut self) -> Vec<Output> {
+        self.flush();
+        std::mem::take(&mut self.out)
+    }
+}
