@@ -7,6 +7,8 @@ pub enum DerError {
     Truncated,
     #[error("a DER length is not in its shortest form")]
     Length,
+    #[error("a length is indefinite, which is BER and not DER; encode with definite lengths (openssl: without -stream or -indef)")]
+    Indefinite,
     #[error("expected DER tag {expected:#04x}, found {found:#04x}")]
     Tag { expected: u8, found: u8 },
     #[error("bytes follow the end of the DER")]
@@ -100,7 +102,10 @@ impl<'a> Reader<'a> {
             (usize::from(*first), 2)
         } else {
             let n = usize::from(first & 0x7f);
-            if n == 0 || n > 4 {
+            if n == 0 {
+                return Err(DerError::Indefinite);
+            }
+            if n > 4 {
                 return Err(DerError::Length);
             }
             let bytes = tail.get(..n).ok_or(DerError::Truncated)?;
@@ -129,6 +134,54 @@ impl<'a> Reader<'a> {
             Some(found) => Err(DerError::Tag { expected, found }),
             None => Err(DerError::Truncated),
         }
+    }
+    /// The value of the next element if it has this tag.
+    pub fn optional(&mut self, tag: u8) -> Result<Option<&'a [u8]>, DerError> {
+        if self.peek() == Some(tag) { Ok(Some(self.take(tag)?)) } else { Ok(None) }
+    }
+    /// The only element of a value: nothing follows it.
+    pub fn only(bytes: &'a [u8], tag: u8) -> Result<&'a [u8], DerError> {
+        let mut one = Self::new(bytes);
+        let value = one.take(tag)?;
+        one.end()?;
+        Ok(value)
+    }
+    /// The bytes of a BIT STRING that ends on an octet.
+    pub fn octet_bits(&mut self) -> Result<&'a [u8], DerError> {
+        match self.take(3)? {
+            [0, bytes @ ..] => Ok(bytes),
+            _ => Err(DerError::Value("unused bits")),
+        }
+    }
+    /// BOOLEAN DEFAULT FALSE: written only when it is true. spec: x690#11.1
+    pub fn default_false(&mut self) -> Result<bool, DerError> {
+        match self.optional(1)? {
+            None => Ok(false),
+            Some([0xff]) => Ok(true),
+            Some(_) => Err(DerError::Value("a default that is written out")),
+        }
+    }
+    /// UTCTime or GeneralizedTime, in seconds and Z. spec: rfc5280#4.1.2.5
+    pub fn time(&mut self) -> Result<time::OffsetDateTime, DerError> {
+        const WRONG: DerError = DerError::Value("time");
+        let (tag, text, _) = self.any()?;
+        let (century, rest) = match (tag, text) {
+            // Two digits stand for 1950 to 2049.
+            (0x17, [tens, ..]) => (if *tens >= b'5' { 19 } else { 20 }, text),
+            (0x18, [a, b, rest @ ..]) if a.is_ascii_digit() && b.is_ascii_digit() => (i32::from(a - b'0') * 10 + i32::from(b - b'0'), rest),
+            _ => return Err(WRONG),
+        };
+        let [digits @ .., b'Z'] = rest else { return Err(WRONG) };
+        if digits.len() != 12 || !digits.iter().all(u8::is_ascii_digit) {
+            return Err(WRONG);
+        }
+        let mut pairs = digits.as_chunks::<2>().0.iter().map(|[a, b]| (a - b'0') * 10 + (b - b'0'));
+        let mut next = || pairs.next().ok_or(WRONG);
+        let (year, month, day) = (century * 100 + i32::from(next()?), next()?, next()?);
+        let month = time::Month::try_from(month).map_err(|_| WRONG)?;
+        let date = time::Date::from_calendar_date(year, month, day).map_err(|_| WRONG)?;
+        let clock = time::Time::from_hms(next()?, next()?, next()?).map_err(|_| WRONG)?;
+        Ok(time::OffsetDateTime::new_utc(date, clock))
     }
     pub fn end(&self) -> Result<(), DerError> {
         if self.rest.is_empty() { Ok(()) } else { Err(DerError::Trailing) }

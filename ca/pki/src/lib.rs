@@ -3,9 +3,12 @@
 
 pub mod asn1;
 pub mod certificate;
+pub mod cms;
 pub mod crl;
 pub mod key;
 pub mod name;
 pub mod ocsp;
 pub mod request;
+pub mod signature;
 pub mod signer;
+pub mod view;
