@@ -1,9 +1,9 @@
 //! PKCS#10 requests: bounded, and refused unless the sender proves to hold the key.
 use crate::asn1::{DerError, Reader};
 use crate::key::{KeyAlgorithm, WeakKey};
-use base64::Engine as _;
+use crate::pem::{self, PemError};
+use crate::signature::{Scheme, SignatureError};
 use const_oid::ObjectIdentifier as Oid;
-use ring::signature as rs;
 
 /// The largest request we look at.
 pub const MAX_BYTES: usize = 16 * 1024;
@@ -39,18 +39,10 @@ pub struct Request {
 }
 
 fn from_pem(bytes: &[u8]) -> Result<Vec<u8>, RequestError> {
-    let text = std::str::from_utf8(bytes).map_err(|_| RequestError::Pem)?;
-    let (_, rest) = text.split_once("-----BEGIN ").ok_or(RequestError::Pem)?;
-    let (label, rest) = rest.split_once("-----").ok_or(RequestError::Pem)?;
-    if !matches!(label, "CERTIFICATE REQUEST" | "NEW CERTIFICATE REQUEST") {
-        return Err(RequestError::Label(label.chars().take(64).collect()));
-    }
-    let (body, end) = rest.split_once("-----END ").ok_or(RequestError::Pem)?;
-    if !end.starts_with(&format!("{label}-----")) {
-        return Err(RequestError::Pem);
-    }
-    let body: String = body.chars().filter(|c| !c.is_ascii_whitespace()).collect();
-    base64::engine::general_purpose::STANDARD.decode(body).map_err(|_| RequestError::Pem)
+    pem::decode(bytes, &["CERTIFICATE REQUEST", "NEW CERTIFICATE REQUEST"]).map_err(|error| match error {
+        PemError::Damaged => RequestError::Pem,
+        PemError::Label(label) => RequestError::Label(label),
+    })
 }
 
 fn read_oid(bytes: &[u8]) -> Result<Oid, DerError> {
@@ -70,11 +62,8 @@ impl Request {
         let mut r = Reader::new(outer.take(0x30)?);
         outer.end()?;
         let info = r.whole(0x30)?;
-        let sig_alg = Reader::new(r.take(0x30)?).take(6)?;
-        let signature = match r.take(3)? {
-            [0, s @ ..] => s,
-            _ => return Err(DerError::Value("signature bits").into()),
-        };
+        let algorithm = r.take(0x30)?;
+        let signature = r.octet_bits()?;
         r.end()?;
         let mut i = Reader::new(Reader::new(info).take(0x30)?);
         if i.take(2)? != [0] {
@@ -96,7 +85,11 @@ impl Request {
         let spki = i.whole(0x30)?;
         let (requested_extensions, asks_for_ca) = if i.is_empty() { (Vec::new(), false) } else { asked(i.take(0xa0)?)? };
         i.end()?;
-        verify(spki, sig_alg, info, signature)?;
+        Scheme::read(algorithm, None).and_then(|scheme| scheme.verify(spki, info, signature)).map_err(|error| match error {
+            SignatureError::Mismatch => RequestError::Possession,
+            SignatureError::Der(error) => RequestError::Der(error),
+            SignatureError::BrokenHash | SignatureError::Unsupported => RequestError::Algorithm,
+        })?;
         // Here and not in the caller, so that no caller can forget it.
         let key = crate::key::check(spki)?;
         Ok(Self { key, subject, spki: spki.to_vec(), requested_extensions, asks_for_ca })
@@ -133,23 +126,4 @@ fn asked(attributes: &[u8]) -> Result<(Vec<Oid>, bool), RequestError> {
         }
     }
     Ok((found, ca))
-}
-
-fn verify(spki: &[u8], sig_alg: &[u8], message: &[u8], signature: &[u8]) -> Result<(), RequestError> {
-    let mut alg = Reader::new(Reader::new(Reader::new(spki).take(0x30)?).take(0x30)?);
-    let key_alg = read_oid(alg.take(6)?)?.to_string();
-    let curve = if alg.peek() == Some(6) { read_oid(alg.take(6)?)?.to_string() } else { String::new() };
-    let sig = read_oid(sig_alg)?.to_string();
-    let how: &dyn rs::VerificationAlgorithm = match (key_alg.as_str(), curve.as_str(), sig.as_str()) {
-        ("1.2.840.10045.2.1", "1.2.840.10045.3.1.7", "1.2.840.10045.4.3.2") => &rs::ECDSA_P256_SHA256_ASN1,
-        ("1.2.840.10045.2.1", "1.2.840.10045.3.1.7", "1.2.840.10045.4.3.3") => &rs::ECDSA_P256_SHA384_ASN1,
-        ("1.2.840.10045.2.1", "1.3.132.0.34", "1.2.840.10045.4.3.2") => &rs::ECDSA_P384_SHA256_ASN1,
-        ("1.2.840.10045.2.1", "1.3.132.0.34", "1.2.840.10045.4.3.3") => &rs::ECDSA_P384_SHA384_ASN1,
-        ("1.2.840.113549.1.1.1", _, "1.2.840.113549.1.1.11") => &rs::RSA_PKCS1_2048_8192_SHA256,
-        ("1.2.840.113549.1.1.1", _, "1.2.840.113549.1.1.12") => &rs::RSA_PKCS1_2048_8192_SHA384,
-        ("1.2.840.113549.1.1.1", _, "1.2.840.113549.1.1.13") => &rs::RSA_PKCS1_2048_8192_SHA512,
-        _ => return Err(RequestError::Algorithm),
-    };
-    let key = crate::certificate::key_bits(spki)?;
-    rs::UnparsedPublicKey::new(how, key).verify(message, signature).map_err(|_| RequestError::Possession)
 }
