@@ -24,6 +24,8 @@ pub struct Issuer {
     pub record: IssuerRecord,
     /// The issuer's subject, DER, byte for byte.
     pub name: Vec<u8>,
+    /// Of its own certificate, as the register knows it.
+    pub serial: Vec<u8>,
     pub public_key_info: Vec<u8>,
     pub key_id: Vec<u8>,
     pub not_before: OffsetDateTime,
@@ -43,9 +45,10 @@ impl Issuer {
             return Err(IssueError::Damaged { what: "an issuer's key: it is not the one certified" });
         }
         let key_id = pki::certificate::key_id(&public_key_info).map_err(|_| damaged())?;
-        let (name, validity) = (read.subject().as_raw().to_vec(), read.validity().clone());
+        let (name, serial, validity) = (read.subject().as_raw().to_vec(), read.raw_serial().to_vec(), read.validity().clone());
         Ok(Self {
             name,
+            serial,
             key_id,
             public_key_info,
             not_before: validity.not_before.to_datetime(),
@@ -143,6 +146,7 @@ impl Authority {
         Ok(Issuer {
             record: IssuerRecord { id: ROOT.to_owned(), der: Vec::new(), ocsp: None },
             name: plan.issuer.clone(),
+            serial: Vec::new(),
             public_key_info: plan.spki.clone(),
             key_id,
             not_before: plan.not_before,

@@ -16,7 +16,7 @@ use serde::{Deserialize, Serialize};
 use store::{Batch, Expectation, Key, Store};
 
 use crate::authority::{Addresses, Authority, Issuer, ROOT};
-use crate::flow::{Authorised, issue, plan::Words, publish};
+use crate::flow::{Authorised, issue, plan::Words, publish, revoke};
 use crate::problem::IssueError;
 use crate::record::{IssuerRecord, OcspSigner, Settings, decode, encode, log};
 
@@ -149,6 +149,7 @@ pub fn open(path: &Path, base_url: Option<&str>, passphrase: &Passphrase, clock:
         append(&authority, log::Entry::PoliciesRead { sha256: &digest }, Some((known, digest.as_bytes().to_vec())))?;
     }
     issue::resume(&authority)?;
+    revoke::resume(&authority)?;
     evidence.advance()?;
     Ok(Opened { authority, evidence, configuration, directory })
 }

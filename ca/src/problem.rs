@@ -28,6 +28,8 @@ pub enum IssueError {
     ApprovalNeeded { profile: String, officers: u8 },
     #[error("the key of {issuer} is offline; only `ca init` uses it")]
     Offline { issuer: String },
+    #[error("the certificate of {issuer} is revoked, so it certifies nobody; found a new issuing authority")]
+    IssuerRevoked { issuer: String },
     #[error("the certificate as planned breaks the rules, so it was not signed: {}", findings.join("; "))]
     Lint { findings: Vec<String> },
     #[error("the signature made does not fit the issuer's key, so nothing was issued; have the key store or token examined")]
@@ -78,6 +80,7 @@ impl IssueError {
             Self::BlockedKey => (Exit::Refused, "blocked-key"),
             Self::ApprovalNeeded { .. } => (Exit::Refused, "approval-needed"),
             Self::Offline { .. } => (Exit::Refused, "issuer-offline"),
+            Self::IssuerRevoked { .. } => (Exit::Refused, "issuer-revoked"),
             Self::Lint { .. } => (Exit::Refused, "lint"),
             Self::WrongSignature => (Exit::Damaged, "wrong-signature"),
             Self::Algorithm | Self::Build(_) | Self::Name(_) => (Exit::Refused, "plan"),

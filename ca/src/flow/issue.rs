@@ -20,15 +20,18 @@ use policies::certificate::{Applicant, Kind, Profile, RequestFacts, RequestedNam
 use ring::digest::{SHA256, digest};
 use ring::rand::{SecureRandom, SystemRandom};
 use serde::{Deserialize, Serialize};
-use store::{Batch, Expectation};
+use store::{Batch, CommitError, Expectation};
+use time::OffsetDateTime;
 use x509_parser::prelude::{FromDer, X509Certificate};
 use x509_parser::x509::SubjectPublicKeyInfo;
 
-use super::authorise::{Administrator, Authorised};
+use super::authorise::{Actor, Administrator, Authorised};
 use super::plan::{Words, certificate_plan, expected, key_algorithm, requested_names};
+use super::revoke;
 use crate::authority::{Authority, Issuer};
 use crate::problem::IssueError;
-use crate::record::{CertificateRecord, Intent, Status, decode, encode, log, serial_text};
+use crate::record::{CertificateRecord, Intent, Reason, Revocation, Status, decode, encode, log, serial_text};
+use crate::register;
 
 /// What is asked for, as it came in.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -51,7 +54,12 @@ pub fn issue(authority: &Authority, authorised: Authorised<Administrator>, order
     let linted = lint(tbs)?;
     let intended = record_intent(authority, linted)?;
     let signed = sign(intended)?;
-    record(authority, signed)
+    let recorded = record(authority, signed)?;
+    match recorded.what().record.status {
+        Status::Good => Ok(recorded),
+        // The key was reported as compromised while we signed.
+        Status::Revoked(_) => Err(IssueError::BlockedKey),
+    }
 }
 
 /// Goes on with every intent that a crash left behind, from the step it had reached. There is no second
@@ -67,7 +75,7 @@ pub fn resume(authority: &Authority) -> Result<Vec<Recorded<SignedCertificate>>,
         if key != Intent::key(&serial) {
             return Err(IssueError::Damaged { what: "an intent's serial" });
         }
-        let intended = Recorded { what: LintedTbs { issuer, serial, intent } };
+        let intended = Recorded { what: LintedTbs { issuer, serial, intent, by: None } };
         finished.push(record(authority, sign(intended)?)?);
     }
     Ok(finished)
@@ -98,7 +106,7 @@ pub struct Plan<'a> {
     facts: lint::ProfileFacts,
     name: String,
     code: Option<String>,
-    _authorised: Authorised<Administrator>,
+    authorised: Authorised<Administrator>,
 }
 
 fn decide(authority: &Authority, parsed: Parsed) -> Result<Plan<'_>, IssueError> {
@@ -117,6 +125,9 @@ fn decide(authority: &Authority, parsed: Parsed) -> Result<Plan<'_>, IssueError>
         asks_for_ca: request.asks_for_ca(),
     };
     let issuer = if profile.kind() == Kind::Root { None } else { Some(authority.issuer_for(profile, issuer.as_deref())?) };
+    if let Some(issuer) = &issuer {
+        not_revoked(authority, issuer)?;
+    }
     let issuer_facts = issuer.as_ref().map(|issuer| issuer.facts()).transpose()?;
     let decided = profile.decide(&applicant, &facts, issuer_facts.as_ref(), authority.clock.now())?;
     let plan = certificate_plan(&decided, issuer.as_deref(), &authority.addresses, request.spki)?;
@@ -130,7 +141,15 @@ fn decide(authority: &Authority, parsed: Parsed) -> Result<Plan<'_>, IssueError>
         _ => None,
     };
     let facts = expected(&decided, &plan.extensions);
-    Ok(Plan { issuer, profile, plan, facts, name, code, _authorised: authorised })
+    Ok(Plan { issuer, profile, plan, facts, name, code, authorised })
+}
+
+/// An authority whose own certificate is revoked certifies nobody.
+fn not_revoked(authority: &Authority, issuer: &Issuer) -> Result<(), IssueError> {
+    match register::find(&*authority.store, &issuer.serial)? {
+        Some(CertificateRecord { status: Status::Revoked(_), .. }) => Err(IssueError::IssuerRevoked { issuer: issuer.id().to_owned() }),
+        _ => Ok(()),
+    }
 }
 
 /// 4. A plan that as many officers as the policy asks for have approved.
@@ -149,6 +168,7 @@ pub struct Tbs {
     serial: Vec<u8>,
     facts: lint::ProfileFacts,
     intent: Intent,
+    by: String,
 }
 
 fn build(Approved(mut plan): Approved<Plan<'_>>) -> Result<Tbs, IssueError> {
@@ -165,7 +185,7 @@ fn build(Approved(mut plan): Approved<Plan<'_>>) -> Result<Tbs, IssueError> {
         key_digest: digest(&SHA256, &plan.plan.spki).as_ref().to_vec(),
         tbs,
     };
-    Ok(Tbs { issuer: plan.issuer, serial: plan.plan.serial.to_vec(), facts: plan.facts, intent })
+    Ok(Tbs { issuer: plan.issuer, serial: plan.plan.serial.to_vec(), facts: plan.facts, intent, by: plan.authorised.actor().to_string() })
 }
 
 /// Sixteen random octets, the top bit zero, so that every serial is positive and of one length.
@@ -183,6 +203,8 @@ pub struct LintedTbs {
     issuer: Arc<Issuer>,
     serial: Vec<u8>,
     intent: Intent,
+    /// Who asked; an intent found after a crash was logged with it before.
+    by: Option<String>,
 }
 
 fn lint(tbs: Tbs) -> Result<LintedTbs, IssueError> {
@@ -192,7 +214,7 @@ fn lint(tbs: Tbs) -> Result<LintedTbs, IssueError> {
     if findings.iter().any(|finding| finding.severity == lint::Severity::Error) {
         return Err(IssueError::Lint { findings: findings.iter().map(|finding| format!("{}: {} ({})", finding.rule, finding.message, finding.clause)).collect() });
     }
-    Ok(LintedTbs { issuer: tbs.issuer, serial: tbs.serial, intent: tbs.intent })
+    Ok(LintedTbs { issuer: tbs.issuer, serial: tbs.serial, intent: tbs.intent, by: Some(tbs.by) })
 }
 
 /// Something durable: had only from a commit's receipt, or read back from the store.
@@ -208,9 +230,10 @@ impl<T> Recorded<T> {
 
 /// 7. The serial is ours, the bytes are known, and both are durable.
 fn record_intent(authority: &Authority, linted: LintedTbs) -> Result<Recorded<LintedTbs>, IssueError> {
-    let LintedTbs { serial, intent, .. } = &linted;
+    let LintedTbs { serial, intent, by, .. } = &linted;
     let tbs_sha256 = crate::hex(digest(&SHA256, &intent.tbs).as_ref());
-    let entry = log::Entry::CertificateIntended { issuer: &intent.issuer, serial: &serial_text(serial), tbs_sha256: &tbs_sha256 };
+    let by = by.as_deref().unwrap_or_default();
+    let entry = log::Entry::CertificateIntended { issuer: &intent.issuer, serial: &serial_text(serial), tbs_sha256: &tbs_sha256, by };
     let mut batch = Batch::new()
         .expect(Expectation::Absent(CertificateRecord::key(serial)))
         .expect(Expectation::Absent(Intent::key(serial)))
@@ -229,7 +252,7 @@ pub struct SignedCertificate {
 }
 
 fn sign(intended: Recorded<LintedTbs>) -> Result<SignedCertificate, IssueError> {
-    let LintedTbs { issuer, serial, intent } = intended.what;
+    let LintedTbs { issuer, serial, intent, .. } = intended.what;
     let key = issuer.key.as_ref().ok_or_else(|| IssueError::Offline { issuer: issuer.id().to_owned() })?;
     let signature = Signer::sign(key, &intent.tbs)?;
     let der = pki::certificate::assemble(&intent.tbs, Signer::algorithm(key), &signature);
@@ -253,10 +276,28 @@ fn sign(intended: Recorded<LintedTbs>) -> Result<SignedCertificate, IssueError> 
     Ok(SignedCertificate { serial, record, intent })
 }
 
-/// 9. In the register, in the log, and no longer an intent: all in one commit.
-fn record(authority: &Authority, signed: SignedCertificate) -> Result<Recorded<SignedCertificate>, IssueError> {
-    let SignedCertificate { serial, record, intent } = &signed;
-    let sha256 = crate::hex(digest(&SHA256, &record.der).as_ref());
+/// 9. In the register, in the log, and no longer an intent: all in one commit. A key that was reported as
+/// compromised since step 3 is certified revoked: what was signed has to be known, and may not be good.
+fn record(authority: &Authority, mut signed: SignedCertificate) -> Result<Recorded<SignedCertificate>, IssueError> {
+    let blocked = CertificateRecord::blocked_key(&signed.record.key_digest);
+    let now = authority.clock.now();
+    match authority.store.commit(entered(&signed, now)?.expect(Expectation::Absent(blocked.clone()))) {
+        Ok(_) => {}
+        Err(CommitError::Conflict { .. }) if authority.store.get(&blocked)?.is_some() => {
+            let revocation = Revocation { at: now.unix_timestamp().max(signed.record.not_before), reason: Reason::KeyCompromise };
+            signed.record.status = Status::Revoked(revocation);
+            authority.store.commit(revoke::marked(entered(&signed, now)?, &signed.serial, &signed.record, revocation, &Actor::Service, now)?)?;
+        }
+        Err(error) => return Err(error.into()),
+    }
+    authority.changed(&signed.record.issuer, &signed.serial);
+    Ok(Recorded { what: signed })
+}
+
+/// The register's and the log's part of a certificate in the place of its intent.
+fn entered(signed: &SignedCertificate, now: OffsetDateTime) -> Result<Batch, IssueError> {
+    let SignedCertificate { serial, record, intent } = signed;
+    let sha256 = crate::sha256_hex(&record.der);
     let entry = log::Entry::CertificateIssued { issuer: &record.issuer, serial: &serial_text(serial), profile: &record.profile, sha256: &sha256 };
     let mut batch = Batch::new()
         .expect(Expectation::Equals(Intent::key(serial), encode(intent)?))
@@ -268,10 +309,8 @@ fn record(authority: &Authority, signed: SignedCertificate) -> Result<Recorded<S
     if let Some(code) = &record.code {
         batch = batch.put(CertificateRecord::by_code(code, serial), serial.clone());
     }
-    batch.append(log::STREAM, entry.leaf(authority.clock.now())?);
-    authority.store.commit(batch)?;
-    authority.changed(&record.issuer, serial);
-    Ok(Recorded { what: signed })
+    batch.append(log::STREAM, entry.leaf(now)?);
+    Ok(batch)
 }
 
 fn serial_of(tbs: &[u8]) -> Result<Vec<u8>, IssueError> {

@@ -18,18 +18,19 @@ pub const ROOT_DAYS: i64 = 365;
 /// Entries read at a time.
 const PAGE: usize = 10_000;
 
-pub fn publish(authority: &Authority, _authorised: &Authorised<Administrator>, issuer: &Issuer) -> Result<CrlRecord, IssueError> {
+pub fn publish(authority: &Authority, authorised: &Authorised<Administrator>, issuer: &Issuer) -> Result<CrlRecord, IssueError> {
     let key = issuer.key.as_ref().ok_or_else(|| IssueError::Offline { issuer: issuer.id().to_owned() })?;
-    // 1. What made the last list stale, before the entries are read: what comes later stays to be done.
+    // 1. What made the last list stale and which list that is, both before the entries are read: what is revoked
+    //    later stays to be done, and a list that another published meanwhile is never replaced by an older view.
     let stale = authority.store.get(&CrlRecord::stale(issuer.id()))?;
+    let before = Before::read(authority, issuer.id())?;
     let entries = revoked(authority, issuer.id())?;
     let count = entries.len() as u64;
     // 2. The next number, above every list made or meant.
-    let before = Before::read(authority, issuer.id())?;
     let plan = plan(issuer, before.number()? + 1, authority.clock.now());
     let tbs = pki::crl::build_tbs(&plan, Signer::algorithm(key), entries);
     // 3. The intent: a number is never used for two lists.
-    let intent = record_intent(authority, issuer.id(), &before, &plan, &tbs)?;
+    let intent = record_intent(authority, authorised, issuer.id(), &before, &plan, &tbs)?;
     // 4. Signed, and read back with the other parser.
     let der = pki::certificate::assemble(&tbs, Signer::algorithm(key), &Signer::sign(key, &tbs)?);
     check(issuer, &der)?;
@@ -105,14 +106,22 @@ impl Before {
     }
 }
 
-fn record_intent(authority: &Authority, issuer: &str, before: &Before, plan: &CrlPlan, tbs: &[u8]) -> Result<CrlIntent, IssueError> {
+fn record_intent(
+    authority: &Authority,
+    authorised: &Authorised<Administrator>,
+    issuer: &str,
+    before: &Before,
+    plan: &CrlPlan,
+    tbs: &[u8],
+) -> Result<CrlIntent, IssueError> {
     let intent = CrlIntent {
         number: plan.number,
         this_update: plan.this_update.unix_timestamp(),
         next_update: plan.next_update.unix_timestamp(),
         tbs_digest: digest(&SHA256, tbs).as_ref().to_vec(),
     };
-    let entry = log::Entry::CrlIntended { issuer, number: plan.number, tbs_sha256: &crate::hex(&intent.tbs_digest) };
+    let by = authorised.actor().to_string();
+    let entry = log::Entry::CrlIntended { issuer, number: plan.number, tbs_sha256: &crate::hex(&intent.tbs_digest), by: &by };
     let mut batch = Batch::new()
         .expect(Before::expectation(CrlRecord::key(issuer), before.record.as_ref()))
         .expect(Before::expectation(CrlIntent::key(issuer), before.intent.as_ref()))

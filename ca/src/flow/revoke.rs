@@ -1,10 +1,10 @@
 //! Revoking a certificate: authorised, judged against the present state, recorded, then told.
 
 use serde::{Deserialize, Serialize};
-use store::{Batch, Expectation, Key};
+use store::{Batch, CommitError, Expectation, Key};
 use time::OffsetDateTime;
 
-use super::authorise::{Administrator, Authorised};
+use super::authorise::{Actor, Administrator, Authorised};
 use crate::authority::Authority;
 use crate::problem::IssueError;
 use crate::record::{CertificateRecord, CrlRecord, Reason, Revocation, Status, encode, log, serial_text};
@@ -34,22 +34,60 @@ pub fn revoke(authority: &Authority, authorised: &Authorised<Administrator>, ord
     let now = authority.clock.now();
     let revocation = decide(&serial, &found, order, now)?;
     // 3. A compromised key is blocked for ever, and its siblings fall with it.
+    let key = Some(found.key_digest.clone()).filter(|_| revocation.reason == Reason::KeyCompromise);
     let mut affected = vec![(serial, found)];
-    if revocation.reason == Reason::KeyCompromise {
-        affected.extend(siblings(authority, &affected)?);
+    if let Some(key) = &key {
+        affected.extend(siblings(authority, key, &affected)?);
     }
     // 4. Statuses, indexes and log entries, all in one commit; a change that came between refuses it.
-    let certificates = record(authority, authorised, affected, revocation, now)?;
-    // 5. Only what is durable is told: the next answer of OCSP is the new one.
-    for (serial, record) in &certificates {
-        authority.changed(&record.issuer, serial);
+    let mut certificates = record(authority, authorised.actor(), affected, revocation, now)?;
+    // 5. What was recorded while we looked; from the block on, issuing itself lets nothing more of this key be good.
+    if let Some(key) = &key {
+        certificates.extend(fallen(authority, authorised.actor(), key, revocation)?);
     }
     Ok(Revoked { certificates })
+}
+
+/// Goes on where a crash left certificates of a blocked key good: step 5 for every blocked key.
+pub fn resume(authority: &Authority) -> Result<(), IssueError> {
+    let (mut from, to) = Key::range(CertificateRecord::BLOCKED_KEYS, &[]);
+    let revocation = Revocation { at: authority.clock.now().unix_timestamp(), reason: Reason::KeyCompromise };
+    loop {
+        let page = authority.store.scan(&from, &to, register::PAGE)?;
+        for (blocked, _) in &page {
+            let key = blocked.last_part().ok_or(IssueError::Damaged { what: "a blocked key" })?;
+            fallen(authority, &Actor::Service, &key, revocation)?;
+        }
+        match page.last() {
+            Some((last, _)) if page.len() == register::PAGE => from = last.successor(),
+            _ => return Ok(()),
+        }
+    }
+}
+
+/// Revokes what is still good of a key that is blocked.
+fn fallen(authority: &Authority, by: &Actor, key: &[u8], revocation: Revocation) -> Result<Vec<(Vec<u8>, CertificateRecord)>, IssueError> {
+    loop {
+        let good = siblings(authority, key, &[])?;
+        if good.is_empty() {
+            return Ok(good);
+        }
+        match record(authority, by, good, revocation, authority.clock.now()) {
+            // Somebody else revoked one of them: fewer are left each time.
+            Err(IssueError::Commit(CommitError::Conflict { .. })) => {}
+            done => return done,
+        }
+    }
 }
 
 /// What the state and the date allow.
 fn decide(serial: &[u8], found: &CertificateRecord, order: &Revoke, now: OffsetDateTime) -> Result<Revocation, IssueError> {
     if let Status::Revoked(before) = found.status {
+        // That the key was compromised may be learnt later, and it alone is worth more than the reason before.
+        if order.reason == Reason::KeyCompromise && before.reason != Reason::KeyCompromise {
+            let at = order.at.unwrap_or(before.at).clamp(found.not_before, before.at.max(found.not_before));
+            return Ok(Revocation { at, reason: order.reason });
+        }
         let reason = serde_json::to_value(before.reason)?.as_str().unwrap_or_default().to_owned();
         return Err(IssueError::AlreadyRevoked { serial: serial_text(serial), reason });
     }
@@ -61,45 +99,70 @@ fn decide(serial: &[u8], found: &CertificateRecord, order: &Revoke, now: OffsetD
     }
 }
 
-/// The other good certificates of the same key.
-fn siblings(authority: &Authority, of: &[(Vec<u8>, CertificateRecord)]) -> Result<Vec<(Vec<u8>, CertificateRecord)>, IssueError> {
-    let Some((serial, record)) = of.first() else { return Ok(Vec::new()) };
-    let (from, to) = Key::range("certificate-by-key", &[&record.key_digest]);
+/// The good certificates of a key that are not among those known.
+fn siblings(authority: &Authority, key: &[u8], known: &[(Vec<u8>, CertificateRecord)]) -> Result<Vec<(Vec<u8>, CertificateRecord)>, IssueError> {
+    let (mut from, to) = Key::range(CertificateRecord::BY_KEY, &[key]);
     let mut found = Vec::new();
-    for (_, sibling) in authority.store.scan(&from, &to, register::PAGE)? {
-        let record = register::get(&*authority.store, &sibling)?;
-        if sibling != *serial && record.status == Status::Good {
-            found.push((sibling, record));
+    loop {
+        let page = authority.store.scan(&from, &to, register::PAGE)?;
+        for (_, sibling) in &page {
+            let record = register::get(&*authority.store, sibling)?;
+            if record.status == Status::Good && known.iter().all(|(serial, _)| serial != sibling) {
+                found.push((sibling.clone(), record));
+            }
+        }
+        match page.last() {
+            Some((last, _)) if page.len() == register::PAGE => from = last.successor(),
+            _ => return Ok(found),
         }
     }
-    Ok(found)
 }
 
 fn record(
     authority: &Authority,
-    authorised: &Authorised<Administrator>,
+    by: &Actor,
     affected: Vec<(Vec<u8>, CertificateRecord)>,
     revocation: Revocation,
     now: OffsetDateTime,
 ) -> Result<Vec<(Vec<u8>, CertificateRecord)>, IssueError> {
-    let (mut batch, by) = (Batch::new(), authorised.actor().to_string());
+    let mut batch = Batch::new();
     let mut done = Vec::with_capacity(affected.len());
     for (serial, found) in affected {
-        let at = revocation.at.max(found.not_before);
-        let revoked = CertificateRecord { status: Status::Revoked(Revocation { at, ..revocation }), ..found.clone() };
-        batch = batch
-            .expect(Expectation::Equals(CertificateRecord::key(&serial), encode(&found)?))
-            .put(CertificateRecord::key(&serial), encode(&revoked)?)
-            .put(CertificateRecord::revoked(&found.issuer, &serial), encode(&Revocation { at, ..revocation })?)
-            // The mark names what made the list stale, so that a publication that began earlier does not clear it.
-            .put(CrlRecord::stale(&found.issuer), serial.clone());
-        if revocation.reason == Reason::KeyCompromise {
-            batch = batch.put(CertificateRecord::blocked_key(&found.key_digest), serial.clone());
-        }
-        let entry = log::Entry::CertificateRevoked { issuer: &found.issuer, serial: &serial_text(&serial), reason: revocation.reason, at, by: &by };
-        batch.append(log::STREAM, entry.leaf(now)?);
+        let revocation = Revocation { at: revocation.at.max(found.not_before), ..revocation };
+        let revoked = CertificateRecord { status: Status::Revoked(revocation), ..found.clone() };
+        batch = batch.expect(Expectation::Equals(CertificateRecord::key(&serial), encode(&found)?)).put(CertificateRecord::key(&serial), encode(&revoked)?);
+        batch = marked(batch, &serial, &revoked, revocation, by, now)?;
         done.push((serial, revoked));
     }
-    authority.store.commit(batch)?;
+    let committed = authority.store.commit(batch);
+    // Only what is durable is told: the next answer of OCSP is the new one. After a failure nobody knows what the
+    // store holds, so an answer remembered from before is worth nothing either.
+    for (serial, record) in &done {
+        authority.changed(&record.issuer, serial);
+    }
+    committed?;
     Ok(done)
+}
+
+/// What a revocation leaves beside the certificate's own record: its place on the list, the list's staleness, the
+/// block of a compromised key, the log entry.
+pub(super) fn marked(
+    batch: Batch,
+    serial: &[u8],
+    of: &CertificateRecord,
+    revocation: Revocation,
+    by: &Actor,
+    now: OffsetDateTime,
+) -> Result<Batch, IssueError> {
+    let Revocation { at, reason } = revocation;
+    let mut batch = batch
+        .put(CertificateRecord::revoked(&of.issuer, serial), encode(&revocation)?)
+        // The mark names what made the list stale, so that a publication that began earlier does not clear it.
+        .put(CrlRecord::stale(&of.issuer), CrlRecord::stale_mark(serial, reason));
+    if reason == Reason::KeyCompromise {
+        batch = batch.put(CertificateRecord::blocked_key(&of.key_digest), serial.to_vec());
+    }
+    let entry = log::Entry::CertificateRevoked { issuer: &of.issuer, serial: &serial_text(serial), reason, at, by: &by.to_string() };
+    batch.append(log::STREAM, entry.leaf(now)?);
+    Ok(batch)
 }

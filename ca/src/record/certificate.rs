@@ -98,6 +98,8 @@ impl Reason {
 
 impl CertificateRecord {
     pub const TABLE: &str = "certificate";
+    pub const BY_KEY: &str = "certificate-by-key";
+    pub const BLOCKED_KEYS: &str = "blocked-key";
 
     pub fn key(serial: &[u8]) -> Key {
         Key::new(Self::TABLE, &[serial])
@@ -117,7 +119,7 @@ impl CertificateRecord {
     }
 
     pub fn by_key(key_digest: &[u8], serial: &[u8]) -> Key {
-        Key::new("certificate-by-key", &[key_digest, serial])
+        Key::new(Self::BY_KEY, &[key_digest, serial])
     }
 
     /// The revoked of one issuer, in the order of their serials: what a CRL is made from.
@@ -127,7 +129,7 @@ impl CertificateRecord {
 
     /// A key that was compromised is never certified again.
     pub fn blocked_key(key_digest: &[u8]) -> Key {
-        Key::new("blocked-key", &[key_digest])
+        Key::new(Self::BLOCKED_KEYS, &[key_digest])
     }
 }
 

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use store::Key;
 
-use super::der_text;
+use super::{Reason, der_text};
 
 /// A number taken and bytes about to be signed.
 #[derive(Clone, Debug, Serialize, Deserialize, PartialEq, Eq)]
@@ -50,5 +50,10 @@ impl CrlRecord {
     /// Exists while a revocation is not yet on the list.
     pub fn stale(issuer: &str) -> Key {
         Key::new("crl-stale", &[issuer.as_bytes()])
+    }
+
+    /// What stands there: the revocation that came last. One serial may be revoked twice, for another reason.
+    pub fn stale_mark(serial: &[u8], reason: Reason) -> Vec<u8> {
+        [serial, &[reason.crl() as u8]].concat()
     }
 }

@@ -8,16 +8,17 @@ use super::Reason;
 
 pub use evidence::STREAM;
 
-/// One change of state. Digests are SHA-256 in lower-case hexadecimal, times Unix seconds.
+/// One change of state. Digests are SHA-256 in lower-case hexadecimal, times Unix seconds; `by` is who asked
+/// for it: `uid:N` or `service`.
 #[derive(Clone, Debug, Serialize)]
 #[serde(untagged)]
 pub enum Entry<'a> {
     PoliciesRead { sha256: &'a str },
     IssuerCreated { issuer: &'a str, sha256: &'a str },
-    CertificateIntended { issuer: &'a str, serial: &'a str, tbs_sha256: &'a str },
+    CertificateIntended { issuer: &'a str, serial: &'a str, tbs_sha256: &'a str, by: &'a str },
     CertificateIssued { issuer: &'a str, serial: &'a str, profile: &'a str, sha256: &'a str },
     CertificateRevoked { issuer: &'a str, serial: &'a str, reason: Reason, at: i64, by: &'a str },
-    CrlIntended { issuer: &'a str, number: u64, tbs_sha256: &'a str },
+    CrlIntended { issuer: &'a str, number: u64, tbs_sha256: &'a str, by: &'a str },
     CrlIssued { issuer: &'a str, number: u64, entries: u64, sha256: &'a str },
 }
 
