@@ -93,6 +93,11 @@ impl Batch {
         self
     }
 
+    /// How many expectations there are: the next one gets this number in a conflict.
+    pub fn expectations(&self) -> usize {
+        self.expectations.len()
+    }
+
     pub fn put(mut self, key: impl Into<Template>, value: impl Into<Template>) -> Self {
         self.puts.push((key.into(), value.into()));
         self

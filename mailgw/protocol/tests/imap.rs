@@ -49,7 +49,7 @@ impl Fake {
             Request::Login { user, password } if user == "a@b.cn" && password.expose() == "pw" => Answer::LoggedIn,
             Request::Login { .. } => refused(RefusalCode::AuthenticationFailed),
             Request::List => Answer::Mailboxes(
-                ["INBOX", "台北"].map(|name| MailboxInfo { name: name.into(), subscribed: name == "INBOX", special_use: None, has_children: false }).into(),
+                ["INBOX", "台北"].map(|name| MailboxInfo { name: name.into(), exists: true, subscribed: name == "INBOX", special_use: None, has_children: false }).into(),
             ),
             Request::Open { mailbox, .. } if mailbox == "INBOX" => {
                 let messages = self.mails.iter().map(|mail| mail.info.clone()).collect();

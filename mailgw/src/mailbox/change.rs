@@ -3,14 +3,19 @@
 
 use std::collections::BTreeMap;
 
-use protocol::imap::exchange::{Flags, MessageInfo, StoreOp, SystemFlag};
+use protocol::imap::exchange::{Change, Flags, MessageInfo, StoreOp, SystemFlag};
 use store::{Batch, CommitError, Expectation, Key};
 
 use super::messages::{ATTEMPTS, MailError, MessageStore};
+use super::quota::Use;
+use super::steps::Steps;
 use crate::record::RecordError;
 use crate::record::body::BodyId;
 use crate::record::folder::{self, Folder};
 use crate::record::message::{self, Message};
+
+/// Messages of a deleted folder that go in one commit.
+const SWEEP: usize = 200;
 
 fn shared_key(body: BodyId) -> Key {
     Key::numbered("shared body", &[], body.0)
@@ -20,8 +25,8 @@ impl MessageStore {
     /// The messages as they are after the change; those gone meanwhile are left out.
     pub fn store_flags(&self, folder: &Folder, uids: &[u32], op: StoreOp, flags: &Flags) -> Result<Vec<MessageInfo>, MailError> {
         self.retried(|| {
-            let mut batch = Batch::new();
-            let step = batch.next(&folder.modseq_counter());
+            let (mut batch, mut steps) = (Batch::new(), Steps::default());
+            let step = steps.of(&mut batch, folder);
             let (mut after, mut changed) = (Vec::new(), Vec::new());
             for (uid, found) in self.found(folder, uids)? {
                 let (mut message, modseq) = Message::decode(&found)?;
@@ -38,15 +43,21 @@ impl MessageStore {
             if changed.is_empty() {
                 return Ok(after);
             }
-            let modseq = self.store.commit(batch)?.counter(step).ok_or(CommitError::UnknownSlot)?.saturating_add(1);
-            for (_, info) in after.iter_mut().enumerate().filter(|(index, _)| changed.contains(index)) {
-                info.modseq = modseq;
+            let receipt = self.store.commit(batch)?;
+            let mut done = steps.done(&receipt);
+            for index in changed {
+                let Some(info) = after.get_mut(index) else { continue };
+                done.change(folder.id, |modseq| {
+                    info.modseq = modseq;
+                    Ok(Change::Flags(info.clone()))
+                })?;
             }
+            done.tell(&self.broadcast);
             Ok(after)
         })
     }
 
-    /// Copies into a folder of `mailbox`, all in one commit: pairs of old and new UID, and the UIDVALIDITY there.
+    /// Copies into another folder of the mailbox, all in one commit: pairs of old and new UID, and the UIDVALIDITY there.
     pub fn copy(&self, from: &Folder, uids: &[u32], mailbox: &str, to: &str) -> Result<(u32, Vec<(u32, u32)>), MailError> {
         self.transfer(from, uids, mailbox, to, false)
     }
@@ -61,50 +72,93 @@ impl MessageStore {
             let key = folder::key(mailbox, to);
             let stored = self.store.get(&key)?.ok_or(MailError::NoFolder)?;
             let target = Folder::decode(&stored)?;
-            let mut batch = Batch::new().expect(Expectation::Equals(key, stored));
-            let (mut slots, mut bodies) = (Vec::new(), BTreeMap::new());
+            let (mut batch, mut steps) = (Batch::new().expect(Expectation::Equals(key, stored)), Steps::default());
+            let (mut placed, mut bodies, mut more) = (Vec::new(), BTreeMap::new(), Use::default());
             for (uid, found) in self.found(from, uids)? {
                 let (message, _) = Message::decode(&found)?;
-                let (new, step) = (batch.next(&target.uid_counter()), batch.next(&target.modseq_counter()));
+                let (new, step) = (batch.next(&target.uid_counter()), steps.of(&mut batch, &target));
                 let old = message::key(from.id, uid);
                 batch = batch.expect(Expectation::Equals(old.clone(), found));
                 if take {
+                    steps.of(&mut batch, from);
                     batch = batch.delete(old);
                 } else {
                     *bodies.entry(message.body).or_insert(0_i64) += 1;
+                    more.add(message.size);
                 }
                 batch = batch.put(message::new_key(target.id, new), message.template(step));
-                slots.push((uid, new));
+                placed.push((uid, new, message));
             }
-            if take {
-                let _ = batch.next(&from.modseq_counter());
+            if placed.is_empty() {
+                return Ok((target.uid_validity, Vec::new()));
             }
+            if !take && !self.fits(mailbox, &more)? {
+                return Err(MailError::OverQuota { delivery: 0 });
+            }
+            more.count(&mut batch, mailbox);
             let receipt = self.store.commit(self.count(batch, &bodies)?)?;
-            let new = |slot| receipt.counter(slot).and_then(|uid| u32::try_from(uid).ok()).ok_or(MailError::UidsExhausted);
-            let pairs = slots.into_iter().map(|(uid, slot)| Ok((uid, new(slot)?))).collect::<Result<_, MailError>>()?;
-            Ok((target.uid_validity, pairs))
+            let mut done = steps.done(&receipt);
+            let pairs = placed.into_iter().map(|(old, slot, message)| {
+                let new = receipt.counter(slot).and_then(|uid| u32::try_from(uid).ok()).ok_or(MailError::UidsExhausted)?;
+                if take {
+                    done.change(from.id, |_| Ok(Change::Gone(old)))?;
+                }
+                done.change(target.id, |modseq| Ok(Change::New(message.info(new, modseq)?)))?;
+                Ok((old, new))
+            });
+            let pairs = pairs.collect::<Result<_, MailError>>();
+            done.tell(&self.broadcast);
+            Ok((target.uid_validity, pairs?))
         })
     }
 
     /// Removes those of `uids` that bear `\Deleted`, and each body with its last message. The UIDs removed.
-    pub fn expunge(&self, folder: &Folder, uids: &[u32]) -> Result<Vec<u32>, MailError> {
+    pub fn expunge(&self, mailbox: &str, folder: &Folder, uids: &[u32]) -> Result<Vec<u32>, MailError> {
         self.retried(|| {
-            let mut batch = Batch::new();
-            let (mut gone, mut bodies) = (Vec::new(), BTreeMap::new());
+            let (mut batch, mut steps) = (Batch::new(), Steps::default());
+            let (mut gone, mut bodies, mut less) = (Vec::new(), BTreeMap::new(), Use::default());
             for (uid, found) in self.found(folder, uids)? {
                 let (message, _) = Message::decode(&found)?;
                 if message.flags.has(SystemFlag::Deleted) {
                     let key = message::key(folder.id, uid);
                     batch = batch.expect(Expectation::Equals(key.clone(), found)).delete(key);
                     *bodies.entry(message.body).or_insert(0_i64) -= 1;
+                    less.take(message.size);
                     gone.push(uid);
                 }
             }
-            if !gone.is_empty() {
-                let _ = batch.next(&folder.modseq_counter());
+            if gone.is_empty() {
+                return Ok(gone);
+            }
+            steps.of(&mut batch, folder);
+            less.count(&mut batch, mailbox);
+            let receipt = self.store.commit(self.count(batch, &bodies)?)?;
+            let mut done = steps.done(&receipt);
+            for uid in &gone {
+                done.change(folder.id, |_| Ok(Change::Gone(*uid)))?;
+            }
+            done.tell(&self.broadcast);
+            Ok(gone)
+        })
+    }
+
+    /// Removes a bounded number of messages of a folder that is deleted; whether there were any.
+    pub(super) fn sweep_some(&self, mailbox: &str, folder: u64) -> Result<bool, MailError> {
+        self.retried(|| {
+            let (from, to) = message::range(folder);
+            let found = self.store.scan(&from, &to, SWEEP)?;
+            let (mut batch, mut bodies, mut less) = (Batch::new(), BTreeMap::new(), Use::default());
+            for (key, value) in &found {
+                let (message, _) = Message::decode(value)?;
+                batch = batch.expect(Expectation::Equals(key.clone(), value.clone())).delete(key.clone());
+                *bodies.entry(message.body).or_insert(0_i64) -= 1;
+                less.take(message.size);
+            }
+            if !found.is_empty() {
+                less.count(&mut batch, mailbox);
                 self.store.commit(self.count(batch, &bodies)?)?;
             }
-            Ok(gone)
+            Ok(!found.is_empty())
         })
     }
 
@@ -132,7 +186,8 @@ impl MessageStore {
         Ok(batch)
     }
 
-    fn retried<T>(&self, attempt: impl Fn() -> Result<T, MailError>) -> Result<T, MailError> {
+    /// A commit that lost a race is decided anew.
+    pub(super) fn retried<T>(&self, attempt: impl Fn() -> Result<T, MailError>) -> Result<T, MailError> {
         for _ in 0..ATTEMPTS {
             match attempt() {
                 Err(MailError::Commit(CommitError::Conflict { .. })) => continue,

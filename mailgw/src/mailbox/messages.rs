@@ -1,12 +1,16 @@
 //! Messages in folders: delivery in one commit, the view of a folder, bodies.
 
+use std::collections::BTreeMap;
 use std::ops::Range;
 use std::sync::{Arc, Mutex};
 
 use keys::{DataKey, DataKeyError};
-use protocol::imap::exchange::{Flags, MessageInfo};
+use protocol::imap::exchange::{Change, Flags, MessageInfo};
 use store::{Batch, CommitError, Expectation, Store, StoreError};
 
+use super::broadcast::{Broadcast, Watch};
+use super::quota::{Quota, Use};
+use super::steps::Steps;
 use crate::record::body::{self, BodyId};
 use crate::record::event::Event;
 use crate::record::folder::{self, Folder};
@@ -26,8 +30,20 @@ pub enum MailError {
     NoFolder,
     #[error("the folder exists already; choose another name")]
     FolderExists,
+    #[error("the folder is INBOX, which stays; choose another")]
+    Inbox,
+    #[error("a folder cannot go below itself; choose another name")]
+    IntoItself,
+    #[error("the name is longer than 255 characters; choose a shorter one")]
+    NameTooLong,
+    #[error("the mailbox has {limit} folders and may have no more; delete some")]
+    TooManyFolders { limit: usize },
     #[error("the message is gone")]
     Gone,
+    #[error("delivery {delivery} does not fit into its mailbox; delete messages there")]
+    OverQuota { delivery: usize },
+    #[error("expectation {expectation} of the caller does not hold; read again and decide anew")]
+    Conflict { expectation: usize },
     #[error("the message has {size} bytes and the limit is {limit}; send less", limit = body::MAX_BYTES)]
     TooLarge { size: usize },
     #[error("{count} messages are too many for one delivery; send at most {MAX_BATCH}")]
@@ -52,6 +68,8 @@ pub struct Delivery {
     pub bytes: Vec<u8>,
     pub unix_millis: i64,
     pub flags: Flags,
+    /// The leaf of the log; `None`: `MessageAccepted`.
+    pub event: Option<Event>,
 }
 
 /// Where a message came to stand.
@@ -72,24 +90,30 @@ pub struct View {
 
 pub struct MessageStore {
     pub(super) store: Arc<dyn Store>,
+    pub(super) broadcast: Arc<Broadcast>,
+    pub(super) quota: Quota,
     key: Arc<DataKey>,
     body_ids: Mutex<Range<u64>>,
 }
 
+/// A body ready to be committed: whatever race a commit loses, it is sealed once.
+struct Prepared {
+    id: BodyId,
+    size: u32,
+    digest: [u8; 32],
+    sealed: Vec<u8>,
+}
+
 impl MessageStore {
+    /// Without a quota.
     pub fn new(store: Arc<dyn Store>, key: Arc<DataKey>) -> Self {
-        Self { store, key, body_ids: Mutex::new(0..0) }
+        Self { store, key, broadcast: Arc::default(), quota: Quota::NONE, body_ids: Mutex::new(0..0) }
     }
 
-    pub fn create_folder(&self, mailbox: &str, name: &str) -> Result<(), MailError> {
-        let key = folder::key(mailbox, name);
-        let mut batch = Batch::new().expect(Expectation::Absent(key.clone()));
-        let id = batch.next(folder::IDS);
-        let validity = batch.next(&folder::validity_counter(mailbox));
-        match self.store.commit(batch.put(key, folder::template(id, validity))) {
-            Err(CommitError::Conflict { .. }) => Err(MailError::FolderExists),
-            done => Ok(done.map(|_| ())?),
-        }
+    /// Every mailbox may hold so much. Deliveries that race can pass the limit by what is under way.
+    pub fn with_quota(mut self, quota: Quota) -> Self {
+        self.quota = quota;
+        self
     }
 
     pub fn folder(&self, mailbox: &str, name: &str) -> Result<Folder, MailError> {
@@ -99,45 +123,99 @@ impl MessageStore {
 
     /// All messages in one durable commit, or none: each in its folder, with its body and its leaf of the log.
     pub fn deliver(&self, deliveries: &[Delivery], now_unix_millis: u64) -> Result<Vec<Uid>, MailError> {
+        self.deliver_with(deliveries, Batch::new(), now_unix_millis)
+    }
+
+    /// As `deliver`, with what `with` holds in the same commit. An expectation of `with` that does not hold is a `Conflict`.
+    pub fn deliver_with(&self, deliveries: &[Delivery], with: Batch, now_unix_millis: u64) -> Result<Vec<Uid>, MailError> {
         if deliveries.len() > MAX_BATCH {
             return Err(MailError::TooMany { count: deliveries.len() });
         }
-        let bodies: Vec<_> = deliveries.iter().map(|delivery| self.body(&delivery.bytes)).collect::<Result<_, _>>()?;
+        let bodies: Vec<Prepared> = deliveries.iter().map(|delivery| self.prepare(&delivery.bytes)).collect::<Result<_, _>>()?;
+        let theirs = with.expectations();
         for _ in 0..ATTEMPTS {
-            let mut batch = Batch::new();
-            let mut slots = Vec::with_capacity(deliveries.len());
-            for (delivery, (id, size, digest, sealed)) in deliveries.iter().zip(&bodies) {
-                // A folder renamed or deleted meanwhile fails the expectation: nothing goes to a folder that is gone.
-                let key = folder::key(&delivery.mailbox, &delivery.folder);
-                let found = self.store.get(&key)?.ok_or(MailError::NoFolder)?;
-                let folder = Folder::decode(&found)?;
-                let (uid, step) = (batch.next(&folder.uid_counter()), batch.next(&folder.modseq_counter()));
-                let flags = delivery.flags.clone();
-                let message = Message { body: *id, unix_millis: delivery.unix_millis, size: *size, digest: *digest, flags };
-                let accepted = event::Message { mailbox: delivery.mailbox.clone(), digest: hex(digest), size: u64::from(*size) };
-                Event::MessageAccepted(accepted).append(&mut batch, now_unix_millis)?;
-                batch = batch.expect(Expectation::Equals(key, found)).put(message::new_key(folder.id, uid), message.template(step));
-                batch = batch.put(id.key(), sealed.as_slice());
-                slots.push((folder.uid_validity, uid));
-            }
-            match self.store.commit(batch) {
-                Err(CommitError::Conflict { .. }) => continue,
-                Err(error) => return Err(error.into()),
-                Ok(receipt) => {
-                    let uid = |slot| receipt.counter(slot).and_then(|uid| u32::try_from(uid).ok()).ok_or(MailError::UidsExhausted);
-                    return slots.into_iter().map(|(uid_validity, slot)| Ok(Uid { uid_validity, uid: uid(slot)? })).collect();
+            match self.try_deliver(deliveries, &bodies, with.clone(), now_unix_millis) {
+                Err(MailError::Commit(CommitError::Conflict { expectation })) if expectation < theirs => {
+                    return Err(MailError::Conflict { expectation });
                 }
+                Err(MailError::Commit(CommitError::Conflict { .. })) => continue,
+                done => return done,
             }
         }
         Err(MailError::Busy)
     }
 
-    /// Counters are read before the messages, so a message delivered meanwhile is left to the next look.
+    fn try_deliver(&self, deliveries: &[Delivery], bodies: &[Prepared], mut batch: Batch, now: u64) -> Result<Vec<Uid>, MailError> {
+        let mut steps = Steps::default();
+        let mut uses: BTreeMap<&str, Use> = BTreeMap::new();
+        let mut placed = Vec::with_capacity(deliveries.len());
+        for (at, (delivery, body)) in deliveries.iter().zip(bodies).enumerate() {
+            // A folder renamed or deleted meanwhile fails the expectation: nothing goes to a folder that is gone.
+            let key = folder::key(&delivery.mailbox, &delivery.folder);
+            let found = self.store.get(&key)?.ok_or(MailError::NoFolder)?;
+            let folder = Folder::decode(&found)?;
+            let more = uses.entry(&delivery.mailbox).or_default();
+            more.add(body.size);
+            if !self.fits(&delivery.mailbox, more)? {
+                return Err(MailError::OverQuota { delivery: at });
+            }
+            let (uid, step) = (batch.next(&folder.uid_counter()), steps.of(&mut batch, &folder));
+            let message = Message {
+                body: body.id,
+                unix_millis: delivery.unix_millis,
+                size: body.size,
+                digest: body.digest,
+                flags: delivery.flags.clone(),
+            };
+            let accepted = || {
+                let digest = hex(&body.digest);
+                Event::MessageAccepted(event::Message { mailbox: delivery.mailbox.clone(), digest, size: u64::from(body.size) })
+            };
+            delivery.event.clone().unwrap_or_else(accepted).append(&mut batch, now)?;
+            batch = batch.expect(Expectation::Equals(key, found)).put(message::new_key(folder.id, uid), message.template(step));
+            batch = batch.put(body.id.key(), body.sealed.as_slice());
+            placed.push((folder, uid, message));
+        }
+        for (mailbox, more) in &uses {
+            more.count(&mut batch, mailbox);
+        }
+        let receipt = self.store.commit(batch)?;
+        let mut done = steps.done(&receipt);
+        let uids = placed.into_iter().map(|(folder, slot, message)| {
+            let uid = receipt.counter(slot).and_then(|uid| u32::try_from(uid).ok()).ok_or(MailError::UidsExhausted)?;
+            done.change(folder.id, |modseq| Ok(Change::New(message.info(uid, modseq)?)))?;
+            Ok(Uid { uid_validity: folder.uid_validity, uid })
+        });
+        let uids = uids.collect();
+        done.tell(&self.broadcast);
+        uids
+    }
+
+    /// The changes committed to this folder from now on. What is read after this call holds all that came before.
+    pub fn watch(&self, folder: &Folder) -> Result<Watch, MailError> {
+        self.broadcast.watch(folder.id, || Ok(self.store.counter(&folder.modseq_counter())?))
+    }
+
+    /// A folder as it is, and what is committed to it from then on, with no gap between. A change may be in both.
+    pub fn open(&self, mailbox: &str, name: &str) -> Result<(View, Watch), MailError> {
+        for _ in 0..ATTEMPTS {
+            let watch = self.watch(&self.folder(mailbox, name)?)?;
+            let view = self.view(mailbox, name)?;
+            // Another folder may have come to bear the name in between.
+            if watch.is_of(&view.folder) {
+                return Ok((view, watch));
+            }
+        }
+        Err(MailError::Busy)
+    }
+
+    /// Counters are read before the messages, so a message delivered meanwhile is left to the next look; MODSEQ before UID, so
+    /// that no message is left out whose step is not above it.
     pub fn view(&self, mailbox: &str, name: &str) -> Result<View, MailError> {
         let folder = self.folder(mailbox, name)?;
+        let highest_modseq = self.store.counter(&folder.modseq_counter())?.saturating_add(1);
         let last = u32::try_from(self.store.counter(&folder.uid_counter())?).map_err(|_| MailError::UidsExhausted)?;
         let uid_next = last.checked_add(1).ok_or(MailError::UidsExhausted)?;
-        let highest_modseq = self.store.counter(&folder.modseq_counter())?.saturating_add(1);
         let (from, _) = message::range(folder.id);
         let found = self.store.scan(&from, &message::key(folder.id, uid_next), usize::MAX)?;
         let info = |(key, value): &(store::Key, Vec<u8>)| {
@@ -157,11 +235,11 @@ impl MessageStore {
         Ok(body::open(message.body, &sealed, message.size, &message.digest, &self.key)?)
     }
 
-    fn body(&self, bytes: &[u8]) -> Result<(BodyId, u32, [u8; 32], Vec<u8>), MailError> {
+    fn prepare(&self, bytes: &[u8]) -> Result<Prepared, MailError> {
         let too_large = || MailError::TooLarge { size: bytes.len() };
         let size = u32::try_from(bytes.len()).ok().filter(|_| bytes.len() <= body::MAX_BYTES).ok_or_else(too_large)?;
         let id = self.next_body_id()?;
-        Ok((id, size, body::digest(bytes), body::seal(id, bytes, &self.key)?))
+        Ok(Prepared { id, size, digest: body::digest(bytes), sealed: body::seal(id, bytes, &self.key)? })
     }
 
     fn next_body_id(&self) -> Result<BodyId, MailError> {

@@ -10,7 +10,7 @@ fn data_key() -> Arc<DataKey> {
 
 fn delivery(text: String) -> Delivery {
     let (mailbox, folder) = ("1234567897".to_owned(), "INBOX".to_owned());
-    Delivery { mailbox, folder, bytes: text.into_bytes(), unix_millis: 1_795_000_000_000, flags: Flags::new() }
+    Delivery { mailbox, folder, bytes: text.into_bytes(), unix_millis: 1_795_000_000_000, flags: Flags::new(), event: None }
 }
 
 fn eight_threads_lose_and_double_nothing(store: Arc<dyn Store>) {
@@ -89,14 +89,14 @@ fn a_body_goes_with_the_last_of_its_messages() {
     let (inbox, archive) = (mail.folder("1234567897", "INBOX").unwrap(), mail.folder("1234567897", "Archive").unwrap());
     assert_eq!(mail.copy(&inbox, &[1, 2, 99], "1234567897", "Archive").unwrap(), (2, vec![(1, 1), (2, 2)]));
     let deleted = Flags::new().with(SystemFlag::Deleted);
-    assert_eq!(mail.store_flags(&inbox, &[1], StoreOp::Add, &deleted).unwrap()[0].modseq, 4);
-    assert_eq!(mail.store_flags(&inbox, &[1], StoreOp::Add, &deleted).unwrap()[0].modseq, 4);
-    assert_eq!(mail.expunge(&inbox, &[1, 2]).unwrap(), [1]);
+    assert_eq!(mail.store_flags(&inbox, &[1], StoreOp::Add, &deleted).unwrap()[0].modseq, 3);
+    assert_eq!(mail.store_flags(&inbox, &[1], StoreOp::Add, &deleted).unwrap()[0].modseq, 3);
+    assert_eq!(mail.expunge("1234567897", &inbox, &[1, 2]).unwrap(), [1]);
     assert_eq!(mail.load(&inbox, 1), Err(MailError::Gone));
     assert_eq!(mail.load(&archive, 1).unwrap(), b"one");
-    assert_eq!(mail.view("1234567897", "INBOX").unwrap().highest_modseq, 5);
+    assert_eq!(mail.view("1234567897", "INBOX").unwrap().highest_modseq, 4);
     mail.store_flags(&archive, &[1], StoreOp::Add, &deleted).unwrap();
-    assert_eq!(mail.expunge(&archive, &[1]).unwrap(), [1]);
+    assert_eq!(mail.expunge("1234567897", &archive, &[1]).unwrap(), [1]);
     let (from, to) = Key::range("body", &[]);
     assert_eq!(store.scan(&from, &to, 10).unwrap().len(), 1);
     assert_eq!(mail.load(&archive, 2).unwrap(), b"two");
@@ -114,5 +114,59 @@ fn what_moves_keeps_its_body_and_leaves_its_place() {
     assert_eq!(mail.load(&inbox, 2), Err(MailError::Gone));
     assert_eq!(mail.load(&archive, 1).unwrap(), b"two");
     let view = mail.view("1234567897", "INBOX").unwrap();
-    assert_eq!((view.messages.len(), view.uid_next, view.highest_modseq), (1, 3, 4));
+    assert_eq!((view.messages.len(), view.uid_next, view.highest_modseq), (1, 3, 3));
+}
+
+#[test]
+fn what_the_caller_expects_is_never_tried_again() {
+    use store::Expectation;
+    let store: Arc<dyn Store> = Arc::new(Memory::new());
+    let mail = MessageStore::new(Arc::clone(&store), data_key());
+    mail.create_folder("1234567897", "INBOX").unwrap();
+    let item = |text: &str| Key::new("item", &[text.as_bytes()]);
+    let with = |text| Batch::new().expect(Expectation::Absent(item("other"))).expect(Expectation::Absent(item(text))).put(item(text), vec![1]);
+    let event = Event::StatementDelivered(event::Statement {
+        mailbox: "1234567897".into(),
+        bureau: "gjj".into(),
+        item: "0a".into(),
+        row: "0b".into(),
+        digest: "0c".into(),
+        size: 3,
+    });
+    let delivery = Delivery { event: Some(event.clone()), ..delivery("one".into()) };
+    let deliveries = std::slice::from_ref(&delivery);
+    assert_eq!(mail.deliver_with(deliveries, with("a"), 5).unwrap()[0].uid, 1);
+    assert_eq!(mail.deliver_with(deliveries, with("a"), 6), Err(MailError::Conflict { expectation: 1 }));
+    assert_eq!(mail.deliver_with(deliveries, with("b"), 7).unwrap()[0].uid, 2);
+    let leaves = store.read_stream(event::STREAM, 0, 10).unwrap();
+    assert_eq!(leaves.iter().map(|leaf| Event::from_leaf(leaf).unwrap()).collect::<Vec<_>>(), [(event.clone(), 5), (event, 7)]);
+}
+
+#[test]
+fn a_mailbox_holds_no_more_than_its_quota() {
+    use protocol::imap::exchange::{StoreOp, SystemFlag};
+    let mail = MessageStore::new(Arc::new(Memory::new()), data_key()).with_quota(Quota { bytes: 10, messages: 3 });
+    mail.create_folder("1234567897", "INBOX").unwrap();
+    mail.create_folder("1234567897", "Archive").unwrap();
+    mail.create_folder("2234567890", "INBOX").unwrap();
+    let deliver = |texts: &[&str]| mail.deliver(&texts.iter().map(|text| delivery((*text).into())).collect::<Vec<_>>(), 1);
+    let held = || mail.used("1234567897").unwrap();
+    assert_eq!(deliver(&["123456", "12345"]), Err(MailError::OverQuota { delivery: 1 }));
+    assert_eq!(held(), Quota { bytes: 0, messages: 0 });
+    deliver(&["12345"]).unwrap();
+    let (inbox, archive) = (mail.folder("1234567897", "INBOX").unwrap(), mail.folder("1234567897", "Archive").unwrap());
+    mail.copy(&inbox, &[1], "1234567897", "Archive").unwrap();
+    assert_eq!(held(), Quota { bytes: 10, messages: 2 });
+    assert_eq!(mail.copy(&inbox, &[1], "1234567897", "Archive"), Err(MailError::OverQuota { delivery: 0 }));
+    assert_eq!(deliver(&["1"]), Err(MailError::OverQuota { delivery: 0 }));
+    deliver(&[""]).unwrap();
+    assert_eq!(deliver(&[""]), Err(MailError::OverQuota { delivery: 0 }));
+    mail.deliver(&[Delivery { mailbox: "2234567890".into(), ..delivery("its own".into()) }], 1).unwrap();
+    mail.move_to(&inbox, &[1], "1234567897", "Archive").unwrap();
+    assert_eq!(held(), Quota { bytes: 10, messages: 3 });
+    mail.store_flags(&archive, &[1], StoreOp::Add, &Flags::new().with(SystemFlag::Deleted)).unwrap();
+    mail.expunge("1234567897", &archive, &[1, 2]).unwrap();
+    assert_eq!(held(), Quota { bytes: 5, messages: 2 });
+    mail.delete_folder("1234567897", "Archive").unwrap();
+    assert_eq!(held(), Quota { bytes: 0, messages: 1 });
 }

@@ -1,11 +1,15 @@
-//! A folder: `1 | id u64 | uidvalidity u64`, under its mailbox and name. The id never changes and is never
-//! used twice; UIDVALIDITY comes from a counter of its mailbox.
+//! A folder: `1 | id u64 | uidvalidity u64 | special use u8`, under its mailbox and name. The id never changes and is
+//! never used twice; UIDVALIDITY comes from a counter of its mailbox. Beside the folders stand the names subscribed to,
+//! which may name no folder, and the ids of folders that are deleted and not swept yet.
 
+use protocol::imap::exchange::SpecialUse;
 use store::{CounterSlot, Key, Part, Template};
 
 use super::{RecordError, VERSION, versioned};
 
 const KIND: &str = "folder";
+const SUBSCRIPTION: &str = "subscription";
+const DELETED: &str = "deleted folder";
 /// The counter that gives ids.
 pub const IDS: &str = "folder";
 
@@ -13,26 +17,73 @@ pub const IDS: &str = "folder";
 pub struct Folder {
     pub id: u64,
     pub uid_validity: u32,
+    pub special_use: Option<SpecialUse>,
 }
+
+/// The numbers are those of the record.
+const USES: [(u8, Option<SpecialUse>); 6] = [
+    (0, None),
+    (1, Some(SpecialUse::Archive)),
+    (2, Some(SpecialUse::Drafts)),
+    (3, Some(SpecialUse::Junk)),
+    (4, Some(SpecialUse::Sent)),
+    (5, Some(SpecialUse::Trash)),
+];
 
 pub fn key(mailbox: &str, name: &str) -> Key {
     Key::new(KIND, &[mailbox.as_bytes(), name.as_bytes()])
+}
+
+/// All folders of a mailbox; the last part of each key is the name.
+pub fn range(mailbox: &str) -> (Key, Key) {
+    Key::range(KIND, &[mailbox.as_bytes()])
+}
+
+pub fn subscription_key(mailbox: &str, name: &str) -> Key {
+    Key::new(SUBSCRIPTION, &[mailbox.as_bytes(), name.as_bytes()])
+}
+
+pub fn subscriptions(mailbox: &str) -> (Key, Key) {
+    Key::range(SUBSCRIPTION, &[mailbox.as_bytes()])
+}
+
+/// Its value is the mailbox.
+pub fn deleted_key(id: u64) -> Key {
+    Key::numbered(DELETED, &[], id)
+}
+
+pub fn deleted() -> (Key, Key) {
+    Key::range(DELETED, &[])
+}
+
+pub fn deleted_id(key: &Key) -> Option<u64> {
+    key.number(DELETED, &[])
+}
+
+/// The name at the end of a key of [`range`] or [`subscriptions`].
+pub fn name(key: &Key) -> Result<String, RecordError> {
+    let name = key.last_part().and_then(|name| String::from_utf8(name).ok());
+    name.ok_or(RecordError::Damaged { kind: KIND, reason: "its key holds no name" })
 }
 
 pub fn validity_counter(mailbox: &str) -> String {
     format!("uidvalidity/{mailbox}")
 }
 
-pub fn template(id: CounterSlot, validity: CounterSlot) -> Template {
-    Template::new(vec![Part::Bytes(vec![VERSION]), Part::Counter(id), Part::Counter(validity)])
+pub fn template(id: CounterSlot, validity: CounterSlot, special_use: Option<SpecialUse>) -> Template {
+    let number = USES.iter().find(|(_, known)| *known == special_use).map_or(0, |(number, _)| *number);
+    Template::new(vec![Part::Bytes(vec![VERSION]), Part::Counter(id), Part::Counter(validity), Part::Bytes(vec![number])])
 }
 
 impl Folder {
     pub fn decode(bytes: &[u8]) -> Result<Self, RecordError> {
-        let damaged = || RecordError::Damaged { kind: KIND, reason: "it is not an id and a UIDVALIDITY" };
-        let (id, validity) = versioned(KIND, bytes)?.split_first_chunk::<8>().ok_or_else(damaged)?;
-        let validity: [u8; 8] = validity.try_into().map_err(|_| damaged())?;
-        Ok(Self { id: u64::from_be_bytes(*id), uid_validity: u64::from_be_bytes(validity).try_into().map_err(|_| damaged())? })
+        let damaged = || RecordError::Damaged { kind: KIND, reason: "it is not an id, a UIDVALIDITY and a special use" };
+        let (id, rest) = versioned(KIND, bytes)?.split_first_chunk::<8>().ok_or_else(damaged)?;
+        let (validity, rest) = rest.split_first_chunk::<8>().ok_or_else(damaged)?;
+        let &[number] = rest else { return Err(damaged()) };
+        let (_, special_use) = *USES.iter().find(|(known, _)| *known == number).ok_or_else(damaged)?;
+        let uid_validity = u64::from_be_bytes(*validity).try_into().map_err(|_| damaged())?;
+        Ok(Self { id: u64::from_be_bytes(*id), uid_validity, special_use })
     }
 
     pub fn uid_counter(&self) -> String {

@@ -123,6 +123,8 @@ pub enum Answer {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct MailboxInfo {
     pub name: MailboxName,
+    /// False for a level above others that is no mailbox itself, and for a name subscribed to whose mailbox is gone.
+    pub exists: bool,
     pub subscribed: bool,
     pub special_use: Option<SpecialUse>,
     pub has_children: bool,

@@ -1,0 +1,198 @@
+//! Commits told to those who watch a folder, in the order of its MODSEQ and never waiting for anyone.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use protocol::imap::exchange::Change;
+use tokio::sync::mpsc;
+
+use super::messages::MailError;
+use crate::record::folder::Folder;
+
+/// Commits one watcher may be behind before it is let go.
+const QUEUE: usize = 1_024;
+/// Commits that wait for one before them.
+const MAX_EARLY: usize = 1_024;
+const SHARDS: usize = 16;
+
+/// What one commit did to one folder, at this step of its MODSEQ counter. Every step the store gives is told, or those after
+/// it would wait for ever.
+pub(super) struct Told {
+    pub folder: u64,
+    pub step: u64,
+    pub changes: Vec<Change>,
+}
+
+struct Topic {
+    /// The step to be told next.
+    next: u64,
+    /// Told before their turn: commits end in one order and are heard of in another.
+    early: BTreeMap<u64, Arc<[Change]>>,
+    watchers: Vec<(u64, mpsc::Sender<Arc<[Change]>>)>,
+}
+
+#[derive(Default)]
+struct Shard {
+    topics: HashMap<u64, Topic>,
+    last_watcher: u64,
+}
+
+#[derive(Default)]
+pub(super) struct Broadcast {
+    shards: [Mutex<Shard>; SHARDS],
+}
+
+/// The changes of a folder from the moment it was made.
+pub struct Watch {
+    folder: u64,
+    watcher: u64,
+    changes: mpsc::Receiver<Arc<[Change]>>,
+    broadcast: Arc<Broadcast>,
+}
+
+impl Watch {
+    /// The next commit's changes; waiting can be given up without loss. `None`: the folder was deleted, or the watcher fell
+    /// too far behind; the folder has to be opened anew.
+    pub async fn next(&mut self) -> Option<Arc<[Change]>> {
+        self.changes.recv().await
+    }
+
+    pub(super) fn is_of(&self, folder: &Folder) -> bool {
+        self.folder == folder.id
+    }
+
+    /// As `next` for those who do not wait: `None` when there is nothing now.
+    pub fn try_next(&mut self) -> Option<Arc<[Change]>> {
+        self.changes.try_recv().ok()
+    }
+}
+
+impl Drop for Watch {
+    fn drop(&mut self) {
+        let mut shard = self.broadcast.shard(self.folder);
+        if let Some(topic) = shard.topics.get_mut(&self.folder) {
+            topic.watchers.retain(|(watcher, _)| *watcher != self.watcher);
+            if topic.watchers.is_empty() {
+                shard.topics.remove(&self.folder);
+            }
+        }
+    }
+}
+
+impl Broadcast {
+    /// `last_step` reads the folder's MODSEQ counter. It is read under the lock, so that a commit is either seen by it or told
+    /// after it.
+    pub fn watch(self: &Arc<Self>, folder: u64, last_step: impl FnOnce() -> Result<u64, MailError>) -> Result<Watch, MailError> {
+        let (sender, changes) = mpsc::channel(QUEUE);
+        let mut shard = self.shard(folder);
+        shard.last_watcher += 1;
+        let watcher = shard.last_watcher;
+        if !shard.topics.contains_key(&folder) {
+            let next = last_step()?.saturating_add(1);
+            shard.topics.insert(folder, Topic { next, early: BTreeMap::new(), watchers: Vec::new() });
+        }
+        if let Some(topic) = shard.topics.get_mut(&folder) {
+            topic.watchers.push((watcher, sender));
+        }
+        Ok(Watch { folder, watcher, changes, broadcast: Arc::clone(self) })
+    }
+
+    /// After the commit is durable.
+    pub fn tell(&self, all: Vec<Told>) {
+        for told in all {
+            let mut shard = self.shard(told.folder);
+            let Some(topic) = shard.topics.get_mut(&told.folder) else { continue };
+            // A step before `next` was in the store when the first watcher came: all of them have read it.
+            if told.step >= topic.next {
+                topic.early.insert(told.step, told.changes.into());
+            }
+            topic.tell_in_turn();
+            if topic.watchers.is_empty() {
+                shard.topics.remove(&told.folder);
+            }
+        }
+    }
+
+    /// The folder is no more: its watchers hear the end.
+    pub fn end(&self, folder: u64) {
+        self.shard(folder).topics.remove(&folder);
+    }
+
+    fn shard(&self, folder: u64) -> MutexGuard<'_, Shard> {
+        let [first, ..] = &self.shards;
+        let at = usize::try_from(folder % SHARDS as u64).unwrap_or(0);
+        // Every state between two statements is whole, so a panic elsewhere harms nothing.
+        self.shards.get(at).unwrap_or(first).lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Topic {
+    fn tell_in_turn(&mut self) {
+        while let Some(changes) = self.early.remove(&self.next) {
+            self.next += 1;
+            if !changes.is_empty() {
+                // Whoever cannot take it now is let go rather than waited for.
+                self.watchers.retain(|(_, watcher)| watcher.try_send(Arc::clone(&changes)).is_ok());
+            }
+        }
+        if self.early.len() > MAX_EARLY {
+            self.watchers.clear();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    fn gone(step: u64) -> Told {
+        Told { folder: 7, step, changes: vec![Change::Gone(u32::try_from(step).unwrap())] }
+    }
+
+    fn heard(watch: &mut Watch) -> Vec<u32> {
+        let uid = |change: &Change| if let Change::Gone(uid) = change { *uid } else { 0 };
+        std::iter::from_fn(|| watch.try_next()).flat_map(|changes| changes.iter().map(uid).collect::<Vec<_>>()).collect()
+    }
+
+    #[test]
+    fn told_in_the_order_of_steps_whatever_the_order_heard() {
+        let broadcast = Arc::new(Broadcast::default());
+        let mut first = broadcast.watch(7, || Ok(10)).unwrap();
+        broadcast.tell(vec![gone(12), gone(10)]);
+        assert_eq!(heard(&mut first), Vec::<u32>::new());
+        let mut second = broadcast.watch(7, || Ok(99)).unwrap();
+        broadcast.tell(vec![Told { folder: 7, step: 13, changes: Vec::new() }, gone(14), gone(11)]);
+        assert_eq!(heard(&mut first), [11, 12, 14]);
+        assert_eq!(heard(&mut second), [11, 12, 14]);
+    }
+
+    #[tokio::test]
+    async fn the_slow_are_let_go_and_the_last_leaves_nothing() {
+        let broadcast = Arc::new(Broadcast::default());
+        let mut slow = broadcast.watch(7, || Ok(0)).unwrap();
+        let mut quick = broadcast.watch(7, || Ok(0)).unwrap();
+        for step in 1..=QUEUE as u64 + 1 {
+            broadcast.tell(vec![gone(step)]);
+            assert!(quick.try_next().is_some());
+        }
+        assert_eq!(heard(&mut slow).len(), QUEUE);
+        assert!(slow.next().await.is_none());
+        broadcast.end(7);
+        assert!(quick.next().await.is_none());
+        drop((slow, quick));
+        let other = broadcast.watch(7, || Ok(0)).unwrap();
+        drop(other);
+        assert!(broadcast.shards.iter().all(|shard| shard.lock().unwrap().topics.is_empty()));
+    }
+
+    #[tokio::test]
+    async fn a_step_that_never_comes_ends_the_watch() {
+        let broadcast = Arc::new(Broadcast::default());
+        let mut watch = broadcast.watch(7, || Ok(0)).unwrap();
+        for step in 2..=MAX_EARLY as u64 + 2 {
+            broadcast.tell(vec![gone(step)]);
+        }
+        assert!(watch.next().await.is_none());
+    }
+}

@@ -1,0 +1,219 @@
+//! The folders of a mailbox and the names it subscribes to. Levels of a name are parted by `/`.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use protocol::imap::exchange::{MailboxInfo, MailboxStatus, SpecialUse, SystemFlag};
+use store::{Batch, Expectation};
+
+use super::messages::{MailError, MessageStore};
+use crate::record::folder::{self, Folder};
+use crate::record::{RecordError, VERSION};
+
+/// The most folders of one mailbox, and the most names it subscribes to. Creations that race can pass it by one each.
+pub const MAX_FOLDERS: usize = 1_000;
+/// Characters of a name.
+const MAX_NAME: usize = 255;
+const INBOX: &str = "INBOX";
+
+const STANDARD: [(&str, Option<SpecialUse>); 6] = [
+    (INBOX, None),
+    ("Archive", Some(SpecialUse::Archive)),
+    ("Drafts", Some(SpecialUse::Drafts)),
+    ("Junk", Some(SpecialUse::Junk)),
+    ("Sent", Some(SpecialUse::Sent)),
+    ("Trash", Some(SpecialUse::Trash)),
+];
+
+/// The folders every mailbox begins with, all subscribed, added to the batch that opens it.
+pub fn standard_folders(mut batch: Batch, mailbox: &str) -> Batch {
+    for (name, special_use) in STANDARD {
+        batch = added(batch, mailbox, name, special_use).put(folder::subscription_key(mailbox, name), vec![VERSION]);
+    }
+    batch
+}
+
+fn added(mut batch: Batch, mailbox: &str, name: &str, special_use: Option<SpecialUse>) -> Batch {
+    let id = batch.next(folder::IDS);
+    let validity = batch.next(&folder::validity_counter(mailbox));
+    batch.put(folder::key(mailbox, name), folder::template(id, validity, special_use))
+}
+
+/// The levels above a name, the highest first.
+fn above(name: &str) -> impl Iterator<Item = &str> {
+    name.match_indices('/').filter_map(|(at, _)| name.get(..at))
+}
+
+fn is_below(name: &str, parent: &str) -> bool {
+    name.strip_prefix(parent).is_some_and(|rest| rest.starts_with('/'))
+}
+
+impl MessageStore {
+    /// Creates the levels above it that are missing, too. spec: rfc3501#6.3.3
+    pub fn create_folder(&self, mailbox: &str, name: &str) -> Result<(), MailError> {
+        self.retried(|| {
+            let folders = self.folders(mailbox)?;
+            let batch = self.room_for(Batch::new(), mailbox, name, &folders)?;
+            let batch = batch.expect(Expectation::Absent(folder::key(mailbox, name)));
+            self.store.commit(added(batch, mailbox, name, None))?;
+            Ok(())
+        })
+    }
+
+    /// Its messages go too; folders below it stay. spec: rfc3501#6.3.4
+    pub fn delete_folder(&self, mailbox: &str, name: &str) -> Result<(), MailError> {
+        if name == INBOX {
+            return Err(MailError::Inbox);
+        }
+        let id = self.retried(|| {
+            let key = folder::key(mailbox, name);
+            let stored = self.store.get(&key)?.ok_or(MailError::NoFolder)?;
+            let id = Folder::decode(&stored)?.id;
+            let batch = Batch::new().expect(Expectation::Equals(key.clone(), stored)).delete(key);
+            self.store.commit(batch.put(folder::deleted_key(id), mailbox.as_bytes()))?;
+            Ok(id)
+        })?;
+        self.broadcast.end(id);
+        self.sweep_folder(mailbox, id)
+    }
+
+    /// Ends what a crash interrupted: messages of deleted folders that are still there. Call it once at start.
+    pub fn sweep(&self) -> Result<(), MailError> {
+        let (from, to) = folder::deleted();
+        for (key, mailbox) in self.store.scan(&from, &to, usize::MAX)? {
+            let damaged = || RecordError::Damaged { kind: "deleted folder", reason: "it names no folder and mailbox" };
+            let mailbox = String::from_utf8(mailbox).map_err(|_| damaged())?;
+            self.sweep_folder(&mailbox, folder::deleted_id(&key).ok_or_else(damaged)?)?;
+        }
+        Ok(())
+    }
+
+    fn sweep_folder(&self, mailbox: &str, id: u64) -> Result<(), MailError> {
+        while self.sweep_some(mailbox, id)? {}
+        self.store.commit(Batch::new().delete(folder::deleted_key(id)))?;
+        Ok(())
+    }
+
+    /// Folders below move along. INBOX stays, empty, and its messages come under the new name. spec: rfc3501#6.3.5
+    pub fn rename_folder(&self, mailbox: &str, from: &str, to: &str) -> Result<(), MailError> {
+        let left = self.retried(|| {
+            let folders = self.folders(mailbox)?;
+            let mut batch = self.room_for(Batch::new(), mailbox, to, &folders)?;
+            let moves = |name: &str| name == from || (from != INBOX && is_below(name, from));
+            let (mut found, mut left) = (false, None);
+            for (name, stored) in folders.iter().filter(|(name, _)| moves(name)) {
+                found = true;
+                let new = format!("{to}{}", name.strip_prefix(from).unwrap_or_default());
+                if new.chars().count() > MAX_NAME {
+                    return Err(MailError::NameTooLong);
+                }
+                if folders.contains_key(&new) {
+                    return Err(MailError::FolderExists);
+                }
+                let (old, new) = (folder::key(mailbox, name), folder::key(mailbox, &new));
+                batch = batch.expect(Expectation::Equals(old.clone(), stored.clone())).expect(Expectation::Absent(new.clone()));
+                batch = batch.put(new, stored.as_slice());
+                if from == INBOX {
+                    left = Some(Folder::decode(stored)?.id);
+                    batch = added(batch, mailbox, INBOX, None);
+                } else {
+                    batch = batch.delete(old);
+                }
+            }
+            if !found {
+                return Err(MailError::NoFolder);
+            }
+            // A folder below itself would be at no place that can be reached.
+            if from != INBOX && is_below(to, from) {
+                return Err(MailError::IntoItself);
+            }
+            self.store.commit(batch)?;
+            Ok(left)
+        })?;
+        // Sessions with INBOX open looked at the folder that has another name now.
+        if let Some(id) = left {
+            self.broadcast.end(id);
+        }
+        Ok(())
+    }
+
+    /// The name stays subscribed when its folder is deleted. spec: rfc3501#6.3.6
+    pub fn subscribe(&self, mailbox: &str, name: &str) -> Result<(), MailError> {
+        let (from, to) = folder::subscriptions(mailbox);
+        self.folder(mailbox, name)?;
+        if self.store.scan(&from, &to, MAX_FOLDERS)?.len() >= MAX_FOLDERS {
+            return Err(MailError::TooManyFolders { limit: MAX_FOLDERS });
+        }
+        self.store.commit(Batch::new().put(folder::subscription_key(mailbox, name), vec![VERSION]))?;
+        Ok(())
+    }
+
+    pub fn unsubscribe(&self, mailbox: &str, name: &str) -> Result<(), MailError> {
+        self.store.commit(Batch::new().delete(folder::subscription_key(mailbox, name)))?;
+        Ok(())
+    }
+
+    /// All folders, the names subscribed to, and the levels above them, in the order of their names, INBOX first.
+    pub fn list(&self, mailbox: &str) -> Result<Vec<MailboxInfo>, MailError> {
+        let folders = self.folders(mailbox)?;
+        let (from, to) = folder::subscriptions(mailbox);
+        let subscribed = self.store.scan(&from, &to, MAX_FOLDERS)?;
+        let subscribed = subscribed.iter().map(|(key, _)| folder::name(key)).collect::<Result<BTreeSet<_>, _>>()?;
+        let parents: BTreeSet<&str> = folders.keys().flat_map(|name| above(name)).collect();
+        let mut names: BTreeSet<&str> = folders.keys().chain(&subscribed).map(String::as_str).collect();
+        names.extend(folders.keys().chain(&subscribed).flat_map(|name| above(name)));
+        let info = |name: &str| {
+            let special_use = folders.get(name).map(|stored| Folder::decode(stored)).transpose()?.and_then(|folder| folder.special_use);
+            Ok(MailboxInfo {
+                name: name.to_owned(),
+                exists: folders.contains_key(name),
+                subscribed: subscribed.contains(name),
+                special_use,
+                has_children: parents.contains(name),
+            })
+        };
+        let (inbox, others): (Vec<&str>, Vec<&str>) = names.into_iter().partition(|name| *name == INBOX);
+        inbox.into_iter().chain(others).map(info).collect()
+    }
+
+    pub fn status(&self, mailbox: &str, name: &str) -> Result<MailboxStatus, MailError> {
+        let view = self.view(mailbox, name)?;
+        let count = |count: usize| u32::try_from(count).unwrap_or(u32::MAX);
+        let unseen = view.messages.iter().filter(|message| !message.flags.has(SystemFlag::Seen)).count();
+        Ok(MailboxStatus {
+            messages: count(view.messages.len()),
+            unseen: count(unseen),
+            uid_next: view.uid_next,
+            uid_validity: view.folder.uid_validity,
+            highest_modseq: view.highest_modseq,
+        })
+    }
+
+    /// The records of a mailbox's folders by name.
+    fn folders(&self, mailbox: &str) -> Result<BTreeMap<String, Vec<u8>>, MailError> {
+        let (from, to) = folder::range(mailbox);
+        let found = self.store.scan(&from, &to, usize::MAX)?;
+        Ok(found.into_iter().map(|(key, stored)| Ok((folder::name(&key)?, stored))).collect::<Result<_, RecordError>>()?)
+    }
+
+    /// A batch that makes the missing levels above `name`, which must not exist itself.
+    fn room_for(&self, mut batch: Batch, mailbox: &str, name: &str, folders: &BTreeMap<String, Vec<u8>>) -> Result<Batch, MailError> {
+        if folders.contains_key(name) {
+            return Err(MailError::FolderExists);
+        }
+        if name.chars().count() > MAX_NAME {
+            return Err(MailError::NameTooLong);
+        }
+        let missing: Vec<&str> = above(name).filter(|level| !folders.contains_key(*level)).collect();
+        if folders.len() + missing.len() >= MAX_FOLDERS {
+            return Err(MailError::TooManyFolders { limit: MAX_FOLDERS });
+        }
+        for level in missing {
+            batch = added(batch.expect(Expectation::Absent(folder::key(mailbox, level))), mailbox, level, None);
+        }
+        Ok(batch)
+    }
+}
+
+#[cfg(test)]
+#[path = "folders_tests.rs"]
+mod tests;

@@ -1,0 +1,70 @@
+//! What a mailbox holds and may hold. Copies count as often as they are there, though they share a body.
+
+use store::{Batch, Store};
+
+use super::messages::{MailError, MessageStore};
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Quota {
+    pub bytes: u64,
+    pub messages: u64,
+}
+
+impl Quota {
+    pub const NONE: Self = Self { bytes: u64::MAX, messages: u64::MAX };
+}
+
+fn bytes_sum(mailbox: &str) -> String {
+    format!("bytes/{mailbox}")
+}
+
+fn messages_sum(mailbox: &str) -> String {
+    format!("messages/{mailbox}")
+}
+
+/// What a commit adds to a mailbox or takes from it.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Use {
+    bytes: i64,
+    messages: i64,
+}
+
+impl Use {
+    pub fn add(&mut self, size: u32) {
+        self.bytes = self.bytes.saturating_add(i64::from(size));
+        self.messages = self.messages.saturating_add(1);
+    }
+
+    pub fn take(&mut self, size: u32) {
+        self.bytes = self.bytes.saturating_sub(i64::from(size));
+        self.messages = self.messages.saturating_sub(1);
+    }
+
+    pub fn count(&self, batch: &mut Batch, mailbox: &str) {
+        if self.messages != 0 {
+            batch.add(&bytes_sum(mailbox), self.bytes);
+            batch.add(&messages_sum(mailbox), self.messages);
+        }
+    }
+}
+
+/// What a mailbox holds.
+pub(super) fn used(store: &dyn Store, mailbox: &str) -> Result<Quota, MailError> {
+    Ok(Quota { bytes: store.sum(&bytes_sum(mailbox))?, messages: store.sum(&messages_sum(mailbox))? })
+}
+
+impl MessageStore {
+    /// Bytes and messages a mailbox holds.
+    pub fn used(&self, mailbox: &str) -> Result<Quota, MailError> {
+        used(&*self.store, mailbox)
+    }
+
+    pub(super) fn fits(&self, mailbox: &str, more: &Use) -> Result<bool, MailError> {
+        if self.quota == Quota::NONE {
+            return Ok(true);
+        }
+        let held = self.used(mailbox)?;
+        let within = |held: u64, more: i64, limit: u64| held.saturating_add_signed(more) <= limit;
+        Ok(within(held.bytes, more.bytes, self.quota.bytes) && within(held.messages, more.messages, self.quota.messages))
+    }
+}
