@@ -9,7 +9,7 @@ use crate::committer::{Embedded, Engine, guarded};
 use crate::contract::{StoreError, tells_damage};
 use crate::plan::{Limits, Writes};
 use crate::watchdog::Watchdog;
-use crate::Key;
+use crate::{Key, directories};
 
 pub(crate) const LIMITS: Limits = Limits { key: 65_535, value: 64 << 20 };
 
@@ -43,6 +43,7 @@ fn open(directory: &Path) -> Result<Fjall, StoreError> {
     // Bodies stand apart from keys, so that compaction does not copy them again and again.
     let options = || KeyspaceCreateOptions::default().with_kv_separation(Some(KvSeparationOptions::default()));
     let records = database.keyspace("records", options).map_err(failed)?;
+    directories::sync(directory).map_err(|error| failed(error.into()))?;
     Ok(Fjall { database, records })
 }
 

@@ -4,6 +4,7 @@
 mod batch;
 mod committer;
 mod contract;
+mod directories;
 mod faulty;
 mod fjall_engine;
 mod key;
@@ -12,6 +13,8 @@ mod open;
 mod plan;
 mod record;
 mod sled_engine;
+#[cfg(test)]
+mod trials;
 mod watchdog;
 
 pub use batch::{Batch, CounterSlot, Expectation, Part, StreamSlot, Template};

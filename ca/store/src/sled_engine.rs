@@ -19,15 +19,18 @@ use crate::committer::{Embedded, Engine, guarded};
 use crate::contract::{StoreError, tells_damage};
 use crate::plan::{Limits, Writes};
 use crate::watchdog::Watchdog;
-use crate::Key;
+use crate::{Key, directories};
 
 /// A leaf holds 17 records before it splits and two that merge 19, an index page 320 keys: none reaches 131,000 bytes.
 const LIMITS: Limits = Limits { key: 384, value: 4_096 };
 const CACHE_BYTES: u64 = 128 << 20;
 
+type Sync = fn(&File) -> std::io::Result<()>;
+
 struct Sled {
     tree: Db,
     file: File,
+    sync: Sync,
     /// Of all records as they were last durable.
     sum: Mutex<u128>,
     /// What a write not yet durable has changed, as it stood before: sled shows a write at once, readers must not
@@ -60,26 +63,25 @@ fn unavailable(error: std::io::Error) -> StoreError {
 
 /// Opens or makes a store in `directory` and reads all of it once. sled locks its file: a second process is refused.
 pub fn open_sled(directory: &Path) -> Result<Embedded, StoreError> {
-    start(directory, Watchdog::default())
+    start(directory, Watchdog::default(), File::sync_data)
 }
 
-pub(crate) fn start(directory: &Path, watchdog: Watchdog) -> Result<Embedded, StoreError> {
-    let engine = guarded(|| open(directory))?;
+/// `sync` makes what sled wrote to its file durable.
+pub(crate) fn start(directory: &Path, watchdog: Watchdog, sync: Sync) -> Result<Embedded, StoreError> {
+    let engine = guarded(|| open(directory, sync))?;
     Embedded::start(Arc::new(engine), watchdog)
 }
 
-fn open(directory: &Path) -> Result<Sled, StoreError> {
+fn open(directory: &Path, sync: Sync) -> Result<Sled, StoreError> {
     let configuration = sled::Config::new().path(directory).mode(Mode::HighThroughput).cache_capacity(CACHE_BYTES);
     let tree = configuration.flush_every_ms(None).open().map_err(failed)?;
-    for name in ["conf", "db", "blobs", "."] {
+    for name in ["conf", "db"] {
         File::open(directory.join(name)).and_then(|file| file.sync_all()).map_err(unavailable)?;
     }
-    if let Some(parent) = directory.parent().filter(|parent| !parent.as_os_str().is_empty()) {
-        File::open(parent).and_then(|parent| parent.sync_all()).map_err(unavailable)?;
-    }
+    directories::sync(directory).map_err(unavailable)?;
     let file = File::options().write(true).open(directory.join("db")).map_err(unavailable)?;
     let sum = check(&tree)?;
-    Ok(Sled { tree, file, sum: Mutex::new(sum), before: RwLock::default() })
+    Ok(Sled { tree, file, sync, sum: Mutex::new(sum), before: RwLock::default() })
 }
 
 /// Every record, against the sum written with them.
@@ -166,7 +168,7 @@ impl Engine for Sled {
         *self.changing() = before;
         self.tree.apply_batch(batch).map_err(failed)?;
         self.tree.flush().map_err(failed)?;
-        self.file.sync_data().map_err(unavailable)?;
+        (self.sync)(&self.file).map_err(unavailable)?;
         *sum = next;
         self.changing().clear();
         Ok(())
