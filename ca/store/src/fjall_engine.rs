@@ -13,6 +13,9 @@ use crate::{Key, directories};
 
 pub(crate) const LIMITS: Limits = Limits { key: 65_535, value: 64 << 20 };
 
+/// What is gathered in memory, and in the journal, before it becomes a table.
+pub(crate) const MEMTABLE_BYTES: u64 = 64 << 20;
+
 struct Fjall {
     database: Database,
     records: Keyspace,
@@ -30,18 +33,18 @@ fn failed(error: fjall::Error) -> StoreError {
 
 /// Opens or makes a store in `directory`. fjall locks the directory: a second process is refused.
 pub fn open_fjall(directory: &Path) -> Result<Embedded, StoreError> {
-    start(directory, Watchdog::default())
+    start(directory, Watchdog::default(), MEMTABLE_BYTES)
 }
 
-pub(crate) fn start(directory: &Path, watchdog: Watchdog) -> Result<Embedded, StoreError> {
-    let engine = guarded(|| open(directory))?;
+pub(crate) fn start(directory: &Path, watchdog: Watchdog, memtable: u64) -> Result<Embedded, StoreError> {
+    let engine = guarded(|| open(directory, memtable))?;
     Embedded::start(Arc::new(engine), watchdog)
 }
 
-fn open(directory: &Path) -> Result<Fjall, StoreError> {
+fn open(directory: &Path, memtable: u64) -> Result<Fjall, StoreError> {
     let database = Database::builder(directory).open().map_err(failed)?;
     // Bodies stand apart from keys, so that compaction does not copy them again and again.
-    let options = || KeyspaceCreateOptions::default().with_kv_separation(Some(KvSeparationOptions::default()));
+    let options = || KeyspaceCreateOptions::default().max_memtable_size(memtable).with_kv_separation(Some(KvSeparationOptions::default()));
     let records = database.keyspace("records", options).map_err(failed)?;
     directories::sync(directory).map_err(|error| failed(error.into()))?;
     Ok(Fjall { database, records })

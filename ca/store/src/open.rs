@@ -15,7 +15,7 @@ pub fn open(configuration: &str, base: &Path) -> Result<Arc<dyn Store>, StoreErr
 /// The same, with another word on what is done about a commit that hangs.
 pub fn open_watched(configuration: &str, base: &Path, watchdog: Watchdog) -> Result<Arc<dyn Store>, StoreError> {
     match configuration.split_once(':') {
-        Some(("fjall", directory)) if !directory.is_empty() => Ok(Arc::new(fjall_engine::start(&base.join(directory), watchdog)?)),
+        Some(("fjall", directory)) if !directory.is_empty() => Ok(Arc::new(fjall_engine::start(&base.join(directory), watchdog, fjall_engine::MEMTABLE_BYTES)?)),
         Some(("sled", directory)) if !directory.is_empty() => Ok(Arc::new(sled_engine::start(&base.join(directory), watchdog, std::fs::File::sync_data)?)),
         _ => Err(StoreError::Unavailable { reason: format!("{configuration:?} names no engine; write store = \"fjall:store\" or \"sled:store\"") }),
     }

@@ -11,6 +11,7 @@ use std::collections::BTreeMap;
 use std::fs::File;
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+use std::time::Duration;
 
 use ring::digest::{SHA256, digest};
 use sled::{Db, IVec, Mode};
@@ -74,7 +75,7 @@ pub(crate) fn start(directory: &Path, watchdog: Watchdog, sync: Sync) -> Result<
 
 fn open(directory: &Path, sync: Sync) -> Result<Sled, StoreError> {
     let configuration = sled::Config::new().path(directory).mode(Mode::HighThroughput).cache_capacity(CACHE_BYTES);
-    let tree = configuration.flush_every_ms(None).open().map_err(failed)?;
+    let tree = unlocked(&configuration.flush_every_ms(None))?;
     for name in ["conf", "db"] {
         File::open(directory.join(name)).and_then(|file| file.sync_all()).map_err(unavailable)?;
     }
@@ -82,6 +83,18 @@ fn open(directory: &Path, sync: Sync) -> Result<Sled, StoreError> {
     let file = File::options().write(true).open(directory.join("db")).map_err(unavailable)?;
     let sum = check(&tree)?;
     Ok(Sled { tree, file, sync, sum: Mutex::new(sum), before: RwLock::default() })
+}
+
+/// The threads of a store just closed hold its lock a moment longer.
+fn unlocked(configuration: &sled::Config) -> Result<Db, StoreError> {
+    let mut tries = 0;
+    loop {
+        match configuration.open() {
+            Err(sled::Error::Io(error)) if tries < 20 && error.to_string().contains("could not acquire lock") => tries += 1,
+            opened => return opened.map_err(failed),
+        }
+        std::thread::sleep(Duration::from_millis(25));
+    }
 }
 
 /// Every record, against the sum written with them.

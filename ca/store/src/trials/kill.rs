@@ -16,6 +16,7 @@ fn killed_again_and_again(engine: Engine) {
 #[test]
 fn fjall_keeps_what_it_acknowledged_when_killed() {
     killed_again_and_again(Engine::Fjall);
+    killed_again_and_again(Engine::FjallFlushing);
 }
 
 #[test]

@@ -16,6 +16,8 @@ use crate::{Batch, CounterSlot, Embedded, Key, Part, Store, StoreError, StreamSl
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Engine {
     Fjall,
+    /// fjall that makes a table of every few records, as a full memtable does.
+    FjallFlushing,
     Sled,
     /// sled as it comes: without the `fdatasync` that this crate adds.
     SledAsItIs,
@@ -23,12 +25,13 @@ enum Engine {
 
 impl Engine {
     fn named(name: &str) -> Self {
-        [Self::Fjall, Self::Sled, Self::SledAsItIs].into_iter().find(|engine| format!("{engine:?}") == name).unwrap()
+        [Self::Fjall, Self::FjallFlushing, Self::Sled, Self::SledAsItIs].into_iter().find(|engine| format!("{engine:?}") == name).unwrap()
     }
 
     fn open(self, directory: &Path) -> Result<Embedded, StoreError> {
         match self {
-            Self::Fjall => crate::fjall_engine::start(directory, Watchdog::default()),
+            Self::Fjall => crate::fjall_engine::start(directory, Watchdog::default(), crate::fjall_engine::MEMTABLE_BYTES),
+            Self::FjallFlushing => crate::fjall_engine::start(directory, Watchdog::default(), 100_000),
             Self::Sled => crate::sled_engine::start(directory, Watchdog::default(), std::fs::File::sync_data),
             Self::SledAsItIs => crate::sled_engine::start(directory, Watchdog::default(), |_| Ok(())),
         }
@@ -38,7 +41,7 @@ impl Engine {
     fn body(self, number: usize) -> usize {
         match self {
             _ if number % 7 != 3 => 10 + number * 13 % 300,
-            Self::Fjall => 9_000,
+            Self::Fjall | Self::FjallFlushing => 9_000,
             Self::Sled | Self::SledAsItIs => 3_500,
         }
     }

@@ -4,6 +4,9 @@
  *   SHADOW_KEPT/file.ID   the bytes of a file at its last fsync or fdatasync
  *   SHADOW_KEPT/dir.ID    the names in a directory at its last fsync, a line each: d|f, ID, name
  *
+ * POSIX promises a file's name only once its directory is synced. ext4, XFS and btrfs keep the name of a new file with
+ * the file's own sync, and those of the directories above; with SHADOW_NAMES=1 so does this.
+ *
  * ID is inode and time of birth, so that a reused inode is another file. sync_file_range promises nothing about a
  * power cut (sync_file_range(2)), so it keeps nothing. The real sync is left out: the test kills the process, not the
  * machine. Reading the whole file at each sync also sees writes through mmap and raw system calls. */
@@ -65,10 +68,44 @@ static void list(int fd, FILE *to) {
     closedir(directory);
 }
 
+/* Adds one name to what is kept of a directory, in place of another file of that name. */
+static void keep_name(const char *kept, const char *directory, const char *name) {
+    char parent[64], child[64], path[PATH_MAX], fresh[PATH_MAX], wanted[PATH_MAX], line[PATH_MAX];
+    mode_t mode;
+    int fd = open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (fd < 0 || identify(fd, "", AT_EMPTY_PATH, parent, &mode) != 0) fail("shadow: directory");
+    if (identify(fd, name, 0, child, &mode) != 0) fail("shadow: name");
+    close(fd);
+    snprintf(wanted, sizeof wanted, "%c %s %s\n", S_ISDIR(mode) ? 'd' : 'f', child, name);
+    snprintf(path, sizeof path, "%s/dir.%s", kept, parent);
+    snprintf(fresh, sizeof fresh, "%s/fresh", kept);
+    FILE *from = fopen(path, "r"), *to = fopen(fresh, "w");
+    if (!to) fail("shadow: fopen");
+    while (from && fgets(line, sizeof line, from)) {
+        const char *id = strchr(line, ' '), *of = id ? strchr(id + 1, ' ') : NULL;
+        if (of && (strncmp(of + 1, name, strlen(name)) != 0 || of[1 + strlen(name)] != '\n')) fputs(line, to);
+    }
+    fputs(wanted, to);
+    if (from) fclose(from);
+    if (fclose(to) != 0 || rename(fresh, path) != 0) fail("shadow: names");
+}
+
+static void keep_names(const char *kept, char *path, size_t under) {
+    for (char *slash = path + under; slash; slash = strchr(slash + 1, '/')) {
+        char *end = strchr(slash + 1, '/');
+        *slash = 0;
+        if (end) *end = 0;
+        keep_name(kept, path, slash + 1);
+        *slash = '/';
+        if (end) *end = '/';
+    }
+}
+
 static int keep(int fd) {
     const char *root = getenv("SHADOW_ROOT"), *kept = getenv("SHADOW_KEPT");
     char link[64], path[PATH_MAX], fresh[PATH_MAX], final[PATH_MAX], id[64];
     mode_t mode;
+    int linked = 0;
     snprintf(link, sizeof link, "/proc/self/fd/%d", fd);
     ssize_t length = readlink(link, path, sizeof path - 1);
     if (length < 0) return -1;
@@ -90,11 +127,15 @@ static int keep(int fd) {
         int from = open(link, O_RDONLY | O_CLOEXEC), to = open(fresh, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
         if (from < 0 || to < 0) fail("shadow: open");
         copy(from, to);
+        struct stat status;
+        if (fstat(from, &status) != 0) fail("shadow: fstat");
+        linked = status.st_nlink > 0;
         close(from);
         close(to);
     }
     /* A sync is whole or, when the process dies in it, not at all. */
     if (rename(fresh, final) != 0) fail("shadow: rename");
+    if (linked && getenv("SHADOW_NAMES")) keep_names(kept, path, under);
     pthread_mutex_unlock(&one_at_a_time);
     return 0;
 }
