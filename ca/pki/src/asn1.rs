@@ -153,6 +153,13 @@ impl<'a> Reader<'a> {
             _ => Err(DerError::Value("unused bits")),
         }
     }
+    /// The octets of an INTEGER in their shortest form, so that equal numbers are equal octets. spec: x690#8.3.2
+    pub fn integer(&mut self) -> Result<&'a [u8], DerError> {
+        match self.take(2)? {
+            [] | [0, 0..=0x7f, ..] | [0xff, 0x80..=0xff, ..] => Err(DerError::Value("an INTEGER that is not in its shortest form")),
+            octets => Ok(octets),
+        }
+    }
     /// BOOLEAN DEFAULT FALSE: written only when it is true. spec: x690#11.1
     pub fn default_false(&mut self) -> Result<bool, DerError> {
         match self.optional(1)? {

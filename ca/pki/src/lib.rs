@@ -8,6 +8,7 @@ pub mod crl;
 pub mod key;
 pub mod name;
 pub mod ocsp;
+pub mod path;
 mod pem;
 pub mod request;
 pub mod signature;

@@ -89,8 +89,8 @@ impl<'a> CertificateView<'a> {
         if version.is_some_and(|version| version != [2, 1, 2]) {
             return Err(DerError::Value("a certificate version that is neither 1 nor 3"));
         }
-        let serial = tbs.take(2)?;
-        if serial.is_empty() || serial.len() > 21 {
+        let serial = tbs.integer()?;
+        if serial.len() > 21 {
             return Err(DerError::Value("serial number"));
         }
         // spec: rfc5280#4.1.2.3

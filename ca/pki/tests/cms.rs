@@ -39,7 +39,7 @@ fn openssl_signs_and_we_read() {
             let signature = signed(&desk, &format!("{who} {way}"));
             let verified = verify(&signature, CONTENT, &[]).unwrap_or_else(|error| panic!("{name} {way}: {error}"));
             assert_eq!(verified.signer_certificate(), certificate);
-            assert_eq!(verified.certificates(), [certificate.clone()]);
+            assert_eq!(verified.certificates(), std::slice::from_ref(&certificate));
             assert!(verified.signing_time().is_some());
             assert_eq!(verify(&signature, b"other", &[]), Err(CmsError::Content), "{name} {way}");
         }
@@ -77,6 +77,26 @@ fn openssl_signs_otherwise_and_we_refuse() {
     assert_eq!(verify(&[0x30; 70_000], CONTENT, &[]), Err(CmsError::TooLarge(70_000)));
     assert_eq!(verify(&[b'-'; 100_000], CONTENT, &[]), Err(CmsError::TooLarge(100_000)));
     assert_eq!(verify(b"", CONTENT, &[]), Err(CmsError::Pem));
+}
+
+proptest::proptest! {
+    #![proptest_config(proptest::prelude::ProptestConfig::with_cases(64))]
+    #[test]
+    fn what_is_sealed_is_read(content: Vec<u8>, other: Vec<u8>, seconds in -631_152_000i64..253_402_300_800) {
+        static CITY: std::sync::LazyLock<(Key, Vec<u8>, SignerPlan)> = std::sync::LazyLock::new(|| {
+            let key = Key::p256();
+            let certificate = Authority::root("穗印根").seal(key.public_key_info(), |_| ());
+            let plan = SignerPlan::new(&certificate, &[]).unwrap();
+            (key, certificate, plan)
+        });
+        let (key, certificate, plan) = &*CITY;
+        let time = time::OffsetDateTime::from_unix_timestamp(seconds).unwrap();
+        let digest: [u8; 32] = DigestAlgorithm::Sha256.digest(&content).try_into().unwrap();
+        let sealed = plan.seal(digest, time, key).unwrap();
+        let verified = verify(&sealed, &content, &[]).unwrap();
+        assert_eq!((verified.signer_certificate(), verified.signing_time()), (certificate.as_slice(), Some(time)));
+        assert_eq!(verify(&sealed, &other, &[]).is_ok(), content == other);
+    }
 }
 
 /// Every bit of a signature of ours, all certificates but the signer's left out, is under the signature or is it.

@@ -63,11 +63,18 @@ pub enum CmsError {
 }
 
 /// A signature that verified over its content. It says who signed, not whether to trust them: see `path`.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct Verified {
     signer_certificate: Vec<u8>,
     signing_time: Option<OffsetDateTime>,
     certificates: Vec<Vec<u8>>,
+}
+
+impl std::fmt::Debug for Verified {
+    // Certificates hold names.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Verified").field("signing_time", &self.signing_time).finish_non_exhaustive()
+    }
 }
 
 impl Verified {
@@ -226,7 +233,7 @@ impl<'a> SignerInfo<'a> {
             (3, SignerId::SubjectKeyId(id))
         } else {
             let mut id = Reader::new(info.take(0x30)?);
-            let parts = SignerId::IssuerAndSerial(id.whole(0x30)?, id.take(2)?);
+            let parts = SignerId::IssuerAndSerial(id.whole(0x30)?, id.integer()?);
             id.end()?;
             (1, parts)
         };
@@ -292,11 +299,14 @@ struct Attributes<'a> {
     certificate: Option<CertificateDigest<'a>>,
 }
 
-/// Identifiers and values, each attribute once and in DER order; those we know have one value.
-fn attribute_list(der: &[u8]) -> Result<Vec<(&[u8], &[u8])>, CmsError> {
+/// An attribute's identifier and the octets of its values.
+type Attribute<'a> = (&'a [u8], &'a [u8]);
+
+/// Each attribute once and in DER order; those we know have one value.
+fn attribute_list(der: &[u8]) -> Result<Vec<Attribute<'_>>, CmsError> {
     const SINGLE: [Oid; 5] = [CONTENT_TYPE, MESSAGE_DIGEST, SIGNING_TIME, SIGNING_CERTIFICATE_V2, ALGORITHM_PROTECTION];
     let mut set = Reader::new(der);
-    let mut list: Vec<(&[u8], &[u8])> = Vec::new();
+    let mut list: Vec<Attribute<'_>> = Vec::new();
     let mut before: &[u8] = &[];
     while !set.is_empty() {
         let whole = set.whole(0x30)?;
