@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 use std::fs;
+use std::io::Read;
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -24,6 +26,12 @@ use crate::record::{IssuerRecord, OcspSigner, Settings, decode, encode, log};
 const ISSUERS: [(&str, &str); 3] = [("enterprise-ca", "穗印企业证书签发机构"), ("officer-ca", "穗印政务证书签发机构"), ("tls-ca", "穗印服务器证书签发机构")];
 const ROOT_NAME: &str = "穗印根证书机构";
 const LOG_KEY: &str = "log";
+/// Stands in the directory from before the first key until the hierarchy is whole and its log's head signed.
+const FOUNDING: &str = "founding";
+/// What founding makes, and all that beginning anew takes away.
+const MADE: [&str; 6] = ["ca.toml", "policies", "root-keys", "keys", "store", "log-head"];
+/// Longest policy document read.
+const POLICY_LIMIT: u64 = 256 * 1024;
 
 #[derive(Debug, thiserror::Error)]
 pub enum InitError {
@@ -41,8 +49,13 @@ pub enum InitError {
     Config(#[from] runtime::config::ConfigError),
     #[error("{path}: {reason}; check the directory", path = path.display())]
     File { path: PathBuf, reason: String },
-    #[error("{path} was never founded to the end; remove it and run `ca init` again", path = path.display())]
+    #[error("the authority in {path} was never founded to the end; run `ca init` again, which begins anew", path = path.display())]
     Unfinished { path: PathBuf },
+    #[error("the log's {what} is missing in {path}; restore the whole directory from one backup", path = path.display())]
+    LogMissing { path: PathBuf, what: &'static str },
+    #[error("the log's key is not the one this authority was founded with; restore the whole directory from one backup")]
+    OtherLogKey,
+    // Addresses inside certificates are plain http: fetching them must not need a certificate to be judged first.
     #[error("{found:?} is no base URL; write http://HOST[:PORT] without a path")]
     BaseUrl { found: String },
     #[error("this authority was founded as {founded} and its certificates say so; start it without --base-url, or found another in another directory")]
@@ -73,10 +86,45 @@ fn file_error(path: &Path, error: &std::io::Error) -> InitError {
     InitError::File { path: path.to_owned(), reason: error.to_string() }
 }
 
+/// Whether a whole authority stands in `path`; one whose founding was cut off does not count.
+pub fn stands(path: &Path) -> bool {
+    path.join("ca.toml").exists() && !path.join(FOUNDING).exists()
+}
+
+/// The directory of a new authority: a new or empty one, or one whose founding was cut off. Nothing in such a one
+/// was ever shown to anybody, since `open` refuses it, so it goes and everything is made anew.
+fn place(path: &Path) -> Result<StateDir, InitError> {
+    let marker = path.join(FOUNDING);
+    let directory = match StateDir::create(path) {
+        Err(StateError::NotEmpty { .. }) if marker.exists() => {
+            let directory = StateDir::open(path)?;
+            for entry in fs::read_dir(path).map_err(|error| file_error(path, &error))? {
+                let entry = entry.map_err(|error| file_error(path, &error))?;
+                remove_made(&entry).map_err(|error| file_error(&entry.path(), &error))?;
+            }
+            directory
+        }
+        other => other?,
+    };
+    let made = fs::OpenOptions::new().write(true).create(true).truncate(false).mode(0o600).open(&marker).and_then(|file| file.sync_all());
+    made.and_then(|()| fs::File::open(path)?.sync_all()).map_err(|error| file_error(&marker, &error))?;
+    Ok(directory)
+}
+
+fn remove_made(entry: &fs::DirEntry) -> std::io::Result<()> {
+    let name = entry.file_name();
+    let name = name.to_string_lossy();
+    let half_written = name.starts_with('.') && name.ends_with(".new");
+    if !(MADE.contains(&name.as_ref()) || half_written || name.ends_with(".pem")) {
+        return Ok(());
+    }
+    if entry.file_type()?.is_dir() { fs::remove_dir_all(entry.path()) } else { fs::remove_file(entry.path()) }
+}
+
 /// Makes the hierarchy in `path`: offline root, issuing authorities, an OCSP signer for each, the root's CRL.
 pub fn init(path: &Path, base_url: &str, listen: std::net::SocketAddr, root: &Passphrase, passphrase: &Passphrase, clock: Arc<dyn Clock>) -> Result<Opened, InitError> {
     let base_url = base(base_url)?;
-    let directory = StateDir::create(path)?;
+    let directory = place(path)?;
     let configuration = Configuration { listen, store: "fjall:store".into() };
     let text = format!("listen = \"{listen}\"\nstore = \"{}\"\n", configuration.store);
     write(&path.join("ca.toml"), text.as_bytes())?;
@@ -101,7 +149,7 @@ pub fn init(path: &Path, base_url: &str, listen: std::net::SocketAddr, root: &Pa
         founding: Some(root_key.clone()),
         watcher: None,
     };
-    append(&authority, log::Entry::PoliciesRead { sha256: &digest }, None)?;
+    append(&authority, log::Entry::PoliciesRead { sha256: &digest }, Some((policies_read(), digest.as_bytes().to_vec())))?;
     let der = certify(&authority, "root", None, ROOT_NAME, &root_key)?;
     found(&mut authority, IssuerRecord { id: ROOT.into(), der, ocsp: None }, Some(root_key), None)?;
     for (id, name) in ISSUERS {
@@ -117,18 +165,37 @@ pub fn init(path: &Path, base_url: &str, listen: std::net::SocketAddr, root: &Pa
     for issuer in authority.issuers.values() {
         publish::publish(&authority, &Authorised::service(), issuer)?;
     }
-    // Last of all: without its settings a directory is one that was never founded to the end.
+    for issuer in authority.issuers.values() {
+        let text = crate::service::pem("CERTIFICATE", &issuer.record.der);
+        let file = certificate_file(path, issuer.id());
+        runtime::state::write_atomically(&file, text.as_bytes(), 0o644).map_err(|error| file_error(&file, &error))?;
+    }
     let settings = Batch::new().expect(Expectation::Absent(Settings::key())).put(Settings::key(), encode(&authority.settings).map_err(IssueError::from)?);
     store.commit(settings).map_err(IssueError::from)?;
+    // From here on the root's key is offline.
     authority.founding = None;
+    if let Some(root) = authority.issuers.remove(ROOT) {
+        authority.issuers.insert(ROOT.to_owned(), Arc::new(Issuer::new(root.record.clone(), None, None)?));
+    }
     let evidence = Arc::new(Evidence::open(store, signer, path)?);
     evidence.advance()?;
+    // Last of all: with the mark the directory is one that was never founded to the end.
+    let marker = path.join(FOUNDING);
+    fs::remove_file(&marker).and_then(|()| fs::File::open(path)?.sync_all()).map_err(|error| file_error(&marker, &error))?;
     Ok(Opened { authority, evidence, configuration, directory })
+}
+
+/// Where `init` puts an issuer's certificate, for people and their tools.
+pub fn certificate_file(path: &Path, issuer: &str) -> PathBuf {
+    path.join(format!("{issuer}.pem"))
 }
 
 /// Opens the authority in `path`, resumes what a crash interrupted, and refuses another base URL.
 pub fn open(path: &Path, base_url: Option<&str>, passphrase: &Passphrase, clock: Arc<dyn Clock>) -> Result<Opened, InitError> {
     let directory = StateDir::open(path)?;
+    if path.join(FOUNDING).exists() {
+        return Err(InitError::Unfinished { path: path.to_owned() });
+    }
     let configuration: Configuration = runtime::config::read(&path.join("ca.toml"))?;
     let (policies, digest) = read_policies(&path.join("policies"))?;
     let keys = KeyStore::open(&path.join("keys"), passphrase)?;
@@ -139,11 +206,21 @@ pub fn open(path: &Path, base_url: Option<&str>, passphrase: &Passphrase, clock:
         return Err(InitError::OtherBaseUrl { founded: settings.base_url });
     }
     // The log before anything else: a store behind its promises issues nothing.
+    let missing = |what| InitError::LogMissing { path: path.to_owned(), what };
+    if !keys.contains(LOG_KEY) {
+        return Err(missing("key"));
+    }
+    if !path.join(evidence::HEAD).exists() {
+        return Err(missing("signed head"));
+    }
     let signer = LogSigner { origin: settings.log_origin.clone(), key: keys.note_key(LOG_KEY)? };
+    if signer.verifier()?.to_string() != settings.log_key {
+        return Err(InitError::OtherLogKey);
+    }
     let evidence = Arc::new(Evidence::open(Arc::clone(&store), signer, path)?);
     let issuers = read_issuers(&*store, &keys)?;
     let authority = Authority { addresses: Addresses::new(&settings), store, clock, settings, policies, issuers, founding: None, watcher: None };
-    let known = Key::new("authority", &[b"policies"]);
+    let known = policies_read();
     let before = authority.store.get(&known).map_err(IssueError::from)?;
     if before.as_deref() != Some(digest.as_bytes()) {
         append(&authority, log::Entry::PoliciesRead { sha256: &digest }, Some((known, digest.as_bytes().to_vec())))?;
@@ -154,12 +231,18 @@ pub fn open(path: &Path, base_url: Option<&str>, passphrase: &Passphrase, clock:
     Ok(Opened { authority, evidence, configuration, directory })
 }
 
+/// Where the digest of the policies read last stands.
+fn policies_read() -> Key {
+    Key::new("authority", &[b"policies"])
+}
+
 fn base(text: &str) -> Result<String, InitError> {
     let refused = || InitError::BaseUrl { found: text.chars().take(200).collect() };
     let trimmed = text.trim_end_matches('/');
-    let host = trimmed.strip_prefix("http://").or_else(|| trimmed.strip_prefix("https://")).ok_or_else(refused)?;
+    let host = trimmed.strip_prefix("http://").ok_or_else(refused)?;
     let fits = |byte: u8| byte.is_ascii_alphanumeric() || b".-:[]".contains(&byte);
-    if host.is_empty() || host.len() > 200 || !host.bytes().all(fits) { Err(refused()) } else { Ok(trimmed.to_owned()) }
+    let named = host.starts_with(|first: char| first.is_ascii_alphanumeric() || first == '[');
+    if !named || host.len() > 200 || !host.bytes().all(fits) { Err(refused()) } else { Ok(trimmed.to_owned()) }
 }
 
 fn write(path: &Path, bytes: &[u8]) -> Result<(), InitError> {
@@ -174,7 +257,12 @@ pub fn read_policies(path: &Path) -> Result<(Policies, String), InitError> {
     for entry in fs::read_dir(&directory).map_err(|error| file_error(&directory, &error))? {
         let found = entry.map_err(|error| file_error(&directory, &error))?.path();
         if found.extension().is_some_and(|extension| extension == "toml") {
-            let text = fs::read_to_string(&found).map_err(|error| file_error(&found, &error))?;
+            let mut text = String::new();
+            let read = fs::File::open(&found).and_then(|file| file.take(POLICY_LIMIT + 1).read_to_string(&mut text));
+            read.map_err(|error| file_error(&found, &error))?;
+            if text.len() as u64 > POLICY_LIMIT || documents.len() > policies::certificate::MAX_PROFILES {
+                return Err(InitError::File { path: found, reason: "a policy has at most 256 KiB, and there are at most 64 and the arc".into() });
+            }
             documents.insert(found.file_name().unwrap_or_default().to_string_lossy().into_owned(), text);
         }
     }
@@ -246,7 +334,8 @@ impl From<InitError> for Problem {
             InitError::Keys(_) => (Exit::Unavailable, "keys"),
             InitError::Policy(_) => (Exit::Usage, "policy"),
             InitError::BaseUrl { .. } | InitError::OtherBaseUrl { .. } => (Exit::Usage, "base-url"),
-            InitError::Unfinished { .. } => (Exit::Damaged, "unfinished"),
+            InitError::Unfinished { .. } => (Exit::Conflict, "unfinished"),
+            InitError::LogMissing { .. } | InitError::OtherLogKey => (Exit::Damaged, "log"),
             InitError::File { .. } => (Exit::Unavailable, "file"),
             InitError::Request(_) => (Exit::Internal, "request"),
         };

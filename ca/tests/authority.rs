@@ -108,6 +108,57 @@ fn the_authority_opens_again_with_all_it_had() {
 }
 
 #[test]
+fn a_founding_cut_off_begins_anew_and_nothing_else_does() {
+    let place = tempfile::tempdir().unwrap();
+    let home = place.path().join("ca");
+    let again = |url: &str| init(&home, url, "127.0.0.1:8440".parse().unwrap(), &passphrase(), &passphrase(), Arc::new(SystemClock));
+    for wrong in ["https://ca.example.cn", "ftp://x", "http://", "http://-x", "http://x/y", "x"] {
+        assert!(matches!(again(wrong), Err(InitError::BaseUrl { .. })), "{wrong}");
+        assert!(!home.exists());
+    }
+    let opened = founded(&home);
+    // Once founded, the root signs no more, in this process either.
+    assert!(opened.authority.issuers["root"].key.is_none());
+    let first = opened.authority.issuers["root"].record.der.clone();
+    drop(opened);
+    assert!(ca::init::stands(&home));
+    std::fs::write(home.join("founding"), "").unwrap();
+    std::fs::write(home.join(".ca.toml.1-0.new"), "li").unwrap();
+    std::fs::write(home.join("notes.txt"), "not ours").unwrap();
+    std::fs::remove_file(home.join("keys/log.key")).unwrap();
+    assert!(!ca::init::stands(&home));
+    assert!(matches!(open(&home, None, &passphrase(), Arc::new(SystemClock)), Err(InitError::Unfinished { .. })));
+    let opened = again("http://127.0.0.1:8440").unwrap();
+    let second = opened.authority.issuers["root"].record.der.clone();
+    assert_ne!(first, second);
+    drop(opened);
+    assert_eq!(std::fs::read_to_string(home.join("notes.txt")).unwrap(), "not ours");
+    assert!(!home.join(".ca.toml.1-0.new").exists());
+    assert_eq!(pem::parse(std::fs::read(home.join("root.pem")).unwrap()).unwrap().contents(), second);
+    assert!(matches!(again("http://127.0.0.1:8440"), Err(InitError::State(_))));
+    assert_eq!(open(&home, None, &passphrase(), Arc::new(SystemClock)).unwrap().authority.issuers["root"].record.der, second);
+}
+
+#[test]
+fn a_log_without_its_head_or_its_key_is_refused() {
+    let place = tempfile::tempdir().unwrap();
+    let home = place.path().join("ca");
+    drop(founded(&home));
+    let opened = || open(&home, None, &passphrase(), Arc::new(SystemClock)).map(|_| ());
+    for (file, named) in [("log-head", "signed head"), ("keys/log.key", "key")] {
+        let (there, away) = (home.join(file), place.path().join("away"));
+        std::fs::rename(&there, &away).unwrap();
+        match opened() {
+            Err(InitError::LogMissing { what, .. }) => assert_eq!(what, named),
+            other => panic!("{file}: {other:?}"),
+        }
+        assert!(!there.exists(), "{file} was made anew");
+        std::fs::rename(&away, &there).unwrap();
+    }
+    opened().unwrap();
+}
+
+#[test]
 fn bad_input_is_named_and_changes_nothing() {
     let place = tempfile::tempdir().unwrap();
     let opened = founded(&place.path().join("ca"));

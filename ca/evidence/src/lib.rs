@@ -14,7 +14,8 @@ use store::{Store, StoreError};
 pub const STREAM: &str = "log";
 /// Leaves read at a time.
 const PAGE: usize = 4_096;
-const HEAD: &str = "log-head";
+/// The file of the signed head within the service's directory.
+pub const HEAD: &str = "log-head";
 
 #[derive(Debug, thiserror::Error)]
 pub enum EvidenceError {

@@ -19,7 +19,7 @@ use crate::problem::IssueError;
 
 pub fn init(place: &Place, base_url: &str, listen: SocketAddr, root_file: Option<&Path>) -> Result<(), Problem> {
     // Before anybody is asked for a passphrase: what stands here is never founded anew.
-    if place.directory.join("ca.toml").exists() {
+    if crate::init::stands(&place.directory) {
         let message = format!("{} holds an authority already", place.directory.display());
         return Err(Problem::new(Exit::Conflict, "founded", message, "start it with `ca serve`, or choose another directory"));
     }
@@ -29,9 +29,7 @@ pub fn init(place: &Place, base_url: &str, listen: SocketAddr, root_file: Option
     let vkey = opened.authority.settings.log_key.clone();
     let mut issuers = Vec::new();
     for issuer in opened.authority.issuers.values() {
-        let path = place.directory.join(format!("{}.pem", issuer.id()));
-        let text = crate::service::pem("CERTIFICATE", &issuer.record.der);
-        runtime::state::write_atomically(&path, text.as_bytes(), 0o644).map_err(|error| file(&path, &error))?;
+        let path = crate::init::certificate_file(&place.directory, issuer.id());
         issuers.push(json!({ "id": issuer.id(), "certificate": path }));
     }
     let root_keys = place.directory.join("root-keys");
