@@ -18,6 +18,8 @@ pub enum IssueError {
     CreditCode(policies::identity::NumberError),
     #[error("the applicant is not told: give either --name and --code, or --dns/--ip, or --officer and --number")]
     NoApplicant,
+    #[error("{word} does not go with {with}; give the words of one applicant only")]
+    StrayWord { word: &'static str, with: String },
     #[error(transparent)]
     Request(#[from] pki::request::RequestError),
     #[error(transparent)]
@@ -74,6 +76,7 @@ impl IssueError {
             Self::Word { .. } => (Exit::Refused, "applicant"),
             Self::CreditCode(_) => (Exit::Refused, "credit-code"),
             Self::NoApplicant => (Exit::Usage, "no-applicant"),
+            Self::StrayWord { .. } => (Exit::Usage, "stray-word"),
             Self::Request(pki::request::RequestError::WeakKey(_)) => (Exit::Refused, "weak-key"),
             Self::Request(_) => (Exit::Refused, "request"),
             Self::Refused(refusal) => (Exit::Refused, refusal.code()),

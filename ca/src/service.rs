@@ -29,7 +29,7 @@ pub enum Operation {
 }
 
 /// A certificate as commands show it. Times are Unix seconds.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Serialize, Deserialize)]
 pub struct Shown {
     pub serial: String,
     pub state: State,
@@ -66,7 +66,7 @@ pub struct Exported {
     pub vkey: String,
 }
 
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Outcome {
     Certificate(Box<Shown>),

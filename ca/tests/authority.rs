@@ -172,6 +172,11 @@ fn bad_input_is_named_and_changes_nothing() {
     let inner = Words { code: Some("91440101MAT0000157".into()), ..enterprise() };
     assert_eq!(code(Order { applicant: inner, ..order(good.clone()) }), "credit-code");
     assert_eq!(code(Order { applicant: Words::default(), ..order(good.clone()) }), "no-applicant");
+    let both = Words { dns: vec!["a.example.cn".into()], ..enterprise() };
+    assert_eq!(code(Order { applicant: both, ..order(good.clone()) }), "stray-word");
+    // Nobody outside can name a new authority or OCSP signer.
+    assert!(serde_json::from_str::<Words>(r#"{"authority":"x"}"#).is_err());
+    assert_eq!(format!("{:?}", enterprise()), r#"{"name", "code", "mailbox"}"#);
     assert_eq!(code(Order { issuer: Some("tls-ca".into()), ..order(good.clone()) }), "wrong-issuer");
     let foreign = order(request(place.path(), "/C=CN/O=another company"));
     assert_eq!(code(foreign), "foreign-name");

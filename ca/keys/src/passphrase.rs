@@ -64,32 +64,36 @@ impl Passphrase {
     /// From `file` when given, else the service credential `credential` (systemd's
     /// `$CREDENTIALS_DIRECTORY`), else the terminal.
     pub fn obtain(file: Option<&Path>, credential: &str, prompt: &str) -> Result<Self, PassphraseError> {
-        if let Some(file) = file {
-            return Self::from_file(file);
+        match Self::kept(file, credential)? {
+            Some(kept) => Ok(kept),
+            None => Self::ask(prompt, credential),
         }
-        if let Some(directory) = std::env::var_os("CREDENTIALS_DIRECTORY") {
-            let path = Path::new(&directory).join(credential);
-            if path.exists() {
-                return Self::from_file(&path);
-            }
-        }
-        if !std::io::stdin().is_terminal() {
-            return Err(PassphraseError::None(credential.to_owned()));
-        }
-        Self::ask(prompt, credential)
     }
 
     /// As [`Passphrase::obtain`], but a passphrase typed for a new store is typed twice.
     pub fn obtain_new(file: Option<&Path>, credential: &str, prompt: &str) -> Result<Self, PassphraseError> {
-        let first = Self::obtain(file, credential, prompt)?;
-        let typed = file.is_none() && std::env::var_os("CREDENTIALS_DIRECTORY").is_none();
-        if typed && Self::ask(&format!("{prompt} (again)"), credential)?.bytes() != first.bytes() {
-            return Err(PassphraseError::Differ);
+        if let Some(kept) = Self::kept(file, credential)? {
+            return Ok(kept);
         }
-        Ok(first)
+        let first = Self::ask(prompt, credential)?;
+        let second = Self::ask(&format!("{prompt} (again)"), credential)?;
+        if first.bytes() == second.bytes() { Ok(first) } else { Err(PassphraseError::Differ) }
+    }
+
+    /// What stands in the file, or in the credential if there is one.
+    fn kept(file: Option<&Path>, credential: &str) -> Result<Option<Self>, PassphraseError> {
+        if let Some(file) = file {
+            return Self::from_file(file).map(Some);
+        }
+        let directory = std::env::var_os("CREDENTIALS_DIRECTORY");
+        let path = directory.map(|directory| Path::new(&directory).join(credential)).filter(|path| path.exists());
+        path.map(|path| Self::from_file(&path)).transpose()
     }
 
     fn ask(prompt: &str, credential: &str) -> Result<Self, PassphraseError> {
+        if !std::io::stdin().is_terminal() {
+            return Err(PassphraseError::None(credential.to_owned()));
+        }
         let text = rpassword::prompt_password(format!("{prompt}: ")).map_err(|_| PassphraseError::None(credential.to_owned()))?;
         Self::new(text)
     }

@@ -15,7 +15,7 @@ use crate::authority::{Addresses, Issuer};
 use crate::problem::IssueError;
 
 /// Who the certificate is for, as typed.
-#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[derive(Clone, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Words {
     pub name: Option<String>,
@@ -25,6 +25,8 @@ pub struct Words {
     pub ip: Vec<IpAddr>,
     pub officer: Option<String>,
     pub number: Option<String>,
+    /// The authority's own name, for its own certificates: nobody outside this process can ask for those.
+    #[serde(skip)]
     pub authority: Option<String>,
 }
 
@@ -32,24 +34,53 @@ fn word<T>(field: &'static str, text: &str, parse: fn(&str) -> Result<T, WordErr
     parse(text).map_err(|error| IssueError::Word { field, error })
 }
 
+/// Which words were given, never what they say: an officer's name is a person's.
+impl std::fmt::Debug for Words {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_set().entries(self.given().iter().filter(|(_, given)| *given).map(|(word, _)| word)).finish()
+    }
+}
+
 impl Words {
+    fn given(&self) -> [(&'static str, bool); 8] {
+        [
+            ("name", self.name.is_some()),
+            ("code", self.code.is_some()),
+            ("mailbox", self.mailbox.is_some()),
+            ("dns", !self.dns.is_empty()),
+            ("ip", !self.ip.is_empty()),
+            ("officer", self.officer.is_some()),
+            ("number", self.number.is_some()),
+            ("authority", self.authority.is_some()),
+        ]
+    }
+
     pub fn parse(&self) -> Result<Applicant, IssueError> {
-        match self {
-            Self { name: Some(name), code: Some(code), .. } => Ok(Applicant::Organization {
-                name: word("name", name, OrganizationName::parse)?,
-                code: CreditCode::parse(code).map_err(IssueError::CreditCode)?,
-                mailbox: self.mailbox.as_deref().map(|text| word("mailbox", text, Email::parse)).transpose()?,
-            }),
-            Self { officer: Some(officer), number: Some(number), .. } => Ok(Applicant::Officer {
-                name: word("officer", officer, OfficerName::parse)?,
-                number: word("number", number, OfficerNumber::parse)?,
-            }),
-            Self { authority: Some(name), .. } => Ok(Applicant::Authority { name: word("authority", name, AuthorityName::parse)? }),
+        let (applicant, its): (_, &[&str]) = match self {
+            Self { name: Some(name), code: Some(code), .. } => {
+                let organization = Applicant::Organization {
+                    name: word("name", name, OrganizationName::parse)?,
+                    code: CreditCode::parse(code).map_err(IssueError::CreditCode)?,
+                    mailbox: self.mailbox.as_deref().map(|text| word("mailbox", text, Email::parse)).transpose()?,
+                };
+                (organization, &["name", "code", "mailbox"])
+            }
+            Self { officer: Some(officer), number: Some(number), .. } => {
+                let officer = Applicant::Officer { name: word("officer", officer, OfficerName::parse)?, number: word("number", number, OfficerNumber::parse)? };
+                (officer, &["officer", "number"])
+            }
+            Self { authority: Some(name), .. } => (Applicant::Authority { name: word("authority", name, AuthorityName::parse)? }, &["authority"]),
             Self { dns, ip, .. } if !dns.is_empty() || !ip.is_empty() => {
                 let names = dns.iter().map(|text| word("dns", text, HostName::parse)).collect::<Result<_, _>>()?;
-                HostNames::new(names, ip.clone()).map(Applicant::Host).map_err(|error| IssueError::Word { field: "dns", error })
+                let host = HostNames::new(names, ip.clone()).map_err(|error| IssueError::Word { field: "dns", error })?;
+                (Applicant::Host(host), &["dns", "ip"])
             }
-            _ => Err(IssueError::NoApplicant),
+            _ => return Err(IssueError::NoApplicant),
+        };
+        // A word that would be passed over in silence is a mistake of whoever wrote it.
+        match self.given().iter().find(|(word, given)| *given && !its.contains(word)) {
+            Some((word, _)) => Err(IssueError::StrayWord { word, with: its.join(", ") }),
+            None => Ok(applicant),
         }
     }
 }
