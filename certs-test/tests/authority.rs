@@ -162,7 +162,7 @@ fn bad_input_is_named_and_changes_nothing() {
         assert!(!problem["next"].as_str().unwrap().is_empty(), "{problem}");
     };
     let right = "91440101MAT000018G";
-    for (request, contains) in [("cut.csr", "request"), ("large.csr", "16384"), ("label.csr", "request"), ("forged.csr", "request"), ("rsa1024.csr", "key"), ("exponent3.csr", "exponent"), ("p521.csr", "request"), ("ca.csr", "asks-for-ca"), ("san.csr", "foreign"), ("foreign.csr", "foreign")] {
+    for (request, contains) in [("cut.csr", "request"), ("large.csr", "16384"), ("label.csr", "request"), ("forged.csr", "request"), ("rsa1024.csr", "has 1024 bits"), ("exponent3.csr", "exponent"), ("p521.csr", "weak-key"), ("ca.csr", "asks-for-ca"), ("san.csr", "foreign"), ("foreign.csr", "foreign")] {
         refused(request, "enterprise-signing", right, 3, contains);
     }
     refused("good.csr", "enterprise-signing", "91440101MAT0000157", 3, "credit-code");

@@ -41,20 +41,37 @@ const FERMAT_ROUNDS: usize = 100;
 /// Trial division reaches every prime below this.
 const SMALL: u32 = 2_000;
 
-/// Judges a SubjectPublicKeyInfo in DER.
+/// Judges a SubjectPublicKeyInfo in DER. One key has one form here: a blocked key must not come back in another.
 pub fn check(spki: &[u8]) -> Result<KeyAlgorithm, WeakKey> {
-    let mut algorithm = Reader::new(Reader::new(Reader::new(spki).take(0x30)?).take(0x30)?);
+    let mut outer = Reader::new(spki);
+    let mut algorithm = Reader::new(Reader::new(outer.take(0x30)?).take(0x30)?);
+    outer.end()?;
     let mut oid = || -> Result<String, WeakKey> {
         let bytes = algorithm.take(6)?;
         Ok(const_oid::ObjectIdentifier::from_bytes(bytes).map_err(|_| WeakKey::Algorithm)?.to_string())
     };
     match oid()?.as_str() {
-        EC => match oid()?.as_str() {
-            "1.2.840.10045.3.1.7" => Ok(KeyAlgorithm::P256),
-            "1.3.132.0.34" => Ok(KeyAlgorithm::P384),
-            _ => Err(WeakKey::Algorithm),
-        },
-        RSA => rsa(key_bits(spki)?),
+        EC => {
+            let (judged, length) = match oid()?.as_str() {
+                "1.2.840.10045.3.1.7" => (KeyAlgorithm::P256, 65),
+                "1.3.132.0.34" => (KeyAlgorithm::P384, 97),
+                _ => return Err(WeakKey::Algorithm),
+            };
+            algorithm.end()?;
+            // spec: rfc5480#2.2 (uncompressed)
+            match key_bits(spki)? {
+                [4, ..] if key_bits(spki)?.len() == length => Ok(judged),
+                _ => Err(DerError::Value("the point is not uncompressed").into()),
+            }
+        }
+        RSA => {
+            // spec: rfc3279#2.3.1 (parameters are NULL)
+            if !algorithm.take(5)?.is_empty() {
+                return Err(DerError::Value("parameters").into());
+            }
+            algorithm.end()?;
+            rsa(key_bits(spki)?)
+        }
         _ => Err(WeakKey::Algorithm),
     }
 }
@@ -64,8 +81,9 @@ fn rsa(key: &[u8]) -> Result<KeyAlgorithm, WeakKey> {
     let mut fields = Reader::new(outer.take(0x30)?);
     outer.end()?;
     let modulus = match fields.take(2)? {
-        [0, rest @ ..] => rest,
+        [0, rest @ ..] if rest.first().is_some_and(|first| first & 0x80 != 0) => rest,
         [first, ..] if first & 0x80 != 0 => return Err(DerError::Value("negative modulus").into()),
+        [0, ..] => return Err(DerError::Value("modulus not in its shortest form").into()),
         all => all,
     };
     let exponent = fields.take(2)?;

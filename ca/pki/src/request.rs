@@ -36,6 +36,7 @@ pub struct Request {
     /// Reported, never copied: OIDs of the extensions asked for.
     pub requested_extensions: Vec<Oid>,
     asks_for_ca: bool,
+    der: Vec<u8>,
 }
 
 fn from_pem(bytes: &[u8]) -> Result<Vec<u8>, RequestError> {
@@ -92,7 +93,12 @@ impl Request {
         })?;
         // Here and not in the caller, so that no caller can forget it.
         let key = crate::key::check(spki)?;
-        Ok(Self { key, subject, spki: spki.to_vec(), requested_extensions, asks_for_ca })
+        Ok(Self { key, subject, spki: spki.to_vec(), requested_extensions, asks_for_ca, der: der.to_vec() })
+    }
+
+    /// The bytes that were read, for whoever reads them with another parser.
+    pub fn der(&self) -> &[u8] {
+        &self.der
     }
 
     pub fn asks_for_ca(&self) -> bool {

@@ -65,6 +65,26 @@ fn small_factors_and_close_primes() {
     assert_eq!(check(&times(&plus(1))), Err(WeakKey::SmallFactor(2)));
 }
 
+/// A key that was blocked must not come back under another encoding, and with it another digest.
+#[test]
+fn one_key_has_one_form() {
+    let ec = openssl("openssl genpkey -algorithm EC -pkeyopt ec_paramgen_curve:P-256 | openssl pkey -pubout -outform DER");
+    let (algorithm, bits) = ec[2..].split_at(21);
+    let spki = |algorithm: &[u8], bits: &[u8]| pki::asn1::seq(&[algorithm, bits]);
+    assert_eq!(check(&spki(algorithm, bits)), Ok(KeyAlgorithm::P256));
+    assert!(check(&spki(&pki::asn1::seq(&[&algorithm[2..], &[5, 0]]), bits)).is_err());
+    assert!(check(&[&ec[..], &[0]].concat()).is_err());
+    let compressed: Vec<u8> = [&[2 + (ec[90] & 1)], &ec[27..59]].concat();
+    assert!(check(&spki(algorithm, &pki::asn1::bits(&compressed))).is_err());
+    let rsa = openssl("openssl genpkey -algorithm RSA -pkeyopt rsa_keygen_bits:2048 | openssl pkey -pubout -outform DER");
+    let (algorithm, bits) = rsa[4..].split_at(15);
+    assert_eq!(check(&spki(algorithm, bits)), Ok(KeyAlgorithm::Rsa2048));
+    assert!(check(&spki(&pki::asn1::seq(&[&algorithm[2..13]]), bits)).is_err());
+    let modulus = &rsa[rsa.len() - 5 - 256..rsa.len() - 5];
+    assert_eq!(check(&with_modulus(modulus)), Ok(KeyAlgorithm::Rsa2048));
+    assert!(check(&with_modulus(&[&[0], modulus].concat())).is_err());
+}
+
 #[test]
 fn every_truncation_is_refused() {
     let spki = openssl("openssl genpkey -algorithm RSA -pkeyopt rsa_keygen_bits:2048 | openssl pkey -pubout -outform DER");

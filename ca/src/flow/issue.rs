@@ -93,7 +93,7 @@ pub struct Parsed {
 
 fn parse(authorised: Authorised<Administrator>, order: Order) -> Result<Parsed, IssueError> {
     let request = Request::parse(&order.request)?;
-    let requested = requested_names(&request, &order.request)?;
+    let requested = requested_names(&request)?;
     let applicant = order.applicant.parse()?;
     Ok(Parsed { authorised, profile: order.profile, issuer: order.issuer, request, requested, applicant })
 }

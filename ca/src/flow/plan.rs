@@ -97,14 +97,12 @@ pub fn key_algorithm(request: &Request) -> KeyAlgorithm {
 }
 
 /// The alternative names a request asks for, read by the other parser: they are compared, never copied.
-pub fn requested_names(request: &Request, bytes: &[u8]) -> Result<Vec<RequestedName>, IssueError> {
+pub fn requested_names(request: &Request) -> Result<Vec<RequestedName>, IssueError> {
     if request.requested_extensions.is_empty() {
         return Ok(Vec::new());
     }
-    let unreadable = || IssueError::Request(pki::request::RequestError::Pem);
-    let pem = if bytes.first() == Some(&0x30) { None } else { Some(x509_parser::pem::parse_x509_pem(bytes).map_err(|_| unreadable())?.1) };
-    let der = pem.as_ref().map_or(bytes, |pem| &pem.contents);
-    let (_, read) = x509_parser::certification_request::X509CertificationRequest::from_der(der).map_err(|_| unreadable())?;
+    let unreadable = || IssueError::Request(pki::request::RequestError::Der(pki::asn1::DerError::Value("the extensions asked for")));
+    let (_, read) = x509_parser::certification_request::X509CertificationRequest::from_der(request.der()).map_err(|_| unreadable())?;
     let mut names = Vec::new();
     for extension in read.requested_extensions().into_iter().flatten() {
         let ParsedExtension::SubjectAlternativeName(san) = extension else { continue };
