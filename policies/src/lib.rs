@@ -5,5 +5,6 @@ pub mod certificate;
 mod document;
 pub mod identity;
 pub mod mailbox;
+pub mod statement;
 
 pub use document::{MAX_BYTES as MAX_DOCUMENT_BYTES, PolicyError};

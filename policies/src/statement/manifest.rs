@@ -1,0 +1,157 @@
+//! The manifest of a batch: what the sender signed about the file beside it.
+
+use serde::Deserialize;
+use time::OffsetDateTime;
+use time::format_description::well_known::Rfc3339;
+
+use super::Kind;
+use super::money::Money;
+use super::period::Period;
+use super::value::{BatchId, SenderCode};
+
+/// The most bytes of a manifest.
+pub const MAX_MANIFEST_BYTES: usize = 16 * 1024;
+
+/// The most rows of one batch.
+pub const MAX_ROWS: u64 = 10_000_000;
+
+/// The one form that is understood.
+const SCHEMA_VERSION: u32 = 1;
+
+/// Why a manifest was refused.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ManifestError {
+    #[error("the manifest has more than {MAX_MANIFEST_BYTES} bytes")]
+    TooLarge,
+    #[error("the manifest is not UTF-8")]
+    NotUtf8,
+    #[error("the manifest begins with a byte order mark; save it as UTF-8 without BOM")]
+    ByteOrderMark,
+    #[error("the manifest, line {line}, character {at}: {reason}")]
+    Json { line: usize, at: usize, reason: String },
+    #[error("the manifest's {field}: {reason}")]
+    Field { field: &'static str, reason: String },
+}
+
+/// A manifest whose every field is valid. Whether the file agrees is for [`super::Totals`] and the digest to say.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Manifest {
+    batch_id: BatchId,
+    sender: SenderCode,
+    kind: Kind,
+    period: Period,
+    rows: u64,
+    sum_close: Money,
+    sum_paid_in: Money,
+    sha256: [u8; 32],
+    created_at: OffsetDateTime,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Written {
+    batch_id: String,
+    sender_code: String,
+    kind: String,
+    period: String,
+    schema_version: u32,
+    rows: u64,
+    sum_close: String,
+    sum_paid_in: String,
+    sha256: String,
+    created_at: String,
+}
+
+impl Manifest {
+    pub fn parse(bytes: &[u8]) -> Result<Self, ManifestError> {
+        if bytes.len() > MAX_MANIFEST_BYTES {
+            return Err(ManifestError::TooLarge);
+        }
+        let text = std::str::from_utf8(bytes).map_err(|_| ManifestError::NotUtf8)?;
+        if text.starts_with('\u{feff}') {
+            return Err(ManifestError::ByteOrderMark);
+        }
+        let written: Written = serde_json::from_str(text).map_err(|error| ManifestError::Json {
+            line: error.line(),
+            at: error.column(),
+            reason: error.to_string().chars().take(200).collect(),
+        })?;
+        written.check()
+    }
+
+    /// Unique for its sender: a batch that comes again is answered as the first time.
+    pub fn batch_id(&self) -> &BatchId {
+        &self.batch_id
+    }
+
+    pub fn sender(&self) -> &SenderCode {
+        &self.sender
+    }
+
+    pub fn kind(&self) -> Kind {
+        self.kind
+    }
+
+    pub fn period(&self) -> Period {
+        self.period
+    }
+
+    pub fn rows(&self) -> u64 {
+        self.rows
+    }
+
+    pub fn sum_close(&self) -> Money {
+        self.sum_close
+    }
+
+    /// Housing fund: the sum of `paid_in`. Pension: the sum of `person_amt`.
+    pub fn sum_paid_in(&self) -> Money {
+        self.sum_paid_in
+    }
+
+    /// Of the file's bytes.
+    pub fn sha256(&self) -> &[u8; 32] {
+        &self.sha256
+    }
+
+    pub fn created_at(&self) -> OffsetDateTime {
+        self.created_at
+    }
+}
+
+impl Written {
+    fn check(self) -> Result<Manifest, ManifestError> {
+        let refused = |field, reason: &dyn std::fmt::Display| ManifestError::Field { field, reason: reason.to_string() };
+        if self.schema_version != SCHEMA_VERSION {
+            return Err(refused("schema_version", &format!("it is {}; only {SCHEMA_VERSION} is understood", self.schema_version)));
+        }
+        if !(1..=MAX_ROWS).contains(&self.rows) {
+            return Err(refused("rows", &format!("a batch has 1 to {MAX_ROWS} rows; split it")));
+        }
+        let money = |field, text: &str| Money::parse(text).map_err(|error| refused(field, &error));
+        Ok(Manifest {
+            batch_id: BatchId::parse(&self.batch_id).map_err(|error| refused("batch_id", &error))?,
+            sender: SenderCode::parse(&self.sender_code).map_err(|error| refused("sender_code", &error))?,
+            kind: Kind::from_name(&self.kind).ok_or_else(|| refused("kind", &"it is housing-fund or pension"))?,
+            period: Period::parse(&self.period).map_err(|error| refused("period", &error))?,
+            rows: self.rows,
+            sum_close: money("sum_close", &self.sum_close)?,
+            sum_paid_in: money("sum_paid_in", &self.sum_paid_in)?,
+            sha256: digest(&self.sha256).ok_or_else(|| refused("sha256", &"it is 64 hexadecimal digits in lower case"))?,
+            created_at: OffsetDateTime::parse(&self.created_at, &Rfc3339)
+                .map_err(|_| refused("created_at", &"it is a time by RFC 3339, such as 2026-11-01T00:00:00Z"))?,
+        })
+    }
+}
+
+fn digest(text: &str) -> Option<[u8; 32]> {
+    let digits = text.bytes().all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(&b));
+    if text.len() != 64 || !digits {
+        return None;
+    }
+    let mut bytes = [0; 32];
+    for (at, byte) in bytes.iter_mut().enumerate() {
+        *byte = u8::from_str_radix(text.get(at * 2..at * 2 + 2)?, 16).ok()?;
+    }
+    Some(bytes)
+}
