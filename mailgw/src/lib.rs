@@ -11,6 +11,7 @@ mod problem;
 pub mod record;
 pub mod service;
 pub mod tls;
+pub mod wire;
 
 /// Lower-case hexadecimal.
 pub(crate) fn hex(bytes: &[u8]) -> String {

@@ -112,6 +112,18 @@ impl MessageStore {
         })
     }
 
+    /// The UIDs of a folder's messages that bear a flag, ascending.
+    pub fn with_flag(&self, folder: &Folder, flag: SystemFlag) -> Result<Vec<u32>, MailError> {
+        let (from, to) = message::range(folder.id);
+        let mut uids = Vec::new();
+        for (key, value) in self.store.scan(&from, &to, usize::MAX)? {
+            if Message::decode(&value)?.0.flags.has(flag) {
+                uids.push(message::uid(folder.id, &key)?);
+            }
+        }
+        Ok(uids)
+    }
+
     /// Removes those of `uids` that bear `\Deleted`, and each body with its last message. The UIDs removed.
     pub fn expunge(&self, mailbox: &str, folder: &Folder, uids: &[u32]) -> Result<Vec<u32>, MailError> {
         self.retried(|| {

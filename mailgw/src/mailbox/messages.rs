@@ -91,7 +91,8 @@ pub struct View {
 pub struct MessageStore {
     pub(super) store: Arc<dyn Store>,
     pub(super) broadcast: Arc<Broadcast>,
-    pub(super) quota: Quota,
+    /// What a mailbox may hold.
+    pub(super) quota: Box<dyn Fn(&str) -> Quota + Send + Sync>,
     key: Arc<DataKey>,
     body_ids: Mutex<Range<u64>>,
 }
@@ -107,12 +108,12 @@ struct Prepared {
 impl MessageStore {
     /// Without a quota.
     pub fn new(store: Arc<dyn Store>, key: Arc<DataKey>) -> Self {
-        Self { store, key, broadcast: Arc::default(), quota: Quota::NONE, body_ids: Mutex::new(0..0) }
+        Self { store, key, broadcast: Arc::default(), quota: Box::new(|_| Quota::NONE), body_ids: Mutex::new(0..0) }
     }
 
-    /// Every mailbox may hold so much. Deliveries that race can pass the limit by what is under way.
-    pub fn with_quota(mut self, quota: Quota) -> Self {
-        self.quota = quota;
+    /// What each mailbox may hold. Deliveries that race can pass the limit by what is under way.
+    pub fn with_quota(mut self, quota: impl Fn(&str) -> Quota + Send + Sync + 'static) -> Self {
+        self.quota = Box::new(quota);
         self
     }
 
@@ -168,7 +169,7 @@ impl MessageStore {
                 flags: delivery.flags.clone(),
             };
             let accepted = || {
-                let digest = hex(&body.digest);
+                let digest = crate::hex(&body.digest);
                 Event::MessageAccepted(event::Message { mailbox: delivery.mailbox.clone(), digest, size: u64::from(body.size) })
             };
             delivery.event.clone().unwrap_or_else(accepted).append(&mut batch, now)?;
@@ -255,10 +256,6 @@ impl MessageStore {
         *ids = first + 1..first.saturating_add(BLOCK);
         Ok(BodyId(first))
     }
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 #[cfg(test)]

@@ -145,7 +145,7 @@ fn what_the_caller_expects_is_never_tried_again() {
 #[test]
 fn a_mailbox_holds_no_more_than_its_quota() {
     use protocol::imap::exchange::{StoreOp, SystemFlag};
-    let mail = MessageStore::new(Arc::new(Memory::new()), data_key()).with_quota(Quota { bytes: 10, messages: 3 });
+    let mail = MessageStore::new(Arc::new(Memory::new()), data_key()).with_quota(|_| Quota { bytes: 10, messages: 3 });
     mail.create_folder("1234567897", "INBOX").unwrap();
     mail.create_folder("1234567897", "Archive").unwrap();
     mail.create_folder("2234567890", "INBOX").unwrap();

@@ -60,11 +60,12 @@ impl MessageStore {
     }
 
     pub(super) fn fits(&self, mailbox: &str, more: &Use) -> Result<bool, MailError> {
-        if self.quota == Quota::NONE {
+        let limit = (self.quota)(mailbox);
+        if limit == Quota::NONE {
             return Ok(true);
         }
         let held = self.used(mailbox)?;
         let within = |held: u64, more: i64, limit: u64| held.saturating_add_signed(more) <= limit;
-        Ok(within(held.bytes, more.bytes, self.quota.bytes) && within(held.messages, more.messages, self.quota.messages))
+        Ok(within(held.bytes, more.bytes, limit.bytes) && within(held.messages, more.messages, limit.messages))
     }
 }

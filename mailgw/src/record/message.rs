@@ -78,6 +78,8 @@ impl Message {
     pub fn info(self, uid: u32, modseq: u64) -> Result<MessageInfo, RecordError> {
         let date = OffsetDateTime::from_unix_timestamp_nanos(i128::from(self.unix_millis) * 1_000_000);
         let internal_date = date.map_err(|_| RecordError::Damaged { kind: KIND, reason: "its date is none" })?;
+        // A day of the calendar, as SEARCH asks for it, is one of the city.
+        let internal_date = internal_date.to_offset(time::macros::offset!(+8));
         Ok(MessageInfo { uid, flags: self.flags, modseq, internal_date, size: u64::from(self.size) })
     }
 }

@@ -191,6 +191,8 @@ impl Framer {
         if self.start == self.input.len() {
             self.input.clear();
             self.start = 0;
+            // A connection that waits holds little.
+            self.input.shrink_to(1024);
         } else if self.start > 64 * 1024 {
             self.input.drain(..self.start);
             self.start = 0;

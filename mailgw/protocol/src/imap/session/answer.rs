@@ -22,7 +22,7 @@ impl Session {
                 self.ask(Request::Open { mailbox, read_only }, Pending::Open { tag, read_only });
             }
             (Pending::Open { tag, read_only, .. }, Answer::Opened { uid_validity, uid_next, messages, .. }) => {
-                self.opened(&tag, read_only, uid_validity, uid_next, View::new(read_only, messages));
+                self.opened(&tag, read_only, uid_validity, uid_next, View::new(read_only, uid_next, messages));
             }
             (Pending::List { tag, options, word }, Answer::Mailboxes(all)) => {
                 list::write(&options, &all, word, &mut self.send);
@@ -33,12 +33,14 @@ impl Session {
                 self.write(&text);
                 self.done(&tag, "Done", true);
             }
-            (Pending::Store { tag, silent, uid }, Answer::Stored(stored)) => {
+            (Pending::Store { tag, op, flags, silent, uid }, Answer::Stored(stored)) => {
                 if let State::Selected(view) = &mut self.state {
                     for info in &stored {
+                        // spec: rfc3501#6.4.6 even a silent STORE tells what others changed
+                        let expected = view.find(info.uid).is_some_and(|(_, known)| known.flags.after(op, &flags) == info.flags);
                         view.learn(info);
-                        if !silent {
-                            view.write_flags(info.uid, &mut self.send);
+                        if !silent || !expected {
+                            view.restate(info.uid);
                         }
                     }
                 }

@@ -178,7 +178,7 @@ impl Session {
             _ if read_only => self.write(&format!("{tag} NO [READ-ONLY] The mailbox is open for reading only\r\n")),
             Command::Store { set, op, silent, flags, uid } => {
                 if let Some((tag, uids)) = self.select(tag, &set, uid, true) {
-                    self.ask(Request::Store { uids, op, flags }, Pending::Store { tag, silent, uid });
+                    self.ask(Request::Store { uids, op, flags: flags.clone() }, Pending::Store { tag, op, flags, silent, uid });
                 }
             }
             Command::Move { set, to, uid } => {

@@ -1,18 +1,25 @@
 //! LIST, LSUB and STATUS.
 use super::answer::{quoted_name, status_word};
 use crate::imap::exchange::{MailboxInfo, MailboxName, MailboxStatus};
-use crate::imap::parse::mailbox::{capital_inbox, matches};
+use crate::imap::parse::mailbox::{DELIMITER, capital_inbox, matches};
 use crate::imap::parse::{ListOptions, StatusItem};
 
 /// One line for each mailbox that the patterns cover.
 pub(super) fn write(options: &ListOptions, all: &[MailboxInfo], word: &str, out: &mut Vec<u8>) {
     let patterns: Vec<String> = options.patterns.iter().map(|pattern| capital_inbox(format!("{}{pattern}", options.reference))).collect();
     for info in all {
-        let wanted = (!options.only_subscribed || info.subscribed) && (!options.only_special_use || info.special_use.is_some());
-        if !wanted || !patterns.iter().any(|pattern| matches(pattern, &info.name)) {
+        let covering: Vec<&String> = patterns.iter().filter(|pattern| matches(pattern, &info.name)).collect();
+        // spec: rfc3501#6.3.9 LSUB shows a level that is not subscribed when `%` stops at it and something below is
+        let stops = || covering.iter().any(|pattern| pattern.ends_with('%'));
+        let level = word == "LSUB" && !info.subscribed && stops() && all.iter().any(|other| other.subscribed && is_below(&other.name, &info.name));
+        let named = if options.only_subscribed { info.subscribed || level } else { info.exists || info.has_children };
+        if covering.is_empty() || !named || (options.only_special_use && info.special_use.is_none()) {
             continue;
         }
         let mut attributes = vec![if info.has_children { "\\HasChildren" } else { "\\HasNoChildren" }];
+        if level || (!info.exists && word == "LIST") {
+            attributes.push("\\Noselect");
+        }
         attributes.extend(info.special_use.map(|purpose| purpose.name()));
         if options.return_subscribed && info.subscribed && word == "LIST" {
             attributes.push("\\Subscribed");
@@ -20,6 +27,10 @@ pub(super) fn write(options: &ListOptions, all: &[MailboxInfo], word: &str, out:
         let line = format!("* {word} ({}) \"/\" {}\r\n", attributes.join(" "), quoted_name(&info.name));
         out.extend_from_slice(line.as_bytes());
     }
+}
+
+fn is_below(name: &str, parent: &str) -> bool {
+    name.strip_prefix(parent).is_some_and(|rest| rest.starts_with(DELIMITER))
 }
 
 pub(super) fn status(mailbox: &MailboxName, items: &[StatusItem], status: &MailboxStatus) -> String {

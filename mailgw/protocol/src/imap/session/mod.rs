@@ -6,7 +6,7 @@ mod list;
 mod search;
 mod view;
 
-use super::exchange::{Answer, Change, MailboxName, Output, Request};
+use super::exchange::{Answer, Change, Flags, MailboxName, Output, Request, StoreOp};
 use super::framing::{Framed, Framer, MAX_LITERAL};
 use super::parse::{self, StatusItem};
 use view::View;
@@ -50,7 +50,7 @@ enum Pending {
     /// SELECT leaves the mailbox before it opens the next.
     Reopen { tag: String, mailbox: MailboxName, read_only: bool },
     Status { tag: String, mailbox: MailboxName, items: Vec<StatusItem> },
-    Store { tag: String, silent: bool, uid: bool },
+    Store { tag: String, op: StoreOp, flags: Flags, silent: bool, uid: bool },
     Append { tag: String },
     Copy { tag: String, moves: bool },
     Expunge { tag: String, closes: bool },

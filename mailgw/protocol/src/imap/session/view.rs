@@ -1,23 +1,63 @@
 //! The opened mailbox as this client sees it: sequence numbers, and changes not told yet.
-use std::collections::VecDeque;
+use std::collections::BTreeSet;
 
 use crate::imap::exchange::{Change, MessageInfo};
 use crate::imap::parse::sequence::SequenceSet;
 
-/// What the client believes. The message with sequence number n is `messages[n - 1]`; uids ascend.
+/// What the client believes. The message with sequence number n is `messages[n - 1]`; uids ascend. Flags are always the latest
+/// known; what the client was not told is kept beside, never more than there are messages, however long it is silent.
 pub(super) struct View {
     pub read_only: bool,
     pub messages: Vec<MessageInfo>,
-    untold: VecDeque<Change>,
+    /// The highest uid ever here: a new message is above it.
+    highest: u32,
+    /// Of `messages`: those whose flags differ from what was told.
+    restated: BTreeSet<u32>,
+    /// Of `messages`: those removed.
+    gone: BTreeSet<u32>,
+    /// Those after `messages`.
+    new: Vec<MessageInfo>,
 }
 
 impl View {
-    pub fn new(read_only: bool, messages: Vec<MessageInfo>) -> Self {
-        Self { read_only, messages, untold: VecDeque::new() }
+    /// `uid_next` is above all messages there are and were.
+    pub fn new(read_only: bool, uid_next: u32, messages: Vec<MessageInfo>) -> Self {
+        let highest = messages.last().map_or(0, |last| last.uid).max(uid_next.saturating_sub(1));
+        Self { read_only, messages, highest, restated: BTreeSet::new(), gone: BTreeSet::new(), new: Vec::new() }
     }
 
+    /// Takes in a change, in the order of commits; it is told later.
     pub fn queue(&mut self, change: Change) {
-        self.untold.push_back(change);
+        match change {
+            Change::New(info) if info.uid > self.highest => {
+                self.highest = info.uid;
+                self.new.push(info);
+            }
+            Change::New(_) => {}
+            Change::Flags(info) => {
+                let untold = self.new.binary_search_by_key(&info.uid, |new| new.uid).ok().and_then(|index| self.new.get_mut(index));
+                match untold {
+                    Some(new) if new.modseq <= info.modseq => *new = info,
+                    Some(_) => {}
+                    None => {
+                        if self.learn(&info) {
+                            self.restated.insert(info.uid);
+                        }
+                    }
+                }
+            }
+            Change::Gone(uid) => {
+                self.new.retain(|new| new.uid != uid);
+                if self.index(uid).is_some() {
+                    self.gone.insert(uid);
+                }
+            }
+        }
+    }
+
+    /// The client was not told all of what these flags are.
+    pub fn restate(&mut self, uid: u32) {
+        self.restated.insert(uid);
     }
 
     fn index(&self, uid: u32) -> Option<usize> {
@@ -74,38 +114,25 @@ impl View {
 
     /// Writes what may be told now. spec: rfc3501#7.4.1 no EXPUNGE while the client counts on its sequence numbers
     pub fn tell(&mut self, may_expunge: bool, out: &mut Vec<u8>) {
-        let mut kept = VecDeque::new();
-        let mut exists = false;
-        for change in std::mem::take(&mut self.untold) {
-            match change {
-                Change::New(info) => {
-                    if info.uid > self.last_uid() {
-                        self.messages.push(info);
-                        exists = true;
-                    }
-                }
-                Change::Flags(info) => {
-                    if self.learn(&info) {
-                        self.announce(&mut exists, out);
-                        self.write_flags(info.uid, out);
-                    }
-                }
-                Change::Gone(uid) if may_expunge => {
-                    self.announce(&mut exists, out);
-                    if let Some(index) = self.index(uid) {
-                        self.messages.remove(index);
-                        out.extend_from_slice(format!("* {} EXPUNGE\r\n", index + 1).as_bytes());
-                    }
-                }
-                Change::Gone(_) => kept.push_back(change),
-            }
+        for uid in std::mem::take(&mut self.restated) {
+            self.write_flags(uid, out);
         }
-        self.announce(&mut exists, out);
-        self.untold = kept;
-    }
-
-    fn announce(&self, exists: &mut bool, out: &mut Vec<u8>) {
-        if std::mem::take(exists) {
+        if may_expunge && !self.gone.is_empty() {
+            let gone = std::mem::take(&mut self.gone);
+            let mut number = 0;
+            self.messages.retain(|message| {
+                number += 1;
+                let stays = !gone.contains(&message.uid);
+                if !stays {
+                    out.extend_from_slice(format!("* {number} EXPUNGE\r\n").as_bytes());
+                    // Each EXPUNGE moves those behind it up by one.
+                    number -= 1;
+                }
+                stays
+            });
+        }
+        if !self.new.is_empty() {
+            self.messages.append(&mut self.new);
             out.extend_from_slice(format!("* {} EXISTS\r\n", self.messages.len()).as_bytes());
         }
     }

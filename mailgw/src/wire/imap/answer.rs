@@ -1,0 +1,111 @@
+//! The answers to a session's requests, out of the message store. Everything here blocks.
+
+use protocol::imap::exchange::{Answer, RefusalCode, Request, SystemFlag};
+use time::OffsetDateTime;
+
+use crate::mailbox::{Delivery, MailError, MessageStore, Watch};
+use crate::record::folder::Folder;
+
+/// Messages removed in one commit.
+const EXPUNGE: usize = 1_000;
+
+/// What became of the folder the session has open.
+pub(super) enum Then {
+    Stays,
+    Opened(Folder, Watch),
+    Left,
+}
+
+pub(super) fn answer(messages: &MessageStore, mailbox: &str, open: Option<Folder>, request: Request, now: OffsetDateTime) -> (Answer, Then) {
+    let creates = matches!(request, Request::Append { .. } | Request::Copy { .. } | Request::Move { .. });
+    match request {
+        Request::Open { mailbox: name, .. } => match messages.open(mailbox, &name) {
+            Ok((view, watch)) => {
+                let (uid_next, highest_modseq) = (view.uid_next, view.highest_modseq);
+                let uid_validity = view.folder.uid_validity;
+                (Answer::Opened { uid_validity, uid_next, highest_modseq, messages: view.messages }, Then::Opened(view.folder, watch))
+            }
+            Err(error) => (refused(&error, false), Then::Left),
+        },
+        Request::Close => (Answer::Done, Then::Left),
+        request => {
+            let answer = on_store(messages, mailbox, open, request, now).unwrap_or_else(|error| refused(&error, creates));
+            (answer, Then::Stays)
+        }
+    }
+}
+
+fn on_store(messages: &MessageStore, mailbox: &str, open: Option<Folder>, request: Request, now: OffsetDateTime) -> Result<Answer, MailError> {
+    let folder = || open.ok_or(MailError::NoFolder);
+    let done = |()| Answer::Done;
+    Ok(match request {
+        Request::List => Answer::Mailboxes(messages.list(mailbox)?),
+        Request::Status { mailbox: name } => Answer::Status(messages.status(mailbox, &name)?),
+        Request::Load { uid } => Answer::Bytes(messages.load(&folder()?, uid)?.into()),
+        Request::Store { uids, op, flags } => Answer::Stored(messages.store_flags(&folder()?, &uids, op, &flags)?),
+        Request::Append { mailbox: name, flags, internal_date, bytes } => {
+            let unix_millis = millis(internal_date.unwrap_or(now));
+            let delivery = Delivery { mailbox: mailbox.to_owned(), folder: name, bytes, unix_millis, flags, event: None };
+            let placed = messages.deliver(&[delivery], u64::try_from(millis(now)).unwrap_or(0))?;
+            let placed = placed.first().ok_or(MailError::Gone)?;
+            Answer::Appended { uid_validity: placed.uid_validity, uid: placed.uid }
+        }
+        Request::Copy { uids, to } => copied(messages.copy(&folder()?, &uids, mailbox, &to)?),
+        Request::Move { uids, to } => copied(messages.move_to(&folder()?, &uids, mailbox, &to)?),
+        Request::Expunge { uids } => Answer::Expunged(expunge(messages, mailbox, &folder()?, uids)?),
+        Request::Create { mailbox: name } => messages.create_folder(mailbox, &name).map(done)?,
+        Request::Delete { mailbox: name } => messages.delete_folder(mailbox, &name).map(done)?,
+        Request::Rename { from, to } => messages.rename_folder(mailbox, &from, &to).map(done)?,
+        Request::Subscribe { mailbox: name } => messages.subscribe(mailbox, &name).map(done)?,
+        Request::Unsubscribe { mailbox: name } => messages.unsubscribe(mailbox, &name).map(done)?,
+        Request::Open { .. } | Request::Close | Request::Login { .. } => Answer::Done,
+    })
+}
+
+fn expunge(messages: &MessageStore, mailbox: &str, folder: &Folder, uids: Option<Vec<u32>>) -> Result<Vec<u32>, MailError> {
+    let uids = match uids {
+        Some(uids) => uids,
+        None => messages.with_flag(folder, SystemFlag::Deleted)?,
+    };
+    let mut gone = Vec::new();
+    for some in uids.chunks(EXPUNGE) {
+        gone.extend(messages.expunge(mailbox, folder, some)?);
+    }
+    Ok(gone)
+}
+
+fn copied((uid_validity, pairs): (u32, Vec<(u32, u32)>)) -> Answer {
+    let (from, to) = pairs.into_iter().unzip();
+    Answer::Copied { uid_validity, from, to }
+}
+
+fn millis(moment: OffsetDateTime) -> i64 {
+    i64::try_from(moment.unix_timestamp_nanos() / 1_000_000).unwrap_or(i64::MAX)
+}
+
+/// `creates`: a folder that is missing may be created and the command tried again.
+fn refused(error: &MailError, creates: bool) -> Answer {
+    let code = match error {
+        MailError::NoFolder if creates => RefusalCode::TryCreate,
+        MailError::NoFolder | MailError::Gone => RefusalCode::NonExistent,
+        MailError::FolderExists => RefusalCode::AlreadyExists,
+        MailError::Inbox | MailError::IntoItself => RefusalCode::Cannot,
+        MailError::OverQuota { .. } => RefusalCode::OverQuota,
+        MailError::NameTooLong | MailError::TooManyFolders { .. } | MailError::TooLarge { .. } | MailError::TooMany { .. } | MailError::UidsExhausted => {
+            RefusalCode::Limit
+        }
+        MailError::Busy | MailError::Conflict { .. } => RefusalCode::InUse,
+        MailError::Record(_) | MailError::Key(_) | MailError::Store(_) | MailError::Commit(_) => return failed(error),
+    };
+    Answer::Refused { code, text: error.to_string() }
+}
+
+/// The operator learns the reason, the client that it is none of its doing.
+fn failed(error: &MailError) -> Answer {
+    tracing::error!(%error, "an IMAP request failed");
+    let (code, text) = match error {
+        MailError::Store(store::StoreError::Unavailable { .. }) | MailError::Commit(_) => (RefusalCode::Unavailable, "The store cannot be used now; try again later"),
+        _ => (RefusalCode::ServerBug, "A record is damaged; tell the operator"),
+    };
+    Answer::Refused { code, text: text.to_owned() }
+}

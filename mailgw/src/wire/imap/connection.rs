@@ -1,0 +1,249 @@
+//! One connection: bytes, requests and changes carried between the client, the session and the store.
+
+use std::collections::VecDeque;
+use std::io;
+use std::pin::pin;
+use std::sync::Arc;
+
+use protocol::imap::exchange::{Answer, Change, Output, RefusalCode, Request, Secret};
+use protocol::imap::session::{Session, Settings};
+use runtime::shutdown::Shutdown;
+use tokio::net::TcpStream;
+use tokio::time::{Instant, sleep, sleep_until};
+
+use super::answer::{Then, answer};
+use super::{Door, Imap, LoginRefusal};
+use crate::mailbox::Watch;
+use crate::record::folder::Folder;
+use crate::wire::places::Place;
+use crate::wire::stream::Stream;
+
+/// Octets read at once: little while a client waits, more while it sends much.
+const SMALL_READ: usize = 1024;
+const LARGE_READ: usize = 64 * 1024;
+/// Octets gathered before they are sent, however many messages they come from.
+const GATHER: usize = 32 * 1024;
+
+pub(super) struct Connection {
+    imap: Arc<Imap>,
+    place: Place,
+    shutdown: Shutdown,
+    mailbox: Option<Arc<str>>,
+    open: Option<(Folder, Watch)>,
+}
+
+/// Why a connection is over.
+#[derive(Debug, thiserror::Error)]
+enum End {
+    #[error("closed")]
+    Closed,
+    #[error(transparent)]
+    Io(#[from] io::Error),
+}
+
+/// What a waiting session is woken by.
+enum Event {
+    Read(io::Result<usize>),
+    Changed(Option<Arc<[Change]>>),
+    Silent,
+    Shutdown,
+}
+
+impl Connection {
+    pub fn new(imap: Arc<Imap>, place: Place, shutdown: Shutdown) -> Self {
+        imap.metrics.connections.add(1);
+        Self { imap, place, shutdown, mailbox: None, open: None }
+    }
+
+    pub async fn serve(mut self, stream: TcpStream, door: Door) {
+        let started = Instant::now();
+        // Answers are gathered here; nothing is won by the kernel waiting for more.
+        let _ = stream.set_nodelay(true);
+        let mut stream = Stream::Clear(stream);
+        if door == Door::Tls {
+            let config = self.imap.tls.borrow().clone();
+            match stream.upgrade(config, self.imap.limits.authentication).await {
+                Ok(secured) => stream = secured,
+                Err(error) => return tracing::debug!(%error, "no TLS on an IMAP connection"),
+            }
+        }
+        if let Err(error) = self.converse(stream, door, started).await {
+            tracing::debug!(%error, "an IMAP connection ended");
+        }
+    }
+
+    async fn converse(&mut self, mut stream: Stream, door: Door, started: Instant) -> Result<(), End> {
+        let settings = Settings { tls: door == Door::Tls, starttls: true, append_limit: self.imap.limits.append };
+        let (mut session, greeting) = Session::new(settings);
+        stream = self.work(&mut session, stream, greeting).await?;
+        let shutdown = self.shutdown.clone();
+        let mut stop = pin!(shutdown.wait());
+        let mut buffer = vec![0; SMALL_READ];
+        let mut heard = started;
+        loop {
+            let limits = &self.imap.limits;
+            let until = if self.mailbox.is_some() { heard + limits.silence } else { started + limits.authentication };
+            let event = tokio::select! {
+                biased;
+                () = stop.as_mut() => Event::Shutdown,
+                changes = next_change(&mut self.open) => Event::Changed(changes),
+                read = stream.read(&mut buffer) => Event::Read(read),
+                () = sleep_until(until) => Event::Silent,
+            };
+            let outputs = match event {
+                Event::Read(read) => {
+                    let count = read?;
+                    if count == 0 {
+                        return Err(End::Closed);
+                    }
+                    heard = Instant::now();
+                    // What was committed before these bytes came is known before they are acted upon.
+                    let mut outputs = self.catch_up(&mut session);
+                    outputs.extend(session.receive(buffer.get(..count).unwrap_or_default()));
+                    resize(&mut buffer, count);
+                    outputs
+                }
+                Event::Changed(Some(changes)) => session.changed(changes.iter().cloned()),
+                Event::Changed(None) => {
+                    self.imap.metrics.outrun.increment();
+                    said_bye(&mut session, "The mailbox was deleted, renamed or changed too fast; connect again")
+                }
+                Event::Silent if self.mailbox.is_some() => said_bye(&mut session, "Silent for too long"),
+                Event::Silent => said_bye(&mut session, "No login in time"),
+                Event::Shutdown => said_bye(&mut session, "The server is going down; connect again later"),
+            };
+            stream = self.work(&mut session, stream, outputs).await?;
+        }
+    }
+
+    fn catch_up(&mut self, session: &mut Session) -> Vec<Output> {
+        let mut outputs = Vec::new();
+        if let Some((_, watch)) = &mut self.open {
+            while let Some(changes) = watch.try_next() {
+                outputs.extend(session.changed(changes.iter().cloned()));
+            }
+        }
+        outputs
+    }
+
+    /// Does what the session asks for until it waits for the client again.
+    async fn work(&mut self, session: &mut Session, mut stream: Stream, outputs: Vec<Output>) -> Result<Stream, End> {
+        let limit = self.imap.limits.write;
+        let mut left = VecDeque::from(outputs);
+        let mut unsent = Vec::new();
+        while let Some(output) = left.pop_front() {
+            match output {
+                Output::Send(bytes) if unsent.is_empty() => unsent = bytes,
+                Output::Send(bytes) => unsent.extend_from_slice(&bytes),
+                Output::Do(request) => {
+                    if unsent.len() >= GATHER {
+                        stream.write(&std::mem::take(&mut unsent), limit).await?;
+                    }
+                    let answer = Box::pin(self.answer(request)).await;
+                    left.extend(session.answer(answer));
+                    if self.shutdown.is_set() {
+                        left.extend(said_bye(session, "The server is going down; connect again later"));
+                    }
+                }
+                Output::StartTls => {
+                    stream.write(&std::mem::take(&mut unsent), limit).await?;
+                    let config = self.imap.tls.borrow().clone();
+                    stream = stream.upgrade(config, self.imap.limits.authentication).await?;
+                    session.tls_started();
+                }
+                Output::Close => {
+                    stream.write(&unsent, limit).await?;
+                    stream.close(limit).await;
+                    return Err(End::Closed);
+                }
+            }
+        }
+        stream.write(&unsent, limit).await?;
+        Ok(stream)
+    }
+
+    async fn answer(&mut self, request: Request) -> Answer {
+        let mailbox = match (request, &self.mailbox) {
+            (Request::Login { user, password }, _) => return self.login(user, password).await,
+            (request, Some(mailbox)) => (request, Arc::clone(mailbox)),
+            (_, None) => return Answer::Refused { code: RefusalCode::NoPermission, text: "Log in first".to_owned() },
+        };
+        let ((request, mailbox), imap) = (mailbox, Arc::clone(&self.imap));
+        let (open, now) = (self.open.as_ref().map(|(folder, _)| *folder), imap.clock.now());
+        let done = tokio::task::spawn_blocking(move || {
+            let started = std::time::Instant::now();
+            let done = answer(&imap.messages, &mailbox, open, request, now);
+            imap.metrics.requests.observe(started.elapsed().as_secs_f64());
+            done
+        });
+        match done.await {
+            Ok((answer, then)) => {
+                match then {
+                    Then::Stays => {}
+                    Then::Opened(folder, watch) => self.open = Some((folder, watch)),
+                    Then::Left => self.open = None,
+                }
+                answer
+            }
+            Err(error) => {
+                tracing::error!(%error, "an IMAP request was not finished");
+                Answer::Refused { code: RefusalCode::ServerBug, text: "The request was not finished".to_owned() }
+            }
+        }
+    }
+
+    async fn login(&mut self, user: String, password: Secret) -> Answer {
+        let imap = Arc::clone(&self.imap);
+        let checked = match imap.logins.acquire().await {
+            Ok(_turn) => {
+                let accounts = Arc::clone(&imap.accounts);
+                tokio::task::spawn_blocking(move || accounts.login(&user, &password)).await.unwrap_or(Err(LoginRefusal::Unavailable))
+            }
+            Err(_) => Err(LoginRefusal::Unavailable),
+        };
+        imap.metrics.login(checked.as_ref().map(|_| ()).map_err(|refusal| *refusal));
+        let (code, text) = match checked {
+            Ok(mailbox) => {
+                self.mailbox = Some(mailbox.into());
+                self.place.logged_in();
+                return Answer::LoggedIn;
+            }
+            Err(LoginRefusal::Denied) => (RefusalCode::AuthenticationFailed, "The name or the password is wrong"),
+            Err(LoginRefusal::Later) => (RefusalCode::Limit, "Too many attempts; try again later"),
+            Err(LoginRefusal::Unavailable) => (RefusalCode::Unavailable, "Logins are not possible now; try again later"),
+        };
+        // Nobody tries passwords quickly.
+        tokio::select! {
+            () = sleep(imap.limits.refusal) => {}
+            () = self.shutdown.wait() => {}
+        }
+        Answer::Refused { code, text: text.to_owned() }
+    }
+}
+
+impl Drop for Connection {
+    fn drop(&mut self) {
+        self.imap.metrics.connections.add(-1);
+    }
+}
+
+/// For ever when no folder is open.
+async fn next_change(open: &mut Option<(Folder, Watch)>) -> Option<Arc<[Change]>> {
+    match open {
+        Some((_, watch)) => watch.next().await,
+        None => std::future::pending().await,
+    }
+}
+
+fn said_bye(session: &mut Session, text: &str) -> Vec<Output> {
+    session.bye(text);
+    session.take_output()
+}
+
+fn resize(buffer: &mut Vec<u8>, count: usize) {
+    if count == buffer.len() && count < LARGE_READ {
+        buffer.resize(LARGE_READ.min(count * 4), 0);
+    } else if buffer.len() > SMALL_READ && count <= SMALL_READ {
+        *buffer = vec![0; SMALL_READ];
+    }
+}

@@ -1,0 +1,169 @@
+//! IMAP: one port that begins in clear and offers STARTTLS, one under TLS from its first byte.
+
+mod answer;
+mod connection;
+mod metrics;
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use protocol::imap::exchange::Secret;
+use runtime::clock::Clock;
+use runtime::metrics::{MetricError, Registry};
+use runtime::shutdown::Shutdown;
+use rustls::ServerConfig;
+use tokio::io::AsyncWriteExt;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{Semaphore, watch};
+use tokio::task::JoinSet;
+use tokio::time::timeout;
+
+use self::connection::Connection;
+use self::metrics::Metrics;
+use super::places::Places;
+use crate::mailbox::MessageStore;
+
+/// Why nobody is logged in. The client learns no more than this.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LoginRefusal {
+    /// No such account, a wrong password, a closed mailbox.
+    Denied,
+    /// Too many attempts; later ones may succeed.
+    Later,
+    /// The directory cannot be read now.
+    Unavailable,
+}
+
+/// Who may log in. Calls block.
+pub trait Accounts: Send + Sync {
+    /// The number of the mailbox that opens.
+    fn login(&self, user: &str, password: &Secret) -> Result<String, LoginRefusal>;
+}
+
+#[derive(Clone, Debug)]
+pub struct Limits {
+    pub connections: usize,
+    pub of_one_address: usize,
+    pub before_login: usize,
+    /// Passwords checked at one time: each takes the memory of its hash.
+    pub logins: usize,
+    /// Octets of the largest message APPEND takes.
+    pub append: usize,
+    /// From the connection to the login, TLS included.
+    pub authentication: Duration,
+    /// Before a refused login is answered.
+    pub refusal: Duration,
+    /// Silence, in IDLE too. spec: rfc3501#5.4 at least 30 minutes
+    pub silence: Duration,
+    /// For the client to take the next piece of what is sent.
+    pub write: Duration,
+    /// For connections to end after shutdown began.
+    pub grace: Duration,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            connections: 20_000,
+            of_one_address: 200,
+            before_login: 1_000,
+            logins: 4,
+            append: 25 * 1024 * 1024,
+            authentication: Duration::from_secs(60),
+            refusal: Duration::from_secs(2),
+            silence: Duration::from_secs(30 * 60),
+            write: Duration::from_secs(60),
+            grace: Duration::from_secs(10),
+        }
+    }
+}
+
+/// What all connections share.
+pub struct Imap {
+    messages: Arc<MessageStore>,
+    accounts: Arc<dyn Accounts>,
+    tls: watch::Receiver<Arc<ServerConfig>>,
+    clock: Arc<dyn Clock>,
+    limits: Limits,
+    places: Places,
+    logins: Semaphore,
+    metrics: Metrics,
+}
+
+/// How a connection begins.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Door {
+    StartTls,
+    Tls,
+}
+
+impl Imap {
+    /// `tls` is asked anew for each handshake.
+    pub fn new(
+        messages: Arc<MessageStore>,
+        accounts: Arc<dyn Accounts>,
+        tls: watch::Receiver<Arc<ServerConfig>>,
+        clock: Arc<dyn Clock>,
+        limits: Limits,
+        registry: &Registry,
+    ) -> Result<Self, MetricError> {
+        let places = Places::new(limits.connections, limits.of_one_address, limits.before_login);
+        let logins = Semaphore::new(limits.logins);
+        Ok(Self { messages, accounts, tls, clock, limits, places, logins, metrics: Metrics::new(registry)? })
+    }
+
+    /// Serves both ports until `shutdown`, then gives sessions `grace` to end.
+    pub async fn serve(self: Arc<Self>, imap: TcpListener, imaps: TcpListener, shutdown: Shutdown) {
+        let mut connections = JoinSet::new();
+        let messages = Arc::clone(&self.messages);
+        connections.spawn(async move {
+            match tokio::task::spawn_blocking(move || messages.sweep()).await {
+                Ok(Ok(())) => {}
+                Ok(Err(error)) => tracing::error!(%error, "messages of deleted folders are left"),
+                Err(error) => tracing::error!(%error, "messages of deleted folders are left"),
+            }
+        });
+        loop {
+            while connections.try_join_next().is_some() {}
+            let (accepted, door) = tokio::select! {
+                () = shutdown.wait() => break,
+                accepted = imap.accept() => (accepted, Door::StartTls),
+                accepted = imaps.accept() => (accepted, Door::Tls),
+            };
+            match accepted {
+                Ok((stream, address)) => self.admit(stream, address, door, &shutdown, &mut connections),
+                Err(error) => {
+                    tracing::warn!(%error, "cannot accept an IMAP connection");
+                    // Out of descriptors, most likely: trying again at once would only burn the processor.
+                    tokio::time::sleep(Duration::from_millis(100)).await;
+                }
+            }
+        }
+        drop((imap, imaps));
+        let ended = timeout(self.limits.grace, async { while connections.join_next().await.is_some() {} }).await;
+        if ended.is_err() {
+            tracing::warn!(connections = connections.len(), "IMAP connections cut at the end of the grace period");
+            connections.shutdown().await;
+        }
+    }
+
+    fn admit(self: &Arc<Self>, mut stream: TcpStream, address: SocketAddr, door: Door, shutdown: &Shutdown, connections: &mut JoinSet<()>) {
+        match self.places.take(address.ip()) {
+            Ok(place) => {
+                self.metrics.accepted(door);
+                let connection = Connection::new(Arc::clone(self), place, shutdown.clone());
+                connections.spawn(connection.serve(stream, door));
+            }
+            Err(full) => {
+                self.metrics.turned_away(full);
+                if door == Door::StartTls {
+                    let limit = self.limits.refusal;
+                    connections.spawn(async move {
+                        let _ = timeout(limit, stream.write_all(b"* BYE [UNAVAILABLE] Too many connections; try again later\r\n")).await;
+                    });
+                }
+            }
+        }
+    }
+}

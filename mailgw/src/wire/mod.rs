@@ -1,0 +1,5 @@
+//! The listeners: sockets, TLS and limits around the sessions of `protocol`.
+
+pub mod imap;
+mod places;
+mod stream;

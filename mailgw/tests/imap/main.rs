@@ -1,0 +1,19 @@
+//! The IMAP listener driven over real sockets.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+mod harness;
+
+use harness::*;
+
+/// For looking with foreign clients: `cargo test -p mailgw --test imap -- --ignored waits --nocapture`.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "waits for ever"]
+async fn waits() {
+    let directory = tempfile::tempdir().unwrap();
+    let store = std::sync::Arc::new(store::open_fjall(directory.path()).unwrap());
+    let server = start_on(store, Default::default(), "127.0.0.1:14143", "127.0.0.1:14993").await;
+    let pem = std::env::temp_dir().join("imap-waits.pem");
+    std::fs::write(&pem, pem::encode(&pem::Pem::new("CERTIFICATE", server.certificate.to_vec()))).unwrap();
+    println!("imap {} imaps {} user {ONE} password {PASSWORD} root {}", server.imap, server.imaps, pem.display());
+    server.task.await.unwrap();
+}
