@@ -1,7 +1,7 @@
 //! fjall: the embedded default.
 
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use fjall::{Database, Keyspace, KeyspaceCreateOptions, KvSeparationOptions, PersistMode};
 
@@ -9,7 +9,7 @@ use crate::committer::{Embedded, Engine, guarded};
 use crate::contract::{StoreError, tells_damage};
 use crate::plan::{Limits, Writes};
 use crate::watchdog::Watchdog;
-use crate::{Key, directories};
+use crate::{Key, directories, fjall_damage, record};
 
 pub(crate) const LIMITS: Limits = Limits { key: 65_535, value: 64 << 20 };
 
@@ -19,9 +19,11 @@ pub(crate) const MEMTABLE_BYTES: u64 = 64 << 20;
 struct Fjall {
     database: Database,
     records: Keyspace,
+    /// The number of the last group.
+    group: Mutex<u64>,
 }
 
-fn failed(error: fjall::Error) -> StoreError {
+pub(crate) fn failed(error: fjall::Error) -> StoreError {
     let reason = error.to_string();
     match &error {
         fjall::Error::Io(error) | fjall::Error::Storage(fjall::LsmError::Io(error)) if !tells_damage(error) => StoreError::Unavailable { reason },
@@ -42,12 +44,14 @@ pub(crate) fn start(directory: &Path, watchdog: Watchdog, memtable: u64) -> Resu
 }
 
 fn open(directory: &Path, memtable: u64) -> Result<Fjall, StoreError> {
+    fjall_damage::lists_of_tables(directory)?;
     let database = Database::builder(directory).open().map_err(failed)?;
     // Bodies stand apart from keys, so that compaction does not copy them again and again.
     let options = || KeyspaceCreateOptions::default().max_memtable_size(memtable).with_kv_separation(Some(KvSeparationOptions::default()));
     let records = database.keyspace("records", options).map_err(failed)?;
     directories::sync(directory).map_err(|error| failed(error.into()))?;
-    Ok(Fjall { database, records })
+    let group = fjall_damage::order_of_groups(&records)?;
+    Ok(Fjall { database, records, group: Mutex::new(group) })
 }
 
 impl Engine for Fjall {
@@ -66,6 +70,8 @@ impl Engine for Fjall {
     }
 
     fn write(&self, writes: &Writes) -> Result<(), StoreError> {
+        let mut group = self.group.lock().unwrap_or_else(PoisonError::into_inner);
+        let next = *group + 1;
         let mut batch = self.database.batch().durability(Some(PersistMode::SyncAll));
         for (key, value) in writes {
             match value {
@@ -73,6 +79,10 @@ impl Engine for Fjall {
                 None => batch.remove(&self.records, key.as_bytes()),
             }
         }
-        batch.commit().map_err(failed)
+        let key = fjall_damage::group_key();
+        batch.insert(&self.records, key.as_bytes(), record::seal(&key, &next.to_be_bytes()));
+        batch.commit().map_err(failed)?;
+        *group = next;
+        Ok(())
     }
 }

@@ -6,6 +6,7 @@ mod committer;
 mod contract;
 mod directories;
 mod faulty;
+mod fjall_damage;
 mod fjall_engine;
 mod key;
 mod memory;

@@ -14,13 +14,13 @@ use std::sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGua
 use std::time::Duration;
 
 use ring::digest::{SHA256, digest};
-use sled::{Db, IVec, Mode};
+use sled::{Db, Mode};
 
 use crate::committer::{Embedded, Engine, guarded};
 use crate::contract::{StoreError, tells_damage};
 use crate::plan::{Limits, Writes};
 use crate::watchdog::Watchdog;
-use crate::{Key, directories};
+use crate::{Key, directories, record};
 
 /// A leaf holds 17 records before it splits and two that merge 19, an index page 320 keys: none reaches 131,000 bytes.
 const LIMITS: Limits = Limits { key: 384, value: 4_096 };
@@ -104,7 +104,7 @@ fn check(tree: &Db) -> Result<u128, StoreError> {
     for record in tree.iter() {
         let (name, stored) = record.map_err(failed)?;
         if name.as_ref() == key.as_bytes() {
-            let bytes = stored.as_ref().try_into().map_err(|_| StoreError::Corrupt { reason: "the sum of all records is not sixteen bytes".into() })?;
+            let bytes = record::open(&key, &stored)?.try_into().map_err(|_| StoreError::Corrupt { reason: "the sum of all records is not sixteen bytes".into() })?;
             written = u128::from_be_bytes(bytes);
         } else {
             found = found.wrapping_add(weight(&name, &stored));
@@ -177,7 +177,7 @@ impl Engine for Sled {
                 None => batch.remove(key.as_bytes()),
             }
         }
-        batch.insert(sum_key().as_bytes(), IVec::from(next.to_be_bytes().as_slice()));
+        batch.insert(sum_key().as_bytes(), record::seal(&sum_key(), &next.to_be_bytes()));
         *self.changing() = before;
         self.tree.apply_batch(batch).map_err(failed)?;
         self.tree.flush().map_err(failed)?;

@@ -1,8 +1,8 @@
 //! Engines under trial: killed, cut off from power, on a full disk, damaged. Only in tests.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
-//mod flip;
-//mod full;
+mod flip;
+mod full;
 mod kill;
 mod power;
 mod writer;
