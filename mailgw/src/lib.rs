@@ -3,6 +3,7 @@
 
 pub mod bureau;
 pub mod cli;
+pub mod directory;
 pub mod gateway;
 pub mod init;
 pub mod job;

@@ -1,0 +1,6 @@
+//! The directory: who owns which mailbox, found by address, by document, and by password.
+
+mod limiter;
+mod password;
+mod random;
+mod recent;

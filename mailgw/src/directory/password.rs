@@ -1,0 +1,332 @@
+//! Passwords: what is accepted as one, what is generated, and what is kept of it.
+
+use std::fmt;
+use std::num::NonZero;
+use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+
+use argon2::{Algorithm, Argon2, Params, Version};
+use secrecy::{ExposeSecret, SecretString};
+use serde::{Deserialize, Serialize};
+use subtle::ConstantTimeEq;
+use unicode_normalization::UnicodeNormalization;
+use zeroize::Zeroizing;
+
+use super::random::{NoRandomness, Random, below};
+
+/// The longest password that is looked at, in bytes.
+pub const MAX_BYTES: usize = 1_024;
+/// Letters and digits that are not taken for one another: 32 of them, five bits each.
+const ALPHABET: &[u8; 32] = b"abcdefghjkmnpqrstuvwxyz123456789";
+/// Four groups of four: 80 bits, and short enough to be typed on a phone.
+const GROUPS: usize = 4;
+/// Those who wait for a turn to hash, beyond those who have one; more are sent away.
+const WAITING: usize = 64;
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum PasswordError {
+    #[error("the password has {found} characters and needs {least}; choose a longer one")]
+    TooShort { found: usize, least: usize },
+    #[error("the password is longer than {MAX_BYTES} bytes; choose a shorter one")]
+    TooLong,
+    #[error("the password holds a control character; choose another")]
+    Control,
+    #[error("too many passwords are being checked at this moment; try again in a few seconds")]
+    Busy,
+    #[error("the memory that hashing a password needs cannot be had; nothing was changed, try again")]
+    Memory,
+    #[error(transparent)]
+    Random(#[from] NoRandomness),
+}
+
+/// A password to be set. `Debug` shows nothing of it, and it is wiped when dropped.
+#[derive(Clone)]
+pub struct Password {
+    text: SecretString,
+    generated: bool,
+}
+
+impl fmt::Debug for Password {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(if self.generated { "Password(generated)" } else { "Password(chosen)" })
+    }
+}
+
+impl Password {
+    /// A password that a person chose, of at least `least` characters.
+    pub fn chosen(text: &SecretString, least: usize) -> Result<Self, PasswordError> {
+        if text.expose_secret().len() > MAX_BYTES {
+            return Err(PasswordError::TooLong);
+        }
+        let mut text = opaque(text).ok_or(PasswordError::Control)?;
+        let found = text.chars().count();
+        if found < least {
+            return Err(PasswordError::TooShort { found, least });
+        }
+        Ok(Self { text: SecretString::from(std::mem::take(&mut *text)), generated: false })
+    }
+
+    /// A password of 80 random bits.
+    pub fn generate(random: &dyn Random) -> Result<Self, PasswordError> {
+        let mut text = Zeroizing::new(String::with_capacity(GROUPS * 5));
+        for place in 0..GROUPS * 4 {
+            if place % 4 == 0 && place > 0 {
+                text.push('-');
+            }
+            let symbol = ALPHABET.get(usize::from(below(random, 32)?)).copied().unwrap_or(b'a');
+            text.push(char::from(symbol));
+        }
+        Ok(Self { text: SecretString::from(std::mem::take(&mut *text)), generated: true })
+    }
+
+    /// The password itself, for the one moment in which it is told to its owner.
+    pub fn expose(&self) -> &SecretString {
+        &self.text
+    }
+}
+
+/// The form in which passwords are compared, whatever keyboard they come from; `None` for what is no password.
+// spec: rfc8265#4.2.2
+fn opaque(text: &SecretString) -> Option<Zeroizing<String>> {
+    let text = text.expose_secret();
+    // Room for what composing may add, so that no half of it is left behind by a growing string.
+    let mut out = Zeroizing::new(String::with_capacity(text.len().saturating_mul(3)));
+    out.extend(text.chars().map(|c| if c.is_whitespace() && !c.is_control() { ' ' } else { c }).nfc());
+    (!out.is_empty() && !out.chars().any(char::is_control)).then_some(out)
+}
+
+/// What one hash costs. spec: rfc9106#3.1
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Cost {
+    pub memory_kib: u32,
+    pub passes: u32,
+    pub lanes: u32,
+}
+
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Costs {
+    /// For what people choose: the second recommended option. spec: rfc9106#4
+    pub chosen: Cost,
+    /// For generated passwords. A slow hash makes up for a password that can be guessed; 80 random bits
+    /// cannot, at any speed: even one nanosecond a guess is 38 million years. So a thousand mailboxes are
+    /// opened in moments. A person who then chooses a password gets the full cost.
+    pub generated: Cost,
+}
+
+impl Default for Costs {
+    fn default() -> Self {
+        Self {
+            chosen: Cost { memory_kib: 64 * 1024, passes: 3, lanes: 4 },
+            generated: Cost { memory_kib: 256, passes: 1, lanes: 1 },
+        }
+    }
+}
+
+/// What is kept of a password: enough to recognise it, with the parameters it was made with.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Verifier {
+    cost: Cost,
+    #[serde(with = "bytes")]
+    salt: [u8; 16],
+    #[serde(with = "bytes")]
+    hash: [u8; 32],
+}
+
+impl Verifier {
+    /// Another for every password set, even the same one: what was made from the former is then void.
+    pub(super) fn salt(&self) -> &[u8; 16] {
+        &self.salt
+    }
+}
+
+/// Hashes, as many at once as there are processors, since each takes much memory.
+pub(crate) struct Hasher {
+    costs: Costs,
+    turns: Mutex<Turns>,
+    freed: Condvar,
+}
+
+#[derive(Default)]
+struct Turns {
+    running: usize,
+    waiting: usize,
+}
+
+impl Hasher {
+    pub(crate) fn new(costs: Costs) -> Self {
+        Self { costs, turns: Mutex::default(), freed: Condvar::new() }
+    }
+
+    pub(super) fn verifier(&self, password: &Password, random: &dyn Random) -> Result<Verifier, PasswordError> {
+        let cost = if password.generated { self.costs.generated } else { self.costs.chosen };
+        let mut salt = [0; 16];
+        random.fill(&mut salt)?;
+        let hash = self.hash(password.text.expose_secret().as_bytes(), &salt, cost)?;
+        Ok(Verifier { cost, salt, hash: *hash })
+    }
+
+    /// Whether `secret` is the password that `verifier` was made of. To be refused costs the same whether
+    /// the password is wrong, of whichever kind, or there is no such account: one hash of every cost.
+    pub(super) fn verify(&self, verifier: Option<&Verifier>, secret: &SecretString) -> Result<bool, PasswordError> {
+        let text = if secret.expose_secret().len() <= MAX_BYTES { opaque(secret) } else { None };
+        let (known, text) = (text.is_some(), text.unwrap_or_default());
+        if let Some(verifier) = verifier {
+            let hash = self.hash(text.as_bytes(), &verifier.salt, verifier.cost)?;
+            if known && bool::from(hash.as_slice().ct_eq(&verifier.hash)) {
+                return Ok(true);
+            }
+        }
+        for cost in [self.costs.generated, self.costs.chosen] {
+            if verifier.is_none_or(|verifier| verifier.cost != cost) {
+                self.hash(text.as_bytes(), &[0; 16], cost)?;
+            }
+        }
+        Ok(false)
+    }
+
+    fn hash(&self, text: &[u8], salt: &[u8], cost: Cost) -> Result<Zeroizing<[u8; 32]>, PasswordError> {
+        let _turn = self.turn()?;
+        let parameters = Params::new(cost.memory_kib, cost.passes, cost.lanes, Some(32)).map_err(|_| PasswordError::Memory)?;
+        let mut hash = Zeroizing::new([0; 32]);
+        let argon2 = Argon2::new(Algorithm::Argon2id, Version::V0x13, parameters);
+        argon2.hash_password_into(text, salt, &mut *hash).map_err(|_| PasswordError::Memory)?;
+        Ok(hash)
+    }
+
+    /// Waits for a processor, unless many wait already.
+    fn turn(&self) -> Result<Turn<'_>, PasswordError> {
+        let most = std::thread::available_parallelism().map_or(1, NonZero::get);
+        let mut turns = self.turns();
+        if turns.running >= most {
+            if turns.waiting >= WAITING {
+                return Err(PasswordError::Busy);
+            }
+            turns.waiting += 1;
+            turns = self.freed.wait_while(turns, |turns| turns.running >= most).unwrap_or_else(PoisonError::into_inner);
+            turns.waiting = turns.waiting.saturating_sub(1);
+        }
+        turns.running += 1;
+        Ok(Turn(self))
+    }
+
+    fn turns(&self) -> MutexGuard<'_, Turns> {
+        self.turns.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+struct Turn<'a>(&'a Hasher);
+
+impl Drop for Turn<'_> {
+    fn drop(&mut self) {
+        let mut turns = self.0.turns();
+        turns.running = turns.running.saturating_sub(1);
+        self.0.freed.notify_one();
+    }
+}
+
+/// Bytes of a fixed number as base64.
+mod bytes {
+    use base64::Engine;
+    use base64::engine::general_purpose::STANDARD_NO_PAD;
+    use serde::de::Error;
+    use serde::{Deserialize, Deserializer, Serializer};
+
+    pub fn serialize<S: Serializer, const N: usize>(bytes: &[u8; N], serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(&STANDARD_NO_PAD.encode(bytes))
+    }
+
+    pub fn deserialize<'de, D: Deserializer<'de>, const N: usize>(deserializer: D) -> Result<[u8; N], D::Error> {
+        let text = std::borrow::Cow::<'de, str>::deserialize(deserializer)?;
+        let bytes = STANDARD_NO_PAD.decode(text.as_bytes()).ok().and_then(|bytes| bytes.try_into().ok());
+        bytes.ok_or_else(|| D::Error::custom("it is not that many bytes in base64"))
+    }
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    #![allow(clippy::unwrap_used, clippy::indexing_slicing)]
+    use super::*;
+    use ring::rand::SystemRandom;
+
+    /// Costs that keep tests quick and can still be told apart.
+    pub(crate) const CHEAP: Costs = Costs {
+        chosen: Cost { memory_kib: 64, passes: 2, lanes: 1 },
+        generated: Cost { memory_kib: 32, passes: 1, lanes: 1 },
+    };
+
+    fn secret(text: &str) -> SecretString {
+        SecretString::from(text)
+    }
+
+    #[test]
+    fn what_is_no_password_is_refused() {
+        assert_eq!(Password::chosen(&secret("穗印穗印"), 10).unwrap_err(), PasswordError::TooShort { found: 4, least: 10 });
+        assert_eq!(Password::chosen(&secret(&"a".repeat(1_025)), 10).unwrap_err(), PasswordError::TooLong);
+        assert_eq!(Password::chosen(&secret("a tab\tis a control"), 10).unwrap_err(), PasswordError::Control);
+        assert_eq!(Password::chosen(&secret(""), 0).unwrap_err(), PasswordError::Control);
+    }
+
+    #[test]
+    fn a_generated_password_is_readable_and_80_bits() {
+        let one = Password::generate(&SystemRandom::new()).unwrap();
+        let text = one.expose().expose_secret().to_owned();
+        assert_eq!((text.len(), text.split('-').map(str::len).collect::<Vec<_>>()), (19, vec![4; 4]));
+        assert!(text.bytes().all(|byte| byte == b'-' || ALPHABET.contains(&byte)), "{text}");
+        let distinct: std::collections::BTreeSet<u8> = ALPHABET.iter().copied().collect();
+        assert_eq!(distinct.len(), 32);
+        assert_ne!(text, Password::generate(&SystemRandom::new()).unwrap().expose().expose_secret());
+        assert_eq!(format!("{one:?}"), "Password(generated)");
+    }
+
+    #[test]
+    fn a_password_is_recognised_from_any_keyboard_and_no_other_is() {
+        let hasher = Hasher::new(CHEAP);
+        let password = Password::chosen(&secret("Caf\u{e9} 在珠江边"), 8).unwrap();
+        let verifier = hasher.verifier(&password, &SystemRandom::new()).unwrap();
+        for (text, same) in [
+            ("Café 在珠江边", true),
+            ("Cafe\u{301}\u{3000}在珠江边", true),
+            ("cafe\u{301} 在珠江边", false),
+            ("", false),
+            ("Café 在珠江边\n", false),
+        ] {
+            assert_eq!(hasher.verify(Some(&verifier), &secret(text)), Ok(same), "{text:?}");
+        }
+        assert_eq!(hasher.verify(None, password.expose()), Ok(false));
+        let again = hasher.verifier(&password, &SystemRandom::new()).unwrap();
+        assert_ne!(again.salt, verifier.salt);
+    }
+
+    #[test]
+    fn the_parameters_go_with_the_hash() {
+        let random = SystemRandom::new();
+        let generated = Password::generate(&random).unwrap();
+        let verifier = Hasher::new(CHEAP).verifier(&generated, &random).unwrap();
+        assert_eq!(verifier.cost, CHEAP.generated);
+        let kept: Verifier = serde_json::from_slice(&serde_json::to_vec(&verifier).unwrap()).unwrap();
+        // A program with other costs still recognises it.
+        let other = Hasher::new(Costs { chosen: CHEAP.generated, generated: CHEAP.chosen });
+        assert_eq!(other.verify(Some(&kept), generated.expose()), Ok(true));
+    }
+
+    #[test]
+    fn the_hash_is_argon2id_as_published() {
+        // phc-winner-argon2, `test.c`: version 0x13, t=2, m=2^8, p=1, "password", "somesalt", Argon2id.
+        let hash = Hasher::new(CHEAP).hash(b"password", b"somesalt", Cost { memory_kib: 256, passes: 2, lanes: 1 }).unwrap();
+        let hex: String = hash.iter().map(|byte| format!("{byte:02x}")).collect();
+        assert_eq!(hex, "9dfeb910e80bad0311fee20f9c0e2b12c17987b4cac90c2ef54d5b3021c68bfe");
+    }
+
+    #[test]
+    fn turns_are_given_back() {
+        let hasher = Hasher::new(CHEAP);
+        std::thread::scope(|scope| {
+            for _ in 0..16 {
+                scope.spawn(|| assert_eq!(hasher.verify(None, &secret("a password")), Ok(false)));
+            }
+        });
+        let turns = hasher.turns();
+        assert_eq!((turns.running, turns.waiting), (0, 0));
+    }
+}
