@@ -1,6 +1,211 @@
 //! The directory: who owns which mailbox, found by address, by document, and by password.
+//!
+//! Calls block; time is an argument. A person's number is nowhere in it: it is found by a keyed index, and
+//! what is kept of it is its mask. Names are sealed.
 
+mod applicant;
+mod change;
+mod import;
 mod limiter;
+mod login;
+mod open;
 mod password;
+mod problem;
 mod random;
 mod recent;
+mod shown;
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use keys::DataKey;
+use policies::certificate::HostName;
+use policies::identity::{CreditCode, Document};
+use policies::mailbox::{Address, Alias, LocalPart, MailboxNumber, MailboxPolicy};
+use store::{CommitError, Expectation, Key, Store, StoreError};
+use time::{Date, OffsetDateTime, UtcOffset};
+
+use crate::record::{RecordError, account, index};
+use limiter::Limiter;
+use login::Name;
+use password::{Costs, Hasher};
+use recent::Recent;
+
+pub use crate::record::account::{Account, HeldDocument, Holder, State};
+pub use applicant::{Applicant, ApplicantError, Words};
+pub use import::{Import, ImportError, ImportedRow, RowError, RowState, TableError, ToldPassword};
+pub use login::Refusal;
+pub use open::{Application, MAX_BATCH, Opened};
+pub(crate) use password::Verifier;
+pub use password::{HashError, NewPassword, Password};
+pub use random::{NoRandomness, Random};
+pub use shown::{Kind, MAX_PAGE, Page, Query, ShownDocument, ShownMailbox};
+
+/// Changes that lose a race are decided anew, this many times.
+const ATTEMPTS: usize = 64;
+
+/// No text here tells a number, a name or a password; a mailbox is named to the administrator alone.
+#[derive(Debug, thiserror::Error)]
+pub enum DirectoryError {
+    #[error("the holder of this document or credit code has a mailbox already; look at it with `mailgw mailbox show`")]
+    Exists { mailbox: MailboxNumber, state: State },
+    #[error("the name {alias} belongs to another mailbox or did once, and is never given again; choose another")]
+    AliasTaken { alias: Alias },
+    #[error("there is no such mailbox; `mailgw mailbox list` shows what there is")]
+    NotFound,
+    #[error("mailbox {mailbox} is closed, which is final; nothing was changed")]
+    Closed { mailbox: MailboxNumber },
+    #[error("this document is another person's or another mailbox's already; compare it with the paper")]
+    DocumentTaken { mailbox: MailboxNumber },
+    #[error("mailbox {mailbox} is an institution's, which has no documents; give a citizen's")]
+    NoCitizen { mailbox: MailboxNumber },
+    #[error("mailbox {mailbox} has as many documents as can be kept; look at it with `mailgw mailbox show`")]
+    TooManyDocuments { mailbox: MailboxNumber },
+    #[error("{count} applications are too many at once; give at most {MAX_BATCH}")]
+    TooMany { count: usize },
+    #[error("no free mailbox number was found in a thousand draws; have the system's randomness examined")]
+    NoNumber,
+    #[error("others changed the same records again and again; try again")]
+    Busy,
+    #[error(transparent)]
+    Password(#[from] policies::mailbox::PasswordError),
+    #[error(transparent)]
+    Hash(#[from] HashError),
+    #[error(transparent)]
+    Random(#[from] NoRandomness),
+    #[error(transparent)]
+    Record(#[from] RecordError),
+    #[error(transparent)]
+    Commit(#[from] CommitError),
+}
+
+impl From<StoreError> for DirectoryError {
+    fn from(error: StoreError) -> Self {
+        Self::Commit(error.into())
+    }
+}
+
+/// Not `Debug`: it has nothing to show.
+pub struct Directory {
+    store: Arc<dyn Store>,
+    key: Arc<DataKey>,
+    domain: HostName,
+    policy: Arc<MailboxPolicy>,
+    random: Arc<dyn Random>,
+    hasher: Hasher,
+    recent: Mutex<Recent>,
+    failures: Mutex<Failures>,
+}
+
+struct Failures {
+    accounts: Limiter<Name>,
+    peers: Limiter<std::net::IpAddr>,
+}
+
+/// A day of the calendar that people here live by.
+pub fn today(now: OffsetDateTime) -> Date {
+    const CHINA: UtcOffset = time::macros::offset!(+8);
+    now.to_offset(CHINA).date()
+}
+
+fn unix_millis(now: OffsetDateTime) -> u64 {
+    u64::try_from(now.unix_timestamp_nanos() / 1_000_000).unwrap_or(0)
+}
+
+/// A delivery expects this in its own commit: a mailbox closed meanwhile takes nothing.
+pub fn still_open(number: MailboxNumber) -> Expectation {
+    Expectation::Present(account::open_mark(number))
+}
+
+impl Directory {
+    pub fn new(
+        store: Arc<dyn Store>, key: Arc<DataKey>, domain: HostName, policy: Arc<MailboxPolicy>, random: Arc<dyn Random>,
+    ) -> Result<Self, NoRandomness> {
+        let recent = Mutex::new(Recent::new(&*random)?);
+        let failures = Mutex::new(Failures { accounts: Limiter::new(limiter::ACCOUNT), peers: Limiter::new(limiter::PEER) });
+        Ok(Self { store, key, domain, policy, random, hasher: Hasher::new(Costs::default()), recent, failures })
+    }
+
+    pub fn domain(&self) -> &HostName {
+        &self.domain
+    }
+
+    pub fn policy(&self) -> &MailboxPolicy {
+        &self.policy
+    }
+
+    /// The address under which everyone can be written to; aliases are beside it.
+    pub fn address(&self, number: MailboxNumber) -> String {
+        Address::new(LocalPart::Number(number), self.domain.clone()).to_string()
+    }
+
+    /// The account of `NUMBER@domain` or `alias@domain`, closed ones too; none for what is no address here.
+    pub fn find_address(&self, address: &str) -> Result<Option<Account>, DirectoryError> {
+        let Ok(address) = Address::parse(address, &self.domain) else { return Ok(None) };
+        self.at(self.local(address.local())?)
+    }
+
+    pub fn find_person(&self, document: &Document) -> Result<Option<Account>, DirectoryError> {
+        self.at(self.indexed(&index::person(document, &self.key))?)
+    }
+
+    pub fn find_institution(&self, code: &CreditCode) -> Result<Option<Account>, DirectoryError> {
+        self.at(self.indexed(&index::institution(code, &self.key))?)
+    }
+
+    /// By a number, a name, or an address of either: as people and mail programs write it.
+    pub fn find(&self, text: &str) -> Result<Option<Account>, DirectoryError> {
+        self.at(self.named(text)?)
+    }
+
+    pub fn get(&self, number: MailboxNumber) -> Result<Option<Account>, DirectoryError> {
+        Ok(self.read(number)?.map(|(account, _, _)| account))
+    }
+
+    fn at(&self, number: Option<MailboxNumber>) -> Result<Option<Account>, DirectoryError> {
+        number.map_or(Ok(None), |number| self.get(number))
+    }
+
+    fn named(&self, text: &str) -> Result<Option<MailboxNumber>, DirectoryError> {
+        let text = text.trim();
+        if text.contains('@') {
+            let Ok(address) = Address::parse(text, &self.domain) else { return Ok(None) };
+            return self.local(address.local());
+        }
+        match (MailboxNumber::parse(text), Alias::parse(text)) {
+            (Ok(number), _) => Ok(Some(number)),
+            (_, Ok(alias)) => self.local(&LocalPart::Alias(alias)),
+            _ => Ok(None),
+        }
+    }
+
+    fn local(&self, local: &LocalPart) -> Result<Option<MailboxNumber>, DirectoryError> {
+        match local {
+            LocalPart::Number(number) => Ok(Some(*number)),
+            LocalPart::Alias(alias) => self.indexed(&index::alias(alias, &self.key)),
+        }
+    }
+
+    fn indexed(&self, key: &Key) -> Result<Option<MailboxNumber>, DirectoryError> {
+        Ok(self.store.get(key)?.map(|found| index::decode(&found)).transpose()?)
+    }
+
+    /// The account, what is kept of its password, and the record as it stands.
+    fn read(&self, number: MailboxNumber) -> Result<Option<(Account, Verifier, Vec<u8>)>, DirectoryError> {
+        let Some(stored) = self.store.get(&account::key(number))? else { return Ok(None) };
+        let (account, verifier) = account::open(number, &stored, &self.key)?;
+        Ok(Some((account, verifier, stored)))
+    }
+
+    // A panic elsewhere leaves counts and tags that are still whole.
+    fn recent(&self) -> MutexGuard<'_, Recent> {
+        self.recent.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn failures(&self) -> MutexGuard<'_, Failures> {
+        self.failures.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+#[path = "tests.rs"]
+mod tests;

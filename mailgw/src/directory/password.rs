@@ -5,6 +5,7 @@ use std::num::NonZero;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 
 use argon2::{Algorithm, Argon2, Params, Version};
+use policies::mailbox::{MailboxNumber, MailboxPolicy, PasswordError};
 use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Serialize};
 use subtle::ConstantTimeEq;
@@ -23,19 +24,20 @@ const GROUPS: usize = 4;
 const WAITING: usize = 64;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum PasswordError {
-    #[error("the password has {found} characters and needs {least}; choose a longer one")]
-    TooShort { found: usize, least: usize },
-    #[error("the password is longer than {MAX_BYTES} bytes; choose a shorter one")]
-    TooLong,
-    #[error("the password holds a control character; choose another")]
-    Control,
+pub enum HashError {
     #[error("too many passwords are being checked at this moment; try again in a few seconds")]
     Busy,
     #[error("the memory that hashing a password needs cannot be had; nothing was changed, try again")]
     Memory,
     #[error(transparent)]
     Random(#[from] NoRandomness),
+}
+
+/// The password a mailbox shall have.
+#[derive(Clone, Debug)]
+pub enum NewPassword {
+    Generated,
+    Chosen(SecretString),
 }
 
 /// A password to be set. `Debug` shows nothing of it, and it is wiped when dropped.
@@ -52,21 +54,20 @@ impl fmt::Debug for Password {
 }
 
 impl Password {
-    /// A password that a person chose, of at least `least` characters.
-    pub fn chosen(text: &SecretString, least: usize) -> Result<Self, PasswordError> {
-        if text.expose_secret().len() > MAX_BYTES {
-            return Err(PasswordError::TooLong);
-        }
-        let mut text = opaque(text).ok_or(PasswordError::Control)?;
-        let found = text.chars().count();
-        if found < least {
-            return Err(PasswordError::TooShort { found, least });
-        }
+    /// A password that a person chose, within the policy.
+    pub fn chosen(text: &SecretString, owner: MailboxNumber, policy: &MailboxPolicy) -> Result<Self, PasswordError> {
+        // Judged as it was typed where it is too long or no password, else in the form that is compared.
+        let typed = text.expose_secret();
+        let Some(mut text) = Some(text).filter(|_| typed.len() <= MAX_BYTES).and_then(opaque) else {
+            policy.judge_password(typed, owner)?;
+            return Err(PasswordError::Control);
+        };
+        policy.judge_password(&text, owner)?;
         Ok(Self { text: SecretString::from(std::mem::take(&mut *text)), generated: false })
     }
 
     /// A password of 80 random bits.
-    pub fn generate(random: &dyn Random) -> Result<Self, PasswordError> {
+    pub fn generate(random: &dyn Random) -> Result<Self, NoRandomness> {
         let mut text = Zeroizing::new(String::with_capacity(GROUPS * 5));
         for place in 0..GROUPS * 4 {
             if place % 4 == 0 && place > 0 {
@@ -158,7 +159,7 @@ impl Hasher {
         Self { costs, turns: Mutex::default(), freed: Condvar::new() }
     }
 
-    pub(super) fn verifier(&self, password: &Password, random: &dyn Random) -> Result<Verifier, PasswordError> {
+    pub(super) fn verifier(&self, password: &Password, random: &dyn Random) -> Result<Verifier, HashError> {
         let cost = if password.generated { self.costs.generated } else { self.costs.chosen };
         let mut salt = [0; 16];
         random.fill(&mut salt)?;
@@ -168,7 +169,7 @@ impl Hasher {
 
     /// Whether `secret` is the password that `verifier` was made of. To be refused costs the same whether
     /// the password is wrong, of whichever kind, or there is no such account: one hash of every cost.
-    pub(super) fn verify(&self, verifier: Option<&Verifier>, secret: &SecretString) -> Result<bool, PasswordError> {
+    pub(super) fn verify(&self, verifier: Option<&Verifier>, secret: &SecretString) -> Result<bool, HashError> {
         let text = if secret.expose_secret().len() <= MAX_BYTES { opaque(secret) } else { None };
         let (known, text) = (text.is_some(), text.unwrap_or_default());
         if let Some(verifier) = verifier {
@@ -185,22 +186,22 @@ impl Hasher {
         Ok(false)
     }
 
-    fn hash(&self, text: &[u8], salt: &[u8], cost: Cost) -> Result<Zeroizing<[u8; 32]>, PasswordError> {
+    fn hash(&self, text: &[u8], salt: &[u8], cost: Cost) -> Result<Zeroizing<[u8; 32]>, HashError> {
         let _turn = self.turn()?;
-        let parameters = Params::new(cost.memory_kib, cost.passes, cost.lanes, Some(32)).map_err(|_| PasswordError::Memory)?;
+        let parameters = Params::new(cost.memory_kib, cost.passes, cost.lanes, Some(32)).map_err(|_| HashError::Memory)?;
         let mut hash = Zeroizing::new([0; 32]);
         let argon2 = Argon2::new(Algorithm::Argon2id, Version::V0x13, parameters);
-        argon2.hash_password_into(text, salt, &mut *hash).map_err(|_| PasswordError::Memory)?;
+        argon2.hash_password_into(text, salt, &mut *hash).map_err(|_| HashError::Memory)?;
         Ok(hash)
     }
 
     /// Waits for a processor, unless many wait already.
-    fn turn(&self) -> Result<Turn<'_>, PasswordError> {
+    fn turn(&self) -> Result<Turn<'_>, HashError> {
         let most = std::thread::available_parallelism().map_or(1, NonZero::get);
         let mut turns = self.turns();
         if turns.running >= most {
             if turns.waiting >= WAITING {
-                return Err(PasswordError::Busy);
+                return Err(HashError::Busy);
             }
             turns.waiting += 1;
             turns = self.freed.wait_while(turns, |turns| turns.running >= most).unwrap_or_else(PoisonError::into_inner);
@@ -259,12 +260,17 @@ pub(crate) mod tests {
         SecretString::from(text)
     }
 
+    fn chosen(text: &str) -> Result<Password, PasswordError> {
+        let owner = MailboxNumber::parse("1234567897").unwrap();
+        Password::chosen(&secret(text), owner, &MailboxPolicy::parse(policies::mailbox::SHIPPED).unwrap())
+    }
+
     #[test]
     fn what_is_no_password_is_refused() {
-        assert_eq!(Password::chosen(&secret("穗印穗印"), 10).unwrap_err(), PasswordError::TooShort { found: 4, least: 10 });
-        assert_eq!(Password::chosen(&secret(&"a".repeat(1_025)), 10).unwrap_err(), PasswordError::TooLong);
-        assert_eq!(Password::chosen(&secret("a tab\tis a control"), 10).unwrap_err(), PasswordError::Control);
-        assert_eq!(Password::chosen(&secret(""), 0).unwrap_err(), PasswordError::Control);
+        assert_eq!(Password::chosen(&secret("穗印穗印"), 10).unwrap_err(), HashError::TooShort { found: 4, least: 10 });
+        assert_eq!(Password::chosen(&secret(&"a".repeat(1_025)), 10).unwrap_err(), HashError::TooLong);
+        assert_eq!(Password::chosen(&secret("a tab\tis a control"), 10).unwrap_err(), HashError::Control);
+        assert_eq!(Password::chosen(&secret(""), 0).unwrap_err(), HashError::Control);
     }
 
     #[test]
@@ -282,14 +288,14 @@ pub(crate) mod tests {
     #[test]
     fn a_password_is_recognised_from_any_keyboard_and_no_other_is() {
         let hasher = Hasher::new(CHEAP);
-        let password = Password::chosen(&secret("Caf\u{e9} 在珠江边"), 8).unwrap();
+        let password = chosen("Caf\u{e9} 在珠江边坐着").unwrap();
         let verifier = hasher.verifier(&password, &SystemRandom::new()).unwrap();
         for (text, same) in [
-            ("Café 在珠江边", true),
-            ("Cafe\u{301}\u{3000}在珠江边", true),
-            ("cafe\u{301} 在珠江边", false),
+            ("Café 在珠江边坐着", true),
+            ("Cafe\u{301}\u{3000}在珠江边坐着", true),
+            ("cafe\u{301} 在珠江边坐着", false),
             ("", false),
-            ("Café 在珠江边\n", false),
+            ("Café 在珠江边坐着\n", false),
         ] {
             assert_eq!(hasher.verify(Some(&verifier), &secret(text)), Ok(same), "{text:?}");
         }

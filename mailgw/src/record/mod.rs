@@ -3,10 +3,12 @@
 //! Every record begins with a version byte. Personal data and message bodies are sealed for the place
 //! they stand in, so that a record moved under another key does not open.
 
+pub mod account;
 pub mod body;
 pub mod bureau;
 pub mod event;
 pub mod folder;
+pub mod index;
 pub mod message;
 pub mod push;
 pub mod sealing;

@@ -1,0 +1,98 @@
+//! Changes of an account that exists: closing it, a new password, a further document of the same person.
+
+use policies::identity::Document;
+use policies::mailbox::MailboxNumber;
+use store::{Batch, CommitError, Expectation};
+use time::OffsetDateTime;
+
+use super::password::{NewPassword, Password, Verifier};
+use super::{ATTEMPTS, Directory, DirectoryError, unix_millis};
+use crate::record::account::{self, Account, HeldDocument, Holder};
+use crate::record::event::{self, Event};
+use crate::record::index;
+
+/// A card, its successor, a passport and a permit: nobody has more than this.
+const MAX_DOCUMENTS: usize = 16;
+
+/// What becomes of an account, beside its record.
+struct Change {
+    account: Account,
+    verifier: Verifier,
+    batch: Batch,
+}
+
+impl Directory {
+    /// From its receipt on nobody logs in and nothing is delivered. What the mailbox holds stays, sealed; its
+    /// number and names are never given again.
+    pub fn close(&self, number: MailboxNumber, now: OffsetDateTime) -> Result<Account, DirectoryError> {
+        let closed = self.change(number, |account, verifier| {
+            let mut batch = Batch::new().delete(account::open_mark(number));
+            Event::MailboxClosed(told(number)).append(&mut batch, unix_millis(now))?;
+            Ok(Change { account: Account { closed_at: Some(unix_millis(now)), ..account }, verifier, batch })
+        });
+        self.recent().forget(&number.to_string());
+        closed
+    }
+
+    /// The administrator's word, not the owner's: the former password is not asked for. The password is given
+    /// back for the one moment in which it is told.
+    pub fn set_password(&self, number: MailboxNumber, new: &NewPassword, now: OffsetDateTime) -> Result<Password, DirectoryError> {
+        let found = self.get(number)?.ok_or(DirectoryError::NotFound)?;
+        if !found.is_open() {
+            return Err(DirectoryError::Closed { mailbox: number });
+        }
+        let password = self.new_password(new, number)?;
+        let verifier = self.hasher.verifier(&password, &*self.random)?;
+        let set = self.change(number, |account, _| {
+            let mut batch = Batch::new();
+            Event::PasswordSet(told(number)).append(&mut batch, unix_millis(now))?;
+            Ok(Change { account, verifier: verifier.clone(), batch })
+        });
+        self.recent().forget(&number.to_string());
+        set.map(|_| password)
+    }
+
+    /// A further document of the same person, such as a renewed card with another number: from now on either finds
+    /// the mailbox. That both are one person's is for the administrator to have seen.
+    pub fn add_document(&self, number: MailboxNumber, document: &Document, now: OffsetDateTime) -> Result<Account, DirectoryError> {
+        let finder = index::person(document, &self.key);
+        self.change(number, |account, verifier| {
+            let Holder::Citizen { name, mut documents } = account.holder else { return Err(DirectoryError::NoCitizen { mailbox: number }) };
+            if let Some(mailbox) = self.indexed(&finder)? {
+                return Err(if mailbox == number { DirectoryError::Exists { mailbox, state: account::State::Open } } else { DirectoryError::DocumentTaken { mailbox } });
+            }
+            if documents.len() >= MAX_DOCUMENTS {
+                return Err(DirectoryError::TooManyDocuments { mailbox: number });
+            }
+            documents.push(HeldDocument::from(document));
+            let mut batch = Batch::new().expect(Expectation::Absent(finder.clone())).put(finder.clone(), index::encode(number));
+            Event::DocumentAdded(told(number)).append(&mut batch, unix_millis(now))?;
+            Ok(Change { account: Account { holder: Holder::Citizen { name, documents }, ..account }, verifier, batch })
+        })
+    }
+
+    /// Decides on the open account as it stands and commits only if it still stands so.
+    fn change(
+        &self, number: MailboxNumber, decide: impl Fn(Account, Verifier) -> Result<Change, DirectoryError>,
+    ) -> Result<Account, DirectoryError> {
+        let key = account::key(number);
+        for _ in 0..ATTEMPTS {
+            let (account, verifier, stored) = self.read(number)?.ok_or(DirectoryError::NotFound)?;
+            if !account.is_open() {
+                return Err(DirectoryError::Closed { mailbox: number });
+            }
+            let Change { account, verifier, batch } = decide(account, verifier)?;
+            let sealed = account::seal(&account, &verifier, &self.key)?;
+            match self.store.commit(batch.expect(Expectation::Equals(key.clone(), stored)).put(key.clone(), sealed)) {
+                Err(CommitError::Conflict { .. }) => continue,
+                done => done?,
+            };
+            return Ok(account);
+        }
+        Err(DirectoryError::Busy)
+    }
+}
+
+fn told(number: MailboxNumber) -> event::Mailbox {
+    event::Mailbox { mailbox: number.to_string() }
+}

@@ -1,0 +1,165 @@
+//! Opening mailboxes: account, indexes, folders and the leaf of the log in one commit, or nothing.
+
+use std::collections::HashMap;
+use std::fmt;
+
+use policies::mailbox::MailboxNumber;
+use store::{Batch, CommitError, Expectation, Key};
+use time::OffsetDateTime;
+
+use super::applicant::Applicant;
+use super::password::{NewPassword, Password, Verifier};
+use super::{ATTEMPTS, Directory, DirectoryError, unix_millis};
+use crate::mailbox::standard_folders;
+use crate::record::account::{self, Account, HeldDocument, Holder, State};
+use crate::record::event::{self, Event};
+use crate::record::index;
+
+/// The most mailboxes that one commit opens.
+pub const MAX_BATCH: usize = 200;
+/// With five million mailboxes one draw in two hundred is of a number already given.
+const DRAWS: usize = 1_000;
+
+#[derive(Clone, Debug)]
+pub struct Application {
+    pub applicant: Applicant,
+    pub password: NewPassword,
+}
+
+/// A mailbox that is open from now on, and its password for the one moment in which it is told.
+#[derive(Clone)]
+pub struct Opened {
+    pub account: Account,
+    pub password: Password,
+}
+
+impl fmt::Debug for Opened {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "Opened({:?})", self.account)
+    }
+}
+
+/// What one batch will do, and for each application whether it is part of it.
+struct Plan {
+    batch: Batch,
+    decisions: Vec<Result<Account, DirectoryError>>,
+    /// Index keys and numbers that this batch gives away.
+    given: HashMap<Key, MailboxNumber>,
+}
+
+impl Directory {
+    pub fn open(&self, applicant: Applicant, password: NewPassword, now: OffsetDateTime) -> Result<Opened, DirectoryError> {
+        let mut opened = self.open_all(&[Application { applicant, password }], now)?;
+        opened.pop().unwrap_or(Err(DirectoryError::NotFound))
+    }
+
+    /// Opens those that can be opened in one commit and says of each other why not. An error of the whole
+    /// means that nothing is known to be done: asking again is safe, since nobody gets a second mailbox.
+    pub fn open_all(&self, applications: &[Application], now: OffsetDateTime) -> Result<Vec<Result<Opened, DirectoryError>>, DirectoryError> {
+        if applications.len() > MAX_BATCH {
+            return Err(DirectoryError::TooMany { count: applications.len() });
+        }
+        // Made once, whatever number an application gets in which attempt: hashing is what takes time.
+        let mut passwords: Vec<Option<(Password, Verifier)>> = applications.iter().map(|_| None).collect();
+        for _ in 0..ATTEMPTS {
+            let mut plan = Plan { batch: Batch::new(), decisions: Vec::with_capacity(applications.len()), given: HashMap::new() };
+            for (application, password) in applications.iter().zip(&mut passwords) {
+                let decision = self.plan(application, password, &mut plan, now)?;
+                plan.decisions.push(decision);
+            }
+            if plan.decisions.iter().any(Result::is_ok) {
+                match self.store.commit(plan.batch) {
+                    // Somebody came first with a document, a name or a number: look again who has what.
+                    Err(CommitError::Conflict { .. }) => continue,
+                    done => done?,
+                };
+            }
+            let opened = |(decision, password): (Result<Account, DirectoryError>, Option<(Password, Verifier)>)| {
+                let account = decision?;
+                password.map(|(password, _)| Opened { account, password }).ok_or(DirectoryError::NotFound)
+            };
+            return Ok(plan.decisions.into_iter().zip(passwords).map(opened).collect());
+        }
+        Err(DirectoryError::Busy)
+    }
+
+    /// Adds one application to the batch. The outer error ends the batch, the inner one is the application's own.
+    fn plan(
+        &self, application: &Application, password: &mut Option<(Password, Verifier)>, plan: &mut Plan, now: OffsetDateTime,
+    ) -> Result<Result<Account, DirectoryError>, DirectoryError> {
+        let (finder, holder, aliases) = match &application.applicant {
+            Applicant::Citizen { document, name } => {
+                let holder = Holder::Citizen { name: name.clone(), documents: vec![HeldDocument::from(document)] };
+                (index::person(document, &self.key), holder, Vec::new())
+            }
+            Applicant::Institution { code, name, aliases } => {
+                let holder = Holder::Institution { name: name.clone(), code: code.clone() };
+                (index::institution(code, &self.key), holder, aliases.clone())
+            }
+        };
+        if let Some(mailbox) = self.owner(&finder, plan)? {
+            let state = self.get(mailbox)?.map_or(State::Open, |account| account.state());
+            return Ok(Err(DirectoryError::Exists { mailbox, state }));
+        }
+        let mut finders = vec![finder];
+        for alias in &aliases {
+            let key = index::alias(alias, &self.key);
+            if self.owner(&key, plan)?.is_some() {
+                return Ok(Err(DirectoryError::AliasTaken { alias: alias.clone() }));
+            }
+            finders.push(key);
+        }
+        let number = self.draw(plan)?;
+        if password.is_none() {
+            let made = match self.new_password(&application.password, number) {
+                Err(DirectoryError::Password(error)) => return Ok(Err(error.into())),
+                made => made?,
+            };
+            let verifier = self.hasher.verifier(&made, &*self.random)?;
+            *password = Some((made, verifier));
+        }
+        let Some((_, verifier)) = password else { return Err(DirectoryError::NotFound) };
+        let account = Account { number, holder, aliases, opened_at: unix_millis(now), closed_at: None };
+        let key = account::key(number);
+        let mut batch = std::mem::take(&mut plan.batch).expect(Expectation::Absent(key.clone()));
+        batch = batch.put(key.clone(), account::seal(&account, verifier, &self.key)?).put(account::open_mark(number), account::mark());
+        plan.given.insert(key, number);
+        for finder in finders {
+            batch = batch.expect(Expectation::Absent(finder.clone())).put(finder.clone(), index::encode(number));
+            plan.given.insert(finder, number);
+        }
+        batch = standard_folders(batch, &account.mailbox());
+        Event::MailboxOpened(event::Mailbox { mailbox: account.mailbox() }).append(&mut batch, account.opened_at)?;
+        plan.batch = batch;
+        Ok(Ok(account))
+    }
+
+    /// Who has this index, in the store or earlier in the same batch.
+    fn owner(&self, finder: &Key, plan: &Plan) -> Result<Option<MailboxNumber>, DirectoryError> {
+        match plan.given.get(finder) {
+            Some(number) => Ok(Some(*number)),
+            None => self.indexed(finder),
+        }
+    }
+
+    /// A number that was never given, closed mailboxes included: their accounts remain.
+    fn draw(&self, plan: &Plan) -> Result<MailboxNumber, DirectoryError> {
+        for _ in 0..DRAWS {
+            let mut bytes = [0; 4];
+            self.random.fill(&mut bytes)?;
+            let Some(number) = MailboxNumber::from_random(u32::from_be_bytes(bytes)) else { continue };
+            let key = account::key(number);
+            if !plan.given.contains_key(&key) && self.store.get(&key)?.is_none() {
+                return Ok(number);
+            }
+        }
+        Err(DirectoryError::NoNumber)
+    }
+
+    pub(super) fn new_password(&self, new: &NewPassword, owner: MailboxNumber) -> Result<Password, DirectoryError> {
+        match new {
+            NewPassword::Generated => Ok(Password::generate(&*self.random)?),
+            NewPassword::Chosen(text) => Ok(Password::chosen(text, owner, &self.policy)?),
+        }
+    }
+}
