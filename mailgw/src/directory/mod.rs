@@ -207,5 +207,4 @@ impl Directory {
 }
 
 #[cfg(test)]
-#[path = "tests.rs"]
 mod tests;

@@ -83,15 +83,14 @@ mod tests {
         let [verifier, renewed] = [(); 2].map(|()| hasher.verifier(&password, &random).unwrap());
         let mut recent = Recent::new(&random).unwrap();
         recent.remember("1234567897", &verifier, password.expose(), 1_000);
-        let holds = |recent: &Recent, mailbox: &str, verifier, secret, now| recent.holds(mailbox, verifier, secret, now);
-        assert!(holds(&recent, "1234567897", &verifier, password.expose(), 1_000));
-        assert!(holds(&recent, "1234567897", &verifier, password.expose(), 301_000));
-        assert!(!holds(&recent, "1234567897", &verifier, password.expose(), 301_001));
-        assert!(!holds(&recent, "1234567897", &verifier, password.expose(), 999));
-        assert!(!holds(&recent, "1234567897", &verifier, &SecretString::from("another"), 1_000));
-        assert!(!holds(&recent, "1234567897", &renewed, password.expose(), 1_000));
-        assert!(!holds(&recent, "1234567898", &verifier, password.expose(), 1_000));
+        assert!(recent.holds("1234567897", &verifier, password.expose(), 1_000));
+        assert!(recent.holds("1234567897", &verifier, password.expose(), 301_000));
+        assert!(!recent.holds("1234567897", &verifier, password.expose(), 301_001));
+        assert!(!recent.holds("1234567897", &verifier, password.expose(), 999));
+        assert!(!recent.holds("1234567897", &verifier, &SecretString::from("another"), 1_000));
+        assert!(!recent.holds("1234567897", &renewed, password.expose(), 1_000));
+        assert!(!recent.holds("1234567898", &verifier, password.expose(), 1_000));
         recent.forget("1234567897");
-        assert!(!holds(&recent, "1234567897", &verifier, password.expose(), 1_000));
+        assert!(!recent.holds("1234567897", &verifier, password.expose(), 1_000));
     }
 }

@@ -53,6 +53,9 @@ enum Columns {
     Institutions { code: usize, name: usize, alias: Option<usize> },
 }
 
+/// The number of a line, counted from one, and what it says.
+pub(super) type Row = (u64, Result<Words, RowError>);
+
 pub(super) struct Table<R> {
     reader: R,
     columns: Columns,
@@ -73,9 +76,8 @@ impl<R: BufRead> Table<R> {
         Ok(Self { reader, columns, width: header.len(), line: 1, bytes })
     }
 
-    /// The number of the next line that is not blank, counted from one, and what it says; none at the end.
-    #[allow(clippy::type_complexity)]
-    pub fn next(&mut self) -> Result<Option<(u64, Result<Words, RowError>)>, std::io::Error> {
+    /// The next line that is not blank; none at the end.
+    pub fn next(&mut self) -> Result<Option<Row>, std::io::Error> {
         loop {
             let Some(found) = line(&mut self.reader, &mut self.bytes)? else { return Ok(None) };
             self.line += 1;

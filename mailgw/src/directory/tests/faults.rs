@@ -1,0 +1,65 @@
+//! Every write boundary of opening, closing, a password and a document: the store fails there, both ways.
+use super::*;
+
+type Step = fn(&Directory, MailboxNumber) -> Result<(), DirectoryError>;
+type Check = fn(&Account, &Directory) -> bool;
+
+#[test]
+fn nothing_is_half_done_at_any_write_boundary() {
+    for fault in [Fault::Lost, Fault::DoneReportedLost] {
+        let done = fault == Fault::DoneReportedLost;
+        let store = Arc::new(Memory::new());
+        let faulty = Arc::new(Faulty::new(Arc::clone(&store) as Arc<dyn Store>).at(0, fault));
+        let failed = directory(&faulty).open(institution("91440101MAT000018G", "甲有限公司", "demo"), NewPassword::Generated, NOW);
+        assert!(matches!(failed, Err(DirectoryError::Commit(CommitError::Poisoned { .. }))));
+        let tables = ["account", "open-mailbox", "institution", "alias"];
+        let expected = usize::from(done);
+        assert_eq!(tables.map(|table| count(&*store, table)), [expected; 4], "{fault:?}");
+        assert_eq!((count(&*store, "folder"), events(&*store).len()), (expected * 6, expected));
+        // The operator asks again: it exists, or is opened now; never twice.
+        let again = directory(&store).open(institution("91440101MAT000018G", "甲有限公司", "demo"), NewPassword::Generated, NOW);
+        assert_eq!(matches!(again, Err(DirectoryError::Exists { .. })), done);
+        assert_eq!((tables.map(|table| count(&*store, table)), events(&*store).len()), ([1; 4], 1));
+    }
+    let steps: [(Step, Check); 3] = [
+        (|directory, number| directory.close(number, NOW).map(drop), |account, _| !account.is_open()),
+        (
+            |directory, number| directory.set_password(number, &chosen("another password"), NOW).map(drop),
+            |account, directory| login(directory, &account.mailbox(), "another password").is_ok(),
+        ),
+        (
+            |directory, number| directory.add_document(number, &document("03", "E12345678"), NOW).map(drop),
+            |account, directory| directory.find_person(&document("03", "E12345678")).unwrap().as_ref() == Some(account),
+        ),
+    ];
+    for (step, is_done) in steps {
+        for fault in [Fault::Lost, Fault::DoneReportedLost] {
+            let store = Arc::new(Memory::new());
+            let number = opened(&directory(&store), chen()).account.number;
+            let faulty = Arc::new(Faulty::new(Arc::clone(&store) as Arc<dyn Store>).at(0, fault));
+            let failed = step(&directory(&faulty), number);
+            assert!(matches!(failed, Err(DirectoryError::Commit(CommitError::Poisoned { .. }))));
+            let directory = directory(&store);
+            let account = directory.get(number).unwrap().unwrap();
+            let done = fault == Fault::DoneReportedLost;
+            assert_eq!((is_done(&account, &directory), events(&*store).len()), (done, 1 + usize::from(done)), "{fault:?}");
+            assert_eq!(count(&*store, "open-mailbox") == 1, account.is_open());
+        }
+    }
+}
+
+#[test]
+fn changes_that_race_are_all_made() {
+    let store = Arc::new(Memory::new());
+    let directory = directory(&store);
+    let number = opened(&directory, chen()).account.number;
+    std::thread::scope(|scope| {
+        for n in 1..=8 {
+            let directory = &directory;
+            scope.spawn(move || directory.add_document(number, &document("07", &format!("0000000{n}")), NOW).unwrap());
+            scope.spawn(move || directory.set_password(number, &NewPassword::Generated, NOW).unwrap());
+        }
+    });
+    assert_eq!(directory.shown(&directory.get(number).unwrap().unwrap()).documents.len(), 9);
+    assert_eq!(events(&*store).len(), 17);
+}

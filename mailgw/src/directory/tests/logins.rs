@@ -1,0 +1,126 @@
+//! Who may log in, how often, and what the answer tells.
+use super::*;
+
+const PASSWORD: &str = "三个不相干的词 and one";
+
+fn with_password(store: &Arc<Memory>) -> (Directory, MailboxNumber) {
+    let directory = directory(store);
+    let number = directory.open(chen(), chosen(PASSWORD), NOW).unwrap().account.number;
+    (directory, number)
+}
+
+#[test]
+fn by_number_address_or_name_and_with_the_password_only() {
+    let (directory, number) = with_password(&Arc::new(Memory::new()));
+    for user in [number.to_string(), format!(" {number}@MAIL.gz.example")] {
+        assert_eq!(login(&directory, &user, PASSWORD).unwrap().number, number);
+    }
+    let firm = opened(&directory, institution("91440101MAT000018G", "甲有限公司", "demo"));
+    let secret = firm.password.expose().expose_secret();
+    for user in ["demo", "DEMO@mail.gz.example"] {
+        assert_eq!(login(&directory, user, secret).unwrap().number, firm.account.number);
+    }
+    for (user, secret) in [
+        (number.to_string(), secret), (number.to_string(), ""), ("demo".into(), PASSWORD), ("nobody".into(), PASSWORD),
+        (String::new(), PASSWORD), (format!("{number}@gz.example"), PASSWORD), ("1234567890".into(), PASSWORD),
+    ] {
+        assert!(matches!(login(&directory, &user, secret), Err(Refusal::Credentials { wait: Duration::ZERO })), "{user}");
+    }
+    assert!(matches!(login(&directory, "demo", &"a".repeat(1 << 20)), Err(Refusal::Credentials { .. })));
+}
+
+#[test]
+fn a_new_password_ends_the_old_one_and_a_closed_mailbox_both() {
+    let store = Arc::new(Memory::new());
+    let (directory, number) = with_password(&store);
+    // Another process of the same store, with a memory of its own.
+    let other = super::directory(&store);
+    let user = number.to_string();
+    for directory in [&directory, &other] {
+        assert!(login(directory, &user, PASSWORD).is_ok() && login(directory, &user, PASSWORD).is_ok());
+    }
+    assert!(matches!(directory.set_password(number, &chosen("short"), NOW), Err(DirectoryError::Password(_))));
+    assert!(login(&directory, &user, PASSWORD).is_ok());
+    let password = directory.set_password(number, &NewPassword::Generated, NOW).unwrap();
+    let new = password.expose().expose_secret();
+    for directory in [&directory, &other] {
+        assert!(matches!(login(directory, &user, PASSWORD), Err(Refusal::Credentials { .. })));
+        assert!(login(directory, &user, new).is_ok());
+    }
+    directory.close(number, NOW).unwrap();
+    for directory in [&directory, &other] {
+        let refused = login(directory, &user, new).unwrap_err();
+        assert_eq!(refused.to_string(), login(directory, "nobody", new).unwrap_err().to_string());
+    }
+}
+
+#[test]
+fn a_client_that_reconnects_does_not_hash_again() {
+    let (mut directory, number) = with_password(&Arc::new(Memory::new()));
+    let user = number.to_string();
+    assert!(login(&directory, &user, PASSWORD).is_ok());
+    // From here on every hash fails, since no such memory is to be had: what works does so without one.
+    let impossible = password::Cost { memory_kib: 1, passes: 1, lanes: 1 };
+    directory.hasher = Hasher::new(Costs { chosen: impossible, generated: impossible });
+    assert!(login(&directory, &user, PASSWORD).is_ok());
+    assert!(matches!(login(&directory, &user, "another"), Err(Refusal::Directory(DirectoryError::Hash(HashError::Memory)))));
+    assert!(login(&directory, &user, PASSWORD).is_ok());
+}
+
+#[test]
+fn an_account_under_attack_waits_and_its_neighbours_do_not() {
+    let (directory, number) = with_password(&Arc::new(Memory::new()));
+    let neighbour = opened(&directory, citizen("03", "E12345678", "黄雅婷"));
+    let mut now = NOW;
+    let from = |n: u8, now, user: &str, secret: &str| {
+        directory.authenticate(user, &SecretString::from(secret), IpAddr::from([198, 51, 100, n]), now)
+    };
+    let (user, address) = (number.to_string(), format!("{number}@mail.gz.example"));
+    // From another address every time, and under both names of the mailbox.
+    for n in 0..15 {
+        let user = if n % 2 == 0 { &user } else { &address };
+        assert!(matches!(from(n, now, user, "wrong"), Err(Refusal::Credentials { wait: Duration::ZERO })));
+    }
+    let mut waits = Vec::new();
+    for n in 15..25 {
+        let Err(Refusal::Credentials { wait }) = from(n, now, &user, "wrong") else { panic!() };
+        waits.push(wait.as_secs());
+        // Right or wrong, nothing is heard before its time.
+        let early = now + wait - Duration::from_millis(1);
+        assert!(matches!(from(n, early, &user, PASSWORD), Err(Refusal::Later { .. })));
+        assert!(from(n, now, &neighbour.account.mailbox(), neighbour.password.expose().expose_secret()).is_ok());
+        now += wait;
+    }
+    assert_eq!(waits, [1, 2, 4, 8, 16, 32, 60, 60, 60, 60]);
+    assert!(from(30, now, &user, PASSWORD).is_ok());
+    assert!(matches!(from(30, now, &user, "wrong"), Err(Refusal::Credentials { wait: Duration::ZERO })));
+}
+
+#[test]
+fn a_peer_that_guesses_at_many_accounts_waits() {
+    let (directory, number) = with_password(&Arc::new(Memory::new()));
+    let guess = |n: u16, peer: &str| directory.authenticate(&format!("user{n}"), &SecretString::from("wrong"), peer.parse().unwrap(), NOW);
+    for n in 0..63 {
+        assert!(matches!(guess(n, &format!("2001:db8:1:2::{n:x}")), Err(Refusal::Credentials { wait: Duration::ZERO })), "{n}");
+    }
+    assert!(matches!(guess(63, "2001:db8:1:2:ffff::1"), Err(Refusal::Credentials { wait }) if wait == Duration::from_secs(1)));
+    let right = |peer: &str| directory.authenticate(&number.to_string(), &SecretString::from(PASSWORD), peer.parse().unwrap(), NOW);
+    assert!(matches!(right("2001:db8:1:2::9"), Err(Refusal::Later { wait }) if wait == Duration::from_secs(1)));
+    assert!(right("2001:db8:1:3::9").is_ok());
+}
+
+#[test]
+fn guesses_at_once_are_counted_before_they_are_judged() {
+    let (directory, number) = with_password(&Arc::new(Memory::new()));
+    let guess = |n: u8| {
+        let peer = IpAddr::from([10, 0, 0, n]);
+        directory.authenticate(&number.to_string(), &SecretString::from("wrong"), peer, NOW)
+    };
+    let judged = std::thread::scope(|scope| {
+        let guess = &guess;
+        let threads: Vec<_> = (0..64).map(|n| scope.spawn(move || guess(n))).collect();
+        let answers = threads.into_iter().map(|thread| thread.join().unwrap());
+        answers.filter(|answer| matches!(answer, Err(Refusal::Credentials { .. }))).count()
+    });
+    assert_eq!(judged, 16);
+}
