@@ -2,12 +2,11 @@
 #![allow(clippy::unwrap_used, clippy::panic)]
 mod city;
 use city::{Authority, EMAIL, Key, NOW, POLICY};
-use const_oid::ObjectIdentifier as Oid;
 use pki::certificate::{BasicConstraints, CertificatePlan};
 use pki::cms::{SignerPlan, verify};
 use pki::crl::{Entry, Reason};
 use pki::name::{COMMON_NAME, ORGANIZATION, Subject};
-use pki::path::{Anchors, CertificateFacts, ListError, PathError, Requirements, RevocationList, Trusted, Validation};
+use pki::path::{Anchors, CertificateFacts, ListError, Oid, PathError, Requirements, RevocationList, Trusted, Validation};
 use pki::signature::DigestAlgorithm;
 use pki::signer::Signer as _;
 use time::macros::datetime;
@@ -130,7 +129,7 @@ fn strangers_are_unknown() {
     let anchors = Anchors::new(&[&city.root.certificate]).unwrap();
     let validation = Validation { anchors: &anchors, lists: &city.lists, required: &city.required, at: NOW };
     assert_eq!(validation.trust(&city.certificate, &[] as &[&[u8]]).unwrap_err(), PathError::UnknownIssuer);
-    assert_eq!(validation.trust(&city.certificate, &vec![&city.issuing.certificate; 17]).unwrap_err(), PathError::TooMany);
+    assert_eq!(validation.trust(&city.certificate, &[&city.issuing.certificate; 17]).unwrap_err(), PathError::TooMany);
     let nobody = Anchors::new(&[] as &[&[u8]]).unwrap();
     assert_eq!(Validation { anchors: &nobody, ..validation }.trust(&city.certificate, &[&city.issuing.certificate]).unwrap_err(), PathError::UnknownIssuer);
     // Strangers' certificates on the way do no harm.
@@ -226,7 +225,8 @@ fn the_newest_list_within_its_scope_decides() {
             city.issuing.crl(&plan, entries.clone())
         }
     };
-    let with = |all: &[&dyn Fn(&City) -> Vec<u8>]| {
+    type Make<'a> = &'a dyn Fn(&City) -> Vec<u8>;
+    let with = |all: &[Make<'_>]| {
         City::with_lists(|city| all.iter().map(|one| one(city)).chain([city.root.crl(&city.root.crl_plan(), vec![])]).collect())
     };
     let held = vec![revoked(&SERIAL, Reason::CertificateHold)];

@@ -135,7 +135,7 @@ pub(super) fn general_names(names: &[u8], kind: u8) -> Result<Vec<String>, DerEr
         if tag != kind {
             continue;
         }
-        if !value.iter().all(u8::is_ascii_graphic) || found.len() == MAX_VALUES {
+        if value.is_empty() || !value.iter().all(u8::is_ascii_graphic) || found.len() == MAX_VALUES {
             return Err(DerError::Value("an address, or more than 64 of them"));
         }
         found.push(String::from_utf8_lossy(value).into_owned());

@@ -10,7 +10,7 @@ mod revocation;
 use crate::asn1::{DerError, Reader};
 use crate::crl::Reason;
 use crate::view::{BASIC_CONSTRAINTS, CertificateView, EXTENDED_KEY_USAGE, KEY_USAGE};
-use const_oid::ObjectIdentifier as Oid;
+pub use const_oid::ObjectIdentifier as Oid;
 pub use facts::CertificateFacts;
 pub use revocation::{ListError, Revocation, RevocationList};
 use rustls_pki_types::{CertificateDer, SignatureVerificationAlgorithm, TrustAnchor, UnixTime};
