@@ -11,6 +11,7 @@ pub mod mailbox;
 mod problem;
 pub mod record;
 pub mod service;
+pub mod statement;
 pub mod tls;
 pub mod wire;
 

@@ -1,0 +1,120 @@
+//! A sheet as HTML for a phone: one column, no script, nothing fetched, styles inline, readable in the dark.
+//!
+//! Text and ground keep the reader's own colours, but for the card with the answer, which sets both. Lines stay short,
+//! so that quoted-printable keeps them in place and messages of one kind compress against each other.
+
+use policies::statement::{Figure, Form};
+
+use super::advice;
+use super::sender::Sender;
+use super::sheet::{Pair, Sheet, shown};
+
+const PAGE: &str = "max-width:34em;margin:0 auto;padding:16px;\nfont:16px/1.4 sans-serif;overflow-wrap:break-word";
+const CARD: &str = "background:#0b5345;color:#fff;border-radius:12px;\npadding:12px 16px";
+const TABLE: &str = "width:100%;border-collapse:collapse;text-align:right;";
+const HEADING: &str = "text-align:left;font-weight:normal;";
+
+pub(super) fn html(sheet: &Sheet, sender: &Sender) -> String {
+    let mut out = String::with_capacity(16 * 1024);
+    head(sheet, sender, &mut out);
+    card(sheet.answer(), &mut out);
+    for (title, figures) in sheet.sections() {
+        table(title, figures, &mut out);
+    }
+    for note in advice::notes(sheet, sender) {
+        push(&mut out, &["<h2 style=\"font-size:16px;margin:24px 0 0\">", note.title.0, "\n<span lang=\"en\">", note.title.1, "</span></h2>\n"]);
+        out.push_str("<p style=\"margin:4px 0\">");
+        escape(&note.chinese, &mut out);
+        out.push_str("</p>\n<p lang=\"en\" style=\"margin:4px 0;font-size:14px\">");
+        escape(&note.english, &mut out);
+        out.push_str("</p>\n");
+    }
+    out.push_str("</div>\n</body>\n</html>\n");
+    out
+}
+
+fn head(sheet: &Sheet, sender: &Sender, out: &mut String) {
+    let (month, (title, title_en)) = (sheet.month(), sheet.title());
+    push(out, &[
+        "<!doctype html>\n<html lang=\"zh-CN\">\n<head>\n<meta charset=\"utf-8\">\n",
+        "<meta name=\"viewport\" content=\"width=device-width,initial-scale=1\">\n",
+        "<meta name=\"color-scheme\" content=\"light dark\">\n",
+        // Amounts and account numbers are no telephone numbers.
+        "<meta name=\"format-detection\"\ncontent=\"telephone=no,date=no,address=no,email=no\">\n<title>",
+        title, " ", &month, "</title>\n</head>\n<body style=\"margin:0\">\n",
+        // Web mail drops the outer elements: what they say is said again.
+        "<div lang=\"zh-CN\" style=\"", PAGE, "\">\n<h1 style=\"font-size:20px;line-height:1.3;margin:0\">", title,
+        "\n<span style=\"white-space:nowrap\">", &month, "</span></h1>\n<p lang=\"en\" style=\"margin:0\">", title_en, " ",
+        &sheet.month_en(), "</p>\n<p style=\"margin:12px 0\">",
+    ]);
+    escape(sender.name.as_str(), out);
+    out.push_str("<br>\n<small lang=\"en\">");
+    escape(sender.name_en.as_str(), out);
+    out.push_str("</small><br>\n");
+    for figure in sheet.owner() {
+        // A name of another script turns nothing beside it.
+        out.push_str("<bdi>");
+        escaped(figure, out);
+        out.push_str("</bdi>\n");
+    }
+    out.push_str("</p>\n");
+}
+
+/// What matters, the first of it large.
+fn card<'a>(mut answer: impl Iterator<Item = &'a Figure>, out: &mut String) {
+    push(out, &["<div style=\"", CARD, "\">\n"]);
+    if let Some(figure) = answer.next() {
+        push(out, &["<p style=\"margin:0 0 8px\">", figure.zh, "\n<small lang=\"en\">", figure.en, "</small><br>\n<b style=\"font-size:28px\">"]);
+        escaped(figure, out);
+        out.push_str("</b></p>\n");
+    }
+    push(out, &["<table style=\"", TABLE, "\ncolor:#fff\">\n"]);
+    answer.for_each(|figure| row(figure, "<tr>", "padding:4px 0", out));
+    out.push_str("</table>\n</div>\n");
+}
+
+fn table<'a>((title, title_en): Pair, figures: impl Iterator<Item = &'a Figure>, out: &mut String) {
+    push(out, &["<table style=\"", TABLE, "\nmargin-top:24px\">\n"]);
+    push(out, &["<caption style=\"text-align:left;font-weight:bold;padding:4px 0\">\n", title, " <span lang=\"en\">", title_en, "</span></caption>\n"]);
+    figures.for_each(|figure| row(figure, "<tr style=\"border-top:1px solid #8886\">", "padding:6px 0", out));
+    out.push_str("</table>\n");
+}
+
+fn row(figure: &Figure, open: &str, padding: &str, out: &mut String) {
+    // An amount is never broken over two lines; the name of an employer may be, anywhere, and has the more room.
+    let (width, breaks) = match figure.form {
+        Form::Amount | Form::Rate | Form::Count => ("width:60%;", "white-space:nowrap"),
+        Form::Month | Form::Code => ("width:40%;", ""),
+        Form::Text => ("width:40%;", "word-break:break-word;padding:6px 0 6px 12px"),
+    };
+    push(out, &[open, "\n<th scope=\"row\" style=\"", HEADING, "\n", width, padding, "\">", figure.zh]);
+    push(out, &["\n<br><small lang=\"en\">", figure.en, "</small></th>\n<td style=\"", breaks, "\">"]);
+    escaped(figure, out);
+    if let Some((_, english)) = figure.meaning {
+        push(out, &["\n<br><small lang=\"en\">", english, "</small>"]);
+    }
+    out.push_str("</td></tr>\n");
+}
+
+fn escaped(figure: &Figure, out: &mut String) {
+    let mut text = String::with_capacity(64);
+    shown(figure, &mut text);
+    escape(&text, out);
+}
+
+fn push(out: &mut String, parts: &[&str]) {
+    parts.iter().for_each(|part| out.push_str(part));
+}
+
+fn escape(text: &str, out: &mut String) {
+    for character in text.chars() {
+        match character {
+            '&' => out.push_str("&amp;"),
+            '<' => out.push_str("&lt;"),
+            '>' => out.push_str("&gt;"),
+            '"' => out.push_str("&quot;"),
+            '\'' => out.push_str("&#39;"),
+            _ => out.push(character),
+        }
+    }
+}

@@ -1,0 +1,150 @@
+//! A validated statement row becomes a sealed message: text, HTML and JSON of the same figures, byte for byte the same
+//! for the same row.
+//!
+//! `entity` makes the bytes that the bureau's key signs, `message` puts the signature beside them, untouched:
+//!
+//! ```text
+//! multipart/signed                          RFC 8551, section 3.5
+//! ├ multipart/mixed; hp="clear"             signed, with the header of the message inside (RFC 9788)
+//! │ ├ multipart/alternative
+//! │ │ ├ text/plain
+//! │ │ └ text/html
+//! │ └ application/json                      statement-PERIOD.json
+//! └ application/pkcs7-signature             smime.p7s
+//! ```
+
+mod advice;
+mod header;
+mod html;
+mod json;
+mod quoted_printable;
+mod sender;
+mod sheet;
+mod text;
+
+use base64::Engine as _;
+use policies::mailbox::Address;
+use policies::statement::Row;
+use ring::digest;
+use time::OffsetDateTime;
+
+pub use sender::{Hotline, HotlineError, Sender};
+use sheet::Sheet;
+
+/// Columns of base64.
+const WIDTH: usize = 76;
+
+/// The signed part of a message: canonical already, so that these bytes are what is signed, sent and kept.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Entity {
+    bytes: Vec<u8>,
+    /// The fields that both the message and, protected, the entity begin with.
+    fields: Vec<u8>,
+    message_id: String,
+    token: String,
+}
+
+impl Entity {
+    /// What the detached signature covers. Lines end in CRLF, the last one too.
+    pub fn bytes(&self) -> &[u8] {
+        &self.bytes
+    }
+
+    /// With its angle brackets. The same for the same statement of the same bureau, whenever it is sent.
+    pub fn message_id(&self) -> &str {
+        &self.message_id
+    }
+}
+
+/// Renders a row for `to`. `date` is when the bureau's batch was taken in, not when this runs: a push that goes on after
+/// a crash makes the same bytes.
+pub fn entity(row: &Row, sender: &Sender, to: &Address, date: OffsetDateTime) -> Entity {
+    let sheet = &Sheet::new(row);
+    let token = token(sender.code.as_str(), row.head().stmt_id.as_str());
+    let message_id = format!("<{token}@{}>", sender.address.as_str().rsplit('@').next().unwrap_or_default());
+    let mut fields = Vec::with_capacity(512);
+    header::mailbox(&mut fields, "From", sender.name.as_str(), sender.address.as_str());
+    header::plain(&mut fields, "To", &to.to_string());
+    let (title, title_en) = sheet.title();
+    let subject = format!("{title} {} / {title_en} {}", sheet.month(), sheet.month_en());
+    header::words(&mut fields, "Subject", &subject);
+    header::plain(&mut fields, "Date", &header::date(date));
+    header::plain(&mut fields, "Message-ID", &message_id);
+    // spec: rfc3834#5
+    header::plain(&mut fields, "Auto-Submitted", "auto-generated");
+
+    let (mixed, alternative) = (format!("=_m{token}"), format!("=_a{token}"));
+    let mut bytes = Vec::with_capacity(32 * 1024);
+    bytes.extend_from_slice(&fields);
+    line(&mut bytes, &["Content-Language: zh, en"]);
+    // spec: rfc9788
+    line(&mut bytes, &["Content-Type: multipart/mixed; hp=\"clear\";"]);
+    line(&mut bytes, &[" boundary=\"", &mixed, "\""]);
+    line(&mut bytes, &["\r\n--", &mixed]);
+    line(&mut bytes, &["Content-Type: multipart/alternative;"]);
+    line(&mut bytes, &[" boundary=\"", &alternative, "\""]);
+    line(&mut bytes, &["\r\n--", &alternative]);
+    part(&mut bytes, "text/plain; charset=utf-8", &text::text(sheet, sender));
+    line(&mut bytes, &["\r\n--", &alternative]);
+    part(&mut bytes, "text/html; charset=utf-8", &html::html(sheet, sender));
+    line(&mut bytes, &["\r\n--", &alternative, "--"]);
+    line(&mut bytes, &["\r\n--", &mixed]);
+    line(&mut bytes, &["Content-Disposition: attachment; filename=\"", &sheet.file_name(), "\""]);
+    part(&mut bytes, "application/json", &json::json(sheet));
+    line(&mut bytes, &["\r\n--", &mixed, "--"]);
+    Entity { bytes, fields, message_id, token }
+}
+
+/// The message: its header, the entity as it was signed, and the signature (a DER `ContentInfo`, detached, SHA-256).
+pub fn message(entity: &Entity, signature_der: &[u8]) -> Vec<u8> {
+    let boundary = format!("=_s{}", entity.token);
+    let mut out = Vec::with_capacity(entity.bytes.len() + entity.fields.len() + signature_der.len() * 3 / 2 + 1024);
+    out.extend_from_slice(&entity.fields);
+    line(&mut out, &["Content-Language: zh, en"]);
+    line(&mut out, &["MIME-Version: 1.0"]);
+    // spec: rfc8551#3.5.3.2
+    line(&mut out, &["Content-Type: multipart/signed; micalg=sha-256;"]);
+    line(&mut out, &[" protocol=\"application/pkcs7-signature\";"]);
+    line(&mut out, &[" boundary=\"", &boundary, "\""]);
+    line(&mut out, &["\r\n--", &boundary]);
+    out.extend_from_slice(&entity.bytes);
+    line(&mut out, &["\r\n--", &boundary]);
+    line(&mut out, &["Content-Type: application/pkcs7-signature; name=\"smime.p7s\""]);
+    line(&mut out, &["Content-Transfer-Encoding: base64"]);
+    line(&mut out, &["Content-Disposition: attachment; filename=\"smime.p7s\"\r\n"]);
+    let encoded = base64::engine::general_purpose::STANDARD.encode(signature_der);
+    for chunk in encoded.as_bytes().chunks(WIDTH) {
+        out.extend_from_slice(chunk);
+        out.extend_from_slice(b"\r\n");
+    }
+    line(&mut out, &["\r\n--", &boundary, "--"]);
+    out
+}
+
+fn part(out: &mut Vec<u8>, content_type: &str, text: &str) {
+    line(out, &["Content-Type: ", content_type]);
+    line(out, &["Content-Transfer-Encoding: quoted-printable\r\n"]);
+    quoted_printable::encode(text, out);
+}
+
+fn line(out: &mut Vec<u8>, parts: &[&str]) {
+    parts.iter().for_each(|part| out.extend_from_slice(part.as_bytes()));
+    out.extend_from_slice(b"\r\n");
+}
+
+/// Names a statement in identifiers and boundaries without telling anything of it: 32 hexadecimal digits.
+fn token(bureau: &str, statement_id: &str) -> String {
+    let mut context = digest::Context::new(&digest::SHA256);
+    for field in ["suiyin statement v1", bureau, statement_id] {
+        // The length before each field keeps two pairs of fields from reading as one.
+        context.update(&(field.len() as u64).to_be_bytes());
+        context.update(field.as_bytes());
+    }
+    context.finish().as_ref().iter().take(16).map(|byte| format!("{byte:02x}")).collect()
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, clippy::indexing_slicing)]
+mod samples;
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,96 @@
+//! Quoted-printable text (RFC 2045, section 6.7) that no relay has a reason to touch.
+
+/// The most columns of an encoded line without its CRLF; the last is kept for the `=` of a soft break.
+const WIDTH: usize = 76;
+
+/// Appends `text` encoded; each LF of it becomes a CRLF, and a last line without LF is ended as well.
+///
+/// No character is split over two lines, and since `=` is always followed by two digits or a line end, a boundary
+/// that begins with `=_` can never occur in what is written here.
+pub(super) fn encode(text: &str, out: &mut Vec<u8>) {
+    for line in text.strip_suffix('\n').unwrap_or(text).split('\n') {
+        encode_line(line, out);
+        out.extend_from_slice(b"\r\n");
+    }
+}
+
+fn encode_line(line: &str, out: &mut Vec<u8>) {
+    let mut column = 0;
+    for (at, character) in line.char_indices() {
+        let rest = line.get(at..).unwrap_or_default();
+        let mut literal = is_literal(character, rest, column == 0);
+        if column + width(character, literal) >= WIDTH {
+            out.extend_from_slice(b"=\r\n");
+            column = 0;
+            literal = is_literal(character, rest, true);
+        }
+        column += width(character, literal);
+        let mut buffer = [0; 4];
+        for &byte in character.encode_utf8(&mut buffer).as_bytes() {
+            if literal { out.push(byte) } else { out.extend_from_slice(&escape(byte)) }
+        }
+    }
+}
+
+/// Whether a character stands for itself. It does not where a relay or a signer might change it: white space that ends
+/// a line, and at its beginning a dot (spec: rfc5321#4.5.2) or "From " (spec: rfc8551#3.1.3).
+fn is_literal(character: char, rest: &str, begins: bool) -> bool {
+    match character {
+        '=' => false,
+        ' ' | '\t' => rest.len() > 1,
+        '.' => !begins,
+        'F' => !begins || !rest.starts_with("From "),
+        _ => character.is_ascii_graphic(),
+    }
+}
+
+fn width(character: char, literal: bool) -> usize {
+    if literal { 1 } else { 3 * character.len_utf8() }
+}
+
+fn escape(byte: u8) -> [u8; 3] {
+    let digit = |value: u8| if value < 10 { b'0' + value } else { b'A' + value - 10 };
+    [b'=', digit(byte >> 4), digit(byte & 15)]
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+    use proptest::prelude::*;
+
+    fn encoded(text: &str) -> String {
+        let mut out = Vec::new();
+        encode(text, &mut out);
+        String::from_utf8(out).unwrap()
+    }
+
+    #[test]
+    fn what_a_relay_might_touch_is_escaped() {
+        assert_eq!(encoded("a=b \nFrom me\n.\n..x. From\nF\n\n \t"), "a=3Db=20\r\n=46rom me\r\n=2E\r\n=2E.x. From\r\nF\r\n\r\n =09\r\n");
+        assert_eq!(encoded("余额\n"), "=E4=BD=99=E9=A2=9D\r\n");
+        assert_eq!(encoded("a\rb"), "a=0Db\r\n");
+    }
+
+    #[test]
+    fn a_soft_break_makes_a_beginning() {
+        let text = format!("{}.", "a".repeat(75));
+        assert_eq!(encoded(&text), format!("{}=\r\n=2E\r\n", "a".repeat(75)));
+    }
+
+    proptest! {
+        #[test]
+        fn another_reader_finds_the_same_text(text in "(From |[ -~\t\n.=]|\\PC|余额){0,200}") {
+            let encoded = encoded(&text);
+            for line in encoded.split_terminator("\r\n") {
+                prop_assert!(line.len() <= WIDTH && line.bytes().all(|b| matches!(b, b' '..=b'~' | b'\t')), "{line}");
+                prop_assert!(!line.ends_with([' ', '\t']) && !line.starts_with('.') && !line.starts_with("From "), "{line}");
+            }
+            prop_assert!(!encoded.contains("=_"));
+            let mail = format!("Content-Type: text/plain; charset=utf-8\r\nContent-Transfer-Encoding: quoted-printable\r\n\r\n{encoded}");
+            let parsed = mail_parser::MessageParser::new().parse(&mail).unwrap();
+            let ended = if text.ends_with('\n') { text } else { text + "\n" };
+            prop_assert_eq!(parsed.body_text(0).unwrap().replace("\r\n", "\n"), ended);
+        }
+    }
+}

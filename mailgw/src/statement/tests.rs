@@ -1,0 +1,243 @@
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
+use std::collections::HashMap;
+use std::path::Path;
+use std::process::Command;
+
+use mail_parser::{MessageParser, MimeHeaders, PartType};
+use policies::statement::Kind;
+use proptest::prelude::*;
+use time::macros::datetime;
+
+use super::samples::{any, housing_fund, pension, recipient, sender};
+use super::*;
+
+const AT: OffsetDateTime = datetime!(2026-11-01 08:00 +8);
+
+fn sealed(row: &Row, signature: &[u8]) -> Vec<u8> {
+    message(&entity(row, &sender(row.kind()), &recipient(), AT), signature)
+}
+
+/// What is signed, as OpenSSL finds it: from behind the line end of the first boundary to before the line end that
+/// precedes the second.
+fn signed_part(message: &str) -> &str {
+    let boundary = message.split_once("boundary=\"").unwrap().1.split_once('"').unwrap().0;
+    assert_eq!(message.matches(boundary).count(), 4, "the boundary occurs in the content");
+    message.split(&format!("\r\n--{boundary}\r\n")).nth(1).unwrap()
+}
+
+/// The three renderings as another parser decodes them.
+struct Read {
+    text: String,
+    html: String,
+    json: serde_json::Value,
+}
+
+fn read(message: &[u8]) -> Read {
+    let parsed = MessageParser::new().parse(message).unwrap();
+    let found = |kind: &str| {
+        let part = parsed.parts.iter().find(|part| {
+            part.content_type().is_some_and(|found| format!("{}/{}", found.ctype(), found.subtype().unwrap_or_default()) == kind)
+        });
+        match &part.unwrap().body {
+            PartType::Text(text) | PartType::Html(text) => text.replace("\r\n", "\n"),
+            PartType::Binary(bytes) => String::from_utf8(bytes.to_vec()).unwrap(),
+            other => panic!("{other:?}"),
+        }
+    };
+    Read { text: found("text/plain"), html: found("text/html"), json: serde_json::from_str(&found("application/json")).unwrap() }
+}
+
+fn unescaped(html: &str) -> String {
+    [("&lt;", "<"), ("&gt;", ">"), ("&quot;", "\""), ("&#39;", "'"), ("&amp;", "&")].iter().fold(html.to_owned(), |html, (from, to)| html.replace(from, to))
+}
+
+/// The text of HTML: tags are taken out, and white space is one space.
+fn spoken(html: &str) -> String {
+    let text: String = html.split('<').map(|piece| piece.split_once('>').map_or(piece, |(_, text)| text)).collect();
+    unescaped(&text.split_whitespace().collect::<Vec<_>>().join(" "))
+}
+
+#[test]
+fn the_message_is_built_as_the_standards_say() {
+    for row in [housing_fund("张伟", "广州示范有限公司"), pension("阿依古丽·买买提", "广州示范有限公司")] {
+        let bytes = sealed(&row, &[0x30, 0x00]);
+        let parsed = MessageParser::new().parse(&bytes).unwrap();
+        let kinds: Vec<String> = parsed.parts.iter().filter_map(|part| part.content_type()).map(|kind| format!("{}/{}", kind.ctype(), kind.subtype().unwrap())).collect();
+        assert_eq!(kinds, [
+            "multipart/signed", "multipart/mixed", "multipart/alternative", "text/plain", "text/html", "application/json", "application/pkcs7-signature",
+        ]);
+        let outer = parsed.parts[0].content_type().unwrap();
+        assert_eq!(outer.attribute("micalg"), Some("sha-256"));
+        assert_eq!(outer.attribute("protocol"), Some("application/pkcs7-signature"));
+        assert_eq!(parsed.parts[1].content_type().unwrap().attribute("hp"), Some("clear"));
+        for index in [3, 4] {
+            assert_eq!(parsed.parts[index].content_type().unwrap().attribute("charset"), Some("utf-8"));
+        }
+        assert_eq!(parsed.parts[5].attachment_name(), Some("statement-202610.json"));
+        assert_eq!(parsed.parts[6].attachment_name(), Some("smime.p7s"));
+        assert_eq!(parsed.parts[6].contents(), [0x30, 0x00]);
+        let from = parsed.from().unwrap().first().unwrap();
+        let bureau = sender(row.kind());
+        assert_eq!((from.name(), from.address()), (Some(bureau.name.as_str()), Some(bureau.address.as_str())));
+        assert_eq!(parsed.to().unwrap().first().unwrap().address(), Some("0000000006@mail.gz.example"));
+        assert_eq!(parsed.date().unwrap().to_rfc3339(), "2026-11-01T08:00:00+08:00");
+        let subject = match row.kind() {
+            Kind::HousingFund => "住房公积金月度对账单 2026年10月 / Housing fund statement 2026-10",
+            Kind::Pension => "基本养老保险月度对账单 2026年10月 / Basic pension statement 2026-10",
+        };
+        assert_eq!(parsed.subject(), Some(subject));
+        for protected in ["From", "To", "Subject", "Date", "Message-ID", "Auto-Submitted"] {
+            assert_eq!(parsed.parts[0].headers.iter().filter(|header| header.name() == protected).count(), 1);
+            assert_eq!(parsed.header_raw(protected), parsed.parts[1].headers.iter().find(|header| header.name() == protected).map(|header| {
+                std::str::from_utf8(&bytes[header.offset_start() as usize..header.offset_end() as usize]).unwrap()
+            }));
+        }
+    }
+}
+
+#[test]
+fn the_same_statement_is_the_same_bytes_under_the_same_identifier() {
+    let row = housing_fund("张伟", "广州示范有限公司");
+    let bureau = sender(Kind::HousingFund);
+    let first = entity(&row, &bureau, &recipient(), AT);
+    assert_eq!(first, entity(&row, &bureau, &recipient(), AT));
+    let later = entity(&row, &bureau, &recipient(), AT + time::Duration::days(1));
+    assert_eq!(first.message_id(), later.message_id());
+    assert_ne!(first.message_id(), entity(&row, &sender(Kind::Pension), &recipient(), AT).message_id());
+    assert_ne!(token("a", "bc"), token("ab", "c"));
+}
+
+#[test]
+fn nothing_tells_a_number_or_a_name() {
+    for row in [housing_fund("欧阳示例", "广州示范有限公司"), pension("欧阳示例", "广州示范有限公司")] {
+        let bytes = sealed(&row, b"signature");
+        let Read { text, html, json } = read(&bytes);
+        for whole in [text, html, json.to_string()] {
+            for secret in ["440106189602290015", "18960229", "欧阳示例", "GJJ000000000001", "DW0000001"] {
+                assert!(!whole.contains(secret), "{secret}");
+            }
+            assert!(whole.contains("欧*") && whole.contains("440***********0015"));
+        }
+        let header = std::str::from_utf8(&bytes).unwrap().split("\r\n\r\n").next().unwrap();
+        assert!(!header.contains("HF2026") && !header.contains("0015") && !header.contains("68400"));
+    }
+}
+
+#[test]
+fn html_fetches_nothing_and_runs_nothing() {
+    for row in [housing_fund("<script>甲", "\"><img src=x onerror=a()>甲&乙"), pension("'甲", "<b>甲</b>")] {
+        let Read { html, .. } = read(&sealed(&row, b""));
+        for forbidden in ["<script", "<img", "<link", "<style", "<a ", "<b>", "href", "src=\"", "url(", "http", "@import", "<form", "<iframe"] {
+            assert!(!html.contains(forbidden), "{forbidden}");
+        }
+        assert!(html.contains("<html lang=\"zh-CN\">") && html.contains("<th scope=\"row\""));
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+
+    #[test]
+    fn the_three_renderings_say_the_same(row in any()) {
+        let Read { text, html, json } = read(&sealed(&row, b"signature"));
+        let figures = Sheet::new(&row).figures;
+        prop_assert_eq!(json.as_object().unwrap().len(), figures.len() + 1);
+        let lines: HashMap<&str, &str> = text.lines().filter_map(|line| line.split_once(": ")).collect();
+        let cells: HashMap<String, String> = html.split("<tr").skip(1).map(|row| {
+            let (heading, cell) = row.split_once("<td").unwrap();
+            let cell = format!("<td{}", cell.split_once("</td>").unwrap().0);
+            (spoken(&format!("<tr{heading}")), spoken(&cell))
+        }).collect();
+        for figure in figures {
+            let label = format!("{} {}", figure.zh, figure.en);
+            let said = lines[label.as_str()];
+            prop_assert_eq!(said.split_whitespace().collect::<Vec<_>>().join(" "), cells[&label].as_str(), "{}", label);
+            let plain = match &json[figure.key] {
+                serde_json::Value::String(text) => text.clone(),
+                number => number.to_string(),
+            };
+            prop_assert_eq!(&plain, &figure.value);
+            // Back from what people read to what programs read, by another way than the one that wrote it.
+            let again = match figure.key {
+                "id_type" | "status" => continue,
+                "period" | "paid_to" => {
+                    let (year, month) = said.trim_end_matches('月').split_once('年').unwrap();
+                    format!("{year}{month:0>2}")
+                }
+                _ => said.strip_suffix(" 元").map(|amount| amount.replace(',', "")).unwrap_or_else(|| said.trim_end_matches('%').trim_end_matches(" 个月").to_owned()),
+            };
+            prop_assert_eq!(again, plain);
+        }
+    }
+
+    #[test]
+    fn what_is_signed_stands_untouched_in_what_is_sent(row in any(), signature in proptest::collection::vec(prop::num::u8::ANY, 0..3000)) {
+        let entity = entity(&row, &sender(row.kind()), &recipient(), AT);
+        let message = String::from_utf8(message(&entity, &signature)).unwrap();
+        prop_assert_eq!(signed_part(&message).as_bytes(), entity.bytes());
+        prop_assert!(message.ends_with("--\r\n"));
+        for line in message.split_terminator("\r\n") {
+            prop_assert!(line.len() <= 78 && line.bytes().all(|b| matches!(b, b' '..=b'~')) && !line.ends_with(' '), "{line}");
+        }
+        let parsed = MessageParser::new().parse(&message).unwrap();
+        prop_assert_eq!(parsed.parts.last().unwrap().contents(), signature);
+    }
+}
+
+fn run(program: &str, arguments: &[&str], directory: &Path) -> String {
+    let output = Command::new(program).args(arguments).current_dir(directory).output().expect(program);
+    assert!(output.status.success(), "{program}: {}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8(output.stdout).unwrap()
+}
+
+const DEFECTS: &str = "
+import email, email.policy, sys
+m = email.message_from_binary_file(open('m.eml', 'rb'), policy=email.policy.SMTP)
+for part in m.walk():
+    assert not part.defects, (part.get_content_type(), part.defects)
+    for name, value in part.items():
+        assert not value.defects, (name, value.defects)
+print([part.get_content_type() for part in m.walk()])
+print(m['subject'], m['from'].addresses[0].display_name, sep='|')
+assert m.as_bytes() == open('m.eml', 'rb').read()
+";
+
+#[test]
+fn openssl_verifies_it_and_python_finds_no_defect() {
+    let directory = tempfile::tempdir().unwrap();
+    let at = directory.path();
+    run("openssl", &[
+        "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-keyout", "k.pem", "-out", "c.pem", "-days", "1", "-subj",
+        "/CN=test", "-addext", "keyUsage=digitalSignature", "-addext", "extendedKeyUsage=emailProtection", "-addext", "subjectAltName=email:gjj@mail.gz.example",
+    ], at);
+    for row in [housing_fund("𬭼㛃", "广州䶮𠅤有限公司"), pension("阿依古丽·买买提", "甲<乙>&丙")] {
+        let entity = entity(&row, &sender(row.kind()), &recipient(), AT);
+        std::fs::write(at.join("entity"), entity.bytes()).unwrap();
+        run("openssl", &["cms", "-sign", "-binary", "-md", "sha256", "-outform", "DER", "-in", "entity", "-signer", "c.pem", "-inkey", "k.pem", "-out", "s.der"], at);
+        std::fs::write(at.join("m.eml"), message(&entity, &std::fs::read(at.join("s.der")).unwrap())).unwrap();
+        run("openssl", &["cms", "-verify", "-in", "m.eml", "-CAfile", "c.pem", "-out", "verified"], at);
+        assert_eq!(std::fs::read(at.join("verified")).unwrap(), entity.bytes());
+        let said = run("python3", &["-c", DEFECTS], at);
+        assert!(said.starts_with("['multipart/signed', 'multipart/mixed', 'multipart/alternative', 'text/plain', 'text/html', 'application/json', 'application/pkcs7-signature']\n"));
+        let bureau = sender(row.kind());
+        assert!(said.contains(&format!("statement 2026-10|{}", bureau.name)), "{said}");
+    }
+}
+
+/// A change of what citizens see shows as a change of these files; `SUIYIN_GOLDEN=write` writes them anew.
+#[test]
+fn what_citizens_see() {
+    let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden");
+    for (name, row) in [("housing-fund", housing_fund("张伟", "广州示范科技有限公司")), ("pension", pension("张伟", "广州示范科技有限公司"))] {
+        let Read { text, html, json } = read(&sealed(&row, b""));
+        let json = serde_json::to_string_pretty(&json).unwrap() + "\n";
+        for (ending, found) in [("txt", text), ("html", html), ("json", json)] {
+            let path = directory.join(format!("statement-{name}.{ending}"));
+            if std::env::var("SUIYIN_GOLDEN").as_deref() == Ok("write") {
+                std::fs::create_dir_all(&directory).unwrap();
+                std::fs::write(&path, &found).unwrap();
+            }
+            assert_eq!(std::fs::read_to_string(&path).unwrap_or_default(), found, "{}", path.display());
+        }
+    }
+}

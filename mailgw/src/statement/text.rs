@@ -1,0 +1,41 @@
+//! A sheet as plain text: short lines for a phone, in the order a screen reader should speak them.
+
+use policies::statement::Figure;
+
+use super::advice;
+use super::sender::Sender;
+use super::sheet::{Sheet, shown};
+
+pub(super) fn text(sheet: &Sheet, sender: &Sender) -> String {
+    let mut out = String::with_capacity(4096);
+    let (title, title_en) = sheet.title();
+    push(&mut out, &[title, " ", &sheet.month(), "\n", title_en, " ", &sheet.month_en(), "\n\n"]);
+    push(&mut out, &[sender.name.as_str(), "\n", sender.name_en.as_str(), "\n"]);
+    for (index, figure) in sheet.owner().enumerate() {
+        push(&mut out, &[if index == 0 { "" } else { " " }]);
+        shown(figure, &mut out);
+    }
+    out.push_str("\n\n");
+    sheet.answer().for_each(|figure| line(figure, &mut out));
+    for ((title, title_en), figures) in sheet.sections() {
+        push(&mut out, &["\n【", title, " ", title_en, "】\n"]);
+        figures.for_each(|figure| line(figure, &mut out));
+    }
+    for note in advice::notes(sheet, sender) {
+        push(&mut out, &["\n【", note.title.0, " ", note.title.1, "】\n", &note.chinese, "\n", &note.english, "\n"]);
+    }
+    out
+}
+
+fn line(figure: &Figure, out: &mut String) {
+    push(out, &[figure.zh, " ", figure.en, ": "]);
+    shown(figure, out);
+    if let Some((_, english)) = figure.meaning {
+        push(out, &[" ", english]);
+    }
+    out.push('\n');
+}
+
+fn push(out: &mut String, parts: &[&str]) {
+    parts.iter().for_each(|part| out.push_str(part));
+}
