@@ -4,6 +4,7 @@
 pub mod bureau;
 pub mod cli;
 pub mod directory;
+pub mod flow;
 pub mod gateway;
 pub mod init;
 pub mod job;

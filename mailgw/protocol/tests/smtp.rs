@@ -4,11 +4,12 @@ use std::net::IpAddr;
 
 use proptest::prelude::*;
 use protocol::smtp::exchange::*;
-use protocol::smtp::session::{MAX_ERRORS, MAX_RECIPIENTS, Session, Settings};
+use protocol::smtp::session::{MAX_ERRORS, Session, Settings};
 use protocol::smtp::trace;
 use time::macros::datetime;
 
 const LIMIT: usize = 2_000;
+const MAX_RECIPIENTS: usize = 100;
 
 struct Client {
     session: Session,
@@ -21,7 +22,7 @@ struct Client {
 impl Client {
     fn new(tls: bool) -> Self {
         let host = Domain::parse("mx.b.cn").unwrap();
-        let (session, greeting) = Session::new(Settings { host, tls, starttls: true, max_size: LIMIT });
+        let (session, greeting) = Session::new(Settings { host, tls, starttls: true, max_size: LIMIT, max_recipients: MAX_RECIPIENTS, max_copies: 5 * LIMIT });
         let mut client = Self { session, said: Vec::new(), delivered: Vec::new(), closed: false, tls };
         client.take(greeting);
         assert_eq!(std::mem::take(&mut client.said), b"220 mx.b.cn ESMTP\r\n");
@@ -36,8 +37,8 @@ impl Client {
 
     fn answer(&mut self, request: Request) -> Answer {
         match request {
-            Request::Recipient { recipient: Recipient::Postmaster } => Answer::Known,
-            Request::Recipient { recipient: Recipient::Mailbox(address) } => match (address.local(), address.host()) {
+            Request::Recipient { recipient: Recipient::Postmaster, .. } => Answer::Known,
+            Request::Recipient { recipient: Recipient::Mailbox(address), .. } => match (address.local(), address.host()) {
                 (_, Host::Name(domain)) if domain.as_str() != "b.cn" => Answer::Refused(Refusal::Relaying),
                 (_, Host::Literal(_)) => Answer::Refused(Refusal::Relaying),
                 ("full", _) => Answer::Full,
@@ -306,6 +307,19 @@ fn limits() {
 }
 
 #[test]
+fn a_large_message_for_many_comes_in_several_transactions() {
+    let mut client = Client::greeted();
+    client.send(format!("MAIL FROM:<> SIZE={LIMIT}\r\n").as_bytes());
+    for _ in 0..5 {
+        assert!(client.send(b"RCPT TO:<a@b.cn>\r\n").starts_with("250"));
+    }
+    assert!(client.send(b"RCPT TO:<a@b.cn>\r\nRSET\r\n").starts_with("452 4.5.3"));
+    // Without SIZE, or against it, the end of the message decides.
+    client.send(&[b"MAIL FROM:<>\r\n".to_vec(), b"RCPT TO:<a@b.cn>\r\n".repeat(10), b"DATA\r\n".to_vec()].concat());
+    assert!(client.send(&[b"0123456789\r\n".repeat(LIMIT / 2 / 12 + 1), b".\r\n".to_vec()].concat()).starts_with("552 5.3.4"));
+}
+
+#[test]
 fn strangers_and_lost_steps_end_the_session() {
     for line in ["GET / HTTP/1.1", "Host: x", "Subject: x"] {
         let mut client = Client::greeted();
@@ -325,7 +339,7 @@ fn strangers_and_lost_steps_end_the_session() {
 /// While the server works, input is held within a bound and nothing is answered.
 #[test]
 fn input_ahead_is_bounded() {
-    let (mut session, _) = Session::new(Settings { host: Domain::parse("b.cn").unwrap(), tls: true, starttls: false, max_size: 10 });
+    let (mut session, _) = Session::new(Settings { host: Domain::parse("b.cn").unwrap(), tls: true, starttls: false, max_size: 10, max_recipients: 1, max_copies: 10 });
     assert!(matches!(session.receive(b"EHLO x\r\nMAIL FROM:<>\r\nRCPT TO:<a@b.cn>\r\nNOOP\r\n").as_slice(), [Output::Send(_), Output::Do(_)]));
     assert!(!session.wants_input() && session.receive(&vec![b'x'; 1024 * 1024 - 100]).is_empty());
     assert!(matches!(session.receive(&[b'x'; 200]).as_slice(), [Output::Send(bytes), Output::Close] if bytes.starts_with(b"421")));

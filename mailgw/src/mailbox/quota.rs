@@ -59,6 +59,11 @@ impl MessageStore {
         used(&*self.store, mailbox)
     }
 
+    /// Whether a message of so many bytes fits now.
+    pub fn has_room(&self, mailbox: &str, bytes: u64) -> Result<bool, MailError> {
+        self.fits(mailbox, &Use { bytes: i64::try_from(bytes).unwrap_or(i64::MAX), messages: 1 })
+    }
+
     pub(super) fn fits(&self, mailbox: &str, more: &Use) -> Result<bool, MailError> {
         let limit = (self.quota)(mailbox);
         if limit == Quota::NONE {

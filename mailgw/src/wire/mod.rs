@@ -2,4 +2,5 @@
 
 pub mod imap;
 mod places;
+pub mod smtp;
 mod stream;

@@ -5,7 +5,7 @@ use super::exchange::{BodyKind, Hello};
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Command {
     Hello(Hello),
-    Mail { reverse_path: Option<Address>, size: Option<u64>, body: BodyKind, smtputf8: bool },
+    Mail { reverse_path: Option<Address>, size: usize, body: BodyKind, smtputf8: bool },
     Rcpt(Recipient),
     Data,
     Rset,
@@ -125,7 +125,7 @@ fn mail(text: &str) -> Result<Command, CommandError> {
     if smtputf8.is_none() && reverse_path.as_ref().is_some_and(|address| !address.is_ascii()) {
         return Err(CommandError::NeedsUtf8);
     }
-    Ok(Command::Mail { reverse_path, size, body: body.unwrap_or(BodyKind::SevenBit), smtputf8: smtputf8.is_some() })
+    Ok(Command::Mail { reverse_path, size: size.unwrap_or(0), body: body.unwrap_or(BodyKind::SevenBit), smtputf8: smtputf8.is_some() })
 }
 
 fn rcpt(text: &str) -> Result<Command, CommandError> {
@@ -150,9 +150,9 @@ fn parameters(rest: &str) -> Result<impl Iterator<Item = (&str, Option<&str>)>, 
 }
 
 /// spec: rfc1870#3 up to 20 digits; a number too large to count is a message too large to take.
-fn octets(value: &str) -> Result<u64, CommandError> {
+fn octets(value: &str) -> Result<usize, CommandError> {
     let digits = (1..=20).contains(&value.len()) && value.bytes().all(|byte| byte.is_ascii_digit());
-    if digits { Ok(value.parse().unwrap_or(u64::MAX)) } else { Err(CommandError::Syntax("SIZE takes 1 to 20 digits")) }
+    if digits { Ok(value.parse().unwrap_or(usize::MAX)) } else { Err(CommandError::Syntax("SIZE takes 1 to 20 digits")) }
 }
 
 fn body_kind(value: &str) -> Result<BodyKind, CommandError> {

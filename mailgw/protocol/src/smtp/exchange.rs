@@ -36,6 +36,8 @@ pub struct Envelope {
     pub reverse_path: Option<Address>,
     /// As given and as accepted, in that order; the same one may stand twice.
     pub recipients: Vec<Recipient>,
+    /// Octets the message will have, as its client says in SIZE; 0 when it does not say.
+    pub declared: usize,
     pub body: BodyKind,
     /// The client asked for SMTPUTF8: addresses and header may be in UTF-8.
     pub smtputf8: bool,
@@ -52,8 +54,8 @@ impl fmt::Debug for Envelope {
 
 /// Work for the server. Each one is answered by one [`Answer`].
 pub enum Request {
-    /// Is there such a recipient? Answer: `Known`, `Unknown`, `Full`, `Refused` or `Failed`.
-    Recipient { recipient: Recipient },
+    /// Is there such a recipient, with room for `declared` octets? Answer: `Known`, `Unknown`, `Full`, `Refused` or `Failed`.
+    Recipient { recipient: Recipient, declared: usize },
     /// `bytes`: the message as it was before dot-stuffing, each line ending with CRLF. Answer: `Durable` once it cannot be lost,
     /// otherwise `Full`, `Refused` or `Failed`, and nothing was kept for anyone.
     Deliver { envelope: Envelope, bytes: Vec<u8> },

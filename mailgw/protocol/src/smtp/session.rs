@@ -4,8 +4,6 @@ use super::command::{self, Command, CommandError};
 use super::exchange::{Answer, Domain, Envelope, Hello, Output, Recipient, Refusal, Request};
 use super::framing::{Framer, Line};
 
-/// Recipients of one message. spec: rfc5321#4.5.3.1.8
-pub const MAX_RECIPIENTS: usize = 100;
 /// Refused commands and recipients, since the last accepted message, before the connection is closed.
 pub const MAX_ERRORS: u32 = 20;
 /// Octets held while the server works; a client that pipelines more is cut off.
@@ -22,12 +20,31 @@ pub struct Settings {
     pub starttls: bool,
     /// Octets of the largest message.
     pub max_size: usize,
+    /// Recipients of one message, at least 100. spec: rfc5321#4.5.3.1.8
+    pub max_recipients: usize,
+    /// Octets of a message times its recipients, since each gets a copy: a large message for many comes in several transactions.
+    pub max_copies: usize,
+}
+
+impl Settings {
+    /// The first recipient always fits: `max_size` alone bounds its copy.
+    fn is_full(&self, envelope: &Envelope) -> bool {
+        let next = envelope.recipients.len() + 1;
+        next > self.max_recipients || next > 1 && envelope.declared.saturating_mul(next) > self.max_copies
+    }
+
+    fn message_limit(&self, envelope: &Envelope) -> usize {
+        match envelope.recipients.len() {
+            0 | 1 => self.max_size,
+            several => self.max_size.min(self.max_copies / several),
+        }
+    }
 }
 
 enum Mode {
     Command,
     /// DATA was answered with 354.
-    Data { envelope: Envelope, body: Body },
+    Data(Body),
     /// STARTTLS was answered: input is thrown away until TLS is there.
     Upgrading,
     Closed,
@@ -86,22 +103,22 @@ impl Session {
 
     /// False while a request is with the server: reading on would only pile up input.
     pub fn wants_input(&self) -> bool {
-        self.pending.is_none() && matches!(self.mode, Mode::Command | Mode::Data { .. })
+        self.pending.is_none() && matches!(self.mode, Mode::Command | Mode::Data(_))
     }
 
     /// The client is in the middle of its message: it may take longer between two octets than between two commands.
     pub fn in_data(&self) -> bool {
-        matches!(self.mode, Mode::Data { .. })
+        matches!(self.mode, Mode::Data(_))
     }
 
     /// Octets of memory the message being received takes.
     pub fn kept(&self) -> usize {
-        if let Mode::Data { body, .. } = &self.mode { body.kept() } else { 0 }
+        if let Mode::Data(body) = &self.mode { body.kept() } else { 0 }
     }
 
     /// The server is short of memory: the message being received is dropped, read to its end and answered with 452.
     pub fn shed(&mut self) {
-        if let Mode::Data { body, .. } = &mut self.mode {
+        if let Mode::Data(body) = &mut self.mode {
             body.refuse(Flaw::Shed);
         }
     }
@@ -144,7 +161,7 @@ impl Session {
 
     fn run(&mut self) {
         while self.wants_input() {
-            if let Mode::Data { body, .. } = &mut self.mode {
+            if let Mode::Data(body) = &mut self.mode {
                 let (taken, progress) = body.read(self.framer.held());
                 self.framer.consume(taken);
                 match progress {
@@ -174,32 +191,33 @@ impl Session {
                 (None, _) => self.wrong(503, "5.5.1", "Say EHLO first"),
                 (_, Some(_)) => self.wrong(503, "5.5.1", "A message is begun already; end it or send RSET"),
                 // spec: rfc1870#6.1
-                _ if size.is_some_and(|size| usize::try_from(size).map_or(true, |size| size > self.settings.max_size)) => {
-                    self.reply(552, "5.3.4", "The message is too large");
-                }
+                _ if size > self.settings.max_size => self.reply(552, "5.3.4", "The message is too large"),
                 (Some(hello), None) => {
-                    let (hello, tls) = (hello.clone(), self.settings.tls);
-                    self.transaction = Some(Envelope { hello, reverse_path, recipients: Vec::new(), body, smtputf8, tls });
+                    let (hello, recipients, tls) = (hello.clone(), Vec::new(), self.settings.tls);
+                    self.transaction = Some(Envelope { hello, reverse_path, recipients, declared: size, body, smtputf8, tls });
                     self.reply(250, "2.1.0", "Sender noted");
                 }
             },
             Command::Rcpt(recipient) => match &self.transaction {
                 None => self.wrong(503, "5.5.1", "Send MAIL first"),
-                Some(envelope) if envelope.recipients.len() >= MAX_RECIPIENTS => {
+                Some(envelope) if self.settings.is_full(envelope) => {
                     self.reply(452, "4.5.3", "Too many recipients; send the message again to the rest");
                 }
                 Some(envelope) if !envelope.smtputf8 && !recipient.is_ascii() => {
                     let (code, status) = CommandError::NeedsUtf8.code();
                     self.wrong(code, status, &CommandError::NeedsUtf8.to_string());
                 }
-                Some(_) => self.ask(Request::Recipient { recipient: recipient.clone() }, Pending::Recipient(recipient)),
-            },
-            Command::Data => match self.transaction.take_if(|envelope| !envelope.recipients.is_empty()) {
                 Some(envelope) => {
-                    self.write("354 Send the message; a line with a dot alone ends it\r\n");
-                    self.mode = Mode::Data { envelope, body: Body::new(self.settings.max_size) };
+                    let request = Request::Recipient { recipient: recipient.clone(), declared: envelope.declared };
+                    self.ask(request, Pending::Recipient(recipient));
                 }
-                None if self.transaction.is_some() => self.wrong(554, "5.5.1", "No valid recipients"),
+            },
+            Command::Data => match &self.transaction {
+                Some(envelope) if !envelope.recipients.is_empty() => {
+                    self.mode = Mode::Data(Body::new(self.settings.message_limit(envelope)));
+                    self.write("354 Send the message; a line with a dot alone ends it\r\n");
+                }
+                Some(_) => self.wrong(554, "5.5.1", "No valid recipients"),
                 None => self.wrong(503, "5.5.1", "Send MAIL first"),
             },
             Command::Rset => {
@@ -248,7 +266,8 @@ impl Session {
 
     /// The end of the message was read: the transaction is over, whatever becomes of it.
     fn received(&mut self, message: Result<Vec<u8>, Flaw>) {
-        let Mode::Data { envelope, .. } = std::mem::replace(&mut self.mode, Mode::Command) else { return };
+        self.mode = Mode::Command;
+        let Some(envelope) = self.transaction.take() else { return };
         match message {
             Ok(bytes) => self.ask(Request::Deliver { envelope, bytes }, Pending::Delivery),
             Err(Flaw::BareCr | Flaw::BareLf) => self.wrong(554, "5.6.0", "The message has a CR or LF alone; end its lines with CRLF"),

@@ -1,0 +1,2 @@
+//! What the gateway does: one straight line per request.
+pub mod accept;

@@ -1,0 +1,169 @@
+//! One SMTP connection: a session's outputs done, its requests answered, its time and memory counted.
+
+use std::collections::VecDeque;
+use std::io;
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
+use std::time::Duration;
+
+use protocol::smtp::exchange::{Answer, Output, Request};
+use protocol::smtp::session::{Session, Settings};
+use runtime::shutdown::Shutdown;
+use tokio::net::TcpStream;
+use tokio::time::{Instant, timeout, timeout_at};
+
+use super::{Metrics, PIECE, Server};
+use crate::wire::stream::Stream;
+
+const READ: usize = 16 * 1024;
+
+/// One connection.
+pub(super) struct Talk<'a> {
+    pub server: &'a Server,
+    pub peer: IpAddr,
+    pub deadline: Instant,
+    /// What of `Server::receiving` is ours.
+    pub counted: usize,
+    pub shutdown: Shutdown,
+}
+
+impl Talk<'_> {
+    pub async fn run(mut self, stream: TcpStream) -> io::Result<()> {
+        let limits = &self.server.limits;
+        stream.set_nodelay(true)?;
+        let mut stream = Stream::Clear(stream);
+        let (mut session, greeting) = Session::new(Settings {
+            host: self.server.reception.host.clone(),
+            tls: false,
+            starttls: true,
+            max_size: limits.max_size,
+            max_recipients: limits.max_recipients,
+            max_copies: limits.memory / 2,
+        });
+        let (mut todo, mut said, mut buffer) = (VecDeque::from(greeting), Vec::new(), vec![0; READ]);
+        loop {
+            while let Some(output) = todo.pop_front() {
+                match output {
+                    Output::Send(bytes) => said.extend(bytes),
+                    Output::Do(request) => {
+                        let answer = self.work(request).await;
+                        todo.extend(session.answer(answer));
+                    }
+                    Output::StartTls => {
+                        stream.write(&std::mem::take(&mut said), limits.handshake).await?;
+                        let config = Arc::clone(&self.server.tls.borrow());
+                        stream = stream.upgrade(config, limits.handshake).await?;
+                        self.server.metrics.tls.increment();
+                        session.tls_started();
+                    }
+                    Output::Close => {
+                        stream.write(&said, limits.handshake).await?;
+                        linger(&mut stream, limits.linger).await;
+                        return Ok(());
+                    }
+                }
+            }
+            stream.write(&std::mem::take(&mut said), limits.handshake).await?;
+            self.count(&mut session);
+            // A message on its way is awaited even when the service ends.
+            let between = !session.in_data();
+            let until = self.deadline.min(Instant::now() + limits.idle);
+            let out = tokio::select! {
+                biased;
+                () = self.shutdown.wait(), if between => session.bye("4.3.2", "The server goes down; connect again"),
+                read = timeout_at(until, stream.read(&mut buffer)) => match read {
+                    Ok(Ok(0)) => return Ok(()),
+                    Ok(Ok(length)) => session.receive(buffer.get(..length).unwrap_or_default()),
+                    Ok(Err(error)) => return Err(error),
+                    Err(_) => session.bye("4.4.2", "It took too long; connect again"),
+                },
+            };
+            todo.extend(out);
+        }
+    }
+
+    async fn work(&self, request: Request) -> Answer {
+        let (server, reception, peer) = (self.server, Arc::clone(&self.server.reception), self.peer);
+        match request {
+            Request::Recipient { recipient, declared } => {
+                let answer = blocking(move || reception.recipient(&recipient, declared)).await;
+                Metrics::count(&server.metrics.recipients, &answer);
+                answer
+            }
+            Request::Deliver { envelope, bytes } => {
+                let began = Instant::now();
+                let all = u32::try_from(server.limits.memory / PIECE).unwrap_or(u32::MAX);
+                let pieces = u32::try_from(bytes.len().saturating_mul(envelope.recipients.len()) / PIECE + 1).unwrap_or(u32::MAX);
+                // The semaphore is never closed.
+                let lent = Arc::clone(&server.delivering).acquire_many_owned(pieces.min(all)).await;
+                let now = server.clock.now();
+                let deliver = move || {
+                    let _lent = lent;
+                    reception.accept(&envelope, &bytes, peer, now)
+                };
+                let answer = blocking(deliver).await;
+                server.metrics.seconds.observe(began.elapsed().as_secs_f64());
+                Metrics::count(&server.metrics.messages, &answer);
+                answer
+            }
+        }
+    }
+
+    /// Counts the memory of the message being received, which stays counted while it is delivered. Beyond the limit it is shed.
+    fn count(&mut self, session: &mut Session) {
+        self.recount(session.kept());
+        if self.server.receiving.load(Relaxed) > self.server.limits.memory && session.kept() > 0 {
+            session.shed();
+            self.recount(session.kept());
+        }
+    }
+
+    fn recount(&mut self, now: usize) {
+        self.server.receiving.fetch_add(now, Relaxed);
+        self.server.receiving.fetch_sub(self.counted, Relaxed);
+        self.counted = now;
+    }
+}
+
+impl Drop for Talk<'_> {
+    fn drop(&mut self) {
+        self.recount(0);
+    }
+}
+
+async fn blocking(work: impl FnOnce() -> Answer + Send + 'static) -> Answer {
+    tokio::task::spawn_blocking(work).await.unwrap_or_else(|error| {
+        tracing::error!(%error, "taking mail ended abnormally");
+        Answer::Failed
+    })
+}
+
+/// Whether the client spoke before the greeting, as those do who have no interest in our replies.
+pub(super) fn early(stream: TcpStream) -> io::Result<(TcpStream, bool)> {
+    // tokio would first ask its poll, which has not looked at this socket yet.
+    let stream = stream.into_std()?;
+    let spoke = match stream.peek(&mut [0]) {
+        Ok(length) => length > 0,
+        Err(error) if error.kind() == io::ErrorKind::WouldBlock => false,
+        Err(error) => return Err(error),
+    };
+    Ok((TcpStream::from_std(stream)?, spoke))
+}
+
+pub(super) async fn turn_away(stream: TcpStream, line: &str, time: Duration) {
+    let mut stream = Stream::Clear(stream);
+    // Nothing was promised to this client.
+    if stream.write(line.as_bytes(), time).await.is_ok() {
+        linger(&mut stream, time).await;
+    }
+}
+
+/// Ends our side and reads on for a while: closing with input unread would reset the connection and lose the last reply.
+async fn linger(stream: &mut Stream, time: Duration) {
+    stream.close(time).await;
+    let mut buffer = [0; 1024];
+    let rest = async { while stream.read(&mut buffer).await.is_ok_and(|length| length > 0) {} };
+    // Whoever does not close by then is cut off.
+    let _ = timeout(time, rest).await;
+}
