@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::hash::Hash;
 use std::time::Duration;
 
-/// How many failures are free, how long the longest wait is, and after how long a quiet time all is forgotten.
+/// How many failures are free, how long the longest wait is, and in how long a time one failure is forgotten.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Limits {
     pub free: u32,
@@ -14,18 +14,19 @@ pub(super) struct Limits {
     pub keys: usize,
 }
 
-/// Few, since one account has one owner; the wait is short enough not to lock the owner out.
+/// Few, since one account has one owner; the wait is short enough not to lock the owner out for long.
 pub(super) const ACCOUNT: Limits =
-    Limits { free: 16, longest: Duration::from_secs(60), forget: Duration::from_secs(15 * 60), keys: 100_000 };
-/// More, since an office or a village may come from one address.
+    Limits { free: 16, longest: Duration::from_secs(60), forget: Duration::from_secs(60), keys: 100_000 };
+/// More, since an office or a village may come from one address, with a telephone among them that has an old
+/// password and tries it every minute.
 pub(super) const PEER: Limits =
-    Limits { free: 64, longest: Duration::from_secs(300), forget: Duration::from_secs(30 * 60), keys: 100_000 };
+    Limits { free: 64, longest: Duration::from_secs(300), forget: Duration::from_secs(30), keys: 100_000 };
 
 #[derive(Clone, Copy, Debug)]
 struct Failures {
     count: u32,
-    /// Unix milliseconds, as all times here.
-    last: i64,
+    /// Since when no failure was forgotten; unix milliseconds, as all times here.
+    since: i64,
     blocked_until: i64,
 }
 
@@ -42,10 +43,8 @@ impl<K: Hash + Eq + Clone> Limiter<K> {
     /// How long this key has to wait still; zero when it may try.
     pub fn wait(&mut self, key: &K, now: i64) -> Duration {
         let Some(failures) = self.failures.get_mut(key) else { return Duration::ZERO };
-        // A clock set back must not lock anybody out for longer than the longest wait.
-        failures.last = failures.last.min(now);
-        failures.blocked_until = failures.blocked_until.min(now.saturating_add(millis(self.limits.longest)));
-        if now.saturating_sub(failures.last) > millis(self.limits.forget) {
+        failures.settle(self.limits, now);
+        if failures.count == 0 {
             self.failures.remove(key);
             return Duration::ZERO;
         }
@@ -57,12 +56,12 @@ impl<K: Hash + Eq + Clone> Limiter<K> {
         if self.failures.len() >= self.limits.keys && !self.failures.contains_key(key) {
             self.drop_older_half();
         }
-        let failures = self.failures.entry(key.clone()).or_insert(Failures { count: 0, last: now, blocked_until: now });
+        let failures = self.failures.entry(key.clone()).or_insert(Failures { count: 0, since: now, blocked_until: now });
+        failures.settle(self.limits, now);
         failures.count = failures.count.saturating_add(1);
-        failures.last = now;
         let wait = match failures.count.checked_sub(self.limits.free) {
             None => Duration::ZERO,
-            Some(beyond) => Duration::from_secs(1_u64.checked_shl(beyond.min(32)).unwrap_or(u64::MAX)).min(self.limits.longest),
+            Some(beyond) => Duration::from_secs(1 << beyond.min(32)).min(self.limits.longest),
         };
         failures.blocked_until = now.saturating_add(millis(wait));
         wait
@@ -72,7 +71,7 @@ impl<K: Hash + Eq + Clone> Limiter<K> {
     pub fn forgive(&mut self, key: &K) {
         if let Some(failures) = self.failures.get_mut(key) {
             failures.count = failures.count.saturating_sub(1);
-            failures.blocked_until = failures.last;
+            failures.blocked_until = failures.since;
         }
     }
 
@@ -81,10 +80,22 @@ impl<K: Hash + Eq + Clone> Limiter<K> {
     }
 
     fn drop_older_half(&mut self) {
-        let mut times: Vec<i64> = self.failures.values().map(|failures| failures.last).collect();
+        let mut times: Vec<i64> = self.failures.values().map(|failures| failures.since).collect();
         let middle = times.len() / 2;
         let median = *times.select_nth_unstable(middle).1;
-        self.failures.retain(|_, failures| failures.last > median);
+        self.failures.retain(|_, failures| failures.since > median);
+    }
+}
+
+impl Failures {
+    fn settle(&mut self, limits: Limits, now: i64) {
+        // A clock set back must not lock anybody out for longer than the longest wait.
+        self.since = self.since.min(now);
+        self.blocked_until = self.blocked_until.min(now.saturating_add(millis(limits.longest)));
+        let forget = millis(limits.forget).max(1);
+        let forgotten = now.saturating_sub(self.since) / forget;
+        self.count = self.count.saturating_sub(u32::try_from(forgotten).unwrap_or(u32::MAX));
+        self.since = if self.count == 0 { now } else { self.since.saturating_add(forgotten.saturating_mul(forget)) };
     }
 }
 
@@ -100,7 +111,7 @@ mod tests {
     const START: i64 = 1_795_000_000_000;
 
     #[test]
-    fn waits_double_up_to_the_longest_and_are_forgotten_in_quiet() {
+    fn waits_double_up_to_the_longest() {
         let mut limiter = Limiter::new(LIMITS);
         let mut now = START;
         let mut waits = Vec::new();
@@ -113,9 +124,24 @@ mod tests {
             assert_eq!(limiter.wait(&"a", now), Duration::ZERO);
         }
         assert_eq!(waits, [0, 0, 1, 2, 4, 8, 16, 32, 60, 60, 60]);
-        now += millis(LIMITS.forget);
-        assert_eq!(limiter.wait(&"a", now + 1), Duration::ZERO);
-        assert_eq!(limiter.fail(&"a", now + 1), Duration::ZERO);
+    }
+
+    #[test]
+    fn failures_are_forgotten_one_by_one() {
+        let mut limiter = Limiter::new(LIMITS);
+        let mut now = START;
+        // Slower than they are forgotten, failures never add up.
+        for _ in 0..100 {
+            assert_eq!(limiter.fail(&"a", now), Duration::ZERO);
+            now += millis(LIMITS.forget);
+        }
+        for _ in 0..8 {
+            limiter.fail(&"a", now);
+        }
+        now += millis(LIMITS.forget) * 5;
+        assert_eq!(limiter.fail(&"a", now), Duration::from_secs(2));
+        assert_eq!(limiter.wait(&"a", now + millis(LIMITS.forget) * 4), Duration::ZERO);
+        assert!(limiter.failures.is_empty());
     }
 
     #[test]

@@ -27,7 +27,7 @@ use time::{Date, OffsetDateTime, UtcOffset};
 use crate::record::{RecordError, account, index};
 use limiter::Limiter;
 use login::Name;
-use password::{Costs, Hasher};
+use password::{Costs, Hasher, Verifier};
 use recent::Recent;
 
 pub use crate::record::account::{Account, HeldDocument, Holder, State};
@@ -35,7 +35,6 @@ pub use applicant::{Applicant, ApplicantError, Words};
 pub use import::{Import, ImportError, ImportedRow, RowError, RowState, TableError, ToldPassword};
 pub use login::Refusal;
 pub use open::{Application, MAX_BATCH, Opened};
-pub(crate) use password::Verifier;
 pub use password::{HashError, NewPassword, Password};
 pub use random::{NoRandomness, Random};
 pub use shown::{Kind, MAX_PAGE, Page, Query, ShownDocument, ShownMailbox};
@@ -144,6 +143,7 @@ impl Directory {
         self.at(self.local(address.local())?)
     }
 
+    /// Closed ones too: a document is not found anew by the mailbox's end.
     pub fn find_person(&self, document: &Document) -> Result<Option<Account>, DirectoryError> {
         self.at(self.indexed(&index::person(document, &self.key))?)
     }

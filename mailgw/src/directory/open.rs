@@ -42,15 +42,15 @@ impl fmt::Debug for Opened {
 /// What one batch will do, and for each application whether it is part of it.
 struct Plan {
     batch: Batch,
-    decisions: Vec<Result<Account, DirectoryError>>,
+    decisions: Vec<Result<Opened, DirectoryError>>,
     /// Index keys and numbers that this batch gives away.
     given: HashMap<Key, MailboxNumber>,
 }
 
 impl Directory {
     pub fn open(&self, applicant: Applicant, password: NewPassword, now: OffsetDateTime) -> Result<Opened, DirectoryError> {
-        let mut opened = self.open_all(&[Application { applicant, password }], now)?;
-        opened.pop().unwrap_or(Err(DirectoryError::NotFound))
+        let opened = self.open_all(&[Application { applicant, password }], now)?;
+        opened.into_iter().next().unwrap_or(Err(DirectoryError::Busy))
     }
 
     /// Opens those that can be opened in one commit and says of each other why not. An error of the whole
@@ -74,11 +74,7 @@ impl Directory {
                     done => done?,
                 };
             }
-            let opened = |(decision, password): (Result<Account, DirectoryError>, Option<(Password, Verifier)>)| {
-                let account = decision?;
-                password.map(|(password, _)| Opened { account, password }).ok_or(DirectoryError::NotFound)
-            };
-            return Ok(plan.decisions.into_iter().zip(passwords).map(opened).collect());
+            return Ok(plan.decisions);
         }
         Err(DirectoryError::Busy)
     }
@@ -86,7 +82,7 @@ impl Directory {
     /// Adds one application to the batch. The outer error ends the batch, the inner one is the application's own.
     fn plan(
         &self, application: &Application, password: &mut Option<(Password, Verifier)>, plan: &mut Plan, now: OffsetDateTime,
-    ) -> Result<Result<Account, DirectoryError>, DirectoryError> {
+    ) -> Result<Result<Opened, DirectoryError>, DirectoryError> {
         let (finder, holder, aliases) = match &application.applicant {
             Applicant::Citizen { document, name } => {
                 let holder = Holder::Citizen { name: name.clone(), documents: vec![HeldDocument::from(document)] };
@@ -110,15 +106,17 @@ impl Directory {
             finders.push(key);
         }
         let number = self.draw(plan)?;
-        if password.is_none() {
-            let made = match self.new_password(&application.password, number) {
-                Err(DirectoryError::Password(error)) => return Ok(Err(error.into())),
-                made => made?,
-            };
-            let verifier = self.hasher.verifier(&made, &*self.random)?;
-            *password = Some((made, verifier));
-        }
-        let Some((_, verifier)) = password else { return Err(DirectoryError::NotFound) };
+        let (password, verifier) = match password {
+            Some(made) => made,
+            None => {
+                let new = match self.new_password(&application.password, number) {
+                    Err(DirectoryError::Password(error)) => return Ok(Err(error.into())),
+                    new => new?,
+                };
+                let verifier = self.hasher.verifier(&new, &*self.random)?;
+                password.insert((new, verifier))
+            }
+        };
         let account = Account { number, holder, aliases, opened_at: unix_millis(now), closed_at: None };
         let key = account::key(number);
         let mut batch = std::mem::take(&mut plan.batch).expect(Expectation::Absent(key.clone()));
@@ -131,7 +129,7 @@ impl Directory {
         batch = standard_folders(batch, &account.mailbox());
         Event::MailboxOpened(event::Mailbox { mailbox: account.mailbox() }).append(&mut batch, account.opened_at)?;
         plan.batch = batch;
-        Ok(Ok(account))
+        Ok(Ok(Opened { account, password: password.clone() }))
     }
 
     /// Who has this index, in the store or earlier in the same batch.

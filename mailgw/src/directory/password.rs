@@ -7,12 +7,12 @@ use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use argon2::{Algorithm, Argon2, Params, Version};
 use policies::mailbox::{MailboxNumber, MailboxPolicy, PasswordError};
 use secrecy::{ExposeSecret, SecretString};
-use serde::{Deserialize, Serialize};
 use subtle::ConstantTimeEq;
 use unicode_normalization::UnicodeNormalization;
 use zeroize::Zeroizing;
 
-use super::random::{NoRandomness, Random, below};
+use super::random::{NoRandomness, Random};
+pub(crate) use crate::record::password::{Cost, Verifier};
 
 /// The longest password that is looked at, in bytes.
 pub const MAX_BYTES: usize = 1_024;
@@ -68,13 +68,15 @@ impl Password {
 
     /// A password of 80 random bits.
     pub fn generate(random: &dyn Random) -> Result<Self, NoRandomness> {
+        let mut bytes = Zeroizing::new([0; GROUPS * 4]);
+        random.fill(&mut *bytes)?;
         let mut text = Zeroizing::new(String::with_capacity(GROUPS * 5));
-        for place in 0..GROUPS * 4 {
+        for (place, byte) in bytes.iter().enumerate() {
             if place % 4 == 0 && place > 0 {
                 text.push('-');
             }
-            let symbol = ALPHABET.get(usize::from(below(random, 32)?)).copied().unwrap_or(b'a');
-            text.push(char::from(symbol));
+            // Five bits of each byte: every symbol is equally likely.
+            text.extend(ALPHABET.get(usize::from(byte & 31)).map(|symbol| char::from(*symbol)));
         }
         Ok(Self { text: SecretString::from(std::mem::take(&mut *text)), generated: true })
     }
@@ -93,15 +95,6 @@ fn opaque(text: &SecretString) -> Option<Zeroizing<String>> {
     let mut out = Zeroizing::new(String::with_capacity(text.len().saturating_mul(3)));
     out.extend(text.chars().map(|c| if c.is_whitespace() && !c.is_control() { ' ' } else { c }).nfc());
     (!out.is_empty() && !out.chars().any(char::is_control)).then_some(out)
-}
-
-/// What one hash costs. spec: rfc9106#3.1
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct Cost {
-    pub memory_kib: u32,
-    pub passes: u32,
-    pub lanes: u32,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -123,27 +116,10 @@ impl Default for Costs {
     }
 }
 
-/// What is kept of a password: enough to recognise it, with the parameters it was made with.
-#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct Verifier {
-    cost: Cost,
-    #[serde(with = "bytes")]
-    salt: [u8; 16],
-    #[serde(with = "bytes")]
-    hash: [u8; 32],
-}
-
-impl Verifier {
-    /// Another for every password set, even the same one: what was made from the former is then void.
-    pub(super) fn salt(&self) -> &[u8; 16] {
-        &self.salt
-    }
-}
-
 /// Hashes, as many at once as there are processors, since each takes much memory.
 pub(crate) struct Hasher {
     costs: Costs,
+    at_once: usize,
     turns: Mutex<Turns>,
     freed: Condvar,
 }
@@ -156,14 +132,17 @@ struct Turns {
 
 impl Hasher {
     pub(crate) fn new(costs: Costs) -> Self {
-        Self { costs, turns: Mutex::default(), freed: Condvar::new() }
+        let at_once = std::thread::available_parallelism().map_or(1, NonZero::get);
+        Self { costs, at_once, turns: Mutex::default(), freed: Condvar::new() }
     }
 
     pub(super) fn verifier(&self, password: &Password, random: &dyn Random) -> Result<Verifier, HashError> {
         let cost = if password.generated { self.costs.generated } else { self.costs.chosen };
         let mut salt = [0; 16];
         random.fill(&mut salt)?;
-        let hash = self.hash(password.text.expose_secret().as_bytes(), &salt, cost)?;
+        // An administrator waits, however many log in at this moment.
+        let _turn = self.turn(usize::MAX)?;
+        let hash = hash(password.text.expose_secret().as_bytes(), &salt, cost)?;
         Ok(Verifier { cost, salt, hash: *hash })
     }
 
@@ -171,40 +150,31 @@ impl Hasher {
     /// the password is wrong, of whichever kind, or there is no such account: one hash of every cost.
     pub(super) fn verify(&self, verifier: Option<&Verifier>, secret: &SecretString) -> Result<bool, HashError> {
         let text = if secret.expose_secret().len() <= MAX_BYTES { opaque(secret) } else { None };
+        let _turn = self.turn(WAITING)?;
         let (known, text) = (text.is_some(), text.unwrap_or_default());
         if let Some(verifier) = verifier {
-            let hash = self.hash(text.as_bytes(), &verifier.salt, verifier.cost)?;
+            let hash = hash(text.as_bytes(), &verifier.salt, verifier.cost)?;
             if known && bool::from(hash.as_slice().ct_eq(&verifier.hash)) {
                 return Ok(true);
             }
         }
         for cost in [self.costs.generated, self.costs.chosen] {
             if verifier.is_none_or(|verifier| verifier.cost != cost) {
-                self.hash(text.as_bytes(), &[0; 16], cost)?;
+                hash(text.as_bytes(), &[0; 16], cost)?;
             }
         }
         Ok(false)
     }
 
-    fn hash(&self, text: &[u8], salt: &[u8], cost: Cost) -> Result<Zeroizing<[u8; 32]>, HashError> {
-        let _turn = self.turn()?;
-        let parameters = Params::new(cost.memory_kib, cost.passes, cost.lanes, Some(32)).map_err(|_| HashError::Memory)?;
-        let mut hash = Zeroizing::new([0; 32]);
-        let argon2 = Argon2::new(Algorithm::Argon2id, Version::V0x13, parameters);
-        argon2.hash_password_into(text, salt, &mut *hash).map_err(|_| HashError::Memory)?;
-        Ok(hash)
-    }
-
-    /// Waits for a processor, unless many wait already.
-    fn turn(&self) -> Result<Turn<'_>, HashError> {
-        let most = std::thread::available_parallelism().map_or(1, NonZero::get);
+    /// Waits for a processor, unless `most` wait already.
+    fn turn(&self, most: usize) -> Result<Turn<'_>, HashError> {
         let mut turns = self.turns();
-        if turns.running >= most {
-            if turns.waiting >= WAITING {
+        if turns.running >= self.at_once {
+            if turns.waiting >= most {
                 return Err(HashError::Busy);
             }
             turns.waiting += 1;
-            turns = self.freed.wait_while(turns, |turns| turns.running >= most).unwrap_or_else(PoisonError::into_inner);
+            turns = self.freed.wait_while(turns, |turns| turns.running >= self.at_once).unwrap_or_else(PoisonError::into_inner);
             turns.waiting = turns.waiting.saturating_sub(1);
         }
         turns.running += 1;
@@ -216,6 +186,14 @@ impl Hasher {
     }
 }
 
+fn hash(text: &[u8], salt: &[u8], cost: Cost) -> Result<Zeroizing<[u8; 32]>, HashError> {
+    let parameters = Params::new(cost.memory_kib, cost.passes, cost.lanes, Some(32)).map_err(|_| HashError::Memory)?;
+    let mut hash = Zeroizing::new([0; 32]);
+    let argon2 = Argon2::new(Algorithm::Argon2id, Version::V0x13, parameters);
+    argon2.hash_password_into(text, salt, &mut *hash).map_err(|_| HashError::Memory)?;
+    Ok(hash)
+}
+
 struct Turn<'a>(&'a Hasher);
 
 impl Drop for Turn<'_> {
@@ -223,24 +201,6 @@ impl Drop for Turn<'_> {
         let mut turns = self.0.turns();
         turns.running = turns.running.saturating_sub(1);
         self.0.freed.notify_one();
-    }
-}
-
-/// Bytes of a fixed number as base64.
-mod bytes {
-    use base64::Engine;
-    use base64::engine::general_purpose::STANDARD_NO_PAD;
-    use serde::de::Error;
-    use serde::{Deserialize, Deserializer, Serializer};
-
-    pub fn serialize<S: Serializer, const N: usize>(bytes: &[u8; N], serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.serialize_str(&STANDARD_NO_PAD.encode(bytes))
-    }
-
-    pub fn deserialize<'de, D: Deserializer<'de>, const N: usize>(deserializer: D) -> Result<[u8; N], D::Error> {
-        let text = std::borrow::Cow::<'de, str>::deserialize(deserializer)?;
-        let bytes = STANDARD_NO_PAD.decode(text.as_bytes()).ok().and_then(|bytes| bytes.try_into().ok());
-        bytes.ok_or_else(|| D::Error::custom("it is not that many bytes in base64"))
     }
 }
 
@@ -323,7 +283,7 @@ pub(crate) mod tests {
     #[test]
     fn the_hash_is_argon2id_as_published() {
         // phc-winner-argon2, `test.c`: version 0x13, t=2, m=2^8, p=1, "password", "somesalt", Argon2id.
-        let hash = Hasher::new(CHEAP).hash(b"password", b"somesalt", Cost { memory_kib: 256, passes: 2, lanes: 1 }).unwrap();
+        let hash = hash(b"password", b"somesalt", Cost { memory_kib: 256, passes: 2, lanes: 1 }).unwrap();
         let hex: String = hash.iter().map(|byte| format!("{byte:02x}")).collect();
         assert_eq!(hex, "9dfeb910e80bad0311fee20f9c0e2b12c17987b4cac90c2ef54d5b3021c68bfe");
     }

@@ -15,17 +15,3 @@ impl Random for SystemRandom {
         SecureRandom::fill(self, bytes).map_err(|_| NoRandomness)
     }
 }
-
-/// A number below `bound`, each as likely as the next; `bound` is from 1 to 256.
-pub(super) fn below(random: &dyn Random, bound: u16) -> Result<u8, NoRandomness> {
-    // Bytes at or above the last whole multiple would favour the small numbers.
-    let whole = 256 - 256 % bound;
-    loop {
-        let mut byte = [0];
-        random.fill(&mut byte)?;
-        let [byte] = byte;
-        if u16::from(byte) < whole {
-            return Ok(u8::try_from(u16::from(byte) % bound).unwrap_or(0));
-        }
-    }
-}

@@ -64,7 +64,7 @@ fn fresh(login: &Login, now: i64) -> bool {
 
 /// A number has ten digits and a salt sixteen bytes, so no two triples give one message.
 fn message(mailbox: &str, verifier: &Verifier, secret: &SecretString) -> zeroize::Zeroizing<Vec<u8>> {
-    zeroize::Zeroizing::new([mailbox.as_bytes(), verifier.salt(), secret.expose_secret().as_bytes()].concat())
+    zeroize::Zeroizing::new([mailbox.as_bytes(), verifier.salt.as_slice(), secret.expose_secret().as_bytes()].concat())
 }
 
 #[cfg(test)]

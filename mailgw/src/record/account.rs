@@ -11,8 +11,8 @@ use serde::{Deserialize, Serialize};
 use store::Key;
 use zeroize::Zeroizing;
 
+use super::password::Verifier;
 use super::{RecordError, VERSION, versioned};
-use crate::directory::Verifier;
 
 const KIND: &str = "account";
 
