@@ -10,12 +10,9 @@ use crate::mailbox::Delivery;
 const BOX: &str = "1234567897";
 
 fn open_mailbox() -> (Arc<dyn Store>, MessageStore) {
-    let directory = tempfile::tempdir().unwrap();
-    let passphrase = keys::Passphrase::new("a passphrase for tests only".to_owned()).unwrap();
-    let key = Arc::new(keys::KeyStore::create(&directory.path().join("keys"), &passphrase).unwrap().data_key("mail").unwrap());
     let store: Arc<dyn Store> = Arc::new(Memory::new());
     store.commit(standard_folders(Batch::new(), BOX)).unwrap();
-    let mail = MessageStore::new(Arc::clone(&store), key);
+    let mail = MessageStore::new(Arc::clone(&store), crate::mailbox::test_keys::data_key());
     (store, mail)
 }
 

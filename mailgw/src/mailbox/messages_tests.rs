@@ -3,9 +3,7 @@ use super::*;
 use store::{Key, Memory, open_fjall};
 
 fn data_key() -> Arc<DataKey> {
-    let directory = tempfile::tempdir().unwrap();
-    let passphrase = keys::Passphrase::new("a passphrase for tests only".to_owned()).unwrap();
-    Arc::new(keys::KeyStore::create(&directory.path().join("keys"), &passphrase).unwrap().data_key("mail").unwrap())
+    crate::mailbox::test_keys::data_key()
 }
 
 fn delivery(text: String) -> Delivery {
@@ -51,7 +49,7 @@ fn on_memory() {
 fn on_fjall_and_opened_again() {
     let directory = tempfile::tempdir().unwrap();
     eight_threads_lose_and_double_nothing(Arc::new(open_fjall(directory.path()).unwrap()));
-    let mail = MessageStore::new(Arc::new(open_fjall(directory.path()).unwrap()), data_key());
+    let mail = MessageStore::new(Arc::new(open_fjall(directory.path()).unwrap()), crate::mailbox::test_keys::other_data_key());
     let view = mail.view("1234567897", "INBOX").unwrap();
     assert_eq!((view.messages.len(), view.folder.uid_validity, view.uid_next, view.highest_modseq), (400, 1, 401, 401));
     assert!(matches!(mail.load(&view.folder, 1), Err(MailError::Record(RecordError::Key(DataKeyError::Open)))));

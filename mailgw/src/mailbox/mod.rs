@@ -11,3 +11,30 @@ pub use broadcast::Watch;
 pub use folders::{MAX_FOLDERS, standard_folders};
 pub use quota::Quota;
 pub use messages::{Delivery, MailError, MessageStore, Uid, View};
+
+#[cfg(test)]
+mod fault_tests;
+
+#[cfg(test)]
+pub(crate) mod test_keys {
+    #![allow(clippy::unwrap_used)]
+    use std::sync::{Arc, LazyLock};
+
+    use keys::{DataKey, KeyStore, Passphrase};
+
+    /// Making a key store hashes a passphrase, so one serves all tests.
+    static KEYS: LazyLock<[Arc<DataKey>; 2]> = LazyLock::new(|| {
+        let directory = tempfile::tempdir().unwrap();
+        let passphrase = Passphrase::new("a passphrase for tests only".to_owned()).unwrap();
+        let store = KeyStore::create(&directory.path().join("keys"), &passphrase).unwrap();
+        ["mail", "other"].map(|name| Arc::new(store.data_key(name).unwrap()))
+    });
+
+    pub(crate) fn data_key() -> Arc<DataKey> {
+        Arc::clone(&KEYS[0])
+    }
+
+    pub(crate) fn other_data_key() -> Arc<DataKey> {
+        Arc::clone(&KEYS[1])
+    }
+}

@@ -1,7 +1,10 @@
 //! The IMAP listener driven over real sockets.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+mod concurrency;
 mod harness;
+mod limits;
+mod mail;
 
 use harness::*;
 

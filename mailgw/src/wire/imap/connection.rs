@@ -140,6 +140,10 @@ impl Connection {
                         stream.write(&std::mem::take(&mut unsent), limit).await?;
                     }
                     let answer = Box::pin(self.answer(request)).await;
+                    // spec: rfc3501#6.3.11 a message that comes to the opened mailbox is told before the command's end
+                    if matches!(answer, Answer::Appended { .. } | Answer::Copied { .. }) {
+                        left.extend(self.catch_up(session));
+                    }
                     left.extend(session.answer(answer));
                     if self.shutdown.is_set() {
                         left.extend(said_bye(session, "The server is going down; connect again later"));
