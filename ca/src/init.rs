@@ -18,7 +18,7 @@ use serde::{Deserialize, Serialize};
 use store::{Batch, Expectation, Key, Store};
 
 use crate::authority::{Addresses, Authority, Issuer, ROOT};
-use crate::flow::{Authorised, issue, plan::Words, publish, revoke};
+use crate::flow::{Authorised, issue, own, publish, revoke};
 use crate::problem::IssueError;
 use crate::record::{IssuerRecord, OcspSigner, Settings, decode, encode, log};
 
@@ -60,8 +60,8 @@ pub enum InitError {
     BaseUrl { found: String },
     #[error("this authority was founded as {founded} and its certificates say so; start it without --base-url, or found another in another directory")]
     OtherBaseUrl { founded: String },
-    #[error("the request for the authority's own certificate could not be made: {0}")]
-    Request(String),
+    #[error(transparent)]
+    Own(#[from] own::OwnError),
 }
 
 /// `ca.toml`: what may change from one start to the next.
@@ -79,6 +79,8 @@ pub struct Opened {
     pub authority: Authority,
     pub evidence: Arc<Evidence>,
     pub configuration: Configuration,
+    /// The issuing keys' store, where new OCSP signers get theirs.
+    pub keys: KeyStore,
     pub directory: StateDir,
 }
 
@@ -150,15 +152,15 @@ pub fn init(path: &Path, base_url: &str, listen: std::net::SocketAddr, root: &Pa
         watcher: None,
     };
     append(&authority, log::Entry::PoliciesRead { sha256: &digest }, Some((policies_read(), digest.as_bytes().to_vec())))?;
-    let der = certify(&authority, "root", None, ROOT_NAME, &root_key)?;
+    let der = own::certify(&authority, "root", None, ROOT_NAME, &root_key)?;
     found(&mut authority, IssuerRecord { id: ROOT.into(), der, ocsp: None }, Some(root_key), None)?;
     for (id, name) in ISSUERS {
         let key = keys.generate(id, SignatureAlgorithm::EcdsaP256Sha256)?;
-        let der = certify(&authority, "issuing", None, name, &key)?;
+        let der = own::certify(&authority, "issuing", None, name, &key)?;
         found(&mut authority, IssuerRecord { id: id.into(), der: der.clone(), ocsp: None }, Some(key.clone()), None)?;
         let ocsp_name = format!("{id}-ocsp");
         let ocsp_key = keys.generate(&ocsp_name, SignatureAlgorithm::EcdsaP256Sha256)?;
-        let ocsp = certify(&authority, "ocsp", Some(id), &format!("{name} OCSP"), &ocsp_key)?;
+        let ocsp = own::certify(&authority, "ocsp", Some(id), &format!("{name} OCSP"), &ocsp_key)?;
         let record = IssuerRecord { id: id.into(), der, ocsp: Some(OcspSigner { key: ocsp_name, der: ocsp }) };
         found(&mut authority, record, Some(key), Some(ocsp_key))?;
     }
@@ -182,7 +184,7 @@ pub fn init(path: &Path, base_url: &str, listen: std::net::SocketAddr, root: &Pa
     // Last of all: with the mark the directory is one that was never founded to the end.
     let marker = path.join(FOUNDING);
     fs::remove_file(&marker).and_then(|()| fs::File::open(path)?.sync_all()).map_err(|error| file_error(&marker, &error))?;
-    Ok(Opened { authority, evidence, configuration, directory })
+    Ok(Opened { authority, evidence, configuration, keys, directory })
 }
 
 /// Where `init` puts an issuer's certificate, for people and their tools.
@@ -228,7 +230,7 @@ pub fn open(path: &Path, base_url: Option<&str>, passphrase: &Passphrase, clock:
     issue::resume(&authority)?;
     revoke::resume(&authority)?;
     evidence.advance()?;
-    Ok(Opened { authority, evidence, configuration, directory })
+    Ok(Opened { authority, evidence, configuration, keys, directory })
 }
 
 /// Where the digest of the policies read last stands.
@@ -275,18 +277,6 @@ pub fn read_policies(path: &Path) -> Result<(Policies, String), InitError> {
     }
     let policies = Policies::parse(documents.iter().map(|(file, text)| (file.as_str(), text.as_str())))?;
     Ok((policies, crate::hex(context.finish().as_ref())))
-}
-
-/// A certificate for a key of the authority's own, on the line every other takes.
-fn certify(authority: &Authority, profile: &str, issuer: Option<&str>, name: &str, key: &KeyHandle) -> Result<Vec<u8>, InitError> {
-    let failed = |error: rcgen::Error| InitError::Request(error.to_string());
-    let mut parameters = rcgen::CertificateParams::new(Vec::new()).map_err(failed)?;
-    parameters.distinguished_name = rcgen::DistinguishedName::new();
-    let request = parameters.serialize_request(key).map_err(failed)?;
-    let applicant = Words { authority: Some(name.to_owned()), ..Words::default() };
-    let order = issue::Order { profile: profile.into(), request: request.der().to_vec(), applicant, issuer: issuer.map(str::to_owned) };
-    let issued = issue::issue(authority, Authorised::service(), order)?;
-    Ok(issued.what().record.der.clone())
 }
 
 /// Makes an issuer known, durably and in the log.
@@ -337,7 +327,9 @@ impl From<InitError> for Problem {
             InitError::Unfinished { .. } => (Exit::Conflict, "unfinished"),
             InitError::LogMissing { .. } | InitError::OtherLogKey => (Exit::Damaged, "log"),
             InitError::File { .. } => (Exit::Unavailable, "file"),
-            InitError::Request(_) => (Exit::Internal, "request"),
+            InitError::Own(own::OwnError::Issue(error)) => return error.into(),
+            InitError::Own(own::OwnError::Keys(error)) => return InitError::Keys(error).into(),
+            InitError::Own(_) => (Exit::Internal, "request"),
         };
         let text = error.to_string();
         let (message, next) = text.rsplit_once("; ").unwrap_or((&text, "correct it and try again"));

@@ -1,68 +1,151 @@
-//! What the service does of its own accord: it signs the log's head and keeps the lists fresh.
+//! What the service does of its own accord: it signs the log's head, keeps the lists fresh and its OCSP signers young.
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use keys::KeyStore;
+use runtime::exit::{Exit, Problem};
 use runtime::shutdown::Shutdown;
+use store::Batch;
 
 use crate::authority::Issuer;
-use crate::flow::{Authorised, publish};
+use crate::flow::{Authorised, own, publish};
 use crate::problem::IssueError;
 use crate::record::{CrlRecord, decode};
 use crate::service::Service;
+use crate::status::Status;
 
 /// How often the log's head is signed, when it grew.
 const HEAD_EVERY: Duration = Duration::from_millis(250);
+/// Lists and signers are looked at every so many turns.
+const SLOWLY: u32 = 20;
 /// A list is made anew this long after the last one, when a revocation waits.
 const STALE_AFTER: i64 = 60;
 /// And this long after the last one in any case.
 const RENEW_AFTER: i64 = 24 * 3_600;
+/// A signer that could not be replaced is tried again after so many seconds.
+const SIGNER_AGAIN: i64 = 600;
 
-pub async fn run(service: Service, healthy: Arc<AtomicBool>, shutdown: Shutdown) {
-    let mut tick = tokio::time::interval(HEAD_EVERY);
-    let mut turn = 0_u32;
-    loop {
-        tokio::select! {
-            () = shutdown.wait() => return,
-            _ = tick.tick() => {}
+/// What is not well, as `/healthz` tells it.
+#[derive(Debug, Default)]
+pub struct Health(Mutex<BTreeMap<&'static str, String>>);
+
+impl Health {
+    fn report(&self, part: &'static str, fault: Option<String>) {
+        let mut faults = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        match fault {
+            Some(fault) => {
+                if faults.get(part) != Some(&fault) {
+                    tracing::error!(part, fault, "something is not well");
+                }
+                faults.insert(part, fault);
+            }
+            None => {
+                if faults.remove(part).is_some() {
+                    tracing::info!(part, "well again");
+                }
+            }
         }
-        let (service, lists) = (service.clone(), turn.is_multiple_of(20));
-        turn = turn.wrapping_add(1);
-        let done = tokio::task::spawn_blocking(move || once(&service, lists)).await;
-        let well = matches!(done, Ok(true));
-        if !well && healthy.load(Ordering::Relaxed) {
-            tracing::error!("the service cannot look after its log or its lists");
-        }
-        healthy.store(well, Ordering::Relaxed);
+    }
+
+    pub fn check(&self) -> Result<(), Problem> {
+        let faults = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let Some((part, fault)) = faults.iter().next() else { return Ok(()) };
+        let (message, next) = fault.rsplit_once("; ").unwrap_or((fault, "look at the service's log and the disk"));
+        Err(Problem::new(Exit::Unavailable, *part, message, next))
     }
 }
 
-fn once(service: &Service, lists: bool) -> bool {
-    if let Err(error) = service.evidence.advance() {
-        tracing::error!(%error, "signing the log's head");
-        return false;
-    }
-    let mut well = true;
-    for issuer in service.authority.issuers.values().filter(|issuer| lists && issuer.key.is_some()) {
-        if let Err(error) = renew(service, issuer) {
-            tracing::error!(%error, issuer = issuer.id(), "publishing a CRL");
-            well = false;
-        }
-    }
-    well
+/// All that the jobs need, and what they remember from turn to turn.
+pub struct Jobs {
+    pub service: Service,
+    pub status: Arc<Status>,
+    pub keys: KeyStore,
+    pub health: Arc<Health>,
+    turn: Mutex<Turn>,
 }
 
-fn renew(service: &Service, issuer: &Issuer) -> Result<(), IssueError> {
-    let authority = &service.authority;
-    let now = authority.clock.now().unix_timestamp();
-    let stale = authority.store.get(&CrlRecord::stale(issuer.id()))?.is_some();
-    let last = authority.store.get(&CrlRecord::key(issuer.id()))?;
-    let last: Option<CrlRecord> = last.map(|bytes| decode(&bytes)).transpose().map_err(|_| IssueError::Damaged { what: "the last CRL" })?;
-    let age = last.map_or(i64::MAX, |list| now - list.this_update);
-    if (stale && age >= STALE_AFTER) || age >= RENEW_AFTER {
-        let list = publish::publish(authority, &Authorised::service(), issuer)?;
-        tracing::info!(issuer = issuer.id(), number = list.number, entries = list.entries, "published a CRL");
+#[derive(Default)]
+struct Turn {
+    number: u32,
+    /// By issuer: no new signer is tried before, in Unix seconds.
+    signer_not_before: BTreeMap<String, i64>,
+}
+
+impl Jobs {
+    pub fn new(service: Service, status: Arc<Status>, keys: KeyStore, health: Arc<Health>) -> Self {
+        Self { service, status, keys, health, turn: Mutex::default() }
     }
-    Ok(())
+
+    /// Until shutdown, one turn after another.
+    pub async fn run(self: Arc<Self>, shutdown: Shutdown) {
+        let mut tick = tokio::time::interval(HEAD_EVERY);
+        loop {
+            tokio::select! {
+                () = shutdown.wait() => return,
+                _ = tick.tick() => {}
+            }
+            let jobs = Arc::clone(&self);
+            let done = tokio::task::spawn_blocking(move || jobs.turn()).await;
+            self.health.report("job", done.err().map(|_| "a job failed unexpectedly; report this with the log".to_owned()));
+        }
+    }
+
+    /// One turn: the head each time, lists and signers now and then.
+    pub fn turn(&self) {
+        let mut turn = self.turn.lock().unwrap_or_else(PoisonError::into_inner);
+        let slowly = turn.number.is_multiple_of(SLOWLY);
+        turn.number = turn.number.wrapping_add(1);
+        // An empty commit writes nothing, and tells of a store that refuses all until it is opened again.
+        let store = &self.service.authority.store;
+        self.health.report("store", store.commit(Batch::new()).err().map(|error| format!("{error}; restart the service")));
+        self.health.report("log", self.service.evidence.advance().err().map(|error| error.to_string()));
+        if slowly {
+            let issuers: Vec<_> = self.service.authority.issuers.values().filter(|issuer| issuer.key.is_some()).collect();
+            let faults: Vec<String> = issuers.iter().filter_map(|issuer| self.list(issuer).err()).map(|error| error.to_string()).collect();
+            self.health.report("crl", faults.into_iter().next());
+            let faults: Vec<String> = issuers.iter().filter_map(|issuer| self.signer(issuer.id(), &mut turn).err()).map(|error| error.to_string()).collect();
+            self.health.report("ocsp-signer", faults.into_iter().next());
+        }
+    }
+
+    fn list(&self, issuer: &Issuer) -> Result<(), IssueError> {
+        let authority = &self.service.authority;
+        let now = authority.clock.now().unix_timestamp();
+        let stale = authority.store.get(&CrlRecord::stale(issuer.id()))?.is_some();
+        let last = authority.store.get(&CrlRecord::key(issuer.id()))?;
+        let last: Option<CrlRecord> = last.map(|bytes| decode(&bytes)).transpose().map_err(|_| IssueError::Damaged { what: "the last CRL" })?;
+        let age = last.map_or(i64::MAX, |list| now - list.this_update);
+        if (stale && age >= STALE_AFTER) || age >= RENEW_AFTER {
+            match publish::publish(authority, &Authorised::service(), issuer) {
+                Ok(list) => tracing::info!(issuer = issuer.id(), number = list.number, entries = list.entries, "published a CRL"),
+                // Somebody published at this very moment: there is a fresh list.
+                Err(IssueError::Race) => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(())
+    }
+
+    fn signer(&self, issuer: &str, turn: &mut Turn) -> Result<(), own::OwnError> {
+        let now = self.service.authority.clock.now().unix_timestamp();
+        if turn.signer_not_before.get(issuer).is_some_and(|at| now < *at) {
+            // What went wrong last time still stands: `report` is not told that it is well.
+            return Err(own::OwnError::Waiting { issuer: issuer.to_owned() });
+        }
+        match own::replace_signer(&self.service.authority, &self.keys, issuer) {
+            Ok(None) => {}
+            Ok(Some((signer, key))) => {
+                tracing::info!(issuer, key = signer.key, "a new OCSP signer");
+                self.status.replace(issuer, &signer, key).map_err(|_| IssueError::Damaged { what: "an OCSP signer's certificate" })?;
+            }
+            Err(error) => {
+                turn.signer_not_before.insert(issuer.to_owned(), now + SIGNER_AGAIN);
+                return Err(error);
+            }
+        }
+        turn.signer_not_before.remove(issuer);
+        Ok(())
+    }
 }

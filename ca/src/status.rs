@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 use keys::KeyHandle;
 use pki::ocsp::{CertId, CertStatus, Failure, HashAlgorithm, OcspRequest, SingleResponse};
@@ -12,7 +12,7 @@ use store::Store;
 use time::{Duration, OffsetDateTime};
 
 use crate::authority::{Authority, Watcher};
-use crate::record::Status as RecordStatus;
+use crate::record::{OcspSigner, Status as RecordStatus};
 use crate::register;
 
 /// How long an answer is good for, and after how long a remembered one is signed anew.
@@ -29,8 +29,10 @@ struct Responder {
     key_hash: Vec<u8>,
     not_after: OffsetDateTime,
     /// The digests that name the issuer: of its subject and of its key.
-    names: [(HashAlgorithm, Vec<u8>, Vec<u8>); 2],
+    names: Names,
 }
+
+type Names = [(HashAlgorithm, Vec<u8>, Vec<u8>); 2];
 
 /// A response and for how long it may be given.
 #[derive(Clone, Debug)]
@@ -40,10 +42,18 @@ pub struct Answer {
     pub fresh: Option<Freshness>,
 }
 
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct Freshness {
     pub this_update: OffsetDateTime,
     pub next_update: OffsetDateTime,
+    /// Names these very bytes: SHA-256 in hexadecimal.
+    pub tag: Arc<str>,
+}
+
+impl Answer {
+    fn is_young(&self, now: OffsetDateTime) -> bool {
+        self.fresh.as_ref().is_some_and(|fresh| now < (fresh.this_update + RENEW_AFTER).min(fresh.next_update))
+    }
 }
 
 #[derive(Default)]
@@ -73,6 +83,12 @@ impl Memory {
         }
     }
 
+    fn forget_all(&mut self) {
+        self.newer.clear();
+        self.older.clear();
+        self.changes += 1;
+    }
+
     fn forget(&mut self, serial: &[u8]) {
         self.newer.remove(serial);
         self.older.remove(serial);
@@ -92,7 +108,7 @@ pub struct Counts {
 pub struct Status {
     store: Arc<dyn Store>,
     clock: Arc<dyn Clock>,
-    responders: Vec<Responder>,
+    responders: RwLock<Vec<Arc<Responder>>>,
     memory: Mutex<Memory>,
     pub counts: Counts,
 }
@@ -106,25 +122,33 @@ impl Status {
                 let id = CertId::new(hash, &issuer.name, &issuer.public_key_info, &[1])?;
                 Ok((hash, id.issuer_name_hash, id.issuer_key_hash))
             };
-            let (_, read) = x509_parser::parse_x509_certificate(&ocsp.der).map_err(|_| pki::asn1::DerError::Value("the OCSP signer's certificate"))?;
-            responders.push(Responder {
-                id: issuer.id().to_owned(),
-                key_hash: pki::ocsp::responder_key_hash(key.public_key_info())?,
-                key: key.clone(),
-                certificate: ocsp.der.clone(),
-                not_after: read.validity().not_after.to_datetime(),
-                names: [name(HashAlgorithm::Sha1)?, name(HashAlgorithm::Sha256)?],
-            });
+            let names = [name(HashAlgorithm::Sha1)?, name(HashAlgorithm::Sha256)?];
+            responders.push(Arc::new(Responder::new(issuer.id(), names, ocsp, key.clone())?));
         }
-        Ok(Self { store: Arc::clone(&authority.store), clock: Arc::clone(&authority.clock), responders, memory: Mutex::default(), counts: Counts::default() })
+        Ok(Self {
+            store: Arc::clone(&authority.store),
+            clock: Arc::clone(&authority.clock),
+            responders: RwLock::new(responders),
+            memory: Mutex::default(),
+            counts: Counts::default(),
+        })
+    }
+
+    /// From now on `signer` answers for `issuer`; what the one before signed is forgotten.
+    pub fn replace(&self, issuer: &str, signer: &OcspSigner, key: KeyHandle) -> Result<(), pki::asn1::DerError> {
+        let mut responders = self.responders.write().unwrap_or_else(PoisonError::into_inner);
+        if let Some(place) = responders.iter_mut().find(|responder| responder.id == issuer) {
+            *place = Arc::new(Responder::new(issuer, place.names.clone(), signer, key)?);
+        }
+        self.memory.lock().unwrap_or_else(PoisonError::into_inner).forget_all();
+        Ok(())
     }
 
     /// The answer that is remembered, without a look at the store: `None` when one must be made.
     pub fn remembered(&self, request: &OcspRequest) -> Option<Answer> {
         let ([id], None) = (request.ids.as_slice(), &request.nonce) else { return None };
         let answer = self.memory.lock().unwrap_or_else(PoisonError::into_inner).find(id)?;
-        let young = answer.fresh.is_some_and(|fresh| self.clock.now() < fresh.this_update + RENEW_AFTER);
-        young.then(|| {
+        answer.is_young(self.clock.now()).then(|| {
             self.counts.remembered.fetch_add(1, Ordering::Relaxed);
             answer
         })
@@ -140,9 +164,13 @@ impl Status {
 
     fn signed(&self, request: &OcspRequest) -> Result<Answer, Failure> {
         let first = request.ids.first().ok_or(Failure::MalformedRequest)?;
-        let responder = self.responder(first).ok_or(Failure::Unauthorized)?;
         let changes = self.memory.lock().unwrap_or_else(PoisonError::into_inner).changes;
+        let responder = &*self.responder(first).ok_or(Failure::Unauthorized)?;
         let now = self.clock.now();
+        // An old signer's word counts nothing, and the error says nothing of any certificate.
+        if now >= responder.not_after {
+            return Err(Failure::TryLater);
+        }
         let this_update = now.replace_nanosecond(0).unwrap_or(now);
         // An answer must not outlive the certificate of its signer.
         let next_update = (this_update + GOOD_FOR).min(responder.not_after);
@@ -156,11 +184,12 @@ impl Status {
         }
         let data = pki::ocsp::response_data(&responder.key_hash, this_update, &responses, request.nonce.as_deref());
         let signature = Signer::sign(&responder.key, &data).map_err(|_| Failure::TryLater)?;
-        let body = pki::ocsp::assemble(&data, Signer::algorithm(&responder.key), &signature, &responder.certificate).into();
+        let body: Arc<[u8]> = pki::ocsp::assemble(&data, Signer::algorithm(&responder.key), &signature, &responder.certificate).into();
         if request.nonce.is_some() {
             return Ok(Answer { body, fresh: None });
         }
-        let answer = Answer { body, fresh: Some(Freshness { this_update, next_update }) };
+        let tag = crate::sha256_hex(&body).into();
+        let answer = Answer { body, fresh: Some(Freshness { this_update, next_update, tag }) };
         let unknown = responses.iter().any(|response| response.status == CertStatus::Unknown);
         if let ([id], false) = (request.ids.as_slice(), unknown) {
             let mut memory = self.memory.lock().unwrap_or_else(PoisonError::into_inner);
@@ -172,8 +201,8 @@ impl Status {
         Ok(if unknown { Answer { fresh: None, ..answer } } else { answer })
     }
 
-    fn responder(&self, id: &CertId) -> Option<&Responder> {
-        self.responders.iter().find(|responder| responder.names(id))
+    fn responder(&self, id: &CertId) -> Option<Arc<Responder>> {
+        self.responders.read().unwrap_or_else(PoisonError::into_inner).iter().find(|responder| responder.names(id)).cloned()
     }
 
     fn status(&self, responder: &Responder, serial: &[u8]) -> Result<CertStatus, Failure> {
@@ -191,6 +220,18 @@ impl Status {
 }
 
 impl Responder {
+    fn new(id: &str, names: Names, signer: &OcspSigner, key: KeyHandle) -> Result<Self, pki::asn1::DerError> {
+        let (_, read) = x509_parser::parse_x509_certificate(&signer.der).map_err(|_| pki::asn1::DerError::Value("the OCSP signer's certificate"))?;
+        Ok(Self {
+            id: id.to_owned(),
+            key_hash: pki::ocsp::responder_key_hash(key.public_key_info())?,
+            key,
+            certificate: signer.der.clone(),
+            not_after: read.validity().not_after.to_datetime(),
+            names,
+        })
+    }
+
     fn names(&self, id: &CertId) -> bool {
         self.names.iter().any(|(hash, name, key)| *hash == id.hash && *name == id.issuer_name_hash && *key == id.issuer_key_hash)
     }

@@ -104,8 +104,21 @@ fn a_revocation_shows_within_a_second_and_for_ever() {
     assert!(head.contains("content-type: application/ocsp-response") && head.contains("max-age=300"), "{head}");
     let read = openssl(&["ocsp", "-issuer", "ca/enterprise-ca.pem", "-CAfile", "ca/root.pem", "-verify_other", "ca/enterprise-ca.pem", "-cert", "a.pem", "-no_nonce", "-respin", "answer.der"], &authority.home);
     assert!(read.out.contains("a.pem: good") && read.err.contains("Response verify OK"), "{read:?}");
-    let broken = run("curl", &["-s", "-o", "broken.der", "-w", "%{http_code}", &format!("{}/ocsp/AAAA", authority.url)], &authority.home).ok();
-    assert_eq!((broken.as_str(), std::fs::read(authority.home.join("broken.der")).unwrap()), ("200", vec![0x30, 3, 10, 1, 1]));
+    let tag = head.lines().find_map(|line| line.strip_prefix("etag: ")).unwrap().trim().to_owned();
+    let asked = |url: &str, more: &[&str]| {
+        let mut arguments = vec!["-s", "-o", "asked.der", "-w", "%{http_code}", url];
+        arguments.extend(more);
+        (run("curl", &arguments, &authority.home).ok(), std::fs::read(authority.home.join("asked.der")).unwrap_or_default())
+    };
+    let known = format!("If-None-Match: \"x\", W/{tag}");
+    assert_eq!(asked(&format!("{}/ocsp/{text}", authority.url), &["-H", &known]).0, "304");
+    assert_eq!(asked(&format!("{}/crl/root.crl", authority.url), &["-H", "If-None-Match: \"1\""]).0, "304");
+    for broken in ["AAAA", "%ff%fe", "=", "x"] {
+        assert_eq!(asked(&format!("{}/ocsp/{broken}", authority.url), &[]), ("200".into(), vec![0x30, 3, 10, 1, 1]), "{broken}");
+    }
+    std::fs::write(authority.home.join("long"), [0x30; 5_000]).unwrap();
+    let long = ["--data-binary", "@long", "-H", "Content-Type: application/ocsp-request"];
+    assert_eq!(asked(&format!("{}/ocsp", authority.url), &long).0, "413");
     authority.ca(&["revoke", &serial, "--reason", "key-compromise"]).ok();
     let after = ocsp(&authority, "enterprise-ca", &["-cert", "a.pem", "-no_nonce"]);
     assert!(after.contains("a.pem: revoked") && after.contains("Reason: keyCompromise"), "{after}");

@@ -85,8 +85,8 @@ impl CertId {
         let mut algorithm = Reader::new(id.take(0x30)?);
         let oid = Oid::from_bytes(algorithm.take(6)?).map_err(|_| DerError::Value("object identifier"))?;
         // Parameters are NULL or absent; both are met.
-        if algorithm.peek() == Some(5) {
-            algorithm.take(5)?;
+        if algorithm.peek() == Some(5) && !algorithm.take(5)?.is_empty() {
+            return Err(DerError::Value("parameters").into());
         }
         algorithm.end()?;
         let (hash, length) = match oid {
@@ -284,6 +284,19 @@ mod tests {
             let der = request(&[id(hash)], &[]);
             assert_eq!(OcspRequest::parse(&der).unwrap(), OcspRequest { ids: vec![id(hash)], nonce: None });
         }
+    }
+
+    #[test]
+    fn one_question_has_few_forms() {
+        let hash = asn1::tlv(4, &[7; 20]);
+        let with = |parameters: &[u8]| {
+            let algorithm = asn1::seq(&[&asn1::oid(&SHA1), parameters]);
+            let id = asn1::seq(&[&algorithm, &hash, &hash, &asn1::uint(&[0x40])]);
+            OcspRequest::parse(&asn1::seq(&[&asn1::seq(&[&asn1::tlv(0x30, &asn1::seq(&[&id]))])]))
+        };
+        assert!(with(&[]).is_ok() && with(&[5, 0]).is_ok());
+        // Else everybody could fill a memory of answers with other ways to write the same.
+        assert!(with(&[5, 1, 9]).is_err() && with(&[4, 0]).is_err() && with(&[5, 0, 5, 0]).is_err());
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::Ordering;
 
 use axum::extract::State;
 use axum::routing::post;
@@ -17,7 +17,7 @@ use super::ask::{PATH, Place, internal, passphrase};
 use crate::authority::Watcher;
 use crate::flow::Authorised;
 use crate::http::{Public, router};
-use crate::job;
+use crate::job::{Health, Jobs};
 use crate::service::{Operation, Outcome, Service};
 use crate::status::Status;
 
@@ -33,24 +33,27 @@ pub fn serve(place: &Place, base_url: Option<&str>, listen: Option<SocketAddr>) 
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(|error| internal(&error))?;
     // The lock on the directory is held until the last answer is given.
     let _directory = opened.directory;
-    runtime.block_on(run(service.clone(), status, listen, &place.directory))?;
+    let jobs = Arc::new(Jobs::new(service.clone(), Arc::clone(&status), opened.keys, Arc::new(Health::default())));
+    runtime.block_on(run(service.clone(), status, jobs, listen, &place.directory))?;
     service.evidence.advance()?;
     tracing::info!("ended");
     Ok(())
 }
 
-async fn run(service: Service, status: Arc<Status>, listen: SocketAddr, directory: &std::path::Path) -> Result<(), Problem> {
+async fn run(service: Service, status: Arc<Status>, jobs: Arc<Jobs>, listen: SocketAddr, directory: &std::path::Path) -> Result<(), Problem> {
     let shutdown = Shutdown::on_signals().map_err(|error| internal(&error))?;
     let listener = runtime::http::bind(listen).await?;
     let admin = AdminSocket::bind(directory).await?;
-    let healthy = Arc::new(AtomicBool::new(true));
-    let jobs = tokio::spawn(job::run(service.clone(), Arc::clone(&healthy), shutdown.clone()));
+    let health = Arc::clone(&jobs.health);
+    let jobs = tokio::spawn(jobs.run(shutdown.clone()));
     let public = router(Arc::new(Public { authority: Arc::clone(&service.authority), status: Arc::clone(&status) }))
-        .merge(runtime::http::health(move || health(&healthy)))
+        .merge(runtime::http::health(move || health.check()))
         .merge(runtime::http::metrics(move || metrics(&status)));
     tracing::info!(address = %listen, base_url = service.authority.settings.base_url, "serving");
     let administration = admin.serve(administration(service), shutdown.clone());
-    tokio::join!(runtime::http::serve(listener, public, Limits::default(), shutdown.clone()), administration);
+    // Nothing longer than an OCSP request is sent here.
+    let limits = Limits { body: Some(pki::ocsp::MAX_BYTES), ..Limits::default() };
+    tokio::join!(runtime::http::serve(listener, public, limits, shutdown.clone()), administration);
     jobs.await.map_err(|error| Problem::new(Exit::Internal, "job", error.to_string(), "read the log above"))
 }
 
@@ -63,13 +66,6 @@ async fn operate(State(service): State<Service>, Extension(caller): Extension<Ca
     let authorised = Authorised::by_ownership(user);
     let done = tokio::task::spawn_blocking(move || service.perform(authorised, operation)).await;
     done.map_err(|error| Problem::new(Exit::Internal, "operation", error.to_string(), "report this with the log"))?.map(Json)
-}
-
-fn health(healthy: &AtomicBool) -> Result<(), Problem> {
-    if healthy.load(Ordering::Relaxed) {
-        return Ok(());
-    }
-    Err(Problem::new(Exit::Unavailable, "log", "the log's head cannot be signed and stored", "look at the disk; issuing resumes by itself"))
 }
 
 fn metrics(status: &Status) -> String {

@@ -2,6 +2,7 @@
 
 mod authorise;
 pub mod issue;
+pub mod own;
 pub mod plan;
 pub mod publish;
 pub mod revoke;

@@ -5,6 +5,7 @@ use std::sync::atomic::Ordering;
 
 use axum::Router;
 use axum::body::Bytes;
+use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, State};
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
@@ -17,6 +18,10 @@ use time::macros::format_description;
 use crate::authority::Authority;
 use crate::record::{CrlRecord, decode};
 use crate::status::{Answer, Status};
+
+const OCSP_RESPONSE: &str = "application/ocsp-response";
+/// Seconds for which caches keep an answer or a list.
+const KEPT: i64 = 300;
 
 /// What the public handlers work with.
 pub struct Public {
@@ -38,49 +43,79 @@ async fn ocsp_post(State(public): State<Arc<Public>>, headers: HeaderMap, body: 
     if headers.get(header::CONTENT_TYPE).is_none_or(|kind| kind.as_bytes() != b"application/ocsp-request") {
         return (StatusCode::UNSUPPORTED_MEDIA_TYPE, "send the request as application/ocsp-request\n").into_response();
     }
-    respond(&public, body.to_vec(), false).await
+    uncached(answer(&public, &body).await)
 }
 
 // spec: rfc6960#appendix-A.1 (base64 of the DER, percent-encoded; axum has decoded the percents)
-async fn ocsp_get(State(public): State<Arc<Public>>, Path(request): Path<String>) -> Response {
+async fn ocsp_get(State(public): State<Arc<Public>>, headers: HeaderMap, path: Result<Path<String>, PathRejection>) -> Response {
     let engine = base64::engine::general_purpose::STANDARD;
-    let der = if request.len() > 2 * pki::ocsp::MAX_BYTES { None } else { engine.decode(request.as_bytes()).ok() };
-    match der {
-        Some(der) => respond(&public, der, true).await,
-        None => ocsp_response(Answer { body: Failure::MalformedRequest.der().into(), fresh: None }, false),
+    // What is no text, no base64 or too long is a request like any other that cannot be read.
+    let text = path.map(|Path(text)| text).unwrap_or_default();
+    let der = if text.len() > 2 * pki::ocsp::MAX_BYTES { None } else { engine.decode(text.as_bytes()).ok() };
+    let answer = answer(&public, &der.unwrap_or_default()).await;
+    match &answer.fresh {
+        Some(fresh) => {
+            let (now, tag) = (public.authority.clock.now(), format!("\"{}\"", fresh.tag));
+            // Kept shortly: a revocation must not wait for a cache half a day; and never beyond its end.
+            let age = (fresh.next_update - now).whole_seconds().clamp(0, KEPT);
+            let kept = format!("max-age={age}, public, no-transform, must-revalidate");
+            let told = Kept { kind: OCSP_RESPONSE, at: fresh.this_update, until: Some(fresh.next_update), kept, tag };
+            told.response(&headers, Bytes::from_owner(answer.body))
+        }
+        None => uncached(answer),
     }
 }
 
-async fn respond(public: &Arc<Public>, der: Vec<u8>, cacheable: bool) -> Response {
-    let Ok(request) = OcspRequest::parse(&der) else {
+async fn answer(public: &Arc<Public>, der: &[u8]) -> Answer {
+    let Ok(request) = OcspRequest::parse(der) else {
         public.status.counts.refused.fetch_add(1, Ordering::Relaxed);
-        return ocsp_response(Answer { body: Failure::MalformedRequest.der().into(), fresh: None }, false);
+        return Answer { body: Failure::MalformedRequest.der().into(), fresh: None };
     };
     if let Some(answer) = public.status.remembered(&request) {
-        return ocsp_response(answer, cacheable);
+        return answer;
     }
     // The store may wait for the disk and signing takes its time: neither on this thread.
     let status = Arc::clone(&public.status);
     let made = tokio::task::spawn_blocking(move || status.make(&request)).await;
-    ocsp_response(made.unwrap_or_else(|_| Answer { body: Failure::InternalError.der().into(), fresh: None }), cacheable)
+    made.unwrap_or_else(|_| Answer { body: Failure::InternalError.der().into(), fresh: None })
 }
 
-// spec: rfc5019#6.2 (what caches may keep, and until when)
-fn ocsp_response(answer: Answer, cacheable: bool) -> Response {
-    let mut headers = HeaderMap::new();
-    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/ocsp-response"));
-    match answer.fresh {
-        Some(fresh) if cacheable => {
-            put(&mut headers, header::LAST_MODIFIED, &http_date(fresh.this_update));
-            put(&mut headers, header::EXPIRES, &http_date(fresh.next_update));
-            // Kept shortly: a revocation must not wait for a cache half a day.
-            headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("max-age=300, public, no-transform, must-revalidate"));
+fn uncached(answer: Answer) -> Response {
+    ([(header::CONTENT_TYPE, OCSP_RESPONSE), (header::CACHE_CONTROL, "no-store")], Bytes::from_owner(answer.body)).into_response()
+}
+
+/// What caches are told of a body.
+// spec: rfc9919 (OCSP over HTTP), rfc9111#5.2.2
+struct Kept {
+    kind: &'static str,
+    at: OffsetDateTime,
+    until: Option<OffsetDateTime>,
+    kept: String,
+    tag: String,
+}
+
+impl Kept {
+    /// The body, or only that it has not changed since the asker got it.
+    fn response(self, asked: &HeaderMap, body: Bytes) -> Response {
+        let mut headers = HeaderMap::new();
+        put(&mut headers, header::LAST_MODIFIED, &http_date(self.at));
+        if let Some(until) = self.until {
+            put(&mut headers, header::EXPIRES, &http_date(until));
         }
-        _ => {
-            headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+        put(&mut headers, header::CACHE_CONTROL, &self.kept);
+        put(&mut headers, header::ETAG, &self.tag);
+        if is_known(asked, &self.tag) {
+            return (StatusCode::NOT_MODIFIED, headers).into_response();
         }
+        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(self.kind));
+        (headers, body).into_response()
     }
-    (headers, Bytes::from_owner(answer.body)).into_response()
+}
+
+// spec: rfc9110#13.1.2
+fn is_known(asked: &HeaderMap, tag: &str) -> bool {
+    let known = asked.get_all(header::IF_NONE_MATCH).iter().filter_map(|value| value.to_str().ok()).flat_map(|list| list.split(','));
+    known.map(str::trim).any(|one| one == "*" || one.strip_prefix("W/").unwrap_or(one) == tag)
 }
 
 fn put(headers: &mut HeaderMap, name: header::HeaderName, text: &str) {
@@ -95,19 +130,14 @@ fn http_date(at: OffsetDateTime) -> String {
     at.to_offset(time::UtcOffset::UTC).format(form).unwrap_or_default()
 }
 
-async fn crl(State(public): State<Arc<Public>>, Path(file): Path<String>) -> Response {
+async fn crl(State(public): State<Arc<Public>>, headers: HeaderMap, Path(file): Path<String>) -> Response {
     let Some(id) = file.strip_suffix(".crl").filter(|id| public.authority.issuers.contains_key(*id)).map(str::to_owned) else { return absent() };
     let found = tokio::task::spawn_blocking(move || public.authority.store.get(&CrlRecord::key(&id))).await;
     let Ok(Ok(found)) = found else { return StatusCode::SERVICE_UNAVAILABLE.into_response() };
     let Some(record) = found.and_then(|bytes| decode::<CrlRecord>(&bytes).ok()) else { return absent() };
-    let mut headers = HeaderMap::new();
-    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/pkix-crl"));
-    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("max-age=300, public, must-revalidate"));
-    if let Ok(at) = OffsetDateTime::from_unix_timestamp(record.this_update) {
-        put(&mut headers, header::LAST_MODIFIED, &http_date(at));
-    }
-    put(&mut headers, header::ETAG, &format!("\"{}\"", record.number));
-    (headers, record.der).into_response()
+    let at = OffsetDateTime::from_unix_timestamp(record.this_update).unwrap_or(OffsetDateTime::UNIX_EPOCH);
+    let kept = format!("max-age={KEPT}, public, must-revalidate");
+    Kept { kind: "application/pkix-crl", at, until: None, kept, tag: format!("\"{}\"", record.number) }.response(&headers, record.der.into())
 }
 
 async fn issuer(State(public): State<Arc<Public>>, Path(file): Path<String>) -> Response {

@@ -20,6 +20,7 @@ pub enum Entry<'a> {
     CertificateRevoked { issuer: &'a str, serial: &'a str, reason: Reason, at: i64, by: &'a str },
     CrlIntended { issuer: &'a str, number: u64, tbs_sha256: &'a str, by: &'a str },
     CrlIssued { issuer: &'a str, number: u64, entries: u64, sha256: &'a str },
+    OcspSignerReplaced { issuer: &'a str, key: &'a str, sha256: &'a str },
 }
 
 impl Entry<'_> {
@@ -32,6 +33,7 @@ impl Entry<'_> {
             Self::CertificateRevoked { .. } => 5,
             Self::CrlIntended { .. } => 6,
             Self::CrlIssued { .. } => 7,
+            Self::OcspSignerReplaced { .. } => 8,
         }
     }
 

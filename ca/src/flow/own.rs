@@ -1,0 +1,97 @@
+//! The authority's own certificates — issuing authorities, OCSP signers — on the line every other takes.
+
+use keys::{KeyError, KeyHandle, KeyStore};
+use pki::signer::SignatureAlgorithm;
+use store::{Batch, Expectation};
+use time::OffsetDateTime;
+use x509_parser::prelude::{FromDer, X509Certificate};
+
+use super::authorise::Authorised;
+use super::issue::{Order, issue};
+use super::plan::Words;
+use crate::authority::Authority;
+use crate::problem::IssueError;
+use crate::record::{CertificateRecord, IssuerRecord, OcspSigner, Status, decode, encode, log};
+use crate::register;
+
+#[derive(Debug, thiserror::Error)]
+pub enum OwnError {
+    #[error(transparent)]
+    Issue(#[from] IssueError),
+    #[error(transparent)]
+    Keys(#[from] KeyError),
+    #[error("the request for the authority's own certificate could not be made: {0}")]
+    Request(String),
+    #[error("the OCSP signer of {issuer} could not be replaced a while ago and is tried again soon; look at the service's log")]
+    Waiting { issuer: String },
+}
+
+/// A certificate for a key of the authority's own.
+pub fn certify(authority: &Authority, profile: &str, issuer: Option<&str>, name: &str, key: &KeyHandle) -> Result<Vec<u8>, OwnError> {
+    let failed = |error: rcgen::Error| OwnError::Request(error.to_string());
+    let mut parameters = rcgen::CertificateParams::new(Vec::new()).map_err(failed)?;
+    parameters.distinguished_name = rcgen::DistinguishedName::new();
+    let request = parameters.serialize_request(key).map_err(failed)?;
+    let applicant = Words { authority: Some(name.to_owned()), ..Words::default() };
+    let order = Order { profile: profile.into(), request: request.der().to_vec(), applicant, issuer: issuer.map(str::to_owned) };
+    let issued = issue(authority, Authorised::service(), order)?;
+    Ok(issued.what().record.der.clone())
+}
+
+/// A new OCSP signer for `issuer` once two thirds of the present one's life are over; `None` while it is younger,
+/// and for an issuer that is revoked, since that one certifies nobody.
+pub fn replace_signer(authority: &Authority, keys: &KeyStore, issuer: &str) -> Result<Option<(OcspSigner, KeyHandle)>, OwnError> {
+    // 1. What is on record, and how old it is.
+    let damaged = |what| IssueError::Damaged { what };
+    let place = IssuerRecord::key(issuer);
+    let before = authority.store.get(&place).map_err(IssueError::from)?.ok_or(damaged("an issuer"))?;
+    let record: IssuerRecord = decode(&before).map_err(|_| damaged("an issuer"))?;
+    let Some(present) = &record.ocsp else { return Ok(None) };
+    let (_, read) = X509Certificate::from_der(&present.der).map_err(|_| damaged("an OCSP signer's certificate"))?;
+    if !aging(&read, authority.clock.now()) || revoked(authority, issuer)? {
+        return Ok(None);
+    }
+    let name = read.subject().iter_common_name().next().and_then(|name| name.as_str().ok()).ok_or(damaged("an OCSP signer's name"))?;
+    // 2. The next key; one that an attempt cut off has made is taken up.
+    let id = successor(&present.key);
+    let key = if keys.contains(&id) { keys.load(&id)? } else { keys.generate(&id, SignatureAlgorithm::EcdsaP256Sha256)? };
+    // 3. Certified on the ordinary line.
+    let der = certify(authority, "ocsp", Some(issuer), name, &key)?;
+    // 4. Recorded with its log entry; from now on it is the one that signs.
+    let signer = OcspSigner { key: id, der };
+    let entry = log::Entry::OcspSignerReplaced { issuer, key: &signer.key, sha256: &crate::sha256_hex(&signer.der) };
+    let after = IssuerRecord { ocsp: Some(signer.clone()), ..record.clone() };
+    let mut batch = Batch::new().expect(Expectation::Equals(place.clone(), before)).put(place, encode(&after).map_err(IssueError::from)?);
+    batch.append(log::STREAM, entry.leaf(authority.clock.now()).map_err(IssueError::from)?);
+    authority.store.commit(batch).map_err(IssueError::from)?;
+    Ok(Some((signer, key)))
+}
+
+fn aging(certificate: &X509Certificate<'_>, now: OffsetDateTime) -> bool {
+    let (from, until) = (certificate.validity().not_before.timestamp(), certificate.validity().not_after.timestamp());
+    now.unix_timestamp() >= until - (until - from) / 3
+}
+
+fn revoked(authority: &Authority, issuer: &str) -> Result<bool, IssueError> {
+    let Some(issuer) = authority.issuers.get(issuer) else { return Ok(false) };
+    Ok(matches!(register::find(&*authority.store, &issuer.serial)?, Some(CertificateRecord { status: Status::Revoked(_), .. })))
+}
+
+/// `tls-ca-ocsp`, `tls-ca-ocsp-2`, `tls-ca-ocsp-3` …
+fn successor(key: &str) -> String {
+    match key.rsplit_once('-').and_then(|(stem, number)| Some((stem, number.parse::<u32>().ok()?))) {
+        Some((stem, number)) => format!("{stem}-{}", number.saturating_add(1)),
+        None => format!("{key}-2"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::successor;
+
+    #[test]
+    fn keys_are_numbered() {
+        assert_eq!(successor("tls-ca-ocsp"), "tls-ca-ocsp-2");
+        assert_eq!(successor("tls-ca-ocsp-2"), "tls-ca-ocsp-3");
+    }
+}

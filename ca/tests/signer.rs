@@ -1,0 +1,117 @@
+//! The service through a quarter of a year and more: its OCSP signers stay young, its lists fresh.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+use std::path::Path;
+use std::process::Command;
+use std::sync::Arc;
+
+use ca::flow::Authorised;
+use ca::flow::issue::{Order, issue};
+use ca::flow::plan::Words;
+use ca::init::{init, open};
+use ca::job::{Health, Jobs};
+use ca::record::{CrlRecord, IssuerRecord, decode};
+use ca::service::Service;
+use ca::status::Status;
+use keys::Passphrase;
+use pki::ocsp::{CertId, HashAlgorithm, OcspRequest};
+use runtime::clock::{Clock, FakeClock};
+use time::{Duration, OffsetDateTime};
+
+const ISSUER: &str = "enterprise-ca";
+
+fn passphrase() -> Passphrase {
+    Passphrase::new("correct horse battery".into()).unwrap()
+}
+
+fn order() -> Order {
+    let key = rcgen::KeyPair::generate().unwrap();
+    let mut parameters = rcgen::CertificateParams::new(Vec::new()).unwrap();
+    parameters.distinguished_name = rcgen::DistinguishedName::new();
+    let request = parameters.serialize_request(&key).unwrap().der().to_vec();
+    let applicant = Words { name: Some("广州天河测试有限公司".into()), code: Some("91440101MAT000018G".into()), ..Words::default() };
+    Order { profile: "enterprise-signing".into(), request, applicant, issuer: None }
+}
+
+/// What OpenSSL says, now, of an answer about a certificate.
+fn judged(home: &Path, place: &Path, answer: &[u8]) -> String {
+    std::fs::write(place.join("answer.der"), answer).unwrap();
+    let text = |path: &Path| path.to_str().unwrap().to_owned();
+    let (issuer, root) = (text(&home.join("enterprise-ca.pem")), text(&home.join("root.pem")));
+    let (leaf, answer) = (text(&place.join("leaf.pem")), text(&place.join("answer.der")));
+    let arguments = ["ocsp", "-issuer", &issuer, "-CAfile", &root, "-verify_other", &issuer, "-no_nonce", "-cert", &leaf, "-respin", &answer];
+    let output = Command::new("openssl").args(arguments).output().unwrap();
+    String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr)
+}
+
+#[test]
+fn it_works_after_a_hundred_days_as_on_the_first() {
+    let place = tempfile::tempdir().unwrap();
+    let home = place.path().join("ca");
+    let clock = Arc::new(FakeClock::new(OffsetDateTime::now_utc() - Duration::days(100)));
+    let listen = "127.0.0.1:8440".parse().unwrap();
+    let opened = init(&home, "http://127.0.0.1:8440", listen, &passphrase(), &passphrase(), Arc::clone(&clock) as Arc<dyn Clock>).unwrap();
+    let status = Arc::new(Status::new(&opened.authority).unwrap());
+    let service = Service { authority: Arc::new(opened.authority), evidence: opened.evidence };
+    let health = Arc::new(Health::default());
+    let jobs = Jobs::new(service.clone(), Arc::clone(&status), opened.keys, Arc::clone(&health));
+    let authority = &service.authority;
+    let issued = issue(authority, Authorised::service(), order()).unwrap();
+    std::fs::write(place.path().join("leaf.pem"), pem::encode(&pem::Pem::new("CERTIFICATE", issued.what().record.der.clone()))).unwrap();
+    let issuer = &authority.issuers[ISSUER];
+    let id = CertId::new(HashAlgorithm::Sha1, &issuer.name, &issuer.public_key_info, &issued.what().serial).unwrap();
+    let request = OcspRequest { ids: vec![id], nonce: None };
+    let recorded = || -> IssuerRecord { decode(&authority.store.get(&IssuerRecord::key(ISSUER)).unwrap().unwrap()).unwrap() };
+    let signer_ends = || {
+        let der = recorded().ocsp.unwrap().der;
+        x509_parser::parse_x509_certificate(&der).unwrap().1.validity().not_after.timestamp()
+    };
+    let crl = || -> CrlRecord { decode(&authority.store.get(&CrlRecord::key(ISSUER)).unwrap().unwrap()).unwrap() };
+    assert_eq!(recorded().ocsp.unwrap().key, "enterprise-ca-ocsp");
+    for _ in 0..100 {
+        clock.advance(Duration::days(1));
+        // Lists and signers are looked at every twentieth turn.
+        for _ in 0..20 {
+            jobs.turn();
+        }
+        health.check().unwrap();
+        let now = clock.now().unix_timestamp();
+        assert!(signer_ends() - now > 29 * 86_400, "the signer is old");
+        assert!(crl().next_update > now + 5 * 86_400, "the list is old");
+        let answer = status.remembered(&request).unwrap_or_else(|| status.make(&request));
+        assert!(answer.fresh.is_some_and(|fresh| fresh.next_update > clock.now()), "no fresh answer");
+    }
+    assert_eq!(recorded().ocsp.unwrap().key, "enterprise-ca-ocsp-2");
+    let said = judged(&home, place.path(), &status.make(&request).body);
+    assert!(said.contains("Response verify OK") && said.contains("leaf.pem: good"), "{said}");
+    // The new signers are the ones that stand there after a restart.
+    drop((issued, jobs, status, opened.directory));
+    drop(service);
+    let opened = open(&home, None, &passphrase(), clock).unwrap();
+    let said = judged(&home, place.path(), &Status::new(&opened.authority).unwrap().make(&request).body);
+    assert!(said.contains("Response verify OK") && said.contains("leaf.pem: good"), "{said}");
+}
+
+#[test]
+fn an_old_signer_says_nothing_and_a_key_left_by_an_attempt_is_taken_up() {
+    let place = tempfile::tempdir().unwrap();
+    let clock = Arc::new(FakeClock::new(OffsetDateTime::now_utc() - Duration::days(100)));
+    let listen = "127.0.0.1:8440".parse().unwrap();
+    let opened = init(&place.path().join("ca"), "http://127.0.0.1:8440", listen, &passphrase(), &passphrase(), Arc::clone(&clock) as Arc<dyn Clock>).unwrap();
+    let authority = &opened.authority;
+    let status = Status::new(authority).unwrap();
+    let issuer = &authority.issuers[ISSUER];
+    let id = CertId::new(HashAlgorithm::Sha1, &issuer.name, &issuer.public_key_info, &[0x40; 16]).unwrap();
+    let request = OcspRequest { ids: vec![id], nonce: None };
+    assert!(status.make(&request).body.len() > 100);
+    assert!(ca::flow::own::replace_signer(authority, &opened.keys, ISSUER).unwrap().is_none());
+    clock.advance(Duration::days(91));
+    // spec: rfc6960#2.3 (tryLater)
+    assert_eq!(&*status.make(&request).body, [0x30, 3, 10, 1, 3]);
+    // An attempt that was cut off after its key was made.
+    let left = opened.keys.generate("enterprise-ca-ocsp-2", pki::signer::SignatureAlgorithm::EcdsaP256Sha256).unwrap();
+    let (signer, key) = ca::flow::own::replace_signer(authority, &opened.keys, ISSUER).unwrap().unwrap();
+    assert_eq!(pki::signer::Signer::public_key_info(&key), pki::signer::Signer::public_key_info(&left));
+    status.replace(ISSUER, &signer, key).unwrap();
+    assert!(status.make(&request).body.len() > 100);
+}
