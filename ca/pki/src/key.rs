@@ -1,7 +1,6 @@
 //! Keys we refuse, whoever holds them: judged from the public half alone.
 //!
-//! A point off its curve needs no rule here: the request's own signature is verified first, and that
-//! refuses one.
+//! A point off its curve needs no rule here: no signature verifies with it, so the request's own refuses it.
 
 use rsa::BoxedUint;
 

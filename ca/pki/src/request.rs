@@ -86,13 +86,14 @@ impl Request {
         let spki = i.whole(0x30)?;
         let (requested_extensions, asks_for_ca) = if i.is_empty() { (Vec::new(), false) } else { asked(i.take(0xa0)?)? };
         i.end()?;
+        // Here and not in the caller, so that no caller can forget it; and first, since "too short" tells more than
+        // the failed signature of a key that is too short to be tried.
+        let key = crate::key::check(spki)?;
         Scheme::read(algorithm, None).and_then(|scheme| scheme.verify(spki, info, signature)).map_err(|error| match error {
             SignatureError::Mismatch => RequestError::Possession,
             SignatureError::Der(error) => RequestError::Der(error),
             SignatureError::BrokenHash | SignatureError::Unsupported => RequestError::Algorithm,
         })?;
-        // Here and not in the caller, so that no caller can forget it.
-        let key = crate::key::check(spki)?;
         Ok(Self { key, subject, spki: spki.to_vec(), requested_extensions, asks_for_ca, der: der.to_vec() })
     }
 

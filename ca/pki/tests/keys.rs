@@ -30,6 +30,15 @@ fn sizes_curves_and_exponents() {
     assert_eq!(rsa(2048, "-pkeyopt rsa_keygen_pubexp:3"), Err(WeakKey::Exponent));
 }
 
+#[test]
+fn a_weak_key_is_named_and_not_its_signature() {
+    use pki::request::{Request, RequestError};
+    let request = |newkey: &str| Request::parse(&openssl(&format!("openssl req -new -newkey {newkey} -nodes -keyout /dev/null -subj /C=CN -outform DER"))).map(|_| ());
+    assert_eq!(request("rsa:1024"), Err(RequestError::WeakKey(WeakKey::Size(1024))));
+    assert_eq!(request("ec -pkeyopt ec_paramgen_curve:P-521"), Err(RequestError::WeakKey(WeakKey::Algorithm)));
+    assert_eq!(request("rsa:2048"), Ok(()));
+}
+
 /// A SubjectPublicKeyInfo over any modulus of 2048 bits, right or not.
 fn with_modulus(n: &[u8]) -> Vec<u8> {
     let tlv = |tag: u8, value: &[u8]| {

@@ -276,8 +276,10 @@ fn sign(intended: Recorded<LintedTbs>) -> Result<SignedCertificate, IssueError> 
     Ok(SignedCertificate { serial, record, intent })
 }
 
-/// 9. In the register, in the log, and no longer an intent: all in one commit. A key that was reported as
-/// compromised since step 3 is certified revoked: what was signed has to be known, and may not be good.
+/// 9. In the register, in the log, and no longer an intent: all in one commit.
+///
+/// A key that was reported as compromised since step 3 is certified revoked: what was signed has to be known, and
+/// may not be good.
 fn record(authority: &Authority, mut signed: SignedCertificate) -> Result<Recorded<SignedCertificate>, IssueError> {
     let blocked = CertificateRecord::blocked_key(&signed.record.key_digest);
     let now = authority.clock.now();
