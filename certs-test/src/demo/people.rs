@@ -5,7 +5,8 @@ use super::Dice;
 /// A citizen as a mailbox is opened for them.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Person {
-    /// JGJ/T 320 document code: `01` resident identity card, `04` foreigner's permanent residence.
+    /// As `id_type` has it: `01` resident identity card, `04` foreigner's permanent residence, `05` residence
+    /// permit for Hong Kong, Macao and Taiwan residents.
     pub document_type: &'static str,
     pub number: String,
     pub name: String,

@@ -74,7 +74,8 @@ impl Verdict {
     /// Kept when `stated` is `base` at `rate`, rounded.
     pub(super) fn share(name: &str, stated: Money, base: Money, rate: Rate, to: RoundTo) -> Self {
         match base.at(rate, to) {
-            Some(made) => Self::equal(name, stated, i128::from(made.fen()), &format!("{base} at {rate} %")),
+            Some(made) if made == stated => Self::Kept,
+            Some(made) => Self::broken(format!("{name} is {stated}, but {base} at {rate} % make {made}")),
             None => Self::broken(format!("base is {base}, too large to reckon with")),
         }
     }

@@ -26,9 +26,9 @@ row! {
         unit_rate: Rate = Rate::parse, "单位缴费比例", "Employer's rate";
         unit_amt: Money = amount, "单位缴费", "Employer's contribution, to the pool";
         year_open: Money = amount, "年初储存额", "Balance at the start of the year";
-        open_interest: Money = amount, "年初储存额利息", "Interest on it";
+        open_interest: Money = amount, "年初储存额利息", "Interest on that balance";
         ytd_credit: Money = amount, "本年累计记账", "Credited this year";
-        ytd_interest: Money = amount, "本年记账利息", "Interest on it";
+        ytd_interest: Money = amount, "本年记账利息", "Interest on this year's credit";
         transfer_in: Money = amount, "本年转入", "Transferred in";
         transfer_out: Money = amount, "本年转出", "Transferred out";
         payout: Money = amount, "本年支出", "Paid out";
