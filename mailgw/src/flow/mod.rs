@@ -1,2 +1,3 @@
 //! What the gateway does: one straight line per request.
 pub mod accept;
+mod recipients;
