@@ -207,4 +207,4 @@ impl Directory {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

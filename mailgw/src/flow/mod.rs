@@ -1,3 +1,4 @@
 //! What the gateway does: one straight line per request.
 pub mod accept;
 mod recipients;
+pub mod login;

@@ -50,6 +50,11 @@ impl Places {
 }
 
 impl Place {
+    /// Whose it is: an IPv4 address, or the first 64 bits of an IPv6 one.
+    pub fn address(&self) -> IpAddr {
+        self.address
+    }
+
     pub fn logged_in(&mut self) {
         self.before_login = None;
     }

@@ -1,7 +1,7 @@
 //! A gateway's IMAP listener on loopback with two accounts, and a client that speaks raw lines.
 #![allow(dead_code, clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
@@ -35,7 +35,7 @@ static KEY: LazyLock<Arc<DataKey>> = LazyLock::new(|| {
 struct TwoAccounts;
 
 impl Accounts for TwoAccounts {
-    fn login(&self, user: &str, password: &Secret) -> Result<String, LoginRefusal> {
+    fn login(&self, user: &str, password: &Secret, _peer: IpAddr) -> Result<String, LoginRefusal> {
         let number = user.strip_suffix("@mail.example.cn").unwrap_or(user);
         let known = [ONE, OTHER].contains(&number) && password.expose() == PASSWORD;
         if known { Ok(number.to_owned()) } else { Err(LoginRefusal::Denied) }

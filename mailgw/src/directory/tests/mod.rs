@@ -49,7 +49,8 @@ fn directory_with(store: Arc<dyn Store>, random: Arc<dyn Random>) -> Directory {
     directory
 }
 
-fn directory(store: &Arc<impl Store + 'static>) -> Directory {
+/// Quick to hash.
+pub(crate) fn directory(store: &Arc<impl Store + 'static>) -> Directory {
     directory_with(Arc::clone(store) as Arc<dyn Store>, Arc::new(SystemRandom::new()))
 }
 
@@ -61,7 +62,7 @@ fn citizen(kind: &str, number: &str, name: &str) -> Applicant {
     Applicant::Citizen { document: document(kind, number), name: PersonName::parse(name).unwrap() }
 }
 
-fn chen() -> Applicant {
+pub(crate) fn chen() -> Applicant {
     citizen("01", "440106189602290015", "陈秀英")
 }
 

@@ -200,8 +200,8 @@ impl Connection {
         let imap = Arc::clone(&self.imap);
         let checked = match imap.logins.acquire().await {
             Ok(_turn) => {
-                let accounts = Arc::clone(&imap.accounts);
-                tokio::task::spawn_blocking(move || accounts.login(&user, &password)).await.unwrap_or(Err(LoginRefusal::Unavailable))
+                let (accounts, peer) = (Arc::clone(&imap.accounts), self.place.address());
+                tokio::task::spawn_blocking(move || accounts.login(&user, &password, peer)).await.unwrap_or(Err(LoginRefusal::Unavailable))
             }
             Err(_) => Err(LoginRefusal::Unavailable),
         };

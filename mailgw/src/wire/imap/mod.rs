@@ -4,7 +4,7 @@ mod answer;
 mod connection;
 mod metrics;
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -37,8 +37,8 @@ pub enum LoginRefusal {
 
 /// Who may log in. Calls block.
 pub trait Accounts: Send + Sync {
-    /// The number of the mailbox that opens.
-    fn login(&self, user: &str, password: &Secret) -> Result<String, LoginRefusal>;
+    /// The number of the mailbox that opens; failures count against `peer`, too.
+    fn login(&self, user: &str, password: &Secret, peer: IpAddr) -> Result<String, LoginRefusal>;
 }
 
 #[derive(Clone, Debug)]
