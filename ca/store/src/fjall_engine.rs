@@ -64,15 +64,16 @@ impl Engine for Fjall {
     }
 
     fn scan(&self, from: &Key, to: &Key, limit: usize) -> Result<Vec<(Key, Vec<u8>)>, StoreError> {
-        let range = self.records.range(from.as_bytes()..to.as_bytes());
-        let read = |guard: fjall::Guard| guard.into_inner().map_err(failed);
-        range.take(limit).map(|guard| read(guard).map(|(key, value)| (Key::raw(key.to_vec()), value.to_vec()))).collect()
+        let own = fjall_damage::group_key();
+        let range = self.records.range(from.as_bytes()..to.as_bytes()).map(|guard| guard.into_inner().map_err(failed));
+        let found = range.filter(|record| !record.as_ref().is_ok_and(|(key, _)| **key == *own.as_bytes())).take(limit);
+        found.map(|record| record.map(|(key, value)| (Key::raw(key.to_vec()), value.to_vec()))).collect()
     }
 
     fn write(&self, writes: &Writes) -> Result<(), StoreError> {
         let mut group = self.group.lock().unwrap_or_else(PoisonError::into_inner);
         let next = *group + 1;
-        let mut batch = self.database.batch().durability(Some(PersistMode::SyncAll));
+        let mut batch = self.database.batch().durability(Some(PersistMode::SyncData));
         for (key, value) in writes {
             match value {
                 Some(value) => batch.insert(&self.records, key.as_bytes(), value.as_slice()),

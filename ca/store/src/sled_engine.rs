@@ -143,11 +143,14 @@ impl Engine for Sled {
     fn scan(&self, from: &Key, to: &Key, limit: usize) -> Result<Vec<(Key, Vec<u8>)>, StoreError> {
         let before = self.durable();
         let changed = || before.range(from..to);
+        // As many more as the changed ones and the sum may take the place of.
+        let enough = limit.saturating_add(changed().count()).saturating_add(1);
         let mut found = BTreeMap::new();
-        for record in self.tree.range(from.as_bytes()..to.as_bytes()).take(limit.saturating_add(changed().count())) {
+        for record in self.tree.range(from.as_bytes()..to.as_bytes()).take(enough) {
             let (key, stored) = record.map_err(failed)?;
             found.insert(Key::raw(key.to_vec()), stored.to_vec());
         }
+        found.remove(&sum_key());
         for (key, stored) in changed() {
             match stored {
                 Some(stored) => found.insert(key.clone(), stored.clone()),
@@ -185,5 +188,29 @@ impl Engine for Sled {
         *sum = next;
         self.changing().clear();
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+    use crate::{Batch, CommitError, Store};
+
+    #[test]
+    fn what_is_not_durable_is_not_read() {
+        let directory = tempfile::tempdir().unwrap();
+        let key = |name: &str| Key::new("table", &[name.as_bytes()]);
+        let all = |store: &Embedded| store.scan(&Key::new("", &[]), &Key::new("z", &[]), 2).unwrap();
+        let store = open_sled(directory.path()).unwrap();
+        store.commit(Batch::new().put(key("a"), b"1".as_slice()).put(key("c"), b"1".as_slice())).unwrap();
+        let before = all(&store);
+        assert_eq!(before.len(), 2);
+        drop(store);
+        let store = start(directory.path(), Watchdog::default(), |_| Err(std::io::ErrorKind::StorageFull.into())).unwrap();
+        let batch = Batch::new().put(key("a"), b"2".as_slice()).put(key("b"), b"2".as_slice()).delete(key("c"));
+        assert!(matches!(store.commit(batch), Err(CommitError::Poisoned { .. })));
+        assert_eq!((store.get(&key("a")), store.get(&key("b"))), (Ok(Some(b"1".to_vec())), Ok(None)));
+        assert_eq!(all(&store), before);
     }
 }

@@ -52,6 +52,8 @@ fn a_delete_wins_and_scans_keep_order_and_limit(store: &Arc<dyn Store>) {
     assert_eq!(names(10), [b"a", b"b", b"c"]);
     assert_eq!(names(2), [b"a", b"b"]);
     assert_eq!(store.scan(&key("z"), &key("a"), 10).unwrap(), []);
+    let everything = store.scan(&Key::new("", &[]), &Key::new("z", &[]), 10).unwrap();
+    assert_eq!(everything.iter().map(|(key, _)| key.clone()).collect::<Vec<_>>(), [key("a"), key("b"), key("c")]);
 }
 
 fn many_committers_leave_no_gap_and_no_double(store: &Arc<dyn Store>) {

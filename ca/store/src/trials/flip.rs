@@ -170,7 +170,7 @@ fn every_flip_is_told_or_harmless(engine: Engine) {
     let original = Original::new(engine);
     let files = original.files();
     let mut found = [0; 4];
-    for flip in 0..how_many("SUIYIN_FLIPS", 120) {
+    for flip in 0..how_many("SUIYIN_FLIPS", 80) {
         // Small files are as important as large ones: each gets its turn.
         let (file, bytes) = &files[flip % files.len()];
         match original.flipped(file, Some(random(bytes.len() as u64 * 8))) {
