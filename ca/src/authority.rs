@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use keys::KeyHandle;
 use pki::certificate::CertificatePlan;
-use pki::signer::Signer;
+use pki::signer::{SignatureAlgorithm, Signer};
 use policies::certificate::{IssuerFacts, Policies, Profile};
 use runtime::clock::Clock;
 use store::Store;
@@ -61,6 +61,15 @@ impl Issuer {
 
     pub fn id(&self) -> &str {
         &self.record.id
+    }
+
+    /// What it signs with, also when its key is elsewhere.
+    pub fn algorithm(&self) -> Result<SignatureAlgorithm, IssueError> {
+        match pki::key::check(&self.public_key_info) {
+            Ok(pki::key::KeyAlgorithm::P256) => Ok(SignatureAlgorithm::EcdsaP256Sha256),
+            Ok(pki::key::KeyAlgorithm::P384) => Ok(SignatureAlgorithm::EcdsaP384Sha384),
+            _ => Err(IssueError::Algorithm),
+        }
     }
 
     /// The certificate, DER; none for a root that is just being founded.

@@ -9,7 +9,7 @@ use runtime::exit::{Exit, Problem};
 use runtime::shutdown::Shutdown;
 use store::Batch;
 
-use crate::authority::Issuer;
+use crate::authority::{Issuer, ROOT};
 use crate::flow::{Authorised, own, publish};
 use crate::problem::IssueError;
 use crate::record::{CrlRecord, decode};
@@ -26,8 +26,13 @@ const STALE_AFTER: i64 = 60;
 const RENEW_AFTER: i64 = 24 * 3_600;
 /// A signer that could not be replaced is tried again after so many seconds.
 const SIGNER_AGAIN: i64 = 600;
+/// From so long before its end the root's list is asked for.
+const ROOT_BEFORE_END: i64 = 14 * 86_400;
 
-/// What is not well, as `/healthz` tells it.
+/// All parts that report, and whether their faults make `/healthz` fail; the others leave weeks to mend them.
+const PARTS: [(&str, bool); 6] = [("store", true), ("log", true), ("crl", true), ("job", true), ("ocsp-signer", false), ("root-crl", false)];
+
+/// What is not well, as `/healthz` and `/metrics` tell it.
 #[derive(Debug, Default)]
 pub struct Health(Mutex<BTreeMap<&'static str, String>>);
 
@@ -51,9 +56,20 @@ impl Health {
 
     pub fn check(&self) -> Result<(), Problem> {
         let faults = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let Some((part, fault)) = faults.iter().next() else { return Ok(()) };
+        let urgent = |part: &str| PARTS.iter().any(|(name, urgent)| *name == part && *urgent);
+        let Some((part, fault)) = faults.iter().find(|(part, _)| urgent(part)) else { return Ok(()) };
         let (message, next) = fault.rsplit_once("; ").unwrap_or((fault, "look at the service's log and the disk"));
         Err(Problem::new(Exit::Unavailable, *part, message, next))
+    }
+
+    /// One line a part for Prometheus: 1 while something is wrong with it.
+    pub fn metrics(&self) -> String {
+        let faults = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut text = String::from("# HELP suiyin_ca_fault Whether something is wrong with a part of the authority.\n# TYPE suiyin_ca_fault gauge\n");
+        for (part, _) in PARTS {
+            text.push_str(&format!("suiyin_ca_fault{{part=\"{part}\"}} {}\n", u8::from(faults.contains_key(part))));
+        }
+        text
     }
 }
 
@@ -105,6 +121,7 @@ impl Jobs {
             let issuers: Vec<_> = self.service.authority.issuers.values().filter(|issuer| issuer.key.is_some()).collect();
             let faults: Vec<String> = issuers.iter().filter_map(|issuer| self.list(issuer).err()).map(|error| error.to_string()).collect();
             self.health.report("crl", faults.into_iter().next());
+            self.health.report("root-crl", self.root_list().unwrap_or_else(|error| Some(error.to_string())));
             let faults: Vec<String> = issuers.iter().filter_map(|issuer| self.signer(issuer.id(), &mut turn).err()).map(|error| error.to_string()).collect();
             self.health.report("ocsp-signer", faults.into_iter().next());
         }
@@ -126,6 +143,19 @@ impl Jobs {
             }
         }
         Ok(())
+    }
+
+    /// What only people can mend, since the root's key is not here.
+    fn root_list(&self) -> Result<Option<String>, IssueError> {
+        let authority = &self.service.authority;
+        let last = authority.store.get(&CrlRecord::key(ROOT))?;
+        let last: Option<CrlRecord> = last.map(|bytes| decode(&bytes)).transpose().map_err(|_| IssueError::Damaged { what: "the root's CRL" })?;
+        let until = last.map_or(0, |list| list.next_update);
+        let next = "make the next one with `ca crl root`";
+        if authority.store.get(&CrlRecord::stale(ROOT))?.is_some() {
+            return Ok(Some(format!("a revoked authority is not on the root's list; {next}")));
+        }
+        Ok((authority.clock.now().unix_timestamp() >= until - ROOT_BEFORE_END).then(|| format!("the root's list ends soon or has ended; {next}")))
     }
 
     fn signer(&self, issuer: &str, turn: &mut Turn) -> Result<(), own::OwnError> {

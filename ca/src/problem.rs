@@ -28,7 +28,7 @@ pub enum IssueError {
     BlockedKey,
     #[error("{profile} certificates need the approval of {officers} officer(s), and officers cannot sign in yet; use a profile without approvals")]
     ApprovalNeeded { profile: String, officers: u8 },
-    #[error("the key of {issuer} is offline; only `ca init` uses it")]
+    #[error("the key of {issuer} is offline; its list is made with `ca crl root`")]
     Offline { issuer: String },
     #[error("the certificate of {issuer} is revoked, so it certifies nobody; found a new issuing authority")]
     IssuerRevoked { issuer: String },
@@ -56,6 +56,8 @@ pub enum IssueError {
     RevocationDate(&'static str),
     #[error("another publication of this list came between; look at it before publishing again")]
     Race,
+    #[error("this is not the list that was prepared last; prepare one with `ca crl root prepare` and have that one signed")]
+    NotPrepared,
     #[error(transparent)]
     Commit(#[from] CommitError),
     #[error("a record could not be written as JSON: {0}")]
@@ -93,6 +95,7 @@ impl IssueError {
             Self::Register(RegisterError::Serial(_)) => (Exit::Usage, "serial"),
             Self::AlreadyRevoked { .. } => (Exit::Conflict, "already-revoked"),
             Self::RevocationDate(_) => (Exit::Refused, "revocation-date"),
+            Self::NotPrepared => (Exit::Conflict, "not-prepared"),
             Self::Race | Self::Commit(CommitError::Conflict { .. }) => (Exit::Conflict, "conflict"),
             Self::Register(RegisterError::Store(StoreError::Corrupt { .. })) | Self::Commit(CommitError::Store(StoreError::Corrupt { .. })) => (Exit::Damaged, "store-damaged"),
             Self::Register(RegisterError::Store(StoreError::Unavailable { .. })) | Self::Commit(_) => (Exit::Unavailable, "store-unavailable"),

@@ -8,12 +8,12 @@ use evidence::Evidence;
 use runtime::exit::Problem;
 use serde::{Deserialize, Serialize};
 
-use crate::authority::{Authority, Issuer};
+use crate::authority::{Authority, Issuer, ROOT};
 use crate::flow::issue::{Order, issue};
 use crate::flow::revoke::{Revoke, revoke};
 use crate::flow::{Administrator, Authorised, publish};
 use crate::problem::IssueError;
-use crate::record::{CertificateRecord, Status, serial_text};
+use crate::record::{CertificateRecord, CrlRecord, Status, der_text, serial_text};
 use crate::register::{self, Query, State};
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -25,6 +25,12 @@ pub enum Operation {
     Revoke(Revoke),
     /// All issuers with a key here when none is named.
     PublishCrl { issuer: Option<String> },
+    /// The bytes of the root's next list, for its key to sign where that is.
+    PrepareRootCrl,
+    PublishRootCrl {
+        #[serde(with = "der_text")]
+        der: Vec<u8>,
+    },
     ExportLog { directory: PathBuf },
 }
 
@@ -59,6 +65,17 @@ pub struct Published {
     pub address: String,
 }
 
+/// A list about to be signed.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Prepared {
+    pub number: u64,
+    pub entries: u64,
+    pub next_update: i64,
+    /// The TBSCertList, base64.
+    #[serde(with = "der_text")]
+    pub tbs: Vec<u8>,
+}
+
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Exported {
     pub directory: PathBuf,
@@ -72,6 +89,7 @@ pub enum Outcome {
     Certificate(Box<Shown>),
     Certificates(Vec<Shown>),
     Published(Vec<Published>),
+    Prepared(Prepared),
     Exported(Exported),
 }
 
@@ -108,6 +126,15 @@ impl Service {
                 Ok(Outcome::Certificates(done.certificates.iter().map(|(serial, record)| self.shown(serial, record, false)).collect()))
             }
             Operation::PublishCrl { issuer } => self.publish(&authorised, issuer.as_deref()),
+            Operation::PrepareRootCrl => {
+                let publish::Prepared { intent, tbs } = publish::prepare(&self.authority, &authorised, self.root()?)?;
+                Ok(Outcome::Prepared(Prepared { number: intent.number, entries: intent.entries, next_update: intent.next_update, tbs }))
+            }
+            Operation::PublishRootCrl { der } => {
+                let root = self.root()?;
+                let list = publish::accept(&self.authority, root, der)?;
+                Ok(Outcome::Published(vec![self.published(root, &list)]))
+            }
             Operation::ExportLog { directory } => {
                 let entries = self.evidence.export(&directory, &|_, _| {})?;
                 let vkey = self.evidence.verifier()?.to_string();
@@ -128,16 +155,24 @@ impl Service {
         let mut published = Vec::with_capacity(issuers.len());
         for issuer in issuers {
             let list = publish::publish(&self.authority, authorised, issuer)?;
-            published.push(Published {
-                issuer: issuer.id().to_owned(),
-                number: list.number,
-                entries: list.entries,
-                this_update: list.this_update,
-                next_update: list.next_update,
-                address: self.authority.addresses.crl(issuer.id()),
-            });
+            published.push(self.published(issuer, &list));
         }
         Ok(Outcome::Published(published))
+    }
+
+    fn root(&self) -> Result<&Issuer, IssueError> {
+        self.authority.issuers.get(ROOT).map(Arc::as_ref).ok_or(IssueError::Damaged { what: "the root" })
+    }
+
+    fn published(&self, issuer: &Issuer, list: &CrlRecord) -> Published {
+        Published {
+            issuer: issuer.id().to_owned(),
+            number: list.number,
+            entries: list.entries,
+            this_update: list.this_update,
+            next_update: list.next_update,
+            address: self.authority.addresses.crl(issuer.id()),
+        }
     }
 
     fn now(&self) -> i64 {
@@ -149,7 +184,7 @@ impl Service {
             Status::Revoked(revocation) => (Some(revocation.at), Some(revocation.reason)),
             Status::Good => (None, None),
         };
-        let chain = self.authority.issuers.get(&record.issuer).filter(|issuer| whole && issuer.id() != crate::authority::ROOT);
+        let chain = self.authority.issuers.get(&record.issuer).filter(|issuer| whole && issuer.id() != ROOT);
         Shown {
             serial: serial_text(serial),
             state: register::state(record, self.now()),

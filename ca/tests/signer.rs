@@ -93,6 +93,33 @@ fn it_works_after_a_hundred_days_as_on_the_first() {
 }
 
 #[test]
+fn health_tells_of_a_store_that_must_be_opened_again_and_of_the_roots_list() {
+    let place = tempfile::tempdir().unwrap();
+    let clock = Arc::new(FakeClock::new(OffsetDateTime::now_utc()));
+    let listen = "127.0.0.1:8440".parse().unwrap();
+    let opened = init(&place.path().join("ca"), "http://127.0.0.1:8440", listen, &passphrase(), &passphrase(), Arc::clone(&clock) as Arc<dyn Clock>).unwrap();
+    let mut authority = opened.authority;
+    let status = Arc::new(Status::new(&authority).unwrap());
+    // The turn's own empty commit is the first; the second fails.
+    authority.store = Arc::new(store::Faulty::new(Arc::clone(&authority.store)).at(1, store::Fault::Lost));
+    let service = Service { authority: Arc::new(authority), evidence: opened.evidence };
+    let health = Arc::new(Health::default());
+    let jobs = Jobs::new(service.clone(), status, opened.keys, Arc::clone(&health));
+    jobs.turn();
+    health.check().unwrap();
+    assert!(!health.metrics().contains("} 1"), "{}", health.metrics());
+    assert!(issue(&service.authority, Authorised::service(), order()).is_err());
+    jobs.turn();
+    let problem = health.check().unwrap_err();
+    assert_eq!((problem.code.as_str(), problem.next.as_str()), ("store", "restart the service"));
+    clock.advance(Duration::days(355));
+    for _ in 0..20 {
+        jobs.turn();
+    }
+    assert!(health.metrics().contains("suiyin_ca_fault{part=\"root-crl\"} 1"));
+}
+
+#[test]
 fn an_old_signer_says_nothing_and_a_key_left_by_an_attempt_is_taken_up() {
     let place = tempfile::tempdir().unwrap();
     let clock = Arc::new(FakeClock::new(OffsetDateTime::now_utc() - Duration::days(100)));

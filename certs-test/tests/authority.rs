@@ -137,6 +137,43 @@ fn a_revocation_shows_within_a_second_and_for_ever() {
 }
 
 #[test]
+fn the_roots_list_goes_by_way_of_the_roots_key() {
+    let place = tempfile::tempdir().unwrap();
+    let mut authority = Authority::found(place.path());
+    // The root's keys leave the machine; the authority does not miss them.
+    std::fs::rename(authority.home.join("ca/root-keys"), authority.home.join("away")).unwrap();
+    authority.start();
+    let listed = authority.ca(&["--json", "list"]).json();
+    let issuing = listed.as_array().unwrap().iter().find(|one| one["name"] == "穗印政务证书签发机构" && one["issuer"] == "root").unwrap();
+    let sign = |keys: &str, from: &str| run(certs_test::programs::program("ca"), &["--json", "crl", "root", "sign", from, "--root-keys", keys, "--root-passphrase-file", "pass", "--out", "root.signed"], &authority.home);
+    authority.ca(&["revoke", issuing["serial"].as_str().unwrap(), "--reason", "cessation-of-operation"]).ok();
+    assert_eq!(authority.ca(&["crl", "publish", "root"]).code, 3);
+    authority.ca(&["crl", "root", "prepare", "--out", "old.tbs"]).ok();
+    let prepared = authority.ca(&["--json", "crl", "root", "prepare", "--out", "root.tbs"]).json();
+    assert_eq!((&prepared["number"], &prepared["entries"]), (&3.into(), &1.into()));
+    // Only a list of this root is signed, and only the one prepared last is published.
+    for wrong in ["ca/root.pem", "a.tbs"] {
+        std::fs::write(authority.home.join("a.tbs"), [0x30, 0]).unwrap();
+        assert_eq!(sign("away", wrong).code, 3, "{wrong}");
+    }
+    assert_ne!(sign("ca/keys", "root.tbs").code, 0);
+    assert_eq!(sign("away", "old.tbs").json()["number"], "2");
+    assert_eq!(authority.ca(&["crl", "root", "publish", "root.signed"]).code, 5);
+    assert_eq!(sign("away", "root.tbs").json()["number"], "3");
+    let published = authority.ca(&["--json", "crl", "root", "publish", "root.signed"]).json();
+    assert_eq!((&published[0]["issuer"], &published[0]["entries"]), (&"root".into(), &1.into()));
+    assert_eq!(authority.ca(&["crl", "root", "publish", "root.signed"]).code, 5);
+    authority.request("a", "/C=CN");
+    assert_eq!(authority.ca(&["issue", "officer", "--request", "a.csr", "--officer", "陈一", "--number", "1"]).code, 3);
+    authority.issue("a", "enterprise-signing", &ENTERPRISE);
+    let lists = fetch_lists(&authority, "enterprise-ca");
+    let verify = |file: &str| openssl(&["verify", "-crl_check_all", "-CRLfile", &lists, "-CAfile", "ca/root.pem", "-untrusted", "ca/enterprise-ca.pem", file], &authority.home);
+    verify("a.pem").ok();
+    let refused = verify("ca/officer-ca.pem");
+    assert!(refused.code != 0 && refused.err.contains("certificate revoked"), "{refused:?}");
+}
+
+#[test]
 fn bad_input_is_named_and_changes_nothing() {
     let place = tempfile::tempdir().unwrap();
     let mut authority = Authority::found(place.path());

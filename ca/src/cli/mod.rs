@@ -3,6 +3,7 @@
 mod ask;
 mod offline;
 mod print;
+mod root;
 mod serve;
 
 use std::net::SocketAddr;
@@ -147,6 +148,36 @@ enum Crl {
     /// Sign and publish fresh lists.
     #[command(after_help = "Example:\n  ca crl publish enterprise-ca")]
     Publish { issuer: Option<String> },
+    /// The root's list, signed where the root's key is: prepare here, sign there, publish here. Once a year, and after
+    /// an authority is revoked.
+    #[command(subcommand)]
+    Root(Root),
+}
+
+#[derive(Debug, Subcommand)]
+enum Root {
+    /// Take the next number and write the bytes to be signed.
+    #[command(after_help = "Example:\n  ca --dir ca-state crl root prepare --out root-crl.tbs")]
+    Prepare {
+        #[arg(long)]
+        out: PathBuf,
+    },
+    /// Sign what was prepared, on the machine that holds the root's key store; no state directory is needed.
+    #[command(after_help = "Example:\n  ca crl root sign root-crl.tbs --root-keys /media/root-keys --root-passphrase-file root.pass --out root.crl")]
+    Sign {
+        prepared: PathBuf,
+        /// The key store that `ca init` made.
+        #[arg(long, value_name = "DIR")]
+        root_keys: PathBuf,
+        /// As --passphrase-file, for the root's own key store.
+        #[arg(long, value_name = "FILE")]
+        root_passphrase_file: Option<PathBuf>,
+        #[arg(long)]
+        out: PathBuf,
+    },
+    /// Publish the signed list.
+    #[command(after_help = "Example:\n  ca --dir ca-state crl root publish root.crl")]
+    Publish { signed: PathBuf },
 }
 
 #[derive(Debug, Subcommand)]
@@ -222,6 +253,13 @@ fn dispatch(cli: Cli) -> Result<(), Problem> {
             Operation::List(Query { code, name, state, expires_before, limit, after })
         }
         Command::Revoke { serial, reason, at } => Operation::Revoke(Revoke { serial, reason, at: at.as_deref().map(offline::instant).transpose()? }),
+        Command::Crl(Crl::Root(Root::Sign { prepared, root_keys, root_passphrase_file, out })) => {
+            return root::sign(&prepared, &root_keys, root_passphrase_file.as_deref(), &out, place.json);
+        }
+        Command::Crl(Crl::Root(Root::Prepare { out })) => {
+            return root::prepared(&ask::ask(&place, Operation::PrepareRootCrl)?, &out, place.json);
+        }
+        Command::Crl(Crl::Root(Root::Publish { signed })) => Operation::PublishRootCrl { der: root::read(&signed)? },
         Command::Crl(Crl::Publish { issuer }) => Operation::PublishCrl { issuer },
         Command::Log(Log::Export { directory }) => Operation::ExportLog { directory: offline::absolute(&directory)? },
     };

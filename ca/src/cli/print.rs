@@ -35,6 +35,7 @@ pub fn outcome(outcome: &Outcome, as_json: bool) -> Result<(), Problem> {
             Outcome::Certificate(shown) => json(shown),
             Outcome::Certificates(list) => json(list),
             Outcome::Published(list) => json(list),
+            Outcome::Prepared(list) => json(list),
             Outcome::Exported(exported) => json(exported),
         };
     }
@@ -48,6 +49,7 @@ pub fn outcome(outcome: &Outcome, as_json: bool) -> Result<(), Problem> {
         Outcome::Published(list) => list.iter().try_for_each(|one| {
             line(&format!("{} number {}: {} revoked, good until {}, at {}", one.issuer, one.number, one.entries, date(one.next_update), one.address))
         }),
+        Outcome::Prepared(list) => line(&format!("root number {}: {} revoked", list.number, list.entries)),
         Outcome::Exported(exported) => {
             line(&format!("{} entries in {}", exported.entries, exported.directory.display()))?;
             line(&format!("verify with: ca log verify {} --vkey '{}'", exported.directory.display(), exported.vkey))

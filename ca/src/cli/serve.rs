@@ -44,11 +44,11 @@ async fn run(service: Service, status: Arc<Status>, jobs: Arc<Jobs>, listen: Soc
     let shutdown = Shutdown::on_signals().map_err(|error| internal(&error))?;
     let listener = runtime::http::bind(listen).await?;
     let admin = AdminSocket::bind(directory).await?;
-    let health = Arc::clone(&jobs.health);
+    let (health, faults) = (Arc::clone(&jobs.health), Arc::clone(&jobs.health));
     let jobs = tokio::spawn(jobs.run(shutdown.clone()));
     let public = router(Arc::new(Public { authority: Arc::clone(&service.authority), status: Arc::clone(&status) }))
         .merge(runtime::http::health(move || health.check()))
-        .merge(runtime::http::metrics(move || metrics(&status)));
+        .merge(runtime::http::metrics(move || metrics(&status) + &faults.metrics()));
     tracing::info!(address = %listen, base_url = service.authority.settings.base_url, "serving");
     let administration = admin.serve(administration(service), shutdown.clone());
     // Nothing longer than an OCSP request is sent here.

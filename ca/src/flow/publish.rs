@@ -1,5 +1,5 @@
-//! Publishing the list of the revoked: numbered durably, signed, read again by another parser, recorded,
-//! and only then published.
+//! Publishing the list of the revoked: numbered durably, signed — here, or by the root's key where that is —,
+//! read again by another parser, recorded, and only then published.
 
 use pki::crl::{CrlPlan, Entry};
 use pki::signer::Signer;
@@ -20,26 +20,64 @@ const PAGE: usize = 10_000;
 
 pub fn publish(authority: &Authority, authorised: &Authorised<Administrator>, issuer: &Issuer) -> Result<CrlRecord, IssueError> {
     let key = issuer.key.as_ref().ok_or_else(|| IssueError::Offline { issuer: issuer.id().to_owned() })?;
+    let prepared = prepare(authority, authorised, issuer)?;
+    // 4. Signed.
+    let der = pki::certificate::assemble(&prepared.tbs, Signer::algorithm(key), &Signer::sign(key, &prepared.tbs)?);
+    finish(authority, issuer, &prepared.intent, der)
+}
+
+/// A list about to be signed: here, or by a key that is elsewhere.
+pub struct Prepared {
+    pub intent: CrlIntent,
+    pub tbs: Vec<u8>,
+}
+
+/// Steps 1 to 3: the bytes to be signed, their number durably taken.
+pub fn prepare(authority: &Authority, authorised: &Authorised<Administrator>, issuer: &Issuer) -> Result<Prepared, IssueError> {
     // 1. What made the last list stale and which list that is, both before the entries are read: what is revoked
     //    later stays to be done, and a list that another published meanwhile is never replaced by an older view.
     let stale = authority.store.get(&CrlRecord::stale(issuer.id()))?;
     let before = Before::read(authority, issuer.id())?;
     let entries = revoked(authority, issuer.id())?;
-    let count = entries.len() as u64;
     // 2. The next number, above every list made or meant.
     let plan = plan(issuer, before.number()? + 1, authority.clock.now());
-    let tbs = pki::crl::build_tbs(&plan, Signer::algorithm(key), entries);
+    let count = entries.len() as u64;
+    let tbs = pki::crl::build_tbs(&plan, issuer.algorithm()?, entries);
     // 3. The intent: a number is never used for two lists.
-    let intent = record_intent(authority, authorised, issuer.id(), &before, &plan, &tbs)?;
-    // 4. Signed, and read back with the other parser.
-    let der = pki::certificate::assemble(&tbs, Signer::algorithm(key), &Signer::sign(key, &tbs)?);
+    let intent = CrlIntent {
+        number: plan.number,
+        this_update: plan.this_update.unix_timestamp(),
+        next_update: plan.next_update.unix_timestamp(),
+        tbs_digest: digest(&SHA256, &tbs).as_ref().to_vec(),
+        entries: count,
+        stale,
+    };
+    record_intent(authority, authorised, issuer.id(), &before, &intent)?;
+    Ok(Prepared { intent, tbs })
+}
+
+/// Steps 4 and on for a list that was signed elsewhere: it must be the one prepared last.
+pub fn accept(authority: &Authority, issuer: &Issuer, der: Vec<u8>) -> Result<CrlRecord, IssueError> {
+    use x509_parser::prelude::FromDer;
+    let damaged = |_| IssueError::Damaged { what: "the CRL about to be signed" };
+    let intent = authority.store.get(&CrlIntent::key(issuer.id()))?.ok_or(IssueError::NotPrepared)?;
+    let intent: CrlIntent = decode(&intent).map_err(damaged)?;
+    let (_, read) = x509_parser::revocation_list::CertificateRevocationList::from_der(&der).map_err(|_| IssueError::NotPrepared)?;
+    if digest(&SHA256, read.tbs_cert_list.as_ref()).as_ref() != intent.tbs_digest {
+        return Err(IssueError::NotPrepared);
+    }
+    finish(authority, issuer, &intent, der)
+}
+
+fn finish(authority: &Authority, issuer: &Issuer, intent: &CrlIntent, der: Vec<u8>) -> Result<CrlRecord, IssueError> {
+    // 5. Read back with the other parser.
     check(issuer, &der)?;
-    // 5. Recorded with its log entry; from now on it is what we publish.
-    let record = CrlRecord { number: plan.number, this_update: intent.this_update, next_update: intent.next_update, entries: count, der };
-    self::record(authority, issuer.id(), &intent, &record)?;
-    // 6. Fresh, unless another revocation came meanwhile.
-    if let Some(mark) = stale {
-        let clear = Batch::new().expect(Expectation::Equals(CrlRecord::stale(issuer.id()), mark)).delete(CrlRecord::stale(issuer.id()));
+    // 6. Recorded with its log entry; from now on it is what we publish.
+    let record = CrlRecord { number: intent.number, this_update: intent.this_update, next_update: intent.next_update, entries: intent.entries, der };
+    self::record(authority, issuer.id(), intent, &record)?;
+    // 7. Fresh, unless another revocation came meanwhile.
+    if let Some(mark) = &intent.stale {
+        let clear = Batch::new().expect(Expectation::Equals(CrlRecord::stale(issuer.id()), mark.clone())).delete(CrlRecord::stale(issuer.id()));
         match authority.store.commit(clear) {
             Ok(_) | Err(store::CommitError::Conflict { .. }) => {}
             Err(error) => return Err(error.into()),
@@ -106,29 +144,16 @@ impl Before {
     }
 }
 
-fn record_intent(
-    authority: &Authority,
-    authorised: &Authorised<Administrator>,
-    issuer: &str,
-    before: &Before,
-    plan: &CrlPlan,
-    tbs: &[u8],
-) -> Result<CrlIntent, IssueError> {
-    let intent = CrlIntent {
-        number: plan.number,
-        this_update: plan.this_update.unix_timestamp(),
-        next_update: plan.next_update.unix_timestamp(),
-        tbs_digest: digest(&SHA256, tbs).as_ref().to_vec(),
-    };
+fn record_intent(authority: &Authority, authorised: &Authorised<Administrator>, issuer: &str, before: &Before, intent: &CrlIntent) -> Result<(), IssueError> {
     let by = authorised.actor().to_string();
-    let entry = log::Entry::CrlIntended { issuer, number: plan.number, tbs_sha256: &crate::hex(&intent.tbs_digest), by: &by };
+    let entry = log::Entry::CrlIntended { issuer, number: intent.number, tbs_sha256: &crate::hex(&intent.tbs_digest), by: &by };
     let mut batch = Batch::new()
         .expect(Before::expectation(CrlRecord::key(issuer), before.record.as_ref()))
         .expect(Before::expectation(CrlIntent::key(issuer), before.intent.as_ref()))
-        .put(CrlIntent::key(issuer), encode(&intent)?);
+        .put(CrlIntent::key(issuer), encode(intent)?);
     batch.append(log::STREAM, entry.leaf(authority.clock.now())?);
     authority.store.commit(batch).map_err(raced)?;
-    Ok(intent)
+    Ok(())
 }
 
 fn check(issuer: &Issuer, der: &[u8]) -> Result<(), IssueError> {

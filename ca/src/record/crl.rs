@@ -16,6 +16,9 @@ pub struct CrlIntent {
     /// SHA-256 of the TBSCertList: the bytes themselves can be made again.
     #[serde(with = "der_text")]
     pub tbs_digest: Vec<u8>,
+    pub entries: u64,
+    /// What had made the list before it stale, and is done with when this one is published.
+    pub stale: Option<Vec<u8>>,
 }
 
 impl CrlIntent {

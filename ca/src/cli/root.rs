@@ -1,0 +1,79 @@
+//! The root's list by way of the machine that holds the root's key.
+
+use std::io::Read;
+use std::path::Path;
+
+use keys::{KeyError, KeyStore, Passphrase};
+use pki::signer::Signer;
+use runtime::exit::{Exit, Problem};
+use serde_json::json;
+use x509_parser::extensions::ParsedExtension;
+use x509_parser::prelude::{CertificateRevocationList, FromDer};
+use x509_parser::x509::SubjectPublicKeyInfo;
+
+use super::ask::denied;
+use super::print;
+use crate::authority::ROOT;
+use crate::init::InitError;
+use crate::problem::IssueError;
+use crate::service::Outcome;
+
+/// The largest list of a root that is read: it names authorities, not enterprises.
+const LIMIT: u64 = 1 << 20;
+
+pub fn read(path: &Path) -> Result<Vec<u8>, Problem> {
+    let mut bytes = Vec::new();
+    let read = std::fs::File::open(path).and_then(|file| file.take(LIMIT + 1).read_to_end(&mut bytes));
+    read.map_err(|error| Problem::new(Exit::Usage, "file", format!("{} cannot be read: {error}", path.display()), "check the path"))?;
+    if bytes.len() as u64 > LIMIT { Err(strange(path)) } else { Ok(bytes) }
+}
+
+pub fn prepared(outcome: &Outcome, out: &Path, json: bool) -> Result<(), Problem> {
+    let Outcome::Prepared(list) = outcome else { return print::outcome(outcome, json) };
+    write(out, &list.tbs)?;
+    if json {
+        return print::json(&json!({ "number": list.number, "entries": list.entries, "next_update": list.next_update, "out": out }));
+    }
+    print::line(&format!("root number {}: {} revoked, to be signed: {}", list.number, list.entries, out.display()))?;
+    print::line(&format!("Sign it where the root's keys are: ca crl root sign {} --root-keys DIR --out root.crl", out.display()))
+}
+
+/// Signs only what is a list of this very root: nobody's certificate gets a signature here.
+pub fn sign(prepared: &Path, root_keys: &Path, root_file: Option<&Path>, out: &Path, json: bool) -> Result<(), Problem> {
+    let tbs = read(prepared)?;
+    let passphrase = Passphrase::obtain(root_file, "ca-root-passphrase", "Passphrase of the root").map_err(denied)?;
+    let key = KeyStore::open(root_keys, &passphrase).and_then(|keys| keys.load(ROOT)).map_err(|error: KeyError| Problem::from(InitError::from(error)))?;
+    let signature = |bytes: &[u8]| Signer::sign(&key, bytes).map_err(|error| Problem::from(IssueError::from(error)));
+    // Judged with a signature over nothing, before there is one over this.
+    judge(prepared, &pki::certificate::assemble(&tbs, Signer::algorithm(&key), &[]), &tbs, key.public_key_info())?;
+    let der = pki::certificate::assemble(&tbs, Signer::algorithm(&key), &signature(&tbs)?);
+    let (_, list) = CertificateRevocationList::from_der(&der).map_err(|_| strange(prepared))?;
+    let (_, own) = SubjectPublicKeyInfo::from_der(key.public_key_info()).map_err(|_| strange(prepared))?;
+    list.verify_signature(&own).map_err(|_| Problem::from(IssueError::WrongSignature))?;
+    write(out, &der)?;
+    let (number, entries) = (list.crl_number().map(ToString::to_string).unwrap_or_default(), list.iter_revoked_certificates().count());
+    if json {
+        return print::json(&json!({ "number": number, "entries": entries, "out": out }));
+    }
+    print::line(&format!("signed number {number}, {entries} revoked, until {}: {}", list.next_update().map(|at| at.to_string()).unwrap_or_default(), out.display()))?;
+    print::line(&format!("Publish it where the authority runs: ca crl root publish {}", out.display()))
+}
+
+fn judge(path: &Path, der: &[u8], tbs: &[u8], public_key_info: &[u8]) -> Result<(), Problem> {
+    let Ok(([], list)) = CertificateRevocationList::from_der(der) else { return Err(strange(path)) };
+    let named = list.extensions().iter().find_map(|one| match one.parsed_extension() {
+        ParsedExtension::AuthorityKeyIdentifier(id) => id.key_identifier.as_ref().map(|id| id.0.to_vec()),
+        _ => None,
+    });
+    let own = pki::certificate::key_id(public_key_info).ok();
+    if list.tbs_cert_list.as_ref() == tbs && named.is_some() && named == own { Ok(()) } else { Err(strange(path)) }
+}
+
+fn strange(path: &Path) -> Problem {
+    Problem::new(Exit::Refused, "root-crl", format!("{} is no list of this root", path.display()), "prepare one with `ca crl root prepare`")
+}
+
+fn write(path: &Path, bytes: &[u8]) -> Result<(), Problem> {
+    let failed = |error: std::io::Error| Problem::new(Exit::Unavailable, "file", format!("{} cannot be written: {error}", path.display()), "check the path and the disk");
+    runtime::state::write_atomically(path, bytes, 0o644).map_err(failed)
+}
