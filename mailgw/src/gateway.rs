@@ -3,12 +3,17 @@
 use std::sync::Arc;
 
 use keys::{DataKey, KeyError, KeyStore};
+use policies::certificate::{HostName, WordError};
+use policies::mailbox::{MailboxNumber, MailboxPolicy};
+use policies::statement::Parameters;
 use runtime::clock::Clock;
-use runtime::exit::Problem;
+use ring::rand::SystemRandom;
+use runtime::exit::{Exit, Problem};
 use store::Store;
 
 use crate::bureau::trust::Anchors;
-use crate::mailbox::MessageStore;
+use crate::directory::{Directory, NoRandomness};
+use crate::mailbox::{MessageStore, Quota};
 use crate::record::settings::Settings;
 
 /// The names of the data keys in the key store: message bodies, and the directory of persons.
@@ -19,14 +24,27 @@ const DIRECTORY_KEY: &str = "directory";
 pub enum GatewayError {
     #[error(transparent)]
     Key(#[from] KeyError),
+    #[error("the domain {domain} is refused: {error}; found a gateway for another")]
+    Domain { domain: String, error: WordError },
+    #[error(transparent)]
+    Random(#[from] NoRandomness),
 }
 
 impl From<GatewayError> for Problem {
     fn from(error: GatewayError) -> Self {
-        let GatewayError::Key(key) = &error;
-        let (exit, code) = crate::problem::key_class(key);
+        let (exit, code) = match &error {
+            GatewayError::Key(key) => crate::problem::key_class(key),
+            GatewayError::Domain { .. } => (Exit::Usage, "domain"),
+            GatewayError::Random(_) => (Exit::Unavailable, "randomness"),
+        };
         crate::problem::told(exit, code, &error.to_string())
     }
+}
+
+/// What the city decided, as it stands in the state directory.
+pub struct Policies {
+    pub mailbox: Arc<MailboxPolicy>,
+    pub statements: Parameters,
 }
 
 /// An open gateway.
@@ -36,18 +54,32 @@ pub struct Gateway {
     pub settings: Settings,
     pub keys: KeyStore,
     pub anchors: Anchors,
+    pub statements: Parameters,
     pub messages: Arc<MessageStore>,
-    pub directory_key: Arc<DataKey>,
+    pub directory: Arc<Directory>,
 }
 
 impl Gateway {
-    pub fn open(store: Arc<dyn Store>, settings: Settings, keys: KeyStore, anchors: Anchors, clock: Arc<dyn Clock>) -> Result<Self, GatewayError> {
-        let messages = Arc::new(MessageStore::new(Arc::clone(&store), Arc::new(keys.data_key(MAIL_KEY)?)));
+    pub fn open(
+        store: Arc<dyn Store>, settings: Settings, keys: KeyStore, anchors: Anchors, policies: Policies, clock: Arc<dyn Clock>,
+    ) -> Result<Self, GatewayError> {
+        let Policies { mailbox, statements } = policies;
+        let mail_key: Arc<DataKey> = Arc::new(keys.data_key(MAIL_KEY)?);
+        let domain = HostName::parse(&settings.domain).map_err(|error| GatewayError::Domain { domain: settings.domain.clone(), error })?;
         let directory_key = Arc::new(keys.data_key(DIRECTORY_KEY)?);
-        Ok(Self { store, clock, settings, keys, anchors, messages, directory_key })
+        let directory = Arc::new(Directory::new(Arc::clone(&store), directory_key, domain, mailbox, Arc::new(SystemRandom::new()))?);
+        let owners = Arc::clone(&directory);
+        let messages = Arc::new(MessageStore::new(Arc::clone(&store), mail_key).with_quota(move |mailbox| quota(&owners, mailbox)));
+        Ok(Self { store, clock, settings, keys, anchors, statements, messages, directory })
     }
 
     pub fn now_unix_millis(&self) -> u64 {
         u64::try_from(self.clock.now().unix_timestamp_nanos() / 1_000_000).unwrap_or(0)
     }
+}
+
+/// What a mailbox may hold, by the kind of its holder. Whose holder cannot be read may hold nothing more.
+fn quota(directory: &Directory, mailbox: &str) -> Quota {
+    let account = MailboxNumber::parse(mailbox).ok().and_then(|number| directory.get(number).ok().flatten());
+    account.map_or(Quota { bytes: 0, messages: 0 }, |account| Quota { bytes: directory.policy().mailbox_bytes(account.kind()), messages: u64::MAX })
 }

@@ -1,11 +1,15 @@
 //! Founding a gateway, once; and opening the one that stands.
 
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use evidence::{Evidence, EvidenceError, LogSigner};
 use keys::{KeyError, KeyStore, Passphrase};
+use policies::PolicyError;
+use policies::mailbox::MailboxPolicy;
+use policies::statement::Parameters;
 use runtime::clock::Clock;
 use runtime::config::ConfigError;
 use runtime::exit::{Exit, Problem};
@@ -14,13 +18,16 @@ use serde::{Deserialize, Serialize};
 use store::{Batch, Expectation, Store};
 
 use crate::bureau::trust::{Anchors, TrustError};
-use crate::gateway::{Gateway, GatewayError};
+use crate::gateway::{Gateway, GatewayError, Policies};
 use crate::record::RecordError;
 use crate::record::settings::Settings;
 
 const CONFIGURATION: &str = "mailgw.toml";
 const ANCHORS: &str = "anchors.pem";
 const LOG_KEY: &str = "log";
+const POLICIES: &str = "policies";
+const MAILBOX: &str = "mailbox";
+const STATEMENTS: &str = "statements";
 
 /// `mailgw.toml`: what may change from one start to the next.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -30,6 +37,8 @@ pub struct Configuration {
     pub store: String,
     /// The state directory of the sealer, a process of its own.
     pub sealer: PathBuf,
+    /// The arc that the CA's policies stand under.
+    pub policy_arc: String,
     pub listen: Listen,
 }
 
@@ -75,6 +84,8 @@ pub enum InitError {
     Gateway(#[from] GatewayError),
     #[error(transparent)]
     Trust(#[from] TrustError),
+    #[error(transparent)]
+    Policy(#[from] PolicyError),
     #[error("{path}: {reason}; check the directory", path = path.display())]
     File { path: PathBuf, reason: String },
     #[error("{path} was never founded to the end; remove it and run `mailgw init` again", path = path.display())]
@@ -96,11 +107,19 @@ pub struct Opened {
 /// Makes the gateway in `path`: configuration, keys, log, settings.
 pub fn init(path: &Path, founding: &Founding<'_>, passphrase: &Passphrase, clock: Arc<dyn Clock>) -> Result<Opened, InitError> {
     let (domain, host) = (host_name(founding.domain)?, host_name(founding.host)?);
-    let anchors = Anchors::parse(founding.anchors)?;
+    let anchors = Anchors::parse(founding.anchors, &founding.configuration.policy_arc)?;
     let directory = StateDir::create(path)?;
     let text = toml::to_string(&founding.configuration).map_err(|error| InitError::File { path: path.join(CONFIGURATION), reason: error.to_string() })?;
     write(&path.join(CONFIGURATION), text.as_bytes())?;
     write(&path.join(ANCHORS), founding.anchors)?;
+    for (below, shipped) in [(MAILBOX, &policies::mailbox::SHIPPED), (STATEMENTS, &policies::statement::SHIPPED)] {
+        let directory = path.join(POLICIES).join(below);
+        std::fs::create_dir_all(&directory).map_err(|error| InitError::File { path: directory.clone(), reason: error.to_string() })?;
+        for (file, text) in shipped {
+            write(&directory.join(file), text.as_bytes())?;
+        }
+    }
+    let policies = read_policies(&path.join(POLICIES))?;
     let keys = KeyStore::create(&path.join("keys"), passphrase)?;
     let store = store::open(&founding.configuration.store, path)?;
     let signer = LogSigner { origin: format!("{host}/mailgw"), key: keys.note_key(LOG_KEY)? };
@@ -109,7 +128,7 @@ pub fn init(path: &Path, founding: &Founding<'_>, passphrase: &Passphrase, clock
     store.commit(Batch::new().expect(Expectation::Absent(Settings::key())).put(Settings::key(), settings.encode()?))?;
     let evidence = Arc::new(Evidence::open(Arc::clone(&store), signer, path)?);
     evidence.advance()?;
-    let gateway = Gateway::open(store, settings, keys, anchors, clock)?;
+    let gateway = Gateway::open(store, settings, keys, anchors, policies, clock)?;
     Ok(Opened { gateway, evidence, configuration: founding.configuration.clone(), directory })
 }
 
@@ -119,7 +138,8 @@ pub fn open(path: &Path, domain: Option<&str>, passphrase: &Passphrase, clock: A
     let configuration: Configuration = runtime::config::read(&path.join(CONFIGURATION))?;
     let anchors_path = path.join(ANCHORS);
     let anchors = std::fs::read(&anchors_path).map_err(|error| InitError::File { path: anchors_path, reason: error.to_string() })?;
-    let anchors = Anchors::parse(&anchors)?;
+    let anchors = Anchors::parse(&anchors, &configuration.policy_arc)?;
+    let policies = read_policies(&path.join(POLICIES))?;
     let keys = KeyStore::open(&path.join("keys"), passphrase)?;
     let store = store::open(&configuration.store, path)?;
     let settings = store.get(&Settings::key())?.ok_or_else(|| InitError::Unfinished { path: path.to_owned() })?;
@@ -131,12 +151,34 @@ pub fn open(path: &Path, domain: Option<&str>, passphrase: &Passphrase, clock: A
     let signer = LogSigner { origin: settings.log_origin.clone(), key: keys.note_key(LOG_KEY)? };
     let evidence = Arc::new(Evidence::open(Arc::clone(&store) as Arc<dyn Store>, signer, path)?);
     evidence.advance()?;
-    let gateway = Gateway::open(store, settings, keys, anchors, clock)?;
+    let gateway = Gateway::open(store, settings, keys, anchors, policies, clock)?;
     Ok(Opened { gateway, evidence, configuration, directory })
 }
 
+/// The policies as they stand in the directory.
+pub fn read_policies(path: &Path) -> Result<Policies, InitError> {
+    let (mailbox, statements) = (documents(&path.join(MAILBOX))?, documents(&path.join(STATEMENTS))?);
+    Ok(Policies {
+        mailbox: Arc::new(MailboxPolicy::parse(mailbox.iter().map(|(file, text)| (file.as_str(), text.as_str())))?),
+        statements: Parameters::parse(statements.iter().map(|(file, text)| (file.as_str(), text.as_str())))?,
+    })
+}
+
+fn documents(directory: &Path) -> Result<BTreeMap<String, String>, InitError> {
+    let failed = |path: &Path, error: std::io::Error| InitError::File { path: path.to_owned(), reason: error.to_string() };
+    let mut documents = BTreeMap::new();
+    for entry in std::fs::read_dir(directory).map_err(|error| failed(directory, error))? {
+        let found = entry.map_err(|error| failed(directory, error))?.path();
+        if found.extension().is_some_and(|extension| extension == "toml") {
+            let text = std::fs::read_to_string(&found).map_err(|error| failed(&found, error))?;
+            documents.insert(found.file_name().unwrap_or_default().to_string_lossy().into_owned(), text);
+        }
+    }
+    Ok(documents)
+}
+
 /// spec: rfc1123#2.1 letters, digits and hyphens, at most 253 octets
-fn host_name(text: &str) -> Result<String, InitError> {
+pub(crate) fn host_name(text: &str) -> Result<String, InitError> {
     let label = |label: &str| {
         let fits = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-';
         (1..=63).contains(&label.len()) && label.bytes().all(fits) && !label.starts_with('-') && !label.ends_with('-')
@@ -147,7 +189,7 @@ fn host_name(text: &str) -> Result<String, InitError> {
     Ok(text.to_ascii_lowercase())
 }
 
-fn write(path: &Path, bytes: &[u8]) -> Result<(), InitError> {
+pub(crate) fn write(path: &Path, bytes: &[u8]) -> Result<(), InitError> {
     runtime::state::write_atomically(path, bytes, 0o600).map_err(|error| InitError::File { path: path.to_owned(), reason: error.to_string() })
 }
 
@@ -162,6 +204,7 @@ impl From<InitError> for Problem {
             InitError::Keys(ref error) => crate::problem::key_class(error),
             InitError::Record(_) | InitError::Store(store::StoreError::Corrupt { .. }) => (Exit::Damaged, "store-damaged"),
             InitError::Store(_) | InitError::Commit(_) => (Exit::Unavailable, "store-unavailable"),
+            InitError::Policy(_) => (Exit::Usage, "policy"),
             InitError::File { .. } => (Exit::Unavailable, "file"),
             InitError::Unfinished { .. } => (Exit::Damaged, "unfinished"),
             InitError::HostName { .. } => (Exit::Usage, "host-name"),

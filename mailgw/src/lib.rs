@@ -11,6 +11,7 @@ pub mod job;
 pub mod mailbox;
 mod problem;
 pub mod record;
+pub mod sealer;
 pub mod service;
 pub mod statement;
 pub mod tls;

@@ -1,17 +1,58 @@
 //! What an administrator can ask for: one list, whether it comes over the socket or from a command that
 //! opened the store itself.
 
-use std::path::PathBuf;
+use std::fmt;
+use std::fs::File;
+use std::io::BufReader;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use evidence::Evidence;
-use runtime::exit::Problem;
+use policies::mailbox::MailboxNumber;
+use runtime::exit::{Exit, Problem};
 use rustls::ServerConfig;
+use secrecy::SecretString;
 use serde::{Deserialize, Serialize};
+use tokio::runtime::Handle;
 use tokio::sync::watch;
 
+use crate::bureau::revocation::RevocationLists;
+use crate::bureau::{self, Registration, ShownBureau};
+use crate::directory::{Applicant, DirectoryError, ImportedRow, NewPassword, Page, Password, Query, ShownMailbox, ToldPassword, Words, today};
+use crate::flow::push::{self, Order, Progress, Report};
 use crate::gateway::Gateway;
+use crate::sealer::{RemoteSealer, Seal};
 use crate::tls;
+
+/// Rows of an import that are told at once.
+const TOLD_AT_ONCE: usize = 100;
+
+/// A password on its way over the administration socket; `Debug` shows nothing of it.
+#[derive(Clone, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct TypedPassword(zeroize::Zeroizing<String>);
+
+impl TypedPassword {
+    pub fn new(text: String) -> Self {
+        Self(zeroize::Zeroizing::new(text))
+    }
+
+    pub fn expose(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Debug for TypedPassword {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("TypedPassword(..)")
+    }
+}
+
+impl From<TypedPassword> for NewPassword {
+    fn from(typed: TypedPassword) -> Self {
+        Self::Chosen(SecretString::from(typed.expose().to_owned()))
+    }
+}
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
@@ -20,7 +61,31 @@ pub enum Operation {
     TlsRequest { names: Vec<String> },
     /// The chain that was issued for it, PEM.
     TlsInstall { pem: String },
+    /// Without a password one is made.
+    MailboxOpen { applicant: Words, password: Option<TypedPassword> },
+    MailboxShow { mailbox: String },
+    MailboxList(Query),
+    MailboxClose { mailbox: String },
+    MailboxPassword { mailbox: String, password: Option<TypedPassword> },
+    BureauSet(Registration),
+    BureauList,
     ExportLog { directory: PathBuf },
+}
+
+/// Work that takes its time and tells how far it is.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub enum LongOperation {
+    MailboxImport { file: PathBuf },
+    Push(Order),
+}
+
+/// How far long work is.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Told {
+    Imported(Vec<ImportedRow>),
+    Pushed(Progress),
 }
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -29,6 +94,11 @@ pub enum Outcome {
     /// PEM.
     Request(String),
     Done,
+    /// A mailbox, and its password where one was made now.
+    Mailbox { mailbox: Box<ShownMailbox>, password: Option<ToldPassword> },
+    Mailboxes(Page),
+    Bureaus(Vec<ShownBureau>),
+    Report(Box<Report>),
     Exported(Exported),
 }
 
@@ -39,18 +109,29 @@ pub struct Exported {
     pub vkey: String,
 }
 
-/// An open gateway and its log.
+/// An open gateway, its log, and what it reaches beyond itself.
 #[derive(Clone)]
 pub struct Service {
     pub gateway: Arc<Gateway>,
     pub evidence: Arc<Evidence>,
+    pub lists: Arc<RevocationLists>,
+    pub sealer: Arc<dyn Seal>,
     /// What the listeners serve, while there are listeners.
     pub tls: Option<watch::Sender<Arc<ServerConfig>>>,
 }
 
 impl Service {
+    /// `sealer` is the sealer's state directory; calls to it and fetches of lists run on `handle`.
+    pub fn new(gateway: Gateway, evidence: Arc<Evidence>, sealer: &Path, handle: &Handle) -> Self {
+        let lists = Arc::new(RevocationLists::new(handle.clone()));
+        let sealer = Arc::new(RemoteSealer::new(sealer, handle.clone()));
+        Self { gateway: Arc::new(gateway), evidence, lists, sealer, tls: None }
+    }
+
+    /// From a blocking thread.
     pub fn perform(&self, operation: Operation) -> Result<Outcome, Problem> {
         let gateway = &*self.gateway;
+        let (directory, now) = (&gateway.directory, gateway.clock.now());
         match operation {
             Operation::TlsRequest { names } => Ok(Outcome::Request(tls::request(&*gateway.store, &gateway.keys, &gateway.settings.host, &names)?)),
             Operation::TlsInstall { pem } => {
@@ -60,6 +141,28 @@ impl Service {
                 }
                 Ok(Outcome::Done)
             }
+            Operation::MailboxOpen { applicant, password } => {
+                let applicant = Applicant::parse(&applicant, directory.policy(), today(now))?;
+                let made = password.is_none();
+                let opened = directory.open(applicant, password.map_or(NewPassword::Generated, NewPassword::from), now)?;
+                Ok(mailbox(directory.shown(&opened.account), told(made, &opened.password)))
+            }
+            Operation::MailboxShow { mailbox } => Ok(self::mailbox(directory.show(&mailbox)?, None)),
+            Operation::MailboxList(query) => Ok(Outcome::Mailboxes(directory.list(&query)?)),
+            Operation::MailboxClose { mailbox } => {
+                let closed = directory.close(self.number(&mailbox)?, now)?;
+                Ok(self::mailbox(directory.shown(&closed), None))
+            }
+            Operation::MailboxPassword { mailbox, password } => {
+                let (number, made) = (self.number(&mailbox)?, password.is_none());
+                let set = directory.set_password(number, &password.map_or(NewPassword::Generated, NewPassword::from), now)?;
+                Ok(self::mailbox(directory.show(&mailbox)?, told(made, &set)))
+            }
+            Operation::BureauSet(registration) => {
+                let shown = bureau::register(&*gateway.store, &gateway.anchors, &self.lists, &registration, now)?;
+                Ok(Outcome::Bureaus(vec![shown]))
+            }
+            Operation::BureauList => Ok(Outcome::Bureaus(bureau::list(&*gateway.store)?)),
             Operation::ExportLog { directory } => {
                 let entries = self.evidence.export(&directory, &|_, _| {})?;
                 let vkey = self.evidence.verifier()?.to_string();
@@ -67,4 +170,46 @@ impl Service {
             }
         }
     }
+
+    /// From a blocking thread. `tell` says whether anybody still listens.
+    pub fn perform_long(&self, operation: LongOperation, tell: &mut dyn FnMut(Told) -> bool) -> Result<Outcome, Problem> {
+        match operation {
+            LongOperation::Push(order) => {
+                // The bureau's work goes on when the one who watched it leaves.
+                let mut progress = |progress| {
+                    tell(Told::Pushed(progress));
+                    true
+                };
+                Ok(Outcome::Report(Box::new(push::push(&self.gateway, &*self.sealer, &self.lists, &order, &mut progress)?)))
+            }
+            LongOperation::MailboxImport { file } => {
+                let unreadable = |error: std::io::Error| Problem::new(Exit::Usage, "file", format!("{} cannot be read: {error}", file.display()), "check the path");
+                let opened = File::open(&file).map_err(unreadable)?;
+                let import = self.gateway.directory.import(BufReader::new(opened), self.gateway.clock.now())?;
+                let mut rows = Vec::new();
+                for row in import {
+                    rows.push(row?);
+                    // Passwords are told once: where nobody listens, nothing more is opened.
+                    if rows.len() == TOLD_AT_ONCE && !tell(Told::Imported(std::mem::take(&mut rows))) {
+                        return Err(Problem::new(Exit::Unavailable, "caller-left", "nobody takes the passwords any more", "import again: what was opened is reported as existing"));
+                    }
+                }
+                tell(Told::Imported(rows));
+                Ok(Outcome::Done)
+            }
+        }
+    }
+
+    fn number(&self, text: &str) -> Result<MailboxNumber, DirectoryError> {
+        Ok(self.gateway.directory.find(text)?.ok_or(DirectoryError::NotFound)?.number)
+    }
+}
+
+/// A password that was made here; one that was chosen is known.
+fn told(made: bool, password: &Password) -> Option<ToldPassword> {
+    made.then(|| ToldPassword::from(password))
+}
+
+fn mailbox(mailbox: ShownMailbox, password: Option<ToldPassword>) -> Outcome {
+    Outcome::Mailbox { mailbox: Box::new(mailbox), password }
 }

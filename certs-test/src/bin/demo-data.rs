@@ -1,5 +1,5 @@
-//! Writes the demonstration city into a directory: `people.csv`, `enterprises.csv`, and for each kind of
-//! statement a CSV and its unsigned manifest.
+//! Writes the demonstration city into a directory: `people.csv`, `enterprises.csv`, `institutions.csv`,
+//! `bureaus.json`, and for each kind of statement a CSV and its unsigned manifest.
 
 use std::{fs, path::PathBuf, process::ExitCode};
 
@@ -102,6 +102,16 @@ fn write_city(arguments: &Arguments) -> std::io::Result<()> {
     fs::write(arguments.out.join("people.csv"), citizens)?;
     let listed: String = employers.iter().map(|unit| format!("{},{}\r\n", unit.code, unit.name)).collect();
     fs::write(arguments.out.join("enterprises.csv"), format!("uscc,name\r\n{listed}"))?;
+    let mut institutions = String::from("uscc,name,alias\r\n");
+    let bureaus = people::bureaus();
+    bureaus.iter().for_each(|bureau| institutions.push_str(&format!("{},{},{}\r\n", bureau.credit_code, bureau.name, bureau.alias)));
+    employers.iter().for_each(|unit| institutions.push_str(&format!("{},{},\r\n", unit.code, unit.name)));
+    fs::write(arguments.out.join("institutions.csv"), institutions)?;
+    let bureaus: Vec<_> = bureaus
+        .iter()
+        .map(|bureau| json!({ "code": bureau.code, "uscc": bureau.credit_code, "name": bureau.name, "name_en": bureau.name_en, "alias": bureau.alias, "hotline": bureau.hotline }))
+        .collect();
+    fs::write(arguments.out.join("bureaus.json"), format!("{:#}\n", json!(bureaus)))?;
     fund.write(arguments)?;
     pension.write(arguments)
 }

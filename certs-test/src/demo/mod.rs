@@ -8,16 +8,24 @@ pub mod statements;
 
 /// SplitMix64: a small generator with a published reference, so that the data can be made again anywhere.
 #[derive(Clone, Debug)]
-pub struct Dice(u64);
+pub struct Dice {
+    seed: u64,
+    state: u64,
+}
 
 impl Dice {
     pub fn new(seed: u64) -> Self {
-        Self(seed)
+        Self { seed, state: seed }
+    }
+
+    /// What the dice began from.
+    pub fn seed(&self) -> u64 {
+        self.seed
     }
 
     pub fn roll(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
-        let mut z = self.0;
+        self.state = self.state.wrapping_add(0x9E37_79B9_7F4A_7C15);
+        let mut z = self.state;
         z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
         z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
         z ^ (z >> 31)

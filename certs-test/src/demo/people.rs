@@ -19,6 +19,17 @@ pub struct Enterprise {
     pub name: String,
 }
 
+/// A bureau of the demonstration.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Bureau {
+    pub code: &'static str,
+    pub credit_code: String,
+    pub name: &'static str,
+    pub name_en: &'static str,
+    pub alias: &'static str,
+    pub hotline: &'static str,
+}
+
 const GUANGZHOU: [&str; 11] = [
     "440103", "440104", "440105", "440106", "440111", "440112", "440113", "440114", "440115", "440117", "440118",
 ];
@@ -38,18 +49,22 @@ pub fn resident_check(first_seventeen: &str) -> char {
     "10X98765432".chars().nth((sum % 11) as usize).unwrap_or('0')
 }
 
-fn birth_and_sequence(dice: &mut Dice, index: u64) -> String {
-    let year = 1890 + dice.below(16);
-    let month = 1 + dice.below(12);
-    let day = 1 + dice.below(28);
-    // The index makes numbers distinct within a region for a thousand people of one birthday.
-    format!("{year:04}{month:02}{day:02}{:03}", index % 1000)
+/// Days that people of the demonstration are born on: 1890 to 1905, the 1st to the 28th.
+const BIRTHDAYS: u64 = 16 * 12 * 28;
+
+/// A birthday and a sequence number; no two of the first `BIRTHDAYS` thousand people have the same.
+fn birth_and_sequence(offset: u64, index: u64) -> String {
+    let sequence = index % 1000;
+    // 13 has no factor in common with the number of birthdays, so a sequence number meets each of them once.
+    let birthday = ((index / 1000 % BIRTHDAYS) * 13 + sequence * 97 + offset % BIRTHDAYS) % BIRTHDAYS;
+    let (year, month, day) = (1890 + birthday / 336, 1 + birthday / 28 % 12, 1 + birthday % 28);
+    format!("{year:04}{month:02}{day:02}{sequence:03}")
 }
 
 /// The `index`-th citizen; the mix is fixed: of twenty, twelve residents, five migrants, one from Hong
 /// Kong, Macao or Taiwan, one of a people with `·` in the name, one foreigner.
 pub fn person(dice: &mut Dice, index: u64) -> Person {
-    let tail = birth_and_sequence(dice, index);
+    let tail = birth_and_sequence(dice.seed(), index);
     let han = format!(
         "{}{}",
         dice.pick(&SURNAMES).copied().unwrap_or("陈"),
@@ -98,6 +113,28 @@ pub fn credit_code(index: u64) -> String {
     format!("{seventeen}{}", CHARSET.chars().nth((31 - sum % 31) % 31).unwrap_or('0'))
 }
 
+/// The bureaus that send statements: code, unified social credit code, name, English name, mail alias, hotline.
+pub fn bureaus() -> [Bureau; 2] {
+    [
+        Bureau {
+            code: "gz-housing-fund",
+            credit_code: credit_code(99_001),
+            name: "广州住房公积金管理中心（示范）",
+            name_en: "Guangzhou Housing Fund Centre (demonstration)",
+            alias: "gjj",
+            hotline: "12329",
+        },
+        Bureau {
+            code: "gz-social-insurance",
+            credit_code: credit_code(99_002),
+            name: "广州市社会保险基金管理中心（示范）",
+            name_en: "Guangzhou Social Insurance Fund Centre (demonstration)",
+            alias: "shebao",
+            hotline: "12333",
+        },
+    ]
+}
+
 pub fn enterprise(index: u64) -> Enterprise {
     Enterprise { code: credit_code(index), name: format!("广州示范{index:04}有限公司") }
 }
@@ -116,10 +153,10 @@ mod tests {
     }
 
     #[test]
-    fn a_thousand_people_are_distinct_and_long_dead() {
+    fn people_are_distinct_and_long_dead() {
         let mut dice = Dice::new(1);
-        let numbers: HashSet<String> = (0..1000).map(|index| person(&mut dice, index).number).collect();
-        assert_eq!(numbers.len(), 1000);
+        let numbers: HashSet<String> = (0..50_000).map(|index| person(&mut dice, index).number).collect();
+        assert_eq!(numbers.len(), 50_000);
         for number in &numbers {
             assert_eq!(number.len(), 18);
             let year: u32 = number[6..10].parse().unwrap();

@@ -1,28 +1,146 @@
-//! The roots under which certificates are believed.
+//! Which certificates of bureaus are believed: under our roots, of the right kind and policy, not revoked.
 
+use const_oid::ObjectIdentifier as Oid;
+use pki::path::{self, CertificateFacts, ListError, PathError, Requirements, RevocationList, Trusted, Validation};
 use runtime::exit::{Exit, Problem};
+use time::OffsetDateTime;
+
+use crate::record::bureau::Chain;
+
+const CLIENT_AUTHENTICATION: Oid = Oid::new_unwrap("1.3.6.1.5.5.7.3.2");
+const EMAIL_PROTECTION: Oid = Oid::new_unwrap("1.3.6.1.5.5.7.3.4");
+/// The bit of digitalSignature. spec: rfc5280#4.2.1.3
+const DIGITAL_SIGNATURE: u8 = 0;
+/// Below the operator's arc, as the CA's profiles `bureau-client` and `bureau-seal` have them.
+const CLIENT_POLICY: &str = "6.2";
+const SEAL_POLICY: &str = "3.1";
 
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum TrustError {
-    #[error("the file of roots holds no certificate; give the PEM file of the CA's root")]
-    NoAnchor,
+    #[error("the file of roots cannot be used: {reason}; give the PEM file of the CA's root")]
+    Anchors { reason: String },
+    #[error("{found:?} is no policy arc; write the one of the CA's policies, such as 1.3.6.1.4.1.32473")]
+    Arc { found: String },
+    #[error("the {what} certificate cannot be read: {reason}; give the PEM file that `ca issue --out` wrote")]
+    Certificate { what: &'static str, reason: String },
+    #[error("the {what} certificate is valid from {from} to {until} (Unix seconds), and now is {now}; have a fresh one issued")]
+    NotValid { what: &'static str, from: i64, until: i64, now: i64 },
+    #[error("the {what} certificate names no {missing}; have it issued under the profile for bureaus")]
+    Incomplete { what: &'static str, missing: &'static str },
+    #[error("a revocation list cannot be used: {0}; see what the CA serves")]
+    List(#[from] ListError),
+    #[error("the {what} certificate is not trusted: {error}")]
+    Path { what: &'static str, error: PathError },
 }
 
 impl From<TrustError> for Problem {
     fn from(error: TrustError) -> Self {
         let (exit, code) = match &error {
-            TrustError::NoAnchor => (Exit::Usage, "anchors"),
+            TrustError::Anchors { .. } => (Exit::Usage, "anchors"),
+            TrustError::Arc { .. } => (Exit::Usage, "policy-arc"),
+            TrustError::Certificate { .. } => (Exit::Usage, "certificate-file"),
+            TrustError::NotValid { .. } | TrustError::Incomplete { .. } => (Exit::Refused, "certificate"),
+            TrustError::List(_) | TrustError::Path { error: PathError::RevocationUnknown, .. } => (Exit::Unavailable, "revocation-unknown"),
+            TrustError::Path { error: PathError::Revoked { .. }, .. } => (Exit::Refused, "certificate-revoked"),
+            TrustError::Path { .. } => (Exit::Refused, "certificate-not-trusted"),
         };
         crate::problem::told(exit, code, &error.to_string())
     }
 }
 
-/// The roots, DER; never none.
-#[derive(Clone, Debug)]
-pub struct Anchors(Vec<Vec<u8>>);
+/// What a bureau's certificate is wanted for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Purpose {
+    /// To sign manifests, with a key that only the bureau has.
+    Manifest,
+    /// To seal statements, with a key that the sealer holds for the bureau.
+    Seal,
+}
+
+impl Purpose {
+    fn what(self) -> &'static str {
+        match self {
+            Self::Manifest => "manifest-signing",
+            Self::Seal => "sealing",
+        }
+    }
+}
+
+/// The roots, and what the city's policies are called.
+#[derive(Debug)]
+pub struct Anchors {
+    roots: path::Anchors,
+    manifest: Requirements,
+    seal: Requirements,
+}
 
 impl Anchors {
-    pub fn parse(pem: &[u8]) -> Result<Self, TrustError> {
-        crate::tls::chain(pem).map(Self).map_err(|_| TrustError::NoAnchor)
+    /// `arc` is the operator's arc of policies in dotted form.
+    pub fn parse(pem: &[u8], arc: &str) -> Result<Self, TrustError> {
+        let chain = crate::tls::chain(pem).map_err(|error| TrustError::Anchors { reason: error.to_string() })?;
+        let roots = path::Anchors::new(&chain).map_err(|error| TrustError::Anchors { reason: error.to_string() })?;
+        let policy = |below: &str| Oid::new(&format!("{arc}.{below}")).map_err(|_| TrustError::Arc { found: arc.chars().take(80).collect() });
+        let required = |purpose, below| -> Result<_, TrustError> {
+            Ok(Requirements { extended_key_usage: purpose, key_usage: vec![DIGITAL_SIGNATURE], policies: vec![policy(below)?] })
+        };
+        Ok(Self { roots, manifest: required(CLIENT_AUTHENTICATION, CLIENT_POLICY)?, seal: required(EMAIL_PROTECTION, SEAL_POLICY)? })
     }
+
+    /// Trusted at `now`, by lists that cover every certificate of the path.
+    pub fn trusted(&self, chain: &Chain, purpose: Purpose, crls: &[Vec<u8>], now: OffsetDateTime) -> Result<Trusted, TrustError> {
+        let lists = crls.iter().map(|der| RevocationList::parse(der)).collect::<Result<Vec<_>, _>>()?;
+        let required = match purpose {
+            Purpose::Manifest => &self.manifest,
+            Purpose::Seal => &self.seal,
+        };
+        let issuers: Vec<&[u8]> = chain.issuers().collect();
+        let validation = Validation { anchors: &self.roots, lists: &lists, required, at: now };
+        validation.trust(chain.leaf(), &issuers).map_err(|error| TrustError::Path { what: purpose.what(), error })
+    }
+}
+
+/// What a bureau's certificate says that we rely on.
+#[derive(Clone, PartialEq, Eq)]
+pub struct BureauFacts {
+    pub organization: String,
+    pub credit_code: String,
+    /// The address that statements come from; only a sealing certificate has one.
+    pub email: Option<String>,
+    pub crl_urls: Vec<String>,
+}
+
+/// Reads a chain from PEM: current, of an organisation with its credit code, and with a mail address where it seals.
+/// Nothing is trusted yet.
+pub fn chain(pem: &[u8], purpose: Purpose, now: OffsetDateTime) -> Result<(Chain, BureauFacts), TrustError> {
+    let what = purpose.what();
+    let unreadable = |reason: String| TrustError::Certificate { what, reason };
+    let certificates = crate::tls::chain(pem).map_err(|error| unreadable(error.to_string()))?;
+    let chain = Chain::new(certificates).ok_or_else(|| unreadable("it is empty".into()))?;
+    let leaf = CertificateFacts::parse(chain.leaf()).map_err(|error| unreadable(error.to_string()))?;
+    if !(leaf.not_before..=leaf.not_after).contains(&now) {
+        let (from, until, now) = (leaf.not_before.unix_timestamp(), leaf.not_after.unix_timestamp(), now.unix_timestamp());
+        return Err(TrustError::NotValid { what, from, until, now });
+    }
+    let credit_code = leaf.credit_code().map(str::to_owned).ok_or(TrustError::Incomplete { what, missing: "unified social credit code" })?;
+    let organization = leaf.organization.clone().ok_or(TrustError::Incomplete { what, missing: "organisation" })?;
+    let email = match (purpose, leaf.emails.as_slice()) {
+        (Purpose::Manifest, _) => None,
+        (Purpose::Seal, [email]) => Some(email.clone()),
+        (Purpose::Seal, _) => return Err(TrustError::Incomplete { what, missing: "single mail address" }),
+    };
+    let crl_urls = crl_urls(&chain).map_err(|error| unreadable(error.to_string()))?;
+    Ok((chain, BureauFacts { organization, credit_code, email, crl_urls }))
+}
+
+/// Where the lists are that cover a chain: those of every certificate in it.
+pub fn crl_urls(chain: &Chain) -> Result<Vec<String>, pki::asn1::DerError> {
+    let mut urls = Vec::new();
+    for certificate in chain.certificates() {
+        for url in CertificateFacts::parse(certificate)?.crl_urls {
+            if !urls.contains(&url) {
+                urls.push(url);
+            }
+        }
+    }
+    Ok(urls)
 }

@@ -8,8 +8,9 @@ use keys::{Passphrase, PassphraseError};
 use runtime::admin::{AdminClient, CallError, SOCKET};
 use runtime::clock::SystemClock;
 use runtime::exit::{Exit, Problem};
+use tokio::runtime::Runtime;
 
-use crate::service::{Operation, Outcome, Service};
+use crate::service::{LongOperation, Operation, Outcome, Service, Told};
 
 /// What every command knows of its place.
 pub struct Place {
@@ -18,32 +19,52 @@ pub struct Place {
     pub json: bool,
 }
 
-/// The path of the one administrative request.
+/// The path of an administrative request, and of one that tells how far it is.
 pub const PATH: &str = "/v1/operation";
+pub const LONG_PATH: &str = "/v1/long-operation";
 
 pub fn ask(place: &Place, operation: Operation) -> Result<Outcome, Problem> {
-    let path = place.directory.join(SOCKET);
-    let asked: Result<Outcome, CallError> = runtime()?.block_on(async {
+    let (runtime, path) = (runtime()?, place.directory.join(SOCKET));
+    let asked: Result<Outcome, CallError> = runtime.block_on(async {
         let client = AdminClient::connect(&path).await?;
         client.call(Method::POST, PATH, Some(&operation)).await
     });
     match asked {
         Ok(outcome) => Ok(outcome),
         // Nobody owns the store: this command does, for as long as it takes.
-        Err(CallError::NotRunning { .. }) => here(place, operation),
+        Err(CallError::NotRunning { .. }) => here(place, &runtime, |service| service.perform(operation)),
         Err(error) => Err(error.into()),
     }
 }
 
-fn here(place: &Place, operation: Operation) -> Result<Outcome, Problem> {
+/// As `ask`; `on` sees how far it is.
+pub fn ask_long(place: &Place, operation: LongOperation, mut on: impl FnMut(Told)) -> Result<Outcome, Problem> {
+    let (runtime, path) = (runtime()?, place.directory.join(SOCKET));
+    let asked: Result<Outcome, CallError> = runtime.block_on(async {
+        let client = AdminClient::connect(&path).await?;
+        client.call_with_progress(Method::POST, LONG_PATH, Some(&operation), &mut on).await
+    });
+    match asked {
+        Ok(outcome) => Ok(outcome),
+        Err(CallError::NotRunning { .. }) => here(place, &runtime, |service| {
+            service.perform_long(operation, &mut |told| {
+                on(told);
+                true
+            })
+        }),
+        Err(error) => Err(error.into()),
+    }
+}
+
+fn here(place: &Place, runtime: &Runtime, work: impl FnOnce(&Service) -> Result<Outcome, Problem>) -> Result<Outcome, Problem> {
     let opened = crate::init::open(&place.directory, None, &passphrase(place)?, Arc::new(SystemClock))?;
-    let service = Service { gateway: Arc::new(opened.gateway), evidence: opened.evidence, tls: None };
-    let outcome = service.perform(operation)?;
+    let service = Service::new(opened.gateway, opened.evidence, &opened.configuration.sealer, runtime.handle());
+    let outcome = work(&service)?;
     service.evidence.advance()?;
     Ok(outcome)
 }
 
-pub fn runtime() -> Result<tokio::runtime::Runtime, Problem> {
+pub fn runtime() -> Result<Runtime, Problem> {
     tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(|error| internal(&error))
 }
 

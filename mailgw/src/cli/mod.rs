@@ -1,8 +1,11 @@
 //! The operator's command line.
 
 mod ask;
+mod bureau;
 mod found;
+mod mailbox;
 mod print;
+mod sealer;
 mod serve;
 
 use std::net::SocketAddr;
@@ -17,7 +20,7 @@ use crate::service::Operation;
 #[derive(Debug, Parser)]
 #[command(name = "mailgw", version, after_help = "Example:\n  mailgw --dir /var/lib/suiyin/mailgw serve")]
 pub struct Cli {
-    /// The gateway's state directory.
+    /// The state directory: the gateway's, or the sealer's for `mailgw sealer`.
     #[arg(long, env = "SUIYIN_MAILGW_DIR", default_value = "mailgw-state", global = true)]
     dir: PathBuf,
     /// Print JSON, errors included.
@@ -59,6 +62,9 @@ enum Command {
         /// Health and metrics.
         #[arg(long, default_value = "127.0.0.1:8441")]
         http: SocketAddr,
+        /// The arc that the CA's policies stand under.
+        #[arg(long, default_value = policies::certificate::DOCUMENTATION_ARC)]
+        policy_arc: String,
         /// The engine of the store.
         #[arg(long, default_value = "fjall:store")]
         store: String,
@@ -70,9 +76,21 @@ enum Command {
         #[arg(long)]
         domain: Option<String>,
     },
+    /// Mailboxes of citizens and institutions.
+    #[command(subcommand)]
+    Mailbox(mailbox::Command),
+    /// The bureaus that may push statements.
+    #[command(subcommand)]
+    Bureau(bureau::Command),
+    /// Push a month's statements: prove manifest and file, seal, deliver, report on every row.
+    #[command(after_help = "Example:\n  mailgw push housing-fund.csv --manifest housing-fund.manifest.json --signature housing-fund.manifest.p7s --report report.jsonl")]
+    Push(bureau::Push),
     /// The gateway's own TLS certificate.
     #[command(subcommand)]
     Tls(Tls),
+    /// The process that holds the bureaus' sealing keys; its --dir is a directory of its own.
+    #[command(subcommand)]
+    Sealer(sealer::Command),
     /// The log nobody can quietly edit.
     #[command(subcommand)]
     Log(Log),
@@ -128,10 +146,14 @@ pub fn run(cli: Cli) -> Exit {
 fn dispatch(cli: Cli) -> Result<(), Problem> {
     let place = ask::Place { directory: cli.dir, passphrase_file: cli.passphrase_file, json: cli.json };
     let operation = match cli.command {
-        Command::Init { domain, host, sealer, root, smtp, imap, imaps, http, store } => {
+        Command::Init { domain, host, sealer, root, smtp, imap, imaps, http, policy_arc, store } => {
             let listen = crate::init::Listen { smtp, imap, imaps, http };
-            return found::init(&place, &domain, &host, crate::init::Configuration { store, sealer: found::absolute(&sealer)?, listen }, &root);
+            return found::init(&place, &domain, &host, crate::init::Configuration { store, sealer: found::absolute(&sealer)?, policy_arc, listen }, &root);
         }
+        Command::Mailbox(command) => return mailbox::run(&place, command),
+        Command::Push(push) => return bureau::push(&place, &push),
+        Command::Bureau(command) => bureau::operation(command)?,
+        Command::Sealer(command) => return sealer::run(&place, command),
         Command::Serve { domain } => return serve::serve(&place, domain.as_deref()),
         Command::Tls(Tls::Request { name, out }) => {
             let outcome = ask::ask(&place, Operation::TlsRequest { names: name })?;

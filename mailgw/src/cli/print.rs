@@ -6,25 +6,44 @@ use runtime::exit::{Exit, Problem};
 use runtime::terminal::{json, line};
 use serde_json::json as object;
 
-use crate::service::Outcome;
+use crate::service::{Exported, Outcome};
 
 pub fn request(outcome: &Outcome, out: Option<&Path>, as_json: bool) -> Result<(), Problem> {
-    let Outcome::Request(pem) = outcome else { return self::outcome(outcome, as_json) };
-    let Some(path) = out else { return self::outcome(outcome, as_json) };
-    std::fs::write(path, pem).map_err(|error| Problem::new(Exit::Unavailable, "file", format!("{}: {error}", path.display()), "check the path and the disk"))?;
-    if as_json { json(&object!({ "request": path })) } else { line(&format!("request in {}", path.display())) }
+    match outcome {
+        Outcome::Request(pem) => request_pem(pem, out, as_json),
+        other => self::outcome(other, as_json),
+    }
+}
+
+/// A request, into a file or onto the screen.
+pub fn request_pem(pem: &str, out: Option<&Path>, as_json: bool) -> Result<(), Problem> {
+    if let Some(path) = out {
+        std::fs::write(path, pem).map_err(|error| Problem::new(Exit::Unavailable, "file", format!("{}: {error}", path.display()), "check the path and the disk"))?;
+        return if as_json { json(&object!({ "request": path })) } else { line(&format!("request in {}", path.display())) };
+    }
+    if as_json { json(&object!({ "pem": pem })) } else { line(pem.trim_end()) }
+}
+
+pub fn exported(exported: &Exported, as_json: bool) -> Result<(), Problem> {
+    if as_json {
+        return json(exported);
+    }
+    line(&format!("{} entries in {}", exported.entries, exported.directory.display()))?;
+    line(&format!("verify with: mailgw log verify {} --vkey '{}'", exported.directory.display(), exported.vkey))
 }
 
 pub fn outcome(outcome: &Outcome, as_json: bool) -> Result<(), Problem> {
     match outcome {
-        Outcome::Request(pem) if as_json => json(&object!({ "pem": pem })),
-        Outcome::Request(pem) => line(pem.trim_end()),
+        Outcome::Request(pem) => request_pem(pem, None, as_json),
         Outcome::Done if as_json => json(&object!({ "done": true })),
         Outcome::Done => line("done"),
-        Outcome::Exported(exported) if as_json => json(exported),
-        Outcome::Exported(exported) => {
-            line(&format!("{} entries in {}", exported.entries, exported.directory.display()))?;
-            line(&format!("verify with: mailgw log verify {} --vkey '{}'", exported.directory.display(), exported.vkey))
-        }
+        Outcome::Mailbox { .. } if as_json => json(&super::mailbox::as_json(outcome)),
+        Outcome::Mailbox { mailbox, password } => super::mailbox::mailbox(mailbox, password.as_ref().map(crate::directory::ToldPassword::expose)),
+        Outcome::Mailboxes(page) if as_json => json(page),
+        Outcome::Mailboxes(page) => super::mailbox::page(page),
+        Outcome::Bureaus(bureaus) if as_json => json(bureaus),
+        Outcome::Bureaus(bureaus) => super::bureau::listed(bureaus),
+        Outcome::Report(report) => json(report),
+        Outcome::Exported(exported) => self::exported(exported, as_json),
     }
 }

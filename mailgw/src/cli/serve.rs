@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use axum::extract::State;
+use axum::response::Response;
 use axum::routing::post;
 use axum::{Extension, Json, Router};
 use runtime::admin::AdminSocket;
@@ -15,19 +16,25 @@ use runtime::metrics::Registry;
 use runtime::shutdown::Shutdown;
 use tokio::sync::watch;
 
-use super::ask::{PATH, Place, internal, passphrase};
+use protocol::smtp::exchange::Domain;
+
+use super::ask::{LONG_PATH, PATH, Place, internal, passphrase};
+use crate::flow::accept::{Reception, Recipients};
+use crate::flow::login::Logins;
 use crate::init::Listen;
-use crate::service::{Operation, Outcome, Service};
+use crate::service::{LongOperation, Operation, Outcome, Service};
+use crate::wire::{imap, smtp};
 
 pub fn serve(place: &Place, domain: Option<&str>) -> Result<(), Problem> {
     runtime::log::init();
     let opened = crate::init::open(&place.directory, domain, &passphrase(place)?, Arc::new(SystemClock))?;
-    let gateway = Arc::new(opened.gateway);
-    let (tls, _) = watch::channel(crate::tls::current(&*gateway.store, &gateway.keys)?);
-    let service = Service { gateway, evidence: opened.evidence, tls: Some(tls) };
+    let (tls, _) = watch::channel(crate::tls::current(&*opened.gateway.store, &opened.gateway.keys)?);
+    let runtime = super::ask::runtime()?;
+    let mut service = Service::new(opened.gateway, opened.evidence, &opened.configuration.sealer, runtime.handle());
+    service.tls = Some(tls);
     // The lock on the directory is held until the last answer is given.
     let _directory = opened.directory;
-    super::ask::runtime()?.block_on(run(service.clone(), opened.configuration.listen, &place.directory))?;
+    runtime.block_on(run(service.clone(), opened.configuration.listen, &place.directory))?;
     service.evidence.advance()?;
     tracing::info!("ended");
     Ok(())
@@ -37,18 +44,55 @@ async fn run(service: Service, listen: Listen, directory: &Path) -> Result<(), P
     let shutdown = Shutdown::on_signals().map_err(|error| internal(&error))?;
     let metrics = Registry::new();
     let http = runtime::http::bind(listen.http).await?;
+    let (smtp, imap, imaps) = (runtime::http::bind(listen.smtp).await?, runtime::http::bind(listen.imap).await?, runtime::http::bind(listen.imaps).await?);
     let admin = AdminSocket::bind(directory).await?;
     let healthy = Arc::new(AtomicBool::new(true));
     let jobs = tokio::spawn(crate::job::run(Arc::clone(&service.evidence), Arc::clone(&healthy), shutdown.clone()));
+    let (reception, clients) = (reception(&service, &metrics)?, clients(&service, &metrics)?);
     let public = runtime::http::health(move || health(&healthy)).merge(runtime::http::metrics(move || metrics.render()));
     tracing::info!(smtp = %listen.smtp, imap = %listen.imap, imaps = %listen.imaps, domain = service.gateway.settings.domain, "serving");
-    let administration = admin.serve(administration(service), shutdown.clone());
-    tokio::join!(runtime::http::serve(http, public, Limits::default(), shutdown.clone()), administration);
+    tokio::join!(
+        reception.serve(smtp, shutdown.clone()),
+        clients.serve(imap, imaps, shutdown.clone()),
+        runtime::http::serve(http, public, Limits::default(), shutdown.clone()),
+        admin.serve(administration(service), shutdown.clone()),
+    );
     jobs.await.map_err(|error| Problem::new(Exit::Internal, "job", error.to_string(), "read the log above"))
 }
 
+/// Mail from other hosts.
+fn reception(service: &Service, metrics: &Registry) -> Result<Arc<smtp::Server>, Problem> {
+    let (gateway, policy) = (&service.gateway, service.gateway.directory.policy());
+    let host = Domain::parse(&gateway.settings.host).map_err(|_| wrong("the gateway's host name is none for SMTP"))?;
+    let reception = Reception { recipients: Arc::clone(&gateway.directory) as Arc<dyn Recipients>, messages: Arc::clone(&gateway.messages), host };
+    let limits = smtp::Limits { max_size: bytes(policy.message_bytes()), max_recipients: policy.max_recipients(), ..smtp::Limits::default() };
+    let registered = smtp::Metrics::register(metrics).map_err(|error| wrong(&error.to_string()))?;
+    Ok(smtp::Server::new(reception, Arc::clone(&gateway.clock), tls(service)?, limits, registered))
+}
+
+/// Mail clients.
+fn clients(service: &Service, metrics: &Registry) -> Result<Arc<imap::Imap>, Problem> {
+    let gateway = &service.gateway;
+    let logins = Arc::new(Logins { directory: Arc::clone(&gateway.directory), clock: Arc::clone(&gateway.clock) });
+    let limits = imap::Limits { append: bytes(gateway.directory.policy().message_bytes()), ..imap::Limits::default() };
+    let clients = imap::Imap::new(Arc::clone(&gateway.messages), logins, tls(service)?, Arc::clone(&gateway.clock), limits, metrics);
+    Ok(Arc::new(clients.map_err(|error| wrong(&error.to_string()))?))
+}
+
+fn tls(service: &Service) -> Result<watch::Receiver<Arc<rustls::ServerConfig>>, Problem> {
+    service.tls.as_ref().map(watch::Sender::subscribe).ok_or_else(|| wrong("a service without TLS"))
+}
+
+fn bytes(limit: u64) -> usize {
+    usize::try_from(limit).unwrap_or(usize::MAX)
+}
+
+fn wrong(what: &str) -> Problem {
+    Problem::new(Exit::Internal, "listener", what, "report this")
+}
+
 fn administration(service: Service) -> Router {
-    Router::new().route(PATH, post(operate)).with_state(service)
+    Router::new().route(PATH, post(operate)).route(LONG_PATH, post(operate_long)).with_state(service)
 }
 
 async fn operate(State(service): State<Service>, Extension(caller): Extension<Caller>, Json(operation): Json<Operation>) -> Result<Json<Outcome>, Problem> {
@@ -56,6 +100,16 @@ async fn operate(State(service): State<Service>, Extension(caller): Extension<Ca
     caller.user.ok_or_else(|| Problem::new(Exit::Denied, "caller", "nobody is known at the other end", "use the administration socket"))?;
     let done = tokio::task::spawn_blocking(move || service.perform(operation)).await;
     done.map_err(|error| Problem::new(Exit::Internal, "operation", error.to_string(), "report this with the log"))?.map(Json)
+}
+
+async fn operate_long(State(service): State<Service>, Extension(caller): Extension<Caller>, Json(operation): Json<LongOperation>) -> Result<Response, Problem> {
+    caller.user.ok_or_else(|| Problem::new(Exit::Denied, "caller", "nobody is known at the other end", "use the administration socket"))?;
+    Ok(runtime::admin::report(move |reporter| async move {
+        let handle = tokio::runtime::Handle::current();
+        let work = move || service.perform_long(operation, &mut |told| handle.block_on(reporter.tell(&told)));
+        let done = tokio::task::spawn_blocking(work).await;
+        done.map_err(|error| Problem::new(Exit::Internal, "operation", error.to_string(), "report this with the log"))?
+    }))
 }
 
 fn health(healthy: &AtomicBool) -> Result<(), Problem> {

@@ -1,4 +1,6 @@
-//! What the gateway does: one straight line per request.
+//! What the gateway does: each file is one straight line of numbered steps.
+
 pub mod accept;
-mod recipients;
 pub mod login;
+pub mod push;
+mod recipients;

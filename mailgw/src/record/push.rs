@@ -67,7 +67,6 @@ pub struct Item {
     pub row: String,
     pub batch: String,
     pub mailbox: String,
-    pub uid_validity: u32,
     pub message: String,
 }
 

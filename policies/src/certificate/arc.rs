@@ -4,6 +4,9 @@ use const_oid::ObjectIdentifier;
 
 use crate::document::{PolicyError, read};
 
+/// Where policies stand until the operator has an arc of its own. spec: rfc5612
+pub const DOCUMENTATION_ARC: &str = "1.3.6.1.4.1.32473";
+
 /// The root of the operator's policy identifiers: `certificates/arc.toml`, one line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Arc(ObjectIdentifier);

@@ -12,7 +12,7 @@ mod vocabulary;
 pub use applicant::{
     Applicant, AuthorityName, Email, HostName, HostNames, MAX_HOST_NAMES, OfficerName, OfficerNumber, OrganizationName, WordError,
 };
-pub use arc::Arc;
+pub use arc::{Arc, DOCUMENTATION_ARC};
 pub use decide::{GrantedName, IssuerFacts, Plan, Refusal, RequestFacts, RequestedName};
 pub use profile::{BasicConstraints, Pointers, Profile};
 pub use shipped::SHIPPED;

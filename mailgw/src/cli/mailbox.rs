@@ -1,0 +1,253 @@
+//! `mailgw mailbox …`: who has a mailbox.
+
+use std::io::{BufRead, Write};
+use std::path::{Path, PathBuf};
+
+use clap::Subcommand;
+use runtime::exit::{Exit, Problem};
+use runtime::terminal::{json, line, progress, word};
+use serde_json::json as object;
+
+use super::ask::{Place, ask, ask_long};
+use super::found::absolute;
+use crate::directory::{ImportedRow, Kind, Page, Query, RowState, ShownMailbox, State, Words};
+use crate::service::{LongOperation, Operation, Outcome, Told, TypedPassword};
+
+/// Longer than any password or document number.
+const MAX_LINE: u64 = 4_096;
+
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Open a mailbox for a citizen (a document) or an institution (a credit code); a password is made unless one is given.
+    #[command(after_help = "Examples:\n  mailgw mailbox open --id-type 01 --id-no - --name 测试甲 < number.txt\n  mailgw mailbox open --code 12440100000000123A --name 广州住房公积金管理中心 --alias gjj")]
+    Open {
+        /// 01 resident identity card, 03 passport, 04 foreigner's permanent residence, 05 residence permit of Hong Kong, Macao and Taiwan residents …
+        #[arg(long)]
+        id_type: Option<String>,
+        /// The document's number; `-` reads it from standard input, where no list of processes shows it.
+        #[arg(long)]
+        id_no: Option<String>,
+        #[arg(long)]
+        name: String,
+        /// Unified social credit code of an institution.
+        #[arg(long)]
+        code: Option<String>,
+        /// A name beside the number, for an institution; may be repeated.
+        #[arg(long)]
+        alias: Vec<String>,
+        /// The operator's own institution: it may have names such as `postmaster`.
+        #[arg(long)]
+        operator: bool,
+        /// A file whose first line is the password.
+        #[arg(long, value_name = "FILE")]
+        password_file: Option<PathBuf>,
+    },
+    /// Open mailboxes from a CSV file: `id_type,id_no,name` or `uscc,name,alias`. Running it again changes nothing.
+    #[command(after_help = "Example:\n  mailgw mailbox import people.csv --out accounts.csv")]
+    Import {
+        file: PathBuf,
+        /// Write address and password of each mailbox opened now here (mode 0600), as CSV.
+        #[arg(long)]
+        out: Option<PathBuf>,
+    },
+    /// Show one mailbox, by its number, address or alias.
+    #[command(after_help = "Example:\n  mailgw mailbox show 1234567897")]
+    Show { mailbox: String },
+    /// List mailboxes.
+    #[command(after_help = "Example:\n  mailgw mailbox list --kind institution --state open --json")]
+    List {
+        #[arg(long)]
+        kind: Option<Kind>,
+        #[arg(long)]
+        state: Option<State>,
+        /// At most this many, up to 1000.
+        #[arg(long)]
+        limit: Option<usize>,
+        /// Go on after this number.
+        #[arg(long)]
+        after: Option<String>,
+    },
+    /// Close a mailbox for ever: no mail, no login, and its number is never given again.
+    #[command(after_help = "Example:\n  mailgw mailbox close 1234567897")]
+    Close { mailbox: String },
+    /// Set a new password; one is made unless one is given.
+    #[command(after_help = "Example:\n  mailgw mailbox password 1234567897")]
+    Password {
+        mailbox: String,
+        /// A file whose first line is the password.
+        #[arg(long, value_name = "FILE")]
+        password_file: Option<PathBuf>,
+    },
+}
+
+pub fn run(place: &Place, command: Command) -> Result<(), Problem> {
+    let operation = match command {
+        Command::Open { id_type, id_no, name, code, alias, operator, password_file } => {
+            let id_no = match id_no.as_deref() {
+                Some("-") => Some(first_line(std::io::stdin().lock(), "standard input")?),
+                _ => id_no,
+            };
+            let applicant = Words { id_type, id_no, name: Some(name), code, aliases: alias, operator };
+            Operation::MailboxOpen { applicant, password: password(password_file.as_deref())? }
+        }
+        Command::Import { file, out } => return import(place, &file, out.as_deref()),
+        Command::Show { mailbox } => Operation::MailboxShow { mailbox },
+        Command::List { kind, state, limit, after } => Operation::MailboxList(Query { kind, state, limit, after }),
+        Command::Close { mailbox } => Operation::MailboxClose { mailbox },
+        Command::Password { mailbox, password_file } => Operation::MailboxPassword { mailbox, password: password(password_file.as_deref())? },
+    };
+    super::print::outcome(&ask(place, operation)?, place.json)
+}
+
+fn password(file: Option<&Path>) -> Result<Option<TypedPassword>, Problem> {
+    let Some(path) = file else { return Ok(None) };
+    let failed = |error: std::io::Error| Problem::new(Exit::Usage, "password-file", format!("{} cannot be read: {error}", path.display()), "check the path");
+    let opened = std::fs::File::open(path).map_err(failed)?;
+    first_line(std::io::BufReader::new(opened), &path.display().to_string()).map(|line| Some(TypedPassword::new(line)))
+}
+
+fn first_line(reader: impl BufRead, name: &str) -> Result<String, Problem> {
+    let mut line = String::new();
+    let read = reader.take(MAX_LINE).read_line(&mut line);
+    read.map_err(|error| Problem::new(Exit::Usage, "input", format!("{name} cannot be read: {error}"), "check what it holds"))?;
+    Ok(line.trim_end_matches(['\r', '\n']).to_owned())
+}
+
+#[derive(Default)]
+struct Tally {
+    opened: u64,
+    exists: u64,
+    closed: u64,
+    refused: u64,
+}
+
+impl Tally {
+    fn count(&mut self, state: &RowState) {
+        match state {
+            RowState::Opened => self.opened += 1,
+            RowState::Exists => self.exists += 1,
+            RowState::Closed => self.closed += 1,
+            RowState::Refused => self.refused += 1,
+        }
+    }
+
+    fn text(&self) -> String {
+        format!("{} opened, {} exist already, {} were closed, {} refused", self.opened, self.exists, self.closed, self.refused)
+    }
+}
+
+fn import(place: &Place, file: &Path, out: Option<&Path>) -> Result<(), Problem> {
+    let mut accounts = out.map(Accounts::create).transpose()?;
+    let (mut tally, mut rows, mut failed) = (Tally::default(), Vec::new(), None);
+    let done = ask_long(place, LongOperation::MailboxImport { file: absolute(file)? }, |told| {
+        let Told::Imported(imported) = told else { return };
+        for row in imported {
+            tally.count(&row.state);
+            if let Some(accounts) = &mut accounts
+                && let Err(error) = accounts.write(&row)
+            {
+                failed.get_or_insert(error);
+            }
+            // Without a file the passwords go to the screen; with one only what was refused does.
+            if accounts.is_none() || matches!(row.state, RowState::Refused | RowState::Closed) {
+                rows.push(row);
+            }
+        }
+        progress(&format!("importing: {}", tally.text()), false);
+    });
+    progress(&format!("import: {}", tally.text()), true);
+    if let Some(accounts) = accounts {
+        accounts.finish()?;
+    }
+    done?;
+    if let Some(error) = failed {
+        return Err(error);
+    }
+    if place.json {
+        let told = object!({ "opened": tally.opened, "exists": tally.exists, "closed": tally.closed, "refused": tally.refused, "rows": rows });
+        return json(&told);
+    }
+    rows.iter().try_for_each(|row| line(&shown(row)))
+}
+
+fn shown(row: &ImportedRow) -> String {
+    let address = row.address.as_deref().unwrap_or("-");
+    let rest = row.password.as_ref().map_or_else(|| row.reason.clone().unwrap_or_default(), |password| password.expose().to_owned());
+    format!("line {:<6} {:<8} {address}  {rest}", row.line, word(&row.state))
+}
+
+/// The file that tells owners their address and first password.
+struct Accounts {
+    path: PathBuf,
+    file: std::io::BufWriter<std::fs::File>,
+}
+
+impl Accounts {
+    fn create(path: &Path) -> Result<Self, Problem> {
+        use std::os::unix::fs::OpenOptionsExt;
+        let failed = |error: std::io::Error| {
+            let next = "name a file that does not exist: passwords told once are never overwritten";
+            Problem::new(Exit::Conflict, "accounts-file", format!("{} cannot be made: {error}", path.display()), next)
+        };
+        let file = std::fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(path).map_err(failed)?;
+        let mut this = Self { path: path.to_owned(), file: std::io::BufWriter::new(file) };
+        writeln!(this.file, "address,password\r").map_err(|error| this.failed(&error))?;
+        Ok(this)
+    }
+
+    fn failed(&self, error: &std::io::Error) -> Problem {
+        let next = "set new passwords with `mailgw mailbox password` where they were lost";
+        Problem::new(Exit::Unavailable, "accounts-file", format!("{}: {error}", self.path.display()), next)
+    }
+
+    fn write(&mut self, row: &ImportedRow) -> Result<(), Problem> {
+        let (Some(address), Some(password)) = (&row.address, &row.password) else { return Ok(()) };
+        writeln!(self.file, "{address},{}\r", password.expose()).map_err(|error| self.failed(&error))
+    }
+
+    fn finish(mut self) -> Result<(), Problem> {
+        let done = self.file.flush().and_then(|()| self.file.get_ref().sync_all());
+        done.map_err(|error| self.failed(&error))
+    }
+}
+
+pub fn mailbox(mailbox: &ShownMailbox, password: Option<&str>) -> Result<(), Problem> {
+    line(&format!("address   {}", mailbox.address))?;
+    if let Some(password) = password {
+        line(&format!("password  {password}    (told once)"))?;
+    }
+    for alias in &mailbox.aliases {
+        line(&format!("alias     {alias}"))?;
+    }
+    line(&format!("state     {}", word(&mailbox.state)))?;
+    line(&format!("holder    {} ({})", mailbox.name, word(&mailbox.kind)))?;
+    if let Some(code) = &mailbox.code {
+        line(&format!("code      {code}"))?;
+    }
+    for document in &mailbox.documents {
+        line(&format!("document  {} {}", document.id_type, document.masked))?;
+    }
+    line(&format!("opened    {}", mailbox.opened_at))?;
+    mailbox.closed_at.as_ref().map_or(Ok(()), |at| line(&format!("closed    {at}")))
+}
+
+pub fn page(page: &Page) -> Result<(), Problem> {
+    for mailbox in &page.mailboxes {
+        line(&format!("{}  {:<6} {:<11} {}", mailbox.address, word(&mailbox.state), word(&mailbox.kind), mailbox.name))?;
+    }
+    match &page.next {
+        Some(next) => line(&format!("more: --after {next}")),
+        None if page.mailboxes.is_empty() => line("no mailbox fits"),
+        None => Ok(()),
+    }
+}
+
+/// A mailbox as JSON, with its password where one was made now.
+pub fn as_json(outcome: &Outcome) -> Option<serde_json::Value> {
+    let Outcome::Mailbox { mailbox, password } = outcome else { return None };
+    let mut value = serde_json::to_value(mailbox).ok()?;
+    if let (Some(password), Some(object)) = (password, value.as_object_mut()) {
+        object.insert("password".to_owned(), password.expose().into());
+    }
+    Some(value)
+}

@@ -1,0 +1,237 @@
+//! One block of rows: each is decided, those that go out are rendered and sealed, and all outcomes stand in the commit
+//! that delivers.
+
+use std::collections::HashMap;
+
+use policies::mailbox::{Address, LocalPart};
+use policies::statement::{Header, Parameters, Row, Verdict, judge_owner};
+use protocol::imap::exchange::Flags;
+use store::{Batch, Expectation};
+use time::OffsetDateTime;
+
+use super::file::RawRow;
+use super::{PushError, sha256};
+use crate::bureau::manifest::SignedManifest;
+use crate::directory;
+use crate::gateway::Gateway;
+use crate::mailbox::{Delivery, MailError};
+use crate::record::account::Account;
+use crate::record::event::{self, Event};
+use crate::record::push::{Item, RowOutcome, State, decode_rows, encode_rows, item_key, rows_key};
+use crate::sealer::Seal;
+use crate::statement::{self, Entity, Sender};
+
+const INBOX: &str = "INBOX";
+/// Commits that lose a race are decided anew, this many times.
+const ATTEMPTS: usize = 16;
+
+/// What all blocks of one push have in common.
+pub(super) struct Work<'a> {
+    pub gateway: &'a Gateway,
+    pub sealer: &'a dyn Seal,
+    pub job: &'a str,
+    pub bureau: &'a str,
+    pub sender: Sender,
+    pub manifest: &'a SignedManifest,
+    pub parameters: &'a Parameters,
+    /// When the batch was recorded: the date of its messages, whenever they are made.
+    pub begun: OffsetDateTime,
+}
+
+/// What is to be done about a row.
+enum Decision {
+    Send(Box<Letter>),
+    Told(RowOutcome),
+}
+
+/// A row on its way into a mailbox.
+struct Letter {
+    row: u64,
+    stmt_id: String,
+    row_digest: String,
+    account: Account,
+    entity: Entity,
+    not_judged: Vec<String>,
+}
+
+impl Work<'_> {
+    /// The outcomes of a block, durable. A block that has them already is answered from the record.
+    pub fn block(&self, number: u64, header: &Header, rows: &[RawRow]) -> Result<Vec<RowOutcome>, PushError> {
+        let key = rows_key(self.bureau, self.batch(), number);
+        for _ in 0..ATTEMPTS {
+            if let Some(found) = self.gateway.store.get(&key)? {
+                return Ok(decode_rows(&found)?);
+            }
+            let decisions = self.decide_all(header, rows)?;
+            if let Some(outcomes) = self.deliver(&key, decisions)? {
+                return Ok(outcomes);
+            }
+        }
+        Err(MailError::Busy.into())
+    }
+
+    fn batch(&self) -> &str {
+        self.manifest.manifest().batch_id().as_str()
+    }
+
+    /// Two halves at once: judging and rendering are most of the work here.
+    fn decide_all(&self, header: &Header, rows: &[RawRow]) -> Result<Vec<Decision>, PushError> {
+        let today = directory::today(self.begun);
+        let decide = |rows: &[RawRow]| rows.iter().map(|row| self.decide(header, row, today)).collect::<Result<Vec<_>, _>>();
+        let (left, right) = rows.split_at(rows.len() / 2);
+        let (left, right) = std::thread::scope(|scope| {
+            let other = scope.spawn(|| decide(right));
+            (decide(left), other.join())
+        });
+        let mut decisions = left?;
+        decisions.extend(right.map_err(|_| PushError::Stopped)??);
+        self.once_each(&mut decisions);
+        Ok(decisions)
+    }
+
+    /// The same statement twice in one block is delivered once.
+    fn once_each(&self, decisions: &mut [Decision]) {
+        let mut seen: HashMap<String, String> = HashMap::new();
+        for decision in decisions {
+            let Decision::Send(letter) = decision else { continue };
+            match seen.get(&letter.stmt_id) {
+                None => drop(seen.insert(letter.stmt_id.clone(), letter.row_digest.clone())),
+                Some(first) => {
+                    let told = repeated(letter.row, &letter.stmt_id, *first == letter.row_digest);
+                    *decision = Decision::Told(told);
+                }
+            }
+        }
+    }
+
+    /// 1 the row can be read · 2 it is of this manifest · 3 its figures keep the rules · 4 it was not delivered before ·
+    /// 5 the person has a mailbox that is open · 6 the name is the owner's · 7 rendered.
+    fn decide(&self, header: &Header, raw: &RawRow, today: time::Date) -> Result<Decision, PushError> {
+        let told = |stmt_id: Option<&str>, state, reason: &str, detail: Option<String>| {
+            let (stmt_id, reason) = (stmt_id.map(str::to_owned), Some(reason.to_owned()));
+            Ok(Decision::Told(RowOutcome { row: raw.number, stmt_id, state, reason, detail, not_judged: Vec::new(), message: None }))
+        };
+        // 1
+        let fields: Vec<&str> = raw.fields.iter().collect();
+        let row = match header.record(&fields).and_then(|record| Row::parse(&record, today)) {
+            Ok(row) => row,
+            Err(error) => return told(None, State::Quarantined, "unreadable", Some(error.to_string())),
+        };
+        let stmt_id = row.head().stmt_id.as_str().to_owned();
+        // 2
+        if let Err(error) = row.belongs_to(self.manifest.manifest()) {
+            return told(Some(&stmt_id), State::Quarantined, "other-month-or-kind", Some(error.to_string()));
+        }
+        // 3
+        let judgement = self.parameters.judge(&row, None);
+        if let Some((rule, reason)) = judgement.broken().next() {
+            return told(Some(&stmt_id), State::Quarantined, rule.code(), Some(reason.to_owned()));
+        }
+        let not_judged = judgement.not_judged().map(|(rule, _)| rule.code().to_owned()).collect();
+        // 4
+        let row_digest = crate::hex(&raw.digest);
+        if let Some(found) = self.gateway.store.get(&item_key(self.bureau, &stmt_id))? {
+            let same = Item::decode(&found)?.row == row_digest;
+            return Ok(Decision::Told(repeated(raw.number, &stmt_id, same)));
+        }
+        // 5
+        let Some(account) = self.gateway.directory.find_person(&row.head().document)? else {
+            return told(Some(&stmt_id), State::Undeliverable, "unknown-person", None);
+        };
+        if !account.is_open() {
+            return told(Some(&stmt_id), State::Undeliverable, "mailbox-closed", None);
+        }
+        // 6
+        let owner = account.person().map(|owner| judge_owner(&row.head().name, owner));
+        if let Some(Verdict::Broken { reason }) = owner {
+            return told(Some(&stmt_id), State::Quarantined, "V10", Some(reason));
+        }
+        // 7
+        let to = Address::new(LocalPart::Number(account.number), self.gateway.directory.domain().clone());
+        let entity = statement::entity(&row, &self.sender, &to, self.begun);
+        Ok(Decision::Send(Box::new(Letter { row: raw.number, stmt_id, row_digest, account, entity, not_judged })))
+    }
+
+    /// Seals and commits. `None` when somebody else changed what the decisions rest on: they are made anew.
+    fn deliver(&self, key: &store::Key, mut decisions: Vec<Decision>) -> Result<Option<Vec<RowOutcome>>, PushError> {
+        let rows: Vec<(u64, [u8; 32])> = letters(&decisions).map(|letter| (letter.row, crate::record::body::digest(letter.entity.bytes()))).collect();
+        let seals = if rows.is_empty() { Vec::new() } else { self.sealer.seal(self.job, &rows).map_err(PushError::Sealer)? };
+        let mut messages: HashMap<u64, Vec<u8>> = letters(&decisions)
+            .zip(&seals)
+            .map(|(letter, seal)| (letter.row, statement::message(&letter.entity, seal)))
+            .collect();
+        loop {
+            let (mut batch, mut deliveries, mut outcomes) = (Batch::new().expect(Expectation::Absent(key.clone())), Vec::new(), Vec::new());
+            for decision in &decisions {
+                let letter = match decision {
+                    Decision::Told(outcome) => {
+                        outcomes.push(outcome.clone());
+                        continue;
+                    }
+                    Decision::Send(letter) => letter,
+                };
+                let bytes = messages.get(&letter.row).cloned().unwrap_or_default();
+                let message = sha256(&bytes);
+                let item = item_key(self.bureau, &letter.stmt_id);
+                let mailbox = letter.account.mailbox();
+                let event = event::Statement {
+                    mailbox: mailbox.clone(),
+                    bureau: self.bureau.to_owned(),
+                    item: sha256(item.as_bytes()),
+                    row: letter.row_digest.clone(),
+                    digest: message.clone(),
+                    size: bytes.len() as u64,
+                };
+                let record = Item { row: letter.row_digest.clone(), batch: self.batch().to_owned(), mailbox: mailbox.clone(), message: message.clone() };
+                batch = batch.expect(Expectation::Absent(item.clone())).expect(directory::still_open(letter.account.number)).put(item, record.encode()?);
+                let unix_millis = i64::try_from(self.gateway.now_unix_millis()).unwrap_or(i64::MAX);
+                let event = Some(Event::StatementDelivered(event));
+                deliveries.push(Delivery { mailbox, folder: INBOX.to_owned(), bytes, unix_millis, flags: Flags::new(), event });
+                outcomes.push(RowOutcome {
+                    row: letter.row,
+                    stmt_id: Some(letter.stmt_id.clone()),
+                    state: State::Delivered,
+                    reason: None,
+                    detail: None,
+                    not_judged: letter.not_judged.clone(),
+                    message: Some(message),
+                });
+            }
+            let batch = batch.put(key.clone(), encode_rows(&outcomes)?);
+            match self.gateway.messages.deliver_with(&deliveries, batch, self.gateway.now_unix_millis()) {
+                Ok(_) => return Ok(Some(outcomes)),
+                Err(MailError::Conflict { .. }) => return Ok(None),
+                // A full mailbox holds up nobody else.
+                Err(MailError::OverQuota { delivery }) => full(&mut decisions, &mut messages, delivery),
+                Err(error) => return Err(error.into()),
+            }
+        }
+    }
+}
+
+fn letters(decisions: &[Decision]) -> impl Iterator<Item = &Letter> {
+    decisions.iter().filter_map(|decision| match decision {
+        Decision::Send(letter) => Some(&**letter),
+        Decision::Told(_) => None,
+    })
+}
+
+/// The `at`-th letter does not fit into its mailbox.
+fn full(decisions: &mut [Decision], messages: &mut HashMap<u64, Vec<u8>>, at: usize) {
+    let sent = decisions.iter_mut().filter(|decision| matches!(decision, Decision::Send(_))).nth(at);
+    if let Some(decision) = sent
+        && let Decision::Send(letter) = decision
+    {
+        messages.remove(&letter.row);
+        let (row, stmt_id) = (letter.row, Some(letter.stmt_id.clone()));
+        let reason = Some("mailbox-full".to_owned());
+        *decision = Decision::Told(RowOutcome { row, stmt_id, state: State::Undeliverable, reason, detail: None, not_judged: Vec::new(), message: None });
+    }
+}
+
+/// A statement whose key was seen before: the same one, or another under its key.
+fn repeated(row: u64, stmt_id: &str, same: bool) -> RowOutcome {
+    let (state, reason) = if same { (State::Duplicate, "delivered-before") } else { (State::Quarantined, "other-content") };
+    let detail = (!same).then(|| "another row was delivered under this stmt_id; give a corrected statement its own".to_owned());
+    RowOutcome { row, stmt_id: Some(stmt_id.to_owned()), state, reason: Some(reason.to_owned()), detail, not_judged: Vec::new(), message: None }
+}

@@ -1,0 +1,312 @@
+//! A month's statements, from a bureau's signed manifest and file into mailboxes: each person's statement once, sealed,
+//! with an outcome for every row.
+//!
+//! | # | Step | Why here |
+//! |---|---|---|
+//! | 1 | the manifest names its bureau, which signed it with a registered, trusted, unrevoked certificate | nothing is read for strangers |
+//! | 2 | the bureau may send this kind | a seal speaks for one bureau's business |
+//! | 3 | the batch is new, the same as before, or refused | a batch is answered once |
+//! | 4 | the whole file agrees with the manifest | a wrong file changes nothing |
+//! | 5 | the sealer opens its own job | it looks at the manifest for itself |
+//! | 6 | the batch is recorded | after a crash we know what was begun, and when |
+//! | 7 | block by block: decided, rendered, sealed, committed with its outcomes | one commit: message, item key, outcome, log |
+//! | 8 | the batch is ended, with the digest of its report | the report can be proved |
+//!
+//! A push that was interrupted is pushed again: blocks that have their outcomes are passed over, and rendering is the
+//! same to the octet, so the sealer finds the contents it recorded.
+
+mod block;
+mod file;
+mod report;
+
+use std::path::{Path, PathBuf};
+
+use pki::asn1::DerError;
+use policies::statement::{Header, HeaderError, Totals, TotalsError};
+use runtime::exit::{Exit, Problem};
+use serde::{Deserialize, Serialize};
+use store::{Batch, CommitError, Expectation, StoreError};
+use time::OffsetDateTime;
+
+use crate::bureau::manifest::{self, ManifestError, SignedManifest};
+use crate::bureau::revocation::{RevocationError, RevocationLists};
+use crate::bureau::trust::{TrustError, crl_urls};
+use crate::bureau::{self, BureauError};
+use crate::directory::DirectoryError;
+use crate::gateway::Gateway;
+use crate::mailbox::MailError;
+use crate::record::bureau::Bureau;
+use crate::record::event::{self, Event};
+use crate::record::push::{PushBatch, batch_key};
+use crate::record::{RecordError, body};
+use crate::sealer::Seal;
+
+use block::Work;
+pub use file::FileError;
+use file::{Reading, block_digest};
+pub use report::{Counts, Report};
+
+/// The most bytes of a manifest's signature, in PEM.
+const MAX_SIGNATURE: usize = 128 * 1024;
+
+/// What is pushed. Manifest and signature travel with the order, the rows stay in their file.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Order {
+    /// JSON, as signed.
+    pub manifest: String,
+    /// Detached CMS over the manifest's bytes, PEM.
+    pub signature: String,
+    pub rows: PathBuf,
+    /// Where the outcome of every row goes, one JSON object a line.
+    pub report: Option<PathBuf>,
+}
+
+/// How far a push is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Progress {
+    pub rows: u64,
+    pub done: u64,
+    pub delivered: u64,
+}
+
+#[derive(Debug, thiserror::Error)]
+pub enum PushError {
+    #[error(transparent)]
+    Manifest(#[from] ManifestError),
+    #[error(transparent)]
+    Bureau(#[from] BureauError),
+    #[error(transparent)]
+    Trust(#[from] TrustError),
+    #[error(transparent)]
+    Revocation(#[from] RevocationError),
+    #[error("the registered certificate of the bureau cannot be read: {0}; register the bureau again")]
+    Certificate(#[from] DerError),
+    #[error("{bureau} may not send {kind} statements; have the kind added with `mailgw bureau set --kind {kind}`")]
+    Kind { bureau: String, kind: &'static str },
+    #[error("batch {batch} was pushed before with another manifest; give a corrected file a new batch_id")]
+    OtherManifest { batch: String },
+    #[error("the signature has more than {MAX_SIGNATURE} bytes; send the detached signature without CRLs")]
+    Signature,
+    #[error("the file does not fit its kind: {0}; nothing was delivered")]
+    Header(#[from] HeaderError),
+    #[error("the file is not the one the manifest speaks of: {0}; nothing was delivered")]
+    Totals(#[from] TotalsError),
+    #[error(transparent)]
+    File(#[from] FileError),
+    #[error("the report cannot be written to {path}: {reason}; the push itself has ended: ask for the report again", path = path.display())]
+    Report { path: PathBuf, reason: String },
+    #[error(transparent)]
+    Directory(#[from] DirectoryError),
+    #[error(transparent)]
+    Mail(#[from] MailError),
+    #[error(transparent)]
+    Record(#[from] RecordError),
+    #[error(transparent)]
+    Commit(#[from] CommitError),
+    /// The sealer's own words.
+    #[error("{}", .0.message)]
+    Sealer(Problem),
+    #[error("the push was stopped because the service is ending; push again to go on")]
+    Stopped,
+}
+
+impl From<StoreError> for PushError {
+    fn from(error: StoreError) -> Self {
+        Self::Commit(error.into())
+    }
+}
+
+impl From<PushError> for Problem {
+    fn from(error: PushError) -> Self {
+        let (exit, code) = match error {
+            PushError::Manifest(error) => return error.into(),
+            PushError::Bureau(error) => return error.into(),
+            PushError::Trust(error) => return error.into(),
+            PushError::Revocation(error) => return error.into(),
+            PushError::Sealer(problem) => return problem,
+            PushError::Certificate(_) => (Exit::Damaged, "bureau-certificate"),
+            PushError::Kind { .. } => (Exit::Refused, "kind-not-allowed"),
+            PushError::OtherManifest { .. } => (Exit::Conflict, "other-manifest"),
+            PushError::Signature => (Exit::Usage, "manifest-signature"),
+            PushError::Header(_) => (Exit::Refused, "header"),
+            PushError::Totals(_) => (Exit::Refused, "manifest-disagrees"),
+            PushError::File(FileError::Unreadable { .. }) => (Exit::Usage, "file"),
+            PushError::File(FileError::Changed) => (Exit::Conflict, "file-changed"),
+            PushError::File(_) => (Exit::Refused, "file"),
+            PushError::Report { .. } => (Exit::Unavailable, "report"),
+            PushError::Directory(error) => return error.into(),
+            PushError::Mail(MailError::Record(_)) | PushError::Record(_) => (Exit::Damaged, "store-damaged"),
+            PushError::Mail(_) => (Exit::Unavailable, "delivery"),
+            PushError::Commit(ref error) => crate::problem::store_class(error),
+            PushError::Stopped => (Exit::Unavailable, "stopped"),
+        };
+        crate::problem::told(exit, code, &error.to_string())
+    }
+}
+
+/// A file that was found to agree with its manifest: the digest of every block, for the second reading.
+struct Proved {
+    header: Header,
+    blocks: Vec<[u8; 32]>,
+}
+
+/// Pushes, or goes on with a push that was interrupted, or answers one that has ended as it was answered then.
+/// `progress` is told after each block; it says whether to go on.
+pub fn push(
+    gateway: &Gateway, sealer: &dyn Seal, lists: &RevocationLists, order: &Order, progress: &mut dyn FnMut(Progress) -> bool,
+) -> Result<Report, PushError> {
+    let now = gateway.clock.now();
+    // 1
+    if order.signature.len() > MAX_SIGNATURE {
+        return Err(PushError::Signature);
+    }
+    let claimed = manifest::parse(order.manifest.as_bytes())?;
+    let code = claimed.sender().as_str().to_owned();
+    let record = bureau::find(&*gateway.store, &code)?;
+    let crls = lists.fetch(&crls(&record)?, now)?;
+    let signed = manifest::verify(claimed, order.manifest.as_bytes(), order.signature.as_bytes(), &record.clients, &gateway.anchors, &crls, now)?;
+    // 2
+    let kind = signed.manifest().kind();
+    if !record.kinds.iter().any(|allowed| allowed == kind.name()) {
+        return Err(PushError::Kind { bureau: code, kind: kind.name() });
+    }
+    // 3
+    let before = known(gateway, &code, &signed)?;
+    if let Some(batch) = before.as_ref().filter(|batch| batch.ended_unix_millis.is_some()) {
+        return report::of(gateway, &code, &signed, batch, order.report.as_deref());
+    }
+    // 4
+    let proved = prove(&order.rows, &signed)?;
+    // 5
+    let job = sealer.open(order.manifest.as_bytes(), order.signature.as_bytes(), &crls).map_err(PushError::Sealer)?;
+    // 6
+    let batch = match before {
+        Some(batch) => batch,
+        None => begin(gateway, &code, &signed, now)?,
+    };
+    // 7
+    let work = Work {
+        gateway,
+        sealer,
+        job: &job,
+        bureau: &code,
+        sender: bureau::sender(&code, &record)?,
+        manifest: &signed,
+        parameters: &gateway.statements,
+        begun: instant(batch.begun_unix_millis),
+    };
+    let mut reading = Reading::open(&order.rows)?;
+    let mut so_far = Progress { rows: batch.rows, done: 0, delivered: 0 };
+    for (number, expected) in (0_u64..).zip(&proved.blocks) {
+        let rows = reading.block()?;
+        if block_digest(&rows) != *expected {
+            return Err(FileError::Changed.into());
+        }
+        let outcomes = work.block(number, &proved.header, &rows)?;
+        so_far.done += outcomes.len() as u64;
+        so_far.delivered += outcomes.iter().filter(|outcome| outcome.is_delivered()).count() as u64;
+        if !progress(so_far) {
+            return Err(PushError::Stopped);
+        }
+    }
+    // 8
+    let batch = end(gateway, &code, &signed, &batch)?;
+    report::of(gateway, &code, &signed, &batch, order.report.as_deref())
+}
+
+/// The addresses of all lists that cover the bureau's certificates.
+fn crls(record: &Bureau) -> Result<Vec<String>, DerError> {
+    let mut urls = Vec::new();
+    for chain in record.clients.iter().chain(&record.seal) {
+        for url in crl_urls(chain)? {
+            if !urls.contains(&url) {
+                urls.push(url);
+            }
+        }
+    }
+    Ok(urls)
+}
+
+fn known(gateway: &Gateway, bureau: &str, signed: &SignedManifest) -> Result<Option<PushBatch>, PushError> {
+    let id = signed.manifest().batch_id().as_str();
+    let Some(found) = gateway.store.get(&batch_key(bureau, id))? else { return Ok(None) };
+    let batch = PushBatch::decode(&found)?;
+    if batch.manifest == crate::hex(signed.digest()) { Ok(Some(batch)) } else { Err(PushError::OtherManifest { batch: id.to_owned() }) }
+}
+
+/// The file's first reading: columns, rows, sums and digest are those that were signed.
+fn prove(path: &Path, signed: &SignedManifest) -> Result<Proved, PushError> {
+    let manifest = signed.manifest();
+    let mut reading = Reading::open(path)?;
+    let names: Vec<&str> = reading.header().iter().map(String::as_str).collect();
+    let header = Header::parse(manifest.kind(), &names)?;
+    let (mut totals, mut blocks) = (Totals::new(manifest.kind()), Vec::new());
+    loop {
+        let rows = reading.block()?;
+        if rows.is_empty() {
+            break;
+        }
+        blocks.push(block_digest(&rows));
+        for row in &rows {
+            let fields: Vec<&str> = row.fields.iter().collect();
+            match header.record(&fields) {
+                // An amount that cannot be read adds nothing: the sums will not agree, and the row says why when it is judged.
+                Ok(record) => drop(totals.add(&record)),
+                Err(_) => totals.count(),
+            }
+        }
+    }
+    let (_, digest) = reading.ended();
+    totals.agrees_with(manifest)?;
+    manifest.agrees_with_digest(&digest)?;
+    Ok(Proved { header, blocks })
+}
+
+fn begin(gateway: &Gateway, bureau: &str, signed: &SignedManifest, now: OffsetDateTime) -> Result<PushBatch, PushError> {
+    let manifest = signed.manifest();
+    let millis = u64::try_from(now.unix_timestamp_nanos() / 1_000_000).unwrap_or(0);
+    let batch = PushBatch {
+        manifest: crate::hex(signed.digest()),
+        kind: manifest.kind().name().to_owned(),
+        period: manifest.period().to_string(),
+        rows: manifest.rows(),
+        begun_unix_millis: millis,
+        ended_unix_millis: None,
+    };
+    let key = batch_key(bureau, manifest.batch_id().as_str());
+    let mut write = Batch::new().expect(Expectation::Absent(key.clone())).put(key, batch.encode()?);
+    Event::BatchBegun(said(bureau, signed, None)).append(&mut write, millis)?;
+    match gateway.store.commit(write) {
+        // The same batch was pushed at the same moment: both go on with the one that was recorded.
+        Err(CommitError::Conflict { .. }) => known(gateway, bureau, signed)?.ok_or(PushError::Stopped),
+        done => Ok(done.map(|_| batch)?),
+    }
+}
+
+fn end(gateway: &Gateway, bureau: &str, signed: &SignedManifest, batch: &PushBatch) -> Result<PushBatch, PushError> {
+    let key = batch_key(bureau, signed.manifest().batch_id().as_str());
+    let outcome = report::digest(gateway, bureau, signed)?;
+    let ended = PushBatch { ended_unix_millis: Some(gateway.now_unix_millis()), ..batch.clone() };
+    let mut write = Batch::new().expect(Expectation::Equals(key.clone(), batch.encode()?)).put(key, ended.encode()?);
+    Event::BatchEnded(said(bureau, signed, Some(outcome))).append(&mut write, gateway.now_unix_millis())?;
+    match gateway.store.commit(write) {
+        Err(CommitError::Conflict { .. }) => known(gateway, bureau, signed)?.ok_or(PushError::Stopped),
+        done => Ok(done.map(|_| ended)?),
+    }
+}
+
+fn said(bureau: &str, signed: &SignedManifest, outcome: Option<String>) -> event::PushBatch {
+    let manifest = signed.manifest();
+    let batch = manifest.batch_id().as_str().to_owned();
+    event::PushBatch { bureau: bureau.to_owned(), batch, manifest: crate::hex(signed.digest()), rows: manifest.rows(), outcome }
+}
+
+fn instant(unix_millis: u64) -> OffsetDateTime {
+    OffsetDateTime::from_unix_timestamp(i64::try_from(unix_millis / 1_000).unwrap_or(0)).unwrap_or(OffsetDateTime::UNIX_EPOCH)
+}
+
+/// SHA-256 in lower-case hexadecimal.
+fn sha256(bytes: &[u8]) -> String {
+    crate::hex(&body::digest(bytes))
+}

@@ -1,0 +1,121 @@
+//! What became of a batch: counts that add up to the manifest's rows, and an outcome for each.
+
+use std::io::{BufWriter, Write};
+use std::path::Path;
+
+use ring::digest::{Context, SHA256};
+use serde::{Deserialize, Serialize};
+use store::Key;
+
+use super::PushError;
+use crate::bureau::manifest::SignedManifest;
+use crate::gateway::Gateway;
+use crate::record::push::{PushBatch, RowOutcome, State, decode_rows, rows_range};
+
+/// Blocks of outcomes read at a time.
+const PAGE: usize = 64;
+/// Rows that were not delivered, shown with the report itself.
+const SHOWN: usize = 100;
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Counts {
+    pub delivered: u64,
+    pub duplicate: u64,
+    pub quarantined: u64,
+    pub undeliverable: u64,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Report {
+    pub bureau: String,
+    pub batch: String,
+    pub kind: String,
+    pub period: String,
+    pub rows: u64,
+    pub counts: Counts,
+    pub begun_unix_millis: u64,
+    pub ended_unix_millis: Option<u64>,
+    /// SHA-256 of the manifest.
+    pub manifest: String,
+    /// SHA-256 of the outcomes, one JSON object a line, as `--report` writes them and the log holds it.
+    pub outcomes: String,
+    /// The first rows that were not delivered.
+    pub not_delivered: Vec<RowOutcome>,
+}
+
+impl RowOutcome {
+    pub fn is_delivered(&self) -> bool {
+        self.state == State::Delivered
+    }
+}
+
+/// The report of a batch; `path` gets the outcome of every row.
+pub(super) fn of(gateway: &Gateway, bureau: &str, signed: &SignedManifest, batch: &PushBatch, path: Option<&Path>) -> Result<Report, PushError> {
+    let id = signed.manifest().batch_id().as_str();
+    let (mut counts, mut not_delivered) = (Counts::default(), Vec::new());
+    let mut context = Context::new(&SHA256);
+    let failed = |error: std::io::Error| PushError::Report { path: path.unwrap_or(Path::new("")).to_owned(), reason: error.to_string() };
+    let mut file = path.map(std::fs::File::create).transpose().map_err(failed)?.map(BufWriter::new);
+    each(gateway, bureau, id, |outcome| {
+        let line = line(&outcome)?;
+        context.update(&line);
+        if let Some(file) = &mut file {
+            file.write_all(&line).map_err(failed)?;
+        }
+        match outcome.state {
+            State::Delivered => counts.delivered += 1,
+            State::Duplicate => counts.duplicate += 1,
+            State::Quarantined => counts.quarantined += 1,
+            State::Undeliverable => counts.undeliverable += 1,
+        }
+        if !outcome.is_delivered() && not_delivered.len() < SHOWN {
+            not_delivered.push(outcome);
+        }
+        Ok(())
+    })?;
+    if let Some(file) = file {
+        file.into_inner().map_err(|error| failed(error.into_error()))?.sync_all().map_err(failed)?;
+    }
+    Ok(Report {
+        bureau: bureau.to_owned(),
+        batch: id.to_owned(),
+        kind: batch.kind.clone(),
+        period: batch.period.clone(),
+        rows: batch.rows,
+        counts,
+        begun_unix_millis: batch.begun_unix_millis,
+        ended_unix_millis: batch.ended_unix_millis,
+        manifest: batch.manifest.clone(),
+        outcomes: crate::hex(context.finish().as_ref()),
+        not_delivered,
+    })
+}
+
+/// SHA-256 of all outcomes as they are written.
+pub(super) fn digest(gateway: &Gateway, bureau: &str, signed: &SignedManifest) -> Result<String, PushError> {
+    let mut context = Context::new(&SHA256);
+    each(gateway, bureau, signed.manifest().batch_id().as_str(), |outcome| {
+        context.update(&line(&outcome)?);
+        Ok(())
+    })?;
+    Ok(crate::hex(context.finish().as_ref()))
+}
+
+fn line(outcome: &RowOutcome) -> Result<Vec<u8>, PushError> {
+    let damaged = |_| crate::record::RecordError::Damaged { kind: "push rows", reason: "an outcome cannot be written as JSON" };
+    let mut line = serde_json::to_vec(outcome).map_err(damaged)?;
+    line.push(b'\n');
+    Ok(line)
+}
+
+fn each(gateway: &Gateway, bureau: &str, batch: &str, mut visit: impl FnMut(RowOutcome) -> Result<(), PushError>) -> Result<(), PushError> {
+    let (mut from, to) = rows_range(bureau, batch);
+    loop {
+        let page: Vec<(Key, Vec<u8>)> = gateway.store.scan(&from, &to, PAGE)?;
+        let Some((last, _)) = page.last() else { return Ok(()) };
+        from = last.successor();
+        for (_, bytes) in &page {
+            decode_rows(bytes)?.into_iter().try_for_each(&mut visit)?;
+        }
+    }
+}
