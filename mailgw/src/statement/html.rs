@@ -107,14 +107,16 @@ fn push(out: &mut String, parts: &[&str]) {
 }
 
 fn escape(text: &str, out: &mut String) {
-    for character in text.chars() {
-        match character {
-            '&' => out.push_str("&amp;"),
-            '<' => out.push_str("&lt;"),
-            '>' => out.push_str("&gt;"),
-            '"' => out.push_str("&quot;"),
-            '\'' => out.push_str("&#39;"),
-            _ => out.push(character),
-        }
+    for piece in text.split_inclusive(['&', '<', '>', '"', '\'']) {
+        let (plain, entity) = match piece.chars().next_back() {
+            Some('&') => (piece.strip_suffix('&'), "&amp;"),
+            Some('<') => (piece.strip_suffix('<'), "&lt;"),
+            Some('>') => (piece.strip_suffix('>'), "&gt;"),
+            Some('"') => (piece.strip_suffix('"'), "&quot;"),
+            Some('\'') => (piece.strip_suffix('\''), "&#39;"),
+            _ => (None, ""),
+        };
+        out.push_str(plain.unwrap_or(piece));
+        out.push_str(entity);
     }
 }

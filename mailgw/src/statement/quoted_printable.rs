@@ -16,40 +16,45 @@ pub(super) fn encode(text: &str, out: &mut Vec<u8>) {
 
 fn encode_line(line: &str, out: &mut Vec<u8>) {
     let mut column = 0;
-    for (at, character) in line.char_indices() {
-        let rest = line.get(at..).unwrap_or_default();
-        let mut literal = is_literal(character, rest, column == 0);
-        if column + width(character, literal) >= WIDTH {
+    let mut rest = line;
+    while let Some(character) = rest.chars().next() {
+        let run = if column == 0 && changes_at_beginning(rest) { 0 } else { literal_run(rest, WIDTH - 1 - column) };
+        let width = if run > 0 { run } else { 3 * character.len_utf8() };
+        if column + width >= WIDTH {
             out.extend_from_slice(b"=\r\n");
             column = 0;
-            literal = is_literal(character, rest, true);
+            continue;
         }
-        column += width(character, literal);
-        let mut buffer = [0; 4];
-        for &byte in character.encode_utf8(&mut buffer).as_bytes() {
-            if literal { out.push(byte) } else { out.extend_from_slice(&escape(byte)) }
+        let (taken, after) = rest.split_at_checked(if run > 0 { run } else { character.len_utf8() }).unwrap_or((rest, ""));
+        if run > 0 {
+            out.extend_from_slice(taken.as_bytes());
+        } else {
+            taken.bytes().for_each(|byte| out.extend_from_slice(&escape(byte)));
         }
+        column += width;
+        rest = after;
     }
 }
 
-/// Whether a character stands for itself. It does not where a relay or a signer might change it: white space that ends
-/// a line, and at its beginning a dot (spec: rfc5321#4.5.2) or "From " (spec: rfc8551#3.1.3).
-fn is_literal(character: char, rest: &str, begins: bool) -> bool {
-    match character {
-        '=' => false,
-        ' ' | '\t' => rest.len() > 1,
-        '.' => !begins,
-        'F' => !begins || !rest.starts_with("From "),
-        _ => character.is_ascii_graphic(),
-    }
+/// How many characters, `most` at most, stand for themselves: they are ASCII and graphic, or white space that does not
+/// end the line.
+fn literal_run(rest: &str, most: usize) -> usize {
+    let literal = |byte: &u8| matches!(byte, b' '..=b'<' | b'>'..=b'~' | b'\t');
+    let near = rest.as_bytes().get(..most).unwrap_or(rest.as_bytes());
+    let run = near.iter().position(|byte| !literal(byte)).unwrap_or(near.len());
+    let ends_in_white_space = run == rest.len() && rest.ends_with([' ', '\t']);
+    if ends_in_white_space { run - 1 } else { run }
 }
 
-fn width(character: char, literal: bool) -> usize {
-    if literal { 1 } else { 3 * character.len_utf8() }
+/// What a relay or a signer might change at the beginning of a line: a dot (spec: rfc5321#4.5.2), "From " (spec:
+/// rfc8551#3.1.3).
+fn changes_at_beginning(rest: &str) -> bool {
+    rest.starts_with('.') || rest.starts_with("From ")
 }
 
 fn escape(byte: u8) -> [u8; 3] {
-    let digit = |value: u8| if value < 10 { b'0' + value } else { b'A' + value - 10 };
+    const DIGITS: &[u8; 16] = b"0123456789ABCDEF";
+    let digit = |value: u8| DIGITS.get(usize::from(value)).copied().unwrap_or_default();
     [b'=', digit(byte >> 4), digit(byte & 15)]
 }
 
