@@ -24,6 +24,7 @@ use policies::mailbox::{Address, Alias, LocalPart, MailboxNumber, MailboxPolicy}
 use store::{CommitError, Expectation, Key, Store, StoreError};
 use time::{Date, OffsetDateTime, UtcOffset};
 
+use crate::mailbox::Quota;
 use crate::record::{RecordError, account, index};
 use limiter::Limiter;
 use login::Name;
@@ -159,6 +160,12 @@ impl Directory {
 
     pub fn get(&self, number: MailboxNumber) -> Result<Option<Account>, DirectoryError> {
         Ok(self.read(number)?.map(|(account, _, _)| account))
+    }
+
+    /// What a mailbox may hold, by whose it is. Where there is none nothing is delivered to it either.
+    pub fn quota(&self, mailbox: &str) -> Quota {
+        let account = MailboxNumber::parse(mailbox).ok().and_then(|number| self.get(number).ok().flatten());
+        account.map_or(Quota::NONE, |account| Quota { bytes: self.policy.mailbox_bytes(account.kind()), messages: u64::MAX })
     }
 
     fn at(&self, number: Option<MailboxNumber>) -> Result<Option<Account>, DirectoryError> {

@@ -70,6 +70,9 @@ fn an_institution_has_its_code_and_its_name() {
         assert_eq!(directory.find(text).unwrap(), None, "{text}");
     }
     assert_eq!(directory.find_address("demo").unwrap(), None);
+    let person = opened(&directory, chen()).account;
+    let bytes = |mailbox: &str| directory.quota(mailbox).bytes;
+    assert_eq!((bytes(&account.mailbox()), bytes(&person.mailbox()), bytes("1234567897")), (10_737_418_240, 1_073_741_824, u64::MAX));
     assert_eq!(directory.find_address("demo@mail.gz.example").unwrap(), Some(account.clone()));
     let other = directory.open(institution("91440101MAT000026B", "广州示范二有限公司", "demo"), NewPassword::Generated, NOW);
     assert!(matches!(other, Err(DirectoryError::AliasTaken { .. })));
