@@ -1,4 +1,5 @@
-//! Every write boundary of opening, closing, a password and a document: the store fails there, both ways.
+//! Every write boundary of opening, closing, a password and a document: the store fails there, both ways, or
+//! somebody else comes first.
 use super::*;
 
 type Step = fn(&Directory, MailboxNumber) -> Result<(), DirectoryError>;
@@ -62,4 +63,61 @@ fn changes_that_race_are_all_made() {
     });
     assert_eq!(directory.shown(&directory.get(number).unwrap().unwrap()).documents.len(), 9);
     assert_eq!(events(&*store).len(), 17);
+}
+
+/// Somebody else's change comes just before the first commit.
+struct Outrun {
+    inner: Arc<Memory>,
+    first: Mutex<Option<Box<dyn FnOnce() + Send>>>,
+}
+
+impl Store for Outrun {
+    fn get(&self, key: &Key) -> Result<Option<Vec<u8>>, StoreError> {
+        self.inner.get(key)
+    }
+
+    fn scan(&self, from: &Key, to: &Key, limit: usize) -> Result<Vec<(Key, Vec<u8>)>, StoreError> {
+        self.inner.scan(from, to, limit)
+    }
+
+    fn read_stream(&self, stream: &str, position: u64, limit: usize) -> Result<Vec<Vec<u8>>, StoreError> {
+        self.inner.read_stream(stream, position, limit)
+    }
+
+    fn stream_length(&self, stream: &str) -> Result<u64, StoreError> {
+        self.inner.stream_length(stream)
+    }
+
+    fn commit(&self, batch: store::Batch) -> Result<store::Receipt, CommitError> {
+        if let Some(first) = self.first.lock().unwrap().take() {
+            first();
+        }
+        self.inner.commit(batch)
+    }
+}
+
+#[test]
+fn a_change_decided_on_what_was_is_decided_anew() {
+    let outrun_by = |first: fn(&Directory, MailboxNumber)| {
+        let store = Arc::new(Memory::new());
+        let other = directory(&store);
+        let number = opened(&other, chen()).account.number;
+        let first: Box<dyn FnOnce() + Send> = Box::new(move || first(&other, number));
+        let outrun = Arc::new(Outrun { inner: Arc::clone(&store), first: Mutex::new(Some(first)) });
+        (directory(&outrun), number, store)
+    };
+    let closes: fn(&Directory, MailboxNumber) = |other, number| drop(other.close(number, NOW).unwrap());
+    let (directory, number, store) = outrun_by(closes);
+    assert!(matches!(directory.set_password(number, &NewPassword::Generated, NOW), Err(DirectoryError::Closed { .. })));
+    assert_eq!((directory.get(number).unwrap().unwrap().state(), events(&*store).len()), (State::Closed, 2));
+    let (directory, number, _) = outrun_by(closes);
+    assert!(matches!(directory.add_document(number, &document("03", "E12345678"), NOW), Err(DirectoryError::Closed { .. })));
+    assert!(directory.find_person(&document("03", "E12345678")).unwrap().is_none());
+    // A document that another mailbox takes meanwhile is that one's.
+    let (directory, number, _) = outrun_by(|other, _| drop(opened(other, citizen("03", "E12345678", "黄雅婷"))));
+    assert!(matches!(directory.add_document(number, &document("03", "E12345678"), NOW), Err(DirectoryError::DocumentTaken { mailbox }) if mailbox != number));
+    // And a password set meanwhile does not undo a closing.
+    let (directory, number, _) = outrun_by(|other, number| drop(other.set_password(number, &chosen("another password"), NOW).unwrap()));
+    assert!(!directory.close(number, NOW).unwrap().is_open());
+    assert!(login(&directory, &number.to_string(), "another password").is_err());
 }

@@ -63,7 +63,10 @@ fn a_client_that_reconnects_does_not_hash_again() {
     let impossible = password::Cost { memory_kib: 1, passes: 1, lanes: 1 };
     directory.hasher = Hasher::new(Costs { chosen: impossible, generated: impossible });
     assert!(login(&directory, &user, PASSWORD).is_ok());
-    assert!(matches!(login(&directory, &user, "another"), Err(Refusal::Directory(DirectoryError::Hash(HashError::Memory)))));
+    // A fault of ours is not counted against anybody.
+    for _ in 0..20 {
+        assert!(matches!(login(&directory, &user, "another"), Err(Refusal::Directory(DirectoryError::Hash(HashError::Memory)))));
+    }
     assert!(login(&directory, &user, PASSWORD).is_ok());
 }
 
