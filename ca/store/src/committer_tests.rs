@@ -53,3 +53,22 @@ fn a_commit_that_hangs_calls_the_watchdog() {
         assert!(!commit.is_finished());
     });
 }
+
+/// Run again in a process of its own, which the watchdog ends.
+#[test]
+fn a_commit_that_hangs_ends_the_process() {
+    use std::os::unix::process::ExitStatusExt;
+    const HANGING: &str = "STORE_TRIAL_HANGING";
+    if std::env::var_os(HANGING).is_some() {
+        let hang = || loop {
+            std::thread::park();
+        };
+        let watchdog = Watchdog { deadline: Duration::from_millis(50), ..Watchdog::default() };
+        let store = Embedded::start(Arc::new(Told(hang)), watchdog).unwrap();
+        panic!("{:?}", store.commit(batch()));
+    }
+    let mut child = std::process::Command::new(std::env::current_exe().unwrap());
+    child.args(["--exact", "committer::tests::a_commit_that_hangs_ends_the_process", "--test-threads", "1"]).env(HANGING, "1");
+    let ended = child.output().unwrap();
+    assert_eq!(ended.status.signal(), Some(6), "{ended:?}");
+}

@@ -1,4 +1,7 @@
 //! fjall: the embedded default.
+//!
+//! It wants a file system that keeps a new file's name when the file is synced, as ext4, XFS and btrfs do: fjall 3.1
+//! never syncs the directory of its separated bodies. What it does not check at opening, [`fjall_damage`] does.
 
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};

@@ -213,4 +213,20 @@ mod tests {
         assert_eq!((store.get(&key("a")), store.get(&key("b"))), (Ok(Some(b"1".to_vec())), Ok(None)));
         assert_eq!(all(&store), before);
     }
+
+    #[test]
+    fn records_as_large_as_they_may_be_make_no_file_that_sled_does_not_sync() {
+        let directory = tempfile::tempdir().unwrap();
+        let store = open_sled(directory.path()).unwrap();
+        // Two ends of 00 00 and the table's name make it the longest that is taken, or all but.
+        let key = |number: u64| Key::new("t", &[&[&(number * 7_919 % 3_001).to_be_bytes(), &[b'x'; 362][..]].concat()]);
+        for round in 0..2_u8 {
+            let batch = (0..3_001).fold(Batch::new(), |batch, number| batch.put(key(number), vec![round; 4_096]));
+            store.commit(batch).unwrap();
+            for number in 0..80 {
+                store.commit((0..10).fold(Batch::new(), |batch, more| batch.delete(key(number * 10 + more)))).unwrap();
+            }
+        }
+        assert_eq!(std::fs::read_dir(directory.path().join("blobs")).unwrap().count(), 0);
+    }
 }

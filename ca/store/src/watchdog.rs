@@ -9,8 +9,8 @@ use crate::contract::StoreError;
 
 /// How long a group of batches may take to become durable, and what is done when it takes longer.
 pub struct Watchdog {
-    deadline: Duration,
-    hung: Box<dyn FnOnce() + Send>,
+    pub(crate) deadline: Duration,
+    pub(crate) hung: Box<dyn FnOnce() + Send>,
 }
 
 impl Watchdog {
