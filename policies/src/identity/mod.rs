@@ -34,6 +34,8 @@ pub enum NumberError {
     Character { position: usize },
     #[error("it is not laid out as the number of such a document; compare it with the paper")]
     Shape,
+    #[error("it is no Chinese passport's number; a foreign one is written with its state, as FRA-12AB34567")]
+    Passport,
     #[error("the check digit does not fit; one character is mistyped or two are swapped")]
     CheckDigit,
     #[error("the organisation code inside has a wrong check digit; compare it with the licence")]
@@ -49,9 +51,13 @@ pub enum NumberError {
 }
 
 /// The canonical form before any test: trimmed, full-width folded, upper case, no spaces. Input beyond
-/// 64 characters is no number of any kind and is not copied.
+/// 64 characters is no number of any kind and is not copied: what stands for it is as wrong.
 fn canonical(text: &str) -> String {
-    text.trim().chars().take(64).nfkc().filter(|c| !c.is_whitespace()).flat_map(char::to_uppercase).collect()
+    let text = text.trim();
+    if text.chars().nth(64).is_some() {
+        return "?".repeat(65);
+    }
+    text.chars().nfkc().filter(|c| !c.is_whitespace()).flat_map(char::to_uppercase).collect()
 }
 
 /// The digits of `text`, or the one-based place of the first character that is none.

@@ -75,7 +75,7 @@ impl ChinesePassportNumber {
             (Some('D' | 'S' | 'P'), _) => matches!(digits(1), Some(7 | 8)),
             _ => false,
         };
-        if fits { Ok(Self(text)) } else { Err(NumberError::Shape) }
+        if fits { Ok(Self(text)) } else { Err(NumberError::Passport) }
     }
 }
 
@@ -177,7 +177,7 @@ mod tests {
             assert!(ChinesePassportNumber::parse(right).is_ok(), "{right}");
         }
         for wrong in ["E1234567", "EI1234567", "EO1234567", "EA12345678", "G1234567", "GA1234567", "A12345678", "D123456", "E", "", "中12345678"] {
-            assert_eq!(ChinesePassportNumber::parse(wrong), Err(NumberError::Shape), "{wrong}");
+            assert_eq!(ChinesePassportNumber::parse(wrong), Err(NumberError::Passport), "{wrong}");
         }
     }
 

@@ -11,7 +11,7 @@ pub enum PasswordError {
     TooLong { max: usize },
     #[error("the password has a control character; mail programs cannot send it")]
     Control,
-    #[error("the password is the mailbox number or one character repeated; choose another")]
+    #[error("the password holds the mailbox number or is one character repeated; choose another")]
     Plain,
 }
 

@@ -43,6 +43,13 @@ pub struct Header {
 }
 
 impl Header {
+    /// The first bytes of a file. Readers of CSV drop a byte order mark without a word, so it is looked for
+    /// before they begin.
+    pub fn check_start(file: &[u8]) -> Result<(), HeaderError> {
+        if file.starts_with(b"\xef\xbb\xbf") { Err(HeaderError::ByteOrderMark) } else { Ok(()) }
+    }
+
+    /// The fields of the first line.
     pub fn parse(kind: Kind, fields: &[&str]) -> Result<Self, HeaderError> {
         let columns = kind.columns();
         let mut places = vec![None; columns.len()];
