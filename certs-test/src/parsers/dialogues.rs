@@ -1,0 +1,178 @@
+//! SMTP and IMAP sessions and the structure of messages: cut anyhow, the same bytes give the same answers.
+
+use protocol::imap::exchange::{self as imap_exchange, Flags, MessageInfo};
+use protocol::imap::session as imap_session;
+use protocol::smtp::exchange::{Answer, Domain, Envelope, Output, Recipient, Request};
+use protocol::smtp::session::{Session, Settings};
+use protocol::smtp::trace;
+use time::macros::datetime;
+
+use super::stands_in;
+
+/// Longer input is left to the test of limits.
+const MAX_INPUT: usize = 64 * 1024;
+const MAX_SIZE: usize = 4 * 1024;
+
+struct Talked {
+    said: Vec<u8>,
+    delivered: Vec<(Envelope, Vec<u8>)>,
+    tls: bool,
+}
+
+fn talk(bytes: &[u8], cut: usize) -> Talked {
+    let host = Domain::parse("mx.example.cn").expect("a domain");
+    let (mut session, mut todo) = Session::new(Settings { host, tls: false, starttls: true, max_size: MAX_SIZE, max_recipients: 4, max_copies: 2 * MAX_SIZE });
+    let mut talked = Talked { said: Vec::new(), delivered: Vec::new(), tls: false };
+    let mut pieces = bytes.chunks(cut);
+    loop {
+        while !todo.is_empty() {
+            let mut next = Vec::new();
+            for output in todo {
+                match output {
+                    Output::Send(bytes) => talked.said.extend(bytes),
+                    Output::Do(Request::Recipient { recipient, .. }) => {
+                        let known = matches!(&recipient, Recipient::Mailbox(address) if address.local() == "a") || recipient == Recipient::Postmaster;
+                        next.extend(session.answer(if known { Answer::Known } else { Answer::Unknown }));
+                    }
+                    Output::Do(Request::Deliver { envelope, bytes }) => {
+                        talked.delivered.push((envelope, bytes));
+                        next.extend(session.answer(Answer::Durable { id: "1".to_owned() }));
+                    }
+                    Output::StartTls => {
+                        session.tls_started();
+                        talked.tls = true;
+                    }
+                    Output::Close => {}
+                }
+            }
+            todo = next;
+        }
+        assert!(session.kept() <= 2 * MAX_SIZE, "a message takes more memory than its limit");
+        match pieces.next() {
+            Some(piece) => todo = session.receive(piece),
+            None => return talked,
+        }
+    }
+}
+
+pub(super) fn smtp(input: &[u8]) {
+    let input = input.get(..MAX_INPUT).unwrap_or(input);
+    let (whole, cut) = (talk(input, MAX_INPUT), talk(input, 1 + input.len() % 7));
+    // What follows STARTTLS in one piece is plaintext and dropped, so that there the pieces matter.
+    if !whole.tls && !cut.tls {
+        assert_eq!(whole.said, cut.said);
+        assert_eq!(whole.delivered, cut.delivered);
+    }
+    for talked in [whole, cut] {
+        assert!(talked.said.ends_with(b"\r\n"));
+        let text = String::from_utf8(talked.said).expect("replies are UTF-8");
+        for line in text.split_terminator("\r\n") {
+            assert!(line.len() <= 510 && line.as_bytes().iter().take(3).all(u8::is_ascii_digit) && !line.contains(['\r', '\n', '\0']), "{line}");
+        }
+        for (envelope, message) in &talked.delivered {
+            assert!(message.len() <= MAX_SIZE && (message.is_empty() || message.ends_with(b"\r\n")) && !message.contains(&0));
+            let (carriages, lines) = (message.iter().filter(|byte| **byte == b'\r').count(), message.windows(2).filter(|pair| pair == b"\r\n").count());
+            assert!(carriages == lines && message.iter().filter(|byte| **byte == b'\n').count() == lines, "a line ends otherwise than with CRLF");
+            // Two fields, whatever the client called itself and its addresses.
+            let by = Domain::parse("mx.example.cn").expect("a domain");
+            let fields = [trace::return_path(envelope), trace::received(envelope, &by, datetime!(2026-01-01 0:00 UTC), [192, 0, 2, 1].into(), "1")].concat();
+            let text = String::from_utf8(fields).expect("fields are UTF-8");
+            let starts = text.split_terminator("\r\n").filter(|line| !line.starts_with('\t')).count();
+            assert!(starts == 2 && text.matches(['\r', '\n', '\0']).count() == 2 * text.matches("\r\n").count(), "{text}");
+        }
+    }
+}
+
+pub(super) fn smtp_seeds() -> Vec<Vec<u8>> {
+    [
+        "EHLO x.cn\r\nMAIL FROM:<x@y.cn> SIZE=10 BODY=8BITMIME\r\nRCPT TO:<a@b.cn>\r\nRCPT TO:<nobody@b.cn>\r\nDATA\r\nSubject: x\r\n\r\n..x\r\n.\r\nQUIT\r\n",
+        "HELO [192.0.2.1]\r\nMAIL FROM:<>\r\nRCPT TO:<Postmaster>\r\nDATA\r\n.\r\nMAIL FROM:<@r.cn,@s.cn:\"a\\\" b\"@y.cn>\r\nRSET\r\nVRFY a\r\nHELP\r\nNOOP\r\n",
+        "EHLO [IPv6:2001:db8::1]\r\nMAIL FROM:<张三@穗印.中国> SMTPUTF8\r\nRCPT TO:<a@[192.0.2.1]>\r\nDATA\r\nhello\n.\nMAIL FROM:<e@b.cn>\r\n.\r\n",
+        "EHLO x\r\nSTARTTLS\r\nEHLO y\r\nMAIL FROM:<x@y.cn>\r\nRCPT TO:<\"a\"@b.cn>\r\nDATA\r\n.a\r\n\r\n.\r\n",
+    ]
+    .map(|text| text.as_bytes().to_vec())
+    .to_vec()
+}
+
+/// What an INBOX with one message and one folder answers.
+fn imap_answer(request: imap_exchange::Request, message: &[u8]) -> imap_exchange::Answer {
+    use imap_exchange::{Answer, MailboxInfo, MailboxStatus, RefusalCode, Request};
+    let info = || MessageInfo { uid: 7, flags: Flags::new(), modseq: 3, internal_date: datetime!(2026-01-01 0:00 UTC), size: message.len() as u64 };
+    match request {
+        Request::Login { .. } => Answer::LoggedIn,
+        Request::List => Answer::Mailboxes(vec![MailboxInfo { name: "INBOX".to_owned(), subscribed: true, special_use: None, has_children: false, exists: true }]),
+        Request::Open { mailbox, .. } if mailbox == "INBOX" => Answer::Opened { uid_validity: 9, uid_next: 8, highest_modseq: 3, messages: vec![info()] },
+        Request::Status { .. } => Answer::Status(MailboxStatus { messages: 1, unseen: 1, uid_next: 8, uid_validity: 9, highest_modseq: 3 }),
+        Request::Load { uid: 7 } => Answer::Bytes(message.into()),
+        Request::Store { op, flags, .. } => Answer::Stored(vec![MessageInfo { flags: Flags::new().after(op, &flags), modseq: 4, ..info() }]),
+        Request::Append { .. } => Answer::Appended { uid_validity: 9, uid: 8 },
+        Request::Copy { uids, .. } => Answer::Copied { uid_validity: 5, to: (1..).take(uids.len()).collect(), from: uids },
+        Request::Expunge { .. } => Answer::Expunged(Vec::new()),
+        Request::Open { .. } | Request::Load { .. } | Request::Move { .. } => Answer::Refused { code: RefusalCode::NonExistent, text: "No".to_owned() },
+        _ => Answer::Done,
+    }
+}
+
+fn imap_talk(commands: &[u8], cut: usize, message: &[u8]) -> Vec<u8> {
+    use imap_exchange::Output;
+    let (mut session, _) = imap_session::Session::new(imap_session::Settings { tls: true, starttls: false, append_limit: MAX_SIZE });
+    let mut said = Vec::new();
+    for piece in b"a LOGIN u p\r\nb SELECT INBOX\r\n".chunks(MAX_INPUT).chain(commands.chunks(cut)) {
+        let mut todo = session.receive(piece);
+        while !todo.is_empty() {
+            let mut next = Vec::new();
+            for output in todo {
+                match output {
+                    Output::Send(bytes) => said.extend(bytes),
+                    Output::Do(request) => next.extend(session.answer(imap_answer(request, message))),
+                    Output::StartTls | Output::Close => {}
+                }
+            }
+            todo = next;
+        }
+    }
+    said
+}
+
+const MAIL: &[u8] = b"From: \xe5\xbc\xa0 <a@b.cn>\r\nSubject: =?GBK?B?xOO6ww==?=\r\nContent-Type: multipart/mixed; boundary=x\r\n\r\n--x\r\n\r\nhello\r\n--x\r\nContent-Type: message/rfc822\r\n\r\nSubject: in\r\n\r\nin\r\n--x--\r\n";
+
+pub(super) fn imap(input: &[u8]) {
+    let input = input.get(..MAX_INPUT).unwrap_or(input);
+    let whole = imap_talk(input, MAX_INPUT, MAIL);
+    assert_eq!(whole, imap_talk(input, 1 + input.len() % 7, MAIL));
+    assert!(whole.ends_with(b"\r\n"));
+}
+
+pub(super) fn imap_seeds() -> Vec<Vec<u8>> {
+    [
+        "c FETCH 1:* (UID FLAGS INTERNALDATE RFC822.SIZE ENVELOPE BODYSTRUCTURE BODY.PEEK[HEADER.FIELDS (FROM \"TO\")]<0.9>)\r\nd NOOP\r\n",
+        "c UID SEARCH CHARSET UTF-8 OR NOT SEEN (SINCE 1-Jan-2024 BODY {6}\r\n你好 UID 1:7,*)\r\n",
+        "c STORE 1 +FLAGS.SILENT (\\Deleted $Work)\r\nd EXPUNGE\r\ne COPY 1 \"&U,BTFw-\"\r\nf CLOSE\r\n",
+        "c APPEND INBOX (\\Seen) \" 1-Oct-2024 10:00:00 +0800\" {3+}\r\nabc\r\nd IDLE\r\nDONE\r\ne LIST \"\" (\"%\" *) RETURN (SUBSCRIBED STATUS (MESSAGES))\r\n",
+        "c AUTHENTICATE PLAIN\r\n*\r\nd STATUS \"a\\\"b\" (MESSAGES UIDNEXT)\r\ne RENAME a b\r\nf ID (\"name\" NIL)\r\ng LOGOUT\r\n",
+    ]
+    .map(|text| text.as_bytes().to_vec())
+    .to_vec()
+}
+
+/// A message of any form is told and searched, and its own bytes come back as they are.
+pub(super) fn mime(message: &[u8]) {
+    let message = message.get(..MAX_INPUT).unwrap_or(message);
+    let commands = b"c FETCH 1 (ENVELOPE BODY BODYSTRUCTURE BODY.PEEK[1] BODY.PEEK[1.1.MIME] BODY.PEEK[2.HEADER] BODY.PEEK[TEXT])\r\nd SEARCH OR TEXT zz SUBJECT zz\r\ne FETCH 1 BODY.PEEK[]\r\n";
+    let said = imap_talk(commands, MAX_INPUT, message);
+    assert!(stands_in(b"c OK ", &said) && stands_in(b"d OK ", &said) && said.ends_with(b"e OK Fetched\r\n"));
+    let mut literal = format!("BODY[] {{{}}}\r\n", message.len()).into_bytes();
+    literal.extend_from_slice(message);
+    // An empty literal may be written as an empty string.
+    assert!(message.is_empty() || stands_in(&literal, &said));
+}
+
+pub(super) fn mime_seeds() -> Vec<Vec<u8>> {
+    let nested: String = (0..8).map(|level| format!("Content-Type: multipart/mixed; boundary=b{level}\r\n\r\n--b{level}\r\n")).collect();
+    vec![
+        MAIL.to_vec(),
+        nested.into_bytes(),
+        b"From: g: a@b, \"c\" <c@d>;, e\r\nDate: Tue, 1 Oct 2024 10:00:00 +0800\r\nContent-Type: text/plain; charset=gb18030; name*0*=utf-8''%E4%BD; name*1*=%A0\r\nContent-Transfer-Encoding: quoted-printable\r\n\r\n=C4=E3\r\n".to_vec(),
+        b"Content-Type: multipart/signed; protocol=\"application/pkcs7-signature\"; boundary=\"a b\"\r\n\r\n--a b\r\nContent-Type: message/rfc822\r\n\r\n\r\n--a b\r\nContent-Type: application/pkcs7-signature\r\nContent-Disposition: attachment; filename=smime.p7s\r\n\r\nMII=\r\n--a b--\r\n".to_vec(),
+    ]
+}

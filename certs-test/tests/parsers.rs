@@ -1,0 +1,52 @@
+//! Every parser over its seeds and over mutations of them: nothing panics, and what must hold holds. The long run is in `fuzz/`.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+use std::panic::catch_unwind;
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use certs_test::demo::Dice;
+use certs_test::parsers::{TARGETS, Target, mutated};
+
+/// Mutations of each target; fewer when a slow machine would make people wait.
+const ROUNDS: u64 = 2_000;
+const AT_MOST: Duration = Duration::from_secs(2);
+
+fn try_one(target: &Target, input: &[u8]) {
+    let run = target.run;
+    if catch_unwind(|| run(input)).is_err() {
+        panic!("{}: the input above breaks it: {}", target.name, input.escape_ascii());
+    }
+}
+
+#[test]
+fn no_input_breaks_a_parser() {
+    for target in &TARGETS {
+        let (seeds, began, mut dice) = ((target.seeds)(), Instant::now(), Dice::new(20_261_125));
+        assert!(!seeds.is_empty());
+        for seed in [Vec::new()].iter().chain(&seeds) {
+            try_one(target, seed);
+        }
+        for round in 0..ROUNDS {
+            let (seed, other) = (dice.pick(&seeds).unwrap().clone(), dice.pick(&seeds).unwrap().clone());
+            try_one(target, &mutated(&seed, &other, &mut dice));
+            if began.elapsed() > AT_MOST {
+                println!("{}: {round} rounds in the time there is", target.name);
+                break;
+            }
+        }
+    }
+}
+
+/// A program for each target, and no other, so that nothing is left out of the long run.
+#[test]
+fn each_target_has_its_fuzz_program() {
+    let fuzz = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().join("fuzz");
+    let manifest: toml::Table = std::fs::read_to_string(fuzz.join("Cargo.toml")).unwrap().parse().unwrap();
+    let programs: Vec<&str> = manifest["bin"].as_array().unwrap().iter().map(|bin| bin["name"].as_str().unwrap()).collect();
+    assert_eq!(programs, TARGETS.map(|target| target.name));
+    for name in programs {
+        let text = std::fs::read_to_string(fuzz.join("fuzz_targets").join(format!("{name}.rs"))).unwrap();
+        assert!(text.contains(&format!("certs_test::parsers::run(\"{name}\", input)")), "{name}");
+    }
+}
