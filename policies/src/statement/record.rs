@@ -43,13 +43,8 @@ pub struct Header {
 }
 
 impl Header {
-    /// The first bytes of a file. Readers of CSV drop a byte order mark without a word, so it is looked for
-    /// before they begin.
-    pub fn check_start(file: &[u8]) -> Result<(), HeaderError> {
-        if file.starts_with(b"\xef\xbb\xbf") { Err(HeaderError::ByteOrderMark) } else { Ok(()) }
-    }
-
-    /// The fields of the first line.
+    /// The fields of the first line. Readers of CSV may drop a byte order mark without a word: look for it in the
+    /// bytes before they begin.
     pub fn parse(kind: Kind, fields: &[&str]) -> Result<Self, HeaderError> {
         let columns = kind.columns();
         let mut places = vec![None; columns.len()];

@@ -59,13 +59,6 @@ fn first_lines_that_are_refused() {
 }
 
 #[test]
-fn a_mark_is_seen_before_a_reader_drops_it() {
-    assert_eq!(Header::check_start("\u{feff}stmt_id,".as_bytes()), Err(HeaderError::ByteOrderMark));
-    assert_eq!(Header::check_start(b"stmt_id,"), Ok(()));
-    assert_eq!(Header::check_start(b"\xef\xbb"), Ok(()));
-}
-
-#[test]
 fn the_order_of_the_columns_is_free() {
     for line in [fund(), pension()] {
         let names: Vec<_> = names(line.kind).into_iter().rev().collect();
