@@ -35,7 +35,7 @@ use sheet::Sheet;
 const WIDTH: usize = 76;
 
 /// The signed part of a message: canonical already, so that these bytes are what is signed, sent and kept.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct Entity {
     bytes: Vec<u8>,
     /// The fields that both the message and, protected, the entity begin with.
@@ -119,6 +119,13 @@ pub fn message(entity: &Entity, signature_der: &[u8]) -> Vec<u8> {
     }
     line(&mut out, &["\r\n--", &boundary, "--"]);
     out
+}
+
+/// The figures are the citizen's business alone.
+impl std::fmt::Debug for Entity {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(formatter, "Entity({})", self.message_id)
+    }
 }
 
 fn part(out: &mut Vec<u8>, content_type: &str, text: &str) {

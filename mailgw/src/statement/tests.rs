@@ -105,6 +105,7 @@ fn the_same_statement_is_the_same_bytes_under_the_same_identifier() {
     assert_eq!(first.message_id(), later.message_id());
     assert_ne!(first.message_id(), entity(&row, &sender(Kind::Pension), &recipient(), AT).message_id());
     assert_ne!(token("a", "bc"), token("ab", "c"));
+    assert_eq!(format!("{first:?}"), format!("Entity({})", first.message_id()));
 }
 
 #[test]
