@@ -1,40 +1,68 @@
-//! The table of rules, in the order in which they are reported.
+//! The tables of rules, one rule a file, in the order in which they are reported.
 
-mod extensions;
-mod frame;
-mod profile;
+pub(crate) mod crl;
+mod rfc5280;
+mod rfc5480;
+mod rfc6960;
+mod suiyin;
+mod x690;
+
+use std::collections::BTreeSet;
+
+use x509_parser::certificate::X509Certificate;
+use x509_parser::extensions::{ExtendedKeyUsage, ParsedExtension};
 
 use crate::Rule;
 
+/// Every rule of certificates.
 pub(crate) const ALL: &[Rule] = &[
-    Rule { name: "der-canonical", clause: "x690#10", check: frame::canonical },
-    Rule { name: "version-is-3", clause: "rfc5280#4.1.2.1", check: frame::version },
-    Rule { name: "serial-positive-64-to-160-bits", clause: "rfc5280#4.1.2.2", check: frame::serial },
-    Rule { name: "signature-algorithms-equal-and-allowed", clause: "rfc5280#4.1.1.2", check: frame::algorithm },
-    Rule { name: "issuer-is-issuers-subject", clause: "rfc5280#4.1.2.4", check: frame::issuer },
-    Rule { name: "time-encoding", clause: "rfc5280#4.1.2.5", check: frame::time_encoding },
-    Rule { name: "validity-in-issuers", clause: "rfc5280#4.1.2.5", check: frame::validity },
-    Rule { name: "name-strings", clause: "rfc5280#4.1.2.6", check: frame::name_strings },
-    Rule { name: "key-allowed", clause: "rfc5480#2.1.1", check: frame::key },
-    Rule { name: "no-unique-identifiers", clause: "rfc5280#4.1.2.8", check: frame::unique_identifiers },
-    Rule { name: "extensions-parse-and-unique", clause: "rfc5280#4.2", check: extensions::parse_and_unique },
-    Rule { name: "extension-criticality", clause: "rfc5280#4.2.1", check: extensions::criticality },
-    Rule { name: "key-identifiers", clause: "rfc5280#4.2.1.1", check: extensions::key_identifiers },
-    Rule { name: "key-cert-sign-iff-ca", clause: "rfc5280#4.2.1.3", check: extensions::key_cert_sign },
-    Rule { name: "no-any-extended-key-usage", clause: "rfc5280#4.2.1.12", check: extensions::no_any_usage },
-    Rule { name: "addresses-are-http", clause: "rfc5280#4.2.1.13", check: extensions::addresses },
-    Rule { name: "alternative-names", clause: "rfc5280#4.2.1.6", check: extensions::alternative_names },
-    Rule { name: "ocsp-signer", clause: "rfc6960#4.2.2.2", check: extensions::ocsp_signer },
-    Rule { name: "profile-extensions", clause: "practice-statement#profiles", check: profile::extensions },
-    Rule { name: "profile-subject", clause: "practice-statement#profiles", check: profile::subject },
-    Rule { name: "profile-validity", clause: "practice-statement#profiles", check: profile::validity },
-    Rule { name: "profile-usage", clause: "practice-statement#profiles", check: profile::usage },
-    Rule { name: "profile-policies", clause: "practice-statement#profiles", check: profile::policies },
-    Rule { name: "profile-email", clause: "practice-statement#profiles", check: profile::email },
-    Rule { name: "credit-code-is-organization-identifier", clause: "gmt0015", check: profile::credit_code },
+    x690::der_canonical::RULE,
+    rfc5280::version_is_3::RULE,
+    rfc5280::serial::RULE,
+    rfc5280::signature_algorithms::RULE,
+    rfc5280::issuer_name::RULE,
+    rfc5280::time_encoding::RULE,
+    rfc5280::validity::RULE,
+    rfc5280::name_strings::RULE,
+    rfc5480::key_allowed::RULE,
+    rfc5280::no_unique_identifiers::RULE,
+    rfc5280::extensions::RULE,
+    rfc5280::criticality::RULE,
+    rfc5280::key_identifiers::RULE,
+    rfc5280::key_cert_sign::RULE,
+    rfc5280::no_any_usage::RULE,
+    rfc5280::addresses::RULE,
+    rfc5280::alternative_names::RULE,
+    rfc6960::ocsp_signer::RULE,
+    suiyin::profile_extensions::RULE,
+    suiyin::profile_subject::RULE,
+    suiyin::profile_validity::RULE,
+    suiyin::profile_usage::RULE,
+    suiyin::profile_policies::RULE,
+    suiyin::profile_email::RULE,
+    suiyin::credit_code::RULE,
 ];
 
 /// The rule's condition, or what to say when it does not hold.
 pub(crate) fn require(holds: bool, message: &str) -> Result<(), String> {
     if holds { Ok(()) } else { Err(message.to_owned()) }
+}
+
+/// The subject key identifier.
+pub(crate) fn subject_key<'a>(certificate: &'a X509Certificate<'_>) -> Option<&'a [u8]> {
+    certificate.extensions().iter().find_map(|extension| match extension.parsed_extension() {
+        ParsedExtension::SubjectKeyIdentifier(id) => Some(id.0),
+        _ => None,
+    })
+}
+
+/// Extended key usages as dotted OIDs.
+pub(crate) fn usages(usage: &ExtendedKeyUsage<'_>) -> BTreeSet<String> {
+    let named = [
+        (usage.any, "2.5.29.37.0"), (usage.server_auth, "1.3.6.1.5.5.7.3.1"), (usage.client_auth, "1.3.6.1.5.5.7.3.2"),
+        (usage.code_signing, "1.3.6.1.5.5.7.3.3"), (usage.email_protection, "1.3.6.1.5.5.7.3.4"),
+        (usage.time_stamping, "1.3.6.1.5.5.7.3.8"), (usage.ocsp_signing, "1.3.6.1.5.5.7.3.9"),
+    ];
+    let named = named.iter().filter(|(is, _)| *is).map(|(_, oid)| (*oid).to_owned());
+    named.chain(usage.other.iter().map(|oid| oid.to_id_string())).collect()
 }

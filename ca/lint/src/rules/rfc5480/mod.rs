@@ -1,0 +1,3 @@
+//! Rules of RFC 5480: keys.
+
+pub(super) mod key_allowed;

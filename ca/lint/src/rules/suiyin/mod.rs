@@ -1,0 +1,9 @@
+//! What this certificate's own profile promised: exactly that, no more.
+
+pub(super) mod credit_code;
+pub(super) mod profile_email;
+pub(super) mod profile_extensions;
+pub(super) mod profile_policies;
+pub(super) mod profile_subject;
+pub(super) mod profile_usage;
+pub(super) mod profile_validity;

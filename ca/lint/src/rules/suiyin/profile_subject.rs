@@ -1,0 +1,14 @@
+//! Exactly the planned subject, in order.
+
+use crate::rules::require;
+use crate::{Case, Rule};
+
+pub(crate) const RULE: Rule = Rule { name: "profile-subject", clause: "practice-statement#profiles", check };
+
+fn check(case: &Case<'_>) -> Result<(), String> {
+    let mut found = case.certificate.subject().iter_attributes();
+    let equal = case.facts.subject.iter().all(|(oid, value)| {
+        found.next().is_some_and(|one| one.attr_type().to_id_string() == *oid && one.as_str().is_ok_and(|text| text == value))
+    });
+    require(equal && found.next().is_none(), "the subject is not the planned attributes in order")
+}

@@ -1,0 +1,18 @@
+//! Exactly the profile's constraints and usages.
+
+use crate::rules::{require, usages};
+use crate::{Case, Rule};
+
+pub(crate) const RULE: Rule = Rule { name: "profile-usage", clause: "practice-statement#profiles", check };
+
+fn check(case: &Case<'_>) -> Result<(), String> {
+    let facts = case.facts;
+    let constraints = case.certificate.basic_constraints().ok().flatten().map(|found| found.value);
+    let ca = constraints.is_some_and(|found| found.ca);
+    let path_len = constraints.and_then(|found| found.path_len_constraint);
+    require(ca == facts.ca && path_len == facts.path_len, "basic constraints are not the profile's")?;
+    let flags = case.certificate.key_usage().ok().flatten().map_or(0, |found| found.value.flags);
+    require(flags == facts.key_usage, "key usage is not the profile's")?;
+    let found = case.certificate.extended_key_usage().ok().flatten().map(|found| usages(found.value)).unwrap_or_default();
+    require(found == facts.extended_key_usage.iter().cloned().collect(), "extended key usage is not the profile's")
+}

@@ -1,0 +1,3 @@
+//! Rules of X.690: the encoding.
+
+pub(super) mod der_canonical;
