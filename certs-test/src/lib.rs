@@ -2,5 +2,6 @@
 #![forbid(unsafe_code)]
 
 pub mod demo;
+pub mod office;
 pub mod parsers;
 pub mod programs;

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use keys::{DataKey, KeyError, KeyStore};
 use policies::certificate::{HostName, WordError};
-use policies::mailbox::{MailboxNumber, MailboxPolicy};
+use policies::mailbox::MailboxPolicy;
 use policies::statement::Parameters;
 use runtime::clock::Clock;
 use ring::rand::SystemRandom;
@@ -13,7 +13,7 @@ use store::Store;
 
 use crate::bureau::trust::Anchors;
 use crate::directory::{Directory, NoRandomness};
-use crate::mailbox::{MessageStore, Quota};
+use crate::mailbox::MessageStore;
 use crate::record::settings::Settings;
 
 /// The names of the data keys in the key store: message bodies, and the directory of persons.
@@ -69,17 +69,11 @@ impl Gateway {
         let directory_key = Arc::new(keys.data_key(DIRECTORY_KEY)?);
         let directory = Arc::new(Directory::new(Arc::clone(&store), directory_key, domain, mailbox, Arc::new(SystemRandom::new()))?);
         let owners = Arc::clone(&directory);
-        let messages = Arc::new(MessageStore::new(Arc::clone(&store), mail_key).with_quota(move |mailbox| quota(&owners, mailbox)));
+        let messages = Arc::new(MessageStore::new(Arc::clone(&store), mail_key).with_quota(move |mailbox| owners.quota(mailbox)));
         Ok(Self { store, clock, settings, keys, anchors, statements, messages, directory })
     }
 
     pub fn now_unix_millis(&self) -> u64 {
         u64::try_from(self.clock.now().unix_timestamp_nanos() / 1_000_000).unwrap_or(0)
     }
-}
-
-/// What a mailbox may hold, by the kind of its holder. Whose holder cannot be read may hold nothing more.
-fn quota(directory: &Directory, mailbox: &str) -> Quota {
-    let account = MailboxNumber::parse(mailbox).ok().and_then(|number| directory.get(number).ok().flatten());
-    account.map_or(Quota { bytes: 0, messages: 0 }, |account| Quota { bytes: directory.policy().mailbox_bytes(account.kind()), messages: u64::MAX })
 }
