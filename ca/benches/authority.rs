@@ -169,7 +169,7 @@ fn main() {
         address
     };
     let reference = serve(Router::new().route("/fixed", post(move |_: Bytes| async move { fixed })));
-    let responder = serve(router(Arc::new(Public { authority: Arc::clone(&authority), status: Arc::clone(&status) })));
+    let responder = serve(router(Arc::new(Public { authority: Arc::clone(&authority), status: Arc::clone(&status), lists: Arc::new(ca::lists::Lists::new(Arc::clone(&authority.store))) })));
     let plain = || load(reference, "/fixed", &der);
     let remembered = || load(responder, "/ocsp", &der);
     if let [plain, remembered] = interleaved(&[("the same stack, as many fixed bytes", &plain), ("answer from memory", &remembered)])[..] {

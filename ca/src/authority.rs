@@ -111,9 +111,13 @@ impl Addresses {
     }
 }
 
-/// Told of every durable change of a certificate's status, before the change is answered.
+/// Told of every durable change of what relying parties are shown, before the change is answered.
 pub trait Watcher: Send + Sync {
-    fn changed(&self, issuer: &str, serial: &[u8]);
+    /// A certificate's status is another one.
+    fn changed(&self, _issuer: &str, _serial: &[u8]) {}
+
+    /// An issuer's list is another one.
+    fn published(&self, _issuer: &str) {}
 }
 
 /// An open authority.
@@ -126,15 +130,18 @@ pub struct Authority {
     pub issuers: BTreeMap<String, Arc<Issuer>>,
     /// The root's key, while the hierarchy is founded.
     pub founding: Option<KeyHandle>,
-    pub watcher: Option<Arc<dyn Watcher>>,
+    pub watchers: Vec<Arc<dyn Watcher>>,
 }
 
 impl Authority {
     /// Tells whoever watches that a certificate's status is another one.
     pub fn changed(&self, issuer: &str, serial: &[u8]) {
-        if let Some(watcher) = &self.watcher {
-            watcher.changed(issuer, serial);
-        }
+        self.watchers.iter().for_each(|watcher| watcher.changed(issuer, serial));
+    }
+
+    /// Tells whoever watches that an issuer's list is another one.
+    pub fn published(&self, issuer: &str) {
+        self.watchers.iter().for_each(|watcher| watcher.published(issuer));
     }
 
     /// The issuer that signs certificates of `profile`: the one wanted, or the only one there is.

@@ -149,7 +149,7 @@ pub fn init(path: &Path, base_url: &str, listen: std::net::SocketAddr, root: &Pa
         policies,
         issuers: BTreeMap::new(),
         founding: Some(root_key.clone()),
-        watcher: None,
+        watchers: Vec::new(),
     };
     append(&authority, log::Entry::PoliciesRead { sha256: &digest }, Some((policies_read(), digest.as_bytes().to_vec())))?;
     let der = own::certify(&authority, "root", None, ROOT_NAME, &root_key)?;
@@ -221,7 +221,7 @@ pub fn open(path: &Path, base_url: Option<&str>, passphrase: &Passphrase, clock:
     }
     let evidence = Arc::new(Evidence::open(Arc::clone(&store), signer, path)?);
     let issuers = read_issuers(&*store, &keys)?;
-    let authority = Authority { addresses: Addresses::new(&settings), store, clock, settings, policies, issuers, founding: None, watcher: None };
+    let authority = Authority { addresses: Addresses::new(&settings), store, clock, settings, policies, issuers, founding: None, watchers: Vec::new() };
     let known = policies_read();
     let before = authority.store.get(&known).map_err(IssueError::from)?;
     if before.as_deref() != Some(digest.as_bytes()) {

@@ -7,6 +7,7 @@ pub mod flow;
 pub mod http;
 pub mod init;
 pub mod job;
+pub mod lists;
 pub mod problem;
 pub mod record;
 pub mod register;

@@ -44,7 +44,7 @@ fn over(opened: &Opened, store: Arc<dyn Store>) -> Authority {
         policies: whole.policies.clone(),
         issuers: whole.issuers.clone(),
         founding: None,
-        watcher: None,
+        watchers: Vec::new(),
     }
 }
 

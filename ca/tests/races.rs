@@ -102,7 +102,7 @@ fn over(whole: &Authority, store: Arc<dyn Store>) -> Authority {
         policies: whole.policies.clone(),
         issuers: whole.issuers.clone(),
         founding: None,
-        watcher: None,
+        watchers: Vec::new(),
     }
 }
 
@@ -244,7 +244,7 @@ fn a_failed_revocation_leaves_no_remembered_answer() {
     let serial = issue(&opened.authority, admin(), order(&rcgen::KeyPair::generate().unwrap())).unwrap().what().serial.clone();
     let faulty = store::Faulty::new(Arc::clone(&opened.authority.store)).at(0, store::Fault::DoneReportedLost);
     let told = Arc::new(Told(AtomicBool::new(false)));
-    let authority = Authority { watcher: Some(Arc::clone(&told) as _), ..over(&opened.authority, Arc::new(faulty)) };
+    let authority = Authority { watchers: vec![Arc::clone(&told) as _], ..over(&opened.authority, Arc::new(faulty)) };
     assert!(revoke(&authority, &admin(), &revocation(&serial, Reason::Superseded)).is_err());
     assert!(told.0.load(Ordering::Relaxed));
 }

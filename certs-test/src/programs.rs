@@ -1,5 +1,8 @@
 //! The built programs and the software that judges them, run as a person would run them.
 
+// A harness of tests alone: what it cannot do ends the test with its reason.
+#![allow(clippy::panic, clippy::expect_used)]
+
 use std::io::Write;
 use std::net::TcpListener;
 use std::os::unix::fs::OpenOptionsExt;

@@ -18,6 +18,7 @@ use crate::authority::Watcher;
 use crate::flow::Authorised;
 use crate::http::{Public, router};
 use crate::job::{Health, Jobs};
+use crate::lists::Lists;
 use crate::service::{Operation, Outcome, Service};
 use crate::status::Status;
 
@@ -27,26 +28,29 @@ pub fn serve(place: &Place, base_url: Option<&str>, listen: Option<SocketAddr>) 
     let mut opened = crate::init::open(&place.directory, base_url, &passphrase, Arc::new(SystemClock))?;
     let status = Status::new(&opened.authority).map_err(|error| Problem::new(Exit::Damaged, "issuer", error.to_string(), "restore the store from a backup"))?;
     let status = Arc::new(status);
-    opened.authority.watcher = Some(Arc::clone(&status) as Arc<dyn Watcher>);
+    let lists = Arc::new(Lists::new(Arc::clone(&opened.authority.store)));
+    opened.authority.watchers = vec![Arc::clone(&status) as Arc<dyn Watcher>, Arc::clone(&lists) as Arc<dyn Watcher>];
     let listen = listen.unwrap_or(opened.configuration.listen);
     let service = Service { authority: Arc::new(opened.authority), evidence: opened.evidence };
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(|error| internal(&error))?;
     // The lock on the directory is held until the last answer is given.
     let _directory = opened.directory;
     let jobs = Arc::new(Jobs::new(service.clone(), Arc::clone(&status), opened.keys, Arc::new(Health::default())));
-    runtime.block_on(run(service.clone(), status, jobs, listen, &place.directory))?;
+    let public = Public { authority: Arc::clone(&service.authority), status, lists };
+    runtime.block_on(run(service.clone(), Arc::new(public), jobs, listen, &place.directory))?;
     service.evidence.advance()?;
     tracing::info!("ended");
     Ok(())
 }
 
-async fn run(service: Service, status: Arc<Status>, jobs: Arc<Jobs>, listen: SocketAddr, directory: &std::path::Path) -> Result<(), Problem> {
+async fn run(service: Service, public: Arc<Public>, jobs: Arc<Jobs>, listen: SocketAddr, directory: &std::path::Path) -> Result<(), Problem> {
     let shutdown = Shutdown::on_signals().map_err(|error| internal(&error))?;
     let listener = runtime::http::bind(listen).await?;
     let admin = AdminSocket::bind(directory).await?;
     let (health, faults) = (Arc::clone(&jobs.health), Arc::clone(&jobs.health));
     let jobs = tokio::spawn(jobs.run(shutdown.clone()));
-    let public = router(Arc::new(Public { authority: Arc::clone(&service.authority), status: Arc::clone(&status) }))
+    let status = Arc::clone(&public.status);
+    let public = router(public)
         .merge(runtime::http::health(move || health.check()))
         .merge(runtime::http::metrics(move || metrics(&status) + &faults.metrics()));
     tracing::info!(address = %listen, base_url = service.authority.settings.base_url, "serving");

@@ -176,7 +176,10 @@ fn record(authority: &Authority, issuer: &str, intent: &CrlIntent, record: &CrlR
         .put(CrlRecord::key(issuer), encode(record)?)
         .delete(CrlIntent::key(issuer));
     batch.append(log::STREAM, entry.leaf(authority.clock.now())?);
-    authority.store.commit(batch).map_err(raced)?;
+    let committed = authority.store.commit(batch).map_err(raced);
+    // After a failure too: nobody knows then which list the store holds.
+    authority.published(issuer);
+    committed?;
     Ok(())
 }
 

@@ -16,7 +16,7 @@ use time::OffsetDateTime;
 use time::macros::format_description;
 
 use crate::authority::Authority;
-use crate::record::{CrlRecord, decode};
+use crate::lists::Lists;
 use crate::status::{Answer, Status};
 
 const OCSP_RESPONSE: &str = "application/ocsp-response";
@@ -27,6 +27,7 @@ const KEPT: i64 = 300;
 pub struct Public {
     pub authority: Arc<Authority>,
     pub status: Arc<Status>,
+    pub lists: Arc<Lists>,
 }
 
 pub fn router(public: Arc<Public>) -> Router {
@@ -132,12 +133,17 @@ fn http_date(at: OffsetDateTime) -> String {
 
 async fn crl(State(public): State<Arc<Public>>, headers: HeaderMap, Path(file): Path<String>) -> Response {
     let Some(id) = file.strip_suffix(".crl").filter(|id| public.authority.issuers.contains_key(*id)).map(str::to_owned) else { return absent() };
-    let found = tokio::task::spawn_blocking(move || public.authority.store.get(&CrlRecord::key(&id))).await;
-    let Ok(Ok(found)) = found else { return StatusCode::SERVICE_UNAVAILABLE.into_response() };
-    let Some(record) = found.and_then(|bytes| decode::<CrlRecord>(&bytes).ok()) else { return absent() };
-    let at = OffsetDateTime::from_unix_timestamp(record.this_update).unwrap_or(OffsetDateTime::UNIX_EPOCH);
+    let list = match public.lists.kept(&id) {
+        Some(list) => list,
+        None => match tokio::task::spawn_blocking(move || public.lists.read(&id)).await {
+            Ok(Ok(Some(list))) => list,
+            Ok(Ok(None)) => return absent(),
+            _ => return StatusCode::SERVICE_UNAVAILABLE.into_response(),
+        },
+    };
+    let at = OffsetDateTime::from_unix_timestamp(list.this_update).unwrap_or(OffsetDateTime::UNIX_EPOCH);
     let kept = format!("max-age={KEPT}, public, must-revalidate");
-    Kept { kind: "application/pkix-crl", at, until: None, kept, tag: format!("\"{}\"", record.number) }.response(&headers, record.der.into())
+    Kept { kind: "application/pkix-crl", at, until: None, kept, tag: format!("\"{}\"", list.number) }.response(&headers, list.der.clone())
 }
 
 async fn issuer(State(public): State<Arc<Public>>, Path(file): Path<String>) -> Response {
