@@ -159,11 +159,11 @@ fn parse(kind: DocumentKind, text: &str, today: Date) -> Result<Number, NumberEr
     // The resident's number of before 1999 and the foreigner's of before 2023.
     let short = text.chars().count() == 15;
     Ok(match kind {
-        DocumentKind::ResidentCard if short => Number::Resident(ResidentNumber::upgrade(text, today)?),
-        // No resident's region is one of these: whoever writes 01 for a permit means the permit.
+        // No resident's region is one of these: whoever writes 01 for a permit means the permit, which never had 15 digits.
         DocumentKind::ResidentCard if matches!(text.get(..6), Some("810000" | "820000" | "830000")) => {
             Number::HmtResidence(HmtResidenceNumber::parse(text, today)?)
         }
+        DocumentKind::ResidentCard if short => Number::Resident(ResidentNumber::upgrade(text, today)?),
         DocumentKind::ResidentCard => Number::Resident(ResidentNumber::parse(text, today)?),
         DocumentKind::OfficerCard => Number::Officer(OtherNumber::parse(text)?),
         DocumentKind::Passport => match text.split_once('-') {
@@ -236,6 +236,8 @@ mod tests {
         assert_eq!(refused("01", "440106189602290016"), number(ResidentCard, NumberError::CheckDigit));
         // The trap of the 15-digit form: naively upgraded it is a foreigner's.
         assert_eq!(refused("01", "990106010101001"), number(ResidentCard, NumberError::Region));
+        // A permit never had 15 digits, and upgraded it would be two documents.
+        assert_eq!(refused("01", "810000800301896"), number(ResidentCard, NumberError::Length { expected: 18, found: 15 }));
         assert_eq!(refused("01", "944840189602290018"), number(ResidentCard, NumberError::Region));
         assert_eq!(refused("04", "440106189602290015"), number(ForeignPermanent, NumberError::Region));
         assert_eq!(refused("04", "VAT440131022811"), number(ForeignPermanent, NumberError::CheckDigit));
