@@ -295,6 +295,49 @@ fn search_store_expunge() {
 }
 
 #[test]
+fn a_silent_store_tells_what_others_changed() {
+    let mut client = Client::selected();
+    client.fake.mails[0].info.flags.set(SystemFlag::Flagged);
+    client.script(
+        r#"
+        C: c STORE 1:2 +FLAGS.SILENT \Seen
+        S: * 1 FETCH (UID 4 FLAGS (\Flagged \Seen))
+        S: c OK Stored
+        C: d NOOP
+        S: d OK Done
+        "#,
+    );
+}
+
+#[test]
+fn what_a_silent_client_is_not_told_is_bounded_and_told_once() {
+    let mut client = Client::selected();
+    let info = |uid, modseq, flags: Flags| MessageInfo { uid, flags, modseq, internal_date: datetime!(2024-10-01 10:00 +8), size: 1 };
+    for round in 0..50 {
+        let flagged = if round % 2 == 0 { Flags::new() } else { Flags::new().with(SystemFlag::Flagged) };
+        for change in [Change::Flags(info(4, 10 + round, flagged.clone())), Change::New(info(6, 10, Flags::new())), Change::Flags(info(6, 10 + round, flagged))] {
+            assert_eq!(client.change(change), "");
+        }
+    }
+    // Of one that came and went unseen nothing is said.
+    for change in [Change::New(info(7, 70, Flags::new())), Change::Gone(7), Change::Gone(5), Change::New(info(5, 71, Flags::new()))] {
+        assert_eq!(client.change(change), "");
+    }
+    client.script(
+        r#"
+        C: c NOOP
+        S: * 1 FETCH (UID 4 FLAGS (\Flagged))
+        S: * 2 EXPUNGE
+        S: * 2 EXISTS
+        S: c OK Done
+        C: d FETCH 2 (UID FLAGS)
+        S: * 2 FETCH (UID 6 FLAGS (\Flagged))
+        S: d OK Fetched
+        "#,
+    );
+}
+
+#[test]
 fn append_and_idle() {
     let mut client = Client::selected();
     client.script(

@@ -1,5 +1,6 @@
 //! Commits told to those who watch a folder, in the order of its MODSEQ and never waiting for anyone.
 
+use std::collections::hash_map::Entry;
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -87,13 +88,15 @@ impl Broadcast {
         let mut shard = self.shard(folder);
         shard.last_watcher += 1;
         let watcher = shard.last_watcher;
-        if !shard.topics.contains_key(&folder) {
-            let next = last_step()?.saturating_add(1);
-            shard.topics.insert(folder, Topic { next, early: BTreeMap::new(), watchers: Vec::new() });
-        }
-        if let Some(topic) = shard.topics.get_mut(&folder) {
-            topic.watchers.push((watcher, sender));
-        }
+        let topic = match shard.topics.entry(folder) {
+            Entry::Occupied(topic) => topic.into_mut(),
+            Entry::Vacant(place) => {
+                let next = last_step()?.saturating_add(1);
+                place.insert(Topic { next, early: BTreeMap::new(), watchers: Vec::new() })
+            }
+        };
+        topic.watchers.push((watcher, sender));
+        drop(shard);
         Ok(Watch { folder, watcher, changes, broadcast: Arc::clone(self) })
     }
 

@@ -79,7 +79,7 @@ impl Message {
         let date = OffsetDateTime::from_unix_timestamp_nanos(i128::from(self.unix_millis) * 1_000_000);
         let internal_date = date.map_err(|_| RecordError::Damaged { kind: KIND, reason: "its date is none" })?;
         // A day of the calendar, as SEARCH asks for it, is one of the city.
-        let internal_date = internal_date.to_offset(time::macros::offset!(+8));
+        let internal_date = internal_date.checked_to_offset(time::macros::offset!(+8)).unwrap_or(internal_date);
         Ok(MessageInfo { uid, flags: self.flags, modseq, internal_date, size: u64::from(self.size) })
     }
 }

@@ -4,6 +4,7 @@
 use std::time::Duration;
 
 use mailgw::wire::imap::Limits;
+use protocol::imap::exchange::{Flags, StoreOp, SystemFlag};
 use tokio::io::AsyncReadExt;
 use tokio::net::TcpStream;
 
@@ -89,6 +90,32 @@ async fn a_folder_that_goes_ends_the_sessions_in_it() {
     one.ok("DELETE work").await;
     assert!(two.line().await.starts_with("* BYE The mailbox was deleted"));
     assert!(two.ended().await);
+    assert_eq!(server.metric("imap_sessions_outrun_total "), "1");
+}
+
+#[tokio::test]
+async fn who_falls_too_far_behind_is_sent_away_with_what_it_was_promised() {
+    let server = start(quick()).await;
+    let size = 16 * 1024 * 1024;
+    server.deliver(ONE, "INBOX", &vec![b'x'; size]);
+    let mut slow = server.client(ONE).await;
+    slow.ok("SELECT INBOX").await;
+    slow.send(b"f FETCH 1 BODY.PEEK[]\r\n").await;
+    assert!(slow.line().await.ends_with(&format!("{{{size}}}")));
+    // The server waits for this client to read on, and 1,100 commits pass.
+    let messages = std::sync::Arc::clone(&server.messages);
+    let passed = tokio::task::spawn_blocking(move || {
+        let folder = messages.folder(ONE, "INBOX").unwrap();
+        for at in 0..1_100 {
+            let op = if at % 2 == 0 { StoreOp::Add } else { StoreOp::Remove };
+            messages.store_flags(&folder, &[1], op, &Flags::new().with(SystemFlag::Flagged)).unwrap();
+        }
+    });
+    passed.await.unwrap();
+    assert!(slow.octets(size).await.iter().all(|byte| *byte == b'x'));
+    assert!(slow.answer("f").await.1.starts_with("OK"));
+    assert!(slow.line().await.starts_with("* BYE The mailbox was deleted, renamed or changed too fast"));
+    assert!(slow.ended().await);
     assert_eq!(server.metric("imap_sessions_outrun_total "), "1");
 }
 

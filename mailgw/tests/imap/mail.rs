@@ -131,3 +131,20 @@ async fn folders_are_made_and_unmade() {
     assert!(client.command("DELETE Nowhere").await.1.starts_with("NO [NONEXISTENT]"));
     assert!(client.command("SELECT Bills/2026").await.1.starts_with("NO [NONEXISTENT]"));
 }
+
+#[tokio::test]
+async fn dates_are_days_of_the_city_to_the_end_of_the_calendar() {
+    let server = start(quick()).await;
+    let mut client = server.client(ONE).await;
+    for (date, told) in [
+        ("31-Oct-2026 23:30:00 +0000", "01-Nov-2026 07:30:00 +0800"),
+        (" 1-Nov-2026 09:00:00 +0900", "01-Nov-2026 08:00:00 +0800"),
+        ("31-Dec-9998 23:59:59 +0000", "01-Jan-9999 07:59:59 +0800"),
+    ] {
+        client.ok(&format!("APPEND INBOX \"{date}\" {{2+}}\r\nhi")).await;
+        client.ok("SELECT INBOX").await;
+        let lines = client.ok("FETCH * INTERNALDATE").await;
+        assert!(lines[0].ends_with(&format!("FETCH (INTERNALDATE \"{told}\")")), "{lines:?}");
+    }
+    assert_eq!(client.ok("SEARCH ON 1-Nov-2026").await, ["* SEARCH 1 2"]);
+}
