@@ -202,7 +202,7 @@ pub fn open(path: &Path, base_url: Option<&str>, passphrase: &Passphrase, clock:
     let (policies, digest) = read_policies(&path.join("policies"))?;
     let keys = KeyStore::open(&path.join("keys"), passphrase)?;
     let store = store::open(&configuration.store, path).map_err(IssueError::from)?;
-    let settings = store.get(&Settings::key()).map_err(IssueError::from)?.ok_or_else(|| InitError::Unfinished { path: path.to_owned() })?;
+    let settings = store.get(&Settings::key()).map_err(IssueError::from)?.ok_or(IssueError::Damaged { what: "the settings" })?;
     let settings: Settings = decode(&settings).map_err(|_| IssueError::Damaged { what: "the settings" })?;
     if base_url.is_some_and(|asked| asked.trim_end_matches('/') != settings.base_url) {
         return Err(InitError::OtherBaseUrl { founded: settings.base_url });

@@ -43,9 +43,10 @@ pub fn progress(text: &str, last: bool) {
     }
 }
 
-/// Text from outside without anything that could move a terminal's cursor.
+/// Text from outside without anything that could move a terminal's cursor or turn the direction of what is read.
 pub fn plain(text: &str) -> String {
-    text.chars().map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect()
+    let turning = |c: char| matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}');
+    text.chars().map(|c| if c.is_control() || turning(c) { '\u{fffd}' } else { c }).collect()
 }
 
 /// Unix seconds as RFC 3339.
@@ -56,4 +57,14 @@ pub fn date(seconds: i64) -> String {
 /// The word of a value in its JSON form.
 pub fn word(value: &impl Serialize) -> String {
     serde_json::to_value(value).ok().and_then(|value| value.as_str().map(str::to_owned)).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::plain;
+
+    #[test]
+    fn text_from_outside_is_tamed() {
+        assert_eq!(plain("穗印\u{1b}[2J a\u{202e}b\n"), "穗印\u{fffd}[2J a\u{fffd}b\u{fffd}");
+    }
 }

@@ -265,3 +265,27 @@ fn dispatch(cli: Cli) -> Result<(), Problem> {
     };
     print::outcome(&ask::ask(&place, operation)?, place.json)
 }
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    fn leaves(command: &clap::Command, found: &mut Vec<(String, String)>) {
+        let below: Vec<_> = command.get_subcommands().collect();
+        if below.is_empty() {
+            found.push((command.get_name().to_owned(), command.get_after_help().map(ToString::to_string).unwrap_or_default()));
+        }
+        below.into_iter().for_each(|one| leaves(one, found));
+    }
+
+    #[test]
+    fn every_command_shows_an_example() {
+        super::Cli::command().debug_assert();
+        let mut found = Vec::new();
+        leaves(&super::Cli::command(), &mut found);
+        assert!(found.len() >= 14, "{found:?}");
+        for (name, help) in found {
+            assert!(help.starts_with("Example") && help.contains("ca "), "{name} has no example");
+        }
+    }
+}

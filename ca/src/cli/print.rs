@@ -12,6 +12,14 @@ pub fn problem(problem: &Problem, json: bool) {
     runtime::terminal::problem("ca", problem, json);
 }
 
+/// Whole or not at all; what is no file (a terminal, `/dev/null`) is written to and never replaced.
+pub fn file(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
+    match std::fs::symlink_metadata(path) {
+        Ok(found) if !found.is_file() => std::fs::write(path, bytes),
+        _ => runtime::state::write_atomically(path, bytes, 0o644),
+    }
+}
+
 pub fn issued(outcome: &Outcome, out: Option<&Path>, as_json: bool) -> Result<(), Problem> {
     let Outcome::Certificate(shown) = outcome else { return self::outcome(outcome, as_json) };
     let whole = format!("{}{}", shown.pem.as_deref().unwrap_or_default(), shown.chain.as_deref().unwrap_or_default());
@@ -20,7 +28,7 @@ pub fn issued(outcome: &Outcome, out: Option<&Path>, as_json: bool) -> Result<()
             let next = format!("the certificate is issued: fetch it with `ca show {}`", shown.serial);
             Problem::new(Exit::Unavailable, "file", format!("{} cannot be written: {error}", path.display()), next)
         };
-        std::fs::write(path, &whole).map_err(failed)?;
+        file(path, whole.as_bytes()).map_err(failed)?;
     }
     if as_json {
         return json(shown);
@@ -75,4 +83,23 @@ fn certificate(shown: &Shown) -> Result<(), Problem> {
     line(&format!("profile  {}, by {}", shown.profile, shown.issuer))?;
     line(&format!("valid    {} to {}", date(shown.not_before), date(shown.not_after)))?;
     line(&format!("sha256   {}", shown.sha256))
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::file;
+
+    #[test]
+    fn only_files_are_replaced() {
+        let place = tempfile::tempdir().unwrap();
+        let (real, link) = (place.path().join("real"), place.path().join("link"));
+        file(&real, b"old").unwrap();
+        std::os::unix::fs::symlink(&real, &link).unwrap();
+        file(&link, b"new").unwrap();
+        assert!(link.is_symlink());
+        assert_eq!(std::fs::read(&real).unwrap(), b"new");
+        file(std::path::Path::new("/dev/null"), b"x").unwrap();
+        assert!(!std::path::Path::new("/dev/null").is_file());
+    }
 }

@@ -75,5 +75,5 @@ fn strange(path: &Path) -> Problem {
 
 fn write(path: &Path, bytes: &[u8]) -> Result<(), Problem> {
     let failed = |error: std::io::Error| Problem::new(Exit::Unavailable, "file", format!("{} cannot be written: {error}", path.display()), "check the path and the disk");
-    runtime::state::write_atomically(path, bytes, 0o644).map_err(failed)
+    print::file(path, bytes).map_err(failed)
 }
