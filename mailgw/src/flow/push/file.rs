@@ -23,7 +23,7 @@ pub enum FileError {
     NotUtf8 { line: u64 },
     #[error("line {line} has {found} fields and the header has {wanted}; write every column in every row")]
     Fields { line: u64, found: u64, wanted: u64 },
-    #[error("a row near line {line} is longer than {MAX_ROW_BYTES} bytes; look for a quotation mark that is not closed")]
+    #[error("the row in line {line} is longer than {MAX_ROW_BYTES} bytes; look for a quotation mark that is not closed")]
     TooLong { line: u64 },
     #[error("the file has no header row; write the names of the columns first")]
     Empty,
@@ -72,6 +72,8 @@ pub struct Reading {
     reader: csv::Reader<Watched>,
     header: Vec<String>,
     rows: u64,
+    /// The reader takes a CR for the end of a line and counts the line at the LF, which it meets with the next row.
+    behind: u64,
 }
 
 impl Reading {
@@ -80,10 +82,11 @@ impl Reading {
         let watched = Watched { inner: BufReader::with_capacity(1 << 16, file), context: Context::new(&SHA256), bytes: 0, since_row: 0 };
         let mut reader = csv::ReaderBuilder::new().has_headers(false).flexible(false).from_reader(watched);
         let mut record = StringRecord::new();
-        if !reader.read_record(&mut record).map_err(|error| told(&error))? {
+        if !reader.read_record(&mut record).map_err(|error| told(&error, 1))? {
             return Err(FileError::Empty);
         }
-        Ok(Self { reader, header: record.iter().map(str::to_owned).collect(), rows: 0 })
+        let behind = u64::from(reader.position().line() == 1);
+        Ok(Self { reader, header: record.iter().map(str::to_owned).collect(), rows: 0, behind })
     }
 
     pub fn header(&self) -> &[String] {
@@ -95,8 +98,8 @@ impl Reading {
         let mut rows = Vec::with_capacity(BLOCK);
         while rows.len() < BLOCK {
             self.reader.get_mut().since_row = 0;
-            let mut fields = StringRecord::new();
-            if !self.reader.read_record(&mut fields).map_err(|error| told(&error))? {
+            let (mut fields, line) = (StringRecord::new(), self.reader.position().line() + self.behind);
+            if !self.reader.read_record(&mut fields).map_err(|error| told(&error, line))? {
                 break;
             }
             self.rows += 1;
@@ -133,8 +136,8 @@ fn row_digest(fields: &StringRecord) -> [u8; 32] {
     digest
 }
 
-fn told(error: &csv::Error) -> FileError {
-    let line = error.position().map_or(1, csv::Position::line);
+/// `line` is where the row begins.
+fn told(error: &csv::Error, line: u64) -> FileError {
     match error.kind() {
         csv::ErrorKind::Utf8 { .. } => FileError::NotUtf8 { line },
         csv::ErrorKind::UnequalLengths { expected_len, len, .. } => FileError::Fields { line, found: *len, wanted: *expected_len },
@@ -191,8 +194,12 @@ mod tests {
         assert!(matches!(read(b"\xef\xbb\xbfa,b\n1,2\n"), Err(FileError::ByteOrderMark)));
         assert!(matches!(read(b"a,b\n1,2\n\xc4\xe3,2\n"), Err(FileError::NotUtf8 { line: 3 })));
         assert!(matches!(read(b"a,b\n1,2\n1\n"), Err(FileError::Fields { line: 3, found: 1, wanted: 2 })));
-        let endless = [b"a,b\n\"".as_slice(), &vec![b'x'; 1 << 20]].concat();
-        assert!(matches!(read(&endless), Err(FileError::TooLong { .. })));
+        assert!(matches!(read(b"a,b\r\n1,2\r\n\xc4\xe3,2\r\n"), Err(FileError::NotUtf8 { line: 3 })));
+        assert!(matches!(read(b"a,b\r\n1,\"2\r\n\"\r\n1\r\n"), Err(FileError::Fields { line: 4, found: 1, wanted: 2 })));
+        for end in ["\n", "\r\n"] {
+            let endless = [format!("a,b{end}1,2{end}\"").as_bytes(), &vec![b'x'; 1 << 20]].concat();
+            assert!(matches!(read(&endless), Err(FileError::TooLong { line: 3 })));
+        }
         assert!(matches!(Reading::open(Path::new("/nonexistent/rows.csv")), Err(FileError::Unreadable { .. })));
     }
 }

@@ -88,9 +88,9 @@ pub enum PushError {
     OtherManifest { batch: String },
     #[error("the signature has more than {MAX_SIGNATURE} bytes; send the detached signature without CRLs")]
     Signature,
-    #[error("the file does not fit its kind: {0}; nothing was delivered")]
+    #[error("nothing was delivered, the file does not fit its kind: {0}")]
     Header(#[from] HeaderError),
-    #[error("the file is not the one the manifest speaks of: {0}; nothing was delivered")]
+    #[error("nothing was delivered, the file is not the one the manifest speaks of: {0}")]
     Totals(#[from] TotalsError),
     #[error(transparent)]
     File(#[from] FileError),
