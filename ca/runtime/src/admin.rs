@@ -90,7 +90,7 @@ impl AdminSocket {
     /// (`DefaultBodyLimit` on a route changes that); a handler that takes the streaming `Body` bounds it itself. A
     /// request may take as long as it needs.
     pub async fn serve(self, router: Router, shutdown: Shutdown) {
-        let limits = Limits { body: None, request: None, connections: 64, ..Limits::default() };
+        let limits = Limits { body: None, request: None, write: None, connections: 64, ..Limits::default() };
         let gate = Gate { listener: self.listener, user: rustix::process::geteuid().as_raw() };
         connection::run(gate, router, limits, shutdown).await;
         drop(self.file);

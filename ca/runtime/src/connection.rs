@@ -25,6 +25,7 @@ use tokio::time::timeout;
 
 use crate::exit::{Exit, Problem};
 use crate::http::{Caller, Limits};
+use crate::patience::Patient;
 use crate::shutdown::Shutdown;
 
 /// A listener and what it asks of a caller before HTTP begins.
@@ -86,6 +87,7 @@ async fn speak<S>(stream: S, caller: Caller, router: Router, limits: Limits, shu
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
+    let patience = limits.write;
     let mut builder = http1::Builder::new();
     builder
         .timer(TokioTimer::new())
@@ -97,7 +99,7 @@ where
         let (router, caller, limits) = (router.clone(), caller.clone(), limits.clone());
         async move { Ok::<_, Infallible>(answer(request, router, caller, &limits).await) }
     });
-    let mut connection = pin!(builder.serve_connection(TokioIo::new(stream), service));
+    let mut connection = pin!(builder.serve_connection(TokioIo::new(Patient::new(stream, patience)), service));
     let ended = tokio::select! {
         ended = connection.as_mut() => ended,
         () = shutdown.wait() => {

@@ -30,6 +30,8 @@ pub struct Limits {
     pub header: Duration,
     /// Time from the head to the answer's head, reading the body included. `None`: as long as it takes.
     pub request: Option<Duration>,
+    /// Time in which the caller takes 256 KiB of an answer, or all that is left of it. `None`: as long as it takes.
+    pub write: Option<Duration>,
     /// Connections at one time; further ones wait in the kernel's queue.
     pub connections: usize,
     /// Time for requests in flight after shutdown began.
@@ -43,6 +45,7 @@ impl Default for Limits {
             header_bytes: 16 << 10,
             header: Duration::from_secs(10),
             request: Some(Duration::from_secs(30)),
+            write: Some(Duration::from_secs(30)),
             connections: 1024,
             grace: Duration::from_secs(10),
         }

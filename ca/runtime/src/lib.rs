@@ -8,6 +8,7 @@ pub mod shutdown;
 pub mod config;
 pub mod state;
 mod connection;
+mod patience;
 pub mod http;
 pub mod admin;
 pub mod log;

@@ -6,6 +6,9 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
+/// More than the buffers of both ends hold.
+const LARGE: usize = 32 << 20;
+
 fn router() -> Router {
     Router::new()
         .route("/echo", post(|body: Bytes| async move { body }))
@@ -16,6 +19,7 @@ fn router() -> Router {
                 "finished"
             }),
         )
+        .route("/large", get(|| async { vec![b'x'; LARGE] }))
         .merge(health(|| Ok(())))
         .merge(metrics(|| "up 1\n".to_owned()))
 }
@@ -100,4 +104,33 @@ async fn a_handler_that_hangs_is_answered_for() {
     let (address, ..) = start(Limits { request: Some(Duration::from_millis(50)), ..Limits::default() }).await;
     let answer = talk(address, b"GET /slow HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n").await;
     assert!(answer.starts_with("HTTP/1.1 408") && answer.contains("request-timeout"), "{answer}");
+}
+
+#[tokio::test]
+async fn an_answer_that_nobody_takes_is_given_up() {
+    let patience = Duration::from_millis(300);
+    let (address, ..) = start(Limits { write: Some(patience), ..Limits::default() }).await;
+    let ask = || async {
+        let mut stream = TcpStream::connect(address).await.unwrap();
+        stream.write_all(b"GET /large HTTP/1.1\r\nHost: x\r\n\r\n").await.unwrap();
+        stream
+    };
+    let mut stream = ask().await;
+    tokio::time::sleep(3 * patience).await;
+    let mut taken = Vec::new();
+    let _ = timeout(Duration::from_secs(5), stream.read_to_end(&mut taken)).await.unwrap();
+    assert!(taken.len() < LARGE, "the whole answer waited");
+    // Slowly is not too slowly; and what waits between two answers is nobody's fault.
+    let mut stream = ask().await;
+    let mut piece = vec![0; 1 << 20];
+    let mut taken = 0;
+    while taken < LARGE {
+        taken += stream.read(&mut piece).await.unwrap();
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+    tokio::time::sleep(2 * patience).await;
+    stream.write_all(b"GET /healthz HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n").await.unwrap();
+    let mut rest = Vec::new();
+    stream.read_to_end(&mut rest).await.unwrap();
+    assert!(String::from_utf8_lossy(&rest).contains("{\"status\":\"ok\"}"));
 }
