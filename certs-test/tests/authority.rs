@@ -119,6 +119,17 @@ fn a_revocation_shows_within_a_second_and_for_ever() {
     std::fs::write(authority.home.join("long"), [0x30; 5_000]).unwrap();
     let long = ["--data-binary", "@long", "-H", "Content-Type: application/ocsp-request"];
     assert_eq!(asked(&format!("{}/ocsp", authority.url), &long).0, "413");
+    // Two questions at once are answered at once; nobody is answered for another authority's certificates.
+    authority.request("b", "/C=CN");
+    authority.issue("b", "enterprise-signing", &ENTERPRISE[..4]);
+    let both = ocsp(&authority, "enterprise-ca", &["-cert", "a.pem", "-cert", "b.pem"]);
+    assert!(both.contains("a.pem: good") && both.contains("b.pem: good"), "{both}");
+    let url = format!("{}/ocsp", authority.url);
+    for others in [&["-issuer", "ca/enterprise-ca.pem", "-cert", "a.pem", "-issuer", "ca/tls-ca.pem", "-cert", "b.pem"][..], &["-issuer", "ca/root.pem", "-cert", "a.pem"]] {
+        let refused = openssl(&[&["ocsp", "-CAfile", "ca/root.pem", "-url", &url], others].concat(), &authority.home);
+        // spec: rfc6960#2.3 (unauthorized)
+        assert!((refused.out.clone() + &refused.err).contains("unauthorized (6)"), "{refused:?}");
+    }
     authority.ca(&["revoke", &serial, "--reason", "key-compromise"]).ok();
     let after = ocsp(&authority, "enterprise-ca", &["-cert", "a.pem", "-no_nonce"]);
     assert!(after.contains("a.pem: revoked") && after.contains("Reason: keyCompromise"), "{after}");
