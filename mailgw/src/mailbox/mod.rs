@@ -16,6 +16,9 @@ pub use messages::{Delivery, MailError, MessageStore, Uid, View};
 mod fault_tests;
 
 #[cfg(test)]
+mod watch_tests;
+
+#[cfg(test)]
 pub(crate) mod test_keys {
     #![allow(clippy::unwrap_used)]
     use std::sync::{Arc, LazyLock};
