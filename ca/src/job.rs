@@ -29,8 +29,23 @@ const SIGNER_AGAIN: i64 = 600;
 /// From so long before its end the root's list is asked for.
 const ROOT_BEFORE_END: i64 = 14 * 86_400;
 
-/// All parts that report, and whether their faults make `/healthz` fail; the others leave weeks to mend them.
-const PARTS: [(&str, bool); 6] = [("store", true), ("log", true), ("crl", true), ("job", true), ("ocsp-signer", false), ("root-crl", false)];
+/// A part that reports, whether its fault makes `/healthz` fail or leaves weeks to mend it, and what everybody may read
+/// of it: `/healthz` is open, the details are in the log.
+struct Part {
+    name: &'static str,
+    urgent: bool,
+    fault: &'static str,
+    next: &'static str,
+}
+
+const PARTS: [Part; 6] = [
+    Part { name: "store", urgent: true, fault: "the store takes nothing more", next: "look at the disk and restart the service" },
+    Part { name: "log", urgent: true, fault: "the log's head cannot be signed and stored", next: "look at the disk" },
+    Part { name: "crl", urgent: true, fault: "a list cannot be published", next: "read the service's log" },
+    Part { name: "job", urgent: true, fault: "a job failed unexpectedly", next: "report this with the service's log" },
+    Part { name: "ocsp-signer", urgent: false, fault: "an OCSP signer cannot be replaced", next: "read the service's log" },
+    Part { name: "root-crl", urgent: false, fault: "the root's list is due", next: "make the next one with `ca crl root`" },
+];
 
 /// What is not well, as `/healthz` and `/metrics` tell it.
 #[derive(Debug, Default)]
@@ -56,18 +71,16 @@ impl Health {
 
     pub fn check(&self) -> Result<(), Problem> {
         let faults = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let urgent = |part: &str| PARTS.iter().any(|(name, urgent)| *name == part && *urgent);
-        let Some((part, fault)) = faults.iter().find(|(part, _)| urgent(part)) else { return Ok(()) };
-        let (message, next) = fault.rsplit_once("; ").unwrap_or((fault, "look at the service's log and the disk"));
-        Err(Problem::new(Exit::Unavailable, *part, message, next))
+        let found = PARTS.iter().find(|part| part.urgent && faults.contains_key(part.name));
+        found.map_or(Ok(()), |part| Err(Problem::new(Exit::Unavailable, part.name, part.fault, part.next)))
     }
 
     /// One line a part for Prometheus: 1 while something is wrong with it.
     pub fn metrics(&self) -> String {
         let faults = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let mut text = String::from("# HELP suiyin_ca_fault Whether something is wrong with a part of the authority.\n# TYPE suiyin_ca_fault gauge\n");
-        for (part, _) in PARTS {
-            text.push_str(&format!("suiyin_ca_fault{{part=\"{part}\"}} {}\n", u8::from(faults.contains_key(part))));
+        for Part { name, .. } in PARTS {
+            text.push_str(&format!("suiyin_ca_fault{{part=\"{name}\"}} {}\n", u8::from(faults.contains_key(name))));
         }
         text
     }
@@ -115,7 +128,7 @@ impl Jobs {
         turn.number = turn.number.wrapping_add(1);
         // An empty commit writes nothing, and tells of a store that refuses all until it is opened again.
         let store = &self.service.authority.store;
-        self.health.report("store", store.commit(Batch::new()).err().map(|error| format!("{error}; restart the service")));
+        self.health.report("store", store.commit(Batch::new()).err().map(|error| error.to_string()));
         self.health.report("log", self.service.evidence.advance().err().map(|error| error.to_string()));
         if slowly {
             let issuers: Vec<_> = self.service.authority.issuers.values().filter(|issuer| issuer.key.is_some()).collect();
