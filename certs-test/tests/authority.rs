@@ -80,8 +80,18 @@ fn pkilint_finds_nothing() {
     }
     // Root, three issuing authorities, their OCSP signers, and the five above.
     assert_eq!(judged, 12);
-    authority.ca(&["revoke", listed[0]["serial"].as_str().unwrap(), "--reason", "superseded"]).ok();
+    let of = |profile: &str| listed.as_array().unwrap().iter().find(|one| one["issuer"] == "enterprise-ca" && one["profile"] == profile).unwrap()["serial"].as_str().unwrap();
+    authority.ca(&["revoke", of("enterprise-signing"), "--reason", "superseded"]).ok();
     authority.ca(&["crl", "publish"]).ok();
+    // Answers: good, revoked, unknown; with a nonce and without.
+    let answers = [(of("ocsp"), "good"), (of("enterprise-signing"), "revoked"), ("40000000000000000000000000000001", "unknown")];
+    for ((serial, status), nonce) in answers.iter().flat_map(|answer| [(answer, "-nonce"), (answer, "-no_nonce")]) {
+        let (serial, url) = (format!("0x{serial}"), format!("{}/ocsp", authority.url));
+        let asked = openssl(&["ocsp", "-issuer", "ca/enterprise-ca.pem", "-serial", &serial, nonce, "-url", &url, "-noverify", "-respout", "answer.der"], &authority.home);
+        assert!(asked.code == 0 && asked.out.contains(&format!(": {status}")), "{asked:?}");
+        let said = run(oracle("lint_ocsp_response"), &["lint", "-s", "WARNING", "--document-format", "DER", "answer.der"], &authority.home);
+        assert!(said.code == 0 && said.out.trim().is_empty(), "{serial} {nonce}: {said:?}");
+    }
     for (issuer, kind) in [("root", "ARL"), ("enterprise-ca", "CRL"), ("officer-ca", "CRL"), ("tls-ca", "CRL")] {
         fetch_lists(&authority, issuer);
         let said = run(oracle("lint_crl"), &["lint", "-t", kind, "-p", "PKIX", "-s", "WARNING", &format!("{issuer}.crl")], &authority.home);
