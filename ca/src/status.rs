@@ -61,6 +61,8 @@ struct Memory {
     /// By serial, then by the CertID's exact bytes: clients write it in several ways.
     newer: HashMap<Vec<u8>, Vec<(Vec<u8>, Answer)>>,
     older: HashMap<Vec<u8>, Vec<(Vec<u8>, Answer)>>,
+    /// How many are in `newer`.
+    answers: usize,
     /// Grows with every change: an answer read before a change is not remembered after it.
     changes: u64,
 }
@@ -72,25 +74,29 @@ impl Memory {
     }
 
     fn remember(&mut self, id: &CertId, answer: &Answer) {
-        if self.newer.len() >= HALF {
+        if self.answers >= HALF {
             self.older = std::mem::take(&mut self.newer);
+            self.answers = 0;
         }
         let known = self.newer.entry(id.serial.clone()).or_default();
+        let before = known.len();
         known.retain(|(der, _)| *der != id.der);
         // Few ways of writing one CertID are honest; more are somebody filling the memory.
         if known.len() < 4 {
             known.push((id.der.clone(), answer.clone()));
         }
+        self.answers = self.answers + known.len() - before;
     }
 
     fn forget_all(&mut self) {
         self.newer.clear();
         self.older.clear();
+        self.answers = 0;
         self.changes += 1;
     }
 
     fn forget(&mut self, serial: &[u8]) {
-        self.newer.remove(serial);
+        self.answers -= self.newer.remove(serial).map_or(0, |known| known.len());
         self.older.remove(serial);
         self.changes += 1;
     }
@@ -240,5 +246,39 @@ impl Responder {
 impl Watcher for Status {
     fn changed(&self, _issuer: &str, serial: &[u8]) {
         self.memory.lock().unwrap_or_else(PoisonError::into_inner).forget(serial);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    fn id(serial: u32, form: u8) -> CertId {
+        let mut id = CertId { hash: HashAlgorithm::Sha1, issuer_name_hash: vec![], issuer_key_hash: vec![], serial: serial.to_be_bytes().to_vec(), der: vec![] };
+        id.der = [&id.serial[..], &[form]].concat();
+        id
+    }
+
+    #[test]
+    fn the_memory_is_bounded_in_answers_and_keeps_what_is_asked_for() {
+        let answer = Answer { body: Arc::from([]), fresh: None };
+        let mut memory = Memory::default();
+        for serial in 0..HALF as u32 {
+            for form in 0..6 {
+                memory.remember(&id(serial, form), &answer);
+            }
+            let count = |half: &HashMap<Vec<u8>, Vec<(Vec<u8>, Answer)>>| half.values().map(Vec::len).sum::<usize>();
+            if serial % 9_999 == 0 {
+                assert_eq!(count(&memory.newer), memory.answers);
+                assert!(count(&memory.newer) + count(&memory.older) <= 2 * HALF);
+            }
+        }
+        let last = HALF as u32 - 1;
+        assert!(memory.find(&id(last, 3)).is_some() && memory.find(&id(last, 4)).is_none() && memory.find(&id(0, 0)).is_none());
+        let before = memory.answers;
+        memory.forget(&last.to_be_bytes());
+        assert!(memory.find(&id(last, 3)).is_none());
+        assert_eq!(memory.answers, before - 4);
     }
 }
