@@ -10,6 +10,7 @@ use runtime::clock::Clock;
 use ring::rand::SystemRandom;
 use runtime::exit::{Exit, Problem};
 use store::Store;
+use time::OffsetDateTime;
 
 use crate::bureau::trust::Anchors;
 use crate::directory::{Directory, NoRandomness};
@@ -45,6 +46,8 @@ impl From<GatewayError> for Problem {
 pub struct Policies {
     pub mailbox: Arc<MailboxPolicy>,
     pub statements: Parameters,
+    /// SHA-256 over their files, hexadecimal.
+    pub digest: String,
 }
 
 /// An open gateway.
@@ -63,7 +66,7 @@ impl Gateway {
     pub fn open(
         store: Arc<dyn Store>, settings: Settings, keys: KeyStore, anchors: Anchors, policies: Policies, clock: Arc<dyn Clock>,
     ) -> Result<Self, GatewayError> {
-        let Policies { mailbox, statements } = policies;
+        let Policies { mailbox, statements, digest: _ } = policies;
         let mail_key: Arc<DataKey> = Arc::new(keys.data_key(MAIL_KEY)?);
         let domain = HostName::parse(&settings.domain).map_err(|error| GatewayError::Domain { domain: settings.domain.clone(), error })?;
         let directory_key = Arc::new(keys.data_key(DIRECTORY_KEY)?);
@@ -74,6 +77,11 @@ impl Gateway {
     }
 
     pub fn now_unix_millis(&self) -> u64 {
-        u64::try_from(self.clock.now().unix_timestamp_nanos() / 1_000_000).unwrap_or(0)
+        unix_millis(self.clock.now())
     }
+}
+
+/// Before 1970: nothing.
+pub(crate) fn unix_millis(now: OffsetDateTime) -> u64 {
+    u64::try_from(now.unix_timestamp_nanos() / 1_000_000).unwrap_or(0)
 }

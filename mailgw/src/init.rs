@@ -1,6 +1,5 @@
 //! Founding a gateway, once; and opening the one that stands.
 
-use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -8,26 +7,22 @@ use std::sync::Arc;
 use evidence::{Evidence, EvidenceError, LogSigner};
 use keys::{KeyError, KeyStore, Passphrase};
 use policies::PolicyError;
-use policies::mailbox::MailboxPolicy;
-use policies::statement::Parameters;
 use runtime::clock::Clock;
 use runtime::config::ConfigError;
 use runtime::exit::{Exit, Problem};
 use runtime::state::{StateDir, StateError};
 use serde::{Deserialize, Serialize};
-use store::{Batch, Expectation, Store};
+use store::{Batch, Expectation};
 
 use crate::bureau::trust::{Anchors, TrustError};
-use crate::gateway::{Gateway, GatewayError, Policies};
+use crate::gateway::{Gateway, GatewayError, unix_millis};
+use crate::policy;
 use crate::record::RecordError;
 use crate::record::settings::Settings;
 
 const CONFIGURATION: &str = "mailgw.toml";
 const ANCHORS: &str = "anchors.pem";
-const LOG_KEY: &str = "log";
-const POLICIES: &str = "policies";
-const MAILBOX: &str = "mailbox";
-const STATEMENTS: &str = "statements";
+pub(crate) const LOG_KEY: &str = "log";
 
 /// `mailgw.toml`: what may change from one start to the next.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -94,6 +89,16 @@ pub enum InitError {
     HostName { found: String },
     #[error("this gateway was founded for {founded} and every address says so; start it without --domain, or found another in another directory")]
     OtherDomain { founded: String },
+    #[error("the log's {what} is missing in {path}; restore the whole directory from one backup", path = path.display())]
+    LogMissing { path: PathBuf, what: &'static str },
+    #[error("the log's key is not the one it was founded with; restore the whole directory from one backup")]
+    OtherLogKey,
+}
+
+impl InitError {
+    pub(crate) fn file(path: &Path, error: &std::io::Error) -> Self {
+        Self::File { path: path.to_owned(), reason: error.to_string() }
+    }
 }
 
 /// A gateway with the lock on its directory.
@@ -112,22 +117,17 @@ pub fn init(path: &Path, founding: &Founding<'_>, passphrase: &Passphrase, clock
     let text = toml::to_string(&founding.configuration).map_err(|error| InitError::File { path: path.join(CONFIGURATION), reason: error.to_string() })?;
     write(&path.join(CONFIGURATION), text.as_bytes())?;
     write(&path.join(ANCHORS), founding.anchors)?;
-    for (below, shipped) in [(MAILBOX, &policies::mailbox::SHIPPED), (STATEMENTS, &policies::statement::SHIPPED)] {
-        let directory = path.join(POLICIES).join(below);
-        std::fs::create_dir_all(&directory).map_err(|error| InitError::File { path: directory.clone(), reason: error.to_string() })?;
-        for (file, text) in shipped {
-            write(&directory.join(file), text.as_bytes())?;
-        }
-    }
-    let policies = read_policies(&path.join(POLICIES))?;
+    policy::ship(&path.join(policy::DIRECTORY))?;
+    let policies = policy::read(&path.join(policy::DIRECTORY))?;
     let keys = KeyStore::create(&path.join("keys"), passphrase)?;
     let store = store::open(&founding.configuration.store, path)?;
     let signer = LogSigner { origin: format!("{host}/mailgw"), key: keys.note_key(LOG_KEY)? };
     let settings = Settings { domain, host, log_origin: signer.origin.clone(), log_key: signer.verifier()?.to_string() };
+    let evidence = Arc::new(Evidence::open(Arc::clone(&store), signer, path)?);
+    policy::note(&*store, &policies, unix_millis(clock.now()))?;
+    evidence.advance()?;
     // Last of all: without its settings a directory is one that was never founded to the end.
     store.commit(Batch::new().expect(Expectation::Absent(Settings::key())).put(Settings::key(), settings.encode()?))?;
-    let evidence = Arc::new(Evidence::open(Arc::clone(&store), signer, path)?);
-    evidence.advance()?;
     let gateway = Gateway::open(store, settings, keys, anchors, policies, clock)?;
     Ok(Opened { gateway, evidence, configuration: founding.configuration.clone(), directory })
 }
@@ -137,9 +137,9 @@ pub fn open(path: &Path, domain: Option<&str>, passphrase: &Passphrase, clock: A
     let directory = StateDir::open(path)?;
     let configuration: Configuration = runtime::config::read(&path.join(CONFIGURATION))?;
     let anchors_path = path.join(ANCHORS);
-    let anchors = std::fs::read(&anchors_path).map_err(|error| InitError::File { path: anchors_path, reason: error.to_string() })?;
+    let anchors = std::fs::read(&anchors_path).map_err(|error| InitError::file(&anchors_path, &error))?;
     let anchors = Anchors::parse(&anchors, &configuration.policy_arc)?;
-    let policies = read_policies(&path.join(POLICIES))?;
+    let policies = policy::read(&path.join(policy::DIRECTORY))?;
     let keys = KeyStore::open(&path.join("keys"), passphrase)?;
     let store = store::open(&configuration.store, path)?;
     let settings = store.get(&Settings::key())?.ok_or_else(|| InitError::Unfinished { path: path.to_owned() })?;
@@ -148,33 +148,25 @@ pub fn open(path: &Path, domain: Option<&str>, passphrase: &Passphrase, clock: A
         return Err(InitError::OtherDomain { founded: settings.domain });
     }
     // The log before anything else: a store behind its promises accepts nothing.
-    let signer = LogSigner { origin: settings.log_origin.clone(), key: keys.note_key(LOG_KEY)? };
-    let evidence = Arc::new(Evidence::open(Arc::clone(&store) as Arc<dyn Store>, signer, path)?);
+    let signer = log_signer(&keys, path, settings.log_origin.clone(), &settings.log_key)?;
+    let evidence = Arc::new(Evidence::open(Arc::clone(&store), signer, path)?);
+    policy::note(&*store, &policies, unix_millis(clock.now()))?;
     evidence.advance()?;
     let gateway = Gateway::open(store, settings, keys, anchors, policies, clock)?;
     Ok(Opened { gateway, evidence, configuration, directory })
 }
 
-/// The policies as they stand in the directory.
-pub fn read_policies(path: &Path) -> Result<Policies, InitError> {
-    let (mailbox, statements) = (documents(&path.join(MAILBOX))?, documents(&path.join(STATEMENTS))?);
-    Ok(Policies {
-        mailbox: Arc::new(MailboxPolicy::parse(mailbox.iter().map(|(file, text)| (file.as_str(), text.as_str())))?),
-        statements: Parameters::parse(statements.iter().map(|(file, text)| (file.as_str(), text.as_str())))?,
-    })
-}
-
-fn documents(directory: &Path) -> Result<BTreeMap<String, String>, InitError> {
-    let failed = |path: &Path, error: std::io::Error| InitError::File { path: path.to_owned(), reason: error.to_string() };
-    let mut documents = BTreeMap::new();
-    for entry in std::fs::read_dir(directory).map_err(|error| failed(directory, error))? {
-        let found = entry.map_err(|error| failed(directory, error))?.path();
-        if found.extension().is_some_and(|extension| extension == "toml") {
-            let text = std::fs::read_to_string(&found).map_err(|error| failed(&found, error))?;
-            documents.insert(found.file_name().unwrap_or_default().to_string_lossy().into_owned(), text);
-        }
+/// The key of a log that was founded: without it or the signed head a store that lost records would pass for whole.
+pub(crate) fn log_signer(keys: &KeyStore, path: &Path, origin: String, vkey: &str) -> Result<LogSigner, InitError> {
+    let missing = |what| InitError::LogMissing { path: path.to_owned(), what };
+    if !keys.contains(LOG_KEY) {
+        return Err(missing("key"));
     }
-    Ok(documents)
+    if !path.join(evidence::HEAD).exists() {
+        return Err(missing("signed head"));
+    }
+    let signer = LogSigner { origin, key: keys.note_key(LOG_KEY)? };
+    if signer.verifier()?.to_string() == vkey { Ok(signer) } else { Err(InitError::OtherLogKey) }
 }
 
 /// spec: rfc1123#2.1 letters, digits and hyphens, at most 253 octets
@@ -190,7 +182,7 @@ pub(crate) fn host_name(text: &str) -> Result<String, InitError> {
 }
 
 pub(crate) fn write(path: &Path, bytes: &[u8]) -> Result<(), InitError> {
-    runtime::state::write_atomically(path, bytes, 0o600).map_err(|error| InitError::File { path: path.to_owned(), reason: error.to_string() })
+    runtime::state::write_atomically(path, bytes, 0o600).map_err(|error| InitError::file(path, &error))
 }
 
 impl From<InitError> for Problem {
@@ -206,6 +198,7 @@ impl From<InitError> for Problem {
             InitError::Store(_) | InitError::Commit(_) => (Exit::Unavailable, "store-unavailable"),
             InitError::Policy(_) => (Exit::Usage, "policy"),
             InitError::File { .. } => (Exit::Unavailable, "file"),
+            InitError::LogMissing { .. } | InitError::OtherLogKey => (Exit::Damaged, "log"),
             InitError::Unfinished { .. } => (Exit::Damaged, "unfinished"),
             InitError::HostName { .. } => (Exit::Usage, "host-name"),
             InitError::OtherDomain { .. } => (Exit::Usage, "other-domain"),

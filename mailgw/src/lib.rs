@@ -9,6 +9,7 @@ pub mod gateway;
 pub mod init;
 pub mod job;
 pub mod mailbox;
+pub mod policy;
 mod problem;
 pub mod record;
 pub mod sealer;

@@ -10,11 +10,12 @@ use std::sync::Arc;
 use evidence::Evidence;
 use policies::mailbox::MailboxNumber;
 use runtime::exit::{Exit, Problem};
+use runtime::shutdown::Shutdown;
 use rustls::ServerConfig;
 use secrecy::SecretString;
 use serde::{Deserialize, Serialize};
 use tokio::runtime::Handle;
-use tokio::sync::watch;
+use tokio::sync::{RwLock, watch};
 
 use crate::bureau::revocation::RevocationLists;
 use crate::bureau::{self, Registration, ShownBureau};
@@ -118,6 +119,10 @@ pub struct Service {
     pub sealer: Arc<dyn Seal>,
     /// What the listeners serve, while there are listeners.
     pub tls: Option<watch::Sender<Arc<ServerConfig>>>,
+    /// When it begins, long work ends at its next commit.
+    pub shutdown: Shutdown,
+    /// Held for reading by long work: who writes waits for its end.
+    pub long_work: Arc<RwLock<()>>,
 }
 
 impl Service {
@@ -125,7 +130,7 @@ impl Service {
     pub fn new(gateway: Gateway, evidence: Arc<Evidence>, sealer: &Path, handle: &Handle) -> Self {
         let lists = Arc::new(RevocationLists::new(handle.clone()));
         let sealer = Arc::new(RemoteSealer::new(sealer, handle.clone()));
-        Self { gateway: Arc::new(gateway), evidence, lists, sealer, tls: None }
+        Self { gateway: Arc::new(gateway), evidence, lists, sealer, tls: None, shutdown: Shutdown::new(), long_work: Arc::default() }
     }
 
     /// From a blocking thread.
@@ -178,7 +183,7 @@ impl Service {
                 // The bureau's work goes on when the one who watched it leaves.
                 let mut progress = |progress| {
                     tell(Told::Pushed(progress));
-                    true
+                    !self.shutdown.is_set()
                 };
                 Ok(Outcome::Report(Box::new(push::push(&self.gateway, &*self.sealer, &self.lists, &order, &mut progress)?)))
             }
@@ -189,9 +194,15 @@ impl Service {
                 let mut rows = Vec::new();
                 for row in import {
                     rows.push(row?);
+                    if rows.len() < TOLD_AT_ONCE {
+                        continue;
+                    }
                     // Passwords are told once: where nobody listens, nothing more is opened.
-                    if rows.len() == TOLD_AT_ONCE && !tell(Told::Imported(std::mem::take(&mut rows))) {
+                    if !tell(Told::Imported(std::mem::take(&mut rows))) {
                         return Err(Problem::new(Exit::Unavailable, "caller-left", "nobody takes the passwords any more", "import again: what was opened is reported as existing"));
+                    }
+                    if self.shutdown.is_set() {
+                        return Err(Problem::new(Exit::Unavailable, "stopped", "the import was stopped because the service is ending", "import again to go on"));
                     }
                 }
                 tell(Told::Imported(rows));

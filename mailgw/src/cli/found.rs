@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use keys::Passphrase;
+use policies::statement::Kind;
 use runtime::clock::SystemClock;
 use runtime::exit::{Exit, Problem};
 use serde_json::json;
@@ -32,6 +33,18 @@ pub fn init(place: &Place, domain: &str, host: &str, configuration: Configuratio
     runtime::terminal::line(&format!("founded in {} for {}", place.directory.display(), settings.domain))?;
     runtime::terminal::line(&format!("  log key  {}", settings.log_key))?;
     runtime::terminal::line("Now have its TLS certificate issued: `mailgw tls request`")
+}
+
+pub fn policy_check(place: &Place, directory: Option<PathBuf>) -> Result<(), Problem> {
+    let read = crate::policy::read(&directory.unwrap_or_else(|| place.directory.join(crate::policy::DIRECTORY)))?;
+    let statements: Vec<_> = Kind::ALL.into_iter().map(|kind| (kind, read.statements.resolved(kind))).collect();
+    if place.json {
+        let statements: Vec<_> = statements.iter().map(|(kind, resolved)| json!({ "kind": kind.name(), "resolved": resolved })).collect();
+        return runtime::terminal::json(&json!({ "sha256": read.digest, "mailbox": read.mailbox.resolved(), "statements": statements }));
+    }
+    runtime::terminal::line(&read.mailbox.resolved())?;
+    statements.iter().try_for_each(|(_, resolved)| runtime::terminal::line(resolved))?;
+    runtime::terminal::line(&format!("sha256 {}", read.digest))
 }
 
 pub fn log_verify(directory: &Path, vkey: &str, json: bool) -> Result<(), Problem> {

@@ -91,6 +91,9 @@ enum Command {
     /// The process that holds the bureaus' sealing keys; its --dir is a directory of its own.
     #[command(subcommand)]
     Sealer(sealer::Command),
+    /// What the city decided about mailboxes and statements.
+    #[command(subcommand)]
+    Policy(Policy),
     /// The log nobody can quietly edit.
     #[command(subcommand)]
     Log(Log),
@@ -113,6 +116,17 @@ enum Tls {
     Install {
         /// PEM: the certificate and its issuers.
         chain: PathBuf,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+enum Policy {
+    /// Read the policies and print them as the program understands them.
+    #[command(after_help = "Example:\n  mailgw policy check --policies ./policies")]
+    Check {
+        /// The directory that holds `mailbox/` and `statements/`; those of --dir when absent.
+        #[arg(long)]
+        policies: Option<PathBuf>,
     },
 }
 
@@ -159,6 +173,7 @@ fn dispatch(cli: Cli) -> Result<(), Problem> {
             let outcome = ask::ask(&place, Operation::TlsRequest { names: name })?;
             return print::request(&outcome, out.as_deref(), place.json);
         }
+        Command::Policy(Policy::Check { policies }) => return found::policy_check(&place, policies),
         Command::Tls(Tls::Install { chain }) => Operation::TlsInstall { pem: found::read_text(&chain)? },
         Command::Log(Log::Export { directory }) => Operation::ExportLog { directory: found::absolute(&directory)? },
         Command::Log(Log::Verify { directory, vkey }) => return found::log_verify(&directory, &vkey, place.json),

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
-use axum::extract::State;
+use axum::extract::{DefaultBodyLimit, State};
 use axum::http::Method;
 use axum::routing::post;
 use axum::{Extension, Json, Router};
@@ -20,9 +20,8 @@ use serde_json::json as object;
 
 use super::ask::{Place, denied, internal};
 use super::found::{absolute, read_text};
-use crate::sealer::{Configuration, Operation, Outcome, Sealer};
+use crate::sealer::{Configuration, MAX_REQUEST, Operation, Outcome, PATH, Sealer};
 
-const PATH: &str = "/v1/operation";
 const PROMPT: &str = "Passphrase of the sealing keys";
 
 #[derive(Debug, Subcommand)]
@@ -153,7 +152,8 @@ async fn listen(sealer: Arc<Sealer>, directory: &std::path::Path) -> Result<(), 
     let healthy = Arc::new(AtomicBool::new(true));
     let jobs = tokio::spawn(crate::job::run(Arc::clone(&sealer.evidence), healthy, shutdown.clone()));
     tracing::info!("sealing");
-    admin.serve(Router::new().route(PATH, post(operate)).with_state(sealer), shutdown).await;
+    let router = Router::new().route(PATH, post(operate)).layer(DefaultBodyLimit::max(MAX_REQUEST)).with_state(sealer);
+    admin.serve(router, shutdown).await;
     jobs.await.map_err(|error| Problem::new(Exit::Internal, "job", error.to_string(), "read the log above"))
 }
 

@@ -22,26 +22,29 @@ use super::ask::{LONG_PATH, PATH, Place, internal, passphrase};
 use crate::flow::accept::{Reception, Recipients};
 use crate::flow::login::Logins;
 use crate::init::Listen;
-use crate::service::{LongOperation, Operation, Outcome, Service};
+use crate::service::{LongOperation, Operation, Outcome, Service, Told};
 use crate::wire::{imap, smtp};
 
 pub fn serve(place: &Place, domain: Option<&str>) -> Result<(), Problem> {
     runtime::log::init();
     let opened = crate::init::open(&place.directory, domain, &passphrase(place)?, Arc::new(SystemClock))?;
     let (tls, _) = watch::channel(crate::tls::current(&*opened.gateway.store, &opened.gateway.keys)?);
+    // The lock on the directory is held until all work has ended: dropped after the runtime, which waits for it.
+    let _directory = opened.directory;
     let runtime = super::ask::runtime()?;
     let mut service = Service::new(opened.gateway, opened.evidence, &opened.configuration.sealer, runtime.handle());
     service.tls = Some(tls);
-    // The lock on the directory is held until the last answer is given.
-    let _directory = opened.directory;
     runtime.block_on(run(service.clone(), opened.configuration.listen, &place.directory))?;
+    drop(runtime);
     service.evidence.advance()?;
     tracing::info!("ended");
     Ok(())
 }
 
-async fn run(service: Service, listen: Listen, directory: &Path) -> Result<(), Problem> {
+async fn run(mut service: Service, listen: Listen, directory: &Path) -> Result<(), Problem> {
     let shutdown = Shutdown::on_signals().map_err(|error| internal(&error))?;
+    service.shutdown = shutdown.clone();
+    let long_work = Arc::clone(&service.long_work);
     let metrics = Registry::new();
     let http = runtime::http::bind(listen.http).await?;
     let (smtp, imap, imaps) = (runtime::http::bind(listen.smtp).await?, runtime::http::bind(listen.imap).await?, runtime::http::bind(listen.imaps).await?);
@@ -57,6 +60,8 @@ async fn run(service: Service, listen: Listen, directory: &Path) -> Result<(), P
         runtime::http::serve(http, public, Limits::default(), shutdown.clone()),
         admin.serve(administration(service), shutdown.clone()),
     );
+    // Work whose caller has left still ends at its next commit; it needs this runtime until then.
+    drop(long_work.write().await);
     jobs.await.map_err(|error| Problem::new(Exit::Internal, "job", error.to_string(), "read the log above"))
 }
 
@@ -106,7 +111,15 @@ async fn operate_long(State(service): State<Service>, Extension(caller): Extensi
     caller.user.ok_or_else(|| Problem::new(Exit::Denied, "caller", "nobody is known at the other end", "use the administration socket"))?;
     Ok(runtime::admin::report(move |reporter| async move {
         let handle = tokio::runtime::Handle::current();
-        let work = move || service.perform_long(operation, &mut |told| handle.block_on(reporter.tell(&told)));
+        let under_way = Arc::clone(&service.long_work).read_owned().await;
+        let work = move || {
+            let _under_way = under_way;
+            service.perform_long(operation, &mut |told| match told {
+                // Nobody's work waits for one who only watches; passwords must reach somebody.
+                Told::Pushed(_) => reporter.tell_or_drop(&told),
+                Told::Imported(_) => handle.block_on(reporter.tell(&told)),
+            })
+        };
         let done = tokio::task::spawn_blocking(work).await;
         done.map_err(|error| Problem::new(Exit::Internal, "operation", error.to_string(), "report this with the log"))?
     }))

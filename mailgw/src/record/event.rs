@@ -25,6 +25,7 @@ pub enum Event {
     BureauSet(Bureau),
     BatchBegun(PushBatch),
     BatchEnded(PushBatch),
+    PoliciesRead(Policies),
     SealingBureauSet(Bureau),
     ManifestAccepted(PushBatch),
     SealsIntended(Seals),
@@ -60,6 +61,13 @@ pub struct Statement {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Certificate {
+    pub sha256: String,
+}
+
+/// The policies read at a start, when they are others than those before.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Policies {
     pub sha256: String,
 }
 
@@ -106,6 +114,7 @@ impl Event {
             Self::BureauSet(_) => 11,
             Self::BatchBegun(_) => 12,
             Self::BatchEnded(_) => 13,
+            Self::PoliciesRead(_) => 14,
             Self::SealingBureauSet(_) => 20,
             Self::ManifestAccepted(_) => 21,
             Self::SealsIntended(_) => 22,
@@ -134,6 +143,7 @@ impl Event {
             11 => Self::BureauSet(serde_json::from_slice(json).map_err(wrong)?),
             12 => Self::BatchBegun(serde_json::from_slice(json).map_err(wrong)?),
             13 => Self::BatchEnded(serde_json::from_slice(json).map_err(wrong)?),
+            14 => Self::PoliciesRead(serde_json::from_slice(json).map_err(wrong)?),
             20 => Self::SealingBureauSet(serde_json::from_slice(json).map_err(wrong)?),
             21 => Self::ManifestAccepted(serde_json::from_slice(json).map_err(wrong)?),
             22 => Self::SealsIntended(serde_json::from_slice(json).map_err(wrong)?),

@@ -1,11 +1,35 @@
 //! What the sealer remembers of its work: the manifests it accepted, and for every row the one digest it signed.
 
+use serde::{Deserialize, Serialize};
 use store::Key;
 
-use super::{RecordError, VERSION, versioned};
+use super::{RecordError, VERSION, from_json, to_json, versioned};
 
+const LOG: &str = "sealer log";
 const BATCH: &str = "sealed batch";
 const ROW: &str = "sealed row";
+
+/// The sealer's own log, as it was founded.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Log {
+    pub origin: String,
+    pub key: String,
+}
+
+impl Log {
+    pub fn key() -> Key {
+        Key::new(LOG, &[])
+    }
+
+    pub fn encode(&self) -> Result<Vec<u8>, RecordError> {
+        to_json(LOG, self)
+    }
+
+    pub fn decode(bytes: &[u8]) -> Result<Self, RecordError> {
+        from_json(LOG, bytes)
+    }
+}
 
 /// Which manifest a batch has: its SHA-256.
 pub fn batch_key(bureau: &str, batch: &str) -> Key {

@@ -1,17 +1,22 @@
 //! The sealer as another process sees it: over its administration socket.
 
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use axum::http::Method;
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use runtime::admin::{AdminClient, CallError, SOCKET};
 use runtime::exit::{Exit, Problem};
 use tokio::runtime::Handle;
+use tokio::time::timeout;
 
 use super::{Opening, Operation, Order, Outcome, Seal};
 
 /// The path of the one request.
 pub const PATH: &str = "/v1/operation";
+
+/// Far longer than any order takes; a sealer that hangs must not hang the gateway's end.
+const PATIENCE: Duration = Duration::from_secs(120);
 
 /// Calls are made from blocking threads, on the process's runtime.
 pub struct RemoteSealer {
@@ -26,10 +31,14 @@ impl RemoteSealer {
     }
 
     fn call(&self, operation: &Operation) -> Result<Outcome, Problem> {
-        let called: Result<Outcome, CallError> = self.handle.block_on(async {
+        let call = async {
             let client = AdminClient::connect(&self.socket).await?;
             client.call(Method::POST, PATH, Some(operation)).await
-        });
+        };
+        let called: Result<Outcome, CallError> = self.handle.block_on(async { timeout(PATIENCE, call).await }).map_err(|_| {
+            let message = format!("the sealer did not answer within {} s", PATIENCE.as_secs());
+            Problem::new(Exit::Unavailable, "sealer-not-answering", message, "look at its process and its disk, then try again")
+        })?;
         called.map_err(|error| match error {
             CallError::NotRunning { path } => {
                 let message = format!("the sealer does not answer on {}", path.display());

@@ -14,9 +14,11 @@ use crate::bureau::trust::TrustError;
 use crate::record::RecordError;
 use crate::tls::TlsError;
 
-pub use client::RemoteSealer;
+pub use client::{PATH, RemoteSealer};
 pub use state::{Configuration, Sealer, init, open};
 
+/// The most bytes of one request: room for two of the largest revocation lists, in base64.
+pub const MAX_REQUEST: usize = 192 << 20;
 /// The most rows of one order.
 pub const MAX_ROWS: usize = 1_000;
 

@@ -19,11 +19,12 @@ use store::{Batch, CommitError, Expectation, Key, Store};
 use super::{MAX_ROWS, Opening, Operation, Order, Outcome, Seal, SealerError};
 use crate::bureau::manifest;
 use crate::bureau::trust::{self, Anchors, Purpose, TrustError};
-use crate::init::InitError;
+use crate::init::{InitError, LOG_KEY};
 use crate::record::bureau::{Chain, SealingBureau};
 use x509_parser::prelude::{FromDer, X509Certificate};
 use crate::record::event::{Bureau, Event, PushBatch, Seals};
-use crate::record::{body, sealing};
+use crate::record::sealing::{self, Log};
+use crate::record::body;
 use crate::service::Exported;
 
 const ANCHORS: &str = "anchors.pem";
@@ -72,9 +73,12 @@ pub fn init(path: &Path, name: &str, configuration: &Configuration, anchors: &[u
     crate::init::write(&path.join(ANCHORS), anchors)?;
     let keys = KeyStore::create(&path.join("keys"), passphrase)?;
     let store = store::open(&configuration.store, path)?;
-    let origin = format!("{name}/sealer");
-    store.commit(Batch::new().expect(Expectation::Absent(origin_key())).put(origin_key(), origin.into_bytes()))?;
-    Ok((assemble(path, configuration, store, keys, clock)?, directory))
+    let signer = LogSigner { origin: format!("{name}/sealer"), key: keys.note_key(LOG_KEY)? };
+    let log = Log { origin: signer.origin.clone(), key: signer.verifier()?.to_string() };
+    let sealer = assemble(path, configuration, Arc::clone(&store), keys, signer, clock)?;
+    // Last of all: without its log's name a directory is one that was never founded to the end.
+    store.commit(Batch::new().expect(Expectation::Absent(Log::key())).put(Log::key(), log.encode()?))?;
+    Ok((sealer, directory))
 }
 
 /// Opens the sealer in `path`.
@@ -83,20 +87,15 @@ pub fn open(path: &Path, passphrase: &Passphrase, clock: Arc<dyn Clock>) -> Resu
     let configuration: Configuration = runtime::config::read(&path.join(CONFIGURATION))?;
     let keys = KeyStore::open(&path.join("keys"), passphrase)?;
     let store = store::open(&configuration.store, path)?;
-    Ok((assemble(path, &configuration, store, keys, clock)?, directory))
+    let log = Log::decode(&store.get(&Log::key())?.ok_or_else(|| InitError::Unfinished { path: path.to_owned() })?)?;
+    let signer = crate::init::log_signer(&keys, path, log.origin, &log.key)?;
+    Ok((assemble(path, &configuration, store, keys, signer, clock)?, directory))
 }
 
-fn origin_key() -> Key {
-    Key::new("sealer", &[b"origin"])
-}
-
-fn assemble(path: &Path, configuration: &Configuration, store: Arc<dyn Store>, keys: KeyStore, clock: Arc<dyn Clock>) -> Result<Sealer, InitError> {
-    let origin = store.get(&origin_key())?.and_then(|bytes| String::from_utf8(bytes).ok());
-    let origin = origin.ok_or_else(|| InitError::Unfinished { path: path.to_owned() })?;
+fn assemble(path: &Path, configuration: &Configuration, store: Arc<dyn Store>, keys: KeyStore, signer: LogSigner, clock: Arc<dyn Clock>) -> Result<Sealer, InitError> {
     let anchors_path = path.join(ANCHORS);
-    let anchors = std::fs::read(&anchors_path).map_err(|error| InitError::File { path: anchors_path, reason: error.to_string() })?;
+    let anchors = std::fs::read(&anchors_path).map_err(|error| InitError::file(&anchors_path, &error))?;
     let anchors = Anchors::parse(&anchors, &configuration.policy_arc)?;
-    let signer = LogSigner { origin, key: keys.note_key("log")? };
     let evidence = Arc::new(Evidence::open(Arc::clone(&store), signer, path)?);
     evidence.advance()?;
     Ok(Sealer { store, keys, anchors, clock, evidence, jobs: Mutex::default() })
