@@ -60,6 +60,8 @@ pub struct Gateway {
     pub statements: Parameters,
     pub messages: Arc<MessageStore>,
     pub directory: Arc<Directory>,
+    /// What persons are found by; see `DataKey::index`.
+    pub directory_key: Arc<DataKey>,
 }
 
 impl Gateway {
@@ -70,10 +72,10 @@ impl Gateway {
         let mail_key: Arc<DataKey> = Arc::new(keys.data_key(MAIL_KEY)?);
         let domain = HostName::parse(&settings.domain).map_err(|error| GatewayError::Domain { domain: settings.domain.clone(), error })?;
         let directory_key = Arc::new(keys.data_key(DIRECTORY_KEY)?);
-        let directory = Arc::new(Directory::new(Arc::clone(&store), directory_key, domain, mailbox, Arc::new(SystemRandom::new()))?);
+        let directory = Arc::new(Directory::new(Arc::clone(&store), Arc::clone(&directory_key), domain, mailbox, Arc::new(SystemRandom::new()))?);
         let owners = Arc::clone(&directory);
         let messages = Arc::new(MessageStore::new(Arc::clone(&store), mail_key).with_quota(move |mailbox| owners.quota(mailbox)));
-        Ok(Self { store, clock, settings, keys, anchors, statements, messages, directory })
+        Ok(Self { store, clock, settings, keys, anchors, statements, messages, directory, directory_key })
     }
 
     pub fn now_unix_millis(&self) -> u64 {

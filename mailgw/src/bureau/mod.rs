@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 use store::{Batch, CommitError, Store, StoreError};
 use time::OffsetDateTime;
 
+use crate::gateway::unix_millis;
 use crate::record::bureau::{Bureau, Chain};
 use crate::record::event::{self, Event};
 use crate::record::{RecordError, body};
@@ -30,6 +31,8 @@ pub enum BureauError {
     Word { field: &'static str, reason: String },
     #[error("a bureau sends one or more kinds of statement; give --kind housing-fund or --kind pension")]
     NoKind,
+    #[error("a bureau signs its manifests with a certificate of its own; give it with --client")]
+    NoClient,
     #[error("the certificates are of organisations with different credit codes; give certificates of one bureau")]
     OtherOrganization,
     #[error("{bureau} has no sealing certificate yet; give it with `mailgw bureau set --seal`")]
@@ -59,6 +62,7 @@ impl From<BureauError> for Problem {
             BureauError::Unknown { .. } => (Exit::NotFound, "unknown-bureau"),
             BureauError::Word { .. } => (Exit::Usage, "bureau"),
             BureauError::NoKind => (Exit::Usage, "no-kind"),
+            BureauError::NoClient => (Exit::Usage, "no-client"),
             BureauError::OtherOrganization => (Exit::Refused, "other-organization"),
             BureauError::NoSeal { .. } => (Exit::Refused, "no-seal"),
             BureauError::Record(_) => (Exit::Damaged, "store-damaged"),
@@ -103,15 +107,18 @@ pub fn register(
     let code = SenderCode::parse(&registration.code).map_err(|_| BureauError::Code { code: registration.code.chars().take(80).collect() })?;
     let code = code.as_str();
     let kinds = kinds(&registration.kinds)?;
+    if registration.clients.is_empty() {
+        return Err(BureauError::NoClient);
+    }
     let mut clients = Vec::with_capacity(registration.clients.len());
     let (seal, facts) = trust::chain(registration.seal.as_bytes(), Purpose::Seal, now)?;
-    anchors.trusted(&seal, Purpose::Seal, &lists.fetch(&facts.crl_urls, now)?, now)?;
+    prove(anchors, lists, &seal, Purpose::Seal, &facts.crl_urls, now)?;
     for pem in &registration.clients {
         let (client, own) = trust::chain(pem.as_bytes(), Purpose::Manifest, now)?;
         if own.credit_code != facts.credit_code {
             return Err(BureauError::OtherOrganization);
         }
-        anchors.trusted(&client, Purpose::Manifest, &lists.fetch(&own.crl_urls, now)?, now)?;
+        prove(anchors, lists, &client, Purpose::Manifest, &own.crl_urls, now)?;
         clients.push(client);
     }
     let record = Bureau {
@@ -128,10 +135,18 @@ pub fn register(
     let bytes = record.encode()?;
     let event = event::Bureau { bureau: code.to_owned(), record: crate::hex(&body::digest(&bytes)) };
     let mut batch = Batch::new().put(Bureau::key(code), bytes);
-    let millis = u64::try_from(now.unix_timestamp_nanos() / 1_000_000).unwrap_or(0);
-    Event::BureauSet(event).append(&mut batch, millis)?;
+    Event::BureauSet(event).append(&mut batch, unix_millis(now))?;
     store.commit(batch)?;
     Ok(shown(code, &record))
+}
+
+/// Nothing is fetched from where a certificate says before the certificate itself is believed.
+fn prove(
+    anchors: &Anchors, lists: &revocation::RevocationLists, chain: &Chain, purpose: Purpose, crl_urls: &[String], now: OffsetDateTime,
+) -> Result<(), BureauError> {
+    anchors.trusted_but_for_revocation(chain, purpose, now)?;
+    anchors.trusted(chain, purpose, &lists.fetch(crl_urls, now)?, now)?;
+    Ok(())
 }
 
 pub fn find(store: &dyn Store, code: &str) -> Result<Bureau, BureauError> {

@@ -80,7 +80,9 @@ async fn get(url: &str) -> Result<Vec<u8>, RevocationError> {
     let uri: Uri = url.parse().map_err(|_| refused())?;
     // Lists are signed: plain HTTP is how they are meant to be fetched. spec: rfc5280#8
     let authority = uri.authority().filter(|_| uri.scheme_str() == Some("http")).ok_or_else(refused)?;
-    let stream = TcpStream::connect((authority.host(), authority.port_u16().unwrap_or(80))).await.map_err(|error| unreachable(error.to_string()))?;
+    // An IPv6 address stands in brackets there, and nowhere else.
+    let host = authority.host().trim_start_matches('[').trim_end_matches(']');
+    let stream = TcpStream::connect((host, authority.port_u16().unwrap_or(80))).await.map_err(|error| unreachable(error.to_string()))?;
     let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream)).await.map_err(|error| unreachable(error.to_string()))?;
     let connection = tokio::spawn(connection);
     let path = uri.path_and_query().map_or("/", |path| path.as_str());

@@ -45,7 +45,8 @@ pub struct Message {
     pub size: u64,
 }
 
-/// `item` is the digest of the item key, `row` that of the manifest's row, `digest` that of the message.
+/// `item` is the digest of the item key, `digest` that of the message; `row` is a keyed digest of the row as it was sent,
+/// which only this gateway can make.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Statement {

@@ -63,7 +63,7 @@ pub struct RowOutcome {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Item {
-    /// SHA-256 of the row as the bureau sent it, hexadecimal.
+    /// The keyed digest of the row as the bureau sent it, hexadecimal.
     pub row: String,
     pub batch: String,
     pub mailbox: String,

@@ -14,7 +14,7 @@ use runtime::clock::Clock;
 use runtime::exit::Problem;
 use runtime::state::StateDir;
 use serde::{Deserialize, Serialize};
-use store::{Batch, CommitError, Expectation, Key, Store};
+use store::{Batch, CommitError, Expectation, Store};
 
 use super::{MAX_ROWS, Opening, Operation, Order, Outcome, Seal, SealerError};
 use crate::bureau::manifest;
@@ -194,7 +194,7 @@ impl Sealer {
         Event::ManifestAccepted(event).append(&mut write, self.now_unix_millis())?;
         match self.store.commit(write) {
             // Somebody opened the same batch at the same moment: with the same manifest, or not.
-            Err(CommitError::Conflict { .. }) => match self.store.get(&key_of(bureau, batch))? {
+            Err(CommitError::Conflict { .. }) => match self.store.get(&sealing::batch_key(bureau, batch))? {
                 Some(found) if sealing::decode(&found)? == *digest => Ok(()),
                 _ => Err(other()),
             },
@@ -257,7 +257,7 @@ impl Sealer {
     }
 
     fn now_unix_millis(&self) -> u64 {
-        u64::try_from(self.clock.now().unix_timestamp_nanos() / 1_000_000).unwrap_or(0)
+        crate::gateway::unix_millis(self.clock.now())
     }
 }
 
@@ -270,10 +270,6 @@ impl Seal for Sealer {
     fn seal(&self, job: &str, rows: &[(u64, [u8; 32])]) -> Result<Vec<Vec<u8>>, Problem> {
         Ok(self.seal_rows(job, rows)?)
     }
-}
-
-fn key_of(bureau: &str, batch: &str) -> Key {
-    sealing::batch_key(bureau, batch)
 }
 
 fn public_key_info(seal: &Chain) -> Result<Vec<u8>, SealerError> {

@@ -133,6 +133,11 @@ impl<'a> Record<'a> {
         self.kind
     }
 
+    /// The values as they were written, in the order of the kind's columns whatever that of the file.
+    pub fn texts(&self) -> impl Iterator<Item = &str> {
+        self.values.iter().map(|value| &**value)
+    }
+
     pub(super) fn values(&self) -> Values<'_> {
         Values { columns: self.kind.columns().iter(), values: self.values.iter() }
     }

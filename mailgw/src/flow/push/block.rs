@@ -4,7 +4,7 @@
 use std::collections::HashMap;
 
 use policies::mailbox::{Address, LocalPart};
-use policies::statement::{Header, Parameters, Row, Verdict, judge_owner};
+use policies::statement::{Header, Parameters, Record, Row, Verdict, judge_owner};
 use protocol::imap::exchange::Flags;
 use store::{Batch, Expectation};
 use time::OffsetDateTime;
@@ -89,6 +89,17 @@ impl Work<'_> {
         Ok(decisions)
     }
 
+    /// Under a key that stays here: whoever has the log and the statement, where the number is masked, cannot try out
+    /// which number gives this digest. The order of the columns is the file's own affair.
+    fn row_digest(&self, record: &Record<'_>) -> String {
+        let mut texts = Vec::new();
+        for text in record.texts() {
+            texts.extend_from_slice(&(text.len() as u64).to_be_bytes());
+            texts.extend_from_slice(text.as_bytes());
+        }
+        crate::hex(&self.gateway.directory_key.index("push row", &texts))
+    }
+
     /// The same statement twice in one block is delivered once.
     fn once_each(&self, decisions: &mut [Decision]) {
         let mut seen: HashMap<String, String> = HashMap::new();
@@ -113,8 +124,9 @@ impl Work<'_> {
         };
         // 1
         let fields: Vec<&str> = raw.fields.iter().collect();
-        let row = match header.record(&fields).and_then(|record| Row::parse(&record, today)) {
-            Ok(row) => row,
+        let read = header.record(&fields).and_then(|record| Ok((Row::parse(&record, today)?, self.row_digest(&record))));
+        let (row, row_digest) = match read {
+            Ok(read) => read,
             Err(error) => return told(None, State::Quarantined, "unreadable", Some(error.to_string())),
         };
         let stmt_id = row.head().stmt_id.as_str().to_owned();
@@ -129,7 +141,6 @@ impl Work<'_> {
         }
         let not_judged = judgement.not_judged().map(|(rule, _)| rule.code().to_owned()).collect();
         // 4
-        let row_digest = crate::hex(&raw.digest);
         if let Some(found) = self.gateway.store.get(&item_key(self.bureau, &stmt_id))? {
             let same = Item::decode(&found)?.row == row_digest;
             return Ok(Decision::Told(repeated(raw.number, &stmt_id, same)));
@@ -150,6 +161,22 @@ impl Work<'_> {
         let to = Address::new(LocalPart::Number(account.number), self.gateway.directory.domain().clone());
         let entity = statement::entity(&row, &self.sender, &to, self.begun);
         Ok(Decision::Send(Box::new(Letter { row: raw.number, stmt_id, row_digest, account, entity, not_judged })))
+    }
+
+    /// The `at`-th letter does not fit into its mailbox; nor does any other whose mailbox has no room at all.
+    fn full(&self, decisions: &mut [Decision], messages: &mut HashMap<u64, Vec<u8>>, at: usize) -> Result<(), PushError> {
+        let mut rows = Vec::new();
+        for (place, letter) in letters(decisions).enumerate() {
+            let size = messages.get(&letter.row).map_or(0, |message| message.len() as u64);
+            if place == at || !self.gateway.messages.has_room(&letter.account.mailbox(), size)? {
+                rows.push(letter.row);
+            }
+        }
+        for row in rows {
+            messages.remove(&row);
+            no_room(decisions, row);
+        }
+        Ok(())
     }
 
     /// Seals and commits. `None` when somebody else changed what the decisions rest on: they are made anew.
@@ -202,7 +229,7 @@ impl Work<'_> {
                 Ok(_) => return Ok(Some(outcomes)),
                 Err(MailError::Conflict { .. }) => return Ok(None),
                 // A full mailbox holds up nobody else.
-                Err(MailError::OverQuota { delivery }) => full(&mut decisions, &mut messages, delivery),
+                Err(MailError::OverQuota { delivery }) => self.full(&mut decisions, &mut messages, delivery)?,
                 Err(error) => return Err(error.into()),
             }
         }
@@ -216,14 +243,18 @@ fn letters(decisions: &[Decision]) -> impl Iterator<Item = &Letter> {
     })
 }
 
-/// The `at`-th letter does not fit into its mailbox.
-fn full(decisions: &mut [Decision], messages: &mut HashMap<u64, Vec<u8>>, at: usize) {
-    let sent = decisions.iter_mut().filter(|decision| matches!(decision, Decision::Send(_))).nth(at);
-    if let Some(decision) = sent
-        && let Decision::Send(letter) = decision
-    {
-        messages.remove(&letter.row);
-        let (row, stmt_id) = (letter.row, Some(letter.stmt_id.clone()));
+/// A letter that its mailbox has no room for, and with it the same statement further down the block, which was to follow it.
+fn no_room(decisions: &mut [Decision], row: u64) {
+    let sent = decisions.iter().find_map(|decision| match decision {
+        Decision::Send(letter) if letter.row == row => Some(letter.stmt_id.clone()),
+        _ => None,
+    });
+    for decision in decisions {
+        let (row, stmt_id) = match decision {
+            Decision::Send(letter) if letter.row == row => (letter.row, Some(letter.stmt_id.clone())),
+            Decision::Told(told) if told.state == State::Duplicate && told.stmt_id == sent => (told.row, told.stmt_id.clone()),
+            _ => continue,
+        };
         let reason = Some("mailbox-full".to_owned());
         *decision = Decision::Told(RowOutcome { row, stmt_id, state: State::Undeliverable, reason, detail: None, not_judged: Vec::new(), message: None });
     }

@@ -78,7 +78,12 @@ pub struct Reading {
 
 impl Reading {
     pub fn open(path: &Path) -> Result<Self, FileError> {
-        let file = File::open(path).map_err(|error| FileError::Unreadable { path: path.to_owned(), reason: error.to_string() })?;
+        let unreadable = |reason: String| FileError::Unreadable { path: path.to_owned(), reason };
+        // A pipe would wait for its writer, and it cannot be read twice.
+        if !std::fs::metadata(path).map_err(|error| unreadable(error.to_string()))?.is_file() {
+            return Err(unreadable("it is no ordinary file".into()));
+        }
+        let file = File::open(path).map_err(|error| unreadable(error.to_string()))?;
         let watched = Watched { inner: BufReader::with_capacity(1 << 16, file), context: Context::new(&SHA256), bytes: 0, since_row: 0 };
         let mut reader = csv::ReaderBuilder::new().has_headers(false).flexible(false).from_reader(watched);
         let mut record = StringRecord::new();
@@ -200,6 +205,8 @@ mod tests {
             let endless = [format!("a,b{end}1,2{end}\"").as_bytes(), &vec![b'x'; 1 << 20]].concat();
             assert!(matches!(read(&endless), Err(FileError::TooLong { line: 3 })));
         }
-        assert!(matches!(Reading::open(Path::new("/nonexistent/rows.csv")), Err(FileError::Unreadable { .. })));
+        for path in ["/nonexistent/rows.csv", "/dev/zero", "/"] {
+            assert!(matches!(Reading::open(Path::new(path)), Err(FileError::Unreadable { .. })), "{path}");
+        }
     }
 }

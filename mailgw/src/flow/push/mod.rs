@@ -33,7 +33,7 @@ use crate::bureau::revocation::{RevocationError, RevocationLists};
 use crate::bureau::trust::{TrustError, crl_urls};
 use crate::bureau::{self, BureauError};
 use crate::directory::DirectoryError;
-use crate::gateway::Gateway;
+use crate::gateway::{Gateway, unix_millis};
 use crate::mailbox::MailError;
 use crate::record::bureau::Bureau;
 use crate::record::event::{self, Event};
@@ -152,7 +152,7 @@ struct Proved {
 }
 
 /// Pushes, or goes on with a push that was interrupted, or answers one that has ended as it was answered then.
-/// `progress` is told after each block; it says whether to go on.
+/// `progress` is told after each block, of the proof too; it says whether to go on.
 pub fn push(
     gateway: &Gateway, sealer: &dyn Seal, lists: &RevocationLists, order: &Order, progress: &mut dyn FnMut(Progress) -> bool,
 ) -> Result<Report, PushError> {
@@ -177,7 +177,7 @@ pub fn push(
         return report::of(gateway, &code, &signed, batch, order.report.as_deref());
     }
     // 4
-    let proved = prove(&order.rows, &signed)?;
+    let proved = prove(&order.rows, &signed, progress)?;
     // 5
     let job = sealer.open(order.manifest.as_bytes(), order.signature.as_bytes(), &crls).map_err(PushError::Sealer)?;
     // 6
@@ -236,7 +236,7 @@ fn known(gateway: &Gateway, bureau: &str, signed: &SignedManifest) -> Result<Opt
 }
 
 /// The file's first reading: columns, rows, sums and digest are those that were signed.
-fn prove(path: &Path, signed: &SignedManifest) -> Result<Proved, PushError> {
+fn prove(path: &Path, signed: &SignedManifest, progress: &mut dyn FnMut(Progress) -> bool) -> Result<Proved, PushError> {
     let manifest = signed.manifest();
     let mut reading = Reading::open(path)?;
     let names: Vec<&str> = reading.header().iter().map(String::as_str).collect();
@@ -246,6 +246,9 @@ fn prove(path: &Path, signed: &SignedManifest) -> Result<Proved, PushError> {
         let rows = reading.block()?;
         if rows.is_empty() {
             break;
+        }
+        if !progress(Progress { rows: manifest.rows(), done: 0, delivered: 0 }) {
+            return Err(PushError::Stopped);
         }
         blocks.push(block_digest(&rows));
         for row in &rows {
@@ -265,7 +268,7 @@ fn prove(path: &Path, signed: &SignedManifest) -> Result<Proved, PushError> {
 
 fn begin(gateway: &Gateway, bureau: &str, signed: &SignedManifest, now: OffsetDateTime) -> Result<PushBatch, PushError> {
     let manifest = signed.manifest();
-    let millis = u64::try_from(now.unix_timestamp_nanos() / 1_000_000).unwrap_or(0);
+    let millis = unix_millis(now);
     let batch = PushBatch {
         manifest: crate::hex(signed.digest()),
         kind: manifest.kind().name().to_owned(),

@@ -1,7 +1,9 @@
 //! What became of a batch: counts that add up to the manifest's rows, and an outcome for each.
 
+use std::fs::{File, OpenOptions};
 use std::io::{BufWriter, Write};
-use std::path::Path;
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
 
 use ring::digest::{Context, SHA256};
 use serde::{Deserialize, Serialize};
@@ -55,12 +57,12 @@ pub(super) fn of(gateway: &Gateway, bureau: &str, signed: &SignedManifest, batch
     let (mut counts, mut not_delivered) = (Counts::default(), Vec::new());
     let mut context = Context::new(&SHA256);
     let failed = |error: std::io::Error| PushError::Report { path: path.unwrap_or(Path::new("")).to_owned(), reason: error.to_string() };
-    let mut file = path.map(std::fs::File::create).transpose().map_err(failed)?.map(BufWriter::new);
+    let mut file = path.map(Outcomes::create).transpose().map_err(failed)?;
     each(gateway, bureau, id, |outcome| {
         let line = line(&outcome)?;
         context.update(&line);
         if let Some(file) = &mut file {
-            file.write_all(&line).map_err(failed)?;
+            file.writer.write_all(&line).map_err(failed)?;
         }
         match outcome.state {
             State::Delivered => counts.delivered += 1,
@@ -74,7 +76,7 @@ pub(super) fn of(gateway: &Gateway, bureau: &str, signed: &SignedManifest, batch
         Ok(())
     })?;
     if let Some(file) = file {
-        file.into_inner().map_err(|error| failed(error.into_error()))?.sync_all().map_err(failed)?;
+        file.finish().map_err(failed)?;
     }
     Ok(Report {
         bureau: bureau.to_owned(),
@@ -89,6 +91,33 @@ pub(super) fn of(gateway: &Gateway, bureau: &str, signed: &SignedManifest, batch
         outcomes: crate::hex(context.finish().as_ref()),
         not_delivered,
     })
+}
+
+/// The file of outcomes. It is not to be read by others, and takes its name only when it is whole.
+struct Outcomes {
+    writer: BufWriter<File>,
+    temporary: PathBuf,
+    path: PathBuf,
+}
+
+impl Outcomes {
+    fn create(path: &Path) -> std::io::Result<Self> {
+        let mut name = path.file_name().ok_or(std::io::ErrorKind::InvalidInput)?.to_owned();
+        name.push(".new");
+        let temporary = path.with_file_name(name);
+        // What an interrupted report left; whatever stands there, nothing is written through a link.
+        match std::fs::remove_file(&temporary) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(error),
+            _ => {}
+        }
+        let file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&temporary)?;
+        Ok(Self { writer: BufWriter::new(file), temporary, path: path.to_owned() })
+    }
+
+    fn finish(self) -> std::io::Result<()> {
+        self.writer.into_inner().map_err(std::io::IntoInnerError::into_error)?.sync_all()?;
+        std::fs::rename(&self.temporary, &self.path)
+    }
 }
 
 /// SHA-256 of all outcomes as they are written.
