@@ -55,7 +55,7 @@ pub struct Gateway {
     pub store: Arc<dyn Store>,
     pub clock: Arc<dyn Clock>,
     pub settings: Settings,
-    pub keys: KeyStore,
+    pub keys: Arc<KeyStore>,
     pub anchors: Anchors,
     pub statements: Parameters,
     pub messages: Arc<MessageStore>,
@@ -66,9 +66,10 @@ pub struct Gateway {
 
 impl Gateway {
     pub fn open(
-        store: Arc<dyn Store>, settings: Settings, keys: KeyStore, anchors: Anchors, policies: Policies, clock: Arc<dyn Clock>,
+        store: Arc<dyn Store>, settings: Settings, keys: impl Into<Arc<KeyStore>>, anchors: Anchors, policies: Policies, clock: Arc<dyn Clock>,
     ) -> Result<Self, GatewayError> {
         let Policies { mailbox, statements, digest: _ } = policies;
+        let keys = keys.into();
         let mail_key: Arc<DataKey> = Arc::new(keys.data_key(MAIL_KEY)?);
         let domain = HostName::parse(&settings.domain).map_err(|error| GatewayError::Domain { domain: settings.domain.clone(), error })?;
         let directory_key = Arc::new(keys.data_key(DIRECTORY_KEY)?);

@@ -21,6 +21,9 @@ pub use state::{Configuration, Sealer, init, open};
 pub const MAX_REQUEST: usize = 192 << 20;
 /// The most rows of one order.
 pub const MAX_ROWS: usize = 1_000;
+/// The codes of the two problems that a push goes on after.
+pub const UNKNOWN_JOB: &str = "unknown-job";
+pub const OTHER_CONTENT: &str = "other-content";
 
 /// A manifest and what proves it, base64.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -115,6 +118,7 @@ impl From<store::StoreError> for SealerError {
 
 impl From<SealerError> for Problem {
     fn from(error: SealerError) -> Self {
+        let row = if let SealerError::OtherContent { row } = error { Some(row) } else { None };
         let (exit, code) = match error {
             SealerError::Manifest(error) => return error.into(),
             SealerError::Trust(error) => return error.into(),
@@ -124,15 +128,19 @@ impl From<SealerError> for Problem {
             SealerError::OtherKey => (Exit::Refused, "other-key"),
             SealerError::OtherManifest { .. } => (Exit::Conflict, "other-manifest"),
             SealerError::OtherOrganization => (Exit::Refused, "other-organization"),
-            SealerError::UnknownJob => (Exit::NotFound, "unknown-job"),
+            SealerError::UnknownJob => (Exit::NotFound, UNKNOWN_JOB),
             SealerError::Order { .. } => (Exit::Usage, "order"),
-            SealerError::OtherContent { .. } => (Exit::Conflict, "other-content"),
+            SealerError::OtherContent { .. } => (Exit::Conflict, OTHER_CONTENT),
             SealerError::Encoding { .. } => (Exit::Usage, "encoding"),
             SealerError::Seal(_) => (Exit::Unavailable, "sealing"),
             SealerError::Key(ref error) => crate::problem::key_class(error),
             SealerError::Record(_) => (Exit::Damaged, "store-damaged"),
             SealerError::Commit(ref error) => crate::problem::store_class(error),
         };
-        crate::problem::told(exit, code, &error.to_string())
+        let problem = crate::problem::told(exit, code, &error.to_string());
+        match row {
+            Some(row) => problem.at(format!("row {row}")),
+            None => problem,
+        }
     }
 }

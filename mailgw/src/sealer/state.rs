@@ -56,7 +56,7 @@ struct Job {
 /// An open sealer.
 pub struct Sealer {
     store: Arc<dyn Store>,
-    keys: KeyStore,
+    keys: Arc<KeyStore>,
     anchors: Anchors,
     clock: Arc<dyn Clock>,
     pub evidence: Arc<Evidence>,
@@ -98,10 +98,15 @@ fn assemble(path: &Path, configuration: &Configuration, store: Arc<dyn Store>, k
     let anchors = Anchors::parse(&anchors, &configuration.policy_arc)?;
     let evidence = Arc::new(Evidence::open(Arc::clone(&store), signer, path)?);
     evidence.advance()?;
-    Ok(Sealer { store, keys, anchors, clock, evidence, jobs: Mutex::default() })
+    Ok(Sealer::new(store, keys, anchors, clock, evidence))
 }
 
 impl Sealer {
+    /// No job is open.
+    pub fn new(store: Arc<dyn Store>, keys: impl Into<Arc<KeyStore>>, anchors: Anchors, clock: Arc<dyn Clock>, evidence: Arc<Evidence>) -> Self {
+        Self { store, keys: keys.into(), anchors, clock, evidence, jobs: Mutex::default() }
+    }
+
     pub fn perform(&self, operation: Operation) -> Result<Outcome, Problem> {
         Ok(match operation {
             Operation::Request { bureau, name } => Outcome::Request(self.request(&bureau, &name)?),

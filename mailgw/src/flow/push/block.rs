@@ -6,6 +6,7 @@ use std::collections::HashMap;
 use policies::mailbox::{Address, LocalPart};
 use policies::statement::{Header, Parameters, Record, Row, Verdict, judge_owner};
 use protocol::imap::exchange::Flags;
+use runtime::exit::Problem;
 use store::{Batch, Expectation};
 use time::OffsetDateTime;
 
@@ -18,7 +19,7 @@ use crate::mailbox::{Delivery, MailError};
 use crate::record::account::Account;
 use crate::record::event::{self, Event};
 use crate::record::push::{Item, RowOutcome, State, decode_rows, encode_rows, item_key, rows_key};
-use crate::sealer::Seal;
+use crate::sealer::{OTHER_CONTENT, Seal, UNKNOWN_JOB};
 use crate::statement::{self, Entity, Sender};
 
 const INBOX: &str = "INBOX";
@@ -30,6 +31,8 @@ pub(super) struct Work<'a> {
     pub gateway: &'a Gateway,
     pub sealer: &'a dyn Seal,
     pub job: &'a str,
+    /// Opens the job once more and gives its name, the same as before.
+    pub open_job: &'a (dyn Fn() -> Result<String, PushError> + Sync),
     pub bureau: &'a str,
     pub sender: Sender,
     pub manifest: &'a SignedManifest,
@@ -174,15 +177,37 @@ impl Work<'_> {
         }
         for row in rows {
             messages.remove(&row);
-            no_room(decisions, row);
+            withdraw(decisions, row, &State::Undeliverable, "mailbox-full", None);
         }
         Ok(())
     }
 
+    /// One seal for each letter. A row that was sealed before with another content, in a push that was cut off before it
+    /// delivered it, is kept back: its mailbox, its bureau's words or this program have changed since.
+    fn seal(&self, decisions: &mut [Decision]) -> Result<Vec<Vec<u8>>, PushError> {
+        let mut reopened = false;
+        loop {
+            let digest = |letter: &Letter| (letter.row, crate::record::body::digest(letter.entity.bytes()));
+            let rows: Vec<(u64, [u8; 32])> = letters(decisions).map(digest).collect();
+            if rows.is_empty() {
+                return Ok(Vec::new());
+            }
+            match self.sealer.seal(self.job, &rows) {
+                Ok(seals) => return Ok(seals),
+                // The sealer was started anew.
+                Err(problem) if problem.code == UNKNOWN_JOB && !reopened => {
+                    (self.open_job)()?;
+                    reopened = true;
+                }
+                Err(problem) if problem.code == OTHER_CONTENT && named(&problem).is_some_and(|row| keep_back(decisions, row)) => {}
+                Err(problem) => return Err(PushError::Sealer(problem)),
+            }
+        }
+    }
+
     /// Seals and commits. `None` when somebody else changed what the decisions rest on: they are made anew.
     fn deliver(&self, key: &store::Key, mut decisions: Vec<Decision>) -> Result<Option<Vec<RowOutcome>>, PushError> {
-        let rows: Vec<(u64, [u8; 32])> = letters(&decisions).map(|letter| (letter.row, crate::record::body::digest(letter.entity.bytes()))).collect();
-        let seals = if rows.is_empty() { Vec::new() } else { self.sealer.seal(self.job, &rows).map_err(PushError::Sealer)? };
+        let seals = self.seal(&mut decisions)?;
         let mut messages: HashMap<u64, Vec<u8>> = letters(&decisions)
             .zip(&seals)
             .map(|(letter, seal)| (letter.row, statement::message(&letter.entity, seal)))
@@ -243,21 +268,36 @@ fn letters(decisions: &[Decision]) -> impl Iterator<Item = &Letter> {
     })
 }
 
-/// A letter that its mailbox has no room for, and with it the same statement further down the block, which was to follow it.
-fn no_room(decisions: &mut [Decision], row: u64) {
+fn keep_back(decisions: &mut [Decision], row: u64) -> bool {
+    let detail = "the push was cut off after this row was sealed, and it would read otherwise now; send it in another batch";
+    withdraw(decisions, row, &State::Quarantined, "changed-since-sealed", Some(detail))
+}
+
+/// The row that the sealer names in a refusal.
+fn named(problem: &Problem) -> Option<u64> {
+    problem.field.as_deref()?.strip_prefix("row ")?.parse().ok()
+}
+
+/// A letter that does not go out after all, and with it the same statement further down the block, which was to follow it.
+/// `false` when there is no such letter.
+fn withdraw(decisions: &mut [Decision], row: u64, state: &State, reason: &str, detail: Option<&str>) -> bool {
     let sent = decisions.iter().find_map(|decision| match decision {
         Decision::Send(letter) if letter.row == row => Some(letter.stmt_id.clone()),
         _ => None,
     });
+    if sent.is_none() {
+        return false;
+    }
     for decision in decisions {
-        let (row, stmt_id) = match decision {
-            Decision::Send(letter) if letter.row == row => (letter.row, Some(letter.stmt_id.clone())),
-            Decision::Told(told) if told.state == State::Duplicate && told.stmt_id == sent => (told.row, told.stmt_id.clone()),
+        let row = match decision {
+            Decision::Send(letter) if letter.row == row => letter.row,
+            Decision::Told(told) if told.state == State::Duplicate && told.stmt_id == sent => told.row,
             _ => continue,
         };
-        let reason = Some("mailbox-full".to_owned());
-        *decision = Decision::Told(RowOutcome { row, stmt_id, state: State::Undeliverable, reason, detail: None, not_judged: Vec::new(), message: None });
+        let (reason, detail) = (Some(reason.to_owned()), detail.map(str::to_owned));
+        *decision = Decision::Told(RowOutcome { row, stmt_id: sent.clone(), state: state.clone(), reason, detail, not_judged: Vec::new(), message: None });
     }
+    true
 }
 
 /// A statement whose key was seen before: the same one, or another under its key.

@@ -164,7 +164,8 @@ pub fn push(
     let claimed = manifest::parse(order.manifest.as_bytes())?;
     let code = claimed.sender().as_str().to_owned();
     let record = bureau::find(&*gateway.store, &code)?;
-    let crls = lists.fetch(&crls(&record)?, now)?;
+    let urls = crls(&record)?;
+    let crls = lists.fetch(&urls, now)?;
     let signed = manifest::verify(claimed, order.manifest.as_bytes(), order.signature.as_bytes(), &record.clients, &gateway.anchors, &crls, now)?;
     // 2
     let kind = signed.manifest().kind();
@@ -179,7 +180,12 @@ pub fn push(
     // 4
     let proved = prove(&order.rows, &signed, progress)?;
     // 5
-    let job = sealer.open(order.manifest.as_bytes(), order.signature.as_bytes(), &crls).map_err(PushError::Sealer)?;
+    // Each time with lists of that hour: a sealer that is started anew asks for the manifest again.
+    let open_job = || {
+        let crls = lists.fetch(&urls, gateway.clock.now())?;
+        sealer.open(order.manifest.as_bytes(), order.signature.as_bytes(), &crls).map_err(PushError::Sealer)
+    };
+    let job = open_job()?;
     // 6
     let batch = match before {
         Some(batch) => batch,
@@ -190,6 +196,7 @@ pub fn push(
         gateway,
         sealer,
         job: &job,
+        open_job: &open_job,
         bureau: &code,
         sender: bureau::sender(&code, &record)?,
         manifest: &signed,
