@@ -20,9 +20,12 @@ use tokio::time::{Instant, timeout};
 use self::talk::{Talk, early, turn_away};
 use super::places::{Full, Places};
 use crate::flow::accept::Reception;
+use crate::record::body;
 
 /// Memory for deliveries is lent in pieces of this many bytes.
 const PIECE: usize = 1024;
+/// More than the trace fields above a message take.
+const TRACE: usize = 8 * 1024;
 /// Clients that are told why they are turned away; those beyond are cut off.
 const AWAY: usize = 100;
 
@@ -125,7 +128,11 @@ pub struct Server {
 }
 
 impl Server {
-    pub fn new(reception: Reception, clock: Arc<dyn Clock>, tls: watch::Receiver<Arc<ServerConfig>>, limits: Limits, metrics: Metrics) -> Arc<Self> {
+    pub fn new(
+        reception: Reception, clock: Arc<dyn Clock>, tls: watch::Receiver<Arc<ServerConfig>>, mut limits: Limits, metrics: Metrics,
+    ) -> Arc<Self> {
+        // SIZE promises nothing that could not be kept.
+        limits.max_size = limits.max_size.min(body::MAX_BYTES - TRACE);
         let (places, receiving) = (Places::new(limits.connections, limits.per_address, limits.connections), AtomicUsize::new(0));
         let delivering = Arc::new(Semaphore::new((limits.memory / PIECE).min(Semaphore::MAX_PERMITS)));
         Arc::new(Self { reception: Arc::new(reception), clock, tls, limits, metrics, places, away: Semaphore::new(AWAY), receiving, delivering })

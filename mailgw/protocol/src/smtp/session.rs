@@ -1,4 +1,7 @@
 //! One client's session. Feed it bytes and answers; do what it returns.
+//!
+//! What a client sends ahead of a reply means what it would mean after it, whichever command came before: so the pieces in
+//! which bytes arrive never matter. The one exception is STARTTLS, after which everything is dropped until TLS stands.
 use super::body::{Body, Flaw, Progress};
 use super::command::{self, Command, CommandError};
 use super::exchange::{Answer, Domain, Envelope, Hello, Output, Recipient, Refusal, Request};
