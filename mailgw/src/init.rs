@@ -21,7 +21,7 @@ pub use crate::policy::read as read_policies;
 use crate::record::RecordError;
 use crate::record::settings::Settings;
 
-const CONFIGURATION: &str = "mailgw.toml";
+pub(crate) const CONFIGURATION: &str = "mailgw.toml";
 const ANCHORS: &str = "anchors.pem";
 pub(crate) const LOG_KEY: &str = "log";
 
@@ -115,8 +115,6 @@ pub fn init(path: &Path, founding: &Founding<'_>, passphrase: &Passphrase, clock
     let (domain, host) = (host_name(founding.domain)?, host_name(founding.host)?);
     let anchors = Anchors::parse(founding.anchors, &founding.configuration.policy_arc)?;
     let directory = StateDir::create(path)?;
-    let text = toml::to_string(&founding.configuration).map_err(|error| InitError::File { path: path.join(CONFIGURATION), reason: error.to_string() })?;
-    write(&path.join(CONFIGURATION), text.as_bytes())?;
     write(&path.join(ANCHORS), founding.anchors)?;
     policy::ship(&path.join(policy::DIRECTORY))?;
     let policies = policy::read(&path.join(policy::DIRECTORY))?;
@@ -127,8 +125,9 @@ pub fn init(path: &Path, founding: &Founding<'_>, passphrase: &Passphrase, clock
     let evidence = Arc::new(Evidence::open(Arc::clone(&store), signer, path)?);
     policy::note(&*store, &policies, unix_millis(clock.now()))?;
     evidence.advance()?;
-    // Last of all: without its settings a directory is one that was never founded to the end.
     store.commit(Batch::new().expect(Expectation::Absent(Settings::key())).put(Settings::key(), settings.encode()?))?;
+    // Last of all: without its configuration a directory is one that was never founded to the end.
+    write_configuration(&path.join(CONFIGURATION), &founding.configuration)?;
     let gateway = Gateway::open(store, settings, keys, anchors, policies, clock)?;
     Ok(Opened { gateway, evidence, configuration: founding.configuration.clone(), directory })
 }
@@ -180,6 +179,11 @@ pub(crate) fn host_name(text: &str) -> Result<String, InitError> {
         return Err(InitError::HostName { found: text.chars().take(80).collect() });
     }
     Ok(text.to_ascii_lowercase())
+}
+
+pub(crate) fn write_configuration(path: &Path, configuration: &impl Serialize) -> Result<(), InitError> {
+    let text = toml::to_string(configuration).map_err(|error| InitError::File { path: path.to_owned(), reason: error.to_string() })?;
+    write(path, text.as_bytes())
 }
 
 pub(crate) fn write(path: &Path, bytes: &[u8]) -> Result<(), InitError> {

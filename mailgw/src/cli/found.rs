@@ -11,14 +11,14 @@ use runtime::exit::{Exit, Problem};
 use serde_json::json;
 
 use super::ask::{Place, denied};
-use crate::init::{Configuration, Founding};
+use crate::init::{CONFIGURATION, Configuration, Founding};
 
 /// Far above any file of certificates.
 const MAX_FILE: u64 = 1 << 20;
 
 pub fn init(place: &Place, domain: &str, host: &str, configuration: Configuration, root: &Path) -> Result<(), Problem> {
     // Before anybody is asked for a passphrase: what stands here is never founded anew.
-    if place.directory.join("mailgw.toml").exists() {
+    if place.directory.join(CONFIGURATION).exists() {
         let message = format!("{} holds a gateway already", place.directory.display());
         return Err(Problem::new(Exit::Conflict, "founded", message, "start it with `mailgw serve`, or choose another directory"));
     }

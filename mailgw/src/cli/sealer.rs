@@ -20,7 +20,7 @@ use serde_json::json as object;
 
 use super::ask::{Place, denied, internal};
 use super::found::{absolute, read_text};
-use crate::sealer::{Configuration, MAX_REQUEST, Operation, Outcome, PATH, Sealer};
+use crate::sealer::{CONFIGURATION, Configuration, MAX_REQUEST, Operation, Outcome, PATH, Sealer};
 
 const PROMPT: &str = "Passphrase of the sealing keys";
 
@@ -98,9 +98,9 @@ fn unexpected() -> Problem {
 }
 
 fn init(place: &Place, name: &str, configuration: &Configuration, root: &std::path::Path) -> Result<(), Problem> {
-    if place.directory.join("anchors.pem").exists() {
-        let message = format!("{} holds a sealer or gateway already", place.directory.display());
-        return Err(Problem::new(Exit::Conflict, "founded", message, "start it, or choose another directory with --dir"));
+    if place.directory.join(CONFIGURATION).exists() {
+        let message = format!("{} holds a sealer already", place.directory.display());
+        return Err(Problem::new(Exit::Conflict, "founded", message, "start it with `mailgw sealer serve`, or choose another directory with --dir"));
     }
     let anchors = read_text(root)?;
     let passphrase = Passphrase::obtain_new(place.passphrase_file.as_deref(), "sealer-passphrase", "New passphrase of the sealing keys").map_err(denied)?;

@@ -15,6 +15,7 @@ use crate::record::RecordError;
 use crate::tls::TlsError;
 
 pub use client::{PATH, RemoteSealer};
+pub(crate) use state::CONFIGURATION;
 pub use state::{Configuration, Sealer, init, open};
 
 /// The most bytes of one request: room for two of the largest revocation lists, in base64.

@@ -28,7 +28,7 @@ use crate::record::body;
 use crate::service::Exported;
 
 const ANCHORS: &str = "anchors.pem";
-const CONFIGURATION: &str = "sealer.toml";
+pub(crate) const CONFIGURATION: &str = "sealer.toml";
 /// The counter that numbers the sealing keys.
 const KEYS: &str = "sealing key";
 /// Commits that lose a race are decided anew, this many times.
@@ -68,16 +68,15 @@ pub fn init(path: &Path, name: &str, configuration: &Configuration, anchors: &[u
     let name = crate::init::host_name(name)?;
     Anchors::parse(anchors, &configuration.policy_arc)?;
     let directory = StateDir::create(path)?;
-    let text = toml::to_string(configuration).map_err(|error| InitError::File { path: path.join(CONFIGURATION), reason: error.to_string() })?;
-    crate::init::write(&path.join(CONFIGURATION), text.as_bytes())?;
     crate::init::write(&path.join(ANCHORS), anchors)?;
     let keys = KeyStore::create(&path.join("keys"), passphrase)?;
     let store = store::open(&configuration.store, path)?;
     let signer = LogSigner { origin: format!("{name}/sealer"), key: keys.note_key(LOG_KEY)? };
     let log = Log { origin: signer.origin.clone(), key: signer.verifier()?.to_string() };
     let sealer = assemble(path, configuration, Arc::clone(&store), keys, signer, clock)?;
-    // Last of all: without its log's name a directory is one that was never founded to the end.
     store.commit(Batch::new().expect(Expectation::Absent(Log::key())).put(Log::key(), log.encode()?))?;
+    // Last of all: without its configuration a directory is one that was never founded to the end.
+    crate::init::write_configuration(&path.join(CONFIGURATION), configuration)?;
     Ok((sealer, directory))
 }
 

@@ -94,6 +94,8 @@ pub enum PushError {
     Totals(#[from] TotalsError),
     #[error(transparent)]
     File(#[from] FileError),
+    #[error("the report cannot go to {path}: {reason}; name another file: nothing was pushed", path = path.display())]
+    ReportPlace { path: PathBuf, reason: String },
     #[error("the report cannot be written to {path}: {reason}; the push itself has ended: ask for the report again", path = path.display())]
     Report { path: PathBuf, reason: String },
     #[error(transparent)]
@@ -134,6 +136,7 @@ impl From<PushError> for Problem {
             PushError::File(FileError::Unreadable { .. }) => (Exit::Usage, "file"),
             PushError::File(FileError::Changed) => (Exit::Conflict, "file-changed"),
             PushError::File(_) => (Exit::Refused, "file"),
+            PushError::ReportPlace { .. } => (Exit::Usage, "report"),
             PushError::Report { .. } => (Exit::Unavailable, "report"),
             PushError::Directory(error) => return error.into(),
             PushError::Mail(MailError::Record(_)) | PushError::Record(_) => (Exit::Damaged, "store-damaged"),
@@ -158,6 +161,9 @@ pub fn push(
 ) -> Result<Report, PushError> {
     let now = gateway.clock.now();
     // 1
+    if let Some(path) = &order.report {
+        report::fits(path).map_err(|error| PushError::ReportPlace { path: path.clone(), reason: error.to_string() })?;
+    }
     if order.signature.len() > MAX_SIGNATURE {
         return Err(PushError::Signature);
     }
