@@ -233,6 +233,14 @@ impl Office {
         }
     }
 
+    pub fn gateway_id(&self) -> Option<u32> {
+        self.gateway.as_ref().map(Child::id)
+    }
+
+    pub fn sealer_id(&self) -> Option<u32> {
+        self.sealer.as_ref().map(Child::id)
+    }
+
     pub fn path(&self, name: &str) -> String {
         self.home.join(name).to_string_lossy().into_owned()
     }

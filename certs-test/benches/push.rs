@@ -1,0 +1,115 @@
+//! `scripts/bench`: a month's push by the built programs, sealer and gateway each their own process, beside what it
+//! stands on — raw P-256 signatures, and the store's own durable rate for records of the same size — in one run.
+#![allow(clippy::unwrap_used, clippy::expect_used)]
+
+use std::time::{Duration, Instant};
+
+use certs_test::office::Office;
+use ring::rand::SystemRandom;
+use ring::signature::{ECDSA_P256_SHA256_ASN1_SIGNING, EcdsaKeyPair};
+use store::{Batch, Key};
+
+const ROUND: Duration = Duration::from_secs(2);
+const ROUNDS: usize = 3;
+/// Rows of one push.
+const PEOPLE: u64 = 10_000;
+/// What one commit of a push holds.
+const BLOCK: usize = 500;
+/// A sealed statement as the store holds it: compressed and encrypted.
+const BODY: usize = 6 * 1024;
+
+fn main() {
+    // Cargo asks a bench without a harness to list its tests; there are none.
+    if std::env::args().any(|argument| argument == "--list") {
+        return;
+    }
+    let people = std::env::var("SUIYIN_BENCH_PEOPLE").ok().and_then(|text| text.parse().ok()).unwrap_or(PEOPLE);
+    let base = std::env::var("SUIYIN_BENCH_DIR").unwrap_or_else(|_| "target".into());
+    let place = tempfile::tempdir_in(base).unwrap();
+    println!("an office with {people} mailboxes …");
+    let office = Office::open(place.path(), people);
+    let (mut signs, mut commits, mut pushes) = (Vec::new(), Vec::new(), Vec::new());
+    for round in 0..ROUNDS {
+        signs.push(sign_rate());
+        commits.push(durable_rate(&place.path().join(format!("reference-{round}"))));
+        pushes.push(push_rate(&office, round));
+    }
+    let (sign, durable, push) = (median(signs), median(commits), median(pushes));
+    let slower = sign.min(durable);
+    println!("raw P-256 signatures, two threads              {sign:>10.0}/s");
+    println!("durable records of {BODY} bytes, {BLOCK} a commit      {durable:>10.0}/s");
+    println!("statements pushed: judged, sealed, durable      {push:>10.0}/s   {:.2} of the slower (aim 0.60)", push / slower);
+    println!("ten million statements at that rate             {:>10.0} min (aim 60)", 10_000_000.0 / push / 60.0);
+    for (name, pid) in [("gateway", office.gateway_id()), ("sealer", office.sealer_id())] {
+        println!("peak memory of the {name:<8}                     {:>10} MiB", pid.and_then(peak_mib).unwrap_or_default());
+    }
+}
+
+/// Two threads, as the sealer has.
+fn sign_rate() -> f64 {
+    let random = SystemRandom::new();
+    let pkcs8 = EcdsaKeyPair::generate_pkcs8(&ECDSA_P256_SHA256_ASN1_SIGNING, &random).unwrap();
+    let pair = EcdsaKeyPair::from_pkcs8(&ECDSA_P256_SHA256_ASN1_SIGNING, pkcs8.as_ref(), &random).unwrap();
+    let work = || {
+        let (began, mut count) = (Instant::now(), 0_u64);
+        while began.elapsed() < ROUND {
+            pair.sign(&random, b"what a bureau says").unwrap();
+            count += 1;
+        }
+        count as f64 / began.elapsed().as_secs_f64()
+    };
+    std::thread::scope(|scope| {
+        let other = scope.spawn(work);
+        work() + other.join().unwrap()
+    })
+}
+
+/// Bodies and their records, as many in a commit as a push has, one commit after another.
+fn durable_rate(directory: &std::path::Path) -> f64 {
+    std::fs::create_dir(directory).unwrap();
+    let store = store::open("fjall:store", directory).unwrap();
+    let mut body = vec![0_u8; BODY];
+    ring::rand::SecureRandom::fill(&SystemRandom::new(), &mut body).unwrap();
+    let (began, mut count) = (Instant::now(), 0_u64);
+    while began.elapsed() < ROUND {
+        let mut batch = Batch::new();
+        for _ in 0..BLOCK {
+            count += 1;
+            batch = batch.put(Key::numbered("body", &[], count), body.as_slice());
+            batch = batch.put(Key::numbered("message", &[], count), [1_u8; 64].as_slice());
+            batch = batch.put(Key::numbered("item", &[], count), [1_u8; 200].as_slice());
+            batch.append("log", [1_u8; 300].as_slice());
+        }
+        store.commit(batch).unwrap();
+    }
+    count as f64 / began.elapsed().as_secs_f64()
+}
+
+/// A file that nobody has seen: other statements of the same people.
+fn push_rate(office: &Office, round: usize) -> f64 {
+    let name = format!("round-{round}");
+    office.amend("housing-fund", &name, &name, |_, fields| {
+        if let Some(id) = fields.first_mut() {
+            id.push_str(&format!("-{round}"));
+        }
+    });
+    let (manifest, signature) = (format!("city/{name}.manifest.json"), format!("{name}.p7s"));
+    office.sign_file(&certs_test::office::bureau_of("housing-fund"), &manifest, &signature);
+    let began = Instant::now();
+    let report = office.mailgw(&["--json", "push", &format!("city/{name}.csv"), "--manifest", &manifest, "--signature", &signature]).json();
+    let seconds = began.elapsed().as_secs_f64();
+    let delivered = report["counts"]["delivered"].as_u64().unwrap();
+    assert_eq!(Some(delivered), report["rows"].as_u64(), "{report:#}");
+    delivered as f64 / seconds
+}
+
+fn median(mut rates: Vec<f64>) -> f64 {
+    rates.sort_by(f64::total_cmp);
+    rates.get(rates.len() / 2).copied().unwrap_or_default()
+}
+
+fn peak_mib(pid: u32) -> Option<u64> {
+    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
+    let line = status.lines().find(|line| line.starts_with("VmHWM:"))?;
+    line.split_whitespace().nth(1)?.parse::<u64>().ok().map(|kib| kib / 1024)
+}
