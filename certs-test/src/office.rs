@@ -226,6 +226,29 @@ impl Office {
         self.reap_gateway();
     }
 
+    /// A signal for the sealer, such as `-STOP`.
+    pub fn signal_sealer(&self, signal: &str) {
+        if let Some(sealer) = &self.sealer {
+            run("kill", &[signal, &sealer.id().to_string()], &self.home).ok();
+        }
+    }
+
+    /// SIGTERM: the gateway is to end in order.
+    pub fn ask_gateway_to_end(&self) {
+        if let Some(gateway) = &self.gateway {
+            run("kill", &["-TERM", &gateway.id().to_string()], &self.home).ok();
+        }
+    }
+
+    /// How the gateway ended, once it has.
+    pub fn gateway_ended(&mut self) -> Option<std::process::ExitStatus> {
+        let ended = self.gateway.as_mut().and_then(|gateway| gateway.try_wait().ok().flatten());
+        if ended.is_some() {
+            self.gateway = None;
+        }
+        ended
+    }
+
     pub fn kill_sealer(&mut self) {
         if let Some(mut sealer) = self.sealer.take() {
             let _ = sealer.kill();

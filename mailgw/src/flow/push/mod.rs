@@ -185,6 +185,7 @@ pub fn push(
     }
     // 4
     let proved = prove(&order.rows, &signed, progress)?;
+    tracing::info!(bureau = code, batch = signed.manifest().batch_id().as_str(), rows = signed.manifest().rows(), "pushing");
     // 5
     // Each time with lists of that hour: a sealer that is started anew asks for the manifest again.
     let open_job = || {
@@ -225,6 +226,7 @@ pub fn push(
     }
     // 8
     let batch = end(gateway, &code, &signed, &batch)?;
+    tracing::info!(bureau = code, batch = signed.manifest().batch_id().as_str(), rows = batch.rows, delivered = so_far.delivered, "pushed");
     report::of(gateway, &code, &signed, &batch, order.report.as_deref())
 }
 
