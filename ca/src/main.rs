@@ -1,8 +1,6 @@
 //! The authority's one program.
 #![forbid(unsafe_code)]
 
-use clap::Parser;
-
 fn main() -> std::process::ExitCode {
-    ca::cli::run(ca::cli::Cli::parse()).into()
+    runtime::terminal::arguments("ca").map_or_else(|exit| exit, ca::cli::run).into()
 }

@@ -1,8 +1,6 @@
 //! The gateway's one program.
 #![forbid(unsafe_code)]
 
-use clap::Parser;
-
 fn main() -> std::process::ExitCode {
-    mailgw::cli::run(mailgw::cli::Cli::parse()).into()
+    runtime::terminal::arguments("mailgw").map_or_else(|exit| exit, mailgw::cli::run).into()
 }

@@ -36,7 +36,12 @@ fn passwords() {
     assert_eq!(judge("eleven char"), Err(PasswordError::TooShort { min: 12 }));
     assert_eq!(judge(&"ab".repeat(129)), Err(PasswordError::TooLong { max: 256 }));
     assert_eq!(judge("twelve\0chars"), Err(PasswordError::Control));
-    assert_eq!(judge("aaaaaaaaaaaa"), Err(PasswordError::Plain));
+    for plain in ["aaaaaaaaaaaa", "abababababab", "1234123412341", "123456789012", "zyxwvutsrqpon", "穗印穗印穗印穗印穗印穗印"] {
+        assert_eq!(judge(plain), Err(PasswordError::Plain), "{plain}");
+    }
+    for good in ["123456789013", "abcabcabcabx", "广州塔下的猫和鱼和鸟一二三"] {
+        assert_eq!(judge(good), Ok(()), "{good}");
+    }
     assert_eq!(judge(&format!("my{owner}")), Err(PasswordError::Plain));
 }
 

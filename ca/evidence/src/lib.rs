@@ -33,6 +33,10 @@ pub enum EvidenceError {
     Sign(String),
     #[error("the exported log does not hold: {0}")]
     Export(String),
+    #[error("nothing was verified: {0}")]
+    Key(String),
+    #[error("there is no directory {path}; name the one that the log was exported into", path = path.display())]
+    NoExport { path: PathBuf },
 }
 
 impl From<EvidenceError> for Problem {
@@ -41,6 +45,8 @@ impl From<EvidenceError> for Problem {
             EvidenceError::Behind { .. } | EvidenceError::Altered { .. } | EvidenceError::Head { .. } | EvidenceError::Export(_) => Exit::Damaged,
             EvidenceError::File { .. } | EvidenceError::Store(_) => Exit::Unavailable,
             EvidenceError::Sign(_) => Exit::Internal,
+            EvidenceError::Key(_) => Exit::Usage,
+            EvidenceError::NoExport { .. } => Exit::NotFound,
         };
         let text = error.to_string();
         let (message, next) = text.rsplit_once("; ").unwrap_or((&text, "look at the named place and try again"));
@@ -187,7 +193,10 @@ fn grow(store: &dyn Store, tree: &mut Tree, size: u64) -> Result<(), EvidenceErr
 
 /// Proves an exported log from its files alone. The key comes from the caller, never from the export.
 pub fn verify(directory: &Path, vkey: &str) -> Result<Verified, EvidenceError> {
-    let vkey = VerifierKey::from_str(vkey.trim()).map_err(|error| EvidenceError::Export(error.to_string()))?;
+    let vkey = VerifierKey::from_str(vkey.trim()).map_err(|error| EvidenceError::Key(error.to_string()))?;
+    if !directory.is_dir() {
+        return Err(EvidenceError::NoExport { path: directory.to_owned() });
+    }
     let read = |path: &str| match std::fs::read(directory.join(path)) {
         Ok(bytes) => Ok(Some(bytes)),
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),

@@ -31,6 +31,33 @@ pub fn problem(program: &str, problem: &Problem, json: bool) {
     let _ = writeln!(std::io::stderr().lock(), "{text}");
 }
 
+/// The command line; or how the process ends, once help was shown or a wrong word told, in JSON where that is asked for.
+pub fn arguments<C: clap::Parser>(program: &str) -> Result<C, Exit> {
+    let error = match C::try_parse() {
+        Ok(read) => return Ok(read),
+        Err(error) => error,
+    };
+    let exit = if error.use_stderr() { Exit::Usage } else { Exit::Ok };
+    if exit == Exit::Usage && std::env::args_os().any(|word| word == "--json") {
+        self::problem(program, &usage(program, &error), true);
+    } else {
+        // Nothing can be done when even this cannot be written.
+        let _ = error.print();
+    }
+    Err(exit)
+}
+
+fn usage(program: &str, error: &clap::Error) -> Problem {
+    let text = error.render().to_string();
+    // Below the first paragraph clap repeats how the command is used; with no command it says nothing else.
+    let first = text.split("\n\n").next().unwrap_or_default().trim_start_matches("error: ");
+    let message = match error.kind() {
+        clap::error::ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand => "the command is missing".to_owned(),
+        _ => first.split_whitespace().collect::<Vec<_>>().join(" "),
+    };
+    Problem::new(Exit::Usage, "command-line", message, format!("see `{program} --help`, or that of the command"))
+}
+
 /// How far long work is, on standard error: one line that a terminal overwrites, or none when nobody watches.
 pub fn progress(text: &str, last: bool) {
     use std::io::IsTerminal;

@@ -19,6 +19,15 @@ pub struct Place {
     pub json: bool,
 }
 
+impl Place {
+    /// How far long work is, for people: programs are told the end alone.
+    pub fn progress(&self, text: &str, last: bool) {
+        if !self.json {
+            runtime::terminal::progress(text, last);
+        }
+    }
+}
+
 /// The path of an administrative request, and of one that tells how far it is.
 pub const PATH: &str = "/v1/operation";
 pub const LONG_PATH: &str = "/v1/long-operation";

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use clap::{Args, Subcommand};
 use runtime::exit::{Exit, Problem};
-use runtime::terminal::{json, line, plain, progress, word};
+use runtime::terminal::{json, line, plain, word};
 
 use super::ask::{Place, ask_long};
 use super::found::{absolute, read_text};
@@ -76,7 +76,7 @@ pub fn push(place: &Place, push: &Push) -> Result<(), Problem> {
     let order = Order { manifest: read_text(&push.manifest)?, signature: read_text(&push.signature)?, rows: absolute(&push.rows)?, report };
     let outcome = ask_long(place, LongOperation::Push(order), |told| {
         if let Told::Pushed(so_far) = told {
-            progress(&format!("pushing: {} of {} rows, {} delivered", so_far.done, so_far.rows, so_far.delivered), so_far.done == so_far.rows);
+            place.progress(&format!("pushing: {} of {} rows, {} delivered", so_far.done, so_far.rows, so_far.delivered), so_far.done == so_far.rows);
         }
     })?;
     match outcome {

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use clap::Subcommand;
 use runtime::exit::{Exit, Problem};
-use runtime::terminal::{json, line, progress, word};
+use runtime::terminal::{json, line, word};
 use serde_json::json as object;
 
 use super::ask::{Place, ask, ask_long};
@@ -153,9 +153,9 @@ fn import(place: &Place, file: &Path, out: Option<&Path>) -> Result<(), Problem>
                 rows.push(row);
             }
         }
-        progress(&format!("importing: {}", tally.text()), false);
+        place.progress(&format!("importing: {}", tally.text()), false);
     });
-    progress(&format!("import: {}", tally.text()), true);
+    place.progress(&format!("import: {}", tally.text()), true);
     if let Some(accounts) = accounts {
         accounts.finish()?;
     }

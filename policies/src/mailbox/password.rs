@@ -11,7 +11,7 @@ pub enum PasswordError {
     TooLong { max: usize },
     #[error("the password has a control character; mail programs cannot send it")]
     Control,
-    #[error("the password holds the mailbox number or is one character repeated; choose another")]
+    #[error("the password holds the mailbox number, or repeats or counts as many do; choose a few unrelated words")]
     Plain,
 }
 
@@ -25,8 +25,20 @@ pub(super) fn judge(password: &str, owner: MailboxNumber, min: usize, max: usize
     if password.chars().count() < min {
         return Err(PasswordError::TooShort { min });
     }
-    let mut characters = password.chars();
-    let first = characters.next();
-    let plain = characters.all(|c| Some(c) == first) || password.contains(&owner.to_string());
-    if plain { Err(PasswordError::Plain) } else { Ok(()) }
+    if repeats(password) || counts(password) || password.contains(&owner.to_string()) { Err(PasswordError::Plain) } else { Ok(()) }
+}
+
+/// Up to four characters again and again, such as `aaaaaaaaaaaa` or `123412341234`.
+fn repeats(password: &str) -> bool {
+    (1..=4).any(|period| password.chars().skip(period).zip(password.chars()).all(|(after, before)| after == before))
+}
+
+/// Each character follows the one before, up or down, such as `abcdefghijkl` or `123456789012`.
+fn counts(password: &str) -> bool {
+    let follows = |(before, after): (char, char)| match (before.to_digit(10), after.to_digit(10)) {
+        (Some(before), Some(after)) => (before + 1) % 10 == after,
+        _ => u32::from(before).checked_add(1) == Some(u32::from(after)),
+    };
+    let pairs = || password.chars().zip(password.chars().skip(1));
+    pairs().all(follows) || pairs().all(|(before, after)| follows((after, before)))
 }

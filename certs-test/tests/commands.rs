@@ -1,0 +1,271 @@
+//! The gateway's command line, as an administrator and their scripts meet it.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+
+use certs_test::demo::people::bureaus;
+use certs_test::office::{DOMAIN, Office};
+use certs_test::programs::{Said, oracle, program, run};
+use serde_json::Value;
+
+const KIND: &str = "housing-fund";
+
+fn refused(said: &Said, exit: i32, code: &str, word: &str) {
+    assert_eq!(said.code, exit, "{code}: {said:?}");
+    let problem: Value = serde_json::from_str(&said.err).unwrap_or_else(|error| panic!("{code}: {error}: {said:?}"));
+    assert_eq!(problem["code"], code, "{problem}");
+    assert!(problem["message"].as_str().is_some_and(|text| !text.is_empty()) && problem["next"].as_str().is_some_and(|text| !text.is_empty()), "{problem}");
+    assert!(said.err.contains(word), "{word}: {problem}");
+}
+
+/// Every subcommand below `path`, as `--help` lists them.
+fn walk(path: &mut Vec<String>, seen: &mut Vec<String>) {
+    let arguments: Vec<&str> = path.iter().map(String::as_str).chain(["--help"]).collect();
+    let help = run(program("mailgw"), &arguments, Path::new("/")).ok();
+    let named = |line: &str| line.strip_prefix("  ").filter(|rest| !rest.starts_with(' ')).and_then(|rest| rest.split_whitespace().next()).map(str::to_owned);
+    let listed: Vec<String> = help.split("Commands:\n").nth(1).map(|rest| rest.lines().take_while(|line| !line.is_empty()).filter_map(named).collect()).unwrap_or_default();
+    if listed.is_empty() || path.is_empty() {
+        assert!(help.contains("Example") && help.contains("mailgw "), "no example: {path:?}\n{help}");
+    }
+    assert!(help.contains("--json") && help.contains("--dir"), "{path:?}");
+    seen.push(path.join(" "));
+    for name in listed.iter().filter(|name| *name != "help") {
+        path.push(name.clone());
+        walk(path, seen);
+        path.pop();
+    }
+}
+
+#[test]
+fn every_command_has_help_with_an_example() {
+    let mut seen = Vec::new();
+    walk(&mut Vec::new(), &mut seen);
+    for name in ["init", "serve", "push", "mailbox open", "mailbox import", "mailbox password", "bureau set", "tls install", "sealer request", "log verify"] {
+        assert!(seen.iter().any(|path| path == name), "{name} in {seen:?}");
+    }
+}
+
+#[test]
+fn commands_answer_in_json_and_name_what_is_wrong() {
+    let place = tempfile::tempdir().unwrap();
+    let mut office = Office::open(place.path(), 3);
+    json_everywhere(&office);
+    mailboxes(&office);
+    imports(&office);
+    closed(&office);
+    places(&mut office);
+    logs(&office);
+}
+
+fn json_everywhere(office: &Office) {
+    let [fund, _] = bureaus();
+    let address = office.people[0].address.as_str();
+    let json = |arguments: &[&str]| office.mailgw(&[&["--json"], arguments].concat()).json();
+    assert_eq!(json(&["mailbox", "show", address])["state"], "open");
+    let shown = json(&["mailbox", "show", address]);
+    assert!(shown["documents"][0]["masked"].as_str().unwrap().contains("***"), "{shown}");
+    let page = json(&["mailbox", "list", "--kind", "citizen", "--limit", "2"]);
+    assert_eq!(page["mailboxes"].as_array().unwrap().len(), 2);
+    let rest = json(&["mailbox", "list", "--kind", "citizen", "--after", page["next"].as_str().unwrap()]);
+    assert_eq!((rest["mailboxes"].as_array().unwrap().len(), &rest["next"]), (1, &Value::Null));
+    assert_eq!(json(&["bureau", "list"]).as_array().unwrap().len(), 2);
+    assert_eq!(json(&["bureau", "list"])[0]["code"], fund.code);
+    assert!(json(&["tls", "request"])["pem"].as_str().unwrap().contains("CERTIFICATE REQUEST"));
+    assert_eq!(json(&["tls", "install", "mailgw.pem"])["done"], true);
+    assert!(json(&["mailbox", "password", address])["password"].as_str().unwrap().len() >= 12);
+    let exported = json(&["log", "export", "json-export"]);
+    let vkey = exported["vkey"].as_str().unwrap();
+    assert_eq!(json(&["log", "verify", "json-export", "--vkey", vkey])["entries"], exported["entries"]);
+    let request = office.sealer(&["--json", "sealer", "request", fund.code, "--name", fund.name]).json();
+    assert!(request["pem"].as_str().unwrap().contains("CERTIFICATE REQUEST"));
+    let (client, seal) = (format!("{}-client.pem", fund.code), format!("{}-seal.pem", fund.code));
+    assert_eq!(office.sealer(&["--json", "sealer", "bureau", fund.code, "--client", &client, "--seal", &seal]).json()["done"], true);
+    // Errors, too, even those of the command line itself.
+    for wrong in [&["--json", "mailbox", "show"][..], &["--json", "nonsense"], &["--json", "mailbox", "list", "--kind", "x"], &["--json"]] {
+        let said = office.mailgw(wrong);
+        assert_eq!(said.code, 2, "{wrong:?} {said:?}");
+        let problem: Value = serde_json::from_str(&said.err).unwrap_or_else(|error| panic!("{wrong:?}: {error}: {said:?}"));
+        assert!(!problem["next"].as_str().unwrap().is_empty(), "{problem}");
+    }
+}
+
+fn mailboxes(office: &Office) {
+    let open = |arguments: &[&str]| office.mailgw(&[&["--json", "mailbox", "open"], arguments].concat());
+    let listed = || office.mailgw(&["--json", "mailbox", "list", "--limit", "1000"]).json();
+    let before = listed();
+    let city = std::fs::read_to_string(office.home.join("city/people.csv")).unwrap();
+    let line: Vec<&str> = city.lines().nth(1).unwrap().split(',').collect();
+    refused(&open(&["--id-type", line[0], "--id-no", line[1], "--name", line[2]]), 5, "mailbox-exists", &office.people[0].address[..10]);
+    // A right outer check character and a wrong inner one.
+    refused(&open(&["--code", "91440101MAT0000157", "--name", "x"]), 3, "applicant", "organisation");
+    refused(&open(&["--code", "91440101MAT000018H", "--name", "x"]), 3, "applicant", "check");
+    refused(&open(&["--id-type", "01", "--id-no", "440106189602290016", "--name", "陈一"]), 3, "applicant", "check");
+    refused(&open(&["--id-type", "01", "--id-no", "440106189602300017", "--name", "陈一"]), 3, "applicant", "document");
+    refused(&open(&["--id-type", "08", "--id-no", "440106189602290015", "--name", "陈一"]), 3, "applicant", "document");
+    refused(&open(&["--name", "陈一"]), 2, "applicant", "document");
+    refused(&open(&["--id-type", "01", "--id-no", "440106189602290015", "--code", "91440101MAT000018G", "--name", "陈一"]), 2, "applicant", "either");
+    refused(&open(&["--code", "91440101MAT000018G", "--name", "x", "--alias", "postmaster"]), 3, "applicant", "alias");
+    refused(&open(&["--code", "91440101MAT99998XT", "--name", "x", "--alias", "gjj"]), 3, "applicant", "code");
+    for (password, word) in [("short\n", "12"), ("aaaaaaaaaaaaaaaa\n", "password"), ("123456789012\n", "password"), ("\n", "12")] {
+        office.write("password", password.as_bytes());
+        let said = open(&["--id-type", "01", "--id-no", "440106189602290015", "--name", "陈一", "--password-file", "password"]);
+        refused(&said, 3, "password", word);
+        assert!(password.trim().is_empty() || !said.err.contains(password.trim()), "{said:?}");
+    }
+    refused(&open(&["--id-type", "01", "--id-no", "440106189602290015", "--name", "陈一", "--password-file", "nowhere"]), 2, "password-file", "nowhere");
+    refused(&office.mailgw(&["--json", "mailbox", "show", "0000000000"]), 4, "no-such-mailbox", "mailbox");
+    refused(&office.mailgw(&["--json", "mailbox", "close", "nobody@elsewhere.example"]), 4, "no-such-mailbox", "mailbox");
+    assert_eq!(listed(), before);
+    office.write("password", "一个很长很长的密码足够十二字\n".as_bytes());
+    let opened = open(&["--id-type", "01", "--id-no", "440106189602290015", "--name", "陈一", "--password-file", "password"]).json();
+    assert_eq!(opened["password"], Value::Null, "what was chosen is not told");
+    let user = format!("{}:一个很长很长的密码足够十二字", opened["address"].as_str().unwrap());
+    run("curl", &["-sS", "--cacert", "ca/root.pem", "-u", &user, &format!("imaps://localhost:{}/", office.imaps)], &office.home).ok();
+}
+
+fn imports(office: &Office) {
+    let listed = || office.mailgw(&["--json", "mailbox", "list", "--limit", "1000"]).json();
+    let import = |name: &str, bytes: &[u8]| {
+        office.write(name, bytes);
+        office.mailgw(&["--json", "mailbox", "import", name])
+    };
+    let before = listed();
+    let good = "01,440104189901010025,陈二\r\n";
+    for (name, bytes, word) in [
+        ("missing.csv", format!("id_type,id_no\r\n{good}").into_bytes(), "name"),
+        ("doubled.csv", format!("id_type,id_no,id_no,name\r\n{good}").into_bytes(), "twice"),
+        ("unknown.csv", format!("id_type,id_no,name,age\r\n{good}").into_bytes(), "column 4"),
+        ("mixed.csv", format!("id_type,id_no,name,uscc\r\n{good}").into_bytes(), "two files"),
+        ("headless.csv", good.as_bytes().to_vec(), "line 1"),
+        ("empty.csv", Vec::new(), "empty"),
+        ("utf16.csv", [b"\xff\xfe".to_vec(), "id_type,id_no,name\r\n".encode_utf16().flat_map(u16::to_le_bytes).collect()].concat(), "UTF-16"),
+        ("long.csv", vec![b'x'; 10 << 20], "longer"),
+    ] {
+        let said = import(name, &bytes);
+        refused(&said, 3, "file", word);
+        assert!(!said.err.contains("440104189901010025") && !said.err.contains("陈二"), "{said:?}");
+    }
+    refused(&office.mailgw(&["--json", "mailbox", "import", "nowhere.csv"]), 2, "file", "nowhere.csv");
+    // Rows that are wrong are told by their line, and open nothing.
+    let rows = [
+        b"\xef\xbb\xbfid_type,id_no,name\r\n".as_slice(),
+        b"01,440104189901010026,x\r\n",
+        b"01,440104189901010025,\xb3\xc2\xb6\xfe\r\n",
+        b"01,440104189901010025\r\n",
+        b"01,440104189901010025,\"x\r\n",
+        b"77,440104189901010025,x\r\n",
+        &[b"01,440104189901010025,".as_slice(), &vec![b'x'; 1 << 20], b"\r\n"].concat(),
+    ]
+    .concat();
+    let told = import("rows.csv", &rows).json();
+    assert_eq!((&told["opened"], &told["refused"]), (&0.into(), &6.into()), "{told:#}");
+    assert_eq!(told["rows"].as_array().unwrap().iter().map(|row| row["line"].as_u64().unwrap()).collect::<Vec<_>>(), [2, 3, 4, 5, 6, 7]);
+    assert!(!told.to_string().contains("44010418990101002"), "{told}");
+    assert_eq!(listed(), before);
+    // Passwords that were told once are never written over.
+    std::fs::write(office.home.join("taken.csv"), "x").unwrap();
+    refused(&office.mailgw(&["--json", "mailbox", "import", "city/people.csv", "--out", "taken.csv"]), 5, "accounts-file", "taken.csv");
+    let again = office.mailgw(&["--json", "mailbox", "import", "city/people.csv", "--out", "again.csv"]).json();
+    assert_eq!((&again["opened"], &again["exists"]), (&0.into(), &3.into()), "{again:#}");
+    assert_eq!(std::fs::read_to_string(office.home.join("again.csv")).unwrap(), "address,password\r\n");
+    assert_eq!(std::fs::metadata(office.home.join("again.csv")).unwrap().permissions().mode() & 0o777, 0o600);
+    assert_eq!(listed(), before);
+}
+
+fn closed(office: &Office) {
+    let account = &office.people[1];
+    let curl = |arguments: &[&str]| run("curl", &[&["-sS", "--cacert", "ca/root.pem"], arguments].concat(), &office.home);
+    let user = format!("{}:{}", account.address, account.password);
+    let url = format!("imaps://localhost:{}/INBOX", office.imaps);
+    curl(&["-u", &user, &url, "-X", "NOOP"]).ok();
+    assert_eq!(office.mailgw(&["--json", "mailbox", "close", &account.address]).json()["state"], "closed");
+    assert_eq!(curl(&["-u", &user, &url, "-X", "NOOP"]).code, 67);
+    std::fs::write(office.home.join("letter.eml"), "Subject: late\r\n\r\nx\r\n").unwrap();
+    let smtp = format!("smtp://localhost:{}/x.example", office.smtp);
+    let sent = curl(&[&smtp, "-v", "--ssl-reqd", "--mail-from", "a@b.example", "--mail-rcpt", &account.address, "-T", "letter.eml"]);
+    assert!(sent.code == 55 && sent.err.contains("550 5.2.1"), "{sent:?}");
+    refused(&office.mailgw(&["--json", "mailbox", "close", &account.address]), 5, "mailbox-closed", "closed");
+    refused(&office.mailgw(&["--json", "mailbox", "password", &account.address]), 5, "mailbox-closed", "closed");
+    let city = std::fs::read_to_string(office.home.join("city/people.csv")).unwrap();
+    let line: Vec<&str> = city.lines().nth(2).unwrap().split(',').collect();
+    refused(&office.mailgw(&["--json", "mailbox", "open", "--id-type", line[0], "--id-no", line[1], "--name", line[2]]), 5, "mailbox-exists", "closed");
+}
+
+fn places(office: &mut Office) {
+    let home = office.home.clone();
+    let mailgw = |arguments: &[&str]| run(program("mailgw"), &[&["--json"], arguments].concat(), &home);
+    let init = |directory: &str, domain: &str| mailgw(&["--dir", directory, "--passphrase-file", "pass", "init", "--domain", domain, "--host", "mx.example.cn", "--sealer", "sealer", "--root", "ca/root.pem"]);
+    refused(&init("mailgw", DOMAIN), 5, "founded", "mailgw");
+    std::fs::write(home.join("file"), "x").unwrap();
+    refused(&init("file", DOMAIN), 5, "state-directory", "not a directory");
+    refused(&init("new", "not a domain"), 2, "host-name", "not a domain");
+    refused(&mailgw(&["--dir", "new", "--passphrase-file", "pass", "init", "--domain", DOMAIN, "--host", "mx.example.cn", "--sealer", "sealer", "--root", "pass"]), 2, "anchors", "root");
+    assert!(!home.join("new").exists());
+    refused(&mailgw(&["--dir", "sealer", "--passphrase-file", "pass", "sealer", "init", "--name", "x.example.cn", "--root", "ca/root.pem"]), 5, "founded", "sealer");
+    refused(&mailgw(&["--dir", "nowhere", "--passphrase-file", "pass", "mailbox", "list"]), 4, "state-directory", "nowhere");
+    // A second service over a living directory; and while none runs, the wrong words for one.
+    let served = |arguments: &[&str]| mailgw(&[&["--dir", "mailgw"], arguments].concat());
+    assert_eq!(served(&["--passphrase-file", "pass", "serve"]).code, 6);
+    office.kill_gateway();
+    office.write("wrong", b"wrong horse battery\n");
+    assert_eq!(served(&["--passphrase-file", "wrong", "mailbox", "list"]).code, 8);
+    assert_eq!(served(&["--passphrase-file", "nowhere", "mailbox", "list"]).code, 8);
+    let other = served(&["--passphrase-file", "pass", "serve", "--domain", "other.example"]);
+    refused(&other, 2, "other-domain", DOMAIN);
+    let occupied = std::net::TcpListener::bind(("127.0.0.1", office.imaps)).unwrap();
+    let said = served(&["--passphrase-file", "pass", "serve"]);
+    let last = Said { err: said.err.lines().last().unwrap_or_default().to_owned(), ..said };
+    refused(&last, 6, "listen", &office.imaps.to_string());
+    drop(occupied);
+    let mode = |mode| std::fs::set_permissions(home.join("mailgw"), std::fs::Permissions::from_mode(mode)).unwrap();
+    mode(0o755);
+    refused(&served(&["--passphrase-file", "pass", "mailbox", "list"]), 8, "state-directory", "chmod 700");
+    mode(0o700);
+    std::fs::set_permissions(home.join("pass"), std::fs::Permissions::from_mode(0o644)).unwrap();
+    refused(&served(&["--passphrase-file", "pass", "mailbox", "list"]), 8, "passphrase", "chmod 600");
+    std::fs::set_permissions(home.join("pass"), std::fs::Permissions::from_mode(0o600)).unwrap();
+    let toml = std::fs::read_to_string(home.join("mailgw/mailgw.toml")).unwrap();
+    std::fs::write(home.join("mailgw/mailgw.toml"), format!("surprise = 1\n{toml}")).unwrap();
+    let said = served(&["--passphrase-file", "pass", "mailbox", "list"]);
+    assert!(said.code == 2 && said.err.contains("surprise"), "{said:?}");
+    std::fs::write(home.join("mailgw/mailgw.toml"), toml).unwrap();
+    assert_eq!(served(&["--passphrase-file", "pass", "mailbox", "list"]).json()["mailboxes"].as_array().map(Vec::is_empty), Some(false));
+    office.start_gateway();
+}
+
+/// Both logs, proved by our program and by one written from the description of the form.
+fn logs(office: &Office) {
+    office.push(KIND).json();
+    let script = concat!(env!("CARGO_MANIFEST_DIR"), "/oracles/verify_log.py");
+    let exports = [office.mailgw(&["--json", "log", "export", "gateway-log"]).json(), office.sealer(&["--json", "sealer", "export-log", "sealer-log"]).json()];
+    for (name, exported) in ["gateway-log", "sealer-log"].iter().zip(&exports) {
+        let vkey = exported["vkey"].as_str().unwrap();
+        let verify = || office.mailgw(&["--json", "log", "verify", name, "--vkey", vkey]);
+        assert_eq!(verify().json()["entries"], exported["entries"]);
+        run(oracle("python"), &[script, name, vkey], &office.home).ok();
+        let city = std::fs::read_to_string(office.home.join("city/people.csv")).unwrap();
+        let leaves = run("grep", &["-r", "-a", "-h", "", name], &office.home).out;
+        for person in city.lines().skip(1).map(|line| line.split(',').collect::<Vec<_>>()) {
+            assert!(!leaves.contains(person[1]) && !leaves.contains(person[2]), "a person in {name}");
+        }
+        // One flipped bit anywhere among the entries is found, and the key of another log proves nothing.
+        let tile = run("find", &[name, "-path", "*entries*", "-type", "f"], &office.home).ok();
+        let path = office.home.join(tile.lines().next().unwrap());
+        let mut bytes = std::fs::read(&path).unwrap();
+        let middle = bytes.len() / 2;
+        bytes[middle] ^= 1;
+        std::fs::write(&path, &bytes).unwrap();
+        assert_eq!(verify().code, 7);
+        assert_ne!(run(oracle("python"), &[script, name, vkey], &office.home).code, 0);
+        bytes[middle] ^= 1;
+        std::fs::write(&path, &bytes).unwrap();
+        verify().ok();
+    }
+    let crossed = office.mailgw(&["--json", "log", "verify", "gateway-log", "--vkey", exports[1]["vkey"].as_str().unwrap()]);
+    assert_eq!(crossed.code, 7, "{crossed:?}");
+    let over = office.mailgw(&["--json", "log", "export", "gateway-log"]);
+    assert!(over.code != 0 && over.err.contains("gateway-log"), "an export is never written over: {over:?}");
+    assert_eq!(office.mailgw(&["log", "verify", "gateway-log", "--vkey", "nonsense"]).code, 2);
+    assert_eq!(office.mailgw(&["log", "verify", "nowhere", "--vkey", exports[0]["vkey"].as_str().unwrap()]).code, 4);
+}
