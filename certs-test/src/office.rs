@@ -4,6 +4,7 @@ use std::io::Write;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
@@ -32,7 +33,7 @@ pub struct Office {
     pub http: u16,
     pub people: Vec<Account>,
     pub institutions: Vec<Account>,
-    sealer: Option<Child>,
+    sealer: Mutex<Option<Child>>,
     gateway: Option<Child>,
 }
 
@@ -50,7 +51,7 @@ impl Office {
             http: free_port(),
             people: Vec::new(),
             institutions: Vec::new(),
-            sealer: None,
+            sealer: Mutex::default(),
             gateway: None,
         };
         run(program("demo-data"), &["--out", "city", "--people", &people.to_string()], place).ok();
@@ -179,15 +180,17 @@ impl Office {
         std::fs::write(self.home.join(format!("city/{changed}.manifest.json")), format!("{manifest:#}\n")).expect("a place to write");
     }
 
-    pub fn start_sealer(&mut self) {
-        self.sealer = Some(self.spawn("sealer", &["sealer", "serve"]));
-        self.wait("sealer", |this| this.home.join("sealer/admin.sock").exists() && std::os::unix::net::UnixStream::connect(this.home.join("sealer/admin.sock")).is_ok());
+    /// Also while others push.
+    pub fn start_sealer(&self) {
+        let mut sealer = self.spawn("sealer", &["sealer", "serve"]);
+        self.wait("sealer", &mut sealer, || std::os::unix::net::UnixStream::connect(self.home.join("sealer/admin.sock")).is_ok());
+        *self.sealer.lock().unwrap_or_else(PoisonError::into_inner) = Some(sealer);
     }
 
     pub fn start_gateway(&mut self) {
-        self.gateway = Some(self.spawn("mailgw", &["serve"]));
-        let ports = [self.smtp, self.imap, self.imaps, self.http];
-        self.wait("mailgw", |_| ports.iter().all(|port| std::net::TcpStream::connect(("127.0.0.1", *port)).is_ok()));
+        let (mut gateway, ports) = (self.spawn("mailgw", &["serve"]), [self.smtp, self.imap, self.imaps, self.http]);
+        self.wait("mailgw", &mut gateway, || ports.iter().all(|port| std::net::TcpStream::connect(("127.0.0.1", *port)).is_ok()));
+        self.gateway = Some(gateway);
     }
 
     fn spawn(&self, name: &str, arguments: &[&str]) -> Child {
@@ -197,13 +200,15 @@ impl Office {
         command.spawn().expect("mailgw starts")
     }
 
-    fn wait(&mut self, name: &str, up: impl Fn(&Self) -> bool) {
+    fn wait(&self, name: &str, child: &mut Child, up: impl Fn() -> bool) {
         let until = Instant::now() + Duration::from_secs(60);
-        while !up(self) {
-            let child = if name == "sealer" { &mut self.sealer } else { &mut self.gateway };
-            let ended = child.as_mut().and_then(|child| child.try_wait().ok().flatten());
-            let log = || std::fs::read_to_string(self.home.join(format!("{name}.log"))).unwrap_or_default();
-            assert!(ended.is_none() && Instant::now() < until, "{name}: {}", log());
+        while !up() {
+            let ended = child.try_wait().ok().flatten();
+            if ended.is_some() || Instant::now() >= until {
+                let _ = child.kill();
+                let _ = child.wait();
+                panic!("{name}: {}", std::fs::read_to_string(self.home.join(format!("{name}.log"))).unwrap_or_default());
+            }
             std::thread::sleep(Duration::from_millis(20));
         }
     }
@@ -228,7 +233,7 @@ impl Office {
 
     /// A signal for the sealer, such as `-STOP`.
     pub fn signal_sealer(&self, signal: &str) {
-        if let Some(sealer) = &self.sealer {
+        if let Some(sealer) = self.sealer.lock().unwrap_or_else(PoisonError::into_inner).as_ref() {
             run("kill", &[signal, &sealer.id().to_string()], &self.home).ok();
         }
     }
@@ -249,8 +254,9 @@ impl Office {
         ended
     }
 
-    pub fn kill_sealer(&mut self) {
-        if let Some(mut sealer) = self.sealer.take() {
+    pub fn kill_sealer(&self) {
+        let sealer = self.sealer.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(mut sealer) = sealer {
             let _ = sealer.kill();
             let _ = sealer.wait();
         }
@@ -261,7 +267,7 @@ impl Office {
     }
 
     pub fn sealer_id(&self) -> Option<u32> {
-        self.sealer.as_ref().map(Child::id)
+        self.sealer.lock().unwrap_or_else(PoisonError::into_inner).as_ref().map(Child::id)
     }
 
     pub fn path(&self, name: &str) -> String {
