@@ -17,7 +17,6 @@ use store::{Batch, Expectation};
 use crate::bureau::trust::{Anchors, TrustError};
 use crate::gateway::{Gateway, GatewayError, unix_millis};
 use crate::policy;
-pub use crate::policy::read as read_policies;
 use crate::record::RecordError;
 use crate::record::settings::Settings;
 

@@ -15,6 +15,7 @@ use runtime::exit::Problem;
 use runtime::state::StateDir;
 use serde::{Deserialize, Serialize};
 use store::{Batch, CommitError, Expectation, Store};
+use time::{Duration, OffsetDateTime};
 
 use super::{MAX_ROWS, Opening, Operation, Order, Outcome, Seal, SealerError};
 use crate::bureau::manifest;
@@ -44,13 +45,23 @@ pub struct Configuration {
     pub policy_arc: String,
 }
 
+/// How long a manifest is believed before it and the revocation lists are looked at again.
+const JOB_LASTS: Duration = Duration::minutes(10);
+
 /// A manifest that was proved, and what its rows are signed with.
 struct Job {
     bureau: String,
     batch: String,
     rows: u64,
+    opened: OffsetDateTime,
     plan: SignerPlan,
     key: KeyHandle,
+}
+
+impl Job {
+    fn is_believed(&self, now: OffsetDateTime) -> bool {
+        (self.opened..self.opened + JOB_LASTS).contains(&now)
+    }
 }
 
 /// An open sealer.
@@ -180,8 +191,10 @@ impl Sealer {
         let plan = SignerPlan::new(record.seal.leaf(), &others)?;
         let key = self.keys.load(&record.key)?;
         let name = crate::hex(signed.digest());
-        let job = Arc::new(Job { bureau, batch, rows, plan, key });
-        self.jobs.lock().unwrap_or_else(PoisonError::into_inner).insert(name.clone(), job);
+        let job = Arc::new(Job { bureau, batch, rows, opened: now, plan, key });
+        let mut jobs = self.jobs.lock().unwrap_or_else(PoisonError::into_inner);
+        jobs.retain(|_, job| job.is_believed(now));
+        jobs.insert(name.clone(), job);
         Ok(name)
     }
 
@@ -206,9 +219,11 @@ impl Sealer {
         }
     }
 
-    /// 1 the job is open · 2 the rows are the manifest's · 3 what will be signed is durable · 4 signed.
+    /// 1 the job is open and not stale · 2 the rows are the manifest's · 3 what will be signed is durable · 4 signed.
     fn seal_rows(&self, job: &str, rows: &[(u64, [u8; 32])]) -> Result<Vec<Vec<u8>>, SealerError> {
-        let job = self.jobs.lock().unwrap_or_else(PoisonError::into_inner).get(job).cloned().ok_or(SealerError::UnknownJob)?;
+        let now = self.clock.now();
+        let job = self.jobs.lock().unwrap_or_else(PoisonError::into_inner).get(job).cloned();
+        let job = job.filter(|job| job.is_believed(now)).ok_or(SealerError::UnknownJob)?;
         if rows.is_empty() || rows.len() > MAX_ROWS {
             return Err(SealerError::Order { reason: "it has no row or too many" });
         }
@@ -219,7 +234,6 @@ impl Sealer {
             return Err(SealerError::Order { reason: "it has a row that the manifest does not" });
         }
         self.intend(&job, rows)?;
-        let now = self.clock.now();
         // Two halves at once: signing is all of the work.
         let (left, right) = rows.split_at(rows.len() / 2);
         let sign = |rows: &[(u64, [u8; 32])]| rows.iter().map(|(_, digest)| job.plan.seal(*digest, now, &job.key)).collect::<Result<Vec<_>, _>>();

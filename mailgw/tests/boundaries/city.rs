@@ -15,7 +15,7 @@ use mailgw::bureau::trust::Anchors;
 use mailgw::bureau::{self, BureauError, Registration};
 use mailgw::directory::{Applicant, NewPassword, Words, today};
 use mailgw::gateway::Gateway;
-use mailgw::init::read_policies;
+use mailgw::policy;
 use mailgw::record::settings::Settings;
 use mailgw::sealer::{Operation, Outcome, Seal, Sealer};
 use pki::certificate::{self, AlternativeName, BasicConstraints, CertificatePlan, Extensions};
@@ -258,7 +258,7 @@ impl City {
         self.evidence(&self.path("mailgw"), Arc::clone(&store), &keys, "gateway").advance().unwrap();
         let settings = Settings { domain: DOMAIN.into(), host: HOST.into(), log_origin: "gateway".into(), log_key: String::new() };
         let anchors = Anchors::parse(self.root_pem.as_bytes(), ARC).unwrap();
-        let policies = read_policies(&self.path("policies")).unwrap();
+        let policies = policy::read(&self.path("policies")).unwrap();
         Gateway::open(store, settings, keys, anchors, policies, Arc::clone(&self.clock) as Arc<dyn Clock>).unwrap()
     }
 

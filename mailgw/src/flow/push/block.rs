@@ -35,6 +35,8 @@ pub(super) struct Work<'a> {
     pub open_job: &'a (dyn Fn() -> Result<String, PushError> + Sync),
     pub bureau: &'a str,
     pub sender: Sender,
+    /// The registered sealing certificate, DER.
+    pub seal: &'a [u8],
     pub manifest: &'a SignedManifest,
     pub parameters: &'a Parameters,
     /// When the batch was recorded: the date of its messages, whenever they are made.
@@ -193,8 +195,8 @@ impl Work<'_> {
                 return Ok(Vec::new());
             }
             match self.sealer.seal(self.job, &rows) {
-                Ok(seals) => return Ok(seals),
-                // The sealer was started anew.
+                Ok(seals) => return self.judge_seal(decisions, &seals).map(|()| seals),
+                // The sealer was started anew, or wants to look at the manifest and the lists again.
                 Err(problem) if problem.code == UNKNOWN_JOB && !reopened => {
                     (self.open_job)()?;
                     reopened = true;
@@ -203,6 +205,15 @@ impl Work<'_> {
                 Err(problem) => return Err(PushError::Sealer(problem)),
             }
         }
+    }
+
+    /// Readers see the sealing certificate beside the bureau's name and address: the sealer must hold the one registered here.
+    /// One seal tells, since a job has one certificate.
+    fn judge_seal(&self, decisions: &[Decision], seals: &[Vec<u8>]) -> Result<(), PushError> {
+        let other = || PushError::OtherSeal { bureau: self.bureau.to_owned() };
+        let (Some(letter), Some(seal)) = (letters(decisions).next(), seals.first()) else { return Ok(()) };
+        let signed = pki::cms::verify(seal, letter.entity.bytes(), &[self.seal]).map_err(|_| other())?;
+        if signed.signer_certificate() == self.seal { Ok(()) } else { Err(other()) }
     }
 
     /// Seals and commits. `None` when somebody else changed what the decisions rest on: they are made anew.

@@ -35,7 +35,7 @@ use crate::bureau::{self, BureauError};
 use crate::directory::DirectoryError;
 use crate::gateway::{Gateway, unix_millis};
 use crate::mailbox::MailError;
-use crate::record::bureau::Bureau;
+use crate::record::bureau::{Bureau, Chain};
 use crate::record::event::{self, Event};
 use crate::record::push::{PushBatch, batch_key};
 use crate::record::{RecordError, body};
@@ -106,6 +106,8 @@ pub enum PushError {
     Record(#[from] RecordError),
     #[error(transparent)]
     Commit(#[from] CommitError),
+    #[error("the sealer seals for {bureau} with another certificate than the registered one; give both the same with `mailgw bureau set` and `mailgw sealer bureau`")]
+    OtherSeal { bureau: String },
     /// The sealer's own words.
     #[error("{}", .0.message)]
     Sealer(Problem),
@@ -142,6 +144,7 @@ impl From<PushError> for Problem {
             PushError::Mail(MailError::Record(_)) | PushError::Record(_) => (Exit::Damaged, "store-damaged"),
             PushError::Mail(_) => (Exit::Unavailable, "delivery"),
             PushError::Commit(ref error) => crate::problem::store_class(error),
+            PushError::OtherSeal { .. } => (Exit::Conflict, "other-seal"),
             PushError::Stopped => (Exit::Unavailable, "stopped"),
         };
         crate::problem::told(exit, code, &error.to_string())
@@ -206,6 +209,7 @@ pub fn push(
         open_job: &open_job,
         bureau: &code,
         sender: bureau::sender(&code, &record)?,
+        seal: record.seal.as_ref().map(Chain::leaf).unwrap_or_default(),
         manifest: &signed,
         parameters: &gateway.statements,
         begun: instant(batch.begun_unix_millis),

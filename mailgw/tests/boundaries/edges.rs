@@ -1,0 +1,155 @@
+//! What a push does at its edges: mailboxes without room, a sealer that asks again, files written another way.
+
+use std::net::TcpListener;
+
+use mailgw::bureau::trust::TrustError;
+use mailgw::bureau::{self, BureauError, Registration};
+use mailgw::record::push::RowOutcome;
+use runtime::exit::Problem;
+use time::Duration;
+
+use super::*;
+
+fn reasons(rows: &[RowOutcome], state: &State, reason: &str) -> Vec<u64> {
+    rows.iter().filter(|row| row.state == *state && row.reason.as_deref() == Some(reason)).map(|row| row.row).collect()
+}
+
+#[test]
+fn a_mailbox_without_room_holds_up_nobody_and_nothing_is_told_delivered() {
+    let city = City::found();
+    let limits = city.path("policies/mailbox/limits.toml");
+    let text = std::fs::read_to_string(&limits).unwrap();
+    // Room for two statements, not for three.
+    std::fs::write(&limits, text.replace("1_073_741_824", "65_536").replace("26_214_400", "65_536")).unwrap();
+    let gateway = city.gateway(Arc::clone(&city.store));
+    let sealer = Watched::new(&city, Arc::clone(&city.sealing), None);
+    let first = pushed(&city, &gateway, &sealer, &month(&city, "pension", "first", 9)).unwrap();
+    assert_eq!(first.counts, Counts { delivered: 6, duplicate: 1, quarantined: 2, undeliverable: 4 });
+    assert_eq!(reasons(&first.not_delivered, &State::Undeliverable, "mailbox-full"), [7, 8, 9]);
+    // The seventh row is the first once more: where the first did not arrive, it did not arrive before either.
+    let second = pushed(&city, &gateway, &sealer, &month(&city, "pension", "second", 6)).unwrap();
+    assert_eq!(second.counts, Counts { delivered: 0, duplicate: 0, quarantined: 2, undeliverable: 8 });
+    assert_eq!(reasons(&second.not_delivered, &State::Undeliverable, "mailbox-full"), [1, 2, 3, 4, 5, 6, 7]);
+    assert_eq!(delivered(&city, &gateway).values().map(Vec::len).sum::<usize>(), 6);
+}
+
+#[test]
+fn the_sealer_asks_for_the_manifest_again_after_a_while() {
+    let city = City::found();
+    let month = month(&city, "pension", "long", 501);
+    let gateway = city.gateway(Arc::clone(&city.store));
+    let sealer = Watched::new(&city, Arc::clone(&city.sealing), None);
+    // Between the blocks an hour passes; the lists are fetched once more, and the push goes on.
+    let mut hour = Duration::hours(1);
+    let report = push(&gateway, &sealer, &city.lists, &month.order, &mut |progress| {
+        if progress.done > 0 {
+            city.clock.advance(std::mem::take(&mut hour));
+        }
+        true
+    });
+    whole(&city, &gateway, &month, &report.unwrap(), "an hour later");
+    let job = {
+        let crls = city.lists.fetch(&bureau_lists(&city), NOW).unwrap();
+        sealer.open(month.order.manifest.as_bytes(), month.order.signature.as_bytes(), &crls).unwrap()
+    };
+    city.clock.advance(Duration::minutes(10));
+    assert_eq!(sealer.seal(&job, &[(1, [7; 32])]).unwrap_err().code, "unknown-job");
+}
+
+/// The addresses of the lists that cover the registered certificates.
+fn bureau_lists(city: &City) -> Vec<String> {
+    let record = bureau::find(&*city.store, FUND).unwrap();
+    let mut urls = mailgw::bureau::trust::crl_urls(record.seal.as_ref().unwrap()).unwrap();
+    urls.dedup();
+    urls
+}
+
+/// Signs with the bureau's own key where its sealing key was asked for.
+struct OtherSeal<'a>(Watched<'a>);
+
+impl Seal for OtherSeal<'_> {
+    fn open(&self, manifest: &[u8], signature: &[u8], crls: &[Vec<u8>]) -> Result<String, Problem> {
+        self.0.open(manifest, signature, crls)
+    }
+
+    fn seal(&self, _: &str, rows: &[(u64, [u8; 32])]) -> Result<Vec<Vec<u8>>, Problem> {
+        let plan = pki::cms::SignerPlan::new(&self.0.city.client_der, &[]).unwrap();
+        Ok(rows.iter().map(|(_, digest)| plan.seal(*digest, NOW, &self.0.city.client).unwrap()).collect())
+    }
+}
+
+#[test]
+fn a_seal_that_is_not_the_registered_one_is_delivered_to_nobody() {
+    let city = City::found();
+    let gateway = city.gateway(Arc::clone(&city.store));
+    let sealer = OtherSeal(Watched::new(&city, Arc::clone(&city.sealing), None));
+    let refused = pushed(&city, &gateway, &sealer, &month(&city, "pension", "other", 3));
+    assert!(matches!(refused, Err(PushError::OtherSeal { .. })), "{refused:?}");
+    assert!(delivered(&city, &gateway).is_empty());
+}
+
+#[test]
+fn a_statement_is_the_same_in_whatever_order_its_columns_stand() {
+    let city = City::found();
+    let first = month(&city, "pension", "first", 3);
+    let gateway = city.gateway(Arc::clone(&city.store));
+    let sealer = Watched::new(&city, Arc::clone(&city.sealing), None);
+    pushed(&city, &gateway, &sealer, &first).unwrap();
+    let text = std::fs::read_to_string(&first.order.rows).unwrap();
+    let turned = |line: &str| line.split(',').rev().collect::<Vec<_>>().join(",") + "\r\n";
+    let turned: String = text.lines().map(turned).collect();
+    let before = hex(&digest(text.as_bytes()));
+    let manifest = first.order.manifest.replace("\"first\"", "\"turned\"").replace(&before, &hex(&digest(turned.as_bytes())));
+    let rows = city.path("turned.csv");
+    std::fs::write(&rows, turned).unwrap();
+    let order = mailgw::flow::push::Order { signature: city.sign(&manifest), manifest, rows, report: None };
+    let report = push(&gateway, &sealer, &city.lists, &order, &mut |_| true).unwrap();
+    assert_eq!(report.counts, Counts { delivered: 0, duplicate: 4, quarantined: 2, undeliverable: 1 });
+}
+
+/// Whoever reads the log and the statement knows all of a row but the number that is masked: they must not be able to try
+/// out which number it is.
+#[test]
+fn no_digest_in_the_log_can_be_made_from_a_row() {
+    let city = City::found();
+    let month = month(&city, "pension", "row", 1);
+    let gateway = city.gateway(Arc::clone(&city.store));
+    pushed(&city, &gateway, &Watched::new(&city, Arc::clone(&city.sealing), None), &month).unwrap();
+    let text = std::fs::read_to_string(&month.order.rows).unwrap();
+    let line = text.lines().nth(1).unwrap();
+    let parts: Vec<u8> = line.split(',').flat_map(|field| [&(field.len() as u64).to_be_bytes(), field.as_bytes()].concat()).collect();
+    let guesses = [digest(line.as_bytes()), digest(&parts)].map(|digest| hex(&digest));
+    let told = events(&*city.store).into_iter().find_map(|event| if let Event::StatementDelivered(told) = event { Some(told) } else { None });
+    assert!(!guesses.contains(&told.unwrap().row));
+}
+
+/// Nothing is fetched from where a stranger's certificate says.
+#[test]
+fn a_strangers_certificate_sends_the_gateway_nowhere() {
+    let city = City::found();
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    listener.set_nonblocking(true).unwrap();
+    let mut parameters = rcgen::CertificateParams::new(Vec::new()).unwrap();
+    parameters.not_before = NOW - Duration::days(1);
+    parameters.not_after = NOW + Duration::days(1);
+    parameters.distinguished_name.push(rcgen::DnType::OrganizationName, "陌生人");
+    parameters.distinguished_name.push(rcgen::DnType::CustomDnType(vec![2, 5, 4, 97]), "NTRCN-91440101MAT9900154");
+    parameters.subject_alt_names = vec![rcgen::SanType::Rfc822Name("a@b.cn".try_into().unwrap())];
+    let uris = vec![format!("http://{}/secret", listener.local_addr().unwrap())];
+    parameters.crl_distribution_points = vec![rcgen::CrlDistributionPoint { uris }];
+    let seal = parameters.self_signed(&rcgen::KeyPair::generate().unwrap()).unwrap().pem();
+    let gateway = city.gateway(Arc::clone(&city.store));
+    let registration = Registration {
+        code: "stranger".into(),
+        name: None,
+        name_en: "Stranger".into(),
+        kinds: vec!["pension".into()],
+        hotline: "12333".into(),
+        clients: vec![seal.clone()],
+        seal,
+    };
+    let register = |registration: &Registration| bureau::register(&*gateway.store, &gateway.anchors, &city.lists, registration, NOW);
+    assert!(matches!(register(&registration), Err(BureauError::Trust(TrustError::Path { .. }))));
+    assert_eq!(listener.accept().unwrap_err().kind(), std::io::ErrorKind::WouldBlock);
+    assert!(matches!(register(&Registration { clients: Vec::new(), ..registration }), Err(BureauError::NoClient)));
+}
