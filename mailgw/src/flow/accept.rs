@@ -79,22 +79,25 @@ impl Reception {
         let digest = crate::record::body::digest(message);
         let id = format!("{unix_millis:x}-{}", crate::hex(digest.get(..8).unwrap_or_default()));
         let trace = [trace::return_path(envelope), trace::received(envelope, &self.host, now, peer, &id)].concat();
-        let bytes = [&trace, message].concat();
-        // 4. All copies and their leaves of the log are recorded in one durable commit, or none.
+        let body = match self.messages.body(&[&trace, message].concat()) {
+            Ok(body) => Arc::new(body),
+            Err(MailError::TooLarge { .. }) => return Answer::Refused(Refusal::TooLarge),
+            Err(error) => return failed(&error),
+        };
+        // 4. All copies, of one body, and their leaves of the log are recorded in one durable commit, or none.
         let open = mailboxes.values().flatten().cloned().fold(Batch::new(), Batch::expect);
         let copy = |mailbox: String| {
-            let (folder, bytes) = (INBOX.to_owned(), bytes.clone());
-            Delivery { mailbox, folder, bytes, unix_millis, flags: Flags::new(), event: None }
+            let (folder, content) = (INBOX.to_owned(), Arc::clone(&body).into());
+            Delivery { mailbox, folder, content, unix_millis, flags: Flags::new(), event: None }
         };
         let copies: Vec<Delivery> = mailboxes.into_keys().map(copy).collect();
         // 5. Only what is recorded is answered for.
         match self.messages.deliver_with(&copies, open, u64::try_from(unix_millis).unwrap_or(0)) {
             Ok(_) => {
-                tracing::info!(id, copies = copies.len(), bytes = bytes.len(), tls = envelope.tls, "message accepted");
+                tracing::info!(id, copies = copies.len(), bytes = body.size(), tls = envelope.tls, "message accepted");
                 Answer::Durable { id }
             }
             Err(MailError::OverQuota { .. }) => Answer::Full,
-            Err(MailError::TooLarge { .. }) => Answer::Refused(Refusal::TooLarge),
             // A mailbox closed since step 2, or a crowd: trying again decides it.
             Err(MailError::Conflict { .. } | MailError::Busy) => Answer::Failed,
             Err(error) => failed(&error),

@@ -17,7 +17,8 @@ use crate::record::message::{self, Message};
 /// Messages of a deleted folder that go in one commit.
 const SWEEP: usize = 200;
 
-fn shared_key(body: BodyId) -> Key {
+/// How many messages have a body, where it is more than one.
+pub(super) fn shared_key(body: BodyId) -> Key {
     Key::numbered("shared body", &[], body.0)
 }
 

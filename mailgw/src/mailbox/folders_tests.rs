@@ -20,7 +20,7 @@ fn deliver(mail: &MessageStore, folder: &str, texts: &[&str]) {
     let delivery = |text: &&str| Delivery {
         mailbox: BOX.into(),
         folder: folder.into(),
-        bytes: text.as_bytes().to_vec(),
+        content: text.as_bytes().to_vec().into(),
         unix_millis: 1,
         flags: Flags::new(),
         event: None,

@@ -8,6 +8,7 @@ use keys::{DataKey, DataKeyError};
 use protocol::imap::exchange::{Change, Flags, MessageInfo};
 use store::{Batch, CommitError, Expectation, Store, StoreError};
 
+use super::change::shared_key;
 use super::broadcast::{Broadcast, Watch};
 use super::quota::{Quota, Use};
 use super::steps::Steps;
@@ -62,10 +63,50 @@ pub enum MailError {
     Key(#[from] DataKeyError),
 }
 
+/// A message's bytes, compressed and sealed for their place in the store. Deliveries of one commit may share it; a second
+/// commit may not.
+pub struct Body {
+    id: BodyId,
+    size: u32,
+    digest: [u8; 32],
+    sealed: Vec<u8>,
+}
+
+impl Body {
+    /// SHA-256 of the message.
+    pub fn digest(&self) -> &[u8; 32] {
+        &self.digest
+    }
+
+    /// Octets of the message.
+    pub fn size(&self) -> u32 {
+        self.size
+    }
+}
+
+/// What a delivery brings.
+#[derive(Clone)]
+pub enum Content {
+    Bytes(Vec<u8>),
+    Body(Arc<Body>),
+}
+
+impl From<Vec<u8>> for Content {
+    fn from(bytes: Vec<u8>) -> Self {
+        Self::Bytes(bytes)
+    }
+}
+
+impl From<Arc<Body>> for Content {
+    fn from(body: Arc<Body>) -> Self {
+        Self::Body(body)
+    }
+}
+
 pub struct Delivery {
     pub mailbox: String,
     pub folder: String,
-    pub bytes: Vec<u8>,
+    pub content: Content,
     pub unix_millis: i64,
     pub flags: Flags,
     /// The leaf of the log; `None`: `MessageAccepted`.
@@ -97,14 +138,6 @@ pub struct MessageStore {
     body_ids: Mutex<Range<u64>>,
 }
 
-/// A body ready to be committed: whatever race a commit loses, it is sealed once.
-struct Prepared {
-    id: BodyId,
-    size: u32,
-    digest: [u8; 32],
-    sealed: Vec<u8>,
-}
-
 impl MessageStore {
     /// Without a quota.
     pub fn new(store: Arc<dyn Store>, key: Arc<DataKey>) -> Self {
@@ -132,7 +165,12 @@ impl MessageStore {
         if deliveries.len() > MAX_BATCH {
             return Err(MailError::TooMany { count: deliveries.len() });
         }
-        let bodies: Vec<Prepared> = deliveries.iter().map(|delivery| self.prepare(&delivery.bytes)).collect::<Result<_, _>>()?;
+        // Whatever race a commit loses, each body is sealed once.
+        let body = |delivery: &Delivery| match &delivery.content {
+            Content::Bytes(bytes) => self.body(bytes).map(Arc::new),
+            Content::Body(body) => Ok(Arc::clone(body)),
+        };
+        let bodies: Vec<Arc<Body>> = deliveries.iter().map(body).collect::<Result<_, _>>()?;
         let theirs = with.expectations();
         for _ in 0..ATTEMPTS {
             match self.try_deliver(deliveries, &bodies, with.clone(), now_unix_millis) {
@@ -146,9 +184,10 @@ impl MessageStore {
         Err(MailError::Busy)
     }
 
-    fn try_deliver(&self, deliveries: &[Delivery], bodies: &[Prepared], mut batch: Batch, now: u64) -> Result<Vec<Uid>, MailError> {
+    fn try_deliver(&self, deliveries: &[Delivery], bodies: &[Arc<Body>], mut batch: Batch, now: u64) -> Result<Vec<Uid>, MailError> {
         let mut steps = Steps::default();
         let mut uses: BTreeMap<&str, Use> = BTreeMap::new();
+        let mut shared = BTreeMap::new();
         let mut placed = Vec::with_capacity(deliveries.len());
         for (at, (delivery, body)) in deliveries.iter().zip(bodies).enumerate() {
             // A folder renamed or deleted meanwhile fails the expectation: nothing goes to a folder that is gone.
@@ -174,8 +213,15 @@ impl MessageStore {
             };
             delivery.event.clone().unwrap_or_else(accepted).append(&mut batch, now)?;
             batch = batch.expect(Expectation::Equals(key, found)).put(message::new_key(folder.id, uid), message.template(step));
-            batch = batch.put(body.id.key(), body.sealed.as_slice());
+            let messages = shared.entry(body.id).or_insert(0_u64);
+            if *messages == 0 {
+                batch = batch.put(body.id.key(), body.sealed.as_slice());
+            }
+            *messages += 1;
             placed.push((folder, uid, message));
+        }
+        for (id, messages) in shared.into_iter().filter(|(_, messages)| *messages > 1) {
+            batch = batch.expect(Expectation::Absent(shared_key(id))).put(shared_key(id), messages.to_be_bytes().as_slice());
         }
         for (mailbox, more) in &uses {
             more.count(&mut batch, mailbox);
@@ -236,11 +282,12 @@ impl MessageStore {
         Ok(body::open(message.body, &sealed, message.size, &message.digest, &self.key)?)
     }
 
-    fn prepare(&self, bytes: &[u8]) -> Result<Prepared, MailError> {
+    /// Compresses and seals: the part of a delivery that takes time and can be done ahead.
+    pub fn body(&self, bytes: &[u8]) -> Result<Body, MailError> {
         let too_large = || MailError::TooLarge { size: bytes.len() };
         let size = u32::try_from(bytes.len()).ok().filter(|_| bytes.len() <= body::MAX_BYTES).ok_or_else(too_large)?;
         let id = self.next_body_id()?;
-        Ok(Prepared { id, size, digest: body::digest(bytes), sealed: body::seal(id, bytes, &self.key)? })
+        Ok(Body { id, size, digest: body::digest(bytes), sealed: body::seal(id, bytes, &self.key)? })
     }
 
     fn next_body_id(&self) -> Result<BodyId, MailError> {

@@ -8,7 +8,7 @@ fn data_key() -> Arc<DataKey> {
 
 fn delivery(text: String) -> Delivery {
     let (mailbox, folder) = ("1234567897".to_owned(), "INBOX".to_owned());
-    Delivery { mailbox, folder, bytes: text.into_bytes(), unix_millis: 1_795_000_000_000, flags: Flags::new(), event: None }
+    Delivery { mailbox, folder, content: text.into_bytes().into(), unix_millis: 1_795_000_000_000, flags: Flags::new(), event: None }
 }
 
 fn eight_threads_lose_and_double_nothing(store: Arc<dyn Store>) {

@@ -10,7 +10,7 @@ mod steps;
 pub use broadcast::Watch;
 pub use folders::{MAX_FOLDERS, standard_folders};
 pub use quota::Quota;
-pub use messages::{Delivery, MailError, MessageStore, Uid, View};
+pub use messages::{Body, Content, Delivery, MailError, MessageStore, Uid, View};
 
 #[cfg(test)]
 mod fault_tests;

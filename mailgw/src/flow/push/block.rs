@@ -1,7 +1,8 @@
 //! One block of rows: each is decided, those that go out are rendered and sealed, and all outcomes stand in the commit
 //! that delivers.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
 
 use policies::mailbox::{Address, LocalPart};
 use policies::statement::{Header, Parameters, Record, Row, Verdict, judge_owner};
@@ -15,7 +16,7 @@ use super::{PushError, sha256};
 use crate::bureau::manifest::SignedManifest;
 use crate::directory;
 use crate::gateway::Gateway;
-use crate::mailbox::{Delivery, MailError};
+use crate::mailbox::{Body, Delivery, MailError};
 use crate::record::account::Account;
 use crate::record::event::{self, Event};
 use crate::record::push::{Item, RowOutcome, State, decode_rows, encode_rows, item_key, rows_key};
@@ -49,6 +50,12 @@ enum Decision {
     Told(RowOutcome),
 }
 
+/// A block that waits for its commit: what was decided, and the sealed message of each row that goes out.
+pub(super) struct Prepared {
+    decisions: Vec<Decision>,
+    bodies: HashMap<u64, Arc<Body>>,
+}
+
 /// A row on its way into a mailbox.
 struct Letter {
     row: u64,
@@ -60,17 +67,45 @@ struct Letter {
 }
 
 impl Work<'_> {
+    /// What can be done before the block's turn to be committed. `on_their_way` are the statements of the block that is
+    /// being committed meanwhile: nothing is sealed that may turn out to be one of them again. `None` when the block is done
+    /// already or has to wait.
+    pub fn prepare(&self, number: u64, header: &Header, rows: &[RawRow], on_their_way: &mut HashSet<String>) -> Result<Option<Prepared>, PushError> {
+        if self.gateway.store.get(&rows_key(self.bureau, self.batch(), number))?.is_some() {
+            on_their_way.clear();
+            return Ok(None);
+        }
+        let mut decisions = self.decide_all(header, rows)?;
+        let ids: HashSet<String> = letters(&decisions).map(|letter| letter.stmt_id.clone()).collect();
+        let waits = !on_their_way.is_disjoint(&ids);
+        *on_their_way = ids;
+        if waits {
+            return Ok(None);
+        }
+        let seals = self.seal(&mut decisions)?;
+        self.judge_seal(&decisions, &seals)?;
+        let sealed: Vec<(&Letter, &Vec<u8>)> = letters(&decisions).zip(&seals).collect();
+        let body = |(letter, seal): &(&Letter, &Vec<u8>)| {
+            let body = self.gateway.messages.body(&statement::message(&letter.entity, seal))?;
+            Ok((letter.row, Arc::new(body)))
+        };
+        let bodies = halves(&sealed, body)?.into_iter().collect();
+        Ok(Some(Prepared { decisions, bodies }))
+    }
+
     /// The outcomes of a block, durable. A block that has them already is answered from the record.
-    pub fn block(&self, number: u64, header: &Header, rows: &[RawRow]) -> Result<Vec<RowOutcome>, PushError> {
+    pub fn commit(&self, number: u64, header: &Header, rows: &[RawRow], mut prepared: Option<Prepared>) -> Result<Vec<RowOutcome>, PushError> {
         let key = rows_key(self.bureau, self.batch(), number);
         for _ in 0..ATTEMPTS {
+            if let Some(prepared) = prepared.take()
+                && let Some(outcomes) = self.deliver(&key, prepared)?
+            {
+                return Ok(outcomes);
+            }
             if let Some(found) = self.gateway.store.get(&key)? {
                 return Ok(decode_rows(&found)?);
             }
-            let decisions = self.decide_all(header, rows)?;
-            if let Some(outcomes) = self.deliver(&key, decisions)? {
-                return Ok(outcomes);
-            }
+            prepared = self.prepare(number, header, rows, &mut HashSet::new())?;
         }
         Err(MailError::Busy.into())
     }
@@ -79,17 +114,9 @@ impl Work<'_> {
         self.manifest.manifest().batch_id().as_str()
     }
 
-    /// Two halves at once: judging and rendering are most of the work here.
     fn decide_all(&self, header: &Header, rows: &[RawRow]) -> Result<Vec<Decision>, PushError> {
         let today = directory::today(self.begun);
-        let decide = |rows: &[RawRow]| rows.iter().map(|row| self.decide(header, row, today)).collect::<Result<Vec<_>, _>>();
-        let (left, right) = rows.split_at(rows.len() / 2);
-        let (left, right) = std::thread::scope(|scope| {
-            let other = scope.spawn(|| decide(right));
-            (decide(left), other.join())
-        });
-        let mut decisions = left?;
-        decisions.extend(right.map_err(|_| PushError::Stopped)??);
+        let mut decisions = halves(rows, |row| self.decide(header, row, today))?;
         self.once_each(&mut decisions);
         Ok(decisions)
     }
@@ -169,16 +196,16 @@ impl Work<'_> {
     }
 
     /// The `at`-th letter does not fit into its mailbox; nor does any other whose mailbox has no room at all.
-    fn full(&self, decisions: &mut [Decision], messages: &mut HashMap<u64, Vec<u8>>, at: usize) -> Result<(), PushError> {
+    fn full(&self, decisions: &mut [Decision], bodies: &mut HashMap<u64, Arc<Body>>, at: usize) -> Result<(), PushError> {
         let mut rows = Vec::new();
         for (place, letter) in letters(decisions).enumerate() {
-            let size = messages.get(&letter.row).map_or(0, |message| message.len() as u64);
+            let size = bodies.get(&letter.row).map_or(0, |body| u64::from(body.size()));
             if place == at || !self.gateway.messages.has_room(&letter.account.mailbox(), size)? {
                 rows.push(letter.row);
             }
         }
         for row in rows {
-            messages.remove(&row);
+            bodies.remove(&row);
             withdraw(decisions, row, &State::Undeliverable, "mailbox-full", None);
         }
         Ok(())
@@ -216,16 +243,11 @@ impl Work<'_> {
         if signed.signer_certificate() == self.seal { Ok(()) } else { Err(other()) }
     }
 
-    /// Seals and commits. `None` when somebody else changed what the decisions rest on: they are made anew.
-    fn deliver(&self, key: &store::Key, mut decisions: Vec<Decision>) -> Result<Option<Vec<RowOutcome>>, PushError> {
-        let seals = self.seal(&mut decisions)?;
-        let mut messages: HashMap<u64, Vec<u8>> = letters(&decisions)
-            .zip(&seals)
-            .map(|(letter, seal)| (letter.row, statement::message(&letter.entity, seal)))
-            .collect();
+    /// Commits. `None` when somebody else changed what the decisions rest on: they are made anew.
+    fn deliver(&self, key: &store::Key, mut prepared: Prepared) -> Result<Option<Vec<RowOutcome>>, PushError> {
         loop {
             let (mut batch, mut deliveries, mut outcomes) = (Batch::new().expect(Expectation::Absent(key.clone())), Vec::new(), Vec::new());
-            for decision in &decisions {
+            for decision in &prepared.decisions {
                 let letter = match decision {
                     Decision::Told(outcome) => {
                         outcomes.push(outcome.clone());
@@ -233,8 +255,8 @@ impl Work<'_> {
                     }
                     Decision::Send(letter) => letter,
                 };
-                let bytes = messages.get(&letter.row).cloned().unwrap_or_default();
-                let message = sha256(&bytes);
+                let Some(body) = prepared.bodies.get(&letter.row) else { continue };
+                let message = crate::hex(body.digest());
                 let item = item_key(self.bureau, &letter.stmt_id);
                 let mailbox = letter.account.mailbox();
                 let event = event::Statement {
@@ -243,13 +265,13 @@ impl Work<'_> {
                     item: sha256(item.as_bytes()),
                     row: letter.row_digest.clone(),
                     digest: message.clone(),
-                    size: bytes.len() as u64,
+                    size: u64::from(body.size()),
                 };
                 let record = Item { row: letter.row_digest.clone(), batch: self.batch().to_owned(), mailbox: mailbox.clone(), message: message.clone() };
                 batch = batch.expect(Expectation::Absent(item.clone())).expect(directory::still_open(letter.account.number)).put(item, record.encode()?);
                 let unix_millis = i64::try_from(self.gateway.now_unix_millis()).unwrap_or(i64::MAX);
                 let event = Some(Event::StatementDelivered(event));
-                deliveries.push(Delivery { mailbox, folder: INBOX.to_owned(), bytes, unix_millis, flags: Flags::new(), event });
+                deliveries.push(Delivery { mailbox, folder: INBOX.to_owned(), content: Arc::clone(body).into(), unix_millis, flags: Flags::new(), event });
                 outcomes.push(RowOutcome {
                     row: letter.row,
                     stmt_id: Some(letter.stmt_id.clone()),
@@ -265,11 +287,24 @@ impl Work<'_> {
                 Ok(_) => return Ok(Some(outcomes)),
                 Err(MailError::Conflict { .. }) => return Ok(None),
                 // A full mailbox holds up nobody else.
-                Err(MailError::OverQuota { delivery }) => self.full(&mut decisions, &mut messages, delivery)?,
+                Err(MailError::OverQuota { delivery }) => self.full(&mut prepared.decisions, &mut prepared.bodies, delivery)?,
                 Err(error) => return Err(error.into()),
             }
         }
     }
+}
+
+/// Two halves at once, in the order of all.
+fn halves<T: Sync, R: Send>(all: &[T], work: impl Fn(&T) -> Result<R, PushError> + Sync) -> Result<Vec<R>, PushError> {
+    let done = |part: &[T]| part.iter().map(&work).collect::<Result<Vec<_>, _>>();
+    let (left, right) = all.split_at(all.len() / 2);
+    let (left, right) = std::thread::scope(|scope| {
+        let other = scope.spawn(|| done(right));
+        (done(left), other.join())
+    });
+    let mut done = left?;
+    done.extend(right.map_err(|_| PushError::Stopped)??);
+    Ok(done)
 }
 
 fn letters(decisions: &[Decision]) -> impl Iterator<Item = &Letter> {

@@ -19,7 +19,9 @@ mod block;
 mod file;
 mod report;
 
+use std::collections::HashSet;
 use std::path::{Path, PathBuf};
+use std::sync::mpsc::sync_channel;
 
 use pki::asn1::DerError;
 use policies::statement::{Header, HeaderError, Totals, TotalsError};
@@ -43,7 +45,7 @@ use crate::sealer::Seal;
 
 use block::Work;
 pub use file::FileError;
-use file::{Reading, block_digest};
+use file::{RawRow, Reading, block_digest};
 pub use report::{Counts, Report};
 
 /// The most bytes of a manifest's signature, in PEM.
@@ -214,24 +216,48 @@ pub fn push(
         parameters: &gateway.statements,
         begun: instant(batch.begun_unix_millis),
     };
-    let mut reading = Reading::open(&order.rows)?;
-    let mut so_far = Progress { rows: batch.rows, done: 0, delivered: 0 };
-    for (number, expected) in (0_u64..).zip(&proved.blocks) {
-        let rows = reading.block()?;
-        if block_digest(&rows) != *expected {
-            return Err(FileError::Changed.into());
-        }
-        let outcomes = work.block(number, &proved.header, &rows)?;
-        so_far.done += outcomes.len() as u64;
-        so_far.delivered += outcomes.iter().filter(|outcome| outcome.is_delivered()).count() as u64;
-        if !progress(so_far) {
-            return Err(PushError::Stopped);
-        }
-    }
+    deliver(&work, &proved, &order.rows, batch.rows, progress)?;
     // 8
     let batch = end(gateway, &code, &signed, &batch)?;
     tracing::info!(bureau = code, batch = signed.manifest().batch_id().as_str(), rows = batch.rows, delivered = so_far.delivered, "pushed");
     report::of(gateway, &code, &signed, &batch, order.report.as_deref())
+}
+
+/// The file's second reading. While one block is committed the next is decided, rendered and sealed.
+fn deliver(work: &Work<'_>, proved: &Proved, path: &Path, rows: u64, progress: &mut dyn FnMut(Progress) -> bool) -> Result<(), PushError> {
+    let mut reading = Reading::open(path)?;
+    let mut so_far = Progress { rows, done: 0, delivered: 0 };
+    std::thread::scope(|scope| {
+        // Nothing waits in between: while a block is prepared, only the one before it is on its way.
+        let (ahead, ready) = sync_channel(0);
+        scope.spawn(move || {
+            let mut on_their_way = HashSet::new();
+            for (number, expected) in (0_u64..).zip(&proved.blocks) {
+                let block = next(&mut reading, expected).and_then(|rows| Ok((work.prepare(number, &proved.header, &rows, &mut on_their_way)?, rows)));
+                let failed = block.is_err();
+                // Whoever commits has stopped, or will at this error.
+                if ahead.send((number, block)).is_err() || failed {
+                    return;
+                }
+            }
+        });
+        for (number, block) in ready {
+            let (prepared, rows) = block?;
+            let outcomes = work.commit(number, &proved.header, &rows, prepared)?;
+            so_far.done += outcomes.len() as u64;
+            so_far.delivered += outcomes.iter().filter(|outcome| outcome.is_delivered()).count() as u64;
+            if !progress(so_far) {
+                return Err(PushError::Stopped);
+            }
+        }
+        // A thread that ended without a word has left blocks undone.
+        if so_far.done == rows { Ok(()) } else { Err(PushError::Stopped) }
+    })
+}
+
+fn next(reading: &mut Reading, expected: &[u8; 32]) -> Result<Vec<RawRow>, PushError> {
+    let rows = reading.block()?;
+    if block_digest(&rows) == *expected { Ok(rows) } else { Err(FileError::Changed.into()) }
 }
 
 /// The addresses of all lists that cover the bureau's certificates.

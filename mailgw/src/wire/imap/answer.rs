@@ -45,7 +45,7 @@ fn on_store(messages: &MessageStore, mailbox: &str, open: Option<Folder>, reques
         Request::Store { uids, op, flags } => Answer::Stored(messages.store_flags(&folder()?, &uids, op, &flags)?),
         Request::Append { mailbox: name, flags, internal_date, bytes } => {
             let unix_millis = millis(internal_date.unwrap_or(now));
-            let delivery = Delivery { mailbox: mailbox.to_owned(), folder: name, bytes, unix_millis, flags, event: None };
+            let delivery = Delivery { mailbox: mailbox.to_owned(), folder: name, content: bytes.into(), unix_millis, flags, event: None };
             let placed = messages.deliver(&[delivery], u64::try_from(millis(now)).unwrap_or(0))?;
             let placed = placed.first().ok_or(MailError::Gone)?;
             Answer::Appended { uid_validity: placed.uid_validity, uid: placed.uid }
