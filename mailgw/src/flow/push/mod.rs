@@ -216,15 +216,15 @@ pub fn push(
         parameters: &gateway.statements,
         begun: instant(batch.begun_unix_millis),
     };
-    deliver(&work, &proved, &order.rows, batch.rows, progress)?;
+    let delivered = deliver(&work, &proved, &order.rows, batch.rows, progress)?;
     // 8
     let batch = end(gateway, &code, &signed, &batch)?;
-    tracing::info!(bureau = code, batch = signed.manifest().batch_id().as_str(), rows = batch.rows, delivered = so_far.delivered, "pushed");
+    tracing::info!(bureau = code, batch = signed.manifest().batch_id().as_str(), rows = batch.rows, delivered, "pushed");
     report::of(gateway, &code, &signed, &batch, order.report.as_deref())
 }
 
 /// The file's second reading. While one block is committed the next is decided, rendered and sealed.
-fn deliver(work: &Work<'_>, proved: &Proved, path: &Path, rows: u64, progress: &mut dyn FnMut(Progress) -> bool) -> Result<(), PushError> {
+fn deliver(work: &Work<'_>, proved: &Proved, path: &Path, rows: u64, progress: &mut dyn FnMut(Progress) -> bool) -> Result<u64, PushError> {
     let mut reading = Reading::open(path)?;
     let mut so_far = Progress { rows, done: 0, delivered: 0 };
     std::thread::scope(|scope| {
@@ -251,7 +251,7 @@ fn deliver(work: &Work<'_>, proved: &Proved, path: &Path, rows: u64, progress: &
             }
         }
         // A thread that ended without a word has left blocks undone.
-        if so_far.done == rows { Ok(()) } else { Err(PushError::Stopped) }
+        if so_far.done == rows { Ok(so_far.delivered) } else { Err(PushError::Stopped) }
     })
 }
 
