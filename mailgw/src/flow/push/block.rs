@@ -83,7 +83,6 @@ impl Work<'_> {
             return Ok(None);
         }
         let seals = self.seal(&mut decisions)?;
-        self.judge_seal(&decisions, &seals)?;
         let sealed: Vec<(&Letter, &Vec<u8>)> = letters(&decisions).zip(&seals).collect();
         let body = |(letter, seal): &(&Letter, &Vec<u8>)| {
             let body = self.gateway.messages.body(&statement::message(&letter.entity, seal))?;
