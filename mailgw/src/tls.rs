@@ -102,13 +102,18 @@ pub fn install(store: &dyn Store, keys: &KeyStore, host: &str, pem: &[u8], now_u
         return Err(TlsError::OtherHost { host: host.to_owned() });
     }
     let made = store.counter(KEYS)?;
-    let key = (1..=made).rev().map(key_name).find(|name| keys.load(name).is_ok_and(|key| key.public_key_info() == read.public_key().raw));
-    let record = Tls { key: key.ok_or(TlsError::OtherKey)?, chain: chain.iter().map(|der| STANDARD.encode(der)).collect() };
+    let key = made_here(keys, made, key_name, read.public_key().raw).ok_or(TlsError::OtherKey)?;
+    let record = Tls { key, chain: chain.iter().map(|der| STANDARD.encode(der)).collect() };
     let config = config(keys, &record)?;
     let mut batch = Batch::new().put(Tls::key(), record.encode()?);
     Event::TlsInstalled(Certificate { sha256: crate::hex(&crate::record::body::digest(leaf)) }).append(&mut batch, now_unix_millis)?;
     store.commit(batch)?;
     Ok(config)
+}
+
+/// Which of the keys made so far has this public key; the newest first.
+pub(crate) fn made_here(keys: &KeyStore, made: u64, name: impl Fn(u64) -> String, public_key_info: &[u8]) -> Option<String> {
+    (1..=made).rev().map(name).find(|name| keys.load(name).is_ok_and(|key| key.public_key_info() == public_key_info))
 }
 
 /// What the listeners serve at a start.

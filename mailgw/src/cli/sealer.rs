@@ -152,9 +152,12 @@ async fn listen(sealer: Arc<Sealer>, directory: &std::path::Path) -> Result<(), 
     let healthy = Arc::new(AtomicBool::new(true));
     let jobs = tokio::spawn(crate::job::run(Arc::clone(&sealer.evidence), healthy, shutdown.clone()));
     tracing::info!("sealing");
-    let router = Router::new().route(PATH, post(operate)).layer(DefaultBodyLimit::max(MAX_REQUEST)).with_state(sealer);
-    admin.serve(router, shutdown).await;
+    admin.serve(router(sealer), shutdown).await;
     jobs.await.map_err(|error| Problem::new(Exit::Internal, "job", error.to_string(), "read the log above"))
+}
+
+fn router(sealer: Arc<Sealer>) -> Router {
+    Router::new().route(PATH, post(operate)).layer(DefaultBodyLimit::max(MAX_REQUEST)).with_state(sealer)
 }
 
 async fn operate(State(sealer): State<Arc<Sealer>>, Extension(caller): Extension<Caller>, Json(operation): Json<Operation>) -> Result<Json<Outcome>, Problem> {
@@ -162,4 +165,37 @@ async fn operate(State(sealer): State<Arc<Sealer>>, Extension(caller): Extension
     caller.user.ok_or_else(|| Problem::new(Exit::Denied, "caller", "nobody is known at the other end", "use the administration socket"))?;
     let done = tokio::task::spawn_blocking(move || sealer.perform(operation)).await;
     done.map_err(|error| Problem::new(Exit::Internal, "operation", error.to_string(), "report this with the log"))?.map(Json)
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::panic)]
+    use super::*;
+    use crate::sealer::Opening;
+
+    /// The gateway brings revocation lists along, and those of many certificates are large.
+    #[test]
+    fn large_lists_reach_the_sealer() {
+        let place = tempfile::tempdir().unwrap();
+        let path = place.path().join("sealer");
+        let mut parameters = rcgen::CertificateParams::new(Vec::new()).unwrap();
+        parameters.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
+        let root = parameters.self_signed(&rcgen::KeyPair::generate().unwrap()).unwrap().pem();
+        let configuration = Configuration { store: "fjall:store".into(), policy_arc: policies::certificate::DOCUMENTATION_ARC.into() };
+        let passphrase = Passphrase::new("correct horse battery".into()).unwrap();
+        let (sealer, _directory) = crate::sealer::init(&path, "mx.b.cn", &configuration, root.as_bytes(), &passphrase, Arc::new(SystemClock)).unwrap();
+        let refused = super::super::ask::runtime().unwrap().block_on(async {
+            let (admin, shutdown) = (AdminSocket::bind(&path).await.unwrap(), Shutdown::new());
+            let serving = tokio::spawn(admin.serve(router(Arc::new(sealer)), shutdown.clone()));
+            let opening = Opening { manifest: "e30=".into(), signature: String::new(), crls: vec!["AAAA".repeat(1 << 20)] };
+            let client = AdminClient::connect(&path.join(SOCKET)).await.unwrap();
+            let answer: Result<Outcome, CallError> = client.call(Method::POST, PATH, Some(&Operation::Open(opening))).await;
+            shutdown.begin();
+            serving.await.unwrap();
+            answer
+        });
+        // It was read whole, and refused for what it says.
+        let Err(CallError::Problem(problem)) = refused else { panic!("{refused:?}") };
+        assert_eq!(problem.code, "manifest");
+    }
 }

@@ -8,7 +8,7 @@ use base64::{Engine as _, engine::general_purpose::STANDARD};
 use evidence::{Evidence, LogSigner};
 use keys::{KeyHandle, KeyStore, Passphrase};
 use pki::cms::SignerPlan;
-use pki::signer::{SignatureAlgorithm, Signer};
+use pki::signer::SignatureAlgorithm;
 use policies::statement::SenderCode;
 use runtime::clock::Clock;
 use runtime::exit::Problem;
@@ -166,8 +166,8 @@ impl Sealer {
         }
         let wanted = public_key_info(&seal)?;
         let made = self.store.counter(KEYS)?;
-        let key = (1..=made).rev().map(key_name).find(|name| self.keys.load(name).is_ok_and(|key| key.public_key_info() == wanted));
-        let record = SealingBureau { clients: known, key: key.ok_or(SealerError::OtherKey)?, seal }.encode()?;
+        let key = crate::tls::made_here(&self.keys, made, key_name, &wanted).ok_or(SealerError::OtherKey)?;
+        let record = SealingBureau { clients: known, key, seal }.encode()?;
         let event = Bureau { bureau: bureau.to_owned(), record: crate::hex(&body::digest(&record)) };
         let mut batch = Batch::new().put(SealingBureau::key(bureau), record);
         Event::SealingBureauSet(event).append(&mut batch, self.now_unix_millis())?;
