@@ -19,6 +19,14 @@ def no(said):
     return said[1][0]
 
 
+def refuses(call):
+    try:
+        return call()[0] != "OK"
+    except imaplib.IMAP4.error as error:
+        assert not isinstance(error, imaplib.IMAP4.abort), error
+        return True
+
+
 def session(folder=None):
     client = imaplib.IMAP4_SSL("localhost", imaps, ssl_context=tls)
     ok(client.login(address, password))
@@ -126,6 +134,28 @@ def odd_messages():
         assert (header + text).replace(b"\r\n", b"") in message.replace(b"\r\n", b"") or header + text == message
         url = f"imaps://localhost:{imaps}/INBOX;UID={uid.decode()}"
         assert subprocess.run(["curl", "-sS", "--cacert", "ca/root.pem", "-u", f"{address}:{password}", url], cwd=home, check=True, capture_output=True).stdout == message
+    url = f"imap://localhost:{imap}/INBOX;UID={uid.decode()}"
+    assert subprocess.run(["curl", "-sS", "--ssl-reqd", "--cacert", "ca/root.pem", "-u", f"{address}:{password}", url], cwd=home, check=True, capture_output=True).stdout == message
+    # What cannot be kept is refused, and the session stays in step.
+    count = len(uids(client, "ALL"))
+    assert refuses(lambda: client.append("INBOX", None, None, b"Subject: nul\r\n\r\n\0\r\n"))
+    client.send(b"t1 APPEND INBOX {26214401}\r\n")
+    said = client.readline()
+    assert said.startswith(b"t1 NO [TOOBIG]"), said
+    ok(client.noop())
+    assert len(uids(client, "ALL")) == count
+    client.logout()
+    client = session("INBOX")
+    client.send(b"t1 APPEND INBOX {26214401+}\r\n")
+    try:
+        for _ in range(26):
+            client.send(b"z" * 1_048_576)
+        assert client.readline().startswith((b"t1 NO [TOOBIG]", b"t1 BAD", b"* BYE"))
+    except OSError:
+        # spec: rfc7888#4 the server may close instead of reading what it will not keep
+        pass
+    client = session("INBOX")
+    assert len(uids(client, "ALL")) == count
     client.logout()
 
 

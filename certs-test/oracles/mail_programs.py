@@ -83,7 +83,10 @@ def mutt():
 def mbsync():
     account = accounts[4]
     fill(account, ["one", "two", "three"])
-    session(account).create("Work")
+    client = session(account)
+    client.create("Work")
+    client.create("&W,mNJlNV-/2026")
+    client.logout()
     (home / "mbsyncrc").write_text(f"""
 IMAPAccount city
 Host localhost
@@ -135,6 +138,9 @@ SyncState *
 
     sync()
     assert set(local()) == {"one", "two", "three"} and (maildir / "Work").is_dir() and (maildir / "Archive").is_dir()
+    assert (maildir / "&W,mNJlNV-/2026/cur").is_dir(), list(maildir.iterdir())
+    for part in ("cur", "new", "tmp"):
+        (maildir / "Made here" / part).mkdir(parents=True)
     assert path_of("one").read_bytes().replace(b"\r\n", b"\n").count(b"body of one") == 1
     # Here: one is flagged and read, two is deleted, a new one is written. There: three is answered.
     path = path_of("one")
@@ -147,6 +153,7 @@ SyncState *
     client.logout()
     sync()
     assert held(account) == {"one": {"\\Flagged", "\\Seen"}, "three": {"\\Answered"}, "written here": set()}, held(account)
+    assert held(account, '"Made here"') == {}
     assert "R" in local()["three"] and "two" not in local() and local()["one"] == "FS", local()
     # There: one is removed, and a message comes into another folder. Here: what was read is unread again.
     client = session(account)

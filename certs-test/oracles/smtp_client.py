@@ -110,6 +110,13 @@ def sizes():
     line = b"x" * 998 + b"\r\n"
     refused(552, smtp.sendmail, "a@b.example", [one], b"Subject: large\r\n\r\n" + line * (SIZE // len(line) + 1))
     assert smtp.noop()[0] == 250
+    smtp.mail("a@b.example")
+    codes = [smtp.rcpt(one)[0] for _ in range(101)]
+    assert codes == [250] * 100 + [452], codes
+    before = len(inbox())
+    assert smtp.data(b"Subject: named a hundred times\r\n\r\nx\r\n")[0] == 250
+    assert len(inbox()) == before + 1, "copies of one message"
+    refused(554, smtp.sendmail, "a@b.example", [one], b"Received: from a by b; Tue, 01 Oct 2024 10:00:00 +0800\r\n" * 101 + b"Subject: in circles\r\n\r\nx\r\n")
     smtp.quit()
 
 

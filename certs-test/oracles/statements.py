@@ -2,7 +2,7 @@
 
 Usage: statements.py HOME IMAPS_PORT; HOME holds ca/root.pem, people.accounts.csv, city/ and the bureaus' sealing certificates.
 """
-import csv, email, email.policy, imaplib, json, pathlib, re, ssl, subprocess, sys
+import base64, csv, email, email.policy, imaplib, json, pathlib, re, ssl, subprocess, sys
 
 home, port = pathlib.Path(sys.argv[1]), int(sys.argv[2])
 SENDERS = {"housing-fund": "gz-housing-fund", "pension": "gz-social-insurance"}
@@ -55,6 +55,16 @@ def verified(message):
         run("openssl", "cms", "-verify", "-in", "one.eml", "-CAfile", "ca/root.pem", "-purpose", purpose, "-out", "one.content", "-signer", "one.signer")
         assert (home / "one.content").read_bytes() == signed_part(message), "OpenSSL read other content than was sent"
     return run("openssl", "x509", "-in", "one.signer", "-noout", "-email").decode().strip()
+
+
+def verified_by_gnutls(message):
+    """A second eye on the signature itself, and on what it covers."""
+    encoded = message.split(b'filename="smime.p7s"\r\n\r\n')[1].split(b"\r\n\r\n--")[0]
+    (home / "one.p7s").write_bytes(base64.b64decode(encoded))
+    for content, holds in [(signed_part(message), True), (signed_part(message).replace(b"\r\n", b"\n"), False)]:
+        (home / "one.content").write_bytes(content)
+        command = ["certtool", "--p7-verify", "--inder", "--infile", "one.p7s", "--load-data", "one.content", "--load-ca-certificate", "ca/root.pem"]
+        assert (subprocess.run(command, cwd=home, capture_output=True).returncode == 0) == holds, command
 
 
 def figures(kind, attached, row):
@@ -111,6 +121,8 @@ city = {kind: rows(kind) for kind in SENDERS}
 seen = []
 with open(home / "people.accounts.csv", newline="") as file:
     accounts = [(line["address"], line["password"]) for line in csv.DictReader(file)]
+for message in fetched(*accounts[0]):
+    verified_by_gnutls(message)
 for address, password in accounts:
     found = [judge(message, address, city) for message in fetched(address, password)]
     assert sorted(kind for kind, _, _ in found) == sorted(SENDERS), (address, found)

@@ -6,7 +6,7 @@ use std::path::Path;
 
 use certs_test::demo::people::bureaus;
 use certs_test::office::{DOMAIN, Office};
-use certs_test::programs::{Said, oracle, program, run};
+use certs_test::programs::{Said, openssl, oracle, program, run};
 use serde_json::Value;
 
 const KIND: &str = "housing-fund";
@@ -51,6 +51,7 @@ fn commands_answer_in_json_and_name_what_is_wrong() {
     let place = tempfile::tempdir().unwrap();
     let mut office = Office::open(place.path(), 3);
     json_everywhere(&office);
+    registrations(&office);
     mailboxes(&office);
     imports(&office);
     closed(&office);
@@ -81,6 +82,10 @@ fn json_everywhere(office: &Office) {
     assert!(request["pem"].as_str().unwrap().contains("CERTIFICATE REQUEST"));
     let (client, seal) = (format!("{}-client.pem", fund.code), format!("{}-seal.pem", fund.code));
     assert_eq!(office.sealer(&["--json", "sealer", "bureau", fund.code, "--client", &client, "--seal", &seal]).json()["done"], true);
+    let http = |path: &str| run("curl", &["-sS", "-f", &format!("http://127.0.0.1:{}{path}", office.http)], &office.home).ok();
+    http("/healthz");
+    let metrics = http("/metrics");
+    assert!(metrics.contains("smtp_connections_total") && !office.people.iter().any(|account| metrics.contains(&account.address[..10])), "{metrics}");
     // Errors, too, even those of the command line itself.
     for wrong in [&["--json", "mailbox", "show"][..], &["--json", "nonsense"], &["--json", "mailbox", "list", "--kind", "x"], &["--json"]] {
         let said = office.mailgw(wrong);
@@ -88,6 +93,38 @@ fn json_everywhere(office: &Office) {
         let problem: Value = serde_json::from_str(&said.err).unwrap_or_else(|error| panic!("{wrong:?}: {error}: {said:?}"));
         assert!(!problem["next"].as_str().unwrap().is_empty(), "{problem}");
     }
+}
+
+fn registrations(office: &Office) {
+    let [fund, insurance] = bureaus();
+    let listed = || office.mailgw(&["--json", "bureau", "list"]).json();
+    let before = listed();
+    openssl(&["req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-subj", "/CN=stranger", "-keyout", "stranger.key", "-out", "stranger.pem"], &office.home).ok();
+    let (client, seal) = (format!("{}-client.pem", fund.code), format!("{}-seal.pem", fund.code));
+    let (other_client, other_seal) = (format!("{}-client.pem", insurance.code), format!("{}-seal.pem", insurance.code));
+    let set = |change: &[&str]| {
+        let mut words = std::collections::BTreeMap::from([("--name-en", "Fund"), ("--kind", KIND), ("--hotline", "12329"), ("--client", &client), ("--seal", &seal)]);
+        words.extend(change.chunks(2).map(|pair| (pair[0], pair[1])));
+        let words: Vec<&str> = words.iter().flat_map(|(name, value)| [*name, *value]).collect();
+        office.mailgw(&[&["--json", "bureau", "set", fund.code], words.as_slice()].concat())
+    };
+    refused(&set(&["--kind", "salary"]), 2, "bureau", "salary");
+    refused(&set(&["--hotline", "call us"]), 2, "bureau", "hotline");
+    refused(&set(&["--name-en", "Fund\r\nBcc: all"]), 2, "bureau", "name_en");
+    refused(&set(&["--client", &other_client]), 3, "other-organization", "one bureau");
+    refused(&set(&["--seal", &client]), 3, "certificate", "mail address");
+    refused(&set(&["--client", &seal]), 3, "certificate-not-trusted", "manifest-signing");
+    refused(&set(&["--client", "stranger.pem"]), 3, "certificate", "credit code");
+    refused(&set(&["--client", "pass"]), 2, "certificate-file", "PEM");
+    refused(&set(&["--client", "nowhere.pem"]), 2, "file", "nowhere.pem");
+    assert_eq!(listed(), before);
+    let sealer = |seal: &str| office.sealer(&["--json", "sealer", "bureau", fund.code, "--client", &client, "--seal", seal]);
+    refused(&sealer(&client), 3, "certificate", "mail address");
+    refused(&sealer(&other_seal), 3, "other-organization", "one bureau");
+    refused(&office.sealer(&["--json", "sealer", "request", "no code!", "--name", "x"]), 2, "bureau-code", "code");
+    office.authority.request("own", "/C=CN");
+    office.authority.issue("own", "bureau-seal", &["--name", fund.name, "--code", &fund.credit_code, "--mailbox", &format!("{}@{DOMAIN}", fund.alias)]);
+    refused(&sealer("own.pem"), 3, "other-key", "no key made here");
 }
 
 fn mailboxes(office: &Office) {

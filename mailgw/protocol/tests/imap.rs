@@ -152,7 +152,7 @@ impl Client {
         for line in text.lines().map(str::trim).filter(|line| !line.is_empty()) {
             if let Some(sent) = line.strip_prefix("C: ") {
                 assert_eq!(reply, "", "before {sent}");
-                reply = self.send(format!("{}\r\n", sent.replace("\\r\\n", "\r\n")).as_bytes());
+                reply = self.send(format!("{}\r\n", sent.replace("\\r\\n", "\r\n").replace("\\0", "\0")).as_bytes());
             } else if let Some(uid) = line.strip_prefix("! gone ") {
                 reply.push_str(&self.change(Change::Gone(uid.parse().unwrap())));
             } else if line == "! new" {
@@ -348,6 +348,8 @@ fn append_and_idle() {
         S: c OK [APPENDUID 9 6] Appended
         C: d APPEND inbox {2+}\r\nhi
         S: d OK [APPENDUID 9 7] Appended
+        C: n APPEND inbox {2+}\r\nh\0
+        S: n NO The message has a NUL octet; encode it
         C: e APPEND inbox {20001}
         S: e NO [TOOBIG] The literal is larger than this server takes
         C: f IDLE

@@ -143,6 +143,8 @@ impl Session {
             Command::Subscribe(mailbox) => self.ask(Request::Subscribe { mailbox }, plain(tag, "Subscribed")),
             Command::Unsubscribe(mailbox) => self.ask(Request::Unsubscribe { mailbox }, plain(tag, "Unsubscribed")),
             Command::Status { mailbox, items } => self.ask(Request::Status { mailbox: mailbox.clone() }, Pending::Status { tag, mailbox, items }),
+            // spec: rfc3501#9 no literal holds a NUL, so such a message could never be read
+            Command::Append { bytes, .. } if bytes.contains(&0) => self.write(&format!("{tag} NO The message has a NUL octet; encode it\r\n")),
             Command::Append { mailbox, flags, internal_date, bytes } => {
                 self.ask(Request::Append { mailbox, flags, internal_date, bytes }, Pending::Append { tag });
             }
