@@ -216,7 +216,18 @@ fn closed(office: &Office) {
     let user = format!("{}:{}", account.address, account.password);
     let url = format!("imaps://localhost:{}/INBOX", office.imaps);
     curl(&["-u", &user, &url, "-X", "NOOP"]).ok();
-    assert_eq!(office.mailgw(&["--json", "mailbox", "close", &account.address]).json()["state"], "closed");
+    // Whoever is logged in is logged out, waiting or not, by a new password and by the end of the mailbox.
+    let session = [office.imaps.to_string(), account.address.clone(), account.password.clone()];
+    let judge = concat!(env!("CARGO_MANIFEST_DIR"), "/oracles/logged_out.py");
+    let logged_out = |change: &str| {
+        let mailgw = program("mailgw");
+        let arguments = [judge, &session[0], &session[1], &session[2], mailgw.to_str().unwrap(), change, &office.people[2].address, &office.people[2].password];
+        run(oracle("python"), &arguments, &office.home)
+    };
+    office.write("password", format!("{}\n", account.password).as_bytes());
+    logged_out("password").ok();
+    logged_out("close").ok();
+    assert_eq!(office.mailgw(&["--json", "mailbox", "show", &account.address]).json()["state"], "closed");
     assert_eq!(curl(&["-u", &user, &url, "-X", "NOOP"]).code, 67);
     std::fs::write(office.home.join("letter.eml"), "Subject: late\r\n\r\nx\r\n").unwrap();
     let smtp = format!("smtp://localhost:{}/x.example", office.smtp);

@@ -30,7 +30,7 @@ impl Directory {
             Event::MailboxClosed(told(number)).append(&mut batch, unix_millis(now))?;
             Ok(Change { account: Account { closed_at: Some(unix_millis(now)), ..account }, verifier, batch })
         });
-        self.recent().forget(&number.to_string());
+        self.end_logins(number);
         closed
     }
 
@@ -48,7 +48,7 @@ impl Directory {
             Event::PasswordSet(told(number)).append(&mut batch, unix_millis(now))?;
             Ok(Change { account, verifier: verifier.clone(), batch })
         });
-        self.recent().forget(&number.to_string());
+        self.end_logins(number);
         set.map(|_| password)
     }
 

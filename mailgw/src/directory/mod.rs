@@ -23,6 +23,7 @@ use policies::identity::{CreditCode, Document};
 use policies::mailbox::{Address, Alias, LocalPart, MailboxNumber, MailboxPolicy};
 use store::{CommitError, Expectation, Key, Store, StoreError};
 use time::{Date, OffsetDateTime, UtcOffset};
+use tokio::sync::broadcast;
 
 use crate::mailbox::Quota;
 use crate::record::{RecordError, account, index};
@@ -84,6 +85,9 @@ impl From<StoreError> for DirectoryError {
     }
 }
 
+/// Endings that a session may be late to hear of; one that is later yet ends without being meant.
+const ENDINGS: usize = 1_024;
+
 /// Not `Debug`: it has nothing to show.
 pub struct Directory {
     store: Arc<dyn Store>,
@@ -94,6 +98,7 @@ pub struct Directory {
     hasher: Hasher,
     recent: Mutex<Recent>,
     failures: Mutex<Failures>,
+    ended: broadcast::Sender<MailboxNumber>,
 }
 
 struct Failures {
@@ -122,7 +127,7 @@ impl Directory {
     ) -> Result<Self, NoRandomness> {
         let recent = Mutex::new(Recent::new(&*random)?);
         let failures = Mutex::new(Failures { accounts: Limiter::new(limiter::ACCOUNT), peers: Limiter::new(limiter::PEER) });
-        Ok(Self { store, key, domain, policy, random, hasher: Hasher::new(Costs::default()), recent, failures })
+        Ok(Self { store, key, domain, policy, random, hasher: Hasher::new(Costs::default()), recent, failures, ended: broadcast::Sender::new(ENDINGS) })
     }
 
     pub fn domain(&self) -> &HostName {
@@ -160,6 +165,19 @@ impl Directory {
 
     pub fn get(&self, number: MailboxNumber) -> Result<Option<Account>, DirectoryError> {
         Ok(self.read(number)?.map(|(account, _, _)| account))
+    }
+
+    /// The mailboxes whose logins of before are over, from now on: closed, or with a new password. Whoever listens before
+    /// a password is checked misses nothing.
+    pub fn ended(&self) -> broadcast::Receiver<MailboxNumber> {
+        self.ended.subscribe()
+    }
+
+    /// Said whether or not the change is known to be durable: a session too many that ends does no harm.
+    fn end_logins(&self, number: MailboxNumber) {
+        self.recent().forget(&number.to_string());
+        // Nobody listens when nobody is logged in.
+        let _ = self.ended.send(number);
     }
 
     /// What a mailbox may hold, by whose it is. Where there is none nothing is delivered to it either.

@@ -3,9 +3,11 @@
 use std::net::IpAddr;
 use std::sync::Arc;
 
+use policies::mailbox::MailboxNumber;
 use protocol::imap::exchange::Secret;
 use runtime::clock::Clock;
 use secrecy::SecretString;
+use tokio::sync::broadcast;
 
 use crate::directory::{Directory, Refusal};
 use crate::wire::imap::{Accounts, LoginRefusal};
@@ -26,6 +28,10 @@ impl Accounts for Logins {
                 Err(LoginRefusal::Unavailable)
             }
         }
+    }
+
+    fn ended(&self) -> broadcast::Receiver<MailboxNumber> {
+        self.directory.ended()
     }
 }
 

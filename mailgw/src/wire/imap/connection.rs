@@ -5,10 +5,12 @@ use std::io;
 use std::pin::pin;
 use std::sync::Arc;
 
+use policies::mailbox::MailboxNumber;
 use protocol::imap::exchange::{Answer, Change, Output, RefusalCode, Request, Secret};
 use protocol::imap::session::{Session, Settings};
 use runtime::shutdown::Shutdown;
 use tokio::net::TcpStream;
+use tokio::sync::broadcast::{self, error::RecvError};
 use tokio::time::{Instant, sleep, sleep_until};
 
 use super::answer::{Then, answer};
@@ -30,6 +32,8 @@ pub(super) struct Connection {
     shutdown: Shutdown,
     mailbox: Option<Arc<str>>,
     open: Option<(Folder, Watch)>,
+    /// From before the password was checked.
+    ended: Option<broadcast::Receiver<MailboxNumber>>,
 }
 
 /// Why a connection is over.
@@ -46,13 +50,15 @@ enum Event {
     Read(io::Result<usize>),
     Changed(Option<Arc<[Change]>>),
     Silent,
+    /// The mailbox was closed or has another password.
+    Ended,
     Shutdown,
 }
 
 impl Connection {
     pub fn new(imap: Arc<Imap>, place: Place, shutdown: Shutdown) -> Self {
         imap.metrics.connections.add(1);
-        Self { imap, place, shutdown, mailbox: None, open: None }
+        Self { imap, place, shutdown, mailbox: None, open: None, ended: None }
     }
 
     pub async fn serve(mut self, stream: TcpStream, door: Door) {
@@ -86,6 +92,7 @@ impl Connection {
             let event = tokio::select! {
                 biased;
                 () = stop.as_mut() => Event::Shutdown,
+                () = login_ended(&mut self.ended, self.mailbox.as_deref()) => Event::Ended,
                 changes = next_change(&mut self.open) => Event::Changed(changes),
                 read = stream.read(&mut buffer) => Event::Read(read),
                 () = sleep_until(until) => Event::Silent,
@@ -108,6 +115,7 @@ impl Connection {
                     self.imap.metrics.outrun.increment();
                     said_bye(&mut session, "The mailbox was deleted, renamed or changed too fast; connect again")
                 }
+                Event::Ended => said_bye(&mut session, "The password was changed or the mailbox closed; log in again"),
                 Event::Silent if self.mailbox.is_some() => said_bye(&mut session, "Silent for too long"),
                 Event::Silent => said_bye(&mut session, "No login in time"),
                 Event::Shutdown => said_bye(&mut session, "The server is going down; connect again later"),
@@ -198,6 +206,7 @@ impl Connection {
 
     async fn login(&mut self, user: String, password: Secret) -> Answer {
         let imap = Arc::clone(&self.imap);
+        let ended = imap.accounts.ended();
         let checked = match imap.logins.acquire().await {
             Ok(_turn) => {
                 let (accounts, peer) = (Arc::clone(&imap.accounts), self.place.address());
@@ -208,7 +217,7 @@ impl Connection {
         imap.metrics.login(checked.as_ref().map(|_| ()).map_err(|refusal| *refusal));
         let (code, text) = match checked {
             Ok(mailbox) => {
-                self.mailbox = Some(mailbox.into());
+                (self.mailbox, self.ended) = (Some(mailbox.into()), Some(ended));
                 self.place.logged_in();
                 return Answer::LoggedIn;
             }
@@ -236,6 +245,19 @@ async fn next_change(open: &mut Option<(Folder, Watch)>) -> Option<Arc<[Change]>
     match open {
         Some((_, watch)) => watch.next().await,
         None => std::future::pending().await,
+    }
+}
+
+/// For ever while the login of `mailbox` stands.
+async fn login_ended(ended: &mut Option<broadcast::Receiver<MailboxNumber>>, mailbox: Option<&str>) {
+    let (Some(ended), Some(mailbox)) = (ended, mailbox) else { return std::future::pending().await };
+    loop {
+        match ended.recv().await {
+            Ok(number) if number.to_string() != mailbox => {}
+            // One that missed some cannot know.
+            Ok(_) | Err(RecvError::Lagged(_)) => return,
+            Err(RecvError::Closed) => return std::future::pending().await,
+        }
     }
 }
 

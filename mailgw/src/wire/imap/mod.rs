@@ -8,6 +8,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
+use policies::mailbox::MailboxNumber;
 use protocol::imap::exchange::Secret;
 use runtime::clock::Clock;
 use runtime::metrics::{MetricError, Registry};
@@ -15,7 +16,7 @@ use runtime::shutdown::Shutdown;
 use rustls::ServerConfig;
 use tokio::io::AsyncWriteExt;
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::{Semaphore, broadcast, watch};
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 
@@ -39,6 +40,9 @@ pub enum LoginRefusal {
 pub trait Accounts: Send + Sync {
     /// The number of the mailbox that opens; failures count against `peer`, too.
     fn login(&self, user: &str, password: &Secret, peer: IpAddr) -> Result<String, LoginRefusal>;
+
+    /// The mailboxes whose logins of before are over, from now on.
+    fn ended(&self) -> broadcast::Receiver<MailboxNumber>;
 }
 
 #[derive(Clone, Debug)]
