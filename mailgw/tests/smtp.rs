@@ -78,8 +78,8 @@ impl Office {
             store.commit(standard_folders(Batch::new(), mailbox).put(open_mark(mailbox), Vec::new())).unwrap();
         }
         let messages = Arc::new(MessageStore::new(Arc::clone(&store), key).with_quota(move |_| quota));
-        let (recipients, host) = (Arc::new(Register), Domain::parse("mx.b.cn").unwrap());
-        let reception = Reception { recipients, messages: Arc::clone(&messages), host };
+        let (recipients, host, domain) = (Arc::new(Register), Domain::parse("mx.b.cn").unwrap(), Domain::parse("mail.b.cn").unwrap());
+        let reception = Reception { recipients, messages: Arc::clone(&messages), host, domain };
         let (config, der) = certificate();
         let mut roots = RootCertStore::empty();
         roots.add(der).unwrap();

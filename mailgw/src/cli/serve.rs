@@ -69,7 +69,8 @@ async fn run(mut service: Service, listen: Listen, directory: &Path) -> Result<(
 fn reception(service: &Service, metrics: &Registry) -> Result<Arc<smtp::Server>, Problem> {
     let (gateway, policy) = (&service.gateway, service.gateway.directory.policy());
     let host = Domain::parse(&gateway.settings.host).map_err(|_| wrong("the gateway's host name is none for SMTP"))?;
-    let reception = Reception { recipients: Arc::clone(&gateway.directory) as Arc<dyn Recipients>, messages: Arc::clone(&gateway.messages), host };
+    let domain = Domain::parse(&gateway.settings.domain).map_err(|_| wrong("the gateway's domain is none for SMTP"))?;
+    let reception = Reception { recipients: Arc::clone(&gateway.directory) as Arc<dyn Recipients>, messages: Arc::clone(&gateway.messages), host, domain };
     let limits = smtp::Limits { max_size: bytes(policy.message_bytes()), max_recipients: policy.max_recipients(), ..smtp::Limits::default() };
     let registered = smtp::Metrics::register(metrics).map_err(|error| wrong(&error.to_string()))?;
     Ok(smtp::Server::new(reception, Arc::clone(&gateway.clock), tls(service)?, limits, registered))

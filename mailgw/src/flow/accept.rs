@@ -10,6 +10,7 @@ use protocol::smtp::trace;
 use store::{Batch, Expectation};
 use time::OffsetDateTime;
 
+use super::authors;
 use crate::mailbox::{Delivery, MailError, MessageStore};
 
 /// Where mail goes first.
@@ -43,6 +44,8 @@ pub struct Reception {
     pub messages: Arc<MessageStore>,
     /// The name this host stands under in `Received`.
     pub host: Domain,
+    /// What stands after the `@` of our mailboxes, in lower case.
+    pub domain: Domain,
 }
 
 impl Reception {
@@ -60,9 +63,13 @@ impl Reception {
 
     /// The answer to a whole message: `Durable` when each recipient has it for good; after any other answer nobody has it.
     pub fn accept(&self, envelope: &Envelope, message: &[u8], peer: IpAddr, now: OffsetDateTime) -> Answer {
-        // 1. The envelope stands. A message that goes in circles ends here.
+        // 1. The envelope stands. A message that goes in circles ends here, and one that comes in our own name.
         if trace::hops(message) > trace::MAX_HOPS {
             return Answer::Refused(Refusal::Loop);
+        }
+        if let Some(forged) = authors::judge(envelope, message, self.domain.as_str()) {
+            tracing::info!(?forged, "a mail from outside in our name is refused");
+            return Answer::Refused(Refusal::Policy);
         }
         // 2. Recipients are found anew, for mailboxes close; two addresses of one mailbox are one recipient.
         let mut mailboxes = BTreeMap::new();

@@ -1,0 +1,163 @@
+//! Who a mail says it is from. Mail that comes from outside never bears an address of our own domain: bureaus' statements
+//! do, and a reader must not have to tell a forged one by its missing seal.
+
+use mail_parser::{HeaderValue, MessageParser};
+use protocol::smtp::exchange::{Envelope, Host};
+
+/// Where a reader sees an author, or a program that shows one.
+const AUTHORS: [&str; 4] = ["From", "Sender", "Resent-From", "Resent-Sender"];
+
+/// Why a mail from outside is not taken as it stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Forged {
+    /// The envelope's sender is of our domain.
+    Envelope,
+    /// An author, or what stands for the author's name, is of our domain.
+    Author,
+    /// There are several From fields: which one is shown is up to the reader's program. spec: rfc5322#3.6
+    SeveralFrom,
+}
+
+/// Judges envelope and header of a mail from outside. `domain` is ours.
+pub fn judge(envelope: &Envelope, message: &[u8], domain: &str) -> Option<Forged> {
+    let sender = envelope.reverse_path.as_ref().map(|address| address.host());
+    if let Some(Host::Name(name)) = sender
+        && ours(name.as_str(), domain)
+    {
+        return Some(Forged::Envelope);
+    }
+    let fields = fields(message);
+    if fields.iter().filter(|(name, _)| name.eq_ignore_ascii_case("From")).count() > 1 {
+        return Some(Forged::SeveralFrom);
+    }
+    let is_author = |name: &str| AUTHORS.iter().any(|author| author.eq_ignore_ascii_case(name.trim()));
+    // As it stands, without what a program may skip, and decoded: any of the three may be what a reader sees.
+    let stands = fields.iter().filter(|(name, _)| is_author(name)).any(|(_, text)| claims(text, domain) || claims(&without_comments(text), domain));
+    let parsed = MessageParser::new().parse_headers(message);
+    let decoded = parsed.iter().flat_map(|message| message.headers()).filter(|header| is_author(header.name())).flat_map(|header| texts(header.value()));
+    (stands || decoded.into_iter().any(|text| claims(&text, domain))).then_some(Forged::Author)
+}
+
+fn ours(host: &str, domain: &str) -> bool {
+    let host = host.trim_end_matches('.').to_ascii_lowercase();
+    host == domain || host.strip_suffix(domain).is_some_and(|rest| rest.ends_with('.'))
+}
+
+/// Whether a text has an address of our domain in it, however it is spaced: as the address, or as a name that looks like one.
+fn claims(text: &str, domain: &str) -> bool {
+    let text: String = text.chars().filter(|c| !c.is_whitespace() && !c.is_control()).flat_map(char::to_lowercase).collect();
+    // A full-width or small commercial at looks the same to a reader.
+    text.replace(['\u{ff20}', '\u{fe6b}'], "@").split('@').skip(1).any(|after| {
+        let host: String = after.chars().take_while(|c| c.is_alphanumeric() || ".-_".contains(*c)).collect();
+        ours(&host, domain)
+    })
+}
+
+/// Names and addresses of a header, decoded.
+fn texts(value: &HeaderValue<'_>) -> Vec<String> {
+    match value {
+        HeaderValue::Address(address) => {
+            let parts = |one: &mail_parser::Addr<'_>| [one.name.as_deref().map(str::to_owned), one.address.as_deref().map(str::to_owned)];
+            address.iter().flat_map(parts).flatten().collect()
+        }
+        HeaderValue::Text(text) => vec![text.to_string()],
+        HeaderValue::TextList(texts) => texts.iter().map(ToString::to_string).collect(),
+        _ => Vec::new(),
+    }
+}
+
+/// The header's fields as they stand, unfolded: name and text.
+fn fields(message: &[u8]) -> Vec<(String, String)> {
+    let mut fields: Vec<(String, String)> = Vec::new();
+    for line in message.split(|byte| *byte == b'\n').map(|line| line.strip_suffix(b"\r").unwrap_or(line)).take_while(|line| !line.is_empty()) {
+        let text = String::from_utf8_lossy(line);
+        match fields.last_mut() {
+            Some((_, value)) if text.starts_with([' ', '\t']) => value.push_str(&text),
+            _ => {
+                let (name, value) = text.split_once(':').unwrap_or((&text, ""));
+                fields.push((name.trim().to_owned(), value.to_owned()));
+            }
+        }
+    }
+    fields
+}
+
+fn without_comments(value: &str) -> String {
+    let (mut depth, mut out) = (0_u32, String::new());
+    for c in value.chars() {
+        match c {
+            '(' => depth = depth.saturating_add(1),
+            ')' => depth = depth.saturating_sub(1),
+            _ if depth == 0 => out.push(c),
+            _ => {}
+        }
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use protocol::smtp::exchange::{Answer, Domain, Output, Request};
+    use protocol::smtp::session::{Session, Settings};
+
+    use super::*;
+
+    const DOMAIN: &str = "mail.gz.example";
+
+    fn envelope(from: &str) -> Envelope {
+        let host = Domain::parse("mx.b.cn").unwrap();
+        let (mut session, _) = Session::new(Settings { host, tls: false, starttls: false, max_size: 1_000, max_recipients: 1, max_copies: 1_000 });
+        let mut out = session.receive(format!("EHLO x\r\nMAIL FROM:<{from}>\r\nRCPT TO:<a@b.cn>\r\n").as_bytes());
+        out.extend(session.answer(Answer::Known));
+        out.extend(session.receive(b"DATA\r\nx\r\n.\r\n"));
+        let delivered = out.into_iter().find_map(|output| match output {
+            Output::Do(Request::Deliver { envelope, .. }) => Some(envelope),
+            _ => None,
+        });
+        delivered.unwrap()
+    }
+
+    fn judged(header: &str) -> Option<Forged> {
+        judge(&envelope("friend@example.com"), format!("{header}\r\n\r\nFrom: gjj@{DOMAIN}\r\n").as_bytes(), DOMAIN)
+    }
+
+    #[test]
+    fn what_comes_from_elsewhere_is_taken() {
+        for header in [
+            "From: A friend <friend@example.com>",
+            "From: friend@example.com\r\nTo: gjj@mail.gz.example\r\nSubject: about gjj@mail.gz.example",
+            "From: friend@notmail.gz.example",
+            "From: friend@mail.gz.example.com",
+            "Subject: no author at all",
+            "From: =?UTF-8?B?5L2g5aW9?= <friend@example.com>\r\nReply-To: gjj@mail.gz.example",
+        ] {
+            assert_eq!(judged(header), None, "{header}");
+        }
+        assert_eq!(judge(&envelope(""), b"From: <mailer-daemon@example.com>\r\n\r\n", DOMAIN), None);
+    }
+
+    #[test]
+    fn what_bears_our_domain_is_not() {
+        for header in [
+            "From: gjj@mail.gz.example",
+            "from: <GJJ@MAIL.GZ.EXAMPLE>",
+            "From : gjj@mail.gz.example.",
+            "From: \"gjj@mail.gz.example\" <evil@example.com>",
+            "From: =?UTF-8?B?Z2pqQG1haWwuZ3ouZXhhbXBsZQ==?= <evil@example.com>",
+            "From: evil@example.com, gjj@mail.gz.example",
+            "From: gjj @ mail.gz\r\n .example",
+            "From: gjj@(hi)mail.gz.example",
+            "From: gjj\u{ff20}mail.gz.example <evil@example.com>",
+            "From: any@sub.mail.gz.example",
+            "Sender: gjj@mail.gz.example\r\nFrom: friend@example.com",
+            "From: group: gjj@mail.gz.example;",
+        ] {
+            assert_eq!(judged(header), Some(Forged::Author), "{header}");
+        }
+        assert_eq!(judged("From: friend@example.com\r\nFrom: other@example.com"), Some(Forged::SeveralFrom));
+        for from in ["gjj@mail.gz.example", "gjj@MAIL.gz.example", "x@sub.mail.gz.example"] {
+            assert_eq!(judge(&envelope(from), b"From: friend@example.com\r\n\r\n", DOMAIN), Some(Forged::Envelope), "{from}");
+        }
+    }
+}
