@@ -28,6 +28,8 @@ pub struct Issuer {
     pub serial: Vec<u8>,
     pub public_key_info: Vec<u8>,
     pub key_id: Vec<u8>,
+    /// Its certificate, as the lints see it; none for a root that is just being founded.
+    pub linted: Option<lint::Issuer>,
     pub not_before: OffsetDateTime,
     pub not_after: OffsetDateTime,
     /// `None` for the root once it is founded: its key is offline.
@@ -50,6 +52,7 @@ impl Issuer {
             name,
             serial,
             key_id,
+            linted: Some(lint::Issuer::parse(&record.der).map_err(|_| damaged())?),
             public_key_info,
             not_before: validity.not_before.to_datetime(),
             not_after: validity.not_after.to_datetime(),
@@ -70,11 +73,6 @@ impl Issuer {
             Ok(pki::key::KeyAlgorithm::P384) => Ok(SignatureAlgorithm::EcdsaP384Sha384),
             _ => Err(IssueError::Algorithm),
         }
-    }
-
-    /// The certificate, DER; none for a root that is just being founded.
-    pub fn certificate(&self) -> Option<&[u8]> {
-        Some(self.record.der.as_slice()).filter(|der| !der.is_empty())
     }
 
     pub fn facts(&self) -> Result<IssuerFacts, IssueError> {
@@ -165,6 +163,7 @@ impl Authority {
             serial: Vec::new(),
             public_key_info: plan.spki.clone(),
             key_id,
+            linted: None,
             not_before: plan.not_before,
             not_after: plan.not_after,
             key: Some(key),

@@ -1,14 +1,14 @@
 //! Certificate revocation lists, judged rule by rule.
 
-use crate::{Finding, error, parse, rules};
-use x509_parser::prelude::{CertificateRevocationList, FromDer, X509Certificate};
+use crate::{Finding, Issuer, error, rules};
+use x509_parser::prelude::{CertificateRevocationList, FromDer};
 use x509_parser::revocation_list::TbsCertList;
 
-/// A list and its issuer's certificate, as the rules see them.
+/// A list and its issuer, as the rules see them.
 pub(crate) struct List<'a> {
     pub der: &'a [u8],
     pub crl: CertificateRevocationList<'a>,
-    pub issuer: X509Certificate<'a>,
+    pub issuer: &'a Issuer,
 }
 
 impl<'a> List<'a> {
@@ -24,15 +24,11 @@ pub(crate) struct CrlRule {
     pub check: fn(&List<'_>) -> Result<(), String>,
 }
 
-/// Every rule that the list breaks, with its issuer's certificate at hand. The signature's value is not looked at.
-pub fn lint_crl(der: &[u8], issuer: &[u8]) -> Vec<Finding> {
+/// Every rule that the list breaks, with its issuer at hand. The signature's value is not looked at.
+pub fn lint_crl(der: &[u8], issuer: &Issuer) -> Vec<Finding> {
     let crl = match CertificateRevocationList::from_der(der) {
         Ok(([], crl)) => crl,
         _ => return vec![error("crl-parses", "rfc5280#5.1", "the DER is not exactly one CRL")],
-    };
-    let issuer = match parse(issuer) {
-        Ok(issuer) => issuer,
-        Err(why) => return vec![error("issuer-parses", "rfc5280#4.1", why)],
     };
     let list = List { der, crl, issuer };
     let found = rules::crl::ALL.iter().filter_map(|rule| (rule.check)(&list).err().map(|message| error(rule.name, rule.clause, message)));

@@ -5,9 +5,12 @@
 
 mod crl;
 mod der;
+mod issuer;
 mod rules;
 
+use const_oid::ObjectIdentifier;
 pub use crl::lint_crl;
+pub use issuer::Issuer;
 use x509_parser::prelude::{FromDer, X509Certificate};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -27,19 +30,19 @@ pub struct Finding {
     pub message: String,
 }
 
-/// What the profile and the plan say the certificate is; OIDs are dotted.
+/// What the profile and the plan say the certificate is.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ProfileFacts {
     pub ca: bool,
     pub path_len: Option<u32>,
     /// Bit n is RFC 5280's bit n: 0 digitalSignature, 5 keyCertSign, 6 cRLSign.
     pub key_usage: u16,
-    pub extended_key_usage: Vec<String>,
-    pub policies: Vec<String>,
+    pub extended_key_usage: Vec<ObjectIdentifier>,
+    pub policies: Vec<ObjectIdentifier>,
     /// Every extension that must be there; no other may.
-    pub extensions: Vec<String>,
+    pub extensions: Vec<ObjectIdentifier>,
     /// The subject's attributes in order: OID and value.
-    pub subject: Vec<(String, String)>,
+    pub subject: Vec<(ObjectIdentifier, String)>,
     pub max_validity_seconds: i64,
     pub email_required: bool,
 }
@@ -48,7 +51,7 @@ pub struct ProfileFacts {
 pub(crate) struct Case<'a> {
     pub der: &'a [u8],
     pub certificate: X509Certificate<'a>,
-    pub issuer: Option<X509Certificate<'a>>,
+    pub issuer: Option<&'a Issuer>,
     pub facts: &'a ProfileFacts,
 }
 
@@ -77,17 +80,12 @@ pub(crate) fn parse(der: &[u8]) -> Result<X509Certificate<'_>, String> {
     }
 }
 
-/// Every rule that the certificate breaks. `issuer` is the issuer's certificate, `None` for a root.
+/// Every rule that the certificate breaks. `issuer` is `None` for a root.
 /// The signature's value is not looked at, so that a twin signed by another key can be judged.
-pub fn lint_certificate(der: &[u8], issuer: Option<&[u8]>, profile: &ProfileFacts) -> Vec<Finding> {
-    let clause = "rfc5280#4.1";
+pub fn lint_certificate(der: &[u8], issuer: Option<&Issuer>, profile: &ProfileFacts) -> Vec<Finding> {
     let certificate = match parse(der) {
         Ok(certificate) => certificate,
-        Err(why) => return vec![error("certificate-parses", clause, why)],
-    };
-    let issuer = match issuer.map(parse).transpose() {
-        Ok(issuer) => issuer,
-        Err(why) => return vec![error("issuer-parses", clause, why)],
+        Err(why) => return vec![error("certificate-parses", "rfc5280#4.1", why)],
     };
     let case = Case { der, certificate, issuer, facts: profile };
     rules::ALL

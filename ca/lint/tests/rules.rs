@@ -1,6 +1,6 @@
 //! What `pki` builds passes; each thing broken is named by its rule.
 #![allow(clippy::unwrap_used)]
-use lint::{ProfileFacts, lint_certificate, lint_crl};
+use lint::{Issuer, ProfileFacts, lint_certificate, lint_crl};
 use pki::certificate::{AlternativeName, BasicConstraints, CertificatePlan, Extensions, assemble, key_id, tbs_der};
 use pki::name::{COMMON_NAME, COUNTRY, ORGANIZATION_IDENTIFIER, Subject};
 use pki::signer::SignatureAlgorithm::EcdsaP256Sha256 as P256;
@@ -54,17 +54,17 @@ fn leaf_plan() -> CertificatePlan {
     }
 }
 
-fn strings(list: &[&str]) -> Vec<String> {
-    list.iter().map(|one| (*one).to_owned()).collect()
+fn oids(list: &[&str]) -> Vec<der::asn1::ObjectIdentifier> {
+    list.iter().map(|one| oid(one)).collect()
 }
 
 fn leaf_facts() -> ProfileFacts {
     ProfileFacts {
         key_usage: 3,
-        extended_key_usage: strings(&["1.3.6.1.5.5.7.3.4"]),
-        policies: strings(&["1.3.6.1.4.1.32473.1"]),
-        extensions: strings(&["2.5.29.35", "2.5.29.14", "2.5.29.15", "2.5.29.37", "2.5.29.32", "2.5.29.17", "2.5.29.31", "1.3.6.1.5.5.7.1.1", "1.2.156.10260.4.1.4"]),
-        subject: vec![("2.5.4.6".into(), "CN".into()), ("2.5.4.97".into(), format!("NTRCN-{CODE}"))],
+        extended_key_usage: oids(&["1.3.6.1.5.5.7.3.4"]),
+        policies: oids(&["1.3.6.1.4.1.32473.1"]),
+        extensions: oids(&["2.5.29.35", "2.5.29.14", "2.5.29.15", "2.5.29.37", "2.5.29.32", "2.5.29.17", "2.5.29.31", "1.3.6.1.5.5.7.1.1", "1.2.156.10260.4.1.4"]),
+        subject: vec![(oid("2.5.4.6"), "CN".into()), (oid("2.5.4.97"), format!("NTRCN-{CODE}"))],
         max_validity_seconds: 365 * 86_400,
         email_required: true,
         ..ProfileFacts::default()
@@ -75,19 +75,23 @@ fn made(plan: &CertificatePlan) -> Vec<u8> {
     assemble(&tbs_der(plan, P256).unwrap(), P256, &[0x30, 6, 2, 1, 1, 2, 1, 1])
 }
 
+fn root() -> Issuer {
+    Issuer::parse(&made(&root_plan())).unwrap()
+}
+
 fn broken(der: &[u8]) -> Vec<&'static str> {
-    lint_certificate(der, Some(&made(&root_plan())), &leaf_facts()).iter().map(|found| found.rule).collect()
+    lint_certificate(der, Some(&root()), &leaf_facts()).iter().map(|found| found.rule).collect()
 }
 
 #[test]
 fn what_we_build_passes() {
-    assert_eq!(lint_certificate(&made(&leaf_plan()), Some(&made(&root_plan())), &leaf_facts()), []);
+    assert_eq!(lint_certificate(&made(&leaf_plan()), Some(&root()), &leaf_facts()), []);
     let facts = ProfileFacts {
         ca: true,
         path_len: Some(1),
         key_usage: 0x60,
-        extensions: strings(&["2.5.29.14", "2.5.29.15", "2.5.29.19"]),
-        subject: vec![("2.5.4.6".into(), "CN".into()), ("2.5.4.3".into(), "穗印根".into())],
+        extensions: oids(&["2.5.29.14", "2.5.29.15", "2.5.29.19"]),
+        subject: vec![(oid("2.5.4.6"), "CN".into()), (oid("2.5.4.3"), "穗印根".into())],
         max_validity_seconds: 40 * 366 * 86_400,
         ..ProfileFacts::default()
     };
@@ -155,6 +159,7 @@ fn damaged_bytes_never_panic() {
         }
     }
     assert_eq!(broken(&[good.as_slice(), &[0]].concat()), ["certificate-parses"]);
+    assert_eq!(Issuer::parse(&good[1..]).unwrap_err().rule, "issuer-parses");
 }
 
 fn crl(change: fn(&mut pki::crl::CrlPlan), entries: Vec<pki::crl::Entry>) -> Vec<&'static str> {
@@ -168,7 +173,7 @@ fn crl(change: fn(&mut pki::crl::CrlPlan), entries: Vec<pki::crl::Entry>) -> Vec
     };
     change(&mut plan);
     let der = assemble(&pki::crl::build_tbs(&plan, P256, entries), P256, &[0x30, 6, 2, 1, 1, 2, 1, 1]);
-    lint_crl(&der, &made(&root_plan())).iter().map(|found| found.rule).collect()
+    lint_crl(&der, &root()).iter().map(|found| found.rule).collect()
 }
 
 #[test]
@@ -199,7 +204,7 @@ fn an_empty_list_of_the_revoked_is_named() {
     assert_eq!(tbs[1], 0x81);
     tbs[2] = u8::try_from(length).unwrap();
     let der = assemble(&tbs, P256, &[0x30, 6, 2, 1, 1, 2, 1, 1]);
-    let found: Vec<_> = lint_crl(&der, &made(&root_plan())).iter().map(|found| found.rule).collect();
+    let found: Vec<_> = lint_crl(&der, &root()).iter().map(|found| found.rule).collect();
     assert_eq!(found, ["crl-no-empty-list"]);
 }
 

@@ -19,9 +19,14 @@ pub enum DerError {
 
 /// Tag, length and value.
 pub fn tlv(tag: u8, value: &[u8]) -> Vec<u8> {
-    let mut out = Vec::with_capacity(value.len() + 6);
+    nested(tag, &[value])
+}
+
+/// Tag, length and the parts of the value, one after the other.
+fn nested(tag: u8, parts: &[&[u8]]) -> Vec<u8> {
+    let n = parts.iter().map(|part| part.len()).sum::<usize>();
+    let mut out = Vec::with_capacity(n + 6);
     out.push(tag);
-    let n = value.len();
     if n < 128 {
         out.push(n as u8);
     } else {
@@ -30,12 +35,12 @@ pub fn tlv(tag: u8, value: &[u8]) -> Vec<u8> {
         out.push(0x80 | (be.len() - skip) as u8);
         out.extend(be.iter().skip(skip));
     }
-    out.extend_from_slice(value);
+    parts.iter().for_each(|part| out.extend_from_slice(part));
     out
 }
 
 pub fn seq(parts: &[&[u8]]) -> Vec<u8> {
-    tlv(0x30, &parts.concat())
+    nested(0x30, parts)
 }
 
 /// INTEGER from unsigned big-endian bytes.
@@ -49,9 +54,7 @@ pub fn uint(bytes: &[u8]) -> Vec<u8> {
 }
 
 pub fn bits(bytes: &[u8]) -> Vec<u8> {
-    let mut v = vec![0];
-    v.extend_from_slice(bytes);
-    tlv(3, &v)
+    nested(3, &[&[0], bytes])
 }
 
 /// OBJECT IDENTIFIER.

@@ -2,6 +2,7 @@
 use crate::asn1::{self, DerError};
 use crate::name::{Subject, is_printable};
 use crate::signer::{SignError, SignatureAlgorithm, Signer};
+use crate::view;
 use const_oid::ObjectIdentifier as Oid;
 use time::OffsetDateTime;
 
@@ -71,12 +72,19 @@ const fn o(s: &str) -> Oid {
 /// The national extension that carries a unified social credit code.
 pub const CREDIT_CODE: Oid = o("1.2.156.10260.4.1.4");
 
+const CPS: Oid = o("1.3.6.1.5.5.7.2.1");
+const OCSP: Oid = o("1.3.6.1.5.5.7.48.1");
+const CA_ISSUERS: Oid = o("1.3.6.1.5.5.7.48.2");
+const ECDSA_SHA256: Oid = o("1.2.840.10045.4.3.2");
+const ECDSA_SHA384: Oid = o("1.2.840.10045.4.3.3");
+const RSA_SHA256: Oid = o("1.2.840.113549.1.1.11");
+
 /// AlgorithmIdentifier, DER.
 pub fn algorithm_der(alg: SignatureAlgorithm) -> Vec<u8> {
     match alg {
-        SignatureAlgorithm::EcdsaP256Sha256 => asn1::seq(&[&asn1::oid(&o("1.2.840.10045.4.3.2"))]),
-        SignatureAlgorithm::EcdsaP384Sha384 => asn1::seq(&[&asn1::oid(&o("1.2.840.10045.4.3.3"))]),
-        SignatureAlgorithm::RsaPkcs1Sha256 => asn1::seq(&[&asn1::oid(&o("1.2.840.113549.1.1.11")), &[5, 0]]),
+        SignatureAlgorithm::EcdsaP256Sha256 => asn1::seq(&[&asn1::oid(&ECDSA_SHA256)]),
+        SignatureAlgorithm::EcdsaP384Sha384 => asn1::seq(&[&asn1::oid(&ECDSA_SHA384)]),
+        SignatureAlgorithm::RsaPkcs1Sha256 => asn1::seq(&[&asn1::oid(&RSA_SHA256), &[5, 0]]),
     }
 }
 
@@ -100,9 +108,9 @@ pub fn key_id(spki: &[u8]) -> Result<Vec<u8>, DerError> {
     Ok(digest.as_ref().iter().take(20).copied().collect())
 }
 
-fn extension(id: &str, critical: bool, value: &[u8]) -> Vec<u8> {
+fn extension(id: Oid, critical: bool, value: &[u8]) -> Vec<u8> {
     let crit: &[u8] = if critical { &[1, 1, 0xff] } else { &[] };
-    asn1::seq(&[&asn1::oid(&o(id)), crit, &asn1::tlv(4, value)])
+    asn1::seq(&[&asn1::oid(&id), crit, &asn1::tlv(4, value)])
 }
 
 fn ascii<'a>(s: &'a str, what: &'static str) -> Result<&'a [u8], BuildError> {
@@ -125,11 +133,11 @@ fn named_bits(set: &[u8]) -> Vec<u8> {
 fn extensions_der(e: &Extensions, spki: &[u8]) -> Result<Vec<u8>, BuildError> {
     let mut out = Vec::new();
     if let Some(id) = &e.authority_key_id {
-        out.extend(extension("2.5.29.35", false, &asn1::seq(&[&asn1::tlv(0x80, id)])));
+        out.extend(extension(view::AUTHORITY_KEY_ID, false, &asn1::seq(&[&asn1::tlv(0x80, id)])));
     }
-    out.extend(extension("2.5.29.14", false, &asn1::tlv(4, &key_id(spki).map_err(BuildError::Key)?)));
+    out.extend(extension(view::SUBJECT_KEY_ID, false, &asn1::tlv(4, &key_id(spki).map_err(BuildError::Key)?)));
     if !e.key_usage.is_empty() {
-        out.extend(extension("2.5.29.15", true, &named_bits(&e.key_usage)));
+        out.extend(extension(view::KEY_USAGE, true, &named_bits(&e.key_usage)));
     }
     if let Some(b) = e.basic_constraints {
         let mut v = Vec::new();
@@ -139,11 +147,11 @@ fn extensions_der(e: &Extensions, spki: &[u8]) -> Result<Vec<u8>, BuildError> {
                 v.extend(asn1::uint(&[n]));
             }
         }
-        out.extend(extension("2.5.29.19", true, &asn1::tlv(0x30, &v)));
+        out.extend(extension(view::BASIC_CONSTRAINTS, true, &asn1::tlv(0x30, &v)));
     }
     if !e.extended_key_usage.is_empty() {
         let v: Vec<u8> = e.extended_key_usage.iter().flat_map(asn1::oid).collect();
-        out.extend(extension("2.5.29.37", e.extended_key_usage_critical, &asn1::tlv(0x30, &v)));
+        out.extend(extension(view::EXTENDED_KEY_USAGE, e.extended_key_usage_critical, &asn1::tlv(0x30, &v)));
     }
     if !e.policies.is_empty() {
         let mut v = Vec::new();
@@ -151,13 +159,13 @@ fn extensions_der(e: &Extensions, spki: &[u8]) -> Result<Vec<u8>, BuildError> {
             let q = match &e.cps_uri {
                 Some(u) => {
                     let uri = asn1::tlv(0x16, ascii(u, "the CPS address")?);
-                    asn1::seq(&[&asn1::seq(&[&asn1::oid(&o("1.3.6.1.5.5.7.2.1")), &uri])])
+                    asn1::seq(&[&asn1::seq(&[&asn1::oid(&CPS), &uri])])
                 }
                 None => Vec::new(),
             };
             v.extend(asn1::seq(&[&asn1::oid(p), &q]));
         }
-        out.extend(extension("2.5.29.32", false, &asn1::tlv(0x30, &v)));
+        out.extend(extension(view::POLICIES, false, &asn1::tlv(0x30, &v)));
     }
     if !e.alternative_names.is_empty() {
         let mut v = Vec::new();
@@ -169,7 +177,7 @@ fn extensions_der(e: &Extensions, spki: &[u8]) -> Result<Vec<u8>, BuildError> {
                 AlternativeName::Ip(std::net::IpAddr::V6(a)) => asn1::tlv(0x87, &a.octets()),
             });
         }
-        out.extend(extension("2.5.29.17", false, &asn1::tlv(0x30, &v)));
+        out.extend(extension(view::ALTERNATIVE_NAME, false, &asn1::tlv(0x30, &v)));
     }
     if !e.crl_urls.is_empty() {
         let mut names = Vec::new();
@@ -177,25 +185,25 @@ fn extensions_der(e: &Extensions, spki: &[u8]) -> Result<Vec<u8>, BuildError> {
             names.extend(asn1::tlv(0x86, ascii(u, "the CRL address")?));
         }
         let point = asn1::seq(&[&asn1::tlv(0xa0, &asn1::tlv(0xa0, &names))]);
-        out.extend(extension("2.5.29.31", false, &asn1::tlv(0x30, &point)));
+        out.extend(extension(view::CRL_POINTS, false, &asn1::tlv(0x30, &point)));
     }
     let mut aia = Vec::new();
-    for (id, urls) in [("1.3.6.1.5.5.7.48.1", &e.ocsp_urls), ("1.3.6.1.5.5.7.48.2", &e.ca_issuers_urls)] {
+    for (id, urls) in [(OCSP, &e.ocsp_urls), (CA_ISSUERS, &e.ca_issuers_urls)] {
         for u in urls {
-            aia.extend(asn1::seq(&[&asn1::oid(&o(id)), &asn1::tlv(0x86, ascii(u, "the AIA address")?)]));
+            aia.extend(asn1::seq(&[&asn1::oid(&id), &asn1::tlv(0x86, ascii(u, "the AIA address")?)]));
         }
     }
     if !aia.is_empty() {
-        out.extend(extension("1.3.6.1.5.5.7.1.1", false, &asn1::tlv(0x30, &aia)));
+        out.extend(extension(view::INFORMATION_ACCESS, false, &asn1::tlv(0x30, &aia)));
     }
     if e.ocsp_no_check {
-        out.extend(extension("1.3.6.1.5.5.7.48.1.5", false, &[5, 0]));
+        out.extend(extension(view::OCSP_NO_CHECK, false, &[5, 0]));
     }
     if let Some(code) = &e.credit_code {
         if !is_printable(code) {
             return Err(BuildError::NotAscii("the credit code"));
         }
-        out.extend(extension("1.2.156.10260.4.1.4", false, &asn1::tlv(0x13, code.as_bytes())));
+        out.extend(extension(CREDIT_CODE, false, &asn1::tlv(0x13, code.as_bytes())));
     }
     Ok(asn1::tlv(0xa3, &asn1::tlv(0x30, &out)))
 }

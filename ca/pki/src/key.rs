@@ -2,6 +2,7 @@
 //!
 //! A point off its curve needs no rule here: no signature verifies with it, so the request's own refuses it.
 
+use const_oid::ObjectIdentifier as Oid;
 use rsa::BoxedUint;
 
 use crate::asn1::{DerError, Reader};
@@ -34,8 +35,10 @@ pub enum WeakKey {
     ClosePrimes,
 }
 
-const EC: &str = "1.2.840.10045.2.1";
-const RSA: &str = "1.2.840.113549.1.1.1";
+const EC: Oid = Oid::new_unwrap("1.2.840.10045.2.1");
+const P256: Oid = Oid::new_unwrap("1.2.840.10045.3.1.7");
+const P384: Oid = Oid::new_unwrap("1.3.132.0.34");
+const RSA: Oid = Oid::new_unwrap("1.2.840.113549.1.1.1");
 const FERMAT_ROUNDS: usize = 100;
 /// Trial division reaches every prime below this.
 const SMALL: u32 = 2_000;
@@ -45,15 +48,12 @@ pub fn check(spki: &[u8]) -> Result<KeyAlgorithm, WeakKey> {
     let mut outer = Reader::new(spki);
     let mut algorithm = Reader::new(Reader::new(outer.take(0x30)?).take(0x30)?);
     outer.end()?;
-    let mut oid = || -> Result<String, WeakKey> {
-        let bytes = algorithm.take(6)?;
-        Ok(const_oid::ObjectIdentifier::from_bytes(bytes).map_err(|_| WeakKey::Algorithm)?.to_string())
-    };
-    match oid()?.as_str() {
+    let mut oid = || -> Result<Oid, WeakKey> { Oid::from_bytes(algorithm.take(6)?).map_err(|_| WeakKey::Algorithm) };
+    match oid()? {
         EC => {
-            let (judged, length) = match oid()?.as_str() {
-                "1.2.840.10045.3.1.7" => (KeyAlgorithm::P256, 65),
-                "1.3.132.0.34" => (KeyAlgorithm::P384, 97),
+            let (judged, length) = match oid()? {
+                P256 => (KeyAlgorithm::P256, 65),
+                P384 => (KeyAlgorithm::P384, 97),
                 _ => return Err(WeakKey::Algorithm),
             };
             algorithm.end()?;

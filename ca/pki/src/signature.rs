@@ -15,6 +15,10 @@ const P384: Oid = o("1.3.132.0.34");
 const RSA_KEY: Oid = o("1.2.840.113549.1.1.1");
 const RSA_PSS: Oid = o("1.2.840.113549.1.1.10");
 const MGF1: Oid = o("1.2.840.113549.1.1.8");
+const ECDSA: [(Oid, DigestAlgorithm); 3] =
+    [(o("1.2.840.10045.4.3.2"), DigestAlgorithm::Sha256), (o("1.2.840.10045.4.3.3"), DigestAlgorithm::Sha384), (o("1.2.840.10045.4.3.4"), DigestAlgorithm::Sha512)];
+const RSA: [(Oid, DigestAlgorithm); 3] =
+    [(o("1.2.840.113549.1.1.11"), DigestAlgorithm::Sha256), (o("1.2.840.113549.1.1.12"), DigestAlgorithm::Sha384), (o("1.2.840.113549.1.1.13"), DigestAlgorithm::Sha512)];
 /// MD5 and SHA-1, alone and inside signature algorithms.
 const BROKEN: [Oid; 6] = [
     o("1.2.840.113549.2.5"),
@@ -115,16 +119,14 @@ impl Scheme {
     /// the hash is the one that CMS says beside it: `beside`. spec: rfc5754#3.2
     pub fn read(algorithm: &[u8], beside: Option<DigestAlgorithm>) -> Result<Self, SignatureError> {
         let (id, parameters) = split(algorithm)?;
-        let ecdsa = [("1.2.840.10045.4.3.2", DigestAlgorithm::Sha256), ("1.2.840.10045.4.3.3", DigestAlgorithm::Sha384), ("1.2.840.10045.4.3.4", DigestAlgorithm::Sha512)];
-        if let Some((_, hash)) = ecdsa.into_iter().find(|(text, _)| o(text).as_bytes() == id) {
+        if let Some((_, hash)) = ECDSA.iter().find(|(known, _)| known.as_bytes() == id) {
             // spec: rfc5758#3.2
             parameters.end()?;
-            return Ok(Self::Ecdsa(hash));
+            return Ok(Self::Ecdsa(*hash));
         }
-        let rsa = [("1.2.840.113549.1.1.11", DigestAlgorithm::Sha256), ("1.2.840.113549.1.1.12", DigestAlgorithm::Sha384), ("1.2.840.113549.1.1.13", DigestAlgorithm::Sha512)];
-        if let Some((_, hash)) = rsa.into_iter().find(|(text, _)| o(text).as_bytes() == id) {
+        if let Some((_, hash)) = RSA.iter().find(|(known, _)| known.as_bytes() == id) {
             null_or_absent(parameters)?;
-            return Ok(Self::RsaPkcs1(hash));
+            return Ok(Self::RsaPkcs1(*hash));
         }
         match beside {
             Some(hash) if id == RSA_KEY.as_bytes() => {

@@ -15,7 +15,9 @@ pub const BASIC_CONSTRAINTS: Oid = Oid::new_unwrap("2.5.29.19");
 pub const CRL_POINTS: Oid = Oid::new_unwrap("2.5.29.31");
 pub const POLICIES: Oid = Oid::new_unwrap("2.5.29.32");
 pub const EXTENDED_KEY_USAGE: Oid = Oid::new_unwrap("2.5.29.37");
+pub const AUTHORITY_KEY_ID: Oid = Oid::new_unwrap("2.5.29.35");
 pub const INFORMATION_ACCESS: Oid = Oid::new_unwrap("1.3.6.1.5.5.7.1.1");
+pub const OCSP_NO_CHECK: Oid = Oid::new_unwrap("1.3.6.1.5.5.7.48.1.5");
 
 /// The frame that certificates and CRLs share: what is signed, how, and the signature.
 #[derive(Clone, Copy, Debug)]

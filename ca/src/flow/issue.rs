@@ -22,7 +22,9 @@ use ring::rand::{SecureRandom, SystemRandom};
 use serde::{Deserialize, Serialize};
 use store::{Batch, CommitError, Expectation};
 use time::OffsetDateTime;
-use x509_parser::prelude::{FromDer, X509Certificate};
+use x509_parser::certificate::X509CertificateParser;
+use x509_parser::nom::Parser;
+use x509_parser::prelude::FromDer;
 use x509_parser::x509::SubjectPublicKeyInfo;
 
 use super::authorise::{Actor, Administrator, Authorised};
@@ -74,7 +76,7 @@ pub fn resume(authority: &Authority) -> Result<Vec<Recorded<SignedCertificate>>,
         if key != Intent::key(&serial) {
             return Err(IssueError::Damaged { what: "an intent's serial" });
         }
-        let intended = Recorded { what: LintedTbs { issuer, serial, intent, by: None } };
+        let intended = Recorded { what: LintedTbs { issuer, serial, intent, stored: bytes, by: None } };
         finished.push(record(authority, sign(intended)?)?);
     }
     Ok(finished)
@@ -202,6 +204,8 @@ pub struct LintedTbs {
     issuer: Arc<Issuer>,
     serial: Vec<u8>,
     intent: Intent,
+    /// The intent as it stands in the store.
+    stored: Vec<u8>,
     /// Who asked; an intent found after a crash was logged with it before.
     by: Option<String>,
 }
@@ -209,11 +213,11 @@ pub struct LintedTbs {
 fn lint(tbs: Tbs) -> Result<LintedTbs, IssueError> {
     let algorithm = tbs.issuer.key.as_ref().map(Signer::algorithm).ok_or_else(|| IssueError::Offline { issuer: tbs.issuer.id().to_owned() })?;
     let twin = crate::throwaway::sign(algorithm, &tbs.intent.tbs)?;
-    let findings = lint::lint_certificate(&twin, tbs.issuer.certificate(), &tbs.facts);
+    let findings = lint::lint_certificate(&twin, tbs.issuer.linted.as_ref(), &tbs.facts);
     if findings.iter().any(|finding| finding.severity == lint::Severity::Error) {
         return Err(IssueError::Lint { findings: findings.iter().map(|finding| format!("{}: {} ({})", finding.rule, finding.message, finding.clause)).collect() });
     }
-    Ok(LintedTbs { issuer: tbs.issuer, serial: tbs.serial, intent: tbs.intent, by: Some(tbs.by) })
+    Ok(LintedTbs { issuer: tbs.issuer, serial: tbs.serial, stored: encode(&tbs.intent)?, intent: tbs.intent, by: Some(tbs.by) })
 }
 
 /// Something durable: had only from a commit's receipt, or read back from the store.
@@ -229,15 +233,15 @@ impl<T> Recorded<T> {
 
 /// 7. The serial is ours, the bytes are known, and both are durable.
 fn record_intent(authority: &Authority, linted: LintedTbs) -> Result<Recorded<LintedTbs>, IssueError> {
-    let LintedTbs { serial, intent, by, .. } = &linted;
-    let tbs_sha256 = crate::hex(digest(&SHA256, &intent.tbs).as_ref());
+    let LintedTbs { serial, intent, stored, by, .. } = &linted;
+    let tbs_sha256 = crate::sha256_hex(&intent.tbs);
     let by = by.as_deref().unwrap_or_default();
     let entry = log::Entry::CertificateIntended { issuer: &intent.issuer, serial: &serial_text(serial), tbs_sha256: &tbs_sha256, by };
     let mut batch = Batch::new()
         .expect(Expectation::Absent(CertificateRecord::key(serial)))
         .expect(Expectation::Absent(Intent::key(serial)))
         .expect(Expectation::Absent(CertificateRecord::blocked_key(&intent.key_digest)))
-        .put(Intent::key(serial), encode(intent)?);
+        .put(Intent::key(serial), stored.as_slice());
     batch.append(log::STREAM, entry.leaf(authority.clock.now())?);
     authority.store.commit(batch)?;
     Ok(Recorded { what: linted })
@@ -247,32 +251,34 @@ fn record_intent(authority: &Authority, linted: LintedTbs) -> Result<Recorded<Li
 pub struct SignedCertificate {
     pub serial: Vec<u8>,
     pub record: CertificateRecord,
-    intent: Intent,
+    /// The intent it was made of, as it stands in the store.
+    intent: Vec<u8>,
 }
 
 fn sign(intended: Recorded<LintedTbs>) -> Result<SignedCertificate, IssueError> {
-    let LintedTbs { issuer, serial, intent, .. } = intended.what;
+    let LintedTbs { issuer, serial, intent, stored, .. } = intended.what;
     let key = issuer.key.as_ref().ok_or_else(|| IssueError::Offline { issuer: issuer.id().to_owned() })?;
     let signature = Signer::sign(key, &intent.tbs)?;
     let der = pki::certificate::assemble(&intent.tbs, Signer::algorithm(key), &signature);
     // A fault in the token or in memory must not leave this process with our name under it.
-    let (_, read) = X509Certificate::from_der(&der).map_err(|_| IssueError::WrongSignature)?;
+    // What the extensions say was judged on the twin; here the bytes must be those, whole, under the issuer's key.
+    let (rest, read) = X509CertificateParser::new().with_deep_parse_extensions(false).parse(&der).map_err(|_| IssueError::WrongSignature)?;
     let (_, issuer_key) = SubjectPublicKeyInfo::from_der(key.public_key_info()).map_err(|_| IssueError::WrongSignature)?;
-    if read.tbs_certificate.as_ref() != intent.tbs || read.verify_signature(Some(&issuer_key)).is_err() {
+    if !rest.is_empty() || read.tbs_certificate.as_ref() != intent.tbs || read.verify_signature(Some(&issuer_key)).is_err() {
         return Err(IssueError::WrongSignature);
     }
     let record = CertificateRecord {
-        issuer: intent.issuer.clone(),
-        profile: intent.profile.clone(),
-        name: intent.name.clone(),
-        code: intent.code.clone(),
+        issuer: intent.issuer,
+        profile: intent.profile,
+        name: intent.name,
+        code: intent.code,
         not_before: intent.not_before,
         not_after: intent.not_after,
-        key_digest: intent.key_digest.clone(),
+        key_digest: intent.key_digest,
         der,
         status: Status::Good,
     };
-    Ok(SignedCertificate { serial, record, intent })
+    Ok(SignedCertificate { serial, record, intent: stored })
 }
 
 /// 9. In the register, in the log, and no longer an intent: all in one commit.
@@ -301,7 +307,7 @@ fn entered(signed: &SignedCertificate, now: OffsetDateTime) -> Result<Batch, Iss
     let sha256 = crate::sha256_hex(&record.der);
     let entry = log::Entry::CertificateIssued { issuer: &record.issuer, serial: &serial_text(serial), profile: &record.profile, sha256: &sha256 };
     let mut batch = Batch::new()
-        .expect(Expectation::Equals(Intent::key(serial), encode(intent)?))
+        .expect(Expectation::Equals(Intent::key(serial), intent.clone()))
         .put(CertificateRecord::key(serial), encode(record)?)
         .put(CertificateRecord::by_name(&record.name, serial), serial.clone())
         .put(CertificateRecord::by_expiry(record.not_after, serial), serial.clone())

@@ -2,6 +2,7 @@
 
 use std::net::IpAddr;
 
+use const_oid::ObjectIdentifier as Oid;
 use pki::certificate::{AlternativeName, BasicConstraints, CertificatePlan, Extensions};
 use pki::name::Subject;
 use pki::request::Request;
@@ -155,29 +156,42 @@ pub fn certificate_plan(plan: &Plan, issuer: Option<&Issuer>, addresses: &Addres
     Ok(CertificatePlan { serial: [0; 16], issuer: name, subject, not_before: plan.not_before, not_after: plan.not_after, spki, extensions })
 }
 
+// Written out once more and not taken from the builder, whose slip the lints could not see then.
+const AUTHORITY_KEY_ID: Oid = Oid::new_unwrap("2.5.29.35");
+const SUBJECT_KEY_ID: Oid = Oid::new_unwrap("2.5.29.14");
+const KEY_USAGE: Oid = Oid::new_unwrap("2.5.29.15");
+const BASIC_CONSTRAINTS: Oid = Oid::new_unwrap("2.5.29.19");
+const EXTENDED_KEY_USAGE: Oid = Oid::new_unwrap("2.5.29.37");
+const POLICIES: Oid = Oid::new_unwrap("2.5.29.32");
+const ALTERNATIVE_NAME: Oid = Oid::new_unwrap("2.5.29.17");
+const CRL_POINTS: Oid = Oid::new_unwrap("2.5.29.31");
+const INFORMATION_ACCESS: Oid = Oid::new_unwrap("1.3.6.1.5.5.7.1.1");
+const OCSP_NO_CHECK: Oid = Oid::new_unwrap("1.3.6.1.5.5.7.48.1.5");
+const CREDIT_CODE: Oid = Oid::new_unwrap("1.2.156.10260.4.1.4");
+
 /// What the lints must find, taken from the policy's plan and not from the bytes.
 pub fn expected(plan: &Plan, made: &Extensions) -> lint::ProfileFacts {
     let present = [
-        (made.authority_key_id.is_some(), "2.5.29.35"),
-        (true, "2.5.29.14"),
-        (!plan.key_usage.is_empty(), "2.5.29.15"),
-        (plan.basic_constraints.is_some(), "2.5.29.19"),
-        (!plan.extended_key_usage.is_empty(), "2.5.29.37"),
-        (!plan.policies.is_empty(), "2.5.29.32"),
-        (!plan.alternative_names.is_empty(), "2.5.29.17"),
-        (plan.pointers.crl, "2.5.29.31"),
-        (plan.pointers.ocsp || plan.pointers.issuer_certificate, "1.3.6.1.5.5.7.1.1"),
-        (plan.ocsp_no_check, "1.3.6.1.5.5.7.48.1.5"),
-        (plan.credit_code.is_some(), "1.2.156.10260.4.1.4"),
+        (made.authority_key_id.is_some(), AUTHORITY_KEY_ID),
+        (true, SUBJECT_KEY_ID),
+        (!plan.key_usage.is_empty(), KEY_USAGE),
+        (plan.basic_constraints.is_some(), BASIC_CONSTRAINTS),
+        (!plan.extended_key_usage.is_empty(), EXTENDED_KEY_USAGE),
+        (!plan.policies.is_empty(), POLICIES),
+        (!plan.alternative_names.is_empty(), ALTERNATIVE_NAME),
+        (plan.pointers.crl, CRL_POINTS),
+        (plan.pointers.ocsp || plan.pointers.issuer_certificate, INFORMATION_ACCESS),
+        (plan.ocsp_no_check, OCSP_NO_CHECK),
+        (plan.credit_code.is_some(), CREDIT_CODE),
     ];
     lint::ProfileFacts {
         ca: plan.basic_constraints.is_some_and(|basic| basic.ca),
         path_len: plan.basic_constraints.and_then(|basic| basic.path_length).map(u32::from),
         key_usage: plan.key_usage.iter().fold(0, |bits, usage| bits | 1 << usage.bit()),
-        extended_key_usage: plan.extended_key_usage.iter().map(ToString::to_string).collect(),
-        policies: plan.policies.iter().map(ToString::to_string).collect(),
-        extensions: present.iter().filter(|(wanted, _)| *wanted).map(|(_, oid)| (*oid).to_owned()).collect(),
-        subject: plan.subject.iter().map(|(oid, value)| (oid.to_string(), value.clone())).collect(),
+        extended_key_usage: plan.extended_key_usage.clone(),
+        policies: plan.policies.clone(),
+        extensions: present.iter().filter(|(wanted, _)| *wanted).map(|(_, oid)| *oid).collect(),
+        subject: plan.subject.clone(),
         max_validity_seconds: (plan.not_after - plan.not_before).whole_seconds() + 1,
         email_required: plan.alternative_names.iter().any(|name| matches!(name, GrantedName::Email(_))),
     }

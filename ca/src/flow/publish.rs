@@ -161,8 +161,8 @@ fn check(issuer: &Issuer, der: &[u8]) -> Result<(), IssueError> {
     let (_, read) = x509_parser::revocation_list::CertificateRevocationList::from_der(der).map_err(|_| IssueError::WrongSignature)?;
     let (_, key) = x509_parser::x509::SubjectPublicKeyInfo::from_der(&issuer.public_key_info).map_err(|_| IssueError::WrongSignature)?;
     read.verify_signature(&key).map_err(|_| IssueError::WrongSignature)?;
-    let Some(certificate) = issuer.certificate() else { return Err(IssueError::Offline { issuer: issuer.id().to_owned() }) };
-    let findings = lint::lint_crl(der, certificate);
+    let Some(linted) = &issuer.linted else { return Err(IssueError::Offline { issuer: issuer.id().to_owned() }) };
+    let findings = lint::lint_crl(der, linted);
     if findings.iter().any(|finding| finding.severity == lint::Severity::Error) {
         return Err(IssueError::Lint { findings: findings.iter().map(|finding| format!("{}: {} ({})", finding.rule, finding.message, finding.clause)).collect() });
     }

@@ -149,5 +149,5 @@ impl CertificateRecord {
 
 /// A serial number as people read and type it: 32 lower-case hexadecimal digits.
 pub fn serial_text(serial: &[u8]) -> String {
-    serial.iter().map(|byte| format!("{byte:02x}")).collect()
+    crate::hex(serial)
 }

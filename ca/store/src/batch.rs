@@ -68,7 +68,7 @@ impl From<&[u8]> for Template {
 
 impl From<Key> for Template {
     fn from(key: Key) -> Self {
-        key.as_bytes().into()
+        key.into_bytes().into()
     }
 }
 

@@ -3,7 +3,7 @@
 //! Group commit is what makes durability cheap: while one flush runs, the next group gathers.
 
 use std::collections::BTreeMap;
-use std::sync::mpsc::{Receiver, Sender, SyncSender, channel, sync_channel};
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 
@@ -37,7 +37,7 @@ pub(crate) fn guarded<T>(work: impl FnOnce() -> Result<T, StoreError>) -> Result
 
 struct Waiting {
     batch: Batch,
-    answer: Sender<Result<Receipt, CommitError>>,
+    answer: SyncSender<Result<Receipt, CommitError>>,
 }
 
 /// An engine with its committer.
@@ -123,7 +123,7 @@ fn commit(engine: &dyn Engine, group: Vec<Waiting>) -> Result<(), StoreError> {
     let mut writes = Writes::new();
     let mut planned = Vec::new();
     for Waiting { batch, answer } in group {
-        let outcome = plan(&batch, &Overlay { engine, writes: &writes }, limits);
+        let outcome = plan(batch, &Overlay { engine, writes: &writes }, limits);
         let outcome = outcome.map(|(more, receipt)| {
             writes.extend(more);
             receipt
@@ -131,7 +131,11 @@ fn commit(engine: &dyn Engine, group: Vec<Waiting>) -> Result<(), StoreError> {
         // A refusal waits too: it may speak of a state that only this flush makes durable.
         planned.push((answer, outcome));
     }
-    let sealed: Writes = writes.iter().map(|(key, value)| (key.clone(), value.as_ref().map(|value| record::seal(key, value)))).collect();
+    let sealed = writes.into_iter().map(|(key, value)| {
+        let value = value.map(|value| record::seal(&key, &value));
+        (key, value)
+    });
+    let sealed: Writes = sealed.collect();
     let done = if sealed.is_empty() { Ok(()) } else { guarded(|| engine.write(&sealed)) };
     for (answer, planned) in planned {
         let outcome = match &done {
@@ -174,7 +178,8 @@ impl Store for Embedded {
     fn commit(&self, batch: Batch) -> Result<Receipt, CommitError> {
         let gone = || CommitError::Unavailable { reason: "the store is closed".into() };
         let queue = self.queue.lock().map_err(|_| gone())?.clone().ok_or_else(gone)?;
-        let (answer, receipt) = channel();
+        // Room for the one answer, so that the committer never waits for who asked.
+        let (answer, receipt) = sync_channel(1);
         queue.send(Waiting { batch, answer }).map_err(|_| gone())?;
         // Once queued, silence means the committer died in the middle: nobody knows what was written.
         receipt.recv().map_err(|_| CommitError::Poisoned { reason: "the committer ended".into() })?

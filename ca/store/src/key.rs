@@ -7,7 +7,7 @@ pub struct Key(Vec<u8>);
 
 impl Key {
     pub fn new(table: &str, parts: &[&[u8]]) -> Self {
-        let mut bytes = Vec::new();
+        let mut bytes = Vec::with_capacity(table.len() + parts.iter().map(|part| part.len() + 2).sum::<usize>() + 10);
         for part in std::iter::once(table.as_bytes()).chain(parts.iter().copied()) {
             for &byte in part {
                 bytes.push(byte);
@@ -47,6 +47,10 @@ impl Key {
 
     pub fn as_bytes(&self) -> &[u8] {
         &self.0
+    }
+
+    pub(crate) fn into_bytes(self) -> Vec<u8> {
+        self.0
     }
 
     /// The first key after this one: where a scan goes on.

@@ -58,7 +58,7 @@ impl Store for Memory {
 
     fn commit(&self, batch: Batch) -> Result<Receipt, CommitError> {
         let mut records = self.records()?;
-        let (writes, receipt) = plan(&batch, &*records, LIMITS)?;
+        let (writes, receipt) = plan(batch, &*records, LIMITS)?;
         for (key, value) in writes {
             match value {
                 Some(value) => records.insert(key, value),

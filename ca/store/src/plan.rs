@@ -66,7 +66,7 @@ fn step(number: u64) -> Result<u64, StoreError> {
     number.checked_add(1).ok_or_else(|| StoreError::Corrupt { reason: "a counter or stream is at its end, 2^64 - 1".into() })
 }
 
-pub(crate) fn plan(batch: &Batch, state: &dyn State, limits: Limits) -> Result<(Writes, Receipt), CommitError> {
+pub(crate) fn plan(batch: Batch, state: &dyn State, limits: Limits) -> Result<(Writes, Receipt), CommitError> {
     for (index, expectation) in batch.expectations.iter().enumerate() {
         of_the_caller(expectation.key())?;
         if !holds(expectation, state)? {
@@ -93,17 +93,17 @@ pub(crate) fn plan(batch: &Batch, state: &dyn State, limits: Limits) -> Result<(
         writes.insert(key, Some(step(position)?.to_be_bytes().to_vec()));
         receipt.positions.push(position);
     }
-    for ((stream, entry), position) in batch.appends.iter().zip(&receipt.positions) {
-        writes.insert(entry_key(stream, *position), Some(fill(entry, &receipt)?));
+    for ((stream, entry), position) in batch.appends.into_iter().zip(&receipt.positions) {
+        writes.insert(entry_key(&stream, *position), Some(fill(entry, &receipt)?));
     }
-    for (key, value) in &batch.puts {
+    for (key, value) in batch.puts {
         let key = Key::raw(fill(key, &receipt)?);
         of_the_caller(&key)?;
         writes.insert(key, Some(fill(value, &receipt)?));
     }
-    for key in &batch.deletes {
-        of_the_caller(key)?;
-        writes.insert(key.clone(), None);
+    for key in batch.deletes {
+        of_the_caller(&key)?;
+        writes.insert(key, None);
     }
     limits.check(&writes)?;
     Ok((writes, receipt))
@@ -133,13 +133,15 @@ pub(crate) fn decode(bytes: Option<Vec<u8>>) -> Result<u64, StoreError> {
     Ok(u64::from_be_bytes(bytes))
 }
 
-fn fill(template: &Template, receipt: &Receipt) -> Result<Vec<u8>, CommitError> {
+fn fill(template: Template, receipt: &Receipt) -> Result<Vec<u8>, CommitError> {
     let mut bytes = Vec::new();
-    for part in &template.0 {
+    for part in template.0 {
         match part {
-            Part::Bytes(more) => bytes.extend_from_slice(more),
-            Part::Position(slot) => bytes.extend(receipt.position(*slot).ok_or(CommitError::UnknownSlot)?.to_be_bytes()),
-            Part::Counter(slot) => bytes.extend(receipt.counter(*slot).ok_or(CommitError::UnknownSlot)?.to_be_bytes()),
+            // Nearly every template is one piece, and becomes what is written without a copy.
+            Part::Bytes(first) if bytes.is_empty() => bytes = first,
+            Part::Bytes(more) => bytes.extend_from_slice(&more),
+            Part::Position(slot) => bytes.extend(receipt.position(slot).ok_or(CommitError::UnknownSlot)?.to_be_bytes()),
+            Part::Counter(slot) => bytes.extend(receipt.counter(slot).ok_or(CommitError::UnknownSlot)?.to_be_bytes()),
         }
     }
     Ok(bytes)
@@ -161,7 +163,7 @@ mod tests {
         counting.next("serial");
         appending.append("log", b"entry".as_slice());
         for batch in [counting, appending] {
-            let refusal = plan(&batch, &Full, Limits { key: 100, value: 100 });
+            let refusal = plan(batch, &Full, Limits { key: 100, value: 100 });
             assert!(matches!(refusal, Err(CommitError::Store(StoreError::Corrupt { .. }))), "{refusal:?}");
         }
     }

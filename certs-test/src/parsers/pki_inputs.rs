@@ -24,6 +24,7 @@ const CONTENT: &[u8] = b"amount=8.00\r\n";
 struct Holder {
     issuer: CertifiedIssuer<'static, KeyPair>,
     spki: Vec<u8>,
+    linted: lint::Issuer,
 }
 
 fn holder() -> &'static Holder {
@@ -36,7 +37,8 @@ fn holder() -> &'static Holder {
         parameters.crl_distribution_points = vec![CrlDistributionPoint { uris: vec!["http://ca.example.cn/a.crl".to_owned()] }];
         let issuer = CertifiedIssuer::self_signed(parameters, key).expect("a certificate");
         let spki = CertificateView::parse(issuer.der()).expect("a view").spki.to_vec();
-        Holder { issuer, spki }
+        let linted = lint::Issuer::parse(issuer.der()).expect("an issuer");
+        Holder { issuer, spki, linted }
     })
 }
 
@@ -136,7 +138,7 @@ pub(super) fn certificate_seeds() -> Vec<Vec<u8>> {
 }
 
 pub(super) fn crl(input: &[u8]) {
-    lint::lint_crl(input, holder().issuer.der());
+    lint::lint_crl(input, &holder().linted);
     let Ok(list) = RevocationList::parse(input) else { return };
     if let Ok((rest, theirs)) = x509_parser::revocation_list::CertificateRevocationList::from_der(input) {
         assert!(rest.is_empty());

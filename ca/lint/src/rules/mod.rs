@@ -9,6 +9,7 @@ mod x690;
 
 use std::collections::BTreeSet;
 
+use const_oid::ObjectIdentifier as Oid;
 use x509_parser::certificate::X509Certificate;
 use x509_parser::extensions::{ExtendedKeyUsage, ParsedExtension};
 
@@ -48,6 +49,11 @@ pub(crate) fn require(holds: bool, message: &str) -> Result<(), String> {
     if holds { Ok(()) } else { Err(message.to_owned()) }
 }
 
+/// Whether the parser's identifier is this one.
+pub(crate) fn is(found: &x509_parser::der_parser::asn1_rs::Oid<'_>, wanted: Oid) -> bool {
+    found.as_bytes() == wanted.as_bytes()
+}
+
 /// The subject key identifier.
 pub(crate) fn subject_key<'a>(certificate: &'a X509Certificate<'_>) -> Option<&'a [u8]> {
     certificate.extensions().iter().find_map(|extension| match extension.parsed_extension() {
@@ -56,13 +62,13 @@ pub(crate) fn subject_key<'a>(certificate: &'a X509Certificate<'_>) -> Option<&'
     })
 }
 
-/// Extended key usages as dotted OIDs.
-pub(crate) fn usages(usage: &ExtendedKeyUsage<'_>) -> BTreeSet<String> {
-    let named = [
-        (usage.any, "2.5.29.37.0"), (usage.server_auth, "1.3.6.1.5.5.7.3.1"), (usage.client_auth, "1.3.6.1.5.5.7.3.2"),
-        (usage.code_signing, "1.3.6.1.5.5.7.3.3"), (usage.email_protection, "1.3.6.1.5.5.7.3.4"),
-        (usage.time_stamping, "1.3.6.1.5.5.7.3.8"), (usage.ocsp_signing, "1.3.6.1.5.5.7.3.9"),
+/// Extended key usages, each as the octets of its identifier.
+pub(crate) fn usages<'a>(usage: &'a ExtendedKeyUsage<'_>) -> BTreeSet<&'a [u8]> {
+    static NAMED: [Oid; 7] = [
+        Oid::new_unwrap("2.5.29.37.0"), Oid::new_unwrap("1.3.6.1.5.5.7.3.1"), Oid::new_unwrap("1.3.6.1.5.5.7.3.2"), Oid::new_unwrap("1.3.6.1.5.5.7.3.3"),
+        Oid::new_unwrap("1.3.6.1.5.5.7.3.4"), Oid::new_unwrap("1.3.6.1.5.5.7.3.8"), Oid::new_unwrap("1.3.6.1.5.5.7.3.9"),
     ];
-    let named = named.iter().filter(|(is, _)| *is).map(|(_, oid)| (*oid).to_owned());
-    named.chain(usage.other.iter().map(|oid| oid.to_id_string())).collect()
+    let there = [usage.any, usage.server_auth, usage.client_auth, usage.code_signing, usage.email_protection, usage.time_stamping, usage.ocsp_signing];
+    let named = NAMED.iter().zip(there).filter(|(_, there)| *there).map(|(oid, _)| oid.as_bytes());
+    named.chain(usage.other.iter().map(|oid| oid.as_bytes())).collect()
 }

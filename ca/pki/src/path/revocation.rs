@@ -4,7 +4,7 @@ use super::facts::{distribution_points, point_names};
 use crate::asn1::{DerError, Reader};
 use crate::crl::Reason;
 use crate::signature::Scheme;
-use crate::view::{CertificateView, ExtensionView, Signed, extensions};
+use crate::view::{AUTHORITY_KEY_ID, CertificateView, ExtensionView, Signed, extensions};
 use const_oid::ObjectIdentifier as Oid;
 use time::OffsetDateTime;
 
@@ -15,7 +15,6 @@ const REASON: Oid = Oid::new_unwrap("2.5.29.21");
 const DELTA: Oid = Oid::new_unwrap("2.5.29.27");
 const ISSUING_POINT: Oid = Oid::new_unwrap("2.5.29.28");
 const ISSUER_OF_ENTRY: Oid = Oid::new_unwrap("2.5.29.29");
-const AUTHORITY_KEY_ID: Oid = Oid::new_unwrap("2.5.29.35");
 
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ListError {

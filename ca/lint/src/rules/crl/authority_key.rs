@@ -1,7 +1,7 @@
 //! The authority key identifier is the issuer's own.
 
 use crate::crl::{CrlRule, List};
-use crate::rules::{require, subject_key};
+use crate::rules::require;
 use x509_parser::extensions::ParsedExtension as Parsed;
 
 pub(super) const RULE: CrlRule = CrlRule { name: "crl-authority-key", clause: "rfc5280#5.2.1", check };
@@ -11,5 +11,5 @@ fn check(list: &List<'_>) -> Result<(), String> {
         Parsed::AuthorityKeyIdentifier(id) => id.key_identifier.as_ref().map(|id| id.0),
         _ => None,
     });
-    require(named.is_some() && named == subject_key(&list.issuer), "the authority key identifier is not the issuer's")
+    require(named.is_some() && named == list.issuer.key_id.as_deref(), "the authority key identifier is not the issuer's")
 }

@@ -6,5 +6,5 @@ use crate::rules::require;
 pub(super) const RULE: CrlRule = CrlRule { name: "crl-issuer", clause: "rfc5280#5.1.2.3", check };
 
 fn check(list: &List<'_>) -> Result<(), String> {
-    require(list.tbs().issuer.as_raw() == list.issuer.subject().as_raw(), "the issuer is not the issuer's subject")
+    require(list.tbs().issuer.as_raw() == list.issuer.subject, "the issuer is not the issuer's subject")
 }

@@ -8,15 +8,15 @@ pub(crate) const RULE: Rule = Rule { name: "extensions-parse-and-unique", clause
 fn check(case: &Case<'_>) -> Result<(), String> {
     let mut seen = BTreeSet::new();
     for extension in case.certificate.extensions() {
-        let oid = extension.oid.to_id_string();
+        let wrong = |how: &str| Err(format!("extension {} is {how}", extension.oid.to_id_string()));
         if extension.parsed_extension().error().is_some() {
-            return Err(format!("extension {oid} is not well formed"));
+            return wrong("not well formed");
         }
         if extension.critical && extension.parsed_extension().unsupported() {
-            return Err(format!("extension {oid} is critical and not known"));
+            return wrong("critical and not known");
         }
-        if !seen.insert(oid) {
-            return Err(format!("extension {} is there twice", extension.oid.to_id_string()));
+        if !seen.insert(extension.oid.as_bytes()) {
+            return wrong("there twice");
         }
     }
     Ok(())

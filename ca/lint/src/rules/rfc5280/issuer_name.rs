@@ -7,6 +7,6 @@ pub(crate) const RULE: Rule = Rule { name: "issuer-is-issuers-subject", clause: 
 
 fn check(case: &Case<'_>) -> Result<(), String> {
     let found = case.certificate.issuer().as_raw();
-    let expected = case.issuer.as_ref().unwrap_or(&case.certificate).subject().as_raw();
+    let expected = case.issuer.map_or_else(|| case.certificate.subject().as_raw(), |issuer| &issuer.subject);
     require(found.len() > 2 && found == expected, "the issuer is empty or not the issuer's subject byte for byte")
 }

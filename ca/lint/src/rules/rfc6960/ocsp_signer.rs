@@ -1,7 +1,10 @@
 //! A delegated OCSP signer does nothing else, and nobody asks for its status.
 
-use crate::rules::{require, usages};
+use crate::rules::{is, require, usages};
 use crate::{Case, Rule};
+use const_oid::ObjectIdentifier as Oid;
+
+const NO_CHECK: Oid = Oid::new_unwrap("1.3.6.1.5.5.7.48.1.5");
 
 pub(crate) const RULE: Rule = Rule { name: "ocsp-signer", clause: "rfc6960#4.2.2.2", check };
 
@@ -10,6 +13,6 @@ fn check(case: &Case<'_>) -> Result<(), String> {
     if !usage.value.ocsp_signing {
         return Ok(());
     }
-    let no_check = case.certificate.extensions().iter().any(|one| one.oid.to_id_string() == "1.3.6.1.5.5.7.48.1.5");
+    let no_check = case.certificate.extensions().iter().any(|one| is(&one.oid, NO_CHECK));
     require(no_check && usages(usage.value).len() == 1, "an OCSP signer needs id-pkix-ocsp-nocheck and no other usage")
 }

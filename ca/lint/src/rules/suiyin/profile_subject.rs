@@ -1,6 +1,6 @@
 //! Exactly the planned subject, in order.
 
-use crate::rules::require;
+use crate::rules::{is, require};
 use crate::{Case, Rule};
 
 pub(crate) const RULE: Rule = Rule { name: "profile-subject", clause: "practice-statement#profiles", check };
@@ -8,7 +8,7 @@ pub(crate) const RULE: Rule = Rule { name: "profile-subject", clause: "practice-
 fn check(case: &Case<'_>) -> Result<(), String> {
     let mut found = case.certificate.subject().iter_attributes();
     let equal = case.facts.subject.iter().all(|(oid, value)| {
-        found.next().is_some_and(|one| one.attr_type().to_id_string() == *oid && one.as_str().is_ok_and(|text| text == value))
+        found.next().is_some_and(|one| is(one.attr_type(), *oid) && one.as_str().is_ok_and(|text| text == value))
     });
     require(equal && found.next().is_none(), "the subject is not the planned attributes in order")
 }

@@ -13,6 +13,7 @@ fn check(case: &Case<'_>) -> Result<(), String> {
     require(ca == facts.ca && path_len == facts.path_len, "basic constraints are not the profile's")?;
     let flags = case.certificate.key_usage().ok().flatten().map_or(0, |found| found.value.flags);
     require(flags == facts.key_usage, "key usage is not the profile's")?;
-    let found = case.certificate.extended_key_usage().ok().flatten().map(|found| usages(found.value)).unwrap_or_default();
-    require(found == facts.extended_key_usage.iter().cloned().collect(), "extended key usage is not the profile's")
+    let extended = case.certificate.extended_key_usage().ok().flatten();
+    let found = extended.map(|found| usages(found.value)).unwrap_or_default();
+    require(found == facts.extended_key_usage.iter().map(|oid| oid.as_bytes()).collect(), "extended key usage is not the profile's")
 }
