@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use store::Key;
 
-use super::der_text;
+use super::{Record, der_text};
 
 /// What was about to be signed, durable before the key is used: after a power cut it says which serial
 /// may exist in the world without being in the register.
@@ -22,8 +22,18 @@ pub struct Intent {
     #[serde(with = "der_text")]
     pub key_digest: Vec<u8>,
     /// The exact DER of the TBSCertificate.
-    #[serde(with = "der_text")]
+    #[serde(skip)]
     pub tbs: Vec<u8>,
+}
+
+impl Record for Intent {
+    fn body(&self) -> &[u8] {
+        &self.tbs
+    }
+
+    fn with_body(self, tbs: &[u8]) -> Option<Self> {
+        (!tbs.is_empty()).then(|| Self { tbs: tbs.to_vec(), ..self })
+    }
 }
 
 impl Intent {
@@ -49,9 +59,19 @@ pub struct CertificateRecord {
     pub not_after: i64,
     #[serde(with = "der_text")]
     pub key_digest: Vec<u8>,
-    #[serde(with = "der_text")]
+    #[serde(skip)]
     pub der: Vec<u8>,
     pub status: Status,
+}
+
+impl Record for CertificateRecord {
+    fn body(&self) -> &[u8] {
+        &self.der
+    }
+
+    fn with_body(self, der: &[u8]) -> Option<Self> {
+        (!der.is_empty()).then(|| Self { der: der.to_vec(), ..self })
+    }
 }
 
 /// A status never moves back but by a recorded decision.

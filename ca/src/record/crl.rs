@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use store::Key;
 
-use super::{Reason, der_text};
+use super::{Reason, Record, der_text};
 
 /// A number taken and bytes about to be signed.
 #[derive(Clone, Debug, Serialize, Deserialize, PartialEq, Eq)]
@@ -41,8 +41,18 @@ pub struct CrlRecord {
     pub this_update: i64,
     pub next_update: i64,
     pub entries: u64,
-    #[serde(with = "der_text")]
+    #[serde(skip)]
     pub der: Vec<u8>,
+}
+
+impl Record for CrlRecord {
+    fn body(&self) -> &[u8] {
+        &self.der
+    }
+
+    fn with_body(self, der: &[u8]) -> Option<Self> {
+        (!der.is_empty()).then(|| Self { der: der.to_vec(), ..self })
+    }
 }
 
 impl CrlRecord {

@@ -11,19 +11,44 @@ pub use certificate::{CertificateRecord, Intent, Reason, Revocation, Status, ser
 pub use crl::{CrlIntent, CrlRecord};
 pub use issuer::{IssuerRecord, OcspSigner, Settings};
 
-/// A record as it stands in the store: JSON, every key known.
-pub fn encode(record: &impl Serialize) -> Result<Vec<u8>, serde_json::Error> {
-    // Most records fit: a certificate with its names is some 1,700 octets.
-    let mut bytes = Vec::with_capacity(2_048);
+/// What the store holds under one key: JSON, every key known. Where a record is about some DER, that follows it as it
+/// is, after an octet 0, which JSON never holds.
+pub trait Record: Serialize + DeserializeOwned {
+    /// What follows the JSON; most records are JSON alone.
+    fn body(&self) -> &[u8] {
+        &[]
+    }
+
+    /// The record with what followed its JSON; `None` when one has what the other lacks.
+    fn with_body(self, body: &[u8]) -> Option<Self> {
+        body.is_empty().then_some(self)
+    }
+}
+
+impl Record for Revocation {}
+impl Record for Settings {}
+impl Record for IssuerRecord {}
+impl Record for CrlIntent {}
+
+pub fn encode(record: &impl Record) -> Result<Vec<u8>, serde_json::Error> {
+    let body = record.body();
+    let mut bytes = Vec::with_capacity(512 + body.len());
     serde_json::to_writer(&mut bytes, record)?;
+    if !body.is_empty() {
+        bytes.push(0);
+        bytes.extend_from_slice(body);
+    }
     Ok(bytes)
 }
 
-pub fn decode<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, serde_json::Error> {
-    serde_json::from_slice(bytes)
+pub fn decode<T: Record>(bytes: &[u8]) -> Result<T, serde_json::Error> {
+    let mut parts = bytes.splitn(2, |octet| *octet == 0);
+    let (json, body) = (parts.next().unwrap_or_default(), parts.next().unwrap_or_default());
+    let record: T = serde_json::from_slice(json)?;
+    record.with_body(body).ok_or_else(|| serde::de::Error::custom("a record's DER is missing or too much"))
 }
 
-/// DER inside a JSON record: base64, a third longer instead of four times.
+/// Octets inside the JSON of a record: base64, a third longer instead of four times.
 pub(crate) mod der_text {
     use base64::{Engine as _, engine::general_purpose::STANDARD};
     use serde::{Deserialize, Deserializer, Serializer};
@@ -35,5 +60,24 @@ pub(crate) mod der_text {
     pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<u8>, D::Error> {
         let text = std::borrow::Cow::<'de, str>::deserialize(deserializer)?;
         STANDARD.decode(text.as_bytes()).map_err(serde::de::Error::custom)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    #[test]
+    fn der_follows_the_json_and_neither_is_taken_without_the_other() {
+        let list = CrlRecord { number: 1, this_update: 2, next_update: 3, entries: 4, der: vec![0x30, 2, 5, 0] };
+        let bytes = encode(&list).unwrap();
+        assert!(bytes.ends_with(b"}\0\x30\x02\x05\x00"));
+        assert_eq!(decode::<CrlRecord>(&bytes).unwrap(), list);
+        assert!(decode::<CrlRecord>(&bytes[..bytes.len() - 4]).is_err());
+        assert!(decode::<CrlRecord>(&bytes[..bytes.len() - 5]).is_err());
+        let revocation = encode(&Revocation { at: 1, reason: Reason::Superseded }).unwrap();
+        assert!(decode::<Revocation>(&revocation).is_ok());
+        assert!(decode::<Revocation>(&[&revocation[..], &[0, 1]].concat()).is_err());
     }
 }
