@@ -131,7 +131,8 @@ fn named_bits(set: &[u8]) -> Vec<u8> {
 }
 
 fn extensions_der(e: &Extensions, spki: &[u8]) -> Result<Vec<u8>, BuildError> {
-    let mut out = Vec::new();
+    // Enough for what our profiles write.
+    let mut out = Vec::with_capacity(768);
     if let Some(id) = &e.authority_key_id {
         out.extend(extension(view::AUTHORITY_KEY_ID, false, &asn1::seq(&[&asn1::tlv(0x80, id)])));
     }

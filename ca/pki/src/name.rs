@@ -59,7 +59,7 @@ impl Subject {
         &self.attributes
     }
     pub fn to_der(&self) -> Vec<u8> {
-        let mut all = Vec::new();
+        let mut all = Vec::with_capacity(256);
         for (oid, value) in &self.attributes {
             let tag = if matches!(*oid, COUNTRY | SERIAL_NUMBER) { 0x13 } else { 0x0c };
             let pair = asn1::seq(&[&asn1::oid(oid), &asn1::tlv(tag, value.as_bytes())]);
