@@ -139,11 +139,17 @@ impl Document {
         }
     }
 
-    /// Whether the number stands in `text`, in whatever case: such a text may not be shown. Fewer than nine
-    /// characters stand in many a text by chance and are not looked for.
+    /// Whether the number stands in `text`, in whatever case and whatever parts it: such a text may not be shown. A
+    /// resident's is looked for in its old form too. Seven or eight characters stand in many a text by chance: they
+    /// are looked for as a word of their own, and fewer are not.
     pub fn stands_in(&self, text: &str) -> bool {
-        let number = self.expose();
-        number.len() >= 9 && text.to_uppercase().contains(number)
+        let bare: String = letters(text).collect();
+        let number: String = letters(self.expose()).collect();
+        match &self.0 {
+            Number::Resident(resident) if resident.fifteen().is_some_and(|old| bare.contains(&old)) => true,
+            _ if number.chars().count() >= 9 => bare.contains(&number),
+            _ => number.chars().count() >= 7 && has_word(&text.to_uppercase(), self.expose()),
+        }
     }
 }
 
@@ -151,6 +157,18 @@ impl fmt::Debug for Document {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(formatter, "Document({})", self.kind().code())
     }
+}
+
+/// Letters and digits in upper case, without what stands between them.
+fn letters(text: &str) -> impl Iterator<Item = char> {
+    text.chars().filter(|c| c.is_alphanumeric()).flat_map(char::to_uppercase)
+}
+
+fn has_word(text: &str, word: &str) -> bool {
+    text.match_indices(word).any(|(at, _)| {
+        let (before, after) = (text.get(..at).unwrap_or_default(), text.get(at + word.len()..).unwrap_or_default());
+        !before.ends_with(char::is_alphanumeric) && !after.starts_with(char::is_alphanumeric)
+    })
 }
 
 fn parse(kind: DocumentKind, text: &str, today: Date) -> Result<Number, NumberError> {
@@ -176,13 +194,19 @@ fn parse(kind: DocumentKind, text: &str, today: Date) -> Result<Number, NumberEr
         DocumentKind::HmtResidence => Number::HmtResidence(HmtResidenceNumber::parse(text, today)?),
         DocumentKind::HomeReturn => Number::HomeReturn(HomeReturnNumber::parse(text)?),
         DocumentKind::TaiwanPermit => Number::TaiwanPermit(TaiwanPermitNumber::parse(text)?),
-        // Eight digits alone could be anything: a Taiwan permit is known by 07 only.
-        DocumentKind::Other => match (HmtResidenceNumber::parse(text, today), HomeReturnNumber::parse(text)) {
-            (Ok(number), _) => Number::HmtResidence(number),
-            (_, Ok(number)) => Number::HomeReturn(number),
-            _ => Number::Other(OtherNumber::parse(text)?),
-        },
+        DocumentKind::Other => told(text, today).map_or_else(|| OtherNumber::parse(text).map(Number::Other), Ok)?,
     })
+}
+
+/// The paper that a number under 99 tells: one of eighteen characters with its check, region and date, or a home return
+/// permit. A temporary card and a household register carry the resident's own number. What has fewer characters could be
+/// anything: a Taiwan permit is known by 07 only.
+fn told(text: &str, today: Date) -> Option<Number> {
+    let permit = || HmtResidenceNumber::parse(text, today).map(Number::HmtResidence).ok();
+    let resident = || ResidentNumber::parse(text, today).map(Number::Resident).ok();
+    let foreigner = || ForeignPermanentNumber::parse(text, today).map(Number::ForeignPermanent).ok();
+    let home_return = || HomeReturnNumber::parse(text).map(Number::HomeReturn).ok();
+    permit().or_else(resident).or_else(foreigner).or_else(home_return)
 }
 
 #[cfg(test)]
@@ -215,6 +239,10 @@ mod tests {
             ("99", "810000189602290010", "05|810000189602290010"),
             ("99", "M12345678", "06|M12345678"),
             ("99", "01234567", "99|01234567"),
+            // A temporary card has no code either, and the number of the card itself.
+            ("99", "440106189602290015", "01|440106189602290015"),
+            ("99", "944840189602290018", "04|944840189602290018"),
+            ("99", "440106189602290016", "99|440106189602290016"),
         ] {
             assert_eq!(canonical(code, number), text);
             assert_eq!(&text[..2], read(code, number).unwrap().kind().code());
@@ -266,9 +294,25 @@ mod tests {
                     assert!(!error.to_string().contains(&number[number.len() - 4..]), "{error}");
                 }
             }
-            assert_eq!(document.stands_in(&format!("x{}", document.expose().to_lowercase())), code != "07");
+            let (long, parted) = (letters(document.expose()).count() >= 9, format!("x-{}.y", document.expose().to_lowercase()));
+            assert_eq!(document.stands_in(&format!("x{}", document.expose().to_lowercase())), long);
+            assert!(document.stands_in(&parted) && !document.stands_in("HF202610-00000001"));
         }
         assert_eq!(read("01", "440106189602290015").unwrap().masked(), "440***********0015");
+    }
+
+    #[test]
+    fn a_number_in_parts_or_in_its_old_form_is_found() {
+        let resident = read("01", "44010218880808003X").unwrap();
+        for text in ["440102-18880808-003x", "hf.440102_18880808_003X-1"] {
+            assert!(resident.stands_in(text), "{text}");
+        }
+        let upgraded = read("01", "440102010808003").unwrap();
+        assert!(upgraded.stands_in("HF-440102010808003") && upgraded.stands_in("440102 010808 003"));
+        // Born in 1888, and not with a sequence that told it: it never had the old form.
+        assert!(!resident.stands_in("HF-440102880808003"));
+        assert!(read("01", "440106900101999").unwrap().stands_in("440106900101999"));
+        assert!(!read("03", "UTO-12345").unwrap().stands_in("HF-12345"));
     }
 
     #[test]

@@ -52,6 +52,9 @@ impl OldForeignPermanentNumber {
         if last != sum % 10 {
             return Err(NumberError::CheckDigit);
         }
+        if text.starts_with("CHN") {
+            return Err(NumberError::Nationality);
+        }
         if !resident::is_province(text.get(3..5).and_then(|two| two.parse().ok()).unwrap_or(0)) {
             return Err(NumberError::Region);
         }
@@ -115,6 +118,7 @@ mod tests {
             assert_eq!(refused(number), Some(NumberError::CheckDigit), "{number}");
         }
         assert!(refused("ZZZ440134041241").is_some());
+        assert_eq!(refused("CHN440134041247"), Some(NumberError::Nationality));
         assert_eq!(refused("VA1440131022810"), Some(NumberError::Character { position: 3 }));
         assert_eq!(refused("LIE44013506155"), Some(NumberError::Length { expected: 15, found: 14 }));
     }

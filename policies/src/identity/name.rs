@@ -96,7 +96,9 @@ impl fmt::Debug for PersonName {
 /// part Western ones: among Han characters and at dots they are dropped, elsewhere a run of them is one.
 fn normal(raw: &str) -> String {
     let dotted = |c| if matches!(c, '\u{2022}' | '\u{2027}' | '\u{30fb}') { '\u{b7}' } else { c };
-    let folded: Vec<char> = raw.nfkc().map(dotted).filter(|&c| !is_variation(c)).flat_map(char::to_uppercase).collect();
+    // Without variation selectors letters compose that had one between them, and some capitals are written in two.
+    let capitals = raw.chars().filter(|&c| !is_variation(c)).nfkc().flat_map(char::to_uppercase);
+    let folded: Vec<char> = capitals.nfkc().map(dotted).collect();
     let mut normal = String::with_capacity(raw.len());
     let mut pending = false;
     let mut last = None;
@@ -124,14 +126,18 @@ fn is_private(c: char) -> bool {
 }
 
 fn is_variation(c: char) -> bool {
-    matches!(c, '\u{fe00}'..='\u{fe0f}' | '\u{e0100}'..='\u{e01ef}')
+    matches!(c, '\u{180b}'..='\u{180d}' | '\u{180f}' | '\u{fe00}'..='\u{fe0f}' | '\u{e0100}'..='\u{e01ef}')
 }
 
-/// Controls, line and paragraph separators, direction marks, tags and the byte order mark: they hide or turn
-/// what is read.
+/// Controls, line and paragraph separators, and what Unicode lets a reader ignore (direction marks, fillers, joiners,
+/// soft hyphens, tags) but for variation selectors: they hide or turn what is read.
+// spec: uax44#Default_Ignorable_Code_Point
 pub(crate) fn is_hidden(c: char) -> bool {
     c.is_control()
-        || matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{fff0}'..='\u{ffff}' | '\u{e0000}'..='\u{e007f}')
+        || matches!(c, '\u{ad}' | '\u{34f}' | '\u{61c}' | '\u{115f}'..='\u{1160}' | '\u{17b4}'..='\u{17b5}' | '\u{180e}')
+        || matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{3164}' | '\u{feff}')
+        || matches!(c, '\u{ffa0}' | '\u{fff0}'..='\u{ffff}' | '\u{1bca0}'..='\u{1bca3}' | '\u{1d173}'..='\u{1d17a}')
+        || matches!(c, '\u{e0000}'..='\u{e0fff}') && !is_variation(c)
 }
 
 #[cfg(test)]
@@ -157,6 +163,9 @@ mod tests {
             // A compatibility ideograph and a variation selector.
             ("度", "\u{fa01}"),
             ("葛\u{e0100}", "葛"),
+            ("JOSE\u{fe00}\u{301}", "José"),
+            // A small letter whose capital is written in three, and that capital.
+            ("ΓΪ\u{301}", "Γΐ"),
         ] {
             assert_eq!(name(one), name(other), "{one} {other}");
             assert!(name(one).matches(&name(other)));
@@ -189,6 +198,11 @@ mod tests {
         assert_eq!(refused("张\n伟"), NameError::Character { position: 2 });
         assert_eq!(refused("张\u{202e}伟"), NameError::Character { position: 2 });
         assert_eq!(refused("\u{feff}张伟"), NameError::Character { position: 1 });
+        // Fillers are letters by their category, and nothing to the eye.
+        for hidden in ["\u{3164}", "\u{115f}", "\u{ffa0}", "\u{ad}", "\u{34f}", "\u{61c}", "\u{e0080}"] {
+            assert_eq!(refused(&format!("张{hidden}伟")), NameError::Character { position: 2 }, "{}", hidden.escape_unicode());
+            assert!(PersonName::parse(hidden).is_err());
+        }
     }
 
     #[test]

@@ -34,6 +34,13 @@ impl ResidentNumber {
         number.push(eighteen::check_character(&longer));
         Self::parse(&number, today)
     }
+
+    /// The 15-digit form that [`Self::upgrade`] makes this number of; none for one that never had it.
+    pub(super) fn fifteen(&self) -> Option<String> {
+        let (region, century, rest) = (self.0.get(..6)?, self.0.get(6..8)?, self.0.get(8..17)?);
+        let old = if rest.ends_with(['6', '7', '8', '9']) && rest.get(6..8) == Some("99") { "18" } else { "19" };
+        (century == old).then(|| format!("{region}{rest}"))
+    }
 }
 
 /// Nine in front is a foreigner's card, eight a permit of Hong Kong, Macao or Taiwan residents when its

@@ -63,10 +63,14 @@ impl Head {
         let code = values.next(|text| Ok(text.to_owned()))?;
         let document = values.next(|number| Document::parse(&code, number, today).map_err(ValueError::Document))?;
         let name = values.next(|name| PersonName::parse(name).map_err(ValueError::Name))?;
-        if document.stands_in(stmt_id.as_str()) {
-            return Err(RowError::Value { column: STMT_ID.name, error: ValueError::Revealing });
-        }
-        Ok(Self { stmt_id, period, document, name })
+        let head = Self { stmt_id, period, document, name };
+        head.keeps_number(STMT_ID.name, head.stmt_id.as_str())?;
+        Ok(head)
+    }
+
+    /// A value that is shown or logged as it is must not hold the number.
+    fn keeps_number(&self, column: &'static str, value: &str) -> Result<(), RowError> {
+        if self.document.stands_in(value) { Err(RowError::Value { column, error: ValueError::Revealing }) } else { Ok(()) }
     }
 
     /// The number is masked; the name is the owner's own.
@@ -99,16 +103,23 @@ impl Row {
     /// `today` bounds the age of the person.
     pub fn parse(record: &Record<'_>, today: Date) -> Result<Self, RowError> {
         let mut values = record.values();
-        match record.kind() {
-            Kind::Pension => PensionRow::read(&mut values, today).map(|row| Self::Pension(Box::new(row))),
+        let row = match record.kind() {
+            Kind::Pension => PensionRow::read(&mut values, today).map(|row| Self::Pension(Box::new(row)))?,
             Kind::HousingFund => {
                 let row = HousingFundRow::read(&mut values, today)?;
                 if row.paid_to.ordinal() > row.head.period.ordinal() + PAID_AHEAD {
                     return Err(RowError::Value { column: "paid_to", error: ValueError::TooLate });
                 }
-                Ok(Self::HousingFund(Box::new(row)))
+                Self::HousingFund(Box::new(row))
             }
-        }
+        };
+        let (unit_name, src_batch) = match &row {
+            Self::HousingFund(row) => (&row.unit_name, &row.src_batch),
+            Self::Pension(row) => (&row.unit_name, &row.src_batch),
+        };
+        row.head().keeps_number("unit_name", unit_name.as_str())?;
+        row.head().keeps_number("src_batch", src_batch.as_str())?;
+        Ok(row)
     }
 
     pub fn kind(&self) -> Kind {

@@ -73,6 +73,8 @@ fn values_that_are_refused_are_named_and_not_repeated() {
     for (line, column, value, error) in [
         (fund(), "stmt_id", "a b", ValueError::Token { max: 64 }),
         (fund(), "stmt_id", "x-440106189602290015", ValueError::Revealing),
+        (fund(), "unit_name", "个体 440106 18960229 0015", ValueError::Revealing),
+        (pension(), "src_batch", "b-440106189602290015", ValueError::Revealing),
         (fund(), "period", "2026-05", ValueError::Period),
         (fund(), "base", "12000", ValueError::Amount),
         (fund(), "base", "-1.00", ValueError::Negative),
