@@ -319,30 +319,41 @@ mod foreign {
         params.signed_by(issuer).unwrap().der().to_vec()
     }
 
-    #[test]
-    fn is_judged_alike() {
+    /// Decides about a holder whose issuing certificate has `extension` too and whose issuer revoked `entries`.
+    fn trust(extension: Option<CustomExtension>, entries: Vec<RevokedCertParams>) -> Result<Trusted, PathError> {
         let root_key = KeyPair::generate_for(&rcgen::PKCS_ECDSA_P384_SHA384).unwrap();
         let root_params = params("Foreign Root", true, &city::ANY_POLICY);
         let root = root_params.self_signed(&root_key).unwrap();
         let root_issuer = Issuer::new(root_params, root_key);
         let issuing_key = KeyPair::generate().unwrap();
-        let issuing_params = params("Foreign Issuing", true, &POLICY);
+        let mut issuing_params = params("Foreign Issuing", true, &POLICY);
+        issuing_params.custom_extensions.extend(extension);
         let issuing = issuing_params.signed_by(&issuing_key, &root_issuer).unwrap();
         let issuer = Issuer::new(issuing_params, issuing_key);
         let holder = params("Foreign Holder", false, &POLICY).signed_by(&KeyPair::generate().unwrap(), &issuer).unwrap();
         let anchors = Anchors::new(&[root.der()]).unwrap();
-        let judge = |lists: [Vec<u8>; 2]| {
-            let lists = lists.map(|der| RevocationList::parse(&der).unwrap());
-            Validation { anchors: &anchors, lists: &lists, required: &seal_wanted(), at: NOW }.trust(holder.der(), &[issuing.der()])
-        };
-        assert_eq!(judge([list_of(&root_issuer, vec![]), list_of(&issuer, vec![])]).unwrap().facts().common_name.as_deref(), Some("Foreign Holder"));
+        let lists = [list_of(&root_issuer, vec![]), list_of(&issuer, entries)].map(|der| RevocationList::parse(&der).unwrap());
+        Validation { anchors: &anchors, lists: &lists, required: &seal_wanted(), at: NOW }.trust(holder.der(), &[issuing.der()])
+    }
+
+    #[test]
+    fn is_judged_alike() {
+        assert_eq!(trust(None, vec![]).unwrap().facts().common_name.as_deref(), Some("Foreign Holder"));
         let entry = RevokedCertParams {
             serial_number: SerialNumber::from(vec![0x17]),
             revocation_time: datetime!(2026-05-30 8:00 UTC),
             reason_code: Some(rcgen::RevocationReason::KeyCompromise),
             invalidity_date: None,
         };
-        assert_eq!(judge([list_of(&root_issuer, vec![]), list_of(&issuer, vec![entry])]).unwrap_err(), because(Reason::KeyCompromise));
+        assert_eq!(trust(None, vec![entry]).unwrap_err(), because(Reason::KeyCompromise));
+    }
+
+    #[test]
+    fn policies_are_not_mapped() {
+        let mapping = pki::asn1::seq(&[&pki::asn1::seq(&[&pki::asn1::oid(&POLICY), &pki::asn1::oid(&OTHER_POLICY)])]);
+        // Not critical, so that nobody but us need look at it.
+        let extension = CustomExtension::from_oid_content(&[2, 5, 29, 33], mapping);
+        assert_eq!(trust(Some(extension), vec![]).unwrap_err(), PathError::Malformed("policy mappings".into()));
     }
 }
 

@@ -25,7 +25,7 @@ const DICTIONARY: u8 = 1;
 const DICTIONARY_1: &[u8] = include_bytes!("dictionary-1.zstd");
 
 static COMPRESSING: LazyLock<EncoderDictionary<'static>> = LazyLock::new(|| EncoderDictionary::copy(DICTIONARY_1, LEVEL));
-static DECOMPRESSING: LazyLock<DecoderDictionary<'static>> = LazyLock::new(|| DecoderDictionary::copy(DICTIONARY_1));
+static DECOMPRESSING_1: LazyLock<DecoderDictionary<'static>> = LazyLock::new(|| DecoderDictionary::copy(DICTIONARY_1));
 
 thread_local! {
     /// A compressor's tables cost more to make than a message to compress.
@@ -63,18 +63,24 @@ pub fn seal(id: BodyId, bytes: &[u8], key: &DataKey) -> Result<Vec<u8>, RecordEr
 pub fn open(id: BodyId, stored: &[u8], size: u32, expected: &[u8; 32], key: &DataKey) -> Result<Vec<u8>, RecordError> {
     let damaged = |reason| RecordError::Damaged { kind: KIND, reason };
     let (dictionary, sealed) = versioned(KIND, stored)?.split_first().ok_or_else(|| damaged("it ends before its dictionary"))?;
-    if *dictionary != DICTIONARY {
-        return Err(damaged("it was compressed with a dictionary that this program does not have"));
-    }
+    let known = decompressing(*dictionary).ok_or_else(|| damaged("it was compressed with a dictionary that this program does not have"))?;
     let small = key.open(&place(id, *dictionary), sealed)?;
     let size = usize::try_from(size).ok().filter(|size| *size <= MAX_BYTES).ok_or_else(|| damaged("its size is beyond the limit"))?;
     // The size bounds the memory that decompression may take.
-    let opened = Decompressor::with_prepared_dictionary(&DECOMPRESSING).and_then(|mut frame| frame.decompress(&small, size));
+    let opened = Decompressor::with_prepared_dictionary(known).and_then(|mut frame| frame.decompress(&small, size));
     let bytes = opened.map_err(|_| damaged("it does not decompress to its size"))?;
     if bytes.len() != size || digest(&bytes) != *expected {
         return Err(damaged("its digest does not fit"));
     }
     Ok(bytes)
+}
+
+/// The dictionary of that number: every number that was ever in use stays here.
+fn decompressing(number: u8) -> Option<&'static DecoderDictionary<'static>> {
+    match number {
+        1 => Some(&DECOMPRESSING_1),
+        _ => None,
+    }
 }
 
 /// What a body is sealed for: its id and its dictionary.
@@ -123,6 +129,13 @@ mod tests {
         *other_dictionary.get_mut(1).unwrap() = 2;
         assert!(open(BodyId(7), &other_dictionary, size, &digest(&bytes), &key).is_err());
         assert!(matches!(open(BodyId(7), &[9], size, &digest(&bytes), &key), Err(RecordError::Version { version: 9, .. })));
+    }
+
+    #[test]
+    fn a_dictionary_in_use_is_never_changed() {
+        let found: String = digest(DICTIONARY_1).iter().map(|byte| format!("{byte:02x}")).collect();
+        assert_eq!(found, "54801ad25021ae338954e1a4a7b22d11a6e1910a5c74c9c975c9f342c638035e", "bodies are stored that only dictionary 1 as it was opens: give the new one the next number");
+        assert!(decompressing(DICTIONARY).is_some());
     }
 
     #[test]

@@ -23,6 +23,7 @@ use webpki::{EndEntityCert, Error as WebpkiError, ExtendedKeyUsageValidator, Key
 pub const MAX_INTERMEDIATES: usize = 16;
 
 const ANY_POLICY: Oid = Oid::new_unwrap("2.5.29.32.0");
+const POLICY_MAPPINGS: Oid = Oid::new_unwrap("2.5.29.33");
 const KEY_CERT_SIGN: u8 = 5;
 const CRL_SIGN: u8 = 6;
 
@@ -235,10 +236,13 @@ impl Validation<'_> {
     }
 
     /// The holder names the policy itself, and every authority between it and the anchor names it or any. Without policy
-    /// mappings, which are critical and refused, this is the whole of the rule. spec: rfc5280#6.1.3 (d)
+    /// mappings, which are refused, critical or not, this is the whole of the rule. spec: rfc5280#6.1.3 (d)
     fn judge_policies(&self, holder: &CertificateView<'_>, between: &[CertificateView<'_>]) -> Result<(), PathError> {
         if self.required.policies.is_empty() {
             return Ok(());
+        }
+        if between.iter().any(|authority| authority.extension(&POLICY_MAPPINGS).is_some()) {
+            return Err(PathError::Malformed("policy mappings".to_owned()));
         }
         let held = facts::policies(holder)?;
         let allowed = between.iter().map(facts::policies).collect::<Result<Vec<_>, _>>()?;
