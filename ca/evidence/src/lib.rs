@@ -43,6 +43,7 @@ impl From<EvidenceError> for Problem {
     fn from(error: EvidenceError) -> Self {
         let exit = match &error {
             EvidenceError::Behind { .. } | EvidenceError::Altered { .. } | EvidenceError::Head { .. } | EvidenceError::Export(_) => Exit::Damaged,
+            EvidenceError::Store(StoreError::Corrupt { .. }) => Exit::Damaged,
             EvidenceError::File { .. } | EvidenceError::Store(_) => Exit::Unavailable,
             EvidenceError::Sign(_) => Exit::Internal,
             EvidenceError::Key(_) => Exit::Usage,
@@ -203,4 +204,16 @@ pub fn verify(directory: &Path, vkey: &str) -> Result<Verified, EvidenceError> {
         Err(error) => Err(error),
     };
     merkle::verify_export(read, &vkey).map_err(|error| EvidenceError::Export(error.to_string()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_damaged_store_is_not_one_to_try_again_later() {
+        let exit = |error: StoreError| Problem::from(EvidenceError::from(error)).exit;
+        assert_eq!(exit(StoreError::Corrupt { reason: "a gap".into() }), Exit::Damaged);
+        assert_eq!(exit(StoreError::Unavailable { reason: "no disk".into() }), Exit::Unavailable);
+    }
 }

@@ -120,7 +120,10 @@ impl MailboxPolicy {
         if !(min..=max).contains(&alias.as_str().len()) {
             return Err(AliasError::Length { min, max });
         }
-        if self.reserved.contains(&alias) { Err(AliasError::Reserved) } else { Ok(alias) }
+        // `post-master` and `no.reply` speak for the operator as well as the names themselves.
+        let letters = |alias: &Alias| alias.as_str().replace(['.', '-'], "");
+        let reserved = self.reserved.iter().any(|name| letters(name) == letters(&alias));
+        if reserved { Err(AliasError::Reserved) } else { Ok(alias) }
     }
 
     pub fn judge_password(&self, password: &str, owner: MailboxNumber) -> Result<(), PasswordError> {
