@@ -92,13 +92,20 @@ impl fmt::Debug for PersonName {
     }
 }
 
-/// NFKC, upper case, one middle dot, no variation selectors. Spaces pad Chinese names in old systems and
-/// part Western ones: among Han characters and at dots they are dropped, elsewhere a run of them is one.
+/// NFKC, upper case, one middle dot, one hyphen, one apostrophe, no variation selectors. Spaces pad Chinese names in
+/// old systems and part Western ones: among Han characters and at dots they are dropped, elsewhere a run of them is one.
+/// A comma after the surname, as cards for foreigners have it, is such a space.
 fn normal(raw: &str) -> String {
-    let dotted = |c| if matches!(c, '\u{2022}' | '\u{2027}' | '\u{30fb}') { '\u{b7}' } else { c };
+    let one = |c| match c {
+        '\u{2022}' | '\u{2027}' | '\u{30fb}' => '\u{b7}',
+        '\u{2010}'..='\u{2015}' | '\u{2212}' => '-',
+        '\u{2018}' | '\u{2019}' | '\u{2bc}' => '\'',
+        ',' => ' ',
+        other => other,
+    };
     // Without variation selectors letters compose that had one between them, and some capitals are written in two.
     let capitals = raw.chars().filter(|&c| !is_variation(c)).nfkc().flat_map(char::to_uppercase);
-    let folded: Vec<char> = capitals.nfkc().map(dotted).collect();
+    let folded: Vec<char> = capitals.nfkc().map(one).collect();
     let mut normal = String::with_capacity(raw.len());
     let mut pending = false;
     let mut last = None;
@@ -160,6 +167,8 @@ mod tests {
             ("𠅤𬭼", "𠅤 𬭼"),
             ("JOÃO TESTE", "joa\u{303}o  teste"),
             ("ANNA DEMO", "ＡＮＮＡ ＤＥＭＯ"),
+            ("DEMO, ANNA", "Demo Anna"),
+            ("O’DEMO-SMITH", "O'Demo‑Smith"),
             // A compatibility ideograph and a variation selector.
             ("度", "\u{fa01}"),
             ("葛\u{e0100}", "葛"),
