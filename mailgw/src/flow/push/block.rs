@@ -50,20 +50,41 @@ enum Decision {
     Told(RowOutcome),
 }
 
-/// A block that waits for its commit: what was decided, and the sealed message of each row that goes out.
-pub(super) struct Prepared {
-    decisions: Vec<Decision>,
-    bodies: HashMap<u64, Arc<Body>>,
+/// A block that was decided: what goes out, and what was told of the other rows.
+pub(super) struct Decided<L> {
+    letters: Vec<L>,
+    told: Vec<RowOutcome>,
 }
 
+/// A block that waits for its commit.
+pub(super) type Prepared = Decided<Sealed>;
+
 /// A row on its way into a mailbox.
-struct Letter {
+pub(super) struct Letter {
     row: u64,
     stmt_id: String,
     row_digest: String,
     account: Account,
     entity: Entity,
     not_judged: Vec<String>,
+}
+
+/// A letter with its seal, as it will stand in the store.
+pub(super) struct Sealed {
+    letter: Letter,
+    body: Arc<Body>,
+}
+
+impl AsRef<Letter> for Letter {
+    fn as_ref(&self) -> &Letter {
+        self
+    }
+}
+
+impl AsRef<Letter> for Sealed {
+    fn as_ref(&self) -> &Letter {
+        &self.letter
+    }
 }
 
 impl Work<'_> {
@@ -75,21 +96,20 @@ impl Work<'_> {
             on_their_way.clear();
             return Ok(None);
         }
-        let mut decisions = self.decide_all(header, rows)?;
-        let ids: HashSet<String> = letters(&decisions).map(|letter| letter.stmt_id.clone()).collect();
+        let mut decided = self.decide_all(header, rows)?;
+        let ids: HashSet<String> = decided.letters.iter().map(|letter| letter.stmt_id.clone()).collect();
         let waits = !on_their_way.is_disjoint(&ids);
         *on_their_way = ids;
         if waits {
             return Ok(None);
         }
-        let seals = self.seal(&mut decisions)?;
-        let sealed: Vec<(&Letter, &Vec<u8>)> = letters(&decisions).zip(&seals).collect();
-        let body = |(letter, seal): &(&Letter, &Vec<u8>)| {
-            let body = self.gateway.messages.body(&statement::message(&letter.entity, seal))?;
-            Ok((letter.row, Arc::new(body)))
-        };
-        let bodies = halves(&sealed, body)?.into_iter().collect();
-        Ok(Some(Prepared { decisions, bodies }))
+        let seals = self.seal(&mut decided)?;
+        let Decided { letters, told } = decided;
+        let sealed: Vec<(Letter, Vec<u8>)> = letters.into_iter().zip(seals).collect();
+        let body = |(letter, seal): &(Letter, Vec<u8>)| Ok(Arc::new(self.gateway.messages.body(&statement::message(&letter.entity, seal))?));
+        let bodies = halves(&sealed, body)?;
+        let letters = sealed.into_iter().zip(bodies).map(|((letter, _), body)| Sealed { letter, body }).collect();
+        Ok(Some(Prepared { letters, told }))
     }
 
     /// The outcomes of a block, durable. A block that has them already is answered from the record.
@@ -113,11 +133,18 @@ impl Work<'_> {
         self.manifest.manifest().batch_id().as_str()
     }
 
-    fn decide_all(&self, header: &Header, rows: &[RawRow]) -> Result<Vec<Decision>, PushError> {
+    fn decide_all(&self, header: &Header, rows: &[RawRow]) -> Result<Decided<Letter>, PushError> {
         let today = directory::today(self.begun);
         let mut decisions = halves(rows, |row| self.decide(header, row, today))?;
         self.once_each(&mut decisions);
-        Ok(decisions)
+        let mut decided = Decided { letters: Vec::new(), told: Vec::new() };
+        for decision in decisions {
+            match decision {
+                Decision::Send(letter) => decided.letters.push(*letter),
+                Decision::Told(outcome) => decided.told.push(outcome),
+            }
+        }
+        Ok(decided)
     }
 
     /// Under a key that stays here: whoever has the log and the statement, where the number is masked, cannot try out
@@ -195,39 +222,37 @@ impl Work<'_> {
     }
 
     /// The `at`-th letter does not fit into its mailbox; nor does any other whose mailbox has no room at all.
-    fn full(&self, decisions: &mut [Decision], bodies: &mut HashMap<u64, Arc<Body>>, at: usize) -> Result<(), PushError> {
+    fn full(&self, prepared: &mut Prepared, at: usize) -> Result<(), PushError> {
         let mut rows = Vec::new();
-        for (place, letter) in letters(decisions).enumerate() {
-            let size = bodies.get(&letter.row).map_or(0, |body| u64::from(body.size()));
-            if place == at || !self.gateway.messages.has_room(&letter.account.mailbox(), size)? {
+        for (place, Sealed { letter, body }) in prepared.letters.iter().enumerate() {
+            if place == at || !self.gateway.messages.has_room(&letter.account.mailbox(), u64::from(body.size()))? {
                 rows.push(letter.row);
             }
         }
         for row in rows {
-            bodies.remove(&row);
-            withdraw(decisions, row, &State::Undeliverable, "mailbox-full", None);
+            prepared.withdraw(row, &State::Undeliverable, "mailbox-full", None);
         }
         Ok(())
     }
 
     /// One seal for each letter. A row that was sealed before with another content, in a push that was cut off before it
     /// delivered it, is kept back: its mailbox, its bureau's words or this program have changed since.
-    fn seal(&self, decisions: &mut [Decision]) -> Result<Vec<Vec<u8>>, PushError> {
+    fn seal(&self, decided: &mut Decided<Letter>) -> Result<Vec<Vec<u8>>, PushError> {
         let mut reopened = false;
         loop {
             let digest = |letter: &Letter| (letter.row, crate::record::body::digest(letter.entity.bytes()));
-            let rows: Vec<(u64, [u8; 32])> = letters(decisions).map(digest).collect();
+            let rows: Vec<(u64, [u8; 32])> = decided.letters.iter().map(digest).collect();
             if rows.is_empty() {
                 return Ok(Vec::new());
             }
             match self.sealer.seal(self.job, &rows) {
-                Ok(seals) => return self.judge_seal(decisions, &seals).map(|()| seals),
+                Ok(seals) => return self.judge_seal(&decided.letters, &seals).map(|()| seals),
                 // The sealer was started anew, or wants to look at the manifest and the lists again.
                 Err(problem) if problem.code == UNKNOWN_JOB && !reopened => {
                     (self.open_job)()?;
                     reopened = true;
                 }
-                Err(problem) if problem.code == OTHER_CONTENT && named(&problem).is_some_and(|row| keep_back(decisions, row)) => {}
+                Err(problem) if problem.code == OTHER_CONTENT && named(&problem).is_some_and(|row| keep_back(decided, row)) => {}
                 Err(problem) => return Err(PushError::Sealer(problem)),
             }
         }
@@ -235,26 +260,18 @@ impl Work<'_> {
 
     /// Readers see the sealing certificate beside the bureau's name and address: the sealer must hold the one registered here.
     /// One seal tells, since a job has one certificate.
-    fn judge_seal(&self, decisions: &[Decision], seals: &[Vec<u8>]) -> Result<(), PushError> {
+    fn judge_seal(&self, letters: &[Letter], seals: &[Vec<u8>]) -> Result<(), PushError> {
         let other = || PushError::OtherSeal { bureau: self.bureau.to_owned() };
-        let (Some(letter), Some(seal)) = (letters(decisions).next(), seals.first()) else { return Ok(()) };
+        let (Some(letter), Some(seal)) = (letters.first(), seals.first()) else { return Err(other()) };
         let signed = pki::cms::verify(seal, letter.entity.bytes(), &[self.seal]).map_err(|_| other())?;
-        if signed.signer_certificate() == self.seal { Ok(()) } else { Err(other()) }
+        if signed.signer_certificate() == self.seal && seals.len() == letters.len() { Ok(()) } else { Err(other()) }
     }
 
     /// Commits. `None` when somebody else changed what the decisions rest on: they are made anew.
     fn deliver(&self, key: &store::Key, mut prepared: Prepared) -> Result<Option<Vec<RowOutcome>>, PushError> {
         loop {
-            let (mut batch, mut deliveries, mut outcomes) = (Batch::new().expect(Expectation::Absent(key.clone())), Vec::new(), Vec::new());
-            for decision in &prepared.decisions {
-                let letter = match decision {
-                    Decision::Told(outcome) => {
-                        outcomes.push(outcome.clone());
-                        continue;
-                    }
-                    Decision::Send(letter) => letter,
-                };
-                let Some(body) = prepared.bodies.get(&letter.row) else { continue };
+            let (mut batch, mut deliveries, mut outcomes) = (Batch::new().expect(Expectation::Absent(key.clone())), Vec::new(), prepared.told.clone());
+            for Sealed { letter, body } in &prepared.letters {
                 let message = crate::hex(body.digest());
                 let item = item_key(self.bureau, &letter.stmt_id);
                 let mailbox = letter.account.mailbox();
@@ -281,12 +298,13 @@ impl Work<'_> {
                     message: Some(message),
                 });
             }
+            outcomes.sort_by_key(|outcome| outcome.row);
             let batch = batch.put(key.clone(), encode_rows(&outcomes)?);
             match self.gateway.messages.deliver_with(&deliveries, batch, self.gateway.now_unix_millis()) {
                 Ok(_) => return Ok(Some(outcomes)),
                 Err(MailError::Conflict { .. }) => return Ok(None),
                 // A full mailbox holds up nobody else.
-                Err(MailError::OverQuota { delivery }) => self.full(&mut prepared.decisions, &mut prepared.bodies, delivery)?,
+                Err(MailError::OverQuota { delivery }) => self.full(&mut prepared, delivery)?,
                 Err(error) => return Err(error.into()),
             }
         }
@@ -306,16 +324,9 @@ fn halves<T: Sync, R: Send>(all: &[T], work: impl Fn(&T) -> Result<R, PushError>
     Ok(done)
 }
 
-fn letters(decisions: &[Decision]) -> impl Iterator<Item = &Letter> {
-    decisions.iter().filter_map(|decision| match decision {
-        Decision::Send(letter) => Some(&**letter),
-        Decision::Told(_) => None,
-    })
-}
-
-fn keep_back(decisions: &mut [Decision], row: u64) -> bool {
+fn keep_back(decided: &mut Decided<Letter>, row: u64) -> bool {
     let detail = "the push was cut off after this row was sealed, and it would read otherwise now; send it in another batch";
-    withdraw(decisions, row, &State::Quarantined, "changed-since-sealed", Some(detail))
+    decided.withdraw(row, &State::Quarantined, "changed-since-sealed", Some(detail))
 }
 
 /// The row that the sealer names in a refusal.
@@ -323,26 +334,22 @@ fn named(problem: &Problem) -> Option<u64> {
     problem.field.as_deref()?.strip_prefix("row ")?.parse().ok()
 }
 
-/// A letter that does not go out after all, and with it the same statement further down the block, which was to follow it.
-/// `false` when there is no such letter.
-fn withdraw(decisions: &mut [Decision], row: u64, state: &State, reason: &str, detail: Option<&str>) -> bool {
-    let sent = decisions.iter().find_map(|decision| match decision {
-        Decision::Send(letter) if letter.row == row => Some(letter.stmt_id.clone()),
-        _ => None,
-    });
-    if sent.is_none() {
-        return false;
-    }
-    for decision in decisions {
-        let row = match decision {
-            Decision::Send(letter) if letter.row == row => letter.row,
-            Decision::Told(told) if told.state == State::Duplicate && told.stmt_id == sent => told.row,
-            _ => continue,
+impl<L: AsRef<Letter>> Decided<L> {
+    /// A letter that does not go out after all, and with it the same statement further down the block, which was to follow
+    /// it. `false` when there is no such letter.
+    fn withdraw(&mut self, row: u64, state: &State, reason: &str, detail: Option<&str>) -> bool {
+        let Some(at) = self.letters.iter().position(|letter| letter.as_ref().row == row) else { return false };
+        let stmt_id = Some(self.letters.remove(at).as_ref().stmt_id.clone());
+        let told = |row| {
+            let (stmt_id, reason, detail) = (stmt_id.clone(), Some(reason.to_owned()), detail.map(str::to_owned));
+            RowOutcome { row, stmt_id, state: state.clone(), reason, detail, not_judged: Vec::new(), message: None }
         };
-        let (reason, detail) = (Some(reason.to_owned()), detail.map(str::to_owned));
-        *decision = Decision::Told(RowOutcome { row, stmt_id: sent.clone(), state: state.clone(), reason, detail, not_judged: Vec::new(), message: None });
+        for outcome in self.told.iter_mut().filter(|told| told.state == State::Duplicate && told.stmt_id == stmt_id) {
+            *outcome = told(outcome.row);
+        }
+        self.told.push(told(row));
+        true
     }
-    true
 }
 
 /// A statement whose key was seen before: the same one, or another under its key.
