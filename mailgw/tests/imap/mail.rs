@@ -150,3 +150,30 @@ async fn dates_are_days_of_the_city_to_the_end_of_the_calendar() {
     }
     assert_eq!(client.ok("SEARCH ON 1-Nov-2026").await, ["* SEARCH 1 2"]);
 }
+
+/// On one thread, where whoever computes keeps everybody waiting.
+#[tokio::test]
+async fn a_search_in_a_large_message_keeps_nobody_waiting() {
+    let server = start(quick()).await;
+    let text = "a line of a long mail\r\n".repeat(2_600_000);
+    server.deliver(ONE, "INBOX", format!("Subject: long\r\n\r\n{text}").as_bytes());
+    let mut client = server.client(ONE).await;
+    client.ok("SELECT INBOX").await;
+    let (longest, done) = (std::sync::Arc::new(std::sync::Mutex::new(std::time::Duration::ZERO)), std::sync::Arc::new(std::sync::atomic::AtomicBool::new(false)));
+    let (seen, over) = (longest.clone(), done.clone());
+    let waiting = tokio::spawn(async move {
+        while !over.load(std::sync::atomic::Ordering::Relaxed) {
+            let before = std::time::Instant::now();
+            tokio::task::yield_now().await;
+            let mut longest = seen.lock().unwrap();
+            *longest = before.elapsed().max(*longest);
+        }
+    });
+    let began = std::time::Instant::now();
+    assert_eq!(client.ok("SEARCH BODY nowhere").await, ["* SEARCH"]);
+    let whole = began.elapsed();
+    done.store(true, std::sync::atomic::Ordering::Relaxed);
+    waiting.await.unwrap();
+    let longest = *longest.lock().unwrap();
+    assert!(longest < whole / 2, "others waited for {longest:?} of {whole:?}");
+}

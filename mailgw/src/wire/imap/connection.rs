@@ -25,6 +25,9 @@ const SMALL_READ: usize = 1024;
 const LARGE_READ: usize = 64 * 1024;
 /// Octets gathered before they are sent, however many messages they come from.
 const GATHER: usize = 32 * 1024;
+/// Octets of a message, and messages of a folder, from which on a session takes milliseconds to take them in.
+const LARGE_MESSAGE: usize = 256 * 1024;
+const LARGE_FOLDER: usize = 20_000;
 
 pub(super) struct Connection {
     imap: Arc<Imap>,
@@ -81,7 +84,7 @@ impl Connection {
     async fn converse(&mut self, mut stream: Stream, door: Door, started: Instant) -> Result<(), End> {
         let settings = Settings { tls: door == Door::Tls, starttls: true, append_limit: self.imap.limits.append };
         let (mut session, greeting) = Session::new(settings);
-        stream = self.work(&mut session, stream, greeting).await?;
+        (session, stream) = self.work(session, stream, greeting).await?;
         let shutdown = self.shutdown.clone();
         let mut stop = pin!(shutdown.wait());
         let mut buffer = vec![0; SMALL_READ];
@@ -120,7 +123,7 @@ impl Connection {
                 Event::Silent => said_bye(&mut session, "No login in time"),
                 Event::Shutdown => said_bye(&mut session, "The server is going down; connect again later"),
             };
-            stream = self.work(&mut session, stream, outputs).await?;
+            (session, stream) = self.work(session, stream, outputs).await?;
         }
     }
 
@@ -135,7 +138,7 @@ impl Connection {
     }
 
     /// Does what the session asks for until it waits for the client again.
-    async fn work(&mut self, session: &mut Session, mut stream: Stream, outputs: Vec<Output>) -> Result<Stream, End> {
+    async fn work(&mut self, mut session: Session, mut stream: Stream, outputs: Vec<Output>) -> Result<(Session, Stream), End> {
         let limit = self.imap.limits.write;
         let mut left = VecDeque::from(outputs);
         let mut unsent = Vec::new();
@@ -150,11 +153,13 @@ impl Connection {
                     let answer = Box::pin(self.answer(request)).await;
                     // spec: rfc3501#6.3.11 a message that comes to the opened mailbox is told before the command's end
                     if matches!(answer, Answer::Appended { .. } | Answer::Copied { .. }) {
-                        left.extend(self.catch_up(session));
+                        left.extend(self.catch_up(&mut session));
                     }
-                    left.extend(session.answer(answer));
+                    let (back, outputs) = take_in(session, answer).await?;
+                    session = back;
+                    left.extend(outputs);
                     if self.shutdown.is_set() {
-                        left.extend(said_bye(session, "The server is going down; connect again later"));
+                        left.extend(said_bye(&mut session, "The server is going down; connect again later"));
                     }
                 }
                 Output::StartTls => {
@@ -171,7 +176,7 @@ impl Connection {
             }
         }
         stream.write(&unsent, limit).await?;
-        Ok(stream)
+        Ok((session, stream))
     }
 
     async fn answer(&mut self, request: Request) -> Answer {
@@ -259,6 +264,22 @@ async fn login_ended(ended: &mut Option<broadcast::Receiver<MailboxNumber>>, mai
             Err(RecvError::Closed) => return std::future::pending().await,
         }
     }
+}
+
+/// The session takes an answer. What takes long to read, a large message or a large folder, is read where it keeps nobody
+/// else from being served.
+async fn take_in(mut session: Session, answer: Answer) -> Result<(Session, Vec<Output>), End> {
+    let large = match &answer {
+        Answer::Bytes(bytes) => bytes.len() > LARGE_MESSAGE,
+        Answer::Opened { messages, .. } => messages.len() > LARGE_FOLDER,
+        _ => false,
+    };
+    let read = move || {
+        let outputs = session.answer(answer);
+        (session, outputs)
+    };
+    // A panic there leaves no session to go on with.
+    if large { tokio::task::spawn_blocking(read).await.map_err(|_| End::Closed) } else { Ok(read()) }
 }
 
 fn said_bye(session: &mut Session, text: &str) -> Vec<Output> {
