@@ -81,12 +81,12 @@ impl Reception {
                 Err(_) => return Answer::Failed,
             };
         }
-        // 3. Trace fields go above the message, whose own bytes stay as they came.
+        // 3. Trace fields go above the message, whose own bytes stay as they came, but for verdicts that claim to be ours.
         let unix_millis = i64::try_from(now.unix_timestamp_nanos() / 1_000_000).unwrap_or(0);
         let digest = crate::record::body::digest(message);
         let id = format!("{unix_millis:x}-{}", crate::hex(digest.get(..8).unwrap_or_default()));
         let trace = [trace::return_path(envelope), trace::received(envelope, &self.host, now, peer, &id)].concat();
-        let body = match self.messages.body(&[&trace, message].concat()) {
+        let body = match self.messages.body(&[&trace, &*trace::without_our_verdicts(message, &self.host)].concat()) {
             Ok(body) => Arc::new(body),
             Err(MailError::TooLarge { .. }) => return Answer::Refused(Refusal::TooLarge),
             Err(error) => return failed(&error),

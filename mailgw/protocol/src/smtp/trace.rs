@@ -1,4 +1,5 @@
 //! The trace fields a server writes above a message it takes.
+use std::borrow::Cow;
 use std::net::IpAddr;
 
 use time::{OffsetDateTime, UtcOffset};
@@ -42,6 +43,64 @@ pub fn hops(message: &[u8]) -> usize {
     header.filter(received).take(MAX_HOPS + 1).count()
 }
 
+/// The message without the `Authentication-Results` fields that claim to be of this host: whoever sent them, it was not us.
+/// Everything else keeps its octets.
+// spec: rfc8601#5
+pub fn without_our_verdicts<'m>(message: &'m [u8], host: &Domain) -> Cow<'m, [u8]> {
+    let mut kept = Vec::new();
+    let (mut from, mut at) = (0, 0);
+    while let Some(end) = field_end(message, at) {
+        let field = message.get(at..end).unwrap_or_default();
+        if is_verdict_of(field, host) {
+            kept.extend_from_slice(message.get(from..at).unwrap_or_default());
+            from = end;
+        }
+        at = end;
+    }
+    if from == 0 && kept.is_empty() {
+        return Cow::Borrowed(message);
+    }
+    kept.extend_from_slice(message.get(from..).unwrap_or_default());
+    Cow::Owned(kept)
+}
+
+/// Where the field that begins at `at` ends, its folded lines included; `None` at the end of the header.
+fn field_end(message: &[u8], at: usize) -> Option<usize> {
+    let mut end = at;
+    loop {
+        let rest = message.get(end..)?;
+        let line = rest.iter().position(|byte| *byte == b'\n').map_or(rest.len(), |feed| feed + 1);
+        let blank = matches!(rest.get(..line), Some([] | b"\n" | b"\r\n"));
+        if end == at && blank {
+            return None;
+        }
+        if end > at && !matches!(rest.first(), Some(b' ' | b'\t')) {
+            return Some(end);
+        }
+        end += line;
+    }
+}
+
+/// The authserv-id is the first word after the name; comments before it are passed over. spec: rfc8601#2.2
+fn is_verdict_of(field: &[u8], host: &Domain) -> bool {
+    let text = String::from_utf8_lossy(field);
+    let Some((name, value)) = text.split_once(':') else { return false };
+    if !name.trim().eq_ignore_ascii_case("Authentication-Results") {
+        return false;
+    }
+    let (mut depth, mut bare) = (0_u32, String::new());
+    for c in value.chars() {
+        match c {
+            '(' => depth = depth.saturating_add(1),
+            ')' => depth = depth.saturating_sub(1),
+            _ if depth == 0 => bare.push(c),
+            _ => {}
+        }
+    }
+    let id = bare.trim_start().split(|c: char| c.is_whitespace() || c == ';').next().unwrap_or_default();
+    id.trim_matches('"').trim_end_matches('.').eq_ignore_ascii_case(host.as_str())
+}
+
 /// spec: rfc5322#3.3
 fn date(time: OffsetDateTime) -> String {
     let time = time.to_offset(UtcOffset::UTC);
@@ -49,4 +108,39 @@ fn date(time: OffsetDateTime) -> String {
     let short = |name: &str| name.get(..3).unwrap_or_default().to_owned();
     let (hour, minute, second) = time.to_hms();
     format!("{}, {:02} {} {:04} {hour:02}:{minute:02}:{second:02} +0000", short(&weekday), time.day(), short(&month), time.year())
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    fn left(header: &str) -> String {
+        let host = Domain::parse("mx.b.cn").unwrap();
+        let message = format!("{header}\r\nAuthentication-Results: mx.b.cn; body\r\n");
+        String::from_utf8(without_our_verdicts(message.as_bytes(), &host).into_owned()).unwrap().replace("\r\nAuthentication-Results: mx.b.cn; body\r\n", "")
+    }
+
+    #[test]
+    fn verdicts_in_our_name_go_and_nothing_else() {
+        let rest = "From: a@c.cn\r\nAuthentication-Results: other.cn; spf=pass\r\nSubject: x\r\n\ty\r\n";
+        for ours in [
+            "Authentication-Results: mx.b.cn; spf=pass\r\n",
+            "authentication-results : MX.B.CN.;\r\n\tdkim=pass\r\n dmarc=pass\r\n",
+            "Authentication-Results:\r\n (of (course)) \"mx.b.cn\" 1; none\r\n",
+            "Authentication-Results: mx.b.cn\r\n",
+        ] {
+            assert_eq!(left(&format!("{ours}{rest}")), rest, "{ours}");
+            assert_eq!(left(&format!("{rest}{ours}")), rest, "{ours}");
+            assert_eq!(left(&format!("{ours}{ours}{rest}{ours}")), rest, "{ours}");
+        }
+        for other in [rest, "", "Authentication-Results: mx.b.cn.evil; spf=pass\r\n", "X: mx.b.cn\r\n", "Authentication-Results: not mx.b.cn\r\n"] {
+            assert_eq!(left(other), other);
+        }
+        let host = Domain::parse("mx.b.cn").unwrap();
+        for odd in [b"".as_slice(), b"\r\n", b"x", b" folded first\r\n", b"Authentication-Results: mx.b.cn"] {
+            let kept = without_our_verdicts(odd, &host);
+            assert!(kept.is_empty() || *kept == *odd);
+        }
+    }
 }
