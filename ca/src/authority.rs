@@ -6,6 +6,7 @@ use std::sync::Arc;
 use keys::KeyHandle;
 use pki::certificate::CertificatePlan;
 use pki::signer::{SignatureAlgorithm, Signer};
+use policies::authority::Rules;
 use policies::certificate::{IssuerFacts, Policies, Profile};
 use runtime::clock::Clock;
 use store::Store;
@@ -125,6 +126,7 @@ pub struct Authority {
     pub settings: Settings,
     pub addresses: Addresses,
     pub policies: Policies,
+    pub rules: Rules,
     pub issuers: BTreeMap<String, Arc<Issuer>>,
     /// The root's key, while the hierarchy is founded.
     pub founding: Option<KeyHandle>,

@@ -10,6 +10,7 @@ use std::sync::Arc;
 use evidence::{Evidence, EvidenceError, LogSigner};
 use keys::{KeyError, KeyHandle, KeyStore, Passphrase};
 use pki::signer::SignatureAlgorithm;
+use policies::authority::{self, Rules};
 use policies::certificate::{Policies, SHIPPED};
 use runtime::clock::Clock;
 use runtime::exit::{Exit, Problem};
@@ -133,7 +134,10 @@ pub fn init(path: &Path, base_url: &str, listen: std::net::SocketAddr, root: &Pa
     for (file, text) in SHIPPED {
         write(&path.join("policies/certificates").join(file), text.as_bytes())?;
     }
-    let (policies, digest) = read_policies(&path.join("policies"))?;
+    for (file, text) in authority::SHIPPED {
+        write(&path.join("policies/authority").join(file), text.as_bytes())?;
+    }
+    let ReadPolicies { certificates: policies, rules, digest } = read_policies(&path.join("policies"))?;
     let root_keys = KeyStore::create(&path.join("root-keys"), root)?;
     let keys = KeyStore::create(&path.join("keys"), passphrase)?;
     let store = store::open(&configuration.store, path).map_err(IssueError::from)?;
@@ -147,6 +151,7 @@ pub fn init(path: &Path, base_url: &str, listen: std::net::SocketAddr, root: &Pa
         clock,
         settings,
         policies,
+        rules,
         issuers: BTreeMap::new(),
         founding: Some(root_key.clone()),
         watchers: Vec::new(),
@@ -199,7 +204,7 @@ pub fn open(path: &Path, base_url: Option<&str>, passphrase: &Passphrase, clock:
         return Err(InitError::Unfinished { path: path.to_owned() });
     }
     let configuration: Configuration = runtime::config::read(&path.join("ca.toml"))?;
-    let (policies, digest) = read_policies(&path.join("policies"))?;
+    let ReadPolicies { certificates: policies, rules, digest } = read_policies(&path.join("policies"))?;
     let keys = KeyStore::open(&path.join("keys"), passphrase)?;
     let store = store::open(&configuration.store, path).map_err(IssueError::from)?;
     let settings = store.get(&Settings::key()).map_err(IssueError::from)?.ok_or(IssueError::Damaged { what: "the settings" })?;
@@ -221,7 +226,7 @@ pub fn open(path: &Path, base_url: Option<&str>, passphrase: &Passphrase, clock:
     }
     let evidence = Arc::new(Evidence::open(Arc::clone(&store), signer, path)?);
     let issuers = read_issuers(&*store, &keys)?;
-    let authority = Authority { addresses: Addresses::new(&settings), store, clock, settings, policies, issuers, founding: None, watchers: Vec::new() };
+    let authority = Authority { addresses: Addresses::new(&settings), store, clock, settings, policies, rules, issuers, founding: None, watchers: Vec::new() };
     let known = policies_read();
     let before = authority.store.get(&known).map_err(IssueError::from)?;
     if before.as_deref() != Some(digest.as_bytes()) {
@@ -253,11 +258,35 @@ fn write(path: &Path, bytes: &[u8]) -> Result<(), InitError> {
 }
 
 /// The policies as they stand in the directory, and one digest over all their texts.
-pub fn read_policies(path: &Path) -> Result<(Policies, String), InitError> {
-    let directory = path.join("certificates");
+#[derive(Clone, Debug)]
+pub struct ReadPolicies {
+    pub certificates: Policies,
+    pub rules: Rules,
+    pub digest: String,
+}
+
+pub fn read_policies(path: &Path) -> Result<ReadPolicies, InitError> {
+    let (certificates, authority) = (documents(&path.join("certificates"))?, documents(&path.join("authority"))?);
+    let mut context = ring::digest::Context::new(&ring::digest::SHA256);
+    for (file, text) in certificates.iter().chain(&authority) {
+        for part in [file, text] {
+            context.update(&(part.len() as u64).to_be_bytes());
+            context.update(part.as_bytes());
+        }
+    }
+    let pair = |(file, text)| -> (&str, &str) { (String::as_str(file), String::as_str(text)) };
+    Ok(ReadPolicies {
+        certificates: Policies::parse(certificates.iter().map(pair))?,
+        rules: Rules::parse(authority.iter().map(pair))?,
+        digest: crate::hex(context.finish().as_ref()),
+    })
+}
+
+/// The documents of one directory, by file name.
+fn documents(directory: &Path) -> Result<BTreeMap<String, String>, InitError> {
     let mut documents = BTreeMap::new();
-    for entry in fs::read_dir(&directory).map_err(|error| file_error(&directory, &error))? {
-        let found = entry.map_err(|error| file_error(&directory, &error))?.path();
+    for entry in fs::read_dir(directory).map_err(|error| file_error(directory, &error))? {
+        let found = entry.map_err(|error| file_error(directory, &error))?.path();
         if found.extension().is_some_and(|extension| extension == "toml") {
             let mut text = String::new();
             let read = fs::File::open(&found).and_then(|file| file.take(POLICY_LIMIT + 1).read_to_string(&mut text));
@@ -268,15 +297,7 @@ pub fn read_policies(path: &Path) -> Result<(Policies, String), InitError> {
             documents.insert(found.file_name().unwrap_or_default().to_string_lossy().into_owned(), text);
         }
     }
-    let mut context = ring::digest::Context::new(&ring::digest::SHA256);
-    for (file, text) in &documents {
-        for part in [file, text] {
-            context.update(&(part.len() as u64).to_be_bytes());
-            context.update(part.as_bytes());
-        }
-    }
-    let policies = Policies::parse(documents.iter().map(|(file, text)| (file.as_str(), text.as_str())))?;
-    Ok((policies, crate::hex(context.finish().as_ref())))
+    Ok(documents)
 }
 
 /// Makes an issuer known, durably and in the log.

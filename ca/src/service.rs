@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use crate::authority::{Authority, Issuer, ROOT};
 use crate::flow::issue::{Order, issue};
 use crate::flow::revoke::{Revoke, revoke};
-use crate::flow::{Administrator, Authorised, publish};
+use crate::flow::{Operator, Authorised, publish};
 use crate::problem::IssueError;
 use crate::record::{CertificateRecord, CrlRecord, Status, der_text, serial_text};
 use crate::register::{self, Query, State};
@@ -105,7 +105,7 @@ pub struct Service {
 }
 
 impl Service {
-    pub fn perform(&self, authorised: Authorised<Administrator>, operation: Operation) -> Result<Outcome, Problem> {
+    pub fn perform(&self, authorised: Authorised<Operator>, operation: Operation) -> Result<Outcome, Problem> {
         match operation {
             Operation::Issue(order) => {
                 let issued = issue(&self.authority, authorised, order)?;
@@ -143,7 +143,7 @@ impl Service {
         }
     }
 
-    fn publish(&self, authorised: &Authorised<Administrator>, wanted: Option<&str>) -> Result<Outcome, Problem> {
+    fn publish(&self, authorised: &Authorised<Operator>, wanted: Option<&str>) -> Result<Outcome, Problem> {
         let issuers: Vec<&Arc<Issuer>> = match wanted {
             Some(id) => {
                 let known = || self.authority.issuers.keys().cloned().collect();

@@ -44,7 +44,7 @@ fn order(request: Vec<u8>) -> Order {
     Order { profile: "enterprise-signing".into(), request, applicant: enterprise(), issuer: None }
 }
 
-fn admin() -> Authorised<ca::flow::Administrator> {
+fn admin() -> Authorised<ca::flow::Operator> {
     Authorised::by_ownership(0)
 }
 

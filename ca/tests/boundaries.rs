@@ -11,7 +11,7 @@ use ca::flow::issue::{Order, issue};
 use ca::flow::plan::Words;
 use ca::flow::publish::publish;
 use ca::flow::revoke::{Revoke, revoke};
-use ca::flow::{Administrator, Authorised};
+use ca::flow::{Operator, Authorised};
 use ca::init::{Opened, init, open};
 use ca::problem::IssueError;
 use ca::record::{CertificateRecord, CrlRecord, Intent, Reason, Status, decode, log, serial_text};
@@ -42,6 +42,7 @@ fn over(opened: &Opened, store: Arc<dyn Store>) -> Authority {
         settings: whole.settings.clone(),
         addresses: whole.addresses.clone(),
         policies: whole.policies.clone(),
+        rules: whole.rules.clone(),
         issuers: whole.issuers.clone(),
         founding: None,
         watchers: Vec::new(),
@@ -57,7 +58,7 @@ fn order() -> Order {
     Order { profile: "enterprise-signing".into(), request, applicant, issuer: None }
 }
 
-fn admin() -> Authorised<Administrator> {
+fn admin() -> Authorised<Operator> {
     Authorised::by_ownership(0)
 }
 

@@ -10,7 +10,7 @@ use ca::flow::issue::{Order, issue};
 use ca::flow::plan::Words;
 use ca::flow::publish::publish;
 use ca::flow::revoke::{Revoke, revoke};
-use ca::flow::{Administrator, Authorised};
+use ca::flow::{Operator, Authorised};
 use ca::init::{Opened, init, open};
 use ca::problem::IssueError;
 use ca::record::{CertificateRecord, CrlRecord, Reason, Status, decode, log, serial_text};
@@ -28,7 +28,7 @@ fn founded(directory: &Path) -> Opened {
     init(directory, "http://127.0.0.1:8440", "127.0.0.1:8440".parse().unwrap(), &passphrase(), &passphrase(), Arc::new(SystemClock)).unwrap()
 }
 
-fn admin() -> Authorised<Administrator> {
+fn admin() -> Authorised<Operator> {
     Authorised::by_ownership(7)
 }
 
@@ -100,6 +100,7 @@ fn over(whole: &Authority, store: Arc<dyn Store>) -> Authority {
         settings: whole.settings.clone(),
         addresses: whole.addresses.clone(),
         policies: whole.policies.clone(),
+        rules: whole.rules.clone(),
         issuers: whole.issuers.clone(),
         founding: None,
         watchers: Vec::new(),

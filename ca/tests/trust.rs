@@ -6,7 +6,7 @@ use std::sync::Arc;
 use ca::flow::issue::{Order, issue};
 use ca::flow::plan::Words;
 use ca::flow::revoke::{Revoke, revoke};
-use ca::flow::{Administrator, Authorised, publish};
+use ca::flow::{Operator, Authorised, publish};
 use ca::init::init;
 use ca::record::{CrlRecord, Reason, decode, serial_text};
 use keys::Passphrase;
@@ -21,7 +21,7 @@ fn a_bureaus_seal_is_trusted_until_revoked() {
     let base = "http://127.0.0.1:8440";
     let opened = init(&place.path().join("ca"), base, "127.0.0.1:8440".parse().unwrap(), &passphrase(), &passphrase(), Arc::new(SystemClock)).unwrap();
     let authority = &opened.authority;
-    let admin = || -> Authorised<Administrator> { Authorised::by_ownership(0) };
+    let admin = || -> Authorised<Operator> { Authorised::by_ownership(0) };
     let key = rcgen::KeyPair::generate().unwrap();
     let mut parameters = rcgen::CertificateParams::default();
     parameters.distinguished_name = rcgen::DistinguishedName::new();

@@ -45,12 +45,12 @@ pub fn init(place: &Place, base_url: &str, listen: SocketAddr, root_file: Option
 }
 
 pub fn policy_check(place: &Place, policies: Option<PathBuf>) -> Result<(), Problem> {
-    // A directory named by hand is the one that holds `certificates/`.
+    // A directory named by hand is the one that holds `certificates/` and `authority/`.
     let root = match policies {
         Some(directory) => directory,
         None => place.directory.join("policies"),
     };
-    let (policies, digest) = crate::init::read_policies(&root)?;
+    let crate::init::ReadPolicies { certificates: policies, digest, .. } = crate::init::read_policies(&root)?;
     if place.json {
         let profiles: Vec<_> = policies.profiles().map(|profile| json!({ "name": profile.name(), "resolved": profile.resolved() })).collect();
         return print::json(&json!({ "sha256": digest, "profiles": profiles }));

@@ -20,20 +20,45 @@ impl std::fmt::Display for Actor {
     }
 }
 
-/// May do all that the command line offers.
+/// A kind of work at the authority. The kinds are separate: none includes another.
+pub trait Role {
+    const NAME: &'static str;
+}
+
+/// Appoints officers, changes what the authority is: ceremonies, policies, issuers.
 #[derive(Clone, Copy, Debug)]
 pub struct Administrator;
 
-/// Proof that somebody may act in a role.
-#[derive(Clone, Debug)]
-pub struct Authorised<Role> {
-    actor: Actor,
-    role: PhantomData<Role>,
+/// Works on certificates: issues, suspends, renews, revokes, publishes.
+#[derive(Clone, Copy, Debug)]
+pub struct Operator;
+
+/// Reads everything and changes nothing: register, orders, log, exports.
+#[derive(Clone, Copy, Debug)]
+pub struct Auditor;
+
+impl Role for Administrator {
+    const NAME: &'static str = "administrator";
 }
 
-impl Authorised<Administrator> {
+impl Role for Operator {
+    const NAME: &'static str = "operator";
+}
+
+impl Role for Auditor {
+    const NAME: &'static str = "auditor";
+}
+
+/// Proof that somebody may act in a role.
+#[derive(Clone, Debug)]
+pub struct Authorised<R: Role> {
+    actor: Actor,
+    role: PhantomData<R>,
+}
+
+impl<R: Role> Authorised<R> {
     /// The administration socket and the state directory are open to their owner and root alone: whoever
-    /// came that far is the administrator.
+    /// came that far may do all.
     pub fn by_ownership(uid: u32) -> Self {
         Self { actor: Actor::LocalUser(uid), role: PhantomData }
     }
@@ -42,9 +67,7 @@ impl Authorised<Administrator> {
     pub fn service() -> Self {
         Self { actor: Actor::Service, role: PhantomData }
     }
-}
 
-impl<Role> Authorised<Role> {
     pub fn actor(&self) -> &Actor {
         &self.actor
     }

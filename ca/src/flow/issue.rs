@@ -27,7 +27,7 @@ use x509_parser::nom::Parser;
 use x509_parser::prelude::FromDer;
 use x509_parser::x509::SubjectPublicKeyInfo;
 
-use super::authorise::{Actor, Administrator, Authorised};
+use super::authorise::{Actor, Operator, Authorised};
 use super::plan::{Words, certificate_plan, expected, key_algorithm, requested_names};
 use super::revoke;
 use crate::authority::{Authority, Issuer, ROOT};
@@ -47,7 +47,7 @@ pub struct Order {
 }
 
 /// The whole line.
-pub fn issue(authority: &Authority, authorised: Authorised<Administrator>, order: Order) -> Result<Recorded<SignedCertificate>, IssueError> {
+pub fn issue(authority: &Authority, authorised: Authorised<Operator>, order: Order) -> Result<Recorded<SignedCertificate>, IssueError> {
     let parsed = parse(authorised, order)?;
     let plan = decide(authority, parsed)?;
     let approved = approve(plan)?;
@@ -84,7 +84,7 @@ pub fn resume(authority: &Authority) -> Result<Vec<Recorded<SignedCertificate>>,
 
 /// 2. A request whose sender holds the key, and an applicant in words that cannot be wrong.
 pub struct Parsed {
-    authorised: Authorised<Administrator>,
+    authorised: Authorised<Operator>,
     profile: String,
     issuer: Option<String>,
     request: Request,
@@ -92,7 +92,7 @@ pub struct Parsed {
     applicant: Applicant,
 }
 
-fn parse(authorised: Authorised<Administrator>, order: Order) -> Result<Parsed, IssueError> {
+fn parse(authorised: Authorised<Operator>, order: Order) -> Result<Parsed, IssueError> {
     let request = Request::parse(&order.request)?;
     let requested = requested_names(&request)?;
     let applicant = order.applicant.parse()?;
@@ -107,7 +107,7 @@ pub struct Plan<'a> {
     facts: lint::ProfileFacts,
     name: String,
     code: Option<String>,
-    authorised: Authorised<Administrator>,
+    authorised: Authorised<Operator>,
 }
 
 fn decide(authority: &Authority, parsed: Parsed) -> Result<Plan<'_>, IssueError> {

@@ -7,4 +7,4 @@ pub mod plan;
 pub mod publish;
 pub mod revoke;
 
-pub use authorise::{Actor, Administrator, Authorised};
+pub use authorise::{Actor, Administrator, Auditor, Authorised, Operator, Role};

@@ -7,7 +7,7 @@ use ring::digest::{SHA256, digest};
 use store::{Batch, Expectation, Key};
 use time::{Duration, OffsetDateTime};
 
-use super::authorise::{Administrator, Authorised};
+use super::authorise::{Operator, Authorised};
 use crate::authority::{Authority, Issuer};
 use crate::problem::IssueError;
 use crate::record::{CrlIntent, CrlRecord, Revocation, decode, encode, log};
@@ -18,7 +18,7 @@ pub const ROOT_DAYS: i64 = 365;
 /// Entries read at a time.
 const PAGE: usize = 10_000;
 
-pub fn publish(authority: &Authority, authorised: &Authorised<Administrator>, issuer: &Issuer) -> Result<CrlRecord, IssueError> {
+pub fn publish(authority: &Authority, authorised: &Authorised<Operator>, issuer: &Issuer) -> Result<CrlRecord, IssueError> {
     let key = issuer.key.as_ref().ok_or_else(|| IssueError::Offline { issuer: issuer.id().to_owned() })?;
     let prepared = prepare(authority, authorised, issuer)?;
     // 4. Signed.
@@ -33,7 +33,7 @@ pub struct Prepared {
 }
 
 /// Steps 1 to 3: the bytes to be signed, their number durably taken.
-pub fn prepare(authority: &Authority, authorised: &Authorised<Administrator>, issuer: &Issuer) -> Result<Prepared, IssueError> {
+pub fn prepare(authority: &Authority, authorised: &Authorised<Operator>, issuer: &Issuer) -> Result<Prepared, IssueError> {
     // 1. What made the last list stale and which list that is, both before the entries are read: what is revoked
     //    later stays to be done, and a list that another published meanwhile is never replaced by an older view.
     let stale = authority.store.get(&CrlRecord::stale(issuer.id()))?;
@@ -144,7 +144,7 @@ impl Before {
     }
 }
 
-fn record_intent(authority: &Authority, authorised: &Authorised<Administrator>, issuer: &str, before: &Before, intent: &CrlIntent) -> Result<(), IssueError> {
+fn record_intent(authority: &Authority, authorised: &Authorised<Operator>, issuer: &str, before: &Before, intent: &CrlIntent) -> Result<(), IssueError> {
     let by = authorised.actor().to_string();
     let entry = log::Entry::CrlIntended { issuer, number: intent.number, tbs_sha256: &crate::hex(&intent.tbs_digest), by: &by };
     let mut batch = Batch::new()
