@@ -58,6 +58,8 @@ pub enum IssueError {
     Race,
     #[error("this is not the list that was prepared last; prepare one with `ca crl root prepare` and have that one signed")]
     NotPrepared,
+    #[error("the list made for {issuer} is not what the register says, so it was not published; report this with the service's log")]
+    ListDiffers { issuer: String },
     #[error(transparent)]
     Commit(#[from] CommitError),
     #[error("a record could not be written as JSON: {0}")]
@@ -96,6 +98,7 @@ impl IssueError {
             Self::AlreadyRevoked { .. } => (Exit::Conflict, "already-revoked"),
             Self::RevocationDate(_) => (Exit::Refused, "revocation-date"),
             Self::NotPrepared => (Exit::Conflict, "not-prepared"),
+            Self::ListDiffers { .. } => (Exit::Damaged, "list-differs"),
             Self::Race | Self::Commit(CommitError::Conflict { .. }) => (Exit::Conflict, "conflict"),
             Self::Register(RegisterError::Store(StoreError::Corrupt { .. })) | Self::Commit(CommitError::Store(StoreError::Corrupt { .. })) => (Exit::Damaged, "store-damaged"),
             Self::Register(RegisterError::Store(StoreError::Unavailable { .. })) | Self::Commit(_) => (Exit::Unavailable, "store-unavailable"),

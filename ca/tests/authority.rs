@@ -190,3 +190,39 @@ fn bad_input_is_named_and_changes_nothing() {
     assert!(matches!(again(Reason::Superseded, None), Err(IssueError::AlreadyRevoked { .. })));
     assert!(matches!(issue(authority, admin(), order(good)), Err(IssueError::BlockedKey)));
 }
+
+#[test]
+fn a_list_that_is_not_what_the_register_says_is_never_published() {
+    use pki::signer::Signer;
+    let place = tempfile::tempdir().unwrap();
+    let opened = founded(&place.path().join("ca"));
+    let authority = &opened.authority;
+    let issuer = &authority.issuers["enterprise-ca"];
+    let mut serials = Vec::new();
+    for _ in 0..2 {
+        let issued = issue(authority, admin(), order(request(place.path(), "/C=CN"))).unwrap();
+        let serial = issued.what().serial.clone();
+        revoke(authority, &admin(), &Revoke { serial: serial_text(&serial), reason: Reason::Superseded, at: None }).unwrap();
+        serials.push(serial);
+    }
+    let signed = |prepared: &publish::Prepared| {
+        let key = issuer.key.as_ref().unwrap();
+        pki::certificate::assemble(&prepared.tbs, Signer::algorithm(key), &Signer::sign(key, &prepared.tbs).unwrap())
+    };
+    let before = authority.store.get(&ca::record::CrlRecord::key("enterprise-ca")).unwrap();
+    // An entry of the register is lost behind the list's back: no recorded decision did that.
+    let prepared = publish::prepare(authority, &admin(), issuer).unwrap();
+    let lost = ca::record::CertificateRecord::revoked("enterprise-ca", &serials[0]);
+    let entry = authority.store.get(&lost).unwrap().unwrap();
+    authority.store.commit(store::Batch::new().delete(lost.clone())).unwrap();
+    assert!(matches!(publish::accept(authority, issuer, signed(&prepared)), Err(IssueError::ListDiffers { .. })));
+    assert_eq!(authority.store.get(&ca::record::CrlRecord::key("enterprise-ca")).unwrap(), before);
+    authority.store.commit(store::Batch::new().put(lost, entry)).unwrap();
+    // A revocation recorded since explains a difference, and stays to be published.
+    let prepared = publish::prepare(authority, &admin(), issuer).unwrap();
+    let issued = issue(authority, admin(), order(request(place.path(), "/C=CN"))).unwrap();
+    revoke(authority, &admin(), &Revoke { serial: serial_text(&issued.what().serial), reason: Reason::Superseded, at: None }).unwrap();
+    assert_eq!(publish::accept(authority, issuer, signed(&prepared)).unwrap().entries, 2);
+    assert!(authority.store.get(&ca::record::CrlRecord::stale("enterprise-ca")).unwrap().is_some());
+    assert_eq!(publish::publish(authority, &admin(), issuer).unwrap().entries, 3);
+}

@@ -70,8 +70,9 @@ pub fn accept(authority: &Authority, issuer: &Issuer, der: Vec<u8>) -> Result<Cr
 }
 
 fn finish(authority: &Authority, issuer: &Issuer, intent: &CrlIntent, der: Vec<u8>) -> Result<CrlRecord, IssueError> {
-    // 5. Read back with the other parser.
+    // 5. Read back with the other parser, and held against the register.
     check(issuer, &der)?;
+    agrees(authority, issuer.id(), intent, &der)?;
     // 6. Recorded with its log entry; from now on it is what we publish.
     let record = CrlRecord { number: intent.number, this_update: intent.this_update, next_update: intent.next_update, entries: intent.entries, der };
     self::record(authority, issuer.id(), intent, &record)?;
@@ -167,6 +168,24 @@ fn check(issuer: &Issuer, der: &[u8]) -> Result<(), IssueError> {
         return Err(IssueError::Lint { findings: findings.iter().map(|finding| format!("{}: {} ({})", finding.rule, finding.message, finding.clause)).collect() });
     }
     Ok(())
+}
+
+/// What the list says is what the register says now. Only a change recorded since the list was prepared explains a
+/// difference: it left another mark, and the next list carries it.
+fn agrees(authority: &Authority, issuer: &str, intent: &CrlIntent, der: &[u8]) -> Result<(), IssueError> {
+    use x509_parser::prelude::FromDer;
+    let (_, read) = x509_parser::revocation_list::CertificateRevocationList::from_der(der).map_err(|_| IssueError::WrongSignature)?;
+    let listed = &read.tbs_cert_list.revoked_certificates;
+    let known = revoked(authority, issuer)?;
+    let same = |(listed, known): (&x509_parser::revocation_list::RevokedCertificate<'_>, &Entry)| {
+        let reason = listed.reason_code().map_or(0, |(_, reason)| reason.0);
+        listed.raw_serial() == known.serial && listed.revocation_date.timestamp() == known.revoked_at.unix_timestamp() && reason == known.reason as u8
+    };
+    if listed.len() as u64 == intent.entries && listed.len() == known.len() && listed.iter().zip(&known).all(same) {
+        return Ok(());
+    }
+    let changed = authority.store.get(&CrlRecord::stale(issuer))? != intent.stale;
+    if changed && listed.len() as u64 == intent.entries { Ok(()) } else { Err(IssueError::ListDiffers { issuer: issuer.to_owned() }) }
 }
 
 fn record(authority: &Authority, issuer: &str, intent: &CrlIntent, record: &CrlRecord) -> Result<(), IssueError> {
