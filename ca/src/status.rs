@@ -28,6 +28,8 @@ struct Responder {
     certificate: Vec<u8>,
     key_hash: Vec<u8>,
     not_after: OffsetDateTime,
+    /// Records are kept for good: from the issuer's first day on every certificate is answered for, ended ones too.
+    since: OffsetDateTime,
     /// The digests that name the issuer: of its subject and of its key.
     names: Names,
 }
@@ -129,7 +131,7 @@ impl Status {
                 Ok((hash, id.issuer_name_hash, id.issuer_key_hash))
             };
             let names = [name(HashAlgorithm::Sha1)?, name(HashAlgorithm::Sha256)?];
-            responders.push(Arc::new(Responder::new(issuer.id(), names, ocsp, key.clone())?));
+            responders.push(Arc::new(Responder::new(issuer.id(), names, ocsp, key.clone(), issuer.not_before)?));
         }
         Ok(Self {
             store: Arc::clone(&authority.store),
@@ -144,7 +146,7 @@ impl Status {
     pub fn replace(&self, issuer: &str, signer: &OcspSigner, key: KeyHandle) -> Result<(), pki::asn1::DerError> {
         let mut responders = self.responders.write().unwrap_or_else(PoisonError::into_inner);
         if let Some(place) = responders.iter_mut().find(|responder| responder.id == issuer) {
-            *place = Arc::new(Responder::new(issuer, place.names.clone(), signer, key)?);
+            *place = Arc::new(Responder::new(issuer, place.names.clone(), signer, key, place.since)?);
         }
         self.memory.lock().unwrap_or_else(PoisonError::into_inner).forget_all();
         Ok(())
@@ -186,7 +188,7 @@ impl Status {
             if !responder.names(id) {
                 return Err(Failure::Unauthorized);
             }
-            responses.push(SingleResponse { id: &id.der, status: self.status(responder, &id.serial)?, this_update, next_update });
+            responses.push(SingleResponse { id: &id.der, status: self.status(responder, &id.serial)?, this_update, next_update, archive_cutoff: Some(responder.since) });
         }
         let data = pki::ocsp::response_data(&responder.key_hash, this_update, &responses, request.nonce.as_deref());
         let signature = Signer::sign(&responder.key, &data).map_err(|_| Failure::TryLater)?;
@@ -226,7 +228,7 @@ impl Status {
 }
 
 impl Responder {
-    fn new(id: &str, names: Names, signer: &OcspSigner, key: KeyHandle) -> Result<Self, pki::asn1::DerError> {
+    fn new(id: &str, names: Names, signer: &OcspSigner, key: KeyHandle, since: OffsetDateTime) -> Result<Self, pki::asn1::DerError> {
         let (_, read) = x509_parser::parse_x509_certificate(&signer.der).map_err(|_| pki::asn1::DerError::Value("the OCSP signer's certificate"))?;
         Ok(Self {
             id: id.to_owned(),
@@ -234,6 +236,7 @@ impl Responder {
             key,
             certificate: signer.der.clone(),
             not_after: read.validity().not_after.to_datetime(),
+            since,
             names,
         })
     }

@@ -134,6 +134,11 @@ fn a_revocation_shows_within_a_second_and_for_ever() {
     authority.issue("b", "enterprise-signing", &ENTERPRISE[..4]);
     let both = ocsp(&authority, "enterprise-ca", &["-cert", "a.pem", "-cert", "b.pem"]);
     assert!(both.contains("a.pem: good") && both.contains("b.pem: good"), "{both}");
+    // How far back the responder's knowledge reaches: to the issuer's first day.
+    let told = openssl(&["ocsp", "-CAfile", "ca/root.pem", "-url", &format!("{}/ocsp", authority.url), "-issuer", "ca/enterprise-ca.pem", "-cert", "a.pem", "-no_nonce", "-resp_text"], &authority.home);
+    let began = openssl(&["x509", "-in", "ca/enterprise-ca.pem", "-noout", "-startdate"], &authority.home).ok();
+    let began = began.trim().trim_start_matches("notBefore=").to_owned();
+    assert!(told.out.contains(&format!("OCSP Archive Cutoff: \n                {began}")), "{told:?} {began}");
     let url = format!("{}/ocsp", authority.url);
     for others in [&["-issuer", "ca/enterprise-ca.pem", "-cert", "a.pem", "-issuer", "ca/tls-ca.pem", "-cert", "b.pem"][..], &["-issuer", "ca/root.pem", "-cert", "a.pem"]] {
         let refused = openssl(&[&["ocsp", "-CAfile", "ca/root.pem", "-url", &url], others].concat(), &authority.home);

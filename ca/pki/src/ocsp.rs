@@ -18,6 +18,7 @@ pub const MAX_NONCE: usize = 128;
 const SHA1: Oid = Oid::new_unwrap("1.3.14.3.2.26");
 const SHA256: Oid = Oid::new_unwrap("2.16.840.1.101.3.4.2.1");
 const NONCE: Oid = Oid::new_unwrap("1.3.6.1.5.5.7.48.1.2");
+const ARCHIVE_CUTOFF: Oid = Oid::new_unwrap("1.3.6.1.5.5.7.48.1.6");
 const BASIC: Oid = Oid::new_unwrap("1.3.6.1.5.5.7.48.1.1");
 
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -203,6 +204,8 @@ pub struct SingleResponse<'a> {
     pub status: CertStatus,
     pub this_update: OffsetDateTime,
     pub next_update: OffsetDateTime,
+    /// From when on the responder knows of certificates, ended ones too.
+    pub archive_cutoff: Option<OffsetDateTime>,
 }
 
 impl SingleResponse<'_> {
@@ -216,7 +219,12 @@ impl SingleResponse<'_> {
             }
             CertStatus::Unknown => vec![0x82, 0],
         };
-        asn1::seq(&[self.id, &status, &asn1::generalized(self.this_update), &asn1::tlv(0xa0, &asn1::generalized(self.next_update))])
+        // spec: rfc6960#4.4.4
+        let extensions = self.archive_cutoff.map_or_else(Vec::new, |from| {
+            let one = asn1::seq(&[&asn1::oid(&ARCHIVE_CUTOFF), &asn1::tlv(4, &asn1::generalized(from))]);
+            asn1::tlv(0xa1, &asn1::tlv(0x30, &one))
+        });
+        asn1::seq(&[self.id, &status, &asn1::generalized(self.this_update), &asn1::tlv(0xa0, &asn1::generalized(self.next_update)), &extensions])
     }
 }
 
