@@ -226,3 +226,35 @@ fn a_list_that_is_not_what_the_register_says_is_never_published() {
     assert!(authority.store.get(&ca::record::CrlRecord::stale("enterprise-ca")).unwrap().is_some());
     assert_eq!(publish::publish(authority, &admin(), issuer).unwrap().entries, 3);
 }
+
+#[test]
+fn a_certificate_that_ended_is_listed_once_more_and_then_no_longer() {
+    use time::Duration;
+    let place = tempfile::tempdir().unwrap();
+    let clock = Arc::new(runtime::clock::FakeClock::new(time::macros::datetime!(2026-11-25 12:00 UTC)));
+    let opened = init(&place.path().join("ca"), "http://127.0.0.1:8440", "127.0.0.1:8440".parse().unwrap(), &passphrase(), &passphrase(), clock.clone()).unwrap();
+    let authority = &opened.authority;
+    let issuer = &authority.issuers["enterprise-ca"];
+    let revoked = || {
+        let issued = issue(authority, admin(), order(request(place.path(), "/C=CN"))).unwrap();
+        revoke(authority, &admin(), &Revoke { serial: serial_text(&issued.what().serial), reason: Reason::Superseded, at: None }).unwrap();
+        issued.what().serial.clone()
+    };
+    let listed = || publish::publish(authority, &admin(), issuer).unwrap().entries;
+    let first = revoked();
+    clock.advance(Duration::days(365));
+    let second = revoked();
+    assert_eq!(listed(), 2);
+    // To the last second of the first, and once after it.
+    let end = ca::register::get(&*authority.store, &first).unwrap().not_after;
+    clock.set(time::OffsetDateTime::from_unix_timestamp(end).unwrap());
+    assert_eq!(listed(), 2);
+    clock.advance(Duration::SECOND);
+    assert_eq!((listed(), listed(), listed()), (2, 1, 1));
+    clock.advance(Duration::days(365));
+    assert_eq!((listed(), listed()), (1, 0));
+    // Off the list, not out of the register: it is revoked for ever.
+    for serial in [first, second] {
+        assert!(matches!(ca::register::get(&*authority.store, &serial).unwrap().status, ca::record::Status::Revoked(_)));
+    }
+}

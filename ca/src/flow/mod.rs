@@ -1,6 +1,7 @@
 //! One request, one page: each file here is one straight line.
 
 mod authorise;
+mod ended;
 pub mod issue;
 pub mod own;
 pub mod plan;

@@ -7,7 +7,8 @@ use ring::digest::{SHA256, digest};
 use store::{Batch, Expectation, Key};
 use time::{Duration, OffsetDateTime};
 
-use super::authorise::{Operator, Authorised};
+use super::authorise::{Authorised, Operator};
+use super::ended::Ended;
 use crate::authority::{Authority, Issuer};
 use crate::problem::IssueError;
 use crate::record::{CrlIntent, CrlRecord, Revocation, decode, encode, log};
@@ -72,10 +73,10 @@ pub fn accept(authority: &Authority, issuer: &Issuer, der: Vec<u8>) -> Result<Cr
 fn finish(authority: &Authority, issuer: &Issuer, intent: &CrlIntent, der: Vec<u8>) -> Result<CrlRecord, IssueError> {
     // 5. Read back with the other parser, and held against the register.
     check(issuer, &der)?;
-    agrees(authority, issuer.id(), intent, &der)?;
-    // 6. Recorded with its log entry; from now on it is what we publish.
+    let ended = agrees(authority, issuer.id(), intent, &der)?;
+    // 6. Recorded with its log entry; from now on it is what we publish. What had ended was on it once more.
     let record = CrlRecord { number: intent.number, this_update: intent.this_update, next_update: intent.next_update, entries: intent.entries, der };
-    self::record(authority, issuer.id(), intent, &record)?;
+    self::record(authority, issuer.id(), intent, &record, &ended)?;
     // 7. Fresh, unless another revocation came meanwhile.
     if let Some(mark) = &intent.stale {
         let clear = Batch::new().expect(Expectation::Equals(CrlRecord::stale(issuer.id()), mark.clone())).delete(CrlRecord::stale(issuer.id()));
@@ -171,8 +172,8 @@ fn check(issuer: &Issuer, der: &[u8]) -> Result<(), IssueError> {
 }
 
 /// What the list says is what the register says now. Only a change recorded since the list was prepared explains a
-/// difference: it left another mark, and the next list carries it.
-fn agrees(authority: &Authority, issuer: &str, intent: &CrlIntent, der: &[u8]) -> Result<(), IssueError> {
+/// difference: it left another mark, and the next list carries it. Tells what the lists after this one leave out.
+fn agrees(authority: &Authority, issuer: &str, intent: &CrlIntent, der: &[u8]) -> Result<Ended, IssueError> {
     use x509_parser::prelude::FromDer;
     let (_, read) = x509_parser::revocation_list::CertificateRevocationList::from_der(der).map_err(|_| IssueError::WrongSignature)?;
     let listed = &read.tbs_cert_list.revoked_certificates;
@@ -181,21 +182,22 @@ fn agrees(authority: &Authority, issuer: &str, intent: &CrlIntent, der: &[u8]) -
         let reason = listed.reason_code().map_or(0, |(_, reason)| reason.0);
         listed.raw_serial() == known.serial && listed.revocation_date.timestamp() == known.revoked_at.unix_timestamp() && reason == known.reason as u8
     };
-    if listed.len() as u64 == intent.entries && listed.len() == known.len() && listed.iter().zip(&known).all(same) {
-        return Ok(());
+    let agrees = listed.len() == known.len() && listed.iter().zip(&known).all(same);
+    let explained = || Ok::<_, IssueError>(authority.store.get(&CrlRecord::stale(issuer))? != intent.stale);
+    if listed.len() as u64 != intent.entries || !(agrees || explained()?) {
+        return Err(IssueError::ListDiffers { issuer: issuer.to_owned() });
     }
-    let changed = authority.store.get(&CrlRecord::stale(issuer))? != intent.stale;
-    if changed && listed.len() as u64 == intent.entries { Ok(()) } else { Err(IssueError::ListDiffers { issuer: issuer.to_owned() }) }
+    Ended::read(authority, issuer, listed, intent.this_update)
 }
 
-fn record(authority: &Authority, issuer: &str, intent: &CrlIntent, record: &CrlRecord) -> Result<(), IssueError> {
+fn record(authority: &Authority, issuer: &str, intent: &CrlIntent, record: &CrlRecord, ended: &Ended) -> Result<(), IssueError> {
     let entry = log::Entry::CrlIssued { issuer, number: record.number, entries: record.entries, sha256: &crate::sha256_hex(&record.der) };
     let mut batch = Batch::new()
         .expect(Expectation::Equals(CrlIntent::key(issuer), encode(intent)?))
         .put(CrlRecord::key(issuer), encode(record)?)
         .delete(CrlIntent::key(issuer));
     batch.append(log::STREAM, entry.leaf(authority.clock.now())?);
-    let committed = authority.store.commit(batch).map_err(raced);
+    let committed = authority.store.commit(ended.left_out(batch)).map_err(raced);
     // After a failure too: nobody knows then which list the store holds.
     authority.published(issuer);
     committed?;
