@@ -11,6 +11,7 @@ use evidence::{Evidence, EvidenceError, LogSigner};
 use keys::{KeyError, KeyHandle, KeyStore, Passphrase};
 use pki::signer::SignatureAlgorithm;
 use policies::authority::{self, Rules};
+use policies::PRACTICE_STATEMENT;
 use policies::certificate::{Policies, SHIPPED};
 use runtime::clock::Clock;
 use runtime::exit::{Exit, Problem};
@@ -31,6 +32,8 @@ const LOG_KEY: &str = "log";
 const FOUNDING: &str = "founding";
 /// What founding makes, and all that beginning anew takes away.
 const MADE: [&str; 6] = ["ca.toml", "policies", "root-keys", "keys", "store", "log-head"];
+/// In `policies/`: what certificates name at `/cps`.
+const STATEMENT_FILE: &str = "practice-statement.md";
 /// Longest policy document read.
 const POLICY_LIMIT: u64 = 256 * 1024;
 
@@ -80,6 +83,8 @@ pub struct Opened {
     pub authority: Authority,
     pub evidence: Arc<Evidence>,
     pub configuration: Configuration,
+    /// The text served at `/cps`.
+    pub practice_statement: String,
     /// The issuing keys' store, where new OCSP signers get theirs.
     pub keys: KeyStore,
     pub directory: StateDir,
@@ -137,7 +142,8 @@ pub fn init(path: &Path, base_url: &str, listen: std::net::SocketAddr, root: &Pa
     for (file, text) in authority::SHIPPED {
         write(&path.join("policies/authority").join(file), text.as_bytes())?;
     }
-    let ReadPolicies { certificates: policies, rules, digest } = read_policies(&path.join("policies"))?;
+    write(&path.join("policies").join(STATEMENT_FILE), PRACTICE_STATEMENT.as_bytes())?;
+    let ReadPolicies { certificates: policies, rules, practice_statement, digest } = read_policies(&path.join("policies"))?;
     let root_keys = KeyStore::create(&path.join("root-keys"), root)?;
     let keys = KeyStore::create(&path.join("keys"), passphrase)?;
     let store = store::open(&configuration.store, path).map_err(IssueError::from)?;
@@ -189,7 +195,7 @@ pub fn init(path: &Path, base_url: &str, listen: std::net::SocketAddr, root: &Pa
     // Last of all: with the mark the directory is one that was never founded to the end.
     let marker = path.join(FOUNDING);
     fs::remove_file(&marker).and_then(|()| fs::File::open(path)?.sync_all()).map_err(|error| file_error(&marker, &error))?;
-    Ok(Opened { authority, evidence, configuration, keys, directory })
+    Ok(Opened { authority, evidence, configuration, practice_statement, keys, directory })
 }
 
 /// Where `init` puts an issuer's certificate, for people and their tools.
@@ -204,7 +210,7 @@ pub fn open(path: &Path, base_url: Option<&str>, passphrase: &Passphrase, clock:
         return Err(InitError::Unfinished { path: path.to_owned() });
     }
     let configuration: Configuration = runtime::config::read(&path.join("ca.toml"))?;
-    let ReadPolicies { certificates: policies, rules, digest } = read_policies(&path.join("policies"))?;
+    let ReadPolicies { certificates: policies, rules, practice_statement, digest } = read_policies(&path.join("policies"))?;
     let keys = KeyStore::open(&path.join("keys"), passphrase)?;
     let store = store::open(&configuration.store, path).map_err(IssueError::from)?;
     let settings = store.get(&Settings::key()).map_err(IssueError::from)?.ok_or(IssueError::Damaged { what: "the settings" })?;
@@ -235,7 +241,7 @@ pub fn open(path: &Path, base_url: Option<&str>, passphrase: &Passphrase, clock:
     issue::resume(&authority)?;
     revoke::resume(&authority)?;
     evidence.advance()?;
-    Ok(Opened { authority, evidence, configuration, keys, directory })
+    Ok(Opened { authority, evidence, configuration, practice_statement, keys, directory })
 }
 
 /// Where the digest of the policies read last stands.
@@ -262,13 +268,16 @@ fn write(path: &Path, bytes: &[u8]) -> Result<(), InitError> {
 pub struct ReadPolicies {
     pub certificates: Policies,
     pub rules: Rules,
+    /// Markdown, as it is served.
+    pub practice_statement: String,
     pub digest: String,
 }
 
 pub fn read_policies(path: &Path) -> Result<ReadPolicies, InitError> {
     let (certificates, authority) = (documents(&path.join("certificates"))?, documents(&path.join("authority"))?);
     let mut context = ring::digest::Context::new(&ring::digest::SHA256);
-    for (file, text) in certificates.iter().chain(&authority) {
+    let (name, practice_statement) = (STATEMENT_FILE.to_owned(), text_of(&path.join(STATEMENT_FILE))?);
+    for (file, text) in certificates.iter().chain(&authority).chain([(&name, &practice_statement)]) {
         for part in [file, text] {
             context.update(&(part.len() as u64).to_be_bytes());
             context.update(part.as_bytes());
@@ -278,6 +287,7 @@ pub fn read_policies(path: &Path) -> Result<ReadPolicies, InitError> {
     Ok(ReadPolicies {
         certificates: Policies::parse(certificates.iter().map(pair))?,
         rules: Rules::parse(authority.iter().map(pair))?,
+        practice_statement,
         digest: crate::hex(context.finish().as_ref()),
     })
 }
@@ -288,16 +298,24 @@ fn documents(directory: &Path) -> Result<BTreeMap<String, String>, InitError> {
     for entry in fs::read_dir(directory).map_err(|error| file_error(directory, &error))? {
         let found = entry.map_err(|error| file_error(directory, &error))?.path();
         if found.extension().is_some_and(|extension| extension == "toml") {
-            let mut text = String::new();
-            let read = fs::File::open(&found).and_then(|file| file.take(POLICY_LIMIT + 1).read_to_string(&mut text));
-            read.map_err(|error| file_error(&found, &error))?;
-            if text.len() as u64 > POLICY_LIMIT || documents.len() > policies::certificate::MAX_PROFILES {
-                return Err(InitError::File { path: found, reason: "a policy has at most 256 KiB, and there are at most 64 and the arc".into() });
+            let text = text_of(&found)?;
+            if documents.len() > policies::certificate::MAX_PROFILES {
+                return Err(InitError::File { path: found, reason: "there are at most 64 policies and the arc".into() });
             }
             documents.insert(found.file_name().unwrap_or_default().to_string_lossy().into_owned(), text);
         }
     }
     Ok(documents)
+}
+
+fn text_of(path: &Path) -> Result<String, InitError> {
+    let mut text = String::new();
+    let read = fs::File::open(path).and_then(|file| file.take(POLICY_LIMIT + 1).read_to_string(&mut text));
+    read.map_err(|error| file_error(path, &error))?;
+    if text.len() as u64 > POLICY_LIMIT {
+        return Err(InitError::File { path: path.to_owned(), reason: "a policy has at most 256 KiB".into() });
+    }
+    Ok(text)
 }
 
 /// Makes an issuer known, durably and in the log.

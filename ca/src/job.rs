@@ -21,13 +21,13 @@ const HEAD_EVERY: Duration = Duration::from_millis(250);
 /// Lists and signers are looked at every so many turns.
 const SLOWLY: u32 = 20;
 /// A list is made anew this long after the last one, when a revocation waits.
-const STALE_AFTER: i64 = 60;
+pub(crate) const STALE_AFTER: i64 = 60;
 /// And this long after the last one in any case.
-const RENEW_AFTER: i64 = 24 * 3_600;
+pub(crate) const RENEW_AFTER: i64 = 24 * 3_600;
 /// A signer that could not be replaced is tried again after so many seconds.
 const SIGNER_AGAIN: i64 = 600;
 /// From so long before its end the root's list is asked for.
-const ROOT_BEFORE_END: i64 = 14 * 86_400;
+pub(crate) const ROOT_BEFORE_END: i64 = 14 * 86_400;
 
 /// A part that reports, whether its fault makes `/healthz` fail or leaves weeks to mend it, and what everybody may read
 /// of it: `/healthz` is open, the details are in the log.

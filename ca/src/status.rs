@@ -16,8 +16,8 @@ use crate::record::{OcspSigner, Status as RecordStatus};
 use crate::register;
 
 /// How long an answer is good for, and after how long a remembered one is signed anew.
-const GOOD_FOR: Duration = Duration::hours(12);
-const RENEW_AFTER: Duration = Duration::hours(6);
+pub(crate) const GOOD_FOR: Duration = Duration::hours(12);
+pub(crate) const RENEW_AFTER: Duration = Duration::hours(6);
 /// Answers remembered: two halves of this many, the older forgotten when the newer is full.
 const HALF: usize = 100_000;
 

@@ -9,4 +9,7 @@ pub mod identity;
 pub mod mailbox;
 pub mod statement;
 
+/// The practice statement that comes with the program, Markdown, for a new authority to begin with.
+pub const PRACTICE_STATEMENT: &str = include_str!("../practice-statement.md");
+
 pub use document::{MAX_BYTES as MAX_DOCUMENT_BYTES, PolicyError};

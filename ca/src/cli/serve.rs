@@ -37,13 +37,13 @@ pub fn serve(place: &Place, base_url: Option<&str>, listen: Option<SocketAddr>) 
     let _directory = opened.directory;
     let jobs = Arc::new(Jobs::new(service.clone(), Arc::clone(&status), opened.keys, Arc::new(Health::default())));
     let public = Public { authority: Arc::clone(&service.authority), status, lists };
-    runtime.block_on(run(service.clone(), Arc::new(public), jobs, listen, &place.directory))?;
+    runtime.block_on(run(service.clone(), Arc::new(public), jobs, listen, &place.directory, opened.practice_statement))?;
     service.evidence.advance()?;
     tracing::info!("ended");
     Ok(())
 }
 
-async fn run(service: Service, public: Arc<Public>, jobs: Arc<Jobs>, listen: SocketAddr, directory: &std::path::Path) -> Result<(), Problem> {
+async fn run(service: Service, public: Arc<Public>, jobs: Arc<Jobs>, listen: SocketAddr, directory: &std::path::Path, practice_statement: String) -> Result<(), Problem> {
     let shutdown = Shutdown::on_signals().map_err(|error| internal(&error))?;
     let listener = runtime::http::bind(listen).await?;
     let admin = AdminSocket::bind(directory).await?;
@@ -51,6 +51,7 @@ async fn run(service: Service, public: Arc<Public>, jobs: Arc<Jobs>, listen: Soc
     let jobs = tokio::spawn(jobs.run(shutdown.clone()));
     let status = Arc::clone(&public.status);
     let public = router(public)
+        .merge(crate::http::cps::router(practice_statement))
         .merge(runtime::http::health(move || health.check()))
         .merge(runtime::http::metrics(move || metrics(&status) + &faults.metrics()));
     tracing::info!(address = %listen, base_url = service.authority.settings.base_url, "serving");

@@ -1,5 +1,7 @@
 //! The public side: status, lists, issuers' certificates. Nothing here changes anything.
 
+pub mod cps;
+
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 

@@ -1,0 +1,83 @@
+//! The practice statement against the shipped profiles and rules: neither can say what the other does not.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
+
+use std::collections::BTreeMap;
+
+use policies::PRACTICE_STATEMENT;
+use policies::authority::{self, Rules};
+use policies::certificate::{Policies, Profile, SHIPPED};
+
+/// The heading of the table of profiles: every row has these cells, in this order.
+const HEAD: &str = "| Profile | Signed by | Applicant | Policies | Keys | Days | Key usage | Extended key usage | With a mailbox | OCSP pointer \
+                    | Issuer pointer | CRL pointer | Names this statement | Approvals |";
+
+/// The rows beneath a heading, up to the first line that is none.
+fn rows(head: &str) -> Vec<&'static str> {
+    let lines = PRACTICE_STATEMENT.lines().skip_while(|line| *line != head).skip(2);
+    lines.take_while(|line| line.starts_with('|')).collect()
+}
+
+/// What the program understands of a profile, as a row of the statement.
+fn row(profile: &Profile) -> String {
+    let resolved = profile.resolved();
+    let (mailbox, usual): (Vec<&str>, Vec<&str>) = resolved.lines().partition(|line| line.starts_with("with a mailbox: "));
+    let fields: BTreeMap<&str, &str> = usual.into_iter().map(|line| line.split_once(": ").unwrap()).collect();
+    let besides: BTreeMap<&str, &str> = mailbox.into_iter().map(|line| line.rsplit_once(": ").unwrap()).collect();
+    // The statement says names where it has them: bits and repeated identifiers stand in brackets.
+    let bare = |value: &str| value.split(", ").map(|one| one.split(" (").next().unwrap()).collect::<Vec<_>>().join(", ");
+    let plain = |field: &str| bare(fields[field]);
+    let mut purposes = plain("extended key usage");
+    if fields["extended key usage critical"] == "yes" {
+        purposes += " (critical)";
+    }
+    let mailbox = match (bare(besides["with a mailbox: extended key usage"]), bare(besides["with a mailbox: policies"])) {
+        (purposes, policies) if purposes == "none" && policies == "none" => "nothing more".to_owned(),
+        (purposes, policies) => format!("{purposes}; {policies}"),
+    };
+    let statement = match fields["practice statement"] {
+        "none" => "no",
+        "<public address>/cps" => "yes",
+        other => panic!("{} names another statement: {other}", profile.name()),
+    };
+    let (signed_by, applicant, policies, keys) = (plain("signed by"), plain("applicant"), plain("policies"), plain("keys"));
+    let cells = [
+        fields["profile"], &signed_by, &applicant, &policies, &keys, fields["days"], &plain("key usage (critical)"), &purposes, &mailbox,
+        fields["points at OCSP"], fields["points at issuer certificate"], fields["points at CRL"], statement, fields["approvals"],
+    ];
+    format!("| {} |", cells.join(" | "))
+}
+
+#[test]
+fn the_table_of_profiles_is_the_shipped_profiles() {
+    let policies = Policies::parse(SHIPPED).unwrap();
+    let shipped: Vec<String> = policies.profiles().map(row).collect();
+    let written = rows(HEAD);
+    assert_eq!(written, shipped, "write the table of policies/practice-statement.md as:\n{}\n", shipped.join("\n"));
+    assert!(PRACTICE_STATEMENT.contains(&policies.arc().oid().to_string()));
+}
+
+#[test]
+fn the_terms_are_those_of_the_rules() {
+    let rules = Rules::parse(authority::SHIPPED).unwrap();
+    let terms = rows("| Term | Value |");
+    assert!(terms.contains(&format!("| Suspension: at most | {} days |", rules.suspension.max_days).as_str()), "{terms:#?}");
+}
+
+#[test]
+fn all_chapters_of_the_outline_are_there_and_the_summary_stands_in_front() {
+    // spec: rfc3647#6
+    let chapters: Vec<&str> = PRACTICE_STATEMENT.lines().filter_map(|line| line.strip_prefix("## ")).collect();
+    let outline = [
+        "中文摘要",
+        "1. Introduction",
+        "2. Publication and repository responsibilities",
+        "3. Identification and authentication",
+        "4. Certificate life-cycle operational requirements",
+        "5. Facility, management, and operational controls",
+        "6. Technical security controls",
+        "7. Certificate, CRL, and OCSP profiles",
+        "8. Compliance audit and other assessment",
+        "9. Other business and legal matters",
+    ];
+    assert_eq!(chapters, outline);
+}
