@@ -33,6 +33,14 @@ pub(crate) fn elements(der: &[u8]) -> Result<Vec<(u8, &[u8])>, String> {
     Ok(parts)
 }
 
+/// The bytes are one element and nothing after it.
+pub(crate) fn single(der: &[u8]) -> Result<(), String> {
+    match element(der)? {
+        (_, _, []) => Ok(()),
+        (_, _, rest) => Err(format!("{} octets follow an extension's value", rest.len())),
+    }
+}
+
 /// Every element is in its one DER form; times are `…SSZ`, no DEFAULT FALSE is written.
 pub(crate) fn canonical(der: &[u8]) -> Result<(), String> {
     walk(der, DEPTH_LIMIT)

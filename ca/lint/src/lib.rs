@@ -43,8 +43,18 @@ pub struct ProfileFacts {
     pub extensions: Vec<ObjectIdentifier>,
     /// The subject's attributes in order: OID and value.
     pub subject: Vec<(ObjectIdentifier, String)>,
-    pub max_validity_seconds: i64,
-    pub email_required: bool,
+    /// Unix seconds, both included.
+    pub validity: (i64, i64),
+    /// Each alternative name in order: its context tag in GeneralName and its octets.
+    pub alternative_names: Vec<(u8, Vec<u8>)>,
+    pub ocsp_urls: Vec<String>,
+    pub issuer_urls: Vec<String>,
+    pub crl_urls: Vec<String>,
+    /// Where the practice statement is, as every policy says.
+    pub cps_uri: Option<String>,
+    /// SubjectPublicKeyInfo of the key that is certified, DER, and its identifier.
+    pub public_key: Vec<u8>,
+    pub key_id: Vec<u8>,
 }
 
 /// A certificate, its issuer's and its profile, as the rules see them.

@@ -65,8 +65,12 @@ fn leaf_facts() -> ProfileFacts {
         policies: oids(&["1.3.6.1.4.1.32473.1"]),
         extensions: oids(&["2.5.29.35", "2.5.29.14", "2.5.29.15", "2.5.29.37", "2.5.29.32", "2.5.29.17", "2.5.29.31", "1.3.6.1.5.5.7.1.1", "1.2.156.10260.4.1.4"]),
         subject: vec![(oid("2.5.4.6"), "CN".into()), (oid("2.5.4.97"), format!("NTRCN-{CODE}"))],
-        max_validity_seconds: 365 * 86_400,
-        email_required: true,
+        validity: (START.unix_timestamp(), START.unix_timestamp() + 365 * 86_400 - 1),
+        alternative_names: vec![(1, b"1234567890@example.cn".to_vec())],
+        crl_urls: vec!["http://127.0.0.1/a.crl".into()],
+        ocsp_urls: vec!["http://127.0.0.1/ocsp".into()],
+        public_key: spki(2),
+        key_id: key_id(&spki(2)).unwrap(),
         ..ProfileFacts::default()
     }
 }
@@ -92,7 +96,9 @@ fn what_we_build_passes() {
         key_usage: 0x60,
         extensions: oids(&["2.5.29.14", "2.5.29.15", "2.5.29.19"]),
         subject: vec![(oid("2.5.4.6"), "CN".into()), (oid("2.5.4.3"), "穗印根".into())],
-        max_validity_seconds: 40 * 366 * 86_400,
+        validity: (root_plan().not_before.unix_timestamp(), root_plan().not_after.unix_timestamp()),
+        public_key: spki(1),
+        key_id: key_id(&spki(1)).unwrap(),
         ..ProfileFacts::default()
     };
     assert_eq!(lint_certificate(&made(&root_plan()), None, &facts), []);
@@ -112,14 +118,14 @@ fn each_plan_that_is_wrong_is_named() {
         (|p| p.extensions.extended_key_usage = vec![oid("2.5.29.37.0")], &["no-any-extended-key-usage", "profile-usage"]),
         (|p| p.extensions.extended_key_usage = vec![oid("1.3.6.1.5.5.7.3.9")], &["ocsp-signer", "profile-usage"]),
         (|p| p.extensions.policies.push(oid("1.3.6.1.4.1.32473.2")), &["profile-policies"]),
-        (|p| p.extensions.crl_urls = vec!["ldap://x".into()], &["addresses-are-http"]),
-        (|p| p.extensions.ocsp_urls = vec!["http:///x".into()], &["addresses-are-http"]),
-        (|p| p.extensions.alternative_names = vec![AlternativeName::Dns("a.cn".into())], &["profile-email"]),
-        (|p| p.extensions.alternative_names = vec![AlternativeName::Email("nobody".into())], &["alternative-names"]),
+        (|p| p.extensions.crl_urls = vec!["ldap://x".into()], &["addresses-are-http", "profile-addresses"]),
+        (|p| p.extensions.ocsp_urls = vec!["http:///x".into()], &["addresses-are-http", "profile-addresses"]),
+        (|p| p.extensions.alternative_names = vec![AlternativeName::Dns("a.cn".into())], &["profile-names"]),
+        (|p| p.extensions.alternative_names = vec![AlternativeName::Email("nobody".into())], &["alternative-names", "profile-names"]),
         (|p| p.extensions.credit_code = Some("91440101MA5YYYYYYY".into()), &["credit-code-is-organization-identifier"]),
         (|p| p.extensions.ocsp_no_check = true, &["profile-extensions"]),
         (|p| p.subject = p.subject.clone().with(COMMON_NAME, "x").unwrap(), &["profile-subject"]),
-        (|p| p.spki[26] = 2, &["key-allowed"]),
+        (|p| p.spki[26] = 2, &["key-allowed", "profile-key"]),
     ];
     for (number, (change, expected)) in cases.iter().enumerate() {
         let mut plan = leaf_plan();

@@ -141,7 +141,7 @@ fn decide(authority: &Authority, parsed: Parsed) -> Result<Plan<'_>, IssueError>
         Applicant::Organization { code, .. } => Some(code.as_str().to_owned()),
         _ => None,
     };
-    let facts = expected(&decided, &plan.extensions);
+    let facts = expected(&decided, &plan);
     Ok(Plan { issuer, profile, plan, facts, name, code, authorised })
 }
 

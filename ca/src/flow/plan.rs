@@ -170,7 +170,8 @@ const OCSP_NO_CHECK: Oid = Oid::new_unwrap("1.3.6.1.5.5.7.48.1.5");
 const CREDIT_CODE: Oid = Oid::new_unwrap("1.2.156.10260.4.1.4");
 
 /// What the lints must find, taken from the policy's plan and not from the bytes.
-pub fn expected(plan: &Plan, made: &Extensions) -> lint::ProfileFacts {
+pub fn expected(plan: &Plan, certificate: &CertificatePlan) -> lint::ProfileFacts {
+    let made = &certificate.extensions;
     let present = [
         (made.authority_key_id.is_some(), AUTHORITY_KEY_ID),
         (true, SUBJECT_KEY_ID),
@@ -192,7 +193,24 @@ pub fn expected(plan: &Plan, made: &Extensions) -> lint::ProfileFacts {
         policies: plan.policies.clone(),
         extensions: present.iter().filter(|(wanted, _)| *wanted).map(|(_, oid)| *oid).collect(),
         subject: plan.subject.clone(),
-        max_validity_seconds: (plan.not_after - plan.not_before).whole_seconds() + 1,
-        email_required: plan.alternative_names.iter().any(|name| matches!(name, GrantedName::Email(_))),
+        validity: (plan.not_before.unix_timestamp(), plan.not_after.unix_timestamp()),
+        alternative_names: plan.alternative_names.iter().map(general_name).collect(),
+        ocsp_urls: made.ocsp_urls.clone(),
+        issuer_urls: made.ca_issuers_urls.clone(),
+        crl_urls: made.crl_urls.clone(),
+        cps_uri: made.cps_uri.clone().filter(|_| !plan.policies.is_empty()),
+        public_key: certificate.spki.clone(),
+        // A key without an identifier matches none.
+        key_id: pki::certificate::key_id(&certificate.spki).unwrap_or_default(),
+    }
+}
+
+/// A name's context tag in GeneralName and its octets. spec: rfc5280#4.2.1.6
+fn general_name(name: &GrantedName) -> (u8, Vec<u8>) {
+    match name {
+        GrantedName::Email(email) => (1, email.to_string().into_bytes()),
+        GrantedName::Dns(host) => (2, host.to_string().into_bytes()),
+        GrantedName::Ip(IpAddr::V4(address)) => (7, address.octets().to_vec()),
+        GrantedName::Ip(IpAddr::V6(address)) => (7, address.octets().to_vec()),
     }
 }

@@ -30,6 +30,7 @@ pub(crate) const ALL: &[Rule] = &[
     rfc5280::extensions::RULE,
     rfc5280::criticality::RULE,
     rfc5280::key_identifiers::RULE,
+    x690::named_bits::RULE,
     rfc5280::key_cert_sign::RULE,
     rfc5280::no_any_usage::RULE,
     rfc5280::addresses::RULE,
@@ -40,7 +41,9 @@ pub(crate) const ALL: &[Rule] = &[
     suiyin::profile_validity::RULE,
     suiyin::profile_usage::RULE,
     suiyin::profile_policies::RULE,
-    suiyin::profile_email::RULE,
+    suiyin::profile_names::RULE,
+    suiyin::profile_addresses::RULE,
+    suiyin::profile_key::RULE,
     suiyin::credit_code::RULE,
 ];
 

@@ -1,4 +1,4 @@
-//! Both key identifiers are there, and the authority's is the issuer's own.
+//! Both key identifiers are there, and the authority's is the issuer's own and nothing else.
 
 use crate::rules::{require, subject_key};
 use crate::{Case, Rule};
@@ -9,7 +9,7 @@ pub(crate) const RULE: Rule = Rule { name: "key-identifiers", clause: "rfc5280#4
 fn check(case: &Case<'_>) -> Result<(), String> {
     require(subject_key(&case.certificate).is_some(), "there is no subject key identifier")?;
     let authority = case.certificate.extensions().iter().find_map(|extension| match extension.parsed_extension() {
-        Parsed::AuthorityKeyIdentifier(id) => id.key_identifier.as_ref().map(|id| id.0),
+        Parsed::AuthorityKeyIdentifier(id) if id.authority_cert_issuer.is_none() && id.authority_cert_serial.is_none() => id.key_identifier.as_ref().map(|id| id.0),
         _ => None,
     });
     match case.issuer {

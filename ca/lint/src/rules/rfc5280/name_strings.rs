@@ -6,6 +6,7 @@ use const_oid::ObjectIdentifier as Oid;
 use x509_parser::der_parser::asn1_rs::Tag;
 
 const COUNTRY: Oid = Oid::new_unwrap("2.5.4.6");
+const SERIAL_NUMBER: Oid = Oid::new_unwrap("2.5.4.5");
 /// Most characters, where they are not 64: country, locality, state, organizationIdentifier.
 const LIMITS: [(Oid, usize); 4] = [(COUNTRY, 2), (Oid::new_unwrap("2.5.4.7"), 128), (Oid::new_unwrap("2.5.4.8"), 128), (Oid::new_unwrap("2.5.4.97"), 256)];
 
@@ -17,6 +18,7 @@ fn check(case: &Case<'_>) -> Result<(), String> {
         let value = attribute.as_str().map_err(|_| format!("attribute {} is not text", attribute.attr_type().to_id_string()))?;
         let tag = attribute.attr_value().tag();
         require(tag == Tag::Utf8String || tag == Tag::PrintableString, "an attribute is not UTF8String or PrintableString")?;
+        require(tag == Tag::PrintableString || !of(SERIAL_NUMBER), "the subject's serialNumber is not a PrintableString")?;
         let limit = LIMITS.iter().find(|(oid, _)| of(*oid)).map_or(64, |(_, limit)| *limit);
         require((1..=limit).contains(&value.chars().count()), "an attribute is empty or longer than X.520 allows")?;
         if of(COUNTRY) {

@@ -1,4 +1,4 @@
-//! Not longer than the profile's time.
+//! Exactly the planned time, to the second.
 
 use crate::rules::require;
 use crate::{Case, Rule};
@@ -7,7 +7,6 @@ pub(crate) const RULE: Rule = Rule { name: "profile-validity", clause: "practice
 
 fn check(case: &Case<'_>) -> Result<(), String> {
     let validity = case.certificate.validity();
-    // Both ends are included.
-    let seconds = validity.not_after.timestamp() - validity.not_before.timestamp() + 1;
-    require(seconds <= case.facts.max_validity_seconds, "the validity is longer than the profile's")
+    let found = (validity.not_before.timestamp(), validity.not_after.timestamp());
+    require(found == case.facts.validity, "the validity is not the planned one")
 }

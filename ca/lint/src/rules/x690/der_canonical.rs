@@ -6,5 +6,8 @@ pub(crate) const RULE: Rule = Rule { name: "der-canonical", clause: "x690#10", c
 
 fn check(case: &Case<'_>) -> Result<(), String> {
     crate::der::canonical(case.der)?;
-    case.certificate.extensions().iter().try_for_each(|extension| crate::der::canonical(extension.value))
+    case.certificate.extensions().iter().try_for_each(|extension| {
+        crate::der::canonical(extension.value)?;
+        crate::der::single(extension.value)
+    })
 }
