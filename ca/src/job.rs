@@ -10,7 +10,7 @@ use runtime::shutdown::Shutdown;
 use store::Batch;
 
 use crate::authority::{Issuer, ROOT};
-use crate::flow::{Authorised, own, publish};
+use crate::flow::{Authorised, hold, own, publish};
 use crate::problem::IssueError;
 use crate::record::{CrlRecord, decode};
 use crate::service::Service;
@@ -38,10 +38,11 @@ struct Part {
     next: &'static str,
 }
 
-const PARTS: [Part; 6] = [
+const PARTS: [Part; 7] = [
     Part { name: "store", urgent: true, fault: "the store takes nothing more", next: "look at the disk and restart the service" },
     Part { name: "log", urgent: true, fault: "the log's head cannot be signed and stored", next: "look at the disk" },
     Part { name: "crl", urgent: true, fault: "a list cannot be published", next: "read the service's log" },
+    Part { name: "hold", urgent: false, fault: "a suspension or freeze that is over cannot be ended", next: "read the service's log" },
     Part { name: "job", urgent: true, fault: "a job failed unexpectedly", next: "report this with the service's log" },
     Part { name: "ocsp-signer", urgent: false, fault: "an OCSP signer cannot be replaced", next: "read the service's log" },
     Part { name: "root-crl", urgent: false, fault: "the root's list is due", next: "make the next one with `ca crl root`" },
@@ -131,6 +132,7 @@ impl Jobs {
         self.health.report("store", store.commit(Batch::new()).err().map(|error| error.to_string()));
         self.health.report("log", self.service.evidence.advance().err().map(|error| error.to_string()));
         if slowly {
+            self.health.report("hold", self.holds().err().map(|error| error.to_string()));
             let issuers: Vec<_> = self.service.authority.issuers.values().filter(|issuer| issuer.key.is_some()).collect();
             let faults: Vec<String> = issuers.iter().filter_map(|issuer| self.list(issuer).err()).map(|error| error.to_string()).collect();
             self.health.report("crl", faults.into_iter().next());
@@ -138,6 +140,15 @@ impl Jobs {
             let faults: Vec<String> = issuers.iter().filter_map(|issuer| self.signer(issuer.id(), &mut turn).err()).map(|error| error.to_string()).collect();
             self.health.report("ocsp-signer", faults.into_iter().next());
         }
+    }
+
+    /// Before the lists, so that the next ones tell of it.
+    fn holds(&self) -> Result<(), IssueError> {
+        let done = hold::due(&self.service.authority)?;
+        if done != hold::Due::default() {
+            tracing::info!(freezes_ended = done.freezes_ended, revoked = done.revoked, "ended holds that were due");
+        }
+        Ok(())
     }
 
     fn list(&self, issuer: &Issuer) -> Result<(), IssueError> {

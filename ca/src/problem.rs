@@ -52,6 +52,22 @@ pub enum IssueError {
     Register(#[from] RegisterError),
     #[error("certificate {serial} was revoked before ({reason}); a revocation is final")]
     AlreadyRevoked { serial: String, reason: String },
+    #[error("certificate {serial} is suspended already; `ca resume` ends that")]
+    AlreadyHeld { serial: String },
+    #[error("certificate {serial} is frozen by an order until {until}; wait until then, or lift the order with `ca resume --freeze`")]
+    Frozen { serial: String, until: String },
+    #[error("certificate {serial} is suspended but not frozen by an order; leave out --freeze to resume it")]
+    NotFrozen { serial: String },
+    #[error("certificate {serial} is not suspended; look at it with `ca show`")]
+    NotHeld { serial: String },
+    #[error("certificate {serial} has ended, so nobody relies on it any more; leave it")]
+    Ended { serial: String },
+    #[error("a certificate of the profile {profile} is the authority's own and is never suspended; revoke it when it is not to be relied on")]
+    OwnCertificate { profile: String },
+    #[error("the {field} of the order is empty, longer than {longest} characters or has signs that are not shown; write it in plain words")]
+    OrderWords { field: &'static str, longest: usize },
+    #[error("the end of the order is not in the future; give the date on which it ends")]
+    FreezeEnd,
     #[error("the date of revocation is {0}; give one between the certificate's beginning and now")]
     RevocationDate(&'static str),
     #[error("another publication of this list came between; look at it before publishing again")]
@@ -96,6 +112,14 @@ impl IssueError {
             Self::Register(RegisterError::NotFound(_)) => (Exit::NotFound, "not-found"),
             Self::Register(RegisterError::Serial(_)) => (Exit::Usage, "serial"),
             Self::AlreadyRevoked { .. } => (Exit::Conflict, "already-revoked"),
+            Self::AlreadyHeld { .. } => (Exit::Conflict, "already-suspended"),
+            Self::Frozen { .. } => (Exit::Conflict, "frozen"),
+            Self::NotFrozen { .. } => (Exit::Conflict, "not-frozen"),
+            Self::NotHeld { .. } => (Exit::Conflict, "not-suspended"),
+            Self::Ended { .. } => (Exit::Refused, "ended"),
+            Self::OwnCertificate { .. } => (Exit::Refused, "own-certificate"),
+            Self::OrderWords { .. } => (Exit::Refused, "order-words"),
+            Self::FreezeEnd => (Exit::Refused, "freeze-end"),
             Self::RevocationDate(_) => (Exit::Refused, "revocation-date"),
             Self::NotPrepared => (Exit::Conflict, "not-prepared"),
             Self::ListDiffers { .. } => (Exit::Damaged, "list-differs"),
@@ -117,6 +141,7 @@ impl From<IssueError> for Problem {
         match error {
             IssueError::Word { field, .. } => problem.at(field),
             IssueError::CreditCode(_) => problem.at("code"),
+            IssueError::OrderWords { field, .. } => problem.at(field),
             _ => problem,
         }
     }

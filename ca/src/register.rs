@@ -39,14 +39,17 @@ pub struct Query {
 #[serde(rename_all = "kebab-case")]
 pub enum State {
     Good,
+    /// Suspended or frozen: not to be relied on for now.
+    Held,
     Revoked,
     Expired,
 }
 
-/// The state of a record at a time. A revoked certificate that has ended is still revoked.
+/// The state of a record at a time. A revoked certificate that has ended is still revoked, and a held one held.
 pub fn state(record: &CertificateRecord, now: i64) -> State {
     match record.status {
         Status::Revoked(_) => State::Revoked,
+        Status::Held(_) => State::Held,
         Status::Good if record.not_after < now => State::Expired,
         Status::Good => State::Good,
     }

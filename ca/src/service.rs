@@ -9,11 +9,12 @@ use runtime::exit::Problem;
 use serde::{Deserialize, Serialize};
 
 use crate::authority::{Authority, Issuer, ROOT};
+use crate::flow::hold::{self, FreezeOrder, Resume};
 use crate::flow::issue::{Order, issue};
 use crate::flow::revoke::{Revoke, revoke};
 use crate::flow::{Operator, Authorised, publish};
 use crate::problem::IssueError;
-use crate::record::{CertificateRecord, CrlRecord, Status, der_text, serial_text};
+use crate::record::{CertificateRecord, CrlRecord, Freeze, Status, der_text, serial_text};
 use crate::register::{self, Query, State};
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -23,6 +24,9 @@ pub enum Operation {
     Show { serial: String },
     List(Query),
     Revoke(Revoke),
+    Suspend { serial: String },
+    Resume(Resume),
+    Freeze(FreezeOrder),
     /// All issuers with a key here when none is named.
     PublishCrl { issuer: Option<String> },
     /// The bytes of the root's next list, for its key to sign where that is.
@@ -47,6 +51,15 @@ pub struct Shown {
     pub not_after: i64,
     pub revoked_at: Option<i64>,
     pub reason: Option<crate::record::Reason>,
+    /// Since when it is suspended or frozen.
+    pub held_since: Option<i64>,
+    /// When the freeze ends, or when the suspension becomes a revocation.
+    pub held_until: Option<i64>,
+    /// The order that keeps it frozen.
+    pub freeze: Option<Freeze>,
+    /// Every order that ever froze it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub orders: Vec<Freeze>,
     pub sha256: String,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub pem: Option<String>,
@@ -115,7 +128,8 @@ impl Service {
             Operation::Show { serial } => {
                 let serial = register::serial(&serial).map_err(IssueError::from)?;
                 let record = register::get(&*self.authority.store, &serial).map_err(IssueError::from)?;
-                Ok(Outcome::Certificate(Box::new(self.shown(&serial, &record, true))))
+                let orders = hold::orders(&self.authority, &serial)?;
+                Ok(Outcome::Certificate(Box::new(Shown { orders, ..self.shown(&serial, &record, true) })))
             }
             Operation::List(query) => {
                 let found = register::list(&*self.authority.store, &query, self.now()).map_err(IssueError::from)?;
@@ -125,6 +139,9 @@ impl Service {
                 let done = revoke(&self.authority, &authorised, &order)?;
                 Ok(Outcome::Certificates(done.certificates.iter().map(|(serial, record)| self.shown(serial, record, false)).collect()))
             }
+            Operation::Suspend { serial } => Ok(self.changed(&hold::suspend(&self.authority, &authorised, &serial)?)),
+            Operation::Resume(order) => Ok(self.changed(&hold::resume(&self.authority, &authorised, &order)?)),
+            Operation::Freeze(order) => Ok(self.changed(&hold::freeze(&self.authority, &authorised, order)?)),
             Operation::PublishCrl { issuer } => self.publish(&authorised, issuer.as_deref()),
             Operation::PrepareRootCrl => {
                 let publish::Prepared { intent, tbs } = publish::prepare(&self.authority, &authorised, self.root()?)?;
@@ -179,10 +196,15 @@ impl Service {
         self.authority.clock.now().unix_timestamp()
     }
 
+    fn changed(&self, changed: &hold::Changed) -> Outcome {
+        Outcome::Certificate(Box::new(self.shown(&changed.serial, &changed.record, false)))
+    }
+
     fn shown(&self, serial: &[u8], record: &CertificateRecord, whole: bool) -> Shown {
-        let (revoked_at, reason) = match record.status {
-            Status::Revoked(revocation) => (Some(revocation.at), Some(revocation.reason)),
+        let (revoked, held) = match &record.status {
             Status::Good => (None, None),
+            Status::Held(hold) => (None, Some(hold)),
+            Status::Revoked(revocation) => (Some(revocation), None),
         };
         let chain = self.authority.issuers.get(&record.issuer).filter(|issuer| whole && issuer.id() != ROOT);
         Shown {
@@ -194,8 +216,12 @@ impl Service {
             code: record.code.clone(),
             not_before: record.not_before,
             not_after: record.not_after,
-            revoked_at,
-            reason,
+            revoked_at: revoked.map(|revocation| revocation.at),
+            reason: revoked.map(|revocation| revocation.reason),
+            held_since: held.map(|hold| hold.at),
+            held_until: held.map(|hold| hold::until(&self.authority, hold)),
+            freeze: held.and_then(|hold| hold.freeze.clone()),
+            orders: Vec::new(),
             sha256: crate::sha256_hex(&record.der),
             pem: whole.then(|| pem("CERTIFICATE", &record.der)),
             chain: chain.map(|issuer| pem("CERTIFICATE", &issuer.record.der)),

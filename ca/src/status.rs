@@ -12,7 +12,7 @@ use store::Store;
 use time::{Duration, OffsetDateTime};
 
 use crate::authority::{Authority, Watcher};
-use crate::record::{OcspSigner, Status as RecordStatus};
+use crate::record::{Listed, OcspSigner, Status as RecordStatus};
 use crate::register;
 
 /// How long an answer is good for, and after how long a remembered one is signed anew.
@@ -217,14 +217,19 @@ impl Status {
         match register::find(&*self.store, serial).map_err(|_| Failure::TryLater)? {
             Some(record) if record.issuer == responder.id => Ok(match record.status {
                 RecordStatus::Good => CertStatus::Good,
-                RecordStatus::Revoked(revocation) => CertStatus::Revoked {
-                    at: OffsetDateTime::from_unix_timestamp(revocation.at).map_err(|_| Failure::InternalError)?,
-                    reason: revocation.reason.crl(),
-                },
+                RecordStatus::Revoked(revocation) => revoked(&Listed::Revoked(revocation))?,
+                RecordStatus::Held(hold) => revoked(&Listed::Held { held_since: hold.at })?,
             }),
             _ => Ok(CertStatus::Unknown),
         }
     }
+}
+
+/// A held certificate is told as revoked with the reason certificateHold, as on the list.
+// spec: rfc6960#2.2
+fn revoked(listed: &Listed) -> Result<CertStatus, Failure> {
+    let (at, reason) = listed.crl();
+    Ok(CertStatus::Revoked { at: OffsetDateTime::from_unix_timestamp(at).map_err(|_| Failure::InternalError)?, reason })
 }
 
 impl Responder {

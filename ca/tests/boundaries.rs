@@ -1,4 +1,4 @@
-//! Every write boundary of issuing, revoking and publishing: the store fails there, once with the write lost
+//! Every write boundary of issuing, suspending, freezing, resuming, revoking and publishing: the store fails there, once with the write lost
 //! and once with the write done but unheard of; the authority is opened again and must be whole.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
@@ -7,6 +7,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use ca::authority::Authority;
+use ca::flow::hold::{FreezeOrder, Resume, freeze, resume, suspend};
 use ca::flow::issue::{Order, issue};
 use ca::flow::plan::Words;
 use ca::flow::publish::publish;
@@ -66,19 +67,35 @@ fn admin() -> Authorised<Operator> {
 #[derive(Default)]
 struct Acknowledged {
     issued: Vec<(Vec<u8>, Vec<u8>)>,
+    /// What was last said of the second certificate: held, or good again; nothing while either may be.
+    held: Option<(Vec<u8>, bool)>,
     revoked: Vec<Vec<u8>>,
     crl: u64,
 }
 
-/// Issue two, revoke the first, publish; stops at the first error.
+/// Issue two, suspend the second, freeze it, lift the order, resume it, revoke the first, suspend the second again,
+/// publish; stops at the first error.
 fn work(authority: &Authority, told: &mut Acknowledged) -> Result<(), IssueError> {
     for _ in 0..2 {
         let issued = issue(authority, admin(), order())?;
         told.issued.push((issued.what().serial.clone(), issued.what().record.der.clone()));
     }
+    let second = told.issued[1].0.clone();
+    let text = serial_text(&second);
+    let until = authority.clock.now().unix_timestamp() + 3_600;
+    suspend(authority, &admin(), &text)?;
+    told.held = Some((second.clone(), true));
+    freeze(authority, &admin(), FreezeOrder { serial: text.clone(), authority: "穗城区人民法院".into(), reason: "(2026)穗执1号".into(), until })?;
+    resume(authority, &admin(), &Resume { serial: text.clone(), freeze: true })?;
+    told.held = None;
+    resume(authority, &admin(), &Resume { serial: text.clone(), freeze: false })?;
+    told.held = Some((second.clone(), false));
     let serial = told.issued[0].0.clone();
     revoke(authority, &admin(), &Revoke { serial: serial_text(&serial), reason: Reason::KeyCompromise, at: None })?;
     told.revoked.push(serial);
+    told.held = None;
+    suspend(authority, &admin(), &text)?;
+    told.held = Some((second, true));
     told.crl = publish(authority, &admin(), &authority.issuers[ISSUER])?.number;
     Ok(())
 }
@@ -102,20 +119,31 @@ fn whole(opened: &Opened, told: &Acknowledged, at: &str) {
     for serial in &told.revoked {
         assert!(matches!(ca::register::get(store, serial).unwrap().status, Status::Revoked(_)), "{at}: an acknowledged revocation is lost");
     }
+    if let Some((serial, held)) = &told.held {
+        let status = ca::register::get(store, serial).unwrap().status;
+        assert!(if *held { matches!(status, Status::Held(_)) } else { status == Status::Good }, "{at}: an acknowledged suspension or its end is lost");
+    }
     assert!(crl(store).number >= told.crl, "{at}: an acknowledged list is lost");
     // The log tells of every certificate once, of every intent before it, and the tree fits the stored entries.
     let entries = store.read_stream(log::STREAM, 0, 10_000).unwrap();
-    let text: Vec<_> = entries.iter().map(|entry| String::from_utf8_lossy(entry).into_owned()).collect();
+    let text: Vec<_> = entries.iter().map(|entry| (entry[1], String::from_utf8_lossy(entry))).collect();
     let certificates = all(store, CertificateRecord::TABLE);
     let mut serials = BTreeSet::new();
     for (key, bytes) in &certificates {
         let serial = key.last_part().unwrap();
         let record: CertificateRecord = decode(bytes).unwrap();
         assert!(serials.insert(serial.clone()), "{at}: a serial twice");
-        let named: Vec<_> = text.iter().filter(|entry| entry.contains(&serial_text(&serial))).collect();
+        let named: Vec<_> = text.iter().filter(|(_, entry)| entry.contains(&serial_text(&serial))).collect();
         let revoked = usize::from(matches!(record.status, Status::Revoked(_)));
-        assert_eq!(named.len(), 2 + revoked, "{at}: the log on one certificate: {named:?}");
-        assert_eq!(store.get(&CertificateRecord::revoked(&record.issuer, &serial)).unwrap().is_some(), revoked == 1, "{at}: the index of the revoked");
+        let held = usize::from(matches!(record.status, Status::Held(_)));
+        let frozen = usize::from(matches!(&record.status, Status::Held(hold) if hold.freeze.is_some()));
+        let count = |kind: u8| named.iter().filter(|(found, _)| *found == kind).count();
+        assert_eq!(named.len(), 2 + revoked + [30, 31, 32, 33].map(count).iter().sum::<usize>(), "{at}: the log on one certificate: {named:?}");
+        assert_eq!((count(5), count(30) - count(32), count(31) - count(33)), (revoked, held, frozen), "{at}: the log and the status: {named:?}");
+        assert_eq!(store.get(&CertificateRecord::revoked(&record.issuer, &serial)).unwrap().is_some(), revoked + held == 1, "{at}: the index of the revoked");
+        let due: Vec<_> = all(store, "held").into_iter().filter(|(_, due)| *due == serial).map(|(key, _)| key).collect();
+        let expected: Vec<_> = if let Status::Held(hold) = &record.status { vec![hold.due_key(&serial)] } else { Vec::new() };
+        assert_eq!(due, expected, "{at}: what is due");
         for index in [CertificateRecord::by_name(&record.name, &serial), CertificateRecord::by_key(&record.key_digest, &serial)] {
             assert_eq!(store.get(&index).unwrap(), Some(serial.clone()), "{at}: an index");
         }
@@ -153,8 +181,8 @@ fn nothing_acknowledged_is_lost_at_any_write_boundary() {
     let counted = Arc::new(Faulty::new(Arc::clone(&opened.authority.store)));
     work(&over(&opened, Arc::clone(&counted) as Arc<dyn Store>), &mut Acknowledged::default()).unwrap();
     let commits = counted.commits();
-    // Two for each certificate, one to revoke, three to publish: intent, list, freshness.
-    assert_eq!(commits, 8);
+    // Two for each certificate, five for holds, one to revoke, three to publish: intent, list, freshness.
+    assert_eq!(commits, 13);
     drop((counted, opened));
     for commit in 0..commits {
         for fault in [Fault::Lost, Fault::DoneReportedLost] {

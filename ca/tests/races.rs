@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
 use ca::authority::Authority;
+use ca::flow::hold::{Resume, resume, suspend};
 use ca::flow::issue::{Order, issue};
 use ca::flow::plan::Words;
 use ca::flow::publish::publish;
@@ -221,6 +222,56 @@ fn a_compromise_learnt_later_counts_and_says_who() {
         let by = entries.iter().filter(|entry| entry[1] == kind && String::from_utf8_lossy(entry).contains("\"by\":\"uid:7\"")).count();
         assert_eq!(by, count, "kind {kind}");
     }
+}
+
+#[test]
+fn a_held_certificate_of_a_compromised_key_is_never_good_again() {
+    let place = tempfile::tempdir().unwrap();
+    let opened = founded(&place.path().join("ca"));
+    let authority = &opened.authority;
+    let key = rcgen::KeyPair::generate().unwrap();
+    let [first, held] = [0, 1].map(|_| issue(authority, admin(), order(&key)).unwrap().what().serial.clone());
+    let again = Resume { serial: serial_text(&held), freeze: false };
+    // Before the fall of a key's certificates is recorded, one of them is resumed: nothing is done on an old view of it.
+    suspend(authority, &admin(), &serial_text(&held)).unwrap();
+    let resumed = again.clone();
+    let ours = while_other(authority, None, Some(0), move |other| {
+        resume(other, &admin(), &resumed).unwrap();
+    });
+    assert!(matches!(revoke(&ours, &admin(), &revocation(&first, Reason::KeyCompromise)), Err(IssueError::Commit(CommitError::Conflict { .. }))));
+    assert_eq!((status(authority, &first), status(authority, &held)), (Status::Good, Status::Good));
+    // While it is being resumed, the key is reported.
+    let Status::Held(hold) = suspend(authority, &admin(), &serial_text(&held)).unwrap().record.status else { panic!("not held") };
+    let reported = first.clone();
+    let ours = while_other(authority, None, Some(0), move |other| {
+        let fallen = revoke(other, &admin(), &revocation(&reported, Reason::KeyCompromise)).unwrap().certificates;
+        assert_eq!(fallen.len(), 2);
+    });
+    assert!(matches!(resume(&ours, &admin(), &again), Err(IssueError::BlockedKey)));
+    // Its revocation begins no later than its suspension did.
+    assert_eq!(status(authority, &held), Status::Revoked(ca::record::Revocation { at: hold.at, reason: Reason::KeyCompromise }));
+    assert_eq!(authority.store.get(&hold.due_key(&held)).unwrap(), None);
+    assert_eq!(publish(authority, &admin(), &authority.issuers[ISSUER]).unwrap().entries, 2);
+    assert!(matches!(resume(authority, &admin(), &again), Err(IssueError::AlreadyRevoked { .. })));
+}
+
+#[test]
+fn a_list_begun_before_a_second_suspension_leaves_it_to_be_done() {
+    let place = tempfile::tempdir().unwrap();
+    let opened = founded(&place.path().join("ca"));
+    let authority = &opened.authority;
+    let serial = issue(authority, admin(), order(&rcgen::KeyPair::generate().unwrap())).unwrap().what().serial.clone();
+    let text = serial_text(&serial);
+    suspend(authority, &admin(), &text).unwrap();
+    // Resumed and suspended again within the same second: the mark is another one all the same.
+    let ours = while_other(authority, None, Some(0), move |other| {
+        resume(other, &admin(), &Resume { serial: text.clone(), freeze: false }).unwrap();
+        suspend(other, &admin(), &text).unwrap();
+    });
+    publish(&ours, &admin(), &ours.issuers[ISSUER]).unwrap();
+    assert!(authority.store.get(&CrlRecord::stale(ISSUER)).unwrap().is_some());
+    publish(authority, &admin(), &authority.issuers[ISSUER]).unwrap();
+    assert_eq!(authority.store.get(&CrlRecord::stale(ISSUER)).unwrap(), None);
 }
 
 #[test]

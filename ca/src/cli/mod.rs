@@ -1,6 +1,7 @@
 //! The administrator's command line.
 
 mod ask;
+mod hold;
 mod offline;
 mod print;
 mod root;
@@ -117,6 +118,20 @@ enum Command {
         #[arg(long)]
         at: Option<String>,
     },
+    /// Suspend a certificate: it counts as revoked until it is resumed, and stays revoked when nobody does in time.
+    #[command(after_help = "Example:\n  ca suspend 5f3a0c0de1b2c3d4e5f60718293a4b5c")]
+    Suspend { serial: String },
+    /// Make a suspended certificate good again.
+    #[command(after_help = "Examples:\n  ca resume 5f3a0c0de1b2c3d4e5f60718293a4b5c\n  ca resume 5f3a0c0de1b2c3d4e5f60718293a4b5c --freeze")]
+    Resume {
+        serial: String,
+        /// Lift the order of an authority before its end date; a suspension below it goes on.
+        #[arg(long)]
+        freeze: bool,
+    },
+    /// Freeze a certificate at once, by order of an authority and until a date.
+    #[command(after_help = "Example:\n  ca freeze 5f3a0c0de1b2c3d4e5f60718293a4b5c --authority 广州市中级人民法院 --reason '(2026)粤01执123号' --until 2027-01-01T00:00:00Z")]
+    Freeze(hold::Freeze),
     /// Certificate revocation lists.
     #[command(subcommand)]
     Crl(Crl),
@@ -253,6 +268,9 @@ fn dispatch(cli: Cli) -> Result<(), Problem> {
             Operation::List(Query { code, name, state, expires_before, limit, after })
         }
         Command::Revoke { serial, reason, at } => Operation::Revoke(Revoke { serial, reason, at: at.as_deref().map(offline::instant).transpose()? }),
+        Command::Suspend { serial } => Operation::Suspend { serial },
+        Command::Resume { serial, freeze } => hold::resume(serial, freeze),
+        Command::Freeze(order) => hold::freeze(order)?,
         Command::Crl(Crl::Root(Root::Sign { prepared, root_keys, root_passphrase_file, out })) => {
             return root::sign(&prepared, &root_keys, root_passphrase_file.as_deref(), &out, place.json);
         }

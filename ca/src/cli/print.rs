@@ -50,7 +50,7 @@ pub fn outcome(outcome: &Outcome, as_json: bool) -> Result<(), Problem> {
     match outcome {
         Outcome::Certificate(shown) => {
             certificate(shown)?;
-            line(shown.pem.as_deref().unwrap_or_default().trim_end())
+            shown.pem.as_deref().map_or(Ok(()), |pem| line(pem.trim_end()))
         }
         Outcome::Certificates(list) if list.is_empty() => line("no certificate fits"),
         Outcome::Certificates(list) => list.iter().try_for_each(row),
@@ -76,6 +76,7 @@ fn certificate(shown: &Shown) -> Result<(), Problem> {
     if let (Some(at), Some(reason)) = (shown.revoked_at, shown.reason) {
         line(&format!("revoked  {} ({})", date(at), word(&reason)))?;
     }
+    super::hold::lines(shown)?;
     line(&format!("name     {}", shown.name))?;
     if let Some(code) = &shown.code {
         line(&format!("code     {code}"))?;

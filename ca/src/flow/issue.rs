@@ -57,7 +57,7 @@ pub fn issue(authority: &Authority, authorised: Authorised<Operator>, order: Ord
     let signed = sign(intended)?;
     let recorded = record(authority, signed)?;
     match recorded.what().record.status {
-        Status::Good => Ok(recorded),
+        Status::Good | Status::Held(_) => Ok(recorded),
         // The key was reported as compromised while we signed.
         Status::Revoked(_) => Err(IssueError::BlockedKey),
     }

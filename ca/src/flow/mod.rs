@@ -2,6 +2,7 @@
 
 mod authorise;
 mod ended;
+pub mod hold;
 pub mod issue;
 pub mod own;
 pub mod plan;

@@ -11,7 +11,7 @@ use super::authorise::{Authorised, Operator};
 use super::ended::Ended;
 use crate::authority::{Authority, Issuer};
 use crate::problem::IssueError;
-use crate::record::{CrlIntent, CrlRecord, Revocation, decode, encode, log};
+use crate::record::{CrlIntent, CrlRecord, Listed, decode, encode, log};
 
 /// How long a list is good for: issuing authorities publish at least daily, the offline root by the year.
 pub const ISSUING_DAYS: i64 = 7;
@@ -108,10 +108,11 @@ fn revoked(authority: &Authority, issuer: &str) -> Result<Vec<Entry>, IssueError
     loop {
         let page = authority.store.scan(&from, &to, PAGE)?;
         for (key, value) in &page {
-            let Revocation { at, reason } = decode(value).map_err(|_| damaged())?;
+            let listed: Listed = decode(value).map_err(|_| damaged())?;
+            let (at, reason) = listed.crl();
             let serial = key.last_part().ok_or_else(damaged)?;
             let revoked_at = OffsetDateTime::from_unix_timestamp(at).map_err(|_| damaged())?;
-            entries.push(Entry { serial, revoked_at, reason: reason.crl(), invalidity_date: None });
+            entries.push(Entry { serial, revoked_at, reason, invalidity_date: None });
         }
         match page.last() {
             Some((last, _)) if page.len() == PAGE => from = last.successor(),

@@ -7,7 +7,7 @@ use time::OffsetDateTime;
 use super::authorise::{Actor, Operator, Authorised};
 use crate::authority::Authority;
 use crate::problem::IssueError;
-use crate::record::{CertificateRecord, CrlRecord, Reason, Revocation, Status, encode, log, serial_text};
+use crate::record::{CertificateRecord, CrlRecord, Listed, Reason, Revocation, Status, encode, log, serial_text};
 use crate::register;
 
 /// What is asked for.
@@ -48,7 +48,7 @@ pub fn revoke(authority: &Authority, authorised: &Authorised<Operator>, order: &
     Ok(Revoked { certificates })
 }
 
-/// Goes on where a crash left certificates of a blocked key good: step 5 for every blocked key.
+/// Goes on where a crash left certificates of a blocked key good or held: step 5 for every blocked key.
 pub fn resume(authority: &Authority) -> Result<(), IssueError> {
     let (mut from, to) = Key::range(CertificateRecord::BLOCKED_KEYS, &[]);
     let revocation = Revocation { at: authority.clock.now().unix_timestamp(), reason: Reason::KeyCompromise };
@@ -65,7 +65,7 @@ pub fn resume(authority: &Authority) -> Result<(), IssueError> {
     }
 }
 
-/// Revokes what is still good of a key that is blocked.
+/// Revokes what is still good or held of a key that is blocked.
 fn fallen(authority: &Authority, by: &Actor, key: &[u8], revocation: Revocation) -> Result<Vec<(Vec<u8>, CertificateRecord)>, IssueError> {
     loop {
         let good = siblings(authority, key, &[])?;
@@ -80,6 +80,11 @@ fn fallen(authority: &Authority, by: &Actor, key: &[u8], revocation: Revocation)
     }
 }
 
+pub(super) fn already(serial: &[u8], before: Revocation) -> Result<IssueError, serde_json::Error> {
+    let reason = serde_json::to_value(before.reason)?.as_str().unwrap_or_default().to_owned();
+    Ok(IssueError::AlreadyRevoked { serial: serial_text(serial), reason })
+}
+
 /// What the state and the date allow.
 fn decide(serial: &[u8], found: &CertificateRecord, order: &Revoke, now: OffsetDateTime) -> Result<Revocation, IssueError> {
     if let Status::Revoked(before) = found.status {
@@ -88,18 +93,24 @@ fn decide(serial: &[u8], found: &CertificateRecord, order: &Revoke, now: OffsetD
             let at = order.at.unwrap_or(before.at).clamp(found.not_before, before.at.max(found.not_before));
             return Ok(Revocation { at, reason: order.reason });
         }
-        let reason = serde_json::to_value(before.reason)?.as_str().unwrap_or_default().to_owned();
-        return Err(IssueError::AlreadyRevoked { serial: serial_text(serial), reason });
+        return Err(already(serial, before)?);
     }
     let now = now.unix_timestamp();
-    match order.at.unwrap_or(now) {
+    // The list says since when a held certificate is not to be relied on; a revocation never takes back a day of that.
+    // spec: rfc5280#5.3.1 (one entry a serial: the final reason stands in the place of certificateHold)
+    let latest = match &found.status {
+        Status::Held(hold) => hold.at,
+        _ => now,
+    };
+    match order.at.unwrap_or(latest) {
         at if at > now => Err(IssueError::RevocationDate("in the future")),
+        at if at > latest => Err(IssueError::RevocationDate("after the certificate was suspended")),
         at if at < found.not_before => Err(IssueError::RevocationDate("before the certificate")),
         at => Ok(Revocation { at, reason: order.reason }),
     }
 }
 
-/// The good certificates of a key that are not among those known.
+/// The certificates of a key, good or held, that are not among those known.
 fn siblings(authority: &Authority, key: &[u8], known: &[(Vec<u8>, CertificateRecord)]) -> Result<Vec<(Vec<u8>, CertificateRecord)>, IssueError> {
     let (mut from, to) = Key::range(CertificateRecord::BY_KEY, &[key]);
     let mut found = Vec::new();
@@ -107,7 +118,7 @@ fn siblings(authority: &Authority, key: &[u8], known: &[(Vec<u8>, CertificateRec
         let page = authority.store.scan(&from, &to, register::PAGE)?;
         for (_, sibling) in &page {
             let record = register::get(&*authority.store, sibling)?;
-            if record.status == Status::Good && known.iter().all(|(serial, _)| serial != sibling) {
+            if !matches!(record.status, Status::Revoked(_)) && known.iter().all(|(serial, _)| serial != sibling) {
                 found.push((sibling.clone(), record));
             }
         }
@@ -118,7 +129,7 @@ fn siblings(authority: &Authority, key: &[u8], known: &[(Vec<u8>, CertificateRec
     }
 }
 
-fn record(
+pub(super) fn record(
     authority: &Authority,
     by: &Actor,
     affected: Vec<(Vec<u8>, CertificateRecord)>,
@@ -128,7 +139,11 @@ fn record(
     let mut batch = Batch::new();
     let mut done = Vec::with_capacity(affected.len());
     for (serial, found) in affected {
-        let revocation = Revocation { at: revocation.at.max(found.not_before), ..revocation };
+        let mut revocation = Revocation { at: revocation.at.max(found.not_before), ..revocation };
+        if let Status::Held(hold) = &found.status {
+            revocation.at = revocation.at.min(hold.at);
+            batch = batch.delete(hold.due_key(&serial));
+        }
         let revoked = CertificateRecord { status: Status::Revoked(revocation), ..found.clone() };
         batch = batch.expect(Expectation::Equals(CertificateRecord::key(&serial), encode(&found)?)).put(CertificateRecord::key(&serial), encode(&revoked)?);
         batch = marked(batch, &serial, &revoked, revocation, by, now)?;
@@ -155,10 +170,7 @@ pub(super) fn marked(
     now: OffsetDateTime,
 ) -> Result<Batch, IssueError> {
     let Revocation { at, reason } = revocation;
-    let mut batch = batch
-        .put(CertificateRecord::revoked(&of.issuer, serial), encode(&revocation)?)
-        // The mark names what made the list stale, so that a publication that began earlier does not clear it.
-        .put(CrlRecord::stale(&of.issuer), CrlRecord::stale_mark(serial, reason));
+    let mut batch = CrlRecord::mark_stale(batch, &of.issuer).put(CertificateRecord::revoked(&of.issuer, serial), encode(&Listed::Revoked(revocation))?);
     if reason == Reason::KeyCompromise {
         batch = batch.put(CertificateRecord::blocked_key(&of.key_digest), serial.to_vec());
     }

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use store::Key;
 
-use super::{Record, der_text};
+use super::{Hold, Record, der_text};
 
 /// What was about to be signed, durable before the key is used: after a power cut it says which serial
 /// may exist in the world without being in the register.
@@ -75,10 +75,11 @@ impl Record for CertificateRecord {
 }
 
 /// A status never moves back but by a recorded decision.
-#[derive(Clone, Copy, Debug, Serialize, Deserialize, PartialEq, Eq)]
+#[derive(Clone, Debug, Serialize, Deserialize, PartialEq, Eq)]
 #[serde(rename_all = "kebab-case")]
 pub enum Status {
     Good,
+    Held(Hold),
     Revoked(Revocation),
 }
 
@@ -156,7 +157,7 @@ impl CertificateRecord {
         Key::new(Self::BY_KEY, &[key_digest, serial])
     }
 
-    /// The revoked of one issuer, in the order of their serials: what a CRL is made from.
+    /// The revoked and the held of one issuer, in the order of their serials: what a CRL is made from.
     pub fn revoked(issuer: &str, serial: &[u8]) -> Key {
         Key::new("revoked", &[issuer.as_bytes(), serial])
     }

@@ -1,9 +1,9 @@
 //! The last list of each issuer, and the one about to be signed.
 
 use serde::{Deserialize, Serialize};
-use store::Key;
+use store::{Batch, Key, Part, Template};
 
-use super::{Reason, Record, der_text};
+use super::{Record, der_text};
 
 /// A number taken and bytes about to be signed.
 #[derive(Clone, Debug, Serialize, Deserialize, PartialEq, Eq)]
@@ -60,13 +60,15 @@ impl CrlRecord {
         Key::new("crl", &[issuer.as_bytes()])
     }
 
-    /// Exists while a revocation is not yet on the list.
+    /// Exists while a change of status is not yet on the list.
     pub fn stale(issuer: &str) -> Key {
         Key::new("crl-stale", &[issuer.as_bytes()])
     }
 
-    /// What stands there: the revocation that came last. One serial may be revoked twice, for another reason.
-    pub fn stale_mark(serial: &[u8], reason: Reason) -> Vec<u8> {
-        [serial, &[reason.crl() as u8]].concat()
+    /// Marks the list of `issuer` as stale. The mark is a number never used before: one serial may be suspended, resumed
+    /// and suspended again in a second, and a publication that began earlier clears none but the mark it saw.
+    pub fn mark_stale(mut batch: Batch, issuer: &str) -> Batch {
+        let number = batch.next("crl-stale");
+        batch.put(Self::stale(issuer), Template::new(vec![Part::Counter(number)]))
     }
 }

@@ -21,6 +21,11 @@ pub enum Entry<'a> {
     CrlIntended { issuer: &'a str, number: u64, tbs_sha256: &'a str, by: &'a str },
     CrlIssued { issuer: &'a str, number: u64, entries: u64, sha256: &'a str },
     OcspSignerReplaced { issuer: &'a str, key: &'a str, sha256: &'a str },
+    CertificateSuspended { issuer: &'a str, serial: &'a str, at: i64, by: &'a str },
+    /// The reason of an order may name people, so the log holds the digest of the order; `ca show` tells its words.
+    CertificateFrozen { issuer: &'a str, serial: &'a str, at: i64, until: i64, authority: &'a str, order_sha256: &'a str, by: &'a str },
+    CertificateResumed { issuer: &'a str, serial: &'a str, by: &'a str },
+    FreezeEnded { issuer: &'a str, serial: &'a str, suspended: bool, by: &'a str },
 }
 
 impl Entry<'_> {
@@ -34,6 +39,10 @@ impl Entry<'_> {
             Self::CrlIntended { .. } => 6,
             Self::CrlIssued { .. } => 7,
             Self::OcspSignerReplaced { .. } => 8,
+            Self::CertificateSuspended { .. } => 30,
+            Self::CertificateFrozen { .. } => 31,
+            Self::CertificateResumed { .. } => 32,
+            Self::FreezeEnded { .. } => 33,
         }
     }
 

@@ -2,6 +2,7 @@
 
 mod certificate;
 mod crl;
+mod hold;
 mod issuer;
 pub mod log;
 
@@ -9,6 +10,7 @@ use serde::{Serialize, de::DeserializeOwned};
 
 pub use certificate::{CertificateRecord, Intent, Reason, Revocation, Status, serial_text};
 pub use crl::{CrlIntent, CrlRecord};
+pub use hold::{Freeze, Hold, Listed};
 pub use issuer::{IssuerRecord, OcspSigner, Settings};
 
 /// What the store holds under one key: JSON, every key known. Where a record is about some DER, that follows it as it
@@ -26,6 +28,8 @@ pub trait Record: Serialize + DeserializeOwned {
 }
 
 impl Record for Revocation {}
+impl Record for Listed {}
+impl Record for Freeze {}
 impl Record for Settings {}
 impl Record for IssuerRecord {}
 impl Record for CrlIntent {}

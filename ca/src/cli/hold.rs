@@ -1,0 +1,53 @@
+//! Suspending on the command line: the words of an order, and how a hold is told.
+
+use clap::Args;
+use runtime::exit::Problem;
+
+use super::offline;
+use super::print::{date, line};
+use crate::flow::hold::{FreezeOrder, Resume};
+use crate::service::{Operation, Shown};
+
+#[derive(Args)]
+pub struct Freeze {
+    serial: String,
+    /// The authority that orders it, by its full name.
+    #[arg(long)]
+    authority: String,
+    /// Why, best by the number of its document; name no person.
+    #[arg(long)]
+    reason: String,
+    /// When the order ends, RFC 3339; the certificate is good again from then on.
+    #[arg(long)]
+    until: String,
+}
+
+/// Without the words: the reason may name people.
+impl std::fmt::Debug for Freeze {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Freeze").field("serial", &self.serial).finish_non_exhaustive()
+    }
+}
+
+pub fn freeze(order: Freeze) -> Result<Operation, Problem> {
+    let until = offline::instant(&order.until)?;
+    Ok(Operation::Freeze(FreezeOrder { serial: order.serial, authority: order.authority, reason: order.reason, until }))
+}
+
+pub fn resume(serial: String, freeze: bool) -> Operation {
+    Operation::Resume(Resume { serial, freeze })
+}
+
+/// Since when and until when, by whom and why; and the orders that are over.
+pub fn lines(shown: &Shown) -> Result<(), Problem> {
+    if let (Some(since), Some(until)) = (shown.held_since, shown.held_until) {
+        match &shown.freeze {
+            Some(order) => line(&format!("frozen   {} to {}, by {}: {}", date(order.at), date(until), order.authority, order.reason))?,
+            None => line(&format!("held     {}, revoked on {} unless resumed", date(since), date(until)))?,
+        }
+    }
+    for order in shown.orders.iter().filter(|order| shown.freeze.as_ref() != Some(order)) {
+        line(&format!("order    {} to {}, by {}: {}", date(order.at), date(order.until), order.authority, order.reason))?;
+    }
+    Ok(())
+}

@@ -1,0 +1,269 @@
+//! Suspending a certificate and ending that: authorised, judged against the present state, recorded, then told.
+
+use serde::{Deserialize, Serialize};
+use store::{Batch, CommitError, Expectation};
+use time::OffsetDateTime;
+
+use policies::certificate::{ApplicantKind, Kind};
+
+use super::authorise::{Actor, Authorised, Operator};
+use super::revoke;
+use crate::authority::Authority;
+use crate::problem::IssueError;
+use crate::record::{CertificateRecord, CrlRecord, Freeze, Hold, Listed, Reason, Revocation, Status, decode, encode, log, serial_text};
+use crate::register;
+
+/// Characters that the name of an authority and the reason of an order may have.
+const AUTHORITY_LONGEST: usize = 100;
+const REASON_LONGEST: usize = 500;
+/// What is due is worked off in portions, so that a turn of the jobs stays short.
+const PORTION: usize = 100;
+const DAY: i64 = 86_400;
+
+/// An order to freeze, as it came in.
+#[derive(Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct FreezeOrder {
+    pub serial: String,
+    pub authority: String,
+    pub reason: String,
+    /// Unix seconds.
+    pub until: i64,
+}
+
+/// Without the words: the reason may name people.
+impl std::fmt::Debug for FreezeOrder {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("FreezeOrder").field("serial", &self.serial).field("until", &self.until).finish_non_exhaustive()
+    }
+}
+
+/// What is to be ended.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Resume {
+    pub serial: String,
+    /// Lift the order of an authority, which nothing else ends before its date.
+    pub freeze: bool,
+}
+
+/// A change of a hold that is durable.
+#[derive(Clone, Debug)]
+pub struct Changed {
+    pub serial: Vec<u8>,
+    pub record: CertificateRecord,
+}
+
+/// Until somebody resumes it, or until the days of the policy are over and it is revoked.
+pub fn suspend(authority: &Authority, authorised: &Authorised<Operator>, serial: &str) -> Result<Changed, IssueError> {
+    // 1. The serial in a form that cannot be wrong, and what is known of it.
+    let serial = register::serial(serial)?;
+    let found = register::get(&*authority.store, &serial)?;
+    // 2. Whether it may be suspended: a pure question.
+    let now = authority.clock.now();
+    may_be_held(authority, &serial, &found, now)?;
+    if let Status::Held(_) = found.status {
+        return Err(IssueError::AlreadyHeld { serial: serial_text(&serial) });
+    }
+    let at = now.unix_timestamp().max(found.not_before);
+    let hold = Hold { at, counted_from: at, freeze: None };
+    // 3. Status, indexes and log entry in one commit; a change that came between refuses it. Only then it is told.
+    let entry = log::Entry::CertificateSuspended { issuer: &found.issuer, serial: &serial_text(&serial), at, by: &authorised.actor().to_string() };
+    let batch = logged(&entry, now)?;
+    record(authority, batch, serial, found, Status::Held(hold))
+}
+
+/// Until the date of the order, or until it is lifted. A suspension below it goes on afterwards.
+pub fn freeze(authority: &Authority, authorised: &Authorised<Operator>, order: FreezeOrder) -> Result<Changed, IssueError> {
+    // 1. Serial and words in a form that cannot be wrong, and what is known of the certificate.
+    let now = authority.clock.now();
+    let FreezeOrder { serial, authority: by_authority, reason, until } = order;
+    let serial = register::serial(&serial)?;
+    let by_authority = words("authority", &by_authority, AUTHORITY_LONGEST)?;
+    let reason = words("reason", &reason, REASON_LONGEST)?;
+    if until <= now.unix_timestamp() || OffsetDateTime::from_unix_timestamp(until).is_err() {
+        return Err(IssueError::FreezeEnd);
+    }
+    let found = register::get(&*authority.store, &serial)?;
+    // 2. Whether it may be frozen: a pure question.
+    may_be_held(authority, &serial, &found, now)?;
+    let at = now.unix_timestamp().max(found.not_before);
+    let below = match &found.status {
+        Status::Held(Hold { freeze: Some(freeze), .. }) => return Err(frozen(&serial, freeze)),
+        Status::Held(hold) => Some(hold),
+        _ => None,
+    };
+    let order = Freeze { authority: by_authority, reason, at, until, suspended: below.is_some() };
+    let hold = Hold { at: below.map_or(at, |hold| hold.at), counted_from: below.map_or(at, |hold| hold.counted_from), freeze: Some(order.clone()) };
+    // 3. Status, indexes, the order itself and its log entry in one commit. Only then it is told.
+    let stored = encode(&order)?;
+    let entry = log::Entry::CertificateFrozen {
+        issuer: &found.issuer,
+        serial: &serial_text(&serial),
+        at,
+        until,
+        authority: &order.authority,
+        order_sha256: &crate::sha256_hex(&stored),
+        by: &authorised.actor().to_string(),
+    };
+    let mut batch = logged(&entry, now)?;
+    let number = batch.next("freeze-order");
+    let batch = batch.put(Freeze::kept(&serial, number), stored);
+    record(authority, batch, serial, found, Status::Held(hold))
+}
+
+/// Good again; or, where an order is lifted from a suspended certificate, suspended as before.
+pub fn resume(authority: &Authority, authorised: &Authorised<Operator>, order: &Resume) -> Result<Changed, IssueError> {
+    // 1. The serial in a form that cannot be wrong, and what is known of it.
+    let serial = register::serial(&order.serial)?;
+    let found = register::get(&*authority.store, &serial)?;
+    // 2. Whether there is what is to be ended: a pure question.
+    let hold = match (&found.status, order.freeze) {
+        (Status::Held(Hold { freeze: Some(freeze), .. }), false) => return Err(frozen(&serial, freeze)),
+        (Status::Held(Hold { freeze: None, .. }), true) => return Err(IssueError::NotFrozen { serial: serial_text(&serial) }),
+        (Status::Held(hold), _) => hold.clone(),
+        (Status::Revoked(revocation), _) => return Err(revoke::already(&serial, *revocation)?),
+        (Status::Good, _) => return Err(IssueError::NotHeld { serial: serial_text(&serial) }),
+    };
+    // 3. Status, indexes and log entry in one commit, and only while the key is not blocked. Only then it is told.
+    end(authority, authorised.actor(), serial, found, &hold)
+}
+
+/// What came of the holds that were due.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Due {
+    pub freezes_ended: usize,
+    pub revoked: usize,
+}
+
+/// Ends freezes whose date has come and revokes what stayed suspended for longer than the policy lets it, a portion at
+/// a time. The index is in the order of the dates: what is not due is not looked at.
+pub fn due(authority: &Authority) -> Result<Due, IssueError> {
+    let now = authority.clock.now();
+    let mut done = Due::default();
+    // 1. Freezes first: a suspension below one is counted anew from here.
+    let (from, to) = Hold::frozen_until(now.unix_timestamp());
+    for (_, serial) in authority.store.scan(&from, &to, PORTION)? {
+        let found = register::get(&*authority.store, &serial)?;
+        let Status::Held(hold) = found.status.clone() else { continue };
+        if hold.freeze.as_ref().is_some_and(|freeze| freeze.until <= now.unix_timestamp()) && unless_changed(end(authority, &Actor::Service, serial, found, &hold))? {
+            done.freezes_ended += 1;
+        }
+    }
+    // 2. The holder's right to use the certificate ends, and nobody says that they ceased to operate: privilegeWithdrawn.
+    //    The key is not known to be lost either, which would take its other certificates with it. // spec: rfc5280#5.3.1
+    let since = now.unix_timestamp() - longest(authority);
+    let (from, to) = Hold::suspended_since(since);
+    for (_, serial) in authority.store.scan(&from, &to, PORTION)? {
+        let found = register::get(&*authority.store, &serial)?;
+        let Status::Held(Hold { at, counted_from, freeze: None }) = found.status else { continue };
+        let revocation = Revocation { at, reason: Reason::PrivilegeWithdrawn };
+        if counted_from <= since && unless_changed(revoke::record(authority, &Actor::Service, vec![(serial, found)], revocation, now))? {
+            done.revoked += 1;
+        }
+    }
+    Ok(done)
+}
+
+/// When the freeze ends, or when the suspension becomes a revocation.
+pub fn until(authority: &Authority, hold: &Hold) -> i64 {
+    hold.freeze.as_ref().map_or(hold.counted_from.saturating_add(longest(authority)), |freeze| freeze.until)
+}
+
+/// How long a suspension lasts, in seconds.
+fn longest(authority: &Authority) -> i64 {
+    i64::from(authority.rules.suspension.max_days) * DAY
+}
+
+/// The orders that ever froze a certificate, the first first.
+pub fn orders(authority: &Authority, serial: &[u8]) -> Result<Vec<Freeze>, IssueError> {
+    let (from, to) = Freeze::all_kept(serial);
+    let kept = authority.store.scan(&from, &to, register::PAGE)?;
+    kept.iter().map(|(_, order)| decode(order).map_err(|_| IssueError::Damaged { what: "an order to freeze" })).collect()
+}
+
+/// Whether it was done; somebody else who came between has decided otherwise, and that stands.
+fn unless_changed<T>(done: Result<T, IssueError>) -> Result<bool, IssueError> {
+    match done {
+        Ok(_) => Ok(true),
+        Err(IssueError::Commit(CommitError::Conflict { .. }) | IssueError::BlockedKey) => Ok(false),
+        Err(error) => Err(error),
+    }
+}
+
+/// A certificate of a holder, neither ended nor revoked. The authority's own are what all others rest on: an issuer or
+/// an OCSP signer that is not to be relied on is revoked.
+fn may_be_held(authority: &Authority, serial: &[u8], found: &CertificateRecord, now: OffsetDateTime) -> Result<(), IssueError> {
+    let own = authority.policies.profile(&found.profile).is_none_or(|profile| profile.kind() != Kind::Leaf || profile.applicant() == ApplicantKind::Authority);
+    match found.status {
+        Status::Revoked(revocation) => Err(revoke::already(serial, revocation)?),
+        _ if own => Err(IssueError::OwnCertificate { profile: found.profile.clone() }),
+        _ if found.not_after < now.unix_timestamp() => Err(IssueError::Ended { serial: serial_text(serial) }),
+        _ => Ok(()),
+    }
+}
+
+fn frozen(serial: &[u8], freeze: &Freeze) -> IssueError {
+    IssueError::Frozen { serial: serial_text(serial), until: runtime::terminal::date(freeze.until) }
+}
+
+/// Words of an order: some, not too many, and nothing that writes on a terminal by itself.
+fn words(field: &'static str, text: &str, longest: usize) -> Result<String, IssueError> {
+    let text = text.trim();
+    if text.is_empty() || text.chars().count() > longest || runtime::terminal::plain(text) != text {
+        return Err(IssueError::OrderWords { field, longest });
+    }
+    Ok(text.to_owned())
+}
+
+fn logged(entry: &log::Entry<'_>, now: OffsetDateTime) -> Result<Batch, IssueError> {
+    let mut batch = Batch::new();
+    batch.append(log::STREAM, entry.leaf(now)?);
+    Ok(batch)
+}
+
+/// Ends the uppermost hold: the freeze where there is one, else the suspension.
+fn end(authority: &Authority, by: &Actor, serial: Vec<u8>, found: CertificateRecord, hold: &Hold) -> Result<Changed, IssueError> {
+    let now = authority.clock.now();
+    let (issuer, text, by) = (&found.issuer, serial_text(&serial), by.to_string());
+    let (entry, status) = match &hold.freeze {
+        // The days in which nobody could resume it do not count against the suspension.
+        Some(Freeze { suspended: true, .. }) => {
+            let below = Hold { at: hold.at, counted_from: now.unix_timestamp().max(hold.counted_from), freeze: None };
+            (log::Entry::FreezeEnded { issuer, serial: &text, suspended: true, by: &by }, Status::Held(below))
+        }
+        Some(_) => (log::Entry::FreezeEnded { issuer, serial: &text, suspended: false, by: &by }, Status::Good),
+        None => (log::Entry::CertificateResumed { issuer, serial: &text, by: &by }, Status::Good),
+    };
+    let blocked = CertificateRecord::blocked_key(&found.key_digest);
+    if authority.store.get(&blocked)?.is_some() {
+        return Err(IssueError::BlockedKey);
+    }
+    let batch = logged(&entry, now)?.expect(Expectation::Absent(blocked.clone()));
+    match record(authority, batch, serial, found, status) {
+        Err(IssueError::Commit(CommitError::Conflict { .. })) if authority.store.get(&blocked)?.is_some() => Err(IssueError::BlockedKey),
+        done => done,
+    }
+}
+
+/// The new status with its place on the list and among what is due, and the list's staleness.
+fn record(authority: &Authority, batch: Batch, serial: Vec<u8>, found: CertificateRecord, status: Status) -> Result<Changed, IssueError> {
+    let changed = CertificateRecord { status, ..found.clone() };
+    let (place, listed) = (CertificateRecord::key(&serial), CertificateRecord::revoked(&found.issuer, &serial));
+    let mut batch = batch.expect(Expectation::Equals(place.clone(), encode(&found)?)).put(place, encode(&changed)?);
+    let before = if let Status::Held(hold) = &found.status { Some(hold.due_key(&serial)) } else { None };
+    let after = if let Status::Held(hold) = &changed.status { Some(hold.due_key(&serial)) } else { None };
+    if before != after {
+        batch = before.into_iter().fold(batch, Batch::delete);
+    }
+    batch = match &changed.status {
+        Status::Held(hold) => batch.put(listed, encode(&Listed::Held { held_since: hold.at })?),
+        _ => batch.delete(listed),
+    };
+    batch = after.into_iter().fold(batch, |batch, due| batch.put(due, serial.clone()));
+    let committed = authority.store.commit(CrlRecord::mark_stale(batch, &found.issuer));
+    // After a failure too: nobody knows then what the store holds.
+    authority.changed(&found.issuer, &serial);
+    committed?;
+    Ok(Changed { serial, record: changed })
+}
