@@ -74,6 +74,10 @@ pub enum IssueError {
     Race,
     #[error("this is not the list that was prepared last; prepare one with `ca crl root prepare` and have that one signed")]
     NotPrepared,
+    #[error("the request's subject says nothing that a key's holder may say; write the common name alone: `compromised key`, or `revoke SERIAL REASON`")]
+    NotSaid,
+    #[error("no certificate of this authority has this key and serial; sign the request with the certificate's own key")]
+    NotOfThisKey,
     #[error("the list made for {issuer} is not what the register says, so it was not published; report this with the service's log")]
     ListDiffers { issuer: String },
     #[error(transparent)]
@@ -122,6 +126,8 @@ impl IssueError {
             Self::FreezeEnd => (Exit::Refused, "freeze-end"),
             Self::RevocationDate(_) => (Exit::Refused, "revocation-date"),
             Self::NotPrepared => (Exit::Conflict, "not-prepared"),
+            Self::NotSaid => (Exit::Refused, "not-said"),
+            Self::NotOfThisKey => (Exit::NotFound, "not-of-this-key"),
             Self::ListDiffers { .. } => (Exit::Damaged, "list-differs"),
             Self::Race | Self::Commit(CommitError::Conflict { .. }) => (Exit::Conflict, "conflict"),
             Self::Register(RegisterError::Store(StoreError::Corrupt { .. })) | Self::Commit(CommitError::Store(StoreError::Corrupt { .. })) => (Exit::Damaged, "store-damaged"),

@@ -7,6 +7,8 @@ use std::marker::PhantomData;
 pub enum Actor {
     /// A user of this machine, known by the peer credentials of the administration socket.
     LocalUser(u32),
+    /// Whoever signed with the key of this SHA-256 digest, in hexadecimal.
+    KeyHolder(String),
     /// The service itself: its own OCSP signers, resumed work.
     Service,
 }
@@ -15,6 +17,7 @@ impl std::fmt::Display for Actor {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Self::LocalUser(uid) => write!(f, "uid:{uid}"),
+            Self::KeyHolder(digest) => write!(f, "key:{digest}"),
             Self::Service => f.write_str("service"),
         }
     }
@@ -37,6 +40,21 @@ pub struct Operator;
 #[derive(Clone, Copy, Debug)]
 pub struct Auditor;
 
+/// May have certificates of the own key revoked, and nothing else.
+#[derive(Clone, Copy, Debug)]
+pub struct Holder;
+
+/// Who may revoke.
+pub trait Revoker: Role {}
+
+impl Revoker for Operator {}
+
+impl Revoker for Holder {}
+
+impl Role for Holder {
+    const NAME: &'static str = "holder";
+}
+
 impl Role for Administrator {
     const NAME: &'static str = "administrator";
 }
@@ -54,6 +72,13 @@ impl Role for Auditor {
 pub struct Authorised<R: Role> {
     actor: Actor,
     role: PhantomData<R>,
+}
+
+impl Authorised<Holder> {
+    /// Made once a signature with the key of this SHA-256 digest was verified over what is asked for.
+    pub(super) fn by_possession(key_digest: &[u8]) -> Self {
+        Self { actor: Actor::KeyHolder(crate::hex(key_digest)), role: PhantomData }
+    }
 }
 
 impl<R: Role> Authorised<R> {

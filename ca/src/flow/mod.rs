@@ -6,7 +6,8 @@ pub mod hold;
 pub mod issue;
 pub mod own;
 pub mod plan;
+pub mod possession;
 pub mod publish;
 pub mod revoke;
 
-pub use authorise::{Actor, Administrator, Auditor, Authorised, Operator, Role};
+pub use authorise::{Actor, Administrator, Auditor, Authorised, Holder, Operator, Revoker, Role};

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 use store::{Batch, CommitError, Expectation, Key};
 use time::OffsetDateTime;
 
-use super::authorise::{Actor, Operator, Authorised};
+use super::authorise::{Actor, Authorised, Revoker};
 use crate::authority::Authority;
 use crate::problem::IssueError;
 use crate::record::{CertificateRecord, CrlRecord, Listed, Reason, Revocation, Status, encode, log, serial_text};
@@ -26,7 +26,7 @@ pub struct Revoked {
     pub certificates: Vec<(Vec<u8>, CertificateRecord)>,
 }
 
-pub fn revoke(authority: &Authority, authorised: &Authorised<Operator>, order: &Revoke) -> Result<Revoked, IssueError> {
+pub fn revoke(authority: &Authority, authorised: &Authorised<impl Revoker>, order: &Revoke) -> Result<Revoked, IssueError> {
     // 1. The serial in a form that cannot be wrong, and what is known of it.
     let serial = register::serial(&order.serial)?;
     let found = register::get(&*authority.store, &serial)?;

@@ -1,4 +1,6 @@
-//! The public side: status, lists, issuers' certificates. Nothing here changes anything.
+//! The public side: status, lists, issuers' certificates. Nothing in this file changes anything.
+
+pub mod revocation;
 
 pub mod cps;
 

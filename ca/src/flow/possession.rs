@@ -1,0 +1,86 @@
+//! Revoking by whoever holds the key, without an account: a PKCS#10 request signed with it, whose common name says what
+//! is meant. `compromised key` by anybody who can sign with it — the proof lies in that —, `revoke SERIAL REASON` by the
+//! holder of one certificate. A request for a certificate never reads so, and saying it again changes nothing.
+//!
+//! 1 parse      the key's holder signed these very words
+//! 2 find       certificates of this key that we issued: what is not ours is none of our lists' business
+//! 3 authorise  by possession: for these certificates and no other
+//! 4 revoke     on the line every revocation takes
+
+use pki::name::COMMON_NAME;
+use pki::request::Request;
+use ring::digest::{SHA256, digest};
+use store::Key;
+
+use super::authorise::{Authorised, Holder};
+use super::revoke::{Revoke, Revoked, revoke};
+use crate::authority::Authority;
+use crate::problem::IssueError;
+use crate::record::{CertificateRecord, Reason, Status, serial_text};
+use crate::register;
+
+/// What the holder of a key says about it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Said {
+    /// Somebody can sign with it who should not.
+    Compromised,
+    Revoke { serial: Vec<u8>, reason: Reason },
+}
+
+pub fn revoke_by_possession(authority: &Authority, request: &[u8]) -> Result<Revoked, IssueError> {
+    // 1.
+    let request = Request::parse(request)?;
+    let said = read(&request).ok_or(IssueError::NotSaid)?;
+    let key = digest(&SHA256, &request.spki);
+    // 2.
+    let serial = match said {
+        Said::Compromised => compromised(authority, key.as_ref())?,
+        Said::Revoke { ref serial, .. } => serial.clone(),
+    };
+    let record = register::find(&*authority.store, &serial)?.filter(|record| record.key_digest == key.as_ref()).ok_or(IssueError::NotOfThisKey)?;
+    let reason = match said {
+        Said::Compromised => Reason::KeyCompromise,
+        Said::Revoke { reason, .. } => reason,
+    };
+    // Said before: the answer is the same, and nothing changes.
+    if let Status::Revoked(before) = record.status
+        && (before.reason == Reason::KeyCompromise || reason != Reason::KeyCompromise)
+    {
+        return Ok(Revoked { certificates: vec![(serial, record)] });
+    }
+    // 3.
+    let authorised = Authorised::<Holder>::by_possession(key.as_ref());
+    // 4.
+    revoke(authority, &authorised, &Revoke { serial: serial_text(&serial), reason, at: None })
+}
+
+/// A certificate of this key whose revocation takes the others with it: one that is not revoked as compromised yet,
+/// or any when all are.
+fn compromised(authority: &Authority, key: &[u8]) -> Result<Vec<u8>, IssueError> {
+    let (from, to) = Key::range(CertificateRecord::BY_KEY, &[key]);
+    let mut found = None;
+    for (_, serial) in authority.store.scan(&from, &to, register::PAGE)? {
+        match register::get(&*authority.store, &serial)?.status {
+            Status::Revoked(before) if before.reason == Reason::KeyCompromise => found = found.or(Some(serial)),
+            _ => return Ok(serial),
+        }
+    }
+    found.ok_or(IssueError::NotOfThisKey)
+}
+
+fn read(request: &Request) -> Option<Said> {
+    let [(oid, text)] = request.subject.as_slice() else { return None };
+    if *oid != COMMON_NAME {
+        return None;
+    }
+    let words: Vec<&str> = text.split(' ').collect();
+    match words.as_slice() {
+        ["compromised", "key"] => Some(Said::Compromised),
+        ["revoke", serial, reason] => {
+            let reason: Reason = serde_json::from_value((*reason).into()).ok()?;
+            // Withdrawing a privilege is the authority's to say.
+            (reason != Reason::PrivilegeWithdrawn).then_some(Said::Revoke { serial: register::serial(serial).ok()?, reason })
+        }
+        _ => None,
+    }
+}

@@ -1,0 +1,36 @@
+//! `POST /revoke`: the holder of a key says that it is compromised, or that a certificate of it is to end.
+
+use std::sync::Arc;
+
+use axum::body::Bytes;
+use axum::extract::State;
+use axum::routing::post;
+use axum::{Json, Router};
+use runtime::exit::{Exit, Problem};
+use serde::Serialize;
+
+use crate::authority::Authority;
+use crate::flow::possession::revoke_by_possession;
+use crate::record::{Reason, Status, serial_text};
+
+pub fn router(authority: Arc<Authority>) -> Router {
+    Router::new().route("/revoke", post(revoke)).with_state(authority)
+}
+
+/// One certificate that is revoked now. `at` is Unix seconds.
+#[derive(Serialize)]
+struct Revoked {
+    serial: String,
+    reason: Reason,
+    at: i64,
+}
+
+async fn revoke(State(authority): State<Arc<Authority>>, request: Bytes) -> Result<Json<Vec<Revoked>>, Problem> {
+    let done = tokio::task::spawn_blocking(move || revoke_by_possession(&authority, &request)).await;
+    let done = done.map_err(|error| Problem::new(Exit::Internal, "revoke", error.to_string(), "report this to the authority"))??;
+    let shown = done.certificates.iter().filter_map(|(serial, record)| match record.status {
+        Status::Revoked(revocation) => Some(Revoked { serial: serial_text(serial), reason: revocation.reason, at: revocation.at }),
+        _ => None,
+    });
+    Ok(Json(shown.collect()))
+}
