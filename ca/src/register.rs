@@ -1,4 +1,4 @@
-//! Questions to the register: one certificate, or a list by code, name, state and expiry.
+//! Questions to the register: one certificate, or a list by code, name, profile, issuer, state and expiry.
 
 use serde::{Deserialize, Serialize};
 use store::{Key, Store, StoreError};
@@ -28,6 +28,10 @@ pub struct Query {
     /// A whole common name or its beginning.
     pub name: Option<String>,
     pub state: Option<State>,
+    pub profile: Option<String>,
+    pub issuer: Option<String>,
+    /// Unix seconds: those that end then or later.
+    pub expires_from: Option<i64>,
     /// Unix seconds: those that end before.
     pub expires_before: Option<i64>,
     pub limit: Option<usize>,
@@ -115,6 +119,9 @@ fn fits(query: &Query, record: &CertificateRecord, now: i64) -> bool {
     query.code.as_ref().is_none_or(|code| record.code.as_ref() == Some(code))
         && query.name.as_ref().is_none_or(|name| record.name.starts_with(name.as_str()))
         && query.state.is_none_or(|wanted| state(record, now) == wanted)
+        && query.profile.as_ref().is_none_or(|profile| record.profile == *profile)
+        && query.issuer.as_ref().is_none_or(|issuer| record.issuer == *issuer)
+        && query.expires_from.is_none_or(|from| record.not_after >= from)
         && query.expires_before.is_none_or(|before| record.not_after < before)
 }
 
@@ -136,11 +143,16 @@ impl Cursor {
                 let at = after.map(|serial| get(store, serial)).transpose()?.map_or(name.clone(), |record| record.name);
                 (CertificateRecord::by_name(&at, start), Key::new("certificate-by-name", &[&[name.as_bytes(), &END].concat()]))
             }
-            Query { expires_before: Some(before), .. } => {
-                let at = after.map(|serial| get(store, serial)).transpose()?.map_or(0, |record| record.not_after);
-                (CertificateRecord::by_expiry(at, start), CertificateRecord::by_expiry(*before, &[]))
+            _ => {
+                let index = |end: i64, serial: &[u8]| match query {
+                    Query { profile: Some(profile), .. } => CertificateRecord::by_profile(profile, end, serial),
+                    Query { issuer: Some(issuer), .. } => CertificateRecord::by_issuer(issuer, end, serial),
+                    _ => CertificateRecord::by_expiry(end, serial),
+                };
+                let at = after.map(|serial| get(store, serial)).transpose()?.map(|record| record.not_after);
+                let from = index(at.or(query.expires_from).unwrap_or(0), start);
+                (from, query.expires_before.map_or_else(|| index(i64::MAX, &END), |before| index(before, &[])))
             }
-            _ => (CertificateRecord::by_expiry_start(after, store)?, CertificateRecord::by_expiry(i64::MAX, &END)),
         };
         if after.is_some() {
             from = from.successor();
@@ -158,12 +170,5 @@ impl Cursor {
             _ => self.done = true,
         }
         Ok(page.into_iter().map(|(_, serial)| serial).collect())
-    }
-}
-
-impl CertificateRecord {
-    fn by_expiry_start(after: Option<&[u8]>, store: &dyn Store) -> Result<Key, RegisterError> {
-        let Some(serial) = after else { return Ok(Self::by_expiry(0, &[])) };
-        Ok(Self::by_expiry(get(store, serial)?.not_after, serial))
     }
 }

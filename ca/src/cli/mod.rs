@@ -2,6 +2,7 @@
 
 mod ask;
 mod hold;
+mod list;
 mod offline;
 mod print;
 mod root;
@@ -17,7 +18,6 @@ use crate::flow::issue::Order;
 use crate::flow::plan::Words;
 use crate::flow::revoke::Revoke;
 use crate::record::Reason;
-use crate::register::{Query, State};
 use crate::service::Operation;
 
 /// The certificate authority of the city's trust office.
@@ -88,26 +88,9 @@ enum Command {
     /// Show one certificate.
     #[command(after_help = "Example:\n  ca show 5f3a0c0de1b2c3d4e5f60718293a4b5c --json")]
     Show { serial: String },
-    /// List certificates by code, name, state and expiry.
-    #[command(after_help = "Example:\n  ca list --code 91440101MAT000018G --state good --expires-before 2027-01-01T00:00:00Z")]
-    List {
-        #[arg(long)]
-        code: Option<String>,
-        /// A common name or its beginning.
-        #[arg(long)]
-        name: Option<String>,
-        #[arg(long)]
-        state: Option<State>,
-        /// RFC 3339.
-        #[arg(long)]
-        expires_before: Option<String>,
-        /// At most this many, up to 1000.
-        #[arg(long)]
-        limit: Option<usize>,
-        /// Go on after this serial.
-        #[arg(long)]
-        after: Option<String>,
-    },
+    /// List certificates by code, name, profile, issuer, state and expiry.
+    #[command(after_help = "Examples:\n  ca list --expiring 30d --profile enterprise-signing --state good\n  ca list --code 91440101MAT000018G --expires-before 2027-01-01T00:00:00Z\n  ca list --issuer enterprise-ca --all --csv > inventory.csv")]
+    List(list::List),
     /// Revoke a certificate, for ever.
     #[command(after_help = "Example:\n  ca revoke 5f3a0c0de1b2c3d4e5f60718293a4b5c --reason key-compromise")]
     Revoke {
@@ -263,10 +246,7 @@ fn dispatch(cli: Cli) -> Result<(), Problem> {
             return print::issued(&outcome, out.as_deref(), place.json);
         }
         Command::Show { serial } => Operation::Show { serial },
-        Command::List { code, name, state, expires_before, limit, after } => {
-            let expires_before = expires_before.as_deref().map(offline::instant).transpose()?;
-            Operation::List(Query { code, name, state, expires_before, limit, after })
-        }
+        Command::List(list) => return list::list(&place, list),
         Command::Revoke { serial, reason, at } => Operation::Revoke(Revoke { serial, reason, at: at.as_deref().map(offline::instant).transpose()? }),
         Command::Suspend { serial } => Operation::Suspend { serial },
         Command::Resume { serial, freeze } => hold::resume(serial, freeze),

@@ -53,7 +53,7 @@ pub fn outcome(outcome: &Outcome, as_json: bool) -> Result<(), Problem> {
             shown.pem.as_deref().map_or(Ok(()), |pem| line(pem.trim_end()))
         }
         Outcome::Certificates(list) if list.is_empty() => line("no certificate fits"),
-        Outcome::Certificates(list) => list.iter().try_for_each(row),
+        Outcome::Certificates(list) => list.iter().try_for_each(|shown| line(&row(shown))),
         Outcome::Published(list) => list.iter().try_for_each(|one| {
             line(&format!("{} number {}: {} revoked, good until {}, at {}", one.issuer, one.number, one.entries, date(one.next_update), one.address))
         }),
@@ -65,9 +65,10 @@ pub fn outcome(outcome: &Outcome, as_json: bool) -> Result<(), Problem> {
     }
 }
 
-fn row(shown: &Shown) -> Result<(), Problem> {
+/// One line of a list.
+pub fn row(shown: &Shown) -> String {
     let code = shown.code.as_deref().unwrap_or("-");
-    line(&format!("{}  {:<8} {:<19} {:<18} {}  {}", shown.serial, word(&shown.state), shown.profile, code, date(shown.not_after), shown.name))
+    format!("{}  {:<8} {:<19} {:<18} {}  {}", shown.serial, word(&shown.state), shown.profile, code, date(shown.not_after), shown.name)
 }
 
 fn certificate(shown: &Shown) -> Result<(), Problem> {

@@ -309,12 +309,9 @@ fn entered(signed: &SignedCertificate, now: OffsetDateTime) -> Result<Batch, Iss
     let mut batch = Batch::new()
         .expect(Expectation::Equals(Intent::key(serial), intent.clone()))
         .put(CertificateRecord::key(serial), encode(record)?)
-        .put(CertificateRecord::by_name(&record.name, serial), serial.clone())
-        .put(CertificateRecord::by_expiry(record.not_after, serial), serial.clone())
-        .put(CertificateRecord::by_key(&record.key_digest, serial), serial.clone())
         .delete(Intent::key(serial));
-    if let Some(code) = &record.code {
-        batch = batch.put(CertificateRecord::by_code(code, serial), serial.clone());
+    for index in record.indexes(serial) {
+        batch = batch.put(index, serial.clone());
     }
     batch.append(log::STREAM, entry.leaf(now)?);
     Ok(batch)

@@ -153,6 +153,29 @@ impl CertificateRecord {
         Key::new("certificate-by-expiry", &[&not_after.max(0).to_be_bytes(), serial])
     }
 
+    /// Of one profile, from the first to expire.
+    pub fn by_profile(profile: &str, not_after: i64, serial: &[u8]) -> Key {
+        Key::new("certificate-by-profile", &[profile.as_bytes(), &not_after.max(0).to_be_bytes(), serial])
+    }
+
+    /// Of one issuer, from the first to expire.
+    pub fn by_issuer(issuer: &str, not_after: i64, serial: &[u8]) -> Key {
+        Key::new("certificate-by-issuer", &[issuer.as_bytes(), &not_after.max(0).to_be_bytes(), serial])
+    }
+
+    /// Where the serial stands besides the record: all that lists are made from.
+    pub fn indexes(&self, serial: &[u8]) -> Vec<Key> {
+        let mut keys = vec![
+            Self::by_name(&self.name, serial),
+            Self::by_expiry(self.not_after, serial),
+            Self::by_profile(&self.profile, self.not_after, serial),
+            Self::by_issuer(&self.issuer, self.not_after, serial),
+            Self::by_key(&self.key_digest, serial),
+        ];
+        keys.extend(self.code.as_ref().map(|code| Self::by_code(code, serial)));
+        keys
+    }
+
     pub fn by_key(key_digest: &[u8], serial: &[u8]) -> Key {
         Key::new(Self::BY_KEY, &[key_digest, serial])
     }
