@@ -20,7 +20,7 @@ use crate::status::Status;
 const HEAD_EVERY: Duration = Duration::from_millis(250);
 /// Lists and signers are looked at every so many turns.
 const SLOWLY: u32 = 20;
-/// A list is made anew this long after the last one, when a revocation waits.
+/// A list is made anew this long after the last one, when a revocation, a suspension or its end waits.
 pub(crate) const STALE_AFTER: i64 = 60;
 /// And this long after the last one in any case.
 pub(crate) const RENEW_AFTER: i64 = 24 * 3_600;

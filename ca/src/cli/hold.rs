@@ -17,7 +17,7 @@ pub struct Freeze {
     /// Why, best by the number of its document; name no person.
     #[arg(long)]
     reason: String,
-    /// When the order ends, RFC 3339; the certificate is good again from then on.
+    /// When the order ends, RFC 3339; from then on the certificate is what it was before.
     #[arg(long)]
     until: String,
 }

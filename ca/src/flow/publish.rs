@@ -77,7 +77,7 @@ fn finish(authority: &Authority, issuer: &Issuer, intent: &CrlIntent, der: Vec<u
     // 6. Recorded with its log entry; from now on it is what we publish. What had ended was on it once more.
     let record = CrlRecord { number: intent.number, this_update: intent.this_update, next_update: intent.next_update, entries: intent.entries, der };
     self::record(authority, issuer.id(), intent, &record, &ended)?;
-    // 7. Fresh, unless another revocation came meanwhile.
+    // 7. Fresh, unless another change came meanwhile.
     if let Some(mark) = &intent.stale {
         let clear = Batch::new().expect(Expectation::Equals(CrlRecord::stale(issuer.id()), mark.clone())).delete(CrlRecord::stale(issuer.id()));
         match authority.store.commit(clear) {
