@@ -144,6 +144,15 @@ impl Authority {
         self.watchers.iter().for_each(|watcher| watcher.published(issuer));
     }
 
+    /// Issuers and profiles that do not fit together: a profile that nobody can sign, an authority that signs nothing.
+    pub fn unmatched(&self) -> Vec<String> {
+        let signed_by = |id: &str| self.policies.profiles().any(|profile| profile.issuers().iter().any(|issuer| issuer.name() == id));
+        let unsigned = self.policies.profiles().flat_map(|profile| profile.issuers().iter().map(move |issuer| (profile.name(), issuer.name())));
+        let unsigned = unsigned.filter(|(_, issuer)| !self.issuers.contains_key(*issuer)).map(|(profile, issuer)| format!("the profile {profile} names the issuer {issuer}, which is not here"));
+        let idle = self.issuers.keys().filter(|id| !signed_by(id)).map(|id| format!("no profile is signed by the issuer {id}"));
+        unsigned.chain(idle).collect()
+    }
+
     /// The issuer that signs certificates of `profile`: the one wanted, or the only one there is.
     pub fn issuer_for(&self, profile: &Profile, wanted: Option<&str>) -> Result<Arc<Issuer>, IssueError> {
         let only = match profile.issuers() {

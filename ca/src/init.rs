@@ -55,6 +55,8 @@ pub enum InitError {
     File { path: PathBuf, reason: String },
     #[error("the authority in {path} was never founded to the end; run `ca init` again, which begins anew", path = path.display())]
     Unfinished { path: PathBuf },
+    #[error("{what}; mend the documents in policies/certificates")]
+    Unmatched { what: String },
     #[error("the log's {what} is missing in {path}; restore the whole directory from one backup", path = path.display())]
     LogMissing { path: PathBuf, what: &'static str },
     #[error("the log's key is not the one this authority was founded with; restore the whole directory from one backup")]
@@ -233,6 +235,10 @@ pub fn open(path: &Path, base_url: Option<&str>, passphrase: &Passphrase, clock:
     let evidence = Arc::new(Evidence::open(Arc::clone(&store), signer, path)?);
     let issuers = read_issuers(&*store, &keys)?;
     let authority = Authority { addresses: Addresses::new(&settings), store, clock, settings, policies, rules, issuers, founding: None, watchers: Vec::new() };
+    // Configuration is judged whole before anything is done with it.
+    if let Some(what) = authority.unmatched().into_iter().next() {
+        return Err(InitError::Unmatched { what });
+    }
     let known = policies_read();
     let before = authority.store.get(&known).map_err(IssueError::from)?;
     if before.as_deref() != Some(digest.as_bytes()) {
@@ -361,7 +367,7 @@ impl From<InitError> for Problem {
             InitError::Keys(KeyError::Damaged { .. }) => (Exit::Damaged, "keys"),
             InitError::Keys(KeyError::Exists { .. }) => (Exit::Conflict, "keys"),
             InitError::Keys(_) => (Exit::Unavailable, "keys"),
-            InitError::Policy(_) => (Exit::Usage, "policy"),
+            InitError::Policy(_) | InitError::Unmatched { .. } => (Exit::Usage, "policy"),
             InitError::BaseUrl { .. } | InitError::OtherBaseUrl { .. } => (Exit::Usage, "base-url"),
             InitError::Unfinished { .. } => (Exit::Conflict, "unfinished"),
             InitError::LogMissing { .. } | InitError::OtherLogKey => (Exit::Damaged, "log"),

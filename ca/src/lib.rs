@@ -3,6 +3,7 @@
 
 pub mod authority;
 pub mod cli;
+pub mod doctor;
 pub mod flow;
 pub mod http;
 pub mod init;

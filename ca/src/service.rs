@@ -8,6 +8,7 @@ use evidence::Evidence;
 use runtime::exit::Problem;
 use serde::{Deserialize, Serialize};
 
+use crate::doctor::{self, Examined};
 use crate::authority::{Authority, Issuer, ROOT};
 use crate::flow::hold::{self, FreezeOrder, Resume};
 use crate::flow::issue::{Order, issue};
@@ -36,6 +37,8 @@ pub enum Operation {
         der: Vec<u8>,
     },
     ExportLog { directory: PathBuf },
+    /// What is well and what is not: changes nothing.
+    Doctor,
 }
 
 /// A certificate as commands show it. Times are Unix seconds.
@@ -104,6 +107,7 @@ pub enum Outcome {
     Published(Vec<Published>),
     Prepared(Prepared),
     Exported(Exported),
+    Examined(Examined),
 }
 
 pub fn pem(label: &str, der: &[u8]) -> String {
@@ -152,6 +156,7 @@ impl Service {
                 let list = publish::accept(&self.authority, root, der)?;
                 Ok(Outcome::Published(vec![self.published(root, &list)]))
             }
+            Operation::Doctor => Ok(Outcome::Examined(doctor::examine(self)?)),
             Operation::ExportLog { directory } => {
                 let entries = self.evidence.export(&directory, &|_, _| {})?;
                 let vkey = self.evidence.verifier()?.to_string();

@@ -145,6 +145,12 @@ impl Evidence {
         Ok(note)
     }
 
+    /// How many entries the head that was signed last covers.
+    pub fn signed(&self) -> u64 {
+        let state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        state.head.as_ref().map_or(0, |(checkpoint, _)| checkpoint.size())
+    }
+
     pub fn verifier(&self) -> Result<VerifierKey, EvidenceError> {
         self.signer.verifier()
     }

@@ -1,6 +1,7 @@
 //! The administrator's command line.
 
 mod ask;
+mod doctor;
 mod hold;
 mod list;
 mod offline;
@@ -118,6 +119,13 @@ enum Command {
     /// Certificate revocation lists.
     #[command(subcommand)]
     Crl(Crl),
+    /// Look at everything and say what to mend; ends with an error when something fails.
+    #[command(after_help = "Example:\n  ca --dir ca-state doctor --json")]
+    Doctor {
+        /// Ask the public address even when it is not on this machine.
+        #[arg(long)]
+        online: bool,
+    },
     /// The log nobody can quietly edit.
     #[command(subcommand)]
     Log(Log),
@@ -259,6 +267,7 @@ fn dispatch(cli: Cli) -> Result<(), Problem> {
         }
         Command::Crl(Crl::Root(Root::Publish { signed })) => Operation::PublishRootCrl { der: root::read(&signed)? },
         Command::Crl(Crl::Publish { issuer }) => Operation::PublishCrl { issuer },
+        Command::Doctor { online } => return doctor::doctor(&place, online),
         Command::Log(Log::Export { directory }) => Operation::ExportLog { directory: offline::absolute(&directory)? },
     };
     print::outcome(&ask::ask(&place, operation)?, place.json)

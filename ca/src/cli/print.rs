@@ -45,6 +45,7 @@ pub fn outcome(outcome: &Outcome, as_json: bool) -> Result<(), Problem> {
             Outcome::Published(list) => json(list),
             Outcome::Prepared(list) => json(list),
             Outcome::Exported(exported) => json(exported),
+            Outcome::Examined(examined) => json(examined),
         };
     }
     match outcome {
@@ -58,6 +59,7 @@ pub fn outcome(outcome: &Outcome, as_json: bool) -> Result<(), Problem> {
             line(&format!("{} number {}: {} revoked, good until {}, at {}", one.issuer, one.number, one.entries, date(one.next_update), one.address))
         }),
         Outcome::Prepared(list) => line(&format!("root number {}: {} revoked", list.number, list.entries)),
+        Outcome::Examined(examined) => examined.findings.iter().try_for_each(|finding| line(&finding.what)),
         Outcome::Exported(exported) => {
             line(&format!("{} entries in {}", exported.entries, exported.directory.display()))?;
             line(&format!("verify with: ca log verify {} --vkey '{}'", exported.directory.display(), exported.vkey))

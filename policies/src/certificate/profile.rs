@@ -231,6 +231,11 @@ impl Profile {
         self.approvals
     }
 
+    /// How long a certificate lives at most.
+    pub fn days(&self) -> u16 {
+        self.validity.days
+    }
+
     /// Whether many may be issued in one job.
     pub fn bulk(&self) -> bool {
         self.bulk

@@ -1,0 +1,171 @@
+//! The grades of everything, one line each: what the authority tells, what its directory shows, what its address answers.
+
+use std::fs;
+use std::io::{Read, Write};
+use std::net::{TcpStream, ToSocketAddrs};
+use std::os::unix::fs::MetadataExt;
+use std::os::unix::net::UnixStream;
+use std::path::Path;
+use std::time::Duration;
+
+use runtime::admin::SOCKET;
+use runtime::exit::{Exit, Problem};
+use runtime::terminal::word;
+
+use super::ask::{self, Place};
+use super::print;
+use crate::doctor::{Examined, Finding, Grade};
+use crate::service::{Operation, Outcome};
+
+const MIB: u64 = 1 << 20;
+const WAIT: Duration = Duration::from_secs(5);
+
+pub fn doctor(place: &Place, online: bool) -> Result<(), Problem> {
+    let running = UnixStream::connect(place.directory.join(SOCKET)).is_ok();
+    let mut findings = modes(&place.directory);
+    findings.push(space(&place.directory));
+    match ask::ask(place, Operation::Doctor) {
+        Ok(Outcome::Examined(Examined { base_url, findings: told })) => {
+            findings.extend(told);
+            if running {
+                findings.extend(answers(&base_url, online));
+            } else {
+                findings.push(Finding::warn("service: it is not running", "start it with `ca serve`"));
+            }
+        }
+        Ok(_) => findings.push(Finding::fail("service: it answered something else", "run the same version of `ca` as the service")),
+        Err(problem) => findings.push(Finding::fail(format!("authority: {}", problem.message), problem.next)),
+    }
+    told(&findings, place.json)
+}
+
+fn told(findings: &[Finding], json: bool) -> Result<(), Problem> {
+    if json {
+        print::json(&findings)?;
+    } else {
+        for Finding { grade, what, next } in findings {
+            let next = if next.is_empty() { String::new() } else { format!("; {next}") };
+            print::line(&format!("{:<4}  {what}{next}", word(grade)))?;
+        }
+    }
+    verdict(findings)
+}
+
+fn verdict(findings: &[Finding]) -> Result<(), Problem> {
+    match findings.iter().filter(|finding| finding.grade == Grade::Fail).count() {
+        0 => Ok(()),
+        bad => Err(Problem::new(Exit::Damaged, "doctor", format!("{bad} of {} findings fail", findings.len()), "mend what the lines above say")),
+    }
+}
+
+/// The directory, the key stores in it and each sealed key: closed to all but their owner.
+fn modes(directory: &Path) -> Vec<Finding> {
+    let mut places = vec![directory.to_owned()];
+    for store in ["keys", "root-keys"].map(|name| directory.join(name)) {
+        places.extend(fs::read_dir(&store).into_iter().flatten().flatten().map(|entry| entry.path()));
+        places.extend(store.is_dir().then_some(store));
+    }
+    let open: Vec<_> = places.iter().filter(|path| fs::metadata(path).is_ok_and(|found| found.mode() & 0o077 != 0)).collect();
+    let mut findings: Vec<Finding> = open.iter().map(|path| Finding::fail(format!("mode of {}: others can reach it", path.display()), format!("run: chmod go-rwx {}", path.display()))).collect();
+    if findings.is_empty() {
+        findings.push(Finding::ok("modes: keys are closed to all but their owner"));
+    }
+    if directory.join("root-keys").is_dir() {
+        findings.push(Finding::warn("root's key store: it stands beside the service", "move it to a place without a network"));
+    }
+    findings
+}
+
+fn space(directory: &Path) -> Finding {
+    match rustix::fs::statvfs(directory) {
+        Ok(found) => graded(found.f_bavail.saturating_mul(found.f_frsize) / MIB),
+        Err(error) => Finding::fail(format!("disk: {error}"), "check the directory"),
+    }
+}
+
+fn graded(free: u64) -> Finding {
+    let what = format!("disk: {free} MiB free");
+    match free {
+        0..256 => Finding::fail(what, "make room: without it nothing is issued or revoked"),
+        256..2_048 => Finding::warn(what, "make room soon"),
+        _ => Finding::ok(what),
+    }
+}
+
+/// What the public address answers. It is asked only on this machine, or when that was wished: a doctor calls nobody unasked.
+fn answers(base_url: &str, online: bool) -> Vec<Finding> {
+    let host = base_url.trim_start_matches("http://");
+    let name = host.rsplit_once(':').filter(|(_, port)| port.bytes().all(|digit| digit.is_ascii_digit())).map_or(host, |(name, _)| name);
+    let loopback = name == "localhost" || name.trim_matches(['[', ']']).parse::<std::net::IpAddr>().is_ok_and(|address| address.is_loopback());
+    if !loopback && !online {
+        return vec![Finding::ok(format!("{base_url}: not asked; `--online` asks it"))];
+    }
+    let address = if name == host { format!("{host}:80") } else { host.to_owned() };
+    let ask = |path: &str| match status(&address, host, path) {
+        Ok(200) => Finding::ok(format!("{base_url}{path}: answers")),
+        Ok(other) => Finding::fail(format!("{base_url}{path}: answers {other}"), "read the service's log"),
+        Err(error) => Finding::fail(format!("{base_url}{path}: {error}"), "check the address, the proxy before it and the service"),
+    };
+    ["/healthz", "/crl/enterprise-ca.crl"].map(ask).into()
+}
+
+/// The status of a GET: of the answer no more than the first line is read.
+fn status(address: &str, host: &str, path: &str) -> std::io::Result<u16> {
+    let nobody = || std::io::Error::other("the name has no address");
+    let address = address.to_socket_addrs()?.next().ok_or_else(nobody)?;
+    let mut stream = TcpStream::connect_timeout(&address, WAIT)?;
+    stream.set_read_timeout(Some(WAIT))?;
+    stream.set_write_timeout(Some(WAIT))?;
+    write!(stream, "GET {path} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n")?;
+    let mut line = [0; 12];
+    stream.read_exact(&mut line)?;
+    // spec: rfc9112#4
+    let code = line.strip_prefix(b"HTTP/1.1 ").and_then(|code| std::str::from_utf8(code).ok()?.parse().ok());
+    code.ok_or_else(|| std::io::Error::other("what answers speaks no HTTP/1.1"))
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use std::os::unix::fs::PermissionsExt;
+
+    use super::*;
+
+    #[test]
+    fn an_open_key_fails_and_a_root_beside_is_told() {
+        let place = tempfile::tempdir().unwrap();
+        let key = place.path().join("keys/tls-ca.json");
+        fs::create_dir(place.path().join("keys")).unwrap();
+        fs::write(&key, b"{}").unwrap();
+        for (path, mode) in [(place.path().to_owned(), 0o700), (place.path().join("keys"), 0o700), (key.clone(), 0o600)] {
+            fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();
+        }
+        assert!(modes(place.path()).iter().all(|finding| finding.grade == Grade::Ok));
+        fs::set_permissions(&key, fs::Permissions::from_mode(0o640)).unwrap();
+        fs::create_dir(place.path().join("root-keys")).unwrap();
+        fs::set_permissions(place.path().join("root-keys"), fs::Permissions::from_mode(0o700)).unwrap();
+        let found = modes(place.path());
+        assert!(found.iter().any(|finding| finding.grade == Grade::Fail && finding.next.contains("tls-ca.json")));
+        assert!(found.iter().any(|finding| finding.grade == Grade::Warn));
+        assert_eq!(verdict(&found).unwrap_err().exit, Exit::Damaged);
+        assert_eq!([0, 300, 5_000].map(|free| graded(free).grade), [Grade::Fail, Grade::Warn, Grade::Ok]);
+    }
+
+    #[test]
+    fn only_this_machine_is_asked_unasked() {
+        assert!(answers("http://ca.example.cn", false).iter().all(|finding| finding.what.contains("not asked")));
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let base = format!("http://{}", listener.local_addr().unwrap());
+        let served = std::thread::spawn(move || {
+            for answer in ["HTTP/1.1 200 OK\r\n\r\n", "HTTP/1.1 503 Service Unavailable\r\n\r\n"] {
+                let (mut stream, _) = listener.accept().unwrap();
+                let mut request = [0; 14];
+                stream.read_exact(&mut request).unwrap();
+                stream.write_all(answer.as_bytes()).unwrap();
+            }
+        });
+        let grades: Vec<Grade> = answers(&base, false).iter().map(|finding| finding.grade).collect();
+        assert_eq!(grades, [Grade::Ok, Grade::Fail]);
+        served.join().unwrap();
+    }
+}

@@ -1,0 +1,214 @@
+//! What is well with the authority and what is to be mended: facts read from the store, graded by pure functions.
+
+use serde::{Deserialize, Serialize};
+use store::Key;
+use x509_parser::prelude::{FromDer, X509Certificate};
+
+use crate::authority::{Authority, ROOT};
+use crate::job::{RENEW_AFTER, ROOT_BEFORE_END, STALE_AFTER};
+use crate::problem::IssueError;
+use crate::record::{CrlRecord, Intent, IssuerRecord, decode, log};
+use crate::service::Service;
+
+const DAY: i64 = 86_400;
+/// What the service does within this time of its being due is in time.
+const PATIENCE: i64 = 600;
+/// Intents looked at.
+const MOST: usize = 1_000;
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Grade {
+    Ok,
+    Warn,
+    Fail,
+}
+
+/// One thing looked at.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Finding {
+    pub grade: Grade,
+    /// What was looked at and how it is.
+    pub what: String,
+    /// What to do; empty when all is well.
+    pub next: String,
+}
+
+impl Finding {
+    pub fn ok(what: impl Into<String>) -> Self {
+        Self { grade: Grade::Ok, what: what.into(), next: String::new() }
+    }
+
+    pub fn warn(what: impl Into<String>, next: impl Into<String>) -> Self {
+        Self { grade: Grade::Warn, what: what.into(), next: next.into() }
+    }
+
+    pub fn fail(what: impl Into<String>, next: impl Into<String>) -> Self {
+        Self { grade: Grade::Fail, what: what.into(), next: next.into() }
+    }
+}
+
+/// What store, issuers, policies and log tell.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Examined {
+    pub base_url: String,
+    pub findings: Vec<Finding>,
+}
+
+/// Reads and changes nothing.
+pub fn examine(service: &Service) -> Result<Examined, IssueError> {
+    let authority = &service.authority;
+    let now = authority.clock.now().unix_timestamp();
+    let mut findings = Vec::new();
+    for issuer in authority.issuers.values() {
+        let id = issuer.id();
+        let last = authority.store.get(&CrlRecord::key(id))?;
+        let last: Option<CrlRecord> = last.map(|bytes| decode(&bytes)).transpose().map_err(|_| IssueError::Damaged { what: "the last CRL" })?;
+        let waits = authority.store.get(&CrlRecord::stale(id))?.is_some();
+        findings.push(list(id, last.map(|list| (list.this_update, list.next_update)), waits, now));
+        let longest = authority.policies.profiles().filter(|profile| profile.issuers().iter().any(|one| one.name() == id)).map(|profile| profile.days()).max();
+        findings.push(life(id, issuer.not_after.unix_timestamp(), i64::from(longest.unwrap_or(0)) * DAY, now));
+        findings.extend(signer(authority, id, now)?);
+    }
+    findings.push(intents(authority, now)?);
+    findings.extend(authority.unmatched().into_iter().map(|what| Finding::fail(what, "mend the documents in policies/certificates and restart")));
+    findings.extend(log_findings(service, now)?);
+    Ok(Examined { base_url: authority.settings.base_url.clone(), findings })
+}
+
+/// A list by its times, and whether a change waits to be on it.
+fn list(id: &str, times: Option<(i64, i64)>, waits: bool, now: i64) -> Finding {
+    let (root, what) = (id == ROOT, format!("CRL of {id}"));
+    let next = if root { "make the next one with `ca crl root prepare`" } else { "see that `ca serve` runs and read its log" };
+    let Some((this_update, next_update)) = times else { return Finding::fail(format!("{what}: there is none"), next) };
+    let (age, left) = (now - this_update, next_update - now);
+    let due = if root { left <= ROOT_BEFORE_END } else { age > RENEW_AFTER + PATIENCE };
+    let until = runtime::terminal::date(next_update);
+    match () {
+        () if left <= 0 => Finding::fail(format!("{what}: ended {until}"), next),
+        () if waits && root => Finding::fail(format!("{what}: a revoked authority is not on it"), next),
+        () if waits && age > STALE_AFTER + PATIENCE => Finding::warn(format!("{what}: a change waits to be on it"), next),
+        () if due => Finding::warn(format!("{what}: the next one is due, this one ends {until}"), next),
+        () => Finding::ok(format!("{what}: until {until}")),
+    }
+}
+
+/// An issuer's own life against that of the longest certificate it signs.
+fn life(id: &str, not_after: i64, longest: i64, now: i64) -> Finding {
+    let (left, what) = (not_after - now, format!("certificate of {id}: until {}", runtime::terminal::date(not_after)));
+    let next = "found the next hierarchy in time";
+    match () {
+        () if left < 0 => Finding::fail(format!("{what}, ended"), next),
+        () if left < longest => Finding::warn(format!("{what}, sooner than a certificate of {} days would", longest / DAY), next),
+        () => Finding::ok(what),
+    }
+}
+
+/// As it stands in the store: the service may have replaced it since it was opened.
+fn signer(authority: &Authority, id: &str, now: i64) -> Result<Option<Finding>, IssueError> {
+    let damaged = |what| IssueError::Damaged { what };
+    let record = authority.store.get(&IssuerRecord::key(id))?.ok_or(damaged("an issuer"))?;
+    let record: IssuerRecord = decode(&record).map_err(|_| damaged("an issuer"))?;
+    let Some(ocsp) = record.ocsp else { return Ok(None) };
+    let (_, read) = X509Certificate::from_der(&ocsp.der).map_err(|_| damaged("an OCSP signer's certificate"))?;
+    Ok(Some(signer_life(id, read.validity().not_before.timestamp(), read.validity().not_after.timestamp(), now)))
+}
+
+/// It is replaced when a third of its life is left: with less than a quarter something keeps the service from it.
+fn signer_life(id: &str, not_before: i64, not_after: i64, now: i64) -> Finding {
+    let (left, what) = (not_after - now, format!("OCSP signer of {id}: until {}", runtime::terminal::date(not_after)));
+    let next = "see that `ca serve` runs and read its log";
+    match () {
+        () if left <= 0 => Finding::fail(format!("{what}, ended"), next),
+        () if left < (not_after - not_before) / 4 => Finding::warn(format!("{what}, it should have been replaced"), next),
+        () => Finding::ok(what),
+    }
+}
+
+fn intents(authority: &Authority, now: i64) -> Result<Finding, IssueError> {
+    let (from, to) = Key::range(Intent::TABLE, &[]);
+    let mut old = 0;
+    for (_, bytes) in authority.store.scan(&from, &to, MOST)? {
+        let intent: Intent = decode(&bytes).map_err(|_| IssueError::Damaged { what: "an intent to sign" })?;
+        // A certificate is backdated by minutes; one on its way is younger than this.
+        old += usize::from(now - intent.not_before > 2 * PATIENCE);
+    }
+    Ok(match old {
+        0 => Finding::ok("intents to sign: none unfinished"),
+        old => Finding::warn(format!("intents to sign: {old} unfinished"), "restart the service, which finishes them"),
+    })
+}
+
+fn log_findings(service: &Service, now: i64) -> Result<[Finding; 2], IssueError> {
+    let store = &service.authority.store;
+    let (signed, found) = (service.evidence.signed(), store.stream_length(log::STREAM)?);
+    let written = |at: u64| -> Result<Option<i64>, IssueError> {
+        let leaf = store.read_stream(log::STREAM, at, 1)?;
+        // Version, kind, then Unix milliseconds.
+        let millis = leaf.first().and_then(|leaf| leaf.get(2..10)?.first_chunk::<8>().copied());
+        Ok(millis.and_then(|millis| i64::try_from(u64::from_be_bytes(millis) / 1_000).ok()))
+    };
+    let first_unsigned = if signed < found { written(signed)? } else { None };
+    let newest = match found.checked_sub(1) {
+        Some(last) => written(last)?,
+        None => None,
+    };
+    Ok([head(signed, found, first_unsigned, now), clock(newest, now)])
+}
+
+fn head(signed: u64, found: u64, first_unsigned: Option<i64>, now: i64) -> Finding {
+    let what = format!("log: {found} entries, head signed at {signed}");
+    match first_unsigned {
+        _ if found < signed => Finding::fail(format!("{what}, records are lost"), "restore the store from a backup"),
+        Some(at) if now - at > PATIENCE => Finding::fail(what, "see that `ca serve` runs and that the disk takes the head"),
+        _ => Finding::ok(what),
+    }
+}
+
+fn clock(newest: Option<i64>, now: i64) -> Finding {
+    match newest {
+        Some(newest) if newest > now + 1 => Finding::fail(format!("clock: {} s behind the newest log entry", newest - now), "set the host's clock; look at its time service"),
+        _ => Finding::ok("clock: not behind the log"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_list_is_judged_by_its_end_its_age_and_what_waits() {
+        let grade = |id, times, waits| list(id, times, waits, 100 * DAY).grade;
+        assert_eq!(grade("tls-ca", None, false), Grade::Fail);
+        assert_eq!(grade("tls-ca", Some((93 * DAY, 100 * DAY)), false), Grade::Fail);
+        assert_eq!(grade("tls-ca", Some((98 * DAY, 105 * DAY)), false), Grade::Warn);
+        assert_eq!(grade("tls-ca", Some((100 * DAY - 3_600, 107 * DAY)), false), Grade::Ok);
+        assert_eq!(grade("tls-ca", Some((100 * DAY - 3_600, 107 * DAY)), true), Grade::Warn);
+        assert_eq!(grade("tls-ca", Some((100 * DAY - 60, 107 * DAY)), true), Grade::Ok);
+        assert_eq!(grade(ROOT, Some((10 * DAY, 115 * DAY)), false), Grade::Ok);
+        assert_eq!(grade(ROOT, Some((10 * DAY, 114 * DAY)), false), Grade::Warn);
+        assert_eq!(grade(ROOT, Some((10 * DAY, 115 * DAY)), true), Grade::Fail);
+    }
+
+    #[test]
+    fn lives_are_judged_by_what_is_left() {
+        assert_eq!(life("tls-ca", 100 * DAY, 90 * DAY, 10 * DAY).grade, Grade::Ok);
+        assert_eq!(life("tls-ca", 100 * DAY, 90 * DAY, 11 * DAY).grade, Grade::Warn);
+        assert_eq!(life("tls-ca", 100 * DAY, 90 * DAY, 101 * DAY).grade, Grade::Fail);
+        assert_eq!(signer_life("tls-ca", 0, 90 * DAY, 61 * DAY).grade, Grade::Ok);
+        assert_eq!(signer_life("tls-ca", 0, 90 * DAY, 70 * DAY).grade, Grade::Warn);
+        assert_eq!(signer_life("tls-ca", 0, 90 * DAY, 90 * DAY).grade, Grade::Fail);
+    }
+
+    #[test]
+    fn log_and_clock_are_judged_by_entries_and_their_times() {
+        assert_eq!(head(7, 7, None, DAY).grade, Grade::Ok);
+        assert_eq!(head(7, 9, Some(DAY - 1), DAY).grade, Grade::Ok);
+        assert_eq!(head(7, 9, Some(DAY - 3_600), DAY).grade, Grade::Fail);
+        assert_eq!(head(7, 6, None, DAY).grade, Grade::Fail);
+        assert_eq!(clock(Some(DAY + 60), DAY).grade, Grade::Fail);
+        assert_eq!(clock(Some(DAY), DAY).grade, Grade::Ok);
+    }
+}

@@ -1,0 +1,43 @@
+//! What the doctor says of a founded authority, and what is refused at start.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+use std::sync::Arc;
+
+use ca::doctor::{Grade, examine};
+use ca::init::{InitError, init, open};
+use ca::service::Service;
+use keys::Passphrase;
+use runtime::clock::{Clock, FakeClock, SystemClock};
+use time::Duration;
+
+#[test]
+fn a_new_authority_is_well_and_an_old_one_is_not() {
+    let place = tempfile::tempdir().unwrap();
+    let home = place.path().join("ca");
+    let passphrase = Passphrase::new("correct horse battery".into()).unwrap();
+    let clock = Arc::new(FakeClock::new(SystemClock.now()));
+    let opened = init(&home, "http://127.0.0.1:8440", "127.0.0.1:8440".parse().unwrap(), &passphrase, &passphrase, Arc::clone(&clock) as Arc<dyn Clock>).unwrap();
+    let service = Service { authority: Arc::new(opened.authority), evidence: opened.evidence };
+    let grades = |grade: Grade| -> Vec<String> {
+        let found = examine(&service).unwrap().findings;
+        found.into_iter().filter(|finding| finding.grade == grade).map(|finding| finding.what).collect()
+    };
+    assert_eq!((grades(Grade::Warn), grades(Grade::Fail)), (vec![], vec![]));
+    // Four lists, four issuers, three signers, the intents, the log, the clock.
+    assert_eq!(grades(Grade::Ok).len(), 14);
+    let length = service.authority.store.stream_length("log").unwrap();
+    clock.advance(Duration::days(-1));
+    assert!(matches!(&grades(Grade::Fail)[..], [clock] if clock.starts_with("clock: ")));
+    clock.advance(Duration::days(101));
+    let fails = grades(Grade::Fail);
+    assert!(fails.len() == 6 && fails.iter().all(|what| what.contains("ended")), "{fails:?}");
+    assert_eq!(service.authority.store.stream_length("log").unwrap(), length);
+
+    // A profile less, and an authority has nothing to sign: that is no authority to start.
+    drop((service, opened.directory, opened.keys));
+    for profile in ["tls-server.toml", "ocsp.toml"] {
+        std::fs::remove_file(home.join("policies/certificates").join(profile)).unwrap();
+    }
+    let refused = open(&home, None, &passphrase, Arc::new(SystemClock)).err();
+    assert!(matches!(&refused, Some(InitError::Unmatched { what }) if what.contains("tls-ca")), "{refused:?}");
+}
