@@ -127,6 +127,8 @@ pub struct Authority {
     pub addresses: Addresses,
     pub policies: Policies,
     pub rules: Rules,
+    /// Keys that the world knows, as the operator's lists name them.
+    pub key_lists: Arc<pki::key::Blocklist>,
     pub issuers: BTreeMap<String, Arc<Issuer>>,
     /// The root's key, while the hierarchy is founded.
     pub founding: Option<KeyHandle>,

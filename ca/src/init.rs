@@ -67,6 +67,8 @@ pub enum InitError {
     #[error("this authority was founded as {founded} and its certificates say so; start it without --base-url, or found another in another directory")]
     OtherBaseUrl { founded: String },
     #[error(transparent)]
+    KeyLists(#[from] crate::key_lists::ReadError),
+    #[error(transparent)]
     Own(#[from] own::OwnError),
 }
 
@@ -160,6 +162,7 @@ pub fn init(path: &Path, base_url: &str, listen: std::net::SocketAddr, root: &Pa
         settings,
         policies,
         rules,
+        key_lists: Arc::default(),
         issuers: BTreeMap::new(),
         founding: Some(root_key.clone()),
         watchers: Vec::new(),
@@ -213,6 +216,7 @@ pub fn open(path: &Path, base_url: Option<&str>, passphrase: &Passphrase, clock:
     }
     let configuration: Configuration = runtime::config::read(&path.join("ca.toml"))?;
     let ReadPolicies { certificates: policies, rules, practice_statement, digest } = read_policies(&path.join("policies"))?;
+    let lists = crate::key_lists::read(&path.join(crate::key_lists::DIRECTORY))?;
     let keys = KeyStore::open(&path.join("keys"), passphrase)?;
     let store = store::open(&configuration.store, path).map_err(IssueError::from)?;
     let settings = store.get(&Settings::key()).map_err(IssueError::from)?.ok_or(IssueError::Damaged { what: "the settings" })?;
@@ -234,7 +238,7 @@ pub fn open(path: &Path, base_url: Option<&str>, passphrase: &Passphrase, clock:
     }
     let evidence = Arc::new(Evidence::open(Arc::clone(&store), signer, path)?);
     let issuers = read_issuers(&*store, &keys)?;
-    let authority = Authority { addresses: Addresses::new(&settings), store, clock, settings, policies, rules, issuers, founding: None, watchers: Vec::new() };
+    let authority = Authority { addresses: Addresses::new(&settings), store, clock, settings, policies, rules, key_lists: Arc::new(lists.keys), issuers, founding: None, watchers: Vec::new() };
     // Configuration is judged whole before anything is done with it.
     if let Some(what) = authority.unmatched().into_iter().next() {
         return Err(InitError::Unmatched { what });
@@ -243,6 +247,13 @@ pub fn open(path: &Path, base_url: Option<&str>, passphrase: &Passphrase, clock:
     let before = authority.store.get(&known).map_err(IssueError::from)?;
     if before.as_deref() != Some(digest.as_bytes()) {
         append(&authority, log::Entry::PoliciesRead { sha256: &digest }, Some((known, digest.as_bytes().to_vec())))?;
+    }
+    let known = Key::new("authority", &[b"key-lists"]);
+    let before = authority.store.get(&known).map_err(IssueError::from)?;
+    // An authority without lists never had any to speak of.
+    if before.as_deref() != Some(lists.digest.as_bytes()) && (before.is_some() || !authority.key_lists.is_empty()) {
+        let entry = log::Entry::KeyListsRead { keys: authority.key_lists.len() as u64, sha256: &lists.digest };
+        append(&authority, entry, Some((known, lists.digest.as_bytes().to_vec())))?;
     }
     issue::resume(&authority)?;
     revoke::resume(&authority)?;
@@ -368,6 +379,7 @@ impl From<InitError> for Problem {
             InitError::Keys(KeyError::Exists { .. }) => (Exit::Conflict, "keys"),
             InitError::Keys(_) => (Exit::Unavailable, "keys"),
             InitError::Policy(_) | InitError::Unmatched { .. } => (Exit::Usage, "policy"),
+            InitError::KeyLists(_) => (Exit::Usage, "key-lists"),
             InitError::BaseUrl { .. } | InitError::OtherBaseUrl { .. } => (Exit::Usage, "base-url"),
             InitError::Unfinished { .. } => (Exit::Conflict, "unfinished"),
             InitError::LogMissing { .. } | InitError::OtherLogKey => (Exit::Damaged, "log"),

@@ -8,6 +8,7 @@ pub mod flow;
 pub mod http;
 pub mod init;
 pub mod job;
+pub mod key_lists;
 pub mod lists;
 pub mod problem;
 pub mod record;

@@ -26,6 +26,10 @@ pub enum IssueError {
     Refused(#[from] Refusal),
     #[error("this key was reported as compromised and is never certified again; make a new key pair")]
     BlockedKey,
+    #[error("this key is on a list of keys that the world knows, and is never certified; make a new key pair, with a program that is up to date")]
+    ListedKey,
+    #[error("this key belongs to somebody else here; make a key pair of your own")]
+    KeyOfAnother,
     #[error("{profile} certificates need the approval of {officers} officer(s), and officers cannot sign in yet; use a profile without approvals")]
     ApprovalNeeded { profile: String, officers: u8 },
     #[error("the key of {issuer} is offline; its list is made with `ca crl root`")]
@@ -105,6 +109,8 @@ impl IssueError {
             Self::Request(_) => (Exit::Refused, "request"),
             Self::Refused(refusal) => (Exit::Refused, refusal.code()),
             Self::BlockedKey => (Exit::Refused, "blocked-key"),
+            Self::ListedKey => (Exit::Refused, "listed-key"),
+            Self::KeyOfAnother => (Exit::Refused, "key-of-another"),
             Self::ApprovalNeeded { .. } => (Exit::Refused, "approval-needed"),
             Self::Offline { .. } => (Exit::Refused, "issuer-offline"),
             Self::IssuerRevoked { .. } => (Exit::Refused, "issuer-revoked"),

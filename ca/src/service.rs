@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 use crate::doctor::{self, Examined};
 use crate::authority::{Authority, Issuer, ROOT};
 use crate::flow::hold::{self, FreezeOrder, Resume};
+use crate::flow::block::{Blocked, KeyDigest, block};
 use crate::flow::issue::{Order, issue};
 use crate::flow::revoke::{Revoke, revoke};
 use crate::flow::{Operator, Authorised, publish};
@@ -28,6 +29,7 @@ pub enum Operation {
     Suspend { serial: String },
     Resume(Resume),
     Freeze(FreezeOrder),
+    BlockKey { key: KeyDigest },
     /// All issuers with a key here when none is named.
     PublishCrl { issuer: Option<String> },
     /// The bytes of the root's next list, for its key to sign where that is.
@@ -99,11 +101,21 @@ pub struct Exported {
     pub vkey: String,
 }
 
+/// A blocked key, and what fell with it.
+#[derive(Clone, Serialize, Deserialize)]
+pub struct KeyBlocked {
+    pub key: KeyDigest,
+    /// Whether it was blocked before.
+    pub before: bool,
+    pub revoked: Vec<Shown>,
+}
+
 #[derive(Clone, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Outcome {
     Certificate(Box<Shown>),
     Certificates(Vec<Shown>),
+    KeyBlocked(KeyBlocked),
     Published(Vec<Published>),
     Prepared(Prepared),
     Exported(Exported),
@@ -146,6 +158,11 @@ impl Service {
             Operation::Suspend { serial } => Ok(self.changed(&hold::suspend(&self.authority, &authorised, &serial)?)),
             Operation::Resume(order) => Ok(self.changed(&hold::resume(&self.authority, &authorised, &order)?)),
             Operation::Freeze(order) => Ok(self.changed(&hold::freeze(&self.authority, &authorised, order)?)),
+            Operation::BlockKey { key } => {
+                let Blocked { before, revoked } = block(&self.authority, &authorised, key)?;
+                let revoked = revoked.iter().map(|(serial, record)| self.shown(serial, record, false)).collect();
+                Ok(Outcome::KeyBlocked(KeyBlocked { key, before, revoked }))
+            }
             Operation::PublishCrl { issuer } => self.publish(&authorised, issuer.as_deref()),
             Operation::PrepareRootCrl => {
                 let publish::Prepared { intent, tbs } = publish::prepare(&self.authority, &authorised, self.root()?)?;

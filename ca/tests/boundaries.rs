@@ -44,6 +44,7 @@ fn over(opened: &Opened, store: Arc<dyn Store>) -> Authority {
         addresses: whole.addresses.clone(),
         policies: whole.policies.clone(),
         rules: whole.rules.clone(),
+        key_lists: Arc::clone(&whole.key_lists),
         issuers: whole.issuers.clone(),
         founding: None,
         watchers: Vec::new(),

@@ -102,6 +102,7 @@ fn over(whole: &Authority, store: Arc<dyn Store>) -> Authority {
         addresses: whole.addresses.clone(),
         policies: whole.policies.clone(),
         rules: whole.rules.clone(),
+        key_lists: Arc::clone(&whole.key_lists),
         issuers: whole.issuers.clone(),
         founding: None,
         watchers: Vec::new(),

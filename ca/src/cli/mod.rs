@@ -4,6 +4,7 @@ mod ask;
 mod doctor;
 mod hold;
 mod list;
+mod key;
 mod offline;
 mod print;
 mod root;
@@ -116,6 +117,9 @@ enum Command {
     /// Freeze a certificate at once, by order of an authority and until a date.
     #[command(after_help = "Example:\n  ca freeze 5f3a0c0de1b2c3d4e5f60718293a4b5c --authority 广州市中级人民法院 --reason '(2026)粤01执123号' --until 2027-01-01T00:00:00Z")]
     Freeze(hold::Freeze),
+    /// Public keys, apart from their certificates.
+    #[command(subcommand)]
+    Key(key::Key),
     /// Certificate revocation lists.
     #[command(subcommand)]
     Crl(Crl),
@@ -259,6 +263,7 @@ fn dispatch(cli: Cli) -> Result<(), Problem> {
         Command::Suspend { serial } => Operation::Suspend { serial },
         Command::Resume { serial, freeze } => hold::resume(serial, freeze),
         Command::Freeze(order) => hold::freeze(order)?,
+        Command::Key(key::Key::Block(given)) => Operation::BlockKey { key: key::digest(&given)? },
         Command::Crl(Crl::Root(Root::Sign { prepared, root_keys, root_passphrase_file, out })) => {
             return root::sign(&prepared, &root_keys, root_passphrase_file.as_deref(), &out, place.json);
         }

@@ -42,6 +42,7 @@ pub fn outcome(outcome: &Outcome, as_json: bool) -> Result<(), Problem> {
         return match outcome {
             Outcome::Certificate(shown) => json(shown),
             Outcome::Certificates(list) => json(list),
+            Outcome::KeyBlocked(blocked) => json(blocked),
             Outcome::Published(list) => json(list),
             Outcome::Prepared(list) => json(list),
             Outcome::Exported(exported) => json(exported),
@@ -55,6 +56,10 @@ pub fn outcome(outcome: &Outcome, as_json: bool) -> Result<(), Problem> {
         }
         Outcome::Certificates(list) if list.is_empty() => line("no certificate fits"),
         Outcome::Certificates(list) => list.iter().try_for_each(|shown| line(&row(shown))),
+        Outcome::KeyBlocked(blocked) => {
+            line(&format!("key {} is blocked{}; {} certificates revoked", blocked.key, if blocked.before { ", as before" } else { "" }, blocked.revoked.len()))?;
+            blocked.revoked.iter().try_for_each(|shown| line(&row(shown)))
+        }
         Outcome::Published(list) => list.iter().try_for_each(|one| {
             line(&format!("{} number {}: {} revoked, good until {}, at {}", one.issuer, one.number, one.entries, date(one.next_update), one.address))
         }),

@@ -28,11 +28,12 @@ use x509_parser::prelude::FromDer;
 use x509_parser::x509::SubjectPublicKeyInfo;
 
 use super::authorise::{Actor, Operator, Authorised};
+use super::owner::{self, Known};
 use super::plan::{Words, certificate_plan, expected, key_algorithm, requested_names};
 use super::revoke;
 use crate::authority::{Authority, Issuer, ROOT};
 use crate::problem::IssueError;
-use crate::record::{CertificateRecord, Intent, Reason, Revocation, Status, decode, encode, log, serial_text};
+use crate::record::{CertificateRecord, Intent, KeyOwner, Reason, Revocation, Status, decode, encode, log, serial_text};
 
 /// What is asked for, as it came in.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -76,7 +77,7 @@ pub fn resume(authority: &Authority) -> Result<Vec<Recorded<SignedCertificate>>,
         if key != Intent::key(&serial) {
             return Err(IssueError::Damaged { what: "an intent's serial" });
         }
-        let intended = Recorded { what: LintedTbs { issuer, serial, intent, stored: bytes, by: None } };
+        let intended = Recorded { what: LintedTbs { issuer, serial, intent, stored: bytes, asked: None } };
         finished.push(record(authority, sign(intended)?)?);
     }
     Ok(finished)
@@ -107,6 +108,8 @@ pub struct Plan<'a> {
     facts: lint::ProfileFacts,
     name: String,
     code: Option<String>,
+    owner: KeyOwner,
+    owned: Known,
     authorised: Authorised<Operator>,
 }
 
@@ -118,6 +121,9 @@ fn decide(authority: &Authority, parsed: Parsed) -> Result<Plan<'_>, IssueError>
     let key_digest = digest(&SHA256, &request.spki);
     if authority.store.get(&CertificateRecord::blocked_key(key_digest.as_ref()))?.is_some() {
         return Err(IssueError::BlockedKey);
+    }
+    if authority.key_lists.holds(&request.spki) {
+        return Err(IssueError::ListedKey);
     }
     let facts = RequestFacts {
         key: key_algorithm(&request),
@@ -141,8 +147,10 @@ fn decide(authority: &Authority, parsed: Parsed) -> Result<Plan<'_>, IssueError>
         Applicant::Organization { code, .. } => Some(code.as_str().to_owned()),
         _ => None,
     };
+    let owner = KeyOwner::new(code.as_deref(), &plan.subject.to_der());
+    let owned = owner::judge(authority, key_digest.as_ref(), owner)?;
     let facts = expected(&decided, &plan);
-    Ok(Plan { issuer, profile, plan, facts, name, code, authorised })
+    Ok(Plan { owner, owned, issuer, profile, plan, facts, name, code, authorised })
 }
 
 /// An authority whose own certificate is revoked certifies nobody. The root signed them all, itself too.
@@ -169,6 +177,8 @@ pub struct Tbs {
     serial: Vec<u8>,
     facts: lint::ProfileFacts,
     intent: Intent,
+    owner: KeyOwner,
+    owned: Known,
     by: String,
 }
 
@@ -186,7 +196,7 @@ fn build(Approved(mut plan): Approved<Plan<'_>>) -> Result<Tbs, IssueError> {
         key_digest: digest(&SHA256, &plan.plan.spki).as_ref().to_vec(),
         tbs,
     };
-    Ok(Tbs { issuer: plan.issuer, serial: plan.plan.serial.to_vec(), facts: plan.facts, intent, by: plan.authorised.actor().to_string() })
+    Ok(Tbs { issuer: plan.issuer, serial: plan.plan.serial.to_vec(), facts: plan.facts, intent, owner: plan.owner, owned: plan.owned, by: plan.authorised.actor().to_string() })
 }
 
 /// Sixteen random octets, the top bit zero, so that every serial is positive and of one length.
@@ -206,8 +216,14 @@ pub struct LintedTbs {
     intent: Intent,
     /// The intent as it stands in the store.
     stored: Vec<u8>,
-    /// Who asked; an intent found after a crash was logged with it before.
-    by: Option<String>,
+    /// Who asked, and whose the key is; an intent found after a crash was recorded with it before.
+    asked: Option<Asked>,
+}
+
+struct Asked {
+    by: String,
+    owner: KeyOwner,
+    owned: Known,
 }
 
 fn lint(tbs: Tbs) -> Result<LintedTbs, IssueError> {
@@ -217,7 +233,7 @@ fn lint(tbs: Tbs) -> Result<LintedTbs, IssueError> {
     if findings.iter().any(|finding| finding.severity == lint::Severity::Error) {
         return Err(IssueError::Lint { findings: findings.iter().map(|finding| format!("{}: {} ({})", finding.rule, finding.message, finding.clause)).collect() });
     }
-    Ok(LintedTbs { issuer: tbs.issuer, serial: tbs.serial, stored: encode(&tbs.intent)?, intent: tbs.intent, by: Some(tbs.by) })
+    Ok(LintedTbs { issuer: tbs.issuer, serial: tbs.serial, stored: encode(&tbs.intent)?, intent: tbs.intent, asked: Some(Asked { by: tbs.by, owner: tbs.owner, owned: tbs.owned }) })
 }
 
 /// Something durable: had only from a commit's receipt, or read back from the store.
@@ -231,20 +247,32 @@ impl<T> Recorded<T> {
     }
 }
 
-/// 7. The serial is ours, the bytes are known, and both are durable.
+/// 7. The serial is ours, the bytes are known, the key is its owner's, and all is durable.
 fn record_intent(authority: &Authority, linted: LintedTbs) -> Result<Recorded<LintedTbs>, IssueError> {
-    let LintedTbs { serial, intent, stored, by, .. } = &linted;
+    let Some(Asked { by, owner, owned }) = &linted.asked else { return Ok(Recorded { what: linted }) };
+    match authority.store.commit(intended(authority, &linted, by, *owner, *owned)?) {
+        Ok(_) => {}
+        // The same owner came first with the same key, in another order: it is theirs all the same.
+        Err(CommitError::Conflict { .. }) if owner::judge(authority, &linted.intent.key_digest, *owner)? != *owned => {
+            authority.store.commit(intended(authority, &linted, by, *owner, Known::Written)?)?;
+        }
+        Err(error) => return Err(error.into()),
+    }
+    Ok(Recorded { what: linted })
+}
+
+fn intended(authority: &Authority, linted: &LintedTbs, by: &str, owner: KeyOwner, owned: Known) -> Result<Batch, IssueError> {
+    let LintedTbs { serial, intent, stored, .. } = linted;
     let tbs_sha256 = crate::sha256_hex(&intent.tbs);
-    let by = by.as_deref().unwrap_or_default();
     let entry = log::Entry::CertificateIntended { issuer: &intent.issuer, serial: &serial_text(serial), tbs_sha256: &tbs_sha256, by };
     let mut batch = Batch::new()
         .expect(Expectation::Absent(CertificateRecord::key(serial)))
         .expect(Expectation::Absent(Intent::key(serial)))
         .expect(Expectation::Absent(CertificateRecord::blocked_key(&intent.key_digest)))
         .put(Intent::key(serial), stored.as_slice());
+    batch = owner::claimed(batch, &intent.key_digest, owner, owned);
     batch.append(log::STREAM, entry.leaf(authority.clock.now())?);
-    authority.store.commit(batch)?;
-    Ok(Recorded { what: linted })
+    Ok(batch)
 }
 
 /// 8. The certificate, its bytes those that were linted and its signature the issuer's.

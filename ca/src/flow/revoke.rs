@@ -66,7 +66,7 @@ pub fn resume(authority: &Authority) -> Result<(), IssueError> {
 }
 
 /// Revokes what is still good or held of a key that is blocked.
-fn fallen(authority: &Authority, by: &Actor, key: &[u8], revocation: Revocation) -> Result<Vec<(Vec<u8>, CertificateRecord)>, IssueError> {
+pub(super) fn fallen(authority: &Authority, by: &Actor, key: &[u8], revocation: Revocation) -> Result<Vec<(Vec<u8>, CertificateRecord)>, IssueError> {
     loop {
         let good = siblings(authority, key, &[])?;
         if good.is_empty() {

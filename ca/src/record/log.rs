@@ -26,6 +26,8 @@ pub enum Entry<'a> {
     CertificateFrozen { issuer: &'a str, serial: &'a str, at: i64, until: i64, authority: &'a str, order_sha256: &'a str, by: &'a str },
     CertificateResumed { issuer: &'a str, serial: &'a str, by: &'a str },
     FreezeEnded { issuer: &'a str, serial: &'a str, suspended: bool, by: &'a str },
+    KeyBlocked { key: &'a str, by: &'a str },
+    KeyListsRead { keys: u64, sha256: &'a str },
 }
 
 impl Entry<'_> {
@@ -43,6 +45,8 @@ impl Entry<'_> {
             Self::CertificateFrozen { .. } => 31,
             Self::CertificateResumed { .. } => 32,
             Self::FreezeEnded { .. } => 33,
+            Self::KeyBlocked { .. } => 40,
+            Self::KeyListsRead { .. } => 41,
         }
     }
 

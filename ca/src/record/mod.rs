@@ -4,6 +4,7 @@ mod certificate;
 mod crl;
 mod hold;
 mod issuer;
+mod key;
 pub mod log;
 
 use serde::{Serialize, de::DeserializeOwned};
@@ -12,6 +13,7 @@ pub use certificate::{CertificateRecord, Intent, Reason, Revocation, Status, ser
 pub use crl::{CrlIntent, CrlRecord};
 pub use hold::{Freeze, Hold, Listed};
 pub use issuer::{IssuerRecord, OcspSigner, Settings};
+pub use key::KeyOwner;
 
 /// What the store holds under one key: JSON, every key known. Where a record is about some DER, that follows it as it
 /// is, after an octet 0, which JSON never holds.

@@ -1,12 +1,20 @@
-//! Keys we refuse, whoever holds them: judged from the public half alone.
-//!
-//! A point off its curve needs no rule here: no signature verifies with it, so the request's own refuses it.
+//! Keys we refuse, whoever holds them: judged from the public half alone, one check a file.
+
+mod blocklist;
+mod elliptic;
+mod fermat;
+mod residues;
+mod roca;
+mod small_factor;
+mod small_scalar;
 
 use const_oid::ObjectIdentifier as Oid;
-use rsa::BoxedUint;
+use crypto_bigint::BoxedUint;
 
 use crate::asn1::{DerError, Reader};
 use crate::certificate::key_bits;
+
+pub use blocklist::{Blocklist, ListError};
 
 /// A public key whose strength was judged.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -21,7 +29,7 @@ pub enum KeyAlgorithm {
 /// Why a key is refused. Each wants a new key pair; none can be mended.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum WeakKey {
-    #[error("the key is damaged: {0}")]
+    #[error("the key is damaged: {0}; make the request again with a new key pair")]
     Der(#[from] DerError),
     #[error("the key is neither RSA nor on P-256 or P-384; make one of these")]
     Algorithm,
@@ -33,15 +41,18 @@ pub enum WeakKey {
     SmallFactor(u32),
     #[error("the two primes of the RSA key lie too close together; the generator that made it is broken, use another")]
     ClosePrimes,
+    #[error("the RSA key was made by a chip with the ROCA fault (CVE-2017-15361); make a key elsewhere, or have the chip replaced")]
+    Roca,
+    #[error("the key is no point of its curve; the program that made it is broken, use another")]
+    OffCurve,
+    #[error("the private key is a small number that anybody finds; the generator that made it is broken, use another")]
+    SmallScalar,
 }
 
 const EC: Oid = Oid::new_unwrap("1.2.840.10045.2.1");
 const P256: Oid = Oid::new_unwrap("1.2.840.10045.3.1.7");
 const P384: Oid = Oid::new_unwrap("1.3.132.0.34");
 const RSA: Oid = Oid::new_unwrap("1.2.840.113549.1.1.1");
-const FERMAT_ROUNDS: usize = 100;
-/// Trial division reaches every prime below this.
-const SMALL: u32 = 2_000;
 
 /// Judges a SubjectPublicKeyInfo in DER. One key has one form here: a blocked key must not come back in another.
 pub fn check(spki: &[u8]) -> Result<KeyAlgorithm, WeakKey> {
@@ -57,11 +68,13 @@ pub fn check(spki: &[u8]) -> Result<KeyAlgorithm, WeakKey> {
                 _ => return Err(WeakKey::Algorithm),
             };
             algorithm.end()?;
-            // spec: rfc5480#2.2 (uncompressed)
-            match key_bits(spki)? {
-                [4, ..] if key_bits(spki)?.len() == length => Ok(judged),
-                _ => Err(DerError::Value("the point is not uncompressed").into()),
+            // spec: rfc5480#2.2 (uncompressed); the identity, one octet, has no such form
+            let point = key_bits(spki)?;
+            if point.len() != length || point.first() != Some(&4) {
+                return Err(DerError::Value("the point is not uncompressed").into());
             }
+            elliptic::check(judged, point)?;
+            Ok(judged)
         }
         RSA => {
             // spec: rfc3279#2.3.1 (parameters are NULL)
@@ -76,17 +89,7 @@ pub fn check(spki: &[u8]) -> Result<KeyAlgorithm, WeakKey> {
 }
 
 fn rsa(key: &[u8]) -> Result<KeyAlgorithm, WeakKey> {
-    let mut outer = Reader::new(key);
-    let mut fields = Reader::new(outer.take(0x30)?);
-    outer.end()?;
-    let modulus = match fields.take(2)? {
-        [0, rest @ ..] if rest.first().is_some_and(|first| first & 0x80 != 0) => rest,
-        [first, ..] if first & 0x80 != 0 => return Err(DerError::Value("negative modulus").into()),
-        [0, ..] => return Err(DerError::Value("modulus not in its shortest form").into()),
-        all => all,
-    };
-    let exponent = fields.take(2)?;
-    fields.end()?;
+    let (modulus, exponent) = rsa_numbers(key)?;
     let leading = modulus.first().map_or(0, |first| first.leading_zeros() as usize);
     let bits = (modulus.len() * 8).saturating_sub(leading);
     let algorithm = match bits {
@@ -98,34 +101,31 @@ fn rsa(key: &[u8]) -> Result<KeyAlgorithm, WeakKey> {
     if exponent != [1, 0, 1] {
         return Err(WeakKey::Exponent);
     }
-    // A composite divisor never comes first: one of its primes was tried before.
-    if let Some(factor) = (2..SMALL).find(|&prime| modulus.iter().fold(0, |r, &byte| (r * 256 + u32::from(byte)) % prime) == 0) {
+    // One limb more than the modulus, so that a square just above it cannot wrap.
+    let n = u32::try_from(bits + 64).ok().and_then(|precision| BoxedUint::from_be_slice(modulus, precision).ok()).ok_or(WeakKey::Size(bits))?;
+    let residues = residues::of(&n);
+    if let Some(factor) = small_factor::of(&residues) {
         return Err(WeakKey::SmallFactor(factor));
     }
-    if close_primes(modulus, bits) { Err(WeakKey::ClosePrimes) } else { Ok(algorithm) }
+    if roca::marked(&residues) {
+        return Err(WeakKey::Roca);
+    }
+    if fermat::close(&n) { Err(WeakKey::ClosePrimes) } else { Ok(algorithm) }
 }
 
-/// Fermat's method: n = a² − b² is found in a few rounds when the primes are near each other.
-fn close_primes(modulus: &[u8], bits: usize) -> bool {
-    // One limb more than the modulus, so that a² cannot wrap.
-    let Ok(precision) = u32::try_from(bits + 64) else { return true };
-    let Ok(n) = BoxedUint::from_be_slice(modulus, precision) else { return true };
-    let one = BoxedUint::one_with_precision(precision);
-    let mut a = n.floor_sqrt_vartime();
-    for _ in 0..=FERMAT_ROUNDS {
-        let square = a.wrapping_mul(&a);
-        if square >= n {
-            let rest = square.wrapping_sub(&n);
-            // A square ends in 0, 1, 4 or 9 in base sixteen: three of four need no root.
-            let low = rest.to_be_bytes().last().copied().unwrap_or(0) & 15;
-            if matches!(low, 0 | 1 | 4 | 9) {
-                let root = rest.floor_sqrt_vartime();
-                if root.wrapping_mul(&root) == rest {
-                    return true;
-                }
-            }
-        }
-        a = a.wrapping_add(&one);
-    }
-    false
+/// Modulus, without its leading zero octet, and exponent of an RSAPublicKey.
+// spec: rfc8017#A.1.1
+fn rsa_numbers(key: &[u8]) -> Result<(&[u8], &[u8]), DerError> {
+    let mut outer = Reader::new(key);
+    let mut fields = Reader::new(outer.take(0x30)?);
+    outer.end()?;
+    let modulus = match fields.take(2)? {
+        [0, rest @ ..] if rest.first().is_some_and(|first| first & 0x80 != 0) => rest,
+        [first, ..] if first & 0x80 != 0 => return Err(DerError::Value("negative modulus")),
+        [0, ..] => return Err(DerError::Value("modulus not in its shortest form")),
+        all => all,
+    };
+    let exponent = fields.take(2)?;
+    fields.end()?;
+    Ok((modulus, exponent))
 }

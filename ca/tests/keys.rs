@@ -1,0 +1,183 @@
+//! Keys that are never certified: another's, reported ones, listed ones, and weak ones of the authority's own.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+use std::path::Path;
+use std::sync::Arc;
+
+use ca::flow::Authorised;
+use ca::flow::block::{KeyDigest, block};
+use ca::flow::issue::{Order, issue};
+use ca::flow::plan::Words;
+use ca::init::{InitError, Opened, init, open};
+use ca::problem::IssueError;
+use ca::record::{Reason, Status};
+use keys::Passphrase;
+use rcgen::PublicKeyData;
+use runtime::clock::SystemClock;
+
+fn passphrase() -> Passphrase {
+    Passphrase::new("correct horse battery".into()).unwrap()
+}
+
+fn founded(directory: &Path) -> Opened {
+    init(directory, "http://127.0.0.1:8440", "127.0.0.1:8440".parse().unwrap(), &passphrase(), &passphrase(), Arc::new(SystemClock)).unwrap()
+}
+
+fn admin() -> Authorised<ca::flow::Operator> {
+    Authorised::by_ownership(0)
+}
+
+fn request(key: &rcgen::KeyPair) -> Vec<u8> {
+    let mut parameters = rcgen::CertificateParams::new(Vec::new()).unwrap();
+    parameters.distinguished_name = rcgen::DistinguishedName::new();
+    parameters.serialize_request(key).unwrap().der().to_vec()
+}
+
+fn key() -> rcgen::KeyPair {
+    rcgen::KeyPair::generate().unwrap()
+}
+
+fn enterprise(key: &rcgen::KeyPair, name: &str, code: &str) -> Order {
+    let applicant = Words { name: Some(name.into()), code: Some(code.into()), ..Words::default() };
+    Order { profile: "enterprise-signing".into(), request: request(key), applicant, issuer: None }
+}
+
+fn first(key: &rcgen::KeyPair) -> Order {
+    enterprise(key, "广州天河测试有限公司", "91440101MAT000018G")
+}
+
+fn second(key: &rcgen::KeyPair) -> Order {
+    enterprise(key, "广州越秀样例有限公司", OTHER)
+}
+
+fn officer(key: &rcgen::KeyPair, name: &str, number: &str) -> Order {
+    let applicant = Words { officer: Some(name.into()), number: Some(number.into()), ..Words::default() };
+    Order { profile: "officer".into(), request: request(key), applicant, issuer: None }
+}
+
+const OTHER: &str = "91440101MAT000026B";
+
+#[test]
+fn a_key_stays_with_whom_it_was_certified_for_first() {
+    let place = tempfile::tempdir().unwrap();
+    let opened = founded(&place.path().join("ca"));
+    let authority = &opened.authority;
+    let ours = key();
+    issue(authority, admin(), first(&ours)).unwrap();
+    let before = opened.authority.store.stream_length(ca::record::log::STREAM).unwrap();
+    assert!(matches!(issue(authority, admin(), second(&ours)), Err(IssueError::KeyOfAnother)));
+    assert!(matches!(issue(authority, admin(), officer(&ours, "李四", "A0001")), Err(IssueError::KeyOfAnother)));
+    assert_eq!(opened.authority.store.stream_length(ca::record::log::STREAM).unwrap(), before, "a refusal changes nothing");
+    // Renewal, and a new registered name, with the same key.
+    issue(authority, admin(), first(&ours)).unwrap();
+    issue(authority, admin(), enterprise(&ours, "广州天河新名有限公司", "91440101MAT000018G")).unwrap();
+    // Without a code the whole subject counts.
+    let theirs = key();
+    issue(authority, admin(), officer(&theirs, "张三", "A0002")).unwrap();
+    issue(authority, admin(), officer(&theirs, "张三", "A0002")).unwrap();
+    assert!(matches!(issue(authority, admin(), officer(&theirs, "张三", "A0003")), Err(IssueError::KeyOfAnother)));
+    // The authority's own keys are nobody else's.
+    let own = authority.issuers["enterprise-ca"].public_key_info.clone();
+    let digest = ring::digest::digest(&ring::digest::SHA256, &own);
+    assert!(authority.store.get(&ca::record::KeyOwner::key(digest.as_ref())).unwrap().is_some());
+}
+
+#[test]
+fn of_two_who_claim_a_key_at_once_one_gets_it() {
+    let place = tempfile::tempdir().unwrap();
+    let opened = founded(&place.path().join("ca"));
+    for _ in 0..12 {
+        let shared = key();
+        let orders = [first(&shared), second(&shared), first(&shared), second(&shared)];
+        let barrier = std::sync::Barrier::new(orders.len());
+        let outcomes: Vec<_> = std::thread::scope(|scope| {
+            let asked: Vec<_> = orders.into_iter().map(|order| {
+                let (authority, barrier) = (&opened.authority, &barrier);
+                scope.spawn(move || {
+                    barrier.wait();
+                    issue(authority, admin(), order).map(|issued| issued.what().record.code.clone())
+                })
+            }).collect();
+            asked.into_iter().map(|one| one.join().unwrap()).collect()
+        });
+        let mut owners: Vec<_> = outcomes.iter().filter_map(|outcome| outcome.as_ref().ok()).collect();
+        // The same owner's two orders both pass; the other's two are both refused, for that reason.
+        assert_eq!(owners.len(), 2);
+        owners.dedup();
+        assert_eq!(owners.len(), 1);
+        assert!(outcomes.iter().filter_map(|outcome| outcome.as_ref().err()).all(|error| matches!(error, IssueError::KeyOfAnother)));
+    }
+}
+
+#[test]
+fn a_reported_key_falls_with_all_its_certificates_and_is_never_certified() {
+    let place = tempfile::tempdir().unwrap();
+    let home = place.path().join("ca");
+    let opened = founded(&home);
+    let (held, unseen) = (key(), key());
+    let issued = issue(&opened.authority, admin(), first(&held)).unwrap();
+    let digest = KeyDigest::of(&held.subject_public_key_info());
+    let blocked = block(&opened.authority, &admin(), digest.to_string().to_uppercase().parse().unwrap()).unwrap();
+    assert!(!blocked.before);
+    let [(serial, record)] = &blocked.revoked[..] else { panic!("{}", blocked.revoked.len()) };
+    assert_eq!(serial, &issued.what().serial);
+    assert!(matches!(record.status, Status::Revoked(revocation) if revocation.reason == Reason::KeyCompromise));
+    let again = block(&opened.authority, &admin(), digest).unwrap();
+    assert!(again.before && again.revoked.is_empty());
+    assert!(block(&opened.authority, &admin(), KeyDigest::of(&unseen.subject_public_key_info())).unwrap().revoked.is_empty());
+    opened.evidence.advance().unwrap();
+    drop(opened);
+    let opened = open(&home, None, &passphrase(), Arc::new(SystemClock)).unwrap();
+    for key in [&held, &unseen] {
+        assert!(matches!(issue(&opened.authority, admin(), first(key)), Err(IssueError::BlockedKey)));
+    }
+    for wrong in ["", "00", &"0".repeat(63), &"0".repeat(65), &"g".repeat(64)] {
+        assert!(wrong.parse::<KeyDigest>().is_err(), "{wrong}");
+    }
+}
+
+#[test]
+fn lists_are_read_at_start_and_their_keys_refused() {
+    let place = tempfile::tempdir().unwrap();
+    let home = place.path().join("ca");
+    drop(founded(&home));
+    let lists = home.join("blocked-keys");
+    std::fs::create_dir(&lists).unwrap();
+    let listed = key();
+    std::fs::write(lists.join("known.txt"), format!("# found on the web\n{}\n", KeyDigest::of(&listed.subject_public_key_info()))).unwrap();
+    std::fs::write(lists.join("README"), "not a list").unwrap();
+    let length = |opened: &Opened| opened.authority.store.stream_length(ca::record::log::STREAM).unwrap();
+    let opened = open(&home, None, &passphrase(), Arc::new(SystemClock)).unwrap();
+    assert!(matches!(issue(&opened.authority, admin(), first(&listed)), Err(IssueError::ListedKey)));
+    issue(&opened.authority, admin(), first(&key())).unwrap();
+    let logged = length(&opened);
+    opened.evidence.advance().unwrap();
+    drop(opened);
+    // The same lists are logged once.
+    let opened = open(&home, None, &passphrase(), Arc::new(SystemClock)).unwrap();
+    assert_eq!(length(&opened), logged);
+    drop(opened);
+    std::fs::write(lists.join("wrong.txt"), "abc").unwrap();
+    assert!(matches!(open(&home, None, &passphrase(), Arc::new(SystemClock)), Err(InitError::KeyLists(_))));
+}
+
+/// Officers and the authority's own certificates take the same line: a weak key is refused whoever asks.
+#[test]
+fn weak_keys_are_refused_whoever_asks() {
+    let place = tempfile::tempdir().unwrap();
+    let opened = founded(&place.path().join("ca"));
+    let script = "openssl req -new -newkey rsa:1024 -nodes -keyout /dev/null -subj /C=CN -outform DER";
+    let made = std::process::Command::new("sh").args(["-c", script]).output().unwrap();
+    let weak = |profile: &str, applicant| Order { profile: profile.into(), request: made.stdout.clone(), applicant, issuer: None };
+    let authority = |name: &str| Words { authority: Some(name.into()), ..Words::default() };
+    for (profile, applicant) in [
+        ("enterprise-signing", first(&key()).applicant),
+        ("officer", officer(&key(), "张三", "A0002").applicant),
+        ("issuing", authority("穗印企业证书签发机构")),
+        ("ocsp", authority("OCSP")),
+        ("root", authority("穗印根证书机构")),
+    ] {
+        let refused = issue(&opened.authority, Authorised::service(), weak(profile, applicant));
+        assert!(matches!(refused, Err(IssueError::Request(pki::request::RequestError::WeakKey(_)))), "{profile}");
+    }
+}
