@@ -59,47 +59,6 @@ fn openssl_gnutls_and_python_accept_what_is_issued() {
 }
 
 #[test]
-fn pkilint_finds_nothing() {
-    let place = tempfile::tempdir().unwrap();
-    let mut authority = Authority::found(place.path());
-    authority.start();
-    authority.request("a", "/C=CN");
-    authority.issue("a", "enterprise-signing", &ENTERPRISE);
-    for (profile, applicant) in [("bureau-seal", &BUREAU[..]), ("bureau-client", &BUREAU[..4]), ("officer", &["--officer", "陈一", "--number", "1"]), ("tls-server", &["--dns", "mail.example.cn"])] {
-        std::fs::copy(authority.home.join("a.csr"), authority.home.join(format!("{profile}.csr"))).unwrap();
-        authority.issue(profile, profile, applicant);
-    }
-    let listed = authority.ca(&["--json", "list"]).json();
-    let mut judged = 0;
-    for certificate in listed.as_array().unwrap() {
-        let shown = authority.ca(&["--json", "show", certificate["serial"].as_str().unwrap()]).json();
-        std::fs::write(authority.home.join("one.pem"), shown["pem"].as_str().unwrap()).unwrap();
-        let said = run(oracle("lint_pkix_cert"), &["lint", "-s", "WARNING", "one.pem"], &authority.home);
-        assert!(said.code == 0 && said.out.trim().is_empty(), "{}: {said:?}", certificate["profile"]);
-        judged += 1;
-    }
-    // Root, three issuing authorities, their OCSP signers, and the five above.
-    assert_eq!(judged, 12);
-    let of = |profile: &str| listed.as_array().unwrap().iter().find(|one| one["issuer"] == "enterprise-ca" && one["profile"] == profile).unwrap()["serial"].as_str().unwrap();
-    authority.ca(&["revoke", of("enterprise-signing"), "--reason", "superseded"]).ok();
-    authority.ca(&["crl", "publish"]).ok();
-    // Answers: good, revoked, unknown; with a nonce and without.
-    let answers = [(of("ocsp"), "good"), (of("enterprise-signing"), "revoked"), ("40000000000000000000000000000001", "unknown")];
-    for ((serial, status), nonce) in answers.iter().flat_map(|answer| [(answer, "-nonce"), (answer, "-no_nonce")]) {
-        let (serial, url) = (format!("0x{serial}"), format!("{}/ocsp", authority.url));
-        let asked = openssl(&["ocsp", "-issuer", "ca/enterprise-ca.pem", "-serial", &serial, nonce, "-url", &url, "-noverify", "-respout", "answer.der"], &authority.home);
-        assert!(asked.code == 0 && asked.out.contains(&format!(": {status}")), "{asked:?}");
-        let said = run(oracle("lint_ocsp_response"), &["lint", "-s", "WARNING", "--document-format", "DER", "answer.der"], &authority.home);
-        assert!(said.code == 0 && said.out.trim().is_empty(), "{serial} {nonce}: {said:?}");
-    }
-    for (issuer, kind) in [("root", "ARL"), ("enterprise-ca", "CRL"), ("officer-ca", "CRL"), ("tls-ca", "CRL")] {
-        fetch_lists(&authority, issuer);
-        let said = run(oracle("lint_crl"), &["lint", "-t", kind, "-p", "PKIX", "-s", "WARNING", &format!("{issuer}.crl")], &authority.home);
-        assert!(said.code == 0 && said.out.trim().is_empty(), "{issuer}: {said:?}");
-    }
-}
-
-#[test]
 fn a_revocation_shows_within_a_second_and_for_ever() {
     let place = tempfile::tempdir().unwrap();
     let mut authority = Authority::found(place.path());
