@@ -13,4 +13,5 @@ mod pem;
 pub mod request;
 pub mod signature;
 pub mod signer;
+pub mod timestamp;
 pub mod view;

@@ -80,7 +80,7 @@ impl DigestAlgorithm {
         digest::digest(algorithm, data).as_ref().to_vec()
     }
 
-    const fn length(self) -> u8 {
+    pub(crate) const fn length(self) -> u8 {
         match self {
             Self::Sha256 => 32,
             Self::Sha384 => 48,

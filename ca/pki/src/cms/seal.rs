@@ -63,8 +63,12 @@ pub struct SignerPlan {
     spki: Vec<u8>,
     /// Signed attributes that are always the same.
     constant: [Vec<u8>; 3],
-    /// SignedData up to its signers.
+    /// SignedData up to its content.
     head: Vec<u8>,
+    /// The content's type, DER.
+    content_type: Vec<u8>,
+    /// SignedData's certificates.
+    certificates: Vec<u8>,
     /// SignerInfo up to its attributes.
     signer_head: Vec<u8>,
     signature_algorithm: Vec<u8>,
@@ -73,6 +77,16 @@ pub struct SignerPlan {
 impl SignerPlan {
     /// For the holder of this certificate; `others` travel along so that a reader finds the path.
     pub fn new(certificate: &[u8], others: &[&[u8]]) -> Result<Self, SealError> {
+        // Version 1: plain certificates, content of type data, the signer by issuer and serial. spec: rfc5652#5.1
+        Self::of_type(&DATA, 1, certificate, others)
+    }
+
+    /// For contents of another type than data, which travel inside the signature. spec: rfc5652#5.1 (version 3)
+    pub(crate) fn enclosing(content_type: &Oid, certificate: &[u8], others: &[&[u8]]) -> Result<Self, SealError> {
+        Self::of_type(content_type, 3, certificate, others)
+    }
+
+    fn of_type(content_type: &Oid, version: u8, certificate: &[u8], others: &[&[u8]]) -> Result<Self, SealError> {
         let view = CertificateView::parse(certificate)?;
         let (algorithm, digest) = match key::check(view.spki)? {
             KeyAlgorithm::P256 => (SignatureAlgorithm::EcdsaP256Sha256, DigestAlgorithm::Sha256),
@@ -91,23 +105,17 @@ impl SignerPlan {
         certificates.dedup();
         let digest_algorithm = digest.der();
         let signature_algorithm = algorithm_der(algorithm);
-        let data = asn1::oid(&DATA);
-        // Version 1: plain certificates, content of type data, the signer by issuer and serial. spec: rfc5652#5.1
-        let head = [
-            &[2, 1, 1],
-            &*asn1::tlv(0x31, &digest_algorithm),
-            &asn1::seq(&[&data]),
-            &asn1::tlv(0xa0, &certificates.concat()),
-        ]
-        .concat();
+        let content_type = asn1::oid(content_type);
+        let head = [&[2, 1, version], &*asn1::tlv(SET, &digest_algorithm)].concat();
+        let certificates = asn1::tlv(0xa0, &certificates.concat());
         let signer = asn1::seq(&[view.issuer, &asn1::tlv(2, view.serial)]);
         let constant = [
-            attribute(&CONTENT_TYPE, &data),
+            attribute(&CONTENT_TYPE, &content_type),
             attribute(&SIGNING_CERTIFICATE_V2, &signing_certificate(certificate)),
             attribute(&ALGORITHM_PROTECTION, &algorithm_protection(&digest_algorithm, &signature_algorithm)),
         ];
         let signer_head = [&[2, 1, 1], &*signer, &digest_algorithm].concat();
-        Ok(Self { algorithm, digest, spki: view.spki.to_vec(), constant, head, signer_head, signature_algorithm })
+        Ok(Self { algorithm, digest, spki: view.spki.to_vec(), constant, head, content_type, certificates, signer_head, signature_algorithm })
     }
 
     /// The hash by which the content's digest must be made.
@@ -117,14 +125,25 @@ impl SignerPlan {
 
     /// The detached signature: ContentInfo, DER.
     pub fn seal(&self, content: impl Into<ContentDigest>, signing_time: OffsetDateTime, signer: &dyn Signer) -> Result<Vec<u8>, SealError> {
-        if signer.public_key_info() != self.spki || signer.algorithm() != self.algorithm {
-            return Err(SealError::OtherKey);
-        }
         let content = content.into();
         let (hash, digest) = content.parts();
         // The content and the attributes are hashed alike. spec: rfc8933#3
         if hash != self.digest {
             return Err(SealError::Digest);
+        }
+        self.signed(digest, &asn1::seq(&[&self.content_type]), &self.certificates, signing_time, signer)
+    }
+
+    /// The signature with the content inside and, when wanted, the certificates: ContentInfo, DER.
+    pub(crate) fn enclose(&self, content: &[u8], with_certificates: bool, signing_time: OffsetDateTime, signer: &dyn Signer) -> Result<Vec<u8>, SealError> {
+        let inside = asn1::seq(&[&self.content_type, &asn1::tlv(0xa0, &asn1::tlv(4, content))]);
+        let certificates = if with_certificates { self.certificates.as_slice() } else { &[] };
+        self.signed(&self.digest.digest(content), &inside, certificates, signing_time, signer)
+    }
+
+    fn signed(&self, digest: &[u8], content: &[u8], certificates: &[u8], signing_time: OffsetDateTime, signer: &dyn Signer) -> Result<Vec<u8>, SealError> {
+        if signer.public_key_info() != self.spki || signer.algorithm() != self.algorithm {
+            return Err(SealError::OtherKey);
         }
         let utc = signing_time.checked_to_offset(UtcOffset::UTC).filter(|utc| (1950..=9999).contains(&utc.year())).ok_or(SealError::Time)?;
         let time = attribute(&SIGNING_TIME, &asn1::time(utc));
@@ -139,7 +158,7 @@ impl SignerPlan {
             *tag = 0xa0;
         }
         let info = asn1::seq(&[&self.signer_head, &signed, &self.signature_algorithm, &asn1::tlv(4, &signature)]);
-        let data = asn1::seq(&[&self.head, &asn1::tlv(SET, &info)]);
+        let data = asn1::seq(&[&self.head, content, certificates, &asn1::tlv(SET, &info)]);
         Ok(asn1::seq(&[&asn1::oid(&SIGNED_DATA), &asn1::tlv(0xa0, &data)]))
     }
 }

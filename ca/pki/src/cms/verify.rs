@@ -30,7 +30,9 @@ pub enum CmsError {
     NotSignedData,
     #[error("the content is inside the signature; sign detached (openssl: without -nodetach)")]
     Attached,
-    #[error("the signed content is not of type data; sign plain bytes")]
+    #[error("the content is not inside the signature; send the token as its authority made it")]
+    Detached,
+    #[error("the signed content is not of type data; sign plain bytes, and take a timestamp for a timestamp")]
     ContentType,
     #[error("there must be exactly one signer; sign once, with one certificate")]
     Signers,
@@ -110,8 +112,25 @@ pub fn verify(signature: &[u8], content: &[u8], known: &[&[u8]]) -> Result<Verif
     if der.len() > MAX_BYTES {
         return Err(CmsError::TooLarge(der.len()));
     }
-    let data = SignedData::parse(der)?;
-    let attributes = data.signer.attributes()?;
+    judge(&SignedData::parse(der, &DATA)?, content, known)
+}
+
+/// Verifies a signature, DER, that encloses its content, which is of another type than data, and names its signer's
+/// certificate; with that content.
+pub(crate) fn verify_enclosing<'a>(der: &'a [u8], content_type: &'static Oid, known: &[&'a [u8]]) -> Result<(Verified, &'a [u8]), CmsError> {
+    if der.len() > MAX_BYTES {
+        return Err(CmsError::TooLarge(der.len()));
+    }
+    let data = SignedData::parse(der, content_type)?;
+    let content = data.content.ok_or(CmsError::Detached)?;
+    if data.signer.attributes(content_type)?.certificate.is_none() {
+        return Err(CmsError::Missing("signingCertificateV2"));
+    }
+    Ok((judge(&data, content, known)?, content))
+}
+
+fn judge<'a>(data: &SignedData<'a>, content: &[u8], known: &[&'a [u8]]) -> Result<Verified, CmsError> {
+    let attributes = data.signer.attributes(data.content_type)?;
     if attributes.message_digest != data.signer.digest.digest(content) {
         return Err(CmsError::Content);
     }
@@ -127,6 +146,9 @@ pub fn verify(signature: &[u8], content: &[u8], known: &[&[u8]]) -> Result<Verif
 
 /// The parts, shapes checked.
 struct SignedData<'a> {
+    content_type: &'static Oid,
+    /// Only where it is not of type data.
+    content: Option<&'a [u8]>,
     certificates: Vec<&'a [u8]>,
     signer: SignerInfo<'a>,
 }
@@ -147,7 +169,8 @@ struct SignerInfo<'a> {
 
 impl<'a> SignedData<'a> {
     // spec: rfc5652#5.1
-    fn parse(der: &'a [u8]) -> Result<Self, CmsError> {
+    fn parse(der: &'a [u8], content_type: &'static Oid) -> Result<Self, CmsError> {
+        let is_data = *content_type == DATA;
         let mut info = Reader::new(Reader::only(der, 0x30)?);
         if info.take(6)? != SIGNED_DATA.as_bytes() {
             return Err(CmsError::NotSignedData);
@@ -162,13 +185,15 @@ impl<'a> SignedData<'a> {
             return Err(CmsError::Signers);
         }
         let mut content = Reader::new(data.take(0x30)?);
-        if content.take(6)? != DATA.as_bytes() {
+        if content.take(6)? != content_type.as_bytes() {
             return Err(CmsError::ContentType);
         }
-        if content.optional(0xa0)?.is_some() {
+        let inside = content.optional(0xa0)?;
+        if is_data && inside.is_some() {
             return Err(CmsError::Attached);
         }
         content.end()?;
+        let content = inside.map(|octets| Reader::only(octets, 4)).transpose()?;
         let mut certificates = Vec::new();
         let mut list = Reader::new(data.optional(0xa0)?.unwrap_or_default());
         while !list.is_empty() {
@@ -187,14 +212,14 @@ impl<'a> SignedData<'a> {
         if !signers.is_empty() {
             return Err(CmsError::Signers);
         }
-        // Content of type data and plain certificates: both are of the same version.
-        if version != [signer_version] {
+        // Plain certificates: content of type data has its signer's version, any other has 3.
+        if version != [if is_data { signer_version } else { 3 }] {
             return Err(CmsError::Version);
         }
         if digest != signer.digest {
             return Err(CmsError::Disagreement);
         }
-        Ok(Self { certificates, signer })
+        Ok(Self { content_type, content, certificates, signer })
     }
 
     /// The signer's certificate by its identifier, and by its digest where the signer gave one.
@@ -256,11 +281,11 @@ impl<'a> SignerInfo<'a> {
         Ok((fitting, Self { id, digest, attributes, scheme, signature }))
     }
 
-    fn attributes(&self) -> Result<Attributes<'a>, CmsError> {
+    fn attributes(&self, content_type: &Oid) -> Result<Attributes<'a>, CmsError> {
         let list = attribute_list(self.attributes)?;
         let find = |id: &Oid| list.iter().find(|(known, _)| *known == id.as_bytes()).map(|(_, values)| *values);
         // spec: rfc5652#11.1
-        if Reader::only(find(&CONTENT_TYPE).ok_or(CmsError::Missing("contentType"))?, 6)? != DATA.as_bytes() {
+        if Reader::only(find(&CONTENT_TYPE).ok_or(CmsError::Missing("contentType"))?, 6)? != content_type.as_bytes() {
             return Err(CmsError::ContentType);
         }
         // spec: rfc5652#11.2

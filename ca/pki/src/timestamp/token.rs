@@ -1,0 +1,97 @@
+//! Making a token: what it says, signed by the authority's own key for nothing else.
+use super::request::TimeStampRequest;
+use super::{TST_INFO, verify};
+use crate::asn1;
+use crate::cms::{SealError, SignerPlan};
+use crate::signer::Signer;
+use crate::view::CertificateView;
+use const_oid::ObjectIdentifier as Oid;
+use time::{OffsetDateTime, UtcOffset};
+
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum TokenError {
+    #[error(transparent)]
+    Seal(#[from] SealError),
+    #[error("the signer's certificate is not for timestamps alone; give one whose only and critical extended key usage is timeStamping")]
+    Usage,
+    #[error("another timestamp policy is asked for; ask for this authority's own or for none")]
+    Policy,
+    #[error("the time lies outside the years 1950 to 9999; set the clock")]
+    Time,
+}
+
+/// What the authority promises of every token.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Terms {
+    pub policy: Oid,
+    pub accuracy_ms: u32,
+    pub ordering: bool,
+}
+
+/// What is new in every token.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Moment {
+    pub time: OffsetDateTime,
+    pub serial: [u8; 16],
+}
+
+/// One signer's tokens.
+#[derive(Clone, Debug)]
+pub struct TokenPlan {
+    terms: Terms,
+    signer: SignerPlan,
+}
+
+impl TokenPlan {
+    /// For the holder of this certificate; `others` travel with it so that a reader finds the path.
+    pub fn new(terms: Terms, certificate: &[u8], others: &[&[u8]]) -> Result<Self, TokenError> {
+        let view = CertificateView::parse(certificate).map_err(SealError::from)?;
+        if !verify::stamps(&view) {
+            return Err(TokenError::Usage);
+        }
+        Ok(Self { terms, signer: SignerPlan::enclosing(&TST_INFO, certificate, others)? })
+    }
+
+    /// The token, DER: ContentInfo.
+    pub fn token(&self, request: &TimeStampRequest, moment: Moment, signer: &dyn Signer) -> Result<Vec<u8>, TokenError> {
+        if request.policy.is_some_and(|asked| asked != self.terms.policy) {
+            return Err(TokenError::Policy);
+        }
+        let utc = moment.time.checked_to_offset(UtcOffset::UTC).filter(|utc| (1950..=9999).contains(&utc.year())).ok_or(TokenError::Time)?;
+        let info = asn1::seq(&[
+            &[2, 1, 1],
+            &asn1::oid(&self.terms.policy),
+            &request.imprint.der(),
+            &asn1::uint(&moment.serial),
+            &generalized_millis(utc),
+            &accuracy(self.terms.accuracy_ms),
+            // spec: x690#11.5 (a default is left out)
+            if self.terms.ordering { &[1, 1, 0xff] } else { &[] },
+            &request.nonce.as_ref().map(|octets| asn1::tlv(2, octets)).unwrap_or_default(),
+        ]);
+        Ok(self.signer.enclose(&info, request.certificate, utc, signer)?)
+    }
+}
+
+/// GeneralizedTime to the millisecond, without zeros at its end. spec: rfc3161#2.4.2
+fn generalized_millis(utc: OffsetDateTime) -> Vec<u8> {
+    let whole = asn1::generalized(utc);
+    let fraction = format!("{:03}", utc.millisecond());
+    match (fraction.trim_end_matches('0'), whole.as_slice()) {
+        ("", _) => whole,
+        (digits, [_, _, text @ .., b'Z']) => asn1::tlv(0x18, &[text, b".", digits.as_bytes(), b"Z"].concat()),
+        _ => whole,
+    }
+}
+
+/// Accuracy; what is nought is left out. spec: rfc3161#2.4.2
+fn accuracy(millis: u32) -> Vec<u8> {
+    let (seconds, rest) = (millis / 1_000, millis % 1_000);
+    let seconds = if seconds == 0 { Vec::new() } else { asn1::uint(&seconds.to_be_bytes()) };
+    let mut rest = if rest == 0 { Vec::new() } else { asn1::uint(&rest.to_be_bytes()) };
+    // [0] IMPLICIT takes the place of INTEGER's own tag.
+    if let Some(tag) = rest.first_mut() {
+        *tag = 0x80;
+    }
+    asn1::seq(&[&seconds, &rest])
+}
