@@ -1,4 +1,4 @@
-//! Private keys that anybody finds by counting: k and n − k for k up to 65,536, which share the x coordinate of k·G.
+//! Private keys that anybody finds by counting: k and n − k for k up to 4,096, which share the x coordinate of k·G.
 // spec: zlint e_ecdsa_small_private_key; FIPS 186-5 A.2 (the scalar is drawn from the whole range)
 
 use std::sync::OnceLock;
@@ -6,11 +6,12 @@ use std::sync::OnceLock;
 use p256::elliptic_curve::group::Curve;
 use p256::elliptic_curve::point::AffineCoordinates;
 
-const LARGEST: usize = 1 << 16;
+/// Worked out once in a process, at the first key of the curve: more would be felt.
+const LARGEST: usize = 1 << 12;
 /// Points made before they are brought to coordinates, which is dear one at a time.
 const BATCH: usize = 1 << 10;
 
-/// The first eight octets of each x, in order. A good key shares them with a chance of one in 2^48, and is then refused
+/// The first eight octets of each x, in order. A good key shares them with a chance of one in 2^52, and is then refused
 /// as a small one: another is made in a moment.
 type Table = Vec<u64>;
 
