@@ -1,7 +1,7 @@
 //! What every flow works with: the store, the issuers and their keys, the policies, the clock.
 
-use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, Mutex};
 
 use keys::KeyHandle;
 use pki::certificate::CertificatePlan;
@@ -36,6 +36,8 @@ pub struct Issuer {
     /// `None` for the root once it is founded: its key is offline.
     pub key: Option<KeyHandle>,
     pub ocsp_key: Option<KeyHandle>,
+    /// Serials whose intent is durable and whose signature could not be made, since the key was away.
+    pub unfinished: Arc<Mutex<BTreeSet<Vec<u8>>>>,
 }
 
 impl Issuer {
@@ -60,6 +62,7 @@ impl Issuer {
             record,
             key,
             ocsp_key,
+            unfinished: Arc::default(),
         })
     }
 
@@ -171,7 +174,7 @@ impl Authority {
         let key = self.founding.clone().ok_or_else(|| IssueError::Offline { issuer: ROOT.to_owned() })?;
         let key_id = pki::certificate::key_id(&plan.spki).map_err(|_| IssueError::WrongSignature)?;
         Ok(Issuer {
-            record: IssuerRecord { id: ROOT.to_owned(), der: Vec::new(), ocsp: None },
+            record: IssuerRecord { id: ROOT.to_owned(), der: Vec::new(), ocsp: None, token_key: None },
             name: plan.issuer.clone(),
             serial: Vec::new(),
             public_key_info: plan.spki.clone(),
@@ -181,6 +184,7 @@ impl Authority {
             not_after: plan.not_after,
             key: Some(key),
             ocsp_key: None,
+            unfinished: Arc::default(),
         })
     }
 }

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use evidence::{Evidence, EvidenceError, LogSigner};
-use keys::{KeyError, KeyHandle, KeyStore, Passphrase};
+use keys::{KeyError, KeyHandle, KeyStore, Passphrase, PinError, Token, TokenError};
 use pki::signer::SignatureAlgorithm;
 use policies::authority::{self, Rules};
 use policies::PRACTICE_STATEMENT;
@@ -23,6 +23,7 @@ use crate::authority::{Addresses, Authority, Issuer, ROOT};
 use crate::flow::{Authorised, issue, own, publish, revoke};
 use crate::problem::IssueError;
 use crate::record::{IssuerRecord, OcspSigner, Settings, decode, encode, log};
+use crate::token::TokenConfiguration;
 
 /// The issuing authorities and their names in the city's certificates.
 const ISSUERS: [(&str, &str); 3] = [("enterprise-ca", "穗印企业证书签发机构"), ("officer-ca", "穗印政务证书签发机构"), ("tls-ca", "穗印服务器证书签发机构")];
@@ -43,6 +44,12 @@ pub enum InitError {
     State(#[from] StateError),
     #[error(transparent)]
     Keys(#[from] KeyError),
+    #[error(transparent)]
+    Token(#[from] TokenError),
+    #[error(transparent)]
+    Pin(#[from] PinError),
+    #[error("the key of {issuer} is in a token and ca.toml names none; write its [token] table again")]
+    NoToken { issuer: String },
     #[error(transparent)]
     Issue(#[from] IssueError),
     #[error(transparent)]
@@ -80,6 +87,9 @@ pub struct Configuration {
     pub listen: std::net::SocketAddr,
     /// `fjall:DIRECTORY`.
     pub store: String,
+    /// Where the issuing keys are, when not in the key store.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub token: Option<TokenConfiguration>,
 }
 
 /// An authority with its evidence, and the lock on its directory.
@@ -91,6 +101,7 @@ pub struct Opened {
     pub practice_statement: String,
     /// The issuing keys' store, where new OCSP signers get theirs.
     pub keys: KeyStore,
+    pub token: Option<Token>,
     pub directory: StateDir,
 }
 
@@ -135,10 +146,15 @@ fn remove_made(entry: &fs::DirEntry) -> std::io::Result<()> {
 
 /// Makes the hierarchy in `path`: offline root, issuing authorities, an OCSP signer for each, the root's CRL.
 pub fn init(path: &Path, base_url: &str, listen: std::net::SocketAddr, root: &Passphrase, passphrase: &Passphrase, clock: Arc<dyn Clock>) -> Result<Opened, InitError> {
+    init_with(path, base_url, Configuration { listen, store: "fjall:store".into(), token: None }, root, passphrase, clock)
+}
+
+/// As [`init`], with the issuing keys where `configuration` says.
+pub fn init_with(path: &Path, base_url: &str, configuration: Configuration, root: &Passphrase, passphrase: &Passphrase, clock: Arc<dyn Clock>) -> Result<Opened, InitError> {
     let base_url = base(base_url)?;
+    let token = configuration.token.as_ref().map(TokenConfiguration::open).transpose()?;
+    let text = toml::to_string(&configuration).map_err(|error| InitError::File { path: path.join("ca.toml"), reason: error.to_string() })?;
     let directory = place(path)?;
-    let configuration = Configuration { listen, store: "fjall:store".into() };
-    let text = format!("listen = \"{listen}\"\nstore = \"{}\"\n", configuration.store);
     write(&path.join("ca.toml"), text.as_bytes())?;
     for (file, text) in SHIPPED {
         write(&path.join("policies/certificates").join(file), text.as_bytes())?;
@@ -169,15 +185,21 @@ pub fn init(path: &Path, base_url: &str, listen: std::net::SocketAddr, root: &Pa
     };
     append(&authority, log::Entry::PoliciesRead { sha256: &digest }, Some((policies_read(), digest.as_bytes().to_vec())))?;
     let der = own::certify(&authority, "root", None, ROOT_NAME, &root_key)?;
-    found(&mut authority, IssuerRecord { id: ROOT.into(), der, ocsp: None }, Some(root_key), None)?;
+    found(&mut authority, IssuerRecord { id: ROOT.into(), der, ocsp: None, token_key: None }, Some(root_key), None)?;
     for (id, name) in ISSUERS {
-        let key = keys.generate(id, SignatureAlgorithm::EcdsaP256Sha256)?;
+        let (key, token_key) = match &token {
+            None => (keys.generate(id, SignatureAlgorithm::EcdsaP256Sha256)?, None),
+            Some(token) => {
+                let made = token.generate(id, SignatureAlgorithm::EcdsaP256Sha256)?;
+                (made.handle, Some(made.id))
+            }
+        };
         let der = own::certify(&authority, "issuing", None, name, &key)?;
-        found(&mut authority, IssuerRecord { id: id.into(), der: der.clone(), ocsp: None }, Some(key.clone()), None)?;
+        found(&mut authority, IssuerRecord { id: id.into(), der: der.clone(), ocsp: None, token_key: token_key.clone() }, Some(key.clone()), None)?;
         let ocsp_name = format!("{id}-ocsp");
         let ocsp_key = keys.generate(&ocsp_name, SignatureAlgorithm::EcdsaP256Sha256)?;
         let ocsp = own::certify(&authority, "ocsp", Some(id), &format!("{name} OCSP"), &ocsp_key)?;
-        let record = IssuerRecord { id: id.into(), der, ocsp: Some(OcspSigner { key: ocsp_name, der: ocsp }) };
+        let record = IssuerRecord { id: id.into(), der, ocsp: Some(OcspSigner { key: ocsp_name, der: ocsp }), token_key };
         found(&mut authority, record, Some(key), Some(ocsp_key))?;
     }
     for issuer in authority.issuers.values() {
@@ -200,7 +222,7 @@ pub fn init(path: &Path, base_url: &str, listen: std::net::SocketAddr, root: &Pa
     // Last of all: with the mark the directory is one that was never founded to the end.
     let marker = path.join(FOUNDING);
     fs::remove_file(&marker).and_then(|()| fs::File::open(path)?.sync_all()).map_err(|error| file_error(&marker, &error))?;
-    Ok(Opened { authority, evidence, configuration, practice_statement, keys, directory })
+    Ok(Opened { authority, evidence, configuration, practice_statement, keys, token, directory })
 }
 
 /// Where `init` puts an issuer's certificate, for people and their tools.
@@ -218,6 +240,7 @@ pub fn open(path: &Path, base_url: Option<&str>, passphrase: &Passphrase, clock:
     let ReadPolicies { certificates: policies, rules, practice_statement, digest } = read_policies(&path.join("policies"))?;
     let lists = crate::key_lists::read(&path.join(crate::key_lists::DIRECTORY))?;
     let keys = KeyStore::open(&path.join("keys"), passphrase)?;
+    let token = configuration.token.as_ref().map(TokenConfiguration::open).transpose()?;
     let store = store::open(&configuration.store, path).map_err(IssueError::from)?;
     let settings = store.get(&Settings::key()).map_err(IssueError::from)?.ok_or(IssueError::Damaged { what: "the settings" })?;
     let settings: Settings = decode(&settings).map_err(|_| IssueError::Damaged { what: "the settings" })?;
@@ -237,7 +260,7 @@ pub fn open(path: &Path, base_url: Option<&str>, passphrase: &Passphrase, clock:
         return Err(InitError::OtherLogKey);
     }
     let evidence = Arc::new(Evidence::open(Arc::clone(&store), signer, path)?);
-    let issuers = read_issuers(&*store, &keys)?;
+    let issuers = read_issuers(&*store, &keys, token.as_ref())?;
     let authority = Authority { addresses: Addresses::new(&settings), store, clock, settings, policies, rules, key_lists: Arc::new(lists.keys), issuers, founding: None, watchers: Vec::new() };
     // Configuration is judged whole before anything is done with it.
     if let Some(what) = authority.unmatched().into_iter().next() {
@@ -258,7 +281,7 @@ pub fn open(path: &Path, base_url: Option<&str>, passphrase: &Passphrase, clock:
     issue::resume(&authority)?;
     revoke::resume(&authority)?;
     evidence.advance()?;
-    Ok(Opened { authority, evidence, configuration, practice_statement, keys, directory })
+    Ok(Opened { authority, evidence, configuration, practice_statement, keys, token, directory })
 }
 
 /// Where the digest of the policies read last stands.
@@ -354,14 +377,19 @@ fn append(authority: &Authority, entry: log::Entry<'_>, put: Option<(Key, Vec<u8
     Ok(())
 }
 
-fn read_issuers(store: &dyn Store, keys: &KeyStore) -> Result<BTreeMap<String, Arc<Issuer>>, InitError> {
+/// Each issuer with its key from where its record says it is.
+fn read_issuers(store: &dyn Store, keys: &KeyStore, token: Option<&Token>) -> Result<BTreeMap<String, Arc<Issuer>>, InitError> {
     let (from, to) = Key::range(IssuerRecord::TABLE, &[]);
     let mut issuers = BTreeMap::new();
     for (_, bytes) in store.scan(&from, &to, 1_000).map_err(IssueError::from)? {
         let record: IssuerRecord = decode(&bytes).map_err(|_| IssueError::Damaged { what: "an issuer" })?;
-        let key = if record.id == ROOT { None } else { Some(keys.load(&record.id)?) };
+        let key = if record.id == ROOT || record.token_key.is_some() { None } else { Some(keys.load(&record.id)?) };
         let ocsp_key = record.ocsp.as_ref().map(|ocsp| keys.load(&ocsp.key)).transpose()?;
-        let issuer = Issuer::new(record, key, ocsp_key)?;
+        let mut issuer = Issuer::new(record, key, ocsp_key)?;
+        if let Some(id) = &issuer.record.token_key {
+            let token = token.ok_or_else(|| InitError::NoToken { issuer: issuer.id().to_owned() })?;
+            issuer.key = Some(token.key(issuer.id(), id, issuer.algorithm()?, &issuer.public_key_info)?);
+        }
         issuers.insert(issuer.id().to_owned(), Arc::new(issuer));
     }
     Ok(issuers)
@@ -378,6 +406,8 @@ impl From<InitError> for Problem {
             InitError::Keys(KeyError::Damaged { .. }) => (Exit::Damaged, "keys"),
             InitError::Keys(KeyError::Exists { .. }) => (Exit::Conflict, "keys"),
             InitError::Keys(_) => (Exit::Unavailable, "keys"),
+            InitError::Token(TokenError::PinRefused { .. }) | InitError::Pin(_) => (Exit::Denied, "token"),
+            InitError::Token(_) | InitError::NoToken { .. } => (Exit::Unavailable, "token"),
             InitError::Policy(_) | InitError::Unmatched { .. } => (Exit::Usage, "policy"),
             InitError::KeyLists(_) => (Exit::Usage, "key-lists"),
             InitError::BaseUrl { .. } | InitError::OtherBaseUrl { .. } => (Exit::Usage, "base-url"),

@@ -4,13 +4,13 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use keys::KeyStore;
+use keys::{KeyStore, Token};
 use runtime::exit::{Exit, Problem};
 use runtime::shutdown::Shutdown;
 use store::Batch;
 
 use crate::authority::{Issuer, ROOT};
-use crate::flow::{Authorised, hold, own, publish};
+use crate::flow::{Authorised, hold, issue, own, publish};
 use crate::problem::IssueError;
 use crate::record::{CrlRecord, decode};
 use crate::service::Service;
@@ -38,11 +38,12 @@ struct Part {
     next: &'static str,
 }
 
-const PARTS: [Part; 7] = [
+const PARTS: [Part; 8] = [
     Part { name: "store", urgent: true, fault: "the store takes nothing more", next: "look at the disk and restart the service" },
     Part { name: "log", urgent: true, fault: "the log's head cannot be signed and stored", next: "look at the disk" },
     Part { name: "crl", urgent: true, fault: "a list cannot be published", next: "read the service's log" },
     Part { name: "hold", urgent: false, fault: "a suspension or freeze that is over cannot be ended", next: "read the service's log" },
+    Part { name: "token", urgent: true, fault: "the token with the issuing keys cannot be used, so nothing is issued", next: "see to the token and read the service's log" },
     Part { name: "job", urgent: true, fault: "a job failed unexpectedly", next: "report this with the service's log" },
     Part { name: "ocsp-signer", urgent: false, fault: "an OCSP signer cannot be replaced", next: "read the service's log" },
     Part { name: "root-crl", urgent: false, fault: "the root's list is due", next: "make the next one with `ca crl root`" },
@@ -92,6 +93,8 @@ pub struct Jobs {
     pub service: Service,
     pub status: Arc<Status>,
     pub keys: KeyStore,
+    /// Where the issuing keys are, when not in the key store.
+    pub token: Option<Token>,
     pub health: Arc<Health>,
     turn: Mutex<Turn>,
 }
@@ -105,7 +108,12 @@ struct Turn {
 
 impl Jobs {
     pub fn new(service: Service, status: Arc<Status>, keys: KeyStore, health: Arc<Health>) -> Self {
-        Self { service, status, keys, health, turn: Mutex::default() }
+        Self { service, status, keys, token: None, health, turn: Mutex::default() }
+    }
+
+    /// With issuing keys in a token, which is looked after too.
+    pub fn with_token(self, token: Option<Token>) -> Self {
+        Self { token, ..self }
     }
 
     /// Until shutdown, one turn after another.
@@ -133,10 +141,17 @@ impl Jobs {
         self.health.report("log", self.service.evidence.advance().err().map(|error| error.to_string()));
         if slowly {
             self.health.report("hold", self.holds().err().map(|error| error.to_string()));
+            self.health.report("root-crl", self.root_list().unwrap_or_else(|error| Some(error.to_string())));
+            let token = self.token.as_ref().and_then(|token| token.health().err());
+            self.health.report("token", token.as_ref().map(ToString::to_string));
+            // Nothing below can be signed without it, and the log's head must not wait while it is tried.
+            if token.is_some() {
+                return;
+            }
             let issuers: Vec<_> = self.service.authority.issuers.values().filter(|issuer| issuer.key.is_some()).collect();
             let faults: Vec<String> = issuers.iter().filter_map(|issuer| self.list(issuer).err()).map(|error| error.to_string()).collect();
             self.health.report("crl", faults.into_iter().next());
-            self.health.report("root-crl", self.root_list().unwrap_or_else(|error| Some(error.to_string())));
+            issuers.iter().for_each(|issuer| self.unfinished(issuer));
             let faults: Vec<String> = issuers.iter().filter_map(|issuer| self.signer(issuer.id(), &mut turn).err()).map(|error| error.to_string()).collect();
             self.health.report("ocsp-signer", faults.into_iter().next());
         }
@@ -149,6 +164,15 @@ impl Jobs {
             tracing::info!(freezes_ended = done.freezes_ended, revoked = done.revoked, "ended holds that were due");
         }
         Ok(())
+    }
+
+    /// What waits for the issuer's key; a key that is away again is told of by whoever watches over it.
+    fn unfinished(&self, issuer: &Issuer) {
+        match issue::finish(&self.service.authority, issuer) {
+            Ok(finished) if finished.is_empty() => {}
+            Ok(finished) => tracing::info!(issuer = issuer.id(), certificates = finished.len(), "issued what had waited for its key"),
+            Err(error) => tracing::warn!(issuer = issuer.id(), error = %error, "what waits for its key cannot be issued yet"),
+        }
     }
 
     fn list(&self, issuer: &Issuer) -> Result<(), IssueError> {

@@ -16,6 +16,7 @@ pub mod register;
 pub mod service;
 pub mod status;
 mod throwaway;
+pub mod token;
 
 /// Lower-case hexadecimal.
 pub(crate) fn hex(bytes: &[u8]) -> String {

@@ -50,6 +50,8 @@ pub enum IssueError {
     Name(#[from] pki::name::NameError),
     #[error(transparent)]
     Sign(#[from] pki::signer::SignError),
+    #[error("certificate {serial} could not be signed now: {reason}; it is issued as soon as the key can be used again, so do not ask for it twice")]
+    Unfinished { serial: String, reason: String },
     #[error("{what} in the store is damaged; restore it from a backup")]
     Damaged { what: &'static str },
     #[error(transparent)]
@@ -117,7 +119,7 @@ impl IssueError {
             Self::Lint { .. } => (Exit::Refused, "lint"),
             Self::WrongSignature => (Exit::Damaged, "wrong-signature"),
             Self::Algorithm | Self::Build(_) | Self::Name(_) => (Exit::Refused, "plan"),
-            Self::Randomness | Self::Sign(_) => (Exit::Unavailable, "signing"),
+            Self::Randomness | Self::Sign(_) | Self::Unfinished { .. } => (Exit::Unavailable, "signing"),
             Self::Damaged { .. } | Self::Register(RegisterError::Damaged { .. }) => (Exit::Damaged, "damaged"),
             Self::Register(RegisterError::NotFound(_)) => (Exit::NotFound, "not-found"),
             Self::Register(RegisterError::Serial(_)) => (Exit::Usage, "serial"),

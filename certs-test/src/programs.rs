@@ -49,8 +49,13 @@ pub fn oracle(name: &str) -> PathBuf {
 }
 
 pub fn run(program: impl AsRef<std::ffi::OsStr>, arguments: &[&str], directory: &Path) -> Said {
+    run_in(program, arguments, directory, &[])
+}
+
+/// With more in its environment.
+fn run_in(program: impl AsRef<std::ffi::OsStr>, arguments: &[&str], directory: &Path, environment: &[(&str, PathBuf)]) -> Said {
     let shown = program.as_ref().to_string_lossy().into_owned();
-    let output = Command::new(program).args(arguments).current_dir(directory).stdin(Stdio::null()).output();
+    let output = Command::new(program).args(arguments).current_dir(directory).envs(environment.iter().cloned()).stdin(Stdio::null()).output();
     let output = output.unwrap_or_else(|error| panic!("{shown}: {error}; run scripts/test"));
     let text = |bytes: Vec<u8>| String::from_utf8_lossy(&bytes).into_owned();
     Said { code: output.status.code().unwrap_or(-1), out: text(output.stdout), err: text(output.stderr) }
@@ -71,23 +76,31 @@ pub struct Authority {
     pub url: String,
     port: u16,
     service: Option<Child>,
+    environment: Vec<(&'static str, PathBuf)>,
 }
 
 impl Authority {
     /// Founds one below `place`.
     pub fn found(place: &Path) -> Self {
+        Self::found_with(place, &[], Vec::new())
+    }
+
+    /// Founds one with more arguments, and more in the environment of all its commands.
+    pub fn found_with(place: &Path, more: &[&str], environment: Vec<(&'static str, PathBuf)>) -> Self {
         let mut pass = std::fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(place.join("pass")).expect("a place to write");
         writeln!(pass, "correct horse battery").expect("a place to write");
         let port = free_port();
-        let this = Self { home: place.to_owned(), url: format!("http://127.0.0.1:{port}"), port, service: None };
-        this.ca(&["init", "--base-url", &this.url, "--listen", &format!("127.0.0.1:{port}"), "--root-passphrase-file", "pass"]).ok();
+        let this = Self { home: place.to_owned(), url: format!("http://127.0.0.1:{port}"), port, service: None, environment };
+        let listen = format!("127.0.0.1:{port}");
+        let init = ["init", "--base-url", &this.url, "--listen", &listen, "--root-passphrase-file", "pass"];
+        this.ca(&[&init[..], more].concat()).ok();
         this
     }
 
     /// The `ca` command; the passphrase file is given, and used only when no service runs.
     pub fn ca(&self, arguments: &[&str]) -> Said {
         let all: Vec<&str> = ["--dir", "ca", "--passphrase-file", "pass"].iter().chain(arguments).copied().collect();
-        run(program("ca"), &all, &self.home)
+        run_in(program("ca"), &all, &self.home, &self.environment)
     }
 
     pub fn start(&mut self) {
@@ -95,6 +108,7 @@ impl Authority {
         let service = Command::new(program("ca"))
             .args(["--dir", "ca", "--passphrase-file", "pass", "serve"])
             .current_dir(&self.home)
+            .envs(self.environment.iter().cloned())
             .stdin(Stdio::null())
             .stderr(log)
             .spawn()

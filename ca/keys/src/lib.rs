@@ -1,8 +1,7 @@
 //! The only home of private keys. Others get handles that sign or seal and never show what they hold.
 //!
 //! At rest every key is sealed with AES-256-GCM under a key derived from a passphrase (Argon2id), in a
-//! directory of its own. A hardware token takes part by implementing [`pki::signer::Signer`]: see
-//! [`KeyHandle::from_signer`].
+//! directory of its own. Or it lives in a hardware token and never leaves it: [`Token`].
 #![forbid(unsafe_code)]
 
 mod data;
@@ -11,9 +10,11 @@ mod note;
 mod passphrase;
 mod sealed;
 mod store;
+mod token;
 
 pub use data::{DataKey, DataKeyError};
 pub use handle::KeyHandle;
 pub use note::NoteKey;
 pub use passphrase::{Passphrase, PassphraseError};
 pub use store::{KeyError, KeyStore};
+pub use token::{Pin, PinError, Token, TokenError, TokenKey, TokenPlace};

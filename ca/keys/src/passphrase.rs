@@ -46,19 +46,7 @@ impl Passphrase {
 
     /// The first line of a file that only its owner can read.
     pub fn from_file(path: &Path) -> Result<Self, PassphraseError> {
-        let failed = |error: std::io::Error| PassphraseError::File { path: path.to_owned(), reason: error.to_string() };
-        let file = std::fs::File::open(path).map_err(failed)?;
-        let found = file.metadata().map_err(failed)?;
-        if !found.is_file() {
-            return Err(PassphraseError::File { path: path.to_owned(), reason: "it is not a file".into() });
-        }
-        let mode = found.mode() & 0o7777;
-        if mode & 0o077 != 0 {
-            return Err(PassphraseError::Mode { path: path.to_owned(), mode });
-        }
-        let mut text = Zeroizing::new(String::new());
-        file.take(MAX + 2).read_to_string(&mut text).map_err(|_| PassphraseError::NotText)?;
-        Self::new(text.lines().next().unwrap_or_default().to_owned())
+        Self::new(first_line(path)?)
     }
 
     /// From `file` when given, else the service credential `credential` (systemd's
@@ -85,9 +73,7 @@ impl Passphrase {
         if let Some(file) = file {
             return Self::from_file(file).map(Some);
         }
-        let directory = std::env::var_os("CREDENTIALS_DIRECTORY");
-        let path = directory.map(|directory| Path::new(&directory).join(credential)).filter(|path| path.exists());
-        path.map(|path| Self::from_file(&path)).transpose()
+        service_credential(credential).map(|path| Self::from_file(&path)).transpose()
     }
 
     fn ask(prompt: &str, credential: &str) -> Result<Self, PassphraseError> {
@@ -101,6 +87,29 @@ impl Passphrase {
     pub(crate) fn bytes(&self) -> &[u8] {
         self.0.expose_secret().as_bytes()
     }
+}
+
+/// The first line of a file that only its owner can read.
+pub(crate) fn first_line(path: &Path) -> Result<String, PassphraseError> {
+    let failed = |error: std::io::Error| PassphraseError::File { path: path.to_owned(), reason: error.to_string() };
+    let file = std::fs::File::open(path).map_err(failed)?;
+    let found = file.metadata().map_err(failed)?;
+    if !found.is_file() {
+        return Err(PassphraseError::File { path: path.to_owned(), reason: "it is not a file".into() });
+    }
+    let mode = found.mode() & 0o7777;
+    if mode & 0o077 != 0 {
+        return Err(PassphraseError::Mode { path: path.to_owned(), mode });
+    }
+    let mut text = Zeroizing::new(String::new());
+    file.take(MAX + 2).read_to_string(&mut text).map_err(|_| PassphraseError::NotText)?;
+    Ok(text.lines().next().unwrap_or_default().to_owned())
+}
+
+/// The file of a service credential, when the service manager gave one of this name.
+pub(crate) fn service_credential(name: &str) -> Option<PathBuf> {
+    let directory = std::env::var_os("CREDENTIALS_DIRECTORY");
+    directory.map(|directory| Path::new(&directory).join(name)).filter(|path| path.exists())
 }
 
 #[cfg(test)]

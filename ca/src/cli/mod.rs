@@ -42,7 +42,7 @@ pub struct Cli {
 #[derive(Debug, Subcommand)]
 enum Command {
     /// Found the hierarchy: offline root, issuing authorities, OCSP signers, first CRLs.
-    #[command(after_help = "Example:\n  ca --dir ca-state init --base-url http://ca.example.cn --listen 127.0.0.1:8440 \\\n     --root-passphrase-file root.pass --passphrase-file ca.pass")]
+    #[command(after_help = "Example:\n  ca --dir ca-state init --base-url http://ca.example.cn --listen 127.0.0.1:8440 \\\n     --root-passphrase-file root.pass --passphrase-file ca.pass\n  ca --dir ca-state init --base-url http://ca.example.cn --token-module /usr/lib/softhsm/libsofthsm2.so \\\n     --token-label suiyin --token-pin-file token.pin")]
     Init {
         /// The public address, written into every certificate and never changed.
         #[arg(long)]
@@ -53,6 +53,8 @@ enum Command {
         /// As --passphrase-file, for the root's own key store.
         #[arg(long, value_name = "FILE")]
         root_passphrase_file: Option<PathBuf>,
+        #[command(flatten)]
+        token: offline::TokenPlace,
     },
     /// Answer OCSP, CRLs and administrators until stopped.
     #[command(after_help = "Example:\n  ca --dir ca-state serve --passphrase-file ca.pass")]
@@ -245,7 +247,7 @@ pub fn run(cli: Cli) -> Exit {
 fn dispatch(cli: Cli) -> Result<(), Problem> {
     let place = ask::Place { directory: cli.dir, passphrase_file: cli.passphrase_file, json: cli.json };
     let operation = match cli.command {
-        Command::Init { base_url, listen, root_passphrase_file } => return offline::init(&place, &base_url, listen, root_passphrase_file.as_deref()),
+        Command::Init { base_url, listen, root_passphrase_file, token } => return offline::init(&place, &base_url, listen, root_passphrase_file.as_deref(), token),
         Command::Serve { base_url, listen } => return serve::serve(&place, base_url.as_deref(), listen),
         Command::Policy(Policy::Check { policies }) => return offline::policy_check(&place, policies),
         Command::Request(Request::Show { file }) => return offline::request_show(&file, place.json),

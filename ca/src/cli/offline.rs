@@ -15,9 +15,34 @@ use time::format_description::well_known::Rfc3339;
 
 use super::ask::{Place, denied};
 use super::print;
+use crate::init::Configuration;
 use crate::problem::IssueError;
+use crate::token::TokenConfiguration;
 
-pub fn init(place: &Place, base_url: &str, listen: SocketAddr, root_file: Option<&Path>) -> Result<(), Problem> {
+/// The issuing keys go into a token when both a module and a label are given.
+#[derive(Debug, clap::Args)]
+pub struct TokenPlace {
+    /// A PKCS#11 module: the issuing keys are made in its token and never leave it.
+    #[arg(long, value_name = "FILE", requires = "token_label")]
+    token_module: Option<PathBuf>,
+    /// The token's label or serial number.
+    #[arg(long, value_name = "LABEL", requires = "token_module")]
+    token_label: Option<String>,
+    /// A file (mode 0600) with the token's user PIN; else the service credential `ca-token-pin`.
+    #[arg(long, value_name = "FILE", requires = "token_module")]
+    token_pin_file: Option<PathBuf>,
+}
+
+impl TokenPlace {
+    /// The service is started elsewhere than this command: paths are written whole.
+    fn configuration(self) -> Result<Option<TokenConfiguration>, Problem> {
+        let (Some(module), Some(label)) = (self.token_module, self.token_label) else { return Ok(None) };
+        let pin_file = self.token_pin_file.as_deref().map(absolute).transpose()?;
+        Ok(Some(TokenConfiguration { module: absolute(&module)?, label, pin_file }))
+    }
+}
+
+pub fn init(place: &Place, base_url: &str, listen: SocketAddr, root_file: Option<&Path>, token: TokenPlace) -> Result<(), Problem> {
     // Before anybody is asked for a passphrase: what stands here is never founded anew.
     if crate::init::stands(&place.directory) {
         let message = format!("{} holds an authority already", place.directory.display());
@@ -25,7 +50,8 @@ pub fn init(place: &Place, base_url: &str, listen: SocketAddr, root_file: Option
     }
     let root = Passphrase::obtain_new(root_file, "ca-root-passphrase", "New passphrase of the root").map_err(denied)?;
     let passphrase = Passphrase::obtain_new(place.passphrase_file.as_deref(), "ca-passphrase", "New passphrase of the issuing keys").map_err(denied)?;
-    let opened = crate::init::init(&place.directory, base_url, listen, &root, &passphrase, Arc::new(SystemClock))?;
+    let configuration = Configuration { listen, store: "fjall:store".into(), token: token.configuration()? };
+    let opened = crate::init::init_with(&place.directory, base_url, configuration, &root, &passphrase, Arc::new(SystemClock))?;
     let vkey = opened.authority.settings.log_key.clone();
     let mut issuers = Vec::new();
     for issuer in opened.authority.issuers.values() {

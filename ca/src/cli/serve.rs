@@ -35,7 +35,7 @@ pub fn serve(place: &Place, base_url: Option<&str>, listen: Option<SocketAddr>) 
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(|error| internal(&error))?;
     // The lock on the directory is held until the last answer is given.
     let _directory = opened.directory;
-    let jobs = Arc::new(Jobs::new(service.clone(), Arc::clone(&status), opened.keys, Arc::new(Health::default())));
+    let jobs = Arc::new(Jobs::new(service.clone(), Arc::clone(&status), opened.keys, Arc::new(Health::default())).with_token(opened.token));
     let public = Public { authority: Arc::clone(&service.authority), status, lists };
     runtime.block_on(run(service.clone(), Arc::new(public), jobs, listen, &place.directory, opened.practice_statement))?;
     service.evidence.advance()?;

@@ -11,7 +11,7 @@
 //!  9 record         certificate, indexes and log entry in one commit
 //! 10 answer         only a receipt can be rendered
 
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError};
 
 use pki::certificate::CertificatePlan;
 use pki::request::Request;
@@ -71,16 +71,49 @@ pub fn resume(authority: &Authority) -> Result<Vec<Recorded<SignedCertificate>>,
     let from = store::Key::new(Intent::TABLE, &[]);
     let to = store::Key::new(Intent::TABLE, &[&[0xff; 16]]);
     for (key, bytes) in authority.store.scan(&from, &to, usize::MAX)? {
-        let intent: Intent = decode(&bytes).map_err(|_| IssueError::Damaged { what: "an intent to sign" })?;
-        let issuer = authority.issuers.get(&intent.issuer).cloned().ok_or(IssueError::Damaged { what: "an intent's issuer" })?;
-        let serial = serial_of(&intent.tbs)?;
-        if key != Intent::key(&serial) {
-            return Err(IssueError::Damaged { what: "an intent's serial" });
+        match sign(intended(authority, &key, bytes)?) {
+            Ok(signed) => finished.push(record(authority, signed)?),
+            // The key is away: all else goes on, and this is finished when it is back.
+            Err(IssueError::Unfinished { serial, reason }) => tracing::warn!(serial, reason, "an intent to sign waits for its key"),
+            Err(error) => return Err(error),
         }
-        let intended = Recorded { what: LintedTbs { issuer, serial, intent, stored: bytes, asked: None } };
-        finished.push(record(authority, sign(intended)?)?);
     }
     Ok(finished)
+}
+
+/// Goes on with the intents of `issuer` whose signature could not be made, once its key is back. Those that are being
+/// signed right now are not among them, so nothing is signed twice.
+pub fn finish(authority: &Authority, issuer: &Issuer) -> Result<Vec<Recorded<SignedCertificate>>, IssueError> {
+    let mut finished = Vec::new();
+    let waiting = || issuer.unfinished.lock().unwrap_or_else(PoisonError::into_inner);
+    loop {
+        let Some(serial) = waiting().pop_first() else { return Ok(finished) };
+        let key = Intent::key(&serial);
+        let result = match authority.store.get(&key) {
+            Ok(Some(bytes)) => intended(authority, &key, bytes).and_then(sign).and_then(|signed| record(authority, signed)),
+            Ok(None) => continue,
+            Err(error) => Err(error.into()),
+        };
+        match result {
+            Ok(recorded) => finished.push(recorded),
+            Err(error) => {
+                // What is in the store is not forgotten, whatever went wrong.
+                waiting().insert(serial);
+                return Err(error);
+            }
+        }
+    }
+}
+
+/// Step 7 as it stands in the store.
+fn intended(authority: &Authority, key: &store::Key, bytes: Vec<u8>) -> Result<Recorded<LintedTbs>, IssueError> {
+    let intent: Intent = decode(&bytes).map_err(|_| IssueError::Damaged { what: "an intent to sign" })?;
+    let issuer = authority.issuers.get(&intent.issuer).cloned().ok_or(IssueError::Damaged { what: "an intent's issuer" })?;
+    let serial = serial_of(&intent.tbs)?;
+    if *key != Intent::key(&serial) {
+        return Err(IssueError::Damaged { what: "an intent's serial" });
+    }
+    Ok(Recorded { what: LintedTbs { issuer, serial, intent, stored: bytes, asked: None } })
 }
 
 /// 2. A request whose sender holds the key, and an applicant in words that cannot be wrong.
@@ -286,7 +319,10 @@ pub struct SignedCertificate {
 fn sign(intended: Recorded<LintedTbs>) -> Result<SignedCertificate, IssueError> {
     let LintedTbs { issuer, serial, intent, stored, .. } = intended.what;
     let key = issuer.key.as_ref().ok_or_else(|| IssueError::Offline { issuer: issuer.id().to_owned() })?;
-    let signature = Signer::sign(key, &intent.tbs)?;
+    let signature = Signer::sign(key, &intent.tbs).map_err(|error| {
+        issuer.unfinished.lock().unwrap_or_else(PoisonError::into_inner).insert(serial.clone());
+        IssueError::Unfinished { serial: serial_text(&serial), reason: error.reason }
+    })?;
     let der = pki::certificate::assemble(&intent.tbs, Signer::algorithm(key), &signature);
     // A fault in the token or in memory must not leave this process with our name under it.
     // What the extensions say was judged on the twin; here the bytes must be those, whole, under the issuer's key.

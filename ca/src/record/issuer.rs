@@ -31,6 +31,9 @@ pub struct IssuerRecord {
     pub der: Vec<u8>,
     /// The name of the OCSP signer's key in the key store; the root has none.
     pub ocsp: Option<OcspSigner>,
+    /// The key's CKA_ID when it lives in the token, under the issuer's name as label; else it is in the key store.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub token_key: Option<String>,
 }
 
 #[derive(Clone, Debug, Serialize, Deserialize, PartialEq, Eq)]
