@@ -1,0 +1,143 @@
+//! An authority whose issuing keys live in a hardware token (SoftHSM), judged by OpenSSL; the token away, and back.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+use certs_test::programs::{Authority, openssl, run};
+
+const MODULE: &str = "/usr/lib/softhsm/libsofthsm2.so";
+const PIN: &str = "6180-pin-3398";
+const ENTERPRISE: [&str; 6] = ["--name", "广州天河测试有限公司", "--code", "91440101MAT000018G", "--mailbox", "1234567890@mail.example.cn"];
+
+/// A new token in `place`; the path of its module's configuration.
+fn token(place: &Path) -> PathBuf {
+    let (tokens, configuration) = (place.join("tokens"), place.join("softhsm2.conf"));
+    std::fs::create_dir(&tokens).unwrap();
+    std::fs::write(&configuration, format!("directories.tokendir = {}\nobjectstore.backend = file\nlog.level = INFO\n", tokens.display())).unwrap();
+    let arguments = ["--init-token", "--free", "--label", "suiyin", "--pin", PIN, "--so-pin", "so-pin-1234"];
+    let made = Command::new("softhsm2-util").args(arguments).env("SOFTHSM2_CONF", &configuration).output().expect("softhsm2 is installed: run scripts/test");
+    assert!(made.status.success(), "{made:?}");
+    std::fs::write(place.join("pin"), format!("{PIN}\n")).unwrap();
+    std::fs::set_permissions(place.join("pin"), std::fs::Permissions::from_mode(0o600)).unwrap();
+    configuration
+}
+
+/// What OpenSSL says of `NAME.pem` by the lists that are published.
+fn verify(authority: &Authority, name: &str) -> (bool, String) {
+    let mut lists = String::new();
+    for id in ["root", "enterprise-ca"] {
+        run("curl", &["-sf", "-o", "list.crl", &format!("{}/crl/{id}.crl", authority.url)], &authority.home).ok();
+        lists += &openssl(&["crl", "-inform", "DER", "-in", "list.crl"], &authority.home).ok();
+    }
+    std::fs::write(authority.home.join("lists.pem"), lists).unwrap();
+    let file = format!("{name}.pem");
+    let said = openssl(&["verify", "-x509_strict", "-crl_check_all", "-CRLfile", "lists.pem", "-CAfile", "ca/root.pem", "-untrusted", "ca/enterprise-ca.pem", &file], &authority.home);
+    (said.code == 0, said.out + &said.err)
+}
+
+fn healthy(authority: &Authority) -> bool {
+    run("curl", &["-sf", "-o", "health", &format!("{}/healthz", authority.url)], &authority.home).code == 0
+}
+
+fn until(limit: u64, what: &str, holds: impl Fn() -> bool) {
+    let end = Instant::now() + Duration::from_secs(limit);
+    while !holds() {
+        assert!(Instant::now() < end, "{what}");
+        std::thread::sleep(Duration::from_millis(100));
+    }
+}
+
+fn files_hold(directory: &Path, text: &str) -> bool {
+    std::fs::read_dir(directory).unwrap().map(|entry| entry.unwrap().path()).any(|path| {
+        if path.is_dir() { files_hold(&path, text) } else { path.is_file() && std::fs::read(&path).unwrap().windows(text.len()).any(|part| part == text.as_bytes()) }
+    })
+}
+
+#[test]
+fn issuing_keys_in_a_token() {
+    let place = tempfile::tempdir().unwrap();
+    let configuration = token(place.path());
+    let more = ["--token-module", MODULE, "--token-label", "suiyin", "--token-pin-file", "pin"];
+    let mut authority = Authority::found_with(place.path(), &more, vec![("SOFTHSM2_CONF", configuration)]);
+    // The issuing keys are nowhere but in the token.
+    for id in ["enterprise-ca", "officer-ca", "tls-ca"] {
+        assert!(!place.path().join(format!("ca/keys/{id}.key")).exists());
+        assert!(place.path().join(format!("ca/keys/{id}-ocsp.key")).exists());
+    }
+    authority.start();
+    authority.request("a", "/C=CN/O=广州天河测试有限公司");
+    let serial = authority.issue("a", "enterprise-signing", &ENTERPRISE);
+    let (good, said) = verify(&authority, "a");
+    assert!(good, "{said}");
+    authority.ca(&["revoke", &serial, "--reason", "superseded"]).ok();
+    authority.ca(&["crl", "publish"]).ok();
+    let (good, said) = verify(&authority, "a");
+    assert!(!good && said.contains("certificate revoked"), "{said}");
+    until(10, "the service is not well", || healthy(&authority));
+
+    // The token is taken away and the service begins without it: it does all but issue.
+    authority.kill();
+    let (tokens, away) = (place.path().join("tokens"), place.path().join("away"));
+    std::fs::rename(&tokens, &away).unwrap();
+    authority.start();
+    authority.request("b", "/C=CN");
+    let refused = authority.ca(&[&["issue", "enterprise-signing", "--request", "b.csr", "--out", "b.pem"][..], &ENTERPRISE].concat());
+    assert!(refused.code != 0 && refused.err.contains("could not be signed now") && refused.err.contains("do not ask for it twice"), "{refused:?}");
+    until(10, "health tells of no fault", || !healthy(&authority));
+    let metrics = run("curl", &["-sf", &format!("{}/metrics", authority.url)], &authority.home).ok();
+    assert!(metrics.contains("suiyin_ca_fault{part=\"token\"} 1"), "{metrics}");
+    let url = format!("{}/ocsp", authority.url);
+    let asked = openssl(&["ocsp", "-issuer", "ca/enterprise-ca.pem", "-CAfile", "ca/root.pem", "-serial", &format!("0x{serial}"), "-url", &url], &authority.home);
+    assert!((asked.out.clone() + &asked.err).contains("Response verify OK") && asked.out.contains(": revoked"), "{asked:?}");
+
+    // It is back: well again within seconds, and what had waited is issued, once.
+    std::fs::rename(&away, &tokens).unwrap();
+    until(15, "the token is not found again", || healthy(&authority));
+    let issued = || {
+        let listed = authority.ca(&["--json", "list"]).json();
+        let mut serials: Vec<String> = listed.as_array().unwrap().iter().filter(|one| one["profile"] == "enterprise-signing").map(|one| one["serial"].as_str().unwrap().to_owned()).collect();
+        serials.retain(|one| *one != serial);
+        serials
+    };
+    until(10, "what waited is not issued", || !issued().is_empty());
+    let waited = issued();
+    assert_eq!(waited.len(), 1);
+    assert!(refused.err.contains(&waited[0]), "{refused:?}");
+    let shown = authority.ca(&["--json", "show", &waited[0]]).json();
+    std::fs::write(authority.home.join("b.pem"), shown["pem"].as_str().unwrap()).unwrap();
+    let (good, said) = verify(&authority, "b");
+    assert!(good, "{said}");
+    authority.kill();
+
+    // The PIN is in its file and nowhere else: not in the log, not in the configuration, not in the store.
+    assert!(!refused.err.contains(PIN));
+    std::fs::remove_file(place.path().join("pin")).unwrap();
+    assert!(!files_hold(place.path(), PIN));
+}
+
+#[test]
+fn a_wrong_pin_founds_nothing_and_is_not_repeated() {
+    let place = tempfile::tempdir().unwrap();
+    let configuration = token(place.path());
+    for (name, text) in [("wrong", "not-the-pin"), ("pass", "correct horse battery")] {
+        std::fs::write(place.path().join(name), text).unwrap();
+        std::fs::set_permissions(place.path().join(name), std::fs::Permissions::from_mode(0o600)).unwrap();
+    }
+    let init = |pin: &str| {
+        let arguments = [
+            "--dir", "ca", "--passphrase-file", "pass", "init", "--base-url", "http://127.0.0.1:8440", "--root-passphrase-file", "pass", "--token-module", MODULE,
+            "--token-label", "suiyin", "--token-pin-file", pin,
+        ];
+        Command::new(certs_test::programs::program("ca")).args(arguments).current_dir(place.path()).env("SOFTHSM2_CONF", &configuration).output().unwrap()
+    };
+    let refused = init("wrong");
+    let said = String::from_utf8_lossy(&refused.stderr).into_owned() + &String::from_utf8_lossy(&refused.stdout);
+    assert!(!refused.status.success() && said.contains("refused the PIN") && !said.contains("not-the-pin"), "{said}");
+    assert!(!place.path().join("ca/root.pem").exists());
+    // The same directory, the right PIN.
+    let founded = init("pin");
+    assert!(founded.status.success(), "{founded:?}");
+}
