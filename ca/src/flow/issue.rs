@@ -71,7 +71,7 @@ pub fn resume(authority: &Authority) -> Result<Vec<Recorded<SignedCertificate>>,
     let from = store::Key::new(Intent::TABLE, &[]);
     let to = store::Key::new(Intent::TABLE, &[&[0xff; 16]]);
     for (key, bytes) in authority.store.scan(&from, &to, usize::MAX)? {
-        match sign(intended(authority, &key, bytes)?) {
+        match sign(left_behind(authority, &key, bytes)?) {
             Ok(signed) => finished.push(record(authority, signed)?),
             // The key is away: all else goes on, and this is finished when it is back.
             Err(IssueError::Unfinished { serial, reason }) => tracing::warn!(serial, reason, "an intent to sign waits for its key"),
@@ -90,7 +90,7 @@ pub fn finish(authority: &Authority, issuer: &Issuer) -> Result<Vec<Recorded<Sig
         let Some(serial) = waiting().pop_first() else { return Ok(finished) };
         let key = Intent::key(&serial);
         let result = match authority.store.get(&key) {
-            Ok(Some(bytes)) => intended(authority, &key, bytes).and_then(sign).and_then(|signed| record(authority, signed)),
+            Ok(Some(bytes)) => left_behind(authority, &key, bytes).and_then(sign).and_then(|signed| record(authority, signed)),
             Ok(None) => continue,
             Err(error) => Err(error.into()),
         };
@@ -106,7 +106,7 @@ pub fn finish(authority: &Authority, issuer: &Issuer) -> Result<Vec<Recorded<Sig
 }
 
 /// Step 7 as it stands in the store.
-fn intended(authority: &Authority, key: &store::Key, bytes: Vec<u8>) -> Result<Recorded<LintedTbs>, IssueError> {
+fn left_behind(authority: &Authority, key: &store::Key, bytes: Vec<u8>) -> Result<Recorded<LintedTbs>, IssueError> {
     let intent: Intent = decode(&bytes).map_err(|_| IssueError::Damaged { what: "an intent to sign" })?;
     let issuer = authority.issuers.get(&intent.issuer).cloned().ok_or(IssueError::Damaged { what: "an intent's issuer" })?;
     let serial = serial_of(&intent.tbs)?;
