@@ -17,11 +17,12 @@ struct Fake {
     mails: Vec<Mail>,
     next: u32,
     modseq: u64,
+    damaged: u32,
 }
 
 impl Fake {
     fn new() -> Self {
-        let mut fake = Self { mails: Vec::new(), next: 4, modseq: 1 };
+        let mut fake = Self { mails: Vec::new(), next: 4, modseq: 1, damaged: 0 };
         fake.add(MAIL.to_vec(), Flags::new());
         fake.add(b"Subject: two\r\n\r\nbody\r\n".to_vec(), Flags::new().with(SystemFlag::Seen));
         fake
@@ -57,6 +58,7 @@ impl Fake {
             }
             Request::Open { .. } => refused(RefusalCode::NonExistent),
             Request::Status { .. } => Answer::Status(MailboxStatus { messages: 2, unseen: 1, uid_next: self.next, uid_validity: 9, highest_modseq: 1 }),
+            Request::Load { uid } if uid == self.damaged => refused(RefusalCode::ServerBug),
             Request::Load { uid } => match self.mails.iter().find(|mail| mail.info.uid == uid) {
                 Some(mail) => Answer::Bytes(mail.bytes.clone().into()),
                 None => refused(RefusalCode::NonExistent),
@@ -250,6 +252,38 @@ fn fetch() {
         S: i OK Fetched
         "#,
     );
+}
+
+#[test]
+fn a_message_is_not_multiplied_and_a_damaged_one_hides_no_other() {
+    let mut client = Client::selected();
+    client.script(
+        r#"
+        C: c FETCH 1 (FLAGS BODY.PEEK[1] UID FLAGS BODY.PEEK[1] BODY.PEEK[1])
+        S: * 1 FETCH (FLAGS () BODY[1] {8}
+        S: 5L2g5aW9 UID 4)
+        S: c OK Fetched
+        "#,
+    );
+    client.fake.damaged = 4;
+    client.script(
+        r#"
+        C: d FETCH 1:2 BODY.PEEK[TEXT]
+        S: * 2 FETCH (BODY[TEXT] {6}
+        S: body
+        S: )
+        S: d NO [SERVERBUG] Some messages cannot be read; the others were told
+        "#,
+    );
+    let large = [&b"Subject: large\r\n\r\n"[..], &[b'x'; 1 << 20]].concat();
+    let info = client.fake.add(large, Flags::new());
+    client.change(Change::New(info));
+    client.send(b"n NOOP\r\n");
+    let many: Vec<String> = (0..100).map(|from| format!("BODY.PEEK[]<{from}.2000000>")).collect();
+    let said = client.send(format!("e FETCH 3 ({})\r\nf NOOP\r\n", many.join(" ")).as_bytes());
+    assert!(said.len() < 300 && said.contains("e NO [LIMIT] Ask for less") && said.contains("f OK"), "{} octets", said.len());
+    let said = client.send(b"g FETCH 3 (BODY.PEEK[] BODY.PEEK[TEXT])\r\n");
+    assert!(said.len() > 2 << 20 && said.contains("g OK"));
 }
 
 #[test]

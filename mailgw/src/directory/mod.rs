@@ -183,7 +183,11 @@ impl Directory {
     /// What a mailbox may hold, by whose it is. Where there is none nothing is delivered to it either.
     pub fn quota(&self, mailbox: &str) -> Quota {
         let account = MailboxNumber::parse(mailbox).ok().and_then(|number| self.get(number).ok().flatten());
-        account.map_or(Quota::NONE, |account| Quota { bytes: self.policy.mailbox_bytes(account.kind()), messages: u64::MAX })
+        // A message costs about a kilobyte beside its own bytes: empty ones are no way around the limit.
+        account.map_or(Quota::NONE, |account| {
+            let bytes = self.policy.mailbox_bytes(account.kind());
+            Quota { bytes, messages: bytes / 1_024 }
+        })
     }
 
     fn at(&self, number: Option<MailboxNumber>) -> Result<Option<Account>, DirectoryError> {

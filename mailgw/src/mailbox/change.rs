@@ -17,6 +17,9 @@ use crate::record::message::{self, Message};
 /// Messages of a deleted folder that go in one commit.
 const SWEEP: usize = 200;
 
+/// Bytes of records that one commit changes: some 200,000 messages with few flags.
+const MOST_AT_ONCE: usize = 32 << 20;
+
 /// How many messages have a body, where it is more than one.
 pub(super) fn shared_key(body: BodyId) -> Key {
     Key::numbered("shared body", &[], body.0)
@@ -175,9 +178,19 @@ impl MessageStore {
         })
     }
 
+    /// Bounded in bytes: what one commit changes stands in memory several times.
     fn found(&self, folder: &Folder, uids: &[u32]) -> Result<Vec<(u32, Vec<u8>)>, MailError> {
-        let get = |&uid: &u32| Ok(self.store.get(&message::key(folder.id, uid))?.map(|found| (uid, found)));
-        uids.iter().filter_map(|uid| get(uid).transpose()).collect()
+        let (mut all, mut bytes) = (Vec::new(), 0);
+        for &uid in uids {
+            if let Some(found) = self.store.get(&message::key(folder.id, uid))? {
+                bytes += found.len();
+                if bytes > MOST_AT_ONCE {
+                    return Err(MailError::TooMuchAtOnce { count: uids.len() });
+                }
+                all.push((uid, found));
+            }
+        }
+        Ok(all)
     }
 
     /// The counts of shared bodies after so many messages more or fewer, expected as they were read.

@@ -49,6 +49,8 @@ pub enum MailError {
     TooLarge { size: usize },
     #[error("{count} messages are too many for one delivery; send at most {MAX_BATCH}")]
     TooMany { count: usize },
+    #[error("{count} messages with their flags are too much for one change; change fewer at once")]
+    TooMuchAtOnce { count: usize },
     #[error("others changed the same records again and again; try again")]
     Busy,
     #[error("the folder has given all its UIDs; move its messages to another")]

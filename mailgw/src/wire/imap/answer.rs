@@ -91,7 +91,7 @@ fn refused(error: &MailError, creates: bool) -> Answer {
         MailError::FolderExists => RefusalCode::AlreadyExists,
         MailError::Inbox | MailError::IntoItself => RefusalCode::Cannot,
         MailError::OverQuota { .. } => RefusalCode::OverQuota,
-        MailError::NameTooLong | MailError::TooManyFolders { .. } | MailError::TooLarge { .. } | MailError::TooMany { .. } | MailError::UidsExhausted => {
+        MailError::NameTooLong | MailError::TooManyFolders { .. } | MailError::TooLarge { .. } | MailError::TooMany { .. } | MailError::TooMuchAtOnce { .. } | MailError::UidsExhausted => {
             RefusalCode::Limit
         }
         MailError::Busy | MailError::Conflict { .. } => RefusalCode::InUse,

@@ -10,7 +10,7 @@ use protocol::imap::exchange::{Answer, Change, Output, RefusalCode, Request, Sec
 use protocol::imap::session::{Session, Settings};
 use runtime::shutdown::Shutdown;
 use tokio::net::TcpStream;
-use tokio::sync::broadcast::{self, error::RecvError};
+use tokio::sync::broadcast::{self, error::{RecvError, TryRecvError}};
 use tokio::time::{Instant, sleep, sleep_until};
 
 use super::answer::{Then, answer};
@@ -158,6 +158,11 @@ impl Connection {
                     let (back, outputs) = take_in(session, answer).await?;
                     session = back;
                     left.extend(outputs);
+                    // A thief who is reading must not go on when the owner takes the password away.
+                    if login_is_over(&mut self.ended, self.mailbox.as_deref()) {
+                        left.clear();
+                        left.extend(said_bye(&mut session, "The password was changed or the mailbox closed; log in again"));
+                    }
                     if self.shutdown.is_set() {
                         left.extend(said_bye(&mut session, "The server is going down; connect again later"));
                     }
@@ -266,12 +271,26 @@ async fn login_ended(ended: &mut Option<broadcast::Receiver<MailboxNumber>>, mai
     }
 }
 
+/// Whether the login of `mailbox` has ended by now.
+fn login_is_over(ended: &mut Option<broadcast::Receiver<MailboxNumber>>, mailbox: Option<&str>) -> bool {
+    let (Some(ended), Some(mailbox)) = (ended, mailbox) else { return false };
+    loop {
+        match ended.try_recv() {
+            Ok(number) if number.to_string() != mailbox => {}
+            Ok(_) | Err(TryRecvError::Lagged(_)) => return true,
+            Err(TryRecvError::Empty | TryRecvError::Closed) => return false,
+        }
+    }
+}
+
 /// The session takes an answer. What takes long to read, a large message or a large folder, is read where it keeps nobody
 /// else from being served.
 async fn take_in(mut session: Session, answer: Answer) -> Result<(Session, Vec<Output>), End> {
     let large = match &answer {
         Answer::Bytes(bytes) => bytes.len() > LARGE_MESSAGE,
         Answer::Opened { messages, .. } => messages.len() > LARGE_FOLDER,
+        // Patterns against names.
+        Answer::Mailboxes(names) => names.len() > 100,
         _ => false,
     };
     let read = move || {

@@ -66,7 +66,14 @@ pub enum SectionText {
 pub(super) fn items(cursor: &mut Cursor) -> Parsed<Vec<Item>> {
     use Item::{Envelope, Flags, InternalDate, Size, Structure};
     if cursor.peek() == Some(b'(') {
-        return cursor.list(MAX_ITEMS, item);
+        // The same item twice says nothing more, and is told once.
+        let mut once: Vec<Item> = Vec::new();
+        for item in cursor.list(MAX_ITEMS, item)? {
+            if !once.contains(&item) {
+                once.push(item);
+            }
+        }
+        return Ok(once);
     }
     for (word, all) in [
         ("ALL", vec![Flags, InternalDate, Size, Envelope]),

@@ -101,34 +101,72 @@ pub(crate) fn capital_inbox(mut name: String) -> String {
     name
 }
 
-/// Whether a LIST pattern (in Unicode) covers a name: `*` any characters, `%` any but the delimiter. Linear memory, and time
-/// in the product of the lengths, both bounded.
-pub fn matches(pattern: &str, name: &str) -> bool {
-    let name: Vec<char> = name.chars().collect();
-    // reachable[i]: the pattern so far covers the first i characters.
-    let mut reachable = vec![false; name.len() + 1];
-    if let Some(first) = reachable.first_mut() {
-        *first = true;
-    }
-    for ch in pattern.chars() {
-        let mut next = vec![false; name.len() + 1];
-        let mut carried = false;
-        for (at, slot) in next.iter_mut().enumerate() {
-            let here = reachable.get(at).copied().unwrap_or(false);
-            let before = at.checked_sub(1);
-            let last = before.and_then(|at| name.get(at)).copied();
-            *slot = match ch {
-                '*' | '%' => {
-                    let extends = carried && (ch == '*' || last != Some(DELIMITER));
-                    here || extends
+/// A LIST pattern (in Unicode): `*` any characters, `%` any but the delimiter.
+pub struct Pattern(Vec<char>);
+
+impl Pattern {
+    /// A run of wildcards covers what its widest one does.
+    pub fn new(text: &str) -> Self {
+        let mut pattern: Vec<char> = Vec::new();
+        for ch in text.chars() {
+            match (pattern.last_mut(), ch) {
+                (Some(last @ ('*' | '%')), '*' | '%') => {
+                    if ch == '*' {
+                        *last = '*';
+                    }
                 }
-                _ => last == Some(ch) && before.and_then(|at| reachable.get(at)).copied().unwrap_or(false),
-            };
-            carried = *slot;
+                _ => pattern.push(ch),
+            }
         }
-        reachable = next;
+        Self(pattern)
     }
-    reachable.last().copied().unwrap_or(false)
+
+    pub fn stops_at_levels(&self) -> bool {
+        self.0.last() == Some(&'%')
+    }
+
+    /// No memory; time at most in the product of the lengths, and about the sum of them without several wildcards. What
+    /// was tried last is taken up again at the last `%`, and, where that can reach no further, at the last `*`.
+    pub fn covers(&self, name: &[char]) -> bool {
+        let (mut p, mut n) = (0, 0);
+        let (mut star, mut percent): (Option<(usize, usize)>, Option<(usize, usize)>) = (None, None);
+        loop {
+            match (self.0.get(p), name.get(n)) {
+                (None, None) => return true,
+                (Some('*'), _) => {
+                    (star, percent) = (Some((p, n)), None);
+                    p += 1;
+                    continue;
+                }
+                (Some('%'), _) => {
+                    percent = Some((p, n));
+                    p += 1;
+                    continue;
+                }
+                (Some(wanted), Some(found)) if wanted == found => {
+                    (p, n) = (p + 1, n + 1);
+                    continue;
+                }
+                _ => {}
+            }
+            match (percent, star) {
+                (Some((at, from)), _) if name.get(from).is_some_and(|skipped| *skipped != DELIMITER) => {
+                    percent = Some((at, from + 1));
+                    (p, n) = (at + 1, from + 1);
+                }
+                (_, Some((at, from))) if from < name.len() => {
+                    (star, percent) = (Some((at, from + 1)), None);
+                    (p, n) = (at + 1, from + 1);
+                }
+                _ => return false,
+            }
+        }
+    }
+}
+
+/// Whether a LIST pattern covers a name.
+pub fn matches(pattern: &str, name: &str) -> bool {
+    Pattern::new(pattern).covers(&name.chars().collect::<Vec<_>>())
 }
 
 #[cfg(test)]
@@ -184,7 +222,41 @@ mod tests {
         }
     }
 
+    /// The same, slowly: which beginnings of the name the pattern so far covers.
+        fn slowly(pattern: &str, name: &str) -> bool {
+        let name: Vec<char> = name.chars().collect();
+        // reachable[i]: the pattern so far covers the first i characters.
+        let mut reachable = vec![false; name.len() + 1];
+        if let Some(first) = reachable.first_mut() {
+            *first = true;
+        }
+        for ch in pattern.chars() {
+            let mut next = vec![false; name.len() + 1];
+            let mut carried = false;
+            for (at, slot) in next.iter_mut().enumerate() {
+                let here = reachable.get(at).copied().unwrap_or(false);
+                let before = at.checked_sub(1);
+                let last = before.and_then(|at| name.get(at)).copied();
+                *slot = match ch {
+                    '*' | '%' => {
+                        let extends = carried && (ch == '*' || last != Some(DELIMITER));
+                        here || extends
+                    }
+                    _ => last == Some(ch) && before.and_then(|at| reachable.get(at)).copied().unwrap_or(false),
+                };
+                carried = *slot;
+            }
+            reachable = next;
+        }
+        reachable.last().copied().unwrap_or(false)
+    }
+
     proptest! {
+        #[test]
+        fn patterns_cover_what_they_did_slowly(pattern in "[ab/*%]{0,10}", name in "[ab/]{0,10}") {
+            prop_assert_eq!(matches(&pattern, &name), slowly(&pattern, &name));
+        }
+
         #[test]
         fn round_trip(name in "\\PC{0,40}") {
             prop_assert_eq!(decode(encode(&name).as_bytes()), Some(name));

@@ -5,7 +5,7 @@ use time::OffsetDateTime;
 
 use super::{Pending, Session, State};
 use crate::imap::content;
-use crate::imap::exchange::{Answer, Flags, MessageInfo, Request, StoreOp, SystemFlag};
+use crate::imap::exchange::{Answer, Flags, MessageInfo, RefusalCode, Request, StoreOp, SystemFlag};
 use crate::imap::parse::Item;
 
 pub(super) struct Job {
@@ -18,7 +18,11 @@ pub(super) struct Job {
     marked: Vec<u32>,
     marking: bool,
     vanished: bool,
+    unreadable: bool,
 }
+
+/// Octets of one message's answer beyond twice the message: no command makes a message larger without bound.
+const MORE: usize = 1 << 20;
 
 pub(super) fn start(session: &mut Session, tag: String, uids: Vec<u32>, mut items: Vec<Item>, uid: bool) {
     let State::Selected(view) = &session.state else { return };
@@ -30,7 +34,7 @@ pub(super) fn start(session: &mut Session, tag: String, uids: Vec<u32>, mut item
     let marks = !view.read_only && items.iter().any(Item::marks_seen);
     let marked: Vec<u32> = if marks { uids.iter().copied().filter(unseen).collect() } else { Vec::new() };
     let needs_bytes = items.iter().any(Item::needs_bytes);
-    let mut job = Job { tag, uid, items, needs_bytes, uids: uids.into(), marked, marking: false, vanished: false };
+    let mut job = Job { tag, uid, items, needs_bytes, uids: uids.into(), marked, marking: false, vanished: false, unreadable: false };
     if job.marked.is_empty() {
         return advance(session, job);
     }
@@ -55,17 +59,22 @@ pub(super) fn resume(session: &mut Session, mut job: Job, answer: Answer) {
             job.marked.clear();
         }
         Answer::Bytes(bytes) if !job.marking => {
-            if let Some(uid) = job.uids.pop_front() {
-                write(session, &job, uid, &bytes);
+            if let Some(uid) = job.uids.pop_front()
+                && !write(session, &job, uid, &bytes)
+            {
+                return session.refuse(&job.tag, RefusalCode::Limit.name(), "Ask for less of a message at once");
             }
         }
-        Answer::Refused { code, text } if !job.marking => {
-            if code != crate::imap::exchange::RefusalCode::NonExistent {
-                return session.refuse(&job.tag, code.name(), &text);
-            }
+        // One message that is gone or damaged keeps nobody from those after it.
+        Answer::Refused { code: RefusalCode::NonExistent, .. } if !job.marking => {
             job.uids.pop_front();
             job.vanished = true;
         }
+        Answer::Refused { code: RefusalCode::ServerBug, .. } if !job.marking => {
+            job.uids.pop_front();
+            job.unreadable = true;
+        }
+        Answer::Refused { code, text } if !job.marking => return session.refuse(&job.tag, code.name(), &text),
         _ => return session.bye("The server lost step; connect again"),
     }
     advance(session, job);
@@ -76,29 +85,41 @@ fn advance(session: &mut Session, mut job: Job) {
         return session.ask(Request::Load { uid }, Pending::Fetch(job));
     }
     while let Some(uid) = job.uids.pop_front() {
-        write(session, &job, uid, &[]);
+        if !write(session, &job, uid, &[]) {
+            return session.refuse(&job.tag, RefusalCode::Limit.name(), "Ask for less of a message at once");
+        }
+    }
+    if job.unreadable {
+        return session.refuse(&job.tag, RefusalCode::ServerBug.name(), "Some messages cannot be read; the others were told");
     }
     // spec: rfc5530#3 EXPUNGEISSUED
     let text = if job.vanished { "[EXPUNGEISSUED] Some messages are gone" } else { "Fetched" };
     session.done(&job.tag, text, job.uid);
 }
 
-fn write(session: &mut Session, job: &Job, uid: u32, bytes: &[u8]) {
-    let State::Selected(view) = &session.state else { return };
-    let Some((number, info)) = view.find(uid) else { return };
+/// Tells one message; nothing of it, and `false`, when that would be too much.
+fn write(session: &mut Session, job: &Job, uid: u32, bytes: &[u8]) -> bool {
+    let State::Selected(view) = &session.state else { return true };
+    let Some((number, info)) = view.find(uid) else { return true };
     let out = &mut session.send;
+    let (begun, most) = (out.len(), 2 * bytes.len() + MORE);
     out.extend_from_slice(format!("* {number} FETCH (").as_bytes());
     for (at, item) in job.items.iter().enumerate() {
         if at > 0 {
             out.push(b' ');
         }
         write_item(item, info, bytes, out);
+        if out.len() - begun > most {
+            out.truncate(begun);
+            return false;
+        }
     }
     if job.marked.binary_search(&uid).is_ok() && !job.items.contains(&Item::Flags) {
         out.push(b' ');
         write_item(&Item::Flags, info, bytes, out);
     }
     out.extend_from_slice(b")\r\n");
+    true
 }
 
 fn write_item(item: &Item, info: &MessageInfo, bytes: &[u8], out: &mut Vec<u8>) {

@@ -1,19 +1,21 @@
 //! LIST, LSUB and STATUS.
 use super::answer::{quoted_name, status_word};
 use crate::imap::exchange::{MailboxInfo, MailboxName, MailboxStatus};
-use crate::imap::parse::mailbox::{DELIMITER, capital_inbox, matches};
+use crate::imap::parse::mailbox::{DELIMITER, Pattern, capital_inbox};
 use crate::imap::parse::{ListOptions, StatusItem};
 
 /// One line for each mailbox that the patterns cover.
 pub(super) fn write(options: &ListOptions, all: &[MailboxInfo], word: &str, out: &mut Vec<u8>) {
     let patterns: Vec<String> = options.patterns.iter().map(|pattern| capital_inbox(format!("{}{pattern}", options.reference))).collect();
+    let patterns: Vec<Pattern> = patterns.iter().map(|pattern| Pattern::new(pattern)).collect();
     for info in all {
-        let covering: Vec<&String> = patterns.iter().filter(|pattern| matches(pattern, &info.name)).collect();
+        let name: Vec<char> = info.name.chars().collect();
+        let covered = || patterns.iter().any(|pattern| pattern.covers(&name));
         // spec: rfc3501#6.3.9 LSUB shows a level that is not subscribed when `%` stops at it and something below is
-        let stops = || covering.iter().any(|pattern| pattern.ends_with('%'));
+        let stops = || patterns.iter().any(|pattern| pattern.stops_at_levels() && pattern.covers(&name));
         let level = word == "LSUB" && !info.subscribed && stops() && all.iter().any(|other| other.subscribed && is_below(&other.name, &info.name));
         let named = if options.only_subscribed { info.subscribed || level } else { info.exists || info.has_children };
-        if covering.is_empty() || !named || (options.only_special_use && info.special_use.is_none()) {
+        if !named || !covered() || (options.only_special_use && info.special_use.is_none()) {
             continue;
         }
         let mut attributes = vec![if info.has_children { "\\HasChildren" } else { "\\HasNoChildren" }];

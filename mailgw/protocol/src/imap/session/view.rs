@@ -47,7 +47,9 @@ impl View {
                 }
             }
             Change::Gone(uid) => {
-                self.new.retain(|new| new.uid != uid);
+                if let Ok(at) = self.new.binary_search_by_key(&uid, |new| new.uid) {
+                    self.new.remove(at);
+                }
                 if self.index(uid).is_some() {
                     self.gone.insert(uid);
                 }
