@@ -116,10 +116,10 @@ fn info(der: &[u8], signer_certificate: Vec<u8>) -> Result<VerifiedTimestamp, Ti
     };
     // The name of the authority is a hint; the certificate says it.
     info.optional(0xa0)?;
-    if let Some(list) = info.optional(0xa1)? {
-        if view::extensions(&asn1::tlv(0x30, list))?.iter().any(|extension| extension.critical) {
-            return Err(TimestampError::Critical);
-        }
+    if let Some(list) = info.optional(0xa1)?
+        && view::extensions(&asn1::tlv(0x30, list))?.iter().any(|extension| extension.critical)
+    {
+        return Err(TimestampError::Critical);
     }
     info.end()?;
     Ok(VerifiedTimestamp { gen_time, accuracy, ordering, imprint, serial, policy, nonce, signer_certificate })
