@@ -273,14 +273,31 @@ async fn a_mailbox_closed_or_filled_meanwhile_gets_nothing_and_neither_do_the_ot
     client.ask("MAIL FROM:<> SIZE=2001\r\n").await;
     assert!(client.ask(&format!("RCPT TO:<{ONE}@b.cn>\r\n")).await.starts_with("452 4.2.2"));
     client.begin(&[&both[0], &both[1]]).await;
-    assert!(client.ask(&format!("{}.\r\n", "0123456789\r\n".repeat(200))).await.starts_with("452 4.2.2"));
-    office.assert_empty();
-    client.begin(&[&both[0], &both[1]]).await;
     office.store.commit(Batch::new().delete(open_mark(TWO))).unwrap();
     assert!(client.ask("hello\r\n.\r\n").await.starts_with("451 4.3.0"));
     office.assert_empty();
     client.begin(&[&both[0]]).await;
     assert!(client.ask("hello\r\n.\r\n").await.starts_with("250"));
+    // There is some room, so both are promised it: the first overfills the mailbox, the second finds it full.
+    let mut second = office.client().await;
+    second.begin(&[&both[0]]).await;
+    client.begin(&[&both[0]]).await;
+    assert!(client.ask(&format!("{}.\r\n", "0123456789\r\n".repeat(200))).await.starts_with("250"));
+    assert!(second.ask("hello\r\n.\r\n").await.starts_with("452 4.2.2"));
+    client.ask("MAIL FROM:<>\r\n").await;
+    assert!(client.ask(&format!("RCPT TO:<{ONE}@b.cn>\r\n")).await.starts_with("452 4.2.2"));
+    assert_eq!(office.inbox(ONE).len(), 2);
+}
+
+#[tokio::test]
+async fn a_header_of_thousands_of_fields_is_refused_for_good() {
+    let office = Office::new(Limits::default()).await;
+    let mut client = office.client().await;
+    client.begin(&[&format!("{ONE}@b.cn")]).await;
+    assert!(client.ask(&format!("{}\r\nhello\r\n.\r\n", "a:\r\n".repeat(100_000))).await.starts_with("554 5.6.0"));
+    office.assert_empty();
+    client.begin(&[&format!("{ONE}@b.cn")]).await;
+    assert!(client.ask("a:\r\n\r\nhello\r\n.\r\n").await.starts_with("250"));
 }
 
 #[tokio::test]

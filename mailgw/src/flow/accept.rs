@@ -49,7 +49,8 @@ pub struct Reception {
 }
 
 impl Reception {
-    /// The answer to RCPT.
+    /// The answer to RCPT. It promises the mailbox room for one message: a mailbox that this one overfills by part of it
+    /// must not keep the other recipients from theirs.
     pub fn recipient(&self, recipient: &Recipient, declared: usize) -> Answer {
         match self.recipients.find(recipient) {
             Ok(found) => match self.messages.has_room(&found.mailbox, declared as u64) {
@@ -63,7 +64,11 @@ impl Reception {
 
     /// The answer to a whole message: `Durable` when each recipient has it for good; after any other answer nobody has it.
     pub fn accept(&self, envelope: &Envelope, message: &[u8], peer: IpAddr, now: OffsetDateTime) -> Answer {
-        // 1. The envelope stands. A message that goes in circles ends here, and one that comes in our own name.
+        // 1. The envelope stands. Its header is of a size that can be read, with all of the message's in memory several
+        //    times over otherwise. A message that goes in circles ends here, and one that comes in our own name.
+        if !trace::header_is_bounded(message) {
+            return Answer::Refused(Refusal::Header);
+        }
         if trace::hops(message) > trace::MAX_HOPS {
             return Answer::Refused(Refusal::Loop);
         }
@@ -99,7 +104,7 @@ impl Reception {
         };
         let copies: Vec<Delivery> = mailboxes.into_keys().map(copy).collect();
         // 5. Only what is recorded is answered for.
-        match self.messages.deliver_with(&copies, open, u64::try_from(unix_millis).unwrap_or(0)) {
+        match self.messages.deliver_promised(&copies, open, u64::try_from(unix_millis).unwrap_or(0)) {
             Ok(_) => {
                 tracing::info!(id, copies = copies.len(), bytes = body.size(), tls = envelope.tls, "message accepted");
                 Answer::Durable { id }

@@ -164,6 +164,16 @@ impl MessageStore {
 
     /// As `deliver`, with what `with` holds in the same commit. An expectation of `with` that does not hold is a `Conflict`.
     pub fn deliver_with(&self, deliveries: &[Delivery], with: Batch, now_unix_millis: u64) -> Result<Vec<Uid>, MailError> {
+        self.delivered(deliveries, with, now_unix_millis, false)
+    }
+
+    /// As `deliver_with`, into mailboxes that were promised room for it: only one that is full meanwhile is in the way, not
+    /// one that this message overfills.
+    pub fn deliver_promised(&self, deliveries: &[Delivery], with: Batch, now_unix_millis: u64) -> Result<Vec<Uid>, MailError> {
+        self.delivered(deliveries, with, now_unix_millis, true)
+    }
+
+    fn delivered(&self, deliveries: &[Delivery], with: Batch, now_unix_millis: u64, promised: bool) -> Result<Vec<Uid>, MailError> {
         if deliveries.len() > MAX_BATCH {
             return Err(MailError::TooMany { count: deliveries.len() });
         }
@@ -175,7 +185,7 @@ impl MessageStore {
         let bodies: Vec<Arc<Body>> = deliveries.iter().map(body).collect::<Result<_, _>>()?;
         let theirs = with.expectations();
         for _ in 0..ATTEMPTS {
-            match self.try_deliver(deliveries, &bodies, with.clone(), now_unix_millis) {
+            match self.try_deliver(deliveries, &bodies, with.clone(), now_unix_millis, promised) {
                 Err(MailError::Commit(CommitError::Conflict { expectation })) if expectation < theirs => {
                     return Err(MailError::Conflict { expectation });
                 }
@@ -186,7 +196,7 @@ impl MessageStore {
         Err(MailError::Busy)
     }
 
-    fn try_deliver(&self, deliveries: &[Delivery], bodies: &[Arc<Body>], mut batch: Batch, now: u64) -> Result<Vec<Uid>, MailError> {
+    fn try_deliver(&self, deliveries: &[Delivery], bodies: &[Arc<Body>], mut batch: Batch, now: u64, promised: bool) -> Result<Vec<Uid>, MailError> {
         let mut steps = Steps::default();
         let mut uses: BTreeMap<&str, Use> = BTreeMap::new();
         let mut shared = BTreeMap::new();
@@ -198,7 +208,7 @@ impl MessageStore {
             let folder = Folder::decode(&found)?;
             let more = uses.entry(&delivery.mailbox).or_default();
             more.add(body.size);
-            if !self.fits(&delivery.mailbox, more)? {
+            if !self.fits(&delivery.mailbox, if promised { &Use::LEAST } else { more })? {
                 return Err(MailError::OverQuota { delivery: at });
             }
             let (uid, step) = (batch.next(&folder.uid_counter()), steps.of(&mut batch, &folder));

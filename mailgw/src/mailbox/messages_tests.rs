@@ -168,3 +168,19 @@ fn a_mailbox_holds_no_more_than_its_quota() {
     mail.delete_folder("1234567897", "Archive").unwrap();
     assert_eq!(held(), Quota { bytes: 0, messages: 1 });
 }
+
+#[test]
+fn a_mailbox_that_one_message_overfills_keeps_no_other_from_its_mail() {
+    let mail = MessageStore::new(Arc::new(Memory::new()), data_key()).with_quota(|mailbox| Quota { bytes: if mailbox == "1234567897" { 10 } else { 1_000 }, messages: 100 });
+    for mailbox in ["1234567897", "2234567890"] {
+        mail.create_folder(mailbox, "INBOX").unwrap();
+    }
+    let both = || ["1234567897", "2234567890"].map(|mailbox| Delivery { mailbox: mailbox.into(), ..delivery("longer than the quota".into()) });
+    // It was asked before: there is some room.
+    assert!(mail.has_room("1234567897", 0).unwrap() && !mail.has_room("1234567897", 11).unwrap());
+    mail.deliver_promised(&both(), Batch::new(), 1).unwrap();
+    assert_eq!((mail.used("1234567897").unwrap().messages, mail.used("2234567890").unwrap().messages), (1, 1));
+    // Full now: the next is refused where its recipient is named, and at worst here.
+    assert!(!mail.has_room("1234567897", 0).unwrap());
+    assert_eq!(mail.deliver_promised(&both(), Batch::new(), 1), Err(MailError::OverQuota { delivery: 0 }));
+}

@@ -30,6 +30,9 @@ pub(super) struct Use {
 }
 
 impl Use {
+    /// The least that any message takes: what is left to one that was promised its place.
+    pub const LEAST: Self = Self { bytes: 1, messages: 1 };
+
     pub fn add(&mut self, size: u32) {
         self.bytes = self.bytes.saturating_add(i64::from(size));
         self.messages = self.messages.saturating_add(1);
@@ -59,9 +62,9 @@ impl MessageStore {
         used(&*self.store, mailbox)
     }
 
-    /// Whether a message of so many bytes fits now.
+    /// Whether a message of so many bytes fits now; where they are not told, whether there is any room.
     pub fn has_room(&self, mailbox: &str, bytes: u64) -> Result<bool, MailError> {
-        self.fits(mailbox, &Use { bytes: i64::try_from(bytes).unwrap_or(i64::MAX), messages: 1 })
+        self.fits(mailbox, &Use { bytes: i64::try_from(bytes.max(1)).unwrap_or(i64::MAX), messages: 1 })
     }
 
     pub(super) fn fits(&self, mailbox: &str, more: &Use) -> Result<bool, MailError> {

@@ -96,6 +96,8 @@ pub enum Refusal {
     Policy,
     /// The message has passed here before, or through too many servers.
     Loop,
+    /// Its header is larger than any honest one.
+    Header,
     /// Larger than this recipient or this server takes.
     TooLarge,
 }

@@ -286,6 +286,7 @@ impl Session {
             Refusal::Relaying => self.wrong(550, "5.7.1", "That domain is not served here"),
             Refusal::Closed => self.wrong(550, "5.2.1", "The mailbox is closed"),
             Refusal::Policy => self.wrong(550, "5.7.1", "Mail in the name of this domain, or in several, is not taken from outside"),
+            Refusal::Header => self.wrong(554, "5.6.0", "The header of the message is too large"),
             Refusal::Loop => self.wrong(554, "5.4.6", "The message goes in circles"),
             Refusal::TooLarge => self.wrong(552, "5.3.4", "The message is too large"),
         }

@@ -9,6 +9,25 @@ use super::exchange::{Domain, Envelope, Host};
 /// spec: rfc5321#6.3 a hundred servers are a circle
 pub const MAX_HOPS: usize = 100;
 
+/// The most octets and lines of a header: whoever reads it holds every field, many times its size.
+pub const MAX_HEADER: usize = 256 * 1024;
+pub const MAX_HEADER_LINES: usize = 5_000;
+
+/// Whether the header ends within the bounds.
+pub fn header_is_bounded(message: &[u8]) -> bool {
+    let mut octets = 0;
+    for (lines, line) in message.split(|byte| *byte == b'\n').enumerate() {
+        if matches!(line, [] | [b'\r']) {
+            break;
+        }
+        octets += line.len() + 1;
+        if octets > MAX_HEADER || lines >= MAX_HEADER_LINES {
+            return false;
+        }
+    }
+    true
+}
+
 /// `Received:` as this server, `by`, writes it: from whom, how, and when. The recipient is named only when there is no other,
 /// so nobody learns of a blind copy. `id`: characters other than letters, digits, `.` and `-` are left out.
 // spec: rfc5321#4.4 rfc3848#1 rfc6531#4.3
@@ -119,6 +138,17 @@ mod tests {
         let host = Domain::parse("mx.b.cn").unwrap();
         let message = format!("{header}\r\nAuthentication-Results: mx.b.cn; body\r\n");
         String::from_utf8(without_our_verdicts(message.as_bytes(), &host).into_owned()).unwrap().replace("\r\nAuthentication-Results: mx.b.cn; body\r\n", "")
+    }
+
+    #[test]
+    fn headers_are_bounded_in_octets_and_lines() {
+        let message = |header: Vec<u8>| [&header[..], b"\r\n", &b"a:\r\n".repeat(10_000)].concat();
+        assert!(header_is_bounded(&message(b"a: b\r\n".repeat(4_999))));
+        assert!(!header_is_bounded(&message(b"a:\r\n".repeat(5_001))));
+        assert!(!header_is_bounded(&b"a:\r\n".repeat(1 << 20)));
+        assert!(header_is_bounded(&message([&vec![b'a'; MAX_HEADER - 2][..], b"\r\n"].concat())));
+        assert!(!header_is_bounded(&message([&vec![b'a'; MAX_HEADER][..], b"\r\n"].concat())));
+        assert!(header_is_bounded(b"") && !header_is_bounded(&vec![b'a'; MAX_HEADER + 1]));
     }
 
     #[test]
