@@ -77,15 +77,42 @@ struct Limits {
 /// Seven attempts over three seconds: a token that comes back meanwhile costs nobody an error.
 const LIMITS: Limits = Limits { sessions: 4, waiting: 256, attempts: 7, pause: Duration::from_millis(50), answer: Duration::from_secs(8) };
 
+/// How long the end of the workers is waited for.
+const END: Duration = Duration::from_secs(2);
+
 type Job = Box<dyn FnOnce(&mut Worker<'_>) + Send>;
 
 /// A token, used through a few sessions. Cheap to clone. Not bound to be there: whatever needs it says so.
 #[derive(Clone)]
 pub struct Token {
     shared: Arc<Shared>,
-    jobs: SyncSender<Job>,
+    pool: Arc<Pool>,
     /// Since when a check is under way.
     checking: Arc<Mutex<Option<Instant>>>,
+}
+
+/// The way to the workers. Dropping it ends them.
+struct Pool {
+    jobs: Option<SyncSender<Job>>,
+    /// Disconnected when the last worker has closed its session.
+    ended: Mutex<Receiver<()>>,
+}
+
+impl Pool {
+    fn give(&self, job: Job) -> Result<(), TrySendError<Job>> {
+        match &self.jobs {
+            Some(jobs) => jobs.try_send(job),
+            None => Err(TrySendError::Disconnected(job)),
+        }
+    }
+}
+
+impl Drop for Pool {
+    fn drop(&mut self) {
+        self.jobs = None;
+        // A process that ends takes its modules apart: nobody may be inside one then. One that hangs is left behind.
+        let _ = self.ended.lock().unwrap_or_else(PoisonError::into_inner).recv_timeout(END);
+    }
 }
 
 impl std::fmt::Debug for Token {
@@ -113,13 +140,17 @@ impl Token {
         let shared = Arc::new(Shared::new(name, module, pin, limits));
         let (jobs, queue) = sync_channel::<Job>(limits.waiting);
         let queue = Arc::new(Mutex::new(queue));
+        let (at_work, ended) = sync_channel::<()>(0);
         for _ in 0..limits.sessions {
-            let (shared, queue) = (Arc::clone(&shared), Arc::clone(&queue));
+            let (shared, queue, at_work) = (Arc::clone(&shared), Arc::clone(&queue), at_work.clone());
             // Ends when the last clone of this token does.
-            let started = std::thread::Builder::new().name("token".into()).spawn(move || serve(&shared, &queue));
+            let started = std::thread::Builder::new().name("token".into()).spawn(move || {
+                serve(&shared, &queue);
+                drop(at_work);
+            });
             started.map_err(|_| TokenError::System)?;
         }
-        Ok(Self { shared, jobs, checking: Arc::default() })
+        Ok(Self { shared, pool: Arc::new(Pool { jobs: Some(jobs), ended: Mutex::new(ended) }), checking: Arc::default() })
     }
 
     /// Makes a key pair in the token: sensitive, not extractable.
@@ -175,7 +206,7 @@ impl Token {
                     });
                     *checking.lock().unwrap_or_else(PoisonError::into_inner) = None;
                 });
-                *since = self.jobs.try_send(job).is_ok().then(Instant::now);
+                *since = self.pool.give(job).is_ok().then(Instant::now);
             }
         }
         self.shared.last().map_or(Ok(()), Err)
@@ -201,7 +232,7 @@ impl Token {
                 let _ = answer.send(worker.work(deadline, &work));
             }
         });
-        self.jobs.try_send(job).map_err(|error| match error {
+        self.pool.give(job).map_err(|error| match error {
             TrySendError::Full(_) => TokenError::Busy { token: token() },
             TrySendError::Disconnected(_) => TokenError::System,
         })?;

@@ -1,7 +1,7 @@
 //! The calls on a PKCS#11 module, as a trait, so that tests can let each of them fail; and the real ones.
 
 use std::path::Path;
-use std::sync::OnceLock;
+use std::sync::{Mutex, PoisonError};
 
 use cryptoki::context::{CInitializeArgs, CInitializeFlags, Pkcs11};
 use cryptoki::error::{Error, RvError};
@@ -104,20 +104,25 @@ pub(super) struct Library {
     path: std::path::PathBuf,
     /// Label or serial number.
     token: String,
-    loaded: OnceLock<Pkcs11>,
+    loaded: Mutex<Option<Pkcs11>>,
 }
 
 impl Library {
     pub fn new(path: &Path, token: &str) -> Self {
-        Self { path: path.to_owned(), token: token.to_owned(), loaded: OnceLock::new() }
+        Self { path: path.to_owned(), token: token.to_owned(), loaded: Mutex::default() }
     }
 
-    fn module(&self) -> Result<&Pkcs11, Fault> {
-        if let Some(module) = self.loaded.get() {
-            return Ok(module);
+    /// Loaded and initialised by one thread while the others wait: modules bear no two at once. Later on only
+    /// [`Module::restart`] initialises, with everybody else outside.
+    fn module(&self) -> Result<Pkcs11, Fault> {
+        let mut loaded = self.loaded.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(module) = &*loaded {
+            return Ok(module.clone());
         }
         let module = Pkcs11::new(&self.path)?;
-        Ok(self.loaded.get_or_init(|| module))
+        Self::initialise(&module)?;
+        *loaded = Some(module.clone());
+        Ok(module)
     }
 
     fn initialise(module: &Pkcs11) -> Result<(), Fault> {
@@ -135,20 +140,13 @@ impl Module for Library {
             Ok(()) | Err(Fault::Ckr(RvError::CryptokiNotInitialized)) => {}
             Err(fault) => return Err(fault),
         }
-        Self::initialise(module)
+        Self::initialise(&module)
     }
 
     fn open(&self) -> Result<Box<dyn Session>, Fault> {
         let module = self.module()?;
         let mut found = None;
-        let slots = match module.get_slots_with_token().map_err(Fault::from) {
-            Err(Fault::Ckr(RvError::CryptokiNotInitialized)) => {
-                Self::initialise(module)?;
-                module.get_slots_with_token()?
-            }
-            other => other?,
-        };
-        for slot in slots {
+        for slot in module.get_slots_with_token()? {
             // A slot that fails here is not ours, or ours is away.
             let Ok(token) = module.get_token_info(slot) else { continue };
             if token.label() == self.token || token.serial_number() == self.token {
