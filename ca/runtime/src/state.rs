@@ -11,6 +11,9 @@ use thiserror::Error;
 use crate::exit::{Exit, Problem};
 
 const LOCK: &str = "lock";
+/// How long one who holds the lock is waited for: half a second.
+const LOCK_TRIES: u32 = 10;
+const LOCK_PAUSE: std::time::Duration = std::time::Duration::from_millis(50);
 
 #[derive(Debug, Error)]
 pub enum StateError {
@@ -95,7 +98,16 @@ impl StateDir {
             .mode(0o600)
             .open(&lock)
             .map_err(|source| StateError::io("open", &lock, source))?;
-        match file.try_lock() {
+        let mut tried = file.try_lock();
+        // A process that is just ending, or a child between fork and exec of the one before, holds it for a moment more.
+        for _ in 0..LOCK_TRIES {
+            if !matches!(tried, Err(TryLockError::WouldBlock)) {
+                break;
+            }
+            std::thread::sleep(LOCK_PAUSE);
+            tried = file.try_lock();
+        }
+        match tried {
             Ok(()) => Ok(Self { path: path.to_owned(), _lock: file }),
             Err(TryLockError::WouldBlock) => Err(StateError::Locked { path: path.to_owned() }),
             Err(TryLockError::Error(source)) => Err(StateError::io("lock", &lock, source)),
