@@ -32,40 +32,44 @@ pub fn revoke_by_possession(authority: &Authority, request: &[u8]) -> Result<Rev
     let request = Request::parse(request)?;
     let said = read(&request).ok_or(IssueError::NotSaid)?;
     let key = digest(&SHA256, &request.spki);
-    // 2.
-    let serial = match said {
-        Said::Compromised => compromised(authority, key.as_ref())?,
-        Said::Revoke { ref serial, .. } => serial.clone(),
-    };
-    let record = register::find(&*authority.store, &serial)?.filter(|record| record.key_digest == key.as_ref()).ok_or(IssueError::NotOfThisKey)?;
-    let reason = match said {
-        Said::Compromised => Reason::KeyCompromise,
-        Said::Revoke { reason, .. } => reason,
-    };
-    // Said before: the answer is the same, and nothing changes.
-    if let Status::Revoked(before) = record.status
-        && (before.reason == Reason::KeyCompromise || reason != Reason::KeyCompromise)
-    {
-        return Ok(Revoked { certificates: vec![(serial, record)] });
-    }
-    // 3.
-    let authorised = Authorised::<Holder>::by_possession(key.as_ref());
-    // 4.
-    revoke(authority, &authorised, &Revoke { serial: serial_text(&serial), reason, at: None })
-}
-
-/// A certificate of this key whose revocation takes the others with it: one that is not revoked as compromised yet,
-/// or any when all are.
-fn compromised(authority: &Authority, key: &[u8]) -> Result<Vec<u8>, IssueError> {
-    let (from, to) = Key::range(CertificateRecord::BY_KEY, &[key]);
-    let mut found = None;
-    for (_, serial) in authority.store.scan(&from, &to, register::PAGE)? {
-        match register::get(&*authority.store, &serial)?.status {
-            Status::Revoked(before) if before.reason == Reason::KeyCompromise => found = found.or(Some(serial)),
-            _ => return Ok(serial),
+    match said {
+        Said::Revoke { serial, reason } => {
+            // 2.
+            let record = register::find(&*authority.store, &serial)?.filter(|record| record.key_digest == key.as_ref()).ok_or(IssueError::NotOfThisKey)?;
+            // Said before: the answer is the same, and nothing changes.
+            if let Status::Revoked(before) = &record.status
+                && (before.reason == Reason::KeyCompromise || reason != Reason::KeyCompromise)
+            {
+                return Ok(Revoked { certificates: vec![(serial, record)] });
+            }
+            // 3.
+            let authorised = Authorised::<Holder>::by_possession(key.as_ref());
+            // 4.
+            revoke(authority, &authorised, &Revoke { serial: serial_text(&serial), reason, at: None })
+        }
+        Said::Compromised => {
+            // 2.
+            let all = certificates_of(authority, key.as_ref())?;
+            // 3.
+            let authorised = Authorised::<Holder>::by_possession(key.as_ref());
+            // 4. The first takes all that are good with it; one revoked before for another reason is told apart.
+            for serial in &all {
+                let known = matches!(register::get(&*authority.store, serial)?.status, Status::Revoked(before) if before.reason == Reason::KeyCompromise);
+                if !known {
+                    revoke(authority, &authorised, &Revoke { serial: serial_text(serial), reason: Reason::KeyCompromise, at: None })?;
+                }
+            }
+            let now = |serial: Vec<u8>| register::get(&*authority.store, &serial).map(|record| (serial, record));
+            Ok(Revoked { certificates: all.into_iter().map(now).collect::<Result<_, _>>()? })
         }
     }
-    found.ok_or(IssueError::NotOfThisKey)
+}
+
+/// The certificates of this key, in the order of their serials; there is at least one.
+fn certificates_of(authority: &Authority, key: &[u8]) -> Result<Vec<Vec<u8>>, IssueError> {
+    let (from, to) = Key::range(CertificateRecord::BY_KEY, &[key]);
+    let found: Vec<Vec<u8>> = authority.store.scan(&from, &to, register::PAGE)?.into_iter().map(|(_, serial)| serial).collect();
+    if found.is_empty() { Err(IssueError::NotOfThisKey) } else { Ok(found) }
 }
 
 fn read(request: &Request) -> Option<Said> {
