@@ -23,26 +23,20 @@ impl std::fmt::Display for Actor {
     }
 }
 
-/// A kind of work at the authority. The kinds are separate: none includes another.
-pub trait Role {
-    const NAME: &'static str;
-}
+/// What somebody may do here.
+pub trait Role {}
 
-/// Appoints officers, changes what the authority is: ceremonies, policies, issuers.
-#[derive(Clone, Copy, Debug)]
-pub struct Administrator;
-
-/// Works on certificates: issues, suspends, renews, revokes, publishes.
+/// May do all that the command line offers.
 #[derive(Clone, Copy, Debug)]
 pub struct Operator;
-
-/// Reads everything and changes nothing: register, orders, log, exports.
-#[derive(Clone, Copy, Debug)]
-pub struct Auditor;
 
 /// May have certificates of the own key revoked, and nothing else.
 #[derive(Clone, Copy, Debug)]
 pub struct Holder;
+
+impl Role for Operator {}
+
+impl Role for Holder {}
 
 /// Who may revoke.
 pub trait Revoker: Role {}
@@ -50,22 +44,6 @@ pub trait Revoker: Role {}
 impl Revoker for Operator {}
 
 impl Revoker for Holder {}
-
-impl Role for Holder {
-    const NAME: &'static str = "holder";
-}
-
-impl Role for Administrator {
-    const NAME: &'static str = "administrator";
-}
-
-impl Role for Operator {
-    const NAME: &'static str = "operator";
-}
-
-impl Role for Auditor {
-    const NAME: &'static str = "auditor";
-}
 
 /// Proof that somebody may act in a role.
 #[derive(Clone, Debug)]
@@ -81,7 +59,7 @@ impl Authorised<Holder> {
     }
 }
 
-impl<R: Role> Authorised<R> {
+impl Authorised<Operator> {
     /// The administration socket and the state directory are open to their owner and root alone: whoever
     /// came that far may do all.
     pub fn by_ownership(uid: u32) -> Self {
@@ -92,7 +70,9 @@ impl<R: Role> Authorised<R> {
     pub fn service() -> Self {
         Self { actor: Actor::Service, role: PhantomData }
     }
+}
 
+impl<R: Role> Authorised<R> {
     pub fn actor(&self) -> &Actor {
         &self.actor
     }

@@ -12,4 +12,4 @@ pub mod possession;
 pub mod publish;
 pub mod revoke;
 
-pub use authorise::{Actor, Administrator, Auditor, Authorised, Holder, Operator, Revoker, Role};
+pub use authorise::{Actor, Authorised, Holder, Operator, Revoker, Role};

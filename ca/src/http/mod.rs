@@ -1,8 +1,7 @@
 //! The public side: status, lists, issuers' certificates. Nothing in this file changes anything.
 
-pub mod revocation;
-
 pub mod cps;
+pub mod revocation;
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
