@@ -91,6 +91,21 @@ pub fn get(store: &dyn Store, serial: &[u8]) -> Result<CertificateRecord, Regist
     find(store, serial)?.ok_or_else(|| RegisterError::NotFound(serial_text(serial)))
 }
 
+/// The serials of every certificate of a key, in their order.
+pub fn of_key(store: &dyn Store, key_digest: &[u8]) -> Result<Vec<Vec<u8>>, StoreError> {
+    let (mut from, to) = Key::range(CertificateRecord::BY_KEY, &[key_digest]);
+    let mut serials = Vec::new();
+    loop {
+        let page = store.scan(&from, &to, PAGE)?;
+        let next = page.last().filter(|_| page.len() == PAGE).map(|(last, _)| last.successor());
+        serials.extend(page.into_iter().map(|(_, serial)| serial));
+        match next {
+            Some(next) => from = next,
+            None => return Ok(serials),
+        }
+    }
+}
+
 /// The certificates that fit, in the order of the index used, with their serials.
 pub fn list(store: &dyn Store, query: &Query, now: i64) -> Result<Vec<(Vec<u8>, CertificateRecord)>, RegisterError> {
     let limit = query.limit.unwrap_or(PAGE).clamp(1, PAGE);

@@ -1,11 +1,11 @@
 //! Whose a key is: the first whom it was to be certified for, for ever. The same may have it certified again.
 
-use store::{Batch, Expectation, Key};
+use store::{Batch, Expectation};
 use x509_parser::prelude::{FromDer, X509Certificate};
 
 use crate::authority::Authority;
 use crate::problem::IssueError;
-use crate::record::{CertificateRecord, KeyOwner};
+use crate::record::KeyOwner;
 use crate::register;
 
 /// What is known of a key's owner.
@@ -22,8 +22,7 @@ pub fn judge(authority: &Authority, key_digest: &[u8], owner: KeyOwner) -> Resul
         Some(written) if written == owner.value() => Ok(Known::Written),
         Some(_) => Err(IssueError::KeyOfAnother),
         None => {
-            let (from, to) = Key::range(CertificateRecord::BY_KEY, &[key_digest]);
-            for (_, serial) in authority.store.scan(&from, &to, register::PAGE)? {
+            for serial in register::of_key(&*authority.store, key_digest)? {
                 let record = register::get(&*authority.store, &serial)?;
                 let (_, read) = X509Certificate::from_der(&record.der).map_err(|_| IssueError::Damaged { what: "a certificate" })?;
                 if KeyOwner::new(record.code.as_deref(), read.subject().as_raw()) != owner {

@@ -10,13 +10,12 @@
 use pki::name::COMMON_NAME;
 use pki::request::Request;
 use ring::digest::{SHA256, digest};
-use store::Key;
 
 use super::authorise::{Authorised, Holder};
 use super::revoke::{Revoke, Revoked, revoke};
 use crate::authority::Authority;
 use crate::problem::IssueError;
-use crate::record::{CertificateRecord, Reason, Status, serial_text};
+use crate::record::{Reason, Status, serial_text};
 use crate::register;
 
 /// What the holder of a key says about it.
@@ -67,8 +66,7 @@ pub fn revoke_by_possession(authority: &Authority, request: &[u8]) -> Result<Rev
 
 /// The certificates of this key, in the order of their serials; there is at least one.
 fn certificates_of(authority: &Authority, key: &[u8]) -> Result<Vec<Vec<u8>>, IssueError> {
-    let (from, to) = Key::range(CertificateRecord::BY_KEY, &[key]);
-    let found: Vec<Vec<u8>> = authority.store.scan(&from, &to, register::PAGE)?.into_iter().map(|(_, serial)| serial).collect();
+    let found = register::of_key(&*authority.store, key)?;
     if found.is_empty() { Err(IssueError::NotOfThisKey) } else { Ok(found) }
 }
 

@@ -10,6 +10,9 @@ use crate::problem::IssueError;
 use crate::record::{CertificateRecord, CrlRecord, Listed, Reason, Revocation, Status, encode, log, serial_text};
 use crate::register;
 
+/// How often a revocation that others came before is decided anew.
+const ATTEMPTS: u32 = 8;
+
 /// What is asked for.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -26,7 +29,19 @@ pub struct Revoked {
     pub certificates: Vec<(Vec<u8>, CertificateRecord)>,
 }
 
+/// Tries again when something else was recorded for one of the certificates meanwhile: a report of a lost key is not
+/// turned away because somebody resumed a suspension at that moment.
 pub fn revoke(authority: &Authority, authorised: &Authorised<impl Revoker>, order: &Revoke) -> Result<Revoked, IssueError> {
+    for _ in 1..ATTEMPTS {
+        match revoke_once(authority, authorised, order) {
+            Err(IssueError::Commit(CommitError::Conflict { .. })) => {}
+            done => return done,
+        }
+    }
+    revoke_once(authority, authorised, order)
+}
+
+fn revoke_once(authority: &Authority, authorised: &Authorised<impl Revoker>, order: &Revoke) -> Result<Revoked, IssueError> {
     // 1. The serial in a form that cannot be wrong, and what is known of it.
     let serial = register::serial(&order.serial)?;
     let found = register::get(&*authority.store, &serial)?;
@@ -39,7 +54,7 @@ pub fn revoke(authority: &Authority, authorised: &Authorised<impl Revoker>, orde
     if let Some(key) = &key {
         affected.extend(siblings(authority, key, &affected)?);
     }
-    // 4. Statuses, indexes and log entries, all in one commit; a change that came between refuses it.
+    // 4. Statuses, indexes and log entries, all in one commit; a change that came between refuses it, and it is decided anew.
     let mut certificates = record(authority, authorised.actor(), affected, revocation, now)?;
     // 5. What was recorded while we looked; from the block on, issuing itself lets nothing more of this key be good.
     if let Some(key) = &key {
@@ -112,21 +127,14 @@ fn decide(serial: &[u8], found: &CertificateRecord, order: &Revoke, now: OffsetD
 
 /// The certificates of a key, good or held, that are not among those known.
 fn siblings(authority: &Authority, key: &[u8], known: &[(Vec<u8>, CertificateRecord)]) -> Result<Vec<(Vec<u8>, CertificateRecord)>, IssueError> {
-    let (mut from, to) = Key::range(CertificateRecord::BY_KEY, &[key]);
     let mut found = Vec::new();
-    loop {
-        let page = authority.store.scan(&from, &to, register::PAGE)?;
-        for (_, sibling) in &page {
-            let record = register::get(&*authority.store, sibling)?;
-            if !matches!(record.status, Status::Revoked(_)) && known.iter().all(|(serial, _)| serial != sibling) {
-                found.push((sibling.clone(), record));
-            }
-        }
-        match page.last() {
-            Some((last, _)) if page.len() == register::PAGE => from = last.successor(),
-            _ => return Ok(found),
+    for sibling in register::of_key(&*authority.store, key)? {
+        let record = register::get(&*authority.store, &sibling)?;
+        if !matches!(record.status, Status::Revoked(_)) && known.iter().all(|(serial, _)| *serial != sibling) {
+            found.push((sibling, record));
         }
     }
+    Ok(found)
 }
 
 pub(super) fn record(
