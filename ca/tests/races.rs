@@ -86,6 +86,10 @@ impl Store for Between {
         self.inner.stream_length(stream)
     }
 
+    fn snapshot(&self) -> Result<Box<dyn store::Snapshot>, StoreError> {
+        self.inner.snapshot()
+    }
+
     fn commit(&self, batch: Batch) -> Result<Receipt, CommitError> {
         if self.before_commit == Some(self.commits.fetch_add(1, Ordering::Relaxed)) {
             self.happen();

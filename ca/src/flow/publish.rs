@@ -41,7 +41,7 @@ pub fn prepare(authority: &Authority, authorised: &Authorised<Operator>, issuer:
     let before = Before::read(authority, issuer.id())?;
     let entries = revoked(authority, issuer.id())?;
     // 2. The next number, above every list made or meant.
-    let plan = plan(issuer, before.number()? + 1, authority.clock.now());
+    let plan = plan(issuer, before.number()?.max(floor(authority)?) + 1, authority.clock.now());
     let count = entries.len() as u64;
     let tbs = pki::crl::build_tbs(&plan, issuer.algorithm()?, entries);
     // 3. The intent: a number is never used for two lists.
@@ -119,6 +119,13 @@ fn revoked(authority: &Authority, issuer: &str) -> Result<Vec<Entry>, IssueError
             _ => return Ok(entries),
         }
     }
+}
+
+/// What a restored authority leapt over; nought for one that was never restored.
+pub fn floor(authority: &Authority) -> Result<u64, IssueError> {
+    let damaged = |_| IssueError::Damaged { what: "the number that lists are above" };
+    let Some(bytes) = authority.store.get(&CrlRecord::floor())? else { return Ok(0) };
+    Ok(u64::from_be_bytes(bytes.try_into().map_err(damaged)?))
 }
 
 /// The last list and the last intent as they stand: a publication holds only if both still do.

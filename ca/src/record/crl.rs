@@ -60,6 +60,12 @@ impl CrlRecord {
         Key::new("crl", &[issuer.as_bytes()])
     }
 
+    /// The number that every list made from now on is above: written when a backup is restored, since nobody knows which
+    /// numbers were used after it.
+    pub fn floor() -> Key {
+        Key::new("crl-floor", &[])
+    }
+
     /// Exists while a change of status is not yet on the list.
     pub fn stale(issuer: &str) -> Key {
         Key::new("crl-stale", &[issuer.as_bytes()])

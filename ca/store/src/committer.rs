@@ -7,7 +7,7 @@ use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 
-use crate::contract::{CommitError, Receipt, Store, StoreError};
+use crate::contract::{CommitError, Receipt, Snapshot, Store, StoreError};
 use crate::plan::{Limits, State, Writes, entry_key, length_key, number, plan};
 use crate::watchdog::{OnDuty, Timer, Watchdog};
 use crate::{Batch, Key, record};
@@ -26,6 +26,18 @@ pub(crate) trait Engine: Send + Sync + 'static {
     fn scan(&self, from: &Key, to: &Key, limit: usize) -> Result<Vec<(Key, Vec<u8>)>, StoreError>;
     /// All of `writes` durable before it returns. An error says nothing of what was written.
     fn write(&self, writes: &Writes) -> Result<(), StoreError>;
+    /// All that is durable now, as it stands on disk, without records of the engine's own.
+    fn snapshot(&self) -> Result<Box<dyn Snapshot>, StoreError>;
+}
+
+/// A snapshot whose records are held against their checksums.
+struct Checked(Box<dyn Snapshot>);
+
+impl Snapshot for Checked {
+    fn page(&self, after: Option<&Key>, bytes: usize) -> Result<Vec<(Key, Vec<u8>)>, StoreError> {
+        let found = guarded(|| self.0.page(after, bytes))?;
+        found.into_iter().map(|(key, stored)| record::open(&key, &stored).map(|value| (key, value))).collect()
+    }
 }
 
 /// Engines panic on some damage and on some failures of the disk; here that is an error like any other.
@@ -183,6 +195,10 @@ impl Store for Embedded {
         queue.send(Waiting { batch, answer }).map_err(|_| gone())?;
         // Once queued, silence means the committer died in the middle: nobody knows what was written.
         receipt.recv().map_err(|_| CommitError::Poisoned { reason: "the committer ended".into() })?
+    }
+
+    fn snapshot(&self) -> Result<Box<dyn Snapshot>, StoreError> {
+        Ok(Box::new(Checked(guarded(|| self.engine.snapshot())?)))
     }
 }
 

@@ -20,6 +20,10 @@ impl Engine for Told {
     fn write(&self, _: &Writes) -> Result<(), StoreError> {
         (self.0)()
     }
+
+    fn snapshot(&self) -> Result<Box<dyn crate::Snapshot>, StoreError> {
+        Err(StoreError::Unavailable { reason: "nothing is kept".into() })
+    }
 }
 
 fn batch() -> Batch {

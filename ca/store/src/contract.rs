@@ -95,4 +95,29 @@ pub trait Store: Send + Sync {
     }
 
     fn commit(&self, batch: Batch) -> Result<Receipt, CommitError>;
+
+    /// All there is at this moment, between two commits. Commits go on meanwhile; let it go soon, since what they replace
+    /// is kept for it.
+    fn snapshot(&self) -> Result<Box<dyn Snapshot>, StoreError>;
+}
+
+/// A store as it was at one moment, however much was committed since.
+pub trait Snapshot: Send {
+    /// The records after `after`, or from the first one, in the order of their keys and the store's own tables among
+    /// them: as many as have `bytes` together, and at least one where there is one.
+    fn page(&self, after: Option<&Key>, bytes: usize) -> Result<Vec<(Key, Vec<u8>)>, StoreError>;
+}
+
+/// The records of `all` up to the one with which they have `bytes` together.
+pub(crate) fn up_to(bytes: usize, all: impl Iterator<Item = Result<(Key, Vec<u8>), StoreError>>) -> Result<Vec<(Key, Vec<u8>)>, StoreError> {
+    let (mut page, mut held) = (Vec::new(), 0_usize);
+    for record in all {
+        let (key, value) = record?;
+        held = held.saturating_add(key.as_bytes().len()).saturating_add(value.len());
+        page.push((key, value));
+        if held >= bytes {
+            break;
+        }
+    }
+    Ok(page)
 }

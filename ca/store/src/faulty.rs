@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use crate::contract::{CommitError, Receipt, Store, StoreError};
+use crate::contract::{CommitError, Receipt, Snapshot, Store, StoreError};
 use crate::{Batch, Key};
 
 /// What becomes of one commit. After either the store is poisoned, as an engine after a failed flush.
@@ -89,6 +89,10 @@ impl Store for Faulty {
 
     fn sum(&self, sum: &str) -> Result<u64, StoreError> {
         self.inner.sum(sum)
+    }
+
+    fn snapshot(&self) -> Result<Box<dyn Snapshot>, StoreError> {
+        self.inner.snapshot()
     }
 
     fn commit(&self, batch: Batch) -> Result<Receipt, CommitError> {

@@ -3,13 +3,14 @@
 //! It wants a file system that keeps a new file's name when the file is synced, as ext4, XFS and btrfs do: fjall 3.1
 //! never syncs the directory of its separated bodies. What it does not check at opening, [`fjall_damage`] does.
 
+use std::ops::Bound;
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use fjall::{Database, Keyspace, KeyspaceCreateOptions, KvSeparationOptions, PersistMode};
+use fjall::{Database, Keyspace, KeyspaceCreateOptions, KvSeparationOptions, PersistMode, Readable};
 
 use crate::committer::{Embedded, Engine, guarded};
-use crate::contract::{StoreError, tells_damage};
+use crate::contract::{Snapshot, StoreError, tells_damage, up_to};
 use crate::plan::{Limits, Writes};
 use crate::watchdog::Watchdog;
 use crate::{Key, directories, fjall_damage, record};
@@ -44,6 +45,11 @@ pub fn open_fjall(directory: &Path) -> Result<Embedded, StoreError> {
 pub(crate) fn start(directory: &Path, watchdog: Watchdog, memtable: u64) -> Result<Embedded, StoreError> {
     let engine = guarded(|| open(directory, memtable))?;
     Embedded::start(Arc::new(engine), watchdog)
+}
+
+/// The engine without its committer.
+pub(crate) fn make(directory: &Path) -> Result<impl Engine, StoreError> {
+    open(directory, MEMTABLE_BYTES)
 }
 
 fn open(directory: &Path, memtable: u64) -> Result<Fjall, StoreError> {
@@ -88,5 +94,25 @@ impl Engine for Fjall {
         batch.commit().map_err(failed)?;
         *group = next;
         Ok(())
+    }
+
+    fn snapshot(&self) -> Result<Box<dyn Snapshot>, StoreError> {
+        Ok(Box::new(AtOneMoment { snapshot: self.database.snapshot(), records: self.records.clone() }))
+    }
+}
+
+/// A group becomes visible as one, after it is durable: no snapshot holds half of one.
+struct AtOneMoment {
+    snapshot: fjall::Snapshot,
+    records: Keyspace,
+}
+
+impl Snapshot for AtOneMoment {
+    fn page(&self, after: Option<&Key>, bytes: usize) -> Result<Vec<(Key, Vec<u8>)>, StoreError> {
+        let own = fjall_damage::group_key();
+        let from = after.map_or(Bound::Unbounded, |key| Bound::Excluded(key.as_bytes()));
+        let all = self.snapshot.range::<&[u8], _>(&self.records, (from, Bound::Unbounded)).map(|guard| guard.into_inner().map_err(failed));
+        let all = all.map(|record| record.map(|(key, value)| (Key::raw(key.to_vec()), value.to_vec())));
+        up_to(bytes, all.filter(|record| record.as_ref().map_or(true, |(key, _)| *key != own)))
     }
 }

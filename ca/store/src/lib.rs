@@ -4,6 +4,7 @@
 mod batch;
 mod committer;
 mod contract;
+mod copy;
 mod directories;
 mod faulty;
 mod fjall_damage;
@@ -20,7 +21,8 @@ mod watchdog;
 
 pub use batch::{Batch, CounterSlot, Expectation, Part, StreamSlot, Template};
 pub use committer::Embedded;
-pub use contract::{CommitError, Receipt, Store, StoreError};
+pub use contract::{CommitError, Receipt, Snapshot, Store, StoreError};
+pub use copy::{CopyError, take_in, write_out};
 pub use faulty::{Fault, Faulty};
 pub use fjall_engine::open_fjall;
 pub use key::Key;

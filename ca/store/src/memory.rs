@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::ops::Bound;
 use std::sync::{Mutex, MutexGuard};
 
-use crate::contract::{CommitError, Receipt, Store, StoreError};
+use crate::contract::{CommitError, Receipt, Snapshot, Store, StoreError, up_to};
 use crate::plan::{Limits, State, Writes, entry_key, length_key, number, plan};
 use crate::{Batch, Key};
 
@@ -66,5 +66,18 @@ impl Store for Memory {
             };
         }
         Ok(receipt)
+    }
+
+    fn snapshot(&self) -> Result<Box<dyn Snapshot>, StoreError> {
+        Ok(Box::new(Copied(self.records()?.clone())))
+    }
+}
+
+struct Copied(Records);
+
+impl Snapshot for Copied {
+    fn page(&self, after: Option<&Key>, bytes: usize) -> Result<Vec<(Key, Vec<u8>)>, StoreError> {
+        let from = after.map_or(Bound::Unbounded, Bound::Excluded);
+        up_to(bytes, self.0.range((from, Bound::Unbounded)).map(|(key, value)| Ok((key.clone(), value.clone()))))
     }
 }

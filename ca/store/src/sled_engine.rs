@@ -9,15 +9,16 @@
 
 use std::collections::BTreeMap;
 use std::fs::File;
+use std::ops::Bound;
 use std::path::Path;
-use std::sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+use std::sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard, Weak};
 use std::time::Duration;
 
 use ring::digest::{SHA256, digest};
 use sled::{Db, Mode};
 
 use crate::committer::{Embedded, Engine, guarded};
-use crate::contract::{StoreError, tells_damage};
+use crate::contract::{Snapshot, StoreError, tells_damage, up_to};
 use crate::plan::{Limits, Writes};
 use crate::watchdog::Watchdog;
 use crate::{Key, directories, record};
@@ -37,6 +38,8 @@ struct Sled {
     /// What a write not yet durable has changed, as it stood before: sled shows a write at once, readers must not
     /// see it. After a failed write it stays, and readers go on with what is durable.
     before: RwLock<Writes>,
+    /// For each snapshot that is still read: what was changed since, as it stood then.
+    snapshots: Mutex<Vec<Weak<RwLock<Writes>>>>,
 }
 
 /// Where the sum stands; a table of the store's own.
@@ -73,6 +76,11 @@ pub(crate) fn start(directory: &Path, watchdog: Watchdog, sync: Sync) -> Result<
     Embedded::start(Arc::new(engine), watchdog)
 }
 
+/// The engine without its committer.
+pub(crate) fn make(directory: &Path) -> Result<impl Engine, StoreError> {
+    open(directory, File::sync_data)
+}
+
 fn open(directory: &Path, sync: Sync) -> Result<Sled, StoreError> {
     let configuration = sled::Config::new().path(directory).mode(Mode::HighThroughput).cache_capacity(CACHE_BYTES);
     let tree = unlocked(&configuration.flush_every_ms(None))?;
@@ -82,7 +90,7 @@ fn open(directory: &Path, sync: Sync) -> Result<Sled, StoreError> {
     directories::sync(directory).map_err(unavailable)?;
     let file = File::options().write(true).open(directory.join("db")).map_err(unavailable)?;
     let sum = check(&tree)?;
-    Ok(Sled { tree, file, sync, sum: Mutex::new(sum), before: RwLock::default() })
+    Ok(Sled { tree, file, sync, sum: Mutex::new(sum), before: RwLock::default(), snapshots: Mutex::default() })
 }
 
 /// The threads of a store just closed hold its lock a moment longer.
@@ -123,6 +131,20 @@ impl Sled {
 
     fn changing(&self) -> RwLockWriteGuard<'_, Writes> {
         self.before.write().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// What is about to be changed, for readers until it is durable and for every snapshot. In one step: a snapshot made
+    /// before it is among those told, one made after it begins with what is not durable yet.
+    fn remember(&self, before: Writes) {
+        let mut snapshots = self.snapshots.lock().unwrap_or_else(PoisonError::into_inner);
+        snapshots.retain(|one| one.strong_count() > 0);
+        for changed in snapshots.iter().filter_map(Weak::upgrade) {
+            let mut changed = changed.write().unwrap_or_else(PoisonError::into_inner);
+            for (key, stored) in &before {
+                changed.entry(key.clone()).or_insert_with(|| stored.clone());
+            }
+        }
+        *self.changing() = before;
     }
 
     fn stored(&self, key: &Key) -> Result<Option<Vec<u8>>, StoreError> {
@@ -181,13 +203,56 @@ impl Engine for Sled {
             }
         }
         batch.insert(sum_key().as_bytes(), record::seal(&sum_key(), &next.to_be_bytes()));
-        *self.changing() = before;
+        self.remember(before);
         self.tree.apply_batch(batch).map_err(failed)?;
         self.tree.flush().map_err(failed)?;
         (self.sync)(&self.file).map_err(unavailable)?;
         *sum = next;
         self.changing().clear();
         Ok(())
+    }
+
+    fn snapshot(&self) -> Result<Box<dyn Snapshot>, StoreError> {
+        let mut snapshots = self.snapshots.lock().unwrap_or_else(PoisonError::into_inner);
+        let changed = Arc::new(RwLock::new(self.durable().clone()));
+        snapshots.push(Arc::downgrade(&changed));
+        Ok(Box::new(AtOneMoment { tree: self.tree.clone(), changed }))
+    }
+}
+
+/// The tree as it is, with what was changed since laid over it.
+struct AtOneMoment {
+    tree: Db,
+    changed: Arc<RwLock<Writes>>,
+}
+
+impl Snapshot for AtOneMoment {
+    fn page(&self, after: Option<&Key>, bytes: usize) -> Result<Vec<(Key, Vec<u8>)>, StoreError> {
+        // Held while the tree is read: nothing of the page is changed without being told here before.
+        let changed = self.changed.read().unwrap_or_else(PoisonError::into_inner);
+        let from = after.map_or(Bound::Unbounded, |key| Bound::Excluded(key.as_bytes()));
+        let all = self.tree.range::<&[u8], _>((from, Bound::Unbounded)).map(|record| record.map_err(failed));
+        let all = all.map(|record| record.map(|(key, stored)| (Key::raw(key.to_vec()), stored.to_vec())));
+        let found = up_to(bytes, all)?;
+        let held = |page: &[(Key, Vec<u8>)]| page.iter().fold(0_usize, |sum, (key, stored)| sum.saturating_add(key.as_bytes().len()).saturating_add(stored.len()));
+        // A page that came to its bound speaks for the keys up to its last; the last one speaks for all that follow.
+        let to = found.last().filter(|_| held(&found) >= bytes).map_or(Bound::Unbounded, |(last, _)| Bound::Included(last.clone()));
+        let mut page: BTreeMap<Key, Vec<u8>> = found.iter().cloned().collect();
+        for (key, stored) in changed.range((after.map_or(Bound::Unbounded, |key| Bound::Excluded(key.clone())), to.clone())) {
+            match stored {
+                Some(stored) => page.insert(key.clone(), stored.clone()),
+                None => page.remove(key),
+            };
+        }
+        page.remove(&sum_key());
+        match (page.is_empty(), to) {
+            // All of it came later: what follows is not told to be nothing.
+            (true, Bound::Included(last)) => {
+                drop(changed);
+                self.page(Some(&last), bytes)
+            }
+            _ => Ok(page.into_iter().collect()),
+        }
     }
 }
 

@@ -88,6 +88,10 @@ impl Store for Outrun {
         self.inner.stream_length(stream)
     }
 
+    fn snapshot(&self) -> Result<Box<dyn store::Snapshot>, StoreError> {
+        self.inner.snapshot()
+    }
+
     fn commit(&self, batch: store::Batch) -> Result<store::Receipt, CommitError> {
         if let Some(first) = self.first.lock().unwrap().take() {
             first();
