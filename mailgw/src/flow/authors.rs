@@ -3,6 +3,7 @@
 
 use mail_parser::{HeaderValue, MessageParser};
 use protocol::smtp::exchange::{Envelope, Host};
+use unicode_normalization::UnicodeNormalization;
 
 /// Where a reader sees an author, or a program that shows one.
 const AUTHORS: [&str; 4] = ["From", "Sender", "Resent-From", "Resent-Sender"];
@@ -39,18 +40,34 @@ pub fn judge(envelope: &Envelope, message: &[u8], domain: &str) -> Option<Forged
 }
 
 fn ours(host: &str, domain: &str) -> bool {
-    let host = host.trim_end_matches('.').to_ascii_lowercase();
+    let host = as_seen(host);
+    let host = host.trim_end_matches('.');
     host == domain || host.strip_suffix(domain).is_some_and(|rest| rest.ends_with('.'))
 }
 
 /// Whether a text has an address of our domain in it, however it is spaced: as the address, or as a name that looks like one.
 fn claims(text: &str, domain: &str) -> bool {
-    let text: String = text.chars().filter(|c| !c.is_whitespace() && !c.is_control()).flat_map(char::to_lowercase).collect();
-    // A full-width or small commercial at looks the same to a reader.
-    text.replace(['\u{ff20}', '\u{fe6b}'], "@").split('@').skip(1).any(|after| {
+    as_seen(text).split('@').skip(1).any(|after| {
         let host: String = after.chars().take_while(|c| c.is_alphanumeric() || ".-_".contains(*c)).collect();
         ours(&host, domain)
     })
+}
+
+/// A text as a reader's eye takes it: wide, small and styled letters are the plain ones, and what leaves no mark is not
+/// there. The ideographic full stop ends a label as the ordinary one does.
+// spec: uax15 (NFKC), uts46#2.3
+fn as_seen(text: &str) -> String {
+    let shown = text.nfkc().filter(|c| !c.is_whitespace() && !c.is_control() && !leaves_no_mark(*c));
+    shown.flat_map(char::to_lowercase).map(|c| if c == '\u{3002}' { '.' } else { c }).collect()
+}
+
+/// Default ignorable code points.
+// spec: uax44#Default_Ignorable_Code_Point
+fn leaves_no_mark(c: char) -> bool {
+    matches!(c,
+        '\u{ad}' | '\u{34f}' | '\u{61c}' | '\u{115f}'..='\u{1160}' | '\u{17b4}'..='\u{17b5}' | '\u{180b}'..='\u{180f}'
+        | '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{3164}' | '\u{fe00}'..='\u{fe0f}'
+        | '\u{feff}' | '\u{ffa0}' | '\u{fff0}'..='\u{fff8}' | '\u{1bca0}'..='\u{1bca3}' | '\u{1d173}'..='\u{1d17a}' | '\u{e0000}'..='\u{e0fff}')
 }
 
 /// Names and addresses of a header, decoded.
@@ -134,6 +151,7 @@ mod tests {
         ] {
             assert_eq!(judged(header), None, "{header}");
         }
+        assert_eq!(judged("From: 好友\u{3002}mail.gz.example <friend@example.com>"), None);
         assert_eq!(judge(&envelope(""), b"From: <mailer-daemon@example.com>\r\n\r\n", DOMAIN), None);
     }
 
@@ -149,6 +167,12 @@ mod tests {
             "From: gjj @ mail.gz\r\n .example",
             "From: gjj@(hi)mail.gz.example",
             "From: gjj\u{ff20}mail.gz.example <evil@example.com>",
+            "From: gjj\u{fe6b}mail.gz.example <evil@example.com>",
+            "From: gjj@ma\u{200b}il.gz.example <evil@example.com>",
+            "From: gjj@mail\u{3002}gz\u{ff0e}example <evil@example.com>",
+            "From: gjj@\u{ff4d}\u{ff21}il.gz.\u{1d41e}xample <evil@example.com>",
+            "From: gjj@mail.\u{3164}gz\u{ad}.ex\u{fe0f}am\u{e0020}ple\u{2060} <evil@example.com>",
+            "From: =?UTF-8?B?Z2pqQG1h4oCLaWwuZ3ouZXhhbXBsZQ==?= <evil@example.com>",
             "From: any@sub.mail.gz.example",
             "Sender: gjj@mail.gz.example\r\nFrom: friend@example.com",
             "From: group: gjj@mail.gz.example;",
