@@ -94,6 +94,8 @@ struct Client {
     session: Session,
     fake: Fake,
     said: Vec<u8>,
+    /// Octets of the longest piece that went out at once.
+    longest: usize,
     closed: bool,
     tls: bool,
 }
@@ -101,7 +103,7 @@ struct Client {
 impl Client {
     fn new(tls: bool) -> Self {
         let (session, greeting) = Session::new(Settings { tls, starttls: true, append_limit: 20_000 });
-        let mut client = Self { session, fake: Fake::new(), said: Vec::new(), closed: false, tls };
+        let mut client = Self { session, fake: Fake::new(), said: Vec::new(), longest: 0, closed: false, tls };
         client.take(greeting);
         client
     }
@@ -111,7 +113,10 @@ impl Client {
             let mut next = Vec::new();
             for output in out {
                 match output {
-                    Output::Send(bytes) => self.said.extend(bytes),
+                    Output::Send(bytes) => {
+                        self.longest = self.longest.max(bytes.len());
+                        self.said.extend(bytes);
+                    }
                     Output::Do(request) => {
                         let answer = self.fake.answer(request);
                         next.extend(self.session.answer(answer));
@@ -284,6 +289,20 @@ fn a_message_is_not_multiplied_and_a_damaged_one_hides_no_other() {
     assert!(said.len() < 300 && said.contains("e NO [LIMIT] Ask for less") && said.contains("f OK"), "{} octets", said.len());
     let said = client.send(b"g FETCH 3 (BODY.PEEK[] BODY.PEEK[TEXT])\r\n");
     assert!(said.len() > 2 << 20 && said.contains("g OK"));
+}
+
+#[test]
+fn a_large_folder_is_told_piece_by_piece() {
+    let mut client = Client::new(true);
+    for _ in 0..20_000 {
+        client.fake.add(b"Subject: n\r\n\r\n".to_vec(), Flags::new());
+    }
+    client.send(b"a LOGIN a@b.cn pw\r\nb SELECT inbox\r\n");
+    client.longest = 0;
+    let said = client.send(b"c FETCH 1:* (FLAGS INTERNALDATE RFC822.SIZE)\r\nd NOOP\r\n");
+    assert_eq!(said.matches(" FETCH (FLAGS (").count(), 20_002);
+    assert!(said.contains("\r\nc OK Fetched\r\nd OK "), "{}", &said[said.len() - 100..]);
+    assert!(said.len() > 1 << 20 && client.longest < 65 << 10, "{} of {}", client.longest, said.len());
 }
 
 #[test]

@@ -67,6 +67,8 @@ pub enum Request {
     Unsubscribe { mailbox: MailboxName },
     /// The opened mailbox is left: no more changes are pushed. Answer: `Done`.
     Close,
+    /// What was said so far goes out before more is made, so that an answer is never whole in memory. Answer: `Done`.
+    Drain,
 }
 
 impl Request {
@@ -88,6 +90,7 @@ impl Request {
             Request::Subscribe { .. } => "Subscribe",
             Request::Unsubscribe { .. } => "Unsubscribe",
             Request::Close => "Close",
+            Request::Drain => "Drain",
         }
     }
 }

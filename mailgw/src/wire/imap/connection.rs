@@ -187,6 +187,8 @@ impl Connection {
     async fn answer(&mut self, request: Request) -> Answer {
         let mailbox = match (request, &self.mailbox) {
             (Request::Login { user, password }, _) => return self.login(user, password).await,
+            // What was gathered has gone out before this is asked.
+            (Request::Drain, _) => return Answer::Done,
             (request, Some(mailbox)) => (request, Arc::clone(mailbox)),
             (_, None) => return Answer::Refused { code: RefusalCode::NoPermission, text: "Log in first".to_owned() },
         };

@@ -23,6 +23,8 @@ pub(super) struct Job {
 
 /// Octets of one message's answer beyond twice the message: no command makes a message larger without bound.
 const MORE: usize = 1 << 20;
+/// Octets said of messages that need not be opened, before they go out: of a large folder never more is held.
+const GATHERED: usize = 64 << 10;
 
 pub(super) fn start(session: &mut Session, tag: String, uids: Vec<u32>, mut items: Vec<Item>, uid: bool) {
     let State::Selected(view) = &session.state else { return };
@@ -65,6 +67,7 @@ pub(super) fn resume(session: &mut Session, mut job: Job, answer: Answer) {
                 return session.refuse(&job.tag, RefusalCode::Limit.name(), "Ask for less of a message at once");
             }
         }
+        Answer::Done if !job.marking && !job.needs_bytes => {}
         // One message that is gone or damaged keeps nobody from those after it.
         Answer::Refused { code: RefusalCode::NonExistent, .. } if !job.marking => {
             job.uids.pop_front();
@@ -87,6 +90,9 @@ fn advance(session: &mut Session, mut job: Job) {
     while let Some(uid) = job.uids.pop_front() {
         if !write(session, &job, uid, &[]) {
             return session.refuse(&job.tag, RefusalCode::Limit.name(), "Ask for less of a message at once");
+        }
+        if session.send.len() >= GATHERED && !job.uids.is_empty() {
+            return session.ask(Request::Drain, Pending::Fetch(job));
         }
     }
     if job.unreadable {
