@@ -210,6 +210,20 @@ mod tests {
     }
 
     #[test]
+    fn a_lock_that_is_about_to_be_free_is_waited_for() {
+        let root = tempfile::tempdir().unwrap();
+        let path = root.path().join("ca");
+        let held = StateDir::create(&path).unwrap();
+        let waiting = std::thread::spawn({
+            let path = path.clone();
+            move || StateDir::open(&path).map(drop)
+        });
+        std::thread::sleep(LOCK_PAUSE);
+        drop(held);
+        assert!(waiting.join().unwrap().is_ok());
+    }
+
+    #[test]
     fn what_is_not_a_private_directory_is_refused() {
         let root = tempfile::tempdir().unwrap();
         let path = root.path().join("ca");

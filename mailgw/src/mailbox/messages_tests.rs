@@ -184,3 +184,22 @@ fn a_mailbox_that_one_message_overfills_keeps_no_other_from_its_mail() {
     assert!(!mail.has_room("1234567897", 0).unwrap());
     assert_eq!(mail.deliver_promised(&both(), Batch::new(), 1), Err(MailError::OverQuota { delivery: 0 }));
 }
+
+#[test]
+fn what_one_change_reads_is_bounded() {
+    use protocol::imap::exchange::{Keyword, StoreOp, SystemFlag};
+    let mail = MessageStore::new(Arc::new(Memory::new()), data_key());
+    mail.create_folder("1234567897", "INBOX").unwrap();
+    mail.deliver(&[delivery("short".into())], 1).unwrap();
+    let inbox = mail.folder("1234567897", "INBOX").unwrap();
+    let mut wordy = Flags::new();
+    for n in 0..64 {
+        assert!(wordy.add_keyword(Keyword::new(&format!("{n:0>60}")).unwrap()));
+    }
+    mail.store_flags(&inbox, &[1], StoreOp::Add, &wordy).unwrap();
+    // Nearly 4 kB of keywords: 32 MiB are reached before ten thousand.
+    let seen = Flags::new().with(SystemFlag::Seen);
+    assert_eq!(mail.store_flags(&inbox, &[1; 10_000], StoreOp::Add, &seen), Err(MailError::TooMuchAtOnce { count: 10_000 }));
+    assert!(!mail.open("1234567897", "INBOX").unwrap().0.messages[0].flags.has(SystemFlag::Seen));
+    assert_eq!(mail.store_flags(&inbox, &[1; 1_000], StoreOp::Add, &seen).map(|stored| stored[0].flags.has(SystemFlag::Seen)), Ok(true));
+}

@@ -8,6 +8,7 @@ use std::time::Duration;
 use keys::DataKey;
 use mailgw::mailbox::{Delivery, MessageStore, standard_folders};
 use mailgw::wire::imap::{Accounts, Imap, Limits, LoginRefusal};
+use policies::mailbox::MailboxNumber;
 use protocol::imap::exchange::{Flags, Secret};
 use runtime::clock::SystemClock;
 use runtime::metrics::Registry;
@@ -17,7 +18,7 @@ use rustls::{ClientConfig, RootCertStore, ServerConfig};
 use store::{Batch, Memory, Store};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::watch;
+use tokio::sync::{broadcast, watch};
 use tokio::task::JoinHandle;
 use tokio_rustls::TlsConnector;
 
@@ -32,7 +33,8 @@ static KEY: LazyLock<Arc<DataKey>> = LazyLock::new(|| {
     Arc::new(keys::KeyStore::create(&directory.path().join("keys"), &passphrase).unwrap().data_key("mail").unwrap())
 });
 
-struct TwoAccounts;
+/// With the mailboxes whose logins are over.
+struct TwoAccounts(broadcast::Sender<MailboxNumber>);
 
 impl Accounts for TwoAccounts {
     fn login(&self, user: &str, password: &Secret, _peer: IpAddr) -> Result<String, LoginRefusal> {
@@ -41,8 +43,8 @@ impl Accounts for TwoAccounts {
         if known { Ok(number.to_owned()) } else { Err(LoginRefusal::Denied) }
     }
 
-    fn ended(&self) -> tokio::sync::broadcast::Receiver<policies::mailbox::MailboxNumber> {
-        tokio::sync::broadcast::channel(1).1
+    fn ended(&self) -> broadcast::Receiver<MailboxNumber> {
+        self.0.subscribe()
     }
 }
 
@@ -55,6 +57,7 @@ pub struct Server {
     pub task: JoinHandle<()>,
     pub tls: watch::Sender<Arc<ServerConfig>>,
     pub certificate: CertificateDer<'static>,
+    ended: broadcast::Sender<MailboxNumber>,
 }
 
 /// A fresh certificate for localhost, and a configuration that serves it.
@@ -83,11 +86,12 @@ pub async fn start_on(store: Arc<dyn Store>, limits: Limits, imap: &str, imaps: 
     let (certificate, config) = certified();
     let (tls, receiver) = watch::channel(config);
     let (registry, shutdown) = (Registry::new(), Shutdown::new());
-    let server = Imap::new(Arc::clone(&messages), Arc::new(TwoAccounts), receiver, Arc::new(SystemClock), limits, &registry).unwrap();
+    let ended = broadcast::Sender::new(8);
+    let server = Imap::new(Arc::clone(&messages), Arc::new(TwoAccounts(ended.clone())), receiver, Arc::new(SystemClock), limits, &registry).unwrap();
     let (imap, imaps) = (TcpListener::bind(imap).await.unwrap(), TcpListener::bind(imaps).await.unwrap());
     let addresses = (imap.local_addr().unwrap(), imaps.local_addr().unwrap());
     let task = tokio::spawn(Arc::new(server).serve(imap, imaps, shutdown.clone()));
-    Server { imap: addresses.0, imaps: addresses.1, messages, registry, shutdown, task, tls, certificate }
+    Server { imap: addresses.0, imaps: addresses.1, messages, registry, shutdown, task, tls, certificate, ended }
 }
 
 impl Server {
@@ -110,6 +114,11 @@ impl Server {
         let (mailbox, folder, bytes) = (number.to_owned(), folder.to_owned(), bytes.to_vec());
         let delivery = Delivery { mailbox, folder, content: bytes.into(), unix_millis: 1_795_000_000_000, flags: Flags::new(), event: None };
         self.messages.deliver(&[delivery], 1).unwrap()[0].uid
+    }
+
+    /// As when the mailbox is closed or has another password.
+    pub fn end_logins(&self, number: &str) {
+        self.ended.send(MailboxNumber::parse(number).unwrap()).unwrap();
     }
 
     pub fn metric(&self, series: &str) -> String {

@@ -120,6 +120,35 @@ async fn who_falls_too_far_behind_is_sent_away_with_what_it_was_promised() {
 }
 
 #[tokio::test]
+async fn a_transfer_ends_with_its_login() {
+    let server = start(quick()).await;
+    let size = 1 << 20;
+    server.deliver(ONE, "INBOX", &vec![b'x'; size]);
+    let (mut thief, mut other) = (server.client(ONE).await, server.client(OTHER).await);
+    thief.ok("SELECT INBOX").await;
+    for _ in 0..6 {
+        thief.ok("COPY 1:* INBOX").await;
+        thief.ok("NOOP").await;
+    }
+    thief.send(b"f FETCH 1:* BODY.PEEK[]\r\n").await;
+    assert!(thief.line().await.ends_with(&format!("{{{size}}}")));
+    // The server waits for this client to read on: 64 MiB fit into no socket.
+    server.end_logins(ONE);
+    let (mut told, mut last) = (1, String::new());
+    loop {
+        let line = thief.line().await;
+        if line.is_empty() {
+            break;
+        }
+        told += u32::from(line.contains(" FETCH ("));
+        last = line;
+    }
+    assert!(last.starts_with("* BYE The password was changed"), "{}", &last[..last.len().min(100)]);
+    assert!((1..64).contains(&told), "{told} of 64 messages were told");
+    other.ok("NOOP").await;
+}
+
+#[tokio::test]
 async fn shutdown_says_goodbye() {
     let server = start(quick()).await;
     let (mut one, mut two) = (server.client(ONE).await, server.connect().await);

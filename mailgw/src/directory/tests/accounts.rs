@@ -291,3 +291,14 @@ fn a_record_moved_or_altered_does_not_open() {
     }
     assert!(index::decode(&[1, 2]).is_err() && index::decode(&[1, 0, 0, 0, 0, 0, 0, 0, 0]).is_err());
 }
+
+#[test]
+fn a_mailbox_is_bounded_in_messages_too() {
+    let store = Arc::new(Memory::new());
+    let directory = directory(&store);
+    let (kind, number, name) = PEOPLE[0];
+    let account = opened(&directory, citizen(kind, number, name)).account;
+    let quota = directory.quota(&account.mailbox());
+    assert!(quota.bytes >= 1 << 30 && quota.messages * 1_024 == quota.bytes, "{quota:?}");
+    assert_eq!(directory.quota("1234567890"), crate::mailbox::Quota::NONE);
+}
