@@ -76,6 +76,8 @@ pub enum IssueError {
     FreezeEnd,
     #[error("the date of revocation is {0}; give one between the certificate's beginning and now")]
     RevocationDate(&'static str),
+    #[error("the date of invalidity is {0}; give one between the certificate's beginning and its revocation")]
+    InvalidityDate(&'static str),
     #[error("another publication of this list came between; look at it before publishing again")]
     Race,
     #[error("this is not the list that was prepared last; prepare one with `ca crl root prepare` and have that one signed")]
@@ -133,6 +135,7 @@ impl IssueError {
             Self::OrderWords { .. } => (Exit::Refused, "order-words"),
             Self::FreezeEnd => (Exit::Refused, "freeze-end"),
             Self::RevocationDate(_) => (Exit::Refused, "revocation-date"),
+            Self::InvalidityDate(_) => (Exit::Refused, "invalidity-date"),
             Self::NotPrepared => (Exit::Conflict, "not-prepared"),
             Self::NotSaid => (Exit::Refused, "not-said"),
             Self::NotOfThisKey => (Exit::NotFound, "not-of-this-key"),

@@ -56,6 +56,8 @@ pub struct Shown {
     pub not_after: i64,
     pub revoked_at: Option<i64>,
     pub reason: Option<crate::record::Reason>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub invalid_since: Option<i64>,
     /// Since when it is suspended or frozen.
     pub held_since: Option<i64>,
     /// When the freeze ends, or when the suspension becomes a revocation.
@@ -240,6 +242,7 @@ impl Service {
             not_after: record.not_after,
             revoked_at: revoked.map(|revocation| revocation.at),
             reason: revoked.map(|revocation| revocation.reason),
+            invalid_since: revoked.and_then(|revocation| revocation.invalid_since),
             held_since: held.map(|hold| hold.at),
             held_until: held.map(|hold| hold::until(&self.authority, hold)),
             freeze: held.and_then(|hold| hold.freeze.clone()),

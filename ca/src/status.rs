@@ -229,7 +229,8 @@ impl Status {
 // spec: rfc6960#2.2
 fn revoked(listed: &Listed) -> Result<CertStatus, Failure> {
     let (at, reason) = listed.crl();
-    Ok(CertStatus::Revoked { at: OffsetDateTime::from_unix_timestamp(at).map_err(|_| Failure::InternalError)?, reason })
+    let time = |at| OffsetDateTime::from_unix_timestamp(at).map_err(|_| Failure::InternalError);
+    Ok(CertStatus::Revoked { at: time(at)?, reason, invalid_since: listed.invalid_since().map(time).transpose()? })
 }
 
 impl Responder {

@@ -60,7 +60,7 @@ fn openssl_verifies_what_is_issued_and_refuses_what_is_revoked() {
     let first = issue(authority, admin(), order(request(place.path(), "/C=CN/O=广州天河测试有限公司"))).unwrap();
     let second = issue(authority, admin(), order(request(place.path(), "/CN=广州天河测试有限公司"))).unwrap();
     let serial = serial_text(&second.what().serial);
-    revoke(authority, &admin(), &Revoke { serial, reason: Reason::CessationOfOperation, at: None }).unwrap();
+    revoke(authority, &admin(), &Revoke { serial, reason: Reason::CessationOfOperation, at: None, invalid_since: None }).unwrap();
     let issuer = &authority.issuers["enterprise-ca"];
     let crl = publish::publish(authority, &admin(), issuer).unwrap();
     assert_eq!((crl.number, crl.entries), (2, 1));
@@ -184,7 +184,7 @@ fn bad_input_is_named_and_changes_nothing() {
     assert_eq!(authority.store.stream_length("log").unwrap(), length);
     let issued = issue(authority, admin(), order(good.clone())).unwrap();
     let serial = serial_text(&issued.what().serial);
-    let again = |reason, at| revoke(authority, &admin(), &Revoke { serial: serial.clone(), reason, at });
+    let again = |reason, at| revoke(authority, &admin(), &Revoke { serial: serial.clone(), reason, at, invalid_since: None });
     assert!(matches!(again(Reason::Superseded, Some(i64::MAX)), Err(IssueError::RevocationDate(_))));
     again(Reason::KeyCompromise, None).unwrap();
     assert!(matches!(again(Reason::Superseded, None), Err(IssueError::AlreadyRevoked { .. })));
@@ -202,7 +202,7 @@ fn a_list_that_is_not_what_the_register_says_is_never_published() {
     for _ in 0..2 {
         let issued = issue(authority, admin(), order(request(place.path(), "/C=CN"))).unwrap();
         let serial = issued.what().serial.clone();
-        revoke(authority, &admin(), &Revoke { serial: serial_text(&serial), reason: Reason::Superseded, at: None }).unwrap();
+        revoke(authority, &admin(), &Revoke { serial: serial_text(&serial), reason: Reason::Superseded, at: None, invalid_since: None }).unwrap();
         serials.push(serial);
     }
     let signed = |prepared: &publish::Prepared| {
@@ -221,7 +221,7 @@ fn a_list_that_is_not_what_the_register_says_is_never_published() {
     // A revocation recorded since explains a difference, and stays to be published.
     let prepared = publish::prepare(authority, &admin(), issuer).unwrap();
     let issued = issue(authority, admin(), order(request(place.path(), "/C=CN"))).unwrap();
-    revoke(authority, &admin(), &Revoke { serial: serial_text(&issued.what().serial), reason: Reason::Superseded, at: None }).unwrap();
+    revoke(authority, &admin(), &Revoke { serial: serial_text(&issued.what().serial), reason: Reason::Superseded, at: None, invalid_since: None }).unwrap();
     assert_eq!(publish::accept(authority, issuer, signed(&prepared)).unwrap().entries, 2);
     assert!(authority.store.get(&ca::record::CrlRecord::stale("enterprise-ca")).unwrap().is_some());
     assert_eq!(publish::publish(authority, &admin(), issuer).unwrap().entries, 3);
@@ -237,7 +237,7 @@ fn a_certificate_that_ended_is_listed_once_more_and_then_no_longer() {
     let issuer = &authority.issuers["enterprise-ca"];
     let revoked = || {
         let issued = issue(authority, admin(), order(request(place.path(), "/C=CN"))).unwrap();
-        revoke(authority, &admin(), &Revoke { serial: serial_text(&issued.what().serial), reason: Reason::Superseded, at: None }).unwrap();
+        revoke(authority, &admin(), &Revoke { serial: serial_text(&issued.what().serial), reason: Reason::Superseded, at: None, invalid_since: None }).unwrap();
         issued.what().serial.clone()
     };
     let listed = || publish::publish(authority, &admin(), issuer).unwrap().entries;

@@ -92,7 +92,7 @@ fn work(authority: &Authority, told: &mut Acknowledged) -> Result<(), IssueError
     resume(authority, &admin(), &Resume { serial: text.clone(), freeze: false })?;
     told.held = Some((second.clone(), false));
     let serial = told.issued[0].0.clone();
-    revoke(authority, &admin(), &Revoke { serial: serial_text(&serial), reason: Reason::KeyCompromise, at: None })?;
+    revoke(authority, &admin(), &Revoke { serial: serial_text(&serial), reason: Reason::KeyCompromise, at: None, invalid_since: None })?;
     told.revoked.push(serial);
     told.held = None;
     suspend(authority, &admin(), &text)?;

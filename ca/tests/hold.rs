@@ -159,7 +159,7 @@ fn a_suspension_that_nobody_ends_becomes_a_revocation() {
     office.after(Duration::days(14) - Duration::seconds(1));
     assert!(matches!(office.status(&serial), Status::Held(_)));
     office.after(Duration::seconds(1));
-    assert_eq!(office.status(&serial), Status::Revoked(Revocation { at: since, reason: Reason::PrivilegeWithdrawn }));
+    assert_eq!(office.status(&serial), Status::Revoked(Revocation::new(since, Reason::PrivilegeWithdrawn)));
     assert!(matches!(office.status(&other), Status::Held(_)));
     assert!(!office.answered_good(&serial));
     assert!(matches!(resume(authority, &admin(), &ending(&serial, false)), Err(IssueError::AlreadyRevoked { .. })));
@@ -215,7 +215,7 @@ fn a_suspension_below_a_freeze_goes_on_after_it() {
     office.after(Duration::days(14));
     assert!(matches!(office.status(&serial), Status::Held(_)));
     office.after(Duration::days(1));
-    assert_eq!(office.status(&serial), Status::Revoked(Revocation { at: since, reason: Reason::PrivilegeWithdrawn }));
+    assert_eq!(office.status(&serial), Status::Revoked(Revocation::new(since, Reason::PrivilegeWithdrawn)));
 }
 
 #[test]
@@ -247,10 +247,10 @@ fn what_cannot_be_held_is_named_and_nothing_is_changed() {
     // A held certificate is revoked from its suspension on, and earlier where that is known.
     suspend(authority, &admin(), &serial_text(&serial)).unwrap();
     office.clock.advance(Duration::days(1));
-    let revocation = |at| Revoke { serial: serial_text(&serial), reason: Reason::Superseded, at };
+    let revocation = |at| Revoke { serial: serial_text(&serial), reason: Reason::Superseded, at, invalid_since: None };
     assert!(matches!(revoke(authority, &admin(), &revocation(Some(now + 1))), Err(IssueError::RevocationDate(_))));
     revoke(authority, &admin(), &revocation(None)).unwrap();
-    assert_eq!(office.status(&serial), Status::Revoked(Revocation { at: now, reason: Reason::Superseded }));
+    assert_eq!(office.status(&serial), Status::Revoked(Revocation::new(now, Reason::Superseded)));
     assert!(matches!(suspend(authority, &admin(), &serial_text(&serial)), Err(IssueError::AlreadyRevoked { .. })));
     let second = office.issue();
     office.clock.advance(Duration::days(4_000));

@@ -13,7 +13,7 @@ const PROFILES: [(&str, &str); 3] = [("enterprise-signing", "enterprise-ca"), ("
 fn certificate(n: u64) -> (Vec<u8>, CertificateRecord) {
     let spread = n.wrapping_mul(0x9e37_79b9_7f4a_7c15);
     let (profile, issuer) = PROFILES[(spread >> 40) as usize % 3];
-    let revoked = Status::Revoked(Revocation { at: NOW, reason: Reason::Superseded });
+    let revoked = Status::Revoked(Revocation::new(NOW, Reason::Superseded));
     let record = CertificateRecord {
         issuer: issuer.into(),
         profile: profile.into(),

@@ -42,7 +42,7 @@ fn order(key: &rcgen::KeyPair) -> Order {
 }
 
 fn revocation(serial: &[u8], reason: Reason) -> Revoke {
-    Revoke { serial: serial_text(serial), reason, at: None }
+    Revoke { serial: serial_text(serial), reason, at: None, invalid_since: None }
 }
 
 type Other = Box<dyn FnOnce() + Send>;
@@ -218,7 +218,7 @@ fn a_compromise_learnt_later_counts_and_says_who() {
     let Status::Revoked(before) = status(authority, &first) else { panic!("not revoked") };
     assert!(matches!(revoke(authority, &admin(), &revocation(&first, Reason::CessationOfOperation)), Err(IssueError::AlreadyRevoked { .. })));
     revoke(authority, &admin(), &revocation(&first, Reason::KeyCompromise)).unwrap();
-    assert_eq!(status(authority, &first), Status::Revoked(ca::record::Revocation { at: before.at, reason: Reason::KeyCompromise }));
+    assert_eq!(status(authority, &first), Status::Revoked(ca::record::Revocation::new(before.at, Reason::KeyCompromise)));
     assert!(matches!(status(authority, &second), Status::Revoked(_)));
     assert!(matches!(issue(authority, admin(), order(&key)), Err(IssueError::BlockedKey)));
     assert!(matches!(revoke(authority, &admin(), &revocation(&first, Reason::KeyCompromise)), Err(IssueError::AlreadyRevoked { .. })));
@@ -259,7 +259,7 @@ fn a_held_certificate_of_a_compromised_key_is_never_good_again() {
     });
     assert!(matches!(resume(&ours, &admin(), &again), Err(IssueError::BlockedKey)));
     // Its revocation begins no later than its suspension did.
-    assert_eq!(status(authority, &held), Status::Revoked(ca::record::Revocation { at: hold.at, reason: Reason::KeyCompromise }));
+    assert_eq!(status(authority, &held), Status::Revoked(ca::record::Revocation::new(hold.at, Reason::KeyCompromise)));
     assert_eq!(authority.store.get(&hold.due_key(&held)).unwrap(), None);
     assert_eq!(publish(authority, &admin(), &authority.issuers[ISSUER]).unwrap().entries, 4);
     assert!(matches!(resume(authority, &admin(), &again), Err(IssueError::AlreadyRevoked { .. })));

@@ -49,6 +49,6 @@ fn a_bureaus_seal_is_trusted_until_revoked() {
     assert!(facts.crl_urls.iter().chain(&facts.ocsp_urls).all(|url| url.starts_with(base)), "{:?}", facts.crl_urls);
     assert_eq!((facts.crl_urls.len(), facts.ocsp_urls.len(), facts.ca_issuers_urls.len()), (1, 1, 1));
 
-    revoke(authority, &admin(), &Revoke { serial: serial_text(&issued.what().serial), reason: Reason::Superseded, at: None }).unwrap();
+    revoke(authority, &admin(), &Revoke { serial: serial_text(&issued.what().serial), reason: Reason::Superseded, at: None, invalid_since: None }).unwrap();
     assert!(matches!(judge(), Err(PathError::Revoked { reason: pki::crl::Reason::Superseded, .. })));
 }

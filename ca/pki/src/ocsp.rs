@@ -18,6 +18,7 @@ pub const MAX_NONCE: usize = 128;
 const SHA1: Oid = Oid::new_unwrap("1.3.14.3.2.26");
 const SHA256: Oid = Oid::new_unwrap("2.16.840.1.101.3.4.2.1");
 const NONCE: Oid = Oid::new_unwrap("1.3.6.1.5.5.7.48.1.2");
+const INVALIDITY_DATE: Oid = Oid::new_unwrap("2.5.29.24");
 const ARCHIVE_CUTOFF: Oid = Oid::new_unwrap("1.3.6.1.5.5.7.48.1.6");
 const BASIC: Oid = Oid::new_unwrap("1.3.6.1.5.5.7.48.1.1");
 
@@ -191,7 +192,7 @@ fn extensions(der: &[u8]) -> Result<Option<Vec<u8>>, OcspError> {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum CertStatus {
     Good,
-    Revoked { at: OffsetDateTime, reason: Reason },
+    Revoked { at: OffsetDateTime, reason: Reason, invalid_since: Option<OffsetDateTime> },
     /// Never issued here: "good" is not said of what we do not know.
     Unknown,
 }
@@ -212,18 +213,18 @@ impl SingleResponse<'_> {
     fn der(&self) -> Vec<u8> {
         let status = match self.status {
             CertStatus::Good => vec![0x80, 0],
-            CertStatus::Revoked { at, reason } => {
+            CertStatus::Revoked { at, reason, .. } => {
                 // spec: rfc5280#5.3.1 (unspecified is left out)
                 let why = if reason == Reason::Unspecified { Vec::new() } else { asn1::tlv(0xa0, &[10, 1, reason as u8]) };
                 asn1::tlv(0xa1, &[asn1::generalized(at), why].concat())
             }
             CertStatus::Unknown => vec![0x82, 0],
         };
-        // spec: rfc6960#4.4.4
-        let extensions = self.archive_cutoff.map_or_else(Vec::new, |from| {
-            let one = asn1::seq(&[&asn1::oid(&ARCHIVE_CUTOFF), &asn1::tlv(4, &asn1::generalized(from))]);
-            asn1::tlv(0xa1, &asn1::tlv(0x30, &one))
-        });
+        let dated = |id: &Oid, at: Option<OffsetDateTime>| at.map(|at| asn1::seq(&[&asn1::oid(id), &asn1::tlv(4, &asn1::generalized(at))])).unwrap_or_default();
+        let invalid_since = if let CertStatus::Revoked { invalid_since, .. } = self.status { invalid_since } else { None };
+        // spec: rfc6960#4.4.4, rfc6960#4.4.5 (what a list says of an entry may be said here)
+        let extensions = [dated(&ARCHIVE_CUTOFF, self.archive_cutoff), dated(&INVALIDITY_DATE, invalid_since)].concat();
+        let extensions = if extensions.is_empty() { extensions } else { asn1::tlv(0xa1, &asn1::tlv(0x30, &extensions)) };
         asn1::seq(&[self.id, &status, &asn1::generalized(self.this_update), &asn1::tlv(0xa0, &asn1::generalized(self.next_update)), &extensions])
     }
 }

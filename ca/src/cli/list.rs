@@ -215,6 +215,7 @@ mod tests {
             not_after: 86_400,
             revoked_at: None,
             reason: None,
+            invalid_since: None,
             held_since: None,
             held_until: None,
             freeze: None,

@@ -96,7 +96,7 @@ enum Command {
     #[command(after_help = "Examples:\n  ca list --expiring 30d --profile enterprise-signing --state good\n  ca list --code 91440101MAT000018G --expires-before 2027-01-01T00:00:00Z\n  ca list --issuer enterprise-ca --all --csv > inventory.csv")]
     List(list::List),
     /// Revoke a certificate, for ever.
-    #[command(after_help = "Example:\n  ca revoke 5f3a0c0de1b2c3d4e5f60718293a4b5c --reason key-compromise")]
+    #[command(after_help = "Example:\n  ca revoke 5f3a0c0de1b2c3d4e5f60718293a4b5c --reason key-compromise --invalid-since 2026-11-01T00:00:00Z")]
     Revoke {
         serial: String,
         #[arg(long)]
@@ -104,6 +104,9 @@ enum Command {
         /// When it happened, RFC 3339; now when absent.
         #[arg(long)]
         at: Option<String>,
+        /// Since when the key is thought to have been compromised, or the certificate was otherwise no longer right, RFC 3339.
+        #[arg(long, value_name = "DATE")]
+        invalid_since: Option<String>,
     },
     /// Suspend a certificate: it counts as revoked until it is resumed, and stays revoked when nobody does in time.
     #[command(after_help = "Example:\n  ca suspend 5f3a0c0de1b2c3d4e5f60718293a4b5c")]
@@ -261,7 +264,10 @@ fn dispatch(cli: Cli) -> Result<(), Problem> {
         }
         Command::Show { serial } => Operation::Show { serial },
         Command::List(list) => return list::list(&place, list),
-        Command::Revoke { serial, reason, at } => Operation::Revoke(Revoke { serial, reason, at: at.as_deref().map(offline::instant).transpose()? }),
+        Command::Revoke { serial, reason, at, invalid_since } => {
+            let date = |text: Option<String>| text.as_deref().map(offline::instant).transpose();
+            Operation::Revoke(Revoke { serial, reason, at: date(at)?, invalid_since: date(invalid_since)? })
+        }
         Command::Suspend { serial } => Operation::Suspend { serial },
         Command::Resume { serial, freeze } => hold::resume(serial, freeze),
         Command::Freeze(order) => hold::freeze(order)?,

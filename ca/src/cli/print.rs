@@ -83,6 +83,7 @@ fn certificate(shown: &Shown) -> Result<(), Problem> {
     line(&format!("state    {}", word(&shown.state)))?;
     if let (Some(at), Some(reason)) = (shown.revoked_at, shown.reason) {
         line(&format!("revoked  {} ({})", date(at), word(&reason)))?;
+        shown.invalid_since.map_or(Ok(()), |since| line(&format!("invalid  since {}", date(since))))?;
     }
     super::hold::lines(shown)?;
     line(&format!("name     {}", shown.name))?;

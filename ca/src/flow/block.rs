@@ -90,6 +90,6 @@ pub fn block(authority: &Authority, authorised: &Authorised<Operator>, key: KeyD
         Err(error) => return Err(error.into()),
     };
     // 2. Every good certificate of it falls, as after a revocation for key compromise.
-    let revocation = Revocation { at: now.unix_timestamp(), reason: Reason::KeyCompromise };
+    let revocation = Revocation::new(now.unix_timestamp(), Reason::KeyCompromise);
     Ok(Blocked { before, revoked: fallen(authority, authorised.actor(), &key.0, revocation)? })
 }

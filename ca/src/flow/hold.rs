@@ -157,7 +157,7 @@ pub fn due(authority: &Authority) -> Result<Due, IssueError> {
     for (_, serial) in authority.store.scan(&from, &to, PORTION)? {
         let found = register::get(&*authority.store, &serial)?;
         let Status::Held(Hold { at, counted_from, freeze: None }) = found.status else { continue };
-        let revocation = Revocation { at, reason: Reason::PrivilegeWithdrawn };
+        let revocation = Revocation::new(at, Reason::PrivilegeWithdrawn);
         if counted_from <= since && unless_changed(revoke::record(authority, &Actor::Service, vec![(serial, found)], revocation, now))? {
             done.revoked += 1;
         }

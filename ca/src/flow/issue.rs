@@ -355,7 +355,7 @@ fn record(authority: &Authority, mut signed: SignedCertificate) -> Result<Record
     match authority.store.commit(entered(&signed, now)?.expect(Expectation::Absent(blocked.clone()))) {
         Ok(_) => {}
         Err(CommitError::Conflict { .. }) if authority.store.get(&blocked)?.is_some() => {
-            let revocation = Revocation { at: now.unix_timestamp().max(signed.record.not_before), reason: Reason::KeyCompromise };
+            let revocation = Revocation::new(now.unix_timestamp().max(signed.record.not_before), Reason::KeyCompromise);
             signed.record.status = Status::Revoked(revocation);
             authority.store.commit(revoke::marked(entered(&signed, now)?, &signed.serial, &signed.record, revocation, &Actor::Service, now)?)?;
         }

@@ -44,7 +44,7 @@ pub fn revoke_by_possession(authority: &Authority, request: &[u8]) -> Result<Rev
             // 3.
             let authorised = Authorised::<Holder>::by_possession(key.as_ref());
             // 4.
-            revoke(authority, &authorised, &Revoke { serial: serial_text(&serial), reason, at: None })
+            revoke(authority, &authorised, &Revoke { serial: serial_text(&serial), reason, at: None, invalid_since: None })
         }
         Said::Compromised => {
             // 2.
@@ -55,7 +55,7 @@ pub fn revoke_by_possession(authority: &Authority, request: &[u8]) -> Result<Rev
             for serial in &all {
                 let known = matches!(register::get(&*authority.store, serial)?.status, Status::Revoked(before) if before.reason == Reason::KeyCompromise);
                 if !known {
-                    revoke(authority, &authorised, &Revoke { serial: serial_text(serial), reason: Reason::KeyCompromise, at: None })?;
+                    revoke(authority, &authorised, &Revoke { serial: serial_text(serial), reason: Reason::KeyCompromise, at: None, invalid_since: None })?;
                 }
             }
             let now = |serial: Vec<u8>| register::get(&*authority.store, &serial).map(|record| (serial, record));

@@ -112,7 +112,8 @@ fn revoked(authority: &Authority, issuer: &str) -> Result<Vec<Entry>, IssueError
             let (at, reason) = listed.crl();
             let serial = key.last_part().ok_or_else(damaged)?;
             let revoked_at = OffsetDateTime::from_unix_timestamp(at).map_err(|_| damaged())?;
-            entries.push(Entry { serial, revoked_at, reason, invalidity_date: None });
+            let invalidity_date = listed.invalid_since().map(OffsetDateTime::from_unix_timestamp).transpose().map_err(|_| damaged())?;
+            entries.push(Entry { serial, revoked_at, reason, invalidity_date });
         }
         match page.last() {
             Some((last, _)) if page.len() == PAGE => from = last.successor(),
@@ -188,7 +189,8 @@ fn agrees(authority: &Authority, issuer: &str, intent: &CrlIntent, der: &[u8]) -
     let known = revoked(authority, issuer)?;
     let same = |(listed, known): (&x509_parser::revocation_list::RevokedCertificate<'_>, &Entry)| {
         let reason = listed.reason_code().map_or(0, |(_, reason)| reason.0);
-        listed.raw_serial() == known.serial && listed.revocation_date.timestamp() == known.revoked_at.unix_timestamp() && reason == known.reason as u8
+        let invalid = listed.invalidity_date().map(|(_, at)| at.timestamp()) == known.invalidity_date.map(OffsetDateTime::unix_timestamp);
+        invalid && listed.raw_serial() == known.serial && listed.revocation_date.timestamp() == known.revoked_at.unix_timestamp() && reason == known.reason as u8
     };
     let agrees = listed.len() == known.len() && listed.iter().zip(&known).all(same);
     let explained = || Ok::<_, IssueError>(authority.store.get(&CrlRecord::stale(issuer))? != intent.stale);

@@ -21,6 +21,11 @@ pub struct Revoke {
     pub reason: Reason,
     /// Unix seconds; now when absent.
     pub at: Option<i64>,
+    /// Since when it was no longer right, where that is known: told beside the date of the revocation, for every reason,
+    /// since a company may have been dissolved, as a key may have been stolen, long before anybody said so here.
+    // spec: rfc5280#5.3.2
+    #[serde(default)]
+    pub invalid_since: Option<i64>,
 }
 
 /// A revocation that is durable. A compromised key takes every certificate of that key with it.
@@ -66,7 +71,7 @@ fn revoke_once(authority: &Authority, authorised: &Authorised<impl Revoker>, ord
 /// Goes on where a crash left certificates of a blocked key good or held: step 5 for every blocked key.
 pub fn resume(authority: &Authority) -> Result<(), IssueError> {
     let (mut from, to) = Key::range(CertificateRecord::BLOCKED_KEYS, &[]);
-    let revocation = Revocation { at: authority.clock.now().unix_timestamp(), reason: Reason::KeyCompromise };
+    let revocation = Revocation::new(authority.clock.now().unix_timestamp(), Reason::KeyCompromise);
     loop {
         let page = authority.store.scan(&from, &to, register::PAGE)?;
         for (blocked, _) in &page {
@@ -106,7 +111,8 @@ fn decide(serial: &[u8], found: &CertificateRecord, order: &Revoke, now: OffsetD
         // That the key was compromised may be learnt later, and it alone is worth more than the reason before.
         if order.reason == Reason::KeyCompromise && before.reason != Reason::KeyCompromise {
             let at = order.at.unwrap_or(before.at).clamp(found.not_before, before.at.max(found.not_before));
-            return Ok(Revocation { at, reason: order.reason });
+            let invalid_since = invalid_since(found, order.invalid_since, at)?.or(before.invalid_since).map(|since| since.min(at));
+            return Ok(Revocation { at, reason: order.reason, invalid_since });
         }
         return Err(already(serial, before)?);
     }
@@ -121,7 +127,16 @@ fn decide(serial: &[u8], found: &CertificateRecord, order: &Revoke, now: OffsetD
         at if at > now => Err(IssueError::RevocationDate("in the future")),
         at if at > latest => Err(IssueError::RevocationDate("after the certificate was suspended")),
         at if at < found.not_before => Err(IssueError::RevocationDate("before the certificate")),
-        at => Ok(Revocation { at, reason: order.reason }),
+        at => Ok(Revocation { at, reason: order.reason, invalid_since: invalid_since(found, order.invalid_since, at)? }),
+    }
+}
+
+/// A date of invalidity lies within the certificate's life before it was revoked.
+fn invalid_since(found: &CertificateRecord, since: Option<i64>, revoked_at: i64) -> Result<Option<i64>, IssueError> {
+    match since {
+        Some(since) if since < found.not_before => Err(IssueError::InvalidityDate("before the certificate")),
+        Some(since) if since > revoked_at => Err(IssueError::InvalidityDate("after the revocation")),
+        since => Ok(since),
     }
 }
 
@@ -152,6 +167,8 @@ pub(super) fn record(
             revocation.at = revocation.at.min(hold.at);
             batch = batch.delete(hold.due_key(&serial));
         }
+        // A sibling made later was never right, and none was wrong before it was made.
+        revocation.invalid_since = revocation.invalid_since.map(|since| since.max(found.not_before).min(revocation.at));
         let revoked = CertificateRecord { status: Status::Revoked(revocation), ..found.clone() };
         batch = batch.expect(Expectation::Equals(CertificateRecord::key(&serial), encode(&found)?)).put(CertificateRecord::key(&serial), encode(&revoked)?);
         batch = marked(batch, &serial, &revoked, revocation, by, now)?;
@@ -177,12 +194,15 @@ pub(super) fn marked(
     by: &Actor,
     now: OffsetDateTime,
 ) -> Result<Batch, IssueError> {
-    let Revocation { at, reason } = revocation;
+    let Revocation { at, reason, invalid_since } = revocation;
     let mut batch = CrlRecord::mark_stale(batch, &of.issuer).put(CertificateRecord::revoked(&of.issuer, serial), encode(&Listed::Revoked(revocation))?);
     if reason == Reason::KeyCompromise {
         batch = batch.put(CertificateRecord::blocked_key(&of.key_digest), serial.to_vec());
     }
     let entry = log::Entry::CertificateRevoked { issuer: &of.issuer, serial: &serial_text(serial), reason, at, by: &by.to_string() };
     batch.append(log::STREAM, entry.leaf(now)?);
+    if let Some(since) = invalid_since {
+        batch.append(log::STREAM, log::Entry::InvalidityDated { issuer: &of.issuer, serial: &serial_text(serial), since }.leaf(now)?);
+    }
     Ok(batch)
 }

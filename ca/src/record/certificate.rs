@@ -89,6 +89,16 @@ pub struct Revocation {
     /// Unix seconds.
     pub at: i64,
     pub reason: Reason,
+    /// Since when the key is known or thought to have been compromised, or the certificate was otherwise no longer right.
+    // spec: rfc5280#5.3.2
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub invalid_since: Option<i64>,
+}
+
+impl Revocation {
+    pub fn new(at: i64, reason: Reason) -> Self {
+        Self { at, reason, invalid_since: None }
+    }
 }
 
 /// The reasons of RFC 5280 that an authority may give for an end entity; suspension is no revocation.

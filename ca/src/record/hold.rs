@@ -94,6 +94,14 @@ impl Listed {
             Self::Held { held_since } => (*held_since, pki::crl::Reason::CertificateHold),
         }
     }
+
+    // spec: rfc5280#5.3.2
+    pub fn invalid_since(&self) -> Option<i64> {
+        match self {
+            Self::Revoked(revocation) => revocation.invalid_since,
+            Self::Held { .. } => None,
+        }
+    }
 }
 
 #[cfg(test)]
@@ -105,7 +113,7 @@ mod tests {
     #[test]
     fn what_was_written_before_there_were_suspensions_is_read() {
         let before = br#"{"at":7,"reason":"superseded"}"#;
-        let revocation = Revocation { at: 7, reason: Reason::Superseded };
+        let revocation = Revocation::new(7, Reason::Superseded);
         assert_eq!(decode::<Listed>(before).unwrap(), Listed::Revoked(revocation));
         assert_eq!(encode(&Listed::Revoked(revocation)).unwrap(), before);
         assert_eq!(serde_json::from_str::<Status>(r#"{"revoked":{"at":7,"reason":"superseded"}}"#).unwrap(), Status::Revoked(revocation));

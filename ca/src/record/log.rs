@@ -28,6 +28,8 @@ pub enum Entry<'a> {
     FreezeEnded { issuer: &'a str, serial: &'a str, suspended: bool, by: &'a str },
     KeyBlocked { key: &'a str, by: &'a str },
     KeyListsRead { keys: u64, sha256: &'a str },
+    /// Follows the revocation whose date of invalidity it tells.
+    InvalidityDated { issuer: &'a str, serial: &'a str, since: i64 },
 }
 
 impl Entry<'_> {
@@ -47,6 +49,7 @@ impl Entry<'_> {
             Self::FreezeEnded { .. } => 33,
             Self::KeyBlocked { .. } => 40,
             Self::KeyListsRead { .. } => 41,
+            Self::InvalidityDated { .. } => 50,
         }
     }
 

@@ -82,7 +82,7 @@ mod tests {
         assert_eq!(decode::<CrlRecord>(&bytes).unwrap(), list);
         assert!(decode::<CrlRecord>(&bytes[..bytes.len() - 4]).is_err());
         assert!(decode::<CrlRecord>(&bytes[..bytes.len() - 5]).is_err());
-        let revocation = encode(&Revocation { at: 1, reason: Reason::Superseded }).unwrap();
+        let revocation = encode(&Revocation::new(1, Reason::Superseded)).unwrap();
         assert!(decode::<Revocation>(&revocation).is_ok());
         assert!(decode::<Revocation>(&[&revocation[..], &[0, 1]].concat()).is_err());
     }

@@ -3,6 +3,7 @@
 mod authority_key;
 mod crl_canonical;
 mod distribution_point;
+mod invalidity_date;
 mod issuer_name;
 mod next_update;
 mod no_empty_list;
@@ -27,4 +28,5 @@ pub(crate) const ALL: &[CrlRule] = &[
     distribution_point::RULE,
     serials_unique::RULE,
     reasons::RULE,
+    invalidity_date::RULE,
 ];
