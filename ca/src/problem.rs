@@ -1,5 +1,6 @@
 //! What can go wrong in the authority, and the one place where it becomes an exit code and a problem.
 
+use policies::authority::Power;
 use policies::certificate::{Refusal, WordError};
 use runtime::exit::{Exit, Problem};
 use store::{CommitError, StoreError};
@@ -161,5 +162,68 @@ impl From<IssueError> for Problem {
             IssueError::OrderWords { field, .. } => problem.at(field),
             _ => problem,
         }
+    }
+}
+
+/// Why somebody is no officer, or may not do what they ask for.
+#[derive(Debug, thiserror::Error)]
+pub enum OfficerError {
+    #[error("no client certificate was shown; give --identity with the directory of an officer's identity")]
+    Nobody,
+    #[error("the certificate shown was not issued here; show an officer's certificate of this authority")]
+    NotOfHere,
+    #[error("certificate {serial} is of the profile {profile} and makes nobody an officer; use one of the profile officer")]
+    OtherProfile { serial: String, profile: String },
+    #[error("certificate {serial} is revoked; have another one issued, and powers granted to it")]
+    Revoked { serial: String },
+    #[error("certificate {serial} is suspended; have it resumed by an operator")]
+    Held { serial: String },
+    #[error("certificate {serial} has ended or not begun; have another one issued, and powers granted to it")]
+    NotValid { serial: String },
+    #[error("certificate {serial} names no officer by one number; have another one issued with --officer and --number")]
+    NoPerson { serial: String },
+    #[error("certificate {serial} has no such power; an administrator grants powers with `ca officer grant`")]
+    NoPowers { serial: String },
+    #[error("{operation} is for the {needed}; {}", if *local { "an officer does it over the network, with --server and --identity" } else { "ask one of them" })]
+    Powerless { operation: &'static str, needed: String, local: bool },
+    #[error("certificate {serial} has the power {power} already; look at `ca officer list`")]
+    Granted { serial: String, power: Power },
+    #[error("this person holds the power {other}, and nobody holds {power} beside it; choose another person, or withdraw the other one first")]
+    Excluded { power: Power, other: Power },
+    #[error("nobody grants themselves a power; ask another administrator")]
+    Own,
+    #[error("this is the last administrator whose certificate is good, and somebody must be able to grant powers; grant it to another one first")]
+    LastAdministrator,
+    #[error("{operation} writes into a directory of the authority's own machine; do it there")]
+    LocalOnly { operation: &'static str },
+    #[error(transparent)]
+    Issue(#[from] IssueError),
+}
+
+impl From<OfficerError> for Problem {
+    fn from(error: OfficerError) -> Self {
+        let (exit, code) = match &error {
+            OfficerError::Nobody => (Exit::Denied, "no-certificate"),
+            OfficerError::NotOfHere => (Exit::Denied, "not-of-here"),
+            OfficerError::OtherProfile { .. } => (Exit::Denied, "other-profile"),
+            OfficerError::Revoked { .. } => (Exit::Denied, "officer-revoked"),
+            OfficerError::Held { .. } => (Exit::Denied, "officer-suspended"),
+            OfficerError::NotValid { .. } => (Exit::Denied, "officer-expired"),
+            OfficerError::NoPerson { .. } => (Exit::Refused, "no-person"),
+            OfficerError::NoPowers { .. } => (Exit::Denied, "no-powers"),
+            OfficerError::Powerless { .. } => (Exit::Denied, "powerless"),
+            OfficerError::Granted { .. } => (Exit::Conflict, "already-granted"),
+            OfficerError::Excluded { .. } => (Exit::Refused, "excluded"),
+            OfficerError::Own => (Exit::Refused, "own-power"),
+            OfficerError::LastAdministrator => (Exit::Refused, "last-administrator"),
+            OfficerError::LocalOnly { .. } => (Exit::Refused, "local-only"),
+            OfficerError::Issue(_) => (Exit::Internal, "internal"),
+        };
+        if let OfficerError::Issue(error) = error {
+            return error.into();
+        }
+        let text = error.to_string();
+        let (message, next) = text.rsplit_once("; ").unwrap_or((&text, ""));
+        Self::new(exit, code, message, next)
     }
 }

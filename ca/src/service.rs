@@ -1,10 +1,12 @@
-//! What an administrator can ask for: one list, whether it comes over the socket or from a command that
+//! What an officer can ask for: one list, whether it comes over the socket or from a command that
 //! opened the store itself.
 
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::sync::Arc;
 
 use evidence::Evidence;
+use policies::authority::Power;
 use runtime::exit::Problem;
 use serde::{Deserialize, Serialize};
 
@@ -14,8 +16,9 @@ use crate::flow::hold::{self, FreezeOrder, Resume};
 use crate::flow::block::{Blocked, KeyDigest, block};
 use crate::flow::issue::{Order, issue};
 use crate::flow::revoke::{Revoke, revoke};
-use crate::flow::{Operator, Authorised, publish};
-use crate::problem::IssueError;
+use crate::flow::officer::{self, Grant, Withdraw};
+use crate::flow::{Administrator, Authorised, Operator, Proven, publish};
+use crate::problem::{IssueError, OfficerError};
 use crate::record::{CertificateRecord, CrlRecord, Freeze, Status, der_text, serial_text};
 use crate::register::{self, Query, State};
 
@@ -39,8 +42,45 @@ pub enum Operation {
         der: Vec<u8>,
     },
     ExportLog { directory: PathBuf },
+    GrantPower(Grant),
+    WithdrawPower(Withdraw),
+    ListOfficers,
     /// What is well and what is not: changes nothing.
     Doctor,
+}
+
+impl Operation {
+    /// What it is called in logs, and the powers of which one suffices. Every operation stands here: there is none that
+    /// is for everybody.
+    ///
+    /// | | administrator | operator | auditor |
+    /// |---|---|---|---|
+    /// | grant and withdraw powers; publish lists, the root's too | yes | | |
+    /// | issue, revoke, suspend, resume, freeze; block a key | | yes | |
+    /// | export the log, on the authority's own machine | | | yes |
+    /// | show and list certificates | yes | yes | yes |
+    /// | list officers; doctor | yes | | yes |
+    pub fn power(&self) -> (&'static str, &'static [Power]) {
+        use Power::{Administrator, Auditor, Operator};
+        match self {
+            Self::Issue(_) => ("issue", &[Operator]),
+            Self::Show { .. } => ("show", &Power::ALL),
+            Self::List(_) => ("list", &Power::ALL),
+            Self::Revoke(_) => ("revoke", &[Operator]),
+            Self::Suspend { .. } => ("suspend", &[Operator]),
+            Self::Resume(_) => ("resume", &[Operator]),
+            Self::Freeze(_) => ("freeze", &[Operator]),
+            Self::BlockKey { .. } => ("block-key", &[Operator]),
+            Self::PublishCrl { .. } => ("publish-crl", &[Administrator]),
+            Self::PrepareRootCrl => ("prepare-root-crl", &[Administrator]),
+            Self::PublishRootCrl { .. } => ("publish-root-crl", &[Administrator]),
+            Self::ExportLog { .. } => ("export-log", &[Auditor]),
+            Self::GrantPower(_) => ("grant-power", &[Administrator]),
+            Self::WithdrawPower(_) => ("withdraw-power", &[Administrator]),
+            Self::ListOfficers => ("list-officers", &[Administrator, Auditor]),
+            Self::Doctor => ("doctor", &[Administrator, Auditor]),
+        }
+    }
 }
 
 /// A certificate as commands show it. Times are Unix seconds.
@@ -112,6 +152,17 @@ pub struct KeyBlocked {
     pub revoked: Vec<Shown>,
 }
 
+/// A certificate and its powers. Times are Unix seconds.
+#[derive(Clone, Serialize, Deserialize)]
+pub struct ShownOfficer {
+    pub serial: String,
+    pub state: State,
+    pub name: String,
+    pub not_after: i64,
+    /// Empty once all were withdrawn.
+    pub powers: BTreeSet<Power>,
+}
+
 #[derive(Clone, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Outcome {
@@ -121,6 +172,8 @@ pub enum Outcome {
     Published(Vec<Published>),
     Prepared(Prepared),
     Exported(Exported),
+    Officer(ShownOfficer),
+    Officers(Vec<ShownOfficer>),
     Examined(Examined),
 }
 
@@ -136,10 +189,13 @@ pub struct Service {
 }
 
 impl Service {
-    pub fn perform(&self, authorised: Authorised<Operator>, operation: Operation) -> Result<Outcome, Problem> {
+    /// Does what somebody asks for who proved to have the power for it, and gives each flow the proof it asks for.
+    pub fn perform(&self, proven: &Proven, operation: Operation) -> Result<Outcome, Problem> {
+        let (name, powers) = operation.power();
+        proven.allow(name, powers)?;
         match operation {
             Operation::Issue(order) => {
-                let issued = issue(&self.authority, authorised, order)?;
+                let issued = issue(&self.authority, proven.acting()?, order)?;
                 let signed = issued.what();
                 Ok(Outcome::Certificate(Box::new(self.shown(&signed.serial, &signed.record, true))))
             }
@@ -154,29 +210,36 @@ impl Service {
                 Ok(Outcome::Certificates(found.iter().map(|(serial, record)| self.shown(serial, record, false)).collect()))
             }
             Operation::Revoke(order) => {
-                let done = revoke(&self.authority, &authorised, &order)?;
+                let done = revoke(&self.authority, &proven.acting::<Operator>()?, &order)?;
                 Ok(Outcome::Certificates(done.certificates.iter().map(|(serial, record)| self.shown(serial, record, false)).collect()))
             }
-            Operation::Suspend { serial } => Ok(self.changed(&hold::suspend(&self.authority, &authorised, &serial)?)),
-            Operation::Resume(order) => Ok(self.changed(&hold::resume(&self.authority, &authorised, &order)?)),
-            Operation::Freeze(order) => Ok(self.changed(&hold::freeze(&self.authority, &authorised, order)?)),
+            Operation::Suspend { serial } => Ok(self.changed(&hold::suspend(&self.authority, &proven.acting()?, &serial)?)),
+            Operation::Resume(order) => Ok(self.changed(&hold::resume(&self.authority, &proven.acting()?, &order)?)),
+            Operation::Freeze(order) => Ok(self.changed(&hold::freeze(&self.authority, &proven.acting()?, order)?)),
             Operation::BlockKey { key } => {
-                let Blocked { before, revoked } = block(&self.authority, &authorised, key)?;
+                let Blocked { before, revoked } = block(&self.authority, &proven.acting()?, key)?;
                 let revoked = revoked.iter().map(|(serial, record)| self.shown(serial, record, false)).collect();
                 Ok(Outcome::KeyBlocked(KeyBlocked { key, before, revoked }))
             }
-            Operation::PublishCrl { issuer } => self.publish(&authorised, issuer.as_deref()),
+            Operation::PublishCrl { issuer } => self.publish(&proven.acting()?, issuer.as_deref()),
             Operation::PrepareRootCrl => {
-                let publish::Prepared { intent, tbs } = publish::prepare(&self.authority, &authorised, self.root()?)?;
+                let publish::Prepared { intent, tbs } = publish::prepare(&self.authority, &proven.acting()?, self.root()?)?;
                 Ok(Outcome::Prepared(Prepared { number: intent.number, entries: intent.entries, next_update: intent.next_update, tbs }))
             }
             Operation::PublishRootCrl { der } => {
                 let root = self.root()?;
-                let list = publish::accept(&self.authority, root, der)?;
+                let list = publish::accept(&self.authority, &proven.acting()?, root, der)?;
                 Ok(Outcome::Published(vec![self.published(root, &list)]))
             }
             Operation::Doctor => Ok(Outcome::Examined(doctor::examine(self)?)),
+            Operation::GrantPower(order) => Ok(Outcome::Officer(self.officer(officer::grant(&self.authority, &proven.acting()?, &order)?))),
+            Operation::WithdrawPower(order) => Ok(Outcome::Officer(self.officer(officer::withdraw(&self.authority, &proven.acting()?, &order)?))),
+            Operation::ListOfficers => Ok(Outcome::Officers(officer::list(&self.authority)?.into_iter().map(|one| self.officer(one)).collect())),
             Operation::ExportLog { directory } => {
+                // A path of this machine is not for somebody on another to name.
+                if !proven.is_local() {
+                    return Err(OfficerError::LocalOnly { operation: name }.into());
+                }
                 let entries = self.evidence.export(&directory, &|_, _| {})?;
                 let vkey = self.evidence.verifier()?.to_string();
                 Ok(Outcome::Exported(Exported { directory, entries, vkey }))
@@ -184,7 +247,7 @@ impl Service {
         }
     }
 
-    fn publish(&self, authorised: &Authorised<Operator>, wanted: Option<&str>) -> Result<Outcome, Problem> {
+    fn publish(&self, authorised: &Authorised<Administrator>, wanted: Option<&str>) -> Result<Outcome, Problem> {
         let issuers: Vec<&Arc<Issuer>> = match wanted {
             Some(id) => {
                 let known = || self.authority.issuers.keys().cloned().collect();
@@ -218,6 +281,11 @@ impl Service {
 
     fn now(&self) -> i64 {
         self.authority.clock.now().unix_timestamp()
+    }
+
+    fn officer(&self, officer: officer::Changed) -> ShownOfficer {
+        let officer::Changed { serial, record, powers } = officer;
+        ShownOfficer { serial: serial_text(&serial), state: register::state(&record, self.now()), name: record.name, not_after: record.not_after, powers }
     }
 
     fn changed(&self, changed: &hold::Changed) -> Outcome {

@@ -62,7 +62,7 @@ fn openssl_verifies_what_is_issued_and_refuses_what_is_revoked() {
     let serial = serial_text(&second.what().serial);
     revoke(authority, &admin(), &Revoke { serial, reason: Reason::CessationOfOperation, at: None, invalid_since: None }).unwrap();
     let issuer = &authority.issuers["enterprise-ca"];
-    let crl = publish::publish(authority, &admin(), issuer).unwrap();
+    let crl = publish::publish(authority, &Authorised::by_ownership(0), issuer).unwrap();
     assert_eq!((crl.number, crl.entries), (2, 1));
     let root = authority.issuers["root"].record.der.clone();
     let root_crl: ca::record::CrlRecord = ca::record::decode(&authority.store.get(&ca::record::CrlRecord::key("root")).unwrap().unwrap()).unwrap();
@@ -211,20 +211,20 @@ fn a_list_that_is_not_what_the_register_says_is_never_published() {
     };
     let before = authority.store.get(&ca::record::CrlRecord::key("enterprise-ca")).unwrap();
     // An entry of the register is lost behind the list's back: no recorded decision did that.
-    let prepared = publish::prepare(authority, &admin(), issuer).unwrap();
+    let prepared = publish::prepare(authority, &Authorised::by_ownership(0), issuer).unwrap();
     let lost = ca::record::CertificateRecord::revoked("enterprise-ca", &serials[0]);
     let entry = authority.store.get(&lost).unwrap().unwrap();
     authority.store.commit(store::Batch::new().delete(lost.clone())).unwrap();
-    assert!(matches!(publish::accept(authority, issuer, signed(&prepared)), Err(IssueError::ListDiffers { .. })));
+    assert!(matches!(publish::accept(authority, &Authorised::by_ownership(0), issuer, signed(&prepared)), Err(IssueError::ListDiffers { .. })));
     assert_eq!(authority.store.get(&ca::record::CrlRecord::key("enterprise-ca")).unwrap(), before);
     authority.store.commit(store::Batch::new().put(lost, entry)).unwrap();
     // A revocation recorded since explains a difference, and stays to be published.
-    let prepared = publish::prepare(authority, &admin(), issuer).unwrap();
+    let prepared = publish::prepare(authority, &Authorised::by_ownership(0), issuer).unwrap();
     let issued = issue(authority, admin(), order(request(place.path(), "/C=CN"))).unwrap();
     revoke(authority, &admin(), &Revoke { serial: serial_text(&issued.what().serial), reason: Reason::Superseded, at: None, invalid_since: None }).unwrap();
-    assert_eq!(publish::accept(authority, issuer, signed(&prepared)).unwrap().entries, 2);
+    assert_eq!(publish::accept(authority, &Authorised::by_ownership(0), issuer, signed(&prepared)).unwrap().entries, 2);
     assert!(authority.store.get(&ca::record::CrlRecord::stale("enterprise-ca")).unwrap().is_some());
-    assert_eq!(publish::publish(authority, &admin(), issuer).unwrap().entries, 3);
+    assert_eq!(publish::publish(authority, &Authorised::by_ownership(0), issuer).unwrap().entries, 3);
 }
 
 #[test]
@@ -240,7 +240,7 @@ fn a_certificate_that_ended_is_listed_once_more_and_then_no_longer() {
         revoke(authority, &admin(), &Revoke { serial: serial_text(&issued.what().serial), reason: Reason::Superseded, at: None, invalid_since: None }).unwrap();
         issued.what().serial.clone()
     };
-    let listed = || publish::publish(authority, &admin(), issuer).unwrap().entries;
+    let listed = || publish::publish(authority, &Authorised::by_ownership(0), issuer).unwrap().entries;
     let first = revoked();
     clock.advance(Duration::days(365));
     let second = revoked();

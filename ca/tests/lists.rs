@@ -93,7 +93,7 @@ fn a_date_of_invalidity_is_told_by_lists_and_answers() {
     assert_eq!((fallen.invalid_since, made > since), (Some(made), true));
     revoke(authority, &admin(), &order(&plain, Reason::CessationOfOperation, None, None)).unwrap();
 
-    let list = publish(authority, &admin(), &authority.issuers[ISSUER]).unwrap();
+    let list = publish(authority, &Authorised::by_ownership(0), &authority.issuers[ISSUER]).unwrap();
     let (_, read) = x509_parser::revocation_list::CertificateRevocationList::from_der(&list.der).unwrap();
     let dated = |serial: &[u8]| {
         let entry = read.iter_revoked_certificates().find(|entry| entry.raw_serial() == serial).unwrap();

@@ -143,9 +143,9 @@ fn an_older_view_never_replaces_a_newer_list() {
     // We have read the entries; another revokes and publishes; our list would lack that certificate.
     let ours = while_other(authority, Some("revoked"), None, move |other| {
         revoke(other, &admin(), &revocation(&serial, Reason::Superseded)).unwrap();
-        publish(other, &admin(), &other.issuers[ISSUER]).unwrap();
+        publish(other, &Authorised::by_ownership(0), &other.issuers[ISSUER]).unwrap();
     });
-    assert!(matches!(publish(&ours, &admin(), &ours.issuers[ISSUER]), Err(IssueError::Race)));
+    assert!(matches!(publish(&ours, &Authorised::by_ownership(0), &ours.issuers[ISSUER]), Err(IssueError::Race)));
     let found = list(authority);
     assert_eq!((found.number, found.entries), (2, 1));
 }
@@ -175,7 +175,7 @@ fn a_key_compromised_while_we_sign_is_never_good() {
         }
     }
     assert_eq!(of_key, 2);
-    assert_eq!(publish(authority, &admin(), &authority.issuers[ISSUER]).unwrap().entries, 2);
+    assert_eq!(publish(authority, &Authorised::by_ownership(0), &authority.issuers[ISSUER]).unwrap().entries, 2);
     drop((ours, opened));
     open(&home, None, &passphrase(), Arc::new(SystemClock)).unwrap();
 }
@@ -261,7 +261,7 @@ fn a_held_certificate_of_a_compromised_key_is_never_good_again() {
     // Its revocation begins no later than its suspension did.
     assert_eq!(status(authority, &held), Status::Revoked(ca::record::Revocation::new(hold.at, Reason::KeyCompromise)));
     assert_eq!(authority.store.get(&hold.due_key(&held)).unwrap(), None);
-    assert_eq!(publish(authority, &admin(), &authority.issuers[ISSUER]).unwrap().entries, 4);
+    assert_eq!(publish(authority, &Authorised::by_ownership(0), &authority.issuers[ISSUER]).unwrap().entries, 4);
     assert!(matches!(resume(authority, &admin(), &again), Err(IssueError::AlreadyRevoked { .. })));
 }
 
@@ -278,9 +278,9 @@ fn a_list_begun_before_a_second_suspension_leaves_it_to_be_done() {
         resume(other, &admin(), &Resume { serial: text.clone(), freeze: false }).unwrap();
         suspend(other, &admin(), &text).unwrap();
     });
-    publish(&ours, &admin(), &ours.issuers[ISSUER]).unwrap();
+    publish(&ours, &Authorised::by_ownership(0), &ours.issuers[ISSUER]).unwrap();
     assert!(authority.store.get(&CrlRecord::stale(ISSUER)).unwrap().is_some());
-    publish(authority, &admin(), &authority.issuers[ISSUER]).unwrap();
+    publish(authority, &Authorised::by_ownership(0), &authority.issuers[ISSUER]).unwrap();
     assert_eq!(authority.store.get(&CrlRecord::stale(ISSUER)).unwrap(), None);
 }
 

@@ -38,7 +38,7 @@ fn a_bureaus_seal_is_trusted_until_revoked() {
     };
     let root_list: CrlRecord = decode(&authority.store.get(&CrlRecord::key("root")).unwrap().unwrap()).unwrap();
     let judge = || {
-        let lists = [&root_list.der, &publish::publish(authority, &admin(), issuer).unwrap().der].map(|der| RevocationList::parse(der).unwrap());
+        let lists = [&root_list.der, &publish::publish(authority, &Authorised::by_ownership(0), issuer).unwrap().der].map(|der| RevocationList::parse(der).unwrap());
         Validation { anchors: &anchors, lists: &lists, required: &required, at: OffsetDateTime::now_utc() }.trust(certificate, &[&issuer.record.der])
     };
     let trusted = judge().unwrap();

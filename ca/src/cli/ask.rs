@@ -1,4 +1,4 @@
-//! Where an operation is done: by the running service, or here when none runs.
+//! Where an operation is done: by a service on another machine, by the one that runs here, or here when none runs.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -9,18 +9,25 @@ use runtime::admin::{AdminClient, CallError, SOCKET};
 use runtime::clock::SystemClock;
 use runtime::exit::{Exit, Problem};
 
-use crate::flow::Authorised;
+use super::identity::Identity;
+use crate::flow::Proven;
+use crate::http::administration::PATH;
 use crate::service::{Operation, Outcome, Service};
 
 /// What every command knows of its place.
 pub struct Place {
     pub directory: PathBuf,
     pub passphrase_file: Option<PathBuf>,
+    /// The authority on another machine that is asked instead.
+    pub server: Option<Server>,
     pub json: bool,
 }
 
-/// The path of the one administrative request.
-pub const PATH: &str = "/v1/operation";
+pub struct Server {
+    pub url: String,
+    /// The directory of the identity of whoever asks.
+    pub identity: PathBuf,
+}
 
 /// One operation.
 pub fn ask(place: &Place, operation: Operation) -> Result<Outcome, Problem> {
@@ -34,28 +41,22 @@ pub fn ask(place: &Place, operation: Operation) -> Result<Outcome, Problem> {
 
 /// One operation after another at the same place, each made of the answer to the one before.
 pub fn ask_on(place: &Place, mut operation: Operation, mut next: impl FnMut(Outcome) -> Result<Option<Operation>, Problem>) -> Result<(), Problem> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(|error| internal(&error))?;
+    let client = match &place.server {
+        Some(Server { url, identity }) => AdminClient::remote(url, Identity::load(identity, place.passphrase_file.as_deref())?.tls()?)?,
+        None => match runtime.block_on(AdminClient::connect(&place.directory.join(SOCKET))) {
+            Ok(client) => client,
+            // Nobody owns the store: this command does, for as long as it takes.
+            Err(CallError::NotRunning { .. }) => return here(place, operation, next),
+            Err(error) => return Err(error.into()),
+        },
+    };
     loop {
-        let Some(outcome) = running(place, &operation)? else { return here(place, operation, next) };
+        let outcome: Outcome = runtime.block_on(client.call(Method::POST, PATH, Some(&operation)))?;
         match next(outcome)? {
             Some(more) => operation = more,
             None => return Ok(()),
         }
-    }
-}
-
-/// The running service's answer; `None` when none runs.
-fn running(place: &Place, operation: &Operation) -> Result<Option<Outcome>, Problem> {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(|error| internal(&error))?;
-    let path = place.directory.join(SOCKET);
-    let asked: Result<Outcome, CallError> = runtime.block_on(async {
-        let client = AdminClient::connect(&path).await?;
-        client.call(Method::POST, PATH, Some(operation)).await
-    });
-    match asked {
-        Ok(outcome) => Ok(Some(outcome)),
-        // Nobody owns the store: this command does, for as long as it takes.
-        Err(CallError::NotRunning { .. }) => Ok(None),
-        Err(error) => Err(error.into()),
     }
 }
 
@@ -64,7 +65,8 @@ fn here(place: &Place, mut operation: Operation, mut next: impl FnMut(Outcome) -
     let opened = crate::init::open(&place.directory, None, &passphrase, Arc::new(SystemClock))?;
     let service = Service { authority: Arc::new(opened.authority), evidence: opened.evidence };
     loop {
-        let outcome = service.perform(Authorised::by_ownership(rustix::process::geteuid().as_raw()), operation)?;
+        let proven = Proven::local(&service.authority, rustix::process::geteuid().as_raw())?;
+        let outcome = service.perform(&proven, operation)?;
         service.evidence.advance()?;
         match next(outcome)? {
             Some(more) => operation = more,

@@ -21,9 +21,13 @@ const MIB: u64 = 1 << 20;
 const WAIT: Duration = Duration::from_secs(5);
 
 pub fn doctor(place: &Place, online: bool) -> Result<(), Problem> {
-    let running = UnixStream::connect(place.directory.join(SOCKET)).is_ok();
-    let mut findings = modes(&place.directory);
-    findings.push(space(&place.directory));
+    let remote = place.server.is_some();
+    let running = remote || UnixStream::connect(place.directory.join(SOCKET)).is_ok();
+    // Of another machine nobody sees the directory from here.
+    let mut findings = if remote { Vec::new() } else { modes(&place.directory) };
+    if !remote {
+        findings.push(space(&place.directory));
+    }
     match ask::ask(place, Operation::Doctor) {
         Ok(Outcome::Examined(Examined { base_url, findings: told })) => {
             findings.extend(told);

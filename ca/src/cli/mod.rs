@@ -3,8 +3,10 @@
 mod ask;
 mod doctor;
 mod hold;
+pub mod identity;
 mod list;
 mod key;
+mod officer;
 mod offline;
 mod print;
 mod root;
@@ -35,6 +37,12 @@ pub struct Cli {
     /// A file (mode 0600) whose first line opens the keys; else the service credential `ca-passphrase`, else a prompt.
     #[arg(long, global = true, value_name = "FILE")]
     passphrase_file: Option<PathBuf>,
+    /// Ask an authority on another machine, `https://HOST[:PORT]`, as the officer of --identity.
+    #[arg(long, env = "SUIYIN_CA_SERVER", global = true, value_name = "URL", requires = "identity")]
+    server: Option<String>,
+    /// The directory of an officer's identity, made with `ca officer identity new`.
+    #[arg(long, env = "SUIYIN_CA_IDENTITY", global = true, value_name = "DIR")]
+    identity: Option<PathBuf>,
     #[command(subcommand)]
     command: Command,
 }
@@ -125,6 +133,9 @@ enum Command {
     /// Public keys, apart from their certificates.
     #[command(subcommand)]
     Key(key::Key),
+    /// Officers, their powers and their identities.
+    #[command(subcommand)]
+    Officer(officer::Officer),
     /// Certificate revocation lists.
     #[command(subcommand)]
     Crl(Crl),
@@ -248,7 +259,8 @@ pub fn run(cli: Cli) -> Exit {
 }
 
 fn dispatch(cli: Cli) -> Result<(), Problem> {
-    let place = ask::Place { directory: cli.dir, passphrase_file: cli.passphrase_file, json: cli.json };
+    let server = cli.server.zip(cli.identity).map(|(url, identity)| ask::Server { url, identity });
+    let place = ask::Place { directory: cli.dir, passphrase_file: cli.passphrase_file, server, json: cli.json };
     let operation = match cli.command {
         Command::Init { base_url, listen, root_passphrase_file, token } => return offline::init(&place, &base_url, listen, root_passphrase_file.as_deref(), token),
         Command::Serve { base_url, listen } => return serve::serve(&place, base_url.as_deref(), listen),
@@ -280,6 +292,7 @@ fn dispatch(cli: Cli) -> Result<(), Problem> {
         }
         Command::Crl(Crl::Root(Root::Publish { signed })) => Operation::PublishRootCrl { der: root::read(&signed)? },
         Command::Crl(Crl::Publish { issuer }) => Operation::PublishCrl { issuer },
+        Command::Officer(command) => return officer::run(&place, command),
         Command::Doctor { online } => return doctor::doctor(&place, online),
         Command::Log(Log::Export { directory }) => Operation::ExportLog { directory: offline::absolute(&directory)? },
     };

@@ -46,6 +46,8 @@ pub fn outcome(outcome: &Outcome, as_json: bool) -> Result<(), Problem> {
             Outcome::Published(list) => json(list),
             Outcome::Prepared(list) => json(list),
             Outcome::Exported(exported) => json(exported),
+            Outcome::Officer(officer) => json(officer),
+            Outcome::Officers(list) => json(list),
             Outcome::Examined(examined) => json(examined),
         };
     }
@@ -64,6 +66,9 @@ pub fn outcome(outcome: &Outcome, as_json: bool) -> Result<(), Problem> {
             line(&format!("{} number {}: {} revoked, good until {}, at {}", one.issuer, one.number, one.entries, date(one.next_update), one.address))
         }),
         Outcome::Prepared(list) => line(&format!("root number {}: {} revoked", list.number, list.entries)),
+        Outcome::Officer(officer) => line(&super::officer::row(officer)),
+        Outcome::Officers(list) if list.is_empty() => line("nobody was granted a power; the owner of this machine may do all"),
+        Outcome::Officers(list) => list.iter().try_for_each(|officer| line(&super::officer::row(officer))),
         Outcome::Examined(examined) => examined.findings.iter().try_for_each(|finding| line(&finding.what)),
         Outcome::Exported(exported) => {
             line(&format!("{} entries in {}", exported.entries, exported.directory.display()))?;

@@ -4,22 +4,18 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use axum::extract::State;
-use axum::routing::post;
-use axum::{Extension, Json, Router};
 use runtime::admin::AdminSocket;
 use runtime::clock::SystemClock;
 use runtime::exit::{Exit, Problem};
-use runtime::http::{Caller, Limits};
+use runtime::http::Limits;
 use runtime::shutdown::Shutdown;
 
-use super::ask::{PATH, Place, internal, passphrase};
+use super::ask::{Place, internal, passphrase};
 use crate::authority::Watcher;
-use crate::flow::Authorised;
 use crate::http::{Public, router};
 use crate::job::{Health, Jobs};
 use crate::lists::Lists;
-use crate::service::{Operation, Outcome, Service};
+use crate::service::Service;
 use crate::status::Status;
 
 pub fn serve(place: &Place, base_url: Option<&str>, listen: Option<SocketAddr>) -> Result<(), Problem> {
@@ -56,22 +52,11 @@ async fn run(service: Service, public: Arc<Public>, jobs: Arc<Jobs>, listen: Soc
         .merge(runtime::http::health(move || health.check()))
         .merge(runtime::http::metrics(move || metrics(&status) + &faults.metrics()));
     tracing::info!(address = %listen, base_url = service.authority.settings.base_url, "serving");
-    let administration = admin.serve(administration(service), shutdown.clone());
+    let administration = admin.serve(crate::http::administration::router(service), shutdown.clone());
     // Nothing longer than an OCSP request or the request of one key's holder is sent here.
     let limits = Limits { body: Some(pki::ocsp::MAX_BYTES), ..Limits::default() };
     tokio::join!(runtime::http::serve(listener, public, limits, shutdown.clone()), administration);
     jobs.await.map_err(|error| Problem::new(Exit::Internal, "job", error.to_string(), "read the log above"))
-}
-
-fn administration(service: Service) -> Router {
-    Router::new().route(PATH, post(operate)).with_state(service)
-}
-
-async fn operate(State(service): State<Service>, Extension(caller): Extension<Caller>, Json(operation): Json<Operation>) -> Result<Json<Outcome>, Problem> {
-    let user = caller.user.ok_or_else(|| Problem::new(Exit::Denied, "caller", "nobody is known at the other end", "use the administration socket"))?;
-    let authorised = Authorised::by_ownership(user);
-    let done = tokio::task::spawn_blocking(move || service.perform(authorised, operation)).await;
-    done.map_err(|error| Problem::new(Exit::Internal, "operation", error.to_string(), "report this with the log"))?.map(Json)
 }
 
 fn metrics(status: &Status) -> String {

@@ -1,12 +1,25 @@
-//! Who asks: decided before anything of what is asked is read.
+//! Who asks, and what they may do: decided for each request anew, before anything of what is asked is read.
 
+use std::collections::BTreeSet;
 use std::marker::PhantomData;
+
+use policies::authority::Power;
+
+use crate::authority::{Authority, ROOT};
+use crate::problem::{IssueError, OfficerError};
+use crate::record::{CertificateRecord, Officer, Person, Roster, Status, decode, serial_of, serial_text};
+use crate::register;
+
+/// The profile of officers' certificates.
+pub const OFFICER: &str = "officer";
 
 /// The person or process behind a request, as the log names it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Actor {
     /// A user of this machine, known by the peer credentials of the administration socket.
     LocalUser(u32),
+    /// An officer, by the serial number of the certificate they proved to hold.
+    Officer(String),
     /// Whoever signed with the key of this SHA-256 digest, in hexadecimal.
     KeyHolder(String),
     /// The service itself: its own OCSP signers, resumed work.
@@ -17,6 +30,7 @@ impl std::fmt::Display for Actor {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Self::LocalUser(uid) => write!(f, "uid:{uid}"),
+            Self::Officer(serial) => write!(f, "officer:{serial}"),
             Self::KeyHolder(digest) => write!(f, "key:{digest}"),
             Self::Service => f.write_str("service"),
         }
@@ -26,17 +40,46 @@ impl std::fmt::Display for Actor {
 /// What somebody may do here.
 pub trait Role {}
 
-/// May do all that the command line offers.
+/// A role that a power of an officer gives.
+pub trait Office: Role {
+    const POWER: Power;
+}
+
+/// May grant and withdraw powers, and sees to the lists, the root's too.
+#[derive(Clone, Copy, Debug)]
+pub struct Administrator;
+
+/// May issue, suspend, resume, freeze and revoke certificates, and block keys.
 #[derive(Clone, Copy, Debug)]
 pub struct Operator;
+
+/// May read all and change nothing.
+#[derive(Clone, Copy, Debug)]
+pub struct Auditor;
 
 /// May have certificates of the own key revoked, and nothing else.
 #[derive(Clone, Copy, Debug)]
 pub struct Holder;
 
+impl Role for Administrator {}
+
 impl Role for Operator {}
 
+impl Role for Auditor {}
+
 impl Role for Holder {}
+
+impl Office for Administrator {
+    const POWER: Power = Power::Administrator;
+}
+
+impl Office for Operator {
+    const POWER: Power = Power::Operator;
+}
+
+impl Office for Auditor {
+    const POWER: Power = Power::Auditor;
+}
 
 /// Who may revoke.
 pub trait Revoker: Role {}
@@ -49,26 +92,28 @@ impl Revoker for Holder {}
 #[derive(Clone, Debug)]
 pub struct Authorised<R: Role> {
     actor: Actor,
+    /// Which person an officer is: nobody decides about themselves.
+    person: Option<Person>,
     role: PhantomData<R>,
 }
 
 impl Authorised<Holder> {
     /// Made once a signature with the key of this SHA-256 digest was verified over what is asked for.
     pub(super) fn by_possession(key_digest: &[u8]) -> Self {
-        Self { actor: Actor::KeyHolder(crate::hex(key_digest)), role: PhantomData }
+        Self { actor: Actor::KeyHolder(crate::hex(key_digest)), person: None, role: PhantomData }
     }
 }
 
-impl Authorised<Operator> {
-    /// The administration socket and the state directory are open to their owner and root alone: whoever
-    /// came that far may do all.
+impl<R: Office> Authorised<R> {
+    /// As the owner of the state directory before there are officers; flows are tried out with it. Requests are
+    /// proved by [`Proven`].
     pub fn by_ownership(uid: u32) -> Self {
-        Self { actor: Actor::LocalUser(uid), role: PhantomData }
+        Self { actor: Actor::LocalUser(uid), person: None, role: PhantomData }
     }
 
     /// What the service does of its own accord.
     pub fn service() -> Self {
-        Self { actor: Actor::Service, role: PhantomData }
+        Self { actor: Actor::Service, person: None, role: PhantomData }
     }
 }
 
@@ -76,4 +121,100 @@ impl<R: Role> Authorised<R> {
     pub fn actor(&self) -> &Actor {
         &self.actor
     }
+
+    /// The person an officer is; nobody is known behind a user of the machine or the service.
+    pub fn person(&self) -> Option<Person> {
+        self.person
+    }
+}
+
+/// Somebody at the door, and the powers they proved for this one request.
+#[derive(Clone, Debug)]
+pub struct Proven {
+    actor: Actor,
+    person: Option<Person>,
+    powers: BTreeSet<Power>,
+}
+
+impl Proven {
+    /// A user of this machine whom the administration socket or the state directory let in. All is theirs until the
+    /// first administrator is granted, then what the policy leaves them.
+    pub fn local(authority: &Authority, uid: u32) -> Result<Self, IssueError> {
+        let all = || Power::ALL.into_iter().collect();
+        let powers = if roster(authority)?.1.administered { authority.rules.officers.local_powers().clone() } else { all() };
+        Ok(Self { actor: Actor::LocalUser(uid), person: None, powers })
+    }
+
+    /// An officer who proved to hold the key of `certificate`: one of ours, of their profile, good at this moment, with
+    /// powers granted to it.
+    pub fn officer(authority: &Authority, certificate: &[u8]) -> Result<Self, OfficerError> {
+        // 1. Octet for octet what we issued: whatever else a TLS library may take for a certificate of ours.
+        let serial = serial_of(certificate).ok_or(OfficerError::NotOfHere)?;
+        let record = register::find(&*authority.store, &serial).map_err(IssueError::from)?.filter(|record| record.der == certificate).ok_or(OfficerError::NotOfHere)?;
+        // 2. Good now: a handshake may be hours old.
+        standing(authority, &serial, &record)?;
+        // 3. What was granted to this very certificate, and not withdrawn.
+        let officer = authority.store.get(&Officer::key(&serial)).map_err(IssueError::from)?;
+        let officer: Option<Officer> = officer.map(|bytes| decode(&bytes)).transpose().map_err(|_| IssueError::Damaged { what: "an officer" })?;
+        match officer {
+            Some(Officer { person, powers }) if !powers.is_empty() => Ok(Self { actor: Actor::Officer(serial_text(&serial)), person: Some(person), powers }),
+            _ => Err(OfficerError::NoPowers { serial: serial_text(&serial) }),
+        }
+    }
+
+    pub fn actor(&self) -> &Actor {
+        &self.actor
+    }
+
+    pub fn powers(&self) -> &BTreeSet<Power> {
+        &self.powers
+    }
+
+    /// Whether what is asked for is done on this machine, by its owner.
+    pub fn is_local(&self) -> bool {
+        matches!(self.actor, Actor::LocalUser(_))
+    }
+
+    /// Refuses what needs a power that is not there, and tells the service's log of it.
+    pub fn allow(&self, operation: &'static str, powers: &'static [Power]) -> Result<(), OfficerError> {
+        if powers.iter().any(|power| self.powers.contains(power)) {
+            return Ok(());
+        }
+        tracing::warn!(actor = %self.actor, operation, "refused: the power for it is not held");
+        let needed = powers.iter().map(|power| power.name()).collect::<Vec<_>>().join(" or ");
+        Err(OfficerError::Powerless { operation, needed, local: self.is_local() })
+    }
+
+    /// The proof of one role.
+    pub fn acting<R: Office>(&self) -> Result<Authorised<R>, OfficerError> {
+        if self.powers.contains(&R::POWER) {
+            return Ok(Authorised { actor: self.actor.clone(), person: self.person, role: PhantomData });
+        }
+        Err(OfficerError::Powerless { operation: "this", needed: R::POWER.name().to_owned(), local: self.is_local() })
+    }
+}
+
+/// Whether the holder of a certificate may be an officer at this moment.
+pub(super) fn standing(authority: &Authority, serial: &[u8], record: &CertificateRecord) -> Result<(), OfficerError> {
+    let (now, serial) = (authority.clock.now().unix_timestamp(), serial_text(serial));
+    match record.status {
+        _ if record.profile != OFFICER => return Err(OfficerError::OtherProfile { serial, profile: record.profile.clone() }),
+        Status::Revoked(_) => return Err(OfficerError::Revoked { serial }),
+        Status::Held(_) => return Err(OfficerError::Held { serial }),
+        Status::Good if now < record.not_before || now > record.not_after => return Err(OfficerError::NotValid { serial }),
+        Status::Good => {}
+    }
+    // An authority that is revoked vouches for nobody.
+    let issuer = authority.issuers.get(&record.issuer).ok_or(IssueError::Damaged { what: "a certificate's issuer" })?;
+    match authority.store.get(&CertificateRecord::revoked(ROOT, &issuer.serial)).map_err(IssueError::from)? {
+        Some(_) => Err(OfficerError::Revoked { serial }),
+        None => Ok(()),
+    }
+}
+
+/// The roster, and as it stands in the store.
+pub(super) fn roster(authority: &Authority) -> Result<(Option<Vec<u8>>, Roster), IssueError> {
+    let stored = authority.store.get(&Roster::key())?;
+    let roster = stored.as_deref().map(decode).transpose().map_err(|_| IssueError::Damaged { what: "the roster of officers" })?;
+    Ok((stored, roster.unwrap_or_default()))
 }

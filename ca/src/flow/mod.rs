@@ -5,6 +5,7 @@ pub mod block;
 mod ended;
 pub mod hold;
 pub mod issue;
+pub mod officer;
 pub mod own;
 mod owner;
 pub mod plan;
@@ -12,4 +13,4 @@ pub mod possession;
 pub mod publish;
 pub mod revoke;
 
-pub use authorise::{Actor, Authorised, Holder, Operator, Revoker, Role};
+pub use authorise::{Actor, Administrator, Auditor, Authorised, Holder, OFFICER, Office, Operator, Proven, Revoker, Role};

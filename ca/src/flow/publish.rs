@@ -7,7 +7,7 @@ use ring::digest::{SHA256, digest};
 use store::{Batch, Expectation, Key};
 use time::{Duration, OffsetDateTime};
 
-use super::authorise::{Authorised, Operator};
+use super::authorise::{Administrator, Authorised};
 use super::ended::Ended;
 use crate::authority::{Authority, Issuer};
 use crate::problem::IssueError;
@@ -19,12 +19,12 @@ pub const ROOT_DAYS: i64 = 365;
 /// Entries read at a time.
 const PAGE: usize = 10_000;
 
-pub fn publish(authority: &Authority, authorised: &Authorised<Operator>, issuer: &Issuer) -> Result<CrlRecord, IssueError> {
+pub fn publish(authority: &Authority, authorised: &Authorised<Administrator>, issuer: &Issuer) -> Result<CrlRecord, IssueError> {
     let key = issuer.key.as_ref().ok_or_else(|| IssueError::Offline { issuer: issuer.id().to_owned() })?;
     let prepared = prepare(authority, authorised, issuer)?;
     // 4. Signed.
     let der = pki::certificate::assemble(&prepared.tbs, Signer::algorithm(key), &Signer::sign(key, &prepared.tbs)?);
-    finish(authority, issuer, &prepared.intent, der)
+    finish(authority, issuer, &prepared.intent, der, None)
 }
 
 /// A list about to be signed: here, or by a key that is elsewhere.
@@ -34,7 +34,7 @@ pub struct Prepared {
 }
 
 /// Steps 1 to 3: the bytes to be signed, their number durably taken.
-pub fn prepare(authority: &Authority, authorised: &Authorised<Operator>, issuer: &Issuer) -> Result<Prepared, IssueError> {
+pub fn prepare(authority: &Authority, authorised: &Authorised<Administrator>, issuer: &Issuer) -> Result<Prepared, IssueError> {
     // 1. What made the last list stale and which list that is, both before the entries are read: what is revoked
     //    later stays to be done, and a list that another published meanwhile is never replaced by an older view.
     let stale = authority.store.get(&CrlRecord::stale(issuer.id()))?;
@@ -58,7 +58,7 @@ pub fn prepare(authority: &Authority, authorised: &Authorised<Operator>, issuer:
 }
 
 /// Steps 4 and on for a list that was signed elsewhere: it must be the one prepared last.
-pub fn accept(authority: &Authority, issuer: &Issuer, der: Vec<u8>) -> Result<CrlRecord, IssueError> {
+pub fn accept(authority: &Authority, authorised: &Authorised<Administrator>, issuer: &Issuer, der: Vec<u8>) -> Result<CrlRecord, IssueError> {
     use x509_parser::prelude::FromDer;
     let damaged = |_| IssueError::Damaged { what: "the CRL about to be signed" };
     let intent = authority.store.get(&CrlIntent::key(issuer.id()))?.ok_or(IssueError::NotPrepared)?;
@@ -67,16 +67,17 @@ pub fn accept(authority: &Authority, issuer: &Issuer, der: Vec<u8>) -> Result<Cr
     if digest(&SHA256, read.tbs_cert_list.as_ref()).as_ref() != intent.tbs_digest {
         return Err(IssueError::NotPrepared);
     }
-    finish(authority, issuer, &intent, der)
+    finish(authority, issuer, &intent, der, Some(authorised))
 }
 
-fn finish(authority: &Authority, issuer: &Issuer, intent: &CrlIntent, der: Vec<u8>) -> Result<CrlRecord, IssueError> {
+/// `handed_in`: who brought a list that was signed elsewhere.
+fn finish(authority: &Authority, issuer: &Issuer, intent: &CrlIntent, der: Vec<u8>, handed_in: Option<&Authorised<Administrator>>) -> Result<CrlRecord, IssueError> {
     // 5. Read back with the other parser, and held against the register.
     check(issuer, &der)?;
     let ended = agrees(authority, issuer.id(), intent, &der)?;
     // 6. Recorded with its log entry; from now on it is what we publish. What had ended was on it once more.
     let record = CrlRecord { number: intent.number, this_update: intent.this_update, next_update: intent.next_update, entries: intent.entries, der };
-    self::record(authority, issuer.id(), intent, &record, &ended)?;
+    self::record(authority, issuer.id(), intent, &record, &ended, handed_in)?;
     // 7. Fresh, unless another change came meanwhile.
     if let Some(mark) = &intent.stale {
         let clear = Batch::new().expect(Expectation::Equals(CrlRecord::stale(issuer.id()), mark.clone())).delete(CrlRecord::stale(issuer.id()));
@@ -155,7 +156,7 @@ impl Before {
     }
 }
 
-fn record_intent(authority: &Authority, authorised: &Authorised<Operator>, issuer: &str, before: &Before, intent: &CrlIntent) -> Result<(), IssueError> {
+fn record_intent(authority: &Authority, authorised: &Authorised<Administrator>, issuer: &str, before: &Before, intent: &CrlIntent) -> Result<(), IssueError> {
     let by = authorised.actor().to_string();
     let entry = log::Entry::CrlIntended { issuer, number: intent.number, tbs_sha256: &crate::hex(&intent.tbs_digest), by: &by };
     let mut batch = Batch::new()
@@ -200,12 +201,16 @@ fn agrees(authority: &Authority, issuer: &str, intent: &CrlIntent, der: &[u8]) -
     Ended::read(authority, issuer, listed, intent.this_update)
 }
 
-fn record(authority: &Authority, issuer: &str, intent: &CrlIntent, record: &CrlRecord, ended: &Ended) -> Result<(), IssueError> {
+fn record(authority: &Authority, issuer: &str, intent: &CrlIntent, record: &CrlRecord, ended: &Ended, handed_in: Option<&Authorised<Administrator>>) -> Result<(), IssueError> {
     let entry = log::Entry::CrlIssued { issuer, number: record.number, entries: record.entries, sha256: &crate::sha256_hex(&record.der) };
     let mut batch = Batch::new()
         .expect(Expectation::Equals(CrlIntent::key(issuer), encode(intent)?))
         .put(CrlRecord::key(issuer), encode(record)?)
         .delete(CrlIntent::key(issuer));
+    if let Some(authorised) = handed_in {
+        let entry = log::Entry::CrlHandedIn { issuer, number: record.number, by: &authorised.actor().to_string() };
+        batch.append(log::STREAM, entry.leaf(authority.clock.now())?);
+    }
     batch.append(log::STREAM, entry.leaf(authority.clock.now())?);
     let committed = authority.store.commit(ended.left_out(batch)).map_err(raced);
     // After a failure too: nobody knows then which list the store holds.

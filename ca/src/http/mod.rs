@@ -1,5 +1,6 @@
 //! The public side: status, lists, issuers' certificates. Nothing in this file changes anything.
 
+pub mod administration;
 pub mod cps;
 pub mod revocation;
 

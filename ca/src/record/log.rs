@@ -1,6 +1,7 @@
 //! The entries of the authority's log. The leaf form is `ca/merkle/FORMAT.md`; the kinds and payloads
 //! here are frozen once released: a new fact gets a new kind.
 
+use policies::authority::Power;
 use serde::Serialize;
 use time::OffsetDateTime;
 
@@ -9,7 +10,7 @@ use super::Reason;
 pub use evidence::STREAM;
 
 /// One change of state. Digests are SHA-256 in lower-case hexadecimal, times Unix seconds; `by` is who asked
-/// for it: `uid:N` or `service`.
+/// for it: `uid:N`, `officer:SERIAL`, `key:SHA256` or `service`.
 #[derive(Clone, Debug, Serialize)]
 #[serde(untagged)]
 pub enum Entry<'a> {
@@ -21,6 +22,12 @@ pub enum Entry<'a> {
     CrlIntended { issuer: &'a str, number: u64, tbs_sha256: &'a str, by: &'a str },
     CrlIssued { issuer: &'a str, number: u64, entries: u64, sha256: &'a str },
     OcspSignerReplaced { issuer: &'a str, key: &'a str, sha256: &'a str },
+    /// `serial` is the officer's certificate.
+    PowerGranted { serial: &'a str, power: Power, by: &'a str },
+    PowerWithdrawn { serial: &'a str, power: Power, by: &'a str },
+    AdministrationCertificateReplaced { key: &'a str, sha256: &'a str },
+    /// A list signed elsewhere was handed in; it is issued in the same commit.
+    CrlHandedIn { issuer: &'a str, number: u64, by: &'a str },
     CertificateSuspended { issuer: &'a str, serial: &'a str, at: i64, by: &'a str },
     /// The reason of an order may name people, so the log holds the digest of the order; `ca show` tells its words.
     CertificateFrozen { issuer: &'a str, serial: &'a str, at: i64, until: i64, authority: &'a str, order_sha256: &'a str, by: &'a str },
@@ -43,6 +50,10 @@ impl Entry<'_> {
             Self::CrlIntended { .. } => 6,
             Self::CrlIssued { .. } => 7,
             Self::OcspSignerReplaced { .. } => 8,
+            Self::PowerGranted { .. } => 10,
+            Self::PowerWithdrawn { .. } => 11,
+            Self::AdministrationCertificateReplaced { .. } => 12,
+            Self::CrlHandedIn { .. } => 13,
             Self::CertificateSuspended { .. } => 30,
             Self::CertificateFrozen { .. } => 31,
             Self::CertificateResumed { .. } => 32,

@@ -6,6 +6,7 @@ mod hold;
 mod issuer;
 mod key;
 pub mod log;
+mod officer;
 
 use serde::{Serialize, de::DeserializeOwned};
 
@@ -14,6 +15,7 @@ pub use crl::{CrlIntent, CrlRecord};
 pub use hold::{Freeze, Hold, Listed};
 pub use issuer::{IssuerRecord, OcspSigner, Settings};
 pub use key::KeyOwner;
+pub use officer::{Officer, Person, Roster, serial_of};
 
 /// What the store holds under one key: JSON, every key known. Where a record is about some DER, that follows it as it
 /// is, after an octet 0, which JSON never holds.
@@ -35,6 +37,8 @@ impl Record for Freeze {}
 impl Record for Settings {}
 impl Record for IssuerRecord {}
 impl Record for CrlIntent {}
+impl Record for Officer {}
+impl Record for Roster {}
 
 pub fn encode(record: &impl Record) -> Result<Vec<u8>, serde_json::Error> {
     let body = record.body();

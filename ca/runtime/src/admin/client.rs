@@ -1,7 +1,9 @@
-//! The command line's side of the administration socket.
+//! The command line's side of administration: over the socket, or over mutual TLS from another machine.
 
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
 
 use axum::http::{Method, Request, Response, header};
 use http_body_util::combinators::BoxBody;
@@ -11,9 +13,12 @@ use hyper::client::conn::http1;
 use hyper_util::rt::TokioIo;
 use serde::Serialize;
 use serde::de::{DeserializeOwned, IgnoredAny};
+use rustls::pki_types::ServerName;
 use thiserror::Error;
-use tokio::io::AsyncRead;
-use tokio::net::UnixStream;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::{TcpStream, UnixStream};
+use tokio::time::timeout;
+use tokio_rustls::TlsConnector;
 
 use super::lines::{Line, MEDIA_TYPE};
 use super::reader::ReaderBody;
@@ -21,6 +26,8 @@ use crate::exit::{Exit, Problem};
 
 /// Longest answer, and longest line of an answer, that a command takes into memory.
 const LIMIT: usize = 64 << 20;
+/// How long a server on another machine has for the connection and for the handshake.
+const HANDSHAKE: Duration = Duration::from_secs(15);
 
 #[derive(Debug, Error)]
 pub enum CallError {
@@ -28,6 +35,13 @@ pub enum CallError {
     NotRunning { path: PathBuf },
     #[error("this user may not use {}; run as the server's user or as root", path.display())]
     Denied { path: PathBuf },
+    #[error("{found:?} is no address of a server; write https://HOST[:PORT] without a path")]
+    Address { found: String },
+    #[error("{address} cannot be reached: {source}; check the address and that the server administers there")]
+    Unreachable { address: String, source: io::Error },
+    /// In TLS 1.3 a client certificate is refused after the handshake, so it may show in the first answer.
+    #[error("{address} and this identity do not trust each other: {reason}; see that the certificate is good and that the root is the server's")]
+    Tls { address: String, reason: String },
     /// What the server refused, in its words.
     #[error(transparent)]
     Problem(Problem),
@@ -49,6 +63,9 @@ impl From<CallError> for Problem {
             CallError::Problem(problem) => return problem.clone(),
             CallError::NotRunning { .. } => (Exit::Unavailable, "not-running"),
             CallError::Denied { .. } => (Exit::Denied, "not-permitted"),
+            CallError::Address { .. } => (Exit::Usage, "server-address"),
+            CallError::Unreachable { .. } => (Exit::Unavailable, "unreachable"),
+            CallError::Tls { .. } => (Exit::Denied, "tls"),
             CallError::Io { .. } => (Exit::Unavailable, "connection"),
             CallError::Protocol { .. } => (Exit::Internal, "protocol"),
         };
@@ -67,15 +84,43 @@ impl From<hyper::Error> for CallError {
 /// Reaches one server. Every call has its own connection, so a client may be kept and cloned freely.
 #[derive(Clone, Debug)]
 pub struct AdminClient {
-    path: PathBuf,
+    way: Way,
 }
+
+#[derive(Clone, Debug)]
+enum Way {
+    Socket(PathBuf),
+    Tls { host: String, port: u16, name: ServerName<'static>, config: Arc<rustls::ClientConfig> },
+}
+
+/// What HTTP is spoken over.
+trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
+
+impl<S: AsyncRead + AsyncWrite + Send + Unpin> Stream for S {}
+
+/// The port where none is written.
+const PORT: u16 = 8441;
 
 impl AdminClient {
     /// `path` is the socket, `DIR/admin.sock`. Errors at once when nobody answers there.
     pub async fn connect(path: &Path) -> Result<Self, CallError> {
-        let client = Self { path: path.to_owned() };
+        let client = Self { way: Way::Socket(path.to_owned()) };
         client.open().await?;
         Ok(client)
+    }
+
+    /// A server on another machine, `https://HOST[:PORT]`; `config` says whom to trust and who calls.
+    pub fn remote(url: &str, config: rustls::ClientConfig) -> Result<Self, CallError> {
+        let refused = || CallError::Address { found: url.chars().take(200).collect() };
+        let place = url.strip_prefix("https://").map(|rest| rest.trim_end_matches('/')).ok_or_else(refused)?;
+        let (host, port) = match place.rsplit_once(':') {
+            // The colons inside brackets are an address's own.
+            Some((host, port)) if !port.ends_with(']') => (host, port.parse().map_err(|_| refused())?),
+            _ => (place, PORT),
+        };
+        let bare = host.strip_prefix('[').and_then(|inner| inner.strip_suffix(']')).unwrap_or(host);
+        let name = ServerName::try_from(bare.to_owned()).map_err(|_| refused())?;
+        Ok(Self { way: Way::Tls { host: host.to_owned(), port, name, config: Arc::new(config) } })
     }
 
     /// Calls `method path` with `body` as JSON. `path` begins with `/` and is percent-encoded by the caller.
@@ -100,7 +145,7 @@ impl AdminClient {
         P: DeserializeOwned,
         Res: DeserializeOwned,
     {
-        let mut request = Request::builder().method(method).uri(path).header(header::HOST, "localhost");
+        let mut request = Request::builder().method(method).uri(path).header(header::HOST, self.host());
         let bytes = match body {
             None => Vec::new(),
             Some(body) => {
@@ -135,7 +180,7 @@ impl AdminClient {
         Res: DeserializeOwned,
     {
         let request = Request::post(path)
-            .header(header::HOST, "localhost")
+            .header(header::HOST, self.host())
             .header(header::CONTENT_TYPE, "application/octet-stream")
             .body(ReaderBody::new(reader).boxed());
         finish(self.send(request.map_err(CallError::protocol)?).await?, on).await
@@ -144,25 +189,62 @@ impl AdminClient {
     /// Without the first knock, for tests whose server takes one connection only.
     #[cfg(test)]
     pub(super) fn unchecked(path: PathBuf) -> Self {
-        Self { path }
+        Self { way: Way::Socket(path) }
     }
 
-    async fn open(&self) -> Result<UnixStream, CallError> {
-        UnixStream::connect(&self.path).await.map_err(|source| match source.kind() {
-            io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused | io::ErrorKind::NotADirectory => {
-                CallError::NotRunning { path: self.path.clone() }
-            }
-            io::ErrorKind::PermissionDenied => CallError::Denied { path: self.path.clone() },
-            _ => CallError::Io { source },
-        })
+    fn host(&self) -> String {
+        match &self.way {
+            Way::Socket(_) => "localhost".to_owned(),
+            Way::Tls { host, port, .. } => format!("{host}:{port}"),
+        }
+    }
+
+    async fn open(&self) -> Result<Box<dyn Stream>, CallError> {
+        let (host, port, name, config) = match &self.way {
+            Way::Socket(path) => return open_socket(path).await.map(|stream| Box::new(stream) as Box<dyn Stream>),
+            Way::Tls { host, port, name, config } => (host, *port, name, config),
+        };
+        let address = self.host();
+        let slow = |_| io::Error::from(io::ErrorKind::TimedOut);
+        let bare = host.trim_start_matches('[').trim_end_matches(']');
+        let opened = timeout(HANDSHAKE, TcpStream::connect((bare, port))).await.map_err(slow).and_then(|opened| opened);
+        let stream = opened.map_err(|source| CallError::Unreachable { address: address.clone(), source })?;
+        let greeted = TlsConnector::from(Arc::clone(config)).connect(name.clone(), stream);
+        let greeted = timeout(HANDSHAKE, greeted).await.map_err(slow).and_then(|greeted| greeted);
+        Ok(Box::new(greeted.map_err(|error| CallError::Tls { address, reason: error.to_string() })?))
     }
 
     async fn send(&self, request: Request<BoxBody<Bytes, io::Error>>) -> Result<Response<Incoming>, CallError> {
         let (mut sender, connection) = http1::handshake(TokioIo::new(self.open().await?)).await?;
         // It ends when the answer's body does or is dropped; its errors reach us through `sender` and the body.
         tokio::spawn(connection);
-        Ok(sender.send_request(request).await?)
+        sender.send_request(request).await.map_err(|error| match (&self.way, tls_alert(&error)) {
+            (Way::Tls { .. }, Some(reason)) => CallError::Tls { address: self.host(), reason },
+            _ => error.into(),
+        })
     }
+}
+
+/// What TLS says where the connection broke.
+fn tls_alert(error: &hyper::Error) -> Option<String> {
+    let mut source = std::error::Error::source(error);
+    while let Some(cause) = source {
+        let inner = cause.downcast_ref::<io::Error>().and_then(io::Error::get_ref);
+        let found = cause.downcast_ref::<rustls::Error>().or_else(|| inner.and_then(|inner| inner.downcast_ref()));
+        if let Some(found) = found {
+            return Some(found.to_string());
+        }
+        source = cause.source();
+    }
+    None
+}
+
+async fn open_socket(path: &Path) -> Result<UnixStream, CallError> {
+    UnixStream::connect(path).await.map_err(|source| match source.kind() {
+        io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused | io::ErrorKind::NotADirectory => CallError::NotRunning { path: path.to_owned() },
+        io::ErrorKind::PermissionDenied => CallError::Denied { path: path.to_owned() },
+        _ => CallError::Io { source },
+    })
 }
 
 async fn finish<P, Res>(response: Response<Incoming>, on: impl FnMut(P)) -> Result<Res, CallError>

@@ -1,0 +1,204 @@
+//! Granting and withdrawing powers: authorised, judged against all who hold any, recorded, then told.
+//!
+//! All changes rest on one record that each replaces, so that they are decided one after the other: of two who grant
+//! what excludes each other, or withdraw each other, the second is judged by what the first left.
+
+use std::collections::BTreeSet;
+
+use policies::authority::Power;
+use serde::{Deserialize, Serialize};
+use store::{Batch, CommitError, Expectation, Key};
+
+use super::authorise::{Actor, Administrator, Authorised, roster, standing};
+use crate::authority::Authority;
+use crate::problem::{IssueError, OfficerError};
+use crate::record::{CertificateRecord, Officer, Person, Roster, decode, encode, log, serial_text};
+use crate::register;
+
+/// How often a change that others came before is decided anew.
+const ATTEMPTS: u32 = 16;
+
+/// Which power, for the holder of which certificate.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Grant {
+    pub serial: String,
+    pub power: Power,
+}
+
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Withdraw {
+    pub serial: String,
+    /// All that the certificate has when none is named.
+    pub power: Option<Power>,
+}
+
+/// A certificate with what it has now, durably.
+#[derive(Clone, Debug)]
+pub struct Changed {
+    pub serial: Vec<u8>,
+    pub record: CertificateRecord,
+    pub powers: BTreeSet<Power>,
+}
+
+pub fn grant(authority: &Authority, authorised: &Authorised<Administrator>, order: &Grant) -> Result<Changed, OfficerError> {
+    decided_anew(|| grant_once(authority, authorised, order))
+}
+
+fn grant_once(authority: &Authority, authorised: &Authorised<Administrator>, order: &Grant) -> Result<Changed, OfficerError> {
+    // 1. What every change rests on, before anything is read that it is decided by.
+    let held = Held::read(authority)?;
+    held.still_administers(authority, authorised.actor())?;
+    // 2. A certificate that makes an officer at this moment, and whose it is.
+    let serial = register::serial(&order.serial).map_err(IssueError::from)?;
+    let record = register::get(&*authority.store, &serial).map_err(IssueError::from)?;
+    standing(authority, &serial, &record)?;
+    let text = serial_text(&serial);
+    let person = Person::of(&record.der).ok_or_else(|| OfficerError::NoPerson { serial: text.clone() })?;
+    // 3. Whether this person may have it: a pure question.
+    let mut powers = held.of(&serial);
+    if powers.contains(&order.power) {
+        return Err(OfficerError::Granted { serial: text, power: order.power });
+    }
+    let all = held.of_person(person);
+    if let Some(other) = authority.rules.officers.excluded_by(order.power, &all) {
+        return Err(OfficerError::Excluded { power: order.power, other });
+    }
+    // A renewed certificate may get what its holder has; nobody gives themselves more.
+    if authorised.person() == Some(person) && !all.contains(&order.power) {
+        return Err(OfficerError::Own);
+    }
+    powers.insert(order.power);
+    // 4. Powers, roster and log entry in one commit, and only while the certificate is good. Only then it is told.
+    let mut batch = Batch::new().expect(Expectation::Equals(CertificateRecord::key(&serial), encode(&record).map_err(IssueError::from)?));
+    let entry = log::Entry::PowerGranted { serial: &text, power: order.power, by: &authorised.actor().to_string() };
+    batch.append(log::STREAM, entry.leaf(authority.clock.now()).map_err(IssueError::from)?);
+    held.commit(authority, batch, &serial, Officer { person, powers: powers.clone() })?;
+    Ok(Changed { serial, record, powers })
+}
+
+pub fn withdraw(authority: &Authority, authorised: &Authorised<Administrator>, order: &Withdraw) -> Result<Changed, OfficerError> {
+    decided_anew(|| withdraw_once(authority, authorised, order))
+}
+
+fn withdraw_once(authority: &Authority, authorised: &Authorised<Administrator>, order: &Withdraw) -> Result<Changed, OfficerError> {
+    // 1. What every change rests on, before anything is read that it is decided by.
+    let held = Held::read(authority)?;
+    held.still_administers(authority, authorised.actor())?;
+    // 2. What there is to withdraw; the certificate itself may have ended or be revoked.
+    let serial = register::serial(&order.serial).map_err(IssueError::from)?;
+    let record = register::get(&*authority.store, &serial).map_err(IssueError::from)?;
+    let Some((_, officer)) = held.officers.iter().find(|(known, _)| *known == serial) else {
+        return Err(OfficerError::NoPowers { serial: serial_text(&serial) });
+    };
+    let gone: BTreeSet<Power> = officer.powers.iter().copied().filter(|power| order.power.is_none_or(|one| one == *power)).collect();
+    if gone.is_empty() {
+        return Err(OfficerError::NoPowers { serial: serial_text(&serial) });
+    }
+    // 3. Somebody must be left who can grant powers. Those whose certificate is not good now do not count.
+    if gone.contains(&Power::Administrator) && !held.others_administer(authority, &serial)? {
+        return Err(OfficerError::LastAdministrator);
+    }
+    let powers: BTreeSet<Power> = officer.powers.difference(&gone).copied().collect();
+    // 4. Powers, roster and log entries in one commit; the next request finds it so. Only then it is told.
+    let mut batch = Batch::new();
+    for power in gone {
+        let entry = log::Entry::PowerWithdrawn { serial: &serial_text(&serial), power, by: &authorised.actor().to_string() };
+        batch.append(log::STREAM, entry.leaf(authority.clock.now()).map_err(IssueError::from)?);
+    }
+    held.commit(authority, batch, &serial, Officer { powers: powers.clone(), ..officer.clone() })?;
+    Ok(Changed { serial, record, powers })
+}
+
+/// Everybody who holds powers or held some, in the order of their serials.
+pub fn list(authority: &Authority) -> Result<Vec<Changed>, OfficerError> {
+    let shown = |(serial, officer): (Vec<u8>, Officer)| {
+        let record = register::get(&*authority.store, &serial).map_err(IssueError::from)?;
+        Ok(Changed { serial, record, powers: officer.powers })
+    };
+    Held::read(authority)?.officers.into_iter().map(shown).collect()
+}
+
+fn decided_anew<T>(once: impl Fn() -> Result<T, OfficerError>) -> Result<T, OfficerError> {
+    for _ in 1..ATTEMPTS {
+        match once() {
+            Err(OfficerError::Issue(IssueError::Commit(CommitError::Conflict { .. }))) => {}
+            done => return done,
+        }
+    }
+    once()
+}
+
+/// All powers as they stand, and the record that stands for them.
+struct Held {
+    stored: Option<Vec<u8>>,
+    roster: Roster,
+    officers: Vec<(Vec<u8>, Officer)>,
+}
+
+impl Held {
+    fn read(authority: &Authority) -> Result<Self, IssueError> {
+        let damaged = || IssueError::Damaged { what: "an officer" };
+        let (stored, roster) = roster(authority)?;
+        let (mut from, to) = Key::range(Officer::TABLE, &[]);
+        let mut officers = Vec::new();
+        loop {
+            let page = authority.store.scan(&from, &to, register::PAGE)?;
+            for (key, bytes) in &page {
+                officers.push((key.last_part().ok_or_else(damaged)?, decode(bytes).map_err(|_| damaged())?));
+            }
+            match page.last() {
+                Some((last, _)) if page.len() == register::PAGE => from = last.successor(),
+                _ => return Ok(Self { stored, roster, officers }),
+            }
+        }
+    }
+
+    /// The power was proved when the request came; another's change may have come between.
+    fn still_administers(&self, authority: &Authority, actor: &Actor) -> Result<(), OfficerError> {
+        let holds = match actor {
+            Actor::Officer(serial) => self.officers.iter().any(|(known, officer)| serial_text(known) == *serial && officer.powers.contains(&Power::Administrator)),
+            Actor::LocalUser(_) => !self.roster.administered || authority.rules.officers.local_powers().contains(&Power::Administrator),
+            Actor::Service => true,
+            Actor::KeyHolder(_) => false,
+        };
+        let local = matches!(actor, Actor::LocalUser(_));
+        if holds { Ok(()) } else { Err(OfficerError::Powerless { operation: "officer", needed: Power::Administrator.name().to_owned(), local }) }
+    }
+
+    fn of(&self, serial: &[u8]) -> BTreeSet<Power> {
+        self.officers.iter().find(|(known, _)| known == serial).map(|(_, officer)| officer.powers.clone()).unwrap_or_default()
+    }
+
+    /// By all certificates of a person, good or not: what was not withdrawn may count again.
+    fn of_person(&self, person: Person) -> BTreeSet<Power> {
+        self.officers.iter().filter(|(_, officer)| officer.person == person).flat_map(|(_, officer)| officer.powers.iter().copied()).collect()
+    }
+
+    fn others_administer(&self, authority: &Authority, serial: &[u8]) -> Result<bool, OfficerError> {
+        for (other, officer) in &self.officers {
+            if other != serial && officer.powers.contains(&Power::Administrator) {
+                let record = register::get(&*authority.store, other).map_err(IssueError::from)?;
+                match standing(authority, other, &record) {
+                    Ok(()) => return Ok(true),
+                    Err(OfficerError::Issue(error)) => return Err(error.into()),
+                    Err(_) => {}
+                }
+            }
+        }
+        Ok(false)
+    }
+
+    fn commit(&self, authority: &Authority, batch: Batch, serial: &[u8], officer: Officer) -> Result<(), IssueError> {
+        let rests_on = match &self.stored {
+            Some(stored) => Expectation::Equals(Roster::key(), stored.clone()),
+            None => Expectation::Absent(Roster::key()),
+        };
+        let administered = self.roster.administered || officer.powers.contains(&Power::Administrator);
+        let roster = Roster { changes: self.roster.changes.saturating_add(1), administered };
+        let batch = batch.expect(rests_on).put(Roster::key(), encode(&roster)?).put(Officer::key(serial), encode(&officer)?);
+        authority.store.commit(batch)?;
+        Ok(())
+    }
+}
