@@ -348,6 +348,69 @@ fn search_store_expunge() {
 }
 
 #[test]
+fn a_search_tells_what_was_asked_for_and_is_kept() {
+    let mut client = Client::selected();
+    for n in 0..4 {
+        client.fake.add(format!("Subject: {n}\r\n\r\n").into_bytes(), Flags::new());
+    }
+    client.script(
+        r#"
+        C: a SELECT INBOX
+        S: * 6 EXISTS
+        S: * 0 RECENT
+        S: * FLAGS (\Answered \Flagged \Deleted \Seen \Draft)
+        S: * OK [PERMANENTFLAGS (\Answered \Flagged \Deleted \Seen \Draft \*)] Flags that last
+        S: * OK [UNSEEN 1] First unseen
+        S: * OK [UIDVALIDITY 9] Valid
+        S: * OK [UIDNEXT 10] Next
+        S: a OK [READ-WRITE] Opened
+        C: b SEARCH RETURN () UNSEEN
+        S: * ESEARCH (TAG "b") ALL 1,3:6
+        S: b OK Searched
+        C: c UID SEARCH RETURN (MIN MAX COUNT) UNSEEN
+        S: * ESEARCH (TAG "c") UID MIN 4 MAX 9 COUNT 5
+        S: c OK Searched
+        C: d SEARCH RETURN (MIN MAX ALL COUNT) FLAGGED
+        S: * ESEARCH (TAG "d") COUNT 0
+        S: d OK Searched
+        C: e SEARCH RETURN (SAVE) 2:3,5:4,90
+        S: e OK Searched
+        C: f UID SEARCH $ UNSEEN
+        S: * SEARCH 6 7 8
+        S: f OK Searched
+        C: g SEARCH OR NOT $ UID 1:5,99:*
+        S: * SEARCH 1 2 6
+        S: g OK Searched
+        C: h FETCH $ UID
+        S: * 2 FETCH (UID 5)
+        S: * 3 FETCH (UID 6)
+        S: * 4 FETCH (UID 7)
+        S: * 5 FETCH (UID 8)
+        S: h OK Fetched
+        ! gone 6
+        C: i UID STORE $ +FLAGS.SILENT (\Flagged)
+        S: * 3 EXPUNGE
+        S: i OK Stored
+        C: j SEARCH RETURN (SAVE MIN MAX) ALL
+        S: * ESEARCH (TAG "j") MIN 1 MAX 5
+        S: j OK Searched
+        C: k SEARCH RETURN (COUNT) $
+        S: * ESEARCH (TAG "k") COUNT 2
+        S: k OK Searched
+        C: l SEARCH RETURN (SAVE COUNT) DRAFT
+        S: * ESEARCH (TAG "l") COUNT 0
+        S: l OK Searched
+        C: m COPY $ &U,BTFw-
+        S: m OK No such messages
+        C: n SEARCH RETURN (BEST) ALL
+        S: n BAD Expected MIN, MAX, ALL, COUNT or SAVE
+        C: o FETCH $,1 UID
+        S: o BAD Expected one space
+        "#,
+    );
+}
+
+#[test]
 fn a_silent_store_tells_what_others_changed() {
     let mut client = Client::selected();
     client.fake.mails[0].info.flags.set(SystemFlag::Flagged);

@@ -6,7 +6,7 @@ use super::cursor::Cursor;
 use super::date::date_time;
 use super::fetch::{self, Item};
 use super::mailbox;
-use super::search::{self, Key};
+use super::search::{self, Key, Return};
 use super::sequence::SequenceSet;
 use super::{ParseError, Parsed};
 use crate::imap::exchange::{Flags, Keyword, MailboxName, Secret, StoreOp, SystemFlag};
@@ -39,7 +39,7 @@ pub enum Command {
     Close,
     Unselect,
     Expunge { uids: Option<SequenceSet> },
-    Search { key: Key, uid: bool },
+    Search { told: Option<Return>, key: Key, uid: bool },
     Fetch { set: SequenceSet, items: Vec<Item>, uid: bool },
     Store { set: SequenceSet, op: StoreOp, silent: bool, flags: Flags, uid: bool },
     Copy { set: SequenceSet, to: MailboxName, uid: bool },
@@ -156,7 +156,8 @@ fn with_arguments(word: &str, cursor: &mut Cursor) -> Parsed<Command> {
 
 fn on_messages(word: &str, cursor: &mut Cursor, uid: bool) -> Parsed<Command> {
     if word == "SEARCH" {
-        return Ok(Command::Search { key: search::search(cursor)?, uid });
+        let (told, key) = search::search(cursor)?;
+        return Ok(Command::Search { told, key, uid });
     }
     if !matches!(word, "FETCH" | "STORE" | "COPY" | "MOVE") {
         return Err(ParseError::UnknownCommand);

@@ -11,7 +11,7 @@ use thiserror::Error;
 
 pub use command::{Command, ListOptions, StatusItem};
 pub use fetch::{Item, Section, SectionText};
-pub use search::Key;
+pub use search::{Key, Return};
 
 /// Why a command cannot be understood. The text goes to the client after BAD.
 #[derive(Debug, Error, Clone, Copy, PartialEq, Eq)]

@@ -27,6 +27,8 @@ pub enum Key {
     And(Vec<Key>),
     Sequence(SequenceSet),
     Uid(SequenceSet),
+    /// What the two above name in one mailbox: ranges of uids, ascending and apart from each other.
+    Among(Vec<(u32, u32)>),
     /// Internal date, without time and zone.
     Before(Date),
     On(Date),
@@ -56,8 +58,26 @@ impl Key {
     }
 }
 
-/// `[CHARSET name SP] key *(SP key)`. spec: rfc3501#6.4.4
-pub(super) fn search(cursor: &mut Cursor) -> Parsed<Key> {
+/// What a SEARCH is to tell. spec: rfc4731#3.1, rfc5182#2.1
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Return {
+    pub min: bool,
+    pub max: bool,
+    pub all: bool,
+    pub count: bool,
+    /// Keeps the result as `$`.
+    pub save: bool,
+}
+
+/// `[RETURN (…) SP] [CHARSET name SP] key *(SP key)`. Without RETURN the answer is the one of old.
+// spec: rfc3501#6.4.4
+pub(super) fn search(cursor: &mut Cursor) -> Parsed<(Option<Return>, Key)> {
+    let mut told = None;
+    if cursor.eat_word("RETURN") {
+        cursor.space()?;
+        told = Some(returned(cursor)?);
+        cursor.space()?;
+    }
     if cursor.eat_word("CHARSET") {
         cursor.space()?;
         let name = cursor.astring()?;
@@ -71,7 +91,30 @@ pub(super) fn search(cursor: &mut Cursor) -> Parsed<Key> {
     while cursor.eat(b' ') {
         all.push(keys.key(cursor, 0)?);
     }
-    Ok(join(all))
+    Ok((told, join(all)))
+}
+
+// spec: rfc4731#3.1 `RETURN ()` asks for ALL
+fn returned(cursor: &mut Cursor) -> Parsed<Return> {
+    let mut told = Return::default();
+    cursor.expect(b'(', "`(`")?;
+    if cursor.eat(b')') {
+        return Ok(Return { all: true, ..told });
+    }
+    loop {
+        match cursor.word()?.as_str() {
+            "MIN" => told.min = true,
+            "MAX" => told.max = true,
+            "ALL" => told.all = true,
+            "COUNT" => told.count = true,
+            "SAVE" => told.save = true,
+            _ => return Err(ParseError::Expected("MIN, MAX, ALL, COUNT or SAVE")),
+        }
+        if cursor.eat(b')') {
+            return Ok(told);
+        }
+        cursor.expect(b' ', "one space or `)`")?;
+    }
 }
 
 fn join(mut keys: Vec<Key>) -> Key {
@@ -100,7 +143,7 @@ impl Keys {
                 let keys = cursor.list(MAX_KEYS, |cursor| self.key(cursor, depth + 1))?;
                 return Ok(join(keys));
             }
-            Some(b'0'..=b'9' | b'*') => return SequenceSet::parse(cursor).map(Key::Sequence),
+            Some(b'0'..=b'9' | b'*' | b'$') => return SequenceSet::parse(cursor).map(Key::Sequence),
             _ => {}
         }
         let word = cursor.word()?;

@@ -25,10 +25,24 @@ impl Bound {
 
 /// A set of sequence numbers or uids, as written.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct SequenceSet(Vec<(Bound, Bound)>);
+pub enum SequenceSet {
+    Ranges(Ranges),
+    /// `$`: what a SEARCH saved. spec: rfc5182#2.1
+    Saved,
+}
+
+/// `1:3,7,9:*`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Ranges(Vec<(Bound, Bound)>);
 
 impl SequenceSet {
     pub(crate) fn parse(cursor: &mut Cursor) -> Parsed<Self> {
+        if cursor.eat(b'$') { Ok(Self::Saved) } else { Ranges::parse(cursor).map(Self::Ranges) }
+    }
+}
+
+impl Ranges {
+    fn parse(cursor: &mut Cursor) -> Parsed<Self> {
         let mut ranges = Vec::new();
         loop {
             let from = bound(cursor)?;
@@ -46,12 +60,6 @@ impl SequenceSet {
     /// Whether the set can be written only with `*` or numbers up to `last`.
     pub fn within(&self, last: u32) -> bool {
         self.0.iter().all(|(from, to)| from.resolve(last).max(to.resolve(last)) <= last && last > 0)
-    }
-
-    /// Whether `value` is in the set, `*` being `last`.
-    pub fn contains(&self, value: u32, last: u32) -> bool {
-        let ends = self.0.iter().map(|(from, to)| (from.resolve(last), to.resolve(last)));
-        ends.map(|(from, to)| (from.min(to), from.max(to))).any(|(from, to)| (from..=to).contains(&value))
     }
 
     /// The ranges, ends included: ascending, apart from each other, `*` being `last`. Empty ends do not occur: a range written
@@ -104,11 +112,14 @@ mod tests {
     use super::*;
     use crate::imap::framing::Frame;
 
-    fn set(text: &str) -> Parsed<SequenceSet> {
+    fn set(text: &str) -> Parsed<Ranges> {
         let mut cursor = Cursor::new(Frame { text: format!("{text}\r\n").into_bytes(), ..Frame::default() });
         let set = SequenceSet::parse(&mut cursor)?;
         cursor.end()?;
-        Ok(set)
+        match set {
+            SequenceSet::Ranges(ranges) => Ok(ranges),
+            SequenceSet::Saved => Err(ParseError::Number),
+        }
     }
 
     #[test]

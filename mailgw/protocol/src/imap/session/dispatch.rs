@@ -7,7 +7,7 @@ use crate::imap::parse::{Command, sequence::SequenceSet};
 
 impl Session {
     pub(super) fn capabilities(&self) -> String {
-        let mut all = String::from("IMAP4rev1 LITERAL+ SASL-IR ID IDLE NAMESPACE UIDPLUS MOVE SPECIAL-USE UNSELECT ENABLE CHILDREN");
+        let mut all = String::from("IMAP4rev1 LITERAL+ SASL-IR ID IDLE NAMESPACE UIDPLUS MOVE SPECIAL-USE UNSELECT ENABLE CHILDREN ESEARCH SEARCHRES");
         match (&self.state, self.settings.tls) {
             (State::NotAuthenticated, true) => all.push_str(" AUTH=PLAIN"),
             // spec: rfc3501#6.2.3 no password travels in the clear
@@ -166,7 +166,7 @@ impl Session {
             Command::Check => self.done(&tag, "Done", true),
             Command::Close if !read_only => self.ask(Request::Expunge { uids: None }, Pending::Expunge { tag, closes: true }),
             Command::Close | Command::Unselect => self.ask(Request::Close, Pending::Leave { tag, word: "Closed" }),
-            Command::Search { key, uid } => search::start(self, tag, key, uid),
+            Command::Search { told, key, uid } => search::start(self, tag, told, key, uid),
             Command::Fetch { set, items, uid } => {
                 if let Some((tag, uids)) = self.select(tag, &set, uid, true) {
                     fetch::start(self, tag, uids, items, uid);

@@ -5,20 +5,45 @@ use super::view::View;
 use super::{Pending, Session, State};
 use crate::imap::content::Searchable;
 use crate::imap::exchange::{Answer, MessageInfo, RefusalCode, Request};
-use crate::imap::parse::Key;
+use crate::imap::parse::sequence::write_set;
+use crate::imap::parse::{Key, Return};
 
 pub(super) struct Job {
     pub tag: String,
     uid: bool,
+    told: Option<Return>,
     key: Key,
     left: VecDeque<u32>,
     found: Vec<u32>,
 }
 
-pub(super) fn start(session: &mut Session, tag: String, key: Key, uid: bool) {
+impl Job {
+    /// Whether the result is to be kept.
+    pub fn saves(&self) -> bool {
+        self.told.is_some_and(|told| told.save)
+    }
+}
+
+pub(super) fn start(session: &mut Session, tag: String, told: Option<Return>, mut key: Key, uid: bool) {
     let State::Selected(view) = &session.state else { return };
+    resolve(&mut key, view);
     let left = view.messages.iter().map(|message| message.uid).collect();
-    advance(session, Job { tag, uid, key, left, found: Vec::new() });
+    advance(session, Job { tag, uid, told, key, left, found: Vec::new() });
+}
+
+/// Sets become ranges once: a set of thousands costs each message a search by halves.
+fn resolve(key: &mut Key, view: &View) {
+    match key {
+        Key::Sequence(set) => *key = Key::Among(view.ranges(set, false)),
+        Key::Uid(set) => *key = Key::Among(view.ranges(set, true)),
+        Key::Not(inner) => resolve(inner, view),
+        Key::Or(left, right) => {
+            resolve(left, view);
+            resolve(right, view);
+        }
+        Key::And(keys) => keys.iter_mut().for_each(|key| resolve(key, view)),
+        _ => {}
+    }
 }
 
 pub(super) fn resume(session: &mut Session, mut job: Job, answer: Answer) {
@@ -27,12 +52,17 @@ pub(super) fn resume(session: &mut Session, mut job: Job, answer: Answer) {
         Answer::Bytes(bytes) => {
             let State::Selected(view) = &session.state else { return };
             let content = Searchable::new(&bytes);
-            if view.find(uid).and_then(|(number, info)| decide(&job.key, view, number, info, Some(&content))) == Some(true) {
+            if view.find(uid).and_then(|(_, info)| decide(&job.key, info, Some(&content))) == Some(true) {
                 job.found.push(uid);
             }
         }
         Answer::Refused { code: RefusalCode::NonExistent, .. } => {}
-        Answer::Refused { code, text } => return session.refuse(&job.tag, code.name(), &text),
+        Answer::Refused { code, text } => {
+            if job.saves() {
+                save(session, Vec::new());
+            }
+            return session.refuse(&job.tag, code.name(), &text);
+        }
         _ => return session.bye("The server lost step; connect again"),
     }
     advance(session, job);
@@ -41,11 +71,11 @@ pub(super) fn resume(session: &mut Session, mut job: Job, answer: Answer) {
 fn advance(session: &mut Session, mut job: Job) {
     let State::Selected(view) = &session.state else { return };
     while let Some(&uid) = job.left.front() {
-        let Some((number, info)) = view.find(uid) else {
+        let Some((_, info)) = view.find(uid) else {
             job.left.pop_front();
             continue;
         };
-        match decide(&job.key, view, number, info, None) {
+        match decide(&job.key, info, None) {
             Some(found) => {
                 job.left.pop_front();
                 job.found.extend(found.then_some(uid));
@@ -53,33 +83,80 @@ fn advance(session: &mut Session, mut job: Job) {
             None => return session.ask(Request::Load { uid }, Pending::Search(job)),
         }
     }
-    let mut line = String::from("* SEARCH");
-    for uid in &job.found {
-        let number = if job.uid { Some(*uid as usize) } else { view.find(*uid).map(|(number, _)| number) };
-        line.extend(number.map(|number| format!(" {number}")));
-    }
-    line.push_str("\r\n");
-    session.write(&line);
+    tell(session, &job);
     session.done(&job.tag, "Searched", job.uid);
 }
 
+fn tell(session: &mut Session, job: &Job) {
+    let State::Selected(view) = &session.state else { return };
+    let number = |uid: &u32| if job.uid { Some(*uid) } else { view.find(*uid).and_then(|(number, _)| u32::try_from(number).ok()) };
+    let numbers: Vec<u32> = job.found.iter().filter_map(number).collect();
+    let Some(told) = job.told else {
+        let mut line = String::from("* SEARCH");
+        line.extend(numbers.iter().map(|number| format!(" {number}")));
+        return session.write(&(line + "\r\n"));
+    };
+    if told.save {
+        save(session, kept(told, &job.found));
+    }
+    // spec: rfc5182#2.1 who only saves is told nothing
+    if told.save && !(told.min || told.max || told.all || told.count) {
+        return;
+    }
+    session.write(&format!("* ESEARCH (TAG \"{}\"){}", job.tag, if job.uid { " UID" } else { "" }));
+    // spec: rfc4731#3.1 what was not found is left out; only the count may be 0
+    if let (Some(first), Some(last)) = (numbers.first(), numbers.last()) {
+        if told.min {
+            session.write(&format!(" MIN {first}"));
+        }
+        if told.max {
+            session.write(&format!(" MAX {last}"));
+        }
+        if told.all {
+            session.write(" ALL ");
+            write_set(&numbers, &mut session.send);
+        }
+    }
+    if told.count {
+        session.write(&format!(" COUNT {}", numbers.len()));
+    }
+    session.write("\r\n");
+}
+
+/// What `$` is afterwards: with MIN or MAX alone, those.
+// spec: rfc5182#2.4
+fn kept(told: Return, found: &[u32]) -> Vec<u32> {
+    if told.all || told.count || !(told.min || told.max) {
+        return found.to_vec();
+    }
+    let mut ends: Vec<u32> = [told.min.then(|| found.first()), told.max.then(|| found.last())].into_iter().flatten().flatten().copied().collect();
+    ends.dedup();
+    ends
+}
+
+fn save(session: &mut Session, found: Vec<u32>) {
+    if let State::Selected(view) = &mut session.state {
+        view.saved = found;
+    }
+}
+
 /// Whether a message matches; `None` when that hangs on its content and `content` is not given.
-fn decide(key: &Key, view: &View, number: usize, info: &MessageInfo, content: Option<&Searchable>) -> Option<bool> {
+fn decide(key: &Key, info: &MessageInfo, content: Option<&Searchable>) -> Option<bool> {
     let day = info.internal_date.date();
     Some(match key {
         Key::All => true,
         Key::Never => false,
         Key::Flag(flag) => info.flags.has(*flag),
         Key::Keyword(keyword) => info.flags.has_keyword(keyword),
-        Key::Not(key) => !decide(key, view, number, info, content)?,
-        Key::Or(left, right) => match (decide(left, view, number, info, content), decide(right, view, number, info, content)) {
+        Key::Not(key) => !decide(key, info, content)?,
+        Key::Or(left, right) => match (decide(left, info, content), decide(right, info, content)) {
             (Some(true), _) | (_, Some(true)) => true,
             (left, right) => left? || right?,
         },
         Key::And(keys) => {
             let mut open = false;
             for key in keys {
-                match decide(key, view, number, info, content) {
+                match decide(key, info, content) {
                     Some(false) => return Some(false),
                     Some(true) => {}
                     None => open = true,
@@ -87,8 +164,9 @@ fn decide(key: &Key, view: &View, number: usize, info: &MessageInfo, content: Op
             }
             return if open { None } else { Some(true) };
         }
-        Key::Sequence(set) => set.contains(u32::try_from(number).unwrap_or(u32::MAX), view.count()),
-        Key::Uid(set) => set.contains(info.uid, view.last_uid()),
+        Key::Among(ranges) => ranges.get(ranges.partition_point(|(_, to)| *to < info.uid)).is_some_and(|(from, _)| *from <= info.uid),
+        // They were resolved.
+        Key::Sequence(_) | Key::Uid(_) => false,
         Key::Before(date) => day < *date,
         Key::On(date) => day == *date,
         Key::Since(date) => day >= *date,

@@ -17,13 +17,15 @@ pub(super) struct View {
     gone: BTreeSet<u32>,
     /// Those after `messages`.
     new: Vec<MessageInfo>,
+    /// `$`: what the last SEARCH that was to save found, ascending. Some may be gone since. spec: rfc5182#2.1
+    pub saved: Vec<u32>,
 }
 
 impl View {
     /// `uid_next` is above all messages there are and were.
     pub fn new(read_only: bool, uid_next: u32, messages: Vec<MessageInfo>) -> Self {
         let highest = messages.last().map_or(0, |last| last.uid).max(uid_next.saturating_sub(1));
-        Self { read_only, messages, highest, restated: BTreeSet::new(), gone: BTreeSet::new(), new: Vec::new() }
+        Self { read_only, messages, highest, restated: BTreeSet::new(), gone: BTreeSet::new(), new: Vec::new(), saved: Vec::new() }
     }
 
     /// Takes in a change, in the order of commits; it is told later.
@@ -83,6 +85,10 @@ impl View {
     /// The uids a set names, ascending. `None` when it names a sequence number that does not exist; a uid may not exist.
     pub fn select(&self, set: &SequenceSet, uid: bool) -> Option<Vec<u32>> {
         let mut uids = Vec::new();
+        let set = match set {
+            SequenceSet::Ranges(ranges) => ranges,
+            SequenceSet::Saved => return Some(self.saved.iter().copied().filter(|uid| self.index(*uid).is_some()).collect()),
+        };
         if uid {
             // spec: rfc3501#6.4.8 a uid that is not there is ignored without an error
             for (from, to) in set.ranges(self.last_uid()) {
@@ -99,6 +105,20 @@ impl View {
             uids.extend(self.messages.iter().skip(skip).take(take).map(|message| message.uid));
         }
         Some(uids)
+    }
+
+    /// The ranges of uids that a set of SEARCH names. What does not exist is in none of them.
+    pub fn ranges(&self, set: &SequenceSet, uid: bool) -> Vec<(u32, u32)> {
+        let uid_at = |number: u32| self.messages.get(number as usize - 1).map(|message| message.uid);
+        match set {
+            SequenceSet::Saved => self.saved.iter().map(|uid| (*uid, *uid)).collect(),
+            SequenceSet::Ranges(ranges) if uid => ranges.ranges(self.last_uid()),
+            // Neighbours by number are neighbours by uid.
+            SequenceSet::Ranges(ranges) => {
+                let ends = ranges.ranges(self.count()).into_iter().map(|(from, to)| (from.max(1), to.min(self.count())));
+                ends.filter(|(from, to)| from <= to).filter_map(|(from, to)| Some((uid_at(from)?, uid_at(to)?))).collect()
+            }
+        }
     }
 
     /// Learns flags without telling; whether they differ from what the client was told.
