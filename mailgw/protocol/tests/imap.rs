@@ -57,21 +57,25 @@ impl Fake {
                 Answer::Opened { uid_validity: 9, uid_next: self.next, highest_modseq: self.modseq, messages }
             }
             Request::Open { .. } => refused(RefusalCode::NonExistent),
-            Request::Status { .. } => Answer::Status(MailboxStatus { messages: 2, unseen: 1, uid_next: self.next, uid_validity: 9, highest_modseq: 1 }),
+            Request::Status { .. } => Answer::Status(MailboxStatus { messages: 2, unseen: 1, deleted: 1, size: 7_000_000_000, uid_next: self.next, uid_validity: 9, highest_modseq: 1 }),
             Request::Load { uid } if uid == self.damaged => refused(RefusalCode::ServerBug),
             Request::Load { uid } => match self.mails.iter().find(|mail| mail.info.uid == uid) {
                 Some(mail) => Answer::Bytes(mail.bytes.clone().into()),
                 None => refused(RefusalCode::NonExistent),
             },
-            Request::Store { uids, op, flags } => {
+            Request::Store { uids, op, flags, unchanged_since } => {
                 self.modseq += 1;
-                let mut stored = Vec::new();
+                let (mut after, mut modified) = (Vec::new(), Vec::new());
                 for mail in self.mails.iter_mut().filter(|mail| uids.contains(&mail.info.uid)) {
+                    if unchanged_since.is_some_and(|since| mail.info.modseq > since) {
+                        modified.push(mail.info.uid);
+                        continue;
+                    }
                     mail.info.flags = mail.info.flags.after(op, &flags);
                     mail.info.modseq = self.modseq;
-                    stored.push(mail.info.clone());
+                    after.push(mail.info.clone());
                 }
-                Answer::Stored(stored)
+                Answer::Stored { after, modified }
             }
             Request::Append { mailbox, flags, bytes, .. } => Self::mailbox(&mailbox).unwrap_or_else(|| Answer::Appended { uid_validity: 9, uid: self.add(bytes, flags).uid }),
             Request::Copy { uids, to } => Self::mailbox(&to).unwrap_or_else(|| Answer::Copied { uid_validity: 7, to: (1..).take(uids.len()).collect(), from: uids }),
@@ -363,6 +367,7 @@ fn a_search_tells_what_was_asked_for_and_is_kept() {
         S: * OK [UNSEEN 1] First unseen
         S: * OK [UIDVALIDITY 9] Valid
         S: * OK [UIDNEXT 10] Next
+        S: * OK [HIGHESTMODSEQ 1] Highest
         S: a OK [READ-WRITE] Opened
         C: b SEARCH RETURN () UNSEEN
         S: * ESEARCH (TAG "b") ALL 1,3:6
@@ -408,6 +413,54 @@ fn a_search_tells_what_was_asked_for_and_is_kept() {
         S: o BAD Expected one space
         "#,
     );
+}
+
+#[test]
+fn changes_are_counted_and_a_store_yields_to_them() {
+    let mut client = Client::selected();
+    client.script(
+        r#"
+        C: a STORE 1 +FLAGS.SILENT (\Flagged)
+        S: a OK Stored
+        C: b ENABLE CONDSTORE QRESYNC
+        S: * ENABLED CONDSTORE
+        S: b OK Done
+        C: c UID FETCH 1:* (FLAGS) (CHANGEDSINCE 1)
+        S: * 1 FETCH (UID 4 FLAGS (\Flagged) MODSEQ (2))
+        S: c OK Fetched
+        C: d STORE 1:2 (UNCHANGEDSINCE 1) FLAGS.SILENT (\Draft)
+        S: * 2 FETCH (UID 5 FLAGS (\Draft) MODSEQ (3))
+        S: d OK [MODIFIED 1] Stored
+        C: e UID STORE 4:5 (UNCHANGEDSINCE 2) +FLAGS (\Answered)
+        S: * 1 FETCH (UID 4 FLAGS (\Answered \Flagged) MODSEQ (4))
+        S: e OK [MODIFIED 5] Stored
+        C: f SEARCH MODSEQ 4
+        S: * SEARCH 1 (MODSEQ 4)
+        S: f OK Searched
+        C: g SEARCH MODSEQ "/flags/\\draft" all 3
+        S: * SEARCH 1 2 (MODSEQ 4)
+        S: g OK Searched
+        C: h UID SEARCH RETURN (MAX) MODSEQ 1
+        S: * ESEARCH (TAG "h") UID MAX 5 MODSEQ 3
+        S: h OK Searched
+        C: i SEARCH MODSEQ 9
+        S: * SEARCH
+        S: i OK Searched
+        C: j FETCH 1 BODY[]<0.4>
+        S: * 1 FETCH (BODY[]<0> {4}
+        S: From FLAGS (\Answered \Flagged \Seen) MODSEQ (5))
+        S: j OK Fetched
+        C: k STATUS INBOX (SIZE DELETED HIGHESTMODSEQ)
+        S: * STATUS "INBOX" (SIZE 7000000000 DELETED 1 HIGHESTMODSEQ 1)
+        S: k OK Done
+        C: l STORE 1 (UNCHANGEDSINCE 9223372036854775808) FLAGS ()
+        S: l BAD A number is zero or too large where it may not be
+        C: m SELECT INBOX (QRESYNC (1 2))
+        S: m BAD Expected CONDSTORE
+        "#,
+    );
+    // Who never spoke of it is told nothing of it.
+    Client::selected().script("C: a STORE 1 +FLAGS (\\Seen)\nS: * 1 FETCH (UID 4 FLAGS (\\Seen))\nS: a OK Stored\n");
 }
 
 #[test]

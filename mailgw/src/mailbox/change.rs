@@ -28,12 +28,21 @@ pub(super) fn shared_key(body: BodyId) -> Key {
 impl MessageStore {
     /// The messages as they are after the change; those gone meanwhile are left out.
     pub fn store_flags(&self, folder: &Folder, uids: &[u32], op: StoreOp, flags: &Flags) -> Result<Vec<MessageInfo>, MailError> {
+        self.store_flags_since(folder, uids, op, flags, u64::MAX).map(|(after, _)| after)
+    }
+
+    /// As `store_flags`, but messages whose MODSEQ is above `since` are left alone: they are the second list.
+    pub fn store_flags_since(&self, folder: &Folder, uids: &[u32], op: StoreOp, flags: &Flags, since: u64) -> Result<(Vec<MessageInfo>, Vec<u32>), MailError> {
         self.retried(|| {
             let (mut batch, mut steps) = (Batch::new(), Steps::default());
             let step = steps.of(&mut batch, folder);
-            let (mut after, mut changed) = (Vec::new(), Vec::new());
+            let (mut after, mut changed, mut modified) = (Vec::new(), Vec::new(), Vec::new());
             for (uid, found) in self.found(folder, uids)? {
                 let (mut message, modseq) = Message::decode(&found)?;
+                if modseq > since {
+                    modified.push(uid);
+                    continue;
+                }
                 let wanted = message.flags.after(op, flags);
                 // What does not change keeps its MODSEQ.
                 if wanted != message.flags {
@@ -45,7 +54,7 @@ impl MessageStore {
                 after.push(message.info(uid, modseq)?);
             }
             if changed.is_empty() {
-                return Ok(after);
+                return Ok((after, modified));
             }
             let receipt = self.store.commit(batch)?;
             let mut done = steps.done(&receipt);
@@ -57,7 +66,7 @@ impl MessageStore {
                 })?;
             }
             done.tell(&self.broadcast);
-            Ok(after)
+            Ok((after, modified))
         })
     }
 

@@ -179,9 +179,12 @@ impl MessageStore {
         let view = self.view(mailbox, name)?;
         let count = |count: usize| u32::try_from(count).unwrap_or(u32::MAX);
         let unseen = view.messages.iter().filter(|message| !message.flags.has(SystemFlag::Seen)).count();
+        let deleted = view.messages.iter().filter(|message| message.flags.has(SystemFlag::Deleted)).count();
         Ok(MailboxStatus {
             messages: count(view.messages.len()),
             unseen: count(unseen),
+            deleted: count(deleted),
+            size: view.messages.iter().map(|message| message.size).sum(),
             uid_next: view.uid_next,
             uid_validity: view.folder.uid_validity,
             highest_modseq: view.highest_modseq,

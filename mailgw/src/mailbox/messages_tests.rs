@@ -77,6 +77,25 @@ fn flags_and_keywords_come_back() {
 }
 
 #[test]
+fn what_changed_since_is_left_alone() {
+    use protocol::imap::exchange::{StoreOp, SystemFlag};
+    let mail = MessageStore::new(Arc::new(Memory::new()), data_key());
+    mail.create_folder("1234567897", "INBOX").unwrap();
+    mail.deliver(&[delivery("one".into()), delivery("two".into())], 1).unwrap();
+    let inbox = mail.folder("1234567897", "INBOX").unwrap();
+    let (seen, draft) = (Flags::new().with(SystemFlag::Seen), Flags::new().with(SystemFlag::Draft));
+    let before = mail.open("1234567897", "INBOX").unwrap().0.highest_modseq;
+    let changed = mail.store_flags(&inbox, &[2], StoreOp::Add, &seen).unwrap()[0].modseq;
+    let (after, modified) = mail.store_flags_since(&inbox, &[1, 2], StoreOp::Replace, &draft, before).unwrap();
+    assert!(changed > before && modified == [2] && after.len() == 1 && after[0].uid == 1 && after[0].modseq > changed);
+    let (after, modified) = mail.store_flags_since(&inbox, &[2], StoreOp::Replace, &draft, changed).unwrap();
+    assert!(modified.is_empty() && after[0].flags == draft);
+    assert_eq!(mail.store_flags_since(&inbox, &[1, 2], StoreOp::Add, &seen, 0).unwrap(), (vec![], vec![1, 2]));
+    let status = mail.status("1234567897", "INBOX").unwrap();
+    assert_eq!((status.size, status.deleted, status.highest_modseq), (6, 0, after[0].modseq));
+}
+
+#[test]
 fn a_body_goes_with_the_last_of_its_messages() {
     use protocol::imap::exchange::{StoreOp, SystemFlag};
     let store: Arc<dyn Store> = Arc::new(Memory::new());

@@ -49,8 +49,8 @@ pub enum Request {
     Status { mailbox: MailboxName },
     /// The bytes of a message. Answer: `Bytes`, or `Refused` (`NonExistent`) when it is gone.
     Load { uid: u32 },
-    /// Answer: `Stored`, with the messages as they are after the change.
-    Store { uids: Vec<u32>, op: StoreOp, flags: Flags },
+    /// Answer: `Stored`. With `unchanged_since`, messages of a higher MODSEQ stay as they are. spec: rfc7162#3.1.3
+    Store { uids: Vec<u32>, op: StoreOp, flags: Flags, unchanged_since: Option<u64> },
     /// Answer: `Appended` when durable, or `Refused` (`TryCreate`, `OverQuota`, …).
     Append { mailbox: MailboxName, flags: Flags, internal_date: Option<OffsetDateTime>, bytes: Vec<u8> },
     /// All or none. Answer: `Copied` or `Refused`.
@@ -111,7 +111,8 @@ pub enum Answer {
     Opened { uid_validity: u32, uid_next: u32, highest_modseq: u64, messages: Vec<MessageInfo> },
     Status(MailboxStatus),
     Bytes(Arc<[u8]>),
-    Stored(Vec<MessageInfo>),
+    /// The messages as they are after the change, and the uids of those left alone, both ascending.
+    Stored { after: Vec<MessageInfo>, modified: Vec<u32> },
     Appended { uid_validity: u32, uid: u32 },
     /// `from[i]` became `to[i]`; both ascend.
     Copied { uid_validity: u32, from: Vec<u32>, to: Vec<u32> },
@@ -160,6 +161,10 @@ impl SpecialUse {
 pub struct MailboxStatus {
     pub messages: u32,
     pub unseen: u32,
+    /// That bear `\Deleted`.
+    pub deleted: u32,
+    /// Octets of all messages.
+    pub size: u64,
     pub uid_next: u32,
     pub uid_validity: u32,
     pub highest_modseq: u64,

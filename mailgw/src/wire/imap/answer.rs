@@ -42,7 +42,10 @@ fn on_store(messages: &MessageStore, mailbox: &str, open: Option<Folder>, reques
         Request::List => Answer::Mailboxes(messages.list(mailbox)?),
         Request::Status { mailbox: name } => Answer::Status(messages.status(mailbox, &name)?),
         Request::Load { uid } => Answer::Bytes(messages.load(&folder()?, uid)?.into()),
-        Request::Store { uids, op, flags } => Answer::Stored(messages.store_flags(&folder()?, &uids, op, &flags)?),
+        Request::Store { uids, op, flags, unchanged_since } => {
+            let (after, modified) = messages.store_flags_since(&folder()?, &uids, op, &flags, unchanged_since.unwrap_or(u64::MAX))?;
+            Answer::Stored { after, modified }
+        }
         Request::Append { mailbox: name, flags, internal_date, bytes } => {
             let unix_millis = millis(internal_date.unwrap_or(now));
             let delivery = Delivery { mailbox: mailbox.to_owned(), folder: name, content: bytes.into(), unix_millis, flags, event: None };

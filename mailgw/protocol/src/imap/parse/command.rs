@@ -22,12 +22,12 @@ pub enum Command {
     Login { user: String, password: Secret },
     /// `initial`: the response that came along, decoded.
     Authenticate { mechanism: String, initial: Option<Secret> },
-    Enable,
+    Enable { condstore: bool },
     Namespace,
     List(ListOptions),
     /// `patterns` holds one.
     Lsub(ListOptions),
-    Select { mailbox: MailboxName, read_only: bool },
+    Select { mailbox: MailboxName, read_only: bool, condstore: bool },
     Create(MailboxName),
     Delete(MailboxName),
     Rename { from: MailboxName, to: MailboxName },
@@ -40,8 +40,9 @@ pub enum Command {
     Unselect,
     Expunge { uids: Option<SequenceSet> },
     Search { told: Option<Return>, key: Key, uid: bool },
-    Fetch { set: SequenceSet, items: Vec<Item>, uid: bool },
-    Store { set: SequenceSet, op: StoreOp, silent: bool, flags: Flags, uid: bool },
+    /// `since`: only those of a higher MODSEQ.
+    Fetch { set: SequenceSet, items: Vec<Item>, since: Option<u64>, uid: bool },
+    Store { set: SequenceSet, op: StoreOp, silent: bool, flags: Flags, unchanged_since: Option<u64>, uid: bool },
     Copy { set: SequenceSet, to: MailboxName, uid: bool },
     Move { set: SequenceSet, to: MailboxName, uid: bool },
     Idle,
@@ -64,6 +65,9 @@ pub enum StatusItem {
     UidNext,
     UidValidity,
     Unseen,
+    Deleted,
+    Size,
+    HighestModSeq,
 }
 
 /// A command with its tag; the tag of a bad one too, so that it can be refused by name.
@@ -113,11 +117,11 @@ fn with_arguments(word: &str, cursor: &mut Cursor) -> Parsed<Command> {
         }
         "AUTHENTICATE" => authenticate(cursor)?,
         "ENABLE" => {
-            cursor.atom()?;
+            let mut condstore = cursor.word()? == "CONDSTORE";
             while cursor.eat(b' ') {
-                cursor.atom()?;
+                condstore |= cursor.word()? == "CONDSTORE";
             }
-            Command::Enable
+            Command::Enable { condstore }
         }
         "LIST" => Command::List(list(cursor)?),
         "LSUB" => {
@@ -125,8 +129,7 @@ fn with_arguments(word: &str, cursor: &mut Cursor) -> Parsed<Command> {
             cursor.space()?;
             Command::Lsub(ListOptions { reference, patterns: vec![pattern(cursor.list_mailbox()?)?], only_subscribed: true, only_special_use: false, return_subscribed: false })
         }
-        "SELECT" => Command::Select { mailbox: name(cursor)?, read_only: false },
-        "EXAMINE" => Command::Select { mailbox: name(cursor)?, read_only: true },
+        "SELECT" | "EXAMINE" => Command::Select { mailbox: name(cursor)?, read_only: word == "EXAMINE", condstore: select_condstore(cursor)? },
         "CREATE" => Command::Create(new_name(cursor)?),
         "DELETE" => Command::Delete(name(cursor)?),
         "RENAME" => {
@@ -165,7 +168,15 @@ fn on_messages(word: &str, cursor: &mut Cursor, uid: bool) -> Parsed<Command> {
     let set = SequenceSet::parse(cursor)?;
     cursor.space()?;
     Ok(match word {
-        "FETCH" => Command::Fetch { set, items: fetch::items(cursor)?, uid },
+        "FETCH" => {
+            let mut items = fetch::items(cursor)?;
+            let since = changed_since(cursor)?;
+            // spec: rfc7162#3.1.4.1 who asks so is told the MODSEQ
+            if since.is_some() && !items.contains(&Item::ModSeq) {
+                items.push(Item::ModSeq);
+            }
+            Command::Fetch { set, items, since, uid }
+        }
         "STORE" => store(set, cursor, uid)?,
         "COPY" => Command::Copy { set, to: name(cursor)?, uid },
         _ => Command::Move { set, to: name(cursor)?, uid },
@@ -174,6 +185,17 @@ fn on_messages(word: &str, cursor: &mut Cursor, uid: bool) -> Parsed<Command> {
 
 /// spec: rfc3501#9 store-att-flags
 fn store(set: SequenceSet, cursor: &mut Cursor, uid: bool) -> Parsed<Command> {
+    let mut unchanged_since = None;
+    // spec: rfc7162#3.1.3
+    if cursor.eat(b'(') {
+        if !cursor.eat_word("UNCHANGEDSINCE") {
+            return Err(ParseError::Expected("UNCHANGEDSINCE"));
+        }
+        cursor.space()?;
+        unchanged_since = Some(cursor.mod_sequence()?);
+        cursor.expect(b')', "`)`")?;
+        cursor.space()?;
+    }
     let op = match cursor.peek() {
         Some(b'+') => StoreOp::Add,
         Some(b'-') => StoreOp::Remove,
@@ -198,7 +220,31 @@ fn store(set: SequenceSet, cursor: &mut Cursor, uid: bool) -> Parsed<Command> {
         }
         flags
     };
-    Ok(Command::Store { set, op, silent, flags, uid })
+    Ok(Command::Store { set, op, silent, flags, unchanged_since, uid })
+}
+
+/// `(CONDSTORE)` after the name. spec: rfc7162#3.1.8
+fn select_condstore(cursor: &mut Cursor) -> Parsed<bool> {
+    if !cursor.eat(b' ') {
+        return Ok(false);
+    }
+    let known = cursor.list(1, |cursor| if cursor.eat_word("CONDSTORE") { Ok(()) } else { Err(ParseError::Expected("CONDSTORE")) });
+    known.map(|_| true)
+}
+
+/// `(CHANGEDSINCE n)` after the items. spec: rfc7162#3.1.4.1
+fn changed_since(cursor: &mut Cursor) -> Parsed<Option<u64>> {
+    if !cursor.eat(b' ') {
+        return Ok(None);
+    }
+    cursor.expect(b'(', "`(`")?;
+    if !cursor.eat_word("CHANGEDSINCE") {
+        return Err(ParseError::Expected("CHANGEDSINCE"));
+    }
+    cursor.space()?;
+    let since = cursor.mod_sequence()?;
+    cursor.expect(b')', "`)`")?;
+    Ok(Some(since))
 }
 
 /// `(…)`, which may be empty.
@@ -300,7 +346,11 @@ fn status_item(cursor: &mut Cursor) -> Parsed<StatusItem> {
         "UIDNEXT" => StatusItem::UidNext,
         "UIDVALIDITY" => StatusItem::UidValidity,
         "UNSEEN" => StatusItem::Unseen,
-        _ => return Err(ParseError::Expected("MESSAGES, RECENT, UIDNEXT, UIDVALIDITY or UNSEEN")),
+        // spec: rfc8438#3 SIZE, rfc9051#6.3.11 DELETED, rfc7162#3.1.7 HIGHESTMODSEQ
+        "DELETED" => StatusItem::Deleted,
+        "SIZE" => StatusItem::Size,
+        "HIGHESTMODSEQ" => StatusItem::HighestModSeq,
+        _ => return Err(ParseError::Expected("MESSAGES, RECENT, UIDNEXT, UIDVALIDITY, UNSEEN, DELETED, SIZE or HIGHESTMODSEQ")),
     })
 }
 

@@ -85,6 +85,14 @@ impl Cursor {
         }
     }
 
+    /// spec: rfc7162#7 mod-sequence-value: 63 bits
+    pub fn mod_sequence(&mut self) -> Parsed<u64> {
+        match self.take_while(|b| b.is_ascii_digit()) {
+            "" => Err(ParseError::Expected("a mod-sequence")),
+            digits => digits.parse().ok().filter(|value| *value <= i64::MAX as u64).ok_or(ParseError::Number),
+        }
+    }
+
     pub fn nz_number(&mut self) -> Parsed<NonZeroU32> {
         NonZeroU32::new(self.number()?).ok_or(ParseError::Number)
     }

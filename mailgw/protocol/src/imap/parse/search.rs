@@ -37,6 +37,8 @@ pub enum Key {
     SentBefore(Date),
     SentOn(Date),
     SentSince(Date),
+    /// This MODSEQ or a higher one. spec: rfc7162#3.1.5
+    ModSeq(u64),
     Larger(u32),
     Smaller(u32),
     /// A header field that contains the string; an empty string asks only whether it is there.
@@ -46,6 +48,17 @@ pub enum Key {
 }
 
 impl Key {
+    /// Whether the answer is to tell the highest MODSEQ.
+    pub fn asks_for_modseq(&self) -> bool {
+        match self {
+            Key::ModSeq(_) => true,
+            Key::Not(key) => key.asks_for_modseq(),
+            Key::Or(left, right) => left.asks_for_modseq() || right.asks_for_modseq(),
+            Key::And(keys) => keys.iter().any(Key::asks_for_modseq),
+            _ => false,
+        }
+    }
+
     /// Whether the bytes of a message are needed to decide.
     pub fn needs_bytes(&self) -> bool {
         match self {
@@ -193,6 +206,7 @@ fn with_argument(word: &str, cursor: &mut Cursor) -> Parsed<Key> {
         "SENTBEFORE" => date(cursor).map(Key::SentBefore),
         "SENTON" => date(cursor).map(Key::SentOn),
         "SENTSINCE" => date(cursor).map(Key::SentSince),
+        "MODSEQ" => mod_sequence(cursor).map(Key::ModSeq),
         "LARGER" => cursor.number().map(Key::Larger),
         "SMALLER" => cursor.number().map(Key::Smaller),
         "BODY" => needle(cursor).map(Key::Body),
@@ -207,6 +221,20 @@ fn with_argument(word: &str, cursor: &mut Cursor) -> Parsed<Key> {
         }
         _ => Err(ParseError::Expected("a key of SEARCH")),
     }
+}
+
+/// `["/flags/…" SP (all | priv | shared) SP] n`: one MODSEQ stands for all flags of a message, as the clause allows.
+// spec: rfc7162#3.1.5
+fn mod_sequence(cursor: &mut Cursor) -> Parsed<u64> {
+    if cursor.peek() == Some(b'"') {
+        cursor.string()?;
+        cursor.space()?;
+        if !matches!(cursor.word()?.as_str(), "ALL" | "PRIV" | "SHARED") {
+            return Err(ParseError::Expected("all, priv or shared"));
+        }
+        cursor.space()?;
+    }
+    cursor.mod_sequence()
 }
 
 fn keyword(cursor: &mut Cursor) -> Parsed<Keyword> {

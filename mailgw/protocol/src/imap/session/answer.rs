@@ -1,7 +1,7 @@
 //! What the server answered, told to the client.
 use super::view::View;
 use super::{Pending, Session, State, fetch, list, search};
-use crate::imap::exchange::{Answer, Change, MailboxName, Request, SystemFlag};
+use crate::imap::exchange::{Answer, Change, Flags, MailboxName, MessageInfo, Request, StoreOp, SystemFlag};
 use crate::imap::parse::StatusItem;
 use crate::imap::parse::mailbox;
 use crate::imap::parse::sequence::write_set;
@@ -21,8 +21,9 @@ impl Session {
             (Pending::Reopen { tag, mailbox, read_only }, Answer::Done) => {
                 self.ask(Request::Open { mailbox, read_only }, Pending::Open { tag, read_only });
             }
-            (Pending::Open { tag, read_only, .. }, Answer::Opened { uid_validity, uid_next, messages, .. }) => {
-                self.opened(&tag, read_only, uid_validity, uid_next, View::new(read_only, uid_next, messages));
+            (Pending::Open { tag, read_only, .. }, Answer::Opened { uid_validity, uid_next, highest_modseq, messages }) => {
+                let view = View::new(read_only, uid_next, messages, self.condstore);
+                self.opened(&tag, read_only, uid_validity, uid_next, highest_modseq, view);
             }
             (Pending::List { tag, options, word }, Answer::Mailboxes(all)) => {
                 list::write(&options, &all, word, &mut self.send);
@@ -33,18 +34,9 @@ impl Session {
                 self.write(&text);
                 self.done(&tag, "Done", true);
             }
-            (Pending::Store { tag, op, flags, silent, uid }, Answer::Stored(stored)) => {
-                if let State::Selected(view) = &mut self.state {
-                    for info in &stored {
-                        // spec: rfc3501#6.4.6 even a silent STORE tells what others changed
-                        let expected = view.find(info.uid).is_some_and(|(_, known)| known.flags.after(op, &flags) == info.flags);
-                        view.learn(info);
-                        if !silent || !expected {
-                            view.restate(info.uid);
-                        }
-                    }
-                }
-                self.done(&tag, "Stored", uid);
+            (Pending::Store { tag, op, flags, silent, uid }, Answer::Stored { after, modified }) => {
+                let code = self.stored(op, &flags, silent, uid, &after, &modified);
+                self.done(&tag, &format!("{code}Stored"), uid);
             }
             (Pending::Append { tag }, Answer::Appended { uid_validity, uid }) => {
                 // spec: rfc4315#3
@@ -74,6 +66,28 @@ impl Session {
         }
     }
 
+    /// Takes in what STORE did; the response code that names those it left alone.
+    fn stored(&mut self, op: StoreOp, flags: &Flags, silent: bool, uid: bool, after: &[MessageInfo], modified: &[u32]) -> String {
+        let State::Selected(view) = &mut self.state else { return String::new() };
+        for info in after {
+            // spec: rfc3501#6.4.6 even a silent STORE tells what others changed
+            let expected = view.find(info.uid).is_some_and(|(_, known)| known.flags.after(op, flags) == info.flags);
+            view.learn(info);
+            // spec: rfc7162#3.1.3 and who counts by MODSEQ is told the new one
+            if !silent || !expected || view.condstore {
+                view.restate(info.uid);
+            }
+        }
+        let number = |uid: &u32| view.find(*uid).and_then(|(number, _)| u32::try_from(number).ok());
+        let left: Vec<u32> = if uid { modified.to_vec() } else { modified.iter().filter_map(number).collect() };
+        if left.is_empty() {
+            return String::new();
+        }
+        let mut code = b"[MODIFIED ".to_vec();
+        write_set(&left, &mut code);
+        String::from_utf8(code).unwrap_or_default() + "] "
+    }
+
     /// `text` comes from the server around us: kept to one line of ASCII.
     pub(super) fn refuse(&mut self, tag: &str, code: &str, text: &str) {
         let text: String = text.chars().map(|ch| if matches!(ch, ' '..='~') { ch } else { '?' }).take(200).collect();
@@ -82,7 +96,7 @@ impl Session {
     }
 
     /// spec: rfc3501#6.3.1
-    fn opened(&mut self, tag: &str, read_only: bool, uid_validity: u32, uid_next: u32, view: View) {
+    fn opened(&mut self, tag: &str, read_only: bool, uid_validity: u32, uid_next: u32, highest_modseq: u64, view: View) {
         const SYSTEM: &str = "\\Answered \\Flagged \\Deleted \\Seen \\Draft";
         let permanent = if read_only { String::new() } else { format!("{SYSTEM} \\*") };
         self.write(&format!("* {} EXISTS\r\n* 0 RECENT\r\n* FLAGS ({SYSTEM})\r\n", view.count()));
@@ -91,6 +105,8 @@ impl Session {
             self.write(&format!("* OK [UNSEEN {}] First unseen\r\n", first + 1));
         }
         self.write(&format!("* OK [UIDVALIDITY {uid_validity}] Valid\r\n* OK [UIDNEXT {uid_next}] Next\r\n"));
+        // spec: rfc7162#3.1.2.1
+        self.write(&format!("* OK [HIGHESTMODSEQ {highest_modseq}] Highest\r\n"));
         let access = if read_only { "READ-ONLY" } else { "READ-WRITE" };
         self.write(&format!("{tag} OK [{access}] Opened\r\n"));
         self.state = State::Selected(view);
@@ -153,5 +169,8 @@ pub(super) fn status_word(item: StatusItem) -> &'static str {
         StatusItem::UidNext => "UIDNEXT",
         StatusItem::UidValidity => "UIDVALIDITY",
         StatusItem::Unseen => "UNSEEN",
+        StatusItem::Deleted => "DELETED",
+        StatusItem::Size => "SIZE",
+        StatusItem::HighestModSeq => "HIGHESTMODSEQ",
     }
 }

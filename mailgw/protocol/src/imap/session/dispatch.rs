@@ -3,11 +3,11 @@ use super::{Expecting, MAX_FAILURES, Pending, Session, State, fetch, search};
 use crate::imap::exchange::{Output, Request, Secret};
 use crate::imap::framing::MAX_LITERAL;
 use crate::imap::parse::command::secret;
-use crate::imap::parse::{Command, sequence::SequenceSet};
+use crate::imap::parse::{Command, Item, StatusItem, sequence::SequenceSet};
 
 impl Session {
     pub(super) fn capabilities(&self) -> String {
-        let mut all = String::from("IMAP4rev1 LITERAL+ SASL-IR ID IDLE NAMESPACE UIDPLUS MOVE SPECIAL-USE UNSELECT ENABLE CHILDREN ESEARCH SEARCHRES");
+        let mut all = String::from("IMAP4rev1 LITERAL+ SASL-IR ID IDLE NAMESPACE UIDPLUS MOVE SPECIAL-USE UNSELECT ENABLE CHILDREN ESEARCH SEARCHRES CONDSTORE STATUS=SIZE");
         match (&self.state, self.settings.tls) {
             (State::NotAuthenticated, true) => all.push_str(" AUTH=PLAIN"),
             // spec: rfc3501#6.2.3 no password travels in the clear
@@ -38,6 +38,13 @@ impl Session {
             }
             Command::StartTls | Command::Login { .. } | Command::Authenticate { .. } => self.before_login(tag, command),
             _ if matches!(self.state, State::NotAuthenticated) => self.write(&format!("{tag} BAD Log in first\r\n")),
+            command => self.after_login(tag, command),
+        }
+    }
+
+    fn after_login(&mut self, tag: String, command: Command) {
+        self.hear_of_condstore(&command);
+        match command {
             Command::Check | Command::Close | Command::Unselect | Command::Expunge { .. } | Command::Search { .. } | Command::Fetch { .. }
             | Command::Store { .. } | Command::Copy { .. } | Command::Move { .. } => self.on_selected(tag, command),
             _ => self.on_mailboxes(tag, command),
@@ -112,11 +119,26 @@ impl Session {
         self.write(&format!("{tag} OK [CAPABILITY {all}] Logged in\r\n"));
     }
 
+    // spec: rfc7162#3.1 the commands that turn it on
+    fn hear_of_condstore(&mut self, command: &Command) {
+        let says_so = match command {
+            Command::Enable { condstore } | Command::Select { condstore, .. } => *condstore,
+            Command::Status { items, .. } => items.contains(&StatusItem::HighestModSeq),
+            Command::Fetch { items, since, .. } => since.is_some() || items.contains(&Item::ModSeq),
+            Command::Store { unchanged_since, .. } => unchanged_since.is_some(),
+            Command::Search { key, .. } => key.asks_for_modseq(),
+            _ => false,
+        };
+        if says_so {
+            self.enable_condstore();
+        }
+    }
+
     fn on_mailboxes(&mut self, tag: String, command: Command) {
         let plain = |tag, word| Pending::Plain { tag, word };
         match command {
-            Command::Enable => {
-                self.write("* ENABLED\r\n");
+            Command::Enable { condstore } => {
+                self.write(if condstore { "* ENABLED CONDSTORE\r\n" } else { "* ENABLED\r\n" });
                 self.done(&tag, "Done", true);
             }
             Command::Namespace => {
@@ -130,11 +152,11 @@ impl Session {
             }
             Command::List(options) => self.ask(Request::List, Pending::List { tag, options, word: "LIST" }),
             Command::Lsub(options) => self.ask(Request::List, Pending::List { tag, options, word: "LSUB" }),
-            Command::Select { mailbox, read_only } if matches!(self.state, State::Selected(_)) => {
+            Command::Select { mailbox, read_only, .. } if matches!(self.state, State::Selected(_)) => {
                 self.state = State::Authenticated;
                 self.ask(Request::Close, Pending::Reopen { tag, mailbox, read_only });
             }
-            Command::Select { mailbox, read_only } => {
+            Command::Select { mailbox, read_only, .. } => {
                 self.ask(Request::Open { mailbox, read_only }, Pending::Open { tag, read_only });
             }
             Command::Create(mailbox) => self.ask(Request::Create { mailbox }, plain(tag, "Created")),
@@ -167,8 +189,11 @@ impl Session {
             Command::Close if !read_only => self.ask(Request::Expunge { uids: None }, Pending::Expunge { tag, closes: true }),
             Command::Close | Command::Unselect => self.ask(Request::Close, Pending::Leave { tag, word: "Closed" }),
             Command::Search { told, key, uid } => search::start(self, tag, told, key, uid),
-            Command::Fetch { set, items, uid } => {
-                if let Some((tag, uids)) = self.select(tag, &set, uid, true) {
+            Command::Fetch { set, items, since, uid } => {
+                if let Some((tag, mut uids)) = self.select(tag, &set, uid, true) {
+                    if let (Some(since), State::Selected(view)) = (since, &self.state) {
+                        uids.retain(|uid| view.find(*uid).is_some_and(|(_, info)| info.modseq > since));
+                    }
                     fetch::start(self, tag, uids, items, uid);
                 }
             }
@@ -178,9 +203,9 @@ impl Session {
                 }
             }
             _ if read_only => self.write(&format!("{tag} NO [READ-ONLY] The mailbox is open for reading only\r\n")),
-            Command::Store { set, op, silent, flags, uid } => {
+            Command::Store { set, op, silent, flags, unchanged_since, uid } => {
                 if let Some((tag, uids)) = self.select(tag, &set, uid, true) {
-                    self.ask(Request::Store { uids, op, flags: flags.clone() }, Pending::Store { tag, op, flags, silent, uid });
+                    self.ask(Request::Store { uids, op, flags: flags.clone(), unchanged_since }, Pending::Store { tag, op, flags, silent, uid });
                 }
             }
             Command::Move { set, to, uid } => {

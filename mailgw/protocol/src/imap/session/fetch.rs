@@ -42,14 +42,14 @@ pub(super) fn start(session: &mut Session, tag: String, uids: Vec<u32>, mut item
     }
     job.marking = true;
     let flags = Flags::new().with(SystemFlag::Seen);
-    session.ask(Request::Store { uids: job.marked.clone(), op: StoreOp::Add, flags }, Pending::Fetch(job));
+    session.ask(Request::Store { uids: job.marked.clone(), op: StoreOp::Add, flags, unchanged_since: None }, Pending::Fetch(job));
 }
 
 pub(super) fn resume(session: &mut Session, mut job: Job, answer: Answer) {
     match answer {
-        Answer::Stored(stored) if job.marking => {
+        Answer::Stored { after, .. } if job.marking => {
             if let State::Selected(view) = &mut session.state {
-                stored.iter().for_each(|info| {
+                after.iter().for_each(|info| {
                     view.learn(info);
                 });
             }
@@ -123,6 +123,11 @@ fn write(session: &mut Session, job: &Job, uid: u32, bytes: &[u8]) -> bool {
     if job.marked.binary_search(&uid).is_ok() && !job.items.contains(&Item::Flags) {
         out.push(b' ');
         write_item(&Item::Flags, info, bytes, out);
+    }
+    // spec: rfc7162#3.1 flags that changed are told with their MODSEQ
+    if view.condstore && job.marked.binary_search(&uid).is_ok() && !job.items.contains(&Item::ModSeq) {
+        out.push(b' ');
+        write_item(&Item::ModSeq, info, bytes, out);
     }
     out.extend_from_slice(b")\r\n");
     true

@@ -40,11 +40,14 @@ pub(super) fn status(mailbox: &MailboxName, items: &[StatusItem], status: &Mailb
         .iter()
         .map(|item| {
             let value = match item {
-                StatusItem::Messages => status.messages,
+                StatusItem::Messages => status.messages.into(),
                 StatusItem::Recent => 0,
-                StatusItem::UidNext => status.uid_next,
-                StatusItem::UidValidity => status.uid_validity,
-                StatusItem::Unseen => status.unseen,
+                StatusItem::UidNext => status.uid_next.into(),
+                StatusItem::UidValidity => status.uid_validity.into(),
+                StatusItem::Unseen => status.unseen.into(),
+                StatusItem::Deleted => status.deleted.into(),
+                StatusItem::Size => status.size,
+                StatusItem::HighestModSeq => status.highest_modseq,
             };
             format!("{} {value}", status_word(*item))
         })

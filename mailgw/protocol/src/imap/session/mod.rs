@@ -66,6 +66,8 @@ pub struct Session {
     expecting: Expecting,
     pending: Option<Pending>,
     failures: u8,
+    /// The client counts by MODSEQ, from the first command that says so. spec: rfc7162#3.1
+    condstore: bool,
     /// STARTTLS was answered: input is thrown away until TLS is there.
     upgrading: bool,
     send: Vec<u8>,
@@ -82,6 +84,7 @@ impl Session {
             expecting: Expecting::Command,
             pending: None,
             failures: 0,
+            condstore: false,
             upgrading: false,
             send: Vec::new(),
             out: Vec::new(),
@@ -196,6 +199,13 @@ impl Session {
         self.flush();
         self.out.push(Output::Do(request));
         self.pending = Some(pending);
+    }
+
+    fn enable_condstore(&mut self) {
+        self.condstore = true;
+        if let State::Selected(view) = &mut self.state {
+            view.condstore = true;
+        }
     }
 
     fn write(&mut self, text: &str) {

@@ -94,8 +94,11 @@ fn tell(session: &mut Session, job: &Job) {
     let Some(told) = job.told else {
         let mut line = String::from("* SEARCH");
         line.extend(numbers.iter().map(|number| format!(" {number}")));
+        line.extend(highest(&job.key, view, &job.found).map(|highest| format!(" (MODSEQ {highest})")));
         return session.write(&(line + "\r\n"));
     };
+    // spec: rfc7162#3.1.10 with MIN or MAX alone, of those
+    let modseq = highest(&job.key, view, &kept(told, &job.found));
     if told.save {
         save(session, kept(told, &job.found));
     }
@@ -120,7 +123,17 @@ fn tell(session: &mut Session, job: &Job) {
     if told.count {
         session.write(&format!(" COUNT {}", numbers.len()));
     }
+    if let Some(modseq) = modseq {
+        session.write(&format!(" MODSEQ {modseq}"));
+    }
     session.write("\r\n");
+}
+
+/// The highest MODSEQ among those found, for who asked by it.
+// spec: rfc7162#3.1.5
+fn highest(key: &Key, view: &View, found: &[u32]) -> Option<u64> {
+    let modseqs = || found.iter().filter_map(|uid| view.find(*uid)).map(|(_, info)| info.modseq);
+    if key.asks_for_modseq() { modseqs().max() } else { None }
 }
 
 /// What `$` is afterwards: with MIN or MAX alone, those.
@@ -170,6 +183,7 @@ fn decide(key: &Key, info: &MessageInfo, content: Option<&Searchable>) -> Option
         Key::Before(date) => day < *date,
         Key::On(date) => day == *date,
         Key::Since(date) => day >= *date,
+        Key::ModSeq(least) => info.modseq >= *least,
         Key::Larger(size) => info.size > u64::from(*size),
         Key::Smaller(size) => info.size < u64::from(*size),
         Key::SentBefore(date) => content?.sent().is_some_and(|sent| sent < *date),

@@ -19,13 +19,15 @@ pub(super) struct View {
     new: Vec<MessageInfo>,
     /// `$`: what the last SEARCH that was to save found, ascending. Some may be gone since. spec: rfc5182#2.1
     pub saved: Vec<u32>,
+    /// The client counts by MODSEQ: flags are told with it. spec: rfc7162#3.1
+    pub condstore: bool,
 }
 
 impl View {
     /// `uid_next` is above all messages there are and were.
-    pub fn new(read_only: bool, uid_next: u32, messages: Vec<MessageInfo>) -> Self {
+    pub fn new(read_only: bool, uid_next: u32, messages: Vec<MessageInfo>, condstore: bool) -> Self {
         let highest = messages.last().map_or(0, |last| last.uid).max(uid_next.saturating_sub(1));
-        Self { read_only, messages, highest, restated: BTreeSet::new(), gone: BTreeSet::new(), new: Vec::new(), saved: Vec::new() }
+        Self { read_only, messages, highest, restated: BTreeSet::new(), gone: BTreeSet::new(), new: Vec::new(), saved: Vec::new(), condstore }
     }
 
     /// Takes in a change, in the order of commits; it is told later.
@@ -159,11 +161,14 @@ impl View {
         }
     }
 
-    /// `* n FETCH (UID u FLAGS (…))`
+    /// `* n FETCH (UID u FLAGS (…))`, with its MODSEQ where that counts.
     pub fn write_flags(&self, uid: u32, out: &mut Vec<u8>) {
         if let Some((number, info)) = self.find(uid) {
             out.extend_from_slice(format!("* {number} FETCH (UID {uid} FLAGS ").as_bytes());
             info.flags.write(out);
+            if self.condstore {
+                out.extend_from_slice(format!(" MODSEQ ({})", info.modseq).as_bytes());
+            }
             out.extend_from_slice(b")\r\n");
         }
     }
