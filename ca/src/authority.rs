@@ -7,7 +7,7 @@ use keys::KeyHandle;
 use pki::certificate::CertificatePlan;
 use pki::signer::{SignatureAlgorithm, Signer};
 use policies::authority::Rules;
-use policies::certificate::{IssuerFacts, Policies, Profile};
+use policies::certificate::{ApplicantKind, IssuerFacts, Kind, Policies, Profile};
 use runtime::clock::Clock;
 use store::Store;
 use time::OffsetDateTime;
@@ -155,7 +155,9 @@ impl Authority {
         let unsigned = self.policies.profiles().flat_map(|profile| profile.issuers().iter().map(move |issuer| (profile.name(), issuer.name())));
         let unsigned = unsigned.filter(|(_, issuer)| !self.issuers.contains_key(*issuer)).map(|(profile, issuer)| format!("the profile {profile} names the issuer {issuer}, which is not here"));
         let idle = self.issuers.keys().filter(|id| !signed_by(id)).map(|id| format!("no profile is signed by the issuer {id}"));
-        unsigned.chain(idle).collect()
+        let holders = |name: &str| self.policies.profile(name).is_some_and(|profile| profile.kind() == Kind::Leaf && profile.applicant() != ApplicantKind::Authority);
+        let renewed = self.rules.renewal.profiles().filter(|(name, _)| !holders(name)).map(|(name, _)| format!("certificates of {name} are to be renewed, and no holder has such"));
+        unsigned.chain(idle).chain(renewed).collect()
     }
 
     /// The issuer that signs certificates of `profile`: the one wanted, or the only one there is.

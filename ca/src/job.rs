@@ -10,7 +10,7 @@ use runtime::shutdown::Shutdown;
 use store::Batch;
 
 use crate::authority::{Issuer, ROOT};
-use crate::flow::{Authorised, hold, issue, own, publish};
+use crate::flow::{Authorised, ending, hold, issue, own, publish};
 use crate::problem::IssueError;
 use crate::record::{CrlRecord, decode};
 use crate::service::Service;
@@ -38,11 +38,12 @@ struct Part {
     next: &'static str,
 }
 
-const PARTS: [Part; 8] = [
+const PARTS: [Part; 9] = [
     Part { name: "store", urgent: true, fault: "the store takes nothing more", next: "look at the disk and restart the service" },
     Part { name: "log", urgent: true, fault: "the log's head cannot be signed and stored", next: "look at the disk" },
     Part { name: "crl", urgent: true, fault: "a list cannot be published", next: "read the service's log" },
     Part { name: "hold", urgent: false, fault: "a suspension or freeze that is over cannot be ended", next: "read the service's log" },
+    Part { name: "succession", urgent: false, fault: "a certificate that another took the place of cannot be revoked", next: "read the service's log" },
     Part { name: "token", urgent: true, fault: "the token with the issuing keys cannot be used, so nothing is issued", next: "see to the token and read the service's log" },
     Part { name: "job", urgent: true, fault: "a job failed unexpectedly", next: "report this with the service's log" },
     Part { name: "ocsp-signer", urgent: false, fault: "an OCSP signer cannot be replaced", next: "read the service's log" },
@@ -141,6 +142,7 @@ impl Jobs {
         self.health.report("log", self.service.evidence.advance().err().map(|error| error.to_string()));
         if slowly {
             self.health.report("hold", self.holds().err().map(|error| error.to_string()));
+            self.health.report("succession", self.successions().err().map(|error| error.to_string()));
             self.health.report("root-crl", self.root_list().unwrap_or_else(|error| Some(error.to_string())));
             let token = self.token.as_ref().and_then(|token| token.health().err());
             self.health.report("token", token.as_ref().map(ToString::to_string));
@@ -162,6 +164,15 @@ impl Jobs {
         let done = hold::due(&self.service.authority)?;
         if done != hold::Due::default() {
             tracing::info!(freezes_ended = done.freezes_ended, revoked = done.revoked, "ended holds that were due");
+        }
+        Ok(())
+    }
+
+    /// Those that another took the place of, once their days beside it are over.
+    fn successions(&self) -> Result<(), IssueError> {
+        let revoked = ending::due(&self.service.authority, &Authorised::service())?;
+        if revoked > 0 {
+            tracing::info!(revoked, "revoked certificates that another took the place of");
         }
         Ok(())
     }

@@ -15,6 +15,9 @@ use crate::authority::{Authority, Issuer, ROOT};
 use crate::flow::hold::{self, FreezeOrder, Resume};
 use crate::flow::block::{Blocked, KeyDigest, block};
 use crate::flow::issue::{Order, issue};
+use crate::flow::renew::{Renew, renew};
+use crate::flow::replace::{Correct, Replace, correct, replace};
+use crate::flow::succeed::{Link, Succeeded, successors};
 use crate::flow::revoke::{Revoke, revoke};
 use crate::flow::officer::{self, Grant, Withdraw};
 use crate::flow::{Administrator, Authorised, Operator, Proven, publish};
@@ -29,6 +32,9 @@ pub enum Operation {
     Show { serial: String },
     List(Query),
     Revoke(Revoke),
+    Renew(Renew),
+    Replace(Replace),
+    Correct(Correct),
     Suspend { serial: String },
     Resume(Resume),
     Freeze(FreezeOrder),
@@ -56,7 +62,7 @@ impl Operation {
     /// | | administrator | operator | auditor |
     /// |---|---|---|---|
     /// | grant and withdraw powers; publish lists, the root's too | yes | | |
-    /// | issue, revoke, suspend, resume, freeze; block a key | | yes | |
+    /// | issue, renew, replace, correct, revoke, suspend, resume, freeze; block a key | | yes | |
     /// | export the log, on the authority's own machine | | | yes |
     /// | show and list certificates | yes | yes | yes |
     /// | list officers; doctor | yes | | yes |
@@ -67,6 +73,9 @@ impl Operation {
             Self::Show { .. } => ("show", &Power::ALL),
             Self::List(_) => ("list", &Power::ALL),
             Self::Revoke(_) => ("revoke", &[Operator]),
+            Self::Renew(_) => ("renew", &[Operator]),
+            Self::Replace(_) => ("replace", &[Operator]),
+            Self::Correct(_) => ("correct", &[Operator]),
             Self::Suspend { .. } => ("suspend", &[Operator]),
             Self::Resume(_) => ("resume", &[Operator]),
             Self::Freeze(_) => ("freeze", &[Operator]),
@@ -107,6 +116,15 @@ pub struct Shown {
     /// Every order that ever froze it.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub orders: Vec<Freeze>,
+    /// The certificate whose place it took.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub replaces: Option<Link>,
+    /// Those that took its place.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub replaced_by: Vec<Link>,
+    /// When it is revoked since another took its place.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ends_at: Option<i64>,
     pub sha256: String,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub pem: Option<String>,
@@ -181,6 +199,11 @@ pub fn pem(label: &str, der: &[u8]) -> String {
     pem::encode_config(&pem::Pem::new(label, der), pem::EncodeConfig::new().set_line_ending(pem::LineEnding::LF))
 }
 
+/// The issuers above a certificate, PEM, without the root.
+pub fn chain_of(authority: &Authority, issuer: &str) -> Option<String> {
+    authority.issuers.get(issuer).filter(|issuer| issuer.id() != ROOT).map(|issuer| pem("CERTIFICATE", &issuer.record.der))
+}
+
 /// An open authority and its log.
 #[derive(Clone)]
 pub struct Service {
@@ -203,7 +226,9 @@ impl Service {
                 let serial = register::serial(&serial).map_err(IssueError::from)?;
                 let record = register::get(&*self.authority.store, &serial).map_err(IssueError::from)?;
                 let orders = hold::orders(&self.authority, &serial)?;
-                Ok(Outcome::Certificate(Box::new(Shown { orders, ..self.shown(&serial, &record, true) })))
+                let replaced_by = successors(&self.authority, &serial)?;
+                let ends_at = self.ends_at(&record, &replaced_by)?;
+                Ok(Outcome::Certificate(Box::new(Shown { orders, replaced_by, ends_at, ..self.shown(&serial, &record, true) })))
             }
             Operation::List(query) => {
                 let found = register::list(&*self.authority.store, &query, self.now()).map_err(IssueError::from)?;
@@ -216,6 +241,9 @@ impl Service {
             Operation::Suspend { serial } => Ok(self.changed(&hold::suspend(&self.authority, &proven.acting()?, &serial)?)),
             Operation::Resume(order) => Ok(self.changed(&hold::resume(&self.authority, &proven.acting()?, &order)?)),
             Operation::Freeze(order) => Ok(self.changed(&hold::freeze(&self.authority, &proven.acting()?, order)?)),
+            Operation::Renew(order) => Ok(self.succeeded(&renew(&self.authority, &proven.acting()?, &order)?)),
+            Operation::Replace(order) => Ok(self.succeeded(&replace(&self.authority, &proven.acting()?, &order)?)),
+            Operation::Correct(order) => Ok(self.succeeded(&correct(&self.authority, &proven.acting()?, &order)?)),
             Operation::BlockKey { key } => {
                 let Blocked { before, revoked } = block(&self.authority, &proven.acting()?, key)?;
                 let revoked = revoked.iter().map(|(serial, record)| self.shown(serial, record, false)).collect();
@@ -292,13 +320,28 @@ impl Service {
         Outcome::Certificate(Box::new(self.shown(&changed.serial, &changed.record, false)))
     }
 
+    fn succeeded(&self, succeeded: &Succeeded) -> Outcome {
+        Outcome::Certificate(Box::new(self.shown(&succeeded.serial, &succeeded.record, true)))
+    }
+
+    /// When a certificate that is not over yet is revoked, as those in its place say.
+    fn ends_at(&self, record: &CertificateRecord, links: &[Link]) -> Result<Option<i64>, IssueError> {
+        if matches!(record.status, Status::Revoked(_)) {
+            return Ok(None);
+        }
+        let Some(last) = links.last() else { return Ok(None) };
+        let new = register::find(&*self.authority.store, &register::serial(&last.serial)?)?;
+        let ends = new.and_then(|new| new.predecessor).and_then(|predecessor| predecessor.ends);
+        Ok(ends.map(|ends| ends.at).filter(|at| *at < record.not_after))
+    }
+
     fn shown(&self, serial: &[u8], record: &CertificateRecord, whole: bool) -> Shown {
         let (revoked, held) = match &record.status {
             Status::Good => (None, None),
             Status::Held(hold) => (None, Some(hold)),
             Status::Revoked(revocation) => (Some(revocation), None),
         };
-        let chain = self.authority.issuers.get(&record.issuer).filter(|issuer| whole && issuer.id() != ROOT);
+        let replaces = record.predecessor.as_ref().map(|predecessor| Link { serial: predecessor.serial.clone(), act: predecessor.act });
         Shown {
             serial: serial_text(serial),
             state: register::state(record, self.now()),
@@ -315,9 +358,12 @@ impl Service {
             held_until: held.map(|hold| hold::until(&self.authority, hold)),
             freeze: held.and_then(|hold| hold.freeze.clone()),
             orders: Vec::new(),
+            replaces,
+            replaced_by: Vec::new(),
+            ends_at: None,
             sha256: crate::sha256_hex(&record.der),
             pem: whole.then(|| pem("CERTIFICATE", &record.der)),
-            chain: chain.map(|issuer| pem("CERTIFICATE", &issuer.record.der)),
+            chain: chain_of(&self.authority, &record.issuer).filter(|_| whole),
         }
     }
 }

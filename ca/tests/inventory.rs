@@ -24,6 +24,7 @@ fn certificate(n: u64) -> (Vec<u8>, CertificateRecord) {
         key_digest: n.to_be_bytes().to_vec(),
         der: vec![0x30, 0],
         status: if n.is_multiple_of(10) { revoked } else { Status::Good },
+        predecessor: None,
     };
     ([[0x40; 8], spread.to_be_bytes()].concat(), record)
 }

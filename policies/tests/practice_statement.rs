@@ -61,6 +61,17 @@ fn the_terms_are_those_of_the_rules() {
     let rules = Rules::parse(authority::SHIPPED).unwrap();
     let terms = rows("| Term | Value |");
     assert!(terms.contains(&format!("| Suspension: at most | {} days |", rules.suspension.max_days).as_str()), "{terms:#?}");
+    let terms = rows("| Renewal and change | Terms |");
+    let said = |row: String| assert!(terms.contains(&row.as_str()), "{row}\n{terms:#?}");
+    for (profile, renewable) in rules.renewal.profiles() {
+        let key = if renewable.same_key { "the same key or a new one" } else { "a new key" };
+        said(format!("| Renewal of {profile}: from, before the end | {} days, with {key} |", renewable.window_days));
+        assert_eq!(renewable.overlap_days, None, "the statement says never");
+    }
+    assert_eq!(terms.iter().filter(|row| row.starts_with("| Renewal of ")).count(), rules.renewal.profiles().count());
+    said("| Renewed certificate: revoked after | never |".into());
+    said(format!("| Replaced or corrected certificate: stays valid, at most | {} days |", rules.renewal.most_overlap_days));
+    said(format!("| Corrected certificate: stays valid, when nothing else is said | {} days |", rules.renewal.correction_overlap_days));
 }
 
 #[test]

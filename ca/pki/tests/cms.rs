@@ -4,7 +4,7 @@ mod city;
 use city::{Authority, Desk, Key, NOW};
 use const_oid::ObjectIdentifier as Oid;
 use pki::asn1::{self, DerError};
-use pki::cms::{CmsError, SignerPlan, verify};
+use pki::cms::{Attached, CmsError, SignerPlan, verify};
 use pki::signature::{DigestAlgorithm, SignatureError};
 use pki::signer::Signer as _;
 
@@ -77,6 +77,49 @@ fn openssl_signs_otherwise_and_we_refuse() {
     assert_eq!(verify(&[0x30; 70_000], CONTENT, &[]), Err(CmsError::TooLarge(70_000)));
     assert_eq!(verify(&[b'-'; 100_000], CONTENT, &[]), Err(CmsError::TooLarge(100_000)));
     assert_eq!(verify(b"", CONTENT, &[]), Err(CmsError::Pem));
+}
+
+#[test]
+fn what_openssl_encloses_is_read_with_the_certificate_that_is_given() {
+    let desk = Desk::new();
+    for (name, kind) in [("p256", P256), ("p384", "ec -pkeyopt ec_paramgen_curve:P-384"), ("rsa", "rsa:2048")] {
+        let certificate = signer(&desk, name, kind);
+        let serial = pki::view::CertificateView::parse(&certificate).unwrap().serial.to_vec();
+        for way in ["-outform DER", "-outform PEM", "-outform DER -nocerts", "-outform DER -cades"] {
+            let enclosed = Attached::read(&signed(&desk, &format!("-nodetach -signer {name}.pem -inkey {name}.key {way}"))).unwrap();
+            assert_eq!(enclosed.serial().unwrap(), serial);
+            assert_eq!(enclosed.verify(&certificate).unwrap(), CONTENT, "{name} {way}");
+        }
+    }
+    let (first, other) = (desk.get("p256.der"), desk.get("p384.der"));
+    let one = "-nodetach -signer p256.pem -inkey p256.key -outform DER";
+    let honest = signed(&desk, one);
+    // The certificate that travels along is no help: only the one given counts.
+    assert_eq!(Attached::read(&honest).unwrap().verify(&other), Err(CmsError::NoCertificate));
+    for (options, error) in [
+        ("-signer p256.pem -inkey p256.key -outform DER".to_owned(), CmsError::NothingInside),
+        (format!("{one} -noattr"), CmsError::NoAttributes),
+        (format!("{one} -stream"), CmsError::Der(DerError::Indefinite)),
+        (format!("{one} -signer p384.pem -inkey p384.key"), CmsError::Signers),
+        (format!("{one} -md sha1"), CmsError::Signature(SignatureError::BrokenHash)),
+        (format!("{one} -econtent_type 1.2.840.113549.1.9.16.1.4"), CmsError::ContentType),
+    ] {
+        assert_eq!(Attached::read(&signed(&desk, &options)).map(|_| ()), Err(error), "{options}");
+    }
+    assert_eq!(Attached::read(&signed(&desk, &format!("{one} -keyid"))).unwrap().serial(), Err(CmsError::KeyIdentifier));
+    // Not one bit of what is inside, or of who is named, may be another.
+    let certificate = honest.windows(first.len()).position(|window| window == first).unwrap();
+    // The head of the certificates too: with one bit flipped it is that of lists, which are ignored.
+    let travels = certificate - 4..certificate + first.len();
+    for at in 0..honest.len() {
+        let mut damaged = honest.clone();
+        damaged[at] ^= 1;
+        if let Ok(enclosed) = Attached::read(&damaged)
+            && let Ok(content) = enclosed.verify(&first)
+        {
+            assert!(travels.contains(&at) && content == CONTENT, "byte {at}");
+        }
+    }
 }
 
 proptest::proptest! {

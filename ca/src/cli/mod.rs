@@ -11,6 +11,7 @@ mod offline;
 mod print;
 mod root;
 mod serve;
+mod succession;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -116,6 +117,15 @@ enum Command {
         #[arg(long, value_name = "DATE")]
         invalid_since: Option<String>,
     },
+    /// Renew a certificate at the counter; its holder can do so alone, with `POST /renew`.
+    #[command(after_help = "Examples:\n  ca renew 5f3a0c0de1b2c3d4e5f60718293a4b5c --request new.csr --out new.pem\n  openssl cms -sign -nodetach -binary -in new.csr -signer old.pem -inkey old.key -outform DER -out renew.der &&\n    curl --data-binary @renew.der http://ca.example.cn/renew")]
+    Renew(succession::Renew),
+    /// Replace a certificate whose key or device is lost or broken.
+    #[command(after_help = "Example:\n  ca replace 5f3a0c0de1b2c3d4e5f60718293a4b5c --request new.csr --reason key-compromise --out new.pem")]
+    Replace(succession::Replace),
+    /// Correct what a certificate says of its holder; the code never changes.
+    #[command(after_help = "Example:\n  ca correct 5f3a0c0de1b2c3d4e5f60718293a4b5c --request new.csr --name 广州某某科技有限公司 --reason affiliation-changed --out new.pem")]
+    Correct(succession::Correct),
     /// Suspend a certificate: it counts as revoked until it is resumed, and stays revoked when nobody does in time.
     #[command(after_help = "Example:\n  ca suspend 5f3a0c0de1b2c3d4e5f60718293a4b5c")]
     Suspend { serial: String },
@@ -280,6 +290,9 @@ fn dispatch(cli: Cli) -> Result<(), Problem> {
             let date = |text: Option<String>| text.as_deref().map(offline::instant).transpose();
             Operation::Revoke(Revoke { serial, reason, at: date(at)?, invalid_since: date(invalid_since)? })
         }
+        Command::Renew(renew) => return succession::renew(&place, renew),
+        Command::Replace(replace) => return succession::replace(&place, replace),
+        Command::Correct(correct) => return succession::correct(&place, correct),
         Command::Suspend { serial } => Operation::Suspend { serial },
         Command::Resume { serial, freeze } => hold::resume(serial, freeze),
         Command::Freeze(order) => hold::freeze(order)?,

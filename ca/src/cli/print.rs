@@ -91,6 +91,7 @@ fn certificate(shown: &Shown) -> Result<(), Problem> {
         shown.invalid_since.map_or(Ok(()), |since| line(&format!("invalid  since {}", date(since))))?;
     }
     super::hold::lines(shown)?;
+    super::succession::lines(shown)?;
     line(&format!("name     {}", shown.name))?;
     if let Some(code) = &shown.code {
         line(&format!("code     {code}"))?;

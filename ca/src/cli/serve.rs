@@ -49,11 +49,12 @@ async fn run(service: Service, public: Arc<Public>, jobs: Arc<Jobs>, listen: Soc
     let public = router(public)
         .merge(crate::http::cps::router(practice_statement))
         .merge(crate::http::revocation::router(Arc::clone(&service.authority)))
+        .merge(crate::http::renewal::router(Arc::clone(&service.authority)))
         .merge(runtime::http::health(move || health.check()))
         .merge(runtime::http::metrics(move || metrics(&status) + &faults.metrics()));
     tracing::info!(address = %listen, base_url = service.authority.settings.base_url, "serving");
     let administration = admin.serve(crate::http::administration::router(service), shutdown.clone());
-    // Nothing longer than an OCSP request or the request of one key's holder is sent here.
+    // Nothing longer than an OCSP request or the request of one key's holder is sent here, but where a route says so.
     let limits = Limits { body: Some(pki::ocsp::MAX_BYTES), ..Limits::default() };
     tokio::join!(runtime::http::serve(listener, public, limits, shutdown.clone()), administration);
     jobs.await.map_err(|error| Problem::new(Exit::Internal, "job", error.to_string(), "read the log above"))

@@ -57,7 +57,7 @@ pub struct Operator;
 #[derive(Clone, Copy, Debug)]
 pub struct Auditor;
 
-/// May have certificates of the own key revoked, and nothing else.
+/// May have certificates of the own key revoked or renewed, and nothing else.
 #[derive(Clone, Copy, Debug)]
 pub struct Holder;
 
@@ -87,6 +87,13 @@ pub trait Revoker: Role {}
 impl Revoker for Operator {}
 
 impl Revoker for Holder {}
+
+/// Who may have a certificate issued; a holder, in the place of the one whose key they have, and no other.
+pub trait Orderer: Role {}
+
+impl Orderer for Operator {}
+
+impl Orderer for Holder {}
 
 /// Proof that somebody may act in a role.
 #[derive(Clone, Debug)]

@@ -16,7 +16,7 @@ use std::sync::{Arc, PoisonError};
 use pki::certificate::CertificatePlan;
 use pki::request::Request;
 use pki::signer::Signer;
-use policies::certificate::{Applicant, Kind, Profile, RequestFacts, RequestedName};
+use policies::certificate::{Applicant, KeyAlgorithm, Kind, Profile, RequestFacts, RequestedName};
 use ring::digest::{SHA256, digest};
 use ring::rand::{SecureRandom, SystemRandom};
 use serde::{Deserialize, Serialize};
@@ -27,9 +27,10 @@ use x509_parser::nom::Parser;
 use x509_parser::prelude::FromDer;
 use x509_parser::x509::SubjectPublicKeyInfo;
 
-use super::authorise::{Actor, Operator, Authorised};
+use super::authorise::{Actor, Authorised, Operator, Orderer};
 use super::owner::{self, Known};
-use super::plan::{Words, certificate_plan, expected, key_algorithm, requested_names};
+use super::plan::{Words, certificate_plan, expected, key_algorithm, requested_names, strength};
+use super::succeed::{self, Claim};
 use super::revoke;
 use crate::authority::{Authority, Issuer, ROOT};
 use crate::problem::IssueError;
@@ -49,7 +50,32 @@ pub struct Order {
 
 /// The whole line.
 pub fn issue(authority: &Authority, authorised: Authorised<Operator>, order: Order) -> Result<Recorded<SignedCertificate>, IssueError> {
-    let parsed = parse(authorised, order)?;
+    line(authority, parse(&authorised, order)?)
+}
+
+/// The same for a certificate in the place of another, which is signed only while the claim to that place holds.
+pub(super) fn succeeding(authority: &Authority, authorised: &Authorised<impl Orderer>, order: Order, claim: Claim) -> Result<Recorded<SignedCertificate>, IssueError> {
+    line(authority, Parsed { claim: Some(claim), ..parse(authorised, order)? })
+}
+
+/// The same for the key of the old certificate, whose holder proved to have it then.
+pub(super) fn same_key(
+    authority: &Authority,
+    authorised: &Authorised<impl Orderer>,
+    old: &CertificateRecord,
+    applicant: Words,
+    issuer: Option<String>,
+    claim: Claim,
+) -> Result<Recorded<SignedCertificate>, IssueError> {
+    let view = pki::view::CertificateView::parse(&old.der).map_err(|_| IssueError::Damaged { what: "a certificate" })?;
+    let key = pki::key::check(view.spki).map_err(pki::request::RequestError::WeakKey)?;
+    let wanted = Wanted { key: strength(key), spki: view.spki.to_vec(), subject: Vec::new(), names: Vec::new(), asks_for_ca: false };
+    let by = authorised.actor().clone();
+    line(authority, Parsed { by, profile: old.profile.clone(), issuer, wanted, applicant: applicant.parse()?, claim: Some(claim) })
+}
+
+/// Steps 3 to 9.
+fn line(authority: &Authority, parsed: Parsed) -> Result<Recorded<SignedCertificate>, IssueError> {
     let plan = decide(authority, parsed)?;
     let approved = approve(plan)?;
     let tbs = build(approved)?;
@@ -118,19 +144,29 @@ fn left_behind(authority: &Authority, key: &store::Key, bytes: Vec<u8>) -> Resul
 
 /// 2. A request whose sender holds the key, and an applicant in words that cannot be wrong.
 pub struct Parsed {
-    authorised: Authorised<Operator>,
+    by: Actor,
     profile: String,
     issuer: Option<String>,
-    request: Request,
-    requested: Vec<RequestedName>,
+    wanted: Wanted,
     applicant: Applicant,
+    claim: Option<Claim>,
 }
 
-fn parse(authorised: Authorised<Operator>, order: Order) -> Result<Parsed, IssueError> {
+/// A key whose holder proved to have it, and what was asked with it.
+struct Wanted {
+    key: KeyAlgorithm,
+    spki: Vec<u8>,
+    subject: Vec<(const_oid::ObjectIdentifier, String)>,
+    names: Vec<RequestedName>,
+    asks_for_ca: bool,
+}
+
+fn parse(authorised: &Authorised<impl Orderer>, order: Order) -> Result<Parsed, IssueError> {
     let request = Request::parse(&order.request)?;
-    let requested = requested_names(&request)?;
+    let names = requested_names(&request)?;
     let applicant = order.applicant.parse()?;
-    Ok(Parsed { authorised, profile: order.profile, issuer: order.issuer, request, requested, applicant })
+    let wanted = Wanted { key: key_algorithm(&request), asks_for_ca: request.asks_for_ca(), spki: request.spki, subject: request.subject, names };
+    Ok(Parsed { by: authorised.actor().clone(), profile: order.profile, issuer: order.issuer, wanted, applicant, claim: None })
 }
 
 /// 3. What the policy makes of it.
@@ -143,34 +179,30 @@ pub struct Plan<'a> {
     code: Option<String>,
     owner: KeyOwner,
     owned: Known,
-    authorised: Authorised<Operator>,
+    by: Actor,
+    claim: Option<Claim>,
 }
 
 fn decide(authority: &Authority, parsed: Parsed) -> Result<Plan<'_>, IssueError> {
-    let Parsed { authorised, profile, issuer, request, requested, applicant } = parsed;
+    let Parsed { by, profile, issuer, wanted, applicant, claim } = parsed;
     let known = || authority.policies.profiles().map(|profile| profile.name().to_owned()).collect();
     let unknown = || IssueError::UnknownProfile { profile: profile.chars().take(64).collect(), known: known() };
     let profile = authority.policies.profile(&profile).ok_or_else(unknown)?;
-    let key_digest = digest(&SHA256, &request.spki);
+    let key_digest = digest(&SHA256, &wanted.spki);
     if authority.store.get(&CertificateRecord::blocked_key(key_digest.as_ref()))?.is_some() {
         return Err(IssueError::BlockedKey);
     }
-    if authority.key_lists.holds(&request.spki) {
+    if authority.key_lists.holds(&wanted.spki) {
         return Err(IssueError::ListedKey);
     }
-    let facts = RequestFacts {
-        key: key_algorithm(&request),
-        subject: &request.subject,
-        alternative_names: &requested,
-        asks_for_ca: request.asks_for_ca(),
-    };
+    let facts = RequestFacts { key: wanted.key, subject: &wanted.subject, alternative_names: &wanted.names, asks_for_ca: wanted.asks_for_ca };
     let issuer = if profile.kind() == Kind::Root { None } else { Some(authority.issuer_for(profile, issuer.as_deref())?) };
     if let Some(issuer) = &issuer {
         not_revoked(authority, issuer)?;
     }
     let issuer_facts = issuer.as_ref().map(|issuer| issuer.facts()).transpose()?;
     let decided = profile.decide(&applicant, &facts, issuer_facts.as_ref(), authority.clock.now())?;
-    let plan = certificate_plan(&decided, issuer.as_deref(), &authority.addresses, request.spki)?;
+    let plan = certificate_plan(&decided, issuer.as_deref(), &authority.addresses, wanted.spki)?;
     let issuer = match issuer {
         Some(issuer) => issuer,
         None => Arc::new(authority.founding_root(&plan)?),
@@ -183,7 +215,7 @@ fn decide(authority: &Authority, parsed: Parsed) -> Result<Plan<'_>, IssueError>
     let owner = KeyOwner::new(code.as_deref(), &plan.subject.to_der());
     let owned = owner::judge(authority, key_digest.as_ref(), owner)?;
     let facts = expected(&decided, &plan);
-    Ok(Plan { owner, owned, issuer, profile, plan, facts, name, code, authorised })
+    Ok(Plan { owner, owned, issuer, profile, plan, facts, name, code, by, claim })
 }
 
 /// An authority whose own certificate is revoked certifies nobody. The root signed them all, itself too.
@@ -212,7 +244,8 @@ pub struct Tbs {
     intent: Intent,
     owner: KeyOwner,
     owned: Known,
-    by: String,
+    by: Actor,
+    claim: Option<Claim>,
 }
 
 fn build(Approved(mut plan): Approved<Plan<'_>>) -> Result<Tbs, IssueError> {
@@ -227,9 +260,11 @@ fn build(Approved(mut plan): Approved<Plan<'_>>) -> Result<Tbs, IssueError> {
         not_before: plan.plan.not_before.unix_timestamp(),
         not_after: plan.plan.not_after.unix_timestamp(),
         key_digest: digest(&SHA256, &plan.plan.spki).as_ref().to_vec(),
+        predecessor: plan.claim.as_ref().map(|claim| claim.predecessor.clone()),
         tbs,
     };
-    Ok(Tbs { issuer: plan.issuer, serial: plan.plan.serial.to_vec(), facts: plan.facts, intent, owner: plan.owner, owned: plan.owned, by: plan.authorised.actor().to_string() })
+    let Plan { issuer, facts, owner, owned, by, claim, .. } = plan;
+    Ok(Tbs { issuer, serial: plan.plan.serial.to_vec(), facts, intent, owner, owned, by, claim })
 }
 
 /// Sixteen random octets, the top bit zero, so that every serial is positive and of one length.
@@ -254,9 +289,10 @@ pub struct LintedTbs {
 }
 
 struct Asked {
-    by: String,
+    by: Actor,
     owner: KeyOwner,
     owned: Known,
+    claim: Option<Claim>,
 }
 
 fn lint(tbs: Tbs) -> Result<LintedTbs, IssueError> {
@@ -266,7 +302,8 @@ fn lint(tbs: Tbs) -> Result<LintedTbs, IssueError> {
     if findings.iter().any(|finding| finding.severity == lint::Severity::Error) {
         return Err(IssueError::Lint { findings: findings.iter().map(|finding| format!("{}: {} ({})", finding.rule, finding.message, finding.clause)).collect() });
     }
-    Ok(LintedTbs { issuer: tbs.issuer, serial: tbs.serial, stored: encode(&tbs.intent)?, intent: tbs.intent, asked: Some(Asked { by: tbs.by, owner: tbs.owner, owned: tbs.owned }) })
+    let Tbs { issuer, serial, intent, owner, owned, by, claim, .. } = tbs;
+    Ok(LintedTbs { issuer, serial, stored: encode(&intent)?, intent, asked: Some(Asked { by, owner, owned, claim }) })
 }
 
 /// Something durable: had only from a commit's receipt, or read back from the store.
@@ -282,28 +319,31 @@ impl<T> Recorded<T> {
 
 /// 7. The serial is ours, the bytes are known, the key is its owner's, and all is durable.
 fn record_intent(authority: &Authority, linted: LintedTbs) -> Result<Recorded<LintedTbs>, IssueError> {
-    let Some(Asked { by, owner, owned }) = &linted.asked else { return Ok(Recorded { what: linted }) };
-    match authority.store.commit(intended(authority, &linted, by, *owner, *owned)?) {
+    let Some(asked) = &linted.asked else { return Ok(Recorded { what: linted }) };
+    match authority.store.commit(intended(authority, &linted, asked, asked.owned)?) {
         Ok(_) => {}
         // The same owner came first with the same key, in another order: it is theirs all the same.
-        Err(CommitError::Conflict { .. }) if owner::judge(authority, &linted.intent.key_digest, *owner)? != *owned => {
-            authority.store.commit(intended(authority, &linted, by, *owner, Known::Written)?)?;
+        Err(CommitError::Conflict { .. }) if owner::judge(authority, &linted.intent.key_digest, asked.owner)? != asked.owned => {
+            authority.store.commit(intended(authority, &linted, asked, Known::Written)?)?;
         }
         Err(error) => return Err(error.into()),
     }
     Ok(Recorded { what: linted })
 }
 
-fn intended(authority: &Authority, linted: &LintedTbs, by: &str, owner: KeyOwner, owned: Known) -> Result<Batch, IssueError> {
+fn intended(authority: &Authority, linted: &LintedTbs, asked: &Asked, owned: Known) -> Result<Batch, IssueError> {
     let LintedTbs { serial, intent, stored, .. } = linted;
     let tbs_sha256 = crate::sha256_hex(&intent.tbs);
-    let entry = log::Entry::CertificateIntended { issuer: &intent.issuer, serial: &serial_text(serial), tbs_sha256: &tbs_sha256, by };
+    let entry = log::Entry::CertificateIntended { issuer: &intent.issuer, serial: &serial_text(serial), tbs_sha256: &tbs_sha256, by: &asked.by.to_string() };
     let mut batch = Batch::new()
         .expect(Expectation::Absent(CertificateRecord::key(serial)))
         .expect(Expectation::Absent(Intent::key(serial)))
         .expect(Expectation::Absent(CertificateRecord::blocked_key(&intent.key_digest)))
         .put(Intent::key(serial), stored.as_slice());
-    batch = owner::claimed(batch, &intent.key_digest, owner, owned);
+    batch = owner::claimed(batch, &intent.key_digest, asked.owner, owned);
+    if let Some(claim) = &asked.claim {
+        batch = claim.written(batch, serial)?;
+    }
     batch.append(log::STREAM, entry.leaf(authority.clock.now())?);
     Ok(batch)
 }
@@ -341,6 +381,7 @@ fn sign(intended: Recorded<LintedTbs>) -> Result<SignedCertificate, IssueError> 
         key_digest: intent.key_digest,
         der,
         status: Status::Good,
+        predecessor: intent.predecessor,
     };
     Ok(SignedCertificate { serial, record, intent: stored })
 }
@@ -378,6 +419,11 @@ fn entered(signed: &SignedCertificate, now: OffsetDateTime) -> Result<Batch, Iss
         batch = batch.put(index, serial.clone());
     }
     batch.append(log::STREAM, entry.leaf(now)?);
+    if let Some(predecessor) = &record.predecessor {
+        batch = succeed::linked(batch, serial, predecessor)?;
+        let entry = log::Entry::CertificateSucceeded { issuer: &record.issuer, serial: &serial_text(serial), old: &predecessor.serial, act: predecessor.act };
+        batch.append(log::STREAM, entry.leaf(now)?);
+    }
     Ok(batch)
 }
 

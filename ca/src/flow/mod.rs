@@ -3,6 +3,8 @@
 mod authorise;
 pub mod block;
 mod ended;
+pub mod ending;
+mod facts;
 pub mod hold;
 pub mod issue;
 pub mod officer;
@@ -11,6 +13,9 @@ mod owner;
 pub mod plan;
 pub mod possession;
 pub mod publish;
+pub mod renew;
+pub mod replace;
 pub mod revoke;
+pub mod succeed;
 
-pub use authorise::{Actor, Administrator, Auditor, Authorised, Holder, OFFICER, Office, Operator, Proven, Revoker, Role};
+pub use authorise::{Actor, Administrator, Auditor, Authorised, Holder, OFFICER, Office, Operator, Orderer, Proven, Revoker, Role};

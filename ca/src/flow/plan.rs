@@ -88,7 +88,11 @@ impl Words {
 
 /// The strength of the request's key, in the policy's words.
 pub fn key_algorithm(request: &Request) -> KeyAlgorithm {
-    match request.key {
+    strength(request.key)
+}
+
+pub(super) fn strength(key: pki::key::KeyAlgorithm) -> KeyAlgorithm {
+    match key {
         pki::key::KeyAlgorithm::P256 => KeyAlgorithm::P256,
         pki::key::KeyAlgorithm::P384 => KeyAlgorithm::P384,
         pki::key::KeyAlgorithm::Rsa2048 => KeyAlgorithm::Rsa2048,

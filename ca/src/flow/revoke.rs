@@ -37,16 +37,21 @@ pub struct Revoked {
 /// Tries again when something else was recorded for one of the certificates meanwhile: a report of a lost key is not
 /// turned away because somebody resumed a suspension at that moment.
 pub fn revoke(authority: &Authority, authorised: &Authorised<impl Revoker>, order: &Revoke) -> Result<Revoked, IssueError> {
+    revoke_as(authority, authorised.actor(), order)
+}
+
+/// For whoever was authorised to have it done.
+pub(super) fn revoke_as(authority: &Authority, by: &Actor, order: &Revoke) -> Result<Revoked, IssueError> {
     for _ in 1..ATTEMPTS {
-        match revoke_once(authority, authorised, order) {
+        match revoke_once(authority, by, order) {
             Err(IssueError::Commit(CommitError::Conflict { .. })) => {}
             done => return done,
         }
     }
-    revoke_once(authority, authorised, order)
+    revoke_once(authority, by, order)
 }
 
-fn revoke_once(authority: &Authority, authorised: &Authorised<impl Revoker>, order: &Revoke) -> Result<Revoked, IssueError> {
+fn revoke_once(authority: &Authority, by: &Actor, order: &Revoke) -> Result<Revoked, IssueError> {
     // 1. The serial in a form that cannot be wrong, and what is known of it.
     let serial = register::serial(&order.serial)?;
     let found = register::get(&*authority.store, &serial)?;
@@ -60,10 +65,10 @@ fn revoke_once(authority: &Authority, authorised: &Authorised<impl Revoker>, ord
         affected.extend(siblings(authority, key, &affected)?);
     }
     // 4. Statuses, indexes and log entries, all in one commit; a change that came between refuses it, and it is decided anew.
-    let mut certificates = record(authority, authorised.actor(), affected, revocation, now)?;
+    let mut certificates = record(authority, by, affected, revocation, now)?;
     // 5. What was recorded while we looked; from the block on, issuing itself lets nothing more of this key be good.
     if let Some(key) = &key {
-        certificates.extend(fallen(authority, authorised.actor(), key, revocation)?);
+        certificates.extend(fallen(authority, by, key, revocation)?);
     }
     Ok(Revoked { certificates })
 }

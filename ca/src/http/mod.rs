@@ -2,6 +2,7 @@
 
 pub mod administration;
 pub mod cps;
+pub mod renewal;
 pub mod revocation;
 
 use std::sync::Arc;

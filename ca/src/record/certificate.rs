@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use store::Key;
 
-use super::{Hold, Record, der_text};
+use super::{Hold, Predecessor, Record, der_text};
 
 /// What was about to be signed, durable before the key is used: after a power cut it says which serial
 /// may exist in the world without being in the register.
@@ -21,6 +21,9 @@ pub struct Intent {
     /// SHA-256 of the SubjectPublicKeyInfo.
     #[serde(with = "der_text")]
     pub key_digest: Vec<u8>,
+    /// The certificate whose place this one is to take.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub predecessor: Option<Predecessor>,
     /// The exact DER of the TBSCertificate.
     #[serde(skip)]
     pub tbs: Vec<u8>,
@@ -62,6 +65,9 @@ pub struct CertificateRecord {
     #[serde(skip)]
     pub der: Vec<u8>,
     pub status: Status,
+    /// The certificate whose place this one took.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub predecessor: Option<Predecessor>,
 }
 
 impl Record for CertificateRecord {

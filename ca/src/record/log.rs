@@ -5,7 +5,7 @@ use policies::authority::Power;
 use serde::Serialize;
 use time::OffsetDateTime;
 
-use super::Reason;
+use super::{Act, Reason};
 
 pub use evidence::STREAM;
 
@@ -37,6 +37,8 @@ pub enum Entry<'a> {
     KeyListsRead { keys: u64, sha256: &'a str },
     /// Follows the revocation whose date of invalidity it tells.
     InvalidityDated { issuer: &'a str, serial: &'a str, since: i64 },
+    /// `serial` took the place of `old`.
+    CertificateSucceeded { issuer: &'a str, serial: &'a str, old: &'a str, act: Act },
 }
 
 impl Entry<'_> {
@@ -61,6 +63,7 @@ impl Entry<'_> {
             Self::KeyBlocked { .. } => 40,
             Self::KeyListsRead { .. } => 41,
             Self::InvalidityDated { .. } => 50,
+            Self::CertificateSucceeded { .. } => 55,
         }
     }
 

@@ -7,6 +7,7 @@ mod issuer;
 mod key;
 pub mod log;
 mod officer;
+mod succession;
 
 use serde::{Serialize, de::DeserializeOwned};
 
@@ -16,6 +17,7 @@ pub use hold::{Freeze, Hold, Listed};
 pub use issuer::{IssuerRecord, OcspSigner, Settings};
 pub use key::KeyOwner;
 pub use officer::{Officer, Person, Roster, serial_of};
+pub use succession::{Act, Outgoing, Predecessor, Succession};
 
 /// What the store holds under one key: JSON, every key known. Where a record is about some DER, that follows it as it
 /// is, after an octet 0, which JSON never holds.
@@ -39,6 +41,8 @@ impl Record for IssuerRecord {}
 impl Record for CrlIntent {}
 impl Record for Officer {}
 impl Record for Roster {}
+impl Record for Succession {}
+impl Record for Outgoing {}
 
 pub fn encode(record: &impl Record) -> Result<Vec<u8>, serde_json::Error> {
     let body = record.body();

@@ -1,4 +1,5 @@
-//! CMS signatures: detached ones made from a content's digest alone and verified over a content; enclosing ones for timestamps.
+//! CMS signatures: detached ones made from a content's digest alone and verified over a content; enclosing ones for
+//! timestamps, and for what a certificate's holder asks.
 // spec: rfc5652#5, rfc8551, rfc5754, rfc5035, rfc6211, rfc8933
 mod seal;
 mod verify;
@@ -6,7 +7,7 @@ mod verify;
 use const_oid::ObjectIdentifier as Oid;
 pub use seal::{ContentDigest, SealError, SignerPlan};
 pub(crate) use verify::verify_enclosing;
-pub use verify::{CmsError, MAX_BYTES, Verified, verify};
+pub use verify::{Attached, CmsError, MAX_BYTES, Verified, verify};
 
 const SIGNED_DATA: Oid = Oid::new_unwrap("1.2.840.113549.1.7.2");
 const DATA: Oid = Oid::new_unwrap("1.2.840.113549.1.7.1");

@@ -1,4 +1,5 @@
-//! Verifying a detached signature: one signer, strict DER, nothing accepted that the signer did not say.
+//! Verifying a signature, detached or with its content inside: one signer, strict DER, nothing accepted that the signer
+//! did not say.
 //!
 //! Not under the signature, and so only judged by what a caller does with them: the certificates that travel
 //! along (the signer's own is under it when `signingCertificateV2` is there) and any CRLs, which are ignored.
@@ -8,6 +9,7 @@ use crate::pem::{self, PemError};
 use crate::signature::{DigestAlgorithm, Scheme, SignatureError};
 use crate::view::CertificateView;
 use const_oid::ObjectIdentifier as Oid;
+use std::borrow::Cow;
 use time::OffsetDateTime;
 
 /// The largest signature we look at, its certificates included.
@@ -32,6 +34,10 @@ pub enum CmsError {
     Attached,
     #[error("the content is not inside the signature; send the token as its authority made it")]
     Detached,
+    #[error("what is signed is not inside the signature; sign with it inside (openssl: with -nodetach)")]
+    NothingInside,
+    #[error("the signature names its certificate by a key identifier; name it by issuer and number (openssl: without -keyid)")]
+    KeyIdentifier,
     #[error("the signed content is not of type data; sign plain bytes, and take a timestamp for a timestamp")]
     ContentType,
     #[error("there must be exactly one signer; sign once, with one certificate")]
@@ -97,22 +103,59 @@ impl Verified {
 /// Verifies a detached signature, DER or PEM, over a content. The signer's certificate is looked for among those
 /// that travel with the signature and those `known`.
 pub fn verify(signature: &[u8], content: &[u8], known: &[&[u8]]) -> Result<Verified, CmsError> {
-    let decoded;
-    let der = match signature.first() {
-        Some(0x30) => signature,
-        _ if signature.len() > MAX_PEM => return Err(CmsError::TooLarge(signature.len())),
-        _ => {
-            decoded = pem::decode(signature, &["CMS", "PKCS7"]).map_err(|error| match error {
-                PemError::Damaged => CmsError::Pem,
-                PemError::Label(label) => CmsError::Label(label),
-            })?;
-            &decoded
-        }
-    };
-    if der.len() > MAX_BYTES {
-        return Err(CmsError::TooLarge(der.len()));
+    let der = der_of(signature)?;
+    let data = SignedData::parse(&der, &DATA)?;
+    if data.content.is_some() {
+        return Err(CmsError::Attached);
     }
-    judge(&SignedData::parse(der, &DATA)?, content, known)
+    judge(&data, content, known)
+}
+
+/// DER, from DER or PEM.
+fn der_of(signature: &[u8]) -> Result<Cow<'_, [u8]>, CmsError> {
+    let der = match signature.first() {
+        Some(0x30) => Cow::Borrowed(signature),
+        _ if signature.len() > MAX_PEM => return Err(CmsError::TooLarge(signature.len())),
+        _ => Cow::Owned(pem::decode(signature, &["CMS", "PKCS7"]).map_err(|error| match error {
+            PemError::Damaged => CmsError::Pem,
+            PemError::Label(label) => CmsError::Label(label),
+        })?),
+    };
+    if der.len() > MAX_BYTES { Err(CmsError::TooLarge(der.len())) } else { Ok(der) }
+}
+
+/// A signature with its content, of type data, inside: read, and not yet verified.
+#[derive(Clone)]
+pub struct Attached {
+    der: Vec<u8>,
+}
+
+impl Attached {
+    /// Reads DER or PEM.
+    pub fn read(signature: &[u8]) -> Result<Self, CmsError> {
+        let der = der_of(signature)?.into_owned();
+        match SignedData::parse(&der, &DATA)?.content {
+            Some(_) => Ok(Self { der }),
+            None => Err(CmsError::NothingInside),
+        }
+    }
+
+    /// The number of the certificate that the signer says to have signed with; its issuer is compared by `verify`.
+    pub fn serial(&self) -> Result<Vec<u8>, CmsError> {
+        match SignedData::parse(&self.der, &DATA)?.signer.id {
+            SignerId::IssuerAndSerial(_, serial) => Ok(serial.to_vec()),
+            SignerId::SubjectKeyId(_) => Err(CmsError::KeyIdentifier),
+        }
+    }
+
+    /// The content, once it is this certificate that signed it: the certificates that travel along are passed over.
+    pub fn verify(&self, certificate: &[u8]) -> Result<Vec<u8>, CmsError> {
+        let mut data = SignedData::parse(&self.der, &DATA)?;
+        data.certificates.clear();
+        let content = data.content.ok_or(CmsError::NothingInside)?;
+        judge(&data, content, &[certificate])?;
+        Ok(content.to_vec())
+    }
 }
 
 /// Verifies a signature, DER, that encloses its content, which is of another type than data, and names its signer's
@@ -147,7 +190,6 @@ fn judge<'a>(data: &SignedData<'a>, content: &[u8], known: &[&'a [u8]]) -> Resul
 /// The parts, shapes checked.
 struct SignedData<'a> {
     content_type: &'static Oid,
-    /// Only where it is not of type data.
     content: Option<&'a [u8]>,
     certificates: Vec<&'a [u8]>,
     signer: SignerInfo<'a>,
@@ -189,9 +231,6 @@ impl<'a> SignedData<'a> {
             return Err(CmsError::ContentType);
         }
         let inside = content.optional(0xa0)?;
-        if is_data && inside.is_some() {
-            return Err(CmsError::Attached);
-        }
         content.end()?;
         let content = inside.map(|octets| Reader::only(octets, 4)).transpose()?;
         let mut certificates = Vec::new();

@@ -1,0 +1,33 @@
+//! `POST /renew`: the holder of a still valid certificate signs a new request with its key, and gets the new certificate.
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::body::Bytes;
+use axum::extract::{DefaultBodyLimit, State};
+use axum::http::header;
+use axum::response::{IntoResponse, Response};
+use axum::routing::post;
+use runtime::exit::{Exit, Problem};
+
+use crate::authority::Authority;
+use crate::flow::renew::renew_by_possession;
+use crate::service::{chain_of, pem};
+
+/// A request and the certificate it was signed with, in PEM, with room to spare.
+const MOST: usize = 32 * 1024;
+
+pub fn router(authority: Arc<Authority>) -> Router {
+    Router::new().route("/renew", post(renew)).layer(DefaultBodyLimit::max(MOST)).with_state(authority)
+}
+
+// spec: rfc8555#9.1 (the certificate first, then its issuers)
+async fn renew(State(authority): State<Arc<Authority>>, signed: Bytes) -> Result<Response, Problem> {
+    let done = tokio::task::spawn_blocking(move || {
+        let renewed = renew_by_possession(&authority, &signed)?;
+        let chain = chain_of(&authority, &renewed.record.issuer).unwrap_or_default();
+        Ok::<_, Problem>(pem("CERTIFICATE", &renewed.record.der) + &chain)
+    });
+    let whole = done.await.map_err(|error| Problem::new(Exit::Internal, "renew", error.to_string(), "report this to the authority"))??;
+    Ok(([(header::CONTENT_TYPE, "application/pem-certificate-chain")], whole).into_response())
+}
