@@ -145,10 +145,7 @@ fn log_findings(service: &Service, now: i64) -> Result<[Finding; 2], IssueError>
     let store = &service.authority.store;
     let (signed, found) = (service.evidence.signed(), store.stream_length(log::STREAM)?);
     let written = |at: u64| -> Result<Option<i64>, IssueError> {
-        let leaf = store.read_stream(log::STREAM, at, 1)?;
-        // Version, kind, then Unix milliseconds.
-        let millis = leaf.first().and_then(|leaf| leaf.get(2..10)?.first_chunk::<8>().copied());
-        Ok(millis.and_then(|millis| i64::try_from(u64::from_be_bytes(millis) / 1_000).ok()))
+        Ok(store.read_stream(log::STREAM, at, 1)?.first().and_then(|leaf| log::at(leaf)).map(|millis| millis / 1_000))
     };
     let first_unsigned = if signed < found { written(signed)? } else { None };
     let newest = match found.checked_sub(1) {
@@ -169,7 +166,7 @@ fn head(signed: u64, found: u64, first_unsigned: Option<i64>, now: i64) -> Findi
 
 fn clock(newest: Option<i64>, now: i64) -> Finding {
     match newest {
-        Some(newest) if newest > now + 1 => Finding::fail(format!("clock: {} s behind the newest log entry", newest - now), "set the host's clock; look at its time service"),
+        Some(newest) if newest > now + 1 => Finding::fail(format!("clock: {} s behind the newest log entry", newest - now), "set the host's clock and look at its time service; if it was ahead before and is right now, restart with `ca serve --clock-was-ahead`"),
         _ => Finding::ok("clock: not behind the log"),
     }
 }

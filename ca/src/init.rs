@@ -23,6 +23,7 @@ use crate::authority::{Addresses, Authority, Issuer, ROOT};
 use crate::flow::{Authorised, issue, own, publish, revoke};
 use crate::problem::IssueError;
 use crate::record::{IssuerRecord, OcspSigner, Settings, decode, encode, log};
+use crate::steady::Steady;
 use crate::token::TokenConfiguration;
 
 /// The issuing authorities and their names in the city's certificates.
@@ -232,6 +233,11 @@ pub fn certificate_file(path: &Path, issuer: &str) -> PathBuf {
 
 /// Opens the authority in `path`, resumes what a crash interrupted, and refuses another base URL.
 pub fn open(path: &Path, base_url: Option<&str>, passphrase: &Passphrase, clock: Arc<dyn Clock>) -> Result<Opened, InitError> {
+    open_at(path, base_url, passphrase, clock, false)
+}
+
+/// As `open`. With `clock_was_ahead` the log may have entries later than the present: that is recorded, and goes on.
+pub fn open_at(path: &Path, base_url: Option<&str>, passphrase: &Passphrase, clock: Arc<dyn Clock>, clock_was_ahead: bool) -> Result<Opened, InitError> {
     let directory = StateDir::open(path)?;
     if path.join(FOUNDING).exists() {
         return Err(InitError::Unfinished { path: path.to_owned() });
@@ -242,6 +248,9 @@ pub fn open(path: &Path, base_url: Option<&str>, passphrase: &Passphrase, clock:
     let keys = KeyStore::open(&path.join("keys"), passphrase)?;
     let token = configuration.token.as_ref().map(TokenConfiguration::open).transpose()?;
     let store = store::open(&configuration.store, path).map_err(IssueError::from)?;
+    let steady = Steady::new(store, Arc::clone(&clock)).map_err(IssueError::from)?;
+    let newest = if clock_was_ahead { steady.set_back() } else { None };
+    let store: Arc<dyn Store> = Arc::new(steady);
     let settings = store.get(&Settings::key()).map_err(IssueError::from)?.ok_or(IssueError::Damaged { what: "the settings" })?;
     let settings: Settings = decode(&settings).map_err(|_| IssueError::Damaged { what: "the settings" })?;
     if base_url.is_some_and(|asked| asked.trim_end_matches('/') != settings.base_url) {
@@ -265,6 +274,9 @@ pub fn open(path: &Path, base_url: Option<&str>, passphrase: &Passphrase, clock:
     // Configuration is judged whole before anything is done with it.
     if let Some(what) = authority.unmatched().into_iter().next() {
         return Err(InitError::Unmatched { what });
+    }
+    if let Some(newest) = newest {
+        append(&authority, log::Entry::ClockSetBack { newest: newest / 1_000 }, None)?;
     }
     let known = policies_read();
     let before = authority.store.get(&known).map_err(IssueError::from)?;

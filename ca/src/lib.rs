@@ -15,6 +15,7 @@ pub mod record;
 pub mod register;
 pub mod service;
 pub mod status;
+pub mod steady;
 mod throwaway;
 pub mod token;
 

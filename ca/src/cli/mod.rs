@@ -74,6 +74,9 @@ enum Command {
         /// Listen here instead of where ca.toml says.
         #[arg(long)]
         listen: Option<SocketAddr>,
+        /// The host's clock was ahead once and is right now: record that, and go on before the log's latest times.
+        #[arg(long)]
+        clock_was_ahead: bool,
     },
     /// The certificate policies.
     #[command(subcommand)]
@@ -273,7 +276,7 @@ fn dispatch(cli: Cli) -> Result<(), Problem> {
     let place = ask::Place { directory: cli.dir, passphrase_file: cli.passphrase_file, server, json: cli.json };
     let operation = match cli.command {
         Command::Init { base_url, listen, root_passphrase_file, token } => return offline::init(&place, &base_url, listen, root_passphrase_file.as_deref(), token),
-        Command::Serve { base_url, listen } => return serve::serve(&place, base_url.as_deref(), listen),
+        Command::Serve { base_url, listen, clock_was_ahead } => return serve::serve(&place, base_url.as_deref(), listen, clock_was_ahead),
         Command::Policy(Policy::Check { policies }) => return offline::policy_check(&place, policies),
         Command::Request(Request::Show { file }) => return offline::request_show(&file, place.json),
         Command::Log(Log::Verify { directory, vkey }) => return offline::log_verify(&directory, &vkey, place.json),

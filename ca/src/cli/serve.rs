@@ -18,10 +18,10 @@ use crate::lists::Lists;
 use crate::service::Service;
 use crate::status::Status;
 
-pub fn serve(place: &Place, base_url: Option<&str>, listen: Option<SocketAddr>) -> Result<(), Problem> {
+pub fn serve(place: &Place, base_url: Option<&str>, listen: Option<SocketAddr>, clock_was_ahead: bool) -> Result<(), Problem> {
     runtime::log::init();
     let passphrase = passphrase(place)?;
-    let mut opened = crate::init::open(&place.directory, base_url, &passphrase, Arc::new(SystemClock))?;
+    let mut opened = crate::init::open_at(&place.directory, base_url, &passphrase, Arc::new(SystemClock), clock_was_ahead)?;
     let status = Status::new(&opened.authority).map_err(|error| Problem::new(Exit::Damaged, "issuer", error.to_string(), "restore the store from a backup"))?;
     let status = Arc::new(status);
     let lists = Arc::new(Lists::new(Arc::clone(&opened.authority.store)));

@@ -22,6 +22,8 @@ pub enum Entry<'a> {
     CrlIntended { issuer: &'a str, number: u64, tbs_sha256: &'a str, by: &'a str },
     CrlIssued { issuer: &'a str, number: u64, entries: u64, sha256: &'a str },
     OcspSignerReplaced { issuer: &'a str, key: &'a str, sha256: &'a str },
+    /// Entries from before this one have later times, up to `newest`: the host's clock was ahead, and a person said so.
+    ClockSetBack { newest: i64 },
     /// `serial` is the officer's certificate.
     PowerGranted { serial: &'a str, power: Power, by: &'a str },
     PowerWithdrawn { serial: &'a str, power: Power, by: &'a str },
@@ -41,6 +43,13 @@ pub enum Entry<'a> {
     CertificateSucceeded { issuer: &'a str, serial: &'a str, old: &'a str, act: Act },
 }
 
+/// When an entry was made, in Unix milliseconds; `None` for what is no leaf of ours.
+pub fn at(leaf: &[u8]) -> Option<i64> {
+    // Version, kind, then the time.
+    let millis = leaf.get(2..10)?.first_chunk::<8>().copied()?;
+    i64::try_from(u64::from_be_bytes(millis)).ok()
+}
+
 impl Entry<'_> {
     fn kind(&self) -> u8 {
         match self {
@@ -52,6 +61,7 @@ impl Entry<'_> {
             Self::CrlIntended { .. } => 6,
             Self::CrlIssued { .. } => 7,
             Self::OcspSignerReplaced { .. } => 8,
+            Self::ClockSetBack { .. } => 9,
             Self::PowerGranted { .. } => 10,
             Self::PowerWithdrawn { .. } => 11,
             Self::AdministrationCertificateReplaced { .. } => 12,

@@ -1,0 +1,89 @@
+//! A store that takes nothing while the host's clock stands before what is recorded already. Every change of state is an
+//! entry of the log with its time, and every signature that lasts comes after one: so nothing is signed or recorded at a
+//! time that was before.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
+
+use runtime::clock::Clock;
+use store::{Batch, CommitError, Key, Receipt, Snapshot, Store, StoreError};
+
+use crate::record::log::{self, STREAM};
+
+/// Milliseconds by which time services set a clock back without anybody's harm.
+const TOLERANCE: i64 = 2_000;
+
+pub struct Steady {
+    inner: Arc<dyn Store>,
+    clock: Arc<dyn Clock>,
+    /// Unix milliseconds: the latest time at which anything was committed.
+    newest: AtomicI64,
+}
+
+impl Steady {
+    /// From the newest entry of the log on.
+    pub fn new(inner: Arc<dyn Store>, clock: Arc<dyn Clock>) -> Result<Self, StoreError> {
+        let newest = newest_entry(&*inner)?.unwrap_or(i64::MIN);
+        Ok(Self { inner, clock, newest: AtomicI64::new(newest) })
+    }
+
+    /// From the present on, however late the newest entry is: the clock was ahead when that was written, and a person
+    /// says that it is right now. The time of that entry, when it is later than the present.
+    pub fn set_back(&self) -> Option<i64> {
+        let now = self.now();
+        let newest = self.newest.swap(now, Ordering::SeqCst);
+        (newest > now).then_some(newest)
+    }
+
+    fn now(&self) -> i64 {
+        i64::try_from(self.clock.now().unix_timestamp_nanos() / 1_000_000).unwrap_or(i64::MAX)
+    }
+}
+
+/// Unix milliseconds of the log's last entry.
+pub(crate) fn newest_entry(store: &dyn Store) -> Result<Option<i64>, StoreError> {
+    let Some(last) = store.stream_length(STREAM)?.checked_sub(1) else { return Ok(None) };
+    Ok(store.read_stream(STREAM, last, 1)?.first().and_then(|leaf| log::at(leaf)))
+}
+
+impl Store for Steady {
+    fn get(&self, key: &Key) -> Result<Option<Vec<u8>>, StoreError> {
+        self.inner.get(key)
+    }
+
+    fn scan(&self, from: &Key, to: &Key, limit: usize) -> Result<Vec<(Key, Vec<u8>)>, StoreError> {
+        self.inner.scan(from, to, limit)
+    }
+
+    fn read_stream(&self, stream: &str, position: u64, limit: usize) -> Result<Vec<Vec<u8>>, StoreError> {
+        self.inner.read_stream(stream, position, limit)
+    }
+
+    fn stream_length(&self, stream: &str) -> Result<u64, StoreError> {
+        self.inner.stream_length(stream)
+    }
+
+    fn counter(&self, counter: &str) -> Result<u64, StoreError> {
+        self.inner.counter(counter)
+    }
+
+    fn sum(&self, sum: &str) -> Result<u64, StoreError> {
+        self.inner.sum(sum)
+    }
+
+    fn snapshot(&self) -> Result<Box<dyn Snapshot>, StoreError> {
+        self.inner.snapshot()
+    }
+
+    fn commit(&self, batch: Batch) -> Result<Receipt, CommitError> {
+        let now = self.now();
+        let behind = self.newest.load(Ordering::SeqCst).saturating_sub(now);
+        if behind > TOLERANCE {
+            let reason = format!("the host's clock is {} s behind what is recorded, so its time service has to be seen to (or `ca serve --clock-was-ahead` when it was wrong before)", behind / 1_000);
+            return Err(CommitError::Unavailable { reason });
+        }
+        let receipt = self.inner.commit(batch)?;
+        self.newest.fetch_max(now, Ordering::SeqCst);
+        Ok(receipt)
+    }
+}
