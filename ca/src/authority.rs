@@ -13,6 +13,7 @@ use store::Store;
 use time::OffsetDateTime;
 use x509_parser::prelude::{FromDer, X509Certificate};
 
+use crate::own_name::OwnNames;
 use crate::problem::IssueError;
 use crate::record::{IssuerRecord, Settings};
 
@@ -132,6 +133,8 @@ pub struct Authority {
     pub rules: Rules,
     /// Keys that the world knows, as the operator's lists name them.
     pub key_lists: Arc<pki::key::Blocklist>,
+    /// What makes the tags of own names in the log.
+    pub own_names: Arc<OwnNames>,
     pub issuers: BTreeMap<String, Arc<Issuer>>,
     /// The root's key, while the hierarchy is founded.
     pub founding: Option<KeyHandle>,

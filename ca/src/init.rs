@@ -21,6 +21,7 @@ use store::{Batch, Expectation, Key, Store};
 
 use crate::authority::{Addresses, Authority, Issuer, ROOT};
 use crate::flow::{Authorised, issue, own, publish, revoke};
+use crate::own_name::{self, OwnNames};
 use crate::problem::IssueError;
 use crate::record::{IssuerRecord, OcspSigner, Settings, decode, encode, log};
 use crate::steady::Steady;
@@ -69,6 +70,8 @@ pub enum InitError {
     LogMissing { path: PathBuf, what: &'static str },
     #[error("the log's key is not the one this authority was founded with; restore the whole directory from one backup")]
     OtherLogKey,
+    #[error("the key that made the log's tags of own names is missing or another one; restore the whole directory from one backup")]
+    OwnNameKey,
     // Addresses inside certificates are plain http: fetching them must not need a certificate to be judged first.
     #[error("{found:?} is no base URL; write http://HOST[:PORT] without a path")]
     BaseUrl { found: String },
@@ -180,6 +183,7 @@ pub fn init_with(path: &Path, base_url: &str, configuration: Configuration, root
         policies,
         rules,
         key_lists: Arc::default(),
+        own_names: Arc::new(OwnNames::open(&keys)?),
         issuers: BTreeMap::new(),
         founding: Some(root_key.clone()),
         watchers: Vec::new(),
@@ -211,7 +215,7 @@ pub fn init_with(path: &Path, base_url: &str, configuration: Configuration, root
         let file = certificate_file(path, issuer.id());
         runtime::state::write_atomically(&file, text.as_bytes(), 0o644).map_err(|error| file_error(&file, &error))?;
     }
-    let settings = Batch::new().expect(Expectation::Absent(Settings::key())).put(Settings::key(), encode(&authority.settings).map_err(IssueError::from)?);
+    let settings = Batch::new().expect(Expectation::Absent(Settings::key())).put(Settings::key(), encode(&authority.settings).map_err(IssueError::from)?).put(own_names_mark(), authority.own_names.mark());
     store.commit(settings).map_err(IssueError::from)?;
     // From here on the root's key is offline.
     authority.founding = None;
@@ -269,8 +273,9 @@ pub fn open_at(path: &Path, base_url: Option<&str>, passphrase: &Passphrase, clo
         return Err(InitError::OtherLogKey);
     }
     let evidence = Arc::new(Evidence::open(Arc::clone(&store), signer, path)?);
+    let own_names = Arc::new(own_names(&*store, &keys)?);
     let issuers = read_issuers(&*store, &keys, token.as_ref())?;
-    let authority = Authority { addresses: Addresses::new(&settings), store, clock, settings, policies, rules, key_lists: Arc::new(lists.keys), issuers, founding: None, watchers: Vec::new() };
+    let authority = Authority { addresses: Addresses::new(&settings), store, clock, settings, policies, rules, key_lists: Arc::new(lists.keys), own_names, issuers, founding: None, watchers: Vec::new() };
     // Configuration is judged whole before anything is done with it.
     if let Some(what) = authority.unmatched().into_iter().next() {
         return Err(InitError::Unmatched { what });
@@ -389,6 +394,29 @@ fn append(authority: &Authority, entry: log::Entry<'_>, put: Option<(Key, Vec<u8
     Ok(())
 }
 
+/// With the key that made the tags so far: another one, after a restore in part, would make holders blind.
+fn own_names(store: &dyn Store, keys: &KeyStore) -> Result<OwnNames, InitError> {
+    let place = own_names_mark();
+    let before = store.get(&place).map_err(IssueError::from)?;
+    if before.is_some() && !keys.contains(own_name::KEY) {
+        return Err(InitError::OwnNameKey);
+    }
+    let names = OwnNames::open(keys)?;
+    match before {
+        Some(mark) if mark == names.mark() => Ok(names),
+        Some(_) => Err(InitError::OwnNameKey),
+        // An authority from before there were tags.
+        None => {
+            store.commit(Batch::new().expect(Expectation::Absent(place.clone())).put(place, names.mark())).map_err(IssueError::from)?;
+            Ok(names)
+        }
+    }
+}
+
+fn own_names_mark() -> Key {
+    Key::new("authority", &[b"own-names"])
+}
+
 /// Each issuer with its key from where its record says it is.
 fn read_issuers(store: &dyn Store, keys: &KeyStore, token: Option<&Token>) -> Result<BTreeMap<String, Arc<Issuer>>, InitError> {
     let (from, to) = Key::range(IssuerRecord::TABLE, &[]);
@@ -424,6 +452,7 @@ impl From<InitError> for Problem {
             InitError::KeyLists(_) => (Exit::Usage, "key-lists"),
             InitError::BaseUrl { .. } | InitError::OtherBaseUrl { .. } => (Exit::Usage, "base-url"),
             InitError::Unfinished { .. } => (Exit::Conflict, "unfinished"),
+            InitError::OwnNameKey => (Exit::Damaged, "own-name"),
             InitError::LogMissing { .. } | InitError::OtherLogKey => (Exit::Damaged, "log"),
             InitError::File { .. } => (Exit::Unavailable, "file"),
             InitError::Own(own::OwnError::Issue(error)) => return error.into(),

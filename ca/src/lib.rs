@@ -10,6 +10,7 @@ pub mod init;
 pub mod job;
 pub mod key_lists;
 pub mod lists;
+pub mod own_name;
 pub mod problem;
 pub mod record;
 pub mod register;
@@ -18,6 +19,7 @@ pub mod status;
 pub mod steady;
 mod throwaway;
 pub mod token;
+pub mod witness;
 
 /// Lower-case hexadecimal.
 pub(crate) fn hex(bytes: &[u8]) -> String {

@@ -87,6 +87,10 @@ pub enum IssueError {
     NotSaid,
     #[error("no certificate of this authority has this key and serial; sign the request with the certificate's own key")]
     NotOfThisKey,
+    #[error("the request's subject does not ask for the secret of an own name; write `own name SERIAL` as common name and the key of the question as organisation, as `ca log own-name` does")]
+    NotAsked,
+    #[error("certificate {serial} is not good and current, so its holder is told nothing; ask with one that is")]
+    NotGood { serial: String },
     #[error("the list made for {issuer} is not what the register says, so it was not published; report this with the service's log")]
     ListDiffers { issuer: String },
     #[error(transparent)]
@@ -139,6 +143,8 @@ impl IssueError {
             Self::InvalidityDate(_) => (Exit::Refused, "invalidity-date"),
             Self::NotPrepared => (Exit::Conflict, "not-prepared"),
             Self::NotSaid => (Exit::Refused, "not-said"),
+            Self::NotAsked => (Exit::Refused, "not-asked"),
+            Self::NotGood { .. } => (Exit::Refused, "not-good"),
             Self::NotOfThisKey => (Exit::NotFound, "not-of-this-key"),
             Self::ListDiffers { .. } => (Exit::Damaged, "list-differs"),
             Self::Race | Self::Commit(CommitError::Conflict { .. }) => (Exit::Conflict, "conflict"),

@@ -18,6 +18,7 @@ use crate::flow::issue::{Order, issue};
 use crate::flow::renew::{Renew, renew};
 use crate::flow::replace::{Correct, Replace, correct, replace};
 use crate::flow::succeed::{Link, Succeeded, successors};
+use crate::flow::own_name::own_name;
 use crate::flow::revoke::{Revoke, revoke};
 use crate::flow::officer::{self, Grant, Withdraw};
 use crate::flow::{Administrator, Authorised, Operator, Proven, publish};
@@ -51,6 +52,8 @@ pub enum Operation {
     GrantPower(Grant),
     WithdrawPower(Withdraw),
     ListOfficers,
+    /// The secret of an own name, for the holder of a certificate who stands at the counter.
+    OwnName { serial: String },
     /// What is well and what is not: changes nothing.
     Doctor,
 }
@@ -84,6 +87,7 @@ impl Operation {
             Self::PrepareRootCrl => ("prepare-root-crl", &[Administrator]),
             Self::PublishRootCrl { .. } => ("publish-root-crl", &[Administrator]),
             Self::ExportLog { .. } => ("export-log", &[Auditor]),
+            Self::OwnName { .. } => ("own-name", &[Operator]),
             Self::GrantPower(_) => ("grant-power", &[Administrator]),
             Self::WithdrawPower(_) => ("withdraw-power", &[Administrator]),
             Self::ListOfficers => ("list-officers", &[Administrator, Auditor]),
@@ -192,6 +196,7 @@ pub enum Outcome {
     Exported(Exported),
     Officer(ShownOfficer),
     Officers(Vec<ShownOfficer>),
+    OwnName { serial: String, secret: String },
     Examined(Examined),
 }
 
@@ -216,6 +221,7 @@ impl Service {
     pub fn perform(&self, proven: &Proven, operation: Operation) -> Result<Outcome, Problem> {
         let (name, powers) = operation.power();
         proven.allow(name, powers)?;
+        tracing::info!(operation = name, actor = %proven.actor(), "asked for");
         match operation {
             Operation::Issue(order) => {
                 let issued = issue(&self.authority, proven.acting()?, order)?;
@@ -263,6 +269,11 @@ impl Service {
             Operation::GrantPower(order) => Ok(Outcome::Officer(self.officer(officer::grant(&self.authority, &proven.acting()?, &order)?))),
             Operation::WithdrawPower(order) => Ok(Outcome::Officer(self.officer(officer::withdraw(&self.authority, &proven.acting()?, &order)?))),
             Operation::ListOfficers => Ok(Outcome::Officers(officer::list(&self.authority)?.into_iter().map(|one| self.officer(one)).collect())),
+            Operation::OwnName { serial } => {
+                let serial = register::serial(&serial).map_err(IssueError::from)?;
+                let secret = own_name(&self.authority, &proven.acting()?, &serial)?;
+                Ok(Outcome::OwnName { serial: serial_text(&serial), secret: secret.text() })
+            }
             Operation::ExportLog { directory } => {
                 // A path of this machine is not for somebody on another to name.
                 if !proven.is_local() {

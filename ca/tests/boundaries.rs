@@ -45,6 +45,7 @@ fn over(opened: &Opened, store: Arc<dyn Store>) -> Authority {
         policies: whole.policies.clone(),
         rules: whole.rules.clone(),
         key_lists: Arc::clone(&whole.key_lists),
+        own_names: Arc::clone(&whole.own_names),
         issuers: whole.issuers.clone(),
         founding: None,
         watchers: Vec::new(),

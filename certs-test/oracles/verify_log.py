@@ -1,5 +1,5 @@
-"""Verifies an exported log; written from ca/merkle/FORMAT.md. Usage: verify_log.py DIRECTORY VKEY"""
-import base64, hashlib, json, pathlib, sys
+"""Verifies a log, exported or served; written from ca/merkle/FORMAT.md. Usage: verify_log.py DIRECTORY-OR-URL VKEY"""
+import base64, hashlib, json, pathlib, sys, urllib.request
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 sha = lambda data: hashlib.sha256(data).digest()
@@ -37,8 +37,9 @@ def checkpoint(note, vkey):
     return int(size), base64.b64decode(root, validate=True)
 
 
-def verify(directory, vkey):
-    read = lambda name: (directory / name).read_bytes()
+def verify(place, vkey):
+    served = lambda name: urllib.request.urlopen(f"{place}/{name}", timeout=30).read()
+    read = served if place.startswith("http://") else lambda name: (pathlib.Path(place) / name).read_bytes()
     size, root = checkpoint(read("checkpoint").decode(), vkey)
     hashes = []
     for start in range(0, size, 256):
@@ -61,4 +62,4 @@ def verify(directory, vkey):
     return size
 
 
-print(verify(pathlib.Path(sys.argv[1]), sys.argv[2]), "entries verified")
+print(verify(sys.argv[1], sys.argv[2]), "entries verified")

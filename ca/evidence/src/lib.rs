@@ -3,10 +3,10 @@
 
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 use keys::NoteKey;
-use merkle::{Checkpoint, NoteSigner, TileWriter, Tree, Verified, VerifierKey, leaf_hash};
+use merkle::{Checkpoint, FULL, Hash, Kind, NoteSigner, Rows, Tile, TileWriter, Verified, VerifierKey, leaf_hash};
 use runtime::exit::{Exit, Problem};
 use store::{Store, StoreError};
 
@@ -81,18 +81,16 @@ impl NoteSigner for LogSigner {
     }
 }
 
-struct State {
-    tree: Tree,
-    /// The last head that was signed and flushed.
-    head: Option<(Checkpoint, String)>,
-}
-
 /// Follows the log in the store, signs its head and keeps it in a file beside.
 pub struct Evidence {
     store: Arc<dyn Store>,
     signer: LogSigner,
     path: PathBuf,
-    state: Mutex<State>,
+    /// Held by whoever reads on and signs; those who are served tiles wait for neither store nor disk.
+    advancing: Mutex<()>,
+    rows: RwLock<Rows>,
+    /// The last head that was signed and flushed: nothing beyond it is shown to anybody.
+    head: RwLock<Option<(Checkpoint, String)>>,
 }
 
 impl Evidence {
@@ -118,37 +116,74 @@ impl Evidence {
         if found < promised {
             return Err(EvidenceError::Behind { found, promised });
         }
-        let mut tree = Tree::new();
-        grow(&*store, &mut tree, promised)?;
-        if let Some((checkpoint, _)) = &head && tree.root() != *checkpoint.root() {
+        let mut rows = Rows::new();
+        grow(&*store, 0, promised, |leaf| rows.append(leaf))?;
+        if let Some((checkpoint, _)) = &head && rows.tree().root() != *checkpoint.root() {
             return Err(EvidenceError::Altered { size: promised });
         }
-        grow(&*store, &mut tree, found)?;
-        Ok(Self { store, signer, path, state: Mutex::new(State { tree, head }) })
+        grow(&*store, promised, found, |leaf| rows.append(leaf))?;
+        Ok(Self { store, signer, path, advancing: Mutex::new(()), rows: RwLock::new(rows), head: RwLock::new(head) })
     }
 
     /// Signs the head of all that is durable, flushes it and returns the note. Signs nothing twice.
     pub fn advance(&self) -> Result<String, EvidenceError> {
-        // What a panicking thread left is a tree that is right or short; it is only ever extended.
-        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        // What a panicking thread left are rows that are right or short; they are only ever extended.
+        let _advancing = self.advancing.lock().unwrap_or_else(PoisonError::into_inner);
         let length = self.store.stream_length(STREAM)?;
-        grow(&*self.store, &mut state.tree, length)?;
-        if let Some((checkpoint, note)) = &state.head && checkpoint.size() == state.tree.size() {
+        let known = self.rows.read().unwrap_or_else(PoisonError::into_inner).size();
+        grow(&*self.store, known, length, |leaf| self.rows.write().unwrap_or_else(PoisonError::into_inner).append(leaf))?;
+        let tree = self.rows.read().unwrap_or_else(PoisonError::into_inner).tree();
+        if let Some((checkpoint, note)) = &*self.head.read().unwrap_or_else(PoisonError::into_inner) && checkpoint.size() == tree.size() {
             return Ok(note.clone());
         }
         let sign = |error: merkle::NoteError| EvidenceError::Sign(error.to_string());
-        let checkpoint = Checkpoint::new(&self.signer.origin, state.tree.size(), state.tree.root()).map_err(sign)?;
+        let checkpoint = Checkpoint::new(&self.signer.origin, tree.size(), tree.root()).map_err(sign)?;
         let note = checkpoint.sign(&self.signer).map_err(sign)?;
         let failed = |error: std::io::Error| EvidenceError::File { path: self.path.clone(), reason: error.to_string() };
         runtime::state::write_atomically(&self.path, note.as_bytes(), 0o600).map_err(failed)?;
-        state.head = Some((checkpoint, note.clone()));
+        *self.head.write().unwrap_or_else(PoisonError::into_inner) = Some((checkpoint, note.clone()));
         Ok(note)
+    }
+
+    /// The note that was signed last; none before the first.
+    pub fn note(&self) -> Option<String> {
+        self.head.read().unwrap_or_else(PoisonError::into_inner).as_ref().map(|(_, note)| note.clone())
+    }
+
+    /// A file of the log by its place, from the store and from hashes that are kept: at most 256 entries are read,
+    /// however long the log is. `None` for what the last signed head does not cover whole.
+    pub fn tile(&self, tile: &Tile) -> Result<Option<Vec<u8>>, EvidenceError> {
+        let level = match tile.kind() {
+            Kind::Entries => 0,
+            Kind::Hashes(level) => level,
+        };
+        let end = tile.index().checked_mul(u64::from(FULL)).and_then(|first| first.checked_add(u64::from(tile.width())));
+        if end.is_none_or(|end| end > self.signed() >> (8 * u32::from(level))) {
+            return Ok(None);
+        }
+        if level > 0 {
+            return Ok(self.rows.read().unwrap_or_else(PoisonError::into_inner).tile(level, tile.index(), tile.width()));
+        }
+        let leaves = self.store.read_stream(STREAM, tile.index() * u64::from(FULL), usize::from(tile.width()))?;
+        if leaves.len() != usize::from(tile.width()) {
+            return Err(EvidenceError::Behind { found: tile.index() * u64::from(FULL) + leaves.len() as u64, promised: self.signed() });
+        }
+        let mut bytes = Vec::new();
+        for leaf in leaves {
+            if tile.kind() == Kind::Entries {
+                let length = u16::try_from(leaf.len()).map_err(|_| EvidenceError::Export("an entry is too long for a bundle".into()))?;
+                bytes.extend_from_slice(&length.to_be_bytes());
+                bytes.extend_from_slice(&leaf);
+            } else {
+                bytes.extend_from_slice(&leaf_hash(&leaf));
+            }
+        }
+        Ok(Some(bytes))
     }
 
     /// How many entries the head that was signed last covers.
     pub fn signed(&self) -> u64 {
-        let state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        state.head.as_ref().map_or(0, |(checkpoint, _)| checkpoint.size())
+        self.head.read().unwrap_or_else(PoisonError::into_inner).as_ref().map_or(0, |(checkpoint, _)| checkpoint.size())
     }
 
     pub fn verifier(&self) -> Result<VerifierKey, EvidenceError> {
@@ -183,17 +218,17 @@ impl Evidence {
     }
 }
 
-/// Adds the leaves from the tree's size up to `size`.
-fn grow(store: &dyn Store, tree: &mut Tree, size: u64) -> Result<(), EvidenceError> {
-    while tree.size() < size {
-        let wanted = usize::try_from(size - tree.size()).unwrap_or(PAGE).min(PAGE);
-        let leaves = store.read_stream(STREAM, tree.size(), wanted)?;
+/// Hands on the hashes of the leaves from `from` up to `to`.
+fn grow(store: &dyn Store, from: u64, to: u64, mut append: impl FnMut(Hash)) -> Result<(), EvidenceError> {
+    let mut at = from;
+    while at < to {
+        let wanted = usize::try_from(to - at).unwrap_or(PAGE).min(PAGE);
+        let leaves = store.read_stream(STREAM, at, wanted)?;
         if leaves.is_empty() {
-            return Err(EvidenceError::Behind { found: tree.size(), promised: size });
+            return Err(EvidenceError::Behind { found: at, promised: to });
         }
-        for leaf in leaves {
-            tree.append(leaf_hash(&leaf));
-        }
+        at += leaves.len() as u64;
+        leaves.iter().for_each(|leaf| append(leaf_hash(leaf)));
     }
     Ok(())
 }

@@ -6,6 +6,7 @@
 
 mod data;
 mod handle;
+mod holder;
 mod note;
 mod passphrase;
 mod sealed;
@@ -14,6 +15,7 @@ mod token;
 
 pub use data::{DataKey, DataKeyError};
 pub use handle::KeyHandle;
+pub use holder::{HolderKey, HolderKeyError};
 pub use note::NoteKey;
 pub use passphrase::{Passphrase, PassphraseError};
 pub use store::{KeyError, KeyStore};

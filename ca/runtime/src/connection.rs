@@ -5,7 +5,7 @@ use std::future::Future;
 use std::io;
 use std::pin::pin;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use axum::Router;
 use axum::body::Body;
@@ -22,10 +22,12 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 use tokio::time::timeout;
+use tracing::Instrument;
 
 use crate::exit::{Exit, Problem};
 use crate::http::{Caller, Limits};
 use crate::patience::Patient;
+use crate::request::{HEADER, RequestId};
 use crate::shutdown::Shutdown;
 
 /// A listener and what it asks of a caller before HTTP begins.
@@ -112,7 +114,46 @@ where
     }
 }
 
+/// One request, under its id: what is logged meanwhile is logged with it.
 async fn answer(mut request: Request<Incoming>, router: Router, caller: Caller, limits: &Limits) -> Response {
+    let id = RequestId::of(request.headers());
+    let span = tracing::info_span!("request", id = id.as_str(), method = request.method().as_str());
+    request.extensions_mut().insert(id.clone());
+    // What officers and administrators do is told in any case.
+    let known = caller.user.is_some() || !caller.certificates.is_empty();
+    async {
+        let began = Instant::now();
+        let response = identified(bounded(request, router, caller, limits).await, &id);
+        let (status, microseconds) = (response.status().as_u16(), u64::try_from(began.elapsed().as_micros()).unwrap_or(u64::MAX));
+        match (status, known) {
+            (500.., _) => tracing::warn!(status, microseconds, "answered"),
+            (_, true) => tracing::info!(status, microseconds, "answered"),
+            _ => tracing::debug!(status, microseconds, "answered"),
+        }
+        response
+    }
+    .instrument(span)
+    .await
+}
+
+/// With the id in the head, and in the problem if it is one.
+fn identified(mut response: Response, id: &RequestId) -> Response {
+    if let Some(problem) = response.extensions_mut().remove::<Problem>() {
+        let headers = std::mem::take(response.headers_mut());
+        let problem = Problem { request: Some(id.as_str().to_owned()), ..problem };
+        let status = response.status();
+        response = (status, axum::Json(problem)).into_response();
+        // What a handler said besides stays; length and kind are those of the new body.
+        let others = headers.into_iter().filter_map(|(name, value)| Some((name?, value)));
+        response.headers_mut().extend(others.filter(|(name, _)| *name != header::CONTENT_LENGTH && *name != header::CONTENT_TYPE));
+    }
+    if let Some(value) = id.header() {
+        response.headers_mut().insert(HEADER, value);
+    }
+    response
+}
+
+async fn bounded(mut request: Request<Incoming>, router: Router, caller: Caller, limits: &Limits) -> Response {
     if let Some(address) = caller.address {
         request.extensions_mut().insert(ConnectInfo(address));
     }
@@ -138,10 +179,16 @@ async fn answer(mut request: Request<Incoming>, router: Router, caller: Caller, 
 
 fn too_large() -> Response {
     let problem = Problem::new(Exit::Refused, "body-too-large", "the request's body is too large", "send less at once");
-    (StatusCode::PAYLOAD_TOO_LARGE, axum::Json(problem)).into_response()
+    with_status(StatusCode::PAYLOAD_TOO_LARGE, problem)
 }
 
 fn too_slow() -> Response {
     let problem = Problem::new(Exit::Unavailable, "request-timeout", "the request took too long", "try again later");
-    (StatusCode::REQUEST_TIMEOUT, axum::Json(problem)).into_response()
+    with_status(StatusCode::REQUEST_TIMEOUT, problem)
+}
+
+fn with_status(status: StatusCode, problem: Problem) -> Response {
+    let mut response = problem.into_response();
+    *response.status_mut() = status;
+    response
 }

@@ -114,6 +114,9 @@ pub struct Problem {
     /// The input field to blame.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub field: Option<String>,
+    /// The id of the request that ended so, as the service's log has it; set by the service's shell.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub request: Option<String>,
     /// How the command ends. Travels as the HTTP status, not in the body.
     #[serde(skip, default = "internal")]
     pub exit: Exit,
@@ -125,7 +128,7 @@ fn internal() -> Exit {
 
 impl Problem {
     pub fn new(exit: Exit, code: impl Into<String>, message: impl Into<String>, next: impl Into<String>) -> Self {
-        Self { code: code.into(), message: message.into(), next: next.into(), field: None, exit }
+        Self { code: code.into(), message: message.into(), next: next.into(), field: None, request: None, exit }
     }
 
     /// Names the input field to blame.
@@ -154,7 +157,10 @@ impl std::error::Error for Problem {}
 
 impl IntoResponse for Problem {
     fn into_response(self) -> Response {
-        (self.exit.status(), Json(self)).into_response()
+        let mut response = (self.exit.status(), Json(&self)).into_response();
+        // The shell, which knows the request, writes it anew with its id.
+        response.extensions_mut().insert(self);
+        response
     }
 }
 

@@ -10,5 +10,5 @@ pub fn init() {
     let filter = EnvFilter::try_from_env("SUIYIN_LOG").unwrap_or_else(|_| EnvFilter::new("info"));
     let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
     // The error says that a logger was set before: that one stays.
-    let _ = if std::io::stderr().is_terminal() { builder.try_init() } else { builder.json().flatten_event(true).try_init() };
+    let _ = if std::io::stderr().is_terminal() { builder.try_init() } else { builder.json().flatten_event(true).with_span_list(false).try_init() };
 }

@@ -69,7 +69,7 @@ impl Histogram {
     /// Seconds, from half a millisecond to ten.
     pub const SECONDS: &'static [f64] = &[0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0];
 
-    fn new(bounds: &'static [f64]) -> Self {
+    pub(crate) fn new(bounds: &'static [f64]) -> Self {
         Self { bounds, counts: (0..=bounds.len()).map(|_| AtomicU64::new(0)).collect(), sum: AtomicU64::new(0) }
     }
 
@@ -84,6 +84,18 @@ impl Histogram {
         let add = |bits| Some((f64::from_bits(bits) + value).to_bits());
         // `add` never declines.
         let _ = self.sum.fetch_update(Relaxed, Relaxed, add);
+    }
+
+    /// Its lines of the exposition.
+    pub(crate) fn write(&self, text: &mut String, name: &str, labels: &[(&str, &str)]) {
+        let bounds = self.bounds.iter().map(f64::to_string).chain(["+Inf".to_owned()]);
+        let mut total = 0;
+        for (bound, count) in bounds.zip(&self.counts) {
+            total += count.load(Relaxed);
+            let _ = writeln!(text, "{name}_bucket{} {total}", label_text(labels, Some(&bound)));
+        }
+        let (sum, plain) = (f64::from_bits(self.sum.load(Relaxed)), label_text(labels, None));
+        let _ = writeln!(text, "{name}_sum{plain} {sum}\n{name}_count{plain} {total}");
     }
 }
 
@@ -193,19 +205,13 @@ fn write_series(text: &mut String, name: &str, labels: Labels, series: &Series) 
         Series::Counter(counter) => writeln!(text, "{name}{plain} {}", counter.get()),
         Series::Gauge(gauge) => writeln!(text, "{name}{plain} {}", gauge.get()),
         Series::Histogram(histogram) => {
-            let bounds = histogram.bounds.iter().map(f64::to_string).chain(["+Inf".to_owned()]);
-            let mut total = 0;
-            for (bound, count) in bounds.zip(&histogram.counts) {
-                total += count.load(Relaxed);
-                let _ = writeln!(text, "{name}_bucket{} {total}", label_text(labels, Some(&bound)));
-            }
-            let sum = f64::from_bits(histogram.sum.load(Relaxed));
-            writeln!(text, "{name}_sum{plain} {sum}\n{name}_count{plain} {total}")
+            histogram.write(text, name, labels);
+            Ok(())
         }
     };
 }
 
-fn label_text(labels: Labels, bound: Option<&str>) -> String {
+fn label_text(labels: &[(&str, &str)], bound: Option<&str>) -> String {
     let escape = |value: &str| value.replace('\\', "\\\\").replace('"', "\\\"").replace('\n', "\\n");
     let pairs = labels.iter().copied().chain(bound.map(|bound| ("le", bound)));
     let pairs: Vec<String> = pairs.map(|(name, value)| format!("{name}=\"{}\"", escape(value))).collect();

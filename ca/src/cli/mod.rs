@@ -7,6 +7,7 @@ pub mod identity;
 mod list;
 mod key;
 mod officer;
+mod log;
 mod offline;
 mod print;
 mod root;
@@ -161,7 +162,7 @@ enum Command {
     },
     /// The log nobody can quietly edit.
     #[command(subcommand)]
-    Log(Log),
+    Log(log::Log),
 }
 
 #[derive(Debug, Subcommand)]
@@ -219,21 +220,6 @@ enum Root {
     Publish { signed: PathBuf },
 }
 
-#[derive(Debug, Subcommand)]
-enum Log {
-    /// Write the whole log as tiles, with checkpoint and key, into a new directory.
-    #[command(after_help = "Example:\n  ca log export /srv/audit/2026-11")]
-    Export { directory: PathBuf },
-    /// Prove an exported log, offline.
-    #[command(after_help = "Example:\n  ca log verify /srv/audit/2026-11 --vkey 'ca.example.cn/ca+1a2b3c4d+AbC...'")]
-    Verify {
-        directory: PathBuf,
-        /// The log's key as you know it: never the one that came with the export.
-        #[arg(long)]
-        vkey: String,
-    },
-}
-
 #[derive(Debug, Args)]
 struct Applicant {
     /// Registered name of the enterprise or institution.
@@ -279,7 +265,7 @@ fn dispatch(cli: Cli) -> Result<(), Problem> {
         Command::Serve { base_url, listen, clock_was_ahead } => return serve::serve(&place, base_url.as_deref(), listen, clock_was_ahead),
         Command::Policy(Policy::Check { policies }) => return offline::policy_check(&place, policies),
         Command::Request(Request::Show { file }) => return offline::request_show(&file, place.json),
-        Command::Log(Log::Verify { directory, vkey }) => return offline::log_verify(&directory, &vkey, place.json),
+        Command::Log(log) => return log::run(&place, log),
         Command::Issue { profile, request, applicant, issuer, out } => {
             let Applicant { name, code, mailbox, dns, ip, officer, number } = applicant;
             let applicant = Words { name, code, mailbox, dns, ip, officer, number, authority: None };
@@ -310,7 +296,6 @@ fn dispatch(cli: Cli) -> Result<(), Problem> {
         Command::Crl(Crl::Publish { issuer }) => Operation::PublishCrl { issuer },
         Command::Officer(command) => return officer::run(&place, command),
         Command::Doctor { online } => return doctor::doctor(&place, online),
-        Command::Log(Log::Export { directory }) => Operation::ExportLog { directory: offline::absolute(&directory)? },
     };
     print::outcome(&ask::ask(&place, operation)?, place.json)
 }

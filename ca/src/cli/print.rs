@@ -48,6 +48,7 @@ pub fn outcome(outcome: &Outcome, as_json: bool) -> Result<(), Problem> {
             Outcome::Exported(exported) => json(exported),
             Outcome::Officer(officer) => json(officer),
             Outcome::Officers(list) => json(list),
+            Outcome::OwnName { serial, .. } => json(serial),
             Outcome::Examined(examined) => json(examined),
         };
     }
@@ -70,6 +71,8 @@ pub fn outcome(outcome: &Outcome, as_json: bool) -> Result<(), Problem> {
         Outcome::Officers(list) if list.is_empty() => line("nobody was granted a power; the owner of this machine may do all"),
         Outcome::Officers(list) => list.iter().try_for_each(|officer| line(&super::officer::row(officer))),
         Outcome::Examined(examined) => examined.findings.iter().try_for_each(|finding| line(&finding.what)),
+        // Written into the holder's file, never shown.
+        Outcome::OwnName { serial, .. } => line(&format!("the secret of {serial}")),
         Outcome::Exported(exported) => {
             line(&format!("{} entries in {}", exported.entries, exported.directory.display()))?;
             line(&format!("verify with: ca log verify {} --vkey '{}'", exported.directory.display(), exported.vkey))

@@ -8,6 +8,7 @@ use runtime::admin::AdminSocket;
 use runtime::clock::SystemClock;
 use runtime::exit::{Exit, Problem};
 use runtime::http::Limits;
+use runtime::request::Requests;
 use runtime::shutdown::Shutdown;
 
 use super::ask::{Place, internal, passphrase};
@@ -46,14 +47,18 @@ async fn run(service: Service, public: Arc<Public>, jobs: Arc<Jobs>, listen: Soc
     let (health, faults) = (Arc::clone(&jobs.health), Arc::clone(&jobs.health));
     let jobs = tokio::spawn(jobs.run(shutdown.clone()));
     let status = Arc::clone(&public.status);
+    let requests = Requests::new();
+    let counts = requests.clone();
     let public = router(public)
         .merge(crate::http::cps::router(practice_statement))
+        .merge(crate::http::log::router(Arc::clone(&service.evidence), Arc::clone(&service.authority)))
         .merge(crate::http::revocation::router(Arc::clone(&service.authority)))
         .merge(crate::http::renewal::router(Arc::clone(&service.authority)))
         .merge(runtime::http::health(move || health.check()))
-        .merge(runtime::http::metrics(move || metrics(&status) + &faults.metrics()));
+        .merge(runtime::http::metrics(move || metrics(&status) + &faults.metrics() + &counts.render()));
+    let public = requests.counted(public);
     tracing::info!(address = %listen, base_url = service.authority.settings.base_url, "serving");
-    let administration = admin.serve(crate::http::administration::router(service), shutdown.clone());
+    let administration = admin.serve(requests.counted(crate::http::administration::router(service)), shutdown.clone());
     // Nothing longer than an OCSP request or the request of one key's holder is sent here, but where a route says so.
     let limits = Limits { body: Some(pki::ocsp::MAX_BYTES), ..Limits::default() };
     tokio::join!(runtime::http::serve(listener, public, limits, shutdown.clone()), administration);

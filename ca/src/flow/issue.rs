@@ -33,6 +33,7 @@ use super::plan::{Words, certificate_plan, expected, key_algorithm, requested_na
 use super::succeed::{self, Claim};
 use super::revoke;
 use crate::authority::{Authority, Issuer, ROOT};
+use crate::own_name;
 use crate::problem::IssueError;
 use crate::record::{CertificateRecord, Intent, KeyOwner, Reason, Revocation, Status, decode, encode, log, serial_text};
 
@@ -393,12 +394,12 @@ fn sign(intended: Recorded<LintedTbs>) -> Result<SignedCertificate, IssueError> 
 fn record(authority: &Authority, mut signed: SignedCertificate) -> Result<Recorded<SignedCertificate>, IssueError> {
     let blocked = CertificateRecord::blocked_key(&signed.record.key_digest);
     let now = authority.clock.now();
-    match authority.store.commit(entered(&signed, now)?.expect(Expectation::Absent(blocked.clone()))) {
+    match authority.store.commit(entered(authority, &signed, now)?.expect(Expectation::Absent(blocked.clone()))) {
         Ok(_) => {}
         Err(CommitError::Conflict { .. }) if authority.store.get(&blocked)?.is_some() => {
             let revocation = Revocation::new(now.unix_timestamp().max(signed.record.not_before), Reason::KeyCompromise);
             signed.record.status = Status::Revoked(revocation);
-            authority.store.commit(revoke::marked(entered(&signed, now)?, &signed.serial, &signed.record, revocation, &Actor::Service, now)?)?;
+            authority.store.commit(revoke::marked(entered(authority, &signed, now)?, &signed.serial, &signed.record, revocation, &Actor::Service, now)?)?;
         }
         Err(error) => return Err(error.into()),
     }
@@ -407,10 +408,13 @@ fn record(authority: &Authority, mut signed: SignedCertificate) -> Result<Record
 }
 
 /// The register's and the log's part of a certificate in the place of its intent.
-fn entered(signed: &SignedCertificate, now: OffsetDateTime) -> Result<Batch, IssueError> {
+fn entered(authority: &Authority, signed: &SignedCertificate, now: OffsetDateTime) -> Result<Batch, IssueError> {
     let SignedCertificate { serial, record, intent } = signed;
     let sha256 = crate::sha256_hex(&record.der);
     let entry = log::Entry::CertificateIssued { issuer: &record.issuer, serial: &serial_text(serial), profile: &record.profile, sha256: &sha256 };
+    let owner = own_name::owner(record).ok_or(IssueError::WrongSignature)?;
+    let tag = authority.own_names.secret(&owner).tag(serial);
+    let named = log::Entry::CertificateNamed { issuer: &record.issuer, serial: &serial_text(serial), tag: &tag };
     let mut batch = Batch::new()
         .expect(Expectation::Equals(Intent::key(serial), intent.clone()))
         .put(CertificateRecord::key(serial), encode(record)?)
@@ -419,6 +423,7 @@ fn entered(signed: &SignedCertificate, now: OffsetDateTime) -> Result<Batch, Iss
         batch = batch.put(index, serial.clone());
     }
     batch.append(log::STREAM, entry.leaf(now)?);
+    batch.append(log::STREAM, named.leaf(now)?);
     if let Some(predecessor) = &record.predecessor {
         batch = succeed::linked(batch, serial, predecessor)?;
         let entry = log::Entry::CertificateSucceeded { issuer: &record.issuer, serial: &serial_text(serial), old: &predecessor.serial, act: predecessor.act };

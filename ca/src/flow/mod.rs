@@ -9,6 +9,7 @@ pub mod hold;
 pub mod issue;
 pub mod officer;
 pub mod own;
+pub mod own_name;
 mod owner;
 pub mod plan;
 pub mod possession;

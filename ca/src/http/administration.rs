@@ -21,7 +21,7 @@ pub fn router(service: Service) -> Router {
 
 // `Proven` comes first: extractors of a request's head are done before the body is touched.
 async fn operate(proven: Proven, State(service): State<Service>, Json(operation): Json<Operation>) -> Result<Json<Outcome>, Problem> {
-    let done = tokio::task::spawn_blocking(move || service.perform(&proven, operation)).await;
+    let done = runtime::request::spawn_blocking(move || service.perform(&proven, operation)).await;
     done.map_err(|error| Problem::new(Exit::Internal, "operation", error.to_string(), "report this with the log"))?.map(Json)
 }
 
@@ -32,7 +32,7 @@ impl FromRequestParts<Service> for Proven {
     async fn from_request_parts(parts: &mut Parts, service: &Service) -> Result<Self, Problem> {
         let caller = parts.extensions.get::<Caller>().cloned().unwrap_or_default();
         let authority = std::sync::Arc::clone(&service.authority);
-        let proved = tokio::task::spawn_blocking(move || match (caller.user, caller.certificates.first()) {
+        let proved = runtime::request::spawn_blocking(move || match (caller.user, caller.certificates.first()) {
             (Some(user), _) => Self::local(&authority, user).map_err(OfficerError::from),
             (None, Some(certificate)) => Self::officer(&authority, certificate),
             (None, None) => Err(OfficerError::Nobody),

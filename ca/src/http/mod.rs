@@ -3,6 +3,7 @@
 pub mod administration;
 pub mod cps;
 pub mod renewal;
+pub mod log;
 pub mod revocation;
 
 use std::sync::Arc;
@@ -82,7 +83,7 @@ async fn answer(public: &Arc<Public>, der: &[u8]) -> Answer {
     }
     // The store may wait for the disk and signing takes its time: neither on this thread.
     let status = Arc::clone(&public.status);
-    let made = tokio::task::spawn_blocking(move || status.make(&request)).await;
+    let made = runtime::request::spawn_blocking(move || status.make(&request)).await;
     made.unwrap_or_else(|_| Answer { body: Failure::InternalError.der().into(), fresh: None })
 }
 
@@ -140,7 +141,7 @@ async fn crl(State(public): State<Arc<Public>>, headers: HeaderMap, Path(file): 
     let Some(id) = file.strip_suffix(".crl").filter(|id| public.authority.issuers.contains_key(*id)).map(str::to_owned) else { return absent() };
     let list = match public.lists.kept(&id) {
         Some(list) => list,
-        None => match tokio::task::spawn_blocking(move || public.lists.read(&id)).await {
+        None => match runtime::request::spawn_blocking(move || public.lists.read(&id)).await {
             Ok(Ok(Some(list))) => list,
             Ok(Ok(None)) => return absent(),
             _ => return StatusCode::SERVICE_UNAVAILABLE.into_response(),

@@ -26,7 +26,7 @@ struct Revoked {
 }
 
 async fn revoke(State(authority): State<Arc<Authority>>, request: Bytes) -> Result<Json<Vec<Revoked>>, Problem> {
-    let done = tokio::task::spawn_blocking(move || revoke_by_possession(&authority, &request)).await;
+    let done = runtime::request::spawn_blocking(move || revoke_by_possession(&authority, &request)).await;
     let done = done.map_err(|error| Problem::new(Exit::Internal, "revoke", error.to_string(), "report this to the authority"))??;
     let shown = done.certificates.iter().filter_map(|(serial, record)| match record.status {
         Status::Revoked(revocation) => Some(Revoked { serial: serial_text(serial), reason: revocation.reason, at: revocation.at }),

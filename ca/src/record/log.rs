@@ -9,6 +9,10 @@ use super::{Act, Reason};
 
 pub use evidence::STREAM;
 
+/// The kinds that a witness looks at.
+pub const CERTIFICATE_ISSUED: u8 = 4;
+pub const CERTIFICATE_NAMED: u8 = 70;
+
 /// One change of state. Digests are SHA-256 in lower-case hexadecimal, times Unix seconds; `by` is who asked
 /// for it: `uid:N`, `officer:SERIAL`, `key:SHA256` or `service`.
 #[derive(Clone, Debug, Serialize)]
@@ -41,6 +45,10 @@ pub enum Entry<'a> {
     InvalidityDated { issuer: &'a str, serial: &'a str, since: i64 },
     /// `serial` took the place of `old`.
     CertificateSucceeded { issuer: &'a str, serial: &'a str, old: &'a str, act: Act },
+    /// Beside each `CertificateIssued`, in the same commit: whose name it is in, told only to the holder (`own_name`).
+    CertificateNamed { issuer: &'a str, serial: &'a str, tag: &'a str },
+    /// The holder of this certificate was told by what its name is recognised.
+    OwnNameTold { issuer: &'a str, serial: &'a str, by: &'a str },
 }
 
 /// When an entry was made, in Unix milliseconds; `None` for what is no leaf of ours.
@@ -56,7 +64,7 @@ impl Entry<'_> {
             Self::PoliciesRead { .. } => 1,
             Self::IssuerCreated { .. } => 2,
             Self::CertificateIntended { .. } => 3,
-            Self::CertificateIssued { .. } => 4,
+            Self::CertificateIssued { .. } => CERTIFICATE_ISSUED,
             Self::CertificateRevoked { .. } => 5,
             Self::CrlIntended { .. } => 6,
             Self::CrlIssued { .. } => 7,
@@ -74,6 +82,8 @@ impl Entry<'_> {
             Self::KeyListsRead { .. } => 41,
             Self::InvalidityDated { .. } => 50,
             Self::CertificateSucceeded { .. } => 55,
+            Self::CertificateNamed { .. } => CERTIFICATE_NAMED,
+            Self::OwnNameTold { .. } => 71,
         }
     }
 

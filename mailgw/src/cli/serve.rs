@@ -13,6 +13,7 @@ use runtime::clock::SystemClock;
 use runtime::exit::{Exit, Problem};
 use runtime::http::{Caller, Limits};
 use runtime::metrics::Registry;
+use runtime::request::Requests;
 use runtime::shutdown::Shutdown;
 use tokio::sync::watch;
 
@@ -51,14 +52,16 @@ async fn run(mut service: Service, listen: Listen, directory: &Path) -> Result<(
     let admin = AdminSocket::bind(directory).await?;
     let healthy = Arc::new(AtomicBool::new(true));
     let jobs = tokio::spawn(crate::job::run(Arc::clone(&service.evidence), Arc::clone(&healthy), shutdown.clone()));
+    let requests = Requests::new();
+    let counts = requests.clone();
     let (reception, clients) = (reception(&service, &metrics)?, clients(&service, &metrics)?);
-    let public = runtime::http::health(move || health(&healthy)).merge(runtime::http::metrics(move || metrics.render()));
+    let public = runtime::http::health(move || health(&healthy)).merge(runtime::http::metrics(move || metrics.render() + &counts.render()));
     tracing::info!(smtp = %listen.smtp, imap = %listen.imap, imaps = %listen.imaps, domain = service.gateway.settings.domain, "serving");
     tokio::join!(
         reception.serve(smtp, shutdown.clone()),
         clients.serve(imap, imaps, shutdown.clone()),
-        runtime::http::serve(http, public, Limits::default(), shutdown.clone()),
-        admin.serve(administration(service), shutdown.clone()),
+        runtime::http::serve(http, requests.counted(public), Limits::default(), shutdown.clone()),
+        admin.serve(requests.counted(administration(service)), shutdown.clone()),
     );
     // Work whose caller has left still ends at its next commit; it needs this runtime until then.
     drop(long_work.write().await);
@@ -104,7 +107,7 @@ fn administration(service: Service) -> Router {
 async fn operate(State(service): State<Service>, Extension(caller): Extension<Caller>, Json(operation): Json<Operation>) -> Result<Json<Outcome>, Problem> {
     // The socket admits this user and root alone; over any other door nobody is known.
     caller.user.ok_or_else(|| Problem::new(Exit::Denied, "caller", "nobody is known at the other end", "use the administration socket"))?;
-    let done = tokio::task::spawn_blocking(move || service.perform(operation)).await;
+    let done = runtime::request::spawn_blocking(move || service.perform(operation)).await;
     done.map_err(|error| Problem::new(Exit::Internal, "operation", error.to_string(), "report this with the log"))?.map(Json)
 }
 
@@ -121,7 +124,7 @@ async fn operate_long(State(service): State<Service>, Extension(caller): Extensi
                 Told::Imported(_) => handle.block_on(reporter.tell(&told)),
             })
         };
-        let done = tokio::task::spawn_blocking(work).await;
+        let done = runtime::request::spawn_blocking(work).await;
         done.map_err(|error| Problem::new(Exit::Internal, "operation", error.to_string(), "report this with the log"))?
     }))
 }

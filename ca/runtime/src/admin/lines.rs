@@ -10,6 +10,7 @@ use axum::response::{IntoResponse, Response};
 use hyper::body::{Body, Bytes, Frame};
 use serde::{Deserialize, Serialize};
 use tokio::sync::mpsc;
+use tracing::Instrument;
 
 use crate::exit::{Exit, Problem};
 
@@ -49,9 +50,10 @@ where
 {
     let (sender, receiver) = mpsc::channel(16);
     let work = work(Reporter(sender.clone()));
-    tokio::spawn(async move {
+    let span = tracing::Span::current();
+    let answering = async move {
         // A task of its own, so that a panic in the work becomes a last line and not a body that just ends.
-        let outcome = tokio::spawn(work).await.unwrap_or_else(|error| {
+        let outcome = tokio::spawn(work.in_current_span()).await.unwrap_or_else(|error| {
             tracing::error!(%error, "work failed unexpectedly");
             Err(Problem::new(Exit::Internal, "internal", "the server failed at this work", "look into the server's log"))
         });
@@ -61,7 +63,8 @@ where
         };
         // The caller may have gone.
         let _ = sender.send(encode::<(), R>(&last)).await;
-    });
+    };
+    tokio::spawn(answering.instrument(span));
     ([(header::CONTENT_TYPE, MEDIA_TYPE)], axum::body::Body::new(LinesBody(receiver))).into_response()
 }
 

@@ -134,3 +134,49 @@ async fn an_answer_that_nobody_takes_is_given_up() {
     stream.read_to_end(&mut rest).await.unwrap();
     assert!(String::from_utf8_lossy(&rest).contains("{\"status\":\"ok\"}"));
 }
+
+#[tokio::test]
+async fn every_answer_names_its_request_and_is_counted_by_its_route() {
+    let requests = crate::request::Requests::new();
+    let refused = || async { Problem::new(Exit::Conflict, "taken", "the name is taken", "choose another").at("name") };
+    let headed = || async { ([("x-more", "kept")], Problem::new(Exit::Internal, "internal", "no", "report this")) };
+    let seen = |axum::Extension(id): axum::Extension<crate::request::RequestId>| async move { id.to_string() };
+    let hang = || async { tokio::time::sleep(Duration::from_secs(60)).await };
+    let router = router().route("/refuse/{name}", get(refused)).route("/headed", get(headed)).route("/seen", get(seen)).route("/hang", get(hang));
+    let listener = bind("127.0.0.1:0".parse().unwrap()).await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let limits = Limits { request: Some(Duration::from_millis(500)), body: Some(8), ..Limits::default() };
+    tokio::spawn(serve(listener, requests.counted(router), limits, Shutdown::new()));
+    let ask = async |path: &str, more: &str| talk(address, format!("GET {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n{more}\r\n").as_bytes()).await;
+    let id = |answer: &str| answer.lines().find_map(|line| line.strip_prefix("x-request-id: ")).unwrap().to_owned();
+    let given = ask("/seen", "X-Request-Id: abc-12345\r\n").await;
+    assert!(id(&given) == "abc-12345" && given.ends_with("\r\n\r\nabc-12345"), "{given}");
+    let made = ask("/seen", "X-Request-Id: <script>alert(1)</script>\r\n").await;
+    assert!(id(&made).len() == 24 && made.ends_with(&id(&made)), "{made}");
+    for name in ["one", "two"] {
+        let problem = ask(&format!("/refuse/{name}"), "").await;
+        let body: serde_json::Value = serde_json::from_str(problem.rsplit("\r\n\r\n").next().unwrap()).unwrap();
+        assert!(problem.starts_with("HTTP/1.1 409") && body["request"] == id(&problem).as_str() && body["field"] == "name", "{problem}");
+    }
+    let headed = ask("/headed", "").await;
+    assert!(headed.contains("x-more: kept\r\n") && headed.contains("application/json") && headed.contains(&format!("\"request\":\"{}\"", id(&headed))), "{headed}");
+    let slow = ask("/hang", "").await;
+    assert!(slow.starts_with("HTTP/1.1 408") && slow.contains(&format!("\"request\":\"{}\"", id(&slow))), "{slow}");
+    let large = talk(address, b"POST /echo HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: 9\r\n\r\n123456789").await;
+    assert!(large.starts_with("HTTP/1.1 413") && large.contains(&format!("\"request\":\"{}\"", id(&large))), "{large}");
+    let absent = ask("/absent/110101199003074514", "").await;
+    assert!(absent.starts_with("HTTP/1.1 404") && id(&absent).len() == 24);
+    let text = requests.render();
+    for line in [
+        "suiyin_http_requests_total{route=\"/refuse/{name}\",status=\"4xx\"} 2",
+        "suiyin_http_requests_total{route=\"/headed\",status=\"5xx\"} 1",
+        "suiyin_http_requests_total{route=\"/seen\",status=\"2xx\"} 2",
+        "suiyin_http_requests_total{route=\"/hang\",status=\"unanswered\"} 1",
+        "suiyin_http_requests_total{route=\"none\",status=\"4xx\"} 1",
+        "suiyin_http_request_seconds_count{route=\"/seen\"} 2",
+        "suiyin_http_request_seconds_bucket{route=\"/hang\",le=\"0.25\"} 0",
+    ] {
+        assert!(text.contains(&format!("{line}\n")), "{line}: {text}");
+    }
+    assert!(!text.contains("110101199003074514") && !text.contains("/one"), "{text}");
+}
