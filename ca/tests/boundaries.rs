@@ -140,7 +140,8 @@ fn whole(opened: &Opened, told: &Acknowledged, at: &str) {
         let held = usize::from(matches!(record.status, Status::Held(_)));
         let frozen = usize::from(matches!(&record.status, Status::Held(hold) if hold.freeze.is_some()));
         let count = |kind: u8| named.iter().filter(|(found, _)| *found == kind).count();
-        assert_eq!(named.len(), 2 + revoked + [30, 31, 32, 33].map(count).iter().sum::<usize>(), "{at}: the log on one certificate: {named:?}");
+        assert_eq!(named.len(), 3 + revoked + [30, 31, 32, 33].map(count).iter().sum::<usize>(), "{at}: the log on one certificate: {named:?}");
+        assert_eq!((count(3), count(4), count(70)), (1, 1, 1), "{at}: the log on one certificate: {named:?}");
         assert_eq!((count(5), count(30) - count(32), count(31) - count(33)), (revoked, held, frozen), "{at}: the log and the status: {named:?}");
         assert_eq!(store.get(&CertificateRecord::revoked(&record.issuer, &serial)).unwrap().is_some(), revoked + held == 1, "{at}: the index of the revoked");
         let due: Vec<_> = all(store, "held").into_iter().filter(|(_, due)| *due == serial).map(|(key, _)| key).collect();

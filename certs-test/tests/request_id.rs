@@ -43,7 +43,7 @@ fn a_request_is_found_again_by_its_id() {
     let refused = authority.ca(&["--json", "show", "40000000000000000000000000000001"]);
     let problem: Value = serde_json::from_str(&refused.err).unwrap();
     let lines = of_request(&authority, problem["request"].as_str().unwrap());
-    assert!(lines.len() == 1 && lines[0]["level"] == "INFO" && lines[0]["status"] == 404, "{lines:?}");
+    assert!(lines.len() == 2 && lines[0]["operation"] == "show" && lines[1]["level"] == "INFO" && lines[1]["status"] == 404, "{lines:?}");
     let metrics = run("curl", &["-sf", &format!("{}/metrics", authority.url)], &authority.home).ok();
     for line in ["{route=\"/revoke\",status=\"4xx\"} 1", "{route=\"/log/own-name\",status=\"2xx\"} 1", "{route=\"/v1/operation\",status=\"4xx\"} 1"] {
         assert!(metrics.contains(&format!("suiyin_http_requests_total{line}\n")), "{metrics}");
