@@ -129,6 +129,7 @@ fn over(whole: &Authority, store: Arc<dyn Store>) -> Authority {
         policies: whole.policies.clone(),
         rules: whole.rules.clone(),
         key_lists: Arc::clone(&whole.key_lists),
+        own_names: Arc::clone(&whole.own_names),
         issuers: whole.issuers.clone(),
         founding: None,
         watchers: Vec::new(),

@@ -23,7 +23,7 @@ pub fn router(authority: Arc<Authority>) -> Router {
 
 // spec: rfc8555#9.1 (the certificate first, then its issuers)
 async fn renew(State(authority): State<Arc<Authority>>, signed: Bytes) -> Result<Response, Problem> {
-    let done = tokio::task::spawn_blocking(move || {
+    let done = runtime::request::spawn_blocking(move || {
         let renewed = renew_by_possession(&authority, &signed)?;
         let chain = chain_of(&authority, &renewed.record.issuer).unwrap_or_default();
         Ok::<_, Problem>(pem("CERTIFICATE", &renewed.record.der) + &chain)
