@@ -6,8 +6,9 @@ use x509_parser::prelude::{FromDer, X509Certificate};
 
 use crate::authority::{Authority, ROOT};
 use crate::job::{RENEW_AFTER, ROOT_BEFORE_END, STALE_AFTER};
+use crate::flow::officer;
 use crate::problem::IssueError;
-use crate::record::{CrlRecord, Intent, IssuerRecord, decode, log};
+use crate::record::{AdministrationCertificate, CrlRecord, Intent, IssuerRecord, decode, log};
 use crate::service::Service;
 
 const DAY: i64 = 86_400;
@@ -73,6 +74,8 @@ pub fn examine(service: &Service) -> Result<Examined, IssueError> {
         findings.extend(signer(authority, id, now)?);
     }
     findings.push(intents(authority, now)?);
+    findings.extend(administrators(authority)?);
+    findings.extend(listener(authority, now)?);
     findings.extend(authority.unmatched().into_iter().map(|what| Finding::fail(what, "mend the documents in policies/certificates and restart")));
     findings.extend(log_findings(service, now)?);
     Ok(Examined { base_url: authority.settings.base_url.clone(), findings })
@@ -118,13 +121,37 @@ fn signer(authority: &Authority, id: &str, now: i64) -> Result<Option<Finding>, 
 
 /// It is replaced when a third of its life is left: with less than a quarter something keeps the service from it.
 fn signer_life(id: &str, not_before: i64, not_after: i64, now: i64) -> Finding {
-    let (left, what) = (not_after - now, format!("OCSP signer of {id}: until {}", runtime::terminal::date(not_after)));
+    own_life(&format!("OCSP signer of {id}"), not_before, not_after, now)
+}
+
+fn own_life(what: &str, not_before: i64, not_after: i64, now: i64) -> Finding {
+    let (left, what) = (not_after - now, format!("{what}: until {}", runtime::terminal::date(not_after)));
     let next = "see that `ca serve` runs and read its log";
     match () {
         () if left <= 0 => Finding::fail(format!("{what}, ended"), next),
         () if left < (not_after - not_before) / 4 => Finding::warn(format!("{what}, it should have been replaced"), next),
         () => Finding::ok(what),
     }
+}
+
+/// Who can grant powers: nobody but the owner of the machine, one, or several.
+fn administrators(authority: &Authority) -> Result<Option<Finding>, IssueError> {
+    let (administered, good) = officer::administrators(authority)?;
+    let next = "renew an administrator's certificate and grant it the power; where nobody can, let officers.toml leave it to the owner of the machine, restart, grant, and change it back";
+    Ok(match good {
+        _ if !administered => None,
+        0 => Some(Finding::fail("officers: no administrator has a good certificate", next)),
+        1 => Some(Finding::warn("officers: one administrator has a good certificate", "grant the power to a second person")),
+        good => Some(Finding::ok(format!("officers: {good} administrators have good certificates"))),
+    })
+}
+
+fn listener(authority: &Authority, now: i64) -> Result<Option<Finding>, IssueError> {
+    let damaged = || IssueError::Damaged { what: "the certificate of the officers' listener" };
+    let Some(bytes) = authority.store.get(&AdministrationCertificate::key())? else { return Ok(None) };
+    let record: AdministrationCertificate = decode(&bytes).map_err(|_| damaged())?;
+    let (_, read) = X509Certificate::from_der(&record.der).map_err(|_| damaged())?;
+    Ok(Some(own_life("certificate of the officers' listener", read.validity().not_before.timestamp(), read.validity().not_after.timestamp(), now)))
 }
 
 fn intents(authority: &Authority, now: i64) -> Result<Finding, IssueError> {

@@ -19,6 +19,7 @@ use runtime::state::{StateDir, StateError};
 use serde::{Deserialize, Serialize};
 use store::{Batch, Expectation, Key, Store};
 
+use crate::administration::Administration;
 use crate::authority::{Addresses, Authority, Issuer, ROOT};
 use crate::flow::{Authorised, issue, own, publish, revoke};
 use crate::own_name::{self, OwnNames};
@@ -94,6 +95,9 @@ pub struct Configuration {
     /// Where the issuing keys are, when not in the key store.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub token: Option<TokenConfiguration>,
+    /// Where officers call from other machines; nowhere when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub administration: Option<Administration>,
 }
 
 /// An authority with its evidence, and the lock on its directory.
@@ -150,7 +154,7 @@ fn remove_made(entry: &fs::DirEntry) -> std::io::Result<()> {
 
 /// Makes the hierarchy in `path`: offline root, issuing authorities, an OCSP signer for each, the root's CRL.
 pub fn init(path: &Path, base_url: &str, listen: std::net::SocketAddr, root: &Passphrase, passphrase: &Passphrase, clock: Arc<dyn Clock>) -> Result<Opened, InitError> {
-    init_with(path, base_url, Configuration { listen, store: "fjall:store".into(), token: None }, root, passphrase, clock)
+    init_with(path, base_url, Configuration { listen, store: "fjall:store".into(), token: None, administration: None }, root, passphrase, clock)
 }
 
 /// As [`init`], with the issuing keys where `configuration` says.

@@ -9,6 +9,7 @@ use runtime::exit::{Exit, Problem};
 use runtime::shutdown::Shutdown;
 use store::Batch;
 
+use crate::administration::Endpoint;
 use crate::authority::{Issuer, ROOT};
 use crate::flow::{Authorised, ending, hold, issue, own, publish};
 use crate::problem::IssueError;
@@ -38,7 +39,7 @@ struct Part {
     next: &'static str,
 }
 
-const PARTS: [Part; 9] = [
+const PARTS: &[Part] = &[
     Part { name: "store", urgent: true, fault: "the store takes nothing more", next: "look at the disk and restart the service" },
     Part { name: "log", urgent: true, fault: "the log's head cannot be signed and stored", next: "look at the disk" },
     Part { name: "crl", urgent: true, fault: "a list cannot be published", next: "read the service's log" },
@@ -47,6 +48,7 @@ const PARTS: [Part; 9] = [
     Part { name: "token", urgent: true, fault: "the token with the issuing keys cannot be used, so nothing is issued", next: "see to the token and read the service's log" },
     Part { name: "job", urgent: true, fault: "a job failed unexpectedly", next: "report this with the service's log" },
     Part { name: "ocsp-signer", urgent: false, fault: "an OCSP signer cannot be replaced", next: "read the service's log" },
+    Part { name: "administration", urgent: false, fault: "the certificate of the officers' listener cannot be renewed", next: "read the service's log" },
     Part { name: "root-crl", urgent: false, fault: "the root's list is due", next: "make the next one with `ca crl root`" },
 ];
 
@@ -96,6 +98,8 @@ pub struct Jobs {
     pub keys: KeyStore,
     /// Where the issuing keys are, when not in the key store.
     pub token: Option<Token>,
+    /// Where officers call from other machines, when configured.
+    pub administration: Option<Arc<Endpoint>>,
     pub health: Arc<Health>,
     turn: Mutex<Turn>,
 }
@@ -105,16 +109,29 @@ struct Turn {
     number: u32,
     /// By issuer: no new signer is tried before, in Unix seconds.
     signer_not_before: BTreeMap<String, i64>,
+    /// No new certificate for the officers' listener is tried before.
+    administration_not_before: i64,
 }
 
 impl Jobs {
     pub fn new(service: Service, status: Arc<Status>, keys: KeyStore, health: Arc<Health>) -> Self {
-        Self { service, status, keys, token: None, health, turn: Mutex::default() }
+        Self { service, status, keys, token: None, administration: None, health, turn: Mutex::default() }
     }
 
     /// With issuing keys in a token, which is looked after too.
     pub fn with_token(self, token: Option<Token>) -> Self {
         Self { token, ..self }
+    }
+
+    /// With a listener for officers, whose certificate is kept young.
+    pub fn with_administration(self, administration: Option<Arc<Endpoint>>) -> Self {
+        Self { administration, ..self }
+    }
+
+    /// What the listener shows, before anybody calls.
+    pub fn certify_listener(&self) {
+        let mut turn = self.turn.lock().unwrap_or_else(PoisonError::into_inner);
+        self.health.report("administration", self.administration(&mut turn, true).err().map(|error| error.to_string()));
     }
 
     /// Until shutdown, one turn after another.
@@ -146,6 +163,7 @@ impl Jobs {
             self.health.report("root-crl", self.root_list().unwrap_or_else(|error| Some(error.to_string())));
             let token = self.token.as_ref().and_then(|token| token.health().err());
             self.health.report("token", token.as_ref().map(ToString::to_string));
+            self.health.report("administration", self.administration(&mut turn, token.is_none()).err().map(|error| error.to_string()));
             // Nothing below can be signed without it, and the log's head must not wait while it is tried.
             if token.is_some() {
                 return;
@@ -215,6 +233,27 @@ impl Jobs {
             return Ok(Some(format!("a revoked authority is not on the root's list; {next}")));
         }
         Ok((authority.clock.now().unix_timestamp() >= until - ROOT_BEFORE_END).then(|| format!("the root's list ends soon or has ended; {next}")))
+    }
+
+    /// The certificate that officers are shown, and what is stapled to it.
+    fn administration(&self, turn: &mut Turn, may_issue: bool) -> Result<(), own::OwnError> {
+        let Some(endpoint) = &self.administration else { return Ok(()) };
+        let now = self.service.authority.clock.now().unix_timestamp();
+        let waiting = now < turn.administration_not_before;
+        let done = endpoint.refresh(&self.service.authority, &self.status, &self.keys, may_issue && !waiting);
+        match done {
+            // What went wrong last time still stands, though the one before is shown.
+            Ok(()) if waiting => Err(own::OwnError::Later),
+            Ok(()) => Ok(()),
+            Err(error) => {
+                if !waiting {
+                    turn.administration_not_before = now + SIGNER_AGAIN;
+                }
+                // An old certificate is still better than none, and its status still changes.
+                let _ = endpoint.refresh(&self.service.authority, &self.status, &self.keys, false);
+                Err(error)
+            }
+        }
     }
 
     fn signer(&self, issuer: &str, turn: &mut Turn) -> Result<(), own::OwnError> {

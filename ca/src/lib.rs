@@ -1,6 +1,7 @@
 //! The certificate authority: one owner of the register, the issuers' keys and the log.
 #![forbid(unsafe_code)]
 
+pub mod administration;
 pub mod authority;
 pub mod cli;
 pub mod doctor;

@@ -1,7 +1,9 @@
 //! Officers with the built `ca`: identities made, certified and granted powers, judged by OpenSSL.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
-use certs_test::programs::{Authority, openssl};
+use std::time::{Duration, Instant};
+
+use certs_test::programs::{Authority, Said, free_port, openssl, run};
 
 /// An identity in `NAME/`, its certificate in `NAME.pem` installed; tells the serial.
 fn enrol(authority: &Authority, name: &str, number: &str) -> String {
@@ -58,4 +60,135 @@ fn an_identity_is_made_sealed_and_takes_its_own_certificate_only() {
     assert!(refused.code == 8 && refused.err.contains("powerless"), "{refused:?}");
     assert_eq!(authority.ca(&["revoke", &serial, "--reason", "superseded"]).code, 8);
     assert_eq!(authority.ca(&["officer", "grant", &serial, "root"]).code, 2);
+}
+
+/// Where officers of this authority call; before it is started.
+fn listening(authority: &Authority) -> u16 {
+    let (port, path) = (free_port(), authority.home.join("ca/ca.toml"));
+    let text = std::fs::read_to_string(&path).unwrap();
+    std::fs::write(&path, format!("{text}\n[administration]\nlisten = \"127.0.0.1:{port}\"\nhost = \"localhost\"\n")).unwrap();
+    port
+}
+
+fn denied(said: &Said, code: &str) {
+    assert!(said.code == 8 && said.err.contains(&format!("\"code\":\"{code}\"")), "{code}: {said:?}");
+}
+
+/// What the handshake shows, as OpenSSL tells it, with a certificate of a key that OpenSSL made.
+fn handshake(authority: &Authority, port: u16, certificate: &str) -> Said {
+    let (file, key) = (format!("{certificate}.pem"), format!("{certificate}.key"));
+    let connect = format!("localhost:{port}");
+    openssl(&["s_client", "-connect", &connect, "-servername", "localhost", "-verify_hostname", "localhost", "-verify_return_error", "-status", "-CAfile", "ca/root.pem", "-cert", &file, "-cert_chain", &file, "-key", &key], &authority.home)
+}
+
+#[test]
+fn officers_call_from_other_machines_each_within_their_power() {
+    let place = tempfile::tempdir().unwrap();
+    let mut authority = Authority::found(place.path());
+    let port = listening(&authority);
+    authority.start();
+    let (administrator, operator, auditor) = (enrol(&authority, "a", "A-1"), enrol(&authority, "b", "B-1"), enrol(&authority, "c", "C-1"));
+    // One whose key OpenSSL made: no program of ours is needed.
+    authority.request("d", "/CN=陈一");
+    let plain = authority.issue("d", "officer", &["--officer", "陈一", "--number", "D-1"]);
+    authority.request("e", "/C=CN");
+    for (serial, power) in [(&operator, "operator"), (&auditor, "auditor"), (&plain, "auditor"), (&administrator, "administrator")] {
+        authority.ca(&["officer", "grant", serial, power]).ok();
+    }
+    let url = format!("https://localhost:{port}");
+    let (from, other) = (place.path().join("elsewhere"), place.path());
+    std::fs::create_dir(&from).unwrap();
+    // From another directory, so that nothing of the authority's own is at hand.
+    let call = |who: &str, arguments: &[&str]| {
+        let all: Vec<&str> = ["--json", "--server", &url, "--identity"].into_iter().chain([who]).chain(["--passphrase-file", "../pass"]).chain(arguments.iter().copied()).collect();
+        run(certs_test::programs::program("ca"), &all, &from)
+    };
+    let issue = ["issue", "enterprise-signing", "--request", "../e.csr", "--name", "广州天河测试有限公司", "--code", "91440101MAT000018G", "--out", "e.pem"];
+    let serial = call("../b", &issue).json()["serial"].as_str().unwrap().to_owned();
+    openssl(&["verify", "-CAfile", "ca/root.pem", "-untrusted", "ca/enterprise-ca.pem", "elsewhere/e.pem"], other).ok();
+    for who in ["../a", "../b", "../c"] {
+        assert!(call(who, &["list", "--all", "--profile", "enterprise-signing"]).json().as_array().unwrap().len() == 1);
+    }
+    denied(&call("../a", &issue), "powerless");
+    denied(&call("../c", &["revoke", &serial, "--reason", "superseded"]), "powerless");
+    denied(&call("../b", &["officer", "grant", &plain, "operator"]), "powerless");
+    denied(&authority.ca(&["--json", "revoke", &serial, "--reason", "superseded"]), "powerless");
+    assert_eq!(call("../a", &["crl", "publish", "enterprise-ca"]).json()[0]["issuer"], "enterprise-ca");
+    assert_eq!(call("../c", &["doctor"]).code, 0);
+    let exported = call("../c", &["log", "export", "here"]);
+    assert!(exported.code == 3 && exported.err.contains("local-only") && !from.join("here").exists(), "{exported:?}");
+    assert_eq!(call("../b", &["revoke", &serial, "--reason", "superseded"]).json()[0]["state"], "revoked");
+    // The log says who: the officer by certificate, and by nothing else.
+    let vkey = authority.ca(&["--json", "log", "export", "export"]).json()["vkey"].as_str().unwrap().to_owned();
+    authority.ca(&["log", "verify", "export", "--vkey", &vkey]).ok();
+    let told = run("grep", &["-raoE", "officer:[0-9a-f]{32}|陈一|[ABC]-1", "export"], other).ok();
+    assert!(told.contains(&format!("officer:{operator}")) && told.contains(&format!("officer:{administrator}")) && !told.contains('陈') && !told.contains("-1"), "{told}");
+    // Withdrawn is refused at once; so is what is suspended, or shown by whom nobody knows.
+    call("../a", &["officer", "withdraw", &operator, "operator"]).ok();
+    denied(&call("../b", &["list"]), "no-powers");
+    let last = call("../a", &["officer", "withdraw", &administrator, "--all"]);
+    assert!(last.code == 3 && last.err.contains("last-administrator"), "{last:?}");
+    // OpenSSL sees a good answer stapled to the listener's certificate, and curl calls with its own key.
+    let shown = handshake(&authority, port, "d");
+    assert!(shown.out.contains("OCSP Response Status: successful") && shown.out.contains("Cert Status: good") && shown.out.contains("Verify return code: 0 (ok)") && shown.out.contains("TLSv1.3"), "{shown:?}");
+    let curl = |certificate: &str| {
+        let (file, key) = (format!("{certificate}.pem"), format!("{certificate}.key"));
+        let ask = ["-sS", "--cert-status", "--cacert", "ca/root.pem", "--cert", &file, "--key", &key, "-H", "content-type: application/json", "-d", "\"list-officers\"", &format!("{url}/v1/operation")];
+        run("curl", &ask, other)
+    };
+    let listed = curl("d");
+    assert!(listed.code == 0 && listed.out.contains(&administrator), "{listed:?}");
+    // Another authority of the same names: its officers are nobody's here, and this one's server is nobody's to them.
+    let second = tempfile::tempdir().unwrap();
+    let foreign = Authority::found(second.path());
+    foreign.request("f", "/CN=陈一");
+    let serial = foreign.issue("f", "officer", &["--officer", "陈一", "--number", "A-1"]);
+    foreign.ca(&["officer", "grant", &serial, "administrator"]).ok();
+    for file in ["f.pem", "f.key"] {
+        std::fs::copy(second.path().join(file), other.join(file)).unwrap();
+    }
+    let refused = curl("f");
+    assert!(refused.code != 0 && !refused.out.contains(&administrator), "{refused:?}");
+    let refused = handshake(&authority, port, "f");
+    assert!(refused.err.contains("alert") || refused.out.contains("alert"), "{refused:?}");
+    // Suspended on the authority's own machine while nobody is allowed to: the auditor's certificate, by an operator.
+    call("../a", &["officer", "grant", &operator, "operator"]).ok();
+    call("../b", &["suspend", &auditor]).ok();
+    denied(&call("../c", &["list"]), "officer-suspended");
+    restarted(&mut authority, &call, port);
+}
+
+/// All of it is as durable as everything else, and the listener shows the same certificate; a key that is taken is told.
+fn restarted(authority: &mut Authority, call: &dyn Fn(&str, &[&str]) -> Said, port: u16) {
+    let serial = |said: &Said| said.out.lines().find(|line| line.contains("Serial Number:")).map(str::to_owned);
+    let before = serial(&handshake(authority, port, "d"));
+    assert!(before.is_some());
+    authority.kill();
+    let unreachable = call("../b", &["list"]);
+    assert!(unreachable.code == 6 && unreachable.err.contains("unreachable"), "{unreachable:?}");
+    authority.start();
+    let until = Instant::now() + Duration::from_secs(30);
+    while call("../b", &["list"]).code != 0 {
+        assert!(Instant::now() < until, "officers cannot call after a restart");
+        std::thread::sleep(Duration::from_millis(100));
+    }
+    denied(&call("../c", &["list"]), "officer-suspended");
+    assert_eq!(serial(&handshake(authority, port, "d")), before);
+    let wrong = call("../nobody", &["list"]);
+    assert_eq!(wrong.code, 4, "{wrong:?}");
+}
+
+#[test]
+fn a_listener_that_cannot_be_is_told_at_the_start() {
+    let place = tempfile::tempdir().unwrap();
+    let authority = Authority::found(place.path());
+    let port = listening(&authority);
+    let _taken = std::net::TcpListener::bind(("127.0.0.1", port)).unwrap();
+    let said = authority.ca(&["serve"]);
+    assert!(said.code == 6 && said.err.contains(&port.to_string()), "{said:?}");
+    let path = authority.home.join("ca/ca.toml");
+    let text = std::fs::read_to_string(&path).unwrap();
+    std::fs::write(&path, text.replace("localhost", "*.example.cn")).unwrap();
+    let said = authority.ca(&["serve"]);
+    assert!(said.code != 0 && said.err.contains("host name"), "{said:?}");
 }

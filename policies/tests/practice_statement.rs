@@ -75,6 +75,15 @@ fn the_terms_are_those_of_the_rules() {
 }
 
 #[test]
+fn the_rules_of_officers_are_those_of_the_statement() {
+    let rules = Rules::parse(authority::SHIPPED).unwrap();
+    let pairs: Vec<String> = rules.officers.exclusive().iter().map(|[one, other]| format!("{one} and {other}")).collect();
+    let local: Vec<&str> = rules.officers.local_powers().iter().map(|power| power.name()).collect();
+    let expected = [format!("| No person holds both | {} |", pairs.join("; ")), format!("| Left to the owner of the state directory | {} |", local.join(", "))];
+    assert_eq!(rows("| Rule of officers | Value |"), expected);
+}
+
+#[test]
 fn all_chapters_of_the_outline_are_there_and_the_summary_stands_in_front() {
     // spec: rfc3647#6
     let chapters: Vec<&str> = PRACTICE_STATEMENT.lines().filter_map(|line| line.strip_prefix("## ")).collect();

@@ -142,7 +142,7 @@ impl Door for Tls {
 
     async fn greet(&self, (stream, address): Self::Raw) -> io::Result<(Self::Stream, Caller)> {
         stream.set_nodelay(true)?;
-        let stream = self.1.accept(stream).await?;
+        let stream = self.1.accept(stream).await.inspect_err(|error| tracing::warn!(%address, %error, "refused: the TLS handshake failed"))?;
         let certificates = stream.get_ref().1.peer_certificates().unwrap_or_default().to_vec().into();
         Ok((stream, Caller { address: Some(address), certificates, user: None }))
     }

@@ -1,6 +1,6 @@
 //! An officer's identity on the officer's own machine: a sealed key, the certificate of it, and the root they trust.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 
 use keys::{KeyError, KeyHandle, KeyStore, Passphrase};
@@ -43,11 +43,12 @@ pub struct Identity {
 impl Identity {
     /// Opens `directory` with its passphrase: of the file, the service credential, or typed.
     pub fn load(directory: &Path, passphrase_file: Option<&Path>) -> Result<Self, Problem> {
-        let mut chain = certificates(&directory.join(CERTIFICATE))?;
+        let chain = certificates(&directory.join(CERTIFICATE))?;
+        let (certificate, above) = chain.split_first().ok_or_else(|| unreadable(directory))?;
         let root = one(&directory.join(ROOT))?;
         let passphrase = Passphrase::obtain(passphrase_file, CREDENTIAL, "Passphrase of the officer's key").map_err(denied)?;
         let key = KeyStore::open(directory, &passphrase).and_then(|keys| keys.load(KEY)).map_err(unopened)?;
-        let this = Self { key, certificate: chain.remove(0), chain, root };
+        let this = Self { key, certificate: certificate.clone(), chain: above.to_vec(), root };
         if public_key(&this.certificate)? == this.key.public_key_info() { Ok(this) } else { Err(other_key()) }
     }
 
@@ -176,7 +177,7 @@ fn public_key(certificate: &[u8]) -> Result<Vec<u8>, Problem> {
     X509Certificate::from_der(certificate).map(|(_, read)| read.public_key().raw.to_vec()).map_err(|_| unreadable(Path::new(CERTIFICATE)))
 }
 
-fn write(path: &PathBuf, bytes: &[u8]) -> Result<(), Problem> {
+fn write(path: &Path, bytes: &[u8]) -> Result<(), Problem> {
     let failed = |error: std::io::Error| Problem::new(Exit::Unavailable, "file", format!("{} cannot be written: {error}", path.display()), "check the path and the disk");
     runtime::state::write_atomically(path, bytes, 0o600).map_err(failed)
 }

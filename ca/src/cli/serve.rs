@@ -1,4 +1,4 @@
-//! The service: public side, administration socket, and the jobs between them.
+//! The service: public side, administration socket, the officers' listener, and the jobs between them.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -12,6 +12,7 @@ use runtime::request::Requests;
 use runtime::shutdown::Shutdown;
 
 use super::ask::{Place, internal, passphrase};
+use crate::administration::{self, Endpoint};
 use crate::authority::Watcher;
 use crate::http::{Public, router};
 use crate::job::{Health, Jobs};
@@ -28,11 +29,12 @@ pub fn serve(place: &Place, base_url: Option<&str>, listen: Option<SocketAddr>, 
     let lists = Arc::new(Lists::new(Arc::clone(&opened.authority.store)));
     opened.authority.watchers = vec![Arc::clone(&status) as Arc<dyn Watcher>, Arc::clone(&lists) as Arc<dyn Watcher>];
     let listen = listen.unwrap_or(opened.configuration.listen);
+    let endpoint = opened.configuration.administration.map(Endpoint::new).transpose()?.map(Arc::new);
     let service = Service { authority: Arc::new(opened.authority), evidence: opened.evidence };
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(|error| internal(&error))?;
     // The lock on the directory is held until the last answer is given.
     let _directory = opened.directory;
-    let jobs = Arc::new(Jobs::new(service.clone(), Arc::clone(&status), opened.keys, Arc::new(Health::default())).with_token(opened.token));
+    let jobs = Arc::new(Jobs::new(service.clone(), Arc::clone(&status), opened.keys, Arc::new(Health::default())).with_token(opened.token).with_administration(endpoint));
     let public = Public { authority: Arc::clone(&service.authority), status, lists };
     runtime.block_on(run(service.clone(), Arc::new(public), jobs, listen, &place.directory, opened.practice_statement))?;
     service.evidence.advance()?;
@@ -44,6 +46,7 @@ async fn run(service: Service, public: Arc<Public>, jobs: Arc<Jobs>, listen: Soc
     let shutdown = Shutdown::on_signals().map_err(|error| internal(&error))?;
     let listener = runtime::http::bind(listen).await?;
     let admin = AdminSocket::bind(directory).await?;
+    let officers = officers(&service, &jobs, shutdown.clone()).await?;
     let (health, faults) = (Arc::clone(&jobs.health), Arc::clone(&jobs.health));
     let jobs = tokio::spawn(jobs.run(shutdown.clone()));
     let status = Arc::clone(&public.status);
@@ -61,8 +64,30 @@ async fn run(service: Service, public: Arc<Public>, jobs: Arc<Jobs>, listen: Soc
     let administration = admin.serve(requests.counted(crate::http::administration::router(service)), shutdown.clone());
     // Nothing longer than an OCSP request or the request of one key's holder is sent here, but where a route says so.
     let limits = Limits { body: Some(pki::ocsp::MAX_BYTES), ..Limits::default() };
-    tokio::join!(runtime::http::serve(listener, public, limits, shutdown.clone()), administration);
+    tokio::join!(runtime::http::serve(listener, public, limits, shutdown.clone()), administration, officers);
     jobs.await.map_err(|error| Problem::new(Exit::Internal, "job", error.to_string(), "read the log above"))
+}
+
+/// The officers' listener, bound, with its certificate made: what serves it, until shutdown.
+async fn officers(service: &Service, jobs: &Arc<Jobs>, shutdown: Shutdown) -> Result<impl Future<Output = ()> + use<>, Problem> {
+    let bound = match &jobs.administration {
+        Some(endpoint) => {
+            let listener = runtime::http::bind(endpoint.configured.listen).await?;
+            let (tls, first) = (endpoint.tls(&service.authority)?, Arc::clone(jobs));
+            // A fault is reported with the others, and tried again.
+            let made = tokio::task::spawn_blocking(move || first.certify_listener()).await;
+            made.map_err(|error| Problem::new(Exit::Internal, "job", error.to_string(), "report this with the log"))?;
+            tracing::info!(address = %endpoint.configured.listen, host = endpoint.configured.host, "officers may call");
+            Some((listener, tls))
+        }
+        None => None,
+    };
+    let service = service.clone();
+    Ok(async move {
+        if let Some((listener, tls)) = bound {
+            administration::serve(listener, tls, service, shutdown).await;
+        }
+    })
 }
 
 fn metrics(status: &Status) -> String {

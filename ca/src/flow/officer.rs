@@ -120,6 +120,20 @@ pub fn list(authority: &Authority) -> Result<Vec<Changed>, OfficerError> {
     Held::read(authority)?.officers.into_iter().map(shown).collect()
 }
 
+/// Whether there ever was an administrator, and how many persons are one now by a good certificate.
+pub fn administrators(authority: &Authority) -> Result<(bool, usize), IssueError> {
+    let held = Held::read(authority)?;
+    let mut good = BTreeSet::new();
+    for (serial, officer) in held.officers.iter().filter(|(_, officer)| officer.powers.contains(&Power::Administrator)) {
+        match standing(authority, serial, &register::get(&*authority.store, serial)?) {
+            Ok(()) => drop(good.insert(officer.person)),
+            Err(OfficerError::Issue(error)) => return Err(error),
+            Err(_) => {}
+        }
+    }
+    Ok((held.roster.administered, good.len()))
+}
+
 fn decided_anew<T>(once: impl Fn() -> Result<T, OfficerError>) -> Result<T, OfficerError> {
     for _ in 1..ATTEMPTS {
         match once() {

@@ -11,8 +11,11 @@ use super::issue::{Order, issue};
 use super::plan::Words;
 use crate::authority::Authority;
 use crate::problem::IssueError;
-use crate::record::{CertificateRecord, IssuerRecord, OcspSigner, Status, decode, encode, log};
+use crate::record::{AdministrationCertificate, CertificateRecord, IssuerRecord, OcspSigner, Status, decode, encode, log};
 use crate::register;
+
+/// The first key of the officers' listener.
+const ADMINISTRATION_KEY: &str = "administration-tls";
 
 #[derive(Debug, thiserror::Error)]
 pub enum OwnError {
@@ -24,15 +27,20 @@ pub enum OwnError {
     Request(String),
     #[error("the OCSP signer of {issuer} could not be replaced a while ago and is tried again soon; look at the service's log")]
     Waiting { issuer: String },
+    #[error("the certificate of the officers' listener could not be made a while ago and is tried again soon; look at the service's log")]
+    Later,
 }
 
 /// A certificate for a key of the authority's own.
 pub fn certify(authority: &Authority, profile: &str, issuer: Option<&str>, name: &str, key: &KeyHandle) -> Result<Vec<u8>, OwnError> {
+    certify_for(authority, profile, issuer, Words { authority: Some(name.to_owned()), ..Words::default() }, key)
+}
+
+fn certify_for(authority: &Authority, profile: &str, issuer: Option<&str>, applicant: Words, key: &KeyHandle) -> Result<Vec<u8>, OwnError> {
     let failed = |error: rcgen::Error| OwnError::Request(error.to_string());
     let mut parameters = rcgen::CertificateParams::new(Vec::new()).map_err(failed)?;
     parameters.distinguished_name = rcgen::DistinguishedName::new();
     let request = parameters.serialize_request(key).map_err(failed)?;
-    let applicant = Words { authority: Some(name.to_owned()), ..Words::default() };
     let order = Order { profile: profile.into(), request: request.der().to_vec(), applicant, issuer: issuer.map(str::to_owned) };
     let issued = issue(authority, Authorised::service(), order)?;
     Ok(issued.what().record.der.clone())
@@ -65,6 +73,41 @@ pub fn replace_signer(authority: &Authority, keys: &KeyStore, issuer: &str) -> R
     batch.append(log::STREAM, entry.leaf(authority.clock.now()).map_err(IssueError::from)?);
     authority.store.commit(batch).map_err(IssueError::from)?;
     Ok(Some((signer, key)))
+}
+
+/// The certificate of the listener for officers, and its key. A new one where there is none for these names, where the
+/// present one is no longer good, and once two thirds of its life are over. Without `may_issue` the present one, however old.
+pub fn administration(authority: &Authority, keys: &KeyStore, words: &Words, may_issue: bool) -> Result<(Vec<u8>, KeyHandle), OwnError> {
+    // 1. What is on record, and whether it can be shown.
+    let damaged = |_| IssueError::Damaged { what: "the certificate of the officers' listener" };
+    let place = AdministrationCertificate::key();
+    let before = authority.store.get(&place).map_err(IssueError::from)?;
+    let present: Option<AdministrationCertificate> = before.as_deref().map(decode).transpose().map_err(damaged)?;
+    let names: Vec<String> = words.dns.iter().cloned().chain(words.ip.iter().map(ToString::to_string)).collect();
+    if let Some(present) = &present {
+        let (_, read) = X509Certificate::from_der(&present.der).map_err(|_| IssueError::Damaged { what: "the certificate of the officers' listener" })?;
+        let good = matches!(register::find(&*authority.store, read.raw_serial()).map_err(IssueError::from)?, Some(CertificateRecord { status: Status::Good, .. }));
+        if !may_issue || (present.names == names && good && !aging(&read, authority.clock.now())) {
+            return Ok((present.der.clone(), keys.load(&present.key)?));
+        }
+    }
+    if !may_issue {
+        return Err(OwnError::Later);
+    }
+    // 2. The next key; one that an attempt cut off has made is taken up.
+    let id = present.as_ref().map_or_else(|| ADMINISTRATION_KEY.to_owned(), |present| successor(&present.key));
+    let key = if keys.contains(&id) { keys.load(&id)? } else { keys.generate(&id, SignatureAlgorithm::EcdsaP256Sha256)? };
+    // 3. Certified on the ordinary line.
+    let der = certify_for(authority, "tls-server", None, words.clone(), &key)?;
+    // 4. Recorded with its log entry; from now on it is the one that is shown.
+    let after = AdministrationCertificate { key: id, names, der };
+    let entry = log::Entry::AdministrationCertificateReplaced { key: &after.key, sha256: &crate::sha256_hex(&after.der) };
+    let rests_on = before.map_or_else(|| Expectation::Absent(place.clone()), |before| Expectation::Equals(place.clone(), before));
+    let mut batch = Batch::new().expect(rests_on).put(place, encode(&after).map_err(IssueError::from)?);
+    batch.append(log::STREAM, entry.leaf(authority.clock.now()).map_err(IssueError::from)?);
+    authority.store.commit(batch).map_err(IssueError::from)?;
+    tracing::info!(key = after.key, "a new certificate for the officers' listener");
+    Ok((after.der, key))
 }
 
 fn aging(certificate: &X509Certificate<'_>, now: OffsetDateTime) -> bool {

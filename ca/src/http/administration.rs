@@ -31,7 +31,7 @@ impl FromRequestParts<Service> for Proven {
     /// From what the connection proved, against the register as it is at this request.
     async fn from_request_parts(parts: &mut Parts, service: &Service) -> Result<Self, Problem> {
         let caller = parts.extensions.get::<Caller>().cloned().unwrap_or_default();
-        let authority = std::sync::Arc::clone(&service.authority);
+        let (authority, address) = (std::sync::Arc::clone(&service.authority), caller.address);
         let proved = runtime::request::spawn_blocking(move || match (caller.user, caller.certificates.first()) {
             (Some(user), _) => Self::local(&authority, user).map_err(OfficerError::from),
             (None, Some(certificate)) => Self::officer(&authority, certificate),
@@ -39,7 +39,7 @@ impl FromRequestParts<Service> for Proven {
         });
         let proved = proved.await.map_err(|error| Problem::new(Exit::Internal, "caller", error.to_string(), "report this with the log"))?;
         proved.map_err(|error| {
-            tracing::warn!(%error, "refused: nobody who may ask");
+            tracing::warn!(?address, %error, "refused: nobody who may ask");
             error.into()
         })
     }

@@ -1,5 +1,6 @@
 //! What the authority remembers: the shapes of its records and the keys they stand under.
 
+mod administration;
 mod certificate;
 mod crl;
 mod hold;
@@ -11,6 +12,7 @@ mod succession;
 
 use serde::{Serialize, de::DeserializeOwned};
 
+pub use administration::AdministrationCertificate;
 pub use certificate::{CertificateRecord, Intent, Reason, Revocation, Status, serial_text};
 pub use crl::{CrlIntent, CrlRecord};
 pub use hold::{Freeze, Hold, Listed};
@@ -40,6 +42,7 @@ impl Record for Settings {}
 impl Record for IssuerRecord {}
 impl Record for CrlIntent {}
 impl Record for Officer {}
+impl Record for AdministrationCertificate {}
 impl Record for Roster {}
 impl Record for Succession {}
 impl Record for Outgoing {}

@@ -68,6 +68,11 @@ impl Officers {
         }
     }
 
+    /// Pairs of powers that no one person holds together.
+    pub fn exclusive(&self) -> &[[Power; 2]] {
+        &self.exclusive
+    }
+
     /// A power among those held that one person may not hold beside `power`.
     pub fn excluded_by(&self, power: Power, held: &BTreeSet<Power>) -> Option<Power> {
         let other = |[one, other]: &[Power; 2]| if *one == power { Some(*other) } else if *other == power { Some(*one) } else { None };

@@ -1,0 +1,170 @@
+//! Where officers call from other machines: TLS 1.3 that asks for an officer's certificate, under one of our own that
+//! is renewed without a restart and carries its OCSP answer.
+
+use std::net::{IpAddr, SocketAddr};
+use std::sync::{Arc, PoisonError, RwLock};
+use std::time::Duration;
+
+use keys::{KeyHandle, KeyStore};
+use pki::ocsp::{CertId, HashAlgorithm, OcspRequest};
+use runtime::clock::Clock;
+use runtime::exit::{Exit, Problem};
+use runtime::http::Limits;
+use runtime::shutdown::Shutdown;
+use rustls::pki_types::{CertificateDer, UnixTime};
+use rustls::server::{ClientHello, NoServerSessionStorage, ResolvesServerCert, WebPkiClientVerifier};
+use rustls::sign::CertifiedKey;
+use rustls::time_provider::TimeProvider;
+use rustls::{RootCertStore, ServerConfig};
+use serde::{Deserialize, Serialize};
+use tokio::net::TcpListener;
+
+use crate::authority::Authority;
+use crate::flow::own::{self, OwnError};
+use crate::flow::OFFICER;
+use crate::flow::plan::Words;
+use crate::problem::IssueError;
+use crate::record::serial_of;
+use crate::register;
+use crate::service::Service;
+use crate::status::Status;
+
+/// The longest request: the largest list of a root, with its base64.
+const BODY: usize = 2 << 20;
+/// Officers are few; so many connections are not theirs.
+const CONNECTIONS: usize = 256;
+
+/// `[administration]` of `ca.toml`.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Administration {
+    /// Such as `127.0.0.1:8441`.
+    pub listen: SocketAddr,
+    /// The name or address by which officers call, which the listener's certificate is for.
+    pub host: String,
+}
+
+impl Administration {
+    /// The words of the listener's certificate: the host, and the address that is listened on if it is one.
+    pub fn words(&self) -> Result<Words, IssueError> {
+        let mut words = Words::default();
+        match self.host.parse::<IpAddr>() {
+            Ok(address) => words.ip.push(address),
+            Err(_) => words.dns.push(self.host.clone()),
+        }
+        let listened = self.listen.ip();
+        if !listened.is_unspecified() && !words.ip.contains(&listened) {
+            words.ip.push(listened);
+        }
+        words.parse().map(|_| words)
+    }
+}
+
+/// The listener's certificate as it is shown now.
+pub struct Endpoint {
+    pub configured: Administration,
+    words: Words,
+    shown: Arc<Shown>,
+}
+
+#[derive(Debug, Default)]
+struct Shown(RwLock<Option<Arc<CertifiedKey>>>);
+
+impl ResolvesServerCert for Shown {
+    fn resolve(&self, _: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
+        self.0.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+}
+
+/// The one clock of the authority, as TLS asks for it.
+struct Now(Arc<dyn Clock>);
+
+impl std::fmt::Debug for Now {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Now(..)")
+    }
+}
+
+impl TimeProvider for Now {
+    fn current_time(&self) -> Option<UnixTime> {
+        u64::try_from(self.0.now().unix_timestamp()).ok().map(|seconds| UnixTime::since_unix_epoch(Duration::from_secs(seconds)))
+    }
+}
+
+impl Endpoint {
+    pub fn new(configured: Administration) -> Result<Self, IssueError> {
+        Ok(Self { words: configured.words()?, configured, shown: Arc::default() })
+    }
+
+    /// Renews the certificate when it is due and `may_issue`, and staples what its status is now.
+    pub fn refresh(&self, authority: &Authority, status: &Status, keys: &KeyStore, may_issue: bool) -> Result<(), OwnError> {
+        let (der, key) = own::administration(authority, keys, &self.words, may_issue)?;
+        let shown = certified(authority, status, der, &key)?;
+        let mut place = self.shown.0.write().unwrap_or_else(PoisonError::into_inner);
+        if place.as_ref().is_none_or(|before| before.cert != shown.cert || before.ocsp != shown.ocsp) {
+            *place = Some(Arc::new(shown));
+        }
+        Ok(())
+    }
+
+    /// Nobody comes in without a certificate of the authority that certifies officers. What the certificate is worth is
+    /// asked of the register at each request, so nothing of a session outlives its connection.
+    pub fn tls(&self, authority: &Authority) -> Result<Arc<ServerConfig>, Problem> {
+        let refused = |reason: String| Problem::new(Exit::Internal, "administration", format!("TLS cannot be set up: {reason}"), "report this");
+        let provider = Arc::new(rustls::crypto::ring::default_provider());
+        let officers = authority.policies.profile(OFFICER).map(|profile| profile.issuers()).unwrap_or_default();
+        let mut anchors = RootCertStore::empty();
+        for issuer in authority.issuers.values().filter(|issuer| officers.iter().any(|one| one.name() == issuer.id())) {
+            anchors.add(CertificateDer::from(issuer.record.der.clone())).map_err(|error| refused(error.to_string()))?;
+        }
+        let verifier = WebPkiClientVerifier::builder_with_provider(Arc::new(anchors), Arc::clone(&provider)).build().map_err(|error| refused(error.to_string()))?;
+        let builder = ServerConfig::builder_with_details(provider, Arc::new(Now(Arc::clone(&authority.clock))));
+        let builder = builder.with_protocol_versions(&[&rustls::version::TLS13]).map_err(|error| refused(error.to_string()))?;
+        let mut config = builder.with_client_cert_verifier(verifier).with_cert_resolver(Arc::clone(&self.shown) as _);
+        config.session_storage = Arc::new(NoServerSessionStorage {});
+        config.send_tls13_tickets = 0;
+        Ok(Arc::new(config))
+    }
+}
+
+/// Serves officers until `shutdown`.
+pub async fn serve(listener: TcpListener, tls: Arc<ServerConfig>, service: Service, shutdown: Shutdown) {
+    // A list of a million entries takes its time to be signed and read again.
+    let limits = Limits { body: Some(BODY), request: Some(Duration::from_secs(600)), connections: CONNECTIONS, ..Limits::default() };
+    runtime::http::serve_tls(listener, tls, crate::http::administration::router(service), limits, shutdown).await;
+}
+
+/// With its issuer, and with the answer that the responder gives of it at this time, if there is one.
+fn certified(authority: &Authority, status: &Status, der: Vec<u8>, key: &KeyHandle) -> Result<CertifiedKey, IssueError> {
+    let damaged = || IssueError::Damaged { what: "the certificate of the officers' listener" };
+    let serial = serial_of(&der).ok_or_else(damaged)?;
+    let record = register::get(&*authority.store, &serial)?;
+    let issuer = authority.issuers.get(&record.issuer).ok_or_else(damaged)?;
+    // spec: rfc6066#8; rfc8446#4.4.2.1
+    let id = CertId::new(HashAlgorithm::Sha1, &issuer.name, &issuer.public_key_info, &serial).map_err(|_| damaged())?;
+    let request = OcspRequest { ids: vec![id], nonce: None };
+    let answer = status.remembered(&request).unwrap_or_else(|| status.make(&request));
+    let chain = [der, issuer.record.der.clone()].map(CertificateDer::from).to_vec();
+    let mut certified = CertifiedKey::new(chain, key.rustls());
+    // An error of the responder is no answer, and none is better than that.
+    certified.ocsp = answer.fresh.map(|_| answer.body.to_vec());
+    Ok(certified)
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    #[test]
+    fn the_certificate_is_for_the_host_and_the_address() {
+        let words = |listen: &str, host: &str| Administration { listen: listen.parse().unwrap(), host: host.into() }.words().map(|words| (words.dns, words.ip.len()));
+        assert_eq!(words("127.0.0.1:8441", "ca.example.cn").unwrap(), (vec!["ca.example.cn".to_owned()], 1));
+        assert_eq!(words("0.0.0.0:8441", "ca.example.cn").unwrap(), (vec!["ca.example.cn".to_owned()], 0));
+        assert_eq!(words("127.0.0.1:8441", "127.0.0.1").unwrap(), (vec![], 1));
+        assert_eq!(words("[::]:8441", "10.0.0.1").unwrap(), (vec![], 1));
+        for wrong in ["", "*.example.cn", "ca example", "https://ca.example.cn"] {
+            assert!(words("127.0.0.1:8441", wrong).is_err(), "{wrong}");
+        }
+    }
+}

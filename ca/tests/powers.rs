@@ -1,0 +1,417 @@
+//! Every role against every operation and every address: who may do what, over the socket and over mutual TLS.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::io::{Read, Write};
+use std::net::SocketAddr;
+use std::path::Path;
+use std::sync::Arc;
+
+use axum::http::Method;
+use ca::administration::{Administration, Endpoint};
+use ca::cli::identity::Identity;
+use ca::flow::hold::suspend;
+use ca::flow::issue::{Order, issue};
+use ca::flow::officer::{Grant, Withdraw, grant, withdraw};
+use ca::flow::plan::Words;
+use ca::flow::revoke::{Revoke, revoke};
+use ca::flow::{Administrator, Authorised, Operator, Proven};
+use ca::http::administration::PATH;
+use ca::init::init;
+use ca::record::{AdministrationCertificate, Reason, log, serial_text};
+use ca::service::{Operation, Service};
+use ca::status::Status;
+use keys::{KeyHandle, KeyStore, Passphrase};
+use pki::signer::SignatureAlgorithm;
+use policies::authority::Power;
+use runtime::admin::{AdminClient, AdminSocket, CallError, SOCKET};
+use runtime::clock::{Clock, FakeClock};
+use runtime::shutdown::Shutdown;
+use serde_json::{Value, json};
+use time::{Duration, OffsetDateTime};
+
+const NOBODY: &str = "40000000000000000000000000000001";
+
+/// Who may do what: administrator, operator, auditor, and the owner of the machine once there is an administrator. The
+/// owner may do everything before. An operation without a row here fails the test.
+const MATRIX: &[(&str, [bool; 4])] = &[
+    ("issue", [false, true, false, false]),
+    ("show", [true, true, true, true]),
+    ("list", [true, true, true, true]),
+    ("revoke", [false, true, false, false]),
+    ("renew", [false, true, false, false]),
+    ("replace", [false, true, false, false]),
+    ("correct", [false, true, false, false]),
+    ("suspend", [false, true, false, false]),
+    ("resume", [false, true, false, false]),
+    ("freeze", [false, true, false, false]),
+    ("block-key", [false, true, false, false]),
+    ("publish-crl", [true, false, false, false]),
+    ("prepare-root-crl", [true, false, false, false]),
+    ("publish-root-crl", [true, false, false, false]),
+    ("export-log", [false, false, true, true]),
+    ("grant-power", [true, false, false, false]),
+    ("withdraw-power", [true, false, false, false]),
+    ("list-officers", [true, false, true, true]),
+    ("doctor", [true, false, true, true]),
+];
+
+/// What is asked for in each row: whoever may ask is told what is wrong with it, or gets it, and nothing is changed.
+fn sample(name: &str) -> Value {
+    let serial = json!({ "serial": NOBODY });
+    match name {
+        "issue" => json!({ "issue": { "profile": "no-such", "request": [], "applicant": {}, "issuer": null } }),
+        "list" => json!({ "list": { "limit": 1 } }),
+        "revoke" => json!({ "revoke": { "serial": NOBODY, "reason": "superseded", "at": null } }),
+        "renew" => json!({ "renew": { "serial": NOBODY, "request": [] } }),
+        "replace" => json!({ "replace": { "serial": NOBODY, "request": [], "compromised": false, "overlap_days": null } }),
+        "correct" => json!({ "correct": { "serial": NOBODY, "request": [], "name": null, "mailbox": null, "reason": "superseded", "overlap_days": null } }),
+        "resume" => json!({ "resume": { "serial": NOBODY, "freeze": false } }),
+        "freeze" => json!({ "freeze": { "serial": NOBODY, "authority": "法院", "reason": "1", "until": 0 } }),
+        // Already blocked where it matters: the digest of no key at all.
+        "block-key" => json!({ "block-key": { "key": "00".repeat(32) } }),
+        "publish-crl" => json!({ "publish-crl": { "issuer": "no-such" } }),
+        "prepare-root-crl" | "list-officers" | "doctor" => json!(name),
+        "publish-root-crl" => json!({ "publish-root-crl": { "der": "MAA=" } }),
+        "export-log" => json!({ "export-log": { "directory": "/nonexistent/below" } }),
+        "grant-power" => json!({ "grant-power": { "serial": NOBODY, "power": "operator" } }),
+        "withdraw-power" => json!({ "withdraw-power": { "serial": NOBODY, "power": null } }),
+        other => json!({ other: serial }),
+    }
+}
+
+struct Office {
+    service: Service,
+    clock: Arc<FakeClock>,
+    keys: KeyStore,
+    status: Arc<Status>,
+    place: tempfile::TempDir,
+}
+
+impl Office {
+    fn found() -> Self {
+        let place = tempfile::tempdir().unwrap();
+        let clock = Arc::new(FakeClock::new(OffsetDateTime::now_utc().replace_nanosecond(0).unwrap()));
+        let passphrase = || Passphrase::new("correct horse battery".into()).unwrap();
+        let opened = init(&place.path().join("ca"), "http://127.0.0.1:8440", "127.0.0.1:8440".parse().unwrap(), &passphrase(), &passphrase(), Arc::clone(&clock) as Arc<dyn Clock>).unwrap();
+        let status = Arc::new(Status::new(&opened.authority).unwrap());
+        let service = Service { authority: Arc::new(opened.authority), evidence: opened.evidence };
+        Self { service, clock, keys: opened.keys, status, place }
+    }
+
+    fn certify(&self, profile: &str, applicant: Words, key: &KeyHandle) -> (String, Vec<u8>) {
+        let mut parameters = rcgen::CertificateParams::new(Vec::new()).unwrap();
+        parameters.distinguished_name = rcgen::DistinguishedName::new();
+        let request = parameters.serialize_request(key).unwrap().der().to_vec();
+        let issued = issue(&self.service.authority, Authorised::service(), Order { profile: profile.into(), request, applicant, issuer: None }).unwrap();
+        (serial_text(&issued.what().serial), issued.what().record.der.clone())
+    }
+
+    /// An identity with a certificate of a profile.
+    fn identity(&self, name: &str, profile: &str, applicant: Words) -> (String, Identity) {
+        let key = self.keys.generate(name, SignatureAlgorithm::EcdsaP256Sha256).unwrap();
+        let (serial, certificate) = self.certify(profile, applicant, &key);
+        let issuer = match profile {
+            "officer" | "bureau-client" => "officer-ca",
+            "tls-server" => "tls-ca",
+            _ => "enterprise-ca",
+        };
+        let issuers = &self.service.authority.issuers;
+        (serial, Identity { key, certificate, chain: vec![issuers[issuer].record.der.clone()], root: issuers["root"].record.der.clone() })
+    }
+
+    fn officer(&self, name: &str) -> (String, Identity) {
+        self.identity(name, "officer", Words { officer: Some("陈一".into()), number: Some(name.into()), ..Words::default() })
+    }
+
+    fn powerful(&self, name: &str, power: Power, by: &Authorised<Administrator>) -> (String, Identity) {
+        let (serial, identity) = self.officer(name);
+        grant(&self.service.authority, by, &Grant { serial: serial.clone(), power }).unwrap();
+        (serial, identity)
+    }
+
+    /// Starts the listener for officers, on a port of its own.
+    async fn listen(&self, shutdown: &Shutdown) -> SocketAddr {
+        let configured = Administration { listen: "127.0.0.1:8441".parse().unwrap(), host: "ca.example.cn".into() };
+        let endpoint = Endpoint::new(configured).unwrap();
+        endpoint.refresh(&self.service.authority, &self.status, &self.keys, true).unwrap();
+        let listener = runtime::http::bind("127.0.0.1:0".parse().unwrap()).await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let tls = endpoint.tls(&self.service.authority).unwrap();
+        tokio::spawn(ca::administration::serve(listener, tls, self.service.clone(), shutdown.clone()));
+        address
+    }
+
+    fn changes(&self) -> u64 {
+        self.service.authority.store.stream_length(log::STREAM).unwrap()
+    }
+}
+
+/// The operations there are, as the program itself names them.
+fn operations() -> BTreeSet<String> {
+    let refused = serde_json::from_value::<Operation>(json!("no-such")).unwrap_err().to_string();
+    let named = refused.split("expected one of ").nth(1).unwrap();
+    named.split(", ").map(|name| name.trim_matches('`').to_owned()).collect()
+}
+
+/// What came of a request: whether the door was open, and the code of the problem.
+#[derive(Debug, PartialEq, Eq)]
+enum Came {
+    /// Done, or refused for what was asked.
+    Heard,
+    Denied(String),
+    /// TLS did not begin.
+    ShutOut,
+}
+
+async fn ask(client: &AdminClient, operation: &Value) -> Came {
+    const DENIALS: [&str; 7] = ["powerless", "no-powers", "other-profile", "officer-revoked", "officer-suspended", "officer-expired", "not-of-here"];
+    match client.call::<Value, Value>(Method::POST, PATH, Some(operation)).await {
+        Ok(_) => Came::Heard,
+        Err(CallError::Problem(problem)) if problem.exit == runtime::exit::Exit::Denied => {
+            assert!(DENIALS.contains(&problem.code.as_str()), "{problem:?}");
+            Came::Denied(problem.code)
+        }
+        Err(CallError::Problem(_)) => Came::Heard,
+        Err(CallError::Tls { .. } | CallError::Io { .. }) => Came::ShutOut,
+        Err(other) => panic!("{other}"),
+    }
+}
+
+fn remote(address: SocketAddr, identity: &Identity) -> AdminClient {
+    AdminClient::remote(&format!("https://{address}"), identity.tls().unwrap()).unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_role_against_every_operation() {
+    let office = Office::found();
+    let authority = &office.service.authority;
+    let rows: BTreeMap<&str, [bool; 4]> = MATRIX.iter().copied().collect();
+    assert_eq!(rows.keys().map(|name| (*name).to_owned()).collect::<BTreeSet<_>>(), operations(), "each operation has one row");
+    let shutdown = Shutdown::new();
+    let socket = AdminSocket::bind(&office.place.path().join("ca")).await.unwrap();
+    tokio::spawn(socket.serve(ca::http::administration::router(office.service.clone()), shutdown.clone()));
+    let owner = AdminClient::connect(&office.place.path().join("ca").join(SOCKET)).await.unwrap();
+    let address = office.listen(&shutdown).await;
+    // The owner of the machine, before there are officers: everything.
+    for name in rows.keys() {
+        assert_eq!(ask(&owner, &sample(name)).await, Came::Heard, "{name}");
+    }
+    let first: Authorised<Administrator> = Authorised::by_ownership(7);
+    let auditor = office.powerful("c-1", Power::Auditor, &first);
+    let operator = office.powerful("b-1", Power::Operator, &first);
+    let withdrawn = office.powerful("d-1", Power::Operator, &first);
+    let (revoked, suspended) = (office.powerful("e-1", Power::Operator, &first), office.powerful("f-1", Power::Operator, &first));
+    let administrator = office.powerful("a-1", Power::Administrator, &first);
+    let second = Proven::officer(authority, &administrator.1.certificate).unwrap().acting::<Administrator>().unwrap();
+    withdraw(authority, &second, &Withdraw { serial: withdrawn.0.clone(), power: None }).unwrap();
+    revoke(authority, &Authorised::<Operator>::by_ownership(7), &Revoke { serial: revoked.0.clone(), reason: Reason::Superseded, at: None, invalid_since: None }).unwrap();
+    suspend(authority, &Authorised::by_ownership(7), &suspended.0).unwrap();
+    let company = || Words { name: Some("广州天河测试有限公司".into()), code: Some("91440101MAT000018G".into()), ..Words::default() };
+    let bureau = office.identity("bureau", "bureau-client", company());
+    let enterprise = office.identity("enterprise", "enterprise-signing", company());
+    let server = office.identity("server", "tls-server", Words { dns: vec!["a.example.cn".into()], ..Words::default() });
+    let none = office.officer("g-1");
+    // Another authority of the same names, which certifies an officer of the same name and number.
+    let other = Office::found();
+    let foreign = other.powerful("a-1", Power::Administrator, &first);
+    let foreign = Identity { root: administrator.1.root.clone(), ..foreign.1 };
+    // Somebody shows another's certificate and has not the key of it.
+    let stolen = Identity { key: none.1.key.clone(), ..administrator.1.clone() };
+    let before = office.changes();
+    for (column, (role, client)) in [("administrator", remote(address, &administrator.1)), ("operator", remote(address, &operator.1)), ("auditor", remote(address, &auditor.1)), ("owner", owner)].into_iter().enumerate() {
+        for (name, row) in &rows {
+            let expected = if row[column] { Came::Heard } else { Came::Denied("powerless".into()) };
+            assert_eq!(ask(&client, &sample(name)).await, expected, "{role}: {name}");
+        }
+    }
+    for (role, identity, code) in [("none", &none.1, "no-powers"), ("withdrawn", &withdrawn.1, "no-powers"), ("revoked", &revoked.1, "officer-revoked"), ("suspended", &suspended.1, "officer-suspended"), ("bureau", &bureau.1, "other-profile")] {
+        for name in rows.keys() {
+            assert_eq!(ask(&remote(address, identity), &sample(name)).await, Came::Denied(code.into()), "{role}: {name}");
+        }
+    }
+    for (role, identity) in [("enterprise", &enterprise.1), ("server", &server.1), ("foreign", &foreign), ("stolen", &stolen)] {
+        for name in rows.keys() {
+            assert_eq!(ask(&remote(address, identity), &sample(name)).await, Came::ShutOut, "{role}: {name}");
+        }
+    }
+    // What was heard prepared the root's list twice and no more: nobody who was refused changed anything.
+    assert_eq!(office.changes() - before, 1, "{before}");
+    // An officer whose certificate ends is shut out.
+    office.clock.advance(Duration::days(366));
+    assert_eq!(ask(&remote(address, &administrator.1), &json!({ "list": {} })).await, Came::ShutOut);
+    shutdown.begin();
+}
+
+/// One request over TLS, written by hand: the answer up to where the server stops or waits.
+fn by_hand(address: SocketAddr, config: rustls::ClientConfig, request: &[u8]) -> String {
+    let mut socket = std::net::TcpStream::connect(address).unwrap();
+    socket.set_read_timeout(Some(std::time::Duration::from_secs(5))).unwrap();
+    let mut tls = rustls::ClientConnection::new(Arc::new(config), "127.0.0.1".try_into().unwrap()).unwrap();
+    let mut stream = rustls::Stream::new(&mut tls, &mut socket);
+    let mut said = Vec::new();
+    if stream.write_all(request).is_ok() {
+        let mut piece = [0; 4_096];
+        while let Ok(length @ 1..) = stream.read(&mut piece) {
+            said.extend_from_slice(&piece[..length]);
+            if said.ends_with(b"}") || said.ends_with(b"\r\n\r\n") {
+                break;
+            }
+        }
+    }
+    String::from_utf8_lossy(&said).into_owned()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nothing_is_read_and_no_other_address_answers_before_it_is_known_who_asks() {
+    let office = Office::found();
+    let shutdown = Shutdown::new();
+    let address = office.listen(&shutdown).await;
+    let nobody = office.officer("g-1");
+    let admin = office.powerful("a-1", Power::Administrator, &Authorised::by_ownership(7));
+    let told = move |identity: &Identity, request: &'static str| {
+        let config = identity.tls().unwrap();
+        tokio::task::spawn_blocking(move || by_hand(address, config, request.as_bytes()))
+    };
+    // A body is promised and never sent: who has no power is answered all the same.
+    let answer = told(&nobody.1, "POST /v1/operation HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\nContent-Length: 1000000\r\n\r\n").await.unwrap();
+    assert!(answer.starts_with("HTTP/1.1 403 ") && answer.contains("no-powers"), "{answer}");
+    // One request within another is none: lengths that contradict each other are refused whole.
+    let smuggled = "POST /v1/operation HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\nContent-Length: 4\r\nContent-Length: 60\r\n\r\nnullPOST /v1/operation HTTP/1.1\r\nHost: a\r\n\r\n";
+    let answer = told(&admin.1, smuggled).await.unwrap();
+    assert!(answer.starts_with("HTTP/1.1 400 ") && answer.matches("HTTP/1.1").count() == 1, "{answer}");
+    for path in ["/", "/ocsp", "/crl/enterprise-ca.crl", "/metrics", "/healthz", "/v1/operation/", "/v1", "//v1/operation"] {
+        let request: &'static str = Box::leak(format!("GET {path} HTTP/1.1\r\nHost: a\r\nContent-Length: 0\r\n\r\n").into_boxed_str());
+        let answer = told(&admin.1, request).await.unwrap();
+        assert!(answer.starts_with("HTTP/1.1 404 "), "{path}: {answer}");
+    }
+    // No certificate at all.
+    let mut roots = rustls::RootCertStore::empty();
+    roots.add(admin.1.root.clone().into()).unwrap();
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let bare = |versions: &[&'static rustls::SupportedProtocolVersion]| rustls::ClientConfig::builder_with_provider(Arc::clone(&provider)).with_protocol_versions(versions).unwrap().with_root_certificates(roots.clone()).with_no_client_auth();
+    for config in [bare(&[&rustls::version::TLS13]), bare(&[&rustls::version::TLS12])] {
+        let said = tokio::task::spawn_blocking(move || by_hand(address, config, b"POST /v1/operation HTTP/1.1\r\nHost: a\r\nContent-Length: 0\r\n\r\n")).await.unwrap();
+        assert_eq!(said, "");
+    }
+    shutdown.begin();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_power_ends_with_the_request_and_not_with_the_connection() {
+    let office = Office::found();
+    let shutdown = Shutdown::new();
+    let address = office.listen(&shutdown).await;
+    let owner: Authorised<Administrator> = Authorised::by_ownership(7);
+    let (auditor, operator) = (office.powerful("c-1", Power::Auditor, &owner), office.powerful("b-1", Power::Operator, &owner));
+    let authority = Arc::clone(&office.service.authority);
+    let said = tokio::task::spawn_blocking(move || {
+        let ends: [&dyn Fn(); 2] = [
+            &|| drop(withdraw(&authority, &owner, &Withdraw { serial: auditor.0.clone(), power: None }).unwrap()),
+            &|| drop(suspend(&authority, &Authorised::by_ownership(7), &operator.0).unwrap()),
+        ];
+        let identities = [&auditor.1, &operator.1];
+        std::array::from_fn::<_, 2, _>(|at| {
+            let mut socket = std::net::TcpStream::connect(address).unwrap();
+            let mut tls = rustls::ClientConnection::new(Arc::new(identities[at].tls().unwrap()), "127.0.0.1".try_into().unwrap()).unwrap();
+            let mut stream = rustls::Stream::new(&mut tls, &mut socket);
+            let mut once = || {
+                stream.write_all(b"POST /v1/operation HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\nContent-Length: 20\r\n\r\n{\"list\":{\"limit\":1}}").unwrap();
+                let mut said = vec![0; 16_384];
+                let length = stream.read(&mut said).unwrap();
+                String::from_utf8_lossy(&said[..length]).into_owned()
+            };
+            let before = once();
+            ends[at]();
+            (before, once())
+        })
+    });
+    for ((before, after), code) in said.await.unwrap().iter().zip(["no-powers", "officer-suspended"]) {
+        assert!(before.starts_with("HTTP/1.1 200 "), "{before}");
+        assert!(after.starts_with("HTTP/1.1 403 ") && after.contains(code), "{after}");
+    }
+    shutdown.begin();
+}
+
+#[test]
+fn the_listeners_certificate_is_kept_young_good_and_for_its_names() {
+    let office = Office::found();
+    let authority = &office.service.authority;
+    let endpoint = |host: &str| Endpoint::new(Administration { listen: "127.0.0.1:8441".parse().unwrap(), host: host.into() }).unwrap();
+    let kept = || ca::record::decode::<AdministrationCertificate>(&authority.store.get(&AdministrationCertificate::key()).unwrap().unwrap()).unwrap();
+    let refreshed = |endpoint: &Endpoint, may_issue| endpoint.refresh(authority, &office.status, &office.keys, may_issue);
+    let here = endpoint("ca.example.cn");
+    assert!(refreshed(&here, false).is_err());
+    refreshed(&here, true).unwrap();
+    let first = kept();
+    assert_eq!((first.key.as_str(), &first.names), ("administration-tls", &vec!["ca.example.cn".to_owned(), "127.0.0.1".to_owned()]));
+    // Nothing is due: nothing changes, however often it is looked at.
+    let before = office.changes();
+    office.clock.advance(Duration::days(59));
+    (0..20).for_each(|_| refreshed(&here, true).unwrap());
+    assert_eq!(office.changes(), before);
+    // Two thirds of its life are over; while nothing may be issued the old one is shown on.
+    office.clock.advance(Duration::days(2));
+    refreshed(&here, false).unwrap();
+    assert_eq!(kept(), first);
+    refreshed(&here, true).unwrap();
+    let second = kept();
+    assert_eq!(second.key, "administration-tls-2");
+    // Revoked, it is replaced; for another host too.
+    let serial = serial_text(&ca::record::serial_of(&second.der).unwrap());
+    revoke(authority, &Authorised::<Operator>::by_ownership(7), &Revoke { serial, reason: Reason::KeyCompromise, at: None, invalid_since: None }).unwrap();
+    refreshed(&here, true).unwrap();
+    assert_eq!(kept().key, "administration-tls-3");
+    refreshed(&endpoint("other.example.cn"), true).unwrap();
+    assert_eq!((kept().key.as_str(), kept().names[0].as_str()), ("administration-tls-4", "other.example.cn"));
+    let entries = authority.store.read_stream(log::STREAM, 0, 10_000).unwrap();
+    assert_eq!(entries.iter().filter(|entry| entry[1] == 12).count(), 4);
+}
+
+/// Addresses that answer everybody. One that is in the program and not here fails the test.
+const PUBLIC: &[&str] = &["/ocsp", "/ocsp/", "/ocsp/{*request}", "/crl/{file}", "/issuer/{file}", "/cps", "/revoke", "/renew", "/log/checkpoint", "/log/tile/{*path}", "/log/own-name", "/healthz", "/metrics"];
+
+#[test]
+fn no_address_is_open_but_those_that_are_meant_to_be() {
+    fn routes(directory: &Path, found: &mut BTreeSet<String>) {
+        for entry in std::fs::read_dir(directory).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                routes(&path, found);
+            } else if path.extension().is_some_and(|extension| extension == "rs") && !path.ends_with("tests.rs") {
+                let text = std::fs::read_to_string(&path).unwrap();
+                // One place alone may name its address otherwise than in words.
+                let administration = path.ends_with("http/administration.rs");
+                let named: Vec<&str> = text.split(".route(").skip(1).map(|rest| rest.trim_start()).collect();
+                for route in named {
+                    match route.strip_prefix('"') {
+                        Some(address) => drop(found.insert(address.split('"').next().unwrap().to_owned())),
+                        None => assert!(administration && route.starts_with("PATH,"), "{}: an address that cannot be read here", path.display()),
+                    }
+                }
+                assert!(!text.contains(".nest(") && !text.contains("fallback_service("), "{}: addresses below others", path.display());
+            }
+        }
+    }
+    let mut found = BTreeSet::new();
+    routes(Path::new("src"), &mut found);
+    routes(Path::new("runtime/src/http.rs").parent().unwrap(), &mut found);
+    assert_eq!(found, PUBLIC.iter().map(|address| (*address).to_owned()).collect());
+}
+
+#[test]
+fn powers_are_proved_by_requests_and_not_made_up() {
+    fn sources(directory: &Path, found: &mut Vec<String>) {
+        for entry in std::fs::read_dir(directory).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                sources(&path, found);
+            } else if std::fs::read_to_string(&path).unwrap().contains("by_ownership(") {
+                found.push(path.display().to_string());
+            }
+        }
+    }
+    let mut found = Vec::new();
+    sources(Path::new("src"), &mut found);
+    assert_eq!(found, ["src/flow/authorise.rs"]);
+}
