@@ -31,11 +31,13 @@ use crate::token::TokenConfiguration;
 /// The issuing authorities and their names in the city's certificates.
 const ISSUERS: [(&str, &str); 3] = [("enterprise-ca", "穗印企业证书签发机构"), ("officer-ca", "穗印政务证书签发机构"), ("tls-ca", "穗印服务器证书签发机构")];
 const ROOT_NAME: &str = "穗印根证书机构";
-const LOG_KEY: &str = "log";
+pub(crate) const LOG_KEY: &str = "log";
 /// Stands in the directory from before the first key until the hierarchy is whole and its log's head signed.
 const FOUNDING: &str = "founding";
-/// What founding makes, and all that beginning anew takes away.
-const MADE: [&str; 6] = ["ca.toml", "policies", "root-keys", "keys", "store", "log-head"];
+/// Stands in the directory from before the first file of a backup until all is restored and the log's head signed.
+pub(crate) const RESTORING: &str = "restoring";
+/// What founding and restoring make, and all that beginning anew takes away.
+const MADE: [&str; 7] = ["ca.toml", "policies", "root-keys", "keys", "blocked-keys", "store", "log-head"];
 /// In `policies/`: what certificates name at `/cps`.
 const STATEMENT_FILE: &str = "practice-statement.md";
 /// Longest policy document read.
@@ -65,6 +67,8 @@ pub enum InitError {
     File { path: PathBuf, reason: String },
     #[error("the authority in {path} was never founded to the end; run `ca init` again, which begins anew", path = path.display())]
     Unfinished { path: PathBuf },
+    #[error("the authority in {path} was never restored to the end; run `ca restore` again, which begins anew", path = path.display())]
+    Unrestored { path: PathBuf },
     #[error("{what}; mend the documents in policies/certificates")]
     Unmatched { what: String },
     #[error("the log's {what} is missing in {path}; restore the whole directory from one backup", path = path.display())]
@@ -119,13 +123,13 @@ fn file_error(path: &Path, error: &std::io::Error) -> InitError {
 
 /// Whether a whole authority stands in `path`; one whose founding was cut off does not count.
 pub fn stands(path: &Path) -> bool {
-    path.join("ca.toml").exists() && !path.join(FOUNDING).exists()
+    path.join("ca.toml").exists() && !path.join(FOUNDING).exists() && !path.join(RESTORING).exists()
 }
 
-/// The directory of a new authority: a new or empty one, or one whose founding was cut off. Nothing in such a one
-/// was ever shown to anybody, since `open` refuses it, so it goes and everything is made anew.
-fn place(path: &Path) -> Result<StateDir, InitError> {
-    let marker = path.join(FOUNDING);
+/// The directory of a new authority: a new or empty one, or one whose founding or restoring, as `marker` says, was cut
+/// off. Nothing in such a one was ever shown to anybody, since `open` refuses it, so it goes and everything is made anew.
+pub(crate) fn place(path: &Path, marker: &str) -> Result<StateDir, InitError> {
+    let marker = path.join(marker);
     let directory = match StateDir::create(path) {
         Err(StateError::NotEmpty { .. }) if marker.exists() => {
             let directory = StateDir::open(path)?;
@@ -162,7 +166,7 @@ pub fn init_with(path: &Path, base_url: &str, configuration: Configuration, root
     let base_url = base(base_url)?;
     let token = configuration.token.as_ref().map(TokenConfiguration::open).transpose()?;
     let text = toml::to_string(&configuration).map_err(|error| InitError::File { path: path.join("ca.toml"), reason: error.to_string() })?;
-    let directory = place(path)?;
+    let directory = place(path, FOUNDING)?;
     write(&path.join("ca.toml"), text.as_bytes())?;
     for (file, text) in SHIPPED {
         write(&path.join("policies/certificates").join(file), text.as_bytes())?;
@@ -177,7 +181,7 @@ pub fn init_with(path: &Path, base_url: &str, configuration: Configuration, root
     let store = store::open(&configuration.store, path).map_err(IssueError::from)?;
     let host = base_url.split_once("://").map_or(base_url.as_str(), |(_, host)| host);
     let signer = LogSigner { origin: format!("{host}/ca"), key: keys.note_key(LOG_KEY)? };
-    let settings = Settings { base_url, log_origin: signer.origin.clone(), log_key: signer.verifier()?.to_string() };
+    let settings = Settings { base_url, log_origin: signer.origin.clone(), log_key: signer.verifier()?.to_string(), earlier_logs: Vec::new() };
     let root_key = root_keys.generate(ROOT, SignatureAlgorithm::EcdsaP384Sha384)?;
     let mut authority = Authority {
         addresses: Addresses::new(&settings),
@@ -229,9 +233,14 @@ pub fn init_with(path: &Path, base_url: &str, configuration: Configuration, root
     let evidence = Arc::new(Evidence::open(store, signer, path)?);
     evidence.advance()?;
     // Last of all: with the mark the directory is one that was never founded to the end.
-    let marker = path.join(FOUNDING);
-    fs::remove_file(&marker).and_then(|()| fs::File::open(path)?.sync_all()).map_err(|error| file_error(&marker, &error))?;
+    finished(path, FOUNDING)?;
     Ok(Opened { authority, evidence, configuration, practice_statement, keys, token, directory })
+}
+
+/// Takes the mark away, durably.
+pub(crate) fn finished(path: &Path, marker: &str) -> Result<(), InitError> {
+    let marker = path.join(marker);
+    fs::remove_file(&marker).and_then(|()| fs::File::open(path)?.sync_all()).map_err(|error| file_error(&marker, &error))
 }
 
 /// Where `init` puts an issuer's certificate, for people and their tools.
@@ -249,6 +258,9 @@ pub fn open_at(path: &Path, base_url: Option<&str>, passphrase: &Passphrase, clo
     let directory = StateDir::open(path)?;
     if path.join(FOUNDING).exists() {
         return Err(InitError::Unfinished { path: path.to_owned() });
+    }
+    if path.join(RESTORING).exists() {
+        return Err(InitError::Unrestored { path: path.to_owned() });
     }
     let configuration: Configuration = runtime::config::read(&path.join("ca.toml"))?;
     let ReadPolicies { certificates: policies, rules, practice_statement, digest } = read_policies(&path.join("policies"))?;
@@ -455,8 +467,8 @@ impl From<InitError> for Problem {
             InitError::Policy(_) | InitError::Unmatched { .. } => (Exit::Usage, "policy"),
             InitError::KeyLists(_) => (Exit::Usage, "key-lists"),
             InitError::BaseUrl { .. } | InitError::OtherBaseUrl { .. } => (Exit::Usage, "base-url"),
-            InitError::Unfinished { .. } => (Exit::Conflict, "unfinished"),
             InitError::OwnNameKey => (Exit::Damaged, "own-name"),
+            InitError::Unfinished { .. } | InitError::Unrestored { .. } => (Exit::Conflict, "unfinished"),
             InitError::LogMissing { .. } | InitError::OtherLogKey => (Exit::Damaged, "log"),
             InitError::File { .. } => (Exit::Unavailable, "file"),
             InitError::Own(own::OwnError::Issue(error)) => return error.into(),

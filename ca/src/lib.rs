@@ -3,6 +3,7 @@
 
 pub mod administration;
 pub mod authority;
+pub mod backup;
 pub mod cli;
 pub mod doctor;
 pub mod flow;

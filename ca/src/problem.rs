@@ -200,7 +200,7 @@ pub enum OfficerError {
     Own,
     #[error("this is the last administrator whose certificate is good, and somebody must be able to grant powers; grant it to another one first")]
     LastAdministrator,
-    #[error("{operation} writes into a directory of the authority's own machine; do it there")]
+    #[error("{operation} names a path of the authority's own machine; do it there")]
     LocalOnly { operation: &'static str },
     #[error(transparent)]
     Issue(#[from] IssueError),

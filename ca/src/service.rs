@@ -20,8 +20,9 @@ use crate::flow::replace::{Correct, Replace, correct, replace};
 use crate::flow::succeed::{Link, Succeeded, successors};
 use crate::flow::own_name::own_name;
 use crate::flow::revoke::{Revoke, revoke};
+use crate::flow::backup::{self, BackedUp};
 use crate::flow::officer::{self, Grant, Withdraw};
-use crate::flow::{Administrator, Authorised, Operator, Proven, publish};
+use crate::flow::{Administrator, Authorised, Operator, Proven, adopt, publish};
 use crate::problem::{IssueError, OfficerError};
 use crate::record::{CertificateRecord, CrlRecord, Freeze, Status, der_text, serial_text};
 use crate::register::{self, Query, State};
@@ -54,6 +55,16 @@ pub enum Operation {
     ListOfficers,
     /// The secret of an own name, for the holder of a certificate who stands at the counter.
     OwnName { serial: String },
+    /// Everything an authority needs to go on, into a new directory.
+    Backup { directory: PathBuf },
+    /// A certificate of ours that a restored register does not know.
+    AdoptCertificate {
+        #[serde(with = "der_text")]
+        der: Vec<u8>,
+        profile: Option<String>,
+    },
+    /// What a list of ours says that a restored register does not know; a file of the authority's host.
+    AdoptList { file: PathBuf },
     /// What is well and what is not: changes nothing.
     Doctor,
 }
@@ -91,6 +102,9 @@ impl Operation {
             Self::GrantPower(_) => ("grant-power", &[Administrator]),
             Self::WithdrawPower(_) => ("withdraw-power", &[Administrator]),
             Self::ListOfficers => ("list-officers", &[Administrator, Auditor]),
+            Self::Backup { .. } => ("backup", &[Administrator]),
+            Self::AdoptCertificate { .. } => ("adopt-certificate", &[Administrator]),
+            Self::AdoptList { .. } => ("adopt-list", &[Administrator]),
             Self::Doctor => ("doctor", &[Administrator, Auditor]),
         }
     }
@@ -165,6 +179,26 @@ pub struct Exported {
     pub vkey: String,
 }
 
+/// A certificate that the register knows again.
+#[derive(Clone, Serialize, Deserialize)]
+pub struct Adopted {
+    pub certificate: Shown,
+    /// Whether it was known before.
+    pub before: bool,
+}
+
+/// A list that the register agrees with now.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct ListAdopted {
+    pub issuer: String,
+    pub number: u64,
+    pub entries: u64,
+    /// Certificates that are revoked or suspended only since.
+    pub changed: u64,
+    /// Serials of certificates that nobody here knows; they stay on the lists.
+    pub unknown: u64,
+}
+
 /// A blocked key, and what fell with it.
 #[derive(Clone, Serialize, Deserialize)]
 pub struct KeyBlocked {
@@ -198,6 +232,14 @@ pub enum Outcome {
     Officers(Vec<ShownOfficer>),
     OwnName { serial: String, secret: String },
     Examined(Examined),
+    BackedUp(BackedUp),
+    Adopted(Box<Adopted>),
+    ListAdopted(ListAdopted),
+}
+
+/// A path of this machine is not for somebody on another to name.
+fn local(proven: &Proven, operation: &'static str) -> Result<(), OfficerError> {
+    if proven.is_local() { Ok(()) } else { Err(OfficerError::LocalOnly { operation }) }
 }
 
 pub fn pem(label: &str, der: &[u8]) -> String {
@@ -265,6 +307,26 @@ impl Service {
                 let list = publish::accept(&self.authority, &proven.acting()?, root, der)?;
                 Ok(Outcome::Published(vec![self.published(root, &list)]))
             }
+            Operation::Backup { directory } => {
+                local(proven, name)?;
+                let mut told = 0;
+                let mut progress = |records: u64| {
+                    if records / 100_000 > told {
+                        told = records / 100_000;
+                        tracing::info!(records, "backing up");
+                    }
+                };
+                Ok(Outcome::BackedUp(backup::back_up(&self.authority, &self.evidence, &directory, &mut progress)?))
+            }
+            Operation::AdoptCertificate { der, profile } => {
+                let adopt::Adopted { serial, record, before } = adopt::certificate(&self.authority, &proven.acting()?, &der, profile.as_deref())?;
+                Ok(Outcome::Adopted(Box::new(Adopted { certificate: self.shown(&serial, &record, false), before })))
+            }
+            Operation::AdoptList { file } => {
+                local(proven, name)?;
+                let adopt::Held { issuer, number, entries, changed, unknown } = adopt::list(&self.authority, &proven.acting()?, &file)?;
+                Ok(Outcome::ListAdopted(ListAdopted { issuer, number, entries, changed, unknown }))
+            }
             Operation::Doctor => Ok(Outcome::Examined(doctor::examine(self)?)),
             Operation::GrantPower(order) => Ok(Outcome::Officer(self.officer(officer::grant(&self.authority, &proven.acting()?, &order)?))),
             Operation::WithdrawPower(order) => Ok(Outcome::Officer(self.officer(officer::withdraw(&self.authority, &proven.acting()?, &order)?))),
@@ -275,10 +337,7 @@ impl Service {
                 Ok(Outcome::OwnName { serial: serial_text(&serial), secret: secret.text() })
             }
             Operation::ExportLog { directory } => {
-                // A path of this machine is not for somebody on another to name.
-                if !proven.is_local() {
-                    return Err(OfficerError::LocalOnly { operation: name }.into());
-                }
+                local(proven, name)?;
                 let entries = self.evidence.export(&directory, &|_, _| {})?;
                 let vkey = self.evidence.verifier()?.to_string();
                 Ok(Outcome::Exported(Exported { directory, entries, vkey }))

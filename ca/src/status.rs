@@ -12,7 +12,7 @@ use store::Store;
 use time::{Duration, OffsetDateTime};
 
 use crate::authority::{Authority, Watcher};
-use crate::record::{Listed, OcspSigner, Status as RecordStatus};
+use crate::record::{CertificateRecord, Listed, OcspSigner, Status as RecordStatus, decode};
 use crate::register;
 
 /// How long an answer is good for, and after how long a remembered one is signed anew.
@@ -220,7 +220,12 @@ impl Status {
                 RecordStatus::Revoked(revocation) => revoked(&Listed::Revoked(revocation))?,
                 RecordStatus::Held(hold) => revoked(&Listed::Held { held_since: hold.at })?,
             }),
-            _ => Ok(CertStatus::Unknown),
+            Some(_) => Ok(CertStatus::Unknown),
+            // A list of the time before a restore may have named it, though the certificate itself is not known any more.
+            None => match self.store.get(&CertificateRecord::revoked(&responder.id, serial)).map_err(|_| Failure::TryLater)? {
+                Some(listed) => revoked(&decode(&listed).map_err(|_| Failure::InternalError)?),
+                None => Ok(CertStatus::Unknown),
+            },
         }
     }
 }

@@ -181,6 +181,16 @@ impl Evidence {
         Ok(Some(bytes))
     }
 
+    /// A note of another text than a checkpoint's, under the log's key.
+    pub fn sign_note(&self, text: &str) -> Result<String, EvidenceError> {
+        merkle::sign_note(text, &self.signer).map_err(|error| EvidenceError::Sign(error.to_string()))
+    }
+
+    /// Where the head is kept: the service's directory.
+    pub fn directory(&self) -> &Path {
+        self.path.parent().unwrap_or(Path::new("."))
+    }
+
     /// How many entries the head that was signed last covers.
     pub fn signed(&self) -> u64 {
         self.head.read().unwrap_or_else(PoisonError::into_inner).as_ref().map_or(0, |(checkpoint, _)| checkpoint.size())

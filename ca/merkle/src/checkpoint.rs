@@ -150,28 +150,12 @@ impl Checkpoint {
         if signer.name() != self.origin {
             return Err(NoteError::OtherLog { found: self.origin.clone(), expected: signer.name().to_owned() });
         }
-        let text = self.text();
-        let signature = signer
-            .sign(text.as_bytes())
-            .map_err(|reason| NoteError::Signing { name: signer.name().to_owned(), reason })?;
-        let mut blob = signer.key_id().to_vec();
-        blob.extend(signature);
-        Ok(format!("{text}\n— {} {}\n", signer.name(), STANDARD.encode(blob)))
+        sign_note(&self.text(), signer)
     }
 
     /// Reads a checkpoint that `key` signed. Signatures by others (witnesses) are passed over.
     pub fn open(note: &[u8], key: &VerifierKey) -> Result<Self, NoteError> {
-        if note.len() > NOTE_LIMIT {
-            return Err(NoteError::TooLong);
-        }
-        let note = std::str::from_utf8(note).map_err(|_| NoteError::Form)?;
-        if note.bytes().any(|byte| byte < b' ' && byte != b'\n') {
-            return Err(NoteError::Form);
-        }
-        let blank = note.rfind("\n\n").ok_or(NoteError::Form)?;
-        let (text, signatures) = note.split_at_checked(blank + 1).ok_or(NoteError::Form)?;
-        let signatures = signatures.strip_prefix('\n').and_then(|lines| lines.strip_suffix('\n')).ok_or(NoteError::Form)?;
-        verify_signatures(text, signatures, key)?;
+        let text = open_note(note, key)?;
         let checkpoint = Self::parse(text)?;
         if checkpoint.origin != key.name {
             return Err(NoteError::OtherLog { found: checkpoint.origin, expected: key.name.clone() });
@@ -190,6 +174,31 @@ impl Checkpoint {
         let checkpoint = Self::new(origin, size, root).map_err(|_| NoteError::Text)?;
         if checkpoint.text() == text { Ok(checkpoint) } else { Err(NoteError::Text) }
     }
+}
+
+/// A note of any text that ends in a line feed. What is no checkpoint must not look like one: its second line is no number.
+// spec: signed-note#format
+pub fn sign_note(text: &str, signer: &dyn NoteSigner) -> Result<String, NoteError> {
+    let signature = signer.sign(text.as_bytes()).map_err(|reason| NoteError::Signing { name: signer.name().to_owned(), reason })?;
+    let mut blob = signer.key_id().to_vec();
+    blob.extend(signature);
+    Ok(format!("{text}\n— {} {}\n", signer.name(), STANDARD.encode(blob)))
+}
+
+/// The text of a note that `key` signed.
+pub fn open_note<'a>(note: &'a [u8], key: &VerifierKey) -> Result<&'a str, NoteError> {
+    if note.len() > NOTE_LIMIT {
+        return Err(NoteError::TooLong);
+    }
+    let note = std::str::from_utf8(note).map_err(|_| NoteError::Form)?;
+    if note.bytes().any(|byte| byte < b' ' && byte != b'\n') {
+        return Err(NoteError::Form);
+    }
+    let blank = note.rfind("\n\n").ok_or(NoteError::Form)?;
+    let (text, signatures) = note.split_at_checked(blank + 1).ok_or(NoteError::Form)?;
+    let signatures = signatures.strip_prefix('\n').and_then(|lines| lines.strip_suffix('\n')).ok_or(NoteError::Form)?;
+    verify_signatures(text, signatures, key)?;
+    Ok(text)
 }
 
 /// At least one signature by the key, and none by it that is wrong.

@@ -14,7 +14,7 @@ mod tile;
 mod tree;
 mod writer;
 
-pub use checkpoint::{Checkpoint, NAME_LIMIT, NOTE_LIMIT, NoteError, NoteSigner, VerifierKey, key_id};
+pub use checkpoint::{Checkpoint, NAME_LIMIT, NOTE_LIMIT, NoteError, NoteSigner, VerifierKey, key_id, open_note, sign_note};
 pub use export::{ExportError, Fault, Verified, read_export, verify_export, verify_growth};
 pub use follow::{consistency_from_tiles, inclusion_from_tiles};
 pub use hash::{Hash, leaf_hash, node_hash};

@@ -1,6 +1,7 @@
 //! The administrator's command line.
 
 mod ask;
+mod backup;
 mod doctor;
 mod hold;
 pub mod identity;
@@ -163,6 +164,16 @@ enum Command {
     /// The log nobody can quietly edit.
     #[command(subcommand)]
     Log(log::Log),
+    /// Copy all that the authority needs to go on into a new directory, while it goes on; keys stay sealed.
+    #[command(after_help = "Example:\n  ca --dir ca-state backup /srv/backup/2026-11-29")]
+    Backup { directory: PathBuf },
+    /// Make a new state directory of a backup. The log goes on where a follower's newest checkpoint covers exactly the
+    /// backup; what came after it is lost otherwise, and the log goes on under another name.
+    #[command(after_help = "Examples:\n  ca --dir ca-state restore /srv/backup/2026-11-29 --checkpoint newest-checkpoint\n  ca --dir ca-state restore /srv/backup/2026-11-29 --checkpoint newest-checkpoint --accept-loss --crl-number-at-least 4711\n  ca restore /srv/backup/2026-11-29 --check")]
+    Restore(backup::Restore),
+    /// After a restore: enter certificates and lists of this authority that the backup did not know yet, lists first.
+    #[command(after_help = "Examples:\n  ca --dir ca-state adopt newest-enterprise-ca.crl\n  ca --dir ca-state adopt a.pem b.pem --profile enterprise-signing")]
+    Adopt(backup::Adopt),
 }
 
 #[derive(Debug, Subcommand)]
@@ -296,6 +307,10 @@ fn dispatch(cli: Cli) -> Result<(), Problem> {
         Command::Crl(Crl::Publish { issuer }) => Operation::PublishCrl { issuer },
         Command::Officer(command) => return officer::run(&place, command),
         Command::Doctor { online } => return doctor::doctor(&place, online),
+        Command::Backup { directory } => Operation::Backup { directory: offline::absolute(&directory)? },
+        Command::Restore(restore) => return backup::restore(&place, restore),
+        Command::Adopt(adopt) => return backup::adopt(&place, adopt),
+
     };
     print::outcome(&ask::ask(&place, operation)?, place.json)
 }

@@ -50,6 +50,9 @@ pub fn outcome(outcome: &Outcome, as_json: bool) -> Result<(), Problem> {
             Outcome::Officers(list) => json(list),
             Outcome::OwnName { serial, .. } => json(serial),
             Outcome::Examined(examined) => json(examined),
+            Outcome::BackedUp(done) => json(done),
+            Outcome::Adopted(adopted) => json(adopted),
+            Outcome::ListAdopted(adopted) => json(adopted),
         };
     }
     match outcome {
@@ -73,6 +76,15 @@ pub fn outcome(outcome: &Outcome, as_json: bool) -> Result<(), Problem> {
         Outcome::Examined(examined) => examined.findings.iter().try_for_each(|finding| line(&finding.what)),
         // Written into the holder's file, never shown.
         Outcome::OwnName { serial, .. } => line(&format!("the secret of {serial}")),
+        Outcome::BackedUp(done) => super::backup::done(done),
+        Outcome::Adopted(adopted) => {
+            line(if adopted.before { "known before; nothing was changed" } else { "adopted" })?;
+            certificate(&adopted.certificate)
+        }
+        Outcome::ListAdopted(list) => line(&format!(
+            "list {} of {}: {} entries; {} certificates changed, {} serials kept that nobody here knows",
+            list.number, list.issuer, list.entries, list.changed, list.unknown
+        )),
         Outcome::Exported(exported) => {
             line(&format!("{} entries in {}", exported.entries, exported.directory.display()))?;
             line(&format!("verify with: ca log verify {} --vkey '{}'", exported.directory.display(), exported.vkey))

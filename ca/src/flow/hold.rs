@@ -66,9 +66,14 @@ pub fn suspend(authority: &Authority, authorised: &Authorised<Operator>, serial:
         return Err(IssueError::AlreadyHeld { serial: serial_text(&serial) });
     }
     let at = now.unix_timestamp().max(found.not_before);
-    let hold = Hold { at, counted_from: at, freeze: None };
     // 3. Status, indexes and log entry in one commit; a change that came between refuses it. Only then it is told.
-    let entry = log::Entry::CertificateSuspended { issuer: &found.issuer, serial: &serial_text(&serial), at, by: &authorised.actor().to_string() };
+    suspended(authority, authorised.actor(), serial, found, Hold { at, counted_from: at, freeze: None })
+}
+
+/// A suspension as it is recorded, also one that was told before a restore.
+pub(super) fn suspended(authority: &Authority, by: &Actor, serial: Vec<u8>, found: CertificateRecord, hold: Hold) -> Result<Changed, IssueError> {
+    let (at, now) = (hold.at, authority.clock.now());
+    let entry = log::Entry::CertificateSuspended { issuer: &found.issuer, serial: &serial_text(&serial), at, by: &by.to_string() };
     let batch = logged(&entry, now)?;
     record(authority, batch, serial, found, Status::Held(hold))
 }

@@ -1,6 +1,8 @@
 //! One request, one page: each file here is one straight line.
 
+pub mod adopt;
 mod authorise;
+pub mod backup;
 pub mod block;
 mod ended;
 pub mod ending;
@@ -16,6 +18,7 @@ pub mod possession;
 pub mod publish;
 pub mod renew;
 pub mod replace;
+pub mod restore;
 pub mod revoke;
 pub mod succeed;
 

@@ -58,6 +58,16 @@ fn revoke_once(authority: &Authority, by: &Actor, order: &Revoke) -> Result<Revo
     // 2. The reason and the date against the present state: a pure question.
     let now = authority.clock.now();
     let revocation = decide(&serial, &found, order, now)?;
+    Ok(Revoked { certificates: with_siblings(authority, by, (serial, found), revocation, now)? })
+}
+
+pub(super) fn with_siblings(
+    authority: &Authority,
+    by: &Actor,
+    (serial, found): (Vec<u8>, CertificateRecord),
+    revocation: Revocation,
+    now: OffsetDateTime,
+) -> Result<Vec<(Vec<u8>, CertificateRecord)>, IssueError> {
     // 3. A compromised key is blocked for ever, and its siblings fall with it.
     let key = Some(found.key_digest.clone()).filter(|_| revocation.reason == Reason::KeyCompromise);
     let mut affected = vec![(serial, found)];
@@ -70,7 +80,7 @@ fn revoke_once(authority: &Authority, by: &Actor, order: &Revoke) -> Result<Revo
     if let Some(key) = &key {
         certificates.extend(fallen(authority, by, key, revocation)?);
     }
-    Ok(Revoked { certificates })
+    Ok(certificates)
 }
 
 /// Goes on where a crash left certificates of a blocked key good or held: step 5 for every blocked key.

@@ -14,6 +14,9 @@ pub struct Settings {
     pub log_origin: String,
     /// The verifier key of the log, in the form of a signed note.
     pub log_key: String,
+    /// The verifier keys of the logs this one went on from, the first first: each restore that lost entries began one.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub earlier_logs: Vec<String>,
 }
 
 impl Settings {

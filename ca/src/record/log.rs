@@ -49,6 +49,25 @@ pub enum Entry<'a> {
     CertificateNamed { issuer: &'a str, serial: &'a str, tag: &'a str },
     /// The holder of this certificate was told by what its name is recognised.
     OwnNameTold { issuer: &'a str, serial: &'a str, by: &'a str },
+    /// The authority was restored from a backup that held `entries` of the log. `before` is the verifier key of the log
+    /// it went on from when what came after the backup is lost, and null when nothing was; `checkpoint_entries` and
+    /// `checkpoint_root` are the newest checkpoint of that log that was known.
+    Restored {
+        backup_sha256: &'a str,
+        taken: i64,
+        entries: u64,
+        before: Option<&'a str>,
+        checkpoint_entries: Option<u64>,
+        checkpoint_root: Option<&'a str>,
+        intents_dropped: u64,
+        by: &'a str,
+    },
+    /// From here on every list has a number above this one.
+    CrlNumbersLeapt { above: u64, by: &'a str },
+    /// A certificate that was issued before a restore and unknown after it.
+    CertificateAdopted { issuer: &'a str, serial: &'a str, profile: &'a str, sha256: &'a str, by: &'a str },
+    /// What a list published before a restore says of certificates is held to.
+    CrlAdopted { issuer: &'a str, number: u64, entries: u64, sha256: &'a str, by: &'a str },
 }
 
 /// When an entry was made, in Unix milliseconds; `None` for what is no leaf of ours.
@@ -84,6 +103,10 @@ impl Entry<'_> {
             Self::CertificateSucceeded { .. } => 55,
             Self::CertificateNamed { .. } => CERTIFICATE_NAMED,
             Self::OwnNameTold { .. } => 71,
+            Self::Restored { .. } => 80,
+            Self::CrlNumbersLeapt { .. } => 81,
+            Self::CertificateAdopted { .. } => 82,
+            Self::CrlAdopted { .. } => 83,
         }
     }
 

@@ -10,7 +10,7 @@ use std::path::Path;
 use crate::committer::{Engine, guarded};
 use crate::contract::{Snapshot, StoreError};
 use crate::open::engine;
-use crate::plan::Writes;
+use crate::plan::{Writes, decode, entry_key, length_key};
 use crate::{Key, fjall_engine, record};
 
 const HEAD: &[u8] = b"suiyin store 1\n";
@@ -78,6 +78,22 @@ pub fn take_in(configuration: &str, base: &Path, input: &mut dyn Read, progress:
     }
     write(&*engine, &mut writes)?;
     Ok(reader.records)
+}
+
+/// Reads a copy to its end without keeping it, and hands out the entries of `stream` in their order. Gives the number of
+/// records and of entries.
+pub fn read_through(input: &mut dyn Read, stream: &str, visit: &mut dyn FnMut(&[u8])) -> Result<(u64, u64), CopyError> {
+    let mut reader = Reader::new(input)?;
+    let (mut entries, mut length) = (0, 0);
+    while let Some((key, value)) = reader.next()? {
+        if key == entry_key(stream, entries) {
+            visit(&value);
+            entries += 1;
+        } else if key == length_key(stream) {
+            length = decode(Some(value))?;
+        }
+    }
+    if entries == length { Ok((reader.records, entries)) } else { Err(CopyError::Form("a stream has a gap")) }
 }
 
 fn write(engine: &dyn Engine, writes: &mut Writes) -> Result<(), StoreError> {

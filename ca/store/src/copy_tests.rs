@@ -57,6 +57,9 @@ fn a_store_moves_from_any_engine_to_any_as_it_was_at_one_moment() {
         copies.push(copy);
     }
     assert!(copies.iter().all(|copy| *copy == copies[0]));
+    let mut entries = Vec::new();
+    assert_eq!(read_through(&mut &*copies[0], "log", &mut |entry| entries.push(entry.to_vec())).unwrap(), (403, 200));
+    assert!(entries.iter().zip(0_u32..).all(|(entry, number)| *entry == number.to_be_bytes()));
     for configuration in ["fjall:new-f", "sled:new-s"] {
         assert_eq!(take_in(configuration, place.path(), &mut &*copies[0], &mut |_| ()).unwrap(), 403);
         as_it_was(&*open(configuration, place.path()).unwrap());

@@ -22,7 +22,7 @@ mod watchdog;
 pub use batch::{Batch, CounterSlot, Expectation, Part, StreamSlot, Template};
 pub use committer::Embedded;
 pub use contract::{CommitError, Receipt, Snapshot, Store, StoreError};
-pub use copy::{CopyError, take_in, write_out};
+pub use copy::{CopyError, read_through, take_in, write_out};
 pub use faulty::{Fault, Faulty};
 pub use fjall_engine::open_fjall;
 pub use key::Key;

@@ -240,4 +240,14 @@ impl Profile {
     pub fn bulk(&self) -> bool {
         self.bulk
     }
+
+    /// Whether a certificate of `issuer` with these policies and purposes can be one of this profile, with a mailbox or
+    /// without.
+    pub fn made(&self, issuer: Issuer, policies: &[ObjectIdentifier], extended_key_usage: &[ObjectIdentifier]) -> bool {
+        let usage = |usages: &[ExtendedKeyUsage]| usages.iter().map(|usage| usage.oid()).collect::<Vec<_>>();
+        let is = |found: &[ObjectIdentifier], always: &[ObjectIdentifier], mailbox: &[ObjectIdentifier]| found == always || found == [always, mailbox].concat();
+        self.issuers.contains(&issuer)
+            && is(policies, &self.policies, &self.with_mailbox.policies)
+            && is(extended_key_usage, &usage(&self.extended_key_usage), &usage(&self.with_mailbox.extended_key_usage))
+    }
 }

@@ -1,0 +1,306 @@
+//! After a restore: certificates and revocations of the time that the backup does not know are entered again, each
+//! proved by our own signature.
+
+use std::fs::File;
+use std::io::Read;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use const_oid::ObjectIdentifier as Oid;
+use policies::certificate::Profile;
+use policies::identity::CreditCode;
+use ring::digest::{SHA256, digest};
+use runtime::exit::{Exit, Problem};
+use store::{Batch, Expectation};
+use time::OffsetDateTime;
+use x509_parser::extensions::ParsedExtension;
+use x509_parser::prelude::{CertificateRevocationList, FromDer, X509Certificate};
+use x509_parser::revocation_list::RevokedCertificate;
+use x509_parser::x509::SubjectPublicKeyInfo;
+
+use super::authorise::{Administrator, Authorised};
+use super::{hold, owner, revoke};
+use crate::authority::{Authority, Issuer};
+use crate::own_name;
+use crate::problem::IssueError;
+use crate::record::{CertificateRecord, CrlRecord, Hold, Listed, Reason, Revocation, Status, decode, encode, log, serial_text};
+use crate::register;
+
+/// The longest certificate and the longest list that are read.
+pub const CERTIFICATE_LIMIT: usize = 64 * 1024;
+const LIST_LIMIT: u64 = 256 << 20;
+/// What a list may say of certificates that nobody here knows: those of the time between backup and loss.
+const UNKNOWN_LIMIT: usize = 100_000;
+
+/// Where the unified social credit code stands in a subject.
+const ORGANIZATION_IDENTIFIER: &str = "2.5.4.97";
+
+#[derive(Debug, thiserror::Error)]
+pub enum AdoptError {
+    #[error("this is no certificate; give one of ours, PEM or DER")]
+    NoCertificate,
+    #[error("this is no revocation list; give one of ours, PEM or DER")]
+    NoList,
+    #[error("no issuer here signed this; nothing of others is adopted: look where it comes from")]
+    NotOurs,
+    #[error("certificate {serial} is in the register with another content; this must not be: keep both and have the issuer's key examined")]
+    Doubled { serial: String },
+    #[error("{count} profiles could have made this certificate; name the right one with --profile")]
+    Profile { count: usize },
+    #[error("the list names {count} certificates that nobody here knows, more than can come of a restore; use a newer backup")]
+    TooMany { count: usize },
+    #[error("{path}: {reason}; give a list that is on the authority's own host", path = path.display())]
+    File { path: PathBuf, reason: String },
+    #[error(transparent)]
+    Issue(#[from] IssueError),
+}
+
+/// A certificate that is in the register.
+pub struct Adopted {
+    pub serial: Vec<u8>,
+    pub record: CertificateRecord,
+    /// Whether it was there before.
+    pub before: bool,
+}
+
+/// Enters a certificate of ours that the register does not know.
+pub fn certificate(authority: &Authority, authorised: &Authorised<Administrator>, der: &[u8], profile: Option<&str>) -> Result<Adopted, AdoptError> {
+    // 1. Ours: the signature of one of our issuers over these bytes.
+    let read = match X509Certificate::from_der(der) {
+        Ok(([], read)) if der.len() <= CERTIFICATE_LIMIT => read,
+        _ => return Err(AdoptError::NoCertificate),
+    };
+    let signs = |issuer: &&Arc<Issuer>| issuer.name == read.issuer().as_raw() && key(issuer).is_some_and(|key| read.verify_signature(Some(&key)).is_ok());
+    let issuer = authority.issuers.values().find(signs).ok_or(AdoptError::NotOurs)?;
+    // 2. Unknown; a serial of ours has sixteen octets.
+    let serial = read.raw_serial().to_vec();
+    if serial.len() != 16 {
+        return Err(AdoptError::NotOurs);
+    }
+    match register::find(&*authority.store, &serial).map_err(IssueError::from)? {
+        Some(record) if record.der == der => return Ok(Adopted { serial, record, before: true }),
+        Some(_) => return Err(AdoptError::Doubled { serial: serial_text(&serial) }),
+        None => {}
+    }
+    // 3. The record that issuing it would have made.
+    let profile = profile_of(authority, issuer, &read, profile)?;
+    let key_digest = digest(&SHA256, read.public_key().raw).as_ref().to_vec();
+    let code = read.subject().iter_attributes().find(|value| value.attr_type().to_id_string() == ORGANIZATION_IDENTIFIER).and_then(|value| value.as_str().ok());
+    let code = code.and_then(|value| value.strip_prefix("NTRCN-")).and_then(|code| CreditCode::parse(code).ok());
+    let mut record = CertificateRecord {
+        issuer: issuer.id().to_owned(),
+        profile: profile.name().to_owned(),
+        name: read.subject().iter_common_name().next().and_then(|name| name.as_str().ok()).unwrap_or_default().to_owned(),
+        code: code.map(|code| code.as_str().to_owned()),
+        not_before: read.validity().not_before.timestamp(),
+        not_after: read.validity().not_after.timestamp(),
+        key_digest,
+        der: der.to_vec(),
+        status: Status::Good,
+        predecessor: None,
+    };
+    // 4. What an adopted list already says of it, and whether its key was reported meanwhile.
+    let now = authority.clock.now();
+    let listed = authority.store.get(&CertificateRecord::revoked(&record.issuer, &serial)).map_err(IssueError::from)?;
+    let told = listed.as_deref().map(decode::<Listed>).transpose().map_err(|_| IssueError::Damaged { what: "a revocation" })?;
+    let blocked = CertificateRecord::blocked_key(&record.key_digest);
+    record.status = match told {
+        Some(Listed::Revoked(revocation)) => Status::Revoked(revocation),
+        _ if authority.store.get(&blocked).map_err(IssueError::from)?.is_some() => Status::Revoked(Revocation::new(now.unix_timestamp().max(record.not_before), Reason::KeyCompromise)),
+        Some(Listed::Held { held_since }) => Status::Held(Hold { at: held_since, counted_from: now.unix_timestamp(), freeze: None }),
+        None => Status::Good,
+    };
+    // 5. Record, indexes and log entry in one commit. Only then it is told.
+    let batch = entered(authority, authorised, &serial, &record, now)?;
+    let batch = match &listed {
+        Some(listed) => batch.expect(Expectation::Equals(CertificateRecord::revoked(&record.issuer, &serial), listed.clone())),
+        None => batch.expect(Expectation::Absent(CertificateRecord::revoked(&record.issuer, &serial))),
+    };
+    let batch = match &record.status {
+        Status::Revoked(revocation) => revoke::marked(batch, &serial, &record, *revocation, authorised.actor(), now)?,
+        Status::Held(hold) => batch.expect(Expectation::Absent(blocked)).put(hold.due_key(&serial), serial.clone()),
+        Status::Good => batch.expect(Expectation::Absent(blocked)),
+    };
+    let committed = authority.store.commit(batch);
+    authority.changed(&record.issuer, &serial);
+    committed.map_err(IssueError::from)?;
+    // 6. A compromised key takes its other certificates with it.
+    if let Status::Revoked(revocation) = record.status && revocation.reason == Reason::KeyCompromise {
+        revoke::fallen(authority, authorised.actor(), &record.key_digest, revocation)?;
+    }
+    Ok(Adopted { serial, record, before: false })
+}
+
+fn key(issuer: &Issuer) -> Option<SubjectPublicKeyInfo<'_>> {
+    SubjectPublicKeyInfo::from_der(&issuer.public_key_info).ok().map(|(_, key)| key)
+}
+
+/// The profile that was named, or the only one whose certificates have these policies and purposes.
+fn profile_of<'a>(authority: &'a Authority, issuer: &Issuer, read: &X509Certificate<'_>, named: Option<&str>) -> Result<&'a Profile, AdoptError> {
+    let oid = |text: String| Oid::new(&text).map_err(|_| AdoptError::NoCertificate);
+    let (mut policies, mut usages) = (Vec::new(), Vec::new());
+    for extension in read.extensions() {
+        match extension.parsed_extension() {
+            ParsedExtension::CertificatePolicies(found) => {
+                for policy in found {
+                    policies.push(oid(policy.policy_id.to_id_string())?);
+                }
+            }
+            ParsedExtension::ExtendedKeyUsage(_) => {
+                let mut sequence = pki::asn1::Reader::new(extension.value);
+                let mut each = pki::asn1::Reader::new(sequence.take(0x30).map_err(|_| AdoptError::NoCertificate)?);
+                while !each.is_empty() {
+                    let usage = each.take(6).map_err(|_| AdoptError::NoCertificate)?;
+                    usages.push(Oid::from_bytes(usage).map_err(|_| AdoptError::NoCertificate)?);
+                }
+            }
+            _ => {}
+        }
+    }
+    let by = issuer.facts()?.issuer;
+    let fitting: Vec<_> = authority.policies.profiles().filter(|profile| profile.made(by, &policies, &usages) && named.is_none_or(|named| named == profile.name())).collect();
+    match fitting.as_slice() {
+        [only] => Ok(only),
+        several => Err(AdoptError::Profile { count: several.len() }),
+    }
+}
+
+fn entered(authority: &Authority, authorised: &Authorised<Administrator>, serial: &[u8], record: &CertificateRecord, now: OffsetDateTime) -> Result<Batch, IssueError> {
+    let (sha256, by) = (crate::sha256_hex(&record.der), authorised.actor().to_string());
+    let entry = log::Entry::CertificateAdopted { issuer: &record.issuer, serial: &serial_text(serial), profile: &record.profile, sha256: &sha256, by: &by };
+    let mut batch = known(authority, Batch::new(), serial, record, now)?;
+    batch.append(log::STREAM, entry.leaf(now)?);
+    Ok(batch)
+}
+
+/// What a certificate that was signed elsewhere or before leaves: record, indexes, whose the key is, and the tag by which
+/// its holder finds it in the log.
+pub(super) fn known(authority: &Authority, batch: Batch, serial: &[u8], record: &CertificateRecord, now: OffsetDateTime) -> Result<Batch, IssueError> {
+    let owner = own_name::owner(record).ok_or(IssueError::Damaged { what: "a certificate" })?;
+    let tag = authority.own_names.secret(&owner).tag(serial);
+    let named = log::Entry::CertificateNamed { issuer: &record.issuer, serial: &serial_text(serial), tag: &tag };
+    let mut batch = batch.expect(Expectation::Absent(CertificateRecord::key(serial))).put(CertificateRecord::key(serial), encode(record)?);
+    for index in record.indexes(serial) {
+        batch = batch.put(index, serial.to_vec());
+    }
+    batch.append(log::STREAM, named.leaf(now)?);
+    // The key is its owner's as if it had been certified now; one that went to somebody else since stays theirs.
+    match owner::judge(authority, &record.key_digest, owner) {
+        Ok(known) => Ok(owner::claimed(batch, &record.key_digest, owner, known)),
+        Err(IssueError::KeyOfAnother) => Ok(batch),
+        Err(error) => Err(error),
+    }
+}
+
+/// A list that the register now agrees with.
+pub struct Held {
+    pub issuer: String,
+    pub number: u64,
+    pub entries: u64,
+    /// Certificates known as good that are revoked or suspended now.
+    pub changed: u64,
+    /// Serials that only the list knows.
+    pub unknown: u64,
+}
+
+/// Revokes and suspends what a list of ours says, and keeps the numbers above its own.
+pub fn list(authority: &Authority, authorised: &Authorised<Administrator>, file: &Path) -> Result<Held, AdoptError> {
+    let failed = |reason: String| AdoptError::File { path: file.to_owned(), reason };
+    let mut der = Vec::new();
+    File::open(file).and_then(|file| file.take(LIST_LIMIT + 1).read_to_end(&mut der)).map_err(|error| failed(error.to_string()))?;
+    if der.len() as u64 > LIST_LIMIT {
+        return Err(failed("it is too long".into()));
+    }
+    if der.first() != Some(&0x30) {
+        der = pem::parse(&der).ok().filter(|pem| pem.tag() == "X509 CRL").map(pem::Pem::into_contents).ok_or(AdoptError::NoList)?;
+    }
+    // 1. Ours: the signature of one of our issuers over these bytes.
+    let Ok(([], read)) = CertificateRevocationList::from_der(&der) else { return Err(AdoptError::NoList) };
+    let signs = |issuer: &&Arc<Issuer>| issuer.name == read.issuer().as_raw() && key(issuer).is_some_and(|key| read.verify_signature(&key).is_ok());
+    let issuer = authority.issuers.values().find(signs).ok_or(AdoptError::NotOurs)?;
+    let number = read.crl_number().and_then(|number| u64::try_from(number).ok()).ok_or(AdoptError::NoList)?;
+    let mut held = Held { issuer: issuer.id().to_owned(), number, entries: 0, changed: 0, unknown: 0 };
+    let mut unknown = Vec::new();
+    // 2. What is known and not held to yet, each on the line of its own act.
+    for entry in read.iter_revoked_certificates() {
+        held.entries += 1;
+        let (serial, listed) = (entry.raw_serial().to_vec(), said(entry));
+        match register::find(&*authority.store, &serial).map_err(IssueError::from)? {
+            Some(found) if found.issuer == held.issuer => held.changed += u64::from(hold_to(authority, authorised, serial, found, listed)?),
+            Some(_) => return Err(AdoptError::Doubled { serial: serial_text(&serial) }),
+            None => unknown.push((serial, listed)),
+        }
+    }
+    // 3. What is not known stays on our lists all the same; with the number and the log entry in one commit.
+    if unknown.len() > UNKNOWN_LIMIT {
+        return Err(AdoptError::TooMany { count: unknown.len() });
+    }
+    held.unknown = unknown.len() as u64;
+    let (sha256, by) = (crate::sha256_hex(&der), authorised.actor().to_string());
+    let entry = log::Entry::CrlAdopted { issuer: &held.issuer, number, entries: held.entries, sha256: &sha256, by: &by };
+    let floor = authority.store.get(&CrlRecord::floor()).map_err(IssueError::from)?;
+    let mut batch = CrlRecord::mark_stale(Batch::new(), &held.issuer);
+    batch = match floor {
+        Some(before) => batch.expect(Expectation::Equals(CrlRecord::floor(), before)),
+        None => batch.expect(Expectation::Absent(CrlRecord::floor())),
+    };
+    batch = batch.put(CrlRecord::floor(), number.max(super::publish::floor(authority)?).to_be_bytes().as_slice());
+    for (serial, listed) in &unknown {
+        let place = CertificateRecord::revoked(&held.issuer, serial);
+        batch = batch.expect(Expectation::Absent(CertificateRecord::key(serial))).put(place, encode(listed).map_err(IssueError::from)?);
+    }
+    batch.append(log::STREAM, entry.leaf(authority.clock.now()).map_err(IssueError::from)?);
+    let committed = authority.store.commit(batch);
+    unknown.iter().for_each(|(serial, _)| authority.changed(&held.issuer, serial));
+    committed.map_err(IssueError::from)?;
+    Ok(held)
+}
+
+/// Whether something had to be changed for it. A revocation here is final, whatever the list says.
+fn hold_to(authority: &Authority, authorised: &Authorised<Administrator>, serial: Vec<u8>, found: CertificateRecord, listed: Listed) -> Result<bool, IssueError> {
+    match (&found.status, listed) {
+        (Status::Revoked(_), _) | (Status::Held(_), Listed::Held { .. }) => Ok(false),
+        (_, Listed::Revoked(revocation)) => {
+            revoke::with_siblings(authority, authorised.actor(), (serial, found), revocation, authority.clock.now())?;
+            Ok(true)
+        }
+        (Status::Good, Listed::Held { held_since }) => {
+            let at = held_since.max(found.not_before);
+            hold::suspended(authority, authorised.actor(), serial, found, Hold { at, counted_from: authority.clock.now().unix_timestamp(), freeze: None })?;
+            Ok(true)
+        }
+    }
+}
+
+// spec: rfc5280#5.3.1
+fn said(entry: &RevokedCertificate<'_>) -> Listed {
+    let at = entry.revocation_date.timestamp();
+    let reason = match entry.reason_code().map_or(0, |(_, reason)| reason.0) {
+        6 => return Listed::Held { held_since: at },
+        1 => Reason::KeyCompromise,
+        3 => Reason::AffiliationChanged,
+        4 => Reason::Superseded,
+        5 => Reason::CessationOfOperation,
+        9 => Reason::PrivilegeWithdrawn,
+        _ => Reason::Unspecified,
+    };
+    let invalid_since = entry.invalidity_date().map(|(_, date)| date.timestamp()).filter(|since| *since < at);
+    Listed::Revoked(Revocation { invalid_since, ..Revocation::new(at, reason) })
+}
+
+impl From<AdoptError> for Problem {
+    fn from(error: AdoptError) -> Self {
+        let (exit, code) = match error {
+            AdoptError::Issue(error) => return error.into(),
+            AdoptError::NoCertificate | AdoptError::NoList => (Exit::Usage, "adopt"),
+            AdoptError::File { .. } => (Exit::Unavailable, "file"),
+            AdoptError::NotOurs => (Exit::Refused, "not-ours"),
+            AdoptError::Profile { .. } => (Exit::Usage, "adopt-profile"),
+            AdoptError::TooMany { .. } => (Exit::Refused, "too-many"),
+            AdoptError::Doubled { .. } => (Exit::Damaged, "doubled"),
+        };
+        let text = error.to_string();
+        let (message, next) = text.rsplit_once("; ").unwrap_or((&text, "correct it and try again"));
+        Self::new(exit, code, message, next)
+    }
+}
