@@ -5,6 +5,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
+use axum::Router;
 use keys::{KeyHandle, KeyStore};
 use pki::ocsp::{CertId, HashAlgorithm, OcspRequest};
 use runtime::clock::Clock;
@@ -26,7 +27,6 @@ use crate::flow::plan::Words;
 use crate::problem::IssueError;
 use crate::record::serial_of;
 use crate::register;
-use crate::service::Service;
 use crate::status::Status;
 
 /// The longest request: the largest list of a root, with its base64.
@@ -127,11 +127,11 @@ impl Endpoint {
     }
 }
 
-/// Serves officers until `shutdown`.
-pub async fn serve(listener: TcpListener, tls: Arc<ServerConfig>, service: Service, shutdown: Shutdown) {
+/// Serves `router` to officers until `shutdown`.
+pub async fn serve(listener: TcpListener, tls: Arc<ServerConfig>, router: Router, shutdown: Shutdown) {
     // A list of a million entries takes its time to be signed and read again.
     let limits = Limits { body: Some(BODY), request: Some(Duration::from_secs(600)), connections: CONNECTIONS, ..Limits::default() };
-    runtime::http::serve_tls(listener, tls, crate::http::administration::router(service), limits, shutdown).await;
+    runtime::http::serve_tls(listener, tls, router, limits, shutdown).await;
 }
 
 /// With its issuer, and with the answer that the responder gives of it at this time, if there is one.

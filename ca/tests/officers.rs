@@ -9,6 +9,7 @@ use ca::flow::issue::{Order, issue};
 use ca::flow::officer::{Grant, Withdraw, grant, list, withdraw};
 use ca::flow::plan::Words;
 use ca::flow::revoke::{Revoke, revoke};
+use ca::doctor::Grade;
 use ca::flow::{Administrator, Authorised, Proven};
 use ca::init::init;
 use ca::problem::{IssueError, OfficerError};
@@ -17,6 +18,7 @@ use ca::service::{Operation, Outcome, Service};
 use keys::Passphrase;
 use policies::authority::Power;
 use runtime::clock::{Clock, FakeClock};
+use store::{Fault, Faulty};
 use time::{Duration, OffsetDateTime};
 
 struct Office {
@@ -264,6 +266,60 @@ fn of_two_who_decide_at_once_the_second_is_judged_by_what_the_first_left() {
         assert_eq!((office.logged(10).len() - before, office.logged(11).len() - taken), (1, usize::from(withdrawn.is_ok())));
         first = stays;
     }
+}
+
+#[test]
+fn a_power_and_its_entry_are_there_together_or_not_at_all() {
+    let office = Office::found();
+    let whole = office.authority();
+    let first = office.with("A-1", Power::Administrator, &owner());
+    let admin = office.administrator(&first);
+    for fault in [Fault::Lost, Fault::DoneReportedLost] {
+        let of = office.officer("B-1");
+        let faulty = |at| Authority {
+            store: Arc::new(Faulty::new(Arc::clone(&whole.store)).at(at, fault)),
+            clock: Arc::clone(&whole.clock),
+            settings: whole.settings.clone(),
+            addresses: whole.addresses.clone(),
+            policies: whole.policies.clone(),
+            rules: whole.rules.clone(),
+            key_lists: Arc::clone(&whole.key_lists),
+            issuers: whole.issuers.clone(),
+            own_names: whole.own_names.clone(),
+            founding: None,
+            watchers: Vec::new(),
+        };
+        let entries = || (office.logged(10).len(), office.logged(11).len());
+        let before = entries();
+        assert!(grant(&faulty(0), &admin, &one(&of, Power::Operator)).is_err());
+        let done = usize::from(fault == Fault::DoneReportedLost);
+        assert_eq!((office.proven(&of).is_ok(), entries()), (done == 1, (before.0 + done, before.1)), "{fault:?}");
+        // Asked again, it is there once.
+        assert_eq!(grant(whole, &admin, &one(&of, Power::Operator)).is_ok(), done == 0);
+        assert!(withdraw(&faulty(0), &admin, &all(&of)).is_err());
+        assert_eq!((office.proven(&of).is_ok(), entries()), (done == 0, (before.0 + 1, before.1 + done)), "{fault:?}");
+        assert_eq!(withdraw(whole, &admin, &all(&of)).is_ok(), done == 0);
+    }
+}
+
+#[test]
+fn the_doctor_tells_when_nobody_else_can_grant() {
+    let office = Office::found();
+    let told = || match office.service.perform(&office.local(), Operation::Doctor).map_err(|problem| problem.message).unwrap() {
+        Outcome::Examined(examined) => examined.findings.into_iter().find(|finding| finding.what.starts_with("officers: ")).map(|finding| finding.grade),
+        _ => panic!("something else"),
+    };
+    assert_eq!(told(), None);
+    let first = office.with("A-1", Power::Administrator, &owner());
+    assert_eq!(told(), Some(Grade::Warn));
+    // A second certificate of the same person is no second person.
+    let again = office.officer("a-1");
+    grant(office.authority(), &office.administrator(&first), &one(&again, Power::Administrator)).unwrap();
+    assert_eq!(told(), Some(Grade::Warn));
+    office.with("A-2", Power::Administrator, &office.administrator(&first));
+    assert_eq!(told(), Some(Grade::Ok));
+    office.clock.advance(Duration::days(366));
+    assert_eq!(told(), Some(Grade::Fail));
 }
 
 #[test]

@@ -62,12 +62,10 @@ fn an_identity_is_made_sealed_and_takes_its_own_certificate_only() {
     assert_eq!(authority.ca(&["officer", "grant", &serial, "root"]).code, 2);
 }
 
-/// Where officers of this authority call; before it is started.
-fn listening(authority: &Authority) -> u16 {
-    let (port, path) = (free_port(), authority.home.join("ca/ca.toml"));
-    let text = std::fs::read_to_string(&path).unwrap();
-    std::fs::write(&path, format!("{text}\n[administration]\nlisten = \"127.0.0.1:{port}\"\nhost = \"localhost\"\n")).unwrap();
-    port
+/// An authority that officers call, and at which port.
+fn founded(place: &std::path::Path) -> (Authority, u16) {
+    let port = free_port();
+    (Authority::found_with(place, &["--officers-listen", &format!("127.0.0.1:{port}"), "--officers-host", "localhost"], Vec::new()), port)
 }
 
 fn denied(said: &Said, code: &str) {
@@ -84,8 +82,7 @@ fn handshake(authority: &Authority, port: u16, certificate: &str) -> Said {
 #[test]
 fn officers_call_from_other_machines_each_within_their_power() {
     let place = tempfile::tempdir().unwrap();
-    let mut authority = Authority::found(place.path());
-    let port = listening(&authority);
+    let (mut authority, port) = founded(place.path());
     authority.start();
     let (administrator, operator, auditor) = (enrol(&authority, "a", "A-1"), enrol(&authority, "b", "B-1"), enrol(&authority, "c", "C-1"));
     // One whose key OpenSSL made: no program of ours is needed.
@@ -151,7 +148,18 @@ fn officers_call_from_other_machines_each_within_their_power() {
     assert!(refused.code != 0 && !refused.out.contains(&administrator), "{refused:?}");
     let refused = handshake(&authority, port, "f");
     assert!(refused.err.contains("alert") || refused.out.contains("alert"), "{refused:?}");
-    // Suspended on the authority's own machine while nobody is allowed to: the auditor's certificate, by an operator.
+    // The service's own log tells of all who were refused, and of nobody's name.
+    let served = std::fs::read_to_string(other.join("serve.log")).unwrap();
+    for told in [format!("officer:{operator}"), "uid:".to_owned(), "grant-power".to_owned(), "no such power".to_owned(), "the TLS handshake failed".to_owned()] {
+        assert!(served.lines().any(|line| line.contains("refused") && line.contains(&told)), "{told}: {served}");
+    }
+    assert!(!served.contains('陈') && !served.contains("A-1"), "{served}");
+    // Nobody asks a server as nobody, and never silently the authority that is at hand.
+    let alone = authority.ca(&["--json", "--server", &url, "list"]);
+    assert!(alone.code == 2 && alone.err.contains("--identity"), "{alone:?}");
+    let misplaced = call("../a", &["serve"]);
+    assert!(misplaced.code == 2 && misplaced.err.contains("own machine"), "{misplaced:?}");
+    // Suspended by an operator, an auditor is shut out at once.
     call("../a", &["officer", "grant", &operator, "operator"]).ok();
     call("../b", &["suspend", &auditor]).ok();
     denied(&call("../c", &["list"]), "officer-suspended");
@@ -181,8 +189,7 @@ fn restarted(authority: &mut Authority, call: &dyn Fn(&str, &[&str]) -> Said, po
 #[test]
 fn a_listener_that_cannot_be_is_told_at_the_start() {
     let place = tempfile::tempdir().unwrap();
-    let authority = Authority::found(place.path());
-    let port = listening(&authority);
+    let (authority, port) = founded(place.path());
     let _taken = std::net::TcpListener::bind(("127.0.0.1", port)).unwrap();
     let said = authority.ca(&["serve"]);
     assert!(said.code == 6 && said.err.contains(&port.to_string()), "{said:?}");

@@ -41,7 +41,7 @@ pub struct Cli {
     #[arg(long, global = true, value_name = "FILE")]
     passphrase_file: Option<PathBuf>,
     /// Ask an authority on another machine, `https://HOST[:PORT]`, as the officer of --identity.
-    #[arg(long, env = "SUIYIN_CA_SERVER", global = true, value_name = "URL", requires = "identity")]
+    #[arg(long, env = "SUIYIN_CA_SERVER", global = true, value_name = "URL")]
     server: Option<String>,
     /// The directory of an officer's identity, made with `ca officer identity new`.
     #[arg(long, env = "SUIYIN_CA_IDENTITY", global = true, value_name = "DIR")]
@@ -66,6 +66,8 @@ enum Command {
         root_passphrase_file: Option<PathBuf>,
         #[command(flatten)]
         token: offline::TokenPlace,
+        #[command(flatten)]
+        officers: offline::OfficersPlace,
     },
     /// Answer OCSP, CRLs and administrators until stopped.
     #[command(after_help = "Example:\n  ca --dir ca-state serve --passphrase-file ca.pass")]
@@ -269,10 +271,17 @@ pub fn run(cli: Cli) -> Exit {
 }
 
 fn dispatch(cli: Cli) -> Result<(), Problem> {
-    let server = cli.server.zip(cli.identity).map(|(url, identity)| ask::Server { url, identity });
+    let elsewhere = |message: &str, next: &str| Problem::new(Exit::Usage, "server", message, next);
+    let server = match (cli.server, cli.identity) {
+        // Never silently here instead.
+        (Some(_), None) => return Err(elsewhere("nobody is named who asks the server", "give --identity with the directory of an officer's identity")),
+        (Some(_), _) if matches!(cli.command, Command::Init { .. } | Command::Serve { .. }) => return Err(elsewhere("this is done on the authority's own machine", "leave out --server")),
+        (Some(url), Some(identity)) => Some(ask::Server { url, identity }),
+        (None, _) => None,
+    };
     let place = ask::Place { directory: cli.dir, passphrase_file: cli.passphrase_file, server, json: cli.json };
     let operation = match cli.command {
-        Command::Init { base_url, listen, root_passphrase_file, token } => return offline::init(&place, &base_url, listen, root_passphrase_file.as_deref(), token),
+        Command::Init { base_url, listen, root_passphrase_file, token, officers } => return offline::init(&place, &base_url, listen, root_passphrase_file.as_deref(), token, officers),
         Command::Serve { base_url, listen, clock_was_ahead } => return serve::serve(&place, base_url.as_deref(), listen, clock_was_ahead),
         Command::Policy(Policy::Check { policies }) => return offline::policy_check(&place, policies),
         Command::Request(Request::Show { file }) => return offline::request_show(&file, place.json),

@@ -15,6 +15,7 @@ use time::format_description::well_known::Rfc3339;
 
 use super::ask::{Place, denied};
 use super::print;
+use crate::administration::Administration;
 use crate::init::Configuration;
 use crate::problem::IssueError;
 use crate::token::TokenConfiguration;
@@ -42,15 +43,36 @@ impl TokenPlace {
     }
 }
 
-pub fn init(place: &Place, base_url: &str, listen: SocketAddr, root_file: Option<&Path>, token: TokenPlace) -> Result<(), Problem> {
+/// Officers call from other machines when both are given.
+#[derive(Debug, clap::Args)]
+pub struct OfficersPlace {
+    /// Where officers call from other machines, over TLS: such as 10.0.0.1:8441.
+    #[arg(long, value_name = "ADDRESS", requires = "officers_host")]
+    officers_listen: Option<SocketAddr>,
+    /// The host name or address by which they call.
+    #[arg(long, value_name = "HOST", requires = "officers_listen")]
+    officers_host: Option<String>,
+}
+
+impl OfficersPlace {
+    fn configuration(self) -> Result<Option<Administration>, Problem> {
+        let (Some(listen), Some(host)) = (self.officers_listen, self.officers_host) else { return Ok(None) };
+        let configured = Administration { listen, host };
+        configured.words()?;
+        Ok(Some(configured))
+    }
+}
+
+pub fn init(place: &Place, base_url: &str, listen: SocketAddr, root_file: Option<&Path>, token: TokenPlace, officers: OfficersPlace) -> Result<(), Problem> {
     // Before anybody is asked for a passphrase: what stands here is never founded anew.
     if crate::init::stands(&place.directory) {
         let message = format!("{} holds an authority already", place.directory.display());
         return Err(Problem::new(Exit::Conflict, "founded", message, "start it with `ca serve`, or choose another directory"));
     }
+    let administration = officers.configuration()?;
     let root = Passphrase::obtain_new(root_file, "ca-root-passphrase", "New passphrase of the root").map_err(denied)?;
     let passphrase = Passphrase::obtain_new(place.passphrase_file.as_deref(), "ca-passphrase", "New passphrase of the issuing keys").map_err(denied)?;
-    let configuration = Configuration { listen, store: "fjall:store".into(), token: token.configuration()?, administration: None };
+    let configuration = Configuration { listen, store: "fjall:store".into(), token: token.configuration()?, administration };
     let opened = crate::init::init_with(&place.directory, base_url, configuration, &root, &passphrase, Arc::new(SystemClock))?;
     let vkey = opened.authority.settings.log_key.clone();
     let mut issuers = Vec::new();

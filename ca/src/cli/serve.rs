@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
+use axum::Router;
 use runtime::admin::AdminSocket;
 use runtime::clock::SystemClock;
 use runtime::exit::{Exit, Problem};
@@ -46,11 +47,12 @@ async fn run(service: Service, public: Arc<Public>, jobs: Arc<Jobs>, listen: Soc
     let shutdown = Shutdown::on_signals().map_err(|error| internal(&error))?;
     let listener = runtime::http::bind(listen).await?;
     let admin = AdminSocket::bind(directory).await?;
-    let officers = officers(&service, &jobs, shutdown.clone()).await?;
+    let requests = Requests::new();
+    let asked = requests.counted(crate::http::administration::router(service.clone()));
+    let officers = officers(&service, &jobs, asked.clone(), shutdown.clone()).await?;
     let (health, faults) = (Arc::clone(&jobs.health), Arc::clone(&jobs.health));
     let jobs = tokio::spawn(jobs.run(shutdown.clone()));
     let status = Arc::clone(&public.status);
-    let requests = Requests::new();
     let counts = requests.clone();
     let public = router(public)
         .merge(crate::http::cps::router(practice_statement))
@@ -61,7 +63,7 @@ async fn run(service: Service, public: Arc<Public>, jobs: Arc<Jobs>, listen: Soc
         .merge(runtime::http::metrics(move || metrics(&status) + &faults.metrics() + &counts.render()));
     let public = requests.counted(public);
     tracing::info!(address = %listen, base_url = service.authority.settings.base_url, "serving");
-    let administration = admin.serve(requests.counted(crate::http::administration::router(service)), shutdown.clone());
+    let administration = admin.serve(asked, shutdown.clone());
     // Nothing longer than an OCSP request or the request of one key's holder is sent here, but where a route says so.
     let limits = Limits { body: Some(pki::ocsp::MAX_BYTES), ..Limits::default() };
     tokio::join!(runtime::http::serve(listener, public, limits, shutdown.clone()), administration, officers);
@@ -69,7 +71,7 @@ async fn run(service: Service, public: Arc<Public>, jobs: Arc<Jobs>, listen: Soc
 }
 
 /// The officers' listener, bound, with its certificate made: what serves it, until shutdown.
-async fn officers(service: &Service, jobs: &Arc<Jobs>, shutdown: Shutdown) -> Result<impl Future<Output = ()> + use<>, Problem> {
+async fn officers(service: &Service, jobs: &Arc<Jobs>, router: Router, shutdown: Shutdown) -> Result<impl Future<Output = ()> + use<>, Problem> {
     let bound = match &jobs.administration {
         Some(endpoint) => {
             let listener = runtime::http::bind(endpoint.configured.listen).await?;
@@ -82,10 +84,9 @@ async fn officers(service: &Service, jobs: &Arc<Jobs>, shutdown: Shutdown) -> Re
         }
         None => None,
     };
-    let service = service.clone();
     Ok(async move {
         if let Some((listener, tls)) = bound {
-            administration::serve(listener, tls, service, shutdown).await;
+            administration::serve(listener, tls, router, shutdown).await;
         }
     })
 }
