@@ -60,7 +60,18 @@ fn the_table_of_profiles_is_the_shipped_profiles() {
 fn the_terms_are_those_of_the_rules() {
     let rules = Rules::parse(authority::SHIPPED).unwrap();
     let terms = rows("| Term | Value |");
-    assert!(terms.contains(&format!("| Suspension: at most | {} days |", rules.suspension.max_days).as_str()), "{terms:#?}");
+    let policies = Policies::parse(SHIPPED).unwrap();
+    let stamp = &rules.timestamp;
+    let order = if stamp.ordering { "later than all before it" } else { "in no order within the accuracy" };
+    for term in [
+        format!("| Suspension: at most | {} days |", rules.suspension.max_days),
+        format!("| Timestamp: policy | {} |", stamp.policy(policies.arc()).unwrap()),
+        format!("| Timestamp: accuracy | {} milliseconds |", stamp.accuracy_ms),
+        format!("| Timestamp: its time is | {order} |"),
+        format!("| Timestamp: its key signs in the first | {} days |", policies.profile("timestamp").unwrap().private_key_days().unwrap()),
+    ] {
+        assert!(terms.contains(&term.as_str()), "{term} is not among {terms:#?}");
+    }
     let terms = rows("| Renewal and change | Terms |");
     let said = |row: String| assert!(terms.contains(&row.as_str()), "{row}\n{terms:#?}");
     for (profile, renewable) in rules.renewal.profiles() {

@@ -45,6 +45,8 @@ pub struct ProfileFacts {
     pub subject: Vec<(ObjectIdentifier, String)>,
     /// Unix seconds, both included.
     pub validity: (i64, i64),
+    /// Unix seconds: the key signs until then, where that is not for the whole time.
+    pub private_key_until: Option<i64>,
     /// Each alternative name in order: its context tag in GeneralName and its octets.
     pub alternative_names: Vec<(u8, Vec<u8>)>,
     pub ocsp_urls: Vec<String>,

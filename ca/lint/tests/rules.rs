@@ -87,6 +87,56 @@ fn broken(der: &[u8]) -> Vec<&'static str> {
     lint_certificate(der, Some(&root()), &leaf_facts()).iter().map(|found| found.rule).collect()
 }
 
+fn stamp_plan() -> CertificatePlan {
+    let mut plan = leaf_plan();
+    plan.extensions.extended_key_usage = vec![oid("1.3.6.1.5.5.7.3.8")];
+    plan.extensions.extended_key_usage_critical = true;
+    plan.extensions.key_usage = vec![0];
+    plan.extensions.private_key_period = Some((START, START + Duration::days(30) - Duration::seconds(1)));
+    plan
+}
+
+fn stamp_facts() -> ProfileFacts {
+    let mut facts = leaf_facts();
+    facts.extended_key_usage = oids(&["1.3.6.1.5.5.7.3.8"]);
+    facts.key_usage = 1;
+    facts.private_key_until = Some(START.unix_timestamp() + 30 * 86_400 - 1);
+    facts.extensions.push(oid("2.5.29.16"));
+    facts
+}
+
+#[test]
+fn a_timestamp_signer_does_nothing_else_and_its_key_ends_as_planned() {
+    let issuer = Issuer::parse(&made(&root_plan())).unwrap();
+    let found = |plan: &CertificatePlan, facts: &ProfileFacts| -> Vec<&'static str> { lint_certificate(&made(plan), Some(&issuer), facts).iter().map(|finding| finding.rule).collect() };
+    assert_eq!(found(&stamp_plan(), &stamp_facts()), [""; 0]);
+    let changed = |change: fn(&mut CertificatePlan, &mut ProfileFacts)| {
+        let (mut plan, mut facts) = (stamp_plan(), stamp_facts());
+        change(&mut plan, &mut facts);
+        found(&plan, &facts)
+    };
+    // What a profile would be wrong to ask for is found though it is the profile's.
+    assert_eq!(changed(|plan, _| plan.extensions.extended_key_usage_critical = false), ["timestamp-signer"]);
+    assert_eq!(changed(|plan, facts| {
+        plan.extensions.extended_key_usage.push(oid("1.3.6.1.5.5.7.3.2"));
+        facts.extended_key_usage.push(oid("1.3.6.1.5.5.7.3.2"));
+    }), ["timestamp-signer"]);
+    assert_eq!(changed(|plan, facts| (plan.extensions.key_usage, facts.key_usage) = (vec![0, 1], 3)), ["timestamp-signer"]);
+    assert_eq!(changed(|plan, facts| {
+        plan.extensions.private_key_period = None;
+        facts.private_key_until = None;
+        facts.extensions.pop();
+    }), ["timestamp-signer"]);
+    // And what is not the planned period.
+    for (from, days) in [(START, 31), (START + Duration::days(1), 30), (START, 400), (START - Duration::days(1), 30)] {
+        let mut plan = stamp_plan();
+        plan.extensions.private_key_period = Some((from, START + Duration::days(days) - Duration::seconds(1)));
+        assert_eq!(found(&plan, &stamp_facts()), ["profile-key-period"], "{from} {days}");
+    }
+    assert!(changed(|plan, _| plan.extensions.private_key_period = None).contains(&"profile-key-period"));
+    assert!(changed(|_, facts| facts.private_key_until = None).contains(&"profile-key-period"));
+}
+
 #[test]
 fn what_we_build_passes() {
     assert_eq!(lint_certificate(&made(&leaf_plan()), Some(&root()), &leaf_facts()), []);

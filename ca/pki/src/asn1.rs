@@ -79,6 +79,14 @@ pub fn generalized(t: time::OffsetDateTime) -> Vec<u8> {
     tlv(0x18, s.as_bytes())
 }
 
+/// An element under an IMPLICIT tag in the place of its own.
+pub fn implicit(tag: u8, mut element: Vec<u8>) -> Vec<u8> {
+    if let Some(own) = element.first_mut() {
+        *own = tag;
+    }
+    element
+}
+
 /// Reads one level of DER.
 #[derive(Clone, Copy, Debug)]
 pub struct Reader<'a> {

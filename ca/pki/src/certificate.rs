@@ -36,6 +36,8 @@ pub struct Extensions {
     /// The issuer's key identifier.
     pub authority_key_id: Option<Vec<u8>>,
     pub ocsp_no_check: bool,
+    /// From when and until when the key signs, both included.
+    pub private_key_period: Option<(OffsetDateTime, OffsetDateTime)>,
     pub credit_code: Option<String>,
 }
 
@@ -139,6 +141,11 @@ fn extensions_der(e: &Extensions, spki: &[u8]) -> Result<Vec<u8>, BuildError> {
     out.extend(extension(view::SUBJECT_KEY_ID, false, &asn1::tlv(4, &key_id(spki).map_err(BuildError::Key)?)));
     if !e.key_usage.is_empty() {
         out.extend(extension(view::KEY_USAGE, true, &named_bits(&e.key_usage)));
+    }
+    if let Some((from, until)) = e.private_key_period {
+        // spec: rfc3280#4.2.1.4 (RFC 5280 leaves it to its users)
+        let ends = [(0x80, from), (0x81, until)].map(|(tag, at)| asn1::implicit(tag, asn1::generalized(at)));
+        out.extend(extension(view::PRIVATE_KEY_USAGE_PERIOD, false, &asn1::tlv(0x30, &ends.concat())));
     }
     if let Some(b) = e.basic_constraints {
         let mut v = Vec::new();

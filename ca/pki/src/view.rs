@@ -10,6 +10,7 @@ const MAX_EXTENSIONS: usize = 40;
 
 pub const SUBJECT_KEY_ID: Oid = Oid::new_unwrap("2.5.29.14");
 pub const KEY_USAGE: Oid = Oid::new_unwrap("2.5.29.15");
+pub const PRIVATE_KEY_USAGE_PERIOD: Oid = Oid::new_unwrap("2.5.29.16");
 pub const ALTERNATIVE_NAME: Oid = Oid::new_unwrap("2.5.29.17");
 pub const BASIC_CONSTRAINTS: Oid = Oid::new_unwrap("2.5.29.19");
 pub const CRL_POINTS: Oid = Oid::new_unwrap("2.5.29.31");

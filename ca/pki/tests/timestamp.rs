@@ -7,7 +7,7 @@ use pki::asn1;
 use pki::cms::CmsError;
 use pki::signature::DigestAlgorithm;
 use pki::signer::Signer as _;
-use pki::timestamp::{Failure, Imprint, ImprintError, Moment, RequestError, Terms, TimeStampRequest, TimestampError, TokenError, TokenPlan, granted, token_of, verify};
+use pki::timestamp::{Failure, Imprint, ImprintError, Moment, RequestError, Terms, TimeStampRequest, TimestampError, TokenError, TokenInfo, TokenPlan, granted, token_of, verify};
 use time::Duration;
 
 const CONTENT: &[u8] = b"filing 2026-05\n";
@@ -29,7 +29,7 @@ impl Tsa {
 
     fn stamp(&self, request: &TimeStampRequest) -> Vec<u8> {
         let moment = Moment { time: NOW + Duration::milliseconds(120), serial: city::serial() };
-        TokenPlan::new(TERMS, &self.certificate, &[]).unwrap().token(request, moment, &self.key).unwrap()
+        TokenPlan::new(&self.certificate, &[]).unwrap().token(&TokenInfo::new(&TERMS, request, moment).unwrap(), &self.key).unwrap()
     }
 }
 
@@ -121,12 +121,12 @@ fn only_a_certificate_for_timestamps_alone_stamps() {
     let tsa = Tsa::new();
     for (usages, critical) in [(vec![TIME_STAMPING], false), (vec![TIME_STAMPING, EMAIL], true), (vec![EMAIL], true), (vec![], false)] {
         let other = certificate(&tsa.root, &tsa.key, &usages, critical);
-        assert_eq!(TokenPlan::new(TERMS, &other, &[]).unwrap_err(), TokenError::Usage);
+        assert_eq!(TokenPlan::new(&other, &[]).unwrap_err(), TokenError::Usage);
     }
-    let plan = TokenPlan::new(TERMS, &tsa.certificate, &[]).unwrap();
+    let plan = TokenPlan::new(&tsa.certificate, &[]).unwrap();
     let moment = Moment { time: NOW, serial: city::serial() };
-    assert_eq!(plan.token(&TimeStampRequest { policy: Some(EMAIL), ..request() }, moment, &tsa.key), Err(TokenError::Policy));
-    assert!(plan.token(&request(), moment, &Key::p256()).is_err());
+    assert_eq!(TokenInfo::new(&TERMS, &TimeStampRequest { policy: Some(EMAIL), ..request() }, moment), Err(TokenError::Policy));
+    assert!(plan.token(&TokenInfo::new(&TERMS, &request(), moment).unwrap(), &Key::p256()).is_err());
 }
 
 /// Every bit of a token is under the signature or is it.
@@ -154,16 +154,18 @@ proptest::proptest! {
     #[test]
     fn what_is_asked_and_stamped_comes_back(
         content: Vec<u8>, nonce: Option<[u8; 8]>, certificate: bool, policy: bool,
-        millis in -631_152_000_000i64..253_402_300_800_000, accuracy in 0u32..10_000_000,
+        micros in -631_152_000_000_000i64..253_402_300_800_000_000, accuracy in 0u32..10_000_000,
     ) {
         static TSA: std::sync::LazyLock<Tsa> = std::sync::LazyLock::new(Tsa::new);
         let nonce = nonce.map(|octets| asn1::Reader::only(&asn1::uint(&octets), 2).unwrap().to_vec());
         let asked = TimeStampRequest { imprint: Imprint::of(DigestAlgorithm::Sha512, &content), policy: policy.then_some(POLICY), nonce, certificate };
         assert_eq!(TimeStampRequest::parse(&asked.der()), Ok(asked.clone()));
-        let time = time::OffsetDateTime::from_unix_timestamp_nanos(i128::from(millis) * 1_000_000).unwrap();
+        let time = time::OffsetDateTime::from_unix_timestamp_nanos(i128::from(micros) * 1_000).unwrap();
         let moment = Moment { time, serial: city::serial() };
         let terms = Terms { accuracy_ms: accuracy, ordering: policy, ..TERMS };
-        let token = TokenPlan::new(terms, &TSA.certificate, &[]).unwrap().token(&asked, moment, &TSA.key).unwrap();
+        let info = TokenInfo::new(&terms, &asked, moment).unwrap();
+        let token = TokenPlan::new(&TSA.certificate, &[]).unwrap().token(&info, &TSA.key).unwrap();
+        assert_eq!(*verify(&token, &[TSA.certificate.as_slice()]).unwrap(), pki::timestamp::Stamp::parse(info.der()).unwrap());
         let verified = verify(&token, &[TSA.certificate.as_slice()]).unwrap();
         assert_eq!((verified.gen_time(), verified.serial(), verified.imprint()), (time, moment.serial.as_slice(), &asked.imprint));
         assert_eq!((verified.accuracy(), verified.ordering(), verified.nonce()), (Some(Duration::milliseconds(i64::from(accuracy))), policy, asked.nonce.as_deref()));
@@ -171,6 +173,6 @@ proptest::proptest! {
 
     #[test]
     fn noise_never_panics(noise: Vec<u8>) {
-        let _ = (TimeStampRequest::parse(&noise), verify(&noise, &[]), token_of(&noise));
+        let _ = (TimeStampRequest::parse(&noise), verify(&noise, &[]), token_of(&noise), pki::timestamp::Stamp::parse(&noise));
     }
 }

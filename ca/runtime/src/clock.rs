@@ -1,12 +1,17 @@
 //! Time as an argument: services ask a `Clock`, tests set one.
 
-use std::sync::{Mutex, PoisonError};
+use std::sync::{LazyLock, Mutex, PoisonError};
+use std::time::Instant;
 
 use time::{Duration, OffsetDateTime};
 
 /// Where a service gets the present from. Always UTC.
 pub trait Clock: Send + Sync {
     fn now(&self) -> OffsetDateTime;
+
+    /// Time that has passed since some beginning, whatever is done to the clock on the wall: it never goes back. Where
+    /// it moves otherwise than `now`, somebody has set the clock.
+    fn passed(&self) -> std::time::Duration;
 }
 
 /// The host's clock.
@@ -17,37 +22,52 @@ impl Clock for SystemClock {
     fn now(&self) -> OffsetDateTime {
         OffsetDateTime::now_utc()
     }
+
+    fn passed(&self) -> std::time::Duration {
+        static BEGINNING: LazyLock<Instant> = LazyLock::new(Instant::now);
+        BEGINNING.elapsed()
+    }
 }
 
 /// A clock that stands still until told otherwise. For tests; share it in an `Arc`.
 #[derive(Debug)]
-pub struct FakeClock(Mutex<OffsetDateTime>);
+pub struct FakeClock(Mutex<(OffsetDateTime, std::time::Duration)>);
 
 impl FakeClock {
     pub fn new(now: OffsetDateTime) -> Self {
-        Self(Mutex::new(now))
+        Self(Mutex::new((now, std::time::Duration::ZERO)))
     }
 
+    /// As somebody sets a clock: no time passes.
     pub fn set(&self, now: OffsetDateTime) {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = now;
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).0 = now;
     }
 
-    /// Moves by `step`, backwards when it is negative; stays at the calendar's end rather than overflow.
+    /// Time passes; a negative `step` only sets the clock back. Stays at the calendar's end rather than overflow.
     pub fn advance(&self, step: Duration) {
-        let mut now = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        *now = now.saturating_add(step);
+        let mut clock = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        clock.0 = clock.0.saturating_add(step);
+        clock.1 = clock.1.saturating_add(step.try_into().unwrap_or_default());
     }
 }
 
 impl Clock for FakeClock {
     fn now(&self) -> OffsetDateTime {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).0
+    }
+
+    fn passed(&self) -> std::time::Duration {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).1
     }
 }
 
 impl<C: Clock + ?Sized> Clock for std::sync::Arc<C> {
     fn now(&self) -> OffsetDateTime {
         (**self).now()
+    }
+
+    fn passed(&self) -> std::time::Duration {
+        (**self).passed()
     }
 }
 
@@ -68,6 +88,8 @@ mod tests {
         assert_eq!(seen.now(), datetime!(2026-02-28 0:00 UTC));
         clock.set(datetime!(2030-01-01 0:00 UTC));
         assert_eq!(seen.now(), datetime!(2030-01-01 0:00 UTC));
+        // Only what passed has passed, however the clock was set.
+        assert_eq!(seen.passed(), std::time::Duration::from_secs(1));
     }
 
     #[test]

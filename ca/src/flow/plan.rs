@@ -153,6 +153,7 @@ pub fn certificate_plan(plan: &Plan, issuer: Option<&Issuer>, addresses: &Addres
         crl_urls: address(plan.pointers.crl, Addresses::crl),
         authority_key_id: issuer.map(|issuer| issuer.key_id.clone()),
         ocsp_no_check: plan.ocsp_no_check,
+        private_key_period: plan.private_key_until.map(|until| (plan.not_before, until)),
         credit_code: plan.credit_code.clone(),
     };
     let name = issuer.map_or_else(|| subject.to_der(), |issuer| issuer.name.clone());
@@ -164,6 +165,7 @@ pub fn certificate_plan(plan: &Plan, issuer: Option<&Issuer>, addresses: &Addres
 const AUTHORITY_KEY_ID: Oid = Oid::new_unwrap("2.5.29.35");
 const SUBJECT_KEY_ID: Oid = Oid::new_unwrap("2.5.29.14");
 const KEY_USAGE: Oid = Oid::new_unwrap("2.5.29.15");
+const PRIVATE_KEY_USAGE_PERIOD: Oid = Oid::new_unwrap("2.5.29.16");
 const BASIC_CONSTRAINTS: Oid = Oid::new_unwrap("2.5.29.19");
 const EXTENDED_KEY_USAGE: Oid = Oid::new_unwrap("2.5.29.37");
 const POLICIES: Oid = Oid::new_unwrap("2.5.29.32");
@@ -180,6 +182,7 @@ pub fn expected(plan: &Plan, certificate: &CertificatePlan) -> lint::ProfileFact
         (made.authority_key_id.is_some(), AUTHORITY_KEY_ID),
         (true, SUBJECT_KEY_ID),
         (!plan.key_usage.is_empty(), KEY_USAGE),
+        (plan.private_key_until.is_some(), PRIVATE_KEY_USAGE_PERIOD),
         (plan.basic_constraints.is_some(), BASIC_CONSTRAINTS),
         (!plan.extended_key_usage.is_empty(), EXTENDED_KEY_USAGE),
         (!plan.policies.is_empty(), POLICIES),
@@ -198,6 +201,7 @@ pub fn expected(plan: &Plan, certificate: &CertificatePlan) -> lint::ProfileFact
         extensions: present.iter().filter(|(wanted, _)| *wanted).map(|(_, oid)| *oid).collect(),
         subject: plan.subject.clone(),
         validity: (plan.not_before.unix_timestamp(), plan.not_after.unix_timestamp()),
+        private_key_until: plan.private_key_until.map(|until| until.unix_timestamp()),
         alternative_names: plan.alternative_names.iter().map(general_name).collect(),
         ocsp_urls: made.ocsp_urls.clone(),
         issuer_urls: made.ca_issuers_urls.clone(),

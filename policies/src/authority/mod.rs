@@ -3,18 +3,21 @@
 mod officers;
 mod renewal;
 mod suspension;
+mod timestamp;
 
 pub use officers::{Officers, Power, PowerError};
 pub use renewal::{Renewable, Renewal};
 pub use suspension::Suspension;
+pub use timestamp::{Digest, Timestamp};
 
 use crate::document::{PolicyError, one_of_each};
 
 /// File name and text of each document of `policies/authority/`, in the order of the names.
-pub const SHIPPED: [(&str, &str); 3] = [
+pub const SHIPPED: [(&str, &str); 4] = [
     ("officers.toml", include_str!("../../authority/officers.toml")),
     ("renewal.toml", include_str!("../../authority/renewal.toml")),
     ("suspension.toml", include_str!("../../authority/suspension.toml")),
+    ("timestamp.toml", include_str!("../../authority/timestamp.toml")),
 ];
 
 /// Every rule of the authority. Had only from documents that make sense.
@@ -23,16 +26,18 @@ pub struct Rules {
     pub officers: Officers,
     pub renewal: Renewal,
     pub suspension: Suspension,
+    pub timestamp: Timestamp,
 }
 
 impl Rules {
     /// Reads every document of `authority/`: pairs of file name and text.
     pub fn parse<'a>(documents: impl IntoIterator<Item = (&'a str, &'a str)>) -> Result<Self, PolicyError> {
-        let [officers, renewal, suspension] = one_of_each(["officers.toml", "renewal.toml", "suspension.toml"], documents)?;
+        let [officers, renewal, suspension, timestamp] = one_of_each(["officers.toml", "renewal.toml", "suspension.toml", "timestamp.toml"], documents)?;
         Ok(Self {
             officers: Officers::parse(officers.0, officers.1)?,
             renewal: Renewal::parse(renewal.0, renewal.1)?,
             suspension: Suspension::parse(suspension.0, suspension.1)?,
+            timestamp: Timestamp::parse(timestamp.0, timestamp.1)?,
         })
     }
 }
@@ -60,6 +65,18 @@ mod tests {
         assert!(refused(&[entry, entry].concat()).contains("twice"));
         assert!(refused(&format!("{entry}overlap_days = 400")).contains("400 days"));
         assert!(with("renewal.toml", "most_overlap_days = 3\ncorrection_overlap_days = 5").unwrap_err().reason.contains("write 0 to 3"));
+        let stamp = |policy: &str, accuracy: &str, digests: &str| format!("policy = \"{policy}\"\naccuracy_ms = {accuracy}\nordering = false\ndigests = [{digests}]\n");
+        for (text, reason) in [
+            (stamp("any", "1", "\"sha256\""), "line 1: a token names one policy"),
+            (stamp(".x", "1", "\"sha256\""), "line 1: `.x` is no policy"),
+            (stamp(".4.1", "0", "\"sha256\""), "line 2: an accuracy is 1 to 60000"),
+            (stamp(".4.1", "1", ""), "line 4: name at least one digest"),
+            (stamp(".4.1", "1", "\"sha256\", \"sha256\""), "each once"),
+            (stamp(".4.1", "1", "\"sha1\""), "unknown variant `sha1`"),
+        ] {
+            let said = with("timestamp.toml", &text).unwrap_err().to_string();
+            assert!(said.contains(reason), "{said}");
+        }
         assert!(Rules::parse([]).unwrap_err().reason.contains("missing"));
     }
 }

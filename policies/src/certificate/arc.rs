@@ -43,13 +43,17 @@ fn child(arc: ObjectIdentifier, number: &str) -> Option<ObjectIdentifier> {
 /// A certificate policy as a profile writes it: `any`, `.1.1` beneath the operator's arc, or a whole identifier.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Deserialize)]
 #[serde(try_from = "String")]
-pub(super) struct WrittenPolicy(String);
+pub(crate) struct WrittenPolicy(String);
 
 // spec: rfc5280#4.2.1.4
 const ANY_POLICY: &str = "2.5.29.32.0";
 
 impl WrittenPolicy {
-    pub(super) fn resolve(&self, arc: Arc) -> Option<ObjectIdentifier> {
+    pub(crate) fn is_any(&self) -> bool {
+        self.0 == "any"
+    }
+
+    pub(crate) fn resolve(&self, arc: Arc) -> Option<ObjectIdentifier> {
         match self.0.as_str() {
             "any" => ObjectIdentifier::new(ANY_POLICY).ok(),
             number if number.starts_with('.') => child(arc.0, number),

@@ -63,6 +63,8 @@ pub struct Plan {
     pub not_before: OffsetDateTime,
     /// Whole seconds, inclusive.
     pub not_after: OffsetDateTime,
+    /// The key signs until then, inclusive, where that is not for the whole time.
+    pub private_key_until: Option<OffsetDateTime>,
     pub key_usage: Vec<KeyUsage>,
     pub extended_key_usage: Vec<ObjectIdentifier>,
     pub extended_key_usage_critical: bool,
@@ -177,6 +179,7 @@ impl Profile {
             subject: subject.into_iter().map(|(attribute, value)| (attribute.oid(), value)).collect(),
             not_before,
             not_after,
+            private_key_until: self.validity.private_key_days.map(|days| (not_before + Duration::days(days.into()) - Duration::SECOND).min(not_after)),
             key_usage: self.key_usage.clone(),
             extended_key_usage,
             extended_key_usage_critical: self.extended_key_usage_critical,

@@ -13,6 +13,7 @@ pub use applicant::{
     Applicant, AuthorityName, Email, HostName, HostNames, MAX_HOST_NAMES, OfficerName, OfficerNumber, OrganizationName, WordError,
 };
 pub use arc::{Arc, DOCUMENTATION_ARC};
+pub(crate) use arc::WrittenPolicy;
 pub use decide::{GrantedName, IssuerFacts, Plan, Refusal, RequestFacts, RequestedName};
 pub use profile::{BasicConstraints, Pointers, Profile};
 pub use shipped::SHIPPED;

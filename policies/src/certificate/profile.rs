@@ -50,6 +50,8 @@ pub(super) enum Value {
 #[serde(deny_unknown_fields)]
 pub(super) struct Validity {
     pub(super) days: u16,
+    /// The key signs only in the first so many days; as long as the certificate lives when absent.
+    pub(super) private_key_days: Option<u16>,
     pub(super) backdate_minutes: u8,
     pub(super) beyond_issuer: BeyondIssuer,
 }
@@ -234,6 +236,11 @@ impl Profile {
     /// How long a certificate lives at most.
     pub fn days(&self) -> u16 {
         self.validity.days
+    }
+
+    /// Days in which the key signs, where that is not as long as the certificate lives.
+    pub fn private_key_days(&self) -> Option<u16> {
+        self.validity.private_key_days
     }
 
     /// Whether many may be issued in one job.

@@ -48,6 +48,9 @@ impl Profile {
         }
         line("foreign names in the request", self.on_foreign_names.to_string());
         line("days", self.validity.days.to_string());
+        if let Some(days) = self.validity.private_key_days {
+            line("days of these in which the key signs", days.to_string());
+        }
         line("backdated minutes", self.validity.backdate_minutes.to_string());
         line("beyond the issuer", self.validity.beyond_issuer.to_string());
         line("key usage (critical)", none_or(self.key_usage.iter().map(|usage| format!("{usage} (bit {})", usage.bit())).collect()));

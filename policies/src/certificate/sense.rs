@@ -53,6 +53,9 @@ impl Document {
         if !(1..=9_200).contains(&validity.days) || validity.backdate_minutes > 60 {
             return refuse(&self.validity, "days are 1 to 9200 and backdate_minutes 0 to 60");
         }
+        if validity.private_key_days.is_some_and(|days| days == 0 || days >= validity.days) {
+            return refuse(&self.validity, "private_key_days are at least 1 and fewer than days");
+        }
         if let Some(path) = &self.cps_path {
             let text = path.get_ref();
             let fits = |b: u8| b.is_ascii_alphanumeric() || b"-._/".contains(&b);
@@ -132,6 +135,12 @@ impl Document {
         }
         if self.kind == Kind::Leaf && self.extended_key_usage.is_empty() {
             return refuse(&self.key_usage, "a leaf needs extended_key_usage: without it every purpose is allowed");
+        }
+        // spec: rfc3161#2.3 (one purpose, critical); the key ends before the certificate, so that tokens can be verified for years
+        let stamps = self.extended_key_usage.contains(&ExtendedKeyUsage::TIME_STAMPING);
+        let alone = self.extended_key_usage.len() == 1 && self.extended_key_usage_critical && usage.as_slice() == [KeyUsage::DigitalSignature];
+        if stamps && !(alone && self.validity.get_ref().private_key_days.is_some()) {
+            return refuse(&self.key_usage, "timeStamping is the only purpose, critical, with digitalSignature alone and private_key_days");
         }
         if self.credit_code_extension && self.applicant != ApplicantKind::Organization {
             return refuse(&self.name, "only an organization has a credit code");

@@ -1,7 +1,7 @@
 //! The profiles that come with the program, for a new authority to begin with.
 
 /// File name and text of each document of `policies/certificates/`, in the order of the names.
-pub const SHIPPED: [(&str, &str); 9] = [
+pub const SHIPPED: [(&str, &str); 10] = [
     ("arc.toml", include_str!("../../certificates/arc.toml")),
     ("bureau-client.toml", include_str!("../../certificates/bureau-client.toml")),
     ("bureau-seal.toml", include_str!("../../certificates/bureau-seal.toml")),
@@ -10,5 +10,6 @@ pub const SHIPPED: [(&str, &str); 9] = [
     ("ocsp.toml", include_str!("../../certificates/ocsp.toml")),
     ("officer.toml", include_str!("../../certificates/officer.toml")),
     ("root.toml", include_str!("../../certificates/root.toml")),
+    ("timestamp.toml", include_str!("../../certificates/timestamp.toml")),
     ("tls-server.toml", include_str!("../../certificates/tls-server.toml")),
 ];

@@ -155,6 +155,7 @@ const PURPOSES: [(&str, &str); 5] = [
 
 impl ExtendedKeyUsage {
     pub const EMAIL_PROTECTION: Self = Self(ObjectIdentifier::new_unwrap("1.3.6.1.5.5.7.3.4"));
+    pub const TIME_STAMPING: Self = Self(ObjectIdentifier::new_unwrap("1.3.6.1.5.5.7.3.8"));
     pub const OCSP_SIGNING: Self = Self(ObjectIdentifier::new_unwrap("1.3.6.1.5.5.7.3.9"));
 
     pub fn oid(self) -> ObjectIdentifier {

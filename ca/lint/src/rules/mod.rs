@@ -1,6 +1,7 @@
 //! The tables of rules, one rule a file, in the order in which they are reported.
 
 pub(crate) mod crl;
+mod rfc3161;
 mod rfc5280;
 mod rfc5480;
 mod rfc6960;
@@ -36,9 +37,11 @@ pub(crate) const ALL: &[Rule] = &[
     rfc5280::addresses::RULE,
     rfc5280::alternative_names::RULE,
     rfc6960::ocsp_signer::RULE,
+    rfc3161::timestamp_signer::RULE,
     suiyin::profile_extensions::RULE,
     suiyin::profile_subject::RULE,
     suiyin::profile_validity::RULE,
+    suiyin::profile_key_period::RULE,
     suiyin::profile_usage::RULE,
     suiyin::profile_policies::RULE,
     suiyin::profile_names::RULE,

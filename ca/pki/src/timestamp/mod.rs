@@ -7,8 +7,8 @@ mod verify;
 
 pub use request::{MAX_BYTES, MAX_NONCE, RequestError, TimeStampRequest};
 pub use response::{Failure, granted, token_of};
-pub use token::{Moment, Terms, TokenError, TokenPlan};
-pub use verify::{TimestampError, VerifiedTimestamp, verify};
+pub use token::{Moment, Terms, TokenError, TokenInfo, TokenPlan};
+pub use verify::{Stamp, TimestampError, VerifiedTimestamp, verify};
 
 use crate::asn1::{self, DerError, Reader};
 use crate::signature::{DigestAlgorithm, SignatureError};

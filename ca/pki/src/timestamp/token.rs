@@ -35,48 +35,67 @@ pub struct Moment {
     pub serial: [u8; 16],
 }
 
+/// All that one token says: TSTInfo, the exact octets to be signed, and what travels around them.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TokenInfo {
+    der: Vec<u8>,
+    time: OffsetDateTime,
+    certificate: bool,
+}
+
+impl TokenInfo {
+    /// TSTInfo, DER.
+    pub fn der(&self) -> &[u8] {
+        &self.der
+    }
+
+    /// What is said of the imprint of `request` at `moment`, under `terms`.
+    pub fn new(terms: &Terms, request: &TimeStampRequest, moment: Moment) -> Result<Self, TokenError> {
+        if request.policy.is_some_and(|asked| asked != terms.policy) {
+            return Err(TokenError::Policy);
+        }
+        let utc = moment.time.checked_to_offset(UtcOffset::UTC).filter(|utc| (1950..=9999).contains(&utc.year())).ok_or(TokenError::Time)?;
+        let der = asn1::seq(&[
+            &[2, 1, 1],
+            &asn1::oid(&terms.policy),
+            &request.imprint.der(),
+            &asn1::uint(&moment.serial),
+            &generalized_micros(utc),
+            &accuracy(terms.accuracy_ms),
+            // spec: x690#11.5 (a default is left out)
+            if terms.ordering { &[1, 1, 0xff] } else { &[] },
+            &request.nonce.as_ref().map(|octets| asn1::tlv(2, octets)).unwrap_or_default(),
+        ]);
+        Ok(Self { der, time: utc, certificate: request.certificate })
+    }
+}
+
 /// One signer's tokens.
 #[derive(Clone, Debug)]
 pub struct TokenPlan {
-    terms: Terms,
     signer: SignerPlan,
 }
 
 impl TokenPlan {
     /// For the holder of this certificate; `others` travel with it so that a reader finds the path.
-    pub fn new(terms: Terms, certificate: &[u8], others: &[&[u8]]) -> Result<Self, TokenError> {
+    pub fn new(certificate: &[u8], others: &[&[u8]]) -> Result<Self, TokenError> {
         let view = CertificateView::parse(certificate).map_err(SealError::from)?;
         if !verify::stamps(&view) {
             return Err(TokenError::Usage);
         }
-        Ok(Self { terms, signer: SignerPlan::enclosing(&TST_INFO, certificate, others)? })
+        Ok(Self { signer: SignerPlan::enclosing(&TST_INFO, certificate, others)? })
     }
 
     /// The token, DER: ContentInfo.
-    pub fn token(&self, request: &TimeStampRequest, moment: Moment, signer: &dyn Signer) -> Result<Vec<u8>, TokenError> {
-        if request.policy.is_some_and(|asked| asked != self.terms.policy) {
-            return Err(TokenError::Policy);
-        }
-        let utc = moment.time.checked_to_offset(UtcOffset::UTC).filter(|utc| (1950..=9999).contains(&utc.year())).ok_or(TokenError::Time)?;
-        let info = asn1::seq(&[
-            &[2, 1, 1],
-            &asn1::oid(&self.terms.policy),
-            &request.imprint.der(),
-            &asn1::uint(&moment.serial),
-            &generalized_millis(utc),
-            &accuracy(self.terms.accuracy_ms),
-            // spec: x690#11.5 (a default is left out)
-            if self.terms.ordering { &[1, 1, 0xff] } else { &[] },
-            &request.nonce.as_ref().map(|octets| asn1::tlv(2, octets)).unwrap_or_default(),
-        ]);
-        Ok(self.signer.enclose(&info, request.certificate, utc, signer)?)
+    pub fn token(&self, info: &TokenInfo, signer: &dyn Signer) -> Result<Vec<u8>, TokenError> {
+        Ok(self.signer.enclose(&info.der, info.certificate, info.time, signer)?)
     }
 }
 
-/// GeneralizedTime to the millisecond, without zeros at its end. spec: rfc3161#2.4.2
-fn generalized_millis(utc: OffsetDateTime) -> Vec<u8> {
+/// GeneralizedTime to the microsecond, so that many tokens of a second have their order; without zeros at its end. spec: rfc3161#2.4.2
+fn generalized_micros(utc: OffsetDateTime) -> Vec<u8> {
     let whole = asn1::generalized(utc);
-    let fraction = format!("{:03}", utc.millisecond());
+    let fraction = format!("{:06}", utc.microsecond());
     match (fraction.trim_end_matches('0'), whole.as_slice()) {
         ("", _) => whole,
         (digits, [_, _, text @ .., b'Z']) => asn1::tlv(0x18, &[text, b".", digits.as_bytes(), b"Z"].concat()),

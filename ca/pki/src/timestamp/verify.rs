@@ -28,10 +28,9 @@ pub enum TimestampError {
     Usage,
 }
 
-/// A token whose signature verified. It says who vouches for the time, not whether to trust them: judge the signer's
-/// certificate as of `gen_time`, see `path`.
-#[derive(Clone, PartialEq, Eq)]
-pub struct VerifiedTimestamp {
+/// What a token says: TSTInfo. spec: rfc3161#2.4.2
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Stamp {
     gen_time: OffsetDateTime,
     accuracy: Option<Duration>,
     ordering: bool,
@@ -39,17 +38,9 @@ pub struct VerifiedTimestamp {
     serial: Vec<u8>,
     policy: Oid,
     nonce: Option<Vec<u8>>,
-    signer_certificate: Vec<u8>,
 }
 
-impl std::fmt::Debug for VerifiedTimestamp {
-    // Certificates hold names.
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("VerifiedTimestamp").field("gen_time", &self.gen_time).field("imprint", &self.imprint).finish_non_exhaustive()
-    }
-}
-
-impl VerifiedTimestamp {
+impl Stamp {
     pub fn gen_time(&self) -> OffsetDateTime {
         self.gen_time
     }
@@ -75,6 +66,59 @@ impl VerifiedTimestamp {
     pub fn nonce(&self) -> Option<&[u8]> {
         self.nonce.as_deref()
     }
+
+    /// From TSTInfo, DER.
+    pub fn parse(der: &[u8]) -> Result<Self, TimestampError> {
+        let mut info = Reader::new(Reader::only(der, 0x30)?);
+        if info.integer()? != [1] {
+            return Err(TimestampError::Version);
+        }
+        let policy = Oid::from_bytes(info.take(6)?).map_err(|_| DerError::Value("object identifier"))?;
+        let imprint = Imprint::read(info.take(0x30)?).map_err(TimestampError::Imprint)?;
+        let serial = bounded(&mut info, MAX_SERIAL)?.ok_or(DerError::Value("serial number"))?.to_vec();
+        let gen_time = moment(info.take(0x18)?)?;
+        let accuracy = info.optional(0x30)?.map(accuracy).transpose()?;
+        let ordering = info.default_false()?;
+        let nonce = match info.peek() {
+            Some(2) => Some(bounded(&mut info, super::MAX_NONCE)?.ok_or(DerError::Value("nonce"))?.to_vec()),
+            _ => None,
+        };
+        // The name of the authority is a hint; the certificate says it.
+        info.optional(0xa0)?;
+        if let Some(list) = info.optional(0xa1)?
+            && view::extensions(&asn1::tlv(0x30, list))?.iter().any(|extension| extension.critical)
+        {
+            return Err(TimestampError::Critical);
+        }
+        info.end()?;
+        Ok(Self { gen_time, accuracy, ordering, imprint, serial, policy, nonce })
+    }
+}
+
+/// A token whose signature verified. It says who vouches for the time, not whether to trust them: judge the signer's
+/// certificate as of `gen_time`, see `path`.
+#[derive(Clone, PartialEq, Eq)]
+pub struct VerifiedTimestamp {
+    stamp: Stamp,
+    signer_certificate: Vec<u8>,
+}
+
+impl std::fmt::Debug for VerifiedTimestamp {
+    // Certificates hold names.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("VerifiedTimestamp").field("gen_time", &self.stamp.gen_time).field("imprint", &self.stamp.imprint).finish_non_exhaustive()
+    }
+}
+
+impl std::ops::Deref for VerifiedTimestamp {
+    type Target = Stamp;
+
+    fn deref(&self) -> &Stamp {
+        &self.stamp
+    }
+}
+
+impl VerifiedTimestamp {
     /// DER.
     pub fn signer_certificate(&self) -> &[u8] {
         &self.signer_certificate
@@ -88,7 +132,7 @@ pub fn verify<'a>(token: &'a [u8], known: &[&'a [u8]]) -> Result<VerifiedTimesta
     if !stamps(&CertificateView::parse(&signer_certificate)?) {
         return Err(TimestampError::Usage);
     }
-    info(content, signer_certificate)
+    Ok(VerifiedTimestamp { stamp: Stamp::parse(content)?, signer_certificate })
 }
 
 /// Whether the certificate is for timestamps and critically nothing else. spec: rfc3161#2.3
@@ -96,33 +140,6 @@ pub(super) fn stamps(certificate: &CertificateView<'_>) -> bool {
     let usage = certificate.extensions.iter().find(|extension| extension.id == view::EXTENDED_KEY_USAGE.as_bytes());
     let only = |value| Reader::only(Reader::only(value, 0x30)?, 6);
     usage.is_some_and(|usage| usage.critical && only(usage.value).is_ok_and(|id| id == TIME_STAMPING.as_bytes()))
-}
-
-/// TSTInfo. spec: rfc3161#2.4.2
-fn info(der: &[u8], signer_certificate: Vec<u8>) -> Result<VerifiedTimestamp, TimestampError> {
-    let mut info = Reader::new(Reader::only(der, 0x30)?);
-    if info.integer()? != [1] {
-        return Err(TimestampError::Version);
-    }
-    let policy = Oid::from_bytes(info.take(6)?).map_err(|_| DerError::Value("object identifier"))?;
-    let imprint = Imprint::read(info.take(0x30)?).map_err(TimestampError::Imprint)?;
-    let serial = bounded(&mut info, MAX_SERIAL)?.ok_or(DerError::Value("serial number"))?.to_vec();
-    let gen_time = moment(info.take(0x18)?)?;
-    let accuracy = info.optional(0x30)?.map(accuracy).transpose()?;
-    let ordering = info.default_false()?;
-    let nonce = match info.peek() {
-        Some(2) => Some(bounded(&mut info, super::MAX_NONCE)?.ok_or(DerError::Value("nonce"))?.to_vec()),
-        _ => None,
-    };
-    // The name of the authority is a hint; the certificate says it.
-    info.optional(0xa0)?;
-    if let Some(list) = info.optional(0xa1)?
-        && view::extensions(&asn1::tlv(0x30, list))?.iter().any(|extension| extension.critical)
-    {
-        return Err(TimestampError::Critical);
-    }
-    info.end()?;
-    Ok(VerifiedTimestamp { gen_time, accuracy, ordering, imprint, serial, policy, nonce, signer_certificate })
 }
 
 /// GeneralizedTime with a fraction of any length, which does not end in a zero.

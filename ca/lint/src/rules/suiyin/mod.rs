@@ -4,6 +4,7 @@ pub(super) mod credit_code;
 pub(super) mod profile_addresses;
 pub(super) mod profile_extensions;
 pub(super) mod profile_key;
+pub(super) mod profile_key_period;
 pub(super) mod profile_names;
 pub(super) mod profile_policies;
 pub(super) mod profile_subject;

@@ -1,0 +1,3 @@
+//! Rules of RFC 3161: those who sign timestamps.
+
+pub(super) mod timestamp_signer;
