@@ -169,6 +169,26 @@ fn main() {
         println!("  ratio {:.2} (aim 0.60)\n", fresh / sign);
     }
 
+    println!("timestamps, recorded, durable and in the log ({cores} cores, 64 at a time)");
+    let timestamps = {
+        let keys = keys::KeyStore::open(&place.path().join("ca/keys"), &passphrase).unwrap();
+        let (signer, key) = ca::flow::own::replace_timestamp_signer(&authority, &keys).unwrap().unwrap();
+        let timestamps = ca::timestamps::Timestamps::open(Arc::clone(&authority), &keys, ca::time_source::TimeSource::Unchecked {}).unwrap();
+        timestamps.replace(&signer, key).unwrap();
+        timestamps
+    };
+    let asked = pki::timestamp::TimeStampRequest { imprint: pki::timestamp::Imprint::of(pki::signature::DigestAlgorithm::Sha256, b"filing"), policy: None, nonce: Some(vec![7; 8]), certificate: true }.der();
+    let sign_all = || rate(cores, &|_, _| drop(std::hint::black_box(Signer::sign(&holder, &message).unwrap())));
+    let stamping = || {
+        // Its word counts for a few seconds.
+        timestamps.vouching.ask();
+        rate(64, &|_, _| assert!(pki::timestamp::token_of(&ca::flow::timestamp::stamp(&timestamps, &asked)).is_ok()))
+    };
+    let works: [(&str, &dyn Fn() -> f64); 3] = [("raw P-256 sign", &sign_all), ("the store's own two durable commits", &commits), ("timestamp", &stamping)];
+    if let [sign, commits, stamped] = interleaved(&works)[..] {
+        println!("  ratio to raw signing {:.2}, to the slower reference {:.2}\n", stamped / sign, stamped / sign.min(commits));
+    }
+
     println!("OCSP from memory over HTTP, 8 connections, client in the same process");
     let body = status.make(&OcspRequest::parse(&der).unwrap()).body;
     let fixed = Bytes::copy_from_slice(&body);

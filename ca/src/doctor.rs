@@ -8,7 +8,7 @@ use crate::authority::{Authority, ROOT};
 use crate::job::{RENEW_AFTER, ROOT_BEFORE_END, STALE_AFTER};
 use crate::flow::officer;
 use crate::problem::IssueError;
-use crate::record::{AdministrationCertificate, CrlRecord, Intent, IssuerRecord, decode, log};
+use crate::record::{AdministrationCertificate, CrlRecord, Intent, IssuerRecord, TimestampSigner, decode, log};
 use crate::service::Service;
 
 const DAY: i64 = 86_400;
@@ -73,6 +73,7 @@ pub fn examine(service: &Service) -> Result<Examined, IssueError> {
         findings.push(life(id, issuer.not_after.unix_timestamp(), i64::from(longest.unwrap_or(0)) * DAY, now));
         findings.extend(signer(authority, id, now)?);
     }
+    findings.push(timestamp_signer(authority, now)?);
     findings.push(intents(authority, now)?);
     findings.extend(administrators(authority)?);
     findings.extend(listener(authority, now)?);
@@ -117,6 +118,18 @@ fn signer(authority: &Authority, id: &str, now: i64) -> Result<Option<Finding>, 
     let Some(ocsp) = record.ocsp else { return Ok(None) };
     let (_, read) = X509Certificate::from_der(&ocsp.der).map_err(|_| damaged("an OCSP signer's certificate"))?;
     Ok(Some(signer_life(id, read.validity().not_before.timestamp(), read.validity().not_after.timestamp(), now)))
+}
+
+/// As it stands in the store, by the time in which its key signs.
+fn timestamp_signer(authority: &Authority, now: i64) -> Result<Finding, IssueError> {
+    let damaged = IssueError::Damaged { what: "the timestamp signer" };
+    let Some(bytes) = authority.store.get(&TimestampSigner::place())? else {
+        return Ok(Finding::ok("timestamp signer: `ca serve` has one made when it begins to serve"));
+    };
+    let Ok(record) = decode::<TimestampSigner>(&bytes) else { return Err(damaged) };
+    let Ok(plan) = pki::timestamp::TokenPlan::new(&record.der, &[]) else { return Err(damaged) };
+    let (from, until) = plan.signs();
+    Ok(own_life("timestamp signer, its key signs", from.unix_timestamp(), until.unix_timestamp(), now))
 }
 
 /// It is replaced when a third of its life is left: with less than a quarter something keeps the service from it.

@@ -26,6 +26,7 @@ use crate::own_name::{self, OwnNames};
 use crate::problem::IssueError;
 use crate::record::{IssuerRecord, OcspSigner, Settings, decode, encode, log};
 use crate::steady::Steady;
+use crate::time_source::TimeSource;
 use crate::token::TokenConfiguration;
 
 /// The issuing authorities and their names in the city's certificates.
@@ -102,6 +103,9 @@ pub struct Configuration {
     /// Where officers call from other machines; nowhere when absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub administration: Option<Administration>,
+    /// Who vouches for the clock that timestamps tell; the kernel when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub timestamp: Option<TimeSource>,
 }
 
 /// An authority with its evidence, and the lock on its directory.
@@ -158,7 +162,7 @@ fn remove_made(entry: &fs::DirEntry) -> std::io::Result<()> {
 
 /// Makes the hierarchy in `path`: offline root, issuing authorities, an OCSP signer for each, the root's CRL.
 pub fn init(path: &Path, base_url: &str, listen: std::net::SocketAddr, root: &Passphrase, passphrase: &Passphrase, clock: Arc<dyn Clock>) -> Result<Opened, InitError> {
-    init_with(path, base_url, Configuration { listen, store: "fjall:store".into(), token: None, administration: None }, root, passphrase, clock)
+    init_with(path, base_url, Configuration { listen, store: "fjall:store".into(), token: None, administration: None, timestamp: None }, root, passphrase, clock)
 }
 
 /// As [`init`], with the issuing keys where `configuration` says.
@@ -263,6 +267,10 @@ pub fn open_at(path: &Path, base_url: Option<&str>, passphrase: &Passphrase, clo
         return Err(InitError::Unrestored { path: path.to_owned() });
     }
     let configuration: Configuration = runtime::config::read(&path.join("ca.toml"))?;
+    let brought = add_new_documents(&path.join("policies"))?;
+    if !brought.is_empty() {
+        tracing::warn!(documents = brought.join(", "), "this version brings policies that were not in the directory; they were added as they are shipped, so read them");
+    }
     let ReadPolicies { certificates: policies, rules, practice_statement, digest } = read_policies(&path.join("policies"))?;
     let lists = crate::key_lists::read(&path.join(crate::key_lists::DIRECTORY))?;
     let keys = KeyStore::open(&path.join("keys"), passphrase)?;
@@ -363,6 +371,35 @@ pub fn read_policies(path: &Path) -> Result<ReadPolicies, InitError> {
         practice_statement,
         digest: crate::hex(context.finish().as_ref()),
     })
+}
+
+/// A matter that an older version knew nothing of: its document of `authority/`, and the profile that goes with it.
+const BROUGHT_WITH: [(&str, &str); 1] = [("timestamp.toml", "timestamp.toml")];
+
+/// A directory of an older version gets the documents that it has not, as they are shipped, and nothing else is touched.
+/// A profile comes together with the document of its matter: one that the operator took away later stays away.
+fn add_new_documents(policies: &Path) -> Result<Vec<String>, InitError> {
+    let mut brought = Vec::new();
+    let mut bring = |place: String, text: &str| {
+        let path = policies.join(&place);
+        if !path.exists() {
+            write(&path, text.as_bytes())?;
+            brought.push(place);
+        }
+        Ok::<(), InitError>(())
+    };
+    for (file, text) in authority::SHIPPED {
+        if policies.join("authority").join(file).exists() {
+            continue;
+        }
+        // The profile first: what is cut off between the two is done again.
+        let profiles = BROUGHT_WITH.iter().filter(|(matter, _)| *matter == file).map(|(_, profile)| *profile);
+        for (profile, text) in profiles.filter_map(|profile| SHIPPED.iter().find(|(name, _)| *name == profile)) {
+            bring(format!("certificates/{profile}"), text)?;
+        }
+        bring(format!("authority/{file}"), text)?;
+    }
+    Ok(brought)
 }
 
 /// The documents of one directory, by file name.

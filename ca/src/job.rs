@@ -16,6 +16,7 @@ use crate::problem::IssueError;
 use crate::record::{CrlRecord, decode};
 use crate::service::Service;
 use crate::status::Status;
+use crate::timestamps::Timestamps;
 
 /// How often the log's head is signed, when it grew.
 const HEAD_EVERY: Duration = Duration::from_millis(250);
@@ -49,6 +50,8 @@ const PARTS: &[Part] = &[
     Part { name: "job", urgent: true, fault: "a job failed unexpectedly", next: "report this with the service's log" },
     Part { name: "ocsp-signer", urgent: false, fault: "an OCSP signer cannot be replaced", next: "read the service's log" },
     Part { name: "administration", urgent: false, fault: "the certificate of the officers' listener cannot be renewed", next: "read the service's log" },
+    Part { name: "timestamp-signer", urgent: false, fault: "no key may sign timestamps, or the next one cannot be made", next: "read the service's log" },
+    Part { name: "time-source", urgent: false, fault: "nobody vouches for the clock, so no timestamps are made", next: "see to the host's time service and read the service's log" },
     Part { name: "root-crl", urgent: false, fault: "the root's list is due", next: "make the next one with `ca crl root`" },
 ];
 
@@ -101,6 +104,7 @@ pub struct Jobs {
     /// Where officers call from other machines, when configured.
     pub administration: Option<Arc<Endpoint>>,
     pub health: Arc<Health>,
+    pub timestamps: Option<Arc<Timestamps>>,
     turn: Mutex<Turn>,
 }
 
@@ -111,11 +115,12 @@ struct Turn {
     signer_not_before: BTreeMap<String, i64>,
     /// No new certificate for the officers' listener is tried before.
     administration_not_before: i64,
+    timestamp_signer_not_before: i64,
 }
 
 impl Jobs {
     pub fn new(service: Service, status: Arc<Status>, keys: KeyStore, health: Arc<Health>) -> Self {
-        Self { service, status, keys, token: None, administration: None, health, turn: Mutex::default() }
+        Self { service, status, keys, token: None, administration: None, timestamps: None, health, turn: Mutex::default() }
     }
 
     /// With issuing keys in a token, which is looked after too.
@@ -134,8 +139,22 @@ impl Jobs {
         self.health.report("administration", self.administration(&mut turn, true).err().map(|error| error.to_string()));
     }
 
-    /// Until shutdown, one turn after another.
+    /// With the service that makes timestamps.
+    pub fn with_timestamps(self, timestamps: Arc<Timestamps>) -> Self {
+        Self { timestamps: Some(timestamps), ..self }
+    }
+
+    /// Until shutdown, one turn after another. The time source is asked beside them: it may take its time, and nothing
+    /// waits for it.
     pub async fn run(self: Arc<Self>, shutdown: Shutdown) {
+        let asking = self.timestamps.clone().map(|timestamps| tokio::spawn(ask_the_time_source(timestamps, shutdown.clone())));
+        self.turns(shutdown).await;
+        if let Some(asking) = asking && asking.await.is_err() {
+            tracing::error!("asking the time source ended unexpectedly; report this with the log");
+        }
+    }
+
+    async fn turns(self: Arc<Self>, shutdown: Shutdown) {
         let mut tick = tokio::time::interval(HEAD_EVERY);
         loop {
             tokio::select! {
@@ -164,6 +183,9 @@ impl Jobs {
             let token = self.token.as_ref().and_then(|token| token.health().err());
             self.health.report("token", token.as_ref().map(ToString::to_string));
             self.health.report("administration", self.administration(&mut turn, token.is_none()).err().map(|error| error.to_string()));
+            if let Some(timestamps) = &self.timestamps {
+                self.health.report("time-source", timestamps.doubt().map(|doubt| doubt.to_string()));
+            }
             // Nothing below can be signed without it, and the log's head must not wait while it is tried.
             if token.is_some() {
                 return;
@@ -174,6 +196,9 @@ impl Jobs {
             issuers.iter().for_each(|issuer| self.unfinished(issuer));
             let faults: Vec<String> = issuers.iter().filter_map(|issuer| self.signer(issuer.id(), &mut turn).err()).map(|error| error.to_string()).collect();
             self.health.report("ocsp-signer", faults.into_iter().next());
+            if let Some(timestamps) = &self.timestamps {
+                self.health.report("timestamp-signer", self.timestamp_signer(timestamps, &mut turn).err().map(|error| error.to_string()));
+            }
         }
     }
 
@@ -256,6 +281,26 @@ impl Jobs {
         }
     }
 
+    fn timestamp_signer(&self, timestamps: &Timestamps, turn: &mut Turn) -> Result<(), own::OwnError> {
+        let now = self.service.authority.clock.now().unix_timestamp();
+        if now < turn.timestamp_signer_not_before {
+            return Err(own::OwnError::TimestampsWaiting);
+        }
+        match own::replace_timestamp_signer(&self.service.authority, &self.keys) {
+            Ok(None) => {}
+            Ok(Some((signer, key))) => {
+                tracing::info!(key = signer.key, "a new signer of timestamps");
+                timestamps.replace(&signer, key)?;
+            }
+            Err(error) => {
+                turn.timestamp_signer_not_before = now + SIGNER_AGAIN;
+                return Err(error);
+            }
+        }
+        turn.timestamp_signer_not_before = 0;
+        Ok(())
+    }
+
     fn signer(&self, issuer: &str, turn: &mut Turn) -> Result<(), own::OwnError> {
         let now = self.service.authority.clock.now().unix_timestamp();
         if turn.signer_not_before.get(issuer).is_some_and(|at| now < *at) {
@@ -275,5 +320,21 @@ impl Jobs {
         }
         turn.signer_not_before.remove(issuer);
         Ok(())
+    }
+}
+
+async fn ask_the_time_source(timestamps: Arc<Timestamps>, shutdown: Shutdown) {
+    let mut tick = tokio::time::interval(timestamps.vouching.source().every());
+    tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    loop {
+        tokio::select! {
+            () = shutdown.wait() => return,
+            _ = tick.tick() => {}
+        }
+        let timestamps = Arc::clone(&timestamps);
+        if tokio::task::spawn_blocking(move || timestamps.vouching.ask()).await.is_err() {
+            // Its last word lapses by itself.
+            tracing::error!("the time source could not be asked; report this with the log");
+        }
     }
 }

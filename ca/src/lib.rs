@@ -17,9 +17,12 @@ pub mod problem;
 pub mod record;
 pub mod register;
 pub mod service;
+pub mod stamped;
 pub mod status;
 pub mod steady;
 mod throwaway;
+pub mod time_source;
+pub mod timestamps;
 pub mod token;
 pub mod witness;
 

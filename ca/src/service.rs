@@ -26,6 +26,7 @@ use crate::flow::{Administrator, Authorised, Operator, Proven, adopt, publish};
 use crate::problem::{IssueError, OfficerError};
 use crate::record::{CertificateRecord, CrlRecord, Freeze, Status, der_text, serial_text};
 use crate::register::{self, Query, State};
+use crate::stamped::{self, Stamped};
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
@@ -65,6 +66,8 @@ pub enum Operation {
     },
     /// What a list of ours says that a restored register does not know; a file of the authority's host.
     AdoptList { file: PathBuf },
+    /// What a token of this authority said.
+    ShowTimestamp { serial: String },
     /// What is well and what is not: changes nothing.
     Doctor,
 }
@@ -78,7 +81,7 @@ impl Operation {
     /// | grant and withdraw powers; publish lists, the root's too | yes | | |
     /// | issue, renew, replace, correct, revoke, suspend, resume, freeze; block a key | | yes | |
     /// | export the log, on the authority's own machine | | | yes |
-    /// | show and list certificates | yes | yes | yes |
+    /// | show and list certificates, show timestamps | yes | yes | yes |
     /// | list officers; doctor | yes | | yes |
     pub fn power(&self) -> (&'static str, &'static [Power]) {
         use Power::{Administrator, Auditor, Operator};
@@ -105,6 +108,7 @@ impl Operation {
             Self::Backup { .. } => ("backup", &[Administrator]),
             Self::AdoptCertificate { .. } => ("adopt-certificate", &[Administrator]),
             Self::AdoptList { .. } => ("adopt-list", &[Administrator]),
+            Self::ShowTimestamp { .. } => ("show-timestamp", &Power::ALL),
             Self::Doctor => ("doctor", &[Administrator, Auditor]),
         }
     }
@@ -235,6 +239,7 @@ pub enum Outcome {
     BackedUp(BackedUp),
     Adopted(Box<Adopted>),
     ListAdopted(ListAdopted),
+    Timestamp(Box<Stamped>),
 }
 
 /// A path of this machine is not for somebody on another to name.
@@ -327,6 +332,7 @@ impl Service {
                 let adopt::Held { issuer, number, entries, changed, unknown } = adopt::list(&self.authority, &proven.acting()?, &file)?;
                 Ok(Outcome::ListAdopted(ListAdopted { issuer, number, entries, changed, unknown }))
             }
+            Operation::ShowTimestamp { serial } => Ok(Outcome::Timestamp(Box::new(stamped::find(&*self.authority.store, &serial)?))),
             Operation::Doctor => Ok(Outcome::Examined(doctor::examine(self)?)),
             Operation::GrantPower(order) => Ok(Outcome::Officer(self.officer(officer::grant(&self.authority, &proven.acting()?, &order)?))),
             Operation::WithdrawPower(order) => Ok(Outcome::Officer(self.officer(officer::withdraw(&self.authority, &proven.acting()?, &order)?))),

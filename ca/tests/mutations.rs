@@ -150,6 +150,8 @@ const SKI: &str = "2.5.29.14";
 const USAGE: &str = "2.5.29.15";
 const BASIC: &str = "2.5.29.19";
 const EXTENDED: &str = "2.5.29.37";
+const STAMPING: &str = "1.3.6.1.5.5.7.3.8";
+const KEY_PERIOD: &str = "2.5.29.16";
 const POLICIES: &str = "2.5.29.32";
 const NAMES: &str = "2.5.29.17";
 const LISTS: &str = "2.5.29.31";
@@ -272,6 +274,13 @@ const MUTATIONS: &[Mutation] = &[
     ("codeSigning besides", |p| p.list(EXTENDED, |all| all.push(oid("1.3.6.1.5.5.7.3.3")))),
     ("OCSPSigning", |p| { p.drop(EXTENDED); add(p, EXTENDED, false, &asn1::seq(&[&oid("1.3.6.1.5.5.7.3.9"), &oid("1.3.6.1.5.5.7.3.1")])); }),
     ("an extended usage twice", |p| p.list(EXTENDED, |all| all.push(all[0].clone()))),
+    ("extended usage critical or not", |p| p.find(EXTENDED).into_iter().filter(|one| one.critical).for_each(|one| one.critical = false)),
+    ("timeStamping besides", |p| p.list(EXTENDED, |all| all.push(oid(if all.len() == 1 && all[0] == oid(STAMPING) { "1.3.6.1.5.5.7.3.2" } else { STAMPING })))),
+    ("no end of the key", |p| p.drop(KEY_PERIOD)),
+    ("a key's end where none is planned", |p| { p.drop(KEY_PERIOD); add(p, KEY_PERIOD, false, &asn1::seq(&[&tlv(0x80, b"20260101000000Z"), &tlv(0x81, b"20270101000000Z")])); }),
+    ("a key's end without a beginning", |p| if let Some(one) = p.find(KEY_PERIOD) { one.value = sequence(&level(inside(&one.value))[1..]); }),
+    ("a key's end in another form", |p| p.swap(KEY_PERIOD, b"Z", b"z")),
+    ("a critical key's end", |p| p.find(KEY_PERIOD).into_iter().for_each(|one| one.critical = true)),
     ("no extended usage", |p| p.drop(EXTENDED)),
     ("an empty extended usage", |p| p.value(EXTENDED, &[0x30, 0])),
     ("no id-pkix-ocsp-nocheck", |p| p.drop(NO_CHECK)),
@@ -324,11 +333,12 @@ fn own() -> Words {
 }
 
 /// Every profile: its name, its issuer and who asks.
-fn profiles() -> [(&'static str, &'static str, Words); 9] {
+fn profiles() -> [(&'static str, &'static str, Words); 10] {
     [
         ("root", "", own()),
         ("issuing", "root", own()),
         ("ocsp", "tls-ca", own()),
+        ("timestamp", "officer-ca", own()),
         ("enterprise-signing", "enterprise-ca", organization(true)),
         ("enterprise-signing", "enterprise-ca", organization(false)),
         ("bureau-seal", "officer-ca", organization(true)),

@@ -8,7 +8,8 @@ use pki::cms::CmsError;
 use pki::signature::DigestAlgorithm;
 use pki::signer::Signer as _;
 use pki::timestamp::{Failure, Imprint, ImprintError, Moment, RequestError, Terms, TimeStampRequest, TimestampError, TokenError, TokenInfo, TokenPlan, granted, token_of, verify};
-use time::Duration;
+use time::macros::datetime;
+use time::{Duration, OffsetDateTime};
 
 const CONTENT: &[u8] = b"filing 2026-05\n";
 const TIME_STAMPING: Oid = Oid::new_unwrap("1.3.6.1.5.5.7.3.8");
@@ -149,6 +150,29 @@ fn no_bit_of_a_token_may_flip_and_damage_never_panics() {
     }
 }
 
+#[test]
+fn the_key_signs_in_its_own_time_and_not_in_that_of_its_certificate() {
+    let tsa = Tsa::new();
+    let stamped = |period: Option<(OffsetDateTime, OffsetDateTime)>, time| {
+        let certificate = tsa.root.seal(tsa.key.public_key_info(), |plan| {
+            (plan.extensions.extended_key_usage, plan.extensions.extended_key_usage_critical) = (vec![TIME_STAMPING], true);
+            plan.extensions.private_key_period = period;
+        });
+        let info = TokenInfo::new(&TERMS, &request(), Moment { time, serial: city::serial() }).unwrap();
+        TokenPlan::new(&certificate, &[]).unwrap().token(&info, &tsa.key).map(|token| verify(&token, &[]).unwrap().gen_time())
+    };
+    let (hour, last) = (Duration::HOUR, Duration::SECOND - Duration::MICROSECOND);
+    let period = Some((NOW - hour, NOW + hour));
+    for time in [NOW - hour, NOW, NOW + hour, NOW + hour + last] {
+        assert_eq!(stamped(period, time), Ok(time));
+    }
+    for time in [NOW - hour - Duration::MICROSECOND, NOW + hour + Duration::SECOND] {
+        assert_eq!(stamped(period, time), Err(TokenError::Ended));
+        assert_eq!(stamped(None, time), Ok(time));
+    }
+    assert_eq!(stamped(None, NOW + Duration::days(9_000)), Err(TokenError::Ended));
+}
+
 proptest::proptest! {
     #![proptest_config(proptest::prelude::ProptestConfig::with_cases(64))]
     #[test]
@@ -156,7 +180,14 @@ proptest::proptest! {
         content: Vec<u8>, nonce: Option<[u8; 8]>, certificate: bool, policy: bool,
         micros in -631_152_000_000_000i64..253_402_300_800_000_000, accuracy in 0u32..10_000_000,
     ) {
-        static TSA: std::sync::LazyLock<Tsa> = std::sync::LazyLock::new(Tsa::new);
+        static TSA: std::sync::LazyLock<Tsa> = std::sync::LazyLock::new(|| {
+            let tsa = Tsa::new();
+            let certificate = tsa.root.seal(tsa.key.public_key_info(), |plan| {
+                (plan.not_before, plan.not_after) = (datetime!(1950-01-01 0:00 UTC), datetime!(9999-12-31 23:59:59 UTC));
+                (plan.extensions.extended_key_usage, plan.extensions.extended_key_usage_critical) = (vec![TIME_STAMPING], true);
+            });
+            Tsa { certificate, ..tsa }
+        });
         let nonce = nonce.map(|octets| asn1::Reader::only(&asn1::uint(&octets), 2).unwrap().to_vec());
         let asked = TimeStampRequest { imprint: Imprint::of(DigestAlgorithm::Sha512, &content), policy: policy.then_some(POLICY), nonce, certificate };
         assert_eq!(TimeStampRequest::parse(&asked.der()), Ok(asked.clone()));

@@ -9,13 +9,16 @@ use std::path::Path;
 use std::time::Duration;
 
 use runtime::admin::SOCKET;
+use runtime::clock::{Clock as _, SystemClock};
 use runtime::exit::{Exit, Problem};
 use runtime::terminal::word;
 
 use super::ask::{self, Place};
 use super::print;
 use crate::doctor::{Examined, Finding, Grade};
+use crate::init::Configuration;
 use crate::service::{Operation, Outcome};
+use crate::time_source::{Doubt, TimeSource};
 
 const MIB: u64 = 1 << 20;
 const WAIT: Duration = Duration::from_secs(5);
@@ -27,6 +30,7 @@ pub fn doctor(place: &Place, online: bool) -> Result<(), Problem> {
     let mut findings = if remote { Vec::new() } else { modes(&place.directory) };
     if !remote {
         findings.push(space(&place.directory));
+        findings.push(time_source(&place.directory));
     }
     match ask::ask(place, Operation::Doctor) {
         Ok(Outcome::Examined(Examined { base_url, findings: told })) => {
@@ -93,6 +97,33 @@ fn graded(free: u64) -> Finding {
         0..256 => Finding::fail(what, "make room: without it nothing is issued or revoked"),
         256..2_048 => Finding::warn(what, "make room soon"),
         _ => Finding::ok(what),
+    }
+}
+
+/// Whether the source that ca.toml names vouches for this host's clock, asked here and now.
+fn time_source(directory: &Path) -> Finding {
+    let configuration = runtime::config::read::<Configuration>(&directory.join("ca.toml")).map_err(Problem::from);
+    let read = configuration.and_then(|configuration| Ok((configuration, crate::init::read_policies(&directory.join("policies"))?)));
+    match read {
+        Ok((configuration, policies)) => {
+            let (source, accuracy) = (configuration.timestamp.unwrap_or_default(), Duration::from_millis(policies.rules.timestamp.accuracy_ms.into()));
+            let reading = source.read(SystemClock.now()).and_then(|reading| reading.within(accuracy));
+            vouched(&source, reading.map(|reading| reading.error))
+        }
+        Err(problem) => Finding::warn(format!("time source: {}", problem.message), problem.next),
+    }
+}
+
+fn vouched(source: &TimeSource, reading: Result<Duration, Doubt>) -> Finding {
+    let name = source.name();
+    match reading {
+        _ if source.is_unchecked() => Finding::warn("time source: unchecked, so timestamps tell a clock that nobody vouches for", "name another [timestamp] source in ca.toml: kernel, file or command"),
+        Ok(error) => Finding::ok(format!("time source: {name}, the clock is right to {:.1} ms", error.as_secs_f64() * 1e3)),
+        Err(doubt) => {
+            let text = doubt.to_string();
+            let (what, next) = text.rsplit_once("; ").unwrap_or((&text, "see to the host's time service"));
+            Finding::warn(format!("time source: no timestamps are made, {what}"), next)
+        }
     }
 }
 

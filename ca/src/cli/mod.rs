@@ -14,6 +14,7 @@ mod print;
 mod root;
 mod serve;
 mod succession;
+mod timestamp;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -163,6 +164,9 @@ enum Command {
         #[arg(long)]
         online: bool,
     },
+    /// Timestamps that this authority made.
+    #[command(subcommand)]
+    Timestamp(timestamp::Timestamp),
     /// The log nobody can quietly edit.
     #[command(subcommand)]
     Log(log::Log),
@@ -315,6 +319,7 @@ fn dispatch(cli: Cli) -> Result<(), Problem> {
         Command::Crl(Crl::Root(Root::Publish { signed })) => Operation::PublishRootCrl { der: root::read(&signed)? },
         Command::Crl(Crl::Publish { issuer }) => Operation::PublishCrl { issuer },
         Command::Officer(command) => return officer::run(&place, command),
+        Command::Timestamp(command) => timestamp::operation(command),
         Command::Doctor { online } => return doctor::doctor(&place, online),
         Command::Backup { directory } => Operation::Backup { directory: offline::absolute(&directory)? },
         Command::Restore(restore) => return backup::restore(&place, restore),

@@ -53,6 +53,7 @@ pub fn outcome(outcome: &Outcome, as_json: bool) -> Result<(), Problem> {
             Outcome::BackedUp(done) => json(done),
             Outcome::Adopted(adopted) => json(adopted),
             Outcome::ListAdopted(adopted) => json(adopted),
+            Outcome::Timestamp(stamped) => json(stamped),
         };
     }
     match outcome {
@@ -85,6 +86,7 @@ pub fn outcome(outcome: &Outcome, as_json: bool) -> Result<(), Problem> {
             "list {} of {}: {} entries; {} certificates changed, {} serials kept that nobody here knows",
             list.number, list.issuer, list.entries, list.changed, list.unknown
         )),
+        Outcome::Timestamp(stamped) => super::timestamp::lines(stamped),
         Outcome::Exported(exported) => {
             line(&format!("{} entries in {}", exported.entries, exported.directory.display()))?;
             line(&format!("verify with: ca log verify {} --vkey '{}'", exported.directory.display(), exported.vkey))

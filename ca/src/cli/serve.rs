@@ -20,6 +20,7 @@ use crate::job::{Health, Jobs};
 use crate::lists::Lists;
 use crate::service::Service;
 use crate::status::Status;
+use crate::timestamps::{SignerWatch, Timestamps};
 
 pub fn serve(place: &Place, base_url: Option<&str>, listen: Option<SocketAddr>, clock_was_ahead: bool) -> Result<(), Problem> {
     runtime::log::init();
@@ -28,14 +29,21 @@ pub fn serve(place: &Place, base_url: Option<&str>, listen: Option<SocketAddr>, 
     let status = Status::new(&opened.authority).map_err(|error| Problem::new(Exit::Damaged, "issuer", error.to_string(), "restore the store from a backup"))?;
     let status = Arc::new(status);
     let lists = Arc::new(Lists::new(Arc::clone(&opened.authority.store)));
-    opened.authority.watchers = vec![Arc::clone(&status) as Arc<dyn Watcher>, Arc::clone(&lists) as Arc<dyn Watcher>];
+    let watch = Arc::new(SignerWatch::default());
+    opened.authority.watchers = vec![Arc::clone(&status) as Arc<dyn Watcher>, Arc::clone(&lists) as Arc<dyn Watcher>, Arc::clone(&watch) as Arc<dyn Watcher>];
     let listen = listen.unwrap_or(opened.configuration.listen);
     let endpoint = opened.configuration.administration.map(Endpoint::new).transpose()?.map(Arc::new);
     let service = Service { authority: Arc::new(opened.authority), evidence: opened.evidence };
+    let source = opened.configuration.timestamp.unwrap_or_default();
+    if source.is_unchecked() {
+        tracing::warn!("timestamps tell a clock that nobody vouches for: ca.toml says source = \"unchecked\", which is for demonstrations");
+    }
+    let timestamps = Arc::new(Timestamps::open(Arc::clone(&service.authority), &opened.keys, source)?);
+    watch.tell(&timestamps);
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(|error| internal(&error))?;
     // The lock on the directory is held until the last answer is given.
     let _directory = opened.directory;
-    let jobs = Arc::new(Jobs::new(service.clone(), Arc::clone(&status), opened.keys, Arc::new(Health::default())).with_token(opened.token).with_administration(endpoint));
+    let jobs = Arc::new(Jobs::new(service.clone(), Arc::clone(&status), opened.keys, Arc::new(Health::default())).with_token(opened.token).with_administration(endpoint).with_timestamps(timestamps));
     let public = Public { authority: Arc::clone(&service.authority), status, lists };
     runtime.block_on(run(service.clone(), Arc::new(public), jobs, listen, &place.directory, opened.practice_statement))?;
     service.evidence.advance()?;
@@ -51,16 +59,19 @@ async fn run(service: Service, public: Arc<Public>, jobs: Arc<Jobs>, listen: Soc
     let asked = requests.counted(crate::http::administration::router(service.clone()));
     let officers = officers(&service, &jobs, asked.clone(), shutdown.clone()).await?;
     let (health, faults) = (Arc::clone(&jobs.health), Arc::clone(&jobs.health));
+    let timestamps = jobs.timestamps.clone();
     let jobs = tokio::spawn(jobs.run(shutdown.clone()));
     let status = Arc::clone(&public.status);
     let counts = requests.clone();
+    let stamping = timestamps.clone().map_or_else(Router::new, crate::http::timestamp::router);
     let public = router(public)
+        .merge(stamping)
         .merge(crate::http::cps::router(practice_statement))
         .merge(crate::http::log::router(Arc::clone(&service.evidence), Arc::clone(&service.authority)))
         .merge(crate::http::revocation::router(Arc::clone(&service.authority)))
         .merge(crate::http::renewal::router(Arc::clone(&service.authority)))
         .merge(runtime::http::health(move || health.check()))
-        .merge(runtime::http::metrics(move || metrics(&status) + &faults.metrics() + &counts.render()));
+        .merge(runtime::http::metrics(move || metrics(&status) + &timestamps.as_ref().map(|timestamps| timestamps.metrics()).unwrap_or_default() + &faults.metrics() + &counts.render()));
     let public = requests.counted(public);
     tracing::info!(address = %listen, base_url = service.authority.settings.base_url, "serving");
     let administration = admin.serve(asked, shutdown.clone());

@@ -313,6 +313,11 @@ pub struct Recorded<T> {
 }
 
 impl<T> Recorded<T> {
+    /// For a flow that has the receipt of its commit.
+    pub(super) fn new(what: T) -> Self {
+        Self { what }
+    }
+
     pub fn what(&self) -> &T {
         &self.what
     }

@@ -21,5 +21,6 @@ pub mod replace;
 pub mod restore;
 pub mod revoke;
 pub mod succeed;
+pub mod timestamp;
 
 pub use authorise::{Actor, Administrator, Auditor, Authorised, Holder, OFFICER, Office, Operator, Orderer, Proven, Revoker, Role};

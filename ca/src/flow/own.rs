@@ -2,6 +2,7 @@
 
 use keys::{KeyError, KeyHandle, KeyStore};
 use pki::signer::SignatureAlgorithm;
+use pki::timestamp::TokenPlan;
 use store::{Batch, Expectation};
 use time::OffsetDateTime;
 use x509_parser::prelude::{FromDer, X509Certificate};
@@ -11,7 +12,7 @@ use super::issue::{Order, issue};
 use super::plan::Words;
 use crate::authority::Authority;
 use crate::problem::IssueError;
-use crate::record::{AdministrationCertificate, CertificateRecord, IssuerRecord, OcspSigner, Status, decode, encode, log};
+use crate::record::{AdministrationCertificate, CertificateRecord, IssuerRecord, OcspSigner, Status, TimestampSigner, decode, encode, log};
 use crate::register;
 
 /// The first key of the officers' listener.
@@ -29,6 +30,8 @@ pub enum OwnError {
     Waiting { issuer: String },
     #[error("the certificate of the officers' listener could not be made a while ago and is tried again soon; look at the service's log")]
     Later,
+    #[error("the signer of timestamps could not be made or replaced a while ago and is tried again soon; look at the service's log")]
+    TimestampsWaiting,
 }
 
 /// A certificate for a key of the authority's own.
@@ -110,8 +113,49 @@ pub fn administration(authority: &Authority, keys: &KeyStore, words: &Words, may
     Ok((after.der, key))
 }
 
+/// The name of the timestamp service, and of its first key.
+const TIMESTAMP: (&str, &str) = ("穗印时间戳服务", "timestamp");
+
+/// The first signer of timestamps, or a new one once two thirds of the time in which the present one's key signs are over, or
+/// when its certificate is revoked; `None` while there is nothing to do.
+pub fn replace_timestamp_signer(authority: &Authority, keys: &KeyStore) -> Result<Option<(TimestampSigner, KeyHandle)>, OwnError> {
+    // 1. What is on record, and how old it is.
+    let place = TimestampSigner::place();
+    let before = authority.store.get(&place).map_err(IssueError::from)?;
+    let present = before.as_deref().map(decode::<TimestampSigner>).transpose().map_err(|_| IssueError::Damaged { what: "the timestamp signer" })?;
+    if let Some(present) = &present && !timestamp_signer_is_old(authority, present)? {
+        return Ok(None);
+    }
+    // 2. The next key; one that an attempt cut off has made is taken up.
+    let (name, first) = TIMESTAMP;
+    let id = present.as_ref().map_or_else(|| first.to_owned(), |present| successor(&present.key));
+    let key = if keys.contains(&id) { keys.load(&id)? } else { keys.generate(&id, SignatureAlgorithm::EcdsaP256Sha256)? };
+    // 3. Certified on the ordinary line.
+    let der = certify(authority, "timestamp", None, name, &key)?;
+    // 4. Recorded with its log entry; from now on it is the one that signs, and the one before stays in the register.
+    let signer = TimestampSigner { key: id, der };
+    let entry = log::Entry::TimestampSignerCertified { key: &signer.key, sha256: &crate::sha256_hex(&signer.der) };
+    let expected = before.map_or_else(|| Expectation::Absent(place.clone()), |before| Expectation::Equals(place.clone(), before));
+    let mut batch = Batch::new().expect(expected).put(place, encode(&signer).map_err(IssueError::from)?);
+    batch.append(log::STREAM, entry.leaf(authority.clock.now()).map_err(IssueError::from)?);
+    authority.store.commit(batch).map_err(IssueError::from)?;
+    Ok(Some((signer, key)))
+}
+
+fn timestamp_signer_is_old(authority: &Authority, signer: &TimestampSigner) -> Result<bool, IssueError> {
+    let damaged = |_| IssueError::Damaged { what: "the timestamp signer's certificate" };
+    let (from, until) = TokenPlan::new(&signer.der, &[]).map_err(|_| IssueError::Damaged { what: "the timestamp signer's certificate" })?.signs();
+    let serial = pki::view::CertificateView::parse(&signer.der).map_err(damaged)?.serial.to_vec();
+    let revoked = register::find(&*authority.store, &serial)?.is_none_or(|record| record.status != Status::Good);
+    Ok(revoked || last_third(from.unix_timestamp(), until.unix_timestamp(), authority.clock.now()))
+}
+
 fn aging(certificate: &X509Certificate<'_>, now: OffsetDateTime) -> bool {
     let (from, until) = (certificate.validity().not_before.timestamp(), certificate.validity().not_after.timestamp());
+    last_third(from, until, now)
+}
+
+fn last_third(from: i64, until: i64, now: OffsetDateTime) -> bool {
     now.unix_timestamp() >= until - (until - from) / 3
 }
 

@@ -5,6 +5,7 @@ pub mod cps;
 pub mod renewal;
 pub mod log;
 pub mod revocation;
+pub mod timestamp;
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;

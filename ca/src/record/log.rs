@@ -68,6 +68,10 @@ pub enum Entry<'a> {
     CertificateAdopted { issuer: &'a str, serial: &'a str, profile: &'a str, sha256: &'a str, by: &'a str },
     /// What a list published before a restore says of certificates is held to.
     CrlAdopted { issuer: &'a str, number: u64, entries: u64, sha256: &'a str, by: &'a str },
+    TimestampSignerCertified { key: &'a str, sha256: &'a str },
+    /// All tokens of one moment: `root` is the Merkle tree hash (RFC 9162, 2.1.1) over their TSTInfos in the order of their serial
+    /// numbers, which begin with `batch`; `signer` the SHA-256 of the certificate.
+    TimestampsMade { batch: &'a str, tokens: u16, root: &'a str, signer: &'a str },
 }
 
 /// When an entry was made, in Unix milliseconds; `None` for what is no leaf of ours.
@@ -107,6 +111,8 @@ impl Entry<'_> {
             Self::CrlNumbersLeapt { .. } => 81,
             Self::CertificateAdopted { .. } => 82,
             Self::CrlAdopted { .. } => 83,
+            Self::TimestampSignerCertified { .. } => 60,
+            Self::TimestampsMade { .. } => 61,
         }
     }
 

@@ -9,6 +9,7 @@ mod key;
 pub mod log;
 mod officer;
 mod succession;
+mod timestamp;
 
 use serde::{Serialize, de::DeserializeOwned};
 
@@ -20,6 +21,7 @@ pub use issuer::{IssuerRecord, OcspSigner, Settings};
 pub use key::KeyOwner;
 pub use officer::{Officer, Person, Roster, serial_of};
 pub use succession::{Act, Outgoing, Predecessor, Succession};
+pub use timestamp::{BatchId, LatestTimestamp, TimestampBatch, TimestampRecord, TimestampSigner, timestamp_place, timestamp_serial};
 
 /// What the store holds under one key: JSON, every key known. Where a record is about some DER, that follows it as it
 /// is, after an octet 0, which JSON never holds.

@@ -1,10 +1,10 @@
 //! Making a token: what it says, signed by the authority's own key for nothing else.
 use super::request::TimeStampRequest;
 use super::{TST_INFO, verify};
-use crate::asn1;
+use crate::asn1::{self, DerError, Reader};
 use crate::cms::{SealError, SignerPlan};
 use crate::signer::Signer;
-use crate::view::CertificateView;
+use crate::view::{self, CertificateView};
 use const_oid::ObjectIdentifier as Oid;
 use time::{OffsetDateTime, UtcOffset};
 
@@ -16,6 +16,8 @@ pub enum TokenError {
     Usage,
     #[error("another timestamp policy is asked for; ask for this authority's own or for none")]
     Policy,
+    #[error("the key signs no tokens at this time; certify another")]
+    Ended,
     #[error("the time lies outside the years 1950 to 9999; set the clock")]
     Time,
 }
@@ -49,6 +51,11 @@ impl TokenInfo {
         &self.der
     }
 
+    /// The time it says.
+    pub fn time(&self) -> OffsetDateTime {
+        self.time
+    }
+
     /// What is said of the imprint of `request` at `moment`, under `terms`.
     pub fn new(terms: &Terms, request: &TimeStampRequest, moment: Moment) -> Result<Self, TokenError> {
         if request.policy.is_some_and(|asked| asked != terms.policy) {
@@ -74,6 +81,8 @@ impl TokenInfo {
 #[derive(Clone, Debug)]
 pub struct TokenPlan {
     signer: SignerPlan,
+    /// From when and until when its key signs, both included.
+    signs: (OffsetDateTime, OffsetDateTime),
 }
 
 impl TokenPlan {
@@ -83,13 +92,36 @@ impl TokenPlan {
         if !verify::stamps(&view) {
             return Err(TokenError::Usage);
         }
-        Ok(Self { signer: SignerPlan::enclosing(&TST_INFO, certificate, others)? })
+        let signs = key_period(&view).map_err(SealError::from)?.unwrap_or((view.not_before, view.not_after));
+        Ok(Self { signs: (signs.0.max(view.not_before), signs.1.min(view.not_after)), signer: SignerPlan::enclosing(&TST_INFO, certificate, others)? })
+    }
+
+    /// From when and until when the key signs, both included.
+    pub fn signs(&self) -> (OffsetDateTime, OffsetDateTime) {
+        self.signs
     }
 
     /// The token, DER: ContentInfo.
     pub fn token(&self, info: &TokenInfo, signer: &dyn Signer) -> Result<Vec<u8>, TokenError> {
+        let (from, until) = self.signs;
+        if info.time < from || info.time.unix_timestamp() > until.unix_timestamp() {
+            return Err(TokenError::Ended);
+        }
         Ok(self.signer.enclose(&info.der, info.certificate, info.time, signer)?)
     }
+}
+
+/// PrivateKeyUsagePeriod, both ends. spec: rfc3280#4.2.1.4
+fn key_period(certificate: &CertificateView<'_>) -> Result<Option<(OffsetDateTime, OffsetDateTime)>, DerError> {
+    let Some(value) = certificate.extension(&view::PRIVATE_KEY_USAGE_PERIOD) else { return Ok(None) };
+    let mut ends = Reader::new(Reader::only(value, 0x30)?);
+    let mut instant = |tag, otherwise| match ends.optional(tag)? {
+        Some(octets) => Reader::new(&asn1::tlv(0x18, octets)).time(),
+        None => Ok(otherwise),
+    };
+    let period = (instant(0x80, certificate.not_before)?, instant(0x81, certificate.not_after)?);
+    ends.end()?;
+    Ok(Some(period))
 }
 
 /// GeneralizedTime to the microsecond, so that many tokens of a second have their order; without zeros at its end. spec: rfc3161#2.4.2
