@@ -11,7 +11,7 @@ use store::Batch;
 
 use crate::administration::Endpoint;
 use crate::authority::{Issuer, ROOT};
-use crate::flow::{Authorised, ending, hold, issue, own, publish};
+use crate::flow::{Authorised, ending, enterprise, hold, issue, own, publish};
 use crate::problem::IssueError;
 use crate::record::{CrlRecord, decode};
 use crate::service::Service;
@@ -204,6 +204,11 @@ impl Jobs {
 
     /// Before the lists, so that the next ones tell of it.
     fn holds(&self) -> Result<(), IssueError> {
+        // An enterprise's order before those of its certificates, so that its end is one act.
+        let changed = enterprise::due(&self.service.authority)?;
+        if changed > 0 {
+            tracing::info!(certificates = changed, "went on with orders that freeze enterprises");
+        }
         let done = hold::due(&self.service.authority)?;
         if done != hold::Due::default() {
             tracing::info!(freezes_ended = done.freezes_ended, revoked = done.revoked, "ended holds that were due");

@@ -63,6 +63,12 @@ pub enum IssueError {
     AlreadyHeld { serial: String },
     #[error("certificate {serial} is frozen by an order until {until}; wait until then, or lift the order with `ca resume --freeze`")]
     Frozen { serial: String, until: String },
+    #[error("this enterprise is frozen by an order until {until}, so nothing is issued for it; wait until then, or lift the order with `ca resume --code`")]
+    EnterpriseFrozen { until: String },
+    #[error("certificate {serial} is frozen with its enterprise until {until}; lift that order with `ca resume --code`")]
+    FrozenWithAll { serial: String, until: String },
+    #[error("this enterprise is not frozen by an order; look at its certificates with `ca list --code`")]
+    EnterpriseNotFrozen,
     #[error("certificate {serial} is suspended but not frozen by an order; leave out --freeze to resume it")]
     NotFrozen { serial: String },
     #[error("certificate {serial} is not suspended; look at it with `ca show`")]
@@ -106,6 +112,19 @@ impl From<StoreError> for IssueError {
 }
 
 impl IssueError {
+    /// As programs know it.
+    pub fn code(&self) -> &'static str {
+        self.class().1
+    }
+
+    /// Whether it is about one certificate alone, so that work on others goes on.
+    pub fn is_of_one(&self) -> bool {
+        matches!(
+            self,
+            Self::Register(RegisterError::NotFound(_)) | Self::AlreadyRevoked { .. } | Self::OwnCertificate { .. } | Self::RevocationDate(_) | Self::InvalidityDate(_)
+        )
+    }
+
     fn class(&self) -> (Exit, &'static str) {
         match self {
             Self::UnknownProfile { .. } => (Exit::NotFound, "unknown-profile"),
@@ -133,6 +152,9 @@ impl IssueError {
             Self::AlreadyRevoked { .. } => (Exit::Conflict, "already-revoked"),
             Self::AlreadyHeld { .. } => (Exit::Conflict, "already-suspended"),
             Self::Frozen { .. } => (Exit::Conflict, "frozen"),
+            Self::EnterpriseFrozen { .. } => (Exit::Refused, "enterprise-frozen"),
+            Self::FrozenWithAll { .. } => (Exit::Conflict, "enterprise-frozen"),
+            Self::EnterpriseNotFrozen => (Exit::Conflict, "not-frozen"),
             Self::NotFrozen { .. } => (Exit::Conflict, "not-frozen"),
             Self::NotHeld { .. } => (Exit::Conflict, "not-suspended"),
             Self::Ended { .. } => (Exit::Refused, "ended"),

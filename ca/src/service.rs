@@ -12,6 +12,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::doctor::{self, Examined};
 use crate::authority::{Authority, Issuer, ROOT};
+use crate::flow::bulk::{self, BulkOrder, Ordered, Preview};
+use crate::flow::enterprise::{self, EnterpriseOrder};
 use crate::flow::hold::{self, FreezeOrder, Resume};
 use crate::flow::block::{Blocked, KeyDigest, block};
 use crate::flow::issue::{Order, issue};
@@ -24,7 +26,7 @@ use crate::flow::backup::{self, BackedUp};
 use crate::flow::officer::{self, Grant, Withdraw};
 use crate::flow::{Administrator, Authorised, Operator, Proven, adopt, publish};
 use crate::problem::{IssueError, OfficerError};
-use crate::record::{CertificateRecord, CrlRecord, Freeze, Status, der_text, serial_text};
+use crate::record::{BulkAct, Came, CertificateRecord, CrlRecord, Freeze, Incident, Item, Status, der_text, serial_text};
 use crate::register::{self, Query, State};
 use crate::stamped::{self, Stamped};
 
@@ -41,6 +43,13 @@ pub enum Operation {
     Suspend { serial: String },
     Resume(Resume),
     Freeze(FreezeOrder),
+    FreezeEnterprise(EnterpriseOrder),
+    LiftEnterprise { code: String },
+    Bulk(BulkOrder),
+    /// The next portion of an act that was begun.
+    BulkStep { incident: String, act: BulkAct },
+    ShowIncident { incident: String },
+    IncidentItems { incident: String, act: BulkAct, from: u64 },
     BlockKey { key: KeyDigest },
     /// All issuers with a key here when none is named.
     PublishCrl { issuer: Option<String> },
@@ -78,7 +87,7 @@ impl Operation {
     ///
     /// | | administrator | operator | auditor |
     /// |---|---|---|---|
-    /// | grant and withdraw powers; publish lists, the root's too | yes | | |
+    /// | grant and withdraw powers; publish lists, the root's too; revoke and issue anew in bulk | yes | | |
     /// | issue, renew, replace, correct, revoke, suspend, resume, freeze; block a key | | yes | |
     /// | export the log, on the authority's own machine | | | yes |
     /// | show and list certificates, show timestamps | yes | yes | yes |
@@ -96,6 +105,12 @@ impl Operation {
             Self::Suspend { .. } => ("suspend", &[Operator]),
             Self::Resume(_) => ("resume", &[Operator]),
             Self::Freeze(_) => ("freeze", &[Operator]),
+            Self::FreezeEnterprise(_) => ("freeze-enterprise", &[Operator]),
+            Self::LiftEnterprise { .. } => ("lift-enterprise", &[Operator]),
+            Self::Bulk(_) => ("bulk", &[Administrator]),
+            Self::BulkStep { .. } => ("bulk-step", &[Administrator]),
+            Self::ShowIncident { .. } => ("show-incident", &Power::ALL),
+            Self::IncidentItems { .. } => ("incident-items", &Power::ALL),
             Self::BlockKey { .. } => ("block-key", &[Operator]),
             Self::PublishCrl { .. } => ("publish-crl", &[Administrator]),
             Self::PrepareRootCrl => ("prepare-root-crl", &[Administrator]),
@@ -203,6 +218,23 @@ pub struct ListAdopted {
     pub unknown: u64,
 }
 
+/// One certificate of an incident, and what came of it.
+#[derive(Clone, Serialize, Deserialize)]
+pub struct BulkItem {
+    pub serial: String,
+    pub came: Option<Came>,
+}
+
+/// An enterprise that was frozen, or is no longer.
+#[derive(Clone, Serialize, Deserialize)]
+pub struct Enterprise {
+    pub code: String,
+    /// The order in force.
+    pub freeze: Option<Freeze>,
+    /// Its certificates that were changed.
+    pub certificates: Vec<Shown>,
+}
+
 /// A blocked key, and what fell with it.
 #[derive(Clone, Serialize, Deserialize)]
 pub struct KeyBlocked {
@@ -229,6 +261,11 @@ pub enum Outcome {
     Certificate(Box<Shown>),
     Certificates(Vec<Shown>),
     KeyBlocked(KeyBlocked),
+    Enterprise(Enterprise),
+    Preview(Preview),
+    Incident(Incident),
+    Incidents(Vec<Incident>),
+    IncidentItems(Vec<BulkItem>),
     Published(Vec<Published>),
     Prepared(Prepared),
     Exported(Exported),
@@ -297,6 +334,18 @@ impl Service {
             Operation::Renew(order) => Ok(self.succeeded(&renew(&self.authority, &proven.acting()?, &order)?)),
             Operation::Replace(order) => Ok(self.succeeded(&replace(&self.authority, &proven.acting()?, &order)?)),
             Operation::Correct(order) => Ok(self.succeeded(&correct(&self.authority, &proven.acting()?, &order)?)),
+            Operation::FreezeEnterprise(order) => Ok(self.enterprise(&enterprise::freeze(&self.authority, &proven.acting()?, order)?)),
+            Operation::LiftEnterprise { code } => Ok(self.enterprise(&enterprise::lift(&self.authority, &proven.acting()?, &code)?)),
+            Operation::Bulk(order) => Ok(match bulk::order(&self.authority, &proven.acting()?, &order)? {
+                Ordered::WouldDo(preview) => Outcome::Preview(preview),
+                Ordered::Incident(incident) => Outcome::Incident(incident),
+            }),
+            Operation::BulkStep { incident, act } => Ok(Outcome::Incident(bulk::step(&self.authority, &proven.acting()?, &incident, act)?)),
+            Operation::ShowIncident { incident } => Ok(Outcome::Incidents(bulk::acts(&self.authority, &incident)?)),
+            Operation::IncidentItems { incident, act, from } => {
+                let shown = |item: Item| BulkItem { serial: serial_text(&item.serial), came: item.came };
+                Ok(Outcome::IncidentItems(bulk::items(&self.authority, &incident, act, from)?.into_iter().map(shown).collect()))
+            }
             Operation::BlockKey { key } => {
                 let Blocked { before, revoked } = block(&self.authority, &proven.acting()?, key)?;
                 let revoked = revoked.iter().map(|(serial, record)| self.shown(serial, record, false)).collect();
@@ -394,6 +443,11 @@ impl Service {
 
     fn changed(&self, changed: &hold::Changed) -> Outcome {
         Outcome::Certificate(Box::new(self.shown(&changed.serial, &changed.record, false)))
+    }
+
+    fn enterprise(&self, changed: &enterprise::Changed) -> Outcome {
+        let certificates = changed.certificates.iter().map(|(serial, record)| self.shown(serial, record, false)).collect();
+        Outcome::Enterprise(Enterprise { code: changed.code.clone(), freeze: changed.order.clone(), certificates })
     }
 
     fn succeeded(&self, succeeded: &Succeeded) -> Outcome {

@@ -97,3 +97,35 @@ fn a_freeze_is_lifted_by_its_own_act_or_by_its_date() {
     }
     good(&authority);
 }
+
+#[test]
+fn an_enterprise_is_frozen_whole_and_nothing_is_issued_for_it() {
+    let place = tempfile::tempdir().unwrap();
+    let mut authority = Authority::found(place.path());
+    authority.start();
+    for name in ["a", "b", "c"] {
+        authority.request(name, "/C=CN");
+    }
+    let serial = authority.issue("a", "enterprise-signing", &ENTERPRISE);
+    authority.issue("b", "enterprise-signing", &ENTERPRISE);
+    let words = ["--authority", "穗城区人民法院", "--reason", "(2026)穗执1号", "--until", "2090-01-01T00:00:00Z"];
+    assert_eq!(authority.ca(&[&["freeze", &serial, "--code", ENTERPRISE[3]], &words[..]].concat()).code, 2);
+    assert_eq!(authority.ca(&[&["freeze"], &words[..]].concat()).code, 2);
+    let frozen = authority.ca(&[&["--json", "freeze", "--code", ENTERPRISE[3]], &words[..]].concat()).json();
+    assert!(frozen["certificates"].as_array().unwrap().len() == 2 && frozen["freeze"]["authority"] == "穗城区人民法院", "{frozen}");
+    held(&authority);
+    let refused = authority.ca(&[&["--json", "issue", "enterprise-signing", "--request", "c.csr"], &ENTERPRISE[..]].concat());
+    assert!(refused.code == 3 && refused.err.contains("enterprise-frozen") && refused.err.contains("2090-01-01"), "{refused:?}");
+    // As durable as everything else; one certificate does not come out alone.
+    authority.kill();
+    authority.start();
+    let ordering = || authority.ca(&[&["--json", "issue", "enterprise-signing", "--request", "c.csr"], &ENTERPRISE[..]].concat());
+    assert_eq!(ordering().code, 3);
+    let refused = authority.ca(&["--json", "resume", &serial, "--freeze"]);
+    assert!(refused.code == 5 && refused.err.contains("enterprise-frozen"), "{refused:?}");
+    let lifted = authority.ca(&["--json", "resume", "--code", ENTERPRISE[3]]).json();
+    assert_eq!(lifted["certificates"].as_array().unwrap().len(), 2);
+    good(&authority);
+    assert_eq!(ordering().code, 0);
+    assert_eq!(authority.ca(&["--json", "resume", "--code", ENTERPRISE[3]]).code, 5);
+}

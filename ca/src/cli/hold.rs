@@ -5,12 +5,17 @@ use runtime::exit::Problem;
 
 use super::offline;
 use super::print::{date, line};
+use crate::flow::enterprise::EnterpriseOrder;
 use crate::flow::hold::{FreezeOrder, Resume};
 use crate::service::{Operation, Shown};
 
 #[derive(Args)]
 pub struct Freeze {
-    serial: String,
+    #[arg(required_unless_present = "code")]
+    serial: Option<String>,
+    /// Every certificate of this unified social credit code, and nothing more is issued for it.
+    #[arg(long, conflicts_with = "serial")]
+    code: Option<String>,
     /// The authority that orders it, by its full name.
     #[arg(long)]
     authority: String,
@@ -31,11 +36,18 @@ impl std::fmt::Debug for Freeze {
 
 pub fn freeze(order: Freeze) -> Result<Operation, Problem> {
     let until = offline::instant(&order.until)?;
-    Ok(Operation::Freeze(FreezeOrder { serial: order.serial, authority: order.authority, reason: order.reason, until }))
+    let Freeze { serial, code, authority, reason, .. } = order;
+    Ok(match code {
+        Some(code) => Operation::FreezeEnterprise(EnterpriseOrder { code, authority, reason, until }),
+        None => Operation::Freeze(FreezeOrder { serial: serial.unwrap_or_default(), authority, reason, until }),
+    })
 }
 
-pub fn resume(serial: String, freeze: bool) -> Operation {
-    Operation::Resume(Resume { serial, freeze })
+pub fn resume(serial: Option<String>, freeze: bool, code: Option<String>) -> Operation {
+    match code {
+        Some(code) => Operation::LiftEnterprise { code },
+        None => Operation::Resume(Resume { serial: serial.unwrap_or_default(), freeze }),
+    }
 }
 
 /// Since when and until when, by whom and why; and the orders that are over.

@@ -12,8 +12,9 @@ use super::{offline, print};
 use crate::register::{PAGE, Query, State};
 use crate::service::{Operation, Outcome, Shown};
 
+/// Which certificates: all that is given must hold.
 #[derive(Debug, Args)]
-pub struct List {
+pub struct Selection {
     #[arg(long)]
     code: Option<String>,
     /// A common name or its beginning.
@@ -31,6 +32,29 @@ pub struct List {
     /// RFC 3339.
     #[arg(long)]
     expires_before: Option<String>,
+}
+
+impl Selection {
+    pub fn is_empty(&self) -> bool {
+        let Self { code, name, profile, issuer, state, expiring, expires_before } = self;
+        [code, name, profile, issuer, expiring, expires_before].iter().all(|given| given.is_none()) && state.is_none()
+    }
+
+    pub fn query(self, now: i64) -> Result<Query, Problem> {
+        let Self { code, name, profile, issuer, state, expiring, expires_before } = self;
+        let (expires_from, expires_before) = match (expiring, expires_before) {
+            // The last second counts: an end is the last moment of being valid.
+            (Some(within), _) => (Some(now), Some(now + span(&within)? + 1)),
+            (None, before) => (None, before.as_deref().map(offline::instant).transpose()?),
+        };
+        Ok(Query { code, name, state, profile, issuer, expires_from, expires_before, limit: None, after: None })
+    }
+}
+
+#[derive(Debug, Args)]
+pub struct List {
+    #[command(flatten)]
+    which: Selection,
     /// At most this many, up to 1000.
     #[arg(long, conflicts_with = "all")]
     limit: Option<usize>,
@@ -96,14 +120,8 @@ fn unwritten(error: &std::io::Error) -> Problem {
 }
 
 fn query(list: List, now: i64) -> Result<Query, Problem> {
-    let List { code, name, profile, issuer, state, expiring, expires_before, limit, after, .. } = list;
-    let (expires_from, expires_before) = match (expiring, expires_before) {
-        // The last second counts: an end is the last moment of being valid.
-        (Some(within), _) => (Some(now), Some(now + span(&within)? + 1)),
-        (None, before) => (None, before.as_deref().map(offline::instant).transpose()?),
-    };
-    let limit = limit.map(|limit| limit.clamp(1, PAGE));
-    Ok(Query { code, name, state, profile, issuer, expires_from, expires_before, limit, after })
+    let List { which, limit, after, .. } = list;
+    Ok(Query { limit: limit.map(|limit| limit.clamp(1, PAGE)), after, ..which.query(now)? })
 }
 
 /// `30d` in seconds.

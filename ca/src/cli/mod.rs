@@ -2,6 +2,7 @@
 
 mod ask;
 mod backup;
+mod bulk;
 mod doctor;
 mod hold;
 pub mod identity;
@@ -137,17 +138,24 @@ enum Command {
     /// Suspend a certificate: it counts as revoked until it is resumed, and stays revoked when nobody does in time.
     #[command(after_help = "Example:\n  ca suspend 5f3a0c0de1b2c3d4e5f60718293a4b5c")]
     Suspend { serial: String },
-    /// Make a suspended certificate good again.
-    #[command(after_help = "Examples:\n  ca resume 5f3a0c0de1b2c3d4e5f60718293a4b5c\n  ca resume 5f3a0c0de1b2c3d4e5f60718293a4b5c --freeze")]
+    /// Make a suspended certificate good again, or lift an order.
+    #[command(after_help = "Examples:\n  ca resume 5f3a0c0de1b2c3d4e5f60718293a4b5c\n  ca resume 5f3a0c0de1b2c3d4e5f60718293a4b5c --freeze\n  ca resume --code 91440101MAT000018G")]
     Resume {
-        serial: String,
+        #[arg(required_unless_present = "code")]
+        serial: Option<String>,
+        /// Lift the order that freezes the whole enterprise of this code.
+        #[arg(long, conflicts_with_all = ["serial", "freeze"])]
+        code: Option<String>,
         /// Lift the order of an authority before its end date; a suspension below it goes on.
         #[arg(long)]
         freeze: bool,
     },
-    /// Freeze a certificate at once, by order of an authority and until a date.
-    #[command(after_help = "Example:\n  ca freeze 5f3a0c0de1b2c3d4e5f60718293a4b5c --authority 广州市中级人民法院 --reason '(2026)粤01执123号' --until 2027-01-01T00:00:00Z")]
+    /// Freeze a certificate, or a whole enterprise, at once, by order of an authority and until a date.
+    #[command(after_help = "Examples:\n  ca freeze --code 91440101MAT000018G --authority 广州市中级人民法院 --reason '(2026)粤01执123号' --until 2027-01-01T00:00:00Z\n  ca freeze 5f3a0c0de1b2c3d4e5f60718293a4b5c --authority 广州市中级人民法院 --reason '(2026)粤01执123号' --until 2027-01-01T00:00:00Z")]
     Freeze(hold::Freeze),
+    /// Many certificates of one incident.
+    #[command(subcommand)]
+    Bulk(bulk::Bulk),
     /// Public keys, apart from their certificates.
     #[command(subcommand)]
     Key(key::Key),
@@ -306,8 +314,9 @@ fn dispatch(cli: Cli) -> Result<(), Problem> {
         Command::Renew(renew) => return succession::renew(&place, renew),
         Command::Replace(replace) => return succession::replace(&place, replace),
         Command::Correct(correct) => return succession::correct(&place, correct),
+        Command::Bulk(bulk) => return bulk::bulk(&place, bulk),
         Command::Suspend { serial } => Operation::Suspend { serial },
-        Command::Resume { serial, freeze } => hold::resume(serial, freeze),
+        Command::Resume { serial, freeze, code } => hold::resume(serial, freeze, code),
         Command::Freeze(order) => hold::freeze(order)?,
         Command::Key(key::Key::Block(given)) => Operation::BlockKey { key: key::digest(&given)? },
         Command::Crl(Crl::Root(Root::Sign { prepared, root_keys, root_passphrase_file, out })) => {

@@ -43,6 +43,11 @@ pub fn outcome(outcome: &Outcome, as_json: bool) -> Result<(), Problem> {
             Outcome::Certificate(shown) => json(shown),
             Outcome::Certificates(list) => json(list),
             Outcome::KeyBlocked(blocked) => json(blocked),
+            Outcome::Enterprise(enterprise) => json(enterprise),
+            Outcome::Preview(preview) => json(preview),
+            Outcome::Incident(incident) => json(incident),
+            Outcome::Incidents(acts) => json(acts),
+            Outcome::IncidentItems(items) => json(items),
             Outcome::Published(list) => json(list),
             Outcome::Prepared(list) => json(list),
             Outcome::Exported(exported) => json(exported),
@@ -66,6 +71,18 @@ pub fn outcome(outcome: &Outcome, as_json: bool) -> Result<(), Problem> {
         Outcome::KeyBlocked(blocked) => {
             line(&format!("key {} is blocked{}; {} certificates revoked", blocked.key, if blocked.before { ", as before" } else { "" }, blocked.revoked.len()))?;
             blocked.revoked.iter().try_for_each(|shown| line(&row(shown)))
+        }
+        Outcome::Preview(preview) => line(&format!("{} certificates", preview.total)),
+        Outcome::Incident(incident) => line(&format!("{}: {} of {}", incident.incident, incident.next, incident.total)),
+        Outcome::Incidents(acts) => acts.iter().try_for_each(|act| line(&format!("{}: {} of {}", act.incident, act.next, act.total))),
+        Outcome::IncidentItems(items) => items.iter().try_for_each(|item| line(&item.serial)),
+        Outcome::Enterprise(enterprise) => {
+            let (code, count) = (&enterprise.code, enterprise.certificates.len());
+            match &enterprise.freeze {
+                Some(order) => line(&format!("{code} is frozen until {}, by {}; {count} certificates held, and none is issued for it", date(order.until), order.authority))?,
+                None => line(&format!("{code} is frozen no longer; {count} certificates changed"))?,
+            }
+            enterprise.certificates.iter().try_for_each(|shown| line(&row(shown)))
         }
         Outcome::Published(list) => list.iter().try_for_each(|one| {
             line(&format!("{} number {}: {} revoked, good until {}, at {}", one.issuer, one.number, one.entries, date(one.next_update), one.address))

@@ -88,10 +88,13 @@ impl Revoker for Operator {}
 
 impl Revoker for Holder {}
 
-/// Who may have a certificate issued; a holder, in the place of the one whose key they have, and no other.
+/// Who may have a certificate issued; a holder, in the place of the one whose key they have, and no other; an
+/// administrator, in the place of those of an incident.
 pub trait Orderer: Role {}
 
 impl Orderer for Operator {}
+
+impl Orderer for Administrator {}
 
 impl Orderer for Holder {}
 

@@ -7,7 +7,7 @@ use time::OffsetDateTime;
 use policies::certificate::{ApplicantKind, Kind};
 
 use super::authorise::{Actor, Authorised, Operator};
-use super::revoke;
+use super::{enterprise, revoke};
 use crate::authority::Authority;
 use crate::problem::IssueError;
 use crate::record::{CertificateRecord, CrlRecord, Freeze, Hold, Listed, Reason, Revocation, Status, decode, encode, log, serial_text};
@@ -81,15 +81,25 @@ pub(super) fn suspended(authority: &Authority, by: &Actor, serial: Vec<u8>, foun
 /// Until the date of the order, or until it is lifted. A suspension below it goes on afterwards.
 pub fn freeze(authority: &Authority, authorised: &Authorised<Operator>, order: FreezeOrder) -> Result<Changed, IssueError> {
     // 1. Serial and words in a form that cannot be wrong, and what is known of the certificate.
-    let now = authority.clock.now();
-    let FreezeOrder { serial, authority: by_authority, reason, until } = order;
-    let serial = register::serial(&serial)?;
-    let by_authority = words("authority", &by_authority, AUTHORITY_LONGEST)?;
-    let reason = words("reason", &reason, REASON_LONGEST)?;
+    let serial = register::serial(&order.serial)?;
+    let ordered = ordered(&order.authority, &order.reason, order.until, authority.clock.now())?;
+    let found = register::get(&*authority.store, &serial)?;
+    by_order(authority, authorised.actor(), serial, found, &ordered)
+}
+
+/// An order whose words cannot be wrong.
+pub(super) fn ordered(by_authority: &str, reason: &str, until: i64, now: OffsetDateTime) -> Result<Freeze, IssueError> {
+    let by_authority = words("authority", by_authority, AUTHORITY_LONGEST)?;
+    let reason = words("reason", reason, REASON_LONGEST)?;
     if until <= now.unix_timestamp() || OffsetDateTime::from_unix_timestamp(until).is_err() {
         return Err(IssueError::FreezeEnd);
     }
-    let found = register::get(&*authority.store, &serial)?;
+    Ok(Freeze { authority: by_authority, reason, at: now.unix_timestamp(), until, suspended: false, enterprise: false })
+}
+
+/// Steps 2 and 3 of a freeze, also of a whole enterprise's.
+pub(super) fn by_order(authority: &Authority, by: &Actor, serial: Vec<u8>, found: CertificateRecord, order: &Freeze) -> Result<Changed, IssueError> {
+    let now = authority.clock.now();
     // 2. Whether it may be frozen: a pure question.
     may_be_held(authority, &serial, &found, now)?;
     let at = now.unix_timestamp().max(found.not_before);
@@ -98,23 +108,39 @@ pub fn freeze(authority: &Authority, authorised: &Authorised<Operator>, order: F
         Status::Held(hold) => Some(hold),
         _ => None,
     };
-    let order = Freeze { authority: by_authority, reason, at, until, suspended: below.is_some() };
+    let order = Freeze { at, suspended: below.is_some(), ..order.clone() };
     let hold = Hold { at: below.map_or(at, |hold| hold.at), counted_from: below.map_or(at, |hold| hold.counted_from), freeze: Some(order.clone()) };
     // 3. Status, indexes, the order itself and its log entry in one commit. Only then it is told.
-    let stored = encode(&order)?;
+    let batch = entered(Batch::new(), &found.issuer, &serial, &order, by, now)?;
+    record(authority, batch, serial, found, Status::Held(hold))
+}
+
+/// The order itself, which is kept, and its log entry.
+fn entered(mut batch: Batch, issuer: &str, serial: &[u8], order: &Freeze, by: &Actor, now: OffsetDateTime) -> Result<Batch, IssueError> {
+    let stored = encode(order)?;
     let entry = log::Entry::CertificateFrozen {
-        issuer: &found.issuer,
-        serial: &serial_text(&serial),
-        at,
-        until,
+        issuer,
+        serial: &serial_text(serial),
+        at: order.at,
+        until: order.until,
         authority: &order.authority,
         order_sha256: &crate::sha256_hex(&stored),
-        by: &authorised.actor().to_string(),
+        by: &by.to_string(),
     };
-    let mut batch = logged(&entry, now)?;
+    batch.append(log::STREAM, entry.leaf(now)?);
     let number = batch.next("freeze-order");
-    let batch = batch.put(Freeze::kept(&serial, number), stored);
-    record(authority, batch, serial, found, Status::Held(hold))
+    Ok(batch.put(Freeze::kept(serial, number), stored))
+}
+
+/// A certificate that is recorded while its enterprise is frozen, since it was being signed when the order came: its
+/// status, and what goes with that into the commit of its record.
+pub(super) fn from_the_first(batch: Batch, serial: &[u8], of: &CertificateRecord, order: &Freeze, now: OffsetDateTime) -> Result<(Status, Batch), IssueError> {
+    let at = now.unix_timestamp().max(of.not_before);
+    let order = Freeze { at, suspended: false, ..order.clone() };
+    let batch = entered(batch, &of.issuer, serial, &order, &Actor::Service, now)?;
+    let hold = Hold { at, counted_from: at, freeze: Some(order) };
+    let batch = batch.put(CertificateRecord::revoked(&of.issuer, serial), encode(&Listed::Held { held_since: at })?).put(hold.due_key(serial), serial.to_vec());
+    Ok((Status::Held(hold), CrlRecord::mark_stale(batch, &of.issuer)))
 }
 
 /// Good again; or, where an order is lifted from a suspended certificate, suspended as before.
@@ -124,6 +150,9 @@ pub fn resume(authority: &Authority, authorised: &Authorised<Operator>, order: &
     let found = register::get(&*authority.store, &serial)?;
     // 2. Whether there is what is to be ended: a pure question.
     let hold = match (&found.status, order.freeze) {
+        (Status::Held(Hold { freeze: Some(freeze), .. }), _) if freeze.enterprise => {
+            return Err(IssueError::FrozenWithAll { serial: serial_text(&serial), until: runtime::terminal::date(freeze.until) });
+        }
         (Status::Held(Hold { freeze: Some(freeze), .. }), false) => return Err(frozen(&serial, freeze)),
         (Status::Held(Hold { freeze: None, .. }), true) => return Err(IssueError::NotFrozen { serial: serial_text(&serial) }),
         (Status::Held(hold), _) => hold.clone(),
@@ -227,24 +256,38 @@ fn logged(entry: &log::Entry<'_>, now: OffsetDateTime) -> Result<Batch, IssueErr
     Ok(batch)
 }
 
-/// Ends the uppermost hold: the freeze where there is one, else the suspension.
-fn end(authority: &Authority, by: &Actor, serial: Vec<u8>, found: CertificateRecord, hold: &Hold) -> Result<Changed, IssueError> {
+/// Ends the uppermost hold: the freeze where there is one, else the suspension. What would be good or suspended again
+/// while its enterprise is frozen comes below that order.
+pub(super) fn end(authority: &Authority, by: &Actor, serial: Vec<u8>, found: CertificateRecord, hold: &Hold) -> Result<Changed, IssueError> {
     let now = authority.clock.now();
-    let (issuer, text, by) = (&found.issuer, serial_text(&serial), by.to_string());
+    let (issuer, text, by_text) = (&found.issuer, serial_text(&serial), by.to_string());
+    let by_text = by_text.as_str();
     let (entry, status) = match &hold.freeze {
         // The days in which nobody could resume it do not count against the suspension.
         Some(Freeze { suspended: true, .. }) => {
             let below = Hold { at: hold.at, counted_from: now.unix_timestamp().max(hold.counted_from), freeze: None };
-            (log::Entry::FreezeEnded { issuer, serial: &text, suspended: true, by: &by }, Status::Held(below))
+            (log::Entry::FreezeEnded { issuer, serial: &text, suspended: true, by: by_text }, Status::Held(below))
         }
-        Some(_) => (log::Entry::FreezeEnded { issuer, serial: &text, suspended: false, by: &by }, Status::Good),
-        None => (log::Entry::CertificateResumed { issuer, serial: &text, by: &by }, Status::Good),
+        Some(_) => (log::Entry::FreezeEnded { issuer, serial: &text, suspended: false, by: by_text }, Status::Good),
+        None => (log::Entry::CertificateResumed { issuer, serial: &text, by: by_text }, Status::Good),
     };
     let blocked = CertificateRecord::blocked_key(&found.key_digest);
     if authority.store.get(&blocked)?.is_some() {
         return Err(IssueError::BlockedKey);
     }
-    let batch = logged(&entry, now)?.expect(Expectation::Absent(blocked.clone()));
+    let mut batch = logged(&entry, now)?.expect(Expectation::Absent(blocked.clone()));
+    let all = hold.freeze.as_ref().is_some_and(|freeze| freeze.enterprise);
+    let standing = enterprise::standing(authority, found.code.as_deref().filter(|_| !all), now)?;
+    batch = standing.holds(batch);
+    let status = match (standing.order, status) {
+        (Some(order), status) => {
+            let below = if let Status::Held(below) = status { Some(below) } else { None };
+            let order = Freeze { at: now.unix_timestamp().max(found.not_before), suspended: below.is_some(), ..order };
+            batch = entered(batch, &found.issuer, &serial, &order, by, now)?;
+            Status::Held(Hold { at: hold.at, counted_from: below.map_or(hold.counted_from, |below| below.counted_from), freeze: Some(order) })
+        }
+        (None, status) => status,
+    };
     match record(authority, batch, serial, found, status) {
         Err(IssueError::Commit(CommitError::Conflict { .. })) if authority.store.get(&blocked)?.is_some() => Err(IssueError::BlockedKey),
         done => done,

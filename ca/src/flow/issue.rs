@@ -31,11 +31,14 @@ use super::authorise::{Actor, Authorised, Operator, Orderer};
 use super::owner::{self, Known};
 use super::plan::{Words, certificate_plan, expected, key_algorithm, requested_names, strength};
 use super::succeed::{self, Claim};
-use super::revoke;
+use super::{enterprise, hold, revoke};
 use crate::authority::{Authority, Issuer, ROOT};
 use crate::own_name;
 use crate::problem::IssueError;
 use crate::record::{CertificateRecord, Intent, KeyOwner, Reason, Revocation, Status, decode, encode, log, serial_text};
+
+/// How often a commit that others came before is made anew.
+const ATTEMPTS: u32 = 8;
 
 /// What is asked for, as it came in.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -84,8 +87,10 @@ fn line(authority: &Authority, parsed: Parsed) -> Result<Recorded<SignedCertific
     let intended = record_intent(authority, linted)?;
     let signed = sign(intended)?;
     let recorded = record(authority, signed)?;
-    match recorded.what().record.status {
-        Status::Good | Status::Held(_) => Ok(recorded),
+    match &recorded.what().record.status {
+        Status::Good => Ok(recorded),
+        // The enterprise was frozen while we signed.
+        Status::Held(hold) => Err(IssueError::EnterpriseFrozen { until: runtime::terminal::date(hold::until(authority, hold)) }),
         // The key was reported as compromised while we signed.
         Status::Revoked(_) => Err(IssueError::BlockedKey),
     }
@@ -213,6 +218,7 @@ fn decide(authority: &Authority, parsed: Parsed) -> Result<Plan<'_>, IssueError>
         Applicant::Organization { code, .. } => Some(code.as_str().to_owned()),
         _ => None,
     };
+    enterprise::standing(authority, code.as_deref(), authority.clock.now())?.free()?;
     let owner = KeyOwner::new(code.as_deref(), &plan.subject.to_der());
     let owned = owner::judge(authority, key_digest.as_ref(), owner)?;
     let facts = expected(&decided, &plan);
@@ -328,8 +334,13 @@ fn record_intent(authority: &Authority, linted: LintedTbs) -> Result<Recorded<Li
     let Some(asked) = &linted.asked else { return Ok(Recorded { what: linted }) };
     match authority.store.commit(intended(authority, &linted, asked, asked.owned)?) {
         Ok(_) => {}
-        // The same owner came first with the same key, in another order: it is theirs all the same.
-        Err(CommitError::Conflict { .. }) if owner::judge(authority, &linted.intent.key_digest, asked.owner)? != asked.owned => {
+        Err(error @ CommitError::Conflict { .. }) => {
+            // The enterprise may have been frozen since step 3.
+            enterprise::standing(authority, linted.intent.code.as_deref(), authority.clock.now())?.free()?;
+            if owner::judge(authority, &linted.intent.key_digest, asked.owner)? == asked.owned {
+                return Err(error.into());
+            }
+            // The same owner came first with the same key, in another order: it is theirs all the same.
             authority.store.commit(intended(authority, &linted, asked, Known::Written)?)?;
         }
         Err(error) => return Err(error.into()),
@@ -347,6 +358,9 @@ fn intended(authority: &Authority, linted: &LintedTbs, asked: &Asked, owned: Kno
         .expect(Expectation::Absent(CertificateRecord::blocked_key(&intent.key_digest)))
         .put(Intent::key(serial), stored.as_slice());
     batch = owner::claimed(batch, &intent.key_digest, asked.owner, owned);
+    let standing = enterprise::standing(authority, intent.code.as_deref(), authority.clock.now())?;
+    standing.free()?;
+    batch = standing.holds(batch);
     if let Some(claim) = &asked.claim {
         batch = claim.written(batch, serial)?;
     }
@@ -394,33 +408,47 @@ fn sign(intended: Recorded<LintedTbs>) -> Result<SignedCertificate, IssueError> 
 
 /// 9. In the register, in the log, and no longer an intent: all in one commit.
 ///
-/// A key that was reported as compromised since step 3 is certified revoked: what was signed has to be known, and
-/// may not be good.
+/// What was signed has to be known, and may not be good when its key was reported as compromised since step 3, or its
+/// enterprise frozen: it is recorded revoked, or held.
 fn record(authority: &Authority, mut signed: SignedCertificate) -> Result<Recorded<SignedCertificate>, IssueError> {
     let blocked = CertificateRecord::blocked_key(&signed.record.key_digest);
     let now = authority.clock.now();
-    match authority.store.commit(entered(authority, &signed, now)?.expect(Expectation::Absent(blocked.clone()))) {
-        Ok(_) => {}
-        Err(CommitError::Conflict { .. }) if authority.store.get(&blocked)?.is_some() => {
+    let mut attempts = 1;
+    loop {
+        let standing = enterprise::standing(authority, signed.record.code.as_deref(), now)?;
+        let batch = if authority.store.get(&blocked)?.is_some() {
             let revocation = Revocation::new(now.unix_timestamp().max(signed.record.not_before), Reason::KeyCompromise);
             signed.record.status = Status::Revoked(revocation);
-            authority.store.commit(revoke::marked(entered(authority, &signed, now)?, &signed.serial, &signed.record, revocation, &Actor::Service, now)?)?;
+            revoke::marked(entered(authority, Batch::new(), &signed, now)?, &signed.serial, &signed.record, revocation, &Actor::Service, now)?
+        } else {
+            let beside = standing.holds(Batch::new()).expect(Expectation::Absent(blocked.clone()));
+            let (status, beside) = match &standing.order {
+                Some(order) => hold::from_the_first(beside, &signed.serial, &signed.record, order, now)?,
+                None => (Status::Good, beside),
+            };
+            signed.record.status = status;
+            entered(authority, beside, &signed, now)?
+        };
+        match authority.store.commit(batch) {
+            Ok(_) => break,
+            // Reported or frozen between the look and the commit.
+            Err(CommitError::Conflict { .. }) if attempts < ATTEMPTS => attempts += 1,
+            Err(error) => return Err(error.into()),
         }
-        Err(error) => return Err(error.into()),
     }
     authority.changed(&signed.record.issuer, &signed.serial);
     Ok(Recorded { what: signed })
 }
 
 /// The register's and the log's part of a certificate in the place of its intent.
-fn entered(authority: &Authority, signed: &SignedCertificate, now: OffsetDateTime) -> Result<Batch, IssueError> {
+fn entered(authority: &Authority, beside: Batch, signed: &SignedCertificate, now: OffsetDateTime) -> Result<Batch, IssueError> {
     let SignedCertificate { serial, record, intent } = signed;
     let sha256 = crate::sha256_hex(&record.der);
     let entry = log::Entry::CertificateIssued { issuer: &record.issuer, serial: &serial_text(serial), profile: &record.profile, sha256: &sha256 };
     let owner = own_name::owner(record).ok_or(IssueError::WrongSignature)?;
     let tag = authority.own_names.secret(&owner).tag(serial);
     let named = log::Entry::CertificateNamed { issuer: &record.issuer, serial: &serial_text(serial), tag: &tag };
-    let mut batch = Batch::new()
+    let mut batch = beside
         .expect(Expectation::Equals(Intent::key(serial), intent.clone()))
         .put(CertificateRecord::key(serial), encode(record)?)
         .delete(Intent::key(serial));

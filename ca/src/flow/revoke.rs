@@ -1,5 +1,7 @@
 //! Revoking a certificate: authorised, judged against the present state, recorded, then told.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use serde::{Deserialize, Serialize};
 use store::{Batch, CommitError, Expectation, Key};
 use time::OffsetDateTime;
@@ -37,11 +39,7 @@ pub struct Revoked {
 /// Tries again when something else was recorded for one of the certificates meanwhile: a report of a lost key is not
 /// turned away because somebody resumed a suspension at that moment.
 pub fn revoke(authority: &Authority, authorised: &Authorised<impl Revoker>, order: &Revoke) -> Result<Revoked, IssueError> {
-    revoke_as(authority, authorised.actor(), order)
-}
-
-/// For whoever was authorised to have it done.
-pub(super) fn revoke_as(authority: &Authority, by: &Actor, order: &Revoke) -> Result<Revoked, IssueError> {
+    let by = authorised.actor();
     for _ in 1..ATTEMPTS {
         match revoke_once(authority, by, order) {
             Err(IssueError::Commit(CommitError::Conflict { .. })) => {}
@@ -81,6 +79,66 @@ pub(super) fn with_siblings(
         certificates.extend(fallen(authority, by, key, revocation)?);
     }
     Ok(certificates)
+}
+
+/// Revokes those of many that may be, in one commit with what else goes into it, and says of each whether it was: the same
+/// questions and the same records as for one.
+pub(super) fn several(
+    authority: &Authority,
+    by: &Actor,
+    orders: &[Revoke],
+    may: impl Fn(&CertificateRecord) -> Result<(), IssueError>,
+    beside: impl Fn(Batch, &[Result<(), IssueError>]) -> Result<Batch, IssueError>,
+) -> Result<Vec<Result<(), IssueError>>, IssueError> {
+    let mut attempts = 1;
+    loop {
+        let now = authority.clock.now();
+        let mut affected = Vec::with_capacity(orders.len());
+        let (mut taken, mut keys) = (BTreeSet::new(), BTreeMap::new());
+        let mut results = Vec::with_capacity(orders.len());
+        for order in orders {
+            // 1. and 2. as for one.
+            let serial = register::serial(&order.serial)?;
+            let judged = register::get(&*authority.store, &serial).map_err(IssueError::from).and_then(|found| {
+                may(&found)?;
+                Ok((decide(&serial, &found, order, now)?, found))
+            });
+            let (revocation, found) = match judged {
+                Ok(judged) => judged,
+                Err(error) if error.is_of_one() => {
+                    results.push(Err(error));
+                    continue;
+                }
+                Err(error) => return Err(error),
+            };
+            results.push(Ok(()));
+            // It may have fallen with a sibling before it.
+            if !taken.insert(serial.clone()) {
+                continue;
+            }
+            // 3.
+            if revocation.reason == Reason::KeyCompromise {
+                for (sibling, record) in siblings(authority, &found.key_digest, &[])? {
+                    if taken.insert(sibling.clone()) {
+                        affected.push((sibling, record, revocation));
+                    }
+                }
+                keys.insert(found.key_digest.clone(), revocation);
+            }
+            affected.push((serial, found, revocation));
+        }
+        // 4. and 5.
+        match record_beside(authority, beside(Batch::new(), &results)?, by, affected, now) {
+            Err(IssueError::Commit(CommitError::Conflict { .. })) if attempts < ATTEMPTS => attempts += 1,
+            Err(error) => return Err(error),
+            Ok(_) => {
+                for (key, revocation) in keys {
+                    fallen(authority, by, &key, revocation)?;
+                }
+                return Ok(results);
+            }
+        }
+    }
 }
 
 /// Goes on where a crash left certificates of a blocked key good or held: step 5 for every blocked key.
@@ -174,9 +232,20 @@ pub(super) fn record(
     revocation: Revocation,
     now: OffsetDateTime,
 ) -> Result<Vec<(Vec<u8>, CertificateRecord)>, IssueError> {
-    let mut batch = Batch::new();
+    let affected = affected.into_iter().map(|(serial, found)| (serial, found, revocation)).collect();
+    record_beside(authority, Batch::new(), by, affected, now)
+}
+
+/// The same, each with its own revocation, and beside what else is in the commit.
+fn record_beside(
+    authority: &Authority,
+    mut batch: Batch,
+    by: &Actor,
+    affected: Vec<(Vec<u8>, CertificateRecord, Revocation)>,
+    now: OffsetDateTime,
+) -> Result<Vec<(Vec<u8>, CertificateRecord)>, IssueError> {
     let mut done = Vec::with_capacity(affected.len());
-    for (serial, found) in affected {
+    for (serial, found, revocation) in affected {
         let mut revocation = Revocation { at: revocation.at.max(found.not_before), ..revocation };
         if let Status::Held(hold) = &found.status {
             revocation.at = revocation.at.min(hold.at);

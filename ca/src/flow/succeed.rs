@@ -93,8 +93,8 @@ pub(super) struct Ask {
 pub(super) enum Asked {
     /// PKCS#10, PEM or DER, parsed once before: its digest tells it from others.
     Request { bytes: Vec<u8>, sha256: String, key_digest: Vec<u8> },
-    /// The old one's, whose holder proved to have it then.
-    SameKey,
+    /// The old one's, whose holder proved to have it then; once for each occasion.
+    SameKey { occasion: String },
 }
 
 impl Asked {
@@ -189,7 +189,7 @@ pub(super) fn succeed(
         // 2.
         let sha256 = match &ask.request {
             Asked::Request { sha256, .. } => sha256.clone(),
-            Asked::SameKey => crate::hex(&found.key_digest),
+            Asked::SameKey { occasion } => crate::sha256_hex(format!("{occasion} {}", crate::hex(&found.key_digest)).as_bytes()),
         };
         let before = match claimed(authority, ask, &sha256)? {
             Place::Again(succeeded) => return Ok(succeeded),
@@ -208,7 +208,7 @@ pub(super) fn succeed(
                 let order = Order { profile: found.profile.clone(), request: bytes.clone(), applicant, issuer };
                 issue::succeeding(authority, authorised, order, claim)
             }
-            Asked::SameKey => issue::same_key(authority, authorised, &found, applicant, issuer, claim),
+            Asked::SameKey { .. } => issue::same_key(authority, authorised, &found, applicant, issuer, claim),
         };
         let issued = match issued {
             // Somebody changed the old certificate or claimed its place meanwhile: it is judged anew, and who lost hears why.

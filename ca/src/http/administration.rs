@@ -1,6 +1,6 @@
 //! `POST /v1/operation`: what officers and the owner of the machine ask for. Who asks is proved before the body is read.
 
-use axum::extract::{FromRequestParts, State};
+use axum::extract::{DefaultBodyLimit, FromRequestParts, State};
 use axum::http::request::Parts;
 use axum::routing::post;
 use axum::{Json, Router};
@@ -14,9 +14,12 @@ use crate::service::{Operation, Outcome, Service};
 /// The path of the one administrative request.
 pub const PATH: &str = "/v1/operation";
 
+/// The serials of a million certificates.
+const MOST: usize = 48 << 20;
+
 /// Behind the administration socket, or behind TLS that asks for a client's certificate.
 pub fn router(service: Service) -> Router {
-    Router::new().route(PATH, post(operate)).with_state(service)
+    Router::new().route(PATH, post(operate)).layer(DefaultBodyLimit::max(MOST)).with_state(service)
 }
 
 // `Proven` comes first: extractors of a request's head are done before the body is touched.

@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 use store::{CounterSlot, Key, Template};
+use time::OffsetDateTime;
 
 use super::Revocation;
 
@@ -28,6 +29,46 @@ pub struct Freeze {
     pub until: i64,
     /// The certificate was suspended before: when the freeze ends, the suspension goes on.
     pub suspended: bool,
+    /// The order is for the whole enterprise: it ends for all its certificates at once.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub enterprise: bool,
+}
+
+/// The order that freezes an enterprise: every certificate of its code, and nothing is issued for it.
+#[derive(Clone, Serialize, Deserialize, PartialEq, Eq)]
+#[serde(deny_unknown_fields)]
+pub struct EnterpriseFreeze {
+    pub code: String,
+    pub order: Freeze,
+    /// It is over or lifted, and its certificates are about to be told.
+    pub ending: bool,
+}
+
+impl std::fmt::Debug for EnterpriseFreeze {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("EnterpriseFreeze").field("order", &self.order).field("ending", &self.ending).finish_non_exhaustive()
+    }
+}
+
+impl EnterpriseFreeze {
+    const TABLE: &str = "frozen-enterprise";
+
+    pub fn key(code: &str) -> Key {
+        Key::new(Self::TABLE, &[code.as_bytes()])
+    }
+
+    pub fn all() -> (Key, Key) {
+        Key::range(Self::TABLE, &[])
+    }
+
+    /// Orders are kept for ever: the log holds only their digests.
+    pub fn kept(code: &str, number: CounterSlot) -> Template {
+        Template::numbered("enterprise-freeze-order", &[code.as_bytes()], number)
+    }
+
+    pub fn in_force(&self, now: OffsetDateTime) -> bool {
+        !self.ending && now.unix_timestamp() < self.order.until
+    }
 }
 
 /// Without the words: the reason may name people.
@@ -126,7 +167,7 @@ mod tests {
     #[test]
     fn only_what_is_due_lies_in_the_range() {
         let suspended = |counted_from| Hold { at: 1, counted_from, freeze: None }.due_key(&[0x40; 16]);
-        let freeze = Freeze { authority: "a".into(), reason: "r".into(), at: 1, until: 256, suspended: false };
+        let freeze = Freeze { authority: "a".into(), reason: "r".into(), at: 1, until: 256, suspended: false, enterprise: false };
         let frozen = Hold { at: 1, counted_from: 1, freeze: Some(freeze) }.due_key(&[0xff; 16]);
         let inside = |(from, to): (Key, Key), key: &Key| from <= *key && *key < to;
         for (since, due) in [(254, false), (255, true), (256, true), (i64::MAX, true), (-1, false)] {

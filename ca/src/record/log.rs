@@ -43,6 +43,12 @@ pub enum Entry<'a> {
     KeyListsRead { keys: u64, sha256: &'a str },
     /// Follows the revocation whose date of invalidity it tells.
     InvalidityDated { issuer: &'a str, serial: &'a str, since: i64 },
+    /// The digest is of the order with the enterprise's code, which the log does not hold.
+    EnterpriseFrozen { at: i64, until: i64, authority: &'a str, order_sha256: &'a str, by: &'a str },
+    EnterpriseFreezeEnded { order_sha256: &'a str, by: &'a str },
+    /// The digest is of the serials, one after the other.
+    IncidentBegun { incident: &'a str, act: &'a str, reason: Option<Reason>, certificates: u64, chosen_sha256: &'a str, by: &'a str },
+    IncidentEnded { incident: &'a str, act: &'a str, done: u64, refused: u64, by: &'a str },
     /// `serial` took the place of `old`.
     CertificateSucceeded { issuer: &'a str, serial: &'a str, old: &'a str, act: Act },
     /// Beside each `CertificateIssued`, in the same commit: whose name it is in, told only to the holder (`own_name`).
@@ -105,6 +111,10 @@ impl Entry<'_> {
             Self::KeyListsRead { .. } => 41,
             Self::InvalidityDated { .. } => 50,
             Self::CertificateSucceeded { .. } => 55,
+            Self::EnterpriseFrozen { .. } => 56,
+            Self::EnterpriseFreezeEnded { .. } => 57,
+            Self::IncidentBegun { .. } => 58,
+            Self::IncidentEnded { .. } => 59,
             Self::CertificateNamed { .. } => CERTIFICATE_NAMED,
             Self::OwnNameTold { .. } => 71,
             Self::Restored { .. } => 80,

@@ -4,6 +4,7 @@ mod administration;
 mod certificate;
 mod crl;
 mod hold;
+mod incident;
 mod issuer;
 mod key;
 pub mod log;
@@ -16,7 +17,8 @@ use serde::{Serialize, de::DeserializeOwned};
 pub use administration::AdministrationCertificate;
 pub use certificate::{CertificateRecord, Intent, Reason, Revocation, Status, serial_text};
 pub use crl::{CrlIntent, CrlRecord};
-pub use hold::{Freeze, Hold, Listed};
+pub use hold::{EnterpriseFreeze, Freeze, Hold, Listed};
+pub use incident::{BulkAct, Came, Incident, Item, Stage};
 pub use issuer::{IssuerRecord, OcspSigner, Settings};
 pub use key::KeyOwner;
 pub use officer::{Officer, Person, Roster, serial_of};
@@ -47,6 +49,9 @@ impl Record for Officer {}
 impl Record for AdministrationCertificate {}
 impl Record for Roster {}
 impl Record for Succession {}
+impl Record for Incident {}
+impl Record for Item {}
+impl Record for EnterpriseFreeze {}
 impl Record for Outgoing {}
 
 pub fn encode(record: &impl Record) -> Result<Vec<u8>, serde_json::Error> {

@@ -1,10 +1,12 @@
 //! What holds for the authority as a whole: one document a matter, each read into a type that makes sense.
 
+mod bulk;
 mod officers;
 mod renewal;
 mod suspension;
 mod timestamp;
 
+pub use bulk::Bulk;
 pub use officers::{Officers, Power, PowerError};
 pub use renewal::{Renewable, Renewal};
 pub use suspension::Suspension;
@@ -13,7 +15,8 @@ pub use timestamp::{Digest, Timestamp};
 use crate::document::{PolicyError, one_of_each};
 
 /// File name and text of each document of `policies/authority/`, in the order of the names.
-pub const SHIPPED: [(&str, &str); 4] = [
+pub const SHIPPED: [(&str, &str); 5] = [
+    ("bulk.toml", include_str!("../../authority/bulk.toml")),
     ("officers.toml", include_str!("../../authority/officers.toml")),
     ("renewal.toml", include_str!("../../authority/renewal.toml")),
     ("suspension.toml", include_str!("../../authority/suspension.toml")),
@@ -23,6 +26,7 @@ pub const SHIPPED: [(&str, &str); 4] = [
 /// Every rule of the authority. Had only from documents that make sense.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Rules {
+    pub bulk: Bulk,
     pub officers: Officers,
     pub renewal: Renewal,
     pub suspension: Suspension,
@@ -32,8 +36,9 @@ pub struct Rules {
 impl Rules {
     /// Reads every document of `authority/`: pairs of file name and text.
     pub fn parse<'a>(documents: impl IntoIterator<Item = (&'a str, &'a str)>) -> Result<Self, PolicyError> {
-        let [officers, renewal, suspension, timestamp] = one_of_each(["officers.toml", "renewal.toml", "suspension.toml", "timestamp.toml"], documents)?;
+        let [bulk, officers, renewal, suspension, timestamp] = one_of_each(["bulk.toml", "officers.toml", "renewal.toml", "suspension.toml", "timestamp.toml"], documents)?;
         Ok(Self {
+            bulk: Bulk::parse(bulk.0, bulk.1)?,
             officers: Officers::parse(officers.0, officers.1)?,
             renewal: Renewal::parse(renewal.0, renewal.1)?,
             suspension: Suspension::parse(suspension.0, suspension.1)?,
@@ -77,6 +82,10 @@ mod tests {
             let said = with("timestamp.toml", &text).unwrap_err().to_string();
             assert!(said.contains(reason), "{said}");
         }
+        let bulk = |most: u32, pause: u32| with("bulk.toml", &format!("most = {most}\nbatch = 500\nparallel = 2\npause_ms = {pause}\nreissue_overlap_days = 5"));
+        assert_eq!((rules.bulk.most, bulk(7, 0).unwrap().bulk.most), (10_000, 7));
+        assert!(bulk(0, 0).unwrap_err().to_string().starts_with("bulk.toml, line 1: 0 certificates"));
+        assert!(bulk(1, 60_000).unwrap_err().to_string().starts_with("bulk.toml, line 4: 60000 is out of bounds"));
         assert!(Rules::parse([]).unwrap_err().reason.contains("missing"));
     }
 }

@@ -1,0 +1,277 @@
+//! An enterprise frozen whole: every certificate of its code, and nothing more is issued for it, whatever comes between.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+use std::path::Path;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
+
+use ca::authority::Authority;
+use ca::flow::enterprise::{self, EnterpriseOrder};
+use ca::flow::hold::{FreezeOrder, Resume, freeze, resume, suspend};
+use ca::flow::issue::{Order, issue};
+use ca::flow::plan::Words;
+use ca::flow::renew::{Renew, renew};
+use ca::flow::revoke::{Revoke, revoke};
+use ca::flow::succeed::SuccessionError;
+use ca::flow::{Authorised, Operator};
+use ca::init::{Opened, init, open};
+use ca::job::{Health, Jobs};
+use ca::problem::IssueError;
+use ca::record::{CertificateRecord, Intent, Reason, Status, decode, log, serial_text};
+use ca::service::Service;
+use keys::Passphrase;
+use runtime::clock::{Clock, FakeClock};
+use store::{Batch, CommitError, Fault, Faulty, Key, Receipt, Store, StoreError};
+use time::{Duration, OffsetDateTime};
+
+const CODE: &str = "91440101MAT000018G";
+const OTHER: &str = "91440101MAT000026B";
+
+fn passphrase() -> Passphrase {
+    Passphrase::new("correct horse battery".into()).unwrap()
+}
+
+fn founded(home: &Path) -> (Opened, Arc<FakeClock>) {
+    let clock = Arc::new(FakeClock::new(OffsetDateTime::now_utc().replace_nanosecond(0).unwrap()));
+    let listen = "127.0.0.1:8440".parse().unwrap();
+    (init(home, "http://127.0.0.1:8440", listen, &passphrase(), &passphrase(), Arc::clone(&clock) as Arc<dyn Clock>).unwrap(), clock)
+}
+
+fn reopened(home: &Path, clock: &Arc<FakeClock>) -> Opened {
+    open(home, None, &passphrase(), Arc::clone(clock) as Arc<dyn Clock>).unwrap()
+}
+
+fn admin() -> Authorised<Operator> {
+    Authorised::by_ownership(7)
+}
+
+fn request() -> Vec<u8> {
+    let mut parameters = rcgen::CertificateParams::new(Vec::new()).unwrap();
+    parameters.distinguished_name = rcgen::DistinguishedName::new();
+    parameters.serialize_request(&rcgen::KeyPair::generate().unwrap()).unwrap().der().to_vec()
+}
+
+fn order(code: &str) -> Order {
+    let applicant = Words { name: Some("广州天河测试有限公司".into()), code: Some(code.into()), ..Words::default() };
+    Order { profile: "enterprise-signing".into(), request: request(), applicant, issuer: None }
+}
+
+fn issued(authority: &Authority, code: &str) -> Vec<u8> {
+    issue(authority, admin(), order(code)).unwrap().what().serial.clone()
+}
+
+fn freezing(until: i64) -> EnterpriseOrder {
+    EnterpriseOrder { code: CODE.into(), authority: "穗城区人民法院".into(), reason: "(2026)穗执2号".into(), until }
+}
+
+fn status(authority: &Authority, serial: &[u8]) -> Status {
+    ca::register::get(&*authority.store, serial).unwrap().status
+}
+
+/// Whether it is frozen with its enterprise.
+fn frozen(authority: &Authority, serial: &[u8]) -> bool {
+    matches!(status(authority, serial), Status::Held(hold) if hold.freeze.as_ref().is_some_and(|freeze| freeze.enterprise))
+}
+
+fn over(whole: &Authority, store: Arc<dyn Store>) -> Authority {
+    Authority {
+        store,
+        clock: Arc::clone(&whole.clock),
+        settings: whole.settings.clone(),
+        addresses: whole.addresses.clone(),
+        policies: whole.policies.clone(),
+        rules: whole.rules.clone(),
+        key_lists: Arc::clone(&whole.key_lists),
+        own_names: Arc::clone(&whole.own_names),
+        issuers: whole.issuers.clone(),
+        founding: None,
+        watchers: Vec::new(),
+    }
+}
+
+type Other = Box<dyn FnOnce() + Send>;
+
+/// Lets another's work happen once, before the commit of a number.
+struct Between {
+    inner: Arc<dyn Store>,
+    before: u64,
+    commits: AtomicU64,
+    other: Mutex<Option<Other>>,
+}
+
+impl Store for Between {
+    fn get(&self, key: &Key) -> Result<Option<Vec<u8>>, StoreError> {
+        self.inner.get(key)
+    }
+
+    fn scan(&self, from: &Key, to: &Key, limit: usize) -> Result<Vec<(Key, Vec<u8>)>, StoreError> {
+        self.inner.scan(from, to, limit)
+    }
+
+    fn read_stream(&self, stream: &str, position: u64, limit: usize) -> Result<Vec<Vec<u8>>, StoreError> {
+        self.inner.read_stream(stream, position, limit)
+    }
+
+    fn stream_length(&self, stream: &str) -> Result<u64, StoreError> {
+        self.inner.stream_length(stream)
+    }
+
+    fn snapshot(&self) -> Result<Box<dyn store::Snapshot>, StoreError> {
+        self.inner.snapshot()
+    }
+
+    fn commit(&self, batch: Batch) -> Result<Receipt, CommitError> {
+        if self.commits.fetch_add(1, Ordering::Relaxed) == self.before
+            && let Some(other) = self.other.lock().unwrap().take()
+        {
+            other();
+        }
+        self.inner.commit(batch)
+    }
+}
+
+fn while_other(authority: &Authority, before: u64, other: impl FnOnce(&Authority) + Send + 'static) -> Authority {
+    let theirs = over(authority, Arc::clone(&authority.store));
+    let other: Other = Box::new(move || other(&theirs));
+    over(authority, Arc::new(Between { inner: Arc::clone(&authority.store), before, commits: AtomicU64::new(0), other: Mutex::new(Some(other)) }))
+}
+
+fn all(store: &dyn Store, table: &str) -> Vec<(Key, Vec<u8>)> {
+    let (from, to) = Key::range(table, &[]);
+    store.scan(&from, &to, 10_000).unwrap()
+}
+
+fn logged(authority: &Authority, kind: u8) -> usize {
+    authority.store.read_stream(log::STREAM, 0, 10_000).unwrap().iter().filter(|entry| entry[1] == kind).count()
+}
+
+#[test]
+fn every_certificate_is_frozen_and_none_is_issued_until_the_order_ends() {
+    let place = tempfile::tempdir().unwrap();
+    let (opened, clock) = founded(&place.path().join("ca"));
+    let answers = Arc::new(ca::status::Status::new(&opened.authority).unwrap());
+    let service = Service { authority: Arc::new(opened.authority), evidence: opened.evidence };
+    let jobs = Jobs::new(service.clone(), answers, opened.keys, Arc::new(Health::default()));
+    let authority = &*service.authority;
+    let after = |time: Duration| {
+        clock.advance(time);
+        (0..20).for_each(|_| jobs.turn());
+        jobs.health.check().unwrap();
+        assert!(!jobs.health.metrics().contains("} 1"), "{}", jobs.health.metrics());
+    };
+    let [good, suspended, ordered, revoked] = [0; 4].map(|_| issued(authority, CODE));
+    let other = issued(authority, OTHER);
+    let now = || clock.now().unix_timestamp();
+    suspend(authority, &admin(), &serial_text(&suspended)).unwrap();
+    revoke(authority, &admin(), &Revoke { serial: serial_text(&revoked), reason: Reason::Superseded, at: None, invalid_since: None }).unwrap();
+    let own = FreezeOrder { serial: serial_text(&ordered), authority: "广州海关".into(), reason: "(2026)穗关1号".into(), until: now() + 86_400 };
+    freeze(authority, &admin(), own).unwrap();
+    // Nonsense changes nothing.
+    let before = authority.store.stream_length(log::STREAM).unwrap();
+    for wrong in [EnterpriseOrder { code: "91440101MAT000018H".into(), ..freezing(now() + 60) }, EnterpriseOrder { reason: "\u{1b}[2J".into(), ..freezing(now() + 60) }, freezing(now())] {
+        assert!(enterprise::freeze(authority, &admin(), wrong).is_err());
+    }
+    assert!(matches!(enterprise::lift(authority, &admin(), CODE), Err(IssueError::EnterpriseNotFrozen)));
+    assert_eq!(authority.store.stream_length(log::STREAM).unwrap(), before);
+    let until = now() + 10 * 86_400;
+    let changed = enterprise::freeze(authority, &admin(), freezing(until)).unwrap();
+    assert_eq!(changed.certificates.len(), 2);
+    assert!(frozen(authority, &good) && frozen(authority, &suspended) && !frozen(authority, &ordered));
+    assert!(matches!(status(authority, &revoked), Status::Revoked(_)) && status(authority, &other) == Status::Good);
+    assert!(matches!(enterprise::freeze(authority, &admin(), freezing(until)), Err(IssueError::EnterpriseFrozen { .. })));
+    // Nothing is issued for this code; for another it is. Neither of its certificates gets out alone.
+    assert!(matches!(issue(authority, admin(), order(CODE)), Err(IssueError::EnterpriseFrozen { .. })));
+    issued(authority, OTHER);
+    assert!(matches!(renew(authority, &admin(), &Renew { serial: serial_text(&good), request: request() }), Err(SuccessionError::Issue(IssueError::Frozen { .. }))));
+    for freeze in [false, true] {
+        assert!(matches!(resume(authority, &admin(), &Resume { serial: serial_text(&good), freeze }), Err(IssueError::FrozenWithAll { .. })));
+    }
+    // One whose own order ends meanwhile comes below the enterprise's in the same commit.
+    after(Duration::days(1));
+    assert!(frozen(authority, &ordered));
+    after(Duration::days(9) - Duration::seconds(1));
+    assert!([&good, &suspended, &ordered].iter().all(|serial| frozen(authority, serial)));
+    // By its date: good again, suspended as before, and issued again.
+    after(Duration::seconds(1));
+    assert!(status(authority, &good) == Status::Good && status(authority, &ordered) == Status::Good);
+    assert!(matches!(status(authority, &suspended), Status::Held(hold) if hold.freeze.is_none()));
+    issued(authority, CODE);
+    assert_eq!((all(&*authority.store, "frozen-enterprise").len(), logged(authority, 56), logged(authority, 57)), (0, 1, 1));
+    // Lifted before its date.
+    enterprise::freeze(authority, &admin(), freezing(now() + 86_400)).unwrap();
+    let changed = enterprise::lift(authority, &admin(), CODE).unwrap();
+    assert!(changed.order.is_none() && changed.certificates.len() == 4 && status(authority, &good) == Status::Good);
+    issued(authority, CODE);
+    let entries = authority.store.read_stream(log::STREAM, 0, 10_000).unwrap();
+    assert!(entries.iter().all(|entry| !String::from_utf8_lossy(entry).contains(CODE) && !String::from_utf8_lossy(entry).contains("穗执")));
+}
+
+#[test]
+fn what_is_being_signed_when_the_order_comes_is_held_from_the_first() {
+    let place = tempfile::tempdir().unwrap();
+    let home = place.path().join("ca");
+    let (opened, clock) = founded(&home);
+    let authority = &opened.authority;
+    let first = issued(authority, CODE);
+    let until = clock.now().unix_timestamp() + 86_400;
+    // Before the intent: nothing is signed.
+    let count = all(&*authority.store, CertificateRecord::TABLE).len();
+    let ours = while_other(authority, 0, move |other| {
+        enterprise::freeze(other, &admin(), freezing(until)).unwrap();
+    });
+    assert!(matches!(issue(&ours, admin(), order(CODE)), Err(IssueError::EnterpriseFrozen { .. })));
+    assert_eq!((all(&*authority.store, CertificateRecord::TABLE).len(), all(&*authority.store, Intent::TABLE).len()), (count, 0));
+    enterprise::lift(authority, &admin(), CODE).unwrap();
+    // Between intent and record: it is known, and never good.
+    let ours = while_other(authority, 1, move |other| {
+        enterprise::freeze(other, &admin(), freezing(until)).unwrap();
+    });
+    assert!(matches!(issue(&ours, admin(), order(CODE)), Err(IssueError::EnterpriseFrozen { .. })));
+    let held: Vec<Vec<u8>> = all(&*authority.store, CertificateRecord::TABLE)
+        .into_iter()
+        .filter(|(_, bytes)| matches!(decode::<CertificateRecord>(bytes).unwrap().status, Status::Held(_)))
+        .map(|(key, _)| key.last_part().unwrap())
+        .collect();
+    assert!(held.len() == 2 && held.contains(&first) && held.iter().all(|serial| frozen(authority, serial)));
+    let list = ca::flow::publish::publish(authority, &Authorised::by_ownership(7), &authority.issuers["enterprise-ca"]).unwrap();
+    assert_eq!(list.entries, 2);
+    enterprise::lift(authority, &admin(), CODE).unwrap();
+    assert!(held.iter().all(|serial| status(authority, serial) == Status::Good));
+    // A suspension that is ended at the very moment of the order.
+    suspend(authority, &admin(), &serial_text(&first)).unwrap();
+    let ours = while_other(authority, 0, move |other| {
+        enterprise::freeze(other, &admin(), freezing(until)).unwrap();
+    });
+    assert!(resume(&ours, &admin(), &Resume { serial: serial_text(&first), freeze: false }).is_err());
+    assert!(frozen(authority, &first));
+}
+
+#[test]
+fn an_order_that_a_crash_cut_off_goes_on() {
+    let place = tempfile::tempdir().unwrap();
+    let home = place.path().join("ca");
+    let (opened, clock) = founded(&home);
+    let serials = [0; 2].map(|_| issued(&opened.authority, CODE));
+    let until = clock.now().unix_timestamp() + 86_400;
+    drop(opened);
+    // The order and two certificates; the end, two certificates, and the order is gone.
+    for commit in 0..7 {
+        for fault in [Fault::Lost, Fault::DoneReportedLost] {
+            let at = format!("commit {commit}, {fault:?}");
+            let opened = reopened(&home, &clock);
+            let faulty = over(&opened.authority, Arc::new(Faulty::new(Arc::clone(&opened.authority.store)).at(commit, fault)));
+            let failed = enterprise::freeze(&faulty, &admin(), freezing(until)).is_err() || enterprise::lift(&faulty, &admin(), CODE).is_err();
+            assert!(failed, "{at}: a failed write was answered as done");
+            drop((faulty, opened));
+            let opened = reopened(&home, &clock);
+            enterprise::due(&opened.authority).unwrap();
+            let now = serials.iter().filter(|serial| frozen(&opened.authority, serial)).count();
+            let in_force = (1..=2).contains(&commit) || (commit, fault) == (0, Fault::DoneReportedLost) || (commit, fault) == (3, Fault::Lost);
+            assert_eq!(now, if in_force { 2 } else { 0 }, "{at}");
+            assert_eq!(matches!(issue(&opened.authority, admin(), Order { profile: "nothing".into(), ..order(CODE) }), Err(IssueError::UnknownProfile { .. })), true);
+            assert_eq!(enterprise::lift(&opened.authority, &admin(), CODE).is_ok(), in_force, "{at}");
+            assert!(serials.iter().all(|serial| status(&opened.authority, serial) == Status::Good), "{at}");
+            assert_eq!(logged(&opened.authority, 56), logged(&opened.authority, 57), "{at}");
+        }
+    }
+}
