@@ -287,7 +287,7 @@ mod foreign {
     use super::*;
     use rcgen::{
         BasicConstraints, CertificateParams, CertificateRevocationListParams, CustomExtension, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyIdMethod, KeyPair,
-        KeyUsagePurpose, RevokedCertParams, SerialNumber,
+        KeyUsagePurpose, RevokedCertParams, SanType, SerialNumber,
     };
 
     fn params(name: &str, authority: bool, policy: &Oid) -> CertificateParams {
@@ -321,6 +321,11 @@ mod foreign {
 
     /// Decides about a holder whose issuing certificate has `extension` too and whose issuer revoked `entries`.
     fn trust(extension: Option<CustomExtension>, entries: Vec<RevokedCertParams>) -> Result<Trusted, PathError> {
+        trust_named(extension, entries, &[])
+    }
+
+    /// And whose holder has these mail addresses.
+    fn trust_named(extension: Option<CustomExtension>, entries: Vec<RevokedCertParams>, mail: &[&str]) -> Result<Trusted, PathError> {
         let root_key = KeyPair::generate_for(&rcgen::PKCS_ECDSA_P384_SHA384).unwrap();
         let root_params = params("Foreign Root", true, &city::ANY_POLICY);
         let root = root_params.self_signed(&root_key).unwrap();
@@ -330,7 +335,9 @@ mod foreign {
         issuing_params.custom_extensions.extend(extension);
         let issuing = issuing_params.signed_by(&issuing_key, &root_issuer).unwrap();
         let issuer = Issuer::new(issuing_params, issuing_key);
-        let holder = params("Foreign Holder", false, &POLICY).signed_by(&KeyPair::generate().unwrap(), &issuer).unwrap();
+        let mut holder_params = params("Foreign Holder", false, &POLICY);
+        holder_params.subject_alt_names = mail.iter().map(|one| SanType::Rfc822Name((*one).try_into().unwrap())).collect();
+        let holder = holder_params.signed_by(&KeyPair::generate().unwrap(), &issuer).unwrap();
         let anchors = Anchors::new(&[root.der()]).unwrap();
         let lists = [list_of(&root_issuer, vec![]), list_of(&issuer, entries)].map(|der| RevocationList::parse(&der).unwrap());
         Validation { anchors: &anchors, lists: &lists, required: &seal_wanted(), at: NOW }.trust(holder.der(), &[issuing.der()])
@@ -346,6 +353,64 @@ mod foreign {
             invalidity_date: None,
         };
         assert_eq!(trust(None, vec![entry]).unwrap_err(), because(Reason::KeyCompromise));
+    }
+
+    fn critical(id: u64, content: Vec<u8>) -> CustomExtension {
+        let mut extension = CustomExtension::from_oid_content(&[2, 5, 29, id], content);
+        extension.set_criticality(true);
+        extension
+    }
+
+    #[test]
+    fn an_authority_for_some_mail_addresses_names_no_others() {
+        let bases = |tag: u8, kind: u8, bases: &[&str]| {
+            let all: Vec<u8> = bases.iter().flat_map(|base| pki::asn1::seq(&[&pki::asn1::tlv(kind, base.as_bytes())])).collect();
+            pki::asn1::tlv(tag, &all)
+        };
+        let named = |constraints: &[Vec<u8>], mail: &[&str]| trust_named(Some(critical(30, pki::asn1::tlv(0x30, &constraints.concat()))), vec![], mail).map(drop);
+        let permitted = [bases(0xa0, 0x81, &["mail.example.cn", ".gov.example.cn", "post@example.cn"])];
+        for good in [&["a@mail.example.cn"][..], &["a@x.gov.example.cn", "post@EXAMPLE.cn"], &[]] {
+            assert_eq!(named(&permitted, good), Ok(()), "{good:?}");
+        }
+        for bad in [&["a@example.cn"][..], &["a@mail.example.cn", "a@elsewhere.cn"], &["a@x.mail.example.cn"], &["a@gov.example.cn"], &["a"], &["\"a@mail.example.cn\"@elsewhere.cn"]] {
+            assert_eq!(named(&permitted, bad), Err(PathError::Constraint), "{bad:?}");
+        }
+        let both = [permitted[0].clone(), bases(0xa1, 0x81, &["root@mail.example.cn"])];
+        assert_eq!(named(&both, &["a@mail.example.cn"]), Ok(()));
+        assert_eq!(named(&both, &["root@mail.example.cn"]), Err(PathError::Constraint));
+        // On hosts alone: mail addresses are free. Of kinds that are not compared: a name of that kind is refused.
+        assert_eq!(named(&[bases(0xa0, 0x82, &["example.cn"])], &["a@elsewhere.cn"]), Ok(()));
+        assert_eq!(named(&[bases(0xa0, 0x81, &["a b"])], &["a@elsewhere.cn"]), Err(PathError::Constraint));
+        let minimum = pki::asn1::tlv(0xa0, &pki::asn1::seq(&[&pki::asn1::tlv(0x81, b"mail.example.cn"), &pki::asn1::tlv(0x80, &[1])]));
+        assert!(matches!(named(&[minimum], &["a@mail.example.cn"]), Err(PathError::Malformed(_))));
+    }
+
+    #[test]
+    fn what_is_critical_is_understood_or_refused() {
+        let with = |id: u64, content: Vec<u8>| trust(Some(critical(id, content)), vec![]).map(drop);
+        assert_eq!(with(99, vec![5, 0]), Err(PathError::Malformed("a critical extension that is not understood".into())));
+        // Policies are asked for anyway; that any policy shall count no more changes nothing here.
+        assert_eq!((with(36, vec![0x30, 3, 0x80, 1, 0]), with(54, vec![2, 1, 0])), (Ok(()), Ok(())));
+        assert!(matches!(with(36, vec![0x30, 3, 0x80, 1, 0xff]), Err(PathError::Malformed(_))));
+    }
+
+    #[test]
+    fn a_heap_of_certificates_of_one_name_keeps_nobody_busy() {
+        let key = KeyPair::generate().unwrap();
+        let heap: Vec<Vec<u8>> = (0..16_u8)
+            .map(|serial| {
+                let mut one = params("Heap", true, &POLICY);
+                one.serial_number = Some(SerialNumber::from(vec![serial + 1]));
+                one.self_signed(&key).unwrap().der().to_vec()
+            })
+            .collect();
+        let issuer = Issuer::new(params("Heap", true, &POLICY), key);
+        let holder = params("Holder", false, &POLICY).signed_by(&KeyPair::generate().unwrap(), &issuer).unwrap();
+        let anchors = Anchors::new(&[Authority::root("穗印根").certificate]).unwrap();
+        let began = std::time::Instant::now();
+        let refused = Validation { anchors: &anchors, lists: &[], required: &seal_wanted(), at: NOW }.trust(holder.der(), &heap);
+        assert_eq!(refused.unwrap_err(), PathError::Malformed("too many certificates of one name".into()));
+        assert!(began.elapsed() < std::time::Duration::from_secs(5));
     }
 
     #[test]

@@ -9,6 +9,7 @@ mod dialogues;
 mod pki_inputs;
 mod rows;
 mod tree;
+mod trust;
 
 use crate::demo::Dice;
 
@@ -22,7 +23,7 @@ pub struct Target {
     pub seeds: fn() -> Vec<Vec<u8>>,
 }
 
-pub const TARGETS: [Target; 14] = [
+pub const TARGETS: [Target; 19] = [
     Target { name: "smtp", run: dialogues::smtp, seeds: dialogues::smtp_seeds },
     Target { name: "imap", run: dialogues::imap, seeds: dialogues::imap_seeds },
     Target { name: "mime", run: dialogues::mime, seeds: dialogues::mime_seeds },
@@ -31,6 +32,11 @@ pub const TARGETS: [Target; 14] = [
     Target { name: "cms", run: pki_inputs::cms, seeds: pki_inputs::cms_seeds },
     Target { name: "certificate", run: pki_inputs::certificate, seeds: pki_inputs::certificate_seeds },
     Target { name: "crl", run: pki_inputs::crl, seeds: pki_inputs::crl_seeds },
+    Target { name: "timestamp_request", run: trust::timestamp_request, seeds: trust::timestamp_request_seeds },
+    Target { name: "timestamp", run: trust::timestamp, seeds: trust::timestamp_seeds },
+    Target { name: "blocklist", run: trust::blocklist, seeds: trust::blocklist_seeds },
+    Target { name: "path", run: trust::path, seeds: trust::path_seeds },
+    Target { name: "constraints", run: trust::constraints, seeds: trust::constraints_seeds },
     Target { name: "manifest", run: rows::manifest, seeds: rows::manifest_seeds },
     Target { name: "statement", run: rows::statement, seeds: rows::statement_seeds },
     Target { name: "identity", run: rows::identity, seeds: rows::identity_seeds },

@@ -21,13 +21,13 @@ use super::stands_in;
 const CONTENT: &[u8] = b"amount=8.00\r\n";
 
 /// A key and its certificate, once for a run.
-struct Holder {
-    issuer: CertifiedIssuer<'static, KeyPair>,
-    spki: Vec<u8>,
+pub(super) struct Holder {
+    pub(super) issuer: CertifiedIssuer<'static, KeyPair>,
+    pub(super) spki: Vec<u8>,
     linted: lint::Issuer,
 }
 
-fn holder() -> &'static Holder {
+pub(super) fn holder() -> &'static Holder {
     static HOLDER: OnceLock<Holder> = OnceLock::new();
     HOLDER.get_or_init(|| {
         let key = KeyPair::generate().expect("a key");
@@ -42,7 +42,7 @@ fn holder() -> &'static Holder {
     })
 }
 
-fn parameters() -> CertificateParams {
+pub(super) fn parameters() -> CertificateParams {
     let mut parameters = CertificateParams::new(vec!["a.example.cn".to_owned()]).expect("parameters");
     parameters.distinguished_name.push(DnType::OrganizationName, "广州示范有限公司");
     parameters.distinguished_name.push(DnType::CustomDnType(vec![2, 5, 4, 97]), "NTRCN-91440101MAT000018G");

@@ -1,6 +1,7 @@
 //! CRLs as they are read: full lists of one issuer, within their scope.
 // spec: rfc5280#5, rfc5280#6.3
 use super::facts::{distribution_points, point_names};
+use super::names::same;
 use crate::asn1::{DerError, Reader};
 use crate::crl::Reason;
 use crate::signature::Scheme;
@@ -109,7 +110,7 @@ impl RevocationList {
 
     /// Whether the list is about this certificate, at this time. spec: rfc5280#6.3.3 (b)
     pub(super) fn covers(&self, view: &CertificateView<'_>, is_authority: bool, at: OffsetDateTime) -> Result<bool, DerError> {
-        if self.issuer != view.issuer || at < self.this_update || at >= self.next_update {
+        if !same(&self.issuer, view.issuer) || at < self.this_update || at >= self.next_update {
             return Ok(false);
         }
         if (self.scope.holders_only && is_authority) || (self.scope.authorities_only && !is_authority) {

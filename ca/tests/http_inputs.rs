@@ -1,0 +1,185 @@
+//! The public side before requests that are almost right: seeded with real ones, changed a little, hundreds of them.
+//! Nothing panics, nothing is an error of ours, every connection is answered, and nothing changes.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+use std::io::{Read, Write};
+use std::net::{SocketAddr, TcpStream};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
+
+use base64::Engine as _;
+use ca::flow::Authorised;
+use ca::flow::issue::{Order, issue};
+use ca::flow::plan::Words;
+use ca::http::{Public, log, renewal, revocation, router};
+use ca::init::{Opened, init};
+use ca::lists::Lists;
+use ca::own_name::Asker;
+use ca::record::{Status, log::STREAM, serial_text};
+use keys::Passphrase;
+use pki::asn1;
+use pki::ocsp::{CertId, HashAlgorithm};
+use runtime::clock::SystemClock;
+use runtime::http::{Limits, bind, serve};
+use runtime::shutdown::Shutdown;
+
+/// A public address, what is sent to it, and whether its body or its path is changed.
+struct Seed {
+    head: String,
+    body: Vec<u8>,
+    in_path: bool,
+}
+
+/// The same numbers at every run.
+struct Dice(u64);
+
+impl Dice {
+    fn below(&mut self, bound: usize) -> usize {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        usize::try_from(self.0 % bound.max(1) as u64).unwrap()
+    }
+
+    /// One to four changes: bits, octets that matter in DER, base64 and paths, pieces lost, doubled or cut off.
+    fn changed(&mut self, seed: &[u8]) -> Vec<u8> {
+        const TELLING: &[u8] = b"\x00\x01\x7f\x80\x81\x82\xff\x30/%=+-.x9 \r\n";
+        let mut bytes = seed.to_vec();
+        for _ in 0..=self.below(3) {
+            let (at, length) = (self.below(bytes.len()), self.below(40) + 1);
+            let end = bytes.len().min(at + length);
+            match self.below(6) {
+                0 if !bytes.is_empty() => bytes[at] ^= 1 << self.below(8),
+                1 if !bytes.is_empty() => bytes[at] = TELLING[self.below(TELLING.len())],
+                2 => bytes.truncate(at),
+                3 => drop(bytes.drain(at..end)),
+                4 => bytes.insert(at, TELLING[self.below(TELLING.len())]),
+                _ => {
+                    let again = bytes[at..end].to_vec();
+                    drop(bytes.splice(at..at, again));
+                }
+            }
+        }
+        bytes
+    }
+}
+
+fn passphrase() -> Passphrase {
+    Passphrase::new("correct horse battery".into()).unwrap()
+}
+
+fn csr(key: &rcgen::KeyPair, words: &[(rcgen::DnType, String)]) -> Vec<u8> {
+    let mut parameters = rcgen::CertificateParams::new(Vec::new()).unwrap();
+    parameters.distinguished_name = rcgen::DistinguishedName::new();
+    words.iter().for_each(|(kind, text)| parameters.distinguished_name.push(kind.clone(), text.clone()));
+    parameters.serialize_request(key).unwrap().der().to_vec()
+}
+
+/// The new request signed with the key of the certificate, by OpenSSL.
+fn signed(key: &rcgen::KeyPair, certificate: &[u8], request: &[u8]) -> Vec<u8> {
+    let place = tempfile::tempdir().unwrap();
+    let put = |name: &str, bytes: &[u8]| std::fs::write(place.path().join(name), bytes).unwrap();
+    put("key.pem", key.serialize_pem().as_bytes());
+    put("c.der", certificate);
+    put("r.der", request);
+    for words in ["x509 -inform DER -in c.der -out c.pem", "cms -sign -binary -nodetach -in r.der -signer c.pem -inkey key.pem -outform DER -out s.der"] {
+        assert!(std::process::Command::new("openssl").args(words.split(' ')).current_dir(place.path()).status().unwrap().success(), "{words}");
+    }
+    std::fs::read(place.path().join("s.der")).unwrap()
+}
+
+fn ask(address: SocketAddr, head: &[u8], body: &[u8]) -> Vec<u8> {
+    let mut stream = TcpStream::connect(address).unwrap();
+    stream.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
+    // The server may answer before it has read all.
+    let _ = stream.write_all(&[head, format!(" HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: {}\r\nContent-Type: application/ocsp-request\r\n\r\n", body.len()).as_bytes(), body].concat());
+    let mut answer = Vec::new();
+    let _ = stream.read_to_end(&mut answer);
+    answer
+}
+
+fn seeds(opened: &Opened, key: &rcgen::KeyPair, serial: &[u8]) -> Vec<Seed> {
+    let issuer = &opened.authority.issuers["enterprise-ca"];
+    let id = CertId::new(HashAlgorithm::Sha1, &issuer.name, &issuer.public_key_info, serial).unwrap();
+    let ocsp = asn1::seq(&[&asn1::seq(&[&asn1::seq(&[&asn1::seq(&[&id.der])])])]);
+    let name = |words: String| (rcgen::DnType::CommonName, words);
+    // For a serial that was never issued: no change of it revokes what was.
+    let revoke = csr(key, &[name("revoke 40000000000000000000000000000001 superseded".into())]);
+    let own_name = csr(key, &[name(format!("own name {}", serial_text(serial))), (rcgen::DnType::OrganizationName, Asker::new().unwrap().text())]);
+    let certificate = ca::register::get(&*opened.authority.store, serial).unwrap().der;
+    let renew = signed(key, &certificate, &csr(&rcgen::KeyPair::generate().unwrap(), &[]));
+    let body = |head: &str, body: Vec<u8>| Seed { head: format!("POST {head}"), body, in_path: false };
+    let path = |path: String| Seed { head: format!("GET {path}"), body: Vec::new(), in_path: true };
+    let encoded = base64::engine::general_purpose::STANDARD.encode(&ocsp).replace('+', "%2B").replace('/', "%2F").replace('=', "%3D");
+    vec![
+        body("/ocsp", ocsp),
+        body("/revoke", revoke),
+        body("/log/own-name", own_name),
+        body("/renew", renew),
+        path(format!("/ocsp/{encoded}")),
+        path("/log/tile/0/000.p/9".into()),
+        path("/log/tile/entries/000.p/9".into()),
+        path("/crl/enterprise-ca.crl".into()),
+        path("/issuer/tls-ca.der".into()),
+    ]
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn no_request_is_too_strange_for_an_answer() {
+    static PANICS: AtomicUsize = AtomicUsize::new(0);
+    let place = tempfile::tempdir().unwrap();
+    let listen = "127.0.0.1:8440".parse().unwrap();
+    let opened = init(&place.path().join("ca"), "http://127.0.0.1:8440", listen, &passphrase(), &passphrase(), Arc::new(SystemClock)).unwrap();
+    let key = rcgen::KeyPair::generate().unwrap();
+    let applicant = Words { name: Some("广州天河测试有限公司".into()), code: Some("91440101MAT000018G".into()), ..Words::default() };
+    let order = Order { profile: "enterprise-signing".into(), request: csr(&key, &[]), applicant, issuer: None };
+    let serial = issue(&opened.authority, Authorised::by_ownership(0), order).unwrap().what().serial.clone();
+    opened.evidence.advance().unwrap();
+    let seeds = seeds(&opened, &key, &serial);
+    let (authority, evidence) = (Arc::new(opened.authority), opened.evidence);
+    let public = Public { status: Arc::new(ca::status::Status::new(&authority).unwrap()), lists: Arc::new(Lists::new(Arc::clone(&authority.store))), authority: Arc::clone(&authority) };
+    let router = router(Arc::new(public))
+        .merge(log::router(evidence, Arc::clone(&authority)))
+        .merge(revocation::router(Arc::clone(&authority)))
+        .merge(renewal::router(Arc::clone(&authority)));
+    let listener = bind("127.0.0.1:0".parse().unwrap()).await.unwrap();
+    let address = listener.local_addr().unwrap();
+    tokio::spawn(serve(listener, router, Limits { header: Duration::from_secs(2), ..Limits::default() }, Shutdown::new()));
+    let before = std::panic::take_hook();
+    std::panic::set_hook(Box::new(move |told| {
+        PANICS.fetch_add(1, Ordering::Relaxed);
+        before(told);
+    }));
+    let asking = move || {
+        let mut dice = Dice(20_261_129);
+        let began = Instant::now();
+        let (mut answered, mut fine) = (0, 0);
+        while began.elapsed() < Duration::from_secs(5) && answered < 3_000 {
+            let seed = &seeds[dice.below(seeds.len())];
+            let (head, body) = match seed.in_path {
+                // The method and its space stay: what follows is the path.
+                true => ([&seed.head.as_bytes()[..4], &dice.changed(&seed.head.as_bytes()[4..])].concat(), Vec::new()),
+                false => (seed.head.clone().into_bytes(), dice.changed(&seed.body)),
+            };
+            let answer = ask(address, &head, &body);
+            let line = String::from_utf8_lossy(answer.get(..answer.len().min(16)).unwrap()).into_owned();
+            let status: u16 = line.strip_prefix("HTTP/1.1 ").and_then(|rest| rest.get(..3)).and_then(|code| code.parse().ok()).unwrap_or(0);
+            let shown = || format!("{} {} {line}", head.escape_ascii(), body.escape_ascii());
+            assert!((200..500).contains(&status), "{}", shown());
+            assert!(answer.len() < 256 * 1024, "{}", shown());
+            answered += 1;
+            fine += usize::from(status == 200);
+        }
+        (answered, fine)
+    };
+    let (answered, fine) = tokio::task::spawn_blocking(asking).await.unwrap();
+    assert!(answered > 100 && fine > 0, "{answered} {fine}");
+    assert_eq!(PANICS.load(Ordering::Relaxed), 0);
+    let record = ca::register::get(&*authority.store, &serial).unwrap();
+    assert!(record.status == Status::Good);
+    // Nothing in the log but that the one holder was told of its own name, should an unchanged question have come through.
+    let entries = authority.store.read_stream(STREAM, 0, 10_000).unwrap();
+    let after = entries.iter().skip_while(|entry| !(entry[1] == 70 && String::from_utf8_lossy(entry).contains(&serial_text(&serial)))).skip(1);
+    assert!(after.clone().all(|entry| entry[1] == 71), "{:?}", after.map(|entry| entry[1]).collect::<Vec<_>>());
+}

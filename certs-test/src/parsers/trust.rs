@@ -1,0 +1,198 @@
+//! What decides whom to trust: timestamps, lists of keys, paths, and the constraints on names along them.
+
+use std::sync::OnceLock;
+
+use pki::asn1::Reader;
+use pki::key::Blocklist;
+use pki::path::{ANY_PURPOSE, Anchors, Oid, Requirements, RevocationList, Validation};
+use pki::signature::DigestAlgorithm;
+use pki::timestamp::{Imprint, Moment, Terms, TimeStampRequest, TokenPlan, verify};
+use pki::view::CertificateView;
+use rcgen::{BasicConstraints, CertificateParams, CustomExtension, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair, KeyUsagePurpose};
+use time::OffsetDateTime;
+use time::macros::datetime;
+
+use super::pki_inputs::{crl_seeds, holder, parameters};
+
+const NOW: OffsetDateTime = datetime!(2026-11-26 8:00 UTC);
+
+/// What was read says the same when it is written and read again.
+pub(super) fn timestamp_request(input: &[u8]) {
+    let Ok(request) = TimeStampRequest::parse(input) else { return };
+    assert_eq!(TimeStampRequest::parse(&request.der()), Ok(request));
+}
+
+fn request(policy: Option<Oid>) -> TimeStampRequest {
+    TimeStampRequest { imprint: Imprint::of(DigestAlgorithm::Sha256, b"filing"), policy, nonce: Some(vec![1, 2, 3]), certificate: true }
+}
+
+pub(super) fn timestamp_request_seeds() -> Vec<Vec<u8>> {
+    let other = TimeStampRequest { imprint: Imprint::of(DigestAlgorithm::Sha512, b""), policy: None, nonce: None, certificate: false };
+    vec![request(Some(Oid::new_unwrap("1.3.6.1.4.1.32473.3.1"))).der(), other.der()]
+}
+
+/// Whatever verifies is of the content and the time that were signed.
+pub(super) fn timestamp(input: &[u8]) {
+    let Ok(verified) = verify(input, &[]) else { return };
+    assert!(verified.imprint().is_of(b"filing") && !verified.imprint().is_of(b"other"));
+    assert_eq!((verified.gen_time(), verified.nonce(), verified.serial()), (NOW, Some(&[1, 2, 3][..]), &[0x41; 16][..]));
+}
+
+pub(super) fn timestamp_seeds() -> Vec<Vec<u8>> {
+    static TOKEN: OnceLock<Vec<u8>> = OnceLock::new();
+    let token = TOKEN.get_or_init(|| {
+        let mut parameters = parameters();
+        parameters.subject_alt_names.clear();
+        parameters.key_usages = vec![KeyUsagePurpose::DigitalSignature];
+        parameters.extended_key_usages = Vec::new();
+        // Critical, and the only one. spec: rfc3161#2.3
+        let mut purpose = CustomExtension::from_oid_content(&[2, 5, 29, 37], vec![0x30, 10, 6, 8, 0x2b, 6, 1, 5, 5, 7, 3, 8]);
+        purpose.set_criticality(true);
+        parameters.custom_extensions.push(purpose);
+        // The signer is the holder of the tests' one key.
+        let certificate = parameters.self_signed(holder().issuer.key()).expect("a certificate");
+        let terms = Terms { policy: Oid::new_unwrap("1.3.6.1.4.1.32473.3.1"), accuracy_ms: 1_500, ordering: true };
+        let plan = TokenPlan::new(terms, certificate.der(), &[]).expect("a plan");
+        plan.token(&request(None), Moment { time: NOW, serial: [0x41; 16] }, holder()).expect("a token")
+    });
+    vec![token.clone()]
+}
+
+/// A list that is read holds as many keys as it has lines of them, and a key that none names is not held.
+pub(super) fn blocklist(input: &[u8]) {
+    let Ok(text) = std::str::from_utf8(input) else { return };
+    let Ok(list) = Blocklist::parse([("a", text)]) else { return };
+    let lines = text.lines().filter(|line| !line.split('#').next().unwrap_or_default().trim().is_empty()).count();
+    assert_eq!((list.len(), list.is_empty()), (lines, lines == 0));
+    let key = &holder().spki;
+    let digest: String = pki::ocsp::HashAlgorithm::Sha256.digest(key).iter().map(|octet| format!("{octet:02x}")).collect();
+    assert_eq!(list.holds(key), text.lines().any(|line| line.split('#').next().unwrap_or_default().trim().eq_ignore_ascii_case(&digest)));
+}
+
+pub(super) fn blocklist_seeds() -> Vec<Vec<u8>> {
+    let digest: String = pki::ocsp::HashAlgorithm::Sha256.digest(&holder().spki).iter().map(|octet| format!("{octet:02x}")).collect();
+    vec![format!("# known\n{digest}\n{} # another\n", "0".repeat(64)).into_bytes(), b"0123456789abcdef0123\r\n\nABCDEF0123456789ABCD\n".to_vec()]
+}
+
+/// A certificate, its issuers and their lists, one after the other: what is trusted is what the issuer signed.
+pub(super) fn path(input: &[u8]) {
+    let mut pieces = Reader::new(input);
+    let (mut certificates, mut lists) = (Vec::new(), Vec::new());
+    while let Ok((_, _, whole)) = pieces.any() {
+        match RevocationList::parse(whole) {
+            Ok(list) if lists.len() < 16 => lists.push(list),
+            _ => certificates.push(whole),
+        }
+    }
+    let Some((first, others)) = certificates.split_first() else { return };
+    let required = Requirements { extended_key_usage: ANY_PURPOSE, key_usage: Vec::new(), policies: Vec::new() };
+    let anchors = Anchors::new(&[holder().issuer.der()]).expect("an anchor");
+    let Ok(trusted) = (Validation { anchors: &anchors, lists: &lists, required: &required, at: NOW }).trust(first, others) else { return };
+    let signed = |der: &[u8]| CertificateView::parse(der).map(|view| view.signed.tbs.to_vec());
+    assert!(chain().iter().any(|known| signed(known) == signed(trusted.certificate())), "what nobody signed is trusted");
+}
+
+/// A holder, the authority between, and the lists of both issuers.
+fn chain() -> &'static [Vec<u8>; 4] {
+    static CHAIN: OnceLock<[Vec<u8>; 4]> = OnceLock::new();
+    CHAIN.get_or_init(|| {
+        let key = KeyPair::generate().expect("a key");
+        let mut between = parameters();
+        between.subject_alt_names.clear();
+        between.distinguished_name.push(DnType::CommonName, "between");
+        between.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
+        between.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
+        let authority = between.signed_by(&key, &holder().issuer).expect("a certificate");
+        let issuer = Issuer::from_params(&between, &key);
+        let mut leaf = parameters();
+        leaf.extended_key_usages = vec![ExtendedKeyUsagePurpose::ClientAuth];
+        let leaf = leaf.signed_by(&key, &issuer).expect("a certificate");
+        let list = rcgen::CertificateRevocationListParams {
+            this_update: datetime!(2026-11-25 8:00 UTC),
+            next_update: datetime!(2026-12-02 8:00 UTC),
+            crl_number: 7_u64.into(),
+            issuing_distribution_point: None,
+            revoked_certs: Vec::new(),
+            key_identifier_method: rcgen::KeyIdMethod::Sha256,
+        };
+        let list = list.signed_by(&issuer).expect("a list").der().to_vec();
+        [leaf.der().to_vec(), authority.der().to_vec(), list, crl_seeds().swap_remove(0)]
+    })
+}
+
+pub(super) fn path_seeds() -> Vec<Vec<u8>> {
+    let [leaf, authority, list, lists] = chain();
+    let whole = [leaf.as_slice(), authority, list, lists].concat();
+    let required = Requirements { extended_key_usage: ANY_PURPOSE, key_usage: Vec::new(), policies: Vec::new() };
+    let anchors = Anchors::new(&[holder().issuer.der()]).expect("an anchor");
+    let lists = [list, lists].map(|der| RevocationList::parse(der).expect("a list"));
+    (Validation { anchors: &anchors, lists: &lists, required: &required, at: NOW }).trust(leaf, &[authority]).expect("the seed itself is trusted");
+    vec![whole]
+}
+
+/// Constraints of an authority and names of a holder below it, as somebody would sign them: the first octet says how many
+/// octets are the constraints. Whatever is excluded is not permitted as well.
+pub(super) fn constraints(input: &[u8]) {
+    let Some((length, rest)) = input.split_first() else { return };
+    let Some((constraints, names)) = rest.split_at_checked(usize::from(*length)) else { return };
+    if rest.len() > 4_000 {
+        return;
+    }
+    let trusted = |constraints: &[u8]| {
+        let extension = |last: u8, content: &[u8]| CustomExtension::from_oid_content(&[2, 5, 29, last.into()], content.to_vec());
+        let authority = |name: &str| {
+            let mut parameters = CertificateParams::default();
+            parameters.distinguished_name.push(DnType::OrganizationName, name);
+            (parameters.not_before, parameters.not_after) = (datetime!(2026-01-01 0:00 UTC), datetime!(2036-01-01 0:00 UTC));
+            parameters
+        };
+        let mut root = authority("root");
+        root.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        root.custom_extensions.push(extension(30, constraints));
+        let key = holder().issuer.key();
+        let root_der = root.self_signed(key).expect("a certificate").der().to_vec();
+        let mut leaf = authority("leaf");
+        leaf.custom_extensions.push(extension(17, names));
+        let leaf = leaf.signed_by(key, &Issuer::from_params(&root, key)).expect("a certificate").der().to_vec();
+        let required = Requirements { extended_key_usage: ANY_PURPOSE, key_usage: Vec::new(), policies: Vec::new() };
+        let anchors = Anchors::new(&[root_der]).expect("an anchor");
+        let judged = (Validation { anchors: &anchors, lists: &[], required: &required, at: NOW }).trust(&leaf, &[] as &[&[u8]]);
+        // There is no list: to get as far as that is to have names that are allowed.
+        matches!(judged, Err(pki::path::PathError::RevocationUnknown))
+    };
+    // The same subtrees, permitted and excluded.
+    if let Ok([0xa0, subtrees @ ..]) = Reader::only(constraints, 0x30).map(|fields| fields.to_vec()).as_deref() {
+        let turned = pki::asn1::seq(&[&[&[0xa1], subtrees].concat()]);
+        let of_a_kind = trusted(constraints) && trusted(&turned);
+        // Both may hold only when no name is of a kind that the subtrees are about.
+        assert!(!of_a_kind || !speaks_of(subtrees, names), "permitted and excluded at once");
+    } else {
+        trusted(constraints);
+    }
+}
+
+/// Whether a name is of the kind of some subtree, by the tags alone.
+fn speaks_of(subtrees: &[u8], names: &[u8]) -> bool {
+    let tags = |der: &[u8]| {
+        let mut list = Reader::new(der);
+        std::iter::from_fn(move || list.any().ok().map(|(tag, value, _)| (tag, value.to_vec()))).collect::<Vec<_>>()
+    };
+    let Ok(subtrees) = Reader::only(&[&[0x30], subtrees].concat(), 0x30).map(<[u8]>::to_vec) else { return false };
+    let kinds: Vec<u8> = tags(&subtrees).iter().filter_map(|(_, one)| one.first().copied()).collect();
+    let names = Reader::only(names, 0x30).map(<[u8]>::to_vec).unwrap_or_default();
+    tags(&names).iter().any(|(tag, _)| kinds.contains(tag))
+}
+
+pub(super) fn constraints_seeds() -> Vec<Vec<u8>> {
+    let name = |tag: u8, text: &[u8]| pki::asn1::tlv(tag, text);
+    let subtrees = |tag: u8, names: &[Vec<u8>]| {
+        let all: Vec<u8> = names.iter().flat_map(|name| pki::asn1::seq(&[name])).collect();
+        pki::asn1::tlv(tag, &all)
+    };
+    let seed = |constraints: Vec<u8>, names: &[Vec<u8>]| [vec![u8::try_from(constraints.len()).expect("short")], constraints, pki::asn1::tlv(0x30, &names.concat())].concat();
+    let permitted = subtrees(0xa0, &[name(0x81, b".example.cn"), name(0x82, b"example.cn"), name(0x87, &[192, 0, 2, 0, 255, 255, 255, 0])]);
+    vec![
+        seed(pki::asn1::seq(&[&permitted]), &[name(0x81, b"office@mail.example.cn"), name(0x82, b"a.example.cn"), name(0x87, &[192, 0, 2, 1])]),
+        seed(pki::asn1::seq(&[&subtrees(0xa1, &[name(0x81, b"a@example.cn"), name(0x86, b".example.cn")])]), &[name(0x86, b"http://a.example.cn/x"), name(0x81, b"b@example.cn")]),
+    ]
+}
