@@ -6,7 +6,7 @@ use pki::asn1::Reader;
 use pki::key::Blocklist;
 use pki::path::{ANY_PURPOSE, Anchors, Oid, Requirements, RevocationList, Validation};
 use pki::signature::DigestAlgorithm;
-use pki::timestamp::{Imprint, Moment, Terms, TimeStampRequest, TokenPlan, verify};
+use pki::timestamp::{Imprint, Moment, Terms, TimeStampRequest, TokenInfo, TokenPlan, verify};
 use pki::view::CertificateView;
 use rcgen::{BasicConstraints, CertificateParams, CustomExtension, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair, KeyUsagePurpose};
 use time::OffsetDateTime;
@@ -52,8 +52,8 @@ pub(super) fn timestamp_seeds() -> Vec<Vec<u8>> {
         // The signer is the holder of the tests' one key.
         let certificate = parameters.self_signed(holder().issuer.key()).expect("a certificate");
         let terms = Terms { policy: Oid::new_unwrap("1.3.6.1.4.1.32473.3.1"), accuracy_ms: 1_500, ordering: true };
-        let plan = TokenPlan::new(terms, certificate.der(), &[]).expect("a plan");
-        plan.token(&request(None), Moment { time: NOW, serial: [0x41; 16] }, holder()).expect("a token")
+        let told = TokenInfo::new(&terms, &request(None), Moment { time: NOW, serial: [0x41; 16] }).expect("what a token says");
+        TokenPlan::new(certificate.der(), &[]).expect("a plan").token(&told, holder()).expect("a token")
     });
     vec![token.clone()]
 }
