@@ -16,6 +16,7 @@ use x509_parser::prelude::{FromDer, X509Certificate};
 use crate::own_name::OwnNames;
 use crate::problem::IssueError;
 use crate::record::{IssuerRecord, Settings};
+use crate::registry::Registry;
 
 /// The name of the root among the issuers.
 pub const ROOT: &str = "root";
@@ -135,6 +136,8 @@ pub struct Authority {
     pub key_lists: Arc<pki::key::Blocklist>,
     /// What makes the tags of own names in the log.
     pub own_names: Arc<OwnNames>,
+    /// Where enterprises are looked up.
+    pub registry: Arc<dyn Registry>,
     pub issuers: BTreeMap<String, Arc<Issuer>>,
     /// The root's key, while the hierarchy is founded.
     pub founding: Option<KeyHandle>,
@@ -160,7 +163,9 @@ impl Authority {
         let idle = self.issuers.keys().filter(|id| !signed_by(id)).map(|id| format!("no profile is signed by the issuer {id}"));
         let holders = |name: &str| self.policies.profile(name).is_some_and(|profile| profile.kind() == Kind::Leaf && profile.applicant() != ApplicantKind::Authority);
         let renewed = self.rules.renewal.profiles().filter(|(name, _)| !holders(name)).map(|(name, _)| format!("certificates of {name} are to be renewed, and no holder has such"));
-        unsigned.chain(idle).chain(renewed).collect()
+        let (online, asked) = (self.rules.orders.profiles().map(|profile| ("orders.toml", profile)), self.rules.approvals.profiles().map(|profile| ("approvals.toml", profile)));
+        let absent = online.chain(asked).filter(|(_, profile)| self.policies.profile(profile).is_none()).map(|(file, profile)| format!("{file} names the profile {profile}, which is not here"));
+        unsigned.chain(idle).chain(renewed).chain(absent).collect()
     }
 
     /// The issuer that signs certificates of `profile`: the one wanted, or the only one there is.

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use evidence::{Evidence, EvidenceError, LogSigner};
 use keys::{KeyError, KeyHandle, KeyStore, Passphrase, PinError, Token, TokenError};
 use pki::signer::SignatureAlgorithm;
-use policies::authority::{self, Rules};
+use policies::authority::{self, RegistryRule, Rules};
 use policies::PRACTICE_STATEMENT;
 use policies::certificate::{Policies, SHIPPED};
 use runtime::clock::Clock;
@@ -25,6 +25,7 @@ use crate::flow::{Authorised, issue, own, publish, revoke};
 use crate::own_name::{self, OwnNames};
 use crate::problem::IssueError;
 use crate::record::{IssuerRecord, OcspSigner, Settings, decode, encode, log};
+use crate::registry::{FileRegistry, NoRegistry, Registry, RegistryConfiguration, RegistryError};
 use crate::steady::Steady;
 use crate::time_source::TimeSource;
 use crate::token::TokenConfiguration;
@@ -70,7 +71,7 @@ pub enum InitError {
     Unfinished { path: PathBuf },
     #[error("the authority in {path} was never restored to the end; run `ca restore` again, which begins anew", path = path.display())]
     Unrestored { path: PathBuf },
-    #[error("{what}; mend the documents in policies/certificates")]
+    #[error("{what}; mend the documents in policies")]
     Unmatched { what: String },
     #[error("the log's {what} is missing in {path}; restore the whole directory from one backup", path = path.display())]
     LogMissing { path: PathBuf, what: &'static str },
@@ -83,6 +84,10 @@ pub enum InitError {
     BaseUrl { found: String },
     #[error("this authority was founded as {founded} and its certificates say so; start it without --base-url, or found another in another directory")]
     OtherBaseUrl { founded: String },
+    #[error("orders.toml requires a registry and ca.toml names none; write a [registry] table with its file")]
+    NoRegistry,
+    #[error(transparent)]
+    Registry(#[from] RegistryError),
     #[error(transparent)]
     KeyLists(#[from] crate::key_lists::ReadError),
     #[error(transparent)]
@@ -106,6 +111,15 @@ pub struct Configuration {
     /// Who vouches for the clock that timestamps tell; the kernel when absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub timestamp: Option<TimeSource>,
+    /// Where enterprises are looked up, when there is a registry.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub registry: Option<RegistryConfiguration>,
+}
+
+impl Configuration {
+    pub fn new(listen: std::net::SocketAddr) -> Self {
+        Self { listen, store: "fjall:store".into(), token: None, administration: None, timestamp: None, registry: None }
+    }
 }
 
 /// An authority with its evidence, and the lock on its directory.
@@ -162,7 +176,7 @@ fn remove_made(entry: &fs::DirEntry) -> std::io::Result<()> {
 
 /// Makes the hierarchy in `path`: offline root, issuing authorities, an OCSP signer for each, the root's CRL.
 pub fn init(path: &Path, base_url: &str, listen: std::net::SocketAddr, root: &Passphrase, passphrase: &Passphrase, clock: Arc<dyn Clock>) -> Result<Opened, InitError> {
-    init_with(path, base_url, Configuration { listen, store: "fjall:store".into(), token: None, administration: None, timestamp: None }, root, passphrase, clock)
+    init_with(path, base_url, Configuration::new(listen), root, passphrase, clock)
 }
 
 /// As [`init`], with the issuing keys where `configuration` says.
@@ -196,6 +210,7 @@ pub fn init_with(path: &Path, base_url: &str, configuration: Configuration, root
         rules,
         key_lists: Arc::default(),
         own_names: Arc::new(OwnNames::open(&keys)?),
+        registry: Arc::new(NoRegistry),
         issuers: BTreeMap::new(),
         founding: Some(root_key.clone()),
         watchers: Vec::new(),
@@ -273,6 +288,11 @@ pub fn open_at(path: &Path, base_url: Option<&str>, passphrase: &Passphrase, clo
     }
     let ReadPolicies { certificates: policies, rules, practice_statement, digest } = read_policies(&path.join("policies"))?;
     let lists = crate::key_lists::read(&path.join(crate::key_lists::DIRECTORY))?;
+    let registry: Arc<dyn Registry> = match &configuration.registry {
+        Some(registry) => Arc::new(FileRegistry::open(&path.join(&registry.file))?),
+        None if rules.orders.registry == RegistryRule::Required => return Err(InitError::NoRegistry),
+        None => Arc::new(NoRegistry),
+    };
     let keys = KeyStore::open(&path.join("keys"), passphrase)?;
     let token = configuration.token.as_ref().map(TokenConfiguration::open).transpose()?;
     let store = store::open(&configuration.store, path).map_err(IssueError::from)?;
@@ -299,7 +319,7 @@ pub fn open_at(path: &Path, base_url: Option<&str>, passphrase: &Passphrase, clo
     let evidence = Arc::new(Evidence::open(Arc::clone(&store), signer, path)?);
     let own_names = Arc::new(own_names(&*store, &keys)?);
     let issuers = read_issuers(&*store, &keys, token.as_ref())?;
-    let authority = Authority { addresses: Addresses::new(&settings), store, clock, settings, policies, rules, key_lists: Arc::new(lists.keys), own_names, issuers, founding: None, watchers: Vec::new() };
+    let authority = Authority { addresses: Addresses::new(&settings), store, clock, settings, policies, rules, key_lists: Arc::new(lists.keys), own_names, registry, issuers, founding: None, watchers: Vec::new() };
     // Configuration is judged whole before anything is done with it.
     if let Some(what) = authority.unmatched().into_iter().next() {
         return Err(InitError::Unmatched { what });
@@ -503,6 +523,7 @@ impl From<InitError> for Problem {
             InitError::Token(_) | InitError::NoToken { .. } => (Exit::Unavailable, "token"),
             InitError::Policy(_) | InitError::Unmatched { .. } => (Exit::Usage, "policy"),
             InitError::KeyLists(_) => (Exit::Usage, "key-lists"),
+            InitError::NoRegistry | InitError::Registry(_) => (Exit::Usage, "registry"),
             InitError::BaseUrl { .. } | InitError::OtherBaseUrl { .. } => (Exit::Usage, "base-url"),
             InitError::OwnNameKey => (Exit::Damaged, "own-name"),
             InitError::Unfinished { .. } | InitError::Unrestored { .. } => (Exit::Conflict, "unfinished"),

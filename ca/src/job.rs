@@ -11,7 +11,7 @@ use store::Batch;
 
 use crate::administration::Endpoint;
 use crate::authority::{Issuer, ROOT};
-use crate::flow::{Authorised, ending, enterprise, hold, issue, own, publish};
+use crate::flow::{Authorised, ending, enterprise, hold, issue, order, own, publish};
 use crate::problem::IssueError;
 use crate::record::{CrlRecord, decode};
 use crate::service::Service;
@@ -46,6 +46,8 @@ const PARTS: &[Part] = &[
     Part { name: "crl", urgent: true, fault: "a list cannot be published", next: "read the service's log" },
     Part { name: "hold", urgent: false, fault: "a suspension or freeze that is over cannot be ended", next: "read the service's log" },
     Part { name: "succession", urgent: false, fault: "a certificate that another took the place of cannot be revoked", next: "read the service's log" },
+    Part { name: "order", urgent: false, fault: "an order cannot go on", next: "read the service's log" },
+    Part { name: "registry", urgent: false, fault: "the registry of enterprises cannot be read", next: "put one in its place that can be read" },
     Part { name: "token", urgent: true, fault: "the token with the issuing keys cannot be used, so nothing is issued", next: "see to the token and read the service's log" },
     Part { name: "job", urgent: true, fault: "a job failed unexpectedly", next: "report this with the service's log" },
     Part { name: "ocsp-signer", urgent: false, fault: "an OCSP signer cannot be replaced", next: "read the service's log" },
@@ -116,6 +118,8 @@ struct Turn {
     /// No new certificate for the officers' listener is tried before.
     administration_not_before: i64,
     timestamp_signer_not_before: i64,
+    /// Where the next portion of orders begins.
+    orders: Option<store::Key>,
 }
 
 impl Jobs {
@@ -194,6 +198,8 @@ impl Jobs {
             let faults: Vec<String> = issuers.iter().filter_map(|issuer| self.list(issuer).err()).map(|error| error.to_string()).collect();
             self.health.report("crl", faults.into_iter().next());
             issuers.iter().for_each(|issuer| self.unfinished(issuer));
+            self.registry();
+            self.health.report("order", self.orders(&mut turn).unwrap_or_else(|error| Some(error.to_string())));
             let faults: Vec<String> = issuers.iter().filter_map(|issuer| self.signer(issuer.id(), &mut turn).err()).map(|error| error.to_string()).collect();
             self.health.report("ocsp-signer", faults.into_iter().next());
             if let Some(timestamps) = &self.timestamps {
@@ -223,6 +229,25 @@ impl Jobs {
             tracing::info!(revoked, "revoked certificates that another took the place of");
         }
         Ok(())
+    }
+
+    /// A registry that was replaced is taken up; one that cannot be read leaves the one before in use.
+    fn registry(&self) {
+        let refreshed = self.service.authority.registry.refresh();
+        if matches!(refreshed, Ok(true)) {
+            tracing::info!("read a new registry");
+        }
+        self.health.report("registry", refreshed.err().map(|error| error.to_string()));
+    }
+
+    /// Orders that a crash or a fault kept waiting, and those whose time is over.
+    fn orders(&self, turn: &mut Turn) -> Result<Option<String>, order::OrderError> {
+        let order::Worked { advanced, expired, fault, next } = order::work(&self.service.authority, turn.orders.as_ref())?;
+        turn.orders = next;
+        if advanced + expired > 0 {
+            tracing::info!(advanced, expired, "went on with orders");
+        }
+        Ok(fault.map(|fault| fault.to_string()))
     }
 
     /// What waits for the issuer's key; a key that is away again is told of by whoever watches over it.

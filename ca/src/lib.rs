@@ -2,6 +2,7 @@
 #![forbid(unsafe_code)]
 
 pub mod administration;
+pub mod approval;
 pub mod authority;
 pub mod backup;
 pub mod cli;
@@ -13,9 +14,12 @@ pub mod job;
 pub mod key_lists;
 pub mod lists;
 pub mod own_name;
+pub mod order_proof;
+pub mod order_shown;
 pub mod problem;
 pub mod record;
 pub mod register;
+pub mod registry;
 pub mod service;
 pub mod stamped;
 pub mod status;

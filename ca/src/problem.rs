@@ -31,8 +31,10 @@ pub enum IssueError {
     ListedKey,
     #[error("this key belongs to somebody else here; make a key pair of your own")]
     KeyOfAnother,
-    #[error("{profile} certificates need the approval of {officers} officer(s), and officers cannot sign in yet; use a profile without approvals")]
+    #[error("{profile} certificates need the approval of {officers} officer(s); place an order with `ca order place` and have it approved")]
     ApprovalNeeded { profile: String, officers: u8 },
+    #[error("what would be issued is not what was ordered and approved, so it was not signed; have the store examined")]
+    OtherPlan,
     #[error("the key of {issuer} is offline; its list is made with `ca crl root`")]
     Offline { issuer: String },
     #[error("the certificate of {issuer} is revoked, so it certifies nobody; found a new issuing authority")]
@@ -125,7 +127,7 @@ impl IssueError {
         )
     }
 
-    fn class(&self) -> (Exit, &'static str) {
+    pub(crate) fn class(&self) -> (Exit, &'static str) {
         match self {
             Self::UnknownProfile { .. } => (Exit::NotFound, "unknown-profile"),
             Self::UnknownIssuer { .. } => (Exit::NotFound, "unknown-issuer"),
@@ -140,6 +142,7 @@ impl IssueError {
             Self::ListedKey => (Exit::Refused, "listed-key"),
             Self::KeyOfAnother => (Exit::Refused, "key-of-another"),
             Self::ApprovalNeeded { .. } => (Exit::Refused, "approval-needed"),
+            Self::OtherPlan => (Exit::Damaged, "other-plan"),
             Self::Offline { .. } => (Exit::Refused, "issuer-offline"),
             Self::IssuerRevoked { .. } => (Exit::Refused, "issuer-revoked"),
             Self::Lint { .. } => (Exit::Refused, "lint"),

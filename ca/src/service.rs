@@ -22,11 +22,15 @@ use crate::flow::replace::{Correct, Replace, correct, replace};
 use crate::flow::succeed::{Link, Succeeded, successors};
 use crate::flow::own_name::own_name;
 use crate::flow::revoke::{Revoke, revoke};
+use crate::flow::approve::{self, Decided};
 use crate::flow::backup::{self, BackedUp};
 use crate::flow::officer::{self, Grant, Withdraw};
+use crate::flow::order::{self, Applied, OrderError, OrderQuery, Placed};
 use crate::flow::{Administrator, Authorised, Operator, Proven, adopt, publish};
+use crate::order_proof::{self, Proof};
+use crate::order_shown::OrderShown;
 use crate::problem::{IssueError, OfficerError};
-use crate::record::{BulkAct, Came, CertificateRecord, CrlRecord, Freeze, Incident, Item, Status, der_text, serial_text};
+use crate::record::{BulkAct, Came, CertificateRecord, CrlRecord, Freeze, Incident, Item, OrderId, OrderRecord, Status, der_text, serial_text};
 use crate::register::{self, Query, State};
 use crate::stamped::{self, Stamped};
 
@@ -51,6 +55,14 @@ pub enum Operation {
     ShowIncident { incident: String },
     IncidentItems { incident: String, act: BulkAct, from: u64 },
     BlockKey { key: KeyDigest },
+    PlaceOrder(Applied),
+    ShowOrder { id: OrderId },
+    ListOrders(OrderQuery),
+    CancelOrder { id: OrderId },
+    /// An officer's signed decision: it is the signature that is judged, whoever brings it.
+    DecideOrder(Decided),
+    /// All that proves an order offline.
+    ExportOrder { id: OrderId },
     /// All issuers with a key here when none is named.
     PublishCrl { issuer: Option<String> },
     /// The bytes of the root's next list, for its key to sign where that is.
@@ -112,6 +124,12 @@ impl Operation {
             Self::ShowIncident { .. } => ("show-incident", &Power::ALL),
             Self::IncidentItems { .. } => ("incident-items", &Power::ALL),
             Self::BlockKey { .. } => ("block-key", &[Operator]),
+            Self::PlaceOrder(_) => ("place-order", &[Operator]),
+            Self::ShowOrder { .. } => ("show-order", &Power::ALL),
+            Self::ListOrders(_) => ("list-orders", &Power::ALL),
+            Self::CancelOrder { .. } => ("cancel-order", &[Operator]),
+            Self::ExportOrder { .. } => ("export-order", &Power::ALL),
+            Self::DecideOrder(_) => ("decide-order", &Power::ALL),
             Self::PublishCrl { .. } => ("publish-crl", &[Administrator]),
             Self::PrepareRootCrl => ("prepare-root-crl", &[Administrator]),
             Self::PublishRootCrl { .. } => ("publish-root-crl", &[Administrator]),
@@ -266,6 +284,9 @@ pub enum Outcome {
     Incident(Incident),
     Incidents(Vec<Incident>),
     IncidentItems(Vec<BulkItem>),
+    Order(Box<OrderShown>),
+    Orders(Vec<OrderShown>),
+    OrderProof(Box<Proof>),
     Published(Vec<Published>),
     Prepared(Prepared),
     Exported(Exported),
@@ -351,6 +372,18 @@ impl Service {
                 let revoked = revoked.iter().map(|(serial, record)| self.shown(serial, record, false)).collect();
                 Ok(Outcome::KeyBlocked(KeyBlocked { key, before, revoked }))
             }
+            Operation::PlaceOrder(applied) => {
+                let Placed { id, order, before } = order::place(&self.authority, &proven.acting()?, applied)?;
+                Ok(Outcome::Order(Box::new(OrderShown { before, ..self.order(&id, &order)? })))
+            }
+            Operation::ShowOrder { id } => Ok(Outcome::Order(Box::new(self.order(&id, &order::load(&self.authority, &id)?.1)?))),
+            Operation::ListOrders(query) => {
+                let found = order::list(&self.authority, &query)?;
+                Ok(Outcome::Orders(found.iter().map(|(id, order)| self.order(id, order)).collect::<Result<_, _>>()?))
+            }
+            Operation::DecideOrder(decided) => Ok(Outcome::Order(Box::new(self.order(&decided.order, &approve::decide(&self.authority, &decided)?)?))),
+            Operation::ExportOrder { id } => Ok(Outcome::OrderProof(Box::new(order_proof::export(&self.authority, &self.evidence, &id)?))),
+            Operation::CancelOrder { id } => Ok(Outcome::Order(Box::new(self.order(&id, &order::cancel(&self.authority, &proven.acting()?, &id)?)?))),
             Operation::PublishCrl { issuer } => self.publish(&proven.acting()?, issuer.as_deref()),
             Operation::PrepareRootCrl => {
                 let publish::Prepared { intent, tbs } = publish::prepare(&self.authority, &proven.acting()?, self.root()?)?;
@@ -398,6 +431,10 @@ impl Service {
                 Ok(Outcome::Exported(Exported { directory, entries, vkey }))
             }
         }
+    }
+
+    fn order(&self, id: &OrderId, order: &OrderRecord) -> Result<OrderShown, OrderError> {
+        OrderShown::new(&self.authority, id, order)
     }
 
     fn publish(&self, authorised: &Authorised<Administrator>, wanted: Option<&str>) -> Result<Outcome, Problem> {

@@ -46,6 +46,7 @@ fn over(opened: &Opened, store: Arc<dyn Store>) -> Authority {
         rules: whole.rules.clone(),
         key_lists: Arc::clone(&whole.key_lists),
         own_names: Arc::clone(&whole.own_names),
+        registry: Arc::clone(&whole.registry),
         issuers: whole.issuers.clone(),
         founding: None,
         watchers: Vec::new(),

@@ -286,6 +286,7 @@ fn a_power_and_its_entry_are_there_together_or_not_at_all() {
             key_lists: Arc::clone(&whole.key_lists),
             issuers: whole.issuers.clone(),
             own_names: whole.own_names.clone(),
+            registry: Arc::clone(&whole.registry),
             founding: None,
             watchers: Vec::new(),
         };

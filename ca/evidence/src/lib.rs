@@ -1,14 +1,19 @@
 //! The log's signed head: what was promised, kept outside the engine, and the export an auditor verifies.
 #![forbid(unsafe_code)]
 
+mod prove;
+
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 use keys::NoteKey;
-use merkle::{Checkpoint, FULL, Hash, Kind, NoteSigner, Rows, Tile, TileWriter, Verified, VerifierKey, leaf_hash};
+use merkle::{FULL, Kind, NoteSigner, Rows, Tile, TileWriter, Verified};
 use runtime::exit::{Exit, Problem};
 use store::{Store, StoreError};
+
+pub use merkle::{Checkpoint, Hash, Leaf, VerifierKey, leaf_hash, verify_inclusion};
+pub use prove::Proved;
 
 /// The stream of the store that holds the leaves, in order.
 pub const STREAM: &str = "log";

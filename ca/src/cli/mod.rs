@@ -11,6 +11,7 @@ mod key;
 mod officer;
 mod log;
 mod offline;
+mod order;
 mod print;
 mod root;
 mod serve;
@@ -156,6 +157,9 @@ enum Command {
     /// Many certificates of one incident.
     #[command(subcommand)]
     Bulk(bulk::Bulk),
+    /// Applications for certificates: placed, shown, decided.
+    #[command(subcommand)]
+    Order(order::Order),
     /// Public keys, apart from their certificates.
     #[command(subcommand)]
     Key(key::Key),
@@ -270,6 +274,13 @@ struct Applicant {
     number: Option<String>,
 }
 
+impl Applicant {
+    fn words(self) -> Words {
+        let Self { name, code, mailbox, dns, ip, officer, number } = self;
+        Words { name, code, mailbox, dns, ip, officer, number, authority: None }
+    }
+}
+
 /// Runs what the command line says and tells how the process ends.
 pub fn run(cli: Cli) -> Exit {
     let json = cli.json;
@@ -283,6 +294,7 @@ pub fn run(cli: Cli) -> Exit {
 }
 
 fn dispatch(cli: Cli) -> Result<(), Problem> {
+    let identity = cli.identity.clone();
     let elsewhere = |message: &str, next: &str| Problem::new(Exit::Usage, "server", message, next);
     let server = match (cli.server, cli.identity) {
         // Never silently here instead.
@@ -299,14 +311,13 @@ fn dispatch(cli: Cli) -> Result<(), Problem> {
         Command::Request(Request::Show { file }) => return offline::request_show(&file, place.json),
         Command::Log(log) => return log::run(&place, log),
         Command::Issue { profile, request, applicant, issuer, out } => {
-            let Applicant { name, code, mailbox, dns, ip, officer, number } = applicant;
-            let applicant = Words { name, code, mailbox, dns, ip, officer, number, authority: None };
-            let order = Order { profile, request: offline::read_request(&request)?, applicant, issuer };
+            let order = Order { profile, request: offline::read_request(&request)?, applicant: applicant.words(), issuer };
             let outcome = ask::ask(&place, Operation::Issue(order))?;
             return print::issued(&outcome, out.as_deref(), place.json);
         }
         Command::Show { serial } => Operation::Show { serial },
         Command::List(list) => return list::list(&place, list),
+        Command::Order(order) => return order::order(&place, identity.as_deref(), order),
         Command::Revoke { serial, reason, at, invalid_since } => {
             let date = |text: Option<String>| text.as_deref().map(offline::instant).transpose();
             Operation::Revoke(Revoke { serial, reason, at: date(at)?, invalid_since: date(invalid_since)? })

@@ -72,7 +72,7 @@ pub fn init(place: &Place, base_url: &str, listen: SocketAddr, root_file: Option
     let administration = officers.configuration()?;
     let root = Passphrase::obtain_new(root_file, "ca-root-passphrase", "New passphrase of the root").map_err(denied)?;
     let passphrase = Passphrase::obtain_new(place.passphrase_file.as_deref(), "ca-passphrase", "New passphrase of the issuing keys").map_err(denied)?;
-    let configuration = Configuration { listen, store: "fjall:store".into(), token: token.configuration()?, administration, timestamp: None };
+    let configuration = Configuration { token: token.configuration()?, administration, ..Configuration::new(listen) };
     let opened = crate::init::init_with(&place.directory, base_url, configuration, &root, &passphrase, Arc::new(SystemClock))?;
     let vkey = opened.authority.settings.log_key.clone();
     let mut issuers = Vec::new();

@@ -48,6 +48,7 @@ pub fn outcome(outcome: &Outcome, as_json: bool) -> Result<(), Problem> {
             Outcome::Incident(incident) => json(incident),
             Outcome::Incidents(acts) => json(acts),
             Outcome::IncidentItems(items) => json(items),
+            Outcome::Order(_) | Outcome::Orders(_) | Outcome::OrderProof(_) => super::order::shown(outcome, true),
             Outcome::Published(list) => json(list),
             Outcome::Prepared(list) => json(list),
             Outcome::Exported(exported) => json(exported),
@@ -68,6 +69,7 @@ pub fn outcome(outcome: &Outcome, as_json: bool) -> Result<(), Problem> {
         }
         Outcome::Certificates(list) if list.is_empty() => line("no certificate fits"),
         Outcome::Certificates(list) => list.iter().try_for_each(|shown| line(&row(shown))),
+        Outcome::Order(_) | Outcome::Orders(_) | Outcome::OrderProof(_) => super::order::shown(outcome, false),
         Outcome::KeyBlocked(blocked) => {
             line(&format!("key {} is blocked{}; {} certificates revoked", blocked.key, if blocked.before { ", as before" } else { "" }, blocked.revoked.len()))?;
             blocked.revoked.iter().try_for_each(|shown| line(&row(shown)))

@@ -70,13 +70,14 @@ async fn run(service: Service, public: Arc<Public>, jobs: Arc<Jobs>, listen: Soc
         .merge(crate::http::log::router(Arc::clone(&service.evidence), Arc::clone(&service.authority)))
         .merge(crate::http::revocation::router(Arc::clone(&service.authority)))
         .merge(crate::http::renewal::router(Arc::clone(&service.authority)))
+        .merge(crate::http::orders::router(Arc::clone(&service.authority)))
         .merge(runtime::http::health(move || health.check()))
         .merge(runtime::http::metrics(move || metrics(&status) + &timestamps.as_ref().map(|timestamps| timestamps.metrics()).unwrap_or_default() + &faults.metrics() + &counts.render()));
     let public = requests.counted(public);
     tracing::info!(address = %listen, base_url = service.authority.settings.base_url, "serving");
     let administration = admin.serve(asked, shutdown.clone());
-    // Nothing longer than an OCSP request or the request of one key's holder is sent here, but where a route says so.
-    let limits = Limits { body: Some(pki::ocsp::MAX_BYTES), ..Limits::default() };
+    // Nothing longer than an order is sent here; each handler knows a shorter bound of its own.
+    let limits = Limits { body: Some(crate::http::orders::MAX_BYTES), ..Limits::default() };
     tokio::join!(runtime::http::serve(listener, public, limits, shutdown.clone()), administration, officers);
     jobs.await.map_err(|error| Problem::new(Exit::Internal, "job", error.to_string(), "read the log above"))
 }

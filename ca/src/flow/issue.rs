@@ -3,7 +3,7 @@
 //!  1 authorise      nobody reads a body before we know who sent it
 //!  2 parse          values that cannot be wrong; the holder has proved to hold the key
 //!  3 decide         pure: the same answer tomorrow
-//!  4 approve        nobody approves twice, nobody approves their own
+//!  4 approve        nobody approves twice, nobody approves their own; an order's approvals are of this very plan
 //!  5 build          the exact bytes, once, with a fresh random serial
 //!  6 lint           on a twin signed by a throwaway key: a bad profile never reaches the real one
 //!  7 record intent  after a power cut we know what we were about to sign
@@ -28,6 +28,7 @@ use x509_parser::prelude::FromDer;
 use x509_parser::x509::SubjectPublicKeyInfo;
 
 use super::authorise::{Actor, Authorised, Operator, Orderer};
+use super::order::{self, ApprovedOrder};
 use super::owner::{self, Known};
 use super::plan::{Words, certificate_plan, expected, key_algorithm, requested_names, strength};
 use super::succeed::{self, Claim};
@@ -35,7 +36,7 @@ use super::{enterprise, hold, revoke};
 use crate::authority::{Authority, Issuer, ROOT};
 use crate::own_name;
 use crate::problem::IssueError;
-use crate::record::{CertificateRecord, Intent, KeyOwner, Reason, Revocation, Status, decode, encode, log, serial_text};
+use crate::record::{Act, CertificateRecord, Channel, Intent, KeyOwner, OrderId, Reason, Revocation, Status, decode, encode, log, serial_text};
 
 /// How often a commit that others came before is made anew.
 const ATTEMPTS: u32 = 8;
@@ -54,12 +55,12 @@ pub struct Order {
 
 /// The whole line.
 pub fn issue(authority: &Authority, authorised: Authorised<Operator>, order: Order) -> Result<Recorded<SignedCertificate>, IssueError> {
-    line(authority, parse(&authorised, order)?)
+    line(authority, parse(&authorised, order)?, None)
 }
 
 /// The same for a certificate in the place of another, which is signed only while the claim to that place holds.
 pub(super) fn succeeding(authority: &Authority, authorised: &Authorised<impl Orderer>, order: Order, claim: Claim) -> Result<Recorded<SignedCertificate>, IssueError> {
-    line(authority, Parsed { claim: Some(claim), ..parse(authorised, order)? })
+    line(authority, Parsed { claim: Some(claim), ..parse(authorised, order)? }, None)
 }
 
 /// The same for the key of the old certificate, whose holder proved to have it then.
@@ -75,13 +76,25 @@ pub(super) fn same_key(
     let key = pki::key::check(view.spki).map_err(pki::request::RequestError::WeakKey)?;
     let wanted = Wanted { key: strength(key), spki: view.spki.to_vec(), subject: Vec::new(), names: Vec::new(), asks_for_ca: false };
     let by = authorised.actor().clone();
-    line(authority, Parsed { by, profile: old.profile.clone(), issuer, wanted, applicant: applicant.parse()?, claim: Some(claim) })
+    line(authority, Parsed { by, profile: old.profile.clone(), issuer, wanted, applicant: applicant.parse()?, request_sha256: None, claim: Some(claim) }, None)
+}
+
+/// The same for an order that was placed before, with the approvals it got. The order and its certificate are bound: by
+/// one commit where the intent is recorded, by one where the certificate is.
+pub fn issue_ordered(authority: &Authority, approved: ApprovedOrder) -> Result<Recorded<SignedCertificate>, IssueError> {
+    let parsed = parse(&Authorised::<Operator>::service(), approved.order())?;
+    line(authority, parsed, Some(approved))
+}
+
+/// Steps 2 and 3 alone: whether the policy would make a certificate of it now. Changes nothing.
+pub fn try_out(authority: &Authority, authorised: &Authorised<Operator>, order: Order) -> Result<(), IssueError> {
+    decide(authority, parse(authorised, order)?).map(|_| ())
 }
 
 /// Steps 3 to 9.
-fn line(authority: &Authority, parsed: Parsed) -> Result<Recorded<SignedCertificate>, IssueError> {
+fn line(authority: &Authority, parsed: Parsed, ordered: Option<ApprovedOrder>) -> Result<Recorded<SignedCertificate>, IssueError> {
     let plan = decide(authority, parsed)?;
-    let approved = approve(plan)?;
+    let approved = approve(authority, plan, ordered)?;
     let tbs = build(approved)?;
     let linted = lint(tbs)?;
     let intended = record_intent(authority, linted)?;
@@ -155,6 +168,8 @@ pub struct Parsed {
     issuer: Option<String>,
     wanted: Wanted,
     applicant: Applicant,
+    /// SHA-256 of the PKCS#10; none where the key of an old certificate is taken.
+    request_sha256: Option<String>,
     claim: Option<Claim>,
 }
 
@@ -171,8 +186,9 @@ fn parse(authorised: &Authorised<impl Orderer>, order: Order) -> Result<Parsed, 
     let request = Request::parse(&order.request)?;
     let names = requested_names(&request)?;
     let applicant = order.applicant.parse()?;
+    let request_sha256 = Some(crate::sha256_hex(request.der()));
     let wanted = Wanted { key: key_algorithm(&request), asks_for_ca: request.asks_for_ca(), spki: request.spki, subject: request.subject, names };
-    Ok(Parsed { by: authorised.actor().clone(), profile: order.profile, issuer: order.issuer, wanted, applicant, claim: None })
+    Ok(Parsed { by: authorised.actor().clone(), profile: order.profile, issuer: order.issuer, wanted, applicant, request_sha256, claim: None })
 }
 
 /// 3. What the policy makes of it.
@@ -187,10 +203,13 @@ pub struct Plan<'a> {
     owned: Known,
     by: Actor,
     claim: Option<Claim>,
+    /// SHA-256 of the request, and who it is for: what officers approve.
+    request_sha256: Option<String>,
+    applicant: Words,
 }
 
 fn decide(authority: &Authority, parsed: Parsed) -> Result<Plan<'_>, IssueError> {
-    let Parsed { by, profile, issuer, wanted, applicant, claim } = parsed;
+    let Parsed { by, profile, issuer, wanted, applicant, request_sha256, claim } = parsed;
     let known = || authority.policies.profiles().map(|profile| profile.name().to_owned()).collect();
     let unknown = || IssueError::UnknownProfile { profile: profile.chars().take(64).collect(), known: known() };
     let profile = authority.policies.profile(&profile).ok_or_else(unknown)?;
@@ -222,7 +241,8 @@ fn decide(authority: &Authority, parsed: Parsed) -> Result<Plan<'_>, IssueError>
     let owner = KeyOwner::new(code.as_deref(), &plan.subject.to_der());
     let owned = owner::judge(authority, key_digest.as_ref(), owner)?;
     let facts = expected(&decided, &plan);
-    Ok(Plan { owner, owned, issuer, profile, plan, facts, name, code, by, claim })
+    let applicant = Words::from(&applicant);
+    Ok(Plan { owner, owned, issuer, profile, plan, facts, name, code, by, claim, request_sha256, applicant })
 }
 
 /// An authority whose own certificate is revoked certifies nobody. The root signed them all, itself too.
@@ -233,14 +253,26 @@ fn not_revoked(authority: &Authority, issuer: &Issuer) -> Result<(), IssueError>
     }
 }
 
-/// 4. A plan that as many officers as the policy asks for have approved.
-pub struct Approved<P>(P);
+/// 4. A plan that as many officers as the policy asks for have approved, and the order that it is for.
+pub struct Approved<P> {
+    plan: P,
+    ordered: Option<ApprovedOrder>,
+}
 
-fn approve(plan: Plan<'_>) -> Result<Approved<Plan<'_>>, IssueError> {
-    match plan.profile.approvals() {
-        0 => Ok(Approved(plan)),
-        officers => Err(IssueError::ApprovalNeeded { profile: plan.profile.name().to_owned(), officers }),
+fn approve<'a>(authority: &Authority, plan: Plan<'a>, ordered: Option<ApprovedOrder>) -> Result<Approved<Plan<'a>>, IssueError> {
+    match &ordered {
+        // What was approved is what is issued: this request, for this applicant, of this profile.
+        Some(approved) if approved.is_of(plan.profile.name(), plan.request_sha256.as_deref(), &plan.applicant, plan.code.as_deref()) => {}
+        Some(_) => return Err(IssueError::OtherPlan),
+        // Its holder asked, with the key of a certificate that is still good: it says nothing new.
+        None if plan.claim.as_ref().is_some_and(|claim| claim.predecessor.act == Act::Renewed) => {}
+        // What the service does of its own accord nobody approves, but where the profile itself says so.
+        None => match if plan.by == Actor::Service { plan.profile.approvals() } else { order::needed(authority, plan.profile, Channel::Counter)?.approvals } {
+            0 => {}
+            officers => return Err(IssueError::ApprovalNeeded { profile: plan.profile.name().to_owned(), officers }),
+        },
     }
+    Ok(Approved { plan, ordered })
 }
 
 /// 5. The exact bytes to be signed.
@@ -253,9 +285,10 @@ pub struct Tbs {
     owned: Known,
     by: Actor,
     claim: Option<Claim>,
+    ordered: Option<ApprovedOrder>,
 }
 
-fn build(Approved(mut plan): Approved<Plan<'_>>) -> Result<Tbs, IssueError> {
+fn build(Approved { mut plan, ordered }: Approved<Plan<'_>>) -> Result<Tbs, IssueError> {
     let key = plan.issuer.key.as_ref().ok_or_else(|| IssueError::Offline { issuer: plan.issuer.id().to_owned() })?;
     plan.plan.serial = fresh_serial()?;
     let tbs = pki::certificate::tbs_der(&plan.plan, Signer::algorithm(key))?;
@@ -268,10 +301,11 @@ fn build(Approved(mut plan): Approved<Plan<'_>>) -> Result<Tbs, IssueError> {
         not_after: plan.plan.not_after.unix_timestamp(),
         key_digest: digest(&SHA256, &plan.plan.spki).as_ref().to_vec(),
         predecessor: plan.claim.as_ref().map(|claim| claim.predecessor.clone()),
+        order: ordered.as_ref().map(ApprovedOrder::id),
         tbs,
     };
     let Plan { issuer, facts, owner, owned, by, claim, .. } = plan;
-    Ok(Tbs { issuer, serial: plan.plan.serial.to_vec(), facts, intent, owner, owned, by, claim })
+    Ok(Tbs { issuer, serial: plan.plan.serial.to_vec(), facts, intent, owner, owned, by, claim, ordered })
 }
 
 /// Sixteen random octets, the top bit zero, so that every serial is positive and of one length.
@@ -300,6 +334,7 @@ struct Asked {
     owner: KeyOwner,
     owned: Known,
     claim: Option<Claim>,
+    ordered: Option<ApprovedOrder>,
 }
 
 fn lint(tbs: Tbs) -> Result<LintedTbs, IssueError> {
@@ -309,8 +344,8 @@ fn lint(tbs: Tbs) -> Result<LintedTbs, IssueError> {
     if findings.iter().any(|finding| finding.severity == lint::Severity::Error) {
         return Err(IssueError::Lint { findings: findings.iter().map(|finding| format!("{}: {} ({})", finding.rule, finding.message, finding.clause)).collect() });
     }
-    let Tbs { issuer, serial, intent, owner, owned, by, claim, .. } = tbs;
-    Ok(LintedTbs { issuer, serial, stored: encode(&intent)?, intent, asked: Some(Asked { by, owner, owned, claim }) })
+    let Tbs { issuer, serial, intent, owner, owned, by, claim, ordered, .. } = tbs;
+    Ok(LintedTbs { issuer, serial, stored: encode(&intent)?, intent, asked: Some(Asked { by, owner, owned, claim, ordered }) })
 }
 
 /// Something durable: had only from a commit's receipt, or read back from the store.
@@ -364,8 +399,13 @@ fn intended(authority: &Authority, linted: &LintedTbs, asked: &Asked, owned: Kno
     if let Some(claim) = &asked.claim {
         batch = claim.written(batch, serial)?;
     }
-    batch.append(log::STREAM, entry.leaf(authority.clock.now())?);
-    Ok(batch)
+    let now = authority.clock.now();
+    batch.append(log::STREAM, entry.leaf(now)?);
+    // One intent for one order: the second would find it moved.
+    match &asked.ordered {
+        Some(approved) => approved.issuing(authority, batch, serial, now),
+        None => Ok(batch),
+    }
 }
 
 /// 8. The certificate, its bytes those that were linted and its signature the issuer's.
@@ -374,6 +414,7 @@ pub struct SignedCertificate {
     pub record: CertificateRecord,
     /// The intent it was made of, as it stands in the store.
     intent: Vec<u8>,
+    order: Option<OrderId>,
 }
 
 fn sign(intended: Recorded<LintedTbs>) -> Result<SignedCertificate, IssueError> {
@@ -403,7 +444,7 @@ fn sign(intended: Recorded<LintedTbs>) -> Result<SignedCertificate, IssueError> 
         status: Status::Good,
         predecessor: intent.predecessor,
     };
-    Ok(SignedCertificate { serial, record, intent: stored })
+    Ok(SignedCertificate { serial, record, intent: stored, order: intent.order })
 }
 
 /// 9. In the register, in the log, and no longer an intent: all in one commit.
@@ -442,7 +483,7 @@ fn record(authority: &Authority, mut signed: SignedCertificate) -> Result<Record
 
 /// The register's and the log's part of a certificate in the place of its intent.
 fn entered(authority: &Authority, beside: Batch, signed: &SignedCertificate, now: OffsetDateTime) -> Result<Batch, IssueError> {
-    let SignedCertificate { serial, record, intent } = signed;
+    let SignedCertificate { serial, record, intent, order } = signed;
     let sha256 = crate::sha256_hex(&record.der);
     let entry = log::Entry::CertificateIssued { issuer: &record.issuer, serial: &serial_text(serial), profile: &record.profile, sha256: &sha256 };
     let owner = own_name::owner(record).ok_or(IssueError::WrongSignature)?;
@@ -455,14 +496,17 @@ fn entered(authority: &Authority, beside: Batch, signed: &SignedCertificate, now
     for index in record.indexes(serial) {
         batch = batch.put(index, serial.clone());
     }
-    batch.append(log::STREAM, entry.leaf(now)?);
+    let slot = batch.append(log::STREAM, entry.leaf(now)?);
     batch.append(log::STREAM, named.leaf(now)?);
     if let Some(predecessor) = &record.predecessor {
         batch = succeed::linked(batch, serial, predecessor)?;
         let entry = log::Entry::CertificateSucceeded { issuer: &record.issuer, serial: &serial_text(serial), old: &predecessor.serial, act: predecessor.act };
         batch.append(log::STREAM, entry.leaf(now)?);
     }
-    Ok(batch)
+    match order {
+        Some(id) => order::issued(authority, batch, id, serial, slot, now),
+        None => Ok(batch),
+    }
 }
 
 fn serial_of(tbs: &[u8]) -> Result<Vec<u8>, IssueError> {

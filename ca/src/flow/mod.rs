@@ -1,10 +1,12 @@
 //! One request, one page: each file here is one straight line.
 
 pub mod adopt;
+pub mod approve;
 mod authorise;
 pub mod backup;
 pub mod block;
 pub mod bulk;
+pub mod eligible;
 mod ended;
 pub mod ending;
 pub mod enterprise;
@@ -12,6 +14,7 @@ mod facts;
 pub mod hold;
 pub mod issue;
 pub mod officer;
+pub mod order;
 pub mod own;
 pub mod own_name;
 mod owner;

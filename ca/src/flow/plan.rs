@@ -16,7 +16,7 @@ use crate::authority::{Addresses, Issuer};
 use crate::problem::IssueError;
 
 /// Who the certificate is for, as typed.
-#[derive(Clone, Default, Serialize, Deserialize)]
+#[derive(Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Words {
     pub name: Option<String>,
@@ -42,6 +42,20 @@ impl std::fmt::Debug for Words {
     }
 }
 
+/// The words that say the same, each in the form of its type.
+impl From<&Applicant> for Words {
+    fn from(applicant: &Applicant) -> Self {
+        match applicant {
+            Applicant::Organization { name, code, mailbox } => {
+                Self { name: Some(name.to_string()), code: Some(code.as_str().to_owned()), mailbox: mailbox.as_ref().map(Email::to_string), ..Self::default() }
+            }
+            Applicant::Host(host) => Self { dns: host.names().iter().map(HostName::to_string).collect(), ip: host.addresses().to_vec(), ..Self::default() },
+            Applicant::Officer { name, number } => Self { officer: Some(name.to_string()), number: Some(number.to_string()), ..Self::default() },
+            Applicant::Authority { name } => Self { authority: Some(name.to_string()), ..Self::default() },
+        }
+    }
+}
+
 impl Words {
     fn given(&self) -> [(&'static str, bool); 8] {
         [
@@ -54,6 +68,26 @@ impl Words {
             ("number", self.number.is_some()),
             ("authority", self.authority.is_some()),
         ]
+    }
+
+    /// What was given, each with its word, in one order and one form.
+    pub fn said(&self) -> Vec<(&'static str, String)> {
+        let one = |word, said: &Option<String>| said.clone().map(|said| (word, said));
+        let many = |word, said: Vec<String>| (!said.is_empty()).then(|| (word, said.join(", ")));
+        let ip = self.ip.iter().map(IpAddr::to_string).collect();
+        [
+            one("name", &self.name),
+            one("code", &self.code),
+            one("mailbox", &self.mailbox),
+            many("dns", self.dns.clone()),
+            many("ip", ip),
+            one("officer", &self.officer),
+            one("number", &self.number),
+            one("authority", &self.authority),
+        ]
+        .into_iter()
+        .flatten()
+        .collect()
     }
 
     pub fn parse(&self) -> Result<Applicant, IssueError> {

@@ -2,6 +2,8 @@
 
 pub mod administration;
 pub mod cps;
+pub mod orders;
+mod rate;
 pub mod renewal;
 pub mod log;
 pub mod revocation;

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use store::Key;
 
-use super::{Hold, Predecessor, Record, der_text};
+use super::{Hold, OrderId, Predecessor, Record, der_text};
 
 /// What was about to be signed, durable before the key is used: after a power cut it says which serial
 /// may exist in the world without being in the register.
@@ -24,6 +24,9 @@ pub struct Intent {
     /// The certificate whose place this one is to take.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub predecessor: Option<Predecessor>,
+    /// The order that it is for: the certificate and the order's end are one commit.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub order: Option<OrderId>,
     /// The exact DER of the TBSCertificate.
     #[serde(skip)]
     pub tbs: Vec<u8>,

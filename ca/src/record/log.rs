@@ -5,7 +5,7 @@ use policies::authority::Power;
 use serde::Serialize;
 use time::OffsetDateTime;
 
-use super::{Act, Reason};
+use super::{Act, Reason, Verdict};
 
 pub use evidence::STREAM;
 
@@ -34,6 +34,11 @@ pub enum Entry<'a> {
     AdministrationCertificateReplaced { key: &'a str, sha256: &'a str },
     /// A list signed elsewhere was handed in; it is issued in the same commit.
     CrlHandedIn { issuer: &'a str, number: u64, by: &'a str },
+    /// Orders are named by the digest of their number: the number itself opens them.
+    OrderReceived { order_sha256: &'a str, content_sha256: &'a str, by: &'a str },
+    /// What an officer signed about an order: digests of the very bytes and of the signature over them.
+    OrderDecided { order_sha256: &'a str, decision: Verdict, decision_sha256: &'a str, signature_sha256: &'a str, by: &'a str },
+    OrderMoved { order_sha256: &'a str, to: &'a str, serial: Option<&'a str>, by: &'a str },
     CertificateSuspended { issuer: &'a str, serial: &'a str, at: i64, by: &'a str },
     /// The reason of an order may name people, so the log holds the digest of the order; `ca show` tells its words.
     CertificateFrozen { issuer: &'a str, serial: &'a str, at: i64, until: i64, authority: &'a str, order_sha256: &'a str, by: &'a str },
@@ -103,6 +108,9 @@ impl Entry<'_> {
             Self::PowerWithdrawn { .. } => 11,
             Self::AdministrationCertificateReplaced { .. } => 12,
             Self::CrlHandedIn { .. } => 13,
+            Self::OrderReceived { .. } => 20,
+            Self::OrderDecided { .. } => 21,
+            Self::OrderMoved { .. } => 22,
             Self::CertificateSuspended { .. } => 30,
             Self::CertificateFrozen { .. } => 31,
             Self::CertificateResumed { .. } => 32,

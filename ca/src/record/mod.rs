@@ -1,6 +1,7 @@
 //! What the authority remembers: the shapes of its records and the keys they stand under.
 
 mod administration;
+mod approval;
 mod certificate;
 mod crl;
 mod hold;
@@ -9,12 +10,14 @@ mod issuer;
 mod key;
 pub mod log;
 mod officer;
+mod order;
 mod succession;
 mod timestamp;
 
 use serde::{Serialize, de::DeserializeOwned};
 
 pub use administration::AdministrationCertificate;
+pub use approval::{ApprovalRecord, DECISION_LIMIT, Decision, SIGNATURE_LIMIT, Verdict};
 pub use certificate::{CertificateRecord, Intent, Reason, Revocation, Status, serial_text};
 pub use crl::{CrlIntent, CrlRecord};
 pub use hold::{EnterpriseFreeze, Freeze, Hold, Listed};
@@ -22,6 +25,7 @@ pub use incident::{BulkAct, Came, Incident, Item, Stage};
 pub use issuer::{IssuerRecord, OcspSigner, Settings};
 pub use key::KeyOwner;
 pub use officer::{Officer, Person, Roster, serial_of};
+pub use order::{Application, Channel, Evidence, Flag, Ground, OrderId, OrderIdError, OrderRecord, OrderState};
 pub use succession::{Act, Outgoing, Predecessor, Succession};
 pub use timestamp::{BatchId, LatestTimestamp, TimestampBatch, TimestampRecord, TimestampSigner, timestamp_place, timestamp_serial};
 

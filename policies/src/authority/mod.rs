@@ -1,13 +1,17 @@
 //! What holds for the authority as a whole: one document a matter, each read into a type that makes sense.
 
+mod approvals;
 mod bulk;
 mod officers;
+mod orders;
 mod renewal;
 mod suspension;
 mod timestamp;
 
+pub use approvals::{Approvals, IssueRule, MAX_APPROVALS};
 pub use bulk::Bulk;
 pub use officers::{Officers, Power, PowerError};
+pub use orders::{DuplicateRule, Hourly, Orders, RegistryRule};
 pub use renewal::{Renewable, Renewal};
 pub use suspension::Suspension;
 pub use timestamp::{Digest, Timestamp};
@@ -15,9 +19,11 @@ pub use timestamp::{Digest, Timestamp};
 use crate::document::{PolicyError, one_of_each};
 
 /// File name and text of each document of `policies/authority/`, in the order of the names.
-pub const SHIPPED: [(&str, &str); 5] = [
+pub const SHIPPED: [(&str, &str); 7] = [
+    ("approvals.toml", include_str!("../../authority/approvals.toml")),
     ("bulk.toml", include_str!("../../authority/bulk.toml")),
     ("officers.toml", include_str!("../../authority/officers.toml")),
+    ("orders.toml", include_str!("../../authority/orders.toml")),
     ("renewal.toml", include_str!("../../authority/renewal.toml")),
     ("suspension.toml", include_str!("../../authority/suspension.toml")),
     ("timestamp.toml", include_str!("../../authority/timestamp.toml")),
@@ -26,8 +32,10 @@ pub const SHIPPED: [(&str, &str); 5] = [
 /// Every rule of the authority. Had only from documents that make sense.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Rules {
+    pub approvals: Approvals,
     pub bulk: Bulk,
     pub officers: Officers,
+    pub orders: Orders,
     pub renewal: Renewal,
     pub suspension: Suspension,
     pub timestamp: Timestamp,
@@ -36,10 +44,13 @@ pub struct Rules {
 impl Rules {
     /// Reads every document of `authority/`: pairs of file name and text.
     pub fn parse<'a>(documents: impl IntoIterator<Item = (&'a str, &'a str)>) -> Result<Self, PolicyError> {
-        let [bulk, officers, renewal, suspension, timestamp] = one_of_each(["bulk.toml", "officers.toml", "renewal.toml", "suspension.toml", "timestamp.toml"], documents)?;
+        let names = ["approvals.toml", "bulk.toml", "officers.toml", "orders.toml", "renewal.toml", "suspension.toml", "timestamp.toml"];
+        let [approvals, bulk, officers, orders, renewal, suspension, timestamp] = one_of_each(names, documents)?;
         Ok(Self {
+            approvals: Approvals::parse(approvals.0, approvals.1)?,
             bulk: Bulk::parse(bulk.0, bulk.1)?,
             officers: Officers::parse(officers.0, officers.1)?,
+            orders: Orders::parse(orders.0, orders.1)?,
             renewal: Renewal::parse(renewal.0, renewal.1)?,
             suspension: Suspension::parse(suspension.0, suspension.1)?,
             timestamp: Timestamp::parse(timestamp.0, timestamp.1)?,

@@ -233,6 +233,11 @@ impl Profile {
         self.approvals
     }
 
+    /// The policies that every certificate of it names.
+    pub fn policies(&self) -> &[ObjectIdentifier] {
+        &self.policies
+    }
+
     /// How long a certificate lives at most.
     pub fn days(&self) -> u16 {
         self.validity.days

@@ -1,0 +1,118 @@
+//! How many orders are taken in an hour, from one address and from all together.
+
+use std::collections::HashMap;
+use std::net::{IpAddr, Ipv6Addr};
+
+/// Addresses remembered; when as many are busy, further ones wait.
+const ADDRESSES: usize = 20_000;
+const HOUR: i64 = 3_600;
+
+/// Leaky buckets: each sender may send an hour's number at once, and then as often as the hour has room.
+pub struct Rate {
+    per_address: u32,
+    all: Bucket,
+    all_limit: u32,
+    addresses: HashMap<IpAddr, Bucket>,
+}
+
+/// Fills with each order by one, and leaks the limit in an hour. In thousandths, so that slow leaks count.
+#[derive(Clone, Copy)]
+struct Bucket {
+    level: i64,
+    at: i64,
+}
+
+const ONE: i64 = 1_000;
+
+impl Bucket {
+    fn leaked(self, limit: u32, now: i64) -> Self {
+        // A clock that steps back fills nothing.
+        let passed = now.saturating_sub(self.at).clamp(0, HOUR);
+        Self { level: (self.level - passed * i64::from(limit) * ONE / HOUR).max(0), at: now }
+    }
+
+    /// Seconds until there is room for one more.
+    fn wait(self, limit: u32) -> i64 {
+        let over = self.level + ONE - i64::from(limit) * ONE;
+        if over <= 0 { 0 } else { (over * HOUR).div_euclid(i64::from(limit) * ONE) + 1 }
+    }
+}
+
+impl Rate {
+    pub fn new(per_address: u32, all: u32) -> Self {
+        Self { per_address, all: Bucket { level: 0, at: 0 }, all_limit: all, addresses: HashMap::new() }
+    }
+
+    /// Counts one order; or how many seconds to wait.
+    pub fn take(&mut self, address: IpAddr, now: i64) -> Result<(), i64> {
+        let address = network(address);
+        if self.addresses.len() >= ADDRESSES && !self.addresses.contains_key(&address) {
+            let limit = self.per_address;
+            self.addresses.retain(|_, bucket| bucket.leaked(limit, now).level > 0);
+            if self.addresses.len() >= ADDRESSES {
+                return Err(HOUR);
+            }
+        }
+        let all = self.all.leaked(self.all_limit, now);
+        let one = self.addresses.get(&address).copied().unwrap_or(Bucket { level: 0, at: now }).leaked(self.per_address, now);
+        let wait = all.wait(self.all_limit).max(one.wait(self.per_address));
+        if wait > 0 {
+            return Err(wait);
+        }
+        self.all = Bucket { level: all.level + ONE, ..all };
+        self.addresses.insert(address, Bucket { level: one.level + ONE, ..one });
+        Ok(())
+    }
+}
+
+/// One customer of a provider has many addresses of IPv6: those of one /64 count as one.
+fn network(address: IpAddr) -> IpAddr {
+    match address.to_canonical() {
+        IpAddr::V6(six) => {
+            let [a, b, c, d, ..] = six.segments();
+            IpAddr::V6(Ipv6Addr::new(a, b, c, d, 0, 0, 0, 0))
+        }
+        four => four,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    fn four(last: u32) -> IpAddr {
+        IpAddr::V4(last.into())
+    }
+
+    #[test]
+    fn one_address_and_all_together_are_bounded_and_time_makes_room() {
+        let mut rate = Rate::new(3, 5);
+        for _ in 0..3 {
+            rate.take(four(1), 1_000).unwrap();
+        }
+        let wait = rate.take(four(1), 1_000).unwrap_err();
+        assert!((1_190..=1_210).contains(&wait), "{wait}");
+        rate.take(four(2), 1_000).unwrap();
+        rate.take(four(2), 1_000).unwrap();
+        assert!(rate.take(four(3), 1_000).is_err(), "all together");
+        rate.take(four(1), 1_000 + wait).unwrap();
+        assert!(rate.take(four(1), 1_000 + wait).is_err());
+        // Backwards there is no more room than before.
+        assert!(rate.take(four(1), 0).is_err());
+    }
+
+    #[test]
+    fn many_addresses_take_no_more_memory_and_a_network_of_ipv6_is_one() {
+        let mut rate = Rate::new(1, u32::MAX);
+        let six = |last: u16| IpAddr::V6(Ipv6Addr::new(0x2001, 0xdb8, 0, 1, 0, 0, 0, last));
+        rate.take(six(1), 0).unwrap();
+        assert!(rate.take(six(2), 0).is_err());
+        for last in 1..ADDRESSES as u32 {
+            rate.take(four(last), 0).unwrap();
+        }
+        assert_eq!(rate.take(four(u32::MAX), 0), Err(HOUR));
+        rate.take(four(u32::MAX), HOUR).unwrap();
+        assert!(rate.addresses.len() < 10);
+    }
+}

@@ -1,0 +1,361 @@
+//! An order proved to whoever has the root and the log's key, and nothing else of ours: what was applied for, what
+//! officers signed, what was issued, and that the log tells the same.
+//!
+//! One file, in one form: whatever byte of it is changed, it is refused.
+
+use std::str::FromStr;
+
+use base64::{Engine as _, engine::general_purpose::STANDARD};
+use const_oid::ObjectIdentifier as Oid;
+use evidence::{Checkpoint, Evidence, Leaf, VerifierKey, leaf_hash, verify_inclusion};
+use pki::path::{Anchors, RevocationList};
+use pki::request::Request;
+use runtime::exit::{Exit, Problem};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use time::OffsetDateTime;
+use x509_parser::prelude::{FromDer, X509Certificate};
+
+use crate::approval::{Judge, SignedError};
+use crate::authority::{Authority, ROOT};
+use crate::flow::approve;
+use crate::flow::order::{OrderError, load};
+use crate::problem::IssueError;
+use crate::record::{Application, OrderId, OrderRecord, OrderState, Person, Verdict, serial_of, serial_text};
+use crate::register;
+use crate::service::pem;
+
+const FORM: &str = "suiyin order proof 1";
+/// The largest proof that is read.
+pub const MAX_BYTES: usize = 8 << 20;
+/// More entries than any order has.
+const MAX_ENTRIES: usize = 256;
+/// spec: X.520 organizationIdentifier
+const ORGANIZATION_IDENTIFIER: x509_parser::der_parser::Oid<'static> = x509_parser::der_parser::oid!(2.5.4.97);
+
+const RECEIVED: u8 = 20;
+const DECIDED: u8 = 21;
+const MOVED: u8 = 22;
+const ISSUED: u8 = 4;
+
+/// What is handed to whoever wants proof.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Proof {
+    pub form: String,
+    pub order: OrderId,
+    pub state: String,
+    pub application: Application,
+    /// PEM.
+    pub request: String,
+    pub decisions: Vec<Signature>,
+    /// The lists in force when something was decided, PEM.
+    pub lists: Vec<String>,
+    /// The certificate issued and its issuers without the root, PEM.
+    pub certificates: Vec<String>,
+    /// The signed head of the log.
+    pub checkpoint: String,
+    pub entries: Vec<Entry>,
+}
+
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Signature {
+    /// The very text that was signed.
+    pub decision: String,
+    /// CMS, PEM.
+    pub signature: String,
+}
+
+/// An entry of the log with its proof of inclusion, base64.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Entry {
+    pub index: u64,
+    pub leaf: String,
+    pub path: Vec<String>,
+}
+
+#[derive(Debug, thiserror::Error)]
+pub enum ProofError {
+    #[error("the file is no proof of an order in the form that `ca order export` writes; take the file as it was written")]
+    Form,
+    #[error("the root given is no certificate; give the root's certificate from a source you trust")]
+    Root,
+    #[error("the log's key given is none; give it from a source you trust: {0}")]
+    Key(String),
+    #[error("the log's head does not hold: {0}")]
+    Checkpoint(String),
+    #[error("entry {index} is not in the log of that head: {reason}")]
+    Entry { index: u64, reason: String },
+    #[error("the log's entries do not tell the story of one order: {0}")]
+    Story(&'static str),
+    #[error("what was applied for is not what the log has a digest of: request or words were changed")]
+    Content,
+    #[error("the request does not hold: {0}")]
+    Request(#[from] pki::request::RequestError),
+    #[error("decision {number} does not hold: {reason}")]
+    Decision { number: usize, reason: String },
+    #[error("the certificate does not hold: {0}")]
+    Certificate(&'static str),
+}
+
+impl From<ProofError> for Problem {
+    fn from(error: ProofError) -> Self {
+        let exit = if matches!(error, ProofError::Root | ProofError::Key(_)) { Exit::Usage } else { Exit::Damaged };
+        let text = error.to_string();
+        let (message, next) = text.rsplit_once("; ").unwrap_or((&text, "believe nothing in it, and ask for the proof again"));
+        Self::new(exit, "order-proof", message, next)
+    }
+}
+
+/// The proof of an order as it stands.
+pub fn export(authority: &Authority, evidence: &Evidence, id: &OrderId) -> Result<Proof, Problem> {
+    let (_, order) = load(authority, id)?;
+    let decisions = approve::decisions(authority, id)?;
+    let mut lists: Vec<String> = Vec::new();
+    for record in &decisions {
+        for (_, list) in approve::kept(authority, record)? {
+            let text = pem("X509 CRL", &list.der);
+            if !lists.contains(&text) {
+                lists.push(text);
+            }
+        }
+    }
+    let certificates = match &order.state {
+        OrderState::Issued { serial } => {
+            let record = register::get(&*authority.store, &register::serial(serial).map_err(IssueError::from)?).map_err(IssueError::from)?;
+            let issuer = authority.issuers.get(&record.issuer).filter(|issuer| issuer.id() != ROOT);
+            std::iter::once(&record.der).chain(issuer.map(|issuer| &issuer.record.der)).map(|der| pem("CERTIFICATE", der)).collect()
+        }
+        _ => Vec::new(),
+    };
+    let (from, to) = OrderRecord::entries(id);
+    let kept = authority.store.scan(&from, &to, MAX_ENTRIES).map_err(OrderError::from)?;
+    let indexes: Vec<u64> = kept.iter().filter_map(|(key, _)| OrderRecord::position(id, key)).collect();
+    let (checkpoint, proved) = evidence.prove(&indexes)?;
+    let entry = |one: evidence::Proved| Entry { index: one.index, leaf: STANDARD.encode(&one.leaf), path: one.path.iter().map(|hash| STANDARD.encode(hash)).collect() };
+    Ok(Proof {
+        form: FORM.to_owned(),
+        order: *id,
+        state: order.state.word().to_owned(),
+        application: order.application,
+        request: pem("CERTIFICATE REQUEST", &order.request),
+        decisions: decisions.into_iter().map(|record| Signature { decision: record.decision, signature: pem("CMS", &record.signature) }).collect(),
+        lists,
+        certificates,
+        checkpoint,
+        entries: proved.into_iter().map(entry).collect(),
+    })
+}
+
+impl Proof {
+    pub fn text(&self) -> Result<String, serde_json::Error> {
+        Ok(serde_json::to_string_pretty(self)? + "\n")
+    }
+
+    /// Only from the one form that it is written in.
+    pub fn parse(bytes: &[u8]) -> Result<Self, ProofError> {
+        let text = std::str::from_utf8(bytes).ok().filter(|text| text.len() <= MAX_BYTES).ok_or(ProofError::Form)?;
+        let proof: Self = serde_json::from_str(text).map_err(|_| ProofError::Form)?;
+        if proof.form == FORM && proof.entries.len() <= MAX_ENTRIES && proof.text().is_ok_and(|again| again == text) { Ok(proof) } else { Err(ProofError::Form) }
+    }
+}
+
+/// What was proved.
+#[derive(Clone, Debug, Serialize)]
+pub struct Proven {
+    pub state: String,
+    pub profile: String,
+    /// When the log received the order and when it came to its state, Unix seconds.
+    pub received_at: i64,
+    pub state_at: i64,
+    /// Serials of the certificates of the officers who approved, and of those who refused.
+    pub approved_by: Vec<String>,
+    pub refused_by: Vec<String>,
+    /// Of the certificate issued.
+    pub serial: Option<String>,
+    /// Entries that the log had.
+    pub log_size: u64,
+}
+
+/// One entry, proved to be in the log.
+struct Told {
+    kind: u8,
+    millis: u64,
+    said: Value,
+}
+
+impl Told {
+    fn word(&self, name: &str) -> &str {
+        self.said.get(name).and_then(Value::as_str).unwrap_or_default()
+    }
+
+    fn at(&self) -> Option<OffsetDateTime> {
+        i64::try_from(self.millis / 1_000).ok().and_then(|seconds| OffsetDateTime::from_unix_timestamp(seconds).ok())
+    }
+}
+
+/// From the file, the root and the log's key alone. `officers` are the policies of officers' certificates.
+pub fn verify(bytes: &[u8], root: &[u8], vkey: &str, officers: Vec<Oid>) -> Result<Proven, ProofError> {
+    // 1. One form, and PEM in its one form.
+    let proof = Proof::parse(bytes)?;
+    let request = der("CERTIFICATE REQUEST", &proof.request)?;
+    let lists = proof.lists.iter().map(|text| RevocationList::parse(&der("X509 CRL", text)?).map_err(|_| ProofError::Form)).collect::<Result<Vec<_>, _>>()?;
+    let certificates = proof.certificates.iter().map(|text| der("CERTIFICATE", text)).collect::<Result<Vec<_>, _>>()?;
+    let anchors = Anchors::new(&[root]).map_err(|_| ProofError::Root)?;
+    // 2. The head is the log's, and every entry is in it.
+    let vkey = VerifierKey::from_str(vkey.trim()).map_err(|error| ProofError::Key(error.to_string()))?;
+    let head = Checkpoint::open(proof.checkpoint.as_bytes(), &vkey).map_err(|error| ProofError::Checkpoint(error.to_string()))?;
+    let told = proof.entries.iter().map(|entry| included(entry, &head)).collect::<Result<Vec<_>, _>>()?;
+    // 3. They tell of this order, from its receipt to its state.
+    let story = Story::read(&proof, &told)?;
+    // 4. What was received is what stands here.
+    let record = OrderRecord { application: proof.application.clone(), state: OrderState::Received, changed_at: 0, ends_at: 0, flags: Vec::new(), decisions: 0, request };
+    if record.content_digest(&proof.order).ok().as_deref() != Some(story.received.word("content_sha256")) {
+        return Err(ProofError::Content);
+    }
+    let request = Request::parse(&record.request)?;
+    // 5. Every decision that the log knows is here, and each holds by itself.
+    let judge = Judge { anchors: &anchors, lists: &lists, policies: officers };
+    let (approved_by, refused_by) = decisions(&proof, &record, &story, &judge)?;
+    // 6. The certificate is the one that the log says was issued, of this request and of these words, beneath the root.
+    let serial = match story.serial {
+        Some(serial) => Some(issued(&certificates, root, &record, &request, serial, &story)?),
+        None if certificates.is_empty() => None,
+        None => return Err(ProofError::Certificate("there is one, and the log issued none for this order")),
+    };
+    let seconds = |told: &Told| told.at().map_or(0, OffsetDateTime::unix_timestamp);
+    Ok(Proven {
+        state: proof.state.clone(),
+        profile: proof.application.profile.clone(),
+        received_at: seconds(story.received),
+        state_at: seconds(story.last),
+        approved_by,
+        refused_by,
+        serial,
+        log_size: head.size(),
+    })
+}
+
+/// What PEM of one form holds: another form of the same octets is not what was written.
+fn der(label: &str, text: &str) -> Result<Vec<u8>, ProofError> {
+    let read = ::pem::parse(text).map_err(|_| ProofError::Form)?;
+    if read.tag() == label && pem(label, read.contents()) == text { Ok(read.into_contents()) } else { Err(ProofError::Form) }
+}
+
+fn included(entry: &Entry, head: &Checkpoint) -> Result<Told, ProofError> {
+    let index = entry.index;
+    let refused = |reason: String| ProofError::Entry { index, reason };
+    let octets = |text: &str| STANDARD.decode(text).ok().filter(|octets| STANDARD.encode(octets) == text);
+    let leaf = octets(&entry.leaf).ok_or(ProofError::Form)?;
+    let path = entry.path.iter().map(|hash| octets(hash).and_then(|hash| hash.try_into().ok()).ok_or(ProofError::Form)).collect::<Result<Vec<_>, _>>()?;
+    verify_inclusion(leaf_hash(&leaf), index, head.size(), &path, head.root()).map_err(|error| refused(error.to_string()))?;
+    let read = Leaf::parse(&leaf).map_err(|error| refused(error.to_string()))?;
+    let said = serde_json::from_str(read.payload()).map_err(|error| refused(error.to_string()))?;
+    Ok(Told { kind: read.kind(), millis: read.unix_ms(), said })
+}
+
+/// The entries of one order, in their order in the log.
+struct Story<'a> {
+    received: &'a Told,
+    decided: Vec<&'a Told>,
+    last: &'a Told,
+    /// The certificate's entry and serial, when one was issued.
+    certificate: Option<&'a Told>,
+    serial: Option<&'a str>,
+}
+
+impl<'a> Story<'a> {
+    fn read(proof: &Proof, told: &'a [Told]) -> Result<Self, ProofError> {
+        let digest = proof.order.digest();
+        if proof.entries.array_windows().any(|[one, next]| one.index >= next.index) {
+            return Err(ProofError::Story("they are not in order"));
+        }
+        if told.iter().any(|one| one.kind != ISSUED && one.word("order_sha256") != digest) {
+            return Err(ProofError::Story("one is about another order"));
+        }
+        if told.iter().any(|one| ![RECEIVED, DECIDED, MOVED, ISSUED].contains(&one.kind)) {
+            return Err(ProofError::Story("one is of another kind"));
+        }
+        let received = told.first().filter(|first| first.kind == RECEIVED).ok_or(ProofError::Story("the receipt is missing"))?;
+        let last = told.iter().rfind(|one| one.kind == MOVED).unwrap_or(received);
+        let state = if last.kind == MOVED { last.word("to") } else { "received" };
+        if state != proof.state {
+            return Err(ProofError::Story("its last state is another"));
+        }
+        let serial = (state == "issued").then(|| last.word("serial"));
+        let certificate = told.iter().find(|one| one.kind == ISSUED);
+        if serial.is_some() != certificate.is_some() || certificate.is_some_and(|entry| Some(entry.word("serial")) != serial) {
+            return Err(ProofError::Story("the certificate's entry is missing or of another"));
+        }
+        Ok(Self { received, decided: told.iter().filter(|one| one.kind == DECIDED).collect(), last, certificate, serial })
+    }
+}
+
+/// The officers who approved and those who refused.
+fn decisions(proof: &Proof, record: &OrderRecord, story: &Story<'_>, judge: &Judge<'_>) -> Result<(Vec<String>, Vec<String>), ProofError> {
+    if proof.decisions.len() != story.decided.len() {
+        return Err(ProofError::Story("there are not as many decisions as the log knows"));
+    }
+    let (mut approved, mut refused) = (Vec::new(), Vec::new());
+    let mut persons: Vec<Person> = Vec::new();
+    for (at, kept) in proof.decisions.iter().enumerate() {
+        let failed = |reason: String| ProofError::Decision { number: at + 1, reason };
+        let signature = der("CMS", &kept.signature)?;
+        let (text, octets) = (crate::sha256_hex(kept.decision.as_bytes()), crate::sha256_hex(&signature));
+        let entry = story.decided.iter().find(|entry| entry.word("decision_sha256") == text && entry.word("signature_sha256") == octets);
+        let entry = entry.ok_or_else(|| failed("the log knows no such decision and signature".into()))?;
+        let time = entry.at().ok_or_else(|| failed("its time is none".into()))?;
+        let signed = judge.signed(&kept.decision, &signature, time).map_err(|error: SignedError| failed(error.to_string()))?;
+        if !signed.decision.is_about(&proof.order, record) {
+            return Err(failed("it is about another order or other words".into()));
+        }
+        if entry.word("by") != format!("officer:{}", signed.serial) {
+            return Err(failed("the log names another officer".into()));
+        }
+        if persons.contains(&signed.person) || record.application.person == Some(signed.person) {
+            return Err(failed("its officer decided twice, or ordered it".into()));
+        }
+        persons.push(signed.person);
+        match signed.decision.decision {
+            Verdict::Approve => approved.push(signed.serial),
+            Verdict::Refuse => refused.push(signed.serial),
+        }
+    }
+    Ok((approved, refused))
+}
+
+fn issued(certificates: &[Vec<u8>], root: &[u8], record: &OrderRecord, request: &Request, serial: &str, story: &Story<'_>) -> Result<String, ProofError> {
+    let refused = ProofError::Certificate;
+    let [certificate, issuers @ ..] = certificates else { return Err(refused("it is missing")) };
+    let digest = crate::sha256_hex(certificate);
+    if story.certificate.is_none_or(|entry| entry.word("sha256") != digest) || serial_of(certificate).map(|serial| serial_text(&serial)).as_deref() != Some(serial) {
+        return Err(refused("the log issued another one"));
+    }
+    let read = |der: &'_ [u8]| -> Result<(), ProofError> { X509Certificate::from_der(der).ok().filter(|(rest, _)| rest.is_empty()).map(|_| ()).ok_or(refused("it or an issuer cannot be read")) };
+    certificates.iter().map(Vec::as_slice).chain([root]).try_for_each(read)?;
+    // From each to the next and to the root: names and signatures; what an issuer may sign was judged by the authority.
+    let chain: Vec<X509Certificate<'_>> =
+        std::iter::once(certificate).chain(issuers).map(Vec::as_slice).chain([root]).filter_map(|der| X509Certificate::from_der(der).ok()).map(|(_, read)| read).collect();
+    for pair in chain.array_windows() {
+        let [below, above] = pair;
+        if below.issuer().as_raw() != above.subject().as_raw() || below.verify_signature(Some(above.public_key())).is_err() || !above.is_ca() {
+            return Err(refused("it does not lead to the root"));
+        }
+    }
+    let [holder, ..] = chain.as_slice() else { return Err(refused("it cannot be read")) };
+    if holder.public_key().raw != request.spki {
+        return Err(refused("its key is not the request's"));
+    }
+    let words = &record.application.applicant;
+    let name = words.name.as_ref().or(words.officer.as_ref());
+    if name.is_some_and(|name| holder.subject().iter_common_name().next().and_then(|found| found.as_str().ok()) != Some(name.as_str())) {
+        return Err(refused("it names somebody else"));
+    }
+    let code = holder.subject().iter_attributes().find(|attribute| *attribute.attr_type() == ORGANIZATION_IDENTIFIER).and_then(|found| found.as_str().ok());
+    if words.code.as_ref().map(|code| format!("NTRCN-{code}")).as_deref() != code {
+        return Err(refused("its code is another"));
+    }
+    Ok(serial.to_owned())
+}

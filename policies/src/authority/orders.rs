@@ -1,0 +1,110 @@
+//! How certificates are ordered: over the network or not, against which registry, how many at a time.
+
+use serde::Deserialize;
+use toml::Spanned;
+
+use crate::document::{PolicyError, named, read};
+
+named! {
+    /// What the registry of enterprises must say.
+    RegistryRule {
+        /// An organisation that does not stand there is refused.
+        Required = "required",
+        /// One that stands there must agree with it.
+        WhenKnown = "when-known",
+        None = "none",
+    }
+}
+
+named! {
+    /// What becomes of a second order of the same code and profile.
+    DuplicateRule {
+        Refuse = "refuse",
+        /// Whoever decides is told.
+        Flag = "flag",
+    }
+}
+
+/// Orders taken over the network in an hour.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Hourly {
+    pub per_address: u32,
+    pub all: u32,
+}
+
+/// Of `orders.toml`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Orders {
+    online: Vec<String>,
+    /// Days after which an open order that nobody decided on ends.
+    pub open_days: u16,
+    pub registry: RegistryRule,
+    pub duplicates: DuplicateRule,
+    /// Orders open at one time.
+    pub open_at_most: u64,
+    pub hourly: Hourly,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Document {
+    online: Spanned<Vec<String>>,
+    open_days: Spanned<u16>,
+    registry: RegistryRule,
+    duplicates: DuplicateRule,
+    open_at_most: Spanned<u64>,
+    hourly: Spanned<Hourly>,
+}
+
+impl Orders {
+    pub(super) fn parse(file: &str, text: &str) -> Result<Self, PolicyError> {
+        let Document { online, open_days, registry, duplicates, open_at_most, hourly } = read(file, text)?;
+        let refused = |span, reason: String| Err(PolicyError::at(file, text, Some(span), reason));
+        if online.get_ref().len() > crate::certificate::MAX_PROFILES {
+            return refused(online.span(), "more profiles than there can be; name each once".to_owned());
+        }
+        if !(1..=366).contains(open_days.get_ref()) {
+            return refused(open_days.span(), format!("an order open for {} days; write 1 to 366", open_days.get_ref()));
+        }
+        if !(1..=10_000_000).contains(open_at_most.get_ref()) {
+            return refused(open_at_most.span(), "the number of open orders; write 1 to 10000000".to_owned());
+        }
+        let Hourly { per_address, all } = *hourly.get_ref();
+        if per_address == 0 || per_address > all || all > 1_000_000 {
+            return refused(hourly.span(), "orders in an hour; write 1 to 1000000, and no more from one address than from all".to_owned());
+        }
+        let (online, open_days) = (online.into_inner(), open_days.into_inner());
+        Ok(Self { online, open_days, registry, duplicates, open_at_most: open_at_most.into_inner(), hourly: hourly.into_inner() })
+    }
+
+    /// Whether a profile may be ordered over the network.
+    pub fn is_online(&self, profile: &str) -> bool {
+        self.online.iter().any(|one| one == profile)
+    }
+
+    /// Profiles named here: each must exist.
+    pub fn profiles(&self) -> impl Iterator<Item = &str> {
+        self.online.iter().map(String::as_str)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    #[test]
+    fn numbers_out_of_bounds_are_refused_with_their_line() {
+        let shipped = include_str!("../../authority/orders.toml");
+        let read = |from: &str, to: &str| {
+            assert!(shipped.contains(from), "{from}");
+            Orders::parse("orders.toml", &shipped.replace(from, to)).map_err(|error| error.to_string())
+        };
+        assert!(read("open_days = 30", "open_days = 30").unwrap().is_online("enterprise-signing"));
+        assert!(read("open_days = 30", "open_days = 0").unwrap_err().contains("open for 0 days"));
+        assert!(read("open_at_most = 200000", "open_at_most = 0").is_err());
+        assert!(read("per_address = 30", "per_address = 0").is_err() && read("per_address = 30", "per_address = 6001").is_err());
+        assert!(read("\"when-known\"\n", "\"sometimes\"\n").unwrap_err().contains("unknown variant"));
+    }
+}
