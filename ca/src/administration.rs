@@ -22,6 +22,7 @@ use tokio::net::TcpListener;
 
 use crate::authority::Authority;
 use crate::flow::own::{self, OwnError};
+use crate::http::administration::MOST;
 use crate::flow::OFFICER;
 use crate::flow::plan::Words;
 use crate::problem::IssueError;
@@ -29,8 +30,6 @@ use crate::record::serial_of;
 use crate::register;
 use crate::status::Status;
 
-/// The longest request: the largest list of a root, with its base64.
-const BODY: usize = 2 << 20;
 /// Officers are few; so many connections are not theirs.
 const CONNECTIONS: usize = 256;
 
@@ -130,7 +129,7 @@ impl Endpoint {
 /// Serves `router` to officers until `shutdown`.
 pub async fn serve(listener: TcpListener, tls: Arc<ServerConfig>, router: Router, shutdown: Shutdown) {
     // A list of a million entries takes its time to be signed and read again.
-    let limits = Limits { body: Some(BODY), request: Some(Duration::from_secs(600)), connections: CONNECTIONS, ..Limits::default() };
+    let limits = Limits { body: Some(MOST), request: Some(Duration::from_secs(600)), connections: CONNECTIONS, ..Limits::default() };
     runtime::http::serve_tls(listener, tls, router, limits, shutdown).await;
 }
 

@@ -99,11 +99,11 @@ impl Operation {
     ///
     /// | | administrator | operator | auditor |
     /// |---|---|---|---|
-    /// | grant and withdraw powers; publish lists, the root's too; revoke and issue anew in bulk | yes | | |
-    /// | issue, renew, replace, correct, revoke, suspend, resume, freeze; block a key | | yes | |
+    /// | grant and withdraw powers; publish lists, the root's too; take in what a restored register lacks; revoke and issue anew in bulk | yes | | |
+    /// | issue, renew, replace, correct, revoke, suspend, resume, freeze; block a key; tell a holder the own name's secret | | yes | |
     /// | export the log, on the authority's own machine | | | yes |
     /// | show and list certificates, show timestamps | yes | yes | yes |
-    /// | list officers; doctor | yes | | yes |
+    /// | list officers; doctor; back up, on the authority's own machine | yes | | yes |
     pub fn power(&self) -> (&'static str, &'static [Power]) {
         use Power::{Administrator, Auditor, Operator};
         match self {
@@ -138,7 +138,7 @@ impl Operation {
             Self::GrantPower(_) => ("grant-power", &[Administrator]),
             Self::WithdrawPower(_) => ("withdraw-power", &[Administrator]),
             Self::ListOfficers => ("list-officers", &[Administrator, Auditor]),
-            Self::Backup { .. } => ("backup", &[Administrator]),
+            Self::Backup { .. } => ("backup", &[Administrator, Auditor]),
             Self::AdoptCertificate { .. } => ("adopt-certificate", &[Administrator]),
             Self::AdoptList { .. } => ("adopt-list", &[Administrator]),
             Self::ShowTimestamp { .. } => ("show-timestamp", &Power::ALL),

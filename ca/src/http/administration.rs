@@ -15,7 +15,7 @@ use crate::service::{Operation, Outcome, Service};
 pub const PATH: &str = "/v1/operation";
 
 /// The serials of a million certificates.
-const MOST: usize = 48 << 20;
+pub const MOST: usize = 48 << 20;
 
 /// Behind the administration socket, or behind TLS that asks for a client's certificate.
 pub fn router(service: Service) -> Router {
