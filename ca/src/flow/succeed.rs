@@ -192,7 +192,7 @@ pub(super) fn succeed(
             Asked::SameKey { occasion } => crate::sha256_hex(format!("{occasion} {}", crate::hex(&found.key_digest)).as_bytes()),
         };
         let before = match claimed(authority, ask, &sha256)? {
-            Place::Again(succeeded) => return Ok(succeeded),
+            Place::Again(succeeded) => return Ok(*succeeded),
             Place::Free(before) => before,
         };
         // 3.
@@ -228,7 +228,7 @@ pub(super) fn succeed(
 }
 
 enum Place {
-    Again(Succeeded),
+    Again(Box<Succeeded>),
     /// With the claim before, which came to nothing.
     Free(Option<Vec<u8>>),
 }
@@ -244,7 +244,7 @@ fn claimed(authority: &Authority, ask: &Ask, sha256: &str) -> Result<Place, Succ
         match register::find(&*authority.store, &new)? {
             Some(CertificateRecord { status: Status::Revoked(_), .. }) if same => return Err(SuccessionError::SuccessorRevoked { by: claim.serial }),
             Some(CertificateRecord { status: Status::Revoked(_), .. }) => return Ok(Place::Free(Some(stored))),
-            Some(record) if same => return Ok(Place::Again(Succeeded { serial: new, record, again: true })),
+            Some(record) if same => return Ok(Place::Again(Box::new(Succeeded { serial: new, record, again: true }))),
             Some(_) => return Err(SuccessionError::Taken { serial: serial_text(&ask.old), by: claim.serial }),
             // Its intent is durable: it is being signed, or waits for the key. What is not the same has lost in any case.
             None if !same => return Err(SuccessionError::Taken { serial: serial_text(&ask.old), by: claim.serial }),

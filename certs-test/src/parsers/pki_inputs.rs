@@ -2,8 +2,8 @@
 
 use std::sync::OnceLock;
 
-use pki::asn1;
-use pki::cms::{SignerPlan, verify};
+use pki::asn1::{self, DerError, Reader};
+use pki::cms::{Attached, SignerPlan, verify};
 use pki::ocsp::{CertId, HashAlgorithm, OcspRequest};
 use pki::path::{CertificateFacts, RevocationList};
 use pki::request::Request;
@@ -102,6 +102,12 @@ pub(super) fn ocsp_seeds() -> Vec<Vec<u8>> {
 /// Whatever verifies over the content verifies over no other.
 pub(super) fn cms(input: &[u8]) {
     let certificate: &[u8] = holder().issuer.der();
+    if let Ok(attached) = Attached::read(input) {
+        let _ = attached.serial();
+        // The holder never signed anything else.
+        assert!(attached.verify(certificate).is_ok_and(|content| content == CONTENT) || attached.verify(certificate).is_err());
+        assert!(verify(input, CONTENT, &[certificate]).is_err());
+    }
     let Ok(verified) = verify(input, CONTENT, &[certificate]) else { return };
     assert_eq!(CertificateView::parse(verified.signer_certificate()).expect("a view").spki, holder().spki);
     assert!(verify(input, b"amount=9.00\r\n", &[certificate]).is_err());
@@ -110,7 +116,25 @@ pub(super) fn cms(input: &[u8]) {
 pub(super) fn cms_seeds() -> Vec<Vec<u8>> {
     let plan = SignerPlan::new(holder().issuer.der(), &[]).expect("a plan");
     let digest: [u8; 32] = HashAlgorithm::Sha256.digest(CONTENT).try_into().expect("32 octets");
-    vec![plan.seal(digest, datetime!(2026-11-25 8:00 UTC), holder()).expect("a signature")]
+    let detached = plan.seal(digest, datetime!(2026-11-25 8:00 UTC), holder()).expect("a signature");
+    let attached = attached(&detached).expect("what was just made");
+    let certificate: &[u8] = holder().issuer.der();
+    assert_eq!(Attached::read(&attached).and_then(|attached| attached.verify(certificate)).expect("a signature"), CONTENT);
+    vec![detached, attached]
+}
+
+/// The same signature with its content inside.
+fn attached(detached: &[u8]) -> Result<Vec<u8>, DerError> {
+    let mut info = Reader::new(Reader::only(detached, 0x30)?);
+    let kind = info.whole(6)?;
+    let mut data = Reader::new(Reader::only(info.take(0xa0)?, 0x30)?);
+    let (version, digests) = (data.whole(2)?, data.whole(0x31)?);
+    let content = Reader::new(data.take(0x30)?).whole(6)?;
+    let mut parts = vec![version.to_vec(), digests.to_vec(), asn1::seq(&[content, &asn1::tlv(0xa0, &asn1::tlv(4, CONTENT))])];
+    while !data.is_empty() {
+        parts.push(data.any()?.2.to_vec());
+    }
+    Ok(asn1::seq(&[kind, &asn1::tlv(0xa0, &asn1::tlv(0x30, &parts.concat()))]))
 }
 
 /// Two parsers that both take a certificate see the same one.
