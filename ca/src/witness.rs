@@ -226,7 +226,10 @@ impl Witness {
             #[serde(default)]
             tag: String,
         }
-        let mut warn = |warning| if warnings.len() < MAX_WARNINGS { Ok(warnings.push(warning)) } else { Err(WatchError::TooMany) };
+        let mut warn = |warning| {
+            warnings.push(warning);
+            if warnings.len() <= MAX_WARNINGS { Ok(()) } else { Err(WatchError::TooMany) }
+        };
         // Entries that are none to us are nothing to look at; their hashes count all the same.
         let Ok(leaf) = Leaf::parse(bytes) else { return Ok(()) };
         let waiting = remembered.untagged.take();

@@ -16,7 +16,9 @@ fn entries(store: &dyn Store, from: u64, to: u64) {
     while at < to {
         let end = to.min(at + 10_000);
         let mut batch = Batch::new();
-        (at..end).for_each(|number| drop(batch.append(STREAM, format!("entry {number}").into_bytes())));
+        for number in at..end {
+            batch.append(STREAM, format!("entry {number}").into_bytes());
+        }
         store.commit(batch).unwrap();
         at = end;
     }

@@ -93,7 +93,11 @@ mod tests {
                 assert_eq!(rows.tree(), writer.tree(), "{index}");
             }
         }
-        writer.partials(|tile, bytes| Ok::<_, Infallible>(drop(files.insert(tile.path(), bytes.to_vec())))).unwrap();
+        let put = |tile: Tile, bytes: &[u8]| {
+            files.insert(tile.path(), bytes.to_vec());
+            Ok::<_, Infallible>(())
+        };
+        writer.partials(put).unwrap();
         let mut seen = 0;
         for tile in Tile::all(66_600) {
             let Kind::Hashes(level @ 1..) = tile.kind() else { continue };

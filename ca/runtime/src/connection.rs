@@ -140,7 +140,7 @@ async fn answer(mut request: Request<Incoming>, router: Router, caller: Caller, 
 fn identified(mut response: Response, id: &RequestId) -> Response {
     if let Some(problem) = response.extensions_mut().remove::<Problem>() {
         let headers = std::mem::take(response.headers_mut());
-        let problem = Problem { request: Some(id.as_str().to_owned()), ..problem };
+        let problem = Problem { request: Some(id.as_str().into()), ..problem };
         let status = response.status();
         response = (status, axum::Json(problem)).into_response();
         // What a handler said besides stays; length and kind are those of the new body.

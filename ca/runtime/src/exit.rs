@@ -116,7 +116,7 @@ pub struct Problem {
     pub field: Option<String>,
     /// The id of the request that ended so, as the service's log has it; set by the service's shell.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub request: Option<String>,
+    pub request: Option<Box<str>>,
     /// How the command ends. Travels as the HTTP status, not in the body.
     #[serde(skip, default = "internal")]
     pub exit: Exit,
