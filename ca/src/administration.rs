@@ -113,7 +113,7 @@ impl Endpoint {
         let provider = Arc::new(rustls::crypto::ring::default_provider());
         let officers = authority.policies.profile(OFFICER).map(|profile| profile.issuers()).unwrap_or_default();
         let mut anchors = RootCertStore::empty();
-        for issuer in authority.issuers.values().filter(|issuer| officers.iter().any(|one| one.name() == issuer.id())) {
+        for issuer in authority.issuers.values().filter(|issuer| officers.iter().any(|one| one.name() == issuer.policy_name())) {
             anchors.add(CertificateDer::from(issuer.record.der.clone())).map_err(|error| refused(error.to_string()))?;
         }
         let verifier = WebPkiClientVerifier::builder_with_provider(Arc::new(anchors), Arc::clone(&provider)).build().map_err(|error| refused(error.to_string()))?;

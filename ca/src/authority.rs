@@ -1,6 +1,6 @@
 //! What every flow works with: the store, the issuers and their keys, the policies, the clock.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex};
 
 use keys::KeyHandle;
@@ -14,6 +14,7 @@ use time::OffsetDateTime;
 use x509_parser::prelude::{FromDer, X509Certificate};
 
 use crate::own_name::OwnNames;
+use crate::issuers::Issuers;
 use crate::problem::IssueError;
 use crate::record::{IssuerRecord, Settings};
 use crate::registry::Registry;
@@ -72,6 +73,11 @@ impl Issuer {
         &self.record.id
     }
 
+    /// The authority it is a generation of, as policies name it.
+    pub fn policy_name(&self) -> &str {
+        self.record.generation.as_ref().map_or(self.id(), |generation| &generation.of)
+    }
+
     /// What it signs with, also when its key is elsewhere.
     pub fn algorithm(&self) -> Result<SignatureAlgorithm, IssueError> {
         match pki::key::check(&self.public_key_info) {
@@ -82,7 +88,7 @@ impl Issuer {
     }
 
     pub fn facts(&self) -> Result<IssuerFacts, IssueError> {
-        let issuer = policies::certificate::Issuer::from_name(self.id()).ok_or(IssueError::Damaged { what: "an issuer's name" })?;
+        let issuer = policies::certificate::Issuer::from_name(self.policy_name()).ok_or(IssueError::Damaged { what: "an issuer's name" })?;
         Ok(IssuerFacts { issuer, not_before: self.not_before, not_after: self.not_after })
     }
 }
@@ -122,6 +128,9 @@ pub trait Watcher: Send + Sync {
 
     /// An issuer's list is another one.
     fn published(&self, _issuer: &str) {}
+
+    /// There is another issuer, which will issue as soon as everybody was told.
+    fn joined(&self, _issuer: &Issuer) {}
 }
 
 /// An open authority.
@@ -138,7 +147,7 @@ pub struct Authority {
     pub own_names: Arc<OwnNames>,
     /// Where enterprises are looked up.
     pub registry: Arc<dyn Registry>,
-    pub issuers: BTreeMap<String, Arc<Issuer>>,
+    pub issuers: Issuers,
     /// The root's key, while the hierarchy is founded.
     pub founding: Option<KeyHandle>,
     pub watchers: Vec<Arc<dyn Watcher>>,
@@ -160,7 +169,7 @@ impl Authority {
         let signed_by = |id: &str| self.policies.profiles().any(|profile| profile.issuers().iter().any(|issuer| issuer.name() == id));
         let unsigned = self.policies.profiles().flat_map(|profile| profile.issuers().iter().map(move |issuer| (profile.name(), issuer.name())));
         let unsigned = unsigned.filter(|(_, issuer)| !self.issuers.contains_key(*issuer)).map(|(profile, issuer)| format!("the profile {profile} names the issuer {issuer}, which is not here"));
-        let idle = self.issuers.keys().filter(|id| !signed_by(id)).map(|id| format!("no profile is signed by the issuer {id}"));
+        let idle = self.issuers.values().filter(|issuer| !signed_by(issuer.policy_name())).map(|issuer| format!("no profile is signed by the issuer {}", issuer.id()));
         let holders = |name: &str| self.policies.profile(name).is_some_and(|profile| profile.kind() == Kind::Leaf && profile.applicant() != ApplicantKind::Authority);
         let renewed = self.rules.renewal.profiles().filter(|(name, _)| !holders(name)).map(|(name, _)| format!("certificates of {name} are to be renewed, and no holder has such"));
         let (online, asked) = (self.rules.orders.profiles().map(|profile| ("orders.toml", profile)), self.rules.approvals.profiles().map(|profile| ("approvals.toml", profile)));
@@ -176,7 +185,10 @@ impl Authority {
         };
         let id = wanted.or(only).unwrap_or_default();
         let known = || profile.issuers().iter().map(|issuer| issuer.name().to_owned()).collect();
-        self.issuers.get(id).cloned().ok_or_else(|| IssueError::UnknownIssuer { issuer: id.chars().take(64).collect(), known: known() })
+        // The authority's own certificates are by the very generation they serve; all others by the newest.
+        let newest = || self.issuers.newest(self.issuers.get(id).map_or(id, |issuer| issuer.policy_name()));
+        let found = if profile.applicant() == ApplicantKind::Authority { self.issuers.get(id) } else { newest() };
+        found.cloned().ok_or_else(|| IssueError::UnknownIssuer { issuer: id.chars().take(64).collect(), known: known() })
     }
 
     /// The issuer of a root's own certificate: itself, before it has one.
@@ -184,7 +196,7 @@ impl Authority {
         let key = self.founding.clone().ok_or_else(|| IssueError::Offline { issuer: ROOT.to_owned() })?;
         let key_id = pki::certificate::key_id(&plan.spki).map_err(|_| IssueError::WrongSignature)?;
         Ok(Issuer {
-            record: IssuerRecord { id: ROOT.to_owned(), der: Vec::new(), ocsp: None, token_key: None },
+            record: IssuerRecord { id: ROOT.to_owned(), der: Vec::new(), ocsp: None, token_key: None, generation: None },
             name: plan.issuer.clone(),
             serial: Vec::new(),
             public_key_info: plan.spki.clone(),

@@ -9,7 +9,7 @@
 
 use std::fs::File;
 use std::io::{self, Read, Write};
-use std::path::{Component, Path, PathBuf};
+use std::path::{Path, PathBuf};
 
 use merkle::{NoteError, VerifierKey};
 use ring::digest::{Context, SHA256};
@@ -87,11 +87,10 @@ impl Manifest {
 impl Item {
     /// Below the directory and among what backups hold.
     fn is_sound(&self) -> bool {
-        let path = Path::new(&self.path);
-        let plain = path.components().all(|part| matches!(part, Component::Normal(_))) && path.components().count() <= DEEPEST;
-        let first = path.components().next().map(|part| part.as_os_str().to_string_lossy().into_owned()).unwrap_or_default();
-        let known = KEPT.contains(&first.as_str()) || self.path == RECORDS || (is_certificate(&first) && first == self.path);
-        plain && known && !self.path.contains('\\') && self.path == path.to_string_lossy()
+        let parts: Vec<&str> = self.path.split('/').collect();
+        let plain = parts.len() <= DEEPEST && parts.iter().all(|part| !matches!(*part, "" | "." | "..") && !part.contains(['\\', '\0']));
+        let known = |first: &str| KEPT.contains(&first) || self.path == RECORDS || (is_certificate(first) && first == self.path);
+        plain && parts.first().is_some_and(|first| known(first))
     }
 }
 

@@ -65,11 +65,19 @@ pub fn examine(service: &Service) -> Result<Examined, IssueError> {
     let mut findings = Vec::new();
     for issuer in authority.issuers.values() {
         let id = issuer.id();
+        let superseded = authority.issuers.newest(issuer.policy_name()).is_some_and(|newest| newest.id() != id);
+        // It ended, and with it all its certificates: nobody asks for its list or its answers.
+        if superseded && issuer.not_after.unix_timestamp() < now {
+            findings.push(Finding::ok(format!("certificate of {id}: ended, and succeeded before")));
+            continue;
+        }
         let last = authority.store.get(&CrlRecord::key(id))?;
         let last: Option<CrlRecord> = last.map(|bytes| decode(&bytes)).transpose().map_err(|_| IssueError::Damaged { what: "the last CRL" })?;
         let waits = authority.store.get(&CrlRecord::stale(id))?.is_some();
         findings.push(list(id, last.map(|list| (list.this_update, list.next_update)), waits, now));
-        let longest = authority.policies.profiles().filter(|profile| profile.issuers().iter().any(|one| one.name() == id)).map(|profile| profile.days()).max();
+        let longest = authority.policies.profiles().filter(|profile| profile.issuers().iter().any(|one| one.name() == issuer.policy_name())).map(|profile| profile.days()).max();
+        // One that a newer generation succeeded issues nothing more.
+        let longest = if superseded { None } else { longest };
         findings.push(life(id, issuer.not_after.unix_timestamp(), i64::from(longest.unwrap_or(0)) * DAY, now));
         findings.extend(signer(authority, id, now)?);
     }

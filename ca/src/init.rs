@@ -21,8 +21,9 @@ use store::{Batch, Expectation, Key, Store};
 
 use crate::administration::Administration;
 use crate::authority::{Addresses, Authority, Issuer, ROOT};
-use crate::flow::{Authorised, issue, own, publish, revoke};
+use crate::flow::{Authorised, issue, own, publish, revoke, take_over};
 use crate::own_name::{self, OwnNames};
+use crate::issuers::{Birthplace, Issuers};
 use crate::problem::IssueError;
 use crate::record::{IssuerRecord, OcspSigner, Settings, decode, encode, log};
 use crate::registry::{FileRegistry, NoRegistry, Registry, RegistryConfiguration, RegistryError};
@@ -130,7 +131,7 @@ pub struct Opened {
     /// The text served at `/cps`.
     pub practice_statement: String,
     /// The issuing keys' store, where new OCSP signers get theirs.
-    pub keys: KeyStore,
+    pub keys: Arc<KeyStore>,
     pub token: Option<Token>,
     pub directory: StateDir,
 }
@@ -195,7 +196,7 @@ pub fn init_with(path: &Path, base_url: &str, configuration: Configuration, root
     write(&path.join("policies").join(STATEMENT_FILE), PRACTICE_STATEMENT.as_bytes())?;
     let ReadPolicies { certificates: policies, rules, practice_statement, digest } = read_policies(&path.join("policies"))?;
     let root_keys = KeyStore::create(&path.join("root-keys"), root)?;
-    let keys = KeyStore::create(&path.join("keys"), passphrase)?;
+    let keys = Arc::new(KeyStore::create(&path.join("keys"), passphrase)?);
     let store = store::open(&configuration.store, path).map_err(IssueError::from)?;
     let host = base_url.split_once("://").map_or(base_url.as_str(), |(_, host)| host);
     let signer = LogSigner { origin: format!("{host}/ca"), key: keys.note_key(LOG_KEY)? };
@@ -211,13 +212,13 @@ pub fn init_with(path: &Path, base_url: &str, configuration: Configuration, root
         key_lists: Arc::default(),
         own_names: Arc::new(OwnNames::open(&keys)?),
         registry: Arc::new(NoRegistry),
-        issuers: BTreeMap::new(),
+        issuers: Issuers::born_in(Birthplace { keys: Arc::clone(&keys), token: token.clone() }),
         founding: Some(root_key.clone()),
         watchers: Vec::new(),
     };
     append(&authority, log::Entry::PoliciesRead { sha256: &digest }, Some((policies_read(), digest.as_bytes().to_vec())))?;
     let der = own::certify(&authority, "root", None, ROOT_NAME, &root_key)?;
-    found(&mut authority, IssuerRecord { id: ROOT.into(), der, ocsp: None, token_key: None }, Some(root_key), None)?;
+    found(&mut authority, IssuerRecord { id: ROOT.into(), der, ocsp: None, token_key: None, generation: None }, Some(root_key), None)?;
     for (id, name) in ISSUERS {
         let (key, token_key) = match &token {
             None => (keys.generate(id, SignatureAlgorithm::EcdsaP256Sha256)?, None),
@@ -227,11 +228,11 @@ pub fn init_with(path: &Path, base_url: &str, configuration: Configuration, root
             }
         };
         let der = own::certify(&authority, "issuing", None, name, &key)?;
-        found(&mut authority, IssuerRecord { id: id.into(), der: der.clone(), ocsp: None, token_key: token_key.clone() }, Some(key.clone()), None)?;
+        found(&mut authority, IssuerRecord { id: id.into(), der: der.clone(), ocsp: None, token_key: token_key.clone(), generation: None }, Some(key.clone()), None)?;
         let ocsp_name = format!("{id}-ocsp");
         let ocsp_key = keys.generate(&ocsp_name, SignatureAlgorithm::EcdsaP256Sha256)?;
         let ocsp = own::certify(&authority, "ocsp", Some(id), &format!("{name} OCSP"), &ocsp_key)?;
-        let record = IssuerRecord { id: id.into(), der, ocsp: Some(OcspSigner { key: ocsp_name, der: ocsp }), token_key };
+        let record = IssuerRecord { id: id.into(), der, ocsp: Some(OcspSigner { key: ocsp_name, der: ocsp }), token_key, generation: None };
         found(&mut authority, record, Some(key), Some(ocsp_key))?;
     }
     for issuer in authority.issuers.values() {
@@ -293,7 +294,7 @@ pub fn open_at(path: &Path, base_url: Option<&str>, passphrase: &Passphrase, clo
         None if rules.orders.registry == RegistryRule::Required => return Err(InitError::NoRegistry),
         None => Arc::new(NoRegistry),
     };
-    let keys = KeyStore::open(&path.join("keys"), passphrase)?;
+    let keys = Arc::new(KeyStore::open(&path.join("keys"), passphrase)?);
     let token = configuration.token.as_ref().map(TokenConfiguration::open).transpose()?;
     let store = store::open(&configuration.store, path).map_err(IssueError::from)?;
     let steady = Steady::new(store, Arc::clone(&clock)).map_err(IssueError::from)?;
@@ -318,7 +319,8 @@ pub fn open_at(path: &Path, base_url: Option<&str>, passphrase: &Passphrase, clo
     }
     let evidence = Arc::new(Evidence::open(Arc::clone(&store), signer, path)?);
     let own_names = Arc::new(own_names(&*store, &keys)?);
-    let issuers = read_issuers(&*store, &keys, token.as_ref())?;
+    let mut issuers = read_issuers(&*store, &keys, token.as_ref())?;
+    issuers.birthplace = Some(Birthplace { keys: Arc::clone(&keys), token: token.clone() });
     let authority = Authority { addresses: Addresses::new(&settings), store, clock, settings, policies, rules, key_lists: Arc::new(lists.keys), own_names, registry, issuers, founding: None, watchers: Vec::new() };
     // Configuration is judged whole before anything is done with it.
     if let Some(what) = authority.unmatched().into_iter().next() {
@@ -341,6 +343,10 @@ pub fn open_at(path: &Path, base_url: Option<&str>, passphrase: &Passphrase, clo
     }
     issue::resume(&authority)?;
     revoke::resume(&authority)?;
+    // A generation that was taken in and whose token is away waits for the service's jobs.
+    if let Err(error) = take_over::resume(&authority) {
+        tracing::warn!(%error, "a new generation cannot take over yet");
+    }
     evidence.advance()?;
     Ok(Opened { authority, evidence, configuration, practice_statement, keys, token, directory })
 }
@@ -350,7 +356,7 @@ fn policies_read() -> Key {
     Key::new("authority", &[b"policies"])
 }
 
-fn base(text: &str) -> Result<String, InitError> {
+pub(crate) fn base(text: &str) -> Result<String, InitError> {
     let refused = || InitError::BaseUrl { found: text.chars().take(200).collect() };
     let trimmed = text.trim_end_matches('/');
     let host = trimmed.strip_prefix("http://").ok_or_else(refused)?;
@@ -491,9 +497,9 @@ fn own_names_mark() -> Key {
 }
 
 /// Each issuer with its key from where its record says it is.
-fn read_issuers(store: &dyn Store, keys: &KeyStore, token: Option<&Token>) -> Result<BTreeMap<String, Arc<Issuer>>, InitError> {
+fn read_issuers(store: &dyn Store, keys: &KeyStore, token: Option<&Token>) -> Result<Issuers, InitError> {
     let (from, to) = Key::range(IssuerRecord::TABLE, &[]);
-    let mut issuers = BTreeMap::new();
+    let mut issuers = Issuers::default();
     for (_, bytes) in store.scan(&from, &to, 1_000).map_err(IssueError::from)? {
         let record: IssuerRecord = decode(&bytes).map_err(|_| IssueError::Damaged { what: "an issuer" })?;
         let key = if record.id == ROOT || record.token_key.is_some() { None } else { Some(keys.load(&record.id)?) };

@@ -11,7 +11,7 @@ use store::Batch;
 
 use crate::administration::Endpoint;
 use crate::authority::{Issuer, ROOT};
-use crate::flow::{Authorised, ending, enterprise, hold, issue, order, own, publish};
+use crate::flow::{Authorised, ending, enterprise, hold, issue, order, own, publish, take_over};
 use crate::problem::IssueError;
 use crate::record::{CrlRecord, decode};
 use crate::service::Service;
@@ -100,7 +100,7 @@ impl Health {
 pub struct Jobs {
     pub service: Service,
     pub status: Arc<Status>,
-    pub keys: KeyStore,
+    pub keys: Arc<KeyStore>,
     /// Where the issuing keys are, when not in the key store.
     pub token: Option<Token>,
     /// Where officers call from other machines, when configured.
@@ -123,7 +123,7 @@ struct Turn {
 }
 
 impl Jobs {
-    pub fn new(service: Service, status: Arc<Status>, keys: KeyStore, health: Arc<Health>) -> Self {
+    pub fn new(service: Service, status: Arc<Status>, keys: Arc<KeyStore>, health: Arc<Health>) -> Self {
         Self { service, status, keys, token: None, administration: None, timestamps: None, health, turn: Mutex::default() }
     }
 
@@ -194,7 +194,12 @@ impl Jobs {
             if token.is_some() {
                 return;
             }
-            let issuers: Vec<_> = self.service.authority.issuers.values().filter(|issuer| issuer.key.is_some()).collect();
+            if let Err(error) = take_over::resume(&self.service.authority) {
+                tracing::warn!(%error, "a new generation cannot take over yet");
+            }
+            // One that ended has no certificates left to tell of: they never outlive it.
+            let now = self.service.authority.clock.now();
+            let issuers: Vec<_> = self.service.authority.issuers.values().filter(|issuer| issuer.key.is_some() && issuer.record.ocsp.is_some() && now <= issuer.not_after).collect();
             let faults: Vec<String> = issuers.iter().filter_map(|issuer| self.list(issuer).err()).map(|error| error.to_string()).collect();
             self.health.report("crl", faults.into_iter().next());
             issuers.iter().for_each(|issuer| self.unfinished(issuer));

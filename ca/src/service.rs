@@ -23,6 +23,7 @@ use crate::flow::succeed::{Link, Succeeded, successors};
 use crate::flow::own_name::own_name;
 use crate::flow::revoke::{Revoke, revoke};
 use crate::flow::approve::{self, Decided};
+use crate::flow::take_over::{self, Requested};
 use crate::flow::backup::{self, BackedUp};
 use crate::flow::officer::{self, Grant, Withdraw};
 use crate::flow::order::{self, Applied, OrderError, OrderQuery, Placed};
@@ -85,10 +86,22 @@ pub enum Operation {
         der: Vec<u8>,
         profile: Option<String>,
     },
-    /// What a list of ours says that a restored register does not know; a file of the authority's host.
-    AdoptList { file: PathBuf },
+    /// What a list of ours says that a restored register does not know.
+    AdoptList {
+        #[serde(with = "der_text")]
+        der: Vec<u8>,
+    },
+    /// The same from a file of the authority's host: a list may be longer than a request.
+    AdoptListFile { file: PathBuf },
     /// What a token of this authority said.
     ShowTimestamp { serial: String },
+    /// The key of an authority's next generation, and its request.
+    RequestIssuer { issuer: String },
+    /// What a ceremony certified takes over.
+    InstallIssuer {
+        #[serde(with = "der_text")]
+        der: Vec<u8>,
+    },
     /// What is well and what is not: changes nothing.
     Doctor,
 }
@@ -141,7 +154,10 @@ impl Operation {
             Self::Backup { .. } => ("backup", &[Administrator, Auditor]),
             Self::AdoptCertificate { .. } => ("adopt-certificate", &[Administrator]),
             Self::AdoptList { .. } => ("adopt-list", &[Administrator]),
+            Self::AdoptListFile { .. } => ("adopt-list-file", &[Administrator]),
             Self::ShowTimestamp { .. } => ("show-timestamp", &Power::ALL),
+            Self::RequestIssuer { .. } => ("request-issuer", &[Administrator]),
+            Self::InstallIssuer { .. } => ("install-issuer", &[Administrator]),
             Self::Doctor => ("doctor", &[Administrator, Auditor]),
         }
     }
@@ -298,6 +314,20 @@ pub enum Outcome {
     Adopted(Box<Adopted>),
     ListAdopted(ListAdopted),
     Timestamp(Box<Stamped>),
+    IssuerRequested(Requested),
+    IssuerInstalled(Installed),
+}
+
+/// A generation that issues now.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Installed {
+    pub id: String,
+    pub serial: String,
+    /// Unix seconds.
+    pub not_after: i64,
+    pub sha256: String,
+    /// Where its certificate lies for people.
+    pub certificate: PathBuf,
 }
 
 /// A path of this machine is not for somebody on another to name.
@@ -409,12 +439,23 @@ impl Service {
                 let adopt::Adopted { serial, record, before } = adopt::certificate(&self.authority, &proven.acting()?, &der, profile.as_deref())?;
                 Ok(Outcome::Adopted(Box::new(Adopted { certificate: self.shown(&serial, &record, false), before })))
             }
-            Operation::AdoptList { file } => {
+            Operation::AdoptList { der } => self.adopt_list(&proven.acting()?, der),
+            Operation::AdoptListFile { file } => {
                 local(proven, name)?;
-                let adopt::Held { issuer, number, entries, changed, unknown } = adopt::list(&self.authority, &proven.acting()?, &file)?;
-                Ok(Outcome::ListAdopted(ListAdopted { issuer, number, entries, changed, unknown }))
+                self.adopt_list(&proven.acting()?, adopt::read_list(&file)?)
             }
             Operation::ShowTimestamp { serial } => Ok(Outcome::Timestamp(Box::new(stamped::find(&*self.authority.store, &serial)?))),
+            Operation::RequestIssuer { issuer } => Ok(Outcome::IssuerRequested(take_over::request(&self.authority, &issuer)?)),
+            Operation::InstallIssuer { der } => {
+                let issuer = take_over::install(&self.authority, &proven.acting()?, &der)?;
+                let certificate = crate::init::certificate_file(self.evidence.directory(), issuer.id());
+                let written = runtime::state::write_atomically(&certificate, pem("CERTIFICATE", &der).as_bytes(), 0o644);
+                if let Err(error) = written {
+                    tracing::warn!(%error, path = %certificate.display(), "the new certificate cannot be written there; it is served all the same");
+                }
+                let (serial, not_after, sha256) = (serial_text(&issuer.serial), issuer.not_after.unix_timestamp(), crate::sha256_hex(&der));
+                Ok(Outcome::IssuerInstalled(Installed { id: issuer.id().to_owned(), serial, not_after, sha256, certificate }))
+            }
             Operation::Doctor => Ok(Outcome::Examined(doctor::examine(self)?)),
             Operation::GrantPower(order) => Ok(Outcome::Officer(self.officer(officer::grant(&self.authority, &proven.acting()?, &order)?))),
             Operation::WithdrawPower(order) => Ok(Outcome::Officer(self.officer(officer::withdraw(&self.authority, &proven.acting()?, &order)?))),
@@ -444,7 +485,7 @@ impl Service {
                 let unknown = || IssueError::UnknownIssuer { issuer: id.chars().take(64).collect(), known: known() };
                 vec![self.authority.issuers.get(id).ok_or_else(unknown)?]
             }
-            None => self.authority.issuers.values().filter(|issuer| issuer.key.is_some()).collect(),
+            None => self.authority.issuers.values().filter(|issuer| issuer.key.is_some() && self.authority.clock.now() <= issuer.not_after).collect(),
         };
         let mut published = Vec::with_capacity(issuers.len());
         for issuer in issuers {
@@ -452,6 +493,11 @@ impl Service {
             published.push(self.published(issuer, &list));
         }
         Ok(Outcome::Published(published))
+    }
+
+    fn adopt_list(&self, authorised: &Authorised<Administrator>, der: Vec<u8>) -> Result<Outcome, Problem> {
+        let adopt::Held { issuer, number, entries, changed, unknown } = adopt::list(&self.authority, authorised, der)?;
+        Ok(Outcome::ListAdopted(ListAdopted { issuer, number, entries, changed, unknown }))
     }
 
     fn root(&self) -> Result<&Issuer, IssueError> {

@@ -11,7 +11,7 @@ use runtime::clock::Clock;
 use store::Store;
 use time::{Duration, OffsetDateTime};
 
-use crate::authority::{Authority, Watcher};
+use crate::authority::{Authority, Issuer, Watcher};
 use crate::record::{CertificateRecord, Listed, OcspSigner, Status as RecordStatus, decode};
 use crate::register;
 
@@ -125,13 +125,7 @@ impl Status {
     pub fn new(authority: &Authority) -> Result<Self, pki::asn1::DerError> {
         let mut responders = Vec::new();
         for issuer in authority.issuers.values() {
-            let (Some(ocsp), Some(key)) = (&issuer.record.ocsp, &issuer.ocsp_key) else { continue };
-            let name = |hash: HashAlgorithm| -> Result<_, pki::asn1::DerError> {
-                let id = CertId::new(hash, &issuer.name, &issuer.public_key_info, &[1])?;
-                Ok((hash, id.issuer_name_hash, id.issuer_key_hash))
-            };
-            let names = [name(HashAlgorithm::Sha1)?, name(HashAlgorithm::Sha256)?];
-            responders.push(Arc::new(Responder::new(issuer.id(), names, ocsp, key.clone(), issuer.not_before)?));
+            responders.extend(Responder::of(issuer)?.map(Arc::new));
         }
         Ok(Self {
             store: Arc::clone(&authority.store),
@@ -239,6 +233,17 @@ fn revoked(listed: &Listed) -> Result<CertStatus, Failure> {
 }
 
 impl Responder {
+    /// None for an issuer without a signer.
+    fn of(issuer: &Issuer) -> Result<Option<Self>, pki::asn1::DerError> {
+        let (Some(ocsp), Some(key)) = (&issuer.record.ocsp, &issuer.ocsp_key) else { return Ok(None) };
+        let name = |hash: HashAlgorithm| -> Result<_, pki::asn1::DerError> {
+            let id = CertId::new(hash, &issuer.name, &issuer.public_key_info, &[1])?;
+            Ok((hash, id.issuer_name_hash, id.issuer_key_hash))
+        };
+        let names = [name(HashAlgorithm::Sha1)?, name(HashAlgorithm::Sha256)?];
+        Self::new(issuer.id(), names, ocsp, key.clone(), issuer.not_before).map(Some)
+    }
+
     fn new(id: &str, names: Names, signer: &OcspSigner, key: KeyHandle, since: OffsetDateTime) -> Result<Self, pki::asn1::DerError> {
         let (_, read) = x509_parser::parse_x509_certificate(&signer.der).map_err(|_| pki::asn1::DerError::Value("the OCSP signer's certificate"))?;
         Ok(Self {
@@ -260,6 +265,13 @@ impl Responder {
 impl Watcher for Status {
     fn changed(&self, _issuer: &str, serial: &[u8]) {
         self.memory.lock().unwrap_or_else(PoisonError::into_inner).forget(serial);
+    }
+
+    fn joined(&self, issuer: &Issuer) {
+        // Its certificates were read a moment ago: what could not be read would not have come so far.
+        if let Ok(Some(responder)) = Responder::of(issuer) {
+            self.responders.write().unwrap_or_else(PoisonError::into_inner).push(Arc::new(responder));
+        }
     }
 }
 

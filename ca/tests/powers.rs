@@ -65,6 +65,9 @@ const MATRIX: &[(&str, [bool; 4])] = &[
     ("withdraw-power", [true, false, false, false]),
     ("list-officers", [true, false, true, true]),
     ("show-timestamp", [true, true, true, true]),
+    ("adopt-list-file", [true, false, false, false]),
+    ("request-issuer", [true, false, false, false]),
+    ("install-issuer", [true, false, false, false]),
     ("doctor", [true, false, true, true]),
 ];
 
@@ -93,7 +96,10 @@ fn sample(name: &str) -> Value {
         "publish-root-crl" => json!({ "publish-root-crl": { "der": "MAA=" } }),
         "backup" => json!({ "backup": { "directory": "/nonexistent/below" } }),
         "adopt-certificate" => json!({ "adopt-certificate": { "der": "MAA=", "profile": null } }),
-        "adopt-list" => json!({ "adopt-list": { "file": "/nonexistent" } }),
+        "adopt-list" => json!({ "adopt-list": { "der": "MAA=" } }),
+        "adopt-list-file" => json!({ "adopt-list-file": { "file": "/nonexistent/below" } }),
+        "request-issuer" => json!({ "request-issuer": { "issuer": "no-such" } }),
+        "install-issuer" => json!({ "install-issuer": { "der": "MAA=" } }),
         "export-log" => json!({ "export-log": { "directory": "/nonexistent/below" } }),
         "grant-power" => json!({ "grant-power": { "serial": NOBODY, "power": "operator" } }),
         "withdraw-power" => json!({ "withdraw-power": { "serial": NOBODY, "power": null } }),
@@ -104,7 +110,7 @@ fn sample(name: &str) -> Value {
 struct Office {
     service: Service,
     clock: Arc<FakeClock>,
-    keys: KeyStore,
+    keys: Arc<KeyStore>,
     status: Arc<Status>,
     place: tempfile::TempDir,
 }

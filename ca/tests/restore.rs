@@ -63,8 +63,8 @@ impl Place {
     fn restore(&self, backup: &Path, name: &str, checkpoint: Option<&[u8]>, word: Word) -> Result<Restored, RestoreError> {
         let verified = verify(backup, &passphrase(), checkpoint, &mut |_| ())?;
         let directory = self.path(name);
-        let order = restore::Order { directory: &directory, verified, word, store: None, passphrase: &passphrase(), clock: self.clock() };
-        restore::restore(&admin(), order, &mut |_| ())
+        let order = restore::Order { directory: &directory, verified, word, store: None, passphrase: &passphrase(), clock: self.clock(), user: 7 };
+        restore::restore(order, &mut |_| ())
     }
 
     fn open(&self, name: &str) -> Opened {
@@ -227,17 +227,17 @@ fn what_came_after_is_entered_again_by_its_proofs() {
     assert_eq!([&kept, &ended, &held, &good, &gone].map(|serial| ocsp(authority, serial)), [0x80, 0x80, 0x80, 0x82, 0x82]);
     assert!(newest_list(authority).number > last.number);
     // Others' signatures count nothing, nor do bytes that are none of these.
-    assert!(matches!(adopt::list(authority, &admin(), &foreign), Err(AdoptError::NotOurs)));
+    assert!(matches!(adopt::list(authority, &admin(), adopt::read_list(&foreign).unwrap()), Err(AdoptError::NotOurs)));
     let mut altered = good_der.clone();
     *altered.last_mut().unwrap() ^= 1;
     assert!(matches!(adopt::certificate(authority, &admin(), &altered, None), Err(AdoptError::NotOurs)));
     assert!(matches!(adopt::certificate(authority, &admin(), b"no certificate", None), Err(AdoptError::NoCertificate)));
     // The list first: what it says holds for those known and for those not known yet.
-    let told = adopt::list(authority, &admin(), &list).unwrap();
+    let told = adopt::list(authority, &admin(), adopt::read_list(&list).unwrap()).unwrap();
     assert_eq!((told.number, told.entries, told.changed, told.unknown), (last.number, 4, 2, 2));
     assert_eq!([&kept, &ended, &held, &good, &gone, &stopped].map(|serial| ocsp(authority, serial)), [0x80, 0xa1, 0xa1, 0x82, 0xa1, 0xa1]);
     assert_eq!(newest_list(authority).entries, 4);
-    let told = adopt::list(authority, &admin(), &list).unwrap();
+    let told = adopt::list(authority, &admin(), adopt::read_list(&list).unwrap()).unwrap();
     assert_eq!((told.changed, told.unknown), (0, 2));
     // Then the certificates: once, of the profile that made them, in the state that the list told.
     for (serial, der, wanted) in [(&good, &good_der, 0x80), (&gone, &gone_der, 0xa1), (&stopped, &stopped_der, 0xa1)] {

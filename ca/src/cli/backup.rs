@@ -12,11 +12,13 @@ use serde_json::json;
 
 use super::ask::{self, Place, passphrase};
 use super::print::{self, date, line};
-use crate::flow::adopt::CERTIFICATE_LIMIT;
+use crate::flow::adopt::{CERTIFICATE_LIMIT, read_list};
 use crate::flow::backup::BackedUp;
 use crate::flow::restore::{self, Order, Restored, Word};
-use crate::flow::Authorised;
 use crate::service::Operation;
+
+/// The longest list that goes inside a request.
+const INLINE: u64 = 1 << 20;
 
 #[derive(Debug, Args)]
 pub struct Restore {
@@ -82,9 +84,8 @@ pub fn restore(place: &Place, wanted: Restore) -> Result<(), Problem> {
         return line(&format!("the backup of {} is whole: {files} files, {entries} log entries, sha256 {sha256}", date(taken)));
     }
     let word = Word { accept_loss: wanted.accept_loss, crl_number: wanted.crl_number_at_least };
-    let order = Order { directory: &place.directory, verified, word, store: wanted.store, passphrase: &passphrase, clock: Arc::new(SystemClock) };
-    let authorised = Authorised::by_ownership(rustix::process::geteuid().as_raw());
-    let restored = restore::restore(&authorised, order, &mut |text| progress(text, false))?;
+    let order = Order { directory: &place.directory, verified, word, store: wanted.store, passphrase: &passphrase, clock: Arc::new(SystemClock), user: rustix::process::geteuid().as_raw() };
+    let restored = restore::restore(order, &mut |text| progress(text, false))?;
     progress("restored", true);
     told(&restored, place.json)
 }
@@ -119,7 +120,7 @@ pub fn adopt(place: &Place, wanted: Adopt) -> Result<(), Problem> {
     })
 }
 
-/// A list goes by its path, since it may be long; of a certificate's file the first certificate counts, the rest is
+/// A long list goes by its path; of a certificate's file the first certificate counts, the rest is
 /// its chain.
 fn operation(path: &Path, profile: Option<&str>) -> Result<Operation, Problem> {
     let problem = |reason: String| Problem::new(Exit::Usage, "adopt-file", format!("{}: {reason}", path.display()), "give certificates and lists, PEM or DER");
@@ -129,13 +130,20 @@ fn operation(path: &Path, profile: Option<&str>) -> Result<Operation, Problem> {
     if bytes.first() == Some(&0x30) {
         return match x509_parser::parse_x509_certificate(&bytes) {
             Ok(_) => Ok(certificate(bytes)),
-            Err(_) => Ok(Operation::AdoptList { file: super::offline::absolute(path)? }),
+            Err(_) => list(path),
         };
     }
     if bytes.starts_with(b"-----BEGIN X509 CRL-----") {
-        return Ok(Operation::AdoptList { file: super::offline::absolute(path)? });
+        return list(path);
     }
     let found = pem::parse_many(&bytes).map_err(|_| problem("it is neither DER nor PEM".into()))?;
     let first = found.into_iter().find(|one| one.tag() == "CERTIFICATE").ok_or_else(|| problem("it holds no certificate".into()))?;
     Ok(certificate(first.into_contents()))
+}
+
+fn list(path: &Path) -> Result<Operation, Problem> {
+    if std::fs::metadata(path).is_ok_and(|found| found.len() <= INLINE) {
+        return Ok(Operation::AdoptList { der: read_list(path)? });
+    }
+    Ok(Operation::AdoptListFile { file: super::offline::absolute(path)? })
 }

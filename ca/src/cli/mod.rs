@@ -3,9 +3,11 @@
 mod ask;
 mod backup;
 mod bulk;
+mod ceremony;
 mod doctor;
 mod hold;
 pub mod identity;
+mod issuer;
 mod list;
 mod key;
 mod officer;
@@ -192,6 +194,12 @@ enum Command {
     /// After a restore: enter certificates and lists of this authority that the backup did not know yet, lists first.
     #[command(after_help = "Examples:\n  ca --dir ca-state adopt newest-enterprise-ca.crl\n  ca --dir ca-state adopt a.pem b.pem --profile enterprise-signing")]
     Adopt(backup::Adopt),
+    /// New generations of issuing authorities.
+    #[command(subcommand)]
+    Issuer(issuer::Issuer),
+    /// What the root's key signs, where it is.
+    #[command(subcommand)]
+    Ceremony(ceremony::Ceremony),
 }
 
 #[derive(Debug, Subcommand)]
@@ -343,6 +351,8 @@ fn dispatch(cli: Cli) -> Result<(), Problem> {
         Command::Doctor { online } => return doctor::doctor(&place, online),
         Command::Backup { directory } => Operation::Backup { directory: offline::absolute(&directory)? },
         Command::Restore(restore) => return backup::restore(&place, restore),
+        Command::Issuer(wanted) => return issuer::issuer(&place, wanted),
+        Command::Ceremony(wanted) => return ceremony::ceremony(wanted, place.json),
         Command::Adopt(adopt) => return backup::adopt(&place, adopt),
 
     };

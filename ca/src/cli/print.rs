@@ -60,6 +60,8 @@ pub fn outcome(outcome: &Outcome, as_json: bool) -> Result<(), Problem> {
             Outcome::Adopted(adopted) => json(adopted),
             Outcome::ListAdopted(adopted) => json(adopted),
             Outcome::Timestamp(stamped) => json(stamped),
+            Outcome::IssuerRequested(requested) => json(requested),
+            Outcome::IssuerInstalled(installed) => json(installed),
         };
     }
     match outcome {
@@ -96,6 +98,12 @@ pub fn outcome(outcome: &Outcome, as_json: bool) -> Result<(), Problem> {
         Outcome::Examined(examined) => examined.findings.iter().try_for_each(|finding| line(&finding.what)),
         // Written into the holder's file, never shown.
         Outcome::OwnName { serial, .. } => line(&format!("the secret of {serial}")),
+        Outcome::IssuerRequested(requested) => line(requested.request.trim_end()),
+        Outcome::IssuerInstalled(issuer) => {
+            line(&format!("{} issues from now on, until {}: {}", issuer.id, date(issuer.not_after), issuer.certificate.display()))?;
+            line(&format!("serial   {}", issuer.serial))?;
+            line(&format!("sha256   {}", issuer.sha256))
+        }
         Outcome::BackedUp(done) => super::backup::done(done),
         Outcome::Adopted(adopted) => {
             line(if adopted.before { "known before; nothing was changed" } else { "adopted" })?;

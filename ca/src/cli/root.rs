@@ -4,18 +4,15 @@ use std::io::Read;
 use std::path::Path;
 
 use keys::{KeyError, KeyStore, Passphrase};
-use pki::signer::Signer;
 use runtime::exit::{Exit, Problem};
 use serde_json::json;
-use x509_parser::extensions::ParsedExtension;
 use x509_parser::prelude::{CertificateRevocationList, FromDer};
-use x509_parser::x509::SubjectPublicKeyInfo;
 
 use super::ask::denied;
 use super::print;
 use crate::authority::ROOT;
+use crate::ceremony::{CeremonyError, root_crl};
 use crate::init::InitError;
-use crate::problem::IssueError;
 use crate::service::Outcome;
 
 /// The largest list of a root that is read: it names authorities, not enterprises.
@@ -43,13 +40,8 @@ pub fn sign(prepared: &Path, root_keys: &Path, root_file: Option<&Path>, out: &P
     let tbs = read(prepared)?;
     let passphrase = Passphrase::obtain(root_file, "ca-root-passphrase", "Passphrase of the root").map_err(denied)?;
     let key = KeyStore::open(root_keys, &passphrase).and_then(|keys| keys.load(ROOT)).map_err(|error: KeyError| Problem::from(InitError::from(error)))?;
-    let signature = |bytes: &[u8]| Signer::sign(&key, bytes).map_err(|error| Problem::from(IssueError::from(error)));
-    // Judged with a signature over nothing, before there is one over this.
-    judge(prepared, &pki::certificate::assemble(&tbs, Signer::algorithm(&key), &[]), &tbs, key.public_key_info())?;
-    let der = pki::certificate::assemble(&tbs, Signer::algorithm(&key), &signature(&tbs)?);
+    let der = root_crl::sign(&tbs, &key).map_err(|error| Problem::from(CeremonyError::from(error)))?;
     let (_, list) = CertificateRevocationList::from_der(&der).map_err(|_| strange(prepared))?;
-    let (_, own) = SubjectPublicKeyInfo::from_der(key.public_key_info()).map_err(|_| strange(prepared))?;
-    list.verify_signature(&own).map_err(|_| Problem::from(IssueError::WrongSignature))?;
     write(out, &der)?;
     let (number, entries) = (list.crl_number().map(ToString::to_string).unwrap_or_default(), list.iter_revoked_certificates().count());
     if json {
@@ -57,16 +49,6 @@ pub fn sign(prepared: &Path, root_keys: &Path, root_file: Option<&Path>, out: &P
     }
     print::line(&format!("signed number {number}, {entries} revoked, until {}: {}", list.next_update().map(|at| at.to_string()).unwrap_or_default(), out.display()))?;
     print::line(&format!("Publish it where the authority runs: ca crl root publish {}", out.display()))
-}
-
-fn judge(path: &Path, der: &[u8], tbs: &[u8], public_key_info: &[u8]) -> Result<(), Problem> {
-    let Ok(([], list)) = CertificateRevocationList::from_der(der) else { return Err(strange(path)) };
-    let named = list.extensions().iter().find_map(|one| match one.parsed_extension() {
-        ParsedExtension::AuthorityKeyIdentifier(id) => id.key_identifier.as_ref().map(|id| id.0.to_vec()),
-        _ => None,
-    });
-    let own = pki::certificate::key_id(public_key_info).ok();
-    if list.tbs_cert_list.as_ref() == tbs && named.is_some() && named == own { Ok(()) } else { Err(strange(path)) }
 }
 
 fn strange(path: &Path) -> Problem {

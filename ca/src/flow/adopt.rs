@@ -203,14 +203,19 @@ pub struct Held {
     pub unknown: u64,
 }
 
-/// Revokes and suspends what a list of ours says, and keeps the numbers above its own.
-pub fn list(authority: &Authority, authorised: &Authorised<Administrator>, file: &Path) -> Result<Held, AdoptError> {
+/// A list, PEM or DER, from a file.
+pub fn read_list(file: &Path) -> Result<Vec<u8>, AdoptError> {
     let failed = |reason: String| AdoptError::File { path: file.to_owned(), reason };
     let mut der = Vec::new();
     File::open(file).and_then(|file| file.take(LIST_LIMIT + 1).read_to_end(&mut der)).map_err(|error| failed(error.to_string()))?;
     if der.len() as u64 > LIST_LIMIT {
         return Err(failed("it is too long".into()));
     }
+    Ok(der)
+}
+
+/// Revokes and suspends what a list of ours says, and keeps the numbers above its own.
+pub fn list(authority: &Authority, authorised: &Authorised<Administrator>, mut der: Vec<u8>) -> Result<Held, AdoptError> {
     if der.first() != Some(&0x30) {
         der = pem::parse(&der).ok().filter(|pem| pem.tag() == "X509 CRL").map(pem::Pem::into_contents).ok_or(AdoptError::NoList)?;
     }

@@ -13,9 +13,10 @@
 
 use std::sync::{Arc, PoisonError};
 
+use keys::KeyHandle;
 use pki::certificate::CertificatePlan;
 use pki::request::Request;
-use pki::signer::Signer;
+use pki::signer::{SignatureAlgorithm, Signer};
 use policies::certificate::{Applicant, KeyAlgorithm, Kind, Profile, RequestFacts, RequestedName};
 use ring::digest::{SHA256, digest};
 use ring::rand::{SecureRandom, SystemRandom};
@@ -309,7 +310,7 @@ fn build(Approved { mut plan, ordered }: Approved<Plan<'_>>) -> Result<Tbs, Issu
 }
 
 /// Sixteen random octets, the top bit zero, so that every serial is positive and of one length.
-fn fresh_serial() -> Result<[u8; 16], IssueError> {
+pub(crate) fn fresh_serial() -> Result<[u8; 16], IssueError> {
     let mut serial = [0; 16];
     SystemRandom::new().fill(&mut serial).map_err(|_| IssueError::Randomness)?;
     let [first, ..] = &mut serial;
@@ -339,13 +340,18 @@ struct Asked {
 
 fn lint(tbs: Tbs) -> Result<LintedTbs, IssueError> {
     let algorithm = tbs.issuer.key.as_ref().map(Signer::algorithm).ok_or_else(|| IssueError::Offline { issuer: tbs.issuer.id().to_owned() })?;
-    let twin = crate::throwaway::sign(algorithm, &tbs.intent.tbs)?;
-    let findings = lint::lint_certificate(&twin, tbs.issuer.linted.as_ref(), &tbs.facts);
+    linted(&tbs.intent.tbs, algorithm, tbs.issuer.linted.as_ref(), &tbs.facts)?;
+    let Tbs { issuer, serial, intent, owner, owned, by, claim, ordered, .. } = tbs;
+    Ok(LintedTbs { issuer, serial, stored: encode(&intent)?, intent, asked: Some(Asked { by, owner, owned, claim, ordered }) })
+}
+
+/// That no rule finds fault with these bytes, on their twin; ceremonies ask the same.
+pub(crate) fn linted(tbs: &[u8], algorithm: SignatureAlgorithm, issuer: Option<&lint::Issuer>, facts: &lint::ProfileFacts) -> Result<(), IssueError> {
+    let findings = lint::lint_certificate(&crate::throwaway::sign(algorithm, tbs)?, issuer, facts);
     if findings.iter().any(|finding| finding.severity == lint::Severity::Error) {
         return Err(IssueError::Lint { findings: findings.iter().map(|finding| format!("{}: {} ({})", finding.rule, finding.message, finding.clause)).collect() });
     }
-    let Tbs { issuer, serial, intent, owner, owned, by, claim, ordered, .. } = tbs;
-    Ok(LintedTbs { issuer, serial, stored: encode(&intent)?, intent, asked: Some(Asked { by, owner, owned, claim, ordered }) })
+    Ok(())
 }
 
 /// Something durable: had only from a commit's receipt, or read back from the store.
@@ -424,14 +430,7 @@ fn sign(intended: Recorded<LintedTbs>) -> Result<SignedCertificate, IssueError> 
         issuer.unfinished.lock().unwrap_or_else(PoisonError::into_inner).insert(serial.clone());
         IssueError::Unfinished { serial: serial_text(&serial), reason: error.reason }
     })?;
-    let der = pki::certificate::assemble(&intent.tbs, Signer::algorithm(key), &signature);
-    // A fault in the token or in memory must not leave this process with our name under it.
-    // What the extensions say was judged on the twin; here the bytes must be those, whole, under the issuer's key.
-    let (rest, read) = X509CertificateParser::new().with_deep_parse_extensions(false).parse(&der).map_err(|_| IssueError::WrongSignature)?;
-    let (_, issuer_key) = SubjectPublicKeyInfo::from_der(key.public_key_info()).map_err(|_| IssueError::WrongSignature)?;
-    if !rest.is_empty() || read.tbs_certificate.as_ref() != intent.tbs || read.verify_signature(Some(&issuer_key)).is_err() {
-        return Err(IssueError::WrongSignature);
-    }
+    let der = assembled(&intent.tbs, key, &signature)?;
     let record = CertificateRecord {
         issuer: intent.issuer,
         profile: intent.profile,
@@ -445,6 +444,23 @@ fn sign(intended: Recorded<LintedTbs>) -> Result<SignedCertificate, IssueError> 
         predecessor: intent.predecessor,
     };
     Ok(SignedCertificate { serial, record, intent: stored, order: intent.order })
+}
+
+/// These bytes under a key, made and compared at once: a ceremony's signature.
+pub(crate) fn signed(tbs: &[u8], key: &KeyHandle) -> Result<Vec<u8>, IssueError> {
+    assembled(tbs, key, &Signer::sign(key, tbs)?)
+}
+
+fn assembled(tbs: &[u8], key: &KeyHandle, signature: &[u8]) -> Result<Vec<u8>, IssueError> {
+    let der = pki::certificate::assemble(tbs, Signer::algorithm(key), signature);
+    // A fault in the token or in memory must not leave this process with our name under it.
+    // What the extensions say was judged on the twin; here the bytes must be those, whole, under the issuer's key.
+    let (rest, read) = X509CertificateParser::new().with_deep_parse_extensions(false).parse(&der).map_err(|_| IssueError::WrongSignature)?;
+    let (_, issuer_key) = SubjectPublicKeyInfo::from_der(key.public_key_info()).map_err(|_| IssueError::WrongSignature)?;
+    if !rest.is_empty() || read.tbs_certificate.as_ref() != tbs || read.verify_signature(Some(&issuer_key)).is_err() {
+        return Err(IssueError::WrongSignature);
+    }
+    Ok(der)
 }
 
 /// 9. In the register, in the log, and no longer an intent: all in one commit.

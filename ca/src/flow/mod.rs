@@ -7,6 +7,7 @@ pub mod backup;
 pub mod block;
 pub mod bulk;
 pub mod eligible;
+pub mod certified;
 mod ended;
 pub mod ending;
 pub mod enterprise;
@@ -25,6 +26,7 @@ pub mod renew;
 pub mod replace;
 pub mod restore;
 pub mod revoke;
+pub mod take_over;
 pub mod succeed;
 pub mod timestamp;
 

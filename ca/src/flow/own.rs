@@ -40,13 +40,18 @@ pub fn certify(authority: &Authority, profile: &str, issuer: Option<&str>, name:
 }
 
 fn certify_for(authority: &Authority, profile: &str, issuer: Option<&str>, applicant: Words, key: &KeyHandle) -> Result<Vec<u8>, OwnError> {
+    let request = request(key)?;
+    let order = Order { profile: profile.into(), request, applicant, issuer: issuer.map(str::to_owned) };
+    let issued = issue(authority, Authorised::service(), order)?;
+    Ok(issued.what().record.der.clone())
+}
+
+/// A request that says nothing but that the key is held.
+pub(super) fn request(key: &KeyHandle) -> Result<Vec<u8>, OwnError> {
     let failed = |error: rcgen::Error| OwnError::Request(error.to_string());
     let mut parameters = rcgen::CertificateParams::new(Vec::new()).map_err(failed)?;
     parameters.distinguished_name = rcgen::DistinguishedName::new();
-    let request = parameters.serialize_request(key).map_err(failed)?;
-    let order = Order { profile: profile.into(), request: request.der().to_vec(), applicant, issuer: issuer.map(str::to_owned) };
-    let issued = issue(authority, Authorised::service(), order)?;
-    Ok(issued.what().record.der.clone())
+    Ok(parameters.serialize_request(key).map_err(failed)?.der().to_vec())
 }
 
 /// A new OCSP signer for `issuer` once two thirds of the present one's life are over; `None` while it is younger,

@@ -26,7 +26,7 @@ use runtime::exit::{Exit, Problem};
 use serde::Serialize;
 use store::{Batch, CopyError, Expectation, Key, Store, StoreError};
 
-use super::authorise::{Administrator, Authorised};
+use super::authorise::Actor;
 use crate::authority::ROOT;
 use crate::backup::{Item, Manifest, ManifestError, Measured, RECORDS};
 use crate::init::{self, Configuration, InitError, LOG_KEY, RESTORING};
@@ -225,10 +225,12 @@ pub struct Order<'a> {
     pub store: Option<String>,
     pub passphrase: &'a Passphrase,
     pub clock: Arc<dyn Clock>,
+    /// The user of this machine who has the backup and its passphrase: before an authority stands there are no powers.
+    pub user: u32,
 }
 
-pub fn restore(authorised: &Authorised<Administrator>, order: Order<'_>, progress: &mut dyn FnMut(&str)) -> Result<Restored, RestoreError> {
-    let Order { directory, verified, word, store, passphrase, clock } = order;
+pub fn restore(order: Order<'_>, progress: &mut dyn FnMut(&str)) -> Result<Restored, RestoreError> {
+    let Order { directory, verified, word, store, passphrase, clock, user } = order;
     // 2. Judged before anything is written, as far as the manifest goes; the settings are inside the records.
     judge(&verified, word, 0, &verified.manifest.origin, clock.now())?;
     let mut configuration: Configuration = runtime::config::read(&verified.backup.join("ca.toml")).map_err(InitError::from)?;
@@ -271,7 +273,7 @@ pub fn restore(authorised: &Authorised<Administrator>, order: Order<'_>, progres
         }
     };
     let intents = intents(&*store)?;
-    let above = record(&*store, authorised, &verified, &course, (&before, &settings, &after), &intents, clock.now())?;
+    let above = record(&*store, &Actor::LocalUser(user), &verified, &course, (&before, &settings, &after), &intents, clock.now())?;
     // 6. The head of the log as it goes on. One of another name takes no head over.
     if course.new_origin.is_some() {
         let head = directory.join(evidence::HEAD);
@@ -322,14 +324,14 @@ fn intents(store: &dyn Store) -> Result<Vec<(Key, Vec<u8>)>, IssueError> {
 
 fn record(
     store: &dyn Store,
-    authorised: &Authorised<Administrator>,
+    by: &Actor,
     verified: &Verified,
     course: &Course,
     (stored, settings, after): (&[u8], &Settings, &Settings),
     intents: &[(Key, Vec<u8>)],
     now: time::OffsetDateTime,
 ) -> Result<u64, RestoreError> {
-    let by = authorised.actor().to_string();
+    let by = by.to_string();
     let root = verified.known.as_ref().map(|(known, _)| crate::hex(known.root()));
     let entry = log::Entry::Restored {
         backup_sha256: &verified.sha256,

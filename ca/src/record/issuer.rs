@@ -37,6 +37,38 @@ pub struct IssuerRecord {
     /// The key's CKA_ID when it lives in the token, under the issuer's name as label; else it is in the key store.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub token_key: Option<String>,
+    /// Which generation of which authority it is; the first is called by the authority's own name and has none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub generation: Option<Generation>,
+}
+
+/// The second or a later one.
+#[derive(Clone, Debug, Serialize, Deserialize, PartialEq, Eq)]
+#[serde(deny_unknown_fields)]
+pub struct Generation {
+    /// The authority, as policies name it.
+    pub of: String,
+    pub number: u32,
+}
+
+/// A key that waits for its certificate as an authority's next generation.
+#[derive(Clone, Debug, Serialize, Deserialize, PartialEq, Eq)]
+#[serde(deny_unknown_fields)]
+pub struct IssuerRequest {
+    pub id: String,
+    pub generation: Generation,
+    #[serde(with = "der_text")]
+    pub public_key_info: Vec<u8>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub token_key: Option<String>,
+}
+
+impl IssuerRequest {
+    pub const TABLE: &str = "issuer-request";
+
+    pub fn key(id: &str) -> Key {
+        Key::new(Self::TABLE, &[id.as_bytes()])
+    }
 }
 
 #[derive(Clone, Debug, Serialize, Deserialize, PartialEq, Eq)]
@@ -52,5 +84,9 @@ impl IssuerRecord {
 
     pub fn key(id: &str) -> Key {
         Key::new(Self::TABLE, &[id.as_bytes()])
+    }
+
+    pub fn generation(&self) -> u32 {
+        self.generation.as_ref().map_or(1, |generation| generation.number)
     }
 }

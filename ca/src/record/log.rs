@@ -83,6 +83,8 @@ pub enum Entry<'a> {
     /// All tokens of one moment: `root` is the Merkle tree hash (RFC 9162, 2.1.1) over their TSTInfos in the order of their serial
     /// numbers, which begin with `batch`; `signer` the SHA-256 of the certificate.
     TimestampsMade { batch: &'a str, tokens: u16, root: &'a str, signer: &'a str },
+    /// `issuer` has another generation, known by `id`, which takes over.
+    IssuerSucceeded { issuer: &'a str, generation: u32, id: &'a str, sha256: &'a str, by: &'a str },
 }
 
 /// When an entry was made, in Unix milliseconds; `None` for what is no leaf of ours.
@@ -131,6 +133,7 @@ impl Entry<'_> {
             Self::CrlAdopted { .. } => 83,
             Self::TimestampSignerCertified { .. } => 60,
             Self::TimestampsMade { .. } => 61,
+            Self::IssuerSucceeded { .. } => 84,
         }
     }
 

@@ -22,7 +22,7 @@ pub use certificate::{CertificateRecord, Intent, Reason, Revocation, Status, ser
 pub use crl::{CrlIntent, CrlRecord};
 pub use hold::{EnterpriseFreeze, Freeze, Hold, Listed};
 pub use incident::{BulkAct, Came, Incident, Item, Stage};
-pub use issuer::{IssuerRecord, OcspSigner, Settings};
+pub use issuer::{Generation, IssuerRecord, IssuerRequest, OcspSigner, Settings};
 pub use key::KeyOwner;
 pub use officer::{Officer, Person, Roster, serial_of};
 pub use order::{Application, Channel, Evidence, Flag, Ground, OrderId, OrderIdError, OrderRecord, OrderState};
@@ -48,6 +48,7 @@ impl Record for Listed {}
 impl Record for Freeze {}
 impl Record for Settings {}
 impl Record for IssuerRecord {}
+impl Record for IssuerRequest {}
 impl Record for CrlIntent {}
 impl Record for Officer {}
 impl Record for AdministrationCertificate {}

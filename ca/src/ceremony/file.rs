@@ -1,0 +1,150 @@
+//! The one reviewed file of a ceremony: everything that is to happen, each input by its digest.
+
+use std::fs::File;
+use std::io::Read;
+use std::path::{Path, PathBuf};
+
+use serde::Deserialize;
+use time::OffsetDateTime;
+use time::format_description::well_known::Rfc3339;
+
+/// The longest file of a ceremony and the longest of its inputs.
+const LONGEST: u64 = 64 * 1024;
+const INPUT_LONGEST: u64 = 1 << 20;
+/// The fewest people who must be there, by the names in the file.
+const FEWEST: usize = 2;
+
+#[derive(Debug, thiserror::Error)]
+pub enum FileError {
+    #[error("{path}: {reason}; check the path", path = path.display())]
+    File { path: PathBuf, reason: String },
+    #[error("the ceremony's file says what this program does not understand: {0}; have it corrected and reviewed again")]
+    Form(String),
+    #[error("the file is not the one that was reviewed: its SHA-256 is {found}; use the reviewed one")]
+    NotReviewed { found: String },
+    #[error("{path} is not the one that was reviewed: its SHA-256 is {found}; use the reviewed one", path = path.display())]
+    OtherInput { path: PathBuf, found: String },
+    #[error("{count} people are named as present and {FEWEST} are needed; hold it with more")]
+    Present { count: usize },
+}
+
+/// A file named together with what must be in it.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Input {
+    file: PathBuf,
+    sha256: String,
+}
+
+#[derive(Clone, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case", tag = "kind")]
+enum Written {
+    Issuing {
+        root: Input,
+        root_key_id: String,
+        request: Input,
+        name: String,
+        not_before: String,
+        not_after: String,
+        path_length: u8,
+        base_url: String,
+        policies: PathBuf,
+        policies_sha256: String,
+        present: Vec<String>,
+    },
+    RootCrl {
+        root: Input,
+        root_key_id: String,
+        prepared: Input,
+        number: u64,
+        present: Vec<String>,
+    },
+}
+
+/// What is to be done, read whole. People's names are not kept.
+pub enum Act {
+    /// Certify an issuing authority for the key of a request.
+    Issuing { request: Vec<u8>, name: String, not_before: OffsetDateTime, not_after: OffsetDateTime, path_length: u8, base_url: String, policies: PathBuf, policies_sha256: String },
+    /// Sign the root's next list.
+    RootCrl { prepared: Vec<u8>, number: u64 },
+}
+
+pub struct Ceremony {
+    pub act: Act,
+    /// The root's certificate, DER.
+    pub root: Vec<u8>,
+    /// Its key identifier, lower-case hexadecimal.
+    pub root_key_id: String,
+    pub people: usize,
+    /// Of the reviewed file itself.
+    pub sha256: String,
+    /// Each input that was read, by what it is and its digest.
+    pub inputs: Vec<(&'static str, String)>,
+}
+
+/// The reviewed file, when it is that, with its inputs; paths in it are relative to it.
+pub fn read(path: &Path, reviewed: &str) -> Result<Ceremony, FileError> {
+    let bytes = bounded(path, LONGEST)?;
+    let sha256 = crate::sha256_hex(&bytes);
+    if plain(reviewed) != sha256 {
+        return Err(FileError::NotReviewed { found: sha256 });
+    }
+    let text = String::from_utf8(bytes).map_err(|_| FileError::Form("it is not text".into()))?;
+    let written: Written = toml::from_str(&text).map_err(|error| FileError::Form(error.message().to_owned()))?;
+    let base = path.parent().unwrap_or(Path::new("."));
+    match written {
+        Written::Issuing { root, root_key_id, request, name, not_before, not_after, path_length, base_url, policies, policies_sha256, present } => {
+            let (root, root_sha256) = input(base, &root)?;
+            let (request, request_sha256) = input(base, &request)?;
+            let inputs = vec![("root", root_sha256), ("request", request_sha256), ("policies", policies_sha256.clone())];
+            let (not_before, not_after) = (instant(&not_before)?, instant(&not_after)?);
+            let act = Act::Issuing { request, name, not_before, not_after, path_length, base_url, policies: base.join(policies), policies_sha256 };
+            Ok(Ceremony { act, root: certificate(root)?, root_key_id: plain(&root_key_id), people: people(&present)?, sha256, inputs })
+        }
+        Written::RootCrl { root, root_key_id, prepared, number, present } => {
+            let (root, root_sha256) = input(base, &root)?;
+            let (prepared, prepared_sha256) = input(base, &prepared)?;
+            let inputs = vec![("root", root_sha256), ("prepared", prepared_sha256)];
+            let act = Act::RootCrl { prepared, number };
+            Ok(Ceremony { act, root: certificate(root)?, root_key_id: plain(&root_key_id), people: people(&present)?, sha256, inputs })
+        }
+    }
+}
+
+/// Digits as people write and read them out: with colons or spaces, in capitals.
+fn plain(digits: &str) -> String {
+    digits.chars().filter(|c| !matches!(c, ':' | ' ' | '\n' | '\r')).map(|c| c.to_ascii_lowercase()).collect()
+}
+
+fn people(present: &[String]) -> Result<usize, FileError> {
+    let names: std::collections::BTreeSet<&str> = present.iter().map(|name| name.trim()).filter(|name| !name.is_empty()).collect();
+    if names.len() < FEWEST { Err(FileError::Present { count: names.len() }) } else { Ok(names.len()) }
+}
+
+fn instant(text: &str) -> Result<OffsetDateTime, FileError> {
+    let read = OffsetDateTime::parse(text, &Rfc3339).ok().filter(|at| at.nanosecond() == 0);
+    read.ok_or_else(|| FileError::Form(format!("{text:?} is no date; write it like 2026-12-01T00:00:00Z")))
+}
+
+fn input(base: &Path, input: &Input) -> Result<(Vec<u8>, String), FileError> {
+    let path = base.join(&input.file);
+    let bytes = bounded(&path, INPUT_LONGEST)?;
+    let found = crate::sha256_hex(&bytes);
+    if plain(&input.sha256) == found { Ok((bytes, found)) } else { Err(FileError::OtherInput { path, found }) }
+}
+
+/// One certificate, PEM or DER.
+pub fn certificate(bytes: Vec<u8>) -> Result<Vec<u8>, FileError> {
+    if bytes.first() == Some(&0x30) {
+        return Ok(bytes);
+    }
+    let found = pem::parse(&bytes).ok().filter(|pem| pem.tag() == "CERTIFICATE");
+    found.map(pem::Pem::into_contents).ok_or_else(|| FileError::Form("the root's certificate is none".into()))
+}
+
+pub fn bounded(path: &Path, longest: u64) -> Result<Vec<u8>, FileError> {
+    let failed = |reason: String| FileError::File { path: path.to_owned(), reason };
+    let mut bytes = Vec::new();
+    File::open(path).and_then(|file| file.take(longest + 1).read_to_end(&mut bytes)).map_err(|error| failed(error.to_string()))?;
+    if bytes.len() as u64 > longest { Err(failed("it is too long".into())) } else { Ok(bytes) }
+}

@@ -1,0 +1,283 @@
+//! A key ceremony: the root's key signs one thing that was reviewed, where it is, with a transcript that proves it later.
+
+pub mod file;
+pub mod root_crl;
+mod transcript;
+
+use std::fs::{self, DirBuilder, OpenOptions};
+use std::io::{self, Write};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+
+use keys::{KeyError, KeyHandle, KeyStore, Passphrase};
+use pki::request::Request;
+use pki::signature::{DigestAlgorithm, Scheme};
+use pki::signer::{SignatureAlgorithm, Signer};
+use runtime::clock::Clock;
+use runtime::exit::{Exit, Problem};
+use serde::Serialize;
+use x509_parser::prelude::{FromDer, X509Certificate};
+
+use crate::authority::{Addresses, Issuer, ROOT};
+use crate::flow::certified::{self, CertifiedError, Wanted};
+use crate::flow::issue;
+use crate::init::{InitError, read_policies};
+use crate::problem::IssueError;
+use crate::record::{IssuerRecord, Settings};
+use file::{Act, Ceremony, FileError};
+use root_crl::RootCrlError;
+use transcript::{LONGEST, SIGNATURE, Step, TRANSCRIPT, Transcript, signed_text};
+
+#[derive(Debug, thiserror::Error)]
+pub enum CeremonyError {
+    #[error(transparent)]
+    File(#[from] FileError),
+    #[error("{path} stands already; what a ceremony makes is never overwritten: name a new directory", path = path.display())]
+    Exists { path: PathBuf },
+    #[error("{path}: {reason}; check the path and the disk", path = path.display())]
+    Disk { path: PathBuf, reason: String },
+    #[error("the root's certificate is no root's: {0}; have the file corrected and reviewed again")]
+    NoRoot(&'static str),
+    #[error("the key in the key store is not that of the root's certificate; bring the right one")]
+    OtherKey,
+    #[error("the policies are not those that were reviewed: `ca policy check` gives {found}; use the reviewed ones")]
+    OtherPolicies { found: String },
+    #[error("the profile gives a path length of {found}, not the one that was reviewed; have the file corrected and reviewed again")]
+    PathLength { found: String },
+    #[error("the transcript does not hold: {0}; it proves nothing")]
+    Transcript(&'static str),
+    #[error(transparent)]
+    Keys(#[from] KeyError),
+    #[error(transparent)]
+    Init(#[from] InitError),
+    #[error(transparent)]
+    Certified(#[from] CertifiedError),
+    #[error(transparent)]
+    List(#[from] RootCrlError),
+    #[error(transparent)]
+    Issue(#[from] IssueError),
+    #[error("the transcript could not be written as JSON: {0}")]
+    Json(#[from] serde_json::Error),
+}
+
+/// What was made, or would be.
+#[derive(Clone, Debug, Serialize)]
+pub struct Done {
+    pub kind: &'static str,
+    pub ceremony_sha256: String,
+    pub root_key_id: String,
+    pub tbs_sha256: String,
+    /// None after a rehearsal.
+    pub output: Option<PathBuf>,
+    pub transcript: Option<PathBuf>,
+}
+
+/// The whole line. A rehearsal ends before the root's key signs.
+pub fn run(path: &Path, reviewed: &str, root_keys: &Path, passphrase: &Passphrase, out: &Path, rehearsal: bool, clock: &dyn Clock) -> Result<Done, CeremonyError> {
+    // 1. The reviewed file and its inputs, each by its digest; nothing that stands is in the way.
+    let ceremony = file::read(path, reviewed)?;
+    if fs::symlink_metadata(out).is_ok() {
+        return Err(CeremonyError::Exists { path: out.to_owned() });
+    }
+    let kind = if matches!(ceremony.act, Act::Issuing { .. }) { "issuing" } else { "root-crl" };
+    let mut transcript = Transcript::default();
+    let now = || clock.now().unix_timestamp();
+    let tool = format!("ca {}", env!("CARGO_PKG_VERSION"));
+    transcript.add(now(), Step::Begun { tool, kind: kind.into(), ceremony_sha256: ceremony.sha256.clone(), people: ceremony.people })?;
+    for (what, sha256) in &ceremony.inputs {
+        transcript.add(now(), Step::Input { what: (*what).into(), sha256: sha256.clone() })?;
+    }
+    // 2. The root, and its key: the one that was meant.
+    let key = KeyStore::open(root_keys, passphrase).and_then(|keys| keys.load(ROOT))?;
+    let root = root(&ceremony, &key)?;
+    transcript.add(now(), Step::Key { key_id: ceremony.root_key_id.clone() })?;
+    // 3. The bytes to be signed, judged before there is a signature.
+    let judged = judge(&ceremony, &root, &key)?;
+    let tbs_sha256 = crate::sha256_hex(&judged.tbs);
+    transcript.add(now(), Step::Judged { tbs_sha256: tbs_sha256.clone() })?;
+    let mut done = Done { kind, ceremony_sha256: ceremony.sha256.clone(), root_key_id: ceremony.root_key_id.clone(), tbs_sha256: tbs_sha256.clone(), output: None, transcript: None };
+    if rehearsal {
+        return Ok(done);
+    }
+    // 4. Signed, and judged once more as it will be read.
+    let der = match &judged.facts {
+        Some(facts) => {
+            let der = issue::signed(&judged.tbs, &key)?;
+            certified::check(&der, &root, facts)?;
+            der
+        }
+        None => {
+            let der = root_crl::sign(&judged.tbs, &key)?;
+            lint_list(&der, &root)?;
+            der
+        }
+    };
+    let (name, bytes) = match &judged.facts {
+        Some(_) => ("certificate.pem", crate::service::pem("CERTIFICATE", &der).into_bytes()),
+        None => ("root.crl", der),
+    };
+    transcript.add(now(), Step::Output { file: name.into(), sha256: crate::sha256_hex(&bytes), tbs_sha256 })?;
+    // 5. The transcript under the same key, and all of it in its place at once.
+    let signature = Signer::sign(&key, signed_text(transcript.text()).as_bytes()).map_err(IssueError::from)?;
+    write(out, &[(name, &bytes), (TRANSCRIPT, transcript.text().as_bytes()), (SIGNATURE, &signature)])?;
+    (done.output, done.transcript) = (Some(out.join(name)), Some(out.join(TRANSCRIPT)));
+    Ok(done)
+}
+
+/// The root that was reviewed, with the key that is here.
+fn root(ceremony: &Ceremony, key: &KeyHandle) -> Result<Issuer, CeremonyError> {
+    let Ok(([], read)) = X509Certificate::from_der(&ceremony.root) else { return Err(CeremonyError::NoRoot("it cannot be read")) };
+    if read.subject().as_raw() != read.issuer().as_raw() || read.verify_signature(None).is_err() || !read.is_ca() {
+        return Err(CeremonyError::NoRoot("it does not sign itself as an authority"));
+    }
+    let record = IssuerRecord { id: ROOT.into(), der: ceremony.root.clone(), ocsp: None, token_key: None, generation: None };
+    let root = Issuer::new(record, None, None)?;
+    if crate::hex(&root.key_id) != ceremony.root_key_id {
+        return Err(CeremonyError::NoRoot("its key has another identifier"));
+    }
+    if Signer::public_key_info(key) != root.public_key_info { Err(CeremonyError::OtherKey) } else { Ok(root) }
+}
+
+/// Bytes that may be signed.
+struct Judged {
+    tbs: Vec<u8>,
+    /// Of a certificate: what the lints must find.
+    facts: Option<lint::ProfileFacts>,
+}
+
+fn judge(ceremony: &Ceremony, root: &Issuer, key: &KeyHandle) -> Result<Judged, CeremonyError> {
+    match &ceremony.act {
+        Act::Issuing { request, name, not_before, not_after, path_length, base_url, policies, policies_sha256 } => {
+            let read = read_policies(policies)?;
+            if read.digest != policies_sha256.to_lowercase() {
+                return Err(CeremonyError::OtherPolicies { found: read.digest });
+            }
+            // The sender holds the key, and it is none of those that are refused.
+            let request = Request::parse(request).map_err(IssueError::from)?;
+            let settings = Settings { base_url: crate::init::base(base_url)?, log_origin: String::new(), log_key: String::new(), earlier_logs: Vec::new() };
+            let wanted = Wanted { name, not_before: *not_before, not_after: *not_after, request: &request };
+            let (mut plan, facts) = certified::plan(&read.certificates, &Addresses::new(&settings), root, &wanted)?;
+            if facts.path_len != Some(u32::from(*path_length)) {
+                return Err(CeremonyError::PathLength { found: facts.path_len.map_or("none".into(), |length| length.to_string()) });
+            }
+            plan.serial = issue::fresh_serial()?;
+            let tbs = pki::certificate::tbs_der(&plan, Signer::algorithm(key)).map_err(IssueError::from)?;
+            issue::linted(&tbs, Signer::algorithm(key), root.linted.as_ref(), &facts)?;
+            Ok(Judged { tbs, facts: Some(facts) })
+        }
+        Act::RootCrl { prepared, number } => {
+            root_crl::judge(prepared, Signer::algorithm(key), &root.public_key_info, Some(*number))?;
+            lint_list(&crate::throwaway::sign(Signer::algorithm(key), prepared)?, root)?;
+            Ok(Judged { tbs: prepared.clone(), facts: None })
+        }
+    }
+}
+
+fn lint_list(der: &[u8], root: &Issuer) -> Result<(), IssueError> {
+    let linted = root.linted.as_ref().ok_or(IssueError::Damaged { what: "the root" })?;
+    let findings = lint::lint_crl(der, linted);
+    let wrong = findings.iter().filter(|finding| finding.severity == lint::Severity::Error);
+    let findings: Vec<String> = wrong.map(|finding| format!("{}: {} ({})", finding.rule, finding.message, finding.clause)).collect();
+    if findings.is_empty() { Ok(()) } else { Err(IssueError::Lint { findings }) }
+}
+
+/// A new directory with all files, or none.
+fn write(out: &Path, files: &[(&str, &[u8])]) -> Result<(), CeremonyError> {
+    let failed = |path: &Path| {
+        let path = path.to_owned();
+        move |error: io::Error| CeremonyError::Disk { path, reason: error.to_string() }
+    };
+    let mut beside = out.file_name().ok_or_else(|| CeremonyError::Exists { path: out.to_owned() })?.to_owned();
+    beside.push(".unfinished");
+    let parent = out.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let beside = parent.join(beside);
+    match DirBuilder::new().mode(0o700).create(&beside) {
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => return Err(CeremonyError::Exists { path: beside }),
+        made => made.map_err(failed(&beside))?,
+    }
+    for (name, bytes) in files {
+        let path = beside.join(name);
+        let file = OpenOptions::new().write(true).create_new(true).mode(0o644).open(&path);
+        file.and_then(|mut file| file.write_all(bytes).and_then(|()| file.sync_all())).map_err(failed(&path))?;
+    }
+    fs::File::open(&beside).and_then(|directory| directory.sync_all()).map_err(failed(&beside))?;
+    fs::rename(&beside, out).map_err(failed(out))?;
+    fs::File::open(parent).and_then(|parent| parent.sync_all()).map_err(failed(parent))
+}
+
+/// A ceremony that was held, as its transcript proves it.
+#[derive(Clone, Debug, Serialize)]
+pub struct Proved {
+    pub kind: String,
+    pub ceremony_sha256: String,
+    /// Unix seconds.
+    pub begun: i64,
+    pub people: usize,
+    pub output: String,
+    pub output_sha256: String,
+}
+
+/// Proves a ceremony from its directory and the root's certificate alone.
+pub fn verify(directory: &Path, root: &Path) -> Result<Proved, CeremonyError> {
+    let root = file::certificate(file::bounded(root, LONGEST)?)?;
+    let record = IssuerRecord { id: ROOT.into(), der: root, ocsp: None, token_key: None, generation: None };
+    let root = Issuer::new(record, None, None)?;
+    let wrong = CeremonyError::Transcript;
+    let text = String::from_utf8(file::bounded(&directory.join(TRANSCRIPT), LONGEST)?).map_err(|_| wrong("it is not text"))?;
+    let signature = file::bounded(&directory.join(SIGNATURE), LONGEST)?;
+    let algorithm = Scheme::Ecdsa(match root.algorithm()? {
+        SignatureAlgorithm::EcdsaP384Sha384 => DigestAlgorithm::Sha384,
+        _ => DigestAlgorithm::Sha256,
+    });
+    algorithm.verify(&root.public_key_info, signed_text(&text).as_bytes(), &signature).map_err(|_| wrong("the root's key did not sign it"))?;
+    let steps = transcript::read(&text).ok_or(wrong("its lines do not follow each other"))?;
+    let (begun, kind, ceremony_sha256, people) = match steps.first() {
+        Some((at, Step::Begun { kind, ceremony_sha256, people, .. })) => (*at, kind.clone(), ceremony_sha256.clone(), *people),
+        _ => return Err(wrong("it does not begin as one")),
+    };
+    let key = steps.iter().any(|(_, step)| matches!(step, Step::Key { key_id } if *key_id == crate::hex(&root.key_id)));
+    let judged = steps.iter().find_map(|(_, step)| if let Step::Judged { tbs_sha256 } = step { Some(tbs_sha256) } else { None });
+    let (Some((_, Step::Output { file, sha256, tbs_sha256 })), Some(judged), true) = (steps.last(), judged, key) else { return Err(wrong("steps are missing")) };
+    if judged != tbs_sha256 || !["certificate.pem", "root.crl"].contains(&file.as_str()) {
+        return Err(wrong("other bytes were signed than were judged"));
+    }
+    let bytes = file::bounded(&directory.join(file), 1 << 21)?;
+    if crate::sha256_hex(&bytes) != *sha256 || signed_bytes(&bytes, &root).is_none_or(|tbs| crate::sha256_hex(&tbs) != *tbs_sha256) {
+        return Err(wrong("what it made is not what lies here"));
+    }
+    Ok(Proved { kind, ceremony_sha256, begun, people, output: file.clone(), output_sha256: sha256.clone() })
+}
+
+/// What the root's key signed in a certificate or list.
+fn signed_bytes(bytes: &[u8], root: &Issuer) -> Option<Vec<u8>> {
+    let (_, key) = x509_parser::x509::SubjectPublicKeyInfo::from_der(&root.public_key_info).ok()?;
+    let der = if bytes.first() == Some(&0x30) { bytes.to_vec() } else { pem::parse(bytes).ok()?.into_contents() };
+    if let Ok((_, read)) = X509Certificate::from_der(&der) {
+        return read.verify_signature(Some(&key)).ok().map(|()| read.tbs_certificate.as_ref().to_vec());
+    }
+    let (_, read) = x509_parser::revocation_list::CertificateRevocationList::from_der(&der).ok()?;
+    read.verify_signature(&key).ok().map(|()| read.tbs_cert_list.as_ref().to_vec())
+}
+
+impl From<CeremonyError> for Problem {
+    fn from(error: CeremonyError) -> Self {
+        let (exit, code) = match error {
+            CeremonyError::Keys(error) => return InitError::from(error).into(),
+            CeremonyError::Init(error) => return error.into(),
+            CeremonyError::Issue(error) | CeremonyError::Certified(CertifiedError::Issue(error)) => return error.into(),
+            CeremonyError::File(FileError::File { .. }) => (Exit::Usage, "file"),
+            CeremonyError::File(FileError::NotReviewed { .. } | FileError::OtherInput { .. }) | CeremonyError::OtherPolicies { .. } => (Exit::Refused, "not-reviewed"),
+            CeremonyError::File(_) | CeremonyError::NoRoot(_) | CeremonyError::PathLength { .. } => (Exit::Refused, "ceremony"),
+            CeremonyError::Exists { .. } => (Exit::Conflict, "ceremony-exists"),
+            CeremonyError::Disk { .. } => (Exit::Unavailable, "file"),
+            CeremonyError::OtherKey => (Exit::Refused, "other-key"),
+            CeremonyError::Transcript(_) => (Exit::Damaged, "transcript"),
+            CeremonyError::Certified(_) => (Exit::Refused, "certified"),
+            CeremonyError::List(_) => (Exit::Refused, "root-crl"),
+            CeremonyError::Json(_) => (Exit::Internal, "internal"),
+        };
+        let text = error.to_string();
+        let (message, next) = text.rsplit_once("; ").unwrap_or((&text, "correct it and try again"));
+        Self::new(exit, code, message, next)
+    }
+}

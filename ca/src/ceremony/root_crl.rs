@@ -1,0 +1,49 @@
+//! The root's list, signed where the root's key is: the one line of `ca crl root sign` and of a ceremony.
+
+use keys::KeyHandle;
+use pki::signer::{SignatureAlgorithm, Signer};
+use x509_parser::extensions::ParsedExtension;
+use x509_parser::prelude::{CertificateRevocationList, FromDer};
+use x509_parser::x509::SubjectPublicKeyInfo;
+
+#[derive(Debug, thiserror::Error)]
+pub enum RootCrlError {
+    #[error("this is no list of this root; prepare one with `ca crl root prepare`")]
+    Strange,
+    #[error("this list has the number {found}, not the one that was reviewed; have the file corrected and reviewed again")]
+    Number { found: String },
+    #[error("the root's key could not sign: {0}; try again")]
+    Sign(#[from] pki::signer::SignError),
+    #[error("the signature made does not fit the root's key, so nothing was written; have the key store examined")]
+    WrongSignature,
+}
+
+/// Only what is a list of this very root: nobody's certificate gets a signature here. Judged with a signature over
+/// nothing, before there is one over this.
+pub fn judge(tbs: &[u8], algorithm: SignatureAlgorithm, public_key_info: &[u8], number: Option<u64>) -> Result<(), RootCrlError> {
+    let der = pki::certificate::assemble(tbs, algorithm, &[]);
+    let Ok(([], list)) = CertificateRevocationList::from_der(&der) else { return Err(RootCrlError::Strange) };
+    let named = list.extensions().iter().find_map(|one| match one.parsed_extension() {
+        ParsedExtension::AuthorityKeyIdentifier(id) => id.key_identifier.as_ref().map(|id| id.0.to_vec()),
+        _ => None,
+    });
+    let own = pki::certificate::key_id(public_key_info).ok();
+    if list.tbs_cert_list.as_ref() != tbs || named.is_none() || named != own {
+        return Err(RootCrlError::Strange);
+    }
+    match (number, list.crl_number()) {
+        (Some(wanted), Some(found)) if found.to_string() != wanted.to_string() => Err(RootCrlError::Number { found: found.to_string() }),
+        (Some(_), None) => Err(RootCrlError::Strange),
+        _ => Ok(()),
+    }
+}
+
+/// The list under the root's key.
+pub fn sign(tbs: &[u8], key: &KeyHandle) -> Result<Vec<u8>, RootCrlError> {
+    judge(tbs, Signer::algorithm(key), Signer::public_key_info(key), None)?;
+    let der = pki::certificate::assemble(tbs, Signer::algorithm(key), &Signer::sign(key, tbs)?);
+    let (_, list) = CertificateRevocationList::from_der(&der).map_err(|_| RootCrlError::Strange)?;
+    let (_, own) = SubjectPublicKeyInfo::from_der(Signer::public_key_info(key)).map_err(|_| RootCrlError::Strange)?;
+    list.verify_signature(&own).map_err(|_| RootCrlError::WrongSignature)?;
+    Ok(der)
+}

@@ -1,0 +1,97 @@
+//! `ca ceremony`: on the machine that holds the root's key; no state directory is needed.
+
+use std::path::PathBuf;
+
+use clap::{Args, Subcommand};
+use keys::Passphrase;
+use runtime::clock::SystemClock;
+use runtime::exit::{Exit, Problem};
+
+use super::ask::denied;
+use super::print::{self, date, line};
+use crate::ceremony;
+
+#[derive(Debug, Subcommand)]
+pub enum Ceremony {
+    /// Have the root's key sign what one reviewed file says: certify an issuing authority, or sign the root's list.
+    #[command(after_help = "Example:\n  ca ceremony run ceremony.toml --root-keys /media/root-keys --root-passphrase-file root.pass --out /media/2026-12-01\n\nceremony.toml, kind issuing (for a list: kind = \"root-crl\", with prepared = { file, sha256 } and number):\n  kind = \"issuing\"\n  root = { file = \"root.pem\", sha256 = \"…\" }\n  root_key_id = \"…\"\n  request = { file = \"enterprise-ca-2.csr\", sha256 = \"…\" }\n  name = \"穗印企业证书签发机构 2\"\n  not_before = \"2026-12-01T00:00:00Z\"\n  not_after = \"2036-11-30T23:59:59Z\"\n  path_length = 0\n  base_url = \"http://ca.example.cn\"\n  policies = \"policies\"\n  policies_sha256 = \"…\"\n  present = [\"…\", \"…\"]")]
+    Run(Run),
+    /// Prove a ceremony that was held, from its directory and the root's certificate.
+    #[command(after_help = "Example:\n  ca ceremony verify /media/2026-12-01 --root root.pem")]
+    Verify {
+        directory: PathBuf,
+        /// The root's certificate as you know it: never the one that came with the ceremony.
+        #[arg(long)]
+        root: PathBuf,
+    },
+}
+
+#[derive(Debug, Args)]
+pub struct Run {
+    file: PathBuf,
+    /// The key store of the root.
+    #[arg(long, value_name = "DIR")]
+    root_keys: PathBuf,
+    /// As --passphrase-file, for the root's own key store.
+    #[arg(long, value_name = "FILE")]
+    root_passphrase_file: Option<PathBuf>,
+    /// The SHA-256 of the file as it was reviewed; else it is asked for, and typed from the paper of the review.
+    #[arg(long)]
+    sha256: Option<String>,
+    /// A new directory for what is made and its transcript.
+    #[arg(long, value_name = "DIR")]
+    out: PathBuf,
+    /// Judge everything, sign and write nothing.
+    #[arg(long)]
+    dry_run: bool,
+}
+
+pub fn ceremony(wanted: Ceremony, json: bool) -> Result<(), Problem> {
+    match wanted {
+        Ceremony::Run(run) => held(run, json),
+        Ceremony::Verify { directory, root } => {
+            let proved = ceremony::verify(&directory, &root)?;
+            if json {
+                return print::json(&proved);
+            }
+            line(&format!("the ceremony {} was held on {} with {} people; {} is what it made", proved.kind, date(proved.begun), proved.people, proved.output))?;
+            line(&format!("file     sha256 {}", proved.ceremony_sha256))?;
+            line(&format!("output   sha256 {}", proved.output_sha256))
+        }
+    }
+}
+
+fn held(run: Run, json: bool) -> Result<(), Problem> {
+    let reviewed = match run.sha256 {
+        Some(sha256) => sha256,
+        None => typed()?,
+    };
+    let passphrase = Passphrase::obtain(run.root_passphrase_file.as_deref(), "ca-root-passphrase", "Passphrase of the root").map_err(denied)?;
+    let done = ceremony::run(&run.file, &reviewed, &run.root_keys, &passphrase, &run.out, run.dry_run, &SystemClock)?;
+    if json {
+        return print::json(&done);
+    }
+    line(&format!("file     sha256 {}", done.ceremony_sha256))?;
+    line(&format!("root     key {}", done.root_key_id))?;
+    line(&format!("judged   {}, to be signed: sha256 {}", done.kind, done.tbs_sha256))?;
+    match (&done.output, &done.transcript) {
+        (Some(output), Some(transcript)) => {
+            line(&format!("signed   {}", output.display()))?;
+            line(&format!("written  {}", transcript.display()))
+        }
+        _ => line("rehearsed; nothing was signed or written"),
+    }
+}
+
+/// What was reviewed is typed: a digest that the program shows first would always agree.
+fn typed() -> Result<String, Problem> {
+    use std::io::IsTerminal;
+    let problem = || Problem::new(Exit::Usage, "not-reviewed", "nobody said which file was reviewed", "give --sha256, or type it at a terminal");
+    if !std::io::stdin().is_terminal() {
+        return Err(problem());
+    }
+    line("Type the SHA-256 of the ceremony's file from the paper of its review, then Enter:")?;
+    let mut text = String::new();
+    std::io::stdin().read_line(&mut text).map_err(|_| problem())?;
+    Ok(text)
+}

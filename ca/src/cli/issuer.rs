@@ -1,0 +1,60 @@
+//! `ca issuer`: a new generation of an issuing authority, from its key to its taking over.
+
+use std::fs::OpenOptions;
+use std::io::Write;
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+
+use clap::Subcommand;
+use runtime::exit::{Exit, Problem};
+
+use super::ask::{self, Place};
+use super::print::{self, line};
+use super::root;
+use crate::service::{Operation, Outcome};
+
+#[derive(Debug, Subcommand)]
+pub enum Issuer {
+    /// Make the key of the next generation where keys live, and the request to have certified.
+    #[command(after_help = "Example:\n  ca --dir ca-state issuer request enterprise-ca --out enterprise-ca-2.csr")]
+    Request {
+        /// An issuing authority by the name that profiles use.
+        issuer: String,
+        /// A new file.
+        #[arg(long)]
+        out: PathBuf,
+    },
+    /// Take in what a ceremony certified: from now on this generation issues, and the one before keeps answering.
+    #[command(after_help = "Example:\n  ca --dir ca-state issuer install /media/2026-12-01/certificate.pem")]
+    Install { certificate: PathBuf },
+}
+
+pub fn issuer(place: &Place, wanted: Issuer) -> Result<(), Problem> {
+    match wanted {
+        Issuer::Request { issuer, out } => {
+            let outcome = ask::ask(place, Operation::RequestIssuer { issuer })?;
+            let Outcome::IssuerRequested(requested) = &outcome else { return print::outcome(&outcome, place.json) };
+            new_file(&out, requested.request.as_bytes())?;
+            if place.json {
+                return print::json(requested);
+            }
+            line(&format!("key      {}, sha256 {}", requested.id, requested.key_sha256))?;
+            line(&format!("request  {}", out.display()))?;
+            line(&format!("The present generation is named {}; give this one a name of its own in the ceremony's file.", requested.present_name))
+        }
+        Issuer::Install { certificate } => {
+            let bytes = root::read(&certificate)?;
+            let der = if bytes.first() == Some(&0x30) { bytes } else { pem::parse(&bytes).map(pem::Pem::into_contents).unwrap_or_default() };
+            print::outcome(&ask::ask(place, Operation::InstallIssuer { der })?, place.json)
+        }
+    }
+}
+
+fn new_file(path: &Path, bytes: &[u8]) -> Result<(), Problem> {
+    let failed = |error: std::io::Error| match error.kind() {
+        std::io::ErrorKind::AlreadyExists => Problem::new(Exit::Conflict, "file-exists", format!("{} stands already", path.display()), "name a new file; asked again, it is the same key"),
+        _ => Problem::new(Exit::Unavailable, "file", format!("{} cannot be written: {error}", path.display()), "check the path; asked again, it is the same key"),
+    };
+    let file = OpenOptions::new().write(true).create_new(true).mode(0o644).open(path);
+    file.and_then(|mut file| file.write_all(bytes).and_then(|()| file.sync_all())).map_err(failed)
+}

@@ -1,0 +1,326 @@
+//! A new generation takes over while others are issued for; ceremonies whose inputs are not what was reviewed.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+
+use ca::authority::{Authority, ROOT};
+use ca::ceremony::{self, CeremonyError, file::FileError};
+use ca::flow::certified::CertifiedError;
+use ca::flow::issue::{Order, issue};
+use ca::flow::plan::Words;
+use ca::flow::revoke::{Revoke, revoke};
+use ca::flow::take_over::{self, TakeOverError};
+use ca::flow::{Authorised, Office, Operator, publish};
+use ca::init::{Opened, init, open};
+use ca::job::{Health, Jobs};
+use ca::problem::IssueError;
+use ca::record::{CertificateRecord, CrlRecord, IssuerRecord, Reason, decode, encode, log, serial_text};
+use ca::service::Service;
+use ca::status::Status as Responder;
+use keys::Passphrase;
+use pki::ocsp::{CertId, HashAlgorithm, OcspRequest};
+use runtime::clock::{Clock, FakeClock};
+use store::Batch;
+use time::{Duration, OffsetDateTime};
+use x509_parser::prelude::{FromDer, X509Certificate};
+
+const FIRST: &str = "enterprise-ca";
+const SECOND: &str = "enterprise-ca-2";
+const URL: &str = "http://127.0.0.1:8440";
+
+struct Place {
+    home: tempfile::TempDir,
+    clock: Arc<FakeClock>,
+}
+
+fn passphrase() -> Passphrase {
+    Passphrase::new("correct horse battery".into()).unwrap()
+}
+
+fn admin<R: Office>() -> Authorised<R> {
+    Authorised::by_ownership(7)
+}
+
+fn sha256(bytes: &[u8]) -> String {
+    ring::digest::digest(&ring::digest::SHA256, bytes).as_ref().iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// What a ceremony's file says, to be changed line by line.
+#[derive(Clone)]
+struct Said {
+    request: String,
+    request_sha256: String,
+    key_id: String,
+    from: &'static str,
+    until: &'static str,
+    path_length: u8,
+    policies_sha256: String,
+    present: &'static str,
+}
+
+impl Place {
+    fn new() -> Self {
+        let now = time::macros::datetime!(2027-01-15 00:00 UTC);
+        Self { home: tempfile::tempdir().unwrap(), clock: Arc::new(FakeClock::new(now)) }
+    }
+
+    fn clock(&self) -> Arc<dyn Clock> {
+        Arc::clone(&self.clock) as _
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.home.path().join(name)
+    }
+
+    /// Founded in January; the ceremonies below are held on the first of March.
+    fn found(&self) -> Opened {
+        let opened = init(&self.path("ca"), URL, "127.0.0.1:8440".parse().unwrap(), &passphrase(), &passphrase(), self.clock()).unwrap();
+        self.clock.advance(Duration::days(45));
+        opened
+    }
+
+    fn open(&self) -> Opened {
+        open(&self.path("ca"), None, &passphrase(), self.clock()).unwrap()
+    }
+
+    /// The request of the next generation, and what is to be said of it.
+    fn words(&self, opened: &Opened) -> Said {
+        let requested = take_over::request(&opened.authority, FIRST).unwrap();
+        assert_eq!(requested.id, SECOND);
+        std::fs::write(self.path("next.csr"), &requested.request).unwrap();
+        let policies = ca::init::read_policies(&self.path("ca/policies")).unwrap();
+        let key_id = opened.authority.issuers[ROOT].key_id.iter().map(|byte| format!("{byte:02x}")).collect();
+        Said {
+            request: "next.csr".into(),
+            request_sha256: sha256(requested.request.as_bytes()),
+            key_id,
+            from: "2027-03-01T00:00:00Z",
+            until: "2037-02-01T00:00:00Z",
+            path_length: 0,
+            policies_sha256: policies.digest,
+            present: "[\"a\", \"b\"]",
+        }
+    }
+
+    /// Writes the file; its digest.
+    fn file(&self, words: &Said) -> String {
+        let root = sha256(&std::fs::read(self.path("ca/root.pem")).unwrap());
+        let text = format!(
+            "kind = \"issuing\"\nroot = {{ file = \"ca/root.pem\", sha256 = \"{root}\" }}\nroot_key_id = \"{}\"\nrequest = {{ file = \"{}\", sha256 = \"{}\" }}\nname = \"穗印企业证书签发机构 2\"\n\
+             not_before = \"{}\"\nnot_after = \"{}\"\npath_length = {}\nbase_url = \"{URL}\"\npolicies = \"ca/policies\"\npolicies_sha256 = \"{}\"\npresent = {}\n",
+            words.key_id, words.request, words.request_sha256, words.from, words.until, words.path_length, words.policies_sha256, words.present
+        );
+        std::fs::write(self.path("ceremony.toml"), &text).unwrap();
+        sha256(text.as_bytes())
+    }
+
+    fn hold(&self, words: &Said, keys: &str, out: &str, rehearsal: bool) -> Result<ceremony::Done, CeremonyError> {
+        let reviewed = self.file(words);
+        ceremony::run(&self.path("ceremony.toml"), &reviewed, &self.path(keys), &passphrase(), &self.path(out), rehearsal, &*self.clock)
+    }
+
+    fn certified(&self, out: &str) -> Vec<u8> {
+        pem::parse(std::fs::read(self.path(out).join("certificate.pem")).unwrap()).unwrap().into_contents()
+    }
+}
+
+fn certify(authority: &Authority) -> (Vec<u8>, CertificateRecord) {
+    let mut parameters = rcgen::CertificateParams::new(Vec::new()).unwrap();
+    parameters.distinguished_name = rcgen::DistinguishedName::new();
+    let request = parameters.serialize_request(&rcgen::KeyPair::generate().unwrap()).unwrap().der().to_vec();
+    let applicant = Words { name: Some("广州天河测试有限公司".into()), code: Some("91440101MAT000018G".into()), ..Words::default() };
+    let issued = issue(authority, admin::<Operator>(), Order { profile: "enterprise-signing".into(), request, applicant, issuer: None }).unwrap();
+    (issued.what().serial.clone(), issued.what().record.clone())
+}
+
+fn end(authority: &Authority, serial: &[u8]) {
+    let order: Revoke = serde_json::from_value(serde_json::json!({ "serial": serial_text(serial), "reason": Reason::Superseded, "at": null })).unwrap();
+    revoke(authority, &admin::<Operator>(), &order).unwrap();
+}
+
+/// The first octet of the answer's certStatus, after its signature was verified by the issuer's own signer.
+fn ocsp(authority: &Authority, status: &Responder, issuer: &str, serial: &[u8]) -> u8 {
+    let issuer = &authority.issuers[issuer];
+    let id = CertId::new(HashAlgorithm::Sha256, &issuer.name, &issuer.public_key_info, serial).unwrap();
+    let body = status.make(&OcspRequest { ids: vec![id.clone()], nonce: None }).body;
+    let at = body.windows(id.der.len()).position(|window| *window == id.der[..]).unwrap() + id.der.len();
+    assert!(body.windows(32).any(|window| window == &issuer.record.ocsp.as_ref().unwrap().der[..32]), "another issuer's signer answered");
+    body[at]
+}
+
+fn listed(authority: &Authority, issuer: &str) -> Vec<Vec<u8>> {
+    publish::publish(authority, &admin(), &authority.issuers[issuer]).unwrap();
+    let list: CrlRecord = decode(&authority.store.get(&CrlRecord::key(issuer)).unwrap().unwrap()).unwrap();
+    let (_, read) = x509_parser::revocation_list::CertificateRevocationList::from_der(&list.der).unwrap();
+    let (_, key) = x509_parser::x509::SubjectPublicKeyInfo::from_der(&authority.issuers[issuer].public_key_info).unwrap();
+    read.verify_signature(&key).unwrap();
+    read.iter_revoked_certificates().map(|entry| entry.raw_serial().to_vec()).collect()
+}
+
+fn signed_by(record: &CertificateRecord, authority: &Authority) {
+    let issuer = &authority.issuers[record.issuer.as_str()];
+    let (_, read) = X509Certificate::from_der(&record.der).unwrap();
+    let (_, by) = X509Certificate::from_der(&issuer.record.der).unwrap();
+    read.verify_signature(Some(by.public_key())).unwrap();
+    let told = String::from_utf8_lossy(&record.der).into_owned();
+    assert!(told.contains(&format!("{URL}/crl/{}.crl", record.issuer)) && told.contains(&format!("{URL}/issuer/{}.der", record.issuer)));
+}
+
+#[test]
+fn a_generation_takes_over_without_a_gap() {
+    let place = Place::new();
+    let mut opened = place.found();
+    let status = Arc::new(Responder::new(&opened.authority).unwrap());
+    opened.authority.watchers.push(Arc::clone(&status) as _);
+    // Asked twice, it is the same key.
+    let key = || take_over::request(&opened.authority, FIRST).unwrap().key_sha256;
+    assert_eq!(key(), key());
+    let words = place.words(&opened);
+    let authority = &opened.authority;
+    let (old, _) = certify(authority);
+    let done = place.hold(&words, "ca/root-keys", "out", true).unwrap();
+    assert!(done.output.is_none() && !place.path("out").exists());
+    place.hold(&words, "ca/root-keys", "out", false).unwrap();
+    let der = place.certified("out");
+    // Whoever issues meanwhile is never refused, and nobody is issued for by a generation whose answers are not there.
+    let (ended, begun) = (AtomicBool::new(false), AtomicUsize::new(0));
+    let issued = std::thread::scope(|scope| {
+        let issuing = || {
+            let (mut issued, mut after) = (Vec::new(), 0);
+            while after < 5 {
+                issued.push(certify(authority));
+                begun.store(issued.len(), Ordering::Relaxed);
+                assert_eq!(ocsp(authority, &status, &issued.last().unwrap().1.issuer, &issued.last().unwrap().0), 0x80);
+                after += usize::from(ended.load(Ordering::Relaxed));
+            }
+            issued
+        };
+        let issuing = scope.spawn(issuing);
+        while begun.load(Ordering::Relaxed) < 3 {
+            std::thread::yield_now();
+        }
+        let installed = take_over::install(authority, &admin(), &der).unwrap();
+        assert_eq!((installed.id(), installed.policy_name()), (SECOND, FIRST));
+        ended.store(true, Ordering::Relaxed);
+        issuing.join().unwrap()
+    });
+    let by = |id: &str| issued.iter().filter(|(_, record)| record.issuer == id).count();
+    assert!(by(FIRST) > 0 && by(SECOND) >= 4 && by(FIRST) + by(SECOND) == issued.len());
+    let turn = issued.iter().position(|(_, record)| record.issuer == SECOND).unwrap();
+    assert!(issued[turn..].iter().all(|(_, record)| record.issuer == SECOND));
+    issued.iter().for_each(|(_, record)| signed_by(record, authority));
+    // Both answer, list and revoke, each for its own.
+    let new = &issued.last().unwrap().0;
+    end(authority, &old);
+    end(authority, new);
+    assert_eq!([ocsp(authority, &status, FIRST, &old), ocsp(authority, &status, SECOND, new)], [0xa1, 0xa1]);
+    assert_eq!((listed(authority, FIRST), listed(authority, SECOND)), (vec![old.clone()], vec![new.clone()]));
+    assert!(authority.unmatched().is_empty());
+    let told = authority.store.read_stream(log::STREAM, 0, 100_000).unwrap();
+    assert_eq!(told.iter().filter(|entry| entry[1] == 84).count(), 1);
+    // Once only, and by nobody else's key.
+    assert!(matches!(take_over::install(authority, &admin(), &der), Err(TakeOverError::NotRequested)));
+    assert!(matches!(take_over::request(authority, "nobody-ca"), Err(TakeOverError::Unknown { .. })));
+    opened.evidence.advance().unwrap();
+    drop((opened, status));
+    // It is as durable as all else; one that was cut off before it had a signer gets it at the next start.
+    let opened = place.open();
+    let record: IssuerRecord = decode(&opened.authority.store.get(&IssuerRecord::key(SECOND)).unwrap().unwrap()).unwrap();
+    assert_eq!(certify(&opened.authority).1.issuer, SECOND);
+    opened.authority.store.commit(Batch::new().put(IssuerRecord::key(SECOND), encode(&IssuerRecord { ocsp: None, ..record }).unwrap())).unwrap();
+    drop(opened);
+    let opened = place.open();
+    assert_eq!(certify(&opened.authority).1.issuer, SECOND);
+    // The jobs see to both, signers too, years later; when the first has ended it is let rest.
+    let status = Arc::new(Responder::new(&opened.authority).unwrap());
+    let service = Service { authority: Arc::new(opened.authority), evidence: opened.evidence };
+    let jobs = Jobs::new(service.clone(), status, opened.keys, Arc::new(Health::default()));
+    for step in [Duration::days(61), Duration::days(3_552)] {
+        place.clock.advance(step);
+        for _ in 0..40 {
+            jobs.turn();
+        }
+        assert!(!jobs.health.metrics().contains("part=\"crl\"} 1") && !jobs.health.metrics().contains("part=\"ocsp-signer\"} 1"), "{}", jobs.health.metrics());
+    }
+    let fresh = |issuer: &str| {
+        let list: CrlRecord = decode(&service.authority.store.get(&CrlRecord::key(issuer)).unwrap().unwrap()).unwrap();
+        list.next_update > place.clock.now().unix_timestamp()
+    };
+    assert!(fresh(SECOND) && !fresh(FIRST));
+}
+
+#[test]
+fn nothing_is_signed_that_was_not_reviewed() {
+    let place = Place::new();
+    let opened = place.found();
+    let good = place.words(&opened);
+    let other = Place::new();
+    drop(other.found());
+    std::fs::rename(other.path("ca/root-keys"), place.path("other-keys")).unwrap();
+    let hold = |words: &Said| place.hold(words, "ca/root-keys", "out", false).err().unwrap();
+    let file = |error: CeremonyError| if let CeremonyError::File(error) = error { error } else { panic!("{error}") };
+    let changed = |change: fn(&mut Said)| {
+        let mut words = good.clone();
+        change(&mut words);
+        words
+    };
+    // The file itself, and each input.
+    let reviewed = place.file(&good);
+    std::fs::write(place.path("ceremony.toml"), std::fs::read_to_string(place.path("ceremony.toml")).unwrap().replace("机构 2", "机构 3")).unwrap();
+    let unread = ceremony::run(&place.path("ceremony.toml"), &reviewed, &place.path("ca/root-keys"), &passphrase(), &place.path("out"), false, &*place.clock);
+    assert!(matches!(unread, Err(CeremonyError::File(FileError::NotReviewed { .. }))));
+    assert!(matches!(file(hold(&changed(|words| words.request_sha256 = "00".repeat(32)))), FileError::OtherInput { .. }));
+    assert!(matches!(hold(&changed(|words| words.policies_sha256 = "00".repeat(32))), CeremonyError::OtherPolicies { .. }));
+    assert!(matches!(hold(&changed(|words| words.key_id = "00".repeat(20))), CeremonyError::NoRoot(_)));
+    assert!(matches!(place.hold(&good, "other-keys", "out", false), Err(CeremonyError::OtherKey)));
+    assert!(matches!(file(hold(&changed(|words| words.present = "[\"a\", \"a\"]"))), FileError::Present { count: 1 }));
+    assert!(matches!(hold(&changed(|words| words.path_length = 1)), CeremonyError::PathLength { .. }));
+    // Dates of the root, of the profile, and in their order.
+    assert!(matches!(hold(&changed(|words| words.from = "2027-01-14T00:00:00Z")), CeremonyError::Certified(CertifiedError::Dates)));
+    assert!(matches!(hold(&changed(|words| words.until = "2099-01-01T00:00:00Z")), CeremonyError::Certified(CertifiedError::Dates)));
+    assert!(matches!(hold(&changed(|words| words.until = "2027-03-01T00:00:00Z")), CeremonyError::Certified(CertifiedError::Dates)));
+    assert!(matches!(hold(&changed(|words| words.until = "2037-03-01T00:00:00Z")), CeremonyError::Certified(CertifiedError::TooLong { .. })));
+    // A request of somebody who does not hold the key, or asks for a name.
+    let altered = std::fs::read_to_string(place.path("next.csr")).unwrap();
+    let mut der = pem::parse(&altered).unwrap().into_contents();
+    *der.last_mut().unwrap() ^= 1;
+    std::fs::write(place.path("altered.csr"), &der).unwrap();
+    let mut words = good.clone();
+    (words.request, words.request_sha256) = ("altered.csr".into(), sha256(&der));
+    assert!(matches!(hold(&words), CeremonyError::Issue(IssueError::Request(_))));
+    assert!(!place.path("out").exists() && !place.path("out.unfinished").exists());
+    // What stands is never overwritten, and what was held is proved; a changed bit of it is not.
+    place.hold(&good, "ca/root-keys", "out", false).unwrap();
+    assert!(matches!(hold(&good), CeremonyError::Exists { .. }));
+    let root = place.path("ca/root.pem");
+    let proved = ceremony::verify(&place.path("out"), &root).unwrap();
+    assert_eq!((proved.kind.as_str(), proved.people, proved.ceremony_sha256), ("issuing", 2, place.file(&good)));
+    for name in ["transcript.jsonl", "transcript.sig", "certificate.pem"] {
+        let path = place.path("out").join(name);
+        let whole = std::fs::read(&path).unwrap();
+        for at in (0..whole.len()).step_by(3) {
+            let mut bytes = whole.clone();
+            bytes[at] ^= 1;
+            std::fs::write(&path, &bytes).unwrap();
+            assert!(ceremony::verify(&place.path("out"), &root).is_err(), "{name} at {at}");
+        }
+        std::fs::write(&path, &whole).unwrap();
+    }
+    assert!(ceremony::verify(&place.path("out"), &place.path("ca/tls-ca.pem")).is_err());
+    // Another authority takes in nothing of this root.
+    let stranger = Place::new();
+    let theirs = stranger.found();
+    assert!(matches!(take_over::install(&theirs.authority, &admin(), &place.certified("out")), Err(TakeOverError::NotRequested)));
+    install_only_when_valid(&place, &opened);
+}
+
+fn install_only_when_valid(place: &Place, opened: &Opened) {
+    let der = place.certified("out");
+    place.clock.set(OffsetDateTime::from_unix_timestamp(place.clock.now().unix_timestamp() - 60).unwrap());
+    assert!(matches!(take_over::install(&opened.authority, &admin(), &der), Err(TakeOverError::NotNow)));
+    place.clock.advance(Duration::seconds(61));
+    take_over::install(&opened.authority, &admin(), &der).unwrap();
+    assert!(Path::new(&place.path("ca")).exists());
+}

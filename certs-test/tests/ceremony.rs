@@ -1,0 +1,126 @@
+//! A key ceremony on a machine of its own and a new generation that takes over, with the built `ca`, judged by OpenSSL.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+use certs_test::programs::{Authority, Said, openssl, program, run};
+
+const ENTERPRISE: [&str; 4] = ["--name", "广州天河测试有限公司", "--code", "91440101MAT000018G"];
+
+fn sha256(authority: &Authority, file: &str) -> String {
+    run("sha256sum", &[file], &authority.home).ok().split(' ').next().unwrap().to_owned()
+}
+
+/// On the machine with the root's key: no state directory.
+fn away(authority: &Authority, arguments: &[&str]) -> Said {
+    run(program("ca"), arguments, &authority.home)
+}
+
+fn hold(authority: &Authority, file: &str, more: &[&str]) -> Said {
+    let sha256 = sha256(authority, file);
+    away(authority, &[&["--json", "ceremony", "run", file, "--root-keys", "root-keys", "--root-passphrase-file", "pass", "--sha256", &sha256], more].concat())
+}
+
+/// Writes the file of a ceremony; `inputs` are its own lines.
+fn write(authority: &Authority, name: &str, kind: &str, inputs: &str) {
+    let key = openssl(&["x509", "-in", "root.pem", "-noout", "-ext", "subjectKeyIdentifier"], &authority.home).ok();
+    let key_id = key.lines().nth(1).unwrap().trim();
+    let root = sha256(authority, "root.pem");
+    let text = format!("kind = \"{kind}\"\nroot = {{ file = \"root.pem\", sha256 = \"{root}\" }}\nroot_key_id = \"{key_id}\"\npresent = [\"甲\", \"乙\"]\n{inputs}");
+    std::fs::write(authority.home.join(name), text).unwrap();
+}
+
+fn issuing(authority: &Authority, request: &str, until: &str) -> String {
+    let from = run("date", &["-u", "-d", "-1 minute", "+%Y-%m-%dT%H:%M:%SZ"], &authority.home).ok();
+    let until = run("date", &["-u", "-d", until, "+%Y-%m-%dT%H:%M:%SZ"], &authority.home).ok();
+    let policies = authority.ca(&["--json", "policy", "check"]).json()["sha256"].as_str().unwrap().to_owned();
+    format!(
+        "request = {{ file = \"{request}\", sha256 = \"{}\" }}\nname = \"穗印企业证书签发机构 2\"\nnot_before = \"{}\"\nnot_after = \"{}\"\npath_length = 0\nbase_url = \"{}\"\npolicies = \"ca/policies\"\npolicies_sha256 = \"{policies}\"\n",
+        sha256(authority, request), from.trim(), until.trim(), authority.url
+    )
+}
+
+fn verified(authority: &Authority, issuer: &str, certificate: &str, crls: &str) -> Said {
+    openssl(&["verify", "-x509_strict", "-crl_check_all", "-CRLfile", crls, "-CAfile", "root.pem", "-untrusted", issuer, certificate], &authority.home)
+}
+
+fn fetch(authority: &Authority, path: &str, kind: &str) -> String {
+    run("curl", &["-sf", "-o", "fetched.der", &format!("{}/{path}", authority.url)], &authority.home).ok();
+    openssl(&[kind, "-inform", "DER", "-in", "fetched.der"], &authority.home).ok()
+}
+
+#[test]
+fn a_generation_is_certified_away_from_the_network_and_takes_over() {
+    let place = tempfile::tempdir().unwrap();
+    let mut authority = Authority::found(place.path());
+    std::fs::rename(authority.home.join("ca/root-keys"), authority.home.join("root-keys")).unwrap();
+    std::fs::copy(authority.home.join("ca/root.pem"), authority.home.join("root.pem")).unwrap();
+    // The root has a minute more behind it than a ceremony's first day may have.
+    authority.start();
+    authority.request("old", "/C=CN");
+    let old = authority.issue("old", "enterprise-signing", &ENTERPRISE);
+    authority.ca(&["issuer", "request", "enterprise-ca", "--out", "next.csr"]).ok();
+    assert_eq!(authority.ca(&["issuer", "request", "enterprise-ca", "--out", "next.csr"]).code, 5);
+    assert!(openssl(&["req", "-in", "next.csr", "-noout", "-verify"], &authority.home).err.contains("verify OK"));
+    // Rehearsed and refused before anything is made: dates before the root's, a weak key, a file that is not the reviewed one.
+    let later = issuing(&authority, "next.csr", "+3600 days");
+    let now = run("date", &["-u", "+%Y-%m-%dT%H:%M:%SZ"], &authority.home).ok();
+    let from = later.lines().find(|line| line.starts_with("not_before")).unwrap().to_owned();
+    let good = later.replace(&from, &format!("not_before = \"{}\"", now.trim()));
+    write(&authority, "early.toml", "issuing", &later);
+    assert_eq!(hold(&authority, "early.toml", &["--out", "out"]).code, 3);
+    openssl(&["req", "-new", "-newkey", "rsa:1024", "-nodes", "-subj", "/", "-keyout", "weak.key", "-out", "weak.csr"], &authority.home).ok();
+    let weak = good.replace(&sha256(&authority, "next.csr"), &sha256(&authority, "weak.csr")).replace("next.csr", "weak.csr");
+    write(&authority, "weak.toml", "issuing", &weak);
+    let refused = hold(&authority, "weak.toml", &["--out", "out"]);
+    assert!(refused.code == 3 && refused.err.contains("\"weak-key\""), "{refused:?}");
+    write(&authority, "good.toml", "issuing", &good);
+    let refused = away(&authority, &["--json", "ceremony", "run", "good.toml", "--root-keys", "root-keys", "--root-passphrase-file", "pass", "--sha256", &"0".repeat(64), "--out", "out"]);
+    assert!(refused.code == 3 && refused.err.contains("\"not-reviewed\""), "{refused:?}");
+    hold(&authority, "good.toml", &["--out", "out", "--dry-run"]).ok();
+    assert!(!authority.home.join("out").exists());
+    hold(&authority, "good.toml", &["--out", "out"]).ok();
+    assert_eq!(hold(&authority, "good.toml", &["--out", "out"]).code, 5);
+    assert!(away(&authority, &["ceremony", "verify", "out", "--root", "root.pem"]).ok().contains("2 people"));
+    // It takes over in the running service.
+    let installed = authority.ca(&["--json", "issuer", "install", "out/certificate.pem"]).json();
+    assert_eq!(installed["id"], "enterprise-ca-2");
+    authority.request("new", "/C=CN");
+    let new = authority.issue("new", "enterprise-signing", &ENTERPRISE);
+    let lists = ["crl/root.crl", "crl/enterprise-ca.crl", "crl/enterprise-ca-2.crl"].map(|path| fetch(&authority, path, "crl")).concat();
+    std::fs::write(authority.home.join("lists.pem"), lists).unwrap();
+    for (id, name) in [("enterprise-ca", "old"), ("enterprise-ca-2", "new")] {
+        let file = format!("{id}.pem");
+        std::fs::write(authority.home.join(&file), fetch(&authority, &format!("issuer/{id}.der"), "x509")).unwrap();
+        let said = verified(&authority, &file, &format!("{name}.pem"), "lists.pem");
+        assert_eq!(said.code, 0, "{said:?}");
+        let url = format!("{}/ocsp", authority.url);
+        let said = openssl(&["ocsp", "-issuer", &file, "-CAfile", "root.pem", "-verify_other", &file, "-url", &url, "-cert", &format!("{name}.pem")], &authority.home);
+        assert!(said.err.contains("Response verify OK") && said.out.contains(": good"), "{said:?}");
+    }
+    // The old one still revokes, on its own list.
+    authority.ca(&["revoke", &old, "--reason", "superseded"]).ok();
+    authority.ca(&["crl", "publish"]).ok();
+    let lists = ["crl/root.crl", "crl/enterprise-ca.crl", "crl/enterprise-ca-2.crl"].map(|path| fetch(&authority, path, "crl")).concat();
+    std::fs::write(authority.home.join("lists.pem"), lists).unwrap();
+    assert!(verified(&authority, "enterprise-ca.pem", "old.pem", "lists.pem").err.contains("certificate revoked"));
+    assert_eq!(verified(&authority, "enterprise-ca-2.pem", "new.pem", "lists.pem").code, 0);
+    authority.kill();
+    authority.start();
+    assert_eq!(authority.ca(&["--json", "show", &new]).json()["issuer"], "enterprise-ca-2");
+    authority.ca(&["doctor"]).ok();
+    // The first generation is revoked in the end: the root's list is a ceremony too.
+    let first = openssl(&["x509", "-in", "enterprise-ca.pem", "-noout", "-serial"], &authority.home).ok();
+    authority.ca(&["revoke", first.trim().trim_start_matches("serial="), "--reason", "superseded"]).ok();
+    let prepared = authority.ca(&["--json", "crl", "root", "prepare", "--out", "root.tbs"]).json();
+    let number = prepared["number"].as_u64().unwrap();
+    let inputs = |number: u64| format!("prepared = {{ file = \"root.tbs\", sha256 = \"{}\" }}\nnumber = {number}\n", sha256(&authority, "root.tbs"));
+    write(&authority, "wrong.toml", "root-crl", &inputs(number + 1));
+    assert_eq!(hold(&authority, "wrong.toml", &["--out", "list"]).code, 3);
+    write(&authority, "list.toml", "root-crl", &inputs(number));
+    hold(&authority, "list.toml", &["--out", "list"]).ok();
+    away(&authority, &["ceremony", "verify", "list", "--root", "root.pem"]).ok();
+    authority.ca(&["crl", "root", "publish", "list/root.crl"]).ok();
+    let told = openssl(&["crl", "-inform", "DER", "-in", "list/root.crl", "-CAfile", "root.pem", "-noout", "-text"], &authority.home);
+    assert!(told.err.contains("verify OK") && told.out.contains("Superseded"), "{told:?}");
+    authority.request("last", "/C=CN");
+    authority.issue("last", "enterprise-signing", &ENTERPRISE);
+}
