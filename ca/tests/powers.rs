@@ -64,6 +64,13 @@ const MATRIX: &[(&str, [bool; 4])] = &[
     ("grant-power", [true, false, false, false]),
     ("withdraw-power", [true, false, false, false]),
     ("list-officers", [true, false, true, true]),
+    ("place-order", [false, true, false, false]),
+    ("cancel-order", [false, true, false, false]),
+    ("show-order", [true, true, true, true]),
+    ("list-orders", [true, true, true, true]),
+    ("export-order", [true, true, true, true]),
+    // Whoever hands a decision in: what counts is the signature of an officer, and the power of that one.
+    ("decide-order", [true, true, true, true]),
     ("show-timestamp", [true, true, true, true]),
     ("adopt-list-file", [true, false, false, false]),
     ("request-issuer", [true, false, false, false]),
@@ -89,6 +96,10 @@ fn sample(name: &str) -> Value {
         "bulk-step" => json!({ "bulk-step": { "incident": "1", "act": "revoke" } }),
         "show-incident" => json!({ "show-incident": { "incident": "1" } }),
         "incident-items" => json!({ "incident-items": { "incident": "1", "act": "revoke", "from": 0 } }),
+        "place-order" => json!({ "place-order": { "profile": "no-such", "request": [], "applicant": {}, "key": "1" } }),
+        "list-orders" => json!({ "list-orders": { "limit": 1 } }),
+        "cancel-order" | "show-order" | "export-order" => json!({ name: { "id": NOBODY } }),
+        "decide-order" => json!({ "decide-order": { "order": NOBODY, "decision": "", "signature": "MAA=" } }),
         // Already blocked where it matters: the digest of no key at all.
         "block-key" => json!({ "block-key": { "key": "00".repeat(32) } }),
         "publish-crl" => json!({ "publish-crl": { "issuer": "no-such" } }),
@@ -396,7 +407,7 @@ fn the_listeners_certificate_is_kept_young_good_and_for_its_names() {
 }
 
 /// Addresses that answer everybody. One that is in the program and not here fails the test.
-const PUBLIC: &[&str] = &["/ocsp", "/ocsp/", "/ocsp/{*request}", "/crl/{file}", "/issuer/{file}", "/cps", "/revoke", "/renew", "/timestamp", "/log/checkpoint", "/log/tile/{*path}", "/log/own-name", "/healthz", "/metrics"];
+const PUBLIC: &[&str] = &["/ocsp", "/ocsp/", "/ocsp/{*request}", "/crl/{file}", "/issuer/{file}", "/cps", "/revoke", "/renew", "/orders", "/orders/{id}", "/orders/{id}/cancel", "/timestamp", "/log/checkpoint", "/log/tile/{*path}", "/log/own-name", "/healthz", "/metrics"];
 
 #[test]
 fn no_address_is_open_but_those_that_are_meant_to_be() {
