@@ -214,6 +214,7 @@ pub fn chinese(code: &str) -> Option<&'static str> {
         "duplicate-order" => "同一代码、同一种证书已有在办的申请;请等待其办结或先撤销",
         "duplicate-certificate" => "同一代码已有有效的同种证书;请使用该证书或先吊销",
         "not-in-registry" => "登记库中没有该代码;请按营业执照填写",
+        "enterprise-frozen" => "该企业已依有权机关的指令冻结;解除之后方可申请",
         "struck-off" => "该企业已注销或被吊销营业执照,不予签发",
         "other-name" => "名称与登记的名称不一致;请按登记的名称填写",
         "order-key" => "申请编号(key)须为1至64位字母、数字、连字符、点或下划线;请另选",

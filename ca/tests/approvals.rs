@@ -2,7 +2,6 @@
 //! moment, and when an officer falls between approval and issue. And the proof of it all, of which no bit can be turned.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
-use std::path::Path;
 use std::sync::Arc;
 
 use ca::authority::Authority;
@@ -384,5 +383,4 @@ fn a_number_that_is_none_is_not_found() {
     let id: OrderId = "00112233445566778899aabbccddeeff".parse().unwrap();
     assert!(matches!(load(office.authority(), &id), Err(OrderError::NotFound)));
     assert!(order_proof::export(office.authority(), &office.opened.evidence, &id).is_err());
-    assert!(!Path::new(&id.to_string()).exists());
 }

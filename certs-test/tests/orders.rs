@@ -156,3 +156,47 @@ fn too_many_and_too_large_orders_are_turned_away() {
     let (_, said) = send(&authority, &application(&authority, "a", "n-9"));
     assert!(said["message"].as_str().unwrap().starts_with("目前申请过多"), "{said}");
 }
+
+#[test]
+fn an_officer_approves_with_the_own_key_and_openssl_agrees() {
+    let place = tempfile::tempdir().unwrap();
+    let mut authority = Authority::found(place.path());
+    authority.start();
+    authority.ca(&["officer", "identity", "new", "me", "--name", "陈一", "--number", "B-1"]).ok();
+    let officer = authority.ca(&["--json", "issue", "officer", "--request", "me/officer.csr", "--officer", "陈一", "--number", "B-1", "--out", "me.pem"]).json();
+    authority.ca(&["officer", "identity", "install", "me", "me.pem", "--root", "ca/root.pem"]).ok();
+    authority.request("a", "/C=CN");
+    let (_, placed) = send(&authority, &application(&authority, "a", "k-1"));
+    let id = placed["id"].as_str().unwrap();
+    let approve = |arguments: &[&str]| authority.ca(&[&["--json", "--identity", "me", "order", "approve", id][..], arguments].concat());
+    // Nothing is signed unseen, and a certificate alone makes nobody an officer.
+    assert_eq!(approve(&[]).code, 2);
+    assert!(approve(&["--yes"]).err.contains("no-powers"));
+    let serial = officer["serial"].as_str().unwrap();
+    authority.ca(&["officer", "grant", serial, "operator"]).ok();
+    let approved = approve(&["--yes", "--reason", "核对无误"]).json();
+    assert_eq!((&approved["state"]["code"], &approved["decisions"][0]["officer"]), (&"issued".into(), &serial.into()), "{approved}");
+    let (_, seen) = curl(&authority, &[], &format!("/orders/{id}"));
+    std::fs::write(authority.home.join("a.pem"), seen["certificate"].as_str().unwrap()).unwrap();
+    openssl(&["verify", "-CAfile", "ca/root.pem", "-untrusted", "ca/enterprise-ca.pem", "a.pem"], &authority.home).ok();
+    // The proof stands alone: OpenSSL verifies the signature over the very text, and ours the whole.
+    authority.ca(&["order", "export", id, "--out", "proof.json"]).ok();
+    let proof: Value = serde_json::from_str(&std::fs::read_to_string(authority.home.join("proof.json")).unwrap()).unwrap();
+    std::fs::write(authority.home.join("decision"), proof["decisions"][0]["decision"].as_str().unwrap()).unwrap();
+    std::fs::write(authority.home.join("decision.p7s"), proof["decisions"][0]["signature"].as_str().unwrap()).unwrap();
+    let judged = |content: &str| openssl(&["cms", "-verify", "-binary", "-inform", "PEM", "-in", "decision.p7s", "-content", content, "-CAfile", "ca/root.pem", "-purpose", "any", "-out", "said"], &authority.home);
+    judged("decision").ok();
+    let changed = std::fs::read_to_string(authority.home.join("decision")).unwrap().replace("核对无误", "核对有误");
+    std::fs::write(authority.home.join("changed"), changed).unwrap();
+    assert_ne!(judged("changed").code, 0);
+    let vkey = authority.ca(&["--json", "log", "export", &authority.path("exported")]).json()["vkey"].as_str().unwrap().to_owned();
+    let verify = |file: &str, root: &str| authority.ca(&["--json", "order", "verify", file, "--root", root, "--vkey", &vkey]);
+    let proven = verify("proof.json", "ca/root.pem").json();
+    assert_eq!((&proven["approved_by"][0], &proven["serial"]), (&serial.into(), &seen["serial"]));
+    assert_eq!(verify("proof.json", "ca/tls-ca.pem").code, 7);
+    let mut turned = std::fs::read(authority.home.join("proof.json")).unwrap();
+    let middle = turned.len() / 2;
+    turned[middle] ^= 1;
+    std::fs::write(authority.home.join("turned.json"), turned).unwrap();
+    assert_eq!(verify("turned.json", "ca/root.pem").code, 7);
+}

@@ -239,7 +239,7 @@ pub fn kept(authority: &Authority, record: &ApprovalRecord) -> Result<Vec<(Strin
 
 /// The lists that say of an officer's certificate and of its issuer whether they are revoked.
 fn in_force(authority: &Authority) -> Result<Vec<(String, CrlRecord)>, IssueError> {
-    let officers = authority.policies.profile(OFFICER).map(|profile| profile.issuers().iter().map(|issuer| issuer.name().to_owned()).collect()).unwrap_or_else(Vec::new);
+    let officers: Vec<String> = authority.policies.profile(OFFICER).map(|profile| profile.issuers().iter().map(|issuer| issuer.name().to_owned()).collect()).unwrap_or_default();
     let mut lists = Vec::new();
     for issuer in std::iter::once(ROOT.to_owned()).chain(officers) {
         if let Some(bytes) = authority.store.get(&CrlRecord::key(&issuer))? {

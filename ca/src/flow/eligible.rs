@@ -56,7 +56,7 @@ pub fn judge(authority: &Authority, id: &OrderId, order: &OrderRecord) -> Result
 pub(super) fn is_the_applicants(error: &IssueError) -> bool {
     matches!(
         error,
-        IssueError::Refused(_) | IssueError::Request(_) | IssueError::BlockedKey | IssueError::ListedKey | IssueError::KeyOfAnother | IssueError::UnknownProfile { .. } | IssueError::Lint { .. }
+        IssueError::Refused(_) | IssueError::Request(_) | IssueError::BlockedKey | IssueError::ListedKey | IssueError::KeyOfAnother | IssueError::EnterpriseFrozen { .. } | IssueError::UnknownProfile { .. } | IssueError::Lint { .. }
     )
 }
 

@@ -236,8 +236,8 @@ fn issue_approved(authority: &Authority, id: &OrderId, stored: Vec<u8>, found: O
     };
     match issue::issue_ordered(authority, approved) {
         Ok(_) => Ok(()),
-        // The certificate is there, and revoked: its key was reported while it was signed.
-        Err(IssueError::BlockedKey) if load(authority, id)?.1.state != OrderState::Approved => Ok(()),
+        // The certificate is there, revoked or held: its key was reported, or its enterprise frozen, while it was signed.
+        Err(IssueError::BlockedKey | IssueError::EnterpriseFrozen { .. }) if load(authority, id)?.1.state != OrderState::Approved => Ok(()),
         Err(error) if eligible::is_the_applicants(&error) => change(authority, id, stored, found, OrderState::Refused(eligible::ground(&error)), &Actor::Service),
         Err(error) => Err(error.into()),
     }
