@@ -8,12 +8,14 @@ use crate::authority::{Authority, ROOT};
 use crate::job::{RENEW_AFTER, ROOT_BEFORE_END, STALE_AFTER};
 use crate::flow::officer;
 use crate::problem::IssueError;
-use crate::record::{AdministrationCertificate, CrlRecord, Intent, IssuerRecord, TimestampSigner, decode, log};
+use crate::record::{AdministrationCertificate, CrlRecord, Intent, IssuerRecord, Notice, NoticeState, TimestampSigner, decode, log};
 use crate::service::Service;
 
 const DAY: i64 = 86_400;
 /// What the service does within this time of its being due is in time.
 const PATIENCE: i64 = 600;
+/// The gateway asks every few seconds.
+const NOT_TAKEN: i64 = 3_600;
 /// Intents looked at.
 const MOST: usize = 1_000;
 
@@ -85,6 +87,7 @@ pub fn examine(service: &Service) -> Result<Examined, IssueError> {
     findings.push(intents(authority, now)?);
     findings.extend(administrators(authority)?);
     findings.extend(listener(authority, now)?);
+    findings.push(notices(authority, now)?);
     findings.extend(authority.unmatched().into_iter().map(|what| Finding::fail(what, "mend the documents in policies/certificates and restart")));
     findings.extend(log_findings(service, now)?);
     Ok(Examined { base_url: authority.settings.base_url.clone(), findings })
@@ -189,6 +192,22 @@ fn intents(authority: &Authority, now: i64) -> Result<Finding, IssueError> {
     })
 }
 
+/// Notices that the gateway could not deliver, or did not take.
+fn notices(authority: &Authority, now: i64) -> Result<Finding, IssueError> {
+    let (failed, queued) = (authority.store.sum(&NoticeState::Failed.sum())?, authority.store.sum(&NoticeState::Queued.sum())?);
+    let (from, to) = Notice::up_to(NoticeState::Queued, now - NOT_TAKEN);
+    Ok(outbox(failed, queued, !authority.store.scan(&from, &to, 1)?.is_empty()))
+}
+
+fn outbox(failed: u64, queued: u64, waits: bool) -> Finding {
+    let what = format!("notices: {queued} queued, {failed} failed");
+    match (failed, waits) {
+        (1.., _) => Finding::warn(what, "look at them with `ca notice list --state failed`, mend what it says and `ca notice retry --all`"),
+        (_, true) => Finding::warn(format!("{what}, and nobody takes them"), "see that the mail gateway runs and that its `outbox` names this authority's"),
+        _ => Finding::ok(what),
+    }
+}
+
 fn log_findings(service: &Service, now: i64) -> Result<[Finding; 2], IssueError> {
     let store = &service.authority.store;
     let (signed, found) = (service.evidence.signed(), store.stream_length(log::STREAM)?);
@@ -245,6 +264,11 @@ mod tests {
         assert_eq!(signer_life("tls-ca", 0, 90 * DAY, 61 * DAY).grade, Grade::Ok);
         assert_eq!(signer_life("tls-ca", 0, 90 * DAY, 70 * DAY).grade, Grade::Warn);
         assert_eq!(signer_life("tls-ca", 0, 90 * DAY, 90 * DAY).grade, Grade::Fail);
+    }
+
+    #[test]
+    fn an_outbox_is_judged_by_what_failed_and_what_waits() {
+        assert_eq!([(0, 0, false), (0, 5, false), (0, 5, true), (1, 0, false)].map(|(failed, queued, waits)| outbox(failed, queued, waits).grade), [Grade::Ok, Grade::Ok, Grade::Warn, Grade::Warn]);
     }
 
     #[test]

@@ -115,12 +115,24 @@ pub struct Configuration {
     /// Where enterprises are looked up, when there is a registry.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub registry: Option<RegistryConfiguration>,
+    /// Where a mail gateway of another user collects notices; without it, one of this user does at `outbox.sock`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub outbox: Option<OutboxPlace>,
 }
 
 impl Configuration {
     pub fn new(listen: std::net::SocketAddr) -> Self {
-        Self { listen, store: "fjall:store".into(), token: None, administration: None, timestamp: None, registry: None }
+        Self { listen, store: "fjall:store".into(), token: None, administration: None, timestamp: None, registry: None, outbox: None }
     }
+}
+
+/// A socket outside the state directory.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct OutboxPlace {
+    pub socket: PathBuf,
+    /// The number of the gateway's user.
+    pub user: u32,
 }
 
 /// An authority with its evidence, and the lock on its directory.

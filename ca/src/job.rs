@@ -11,7 +11,7 @@ use store::Batch;
 
 use crate::administration::Endpoint;
 use crate::authority::{Issuer, ROOT};
-use crate::flow::{Authorised, ending, enterprise, hold, issue, order, own, publish, take_over};
+use crate::flow::{Authorised, ending, enterprise, hold, issue, notice, order, own, publish, take_over};
 use crate::problem::IssueError;
 use crate::record::{CrlRecord, decode};
 use crate::service::Service;
@@ -54,6 +54,7 @@ const PARTS: &[Part] = &[
     Part { name: "administration", urgent: false, fault: "the certificate of the officers' listener cannot be renewed", next: "read the service's log" },
     Part { name: "timestamp-signer", urgent: false, fault: "no key may sign timestamps, or the next one cannot be made", next: "read the service's log" },
     Part { name: "time-source", urgent: false, fault: "nobody vouches for the clock, so no timestamps are made", next: "see to the host's time service and read the service's log" },
+    Part { name: "notice", urgent: false, fault: "certificates that end cannot be told of", next: "read the service's log" },
     Part { name: "root-crl", urgent: false, fault: "the root's list is due", next: "make the next one with `ca crl root`" },
 ];
 
@@ -183,6 +184,7 @@ impl Jobs {
         if slowly {
             self.health.report("hold", self.holds().err().map(|error| error.to_string()));
             self.health.report("succession", self.successions().err().map(|error| error.to_string()));
+            self.health.report("notice", self.notices().err().map(|error| error.to_string()));
             self.health.report("root-crl", self.root_list().unwrap_or_else(|error| Some(error.to_string())));
             let token = self.token.as_ref().and_then(|token| token.health().err());
             self.health.report("token", token.as_ref().map(ToString::to_string));
@@ -253,6 +255,14 @@ impl Jobs {
             tracing::info!(advanced, expired, "went on with orders");
         }
         Ok(fault.map(|fault| fault.to_string()))
+    }
+
+    fn notices(&self) -> Result<(), IssueError> {
+        let notice::Made { queued, unaddressed, .. } = notice::due(&self.service.authority)?;
+        if queued + unaddressed > 0 {
+            tracing::info!(queued, unaddressed, "certificates that end soon");
+        }
+        Ok(())
     }
 
     /// What waits for the issuer's key; a key that is away again is told of by whoever watches over it.

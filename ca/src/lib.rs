@@ -14,6 +14,7 @@ pub mod init;
 pub mod issuers;
 pub mod job;
 pub mod key_lists;
+pub mod letter;
 pub mod lists;
 pub mod own_name;
 pub mod order_proof;

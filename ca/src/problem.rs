@@ -101,6 +101,10 @@ pub enum IssueError {
     NotGood { serial: String },
     #[error("the list made for {issuer} is not what the register says, so it was not published; report this with the service's log")]
     ListDiffers { issuer: String },
+    #[error("no notice {id} has failed; `ca notice list --state failed` shows which have")]
+    NoNotice { id: String },
+    #[error("there is no notice {id}; `ca notice list` shows what there is")]
+    UnknownNotice { id: String },
     #[error(transparent)]
     Commit(#[from] CommitError),
     #[error("a record could not be written as JSON: {0}")]
@@ -171,6 +175,7 @@ impl IssueError {
             Self::NotAsked => (Exit::Refused, "not-asked"),
             Self::NotGood { .. } => (Exit::Refused, "not-good"),
             Self::NotOfThisKey => (Exit::NotFound, "not-of-this-key"),
+            Self::NoNotice { .. } | Self::UnknownNotice { .. } => (Exit::NotFound, "no-notice"),
             Self::ListDiffers { .. } => (Exit::Damaged, "list-differs"),
             Self::Race | Self::Commit(CommitError::Conflict { .. }) => (Exit::Conflict, "conflict"),
             Self::Register(RegisterError::Store(StoreError::Corrupt { .. })) | Self::Commit(CommitError::Store(StoreError::Corrupt { .. })) => (Exit::Damaged, "store-damaged"),

@@ -27,11 +27,12 @@ use crate::flow::take_over::{self, Requested};
 use crate::flow::backup::{self, BackedUp};
 use crate::flow::officer::{self, Grant, Withdraw};
 use crate::flow::order::{self, Applied, OrderError, OrderQuery, Placed};
-use crate::flow::{Administrator, Authorised, Operator, Proven, adopt, publish};
+use crate::flow::{Administrator, Authorised, Operator, Proven, adopt, outbox, publish};
+use crate::letter::Letter;
 use crate::order_proof::{self, Proof};
 use crate::order_shown::OrderShown;
 use crate::problem::{IssueError, OfficerError};
-use crate::record::{BulkAct, Came, CertificateRecord, CrlRecord, Freeze, Incident, Item, OrderId, OrderRecord, Status, der_text, serial_text};
+use crate::record::{BulkAct, Came, CertificateRecord, CrlRecord, Freeze, Incident, Item, Notice, NoticeState, OrderId, OrderRecord, Recipient, Status, Unread, der_text, serial_text};
 use crate::register::{self, Query, State};
 use crate::stamped::{self, Stamped};
 
@@ -102,6 +103,12 @@ pub enum Operation {
         #[serde(with = "der_text")]
         der: Vec<u8>,
     },
+    /// Notices in the outbox, the first first.
+    NoticeList { state: Option<NoticeState>, limit: Option<usize> },
+    /// The words of one.
+    NoticeShow { id: String },
+    /// The failed ones go out again: one, or all.
+    NoticeRetry { id: Option<String> },
     /// What is well and what is not: changes nothing.
     Doctor,
 }
@@ -113,9 +120,9 @@ impl Operation {
     /// | | administrator | operator | auditor |
     /// |---|---|---|---|
     /// | grant and withdraw powers; publish lists, the root's too; take in what a restored register lacks; revoke and issue anew in bulk | yes | | |
-    /// | issue, renew, replace, correct, revoke, suspend, resume, freeze; block a key; tell a holder the own name's secret | | yes | |
+    /// | issue, renew, replace, correct, revoke, suspend, resume, freeze; block a key; send notices again; tell a holder the own name's secret | | yes | |
     /// | export the log, on the authority's own machine | | | yes |
-    /// | show and list certificates, show timestamps | yes | yes | yes |
+    /// | show and list certificates and notices, show timestamps | yes | yes | yes |
     /// | list officers; doctor; back up, on the authority's own machine | yes | | yes |
     pub fn power(&self) -> (&'static str, &'static [Power]) {
         use Power::{Administrator, Auditor, Operator};
@@ -158,6 +165,9 @@ impl Operation {
             Self::ShowTimestamp { .. } => ("show-timestamp", &Power::ALL),
             Self::RequestIssuer { .. } => ("request-issuer", &[Administrator]),
             Self::InstallIssuer { .. } => ("install-issuer", &[Administrator]),
+            Self::NoticeList { .. } => ("list-notices", &Power::ALL),
+            Self::NoticeShow { .. } => ("show-notice", &Power::ALL),
+            Self::NoticeRetry { .. } => ("retry-notice", &[Operator]),
             Self::Doctor => ("doctor", &[Administrator, Auditor]),
         }
     }
@@ -289,6 +299,20 @@ pub struct ShownOfficer {
     pub powers: BTreeSet<Power>,
 }
 
+/// A notice as commands show it. Times are Unix seconds.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct ShownNotice {
+    pub id: String,
+    pub state: NoticeState,
+    pub to: Recipient,
+    pub queued_at: i64,
+    /// When it came into its state; of a queued one, when it goes out.
+    pub at: i64,
+    pub attempts: u32,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<Unread>,
+}
+
 #[derive(Clone, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Outcome {
@@ -309,6 +333,8 @@ pub enum Outcome {
     Officer(ShownOfficer),
     Officers(Vec<ShownOfficer>),
     OwnName { serial: String, secret: String },
+    Notices(Vec<ShownNotice>),
+    Letter(Letter),
     Examined(Examined),
     BackedUp(BackedUp),
     Adopted(Box<Adopted>),
@@ -456,6 +482,15 @@ impl Service {
                 let (serial, not_after, sha256) = (serial_text(&issuer.serial), issuer.not_after.unix_timestamp(), crate::sha256_hex(&der));
                 Ok(Outcome::IssuerInstalled(Installed { id: issuer.id().to_owned(), serial, not_after, sha256, certificate }))
             }
+            Operation::NoticeList { state, limit } => {
+                let found = outbox::list(&self.authority, state, limit.unwrap_or(register::PAGE).clamp(1, register::PAGE))?;
+                Ok(Outcome::Notices(found.iter().map(shown_notice).collect()))
+            }
+            Operation::NoticeShow { id } => Ok(Outcome::Letter(outbox::words(&self.authority, &id)?)),
+            Operation::NoticeRetry { id } => {
+                let queued = outbox::retry(&self.authority, &proven.acting()?, id.as_deref())?;
+                Ok(Outcome::Notices(queued.iter().map(shown_notice).collect()))
+            }
             Operation::Doctor => Ok(Outcome::Examined(doctor::examine(self)?)),
             Operation::GrantPower(order) => Ok(Outcome::Officer(self.officer(officer::grant(&self.authority, &proven.acting()?, &order)?))),
             Operation::WithdrawPower(order) => Ok(Outcome::Officer(self.officer(officer::withdraw(&self.authority, &proven.acting()?, &order)?))),
@@ -579,4 +614,9 @@ impl Service {
             chain: chain_of(&self.authority, &record.issuer).filter(|_| whole),
         }
     }
+}
+
+fn shown_notice(notice: &Notice) -> ShownNotice {
+    let Notice { to, state, queued_at, at, attempts, reason, .. } = notice.clone();
+    ShownNotice { id: notice.id(), state, to, queued_at, at, attempts, reason }
 }

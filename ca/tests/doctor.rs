@@ -23,8 +23,8 @@ fn a_new_authority_is_well_and_an_old_one_is_not() {
         found.into_iter().filter(|finding| finding.grade == grade).map(|finding| finding.what).collect()
     };
     assert_eq!((grades(Grade::Warn), grades(Grade::Fail)), (vec![], vec![]));
-    // Four lists, four issuers, three signers, that of timestamps, the intents, the log, the clock.
-    assert_eq!(grades(Grade::Ok).len(), 15);
+    // Four lists, four issuers, three signers, that of timestamps, the intents, the notices, the log, the clock.
+    assert_eq!(grades(Grade::Ok).len(), 16);
     let length = service.authority.store.stream_length("log").unwrap();
     clock.advance(Duration::days(-1));
     assert!(matches!(&grades(Grade::Fail)[..], [clock] if clock.starts_with("clock: ")));

@@ -40,7 +40,12 @@ pub struct Office {
 impl Office {
     /// Founds and starts everything below `place`: `people` citizens with mailboxes, two bureaus registered, nothing pushed.
     pub fn open(place: &Path, people: u64) -> Self {
-        let mut authority = Authority::found(place);
+        Self::open_with(place, people, Vec::new())
+    }
+
+    /// With more in the environment of the authority's programs.
+    pub fn open_with(place: &Path, people: u64, environment: Vec<(&'static str, PathBuf)>) -> Self {
+        let mut authority = Authority::found_with(place, &[], environment);
         authority.start();
         let mut this = Self {
             authority,
@@ -84,7 +89,7 @@ impl Office {
     fn found_gateway(&mut self) {
         let [smtp, imap, imaps, http] = [self.smtp, self.imap, self.imaps, self.http].map(|port| format!("127.0.0.1:{port}"));
         let addresses = ["--smtp", &smtp, "--imap", &imap, "--imaps", &imaps, "--http", &http];
-        let mut arguments = vec!["init", "--domain", DOMAIN, "--host", HOST, "--sealer", "sealer", "--root", "ca/root.pem"];
+        let mut arguments = vec!["init", "--domain", DOMAIN, "--host", HOST, "--sealer", "sealer", "--root", "ca/root.pem", "--outbox", "ca/outbox.sock"];
         arguments.extend(addresses);
         self.mailgw(&arguments).ok();
         self.mailgw(&["tls", "request", "--name", "localhost", "--out", "mailgw.csr"]).ok();

@@ -32,6 +32,9 @@ pub struct Configuration {
     pub store: String,
     /// The state directory of the sealer, a process of its own.
     pub sealer: PathBuf,
+    /// The socket at which the CA hands over its notices; without one none are asked for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub outbox: Option<PathBuf>,
     /// The arc that the CA's policies stand under.
     pub policy_arc: String,
     pub listen: Listen,

@@ -73,6 +73,11 @@ fn the_terms_are_those_of_the_rules() {
     ] {
         assert!(terms.contains(&term.as_str()), "{term} is not among {terms:#?}");
     }
+    let days = |days: &[u16]| days.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
+    let holders: Vec<String> = rules.notices.kinds.iter().filter(|kind| kind.to == authority::Told::Holder).map(|kind| days(&kind.days)).collect();
+    assert!(!holders.is_empty() && holders.iter().all(|days| terms.contains(&format!("| Notices to holders: days before the end | {days} |").as_str())), "{terms:#?}");
+    let filing = format!("| Notices before a filing deadline: days before it, for certificates that end at most so many days after it | {}, {} |", rules.notices.filing.days_before, rules.notices.filing.days_after);
+    assert!(terms.contains(&filing.as_str()), "{terms:#?}");
     let terms = rows("| Renewal and change | Terms |");
     let said = |row: String| assert!(terms.contains(&row.as_str()), "{row}\n{terms:#?}");
     for (profile, renewable) in rules.renewal.profiles() {

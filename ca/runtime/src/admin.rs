@@ -55,6 +55,8 @@ impl From<AdminError> for Problem {
 pub struct AdminSocket {
     listener: UnixListener,
     file: SocketFile,
+    /// Whose processes are admitted, besides root's.
+    user: u32,
 }
 
 /// Removes the socket's file when dropped, so that an orderly end leaves nothing stale.
@@ -72,9 +74,23 @@ impl AdminSocket {
     /// Binds `directory/admin.sock`. Hold the directory's lock (`StateDir`): it keeps two servers from judging the same
     /// old socket at once. A socket on which nobody answers is replaced, a living one refused.
     pub async fn bind(directory: &Path) -> Result<Self, AdminError> {
+        Self::bind_beside(directory, SOCKET).await
+    }
+
+    /// As `bind`, under another name: a socket of its own for a part of what the server does.
+    pub async fn bind_beside(directory: &Path, name: &str) -> Result<Self, AdminError> {
         // Between bind and chmod only the directory's mode keeps others out.
         state::check_private(directory)?;
-        let path = directory.join(SOCKET);
+        Self::bound(directory.join(name), 0o600, rustix::process::geteuid().as_raw()).await
+    }
+
+    /// A socket for the processes of another user: anybody may connect who reaches its directory, and whoever is neither
+    /// that user nor root is turned away unheard.
+    pub async fn bind_for(path: &Path, user: u32) -> Result<Self, AdminError> {
+        Self::bound(path.to_owned(), 0o666, user).await
+    }
+
+    async fn bound(path: PathBuf, mode: u32, user: u32) -> Result<Self, AdminError> {
         remove_stale(&path).await?;
         let failed = |action| {
             let path = path.clone();
@@ -82,16 +98,16 @@ impl AdminSocket {
         };
         let listener = UnixListener::bind(&path).map_err(failed("bind"))?;
         let file = SocketFile(path.clone());
-        fs::set_permissions(&path, Permissions::from_mode(0o600)).map_err(failed("close to others"))?;
-        Ok(Self { listener, file })
+        fs::set_permissions(&path, Permissions::from_mode(mode)).map_err(failed("set the mode of"))?;
+        Ok(Self { listener, file, user })
     }
 
-    /// Serves `router` to processes of this user and of root until `shutdown`. Axum's extractors take bodies up to 2 MB
+    /// Serves `router` to processes of its user and of root until `shutdown`. Axum's extractors take bodies up to 2 MB
     /// (`DefaultBodyLimit` on a route changes that); a handler that takes the streaming `Body` bounds it itself. A
     /// request may take as long as it needs.
     pub async fn serve(self, router: Router, shutdown: Shutdown) {
         let limits = Limits { body: None, request: None, write: None, connections: 64, ..Limits::default() };
-        let gate = Gate { listener: self.listener, user: rustix::process::geteuid().as_raw() };
+        let gate = Gate { listener: self.listener, user: self.user };
         connection::run(gate, router, limits, shutdown).await;
         drop(self.file);
     }

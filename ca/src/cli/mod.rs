@@ -12,6 +12,7 @@ mod list;
 mod key;
 mod officer;
 mod log;
+mod notice;
 mod offline;
 mod order;
 mod print;
@@ -168,6 +169,9 @@ enum Command {
     /// Officers, their powers and their identities.
     #[command(subcommand)]
     Officer(officer::Officer),
+    /// Notices of certificates that end, on their way to the mail gateway.
+    #[command(subcommand)]
+    Notice(notice::Command),
     /// Certificate revocation lists.
     #[command(subcommand)]
     Crl(Crl),
@@ -338,6 +342,7 @@ fn dispatch(cli: Cli) -> Result<(), Problem> {
         Command::Resume { serial, freeze, code } => hold::resume(serial, freeze, code),
         Command::Freeze(order) => hold::freeze(order)?,
         Command::Key(key::Key::Block(given)) => Operation::BlockKey { key: key::digest(&given)? },
+        Command::Notice(command) => notice::operation(command),
         Command::Crl(Crl::Root(Root::Sign { prepared, root_keys, root_passphrase_file, out })) => {
             return root::sign(&prepared, &root_keys, root_passphrase_file.as_deref(), &out, place.json);
         }

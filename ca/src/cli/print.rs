@@ -55,6 +55,8 @@ pub fn outcome(outcome: &Outcome, as_json: bool) -> Result<(), Problem> {
             Outcome::Officer(officer) => json(officer),
             Outcome::Officers(list) => json(list),
             Outcome::OwnName { serial, .. } => json(serial),
+            Outcome::Notices(list) => json(list),
+            Outcome::Letter(letter) => json(letter),
             Outcome::Examined(examined) => json(examined),
             Outcome::BackedUp(done) => json(done),
             Outcome::Adopted(adopted) => json(adopted),
@@ -95,6 +97,8 @@ pub fn outcome(outcome: &Outcome, as_json: bool) -> Result<(), Problem> {
         Outcome::Officer(officer) => line(&super::officer::row(officer)),
         Outcome::Officers(list) if list.is_empty() => line("nobody was granted a power; the owner of this machine may do all"),
         Outcome::Officers(list) => list.iter().try_for_each(|officer| line(&super::officer::row(officer))),
+        Outcome::Notices(list) => super::notice::list(list),
+        Outcome::Letter(letter) => line(&format!("{}\n\n{}", letter.subject, letter.text.trim_end())),
         Outcome::Examined(examined) => examined.findings.iter().try_for_each(|finding| line(&finding.what)),
         // Written into the holder's file, never shown.
         Outcome::OwnName { serial, .. } => line(&format!("the secret of {serial}")),

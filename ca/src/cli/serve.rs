@@ -14,10 +14,12 @@ use runtime::shutdown::Shutdown;
 
 use super::ask::{Place, internal, passphrase};
 use crate::administration::{self, Endpoint};
-use crate::authority::Watcher;
+use crate::authority::{Authority, Watcher};
 use crate::http::{Public, router};
+use crate::init::OutboxPlace;
 use crate::job::{Health, Jobs};
 use crate::lists::Lists;
+use crate::record::NoticeState;
 use crate::service::Service;
 use crate::status::Status;
 use crate::timestamps::{SignerWatch, Timestamps};
@@ -45,25 +47,32 @@ pub fn serve(place: &Place, base_url: Option<&str>, listen: Option<SocketAddr>, 
     let _directory = opened.directory;
     let jobs = Arc::new(Jobs::new(service.clone(), Arc::clone(&status), opened.keys, Arc::new(Health::default())).with_token(opened.token).with_administration(endpoint).with_timestamps(timestamps));
     let public = Public { authority: Arc::clone(&service.authority), status, lists };
-    runtime.block_on(run(service.clone(), Arc::new(public), jobs, listen, &place.directory, opened.practice_statement))?;
+    let outbox = opened.configuration.outbox;
+    runtime.block_on(run(service.clone(), Arc::new(public), jobs, listen, &place.directory, outbox, opened.practice_statement))?;
     service.evidence.advance()?;
     tracing::info!("ended");
     Ok(())
 }
 
-async fn run(service: Service, public: Arc<Public>, jobs: Arc<Jobs>, listen: SocketAddr, directory: &std::path::Path, practice_statement: String) -> Result<(), Problem> {
+async fn run(service: Service, public: Arc<Public>, jobs: Arc<Jobs>, listen: SocketAddr, directory: &std::path::Path, outbox: Option<OutboxPlace>, practice_statement: String) -> Result<(), Problem> {
     let shutdown = Shutdown::on_signals().map_err(|error| internal(&error))?;
     let listener = runtime::http::bind(listen).await?;
     let admin = AdminSocket::bind(directory).await?;
     let requests = Requests::new();
     let asked = requests.counted(crate::http::administration::router(service.clone()));
     let officers = officers(&service, &jobs, asked.clone(), shutdown.clone()).await?;
+    let outbox = match &outbox {
+        Some(place) => AdminSocket::bind_for(&place.socket, place.user).await?,
+        None => AdminSocket::bind_beside(directory, crate::http::outbox::SOCKET).await?,
+    };
+    let outbox = outbox.serve(crate::http::outbox::router(Arc::clone(&service.authority)), shutdown.clone());
     let (health, faults) = (Arc::clone(&jobs.health), Arc::clone(&jobs.health));
     let timestamps = jobs.timestamps.clone();
     let jobs = tokio::spawn(jobs.run(shutdown.clone()));
     let status = Arc::clone(&public.status);
     let counts = requests.clone();
     let stamping = timestamps.clone().map_or_else(Router::new, crate::http::timestamp::router);
+    let counted = Arc::clone(&service.authority);
     let public = router(public)
         .merge(stamping)
         .merge(crate::http::cps::router(practice_statement))
@@ -72,13 +81,13 @@ async fn run(service: Service, public: Arc<Public>, jobs: Arc<Jobs>, listen: Soc
         .merge(crate::http::renewal::router(Arc::clone(&service.authority)))
         .merge(crate::http::orders::router(Arc::clone(&service.authority)))
         .merge(runtime::http::health(move || health.check()))
-        .merge(runtime::http::metrics(move || metrics(&status) + &timestamps.as_ref().map(|timestamps| timestamps.metrics()).unwrap_or_default() + &faults.metrics() + &counts.render()));
+        .merge(runtime::http::metrics(move || metrics(&status) + &timestamps.as_ref().map(|timestamps| timestamps.metrics()).unwrap_or_default() + &faults.metrics() + &counts.render() + &outbox_metrics(&counted)));
     let public = requests.counted(public);
     tracing::info!(address = %listen, base_url = service.authority.settings.base_url, "serving");
     let administration = admin.serve(asked, shutdown.clone());
     // Nothing longer than an order is sent here; each handler knows a shorter bound of its own.
     let limits = Limits { body: Some(crate::http::orders::MAX_BYTES), ..Limits::default() };
-    tokio::join!(runtime::http::serve(listener, public, limits, shutdown.clone()), administration, officers);
+    tokio::join!(runtime::http::serve(listener, public, limits, shutdown.clone()), administration, officers, outbox);
     jobs.await.map_err(|error| Problem::new(Exit::Internal, "job", error.to_string(), "read the log above"))
 }
 
@@ -112,3 +121,14 @@ fn metrics(status: &Status) -> String {
     text
 }
 
+/// Counts that the store keeps: reading them takes no scan.
+fn outbox_metrics(authority: &Authority) -> String {
+    let mut text = String::from("# HELP suiyin_ca_notices Notices of ending certificates by state.\n# TYPE suiyin_ca_notices gauge\n");
+    for state in NoticeState::ALL {
+        // What cannot be read is left out; the part `store` tells why.
+        if let Ok(count) = authority.store.sum(&state.sum()) {
+            text.push_str(&format!("suiyin_ca_notices{{state=\"{}\"}} {count}\n", state.name()));
+        }
+    }
+    text
+}

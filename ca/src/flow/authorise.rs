@@ -61,6 +61,12 @@ pub struct Auditor;
 #[derive(Clone, Copy, Debug)]
 pub struct Holder;
 
+/// The mail gateway: may take letters from the outbox and say what became of them, and nothing else.
+#[derive(Clone, Copy, Debug)]
+pub struct Courier;
+
+impl Role for Courier {}
+
 impl Role for Administrator {}
 
 impl Role for Operator {}
@@ -124,6 +130,13 @@ impl<R: Office> Authorised<R> {
     /// What the service does of its own accord.
     pub fn service() -> Self {
         Self { actor: Actor::Service, person: None, role: PhantomData }
+    }
+}
+
+impl Authorised<Courier> {
+    /// The outbox's socket is open to one user of this machine and to root.
+    pub fn by_outbox(uid: u32) -> Self {
+        Self { actor: Actor::LocalUser(uid), person: None, role: PhantomData }
     }
 }
 

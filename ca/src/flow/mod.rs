@@ -16,6 +16,8 @@ pub mod hold;
 pub mod issue;
 pub mod officer;
 pub mod order;
+pub mod notice;
+pub mod outbox;
 pub mod own;
 pub mod own_name;
 mod owner;
@@ -30,4 +32,4 @@ pub mod take_over;
 pub mod succeed;
 pub mod timestamp;
 
-pub use authorise::{Actor, Administrator, Auditor, Authorised, Holder, OFFICER, Office, Operator, Orderer, Proven, Revoker, Role};
+pub use authorise::{Actor, Administrator, Auditor, Authorised, Courier, Holder, OFFICER, Office, Operator, Orderer, Proven, Revoker, Role};

@@ -4,6 +4,7 @@ pub mod administration;
 pub mod cps;
 pub mod orders;
 mod rate;
+pub mod outbox;
 pub mod renewal;
 pub mod log;
 pub mod revocation;

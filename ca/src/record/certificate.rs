@@ -163,8 +163,18 @@ impl CertificateRecord {
         Key::new("certificate-by-code", &[code.as_bytes(), serial])
     }
 
+    /// All of one credit code.
+    pub fn all_of_code(code: &str) -> (Key, Key) {
+        Key::range("certificate-by-code", &[code.as_bytes()])
+    }
+
     pub fn by_name(name: &str, serial: &[u8]) -> Key {
         Key::new("certificate-by-name", &[name.as_bytes(), serial])
+    }
+
+    /// All whose common name is this.
+    pub fn all_of_name(name: &str) -> (Key, Key) {
+        Key::range("certificate-by-name", &[name.as_bytes()])
     }
 
     /// Big-endian seconds, so that a scan goes from the first to expire.

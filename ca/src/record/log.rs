@@ -5,7 +5,7 @@ use policies::authority::Power;
 use serde::Serialize;
 use time::OffsetDateTime;
 
-use super::{Act, Reason, Verdict};
+use super::{Act, Reason, Unread, Verdict};
 
 pub use evidence::STREAM;
 
@@ -85,6 +85,10 @@ pub enum Entry<'a> {
     TimestampsMade { batch: &'a str, tokens: u16, root: &'a str, signer: &'a str },
     /// `issuer` has another generation, known by `id`, which takes over.
     IssuerSucceeded { issuer: &'a str, generation: u32, id: &'a str, sha256: &'a str, by: &'a str },
+    /// `notice` is the digest of its id, `message` that of the message as the gateway delivered it.
+    NoticeSent { notice: &'a str, message: &'a str },
+    NoticeFailed { notice: &'a str, reason: Unread },
+    NoticeRetried { notice: &'a str, by: &'a str },
 }
 
 /// When an entry was made, in Unix milliseconds; `None` for what is no leaf of ours.
@@ -134,6 +138,9 @@ impl Entry<'_> {
             Self::TimestampSignerCertified { .. } => 60,
             Self::TimestampsMade { .. } => 61,
             Self::IssuerSucceeded { .. } => 84,
+            Self::NoticeSent { .. } => 85,
+            Self::NoticeFailed { .. } => 86,
+            Self::NoticeRetried { .. } => 87,
         }
     }
 

@@ -50,6 +50,9 @@ enum Command {
         /// PEM: the CA's root, under which bureaus are believed.
         #[arg(long)]
         root: PathBuf,
+        /// The socket at which the CA hands over notices of certificates that end: its state directory's `outbox.sock`.
+        #[arg(long)]
+        outbox: Option<PathBuf>,
         /// Mail from other hosts.
         #[arg(long, default_value = "127.0.0.1:2525")]
         smtp: SocketAddr,
@@ -160,9 +163,11 @@ pub fn run(cli: Cli) -> Exit {
 fn dispatch(cli: Cli) -> Result<(), Problem> {
     let place = ask::Place { directory: cli.dir, passphrase_file: cli.passphrase_file, json: cli.json };
     let operation = match cli.command {
-        Command::Init { domain, host, sealer, root, smtp, imap, imaps, http, policy_arc, store } => {
+        Command::Init { domain, host, sealer, root, outbox, smtp, imap, imaps, http, policy_arc, store } => {
             let listen = crate::init::Listen { smtp, imap, imaps, http };
-            return found::init(&place, &domain, &host, crate::init::Configuration { store, sealer: found::absolute(&sealer)?, policy_arc, listen }, &root);
+            let outbox = outbox.as_deref().map(found::absolute).transpose()?;
+            let configuration = crate::init::Configuration { store, sealer: found::absolute(&sealer)?, outbox, policy_arc, listen };
+            return found::init(&place, &domain, &host, configuration, &root);
         }
         Command::Mailbox(command) => return mailbox::run(&place, command),
         Command::Push(push) => return bureau::push(&place, &push),

@@ -23,6 +23,8 @@ use super::ask::{LONG_PATH, PATH, Place, internal, passphrase};
 use crate::flow::accept::{Reception, Recipients};
 use crate::flow::login::Logins;
 use crate::init::Listen;
+use crate::job::NoticeMetrics;
+use crate::outbox::RemoteOutbox;
 use crate::service::{LongOperation, Operation, Outcome, Service, Told};
 use crate::wire::{imap, smtp};
 
@@ -35,14 +37,15 @@ pub fn serve(place: &Place, domain: Option<&str>) -> Result<(), Problem> {
     let runtime = super::ask::runtime()?;
     let mut service = Service::new(opened.gateway, opened.evidence, &opened.configuration.sealer, runtime.handle());
     service.tls = Some(tls);
-    runtime.block_on(run(service.clone(), opened.configuration.listen, &place.directory))?;
+    let outbox = opened.configuration.outbox;
+    runtime.block_on(run(service.clone(), opened.configuration.listen, outbox.as_deref(), &place.directory))?;
     drop(runtime);
     service.evidence.advance()?;
     tracing::info!("ended");
     Ok(())
 }
 
-async fn run(mut service: Service, listen: Listen, directory: &Path) -> Result<(), Problem> {
+async fn run(mut service: Service, listen: Listen, outbox: Option<&Path>, directory: &Path) -> Result<(), Problem> {
     let shutdown = Shutdown::on_signals().map_err(|error| internal(&error))?;
     service.shutdown = shutdown.clone();
     let long_work = Arc::clone(&service.long_work);
@@ -54,6 +57,7 @@ async fn run(mut service: Service, listen: Listen, directory: &Path) -> Result<(
     let jobs = tokio::spawn(crate::job::run(Arc::clone(&service.evidence), Arc::clone(&healthy), shutdown.clone()));
     let requests = Requests::new();
     let counts = requests.clone();
+    let notices = outbox.map(|socket| notices(&service, socket, &metrics, shutdown.clone())).transpose()?.map(tokio::spawn);
     let (reception, clients) = (reception(&service, &metrics)?, clients(&service, &metrics)?);
     let public = runtime::http::health(move || health(&healthy)).merge(runtime::http::metrics(move || metrics.render() + &counts.render()));
     tracing::info!(smtp = %listen.smtp, imap = %listen.imap, imaps = %listen.imaps, domain = service.gateway.settings.domain, "serving");
@@ -65,7 +69,17 @@ async fn run(mut service: Service, listen: Listen, directory: &Path) -> Result<(
     );
     // Work whose caller has left still ends at its next commit; it needs this runtime until then.
     drop(long_work.write().await);
+    if let Some(notices) = notices {
+        notices.await.map_err(|error| Problem::new(Exit::Internal, "notices", error.to_string(), "read the log above"))?;
+    }
     jobs.await.map_err(|error| Problem::new(Exit::Internal, "job", error.to_string(), "read the log above"))
+}
+
+/// What the authority tells of certificates that end.
+fn notices(service: &Service, socket: &Path, metrics: &Registry, shutdown: Shutdown) -> Result<impl Future<Output = ()> + use<>, Problem> {
+    let outbox = Arc::new(RemoteOutbox::new(socket, tokio::runtime::Handle::current()));
+    let registered = NoticeMetrics::register(metrics).map_err(|error| wrong(&error.to_string()))?;
+    Ok(crate::job::notices(Arc::clone(&service.gateway), outbox, registered, shutdown))
 }
 
 /// Mail from other hosts.

@@ -3,5 +3,6 @@
 pub mod accept;
 pub mod authors;
 pub mod login;
+pub mod notices;
 pub mod push;
 mod recipients;

@@ -21,6 +21,7 @@ pub enum Event {
     MessageAccepted(Message),
     StatementDelivered(Statement),
     DocumentAdded(Mailbox),
+    NoticeDelivered(Notice),
     TlsInstalled(Certificate),
     BureauSet(Bureau),
     BatchBegun(PushBatch),
@@ -54,6 +55,16 @@ pub struct Statement {
     pub bureau: String,
     pub item: String,
     pub row: String,
+    pub digest: String,
+    pub size: u64,
+}
+
+/// A notice of the authority: `notice` is the digest of its id, `digest` that of the message.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Notice {
+    pub mailbox: String,
+    pub notice: String,
     pub digest: String,
     pub size: u64,
 }
@@ -111,6 +122,7 @@ impl Event {
             Self::MessageAccepted(_) => 4,
             Self::StatementDelivered(_) => 5,
             Self::DocumentAdded(_) => 6,
+            Self::NoticeDelivered(_) => 7,
             Self::TlsInstalled(_) => 10,
             Self::BureauSet(_) => 11,
             Self::BatchBegun(_) => 12,
@@ -140,6 +152,7 @@ impl Event {
             4 => Self::MessageAccepted(serde_json::from_slice(json).map_err(wrong)?),
             5 => Self::StatementDelivered(serde_json::from_slice(json).map_err(wrong)?),
             6 => Self::DocumentAdded(serde_json::from_slice(json).map_err(wrong)?),
+            7 => Self::NoticeDelivered(serde_json::from_slice(json).map_err(wrong)?),
             10 => Self::TlsInstalled(serde_json::from_slice(json).map_err(wrong)?),
             11 => Self::BureauSet(serde_json::from_slice(json).map_err(wrong)?),
             12 => Self::BatchBegun(serde_json::from_slice(json).map_err(wrong)?),

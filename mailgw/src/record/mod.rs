@@ -10,6 +10,7 @@ pub mod event;
 pub mod folder;
 pub mod index;
 pub mod message;
+pub mod notice;
 pub mod password;
 pub mod push;
 pub mod sealing;

@@ -14,10 +14,8 @@
 //! ```
 
 mod advice;
-mod header;
 mod html;
 mod json;
-mod quoted_printable;
 mod sender;
 mod sheet;
 mod text;
@@ -28,6 +26,7 @@ use policies::statement::Row;
 use ring::digest;
 use time::OffsetDateTime;
 
+use crate::mime::{header, quoted_printable};
 pub use sender::{Hotline, HotlineError, Sender};
 use sheet::Sheet;
 

@@ -2,6 +2,7 @@
 
 mod approvals;
 mod bulk;
+mod notices;
 mod officers;
 mod orders;
 mod renewal;
@@ -10,6 +11,7 @@ mod timestamp;
 
 pub use approvals::{Approvals, IssueRule, MAX_APPROVALS};
 pub use bulk::Bulk;
+pub use notices::{CITY, Filing, NoticeKind, Notices, Operator, Told};
 pub use officers::{Officers, Power, PowerError};
 pub use orders::{DuplicateRule, Hourly, Orders, RegistryRule};
 pub use renewal::{Renewable, Renewal};
@@ -19,9 +21,10 @@ pub use timestamp::{Digest, Timestamp};
 use crate::document::{PolicyError, one_of_each};
 
 /// File name and text of each document of `policies/authority/`, in the order of the names.
-pub const SHIPPED: [(&str, &str); 7] = [
+pub const SHIPPED: [(&str, &str); 8] = [
     ("approvals.toml", include_str!("../../authority/approvals.toml")),
     ("bulk.toml", include_str!("../../authority/bulk.toml")),
+    ("notices.toml", include_str!("../../authority/notices.toml")),
     ("officers.toml", include_str!("../../authority/officers.toml")),
     ("orders.toml", include_str!("../../authority/orders.toml")),
     ("renewal.toml", include_str!("../../authority/renewal.toml")),
@@ -34,6 +37,7 @@ pub const SHIPPED: [(&str, &str); 7] = [
 pub struct Rules {
     pub approvals: Approvals,
     pub bulk: Bulk,
+    pub notices: Notices,
     pub officers: Officers,
     pub orders: Orders,
     pub renewal: Renewal,
@@ -44,11 +48,12 @@ pub struct Rules {
 impl Rules {
     /// Reads every document of `authority/`: pairs of file name and text.
     pub fn parse<'a>(documents: impl IntoIterator<Item = (&'a str, &'a str)>) -> Result<Self, PolicyError> {
-        let names = ["approvals.toml", "bulk.toml", "officers.toml", "orders.toml", "renewal.toml", "suspension.toml", "timestamp.toml"];
-        let [approvals, bulk, officers, orders, renewal, suspension, timestamp] = one_of_each(names, documents)?;
+        let names = ["approvals.toml", "bulk.toml", "notices.toml", "officers.toml", "orders.toml", "renewal.toml", "suspension.toml", "timestamp.toml"];
+        let [approvals, bulk, notices, officers, orders, renewal, suspension, timestamp] = one_of_each(names, documents)?;
         Ok(Self {
             approvals: Approvals::parse(approvals.0, approvals.1)?,
             bulk: Bulk::parse(bulk.0, bulk.1)?,
+            notices: Notices::parse(notices.0, notices.1)?,
             officers: Officers::parse(officers.0, officers.1)?,
             orders: Orders::parse(orders.0, orders.1)?,
             renewal: Renewal::parse(renewal.0, renewal.1)?,

@@ -7,7 +7,7 @@ const WIDTH: usize = 76;
 ///
 /// No character is split over two lines, and since `=` is always followed by two digits or a line end, a boundary
 /// that begins with `=_` can never occur in what is written here.
-pub(super) fn encode(text: &str, out: &mut Vec<u8>) {
+pub(crate) fn encode(text: &str, out: &mut Vec<u8>) {
     for line in text.strip_suffix('\n').unwrap_or(text).split('\n') {
         encode_line(line, out);
         out.extend_from_slice(b"\r\n");

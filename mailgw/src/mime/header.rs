@@ -8,21 +8,21 @@ const WORD: usize = 75;
 const OPEN: &str = "=?UTF-8?B?";
 const CLOSE: &str = "?=";
 
-pub(super) fn plain(out: &mut Vec<u8>, name: &str, value: &str) {
+pub(crate) fn plain(out: &mut Vec<u8>, name: &str, value: &str) {
     out.extend_from_slice(name.as_bytes());
     out.extend_from_slice(b": ");
     out.extend_from_slice(value.as_bytes());
     out.extend_from_slice(b"\r\n");
 }
 
-pub(super) fn words(out: &mut Vec<u8>, name: &str, text: &str) {
+pub(crate) fn words(out: &mut Vec<u8>, name: &str, text: &str) {
     out.extend_from_slice(name.as_bytes());
     out.extend_from_slice(b": ");
     encoded(out, name.len() + 2, text);
     out.extend_from_slice(b"\r\n");
 }
 
-pub(super) fn mailbox(out: &mut Vec<u8>, name: &str, display: &str, address: &str) {
+pub(crate) fn mailbox(out: &mut Vec<u8>, name: &str, display: &str, address: &str) {
     out.extend_from_slice(name.as_bytes());
     out.extend_from_slice(b": ");
     let column = encoded(out, name.len() + 2, display);
@@ -57,7 +57,7 @@ fn encoded(out: &mut Vec<u8>, mut column: usize, text: &str) -> usize {
 }
 
 /// `Sat, 31 Oct 2026 08:00:00 +0800`: the zone of the city, whatever zone `at` is told in.
-pub(super) fn date(at: OffsetDateTime) -> String {
+pub(crate) fn date(at: OffsetDateTime) -> String {
     const DAYS: [&str; 7] = ["Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun"];
     const MONTHS: [&str; 12] = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
     let city = UtcOffset::from_hms(8, 0, 0).unwrap_or(UtcOffset::UTC);
