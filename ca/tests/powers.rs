@@ -76,6 +76,9 @@ const MATRIX: &[(&str, [bool; 4])] = &[
     ("request-issuer", [true, false, false, false]),
     ("install-issuer", [true, false, false, false]),
     ("doctor", [true, false, true, true]),
+    ("notice-list", [true, true, true, true]),
+    ("notice-show", [true, true, true, true]),
+    ("notice-retry", [false, true, false, false]),
 ];
 
 /// What is asked for in each row: whoever may ask is told what is wrong with it, or gets it, and nothing is changed.
@@ -98,6 +101,8 @@ fn sample(name: &str) -> Value {
         "incident-items" => json!({ "incident-items": { "incident": "1", "act": "revoke", "from": 0 } }),
         "place-order" => json!({ "place-order": { "profile": "no-such", "request": [], "applicant": {}, "key": "1" } }),
         "list-orders" => json!({ "list-orders": { "limit": 1 } }),
+        "notice-list" => json!({ "notice-list": { "state": null, "limit": 1 } }),
+        "notice-show" | "notice-retry" => json!({ name: { "id": NOBODY } }),
         "cancel-order" | "show-order" | "export-order" => json!({ name: { "id": NOBODY } }),
         "decide-order" => json!({ "decide-order": { "order": NOBODY, "decision": "", "signature": "MAA=" } }),
         // Already blocked where it matters: the digest of no key at all.
@@ -408,6 +413,8 @@ fn the_listeners_certificate_is_kept_young_good_and_for_its_names() {
 
 /// Addresses that answer everybody. One that is in the program and not here fails the test.
 const PUBLIC: &[&str] = &["/ocsp", "/ocsp/", "/ocsp/{*request}", "/crl/{file}", "/issuer/{file}", "/cps", "/revoke", "/renew", "/orders", "/orders/{id}", "/orders/{id}/cancel", "/timestamp", "/log/checkpoint", "/log/tile/{*path}", "/log/own-name", "/healthz", "/metrics"];
+/// Behind the outbox's own socket, whose owner alone comes in.
+const OUTBOX: &[&str] = &["/v1/outbox/collect", "/v1/outbox/done"];
 
 #[test]
 fn no_address_is_open_but_those_that_are_meant_to_be() {
@@ -435,7 +442,7 @@ fn no_address_is_open_but_those_that_are_meant_to_be() {
     routes(Path::new("src"), &mut found);
     // The shell's own; what else the runtime routes, its tests do.
     routes(Path::new("runtime/src/http.rs"), &mut found);
-    assert_eq!(found, PUBLIC.iter().map(|address| (*address).to_owned()).collect());
+    assert_eq!(found, PUBLIC.iter().chain(OUTBOX).map(|address| (*address).to_owned()).collect());
 }
 
 #[test]
