@@ -139,9 +139,10 @@ fn over(whole: &Authority, store: Arc<dyn Store>) -> Authority {
 
 type Other = Box<dyn FnOnce() + Send>;
 
-/// Lets another's work happen once, before the first commit.
+/// Lets another's work happen once, before the commit `at`.
 struct Between {
     inner: Arc<dyn Store>,
+    at: u64,
     commits: AtomicU64,
     other: Mutex<Option<Other>>,
 }
@@ -168,7 +169,7 @@ impl Store for Between {
     }
 
     fn commit(&self, batch: Batch) -> Result<Receipt, CommitError> {
-        if self.commits.fetch_add(1, Ordering::Relaxed) == 0
+        if self.commits.fetch_add(1, Ordering::Relaxed) == self.at
             && let Some(other) = self.other.lock().unwrap().take()
         {
             other();
@@ -179,9 +180,13 @@ impl Store for Between {
 
 /// The authority, seen through a store in which `other` happens before our first commit.
 fn while_other(authority: &Authority, other: impl FnOnce(&Authority) + Send + 'static) -> Authority {
+    while_other_at(authority, 0, other)
+}
+
+fn while_other_at(authority: &Authority, at: u64, other: impl FnOnce(&Authority) + Send + 'static) -> Authority {
     let theirs = over(authority, Arc::clone(&authority.store));
     let other: Other = Box::new(move || other(&theirs));
-    over(authority, Arc::new(Between { inner: Arc::clone(&authority.store), commits: AtomicU64::new(0), other: Mutex::new(Some(other)) }))
+    over(authority, Arc::new(Between { inner: Arc::clone(&authority.store), at, commits: AtomicU64::new(0), other: Mutex::new(Some(other)) }))
 }
 
 /// To a day on which what was issued now for two years may be renewed.
@@ -481,4 +486,115 @@ fn an_end_that_a_crash_left_undone_is_done_by_the_jobs() {
             assert_eq!(all(&*opened.authority.store, "outgoing"), 0, "{at}");
         }
     }
+}
+
+/// Why it was revoked, and since when it was not right.
+fn revoked(authority: &Authority, serial: &[u8]) -> Option<(Reason, Option<i64>)> {
+    if let Status::Revoked(revocation) = status(authority, serial) { Some((revocation.reason, revocation.invalid_since)) } else { None }
+}
+
+#[test]
+fn what_was_renewed_on_a_compromised_keys_word_falls_with_it() {
+    let place = tempfile::tempdir().unwrap();
+    let home = place.path().join("ca");
+    let (opened, clock) = founded(&home);
+    let authority = &opened.authority;
+    let report = |serial: &str, invalid_since: Option<i64>| revoke(authority, &admin(), &Revoke { serial: serial.into(), reason: Reason::KeyCompromise, at: None, invalid_since }).unwrap();
+    let [stolen, early, late, desk, blocked] = [(); 5].map(|()| holder(authority));
+    near_the_end(&clock);
+    let thiefs = rcgen::KeyPair::generate().unwrap();
+    let new = renew_by_possession(authority, &stolen.signs(&request(&thiefs))).unwrap();
+    let renewed = |old: &Holder| renew_by_possession(authority, &old.signs(&new_request())).unwrap();
+    let (by_early, by_late, by_blocked) = (renewed(&early), renewed(&late), renewed(&blocked));
+    let at_desk = renew(authority, &admin(), &Renew { serial: desk.text(), request: new_request() }).unwrap();
+    let made = clock.now().unix_timestamp();
+    // The new one was ended since, after it was renewed in its turn.
+    near_the_end(&clock);
+    let second = Holder { key: thiefs, serial: new.serial.clone(), der: new.record.der.clone() };
+    let third = renewed(&second);
+    revoke(authority, &admin(), &Revoke { serial: second.text(), reason: Reason::Superseded, at: None, invalid_since: None }).unwrap();
+    let fallen = report(&stolen.text(), None);
+    assert_eq!(fallen.certificates.iter().map(|(serial, _)| serial).collect::<Vec<_>>(), [&stolen.serial, &third.serial]);
+    assert_eq!(revoked(authority, &third.serial), Some((Reason::PrivilegeWithdrawn, None)));
+    // It is on the list and in the log as any other; and its own key is nobody's shame.
+    assert!(authority.store.get(&CertificateRecord::revoked("enterprise-ca", &third.serial)).unwrap().is_some());
+    assert!(authority.store.get(&CertificateRecord::blocked_key(&third.record.key_digest)).unwrap().is_none());
+    assert!(logged(authority, 5).iter().any(|entry| entry.contains(&serial_text(&third.serial))));
+    // Since a time after the renewal, before it, and where the counter saw the holder.
+    report(&late.text(), Some(made + 3 * 86_400));
+    assert_eq!(revoked(authority, &by_late.serial), None);
+    report(&early.text(), Some(made - 86_400));
+    assert_eq!(revoked(authority, &by_early.serial), Some((Reason::PrivilegeWithdrawn, Some(by_early.record.not_before))));
+    report(&desk.text(), None);
+    assert_eq!(revoked(authority, &at_desk.serial), None);
+    // The key is reported when its certificate is revoked already.
+    revoke(authority, &admin(), &Revoke { serial: blocked.text(), reason: Reason::Superseded, at: None, invalid_since: None }).unwrap();
+    let key = ca::flow::block::KeyDigest::of(&rcgen::PublicKeyData::subject_public_key_info(&blocked.key));
+    assert_eq!(ca::flow::block::block(authority, &admin(), key).unwrap().revoked.len(), 1);
+    assert_eq!(revoked(authority, &by_blocked.serial), Some((Reason::PrivilegeWithdrawn, None)));
+    // The next start finds nothing more to revoke.
+    opened.evidence.advance().unwrap();
+    drop(opened);
+    let opened = reopened(&home, &clock);
+    assert_eq!(revoked(&opened.authority, &by_late.serial), None);
+}
+
+#[test]
+fn a_key_reported_while_its_renewal_is_signed_leaves_nothing_good() {
+    let place = tempfile::tempdir().unwrap();
+    let home = place.path().join("ca");
+    let (opened, clock) = founded(&home);
+    let authority = &opened.authority;
+    let [old, left] = [(); 2].map(|()| holder(authority));
+    near_the_end(&clock);
+    let said = |serial: String| move |other: &Authority| drop(revoke(other, &admin(), &Revoke { serial, reason: Reason::KeyCompromise, at: None, invalid_since: None }).unwrap());
+    let ours = while_other_at(authority, 1, said(old.text()));
+    assert!(matches!(renew_by_possession(&ours, &old.signs(&new_request())), Err(SuccessionError::Issue(IssueError::AlreadyRevoked { .. }))));
+    let [new] = &successors(authority, &old.serial).unwrap()[..] else { panic!() };
+    assert_eq!(revoked(authority, &ca::register::serial(&new.serial).unwrap()), Some((Reason::PrivilegeWithdrawn, None)));
+    // The same where a crash comes between, and the start goes on with the intent.
+    let faulty = Arc::new(Faulty::new(Arc::clone(&authority.store)).at(1, Fault::Lost));
+    assert!(renew_by_possession(&over(authority, faulty as _), &left.signs(&new_request())).is_err());
+    said(left.text())(authority);
+    drop((ours, opened));
+    let opened = reopened(&home, &clock);
+    let [new] = &successors(&opened.authority, &left.serial).unwrap()[..] else { panic!() };
+    assert_eq!(revoked(&opened.authority, &ca::register::serial(&new.serial).unwrap()), Some((Reason::PrivilegeWithdrawn, None)));
+}
+
+#[test]
+fn a_holder_who_revokes_what_it_renews_does_not_fill_the_lists() {
+    let place = tempfile::tempdir().unwrap();
+    let (opened, clock) = founded(&place.path().join("ca"));
+    let authority = &opened.authority;
+    let old = holder(authority);
+    near_the_end(&clock);
+    for _ in 0..5 {
+        let asked = old.signs(&new_request());
+        let new = renew_by_possession(authority, &asked).unwrap();
+        assert!(renew_by_possession(authority, &asked).unwrap().again);
+        revoke(authority, &admin(), &Revoke { serial: serial_text(&new.serial), reason: Reason::Superseded, at: None, invalid_since: None }).unwrap();
+    }
+    let length = authority.store.stream_length(log::STREAM).unwrap();
+    assert!(matches!(renew_by_possession(authority, &old.signs(&new_request())), Err(SuccessionError::TooOften { .. })));
+    assert_eq!(authority.store.stream_length(log::STREAM).unwrap(), length);
+    renew(authority, &admin(), &Renew { serial: old.text(), request: new_request() }).unwrap();
+}
+
+#[test]
+fn a_claim_whose_intent_a_restore_dropped_holds_nobody_up() {
+    let place = tempfile::tempdir().unwrap();
+    let (opened, clock) = founded(&place.path().join("ca"));
+    let authority = &opened.authority;
+    let old = holder(authority);
+    near_the_end(&clock);
+    let asked = old.signs(&new_request());
+    let faulty = Arc::new(Faulty::new(Arc::clone(&authority.store)).at(1, Fault::Lost));
+    assert!(renew_by_possession(&over(authority, faulty as _), &asked).is_err());
+    let (from, to) = Key::range(Intent::TABLE, &[]);
+    for (intent, _) in authority.store.scan(&from, &to, 10).unwrap() {
+        authority.store.commit(Batch::new().delete(intent)).unwrap();
+    }
+    assert!(!renew_by_possession(authority, &asked).unwrap().again);
+    assert!(matches!(renew_by_possession(authority, &old.signs(&new_request())), Err(SuccessionError::Taken { .. })));
 }

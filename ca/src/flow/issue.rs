@@ -37,6 +37,7 @@ use super::{enterprise, hold, revoke};
 use crate::authority::{Authority, Issuer, ROOT};
 use crate::own_name;
 use crate::problem::IssueError;
+use crate::register;
 use crate::record::{Act, CertificateRecord, Channel, Intent, KeyOwner, OrderId, Reason, Revocation, Status, decode, encode, log, serial_text};
 
 /// How often a commit that others came before is made anew.
@@ -105,8 +106,17 @@ fn line(authority: &Authority, parsed: Parsed, ordered: Option<ApprovedOrder>) -
         Status::Good => Ok(recorded),
         // The enterprise was frozen while we signed.
         Status::Held(hold) => Err(IssueError::EnterpriseFrozen { until: runtime::terminal::date(hold::until(authority, hold)) }),
-        // The key was reported as compromised while we signed.
-        Status::Revoked(_) => Err(IssueError::BlockedKey),
+        // Its key was reported as compromised while we signed, or the old one's, on whose word it was made.
+        Status::Revoked(_) => Err(fallen(authority, &recorded.what().record)?),
+    }
+}
+
+fn fallen(authority: &Authority, record: &CertificateRecord) -> Result<IssueError, IssueError> {
+    let Some(predecessor) = record.predecessor.as_ref().filter(|one| one.on_word_of_key()) else { return Ok(IssueError::BlockedKey) };
+    let old = register::serial(&predecessor.serial)?;
+    match register::get(&*authority.store, &old)?.status {
+        Status::Revoked(before) => Ok(revoke::already(&old, before)?),
+        _ => Ok(IssueError::BlockedKey),
     }
 }
 
@@ -465,20 +475,22 @@ fn assembled(tbs: &[u8], key: &KeyHandle, signature: &[u8]) -> Result<Vec<u8>, I
 
 /// 9. In the register, in the log, and no longer an intent: all in one commit.
 ///
-/// What was signed has to be known, and may not be good when its key was reported as compromised since step 3, or its
-/// enterprise frozen: it is recorded revoked, or held.
+/// What was signed has to be known, and may not be good when its key was reported as compromised since step 3, or the key
+/// on whose word alone it was made, or its enterprise frozen: it is recorded revoked, or held.
 fn record(authority: &Authority, mut signed: SignedCertificate) -> Result<Recorded<SignedCertificate>, IssueError> {
     let blocked = CertificateRecord::blocked_key(&signed.record.key_digest);
     let now = authority.clock.now();
     let mut attempts = 1;
     loop {
         let standing = enterprise::standing(authority, signed.record.code.as_deref(), now)?;
-        let batch = if authority.store.get(&blocked)?.is_some() {
-            let revocation = Revocation::new(now.unix_timestamp().max(signed.record.not_before), Reason::KeyCompromise);
+        let (word, fallen) = word(authority, &signed.record)?;
+        let reason = if authority.store.get(&blocked)?.is_some() { Some(Reason::KeyCompromise) } else { fallen };
+        let batch = if let Some(reason) = reason {
+            let revocation = Revocation::new(now.unix_timestamp().max(signed.record.not_before), reason);
             signed.record.status = Status::Revoked(revocation);
-            revoke::marked(entered(authority, Batch::new(), &signed, now)?, &signed.serial, &signed.record, revocation, &Actor::Service, now)?
+            revoke::marked(entered(authority, word, &signed, now)?, &signed.serial, &signed.record, revocation, &Actor::Service, now)?
         } else {
-            let beside = standing.holds(Batch::new()).expect(Expectation::Absent(blocked.clone()));
+            let beside = standing.holds(word).expect(Expectation::Absent(blocked.clone()));
             let (status, beside) = match &standing.order {
                 Some(order) => hold::from_the_first(beside, &signed.serial, &signed.record, order, now)?,
                 None => (Status::Good, beside),
@@ -495,6 +507,17 @@ fn record(authority: &Authority, mut signed: SignedCertificate) -> Result<Record
     }
     authority.changed(&signed.record.issuer, &signed.serial);
     Ok(Recorded { what: signed })
+}
+
+/// The old certificate on whose key's word alone this one was made, as it stands until the commit; and the reason to
+/// revoke the new one when that word is worth nothing any more.
+fn word(authority: &Authority, record: &CertificateRecord) -> Result<(Batch, Option<Reason>), IssueError> {
+    let Some(predecessor) = record.predecessor.as_ref().filter(|one| one.on_word_of_key()) else { return Ok((Batch::new(), None)) };
+    let old = register::serial(&predecessor.serial)?;
+    let found = register::get(&*authority.store, &old)?;
+    let worthless = matches!(found.status, Status::Revoked(Revocation { reason: Reason::KeyCompromise | Reason::PrivilegeWithdrawn, .. }));
+    let batch = Batch::new().expect(Expectation::Equals(CertificateRecord::key(&old), encode(&found)?));
+    Ok((batch, worthless.then_some(Reason::PrivilegeWithdrawn)))
 }
 
 /// The register's and the log's part of a certificate in the place of its intent.

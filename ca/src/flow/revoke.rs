@@ -7,13 +7,16 @@ use store::{Batch, CommitError, Expectation, Key};
 use time::OffsetDateTime;
 
 use super::authorise::{Actor, Authorised, Revoker};
+use super::succeed;
 use crate::authority::Authority;
 use crate::problem::IssueError;
-use crate::record::{CertificateRecord, CrlRecord, Listed, Reason, Revocation, Status, encode, log, serial_text};
+use crate::record::{CertificateRecord, CrlRecord, Listed, Predecessor, Reason, Revocation, Status, encode, log, serial_text};
 use crate::register;
 
 /// How often a revocation that others came before is decided anew.
 const ATTEMPTS: u32 = 8;
+/// People date a theft by the day, and certificates begin some minutes before they are made.
+const DAY: i64 = 86_400;
 
 /// What is asked for.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -66,14 +69,16 @@ pub(super) fn with_siblings(
     revocation: Revocation,
     now: OffsetDateTime,
 ) -> Result<Vec<(Vec<u8>, CertificateRecord)>, IssueError> {
-    // 3. A compromised key is blocked for ever, and its siblings fall with it.
+    // 3. A compromised key is blocked for ever, and its siblings fall with it, and what was renewed on its word.
     let key = Some(found.key_digest.clone()).filter(|_| revocation.reason == Reason::KeyCompromise);
-    let mut affected = vec![(serial, found)];
-    if let Some(key) = &key {
-        affected.extend(siblings(authority, key, &affected)?);
-    }
+    let mut affected = match &key {
+        Some(key) => falling(authority, key, revocation)?,
+        None => Vec::new(),
+    };
+    affected.retain(|(other, ..)| *other != serial);
+    affected.insert(0, (serial, found, revocation));
     // 4. Statuses, indexes and log entries, all in one commit; a change that came between refuses it, and it is decided anew.
-    let mut certificates = record(authority, by, affected, revocation, now)?;
+    let mut certificates = record_beside(authority, Batch::new(), by, affected, now)?;
     // 5. What was recorded while we looked; from the block on, issuing itself lets nothing more of this key be good.
     if let Some(key) = &key {
         certificates.extend(fallen(authority, by, key, revocation)?);
@@ -118,7 +123,7 @@ pub(super) fn several(
             }
             // 3.
             if revocation.reason == Reason::KeyCompromise {
-                for (sibling, record) in siblings(authority, &found.key_digest, &[])? {
+                for (sibling, record) in siblings(authority, &found.key_digest)? {
                     if taken.insert(sibling.clone()) {
                         affected.push((sibling, record, revocation));
                     }
@@ -126,6 +131,10 @@ pub(super) fn several(
                 keys.insert(found.key_digest.clone(), revocation);
             }
             affected.push((serial, found, revocation));
+        }
+        // What is ordered of a certificate itself says more than that it was renewed on a compromised key's word.
+        for (key, revocation) in &keys {
+            affected.extend(on_word_of(authority, key, *revocation)?.into_iter().filter(|(serial, ..)| taken.insert(serial.clone())));
         }
         // 4. and 5.
         match record_beside(authority, beside(Batch::new(), &results)?, by, affected, now) {
@@ -158,14 +167,14 @@ pub fn resume(authority: &Authority) -> Result<(), IssueError> {
     }
 }
 
-/// Revokes what is still good or held of a key that is blocked.
+/// Revokes what is still good or held of a key that is blocked, or was renewed on its word.
 pub(super) fn fallen(authority: &Authority, by: &Actor, key: &[u8], revocation: Revocation) -> Result<Vec<(Vec<u8>, CertificateRecord)>, IssueError> {
     loop {
-        let good = siblings(authority, key, &[])?;
+        let good = falling(authority, key, revocation)?;
         if good.is_empty() {
-            return Ok(good);
+            return Ok(Vec::new());
         }
-        match record(authority, by, good, revocation, authority.clock.now()) {
+        match record_beside(authority, Batch::new(), by, good, authority.clock.now()) {
             // Somebody else revoked one of them: fewer are left each time.
             Err(IssueError::Commit(CommitError::Conflict { .. })) => {}
             done => return done,
@@ -213,16 +222,67 @@ fn invalid_since(found: &CertificateRecord, since: Option<i64>, revoked_at: i64)
     }
 }
 
-/// The certificates of a key, good or held, that are not among those known.
-fn siblings(authority: &Authority, key: &[u8], known: &[(Vec<u8>, CertificateRecord)]) -> Result<Vec<(Vec<u8>, CertificateRecord)>, IssueError> {
+/// The certificates of a key, good or held.
+fn siblings(authority: &Authority, key: &[u8]) -> Result<Vec<(Vec<u8>, CertificateRecord)>, IssueError> {
     let mut found = Vec::new();
     for sibling in register::of_key(&*authority.store, key)? {
         let record = register::get(&*authority.store, &sibling)?;
-        if !matches!(record.status, Status::Revoked(_)) && known.iter().all(|(serial, _)| *serial != sibling) {
+        if !matches!(record.status, Status::Revoked(_)) {
             found.push((sibling, record));
         }
     }
     Ok(found)
+}
+
+/// A certificate that is to be revoked, and how.
+type Affected = (Vec<u8>, CertificateRecord, Revocation);
+
+/// All that falls with a compromised key.
+fn falling(authority: &Authority, key: &[u8], revocation: Revocation) -> Result<Vec<Affected>, IssueError> {
+    let siblings = siblings(authority, key)?.into_iter().map(|(serial, found)| (serial, found, revocation));
+    Ok(siblings.chain(on_word_of(authority, key, revocation)?).collect())
+}
+
+/// What was renewed by nothing but a signature of a compromised key, and what was renewed by that in turn, good or held.
+/// Its own key may be in the right hands or the thief's, so that key is not blocked; but nobody knows that its holder ever
+/// asked for it, so it was never to be relied on. Where it is known since when the key was compromised, what was renewed
+/// before stands; at the counter there was other proof.
+fn on_word_of(authority: &Authority, key: &[u8], revocation: Revocation) -> Result<Vec<Affected>, IssueError> {
+    let mut olds = register::of_key(&*authority.store, key)?;
+    let since = match revocation.invalid_since {
+        None => compromised_since(authority, &olds)?,
+        said => said,
+    };
+    let withdrawn = Revocation { reason: Reason::PrivilegeWithdrawn, invalid_since: since, ..revocation };
+    let (mut seen, mut found): (BTreeSet<_>, _) = (olds.iter().cloned().collect(), Vec::new());
+    while let Some(old) = olds.pop() {
+        for link in succeed::successors(authority, &old)? {
+            let serial = register::serial(&link.serial)?;
+            let record = register::get(&*authority.store, &serial)?;
+            let on_word = record.predecessor.as_ref().is_some_and(Predecessor::on_word_of_key) && since.is_none_or(|since| since < record.not_before + DAY);
+            if on_word && seen.insert(serial.clone()) {
+                // One that is revoked already may have been renewed before.
+                olds.push(serial.clone());
+                if !matches!(record.status, Status::Revoked(_)) {
+                    found.push((serial, record, withdrawn));
+                }
+            }
+        }
+    }
+    Ok(found)
+}
+
+/// Since when the key of these certificates is known to have been compromised, as was said of all of them that fell for it.
+fn compromised_since(authority: &Authority, certificates: &[Vec<u8>]) -> Result<Option<i64>, IssueError> {
+    let mut earliest = None;
+    for serial in certificates {
+        match register::get(&*authority.store, serial)?.status {
+            Status::Revoked(Revocation { reason: Reason::KeyCompromise, invalid_since: None, .. }) => return Ok(None),
+            Status::Revoked(Revocation { reason: Reason::KeyCompromise, invalid_since: Some(since), .. }) => earliest = Some(earliest.map_or(since, |known: i64| known.min(since))),
+            _ => {}
+        }
+    }
+    Ok(earliest)
 }
 
 pub(super) fn record(
@@ -241,7 +301,7 @@ fn record_beside(
     authority: &Authority,
     mut batch: Batch,
     by: &Actor,
-    affected: Vec<(Vec<u8>, CertificateRecord, Revocation)>,
+    affected: Vec<Affected>,
     now: OffsetDateTime,
 ) -> Result<Vec<(Vec<u8>, CertificateRecord)>, IssueError> {
     let mut done = Vec::with_capacity(affected.len());

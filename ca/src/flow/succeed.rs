@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use serde::Serialize;
 use store::{Batch, CommitError, Expectation, StoreError};
 
-use super::authorise::{Authorised, Orderer};
+use super::authorise::{Actor, Authorised, Orderer};
 use super::issue::{self, Order};
 use super::plan::Words;
 use super::{ending, facts};
@@ -22,6 +22,8 @@ use crate::register::{self, RegisterError};
 
 /// How often what others came before is judged anew.
 const ATTEMPTS: u32 = 8;
+/// Certificates that one may be renewed to by its key alone, all but the last revoked: each stays on a list for years.
+const MOST: usize = 5;
 /// How long the same request waits for its certificate that is just being signed.
 const WAIT: Duration = Duration::from_secs(5);
 const PAUSE: Duration = Duration::from_millis(20);
@@ -50,6 +52,8 @@ pub enum SuccessionError {
     Taken { serial: String, by: String },
     #[error("the certificate issued for this request, {by}, is revoked; make a new request")]
     SuccessorRevoked { by: String },
+    #[error("certificate {serial} was renewed and the new one revoked too often; have it replaced at the counter")]
+    TooOften { serial: String },
     #[error("an old certificate stays valid beside the new one for {most} days at most; say fewer days")]
     Overlap { most: u16 },
     #[error("nothing is corrected by this; say the new --name or --mailbox")]
@@ -196,7 +200,11 @@ pub(super) fn succeed(
             Place::Free(before) => before,
         };
         // 3.
-        let predecessor = Predecessor { serial: serial_text(&ask.old), act: ask.act, ends: ask.ends };
+        let counter = !matches!(authorised.actor(), Actor::KeyHolder(_));
+        if !counter && before.is_some() && successors(authority, &ask.old)?.len() >= MOST {
+            return Err(SuccessionError::TooOften { serial: serial_text(&ask.old) });
+        }
+        let predecessor = Predecessor { serial: serial_text(&ask.old), act: ask.act, ends: ask.ends, counter };
         let claim = Claim { predecessor, old: ask.old.clone(), found: encode(&found)?, act: ask.act, request_sha256: sha256, before };
         let profile = authority.policies.profile(&found.profile).ok_or_else(|| SuccessionError::NotRenewed { profile: found.profile.clone() })?;
         let words = facts::words_of(profile, &found)?;
@@ -246,12 +254,16 @@ fn claimed(authority: &Authority, ask: &Ask, sha256: &str) -> Result<Place, Succ
             Some(CertificateRecord { status: Status::Revoked(_), .. }) => return Ok(Place::Free(Some(stored))),
             Some(record) if same => return Ok(Place::Again(Box::new(Succeeded { serial: new, record, again: true }))),
             Some(_) => return Err(SuccessionError::Taken { serial: serial_text(&ask.old), by: claim.serial }),
-            // Its intent is durable: it is being signed, or waits for the key. What is not the same has lost in any case.
-            None if !same => return Err(SuccessionError::Taken { serial: serial_text(&ask.old), by: claim.serial }),
-            None if Instant::now() >= until => return Err(SuccessionError::BeingIssued { serial: claim.serial }),
-            None if authority.store.get(&Intent::key(&new))?.is_some() => std::thread::sleep(PAUSE),
-            // Recorded between the two looks.
-            None => {}
+            None => match authority.store.get(&Intent::key(&new))? {
+                // Its intent is durable: it is being signed, or waits for the key. What is not the same has lost in any case.
+                Some(_) if !same => return Err(SuccessionError::Taken { serial: serial_text(&ask.old), by: claim.serial }),
+                Some(_) if Instant::now() >= until => return Err(SuccessionError::BeingIssued { serial: claim.serial }),
+                Some(_) => std::thread::sleep(PAUSE),
+                // A restore dropped the intent: nobody will sign it.
+                None if register::find(&*authority.store, &new)?.is_none() => return Ok(Place::Free(Some(stored))),
+                // Recorded between the two looks.
+                None => {}
+            },
         }
     }
 }
@@ -289,6 +301,7 @@ impl From<SuccessionError> for runtime::exit::Problem {
             SuccessionError::SameKey { .. } => (Exit::Refused, "same-key"),
             SuccessionError::Taken { .. } => (Exit::Conflict, "succeeded"),
             SuccessionError::SuccessorRevoked { .. } => (Exit::Conflict, "successor-revoked"),
+            SuccessionError::TooOften { .. } => (Exit::Refused, "renewed-too-often"),
             SuccessionError::Overlap { .. } => (Exit::Refused, "overlap"),
             SuccessionError::NothingNew => (Exit::Usage, "nothing-new"),
             SuccessionError::Reason => (Exit::Usage, "reason"),

@@ -30,6 +30,16 @@ pub struct Predecessor {
     /// When and why it is to be revoked; it stays until its own end when absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ends: Option<Revocation>,
+    /// An officer or the service asked for it, and not whoever could sign with the old key.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub counter: bool,
+}
+
+impl Predecessor {
+    /// Nothing but a signature by the old key stands for it: it is worth what that key is.
+    pub fn on_word_of_key(&self) -> bool {
+        self.act == Act::Renewed && !self.counter
+    }
 }
 
 /// The one certificate that takes the place of another: written with its intent, so that two never do.
