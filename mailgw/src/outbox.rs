@@ -16,7 +16,7 @@ const PATIENCE: Duration = Duration::from_secs(60);
 /// Letters to be delivered.
 #[derive(Clone, Debug, Deserialize)]
 pub struct Page {
-    /// The authority's log key: ids are unique below it.
+    /// Which authority it is, by the digest of its root: ids are unique below it.
     pub authority: String,
     pub from: From,
     pub letters: Vec<Letter>,

@@ -8,7 +8,7 @@ use store::{Batch, CommitError};
 
 use super::authorise::{Authorised, Courier, Operator};
 use super::notice::{is_needed, root_list, stored};
-use crate::authority::Authority;
+use crate::authority::{Authority, ROOT};
 use crate::letter::{self, Letter};
 use crate::problem::IssueError;
 use crate::record::{About, Notice, NoticeState, NoticeStage, Unread, decode, log};
@@ -26,7 +26,7 @@ const ATTEMPTS: u32 = 24;
 /// What the gateway is to deliver.
 #[derive(Clone, Debug, Serialize)]
 pub struct Page {
-    /// The key of this authority's log: ids are unique below it.
+    /// SHA-256 of the root's certificate, hexadecimal: ids are unique below it. A restored authority keeps it, whatever its log's key.
     pub authority: String,
     pub from: From,
     pub letters: Vec<Letter>,
@@ -62,8 +62,9 @@ pub enum Outcome {
 pub fn collect(authority: &Authority, _courier: &Authorised<Courier>) -> Result<Page, IssueError> {
     let now = authority.clock.now().unix_timestamp();
     let operator = &authority.rules.notices.operator;
+    let root = authority.issuers.get(ROOT).ok_or(IssueError::Damaged { what: "the root" })?;
     let from = From { name: operator.name.clone(), mailbox: operator.mailbox.clone() };
-    let mut page = Page { authority: authority.settings.log_key.clone(), from, letters: Vec::new() };
+    let mut page = Page { authority: crate::sha256_hex(&root.record.der), from, letters: Vec::new() };
     let (first, to) = Notice::up_to(NoticeState::Queued, now);
     for (_, id) in authority.store.scan(&first, &to, LOOKED_AT)? {
         let notice = stored(authority, &id)?;

@@ -16,7 +16,7 @@ pub struct Delivered {
 }
 
 impl Delivered {
-    /// By the authority's log key and the notice's id.
+    /// By the authority, as it tells, and the notice's id.
     pub fn key(authority: &str, id: &str) -> Key {
         let mut context = Context::new(&SHA256);
         for part in [authority, id] {
