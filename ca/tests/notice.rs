@@ -10,12 +10,13 @@ use ca::flow::issue::{Order, issue};
 use ca::flow::notice::due;
 use ca::flow::outbox::{Done, Outcome, collect, done, list, retry};
 use ca::flow::plan::Words;
+use ca::flow::replace::{Correct, correct};
 use ca::flow::revoke::{Revoke, revoke};
 use ca::flow::{Authorised, Courier, Operator};
 use ca::init::init;
 use ca::letter::Letter;
 use ca::problem::IssueError;
-use ca::record::{CertificateRecord, CrlRecord, NoticeState, Reason, Recipient, Unread, encode, log, serial_text};
+use ca::record::{CertificateRecord, CrlRecord, NoticeState, Reason, Recipient, Status, Unread, encode, log, serial_text};
 use keys::Passphrase;
 use runtime::clock::{Clock, FakeClock};
 use store::{Batch, Fault, Faulty, Memory, Store};
@@ -206,6 +207,24 @@ fn what_was_missed_is_told_by_the_latest_stage_alone() {
     office.until(30);
     office.turn();
     revoke(&office.authority, &admin(), &Revoke { serial: serial.clone(), reason: Reason::Superseded, at: None, invalid_since: None }).unwrap();
+    office.take();
+    assert_eq!(office.stages(&serial), Vec::<&str>::new());
+}
+
+/// The new one bears another name and ends no later: only the link between the two tells that it took the other's place.
+#[test]
+fn a_certificate_that_was_corrected_is_told_of_no_more() {
+    let mut office = Office::found();
+    let serial = office.issue(0, Some("a@mail.example.cn"));
+    office.until(65);
+    let mut parameters = rcgen::CertificateParams::new(Vec::new()).unwrap();
+    parameters.distinguished_name = rcgen::DistinguishedName::new();
+    let request = parameters.serialize_request(&rcgen::KeyPair::generate().unwrap()).unwrap().der().to_vec();
+    let order = Correct { serial: serial.clone(), request, name: Some("广州新名有限公司".into()), mailbox: None, reason: Reason::AffiliationChanged, overlap_days: Some(30) };
+    correct(&office.authority, &admin(), &order).unwrap();
+    office.until(60);
+    assert_eq!(ca::register::get(&*office.authority.store, &ca::register::serial(&serial).unwrap()).unwrap().status, Status::Good);
+    office.turn();
     office.take();
     assert_eq!(office.stages(&serial), Vec::<&str>::new());
 }

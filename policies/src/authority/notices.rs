@@ -136,7 +136,7 @@ impl Notices {
             if profiles.is_empty() || [&next, &next_en].iter().any(|text| text.trim().is_empty() || text.len() > MOST_TEXT) {
                 return Err(refused(span, format!("name profiles and say what to do in both languages, in at most {MOST_TEXT} bytes each")));
             }
-            if ![&title, &title_en].into_iter().all(is_shown) {
+            if ![&title, &title_en].into_iter().all(|text| is_shown(text)) {
                 return Err(refused(span, "title and title_en have 1 to 60 characters".into()));
             }
             kinds.push(NoticeKind { profiles, title, title_en, to, days: days(written)?, next, next_en });
@@ -165,7 +165,7 @@ impl Notices {
 }
 
 /// A word or two on one line.
-fn is_shown(text: &String) -> bool {
+fn is_shown(text: &str) -> bool {
     (1..=60).contains(&text.trim().chars().count()) && !text.chars().any(char::is_control)
 }
 
@@ -175,7 +175,7 @@ impl Operator {
         if Email::parse(if self.mailbox.contains('@') { &self.mailbox } else { &local }).is_err() {
             return Some("the operator's mailbox is no mail address, nor the part before the @ of one".into());
         }
-        (![&self.name, &self.name_en, &self.hotline].into_iter().all(is_shown)).then(|| "name, name_en and hotline have 1 to 60 characters".into())
+        (![&self.name, &self.name_en, &self.hotline].into_iter().all(|text| is_shown(text))).then(|| "name, name_en and hotline have 1 to 60 characters".into())
     }
 }
 
