@@ -92,7 +92,7 @@ pub enum Operation {
         #[serde(with = "der_text")]
         der: Vec<u8>,
     },
-    /// The same from a file of the authority's host: a list may be longer than a request.
+    /// The same from a file of the authority's own host: a list may be longer than a request.
     AdoptListFile { file: PathBuf },
     /// What a token of this authority said.
     ShowTimestamp { serial: String },
@@ -466,9 +466,10 @@ impl Service {
                 Ok(Outcome::Adopted(Box::new(Adopted { certificate: self.shown(&serial, &record, false), before })))
             }
             Operation::AdoptList { der } => self.adopt_list(&proven.acting()?, der),
+            // One power, from wherever: the path leads to nothing but a list that our own keys signed.
             Operation::AdoptListFile { file } => {
-                local(proven, name)?;
-                self.adopt_list(&proven.acting()?, adopt::read_list(&file)?)
+                let authorised = proven.acting()?;
+                self.adopt_list(&authorised, adopt::read_list(&file)?)
             }
             Operation::ShowTimestamp { serial } => Ok(Outcome::Timestamp(Box::new(stamped::find(&*self.authority.store, &serial)?))),
             Operation::RequestIssuer { issuer } => Ok(Outcome::IssuerRequested(take_over::request(&self.authority, &issuer)?)),

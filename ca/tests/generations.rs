@@ -58,6 +58,8 @@ struct Said {
     path_length: u8,
     policies_sha256: String,
     present: &'static str,
+    /// Further lines.
+    more: String,
 }
 
 impl Place {
@@ -101,6 +103,7 @@ impl Place {
             path_length: 0,
             policies_sha256: policies.digest,
             present: "[\"a\", \"b\"]",
+            more: String::new(),
         }
     }
 
@@ -109,8 +112,8 @@ impl Place {
         let root = sha256(&std::fs::read(self.path("ca/root.pem")).unwrap());
         let text = format!(
             "kind = \"issuing\"\nroot = {{ file = \"ca/root.pem\", sha256 = \"{root}\" }}\nroot_key_id = \"{}\"\nrequest = {{ file = \"{}\", sha256 = \"{}\" }}\nname = \"穗印企业证书签发机构 2\"\n\
-             not_before = \"{}\"\nnot_after = \"{}\"\npath_length = {}\nbase_url = \"{URL}\"\npolicies = \"ca/policies\"\npolicies_sha256 = \"{}\"\npresent = {}\n",
-            words.key_id, words.request, words.request_sha256, words.from, words.until, words.path_length, words.policies_sha256, words.present
+             not_before = \"{}\"\nnot_after = \"{}\"\npath_length = {}\nbase_url = \"{URL}\"\npolicies = \"ca/policies\"\npolicies_sha256 = \"{}\"\npresent = {}\n{}",
+            words.key_id, words.request, words.request_sha256, words.from, words.until, words.path_length, words.policies_sha256, words.present, words.more
         );
         std::fs::write(self.path("ceremony.toml"), &text).unwrap();
         sha256(text.as_bytes())
@@ -291,8 +294,19 @@ fn nothing_is_signed_that_was_not_reviewed() {
     (words.request, words.request_sha256) = ("altered.csr".into(), sha256(&der));
     assert!(matches!(hold(&words), CeremonyError::Issue(IssueError::Request(_))));
     assert!(!place.path("out").exists() && !place.path("out.unfinished").exists());
-    // What stands is never overwritten, and what was held is proved; a changed bit of it is not.
-    place.hold(&good, "ca/root-keys", "out", false).unwrap();
+    refused_keys(&place, &opened, &good);
+    // What stands is never overwritten, a link that leads nowhere and what a crash left neither, and what was held is proved; a changed bit of it is not.
+    std::os::unix::fs::symlink(place.path("nowhere"), place.path("out")).unwrap();
+    assert!(matches!(hold(&good), CeremonyError::Exists { .. }));
+    std::fs::remove_file(place.path("out")).unwrap();
+    std::fs::create_dir(place.path("out.unfinished")).unwrap();
+    assert!(matches!(hold(&good), CeremonyError::Exists { .. }));
+    assert!(!place.path("nowhere").exists() && std::fs::read_dir(place.path("out.unfinished")).unwrap().next().is_none());
+    std::fs::remove_dir(place.path("out.unfinished")).unwrap();
+    // On a full or read-only disk there is no signature at all.
+    assert!(matches!(place.hold(&good, "ca/root-keys", "no-such/out", false), Err(CeremonyError::Disk { .. })));
+    let judged = place.hold(&good, "ca/root-keys", "out", false).unwrap().tbs_sha256;
+    assert_eq!(sha256(&std::fs::read(place.path("out/to-be-signed.der")).unwrap()), judged);
     assert!(matches!(hold(&good), CeremonyError::Exists { .. }));
     let root = place.path("ca/root.pem");
     let proved = ceremony::verify(&place.path("out"), &root).unwrap();
@@ -309,6 +323,7 @@ fn nothing_is_signed_that_was_not_reviewed() {
         std::fs::write(&path, &whole).unwrap();
     }
     assert!(ceremony::verify(&place.path("out"), &place.path("ca/tls-ca.pem")).is_err());
+    spliced(&place, &good);
     // Another authority takes in nothing of this root.
     let stranger = Place::new();
     let theirs = stranger.found();
@@ -316,11 +331,69 @@ fn nothing_is_signed_that_was_not_reviewed() {
     install_only_when_valid(&place, &opened);
 }
 
+/// The lists of refused keys are reviewed too, and a key on one of them is not certified, nor the root's own.
+fn refused_keys(place: &Place, opened: &Opened, good: &Said) {
+    let request = pem::parse(std::fs::read(place.path(&good.request)).unwrap()).unwrap().into_contents();
+    let keys = [pki::request::Request::parse(&request).unwrap().spki, opened.authority.issuers[ROOT].public_key_info.clone()];
+    std::fs::create_dir(place.path("lists")).unwrap();
+    for key in keys {
+        std::fs::write(place.path("lists/known.txt"), format!("{}\n", sha256(&key))).unwrap();
+        let digest = ca::key_lists::read(&place.path("lists")).unwrap().digest;
+        let mut words = Said { more: format!("blocked_keys = {{ directory = \"lists\", sha256 = \"{digest}\" }}\n"), ..good.clone() };
+        assert!(matches!(place.hold(&words, "ca/root-keys", "out", false), Err(CeremonyError::Issue(IssueError::ListedKey))));
+        words.more = words.more.replace(&digest, &"0".repeat(64));
+        assert!(matches!(place.hold(&words, "ca/root-keys", "out", false), Err(CeremonyError::OtherLists { .. })));
+    }
+    let root = keys::KeyStore::open(&place.path("ca/root-keys"), &passphrase()).unwrap().load(ROOT).unwrap();
+    let mut parameters = rcgen::CertificateParams::new(Vec::new()).unwrap();
+    parameters.distinguished_name = rcgen::DistinguishedName::new();
+    let own = parameters.serialize_request(&root).unwrap().der().to_vec();
+    std::fs::write(place.path("own.csr"), &own).unwrap();
+    let words = Said { request: "own.csr".into(), request_sha256: sha256(&own), ..good.clone() };
+    assert!(matches!(place.hold(&words, "ca/root-keys", "out", false), Err(CeremonyError::RootsKey)));
+}
+
+/// Lines of a transcript taken away, put in another order, or of another ceremony with the same key.
+fn spliced(place: &Place, good: &Said) {
+    let root = place.path("ca/root.pem");
+    place.hold(good, "ca/root-keys", "again", false).unwrap();
+    let files = ["transcript.jsonl", "transcript.sig", "certificate.pem"];
+    let read = |directory: &str| files.map(|name| std::fs::read(place.path(directory).join(name)).unwrap());
+    let (first, again) = (read("out"), read("again"));
+    let holds = |three: [&Vec<u8>; 3]| {
+        std::fs::create_dir_all(place.path("spliced")).unwrap();
+        files.iter().zip(three).for_each(|(name, bytes)| std::fs::write(place.path("spliced").join(name), bytes).unwrap());
+        ceremony::verify(&place.path("spliced"), &root).is_ok()
+    };
+    assert!(holds([&first[0], &first[1], &first[2]]) && holds([&again[0], &again[1], &again[2]]));
+    for at in 0..3 {
+        let mut mixed = [&first[0], &first[1], &first[2]];
+        mixed[at] = &again[at];
+        assert!(!holds(mixed), "{}", files[at]);
+    }
+    let lines: Vec<&[u8]> = first[0].split_inclusive(|byte| *byte == b'\n').collect();
+    for at in 0..lines.len() {
+        let mut shorter = lines.clone();
+        shorter.remove(at);
+        let mut swapped = lines.clone();
+        swapped.swap(at, (at + 1) % lines.len());
+        for other in [shorter.concat(), swapped.concat(), lines[..at].concat()] {
+            assert!(!holds([&other, &first[1], &first[2]]), "line {at}");
+        }
+    }
+}
+
 fn install_only_when_valid(place: &Place, opened: &Opened) {
     let der = place.certified("out");
     place.clock.set(OffsetDateTime::from_unix_timestamp(place.clock.now().unix_timestamp() - 60).unwrap());
     assert!(matches!(take_over::install(&opened.authority, &admin(), &der), Err(TakeOverError::NotNow)));
     place.clock.advance(Duration::seconds(61));
+    // A key that was reported since it was born takes over nothing.
+    let (_, read) = X509Certificate::from_der(&der).unwrap();
+    let blocked = CertificateRecord::blocked_key(ring::digest::digest(&ring::digest::SHA256, read.public_key().raw).as_ref());
+    opened.authority.store.commit(Batch::new().put(blocked.clone(), vec![])).unwrap();
+    assert!(matches!(take_over::install(&opened.authority, &admin(), &der), Err(TakeOverError::Issue(IssueError::BlockedKey))));
+    opened.authority.store.commit(Batch::new().delete(blocked)).unwrap();
     take_over::install(&opened.authority, &admin(), &der).unwrap();
     assert!(Path::new(&place.path("ca")).exists());
 }

@@ -36,6 +36,14 @@ pub struct Input {
     sha256: String,
 }
 
+/// A directory of `blocked-keys` together with the digest over all its lists.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Lists {
+    directory: PathBuf,
+    sha256: String,
+}
+
 #[derive(Clone, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case", tag = "kind")]
 enum Written {
@@ -50,6 +58,7 @@ enum Written {
         base_url: String,
         policies: PathBuf,
         policies_sha256: String,
+        blocked_keys: Option<Lists>,
         present: Vec<String>,
     },
     RootCrl {
@@ -76,6 +85,8 @@ pub struct Ceremony {
     /// Its key identifier, lower-case hexadecimal.
     pub root_key_id: String,
     pub people: usize,
+    /// Where the lists of refused keys are, and the digest over them.
+    pub blocked_keys: Option<(PathBuf, String)>,
     /// Of the reviewed file itself.
     pub sha256: String,
     /// Each input that was read, by what it is and its digest.
@@ -93,20 +104,22 @@ pub fn read(path: &Path, reviewed: &str) -> Result<Ceremony, FileError> {
     let written: Written = toml::from_str(&text).map_err(|error| FileError::Form(error.message().to_owned()))?;
     let base = path.parent().unwrap_or(Path::new("."));
     match written {
-        Written::Issuing { root, root_key_id, request, name, not_before, not_after, path_length, base_url, policies, policies_sha256, present } => {
+        Written::Issuing { root, root_key_id, request, name, not_before, not_after, path_length, base_url, policies, policies_sha256, blocked_keys, present } => {
             let (root, root_sha256) = input(base, &root)?;
             let (request, request_sha256) = input(base, &request)?;
-            let inputs = vec![("root", root_sha256), ("request", request_sha256), ("policies", policies_sha256.clone())];
+            let (policies_sha256, blocked_keys) = (plain(&policies_sha256), blocked_keys.map(|lists| (base.join(lists.directory), plain(&lists.sha256))));
+            let mut inputs = vec![("root", root_sha256), ("request", request_sha256), ("policies", policies_sha256.clone())];
+            inputs.extend(blocked_keys.iter().map(|(_, sha256)| ("blocked-keys", sha256.clone())));
             let (not_before, not_after) = (instant(&not_before)?, instant(&not_after)?);
             let act = Act::Issuing { request, name, not_before, not_after, path_length, base_url, policies: base.join(policies), policies_sha256 };
-            Ok(Ceremony { act, root: certificate(root)?, root_key_id: plain(&root_key_id), people: people(&present)?, sha256, inputs })
+            Ok(Ceremony { act, root: certificate(root)?, root_key_id: plain(&root_key_id), people: people(&present)?, blocked_keys, sha256, inputs })
         }
         Written::RootCrl { root, root_key_id, prepared, number, present } => {
             let (root, root_sha256) = input(base, &root)?;
             let (prepared, prepared_sha256) = input(base, &prepared)?;
             let inputs = vec![("root", root_sha256), ("prepared", prepared_sha256)];
             let act = Act::RootCrl { prepared, number };
-            Ok(Ceremony { act, root: certificate(root)?, root_key_id: plain(&root_key_id), people: people(&present)?, sha256, inputs })
+            Ok(Ceremony { act, root: certificate(root)?, root_key_id: plain(&root_key_id), people: people(&present)?, blocked_keys: None, sha256, inputs })
         }
     }
 }

@@ -1,12 +1,10 @@
 //! A key ceremony: the root's key signs one thing that was reviewed, where it is, with a transcript that proves it later.
 
 pub mod file;
+mod place;
 pub mod root_crl;
 mod transcript;
 
-use std::fs::{self, DirBuilder, OpenOptions};
-use std::io::{self, Write};
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 use keys::{KeyError, KeyHandle, KeyStore, Passphrase};
@@ -16,6 +14,7 @@ use pki::signer::{SignatureAlgorithm, Signer};
 use runtime::clock::Clock;
 use runtime::exit::{Exit, Problem};
 use serde::Serialize;
+use time::OffsetDateTime;
 use x509_parser::prelude::{FromDer, X509Certificate};
 
 use crate::authority::{Addresses, Issuer, ROOT};
@@ -25,6 +24,7 @@ use crate::init::{InitError, read_policies};
 use crate::problem::IssueError;
 use crate::record::{IssuerRecord, Settings};
 use file::{Act, Ceremony, FileError};
+use place::Place;
 use root_crl::RootCrlError;
 use transcript::{LONGEST, SIGNATURE, Step, TRANSCRIPT, Transcript, signed_text};
 
@@ -42,6 +42,12 @@ pub enum CeremonyError {
     OtherKey,
     #[error("the policies are not those that were reviewed: `ca policy check` gives {found}; use the reviewed ones")]
     OtherPolicies { found: String },
+    #[error("the lists of keys are not those that were reviewed: the SHA-256 over them is {found}; use the reviewed ones")]
+    OtherLists { found: String },
+    #[error("the root has ended, or what is to be certified has; correct the dates, or the clock of this machine")]
+    Ended,
+    #[error("the request has the root's own key; make another key for the authority")]
+    RootsKey,
     #[error("the profile gives a path length of {found}, not the one that was reviewed; have the file corrected and reviewed again")]
     PathLength { found: String },
     #[error("the transcript does not hold: {0}; it proves nothing")]
@@ -50,6 +56,8 @@ pub enum CeremonyError {
     Keys(#[from] KeyError),
     #[error(transparent)]
     Init(#[from] InitError),
+    #[error(transparent)]
+    KeyLists(#[from] crate::key_lists::ReadError),
     #[error(transparent)]
     Certified(#[from] CertifiedError),
     #[error(transparent)]
@@ -76,9 +84,7 @@ pub struct Done {
 pub fn run(path: &Path, reviewed: &str, root_keys: &Path, passphrase: &Passphrase, out: &Path, rehearsal: bool, clock: &dyn Clock) -> Result<Done, CeremonyError> {
     // 1. The reviewed file and its inputs, each by its digest; nothing that stands is in the way.
     let ceremony = file::read(path, reviewed)?;
-    if fs::symlink_metadata(out).is_ok() {
-        return Err(CeremonyError::Exists { path: out.to_owned() });
-    }
+    place::free(out)?;
     let kind = if matches!(ceremony.act, Act::Issuing { .. }) { "issuing" } else { "root-crl" };
     let mut transcript = Transcript::default();
     let now = || clock.now().unix_timestamp();
@@ -92,14 +98,15 @@ pub fn run(path: &Path, reviewed: &str, root_keys: &Path, passphrase: &Passphras
     let root = root(&ceremony, &key)?;
     transcript.add(now(), Step::Key { key_id: ceremony.root_key_id.clone() })?;
     // 3. The bytes to be signed, judged before there is a signature.
-    let judged = judge(&ceremony, &root, &key)?;
+    let judged = judge(&ceremony, &root, &key, clock.now())?;
     let tbs_sha256 = crate::sha256_hex(&judged.tbs);
     transcript.add(now(), Step::Judged { tbs_sha256: tbs_sha256.clone() })?;
     let mut done = Done { kind, ceremony_sha256: ceremony.sha256.clone(), root_key_id: ceremony.root_key_id.clone(), tbs_sha256: tbs_sha256.clone(), output: None, transcript: None };
     if rehearsal {
         return Ok(done);
     }
-    // 4. Signed, and judged once more as it will be read.
+    // 4. Signed, and judged once more as it will be read. What is to be signed is on the disk before.
+    let place = Place::begin(out, &judged.tbs)?;
     let der = match &judged.facts {
         Some(facts) => {
             let der = issue::signed(&judged.tbs, &key)?;
@@ -119,7 +126,10 @@ pub fn run(path: &Path, reviewed: &str, root_keys: &Path, passphrase: &Passphras
     transcript.add(now(), Step::Output { file: name.into(), sha256: crate::sha256_hex(&bytes), tbs_sha256 })?;
     // 5. The transcript under the same key, and all of it in its place at once.
     let signature = Signer::sign(&key, signed_text(transcript.text()).as_bytes()).map_err(IssueError::from)?;
-    write(out, &[(name, &bytes), (TRANSCRIPT, transcript.text().as_bytes()), (SIGNATURE, &signature)])?;
+    place.write(name, &bytes)?;
+    place.write(TRANSCRIPT, transcript.text().as_bytes())?;
+    place.write(SIGNATURE, &signature)?;
+    place.finish()?;
     (done.output, done.transcript) = (Some(out.join(name)), Some(out.join(TRANSCRIPT)));
     Ok(done)
 }
@@ -145,15 +155,27 @@ struct Judged {
     facts: Option<lint::ProfileFacts>,
 }
 
-fn judge(ceremony: &Ceremony, root: &Issuer, key: &KeyHandle) -> Result<Judged, CeremonyError> {
+fn judge(ceremony: &Ceremony, root: &Issuer, key: &KeyHandle, now: OffsetDateTime) -> Result<Judged, CeremonyError> {
+    if now > root.not_after {
+        return Err(CeremonyError::Ended);
+    }
+    let refused = Refused::read(ceremony)?;
+    refused.judge(&root.public_key_info)?;
     match &ceremony.act {
         Act::Issuing { request, name, not_before, not_after, path_length, base_url, policies, policies_sha256 } => {
             let read = read_policies(policies)?;
-            if read.digest != policies_sha256.to_lowercase() {
+            if read.digest != *policies_sha256 {
                 return Err(CeremonyError::OtherPolicies { found: read.digest });
             }
             // The sender holds the key, and it is none of those that are refused.
             let request = Request::parse(request).map_err(IssueError::from)?;
+            refused.judge(&request.spki)?;
+            if request.spki == root.public_key_info {
+                return Err(CeremonyError::RootsKey);
+            }
+            if now > *not_after {
+                return Err(CeremonyError::Ended);
+            }
             let settings = Settings { base_url: crate::init::base(base_url)?, log_origin: String::new(), log_key: String::new(), earlier_logs: Vec::new() };
             let wanted = Wanted { name, not_before: *not_before, not_after: *not_after, request: &request };
             let (mut plan, facts) = certified::plan(&read.certificates, &Addresses::new(&settings), root, &wanted)?;
@@ -173,36 +195,27 @@ fn judge(ceremony: &Ceremony, root: &Issuer, key: &KeyHandle) -> Result<Judged, 
     }
 }
 
+/// Keys that the world knows, where the file names lists of them.
+struct Refused(pki::key::Blocklist);
+
+impl Refused {
+    fn read(ceremony: &Ceremony) -> Result<Self, CeremonyError> {
+        let Some((directory, sha256)) = &ceremony.blocked_keys else { return Ok(Self(pki::key::Blocklist::default())) };
+        let lists = crate::key_lists::read(directory)?;
+        if lists.digest == *sha256 { Ok(Self(lists.keys)) } else { Err(CeremonyError::OtherLists { found: lists.digest }) }
+    }
+
+    fn judge(&self, public_key_info: &[u8]) -> Result<(), IssueError> {
+        if self.0.holds(public_key_info) { Err(IssueError::ListedKey) } else { Ok(()) }
+    }
+}
+
 fn lint_list(der: &[u8], root: &Issuer) -> Result<(), IssueError> {
     let linted = root.linted.as_ref().ok_or(IssueError::Damaged { what: "the root" })?;
     let findings = lint::lint_crl(der, linted);
     let wrong = findings.iter().filter(|finding| finding.severity == lint::Severity::Error);
     let findings: Vec<String> = wrong.map(|finding| format!("{}: {} ({})", finding.rule, finding.message, finding.clause)).collect();
     if findings.is_empty() { Ok(()) } else { Err(IssueError::Lint { findings }) }
-}
-
-/// A new directory with all files, or none.
-fn write(out: &Path, files: &[(&str, &[u8])]) -> Result<(), CeremonyError> {
-    let failed = |path: &Path| {
-        let path = path.to_owned();
-        move |error: io::Error| CeremonyError::Disk { path, reason: error.to_string() }
-    };
-    let mut beside = out.file_name().ok_or_else(|| CeremonyError::Exists { path: out.to_owned() })?.to_owned();
-    beside.push(".unfinished");
-    let parent = out.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    let beside = parent.join(beside);
-    match DirBuilder::new().mode(0o700).create(&beside) {
-        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => return Err(CeremonyError::Exists { path: beside }),
-        made => made.map_err(failed(&beside))?,
-    }
-    for (name, bytes) in files {
-        let path = beside.join(name);
-        let file = OpenOptions::new().write(true).create_new(true).mode(0o644).open(&path);
-        file.and_then(|mut file| file.write_all(bytes).and_then(|()| file.sync_all())).map_err(failed(&path))?;
-    }
-    fs::File::open(&beside).and_then(|directory| directory.sync_all()).map_err(failed(&beside))?;
-    fs::rename(&beside, out).map_err(failed(out))?;
-    fs::File::open(parent).and_then(|parent| parent.sync_all()).map_err(failed(parent))
 }
 
 /// A ceremony that was held, as its transcript proves it.
@@ -266,12 +279,13 @@ impl From<CeremonyError> for Problem {
             CeremonyError::Init(error) => return error.into(),
             CeremonyError::Issue(error) | CeremonyError::Certified(CertifiedError::Issue(error)) => return error.into(),
             CeremonyError::File(FileError::File { .. }) => (Exit::Usage, "file"),
-            CeremonyError::File(FileError::NotReviewed { .. } | FileError::OtherInput { .. }) | CeremonyError::OtherPolicies { .. } => (Exit::Refused, "not-reviewed"),
-            CeremonyError::File(_) | CeremonyError::NoRoot(_) | CeremonyError::PathLength { .. } => (Exit::Refused, "ceremony"),
+            CeremonyError::File(FileError::NotReviewed { .. } | FileError::OtherInput { .. }) | CeremonyError::OtherPolicies { .. } | CeremonyError::OtherLists { .. } => (Exit::Refused, "not-reviewed"),
+            CeremonyError::File(_) | CeremonyError::NoRoot(_) | CeremonyError::PathLength { .. } | CeremonyError::Ended | CeremonyError::RootsKey => (Exit::Refused, "ceremony"),
             CeremonyError::Exists { .. } => (Exit::Conflict, "ceremony-exists"),
             CeremonyError::Disk { .. } => (Exit::Unavailable, "file"),
             CeremonyError::OtherKey => (Exit::Refused, "other-key"),
             CeremonyError::Transcript(_) => (Exit::Damaged, "transcript"),
+            CeremonyError::KeyLists(_) => (Exit::Usage, "blocked-keys"),
             CeremonyError::Certified(_) => (Exit::Refused, "certified"),
             CeremonyError::List(_) => (Exit::Refused, "root-crl"),
             CeremonyError::Json(_) => (Exit::Internal, "internal"),

@@ -3,6 +3,7 @@
 
 use std::fs::File;
 use std::io::Read;
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -203,11 +204,17 @@ pub struct Held {
     pub unknown: u64,
 }
 
-/// A list, PEM or DER, from a file.
+/// A list, PEM or DER, from a file: a pipe or a device would be waited for or read for ever.
 pub fn read_list(file: &Path) -> Result<Vec<u8>, AdoptError> {
     let failed = |reason: String| AdoptError::File { path: file.to_owned(), reason };
     let mut der = Vec::new();
-    File::open(file).and_then(|file| file.take(LIST_LIMIT + 1).read_to_end(&mut der)).map_err(|error| failed(error.to_string()))?;
+    // Not even opening waits.
+    let flags = i32::try_from(rustix::fs::OFlags::NONBLOCK.bits()).unwrap_or_default();
+    let opened = File::options().read(true).custom_flags(flags).open(file).map_err(|error| failed(error.to_string()))?;
+    if !opened.metadata().is_ok_and(|found| found.is_file()) {
+        return Err(failed("it is no file".into()));
+    }
+    opened.take(LIST_LIMIT + 1).read_to_end(&mut der).map_err(|error| failed(error.to_string()))?;
     if der.len() as u64 > LIST_LIMIT {
         return Err(failed("it is too long".into()));
     }

@@ -106,6 +106,15 @@ pub fn install(authority: &Authority, authorised: &Authorised<Administrator>, de
     let Ok(([], read)) = X509Certificate::from_der(der) else { return Err(TakeOverError::NotRequested) };
     let (place, stored, waiting) = waiting(authority, read.public_key().raw)?.ok_or(TakeOverError::NotRequested)?;
     let key = own_key(birthplace, &waiting)?;
+    // Of a key that was reported since it was born nothing is taken in.
+    let key_digest = ring::digest::digest(&ring::digest::SHA256, &waiting.public_key_info).as_ref().to_vec();
+    let blocked = CertificateRecord::blocked_key(&key_digest);
+    if authority.store.get(&blocked).map_err(IssueError::from)?.is_some() {
+        return Err(IssueError::BlockedKey.into());
+    }
+    if authority.key_lists.holds(&waiting.public_key_info) {
+        return Err(IssueError::ListedKey.into());
+    }
     // 2. What the profile makes of that key with this name and these dates, and nothing else; by the root's key.
     let name = common_name(der)?;
     let (from, until) = (read.validity().not_before.to_datetime(), read.validity().not_after.to_datetime());
@@ -126,7 +135,7 @@ pub fn install(authority: &Authority, authorised: &Authorised<Administrator>, de
         code: None,
         not_before: from.unix_timestamp(),
         not_after: until.unix_timestamp(),
-        key_digest: ring::digest::digest(&ring::digest::SHA256, read.public_key().raw).as_ref().to_vec(),
+        key_digest,
         der: der.to_vec(),
         status: Status::Good,
         predecessor: None,
@@ -135,7 +144,7 @@ pub fn install(authority: &Authority, authorised: &Authorised<Administrator>, de
     let issued = log::Entry::CertificateIssued { issuer: ROOT, serial: &serial_text(&serial), profile: ISSUING, sha256: &sha256 };
     let Generation { of, number } = &waiting.generation;
     let succeeded = log::Entry::IssuerSucceeded { issuer: of, generation: *number, id: &waiting.id, sha256: &sha256, by: &by };
-    let mut batch = Batch::new().expect(Expectation::Equals(place.clone(), stored)).delete(place);
+    let mut batch = Batch::new().expect(Expectation::Equals(place.clone(), stored)).expect(Expectation::Absent(blocked)).delete(place);
     let issuer = IssuerRecord::key(&waiting.id);
     batch = batch.expect(Expectation::Absent(issuer.clone())).put(issuer, encode(&record).map_err(IssueError::from)?);
     batch = adopt::known(authority, batch, &serial, &certificate, now)?;
