@@ -2,7 +2,7 @@
 //! is renewed without a restart and carries its OCSP answer.
 
 use std::net::{IpAddr, SocketAddr};
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::Duration;
 
 use axum::Router;
@@ -10,7 +10,7 @@ use keys::{KeyHandle, KeyStore};
 use pki::ocsp::{CertId, HashAlgorithm, OcspRequest};
 use runtime::clock::Clock;
 use runtime::exit::{Exit, Problem};
-use runtime::http::Limits;
+use runtime::http::{Limits, TlsSource};
 use runtime::shutdown::Shutdown;
 use rustls::pki_types::{CertificateDer, UnixTime};
 use rustls::server::{ClientHello, NoServerSessionStorage, ResolvesServerCert, WebPkiClientVerifier};
@@ -20,7 +20,7 @@ use rustls::{RootCertStore, ServerConfig};
 use serde::{Deserialize, Serialize};
 use tokio::net::TcpListener;
 
-use crate::authority::Authority;
+use crate::authority::{Authority, Issuer};
 use crate::flow::own::{self, OwnError};
 use crate::http::administration::MOST;
 use crate::flow::OFFICER;
@@ -106,28 +106,64 @@ impl Endpoint {
         Ok(())
     }
 
-    /// Nobody comes in without a certificate of the authority that certifies officers. What the certificate is worth is
-    /// asked of the register at each request, so nothing of a session outlives its connection.
-    pub fn tls(&self, authority: &Authority) -> Result<Arc<ServerConfig>, Problem> {
-        let refused = |reason: String| Problem::new(Exit::Internal, "administration", format!("TLS cannot be set up: {reason}"), "report this");
-        let provider = Arc::new(rustls::crypto::ring::default_provider());
-        let officers = authority.policies.profile(OFFICER).map(|profile| profile.issuers()).unwrap_or_default();
-        let mut anchors = RootCertStore::empty();
-        for issuer in authority.issuers.values().filter(|issuer| officers.iter().any(|one| one.name() == issuer.policy_name())) {
-            anchors.add(CertificateDer::from(issuer.record.der.clone())).map_err(|error| refused(error.to_string()))?;
-        }
-        let verifier = WebPkiClientVerifier::builder_with_provider(Arc::new(anchors), Arc::clone(&provider)).build().map_err(|error| refused(error.to_string()))?;
-        let builder = ServerConfig::builder_with_details(provider, Arc::new(Now(Arc::clone(&authority.clock))));
-        let builder = builder.with_protocol_versions(&[&rustls::version::TLS13]).map_err(|error| refused(error.to_string()))?;
-        let mut config = builder.with_client_cert_verifier(verifier).with_cert_resolver(Arc::clone(&self.shown) as _);
-        config.session_storage = Arc::new(NoServerSessionStorage {});
-        config.send_tls13_tickets = 0;
-        Ok(Arc::new(config))
+    /// What TLS goes by from now on, whatever generation certifies officers next.
+    pub fn tls(self: &Arc<Self>, authority: &Arc<Authority>) -> Result<Arc<OfficersTls>, Problem> {
+        let anchors = anchors(authority);
+        let config = config(&anchors, &self.shown, &authority.clock)?;
+        Ok(Arc::new(OfficersTls { authority: Arc::clone(authority), shown: Arc::clone(&self.shown), made: Mutex::new((anchors, config)) }))
     }
 }
 
+/// The listener's TLS, made anew when another generation certifies officers.
+pub struct OfficersTls {
+    authority: Arc<Authority>,
+    shown: Arc<Shown>,
+    /// For these anchors.
+    made: Mutex<(Vec<Vec<u8>>, Arc<ServerConfig>)>,
+}
+
+impl TlsSource for OfficersTls {
+    fn current(&self) -> Arc<ServerConfig> {
+        let anchors = anchors(&self.authority);
+        let mut made = self.made.lock().unwrap_or_else(PoisonError::into_inner);
+        if made.0 != anchors {
+            match config(&anchors, &self.shown, &self.authority.clock) {
+                Ok(config) => *made = (anchors, config),
+                // Those that were trusted before still are.
+                Err(problem) => tracing::error!(%problem, "the officers' listener does not know the new generation yet"),
+            }
+        }
+        Arc::clone(&made.1)
+    }
+}
+
+/// Whoever certifies officers: every generation, for its officers' certificates last on beside the next one's.
+fn anchors(authority: &Authority) -> Vec<Vec<u8>> {
+    let officers = authority.policies.profile(OFFICER).map(|profile| profile.issuers()).unwrap_or_default();
+    let certifies = |issuer: &&Arc<Issuer>| officers.iter().any(|one| one.name() == issuer.policy_name());
+    authority.issuers.values().filter(certifies).map(|issuer| issuer.record.der.clone()).collect()
+}
+
+/// Nobody comes in without a certificate of an authority that certifies officers. What the certificate is worth is asked
+/// of the register at each request, so nothing of a session outlives its connection.
+fn config(officers: &[Vec<u8>], shown: &Arc<Shown>, clock: &Arc<dyn Clock>) -> Result<Arc<ServerConfig>, Problem> {
+    let refused = |reason: String| Problem::new(Exit::Internal, "administration", format!("TLS cannot be set up: {reason}"), "report this");
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let mut anchors = RootCertStore::empty();
+    for der in officers {
+        anchors.add(CertificateDer::from(der.clone())).map_err(|error| refused(error.to_string()))?;
+    }
+    let verifier = WebPkiClientVerifier::builder_with_provider(Arc::new(anchors), Arc::clone(&provider)).build().map_err(|error| refused(error.to_string()))?;
+    let builder = ServerConfig::builder_with_details(provider, Arc::new(Now(Arc::clone(clock))));
+    let builder = builder.with_protocol_versions(&[&rustls::version::TLS13]).map_err(|error| refused(error.to_string()))?;
+    let mut config = builder.with_client_cert_verifier(verifier).with_cert_resolver(Arc::clone(shown) as _);
+    config.session_storage = Arc::new(NoServerSessionStorage {});
+    config.send_tls13_tickets = 0;
+    Ok(Arc::new(config))
+}
+
 /// Serves `router` to officers until `shutdown`.
-pub async fn serve(listener: TcpListener, tls: Arc<ServerConfig>, router: Router, shutdown: Shutdown) {
+pub async fn serve(listener: TcpListener, tls: Arc<OfficersTls>, router: Router, shutdown: Shutdown) {
     // A list of a million entries takes its time to be signed and read again.
     let limits = Limits { body: Some(MOST), request: Some(Duration::from_secs(600)), connections: CONNECTIONS, ..Limits::default() };
     runtime::http::serve_tls(listener, tls, router, limits, shutdown).await;

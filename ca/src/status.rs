@@ -30,6 +30,8 @@ struct Responder {
     not_after: OffsetDateTime,
     /// Records are kept for good: from the issuer's first day on every certificate is answered for, ended ones too.
     since: OffsetDateTime,
+    /// The issuer's own last moment: none vouches for a signer after it.
+    issuer_until: OffsetDateTime,
     /// The digests that name the issuer: of its subject and of its key.
     names: Names,
 }
@@ -140,7 +142,7 @@ impl Status {
     pub fn replace(&self, issuer: &str, signer: &OcspSigner, key: KeyHandle) -> Result<(), pki::asn1::DerError> {
         let mut responders = self.responders.write().unwrap_or_else(PoisonError::into_inner);
         if let Some(place) = responders.iter_mut().find(|responder| responder.id == issuer) {
-            *place = Arc::new(Responder::new(issuer, place.names.clone(), signer, key, place.since)?);
+            *place = Arc::new(Responder::new(issuer, place.names.clone(), signer, key, (place.since, place.issuer_until))?);
         }
         self.memory.lock().unwrap_or_else(PoisonError::into_inner).forget_all();
         Ok(())
@@ -169,9 +171,11 @@ impl Status {
         let changes = self.memory.lock().unwrap_or_else(PoisonError::into_inner).changes;
         let responder = &*self.responder(first).ok_or(Failure::Unauthorized)?;
         let now = self.clock.now();
-        // An old signer's word counts nothing, and the error says nothing of any certificate.
+        // An old signer's word counts nothing, and the error says nothing of any certificate. As long as the issuer is valid
+        // the next signer is due, and it answers for ended certificates too; after that nobody can say anything any more,
+        // and whoever asks is not told to come back. spec: rfc6960#2.3
         if now >= responder.not_after {
-            return Err(Failure::TryLater);
+            return Err(if now > responder.issuer_until { Failure::Unauthorized } else { Failure::TryLater });
         }
         let this_update = now.replace_nanosecond(0).unwrap_or(now);
         // An answer must not outlive the certificate of its signer.
@@ -241,10 +245,10 @@ impl Responder {
             Ok((hash, id.issuer_name_hash, id.issuer_key_hash))
         };
         let names = [name(HashAlgorithm::Sha1)?, name(HashAlgorithm::Sha256)?];
-        Self::new(issuer.id(), names, ocsp, key.clone(), issuer.not_before).map(Some)
+        Self::new(issuer.id(), names, ocsp, key.clone(), (issuer.not_before, issuer.not_after)).map(Some)
     }
 
-    fn new(id: &str, names: Names, signer: &OcspSigner, key: KeyHandle, since: OffsetDateTime) -> Result<Self, pki::asn1::DerError> {
+    fn new(id: &str, names: Names, signer: &OcspSigner, key: KeyHandle, (since, issuer_until): (OffsetDateTime, OffsetDateTime)) -> Result<Self, pki::asn1::DerError> {
         let (_, read) = x509_parser::parse_x509_certificate(&signer.der).map_err(|_| pki::asn1::DerError::Value("the OCSP signer's certificate"))?;
         Ok(Self {
             id: id.to_owned(),
@@ -253,6 +257,7 @@ impl Responder {
             certificate: signer.der.clone(),
             not_after: read.validity().not_after.to_datetime(),
             since,
+            issuer_until,
             names,
         })
     }

@@ -28,6 +28,11 @@ use x509_parser::prelude::{FromDer, X509Certificate};
 
 const FIRST: &str = "enterprise-ca";
 const SECOND: &str = "enterprise-ca-2";
+/// OCSPResponseStatus. spec: rfc6960#4.2.1
+const TRY_LATER: u8 = 3;
+const UNAUTHORIZED: u8 = 6;
+/// The kind of the log's entry about a new OCSP signer.
+const REPLACED: u8 = 8;
 const URL: &str = "http://127.0.0.1:8440";
 
 struct Place {
@@ -239,12 +244,31 @@ fn a_generation_takes_over_without_a_gap() {
     // The jobs see to both, signers too, years later; when the first has ended it is let rest.
     let status = Arc::new(Responder::new(&opened.authority).unwrap());
     let service = Service { authority: Arc::new(opened.authority), evidence: opened.evidence };
-    let jobs = Jobs::new(service.clone(), status, opened.keys, Arc::new(Health::default()));
-    for step in [Duration::days(61), Duration::days(3_552)] {
+    let jobs = Jobs::new(service.clone(), Arc::clone(&status), opened.keys, Arc::new(Health::default()));
+    let signers = || service.authority.store.read_stream(log::STREAM, 0, 100_000).unwrap().iter().filter(|entry| entry[1] == REPLACED).count();
+    let first = || {
+        let issuer = &service.authority.issuers[FIRST];
+        let id = CertId::new(HashAlgorithm::Sha1, &issuer.name, &issuer.public_key_info, &old).unwrap();
+        let body = status.make(&OcspRequest { ids: vec![id.clone()], nonce: None }).body;
+        body.windows(id.der.len()).position(|window| *window == id.der[..]).map_or_else(|| body[4], |at| body[at + id.der.len()])
+    };
+    let turns = || (0..40).for_each(|_| jobs.turn());
+    // Its signer ended long ago, as all its certificates did: it answers again as soon as the jobs come to it, to its own
+    // last moment, and no signer is made that would not outlive the one before.
+    place.clock.advance(Duration::days(3_600));
+    assert_eq!(first(), TRY_LATER);
+    turns();
+    assert_eq!(first(), 0xa1);
+    place.clock.set(service.authority.issuers[FIRST].not_after - Duration::minutes(3));
+    let before = signers();
+    turns();
+    turns();
+    assert_eq!((first(), signers() - before), (0xa1, 0));
+    // After that nobody can vouch for an answer, and nobody is told to come back.
+    for step in [Duration::minutes(4), Duration::days(7)] {
         place.clock.advance(step);
-        for _ in 0..40 {
-            jobs.turn();
-        }
+        turns();
+        assert_eq!(first(), UNAUTHORIZED);
         assert!(!jobs.health.metrics().contains("part=\"crl\"} 1") && !jobs.health.metrics().contains("part=\"ocsp-signer\"} 1"), "{}", jobs.health.metrics());
     }
     let fresh = |issuer: &str| {

@@ -9,12 +9,14 @@ use std::sync::Arc;
 
 use axum::http::Method;
 use ca::administration::{Administration, Endpoint};
+use ca::authority::ROOT;
 use ca::cli::identity::Identity;
 use ca::flow::hold::suspend;
 use ca::flow::issue::{Order, issue};
 use ca::flow::officer::{Grant, Withdraw, grant, withdraw};
 use ca::flow::plan::Words;
 use ca::flow::revoke::{Revoke, revoke};
+use ca::flow::take_over;
 use ca::flow::{Administrator, Authorised, Operator, Proven};
 use ca::http::administration::PATH;
 use ca::init::init;
@@ -123,6 +125,10 @@ fn sample(name: &str) -> Value {
     }
 }
 
+fn passphrase() -> Passphrase {
+    Passphrase::new("correct horse battery".into()).unwrap()
+}
+
 struct Office {
     service: Service,
     clock: Arc<FakeClock>,
@@ -135,7 +141,6 @@ impl Office {
     fn found() -> Self {
         let place = tempfile::tempdir().unwrap();
         let clock = Arc::new(FakeClock::new(OffsetDateTime::now_utc().replace_nanosecond(0).unwrap()));
-        let passphrase = || Passphrase::new("correct horse battery".into()).unwrap();
         let opened = init(&place.path().join("ca"), "http://127.0.0.1:8440", "127.0.0.1:8440".parse().unwrap(), &passphrase(), &passphrase(), Arc::clone(&clock) as Arc<dyn Clock>).unwrap();
         let status = Arc::new(Status::new(&opened.authority).unwrap());
         let service = Service { authority: Arc::new(opened.authority), evidence: opened.evidence };
@@ -176,13 +181,34 @@ impl Office {
     /// Starts the listener for officers, on a port of its own.
     async fn listen(&self, shutdown: &Shutdown) -> SocketAddr {
         let configured = Administration { listen: "127.0.0.1:8441".parse().unwrap(), host: "ca.example.cn".into() };
-        let endpoint = Endpoint::new(configured).unwrap();
+        let endpoint = Arc::new(Endpoint::new(configured).unwrap());
         endpoint.refresh(&self.service.authority, &self.status, &self.keys, true).unwrap();
         let listener = runtime::http::bind("127.0.0.1:0".parse().unwrap()).await.unwrap();
         let address = listener.local_addr().unwrap();
         let tls = endpoint.tls(&self.service.authority).unwrap();
         tokio::spawn(ca::administration::serve(listener, tls, ca::http::administration::router(self.service.clone()), shutdown.clone()));
         address
+    }
+
+    /// The next generation of `issuer` takes over.
+    fn succeed(&self, issuer: &str) {
+        let (place, authority) = (self.place.path(), &self.service.authority);
+        let requested = take_over::request(authority, issuer).unwrap();
+        std::fs::write(place.join("next.csr"), &requested.request).unwrap();
+        let sha256 = |bytes: &[u8]| hex(ring::digest::digest(&ring::digest::SHA256, bytes).as_ref());
+        let of = |name: &str| sha256(&std::fs::read(place.join(name)).unwrap());
+        let policies = ca::init::read_policies(&place.join("ca/policies")).unwrap().digest;
+        let written = |at: OffsetDateTime| at.replace_nanosecond(0).unwrap().format(&time::format_description::well_known::Rfc3339).unwrap();
+        let (from, until) = (written(self.clock.now()), written(self.clock.now() + Duration::days(3_000)));
+        let text = format!(
+            "kind = \"issuing\"\nroot = {{ file = \"ca/root.pem\", sha256 = \"{}\" }}\nroot_key_id = \"{}\"\nrequest = {{ file = \"next.csr\", sha256 = \"{}\" }}\nname = \"下一代\"\n\
+             not_before = \"{from}\"\nnot_after = \"{until}\"\npath_length = 0\nbase_url = \"{}\"\npolicies = \"ca/policies\"\npolicies_sha256 = \"{policies}\"\npresent = [\"a\", \"b\"]\n",
+            of("ca/root.pem"), hex(&authority.issuers[ROOT].key_id), of("next.csr"), authority.settings.base_url
+        );
+        std::fs::write(place.join("ceremony.toml"), &text).unwrap();
+        ca::ceremony::run(&place.join("ceremony.toml"), &sha256(text.as_bytes()), &place.join("ca/root-keys"), &passphrase(), &place.join("out"), false, &*self.clock).unwrap();
+        let der = pem::parse(std::fs::read(place.join("out/certificate.pem")).unwrap()).unwrap().into_contents();
+        take_over::install(authority, &Authorised::by_ownership(7), &der).unwrap();
     }
 
     fn changes(&self) -> u64 {
@@ -283,6 +309,49 @@ async fn every_role_against_every_operation() {
     // An officer whose certificate ends is shut out.
     office.clock.advance(Duration::days(366));
     assert_eq!(ask(&remote(address, &administrator.1), &json!({ "list": {} })).await, Came::ShutOut);
+    shutdown.begin();
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn officers_of_the_next_generation_are_let_in_without_a_restart() {
+    let office = Office::found();
+    let shutdown = Shutdown::new();
+    let address = office.listen(&shutdown).await;
+    let first: Authorised<Administrator> = Authorised::by_ownership(7);
+    let before = office.powerful("a-1", Power::Administrator, &first).1;
+    let socket = AdminSocket::bind(&office.place.path().join("ca")).await.unwrap();
+    tokio::spawn(socket.serve(ca::http::administration::router(office.service.clone()), shutdown.clone()));
+    let list = json!({ "list": { "limit": 1 } });
+    assert_eq!(ask(&remote(address, &before), &list).await, Came::Heard);
+    office.succeed("officer-ca");
+    let by = Proven::officer(&office.service.authority, &before.certificate).unwrap().acting::<Administrator>().unwrap();
+    let (serial, after) = office.powerful("a-2", Power::Administrator, &by);
+    let of = ca::register::get(&*office.service.authority.store, &ca::register::serial(&serial).unwrap()).unwrap().issuer;
+    assert_eq!(of, "officer-ca-2");
+    // Both, and whoever the new one certified as something else is heard no further than before.
+    for identity in [&before, &after] {
+        assert_eq!(ask(&remote(address, identity), &list).await, Came::Heard);
+    }
+    let bureau = office.identity("bureau", "bureau-client", Words { name: Some("广州天河测试有限公司".into()), code: Some("91440101MAT000018G".into()), ..Words::default() });
+    assert_eq!(ask(&remote(address, &bureau.1), &list).await, Came::Denied("other-profile".into()));
+    // A list too long for a request goes by its path: the administrator's power suffices, from wherever; the owner's does not.
+    let stored: ca::record::CrlRecord = ca::record::decode(&office.service.authority.store.get(&ca::record::CrlRecord::key("officer-ca")).unwrap().unwrap()).unwrap();
+    let path = office.place.path().join("long.crl");
+    std::fs::write(&path, &stored.der).unwrap();
+    let adopt = |path: &Path| json!({ "adopt-list-file": { "file": path } });
+    let adopted: Value = remote(address, &after).call(Method::POST, PATH, Some(&adopt(&path))).await.unwrap();
+    assert_eq!(adopted["list-adopted"]["issuer"], "officer-ca", "{adopted}");
+    let owner = AdminClient::connect(&office.place.path().join("ca").join(SOCKET)).await.unwrap();
+    assert_eq!(ask(&owner, &adopt(&path)).await, Came::Denied("powerless".into()));
+    // What never ends is not read.
+    for endless in ["/dev/zero", "/dev/stdin"] {
+        let refused = remote(address, &after).call::<Value, Value>(Method::POST, PATH, Some(&adopt(Path::new(endless)))).await;
+        assert!(matches!(refused, Err(CallError::Problem(problem)) if problem.code == "file"), "{endless}");
+    }
     shutdown.begin();
 }
 

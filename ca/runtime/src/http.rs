@@ -103,15 +103,20 @@ pub async fn serve(listener: TcpListener, router: Router, limits: Limits, shutdo
     connection::run(Plain(listener), router, limits, shutdown).await;
 }
 
-/// As `serve`, over TLS. A `ResolvesServerCert` in `tls` changes certificates without a restart.
+/// What TLS goes by, asked for at each handshake: whom it trusts may change without a restart.
+pub trait TlsSource: Send + Sync + 'static {
+    fn current(&self) -> Arc<rustls::ServerConfig>;
+}
+
+/// As `serve`, over TLS.
 pub async fn serve_tls(
     listener: TcpListener,
-    tls: Arc<rustls::ServerConfig>,
+    tls: Arc<dyn TlsSource>,
     router: Router,
     limits: Limits,
     shutdown: Shutdown,
 ) {
-    connection::run(Tls(listener, TlsAcceptor::from(tls)), router, limits, shutdown).await;
+    connection::run(Tls(listener, tls), router, limits, shutdown).await;
 }
 
 struct Plain(TcpListener);
@@ -130,7 +135,7 @@ impl Door for Plain {
     }
 }
 
-struct Tls(TcpListener, TlsAcceptor);
+struct Tls(TcpListener, Arc<dyn TlsSource>);
 
 impl Door for Tls {
     type Raw = (TcpStream, SocketAddr);
@@ -142,7 +147,7 @@ impl Door for Tls {
 
     async fn greet(&self, (stream, address): Self::Raw) -> io::Result<(Self::Stream, Caller)> {
         stream.set_nodelay(true)?;
-        let stream = self.1.accept(stream).await.inspect_err(|error| tracing::warn!(%address, %error, "refused: the TLS handshake failed"))?;
+        let stream = TlsAcceptor::from(self.1.current()).accept(stream).await.inspect_err(|error| tracing::warn!(%address, %error, "refused: the TLS handshake failed"))?;
         let certificates = stream.get_ref().1.peer_certificates().unwrap_or_default().to_vec().into();
         Ok((stream, Caller { address: Some(address), certificates, user: None }))
     }

@@ -55,7 +55,8 @@ pub(super) fn request(key: &KeyHandle) -> Result<Vec<u8>, OwnError> {
 }
 
 /// A new OCSP signer for `issuer` once two thirds of the present one's life are over; `None` while it is younger,
-/// and for an issuer that is revoked, since that one certifies nobody.
+/// and for an issuer that is revoked, since that one certifies nobody. It goes on while the issuer is valid, whether or not a
+/// certificate of it still is: ended ones are answered for.
 pub fn replace_signer(authority: &Authority, keys: &KeyStore, issuer: &str) -> Result<Option<(OcspSigner, KeyHandle)>, OwnError> {
     // 1. What is on record, and how old it is.
     let damaged = |what| IssueError::Damaged { what };
@@ -64,7 +65,9 @@ pub fn replace_signer(authority: &Authority, keys: &KeyStore, issuer: &str) -> R
     let record: IssuerRecord = decode(&before).map_err(|_| damaged("an issuer"))?;
     let Some(present) = &record.ocsp else { return Ok(None) };
     let (_, read) = X509Certificate::from_der(&present.der).map_err(|_| damaged("an OCSP signer's certificate"))?;
-    if !aging(&read, authority.clock.now()) || revoked(authority, issuer)? {
+    // One that ends with its issuer has no successor: that would end at the same moment.
+    let last = authority.issuers.get(issuer).is_some_and(|issuer| read.validity().not_after.to_datetime() >= issuer.not_after);
+    if !aging(&read, authority.clock.now()) || last || revoked(authority, issuer)? {
         return Ok(None);
     }
     let name = read.subject().iter_common_name().next().and_then(|name| name.as_str().ok()).ok_or(damaged("an OCSP signer's name"))?;
