@@ -2,7 +2,7 @@
 //! would rather have what is not theirs.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
-use certs_test::programs::{Authority, openssl, run};
+use certs_test::programs::{Authority, openssl, program, run};
 use serde_json::{Value, json};
 
 const ENTERPRISE: [&str; 4] = ["--name", "广州天河测试有限公司", "--code", "91440101MAT000018G"];
@@ -114,6 +114,49 @@ fn an_enterprise_orders_looks_and_changes_its_mind_with_curl_and_openssl() {
     // The number is the secret: neither the service's log nor the exported one tells it.
     authority.ca(&["log", "export", &authority.path("exported")]).ok();
     assert_eq!(run("grep", &["-raq", id, "exported", "serve.log"], &authority.home).code, 1);
+}
+
+#[test]
+fn a_server_that_lies_gets_no_signature_over_what_was_not_shown() {
+    let place = tempfile::tempdir().unwrap();
+    let mut authority = Authority::found(place.path());
+    authority.start();
+    authority.request("a", "/C=CN");
+    let (_, placed) = send(&authority, &application(&authority, "a", "k-1"));
+    let id = placed["id"].as_str().unwrap();
+    let order = authority.ca(&["--json", "order", "show", id]).json();
+    // Answers whatever is asked with one order.
+    let lies = |change: &dyn Fn(&mut Value)| {
+        let mut told = order.clone();
+        change(&mut told);
+        let body = json!({ "order": told }).to_string();
+        let liar = tempfile::tempdir().unwrap();
+        let socket = std::os::unix::net::UnixListener::bind(liar.path().join("admin.sock")).unwrap();
+        std::thread::spawn(move || {
+            for connection in socket.incoming() {
+                let (mut connection, mut asked) = (connection.unwrap(), [0; 4096]);
+                if std::io::Read::read(&mut connection, &mut asked).unwrap_or(0) > 0 {
+                    let head = format!("HTTP/1.1 200 OK\r\ncontent-type: application/json\r\nconnection: close\r\ncontent-length: {}\r\n\r\n", body.len());
+                    let _ = std::io::Write::write_all(&mut connection, [head.as_bytes(), body.as_bytes()].concat().as_slice());
+                }
+            }
+        });
+        run(program("ca"), &["--dir", liar.path().to_str().unwrap(), "--identity", "me", "order", "approve", id], &authority.home)
+    };
+    let honest = lies(&|_| ());
+    assert!(honest.code == 2 && honest.err.contains("nothing was signed") && honest.out.contains("signed   {"), "{honest:?}");
+    // What a terminal obeys, and a line that looks like one of ours.
+    let shown = lies(&|told| {
+        told["state"]["zh"] = "等待\u{1b}[8m".into();
+        told["profile"] = "officer\nsigned   {\"act\":\"issue\"}".into();
+        told["evidence"][0]["kind"] = "\u{9b}2J".into();
+    });
+    assert!(shown.code == 2 && shown.out.lines().filter(|line| line.starts_with("signed ")).count() == 1, "{shown:?}");
+    assert!(!shown.out.chars().any(|c| c != '\n' && c.is_control()), "{shown:?}");
+    for lie in [json!({ "id": "00112233445566778899aabbccddeeff" }), json!({ "request_sha256": "ab".repeat(32) })] {
+        let refused = lies(&|told| lie.as_object().unwrap().iter().for_each(|(word, said)| told[word] = said.clone()));
+        assert!(refused.code == 7 && refused.out.is_empty() && refused.err.contains("another order"), "{refused:?}");
+    }
 }
 
 #[test]

@@ -8,8 +8,13 @@ use time::format_description::well_known::Rfc3339;
 
 use crate::exit::{Exit, Problem};
 
-/// One line on standard output. A pipe that was closed (`| head`) ends the command without a fuss.
+/// One line or several on standard output, whatever of it came from elsewhere tamed.
 pub fn line(text: &str) -> Result<(), Problem> {
+    written(&tamed(text))
+}
+
+/// A pipe that was closed (`| head`) ends the command without a fuss.
+fn written(text: &str) -> Result<(), Problem> {
     let mut out = std::io::stdout().lock();
     match writeln!(out, "{text}") {
         Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => {
@@ -21,12 +26,13 @@ pub fn line(text: &str) -> Result<(), Problem> {
 
 pub fn json(value: &impl Serialize) -> Result<(), Problem> {
     let text = serde_json::to_string_pretty(value).map_err(|error| Problem::new(Exit::Internal, "json", error.to_string(), "report this"))?;
-    line(&text)
+    written(&escaped(text))
 }
 
 /// On standard error; `program` names who speaks.
 pub fn problem(program: &str, problem: &Problem, json: bool) {
-    let text = if json { serde_json::to_string(problem).unwrap_or_else(|_| problem.to_string()) } else { format!("{program}: {problem}") };
+    let told = || tamed(&format!("{program}: {problem}"));
+    let text = if json { serde_json::to_string(problem).map_or_else(|_| told(), escaped) } else { told() };
     // Nothing can be done when even the error cannot be written.
     let _ = writeln!(std::io::stderr().lock(), "{text}");
 }
@@ -70,10 +76,30 @@ pub fn progress(text: &str, last: bool) {
     }
 }
 
-/// Text from outside without anything that could move a terminal's cursor or turn the direction of what is read.
+/// Text from outside without anything that could move a terminal's cursor or turn the direction of what is read: one line.
 pub fn plain(text: &str) -> String {
-    let turning = |c: char| matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}');
-    text.chars().map(|c| if c.is_control() || turning(c) { '\u{fffd}' } else { c }).collect()
+    text.chars().map(|c| if acts(c) { '\u{fffd}' } else { c }).collect()
+}
+
+/// What a terminal obeys instead of showing it.
+fn acts(c: char) -> bool {
+    c.is_control() || matches!(c, '\u{61c}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}')
+}
+
+/// As `plain`, line by line.
+fn tamed(text: &str) -> String {
+    text.chars().map(|c| if c != '\n' && acts(c) { '\u{fffd}' } else { c }).collect()
+}
+
+/// JSON that says the same: what acts on a terminal is escaped. Outside of strings there is none but line breaks.
+fn escaped(json: String) -> String {
+    if !json.chars().any(|c| c != '\n' && acts(c)) {
+        return json;
+    }
+    json.chars().fold(String::with_capacity(json.len()), |mut text, c| {
+        if c != '\n' && acts(c) { text.push_str(&format!("\\u{:04x}", u32::from(c))) } else { text.push(c) }
+        text
+    })
 }
 
 /// Unix seconds as RFC 3339.
@@ -88,10 +114,16 @@ pub fn word(value: &impl Serialize) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::plain;
+    use super::{escaped, plain, tamed};
 
     #[test]
     fn text_from_outside_is_tamed() {
-        assert_eq!(plain("穗印\u{1b}[2J a\u{202e}b\n"), "穗印\u{fffd}[2J a\u{fffd}b\u{fffd}");
+        let from_outside = "穗印\u{1b}[2J a\u{202e}b\n\u{9b}2J";
+        assert_eq!(plain(from_outside), "穗印\u{fffd}[2J a\u{fffd}b\u{fffd}\u{fffd}2J");
+        assert_eq!(tamed(from_outside), "穗印\u{fffd}[2J a\u{fffd}b\n\u{fffd}2J");
+        // A program reads the same, and a terminal that shows it obeys nothing.
+        let json = escaped(serde_json::to_string_pretty(&[from_outside, "穗印"]).unwrap());
+        assert!(json.contains("穗印\\u001b[2J a\\u202eb\\n\\u009b2J") && json.lines().count() == 4, "{json}");
+        assert_eq!(serde_json::from_str::<[String; 2]>(&json).unwrap(), [from_outside, "穗印"]);
     }
 }

@@ -141,11 +141,15 @@ fn decide(place: &Place, identity: Option<&Path>, deciding: &Deciding, verdict: 
     let Outcome::Order(order) = ask::ask(place, Operation::ShowOrder { id: deciding.id })? else { return Err(unasked()) };
     // 1. The request as it stands here, its possession proved here; nothing is signed on the server's word.
     let request = Request::parse(order.request.as_bytes()).map_err(IssueError::from)?;
+    let request_sha256 = crate::sha256_hex(request.der());
+    if order.id != deciding.id || order.request_sha256 != request_sha256 {
+        return Err(Problem::new(Exit::Damaged, "other-order", "the server shows another order than the one asked for, or another request than it says", "sign nothing, and tell whoever runs it"));
+    }
     let decision = Decision {
         act: "issue".to_owned(),
         order: deciding.id,
         profile: order.profile.clone(),
-        request_sha256: crate::sha256_hex(request.der()),
+        request_sha256,
         applicant: order.applicant.said().into_iter().map(|(word, said)| (word.to_owned(), said)).collect(),
         evidence: order.evidence.clone(),
         decision: verdict,
@@ -156,7 +160,7 @@ fn decide(place: &Place, identity: Option<&Path>, deciding: &Deciding, verdict: 
     // 2. The officer sees what they sign, and says so.
     if !deciding.yes {
         whole(&order)?;
-        line(&format!("signed   {}", plain(&text)))?;
+        one(&format!("signed   {text}"))?;
         confirmed(verdict)?;
     }
     // 3.
@@ -263,37 +267,42 @@ pub fn shown(outcome: &Outcome, as_json: bool) -> Result<(), Problem> {
 
 fn row(order: &OrderShown) -> Result<(), Problem> {
     let code = order.applicant.code.as_deref().unwrap_or("-");
-    line(&format!("{}  {:<17} {:<19} {:<18} {}  {}", order.id, order.state.code, order.profile, code, date(order.placed_at), plain(&order.key)))
+    one(&format!("{}  {:<17} {:<19} {:<18} {}  {}", order.id, order.state.code, order.profile, code, date(order.placed_at), order.key))
+}
+
+/// One line and never two, whatever a server sent: nothing reads as a line of ours that is not.
+fn one(text: &str) -> Result<(), Problem> {
+    line(&plain(text))
 }
 
 fn whole(order: &OrderShown) -> Result<(), Problem> {
-    let told = |told: &Told| if told.zh == told.en { plain(&told.en) } else { format!("{} ({})", told.zh, plain(&told.en)) };
-    line(&format!("order    {}{}", order.id, if order.before { ", placed before with this key" } else { "" }))?;
-    line(&format!("state    {}: {}", order.state.code, told(&order.state)))?;
+    let told = |told: &Told| if told.zh == told.en { told.en.clone() } else { format!("{} ({})", told.zh, told.en) };
+    one(&format!("order    {}{}", order.id, if order.before { ", placed before with this key" } else { "" }))?;
+    one(&format!("state    {}: {}", order.state.code, told(&order.state)))?;
     for reason in &order.reasons {
-        line(&format!("note     {}: {}", reason.code, told(reason)))?;
+        one(&format!("note     {}: {}", reason.code, told(reason)))?;
     }
     if let Some(needed) = &order.needed {
-        line(&format!("needs    {} approvals, by holders of the power {}", needed.approvals, needed.by))?;
+        one(&format!("needs    {} approvals, by holders of the power {}", needed.approvals, needed.by))?;
     }
     for decided in &order.decisions {
-        let words = if decided.reason.is_empty() { String::new() } else { format!(": {}", plain(&decided.reason)) };
-        line(&format!("decided  {} by the officer of {}, {}{words}", super::print::word(&decided.decision), decided.officer, date(decided.at)))?;
+        let words = if decided.reason.is_empty() { String::new() } else { format!(": {}", decided.reason) };
+        one(&format!("decided  {} by the officer of {}, {}{words}", super::print::word(&decided.decision), decided.officer, date(decided.at)))?;
     }
-    line(&format!("profile  {}", order.profile))?;
+    one(&format!("profile  {}", order.profile))?;
     for (word, said) in order.applicant.said() {
-        line(&format!("{word:<8} {}", plain(&said)))?;
+        one(&format!("{word:<8} {said}"))?;
     }
     for document in &order.evidence {
-        line(&format!("shown    {} {}", document.kind, document.sha256))?;
+        one(&format!("shown    {} {}", document.kind, document.sha256))?;
     }
-    line(&format!("request  sha256 {}", order.request_sha256))?;
-    line(&format!("key      {}", plain(&order.key)))?;
-    line(&format!("placed   {} by {}; changed {}", date(order.placed_at), order.by, date(order.changed_at)))?;
-    line(&format!("address  {}", order.address))?;
+    one(&format!("request  sha256 {}", order.request_sha256))?;
+    one(&format!("key      {}", order.key))?;
+    one(&format!("placed   {} by {}; changed {}", date(order.placed_at), order.by, date(order.changed_at)))?;
+    one(&format!("address  {}", order.address))?;
     match &order.certificate {
         Some(certificate) => {
-            line(&format!("serial   {}", certificate.serial))?;
+            one(&format!("serial   {}", certificate.serial))?;
             line(format!("{}{}", certificate.certificate, certificate.chain).trim_end())
         }
         None => Ok(()),
