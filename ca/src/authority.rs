@@ -174,7 +174,10 @@ impl Authority {
         let renewed = self.rules.renewal.profiles().filter(|(name, _)| !holders(name)).map(|(name, _)| format!("certificates of {name} are to be renewed, and no holder has such"));
         let (online, asked) = (self.rules.orders.profiles().map(|profile| ("orders.toml", profile)), self.rules.approvals.profiles().map(|profile| ("approvals.toml", profile)));
         let absent = online.chain(asked).filter(|(_, profile)| self.policies.profile(profile).is_none()).map(|(file, profile)| format!("{file} names the profile {profile}, which is not here"));
-        unsigned.chain(idle).chain(renewed).chain(absent).collect()
+        // What strangers apply for somebody looks at.
+        let unseen = self.rules.orders.profiles().filter_map(|name| self.policies.profile(name)).filter(|profile| self.rules.approvals.of(profile.name(), profile.approvals()).online == 0);
+        let unseen = unseen.map(|profile| format!("orders.toml lets anybody order certificates of {} over the network, and approvals.toml asks for no approval of such an order", profile.name()));
+        unsigned.chain(idle).chain(renewed).chain(absent).chain(unseen).collect()
     }
 
     /// The issuer that signs certificates of `profile`: the one wanted, or the only one there is.

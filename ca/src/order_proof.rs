@@ -10,16 +10,19 @@ use const_oid::ObjectIdentifier as Oid;
 use evidence::{Checkpoint, Evidence, Leaf, VerifierKey, leaf_hash, verify_inclusion};
 use pki::path::{Anchors, RevocationList};
 use pki::request::Request;
+use policies::certificate::RequestedName;
 use runtime::exit::{Exit, Problem};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use time::OffsetDateTime;
+use x509_parser::oid_registry::{OID_X509_COMMON_NAME, OID_X509_SERIALNUMBER};
 use x509_parser::prelude::{FromDer, X509Certificate};
 
 use crate::approval::{Judge, SignedError};
 use crate::authority::{Authority, ROOT};
 use crate::flow::approve;
 use crate::flow::order::{OrderError, load};
+use crate::flow::plan::alternative_name;
 use crate::problem::IssueError;
 use crate::record::{Application, OrderId, OrderRecord, OrderState, Person, Verdict, serial_of, serial_text};
 use crate::register;
@@ -278,18 +281,45 @@ impl<'a> Story<'a> {
         if told.iter().any(|one| ![RECEIVED, DECIDED, MOVED, ISSUED].contains(&one.kind)) {
             return Err(ProofError::Story("one is of another kind"));
         }
-        let received = told.first().filter(|first| first.kind == RECEIVED).ok_or(ProofError::Story("the receipt is missing"))?;
-        let last = told.iter().rfind(|one| one.kind == MOVED).unwrap_or(received);
-        let state = if last.kind == MOVED { last.word("to") } else { "received" };
-        if state != proof.state {
+        let of_kind = |kind: u8| told.iter().filter(move |one| one.kind == kind);
+        let received = told.first().filter(|first| first.kind == RECEIVED && of_kind(RECEIVED).count() == 1).ok_or(ProofError::Story("the receipt is missing, or there are two"))?;
+        let mut state = OrderState::Received;
+        for (at, one) in told.iter().enumerate().filter(|(_, one)| one.kind == MOVED) {
+            let next = OrderState::told(one.word("to"), one.word("serial")).filter(|next| state.may_become(next));
+            let next = next.ok_or(ProofError::Story("a move is missing, or is none that an order makes"))?;
+            if !Self::is_decided(proof, told, at, &state, &next) {
+                return Err(ProofError::Story("the decision that moved it is missing, or came before its time"));
+            }
+            state = next;
+        }
+        if state.word() != proof.state {
             return Err(ProofError::Story("its last state is another"));
         }
-        let serial = (state == "issued").then(|| last.word("serial"));
-        let certificate = told.iter().find(|one| one.kind == ISSUED);
-        if serial.is_some() != certificate.is_some() || certificate.is_some_and(|entry| Some(entry.word("serial")) != serial) {
-            return Err(ProofError::Story("the certificate's entry is missing or of another"));
+        let last = of_kind(MOVED).next_back().unwrap_or(received);
+        let serial = matches!(state, OrderState::Issued { .. }).then(|| last.word("serial"));
+        let issued: Vec<&Told> = of_kind(ISSUED).collect();
+        let certificate = match (serial, issued.as_slice()) {
+            (None, []) => None,
+            (Some(serial), [one]) if one.word("serial") == serial && one.word("profile") == proof.application.profile => Some(*one),
+            _ => return Err(ProofError::Story("the certificate's entry is missing or of another")),
+        };
+        Ok(Self { received, decided: of_kind(DECIDED).collect(), last, certificate, serial })
+    }
+
+    /// Whether an order that waited was approved or refused by an officer, whose word stands directly before the move
+    /// since both are of one commit, and one that did not wait by the service.
+    fn is_decided(proof: &Proof, told: &[Told], at: usize, state: &OrderState, next: &OrderState) -> bool {
+        let word = match next {
+            OrderState::Approved => "approve",
+            OrderState::Refused(_) => "refuse",
+            _ => return true,
+        };
+        let entry = |at: usize| proof.entries.get(at).zip(told.get(at));
+        let (Some((place, moved)), Some((before, said))) = (entry(at), at.checked_sub(1).and_then(entry)) else { return false };
+        if *state != OrderState::AwaitingApproval {
+            return moved.word("by") == "service";
         }
-        Ok(Self { received, decided: told.iter().filter(|one| one.kind == DECIDED).collect(), last, certificate, serial })
+        before.index.checked_add(1) == Some(place.index) && said.kind == DECIDED && said.word("decision") == word && said.word("by") == moved.word("by")
     }
 }
 
@@ -314,8 +344,8 @@ fn decisions(proof: &Proof, record: &OrderRecord, story: &Story<'_>, judge: &Jud
         if entry.word("by") != format!("officer:{}", signed.serial) {
             return Err(failed("the log names another officer".into()));
         }
-        if persons.contains(&signed.person) || record.application.person == Some(signed.person) {
-            return Err(failed("its officer decided twice, or ordered it".into()));
+        if persons.contains(&signed.person) || record.application.is_of(signed.person) {
+            return Err(failed("its officer decided twice, or it is their own order".into()));
         }
         persons.push(signed.person);
         match signed.decision.decision {
@@ -350,12 +380,25 @@ fn issued(certificates: &[Vec<u8>], root: &[u8], record: &OrderRecord, request: 
     }
     let words = &record.application.applicant;
     let name = words.name.as_ref().or(words.officer.as_ref());
-    if name.is_some_and(|name| holder.subject().iter_common_name().next().and_then(|found| found.as_str().ok()) != Some(name.as_str())) {
+    if name.is_some_and(|name| attribute(holder, &OID_X509_COMMON_NAME) != Some(name.as_str())) {
         return Err(refused("it names somebody else"));
     }
-    let code = holder.subject().iter_attributes().find(|attribute| *attribute.attr_type() == ORGANIZATION_IDENTIFIER).and_then(|found| found.as_str().ok());
-    if words.code.as_ref().map(|code| format!("NTRCN-{code}")).as_deref() != code {
+    if words.code.as_ref().map(|code| format!("NTRCN-{code}")).as_deref() != attribute(holder, &ORGANIZATION_IDENTIFIER) {
         return Err(refused("its code is another"));
     }
+    if words.number.as_deref() != attribute(holder, &OID_X509_SERIALNUMBER) {
+        return Err(refused("its officer's number is another"));
+    }
+    let found = holder.subject_alternative_name().map_err(|_| refused("it cannot be read"))?;
+    let found: Vec<RequestedName> = found.iter().flat_map(|extension| extension.value.general_names.iter().map(alternative_name)).collect();
+    let hosts = words.dns.iter().map(|host| RequestedName::Dns(host.clone())).chain(words.ip.iter().map(|address| RequestedName::Ip(*address)));
+    let asked: Vec<RequestedName> = words.mailbox.iter().map(|mailbox| RequestedName::Email(mailbox.clone())).chain(hosts).collect();
+    if found.len() != asked.len() || !asked.iter().all(|name| found.contains(name)) {
+        return Err(refused("its mailbox or hosts are others"));
+    }
     Ok(serial.to_owned())
+}
+
+fn attribute<'a>(certificate: &'a X509Certificate<'_>, kind: &x509_parser::der_parser::Oid<'_>) -> Option<&'a str> {
+    certificate.subject().iter_attributes().find(|attribute| attribute.attr_type() == kind).and_then(|found| found.as_str().ok())
 }

@@ -10,7 +10,9 @@ use ca::flow::issue::{Order, issue};
 use ca::flow::officer::{Grant, Withdraw, grant, withdraw};
 use ca::flow::order::{Applied, OrderError, Placed, load, place, place_online, work};
 use ca::flow::plan::Words;
+use ca::flow::renew::{Renew, renew};
 use ca::flow::revoke::{Revoke, revoke};
+use ca::flow::succeed::SuccessionError;
 use ca::flow::{Administrator, Authorised, Operator, Proven};
 use ca::init::{Opened, init, open};
 use ca::order_proof;
@@ -221,6 +223,67 @@ fn nobody_counts_twice_and_nobody_decides_what_they_ordered() {
         assert!(matches!(one.approves(authority, &own.id), Err(ApproveError::Own)));
     }
     assert!(is_issued(&second.approves(authority, &own.id).unwrap()));
+}
+
+#[test]
+fn nobody_gets_around_the_approval_of_an_officers_certificate() {
+    let office = Office::found();
+    let authority = office.authority();
+    let (operator, administrator) = (office.officer("b", "B-1", Some(Power::Operator)), office.officer("a", "A-1", Some(Power::Administrator)));
+    let other = office.officer("c", "A-2", None);
+    let grants: Authorised<Administrator> = Proven::officer(authority, &administrator.der).unwrap().acting().unwrap();
+    grant(authority, &grants, &Grant { serial: other.serial.clone(), power: Power::Administrator }).unwrap();
+    let operates: Authorised<Operator> = Proven::officer(authority, &operator.der).unwrap().acting().unwrap();
+    // A certificate for the very person who would approve it, whoever entered the order.
+    let application = Applied { profile: "officer".into(), applicant: Words { officer: Some("陈一".into()), number: Some("a-1".into()), ..Words::default() }, ..application("own") };
+    let placed = place(authority, &operates, application.clone()).unwrap();
+    assert!(matches!(administrator.approves(authority, &placed.id), Err(ApproveError::Own)));
+    let said = other.says(authority, &placed.id, Verdict::Approve, "");
+    assert!(!format!("{said:?} {application:?} {:?}", Order { profile: "officer".into(), request: Vec::new(), applicant: application.applicant.clone(), issuer: None }).contains("陈一"));
+    assert!(is_issued(&decide(authority, &said).unwrap().state));
+    office.verified(&office.exported(&placed.id)).unwrap();
+    // An administrator's certificate renewed at the counter, with a key that is whoever's.
+    office.clock.advance(Duration::days(320));
+    let asked = Renew { serial: administrator.serial.clone(), request: self::application("x").request };
+    assert!(matches!(renew(authority, &operates, &asked), Err(SuccessionError::Issue(IssueError::ApprovalNeeded { officers: 1, .. }))));
+}
+
+#[test]
+fn a_proof_without_one_of_its_parts_is_none() {
+    let mut office = Office::found();
+    office.two_are_asked_for();
+    let authority = office.authority();
+    let (first, second) = (office.officer("a", "B-1", Some(Power::Operator)), office.officer("b", "B-2", Some(Power::Operator)));
+    let (id, refused) = (office.ordered("1"), office.ordered("2"));
+    first.approves(authority, &id).unwrap();
+    office.clock.advance(Duration::minutes(1));
+    assert!(is_issued(&second.approves(authority, &id).unwrap()));
+    decide(authority, &second.says(authority, &refused, Verdict::Refuse, "不符")).unwrap();
+    for id in [&id, &refused] {
+        let whole = order_proof::Proof::parse(office.exported(id).as_bytes()).unwrap();
+        office.verified(&whole.text().unwrap()).unwrap();
+        for left_out in 0..whole.entries.len() {
+            let mut part = whole.clone();
+            part.entries.remove(left_out);
+            assert!(office.verified(&part.text().unwrap()).is_err(), "entry {left_out}");
+        }
+        // The last decision, with what the log says of it.
+        let mut part = whole.clone();
+        part.decisions.pop();
+        let of_kind = |entry: &order_proof::Entry, kind: u8| base64::Engine::decode(&base64::engine::general_purpose::STANDARD, &entry.leaf).unwrap()[1] == kind;
+        let last = part.entries.iter().rposition(|entry| of_kind(entry, 21)).unwrap();
+        part.entries.remove(last);
+        assert!(matches!(office.verified(&part.text().unwrap()), Err(order_proof::ProofError::Story(_))));
+        // An entry of another order's certificate beside its own.
+        let other = office.ordered(&format!("other-{id}"));
+        first.approves(authority, &other).unwrap();
+        second.approves(authority, &other).unwrap();
+        let (mut mixed, other) = (order_proof::Proof::parse(office.exported(id).as_bytes()).unwrap(), order_proof::Proof::parse(office.exported(&other).as_bytes()).unwrap());
+        office.verified(&mixed.text().unwrap()).unwrap();
+        assert_eq!(mixed.checkpoint, other.checkpoint);
+        mixed.entries.extend(other.entries.into_iter().filter(|entry| of_kind(entry, 4)));
+        assert!(matches!(office.verified(&mixed.text().unwrap()), Err(order_proof::ProofError::Story(_))));
+    }
 }
 
 #[test]

@@ -292,6 +292,56 @@ fn an_order_is_cancelled_by_its_key_alone_and_ends_when_nobody_decides() {
 }
 
 #[test]
+fn many_orders_of_strangers_keep_strangers_waiting_and_never_the_counter() {
+    let place_ = tempfile::tempdir().unwrap();
+    let (mut opened, _) = founded(&place_.path().join("ca"));
+    opened.authority.rules.orders.open_at_most = 2;
+    let authority = &opened.authority;
+    place_online(authority, fresh("1")).unwrap();
+    place_online(authority, fresh("2")).unwrap();
+    assert!(matches!(place_online(authority, fresh("3")), Err(OrderError::TooMany)));
+    serial(&place(authority, &admin(), fresh("counter")).unwrap().order);
+    whole(&*authority.store, "full");
+}
+
+#[test]
+fn what_anybody_may_order_somebody_approves() {
+    let place_ = tempfile::tempdir().unwrap();
+    let home = place_.path().join("ca");
+    let (opened, clock) = founded(&home);
+    assert_eq!(opened.authority.unmatched(), Vec::<String>::new());
+    drop(opened);
+    let document = home.join("policies/authority/approvals.toml");
+    let text = std::fs::read_to_string(&document).unwrap();
+    for without in [text.replace("online = 1\n", "online = 0\n").replace("counter = 1\n", "counter = 0\n"), text[..text.find("[issue").unwrap()].to_owned() + "[issue]\n"] {
+        std::fs::write(&document, without).unwrap();
+        let refused = open(&home, None, &passphrase(), Arc::clone(&clock) as Arc<dyn Clock>).err().unwrap().to_string();
+        assert!(refused.contains("order certificates of enterprise-signing over the network"), "{refused}");
+    }
+}
+
+#[test]
+fn an_enterprise_struck_off_before_the_order_is_issued_gets_nothing() {
+    let place_ = tempfile::tempdir().unwrap();
+    let (mut opened, _) = founded(&place_.path().join("ca"));
+    let file = place_.path().join("registry.csv");
+    let registry = |state: &str| {
+        std::fs::write(&file, format!("code,name,state\n{CODE},{NAME},{state}\n")).unwrap();
+        Arc::new(FileRegistry::open(&file).unwrap())
+    };
+    opened.authority.registry = registry("in-business");
+    // Approved; days later somebody or the jobs go on.
+    let faulty = Arc::new(Faulty::new(Arc::clone(&opened.authority.store)).at(2, Fault::Lost));
+    let placed = place(&over(&opened, faulty as Arc<dyn Store>), &admin(), fresh("a")).unwrap();
+    assert_eq!(placed.order.state, OrderState::Approved);
+    opened.authority.registry = registry("struck-off");
+    work(&opened.authority, None).unwrap();
+    let order = load(&opened.authority, &placed.id).unwrap().1;
+    assert!(matches!(&order.state, OrderState::Refused(ground) if ground.code == "struck-off"), "{:?}", order.state);
+    whole(&*opened.authority.store, "struck off");
+}
+
+#[test]
 fn a_key_reported_before_the_order_is_issued_refuses_it() {
     let place_ = tempfile::tempdir().unwrap();
     let home = place_.path().join("ca");

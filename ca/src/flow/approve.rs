@@ -31,7 +31,7 @@ const SENT_WITHIN: i64 = 900;
 const ATTEMPTS: u32 = 16;
 
 /// A decision, as it came in.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Decided {
     pub order: OrderId,
@@ -40,6 +40,13 @@ pub struct Decided {
     /// CMS SignedData, DER, detached.
     #[serde(with = "crate::record::der_text")]
     pub signature: Vec<u8>,
+}
+
+/// Without the words: an officer's name is a person's.
+impl std::fmt::Debug for Decided {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Decided").field("order", &self.order).finish_non_exhaustive()
+    }
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -56,7 +63,7 @@ pub enum ApproveError {
     NotAwaited { state: &'static str },
     #[error("the order is decided by holders of the power {by}, which this officer has not; ask one of them")]
     Powerless { by: Power },
-    #[error("this officer ordered it; another one must decide")]
+    #[error("this officer ordered it, or it is for them; another one must decide")]
     Own,
     #[error("this officer has decided about the order before; another one must")]
     Twice,
@@ -188,7 +195,7 @@ fn may_decide(authority: &Authority, order: &OrderRecord, needed: Needed, signed
     if !proven.powers().contains(&needed.by) {
         return Err(ApproveError::Powerless { by: needed.by });
     }
-    if order.application.person == Some(signed.person) {
+    if order.application.is_of(signed.person) {
         return Err(ApproveError::Own);
     }
     Ok(proven.actor().clone())

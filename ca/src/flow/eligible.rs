@@ -33,15 +33,13 @@ pub fn judge(authority: &Authority, id: &OrderId, order: &OrderRecord) -> Result
     if let Err(error) = try_out(authority, &Authorised::service(), reordered(order)) {
         return if is_the_applicants(&error) { Ok(Judged::Refused(ground(&error))) } else { Err(error.into()) };
     }
-    let Applicant::Organization { name, code, .. } = order.application.applicant.parse()? else { return Ok(Judged::Eligible(Vec::new())) };
     // 2.
-    let rule = authority.rules.orders.registry;
-    let registered = if rule == RegistryRule::None { None } else { authority.registry.find(&code).map_err(OrderError::Registry)? };
-    let mut flags: Vec<Flag> = match registration(rule, &name, registered.as_ref()) {
+    let mut flags: Vec<Flag> = match registered(authority, order)? {
         Ok(flag) => flag.into_iter().collect(),
         Err(ground) => return Ok(Judged::Refused(ground)),
     };
     // 3.
+    let Applicant::Organization { code, .. } = order.application.applicant.parse()? else { return Ok(Judged::Eligible(Vec::new())) };
     let found = duplicates(authority, id, order, &code)?;
     match (found.first(), authority.rules.orders.duplicates) {
         (Some(first), DuplicateRule::Refuse) => Ok(Judged::Refused(duplicate(*first))),
@@ -50,6 +48,14 @@ pub fn judge(authority: &Authority, id: &OrderId, order: &OrderRecord) -> Result
             Ok(Judged::Eligible(flags))
         }
     }
+}
+
+/// What the registry says of an order's enterprise now; there is none for others.
+pub(super) fn registered(authority: &Authority, order: &OrderRecord) -> Result<Result<Option<Flag>, Ground>, OrderError> {
+    let Applicant::Organization { name, code, .. } = order.application.applicant.parse()? else { return Ok(Ok(None)) };
+    let rule = authority.rules.orders.registry;
+    let found = if rule == RegistryRule::None { None } else { authority.registry.find(&code).map_err(OrderError::Registry)? };
+    Ok(registration(rule, &name, found.as_ref()))
 }
 
 /// Whether an error says something of the application, and not of us.

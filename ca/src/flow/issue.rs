@@ -44,7 +44,7 @@ use crate::record::{Act, CertificateRecord, Channel, Intent, KeyOwner, OrderId, 
 const ATTEMPTS: u32 = 8;
 
 /// What is asked for, as it came in.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Order {
     pub profile: String,
@@ -53,6 +53,13 @@ pub struct Order {
     pub applicant: Words,
     /// Which authority signs, where the profile leaves a choice.
     pub issuer: Option<String>,
+}
+
+/// Without the request: its subject may be a person's name.
+impl std::fmt::Debug for Order {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Order").field("profile", &self.profile).field("applicant", &self.applicant).finish_non_exhaustive()
+    }
 }
 
 /// The whole line.
@@ -275,8 +282,9 @@ fn approve<'a>(authority: &Authority, plan: Plan<'a>, ordered: Option<ApprovedOr
         // What was approved is what is issued: this request, for this applicant, of this profile.
         Some(approved) if approved.is_of(plan.profile.name(), plan.request_sha256.as_deref(), &plan.applicant, plan.code.as_deref()) => {}
         Some(_) => return Err(IssueError::OtherPlan),
-        // Its holder asked, with the key of a certificate that is still good: it says nothing new.
-        None if plan.claim.as_ref().is_some_and(|claim| claim.predecessor.act == Act::Renewed) => {}
+        // Its holder asked, with the key of a certificate that is still good: it says nothing new. At the counter somebody
+        // else says whose the new key is.
+        None if matches!(plan.by, Actor::KeyHolder(_)) && plan.claim.as_ref().is_some_and(|claim| claim.predecessor.act == Act::Renewed) => {}
         // What the service does of its own accord nobody approves, but where the profile itself says so.
         None => match if plan.by == Actor::Service { plan.profile.approvals() } else { order::needed(authority, plan.profile, Channel::Counter)?.approvals } {
             0 => {}

@@ -78,7 +78,7 @@ impl From<serde_json::Error> for OrderError {
 }
 
 /// An application, as it came in.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Applied {
     pub profile: String,
@@ -91,6 +91,13 @@ pub struct Applied {
     pub evidence: Vec<Evidence>,
     /// The applicant's own name for it: the same key with the same content is the same order.
     pub key: String,
+}
+
+/// Without the request: its subject may be a person's name.
+impl std::fmt::Debug for Applied {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Applied").field("profile", &self.profile).field("applicant", &self.applicant).finish_non_exhaustive()
+    }
 }
 
 /// An order that is durable.
@@ -137,7 +144,8 @@ fn placed(authority: &Authority, by: &Actor, person: Option<Person>, channel: Ch
     if let Some(known) = authority.store.get(&named)? {
         return again(known);
     }
-    if authority.store.sum(OrderRecord::OPEN_SUM)? >= authority.rules.orders.open_at_most {
+    // Strangers who send many keep each other waiting, and never the counter.
+    if channel == Channel::Online && authority.store.sum(OrderRecord::OPEN_SUM)? >= authority.rules.orders.open_at_most {
         return Err(OrderError::TooMany);
     }
     // 3.
@@ -234,6 +242,10 @@ fn issue_approved(authority: &Authority, id: &OrderId, stored: Vec<u8>, found: O
         // An approval fell: its officer's certificate or power is gone.
         return change(authority, id, stored, found, OrderState::AwaitingApproval, &Actor::Service);
     };
+    // Days may lie between the application and the last approval.
+    if let Err(ground) = eligible::registered(authority, &found)? {
+        return change(authority, id, stored, found, OrderState::Refused(ground), &Actor::Service);
+    }
     match issue::issue_ordered(authority, approved) {
         Ok(_) => Ok(()),
         // The certificate is there, revoked or held: its key was reported, or its enterprise frozen, while it was signed.
@@ -330,8 +342,9 @@ pub fn cancel(authority: &Authority, authorised: &Authorised<Operator>, id: &Ord
 
 /// By whoever holds the order's key: a PKCS#10 request signed with it, whose common name says what is meant.
 pub fn cancel_by_possession(authority: &Authority, id: &OrderId, request: &[u8]) -> Result<OrderRecord, OrderError> {
-    let request = Request::parse(request).map_err(IssueError::from)?;
+    // Whoever knows no order learns so before anything is verified for them.
     let (_, found) = load(authority, id)?;
+    let request = Request::parse(request).map_err(IssueError::from)?;
     let ordered = Request::parse(&found.request).map_err(IssueError::from)?;
     let says = matches!(request.subject.as_slice(), [(oid, text)] if *oid == COMMON_NAME && *text == format!("cancel order {id}"));
     if !says || request.spki != ordered.spki {

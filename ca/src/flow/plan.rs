@@ -145,20 +145,23 @@ pub fn requested_names(request: &Request) -> Result<Vec<RequestedName>, IssueErr
     let mut names = Vec::new();
     for extension in read.requested_extensions().into_iter().flatten() {
         let ParsedExtension::SubjectAlternativeName(san) = extension else { continue };
-        for name in &san.general_names {
-            names.push(match name {
-                GeneralName::RFC822Name(text) => RequestedName::Email((*text).to_owned()),
-                GeneralName::DNSName(text) => RequestedName::Dns((*text).to_owned()),
-                GeneralName::IPAddress(octets) => match (<[u8; 4]>::try_from(*octets), <[u8; 16]>::try_from(*octets)) {
-                    (Ok(v4), _) => RequestedName::Ip(v4.into()),
-                    (_, Ok(v6)) => RequestedName::Ip(v6.into()),
-                    _ => RequestedName::Other,
-                },
-                _ => RequestedName::Other,
-            });
-        }
+        names.extend(san.general_names.iter().map(alternative_name));
     }
     Ok(names)
+}
+
+/// An alternative name in the policy's words.
+pub fn alternative_name(name: &GeneralName<'_>) -> RequestedName {
+    match name {
+        GeneralName::RFC822Name(text) => RequestedName::Email((*text).to_owned()),
+        GeneralName::DNSName(text) => RequestedName::Dns((*text).to_owned()),
+        GeneralName::IPAddress(octets) => match (<[u8; 4]>::try_from(*octets), <[u8; 16]>::try_from(*octets)) {
+            (Ok(v4), _) => RequestedName::Ip(v4.into()),
+            (_, Ok(v6)) => RequestedName::Ip(v6.into()),
+            _ => RequestedName::Other,
+        },
+        _ => RequestedName::Other,
+    }
 }
 
 /// What is signed for a plan. `issuer` is `None` for a root, which is its own.

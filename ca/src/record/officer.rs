@@ -22,14 +22,15 @@ impl Person {
         let (_, read) = X509Certificate::from_der(certificate).ok()?;
         let mut numbers = read.subject().iter_attributes().filter(|attribute| *attribute.attr_type() == x509_parser::oid_registry::OID_X509_SERIALNUMBER);
         let (number, none) = (numbers.next()?.as_str().ok()?, numbers.next().is_none());
-        // The same number in other letters is nobody else's.
-        (none && !number.is_empty()).then(|| Self::numbered(&number.to_ascii_uppercase()))
+        (none && !number.is_empty()).then(|| Self::numbered(number))
     }
 
-    fn numbered(number: &str) -> Self {
+    /// Whose an officer's number is.
+    pub fn numbered(number: &str) -> Self {
         let mut context = ring::digest::Context::new(&ring::digest::SHA256);
         context.update(b"suiyin officer 1\0");
-        context.update(number.as_bytes());
+        // The same number in other letters is nobody else's.
+        context.update(number.to_ascii_uppercase().as_bytes());
         let mut digest = [0; 32];
         digest.iter_mut().zip(context.finish().as_ref()).for_each(|(to, from)| *to = *from);
         Self(digest)

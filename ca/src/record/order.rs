@@ -164,6 +164,21 @@ impl OrderState {
         }
     }
 
+    /// As the log tells of it: without the reasons of a refusal.
+    pub fn told(word: &str, serial: &str) -> Option<Self> {
+        Some(match word {
+            "received" => Self::Received,
+            "awaiting-approval" => Self::AwaitingApproval,
+            "approved" => Self::Approved,
+            "issuing" => Self::Issuing { serial: serial.to_owned() },
+            "issued" => Self::Issued { serial: serial.to_owned() },
+            "refused" => Self::Refused(Ground { code: String::new(), message: String::new() }),
+            "cancelled" => Self::Cancelled,
+            "expired" => Self::Expired,
+            _ => return None,
+        })
+    }
+
     pub const WORDS: [&str; 8] = ["received", "awaiting-approval", "approved", "issuing", "issued", "refused", "cancelled", "expired"];
 
     /// Whether something may still become of it.
@@ -205,6 +220,13 @@ pub struct Application {
     pub person: Option<Person>,
     /// Unix seconds.
     pub placed_at: i64,
+}
+
+impl Application {
+    /// Whether it is a person's own: they ordered it, or it is for a certificate in their name.
+    pub fn is_of(&self, person: Person) -> bool {
+        self.person == Some(person) || self.applicant.number.as_deref().map(Person::numbered) == Some(person)
+    }
 }
 
 /// An order as it stands.
@@ -378,6 +400,8 @@ mod tests {
         }
         assert!(!OrderState::Issuing { serial: serial("1") }.may_become(&OrderState::Issued { serial: serial("2") }));
         assert_eq!(all.map(|state| state.word()), OrderState::WORDS);
+        assert_eq!(OrderState::WORDS.map(|word| OrderState::told(word, "1").unwrap().word()), OrderState::WORDS);
+        assert_eq!(OrderState::told("", "1"), None);
     }
 
     #[test]
