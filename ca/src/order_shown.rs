@@ -210,6 +210,7 @@ pub fn chinese(code: &str) -> Option<&'static str> {
         "asks-for-ca" => "请求中要求成为签发机构;请去掉该扩展",
         "foreign-name" | "foreign-alternative-name" => "请求中的名称不是申请者的;请用申请者的名称或留空",
         "missing-name" | "name-kind-not-allowed" | "subject-not-filled" => "证书名称的信息不足或不允许;请核对申请",
+        "lost" => "签发期间本机构自备份恢复,未能办结;请换一个编号重新申请",
         "lint" => "拟签发的证书不合规则;请联系受理窗口",
         "duplicate-order" => "同一代码、同一种证书已有在办的申请;请等待其办结或先撤销",
         "duplicate-certificate" => "同一代码已有有效的同种证书;请使用该证书或先吊销",

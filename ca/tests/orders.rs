@@ -360,3 +360,25 @@ fn a_key_reported_before_the_order_is_issued_refuses_it() {
     assert!(matches!(&order.state, OrderState::Refused(ground) if ground.code == "blocked-key"), "{:?}", order.state);
     whole(&*opened.authority.store, "reported");
 }
+
+#[test]
+fn an_order_whose_intent_a_restore_dropped_ends_and_may_be_placed_again() {
+    let place_ = tempfile::tempdir().unwrap();
+    let (opened, _clock) = founded(&place_.path().join("ca"));
+    let authority = &opened.authority;
+    let faulty = Arc::new(Faulty::new(Arc::clone(&authority.store)).at(3, Fault::Lost));
+    let Placed { id, .. } = place(&over(&opened, faulty as Arc<dyn Store>), &admin(), fresh("lost")).unwrap();
+    // While the intent stands it waits for its certificate.
+    work(authority, None).unwrap();
+    assert!(matches!(load(authority, &id).unwrap().1.state, OrderState::Issuing { .. }));
+    for (intent, _) in all(&*authority.store, Intent::TABLE) {
+        authority.store.commit(store::Batch::new().delete(intent)).unwrap();
+    }
+    assert_eq!(work(authority, None).unwrap().advanced, 1);
+    let ended = load(authority, &id).unwrap().1.state;
+    assert!(matches!(&ended, OrderState::Refused(ground) if ground.code == "lost"), "{ended:?}");
+    whole(&*authority.store, "dropped");
+    let again = place(authority, &admin(), fresh("again")).unwrap();
+    assert!(!serial(&again.order).is_empty());
+    whole(&*authority.store, "again");
+}

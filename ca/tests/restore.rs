@@ -221,7 +221,11 @@ fn what_came_after_is_entered_again_by_its_proofs() {
     assert_eq!((restored.earlier.as_deref(), restored.intents_dropped), (Some(earlier.as_str()), vec![serial_text(&pending)]));
     let opened = place.open("ca");
     let authority = &opened.authority;
-    assert_eq!(authority.settings.log_origin, "127.0.0.1:8440/ca/2");
+    assert_eq!(authority.settings.log_origin, format!("127.0.0.1:8440/ca/{}", place.clock.now().unix_timestamp()));
+    // The same backup once more, when that authority is lost too: its log is another again, and not a fork of the second.
+    place.clock.advance(Duration::hours(1));
+    let third = place.restore(&backup, "third", None, Word { accept_loss: true, crl_number: None }).unwrap();
+    assert!(third.earlier == restored.earlier && third.vkey != restored.vkey && third.crl_numbers_above > restored.crl_numbers_above);
     assert_eq!(authority.settings.earlier_logs, [earlier]);
     assert!(kinds(authority, 80)[0].contains("\"intents_dropped\":1"));
     assert_eq!([&kept, &ended, &held, &good, &gone].map(|serial| ocsp(authority, serial)), [0x80, 0x80, 0x80, 0x82, 0x82]);

@@ -27,7 +27,8 @@ use super::issue::{self, Order};
 use super::plan::Words;
 use crate::authority::Authority;
 use crate::problem::IssueError;
-use crate::record::{Application, Channel, Evidence, OrderId, OrderIdError, OrderRecord, OrderState, Person, decode, encode, log, serial_text};
+use crate::register;
+use crate::record::{Application, Channel, Evidence, Ground, Intent, OrderId, OrderIdError, OrderRecord, OrderState, Person, decode, encode, log, serial_text};
 
 /// Letters of an order key.
 const KEY_LONGEST: usize = 64;
@@ -226,6 +227,10 @@ pub fn advance(authority: &Authority, id: &OrderId) -> Result<OrderRecord, Order
                 }
             },
             OrderState::Approved => issue_approved(authority, id, stored, found),
+            OrderState::Issuing { ref serial } if is_dropped(authority, serial)? => {
+                let ground = Ground { code: "lost".to_owned(), message: "the authority came back from a backup while this was being issued; apply again, under a new key".to_owned() };
+                change(authority, id, stored, found, OrderState::Refused(ground), &Actor::Service)
+            }
             _ => return Ok(found),
         };
         match done {
@@ -235,6 +240,13 @@ pub fn advance(authority: &Authority, id: &OrderId) -> Result<OrderRecord, Order
         }
     }
     Ok(load(authority, id)?.1)
+}
+
+/// Whether nobody will sign this serial any more: neither its intent nor its certificate is there. What was recorded
+/// between the two looks moved the order too.
+fn is_dropped(authority: &Authority, serial: &str) -> Result<bool, IssueError> {
+    let serial = register::serial(serial)?;
+    Ok(register::find(&*authority.store, &serial)?.is_none() && authority.store.get(&Intent::key(&serial))?.is_none())
 }
 
 fn issue_approved(authority: &Authority, id: &OrderId, stored: Vec<u8>, found: OrderRecord) -> Result<(), OrderError> {
@@ -382,8 +394,8 @@ pub struct Worked {
     pub next: Option<Key>,
 }
 
-/// Goes on with orders that were received or approved and went no further, and ends those that nobody decided on: a
-/// portion at a time from `after` on, so that one that cannot go on keeps no other from it.
+/// Goes on with orders that were received or approved and went no further, ends those that nobody decided on and those
+/// that a restore left without their intent: a portion at a time from `after` on, so that one that cannot go on keeps no other from it.
 pub fn work(authority: &Authority, after: Option<&Key>) -> Result<Worked, OrderError> {
     let mut worked = Worked::default();
     let now = authority.clock.now().unix_timestamp();
@@ -400,7 +412,7 @@ pub fn work(authority: &Authority, after: Option<&Key>) -> Result<Worked, OrderE
             Err(error) => return Err(error),
         }
     }
-    for state in [OrderState::Received.word(), OrderState::Approved.word()] {
+    for state in [OrderState::Received.word(), OrderState::Approved.word(), OrderState::ISSUING] {
         let (first, to) = OrderRecord::all_in(state);
         // The place reached lies among the orders of one state; those of the other begin at their first.
         let from = after.filter(|after| first < **after && **after < to).cloned().unwrap_or(first);

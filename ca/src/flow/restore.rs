@@ -169,7 +169,7 @@ pub struct Course {
 }
 
 /// 2. Whether it may be restored, and how it goes on: a pure question.
-pub fn judge(verified: &Verified, word: Word, earlier_logs: usize, first_origin: &str, now: time::OffsetDateTime) -> Result<Course, RestoreError> {
+pub fn judge(verified: &Verified, word: Word, first_origin: &str, now: time::OffsetDateTime) -> Result<Course, RestoreError> {
     let found = verified.entries;
     let since = now.unix_timestamp() - verified.manifest.taken;
     if since < 0 {
@@ -195,7 +195,8 @@ pub fn judge(verified: &Verified, word: Word, earlier_logs: usize, first_origin:
     if told > MOST {
         return Err(RestoreError::Number);
     }
-    let new_origin = (!whole).then(|| format!("{first_origin}/{}", earlier_logs + 2));
+    // By the second of the restore: one backup may be restored twice, and what both signed under one name would be a fork.
+    let new_origin = (!whole).then(|| format!("{first_origin}/{}", now.unix_timestamp()));
     Ok(Course { new_origin, above: micros.max(told) })
 }
 
@@ -232,7 +233,7 @@ pub struct Order<'a> {
 pub fn restore(order: Order<'_>, progress: &mut dyn FnMut(&str)) -> Result<Restored, RestoreError> {
     let Order { directory, verified, word, store, passphrase, clock, user } = order;
     // 2. Judged before anything is written, as far as the manifest goes; the settings are inside the records.
-    judge(&verified, word, 0, &verified.manifest.origin, clock.now())?;
+    judge(&verified, word, &verified.manifest.origin, clock.now())?;
     let mut configuration: Configuration = runtime::config::read(&verified.backup.join("ca.toml")).map_err(InitError::from)?;
     let elsewhere = store.is_some();
     configuration.store = store.unwrap_or(configuration.store);
@@ -264,7 +265,7 @@ pub fn restore(order: Order<'_>, progress: &mut dyn FnMut(&str)) -> Result<Resto
     drop(Evidence::open(Arc::clone(&store), signer(&keys, &settings.log_origin)?, directory)?);
     // 5. How it goes on, recorded in one commit: the log's name, the leap of the numbers, what nobody may sign again.
     let first = settings.earlier_logs.first().map_or(settings.log_origin.as_str(), |vkey| vkey.split('+').next().unwrap_or(vkey)).to_owned();
-    let course = judge(&verified, word, settings.earlier_logs.len(), &first, clock.now())?;
+    let course = judge(&verified, word, &first, clock.now())?;
     let after = match &course.new_origin {
         None => settings.clone(),
         Some(origin) => {

@@ -156,7 +156,7 @@ impl OrderState {
             Self::Received => "received",
             Self::AwaitingApproval => "awaiting-approval",
             Self::Approved => "approved",
-            Self::Issuing { .. } => "issuing",
+            Self::Issuing { .. } => Self::ISSUING,
             Self::Issued { .. } => "issued",
             Self::Refused(_) => "refused",
             Self::Cancelled => "cancelled",
@@ -179,6 +179,7 @@ impl OrderState {
         })
     }
 
+    pub const ISSUING: &str = "issuing";
     pub const WORDS: [&str; 8] = ["received", "awaiting-approval", "approved", "issuing", "issued", "refused", "cancelled", "expired"];
 
     /// Whether something may still become of it.
@@ -187,13 +188,14 @@ impl OrderState {
     }
 
     /// The moves there are. An approval that no longer counts leads back to waiting for one; from the intent on, the
-    /// only way is the certificate of that very serial.
+    /// only way is the certificate of that very serial, or none where a restore dropped the intent.
     pub fn may_become(&self, next: &Self) -> bool {
         match (self, next) {
             (Self::Received, Self::AwaitingApproval | Self::Approved | Self::Refused(_) | Self::Cancelled | Self::Expired) => true,
             (Self::AwaitingApproval, Self::Approved | Self::Refused(_) | Self::Cancelled | Self::Expired) => true,
             (Self::Approved, Self::Issuing { .. } | Self::AwaitingApproval | Self::Refused(_) | Self::Cancelled) => true,
             (Self::Issuing { serial }, Self::Issued { serial: issued }) => serial == issued,
+            (Self::Issuing { .. }, Self::Refused(_)) => true,
             _ => false,
         }
     }
@@ -386,7 +388,7 @@ mod tests {
             "-xx--xxx",
             "--x--xxx",
             "-x-x-xx-",
-            "----x---",
+            "----xx--",
             "--------",
             "--------",
             "--------",
