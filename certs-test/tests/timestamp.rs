@@ -157,3 +157,17 @@ fn a_source_that_makes_no_sense_starts_nothing() {
         assert!(said.code == 2 && said.err.contains("ca.toml"), "{said:?}");
     }
 }
+
+#[test]
+fn one_address_gets_so_many_in_an_hour() {
+    let place = tempfile::tempdir().unwrap();
+    let mut authority = Authority::found(place.path());
+    let rules = place.path().join("ca/policies/authority/timestamp.toml");
+    let text = std::fs::read_to_string(&rules).unwrap();
+    std::fs::write(&rules, text.replace("per_address = 36000", "per_address = 2")).unwrap();
+    authority.start();
+    std::fs::write(place.path().join("content"), "filing 2026-05\n").unwrap();
+    query(&authority, "again", &["-sha256"]);
+    let codes: Vec<String> = (0..3).map(|_| asked(&authority, "again.tsq", "again.tsr").out).collect();
+    assert!(codes[..2].iter().all(|code| code.starts_with("200 ")) && codes[2].starts_with("429 "), "{codes:?}");
+}

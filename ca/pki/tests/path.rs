@@ -139,6 +139,19 @@ fn strangers_are_unknown() {
 }
 
 #[test]
+fn copies_of_issuers_hide_no_refusal() {
+    let root = Authority::root("穗印根");
+    let (upper, mut lists) = (root.below("上级", |_| ()), vec![list(&root, vec![])]);
+    let lower = upper.below("下级", |_| ());
+    let certificate = lower.seal(Key::p256().public_key_info(), |plan| plan.serial = SERIAL);
+    lists.extend([list(&upper, vec![]), list(&lower, vec![revoked(&SERIAL, Reason::KeyCompromise)])]);
+    let (anchors, required) = (Anchors::new(&[&root.certificate]).unwrap(), seal_wanted());
+    let copies: Vec<_> = [&upper.certificate, &lower.certificate].into_iter().cycle().take(16).collect();
+    let refusal = Validation { anchors: &anchors, lists: &lists, required: &required, at: NOW }.trust(&certificate, &copies).unwrap_err();
+    assert_eq!(refusal, because(Reason::KeyCompromise));
+}
+
+#[test]
 fn usage_and_constraints() {
     let usage = |holder: fn(&mut CertificatePlan)| City::changed(|_| (), holder).refusal();
     assert_eq!(usage(|plan| plan.extensions.extended_key_usage = vec![CLIENT]), PathError::WrongUsage);
@@ -234,6 +247,10 @@ fn the_newest_list_within_its_scope_decides() {
     let (before, after) = (lists("", held.clone(), 0), lists("", vec![], 1));
     assert!(with(&[&before, &after]).is_ok());
     assert!(with(&[&after, &before]).is_ok());
+    // Two of one moment, in either order.
+    let same = lists("", vec![], 0);
+    assert_eq!(with(&[&before, &same]).unwrap_err(), because(Reason::CertificateHold));
+    assert_eq!(with(&[&same, &before]).unwrap_err(), because(Reason::CertificateHold));
     let later = lists("", held.clone(), 2);
     assert_eq!(with(&[&later, &after]).unwrap_err(), because(Reason::CertificateHold));
     // Partitions: its own counts, another is not about it.

@@ -1,4 +1,4 @@
-//! How many orders are taken in an hour, from one address and from all together.
+//! How much is taken in an hour, from one address and from all together.
 
 use std::collections::HashMap;
 use std::net::{IpAddr, Ipv6Addr};
@@ -15,7 +15,7 @@ pub struct Rate {
     addresses: HashMap<IpAddr, Bucket>,
 }
 
-/// Fills with each order by one, and leaks the limit in an hour. In thousandths, so that slow leaks count.
+/// Fills with each request by one, and leaks the limit in an hour. In thousandths, so that slow leaks count.
 #[derive(Clone, Copy)]
 struct Bucket {
     level: i64,
@@ -43,7 +43,7 @@ impl Rate {
         Self { per_address, all: Bucket { level: 0, at: 0 }, all_limit: all, addresses: HashMap::new() }
     }
 
-    /// Counts one order; or how many seconds to wait.
+    /// Counts one request; or how many seconds to wait.
     pub fn take(&mut self, address: IpAddr, now: i64) -> Result<(), i64> {
         let address = network(address);
         if self.addresses.len() >= ADDRESSES && !self.addresses.contains_key(&address) {

@@ -86,7 +86,7 @@ mod tests {
         assert!(refused(&[entry, entry].concat()).contains("twice"));
         assert!(refused(&format!("{entry}overlap_days = 400")).contains("400 days"));
         assert!(with("renewal.toml", "most_overlap_days = 3\ncorrection_overlap_days = 5").unwrap_err().reason.contains("write 0 to 3"));
-        let stamp = |policy: &str, accuracy: &str, digests: &str| format!("policy = \"{policy}\"\naccuracy_ms = {accuracy}\nordering = false\ndigests = [{digests}]\n");
+        let stamp = |policy: &str, accuracy: &str, digests: &str| format!("policy = \"{policy}\"\naccuracy_ms = {accuracy}\nordering = false\ndigests = [{digests}]\nhourly = {{ per_address = 1, all = 1 }}\n");
         for (text, reason) in [
             (stamp("any", "1", "\"sha256\""), "line 1: a token names one policy"),
             (stamp(".x", "1", "\"sha256\""), "line 1: `.x` is no policy"),
@@ -94,6 +94,8 @@ mod tests {
             (stamp(".4.1", "1", ""), "line 4: name at least one digest"),
             (stamp(".4.1", "1", "\"sha256\", \"sha256\""), "each once"),
             (stamp(".4.1", "1", "\"sha1\""), "unknown variant `sha1`"),
+            (stamp(".4.1", "1", "\"sha256\"").replace("per_address = 1", "per_address = 2"), "line 5: timestamps in an hour"),
+            (stamp(".4.1", "1", "\"sha256\"").replace("all = 1", "all = 1000001"), "line 5: timestamps in an hour"),
         ] {
             let said = with("timestamp.toml", &text).unwrap_err().to_string();
             assert!(said.contains(reason), "{said}");

@@ -25,12 +25,18 @@ named! {
     }
 }
 
-/// Orders taken over the network in an hour.
+/// What is taken over the network in an hour.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Hourly {
     pub per_address: u32,
     pub all: u32,
+}
+
+impl Hourly {
+    pub(super) fn is_sound(self) -> bool {
+        (1..=self.all).contains(&self.per_address) && self.all <= 1_000_000
+    }
 }
 
 /// Of `orders.toml`.
@@ -70,8 +76,7 @@ impl Orders {
         if !(1..=10_000_000).contains(open_at_most.get_ref()) {
             return refused(open_at_most.span(), "the number of open orders; write 1 to 10000000".to_owned());
         }
-        let Hourly { per_address, all } = *hourly.get_ref();
-        if per_address == 0 || per_address > all || all > 1_000_000 {
+        if !hourly.get_ref().is_sound() {
             return refused(hourly.span(), "orders in an hour; write 1 to 1000000, and no more from one address than from all".to_owned());
         }
         let (online, open_days) = (online.into_inner(), open_days.into_inner());

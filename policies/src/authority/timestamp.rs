@@ -4,6 +4,7 @@ use const_oid::ObjectIdentifier;
 use serde::Deserialize;
 use toml::Spanned;
 
+use super::Hourly;
 use crate::certificate::{Arc, WrittenPolicy};
 use crate::document::{PolicyError, named, read};
 
@@ -21,6 +22,8 @@ pub struct Timestamp {
     /// Whether every token's time is later than those of all before it.
     pub ordering: bool,
     digests: Vec<Digest>,
+    /// Tokens made in an hour.
+    pub hourly: Hourly,
 }
 
 #[derive(Deserialize)]
@@ -30,11 +33,12 @@ struct Document {
     accuracy_ms: Spanned<u32>,
     ordering: bool,
     digests: Spanned<Vec<Digest>>,
+    hourly: Spanned<Hourly>,
 }
 
 impl Timestamp {
     pub(super) fn parse(file: &str, text: &str) -> Result<Self, PolicyError> {
-        let Document { policy, accuracy_ms, ordering, digests } = read(file, text)?;
+        let Document { policy, accuracy_ms, ordering, digests, hourly } = read(file, text)?;
         let refused = |span, reason: &str| Err(PolicyError::at(file, text, Some(span), reason));
         if policy.get_ref().is_any() {
             return refused(policy.span(), "a token names one policy and not any; write .4.1 beneath the arc, or a whole identifier");
@@ -47,7 +51,11 @@ impl Timestamp {
         if list.is_empty() || list.iter().enumerate().any(|(at, one)| list.iter().take(at).any(|before| before == one)) {
             return refused(digests.span(), "name at least one digest, each once");
         }
-        Ok(Self { policy: policy.into_inner(), accuracy_ms: accuracy_ms.into_inner(), ordering, digests: digests.into_inner() })
+        if !hourly.get_ref().is_sound() {
+            return refused(hourly.span(), "timestamps in an hour; write 1 to 1000000, and no more from one address than from all");
+        }
+        let (policy, accuracy_ms, digests, hourly) = (policy.into_inner(), accuracy_ms.into_inner(), digests.into_inner(), hourly.into_inner());
+        Ok(Self { policy, accuracy_ms, ordering, digests, hourly })
     }
 
     /// The policy's identifier; `None` beneath an arc that is too long for it.

@@ -17,6 +17,7 @@ pub use const_oid::ObjectIdentifier as Oid;
 pub use facts::CertificateFacts;
 pub use revocation::{ListError, Revocation, RevocationList};
 use search::Search;
+use std::collections::BTreeSet;
 use time::OffsetDateTime;
 
 /// The most certificates in which issuers are looked for.
@@ -148,8 +149,10 @@ impl Validation<'_> {
         let holder = CertificateView::parse(certificate)?;
         let facts = CertificateFacts::of(&holder)?;
         let anchors = self.anchors.views()?;
-        // What cannot be read is no issuer of anybody.
-        let intermediates: Vec<_> = intermediates.iter().filter_map(|one| CertificateView::parse(one.as_ref()).ok()).collect();
+        // What cannot be read is no issuer of anybody; what is sent twice is tried once, so that copies cost nothing.
+        let mut seen = BTreeSet::new();
+        let distinct = intermediates.iter().map(AsRef::as_ref).filter(|one| seen.insert(*one));
+        let intermediates: Vec<_> = distinct.filter_map(|one| CertificateView::parse(one).ok()).collect();
         Search::new(&anchors, &intermediates).climb(&mut vec![&holder], &|path| self.judge(path))?;
         Ok(Trusted { certificate: certificate.to_vec(), facts })
     }
@@ -223,7 +226,8 @@ impl Validation<'_> {
         }
         let mut newest: Option<&RevocationList> = None;
         for list in self.lists {
-            let better = newest.is_none_or(|known| list.is_newer_than(known));
+            // Of two of one moment the one that revokes is believed.
+            let better = newest.is_none_or(|known| list.is_newer_than(known) || (!known.is_newer_than(list) && list.find(subject.serial).is_some()));
             if better && list.covers(subject, is_authority, self.at)? && list.is_signed_by(issuer.spki) {
                 newest = Some(list);
             }

@@ -133,15 +133,11 @@ pub(super) fn allowed(authority: &CertificateView<'_>, below: &[&CertificateView
             // Addresses that are not ASCII stand in another kind of name, and no constraint on addresses would bind them.
             let hidden = kind == OTHER && Reader::new(name).take(6)? == SMTP_UTF8_MAILBOX.as_bytes();
             let about = if hidden { MAIL } else { kind };
-            let of_kind = |list: &[(u8, &[u8])]| list.iter().filter(|(other, _)| *other == about).map(|(_, base)| base.to_vec()).collect::<Vec<_>>();
-            let (permitted, excluded) = (of_kind(&subtrees.permitted), of_kind(&subtrees.excluded));
-            if permitted.is_empty() && excluded.is_empty() {
-                continue;
-            }
             // What we cannot compare is not allowed: nobody knows what it was meant to bind.
             let within = |base: &[u8]| if hidden { None } else { lies_within(kind, name, base) };
-            let permitted = permitted.iter().map(|base| within(base)).collect::<Option<Vec<_>>>().ok_or(PathError::Constraint)?;
-            let excluded = excluded.iter().map(|base| within(base)).collect::<Option<Vec<_>>>().ok_or(PathError::Constraint)?;
+            let judged = |list: &[(u8, &[u8])]| list.iter().filter(|(other, _)| *other == about).map(|(_, base)| within(base)).collect::<Option<Vec<_>>>();
+            let permitted = judged(&subtrees.permitted).ok_or(PathError::Constraint)?;
+            let excluded = judged(&subtrees.excluded).ok_or(PathError::Constraint)?;
             if excluded.contains(&true) || !(permitted.is_empty() || permitted.contains(&true)) {
                 return Err(PathError::Constraint);
             }
@@ -158,7 +154,7 @@ fn lies_within(kind: u8, name: &[u8], base: &[u8]) -> Option<bool> {
             Some(name.starts_with(&base))
         }
         MAIL => mail_within(ascii(name)?, ascii(base)?),
-        DNS => Some(host_below(ascii(name)?, ascii(base)?)),
+        DNS => dns_within(host(ascii(name)?)?, ascii(base)?),
         URI => {
             let (host, base) = (host_of(ascii(name)?)?, ascii(base)?);
             Some(host_within(host, base))
@@ -182,11 +178,25 @@ fn ascii(octets: &[u8]) -> Option<&str> {
 /// A base with `@` is one mailbox, one with a leading dot all below that domain, another one host.
 fn mail_within(name: &str, base: &str) -> Option<bool> {
     // A quoted local part may hold another at sign; the last one is the address's own.
-    let (local, host) = name.rsplit_once('@').filter(|(local, host)| !local.is_empty() && !host.is_empty())?;
+    let (local, at) = name.rsplit_once('@').filter(|(local, _)| !local.is_empty())?;
+    let at = host(at)?;
     Some(match base.rsplit_once('@') {
-        Some((of, at)) => local == of && host.eq_ignore_ascii_case(at),
-        None => host_within(host, base),
+        Some((of, host)) => local == of && at.eq_ignore_ascii_case(host),
+        None => host_within(at, base),
     })
+}
+
+/// A name of a host in the one form in which it is compared: with a dot at its end it would be the same host and another
+/// text, and lie outside of what excludes it.
+fn host(name: &str) -> Option<&str> {
+    name.split('.').all(|label| !label.is_empty()).then_some(name)
+}
+
+/// A star stands for names within the base and others, where the base lies below it: that cannot be told.
+fn dns_within(name: &str, base: &str) -> Option<bool> {
+    let within = host_below(name, base);
+    let covers = name.strip_prefix("*.").is_some_and(|parent| host_below(base, parent));
+    if covers && !within { None } else { Some(within) }
 }
 
 /// A base with a leading dot is all below that domain but not it, another one host; an empty one is every host.
@@ -210,8 +220,8 @@ fn host_of(uri: &str) -> Option<&str> {
     let authority = rest.split(['/', '?', '#']).next()?;
     let host = authority.rsplit_once('@').map_or(authority, |(_, host)| host);
     let host = host.split_once(':').map_or(host, |(host, _)| host);
-    let is_name = !host.is_empty() && !host.starts_with('[') && host.parse::<std::net::Ipv4Addr>().is_err();
-    is_name.then_some(host)
+    let is_name = !host.starts_with('[') && host.parse::<std::net::Ipv4Addr>().is_err();
+    self::host(host).filter(|_| is_name)
 }
 
 #[cfg(test)]
@@ -227,7 +237,7 @@ mod tests {
         for (name, base) in [("A@b.cn", "a@b.cn"), ("a@x.b.cn", "b.cn"), ("a@b.cn", ".b.cn"), ("a@xb.cn", ".b.cn"), ("a@xb.cn", "b.cn"), ("a@b.cn.evil", "b.cn"), ("\"a@b.cn\"@evil", "b.cn")] {
             assert_eq!(within(name, base), Some(false), "{name} {base}");
         }
-        for name in ["b.cn", "@b.cn", "a@", "", "a b@b.cn", "张@b.cn", "a@b.cn\0"] {
+        for name in ["b.cn", "@b.cn", "a@", "", "a b@b.cn", "张@b.cn", "a@b.cn\0", "a@b.cn.", "a@.b.cn", "a@x..b.cn"] {
             assert_eq!(within(name, "b.cn"), None, "{name}");
         }
     }
@@ -237,9 +247,13 @@ mod tests {
         let dns = |name: &str, base: &str| lies_within(DNS, name.as_bytes(), base.as_bytes());
         assert!(dns("b.cn", "b.cn") == Some(true) && dns("x.B.cn", "b.CN") == Some(true) && dns("x.b.cn", ".b.cn") == Some(true) && dns("anything", "") == Some(true));
         assert!(dns("xb.cn", "b.cn") == Some(false) && dns("cn", "b.cn") == Some(false) && dns("b.cn.x", "b.cn") == Some(false));
+        // Another text of an excluded host, and a star that stands for it.
+        assert!(dns("b.cn.", "b.cn").is_none() && dns("x..b.cn", "b.cn").is_none() && dns("*.cn", "b.cn").is_none() && dns("*.CN", "x.b.cn").is_none());
+        assert!(dns("*.b.cn", "b.cn") == Some(true) && dns("*.b.cn", "c.cn") == Some(false) && dns("*.b.cn", "") == Some(true));
         let uri = |name: &str, base: &str| lies_within(URI, name.as_bytes(), base.as_bytes());
         assert!(uri("http://u@b.cn:80/x", "b.cn") == Some(true) && uri("https://x.b.cn?y", ".b.cn") == Some(true));
         assert!(uri("http://x.b.cn/", "b.cn") == Some(false) && uri("http://b.cn@evil/", "b.cn") == Some(false) && uri("http://b.cn/", ".b.cn") == Some(false));
+        assert!(uri("http://b.cn./", "b.cn").is_none() && uri("http:///x", "b.cn").is_none());
         assert!(uri("urn:x", "b.cn").is_none() && uri("http://192.0.2.1/", "b.cn").is_none() && uri("http://[::1]/", "b.cn").is_none());
         let address = |name: &[u8], base: &[u8]| lies_within(ADDRESS, name, base);
         assert_eq!(address(&[192, 0, 2, 7], &[192, 0, 2, 0, 255, 255, 255, 0]), Some(true));
