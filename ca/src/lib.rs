@@ -23,6 +23,7 @@ pub mod problem;
 pub mod record;
 pub mod register;
 pub mod registry;
+pub mod retention;
 pub mod service;
 pub mod stamped;
 pub mod status;
@@ -31,6 +32,7 @@ mod throwaway;
 pub mod time_source;
 pub mod timestamps;
 pub mod token;
+pub mod wind_down;
 pub mod witness;
 
 /// Lower-case hexadecimal.

@@ -27,14 +27,16 @@ use crate::flow::take_over::{self, Requested};
 use crate::flow::backup::{self, BackedUp};
 use crate::flow::officer::{self, Grant, Withdraw};
 use crate::flow::order::{self, Applied, OrderError, OrderQuery, Placed};
-use crate::flow::{Administrator, Authorised, Operator, Proven, adopt, outbox, publish};
+use crate::flow::{Administrator, Authorised, Operator, Proven, adopt, outbox, publish, wind_down};
 use crate::letter::Letter;
 use crate::order_proof::{self, Proof};
 use crate::order_shown::OrderShown;
 use crate::problem::{IssueError, OfficerError};
 use crate::record::{BulkAct, Came, CertificateRecord, CrlRecord, Freeze, Incident, Item, Notice, NoticeState, OrderId, OrderRecord, Recipient, Status, Unread, der_text, serial_text};
 use crate::register::{self, Query, State};
+use crate::retention;
 use crate::stamped::{self, Stamped};
+use crate::wind_down::WoundDown;
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
@@ -81,6 +83,10 @@ pub enum Operation {
     OwnName { serial: String },
     /// Everything an authority needs to go on, into a new directory.
     Backup { directory: PathBuf },
+    /// All that has to be kept, into a new directory, for whoever takes over.
+    WindDownExport { directory: PathBuf },
+    /// How long records are to be kept, and which are beyond their time.
+    RetentionReport,
     /// A certificate of ours that a restored register does not know.
     AdoptCertificate {
         #[serde(with = "der_text")]
@@ -121,9 +127,9 @@ impl Operation {
     /// |---|---|---|---|
     /// | grant and withdraw powers; publish lists, the root's too; take in what a restored register lacks; revoke and issue anew in bulk | yes | | |
     /// | issue, renew, replace, correct, revoke, suspend, resume, freeze; block a key; send notices again; tell a holder the own name's secret | | yes | |
-    /// | export the log, on the authority's own machine | | | yes |
+    /// | export the log, on the authority's own machine; how long records are kept | | | yes |
     /// | show and list certificates and notices, show timestamps | yes | yes | yes |
-    /// | list officers; doctor; back up, on the authority's own machine | yes | | yes |
+    /// | list officers; doctor; back up and export a wind-down package, on the authority's own machine | yes | | yes |
     pub fn power(&self) -> (&'static str, &'static [Power]) {
         use Power::{Administrator, Auditor, Operator};
         match self {
@@ -159,6 +165,8 @@ impl Operation {
             Self::WithdrawPower(_) => ("withdraw-power", &[Administrator]),
             Self::ListOfficers => ("list-officers", &[Administrator, Auditor]),
             Self::Backup { .. } => ("backup", &[Administrator, Auditor]),
+            Self::WindDownExport { .. } => ("wind-down-export", &[Administrator, Auditor]),
+            Self::RetentionReport => ("retention-report", &[Auditor]),
             Self::AdoptCertificate { .. } => ("adopt-certificate", &[Administrator]),
             Self::AdoptList { .. } => ("adopt-list", &[Administrator]),
             Self::AdoptListFile { .. } => ("adopt-list-file", &[Administrator]),
@@ -337,6 +345,8 @@ pub enum Outcome {
     Letter(Letter),
     Examined(Examined),
     BackedUp(BackedUp),
+    WoundDown(WoundDown),
+    Retention(retention::Report),
     Adopted(Box<Adopted>),
     ListAdopted(ListAdopted),
     Timestamp(Box<Stamped>),
@@ -461,6 +471,12 @@ impl Service {
                 };
                 Ok(Outcome::BackedUp(backup::back_up(&self.authority, &self.evidence, &directory, &mut progress)?))
             }
+            Operation::WindDownExport { directory } => {
+                local(proven, name)?;
+                let mut progress = |what: &str, count: u64| tracing::info!(what, count, "written for a wind-down");
+                Ok(Outcome::WoundDown(wind_down::export(&self.authority, &self.evidence, proven.actor(), &directory, &mut progress)?))
+            }
+            Operation::RetentionReport => Ok(Outcome::Retention(retention::report(&self.authority)?)),
             Operation::AdoptCertificate { der, profile } => {
                 let adopt::Adopted { serial, record, before } = adopt::certificate(&self.authority, &proven.acting()?, &der, profile.as_deref())?;
                 Ok(Outcome::Adopted(Box::new(Adopted { certificate: self.shown(&serial, &record, false), before })))

@@ -60,6 +60,8 @@ const MATRIX: &[(&str, [bool; 4])] = &[
     ("export-log", [false, false, true, true]),
     // Of the machine's own, whoever asks from another: the owner alone does it, and changes nothing by it.
     ("backup", [true, false, true, true]),
+    ("wind-down-export", [true, false, true, true]),
+    ("retention-report", [false, false, true, true]),
     ("adopt-certificate", [true, false, false, false]),
     ("adopt-list", [true, false, false, false]),
     ("own-name", [false, true, false, false]),
@@ -110,9 +112,10 @@ fn sample(name: &str) -> Value {
         // Already blocked where it matters: the digest of no key at all.
         "block-key" => json!({ "block-key": { "key": "00".repeat(32) } }),
         "publish-crl" => json!({ "publish-crl": { "issuer": "no-such" } }),
-        "prepare-root-crl" | "list-officers" | "doctor" => json!(name),
+        "prepare-root-crl" | "list-officers" | "doctor" | "retention-report" => json!(name),
         "publish-root-crl" => json!({ "publish-root-crl": { "der": "MAA=" } }),
         "backup" => json!({ "backup": { "directory": "/nonexistent/below" } }),
+        "wind-down-export" => json!({ "wind-down-export": { "directory": "/nonexistent/below" } }),
         "adopt-certificate" => json!({ "adopt-certificate": { "der": "MAA=", "profile": null } }),
         "adopt-list" => json!({ "adopt-list": { "der": "MAA=" } }),
         "adopt-list-file" => json!({ "adopt-list-file": { "file": "/nonexistent/below" } }),

@@ -207,8 +207,17 @@ impl Evidence {
 
     /// Writes the log as tiles, with its checkpoint and key, into `directory`, which must be new or empty.
     pub fn export(&self, directory: &Path, progress: &dyn Fn(u64, u64)) -> Result<u64, EvidenceError> {
-        let note = self.advance()?;
-        let checkpoint = Checkpoint::open(note.as_bytes(), &self.signer.verifier()?).map_err(|error| EvidenceError::Export(error.to_string()))?;
+        self.advance()?;
+        self.export_first(directory, self.signed(), &mut |at, of, _| progress(at, of))
+    }
+
+    /// The same of the first `size` entries, which are durable; each is shown to `visit` with its place and how many there are.
+    pub fn export_first(&self, directory: &Path, size: u64, visit: &mut dyn FnMut(u64, u64, &[u8])) -> Result<u64, EvidenceError> {
+        // Nothing beyond what was signed and flushed is shown to anybody.
+        self.advance()?;
+        if size > self.signed() {
+            return Err(EvidenceError::Behind { found: self.signed(), promised: size });
+        }
         let failed = |path: &Path, error: std::io::Error| EvidenceError::File { path: path.to_owned(), reason: error.to_string() };
         std::fs::create_dir_all(directory).map_err(|error| failed(directory, error))?;
         if std::fs::read_dir(directory).map_err(|error| failed(directory, error))?.next().is_some() {
@@ -219,17 +228,24 @@ impl Evidence {
             std::fs::create_dir_all(parent).and_then(|()| std::fs::write(&path, bytes)).map_err(|error| failed(&path, error))
         };
         let mut writer = TileWriter::new();
-        while writer.size() < checkpoint.size() {
-            let wanted = usize::try_from(checkpoint.size() - writer.size()).unwrap_or(PAGE).min(PAGE);
-            for leaf in self.store.read_stream(STREAM, writer.size(), wanted)? {
+        while writer.size() < size {
+            let wanted = usize::try_from(size - writer.size()).unwrap_or(PAGE).min(PAGE);
+            let leaves = self.store.read_stream(STREAM, writer.size(), wanted)?;
+            if leaves.is_empty() {
+                return Err(EvidenceError::Behind { found: writer.size(), promised: size });
+            }
+            for leaf in leaves {
+                visit(writer.size(), size, &leaf);
                 writer.push(&leaf, |tile, bytes| write(directory.join(tile.path()), bytes)).map_err(|error| EvidenceError::Export(error.to_string()))?;
             }
-            progress(writer.size(), checkpoint.size());
         }
         writer.partials(|tile, bytes| write(directory.join(tile.path()), bytes)).map_err(|error| EvidenceError::Export(error.to_string()))?;
-        write(directory.join("checkpoint"), note.as_bytes())?;
+        // An earlier size of the log whose head is flushed: whoever has both heads sees that one continues the other.
+        let sign = |error: merkle::NoteError| EvidenceError::Sign(error.to_string());
+        let checkpoint = Checkpoint::new(&self.signer.origin, size, writer.tree().root()).map_err(sign)?;
+        write(directory.join("checkpoint"), checkpoint.sign(&self.signer).map_err(sign)?.as_bytes())?;
         write(directory.join("vkey"), format!("{}\n", self.signer.verifier()?).as_bytes())?;
-        Ok(checkpoint.size())
+        Ok(size)
     }
 }
 

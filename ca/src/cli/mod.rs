@@ -20,6 +20,7 @@ mod root;
 mod serve;
 mod succession;
 mod timestamp;
+mod wind_down;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -198,6 +199,12 @@ enum Command {
     /// After a restore: enter certificates and lists of this authority that the backup did not know yet, lists first.
     #[command(after_help = "Examples:\n  ca --dir ca-state adopt newest-enterprise-ca.crl\n  ca --dir ca-state adopt a.pem b.pem --profile enterprise-signing")]
     Adopt(backup::Adopt),
+    /// All that has to be kept, for another authority or an auditor.
+    #[command(subcommand)]
+    WindDown(wind_down::WindDown),
+    /// How long records are kept.
+    #[command(subcommand)]
+    Retention(wind_down::Retention),
     /// New generations of issuing authorities.
     #[command(subcommand)]
     Issuer(issuer::Issuer),
@@ -356,6 +363,8 @@ fn dispatch(cli: Cli) -> Result<(), Problem> {
         Command::Doctor { online } => return doctor::doctor(&place, online),
         Command::Backup { directory } => Operation::Backup { directory: offline::absolute(&directory)? },
         Command::Restore(restore) => return backup::restore(&place, restore),
+        Command::WindDown(wanted) => return wind_down::wind_down(&place, wanted),
+        Command::Retention(wind_down::Retention::Report) => Operation::RetentionReport,
         Command::Issuer(wanted) => return issuer::issuer(&place, wanted),
         Command::Ceremony(wanted) => return ceremony::ceremony(wanted, place.json),
         Command::Adopt(adopt) => return backup::adopt(&place, adopt),

@@ -59,6 +59,8 @@ pub fn outcome(outcome: &Outcome, as_json: bool) -> Result<(), Problem> {
             Outcome::Letter(letter) => json(letter),
             Outcome::Examined(examined) => json(examined),
             Outcome::BackedUp(done) => json(done),
+            Outcome::WoundDown(done) => json(done),
+            Outcome::Retention(report) => json(report),
             Outcome::Adopted(adopted) => json(adopted),
             Outcome::ListAdopted(adopted) => json(adopted),
             Outcome::Timestamp(stamped) => json(stamped),
@@ -109,6 +111,8 @@ pub fn outcome(outcome: &Outcome, as_json: bool) -> Result<(), Problem> {
             line(&format!("sha256   {}", issuer.sha256))
         }
         Outcome::BackedUp(done) => super::backup::done(done),
+        Outcome::WoundDown(done) => super::wind_down::done(done),
+        Outcome::Retention(report) => super::wind_down::kept(report),
         Outcome::Adopted(adopted) => {
             line(if adopted.before { "known before; nothing was changed" } else { "adopted" })?;
             certificate(&adopted.certificate)

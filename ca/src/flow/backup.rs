@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use evidence::{Evidence, EvidenceError};
 use runtime::exit::{Exit, Problem};
 use serde::{Deserialize, Serialize};
-use store::{CopyError, StoreError};
+use store::{CommitError, CopyError, StoreError};
 
 use crate::authority::Authority;
 use crate::backup::{DEEPEST, Item, KEPT, MANIFEST, MOST_FILES, Manifest, Measured, NOTE, RECORDS, is_certificate, note_text};
@@ -19,9 +19,9 @@ const UNSAID: [&str; 4] = ["lock", runtime::admin::SOCKET, "store", "."];
 
 #[derive(Debug, thiserror::Error)]
 pub enum BackupError {
-    #[error("{path} stands already; a backup never replaces anything: name a new directory", path = path.display())]
+    #[error("{path} stands already; nothing that stands is ever replaced: name a new directory", path = path.display())]
     Exists { path: PathBuf },
-    #[error("{path} is left of a backup that was cut off; remove it, or name another directory", path = path.display())]
+    #[error("{path} is left of an earlier one that was cut off; remove it, or name another directory", path = path.display())]
     Unfinished { path: PathBuf },
     #[error("{path} lies in the authority's own directory; name a place on another disk", path = path.display())]
     Inside { path: PathBuf },
@@ -35,8 +35,12 @@ pub enum BackupError {
     Evidence(#[from] EvidenceError),
     #[error("the store could not be read: {0}; look at the disk")]
     Store(#[from] StoreError),
-    #[error("the list of files could not be written as JSON: {0}")]
+    #[error("what was to be written is no JSON: {0}")]
     Json(#[from] serde_json::Error),
+    #[error("{what} is not as this program writes it; restore the store from a backup")]
+    Record { what: String },
+    #[error(transparent)]
+    Commit(#[from] CommitError),
 }
 
 /// A backup that is whole and durable.
@@ -58,7 +62,7 @@ pub struct BackedUp {
     pub in_token: Vec<String>,
 }
 
-fn failed(path: &Path) -> impl FnOnce(io::Error) -> BackupError {
+pub(super) fn failed(path: &Path) -> impl FnOnce(io::Error) -> BackupError {
     let path = path.to_owned();
     move |error| BackupError::File { path, reason: error.to_string() }
 }
@@ -102,13 +106,13 @@ pub fn back_up(authority: &Authority, evidence: &Evidence, to: &Path, progress: 
     Ok(BackedUp { directory: to.to_owned(), taken, records, files: manifest.files.len() as u64, bytes, sha256, vkey, left_out: found.left_out, in_token })
 }
 
-/// Where a backup is written until it is whole.
-struct Place {
+/// Where a backup, or a wind-down package, is written until it is whole.
+pub(super) struct Place {
     unfinished: PathBuf,
 }
 
 impl Place {
-    fn make(to: &Path, of: &Path) -> Result<Self, BackupError> {
+    pub(super) fn make(to: &Path, of: &Path) -> Result<Self, BackupError> {
         let mut name = to.file_name().ok_or_else(|| BackupError::Exists { path: to.to_owned() })?.to_owned();
         name.push(".unfinished");
         let parent = to.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
@@ -126,14 +130,18 @@ impl Place {
         }
     }
 
-    fn file(&self, path: &str) -> Result<File, BackupError> {
+    pub(super) fn path(&self, path: &str) -> PathBuf {
+        self.unfinished.join(path)
+    }
+
+    pub(super) fn file(&self, path: &str) -> Result<File, BackupError> {
         let path = self.unfinished.join(path);
         let parent = path.parent().unwrap_or(&self.unfinished);
         DirBuilder::new().recursive(true).mode(0o700).create(parent).map_err(failed(parent))?;
         OpenOptions::new().write(true).create_new(true).mode(0o600).open(&path).map_err(failed(&path))
     }
 
-    fn write(&self, path: &str, from: &mut dyn io::Read) -> Result<Item, BackupError> {
+    pub(super) fn write(&self, path: &str, from: &mut dyn io::Read) -> Result<Item, BackupError> {
         let mut out = Measured::new(self.file(path)?);
         io::copy(from, &mut out).map_err(failed(&self.unfinished.join(path)))?;
         let (item, mut file) = out.end(path);
@@ -141,7 +149,7 @@ impl Place {
         Ok(item)
     }
 
-    fn name(self, to: &Path) -> Result<(), BackupError> {
+    pub(super) fn name(self, to: &Path) -> Result<(), BackupError> {
         sync(&self.unfinished).map_err(failed(&self.unfinished))?;
         // An empty directory made meanwhile would be replaced, and holds nothing; any other is not.
         fs::rename(&self.unfinished, to).map_err(failed(to))?;
@@ -163,8 +171,8 @@ pub(super) fn sync(directory: &Path) -> io::Result<()> {
 
 /// The files to be copied, by their paths in the authority's directory, and what else stands there.
 #[derive(Default)]
-struct Found {
-    files: Vec<String>,
+pub(super) struct Found {
+    pub(super) files: Vec<String>,
     left_out: Vec<String>,
 }
 
@@ -182,7 +190,7 @@ impl Found {
         Ok(found)
     }
 
-    fn collect(&mut self, name: String, path: &Path, depth: usize) -> Result<(), BackupError> {
+    pub(super) fn collect(&mut self, name: String, path: &Path, depth: usize) -> Result<(), BackupError> {
         let strange = || BackupError::Strange { path: path.to_owned() };
         let kind = fs::metadata(path).map_err(failed(path))?.file_type();
         if kind.is_file() && self.files.len() < MOST_FILES {
@@ -216,8 +224,8 @@ impl From<BackupError> for Problem {
             BackupError::Exists { .. } | BackupError::Unfinished { .. } => (Exit::Conflict, "backup-exists"),
             BackupError::Inside { .. } => (Exit::Usage, "backup-place"),
             BackupError::Strange { .. } => (Exit::Refused, "backup-file"),
-            BackupError::Copy(CopyError::Store(StoreError::Corrupt { .. })) | BackupError::Store(StoreError::Corrupt { .. }) => (Exit::Damaged, "store-damaged"),
-            BackupError::File { .. } | BackupError::Copy(_) | BackupError::Store(_) => (Exit::Unavailable, "backup"),
+            BackupError::Copy(CopyError::Store(StoreError::Corrupt { .. })) | BackupError::Store(StoreError::Corrupt { .. }) | BackupError::Record { .. } => (Exit::Damaged, "store-damaged"),
+            BackupError::File { .. } | BackupError::Copy(_) | BackupError::Store(_) | BackupError::Commit(_) => (Exit::Unavailable, "backup"),
             BackupError::Json(_) => (Exit::Internal, "internal"),
         };
         let text = error.to_string();

@@ -31,5 +31,6 @@ pub mod revoke;
 pub mod take_over;
 pub mod succeed;
 pub mod timestamp;
+pub mod wind_down;
 
 pub use authorise::{Actor, Administrator, Auditor, Authorised, Courier, Holder, OFFICER, Office, Operator, Orderer, Proven, Revoker, Role};

@@ -152,6 +152,7 @@ impl std::fmt::Debug for CertificateRecord {
 
 impl CertificateRecord {
     pub const TABLE: &str = "certificate";
+    pub const BY_EXPIRY: &str = "certificate-by-expiry";
     pub const BY_KEY: &str = "certificate-by-key";
     pub const BLOCKED_KEYS: &str = "blocked-key";
 
@@ -179,7 +180,7 @@ impl CertificateRecord {
 
     /// Big-endian seconds, so that a scan goes from the first to expire.
     pub fn by_expiry(not_after: i64, serial: &[u8]) -> Key {
-        Key::new("certificate-by-expiry", &[&not_after.max(0).to_be_bytes(), serial])
+        Key::new(Self::BY_EXPIRY, &[&not_after.max(0).to_be_bytes(), serial])
     }
 
     /// Of one profile, from the first to expire.

@@ -56,8 +56,10 @@ impl Record for CrlRecord {
 }
 
 impl CrlRecord {
+    pub const TABLE: &str = "crl";
+
     pub fn key(issuer: &str) -> Key {
-        Key::new("crl", &[issuer.as_bytes()])
+        Key::new(Self::TABLE, &[issuer.as_bytes()])
     }
 
     /// The number that every list made from now on is above: written when a backup is restored, since nobody knows which

@@ -12,6 +12,16 @@ pub use evidence::STREAM;
 /// The kinds that a witness looks at.
 pub const CERTIFICATE_ISSUED: u8 = 4;
 pub const CERTIFICATE_NAMED: u8 = 70;
+/// Those that tell the story of a certificate besides.
+pub const CERTIFICATE_REVOKED: u8 = 5;
+pub const CRL_ISSUED: u8 = 7;
+pub const ORDER_RECEIVED: u8 = 20;
+pub const CERTIFICATE_SUSPENDED: u8 = 30;
+pub const CERTIFICATE_FROZEN: u8 = 31;
+pub const CERTIFICATE_RESUMED: u8 = 32;
+pub const FREEZE_ENDED: u8 = 33;
+pub const INVALIDITY_DATED: u8 = 50;
+pub const CERTIFICATE_ADOPTED: u8 = 82;
 
 /// One change of state. Digests are SHA-256 in lower-case hexadecimal, times Unix seconds; `by` is who asked
 /// for it: `uid:N`, `officer:SERIAL`, `key:SHA256` or `service`.
@@ -83,6 +93,8 @@ pub enum Entry<'a> {
     /// All tokens of one moment: `root` is the Merkle tree hash (RFC 9162, 2.1.1) over their TSTInfos in the order of their serial
     /// numbers, which begin with `batch`; `signer` the SHA-256 of the certificate.
     TimestampsMade { batch: &'a str, tokens: u16, root: &'a str, signer: &'a str },
+    /// All of the register and `entries` of the log were written as a wind-down package, whose list of files has this digest.
+    WindDownExported { manifest_sha256: &'a str, certificates: u64, entries: u64, by: &'a str },
     /// `issuer` has another generation, known by `id`, which takes over.
     IssuerSucceeded { issuer: &'a str, generation: u32, id: &'a str, sha256: &'a str, by: &'a str },
     /// `notice` is the digest of its id, `message` that of the message as the gateway delivered it.
@@ -105,25 +117,25 @@ impl Entry<'_> {
             Self::IssuerCreated { .. } => 2,
             Self::CertificateIntended { .. } => 3,
             Self::CertificateIssued { .. } => CERTIFICATE_ISSUED,
-            Self::CertificateRevoked { .. } => 5,
+            Self::CertificateRevoked { .. } => CERTIFICATE_REVOKED,
             Self::CrlIntended { .. } => 6,
-            Self::CrlIssued { .. } => 7,
+            Self::CrlIssued { .. } => CRL_ISSUED,
             Self::OcspSignerReplaced { .. } => 8,
             Self::ClockSetBack { .. } => 9,
             Self::PowerGranted { .. } => 10,
             Self::PowerWithdrawn { .. } => 11,
             Self::AdministrationCertificateReplaced { .. } => 12,
             Self::CrlHandedIn { .. } => 13,
-            Self::OrderReceived { .. } => 20,
+            Self::OrderReceived { .. } => ORDER_RECEIVED,
             Self::OrderDecided { .. } => 21,
             Self::OrderMoved { .. } => 22,
-            Self::CertificateSuspended { .. } => 30,
-            Self::CertificateFrozen { .. } => 31,
-            Self::CertificateResumed { .. } => 32,
-            Self::FreezeEnded { .. } => 33,
+            Self::CertificateSuspended { .. } => CERTIFICATE_SUSPENDED,
+            Self::CertificateFrozen { .. } => CERTIFICATE_FROZEN,
+            Self::CertificateResumed { .. } => CERTIFICATE_RESUMED,
+            Self::FreezeEnded { .. } => FREEZE_ENDED,
             Self::KeyBlocked { .. } => 40,
             Self::KeyListsRead { .. } => 41,
-            Self::InvalidityDated { .. } => 50,
+            Self::InvalidityDated { .. } => INVALIDITY_DATED,
             Self::CertificateSucceeded { .. } => 55,
             Self::EnterpriseFrozen { .. } => 56,
             Self::EnterpriseFreezeEnded { .. } => 57,
@@ -133,10 +145,11 @@ impl Entry<'_> {
             Self::OwnNameTold { .. } => 71,
             Self::Restored { .. } => 80,
             Self::CrlNumbersLeapt { .. } => 81,
-            Self::CertificateAdopted { .. } => 82,
+            Self::CertificateAdopted { .. } => CERTIFICATE_ADOPTED,
             Self::CrlAdopted { .. } => 83,
             Self::TimestampSignerCertified { .. } => 60,
             Self::TimestampsMade { .. } => 61,
+            Self::WindDownExported { .. } => 67,
             Self::IssuerSucceeded { .. } => 84,
             Self::NoticeSent { .. } => 85,
             Self::NoticeFailed { .. } => 86,

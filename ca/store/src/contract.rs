@@ -1,7 +1,7 @@
 //! What every engine promises.
 
 use crate::batch::{CounterSlot, StreamSlot};
-use crate::plan::{counter_key, decode, sum_key};
+use crate::plan::{counter_key, decode, length_key, sum_key};
 use crate::{Batch, Key};
 
 /// Proof that a batch is durable; only an engine makes one.
@@ -106,6 +106,16 @@ pub trait Snapshot: Send {
     /// The records after `after`, or from the first one, in the order of their keys and the store's own tables among
     /// them: as many as have `bytes` together, and at least one where there is one.
     fn page(&self, after: Option<&Key>, bytes: usize) -> Result<Vec<(Key, Vec<u8>)>, StoreError>;
+
+    /// How long a stream was at that moment.
+    fn stream_length(&self, stream: &str) -> Result<u64, StoreError> {
+        let key = length_key(stream);
+        // A key ends in 00, so nothing lies between it and itself without that.
+        let mut before = key.as_bytes().to_vec();
+        before.pop();
+        let found = self.page(Some(&Key::raw(before)), 1)?.into_iter().next();
+        decode(found.filter(|(found, _)| *found == key).map(|(_, value)| value))
+    }
 }
 
 /// The records of `all` up to the one with which they have `bytes` together.

@@ -6,6 +6,7 @@ mod notices;
 mod officers;
 mod orders;
 mod renewal;
+mod retention;
 mod suspension;
 mod timestamp;
 
@@ -15,19 +16,21 @@ pub use notices::{CITY, Filing, NoticeKind, Notices, Operator, Told};
 pub use officers::{Officers, Power, PowerError};
 pub use orders::{DuplicateRule, Hourly, Orders, RegistryRule};
 pub use renewal::{Renewable, Renewal};
+pub use retention::Retention;
 pub use suspension::Suspension;
 pub use timestamp::{Digest, Timestamp};
 
 use crate::document::{PolicyError, one_of_each};
 
 /// File name and text of each document of `policies/authority/`, in the order of the names.
-pub const SHIPPED: [(&str, &str); 8] = [
+pub const SHIPPED: [(&str, &str); 9] = [
     ("approvals.toml", include_str!("../../authority/approvals.toml")),
     ("bulk.toml", include_str!("../../authority/bulk.toml")),
     ("notices.toml", include_str!("../../authority/notices.toml")),
     ("officers.toml", include_str!("../../authority/officers.toml")),
     ("orders.toml", include_str!("../../authority/orders.toml")),
     ("renewal.toml", include_str!("../../authority/renewal.toml")),
+    ("retention.toml", include_str!("../../authority/retention.toml")),
     ("suspension.toml", include_str!("../../authority/suspension.toml")),
     ("timestamp.toml", include_str!("../../authority/timestamp.toml")),
 ];
@@ -41,6 +44,7 @@ pub struct Rules {
     pub officers: Officers,
     pub orders: Orders,
     pub renewal: Renewal,
+    pub retention: Retention,
     pub suspension: Suspension,
     pub timestamp: Timestamp,
 }
@@ -48,8 +52,8 @@ pub struct Rules {
 impl Rules {
     /// Reads every document of `authority/`: pairs of file name and text.
     pub fn parse<'a>(documents: impl IntoIterator<Item = (&'a str, &'a str)>) -> Result<Self, PolicyError> {
-        let names = ["approvals.toml", "bulk.toml", "notices.toml", "officers.toml", "orders.toml", "renewal.toml", "suspension.toml", "timestamp.toml"];
-        let [approvals, bulk, notices, officers, orders, renewal, suspension, timestamp] = one_of_each(names, documents)?;
+        let names = ["approvals.toml", "bulk.toml", "notices.toml", "officers.toml", "orders.toml", "renewal.toml", "retention.toml", "suspension.toml", "timestamp.toml"];
+        let [approvals, bulk, notices, officers, orders, renewal, retention, suspension, timestamp] = one_of_each(names, documents)?;
         Ok(Self {
             approvals: Approvals::parse(approvals.0, approvals.1)?,
             bulk: Bulk::parse(bulk.0, bulk.1)?,
@@ -57,6 +61,7 @@ impl Rules {
             officers: Officers::parse(officers.0, officers.1)?,
             orders: Orders::parse(orders.0, orders.1)?,
             renewal: Renewal::parse(renewal.0, renewal.1)?,
+            retention: Retention::parse(retention.0, retention.1)?,
             suspension: Suspension::parse(suspension.0, suspension.1)?,
             timestamp: Timestamp::parse(timestamp.0, timestamp.1)?,
         })
