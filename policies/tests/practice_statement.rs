@@ -65,6 +65,7 @@ fn the_terms_are_those_of_the_rules() {
     let order = if stamp.ordering { "later than all before it" } else { "in no order within the accuracy" };
     for term in [
         format!("| Suspension: at most | {} days |", rules.suspension.max_days),
+        format!("| Records: kept after a certificate expires, at least | {} years |", rules.retention.years()),
         format!("| Order: ends undecided after | {} days |", rules.orders.open_days),
         format!("| Timestamp: policy | {} |", stamp.policy(policies.arc()).unwrap()),
         format!("| Timestamp: accuracy | {} milliseconds |", stamp.accuracy_ms),

@@ -77,7 +77,7 @@ mod tests {
     fn the_terms_of_the_statement_are_those_of_the_program() {
         let reasons: Vec<_> = crate::record::Reason::value_variants().iter().filter_map(|reason| reason.to_possible_value()).collect();
         let reasons: Vec<_> = reasons.iter().map(|reason| reason.get_name().to_owned()).collect();
-        // The days of a suspension, of an order and of notices and what timestamps promise are rules: their test stands beside the statement.
+        // The days of a suspension, of notices and of an order, the years of records and what timestamps promise are rules: their test stands beside the statement.
         let terms = [
             ("CRL of an issuing authority: from thisUpdate to nextUpdate", format!("{ISSUING_DAYS} days")),
             ("CRL of the root: from thisUpdate to nextUpdate", format!("{ROOT_DAYS} days")),
@@ -91,7 +91,7 @@ mod tests {
         ];
         let expected: Vec<String> = terms.into_iter().map(|(term, value)| format!("| {term} | {value} |")).collect();
         let written = PRACTICE_STATEMENT.lines().skip_while(|line| *line != "| Term | Value |").skip(2).take_while(|line| line.starts_with('|'));
-        let written: Vec<&str> = written.filter(|line| !["| Suspension:", "| Order:", "| Timestamp:", "| Notices "].iter().any(|rule| line.starts_with(rule))).collect();
+        let written: Vec<&str> = written.filter(|line| !["| Suspension:", "| Records:", "| Notices ", "| Order:", "| Timestamp:"].iter().any(|rule| line.starts_with(rule))).collect();
         assert_eq!(written, expected);
     }
 }

@@ -8,7 +8,8 @@ use std::str::FromStr;
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use merkle::VerifierKey;
-use pki::signature::{DigestAlgorithm, Scheme};
+use pki::asn1::Reader;
+use pki::signature::Scheme;
 use pki::view::{CertificateView, Signed};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use x509_parser::prelude::{FromDer, X509Certificate};
@@ -140,7 +141,8 @@ struct Trusted {
 
 impl Trusted {
     fn signed(&self, signed: &Signed<'_>) -> Result<(), String> {
-        let scheme = Scheme::read(signed.algorithm, Some(DigestAlgorithm::Sha256)).map_err(|error| error.to_string())?;
+        let algorithm = Reader::only(signed.algorithm, 0x30).map_err(|error| error.to_string())?;
+        let scheme = Scheme::read(algorithm, None).map_err(|error| error.to_string())?;
         scheme.verify(&self.spki, signed.tbs, signed.signature).map_err(|error| error.to_string())
     }
 }
