@@ -77,10 +77,8 @@ fn a_package_is_proved_without_the_authority() {
     };
     let (code, said) = verify(&["--root", "root.pem", "--vkey", &vkey]);
     assert!(code == 0 && said.contains(done["sha256"].as_str().unwrap()), "{said}");
-    let whole: serde_json::Value = serde_json::from_str(said.lines().find(|line| line.starts_with('{')).unwrap_or(&said)).unwrap_or_default();
-    if let Some(found) = whole.get("certificates") {
-        assert_eq!(*found, certificates);
-    }
+    let whole: serde_json::Value = serde_json::from_str(&said[said.find('{').unwrap()..=said.rfind('}').unwrap()]).unwrap();
+    assert_eq!((&whole["certificates"], &whole["orders"]), (&certificates.into(), &1.into()), "{said}");
     // 5. The log within is the log.
     let proved = Command::new(program("ca")).args(["log", "verify", "package/log", "--vkey", &vkey]).current_dir(&authority.home).output().unwrap();
     assert!(proved.status.success(), "{proved:?}");
