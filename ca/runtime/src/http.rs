@@ -2,8 +2,8 @@
 
 use std::io;
 use std::net::SocketAddr;
-use std::sync::Arc;
-use std::time::Duration;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 use axum::Router;
 use axum::http::header;
@@ -116,7 +116,7 @@ pub async fn serve_tls(
     limits: Limits,
     shutdown: Shutdown,
 ) {
-    connection::run(Tls(listener, tls), router, limits, shutdown).await;
+    connection::run(Tls(listener, tls, Refusals::default()), router, limits, shutdown).await;
 }
 
 struct Plain(TcpListener);
@@ -135,7 +135,36 @@ impl Door for Plain {
     }
 }
 
-struct Tls(TcpListener, Arc<dyn TlsSource>);
+struct Tls(TcpListener, Arc<dyn TlsSource>, Refusals);
+
+/// Failed handshakes that are told of in a minute: whoever may connect may fail as often as they like.
+const TOLD: u32 = 30;
+
+#[derive(Default)]
+struct Refusals(Mutex<Minute>);
+
+#[derive(Default)]
+struct Minute {
+    began: Option<Instant>,
+    told: u32,
+    untold: u64,
+}
+
+impl Refusals {
+    /// How many were not told of since the last one, if this one is.
+    fn tell(&self, now: Instant) -> Option<u64> {
+        let mut minute = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if minute.began.is_none_or(|began| now.duration_since(began) >= Duration::from_secs(60)) {
+            (minute.began, minute.told) = (Some(now), 0);
+        }
+        if minute.told == TOLD {
+            minute.untold += 1;
+            return None;
+        }
+        minute.told += 1;
+        Some(std::mem::take(&mut minute.untold))
+    }
+}
 
 impl Door for Tls {
     type Raw = (TcpStream, SocketAddr);
@@ -147,7 +176,11 @@ impl Door for Tls {
 
     async fn greet(&self, (stream, address): Self::Raw) -> io::Result<(Self::Stream, Caller)> {
         stream.set_nodelay(true)?;
-        let stream = TlsAcceptor::from(self.1.current()).accept(stream).await.inspect_err(|error| tracing::warn!(%address, %error, "refused: the TLS handshake failed"))?;
+        let stream = TlsAcceptor::from(self.1.current()).accept(stream).await.inspect_err(|error| {
+            if let Some(untold) = self.2.tell(Instant::now()) {
+                tracing::warn!(%address, %error, untold, "refused: the TLS handshake failed");
+            }
+        })?;
         let certificates = stream.get_ref().1.peer_certificates().unwrap_or_default().to_vec().into();
         Ok((stream, Caller { address: Some(address), certificates, user: None }))
     }

@@ -180,3 +180,11 @@ async fn every_answer_names_its_request_and_is_counted_by_its_route() {
     }
     assert!(!text.contains("110101199003074514") && !text.contains("/one"), "{text}");
 }
+
+#[test]
+fn refusals_are_told_of_and_never_fill_the_log() {
+    let (refusals, began) = (Refusals::default(), Instant::now());
+    let told = |seconds: u64| refusals.tell(began + Duration::from_secs(seconds));
+    assert_eq!((0..1_000).filter_map(|_| told(0)).collect::<Vec<_>>(), [0; TOLD as usize]);
+    assert_eq!((told(59), told(60), told(61)), (None, Some(971), Some(0)));
+}
