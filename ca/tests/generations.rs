@@ -9,6 +9,9 @@ use ca::authority::{Authority, ROOT};
 use ca::ceremony::{self, CeremonyError, file::FileError};
 use ca::flow::certified::CertifiedError;
 use ca::flow::issue::{Order, issue};
+use ca::flow::approve::{Decided, decide};
+use ca::flow::officer::{Grant, grant};
+use ca::flow::order::{Applied, place_online};
 use ca::flow::plan::Words;
 use ca::flow::revoke::{Revoke, revoke};
 use ca::flow::take_over::{self, TakeOverError};
@@ -16,10 +19,14 @@ use ca::flow::{Authorised, Office, Operator, publish};
 use ca::init::{Opened, init, open};
 use ca::job::{Health, Jobs};
 use ca::problem::IssueError;
-use ca::record::{CertificateRecord, CrlRecord, IssuerRecord, Reason, decode, encode, log, serial_text};
+use ca::order_proof;
+use ca::record::{CertificateRecord, CrlRecord, Decision, IssuerRecord, OrderState, Reason, Verdict, decode, encode, log, serial_text};
 use ca::service::Service;
 use ca::status::Status as Responder;
 use keys::Passphrase;
+use pki::cms::SignerPlan;
+use pki::signer::SignatureAlgorithm;
+use policies::authority::Power;
 use pki::ocsp::{CertId, HashAlgorithm, OcspRequest};
 use runtime::clock::{Clock, FakeClock};
 use store::Batch;
@@ -94,8 +101,12 @@ impl Place {
 
     /// The request of the next generation, and what is to be said of it.
     fn words(&self, opened: &Opened) -> Said {
-        let requested = take_over::request(&opened.authority, FIRST).unwrap();
-        assert_eq!(requested.id, SECOND);
+        self.words_of(opened, FIRST)
+    }
+
+    fn words_of(&self, opened: &Opened, issuer: &str) -> Said {
+        let requested = take_over::request(&opened.authority, issuer).unwrap();
+        assert_eq!(requested.id, format!("{issuer}-2"));
         std::fs::write(self.path("next.csr"), &requested.request).unwrap();
         let policies = ca::init::read_policies(&self.path("ca/policies")).unwrap();
         let key_id = opened.authority.issuers[ROOT].key_id.iter().map(|byte| format!("{byte:02x}")).collect();
@@ -174,6 +185,44 @@ fn signed_by(record: &CertificateRecord, authority: &Authority) {
     read.verify_signature(Some(by.public_key())).unwrap();
     let told = String::from_utf8_lossy(&record.der).into_owned();
     assert!(told.contains(&format!("{URL}/crl/{}.crl", record.issuer)) && told.contains(&format!("{URL}/issuer/{}.der", record.issuer)));
+}
+
+#[test]
+fn officers_of_both_generations_decide_about_orders() {
+    let place = Place::new();
+    let opened = place.found();
+    let authority = &opened.authority;
+    publish::publish(authority, &admin(), &authority.issuers["officer-ca"]).unwrap();
+    let keys = keys::KeyStore::create(&place.path("officers"), &passphrase()).unwrap();
+    let approved_by = |number: &str| {
+        let key = keys.generate(&number.to_lowercase(), SignatureAlgorithm::EcdsaP256Sha256).unwrap();
+        let mut parameters = rcgen::CertificateParams::new(Vec::new()).unwrap();
+        parameters.distinguished_name = rcgen::DistinguishedName::new();
+        let applicant = Words { officer: Some("陈一".into()), number: Some(number.into()), ..Words::default() };
+        let order = Order { profile: "officer".into(), request: parameters.serialize_request(&key).unwrap().der().to_vec(), applicant, issuer: None };
+        let officer = issue(authority, admin::<Operator>(), order).unwrap();
+        let (serial, record) = (serial_text(&officer.what().serial), &officer.what().record);
+        grant(authority, &admin(), &Grant { serial, power: Power::Operator }).unwrap();
+        let request = parameters.serialize_request(&rcgen::KeyPair::generate().unwrap()).unwrap().der().to_vec();
+        let applicant = Words { name: Some("广州天河测试有限公司".into()), code: Some("91440101MAT000018G".into()), ..Words::default() };
+        let applied = Applied { profile: "enterprise-signing".into(), request, applicant, issuer: None, evidence: Vec::new(), key: number.into() };
+        let placed = place_online(authority, applied).unwrap();
+        let now = place.clock.now();
+        let decision = Decision::about(&placed.id, &placed.order, Verdict::Approve, String::new(), now.unix_timestamp()).text().unwrap();
+        let digest: [u8; 32] = ring::digest::digest(&ring::digest::SHA256, decision.as_bytes()).as_ref().try_into().unwrap();
+        let signature = SignerPlan::new(&record.der, &[&authority.issuers[record.issuer.as_str()].record.der]).unwrap().seal(digest, now, &key).unwrap();
+        let decided = decide(authority, &Decided { order: placed.id, decision, signature }).unwrap();
+        assert!(matches!(decided.state, OrderState::Issued { .. }));
+        // Proved by nothing but the root and the log's key.
+        let proof = order_proof::export(authority, &opened.evidence, &placed.id).unwrap().text().unwrap();
+        let policies = authority.policies.profile("officer").unwrap().policies().to_vec();
+        assert_eq!(order_proof::verify(proof.as_bytes(), &authority.issuers[ROOT].record.der, &authority.settings.log_key, policies).unwrap().approved_by.len(), 1);
+        record.issuer.clone()
+    };
+    assert_eq!(approved_by("B-1"), "officer-ca");
+    place.hold(&place.words_of(&opened, "officer-ca"), "ca/root-keys", "out", false).unwrap();
+    take_over::install(authority, &admin(), &place.certified("out")).unwrap();
+    assert_eq!(approved_by("B-2"), "officer-ca-2");
 }
 
 #[test]

@@ -18,7 +18,7 @@ use time::OffsetDateTime;
 use super::authorise::{OFFICER, Proven};
 use super::order::{self, Needed, OrderError};
 use crate::approval::{Judge, Signed, SignedError};
-use crate::authority::{Authority, ROOT};
+use crate::authority::{Authority, Issuer, ROOT};
 use crate::problem::{IssueError, OfficerError};
 use crate::record::{ApprovalRecord, CertificateRecord, CrlRecord, Ground, Officer, OrderId, OrderRecord, OrderState, SIGNATURE_LIMIT, Verdict, decode, encode, log};
 use crate::register;
@@ -246,11 +246,13 @@ pub fn kept(authority: &Authority, record: &ApprovalRecord) -> Result<Vec<(Strin
 
 /// The lists that say of an officer's certificate and of its issuer whether they are revoked.
 fn in_force(authority: &Authority) -> Result<Vec<(String, CrlRecord)>, IssueError> {
-    let officers: Vec<String> = authority.policies.profile(OFFICER).map(|profile| profile.issuers().iter().map(|issuer| issuer.name().to_owned()).collect()).unwrap_or_default();
+    let officers = authority.policies.profile(OFFICER).map(|profile| profile.issuers()).unwrap_or_default();
+    // Of every generation: officers' certificates last on beside the next one's.
+    let certifies = |issuer: &&std::sync::Arc<Issuer>| officers.iter().any(|one| one.name() == issuer.policy_name());
     let mut lists = Vec::new();
-    for issuer in std::iter::once(ROOT.to_owned()).chain(officers) {
-        if let Some(bytes) = authority.store.get(&CrlRecord::key(&issuer))? {
-            lists.push((issuer, decode(&bytes).map_err(|_| IssueError::Damaged { what: "a CRL" })?));
+    for issuer in std::iter::once(ROOT).chain(authority.issuers.values().filter(certifies).map(|issuer| issuer.id())) {
+        if let Some(bytes) = authority.store.get(&CrlRecord::key(issuer))? {
+            lists.push((issuer.to_owned(), decode(&bytes).map_err(|_| IssueError::Damaged { what: "a CRL" })?));
         }
     }
     Ok(lists)
