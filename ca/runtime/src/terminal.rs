@@ -114,6 +114,7 @@ pub fn word(value: &impl Serialize) -> String {
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::unwrap_used)]
     use super::{escaped, plain, tamed};
 
     #[test]
