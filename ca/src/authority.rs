@@ -11,12 +11,13 @@ use policies::certificate::{ApplicantKind, IssuerFacts, Kind, Policies, Profile}
 use runtime::clock::Clock;
 use store::Store;
 use time::OffsetDateTime;
+use x509_parser::extensions::{DistributionPointName, GeneralName, ParsedExtension};
 use x509_parser::prelude::{FromDer, X509Certificate};
 
 use crate::own_name::OwnNames;
 use crate::issuers::Issuers;
 use crate::problem::IssueError;
-use crate::record::{IssuerRecord, Settings};
+use crate::record::{IssuerRecord, Scope, Settings};
 use crate::registry::Registry;
 
 /// The name of the root among the issuers.
@@ -112,8 +113,26 @@ impl Addresses {
         format!("{}/issuer/{id}.der", self.base)
     }
 
+    /// The whole list.
     pub fn crl(&self, id: &str) -> String {
-        format!("{}/crl/{id}.crl", self.base)
+        self.list(id, Scope::Whole)
+    }
+
+    pub fn list(&self, id: &str, scope: Scope) -> String {
+        match scope {
+            Scope::Whole => format!("{}/crl/{id}.crl", self.base),
+            Scope::Shard(shard) => format!("{}/crl/{id}/{shard}.crl", self.base),
+            Scope::Delta => format!("{}/crl/{id}-delta.crl", self.base),
+        }
+    }
+
+    /// The part whose list a certificate of ours names.
+    pub fn shard(&self, id: &str, certificate: &X509Certificate<'_>) -> Option<u16> {
+        let points = certificate.extensions().iter().find_map(|one| if let ParsedExtension::CRLDistributionPoints(points) = one.parsed_extension() { Some(points) } else { None })?;
+        let Some(DistributionPointName::FullName(names)) = &points.points.first()?.distribution_point else { return None };
+        let Some(GeneralName::URI(url)) = names.first() else { return None };
+        let shard: u16 = url.strip_prefix(&format!("{}/crl/{id}/", self.base))?.strip_suffix(".crl")?.parse().ok()?;
+        (shard < policies::authority::MAX_PARTITIONS).then_some(shard)
     }
 
     pub fn at(&self, path: &str) -> String {
@@ -126,8 +145,8 @@ pub trait Watcher: Send + Sync {
     /// A certificate's status is another one.
     fn changed(&self, _issuer: &str, _serial: &[u8]) {}
 
-    /// An issuer's list is another one.
-    fn published(&self, _issuer: &str) {}
+    /// A list of an issuer is another one.
+    fn published(&self, _issuer: &str, _scope: Scope) {}
 
     /// There is another issuer, which will issue as soon as everybody was told.
     fn joined(&self, _issuer: &Issuer) {}
@@ -159,9 +178,9 @@ impl Authority {
         self.watchers.iter().for_each(|watcher| watcher.changed(issuer, serial));
     }
 
-    /// Tells whoever watches that an issuer's list is another one.
-    pub fn published(&self, issuer: &str) {
-        self.watchers.iter().for_each(|watcher| watcher.published(issuer));
+    /// Tells whoever watches that a list of an issuer is another one.
+    pub fn published(&self, issuer: &str, scope: Scope) {
+        self.watchers.iter().for_each(|watcher| watcher.published(issuer, scope));
     }
 
     /// Issuers and profiles that do not fit together: a profile that nobody can sign, an authority that signs nothing.

@@ -1,14 +1,15 @@
 //! What is well with the authority and what is to be mended: facts read from the store, graded by pure functions.
 
+use policies::authority::Pace;
 use serde::{Deserialize, Serialize};
 use store::Key;
 use x509_parser::prelude::{FromDer, X509Certificate};
 
-use crate::authority::{Authority, ROOT};
-use crate::job::{RENEW_AFTER, ROOT_BEFORE_END, STALE_AFTER};
-use crate::flow::officer;
+use crate::authority::{Authority, Issuer, ROOT};
+use crate::flow::{numbering, officer, publish};
+use crate::job::{ROOT_BEFORE_END, lists};
 use crate::problem::IssueError;
-use crate::record::{AdministrationCertificate, CrlRecord, Intent, IssuerRecord, Notice, NoticeState, TimestampSigner, decode, log};
+use crate::record::{AdministrationCertificate, CrlHead, Intent, IssuerRecord, Notice, NoticeState, Scope, TimestampSigner, decode, log};
 use crate::service::Service;
 
 const DAY: i64 = 86_400;
@@ -73,10 +74,7 @@ pub fn examine(service: &Service) -> Result<Examined, IssueError> {
             findings.push(Finding::ok(format!("certificate of {id}: ended, and succeeded before")));
             continue;
         }
-        let last = authority.store.get(&CrlRecord::key(id))?;
-        let last: Option<CrlRecord> = last.map(|bytes| decode(&bytes)).transpose().map_err(|_| IssueError::Damaged { what: "the last CRL" })?;
-        let waits = authority.store.get(&CrlRecord::stale(id))?.is_some();
-        findings.push(list(id, last.map(|list| (list.this_update, list.next_update)), waits, now));
+        findings.extend(all_lists(authority, issuer, now)?);
         let longest = authority.policies.profiles().filter(|profile| profile.issuers().iter().any(|one| one.name() == issuer.policy_name())).map(|profile| profile.days()).max();
         // One that a newer generation succeeded issues nothing more.
         let longest = if superseded { None } else { longest };
@@ -93,20 +91,48 @@ pub fn examine(service: &Service) -> Result<Examined, IssueError> {
     Ok(Examined { base_url: authority.settings.base_url.clone(), findings })
 }
 
-/// A list by its times, and whether a change waits to be on it.
-fn list(id: &str, times: Option<(i64, i64)>, waits: bool, now: i64) -> Finding {
-    let (root, what) = (id == ROOT, format!("CRL of {id}"));
-    let next = if root { "make the next one with `ca crl root prepare`" } else { "see that `ca serve` runs and read its log" };
+/// The whole list and the delta each by itself; of the parts the worst.
+fn all_lists(authority: &Authority, issuer: &Issuer, now: i64) -> Result<Vec<Finding>, IssueError> {
+    let id = issuer.id();
+    let (mut findings, mut parts) = (Vec::new(), Vec::new());
+    for scope in publish::scopes(authority, issuer)? {
+        let last = numbering::head(authority, id, scope)?;
+        let waits = authority.store.get(&scope.stale(id))?.is_some();
+        // The first delta comes with the service: until then it is missed only when it is late.
+        let young = |whole: CrlHead| now - whole.this_update <= authority.rules.crl.delta.every_seconds + PATIENCE;
+        if scope == Scope::Delta && last.is_none() && numbering::head(authority, id, Scope::Whole)?.is_some_and(young) {
+            continue;
+        }
+        let what = match scope {
+            Scope::Whole => format!("CRL of {id}"),
+            Scope::Shard(shard) => format!("CRL of {id}, part {shard}"),
+            Scope::Delta => format!("delta CRL of {id}"),
+        };
+        let pace = (id != ROOT).then(|| lists::pace(&authority.rules.crl, scope));
+        let finding = list(&what, pace, last.map(|list| (list.this_update, list.next_update)), waits, now);
+        if let Scope::Shard(_) = scope { parts.push(finding) } else { findings.push(finding) }
+    }
+    let count = parts.len();
+    // The first of the worst: what keeps one part from being made keeps the others too.
+    if let Some(worst) = parts.into_iter().rev().max_by_key(|finding| finding.grade) {
+        findings.push(if worst.grade == Grade::Ok { Finding::ok(format!("CRLs of {id} in {count} parts: none is late")) } else { worst });
+    }
+    Ok(findings)
+}
+
+/// A list by its times, and whether a change waits to be on it; the root's has no pace, since people make it.
+fn list(what: &str, pace: Option<Pace>, times: Option<(i64, i64)>, waits: bool, now: i64) -> Finding {
+    let next = if pace.is_none() { "make the next one with `ca crl root prepare`" } else { "see that `ca serve` runs and read its log" };
     let Some((this_update, next_update)) = times else { return Finding::fail(format!("{what}: there is none"), next) };
     let (age, left) = (now - this_update, next_update - now);
-    let due = if root { left <= ROOT_BEFORE_END } else { age > RENEW_AFTER + PATIENCE };
+    let due = pace.map_or(left <= ROOT_BEFORE_END, |pace| age > pace.every_seconds + PATIENCE);
     let until = runtime::terminal::date(next_update);
-    match () {
-        () if left <= 0 => Finding::fail(format!("{what}: ended {until}"), next),
-        () if waits && root => Finding::fail(format!("{what}: a revoked authority is not on it"), next),
-        () if waits && age > STALE_AFTER + PATIENCE => Finding::warn(format!("{what}: a change waits to be on it"), next),
-        () if due => Finding::warn(format!("{what}: the next one is due, this one ends {until}"), next),
-        () => Finding::ok(format!("{what}: until {until}")),
+    match pace {
+        _ if left <= 0 => Finding::fail(format!("{what}: ended {until}"), next),
+        None if waits => Finding::fail(format!("{what}: a revoked authority is not on it"), next),
+        Some(pace) if waits && age > pace.after_change_seconds + PATIENCE => Finding::warn(format!("{what}: a change waits to be on it"), next),
+        _ if due => Finding::warn(format!("{what}: the next one is due, this one ends {until}"), next),
+        _ => Finding::ok(format!("{what}: until {until}")),
     }
 }
 
@@ -244,7 +270,8 @@ mod tests {
 
     #[test]
     fn a_list_is_judged_by_its_end_its_age_and_what_waits() {
-        let grade = |id, times, waits| list(id, times, waits, 100 * DAY).grade;
+        let pace = Pace { every_seconds: DAY, after_change_seconds: 60, valid_seconds: 7 * DAY };
+        let grade = |id, times, waits| list(id, (id != ROOT).then_some(pace), times, waits, 100 * DAY).grade;
         assert_eq!(grade("tls-ca", None, false), Grade::Fail);
         assert_eq!(grade("tls-ca", Some((93 * DAY, 100 * DAY)), false), Grade::Fail);
         assert_eq!(grade("tls-ca", Some((98 * DAY, 105 * DAY)), false), Grade::Warn);

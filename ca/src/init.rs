@@ -21,11 +21,11 @@ use store::{Batch, Expectation, Key, Store};
 
 use crate::administration::Administration;
 use crate::authority::{Addresses, Authority, Issuer, ROOT};
-use crate::flow::{Authorised, issue, own, publish, revoke, take_over};
+use crate::flow::{Authorised, issue, listing, own, publish, revoke, take_over};
 use crate::own_name::{self, OwnNames};
 use crate::issuers::{Birthplace, Issuers};
 use crate::problem::IssueError;
-use crate::record::{IssuerRecord, OcspSigner, Settings, decode, encode, log};
+use crate::record::{IssuerRecord, OcspSigner, Scope, Settings, decode, encode, log};
 use crate::registry::{FileRegistry, NoRegistry, Registry, RegistryConfiguration, RegistryError};
 use crate::steady::Steady;
 use crate::time_source::TimeSource;
@@ -247,8 +247,12 @@ pub fn init_with(path: &Path, base_url: &str, configuration: Configuration, root
         let record = IssuerRecord { id: id.into(), der, ocsp: Some(OcspSigner { key: ocsp_name, der: ocsp }), token_key, generation: None };
         found(&mut authority, record, Some(key), Some(ocsp_key))?;
     }
+    listing::note_partitions(&authority)?;
     for issuer in authority.issuers.values() {
-        publish::publish(&authority, &Authorised::service(), issuer)?;
+        // Deltas come with the service: nothing has changed yet.
+        for scope in publish::scopes(&authority, issuer)?.into_iter().filter(|scope| *scope != Scope::Delta) {
+            publish::publish_scope(&authority, &Authorised::service(), issuer, scope)?;
+        }
     }
     for issuer in authority.issuers.values() {
         let text = crate::service::pem("CERTIFICATE", &issuer.record.der);
@@ -353,6 +357,8 @@ pub fn open_at(path: &Path, base_url: Option<&str>, passphrase: &Passphrase, clo
         let entry = log::Entry::KeyListsRead { keys: authority.key_lists.len() as u64, sha256: &lists.digest };
         append(&authority, entry, Some((known, lists.digest.as_bytes().to_vec())))?;
     }
+    // Before the first certificate is put into one: what was named once is published for good.
+    listing::note_partitions(&authority)?;
     issue::resume(&authority)?;
     revoke::resume(&authority)?;
     // A generation that was taken in and whose token is away waits for the service's jobs.

@@ -1,5 +1,7 @@
 //! What the service does of its own accord: it signs the log's head, keeps the lists fresh and its OCSP signers young.
 
+pub(crate) mod lists;
+
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -11,9 +13,9 @@ use store::Batch;
 
 use crate::administration::Endpoint;
 use crate::authority::{Issuer, ROOT};
-use crate::flow::{Authorised, ending, enterprise, hold, issue, notice, order, own, publish, take_over};
+use crate::flow::{Authorised, ending, enterprise, hold, issue, notice, numbering, order, own, take_over};
 use crate::problem::IssueError;
-use crate::record::{CrlRecord, decode};
+use crate::record::Scope;
 use crate::service::Service;
 use crate::status::Status;
 use crate::timestamps::Timestamps;
@@ -22,10 +24,6 @@ use crate::timestamps::Timestamps;
 const HEAD_EVERY: Duration = Duration::from_millis(250);
 /// Lists and signers are looked at every so many turns.
 const SLOWLY: u32 = 20;
-/// A list is made anew this long after the last one, when a revocation, a suspension or its end waits.
-pub(crate) const STALE_AFTER: i64 = 60;
-/// And this long after the last one in any case.
-pub(crate) const RENEW_AFTER: i64 = 24 * 3_600;
 /// A signer that could not be replaced is tried again after so many seconds.
 const SIGNER_AGAIN: i64 = 600;
 /// From so long before its end the root's list is asked for.
@@ -202,7 +200,7 @@ impl Jobs {
             // One that ended has no certificates left to tell of: they never outlive it.
             let now = self.service.authority.clock.now();
             let issuers: Vec<_> = self.service.authority.issuers.values().filter(|issuer| issuer.key.is_some() && issuer.record.ocsp.is_some() && now <= issuer.not_after).collect();
-            let faults: Vec<String> = issuers.iter().filter_map(|issuer| self.list(issuer).err()).map(|error| error.to_string()).collect();
+            let faults: Vec<String> = issuers.iter().filter_map(|issuer| lists::keep_fresh(&self.service.authority, issuer).err()).map(|error| error.to_string()).collect();
             self.health.report("crl", faults.into_iter().next());
             issuers.iter().for_each(|issuer| self.unfinished(issuer));
             self.registry();
@@ -274,32 +272,13 @@ impl Jobs {
         }
     }
 
-    fn list(&self, issuer: &Issuer) -> Result<(), IssueError> {
-        let authority = &self.service.authority;
-        let now = authority.clock.now().unix_timestamp();
-        let stale = authority.store.get(&CrlRecord::stale(issuer.id()))?.is_some();
-        let last = authority.store.get(&CrlRecord::key(issuer.id()))?;
-        let last: Option<CrlRecord> = last.map(|bytes| decode(&bytes)).transpose().map_err(|_| IssueError::Damaged { what: "the last CRL" })?;
-        let age = last.map_or(i64::MAX, |list| now - list.this_update);
-        if (stale && age >= STALE_AFTER) || age >= RENEW_AFTER {
-            match publish::publish(authority, &Authorised::service(), issuer) {
-                Ok(list) => tracing::info!(issuer = issuer.id(), number = list.number, entries = list.entries, "published a CRL"),
-                // Somebody published at this very moment: there is a fresh list.
-                Err(IssueError::Race) => {}
-                Err(error) => return Err(error),
-            }
-        }
-        Ok(())
-    }
-
     /// What only people can mend, since the root's key is not here.
     fn root_list(&self) -> Result<Option<String>, IssueError> {
         let authority = &self.service.authority;
-        let last = authority.store.get(&CrlRecord::key(ROOT))?;
-        let last: Option<CrlRecord> = last.map(|bytes| decode(&bytes)).transpose().map_err(|_| IssueError::Damaged { what: "the root's CRL" })?;
+        let last = numbering::head(authority, ROOT, Scope::Whole)?;
         let until = last.map_or(0, |list| list.next_update);
         let next = "make the next one with `ca crl root`";
-        if authority.store.get(&CrlRecord::stale(ROOT))?.is_some() {
+        if authority.store.get(&Scope::Whole.stale(ROOT))?.is_some() {
             return Ok(Some(format!("a revoked authority is not on the root's list; {next}")));
         }
         Ok((authority.clock.now().unix_timestamp() >= until - ROOT_BEFORE_END).then(|| format!("the root's list ends soon or has ended; {next}")))

@@ -89,6 +89,8 @@ pub enum IssueError {
     InvalidityDate(&'static str),
     #[error("another publication of this list came between; look at it before publishing again")]
     Race,
+    #[error("no whole list of {issuer} was published that a delta could change; publish one with `ca crl publish {issuer}`")]
+    NoBase { issuer: String },
     #[error("this is not the list that was prepared last; prepare one with `ca crl root prepare` and have that one signed")]
     NotPrepared,
     #[error("the request's subject says nothing that a key's holder may say; write the common name alone: `compromised key`, or `revoke SERIAL REASON`")]
@@ -170,6 +172,7 @@ impl IssueError {
             Self::FreezeEnd => (Exit::Refused, "freeze-end"),
             Self::RevocationDate(_) => (Exit::Refused, "revocation-date"),
             Self::InvalidityDate(_) => (Exit::Refused, "invalidity-date"),
+            Self::NoBase { .. } => (Exit::Conflict, "no-base"),
             Self::NotPrepared => (Exit::Conflict, "not-prepared"),
             Self::NotSaid => (Exit::Refused, "not-said"),
             Self::NotAsked => (Exit::Refused, "not-asked"),

@@ -32,7 +32,7 @@ use crate::letter::Letter;
 use crate::order_proof::{self, Proof};
 use crate::order_shown::OrderShown;
 use crate::problem::{IssueError, OfficerError};
-use crate::record::{BulkAct, Came, CertificateRecord, CrlRecord, Freeze, Incident, Item, Notice, NoticeState, OrderId, OrderRecord, Recipient, Status, Unread, der_text, serial_text};
+use crate::record::{BulkAct, Came, CertificateRecord, CrlHead, Freeze, Incident, Item, Notice, NoticeState, OrderId, OrderRecord, Recipient, Scope, Status, Unread, der_text, serial_text};
 use crate::register::{self, Query, State};
 use crate::retention;
 use crate::stamped::{self, Stamped};
@@ -67,7 +67,7 @@ pub enum Operation {
     DecideOrder(Decided),
     /// All that proves an order offline.
     ExportOrder { id: OrderId },
-    /// All issuers with a key here when none is named.
+    /// Every list of an issuer; of all issuers with a key here when none is named.
     PublishCrl { issuer: Option<String> },
     /// The bytes of the root's next list, for its key to sign where that is.
     PrepareRootCrl,
@@ -225,6 +225,7 @@ pub struct Shown {
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Published {
     pub issuer: String,
+    pub scope: Scope,
     pub number: u64,
     pub entries: u64,
     pub this_update: i64,
@@ -458,7 +459,7 @@ impl Service {
             Operation::PublishRootCrl { der } => {
                 let root = self.root()?;
                 let list = publish::accept(&self.authority, &proven.acting()?, root, der)?;
-                Ok(Outcome::Published(vec![self.published(root, &list)]))
+                Ok(Outcome::Published(vec![self.published(root, Scope::Whole, &list)]))
             }
             Operation::Backup { directory } => {
                 local(proven, name)?;
@@ -541,8 +542,9 @@ impl Service {
         };
         let mut published = Vec::with_capacity(issuers.len());
         for issuer in issuers {
-            let list = publish::publish(&self.authority, authorised, issuer)?;
-            published.push(self.published(issuer, &list));
+            for scope in publish::scopes(&self.authority, issuer)? {
+                published.push(self.published(issuer, scope, &publish::publish_anew(&self.authority, authorised, issuer, scope)?));
+            }
         }
         Ok(Outcome::Published(published))
     }
@@ -556,14 +558,15 @@ impl Service {
         self.authority.issuers.get(ROOT).map(Arc::as_ref).ok_or(IssueError::Damaged { what: "the root" })
     }
 
-    fn published(&self, issuer: &Issuer, list: &CrlRecord) -> Published {
+    fn published(&self, issuer: &Issuer, scope: Scope, list: &CrlHead) -> Published {
         Published {
             issuer: issuer.id().to_owned(),
+            scope,
             number: list.number,
             entries: list.entries,
             this_update: list.this_update,
             next_update: list.next_update,
-            address: self.authority.addresses.crl(issuer.id()),
+            address: self.authority.addresses.list(issuer.id(), scope),
         }
     }
 

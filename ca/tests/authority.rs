@@ -65,10 +65,11 @@ fn openssl_verifies_what_is_issued_and_refuses_what_is_revoked() {
     let crl = publish::publish(authority, &Authorised::by_ownership(0), issuer).unwrap();
     assert_eq!((crl.number, crl.entries), (2, 1));
     let root = authority.issuers["root"].record.der.clone();
-    let root_crl: ca::record::CrlRecord = ca::record::decode(&authority.store.get(&ca::record::CrlRecord::key("root")).unwrap().unwrap()).unwrap();
+    let published = |issuer| -> ca::record::CrlRecord { ca::record::decode(&authority.store.get(&ca::record::CrlRecord::key(issuer)).unwrap().unwrap()).unwrap() };
+    let root_crl = published("root");
     std::fs::write(place.path().join("root.pem"), pem(&root, "CERTIFICATE")).unwrap();
     std::fs::write(place.path().join("issuing.pem"), pem(&issuer.record.der, "CERTIFICATE")).unwrap();
-    std::fs::write(place.path().join("crls.pem"), pem(&crl.der, "X509 CRL") + &pem(&root_crl.der, "X509 CRL")).unwrap();
+    std::fs::write(place.path().join("crls.pem"), pem(&published("enterprise-ca").der, "X509 CRL") + &pem(&root_crl.der, "X509 CRL")).unwrap();
     for (name, issued, good) in [("good", &first, true), ("revoked", &second, false)] {
         let path = place.path().join(format!("{name}.pem"));
         std::fs::write(&path, pem(&issued.what().record.der, "CERTIFICATE")).unwrap();

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use ca::flow::hold;
 use ca::flow::{Administrator, Authorised, Operator, publish};
 use ca::init::{Opened, init, open, open_at};
-use ca::record::{CrlRecord, decode, log};
+use ca::record::{CrlHead, decode, log};
 use keys::Passphrase;
 use runtime::clock::{Clock, FakeClock};
 use store::Batch;
@@ -16,7 +16,7 @@ fn passphrase() -> Passphrase {
     Passphrase::new("correct horse battery".into()).unwrap()
 }
 
-fn published(opened: &Opened) -> Result<CrlRecord, ca::problem::IssueError> {
+fn published(opened: &Opened) -> Result<CrlHead, ca::problem::IssueError> {
     let issuer = &opened.authority.issuers["tls-ca"];
     publish::publish(&opened.authority, &Authorised::<Administrator>::service(), issuer)
 }
@@ -45,7 +45,7 @@ fn nothing_is_recorded_before_what_is_recorded() {
     assert!(hold::suspend(&opened.authority, &Authorised::<Operator>::service(), &serial).is_err());
     assert!(opened.authority.store.commit(Batch::new()).is_err());
     assert_eq!(entries(), before);
-    let kept: CrlRecord = decode(&opened.authority.store.get(&CrlRecord::key("tls-ca")).unwrap().unwrap()).unwrap();
+    let kept: CrlHead = decode(&opened.authority.store.get(&CrlHead::of("tls-ca", ca::record::Scope::Whole)).unwrap().unwrap()).unwrap();
     assert_eq!(kept, first);
     drop(opened);
 

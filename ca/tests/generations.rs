@@ -184,7 +184,8 @@ fn signed_by(record: &CertificateRecord, authority: &Authority) {
     let (_, by) = X509Certificate::from_der(&issuer.record.der).unwrap();
     read.verify_signature(Some(by.public_key())).unwrap();
     let told = String::from_utf8_lossy(&record.der).into_owned();
-    assert!(told.contains(&format!("{URL}/crl/{}.crl", record.issuer)) && told.contains(&format!("{URL}/issuer/{}.der", record.issuer)));
+    let list = record.shard.map_or_else(|| format!("{URL}/crl/{}.crl", record.issuer), |shard| format!("{URL}/crl/{}/{shard}.crl", record.issuer));
+    assert!(told.contains(&list) && told.contains(&format!("{URL}/issuer/{}.der", record.issuer)));
 }
 
 #[test]

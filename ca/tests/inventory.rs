@@ -22,6 +22,7 @@ fn certificate(n: u64) -> (Vec<u8>, CertificateRecord) {
         not_before: 0,
         not_after: NOW - 730 * DAY + (spread % (1_460 * DAY as u64)) as i64,
         key_digest: n.to_be_bytes().to_vec(),
+        shard: None,
         der: vec![0x30, 0],
         status: if n.is_multiple_of(10) { revoked } else { Status::Good },
         predecessor: None,

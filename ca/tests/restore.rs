@@ -100,7 +100,8 @@ fn ocsp(authority: &Authority, serial: &[u8]) -> u8 {
 }
 
 fn newest_list(authority: &Authority) -> CrlRecord {
-    publish::publish(authority, &admin(), &authority.issuers[ISSUER]).unwrap()
+    publish::publish(authority, &admin(), &authority.issuers[ISSUER]).unwrap();
+    decode(&authority.store.get(&CrlRecord::key(ISSUER)).unwrap().unwrap()).unwrap()
 }
 
 fn head(directory: &Path) -> Vec<u8> {
@@ -196,7 +197,7 @@ fn what_came_after_is_entered_again_by_its_proofs() {
     let (pending, _) = certify(authority);
     let record: CertificateRecord = decode(&authority.store.get(&CertificateRecord::key(&pending)).unwrap().unwrap()).unwrap();
     let (_, read) = x509_parser::parse_x509_certificate(&record.der).unwrap();
-    let intent = Intent { issuer: ISSUER.into(), profile: record.profile, name: record.name, code: None, order: None, not_before: 0, not_after: 1, key_digest: vec![7; 32], predecessor: None, tbs: read.tbs_certificate.as_ref().to_vec() };
+    let intent = Intent { issuer: ISSUER.into(), profile: record.profile, name: record.name, code: None, order: None, not_before: 0, not_after: 1, key_digest: vec![7; 32], shard: None, predecessor: None, tbs: read.tbs_certificate.as_ref().to_vec() };
     authority.store.commit(Batch::new().put(Intent::key(&pending), encode(&intent).unwrap())).unwrap();
     let backup = place.back_up(&opened, "backup");
     authority.store.commit(Batch::new().delete(Intent::key(&pending))).unwrap();

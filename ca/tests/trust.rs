@@ -36,9 +36,10 @@ fn a_bureaus_seal_is_trusted_until_revoked() {
         key_usage: vec![0],
         policies: vec![Oid::new_unwrap("1.3.6.1.4.1.32473.3.1")],
     };
-    let root_list: CrlRecord = decode(&authority.store.get(&CrlRecord::key("root")).unwrap().unwrap()).unwrap();
+    let published = |issuer| -> CrlRecord { decode(&authority.store.get(&CrlRecord::key(issuer)).unwrap().unwrap()).unwrap() };
     let judge = || {
-        let lists = [&root_list.der, &publish::publish(authority, &Authorised::by_ownership(0), issuer).unwrap().der].map(|der| RevocationList::parse(der).unwrap());
+        publish::publish(authority, &Authorised::by_ownership(0), issuer).unwrap();
+        let lists = ["root", "officer-ca"].map(|issuer| RevocationList::parse(&published(issuer).der).unwrap());
         Validation { anchors: &anchors, lists: &lists, required: &required, at: OffsetDateTime::now_utc() }.trust(certificate, &[&issuer.record.der])
     };
     let trusted = judge().unwrap();

@@ -17,7 +17,7 @@ use ca::flow::revoke::{Revoke, revoke};
 use ca::flow::wind_down::export;
 use ca::flow::{Actor, Authorised, Office, Operator, publish};
 use ca::init::{Opened, init};
-use ca::record::{Evidence as Paper, log, serial_text};
+use ca::record::{CrlRecord, Evidence as Paper, decode, log, serial_text};
 use ca::wind_down::verify::{Whole, verify};
 use ca::wind_down::{MANIFEST, NOTE, PackageError, WoundDown, note_text};
 use keys::Passphrase;
@@ -261,7 +261,8 @@ fn who_holds_the_logs_key_cannot_tell_another_story() {
     let place = Place::found();
     place.live();
     let older = place.path("ca").join("older.crl");
-    let list = publish::publish(place.authority(), &admin(), &place.authority().issuers["enterprise-ca"]).unwrap();
+    publish::publish(place.authority(), &admin(), &place.authority().issuers["enterprise-ca"]).unwrap();
+    let list: CrlRecord = decode(&place.authority().store.get(&CrlRecord::key("enterprise-ca")).unwrap().unwrap()).unwrap();
     std::fs::write(&older, &list.der).unwrap();
     publish::publish(place.authority(), &admin(), &place.authority().issuers["enterprise-ca"]).unwrap();
     place.export("package");

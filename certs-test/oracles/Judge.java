@@ -1,7 +1,7 @@
 // Bouncy Castle over an authority: every certificate's path with its lists and policies, every list, every OCSP answer.
 //
 // Usage: Judge DIRECTORY. It holds root.der; issuers/*.der; certificates/NAME.der, each with NAME.policies beside it (an OID a line);
-// lists/ISSUER.crl, where ISSUER.der is the issuer; answers/NAME.der with NAME.expected: issuer, serial in hexadecimal, status, nonce
+// lists/ISSUER.crl, where ISSUER.der is the issuer; parts/ISSUER.N.crl; deltas/ISSUER.crl; answers/NAME.der with NAME.expected: issuer, serial in hexadecimal, status, nonce
 // (yes or no), hash OID. Prints how many of each were judged; anything wrong is an exception and exit 1.
 import java.io.ByteArrayInputStream;
 import java.io.IOException;
@@ -46,6 +46,7 @@ class Judge {
     static final CertificateFactory FACTORY = factory();
     static final Map<String, X509Certificate> ISSUERS = new TreeMap<>();
     static final List<X509CRL> LISTS = new ArrayList<>();
+    static final List<X509CRL> PARTS = new ArrayList<>();
     static X509Certificate root;
 
     static CertificateFactory factory() {
@@ -91,9 +92,13 @@ class Judge {
     }
 
     static PKIXCertPathValidatorResult validate(List<X509Certificate> path, Set<String> policies, boolean lists) throws Exception {
+        return validate(path, policies, lists, LISTS);
+    }
+
+    static PKIXCertPathValidatorResult validate(List<X509Certificate> path, Set<String> policies, boolean lists, List<X509CRL> known) throws Exception {
         var parameters = new PKIXParameters(Set.of(new TrustAnchor(root, null)));
         parameters.setRevocationEnabled(lists);
-        parameters.addCertStore(CertStore.getInstance("Collection", new CollectionCertStoreParameters(LISTS), "BC"));
+        parameters.addCertStore(CertStore.getInstance("Collection", new CollectionCertStoreParameters(known), "BC"));
         parameters.setDate(new Date());
         if (!policies.isEmpty()) {
             parameters.setInitialPolicies(policies);
@@ -112,6 +117,25 @@ class Judge {
         }
     }
 
+    static void refused(Path file, List<X509Certificate> path, Set<String> policies, List<X509CRL> known) throws Exception {
+        try {
+            validate(path, policies, true, known);
+        } catch (CertPathValidatorException refused) {
+            require(refused.getMessage().contains("revocation after"), "refused for another reason: " + refused.getMessage());
+            return;
+        }
+        throw new IllegalStateException(file + " is revoked and was accepted");
+    }
+
+    static String issuerName(X509Certificate one) {
+        for (var issuer : ISSUERS.entrySet()) {
+            if (issuer.getValue().getSubjectX500Principal().equals(one.getIssuerX500Principal())) {
+                return issuer.getKey();
+            }
+        }
+        return "root";
+    }
+
     static void judgeCertificate(Path file) throws Exception {
         X509Certificate one = certificate(file);
         if (one.equals(root)) {
@@ -126,15 +150,19 @@ class Judge {
         require(revoked == stem(file).startsWith("revoked-"), file + " stands wrongly in a list");
         Set<String> policies = new HashSet<>(Files.readAllLines(file.resolveSibling(stem(file) + ".policies")));
         policies.remove("");
+        // By whole lists, and by the part that the certificate names.
+        byte[] points = one.getExtensionValue(Extension.cRLDistributionPoints.getId());
+        boolean inPart = points != null && !new String(points, java.nio.charset.StandardCharsets.ISO_8859_1).contains("/crl/" + issuerName(one) + ".crl");
         if (revoked) {
             validate(path, policies, false);
-            try {
-                validate(path, policies, true);
-            } catch (CertPathValidatorException refused) {
-                require(refused.getMessage().contains("revocation after"), "refused for another reason: " + refused.getMessage());
-                return;
+            refused(file, path, policies, LISTS);
+            if (inPart) {
+                refused(file, path, policies, PARTS);
             }
-            throw new IllegalStateException(file + " is revoked and was accepted");
+            return;
+        }
+        if (inPart) {
+            validate(path, policies, true, PARTS);
         }
         // A signer with id-pkix-ocsp-nocheck names no list: nobody asks for its status.
         boolean listed = one.getExtensionValue(Extension.cRLDistributionPoints.getId()) != null;
@@ -154,10 +182,10 @@ class Judge {
         }
     }
 
-    static void judgeList(Path file) throws Exception {
+    static void judgeList(Path file, String name) throws Exception {
         byte[] der = Files.readAllBytes(file);
         var list = (X509CRL) FACTORY.generateCRL(new ByteArrayInputStream(der));
-        X509Certificate issuer = stem(file).equals("root") ? root : ISSUERS.get(stem(file));
+        X509Certificate issuer = name.equals("root") ? root : ISSUERS.get(name);
         list.verify(issuer.getPublicKey(), "BC");
         var holder = new X509CRLHolder(der);
         var key = new JcaContentVerifierProviderBuilder().setProvider("BC").build(issuer);
@@ -165,7 +193,18 @@ class Judge {
         require(list.getIssuerX500Principal().equals(issuer.getSubjectX500Principal()), file + " names another issuer");
         require(list.getNextUpdate().after(new Date()) && !list.getThisUpdate().after(new Date()), file + " is not of now");
         require(list.getExtensionValue(Extension.cRLNumber.getId()) != null, file + " has no number");
-        LISTS.add(list);
+        boolean part = file.getParent().endsWith("parts");
+        boolean delta = file.getParent().endsWith("deltas");
+        var critical = list.getCriticalExtensionOIDs() == null ? Set.<String>of() : list.getCriticalExtensionOIDs();
+        require(critical.contains(Extension.issuingDistributionPoint.getId()) == part, file + " names a part, or none");
+        require(critical.contains(Extension.deltaCRLIndicator.getId()) == delta, file + " is a delta, or none");
+        require((list.getExtensionValue(Extension.freshestCRL.getId()) != null) == !(part || delta || name.equals("root")), file + "'s delta");
+        if (part || name.equals("root")) {
+            PARTS.add(list);
+        }
+        if (!part && !delta) {
+            LISTS.add(list);
+        }
     }
 
     static void judgeAnswer(Path file) throws Exception {
@@ -203,7 +242,15 @@ class Judge {
         }
         var lists = files(place.resolve("lists"), ".crl");
         for (Path file : lists) {
-            judgeList(file);
+            judgeList(file, stem(file));
+        }
+        var parts = files(place.resolve("parts"), ".crl");
+        for (Path file : parts) {
+            judgeList(file, stem(file).substring(0, stem(file).lastIndexOf('.')));
+        }
+        var deltas = files(place.resolve("deltas"), ".crl");
+        for (Path file : deltas) {
+            judgeList(file, stem(file));
         }
         var certificates = files(place.resolve("certificates"), ".der");
         for (Path file : certificates) {
@@ -213,6 +260,6 @@ class Judge {
         for (Path file : answers) {
             judgeAnswer(file);
         }
-        System.out.println(certificates.size() + " certificates, " + lists.size() + " lists, " + answers.size() + " answers");
+        System.out.println(certificates.size() + " certificates, " + lists.size() + " lists, " + parts.size() + " parts, " + deltas.size() + " deltas, " + answers.size() + " answers");
     }
 }

@@ -32,7 +32,7 @@ for file in sorted(place.glob("certificates/*.der")):
     mail, alone = for_mail(file)
     if mail:
         judge(file, "smime", lint_cabf_smime_cert, "-t", "ORGANIZATION-STRICT" if alone else "ORGANIZATION-MULTIPURPOSE")
-for file in sorted(place.glob("lists/*.crl")):
+for file in sorted(place.glob("lists/*.crl")) + sorted(place.glob("parts/*.crl")) + sorted(place.glob("deltas/*.crl")):
     judge(file, "pkix", lint_crl, "-t", "ARL" if file.stem == "root" else "CRL", "-p", "PKIX")
 for file in sorted(place.glob("answers/*.der")):
     judge(file, "pkix", lint_ocsp_response)

@@ -97,6 +97,14 @@ impl Authority {
         this
     }
 
+    /// Has the certificates of an issuer put into so many parts, from the next start on.
+    pub fn partition(&self, issuer: &str, parts: u16) {
+        let file = self.home.join("ca/policies/authority/crl.toml");
+        let policy = std::fs::read_to_string(&file).expect("the policy of lists");
+        let changed: Vec<String> = policy.lines().map(|line| if line.starts_with(&format!("{issuer} = ")) { format!("{issuer} = {parts}") } else { line.to_owned() }).collect();
+        std::fs::write(file, changed.join("\n")).expect("a place to write");
+    }
+
     /// The `ca` command; the passphrase file is given, and used only when no service runs.
     pub fn ca(&self, arguments: &[&str]) -> Said {
         let all: Vec<&str> = ["--dir", "ca", "--passphrase-file", "pass"].iter().chain(arguments).copied().collect();

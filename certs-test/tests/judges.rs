@@ -11,6 +11,8 @@ const ENTERPRISE: [&str; 4] = ["--name", "广州天河测试有限公司", "--co
 const BUREAU: [&str; 4] = ["--name", "广州住房公积金管理中心", "--code", "12440100000000123A"];
 const MAILBOX: [&str; 2] = ["--mailbox", "1234567890@mail.example.cn"];
 const OFFICER: [&str; 4] = ["--officer", "陈一", "--number", "GZ-0001"];
+/// Issuers whose certificates are in parts, and in how many.
+const PARTS: [(&str, u16); 2] = [("enterprise-ca", 16), ("officer-ca", 2)];
 const SHA1: &str = "1.3.14.3.2.26";
 const SHA256: &str = "2.16.840.1.101.3.4.2.1";
 
@@ -59,29 +61,53 @@ fn issued(authority: &Authority) {
         openssl(&arguments, &authority.home).ok();
         let serial = authority.issue(name, profile, &applicant);
         if name.starts_with("revoked-") {
-            authority.ca(&["revoke", &serial, "--reason", "superseded"]).ok();
+            // One of each issuer with a date of invalidity: its own beginning.
+            let begun = openssl(&["x509", "-in", &format!("{name}.pem"), "-noout", "-startdate", "-dateopt", "iso_8601"], &authority.home).ok();
+            let since = begun.trim().trim_start_matches("notBefore=").replace(' ', "T");
+            authority.ca(&["revoke", &serial, "--reason", "superseded", "--invalid-since", &since]).ok();
+        }
+        // A hold that came and went: deltas take it off.
+        if name == "enterprise-p256" {
+            authority.ca(&["suspend", &serial]).ok();
+            authority.ca(&["resume", &serial]).ok();
         }
     }
     authority.ca(&["crl", "publish"]).ok();
 }
 
+/// Every list that an authority publishes: its address, and whether it is a part or a delta.
+fn lists(authority: &Authority) -> Vec<(String, String, &'static str)> {
+    let mut all = vec![("root".to_owned(), "root".to_owned(), "lists")];
+    for issuer in ["enterprise-ca", "officer-ca", "tls-ca"] {
+        all.push((issuer.to_owned(), issuer.to_owned(), "lists"));
+        all.push((format!("{issuer}-delta"), issuer.to_owned(), "deltas"));
+    }
+    for (issuer, parts) in PARTS {
+        all.extend((0..parts).map(|part| (format!("{issuer}/{part}"), format!("{issuer}.{part}"), "parts")));
+        let beyond = run("curl", &["-s", "-o", "/dev/null", "-w", "%{http_code}", &format!("{}/crl/{issuer}/{parts}.crl", authority.url)], &authority.home).ok();
+        assert_eq!(beyond, "404");
+    }
+    all
+}
+
 impl Works {
     fn gather(place: &Path) -> Self {
         let mut authority = Authority::found(place);
+        PARTS.iter().for_each(|(issuer, parts)| authority.partition(issuer, *parts));
         authority.start();
         issued(&authority);
         let place = place.join("works");
-        for part in ["issuers", "certificates", "lists", "answers"] {
+        for part in ["issuers", "certificates", "lists", "parts", "deltas", "answers"] {
             std::fs::create_dir_all(place.join(part)).unwrap();
         }
         let mut this = Self { authority, place, certificates: 0, answers: 0 };
         der(&this.authority, "ca/root.pem", &this.place.join("root.der"));
-        for issuer in ["root", "enterprise-ca", "officer-ca", "tls-ca"] {
-            let list = this.place.join(format!("lists/{issuer}.crl"));
-            run("curl", &["-sf", "-o", list.to_str().unwrap(), &format!("{}/crl/{issuer}.crl", this.authority.url)], &this.authority.home).ok();
-            if issuer != "root" {
-                der(&this.authority, &format!("ca/{issuer}.pem"), &this.place.join(format!("issuers/{issuer}.der")));
-            }
+        for (address, name, kind) in lists(&this.authority) {
+            let list = this.place.join(format!("{kind}/{name}.crl"));
+            run("curl", &["-sf", "-o", list.to_str().unwrap(), &format!("{}/crl/{address}.crl", this.authority.url)], &this.authority.home).ok();
+        }
+        for issuer in ["enterprise-ca", "officer-ca", "tls-ca"] {
+            der(&this.authority, &format!("ca/{issuer}.pem"), &this.place.join(format!("issuers/{issuer}.der")));
         }
         this.certificates();
         this.answers();
@@ -132,7 +158,8 @@ impl Works {
     }
 
     fn told(&self) -> String {
-        format!("{} certificates, 4 lists, {} answers\n", self.certificates, self.answers)
+        let parts: u16 = PARTS.iter().map(|(_, parts)| parts).sum();
+        format!("{} certificates, 4 lists, {parts} parts, 3 deltas, {} answers\n", self.certificates, self.answers)
     }
 }
 
@@ -192,6 +219,8 @@ fn paths(works: &Works) {
         lists += &openssl(&["crl", "-inform", "DER", "-in", &format!("works/lists/{issuer}.crl")], home).ok();
     }
     std::fs::write(home.join("lists.pem"), lists).unwrap();
+    // The same once more for relying parties who have the part that a certificate names, and the root's list.
+    let root_list = openssl(&["crl", "-inform", "DER", "-in", "works/lists/root.crl"], home).ok();
     let root = std::fs::read_to_string(home.join("ca/root.pem")).unwrap();
     for (name, profile, ..) in orders() {
         let (leaf, purpose) = (format!("{name}.pem"), match profile {
@@ -202,6 +231,15 @@ fn paths(works: &Works) {
         let revoked = name.starts_with("revoked-");
         let said = openssl(&["verify", "-x509_strict", "-policy_check", "-purpose", purpose, "-crl_check_all", "-CRLfile", "lists.pem", "-CAfile", "ca/root.pem", "-untrusted", &leaf, &leaf], home);
         assert_eq!((said.code != 0, said.err.contains("certificate revoked")), (revoked, revoked), "{name}: {said:?}");
+        let named = openssl(&["x509", "-in", &leaf, "-noout", "-ext", "crlDistributionPoints"], home).ok();
+        let part = named.lines().find_map(|line| line.split_once("/crl/")?.1.strip_suffix(".crl")).unwrap().split_once('/').map(|(issuer, part)| format!("works/parts/{issuer}.{part}.crl"));
+        assert_eq!(part.is_some(), profile != "tls-server", "{name}: {named}");
+        if let Some(part) = part {
+            let own = openssl(&["crl", "-inform", "DER", "-in", &part], home).ok();
+            std::fs::write(home.join("own.pem"), root_list.clone() + &own).unwrap();
+            let said = openssl(&["verify", "-x509_strict", "-extended_crl", "-crl_check_all", "-CRLfile", "own.pem", "-CAfile", "ca/root.pem", "-untrusted", &leaf, &leaf], home);
+            assert_eq!((said.code != 0, said.err.contains("certificate revoked")), (revoked, revoked), "{name} by its part: {said:?}");
+        }
         std::fs::write(home.join("path.pem"), std::fs::read_to_string(home.join(&leaf)).unwrap() + &root).unwrap();
         let said = run("certtool", &["--verify", "--verify-profile", "medium", "--load-ca-certificate", "ca/root.pem", "--load-crl", "lists.pem", "--infile", "path.pem"], home);
         assert_eq!((said.code != 0, said.out.contains("revoked")), (revoked, revoked), "{name}: {said:?}");

@@ -79,6 +79,13 @@ fn the_terms_are_those_of_the_rules() {
     assert!(!holders.is_empty() && holders.iter().all(|days| terms.contains(&format!("| Notices to holders: days before the end | {days} |").as_str())), "{terms:#?}");
     let filing = format!("| Notices before a filing deadline: days before it, for certificates that end at most so many days after it | {}, {} |", rules.notices.filing.days_before, rules.notices.filing.days_after);
     assert!(terms.contains(&filing.as_str()), "{terms:#?}");
+    let (crl, has) = (&rules.crl, |row: String| assert!(terms.contains(&row.as_str()), "{row} is not among {terms:#?}"));
+    has(format!("| Root's CRL: from thisUpdate to nextUpdate | {} days |", crl.root_seconds / 86_400));
+    for (kind, pace) in [("Whole CRL", crl.whole), ("CRL of a part", crl.partition), ("Delta CRL", crl.delta)] {
+        has(format!("| {kind}: from thisUpdate to nextUpdate | {} hours |", pace.valid_seconds / 3_600));
+        has(format!("| {kind}: made anew, in any case, after | {} hours |", pace.every_seconds / 3_600));
+        has(format!("| {kind}: made anew, with a change waiting, after | {} seconds |", pace.after_change_seconds));
+    }
     let terms = rows("| Renewal and change | Terms |");
     let said = |row: String| assert!(terms.contains(&row.as_str()), "{row}\n{terms:#?}");
     for (profile, renewable) in rules.renewal.profiles() {

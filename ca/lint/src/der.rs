@@ -21,9 +21,30 @@ fn element(bytes: &[u8]) -> Result<(u8, &[u8], &[u8]), String> {
     Ok((tag, value, rest))
 }
 
+/// What follows the next element, and that element's value.
+pub(crate) fn next(bytes: &[u8]) -> Result<(&[u8], &[u8]), String> {
+    element(bytes).map(|(_, value, rest)| (rest, value))
+}
+
+/// The value of one element.
+pub(crate) fn value(der: &[u8]) -> Result<&[u8], String> {
+    element(der).map(|(_, value, _)| value)
+}
+
+/// The next element whole, and what follows it.
+pub(crate) fn first(bytes: &[u8]) -> Result<(&[u8], &[u8]), String> {
+    let (_, _, rest) = element(bytes)?;
+    let (whole, rest) = bytes.split_at_checked(bytes.len() - rest.len()).ok_or("a DER length is cut")?;
+    Ok((rest, whole))
+}
+
 /// The elements inside one constructed element.
 pub(crate) fn elements(der: &[u8]) -> Result<Vec<(u8, &[u8])>, String> {
-    let (_, mut rest, _) = element(der)?;
+    fields(value(der)?)
+}
+
+/// The elements that follow one another: tag and value.
+pub(crate) fn fields(mut rest: &[u8]) -> Result<Vec<(u8, &[u8])>, String> {
     let mut parts = Vec::new();
     while !rest.is_empty() {
         let (tag, value, tail) = element(rest)?;

@@ -9,7 +9,7 @@ mod issuer;
 mod rules;
 
 use const_oid::ObjectIdentifier;
-pub use crl::lint_crl;
+pub use crl::{ReadList, lint_crl, lint_crl_with};
 pub use issuer::Issuer;
 use x509_parser::prelude::{FromDer, X509Certificate};
 

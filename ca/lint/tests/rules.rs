@@ -226,6 +226,8 @@ fn crl(change: fn(&mut pki::crl::CrlPlan), entries: Vec<pki::crl::Entry>) -> Vec
         number: 7,
         authority_key_id: key_id(&spki(1)).unwrap(),
         distribution_point: Some("http://127.0.0.1/a.crl".into()),
+        delta_of: None,
+        freshest: None,
     };
     change(&mut plan);
     let der = assemble(&pki::crl::build_tbs(&plan, P256, entries), P256, &[0x30, 6, 2, 1, 1, 2, 1, 1]);
@@ -252,6 +254,8 @@ fn an_empty_list_of_the_revoked_is_named() {
         number: 7,
         authority_key_id: key_id(&spki(1)).unwrap(),
         distribution_point: None,
+        delta_of: None,
+        freshest: None,
     };
     let mut tbs = pki::crl::build_tbs(&plan, P256, []);
     let at = tbs.windows(2).rposition(|window| window[0] == 0xa0 && usize::from(window[1]) == tbs.len() - window.len() - at_of(&tbs, window)).unwrap();

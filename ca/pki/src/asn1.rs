@@ -22,19 +22,24 @@ pub fn tlv(tag: u8, value: &[u8]) -> Vec<u8> {
     nested(tag, &[value])
 }
 
-/// Tag, length and the parts of the value, one after the other.
-fn nested(tag: u8, parts: &[&[u8]]) -> Vec<u8> {
-    let n = parts.iter().map(|part| part.len()).sum::<usize>();
-    let mut out = Vec::with_capacity(n + 6);
+/// Tag and length of a value that follows.
+pub fn head(out: &mut Vec<u8>, tag: u8, length: usize) {
     out.push(tag);
-    if n < 128 {
-        out.push(n as u8);
+    if length < 128 {
+        out.push(length as u8);
     } else {
-        let be = n.to_be_bytes();
+        let be = length.to_be_bytes();
         let skip = be.iter().take_while(|b| **b == 0).count();
         out.push(0x80 | (be.len() - skip) as u8);
         out.extend(be.iter().skip(skip));
     }
+}
+
+/// Tag, length and the parts of the value, one after the other.
+fn nested(tag: u8, parts: &[&[u8]]) -> Vec<u8> {
+    let n = parts.iter().map(|part| part.len()).sum::<usize>();
+    let mut out = Vec::with_capacity(n + 6);
+    head(&mut out, tag, n);
     parts.iter().for_each(|part| out.extend_from_slice(part));
     out
 }
@@ -64,19 +69,47 @@ pub fn oid(oid: &const_oid::ObjectIdentifier) -> Vec<u8> {
 
 /// UTCTime before 2050, GeneralizedTime from then on.
 pub fn time(t: time::OffsetDateTime) -> Vec<u8> {
-    let t = t.to_offset(time::UtcOffset::UTC);
-    if (1950..2050).contains(&t.year()) {
-        let rest = format!("{:02}{:02}{:02}{:02}{:02}{:02}Z", t.year() % 100, u8::from(t.month()), t.day(), t.hour(), t.minute(), t.second());
-        tlv(0x17, rest.as_bytes())
-    } else {
-        generalized(t)
-    }
+    let mut out = Vec::with_capacity(17);
+    put_time(&mut out, t);
+    out
 }
 
 pub fn generalized(t: time::OffsetDateTime) -> Vec<u8> {
+    let mut out = Vec::with_capacity(17);
+    put_generalized(&mut out, t);
+    out
+}
+
+/// As [`time`], at the end of what is written already.
+pub fn put_time(out: &mut Vec<u8>, t: time::OffsetDateTime) {
+    match digits(t) {
+        [b'1', b'9', rest @ ..] if rest[0] >= b'5' => put_digits(out, 0x17, &rest),
+        [b'2', b'0', rest @ ..] if rest[0] < b'5' => put_digits(out, 0x17, &rest),
+        all => put_digits(out, 0x18, &all),
+    }
+}
+
+/// As [`generalized`], at the end of what is written already.
+pub fn put_generalized(out: &mut Vec<u8>, t: time::OffsetDateTime) {
+    put_digits(out, 0x18, &digits(t));
+}
+
+fn put_digits(out: &mut Vec<u8>, tag: u8, digits: &[u8]) {
+    head(out, tag, digits.len() + 1);
+    out.extend_from_slice(digits);
+    out.push(b'Z');
+}
+
+/// YYYYMMDDHHMMSS.
+fn digits(t: time::OffsetDateTime) -> [u8; 14] {
     let t = t.to_offset(time::UtcOffset::UTC);
-    let s = format!("{:04}{:02}{:02}{:02}{:02}{:02}Z", t.year(), u8::from(t.month()), t.day(), t.hour(), t.minute(), t.second());
-    tlv(0x18, s.as_bytes())
+    let year = t.year().clamp(0, 9999);
+    let parts = [(year / 100) as u8, (year % 100) as u8, u8::from(t.month()), t.day(), t.hour(), t.minute(), t.second()];
+    let mut digits = [b'0'; 14];
+    for (pair, part) in digits.as_chunks_mut::<2>().0.iter_mut().zip(parts) {
+        *pair = [b'0' + part / 10, b'0' + part % 10];
+    }
+    digits
 }
 
 /// An element under an IMPLICIT tag in the place of its own.

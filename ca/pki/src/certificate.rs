@@ -241,6 +241,16 @@ pub fn assemble(tbs: &[u8], alg: SignatureAlgorithm, signature: &[u8]) -> Vec<u8
     asn1::seq(&[tbs, &algorithm_der(alg), &asn1::bits(signature)])
 }
 
+/// As [`assemble`], in the place of what was signed: for lists, which are large.
+pub fn assemble_in_place(mut tbs: Vec<u8>, alg: SignatureAlgorithm, signature: &[u8]) -> Vec<u8> {
+    tbs.extend(algorithm_der(alg));
+    tbs.extend(asn1::bits(signature));
+    let mut head = Vec::with_capacity(6);
+    asn1::head(&mut head, 0x30, tbs.len());
+    tbs.splice(..0, head);
+    tbs
+}
+
 /// A root: signed by the key it certifies, on the same path as every other certificate.
 pub fn self_signed(mut plan: CertificatePlan, signer: &dyn Signer) -> Result<Vec<u8>, BuildError> {
     plan.issuer = plan.subject.to_der();

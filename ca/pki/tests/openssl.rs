@@ -66,7 +66,7 @@ fn root_and_crl_are_read_by_openssl() {
         assert!(text.contains(want), "{want} not in {text}");
     }
     openssl(&["verify", "-x509_strict", "-CAfile", &p("c.pem"), &p("c.pem")]);
-    let head = CrlPlan { issuer: subject.to_der(), this_update: datetime!(2026-01-01 0:00 UTC), next_update: datetime!(2059-01-01 0:00 UTC), number: 200, authority_key_id: key_id(key.public_key_info()).unwrap(), distribution_point: Some("http://example.com/crl".into()) };
+    let head = CrlPlan { issuer: subject.to_der(), this_update: datetime!(2026-01-01 0:00 UTC), next_update: datetime!(2059-01-01 0:00 UTC), number: 200, authority_key_id: key_id(key.public_key_info()).unwrap(), distribution_point: Some("http://example.com/crl".into()), delta_of: None, freshest: None };
     let entry = Entry { serial: vec![0x91], revoked_at: datetime!(2026-01-01 0:00 UTC), reason: Reason::KeyCompromise, invalidity_date: Some(datetime!(2025-01-01 0:00 UTC)) };
     for entries in [vec![], vec![entry]] {
         let some = !entries.is_empty();

@@ -20,11 +20,11 @@ use x509_parser::revocation_list::RevokedCertificate;
 use x509_parser::x509::SubjectPublicKeyInfo;
 
 use super::authorise::{Administrator, Authorised};
-use super::{hold, owner, revoke};
+use super::{hold, listing, owner, revoke};
 use crate::authority::{Authority, Issuer};
 use crate::own_name;
 use crate::problem::IssueError;
-use crate::record::{CertificateRecord, CrlRecord, Hold, Listed, Reason, Revocation, Status, decode, encode, log, serial_text};
+use crate::record::{CertificateRecord, CrlRecord, Hold, Listed, Reason, Revocation, Scope, Status, decode, encode, log, serial_text};
 use crate::register;
 
 /// The longest certificate and the longest list that are read.
@@ -96,6 +96,7 @@ pub fn certificate(authority: &Authority, authorised: &Authorised<Administrator>
         not_before: read.validity().not_before.timestamp(),
         not_after: read.validity().not_after.timestamp(),
         key_digest,
+        shard: authority.addresses.shard(issuer.id(), &read),
         der: der.to_vec(),
         status: Status::Good,
         predecessor: None,
@@ -112,14 +113,17 @@ pub fn certificate(authority: &Authority, authorised: &Authorised<Administrator>
         None => Status::Good,
     };
     // 5. Record, indexes and log entry in one commit. Only then it is told.
-    let batch = entered(authority, authorised, &serial, &record, now)?;
+    let batch = listing::reaching(entered(authority, authorised, &serial, &record, now)?, authority, &record)?;
     let batch = match &listed {
         Some(listed) => batch.expect(Expectation::Equals(CertificateRecord::revoked(&record.issuer, &serial), listed.clone())),
         None => batch.expect(Expectation::Absent(CertificateRecord::revoked(&record.issuer, &serial))),
     };
     let batch = match &record.status {
         Status::Revoked(revocation) => revoke::marked(batch, &serial, &record, *revocation, authorised.actor(), now)?,
-        Status::Held(hold) => batch.expect(Expectation::Absent(blocked)).put(hold.due_key(&serial), serial.clone()),
+        Status::Held(hold) => {
+            let batch = batch.expect(Expectation::Absent(blocked)).put(hold.due_key(&serial), serial.clone());
+            listing::list(batch, &record, &serial, Some(&Listed::Held { held_since: hold.at }), now).map_err(IssueError::from)?
+        }
         Status::Good => batch.expect(Expectation::Absent(blocked)),
     };
     let committed = authority.store.commit(batch);
@@ -251,7 +255,8 @@ pub fn list(authority: &Authority, authorised: &Authorised<Administrator>, mut d
     let (sha256, by) = (crate::sha256_hex(&der), authorised.actor().to_string());
     let entry = log::Entry::CrlAdopted { issuer: &held.issuer, number, entries: held.entries, sha256: &sha256, by: &by };
     let floor = authority.store.get(&CrlRecord::floor()).map_err(IssueError::from)?;
-    let mut batch = CrlRecord::mark_stale(Batch::new(), &held.issuer);
+    let now = authority.clock.now();
+    let mut batch = listing::all_stale(Batch::new(), &held.issuer, 0);
     batch = match floor {
         Some(before) => batch.expect(Expectation::Equals(CrlRecord::floor(), before)),
         None => batch.expect(Expectation::Absent(CrlRecord::floor())),
@@ -260,6 +265,9 @@ pub fn list(authority: &Authority, authorised: &Authorised<Administrator>, mut d
     for (serial, listed) in &unknown {
         let place = CertificateRecord::revoked(&held.issuer, serial);
         batch = batch.expect(Expectation::Absent(CertificateRecord::key(serial))).put(place, encode(listed).map_err(IssueError::from)?);
+        // Nobody knows its part: the whole list and the delta name it.
+        let (told, number) = listing::changed(batch, &held.issuer, serial, now);
+        batch = listing::stale(listing::stale(told, &held.issuer, Scope::Whole, number), &held.issuer, Scope::Delta, number);
     }
     batch.append(log::STREAM, entry.leaf(authority.clock.now()).map_err(IssueError::from)?);
     let committed = authority.store.commit(batch);

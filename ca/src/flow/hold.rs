@@ -7,10 +7,10 @@ use time::OffsetDateTime;
 use policies::certificate::{ApplicantKind, Kind};
 
 use super::authorise::{Actor, Authorised, Operator};
-use super::{enterprise, revoke};
+use super::{enterprise, listing, revoke};
 use crate::authority::Authority;
 use crate::problem::IssueError;
-use crate::record::{CertificateRecord, CrlRecord, Freeze, Hold, Listed, Reason, Revocation, Status, decode, encode, log, serial_text};
+use crate::record::{CertificateRecord, Freeze, Hold, Listed, Reason, Revocation, Status, decode, encode, log, serial_text};
 use crate::register;
 
 /// Characters that the name of an authority and the reason of an order may have.
@@ -139,8 +139,8 @@ pub(super) fn from_the_first(batch: Batch, serial: &[u8], of: &CertificateRecord
     let order = Freeze { at, suspended: false, ..order.clone() };
     let batch = entered(batch, &of.issuer, serial, &order, &Actor::Service, now)?;
     let hold = Hold { at, counted_from: at, freeze: Some(order) };
-    let batch = batch.put(CertificateRecord::revoked(&of.issuer, serial), encode(&Listed::Held { held_since: at })?).put(hold.due_key(serial), serial.to_vec());
-    Ok((Status::Held(hold), CrlRecord::mark_stale(batch, &of.issuer)))
+    let batch = batch.put(hold.due_key(serial), serial.to_vec());
+    Ok((Status::Held(hold), listing::list(batch, of, serial, Some(&Listed::Held { held_since: at }), now)?))
 }
 
 /// Good again; or, where an order is lifted from a suspended certificate, suspended as before.
@@ -297,19 +297,17 @@ pub(super) fn end(authority: &Authority, by: &Actor, serial: Vec<u8>, found: Cer
 /// The new status with its place on the list and among what is due, and the list's staleness.
 fn record(authority: &Authority, batch: Batch, serial: Vec<u8>, found: CertificateRecord, status: Status) -> Result<Changed, IssueError> {
     let changed = CertificateRecord { status, ..found.clone() };
-    let (place, listed) = (CertificateRecord::key(&serial), CertificateRecord::revoked(&found.issuer, &serial));
+    let place = CertificateRecord::key(&serial);
     let mut batch = batch.expect(Expectation::Equals(place.clone(), encode(&found)?)).put(place, encode(&changed)?);
     let before = if let Status::Held(hold) = &found.status { Some(hold.due_key(&serial)) } else { None };
     let after = if let Status::Held(hold) = &changed.status { Some(hold.due_key(&serial)) } else { None };
     if before != after {
         batch = before.into_iter().fold(batch, Batch::delete);
     }
-    batch = match &changed.status {
-        Status::Held(hold) => batch.put(listed, encode(&Listed::Held { held_since: hold.at })?),
-        _ => batch.delete(listed),
-    };
+    let listed = if let Status::Held(hold) = &changed.status { Some(Listed::Held { held_since: hold.at }) } else { None };
+    batch = listing::list(batch, &found, &serial, listed.as_ref(), authority.clock.now())?;
     batch = after.into_iter().fold(batch, |batch, due| batch.put(due, serial.clone()));
-    let committed = authority.store.commit(CrlRecord::mark_stale(batch, &found.issuer));
+    let committed = authority.store.commit(batch);
     // After a failure too: nobody knows then what the store holds.
     authority.changed(&found.issuer, &serial);
     committed?;

@@ -38,7 +38,7 @@ use crate::authority::{Authority, Issuer, ROOT};
 use crate::own_name;
 use crate::problem::IssueError;
 use crate::register;
-use crate::record::{Act, CertificateRecord, Channel, Intent, KeyOwner, OrderId, Reason, Revocation, Status, decode, encode, log, serial_text};
+use crate::record::{Act, CertificateRecord, Channel, Intent, KeyOwner, OrderId, Reason, Revocation, Scope, Status, decode, encode, log, serial_text};
 
 /// How often a commit that others came before is made anew.
 const ATTEMPTS: u32 = 8;
@@ -104,7 +104,7 @@ pub fn try_out(authority: &Authority, authorised: &Authorised<Operator>, order: 
 fn line(authority: &Authority, parsed: Parsed, ordered: Option<ApprovedOrder>) -> Result<Recorded<SignedCertificate>, IssueError> {
     let plan = decide(authority, parsed)?;
     let approved = approve(authority, plan, ordered)?;
-    let tbs = build(approved)?;
+    let tbs = build(authority, approved)?;
     let linted = lint(tbs)?;
     let intended = record_intent(authority, linted)?;
     let signed = sign(intended)?;
@@ -307,9 +307,15 @@ pub struct Tbs {
     ordered: Option<ApprovedOrder>,
 }
 
-fn build(Approved { mut plan, ordered }: Approved<Plan<'_>>) -> Result<Tbs, IssueError> {
+fn build(authority: &Authority, Approved { mut plan, ordered }: Approved<Plan<'_>>) -> Result<Tbs, IssueError> {
     let key = plan.issuer.key.as_ref().ok_or_else(|| IssueError::Offline { issuer: plan.issuer.id().to_owned() })?;
     plan.plan.serial = fresh_serial()?;
+    let shard = shard(authority, &plan);
+    if let Some(shard) = shard {
+        let list = authority.addresses.list(plan.issuer.id(), Scope::Shard(shard));
+        plan.plan.extensions.crl_urls = vec![list.clone()];
+        plan.facts.crl_urls = vec![list];
+    }
     let tbs = pki::certificate::tbs_der(&plan.plan, Signer::algorithm(key))?;
     let intent = Intent {
         issuer: plan.issuer.id().to_owned(),
@@ -321,10 +327,19 @@ fn build(Approved { mut plan, ordered }: Approved<Plan<'_>>) -> Result<Tbs, Issu
         key_digest: digest(&SHA256, &plan.plan.spki).as_ref().to_vec(),
         predecessor: plan.claim.as_ref().map(|claim| claim.predecessor.clone()),
         order: ordered.as_ref().map(ApprovedOrder::id),
+        shard,
         tbs,
     };
     let Plan { issuer, facts, owner, owned, by, claim, .. } = plan;
     Ok(Tbs { issuer, serial: plan.plan.serial.to_vec(), facts, intent, owner, owned, by, claim, ordered })
+}
+
+/// The part whose list the certificate names: by random bits of its serial. Parts are then filled alike without a count that
+/// every issuing would have to share and a restore could get wrong; and it is remembered, so their number may grow.
+fn shard(authority: &Authority, plan: &Plan<'_>) -> Option<u16> {
+    let [.., high, low] = plan.plan.serial;
+    let holders = !plan.facts.ca && !plan.plan.extensions.crl_urls.is_empty();
+    u16::from_be_bytes([high, low]).checked_rem(authority.rules.crl.partitions(plan.issuer.policy_name())).filter(|_| holders)
 }
 
 /// Sixteen random octets, the top bit zero, so that every serial is positive and of one length.
@@ -457,6 +472,7 @@ fn sign(intended: Recorded<LintedTbs>) -> Result<SignedCertificate, IssueError> 
         not_before: intent.not_before,
         not_after: intent.not_after,
         key_digest: intent.key_digest,
+        shard: intent.shard,
         der,
         status: Status::Good,
         predecessor: intent.predecessor,

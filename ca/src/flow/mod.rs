@@ -14,6 +14,8 @@ pub mod enterprise;
 mod facts;
 pub mod hold;
 pub mod issue;
+pub mod listing;
+pub mod numbering;
 pub mod officer;
 pub mod order;
 pub mod notice;

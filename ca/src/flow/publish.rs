@@ -1,30 +1,63 @@
-//! Publishing the list of the revoked: numbered durably, signed — here, or by the root's key where that is —,
-//! read again by another parser, recorded, and only then published.
+//! Publishing a list of the revoked — the whole one, that of a part, or a delta —: numbered durably, signed — here, or by
+//! the root's key where that is —, read again by another parser, recorded, and only then published.
 
-use pki::crl::{CrlPlan, Entry};
+use pki::crl::{CrlPlan, Entry, Writer};
 use pki::signer::Signer;
 use ring::digest::{SHA256, digest};
-use store::{Batch, Expectation, Key};
+use store::{Batch, Expectation};
 use time::{Duration, OffsetDateTime};
+use x509_parser::prelude::FromDer;
+use x509_parser::revocation_list::RevokedCertificate;
 
 use super::authorise::{Administrator, Authorised};
 use super::ended::Ended;
-use crate::authority::{Authority, Issuer};
+use super::listing::{self, Entries};
+use super::numbering::{self, Before, base};
+pub use super::numbering::floor;
+use crate::authority::{Authority, Issuer, ROOT};
 use crate::problem::IssueError;
-use crate::record::{CrlIntent, CrlRecord, Listed, decode, encode, log};
+use crate::record::{CrlBase, CrlChange, CrlHead, CrlIntent, CrlRecord, Scope, decode, encode, encode_around, log};
 
-/// How long a list is good for: issuing authorities publish at least daily, the offline root by the year.
-pub const ISSUING_DAYS: i64 = 7;
-pub const ROOT_DAYS: i64 = 365;
-/// Entries read at a time.
-const PAGE: usize = 10_000;
+/// A delta with more entries saves nobody much: the next whole list is the base of those that follow.
+const LARGE_DELTA: u64 = 10_000;
+/// Changes forgotten in one commit, when a newer base has them all.
+const PORTION: usize = 10_000;
 
-pub fn publish(authority: &Authority, authorised: &Authorised<Administrator>, issuer: &Issuer) -> Result<CrlRecord, IssueError> {
+/// The whole list.
+pub fn publish(authority: &Authority, authorised: &Authorised<Administrator>, issuer: &Issuer) -> Result<CrlHead, IssueError> {
+    publish_scope(authority, authorised, issuer, Scope::Whole)
+}
+
+pub fn publish_scope(authority: &Authority, authorised: &Authorised<Administrator>, issuer: &Issuer, scope: Scope) -> Result<CrlHead, IssueError> {
     let key = issuer.key.as_ref().ok_or_else(|| IssueError::Offline { issuer: issuer.id().to_owned() })?;
-    let prepared = prepare(authority, authorised, issuer)?;
+    let Prepared { intent, tbs } = prepare_scope(authority, authorised, issuer, scope)?;
     // 4. Signed.
-    let der = pki::certificate::assemble(&prepared.tbs, Signer::algorithm(key), &Signer::sign(key, &prepared.tbs)?);
-    finish(authority, issuer, &prepared.intent, der, None)
+    let signature = Signer::sign(key, &tbs)?;
+    let der = pki::certificate::assemble_in_place(tbs, Signer::algorithm(key), &signature);
+    finish(authority, issuer, scope, &intent, der, None)
+}
+
+/// How often a list is begun anew when another publication comes between.
+const ATTEMPTS: usize = 5;
+
+/// Every list of an issuer whose key is here, the whole one first: it may become the base of the delta.
+pub fn scopes(authority: &Authority, issuer: &Issuer) -> Result<Vec<Scope>, IssueError> {
+    // A generation that took over just now is in parts from its first certificate on.
+    let parts = listing::partitions(authority, issuer.id())?.max(authority.rules.crl.partitions(issuer.policy_name()));
+    let parts = (0..parts).map(Scope::Shard);
+    let delta = (issuer.id() != ROOT).then_some(Scope::Delta);
+    Ok(std::iter::once(Scope::Whole).chain(parts).chain(delta).collect())
+}
+
+/// As [`publish_scope`], and once more from the beginning when another publication came between.
+pub fn publish_anew(authority: &Authority, authorised: &Authorised<Administrator>, issuer: &Issuer, scope: Scope) -> Result<CrlHead, IssueError> {
+    for _ in 1..ATTEMPTS {
+        match publish_scope(authority, authorised, issuer, scope) {
+            Err(IssueError::Race) => {}
+            done => return done,
+        }
+    }
+    publish_scope(authority, authorised, issuer, scope)
 }
 
 /// A list about to be signed: here, or by a key that is elsewhere.
@@ -33,190 +66,246 @@ pub struct Prepared {
     pub tbs: Vec<u8>,
 }
 
-/// Steps 1 to 3: the bytes to be signed, their number durably taken.
+/// Steps 1 to 3 for the whole list.
 pub fn prepare(authority: &Authority, authorised: &Authorised<Administrator>, issuer: &Issuer) -> Result<Prepared, IssueError> {
+    prepare_scope(authority, authorised, issuer, Scope::Whole)
+}
+
+/// Steps 1 to 3: the bytes to be signed, their number durably taken.
+fn prepare_scope(authority: &Authority, authorised: &Authorised<Administrator>, issuer: &Issuer, scope: Scope) -> Result<Prepared, IssueError> {
     // 1. What made the last list stale and which list that is, both before the entries are read: what is revoked
     //    later stays to be done, and a list that another published meanwhile is never replaced by an older view.
-    let stale = authority.store.get(&CrlRecord::stale(issuer.id()))?;
-    let before = Before::read(authority, issuer.id())?;
-    let entries = revoked(authority, issuer.id())?;
-    // 2. The next number, above every list made or meant.
-    let plan = plan(issuer, before.number()?.max(floor(authority)?) + 1, authority.clock.now());
-    let count = entries.len() as u64;
-    let tbs = pki::crl::build_tbs(&plan, issuer.algorithm()?, entries);
+    let stale = authority.store.get(&scope.stale(issuer.id()))?;
+    let before = Before::read(authority, issuer.id(), scope)?;
+    let base = if scope == Scope::Delta { Some(base(authority, issuer.id())?.ok_or_else(|| IssueError::NoBase { issuer: issuer.id().to_owned() })?) } else { None };
+    // 2. The next number, above every list made or meant, and the entries, each written as it is read.
+    let changed = stale.as_deref().map(number).transpose()?;
+    let this_update = before.this_update(authority.clock.now().unix_timestamp());
+    let plan = plan(authority, issuer, scope, before.number(this_update, changed, floor(authority)?), this_update, base.as_ref())?;
+    let mut writer = Writer::new(&plan, issuer.algorithm()?);
+    for entry in Entries::read(authority, issuer.id(), scope, base.as_ref())? {
+        writer.push(&entry?);
+    }
+    let entries = writer.count();
+    let tbs = writer.finish();
     // 3. The intent: a number is never used for two lists.
     let intent = CrlIntent {
         number: plan.number,
         this_update: plan.this_update.unix_timestamp(),
         next_update: plan.next_update.unix_timestamp(),
         tbs_digest: digest(&SHA256, &tbs).as_ref().to_vec(),
-        entries: count,
+        entries,
         stale,
+        covered: changed.unwrap_or_else(|| before.covered()),
+        base,
     };
-    record_intent(authority, authorised, issuer.id(), &before, &intent)?;
+    record_intent(authority, authorised, issuer.id(), scope, before, &intent)?;
     Ok(Prepared { intent, tbs })
 }
 
 /// Steps 4 and on for a list that was signed elsewhere: it must be the one prepared last.
-pub fn accept(authority: &Authority, authorised: &Authorised<Administrator>, issuer: &Issuer, der: Vec<u8>) -> Result<CrlRecord, IssueError> {
-    use x509_parser::prelude::FromDer;
+pub fn accept(authority: &Authority, authorised: &Authorised<Administrator>, issuer: &Issuer, der: Vec<u8>) -> Result<CrlHead, IssueError> {
     let damaged = |_| IssueError::Damaged { what: "the CRL about to be signed" };
     let intent = authority.store.get(&CrlIntent::key(issuer.id()))?.ok_or(IssueError::NotPrepared)?;
     let intent: CrlIntent = decode(&intent).map_err(damaged)?;
-    let (_, read) = x509_parser::revocation_list::CertificateRevocationList::from_der(&der).map_err(|_| IssueError::NotPrepared)?;
-    if digest(&SHA256, read.tbs_cert_list.as_ref()).as_ref() != intent.tbs_digest {
+    let read = lint::ReadList::read(&der).ok_or(IssueError::NotPrepared)?;
+    if digest(&SHA256, read.tbs()).as_ref() != intent.tbs_digest {
         return Err(IssueError::NotPrepared);
     }
-    finish(authority, issuer, &intent, der, Some(authorised))
+    finish(authority, issuer, Scope::Whole, &intent, der, Some(authorised))
 }
 
 /// `handed_in`: who brought a list that was signed elsewhere.
-fn finish(authority: &Authority, issuer: &Issuer, intent: &CrlIntent, der: Vec<u8>, handed_in: Option<&Authorised<Administrator>>) -> Result<CrlRecord, IssueError> {
+fn finish(authority: &Authority, issuer: &Issuer, scope: Scope, intent: &CrlIntent, der: Vec<u8>, handed_in: Option<&Authorised<Administrator>>) -> Result<CrlHead, IssueError> {
     // 5. Read back with the other parser, and held against the register.
-    check(issuer, &der)?;
-    let ended = agrees(authority, issuer.id(), intent, &der)?;
+    let ended = check(authority, issuer, scope, intent, &der)?;
     // 6. Recorded with its log entry; from now on it is what we publish. What had ended was on it once more.
-    let record = CrlRecord { number: intent.number, this_update: intent.this_update, next_update: intent.next_update, entries: intent.entries, der };
-    self::record(authority, issuer.id(), intent, &record, &ended, handed_in)?;
+    let (head, base) = record(authority, issuer.id(), scope, intent, der, &ended, handed_in)?;
     // 7. Fresh, unless another change came meanwhile.
     if let Some(mark) = &intent.stale {
-        let clear = Batch::new().expect(Expectation::Equals(CrlRecord::stale(issuer.id()), mark.clone())).delete(CrlRecord::stale(issuer.id()));
+        let clear = Batch::new().expect(Expectation::Equals(scope.stale(issuer.id()), mark.clone())).delete(scope.stale(issuer.id()));
         match authority.store.commit(clear) {
             Ok(_) | Err(store::CommitError::Conflict { .. }) => {}
             Err(error) => return Err(error.into()),
         }
     }
-    Ok(record)
+    // 8. What every list to come has is no change any more. The list is published, whatever comes of this.
+    if let Some(error) = base.and_then(|base| forget(authority, issuer.id(), base.covered).err()) {
+        tracing::warn!(issuer = issuer.id(), error = %error, "changes that are on the whole list are not forgotten yet");
+    }
+    Ok(head)
 }
 
-fn plan(issuer: &Issuer, number: u64, now: OffsetDateTime) -> CrlPlan {
-    let this_update = now.replace_nanosecond(0).unwrap_or(now);
-    let days = if issuer.id() == crate::authority::ROOT { ROOT_DAYS } else { ISSUING_DAYS };
-    CrlPlan {
+fn plan(authority: &Authority, issuer: &Issuer, scope: Scope, number: u64, this_update: i64, base: Option<&CrlBase>) -> Result<CrlPlan, IssueError> {
+    let (rules, addresses, id) = (&authority.rules.crl, &authority.addresses, issuer.id());
+    let valid = match scope {
+        Scope::Whole if id == ROOT => rules.root_seconds,
+        Scope::Whole => rules.whole.valid_seconds,
+        Scope::Shard(_) => rules.partition.valid_seconds,
+        Scope::Delta => rules.delta.valid_seconds,
+    };
+    let this_update = OffsetDateTime::from_unix_timestamp(this_update).map_err(|_| IssueError::Damaged { what: "the time of the last CRL" })?;
+    Ok(CrlPlan {
         issuer: issuer.name.clone(),
         this_update,
-        next_update: this_update + Duration::days(days),
+        next_update: this_update + Duration::seconds(valid),
         number,
         authority_key_id: issuer.key_id.clone(),
-        distribution_point: None,
-    }
+        // The whole list and its deltas are of one scope, so neither names a part. // spec: rfc5280#5.2.4
+        distribution_point: if let Scope::Shard(_) = scope { Some(addresses.list(id, scope)) } else { None },
+        delta_of: base.map(|base| base.number),
+        // The root signs too seldom for deltas; a part is made anew as fast as a delta would be, and has none.
+        freshest: (scope == Scope::Whole && id != ROOT).then(|| addresses.list(id, Scope::Delta)),
+    })
 }
 
-fn revoked(authority: &Authority, issuer: &str) -> Result<Vec<Entry>, IssueError> {
-    let damaged = || IssueError::Damaged { what: "a revocation" };
-    let (mut from, to) = Key::range("revoked", &[issuer.as_bytes()]);
-    let mut entries = Vec::new();
-    loop {
-        let page = authority.store.scan(&from, &to, PAGE)?;
-        for (key, value) in &page {
-            let listed: Listed = decode(value).map_err(|_| damaged())?;
-            let (at, reason) = listed.crl();
-            let serial = key.last_part().ok_or_else(damaged)?;
-            let revoked_at = OffsetDateTime::from_unix_timestamp(at).map_err(|_| damaged())?;
-            let invalidity_date = listed.invalid_since().map(OffsetDateTime::from_unix_timestamp).transpose().map_err(|_| damaged())?;
-            entries.push(Entry { serial, revoked_at, reason, invalidity_date });
-        }
-        match page.last() {
-            Some((last, _)) if page.len() == PAGE => from = last.successor(),
-            _ => return Ok(entries),
-        }
-    }
+/// The number of a change, as a mark holds it.
+fn number(mark: &[u8]) -> Result<u64, IssueError> {
+    mark.try_into().map(u64::from_be_bytes).map_err(|_| IssueError::Damaged { what: "the mark of a stale list" })
 }
 
-/// What a restored authority leapt over; nought for one that was never restored.
-pub fn floor(authority: &Authority) -> Result<u64, IssueError> {
-    let damaged = |_| IssueError::Damaged { what: "the number that lists are above" };
-    let Some(bytes) = authority.store.get(&CrlRecord::floor())? else { return Ok(0) };
-    Ok(u64::from_be_bytes(bytes.try_into().map_err(damaged)?))
-}
-
-/// The last list and the last intent as they stand: a publication holds only if both still do.
-struct Before {
-    record: Option<Vec<u8>>,
-    intent: Option<Vec<u8>>,
-}
-
-impl Before {
-    fn read(authority: &Authority, issuer: &str) -> Result<Self, IssueError> {
-        Ok(Self { record: authority.store.get(&CrlRecord::key(issuer))?, intent: authority.store.get(&CrlIntent::key(issuer))? })
-    }
-
-    fn number(&self) -> Result<u64, IssueError> {
-        let damaged = |_| IssueError::Damaged { what: "the last CRL" };
-        let published = self.record.as_deref().map(decode::<CrlRecord>).transpose().map_err(damaged)?;
-        let meant = self.intent.as_deref().map(decode::<CrlIntent>).transpose().map_err(damaged)?;
-        Ok(published.map_or(0, |list| list.number).max(meant.map_or(0, |intent| intent.number)))
-    }
-
-    fn expectation(key: Key, value: Option<&Vec<u8>>) -> Expectation {
-        match value {
-            Some(value) => Expectation::Equals(key, value.clone()),
-            None => Expectation::Absent(key),
-        }
-    }
-}
-
-fn record_intent(authority: &Authority, authorised: &Authorised<Administrator>, issuer: &str, before: &Before, intent: &CrlIntent) -> Result<(), IssueError> {
-    let by = authorised.actor().to_string();
-    let entry = log::Entry::CrlIntended { issuer, number: intent.number, tbs_sha256: &crate::hex(&intent.tbs_digest), by: &by };
-    let mut batch = Batch::new()
-        .expect(Before::expectation(CrlRecord::key(issuer), before.record.as_ref()))
-        .expect(Before::expectation(CrlIntent::key(issuer), before.intent.as_ref()))
-        .put(CrlIntent::key(issuer), encode(intent)?);
+fn record_intent(authority: &Authority, authorised: &Authorised<Administrator>, issuer: &str, scope: Scope, before: Before, intent: &CrlIntent) -> Result<(), IssueError> {
+    let (by, tbs_sha256, number) = (&authorised.actor().to_string(), &crate::hex(&intent.tbs_digest), intent.number);
+    let entry = match scope {
+        Scope::Whole => log::Entry::CrlIntended { issuer, number, tbs_sha256, by },
+        Scope::Shard(shard) => log::Entry::ShardCrlIntended { issuer, shard, number, tbs_sha256, by },
+        Scope::Delta => log::Entry::DeltaCrlIntended { issuer, number, base: intent.base.map_or(0, |base| base.number), tbs_sha256, by },
+    };
+    let mut batch = before.unchanged(Batch::new()).put(CrlIntent::of(issuer, scope), encode(intent)?);
     batch.append(log::STREAM, entry.leaf(authority.clock.now())?);
     authority.store.commit(batch).map_err(raced)?;
     Ok(())
 }
 
-fn check(issuer: &Issuer, der: &[u8]) -> Result<(), IssueError> {
-    use x509_parser::prelude::FromDer;
-    let (_, read) = x509_parser::revocation_list::CertificateRevocationList::from_der(der).map_err(|_| IssueError::WrongSignature)?;
+/// Signed by the issuer, without fault, and what the register says now: the list is gone through once, the register read
+/// beside it. Only a change recorded since the list was prepared explains a difference: it left another mark, and the next
+/// list carries it. Tells what the lists after this one leave out.
+fn check(authority: &Authority, issuer: &Issuer, scope: Scope, intent: &CrlIntent, der: &[u8]) -> Result<Ended, IssueError> {
+    let read = lint::ReadList::read(der).ok_or(IssueError::WrongSignature)?;
+    let head = read.head().ok_or(IssueError::WrongSignature)?;
     let (_, key) = x509_parser::x509::SubjectPublicKeyInfo::from_der(&issuer.public_key_info).map_err(|_| IssueError::WrongSignature)?;
-    read.verify_signature(&key).map_err(|_| IssueError::WrongSignature)?;
+    x509_parser::verify::verify_signature(&key, &head.signature_algorithm, &head.signature_value, read.tbs()).map_err(|_| IssueError::WrongSignature)?;
     let Some(linted) = &issuer.linted else { return Err(IssueError::Offline { issuer: issuer.id().to_owned() }) };
-    let findings = lint::lint_crl(der, linted);
+    let mut beside = Beside {
+        known: Entries::read(authority, issuer.id(), scope, intent.base.as_ref())?,
+        ended: Ended::read(authority, issuer.id(), scope, intent.this_update)?,
+        listed: 0,
+        agrees: Ok(true),
+    };
+    let findings = lint::lint_crl_with(der, linted, &mut |entry| beside.see(entry));
     if findings.iter().any(|finding| finding.severity == lint::Severity::Error) {
         return Err(IssueError::Lint { findings: findings.iter().map(|finding| format!("{}: {} ({})", finding.rule, finding.message, finding.clause)).collect() });
     }
-    Ok(())
+    let Beside { mut known, ended, listed, agrees } = beside;
+    let agrees = agrees? && known.next().transpose()?.is_none();
+    // Another began later, published what changed and took the mark of it away: this list is superseded, not wrong.
+    if !agrees && authority.store.get(&CrlIntent::of(issuer.id(), scope))? != Some(encode(intent)?) {
+        return Err(IssueError::Race);
+    }
+    if !agrees && intent.base.is_some() && base(authority, issuer.id())? != intent.base {
+        return Err(IssueError::Race);
+    }
+    let explained = || Ok::<_, IssueError>(authority.store.get(&scope.stale(issuer.id()))? != intent.stale);
+    if listed != intent.entries || !(agrees || explained()?) {
+        return Err(IssueError::ListDiffers { issuer: issuer.id().to_owned() });
+    }
+    Ok(ended)
 }
 
-/// What the list says is what the register says now. Only a change recorded since the list was prepared explains a
-/// difference: it left another mark, and the next list carries it. Tells what the lists after this one leave out.
-fn agrees(authority: &Authority, issuer: &str, intent: &CrlIntent, der: &[u8]) -> Result<Ended, IssueError> {
-    use x509_parser::prelude::FromDer;
-    let (_, read) = x509_parser::revocation_list::CertificateRevocationList::from_der(der).map_err(|_| IssueError::WrongSignature)?;
-    let listed = &read.tbs_cert_list.revoked_certificates;
-    let known = revoked(authority, issuer)?;
-    let same = |(listed, known): (&x509_parser::revocation_list::RevokedCertificate<'_>, &Entry)| {
-        let reason = listed.reason_code().map_or(0, |(_, reason)| reason.0);
-        let invalid = listed.invalidity_date().map(|(_, at)| at.timestamp()) == known.invalidity_date.map(OffsetDateTime::unix_timestamp);
-        invalid && listed.raw_serial() == known.serial && listed.revocation_date.timestamp() == known.revoked_at.unix_timestamp() && reason == known.reason as u8
+/// The register read beside a list.
+struct Beside<'a> {
+    known: Entries<'a>,
+    ended: Ended,
+    listed: u64,
+    agrees: Result<bool, IssueError>,
+}
+
+impl Beside<'_> {
+    fn see(&mut self, listed: &RevokedCertificate<'_>) {
+        self.listed += 1;
+        self.ended.see(listed.raw_serial());
+        if let Ok(true) = self.agrees {
+            self.agrees = self.known.next().transpose().map(|known| known.is_some_and(|known| same(listed, &known)));
+        }
+    }
+}
+
+fn same(listed: &RevokedCertificate<'_>, known: &Entry) -> bool {
+    let reason = listed.reason_code().map_or(0, |(_, reason)| reason.0);
+    let invalid = listed.invalidity_date().map(|(_, at)| at.timestamp());
+    listed.raw_serial() == known.serial
+        && listed.revocation_date.timestamp() == known.revoked_at.unix_timestamp()
+        && reason == known.reason as u8
+        && invalid == known.invalidity_date.map(OffsetDateTime::unix_timestamp)
+}
+
+/// The list in the place of the one before. Tells the base when this list became it.
+fn record(
+    authority: &Authority,
+    issuer: &str,
+    scope: Scope,
+    intent: &CrlIntent,
+    der: Vec<u8>,
+    ended: &Ended,
+    handed_in: Option<&Authorised<Administrator>>,
+) -> Result<(CrlHead, Option<CrlBase>), IssueError> {
+    let CrlIntent { number, this_update, next_update, entries, covered, .. } = *intent;
+    let head = CrlHead { number, this_update, next_update, entries, covered };
+    let sha256 = &crate::sha256_hex(&der);
+    let base_number = intent.base.map_or(0, |base| base.number);
+    let entry = match scope {
+        Scope::Whole => log::Entry::CrlIssued { issuer, number, entries, sha256 },
+        Scope::Shard(shard) => log::Entry::ShardCrlIssued { issuer, shard, number, entries, sha256 },
+        Scope::Delta => log::Entry::DeltaCrlIssued { issuer, number, base: base_number, entries, sha256 },
     };
-    let agrees = listed.len() == known.len() && listed.iter().zip(&known).all(same);
-    let explained = || Ok::<_, IssueError>(authority.store.get(&CrlRecord::stale(issuer))? != intent.stale);
-    if listed.len() as u64 != intent.entries || !(agrees || explained()?) {
-        return Err(IssueError::ListDiffers { issuer: issuer.to_owned() });
+    let now = authority.clock.now();
+    let list = CrlRecord { number, this_update, next_update, entries, der: Vec::new() };
+    let mut batch = Batch::new()
+        .expect(Expectation::Equals(CrlIntent::of(issuer, scope), encode(intent)?))
+        .put(CrlRecord::of(issuer, scope), encode_around(&list, der)?)
+        .put(CrlHead::of(issuer, scope), encode(&head)?)
+        .delete(CrlIntent::of(issuer, scope));
+    // A delta is published beside the base it changes, or not at all.
+    if let Some(base) = &intent.base {
+        batch = batch.expect(Expectation::Equals(CrlBase::key(issuer), encode(base)?));
     }
-    Ended::read(authority, issuer, listed, intent.this_update)
+    let moved = if scope == Scope::Whole { next_base(authority, issuer, &head)? } else { None };
+    if let Some(base) = &moved {
+        batch = batch.put(CrlBase::key(issuer), encode(base)?);
+    }
+    if let Some(authorised) = handed_in {
+        let entry = log::Entry::CrlHandedIn { issuer, number, by: &authorised.actor().to_string() };
+        batch.append(log::STREAM, entry.leaf(now)?);
+    }
+    batch.append(log::STREAM, entry.leaf(now)?);
+    let committed = authority.store.commit(ended.left_out(batch, now)).map_err(raced);
+    // After a failure too: nobody knows then which list the store holds.
+    authority.published(issuer, scope);
+    committed?;
+    Ok((head, moved))
 }
 
-fn record(authority: &Authority, issuer: &str, intent: &CrlIntent, record: &CrlRecord, ended: &Ended, handed_in: Option<&Authorised<Administrator>>) -> Result<(), IssueError> {
-    let entry = log::Entry::CrlIssued { issuer, number: record.number, entries: record.entries, sha256: &crate::sha256_hex(&record.der) };
-    let mut batch = Batch::new()
-        .expect(Expectation::Equals(CrlIntent::key(issuer), encode(intent)?))
-        .put(CrlRecord::key(issuer), encode(record)?)
-        .delete(CrlIntent::key(issuer));
-    if let Some(authorised) = handed_in {
-        let entry = log::Entry::CrlHandedIn { issuer, number: record.number, by: &authorised.actor().to_string() };
-        batch.append(log::STREAM, entry.leaf(authority.clock.now())?);
+/// Whoever has a whole list keeps up with deltas for a day, so the base stays for that long.
+fn next_base(authority: &Authority, issuer: &str, whole: &CrlHead) -> Result<Option<CrlBase>, IssueError> {
+    let next = CrlBase { number: whole.number, covered: whole.covered, this_update: whole.this_update };
+    let Some(base) = base(authority, issuer)? else { return Ok(Some(next)) };
+    let old = next.this_update - base.this_update >= authority.rules.crl.whole.every_seconds;
+    let delta = numbering::head(authority, issuer, Scope::Delta)?;
+    Ok((old || delta.is_some_and(|delta| delta.entries > LARGE_DELTA)).then_some(next))
+}
+
+fn forget(authority: &Authority, issuer: &str, covered: u64) -> Result<(), IssueError> {
+    let (from, to) = CrlChange::up_to(issuer, covered);
+    loop {
+        let page = authority.store.scan(&from, &to, PORTION)?;
+        let last = page.len() < PORTION;
+        if !page.is_empty() {
+            authority.store.commit(page.into_iter().fold(Batch::new(), |batch, (key, _)| batch.delete(key)))?;
+        }
+        if last {
+            return Ok(());
+        }
     }
-    batch.append(log::STREAM, entry.leaf(authority.clock.now())?);
-    let committed = authority.store.commit(ended.left_out(batch)).map_err(raced);
-    // After a failure too: nobody knows then which list the store holds.
-    authority.published(issuer);
-    committed?;
-    Ok(())
 }
 
 fn raced(error: store::CommitError) -> IssueError {

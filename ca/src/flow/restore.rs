@@ -27,11 +27,12 @@ use serde::Serialize;
 use store::{Batch, CopyError, Expectation, Key, Store, StoreError};
 
 use super::authorise::Actor;
+use super::listing;
 use crate::authority::ROOT;
 use crate::backup::{Item, Manifest, ManifestError, Measured, RECORDS};
 use crate::init::{self, Configuration, InitError, LOG_KEY, RESTORING};
 use crate::problem::IssueError;
-use crate::record::{CrlIntent, CrlRecord, Intent, IssuerRecord, Settings, decode, encode, log, serial_text};
+use crate::record::{CrlHead, CrlIntent, CrlRecord, Intent, IssuerRecord, Scope, Settings, decode, encode, log, serial_text};
 
 #[derive(Debug, thiserror::Error)]
 pub enum RestoreError {
@@ -359,7 +360,7 @@ fn record(
         let issuer: IssuerRecord = decode(&bytes).map_err(|_| IssueError::Damaged { what: "an issuer" })?;
         // The root's list is made by people, where its key is; it may well be the newest.
         if issuer.id != ROOT {
-            batch = CrlRecord::mark_stale(batch, &issuer.id);
+            batch = listing::all_stale(batch, &issuer.id, listing::partitions_in(store, &issuer.id)?);
         }
     }
     batch.append(log::STREAM, entry.leaf(now).map_err(IssueError::from)?);
@@ -378,6 +379,13 @@ fn numbers(store: &dyn Store) -> Result<u64, IssueError> {
         let list = store.get(&CrlRecord::key(&issuer.id))?.map(|bytes| decode::<CrlRecord>(&bytes)).transpose().map_err(damaged)?;
         let meant = store.get(&CrlIntent::key(&issuer.id))?.map(|bytes| decode::<CrlIntent>(&bytes)).transpose().map_err(damaged)?;
         highest = highest.max(list.map_or(0, |list| list.number)).max(meant.map_or(0, |meant| meant.number));
+        // Deltas take their numbers from the same sequence, and each part has its own.
+        let parts = (0..listing::partitions_in(store, &issuer.id)?).map(Scope::Shard);
+        for scope in std::iter::once(Scope::Delta).chain(parts) {
+            let head = store.get(&CrlHead::of(&issuer.id, scope))?.map(|bytes| decode::<CrlHead>(&bytes)).transpose().map_err(damaged)?;
+            let meant = store.get(&CrlIntent::of(&issuer.id, scope))?.map(|bytes| decode::<CrlIntent>(&bytes)).transpose().map_err(damaged)?;
+            highest = highest.max(head.map_or(0, |head| head.number)).max(meant.map_or(0, |meant| meant.number));
+        }
     }
     Ok(highest)
 }

@@ -7,10 +7,10 @@ use store::{Batch, CommitError, Expectation, Key};
 use time::OffsetDateTime;
 
 use super::authorise::{Actor, Authorised, Revoker};
-use super::succeed;
+use super::{listing, succeed};
 use crate::authority::Authority;
 use crate::problem::IssueError;
-use crate::record::{CertificateRecord, CrlRecord, Listed, Predecessor, Reason, Revocation, Status, encode, log, serial_text};
+use crate::record::{CertificateRecord, Listed, Predecessor, Reason, Revocation, Status, encode, log, serial_text};
 use crate::register;
 
 /// How often a revocation that others came before is decided anew.
@@ -339,7 +339,7 @@ pub(super) fn marked(
     now: OffsetDateTime,
 ) -> Result<Batch, IssueError> {
     let Revocation { at, reason, invalid_since } = revocation;
-    let mut batch = CrlRecord::mark_stale(batch, &of.issuer).put(CertificateRecord::revoked(&of.issuer, serial), encode(&Listed::Revoked(revocation))?);
+    let mut batch = listing::list(batch, of, serial, Some(&Listed::Revoked(revocation)), now)?;
     if reason == Reason::KeyCompromise {
         batch = batch.put(CertificateRecord::blocked_key(&of.key_digest), serial.to_vec());
     }

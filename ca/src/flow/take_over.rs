@@ -15,12 +15,12 @@ use x509_parser::prelude::{FromDer, X509Certificate};
 use super::authorise::{Administrator, Authorised};
 use super::certified::{self, CertifiedError, ISSUING, Wanted};
 use super::own::{self, OwnError};
-use super::{adopt, publish};
+use super::{adopt, listing, publish};
 use crate::authority::{Authority, Issuer, ROOT};
 use crate::init::InitError;
 use crate::issuers::{BirthError, Birthplace};
 use crate::problem::IssueError;
-use crate::record::{CertificateRecord, CrlRecord, Generation, IssuerRecord, IssuerRequest, OcspSigner, Status, decode, encode, log, serial_text};
+use crate::record::{CertificateRecord, CrlRecord, Generation, IssuerRecord, IssuerRequest, OcspSigner, Scope, Status, decode, encode, log, serial_text};
 
 #[derive(Debug, thiserror::Error)]
 pub enum TakeOverError {
@@ -136,6 +136,7 @@ pub fn install(authority: &Authority, authorised: &Authorised<Administrator>, de
         not_before: from.unix_timestamp(),
         not_after: until.unix_timestamp(),
         key_digest,
+        shard: None,
         der: der.to_vec(),
         status: Status::Good,
         predecessor: None,
@@ -192,10 +193,13 @@ fn hand_over(authority: &Authority, birthplace: &Birthplace, id: &str) -> Result
     batch.append(log::STREAM, entry.leaf(authority.clock.now()).map_err(IssueError::from)?);
     authority.store.commit(batch).map_err(IssueError::from)?;
     let ready = Arc::new(Issuer::new(after, issuer.key.clone(), Some(signer_key))?);
-    // Its answers and its list are there before the first certificate that points to them.
+    // Its answers and its lists are there before the first certificate that points to them.
     authority.watchers.iter().for_each(|watcher| watcher.joined(&ready));
-    if authority.store.get(&CrlRecord::key(id)).map_err(IssueError::from)?.is_none() {
-        publish::publish(authority, &Authorised::service(), &ready)?;
+    listing::note_parts(authority, &ready)?;
+    for scope in publish::scopes(authority, &ready)?.into_iter().filter(|scope| *scope != Scope::Delta) {
+        if authority.store.get(&CrlRecord::of(id, scope)).map_err(IssueError::from)?.is_none() {
+            publish::publish_scope(authority, &Authorised::service(), &ready, scope)?;
+        }
     }
     authority.issuers.join(Arc::clone(&ready));
     Ok(ready)

@@ -187,7 +187,9 @@ fn issuers(place: &Place, snapshot: &dyn Snapshot, items: &mut Vec<Item>) -> Res
 fn lists(place: &Place, snapshot: &dyn Snapshot, items: &mut Vec<Item>) -> Result<u64, BackupError> {
     let mut lines = Lines::new(place, LISTS)?;
     table(snapshot, CrlRecord::TABLE, |key, value| {
-        let issuer = key.last_part().and_then(|part| String::from_utf8(part).ok()).ok_or_else(|| damaged("a list"))?;
+        // Whole lists, which are complete: parts and deltas say nothing beside them.
+        let named = key.last_part().and_then(|part| String::from_utf8(part).ok());
+        let Some(issuer) = named.filter(|issuer| *key == CrlRecord::key(issuer)) else { return Ok(()) };
         let list: CrlRecord = decode(value).map_err(|_| damaged("a list"))?;
         let item = place.write(&format!("lists/{issuer}.crl"), &mut list.der.as_slice())?;
         lines.line(&ListLine { issuer, number: list.number, this_update: list.this_update, next_update: list.next_update, entries: list.entries, sha256: item.sha256.clone() })?;

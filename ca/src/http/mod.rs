@@ -2,6 +2,7 @@
 
 pub mod administration;
 pub mod cps;
+mod lists;
 pub mod orders;
 mod rate;
 pub mod outbox;
@@ -45,7 +46,8 @@ pub fn router(public: Arc<Public>) -> Router {
         .route("/ocsp", post(ocsp_post))
         .route("/ocsp/", post(ocsp_post))
         .route("/ocsp/{*request}", get(ocsp_get))
-        .route("/crl/{file}", get(crl))
+        .route("/crl/{file}", get(lists::named))
+        .route("/crl/{issuer}/{file}", get(lists::part))
         .route("/issuer/{file}", get(issuer))
         .with_state(public)
 }
@@ -139,21 +141,6 @@ fn put(headers: &mut HeaderMap, name: header::HeaderName, text: &str) {
 fn http_date(at: OffsetDateTime) -> String {
     let form = format_description!("[weekday repr:short], [day] [month repr:short] [year] [hour]:[minute]:[second] GMT");
     at.to_offset(time::UtcOffset::UTC).format(form).unwrap_or_default()
-}
-
-async fn crl(State(public): State<Arc<Public>>, headers: HeaderMap, Path(file): Path<String>) -> Response {
-    let Some(id) = file.strip_suffix(".crl").filter(|id| public.authority.issuers.contains_key(*id)).map(str::to_owned) else { return absent() };
-    let list = match public.lists.kept(&id) {
-        Some(list) => list,
-        None => match runtime::request::spawn_blocking(move || public.lists.read(&id)).await {
-            Ok(Ok(Some(list))) => list,
-            Ok(Ok(None)) => return absent(),
-            _ => return StatusCode::SERVICE_UNAVAILABLE.into_response(),
-        },
-    };
-    let at = OffsetDateTime::from_unix_timestamp(list.this_update).unwrap_or(OffsetDateTime::UNIX_EPOCH);
-    let kept = format!("max-age={KEPT}, public, must-revalidate");
-    Kept { kind: "application/pkix-crl", at, until: None, kept, tag: format!("\"{}\"", list.number) }.response(&headers, list.der.clone())
 }
 
 async fn issuer(State(public): State<Arc<Public>>, Path(file): Path<String>) -> Response {

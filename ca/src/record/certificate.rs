@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use store::Key;
 
-use super::{Hold, OrderId, Predecessor, Record, der_text};
+use super::{Hold, OrderId, Predecessor, Record, Scope, der_text};
 
 /// What was about to be signed, durable before the key is used: after a power cut it says which serial
 /// may exist in the world without being in the register.
@@ -27,6 +27,9 @@ pub struct Intent {
     /// The order that it is for: the certificate and the order's end are one commit.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub order: Option<OrderId>,
+    /// The part whose list it names.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub shard: Option<u16>,
     /// The exact DER of the TBSCertificate.
     #[serde(skip)]
     pub tbs: Vec<u8>,
@@ -65,6 +68,9 @@ pub struct CertificateRecord {
     pub not_after: i64,
     #[serde(with = "der_text")]
     pub key_digest: Vec<u8>,
+    /// The part whose list it names, for good; without one it names the whole list.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub shard: Option<u16>,
     #[serde(skip)]
     pub der: Vec<u8>,
     pub status: Status,
@@ -213,6 +219,25 @@ impl CertificateRecord {
     /// The revoked and the held of one issuer, in the order of their serials: what a CRL is made from.
     pub fn revoked(issuer: &str, serial: &[u8]) -> Key {
         Key::new("revoked", &[issuer.as_bytes(), serial])
+    }
+
+    pub fn all_revoked(issuer: &str) -> (Key, Key) {
+        Key::range("revoked", &[issuer.as_bytes()])
+    }
+
+    pub fn all_revoked_in(issuer: &str, shard: u16) -> (Key, Key) {
+        Key::range("revoked-in", &[issuer.as_bytes(), &shard.to_be_bytes()])
+    }
+
+    /// The same of one part.
+    pub fn revoked_in(issuer: &str, shard: u16, serial: &[u8]) -> Key {
+        Key::new("revoked-in", &[issuer.as_bytes(), &shard.to_be_bytes(), serial])
+    }
+
+    /// The lists it is on when it is revoked or held, and its place among their entries.
+    pub fn places(&self, serial: &[u8]) -> Vec<(Scope, Key)> {
+        let part = self.shard.map(|shard| (Scope::Shard(shard), Self::revoked_in(&self.issuer, shard, serial)));
+        std::iter::once((Scope::Whole, Self::revoked(&self.issuer, serial))).chain(part).collect()
     }
 
     /// A key that was compromised is never certified again.

@@ -127,6 +127,11 @@ pub enum Listed {
 }
 
 impl Listed {
+    /// As [`super::decode`], but revocations, which are nearly all of a list, are not tried as anything else before.
+    pub fn read(bytes: &[u8]) -> Result<Self, serde_json::Error> {
+        serde_json::from_slice(bytes).map(Self::Revoked).or_else(|_| super::decode(bytes))
+    }
+
     /// The date and the reason as lists and OCSP tell them.
     // spec: rfc5280#5.3.1
     pub fn crl(&self) -> (i64, pki::crl::Reason) {

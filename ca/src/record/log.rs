@@ -101,6 +101,10 @@ pub enum Entry<'a> {
     NoticeSent { notice: &'a str, message: &'a str },
     NoticeFailed { notice: &'a str, reason: Unread },
     NoticeRetried { notice: &'a str, by: &'a str },
+    ShardCrlIntended { issuer: &'a str, shard: u16, number: u64, tbs_sha256: &'a str, by: &'a str },
+    ShardCrlIssued { issuer: &'a str, shard: u16, number: u64, entries: u64, sha256: &'a str },
+    DeltaCrlIntended { issuer: &'a str, number: u64, base: u64, tbs_sha256: &'a str, by: &'a str },
+    DeltaCrlIssued { issuer: &'a str, number: u64, base: u64, entries: u64, sha256: &'a str },
 }
 
 /// When an entry was made, in Unix milliseconds; `None` for what is no leaf of ours.
@@ -154,6 +158,10 @@ impl Entry<'_> {
             Self::NoticeSent { .. } => 85,
             Self::NoticeFailed { .. } => 86,
             Self::NoticeRetried { .. } => 87,
+            Self::ShardCrlIntended { .. } => 51,
+            Self::ShardCrlIssued { .. } => 52,
+            Self::DeltaCrlIntended { .. } => 53,
+            Self::DeltaCrlIssued { .. } => 54,
         }
     }
 

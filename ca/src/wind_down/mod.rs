@@ -8,7 +8,7 @@
 //! | `package.json` | when and of whom it is, and how many lines the other files have |
 //! | `certificates.jsonl`, `certificates.pem` | every certificate, in the order of the serials: the register's record with what the log tells of it, and the certificate itself |
 //! | `issuers.jsonl`, `issuers/ID.pem` | every issuer of every generation, the root among them |
-//! | `lists.jsonl`, `lists/ID.crl` | the list that each issuer published last, DER |
+//! | `lists.jsonl`, `lists/ID.crl` | the whole list that each issuer published last, DER |
 //! | `records/NAME.jsonl` | the other records: key, record, and the DER or other octets that go with it, base64 |
 //! | `log/` | the log as tiles with its checkpoint and key |
 //! | `policies/` | policies and practice statement |

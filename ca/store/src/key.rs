@@ -62,17 +62,34 @@ impl Key {
 
     /// The last part of a key made by [`Key::new`], as it was given; `None` for a table alone.
     pub fn last_part(&self) -> Option<Vec<u8>> {
-        let mut parts: Vec<Vec<u8>> = vec![Vec::new()];
-        let mut bytes = self.0.iter().copied();
+        let (mut rest, mut last, mut parts) = (self.0.as_slice(), self.0.as_slice(), 0);
+        while !rest.is_empty() {
+            let mut end = 0;
+            // A part ends at 00 00; a 00 inside it is followed by FF.
+            loop {
+                end += rest.get(end..)?.iter().position(|byte| *byte == 0)?;
+                match rest.get(end + 1)? {
+                    0 => break,
+                    0xff => end += 2,
+                    _ => return None,
+                }
+            }
+            (last, rest) = (rest.get(..end)?, rest.get(end + 2..)?);
+            parts += 1;
+        }
+        // The table is the first.
+        if parts < 2 {
+            return None;
+        }
+        let mut part = Vec::with_capacity(last.len());
+        let mut bytes = last.iter();
         while let Some(byte) = bytes.next() {
-            match (byte, if byte == 0 { bytes.next() } else { None }) {
-                (0, Some(0)) => parts.push(Vec::new()),
-                (0, Some(0xff)) | (1.., _) => parts.last_mut()?.push(byte),
-                (0, _) => return None,
+            part.push(*byte);
+            if *byte == 0 {
+                bytes.next();
             }
         }
-        // The table is the first and what follows the last end is empty.
-        (parts.len() > 2 && parts.pop()?.is_empty()).then(|| parts.pop())?
+        Some(part)
     }
 
     /// A key as it stands in an engine.

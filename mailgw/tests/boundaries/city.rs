@@ -108,6 +108,8 @@ impl Authority {
             number: 1,
             authority_key_id: certificate::key_id(self.key.public_key_info()).unwrap(),
             distribution_point: None,
+            delta_of: None,
+            freshest: None,
         };
         let tbs = pki::crl::build_tbs(&plan, self.key.algorithm(), Vec::new());
         certificate::assemble(&tbs, self.key.algorithm(), &self.key.sign(&tbs).unwrap())

@@ -2,6 +2,7 @@
 
 mod approvals;
 mod bulk;
+mod crl;
 mod notices;
 mod officers;
 mod orders;
@@ -12,6 +13,7 @@ mod timestamp;
 
 pub use approvals::{Approvals, IssueRule, MAX_APPROVALS};
 pub use bulk::Bulk;
+pub use crl::{Crl, MAX_PARTITIONS, Pace};
 pub use notices::{CITY, Filing, NoticeKind, Notices, Operator, Told};
 pub use officers::{Officers, Power, PowerError};
 pub use orders::{DuplicateRule, Hourly, Orders, RegistryRule};
@@ -23,9 +25,10 @@ pub use timestamp::{Digest, Timestamp};
 use crate::document::{PolicyError, one_of_each};
 
 /// File name and text of each document of `policies/authority/`, in the order of the names.
-pub const SHIPPED: [(&str, &str); 9] = [
+pub const SHIPPED: [(&str, &str); 10] = [
     ("approvals.toml", include_str!("../../authority/approvals.toml")),
     ("bulk.toml", include_str!("../../authority/bulk.toml")),
+    ("crl.toml", include_str!("../../authority/crl.toml")),
     ("notices.toml", include_str!("../../authority/notices.toml")),
     ("officers.toml", include_str!("../../authority/officers.toml")),
     ("orders.toml", include_str!("../../authority/orders.toml")),
@@ -40,6 +43,7 @@ pub const SHIPPED: [(&str, &str); 9] = [
 pub struct Rules {
     pub approvals: Approvals,
     pub bulk: Bulk,
+    pub crl: Crl,
     pub notices: Notices,
     pub officers: Officers,
     pub orders: Orders,
@@ -52,11 +56,12 @@ pub struct Rules {
 impl Rules {
     /// Reads every document of `authority/`: pairs of file name and text.
     pub fn parse<'a>(documents: impl IntoIterator<Item = (&'a str, &'a str)>) -> Result<Self, PolicyError> {
-        let names = ["approvals.toml", "bulk.toml", "notices.toml", "officers.toml", "orders.toml", "renewal.toml", "retention.toml", "suspension.toml", "timestamp.toml"];
-        let [approvals, bulk, notices, officers, orders, renewal, retention, suspension, timestamp] = one_of_each(names, documents)?;
+        let names = ["approvals.toml", "bulk.toml", "crl.toml", "notices.toml", "officers.toml", "orders.toml", "renewal.toml", "retention.toml", "suspension.toml", "timestamp.toml"];
+        let [approvals, bulk, crl, notices, officers, orders, renewal, retention, suspension, timestamp] = one_of_each(names, documents)?;
         Ok(Self {
             approvals: Approvals::parse(approvals.0, approvals.1)?,
             bulk: Bulk::parse(bulk.0, bulk.1)?,
+            crl: Crl::parse(crl.0, crl.1)?,
             notices: Notices::parse(notices.0, notices.1)?,
             officers: Officers::parse(officers.0, officers.1)?,
             orders: Orders::parse(orders.0, orders.1)?,

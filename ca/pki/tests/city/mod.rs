@@ -115,6 +115,8 @@ impl Authority {
             number: 7,
             authority_key_id: certificate::key_id(self.key.public_key_info()).unwrap(),
             distribution_point: None,
+            delta_of: None,
+            freshest: None,
         }
     }
     pub fn crl(&self, plan: &CrlPlan, entries: Vec<Entry>) -> Vec<u8> {

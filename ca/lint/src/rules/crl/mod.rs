@@ -2,7 +2,9 @@
 
 mod authority_key;
 mod crl_canonical;
+mod delta;
 mod distribution_point;
+mod freshest;
 mod invalidity_date;
 mod issuer_name;
 mod next_update;
@@ -13,7 +15,7 @@ mod serials_unique;
 mod signature_algorithms;
 mod version_is_2;
 
-use crate::crl::CrlRule;
+use crate::crl::{CrlRule, EntryRule};
 
 /// Every rule of lists.
 pub(crate) const ALL: &[CrlRule] = &[
@@ -27,6 +29,9 @@ pub(crate) const ALL: &[CrlRule] = &[
     authority_key::RULE,
     distribution_point::RULE,
     serials_unique::RULE,
-    reasons::RULE,
-    invalidity_date::RULE,
+    delta::RULE,
+    freshest::RULE,
 ];
+
+/// Every rule of their entries.
+pub(crate) const OF_ENTRIES: &[EntryRule] = &[reasons::RULE, invalidity_date::RULE];

@@ -7,7 +7,7 @@ pub(super) const RULE: CrlRule = CrlRule { name: "crl-no-empty-list", clause: "r
 
 fn check(list: &List<'_>) -> Result<(), String> {
     // An empty name is the one other empty sequence that can stand at this level.
-    let parts = crate::der::elements(list.tbs().as_ref()).unwrap_or_default();
+    let parts = crate::der::elements(list.read.tbs()).unwrap_or_default();
     let none_empty = parts.iter().all(|(tag, value)| *tag != 0x30 || !value.is_empty());
     require(none_empty || list.tbs().issuer.as_raw().len() <= 2, "the list of the revoked is empty: leave it out")
 }
