@@ -6,7 +6,7 @@ use pki::cms::{self, CmsError};
 use pki::path::{Anchors, PathError, Requirements, RevocationList, Validation};
 use time::OffsetDateTime;
 
-use crate::record::{Decision, Person, serial_of, serial_text};
+use crate::record::{Decision, Person, Said, serial_of, serial_text};
 
 const CLIENT_AUTH: Oid = Oid::new_unwrap("1.3.6.1.5.5.7.3.2");
 const DIGITAL_SIGNATURE: u8 = 0;
@@ -35,8 +35,8 @@ pub struct Judge<'a> {
 
 /// A decision and who signed it.
 #[derive(Clone, Debug)]
-pub struct Signed {
-    pub decision: Decision,
+pub struct Signed<D = Decision> {
+    pub decision: D,
     /// DER.
     pub certificate: Vec<u8>,
     pub serial: String,
@@ -44,8 +44,8 @@ pub struct Signed {
 }
 
 impl Judge<'_> {
-    pub fn signed(&self, text: &str, signature: &[u8], at: OffsetDateTime) -> Result<Signed, SignedError> {
-        let decision = Decision::parse(text).ok_or(SignedError::Form)?;
+    pub fn signed<D: Said>(&self, text: &str, signature: &[u8], at: OffsetDateTime) -> Result<Signed<D>, SignedError> {
+        let decision = D::read(text).ok_or(SignedError::Form)?;
         let verified = cms::verify(signature, text.as_bytes(), &[])?;
         let required = Requirements { extended_key_usage: CLIENT_AUTH, key_usage: vec![DIGITAL_SIGNATURE], policies: self.policies.clone() };
         let validation = Validation { anchors: self.anchors, lists: self.lists, required: &required, at };

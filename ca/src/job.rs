@@ -13,7 +13,7 @@ use store::Batch;
 
 use crate::administration::Endpoint;
 use crate::authority::{Issuer, ROOT};
-use crate::flow::{Authorised, ending, enterprise, hold, issue, notice, numbering, order, own, take_over};
+use crate::flow::{Authorised, act, bulk, ending, enterprise, hold, issue, notice, numbering, order, own, take_over};
 use crate::problem::IssueError;
 use crate::record::Scope;
 use crate::service::Service;
@@ -45,6 +45,7 @@ const PARTS: &[Part] = &[
     Part { name: "hold", urgent: false, fault: "a suspension or freeze that is over cannot be ended", next: "read the service's log" },
     Part { name: "succession", urgent: false, fault: "a certificate that another took the place of cannot be revoked", next: "read the service's log" },
     Part { name: "order", urgent: false, fault: "an order cannot go on", next: "read the service's log" },
+    Part { name: "act", urgent: false, fault: "an act that was approved cannot go on", next: "read the service's log" },
     Part { name: "registry", urgent: false, fault: "the registry of enterprises cannot be read", next: "put one in its place that can be read" },
     Part { name: "token", urgent: true, fault: "the token with the issuing keys cannot be used, so nothing is issued", next: "see to the token and read the service's log" },
     Part { name: "job", urgent: true, fault: "a job failed unexpectedly", next: "report this with the service's log" },
@@ -117,6 +118,8 @@ struct Turn {
     /// No new certificate for the officers' listener is tried before.
     administration_not_before: i64,
     timestamp_signer_not_before: i64,
+    /// An act in bulk that was approved is being worked off: a portion each turn.
+    bulk: bool,
     /// Where the next portion of orders begins.
     orders: Option<store::Key>,
 }
@@ -179,6 +182,9 @@ impl Jobs {
         let store = &self.service.authority.store;
         self.health.report("store", store.commit(Batch::new()).err().map(|error| error.to_string()));
         self.health.report("log", self.service.evidence.advance().err().map(|error| error.to_string()));
+        if slowly || turn.bulk {
+            self.health.report("act", self.acts(&mut turn).unwrap_or_else(|error| Some(error.to_string())));
+        }
         if slowly {
             self.health.report("hold", self.holds().err().map(|error| error.to_string()));
             self.health.report("succession", self.successions().err().map(|error| error.to_string()));
@@ -252,6 +258,18 @@ impl Jobs {
         if advanced + expired > 0 {
             tracing::info!(advanced, expired, "went on with orders");
         }
+        Ok(fault.map(|fault| fault.to_string()))
+    }
+
+    /// Acts that officers approved and that a crash kept waiting, those whose time is over, and what is done in bulk.
+    fn acts(&self, turn: &mut Turn) -> Result<Option<String>, Problem> {
+        let authority = &self.service.authority;
+        turn.bulk = false;
+        let act::Worked { done, expired, fault } = act::work(authority)?;
+        if done + expired > 0 {
+            tracing::info!(done, expired, "went on with acts");
+        }
+        turn.bulk = bulk::work(authority)?.is_some();
         Ok(fault.map(|fault| fault.to_string()))
     }
 

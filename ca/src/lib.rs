@@ -1,6 +1,8 @@
 //! The certificate authority: one owner of the register, the issuers' keys and the log.
 #![forbid(unsafe_code)]
 
+pub mod act_proof;
+pub mod act_shown;
 pub mod administration;
 pub mod approval;
 pub mod authority;

@@ -18,13 +18,13 @@ use time::OffsetDateTime;
 use x509_parser::oid_registry::{OID_X509_COMMON_NAME, OID_X509_SERIALNUMBER};
 use x509_parser::prelude::{FromDer, X509Certificate};
 
-use crate::approval::{Judge, SignedError};
+use crate::approval::{Judge, Signed, SignedError};
 use crate::authority::{Authority, ROOT};
 use crate::flow::approve;
 use crate::flow::order::{OrderError, load};
 use crate::flow::plan::alternative_name;
 use crate::problem::IssueError;
-use crate::record::{Application, OrderId, OrderRecord, OrderState, Person, Verdict, serial_of, serial_text};
+use crate::record::{Application, ApprovalRecord, OrderId, OrderRecord, OrderState, Person, Verdict, serial_of, serial_text};
 use crate::register;
 use crate::service::pem;
 
@@ -32,7 +32,7 @@ const FORM: &str = "suiyin order proof 1";
 /// The largest proof that is read.
 pub const MAX_BYTES: usize = 8 << 20;
 /// More entries than any order has.
-const MAX_ENTRIES: usize = 256;
+pub(crate) const MAX_ENTRIES: usize = 256;
 /// spec: X.520 organizationIdentifier
 const ORGANIZATION_IDENTIFIER: x509_parser::der_parser::Oid<'static> = x509_parser::der_parser::oid!(2.5.4.97);
 
@@ -116,15 +116,7 @@ impl From<ProofError> for Problem {
 pub fn export(authority: &Authority, evidence: &Evidence, id: &OrderId) -> Result<Proof, Problem> {
     let (_, order) = load(authority, id)?;
     let decisions = approve::decisions(authority, id)?;
-    let mut lists: Vec<String> = Vec::new();
-    for record in &decisions {
-        for (_, list) in approve::kept(authority, record)? {
-            let text = pem("X509 CRL", &list.der);
-            if !lists.contains(&text) {
-                lists.push(text);
-            }
-        }
-    }
+    let lists = lists_of(authority, &decisions)?;
     let certificates = match &order.state {
         OrderState::Issued { serial } => {
             let record = register::get(&*authority.store, &register::serial(serial).map_err(IssueError::from)?).map_err(IssueError::from)?;
@@ -136,8 +128,7 @@ pub fn export(authority: &Authority, evidence: &Evidence, id: &OrderId) -> Resul
     let (from, to) = OrderRecord::entries(id);
     let kept = authority.store.scan(&from, &to, MAX_ENTRIES).map_err(OrderError::from)?;
     let indexes: Vec<u64> = kept.iter().filter_map(|(key, _)| OrderRecord::position(id, key)).collect();
-    let (checkpoint, proved) = evidence.prove(&indexes)?;
-    let entry = |one: evidence::Proved| Entry { index: one.index, leaf: STANDARD.encode(&one.leaf), path: one.path.iter().map(|hash| STANDARD.encode(hash)).collect() };
+    let (checkpoint, entries) = proved(evidence, &indexes)?;
     Ok(Proof {
         form: FORM.to_owned(),
         order: *id,
@@ -148,8 +139,29 @@ pub fn export(authority: &Authority, evidence: &Evidence, id: &OrderId) -> Resul
         lists,
         certificates,
         checkpoint,
-        entries: proved.into_iter().map(entry).collect(),
+        entries,
     })
+}
+
+/// The lists in force when something was decided, each once, PEM.
+pub(crate) fn lists_of(authority: &Authority, decisions: &[ApprovalRecord]) -> Result<Vec<String>, IssueError> {
+    let mut lists: Vec<String> = Vec::new();
+    for record in decisions {
+        for (_, list) in approve::kept(authority, record)? {
+            let text = pem("X509 CRL", &list.der);
+            if !lists.contains(&text) {
+                lists.push(text);
+            }
+        }
+    }
+    Ok(lists)
+}
+
+/// A signed head, and entries of the log with their proofs under it.
+pub(crate) fn proved(evidence: &Evidence, indexes: &[u64]) -> Result<(String, Vec<Entry>), Problem> {
+    let (checkpoint, proved) = evidence.prove(indexes)?;
+    let entry = |one: evidence::Proved| Entry { index: one.index, leaf: STANDARD.encode(&one.leaf), path: one.path.iter().map(|hash| STANDARD.encode(hash)).collect() };
+    Ok((checkpoint, proved.into_iter().map(entry).collect()))
 }
 
 impl Proof {
@@ -183,18 +195,18 @@ pub struct Proven {
 }
 
 /// One entry, proved to be in the log.
-struct Told {
-    kind: u8,
+pub(crate) struct Told {
+    pub(crate) kind: u8,
     millis: u64,
-    said: Value,
+    pub(crate) said: Value,
 }
 
 impl Told {
-    fn word(&self, name: &str) -> &str {
+    pub(crate) fn word(&self, name: &str) -> &str {
         self.said.get(name).and_then(Value::as_str).unwrap_or_default()
     }
 
-    fn at(&self) -> Option<OffsetDateTime> {
+    pub(crate) fn at(&self) -> Option<OffsetDateTime> {
         i64::try_from(self.millis / 1_000).ok().and_then(|seconds| OffsetDateTime::from_unix_timestamp(seconds).ok())
     }
 }
@@ -242,12 +254,12 @@ pub fn verify(bytes: &[u8], root: &[u8], vkey: &str, officers: Vec<Oid>) -> Resu
 }
 
 /// What PEM of one form holds: another form of the same octets is not what was written.
-fn der(label: &str, text: &str) -> Result<Vec<u8>, ProofError> {
+pub(crate) fn der(label: &str, text: &str) -> Result<Vec<u8>, ProofError> {
     let read = ::pem::parse(text).map_err(|_| ProofError::Form)?;
     if read.tag() == label && pem(label, read.contents()) == text { Ok(read.into_contents()) } else { Err(ProofError::Form) }
 }
 
-fn included(entry: &Entry, head: &Checkpoint) -> Result<Told, ProofError> {
+pub(crate) fn included(entry: &Entry, head: &Checkpoint) -> Result<Told, ProofError> {
     let index = entry.index;
     let refused = |reason: String| ProofError::Entry { index, reason };
     let octets = |text: &str| STANDARD.decode(text).ok().filter(|octets| STANDARD.encode(octets) == text);
@@ -337,7 +349,7 @@ fn decisions(proof: &Proof, record: &OrderRecord, story: &Story<'_>, judge: &Jud
         let entry = story.decided.iter().find(|entry| entry.word("decision_sha256") == text && entry.word("signature_sha256") == octets);
         let entry = entry.ok_or_else(|| failed("the log knows no such decision and signature".into()))?;
         let time = entry.at().ok_or_else(|| failed("its time is none".into()))?;
-        let signed = judge.signed(&kept.decision, &signature, time).map_err(|error: SignedError| failed(error.to_string()))?;
+        let signed: Signed = judge.signed(&kept.decision, &signature, time).map_err(|error: SignedError| failed(error.to_string()))?;
         if !signed.decision.is_about(&proof.order, record) {
             return Err(failed("it is about another order or other words".into()));
         }

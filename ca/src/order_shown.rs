@@ -7,7 +7,7 @@ use crate::flow::approve;
 use crate::flow::order::{Needed, OrderError, approvals_of};
 use crate::flow::plan::Words;
 use crate::problem::IssueError;
-use crate::record::{ApprovalRecord, Channel, Decision, Evidence, Flag, OrderId, OrderRecord, OrderState, Verdict, serial_of, serial_text};
+use crate::record::{ApprovalRecord, Channel, Decision, Evidence, Flag, OrderId, OrderRecord, OrderState, Said, Verdict, serial_of, serial_text};
 use crate::register;
 use crate::service::pem;
 
@@ -21,7 +21,7 @@ pub struct Told {
 }
 
 impl Told {
-    fn new(code: &str, zh: &str, en: &str) -> Self {
+    pub(crate) fn new(code: &str, zh: &str, en: &str) -> Self {
         Self { code: code.to_owned(), zh: zh.to_owned(), en: en.to_owned() }
     }
 }
@@ -113,19 +113,20 @@ impl OrderShown {
             request: pem("CERTIFICATE REQUEST", &order.request),
             // A profile that is no longer here asks for nothing.
             needed: if order.state.is_open() { approvals_of(authority, order).ok() } else { None },
-            decisions: if order.decisions > 0 { decisions(authority, id)? } else { Vec::new() },
+            decisions: if order.decisions > 0 { decisions::<Decision>(authority, id)? } else { Vec::new() },
             certificate: certificate(authority, order)?,
         })
     }
 }
 
-fn decisions(authority: &Authority, id: &OrderId) -> Result<Vec<DecisionShown>, OrderError> {
+pub(crate) fn decisions<D: Said>(authority: &Authority, id: &OrderId) -> Result<Vec<DecisionShown>, OrderError> {
     let shown = |record: &ApprovalRecord| {
-        let decision = Decision::parse(&record.decision)?;
+        let read = D::read(&record.decision)?;
+        let (decision, reason, _) = read.said();
         // The signature was verified when it was recorded; here it only tells whose it is.
         let verified = pki::cms::verify(&record.signature, record.decision.as_bytes(), &[]).ok()?;
         let officer = serial_text(&serial_of(verified.signer_certificate())?);
-        Some(DecisionShown { decision: decision.decision, reason: decision.reason, officer, at: record.at })
+        Some(DecisionShown { decision, reason: reason.to_owned(), officer, at: record.at })
     };
     let damaged = || IssueError::Damaged { what: "an approval" };
     approve::decisions(authority, id)?.iter().map(|record| shown(record).ok_or_else(|| damaged().into())).collect()

@@ -33,6 +33,8 @@ pub enum IssueError {
     KeyOfAnother,
     #[error("{profile} certificates need the approval of {officers} officer(s); place an order with `ca order place` and have it approved")]
     ApprovalNeeded { profile: String, officers: u8 },
+    #[error("too many acts wait for approval; decide about those first")]
+    TooManyActs,
     #[error("what would be issued is not what was ordered and approved, so it was not signed; have the store examined")]
     OtherPlan,
     #[error("the key of {issuer} is offline; its list is made with `ca crl root`")]
@@ -147,6 +149,7 @@ impl IssueError {
             Self::BlockedKey => (Exit::Refused, "blocked-key"),
             Self::ListedKey => (Exit::Refused, "listed-key"),
             Self::KeyOfAnother => (Exit::Refused, "key-of-another"),
+            Self::TooManyActs => (Exit::Unavailable, "too-many-acts"),
             Self::ApprovalNeeded { .. } => (Exit::Refused, "approval-needed"),
             Self::OtherPlan => (Exit::Damaged, "other-plan"),
             Self::Offline { .. } => (Exit::Refused, "issuer-offline"),
@@ -231,6 +234,8 @@ pub enum OfficerError {
     Excluded { power: Power, other: Power },
     #[error("nobody grants themselves a power; ask another administrator")]
     Own,
+    #[error("{approvals} other officers approve that a power is granted; ask for it with `ca officer grant`")]
+    ApprovalNeeded { approvals: u8 },
     #[error("this is the last administrator whose certificate is good, and somebody must be able to grant powers; grant it to another one first")]
     LastAdministrator,
     #[error("{operation} names a path of the authority's own machine; do it there")]
@@ -253,6 +258,7 @@ impl From<OfficerError> for Problem {
             OfficerError::Powerless { .. } => (Exit::Denied, "powerless"),
             OfficerError::Granted { .. } => (Exit::Conflict, "already-granted"),
             OfficerError::Excluded { .. } => (Exit::Refused, "excluded"),
+            OfficerError::ApprovalNeeded { .. } => (Exit::Refused, "approval-needed"),
             OfficerError::Own => (Exit::Refused, "own-power"),
             OfficerError::LastAdministrator => (Exit::Refused, "last-administrator"),
             OfficerError::LocalOnly { .. } => (Exit::Refused, "local-only"),

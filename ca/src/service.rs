@@ -10,6 +10,8 @@ use policies::authority::Power;
 use runtime::exit::Problem;
 use serde::{Deserialize, Serialize};
 
+use crate::act_proof::{self, ActProof};
+use crate::act_shown::ActShown;
 use crate::doctor::{self, Examined};
 use crate::authority::{Authority, Issuer, ROOT};
 use crate::flow::bulk::{self, BulkOrder, Ordered, Preview};
@@ -27,12 +29,12 @@ use crate::flow::take_over::{self, Requested};
 use crate::flow::backup::{self, BackedUp};
 use crate::flow::officer::{self, Grant, Withdraw};
 use crate::flow::order::{self, Applied, OrderError, OrderQuery, Placed};
-use crate::flow::{Administrator, Authorised, Operator, Proven, adopt, outbox, publish, wind_down};
+use crate::flow::{Administrator, Authorised, Operator, Proven, act, adopt, outbox, publish, wind_down};
 use crate::letter::Letter;
 use crate::order_proof::{self, Proof};
 use crate::order_shown::OrderShown;
 use crate::problem::{IssueError, OfficerError};
-use crate::record::{BulkAct, Came, CertificateRecord, CrlHead, Freeze, Incident, Item, Notice, NoticeState, OrderId, OrderRecord, Recipient, Scope, Status, Unread, der_text, serial_text};
+use crate::record::{ActRecord, BulkAct, Came, CertificateRecord, CrlHead, Freeze, Incident, Item, Notice, NoticeState, OrderId, OrderRecord, Recipient, Scope, Status, Unread, der_text, serial_text};
 use crate::register::{self, Query, State};
 use crate::retention;
 use crate::stamped::{self, Stamped};
@@ -62,6 +64,8 @@ pub enum Operation {
     PlaceOrder(Applied),
     ShowOrder { id: OrderId },
     ListOrders(OrderQuery),
+    /// The acts that wait for officers' approval.
+    ListActs,
     CancelOrder { id: OrderId },
     /// An officer's signed decision: it is the signature that is judged, whoever brings it.
     DecideOrder(Decided),
@@ -125,7 +129,7 @@ impl Operation {
     ///
     /// | | administrator | operator | auditor |
     /// |---|---|---|---|
-    /// | grant and withdraw powers; publish lists, the root's too; take in what a restored register lacks; revoke and issue anew in bulk | yes | | |
+    /// | grant and withdraw powers, a grant with the approval of another as `approvals.toml` says; publish lists, the root's too; take in what a restored register lacks; revoke and issue anew in bulk | yes | | |
     /// | issue, renew, replace, correct, revoke, suspend, resume, freeze; block a key; send notices again; tell a holder the own name's secret | | yes | |
     /// | export the log, on the authority's own machine; how long records are kept | | | yes |
     /// | show and list certificates and notices, show timestamps | yes | yes | yes |
@@ -153,6 +157,7 @@ impl Operation {
             Self::PlaceOrder(_) => ("place-order", &[Operator]),
             Self::ShowOrder { .. } => ("show-order", &Power::ALL),
             Self::ListOrders(_) => ("list-orders", &Power::ALL),
+            Self::ListActs => ("list-acts", &Power::ALL),
             Self::CancelOrder { .. } => ("cancel-order", &[Operator]),
             Self::ExportOrder { .. } => ("export-order", &Power::ALL),
             Self::DecideOrder(_) => ("decide-order", &Power::ALL),
@@ -336,6 +341,9 @@ pub enum Outcome {
     Order(Box<OrderShown>),
     Orders(Vec<OrderShown>),
     OrderProof(Box<Proof>),
+    Act(Box<ActShown>),
+    Acts(Vec<ActShown>),
+    ActProof(Box<ActProof>),
     Published(Vec<Published>),
     Prepared(Prepared),
     Exported(Exported),
@@ -427,6 +435,7 @@ impl Service {
             Operation::Bulk(order) => Ok(match bulk::order(&self.authority, &proven.acting()?, &order)? {
                 Ordered::WouldDo(preview) => Outcome::Preview(preview),
                 Ordered::Incident(incident) => Outcome::Incident(incident),
+                Ordered::Awaits(id) => self.act(&id, &act::load(&self.authority, &id)?.1)?,
             }),
             Operation::BulkStep { incident, act } => Ok(Outcome::Incident(bulk::step(&self.authority, &proven.acting()?, &incident, act)?)),
             Operation::ShowIncident { incident } => Ok(Outcome::Incidents(bulk::acts(&self.authority, &incident)?)),
@@ -443,11 +452,18 @@ impl Service {
                 let Placed { id, order, before } = order::place(&self.authority, &proven.acting()?, applied)?;
                 Ok(Outcome::Order(Box::new(OrderShown { before, ..self.order(&id, &order)? })))
             }
+            Operation::ShowOrder { id } if let Some((_, act)) = act::find(&self.authority, &id)? => Ok(Outcome::Act(Box::new(ActShown::whole(&self.authority, &id, &act)?))),
             Operation::ShowOrder { id } => Ok(Outcome::Order(Box::new(self.order(&id, &order::load(&self.authority, &id)?.1)?))),
             Operation::ListOrders(query) => {
                 let found = order::list(&self.authority, &query)?;
                 Ok(Outcome::Orders(found.iter().map(|(id, order)| self.order(id, order)).collect::<Result<_, _>>()?))
             }
+            Operation::ListActs => {
+                let found = act::list(&self.authority)?;
+                Ok(Outcome::Acts(found.iter().map(|(id, act)| ActShown::new(&self.authority, id, act)).collect::<Result<_, _>>()?))
+            }
+            Operation::DecideOrder(decided) if act::find(&self.authority, &decided.order)?.is_some() => Ok(self.act(&decided.order, &act::decide(&self.authority, &decided)?)?),
+            Operation::ExportOrder { id } if act::find(&self.authority, &id)?.is_some() => Ok(Outcome::ActProof(Box::new(act_proof::export(&self.authority, &self.evidence, &id)?))),
             Operation::DecideOrder(decided) => Ok(Outcome::Order(Box::new(self.order(&decided.order, &approve::decide(&self.authority, &decided)?)?))),
             Operation::ExportOrder { id } => Ok(Outcome::OrderProof(Box::new(order_proof::export(&self.authority, &self.evidence, &id)?))),
             Operation::CancelOrder { id } => Ok(Outcome::Order(Box::new(self.order(&id, &order::cancel(&self.authority, &proven.acting()?, &id)?)?))),
@@ -510,7 +526,13 @@ impl Service {
                 Ok(Outcome::Notices(queued.iter().map(shown_notice).collect()))
             }
             Operation::Doctor => Ok(Outcome::Examined(doctor::examine(self)?)),
-            Operation::GrantPower(order) => Ok(Outcome::Officer(self.officer(officer::grant(&self.authority, &proven.acting()?, &order)?))),
+            Operation::GrantPower(order) => match officer::grant(&self.authority, &proven.acting()?, &order) {
+                Err(OfficerError::ApprovalNeeded { .. }) => {
+                    let (id, act) = act::ask_grant(&self.authority, &proven.acting()?, &order)?;
+                    Ok(self.act(&id, &act)?)
+                }
+                granted => Ok(Outcome::Officer(self.officer(granted?))),
+            },
             Operation::WithdrawPower(order) => Ok(Outcome::Officer(self.officer(officer::withdraw(&self.authority, &proven.acting()?, &order)?))),
             Operation::ListOfficers => Ok(Outcome::Officers(officer::list(&self.authority)?.into_iter().map(|one| self.officer(one)).collect())),
             Operation::OwnName { serial } => {
@@ -529,6 +551,10 @@ impl Service {
 
     fn order(&self, id: &OrderId, order: &OrderRecord) -> Result<OrderShown, OrderError> {
         OrderShown::new(&self.authority, id, order)
+    }
+
+    fn act(&self, id: &OrderId, act: &ActRecord) -> Result<Outcome, OrderError> {
+        Ok(Outcome::Act(Box::new(ActShown::new(&self.authority, id, act)?)))
     }
 
     fn publish(&self, authorised: &Authorised<Administrator>, wanted: Option<&str>) -> Result<Outcome, Problem> {

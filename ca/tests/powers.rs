@@ -72,6 +72,7 @@ const MATRIX: &[(&str, [bool; 4])] = &[
     ("cancel-order", [false, true, false, false]),
     ("show-order", [true, true, true, true]),
     ("list-orders", [true, true, true, true]),
+    ("list-acts", [true, true, true, true]),
     ("export-order", [true, true, true, true]),
     // Whoever hands a decision in: what counts is the signature of an officer, and the power of that one.
     ("decide-order", [true, true, true, true]),
@@ -112,7 +113,7 @@ fn sample(name: &str) -> Value {
         // Already blocked where it matters: the digest of no key at all.
         "block-key" => json!({ "block-key": { "key": "00".repeat(32) } }),
         "publish-crl" => json!({ "publish-crl": { "issuer": "no-such" } }),
-        "prepare-root-crl" | "list-officers" | "doctor" | "retention-report" => json!(name),
+        "prepare-root-crl" | "list-officers" | "list-acts" | "doctor" | "retention-report" => json!(name),
         "publish-root-crl" => json!({ "publish-root-crl": { "der": "MAA=" } }),
         "backup" => json!({ "backup": { "directory": "/nonexistent/below" } }),
         "wind-down-export" => json!({ "wind-down-export": { "directory": "/nonexistent/below" } }),

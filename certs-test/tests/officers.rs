@@ -189,6 +189,70 @@ fn restarted(authority: &mut Authority, call: &dyn Fn(&str, &[&str]) -> Said, po
 }
 
 #[test]
+fn with_two_administrators_a_power_and_a_large_bulk_act_take_another_officer() {
+    let place = tempfile::tempdir().unwrap();
+    let (mut authority, port) = founded(place.path());
+    let rules = place.path().join("ca/policies/authority/approvals.toml");
+    let text = std::fs::read_to_string(&rules).unwrap();
+    std::fs::write(&rules, text.replace("above = 100", "above = 1")).unwrap();
+    authority.start();
+    let (first, second, operator, new) = (enrol(&authority, "a", "A-1"), enrol(&authority, "b", "A-2"), enrol(&authority, "c", "B-1"), enrol(&authority, "d", "B-2"));
+    authority.request("e", "/C=CN");
+    let holders = ["--name", "广州天河测试有限公司", "--code", "91440101MAT000018G"];
+    let serials: Vec<String> = (0..2).map(|_| authority.issue("e", "enterprise-signing", &holders)).collect();
+    std::fs::write(place.path().join("serials.txt"), serials.join("\n")).unwrap();
+    authority.ca(&["officer", "grant", &operator, "operator"]).ok();
+    authority.ca(&["officer", "grant", &first, "administrator"]).ok();
+    let url = format!("https://localhost:{port}");
+    let from = place.path().join("elsewhere");
+    std::fs::create_dir(&from).unwrap();
+    let call = |who: &str, arguments: &[&str]| {
+        let all: Vec<&str> = ["--json", "--server", &url, "--identity"].into_iter().chain([who]).chain(["--passphrase-file", "../pass"]).chain(arguments.iter().copied()).collect();
+        run(certs_test::programs::program("ca"), &all, &from)
+    };
+    // The second is granted by the first alone, and from then on it takes both.
+    call("../a", &["officer", "grant", &second, "administrator"]).ok();
+    let asked = call("../a", &["officer", "grant", &new, "operator"]).json();
+    assert_eq!(asked["state"]["code"], "awaiting-approval", "{asked}");
+    let id = asked["id"].as_str().unwrap();
+    denied(&call("../d", &["list"]), "no-powers");
+    let text = run(certs_test::programs::program("ca"), &["--server", &url, "--identity", "../b", "--passphrase-file", "../pass", "order", "show", id], &from).ok();
+    assert!(text.starts_with(&format!("awaits approval: {id}")) && text.contains(&format!("the power operator is granted to the holder of certificate {new}")) && text.contains("陈一"), "{text}");
+    assert_eq!(call("../b", &["order", "acts"]).json()[0]["id"], id);
+    assert_eq!(call("../b", &["order", "approve", id]).code, 2, "nothing is signed unseen");
+    denied(&call("../a", &["order", "approve", id, "--yes"]), "own-order");
+    denied(&call("../c", &["order", "approve", id, "--yes"]), "powerless");
+    let done = call("../b", &["order", "approve", id, "--yes"]).json();
+    assert_eq!((&done["state"]["code"], &done["decisions"][0]["officer"]), (&"done".into(), &second.as_str().into()), "{done}");
+    call("../d", &["list"]).ok();
+    // In bulk: an operator approves the very list, and the service works it off.
+    let bulk = ["bulk", "revoke", "--incident", "INC-1", "--reason", "superseded", "--file", "../serials.txt", "--execute"];
+    let asked = call("../a", &bulk).json();
+    let act = asked["id"].as_str().unwrap();
+    assert_eq!(call("../a", &bulk).json()["id"], act);
+    assert_eq!(call("../a", &["show", &serials[0]]).json()["state"], "good");
+    assert_eq!(call("../c", &["order", "approve", act, "--yes"]).json()["state"]["code"], "done");
+    let until = Instant::now() + Duration::from_secs(60);
+    while serials.iter().any(|serial| call("../a", &["show", serial]).json()["state"] != "revoked") {
+        assert!(Instant::now() < until, "what was approved is not worked off");
+        std::thread::sleep(Duration::from_millis(200));
+    }
+    // Both are proved offline; with a turned bit nothing is.
+    let vkey = authority.ca(&["--json", "log", "export", &authority.path("exported")]).json()["vkey"].as_str().unwrap().to_owned();
+    for (number, approver) in [(id, &second), (act, &operator)] {
+        call("../c", &["order", "export", number, "--out", "proof.json"]).ok();
+        let verify = |file: &str| authority.ca(&["--json", "order", "verify", file, "--root", "ca/root.pem", "--vkey", &vkey]);
+        let proven = verify("elsewhere/proof.json").json();
+        assert_eq!((&proven["state"], &proven["approved_by"][0]), (&"done".into(), &approver.as_str().into()), "{proven}");
+        let mut turned = std::fs::read(from.join("proof.json")).unwrap();
+        let middle = turned.len() / 2;
+        turned[middle] ^= 1;
+        std::fs::write(place.path().join("turned.json"), turned).unwrap();
+        assert_eq!(verify("turned.json").code, 7);
+    }
+}
+
+#[test]
 fn a_listener_that_cannot_be_is_told_at_the_start() {
     let place = tempfile::tempdir().unwrap();
     let (authority, port) = founded(place.path());

@@ -87,6 +87,7 @@ fn run(place: &Place, which: Which, act: BulkAct, reason: Option<Reason>) -> Res
     })?;
     match came {
         Some(Outcome::Preview(preview)) => previewed(&preview, place.json),
+        Some(Outcome::Act(act)) => super::print::outcome(&Outcome::Act(act), place.json),
         Some(Outcome::Incident(state)) if place.json => json(&state),
         Some(Outcome::Incident(state)) => line(&told(&state)),
         _ => Err(Problem::new(Exit::Internal, "operation", "there was no answer", "report this")),

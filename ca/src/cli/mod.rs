@@ -1,5 +1,6 @@
 //! The administrator's command line.
 
+mod act;
 mod ask;
 mod backup;
 mod bulk;

@@ -18,6 +18,8 @@ use super::identity::Identity;
 use crate::flow::OFFICER;
 use crate::flow::approve::Decided;
 use crate::flow::order::{Applied, OrderQuery};
+use crate::act_proof::{self, ActProof};
+use crate::act_shown::ActShown;
 use crate::order_proof::{self, ProofError};
 use crate::order_shown::{OrderShown, Told};
 use crate::problem::IssueError;
@@ -32,7 +34,7 @@ pub enum Order {
     /// Enter what somebody applies for at the counter.
     #[command(after_help = "Example:\n  ca order place enterprise-signing --request r.csr --name 广州某某有限公司 --code 91440101MAT000018G \\\n     --evidence licence=licence.pdf --key 2026-000123")]
     Place(Box<Application>),
-    /// Show an order: what was applied for, where it stands and why.
+    /// Show an order, or an act that officers approve: what was asked for, where it stands and why.
     #[command(after_help = "Example:\n  ca order show 0f1e2d3c4b5a69788796a5b4c3d2e1f0")]
     Show { id: OrderId },
     /// List orders: the open ones, or those of a state or a code.
@@ -46,16 +48,19 @@ pub enum Order {
         #[arg(long)]
         limit: Option<usize>,
     },
+    /// List the acts that wait for officers' approval: powers to be granted, and what is to be done in bulk.
+    #[command(after_help = "Example:\n  ca order acts --json")]
+    Acts,
     /// Cancel an order that is not issued yet.
     #[command(after_help = "Example:\n  ca order cancel 0f1e2d3c4b5a69788796a5b4c3d2e1f0")]
     Cancel { id: OrderId },
-    /// Approve an order with your own key, after seeing exactly what you sign.
+    /// Approve an order or an act with your own key, after seeing exactly what you sign.
     #[command(after_help = "Examples:\n  ca --server https://ca.example.cn:8441 --identity me order approve 0f1e2d3c4b5a69788796a5b4c3d2e1f0\n  ca --dir ca-state --identity me order approve 0f1e2d3c4b5a69788796a5b4c3d2e1f0 --reason '核对无误' --yes")]
     Approve(Deciding),
-    /// Refuse an order with your own key; the applicant is told the reason.
+    /// Refuse an order or an act with your own key; the applicant is told the reason.
     #[command(after_help = "Example:\n  ca --server https://ca.example.cn:8441 --identity me order refuse 0f1e2d3c4b5a69788796a5b4c3d2e1f0 --reason '营业执照已过期'")]
     Refuse(Deciding),
-    /// Write the proof of an order: what was applied for, decided and issued, with the log's proofs.
+    /// Write the proof of an order or an act: what was asked for, decided and done, with the log's proofs.
     #[command(after_help = "Example:\n  ca order export 0f1e2d3c4b5a69788796a5b4c3d2e1f0 --out order.json")]
     Export {
         id: OrderId,
@@ -63,7 +68,7 @@ pub enum Order {
         #[arg(long)]
         out: Option<PathBuf>,
     },
-    /// Prove an exported order, offline, from nothing but the root and the log's key.
+    /// Prove an exported order or act, offline, from nothing but the root and the log's key.
     #[command(after_help = "Example:\n  ca order verify order.json --root root.pem --vkey 'ca.example.cn/ca+1a2b3c4d+AbC...'")]
     Verify {
         file: PathBuf,
@@ -126,6 +131,7 @@ pub fn order(place: &Place, identity: Option<&Path>, order: Order) -> Result<(),
         }
         Order::Show { id } => Operation::ShowOrder { id },
         Order::List { state, code, limit } => Operation::ListOrders(OrderQuery { state, code, limit }),
+        Order::Acts => Operation::ListActs,
         Order::Cancel { id } => Operation::CancelOrder { id },
         Order::Approve(deciding) => return decide(place, identity, &deciding, Verdict::Approve),
         Order::Refuse(deciding) => return decide(place, identity, &deciding, Verdict::Refuse),
@@ -138,7 +144,43 @@ pub fn order(place: &Place, identity: Option<&Path>, order: Order) -> Result<(),
 /// Shows what is signed, made here of the order itself; signs it with the officer's key, which never leaves this machine.
 fn decide(place: &Place, identity: Option<&Path>, deciding: &Deciding, verdict: Verdict) -> Result<(), Problem> {
     let directory = identity.ok_or_else(|| Problem::new(Exit::Usage, "identity", "whose key is to sign is not told", "give --identity with the directory of your identity"))?;
-    let Outcome::Order(order) = ask::ask(place, Operation::ShowOrder { id: deciding.id })? else { return Err(unasked()) };
+    let text = match ask::ask(place, Operation::ShowOrder { id: deciding.id })? {
+        Outcome::Order(order) => about_order(&order, deciding, verdict)?,
+        Outcome::Act(act) => about_act(place, &act, deciding, verdict)?,
+        _ => return Err(unasked()),
+    };
+    // 3.
+    let Identity { key, certificate, chain, .. } = Identity::load(directory, place.passphrase_file.as_deref())?;
+    let refused = |error: SealError| Problem::new(Exit::Refused, "identity", error.to_string(), "have the identity's certificate issued anew");
+    let others: Vec<&[u8]> = chain.iter().map(Vec::as_slice).collect();
+    let plan = SignerPlan::new(&certificate, &others).map_err(refused)?;
+    let digest = plan.digest_algorithm().digest(text.as_bytes());
+    let content = match (<[u8; 32]>::try_from(digest.as_slice()), <[u8; 48]>::try_from(digest.as_slice())) {
+        (Ok(digest), _) => ContentDigest::from(digest),
+        (_, Ok(digest)) => ContentDigest::from(digest),
+        _ => return Err(refused(SealError::Digest)),
+    };
+    let signature = plan.seal(content, SystemClock.now(), &key).map_err(refused)?;
+    super::print::outcome(&ask::ask(place, Operation::DecideOrder(Decided { order: deciding.id, decision: text, signature }))?, place.json)
+}
+
+fn about_act(place: &Place, act: &ActShown, deciding: &Deciding, verdict: Verdict) -> Result<String, Problem> {
+    // 1. About the number that was given; what it names by digests is looked at here.
+    if act.id != deciding.id {
+        return Err(unasked());
+    }
+    let decision = super::act::decision(place, act, verdict, deciding.reason.trim().to_owned(), SystemClock.now().unix_timestamp())?;
+    let text = decision.text().map_err(IssueError::from)?;
+    // 2. The officer sees what they sign, and says so.
+    if !deciding.yes {
+        super::act::whole(act)?;
+        one(&format!("signed   {text}"))?;
+        confirmed(verdict)?;
+    }
+    Ok(text)
+}
+
+fn about_order(order: &OrderShown, deciding: &Deciding, verdict: Verdict) -> Result<String, Problem> {
     // 1. The request as it stands here, its possession proved here; nothing is signed on the server's word.
     let request = Request::parse(order.request.as_bytes()).map_err(IssueError::from)?;
     let request_sha256 = crate::sha256_hex(request.der());
@@ -159,23 +201,11 @@ fn decide(place: &Place, identity: Option<&Path>, deciding: &Deciding, verdict: 
     let text = decision.text().map_err(IssueError::from)?;
     // 2. The officer sees what they sign, and says so.
     if !deciding.yes {
-        whole(&order)?;
+        whole(order)?;
         one(&format!("signed   {text}"))?;
         confirmed(verdict)?;
     }
-    // 3.
-    let Identity { key, certificate, chain, .. } = Identity::load(directory, place.passphrase_file.as_deref())?;
-    let refused = |error: SealError| Problem::new(Exit::Refused, "identity", error.to_string(), "have the identity's certificate issued anew");
-    let others: Vec<&[u8]> = chain.iter().map(Vec::as_slice).collect();
-    let plan = SignerPlan::new(&certificate, &others).map_err(refused)?;
-    let digest = plan.digest_algorithm().digest(text.as_bytes());
-    let content = match (<[u8; 32]>::try_from(digest.as_slice()), <[u8; 48]>::try_from(digest.as_slice())) {
-        (Ok(digest), _) => ContentDigest::from(digest),
-        (_, Ok(digest)) => ContentDigest::from(digest),
-        _ => return Err(refused(SealError::Digest)),
-    };
-    let signature = plan.seal(content, SystemClock.now(), &key).map_err(refused)?;
-    super::print::outcome(&ask::ask(place, Operation::DecideOrder(Decided { order: deciding.id, decision: text, signature }))?, place.json)
+    Ok(text)
 }
 
 fn confirmed(verdict: Verdict) -> Result<(), Problem> {
@@ -184,7 +214,7 @@ fn confirmed(verdict: Verdict) -> Result<(), Problem> {
         return Err(not_asked());
     }
     let mut err = std::io::stderr().lock();
-    let _ = write!(err, "{} this order with your key? yes/no: ", if verdict == Verdict::Approve { "Approve" } else { "Refuse" });
+    let _ = write!(err, "{} this with your key? yes/no: ", if verdict == Verdict::Approve { "Approve" } else { "Refuse" });
     let _ = err.flush();
     let mut answer = String::new();
     let read = std::io::stdin().lock().take(16).read_line(&mut answer);
@@ -192,8 +222,12 @@ fn confirmed(verdict: Verdict) -> Result<(), Problem> {
 }
 
 fn export(place: &Place, id: OrderId, out: Option<&Path>) -> Result<(), Problem> {
-    let Outcome::OrderProof(proof) = ask::ask(place, Operation::ExportOrder { id })? else { return Err(unasked()) };
-    let text = proof.text().map_err(IssueError::from)?;
+    let text = match ask::ask(place, Operation::ExportOrder { id })? {
+        Outcome::OrderProof(proof) => proof.text(),
+        Outcome::ActProof(proof) => proof.text(),
+        _ => return Err(unasked()),
+    };
+    let text = text.map_err(IssueError::from)?;
     match out {
         Some(path) => super::print::file(path, text.as_bytes()).map_err(|error| Problem::new(Exit::Unavailable, "file", format!("{} cannot be written: {error}", path.display()), "check the path and the disk")),
         None => line(text.trim_end()),
@@ -212,7 +246,12 @@ fn verify(file: &Path, root: &Path, vkey: &str, policies: Option<&Path>, as_json
     };
     let officers = policies.profile(OFFICER).map(|profile| profile.policies().to_vec()).unwrap_or_default();
     let root = pem::parse(read(root, 64 * 1024)?).map_err(|_| ProofError::Root)?;
-    let proven = order_proof::verify(&read(file, order_proof::MAX_BYTES)?, root.contents(), vkey, officers)?;
+    let bytes = read(file, order_proof::MAX_BYTES)?;
+    if ActProof::parse(&bytes).is_ok() {
+        let proven = act_proof::verify(&bytes, root.contents(), vkey, officers)?;
+        return if as_json { json(&proven) } else { super::act::proven(&proven) };
+    }
+    let proven = order_proof::verify(&bytes, root.contents(), vkey, officers)?;
     if as_json {
         return json(&proven);
     }

@@ -20,7 +20,7 @@ use super::order::{self, Needed, OrderError};
 use crate::approval::{Judge, Signed, SignedError};
 use crate::authority::{Authority, Issuer, ROOT};
 use crate::problem::{IssueError, OfficerError};
-use crate::record::{ApprovalRecord, CertificateRecord, CrlRecord, Ground, Officer, OrderId, OrderRecord, OrderState, SIGNATURE_LIMIT, Verdict, decode, encode, log};
+use crate::record::{ApprovalRecord, CertificateRecord, CrlRecord, Decision, Ground, Officer, OrderId, OrderRecord, OrderState, Person, SIGNATURE_LIMIT, Said, Verdict, decode, encode, log};
 use crate::register;
 
 /// The longest reason, in characters.
@@ -63,8 +63,12 @@ pub enum ApproveError {
     NotAwaited { state: &'static str },
     #[error("the order is decided by holders of the power {by}, which this officer has not; ask one of them")]
     Powerless { by: Power },
+    #[error("the act is decided by holders of the power {by}, which this officer has not; ask one of them")]
+    PowerlessForAct { by: String },
     #[error("this officer ordered it, or it is for them; another one must decide")]
     Own,
+    #[error("the power is granted to this officer; another one must decide")]
+    Beneficiary,
     #[error("this officer has decided about the order before; another one must")]
     Twice,
     #[error("the reason has more than 500 characters or signs that are not shown, or a refusal has none; write it in plain words")]
@@ -110,22 +114,9 @@ fn decide_once(authority: &Authority, decided: &Decided) -> Result<(), ApproveEr
         return Err(ApproveError::NotAwaited { state: found.state.word() });
     }
     // 2.
-    if decided.signature.len() > SIGNATURE_LIMIT {
-        return Err(ApproveError::TooLarge);
-    }
-    let lists = in_force(authority)?;
-    let read = lists.iter().map(|(_, list)| read(&list.der)).collect::<Result<Vec<_>, _>>()?;
-    let signed = judge(authority, &anchors(authority)?, &read).signed(&decided.decision, &decided.signature, now)?;
+    let Verified { signed, lists } = verified::<Decision>(authority, decided, now)?;
     if !signed.decision.is_about(id, &found) {
         return Err(ApproveError::Other);
-    }
-    let (reason, at) = (&signed.decision.reason, signed.decision.at);
-    let shown = runtime::terminal::plain(reason) == *reason && reason.trim() == reason;
-    if !shown || reason.chars().count() > REASON_LONGEST || (signed.decision.decision == Verdict::Refuse && reason.is_empty()) {
-        return Err(ApproveError::Reason);
-    }
-    if at > now.unix_timestamp().saturating_add(CLOCK) || at < now.unix_timestamp() - SENT_WITHIN {
-        return Err(ApproveError::Time);
     }
     // 3.
     let needed = order::approvals_of(authority, &found)?;
@@ -136,21 +127,12 @@ fn decide_once(authority: &Authority, decided: &Decided) -> Result<(), ApproveEr
     }
     // 4.
     let next = match signed.decision.decision {
-        Verdict::Refuse => Some(OrderState::Refused(Ground { code: "refused-by-officer".to_owned(), message: reason.clone() })),
+        Verdict::Refuse => Some(OrderState::Refused(Ground { code: "refused-by-officer".to_owned(), message: signed.decision.reason.clone() })),
         Verdict::Approve if counted(authority, id, &found, needed)?.len() + 1 >= usize::from(needed.approvals) => Some(OrderState::Approved),
         Verdict::Approve => None,
     };
-    let record = ApprovalRecord {
-        decision: decided.decision.clone(),
-        lists: lists.iter().map(|(issuer, list)| (issuer.clone(), list.number)).collect(),
-        at: now.unix_timestamp(),
-        signature: decided.signature.clone(),
-    };
-    let mut batch = Batch::new().expect(Expectation::Absent(ApprovalRecord::key(id, signed.person))).put(ApprovalRecord::key(id, signed.person), encode(&record).map_err(IssueError::from)?);
-    batch = rests_on.into_iter().fold(batch, |batch, (key, value)| batch.expect(Expectation::Equals(key, value)));
-    for (issuer, list) in &lists {
-        batch = batch.put(ApprovalRecord::list(issuer, list.number), encode(list).map_err(IssueError::from)?);
-    }
+    let batch = rests_on.into_iter().fold(Batch::new(), |batch, (key, value)| batch.expect(Expectation::Equals(key, value)));
+    let mut batch = recorded(batch, id, signed.person, decided, &lists, now)?;
     let entry = log::Entry::OrderDecided {
         order_sha256: &id.digest(),
         decision: signed.decision.decision,
@@ -170,12 +152,63 @@ fn decide_once(authority: &Authority, decided: &Decided) -> Result<(), ApproveEr
     Ok(())
 }
 
+/// A decision that holds by itself, and the lists it was judged by.
+pub(super) struct Verified<D> {
+    pub(super) signed: Signed<D>,
+    pub(super) lists: Vec<(String, CrlRecord)>,
+}
+
+/// The one form, signed by an officer of ours; its reason is fit to be shown, and it was said now.
+pub(super) fn verified<D: Said>(authority: &Authority, decided: &Decided, now: OffsetDateTime) -> Result<Verified<D>, ApproveError> {
+    if decided.signature.len() > SIGNATURE_LIMIT {
+        return Err(ApproveError::TooLarge);
+    }
+    let lists = in_force(authority)?;
+    let read = lists.iter().map(|(_, list)| read(&list.der)).collect::<Result<Vec<_>, _>>()?;
+    let signed = judge(authority, &anchors(authority)?, &read).signed::<D>(&decided.decision, &decided.signature, now)?;
+    let (verdict, reason, at) = signed.decision.said();
+    let shown = runtime::terminal::plain(reason) == *reason && reason.trim() == reason;
+    if !shown || reason.chars().count() > REASON_LONGEST || (verdict == Verdict::Refuse && reason.is_empty()) {
+        return Err(ApproveError::Reason);
+    }
+    if at > now.unix_timestamp().saturating_add(CLOCK) || at < now.unix_timestamp() - SENT_WITHIN {
+        return Err(ApproveError::Time);
+    }
+    Ok(Verified { signed, lists })
+}
+
+/// The same once more, as it was when it was recorded.
+pub(super) fn verified_again<D: Said>(authority: &Authority, record: &ApprovalRecord) -> Result<Signed<D>, IssueError> {
+    let at = OffsetDateTime::from_unix_timestamp(record.at).map_err(|_| damaged())?;
+    let lists = kept(authority, record)?.iter().map(|(_, list)| read(&list.der)).collect::<Result<Vec<_>, _>>()?;
+    judge(authority, &anchors(authority)?, &lists).signed(&record.decision, &record.signature, at).map_err(|_| damaged())
+}
+
+/// The signature and the lists it was judged by, once for each person.
+pub(super) fn recorded(batch: Batch, id: &OrderId, person: Person, decided: &Decided, lists: &[(String, CrlRecord)], now: OffsetDateTime) -> Result<Batch, IssueError> {
+    let record = ApprovalRecord {
+        decision: decided.decision.clone(),
+        lists: lists.iter().map(|(issuer, list)| (issuer.clone(), list.number)).collect(),
+        at: now.unix_timestamp(),
+        signature: decided.signature.clone(),
+    };
+    let mut batch = batch.expect(Expectation::Absent(ApprovalRecord::key(id, person))).put(ApprovalRecord::key(id, person), encode(&record)?);
+    for (issuer, list) in lists {
+        batch = batch.put(ApprovalRecord::list(issuer, list.number), encode(list)?);
+    }
+    Ok(batch)
+}
+
 /// The records by which somebody may decide. Read before it is asked and expected unchanged by what rests on the answer:
 /// a revocation or a power withdrawn at the same moment is never overtaken.
-fn standing_of(authority: &Authority, signed: &Signed) -> Result<Vec<(Key, Vec<u8>)>, IssueError> {
-    let serial = register::serial(&signed.serial)?;
+pub(super) fn standing_of<D>(authority: &Authority, signed: &Signed<D>) -> Result<Vec<(Key, Vec<u8>)>, IssueError> {
+    standing(authority, &register::serial(&signed.serial)?)
+}
+
+/// Those of the certificate of this serial.
+pub(super) fn standing(authority: &Authority, serial: &[u8]) -> Result<Vec<(Key, Vec<u8>)>, IssueError> {
     let mut records = Vec::new();
-    for key in [CertificateRecord::key(&serial), Officer::key(&serial)] {
+    for key in [CertificateRecord::key(serial), Officer::key(serial)] {
         if let Some(value) = authority.store.get(&key)? {
             records.push((key, value));
         }
@@ -204,14 +237,11 @@ fn may_decide(authority: &Authority, order: &OrderRecord, needed: Needed, signed
 /// The approvals of an order that count now: each verified again, as it was when it was recorded, and of an officer who
 /// may still decide. One whose certificate was revoked meanwhile counts no more.
 pub(super) fn counted(authority: &Authority, id: &OrderId, order: &OrderRecord, needed: Needed) -> Result<Vec<Counted>, OrderError> {
-    let anchors = anchors(authority)?;
     let (from, to) = ApprovalRecord::all(id);
     let mut counted: Vec<Counted> = Vec::new();
     for (_, bytes) in authority.store.scan(&from, &to, register::PAGE)? {
         let record: ApprovalRecord = decode(&bytes).map_err(|_| damaged())?;
-        let at = OffsetDateTime::from_unix_timestamp(record.at).map_err(|_| damaged())?;
-        let lists = kept(authority, &record)?.iter().map(|(_, list)| read(&list.der)).collect::<Result<Vec<_>, _>>()?;
-        let signed = judge(authority, &anchors, &lists).signed(&record.decision, &record.signature, at).map_err(|_| damaged())?;
+        let signed: Signed = verified_again(authority, &record)?;
         if !signed.decision.is_about(id, order) || signed.decision.decision != Verdict::Approve || counted.iter().any(|other| other.signed.person == signed.person) {
             continue;
         }
@@ -285,6 +315,8 @@ impl From<ApproveError> for Problem {
             ApproveError::Other => (Exit::Refused, "other-decision"),
             ApproveError::NotAwaited { .. } => (Exit::Conflict, "not-awaited"),
             ApproveError::Powerless { .. } => (Exit::Denied, "powerless"),
+            ApproveError::PowerlessForAct { .. } => (Exit::Denied, "powerless"),
+            ApproveError::Beneficiary => (Exit::Denied, "own-power"),
             ApproveError::Own => (Exit::Denied, "own-order"),
             ApproveError::Twice => (Exit::Conflict, "decided-before"),
             ApproveError::Reason => (Exit::Refused, "reason"),

@@ -4,7 +4,9 @@
 //! 1 choose     a list, a query, or what the incident's other act did: exactly one
 //! 2 look       how many, of which kinds: what a dry run tells, and changes nothing
 //! 3 bound      more than the policy lets pass has to be said again, by its number
-//! 4 begin      every certificate written down, then the beginning in the log: from here on the list is what it is
+//! 4 begin      every certificate written down, then the beginning in the log: from here on the list is what it is. Above
+//!              the number in `approvals.toml` it is an act that other officers approve first; the service then begins the
+//!              very list they saw, and works it off
 //! 5 step       one portion, what came of each and the place in the list in one commit with what was done; again until
 //!              the end. Whoever says the same again after a crash goes on from there.
 
@@ -13,15 +15,18 @@ use std::time::Duration;
 
 use policies::certificate::{ApplicantKind, Kind};
 use serde::{Deserialize, Serialize};
-use store::{Batch, CommitError, Expectation};
+use ring::rand::SystemRandom;
+use store::{Batch, CommitError, Expectation, StreamSlot};
+use time::OffsetDateTime;
 
+use super::act::{self, ApprovedAct};
 use super::authorise::{Administrator, Authorised};
 use super::replace::of_a_holder;
 use super::revoke::{Revoke, several};
 use super::succeed::{Ask, Asked, Corrections, SuccessionError, succeed};
 use crate::authority::Authority;
 use crate::problem::IssueError;
-use crate::record::{Act, BulkAct, Came, CertificateRecord, Incident, Item, Reason, Revocation, Stage, Status, decode, encode, log, serial_text};
+use crate::record::{Act, BulkAct, Came, CertificateRecord, Deed, Incident, Item, OrderId, Reason, Revocation, Stage, Status, decode, encode, log, serial_text};
 use crate::register::{self, PAGE, Query, State};
 
 /// The most certificates of one act.
@@ -127,6 +132,8 @@ pub struct Of {
 pub enum Ordered {
     WouldDo(Preview),
     Incident(Incident),
+    /// Other officers decide first, about the act of this number.
+    Awaits(OrderId),
 }
 
 /// Steps 1 to 4.
@@ -142,7 +149,10 @@ pub fn order(authority: &Authority, authorised: &Authorised<Administrator>, orde
     if let Some((_, incident)) = begun.as_ref().filter(|(_, incident)| incident.stage != Stage::Gathering) {
         let same = matches!(order.chosen, Chosen::Incident) || incident.chosen_by == chosen_by;
         return match reason.is_none_or(|reason| Some(reason) == incident.reason) && same {
-            true => Ok(Ordered::Incident(incident.clone())),
+            true => Ok(match incident.order.filter(|_| incident.stage == Stage::Awaiting) {
+                Some(id) => Ordered::Awaits(id),
+                None => Ordered::Incident(incident.clone()),
+            }),
             false => Err(BulkError::Differs { incident: name.clone() }),
         };
     }
@@ -166,7 +176,7 @@ pub fn order(authority: &Authority, authorised: &Authorised<Administrator>, orde
     // 4. Numbers written by a beginning that was cut off are written again, and those beyond the list are taken away.
     let by = authorised.actor().to_string();
     let begun_at = authority.clock.now().unix_timestamp();
-    let gathering = Incident { incident: name.clone(), act: order.act, reason, stage: Stage::Gathering, chosen_by, total, next: 0, done: 0, refused: 0, begun_at, ended_at: None, by };
+    let gathering = Incident { incident: name.clone(), act: order.act, reason, stage: Stage::Gathering, chosen_by, total, next: 0, done: 0, refused: 0, begun_at, ended_at: None, by, order: None };
     let place = Incident::key(name, order.act);
     let before = begun.map_or_else(|| Expectation::Absent(place.clone()), |(stored, _)| Expectation::Equals(place.clone(), stored));
     authority.store.commit(Batch::new().expect(before).put(place.clone(), encode(&gathering)?))?;
@@ -187,19 +197,102 @@ pub fn order(authority: &Authority, authorised: &Authorised<Administrator>, orde
         }
         authority.store.commit(page.into_iter().fold(Batch::new(), |batch, (key, _)| batch.delete(key)))?;
     }
-    let running = Incident { stage: Stage::Running, ..gathering.clone() };
-    let entry = log::Entry::IncidentBegun {
-        incident: name,
-        act: order.act.name(),
-        reason,
-        certificates: total,
-        chosen_sha256: &digest(&serials),
-        by: &running.by,
-    };
-    let mut batch = Batch::new().expect(Expectation::Equals(place.clone(), encode(&gathering)?)).put(place, encode(&running)?);
-    batch.append(log::STREAM, entry.leaf(authority.clock.now())?);
+    let deed = Deed::Bulk { incident: name.clone(), act: order.act, reason, certificates: total, serials_sha256: digest(&serials) };
+    let batch = Batch::new().expect(Expectation::Equals(place.clone(), encode(&gathering)?));
+    if act::needed(authority, &deed)?.is_some() {
+        let id = OrderId::draw(&SystemRandom::new()).map_err(|_| IssueError::Randomness)?;
+        let awaiting = Incident { stage: Stage::Awaiting, order: Some(id), ..gathering };
+        let (batch, _) = act::asked(authority, batch.put(place, encode(&awaiting)?), authorised, &id, deed)?;
+        authority.store.commit(batch)?;
+        return Ok(Ordered::Awaits(id));
+    }
+    let running = Incident { stage: Stage::Running, ..gathering };
+    let mut batch = batch.put(place, encode(&running)?);
+    begun_entry(&mut batch, &running, &deed, authority.clock.now())?;
     authority.store.commit(batch)?;
     Ok(Ordered::Incident(running))
+}
+
+fn begun_entry(batch: &mut Batch, running: &Incident, deed: &Deed, now: OffsetDateTime) -> Result<StreamSlot, IssueError> {
+    let Deed::Bulk { serials_sha256, .. } = deed else { return Err(IssueError::Damaged { what: "an act" }) };
+    let Incident { incident, act, reason, total, by, .. } = running;
+    let entry = log::Entry::IncidentBegun { incident, act: act.name(), reason: *reason, certificates: *total, chosen_sha256: serials_sha256, by };
+    Ok(batch.append(log::STREAM, entry.leaf(now)?))
+}
+
+/// Step 4 for what others approved: the certificates as they are written down must be the ones that were approved.
+pub(super) fn begin_approved(authority: &Authority, authorised: &Authorised<Administrator>, name: &str, act: BulkAct, approved: &ApprovedAct) -> Result<(), BulkError> {
+    let differs = || BulkError::Differs { incident: name.to_owned() };
+    let (stored, incident) = read(authority, name, act)?.ok_or_else(differs)?;
+    if incident.stage != Stage::Awaiting || incident.order != Some(approved.id()) {
+        return Err(differs());
+    }
+    let mut context = ring::digest::Context::new(&ring::digest::SHA256);
+    let (mut from, to) = Item::from(name, act, 0);
+    let mut certificates = 0;
+    loop {
+        let page = authority.store.scan(&from, &to, PAGE)?;
+        for (_, item) in &page {
+            context.update(&decode::<Item>(item).map_err(|_| IssueError::Damaged { what: "a certificate of an incident" })?.serial);
+        }
+        certificates += page.len() as u64;
+        match page.last() {
+            Some((last, _)) if page.len() == PAGE => from = last.successor(),
+            _ => break,
+        }
+    }
+    let deed = Deed::Bulk { incident: name.to_owned(), act, reason: incident.reason, certificates, serials_sha256: crate::hex(context.finish().as_ref()) };
+    if !approved.is_of(&deed) || certificates != incident.total {
+        return Err(differs());
+    }
+    let now = authority.clock.now();
+    let place = Incident::key(name, act);
+    let running = Incident { stage: Stage::Running, by: authorised.actor().to_string(), ..incident };
+    let mut batch = Batch::new().expect(Expectation::Equals(place.clone(), stored)).put(place, encode(&running)?).put(Incident::approved(name, act), serde_json::to_vec(&(name, act))?);
+    let slot = begun_entry(&mut batch, &running, &deed, now)?;
+    authority.store.commit(approved.done(authority, batch, slot, now)?)?;
+    Ok(())
+}
+
+/// Part of the commit that ends an act without doing it: nothing was done to any certificate, and the incident may be
+/// begun anew.
+pub(super) fn released(authority: &Authority, batch: Batch, name: &str, act: BulkAct, id: &OrderId) -> Result<Batch, IssueError> {
+    let place = Incident::key(name, act);
+    let Some(stored) = authority.store.get(&place)? else { return Ok(batch) };
+    let incident: Incident = decode(&stored).map_err(|_| IssueError::Damaged { what: "an incident" })?;
+    if incident.stage != Stage::Awaiting || incident.order != Some(*id) {
+        return Ok(batch);
+    }
+    let released = Incident { stage: Stage::Gathering, order: None, ..incident };
+    Ok(batch.expect(Expectation::Equals(place.clone(), stored)).put(place, encode(&released)?))
+}
+
+/// What an act that others decide about would be done to.
+pub fn written_down(authority: &Authority, name: &str, act: BulkAct) -> Result<Preview, IssueError> {
+    let (mut from, to) = Item::from(name, act, 0);
+    let mut serials = Vec::new();
+    loop {
+        let page = authority.store.scan(&from, &to, PAGE)?;
+        for (_, item) in &page {
+            serials.push(decode::<Item>(item).map_err(|_| IssueError::Damaged { what: "a certificate of an incident" })?.serial);
+        }
+        match page.last() {
+            Some((last, _)) if page.len() == PAGE => from = last.successor(),
+            _ => return look(authority, &serials),
+        }
+    }
+}
+
+/// The next portion of one of the acts that others approved, by the service; `None` when there is none.
+pub fn work(authority: &Authority) -> Result<Option<Incident>, BulkError> {
+    let (from, to) = Incident::all_approved();
+    let Some((_, act)) = authority.store.scan(&from, &to, 1)?.into_iter().next() else { return Ok(None) };
+    let (name, act): (String, BulkAct) = serde_json::from_slice(&act).map_err(|_| IssueError::Damaged { what: "an incident" })?;
+    match step(authority, &Authorised::service(), &name, act) {
+        // Whoever asked for it works it off too.
+        Err(BulkError::Busy { .. }) => Ok(read(authority, &name, act)?.map(|(_, incident)| incident)),
+        done => done.map(Some),
+    }
 }
 
 /// Step 5: the next portion. Said again until it is done.
@@ -236,6 +329,7 @@ pub fn step(authority: &Authority, authorised: &Authorised<Administrator>, name:
         if after.stage == Stage::Done {
             let entry = log::Entry::IncidentEnded { incident: name, act: act.name(), done: after.done, refused: after.refused, by: &authorised.actor().to_string() };
             batch.append(log::STREAM, entry.leaf(authority.clock.now())?);
+            batch = if after.order.is_some() { batch.delete(Incident::approved(name, act)) } else { batch };
         }
         Ok(batch)
     };
@@ -408,7 +502,7 @@ fn choose(authority: &Authority, order: &BulkOrder) -> Result<Vec<Vec<u8>>, Bulk
     Ok(serials)
 }
 
-fn look(authority: &Authority, serials: &[Vec<u8>]) -> Result<Preview, BulkError> {
+fn look(authority: &Authority, serials: &[Vec<u8>]) -> Result<Preview, IssueError> {
     let now = authority.clock.now().unix_timestamp();
     let mut kinds: BTreeMap<(String, String, &'static str), (State, u64)> = BTreeMap::new();
     let mut preview = Preview { total: serials.len() as u64, samples: serials.iter().take(SAMPLES).map(|serial| serial_text(serial)).collect(), ..Preview::default() };

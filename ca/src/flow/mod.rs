@@ -1,5 +1,6 @@
 //! One request, one page: each file here is one straight line.
 
+pub mod act;
 pub mod adopt;
 pub mod approve;
 mod authorise;

@@ -9,10 +9,11 @@ use policies::authority::Power;
 use serde::{Deserialize, Serialize};
 use store::{Batch, CommitError, Expectation, Key};
 
+use super::act::{self, ApprovedAct};
 use super::authorise::{Actor, Administrator, Authorised, roster, standing};
 use crate::authority::Authority;
 use crate::problem::{IssueError, OfficerError};
-use crate::record::{CertificateRecord, Officer, Person, Roster, decode, encode, log, serial_text};
+use crate::record::{CertificateRecord, Deed, Officer, Person, Roster, decode, encode, log, serial_text};
 use crate::register;
 
 /// How often a change that others came before is decided anew.
@@ -42,13 +43,31 @@ pub struct Changed {
     pub powers: BTreeSet<Power>,
 }
 
+/// A power that takes no approvals. One that does is asked for by `act::ask_grant`.
 pub fn grant(authority: &Authority, authorised: &Authorised<Administrator>, order: &Grant) -> Result<Changed, OfficerError> {
-    decided_anew(|| grant_once(authority, authorised, order))
+    decided_anew(|| grant_once(authority, authorised, order, None))
 }
 
-fn grant_once(authority: &Authority, authorised: &Authorised<Administrator>, order: &Grant) -> Result<Changed, OfficerError> {
-    // 1. What every change rests on, before anything is read that it is decided by.
-    let held = Held::read(authority)?;
+/// What others approved, in the commit that ends their act.
+pub(super) fn grant_approved(authority: &Authority, authorised: &Authorised<Administrator>, order: &Grant, approved: &ApprovedAct) -> Result<Changed, OfficerError> {
+    grant_once(authority, authorised, order, Some(approved))
+}
+
+/// The words in which a grant is asked for, when it may be.
+pub(super) fn deed(authority: &Authority, authorised: &Authorised<Administrator>, order: &Grant) -> Result<Deed, OfficerError> {
+    Ok(judged(authority, &Held::read(authority)?, authorised, order)?.deed)
+}
+
+/// A grant that may be made.
+struct Judged {
+    serial: Vec<u8>,
+    record: CertificateRecord,
+    person: Person,
+    powers: BTreeSet<Power>,
+    deed: Deed,
+}
+
+fn judged(authority: &Authority, held: &Held, authorised: &Authorised<Administrator>, order: &Grant) -> Result<Judged, OfficerError> {
     held.still_administers(authority, authorised.actor())?;
     // 2. A certificate that makes an officer at this moment, and whose it is.
     let serial = register::serial(&order.serial).map_err(IssueError::from)?;
@@ -70,10 +89,28 @@ fn grant_once(authority: &Authority, authorised: &Authorised<Administrator>, ord
         return Err(OfficerError::Own);
     }
     powers.insert(order.power);
-    // 4. Powers, roster and log entry in one commit, and only while the certificate is good. Only then it is told.
+    let deed = Deed::GrantPower { serial: text, certificate_sha256: crate::sha256_hex(&record.der), power: order.power };
+    Ok(Judged { serial, record, person, powers, deed })
+}
+
+fn grant_once(authority: &Authority, authorised: &Authorised<Administrator>, order: &Grant, approved: Option<&ApprovedAct>) -> Result<Changed, OfficerError> {
+    // 1. What every change rests on, before anything is read that it is decided by.
+    let held = Held::read(authority)?;
+    let Judged { serial, record, person, powers, deed } = judged(authority, &held, authorised, order)?;
+    // 4. By as many as the policy asks for, and the very words they approved.
+    match (approved, act::needed(authority, &deed)?) {
+        (None, Some(act::Needed { approvals, .. })) => return Err(OfficerError::ApprovalNeeded { approvals }),
+        (Some(approved), _) if !approved.is_of(&deed) => return Err(IssueError::Damaged { what: "an act" }.into()),
+        _ => {}
+    }
+    // 5. Powers, roster and log entry in one commit, and only while the certificate is good. Only then it is told.
+    let now = authority.clock.now();
     let mut batch = Batch::new().expect(Expectation::Equals(CertificateRecord::key(&serial), encode(&record).map_err(IssueError::from)?));
-    let entry = log::Entry::PowerGranted { serial: &text, power: order.power, by: &authorised.actor().to_string() };
-    batch.append(log::STREAM, entry.leaf(authority.clock.now()).map_err(IssueError::from)?);
+    let entry = log::Entry::PowerGranted { serial: &serial_text(&serial), power: order.power, by: &authorised.actor().to_string() };
+    let slot = batch.append(log::STREAM, entry.leaf(now).map_err(IssueError::from)?);
+    if let Some(approved) = approved {
+        batch = approved.done(authority, batch, slot, now)?;
+    }
     held.commit(authority, batch, &serial, Officer { person, powers: powers.clone() })?;
     Ok(Changed { serial, record, powers })
 }

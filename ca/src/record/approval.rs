@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use store::Key;
 
-use super::{Evidence, OrderId, OrderRecord, Person, Record};
+use super::{ActDecision, Evidence, OrderId, OrderRecord, Person, Record};
 
 /// The longest decision and the longest signature over one that are read.
 pub const DECISION_LIMIT: usize = 8 * 1024;
@@ -42,6 +42,34 @@ pub struct Decision {
 impl std::fmt::Debug for Decision {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Decision").field("decision", &self.decision).field("at", &self.at).finish_non_exhaustive()
+    }
+}
+
+/// What officers sign, of whatever act.
+pub trait Said: Sized {
+    /// Only from the one form that it is written in.
+    fn read(text: &str) -> Option<Self>;
+    /// The verdict, its reason, and when it was said.
+    fn said(&self) -> (Verdict, &str, i64);
+}
+
+impl Said for Decision {
+    fn read(text: &str) -> Option<Self> {
+        Self::parse(text)
+    }
+
+    fn said(&self) -> (Verdict, &str, i64) {
+        (self.decision, &self.reason, self.at)
+    }
+}
+
+impl Said for ActDecision {
+    fn read(text: &str) -> Option<Self> {
+        Self::parse(text)
+    }
+
+    fn said(&self) -> (Verdict, &str, i64) {
+        (self.decision, &self.reason, self.at)
     }
 }
 

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use store::Key;
 
-use super::{Reason, der_text};
+use super::{OrderId, Reason, der_text};
 
 /// What is done to many.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -27,6 +27,8 @@ impl BulkAct {
 pub enum Stage {
     /// The certificates are being written down; nothing was done to any.
     Gathering,
+    /// They are written down, and other officers decide about them.
+    Awaiting,
     Running,
     Done,
 }
@@ -53,6 +55,9 @@ pub struct Incident {
     pub begun_at: i64,
     pub ended_at: Option<i64>,
     pub by: String,
+    /// The number of the act that others approve or approved.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub order: Option<OrderId>,
 }
 
 impl Incident {
@@ -60,6 +65,15 @@ impl Incident {
 
     pub fn key(incident: &str, act: BulkAct) -> Key {
         Key::new(Self::TABLE, &[incident.as_bytes(), act.name().as_bytes()])
+    }
+
+    /// The place among those that others approved and the service works off.
+    pub fn approved(incident: &str, act: BulkAct) -> Key {
+        Key::new("incident-approved", &[incident.as_bytes(), act.name().as_bytes()])
+    }
+
+    pub fn all_approved() -> (Key, Key) {
+        Key::range("incident-approved", &[])
     }
 }
 

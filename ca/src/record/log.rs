@@ -49,6 +49,10 @@ pub enum Entry<'a> {
     /// What an officer signed about an order: digests of the very bytes and of the signature over them.
     OrderDecided { order_sha256: &'a str, decision: Verdict, decision_sha256: &'a str, signature_sha256: &'a str, by: &'a str },
     OrderMoved { order_sha256: &'a str, to: &'a str, serial: Option<&'a str>, by: &'a str },
+    /// An act that others approve, named as orders are; what it does has its own entry in the commit in which it is done.
+    ActAsked { act_sha256: &'a str, asked_sha256: &'a str, act: &'a str, by: &'a str },
+    ActDecided { act_sha256: &'a str, decision: Verdict, decision_sha256: &'a str, signature_sha256: &'a str, by: &'a str },
+    ActMoved { act_sha256: &'a str, to: &'a str, by: &'a str },
     CertificateSuspended { issuer: &'a str, serial: &'a str, at: i64, by: &'a str },
     /// The reason of an order may name people, so the log holds the digest of the order; `ca show` tells its words.
     CertificateFrozen { issuer: &'a str, serial: &'a str, at: i64, until: i64, authority: &'a str, order_sha256: &'a str, by: &'a str },
@@ -133,6 +137,9 @@ impl Entry<'_> {
             Self::OrderReceived { .. } => ORDER_RECEIVED,
             Self::OrderDecided { .. } => 21,
             Self::OrderMoved { .. } => 22,
+            Self::ActAsked { .. } => 23,
+            Self::ActDecided { .. } => 24,
+            Self::ActMoved { .. } => 25,
             Self::CertificateSuspended { .. } => CERTIFICATE_SUSPENDED,
             Self::CertificateFrozen { .. } => CERTIFICATE_FROZEN,
             Self::CertificateResumed { .. } => CERTIFICATE_RESUMED,

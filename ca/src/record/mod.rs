@@ -1,5 +1,6 @@
 //! What the authority remembers: the shapes of its records and the keys they stand under.
 
+mod act;
 mod administration;
 mod approval;
 mod certificate;
@@ -17,8 +18,9 @@ mod timestamp;
 
 use serde::{Serialize, de::DeserializeOwned};
 
+pub use act::{ActDecision, ActRecord, ActState, Asked, Deed};
 pub use administration::AdministrationCertificate;
-pub use approval::{ApprovalRecord, DECISION_LIMIT, Decision, SIGNATURE_LIMIT, Verdict};
+pub use approval::{ApprovalRecord, DECISION_LIMIT, Decision, SIGNATURE_LIMIT, Said, Verdict};
 pub use certificate::{CertificateRecord, Intent, Reason, Revocation, Status, serial_text};
 pub use crl::{CrlBase, CrlChange, CrlHead, CrlIntent, CrlRecord, Partitions, Scope};
 pub use hold::{EnterpriseFreeze, Freeze, Hold, Listed};

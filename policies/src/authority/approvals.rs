@@ -1,6 +1,6 @@
 //! How many officers approve what, and with which power.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Deserialize;
 use toml::Spanned;
@@ -25,21 +25,67 @@ pub struct IssueRule {
     pub bootstrap: bool,
 }
 
+/// What granting a power takes.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct GrantRule {
+    /// Whoever has one of these powers may approve.
+    pub by: BTreeSet<Power>,
+    pub approvals: u8,
+    /// Nothing is asked while fewer persons than these are administrators by good certificates.
+    pub administrators: u8,
+}
+
+/// What bulk revocation and re-issue take.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct BulkRule {
+    pub by: BTreeSet<Power>,
+    pub approvals: u8,
+    /// So many certificates and fewer need none.
+    pub above: u64,
+}
+
 /// Of `approvals.toml`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Approvals {
     issue: BTreeMap<String, IssueRule>,
+    /// Nothing is asked where there is no rule.
+    pub grant: Option<GrantRule>,
+    pub bulk: Option<BulkRule>,
+    /// Days after which an act that nobody decided on ends.
+    pub act_open_days: u16,
 }
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Document {
+    #[serde(default)]
+    act_open_days: Option<Spanned<u16>>,
     issue: BTreeMap<String, Spanned<IssueRule>>,
+    #[serde(default)]
+    grant: Option<Spanned<GrantRule>>,
+    #[serde(default)]
+    bulk: Option<Spanned<BulkRule>>,
+}
+
+/// Where the document names no days.
+const ACT_OPEN_DAYS: u16 = 7;
+
+/// Who may approve an act, and how many: what is wrong with it.
+fn sensible(by: &BTreeSet<Power>, approvals: u8) -> Result<(), &'static str> {
+    if approvals > MAX_APPROVALS {
+        return Err("more approvals than 8; write 0 to 8");
+    }
+    if by.contains(&Power::Auditor) {
+        return Err("auditors approve nothing; write \"operator\" or \"administrator\"");
+    }
+    if by.is_empty() { Err("nobody may approve; write \"operator\" or \"administrator\"") } else { Ok(()) }
 }
 
 impl Approvals {
     pub(super) fn parse(file: &str, text: &str) -> Result<Self, PolicyError> {
-        let Document { issue } = read(file, text)?;
+        let Document { act_open_days, issue, grant, bulk } = read(file, text)?;
         let mut rules = BTreeMap::new();
         for (profile, rule) in issue {
             let span = rule.span();
@@ -57,7 +103,26 @@ impl Approvals {
             }
             rules.insert(profile, rule);
         }
-        Ok(Self { issue: rules })
+        if let Some(rule) = &grant {
+            let GrantRule { by, approvals, administrators } = rule.get_ref();
+            let reason = match sensible(by, *approvals) {
+                // Whoever asks does not approve: with fewer nobody could ever be granted a power.
+                Ok(()) if by.contains(&Power::Administrator) && by.len() == 1 && administrators <= approvals => Some("fewer administrators than it takes to approve what another one asks for; write one more than the approvals"),
+                Ok(()) => None,
+                Err(reason) => Some(reason),
+            };
+            if let Some(reason) = reason {
+                return Err(PolicyError::at(file, text, Some(rule.span()), reason));
+            }
+        }
+        if let Some(rule) = &bulk && let Err(reason) = sensible(&rule.get_ref().by, rule.get_ref().approvals) {
+            return Err(PolicyError::at(file, text, Some(rule.span()), reason));
+        }
+        if let Some(days) = &act_open_days && !(1..=366).contains(days.get_ref()) {
+            return Err(PolicyError::at(file, text, Some(days.span()), format!("an act open for {} days; write 1 to 366", days.get_ref())));
+        }
+        let act_open_days = act_open_days.map_or(ACT_OPEN_DAYS, Spanned::into_inner);
+        Ok(Self { issue: rules, grant: grant.map(Spanned::into_inner), bulk: bulk.map(Spanned::into_inner), act_open_days })
     }
 
     /// The rule of a profile whose own document asks for `least` approvals.
@@ -97,5 +162,22 @@ mod tests {
         assert!(line("counter = 0\nonline = 9").contains("more approvals than 8"));
         assert!(line("counter = 0\nonline = 1\nby_whom = 1").contains("unknown field"));
         assert!(parse("[issue.a]\nby = \"auditor\"\ncounter = 0\nonline = 0").unwrap_err().contains("auditors approve nothing"));
+    }
+
+    #[test]
+    fn acts_that_nobody_could_approve_are_refused() {
+        let shipped = parse(include_str!("../../authority/approvals.toml")).unwrap();
+        assert_eq!(shipped.grant, Some(GrantRule { by: [Power::Administrator].into(), approvals: 1, administrators: 2 }));
+        assert_eq!((shipped.bulk.map(|rule| (rule.by.len(), rule.approvals, rule.above)), shipped.act_open_days), (Some((2, 1, 100)), 7));
+        // As it was before there were acts.
+        let before = parse("[issue]").unwrap();
+        assert_eq!((before.grant, before.bulk, before.act_open_days), (None, None, 7));
+        let refused = |text: &str| parse(&format!("[issue]\n{text}")).unwrap_err();
+        let grant = |by: &str, approvals: u8, administrators: u8| refused(&format!("[grant]\nby = [{by}]\napprovals = {approvals}\nadministrators = {administrators}"));
+        assert!(grant("\"administrator\"", 1, 1).contains("one more than the approvals"));
+        assert!(grant("", 1, 2).contains("nobody may approve") && grant("\"operator\", \"auditor\"", 1, 2).contains("auditors approve nothing"));
+        assert!(grant("\"operator\"", 9, 2).contains("more approvals than 8"));
+        assert!(refused("[bulk]\nby = [\"auditor\"]\napprovals = 1\nabove = 1").contains("auditors approve nothing"));
+        assert!(parse("act_open_days = 0\n[issue]").unwrap_err().contains("open for 0 days"));
     }
 }

@@ -1,0 +1,225 @@
+//! An act that officers approved, proved as orders are: who asked for what, what others signed, and that the log tells the
+//! same, up to the entry of what was done.
+
+use const_oid::ObjectIdentifier as Oid;
+use evidence::{Checkpoint, Evidence, VerifierKey};
+use pki::path::{Anchors, RevocationList};
+use runtime::exit::Problem;
+use serde::{Deserialize, Serialize};
+use std::str::FromStr;
+use time::OffsetDateTime;
+
+use crate::approval::{Judge, Signed, SignedError};
+use crate::authority::Authority;
+use crate::flow::{act, approve};
+use crate::flow::order::OrderError;
+use crate::order_proof::{Entry, MAX_BYTES, MAX_ENTRIES, ProofError, Signature, Told, der, included, lists_of, proved};
+use crate::problem::IssueError;
+use crate::record::{ActDecision, ActRecord, ActState, Asked, Deed, OrderId, Person, Verdict};
+use crate::register;
+use crate::service::pem;
+
+const FORM: &str = "suiyin act proof 1";
+
+const ASKED: u8 = 23;
+const DECIDED: u8 = 24;
+const MOVED: u8 = 25;
+const GRANTED: u8 = 10;
+const BEGUN: u8 = 58;
+
+/// What is handed to whoever wants proof.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ActProof {
+    pub form: String,
+    pub order: OrderId,
+    pub state: String,
+    pub asked: Asked,
+    /// To whose holder a power is granted, PEM.
+    pub certificate: Option<String>,
+    pub decisions: Vec<Signature>,
+    /// The lists in force when something was decided, PEM.
+    pub lists: Vec<String>,
+    /// The signed head of the log.
+    pub checkpoint: String,
+    pub entries: Vec<Entry>,
+}
+
+/// What was proved.
+#[derive(Clone, Debug, Serialize)]
+pub struct ActProven {
+    pub state: String,
+    pub act: Deed,
+    pub asked_by: String,
+    /// When the log has it asked for and when it came to its state, Unix seconds.
+    pub asked_at: i64,
+    pub state_at: i64,
+    /// Serials of the certificates of the officers who approved, and of those who refused.
+    pub approved_by: Vec<String>,
+    pub refused_by: Vec<String>,
+    /// Entries that the log had.
+    pub log_size: u64,
+}
+
+/// The proof of an act as it stands.
+pub fn export(authority: &Authority, evidence: &Evidence, id: &OrderId) -> Result<ActProof, Problem> {
+    let (_, act) = act::load(authority, id)?;
+    let decisions = approve::decisions(authority, id)?;
+    let lists = lists_of(authority, &decisions)?;
+    let certificate = match &act.asked.deed {
+        Deed::GrantPower { serial, .. } => {
+            let record = register::get(&*authority.store, &register::serial(serial).map_err(IssueError::from)?).map_err(IssueError::from)?;
+            Some(pem("CERTIFICATE", &record.der))
+        }
+        Deed::Bulk { .. } => None,
+    };
+    let (from, to) = ActRecord::entries(id);
+    let kept = authority.store.scan(&from, &to, MAX_ENTRIES).map_err(OrderError::from)?;
+    let indexes: Vec<u64> = kept.iter().filter_map(|(key, _)| ActRecord::position(id, key)).collect();
+    let (checkpoint, entries) = proved(evidence, &indexes)?;
+    Ok(ActProof {
+        form: FORM.to_owned(),
+        order: *id,
+        state: act.state.word().to_owned(),
+        asked: act.asked,
+        certificate,
+        decisions: decisions.into_iter().map(|record| Signature { decision: record.decision, signature: pem("CMS", &record.signature) }).collect(),
+        lists,
+        checkpoint,
+        entries,
+    })
+}
+
+impl ActProof {
+    pub fn text(&self) -> Result<String, serde_json::Error> {
+        Ok(serde_json::to_string_pretty(self)? + "\n")
+    }
+
+    /// Only from the one form that it is written in.
+    pub fn parse(bytes: &[u8]) -> Result<Self, ProofError> {
+        let text = std::str::from_utf8(bytes).ok().filter(|text| text.len() <= MAX_BYTES).ok_or(ProofError::Form)?;
+        let proof: Self = serde_json::from_str(text).map_err(|_| ProofError::Form)?;
+        if proof.form == FORM && proof.entries.len() <= MAX_ENTRIES && proof.text().is_ok_and(|again| again == text) { Ok(proof) } else { Err(ProofError::Form) }
+    }
+}
+
+/// From the file, the root and the log's key alone. `officers` are the policies of officers' certificates.
+pub fn verify(bytes: &[u8], root: &[u8], vkey: &str, officers: Vec<Oid>) -> Result<ActProven, ProofError> {
+    // 1. One form, and PEM in its one form.
+    let proof = ActProof::parse(bytes)?;
+    let lists = proof.lists.iter().map(|text| RevocationList::parse(&der("X509 CRL", text)?).map_err(|_| ProofError::Form)).collect::<Result<Vec<_>, _>>()?;
+    let anchors = Anchors::new(&[root]).map_err(|_| ProofError::Root)?;
+    // 2. The head is the log's, and every entry is in it.
+    let vkey = VerifierKey::from_str(vkey.trim()).map_err(|error| ProofError::Key(error.to_string()))?;
+    let head = Checkpoint::open(proof.checkpoint.as_bytes(), &vkey).map_err(|error| ProofError::Checkpoint(error.to_string()))?;
+    let told = proof.entries.iter().map(|entry| included(entry, &head)).collect::<Result<Vec<_>, _>>()?;
+    // 3. They tell of this act, from its asking to its state, and of what was done when it was.
+    if proof.entries.array_windows().any(|[one, next]| one.index >= next.index) {
+        return Err(ProofError::Story("they are not in order"));
+    }
+    let digest = proof.order.digest();
+    let first = told.first().filter(|first| first.kind == ASKED).ok_or(ProofError::Story("the asking is missing"))?;
+    if told.iter().any(|one| ![GRANTED, BEGUN].contains(&one.kind) && one.word("act_sha256") != digest) {
+        return Err(ProofError::Story("one is about another act"));
+    }
+    if told.iter().skip(1).any(|one| ![DECIDED, MOVED, GRANTED, BEGUN].contains(&one.kind)) {
+        return Err(ProofError::Story("one is of another kind"));
+    }
+    let last = told.iter().rfind(|one| one.kind == MOVED);
+    if last.map_or(ActState::AwaitingApproval.word(), |last| last.word("to")) != proof.state {
+        return Err(ProofError::Story("its last state is another"));
+    }
+    if first.word("asked_sha256") != proof.asked.digest(&proof.order).unwrap_or_default() || first.word("by") != proof.asked.by || first.word("act") != proof.asked.deed.word() {
+        return Err(ProofError::Content);
+    }
+    let beneficiary = beneficiary(&proof)?;
+    let done: Vec<&Told> = told.iter().filter(|one| [GRANTED, BEGUN].contains(&one.kind)).collect();
+    let was_done = proof.state == ActState::Done.word();
+    match (done.as_slice(), was_done) {
+        ([], false) => {}
+        ([entry], true) if tells_of(entry, &proof.asked) => {}
+        _ => return Err(ProofError::Story("what was done is another thing than what was asked for")),
+    }
+    // 4. Every decision that the log knows is here, and each holds by itself.
+    let judge = Judge { anchors: &anchors, lists: &lists, policies: officers };
+    let (approved_by, refused_by) = decisions(&proof, &told, beneficiary, &judge)?;
+    if was_done && approved_by.is_empty() {
+        return Err(ProofError::Story("it was done and nobody approved it"));
+    }
+    let seconds = |told: &Told| told.at().map_or(0, OffsetDateTime::unix_timestamp);
+    Ok(ActProven {
+        state: proof.state.clone(),
+        act: proof.asked.deed.clone(),
+        asked_by: proof.asked.by.clone(),
+        asked_at: seconds(first),
+        state_at: seconds(last.unwrap_or(first)),
+        approved_by,
+        refused_by,
+        log_size: head.size(),
+    })
+}
+
+/// Who gets the power, by the certificate whose digest was asked for.
+fn beneficiary(proof: &ActProof) -> Result<Option<Person>, ProofError> {
+    match (&proof.asked.deed, &proof.certificate) {
+        (Deed::GrantPower { certificate_sha256, .. }, Some(text)) => {
+            let certificate = der("CERTIFICATE", text)?;
+            if crate::sha256_hex(&certificate) != *certificate_sha256 {
+                return Err(ProofError::Certificate("it is not the one that the power was asked for"));
+            }
+            Ok(Person::of(&certificate))
+        }
+        (Deed::Bulk { .. }, None) => Ok(None),
+        _ => Err(ProofError::Form),
+    }
+}
+
+/// Whether an entry of the log is of the very thing asked for.
+fn tells_of(entry: &Told, asked: &Asked) -> bool {
+    let of_asker = entry.word("by") == asked.by;
+    of_asker
+        && match &asked.deed {
+            Deed::GrantPower { serial, power, .. } => entry.kind == GRANTED && entry.word("serial") == serial && entry.word("power") == power.name(),
+            Deed::Bulk { incident, act, reason, certificates, serials_sha256 } => {
+                let said = serde_json::to_value(reason).ok();
+                entry.kind == BEGUN
+                    && entry.word("incident") == incident
+                    && entry.word("act") == act.name()
+                    && entry.word("chosen_sha256") == serials_sha256
+                    && entry.said.get("certificates").and_then(serde_json::Value::as_u64) == Some(*certificates)
+                    && entry.said.get("reason") == said.as_ref()
+            }
+        }
+}
+
+/// The officers who approved and those who refused.
+fn decisions(proof: &ActProof, told: &[Told], beneficiary: Option<Person>, judge: &Judge<'_>) -> Result<(Vec<String>, Vec<String>), ProofError> {
+    let decided: Vec<&Told> = told.iter().filter(|one| one.kind == DECIDED).collect();
+    if proof.decisions.len() != decided.len() {
+        return Err(ProofError::Story("there are not as many decisions as the log knows"));
+    }
+    let (mut approved, mut refused) = (Vec::new(), Vec::new());
+    let mut persons: Vec<Person> = proof.asked.person.into_iter().chain(beneficiary).collect();
+    for (at, kept) in proof.decisions.iter().enumerate() {
+        let failed = |reason: String| ProofError::Decision { number: at + 1, reason };
+        let signature = der("CMS", &kept.signature)?;
+        let (text, octets) = (crate::sha256_hex(kept.decision.as_bytes()), crate::sha256_hex(&signature));
+        let entry = decided.iter().find(|entry| entry.word("decision_sha256") == text && entry.word("signature_sha256") == octets);
+        let entry = entry.ok_or_else(|| failed("the log knows no such decision and signature".into()))?;
+        let time = entry.at().ok_or_else(|| failed("its time is none".into()))?;
+        let signed: Signed<ActDecision> = judge.signed(&kept.decision, &signature, time).map_err(|error: SignedError| failed(error.to_string()))?;
+        if !signed.decision.is_about(&proof.order, &proof.asked) {
+            return Err(failed("it is about another act or other words".into()));
+        }
+        let word = if signed.decision.decision == Verdict::Approve { "approve" } else { "refuse" };
+        if entry.word("by") != format!("officer:{}", signed.serial) || entry.word("decision") != word {
+            return Err(failed("the log names another officer or verdict".into()));
+        }
+        if persons.contains(&signed.person) {
+            return Err(failed("its officer decided twice, asked for it, or is given the power".into()));
+        }
+        persons.push(signed.person);
+        if word == "approve" { approved.push(signed.serial) } else { refused.push(signed.serial) }
+    }
+    Ok((approved, refused))
+}
