@@ -4,7 +4,7 @@ use runtime::exit::{Exit, Problem};
 use x509_parser::prelude::{FromDer, X509Certificate};
 
 use super::ask::{self, Place};
-use super::print::{date, json, line, plain, word};
+use super::print::{self, date, json, plain, word};
 use crate::act_proof::ActProven;
 use crate::act_shown::ActShown;
 use crate::record::{ActDecision, Deed, Verdict, serial_of, serial_text};
@@ -61,20 +61,20 @@ pub fn whole(act: &ActShown) -> Result<(), Problem> {
     }
     line(&format!("state    {}: {} ({})", act.state.code, act.state.zh, act.state.en))?;
     for reason in &act.reasons {
-        line(&format!("note     {}: {}", reason.code, plain(&reason.en)))?;
+        line(&format!("note     {}: {}", reason.code, reason.en))?;
     }
     if let Some(needed) = &act.needed {
         let by: Vec<&str> = needed.by.iter().map(|power| power.name()).collect();
         line(&format!("needs    {} approvals, by holders of the power {}; decide with `ca order approve {}`", needed.approvals, by.join(" or "), act.id))?;
     }
     for decided in &act.decisions {
-        let words = if decided.reason.is_empty() { String::new() } else { format!(": {}", plain(&decided.reason)) };
+        let words = if decided.reason.is_empty() { String::new() } else { format!(": {}", decided.reason) };
         line(&format!("decided  {} by the officer of {}, {}{words}", word(&decided.decision), decided.officer, date(decided.at)))?;
     }
     match &act.asked.deed {
         Deed::GrantPower { serial, certificate_sha256, power } => {
             line(&format!("act      the power {power} is granted to the holder of certificate {serial}"))?;
-            line(&format!("holder   {}", plain(&holder(act.certificate.as_deref().unwrap_or_default()))))?;
+            line(&format!("holder   {}", holder(act.certificate.as_deref().unwrap_or_default())))?;
             line(&format!("sha256   {certificate_sha256}"))?;
         }
         Deed::Bulk { incident, act: of, reason, certificates, serials_sha256 } => {
@@ -92,6 +92,11 @@ pub fn whole(act: &ActShown) -> Result<(), Problem> {
         }
     }
     line(&format!("asked    {} by {}; ends {} when nobody decides", date(act.asked.at), act.asked.by, date(act.ends_at)))
+}
+
+/// One line and never two, whatever a server sent: nothing reads as a line of ours that is not.
+fn line(text: &str) -> Result<(), Problem> {
+    print::line(&plain(text))
 }
 
 /// Whose a certificate is, as its subject says.

@@ -40,7 +40,8 @@ const FIRST_LINE: &str = "suiyin wind-down 1";
 
 /// The tables that are copied as they are, and the files they go to. Places that only find records again are not among
 /// them, nor what is about to be signed.
-pub const RECORDS: [(&str, &str); 14] = [
+pub const RECORDS: [(&str, &str); 15] = [
+    ("act", "records/acts.jsonl"),
     ("blocked-key", "records/blocked-keys.jsonl"),
     ("crl-kept", "records/lists-of-approvals.jsonl"),
     ("enterprise-freeze-order", "records/enterprise-freeze-orders.jsonl"),
