@@ -102,7 +102,7 @@ pub fn verify(backup: &Path, passphrase: &Passphrase, checkpoint: Option<&[u8]>,
     let vkey = signer(&keys, &manifest.origin)?.verifier()?;
     Manifest::is_signed(backup, &sha256, &vkey)?;
     let known = checkpoint.map(|note| Checkpoint::open(note, &vkey)).transpose().map_err(RestoreError::Checkpoint)?;
-    let head = fs::read(backup.join(evidence::HEAD)).map_err(failed(&backup.join(evidence::HEAD)))?;
+    let head = read_checkpoint(&backup.join(evidence::HEAD))?;
     let head = Checkpoint::open(&head, &vkey).map_err(|_| RestoreError::Head)?;
     // The log is read once: its root where the head ends, and where the checkpoint does.
     let (mut tree, mut at_head, mut at_known) = (Tree::new(), None, None);
