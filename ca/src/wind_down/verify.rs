@@ -355,7 +355,7 @@ impl Reading<'_> {
             let request = line.octets.and_then(|octets| STANDARD.decode(octets).ok()).ok_or_else(|| refused("its request is missing"))?;
             let order = order.with_body(&request).ok_or_else(|| refused("its request is missing"))?;
             let id = id_of(&line.key).ok_or_else(|| refused("it has no number"))?;
-            let digest = |text: String| Digest::try_from(text).map_err(|reason| refused(reason));
+            let digest = |text: String| Digest::try_from(text).map_err(&refused);
             let content = digest(order.content_digest(&id).map_err(|error| refused(&error.to_string()))?)?;
             if told.get(&digest(id.digest())?) != Some(&content) {
                 return Err(refused("what was applied for is not what the log has a digest of"));
