@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 use certs_test::programs::{Authority, Said, openssl, program, run};
+use pki::path::{ANY_PURPOSE, Anchors, PathError, Requirements, RevocationList, Validation};
 
 const ENTERPRISE: [&str; 4] = ["--name", "广州天河测试有限公司", "--code", "91440101MAT000018G"];
 
@@ -123,4 +124,117 @@ fn a_generation_is_certified_away_from_the_network_and_takes_over() {
     assert!(told.err.contains("verify OK") && told.out.contains("Superseded"), "{told:?}");
     authority.request("last", "/C=CN");
     authority.issue("last", "enterprise-signing", &ENTERPRISE);
+}
+
+/// A certificate's DER.
+fn der(authority: &Authority, file: &str) -> Vec<u8> {
+    pem::parse(std::fs::read(authority.home.join(file)).unwrap()).unwrap().into_contents()
+}
+
+/// The lines that name the root whose key signs.
+fn by(authority: &Authority, root: &str) -> String {
+    let key = openssl(&["x509", "-in", root, "-noout", "-ext", "subjectKeyIdentifier"], &authority.home).ok();
+    format!("root = {{ file = \"{root}\", sha256 = \"{}\" }}\nroot_key_id = \"{}\"\npresent = [\"甲\", \"乙\"]\n", sha256(authority, root), key.lines().nth(1).unwrap().trim())
+}
+
+fn held_with(authority: &Authority, keys: &str, text: &str, out: &str, more: &[&str]) -> Said {
+    std::fs::write(authority.home.join("roots.toml"), text).unwrap();
+    let sha256 = sha256(authority, "roots.toml");
+    away(authority, &[&["--json", "ceremony", "run", "roots.toml", "--root-keys", keys, "--root-passphrase-file", "pass", "--sha256", &sha256, "--out", out], more].concat())
+}
+
+/// An empty list by a root, signed in a ceremony.
+fn empty_list(authority: &Authority, keys: &str, root: &str, out: &str) -> Vec<u8> {
+    let certificate = der(authority, root);
+    let (_, read) = x509_parser::parse_x509_certificate(&certificate).unwrap();
+    let now = time::OffsetDateTime::now_utc().replace_nanosecond(0).unwrap();
+    let plan = pki::crl::CrlPlan {
+        issuer: read.subject().as_raw().to_vec(),
+        this_update: now,
+        next_update: now + time::Duration::days(1),
+        number: 1,
+        authority_key_id: pki::certificate::key_id(read.public_key().raw).unwrap(),
+        distribution_point: None,
+    };
+    std::fs::write(authority.home.join("list.tbs"), pki::crl::build_tbs(&plan, pki::signer::SignatureAlgorithm::EcdsaP384Sha384, [])).unwrap();
+    let text = format!("kind = \"root-crl\"\n{}prepared = {{ file = \"list.tbs\", sha256 = \"{}\" }}\nnumber = 1\n", by(authority, root), sha256(authority, "list.tbs"));
+    held_with(authority, keys, &text, out, &[]).ok();
+    std::fs::read(authority.home.join(out).join("root.crl")).unwrap()
+}
+
+#[test]
+fn a_new_root_is_made_and_the_two_vouch_for_each_other() {
+    let place = tempfile::tempdir().unwrap();
+    let mut authority = Authority::found(place.path());
+    std::fs::rename(authority.home.join("ca/root-keys"), authority.home.join("root-keys")).unwrap();
+    std::fs::copy(authority.home.join("ca/root.pem"), authority.home.join("root.pem")).unwrap();
+    authority.start();
+    authority.request("old", "/C=CN");
+    authority.issue("old", "enterprise-signing", &ENTERPRISE);
+    let policies = authority.ca(&["--json", "policy", "check"]).json()["sha256"].as_str().unwrap().to_owned();
+    let date = |when: &str| run("date", &["-u", "-d", when, "+%Y-%m-%dT%H:%M:%SZ"], &authority.home).ok().trim().to_owned();
+    let now = date("now");
+    let dates = |days: u32| format!("not_before = \"{now}\"\nnot_after = \"{}\"\npolicies = \"ca/policies\"\npolicies_sha256 = \"{policies}\"\n", date(&format!("+{days} days")));
+    // The new root: rehearsed without a key, made with one that is born, and never over another.
+    let text = |name: &str, days, length| format!("kind = \"root\"\nname = \"{name}\"\npath_length = {length}\npresent = [\"甲\", \"乙\"]\n{}", dates(days));
+    let good = text("穗印根证书机构", 7_000, 1);
+    let rehearsed = held_with(&authority, "new-keys", &good, "new", &["--dry-run"]).json();
+    assert!(rehearsed["root_key_id"].is_null() && !authority.home.join("new-keys").exists() && !authority.home.join("new").exists());
+    for wrong in [text("穗印根证书机构", 7_400, 1), text("穗印根证书机构", 7_000, 2), good.replace(&policies, &"0".repeat(64))] {
+        assert_eq!(held_with(&authority, "new-keys", &wrong, "new", &[]).code, 3);
+    }
+    assert_eq!(held_with(&authority, "root-keys", &good, "new", &[]).code, 5);
+    assert!(!authority.home.join("new-keys").exists());
+    held_with(&authority, "new-keys", &good, "new", &[]).ok();
+    assert_eq!(held_with(&authority, "new-keys", &good, "again", &[]).code, 5);
+    away(&authority, &["ceremony", "verify", "new", "--root", "new/certificate.pem"]).ok();
+    assert_ne!(away(&authority, &["ceremony", "verify", "new", "--root", "root.pem"]).code, 0);
+    openssl(&["verify", "-x509_strict", "-check_ss_sig", "-CAfile", "new/certificate.pem", "new/certificate.pem"], &authority.home).ok();
+    // The two vouch for each other, and nobody for what is no root with this subject.
+    let cross = |signing: &str, certified: &str| {
+        let certified = format!("certified = {{ file = \"{certified}\", sha256 = \"{}\" }}\npublished_as = \"root\"\npath_length = 1\nbase_url = \"{}\"\n", sha256(&authority, certified), authority.url);
+        format!("kind = \"cross\"\n{}{certified}{}", by(&authority, signing), dates(3_000))
+    };
+    held_with(&authority, "root-keys", &cross("root.pem", "new/certificate.pem"), "new-by-old", &[]).ok();
+    held_with(&authority, "new-keys", &cross("new/certificate.pem", "root.pem"), "old-by-new", &[]).ok();
+    away(&authority, &["ceremony", "verify", "old-by-new", "--root", "new/certificate.pem"]).ok();
+    for wrong in ["root.pem", "ca/tls-ca.pem"] {
+        assert_eq!(held_with(&authority, "root-keys", &cross("root.pem", wrong), "wrong", &[]).code, 3, "{wrong}");
+    }
+    held_with(&authority, "other-keys", &text("另一个根", 7_000, 1), "other", &[]).ok();
+    assert_eq!(held_with(&authority, "root-keys", &cross("root.pem", "other/certificate.pem"), "wrong", &[]).code, 3);
+    assert_eq!(held_with(&authority, "new-keys", &cross("root.pem", "new/certificate.pem"), "wrong", &[]).code, 3);
+    // An authority by the new root, and a certificate by that one.
+    openssl(&["req", "-new", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-subj", "/", "-keyout", "next.key", "-out", "next.csr"], &authority.home).ok();
+    let issuing = format!("kind = \"issuing\"\n{}request = {{ file = \"next.csr\", sha256 = \"{}\" }}\nname = \"下一代\"\npath_length = 0\nbase_url = \"{}\"\n{}", by(&authority, "new/certificate.pem"), sha256(&authority, "next.csr"), authority.url, dates(3_000));
+    held_with(&authority, "new-keys", &issuing, "next", &[]).ok();
+    openssl(&["req", "-new", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-subj", "/CN=leaf", "-keyout", "leaf.key", "-out", "leaf.csr"], &authority.home).ok();
+    openssl(&["x509", "-req", "-in", "leaf.csr", "-CA", "next/certificate.pem", "-CAkey", "next.key", "-days", "10", "-out", "leaf.pem"], &authority.home).ok();
+    // Whoever trusts the old root alone, or the new one alone, comes to both.
+    std::fs::write(authority.home.join("enterprise-ca.pem"), fetch(&authority, "issuer/enterprise-ca.der", "x509")).unwrap();
+    let verify = |anchor: &str, above: &[&str], leaf: &str| {
+        let untrusted: Vec<&str> = above.iter().flat_map(|one| ["-untrusted", one]).collect();
+        openssl(&[&["verify", "-CAfile", anchor][..], &untrusted, &[leaf]].concat(), &authority.home).code
+    };
+    assert_eq!(verify("root.pem", &["next/certificate.pem", "new-by-old/certificate.pem"], "leaf.pem"), 0);
+    assert_ne!(verify("root.pem", &["next/certificate.pem"], "leaf.pem"), 0);
+    assert_eq!(verify("new/certificate.pem", &["enterprise-ca.pem", "old-by-new/certificate.pem"], "old.pem"), 0);
+    assert_ne!(verify("new/certificate.pem", &["enterprise-ca.pem"], "old.pem"), 0);
+    // The same by our own path building, with the lists of all three.
+    let fetched = ["crl/enterprise-ca.crl", "crl/root.crl"].map(|path| {
+        fetch(&authority, path, "crl");
+        std::fs::read(authority.home.join("fetched.der")).unwrap()
+    });
+    let new_list = empty_list(&authority, "new-keys", "new/certificate.pem", "new-list");
+    let lists: Vec<_> = fetched.iter().chain([&new_list]).map(|list| RevocationList::parse(list).unwrap()).collect();
+    let required = Requirements { extended_key_usage: ANY_PURPOSE, key_usage: Vec::new(), policies: Vec::new() };
+    let anchors = Anchors::new(&[der(&authority, "new/certificate.pem")]).unwrap();
+    let trust = |lists: &[RevocationList], above: &[&str]| {
+        let above: Vec<Vec<u8>> = above.iter().map(|one| der(&authority, one)).collect();
+        Validation { anchors: &anchors, lists, required: &required, at: time::OffsetDateTime::now_utc() }.trust(&der(&authority, "old.pem"), &above).map(|_| ())
+    };
+    assert_eq!(trust(&lists, &["enterprise-ca.pem", "old-by-new/certificate.pem"]), Ok(()));
+    assert_eq!(trust(&lists, &["enterprise-ca.pem", "new-by-old/certificate.pem"]), Err(PathError::UnknownIssuer));
+    // Without the new root's list nobody knows whether it still vouches.
+    assert_eq!(trust(&lists[..2], &["enterprise-ca.pem", "old-by-new/certificate.pem"]), Err(PathError::RevocationUnknown));
 }

@@ -8,6 +8,8 @@ use serde::Deserialize;
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
+use super::roots::Dates;
+
 /// The longest file of a ceremony and the longest of its inputs.
 const LONGEST: u64 = 64 * 1024;
 const INPUT_LONGEST: u64 = 1 << 20;
@@ -61,6 +63,31 @@ enum Written {
         blocked_keys: Option<Lists>,
         present: Vec<String>,
     },
+    /// A new root, whose key is born in this ceremony.
+    Root {
+        name: String,
+        not_before: String,
+        not_after: String,
+        path_length: u8,
+        policies: PathBuf,
+        policies_sha256: String,
+        present: Vec<String>,
+    },
+    /// One root vouches for another.
+    Cross {
+        root: Input,
+        root_key_id: String,
+        published_as: String,
+        certified: Input,
+        not_before: String,
+        not_after: String,
+        path_length: u8,
+        base_url: String,
+        policies: PathBuf,
+        policies_sha256: String,
+        blocked_keys: Option<Lists>,
+        present: Vec<String>,
+    },
     RootCrl {
         root: Input,
         root_key_id: String,
@@ -74,16 +101,37 @@ enum Written {
 pub enum Act {
     /// Certify an issuing authority for the key of a request.
     Issuing { request: Vec<u8>, name: String, not_before: OffsetDateTime, not_after: OffsetDateTime, path_length: u8, base_url: String, policies: PathBuf, policies_sha256: String },
+    /// Make a root, for a key that is born.
+    Root { name: String, dates: Dates, path_length: u8, policies: PathBuf, policies_sha256: String },
+    /// Certify another root's key, DER; the root's addresses call it as said.
+    Cross { certified: Vec<u8>, published_as: String, dates: Dates, path_length: u8, base_url: String, policies: PathBuf, policies_sha256: String },
     /// Sign the root's next list.
     RootCrl { prepared: Vec<u8>, number: u64 },
 }
 
+impl Act {
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Self::Issuing { .. } => "issuing",
+            Self::Root { .. } => "root",
+            Self::Cross { .. } => "cross",
+            Self::RootCrl { .. } => "root-crl",
+        }
+    }
+}
+
+/// A root and its key, as the file names them.
+pub struct Named {
+    /// DER.
+    pub certificate: Vec<u8>,
+    /// Lower-case hexadecimal.
+    pub key_id: String,
+}
+
 pub struct Ceremony {
     pub act: Act,
-    /// The root's certificate, DER.
-    pub root: Vec<u8>,
-    /// Its key identifier, lower-case hexadecimal.
-    pub root_key_id: String,
+    /// Whose key signs; none where it is born.
+    pub root: Option<Named>,
     pub people: usize,
     /// Where the lists of refused keys are, and the digest over them.
     pub blocked_keys: Option<(PathBuf, String)>,
@@ -112,16 +160,40 @@ pub fn read(path: &Path, reviewed: &str) -> Result<Ceremony, FileError> {
             inputs.extend(blocked_keys.iter().map(|(_, sha256)| ("blocked-keys", sha256.clone())));
             let (not_before, not_after) = (instant(&not_before)?, instant(&not_after)?);
             let act = Act::Issuing { request, name, not_before, not_after, path_length, base_url, policies: base.join(policies), policies_sha256 };
-            Ok(Ceremony { act, root: certificate(root)?, root_key_id: plain(&root_key_id), people: people(&present)?, blocked_keys, sha256, inputs })
+            Ok(Ceremony { act, root: Some(named(root, &root_key_id)?), people: people(&present)?, blocked_keys, sha256, inputs })
+        }
+        Written::Root { name, not_before, not_after, path_length, policies, policies_sha256, present } => {
+            let policies_sha256 = plain(&policies_sha256);
+            let inputs = vec![("policies", policies_sha256.clone())];
+            let dates = Dates { from: instant(&not_before)?, until: instant(&not_after)? };
+            let act = Act::Root { name, dates, path_length, policies: base.join(policies), policies_sha256 };
+            Ok(Ceremony { act, root: None, people: people(&present)?, blocked_keys: None, sha256, inputs })
+        }
+        Written::Cross { root, root_key_id, published_as, certified, not_before, not_after, path_length, base_url, policies, policies_sha256, blocked_keys, present } => {
+            let (root, root_sha256) = input(base, &root)?;
+            let (certified, certified_sha256) = input(base, &certified)?;
+            let (policies_sha256, blocked_keys) = (plain(&policies_sha256), blocked_keys.map(|lists| (base.join(lists.directory), plain(&lists.sha256))));
+            let mut inputs = vec![("root", root_sha256), ("certified", certified_sha256), ("policies", policies_sha256.clone())];
+            inputs.extend(blocked_keys.iter().map(|(_, sha256)| ("blocked-keys", sha256.clone())));
+            let dates = Dates { from: instant(&not_before)?, until: instant(&not_after)? };
+            if published_as.is_empty() || published_as.len() > 64 || !published_as.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-') {
+                return Err(FileError::Form("published_as is no authority's name, such as root".into()));
+            }
+            let act = Act::Cross { certified: certificate(certified)?, published_as, dates, path_length, base_url, policies: base.join(policies), policies_sha256 };
+            Ok(Ceremony { act, root: Some(named(root, &root_key_id)?), people: people(&present)?, blocked_keys, sha256, inputs })
         }
         Written::RootCrl { root, root_key_id, prepared, number, present } => {
             let (root, root_sha256) = input(base, &root)?;
             let (prepared, prepared_sha256) = input(base, &prepared)?;
             let inputs = vec![("root", root_sha256), ("prepared", prepared_sha256)];
             let act = Act::RootCrl { prepared, number };
-            Ok(Ceremony { act, root: certificate(root)?, root_key_id: plain(&root_key_id), people: people(&present)?, blocked_keys: None, sha256, inputs })
+            Ok(Ceremony { act, root: Some(named(root, &root_key_id)?), people: people(&present)?, blocked_keys: None, sha256, inputs })
         }
     }
+}
+
+fn named(root: Vec<u8>, key_id: &str) -> Result<Named, FileError> {
+    Ok(Named { certificate: certificate(root)?, key_id: plain(key_id) })
 }
 
 /// Digits as people write and read them out: with colons or spaces, in capitals.

@@ -3,11 +3,13 @@
 pub mod file;
 mod place;
 pub mod root_crl;
+mod roots;
 mod transcript;
 
 use std::path::{Path, PathBuf};
 
 use keys::{KeyError, KeyHandle, KeyStore, Passphrase};
+use pki::certificate::CertificatePlan;
 use pki::request::Request;
 use pki::signature::{DigestAlgorithm, Scheme};
 use pki::signer::{SignatureAlgorithm, Signer};
@@ -20,10 +22,10 @@ use x509_parser::prelude::{FromDer, X509Certificate};
 use crate::authority::{Addresses, Issuer, ROOT};
 use crate::flow::certified::{self, CertifiedError, Wanted};
 use crate::flow::issue;
-use crate::init::{InitError, read_policies};
+use crate::init::{InitError, ReadPolicies, read_policies};
 use crate::problem::IssueError;
 use crate::record::{IssuerRecord, Settings};
-use file::{Act, Ceremony, FileError};
+use file::{Act, Ceremony, FileError, Named};
 use place::Place;
 use root_crl::RootCrlError;
 use transcript::{LONGEST, SIGNATURE, Step, TRANSCRIPT, Transcript, signed_text};
@@ -46,6 +48,8 @@ pub enum CeremonyError {
     OtherLists { found: String },
     #[error("the root has ended, or what is to be certified has; correct the dates, or the clock of this machine")]
     Ended,
+    #[error("the two roots cannot vouch for each other: {0}; make the new root with the old one's subject and a key of its own")]
+    Across(&'static str),
     #[error("the request has the root's own key; make another key for the authority")]
     RootsKey,
     #[error("the profile gives a path length of {found}, not the one that was reviewed; have the file corrected and reviewed again")]
@@ -73,7 +77,8 @@ pub enum CeremonyError {
 pub struct Done {
     pub kind: &'static str,
     pub ceremony_sha256: String,
-    pub root_key_id: String,
+    /// None where a new root was rehearsed: no key was born.
+    pub root_key_id: Option<String>,
     pub tbs_sha256: String,
     /// None after a rehearsal.
     pub output: Option<PathBuf>,
@@ -85,7 +90,7 @@ pub fn run(path: &Path, reviewed: &str, root_keys: &Path, passphrase: &Passphras
     // 1. The reviewed file and its inputs, each by its digest; nothing that stands is in the way.
     let ceremony = file::read(path, reviewed)?;
     place::free(out)?;
-    let kind = if matches!(ceremony.act, Act::Issuing { .. }) { "issuing" } else { "root-crl" };
+    let kind = ceremony.act.kind();
     let mut transcript = Transcript::default();
     let now = || clock.now().unix_timestamp();
     let tool = format!("ca {}", env!("CARGO_PKG_VERSION"));
@@ -93,31 +98,53 @@ pub fn run(path: &Path, reviewed: &str, root_keys: &Path, passphrase: &Passphras
     for (what, sha256) in &ceremony.inputs {
         transcript.add(now(), Step::Input { what: (*what).into(), sha256: sha256.clone() })?;
     }
-    // 2. The root, and its key: the one that was meant.
-    let key = KeyStore::open(root_keys, passphrase).and_then(|keys| keys.load(ROOT))?;
-    let root = root(&ceremony, &key)?;
-    transcript.add(now(), Step::Key { key_id: ceremony.root_key_id.clone() })?;
+    // 2. The root, and its key: the one that was meant. A new root's is born here, in a key store that was not there, once
+    //    all else was judged with a key that is kept nowhere.
+    let (key, root) = match &ceremony.root {
+        Some(named) => {
+            let key = KeyStore::open(root_keys, passphrase).and_then(|keys| keys.load(ROOT))?;
+            let root = root(named, &ceremony.act, &key)?;
+            (key, Some(root))
+        }
+        None => {
+            place::free(root_keys)?;
+            let judged = judge(&ceremony, None, &roots::passing_key()?, clock.now())?;
+            if rehearsal {
+                let tbs_sha256 = crate::sha256_hex(&judged.tbs);
+                return Ok(Done { kind, ceremony_sha256: ceremony.sha256, root_key_id: None, tbs_sha256, output: None, transcript: None });
+            }
+            (KeyStore::create(root_keys, passphrase)?.generate(ROOT, SignatureAlgorithm::EcdsaP384Sha384)?, None)
+        }
+    };
+    let key_id = crate::hex(&pki::certificate::key_id(Signer::public_key_info(&key)).map_err(|_| CeremonyError::OtherKey)?);
+    transcript.add(now(), Step::Key { key_id: key_id.clone() })?;
     // 3. The bytes to be signed, judged before there is a signature.
-    let judged = judge(&ceremony, &root, &key, clock.now())?;
+    let judged = judge(&ceremony, root.as_ref(), Signer::public_key_info(&key), clock.now())?;
     let tbs_sha256 = crate::sha256_hex(&judged.tbs);
     transcript.add(now(), Step::Judged { tbs_sha256: tbs_sha256.clone() })?;
-    let mut done = Done { kind, ceremony_sha256: ceremony.sha256.clone(), root_key_id: ceremony.root_key_id.clone(), tbs_sha256: tbs_sha256.clone(), output: None, transcript: None };
+    let mut done = Done { kind, ceremony_sha256: ceremony.sha256.clone(), root_key_id: Some(key_id), tbs_sha256: tbs_sha256.clone(), output: None, transcript: None };
     if rehearsal {
         return Ok(done);
     }
     // 4. Signed, and judged once more as it will be read. What is to be signed is on the disk before.
     let place = Place::begin(out, &judged.tbs)?;
-    let der = match &judged.facts {
-        Some(facts) => {
+    let der = match (&judged.facts, &root) {
+        (Some(facts), Some(root)) => {
             let der = issue::signed(&judged.tbs, &key)?;
-            certified::check(&der, &root, facts)?;
+            certified::check(&der, root, facts)?;
             der
         }
-        None => {
+        (Some(facts), None) => {
+            let der = issue::signed(&judged.tbs, &key)?;
+            roots::check(&der, facts)?;
+            der
+        }
+        (None, Some(root)) => {
             let der = root_crl::sign(&judged.tbs, &key)?;
-            lint_list(&der, &root)?;
+            lint_list(&der, root)?;
             der
         }
+        (None, None) => return Err(CeremonyError::NoRoot("there is none")),
     };
     let (name, bytes) = match &judged.facts {
         Some(_) => ("certificate.pem", crate::service::pem("CERTIFICATE", &der).into_bytes()),
@@ -134,15 +161,16 @@ pub fn run(path: &Path, reviewed: &str, root_keys: &Path, passphrase: &Passphras
     Ok(done)
 }
 
+/// Whether a key is born in the ceremony of this file, so that its passphrase is a new one.
+pub fn bears_key(path: &Path, reviewed: &str) -> Result<bool, CeremonyError> {
+    Ok(file::read(path, reviewed)?.root.is_none())
+}
+
 /// The root that was reviewed, with the key that is here.
-fn root(ceremony: &Ceremony, key: &KeyHandle) -> Result<Issuer, CeremonyError> {
-    let Ok(([], read)) = X509Certificate::from_der(&ceremony.root) else { return Err(CeremonyError::NoRoot("it cannot be read")) };
-    if read.subject().as_raw() != read.issuer().as_raw() || read.verify_signature(None).is_err() || !read.is_ca() {
-        return Err(CeremonyError::NoRoot("it does not sign itself as an authority"));
-    }
-    let record = IssuerRecord { id: ROOT.into(), der: ceremony.root.clone(), ocsp: None, token_key: None, generation: None };
-    let root = Issuer::new(record, None, None)?;
-    if crate::hex(&root.key_id) != ceremony.root_key_id {
+fn root(named: &Named, act: &Act, key: &KeyHandle) -> Result<Issuer, CeremonyError> {
+    let id = if let Act::Cross { published_as, .. } = act { published_as } else { ROOT };
+    let root = roots::signs_itself(&named.certificate, id)?;
+    if crate::hex(&root.key_id) != named.key_id {
         return Err(CeremonyError::NoRoot("its key has another identifier"));
     }
     if Signer::public_key_info(key) != root.public_key_info { Err(CeremonyError::OtherKey) } else { Ok(root) }
@@ -155,44 +183,70 @@ struct Judged {
     facts: Option<lint::ProfileFacts>,
 }
 
-fn judge(ceremony: &Ceremony, root: &Issuer, key: &KeyHandle, now: OffsetDateTime) -> Result<Judged, CeremonyError> {
-    if now > root.not_after {
+fn judge(ceremony: &Ceremony, root: Option<&Issuer>, public_key_info: &[u8], now: OffsetDateTime) -> Result<Judged, CeremonyError> {
+    if root.is_some_and(|root| now > root.not_after) {
         return Err(CeremonyError::Ended);
     }
     let refused = Refused::read(ceremony)?;
-    refused.judge(&root.public_key_info)?;
-    match &ceremony.act {
-        Act::Issuing { request, name, not_before, not_after, path_length, base_url, policies, policies_sha256 } => {
-            let read = read_policies(policies)?;
-            if read.digest != *policies_sha256 {
-                return Err(CeremonyError::OtherPolicies { found: read.digest });
-            }
+    refused.judge(public_key_info)?;
+    match (&ceremony.act, root) {
+        (Act::Issuing { request, name, not_before, not_after, path_length, base_url, policies, policies_sha256 }, Some(root)) => {
+            let read = reviewed(policies, policies_sha256)?;
             // The sender holds the key, and it is none of those that are refused.
             let request = Request::parse(request).map_err(IssueError::from)?;
             refused.judge(&request.spki)?;
             if request.spki == root.public_key_info {
                 return Err(CeremonyError::RootsKey);
             }
-            if now > *not_after {
-                return Err(CeremonyError::Ended);
-            }
-            let settings = Settings { base_url: crate::init::base(base_url)?, log_origin: String::new(), log_key: String::new(), earlier_logs: Vec::new() };
             let wanted = Wanted { name, not_before: *not_before, not_after: *not_after, request: &request };
-            let (mut plan, facts) = certified::plan(&read.certificates, &Addresses::new(&settings), root, &wanted)?;
-            if facts.path_len != Some(u32::from(*path_length)) {
-                return Err(CeremonyError::PathLength { found: facts.path_len.map_or("none".into(), |length| length.to_string()) });
-            }
-            plan.serial = issue::fresh_serial()?;
-            let tbs = pki::certificate::tbs_der(&plan, Signer::algorithm(key)).map_err(IssueError::from)?;
-            issue::linted(&tbs, Signer::algorithm(key), root.linted.as_ref(), &facts)?;
-            Ok(Judged { tbs, facts: Some(facts) })
+            let planned = certified::plan(&read.certificates, &addresses(base_url)?, root, &wanted)?;
+            judged(planned, *path_length, Some(root), now)
         }
-        Act::RootCrl { prepared, number } => {
-            root_crl::judge(prepared, Signer::algorithm(key), &root.public_key_info, Some(*number))?;
-            lint_list(&crate::throwaway::sign(Signer::algorithm(key), prepared)?, root)?;
+        (Act::Root { name, dates, path_length, policies, policies_sha256 }, None) => {
+            let read = reviewed(policies, policies_sha256)?;
+            // A root has no addresses in it.
+            let planned = roots::root(&read.certificates, &addresses("http://localhost")?, name, *dates, public_key_info)?;
+            judged(planned, *path_length, None, now)
+        }
+        (Act::Cross { certified, dates, path_length, base_url, policies, policies_sha256, .. }, Some(root)) => {
+            let read = reviewed(policies, policies_sha256)?;
+            let other = roots::signs_itself(certified, ROOT)?;
+            refused.judge(&other.public_key_info)?;
+            let planned = roots::cross(&read.certificates, &addresses(base_url)?, root, &other, *dates)?;
+            judged(planned, *path_length, Some(root), now)
+        }
+        (Act::RootCrl { prepared, number }, Some(root)) => {
+            root_crl::judge(prepared, root.algorithm()?, public_key_info, Some(*number))?;
+            lint_list(&crate::throwaway::sign(root.algorithm()?, prepared)?, root)?;
             Ok(Judged { tbs: prepared.clone(), facts: None })
         }
+        _ => Err(CeremonyError::NoRoot("there is none")),
     }
+}
+
+/// The bytes of a plan, when no rule finds fault with them under anybody's signature.
+fn judged((mut plan, facts): (CertificatePlan, lint::ProfileFacts), path_length: u8, root: Option<&Issuer>, now: OffsetDateTime) -> Result<Judged, CeremonyError> {
+    if facts.path_len != Some(u32::from(path_length)) {
+        return Err(CeremonyError::PathLength { found: facts.path_len.map_or("none".into(), |length| length.to_string()) });
+    }
+    if now > plan.not_after {
+        return Err(CeremonyError::Ended);
+    }
+    let algorithm = root.map_or(Ok(SignatureAlgorithm::EcdsaP384Sha384), Issuer::algorithm)?;
+    plan.serial = issue::fresh_serial()?;
+    let tbs = pki::certificate::tbs_der(&plan, algorithm).map_err(IssueError::from)?;
+    issue::linted(&tbs, algorithm, root.and_then(|root| root.linted.as_ref()), &facts)?;
+    Ok(Judged { tbs, facts: Some(facts) })
+}
+
+fn reviewed(policies: &Path, sha256: &str) -> Result<ReadPolicies, CeremonyError> {
+    let read = read_policies(policies)?;
+    if read.digest == sha256 { Ok(read) } else { Err(CeremonyError::OtherPolicies { found: read.digest }) }
+}
+
+fn addresses(base_url: &str) -> Result<Addresses, CeremonyError> {
+    let base_url = crate::init::base(base_url)?;
+    Ok(Addresses::new(&Settings { base_url, log_origin: String::new(), log_key: String::new(), earlier_logs: Vec::new() }))
 }
 
 /// Keys that the world knows, where the file names lists of them.
@@ -280,7 +334,7 @@ impl From<CeremonyError> for Problem {
             CeremonyError::Issue(error) | CeremonyError::Certified(CertifiedError::Issue(error)) => return error.into(),
             CeremonyError::File(FileError::File { .. }) => (Exit::Usage, "file"),
             CeremonyError::File(FileError::NotReviewed { .. } | FileError::OtherInput { .. }) | CeremonyError::OtherPolicies { .. } | CeremonyError::OtherLists { .. } => (Exit::Refused, "not-reviewed"),
-            CeremonyError::File(_) | CeremonyError::NoRoot(_) | CeremonyError::PathLength { .. } | CeremonyError::Ended | CeremonyError::RootsKey => (Exit::Refused, "ceremony"),
+            CeremonyError::File(_) | CeremonyError::NoRoot(_) | CeremonyError::PathLength { .. } | CeremonyError::Ended | CeremonyError::RootsKey | CeremonyError::Across(_) => (Exit::Refused, "ceremony"),
             CeremonyError::Exists { .. } => (Exit::Conflict, "ceremony-exists"),
             CeremonyError::Disk { .. } => (Exit::Unavailable, "file"),
             CeremonyError::OtherKey => (Exit::Refused, "other-key"),
