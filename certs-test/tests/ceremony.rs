@@ -155,6 +155,8 @@ fn empty_list(authority: &Authority, keys: &str, root: &str, out: &str) -> Vec<u
         number: 1,
         authority_key_id: pki::certificate::key_id(read.public_key().raw).unwrap(),
         distribution_point: None,
+        delta_of: None,
+        freshest: None,
     };
     std::fs::write(authority.home.join("list.tbs"), pki::crl::build_tbs(&plan, pki::signer::SignatureAlgorithm::EcdsaP384Sha384, [])).unwrap();
     let text = format!("kind = \"root-crl\"\n{}prepared = {{ file = \"list.tbs\", sha256 = \"{}\" }}\nnumber = 1\n", by(authority, root), sha256(authority, "list.tbs"));

@@ -15,7 +15,7 @@ use crate::authority::Authority;
 use crate::backup::{DEEPEST, Item, KEPT, MANIFEST, MOST_FILES, Manifest, Measured, NOTE, RECORDS, is_certificate, note_text};
 
 /// What an authority's directory holds besides what is copied, without being missed.
-const UNSAID: [&str; 4] = ["lock", runtime::admin::SOCKET, "store", "."];
+const UNSAID: [&str; 5] = ["lock", runtime::admin::SOCKET, crate::http::outbox::SOCKET, "store", "."];
 
 #[derive(Debug, thiserror::Error)]
 pub enum BackupError {
