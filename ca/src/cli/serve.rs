@@ -85,8 +85,8 @@ async fn run(service: Service, public: Arc<Public>, jobs: Arc<Jobs>, listen: Soc
     let public = requests.counted(public);
     tracing::info!(address = %listen, base_url = service.authority.settings.base_url, "serving");
     let administration = admin.serve(asked, shutdown.clone());
-    // Nothing longer than an order is sent here; each handler knows a shorter bound of its own.
-    let limits = Limits { body: Some(crate::http::orders::MAX_BYTES), ..Limits::default() };
+    // Nothing longer than a renewal is sent here; each route has a bound of its own.
+    let limits = Limits { body: Some(crate::http::renewal::MAX_BYTES), ..Limits::default() };
     tokio::join!(runtime::http::serve(listener, public, limits, shutdown.clone()), administration, officers, outbox);
     jobs.await.map_err(|error| Problem::new(Exit::Internal, "job", error.to_string(), "read the log above"))
 }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use axum::body::Bytes;
 use axum::extract::rejection::PathRejection;
-use axum::extract::{Path, State};
+use axum::extract::{DefaultBodyLimit, Path, State};
 use axum::http::{HeaderMap, HeaderValue, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
@@ -24,7 +24,7 @@ const NARROW_KEPT: &str = "public, max-age=3600, immutable";
 
 pub fn router(evidence: Arc<Evidence>, authority: Arc<Authority>) -> Router {
     let read = Router::new().route("/log/checkpoint", get(checkpoint)).route("/log/tile/{*path}", get(tile)).with_state(evidence);
-    read.merge(Router::new().route("/log/own-name", post(own_name)).with_state(authority))
+    read.merge(Router::new().route("/log/own-name", post(own_name)).layer(DefaultBodyLimit::max(super::revocation::MAX_BYTES)).with_state(authority))
 }
 
 // spec: tlog-tiles#checkpoints

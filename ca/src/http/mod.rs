@@ -17,7 +17,7 @@ use std::sync::atomic::Ordering;
 use axum::Router;
 use axum::body::Bytes;
 use axum::extract::rejection::PathRejection;
-use axum::extract::{Path, State};
+use axum::extract::{DefaultBodyLimit, Path, State};
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
@@ -49,6 +49,7 @@ pub fn router(public: Arc<Public>) -> Router {
         .route("/crl/{file}", get(lists::named))
         .route("/crl/{issuer}/{file}", get(lists::part))
         .route("/issuer/{file}", get(issuer))
+        .layer(DefaultBodyLimit::max(pki::ocsp::MAX_BYTES))
         .with_state(public)
 }
 

@@ -15,10 +15,10 @@ use crate::flow::renew::renew_by_possession;
 use crate::service::{chain_of, pem};
 
 /// A request and the certificate it was signed with, in PEM, with room to spare.
-const MOST: usize = 32 * 1024;
+pub const MAX_BYTES: usize = 32 * 1024;
 
 pub fn router(authority: Arc<Authority>) -> Router {
-    Router::new().route("/renew", post(renew)).layer(DefaultBodyLimit::max(MOST)).with_state(authority)
+    Router::new().route("/renew", post(renew)).layer(DefaultBodyLimit::max(MAX_BYTES)).with_state(authority)
 }
 
 // spec: rfc8555#9.1 (the certificate first, then its issuers)

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use axum::body::Bytes;
-use axum::extract::State;
+use axum::extract::{DefaultBodyLimit, State};
 use axum::routing::post;
 use axum::{Json, Router};
 use runtime::exit::{Exit, Problem};
@@ -13,8 +13,11 @@ use crate::authority::Authority;
 use crate::flow::possession::revoke_by_possession;
 use crate::record::{Reason, Status, serial_text};
 
+/// A request of an RSA key in PEM, with room to spare.
+pub const MAX_BYTES: usize = 8 * 1024;
+
 pub fn router(authority: Arc<Authority>) -> Router {
-    Router::new().route("/revoke", post(revoke)).with_state(authority)
+    Router::new().route("/revoke", post(revoke)).layer(DefaultBodyLimit::max(MAX_BYTES)).with_state(authority)
 }
 
 /// One certificate that is revoked now. `at` is Unix seconds.
