@@ -93,6 +93,8 @@ pub enum IssueError {
     Race,
     #[error("no whole list of {issuer} was published that a delta could change; publish one with `ca crl publish {issuer}`")]
     NoBase { issuer: String },
+    #[error("a list of {issuer} grew beyond {longest} bytes at entry {entries}, which the store does not take, so the one before stands until it ends; have a new generation take over with `ca issuer request {issuer}`, whose lists begin empty, and see that certificates are put into parts (policies/authority/crl.toml)")]
+    ListTooLong { issuer: String, entries: u64, longest: usize },
     #[error("this is not the list that was prepared last; prepare one with `ca crl root prepare` and have that one signed")]
     NotPrepared,
     #[error("the request's subject says nothing that a key's holder may say; write the common name alone: `compromised key`, or `revoke SERIAL REASON`")]
@@ -175,6 +177,7 @@ impl IssueError {
             Self::FreezeEnd => (Exit::Refused, "freeze-end"),
             Self::RevocationDate(_) => (Exit::Refused, "revocation-date"),
             Self::InvalidityDate(_) => (Exit::Refused, "invalidity-date"),
+            Self::ListTooLong { .. } => (Exit::Unavailable, "list-too-long"),
             Self::NoBase { .. } => (Exit::Conflict, "no-base"),
             Self::NotPrepared => (Exit::Conflict, "not-prepared"),
             Self::NotSaid => (Exit::Refused, "not-said"),

@@ -144,6 +144,11 @@ impl<'a> Writer<'a> {
         self.count += 1;
     }
 
+    /// Octets written so far.
+    pub fn octets(&self) -> usize {
+        self.out.len()
+    }
+
     /// How many entries there are.
     pub fn count(&self) -> u64 {
         self.count

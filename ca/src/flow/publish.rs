@@ -20,6 +20,8 @@ use crate::record::{CrlBase, CrlChange, CrlHead, CrlIntent, CrlRecord, Scope, de
 
 /// A delta with more entries saves nobody much: the next whole list is the base of those that follow.
 const LARGE_DELTA: u64 = 10_000;
+/// Octets of the longest list: the store takes 64 MiB in one record, which holds the signature and some more.
+const LONGEST: usize = (64 << 20) - (64 << 10);
 /// Changes forgotten in one commit, when a newer base has them all.
 const PORTION: usize = 10_000;
 
@@ -82,12 +84,7 @@ fn prepare_scope(authority: &Authority, authorised: &Authorised<Administrator>, 
     let changed = stale.as_deref().map(number).transpose()?;
     let this_update = before.this_update(authority.clock.now().unix_timestamp());
     let plan = plan(authority, issuer, scope, before.number(this_update, changed, floor(authority)?), this_update, base.as_ref())?;
-    let mut writer = Writer::new(&plan, issuer.algorithm()?);
-    for entry in Entries::read(authority, issuer.id(), scope, base.as_ref())? {
-        writer.push(&entry?);
-    }
-    let entries = writer.count();
-    let tbs = writer.finish();
+    let (entries, tbs) = written(issuer.id(), Writer::new(&plan, issuer.algorithm()?), Entries::read(authority, issuer.id(), scope, base.as_ref())?, LONGEST)?;
     // 3. The intent: a number is never used for two lists.
     let intent = CrlIntent {
         number: plan.number,
@@ -101,6 +98,17 @@ fn prepare_scope(authority: &Authority, authorised: &Authorised<Administrator>, 
     };
     record_intent(authority, authorised, issuer.id(), scope, before, &intent)?;
     Ok(Prepared { intent, tbs })
+}
+
+/// The entries and the bytes of a list. One that could not be recorded takes no number and is not signed.
+fn written(issuer: &str, mut writer: Writer<'_>, entries: impl Iterator<Item = Result<Entry, IssueError>>, longest: usize) -> Result<(u64, Vec<u8>), IssueError> {
+    for entry in entries {
+        writer.push(&entry?);
+        if writer.octets() > longest {
+            return Err(IssueError::ListTooLong { issuer: issuer.to_owned(), entries: writer.count(), longest });
+        }
+    }
+    Ok((writer.count(), writer.finish()))
 }
 
 /// Steps 4 and on for a list that was signed elsewhere: it must be the one prepared last.
@@ -312,5 +320,27 @@ fn raced(error: store::CommitError) -> IssueError {
     match error {
         store::CommitError::Conflict { .. } => IssueError::Race,
         other => other.into(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use pki::crl::Reason;
+    use pki::signer::SignatureAlgorithm;
+
+    #[test]
+    fn a_list_that_could_not_be_recorded_is_refused_while_it_is_written() {
+        let at = OffsetDateTime::UNIX_EPOCH;
+        let plan = CrlPlan { issuer: vec![0x30, 0], this_update: at, next_update: at, number: 1, authority_key_id: vec![7; 20], distribution_point: None, delta_of: None, freshest: None };
+        let write = |count: u8, longest| {
+            let entries = (1..=count).map(|serial| Ok(Entry { serial: vec![serial; 16], revoked_at: at, reason: Reason::Superseded, invalidity_date: None }));
+            written("tls-ca", Writer::new(&plan, SignatureAlgorithm::EcdsaP256Sha256), entries, longest)
+        };
+        let (entries, tbs) = write(10, LONGEST).unwrap();
+        assert!(entries == 10 && tbs.len() > 400);
+        assert!(matches!(write(10, 300), Err(IssueError::ListTooLong { entries: 2..10, longest: 300, .. })));
+        // What the store refuses beside is more than what is refused here.
+        assert!(LONGEST < 64 << 20);
     }
 }
