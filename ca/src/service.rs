@@ -505,7 +505,7 @@ impl Service {
                 self.adopt_list(&authorised, adopt::read_list(&file)?)
             }
             Operation::ShowTimestamp { serial } => Ok(Outcome::Timestamp(Box::new(stamped::find(&*self.authority.store, &serial)?))),
-            Operation::RequestIssuer { issuer } => Ok(Outcome::IssuerRequested(take_over::request(&self.authority, &issuer)?)),
+            Operation::RequestIssuer { issuer } => Ok(Outcome::IssuerRequested(take_over::request(&self.authority, &proven.acting()?, &issuer)?)),
             Operation::InstallIssuer { der } => {
                 let issuer = take_over::install(&self.authority, &proven.acting()?, &der)?;
                 let certificate = crate::init::certificate_file(self.evidence.directory(), issuer.id());

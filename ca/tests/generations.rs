@@ -105,7 +105,7 @@ impl Place {
     }
 
     fn words_of(&self, opened: &Opened, issuer: &str) -> Said {
-        let requested = take_over::request(&opened.authority, issuer).unwrap();
+        let requested = take_over::request(&opened.authority, &Authorised::service(), issuer).unwrap();
         assert_eq!(requested.id, format!("{issuer}-2"));
         std::fs::write(self.path("next.csr"), &requested.request).unwrap();
         let policies = ca::init::read_policies(&self.path("ca/policies")).unwrap();
@@ -233,8 +233,13 @@ fn a_generation_takes_over_without_a_gap() {
     let status = Arc::new(Responder::new(&opened.authority).unwrap());
     opened.authority.watchers.push(Arc::clone(&status) as _);
     // Asked twice, it is the same key.
-    let key = || take_over::request(&opened.authority, FIRST).unwrap().key_sha256;
+    let key = || take_over::request(&opened.authority, &Authorised::service(), FIRST).unwrap().key_sha256;
+    let entries = || opened.authority.store.stream_length(ca::record::log::STREAM).unwrap();
+    let before = entries();
     assert_eq!(key(), key());
+    // And one entry of the log, which names who asked.
+    let made = opened.authority.store.read_stream(ca::record::log::STREAM, before, 2).unwrap();
+    assert!(made.len() == 1 && made[0][1] == 88 && String::from_utf8_lossy(&made[0]).contains("\"by\":\"service\""), "{made:?}");
     let words = place.words(&opened);
     let authority = &opened.authority;
     let (old, _) = certify(authority);
@@ -280,7 +285,7 @@ fn a_generation_takes_over_without_a_gap() {
     assert_eq!(told.iter().filter(|entry| entry[1] == 84).count(), 1);
     // Once only, and by nobody else's key.
     assert!(matches!(take_over::install(authority, &admin(), &der), Err(TakeOverError::NotRequested)));
-    assert!(matches!(take_over::request(authority, "nobody-ca"), Err(TakeOverError::Unknown { .. })));
+    assert!(matches!(take_over::request(authority, &Authorised::service(), "nobody-ca"), Err(TakeOverError::Unknown { .. })));
     opened.evidence.advance().unwrap();
     drop((opened, status));
     // It is as durable as all else; one that was cut off before it had a signer gets it at the next start.

@@ -197,7 +197,7 @@ impl Office {
     /// The next generation of `issuer` takes over.
     fn succeed(&self, issuer: &str) {
         let (place, authority) = (self.place.path(), &self.service.authority);
-        let requested = take_over::request(authority, issuer).unwrap();
+        let requested = take_over::request(authority, &Authorised::service(), issuer).unwrap();
         std::fs::write(place.join("next.csr"), &requested.request).unwrap();
         let sha256 = |bytes: &[u8]| hex(ring::digest::digest(&ring::digest::SHA256, bytes).as_ref());
         let of = |name: &str| sha256(&std::fs::read(place.join(name)).unwrap());

@@ -57,7 +57,7 @@ pub struct Requested {
 }
 
 /// 1. The key of the next generation, and its request. Asked again before it is certified, it is the same key.
-pub fn request(authority: &Authority, issuer: &str) -> Result<Requested, TakeOverError> {
+pub fn request(authority: &Authority, authorised: &Authorised<Administrator>, issuer: &str) -> Result<Requested, TakeOverError> {
     let birthplace = authority.issuers.birthplace.as_ref().ok_or(TakeOverError::NoBirthplace)?;
     let names = || authority.issuers.values().filter(|issuer| issuer.id() != ROOT).map(|issuer| issuer.policy_name().to_owned());
     let unknown = || TakeOverError::Unknown { issuer: issuer.chars().take(64).collect(), known: names().collect::<std::collections::BTreeSet<_>>().into_iter().collect() };
@@ -71,7 +71,10 @@ pub fn request(authority: &Authority, issuer: &str) -> Result<Requested, TakeOve
             let born = birthplace.issuing(&id)?;
             let public_key_info = pki::signer::Signer::public_key_info(&born.handle).to_vec();
             let waiting = IssuerRequest { id: id.clone(), generation: Generation { of: issuer.to_owned(), number }, public_key_info, token_key: born.token_key };
-            let batch = Batch::new().expect(Expectation::Absent(place.clone())).put(place, encode(&waiting).map_err(IssueError::from)?);
+            let (key, by) = (crate::sha256_hex(&waiting.public_key_info), authorised.actor().to_string());
+            let made = log::Entry::IssuerKeyMade { issuer, id: &id, key: &key, by: &by };
+            let mut batch = Batch::new().expect(Expectation::Absent(place.clone())).put(place, encode(&waiting).map_err(IssueError::from)?);
+            batch.append(log::STREAM, made.leaf(authority.clock.now()).map_err(IssueError::from)?);
             authority.store.commit(batch).map_err(IssueError::from)?;
             born.handle
         }

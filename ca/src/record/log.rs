@@ -101,6 +101,9 @@ pub enum Entry<'a> {
     WindDownExported { manifest_sha256: &'a str, certificates: u64, entries: u64, by: &'a str },
     /// `issuer` has another generation, known by `id`, which takes over.
     IssuerSucceeded { issuer: &'a str, generation: u32, id: &'a str, sha256: &'a str, by: &'a str },
+    /// A key was made for the generation `id` of `issuer`, which waits for its certificate; `key` is the SHA-256 of the
+    /// SubjectPublicKeyInfo.
+    IssuerKeyMade { issuer: &'a str, id: &'a str, key: &'a str, by: &'a str },
     /// `notice` is the digest of its id, `message` that of the message as the gateway delivered it.
     NoticeSent { notice: &'a str, message: &'a str },
     NoticeFailed { notice: &'a str, reason: Unread },
@@ -162,6 +165,7 @@ impl Entry<'_> {
             Self::TimestampsMade { .. } => 61,
             Self::WindDownExported { .. } => 67,
             Self::IssuerSucceeded { .. } => 84,
+            Self::IssuerKeyMade { .. } => 88,
             Self::NoticeSent { .. } => 85,
             Self::NoticeFailed { .. } => 86,
             Self::NoticeRetried { .. } => 87,
