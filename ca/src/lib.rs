@@ -19,6 +19,7 @@ pub mod key_lists;
 pub mod letter;
 pub mod lists;
 pub mod own_name;
+pub mod operation;
 pub mod order_proof;
 pub mod order_shown;
 pub mod problem;

@@ -1,5 +1,4 @@
-//! What an officer can ask for: one list, whether it comes over the socket or from a command that
-//! opened the store itself.
+//! Each operation done by its flow, which gets the proof it asks for, and what is told of it.
 
 use std::collections::BTreeSet;
 use std::path::PathBuf;
@@ -14,177 +13,32 @@ use crate::act_proof::{self, ActProof};
 use crate::act_shown::ActShown;
 use crate::doctor::{self, Examined};
 use crate::authority::{Authority, Issuer, ROOT};
-use crate::flow::bulk::{self, BulkOrder, Ordered, Preview};
-use crate::flow::enterprise::{self, EnterpriseOrder};
-use crate::flow::hold::{self, FreezeOrder, Resume};
+use crate::flow::bulk::{self, Ordered, Preview};
+use crate::flow::enterprise;
+use crate::flow::hold;
 use crate::flow::block::{Blocked, KeyDigest, block};
-use crate::flow::issue::{Order, issue};
-use crate::flow::renew::{Renew, renew};
-use crate::flow::replace::{Correct, Replace, correct, replace};
+use crate::flow::issue::issue;
+use crate::flow::renew::renew;
+use crate::flow::replace::{correct, replace};
 use crate::flow::succeed::{Link, Succeeded, successors};
 use crate::flow::own_name::own_name;
-use crate::flow::revoke::{Revoke, revoke};
-use crate::flow::approve::{self, Decided};
+use crate::flow::revoke::revoke;
+use crate::flow::approve;
 use crate::flow::take_over::{self, Requested};
 use crate::flow::backup::{self, BackedUp};
-use crate::flow::officer::{self, Grant, Withdraw};
-use crate::flow::order::{self, Applied, OrderError, OrderQuery, Placed};
+use crate::flow::officer;
+use crate::flow::order::{self, OrderError, Placed};
 use crate::flow::{Administrator, Authorised, Operator, Proven, act, adopt, outbox, publish, wind_down};
 use crate::letter::Letter;
+use crate::operation::Operation;
 use crate::order_proof::{self, Proof};
 use crate::order_shown::OrderShown;
 use crate::problem::{IssueError, OfficerError};
-use crate::record::{ActRecord, BulkAct, Came, CertificateRecord, CrlHead, Freeze, Incident, Item, Notice, NoticeState, OrderId, OrderRecord, Recipient, Scope, Status, Unread, der_text, serial_text};
-use crate::register::{self, Query, State};
+use crate::record::{ActRecord, Came, CertificateRecord, CrlHead, Freeze, Incident, Item, Notice, NoticeState, OrderId, OrderRecord, Recipient, Scope, Status, Unread, der_text, serial_text};
+use crate::register::{self, State};
 use crate::retention;
 use crate::stamped::{self, Stamped};
 use crate::wind_down::WoundDown;
-
-#[derive(Clone, Debug, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case", deny_unknown_fields)]
-pub enum Operation {
-    Issue(Order),
-    Show { serial: String },
-    List(Query),
-    Revoke(Revoke),
-    Renew(Renew),
-    Replace(Replace),
-    Correct(Correct),
-    Suspend { serial: String },
-    Resume(Resume),
-    Freeze(FreezeOrder),
-    FreezeEnterprise(EnterpriseOrder),
-    LiftEnterprise { code: String },
-    Bulk(BulkOrder),
-    /// The next portion of an act that was begun.
-    BulkStep { incident: String, act: BulkAct },
-    ShowIncident { incident: String },
-    IncidentItems { incident: String, act: BulkAct, from: u64 },
-    BlockKey { key: KeyDigest },
-    PlaceOrder(Applied),
-    ShowOrder { id: OrderId },
-    ListOrders(OrderQuery),
-    /// The acts that wait for officers' approval.
-    ListActs,
-    CancelOrder { id: OrderId },
-    /// An officer's signed decision: it is the signature that is judged, whoever brings it.
-    DecideOrder(Decided),
-    /// All that proves an order offline.
-    ExportOrder { id: OrderId },
-    /// Every list of an issuer; of all issuers with a key here when none is named.
-    PublishCrl { issuer: Option<String> },
-    /// The bytes of the root's next list, for its key to sign where that is.
-    PrepareRootCrl,
-    PublishRootCrl {
-        #[serde(with = "der_text")]
-        der: Vec<u8>,
-    },
-    ExportLog { directory: PathBuf },
-    GrantPower(Grant),
-    WithdrawPower(Withdraw),
-    ListOfficers,
-    /// The secret of an own name, for the holder of a certificate who stands at the counter.
-    OwnName { serial: String },
-    /// Everything an authority needs to go on, into a new directory.
-    Backup { directory: PathBuf },
-    /// All that has to be kept, into a new directory, for whoever takes over.
-    WindDownExport { directory: PathBuf },
-    /// How long records are to be kept, and which are beyond their time.
-    RetentionReport,
-    /// A certificate of ours that a restored register does not know.
-    AdoptCertificate {
-        #[serde(with = "der_text")]
-        der: Vec<u8>,
-        profile: Option<String>,
-    },
-    /// What a list of ours says that a restored register does not know.
-    AdoptList {
-        #[serde(with = "der_text")]
-        der: Vec<u8>,
-    },
-    /// The same from a file of the authority's own host: a list may be longer than a request.
-    AdoptListFile { file: PathBuf },
-    /// What a token of this authority said.
-    ShowTimestamp { serial: String },
-    /// The key of an authority's next generation, and its request.
-    RequestIssuer { issuer: String },
-    /// What a ceremony certified takes over.
-    InstallIssuer {
-        #[serde(with = "der_text")]
-        der: Vec<u8>,
-    },
-    /// Notices in the outbox, the first first.
-    NoticeList { state: Option<NoticeState>, limit: Option<usize> },
-    /// The words of one.
-    NoticeShow { id: String },
-    /// The failed ones go out again: one, or all.
-    NoticeRetry { id: Option<String> },
-    /// What is well and what is not: changes nothing.
-    Doctor,
-}
-
-impl Operation {
-    /// What it is called in logs, and the powers of which one suffices. Every operation stands here: there is none that
-    /// is for everybody.
-    ///
-    /// | | administrator | operator | auditor |
-    /// |---|---|---|---|
-    /// | grant and withdraw powers, a grant with the approval of another as `approvals.toml` says; publish lists, the root's too; take in what a restored register lacks; revoke and issue anew in bulk | yes | | |
-    /// | issue, renew, replace, correct, revoke, suspend, resume, freeze; block a key; send notices again; tell a holder the own name's secret | | yes | |
-    /// | export the log, on the authority's own machine; how long records are kept | | | yes |
-    /// | show and list certificates and notices, show timestamps | yes | yes | yes |
-    /// | list officers; doctor; back up and export a wind-down package, on the authority's own machine | yes | | yes |
-    pub fn power(&self) -> (&'static str, &'static [Power]) {
-        use Power::{Administrator, Auditor, Operator};
-        match self {
-            Self::Issue(_) => ("issue", &[Operator]),
-            Self::Show { .. } => ("show", &Power::ALL),
-            Self::List(_) => ("list", &Power::ALL),
-            Self::Revoke(_) => ("revoke", &[Operator]),
-            Self::Renew(_) => ("renew", &[Operator]),
-            Self::Replace(_) => ("replace", &[Operator]),
-            Self::Correct(_) => ("correct", &[Operator]),
-            Self::Suspend { .. } => ("suspend", &[Operator]),
-            Self::Resume(_) => ("resume", &[Operator]),
-            Self::Freeze(_) => ("freeze", &[Operator]),
-            Self::FreezeEnterprise(_) => ("freeze-enterprise", &[Operator]),
-            Self::LiftEnterprise { .. } => ("lift-enterprise", &[Operator]),
-            Self::Bulk(_) => ("bulk", &[Administrator]),
-            Self::BulkStep { .. } => ("bulk-step", &[Administrator]),
-            Self::ShowIncident { .. } => ("show-incident", &Power::ALL),
-            Self::IncidentItems { .. } => ("incident-items", &Power::ALL),
-            Self::BlockKey { .. } => ("block-key", &[Operator]),
-            Self::PlaceOrder(_) => ("place-order", &[Operator]),
-            Self::ShowOrder { .. } => ("show-order", &Power::ALL),
-            Self::ListOrders(_) => ("list-orders", &Power::ALL),
-            Self::ListActs => ("list-acts", &Power::ALL),
-            Self::CancelOrder { .. } => ("cancel-order", &[Operator]),
-            Self::ExportOrder { .. } => ("export-order", &Power::ALL),
-            Self::DecideOrder(_) => ("decide-order", &Power::ALL),
-            Self::PublishCrl { .. } => ("publish-crl", &[Administrator]),
-            Self::PrepareRootCrl => ("prepare-root-crl", &[Administrator]),
-            Self::PublishRootCrl { .. } => ("publish-root-crl", &[Administrator]),
-            Self::ExportLog { .. } => ("export-log", &[Auditor]),
-            Self::OwnName { .. } => ("own-name", &[Operator]),
-            Self::GrantPower(_) => ("grant-power", &[Administrator]),
-            Self::WithdrawPower(_) => ("withdraw-power", &[Administrator]),
-            Self::ListOfficers => ("list-officers", &[Administrator, Auditor]),
-            Self::Backup { .. } => ("backup", &[Administrator, Auditor]),
-            Self::WindDownExport { .. } => ("wind-down-export", &[Administrator, Auditor]),
-            Self::RetentionReport => ("retention-report", &[Auditor]),
-            Self::AdoptCertificate { .. } => ("adopt-certificate", &[Administrator]),
-            Self::AdoptList { .. } => ("adopt-list", &[Administrator]),
-            Self::AdoptListFile { .. } => ("adopt-list-file", &[Administrator]),
-            Self::ShowTimestamp { .. } => ("show-timestamp", &Power::ALL),
-            Self::RequestIssuer { .. } => ("request-issuer", &[Administrator]),
-            Self::InstallIssuer { .. } => ("install-issuer", &[Administrator]),
-            Self::NoticeList { .. } => ("list-notices", &Power::ALL),
-            Self::NoticeShow { .. } => ("show-notice", &Power::ALL),
-            Self::NoticeRetry { .. } => ("retry-notice", &[Operator]),
-            Self::Doctor => ("doctor", &[Administrator, Auditor]),
-        }
-    }
-}
 
 /// A certificate as commands show it. Times are Unix seconds.
 #[derive(Clone, Serialize, Deserialize)]

@@ -8,7 +8,8 @@ use super::print::{self, date, json, plain, word};
 use crate::act_proof::ActProven;
 use crate::act_shown::ActShown;
 use crate::record::{ActDecision, Deed, Verdict, serial_of, serial_text};
-use crate::service::{Operation, Outcome};
+use crate::operation::Operation;
+use crate::service::Outcome;
 
 /// What is signed about an act. What it names by a digest is looked at here; nothing is signed on the server's word.
 pub fn decision(place: &Place, act: &ActShown, verdict: Verdict, reason: String, at: i64) -> Result<ActDecision, Problem> {

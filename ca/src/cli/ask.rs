@@ -12,7 +12,8 @@ use runtime::exit::{Exit, Problem};
 use super::identity::Identity;
 use crate::flow::Proven;
 use crate::http::administration::PATH;
-use crate::service::{Operation, Outcome, Service};
+use crate::operation::Operation;
+use crate::service::{Outcome, Service};
 
 /// What every command knows of its place.
 pub struct Place {

@@ -15,7 +15,7 @@ use super::print::{self, date, line};
 use crate::flow::adopt::{CERTIFICATE_LIMIT, read_list};
 use crate::flow::backup::BackedUp;
 use crate::flow::restore::{self, Order, Restored, Word};
-use crate::service::Operation;
+use crate::operation::Operation;
 
 /// The longest list that goes inside a request: base64 makes it a third longer, and a request has 48 MiB.
 const INLINE: u64 = 32 << 20;

@@ -13,7 +13,8 @@ use super::ask::{self, Place};
 use super::list::Selection;
 use crate::flow::bulk::{BulkOrder, Chosen, Preview};
 use crate::record::{BulkAct, Came, Incident, Reason, Stage};
-use crate::service::{BulkItem, Operation, Outcome};
+use crate::operation::Operation;
+use crate::service::{BulkItem, Outcome};
 
 /// A million serials, each on its line.
 const MOST: u64 = 48 << 20;

@@ -17,7 +17,8 @@ use super::ask::{self, Place};
 use super::print;
 use crate::doctor::{Examined, Finding, Grade};
 use crate::init::Configuration;
-use crate::service::{Operation, Outcome};
+use crate::operation::Operation;
+use crate::service::Outcome;
 use crate::time_source::{Doubt, TimeSource};
 
 const MIB: u64 = 1 << 20;

@@ -7,7 +7,8 @@ use super::offline;
 use super::print::{date, line};
 use crate::flow::enterprise::EnterpriseOrder;
 use crate::flow::hold::{FreezeOrder, Resume};
-use crate::service::{Operation, Shown};
+use crate::operation::Operation;
+use crate::service::Shown;
 
 #[derive(Args)]
 pub struct Freeze {

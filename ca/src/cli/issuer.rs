@@ -11,7 +11,8 @@ use runtime::exit::{Exit, Problem};
 use super::ask::{self, Place};
 use super::print::{self, line};
 use super::root;
-use crate::service::{Operation, Outcome};
+use crate::operation::Operation;
+use crate::service::Outcome;
 
 #[derive(Debug, Subcommand)]
 pub enum Issuer {

@@ -10,7 +10,8 @@ use runtime::terminal::{date, word};
 use super::ask::{self, Place};
 use super::{offline, print};
 use crate::register::{PAGE, Query, State};
-use crate::service::{Operation, Outcome, Shown};
+use crate::operation::Operation;
+use crate::service::{Outcome, Shown};
 
 /// Which certificates: all that is given must hold.
 #[derive(Debug, Args)]

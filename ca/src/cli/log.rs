@@ -20,7 +20,8 @@ use super::print::{self, date, line};
 use super::offline;
 use crate::own_name::{Asker, Sealed, Secret};
 use crate::record::serial_text;
-use crate::service::{Operation, Outcome};
+use crate::operation::Operation;
+use crate::service::Outcome;
 use crate::witness::{OwnName, Remembered, Round, Warning, WatchError, Witness};
 
 /// For one answer of the log.

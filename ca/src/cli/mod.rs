@@ -33,7 +33,7 @@ use crate::flow::issue::Order;
 use crate::flow::plan::Words;
 use crate::flow::revoke::Revoke;
 use crate::record::Reason;
-use crate::service::Operation;
+use crate::operation::Operation;
 
 /// The certificate authority of the city's trust office.
 #[derive(Debug, Parser)]

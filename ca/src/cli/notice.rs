@@ -5,7 +5,8 @@ use runtime::exit::Problem;
 
 use super::print::{date, line, word};
 use crate::record::{NoticeState, Recipient};
-use crate::service::{Operation, ShownNotice};
+use crate::operation::Operation;
+use crate::service::ShownNotice;
 
 #[derive(Debug, Subcommand)]
 pub enum Command {

@@ -10,7 +10,8 @@ use runtime::terminal::{date, word};
 use super::ask::{Place, ask};
 use super::{identity, print};
 use crate::flow::officer::{Grant, Withdraw};
-use crate::service::{Operation, ShownOfficer};
+use crate::operation::Operation;
+use crate::service::ShownOfficer;
 
 #[derive(Debug, Subcommand)]
 pub enum Officer {

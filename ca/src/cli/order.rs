@@ -24,7 +24,8 @@ use crate::order_proof::{self, ProofError};
 use crate::order_shown::{OrderShown, Told};
 use crate::problem::IssueError;
 use crate::record::{Decision, Evidence, OrderId, Verdict};
-use crate::service::{Operation, Outcome};
+use crate::operation::Operation;
+use crate::service::Outcome;
 
 /// The largest document of evidence that is read.
 const DOCUMENT_LIMIT: u64 = 1 << 30;

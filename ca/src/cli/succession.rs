@@ -11,7 +11,8 @@ use super::offline;
 use crate::flow::renew;
 use crate::flow::replace;
 use crate::record::Reason;
-use crate::service::{Operation, Shown};
+use crate::operation::Operation;
+use crate::service::Shown;
 
 #[derive(Debug, Args)]
 pub struct Renew {

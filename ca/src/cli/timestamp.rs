@@ -4,7 +4,7 @@ use clap::Subcommand;
 use runtime::exit::Problem;
 
 use super::print::line;
-use crate::service::Operation;
+use crate::operation::Operation;
 use crate::stamped::Stamped;
 
 #[derive(Debug, Subcommand)]

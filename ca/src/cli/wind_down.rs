@@ -10,7 +10,7 @@ use super::ask::{Place, ask};
 use super::print::{self, date, line};
 use super::offline;
 use crate::retention::Report;
-use crate::service::Operation;
+use crate::operation::Operation;
 use crate::wind_down::WoundDown;
 use crate::wind_down::verify::verify;
 

@@ -9,7 +9,8 @@ use runtime::http::Caller;
 
 use crate::flow::Proven;
 use crate::problem::OfficerError;
-use crate::service::{Operation, Outcome, Service};
+use crate::operation::Operation;
+use crate::service::{Outcome, Service};
 
 /// The path of the one administrative request.
 pub const PATH: &str = "/v1/operation";
