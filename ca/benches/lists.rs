@@ -83,20 +83,7 @@ fn written(place: &Path, bytes: usize) -> f64 {
 }
 
 fn lists(engine: &str, store: Arc<dyn Store>, founded: &Authority, count: u64, place: &Path) {
-    let authority = Authority {
-        store,
-        clock: Arc::clone(&founded.clock),
-        settings: founded.settings.clone(),
-        addresses: founded.addresses.clone(),
-        policies: founded.policies.clone(),
-        rules: founded.rules.clone(),
-        key_lists: Arc::clone(&founded.key_lists),
-        own_names: Arc::clone(&founded.own_names),
-        registry: Arc::clone(&founded.registry),
-        issuers: founded.issuers.clone(),
-        founding: None,
-        watchers: Vec::new(),
-    };
+    let authority = founded.over(store);
     let now = authority.clock.now().unix_timestamp();
     let began = Instant::now();
     revoked(&*authority.store, 0..count, now);

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 
 use runtime::clock::Clock;
-use store::{Batch, CommitError, Key, Receipt, Snapshot, Store, StoreError};
+use store::{Batch, CommitError, Layer, Receipt, Store, StoreError};
 
 use crate::record::log::{self, STREAM};
 
@@ -46,36 +46,12 @@ pub(crate) fn newest_entry(store: &dyn Store) -> Result<Option<i64>, StoreError>
     Ok(store.read_stream(STREAM, last, 1)?.first().and_then(|leaf| log::at(leaf)))
 }
 
-impl Store for Steady {
-    fn get(&self, key: &Key) -> Result<Option<Vec<u8>>, StoreError> {
-        self.inner.get(key)
+impl Layer for Steady {
+    fn below(&self) -> &dyn Store {
+        &*self.inner
     }
 
-    fn scan(&self, from: &Key, to: &Key, limit: usize) -> Result<Vec<(Key, Vec<u8>)>, StoreError> {
-        self.inner.scan(from, to, limit)
-    }
-
-    fn read_stream(&self, stream: &str, position: u64, limit: usize) -> Result<Vec<Vec<u8>>, StoreError> {
-        self.inner.read_stream(stream, position, limit)
-    }
-
-    fn stream_length(&self, stream: &str) -> Result<u64, StoreError> {
-        self.inner.stream_length(stream)
-    }
-
-    fn counter(&self, counter: &str) -> Result<u64, StoreError> {
-        self.inner.counter(counter)
-    }
-
-    fn sum(&self, sum: &str) -> Result<u64, StoreError> {
-        self.inner.sum(sum)
-    }
-
-    fn snapshot(&self) -> Result<Box<dyn Snapshot>, StoreError> {
-        self.inner.snapshot()
-    }
-
-    fn commit(&self, batch: Batch) -> Result<Receipt, CommitError> {
+    fn commit_over(&self, batch: Batch) -> Result<Receipt, CommitError> {
         let now = self.now();
         let behind = self.newest.load(Ordering::SeqCst).saturating_sub(now);
         if behind > TOLERANCE {

@@ -278,7 +278,7 @@ fn whoever_falls_between_approval_and_act_counts_no_more() {
         // The approval is durable; the service ends before it grants.
         let faulty = Arc::new(Faulty::new(Arc::clone(&whole.store)).at(1, Fault::Lost));
         let said = staff.second.says(whole, &id, Verdict::Approve, "");
-        assert_eq!(decide(&over(&office.opened, faulty as Arc<dyn Store>), &said).unwrap().state, ActState::Approved, "{fall}");
+        assert_eq!(decide(&office.opened.authority.over(faulty as Arc<dyn Store>), &said).unwrap().state, ActState::Approved, "{fall}");
         let serial = match fall.split_once(' ').unwrap().0 {
             "approver" => &staff.second.serial,
             "asker" => &staff.first.serial,
@@ -313,7 +313,7 @@ fn an_approved_power_is_granted_once_at_whatever_commit_the_store_fails() {
             let whole = office.authority();
             let new = office.officer("c", "B-2", None, &staff.first.administers(whole));
             let faulty = Arc::new(Faulty::new(Arc::clone(&whole.store)).at(commit, fault));
-            let failing = over(&office.opened, faulty as Arc<dyn Store>);
+            let failing = office.opened.authority.over(faulty as Arc<dyn Store>);
             let asked = ask_grant(&failing, &staff.first.administers(whole), &one(&new, Power::Operator));
             assert_eq!(asked.is_ok(), commit > 0, "{at}");
             // Asked for again, as one who heard nothing would.
@@ -409,7 +409,7 @@ fn a_changed_list_is_not_revoked() {
     let new = office.officer("c", "B-2", None, &staff.first.administers(authority));
     let (id, _) = ask_grant(authority, &staff.first.administers(authority), &one(&new, Power::Operator)).unwrap();
     let faulty = Arc::new(Faulty::new(Arc::clone(&authority.store)).at(1, Fault::Lost));
-    assert_eq!(decide(&over(&office.opened, faulty as Arc<dyn Store>), &staff.second.says(authority, &id, Verdict::Approve, "")).unwrap().state, ActState::Approved);
+    assert_eq!(decide(&office.opened.authority.over(faulty as Arc<dyn Store>), &staff.second.says(authority, &id, Verdict::Approve, "")).unwrap().state, ActState::Approved);
     let mut act: ActRecord = load(authority, &id).unwrap().1;
     if let ca::record::Deed::GrantPower { power, .. } = &mut act.asked.deed {
         *power = Power::Administrator;
@@ -431,7 +431,7 @@ fn an_approved_list_is_worked_off_at_whatever_commit_the_store_fails() {
             let incident = format!("INC-{commit}-{fault:?}");
             let serials = office.certificates(2);
             let whole = office.authority();
-            let failing = over(&office.opened, Arc::new(Faulty::new(Arc::clone(&whole.store)).at(commit, fault)) as Arc<dyn Store>);
+            let failing = office.opened.authority.over(Arc::new(Faulty::new(Arc::clone(&whole.store)).at(commit, fault)) as Arc<dyn Store>);
             let by = staff.first.administers(whole);
             let _ = bulk::order(&failing, &by, &in_bulk(&incident, &serials));
             let id = awaits(bulk::order(whole, &by, &in_bulk(&incident, &serials)).unwrap());
@@ -450,25 +450,6 @@ fn an_approved_list_is_worked_off_at_whatever_commit_the_store_fails() {
             assert_eq!((begun(58), begun(59)), (1, 1), "{at}");
             office.verified(&office.exported(&id)).unwrap();
         }
-    }
-}
-
-/// The same authority over another store.
-fn over(opened: &Opened, store: Arc<dyn Store>) -> Authority {
-    let whole = &opened.authority;
-    Authority {
-        store,
-        clock: Arc::clone(&whole.clock),
-        settings: whole.settings.clone(),
-        addresses: whole.addresses.clone(),
-        policies: whole.policies.clone(),
-        rules: whole.rules.clone(),
-        key_lists: Arc::clone(&whole.key_lists),
-        own_names: Arc::clone(&whole.own_names),
-        registry: Arc::clone(&whole.registry),
-        issuers: whole.issuers.clone(),
-        founding: None,
-        watchers: Vec::new(),
     }
 }
 

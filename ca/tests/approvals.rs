@@ -314,7 +314,7 @@ fn an_officer_who_falls_between_approval_and_issue_counts_no_more() {
         // The approval is durable; the service ends before it issues.
         let faulty = Arc::new(Faulty::new(Arc::clone(&office.authority().store)).at(1, Fault::Lost));
         let said = operator.says(office.authority(), &id, Verdict::Approve, "");
-        assert_eq!(decide(&over(&office.opened, faulty as Arc<dyn Store>), &said).unwrap().state, OrderState::Approved);
+        assert_eq!(decide(&office.opened.authority.over(faulty as Arc<dyn Store>), &said).unwrap().state, OrderState::Approved);
         let authority = office.authority();
         match fall {
             "revoked" => drop(revoke(authority, &Authorised::<Operator>::by_ownership(7), &Revoke { serial: operator.serial.clone(), reason: Reason::PrivilegeWithdrawn, at: None, invalid_since: None }).unwrap()),
@@ -341,7 +341,7 @@ fn an_approval_leads_to_one_certificate_at_whatever_commit_the_store_fails() {
             let id = office.ordered(&format!("{commit}-{fault:?}"));
             let said = operator.says(office.authority(), &id, Verdict::Approve, "");
             let faulty = Arc::new(Faulty::new(Arc::clone(&office.authority().store)).at(commit, fault));
-            let told = decide(&over(&office.opened, faulty as Arc<dyn Store>), &said);
+            let told = decide(&office.opened.authority.over(faulty as Arc<dyn Store>), &said);
             assert_eq!(told.is_ok(), commit > 0, "{at}");
             office = office.reopen();
             work(office.authority(), None).unwrap();
@@ -363,7 +363,7 @@ fn a_changed_record_is_not_issued() {
     let id = office.ordered("1");
     let said = operator.says(office.authority(), &id, Verdict::Approve, "");
     let faulty = Arc::new(Faulty::new(Arc::clone(&office.authority().store)).at(1, Fault::Lost));
-    decide(&over(&office.opened, faulty as Arc<dyn Store>), &said).unwrap();
+    decide(&office.opened.authority.over(faulty as Arc<dyn Store>), &said).unwrap();
     // Somebody who can write into the store puts other words under the approval.
     let authority = office.authority();
     let (_, mut order) = load(authority, &id).unwrap();
@@ -418,25 +418,6 @@ fn a_proof_stands_alone_and_no_bit_of_it_can_be_turned() {
         turned[at] ^= 1 << bit;
         let refused = order_proof::verify(&turned, root, key, officers());
         assert!(refused.is_err(), "byte {at}, bit {bit}");
-    }
-}
-
-/// The same authority over another store.
-fn over(opened: &Opened, store: Arc<dyn Store>) -> Authority {
-    let whole = &opened.authority;
-    Authority {
-        store,
-        clock: Arc::clone(&whole.clock),
-        settings: whole.settings.clone(),
-        addresses: whole.addresses.clone(),
-        policies: whole.policies.clone(),
-        rules: whole.rules.clone(),
-        key_lists: Arc::clone(&whole.key_lists),
-        own_names: Arc::clone(&whole.own_names),
-        registry: Arc::clone(&whole.registry),
-        issuers: whole.issuers.clone(),
-        founding: None,
-        watchers: Vec::new(),
     }
 }
 

@@ -34,25 +34,6 @@ fn reopened(directory: &Path) -> Opened {
     open(directory, None, &passphrase(), Arc::new(SystemClock)).unwrap()
 }
 
-/// The same authority over a store that fails.
-fn over(opened: &Opened, store: Arc<dyn Store>) -> Authority {
-    let whole = &opened.authority;
-    Authority {
-        store,
-        clock: Arc::clone(&whole.clock),
-        settings: whole.settings.clone(),
-        addresses: whole.addresses.clone(),
-        policies: whole.policies.clone(),
-        rules: whole.rules.clone(),
-        key_lists: Arc::clone(&whole.key_lists),
-        own_names: Arc::clone(&whole.own_names),
-        registry: Arc::clone(&whole.registry),
-        issuers: whole.issuers.clone(),
-        founding: None,
-        watchers: Vec::new(),
-    }
-}
-
 fn order() -> Order {
     let key = rcgen::KeyPair::generate().unwrap();
     let mut parameters = rcgen::CertificateParams::new(Vec::new()).unwrap();
@@ -162,7 +143,7 @@ fn round(home: &Path, commit: u64, fault: Fault) {
     let before = crl(&*opened.authority.store).number;
     let mut told = Acknowledged::default();
     let faulty = Arc::new(Faulty::new(Arc::clone(&opened.authority.store)).at(commit, fault));
-    let authority = over(&opened, Arc::clone(&faulty) as Arc<dyn Store>);
+    let authority = opened.authority.over(Arc::clone(&faulty) as Arc<dyn Store>);
     assert!(work(&authority, &mut told).is_err(), "{at}: a failed write was answered as done");
     assert_eq!(faulty.commits(), commit + 1, "{at}: work went on after the failure");
     drop((authority, faulty, opened));
@@ -183,7 +164,7 @@ fn nothing_acknowledged_is_lost_at_any_write_boundary() {
     let home = place.path().join("ca");
     let opened = founded(&home);
     let counted = Arc::new(Faulty::new(Arc::clone(&opened.authority.store)));
-    work(&over(&opened, Arc::clone(&counted) as Arc<dyn Store>), &mut Acknowledged::default()).unwrap();
+    work(&opened.authority.over(Arc::clone(&counted) as Arc<dyn Store>), &mut Acknowledged::default()).unwrap();
     let commits = counted.commits();
     // Two for each certificate, five for holds, one to revoke, three to publish: intent, list, freshness.
     assert_eq!(commits, 13);
@@ -199,6 +180,6 @@ fn nothing_acknowledged_is_lost_at_any_write_boundary() {
 fn a_store_that_was_never_founded_resumes_nothing() {
     let place = tempfile::tempdir().unwrap();
     let opened = founded(&place.path().join("ca"));
-    let authority = over(&opened, Arc::new(Memory::new()));
+    let authority = opened.authority.over(Arc::new(Memory::new()));
     assert_eq!(ca::flow::issue::resume(&authority).unwrap().len(), 0);
 }

@@ -17,7 +17,7 @@ use ca::record::{BulkAct, Came, CertificateRecord, Incident, Intent, Reason, Sta
 use ca::register::Query;
 use keys::Passphrase;
 use runtime::clock::{Clock, FakeClock};
-use store::{Fault, Faulty, Key, Store};
+use store::{Fault, Faulty, Key};
 use time::{Duration, OffsetDateTime};
 
 const PROFILE: &str = "enterprise-signing";
@@ -47,23 +47,6 @@ fn operator() -> Authorised<Operator> {
 
 fn admin() -> Authorised<Administrator> {
     Authorised::by_ownership(7)
-}
-
-fn over(whole: &Authority, store: Arc<dyn Store>) -> Authority {
-    Authority {
-        store,
-        clock: Arc::clone(&whole.clock),
-        settings: whole.settings.clone(),
-        addresses: whole.addresses.clone(),
-        policies: whole.policies.clone(),
-        rules: whole.rules.clone(),
-        key_lists: Arc::clone(&whole.key_lists),
-        own_names: Arc::clone(&whole.own_names),
-        registry: Arc::clone(&whole.registry),
-        issuers: whole.issuers.clone(),
-        founding: None,
-        watchers: Vec::new(),
-    }
 }
 
 /// Certificates of as many keys.
@@ -192,7 +175,7 @@ fn cut_off_at_any_commit_each_is_revoked_exactly_once() {
             let serials = issued(&opened.authority, 10);
             let incident = format!("INC-{commit}-{fault:?}");
             let order = order(&incident, BulkAct::Revoke, Chosen::Serials(texts(&serials)));
-            let faulty = over(&opened.authority, Arc::new(Faulty::new(Arc::clone(&opened.authority.store)).at(commit, fault)));
+            let faulty = opened.authority.over(Arc::new(Faulty::new(Arc::clone(&opened.authority.store)).at(commit, fault)));
             assert!(worked_off(&faulty, &order).is_err(), "{at}: a failed write was answered as done");
             drop((faulty, opened));
             let opened = reopened(&home, &clock);
@@ -226,7 +209,7 @@ fn a_reissue_gives_each_one_certificate_for_the_same_key_and_ends_the_old() {
             let incident = format!("INC-{commit}-{fault:?}");
             let order = BulkOrder { reason: None, ..order(&incident, BulkAct::Reissue, Chosen::Serials(texts(&serials))) };
             let before = count(&opened.authority);
-            let faulty = over(&opened.authority, Arc::new(Faulty::new(Arc::clone(&opened.authority.store)).at(commit, fault)));
+            let faulty = opened.authority.over(Arc::new(Faulty::new(Arc::clone(&opened.authority.store)).at(commit, fault)));
             assert!(worked_off(&faulty, &order).is_err(), "{at}: a failed write was answered as done");
             drop((faulty, opened));
             let opened = reopened(&home, &clock);

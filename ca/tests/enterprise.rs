@@ -2,8 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 use std::path::Path;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 
 use ca::authority::Authority;
 use ca::flow::enterprise::{self, EnterpriseOrder};
@@ -21,7 +20,7 @@ use ca::record::{CertificateRecord, Intent, Reason, Status, decode, log, serial_
 use ca::service::Service;
 use keys::Passphrase;
 use runtime::clock::{Clock, FakeClock};
-use store::{Batch, CommitError, Fault, Faulty, Key, Receipt, Store, StoreError};
+use store::{Between, Fault, Faulty, Key, Store};
 use time::{Duration, OffsetDateTime};
 
 const CODE: &str = "91440101MAT000018G";
@@ -73,68 +72,9 @@ fn frozen(authority: &Authority, serial: &[u8]) -> bool {
     matches!(status(authority, serial), Status::Held(hold) if hold.freeze.as_ref().is_some_and(|freeze| freeze.enterprise))
 }
 
-fn over(whole: &Authority, store: Arc<dyn Store>) -> Authority {
-    Authority {
-        store,
-        clock: Arc::clone(&whole.clock),
-        settings: whole.settings.clone(),
-        addresses: whole.addresses.clone(),
-        policies: whole.policies.clone(),
-        rules: whole.rules.clone(),
-        key_lists: Arc::clone(&whole.key_lists),
-        own_names: Arc::clone(&whole.own_names),
-        registry: Arc::clone(&whole.registry),
-        issuers: whole.issuers.clone(),
-        founding: None,
-        watchers: Vec::new(),
-    }
-}
-
-type Other = Box<dyn FnOnce() + Send>;
-
-/// Lets another's work happen once, before the commit of a number.
-struct Between {
-    inner: Arc<dyn Store>,
-    before: u64,
-    commits: AtomicU64,
-    other: Mutex<Option<Other>>,
-}
-
-impl Store for Between {
-    fn get(&self, key: &Key) -> Result<Option<Vec<u8>>, StoreError> {
-        self.inner.get(key)
-    }
-
-    fn scan(&self, from: &Key, to: &Key, limit: usize) -> Result<Vec<(Key, Vec<u8>)>, StoreError> {
-        self.inner.scan(from, to, limit)
-    }
-
-    fn read_stream(&self, stream: &str, position: u64, limit: usize) -> Result<Vec<Vec<u8>>, StoreError> {
-        self.inner.read_stream(stream, position, limit)
-    }
-
-    fn stream_length(&self, stream: &str) -> Result<u64, StoreError> {
-        self.inner.stream_length(stream)
-    }
-
-    fn snapshot(&self) -> Result<Box<dyn store::Snapshot>, StoreError> {
-        self.inner.snapshot()
-    }
-
-    fn commit(&self, batch: Batch) -> Result<Receipt, CommitError> {
-        if self.commits.fetch_add(1, Ordering::Relaxed) == self.before
-            && let Some(other) = self.other.lock().unwrap().take()
-        {
-            other();
-        }
-        self.inner.commit(batch)
-    }
-}
-
 fn while_other(authority: &Authority, before: u64, other: impl FnOnce(&Authority) + Send + 'static) -> Authority {
-    let theirs = over(authority, Arc::clone(&authority.store));
-    let other: Other = Box::new(move || other(&theirs));
-    over(authority, Arc::new(Between { inner: Arc::clone(&authority.store), before, commits: AtomicU64::new(0), other: Mutex::new(Some(other)) }))
+    let theirs = authority.over(Arc::clone(&authority.store));
+    authority.over(Arc::new(Between::before_commit(Arc::clone(&authority.store), before, move || other(&theirs))))
 }
 
 fn all(store: &dyn Store, table: &str) -> Vec<(Key, Vec<u8>)> {
@@ -260,7 +200,7 @@ fn an_order_that_a_crash_cut_off_goes_on() {
         for fault in [Fault::Lost, Fault::DoneReportedLost] {
             let at = format!("commit {commit}, {fault:?}");
             let opened = reopened(&home, &clock);
-            let faulty = over(&opened.authority, Arc::new(Faulty::new(Arc::clone(&opened.authority.store)).at(commit, fault)));
+            let faulty = opened.authority.over(Arc::new(Faulty::new(Arc::clone(&opened.authority.store)).at(commit, fault)));
             let failed = enterprise::freeze(&faulty, &admin(), freezing(until)).is_err() || enterprise::lift(&faulty, &admin(), CODE).is_err();
             assert!(failed, "{at}: a failed write was answered as done");
             drop((faulty, opened));

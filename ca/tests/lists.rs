@@ -22,7 +22,7 @@ use pki::path::{Anchors, Oid, PathError, Requirements, RevocationList, Validatio
 use policies::authority::Rules;
 use proptest::prelude::*;
 use runtime::clock::{Clock, FakeClock};
-use store::{Batch, CommitError, Fault, Faulty, Key, Memory, Receipt, Snapshot, Store, StoreError};
+use store::{Batch, Between, Fault, Faulty, Key, Memory, Store};
 use time::{Duration, OffsetDateTime};
 use x509_parser::extensions::{DistributionPointName, GeneralName, ParsedExtension};
 use x509_parser::prelude::FromDer;
@@ -58,7 +58,7 @@ impl Office {
 
     /// The same issuers over a register in memory, whose whole list and parts are published.
     fn afresh(&self, change: impl FnOnce(Arc<dyn Store>) -> Arc<dyn Store>) -> Authority {
-        let authority = over(&self.authority, change(Arc::new(Memory::new())));
+        let authority = self.authority.over(change(Arc::new(Memory::new())));
         note_partitions(&authority).unwrap();
         let lists = scopes(&authority, &authority.issuers[ISSUER]).unwrap();
         lists.into_iter().filter(|scope| *scope != Scope::Delta).for_each(|scope| drop(make(&authority, scope)));
@@ -93,23 +93,6 @@ fn issued(authority: &Authority, key: &rcgen::KeyPair) -> Vec<u8> {
     let applicant = Words { name: Some("广州天河测试有限公司".into()), code: Some("91440101MAT000018G".into()), ..Words::default() };
     let order = Order { profile: "enterprise-signing".into(), request, applicant, issuer: None };
     issue(authority, admin(), order).unwrap().what().serial.clone()
-}
-
-fn over(whole: &Authority, store: Arc<dyn Store>) -> Authority {
-    Authority {
-        store,
-        clock: Arc::clone(&whole.clock),
-        settings: whole.settings.clone(),
-        addresses: whole.addresses.clone(),
-        policies: whole.policies.clone(),
-        rules: whole.rules.clone(),
-        key_lists: Arc::clone(&whole.key_lists),
-        own_names: Arc::clone(&whole.own_names),
-        registry: Arc::clone(&whole.registry),
-        issuers: whole.issuers.clone(),
-        founding: None,
-        watchers: Vec::new(),
-    }
 }
 
 /// Publishes a list, or every list of the issuer.
@@ -543,7 +526,7 @@ fn every_write_boundary_of_every_kind_of_list_is_gone_over_again() {
                     false => drop(resume(authority, &admin(), &Resume { serial: serial_text(&serial), freeze: false }).unwrap()),
                 }
                 let faulty = Arc::new(Faulty::new(Arc::clone(&inner)).at(commit, fault));
-                let broken = over(authority, Arc::clone(&faulty) as Arc<dyn Store>);
+                let broken = authority.over(Arc::clone(&faulty) as Arc<dyn Store>);
                 assert!(publish_scope(&broken, &Authorised::by_ownership(0), &broken.issuers[ISSUER], scope).is_err(), "{scope:?} {commit} {fault:?}");
                 assert_eq!(faulty.commits(), commit + 1);
                 make(authority, scope);
@@ -556,43 +539,6 @@ fn every_write_boundary_of_every_kind_of_list_is_gone_over_again() {
         }
     }
     numbers_rise(authority);
-}
-
-/// A store in which something happens once, after the first scan of a table.
-struct Behind {
-    inner: Arc<dyn Store>,
-    table: Key,
-    lost: Mutex<Option<Key>>,
-}
-
-impl Store for Behind {
-    fn get(&self, key: &Key) -> Result<Option<Vec<u8>>, StoreError> {
-        self.inner.get(key)
-    }
-
-    fn scan(&self, from: &Key, to: &Key, limit: usize) -> Result<Vec<(Key, Vec<u8>)>, StoreError> {
-        let found = self.inner.scan(from, to, limit);
-        if from.as_bytes().starts_with(self.table.as_bytes()) && let Some(lost) = self.lost.lock().unwrap().take() {
-            self.inner.commit(Batch::new().delete(lost)).unwrap();
-        }
-        found
-    }
-
-    fn read_stream(&self, stream: &str, position: u64, limit: usize) -> Result<Vec<Vec<u8>>, StoreError> {
-        self.inner.read_stream(stream, position, limit)
-    }
-
-    fn stream_length(&self, stream: &str) -> Result<u64, StoreError> {
-        self.inner.stream_length(stream)
-    }
-
-    fn commit(&self, batch: Batch) -> Result<Receipt, CommitError> {
-        self.inner.commit(batch)
-    }
-
-    fn snapshot(&self) -> Result<Box<dyn Snapshot>, StoreError> {
-        self.inner.snapshot()
-    }
 }
 
 #[test]
@@ -610,8 +556,8 @@ fn no_kind_of_list_is_published_that_is_not_what_the_register_says() {
             false => (Scope::Delta, "crl-change", Key::numbered("crl-change", &[ISSUER.as_bytes()], 1)),
         };
         let before = inner.get(&CrlRecord::of(ISSUER, scope)).unwrap();
-        let behind = Behind { inner: Arc::clone(&inner), table: Key::new(table, &[]), lost: Mutex::new(Some(lost)) };
-        let behind = over(authority, Arc::new(behind));
+        let theirs = Arc::clone(&inner);
+        let behind = authority.over(Arc::new(Between::after_scan(Arc::clone(&inner), table, move || drop(theirs.commit(Batch::new().delete(lost)).unwrap()))));
         let refused = publish_scope(&behind, &Authorised::by_ownership(0), &behind.issuers[ISSUER], scope);
         assert!(matches!(refused, Err(IssueError::ListDiffers { .. })), "{scope:?}: {refused:?}");
         assert_eq!(inner.get(&CrlRecord::of(ISSUER, scope)).unwrap(), before);

@@ -277,20 +277,7 @@ fn a_power_and_its_entry_are_there_together_or_not_at_all() {
     let admin = office.administrator(&first);
     for fault in [Fault::Lost, Fault::DoneReportedLost] {
         let of = office.officer("B-1");
-        let faulty = |at| Authority {
-            store: Arc::new(Faulty::new(Arc::clone(&whole.store)).at(at, fault)),
-            clock: Arc::clone(&whole.clock),
-            settings: whole.settings.clone(),
-            addresses: whole.addresses.clone(),
-            policies: whole.policies.clone(),
-            rules: whole.rules.clone(),
-            key_lists: Arc::clone(&whole.key_lists),
-            issuers: whole.issuers.clone(),
-            own_names: whole.own_names.clone(),
-            registry: Arc::clone(&whole.registry),
-            founding: None,
-            watchers: Vec::new(),
-        };
+        let faulty = |at| whole.over(Arc::new(Faulty::new(Arc::clone(&whole.store)).at(at, fault)));
         let entries = || (office.logged(10).len(), office.logged(11).len());
         let before = entries();
         assert!(grant(&faulty(0), &admin, &one(&of, Power::Operator)).is_err());

@@ -5,7 +5,6 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use ca::authority::Authority;
 use ca::flow::block::{KeyDigest, block};
 use ca::flow::order::{Applied, OrderError, OrderQuery, Placed, advance, cancel, cancel_by_possession, list, load, place, place_online, work};
 use ca::flow::plan::Words;
@@ -35,25 +34,6 @@ fn founded(directory: &Path) -> (Opened, Arc<FakeClock>) {
 
 fn reopened(directory: &Path, clock: &Arc<FakeClock>) -> Opened {
     open(directory, None, &passphrase(), Arc::clone(clock) as Arc<dyn Clock>).unwrap()
-}
-
-/// The same authority over another store.
-fn over(opened: &Opened, store: Arc<dyn Store>) -> Authority {
-    let whole = &opened.authority;
-    Authority {
-        store,
-        clock: Arc::clone(&whole.clock),
-        settings: whole.settings.clone(),
-        addresses: whole.addresses.clone(),
-        policies: whole.policies.clone(),
-        rules: whole.rules.clone(),
-        key_lists: Arc::clone(&whole.key_lists),
-        own_names: Arc::clone(&whole.own_names),
-        registry: Arc::clone(&whole.registry),
-        issuers: whole.issuers.clone(),
-        founding: None,
-        watchers: Vec::new(),
-    }
 }
 
 fn admin() -> Authorised<Operator> {
@@ -127,7 +107,7 @@ fn an_order_has_one_certificate_at_whatever_commit_the_store_fails() {
     let home = place_.path().join("ca");
     let (opened, clock) = founded(&home);
     let counted = Arc::new(Faulty::new(Arc::clone(&opened.authority.store)));
-    let first = place(&over(&opened, Arc::clone(&counted) as Arc<dyn Store>), &admin(), fresh("first")).unwrap();
+    let first = place(&opened.authority.over(Arc::clone(&counted) as Arc<dyn Store>), &admin(), fresh("first")).unwrap();
     assert!(!serial(&first.order).is_empty());
     // Received, approved, intent, certificate.
     let commits = counted.commits();
@@ -139,7 +119,7 @@ fn an_order_has_one_certificate_at_whatever_commit_the_store_fails() {
             let opened = reopened(&home, &clock);
             let application = fresh(&format!("{commit}-{fault:?}"));
             let faulty = Arc::new(Faulty::new(Arc::clone(&opened.authority.store)).at(commit, fault));
-            let told = place(&over(&opened, faulty as Arc<dyn Store>), &admin(), application.clone());
+            let told = place(&opened.authority.over(faulty as Arc<dyn Store>), &admin(), application.clone());
             // Only an order that is durable is answered for.
             assert_eq!(told.is_ok(), commit > 0, "{at}");
             drop(opened);
@@ -332,7 +312,7 @@ fn an_enterprise_struck_off_before_the_order_is_issued_gets_nothing() {
     opened.authority.registry = registry("in-business");
     // Approved; days later somebody or the jobs go on.
     let faulty = Arc::new(Faulty::new(Arc::clone(&opened.authority.store)).at(2, Fault::Lost));
-    let placed = place(&over(&opened, faulty as Arc<dyn Store>), &admin(), fresh("a")).unwrap();
+    let placed = place(&opened.authority.over(faulty as Arc<dyn Store>), &admin(), fresh("a")).unwrap();
     assert_eq!(placed.order.state, OrderState::Approved);
     opened.authority.registry = registry("struck-off");
     work(&opened.authority, None).unwrap();
@@ -349,7 +329,7 @@ fn a_key_reported_before_the_order_is_issued_refuses_it() {
     let key = rcgen::KeyPair::generate().unwrap();
     // The approval is durable and what follows it is not.
     let faulty = Arc::new(Faulty::new(Arc::clone(&opened.authority.store)).at(2, Fault::Lost));
-    let placed = place(&over(&opened, faulty as Arc<dyn Store>), &admin(), applied("a", request(&key, None))).unwrap();
+    let placed = place(&opened.authority.over(faulty as Arc<dyn Store>), &admin(), applied("a", request(&key, None))).unwrap();
     assert_eq!(placed.order.state, OrderState::Approved);
     drop(opened);
     let opened = reopened(&home, &clock);
@@ -367,7 +347,7 @@ fn an_order_whose_intent_a_restore_dropped_ends_and_may_be_placed_again() {
     let (opened, _clock) = founded(&place_.path().join("ca"));
     let authority = &opened.authority;
     let faulty = Arc::new(Faulty::new(Arc::clone(&authority.store)).at(3, Fault::Lost));
-    let Placed { id, .. } = place(&over(&opened, faulty as Arc<dyn Store>), &admin(), fresh("lost")).unwrap();
+    let Placed { id, .. } = place(&opened.authority.over(faulty as Arc<dyn Store>), &admin(), fresh("lost")).unwrap();
     // While the intent stands it waits for its certificate.
     work(authority, None).unwrap();
     assert!(matches!(load(authority, &id).unwrap().1.state, OrderState::Issuing { .. }));

@@ -2,7 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 use std::path::Path;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 
 use ca::authority::Authority;
@@ -17,7 +17,7 @@ use ca::problem::IssueError;
 use ca::record::{CertificateRecord, CrlRecord, Reason, Status, decode, log, serial_text};
 use keys::Passphrase;
 use runtime::clock::SystemClock;
-use store::{Batch, CommitError, Key, Receipt, Store, StoreError};
+use store::{Batch, Between, Key};
 
 const ISSUER: &str = "enterprise-ca";
 
@@ -45,87 +45,19 @@ fn revocation(serial: &[u8], reason: Reason) -> Revoke {
     Revoke { serial: serial_text(serial), reason, at: None, invalid_since: None }
 }
 
-type Other = Box<dyn FnOnce() + Send>;
-
-/// Lets another's work happen once: after the first scan of a table, or before the commit of a number.
-struct Between {
-    inner: Arc<dyn Store>,
-    after_scan_of: Option<Key>,
-    before_commit: Option<u64>,
-    commits: AtomicU64,
-    other: Mutex<Option<Other>>,
-}
-
-impl Between {
-    fn happen(&self) {
-        let other = self.other.lock().unwrap().take();
-        if let Some(other) = other {
-            other();
-        }
-    }
-}
-
-impl Store for Between {
-    fn get(&self, key: &Key) -> Result<Option<Vec<u8>>, StoreError> {
-        self.inner.get(key)
-    }
-
-    fn scan(&self, from: &Key, to: &Key, limit: usize) -> Result<Vec<(Key, Vec<u8>)>, StoreError> {
-        let found = self.inner.scan(from, to, limit);
-        if self.after_scan_of.as_ref().is_some_and(|table| from.as_bytes().starts_with(table.as_bytes())) {
-            self.happen();
-        }
-        found
-    }
-
-    fn read_stream(&self, stream: &str, position: u64, limit: usize) -> Result<Vec<Vec<u8>>, StoreError> {
-        self.inner.read_stream(stream, position, limit)
-    }
-
-    fn stream_length(&self, stream: &str) -> Result<u64, StoreError> {
-        self.inner.stream_length(stream)
-    }
-
-    fn snapshot(&self) -> Result<Box<dyn store::Snapshot>, StoreError> {
-        self.inner.snapshot()
-    }
-
-    fn commit(&self, batch: Batch) -> Result<Receipt, CommitError> {
-        if self.before_commit == Some(self.commits.fetch_add(1, Ordering::Relaxed)) {
-            self.happen();
-        }
-        self.inner.commit(batch)
-    }
-}
-
-fn over(whole: &Authority, store: Arc<dyn Store>) -> Authority {
-    Authority {
-        store,
-        clock: Arc::clone(&whole.clock),
-        settings: whole.settings.clone(),
-        addresses: whole.addresses.clone(),
-        policies: whole.policies.clone(),
-        rules: whole.rules.clone(),
-        key_lists: Arc::clone(&whole.key_lists),
-        own_names: Arc::clone(&whole.own_names),
-        registry: Arc::clone(&whole.registry),
-        issuers: whole.issuers.clone(),
-        founding: None,
-        watchers: Vec::new(),
-    }
+enum Moment {
+    AfterScan(&'static str),
+    BeforeCommit(u64),
 }
 
 /// The authority, seen through a store in which `other` happens at that moment.
-fn while_other(authority: &Authority, after_scan_of: Option<&str>, before_commit: Option<u64>, other: impl FnOnce(&Authority) + Send + 'static) -> Authority {
-    let theirs = over(authority, Arc::clone(&authority.store));
-    let between = Between {
-        inner: Arc::clone(&authority.store),
-        after_scan_of: after_scan_of.map(|table| Key::new(table, &[])),
-        before_commit,
-        commits: AtomicU64::new(0),
-        other: Mutex::new(Some(Box::new(move || other(&theirs)))),
-    };
-    over(authority, Arc::new(between))
+fn while_other(authority: &Authority, moment: Moment, other: impl FnOnce(&Authority) + Send + 'static) -> Authority {
+    let (inner, theirs) = (Arc::clone(&authority.store), authority.over(Arc::clone(&authority.store)));
+    let other = move || other(&theirs);
+    authority.over(Arc::new(match moment {
+        Moment::AfterScan(table) => Between::after_scan(inner, table, other),
+        Moment::BeforeCommit(commit) => Between::before_commit(inner, commit, other),
+    }))
 }
 
 fn list(authority: &Authority) -> CrlRecord {
@@ -143,7 +75,7 @@ fn an_older_view_never_replaces_a_newer_list() {
     let authority = &opened.authority;
     let serial = issue(authority, admin(), order(&rcgen::KeyPair::generate().unwrap())).unwrap().what().serial.clone();
     // We have read the entries; another revokes and publishes; our list would lack that certificate.
-    let ours = while_other(authority, Some("revoked"), None, move |other| {
+    let ours = while_other(authority, Moment::AfterScan("revoked"), move |other| {
         revoke(other, &admin(), &revocation(&serial, Reason::Superseded)).unwrap();
         publish(other, &Authorised::by_ownership(0), &other.issuers[ISSUER]).unwrap();
     });
@@ -162,7 +94,7 @@ fn a_key_compromised_while_we_sign_is_never_good() {
     let first = issue(authority, admin(), order(&key)).unwrap().what().serial.clone();
     let known = first.clone();
     // The intent is the first commit of a certificate, its record the second.
-    let ours = while_other(authority, None, Some(1), move |other| {
+    let ours = while_other(authority, Moment::BeforeCommit(1), move |other| {
         revoke(other, &admin(), &revocation(&known, Reason::KeyCompromise)).unwrap();
     });
     assert!(matches!(issue(&ours, admin(), order(&key)), Err(IssueError::BlockedKey)));
@@ -193,7 +125,7 @@ fn what_is_recorded_while_siblings_are_sought_falls_too_even_after_a_crash() {
     let second = Arc::new(Mutex::new(Vec::new()));
     let told = Arc::clone(&second);
     let again = order(&key);
-    let ours = while_other(authority, Some(CertificateRecord::BY_KEY), None, move |other| {
+    let ours = while_other(authority, Moment::AfterScan(CertificateRecord::BY_KEY), move |other| {
         *told.lock().unwrap() = issue(other, admin(), again).unwrap().what().serial.clone();
     });
     let done = revoke(&ours, &admin(), &revocation(&first, Reason::KeyCompromise)).unwrap();
@@ -242,7 +174,7 @@ fn a_held_certificate_of_a_compromised_key_is_never_good_again() {
     // Before the fall of a key's certificates is recorded, one of them is resumed: it is decided anew, and both fall.
     suspend(authority, &admin(), &serial_text(&held)).unwrap();
     let resumed = again.clone();
-    let ours = while_other(authority, None, Some(0), move |other| {
+    let ours = while_other(authority, Moment::BeforeCommit(0), move |other| {
         resume(other, &admin(), &resumed).unwrap();
     });
     assert_eq!(revoke(&ours, &admin(), &revocation(&first, Reason::KeyCompromise)).unwrap().certificates.len(), 2);
@@ -255,7 +187,7 @@ fn a_held_certificate_of_a_compromised_key_is_never_good_again() {
     // While it is being resumed, the key is reported.
     let Status::Held(hold) = suspend(authority, &admin(), &serial_text(&held)).unwrap().record.status else { panic!("not held") };
     let reported = first.clone();
-    let ours = while_other(authority, None, Some(0), move |other| {
+    let ours = while_other(authority, Moment::BeforeCommit(0), move |other| {
         let fallen = revoke(other, &admin(), &revocation(&reported, Reason::KeyCompromise)).unwrap().certificates;
         assert_eq!(fallen.len(), 2);
     });
@@ -276,7 +208,7 @@ fn a_list_begun_before_a_second_suspension_leaves_it_to_be_done() {
     let text = serial_text(&serial);
     suspend(authority, &admin(), &text).unwrap();
     // Resumed and suspended again within the same second: the mark is another one all the same.
-    let ours = while_other(authority, None, Some(0), move |other| {
+    let ours = while_other(authority, Moment::BeforeCommit(0), move |other| {
         resume(other, &admin(), &Resume { serial: text.clone(), freeze: false }).unwrap();
         suspend(other, &admin(), &text).unwrap();
     });
@@ -308,7 +240,7 @@ fn a_failed_revocation_leaves_no_remembered_answer() {
     let serial = issue(&opened.authority, admin(), order(&rcgen::KeyPair::generate().unwrap())).unwrap().what().serial.clone();
     let faulty = store::Faulty::new(Arc::clone(&opened.authority.store)).at(0, store::Fault::DoneReportedLost);
     let told = Arc::new(Told(AtomicBool::new(false)));
-    let authority = Authority { watchers: vec![Arc::clone(&told) as _], ..over(&opened.authority, Arc::new(faulty)) };
+    let authority = Authority { watchers: vec![Arc::clone(&told) as _], ..opened.authority.over(Arc::new(faulty)) };
     assert!(revoke(&authority, &admin(), &revocation(&serial, Reason::Superseded)).is_err());
     assert!(told.0.load(Ordering::Relaxed));
 }

@@ -3,8 +3,7 @@
 
 use std::path::Path;
 use std::process::Command;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 
 use ca::authority::Authority;
 use ca::flow::hold::{FreezeOrder, freeze, suspend};
@@ -22,7 +21,7 @@ use ca::record::{Act, CertificateRecord, Intent, Reason, Status, log, serial_tex
 use ca::service::Service;
 use keys::Passphrase;
 use runtime::clock::{Clock, FakeClock};
-use store::{Batch, CommitError, Fault, Faulty, Key, Receipt, Store, StoreError};
+use store::{Batch, Between, Fault, Faulty, Key, Store};
 use time::{Duration, OffsetDateTime};
 
 const NAME: &str = "广州天河测试有限公司";
@@ -120,73 +119,14 @@ fn logged(authority: &Authority, kind: u8) -> Vec<String> {
     entries.iter().filter(|entry| entry[1] == kind).map(|entry| String::from_utf8_lossy(&entry[10..]).into_owned()).collect()
 }
 
-fn over(whole: &Authority, store: Arc<dyn Store>) -> Authority {
-    Authority {
-        store,
-        clock: Arc::clone(&whole.clock),
-        settings: whole.settings.clone(),
-        addresses: whole.addresses.clone(),
-        policies: whole.policies.clone(),
-        rules: whole.rules.clone(),
-        key_lists: Arc::clone(&whole.key_lists),
-        own_names: Arc::clone(&whole.own_names),
-        registry: Arc::clone(&whole.registry),
-        issuers: whole.issuers.clone(),
-        founding: None,
-        watchers: Vec::new(),
-    }
-}
-
-type Other = Box<dyn FnOnce() + Send>;
-
-/// Lets another's work happen once, before the commit `at`.
-struct Between {
-    inner: Arc<dyn Store>,
-    at: u64,
-    commits: AtomicU64,
-    other: Mutex<Option<Other>>,
-}
-
-impl Store for Between {
-    fn get(&self, key: &Key) -> Result<Option<Vec<u8>>, StoreError> {
-        self.inner.get(key)
-    }
-
-    fn scan(&self, from: &Key, to: &Key, limit: usize) -> Result<Vec<(Key, Vec<u8>)>, StoreError> {
-        self.inner.scan(from, to, limit)
-    }
-
-    fn read_stream(&self, stream: &str, position: u64, limit: usize) -> Result<Vec<Vec<u8>>, StoreError> {
-        self.inner.read_stream(stream, position, limit)
-    }
-
-    fn stream_length(&self, stream: &str) -> Result<u64, StoreError> {
-        self.inner.stream_length(stream)
-    }
-
-    fn snapshot(&self) -> Result<Box<dyn store::Snapshot>, StoreError> {
-        self.inner.snapshot()
-    }
-
-    fn commit(&self, batch: Batch) -> Result<Receipt, CommitError> {
-        if self.commits.fetch_add(1, Ordering::Relaxed) == self.at
-            && let Some(other) = self.other.lock().unwrap().take()
-        {
-            other();
-        }
-        self.inner.commit(batch)
-    }
-}
-
 /// The authority, seen through a store in which `other` happens before our first commit.
 fn while_other(authority: &Authority, other: impl FnOnce(&Authority) + Send + 'static) -> Authority {
     while_other_at(authority, 0, other)
 }
 
 fn while_other_at(authority: &Authority, at: u64, other: impl FnOnce(&Authority) + Send + 'static) -> Authority {
-    let theirs = over(authority, Arc::clone(&authority.store));
-    let other: Other = Box::new(move || other(&theirs));
-    over(authority, Arc::new(Between { inner: Arc::clone(&authority.store), at, commits: AtomicU64::new(0), other: Mutex::new(Some(other)) }))
+    let theirs = authority.over(Arc::clone(&authority.store));
+    authority.over(Arc::new(Between::before_commit(Arc::clone(&authority.store), at, move || other(&theirs))))
 }
 
 /// To a day on which what was issued now for two years may be renewed.
@@ -338,7 +278,7 @@ fn one_renewal_is_one_certificate_whatever_fails() {
         let old = holder(&opened.authority);
         near_the_end(&clock);
         let counted = Arc::new(Faulty::new(Arc::clone(&opened.authority.store)));
-        renew_by_possession(&over(&opened.authority, Arc::clone(&counted) as _), &old.signs(&new_request())).unwrap();
+        renew_by_possession(&opened.authority.over(Arc::clone(&counted) as _), &old.signs(&new_request())).unwrap();
         counted.commits()
     };
     assert_eq!(commits, 2);
@@ -352,7 +292,7 @@ fn one_renewal_is_one_certificate_whatever_fails() {
             let asked = old.signs(&new_request());
             let count = all(&*opened.authority.store, CertificateRecord::TABLE);
             let faulty = Arc::new(Faulty::new(Arc::clone(&opened.authority.store)).at(commit, fault));
-            assert!(renew_by_possession(&over(&opened.authority, faulty as _), &asked).is_err(), "{at}");
+            assert!(renew_by_possession(&opened.authority.over(faulty as _), &asked).is_err(), "{at}");
             drop(opened);
             let opened = reopened(&home, &clock);
             assert_eq!(all(&*opened.authority.store, Intent::TABLE), 0, "{at}");
@@ -476,7 +416,7 @@ fn an_end_that_a_crash_left_undone_is_done_by_the_jobs() {
             let old = holder(&opened.authority);
             let order = Replace { serial: old.text(), request: new_request(), compromised: false, overlap_days: None };
             let faulty = Arc::new(Faulty::new(Arc::clone(&opened.authority.store)).at(commit, fault));
-            assert!(replace(&over(&opened.authority, Arc::clone(&faulty) as _), &admin(), &order).is_err(), "{at}");
+            assert!(replace(&opened.authority.over(Arc::clone(&faulty) as _), &admin(), &order).is_err(), "{at}");
             drop((faulty, opened));
             let opened = reopened(&home, &clock);
             ca::flow::ending::due(&opened.authority, &admin()).unwrap();
@@ -554,7 +494,7 @@ fn a_key_reported_while_its_renewal_is_signed_leaves_nothing_good() {
     assert_eq!(revoked(authority, &ca::register::serial(&new.serial).unwrap()), Some((Reason::PrivilegeWithdrawn, None)));
     // The same where a crash comes between, and the start goes on with the intent.
     let faulty = Arc::new(Faulty::new(Arc::clone(&authority.store)).at(1, Fault::Lost));
-    assert!(renew_by_possession(&over(authority, faulty as _), &left.signs(&new_request())).is_err());
+    assert!(renew_by_possession(&authority.over(faulty as _), &left.signs(&new_request())).is_err());
     said(left.text())(authority);
     drop((ours, opened));
     let opened = reopened(&home, &clock);
@@ -590,7 +530,7 @@ fn a_claim_whose_intent_a_restore_dropped_holds_nobody_up() {
     near_the_end(&clock);
     let asked = old.signs(&new_request());
     let faulty = Arc::new(Faulty::new(Arc::clone(&authority.store)).at(1, Fault::Lost));
-    assert!(renew_by_possession(&over(authority, faulty as _), &asked).is_err());
+    assert!(renew_by_possession(&authority.over(faulty as _), &asked).is_err());
     let (from, to) = Key::range(Intent::TABLE, &[]);
     for (intent, _) in authority.store.scan(&from, &to, 10).unwrap() {
         authority.store.commit(Batch::new().delete(intent)).unwrap();

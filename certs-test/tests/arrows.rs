@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 /// Crate, its directory, and the crates of this workspace it may depend on outside tests.
-const ARROWS: [(&str, &str, &[&str]); 11] = [
+const ARROWS: [(&str, &str, &[&str]); 12] = [
     ("policies", "policies", &[]),
     ("merkle", "ca/merkle", &[]),
     ("pki", "ca/pki", &[]),
@@ -16,6 +16,7 @@ const ARROWS: [(&str, &str, &[&str]); 11] = [
     ("evidence", "ca/evidence", &["keys", "merkle", "runtime", "store"]),
     ("protocol", "mailgw/protocol", &[]),
     ("ca", "ca", &["evidence", "keys", "lint", "merkle", "pki", "policies", "runtime", "store"]),
+    ("filing", "ca/filing", &["evidence", "keys", "merkle", "pki", "policies", "runtime", "store"]),
     ("mailgw", "mailgw", &["evidence", "keys", "merkle", "pki", "policies", "protocol", "runtime", "store"]),
 ];
 

@@ -3,8 +3,9 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use crate::contract::{CommitError, Receipt, Snapshot, Store, StoreError};
-use crate::{Batch, Key};
+use crate::contract::{CommitError, Receipt, Store};
+use crate::layer::Layer;
+use crate::Batch;
 
 /// What becomes of one commit. After either the store is poisoned, as an engine after a failed flush.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -66,36 +67,12 @@ fn poisoned() -> CommitError {
     CommitError::Poisoned { reason: "a planned fault".into() }
 }
 
-impl Store for Faulty {
-    fn get(&self, key: &Key) -> Result<Option<Vec<u8>>, StoreError> {
-        self.inner.get(key)
+impl Layer for Faulty {
+    fn below(&self) -> &dyn Store {
+        &*self.inner
     }
 
-    fn scan(&self, from: &Key, to: &Key, limit: usize) -> Result<Vec<(Key, Vec<u8>)>, StoreError> {
-        self.inner.scan(from, to, limit)
-    }
-
-    fn read_stream(&self, stream: &str, position: u64, limit: usize) -> Result<Vec<Vec<u8>>, StoreError> {
-        self.inner.read_stream(stream, position, limit)
-    }
-
-    fn stream_length(&self, stream: &str) -> Result<u64, StoreError> {
-        self.inner.stream_length(stream)
-    }
-
-    fn counter(&self, counter: &str) -> Result<u64, StoreError> {
-        self.inner.counter(counter)
-    }
-
-    fn sum(&self, sum: &str) -> Result<u64, StoreError> {
-        self.inner.sum(sum)
-    }
-
-    fn snapshot(&self) -> Result<Box<dyn Snapshot>, StoreError> {
-        self.inner.snapshot()
-    }
-
-    fn commit(&self, batch: Batch) -> Result<Receipt, CommitError> {
+    fn commit_over(&self, batch: Batch) -> Result<Receipt, CommitError> {
         match self.next_fault()? {
             None => self.inner.commit(batch),
             Some(Fault::Lost) => Err(poisoned()),

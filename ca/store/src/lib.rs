@@ -2,6 +2,7 @@
 #![forbid(unsafe_code)]
 
 mod batch;
+mod between;
 mod committer;
 mod contract;
 mod copy;
@@ -10,6 +11,7 @@ mod faulty;
 mod fjall_damage;
 mod fjall_engine;
 mod key;
+mod layer;
 mod memory;
 mod open;
 mod plan;
@@ -20,12 +22,14 @@ mod trials;
 mod watchdog;
 
 pub use batch::{Batch, CounterSlot, Expectation, Part, StreamSlot, Template};
+pub use between::Between;
 pub use committer::Embedded;
 pub use contract::{CommitError, Receipt, Snapshot, Store, StoreError};
 pub use copy::{CopyError, read_through, take_in, write_out};
 pub use faulty::{Fault, Faulty};
 pub use fjall_engine::open_fjall;
 pub use key::Key;
+pub use layer::Layer;
 pub use memory::Memory;
 pub use open::{open, open_watched};
 pub use sled_engine::open_sled;

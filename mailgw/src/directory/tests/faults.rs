@@ -65,49 +65,13 @@ fn changes_that_race_are_all_made() {
     assert_eq!(events(&*store).len(), 17);
 }
 
-/// Somebody else's change comes just before the first commit.
-struct Outrun {
-    inner: Arc<Memory>,
-    first: Mutex<Option<Box<dyn FnOnce() + Send>>>,
-}
-
-impl Store for Outrun {
-    fn get(&self, key: &Key) -> Result<Option<Vec<u8>>, StoreError> {
-        self.inner.get(key)
-    }
-
-    fn scan(&self, from: &Key, to: &Key, limit: usize) -> Result<Vec<(Key, Vec<u8>)>, StoreError> {
-        self.inner.scan(from, to, limit)
-    }
-
-    fn read_stream(&self, stream: &str, position: u64, limit: usize) -> Result<Vec<Vec<u8>>, StoreError> {
-        self.inner.read_stream(stream, position, limit)
-    }
-
-    fn stream_length(&self, stream: &str) -> Result<u64, StoreError> {
-        self.inner.stream_length(stream)
-    }
-
-    fn snapshot(&self) -> Result<Box<dyn store::Snapshot>, StoreError> {
-        self.inner.snapshot()
-    }
-
-    fn commit(&self, batch: store::Batch) -> Result<store::Receipt, CommitError> {
-        if let Some(first) = self.first.lock().unwrap().take() {
-            first();
-        }
-        self.inner.commit(batch)
-    }
-}
-
 #[test]
 fn a_change_decided_on_what_was_is_decided_anew() {
     let outrun_by = |first: fn(&Directory, MailboxNumber)| {
         let store = Arc::new(Memory::new());
         let other = directory(&store);
         let number = opened(&other, chen()).account.number;
-        let first: Box<dyn FnOnce() + Send> = Box::new(move || first(&other, number));
-        let outrun = Arc::new(Outrun { inner: Arc::clone(&store), first: Mutex::new(Some(first)) });
+        let outrun = Arc::new(Between::before_commit(Arc::clone(&store) as Arc<dyn Store>, 0, move || first(&other, number)));
         (directory(&outrun), number, store)
     };
     let closes: fn(&Directory, MailboxNumber) = |other, number| drop(other.close(number, NOW).unwrap());

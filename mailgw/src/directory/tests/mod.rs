@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 use std::sync::OnceLock;
 use std::time::Duration;
-use store::{Fault, Faulty, Memory};
+use store::{Between, Fault, Faulty, Memory};
 use time::macros::datetime;
 
 const NOW: OffsetDateTime = datetime!(2026-11-25 08:00 UTC);

@@ -1,0 +1,20 @@
+//! The command line of enterprises and bureaus.
+
+use clap::{Parser, Subcommand};
+use runtime::exit::Exit;
+
+/// Sign a filing, submit it, keep its receipt.
+#[derive(Debug, Parser)]
+#[command(name = "filing", version)]
+pub struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {}
+
+/// Runs the program once.
+pub fn run(cli: Cli) -> Exit {
+    match cli.command {}
+}

@@ -1,0 +1,4 @@
+//! The signed filing and its receipt: what an enterprise installs, and the bureau's desk.
+#![forbid(unsafe_code)]
+
+pub mod cli;

@@ -1,0 +1,6 @@
+//! The enterprise's and the bureau's one program.
+#![forbid(unsafe_code)]
+
+fn main() -> std::process::ExitCode {
+    runtime::terminal::arguments("filing").map_or_else(|exit| exit, filing::cli::run).into()
+}
