@@ -17,7 +17,7 @@ use serde::{Deserialize, Serialize};
 use tokio::runtime::Handle;
 use tokio::sync::{RwLock, watch};
 
-use crate::bureau::revocation::RevocationLists;
+use runtime::revocation::RevocationLists;
 use crate::bureau::{self, Registration, ShownBureau};
 use crate::directory::{Applicant, DirectoryError, ImportedRow, NewPassword, Page, Password, Query, ShownMailbox, ToldPassword, Words, today};
 use crate::flow::push::{self, Order, Progress, Report};

@@ -36,8 +36,8 @@ pub enum TlsError {
     Missing,
     #[error("rustls does not take the certificate: {0}; have another issued")]
     Refused(String),
-    #[error("the request could not be made: {0}; look at the host names")]
-    Request(String),
+    #[error(transparent)]
+    Request(#[from] keys::RequestFailure),
     #[error(transparent)]
     Key(#[from] KeyError),
     #[error(transparent)]
@@ -74,18 +74,7 @@ pub fn request(store: &dyn Store, keys: &KeyStore, host: &str, others: &[String]
     let number = store.commit(batch)?.counter(slot).ok_or(CommitError::UnknownSlot)?;
     let key = keys.generate(&key_name(number), SignatureAlgorithm::EcdsaP256Sha256)?;
     let names: Vec<String> = std::iter::once(host.to_owned()).chain(others.iter().cloned()).collect();
-    signed_request(&key, names, &[])
-}
-
-/// A request for a key of ours; `subject` is the organisation's name, if any.
-pub fn signed_request(key: &keys::KeyHandle, names: Vec<String>, subject: &[(rcgen::DnType, String)]) -> Result<String, TlsError> {
-    let failed = |error: rcgen::Error| TlsError::Request(error.to_string());
-    let mut parameters = rcgen::CertificateParams::new(names).map_err(failed)?;
-    parameters.distinguished_name = rcgen::DistinguishedName::new();
-    for (kind, value) in subject {
-        parameters.distinguished_name.push(kind.clone(), value.as_str());
-    }
-    parameters.serialize_request(key).and_then(|request| request.pem()).map_err(failed)
+    Ok(key.request(names, &[])?)
 }
 
 /// Takes a chain into use: of a key made here, for this host, valid now. Returns what listeners serve from now on.

@@ -16,5 +16,7 @@ pub mod http;
 pub mod admin;
 pub mod log;
 pub mod metrics;
+pub mod rate;
 pub mod request;
+pub mod revocation;
 pub mod terminal;

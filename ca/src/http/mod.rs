@@ -4,7 +4,6 @@ pub mod administration;
 pub mod cps;
 mod lists;
 pub mod orders;
-mod rate;
 pub mod outbox;
 pub mod renewal;
 pub mod log;

@@ -1,6 +1,6 @@
 //! `POST /orders`, `GET /orders/{id}`, `POST /orders/{id}/cancel`: an enterprise applies, looks, and changes its mind.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use axum::extract::rejection::JsonRejection;
@@ -13,7 +13,7 @@ use axum::body::Bytes;
 use runtime::exit::{Exit, Problem};
 use serde::Deserialize;
 
-use super::rate::Rate;
+use runtime::rate::{Rate, network};
 use crate::authority::Authority;
 use crate::flow::order::{self, Applied, OrderError};
 use crate::flow::plan::Words;
@@ -25,7 +25,7 @@ pub const MAX_BYTES: usize = 24 * 1024;
 
 struct Desk {
     authority: Arc<Authority>,
-    rate: Mutex<Rate>,
+    rate: Mutex<Rate<IpAddr>>,
 }
 
 pub fn router(authority: Arc<Authority>) -> Router {
@@ -63,7 +63,7 @@ struct Organization {
 async fn place(State(desk): State<Arc<Desk>>, ConnectInfo(from): ConnectInfo<SocketAddr>, sent: Result<Json<Sent>, JsonRejection>) -> Response {
     let now = desk.authority.clock.now().unix_timestamp();
     // Whoever sends too much is turned away before anything of it costs more than reading it.
-    if let Err(seconds) = desk.rate.lock().unwrap_or_else(PoisonError::into_inner).take(from.ip(), now) {
+    if let Err(seconds) = desk.rate.lock().unwrap_or_else(PoisonError::into_inner).take(network(from.ip()), now) {
         let problem = told(Problem::new(Exit::Unavailable, "rate", "too many orders were sent from here or in all", "send it again later"));
         return (StatusCode::TOO_MANY_REQUESTS, [(header::RETRY_AFTER, HeaderValue::from(seconds))], Json(problem)).into_response();
     }

@@ -1,6 +1,6 @@
 //! `POST /timestamp`: a digest in, a token out, for anybody.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use axum::Router;
@@ -11,7 +11,7 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::post;
 use pki::timestamp::Failure;
 
-use super::rate::Rate;
+use runtime::rate::{Rate, network};
 use crate::flow::timestamp::stamp;
 use crate::timestamps::Timestamps;
 
@@ -20,7 +20,7 @@ const MOST: usize = 8 * 1024;
 
 struct Desk {
     timestamps: Arc<Timestamps>,
-    rate: Mutex<Rate>,
+    rate: Mutex<Rate<IpAddr>>,
 }
 
 pub fn router(timestamps: Arc<Timestamps>) -> Router {
@@ -36,7 +36,7 @@ async fn timestamp(State(desk): State<Arc<Desk>>, ConnectInfo(from): ConnectInfo
     }
     // Whatever is asked for counts: each token stays in the store and in the log for good.
     let now = desk.timestamps.authority.clock.now().unix_timestamp();
-    if let Err(seconds) = desk.rate.lock().unwrap_or_else(PoisonError::into_inner).take(from.ip(), now) {
+    if let Err(seconds) = desk.rate.lock().unwrap_or_else(PoisonError::into_inner).take(network(from.ip()), now) {
         return (StatusCode::TOO_MANY_REQUESTS, [(header::RETRY_AFTER, HeaderValue::from(seconds))], "too many timestamps were asked for from here or in all; ask again later\n").into_response();
     }
     // The token waits for the disk: not on this thread.

@@ -1,12 +1,12 @@
 //! The bureaus that may push statements: who they are, what they sign with, what they may send.
 
 pub mod manifest;
-pub mod revocation;
 pub mod trust;
 
 use policies::certificate::{Email, OrganizationName};
 use policies::statement::{Kind, SenderCode};
 use runtime::exit::{Exit, Problem};
+use runtime::revocation;
 use serde::{Deserialize, Serialize};
 use store::{Batch, CommitError, Store, StoreError};
 use time::OffsetDateTime;

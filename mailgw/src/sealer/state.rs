@@ -27,6 +27,7 @@ use crate::record::event::{Bureau, Event, PushBatch, Seals};
 use crate::record::sealing::{self, Log};
 use crate::record::body;
 use crate::service::Exported;
+use crate::tls::TlsError;
 
 const ANCHORS: &str = "anchors.pem";
 pub(crate) const CONFIGURATION: &str = "sealer.toml";
@@ -147,8 +148,8 @@ impl Sealer {
         let slot = batch.next(KEYS);
         let number = self.store.commit(batch)?.counter(slot).ok_or(CommitError::UnknownSlot)?;
         let key = self.keys.generate(&key_name(number), SignatureAlgorithm::EcdsaP256Sha256)?;
-        let subject = [(rcgen::DnType::CountryName, "CN".to_owned()), (rcgen::DnType::OrganizationName, name.to_owned())];
-        Ok(crate::tls::signed_request(&key, Vec::new(), &subject)?)
+        let subject = [(keys::DnType::CountryName, "CN".to_owned()), (keys::DnType::OrganizationName, name.to_owned())];
+        Ok(key.request(Vec::new(), &subject).map_err(TlsError::from)?)
     }
 
     /// The certificates must be current and of one organisation; whether they are trusted is asked with every manifest.

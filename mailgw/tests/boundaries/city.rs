@@ -10,7 +10,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use evidence::{Evidence, LogSigner};
 use keys::{KeyHandle, KeyStore, Passphrase};
-use mailgw::bureau::revocation::RevocationLists;
+use runtime::revocation::RevocationLists;
 use mailgw::bureau::trust::Anchors;
 use mailgw::bureau::{self, BureauError, Registration};
 use mailgw::directory::{Applicant, NewPassword, Words, today};

@@ -31,7 +31,7 @@ use store::{Batch, CommitError, Expectation, StoreError};
 use time::OffsetDateTime;
 
 use crate::bureau::manifest::{self, ManifestError, SignedManifest};
-use crate::bureau::revocation::{RevocationError, RevocationLists};
+use runtime::revocation::{RevocationError, RevocationLists};
 use crate::bureau::trust::{TrustError, crl_urls};
 use crate::bureau::{self, BureauError};
 use crate::directory::DirectoryError;

@@ -1,18 +1,19 @@
-//! How much is taken in an hour, from one address and from all together.
+//! How much is taken in an hour, from one sender (an address, an enterprise) and from all together.
 
 use std::collections::HashMap;
+use std::hash::Hash;
 use std::net::{IpAddr, Ipv6Addr};
 
-/// Addresses remembered; when as many are busy, further ones wait.
-const ADDRESSES: usize = 20_000;
+/// Senders remembered; when as many are busy, further ones wait.
+const SENDERS: usize = 20_000;
 const HOUR: i64 = 3_600;
 
 /// Leaky buckets: each sender may send an hour's number at once, and then as often as the hour has room.
-pub struct Rate {
-    per_address: u32,
+pub struct Rate<K> {
+    per_sender: u32,
     all: Bucket,
     all_limit: u32,
-    addresses: HashMap<IpAddr, Bucket>,
+    senders: HashMap<K, Bucket>,
 }
 
 /// Fills with each request by one, and leaks the limit in an hour. In thousandths, so that slow leaks count.
@@ -38,35 +39,34 @@ impl Bucket {
     }
 }
 
-impl Rate {
-    pub fn new(per_address: u32, all: u32) -> Self {
-        Self { per_address, all: Bucket { level: 0, at: 0 }, all_limit: all, addresses: HashMap::new() }
+impl<K: Hash + Eq> Rate<K> {
+    pub fn new(per_sender: u32, all: u32) -> Self {
+        Self { per_sender, all: Bucket { level: 0, at: 0 }, all_limit: all, senders: HashMap::new() }
     }
 
-    /// Counts one request; or how many seconds to wait.
-    pub fn take(&mut self, address: IpAddr, now: i64) -> Result<(), i64> {
-        let address = network(address);
-        if self.addresses.len() >= ADDRESSES && !self.addresses.contains_key(&address) {
-            let limit = self.per_address;
-            self.addresses.retain(|_, bucket| bucket.leaked(limit, now).level > 0);
-            if self.addresses.len() >= ADDRESSES {
+    /// Counts one request; or how many seconds to wait. Of a network address take the `network`.
+    pub fn take(&mut self, sender: K, now: i64) -> Result<(), i64> {
+        if self.senders.len() >= SENDERS && !self.senders.contains_key(&sender) {
+            let limit = self.per_sender;
+            self.senders.retain(|_, bucket| bucket.leaked(limit, now).level > 0);
+            if self.senders.len() >= SENDERS {
                 return Err(HOUR);
             }
         }
         let all = self.all.leaked(self.all_limit, now);
-        let one = self.addresses.get(&address).copied().unwrap_or(Bucket { level: 0, at: now }).leaked(self.per_address, now);
-        let wait = all.wait(self.all_limit).max(one.wait(self.per_address));
+        let one = self.senders.get(&sender).copied().unwrap_or(Bucket { level: 0, at: now }).leaked(self.per_sender, now);
+        let wait = all.wait(self.all_limit).max(one.wait(self.per_sender));
         if wait > 0 {
             return Err(wait);
         }
         self.all = Bucket { level: all.level + ONE, ..all };
-        self.addresses.insert(address, Bucket { level: one.level + ONE, ..one });
+        self.senders.insert(sender, Bucket { level: one.level + ONE, ..one });
         Ok(())
     }
 }
 
 /// One customer of a provider has many addresses of IPv6: those of one /64 count as one.
-fn network(address: IpAddr) -> IpAddr {
+pub fn network(address: IpAddr) -> IpAddr {
     match address.to_canonical() {
         IpAddr::V6(six) => {
             let [a, b, c, d, ..] = six.segments();
@@ -106,13 +106,13 @@ mod tests {
     fn many_addresses_take_no_more_memory_and_a_network_of_ipv6_is_one() {
         let mut rate = Rate::new(1, u32::MAX);
         let six = |last: u16| IpAddr::V6(Ipv6Addr::new(0x2001, 0xdb8, 0, 1, 0, 0, 0, last));
-        rate.take(six(1), 0).unwrap();
-        assert!(rate.take(six(2), 0).is_err());
-        for last in 1..ADDRESSES as u32 {
+        rate.take(network(six(1)), 0).unwrap();
+        assert!(rate.take(network(six(2)), 0).is_err());
+        for last in 1..SENDERS as u32 {
             rate.take(four(last), 0).unwrap();
         }
         assert_eq!(rate.take(four(u32::MAX), 0), Err(HOUR));
         rate.take(four(u32::MAX), HOUR).unwrap();
-        assert!(rate.addresses.len() < 10);
+        assert!(rate.senders.len() < 10);
     }
 }

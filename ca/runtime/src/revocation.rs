@@ -8,11 +8,12 @@ use http_body_util::{BodyExt, Empty, Limited};
 use hyper::body::Bytes;
 use hyper::{Request, Uri, header};
 use hyper_util::rt::TokioIo;
-use runtime::exit::{Exit, Problem};
 use time::OffsetDateTime;
 use tokio::net::TcpStream;
 use tokio::runtime::Handle;
 use tokio::time::timeout;
+
+use crate::exit::{Exit, Problem};
 
 /// A revocation takes effect here at most this long after the CA has published it.
 const KEEP: time::Duration = time::Duration::seconds(60);
@@ -36,7 +37,9 @@ impl From<RevocationError> for Problem {
             RevocationError::Address { .. } => (Exit::Refused, "revocation-address"),
             RevocationError::Unreachable { .. } => (Exit::Unavailable, "revocation-unknown"),
         };
-        crate::problem::told(exit, code, &error.to_string())
+        let text = error.to_string();
+        let (message, next) = text.rsplit_once("; ").unwrap_or((&text, ""));
+        Problem::new(exit, code, message, next)
     }
 }
 
