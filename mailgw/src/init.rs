@@ -32,12 +32,26 @@ pub struct Configuration {
     pub store: String,
     /// The state directory of the sealer, a process of its own.
     pub sealer: PathBuf,
-    /// The socket at which the CA hands over its notices; without one none are asked for.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub outbox: Option<PathBuf>,
+    /// The sockets at which the CA and filing desks hand over their letters; without one none are asked for. One may stand
+    /// without brackets.
+    #[serde(default, skip_serializing_if = "Vec::is_empty", deserialize_with = "one_or_many")]
+    pub outbox: Vec<PathBuf>,
     /// The arc that the CA's policies stand under.
     pub policy_arc: String,
     pub listen: Listen,
+}
+
+fn one_or_many<'de, D: serde::Deserializer<'de>>(read: D) -> Result<Vec<PathBuf>, D::Error> {
+    #[derive(Deserialize)]
+    #[serde(untagged)]
+    enum Places {
+        One(PathBuf),
+        Many(Vec<PathBuf>),
+    }
+    Ok(match Places::deserialize(read)? {
+        Places::One(place) => vec![place],
+        Places::Many(places) => places,
+    })
 }
 
 #[derive(Clone, Copy, Debug, Serialize, Deserialize)]
@@ -211,5 +225,23 @@ impl From<InitError> for Problem {
             InitError::OtherDomain { .. } => (Exit::Usage, "other-domain"),
         };
         crate::problem::told(exit, code, &error.to_string())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    #[test]
+    fn one_outbox_or_several_are_configured() {
+        let outboxes = |line: &str| {
+            let text = format!("store = \"fjall:store\"\nsealer = \"sealer\"\npolicy_arc = \"1.3.6.1.4.1.32473\"\n{line}\n[listen]\nsmtp = \"127.0.0.1:1\"\nimap = \"127.0.0.1:2\"\nimaps = \"127.0.0.1:3\"\nhttp = \"127.0.0.1:4\"\n");
+            toml::from_str::<Configuration>(&text).map(|read| read.outbox.iter().map(|path| path.display().to_string()).collect::<Vec<_>>())
+        };
+        assert_eq!(outboxes("").unwrap(), Vec::<String>::new());
+        assert_eq!(outboxes("outbox = \"/a\"").unwrap(), ["/a"]);
+        assert_eq!(outboxes("outbox = [\"/a\", \"/b\"]").unwrap(), ["/a", "/b"]);
+        assert!(outboxes("outbox = 1").is_err());
     }
 }

@@ -1,4 +1,4 @@
-//! What the gateway does of its own accord: it signs the log's head, and takes the authority's notices.
+//! What the gateway does of its own accord: it signs the log's head, and takes the letters of the authority and of filing desks.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -14,60 +14,65 @@ use crate::outbox::Outbox;
 
 /// How often the log's head is signed, when it grew.
 const HEAD_EVERY: Duration = Duration::from_millis(250);
-/// How often the authority is asked for notices.
+/// How often every outbox is asked for letters.
 const ASK_EVERY: Duration = Duration::from_secs(5);
 
-/// What came of the notices asked for.
+/// What came of the letters asked for.
 pub struct NoticeMetrics {
     delivered: Arc<Counter>,
     later: Arc<Counter>,
     refused: Arc<Counter>,
-    /// 1 while the authority cannot be asked.
+    /// How many outboxes cannot be asked.
     fault: Arc<Gauge>,
 }
 
 impl NoticeMetrics {
     pub fn register(metrics: &Registry) -> Result<Self, MetricError> {
-        let counter = |labels| metrics.counter("suiyin_mail_notices_total", "Notices of the authority by what became of them.", labels);
+        let counter = |labels| metrics.counter("suiyin_mail_notices_total", "Letters of the authority and of filing desks by what became of them.", labels);
         Ok(Self {
             delivered: counter(&[("outcome", "delivered")])?,
             later: counter(&[("outcome", "later")])?,
             refused: counter(&[("outcome", "refused")])?,
-            fault: metrics.gauge("suiyin_mail_outbox_fault", "Whether the authority cannot be asked for notices.", &[])?,
+            fault: metrics.gauge("suiyin_mail_outbox_fault", "How many outboxes cannot be asked for letters.", &[])?,
         })
     }
 }
 
-/// Asks the authority for notices until shutdown. One that is away is asked again; a turn under way ends first.
-pub async fn notices(gateway: Arc<Gateway>, outbox: Arc<dyn Outbox>, metrics: NoticeMetrics, shutdown: Shutdown) {
+/// Asks every outbox for letters until shutdown. One that is away is asked again; a turn under way ends first.
+pub async fn notices(gateway: Arc<Gateway>, outboxes: Vec<Arc<dyn Outbox>>, metrics: NoticeMetrics, shutdown: Shutdown) {
     let mut tick = tokio::time::interval(ASK_EVERY);
     tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    let mut away = vec![false; outboxes.len()];
     loop {
         tokio::select! {
             () = shutdown.wait() => return,
             _ = tick.tick() => {}
         }
-        let (gateway, outbox) = (Arc::clone(&gateway), Arc::clone(&outbox));
-        let done = tokio::task::spawn_blocking(move || collect(&gateway, &*outbox)).await;
-        match done {
-            Ok(Ok(Collected { delivered, later, refused })) => {
-                metrics.delivered.add(delivered);
-                metrics.later.add(later);
-                metrics.refused.add(refused);
-                if delivered + later + refused > 0 {
-                    tracing::info!(delivered, later, refused, "notices of the authority");
+        for (outbox, away) in outboxes.iter().zip(&mut away) {
+            let (gateway, outbox) = (Arc::clone(&gateway), Arc::clone(outbox));
+            let done = tokio::task::spawn_blocking(move || collect(&gateway, &*outbox)).await;
+            let failed = match done {
+                Ok(Ok(Collected { delivered, later, refused })) => {
+                    metrics.delivered.add(delivered);
+                    metrics.later.add(later);
+                    metrics.refused.add(refused);
+                    if delivered + later + refused > 0 {
+                        tracing::info!(delivered, later, refused, "letters of an outbox");
+                    }
+                    false
                 }
-                metrics.fault.set(0);
-            }
-            Ok(Err(problem)) => {
-                // Told once, not every five seconds.
-                if metrics.fault.get() == 0 {
-                    tracing::warn!(%problem, "the authority cannot be asked for notices");
+                Ok(Err(problem)) => {
+                    // Told once, not every five seconds.
+                    if !*away {
+                        tracing::warn!(%problem, "an outbox cannot be asked for letters");
+                    }
+                    true
                 }
-                metrics.fault.set(1);
-            }
-            Err(_) => metrics.fault.set(1),
+                Err(_) => true,
+            };
+            *away = failed;
         }
+        metrics.fault.set(away.iter().map(|away| i64::from(*away)).sum());
     }
 }
 

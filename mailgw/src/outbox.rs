@@ -1,4 +1,5 @@
-//! The authority's outbox as the gateway sees it: a socket that hands over letters and is told what became of them.
+//! An outbox of the authority or of a filing desk as the gateway sees it: a socket that hands over letters and is told what
+//! became of them.
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -10,13 +11,13 @@ use serde::{Deserialize, Serialize};
 use tokio::runtime::Handle;
 use tokio::time::timeout;
 
-/// Far longer than a page takes; an authority that hangs must not hang the gateway's end.
+/// Far longer than a page takes; a service that hangs must not hang the gateway's end.
 const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Letters to be delivered.
 #[derive(Clone, Debug, Deserialize)]
 pub struct Page {
-    /// Which authority it is, by the digest of its root: ids are unique below it.
+    /// Which service it is, by the digest of its root or of its log's key: ids are unique below it.
     pub authority: String,
     pub from: From,
     pub letters: Vec<Letter>,
@@ -35,6 +36,19 @@ pub struct Letter {
     pub to: Recipient,
     pub subject: String,
     pub text: String,
+    /// Files that travel with it, such as a receipt and its seal.
+    #[serde(default)]
+    pub files: Vec<File>,
+}
+
+/// A file of a letter: octets nobody here looks into.
+#[derive(Clone, Debug, Deserialize)]
+pub struct File {
+    pub name: String,
+    /// `type/subtype`.
+    pub media_type: String,
+    /// Base64.
+    pub content: String,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
@@ -96,7 +110,7 @@ impl RemoteOutbox {
             client.call(Method::POST, path, body).await
         };
         let called: Result<Res, CallError> = self.handle.block_on(async { timeout(PATIENCE, call).await }).map_err(|_| {
-            let message = format!("the authority did not answer within {} s", PATIENCE.as_secs());
+            let message = format!("the outbox did not answer within {} s", PATIENCE.as_secs());
             Problem::new(Exit::Unavailable, "outbox-not-answering", message, "look at its process and its disk")
         })?;
         called.map_err(Problem::from)

@@ -109,7 +109,7 @@ impl Outbox for Letters {
 }
 
 fn letter(id: &str, to: Recipient) -> Letter {
-    Letter { id: id.into(), to, subject: "企业签名证书还剩 30 天到期 / ends in 30 days".into(), text: "您好：\n\n序列号 0a\n".into() }
+    Letter { id: id.into(), to, subject: "企业签名证书还剩 30 天到期 / ends in 30 days".into(), text: "您好：\n\n序列号 0a\n".into(), files: Vec::new() }
 }
 
 fn to(address: &str) -> Recipient {

@@ -50,9 +50,9 @@ enum Command {
         /// PEM: the CA's root, under which bureaus are believed.
         #[arg(long)]
         root: PathBuf,
-        /// The socket at which the CA hands over notices of certificates that end: its state directory's `outbox.sock`.
+        /// A socket at which letters are handed over: `outbox.sock` of the CA (certificates that end) or of a filing desk (receipts); may be repeated.
         #[arg(long)]
-        outbox: Option<PathBuf>,
+        outbox: Vec<PathBuf>,
         /// Mail from other hosts.
         #[arg(long, default_value = "127.0.0.1:2525")]
         smtp: SocketAddr,
@@ -165,7 +165,7 @@ fn dispatch(cli: Cli) -> Result<(), Problem> {
     let operation = match cli.command {
         Command::Init { domain, host, sealer, root, outbox, smtp, imap, imaps, http, policy_arc, store } => {
             let listen = crate::init::Listen { smtp, imap, imaps, http };
-            let outbox = outbox.as_deref().map(found::absolute).transpose()?;
+            let outbox = outbox.iter().map(|socket| found::absolute(socket)).collect::<Result<_, _>>()?;
             let configuration = crate::init::Configuration { store, sealer: found::absolute(&sealer)?, outbox, policy_arc, listen };
             return found::init(&place, &domain, &host, configuration, &root);
         }

@@ -1,6 +1,6 @@
 //! The service: listeners, administration socket, and the jobs between them.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -24,7 +24,7 @@ use crate::flow::accept::{Reception, Recipients};
 use crate::flow::login::Logins;
 use crate::init::Listen;
 use crate::job::NoticeMetrics;
-use crate::outbox::RemoteOutbox;
+use crate::outbox::{Outbox, RemoteOutbox};
 use crate::service::{LongOperation, Operation, Outcome, Service, Told};
 use crate::wire::{imap, smtp};
 
@@ -38,14 +38,14 @@ pub fn serve(place: &Place, domain: Option<&str>) -> Result<(), Problem> {
     let mut service = Service::new(opened.gateway, opened.evidence, &opened.configuration.sealer, runtime.handle());
     service.tls = Some(tls);
     let outbox = opened.configuration.outbox;
-    runtime.block_on(run(service.clone(), opened.configuration.listen, outbox.as_deref(), &place.directory))?;
+    runtime.block_on(run(service.clone(), opened.configuration.listen, &outbox, &place.directory))?;
     drop(runtime);
     service.evidence.advance()?;
     tracing::info!("ended");
     Ok(())
 }
 
-async fn run(mut service: Service, listen: Listen, outbox: Option<&Path>, directory: &Path) -> Result<(), Problem> {
+async fn run(mut service: Service, listen: Listen, outboxes: &[PathBuf], directory: &Path) -> Result<(), Problem> {
     let shutdown = Shutdown::on_signals().map_err(|error| internal(&error))?;
     service.shutdown = shutdown.clone();
     let long_work = Arc::clone(&service.long_work);
@@ -57,7 +57,7 @@ async fn run(mut service: Service, listen: Listen, outbox: Option<&Path>, direct
     let jobs = tokio::spawn(crate::job::run(Arc::clone(&service.evidence), Arc::clone(&healthy), shutdown.clone()));
     let requests = Requests::new();
     let counts = requests.clone();
-    let notices = outbox.map(|socket| notices(&service, socket, &metrics, shutdown.clone())).transpose()?.map(tokio::spawn);
+    let notices = tokio::spawn(notices(&service, outboxes, &metrics, shutdown.clone())?);
     let (reception, clients) = (reception(&service, &metrics)?, clients(&service, &metrics)?);
     let public = runtime::http::health(move || health(&healthy)).merge(runtime::http::metrics(move || metrics.render() + &counts.render()));
     tracing::info!(smtp = %listen.smtp, imap = %listen.imap, imaps = %listen.imaps, domain = service.gateway.settings.domain, "serving");
@@ -69,17 +69,15 @@ async fn run(mut service: Service, listen: Listen, outbox: Option<&Path>, direct
     );
     // Work whose caller has left still ends at its next commit; it needs this runtime until then.
     drop(long_work.write().await);
-    if let Some(notices) = notices {
-        notices.await.map_err(|error| Problem::new(Exit::Internal, "notices", error.to_string(), "read the log above"))?;
-    }
+    notices.await.map_err(|error| Problem::new(Exit::Internal, "notices", error.to_string(), "read the log above"))?;
     jobs.await.map_err(|error| Problem::new(Exit::Internal, "job", error.to_string(), "read the log above"))
 }
 
-/// What the authority tells of certificates that end.
-fn notices(service: &Service, socket: &Path, metrics: &Registry, shutdown: Shutdown) -> Result<impl Future<Output = ()> + use<>, Problem> {
-    let outbox = Arc::new(RemoteOutbox::new(socket, tokio::runtime::Handle::current()));
+/// What the authority tells of certificates that end, and filing desks of receipts.
+fn notices(service: &Service, sockets: &[PathBuf], metrics: &Registry, shutdown: Shutdown) -> Result<impl Future<Output = ()> + use<>, Problem> {
+    let reached = |socket: &PathBuf| Arc::new(RemoteOutbox::new(socket, tokio::runtime::Handle::current())) as Arc<dyn Outbox>;
     let registered = NoticeMetrics::register(metrics).map_err(|error| wrong(&error.to_string()))?;
-    Ok(crate::job::notices(Arc::clone(&service.gateway), outbox, registered, shutdown))
+    Ok(crate::job::notices(Arc::clone(&service.gateway), sockets.iter().map(reached).collect(), registered, shutdown))
 }
 
 /// Mail from other hosts.
