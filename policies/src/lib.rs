@@ -4,6 +4,7 @@
 
 pub mod authority;
 pub mod certificate;
+pub mod desk;
 mod document;
 pub mod identity;
 pub mod mailbox;

@@ -1,5 +1,9 @@
-//! Certificate status on line: requests read, responses written.
+//! Certificate status on line: requests and responses, read and written.
 // spec: rfc6960, rfc9654 (nonce)
+mod answer;
+
+pub use answer::{AnswerError, MAX_ANSWER, OcspAnswer, Said, request};
+
 use crate::asn1::{self, DerError, Reader};
 use crate::certificate::{algorithm_der, key_bits};
 use crate::crl::Reason;

@@ -1,0 +1,127 @@
+//! What the desk grants: rates, places, sizes, patience. Each within bounds that the program can keep.
+
+use std::fmt::Write as _;
+
+use serde::Deserialize;
+use toml::Spanned;
+
+use crate::document::{PolicyError, read};
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// Filings in an hour.
+    pub per_enterprise: u32,
+    pub all: u32,
+    /// Filings judged at one time, and those that wait.
+    pub at_once: u32,
+    pub places: u32,
+    pub again_seconds: u32,
+    pub filing_bytes: u32,
+    pub attachment_bytes: u64,
+    /// What one enterprise may have here in attachments.
+    pub enterprise_bytes: u64,
+    pub skew_seconds: u32,
+    pub signing_time_minutes: u32,
+    pub counts_hours: u32,
+    pub grace_seconds: u32,
+    pub patience_seconds: u32,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Document {
+    hourly: Hourly,
+    queue: Queue,
+    filing: Filing,
+    attachments: Attachments,
+    time: Time,
+    revocation: Revocation,
+    patience: Patience,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Hourly {
+    per_enterprise: Spanned<u64>,
+    all: Spanned<u64>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Queue {
+    at_once: Spanned<u64>,
+    places: Spanned<u64>,
+    again_seconds: Spanned<u64>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Filing {
+    max_bytes: Spanned<u64>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Attachments {
+    max_bytes: Spanned<u64>,
+    enterprise_bytes: Spanned<u64>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Time {
+    skew_seconds: Spanned<u64>,
+    signing_time_minutes: Spanned<u64>,
+    counts_hours: Spanned<u64>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Revocation {
+    grace_seconds: Spanned<u64>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Patience {
+    seconds: Spanned<u64>,
+}
+
+pub(super) fn parse((file, text): (&str, &str)) -> Result<Limits, PolicyError> {
+    let document: Document = read(file, text)?;
+    let within = |value: &Spanned<u64>, least: u64, most: u64| {
+        let fits = (least..=most).contains(value.get_ref());
+        if fits { Ok(*value.get_ref()) } else { Err(PolicyError::at(file, text, Some(value.span()), format!("it is {least} to {most}"))) }
+    };
+    // Every bound below fits.
+    let small = |value: &Spanned<u64>, least: u32, most: u32| within(value, least.into(), most.into()).map(|value| u32::try_from(value).unwrap_or(most));
+    let attachment_bytes = within(&document.attachments.max_bytes, 1, 100 << 20)?;
+    Ok(Limits {
+        per_enterprise: small(&document.hourly.per_enterprise, 1, 1_000_000)?,
+        all: small(&document.hourly.all, 1, 1_000_000_000)?,
+        at_once: small(&document.queue.at_once, 1, 512)?,
+        places: small(&document.queue.places, 1, 100_000)?,
+        again_seconds: small(&document.queue.again_seconds, 1, 3_600)?,
+        filing_bytes: small(&document.filing.max_bytes, 16_384, 32 << 20)?,
+        attachment_bytes,
+        enterprise_bytes: within(&document.attachments.enterprise_bytes, attachment_bytes, 1 << 50)?,
+        skew_seconds: small(&document.time.skew_seconds, 0, 300)?,
+        signing_time_minutes: small(&document.time.signing_time_minutes, 1, 1_440)?,
+        counts_hours: small(&document.time.counts_hours, 0, 168)?,
+        grace_seconds: small(&document.revocation.grace_seconds, 0, 86_400)?,
+        patience_seconds: small(&document.patience.seconds, 1, 60)?,
+    })
+}
+
+impl Limits {
+    pub(super) fn resolve(&self, text: &mut String) {
+        // Writing to a string cannot fail.
+        let _ = writeln!(text, "in an hour {} filings of one enterprise, {} of all", self.per_enterprise, self.all);
+        let _ = writeln!(text, "{} filings judged at once, {} wait, the others come again after {} s", self.at_once, self.places, self.again_seconds);
+        let _ = writeln!(text, "a filing of at most {} bytes, an attachment of {}, of one enterprise together {}", self.filing_bytes, self.attachment_bytes, self.enterprise_bytes);
+        let _ = writeln!(text, "a timestamp at most {} s ahead, the signer's own time at most {} min from it", self.skew_seconds, self.signing_time_minutes);
+        let _ = writeln!(text, "a timestamp counts for the deadline for {} h", self.counts_hours);
+        let _ = writeln!(text, "revocation known from {} s before the timestamp on", self.grace_seconds);
+        let _ = writeln!(text, "others are waited for {} s", self.patience_seconds);
+    }
+}

@@ -1,0 +1,50 @@
+//! The shipped policy of the desk: its meaning, and what is refused.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+use policies::certificate::Arc;
+use policies::desk::{BureauCode, DeskPolicy, SHIPPED};
+
+fn arc() -> Arc {
+    Arc::parse("arc.toml", "arc = \"1.3.6.1.4.1.32473\"").unwrap()
+}
+
+/// `SUIYIN_GOLDEN=write cargo test -p policies` writes the file anew; read what changed before it is kept.
+#[test]
+fn the_meaning_of_the_shipped_policy_is_the_one_we_agreed_to() {
+    let (path, policy) = (concat!(env!("CARGO_MANIFEST_DIR"), "/tests/golden/desk/desk.txt"), DeskPolicy::parse(SHIPPED, arc()).unwrap());
+    if std::env::var("SUIYIN_GOLDEN").as_deref() == Ok("write") {
+        std::fs::write(path, policy.resolved()).unwrap();
+    }
+    assert_eq!(policy.resolved(), std::fs::read_to_string(path).unwrap_or_default());
+    assert_eq!(policy.accepting("SI_WAGE_BASE").unwrap().0.code.as_str(), "gz-social-insurance");
+    assert!(policy.accepting("vat-general").is_none() && policy.bureau("gz-tax").is_some());
+}
+
+#[test]
+fn what_makes_no_sense_is_refused_by_its_line() {
+    let [bureaus, limits] = SHIPPED;
+    let refused = |change: (&str, &str), of_bureaus: bool| {
+        let changed = if of_bureaus { bureaus.1 } else { limits.1 }.replacen(change.0, change.1, 1);
+        assert!(changed != bureaus.1 && changed != limits.1, "{change:?}");
+        let documents = if of_bureaus { [(bureaus.0, changed.as_str()), limits] } else { [bureaus, (limits.0, changed.as_str())] };
+        DeskPolicy::parse(documents, arc()).unwrap_err().reason
+    };
+    assert!(refused(("code = \"gz-social-insurance\"", "code = \"gz-tax\""), true).contains("twice"));
+    assert!(refused(("kind = \"SI_WAGE_BASE\"", "kind = \"VAT_GENERAL\""), true).contains("accepted twice"));
+    assert!(refused(("\".1.1\"", "\"1.1.x\""), true).contains("object identifier"));
+    assert!(refused(("\"root.pem\"", "\"../root.pem\""), true).contains("without a path"));
+    assert!(refused(("anchors = [\"root.pem\"]", "anchors = []"), true).contains("at least one root"));
+    assert!(refused(("hotline = \"12366\"", "hotline = \"call us\""), true).contains("telephone"));
+    assert!(refused(("late = \"flag\"", "late = \"maybe\""), true).contains("maybe"));
+    assert!(refused(("max_bytes = 104857600", "max_bytes = 104857601"), false).contains("104857600"));
+    assert!(refused(("enterprise_bytes = 2147483648", "enterprise_bytes = 1"), false).contains("it is"));
+    assert!(refused(("[patience]", "[patience]\nmore = 1"), false).contains("more"));
+}
+
+#[test]
+fn codes_of_bureaus() {
+    for wrong in ["", "a", "1a", "Gz", "gz_tax", "gz tax", &"a".repeat(33)] {
+        assert!(BureauCode::parse(wrong).is_err(), "{wrong}");
+    }
+    assert_eq!(BureauCode::parse("gz-tax").unwrap().as_str(), "gz-tax");
+}
