@@ -136,6 +136,10 @@ impl<'a> Reader<'a> {
     pub fn peek(&self) -> Option<u8> {
         self.rest.first().copied()
     }
+    /// The octets read since, when `later` is this reader further on.
+    pub fn until(&self, later: &Self) -> &'a [u8] {
+        self.rest.len().checked_sub(later.rest.len()).and_then(|read| self.rest.get(..read)).unwrap_or_default()
+    }
     /// Tag, value, and the whole element.
     pub fn any(&mut self) -> Result<(u8, &'a [u8], &'a [u8]), DerError> {
         let [tag, first, tail @ ..] = self.rest else { return Err(DerError::Truncated) };

@@ -2,6 +2,7 @@
 #![forbid(unsafe_code)]
 
 pub mod asn1;
+pub mod cades;
 pub mod certificate;
 pub mod cms;
 pub mod crl;

@@ -15,7 +15,7 @@ use crate::signature::{DigestAlgorithm, SignatureError};
 use const_oid::ObjectIdentifier as Oid;
 
 /// id-ct-TSTInfo. spec: rfc3161#2.4.2
-const TST_INFO: Oid = Oid::new_unwrap("1.2.840.113549.1.9.16.1.4");
+pub(crate) const TST_INFO: Oid = Oid::new_unwrap("1.2.840.113549.1.9.16.1.4");
 
 /// What is stamped: a digest whose length fits its hash.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -101,6 +101,7 @@ impl Stamp {
 pub struct VerifiedTimestamp {
     stamp: Stamp,
     signer_certificate: Vec<u8>,
+    certificates: Vec<Vec<u8>>,
 }
 
 impl std::fmt::Debug for VerifiedTimestamp {
@@ -123,16 +124,29 @@ impl VerifiedTimestamp {
     pub fn signer_certificate(&self) -> &[u8] {
         &self.signer_certificate
     }
+    /// All that travelled in the token, DER.
+    pub fn certificates(&self) -> &[Vec<u8>] {
+        &self.certificates
+    }
 }
 
 /// Verifies a token, DER. The signer's certificate is looked for in the token and among those `known`.
 pub fn verify<'a>(token: &'a [u8], known: &[&'a [u8]]) -> Result<VerifiedTimestamp, TimestampError> {
-    let (verified, content) = cms::verify_enclosing(token, &TST_INFO, known)?;
-    let signer_certificate = verified.signer_certificate().to_vec();
+    match verify_with_unsigned(token, known)? {
+        (_, Some(_)) => Err(CmsError::UnsignedAttributes.into()),
+        (verified, None) => Ok(verified),
+    }
+}
+
+/// As [`verify`], with the octets of the unsigned attributes: an archive timestamp says there what it covers.
+fn verify_with_unsigned<'a>(token: &'a [u8], known: &[&'a [u8]]) -> Result<(VerifiedTimestamp, Option<&'a [u8]>), TimestampError> {
+    let enclosing = cms::verify_enclosing(token, &TST_INFO, known)?;
+    let signer_certificate = enclosing.verified.signer_certificate().to_vec();
     if !stamps(&CertificateView::parse(&signer_certificate)?) {
         return Err(TimestampError::Usage);
     }
-    Ok(VerifiedTimestamp { stamp: Stamp::parse(content)?, signer_certificate })
+    let certificates = enclosing.verified.certificates().to_vec();
+    Ok((VerifiedTimestamp { stamp: Stamp::parse(enclosing.content)?, signer_certificate, certificates }, enclosing.unsigned))
 }
 
 /// Whether the certificate is for timestamps and critically nothing else. spec: rfc3161#2.3

@@ -1,0 +1,97 @@
+//! Signatures of each level are made, and OpenSSL reads what it can of them.
+#![allow(clippy::unwrap_used, clippy::panic)]
+mod city;
+use city::{Authority, Desk, Key, NOW, POLICY};
+use const_oid::ObjectIdentifier as Oid;
+use pki::cades::{CadesError, Signature};
+use pki::cms::{CmsError, SignerPlan};
+use pki::ocsp::{self, CertId, CertStatus, HashAlgorithm, SingleResponse};
+use pki::signature::DigestAlgorithm;
+use pki::signer::Signer as _;
+use pki::timestamp::{Imprint, Moment, Terms, TimeStampRequest, TokenInfo, TokenPlan};
+use time::{Duration, OffsetDateTime};
+
+const DOCUMENT: &[u8] = b"{\"filing_id\":\"01K\",\"kind\":\"VAT_GENERAL\"}";
+const TIME_STAMPING: Oid = Oid::new_unwrap("1.3.6.1.5.5.7.3.8");
+
+struct City {
+    root: Authority,
+    key: Key,
+    certificate: Vec<u8>,
+    tsa: Key,
+    tsa_certificate: Vec<u8>,
+}
+
+impl City {
+    fn new() -> Self {
+        let (root, key, tsa) = (Authority::root("穗印根"), Key::p256(), Key::p256());
+        let certificate = root.seal(key.public_key_info(), |_| ());
+        let tsa_certificate = root.seal(tsa.public_key_info(), |plan| {
+            (plan.extensions.extended_key_usage, plan.extensions.extended_key_usage_critical) = (vec![TIME_STAMPING], true);
+        });
+        Self { root, key, certificate, tsa, tsa_certificate }
+    }
+
+    fn signed(&self) -> Signature {
+        let digest: [u8; 32] = DigestAlgorithm::Sha256.digest(DOCUMENT).try_into().unwrap();
+        Signature::read(&SignerPlan::new(&self.certificate, &[]).unwrap().seal(digest, NOW, &self.key).unwrap()).unwrap()
+    }
+
+    fn token(&self, imprint: &Imprint, time: OffsetDateTime) -> Vec<u8> {
+        let request = TimeStampRequest { imprint: imprint.clone(), policy: None, nonce: None, certificate: true };
+        let info = TokenInfo::new(&Terms { policy: POLICY, accuracy_ms: 0, ordering: false }, &request, Moment { time, serial: city::serial() }).unwrap();
+        TokenPlan::new(&self.tsa_certificate, &[]).unwrap().token(&info, &self.tsa).unwrap()
+    }
+
+    fn good(&self, certificate: &[u8]) -> Vec<u8> {
+        let serial = pki::view::CertificateView::parse(certificate).unwrap().serial.to_vec();
+        let id = CertId::new(HashAlgorithm::Sha256, &self.root.name, self.root.key.public_key_info(), &serial).unwrap();
+        let single = SingleResponse { id: &id.der, status: CertStatus::Good, this_update: NOW, next_update: NOW + Duration::DAY, archive_cutoff: None };
+        let responder = ocsp::responder_key_hash(self.root.key.public_key_info()).unwrap();
+        let data = ocsp::response_data(&responder, NOW, &[single], None);
+        ocsp::assemble(&data, self.root.key.algorithm(), &self.root.key.sign(&data).unwrap(), &self.root.certificate)
+    }
+}
+
+#[test]
+fn openssl_verifies_every_level() {
+    let (city, desk) = (City::new(), Desk::new());
+    desk.put("document", DOCUMENT);
+    desk.pem("root.pem", "CERTIFICATE", &city.root.certificate);
+    let sha256 = DigestAlgorithm::Sha256;
+    let basic = city.signed();
+    let stamped = basic.with_timestamp(&city.token(&basic.timestamp_imprint(sha256), NOW)).unwrap();
+    let list = city.root.crl(&city.root.crl_plan(), vec![]);
+    let responses = [city.good(&city.certificate), city.good(&city.tsa_certificate)];
+    let evidence = stamped.with_evidence([city.tsa_certificate.as_slice()], responses.iter().map(Vec::as_slice), [list.as_slice()]).unwrap();
+    let again = evidence.with_evidence([city.tsa_certificate.as_slice()], responses.iter().map(Vec::as_slice), [list.as_slice()]).unwrap();
+    assert_eq!(again.der(), evidence.der());
+    let covered = evidence.archive_imprint(DOCUMENT, sha256);
+    let archived = evidence.with_archive_timestamp(&covered, &city.token(covered.imprint(), NOW + Duration::DAY)).unwrap();
+    let at = NOW.unix_timestamp();
+    for (level, signature) in [("B-B", &basic), ("B-T", &stamped), ("B-LT", &evidence), ("B-LTA", &archived)] {
+        assert_eq!(signature.value(), basic.value(), "{level}");
+        let proved = signature.prove(DOCUMENT, &[]).unwrap();
+        assert_eq!((proved.signer_certificate(), proved.signing_time()), (city.certificate.as_slice(), Some(NOW)), "{level}");
+        assert_eq!(signature.prove(b"other", &[]).unwrap_err(), CmsError::Content, "{level}");
+        assert_eq!(Signature::read(signature.der()).unwrap(), *signature, "{level}");
+        desk.put("signature", signature.der());
+        desk.ok(&format!("openssl cms -verify -cades -binary -inform DER -in signature -content document -CAfile root.pem -purpose any -attime {at} -out out"));
+        let (verified, _) = desk.run(&format!("openssl cms -verify -cades -binary -inform DER -in signature -content root.pem -CAfile root.pem -purpose any -attime {at} -out out"));
+        assert!(!verified, "{level}");
+    }
+    // The timestamp is over the signature's value, as OpenSSL sees it.
+    desk.put("value", basic.value());
+    desk.put("token", stamped.signature_timestamps().next().unwrap());
+    desk.ok(&format!("openssl ts -verify -token_in -in token -data value -CAfile root.pem -attime {at}"));
+}
+
+#[test]
+fn a_timestamp_over_other_bytes_is_not_taken() {
+    let city = City::new();
+    let (basic, other) = (city.signed(), city.signed());
+    let token = city.token(&other.timestamp_imprint(DigestAlgorithm::Sha256), NOW);
+    assert_eq!(basic.with_timestamp(&token).unwrap_err(), CadesError::OtherImprint);
+    let (covered, elsewhere) = (basic.archive_imprint(DOCUMENT, DigestAlgorithm::Sha256), basic.archive_imprint(b"other", DigestAlgorithm::Sha256));
+    assert_eq!(basic.with_archive_timestamp(&covered, &city.token(elsewhere.imprint(), NOW)).unwrap_err(), CadesError::OtherImprint);
+}
