@@ -67,6 +67,8 @@ pub fn extensions(der: &[u8]) -> Result<Vec<ExtensionView<'_>>, DerError> {
 
 #[derive(Clone, Debug)]
 pub struct CertificateView<'a> {
+    /// The whole certificate.
+    pub der: &'a [u8],
     pub signed: Signed<'a>,
     /// The INTEGER's octets.
     pub serial: &'a [u8],
@@ -114,7 +116,7 @@ impl<'a> CertificateView<'a> {
             None => Vec::new(),
         };
         tbs.end()?;
-        Ok(Self { signed, serial, issuer, subject, not_before, not_after, spki, extensions })
+        Ok(Self { der, signed, serial, issuer, subject, not_before, not_after, spki, extensions })
     }
 
     pub fn extension(&self, id: &Oid) -> Option<&'a [u8]> {

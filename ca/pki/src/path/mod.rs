@@ -17,6 +17,7 @@ pub use const_oid::ObjectIdentifier as Oid;
 pub use facts::CertificateFacts;
 pub use revocation::{ListError, Revocation, RevocationList};
 use search::Search;
+use std::cell::RefCell;
 use std::collections::BTreeSet;
 use time::OffsetDateTime;
 
@@ -143,22 +144,52 @@ impl Trusted {
 impl Validation<'_> {
     /// Decides about a certificate; its issuers are looked for among `intermediates`, which nobody needs to trust.
     pub fn trust(&self, certificate: &[u8], intermediates: &[impl AsRef<[u8]>]) -> Result<Trusted, PathError> {
+        let facts = CertificateFacts::of(&CertificateView::parse(certificate)?)?;
+        self.climb(certificate, intermediates, &|path| self.judge(path))?;
+        Ok(Trusted { certificate: certificate.to_vec(), facts })
+    }
+
+    /// The path from a certificate to an anchor, DER, the anchor's last: everything is judged but revocation, which is asked
+    /// of each pair by [`Self::standing`] or of a responder.
+    pub fn path(&self, certificate: &[u8], intermediates: &[impl AsRef<[u8]>]) -> Result<Vec<Vec<u8>>, PathError> {
+        self.climb(certificate, intermediates, &|path| self.judge_but_revocation(path))
+    }
+
+    /// Whether a certificate of a path is revoked at this time, by the lists.
+    pub fn standing(&self, subject: &[u8], issuer: &[u8], is_authority: bool) -> Result<(), PathError> {
+        self.judge_revocation(&CertificateView::parse(subject)?, &CertificateView::parse(issuer)?, is_authority)
+    }
+
+    fn climb(&self, certificate: &[u8], intermediates: &[impl AsRef<[u8]>], judge: &dyn Fn(&[&CertificateView<'_>]) -> Result<(), PathError>) -> Result<Vec<Vec<u8>>, PathError> {
         if intermediates.len() > MAX_INTERMEDIATES {
             return Err(PathError::TooMany);
         }
         let holder = CertificateView::parse(certificate)?;
-        let facts = CertificateFacts::of(&holder)?;
         let anchors = self.anchors.views()?;
         // What cannot be read is no issuer of anybody; what is sent twice is tried once, so that copies cost nothing.
         let mut seen = BTreeSet::new();
         let distinct = intermediates.iter().map(AsRef::as_ref).filter(|one| seen.insert(*one));
         let intermediates: Vec<_> = distinct.filter_map(|one| CertificateView::parse(one).ok()).collect();
-        Search::new(&anchors, &intermediates).climb(&mut vec![&holder], &|path| self.judge(path))?;
-        Ok(Trusted { certificate: certificate.to_vec(), facts })
+        let found = RefCell::new(Vec::new());
+        Search::new(&anchors, &intermediates).climb(&mut vec![&holder], &|path| {
+            judge(path)?;
+            *found.borrow_mut() = path.iter().map(|view| view.der.to_vec()).collect();
+            Ok(())
+        })?;
+        Ok(found.into_inner())
     }
 
     /// A path whose signatures verify, from the holder to the anchor.
     fn judge(&self, path: &[&CertificateView<'_>]) -> Result<(), PathError> {
+        self.judge_but_revocation(path)?;
+        for (depth, pair) in path.array_windows().enumerate() {
+            let [subject, issuer] = pair;
+            self.judge_revocation(subject, issuer, depth > 0)?;
+        }
+        Ok(())
+    }
+
+    fn judge_but_revocation(&self, path: &[&CertificateView<'_>]) -> Result<(), PathError> {
         let [below @ .., anchor] = path else { return Err(PathError::UnknownIssuer) };
         let [holder, between @ ..] = below else { return Err(PathError::UnknownIssuer) };
         // The anchor's time is nobody else's concern, but ours. spec: rfc5280#6.1.1 (d), rfc5280#6.1.3 (a)(2)
@@ -177,12 +208,7 @@ impl Validation<'_> {
         }
         let down: Vec<&CertificateView<'_>> = below.iter().rev().copied().collect();
         policy::judge(&self.required.policies, &down)?;
-        self.judge_holders_policy(holder)?;
-        for (depth, pair) in path.array_windows().enumerate() {
-            let [subject, issuer] = pair;
-            self.judge_revocation(subject, issuer, depth > 0)?;
-        }
-        Ok(())
+        self.judge_holders_policy(holder)
     }
 
     fn judge_time(&self, view: &CertificateView<'_>) -> Result<(), PathError> {
