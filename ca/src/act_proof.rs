@@ -11,11 +11,12 @@ use time::OffsetDateTime;
 
 use crate::approval::{Judge, Signed, SignedError};
 use crate::authority::Authority;
-use crate::flow::{act, approve};
+use crate::documents::Documents;
+use crate::flow::{act, approve, policies};
 use crate::flow::order::OrderError;
 use crate::order_proof::{Entry, MAX_BYTES, MAX_ENTRIES, ProofError, Signature, Told, der, included, lists_of, proved};
 use crate::problem::IssueError;
-use crate::record::{ActDecision, ActRecord, ActState, Asked, Deed, OrderId, Person, Verdict};
+use crate::record::{ActDecision, ActRecord, ActState, Asked, Deed, OrderId, Person, Verdict, log};
 use crate::register;
 use crate::service::pem;
 
@@ -26,6 +27,9 @@ const DECIDED: u8 = 24;
 const MOVED: u8 = 25;
 const GRANTED: u8 = 10;
 const BEGUN: u8 = 58;
+const ACCEPTED: u8 = log::POLICIES_ACCEPTED;
+/// What tells that an act was done.
+const DONE: [u8; 3] = [GRANTED, BEGUN, ACCEPTED];
 
 /// What is handed to whoever wants proof.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -37,6 +41,9 @@ pub struct ActProof {
     pub asked: Asked,
     /// To whose holder a power is granted, PEM.
     pub certificate: Option<String>,
+    /// The documents that were proposed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub policies: Option<Documents>,
     pub decisions: Vec<Signature>,
     /// The lists in force when something was decided, PEM.
     pub lists: Vec<String>,
@@ -71,8 +78,9 @@ pub fn export(authority: &Authority, evidence: &Evidence, id: &OrderId) -> Resul
             let record = register::get(&*authority.store, &register::serial(serial).map_err(IssueError::from)?).map_err(IssueError::from)?;
             Some(pem("CERTIFICATE", &record.der))
         }
-        Deed::Bulk { .. } => None,
+        Deed::Bulk { .. } | Deed::ChangePolicies { .. } => None,
     };
+    let deed = act.asked.deed.clone();
     let (from, to) = ActRecord::entries(id);
     let kept = authority.store.scan(&from, &to, MAX_ENTRIES).map_err(OrderError::from)?;
     let indexes: Vec<u64> = kept.iter().filter_map(|(key, _)| ActRecord::position(id, key)).collect();
@@ -83,6 +91,7 @@ pub fn export(authority: &Authority, evidence: &Evidence, id: &OrderId) -> Resul
         state: act.state.word().to_owned(),
         asked: act.asked,
         certificate,
+        policies: policies::change(authority, &deed)?.map(|change| change.after),
         decisions: decisions.into_iter().map(|record| Signature { decision: record.decision, signature: pem("CMS", &record.signature) }).collect(),
         lists,
         checkpoint,
@@ -119,10 +128,10 @@ pub fn verify(bytes: &[u8], root: &[u8], vkey: &str, officers: Vec<Oid>) -> Resu
     }
     let digest = proof.order.digest();
     let first = told.first().filter(|first| first.kind == ASKED).ok_or(ProofError::Story("the asking is missing"))?;
-    if told.iter().any(|one| ![GRANTED, BEGUN].contains(&one.kind) && one.word("act_sha256") != digest) {
+    if told.iter().any(|one| !DONE.contains(&one.kind) && one.word("act_sha256") != digest) {
         return Err(ProofError::Story("one is about another act"));
     }
-    if told.iter().skip(1).any(|one| ![DECIDED, MOVED, GRANTED, BEGUN].contains(&one.kind)) {
+    if told.iter().skip(1).any(|one| ![DECIDED, MOVED].contains(&one.kind) && !DONE.contains(&one.kind)) {
         return Err(ProofError::Story("one is of another kind"));
     }
     let last = told.iter().rfind(|one| one.kind == MOVED);
@@ -133,7 +142,14 @@ pub fn verify(bytes: &[u8], root: &[u8], vkey: &str, officers: Vec<Oid>) -> Resu
         return Err(ProofError::Content);
     }
     let beneficiary = beneficiary(&proof)?;
-    let done: Vec<&Told> = told.iter().filter(|one| [GRANTED, BEGUN].contains(&one.kind)).collect();
+    // The documents here are those whose digest was signed.
+    match (&proof.asked.deed, &proof.policies) {
+        (Deed::ChangePolicies { after_sha256, .. }, Some(documents)) if documents.digest() == *after_sha256 => {}
+        (Deed::ChangePolicies { .. }, _) => return Err(ProofError::Content),
+        (_, None) => {}
+        (_, Some(_)) => return Err(ProofError::Form),
+    }
+    let done: Vec<&Told> = told.iter().filter(|one| DONE.contains(&one.kind)).collect();
     let was_done = proof.state == ActState::Done.word();
     match (done.as_slice(), was_done) {
         ([], false) => {}
@@ -169,7 +185,7 @@ fn beneficiary(proof: &ActProof) -> Result<Option<Person>, ProofError> {
             }
             Ok(Person::of(&certificate))
         }
-        (Deed::Bulk { .. }, None) => Ok(None),
+        (Deed::Bulk { .. } | Deed::ChangePolicies { .. }, None) => Ok(None),
         _ => Err(ProofError::Form),
     }
 }
@@ -180,6 +196,7 @@ fn tells_of(entry: &Told, asked: &Asked) -> bool {
     of_asker
         && match &asked.deed {
             Deed::GrantPower { serial, power, .. } => entry.kind == GRANTED && entry.word("serial") == serial && entry.word("power") == power.name(),
+            Deed::ChangePolicies { before_sha256, after_sha256 } => entry.kind == ACCEPTED && entry.word("before_sha256") == before_sha256 && entry.word("sha256") == after_sha256,
             Deed::Bulk { incident, act, reason, certificates, serials_sha256 } => {
                 let said = serde_json::to_value(reason).ok();
                 entry.kind == BEGUN

@@ -6,6 +6,7 @@ use crate::authority::Authority;
 use crate::flow::act::{self, Needed};
 use crate::flow::bulk::{self, Preview};
 use crate::flow::order::OrderError;
+use crate::flow::policies::{self, Change};
 use crate::order_shown::{DecisionShown, Told, decisions};
 use crate::problem::IssueError;
 use crate::record::{ActDecision, ActRecord, ActState, Asked, Deed, OrderId};
@@ -30,13 +31,16 @@ pub struct ActShown {
     /// Which certificates an open act in bulk is about.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub preview: Option<Preview>,
+    /// The documents to be accepted, beside those they take the place of.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub policies: Option<Change>,
 }
 
 impl ActShown {
     pub fn new(authority: &Authority, id: &OrderId, act: &ActRecord) -> Result<Self, OrderError> {
         let certificate = match &act.asked.deed {
             Deed::GrantPower { serial, .. } => Some(pem("CERTIFICATE", &register::get(&*authority.store, &register::serial(serial).map_err(IssueError::from)?).map_err(IssueError::from)?.der)),
-            Deed::Bulk { .. } => None,
+            Deed::Bulk { .. } | Deed::ChangePolicies { .. } => None,
         };
         Ok(Self {
             id: *id,
@@ -49,16 +53,17 @@ impl ActShown {
             decisions: if act.decisions > 0 { decisions::<ActDecision>(authority, id)? } else { Vec::new() },
             certificate,
             preview: None,
+            policies: None,
         })
     }
 
-    /// With the certificates of an act in bulk looked at, each.
+    /// With the certificates of an act in bulk looked at, each, and the documents of a change.
     pub fn whole(authority: &Authority, id: &OrderId, act: &ActRecord) -> Result<Self, OrderError> {
         let preview = match &act.asked.deed {
             Deed::Bulk { incident, act: of, .. } if act.state.is_open() => Some(bulk::written_down(authority, incident, *of)?),
             _ => None,
         };
-        Ok(Self { preview, ..Self::new(authority, id, act)? })
+        Ok(Self { preview, policies: policies::change(authority, &act.asked.deed)?, ..Self::new(authority, id, act)? })
     }
 }
 

@@ -203,16 +203,21 @@ impl Authority {
 
     /// Issuers and profiles that do not fit together: a profile that nobody can sign, an authority that signs nothing.
     pub fn unmatched(&self) -> Vec<String> {
-        let signed_by = |id: &str| self.policies.profiles().any(|profile| profile.issuers().iter().any(|issuer| issuer.name() == id));
-        let unsigned = self.policies.profiles().flat_map(|profile| profile.issuers().iter().map(move |issuer| (profile.name(), issuer.name())));
+        self.unmatched_with(&self.policies, &self.rules)
+    }
+
+    /// The same with other policies.
+    pub fn unmatched_with(&self, policies: &Policies, rules: &Rules) -> Vec<String> {
+        let signed_by = |id: &str| policies.profiles().any(|profile| profile.issuers().iter().any(|issuer| issuer.name() == id));
+        let unsigned = policies.profiles().flat_map(|profile| profile.issuers().iter().map(move |issuer| (profile.name(), issuer.name())));
         let unsigned = unsigned.filter(|(_, issuer)| !self.issuers.contains_key(*issuer)).map(|(profile, issuer)| format!("the profile {profile} names the issuer {issuer}, which is not here"));
         let idle = self.issuers.values().filter(|issuer| !signed_by(issuer.policy_name())).map(|issuer| format!("no profile is signed by the issuer {}", issuer.id()));
-        let holders = |name: &str| self.policies.profile(name).is_some_and(|profile| profile.kind() == Kind::Leaf && profile.applicant() != ApplicantKind::Authority);
-        let renewed = self.rules.renewal.profiles().filter(|(name, _)| !holders(name)).map(|(name, _)| format!("certificates of {name} are to be renewed, and no holder has such"));
-        let (online, asked) = (self.rules.orders.profiles().map(|profile| ("orders.toml", profile)), self.rules.approvals.profiles().map(|profile| ("approvals.toml", profile)));
-        let absent = online.chain(asked).filter(|(_, profile)| self.policies.profile(profile).is_none()).map(|(file, profile)| format!("{file} names the profile {profile}, which is not here"));
+        let holders = |name: &str| policies.profile(name).is_some_and(|profile| profile.kind() == Kind::Leaf && profile.applicant() != ApplicantKind::Authority);
+        let renewed = rules.renewal.profiles().filter(|(name, _)| !holders(name)).map(|(name, _)| format!("certificates of {name} are to be renewed, and no holder has such"));
+        let (online, asked) = (rules.orders.profiles().map(|profile| ("orders.toml", profile)), rules.approvals.profiles().map(|profile| ("approvals.toml", profile)));
+        let absent = online.chain(asked).filter(|(_, profile)| policies.profile(profile).is_none()).map(|(file, profile)| format!("{file} names the profile {profile}, which is not here"));
         // What strangers apply for somebody looks at.
-        let unseen = self.rules.orders.profiles().filter_map(|name| self.policies.profile(name)).filter(|profile| self.rules.approvals.of(profile.name(), profile.approvals()).online == 0);
+        let unseen = rules.orders.profiles().filter_map(|name| policies.profile(name)).filter(|profile| rules.approvals.of(profile.name(), profile.approvals()).online == 0);
         let unseen = unseen.map(|profile| format!("orders.toml lets anybody order certificates of {} over the network, and approvals.toml asks for no approval of such an order", profile.name()));
         unsigned.chain(idle).chain(renewed).chain(absent).chain(unseen).collect()
     }

@@ -1,11 +1,12 @@
 //! What is well with the authority and what is to be mended: facts read from the store, graded by pure functions.
 
-use policies::authority::Pace;
+use ::policies::authority::Pace;
 use serde::{Deserialize, Serialize};
 use store::Key;
 use x509_parser::prelude::{FromDer, X509Certificate};
 
 use crate::authority::{Authority, Issuer, ROOT};
+use crate::flow::policies::{self, Standing};
 use crate::flow::{numbering, officer, publish};
 use crate::job::{ROOT_BEFORE_END, lists};
 use crate::problem::IssueError;
@@ -86,9 +87,19 @@ pub fn examine(service: &Service) -> Result<Examined, IssueError> {
     findings.extend(administrators(authority)?);
     findings.extend(listener(authority, now)?);
     findings.push(notices(authority, now)?);
+    findings.push(policies(authority)?);
     findings.extend(authority.unmatched().into_iter().map(|what| Finding::fail(what, "mend the documents in policies/certificates and restart")));
     findings.extend(log_findings(service, now)?);
     Ok(Examined { base_url: authority.settings.base_url.clone(), findings })
+}
+
+/// Whether what was accepted is gone by.
+fn policies(authority: &Authority) -> Result<Finding, IssueError> {
+    let Standing { accepted_sha256, in_force_sha256, .. } = policies::standing(authority)?;
+    Ok(match accepted_sha256 == in_force_sha256 {
+        true => Finding::ok("policies: those accepted are in force"),
+        false => Finding::warn("policies: others were accepted than are in force", "start `ca serve` again"),
+    })
 }
 
 /// The whole list and the delta each by itself; of the parts the worst.

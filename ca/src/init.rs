@@ -1,8 +1,6 @@
 //! Founding a hierarchy, once; and opening the one that stands.
 
-use std::collections::BTreeMap;
 use std::fs;
-use std::io::Read;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -10,9 +8,7 @@ use std::sync::Arc;
 use evidence::{Evidence, EvidenceError, LogSigner};
 use keys::{KeyError, KeyHandle, KeyStore, Passphrase, PinError, Token, TokenError};
 use pki::signer::SignatureAlgorithm;
-use policies::authority::{self, RegistryRule, Rules};
-use policies::PRACTICE_STATEMENT;
-use policies::certificate::{Policies, SHIPPED};
+use policies::authority::RegistryRule;
 use runtime::clock::Clock;
 use runtime::exit::{Exit, Problem};
 use runtime::state::{StateDir, StateError};
@@ -21,7 +17,10 @@ use store::{Batch, Expectation, Key, Store};
 
 use crate::administration::Administration;
 use crate::authority::{Addresses, Authority, Issuer, ROOT};
+pub use crate::documents::ReadPolicies;
+use crate::documents::{Documents, DocumentsError};
 use crate::flow::{Authorised, issue, listing, own, publish, revoke, take_over};
+use crate::in_force::{self, InForce};
 use crate::own_name::{self, OwnNames};
 use crate::issuers::{Birthplace, Issuers};
 use crate::problem::IssueError;
@@ -41,10 +40,6 @@ const FOUNDING: &str = "founding";
 pub(crate) const RESTORING: &str = "restoring";
 /// What founding and restoring make, and all that beginning anew takes away.
 const MADE: [&str; 7] = ["ca.toml", "policies", "root-keys", "keys", "blocked-keys", "store", "log-head"];
-/// In `policies/`: what certificates name at `/cps`.
-const STATEMENT_FILE: &str = "practice-statement.md";
-/// Longest policy document read.
-const POLICY_LIMIT: u64 = 256 * 1024;
 
 #[derive(Debug, thiserror::Error)]
 pub enum InitError {
@@ -66,6 +61,10 @@ pub enum InitError {
     Policy(#[from] policies::PolicyError),
     #[error(transparent)]
     Config(#[from] runtime::config::ConfigError),
+    #[error(transparent)]
+    Documents(#[from] DocumentsError),
+    #[error("officers approve what changes in the policies, and these in {path} are not as they were accepted: {}; propose them from a directory of their own with `ca policy propose`, and move {path} away to go on as before", places.join(", "), path = path.display())]
+    NotAccepted { path: PathBuf, places: Vec<String> },
     #[error("{path}: {reason}; check the directory", path = path.display())]
     File { path: PathBuf, reason: String },
     #[error("the authority in {path} was never founded to the end; run `ca init` again, which begins anew", path = path.display())]
@@ -148,7 +147,7 @@ pub struct Opened {
     pub directory: StateDir,
 }
 
-fn file_error(path: &Path, error: &std::io::Error) -> InitError {
+pub(crate) fn file_error(path: &Path, error: &std::io::Error) -> InitError {
     InitError::File { path: path.to_owned(), reason: error.to_string() }
 }
 
@@ -199,14 +198,9 @@ pub fn init_with(path: &Path, base_url: &str, configuration: Configuration, root
     let text = toml::to_string(&configuration).map_err(|error| InitError::File { path: path.join("ca.toml"), reason: error.to_string() })?;
     let directory = place(path, FOUNDING)?;
     write(&path.join("ca.toml"), text.as_bytes())?;
-    for (file, text) in SHIPPED {
-        write(&path.join("policies/certificates").join(file), text.as_bytes())?;
-    }
-    for (file, text) in authority::SHIPPED {
-        write(&path.join("policies/authority").join(file), text.as_bytes())?;
-    }
-    write(&path.join("policies").join(STATEMENT_FILE), PRACTICE_STATEMENT.as_bytes())?;
-    let ReadPolicies { certificates: policies, rules, practice_statement, digest } = read_policies(&path.join("policies"))?;
+    let documents = Documents::shipped();
+    documents.write_over(&path.join("policies"), &Documents::default())?;
+    let ReadPolicies { certificates: policies, rules, practice_statement, .. } = documents.judge()?;
     let root_keys = KeyStore::create(&path.join("root-keys"), root)?;
     let keys = Arc::new(KeyStore::create(&path.join("keys"), passphrase)?);
     let store = store::open(&configuration.store, path).map_err(IssueError::from)?;
@@ -228,7 +222,7 @@ pub fn init_with(path: &Path, base_url: &str, configuration: Configuration, root
         founding: Some(root_key.clone()),
         watchers: Vec::new(),
     };
-    append(&authority, log::Entry::PoliciesRead { sha256: &digest }, Some((policies_read(), digest.as_bytes().to_vec())))?;
+    in_force::adopt(&authority, &documents)?;
     let der = own::certify(&authority, "root", None, ROOT_NAME, &root_key)?;
     found(&mut authority, IssuerRecord { id: ROOT.into(), der, ocsp: None, token_key: None, generation: None }, Some(root_key), None)?;
     for (id, name) in ISSUERS {
@@ -299,23 +293,20 @@ pub fn open_at(path: &Path, base_url: Option<&str>, passphrase: &Passphrase, clo
         return Err(InitError::Unrestored { path: path.to_owned() });
     }
     let configuration: Configuration = runtime::config::read(&path.join("ca.toml"))?;
-    let brought = add_new_documents(&path.join("policies"))?;
-    if !brought.is_empty() {
-        tracing::warn!(documents = brought.join(", "), "this version brings policies that were not in the directory; they were added as they are shipped, so read them");
-    }
-    let ReadPolicies { certificates: policies, rules, practice_statement, digest } = read_policies(&path.join("policies"))?;
     let lists = crate::key_lists::read(&path.join(crate::key_lists::DIRECTORY))?;
-    let registry: Arc<dyn Registry> = match &configuration.registry {
-        Some(registry) => Arc::new(FileRegistry::open(&path.join(&registry.file))?),
-        None if rules.orders.registry == RegistryRule::Required => return Err(InitError::NoRegistry),
-        None => Arc::new(NoRegistry),
-    };
     let keys = Arc::new(KeyStore::open(&path.join("keys"), passphrase)?);
     let token = configuration.token.as_ref().map(TokenConfiguration::open).transpose()?;
     let store = store::open(&configuration.store, path).map_err(IssueError::from)?;
     let steady = Steady::new(store, Arc::clone(&clock)).map_err(IssueError::from)?;
     let newest = if clock_was_ahead { steady.set_back() } else { None };
     let store: Arc<dyn Store> = Arc::new(steady);
+    // What was accepted, not what lies in the directory, where officers have a say in it.
+    let InForce { documents, read: ReadPolicies { certificates: policies, rules, practice_statement, digest } } = in_force::read(&*store, &path.join("policies"))?;
+    let registry: Arc<dyn Registry> = match &configuration.registry {
+        Some(registry) => Arc::new(FileRegistry::open(&path.join(&registry.file))?),
+        None if rules.orders.registry == RegistryRule::Required => return Err(InitError::NoRegistry),
+        None => Arc::new(NoRegistry),
+    };
     let settings = store.get(&Settings::key()).map_err(IssueError::from)?.ok_or(IssueError::Damaged { what: "the settings" })?;
     let settings: Settings = decode(&settings).map_err(|_| IssueError::Damaged { what: "the settings" })?;
     if base_url.is_some_and(|asked| asked.trim_end_matches('/') != settings.base_url) {
@@ -345,10 +336,8 @@ pub fn open_at(path: &Path, base_url: Option<&str>, passphrase: &Passphrase, clo
     if let Some(newest) = newest {
         append(&authority, log::Entry::ClockSetBack { newest: newest / 1_000 }, None)?;
     }
-    let known = policies_read();
-    let before = authority.store.get(&known).map_err(IssueError::from)?;
-    if before.as_deref() != Some(digest.as_bytes()) {
-        append(&authority, log::Entry::PoliciesRead { sha256: &digest }, Some((known, digest.as_bytes().to_vec())))?;
+    if !in_force::is_read(&*authority.store, &digest)? {
+        in_force::adopt(&authority, &documents)?;
     }
     let known = Key::new("authority", &[b"key-lists"]);
     let before = authority.store.get(&known).map_err(IssueError::from)?;
@@ -369,11 +358,6 @@ pub fn open_at(path: &Path, base_url: Option<&str>, passphrase: &Passphrase, clo
     Ok(Opened { authority, evidence, configuration, practice_statement, keys, token, directory })
 }
 
-/// Where the digest of the policies read last stands.
-fn policies_read() -> Key {
-    Key::new("authority", &[b"policies"])
-}
-
 pub(crate) fn base(text: &str) -> Result<String, InitError> {
     let refused = || InitError::BaseUrl { found: text.chars().take(200).collect() };
     let trimmed = text.trim_end_matches('/');
@@ -383,93 +367,14 @@ pub(crate) fn base(text: &str) -> Result<String, InitError> {
     if !named || host.len() > 200 || !host.bytes().all(fits) { Err(refused()) } else { Ok(trimmed.to_owned()) }
 }
 
-fn write(path: &Path, bytes: &[u8]) -> Result<(), InitError> {
+pub(crate) fn write(path: &Path, bytes: &[u8]) -> Result<(), InitError> {
     let parent = path.parent().unwrap_or(Path::new("."));
     fs::create_dir_all(parent).and_then(|()| runtime::state::write_atomically(path, bytes, 0o600)).map_err(|error| file_error(path, &error))
 }
 
-/// The policies as they stand in the directory, and one digest over all their texts.
-#[derive(Clone, Debug)]
-pub struct ReadPolicies {
-    pub certificates: Policies,
-    pub rules: Rules,
-    /// Markdown, as it is served.
-    pub practice_statement: String,
-    pub digest: String,
-}
-
+/// The policies as they stand in a directory.
 pub fn read_policies(path: &Path) -> Result<ReadPolicies, InitError> {
-    let (certificates, authority) = (documents(&path.join("certificates"))?, documents(&path.join("authority"))?);
-    let mut context = ring::digest::Context::new(&ring::digest::SHA256);
-    let (name, practice_statement) = (STATEMENT_FILE.to_owned(), text_of(&path.join(STATEMENT_FILE))?);
-    for (file, text) in certificates.iter().chain(&authority).chain([(&name, &practice_statement)]) {
-        for part in [file, text] {
-            context.update(&(part.len() as u64).to_be_bytes());
-            context.update(part.as_bytes());
-        }
-    }
-    let pair = |(file, text)| -> (&str, &str) { (String::as_str(file), String::as_str(text)) };
-    Ok(ReadPolicies {
-        certificates: Policies::parse(certificates.iter().map(pair))?,
-        rules: Rules::parse(authority.iter().map(pair))?,
-        practice_statement,
-        digest: crate::hex(context.finish().as_ref()),
-    })
-}
-
-/// A matter that an older version knew nothing of: its document of `authority/`, and the profile that goes with it.
-const BROUGHT_WITH: [(&str, &str); 1] = [("timestamp.toml", "timestamp.toml")];
-
-/// A directory of an older version gets the documents that it has not, as they are shipped, and nothing else is touched.
-/// A profile comes together with the document of its matter: one that the operator took away later stays away.
-fn add_new_documents(policies: &Path) -> Result<Vec<String>, InitError> {
-    let mut brought = Vec::new();
-    let mut bring = |place: String, text: &str| {
-        let path = policies.join(&place);
-        if !path.exists() {
-            write(&path, text.as_bytes())?;
-            brought.push(place);
-        }
-        Ok::<(), InitError>(())
-    };
-    for (file, text) in authority::SHIPPED {
-        if policies.join("authority").join(file).exists() {
-            continue;
-        }
-        // The profile first: what is cut off between the two is done again.
-        let profiles = BROUGHT_WITH.iter().filter(|(matter, _)| *matter == file).map(|(_, profile)| *profile);
-        for (profile, text) in profiles.filter_map(|profile| SHIPPED.iter().find(|(name, _)| *name == profile)) {
-            bring(format!("certificates/{profile}"), text)?;
-        }
-        bring(format!("authority/{file}"), text)?;
-    }
-    Ok(brought)
-}
-
-/// The documents of one directory, by file name.
-fn documents(directory: &Path) -> Result<BTreeMap<String, String>, InitError> {
-    let mut documents = BTreeMap::new();
-    for entry in fs::read_dir(directory).map_err(|error| file_error(directory, &error))? {
-        let found = entry.map_err(|error| file_error(directory, &error))?.path();
-        if found.extension().is_some_and(|extension| extension == "toml") {
-            let text = text_of(&found)?;
-            if documents.len() > policies::certificate::MAX_PROFILES {
-                return Err(InitError::File { path: found, reason: "there are at most 64 policies and the arc".into() });
-            }
-            documents.insert(found.file_name().unwrap_or_default().to_string_lossy().into_owned(), text);
-        }
-    }
-    Ok(documents)
-}
-
-fn text_of(path: &Path) -> Result<String, InitError> {
-    let mut text = String::new();
-    let read = fs::File::open(path).and_then(|file| file.take(POLICY_LIMIT + 1).read_to_string(&mut text));
-    read.map_err(|error| file_error(path, &error))?;
-    if text.len() as u64 > POLICY_LIMIT {
-        return Err(InitError::File { path: path.to_owned(), reason: "a policy has at most 256 KiB".into() });
-    }
-    Ok(text)
+    Ok(Documents::read(path)?.judge()?)
 }
 
 /// Makes an issuer known, durably and in the log.
@@ -545,7 +450,8 @@ impl From<InitError> for Problem {
             InitError::Keys(_) => (Exit::Unavailable, "keys"),
             InitError::Token(TokenError::PinRefused { .. }) | InitError::Pin(_) => (Exit::Denied, "token"),
             InitError::Token(_) | InitError::NoToken { .. } => (Exit::Unavailable, "token"),
-            InitError::Policy(_) | InitError::Unmatched { .. } => (Exit::Usage, "policy"),
+            InitError::Policy(_) | InitError::Documents(_) | InitError::Unmatched { .. } => (Exit::Usage, "policy"),
+            InitError::NotAccepted { .. } => (Exit::Refused, "policies-not-accepted"),
             InitError::KeyLists(_) => (Exit::Usage, "key-lists"),
             InitError::NoRegistry | InitError::Registry(_) => (Exit::Usage, "registry"),
             InitError::BaseUrl { .. } | InitError::OtherBaseUrl { .. } => (Exit::Usage, "base-url"),

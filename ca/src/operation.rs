@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use policies::authority::Power;
 use serde::{Deserialize, Serialize};
 
+use crate::documents::Documents;
 use crate::flow::approve::Decided;
 use crate::flow::block::KeyDigest;
 use crate::flow::bulk::BulkOrder;
@@ -46,6 +47,10 @@ pub enum Operation {
     ListOrders(OrderQuery),
     /// The acts that wait for officers' approval.
     ListActs,
+    /// The policies that are accepted.
+    ShowPolicies,
+    /// All documents that are to be gone by, changed ones and others.
+    ProposePolicies { documents: Documents },
     CancelOrder { id: OrderId },
     /// An officer's signed decision: it is the signature that is judged, whoever brings it.
     DecideOrder(Decided),
@@ -109,10 +114,10 @@ impl Operation {
     ///
     /// | | administrator | operator | auditor |
     /// |---|---|---|---|
-    /// | grant and withdraw powers, a grant with the approval of another as `approvals.toml` says; publish lists, the root's too; take in what a restored register lacks; revoke and issue anew in bulk | yes | | |
+    /// | grant and withdraw powers, a grant with the approval of another as `approvals.toml` says; publish lists, the root's too; take in what a restored register lacks; revoke and issue anew in bulk; propose policies, with the approval of others as `approvals.toml` says | yes | | |
     /// | issue, renew, replace, correct, revoke, suspend, resume, freeze; block a key; send notices again; tell a holder the own name's secret | | yes | |
     /// | export the log, on the authority's own machine; how long records are kept | | | yes |
-    /// | show and list certificates and notices, show timestamps | yes | yes | yes |
+    /// | show and list certificates, notices and policies, show timestamps | yes | yes | yes |
     /// | list officers; doctor; back up and export a wind-down package, on the authority's own machine | yes | | yes |
     pub fn power(&self) -> (&'static str, &'static [Power]) {
         use Power::{Administrator, Auditor, Operator};
@@ -138,6 +143,8 @@ impl Operation {
             Self::ShowOrder { .. } => ("show-order", &Power::ALL),
             Self::ListOrders(_) => ("list-orders", &Power::ALL),
             Self::ListActs => ("list-acts", &Power::ALL),
+            Self::ShowPolicies => ("show-policies", &Power::ALL),
+            Self::ProposePolicies { .. } => ("propose-policies", &[Administrator]),
             Self::CancelOrder { .. } => ("cancel-order", &[Operator]),
             Self::ExportOrder { .. } => ("export-order", &Power::ALL),
             Self::DecideOrder(_) => ("decide-order", &Power::ALL),

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use evidence::Evidence;
-use policies::authority::Power;
+use ::policies::authority::Power;
 use runtime::exit::Problem;
 use serde::{Deserialize, Serialize};
 
@@ -28,6 +28,7 @@ use crate::flow::take_over::{self, Requested};
 use crate::flow::backup::{self, BackedUp};
 use crate::flow::officer;
 use crate::flow::order::{self, OrderError, Placed};
+use crate::flow::policies::{self, Proposed};
 use crate::flow::{Administrator, Authorised, Operator, Proven, act, adopt, outbox, publish, wind_down};
 use crate::letter::Letter;
 use crate::operation::Operation;
@@ -198,6 +199,7 @@ pub enum Outcome {
     Act(Box<ActShown>),
     Acts(Vec<ActShown>),
     ActProof(Box<ActProof>),
+    Policies(Box<policies::Standing>),
     Published(Vec<Published>),
     Prepared(Prepared),
     Exported(Exported),
@@ -316,6 +318,11 @@ impl Service {
                 let found = act::list(&self.authority)?;
                 Ok(Outcome::Acts(found.iter().map(|(id, act)| ActShown::new(&self.authority, id, act)).collect::<Result<_, _>>()?))
             }
+            Operation::ShowPolicies => Ok(Outcome::Policies(Box::new(policies::standing(&self.authority)?))),
+            Operation::ProposePolicies { documents } => Ok(match policies::propose(&self.authority, &proven.acting()?, &documents)? {
+                Proposed::Accepted(standing) => Outcome::Policies(Box::new(standing)),
+                Proposed::Awaits(id, act) => Outcome::Act(Box::new(ActShown::whole(&self.authority, &id, &act)?)),
+            }),
             Operation::DecideOrder(decided) if act::find(&self.authority, &decided.order)?.is_some() => Ok(self.act(&decided.order, &act::decide(&self.authority, &decided)?)?),
             Operation::ExportOrder { id } if act::find(&self.authority, &id)?.is_some() => Ok(Outcome::ActProof(Box::new(act_proof::export(&self.authority, &self.evidence, &id)?))),
             Operation::DecideOrder(decided) => Ok(Outcome::Order(Box::new(self.order(&decided.order, &approve::decide(&self.authority, &decided)?)?))),

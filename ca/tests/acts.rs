@@ -2,6 +2,8 @@
 //! commit that fails, at the same moment, and when somebody falls between approval and act. And the proof of it.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+mod office;
+
 use std::sync::Arc;
 
 use ca::act_proof;
@@ -11,130 +13,40 @@ use ca::flow::approve::{ApproveError, Decided};
 use ca::flow::bulk::{self, BulkError, BulkOrder, Chosen, Ordered};
 use ca::flow::issue::{Order, issue};
 use ca::flow::officer::{Grant, Withdraw, grant, withdraw};
-use ca::flow::plan::Words;
 use ca::flow::publish::publish;
 use ca::flow::revoke::{Revoke, revoke};
-use ca::flow::{Administrator, Authorised, Operator, Proven};
-use ca::init::{Opened, init, open};
+use ca::flow::{Authorised, Operator, Proven};
 use ca::order_proof::ProofError;
 use ca::problem::OfficerError;
-use ca::record::{ActDecision, ActRecord, ActState, BulkAct, CertificateRecord, Item, OrderId, Reason, Stage, Status, Verdict, decode, encode, log, serial_text};
-use keys::{KeyHandle, KeyStore, Passphrase};
-use pki::cms::SignerPlan;
-use pki::signer::SignatureAlgorithm;
+use ca::record::{ActDecision, ActRecord, ActState, BulkAct, CertificateRecord, Item, OrderId, Reason, Stage, Status, Verdict, decode, encode, serial_text};
+use office::{CODE, Office, Officer, company, new_request};
 use policies::authority::Power;
-use runtime::clock::{Clock, FakeClock};
+use runtime::clock::Clock;
 use store::{Fault, Faulty, Store};
-use time::{Duration, OffsetDateTime};
-
-fn passphrase() -> Passphrase {
-    Passphrase::new("correct horse battery".into()).unwrap()
-}
-
-/// An officer with the own key and certificate.
-struct Officer {
-    key: KeyHandle,
-    serial: String,
-    der: Vec<u8>,
-    issuer: Vec<u8>,
-}
+use time::Duration;
 
 impl Officer {
-    fn administers(&self, authority: &Authority) -> Authorised<Administrator> {
-        Proven::officer(authority, &self.der).unwrap().acting().unwrap()
-    }
-
-    fn signed(&self, text: &str, at: OffsetDateTime) -> Vec<u8> {
-        let digest: [u8; 32] = ring::digest::digest(&ring::digest::SHA256, text.as_bytes()).as_ref().try_into().unwrap();
-        SignerPlan::new(&self.der, &[&self.issuer]).unwrap().seal(digest, at, &self.key).unwrap()
-    }
-
-    fn says(&self, authority: &Authority, id: &OrderId, verdict: Verdict, reason: &str) -> Decided {
-        let (_, act) = load(authority, id).unwrap();
-        let now = authority.clock.now();
-        let decision = ActDecision::about(id, &act.asked, verdict, reason.into(), now.unix_timestamp()).text().unwrap();
-        Decided { order: *id, signature: self.signed(&decision, now), decision }
-    }
-
     fn approves(&self, authority: &Authority, id: &OrderId) -> Result<ActState, ApproveError> {
-        decide(authority, &self.says(authority, id, Verdict::Approve, "")).map(|act| act.state)
+        decide(authority, &self.says_of_act(authority, id, Verdict::Approve, "")).map(|act| act.state)
     }
 }
 
-struct Office {
-    home: std::path::PathBuf,
-    opened: Opened,
-    clock: Arc<FakeClock>,
-    keys: KeyStore,
-    _place: tempfile::TempDir,
+/// What the tests of acts ask an office besides.
+trait Acts {
+    fn holds(&self, officer: &Officer, power: Power) -> bool;
+    fn certificates(&self, count: usize) -> Vec<Vec<u8>>;
+    fn revoked(&self, serials: &[Vec<u8>]) -> usize;
 }
 
-impl Office {
-    fn found() -> Self {
-        let place = tempfile::tempdir().unwrap();
-        let clock = Arc::new(FakeClock::new(OffsetDateTime::now_utc().replace_nanosecond(0).unwrap()));
-        let home = place.path().join("ca");
-        let opened = init(&home, "http://127.0.0.1:8440", "127.0.0.1:8440".parse().unwrap(), &passphrase(), &passphrase(), Arc::clone(&clock) as Arc<dyn Clock>).unwrap();
-        let keys = KeyStore::create(&place.path().join("officers"), &passphrase()).unwrap();
-        Self { home, opened, clock, keys, _place: place }
-    }
-
-    fn reopen(self) -> Self {
-        let Self { home, opened, clock, keys, _place } = self;
-        drop(opened);
-        let opened = open(&home, None, &passphrase(), Arc::clone(&clock) as Arc<dyn Clock>).unwrap();
-        Self { home, opened, clock, keys, _place }
-    }
-
-    fn authority(&self) -> &Authority {
-        &self.opened.authority
-    }
-
-    /// Certified, and granted a power by whoever may.
-    fn officer(&self, id: &str, number: &str, power: Option<Power>, by: &Authorised<Administrator>) -> Officer {
-        let key = self.keys.generate(id, SignatureAlgorithm::EcdsaP256Sha256).unwrap();
-        let applicant = Words { officer: Some("陈一".into()), number: Some(number.into()), ..Words::default() };
-        let mut parameters = rcgen::CertificateParams::new(Vec::new()).unwrap();
-        parameters.distinguished_name = rcgen::DistinguishedName::new();
-        let request = parameters.serialize_request(&key).unwrap().der().to_vec();
-        let issued = issue(self.authority(), Authorised::service(), Order { profile: "officer".into(), request, applicant, issuer: None }).unwrap();
-        let (serial, der) = (serial_text(&issued.what().serial), issued.what().record.der.clone());
-        if let Some(power) = power {
-            grant(self.authority(), by, &Grant { serial: serial.clone(), power }).unwrap();
-        }
-        Officer { key, serial, der, issuer: self.authority().issuers["officer-ca"].record.der.clone() }
-    }
-
-    fn logged(&self, kind: u8) -> Vec<String> {
-        let entries = self.authority().store.read_stream(log::STREAM, 0, 10_000).unwrap();
-        entries.iter().filter(|entry| entry[1] == kind).map(|entry| String::from_utf8_lossy(&entry[10..]).into_owned()).collect()
-    }
-
-    fn exported(&self, id: &OrderId) -> String {
-        act_proof::export(self.authority(), &self.opened.evidence, id).unwrap().text().unwrap()
-    }
-
-    fn verified(&self, proof: &str) -> Result<act_proof::ActProven, ProofError> {
-        let officers = self.authority().policies.profile("officer").unwrap().policies().to_vec();
-        act_proof::verify(proof.as_bytes(), &self.authority().issuers["root"].record.der, &self.authority().settings.log_key, officers)
-    }
-
+impl Acts for Office {
     fn holds(&self, officer: &Officer, power: Power) -> bool {
         Proven::officer(self.authority(), &officer.der).is_ok_and(|proven| proven.powers().contains(&power))
     }
 
-    fn rules(&mut self, from: &str, to: &str) {
-        let documents = policies::authority::SHIPPED.map(|(file, text)| (file, if file == "approvals.toml" { text.replace(from, to) } else { text.to_owned() }));
-        self.opened.authority.rules = policies::authority::Rules::parse(documents.iter().map(|(file, text)| (*file, text.as_str()))).unwrap();
-    }
-
     fn certificates(&self, count: usize) -> Vec<Vec<u8>> {
         let one = |_| {
-            let mut parameters = rcgen::CertificateParams::new(Vec::new()).unwrap();
-            parameters.distinguished_name = rcgen::DistinguishedName::new();
-            let request = parameters.serialize_request(&rcgen::KeyPair::generate().unwrap()).unwrap().der().to_vec();
-            let applicant = Words { name: Some("广州天河测试有限公司".into()), code: Some("91440101MAT000018G".into()), ..Words::default() };
-            issue(self.authority(), Authorised::<Operator>::service(), Order { profile: "enterprise-signing".into(), request, applicant, issuer: None }).unwrap().what().serial.clone()
+            let order = Order { profile: "enterprise-signing".into(), request: new_request(), applicant: company(CODE), issuer: None };
+            issue(self.authority(), Authorised::<Operator>::service(), order).unwrap().what().serial.clone()
         };
         (0..count).map(one).collect()
     }
@@ -143,18 +55,18 @@ impl Office {
         let record = |serial: &Vec<u8>| decode::<CertificateRecord>(&self.authority().store.get(&CertificateRecord::key(serial)).unwrap().unwrap()).unwrap();
         serials.iter().filter(|serial| matches!(record(serial).status, Status::Revoked(_))).count()
     }
+}
 
-    /// An operator, and two administrators of whom the first has two certificates.
-    fn staffed() -> (Self, Staff) {
-        let office = Self::found();
-        let owner = Authorised::by_ownership(7);
-        let operator = office.officer("o", "B-1", Some(Power::Operator), &owner);
-        let first = office.officer("a", "A-1", Some(Power::Administrator), &owner);
-        let by = first.administers(office.authority());
-        let again = office.officer("a2", "a-1", Some(Power::Administrator), &by);
-        let second = office.officer("b", "A-2", Some(Power::Administrator), &by);
-        (office, Staff { first, again, second, operator })
-    }
+/// An operator, and two administrators of whom the first has two certificates.
+fn staffed() -> (Office, Staff) {
+    let office = Office::found();
+    let owner = Authorised::by_ownership(7);
+    let operator = office.officer("o", "B-1", Some(Power::Operator), &owner);
+    let first = office.officer("a", "A-1", Some(Power::Administrator), &owner);
+    let by = first.administers(office.authority());
+    let again = office.officer("a2", "a-1", Some(Power::Administrator), &by);
+    let second = office.officer("b", "A-2", Some(Power::Administrator), &by);
+    (office, Staff { first, again, second, operator })
 }
 
 struct Staff {
@@ -182,7 +94,7 @@ fn awaits(ordered: Ordered) -> OrderId {
 
 #[test]
 fn with_two_administrators_a_power_takes_both() {
-    let (office, staff) = Office::staffed();
+    let (office, staff) = staffed();
     let authority = office.authority();
     let by = staff.first.administers(authority);
     let new = office.officer("c", "B-2", None, &by);
@@ -196,12 +108,12 @@ fn with_two_administrators_a_power_takes_both() {
     // Nobody approves the own, by whatever certificate; nor without the power.
     for own in [&staff.first, &staff.again] {
         assert!(matches!(own.approves(authority, &id), Err(ApproveError::Own)));
-        assert!(matches!(decide(authority, &own.says(authority, &id, Verdict::Refuse, "错了")), Err(ApproveError::Own)));
+        assert!(matches!(decide(authority, &own.says_of_act(authority, &id, Verdict::Refuse, "错了")), Err(ApproveError::Own)));
     }
     assert!(matches!(staff.operator.approves(authority, &id), Err(ApproveError::PowerlessForAct { .. })));
     assert!(matches!(new.approves(authority, &id), Err(ApproveError::Officer(OfficerError::NoPowers { .. }))));
     // It is these words that are signed.
-    let said = staff.second.says(authority, &id, Verdict::Approve, "");
+    let said = staff.second.says_of_act(authority, &id, Verdict::Approve, "");
     let again = |change: &dyn Fn(&mut ActDecision)| {
         let mut decision = ActDecision::parse(&said.decision).unwrap();
         change(&mut decision);
@@ -227,27 +139,27 @@ fn with_two_administrators_a_power_takes_both() {
     assert_eq!(office.logged(10).last().unwrap(), &format!("{{\"serial\":\"{}\",\"power\":\"operator\",\"by\":\"officer:{}\"}}", new.serial, staff.first.serial));
     assert!(office.logged(23).iter().chain(&office.logged(24)).chain(&office.logged(25)).all(|entry| !entry.contains('陈') && !entry.contains("B-2") && !entry.contains(&id.to_string())));
     // And it is proved, long after whoever approved is gone.
-    let proof = office.exported(&id);
+    let proof = office.act_exported(&id);
     revoke(authority, &Authorised::<Operator>::by_ownership(7), &Revoke { serial: staff.second.serial.clone(), reason: Reason::CessationOfOperation, at: None, invalid_since: None }).unwrap();
-    let proven = office.verified(&proof).unwrap();
+    let proven = office.act_verified(&proof).unwrap();
     assert_eq!((proven.state.as_str(), &proven.approved_by, proven.asked_by), ("done", &vec![staff.second.serial.clone()], format!("officer:{}", staff.first.serial)));
-    office.verified(&office.exported(&other)).unwrap();
+    office.act_verified(&office.act_exported(&other)).unwrap();
     let stranger = Office::found();
-    assert!(stranger.verified(&proof).is_err());
+    assert!(stranger.act_verified(&proof).is_err());
     let mut changed = act_proof::ActProof::parse(proof.as_bytes()).unwrap();
     changed.entries.pop();
-    assert!(office.verified(&changed.text().unwrap()).is_err());
+    assert!(office.act_verified(&changed.text().unwrap()).is_err());
     for (at, bit) in (0..proof.len()).step_by(41).zip((0..8).cycle()) {
         let mut bytes = proof.clone().into_bytes();
         bytes[at] ^= 1 << bit;
         let text = String::from_utf8_lossy(&bytes).into_owned();
-        assert!(office.verified(&text).is_err(), "byte {at}, bit {bit}");
+        assert!(office.act_verified(&text).is_err(), "byte {at}, bit {bit}");
     }
 }
 
 #[test]
 fn nobody_approves_what_is_granted_to_themselves() {
-    let (office, staff) = Office::staffed();
+    let (office, staff) = staffed();
     let authority = office.authority();
     let renewed = office.officer("b2", "a-2", None, &staff.first.administers(authority));
     let (id, _) = ask_grant(authority, &staff.first.administers(authority), &one(&renewed, Power::Administrator)).unwrap();
@@ -271,13 +183,13 @@ fn nobody_approves_what_is_granted_to_themselves() {
 #[test]
 fn whoever_falls_between_approval_and_act_counts_no_more() {
     for fall in ["approver withdrawn", "approver revoked", "asker withdrawn", "asker revoked", "certificate revoked"] {
-        let (office, staff) = Office::staffed();
+        let (office, staff) = staffed();
         let whole = office.authority();
         let new = office.officer("c", "B-2", None, &staff.first.administers(whole));
         let (id, _) = ask_grant(whole, &staff.first.administers(whole), &one(&new, Power::Operator)).unwrap();
         // The approval is durable; the service ends before it grants.
         let faulty = Arc::new(Faulty::new(Arc::clone(&whole.store)).at(1, Fault::Lost));
-        let said = staff.second.says(whole, &id, Verdict::Approve, "");
+        let said = staff.second.says_of_act(whole, &id, Verdict::Approve, "");
         assert_eq!(decide(&office.opened.authority.over(faulty as Arc<dyn Store>), &said).unwrap().state, ActState::Approved, "{fall}");
         let serial = match fall.split_once(' ').unwrap().0 {
             "approver" => &staff.second.serial,
@@ -299,7 +211,7 @@ fn whoever_falls_between_approval_and_act_counts_no_more() {
             _ => assert!(matches!(&state, ActState::Refused(ground) if ground.code == "officer-revoked"), "{state:?}"),
         }
         assert!(!office.holds(&new, Power::Operator), "{fall}");
-        office.verified(&office.exported(&id)).unwrap();
+        office.act_verified(&office.act_exported(&id)).unwrap();
     }
 }
 
@@ -309,7 +221,7 @@ fn an_approved_power_is_granted_once_at_whatever_commit_the_store_fails() {
     for commit in 0..3 {
         for fault in [Fault::Lost, Fault::DoneReportedLost] {
             let at = format!("commit {commit}, {fault:?}");
-            let (office, staff) = Office::staffed();
+            let (office, staff) = staffed();
             let whole = office.authority();
             let new = office.officer("c", "B-2", None, &staff.first.administers(whole));
             let faulty = Arc::new(Faulty::new(Arc::clone(&whole.store)).at(commit, fault));
@@ -318,7 +230,7 @@ fn an_approved_power_is_granted_once_at_whatever_commit_the_store_fails() {
             assert_eq!(asked.is_ok(), commit > 0, "{at}");
             // Asked for again, as one who heard nothing would.
             let (id, _) = ask_grant(whole, &staff.first.administers(whole), &one(&new, Power::Operator)).unwrap();
-            let said = staff.second.says(whole, &id, Verdict::Approve, "");
+            let said = staff.second.says_of_act(whole, &id, Verdict::Approve, "");
             // A store that failed refuses all until it is opened again.
             assert_eq!(decide(&failing, &said).is_ok(), commit > 1, "{at}");
             drop(failing);
@@ -329,14 +241,14 @@ fn an_approved_power_is_granted_once_at_whatever_commit_the_store_fails() {
             assert_eq!(load(office.authority(), &id).unwrap().1.state, ActState::Done, "{at}");
             assert!(office.holds(&new, Power::Operator), "{at}");
             assert_eq!(office.logged(10).iter().filter(|entry| entry.contains(&new.serial)).count(), 1, "{at}");
-            office.verified(&office.exported(&id)).unwrap();
+            office.act_verified(&office.act_exported(&id)).unwrap();
         }
     }
 }
 
 #[test]
 fn at_the_same_moment_it_is_one_act_done_once() {
-    let (office, staff) = Office::staffed();
+    let (office, staff) = staffed();
     let authority = office.authority();
     let third = office.officer("e", "A-3", None, &staff.first.administers(authority));
     let (id, _) = ask_grant(authority, &staff.first.administers(authority), &one(&third, Power::Administrator)).unwrap();
@@ -360,8 +272,8 @@ fn at_the_same_moment_it_is_one_act_done_once() {
 
 #[test]
 fn many_certificates_are_revoked_once_others_saw_the_list() {
-    let (mut office, staff) = Office::staffed();
-    office.rules("above = 100", "above = 3");
+    let (mut office, staff) = staffed();
+    office.rules(|text| text.replace("above = 100", "above = 3"));
     let authority = office.authority();
     let by = staff.first.administers(authority);
     let serials = office.certificates(6);
@@ -375,14 +287,14 @@ fn many_certificates_are_revoked_once_others_saw_the_list() {
     assert!(bulk::work(authority).unwrap().is_none());
     assert!(matches!(staff.again.approves(authority, &id), Err(ApproveError::Own)));
     // Refused, it may be begun anew, with what is right.
-    assert!(matches!(decide(authority, &staff.operator.says(authority, &id, Verdict::Refuse, "名单有误")).unwrap().state, ActState::Refused(_)));
+    assert!(matches!(decide(authority, &staff.operator.says_of_act(authority, &id, Verdict::Refuse, "名单有误")).unwrap().state, ActState::Refused(_)));
     assert_eq!(office.revoked(&serials), 0);
     let id = awaits(bulk::order(authority, &by, &in_bulk("INC-1", &serials[1..])).unwrap());
     assert_eq!(staff.operator.approves(authority, &id).unwrap(), ActState::Done);
     while bulk::work(authority).unwrap().is_some() {}
     assert_eq!((office.revoked(&serials), office.revoked(&serials[..1])), (5, 0));
     assert!(matches!(bulk::order(authority, &by, &in_bulk("INC-1", &serials[1..])).unwrap(), Ordered::Incident(incident) if incident.stage == Stage::Done && incident.done == 5));
-    let proven = office.verified(&office.exported(&id)).unwrap();
+    let proven = office.act_verified(&office.act_exported(&id)).unwrap();
     assert_eq!((proven.state.as_str(), proven.approved_by), ("done", vec![staff.operator.serial.clone()]));
     // Left alone, it ends.
     let id = awaits(bulk::order(authority, &by, &in_bulk("INC-2", &serials)).unwrap());
@@ -393,12 +305,12 @@ fn many_certificates_are_revoked_once_others_saw_the_list() {
 
 #[test]
 fn a_changed_list_is_not_revoked() {
-    let (mut office, staff) = Office::staffed();
-    office.rules("above = 100", "above = 1");
+    let (mut office, staff) = staffed();
+    office.rules(|text| text.replace("above = 100", "above = 1"));
     let authority = office.authority();
     let serials = office.certificates(3);
     let id = awaits(bulk::order(authority, &staff.first.administers(authority), &in_bulk("INC-1", &serials[..2])).unwrap());
-    let said = staff.operator.says(authority, &id, Verdict::Approve, "");
+    let said = staff.operator.says_of_act(authority, &id, Verdict::Approve, "");
     // Somebody who can write into the store puts another certificate under the approval.
     let item = Item { serial: serials[2].clone(), came: None };
     authority.store.commit(store::Batch::new().put(Item::key("INC-1", BulkAct::Revoke, 1), encode(&item).unwrap())).unwrap();
@@ -409,7 +321,7 @@ fn a_changed_list_is_not_revoked() {
     let new = office.officer("c", "B-2", None, &staff.first.administers(authority));
     let (id, _) = ask_grant(authority, &staff.first.administers(authority), &one(&new, Power::Operator)).unwrap();
     let faulty = Arc::new(Faulty::new(Arc::clone(&authority.store)).at(1, Fault::Lost));
-    assert_eq!(decide(&office.opened.authority.over(faulty as Arc<dyn Store>), &staff.second.says(authority, &id, Verdict::Approve, "")).unwrap().state, ActState::Approved);
+    assert_eq!(decide(&office.opened.authority.over(faulty as Arc<dyn Store>), &staff.second.says_of_act(authority, &id, Verdict::Approve, "")).unwrap().state, ActState::Approved);
     let mut act: ActRecord = load(authority, &id).unwrap().1;
     if let ca::record::Deed::GrantPower { power, .. } = &mut act.asked.deed {
         *power = Power::Administrator;
@@ -417,16 +329,16 @@ fn a_changed_list_is_not_revoked() {
     authority.store.commit(store::Batch::new().put(ActRecord::key(&id), encode(&act).unwrap())).unwrap();
     assert_eq!(work(authority).unwrap().done, 0);
     assert!(Proven::officer(authority, &new.der).is_err());
-    assert!(matches!(office.verified(&office.exported(&id)), Err(ProofError::Content)));
+    assert!(matches!(office.act_verified(&office.act_exported(&id)), Err(ProofError::Content)));
 }
 
 #[test]
 fn an_approved_list_is_worked_off_at_whatever_commit_the_store_fails() {
-    let (mut office, staff) = Office::staffed();
+    let (mut office, staff) = staffed();
     // Gathering, its list, asking; then decision, beginning, portion.
     for commit in 0..6 {
         for fault in [Fault::Lost, Fault::DoneReportedLost] {
-            office.rules("above = 100", "above = 1");
+            office.rules(|text| text.replace("above = 100", "above = 1"));
             let at = format!("commit {commit}, {fault:?}");
             let incident = format!("INC-{commit}-{fault:?}");
             let serials = office.certificates(2);
@@ -435,7 +347,7 @@ fn an_approved_list_is_worked_off_at_whatever_commit_the_store_fails() {
             let by = staff.first.administers(whole);
             let _ = bulk::order(&failing, &by, &in_bulk(&incident, &serials));
             let id = awaits(bulk::order(whole, &by, &in_bulk(&incident, &serials)).unwrap());
-            let said = staff.operator.says(whole, &id, Verdict::Approve, "");
+            let said = staff.operator.says_of_act(whole, &id, Verdict::Approve, "");
             let _ = decide(&failing, &said);
             let _ = bulk::work(&failing);
             drop(failing);
@@ -448,7 +360,7 @@ fn an_approved_list_is_worked_off_at_whatever_commit_the_store_fails() {
             assert_eq!(office.revoked(&serials), 2, "{at}");
             let begun = |kind: u8| office.logged(kind).iter().filter(|entry| entry.contains(&incident)).count();
             assert_eq!((begun(58), begun(59)), (1, 1), "{at}");
-            office.verified(&office.exported(&id)).unwrap();
+            office.act_verified(&office.act_exported(&id)).unwrap();
         }
     }
 }

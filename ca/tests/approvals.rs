@@ -2,6 +2,8 @@
 //! moment, and when an officer falls between approval and issue. And the proof of it all, of which no bit can be turned.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+mod office;
+
 use std::sync::Arc;
 
 use ca::authority::Authority;
@@ -14,36 +16,17 @@ use ca::flow::renew::{Renew, renew};
 use ca::flow::revoke::{Revoke, revoke};
 use ca::flow::succeed::SuccessionError;
 use ca::flow::{Administrator, Authorised, Operator, Proven};
-use ca::init::{Opened, init, open};
 use ca::order_proof;
 use ca::problem::{IssueError, OfficerError};
-use ca::record::{CertificateRecord, Decision, OrderId, OrderState, Reason, Verdict, decode, serial_text};
-use keys::{KeyHandle, KeyStore, Passphrase};
-use pki::cms::SignerPlan;
+use ca::record::{CertificateRecord, Decision, OrderId, OrderState, Reason, Verdict, decode};
 use pki::signer::SignatureAlgorithm;
+use office::{CODE, Office, Officer, company, new_request};
 use policies::authority::Power;
-use runtime::clock::{Clock, FakeClock};
+use runtime::clock::Clock;
 use store::{Fault, Faulty, Key, Store};
-use time::{Duration, OffsetDateTime};
-
-fn passphrase() -> Passphrase {
-    Passphrase::new("correct horse battery".into()).unwrap()
-}
-
-/// An officer with the own key and certificate.
-struct Officer {
-    key: KeyHandle,
-    serial: String,
-    der: Vec<u8>,
-    issuer: Vec<u8>,
-}
+use time::Duration;
 
 impl Officer {
-    fn signed(&self, text: &str, at: OffsetDateTime) -> Vec<u8> {
-        let digest: [u8; 32] = ring::digest::digest(&ring::digest::SHA256, text.as_bytes()).as_ref().try_into().unwrap();
-        SignerPlan::new(&self.der, &[&self.issuer]).unwrap().seal(digest, at, &self.key).unwrap()
-    }
-
     fn says(&self, authority: &Authority, id: &OrderId, verdict: Verdict, reason: &str) -> Decided {
         let (_, order) = load(authority, id).unwrap();
         let now = authority.clock.now();
@@ -56,48 +39,20 @@ impl Officer {
     }
 }
 
-struct Office {
-    home: std::path::PathBuf,
-    opened: Opened,
-    clock: Arc<FakeClock>,
-    keys: KeyStore,
-    _place: tempfile::TempDir,
+/// What the tests of orders ask an office besides.
+trait Orders {
+    fn granted(&self, id: &str, number: &str, power: Option<Power>) -> Officer;
+    fn ordered(&self, key: &str) -> OrderId;
+    fn two_are_asked_for(&mut self);
+    fn certificates(&self) -> usize;
+    fn exported(&self, id: &OrderId) -> String;
+    fn verified(&self, proof: &str) -> Result<order_proof::Proven, order_proof::ProofError>;
 }
 
-impl Office {
-    fn found() -> Self {
-        let place = tempfile::tempdir().unwrap();
-        let clock = Arc::new(FakeClock::new(OffsetDateTime::now_utc().replace_nanosecond(0).unwrap()));
-        let home = place.path().join("ca");
-        let opened = init(&home, "http://127.0.0.1:8440", "127.0.0.1:8440".parse().unwrap(), &passphrase(), &passphrase(), Arc::clone(&clock) as Arc<dyn Clock>).unwrap();
-        let keys = KeyStore::create(&place.path().join("officers"), &passphrase()).unwrap();
-        Self { home, opened, clock, keys, _place: place }
-    }
-
-    fn reopen(self) -> Self {
-        let Self { home, opened, clock, keys, _place } = self;
-        drop(opened);
-        let opened = open(&home, None, &passphrase(), Arc::clone(&clock) as Arc<dyn Clock>).unwrap();
-        Self { home, opened, clock, keys, _place }
-    }
-
-    fn authority(&self) -> &Authority {
-        &self.opened.authority
-    }
-
-    /// Certified, and granted a power by the owner of the machine.
-    fn officer(&self, id: &str, number: &str, power: Option<Power>) -> Officer {
-        let key = self.keys.generate(id, SignatureAlgorithm::EcdsaP256Sha256).unwrap();
-        let applicant = Words { officer: Some("陈一".into()), number: Some(number.into()), ..Words::default() };
-        let mut parameters = rcgen::CertificateParams::new(Vec::new()).unwrap();
-        parameters.distinguished_name = rcgen::DistinguishedName::new();
-        let request = parameters.serialize_request(&key).unwrap().der().to_vec();
-        let issued = issue(self.authority(), Authorised::service(), Order { profile: "officer".into(), request, applicant, issuer: None }).unwrap();
-        let (serial, der) = (serial_text(&issued.what().serial), issued.what().record.der.clone());
-        if let Some(power) = power {
-            grant(self.authority(), &Authorised::<Administrator>::by_ownership(7), &Grant { serial: serial.clone(), power }).unwrap();
-        }
-        Officer { key, serial, der, issuer: self.authority().issuers["officer-ca"].record.der.clone() }
+impl Orders for Office {
+    /// By the owner of the machine.
+    fn granted(&self, id: &str, number: &str, power: Option<Power>) -> Officer {
+        self.officer(id, number, power, &Authorised::by_ownership(7))
     }
 
     fn ordered(&self, key: &str) -> OrderId {
@@ -108,8 +63,7 @@ impl Office {
 
     fn two_are_asked_for(&mut self) {
         let text = "[issue.enterprise-signing]\nby = \"operator\"\ncounter = 0\nonline = 2\n[issue.officer]\nby = \"administrator\"\ncounter = 1\nonline = 1\nbootstrap = true\n";
-        let documents = policies::authority::SHIPPED.map(|(file, shipped)| (file, if file == "approvals.toml" { text } else { shipped }));
-        self.opened.authority.rules = policies::authority::Rules::parse(documents).unwrap();
+        self.rules(|_| text.to_owned());
     }
 
     fn certificates(&self) -> usize {
@@ -123,17 +77,12 @@ impl Office {
     }
 
     fn verified(&self, proof: &str) -> Result<order_proof::Proven, order_proof::ProofError> {
-        let officers = self.authority().policies.profile("officer").unwrap().policies().to_vec();
-        order_proof::verify(proof.as_bytes(), &self.authority().issuers["root"].record.der, &self.authority().settings.log_key, officers)
+        order_proof::verify(proof.as_bytes(), &self.authority().issuers["root"].record.der, &self.authority().settings.log_key, self.officers_policies())
     }
 }
 
 fn application(key: &str) -> Applied {
-    let mut parameters = rcgen::CertificateParams::new(Vec::new()).unwrap();
-    parameters.distinguished_name = rcgen::DistinguishedName::new();
-    let request = parameters.serialize_request(&rcgen::KeyPair::generate().unwrap()).unwrap().der().to_vec();
-    let applicant = Words { name: Some("广州天河测试有限公司".into()), code: Some("91440101MAT000018G".into()), ..Words::default() };
-    Applied { profile: "enterprise-signing".into(), request, applicant, issuer: None, evidence: Vec::new(), key: key.into() }
+    Applied { profile: "enterprise-signing".into(), request: new_request(), applicant: company(CODE), issuer: None, evidence: Vec::new(), key: key.into() }
 }
 
 fn is_issued(state: &OrderState) -> bool {
@@ -144,8 +93,8 @@ fn is_issued(state: &OrderState) -> bool {
 fn an_operator_approves_with_the_own_key_and_nobody_else_can() {
     let office = Office::found();
     let authority = office.authority();
-    let (operator, powerless) = (office.officer("a", "B-1", Some(Power::Operator)), office.officer("b", "B-2", None));
-    let auditor = office.officer("c", "C-1", Some(Power::Auditor));
+    let (operator, powerless) = (office.granted("a", "B-1", Some(Power::Operator)), office.granted("b", "B-2", None));
+    let auditor = office.granted("c", "C-1", Some(Power::Auditor));
     let id = office.ordered("1");
     assert!(matches!(powerless.approves(authority, &id), Err(ApproveError::Officer(OfficerError::NoPowers { .. }))));
     assert!(matches!(auditor.approves(authority, &id), Err(ApproveError::Powerless { by: Power::Operator })));
@@ -193,9 +142,9 @@ fn nobody_counts_twice_and_nobody_decides_what_they_ordered() {
     let mut office = Office::found();
     office.two_are_asked_for();
     let authority = office.authority();
-    let (first, second) = (office.officer("a", "B-1", Some(Power::Operator)), office.officer("b", "B-2", Some(Power::Operator)));
+    let (first, second) = (office.granted("a", "B-1", Some(Power::Operator)), office.granted("b", "B-2", Some(Power::Operator)));
     // The same person with another certificate.
-    let again = office.officer("c", "b-1", Some(Power::Operator));
+    let again = office.granted("c", "b-1", Some(Power::Operator));
     let id = office.ordered("1");
     assert_eq!(first.approves(authority, &id).unwrap(), OrderState::AwaitingApproval);
     for one in [&first, &again] {
@@ -203,7 +152,7 @@ fn nobody_counts_twice_and_nobody_decides_what_they_ordered() {
     }
     assert!(is_issued(&second.approves(authority, &id).unwrap()));
     // An officer's certificate, ordered by an operator who may not decide on it.
-    let administrator = office.officer("d", "A-1", Some(Power::Administrator));
+    let administrator = office.granted("d", "A-1", Some(Power::Administrator));
     let operator: Authorised<Operator> = Proven::officer(authority, &first.der).unwrap().acting().unwrap();
     let application = Applied { profile: "officer".into(), applicant: Words { officer: Some("王五".into()), number: Some("B-9".into()), ..Words::default() }, ..application("o") };
     let placed = place(authority, &operator, application.clone()).unwrap();
@@ -229,8 +178,8 @@ fn nobody_counts_twice_and_nobody_decides_what_they_ordered() {
 fn nobody_gets_around_the_approval_of_an_officers_certificate() {
     let office = Office::found();
     let authority = office.authority();
-    let (operator, administrator) = (office.officer("b", "B-1", Some(Power::Operator)), office.officer("a", "A-1", Some(Power::Administrator)));
-    let other = office.officer("c", "A-2", None);
+    let (operator, administrator) = (office.granted("b", "B-1", Some(Power::Operator)), office.granted("a", "A-1", Some(Power::Administrator)));
+    let other = office.granted("c", "A-2", None);
     let grants: Authorised<Administrator> = Proven::officer(authority, &administrator.der).unwrap().acting().unwrap();
     grant(authority, &grants, &Grant { serial: other.serial.clone(), power: Power::Administrator }).unwrap();
     let operates: Authorised<Operator> = Proven::officer(authority, &operator.der).unwrap().acting().unwrap();
@@ -253,7 +202,7 @@ fn a_proof_without_one_of_its_parts_is_none() {
     let mut office = Office::found();
     office.two_are_asked_for();
     let authority = office.authority();
-    let (first, second) = (office.officer("a", "B-1", Some(Power::Operator)), office.officer("b", "B-2", Some(Power::Operator)));
+    let (first, second) = (office.granted("a", "B-1", Some(Power::Operator)), office.granted("b", "B-2", Some(Power::Operator)));
     let (id, refused) = (office.ordered("1"), office.ordered("2"));
     first.approves(authority, &id).unwrap();
     office.clock.advance(Duration::minutes(1));
@@ -291,7 +240,7 @@ fn approvals_at_the_same_moment_are_one_after_the_other() {
     let mut office = Office::found();
     office.two_are_asked_for();
     let authority = office.authority();
-    let officers: Vec<Officer> = (0..4).map(|number| office.officer(&format!("o{number}"), &format!("B-{number}"), Some(Power::Operator))).collect();
+    let officers: Vec<Officer> = (0..4).map(|number| office.granted(&format!("o{number}"), &format!("B-{number}"), Some(Power::Operator))).collect();
     for round in 0..3 {
         let id = office.ordered(&format!("r{round}"));
         let decided: Vec<_> = std::thread::scope(|scope| {
@@ -309,7 +258,7 @@ fn approvals_at_the_same_moment_are_one_after_the_other() {
 fn an_officer_who_falls_between_approval_and_issue_counts_no_more() {
     for fall in ["revoked", "withdrawn"] {
         let office = Office::found();
-        let (operator, next) = (office.officer("a", "B-1", Some(Power::Operator)), office.officer("b", "B-2", Some(Power::Operator)));
+        let (operator, next) = (office.granted("a", "B-1", Some(Power::Operator)), office.granted("b", "B-2", Some(Power::Operator)));
         let id = office.ordered("1");
         // The approval is durable; the service ends before it issues.
         let faulty = Arc::new(Faulty::new(Arc::clone(&office.authority().store)).at(1, Fault::Lost));
@@ -332,7 +281,7 @@ fn an_officer_who_falls_between_approval_and_issue_counts_no_more() {
 #[test]
 fn an_approval_leads_to_one_certificate_at_whatever_commit_the_store_fails() {
     let mut office = Office::found();
-    let operator = office.officer("a", "B-1", Some(Power::Operator));
+    let operator = office.granted("a", "B-1", Some(Power::Operator));
     let mut expected = 0;
     // Decision, intent, certificate.
     for commit in 0..3 {
@@ -359,7 +308,7 @@ fn an_approval_leads_to_one_certificate_at_whatever_commit_the_store_fails() {
 #[test]
 fn a_changed_record_is_not_issued() {
     let office = Office::found();
-    let operator = office.officer("a", "B-1", Some(Power::Operator));
+    let operator = office.granted("a", "B-1", Some(Power::Operator));
     let id = office.ordered("1");
     let said = operator.says(office.authority(), &id, Verdict::Approve, "");
     let faulty = Arc::new(Faulty::new(Arc::clone(&office.authority().store)).at(1, Fault::Lost));
@@ -378,7 +327,7 @@ fn a_changed_record_is_not_issued() {
 #[test]
 fn a_proof_stands_alone_and_no_bit_of_it_can_be_turned() {
     let office = Office::found();
-    let operator = office.officer("a", "B-1", Some(Power::Operator));
+    let operator = office.granted("a", "B-1", Some(Power::Operator));
     let id = office.ordered("1");
     assert!(office.verified(&office.exported(&id)).unwrap().serial.is_none());
     office.clock.advance(Duration::minutes(5));

@@ -24,7 +24,7 @@ fn a_new_authority_is_well_and_an_old_one_is_not() {
     };
     assert_eq!((grades(Grade::Warn), grades(Grade::Fail)), (vec![], vec![]));
     // Four lists, the parts of one, four issuers, three signers, that of timestamps, the intents, the notices, the log, the clock.
-    assert_eq!(grades(Grade::Ok).len(), 17);
+    assert_eq!(grades(Grade::Ok).len(), 18);
     let length = service.authority.store.stream_length("log").unwrap();
     clock.advance(Duration::days(-1));
     assert!(matches!(&grades(Grade::Fail)[..], [clock] if clock.starts_with("clock: ")));

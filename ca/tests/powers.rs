@@ -74,6 +74,8 @@ const MATRIX: &[(&str, [bool; 4])] = &[
     ("show-order", [true, true, true, true]),
     ("list-orders", [true, true, true, true]),
     ("list-acts", [true, true, true, true]),
+    ("show-policies", [true, true, true, true]),
+    ("propose-policies", [true, false, false, false]),
     ("export-order", [true, true, true, true]),
     // Whoever hands a decision in: what counts is the signature of an officer, and the power of that one.
     ("decide-order", [true, true, true, true]),
@@ -114,7 +116,8 @@ fn sample(name: &str) -> Value {
         // Already blocked where it matters: the digest of no key at all.
         "block-key" => json!({ "block-key": { "key": "00".repeat(32) } }),
         "publish-crl" => json!({ "publish-crl": { "issuer": "no-such" } }),
-        "prepare-root-crl" | "list-officers" | "list-acts" | "doctor" | "retention-report" => json!(name),
+        "prepare-root-crl" | "list-officers" | "list-acts" | "show-policies" | "doctor" | "retention-report" => json!(name),
+        "propose-policies" => json!({ "propose-policies": { "documents": {} } }),
         "publish-root-crl" => json!({ "publish-root-crl": { "der": "MAA=" } }),
         "backup" => json!({ "backup": { "directory": "/nonexistent/below" } }),
         "wind-down-export" => json!({ "wind-down-export": { "directory": "/nonexistent/below" } }),

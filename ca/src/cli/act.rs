@@ -23,6 +23,11 @@ pub fn decision(place: &Place, act: &ActShown, verdict: Verdict, reason: String,
             }
         }
         (Deed::GrantPower { .. }, None) => return Err(differs("the certificate and its digest")),
+        (Deed::ChangePolicies { before_sha256, after_sha256 }, _) => {
+            if !act.policies.as_ref().is_some_and(|change| super::policy::is_of(change, before_sha256, after_sha256)) {
+                return Err(differs("the documents"));
+            }
+        }
         (Deed::Bulk { incident, act: of, certificates, serials_sha256, .. }, _) => {
             let mut context = ring::digest::Context::new(&ring::digest::SHA256);
             let mut count: u64 = 0;
@@ -77,6 +82,11 @@ pub fn whole(act: &ActShown) -> Result<(), Problem> {
             line(&format!("act      the power {power} is granted to the holder of certificate {serial}"))?;
             line(&format!("holder   {}", holder(act.certificate.as_deref().unwrap_or_default())))?;
             line(&format!("sha256   {certificate_sha256}"))?;
+        }
+        Deed::ChangePolicies { before_sha256, after_sha256 } => {
+            line(&format!("act      policies are changed: those of {before_sha256}"))?;
+            line(&format!("         become those of {after_sha256}"))?;
+            act.policies.as_ref().map_or(Ok(()), super::policy::change)?;
         }
         Deed::Bulk { incident, act: of, reason, certificates, serials_sha256 } => {
             let reason = reason.map(|reason| format!(", for the reason {}", word(&reason))).unwrap_or_default();

@@ -16,6 +16,7 @@ mod log;
 mod notice;
 mod offline;
 mod order;
+mod policy;
 mod print;
 mod root;
 mod serve;
@@ -92,7 +93,7 @@ enum Command {
     },
     /// The certificate policies.
     #[command(subcommand)]
-    Policy(Policy),
+    Policy(policy::Policy),
     /// Requests, before anything is issued.
     #[command(subcommand)]
     Request(Request),
@@ -215,17 +216,6 @@ enum Command {
 }
 
 #[derive(Debug, Subcommand)]
-enum Policy {
-    /// Read every profile and print it as the program understands it.
-    #[command(after_help = "Example:\n  ca policy check --policies ./policies")]
-    Check {
-        /// A directory with `certificates/*.toml`; that of --dir when absent.
-        #[arg(long)]
-        policies: Option<PathBuf>,
-    },
-}
-
-#[derive(Debug, Subcommand)]
 enum Request {
     /// Show what a request holds and whether it could be accepted.
     #[command(after_help = "Example:\n  ca request show r.csr")]
@@ -327,7 +317,7 @@ fn dispatch(cli: Cli) -> Result<(), Problem> {
     let operation = match cli.command {
         Command::Init { base_url, listen, root_passphrase_file, token, officers } => return offline::init(&place, &base_url, listen, root_passphrase_file.as_deref(), token, officers),
         Command::Serve { base_url, listen, clock_was_ahead } => return serve::serve(&place, base_url.as_deref(), listen, clock_was_ahead),
-        Command::Policy(Policy::Check { policies }) => return offline::policy_check(&place, policies),
+        Command::Policy(wanted) => return policy::policy(&place, wanted),
         Command::Request(Request::Show { file }) => return offline::request_show(&file, place.json),
         Command::Log(log) => return log::run(&place, log),
         Command::Issue { profile, request, applicant, issuer, out } => {

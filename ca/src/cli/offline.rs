@@ -92,23 +92,6 @@ pub fn init(place: &Place, base_url: &str, listen: SocketAddr, root_file: Option
     print::line(&format!("Now move {} to a place without a network; `ca serve` does not need it.", root_keys.display()))
 }
 
-pub fn policy_check(place: &Place, policies: Option<PathBuf>) -> Result<(), Problem> {
-    // A directory named by hand is the one that holds `certificates/` and `authority/`.
-    let root = match policies {
-        Some(directory) => directory,
-        None => place.directory.join("policies"),
-    };
-    let crate::init::ReadPolicies { certificates: policies, digest, .. } = crate::init::read_policies(&root)?;
-    if place.json {
-        let profiles: Vec<_> = policies.profiles().map(|profile| json!({ "name": profile.name(), "resolved": profile.resolved() })).collect();
-        return print::json(&json!({ "sha256": digest, "profiles": profiles }));
-    }
-    for profile in policies.profiles() {
-        print::line(&profile.resolved())?;
-    }
-    print::line(&format!("sha256 {digest}"))
-}
-
 pub fn read_request(path: &Path) -> Result<Vec<u8>, Problem> {
     let mut bytes = Vec::new();
     // One byte more than is read: the parser says what is too large.

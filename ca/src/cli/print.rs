@@ -50,6 +50,7 @@ pub fn outcome(outcome: &Outcome, as_json: bool) -> Result<(), Problem> {
             Outcome::IncidentItems(items) => json(items),
             Outcome::Order(_) | Outcome::Orders(_) | Outcome::OrderProof(_) => super::order::shown(outcome, true),
             Outcome::Act(_) | Outcome::Acts(_) | Outcome::ActProof(_) => super::act::shown(outcome, true),
+            Outcome::Policies(standing) => json(standing),
             Outcome::Published(list) => json(list),
             Outcome::Prepared(list) => json(list),
             Outcome::Exported(exported) => json(exported),
@@ -78,6 +79,7 @@ pub fn outcome(outcome: &Outcome, as_json: bool) -> Result<(), Problem> {
         Outcome::Certificates(list) => list.iter().try_for_each(|shown| line(&row(shown))),
         Outcome::Order(_) | Outcome::Orders(_) | Outcome::OrderProof(_) => super::order::shown(outcome, false),
         Outcome::Act(_) | Outcome::Acts(_) | Outcome::ActProof(_) => super::act::shown(outcome, false),
+        Outcome::Policies(standing) => super::policy::shown(standing, false),
         Outcome::KeyBlocked(blocked) => {
             line(&format!("key {} is blocked{}; {} certificates revoked", blocked.key, if blocked.before { ", as before" } else { "" }, blocked.revoked.len()))?;
             blocked.revoked.iter().try_for_each(|shown| line(&row(shown)))

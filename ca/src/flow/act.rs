@@ -9,7 +9,7 @@
 
 use std::collections::BTreeSet;
 
-use policies::authority::{GrantRule, Power};
+use ::policies::authority::{GrantRule, Power};
 use ring::rand::SystemRandom;
 use runtime::exit::Problem;
 use serde::{Deserialize, Serialize};
@@ -19,6 +19,7 @@ use time::OffsetDateTime;
 use super::approve::{self, ApproveError, Decided, Verified};
 use super::authorise::{Actor, Administrator, Authorised, Proven, roster};
 use super::order::OrderError;
+use super::policies::{self, PoliciesError};
 use super::{bulk, officer};
 use crate::approval::Signed;
 use crate::authority::Authority;
@@ -50,6 +51,10 @@ pub fn needed(authority: &Authority, deed: &Deed) -> Result<Option<Needed>, Issu
             Some(rule) if *certificates > rule.above && roster(authority)?.1.administered => (&rule.by, rule.approvals),
             _ => return Ok(None),
         },
+        Deed::ChangePolicies { .. } => match &rules.policies {
+            Some(rule) if roster(authority)?.1.administered => (&rule.by, rule.approvals),
+            _ => return Ok(None),
+        },
     };
     Ok((approvals > 0).then(|| Needed { by: by.clone(), approvals }))
 }
@@ -60,6 +65,7 @@ fn needed_once_placed(authority: &Authority, deed: &Deed) -> Result<Needed, Issu
     let rule = match deed {
         Deed::GrantPower { .. } => rules.grant.as_ref().map(|rule| (&rule.by, rule.approvals)),
         Deed::Bulk { .. } => rules.bulk.as_ref().map(|rule| (&rule.by, rule.approvals)),
+        Deed::ChangePolicies { .. } => rules.policies.as_ref().map(|rule| (&rule.by, rule.approvals)),
     };
     let (by, approvals) = rule.map_or_else(|| ([Power::Administrator].into(), 1), |(by, approvals)| (by.clone(), approvals.max(1)));
     Ok(Needed { by, approvals })
@@ -68,14 +74,10 @@ fn needed_once_placed(authority: &Authority, deed: &Deed) -> Result<Needed, Issu
 /// An administrator asks for a power to be granted, and others decide.
 pub fn ask_grant(authority: &Authority, authorised: &Authorised<Administrator>, grant: &officer::Grant) -> Result<(OrderId, ActRecord), OfficerError> {
     let deed = officer::deed(authority, authorised, grant)?;
-    let open = ActRecord::open(&deed).map_err(IssueError::from)?;
     for _ in 0..ATTEMPTS {
         // 1.
-        if let Some(known) = authority.store.get(&open).map_err(IssueError::from)? {
-            let id = OrderId::from_bytes(&known).ok_or_else(damaged)?;
-            if let Some((_, act)) = find(authority, &id)? {
-                return Ok((id, act));
-            }
+        if let Some(known) = open(authority, &deed)? {
+            return Ok(known);
         }
         let id = OrderId::draw(&SystemRandom::new()).map_err(|_| IssueError::Randomness)?;
         let (batch, act) = asked(authority, Batch::new(), authorised, &id, deed.clone())?;
@@ -87,6 +89,13 @@ pub fn ask_grant(authority: &Authority, authorised: &Authorised<Administrator>, 
         }
     }
     Err(IssueError::Race.into())
+}
+
+/// The open act that would do the same.
+pub(super) fn open(authority: &Authority, deed: &Deed) -> Result<Option<(OrderId, ActRecord)>, IssueError> {
+    let Some(known) = authority.store.get(&ActRecord::open(deed)?)? else { return Ok(None) };
+    let id = OrderId::from_bytes(&known).ok_or_else(damaged)?;
+    Ok(find(authority, &id)?.map(|(_, act)| (id, act)))
 }
 
 /// The act's part of the commit in which it is asked for.
@@ -289,6 +298,11 @@ fn perform(authority: &Authority, id: &OrderId, stored: Vec<u8>, found: ActRecor
         Deed::GrantPower { serial, power, .. } => match officer::grant_approved(authority, &by, &officer::Grant { serial: serial.clone(), power: *power }, &approved) {
             Ok(_) => Ok(()),
             Err(OfficerError::Issue(error)) => Err(error.into()),
+            Err(error) => refused(error.into()),
+        },
+        Deed::ChangePolicies { after_sha256, .. } => match policies::accept_approved(authority, &by, after_sha256, &approved) {
+            Ok(()) => Ok(()),
+            Err(PoliciesError::Issue(error)) => Err(error.into()),
             Err(error) => refused(error.into()),
         },
         Deed::Bulk { incident, act, .. } => match bulk::begin_approved(authority, &by, incident, *act, &approved) {

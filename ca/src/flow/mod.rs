@@ -25,6 +25,7 @@ pub mod own;
 pub mod own_name;
 mod owner;
 pub mod plan;
+pub mod policies;
 pub mod possession;
 pub mod publish;
 pub mod renew;

@@ -11,6 +11,8 @@ use super::{BulkAct, DECISION_LIMIT, Ground, OrderId, Person, Reason, Record, Ve
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub enum Deed {
     GrantPower { serial: String, certificate_sha256: String, power: Power },
+    /// The digests are over all documents: those accepted, and those to take their place.
+    ChangePolicies { before_sha256: String, after_sha256: String },
     /// The digest is of the serials, one after the other, as the log has it.
     Bulk { incident: String, act: BulkAct, reason: Option<Reason>, certificates: u64, serials_sha256: String },
 }
@@ -20,6 +22,7 @@ impl Deed {
     pub fn word(&self) -> &'static str {
         match self {
             Self::GrantPower { .. } => "grant-power",
+            Self::ChangePolicies { .. } => "change-policies",
             Self::Bulk { act: BulkAct::Revoke, .. } => "bulk-revoke",
             Self::Bulk { act: BulkAct::Reissue, .. } => "bulk-reissue",
         }

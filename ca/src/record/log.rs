@@ -22,6 +22,7 @@ pub const CERTIFICATE_RESUMED: u8 = 32;
 pub const FREEZE_ENDED: u8 = 33;
 pub const INVALIDITY_DATED: u8 = 50;
 pub const CERTIFICATE_ADOPTED: u8 = 82;
+pub const POLICIES_ACCEPTED: u8 = 72;
 
 /// One change of state. Digests are SHA-256 in lower-case hexadecimal, times Unix seconds; `by` is who asked
 /// for it: `uid:N`, `officer:SERIAL`, `key:SHA256` or `service`.
@@ -104,6 +105,8 @@ pub enum Entry<'a> {
     /// A key was made for the generation `id` of `issuer`, which waits for its certificate; `key` is the SHA-256 of the
     /// SubjectPublicKeyInfo.
     IssuerKeyMade { issuer: &'a str, id: &'a str, key: &'a str, by: &'a str },
+    /// Others are gone by from the next start on, which has its own `PoliciesRead`.
+    PoliciesAccepted { before_sha256: &'a str, sha256: &'a str, by: &'a str },
     /// `notice` is the digest of its id, `message` that of the message as the gateway delivered it.
     NoticeSent { notice: &'a str, message: &'a str },
     NoticeFailed { notice: &'a str, reason: Unread },
@@ -157,6 +160,7 @@ impl Entry<'_> {
             Self::IncidentEnded { .. } => 59,
             Self::CertificateNamed { .. } => CERTIFICATE_NAMED,
             Self::OwnNameTold { .. } => 71,
+            Self::PoliciesAccepted { .. } => POLICIES_ACCEPTED,
             Self::Restored { .. } => 80,
             Self::CrlNumbersLeapt { .. } => 81,
             Self::CertificateAdopted { .. } => CERTIFICATE_ADOPTED,

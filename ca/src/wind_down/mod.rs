@@ -40,7 +40,7 @@ const FIRST_LINE: &str = "suiyin wind-down 1";
 
 /// The tables that are copied as they are, and the files they go to. Places that only find records again are not among
 /// them, nor what is about to be signed.
-pub const RECORDS: [(&str, &str); 15] = [
+pub const RECORDS: [(&str, &str); 16] = [
     ("act", "records/acts.jsonl"),
     ("blocked-key", "records/blocked-keys.jsonl"),
     ("crl-kept", "records/lists-of-approvals.jsonl"),
@@ -53,6 +53,7 @@ pub const RECORDS: [(&str, &str); 15] = [
     ("officer", "records/officers.jsonl"),
     ("order", ORDERS),
     ("order-approval", "records/approvals.jsonl"),
+    ("policy-piece", "records/policies.jsonl"),
     ("succession", "records/successions.jsonl"),
     ("timestamp", "records/timestamps.jsonl"),
     ("timestamp-batch", "records/timestamp-batches.jsonl"),

@@ -46,6 +46,21 @@ pub struct BulkRule {
     pub above: u64,
 }
 
+/// What a change of the policies takes.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PoliciesRule {
+    pub by: BTreeSet<Power>,
+    pub approvals: u8,
+}
+
+impl PoliciesRule {
+    /// Whether anybody is asked at all.
+    pub fn asks(&self) -> bool {
+        self.approvals > 0
+    }
+}
+
 /// Of `approvals.toml`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Approvals {
@@ -53,6 +68,7 @@ pub struct Approvals {
     /// Nothing is asked where there is no rule.
     pub grant: Option<GrantRule>,
     pub bulk: Option<BulkRule>,
+    pub policies: Option<PoliciesRule>,
     /// Days after which an act that nobody decided on ends.
     pub act_open_days: u16,
 }
@@ -67,6 +83,8 @@ struct Document {
     grant: Option<Spanned<GrantRule>>,
     #[serde(default)]
     bulk: Option<Spanned<BulkRule>>,
+    #[serde(default)]
+    policies: Option<Spanned<PoliciesRule>>,
 }
 
 /// Where the document names no days.
@@ -85,7 +103,7 @@ fn sensible(by: &BTreeSet<Power>, approvals: u8) -> Result<(), &'static str> {
 
 impl Approvals {
     pub(super) fn parse(file: &str, text: &str) -> Result<Self, PolicyError> {
-        let Document { act_open_days, issue, grant, bulk } = read(file, text)?;
+        let Document { act_open_days, issue, grant, bulk, policies } = read(file, text)?;
         let mut rules = BTreeMap::new();
         for (profile, rule) in issue {
             let span = rule.span();
@@ -118,11 +136,14 @@ impl Approvals {
         if let Some(rule) = &bulk && let Err(reason) = sensible(&rule.get_ref().by, rule.get_ref().approvals) {
             return Err(PolicyError::at(file, text, Some(rule.span()), reason));
         }
+        if let Some(rule) = &policies && let Err(reason) = sensible(&rule.get_ref().by, rule.get_ref().approvals) {
+            return Err(PolicyError::at(file, text, Some(rule.span()), reason));
+        }
         if let Some(days) = &act_open_days && !(1..=366).contains(days.get_ref()) {
             return Err(PolicyError::at(file, text, Some(days.span()), format!("an act open for {} days; write 1 to 366", days.get_ref())));
         }
         let act_open_days = act_open_days.map_or(ACT_OPEN_DAYS, Spanned::into_inner);
-        Ok(Self { issue: rules, grant: grant.map(Spanned::into_inner), bulk: bulk.map(Spanned::into_inner), act_open_days })
+        Ok(Self { issue: rules, grant: grant.map(Spanned::into_inner), bulk: bulk.map(Spanned::into_inner), policies: policies.map(Spanned::into_inner), act_open_days })
     }
 
     /// The rule of a profile whose own document asks for `least` approvals.
@@ -169,8 +190,10 @@ mod tests {
         let shipped = parse(include_str!("../../authority/approvals.toml")).unwrap();
         assert_eq!(shipped.grant, Some(GrantRule { by: [Power::Administrator].into(), approvals: 1, administrators: 2 }));
         assert_eq!((shipped.bulk.map(|rule| (rule.by.len(), rule.approvals, rule.above)), shipped.act_open_days), (Some((2, 1, 100)), 7));
+        assert_eq!(shipped.policies, Some(PoliciesRule { by: [Power::Administrator, Power::Operator].into(), approvals: 1 }));
         // As it was before there were acts.
         let before = parse("[issue]").unwrap();
+        assert_eq!(before.policies, None);
         assert_eq!((before.grant, before.bulk, before.act_open_days), (None, None, 7));
         let refused = |text: &str| parse(&format!("[issue]\n{text}")).unwrap_err();
         let grant = |by: &str, approvals: u8, administrators: u8| refused(&format!("[grant]\nby = [{by}]\napprovals = {approvals}\nadministrators = {administrators}"));
@@ -178,6 +201,7 @@ mod tests {
         assert!(grant("", 1, 2).contains("nobody may approve") && grant("\"operator\", \"auditor\"", 1, 2).contains("auditors approve nothing"));
         assert!(grant("\"operator\"", 9, 2).contains("more approvals than 8"));
         assert!(refused("[bulk]\nby = [\"auditor\"]\napprovals = 1\nabove = 1").contains("auditors approve nothing"));
+        assert!(refused("[policies]\nby = []\napprovals = 1").contains("nobody may approve"));
         assert!(parse("act_open_days = 0\n[issue]").unwrap_err().contains("open for 0 days"));
     }
 }

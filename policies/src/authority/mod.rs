@@ -11,7 +11,7 @@ mod retention;
 mod suspension;
 mod timestamp;
 
-pub use approvals::{Approvals, BulkRule, GrantRule, IssueRule, MAX_APPROVALS};
+pub use approvals::{Approvals, BulkRule, GrantRule, IssueRule, MAX_APPROVALS, PoliciesRule};
 pub use bulk::Bulk;
 pub use crl::{Crl, MAX_PARTITIONS, Pace};
 pub use notices::{CITY, Filing, NoticeKind, Notices, Operator, Told};

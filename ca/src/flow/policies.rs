@@ -1,0 +1,161 @@
+//! A change of the policies, from the proposal to its acceptance.
+//!
+//! 1 judge    the documents parse, fit each other and the issuers there are, and are not those accepted already
+//! 2 ask      where the rules in force ask for approvals: kept as they were proposed, and others decide about their digest
+//! 3 accept   judged once more; the record of what is accepted and its log entry in one commit
+//!
+//! They are gone by from the next start on: a rule never changes under a request that is being judged by it.
+
+use ring::rand::SystemRandom;
+use serde::{Deserialize, Serialize};
+use store::{Batch, CommitError, Expectation};
+
+use super::act::{self, ApprovedAct};
+use super::authorise::{Administrator, Authorised};
+use crate::authority::Authority;
+use crate::documents::{Documents, ReadPolicies};
+use crate::in_force;
+use crate::problem::IssueError;
+use crate::record::{AcceptedPolicies, ActRecord, Deed, OrderId, encode, log};
+
+const ATTEMPTS: u32 = 16;
+
+#[derive(Debug, thiserror::Error)]
+pub enum PoliciesError {
+    #[error(transparent)]
+    Document(#[from] policies::PolicyError),
+    #[error("{what}; mend the documents and propose them again")]
+    Unmatched { what: String },
+    #[error("these are the policies that were accepted; nothing is to be decided")]
+    Same,
+    #[error("the policies were changed since these were proposed, so others would fall with them; propose the change anew, made of what is accepted now")]
+    Overtaken,
+    #[error(transparent)]
+    Issue(#[from] IssueError),
+}
+
+impl From<PoliciesError> for runtime::exit::Problem {
+    fn from(error: PoliciesError) -> Self {
+        use runtime::exit::Exit;
+        let (exit, code) = match error {
+            PoliciesError::Issue(error) => return error.into(),
+            PoliciesError::Document(_) | PoliciesError::Unmatched { .. } => (Exit::Refused, "policy"),
+            PoliciesError::Same => (Exit::Conflict, "same-policies"),
+            PoliciesError::Overtaken => (Exit::Conflict, "policies-changed"),
+        };
+        let text = error.to_string();
+        let (message, next) = text.rsplit_once("; ").unwrap_or((&text, "correct it and propose them again"));
+        Self::new(exit, code, message, next)
+    }
+}
+
+/// What is accepted and what the service goes by until it starts again.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Standing {
+    pub accepted_sha256: String,
+    /// Unix seconds.
+    pub accepted_at: i64,
+    /// The act in which they were approved.
+    pub act: Option<OrderId>,
+    /// Of those gone by since the last start.
+    pub in_force_sha256: String,
+    pub documents: Documents,
+}
+
+/// Those proposed, beside those they take the place of.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Change {
+    pub before: Documents,
+    pub after: Documents,
+}
+
+#[derive(Debug)]
+pub enum Proposed {
+    Accepted(Standing),
+    Awaits(OrderId, ActRecord),
+}
+
+pub fn standing(authority: &Authority) -> Result<Standing, IssueError> {
+    let damaged = || IssueError::Damaged { what: "the accepted policies" };
+    let (_, AcceptedPolicies { sha256, at, act }) = in_force::accepted(&*authority.store)?.ok_or_else(damaged)?;
+    let in_force_sha256 = authority.store.get(&AcceptedPolicies::read_last())?.and_then(|sha256| String::from_utf8(sha256).ok()).ok_or_else(damaged)?;
+    let documents = in_force::stored(&*authority.store, &sha256)?.ok_or_else(damaged)?;
+    Ok(Standing { accepted_sha256: sha256, accepted_at: at, act, in_force_sha256, documents })
+}
+
+/// The documents that an act is about.
+pub fn change(authority: &Authority, deed: &Deed) -> Result<Option<Change>, IssueError> {
+    let Deed::ChangePolicies { before_sha256, after_sha256 } = deed else { return Ok(None) };
+    let read = |sha256: &str| in_force::stored(&*authority.store, sha256)?.ok_or(IssueError::Damaged { what: "the proposed policies" });
+    Ok(Some(Change { before: read(before_sha256)?, after: read(after_sha256)? }))
+}
+
+/// An administrator proposes documents, all of them.
+pub fn propose(authority: &Authority, authorised: &Authorised<Administrator>, documents: &Documents) -> Result<Proposed, PoliciesError> {
+    for _ in 0..ATTEMPTS {
+        match propose_once(authority, authorised, documents) {
+            // Proposed or accepted at the same moment: judged anew.
+            Err(PoliciesError::Issue(IssueError::Commit(CommitError::Conflict { .. }))) => {}
+            done => return done,
+        }
+    }
+    Err(IssueError::Race.into())
+}
+
+fn propose_once(authority: &Authority, authorised: &Authorised<Administrator>, documents: &Documents) -> Result<Proposed, PoliciesError> {
+    // 1.
+    let deed = judged(authority, documents)?;
+    // 2.
+    if act::needed(authority, &deed)?.is_some() {
+        if let Some((id, act)) = act::open(authority, &deed)? {
+            return Ok(Proposed::Awaits(id, act));
+        }
+        let id = OrderId::draw(&SystemRandom::new()).map_err(|_| IssueError::Randomness)?;
+        let batch = in_force::put(&*authority.store, Batch::new(), documents)?;
+        let (batch, act) = act::asked(authority, batch, authorised, &id, deed)?;
+        authority.store.commit(batch).map_err(IssueError::from)?;
+        return Ok(Proposed::Awaits(id, act));
+    }
+    // 3.
+    accept(authority, authorised, documents, &deed, None)?;
+    Ok(Proposed::Accepted(standing(authority)?))
+}
+
+/// Step 3 for what others approved.
+pub(super) fn accept_approved(authority: &Authority, authorised: &Authorised<Administrator>, after_sha256: &str, approved: &ApprovedAct) -> Result<(), PoliciesError> {
+    let documents = in_force::stored(&*authority.store, after_sha256)?.ok_or(IssueError::Damaged { what: "the proposed policies" })?;
+    let deed = judged(authority, &documents)?;
+    // Made of others than are accepted now: what was changed meanwhile would be undone unseen.
+    if !approved.is_of(&deed) {
+        return Err(PoliciesError::Overtaken);
+    }
+    accept(authority, authorised, &documents, &deed, Some(approved))
+}
+
+/// What would be done, if the documents make sense in this authority.
+fn judged(authority: &Authority, documents: &Documents) -> Result<Deed, PoliciesError> {
+    let ReadPolicies { certificates, rules, digest, .. } = documents.judge()?;
+    if let Some(what) = authority.unmatched_with(&certificates, &rules).into_iter().next() {
+        return Err(PoliciesError::Unmatched { what });
+    }
+    let before = in_force::accepted(&*authority.store)?.map(|(_, accepted)| accepted.sha256).ok_or(IssueError::Damaged { what: "the accepted policies" })?;
+    if before == digest { Err(PoliciesError::Same) } else { Ok(Deed::ChangePolicies { before_sha256: before, after_sha256: digest }) }
+}
+
+fn accept(authority: &Authority, authorised: &Authorised<Administrator>, documents: &Documents, deed: &Deed, approved: Option<&ApprovedAct>) -> Result<(), PoliciesError> {
+    let Deed::ChangePolicies { before_sha256, after_sha256 } = deed else { return Err(IssueError::Damaged { what: "an act" }.into()) };
+    let now = authority.clock.now();
+    let (stored, _) = in_force::accepted(&*authority.store)?.filter(|(_, accepted)| accepted.sha256 == *before_sha256).ok_or(PoliciesError::Overtaken)?;
+    let record = in_force::record(after_sha256, approved.map(ApprovedAct::id), now);
+    let batch = Batch::new().expect(Expectation::Equals(AcceptedPolicies::key(), stored)).put(AcceptedPolicies::key(), encode(&record).map_err(IssueError::from)?);
+    let mut batch = in_force::put(&*authority.store, batch, documents)?;
+    let entry = log::Entry::PoliciesAccepted { before_sha256, sha256: after_sha256, by: &authorised.actor().to_string() };
+    let slot = batch.append(log::STREAM, entry.leaf(now).map_err(IssueError::from)?);
+    if let Some(approved) = approved {
+        batch = approved.done(authority, batch, slot, now)?;
+    }
+    authority.store.commit(batch).map_err(IssueError::from)?;
+    Ok(())
+}

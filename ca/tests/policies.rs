@@ -1,0 +1,199 @@
+//! A change of the policies: proposed, approved by others, in force from the next start; files that nobody accepted are
+//! refused; at every commit that fails. And the proof of it.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+mod office;
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::Arc;
+
+use ca::documents::Documents;
+use ca::flow::act::{decide, load, work};
+use ca::flow::approve::ApproveError;
+use ca::flow::policies::{PoliciesError, Proposed, propose, standing};
+use ca::flow::Authorised;
+use ca::init::InitError;
+use ca::record::{ActState, OrderId, Verdict};
+use office::{Office, Officer};
+use policies::authority::Power;
+use store::{Fault, Faulty, Store};
+use time::Duration;
+
+const RENEWED: &str = "authority/suspension.toml";
+
+/// The shipped ones with one document changed.
+fn with(place: &str, change: impl Fn(&str) -> String) -> Documents {
+    let mut documents: BTreeMap<String, String> = Documents::shipped().into();
+    let text = change(&documents[place]);
+    assert_ne!(text, documents[place]);
+    documents.insert(place.to_owned(), text);
+    documents.try_into().unwrap()
+}
+
+fn days(days: u8) -> Documents {
+    with(RENEWED, |text| text.replace("max_days = 15", &format!("max_days = {days}")))
+}
+
+fn edit(home: &Path, days: u8) {
+    std::fs::write(home.join("policies").join(RENEWED), days_text(days)).unwrap();
+}
+
+fn days_text(days: u8) -> String {
+    let documents = if days == 15 { Documents::shipped() } else { self::days(days) };
+    documents.get(RENEWED).unwrap().to_owned()
+}
+
+fn awaits(proposed: Proposed) -> OrderId {
+    match proposed {
+        Proposed::Awaits(id, _) => id,
+        other @ Proposed::Accepted(_) => panic!("{other:?}"),
+    }
+}
+
+/// Two administrators and an operator.
+fn staffed() -> (Office, Officer, Officer, Officer) {
+    let office = Office::found();
+    let owner = Authorised::by_ownership(7);
+    let operator = office.officer("o", "B-1", Some(Power::Operator), &owner);
+    let first = office.officer("a", "A-1", Some(Power::Administrator), &owner);
+    let second = office.officer("b", "A-2", Some(Power::Administrator), &first.administers(office.authority()));
+    (office, first, second, operator)
+}
+
+fn suspension(office: &Office) -> u16 {
+    office.authority().rules.suspension.max_days.into()
+}
+
+#[test]
+fn before_there_are_officers_the_files_count_and_the_log_has_them() {
+    let office = Office::found();
+    assert_eq!(office.logged(1).len(), 1);
+    let office = office.changed(|home| edit(home, 9)).map_err(|(error, _)| error).unwrap();
+    assert_eq!((suspension(&office), office.logged(1).len()), (9, 2));
+    assert_eq!(standing(office.authority()).unwrap().accepted_sha256, days(9).digest());
+    // Proposed, they are accepted at once, gone by at the next start, and the files follow.
+    let by = Authorised::by_ownership(7);
+    assert!(matches!(propose(office.authority(), &by, &days(8)).unwrap(), Proposed::Accepted(standing) if standing.in_force_sha256 == days(9).digest()));
+    assert_eq!((suspension(&office), office.logged(72).len()), (9, 1));
+    let office = office.reopen();
+    // The owner's files are still the owner's word where nobody else has one.
+    assert_eq!(suspension(&office), 9);
+}
+
+#[test]
+fn with_officers_a_change_takes_another_one_and_a_start() {
+    let (office, first, second, operator) = staffed();
+    let authority = office.authority();
+    let by = first.administers(authority);
+    let id = awaits(propose(authority, &by, &days(9)).unwrap());
+    // The same proposed again, by whomever, is the same act; nonsense is none.
+    assert_eq!(awaits(propose(authority, &second.administers(authority), &days(9)).unwrap()), id);
+    assert!(matches!(propose(authority, &by, &Documents::shipped()), Err(PoliciesError::Same)));
+    assert!(matches!(propose(authority, &by, &days(0)), Err(PoliciesError::Document(error)) if error.file == "suspension.toml"));
+    let unmatched = with("authority/approvals.toml", |text| text.replace("[issue.enterprise-signing]", "[issue.no-such]"));
+    assert!(matches!(propose(authority, &by, &unmatched), Err(PoliciesError::Unmatched { .. })));
+    // Nobody approves what they proposed.
+    let said = first.says_of_act(authority, &id, Verdict::Approve, "");
+    assert!(matches!(decide(authority, &said), Err(ApproveError::Own)));
+    // Another change is proposed beside it; the one that comes second was made of what is no longer accepted.
+    let other = awaits(propose(authority, &by, &days(8)).unwrap());
+    let said = operator.says_of_act(authority, &id, Verdict::Approve, "");
+    assert_eq!(decide(authority, &said).unwrap().state, ActState::Done);
+    let late = second.says_of_act(authority, &other, Verdict::Approve, "");
+    assert!(matches!(decide(authority, &late).unwrap().state, ActState::Refused(ground) if ground.code == "policies-changed"));
+    let expected = format!("{{\"before_sha256\":\"{}\",\"sha256\":\"{}\",\"by\":\"officer:{}\"}}", Documents::shipped().digest(), days(9).digest(), first.serial);
+    assert_eq!(office.logged(72), [expected]);
+    // Nothing changes under what is being judged; from the next start on it does, and the files follow.
+    assert_eq!(suspension(&office), 15);
+    let office = office.reopen();
+    assert_eq!(suspension(&office), 9);
+    assert_eq!(std::fs::read_to_string(office.home.join("policies").join(RENEWED)).unwrap(), days_text(9));
+    assert!(office.logged(1).last().unwrap().contains(&days(9).digest()));
+    let standing = standing(office.authority()).unwrap();
+    assert_eq!((standing.act, standing.in_force_sha256), (Some(id), standing.accepted_sha256));
+    // And it is proved, with the documents, to whoever has root and key.
+    let proof = office.act_exported(&id);
+    let proven = office.act_verified(&proof).unwrap();
+    assert_eq!((proven.state.as_str(), proven.approved_by), ("done", vec![operator.serial.clone()]));
+    let mut changed = ca::act_proof::ActProof::parse(proof.as_bytes()).unwrap();
+    changed.policies = Some(days(7));
+    assert!(office.act_verified(&changed.text().unwrap()).is_err());
+    changed.policies = None;
+    assert!(office.act_verified(&changed.text().unwrap()).is_err());
+    office.act_verified(&office.act_exported(&other)).unwrap();
+}
+
+#[test]
+fn files_that_nobody_accepted_are_refused_and_a_missing_copy_is_written_again() {
+    let (office, first, second, _) = staffed();
+    let Err((error, closed)) = office.changed(|home| edit(home, 9)) else { panic!("other files were taken") };
+    assert!(matches!(&error, InitError::NotAccepted { places, .. } if *places == [RENEWED]), "{error}");
+    let problem = runtime::exit::Problem::from(error);
+    assert!(problem.code == "policies-not-accepted" && problem.next.contains("ca policy propose"), "{problem:?}");
+    // A rule that asks nobody is no way around it, and neither is a document more or less.
+    let approvals = |home: &Path| {
+        edit(home, 15);
+        let file = home.join("policies/authority/approvals.toml");
+        std::fs::write(&file, std::fs::read_to_string(&file).unwrap().replace("[policies]\nby = [\"administrator\", \"operator\"]\napprovals = 1", "")).unwrap();
+    };
+    let Err((error, closed)) = closed.opened(approvals) else { panic!("other rules were taken") };
+    assert!(matches!(&error, InitError::NotAccepted { places, .. } if *places == ["authority/approvals.toml"]), "{error}");
+    let half = |home: &Path| {
+        std::fs::remove_dir_all(home.join("policies")).unwrap();
+        std::fs::create_dir_all(home.join("policies/certificates")).unwrap();
+    };
+    let Err((error, closed)) = closed.opened(half) else { panic!("half of them was taken") };
+    assert!(matches!(error, InitError::File { .. }));
+    // Moved away, they are written as they were accepted.
+    let away = |home: &Path| std::fs::remove_dir_all(home.join("policies")).unwrap();
+    let office = closed.opened(away).map_err(|(error, _)| error).unwrap();
+    assert_eq!(Documents::read(&office.home.join("policies")).unwrap(), Documents::shipped());
+    // Accepted, and the writing cut off half-way: it is gone on with.
+    let mut documents: BTreeMap<String, String> = days(9).into();
+    documents.insert("practice-statement.md".into(), "# 声明\n".into());
+    let documents = Documents::try_from(documents).unwrap();
+    let id = awaits(propose(office.authority(), &first.administers(office.authority()), &documents).unwrap());
+    decide(office.authority(), &second.says_of_act(office.authority(), &id, Verdict::Approve, "")).unwrap();
+    let office = office.changed(|home| edit(home, 9)).map_err(|(error, _)| error).unwrap();
+    assert_eq!(Documents::read(&office.home.join("policies")).unwrap(), documents);
+    assert_eq!(suspension(&office), 9);
+}
+
+#[test]
+fn a_change_is_accepted_once_at_whatever_commit_the_store_fails() {
+    // Proposal, decision, acceptance.
+    for commit in 0..3 {
+        for fault in [Fault::Lost, Fault::DoneReportedLost] {
+            let at = format!("commit {commit}, {fault:?}");
+            let (office, first, second, _) = staffed();
+            let whole = office.authority();
+            let faulty = Arc::new(Faulty::new(Arc::clone(&whole.store)).at(commit, fault));
+            let failing = whole.over(faulty as Arc<dyn Store>);
+            assert_eq!(propose(&failing, &first.administers(whole), &days(9)).is_ok(), commit > 0, "{at}");
+            let id = awaits(propose(whole, &first.administers(whole), &days(9)).unwrap());
+            let said = second.says_of_act(whole, &id, Verdict::Approve, "");
+            assert_eq!(decide(&failing, &said).is_ok(), commit > 1, "{at}");
+            drop(failing);
+            let office = office.reopen();
+            let again = decide(office.authority(), &said);
+            assert!(matches!(again, Ok(_) | Err(ApproveError::NotAwaited { .. })), "{at}: {again:?}");
+            work(office.authority()).unwrap();
+            assert_eq!((load(office.authority(), &id).unwrap().1.state, office.logged(72).len()), (ActState::Done, 1), "{at}");
+            assert_eq!(suspension(&office.reopen()), 9, "{at}");
+        }
+    }
+}
+
+#[test]
+fn a_proposal_that_nobody_decides_on_changes_nothing() {
+    let (office, first, _, operator) = staffed();
+    let id = awaits(propose(office.authority(), &first.administers(office.authority()), &days(9)).unwrap());
+    let refused = awaits(propose(office.authority(), &first.administers(office.authority()), &days(8)).unwrap());
+    decide(office.authority(), &operator.says_of_act(office.authority(), &refused, Verdict::Refuse, "太短")).unwrap();
+    office.clock.advance(Duration::days(8));
+    assert_eq!(work(office.authority()).unwrap().expired, 1);
+    assert_eq!(load(office.authority(), &id).unwrap().1.state, ActState::Expired);
+    let office = office.reopen();
+    assert_eq!((suspension(&office), office.logged(72).len()), (15, 0));
+}
