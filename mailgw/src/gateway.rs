@@ -14,7 +14,7 @@ use time::OffsetDateTime;
 
 use crate::bureau::trust::Anchors;
 use crate::directory::{Directory, NoRandomness};
-use crate::mailbox::MessageStore;
+use crate::mailbox::{MailError, MessageStore};
 use crate::record::settings::Settings;
 
 /// The names of the data keys in the key store: message bodies, and the directory of persons.
@@ -29,6 +29,8 @@ pub enum GatewayError {
     Domain { domain: String, error: WordError },
     #[error(transparent)]
     Random(#[from] NoRandomness),
+    #[error(transparent)]
+    Mail(#[from] MailError),
 }
 
 impl From<GatewayError> for Problem {
@@ -36,6 +38,7 @@ impl From<GatewayError> for Problem {
         let (exit, code) = match &error {
             GatewayError::Key(key) => crate::problem::key_class(key),
             GatewayError::Domain { .. } => (Exit::Usage, "domain"),
+            GatewayError::Mail(_) => (Exit::Unavailable, "mail"),
             GatewayError::Random(_) => (Exit::Unavailable, "randomness"),
         };
         crate::problem::told(exit, code, &error.to_string())
@@ -76,6 +79,7 @@ impl Gateway {
         let directory = Arc::new(Directory::new(Arc::clone(&store), Arc::clone(&directory_key), domain, mailbox, Arc::new(SystemRandom::new()))?);
         let owners = Arc::clone(&directory);
         let messages = Arc::new(MessageStore::new(Arc::clone(&store), mail_key).with_quota(move |mailbox| owners.quota(mailbox)));
+        messages.count_by_mailbox()?;
         Ok(Self { store, clock, settings, keys, anchors, statements, messages, directory, directory_key })
     }
 

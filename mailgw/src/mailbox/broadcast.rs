@@ -1,4 +1,4 @@
-//! Commits told to those who watch a folder, in the order of its MODSEQ and never waiting for anyone.
+//! Commits told to those who watch a folder, in the order of its mailbox's MODSEQ and never waiting for anyone.
 
 use std::collections::hash_map::Entry;
 use std::collections::{BTreeMap, HashMap};
@@ -16,25 +16,32 @@ const QUEUE: usize = 1_024;
 const MAX_EARLY: usize = 1_024;
 const SHARDS: usize = 16;
 
-/// What one commit did to one folder, at this step of its MODSEQ counter. Every step the store gives is told, or those after
-/// it would wait for ever.
+/// What one commit did to the folders of one mailbox, at this step of its MODSEQ counter. Every step the store gives is told,
+/// or those after it would wait for ever.
 pub(super) struct Told {
-    pub folder: u64,
+    pub mailbox: String,
     pub step: u64,
-    pub changes: Vec<Change>,
+    pub changes: Vec<(u64, Change)>,
 }
 
+struct Watcher {
+    number: u64,
+    folder: u64,
+    sender: mpsc::Sender<Arc<[Change]>>,
+}
+
+/// A mailbox that somebody watches a folder of.
 struct Topic {
     /// The step to be told next.
     next: u64,
     /// Told before their turn: commits end in one order and are heard of in another.
-    early: BTreeMap<u64, Arc<[Change]>>,
-    watchers: Vec<(u64, mpsc::Sender<Arc<[Change]>>)>,
+    early: BTreeMap<u64, Vec<(u64, Change)>>,
+    watchers: Vec<Watcher>,
 }
 
 #[derive(Default)]
 struct Shard {
-    topics: HashMap<u64, Topic>,
+    topics: HashMap<String, Topic>,
     last_watcher: u64,
 }
 
@@ -45,6 +52,7 @@ pub(super) struct Broadcast {
 
 /// The changes of a folder from the moment it was made.
 pub struct Watch {
+    mailbox: String,
     folder: u64,
     watcher: u64,
     changes: mpsc::Receiver<Arc<[Change]>>,
@@ -70,62 +78,67 @@ impl Watch {
 
 impl Drop for Watch {
     fn drop(&mut self) {
-        let mut shard = self.broadcast.shard(self.folder);
-        if let Some(topic) = shard.topics.get_mut(&self.folder) {
-            topic.watchers.retain(|(watcher, _)| *watcher != self.watcher);
-            if topic.watchers.is_empty() {
-                shard.topics.remove(&self.folder);
-            }
-        }
+        let mut shard = self.broadcast.shard(&self.mailbox);
+        shard.let_go(&self.mailbox, |watcher| watcher.number == self.watcher);
     }
 }
 
 impl Broadcast {
-    /// `last_step` reads the folder's MODSEQ counter. It is read under the lock, so that a commit is either seen by it or told
+    /// `last_step` reads the mailbox's MODSEQ counter. It is read under the lock, so that a commit is either seen by it or told
     /// after it.
-    pub fn watch(self: &Arc<Self>, folder: u64, last_step: impl FnOnce() -> Result<u64, MailError>) -> Result<Watch, MailError> {
+    pub fn watch(self: &Arc<Self>, mailbox: &str, folder: u64, last_step: impl FnOnce() -> Result<u64, MailError>) -> Result<Watch, MailError> {
         let (sender, changes) = mpsc::channel(QUEUE);
-        let mut shard = self.shard(folder);
+        let mut shard = self.shard(mailbox);
         shard.last_watcher += 1;
-        let watcher = shard.last_watcher;
-        let topic = match shard.topics.entry(folder) {
+        let number = shard.last_watcher;
+        let topic = match shard.topics.entry(mailbox.to_owned()) {
             Entry::Occupied(topic) => topic.into_mut(),
             Entry::Vacant(place) => {
                 let next = last_step()?.saturating_add(1);
                 place.insert(Topic { next, early: BTreeMap::new(), watchers: Vec::new() })
             }
         };
-        topic.watchers.push((watcher, sender));
+        topic.watchers.push(Watcher { number, folder, sender });
         drop(shard);
-        Ok(Watch { folder, watcher, changes, broadcast: Arc::clone(self) })
+        Ok(Watch { mailbox: mailbox.to_owned(), folder, watcher: number, changes, broadcast: Arc::clone(self) })
     }
 
     /// After the commit is durable.
     pub fn tell(&self, all: Vec<Told>) {
         for told in all {
-            let mut shard = self.shard(told.folder);
-            let Some(topic) = shard.topics.get_mut(&told.folder) else { continue };
+            let mut shard = self.shard(&told.mailbox);
+            let Some(topic) = shard.topics.get_mut(&told.mailbox) else { continue };
             // A step before `next` was in the store when the first watcher came: all of them have read it.
             if told.step >= topic.next {
-                topic.early.insert(told.step, told.changes.into());
+                topic.early.insert(told.step, told.changes);
             }
             topic.tell_in_turn();
-            if topic.watchers.is_empty() {
-                shard.topics.remove(&told.folder);
-            }
+            shard.let_go(&told.mailbox, |_| false);
         }
     }
 
     /// The folder is no more: its watchers hear the end.
-    pub fn end(&self, folder: u64) {
-        self.shard(folder).topics.remove(&folder);
+    pub fn end(&self, mailbox: &str, folder: u64) {
+        self.shard(mailbox).let_go(mailbox, |watcher| watcher.folder == folder);
     }
 
-    fn shard(&self, folder: u64) -> MutexGuard<'_, Shard> {
+    fn shard(&self, mailbox: &str) -> MutexGuard<'_, Shard> {
         let [first, ..] = &self.shards;
-        let at = usize::try_from(folder % SHARDS as u64).unwrap_or(0);
+        let at = mailbox.bytes().fold(0_usize, |sum, byte| sum.wrapping_mul(31).wrapping_add(usize::from(byte))) % SHARDS;
         // Every state between two statements is whole, so a panic elsewhere harms nothing.
         self.shards.get(at).unwrap_or(first).lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Shard {
+    /// A mailbox that nobody watches any more is forgotten.
+    fn let_go(&mut self, mailbox: &str, who: impl Fn(&Watcher) -> bool) {
+        if let Some(topic) = self.topics.get_mut(mailbox) {
+            topic.watchers.retain(|watcher| !who(watcher));
+            if topic.watchers.is_empty() {
+                self.topics.remove(mailbox);
+            }
+        }
     }
 }
 
@@ -133,9 +146,12 @@ impl Topic {
     fn tell_in_turn(&mut self) {
         while let Some(changes) = self.early.remove(&self.next) {
             self.next += 1;
-            if !changes.is_empty() {
+            let mut folders: BTreeMap<u64, Vec<Change>> = BTreeMap::new();
+            changes.into_iter().for_each(|(folder, change)| folders.entry(folder).or_default().push(change));
+            for (folder, changes) in folders {
+                let changes: Arc<[Change]> = changes.into();
                 // Whoever cannot take it now is let go rather than waited for.
-                self.watchers.retain(|(_, watcher)| watcher.try_send(Arc::clone(&changes)).is_ok());
+                self.watchers.retain(|watcher| watcher.folder != folder || watcher.sender.try_send(Arc::clone(&changes)).is_ok());
             }
         }
         if self.early.len() > MAX_EARLY {
@@ -150,22 +166,23 @@ mod tests {
     use super::*;
 
     fn gone(step: u64) -> Told {
-        Told { folder: 7, step, changes: vec![Change::Gone(u32::try_from(step).unwrap())] }
+        let change = Change::Gone { uid: u32::try_from(step).unwrap(), modseq: step + 1 };
+        Told { mailbox: "one".into(), step, changes: vec![(7, change.clone()), (8, change)] }
     }
 
     fn heard(watch: &mut Watch) -> Vec<u32> {
-        let uid = |change: &Change| if let Change::Gone(uid) = change { *uid } else { 0 };
+        let uid = |change: &Change| if let Change::Gone { uid, .. } = change { *uid } else { 0 };
         std::iter::from_fn(|| watch.try_next()).flat_map(|changes| changes.iter().map(uid).collect::<Vec<_>>()).collect()
     }
 
     #[test]
     fn told_in_the_order_of_steps_whatever_the_order_heard() {
         let broadcast = Arc::new(Broadcast::default());
-        let mut first = broadcast.watch(7, || Ok(10)).unwrap();
+        let mut first = broadcast.watch("one", 7, || Ok(10)).unwrap();
         broadcast.tell(vec![gone(12), gone(10)]);
         assert_eq!(heard(&mut first), Vec::<u32>::new());
-        let mut second = broadcast.watch(7, || Ok(99)).unwrap();
-        broadcast.tell(vec![Told { folder: 7, step: 13, changes: Vec::new() }, gone(14), gone(11)]);
+        let mut second = broadcast.watch("one", 7, || Ok(99)).unwrap();
+        broadcast.tell(vec![Told { mailbox: "one".into(), step: 13, changes: Vec::new() }, gone(14), gone(11)]);
         assert_eq!(heard(&mut first), [11, 12, 14]);
         assert_eq!(heard(&mut second), [11, 12, 14]);
     }
@@ -173,18 +190,18 @@ mod tests {
     #[tokio::test]
     async fn the_slow_are_let_go_and_the_last_leaves_nothing() {
         let broadcast = Arc::new(Broadcast::default());
-        let mut slow = broadcast.watch(7, || Ok(0)).unwrap();
-        let mut quick = broadcast.watch(7, || Ok(0)).unwrap();
+        let mut slow = broadcast.watch("one", 7, || Ok(0)).unwrap();
+        let mut quick = broadcast.watch("one", 7, || Ok(0)).unwrap();
         for step in 1..=QUEUE as u64 + 1 {
             broadcast.tell(vec![gone(step)]);
             assert!(quick.try_next().is_some());
         }
         assert_eq!(heard(&mut slow).len(), QUEUE);
         assert!(slow.next().await.is_none());
-        broadcast.end(7);
+        broadcast.end("one", 7);
         assert!(quick.next().await.is_none());
         drop((slow, quick));
-        let other = broadcast.watch(7, || Ok(0)).unwrap();
+        let other = broadcast.watch("one", 7, || Ok(0)).unwrap();
         drop(other);
         assert!(broadcast.shards.iter().all(|shard| shard.lock().unwrap().topics.is_empty()));
     }
@@ -192,7 +209,7 @@ mod tests {
     #[tokio::test]
     async fn a_step_that_never_comes_ends_the_watch() {
         let broadcast = Arc::new(Broadcast::default());
-        let mut watch = broadcast.watch(7, || Ok(0)).unwrap();
+        let mut watch = broadcast.watch("one", 7, || Ok(0)).unwrap();
         for step in 2..=MAX_EARLY as u64 + 2 {
             broadcast.tell(vec![gone(step)]);
         }

@@ -11,6 +11,7 @@ use super::quota::Use;
 use super::steps::Steps;
 use crate::record::RecordError;
 use crate::record::body::BodyId;
+use crate::record::expunged;
 use crate::record::folder::{self, Folder};
 use crate::record::message::{self, Message};
 
@@ -27,15 +28,15 @@ pub(super) fn shared_key(body: BodyId) -> Key {
 
 impl MessageStore {
     /// The messages as they are after the change; those gone meanwhile are left out.
-    pub fn store_flags(&self, folder: &Folder, uids: &[u32], op: StoreOp, flags: &Flags) -> Result<Vec<MessageInfo>, MailError> {
-        self.store_flags_since(folder, uids, op, flags, u64::MAX).map(|(after, _)| after)
+    pub fn store_flags(&self, mailbox: &str, folder: &Folder, uids: &[u32], op: StoreOp, flags: &Flags) -> Result<Vec<MessageInfo>, MailError> {
+        self.store_flags_since(mailbox, folder, uids, op, flags, u64::MAX).map(|(after, _)| after)
     }
 
     /// As `store_flags`, but messages whose MODSEQ is above `since` are left alone: they are the second list.
-    pub fn store_flags_since(&self, folder: &Folder, uids: &[u32], op: StoreOp, flags: &Flags, since: u64) -> Result<(Vec<MessageInfo>, Vec<u32>), MailError> {
+    pub fn store_flags_since(&self, mailbox: &str, folder: &Folder, uids: &[u32], op: StoreOp, flags: &Flags, since: u64) -> Result<(Vec<MessageInfo>, Vec<u32>), MailError> {
         self.retried(|| {
             let (mut batch, mut steps) = (Batch::new(), Steps::default());
-            let step = steps.of(&mut batch, folder);
+            let step = steps.of(&mut batch, mailbox, folder);
             let (mut after, mut changed, mut modified) = (Vec::new(), Vec::new(), Vec::new());
             for (uid, found) in self.found(folder, uids)? {
                 let (mut message, modseq) = Message::decode(&found)?;
@@ -60,7 +61,7 @@ impl MessageStore {
             let mut done = steps.done(&receipt);
             for index in changed {
                 let Some(info) = after.get_mut(index) else { continue };
-                done.change(folder.id, |modseq| {
+                done.change(mailbox, folder.id, |modseq| {
                     info.modseq = modseq;
                     Ok(Change::Flags(info.clone()))
                 })?;
@@ -89,11 +90,10 @@ impl MessageStore {
             let (mut placed, mut bodies, mut more) = (Vec::new(), BTreeMap::new(), Use::default());
             for (uid, found) in self.found(from, uids)? {
                 let (message, _) = Message::decode(&found)?;
-                let (new, step) = (batch.next(&target.uid_counter()), steps.of(&mut batch, &target));
+                let (new, step) = (batch.next(&target.uid_counter()), steps.of(&mut batch, mailbox, &target));
                 let old = message::key(from.id, uid);
                 batch = batch.expect(Expectation::Equals(old.clone(), found));
                 if take {
-                    steps.of(&mut batch, from);
                     batch = batch.delete(old);
                 } else {
                     *bodies.entry(message.body).or_insert(0_i64) += 1;
@@ -105,6 +105,11 @@ impl MessageStore {
             if placed.is_empty() {
                 return Ok((target.uid_validity, Vec::new()));
             }
+            let step = steps.of(&mut batch, mailbox, &target);
+            if take {
+                steps.of(&mut batch, mailbox, from);
+                batch = batch.put(expunged::new_key(from.id, step), expunged::encode(&expunged::ranges(placed.iter().map(|(uid, ..)| *uid))));
+            }
             if !take && !self.fits(mailbox, &more)? {
                 return Err(MailError::OverQuota { delivery: 0 });
             }
@@ -114,13 +119,16 @@ impl MessageStore {
             let pairs = placed.into_iter().map(|(old, slot, message)| {
                 let new = receipt.counter(slot).and_then(|uid| u32::try_from(uid).ok()).ok_or(MailError::UidsExhausted)?;
                 if take {
-                    done.change(from.id, |_| Ok(Change::Gone(old)))?;
+                    done.change(mailbox, from.id, |modseq| Ok(Change::Gone { uid: old, modseq }))?;
                 }
-                done.change(target.id, |modseq| Ok(Change::New(message.info(new, modseq)?)))?;
+                done.change(mailbox, target.id, |modseq| Ok(Change::New(message.info(new, modseq)?)))?;
                 Ok((old, new))
             });
             let pairs = pairs.collect::<Result<_, MailError>>();
             done.tell(&self.broadcast);
+            if take {
+                self.forget_some(from, receipt.counter(step).unwrap_or_default());
+            }
             Ok((target.uid_validity, pairs?))
         })
     }
@@ -155,14 +163,16 @@ impl MessageStore {
             if gone.is_empty() {
                 return Ok(gone);
             }
-            steps.of(&mut batch, folder);
+            let step = steps.of(&mut batch, mailbox, folder);
+            batch = batch.put(expunged::new_key(folder.id, step), expunged::encode(&expunged::ranges(gone.iter().copied())));
             less.count(&mut batch, mailbox);
             let receipt = self.store.commit(self.count(batch, &bodies)?)?;
             let mut done = steps.done(&receipt);
             for uid in &gone {
-                done.change(folder.id, |_| Ok(Change::Gone(*uid)))?;
+                done.change(mailbox, folder.id, |modseq| Ok(Change::Gone { uid: *uid, modseq }))?;
             }
             done.tell(&self.broadcast);
+            self.forget_some(folder, receipt.counter(step).unwrap_or_default());
             Ok(gone)
         })
     }

@@ -32,7 +32,7 @@ fn prepared() -> Arc<dyn Store> {
     mail.deliver(&[delivery("a/b", "6")], 1).unwrap();
     let inbox = mail.folder(BOX, "INBOX").unwrap();
     mail.copy(&inbox, &[1, 2], BOX, "a").unwrap();
-    mail.store_flags(&inbox, &[2, 3], StoreOp::Add, &Flags::new().with(SystemFlag::Deleted)).unwrap();
+    mail.store_flags(BOX, &inbox, &[2, 3], StoreOp::Add, &Flags::new().with(SystemFlag::Deleted)).unwrap();
     store
 }
 
@@ -115,7 +115,7 @@ fn delivering() {
 #[test]
 fn changing_flags() {
     let flags = Flags::new().with(SystemFlag::Seen);
-    through_every_boundary(|mail| mail.store_flags(&mail.folder(BOX, "INBOX")?, &[1, 4], StoreOp::Add, &flags).map(|_| ()));
+    through_every_boundary(|mail| mail.store_flags(BOX, &mail.folder(BOX, "INBOX")?, &[1, 4], StoreOp::Add, &flags).map(|_| ()));
 }
 
 #[test]

@@ -72,7 +72,7 @@ impl MessageStore {
             self.store.commit(batch.put(folder::deleted_key(id), mailbox.as_bytes()))?;
             Ok(id)
         })?;
-        self.broadcast.end(id);
+        self.broadcast.end(mailbox, id);
         self.sweep_folder(mailbox, id)
     }
 
@@ -89,6 +89,7 @@ impl MessageStore {
 
     fn sweep_folder(&self, mailbox: &str, id: u64) -> Result<(), MailError> {
         while self.sweep_some(mailbox, id)? {}
+        self.sweep_tombstones(id)?;
         self.store.commit(Batch::new().delete(folder::deleted_key(id)))?;
         Ok(())
     }
@@ -131,7 +132,7 @@ impl MessageStore {
         })?;
         // Sessions with INBOX open looked at the folder that has another name now.
         if let Some(id) = left {
-            self.broadcast.end(id);
+            self.broadcast.end(mailbox, id);
         }
         Ok(())
     }

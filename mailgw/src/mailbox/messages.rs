@@ -211,7 +211,7 @@ impl MessageStore {
             if !self.fits(&delivery.mailbox, if promised { &Use::LEAST } else { more })? {
                 return Err(MailError::OverQuota { delivery: at });
             }
-            let (uid, step) = (batch.next(&folder.uid_counter()), steps.of(&mut batch, &folder));
+            let (uid, step) = (batch.next(&folder.uid_counter()), steps.of(&mut batch, &delivery.mailbox, &folder));
             let message = Message {
                 body: body.id,
                 unix_millis: delivery.unix_millis,
@@ -230,7 +230,7 @@ impl MessageStore {
                 batch = batch.put(body.id.key(), body.sealed.as_slice());
             }
             *messages += 1;
-            placed.push((folder, uid, message));
+            placed.push((delivery.mailbox.as_str(), folder, uid, message));
         }
         for (id, messages) in shared.into_iter().filter(|(_, messages)| *messages > 1) {
             batch = batch.expect(Expectation::Absent(shared_key(id))).put(shared_key(id), messages.to_be_bytes().as_slice());
@@ -240,9 +240,9 @@ impl MessageStore {
         }
         let receipt = self.store.commit(batch)?;
         let mut done = steps.done(&receipt);
-        let uids = placed.into_iter().map(|(folder, slot, message)| {
+        let uids = placed.into_iter().map(|(mailbox, folder, slot, message)| {
             let uid = receipt.counter(slot).and_then(|uid| u32::try_from(uid).ok()).ok_or(MailError::UidsExhausted)?;
-            done.change(folder.id, |modseq| Ok(Change::New(message.info(uid, modseq)?)))?;
+            done.change(mailbox, folder.id, |modseq| Ok(Change::New(message.info(uid, modseq)?)))?;
             Ok(Uid { uid_validity: folder.uid_validity, uid })
         });
         let uids = uids.collect();
@@ -251,14 +251,14 @@ impl MessageStore {
     }
 
     /// The changes committed to this folder from now on. What is read after this call holds all that came before.
-    pub fn watch(&self, folder: &Folder) -> Result<Watch, MailError> {
-        self.broadcast.watch(folder.id, || Ok(self.store.counter(&folder.modseq_counter())?))
+    pub fn watch(&self, mailbox: &str, folder: &Folder) -> Result<Watch, MailError> {
+        self.broadcast.watch(mailbox, folder.id, || Ok(self.store.counter(&folder::steps(mailbox))?))
     }
 
     /// A folder as it is, and what is committed to it from then on, with no gap between. A change may be in both.
     pub fn open(&self, mailbox: &str, name: &str) -> Result<(View, Watch), MailError> {
         for _ in 0..ATTEMPTS {
-            let watch = self.watch(&self.folder(mailbox, name)?)?;
+            let watch = self.watch(mailbox, &self.folder(mailbox, name)?)?;
             let view = self.view(mailbox, name)?;
             // Another folder may have come to bear the name in between.
             if watch.is_of(&view.folder) {
@@ -272,7 +272,7 @@ impl MessageStore {
     /// that no message is left out whose step is not above it.
     pub fn view(&self, mailbox: &str, name: &str) -> Result<View, MailError> {
         let folder = self.folder(mailbox, name)?;
-        let highest_modseq = self.store.counter(&folder.modseq_counter())?.saturating_add(1);
+        let highest_modseq = self.last_step(&folder)?.saturating_add(1);
         let last = u32::try_from(self.store.counter(&folder.uid_counter())?).map_err(|_| MailError::UidsExhausted)?;
         let uid_next = last.checked_add(1).ok_or(MailError::UidsExhausted)?;
         let (from, _) = message::range(folder.id);

@@ -85,12 +85,12 @@ fn what_changed_since_is_left_alone() {
     let inbox = mail.folder("1234567897", "INBOX").unwrap();
     let (seen, draft) = (Flags::new().with(SystemFlag::Seen), Flags::new().with(SystemFlag::Draft));
     let before = mail.open("1234567897", "INBOX").unwrap().0.highest_modseq;
-    let changed = mail.store_flags(&inbox, &[2], StoreOp::Add, &seen).unwrap()[0].modseq;
-    let (after, modified) = mail.store_flags_since(&inbox, &[1, 2], StoreOp::Replace, &draft, before).unwrap();
+    let changed = mail.store_flags("1234567897", &inbox, &[2], StoreOp::Add, &seen).unwrap()[0].modseq;
+    let (after, modified) = mail.store_flags_since("1234567897", &inbox, &[1, 2], StoreOp::Replace, &draft, before).unwrap();
     assert!(changed > before && modified == [2] && after.len() == 1 && after[0].uid == 1 && after[0].modseq > changed);
-    let (after, modified) = mail.store_flags_since(&inbox, &[2], StoreOp::Replace, &draft, changed).unwrap();
+    let (after, modified) = mail.store_flags_since("1234567897", &inbox, &[2], StoreOp::Replace, &draft, changed).unwrap();
     assert!(modified.is_empty() && after[0].flags == draft);
-    assert_eq!(mail.store_flags_since(&inbox, &[1, 2], StoreOp::Add, &seen, 0).unwrap(), (vec![], vec![1, 2]));
+    assert_eq!(mail.store_flags_since("1234567897", &inbox, &[1, 2], StoreOp::Add, &seen, 0).unwrap(), (vec![], vec![1, 2]));
     let status = mail.status("1234567897", "INBOX").unwrap();
     assert_eq!((status.size, status.deleted, status.highest_modseq), (6, 0, after[0].modseq));
 }
@@ -106,13 +106,14 @@ fn a_body_goes_with_the_last_of_its_messages() {
     let (inbox, archive) = (mail.folder("1234567897", "INBOX").unwrap(), mail.folder("1234567897", "Archive").unwrap());
     assert_eq!(mail.copy(&inbox, &[1, 2, 99], "1234567897", "Archive").unwrap(), (2, vec![(1, 1), (2, 2)]));
     let deleted = Flags::new().with(SystemFlag::Deleted);
-    assert_eq!(mail.store_flags(&inbox, &[1], StoreOp::Add, &deleted).unwrap()[0].modseq, 3);
-    assert_eq!(mail.store_flags(&inbox, &[1], StoreOp::Add, &deleted).unwrap()[0].modseq, 3);
+    // All folders of a mailbox count together.
+    assert_eq!(mail.store_flags("1234567897", &inbox, &[1], StoreOp::Add, &deleted).unwrap()[0].modseq, 4);
+    assert_eq!(mail.store_flags("1234567897", &inbox, &[1], StoreOp::Add, &deleted).unwrap()[0].modseq, 4);
     assert_eq!(mail.expunge("1234567897", &inbox, &[1, 2]).unwrap(), [1]);
     assert_eq!(mail.load(&inbox, 1), Err(MailError::Gone));
     assert_eq!(mail.load(&archive, 1).unwrap(), b"one");
-    assert_eq!(mail.view("1234567897", "INBOX").unwrap().highest_modseq, 4);
-    mail.store_flags(&archive, &[1], StoreOp::Add, &deleted).unwrap();
+    assert_eq!(mail.view("1234567897", "INBOX").unwrap().highest_modseq, 5);
+    mail.store_flags("1234567897", &archive, &[1], StoreOp::Add, &deleted).unwrap();
     assert_eq!(mail.expunge("1234567897", &archive, &[1]).unwrap(), [1]);
     let (from, to) = Key::range("body", &[]);
     assert_eq!(store.scan(&from, &to, 10).unwrap().len(), 1);
@@ -181,7 +182,7 @@ fn a_mailbox_holds_no_more_than_its_quota() {
     mail.deliver(&[Delivery { mailbox: "2234567890".into(), ..delivery("its own".into()) }], 1).unwrap();
     mail.move_to(&inbox, &[1], "1234567897", "Archive").unwrap();
     assert_eq!(held(), Quota { bytes: 10, messages: 3 });
-    mail.store_flags(&archive, &[1], StoreOp::Add, &Flags::new().with(SystemFlag::Deleted)).unwrap();
+    mail.store_flags("1234567897", &archive, &[1], StoreOp::Add, &Flags::new().with(SystemFlag::Deleted)).unwrap();
     mail.expunge("1234567897", &archive, &[1, 2]).unwrap();
     assert_eq!(held(), Quota { bytes: 5, messages: 2 });
     mail.delete_folder("1234567897", "Archive").unwrap();
@@ -215,10 +216,37 @@ fn what_one_change_reads_is_bounded() {
     for n in 0..64 {
         assert!(wordy.add_keyword(Keyword::new(&format!("{n:0>60}")).unwrap()));
     }
-    mail.store_flags(&inbox, &[1], StoreOp::Add, &wordy).unwrap();
+    mail.store_flags("1234567897", &inbox, &[1], StoreOp::Add, &wordy).unwrap();
     // Nearly 4 kB of keywords: 32 MiB are reached before ten thousand.
     let seen = Flags::new().with(SystemFlag::Seen);
-    assert_eq!(mail.store_flags(&inbox, &[1; 10_000], StoreOp::Add, &seen), Err(MailError::TooMuchAtOnce { count: 10_000 }));
+    assert_eq!(mail.store_flags("1234567897", &inbox, &[1; 10_000], StoreOp::Add, &seen), Err(MailError::TooMuchAtOnce { count: 10_000 }));
     assert!(!mail.open("1234567897", "INBOX").unwrap().0.messages[0].flags.has(SystemFlag::Seen));
-    assert_eq!(mail.store_flags(&inbox, &[1; 1_000], StoreOp::Add, &seen).map(|stored| stored[0].flags.has(SystemFlag::Seen)), Ok(true));
+    assert_eq!(mail.store_flags("1234567897", &inbox, &[1; 1_000], StoreOp::Add, &seen).map(|stored| stored[0].flags.has(SystemFlag::Seen)), Ok(true));
+}
+
+#[test]
+fn a_store_whose_folders_counted_for_themselves_counts_on() {
+    use protocol::imap::exchange::{StoreOp, SystemFlag};
+    let store = Arc::new(Memory::new());
+    let mail = MessageStore::new(Arc::clone(&store) as Arc<dyn Store>, data_key());
+    mail.create_folder("1234567897", "INBOX").unwrap();
+    let inbox = mail.folder("1234567897", "INBOX").unwrap();
+    mail.deliver(&[delivery("one".into()), delivery("two".into())], 1).unwrap();
+    // As it was: the folder's counter is far, the mailbox has none.
+    let mut batch = Batch::new().delete(crate::record::folder::last_step_key(inbox.id));
+    for _ in 0..9 {
+        batch.next(&inbox.former_steps());
+    }
+    store.commit(batch).unwrap();
+    for _ in 0..2 {
+        mail.count_by_mailbox().unwrap();
+        assert_eq!(mail.view("1234567897", "INBOX").unwrap().highest_modseq, 10);
+    }
+    // What was removed before is known only as what is not there.
+    mail.store_flags("1234567897", &inbox, &[1], StoreOp::Add, &Flags::new().with(SystemFlag::Deleted)).unwrap();
+    mail.expunge("1234567897", &inbox, &[1]).unwrap();
+    assert_eq!(mail.view("1234567897", "INBOX").unwrap().highest_modseq, 12);
+    assert_eq!(mail.vanished(&inbox, 5).unwrap(), [(1, 1)]);
+    assert_eq!(mail.vanished(&inbox, 11).unwrap(), [(1, 1)]);
+    assert_eq!(mail.vanished(&inbox, 12).unwrap(), []);
 }

@@ -6,6 +6,7 @@ mod folders;
 mod messages;
 mod quota;
 mod steps;
+mod vanished;
 
 pub use broadcast::Watch;
 pub use folders::{MAX_FOLDERS, standard_folders};

@@ -25,8 +25,8 @@ fn write(mail: &MessageStore, writer: u32) {
         mail.deliver(&[0, 1, 2].map(|_| delivery(Flags::new().with(SystemFlag::Draft))), 1).unwrap();
         let others: Vec<u32> = (1..uids[0].uid).filter(|uid| (uid + round + writer).is_multiple_of(7)).collect();
         let op = if round.is_multiple_of(2) { StoreOp::Add } else { StoreOp::Remove };
-        mail.store_flags(&inbox, &others, op, &Flags::new().with(SystemFlag::Flagged)).unwrap();
-        mail.store_flags(&inbox, &[uids[0].uid], StoreOp::Add, &Flags::new().with(SystemFlag::Deleted)).unwrap();
+        mail.store_flags(BOX, &inbox, &others, op, &Flags::new().with(SystemFlag::Flagged)).unwrap();
+        mail.store_flags(BOX, &inbox, &[uids[0].uid], StoreOp::Add, &Flags::new().with(SystemFlag::Deleted)).unwrap();
         match round % 3 {
             0 => drop(mail.expunge(BOX, &inbox, &[uids[0].uid]).unwrap()),
             1 => drop(mail.move_to(&inbox, &[uids[0].uid], BOX, "Trash").unwrap()),
@@ -58,7 +58,7 @@ fn caught_up(view: View, watch: &mut Watch) -> BTreeMap<u32, MessageInfo> {
                         *known = info.clone();
                     }
                 }
-                Change::Gone(uid) => drop(messages.remove(uid)),
+                Change::Gone { uid, .. } => drop(messages.remove(uid)),
             }
         }
     }

@@ -1,6 +1,7 @@
 //! A folder: `1 | id u64 | uidvalidity u64 | special use u8`, under its mailbox and name. The id never changes and is
-//! never used twice; UIDVALIDITY comes from a counter of its mailbox. Beside the folders stand the names subscribed to,
-//! which may name no folder, and the ids of folders that are deleted and not swept yet.
+//! never used twice; UIDVALIDITY and the steps of MODSEQ come from counters of its mailbox. Beside the folders stand the
+//! names subscribed to, which may name no folder, the ids of folders that are deleted and not swept yet, and for each
+//! folder the step of its last change: `1 | step u64`.
 
 use protocol::imap::exchange::SpecialUse;
 use store::{CounterSlot, Key, Part, Template};
@@ -10,6 +11,7 @@ use super::{RecordError, VERSION, versioned};
 const KIND: &str = "folder";
 const SUBSCRIPTION: &str = "subscription";
 const DELETED: &str = "deleted folder";
+const LAST_STEP: &str = "folder step";
 /// The counter that gives ids.
 pub const IDS: &str = "folder";
 
@@ -66,6 +68,37 @@ pub fn name(key: &Key) -> Result<String, RecordError> {
     name.ok_or(RecordError::Damaged { kind: KIND, reason: "its key holds no name" })
 }
 
+/// The mailbox in a key of the folders of all mailboxes.
+pub fn mailbox(key: &Key) -> Result<String, RecordError> {
+    let rest = key.as_bytes().strip_prefix(Key::new(KIND, &[]).as_bytes());
+    let number = rest.and_then(|rest| rest.split(|byte| *byte == 0).next()).and_then(|number| String::from_utf8(number.to_vec()).ok());
+    number.ok_or(RecordError::Damaged { kind: KIND, reason: "its key holds no mailbox" })
+}
+
+/// The folders of all mailboxes.
+pub fn all() -> (Key, Key) {
+    Key::range(KIND, &[])
+}
+
+/// One order of MODSEQ for all folders of a mailbox. The counter's number is one less than the MODSEQ, so that what never
+/// changed has MODSEQ 1.
+pub fn steps(mailbox: &str) -> String {
+    format!("account modseq/{mailbox}")
+}
+
+pub fn last_step_key(id: u64) -> Key {
+    Key::numbered(LAST_STEP, &[], id)
+}
+
+pub fn last_step_template(step: CounterSlot) -> Template {
+    Template::new(vec![Part::Bytes(vec![VERSION]), Part::Counter(step)])
+}
+
+pub fn last_step(bytes: &[u8]) -> Result<u64, RecordError> {
+    let step = versioned(LAST_STEP, bytes)?.try_into().map(u64::from_be_bytes);
+    step.map_err(|_| RecordError::Damaged { kind: LAST_STEP, reason: "it is no number" })
+}
+
 pub fn validity_counter(mailbox: &str) -> String {
     format!("uidvalidity/{mailbox}")
 }
@@ -90,8 +123,8 @@ impl Folder {
         format!("uid/{}", self.id)
     }
 
-    /// The counter's number is one less than the MODSEQ: an empty folder has MODSEQ 1.
-    pub fn modseq_counter(&self) -> String {
+    /// Where the folder's steps were counted before mailboxes counted them.
+    pub fn former_steps(&self) -> String {
         format!("modseq/{}", self.id)
     }
 }

@@ -108,7 +108,7 @@ async fn who_falls_too_far_behind_is_sent_away_with_what_it_was_promised() {
         let folder = messages.folder(ONE, "INBOX").unwrap();
         for at in 0..1_100 {
             let op = if at % 2 == 0 { StoreOp::Add } else { StoreOp::Remove };
-            messages.store_flags(&folder, &[1], op, &Flags::new().with(SystemFlag::Flagged)).unwrap();
+            messages.store_flags(ONE, &folder, &[1], op, &Flags::new().with(SystemFlag::Flagged)).unwrap();
         }
     });
     passed.await.unwrap();

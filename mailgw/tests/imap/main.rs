@@ -5,6 +5,7 @@ mod concurrency;
 mod harness;
 mod limits;
 mod mail;
+mod resync;
 
 use harness::*;
 use mailgw::wire::imap::Limits;

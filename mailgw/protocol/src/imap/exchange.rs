@@ -59,6 +59,8 @@ pub enum Request {
     Move { uids: Vec<u32>, to: MailboxName },
     /// Removes messages that bear `\Deleted`: all, or those among `uids`. Answer: `Expunged`.
     Expunge { uids: Option<Vec<u32>> },
+    /// What was removed after this MODSEQ. Answer: `Vanished`. spec: rfc7162#3.2.5
+    Vanished { since: u64 },
     /// Answer to these five: `Done` or `Refused`.
     Create { mailbox: MailboxName },
     Delete { mailbox: MailboxName },
@@ -84,6 +86,7 @@ impl Request {
             Request::Copy { .. } => "Copy",
             Request::Move { .. } => "Move",
             Request::Expunge { .. } => "Expunge",
+            Request::Vanished { .. } => "Vanished",
             Request::Create { .. } => "Create",
             Request::Delete { .. } => "Delete",
             Request::Rename { .. } => "Rename",
@@ -118,6 +121,8 @@ pub enum Answer {
     Copied { uid_validity: u32, from: Vec<u32>, to: Vec<u32> },
     /// The uids that were removed.
     Expunged(Vec<u32>),
+    /// Ranges of uids, ascending; perhaps more than was removed since, never one that is there.
+    Vanished(Vec<(u32, u32)>),
     Done,
     /// `text`: one line for people, ASCII, without secrets.
     Refused { code: RefusalCode, text: String },
@@ -216,8 +221,8 @@ impl RefusalCode {
 pub enum Change {
     New(MessageInfo),
     Flags(MessageInfo),
-    /// The message with this uid was removed.
-    Gone(u32),
+    /// The message with this uid was removed, at this MODSEQ.
+    Gone { uid: u32, modseq: u64 },
 }
 
 /// What the server has to do, in this order. After `Do` nothing follows until [`super::session::Session::answer`].

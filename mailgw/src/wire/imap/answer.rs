@@ -43,7 +43,7 @@ fn on_store(messages: &MessageStore, mailbox: &str, open: Option<Folder>, reques
         Request::Status { mailbox: name } => Answer::Status(messages.status(mailbox, &name)?),
         Request::Load { uid } => Answer::Bytes(messages.load(&folder()?, uid)?.into()),
         Request::Store { uids, op, flags, unchanged_since } => {
-            let (after, modified) = messages.store_flags_since(&folder()?, &uids, op, &flags, unchanged_since.unwrap_or(u64::MAX))?;
+            let (after, modified) = messages.store_flags_since(mailbox, &folder()?, &uids, op, &flags, unchanged_since.unwrap_or(u64::MAX))?;
             Answer::Stored { after, modified }
         }
         Request::Append { mailbox: name, flags, internal_date, bytes } => {
@@ -56,6 +56,7 @@ fn on_store(messages: &MessageStore, mailbox: &str, open: Option<Folder>, reques
         Request::Copy { uids, to } => copied(messages.copy(&folder()?, &uids, mailbox, &to)?),
         Request::Move { uids, to } => copied(messages.move_to(&folder()?, &uids, mailbox, &to)?),
         Request::Expunge { uids } => Answer::Expunged(expunge(messages, mailbox, &folder()?, uids)?),
+        Request::Vanished { since } => Answer::Vanished(messages.vanished(&folder()?, since)?),
         Request::Create { mailbox: name } => messages.create_folder(mailbox, &name).map(done)?,
         Request::Delete { mailbox: name } => messages.delete_folder(mailbox, &name).map(done)?,
         Request::Rename { from, to } => messages.rename_folder(mailbox, &from, &to).map(done)?,

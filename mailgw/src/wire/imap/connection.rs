@@ -151,8 +151,9 @@ impl Connection {
                         stream.write(&std::mem::take(&mut unsent), limit).await?;
                     }
                     let answer = Box::pin(self.answer(request)).await;
-                    // spec: rfc3501#6.3.11 a message that comes to the opened mailbox is told before the command's end
-                    if matches!(answer, Answer::Appended { .. } | Answer::Copied { .. }) {
+                    // spec: rfc3501#6.3.11 a message that comes to the opened mailbox is told before the command's end · rfc7162#3.2.7 and
+                    // so is what others changed before this MODSEQ
+                    if matches!(answer, Answer::Appended { .. } | Answer::Copied { .. } | Answer::Expunged(_)) {
                         left.extend(self.catch_up(&mut session));
                     }
                     let (back, outputs) = take_in(session, answer).await?;

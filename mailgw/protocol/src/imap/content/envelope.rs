@@ -1,7 +1,7 @@
 //! ENVELOPE: the header as parentheses.
 use mail_parser::{Addr, Address};
 
-use super::part::{fields, read_header, scan, slice, value};
+use super::part::{first, read_header, scan, slice};
 use super::{write_ascii_or_words, write_string};
 
 /// Addresses told of one field.
@@ -15,7 +15,7 @@ pub(crate) fn envelope(bytes: &[u8], out: &mut Vec<u8>) {
 /// spec: rfc3501#7.4.2 date, subject, from, sender, reply-to, to, cc, bcc, in-reply-to, message-id
 pub(super) fn of_header(header: &[u8], out: &mut Vec<u8>) {
     let message = read_header(header);
-    let raw = |name: &[u8]| fields(header).into_iter().find(|(found, _)| found.eq_ignore_ascii_case(name)).map(|(_, field)| value(field));
+    let raw = |name: &[u8]| first(header, name);
     out.push(b'(');
     write_ascii_or_words(raw(b"Date"), out);
     out.push(b' ');

@@ -35,7 +35,7 @@ pub(crate) fn section<'x>(bytes: &'x [u8], section: &Section) -> Option<Cow<'x, 
 
 fn some_fields(header: &[u8], names: &[String], not: bool) -> Vec<u8> {
     let wanted = |name: &[u8]| names.iter().any(|wanted| wanted.as_bytes().eq_ignore_ascii_case(name)) != not;
-    let mut out: Vec<u8> = part::fields(header).into_iter().filter(|(name, _)| wanted(name)).flat_map(|(_, field)| field.iter().copied()).collect();
+    let mut out: Vec<u8> = part::fields(header).filter(|(name, _)| wanted(name)).flat_map(|(_, field)| field.iter().copied()).collect();
     if !out.is_empty() && !out.ends_with(b"\n") {
         out.extend_from_slice(b"\r\n");
     }

@@ -49,8 +49,7 @@ pub(super) fn slice(bytes: &[u8], range: Range<usize>) -> &[u8] {
 
 /// The header of a part as its parser reads it.
 pub(super) fn read_header(header: &[u8]) -> mail_parser::Message<'_> {
-    let header = header.get(..MAX_HEADER).unwrap_or(header);
-    let mut message = MessageParser::default().parse_headers(header).unwrap_or_default();
+    let mut message = MessageParser::default().parse_headers(bounded(header)).unwrap_or_default();
     // mail-parser's accessors index the first part, and a header without fields gives none.
     if message.parts.is_empty() {
         message.parts.push(mail_parser::MessagePart::default());
@@ -182,24 +181,34 @@ fn boundary(media: &Media) -> Option<&str> {
     found.map(|(_, value)| value.as_str()).filter(|value| !value.is_empty() && value.len() <= 256)
 }
 
-/// The header's fields: name, and all octets with the folds and the last line end.
-pub(super) fn fields(header: &[u8]) -> Vec<(&[u8], &[u8])> {
-    let mut fields: Vec<(usize, usize)> = Vec::new();
+/// The header's fields, one after another and never all of them held: name, and all octets with the folds and the last line end.
+pub(super) fn fields(header: &[u8]) -> impl Iterator<Item = (&[u8], &[u8])> {
     let mut at = 0;
-    while at < header.len() {
-        let next = line_end(header, at, header.len());
-        match (header.get(at), fields.last_mut()) {
-            (Some(b' ' | b'\t'), Some(last)) => last.1 = next,
-            _ => fields.push((at, next)),
+    let lines = std::iter::from_fn(move || {
+        let start = at;
+        if start >= header.len() {
+            return None;
         }
-        at = next;
-    }
-    let named = fields.into_iter().filter_map(|(from, to)| {
-        let field = slice(header, from..to);
+        at = line_end(header, start, header.len());
+        while matches!(header.get(at), Some(b' ' | b'\t')) {
+            at = line_end(header, at, header.len());
+        }
+        Some(slice(header, start..at))
+    });
+    lines.filter_map(|field| {
         let colon = field.iter().position(|b| *b == b':')?;
         Some((slice(field, 0..colon).trim_ascii_end(), field))
-    });
-    named.collect()
+    })
+}
+
+/// As much of a header as is read for its meaning.
+pub(super) fn bounded(header: &[u8]) -> &[u8] {
+    header.get(..MAX_HEADER).unwrap_or(header)
+}
+
+/// The value of the first field of this name.
+pub(super) fn first(header: &[u8], name: &[u8]) -> Option<Vec<u8>> {
+    fields(bounded(header)).find(|(found, _)| found.eq_ignore_ascii_case(name)).map(|(_, field)| value(field))
 }
 
 /// A field's value as written, its folds undone.

@@ -4,7 +4,7 @@ use std::cell::OnceCell;
 use mail_parser::MessageParser;
 use time::{Date, Month};
 
-use super::part::{Kind, Part, fields, read_header, scan, slice, value};
+use super::part::{Kind, Part, bounded, fields, read_header, scan, slice, value};
 
 /// A message being searched; decoded once, when first asked.
 pub(crate) struct Searchable<'x> {
@@ -44,7 +44,7 @@ impl<'x> Searchable<'x> {
     fn fields(&self) -> &[(String, String)] {
         self.fields.get_or_init(|| {
             let header = slice(self.bytes, self.root.header.clone());
-            fields(header).into_iter().map(|(name, field)| (String::from_utf8_lossy(name).into_owned(), decoded(&value(field)).to_lowercase())).collect()
+            fields(bounded(header)).map(|(name, field)| (String::from_utf8_lossy(name).into_owned(), decoded(&value(field)).to_lowercase())).collect()
         })
     }
 

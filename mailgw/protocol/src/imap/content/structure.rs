@@ -1,7 +1,7 @@
 //! BODY and BODYSTRUCTURE.
 use mail_parser::{Message, MimeHeaders};
 
-use super::part::{Kind, Part, fields, read_header, scan, slice, value};
+use super::part::{Kind, Part, first, read_header, scan, slice};
 use super::{envelope, write_ascii_or_words, write_string};
 
 pub(crate) fn structure(bytes: &[u8], extended: bool, out: &mut Vec<u8>) {
@@ -18,7 +18,7 @@ impl Writer<'_> {
     fn part(&self, part: &Part, out: &mut Vec<u8>) {
         let header = slice(self.bytes, part.header.clone());
         let message = read_header(header);
-        let raw = |name: &[u8]| fields(header).into_iter().find(|(found, _)| found.eq_ignore_ascii_case(name)).map(|(_, field)| value(field));
+        let raw = |name: &[u8]| first(header, name);
         out.push(b'(');
         if let Kind::Multipart(parts) = &part.kind {
             parts.iter().for_each(|part| self.part(part, out));

@@ -7,7 +7,7 @@ use super::date::date_time;
 use super::fetch::{self, Item};
 use super::mailbox;
 use super::search::{self, Key, Return};
-use super::sequence::SequenceSet;
+use super::sequence::{Ranges, SequenceSet};
 use super::{ParseError, Parsed};
 use crate::imap::exchange::{Flags, Keyword, MailboxName, Secret, StoreOp, SystemFlag};
 use crate::imap::framing::{Frame, tag_of};
@@ -22,12 +22,12 @@ pub enum Command {
     Login { user: String, password: Secret },
     /// `initial`: the response that came along, decoded.
     Authenticate { mechanism: String, initial: Option<Secret> },
-    Enable { condstore: bool },
+    Enable(Enable),
     Namespace,
     List(ListOptions),
     /// `patterns` holds one.
     Lsub(ListOptions),
-    Select { mailbox: MailboxName, read_only: bool, condstore: bool },
+    Select { mailbox: MailboxName, read_only: bool, condstore: bool, resync: Option<Resync> },
     Create(MailboxName),
     Delete(MailboxName),
     Rename { from: MailboxName, to: MailboxName },
@@ -40,12 +40,28 @@ pub enum Command {
     Unselect,
     Expunge { uids: Option<SequenceSet> },
     Search { told: Option<Return>, key: Key, uid: bool },
-    /// `since`: only those of a higher MODSEQ.
-    Fetch { set: SequenceSet, items: Vec<Item>, since: Option<u64>, uid: bool },
+    /// `since`: only those of a higher MODSEQ; with `vanished`, what was removed since is told, too.
+    Fetch { set: SequenceSet, items: Vec<Item>, since: Option<u64>, vanished: bool, uid: bool },
     Store { set: SequenceSet, op: StoreOp, silent: bool, flags: Flags, unchanged_since: Option<u64>, uid: bool },
     Copy { set: SequenceSet, to: MailboxName, uid: bool },
     Move { set: SequenceSet, to: MailboxName, uid: bool },
     Idle,
+}
+
+/// What ENABLE names, as far as it is known here.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Enable {
+    pub condstore: bool,
+    pub qresync: bool,
+}
+
+/// What a client knows of the mailbox it opens again. spec: rfc7162#3.2.5
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Resync {
+    pub uid_validity: u32,
+    pub modseq: u64,
+    /// The uids it knows; all when it does not say.
+    pub known: Option<Ranges>,
 }
 
 /// LIST and LSUB. Names are in Unicode.
@@ -116,20 +132,18 @@ fn with_arguments(word: &str, cursor: &mut Cursor) -> Parsed<Command> {
             Command::Login { user, password: Secret::new(utf8(cursor.astring()?)?) }
         }
         "AUTHENTICATE" => authenticate(cursor)?,
-        "ENABLE" => {
-            let mut condstore = cursor.word()? == "CONDSTORE";
-            while cursor.eat(b' ') {
-                condstore |= cursor.word()? == "CONDSTORE";
-            }
-            Command::Enable { condstore }
-        }
+        "ENABLE" => Command::Enable(enable(cursor)?),
         "LIST" => Command::List(list(cursor)?),
         "LSUB" => {
             let reference = pattern(cursor.astring()?)?;
             cursor.space()?;
             Command::Lsub(ListOptions { reference, patterns: vec![pattern(cursor.list_mailbox()?)?], only_subscribed: true, only_special_use: false, return_subscribed: false })
         }
-        "SELECT" | "EXAMINE" => Command::Select { mailbox: name(cursor)?, read_only: word == "EXAMINE", condstore: select_condstore(cursor)? },
+        "SELECT" | "EXAMINE" => {
+            let mailbox = name(cursor)?;
+            let (condstore, resync) = select_options(cursor)?;
+            Command::Select { mailbox, read_only: word == "EXAMINE", condstore, resync }
+        }
         "CREATE" => Command::Create(new_name(cursor)?),
         "DELETE" => Command::Delete(name(cursor)?),
         "RENAME" => {
@@ -170,12 +184,12 @@ fn on_messages(word: &str, cursor: &mut Cursor, uid: bool) -> Parsed<Command> {
     Ok(match word {
         "FETCH" => {
             let mut items = fetch::items(cursor)?;
-            let since = changed_since(cursor)?;
+            let (since, vanished) = fetch_modifiers(cursor, uid)?;
             // spec: rfc7162#3.1.4.1 who asks so is told the MODSEQ
             if since.is_some() && !items.contains(&Item::ModSeq) {
                 items.push(Item::ModSeq);
             }
-            Command::Fetch { set, items, since, uid }
+            Command::Fetch { set, items, since, vanished, uid }
         }
         "STORE" => store(set, cursor, uid)?,
         "COPY" => Command::Copy { set, to: name(cursor)?, uid },
@@ -223,28 +237,91 @@ fn store(set: SequenceSet, cursor: &mut Cursor, uid: bool) -> Parsed<Command> {
     Ok(Command::Store { set, op, silent, flags, unchanged_since, uid })
 }
 
-/// `(CONDSTORE)` after the name. spec: rfc7162#3.1.8
-fn select_condstore(cursor: &mut Cursor) -> Parsed<bool> {
-    if !cursor.eat(b' ') {
-        return Ok(false);
+// spec: rfc5161#3.1 what is not known is passed over
+fn enable(cursor: &mut Cursor) -> Parsed<Enable> {
+    let mut named = Enable::default();
+    loop {
+        match cursor.word()?.as_str() {
+            "CONDSTORE" => named.condstore = true,
+            "QRESYNC" => named.qresync = true,
+            _ => {}
+        }
+        if !cursor.eat(b' ') {
+            return Ok(named);
+        }
     }
-    let known = cursor.list(1, |cursor| if cursor.eat_word("CONDSTORE") { Ok(()) } else { Err(ParseError::Expected("CONDSTORE")) });
-    known.map(|_| true)
 }
 
-/// `(CHANGEDSINCE n)` after the items. spec: rfc7162#3.1.4.1
-fn changed_since(cursor: &mut Cursor) -> Parsed<Option<u64>> {
+/// `(CONDSTORE)` or `(QRESYNC (…))` after the name; some clients say both at once. spec: rfc7162#3.1.8 rfc7162#3.2.5
+fn select_options(cursor: &mut Cursor) -> Parsed<(bool, Option<Resync>)> {
+    let (mut condstore, mut resync) = (false, None);
     if !cursor.eat(b' ') {
-        return Ok(None);
+        return Ok((condstore, resync));
     }
+    let option = |cursor: &mut Cursor| {
+        if cursor.eat_word("CONDSTORE") {
+            condstore = true;
+            return Ok(());
+        }
+        if !cursor.eat_word("QRESYNC") || resync.is_some() {
+            return Err(ParseError::Expected("CONDSTORE or QRESYNC"));
+        }
+        cursor.space()?;
+        resync = Some(known_state(cursor)?);
+        Ok(())
+    };
+    cursor.list(2, option)?;
+    Ok((condstore, resync))
+}
+
+/// `(uidvalidity modseq [uids] [(numbers uids)])`. The last pair serves servers that keep no tombstones.
+fn known_state(cursor: &mut Cursor) -> Parsed<Resync> {
     cursor.expect(b'(', "`(`")?;
-    if !cursor.eat_word("CHANGEDSINCE") {
-        return Err(ParseError::Expected("CHANGEDSINCE"));
-    }
+    let uid_validity = cursor.nz_number()?.get();
     cursor.space()?;
-    let since = cursor.mod_sequence()?;
+    let modseq = cursor.mod_sequence()?;
+    let mut known = None;
+    if cursor.peek() == Some(b' ') {
+        cursor.space()?;
+        if cursor.peek() != Some(b'(') {
+            known = Some(Ranges::parse(cursor)?);
+        }
+        let more = known.is_none() || cursor.eat(b' ');
+        if more {
+            cursor.expect(b'(', "`(`")?;
+            Ranges::parse(cursor)?;
+            cursor.space()?;
+            Ranges::parse(cursor)?;
+            cursor.expect(b')', "`)`")?;
+        }
+    }
     cursor.expect(b')', "`)`")?;
-    Ok(Some(since))
+    Ok(Resync { uid_validity, modseq, known })
+}
+
+/// `(CHANGEDSINCE n [VANISHED])` after the items. spec: rfc7162#3.1.4.1 rfc7162#3.2.6
+fn fetch_modifiers(cursor: &mut Cursor, uid: bool) -> Parsed<(Option<u64>, bool)> {
+    let (mut since, mut vanished) = (None, false);
+    if !cursor.eat(b' ') {
+        return Ok((since, vanished));
+    }
+    let modifier = |cursor: &mut Cursor| {
+        if cursor.eat_word("VANISHED") {
+            vanished = true;
+            return Ok(());
+        }
+        if !cursor.eat_word("CHANGEDSINCE") {
+            return Err(ParseError::Expected("CHANGEDSINCE or VANISHED"));
+        }
+        cursor.space()?;
+        since = Some(cursor.mod_sequence()?);
+        Ok(())
+    };
+    cursor.list(2, modifier)?;
+    if vanished && (since.is_none() || !uid) {
+        return Err(ParseError::Expected("UID FETCH with CHANGEDSINCE beside VANISHED"));
+    }
+    Ok((since, vanished))
 }
 
 /// `(…)`, which may be empty.

@@ -42,7 +42,7 @@ impl SequenceSet {
 }
 
 impl Ranges {
-    fn parse(cursor: &mut Cursor) -> Parsed<Self> {
+    pub(crate) fn parse(cursor: &mut Cursor) -> Parsed<Self> {
         let mut ranges = Vec::new();
         loop {
             let from = bound(cursor)?;
@@ -72,15 +72,20 @@ impl Ranges {
             .map(|(from, to)| (from.min(to), from.max(to)))
             .collect();
         ranges.sort_unstable();
-        let mut merged: Vec<(u32, u32)> = Vec::with_capacity(ranges.len());
-        for (from, to) in ranges {
-            match merged.last_mut() {
-                Some(before) if from <= before.1.saturating_add(1) => before.1 = before.1.max(to),
-                _ => merged.push((from, to)),
-            }
-        }
-        merged
+        merged(ranges)
     }
+}
+
+/// Ascending ranges without overlaps and neighbours.
+pub(crate) fn merged(ranges: Vec<(u32, u32)>) -> Vec<(u32, u32)> {
+    let mut merged: Vec<(u32, u32)> = Vec::with_capacity(ranges.len());
+    for (from, to) in ranges {
+        match merged.last_mut() {
+            Some(before) if from <= before.1.saturating_add(1) => before.1 = before.1.max(to),
+            _ => merged.push((from, to)),
+        }
+    }
+    merged
 }
 
 fn bound(cursor: &mut Cursor) -> Parsed<Bound> {
@@ -104,6 +109,29 @@ pub fn write_set(numbers: &[u32], out: &mut Vec<u8>) {
         }
         rest = rest.get(length.max(1)..).unwrap_or_default();
     }
+}
+
+/// Appends ranges, ends included, as a set.
+pub(crate) fn write_ranges(ranges: &[(u32, u32)], out: &mut Vec<u8>) {
+    for (at, (from, to)) in ranges.iter().enumerate() {
+        let comma = if at > 0 { "," } else { "" };
+        let text = if from == to { format!("{comma}{from}") } else { format!("{comma}{from}:{to}") };
+        out.extend_from_slice(text.as_bytes());
+    }
+}
+
+/// What two lists of ranges, each ascending, have in common.
+pub(crate) fn in_both(left: &[(u32, u32)], right: &[(u32, u32)]) -> Vec<(u32, u32)> {
+    let (mut both, mut from) = (Vec::new(), 0);
+    for (first, last) in left {
+        // Those that end before this one begins end before all that follow.
+        while right.get(from).is_some_and(|(_, end)| end < first) {
+            from += 1;
+        }
+        let others = right.iter().skip(from).take_while(|(start, _)| start <= last);
+        both.extend(others.map(|(start, end)| (*first.max(start), *last.min(end))));
+    }
+    both
 }
 
 #[cfg(test)]
@@ -131,6 +159,12 @@ mod tests {
         for bad in ["", "0", "1,", "1:", ":1", "4294967296", "1;2", "a", "1:2:3", "-1", "1, 2"] {
             assert!(set(bad).is_err(), "{bad}");
         }
+    }
+
+    #[test]
+    fn ranges_in_both() {
+        assert_eq!(in_both(&[(1, 5), (8, 8), (10, 20)], &[(3, 11), (13, 13), (19, 30)]), [(3, 5), (8, 8), (10, 11), (13, 13), (19, 20)]);
+        assert_eq!(in_both(&[(1, 5)], &[]), []);
     }
 
     #[test]

@@ -1,8 +1,9 @@
 //! What the server answered, told to the client.
 use super::view::View;
 use super::{Pending, Session, State, fetch, list, search};
-use crate::imap::exchange::{Answer, Change, Flags, MailboxName, MessageInfo, Request, StoreOp, SystemFlag};
-use crate::imap::parse::StatusItem;
+use crate::imap::exchange::{Answer, Flags, MailboxName, MessageInfo, Request, StoreOp, SystemFlag};
+use crate::imap::parse::command::Resync;
+use crate::imap::parse::{Item, StatusItem};
 use crate::imap::parse::mailbox;
 use crate::imap::parse::sequence::write_set;
 
@@ -18,12 +19,18 @@ impl Session {
             }
             (Pending::Fetch(job), answer) => fetch::resume(self, job, answer),
             (Pending::Search(job), answer) => search::resume(self, job, answer),
-            (Pending::Reopen { tag, mailbox, read_only }, Answer::Done) => {
-                self.ask(Request::Open { mailbox, read_only }, Pending::Open { tag, read_only });
+            (Pending::Reopen { tag, mailbox, read_only, resync }, Answer::Done) => {
+                self.ask(Request::Open { mailbox, read_only }, Pending::Open { tag, read_only, resync });
             }
-            (Pending::Open { tag, read_only, .. }, Answer::Opened { uid_validity, uid_next, highest_modseq, messages }) => {
-                let view = View::new(read_only, uid_next, messages, self.condstore);
-                self.opened(&tag, read_only, uid_validity, uid_next, highest_modseq, view);
+            (Pending::Open { tag, read_only, resync }, Answer::Opened { uid_validity, uid_next, highest_modseq, messages }) => {
+                let view = View::new(read_only, uid_next, highest_modseq, messages, self.manner);
+                self.opened(uid_validity, uid_next, highest_modseq, view);
+                let access = if read_only { "[READ-ONLY] Opened" } else { "[READ-WRITE] Opened" };
+                // spec: rfc7162#3.2.5.1 what it knows of another UIDVALIDITY is worth nothing
+                match resync.filter(|known| known.uid_validity == uid_validity) {
+                    Some(known) => self.resync(tag, access, &known),
+                    None => self.write(&format!("{tag} OK {access}\r\n")),
+                }
             }
             (Pending::List { tag, options, word }, Answer::Mailboxes(all)) => {
                 list::write(&options, &all, word, &mut self.send);
@@ -45,14 +52,18 @@ impl Session {
             (Pending::Copy { tag, moves }, Answer::Copied { uid_validity, from, to }) => self.copied(&tag, moves, uid_validity, &from, &to),
             (Pending::Expunge { tag, closes: false }, Answer::Expunged(uids)) => {
                 if let State::Selected(view) = &mut self.state {
-                    uids.into_iter().for_each(|uid| view.queue(Change::Gone(uid)));
+                    uids.iter().for_each(|uid| view.remove(*uid));
                 }
-                self.done(&tag, "Expunged", true);
+                let code = self.highest_heard(&uids);
+                self.done(&tag, &format!("{code}Expunged"), true);
             }
-            (Pending::Expunge { tag, closes: true }, Answer::Expunged(_)) => self.ask(Request::Close, Pending::Leave { tag, word: "Closed" }),
-            (Pending::Leave { tag, word }, Answer::Done) => {
+            (Pending::Expunge { tag, closes: true }, Answer::Expunged(uids)) => {
+                let text = format!("{}Closed", self.highest_heard(&uids));
+                self.ask(Request::Close, Pending::Leave { tag, text });
+            }
+            (Pending::Leave { tag, text }, Answer::Done) => {
                 self.state = State::Authenticated;
-                self.write(&format!("{tag} OK {word}\r\n"));
+                self.write(&format!("{tag} OK {text}\r\n"));
             }
             (Pending::Plain { tag, word }, Answer::Done) => self.done(&tag, word, true),
             (pending, Answer::Refused { code, text }) => {
@@ -74,7 +85,7 @@ impl Session {
             let expected = view.find(info.uid).is_some_and(|(_, known)| known.flags.after(op, flags) == info.flags);
             view.learn(info);
             // spec: rfc7162#3.1.3 and who counts by MODSEQ is told the new one
-            if !silent || !expected || view.condstore {
+            if !silent || !expected || view.manner.condstore {
                 view.restate(info.uid);
             }
         }
@@ -95,10 +106,19 @@ impl Session {
         self.write(&format!("{tag} NO [{code}] {text}\r\n"));
     }
 
+    /// The response code of a removal for who counts by it. All that was changed up to it is told before.
+    // spec: rfc7162#3.2.7 rfc7162#3.2.8
+    fn highest_heard(&self, removed: &[u32]) -> String {
+        match &self.state {
+            State::Selected(view) if view.manner.qresync && !removed.is_empty() => format!("[HIGHESTMODSEQ {}] ", view.heard),
+            _ => String::new(),
+        }
+    }
+
     /// spec: rfc3501#6.3.1
-    fn opened(&mut self, tag: &str, read_only: bool, uid_validity: u32, uid_next: u32, highest_modseq: u64, view: View) {
+    fn opened(&mut self, uid_validity: u32, uid_next: u32, highest_modseq: u64, view: View) {
         const SYSTEM: &str = "\\Answered \\Flagged \\Deleted \\Seen \\Draft";
-        let permanent = if read_only { String::new() } else { format!("{SYSTEM} \\*") };
+        let permanent = if view.read_only { String::new() } else { format!("{SYSTEM} \\*") };
         self.write(&format!("* {} EXISTS\r\n* 0 RECENT\r\n* FLAGS ({SYSTEM})\r\n", view.count()));
         self.write(&format!("* OK [PERMANENTFLAGS ({permanent})] Flags that last\r\n"));
         if let Some(first) = view.messages.iter().position(|message| !message.flags.has(SystemFlag::Seen)) {
@@ -107,9 +127,21 @@ impl Session {
         self.write(&format!("* OK [UIDVALIDITY {uid_validity}] Valid\r\n* OK [UIDNEXT {uid_next}] Next\r\n"));
         // spec: rfc7162#3.1.2.1
         self.write(&format!("* OK [HIGHESTMODSEQ {highest_modseq}] Highest\r\n"));
-        let access = if read_only { "READ-ONLY" } else { "READ-WRITE" };
-        self.write(&format!("{tag} OK [{access}] Opened\r\n"));
         self.state = State::Selected(view);
+    }
+
+    /// Tells what changed since the client was here last, and that the mailbox is open.
+    // spec: rfc7162#3.2.5
+    fn resync(&mut self, tag: String, access: &'static str, known: &Resync) {
+        let State::Selected(view) = &self.state else { return };
+        let ranges = known.known.as_ref().map_or_else(|| vec![(1, u32::MAX)], |known| known.ranges(u32::MAX));
+        let uids: Vec<u32> = view.messages.iter().map(|message| message.uid).collect();
+        let among = |uid: &u32| ranges.get(ranges.partition_point(|(_, last)| last < uid)).is_some_and(|(first, _)| first <= uid);
+        // New messages are news however small the set of known ones is.
+        let top = ranges.last().map_or(0, |(_, last)| *last);
+        let uids = uids.into_iter().filter(|uid| among(uid) || *uid > top).collect();
+        let wish = fetch::Wish { tag, uids, items: vec![Item::Uid, Item::Flags, Item::ModSeq], uid: true, closing: Some(access) };
+        fetch::start_since(self, wish, known.modseq, Some(ranges));
     }
 
     /// spec: rfc4315#3 COPYUID · rfc6851#4.3 in MOVE it comes before the EXPUNGEs
@@ -130,7 +162,7 @@ impl Session {
             self.write(&format!("* OK {code}Moved\r\n"));
         }
         if let State::Selected(view) = &mut self.state {
-            from.iter().for_each(|uid| view.queue(Change::Gone(*uid)));
+            from.iter().for_each(|uid| view.remove(*uid));
         }
         self.done(tag, "Moved", true);
     }

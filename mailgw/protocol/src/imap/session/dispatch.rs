@@ -1,13 +1,14 @@
 //! Commands: each is checked against the state and either answered or turned into a request.
+use super::view::Manner;
 use super::{Expecting, MAX_FAILURES, Pending, Session, State, fetch, search};
 use crate::imap::exchange::{Output, Request, Secret};
 use crate::imap::framing::MAX_LITERAL;
-use crate::imap::parse::command::secret;
+use crate::imap::parse::command::{Enable, secret};
 use crate::imap::parse::{Command, Item, StatusItem, sequence::SequenceSet};
 
 impl Session {
     pub(super) fn capabilities(&self) -> String {
-        let mut all = String::from("IMAP4rev1 LITERAL+ SASL-IR ID IDLE NAMESPACE UIDPLUS MOVE SPECIAL-USE UNSELECT ENABLE CHILDREN ESEARCH SEARCHRES CONDSTORE STATUS=SIZE");
+        let mut all = String::from("IMAP4rev1 LITERAL+ SASL-IR ID IDLE NAMESPACE UIDPLUS MOVE SPECIAL-USE UNSELECT ENABLE CHILDREN ESEARCH SEARCHRES CONDSTORE QRESYNC STATUS=SIZE");
         match (&self.state, self.settings.tls) {
             (State::NotAuthenticated, true) => all.push_str(" AUTH=PLAIN"),
             // spec: rfc3501#6.2.3 no password travels in the clear
@@ -122,7 +123,8 @@ impl Session {
     // spec: rfc7162#3.1 the commands that turn it on
     fn hear_of_condstore(&mut self, command: &Command) {
         let says_so = match command {
-            Command::Enable { condstore } | Command::Select { condstore, .. } => *condstore,
+            Command::Enable(named) => named.condstore || named.qresync,
+            Command::Select { condstore, resync, .. } => *condstore || resync.is_some(),
             Command::Status { items, .. } => items.contains(&StatusItem::HighestModSeq),
             Command::Fetch { items, since, .. } => since.is_some() || items.contains(&Item::ModSeq),
             Command::Store { unchanged_since, .. } => unchanged_since.is_some(),
@@ -130,17 +132,23 @@ impl Session {
             _ => false,
         };
         if says_so {
-            self.enable_condstore();
+            self.speak(Manner { condstore: true, ..self.manner });
         }
+    }
+
+    // spec: rfc5161#3.1 what is on already is told again
+    fn enable(&mut self, tag: &str, named: Enable) {
+        self.speak(Manner { qresync: self.manner.qresync || named.qresync, ..self.manner });
+        let words = [(named.condstore, " CONDSTORE"), (named.qresync, " QRESYNC")];
+        let words: String = words.into_iter().filter(|(on, _)| *on).map(|(_, word)| word).collect();
+        self.write(&format!("* ENABLED{words}\r\n"));
+        self.done(tag, "Done", true);
     }
 
     fn on_mailboxes(&mut self, tag: String, command: Command) {
         let plain = |tag, word| Pending::Plain { tag, word };
         match command {
-            Command::Enable { condstore } => {
-                self.write(if condstore { "* ENABLED CONDSTORE\r\n" } else { "* ENABLED\r\n" });
-                self.done(&tag, "Done", true);
-            }
+            Command::Enable(named) => self.enable(&tag, named),
             Command::Namespace => {
                 self.write("* NAMESPACE ((\"\" \"/\")) NIL NIL\r\n");
                 self.done(&tag, "Done", true);
@@ -152,12 +160,16 @@ impl Session {
             }
             Command::List(options) => self.ask(Request::List, Pending::List { tag, options, word: "LIST" }),
             Command::Lsub(options) => self.ask(Request::List, Pending::List { tag, options, word: "LSUB" }),
-            Command::Select { mailbox, read_only, .. } if matches!(self.state, State::Selected(_)) => {
+            // spec: rfc7162#3.2.5
+            Command::Select { resync: Some(_), .. } if !self.manner.qresync => self.write(&format!("{tag} BAD Say ENABLE QRESYNC first\r\n")),
+            Command::Select { mailbox, read_only, resync, .. } if matches!(self.state, State::Selected(_)) => {
                 self.state = State::Authenticated;
-                self.ask(Request::Close, Pending::Reopen { tag, mailbox, read_only });
+                // spec: rfc7162#3.2.11 what follows is of the next mailbox
+                self.write("* OK [CLOSED] The mailbox before is left\r\n");
+                self.ask(Request::Close, Pending::Reopen { tag, mailbox, read_only, resync });
             }
-            Command::Select { mailbox, read_only, .. } => {
-                self.ask(Request::Open { mailbox, read_only }, Pending::Open { tag, read_only });
+            Command::Select { mailbox, read_only, resync, .. } => {
+                self.ask(Request::Open { mailbox, read_only }, Pending::Open { tag, read_only, resync });
             }
             Command::Create(mailbox) => self.ask(Request::Create { mailbox }, plain(tag, "Created")),
             Command::Delete(mailbox) => self.ask(Request::Delete { mailbox }, plain(tag, "Deleted")),
@@ -187,14 +199,21 @@ impl Session {
         match command {
             Command::Check => self.done(&tag, "Done", true),
             Command::Close if !read_only => self.ask(Request::Expunge { uids: None }, Pending::Expunge { tag, closes: true }),
-            Command::Close | Command::Unselect => self.ask(Request::Close, Pending::Leave { tag, word: "Closed" }),
+            Command::Close | Command::Unselect => self.ask(Request::Close, Pending::Leave { tag, text: "Closed".to_owned() }),
             Command::Search { told, key, uid } => search::start(self, tag, told, key, uid),
-            Command::Fetch { set, items, since, uid } => {
-                if let Some((tag, mut uids)) = self.select(tag, &set, uid, true) {
-                    if let (Some(since), State::Selected(view)) = (since, &self.state) {
-                        uids.retain(|uid| view.find(*uid).is_some_and(|(_, info)| info.modseq > since));
+            Command::Fetch { vanished: true, .. } if !self.manner.qresync => self.write(&format!("{tag} BAD Say ENABLE QRESYNC first\r\n")),
+            Command::Fetch { set, items, since: Some(since), vanished: true, .. } => {
+                let known = view.known(&set);
+                let uids = view.select(&set, true).unwrap_or_default();
+                fetch::start_since(self, fetch::Wish { tag, uids, items, uid: true, closing: None }, since, Some(known));
+            }
+            Command::Fetch { set, items, since, uid, .. } => {
+                if let Some((tag, uids)) = self.select(tag, &set, uid, true) {
+                    let wish = fetch::Wish { tag, uids, items, uid, closing: None };
+                    match since {
+                        Some(since) => fetch::start_since(self, wish, since, None),
+                        None => fetch::start(self, wish),
                     }
-                    fetch::start(self, tag, uids, items, uid);
                 }
             }
             Command::Copy { set, to, uid } => {

@@ -1,5 +1,6 @@
 //! FETCH, one message after another: never more than one is held.
 use std::collections::VecDeque;
+use std::sync::Arc;
 
 use time::OffsetDateTime;
 
@@ -7,89 +8,176 @@ use super::{Pending, Session, State};
 use crate::imap::content;
 use crate::imap::exchange::{Answer, Flags, MessageInfo, RefusalCode, Request, StoreOp, SystemFlag};
 use crate::imap::parse::Item;
+use crate::imap::parse::sequence::{in_both, merged, write_ranges};
 
 pub(super) struct Job {
     pub tag: String,
     uid: bool,
     items: Vec<Item>,
     needs_bytes: bool,
+    /// Reading what is asked for sets `\Seen`.
+    marks: bool,
     uids: VecDeque<u32>,
-    /// Those whose `\Seen` this FETCH sets; ascending. Their flags are told along.
-    marked: Vec<u32>,
-    marking: bool,
+    /// Read by this FETCH and not marked as seen yet.
+    unmarked: Vec<u32>,
+    asked: Asked,
     vanished: bool,
     unreadable: bool,
+    closing: Option<&'static str>,
+}
+
+/// What the server was asked last.
+enum Asked {
+    /// A message, or that what was said goes out.
+    Next,
+    /// Which of these are gone.
+    Vanished(Vec<(u32, u32)>),
+    /// To mark this message, the only one: it is told when that is done.
+    MarkOne(u32, Arc<[u8]>),
+    /// To mark those told.
+    Mark,
+}
+
+/// What a FETCH is to do.
+pub(super) struct Wish {
+    pub tag: String,
+    pub uids: Vec<u32>,
+    pub items: Vec<Item>,
+    pub uid: bool,
+    /// Said at the end, where it is not FETCH that ends.
+    pub closing: Option<&'static str>,
 }
 
 /// Octets of one message's answer beyond twice the message: no command makes a message larger without bound.
 const MORE: usize = 1 << 20;
 /// Octets said of messages that need not be opened, before they go out: of a large folder never more is held.
 const GATHERED: usize = 64 << 10;
+/// Messages that went out before they are marked as seen, all in one commit: who is cut off has read no more unmarked.
+const MARKED_AT_ONCE: usize = 32;
 
-pub(super) fn start(session: &mut Session, tag: String, uids: Vec<u32>, mut items: Vec<Item>, uid: bool) {
+pub(super) fn start(session: &mut Session, wish: Wish) {
+    let job = job(session, wish);
+    advance(session, job);
+}
+
+/// Only those of a higher MODSEQ; before them, which of `known` are gone since.
+// spec: rfc7162#3.1.4.1 rfc7162#3.2.6
+pub(super) fn start_since(session: &mut Session, mut wish: Wish, since: u64, known: Option<Vec<(u32, u32)>>) {
     let State::Selected(view) = &session.state else { return };
+    wish.uids.retain(|uid| view.find(*uid).is_some_and(|(_, info)| info.modseq > since));
+    let mut job = job(session, wish);
+    match known {
+        None => advance(session, job),
+        Some(known) => {
+            job.asked = Asked::Vanished(known);
+            session.ask(Request::Vanished { since }, Pending::Fetch(job));
+        }
+    }
+}
+
+fn job(session: &Session, wish: Wish) -> Job {
+    let Wish { tag, uids, mut items, uid, closing } = wish;
     // spec: rfc3501#6.4.8 UID FETCH always tells the uid
     if uid && !items.contains(&Item::Uid) {
         items.insert(0, Item::Uid);
     }
-    let unseen = |uid: &u32| view.find(*uid).is_some_and(|(_, info)| !info.flags.has(SystemFlag::Seen));
-    let marks = !view.read_only && items.iter().any(Item::marks_seen);
-    let marked: Vec<u32> = if marks { uids.iter().copied().filter(unseen).collect() } else { Vec::new() };
+    let marks = matches!(&session.state, State::Selected(view) if !view.read_only) && items.iter().any(Item::marks_seen);
     let needs_bytes = items.iter().any(Item::needs_bytes);
-    let mut job = Job { tag, uid, items, needs_bytes, uids: uids.into(), marked, marking: false, vanished: false, unreadable: false };
-    if job.marked.is_empty() {
-        return advance(session, job);
-    }
-    job.marking = true;
-    let flags = Flags::new().with(SystemFlag::Seen);
-    session.ask(Request::Store { uids: job.marked.clone(), op: StoreOp::Add, flags, unchanged_since: None }, Pending::Fetch(job));
+    let (uids, unmarked) = (uids.into(), Vec::new());
+    Job { tag, uid, items, needs_bytes, marks, uids, unmarked, asked: Asked::Next, vanished: false, unreadable: false, closing }
 }
 
 pub(super) fn resume(session: &mut Session, mut job: Job, answer: Answer) {
-    match answer {
-        Answer::Stored { after, .. } if job.marking => {
-            if let State::Selected(view) = &mut session.state {
-                after.iter().for_each(|info| {
-                    view.learn(info);
-                });
-            }
-            job.marking = false;
-        }
-        // Reading goes on where the mark cannot be set.
-        Answer::Refused { .. } if job.marking => {
-            job.marking = false;
-            job.marked.clear();
-        }
-        Answer::Bytes(bytes) if !job.marking => {
-            if let Some(uid) = job.uids.pop_front()
-                && !write(session, &job, uid, &bytes)
-            {
-                return session.refuse(&job.tag, RefusalCode::Limit.name(), "Ask for less of a message at once");
+    match (std::mem::replace(&mut job.asked, Asked::Next), answer) {
+        (Asked::Vanished(known), Answer::Vanished(gone)) => tell_vanished(session, &known, &gone),
+        (Asked::MarkOne(uid, bytes), answer) => {
+            // Reading goes on where the mark cannot be set.
+            let marked = matches!(&answer, Answer::Stored { after, .. } if !after.is_empty());
+            learn(session, answer);
+            if !write(session, &job, uid, &bytes, marked) {
+                return too_much(session, &job);
             }
         }
-        Answer::Done if !job.marking && !job.needs_bytes => {}
+        (Asked::Mark, answer) => {
+            let told: Vec<u32> = std::mem::take(&mut job.unmarked);
+            if matches!(answer, Answer::Stored { .. }) {
+                learn(session, answer);
+                if let State::Selected(view) = &session.state {
+                    told.iter().for_each(|uid| view.write_flags(*uid, &mut session.send));
+                }
+            }
+        }
+        (Asked::Next, Answer::Bytes(bytes)) => {
+            let Some(uid) = job.uids.pop_front() else { return session.bye("The server lost step; connect again") };
+            let unseen = matches!(&session.state, State::Selected(view) if view.find(uid).is_some_and(|(_, info)| !info.flags.has(SystemFlag::Seen)));
+            let mark = job.marks && unseen;
+            if mark && job.uids.is_empty() && job.unmarked.is_empty() {
+                job.asked = Asked::MarkOne(uid, bytes);
+                return ask_to_mark(session, vec![uid], job);
+            }
+            if !write(session, &job, uid, &bytes, false) {
+                return too_much(session, &job);
+            }
+            job.unmarked.extend(mark.then_some(uid));
+        }
+        (Asked::Next, Answer::Done) if !job.needs_bytes => {}
         // One message that is gone or damaged keeps nobody from those after it.
-        Answer::Refused { code: RefusalCode::NonExistent, .. } if !job.marking => {
+        (Asked::Next, Answer::Refused { code: RefusalCode::NonExistent, .. }) => {
             job.uids.pop_front();
             job.vanished = true;
         }
-        Answer::Refused { code: RefusalCode::ServerBug, .. } if !job.marking => {
+        (Asked::Next, Answer::Refused { code: RefusalCode::ServerBug, .. }) => {
             job.uids.pop_front();
             job.unreadable = true;
         }
-        Answer::Refused { code, text } if !job.marking => return session.refuse(&job.tag, code.name(), &text),
+        (_, Answer::Refused { code, text }) => return session.refuse(&job.tag, code.name(), &text),
         _ => return session.bye("The server lost step; connect again"),
     }
     advance(session, job);
 }
 
+fn too_much(session: &mut Session, job: &Job) {
+    session.refuse(&job.tag, RefusalCode::Limit.name(), "Ask for less of a message at once");
+}
+
+fn ask_to_mark(session: &mut Session, uids: Vec<u32>, job: Job) {
+    let flags = Flags::new().with(SystemFlag::Seen);
+    session.ask(Request::Store { uids, op: StoreOp::Add, flags, unchanged_since: None }, Pending::Fetch(job));
+}
+
+fn learn(session: &mut Session, answer: Answer) {
+    if let (Answer::Stored { after, .. }, State::Selected(view)) = (answer, &mut session.state) {
+        after.iter().for_each(|info| {
+            view.learn(info);
+        });
+    }
+}
+
+/// Those the client knows and does not see any more.
+fn tell_vanished(session: &mut Session, known: &[(u32, u32)], gone: &[(u32, u32)]) {
+    let State::Selected(view) = &session.state else { return };
+    // One that went after the mailbox was opened is told in its turn.
+    let mut told = view.without_present(&in_both(known, &merged(gone.to_vec())));
+    told.retain(|(first, _)| *first < view.next_uid());
+    if !told.is_empty() {
+        session.send.extend_from_slice(b"* VANISHED (EARLIER) ");
+        write_ranges(&told, &mut session.send);
+        session.send.extend_from_slice(b"\r\n");
+    }
+}
+
 fn advance(session: &mut Session, mut job: Job) {
+    if job.unmarked.len() >= MARKED_AT_ONCE || (job.uids.is_empty() && !job.unmarked.is_empty()) {
+        job.asked = Asked::Mark;
+        let uids = job.unmarked.clone();
+        return ask_to_mark(session, uids, job);
+    }
     if job.needs_bytes && let Some(&uid) = job.uids.front() {
         return session.ask(Request::Load { uid }, Pending::Fetch(job));
     }
     while let Some(uid) = job.uids.pop_front() {
-        if !write(session, &job, uid, &[]) {
-            return session.refuse(&job.tag, RefusalCode::Limit.name(), "Ask for less of a message at once");
+        if !write(session, &job, uid, &[], false) {
+            return too_much(session, &job);
         }
         if session.send.len() >= GATHERED && !job.uids.is_empty() {
             return session.ask(Request::Drain, Pending::Fetch(job));
@@ -99,12 +187,12 @@ fn advance(session: &mut Session, mut job: Job) {
         return session.refuse(&job.tag, RefusalCode::ServerBug.name(), "Some messages cannot be read; the others were told");
     }
     // spec: rfc5530#3 EXPUNGEISSUED
-    let text = if job.vanished { "[EXPUNGEISSUED] Some messages are gone" } else { "Fetched" };
+    let text = job.closing.unwrap_or(if job.vanished { "[EXPUNGEISSUED] Some messages are gone" } else { "Fetched" });
     session.done(&job.tag, text, job.uid);
 }
 
-/// Tells one message; nothing of it, and `false`, when that would be too much.
-fn write(session: &mut Session, job: &Job, uid: u32, bytes: &[u8]) -> bool {
+/// Tells one message, its flags too when it was marked just now; nothing of it, and `false`, when that would be too much.
+fn write(session: &mut Session, job: &Job, uid: u32, bytes: &[u8], marked: bool) -> bool {
     let State::Selected(view) = &session.state else { return true };
     let Some((number, info)) = view.find(uid) else { return true };
     let out = &mut session.send;
@@ -120,12 +208,12 @@ fn write(session: &mut Session, job: &Job, uid: u32, bytes: &[u8]) -> bool {
             return false;
         }
     }
-    if job.marked.binary_search(&uid).is_ok() && !job.items.contains(&Item::Flags) {
+    if marked && !job.items.contains(&Item::Flags) {
         out.push(b' ');
         write_item(&Item::Flags, info, bytes, out);
     }
     // spec: rfc7162#3.1 flags that changed are told with their MODSEQ
-    if view.condstore && job.marked.binary_search(&uid).is_ok() && !job.items.contains(&Item::ModSeq) {
+    if view.manner.condstore && marked && !job.items.contains(&Item::ModSeq) {
         out.push(b' ');
         write_item(&Item::ModSeq, info, bytes, out);
     }

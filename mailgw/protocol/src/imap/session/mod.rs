@@ -8,8 +8,9 @@ mod view;
 
 use super::exchange::{Answer, Change, Flags, MailboxName, Output, Request, StoreOp};
 use super::framing::{Framed, Framer, MAX_LITERAL};
+use super::parse::command::Resync;
 use super::parse::{self, StatusItem};
-use view::View;
+use view::{Manner, View};
 
 /// Failed logins before the connection is closed.
 const MAX_FAILURES: u8 = 3;
@@ -46,15 +47,15 @@ enum Pending {
     Login { tag: String },
     Plain { tag: String, word: &'static str },
     List { tag: String, options: parse::ListOptions, word: &'static str },
-    Open { tag: String, read_only: bool },
+    Open { tag: String, read_only: bool, resync: Option<Resync> },
     /// SELECT leaves the mailbox before it opens the next.
-    Reopen { tag: String, mailbox: MailboxName, read_only: bool },
+    Reopen { tag: String, mailbox: MailboxName, read_only: bool, resync: Option<Resync> },
     Status { tag: String, mailbox: MailboxName, items: Vec<StatusItem> },
     Store { tag: String, op: StoreOp, flags: Flags, silent: bool, uid: bool },
     Append { tag: String },
     Copy { tag: String, moves: bool },
     Expunge { tag: String, closes: bool },
-    Leave { tag: String, word: &'static str },
+    Leave { tag: String, text: String },
     Fetch(fetch::Job),
     Search(search::Job),
 }
@@ -66,8 +67,8 @@ pub struct Session {
     expecting: Expecting,
     pending: Option<Pending>,
     failures: u8,
-    /// The client counts by MODSEQ, from the first command that says so. spec: rfc7162#3.1
-    condstore: bool,
+    /// From the first command that asks for it, and never less.
+    manner: Manner,
     /// STARTTLS was answered: input is thrown away until TLS is there.
     upgrading: bool,
     send: Vec<u8>,
@@ -84,7 +85,7 @@ impl Session {
             expecting: Expecting::Command,
             pending: None,
             failures: 0,
-            condstore: false,
+            manner: Manner::default(),
             upgrading: false,
             send: Vec::new(),
             out: Vec::new(),
@@ -201,10 +202,10 @@ impl Session {
         self.pending = Some(pending);
     }
 
-    fn enable_condstore(&mut self) {
-        self.condstore = true;
+    fn speak(&mut self, manner: Manner) {
+        self.manner = manner;
         if let State::Selected(view) = &mut self.state {
-            view.condstore = true;
+            view.manner = manner;
         }
     }
 

@@ -2,7 +2,7 @@
 use std::collections::BTreeSet;
 
 use crate::imap::exchange::{Change, MessageInfo};
-use crate::imap::parse::sequence::SequenceSet;
+use crate::imap::parse::sequence::{SequenceSet, write_set};
 
 /// What the client believes. The message with sequence number n is `messages[n - 1]`; uids ascend. Flags are always the latest
 /// known; what the client was not told is kept beside, never more than there are messages, however long it is silent.
@@ -19,19 +19,32 @@ pub(super) struct View {
     new: Vec<MessageInfo>,
     /// `$`: what the last SEARCH that was to save found, ascending. Some may be gone since. spec: rfc5182#2.1
     pub saved: Vec<u32>,
-    /// The client counts by MODSEQ: flags are told with it. spec: rfc7162#3.1
+    /// How this client is told of changes.
+    pub manner: Manner,
+    /// All changes of the mailbox up to this MODSEQ have been taken in.
+    pub heard: u64,
+}
+
+/// What a client asked to be told otherwise than of old, for the rest of its session.
+#[derive(Clone, Copy, Default)]
+pub(super) struct Manner {
+    /// It counts by MODSEQ: flags are told with it. spec: rfc7162#3.1
     pub condstore: bool,
+    /// It is told which uids are gone instead of which numbers. spec: rfc7162#3.2.10
+    pub qresync: bool,
 }
 
 impl View {
     /// `uid_next` is above all messages there are and were.
-    pub fn new(read_only: bool, uid_next: u32, messages: Vec<MessageInfo>, condstore: bool) -> Self {
+    pub fn new(read_only: bool, uid_next: u32, heard: u64, messages: Vec<MessageInfo>, manner: Manner) -> Self {
         let highest = messages.last().map_or(0, |last| last.uid).max(uid_next.saturating_sub(1));
-        Self { read_only, messages, highest, restated: BTreeSet::new(), gone: BTreeSet::new(), new: Vec::new(), saved: Vec::new(), condstore }
+        Self { read_only, messages, highest, restated: BTreeSet::new(), gone: BTreeSet::new(), new: Vec::new(), saved: Vec::new(), manner, heard }
     }
 
     /// Takes in a change, in the order of commits; it is told later.
     pub fn queue(&mut self, change: Change) {
+        let (Change::New(MessageInfo { modseq, .. }) | Change::Flags(MessageInfo { modseq, .. }) | Change::Gone { modseq, .. }) = &change;
+        self.heard = self.heard.max(*modseq);
         match change {
             Change::New(info) if info.uid > self.highest => {
                 self.highest = info.uid;
@@ -50,14 +63,17 @@ impl View {
                     }
                 }
             }
-            Change::Gone(uid) => {
-                if let Ok(at) = self.new.binary_search_by_key(&uid, |new| new.uid) {
-                    self.new.remove(at);
-                }
-                if self.index(uid).is_some() {
-                    self.gone.insert(uid);
-                }
-            }
+            Change::Gone { uid, .. } => self.remove(uid),
+        }
+    }
+
+    /// This message is there no more; it is told later.
+    pub fn remove(&mut self, uid: u32) {
+        if let Ok(at) = self.new.binary_search_by_key(&uid, |new| new.uid) {
+            self.new.remove(at);
+        }
+        if self.index(uid).is_some() {
+            self.gone.insert(uid);
         }
     }
 
@@ -74,6 +90,30 @@ impl View {
     pub fn find(&self, uid: u32) -> Option<(usize, &MessageInfo)> {
         let index = self.index(uid)?;
         Some((index + 1, self.messages.get(index)?))
+    }
+
+    /// Above every uid the client was told of or will be.
+    pub fn next_uid(&self) -> u32 {
+        self.highest.saturating_add(1)
+    }
+
+    /// What is left of ascending ranges without the messages the client sees.
+    pub fn without_present(&self, ranges: &[(u32, u32)]) -> Vec<(u32, u32)> {
+        let mut left = Vec::new();
+        for (first, last) in ranges {
+            let mut next = *first;
+            let start = self.messages.partition_point(|message| message.uid < *first);
+            for uid in self.messages.iter().skip(start).map(|message| message.uid).take_while(|uid| uid <= last) {
+                if uid > next {
+                    left.push((next, uid - 1));
+                }
+                next = uid.saturating_add(1);
+            }
+            if next <= *last {
+                left.push((next, *last));
+            }
+        }
+        left
     }
 
     pub fn last_uid(&self) -> u32 {
@@ -123,6 +163,14 @@ impl View {
         }
     }
 
+    /// The ranges of uids that a set names, whether or not they are there yet or still.
+    pub fn known(&self, set: &SequenceSet) -> Vec<(u32, u32)> {
+        match set {
+            SequenceSet::Saved => self.saved.iter().map(|uid| (*uid, *uid)).collect(),
+            SequenceSet::Ranges(ranges) => ranges.ranges(self.highest.max(1)),
+        }
+    }
+
     /// Learns flags without telling; whether they differ from what the client was told.
     pub fn learn(&mut self, info: &MessageInfo) -> bool {
         let known = self.index(info.uid).and_then(|index| self.messages.get_mut(index)).filter(|known| known.modseq <= info.modseq);
@@ -143,11 +191,17 @@ impl View {
         }
         if may_expunge && !self.gone.is_empty() {
             let gone = std::mem::take(&mut self.gone);
+            let by_number = !self.manner.qresync;
+            if !by_number {
+                out.extend_from_slice(b"* VANISHED ");
+                write_set(&gone.iter().copied().collect::<Vec<_>>(), out);
+                out.extend_from_slice(b"\r\n");
+            }
             let mut number = 0;
             self.messages.retain(|message| {
                 number += 1;
                 let stays = !gone.contains(&message.uid);
-                if !stays {
+                if !stays && by_number {
                     out.extend_from_slice(format!("* {number} EXPUNGE\r\n").as_bytes());
                     // Each EXPUNGE moves those behind it up by one.
                     number -= 1;
@@ -166,7 +220,7 @@ impl View {
         if let Some((number, info)) = self.find(uid) {
             out.extend_from_slice(format!("* {number} FETCH (UID {uid} FLAGS ").as_bytes());
             info.flags.write(out);
-            if self.condstore {
+            if self.manner.condstore {
                 out.extend_from_slice(format!(" MODSEQ ({})", info.modseq).as_bytes());
             }
             out.extend_from_slice(b")\r\n");
