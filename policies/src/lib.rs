@@ -6,6 +6,7 @@ pub mod authority;
 pub mod certificate;
 pub mod desk;
 mod document;
+pub mod filing;
 pub mod identity;
 pub mod mailbox;
 pub mod statement;

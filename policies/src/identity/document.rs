@@ -125,6 +125,13 @@ impl Document {
         }
     }
 
+    /// The date of birth, where the number tells it: the eighteen characters of residents, permits and foreigners' cards.
+    pub fn born(&self) -> Option<Date> {
+        let tells = matches!(self.0, Number::Resident(_) | Number::HmtResidence(_) | Number::ForeignPermanent(_));
+        let written = self.expose().get(6..14).filter(|_| tells)?;
+        Date::parse(written, time::macros::format_description!("[year][month][day]")).ok()
+    }
+
     fn expose(&self) -> &str {
         match &self.0 {
             Number::Resident(number) => number.expose(),
@@ -275,6 +282,20 @@ mod tests {
         assert_eq!(refused("03", "UTOPIA-L898902C3"), number(Passport, NumberError::Nationality));
         assert_eq!(refused("06", "01234567"), number(HomeReturn, NumberError::Shape));
         assert_eq!(refused("07", "H12345678"), number(TaiwanPermit, NumberError::Shape));
+    }
+
+    #[test]
+    fn birth_is_known_where_the_number_tells_it() {
+        for (code, number, born) in [
+            ("01", "440106189602290015", Some(date!(1896 - 02 - 29))),
+            ("01", "440102010808003", Some(date!(1901 - 08 - 08))),
+            ("04", "944840189602290018", Some(date!(1896 - 02 - 29))),
+            ("04", "VAT440131022810", None),
+            ("05", "810000189602290010", Some(date!(1896 - 02 - 29))),
+            ("03", "E12345678", None),
+        ] {
+            assert_eq!(read(code, number).unwrap().born(), born, "{code}");
+        }
     }
 
     #[test]

@@ -1,0 +1,102 @@
+//! The relations of a form: what stands between its fields, as a tree whose every name is known and every type fits.
+
+use super::field::Path;
+use super::ratio::Ratio;
+
+/// What an expression gives.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Type {
+    Number,
+    Text,
+    Boolean,
+    Date,
+    Texts,
+}
+
+/// Where a place is counted from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Root {
+    /// The object that the rule is about, or the item that a sum goes over.
+    Scope,
+    /// The payload.
+    Payload,
+}
+
+/// A field or a list that an expression names. The steps from the root cross no list.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Place {
+    pub root: Root,
+    pub below: Path,
+    /// From the payload, lists crossed.
+    pub whole: Path,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Operation {
+    Add,
+    Subtract,
+    Multiply,
+    Divide,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Comparison {
+    Equal,
+    Unequal,
+    Less,
+    AtMost,
+    More,
+    AtLeast,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Function {
+    /// min(a, b, …)
+    Min,
+    /// max(a, b, …)
+    Max,
+    /// abs(a)
+    Abs,
+    /// round(a, step): to the nearest multiple, half away from nought.
+    Round,
+    /// if(condition, a, b)
+    If,
+    /// days(later, earlier): whole days from one date to another.
+    Days,
+    /// month(date): as `202611`.
+    Month,
+    /// year(month): as `2026`.
+    Year,
+    /// has(choices, "110")
+    Has,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Expression {
+    Number(Ratio),
+    Text(String),
+    Boolean(bool),
+    Field(Place),
+    /// Whether the field is there.
+    Present(Place),
+    /// A dated figure, in percent where it is a rate.
+    Figure(String),
+    /// The filing's period, a text.
+    Period,
+    /// The day on which the filing is judged, by the city's time.
+    Today,
+    Operation(Operation, Box<Expression>, Box<Expression>),
+    Comparison(Comparison, Box<Expression>, Box<Expression>),
+    And(Box<Expression>, Box<Expression>),
+    Or(Box<Expression>, Box<Expression>),
+    Not(Box<Expression>),
+    Call(Function, Vec<Expression>),
+    /// sum(list, number of each item)
+    Sum(Place, Box<Expression>),
+    /// count(list) or count(list, condition on each item)
+    Count(Place, Option<Box<Expression>>),
+    /// previous(number): in the filing of the period before.
+    Previous(Box<Expression>),
+    /// year_total(number): over the months of the year up to this one.
+    YearTotal(Box<Expression>),
+}
