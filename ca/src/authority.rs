@@ -15,7 +15,7 @@ use x509_parser::extensions::{DistributionPointName, GeneralName, ParsedExtensio
 use x509_parser::prelude::{FromDer, X509Certificate};
 
 use crate::own_name::OwnNames;
-use crate::issuers::Issuers;
+use crate::issuers::{FOUNDED_LATER, Issuers};
 use crate::problem::IssueError;
 use crate::record::{IssuerRecord, Scope, Settings};
 use crate::registry::Registry;
@@ -210,7 +210,8 @@ impl Authority {
     pub fn unmatched_with(&self, policies: &Policies, rules: &Rules) -> Vec<String> {
         let signed_by = |id: &str| policies.profiles().any(|profile| profile.issuers().iter().any(|issuer| issuer.name() == id));
         let unsigned = policies.profiles().flat_map(|profile| profile.issuers().iter().map(move |issuer| (profile.name(), issuer.name())));
-        let unsigned = unsigned.filter(|(_, issuer)| !self.issuers.contains_key(*issuer)).map(|(profile, issuer)| format!("the profile {profile} names the issuer {issuer}, which is not here"));
+        let later = |issuer: &str| FOUNDED_LATER.iter().any(|(id, _)| *id == issuer);
+        let unsigned = unsigned.filter(|(_, issuer)| !self.issuers.contains_key(issuer) && !later(issuer)).map(|(profile, issuer)| format!("the profile {profile} names the issuer {issuer}, which is not here"));
         let idle = self.issuers.values().filter(|issuer| !signed_by(issuer.policy_name())).map(|issuer| format!("no profile is signed by the issuer {}", issuer.id()));
         let holders = |name: &str| policies.profile(name).is_some_and(|profile| profile.kind() == Kind::Leaf && profile.applicant() != ApplicantKind::Authority);
         let renewed = rules.renewal.profiles().filter(|(name, _)| !holders(name)).map(|(name, _)| format!("certificates of {name} are to be renewed, and no holder has such"));
@@ -220,6 +221,12 @@ impl Authority {
         let unseen = rules.orders.profiles().filter_map(|name| policies.profile(name)).filter(|profile| rules.approvals.of(profile.name(), profile.approvals()).online == 0);
         let unseen = unseen.map(|profile| format!("orders.toml lets anybody order certificates of {} over the network, and approvals.toml asks for no approval of such an order", profile.name()));
         unsigned.chain(idle).chain(renewed).chain(absent).chain(unseen).collect()
+    }
+
+    /// Profiles that issue nothing yet, since the authority that signs them was not there when this one was founded.
+    pub fn dormant(&self) -> Vec<String> {
+        let waits = |profile: &Profile| profile.issuers().len() == 1 && profile.issuers().iter().all(|issuer| !self.issuers.contains_key(issuer.name()));
+        self.policies.profiles().filter(|profile| waits(profile)).map(|profile| format!("the profile {} waits for its authority", profile.name())).collect()
     }
 
     /// The issuer that signs certificates of `profile`: the one wanted, or the only one there is.

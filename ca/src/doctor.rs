@@ -89,6 +89,7 @@ pub fn examine(service: &Service) -> Result<Examined, IssueError> {
     findings.push(notices(authority, now)?);
     findings.push(policies(authority)?);
     findings.extend(authority.unmatched().into_iter().map(|what| Finding::fail(what, "mend the documents in policies/certificates and restart")));
+    findings.extend(authority.dormant().into_iter().map(|what| Finding::warn(what, "found it by `ca issuer request`, a ceremony and `ca issuer install`")));
     findings.extend(log_findings(service, now)?);
     Ok(Examined { base_url: authority.settings.base_url.clone(), findings })
 }

@@ -31,7 +31,7 @@ use crate::time_source::TimeSource;
 use crate::token::TokenConfiguration;
 
 /// The issuing authorities and their names in the city's certificates.
-const ISSUERS: [(&str, &str); 3] = [("enterprise-ca", "穗印企业证书签发机构"), ("officer-ca", "穗印政务证书签发机构"), ("tls-ca", "穗印服务器证书签发机构")];
+const ISSUERS: [(&str, &str); 4] = [("enterprise-ca", "穗印企业证书签发机构"), ("officer-ca", "穗印政务证书签发机构"), ("tls-ca", "穗印服务器证书签发机构"), ("citizen-ca", "穗印市民证书签发机构")];
 const ROOT_NAME: &str = "穗印根证书机构";
 pub(crate) const LOG_KEY: &str = "log";
 /// Stands in the directory from before the first key until the hierarchy is whole and its log's head signed.
@@ -332,6 +332,9 @@ pub fn open_at(path: &Path, base_url: Option<&str>, passphrase: &Passphrase, clo
     // Configuration is judged whole before anything is done with it.
     if let Some(what) = authority.unmatched().into_iter().next() {
         return Err(InitError::Unmatched { what });
+    }
+    for what in authority.dormant() {
+        tracing::warn!("{what}; `ca issuer request` and a ceremony found the authority");
     }
     if let Some(newest) = newest {
         append(&authority, log::Entry::ClockSetBack { newest: newest / 1_000 }, None)?;

@@ -23,16 +23,16 @@ fn a_new_authority_is_well_and_an_old_one_is_not() {
         found.into_iter().filter(|finding| finding.grade == grade).map(|finding| finding.what).collect()
     };
     assert_eq!((grades(Grade::Warn), grades(Grade::Fail)), (vec![], vec![]));
-    // Four lists, the parts of one, four issuers, three signers, that of timestamps, the intents, the notices, the log, the clock.
-    assert_eq!(grades(Grade::Ok).len(), 18);
+    // Five lists, the parts of two, five issuers, four signers, that of timestamps, the intents, the notices, the log, the clock.
+    assert_eq!(grades(Grade::Ok).len(), 22);
     let length = service.authority.store.stream_length("log").unwrap();
     clock.advance(Duration::days(-1));
     assert!(matches!(&grades(Grade::Fail)[..], [clock] if clock.starts_with("clock: ")));
     clock.advance(Duration::days(101));
     let fails = grades(Grade::Fail);
-    // Three lists, the parts, three signers; and no service made the deltas.
+    // Four lists, the parts of two, four signers; and no service made the deltas.
     let (missing, ended): (Vec<&String>, Vec<&String>) = fails.iter().partition(|what| what.starts_with("delta CRL of ") && what.contains("there is none"));
-    assert!(missing.len() == 3 && ended.len() == 7 && ended.iter().all(|what| what.contains("ended")), "{fails:?}");
+    assert!(missing.len() == 4 && ended.len() == 10 && ended.iter().all(|what| what.contains("ended")), "{fails:?}");
     assert_eq!(service.authority.store.stream_length("log").unwrap(), length);
 
     // A profile less, and an authority has nothing to sign: that is no authority to start.

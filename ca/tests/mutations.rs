@@ -219,6 +219,9 @@ const MUTATIONS: &[Mutation] = &[
     ("the country as UTF8String", |p| p.subject = swapped(&p.subject, &[0x13, 2, b'C', b'N'], &[0x0c, 2, b'C', b'N'])),
     ("another country", |p| p.subject = swapped(&p.subject, b"CN", b"US")),
     ("an officer's number as UTF8String", |p| p.subject = swapped(&p.subject, &[6, 3, 0x55, 4, 5, 0x13], &[6, 3, 0x55, 4, 5, 0x0c])),
+    ("without the pseudonym", |p| p.name(|parts| parts.retain(|one| !one.windows(3).any(|window| window == [0x55, 4, 65])))),
+    ("another's pseudonym", |p| p.subject = swapped(&p.subject, b"P-00000000-00000001", b"P-00000000-00000002")),
+    ("a name beside the pseudonym", |p| if p.subject.windows(3).any(|window| window == [0x55, 4, 65]) { p.name(|parts| parts.push(tlv(0x31, &asn1::seq(&[&oid("2.5.4.4"), &tlv(12, "张".as_bytes())])))) }),
     ("another organizationIdentifier", |p| p.subject = swapped(&p.subject, b"018G", b"0157")),
     // The key.
     ("another key", |p| { let end = p.key.len() - 1; p.key[end] ^= 1; }),
@@ -333,7 +336,7 @@ fn own() -> Words {
 }
 
 /// Every profile: its name, its issuer and who asks.
-fn profiles() -> [(&'static str, &'static str, Words); 10] {
+fn profiles() -> [(&'static str, &'static str, Words); 12] {
     [
         ("root", "", own()),
         ("issuing", "root", own()),
@@ -345,6 +348,8 @@ fn profiles() -> [(&'static str, &'static str, Words); 10] {
         ("bureau-client", "officer-ca", organization(false)),
         ("officer", "officer-ca", Words { officer: Some("陈一".into()), number: Some("GZ-0001".into()), ..Words::default() }),
         ("tls-server", "tls-ca", host()),
+        ("registrar", "officer-ca", Words { dns: vec!["mail.example.cn".into()], ..Words::default() }),
+        ("citizen", "citizen-ca", Words { pseudonym: Some("P-00000000-00000001".into()), mailbox: Some("1234567890@mail.example.cn".into()), ..Words::default() }),
     ]
 }
 

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use policies::certificate::{
     Applicant, AuthorityName, Email, HostName, HostNames, Issuer, IssuerFacts, KeyAlgorithm, OfficerName, OfficerNumber, OrganizationName,
-    Plan, Policies, Profile, Refusal, RequestFacts, RequestedName, SHIPPED,
+    Plan, Policies, Profile, Pseudonym, Refusal, RequestFacts, RequestedName, SHIPPED,
 };
 use policies::identity::CreditCode;
 use time::macros::datetime;
@@ -111,6 +111,7 @@ fn every_shipped_profile_issues_to_its_own_kind_and_to_no_other() {
         enterprise(Some("seal@mail.example.cn")),
         server(&["ca.example.cn"], &[[127, 0, 0, 1]]),
         Applicant::Officer { name: OfficerName::parse("张伟").unwrap(), number: OfficerNumber::parse("GZ-0001").unwrap() },
+        Applicant::Citizen { pseudonym: Pseudonym::of([7; 10]), mailbox: Email::parse("1234567890@mail.example.cn").unwrap() },
         Applicant::Authority { name: AuthorityName::parse("穗印根").unwrap() },
     ];
     for profile in shipped().profiles() {
@@ -122,6 +123,27 @@ fn every_shipped_profile_issues_to_its_own_kind_and_to_no_other() {
             assert_eq!(decided.is_ok(), applicant.kind() == profile.applicant(), "{} {decided:?}", profile.name());
         }
     }
+}
+
+#[test]
+fn a_citizen_is_named_by_pseudonym_and_mailbox_and_by_nothing_else() {
+    let facts = issuer(Issuer::Citizen);
+    let citizen = |domain: &str| Applicant::Citizen { pseudonym: Pseudonym::of([7; 10]), mailbox: Email::parse(&format!("12345678903@{domain}")).unwrap() };
+    let decide = |applicant: &Applicant, request: &RequestFacts<'_>| profile("citizen").decide(applicant, request, Some(&facts), NOW);
+    let plan = decide(&citizen("mail.example.cn"), &PLAIN).unwrap();
+    let pseudonym = Pseudonym::of([7; 10]).to_string();
+    let named = [("2.5.4.6".to_owned(), "CN"), ("2.5.4.65".to_owned(), pseudonym.as_str()), ("2.5.4.3".to_owned(), "12345678903@mail.example.cn")];
+    assert_eq!(subject(&plan), named);
+    assert_eq!((oids(&plan.extended_key_usage), oids(&plan.policies)), (vec!["1.3.6.1.5.5.7.3.4".to_owned()], vec!["1.3.6.1.4.1.32473.2.2".to_owned()]));
+    assert!(plan.not_after - plan.not_before <= Duration::days(825) && plan.alternative_names.len() == 1 && plan.credit_code.is_none());
+    // A key that cannot agree on another is of no use for mail that is sealed to it by ECDH.
+    assert_eq!(decide(&citizen("mail.example.cn"), &RequestFacts { key: KeyAlgorithm::Rsa2048, ..PLAIN }).unwrap_err().code(), "key-not-allowed");
+    let other = [RequestedName::Email("12345678911@mail.example.cn".to_owned())];
+    assert_eq!(decide(&citizen("mail.example.cn"), &RequestFacts { alternative_names: &other, ..PLAIN }).unwrap_err().code(), "foreign-alternative-name");
+    let name = [(const_oid::ObjectIdentifier::new_unwrap("2.5.4.3"), "张伟".to_owned())];
+    assert_eq!(decide(&citizen("mail.example.cn"), &RequestFacts { subject: &name, ..PLAIN }).unwrap_err().code(), "foreign-name");
+    // A common name has 64 characters at most.
+    assert_eq!(decide(&citizen(&format!("{}.example.cn", ["a"; 30].join("."))), &PLAIN).unwrap_err().code(), "subject-not-filled");
 }
 
 #[test]
@@ -241,7 +263,7 @@ fn documents_that_make_no_sense() {
         ("officer.toml", "approvals = 0\nbulk = false", "approvals = 1\nbulk = true", 7, "not issued in bulk"),
         ("officer.toml", "cps_path", "credit_code_extension = true\ncps_path", 1, "only an organization"),
         ("bureau-seal.toml", "email = \"required\"", "email = \"optional\"", 1, "emailProtection needs"),
-        ("tls-server.toml", "{ dns", "{ email = \"optional\", dns", 1, "for organization applicants"),
+        ("tls-server.toml", "{ dns", "{ email = \"optional\", dns", 1, "for organization and citizen applicants"),
         ("enterprise-signing.toml", "email = \"optional\"", "email = \"required\"", 29, "with_mailbox needs"),
     ] {
         let (_, text) = SHIPPED.into_iter().find(|(name, _)| *name == file).unwrap();

@@ -9,6 +9,7 @@ pub const ORGANIZATION: ObjectIdentifier = ObjectIdentifier::new_unwrap("2.5.4.1
 pub const ORGANIZATIONAL_UNIT: ObjectIdentifier = ObjectIdentifier::new_unwrap("2.5.4.11");
 pub const COMMON_NAME: ObjectIdentifier = ObjectIdentifier::new_unwrap("2.5.4.3");
 pub const SERIAL_NUMBER: ObjectIdentifier = ObjectIdentifier::new_unwrap("2.5.4.5");
+pub const PSEUDONYM: ObjectIdentifier = ObjectIdentifier::new_unwrap("2.5.4.65");
 pub const ORGANIZATION_IDENTIFIER: ObjectIdentifier = ObjectIdentifier::new_unwrap("2.5.4.97");
 
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -35,7 +36,7 @@ impl Subject {
     }
     pub fn with(mut self, oid: ObjectIdentifier, value: &str) -> Result<Self, NameError> {
         let limit = match oid {
-            LOCALITY | STATE => 128,
+            LOCALITY | STATE | PSEUDONYM => 128,
             COUNTRY => 2,
             ORGANIZATION_IDENTIFIER => 256,
             _ => 64,

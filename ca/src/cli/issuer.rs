@@ -41,6 +41,9 @@ pub fn issuer(place: &Place, wanted: Issuer) -> Result<(), Problem> {
             }
             line(&format!("key      {}, sha256 {}", requested.id, requested.key_sha256))?;
             line(&format!("request  {}", out.display()))?;
+            if requested.first {
+                return line(&format!("It is the first of its kind here; name it {} in the ceremony's file.", requested.present_name));
+            }
             line(&format!("The present generation is named {}; give this one a name of its own in the ceremony's file.", requested.present_name))
         }
         Issuer::Install { certificate } => {

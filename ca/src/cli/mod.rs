@@ -287,7 +287,7 @@ struct Applicant {
 impl Applicant {
     fn words(self) -> Words {
         let Self { name, code, mailbox, dns, ip, officer, number } = self;
-        Words { name, code, mailbox, dns, ip, officer, number, authority: None }
+        Words { name, code, mailbox, dns, ip, officer, number, ..Words::default() }
     }
 }
 

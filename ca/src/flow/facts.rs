@@ -11,6 +11,7 @@ use crate::problem::IssueError;
 use crate::record::CertificateRecord;
 
 const SERIAL_NUMBER: &str = "2.5.4.5";
+const PSEUDONYM: &str = "2.5.4.65";
 const DAMAGED: IssueError = IssueError::Damaged { what: "what a certificate says of its holder" };
 
 /// The applicant in words. A mailbox that the profile leaves out of the certificate is not among them.
@@ -19,21 +20,17 @@ pub(super) fn words_of(profile: &Profile, record: &CertificateRecord) -> Result<
     let names = read.subject_alternative_name().map_err(|_| DAMAGED)?;
     let names = || names.iter().flat_map(|extension| &extension.value.general_names);
     let name = || Some(record.name.clone());
+    let mailbox = || names().find_map(|name| if let GeneralName::RFC822Name(text) = name { Some((*text).to_owned()) } else { None });
+    let attribute = |id: &str| read.subject().iter_attributes().find(|one| one.attr_type().to_id_string() == id).and_then(|one| one.as_str().ok()).map(str::to_owned);
     match profile.applicant() {
-        ApplicantKind::Organization => {
-            let mailbox = names().find_map(|name| if let GeneralName::RFC822Name(text) = name { Some((*text).to_owned()) } else { None });
-            Ok(Words { name: name(), code: record.code.clone(), mailbox, ..Words::default() })
-        }
+        ApplicantKind::Organization => Ok(Words { name: name(), code: record.code.clone(), mailbox: mailbox(), ..Words::default() }),
         ApplicantKind::Host => {
             let dns = names().filter_map(|name| if let GeneralName::DNSName(text) = name { Some((*text).to_owned()) } else { None }).collect();
             let ip = names().filter_map(|name| if let GeneralName::IPAddress(octets) = name { Some(address(octets)) } else { None });
             Ok(Words { dns, ip: ip.collect::<Option<_>>().ok_or(DAMAGED)?, ..Words::default() })
         }
-        ApplicantKind::Officer => {
-            let number = read.subject().iter_attributes().find(|one| one.attr_type().to_id_string() == SERIAL_NUMBER);
-            let number = number.and_then(|one| one.as_str().ok()).map(str::to_owned);
-            Ok(Words { officer: name(), number, ..Words::default() })
-        }
+        ApplicantKind::Officer => Ok(Words { officer: name(), number: attribute(SERIAL_NUMBER), ..Words::default() }),
+        ApplicantKind::Citizen => Ok(Words { pseudonym: attribute(PSEUDONYM), mailbox: mailbox(), ..Words::default() }),
         ApplicantKind::Authority => Err(IssueError::OwnCertificate { profile: record.profile.clone() }),
     }
 }

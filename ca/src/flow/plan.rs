@@ -6,7 +6,7 @@ use const_oid::ObjectIdentifier as Oid;
 use pki::certificate::{AlternativeName, BasicConstraints, CertificatePlan, Extensions};
 use pki::name::Subject;
 use pki::request::Request;
-use policies::certificate::{Applicant, AuthorityName, Email, GrantedName, HostName, HostNames, KeyAlgorithm, OfficerName, OfficerNumber, OrganizationName, Plan, RequestedName, WordError};
+use policies::certificate::{Applicant, AuthorityName, Email, GrantedName, HostName, HostNames, KeyAlgorithm, OfficerName, OfficerNumber, OrganizationName, Plan, Pseudonym, RequestedName, WordError};
 use policies::identity::CreditCode;
 use serde::{Deserialize, Serialize};
 use x509_parser::extensions::{GeneralName, ParsedExtension};
@@ -29,6 +29,9 @@ pub struct Words {
     /// The authority's own name, for its own certificates: nobody outside this process can ask for those.
     #[serde(skip)]
     pub authority: Option<String>,
+    /// A citizen's, beside their mailbox: known by a registrar's statement alone.
+    #[serde(skip)]
+    pub pseudonym: Option<String>,
 }
 
 fn word<T>(field: &'static str, text: &str, parse: fn(&str) -> Result<T, WordError>) -> Result<T, IssueError> {
@@ -51,13 +54,14 @@ impl From<&Applicant> for Words {
             }
             Applicant::Host(host) => Self { dns: host.names().iter().map(HostName::to_string).collect(), ip: host.addresses().to_vec(), ..Self::default() },
             Applicant::Officer { name, number } => Self { officer: Some(name.to_string()), number: Some(number.to_string()), ..Self::default() },
+            Applicant::Citizen { pseudonym, mailbox } => Self { pseudonym: Some(pseudonym.to_string()), mailbox: Some(mailbox.to_string()), ..Self::default() },
             Applicant::Authority { name } => Self { authority: Some(name.to_string()), ..Self::default() },
         }
     }
 }
 
 impl Words {
-    fn given(&self) -> [(&'static str, bool); 8] {
+    fn given(&self) -> [(&'static str, bool); 9] {
         [
             ("name", self.name.is_some()),
             ("code", self.code.is_some()),
@@ -67,6 +71,7 @@ impl Words {
             ("officer", self.officer.is_some()),
             ("number", self.number.is_some()),
             ("authority", self.authority.is_some()),
+            ("pseudonym", self.pseudonym.is_some()),
         ]
     }
 
@@ -84,6 +89,7 @@ impl Words {
             one("officer", &self.officer),
             one("number", &self.number),
             one("authority", &self.authority),
+            one("pseudonym", &self.pseudonym),
         ]
         .into_iter()
         .flatten()
@@ -103,6 +109,10 @@ impl Words {
             Self { officer: Some(officer), number: Some(number), .. } => {
                 let officer = Applicant::Officer { name: word("officer", officer, OfficerName::parse)?, number: word("number", number, OfficerNumber::parse)? };
                 (officer, &["officer", "number"])
+            }
+            Self { pseudonym: Some(pseudonym), mailbox: Some(mailbox), .. } => {
+                let citizen = Applicant::Citizen { pseudonym: word("pseudonym", pseudonym, Pseudonym::parse)?, mailbox: word("mailbox", mailbox, Email::parse)? };
+                (citizen, &["pseudonym", "mailbox"])
             }
             Self { authority: Some(name), .. } => (Applicant::Authority { name: word("authority", name, AuthorityName::parse)? }, &["authority"]),
             Self { dns, ip, .. } if !dns.is_empty() || !ip.is_empty() => {

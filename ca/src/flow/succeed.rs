@@ -8,6 +8,7 @@
 
 use std::time::{Duration, Instant};
 
+use policies::certificate::ApplicantKind;
 use serde::Serialize;
 use store::{Batch, CommitError, Expectation, StoreError};
 
@@ -56,6 +57,8 @@ pub enum SuccessionError {
     TooOften { serial: String },
     #[error("an old certificate stays valid beside the new one for {most} days at most; say fewer days")]
     Overlap { most: u16 },
+    #[error("certificates of the profile {profile} are issued on a registrar's word, and renewed by their holder's key; send the holder to the mail gateway's counter")]
+    AtTheGateway { profile: String },
     #[error("nothing is corrected by this; say the new --name or --mailbox")]
     NothingNew,
     #[error("a correction is revoked as superseded or affiliation-changed; say one of them, or use `ca replace` or `ca revoke`")]
@@ -207,6 +210,10 @@ pub(super) fn succeed(
         let predecessor = Predecessor { serial: serial_text(&ask.old), act: ask.act, ends: ask.ends, counter };
         let claim = Claim { predecessor, old: ask.old.clone(), found: encode(&found)?, act: ask.act, request_sha256: sha256, before };
         let profile = authority.policies.profile(&found.profile).ok_or_else(|| SuccessionError::NotRenewed { profile: found.profile.clone() })?;
+        // Whose a mailbox is, this counter does not know.
+        if counter && profile.applicant() == ApplicantKind::Citizen {
+            return Err(SuccessionError::AtTheGateway { profile: found.profile });
+        }
         let words = facts::words_of(profile, &found)?;
         let applicant = ask.corrected.clone().of(words);
         // Where the profile leaves a choice it stays with the authority that signed before.
@@ -303,6 +310,7 @@ impl From<SuccessionError> for runtime::exit::Problem {
             SuccessionError::SuccessorRevoked { .. } => (Exit::Conflict, "successor-revoked"),
             SuccessionError::TooOften { .. } => (Exit::Refused, "renewed-too-often"),
             SuccessionError::Overlap { .. } => (Exit::Refused, "overlap"),
+            SuccessionError::AtTheGateway { .. } => (Exit::Refused, "at-the-gateway"),
             SuccessionError::NothingNew => (Exit::Usage, "nothing-new"),
             SuccessionError::Reason => (Exit::Usage, "reason"),
             SuccessionError::BeingIssued { .. } => (Exit::Unavailable, "being-issued"),

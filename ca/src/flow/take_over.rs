@@ -18,7 +18,7 @@ use super::own::{self, OwnError};
 use super::{adopt, listing, publish};
 use crate::authority::{Authority, Issuer, ROOT};
 use crate::init::InitError;
-use crate::issuers::{BirthError, Birthplace};
+use crate::issuers::{BirthError, Birthplace, FOUNDED_LATER};
 use crate::problem::IssueError;
 use crate::record::{CertificateRecord, CrlRecord, Generation, IssuerRecord, IssuerRequest, OcspSigner, Scope, Status, decode, encode, log, serial_text};
 
@@ -30,6 +30,8 @@ pub enum TakeOverError {
     NoBirthplace,
     #[error("no key that waits for a certificate is in this one; make a request with `ca issuer request` and have that certified")]
     NotRequested,
+    #[error("policies/certificates/ocsp.toml does not let {issuer} certify its OCSP signer; name it among the issuers there and restart")]
+    NoSigner { issuer: String },
     #[error("the certificate holds no name of an authority; have it certified anew")]
     Name,
     #[error("the certificate is not valid now; wait for its first day, or set the clock")]
@@ -52,8 +54,11 @@ pub struct Requested {
     pub request: String,
     /// SHA-256 of the SubjectPublicKeyInfo.
     pub key_sha256: String,
-    /// The name that the present generation has, for whoever gives the next its own.
+    /// The name that the present generation has, for whoever gives the next its own; of the first, the name to give it.
     pub present_name: String,
+    /// Whether there is none before it.
+    #[serde(default)]
+    pub first: bool,
 }
 
 /// 1. The key of the next generation, and its request. Asked again before it is certified, it is the same key.
@@ -61,9 +66,20 @@ pub fn request(authority: &Authority, authorised: &Authorised<Administrator>, is
     let birthplace = authority.issuers.birthplace.as_ref().ok_or(TakeOverError::NoBirthplace)?;
     let names = || authority.issuers.values().filter(|issuer| issuer.id() != ROOT).map(|issuer| issuer.policy_name().to_owned());
     let unknown = || TakeOverError::Unknown { issuer: issuer.chars().take(64).collect(), known: names().collect::<std::collections::BTreeSet<_>>().into_iter().collect() };
-    let present = authority.issuers.newest(issuer).filter(|issuer| issuer.id() != ROOT).ok_or_else(unknown)?;
-    let number = present.record.generation() + 1;
-    let id = format!("{issuer}-{number}");
+    let present = authority.issuers.newest(issuer).filter(|issuer| issuer.id() != ROOT);
+    let (number, id, present_name) = match (present, FOUNDED_LATER.iter().find(|(id, _)| *id == issuer)) {
+        (Some(present), _) => {
+            let number = present.record.generation() + 1;
+            (number, format!("{issuer}-{number}"), common_name(&present.record.der)?)
+        }
+        // An authority that came with a later version: its first generation has its own name.
+        (None, Some((_, name))) => (1, issuer.to_owned(), (*name).to_owned()),
+        (None, None) => return Err(unknown()),
+    };
+    // Found out now, and not when the ceremony is over.
+    if !authority.policies.profile("ocsp").is_some_and(|profile| profile.issuers().iter().any(|one| one.name() == issuer)) {
+        return Err(TakeOverError::NoSigner { issuer: issuer.to_owned() });
+    }
     let place = IssuerRequest::key(&id);
     let key = match authority.store.get(&place).map_err(IssueError::from)? {
         Some(waiting) => own_key(birthplace, &decode(&waiting).map_err(|_| IssueError::Damaged { what: "a request of an issuer" })?)?,
@@ -81,7 +97,7 @@ pub fn request(authority: &Authority, authorised: &Authorised<Administrator>, is
     };
     let request = own::request(&key)?;
     let key_sha256 = crate::sha256_hex(pki::signer::Signer::public_key_info(&key));
-    Ok(Requested { id, request: crate::service::pem("CERTIFICATE REQUEST", &request), key_sha256, present_name: common_name(&present.record.der)? })
+    Ok(Requested { id, request: crate::service::pem("CERTIFICATE REQUEST", &request), key_sha256, present_name, first: number == 1 })
 }
 
 fn own_key(birthplace: &Birthplace, waiting: &IssuerRequest) -> Result<keys::KeyHandle, TakeOverError> {
@@ -216,6 +232,7 @@ impl From<TakeOverError> for Problem {
             TakeOverError::Birth(BirthError::Token(error)) => return InitError::from(error).into(),
             TakeOverError::Own(error) => return InitError::from(error).into(),
             TakeOverError::Unknown { .. } => (Exit::NotFound, "unknown-issuer"),
+            TakeOverError::NoSigner { .. } => (Exit::Refused, "no-signer-profile"),
             TakeOverError::NoBirthplace => (Exit::Usage, "no-key-store"),
             TakeOverError::NotRequested => (Exit::NotFound, "not-requested"),
             TakeOverError::Name | TakeOverError::Certified(_) => (Exit::Refused, "certified"),

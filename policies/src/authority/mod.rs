@@ -2,6 +2,7 @@
 
 mod approvals;
 mod bulk;
+mod citizens;
 mod crl;
 mod notices;
 mod officers;
@@ -13,6 +14,7 @@ mod timestamp;
 
 pub use approvals::{Approvals, BulkRule, GrantRule, IssueRule, MAX_APPROVALS, PoliciesRule};
 pub use bulk::Bulk;
+pub use citizens::Citizens;
 pub use crl::{Crl, MAX_PARTITIONS, Pace};
 pub use notices::{CITY, Filing, NoticeKind, Notices, Operator, Told};
 pub use officers::{Officers, Power, PowerError};
@@ -25,9 +27,10 @@ pub use timestamp::{Digest, Timestamp};
 use crate::document::{PolicyError, one_of_each};
 
 /// File name and text of each document of `policies/authority/`, in the order of the names.
-pub const SHIPPED: [(&str, &str); 10] = [
+pub const SHIPPED: [(&str, &str); 11] = [
     ("approvals.toml", include_str!("../../authority/approvals.toml")),
     ("bulk.toml", include_str!("../../authority/bulk.toml")),
+    ("citizens.toml", include_str!("../../authority/citizens.toml")),
     ("crl.toml", include_str!("../../authority/crl.toml")),
     ("notices.toml", include_str!("../../authority/notices.toml")),
     ("officers.toml", include_str!("../../authority/officers.toml")),
@@ -43,6 +46,7 @@ pub const SHIPPED: [(&str, &str); 10] = [
 pub struct Rules {
     pub approvals: Approvals,
     pub bulk: Bulk,
+    pub citizens: Citizens,
     pub crl: Crl,
     pub notices: Notices,
     pub officers: Officers,
@@ -56,11 +60,12 @@ pub struct Rules {
 impl Rules {
     /// Reads every document of `authority/`: pairs of file name and text.
     pub fn parse<'a>(documents: impl IntoIterator<Item = (&'a str, &'a str)>) -> Result<Self, PolicyError> {
-        let names = ["approvals.toml", "bulk.toml", "crl.toml", "notices.toml", "officers.toml", "orders.toml", "renewal.toml", "retention.toml", "suspension.toml", "timestamp.toml"];
-        let [approvals, bulk, crl, notices, officers, orders, renewal, retention, suspension, timestamp] = one_of_each(names, documents)?;
+        let names = ["approvals.toml", "bulk.toml", "citizens.toml", "crl.toml", "notices.toml", "officers.toml", "orders.toml", "renewal.toml", "retention.toml", "suspension.toml", "timestamp.toml"];
+        let [approvals, bulk, citizens, crl, notices, officers, orders, renewal, retention, suspension, timestamp] = one_of_each(names, documents)?;
         Ok(Self {
             approvals: Approvals::parse(approvals.0, approvals.1)?,
             bulk: Bulk::parse(bulk.0, bulk.1)?,
+            citizens: Citizens::parse(citizens.0, citizens.1)?,
             crl: Crl::parse(crl.0, crl.1)?,
             notices: Notices::parse(notices.0, notices.1)?,
             officers: Officers::parse(officers.0, officers.1)?,

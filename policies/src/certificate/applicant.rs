@@ -26,6 +26,8 @@ pub enum WordError {
     HostName,
     #[error("an officer's number has 1 to 32 letters, digits and hyphens")]
     OfficerNumber,
+    #[error("a pseudonym is written P-, eight characters, a hyphen and eight characters, of 0 to 9 and capital letters without I, L, O and U")]
+    Pseudonym,
     #[error("a server has 1 to 32 different host names and addresses")]
     HostNames,
 }
@@ -93,6 +95,9 @@ word!(
     /// What tells two officers of one name apart; never an identity number.
     OfficerNumber, officer_number);
 word!(
+    /// What a citizen is called in a certificate: `P-` and twice eight characters, 80 bits, which say nothing of the person.
+    Pseudonym, pseudonym);
+word!(
     /// A mail address in ASCII; the domain in lower case, the local part as written.
     Email, email);
 word!(
@@ -102,6 +107,29 @@ word!(
 fn officer_number(text: &str) -> Result<String, WordError> {
     let fits = (1..=32).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-');
     if fits { Ok(text.to_owned()) } else { Err(WordError::OfficerNumber) }
+}
+
+/// Digits and letters that nobody takes for another.
+const PSEUDONYM: &[u8; 32] = b"0123456789ABCDEFGHJKMNPQRSTVWXYZ";
+
+fn pseudonym(text: &str) -> Result<String, WordError> {
+    let half = |part: &str| part.len() == 8 && part.bytes().all(|b| PSEUDONYM.contains(&b));
+    let halves = text.strip_prefix("P-").and_then(|rest| rest.split_once('-'));
+    match halves {
+        Some((first, second)) if half(first) && half(second) => Ok(text.to_owned()),
+        _ => Err(WordError::Pseudonym),
+    }
+}
+
+impl Pseudonym {
+    /// The pseudonym of 80 bits that were drawn or derived; others give another.
+    pub fn of(bits: [u8; 10]) -> Self {
+        let number = bits.iter().fold(0u128, |number, byte| number << 8 | u128::from(*byte));
+        let character = |place: u32| PSEUDONYM.iter().nth((number >> (5 * place) & 31) as usize).copied().map_or('0', char::from);
+        let written: String = (0..16).rev().map(character).collect();
+        let (first, second) = written.split_at(8);
+        Self(format!("P-{first}-{second}"))
+    }
 }
 
 // spec: rfc5280#4.2.1.6 (rfc822Name is a Mailbox of ASCII); rfc5321#4.5.3.1
@@ -163,6 +191,8 @@ pub enum Applicant {
     Organization { name: OrganizationName, code: CreditCode, mailbox: Option<Email> },
     Host(HostNames),
     Officer { name: OfficerName, number: OfficerNumber },
+    /// The owner of a real-name mailbox, whose name and number no certificate has.
+    Citizen { pseudonym: Pseudonym, mailbox: Email },
     /// The authority itself: root, issuing authorities, OCSP signers.
     Authority { name: AuthorityName },
 }
@@ -173,6 +203,7 @@ impl Applicant {
             Self::Organization { .. } => ApplicantKind::Organization,
             Self::Host(_) => ApplicantKind::Host,
             Self::Officer { .. } => ApplicantKind::Officer,
+            Self::Citizen { .. } => ApplicantKind::Citizen,
             Self::Authority { .. } => ApplicantKind::Authority,
         }
     }
@@ -189,6 +220,8 @@ impl Applicant {
             }
             (Self::Officer { name, .. }, Source::OfficerName) => Some(name.to_string()),
             (Self::Officer { number, .. }, Source::OfficerNumber) => Some(number.to_string()),
+            (Self::Citizen { pseudonym, .. }, Source::Pseudonym) => Some(pseudonym.to_string()),
+            (Self::Citizen { mailbox, .. }, Source::MailAddress) => Some(mailbox.to_string()),
             (Self::Authority { name }, Source::AuthorityName) => Some(name.to_string()),
             _ => None,
         }
@@ -215,6 +248,23 @@ mod tests {
     fn a_name_is_not_in_debug_output() {
         let name = OfficerName::parse("陈一").unwrap();
         assert_eq!(format!("{name:?}"), "OfficerName(..)");
+    }
+
+    #[test]
+    fn a_pseudonym_is_its_bits() {
+        assert_eq!(Pseudonym::of([0; 10]).as_str(), "P-00000000-00000000");
+        assert_eq!(Pseudonym::of([0xff; 10]).as_str(), "P-ZZZZZZZZ-ZZZZZZZZ");
+        let mut seen = std::collections::BTreeSet::new();
+        for bit in 0..80 {
+            let mut bits = [0u8; 10];
+            bits[bit / 8] = 1 << (bit % 8);
+            let made = Pseudonym::of(bits);
+            assert_eq!(Pseudonym::parse(made.as_str()), Ok(made.clone()));
+            assert!(seen.insert(made));
+        }
+        for wrong in ["", "P-", "P-00000000", "P-00000000-0000000", "P-0000000O-00000000", "P-0000000a-00000000", "p-00000000-00000000", "P-00000000-00000000 ", "P-00000000-0000-000"] {
+            assert_eq!(Pseudonym::parse(wrong), Err(WordError::Pseudonym), "{wrong}");
+        }
     }
 
     #[test]

@@ -235,6 +235,7 @@ impl Profile {
             Applicant::Organization { mailbox, .. } => {
                 present(NameKind::Email, mailbox.iter().cloned().map(GrantedName::Email).collect())?;
             }
+            Applicant::Citizen { mailbox, .. } => present(NameKind::Email, vec![GrantedName::Email(mailbox.clone())])?,
             Applicant::Host(host) => {
                 present(NameKind::Dns, host.names().iter().cloned().map(GrantedName::Dns).collect())?;
                 present(NameKind::Ip, host.addresses().iter().copied().map(GrantedName::Ip).collect())?;

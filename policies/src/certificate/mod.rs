@@ -10,7 +10,7 @@ mod shipped;
 mod vocabulary;
 
 pub use applicant::{
-    Applicant, AuthorityName, Email, HostName, HostNames, MAX_HOST_NAMES, OfficerName, OfficerNumber, OrganizationName, WordError,
+    Applicant, AuthorityName, Email, HostName, HostNames, MAX_HOST_NAMES, OfficerName, OfficerNumber, OrganizationName, Pseudonym, WordError,
 };
 pub use arc::{Arc, DOCUMENTATION_ARC};
 pub(crate) use arc::WrittenPolicy;

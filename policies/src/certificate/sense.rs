@@ -149,11 +149,12 @@ impl Document {
     }
 
     fn names(&self) -> Result<(), Finding> {
-        for (kind, applicant) in
-            [(NameKind::Email, ApplicantKind::Organization), (NameKind::Dns, ApplicantKind::Host), (NameKind::Ip, ApplicantKind::Host)]
-        {
-            if self.alternative_names.of(kind) != Presence::Never && self.applicant != applicant {
-                return refuse(&self.name, format!("alternative names of kind `{kind}` are for {applicant} applicants"));
+        let applicants: [(NameKind, &[ApplicantKind]); 3] =
+            [(NameKind::Email, &[ApplicantKind::Organization, ApplicantKind::Citizen]), (NameKind::Dns, &[ApplicantKind::Host]), (NameKind::Ip, &[ApplicantKind::Host])];
+        for (kind, applicants) in applicants {
+            if self.alternative_names.of(kind) != Presence::Never && !applicants.contains(&self.applicant) {
+                let whose = applicants.iter().map(ApplicantKind::to_string).collect::<Vec<_>>().join(" and ");
+                return refuse(&self.name, format!("alternative names of kind `{kind}` are for {whose} applicants"));
             }
         }
         let email = self.alternative_names.email;

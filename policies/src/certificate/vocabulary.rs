@@ -17,6 +17,8 @@ named! {
         /// Bureaus and officers.
         Officer = "officer-ca",
         Tls = "tls-ca",
+        /// Owners of real-name mailboxes.
+        Citizen = "citizen-ca",
     }
 }
 
@@ -26,7 +28,7 @@ named! {
 
 named! {
     /// Who may hold a certificate of a profile.
-    ApplicantKind { Organization = "organization", Host = "host", Officer = "officer", Authority = "authority" }
+    ApplicantKind { Organization = "organization", Host = "host", Officer = "officer", Citizen = "citizen", Authority = "authority" }
 }
 
 named! {
@@ -38,6 +40,7 @@ named! {
         Organization = "organization",
         OrganizationIdentifier = "organization-identifier",
         SerialNumber = "serial-number",
+        Pseudonym = "pseudonym",
         CommonName = "common-name",
     }
 }
@@ -51,6 +54,7 @@ impl Attribute {
             Self::Organization => "2.5.4.10",
             Self::OrganizationIdentifier => "2.5.4.97",
             Self::SerialNumber => "2.5.4.5",
+            Self::Pseudonym => "2.5.4.65",
             Self::CommonName => "2.5.4.3",
         })
     }
@@ -60,7 +64,7 @@ impl Attribute {
     pub fn limit(self) -> usize {
         match self {
             Self::Country => 2,
-            Self::State | Self::Locality => 128,
+            Self::State | Self::Locality | Self::Pseudonym => 128,
             Self::OrganizationIdentifier => 256,
             Self::Organization | Self::SerialNumber | Self::CommonName => 64,
         }
@@ -77,6 +81,10 @@ named! {
         HostName = "host-name",
         OfficerName = "officer-name",
         OfficerNumber = "officer-number",
+        /// A citizen's, who is named by nothing else.
+        Pseudonym = "pseudonym",
+        /// The address of the citizen's mailbox.
+        MailAddress = "mail-address",
         AuthorityName = "authority-name",
     }
 }
@@ -87,6 +95,7 @@ impl Source {
             Self::OrganizationName | Self::CreditCode => ApplicantKind::Organization,
             Self::HostName => ApplicantKind::Host,
             Self::OfficerName | Self::OfficerNumber => ApplicantKind::Officer,
+            Self::Pseudonym | Self::MailAddress => ApplicantKind::Citizen,
             Self::AuthorityName => ApplicantKind::Authority,
         }
     }
@@ -145,12 +154,14 @@ named! {
 #[serde(try_from = "String")]
 pub struct ExtendedKeyUsage(ObjectIdentifier);
 
-const PURPOSES: [(&str, &str); 5] = [
+const PURPOSES: [(&str, &str); 6] = [
     ("serverAuth", "1.3.6.1.5.5.7.3.1"),
     ("clientAuth", "1.3.6.1.5.5.7.3.2"),
     ("emailProtection", "1.3.6.1.5.5.7.3.4"),
     ("timeStamping", "1.3.6.1.5.5.7.3.8"),
     ("OCSPSigning", "1.3.6.1.5.5.7.3.9"),
+    // spec: rfc9336
+    ("documentSigning", "1.3.6.1.5.5.7.3.36"),
 ];
 
 impl ExtendedKeyUsage {
