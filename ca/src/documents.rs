@@ -81,7 +81,7 @@ pub struct ReadPolicies {
 }
 
 /// A matter that an older version knew nothing of: its document of `authority/`, and the profile that goes with it.
-const BROUGHT_WITH: [(&str, &str); 1] = [("timestamp.toml", "timestamp.toml")];
+const BROUGHT_WITH: [(&str, &str); 3] = [("timestamp.toml", "timestamp.toml"), ("citizens.toml", "citizen.toml"), ("citizens.toml", "registrar.toml")];
 
 impl Documents {
     /// As they come with the program.

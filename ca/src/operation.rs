@@ -15,6 +15,7 @@ use crate::flow::hold::{FreezeOrder, Resume};
 use crate::flow::issue::Order;
 use crate::flow::officer::{Grant, Withdraw};
 use crate::flow::order::{Applied, OrderQuery};
+use crate::flow::registrar::SetRegistrar;
 use crate::flow::renew::Renew;
 use crate::flow::replace::{Correct, Replace};
 use crate::flow::revoke::Revoke;
@@ -68,6 +69,10 @@ pub enum Operation {
     GrantPower(Grant),
     WithdrawPower(Withdraw),
     ListOfficers,
+    /// A mail gateway's word about the mailboxes of a domain counts from now on.
+    SetRegistrar(SetRegistrar),
+    WithdrawRegistrar { serial: String },
+    ListRegistrars,
     /// The secret of an own name, for the holder of a certificate who stands at the counter.
     OwnName { serial: String },
     /// Everything an authority needs to go on, into a new directory.
@@ -114,11 +119,12 @@ impl Operation {
     ///
     /// | | administrator | operator | auditor |
     /// |---|---|---|---|
+    /// | set and withdraw registrars | yes | | |
     /// | grant and withdraw powers, a grant with the approval of another as `approvals.toml` says; publish lists, the root's too; take in what a restored register lacks; revoke and issue anew in bulk; propose policies, with the approval of others as `approvals.toml` says | yes | | |
     /// | issue, renew, replace, correct, revoke, suspend, resume, freeze; block a key; send notices again; tell a holder the own name's secret | | yes | |
     /// | export the log, on the authority's own machine; how long records are kept | | | yes |
     /// | show and list certificates, notices and policies, show timestamps | yes | yes | yes |
-    /// | list officers; doctor; back up and export a wind-down package, on the authority's own machine | yes | | yes |
+    /// | list officers and registrars; doctor; back up and export a wind-down package, on the authority's own machine | yes | | yes |
     pub fn power(&self) -> (&'static str, &'static [Power]) {
         use Power::{Administrator, Auditor, Operator};
         match self {
@@ -156,6 +162,9 @@ impl Operation {
             Self::GrantPower(_) => ("grant-power", &[Administrator]),
             Self::WithdrawPower(_) => ("withdraw-power", &[Administrator]),
             Self::ListOfficers => ("list-officers", &[Administrator, Auditor]),
+            Self::SetRegistrar(_) => ("set-registrar", &[Administrator]),
+            Self::WithdrawRegistrar { .. } => ("withdraw-registrar", &[Administrator]),
+            Self::ListRegistrars => ("list-registrars", &[Administrator, Auditor]),
             Self::Backup { .. } => ("backup", &[Administrator, Auditor]),
             Self::WindDownExport { .. } => ("wind-down-export", &[Administrator, Auditor]),
             Self::RetentionReport => ("retention-report", &[Auditor]),

@@ -219,6 +219,10 @@ pub enum OfficerError {
     NotOfHere,
     #[error("certificate {serial} is of the profile {profile} and makes nobody an officer; use one of the profile officer")]
     OtherProfile { serial: String, profile: String },
+    #[error("certificate {serial} is of the profile {profile} and makes nobody a registrar; use one of the profile registrar")]
+    NoRegistrarsCertificate { serial: String, profile: String },
+    #[error("certificate {serial} is no registrar's, or was withdrawn before; look at `ca registrar list`")]
+    NoRegistrar { serial: String },
     #[error("certificate {serial} is revoked; have another one issued, and powers granted to it")]
     Revoked { serial: String },
     #[error("certificate {serial} is suspended; have it resumed by an operator")]
@@ -253,6 +257,8 @@ impl From<OfficerError> for Problem {
             OfficerError::Nobody => (Exit::Denied, "no-certificate"),
             OfficerError::NotOfHere => (Exit::Denied, "not-of-here"),
             OfficerError::OtherProfile { .. } => (Exit::Denied, "other-profile"),
+            OfficerError::NoRegistrarsCertificate { .. } => (Exit::Refused, "other-profile"),
+            OfficerError::NoRegistrar { .. } => (Exit::NotFound, "no-registrar"),
             OfficerError::Revoked { .. } => (Exit::Denied, "officer-revoked"),
             OfficerError::Held { .. } => (Exit::Denied, "officer-suspended"),
             OfficerError::NotValid { .. } => (Exit::Denied, "officer-expired"),

@@ -22,6 +22,7 @@ use crate::flow::renew::renew;
 use crate::flow::replace::{correct, replace};
 use crate::flow::succeed::{Link, Succeeded, successors};
 use crate::flow::own_name::own_name;
+use crate::flow::registrar;
 use crate::flow::revoke::revoke;
 use crate::flow::approve;
 use crate::flow::take_over::{self, Requested};
@@ -168,6 +169,17 @@ pub struct ShownOfficer {
     pub powers: BTreeSet<Power>,
 }
 
+/// A registrar's certificate, and whose mailboxes it may vouch for. Times are Unix seconds.
+#[derive(Clone, Serialize, Deserialize)]
+pub struct ShownRegistrar {
+    pub serial: String,
+    pub state: State,
+    pub name: String,
+    pub not_after: i64,
+    /// None once it was withdrawn.
+    pub domain: Option<String>,
+}
+
 /// A notice as commands show it. Times are Unix seconds.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct ShownNotice {
@@ -205,6 +217,7 @@ pub enum Outcome {
     Exported(Exported),
     Officer(ShownOfficer),
     Officers(Vec<ShownOfficer>),
+    Registrars(Vec<ShownRegistrar>),
     OwnName { serial: String, secret: String },
     Notices(Vec<ShownNotice>),
     Letter(Letter),
@@ -395,6 +408,9 @@ impl Service {
                 granted => Ok(Outcome::Officer(self.officer(granted?))),
             },
             Operation::WithdrawPower(order) => Ok(Outcome::Officer(self.officer(officer::withdraw(&self.authority, &proven.acting()?, &order)?))),
+            Operation::SetRegistrar(order) => Ok(self.registrars(vec![registrar::set(&self.authority, &proven.acting()?, &order)?])),
+            Operation::WithdrawRegistrar { serial } => Ok(self.registrars(vec![registrar::withdraw(&self.authority, &proven.acting()?, &serial)?])),
+            Operation::ListRegistrars => Ok(self.registrars(registrar::list(&self.authority)?)),
             Operation::ListOfficers => Ok(Outcome::Officers(officer::list(&self.authority)?.into_iter().map(|one| self.officer(one)).collect())),
             Operation::OwnName { serial } => {
                 let serial = register::serial(&serial).map_err(IssueError::from)?;
@@ -459,6 +475,11 @@ impl Service {
 
     fn now(&self) -> i64 {
         self.authority.clock.now().unix_timestamp()
+    }
+
+    fn registrars(&self, registrars: Vec<registrar::Changed>) -> Outcome {
+        let shown = |registrar::Changed { serial, record, domain }| ShownRegistrar { serial: serial_text(&serial), state: register::state(&record, self.now()), name: record.name, not_after: record.not_after, domain };
+        Outcome::Registrars(registrars.into_iter().map(shown).collect())
     }
 
     fn officer(&self, officer: officer::Changed) -> ShownOfficer {

@@ -69,6 +69,9 @@ const MATRIX: &[(&str, [bool; 4])] = &[
     ("grant-power", [true, false, false, false]),
     ("withdraw-power", [true, false, false, false]),
     ("list-officers", [true, false, true, true]),
+    ("set-registrar", [true, false, false, false]),
+    ("withdraw-registrar", [true, false, false, false]),
+    ("list-registrars", [true, false, true, true]),
     ("place-order", [false, true, false, false]),
     ("cancel-order", [false, true, false, false]),
     ("show-order", [true, true, true, true]),
@@ -116,7 +119,7 @@ fn sample(name: &str) -> Value {
         // Already blocked where it matters: the digest of no key at all.
         "block-key" => json!({ "block-key": { "key": "00".repeat(32) } }),
         "publish-crl" => json!({ "publish-crl": { "issuer": "no-such" } }),
-        "prepare-root-crl" | "list-officers" | "list-acts" | "show-policies" | "doctor" | "retention-report" => json!(name),
+        "prepare-root-crl" | "list-officers" | "list-registrars" | "list-acts" | "show-policies" | "doctor" | "retention-report" => json!(name),
         "propose-policies" => json!({ "propose-policies": { "documents": {} } }),
         "publish-root-crl" => json!({ "publish-root-crl": { "der": "MAA=" } }),
         "backup" => json!({ "backup": { "directory": "/nonexistent/below" } }),
@@ -128,6 +131,7 @@ fn sample(name: &str) -> Value {
         "install-issuer" => json!({ "install-issuer": { "der": "MAA=" } }),
         "export-log" => json!({ "export-log": { "directory": "/nonexistent/below" } }),
         "grant-power" => json!({ "grant-power": { "serial": NOBODY, "power": "operator" } }),
+        "set-registrar" => json!({ "set-registrar": { "serial": NOBODY, "domain": "mail.example.cn" } }),
         "withdraw-power" => json!({ "withdraw-power": { "serial": NOBODY, "power": null } }),
         other => json!({ other: serial }),
     }
@@ -489,7 +493,7 @@ fn the_listeners_certificate_is_kept_young_good_and_for_its_names() {
 }
 
 /// Addresses that answer everybody. One that is in the program and not here fails the test.
-const PUBLIC: &[&str] = &["/ocsp", "/ocsp/", "/ocsp/{*request}", "/crl/{file}", "/crl/{issuer}/{file}", "/issuer/{file}", "/cps", "/revoke", "/renew", "/orders", "/orders/{id}", "/orders/{id}/cancel", "/timestamp", "/log/checkpoint", "/log/tile/{*path}", "/log/own-name", "/healthz", "/metrics"];
+const PUBLIC: &[&str] = &["/ocsp", "/ocsp/", "/ocsp/{*request}", "/crl/{file}", "/crl/{issuer}/{file}", "/issuer/{file}", "/cps", "/revoke", "/renew", "/orders", "/orders/{id}", "/orders/{id}/cancel", "/citizen", "/citizen/withdraw", "/timestamp", "/log/checkpoint", "/log/tile/{*path}", "/log/own-name", "/healthz", "/metrics"];
 /// Behind the outbox's own socket, whose owner alone comes in.
 const OUTBOX: &[&str] = &["/v1/outbox/collect", "/v1/outbox/done"];
 

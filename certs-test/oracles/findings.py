@@ -31,7 +31,9 @@ for file in sorted(place.glob("certificates/*.der")):
     judge(file, "pkix", lint_pkix_cert)
     mail, alone = for_mail(file)
     if mail:
-        judge(file, "smime", lint_cabf_smime_cert, "-t", "ORGANIZATION-STRICT" if alone else "ORGANIZATION-MULTIPURPOSE")
+        subject = x509.load_der_x509_certificate(file.read_bytes()).subject
+        person = bool(subject.get_attributes_for_oid(x509.NameOID.PSEUDONYM))
+        judge(file, "smime", lint_cabf_smime_cert, "-t", ("INDIVIDUAL" if person else "ORGANIZATION") + ("-STRICT" if alone else "-MULTIPURPOSE"))
 for file in sorted(place.glob("lists/*.crl")) + sorted(place.glob("parts/*.crl")) + sorted(place.glob("deltas/*.crl")):
     judge(file, "pkix", lint_crl, "-t", "ARL" if file.stem == "root" else "CRL", "-p", "PKIX")
 for file in sorted(place.glob("answers/*.der")):

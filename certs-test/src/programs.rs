@@ -161,6 +161,46 @@ impl Authority {
         made.ok();
     }
 
+    /// A citizen's certificate for `NAME.csr` into `NAME.pem`, of a mailbox of mail.example.cn, on a statement that OpenSSL
+    /// signs with the key of the certificate `REGISTRAR.pem`; returns the serial.
+    pub fn certify(&self, registrar: &str, name: &str, mailbox: &str) -> String {
+        let answer = self.vouch(registrar, name, mailbox);
+        let answer: serde_json::Value = serde_json::from_str(&answer.ok()).expect("an answer in JSON");
+        let text = |field: &str| answer[field].as_str().unwrap_or_else(|| panic!("{answer}")).to_owned();
+        std::fs::write(self.home.join(format!("{name}.pem")), text("certificate") + &text("chain")).expect("a place to write");
+        text("serial")
+    }
+
+    /// What the authority answers to such a statement.
+    pub fn vouch(&self, registrar: &str, name: &str, mailbox: &str) -> Said {
+        let csr = format!("{name}.csr");
+        openssl(&["req", "-in", &csr, "-outform", "DER", "-out", "one.der"], &self.home).ok();
+        let digest = openssl(&["dgst", "-sha256", "-r", "one.der"], &self.home).ok();
+        let id = openssl(&["rand", "-hex", "16"], &self.home).ok();
+        let at = run("date", &["-u", "+%Y-%m-%dT%H:%M:%SZ"], &self.home).ok();
+        let (digest, id, at) = (digest.split(' ').next().unwrap_or_default(), id.trim(), at.trim());
+        let statement = format!(
+            "{{\"form\":\"suiyin registrar statement 1\",\"id\":\"{id}\",\"mailbox\":\"{mailbox}@mail.example.cn\",\"standing\":\"open\",\"at\":\"{at}\",\"certify\":{{\"pseudonym\":\"P-00000000-{}\",\"request_sha256\":\"{digest}\"}}}}",
+            mailbox.get(2..).unwrap_or_default()
+        );
+        let body = self.stated(registrar, &statement, Some(&std::fs::read_to_string(self.home.join(&csr)).expect("a request")));
+        std::fs::write(self.home.join("body.json"), body).expect("a place to write");
+        run("curl", &["-s", "--data-binary", "@body.json", &format!("{}/citizen", self.url)], &self.home)
+    }
+
+    /// A statement signed by OpenSSL, as it is sent.
+    pub fn stated(&self, registrar: &str, statement: &str, request: Option<&str>) -> String {
+        std::fs::write(self.home.join("statement.json"), statement).expect("a place to write");
+        let (certificate, key) = (format!("{registrar}.pem"), format!("{registrar}.key"));
+        openssl(&["cms", "-sign", "-binary", "-in", "statement.json", "-signer", &certificate, "-inkey", &key, "-outform", "DER", "-out", "statement.p7s"], &self.home).ok();
+        let signature = openssl(&["base64", "-A", "-in", "statement.p7s"], &self.home).ok();
+        let mut body = serde_json::json!({ "statement": statement, "signature": signature.trim() });
+        if let Some(request) = request {
+            body["request"] = request.into();
+        }
+        body.to_string()
+    }
+
     /// Issues for `NAME.csr` into `NAME.pem` and returns the serial.
     pub fn issue(&self, name: &str, profile: &str, applicant: &[&str]) -> String {
         let (csr, out) = (format!("{name}.csr"), format!("{name}.pem"));

@@ -12,7 +12,8 @@ const BUREAU: [&str; 4] = ["--name", "广州住房公积金管理中心", "--cod
 const MAILBOX: [&str; 2] = ["--mailbox", "1234567890@mail.example.cn"];
 const OFFICER: [&str; 4] = ["--officer", "陈一", "--number", "GZ-0001"];
 /// Issuers whose certificates are in parts, and in how many.
-const PARTS: [(&str, u16); 2] = [("enterprise-ca", 16), ("officer-ca", 2)];
+const PARTS: [(&str, u16); 3] = [("enterprise-ca", 16), ("officer-ca", 2), ("citizen-ca", 16)];
+const ISSUERS: [&str; 4] = ["enterprise-ca", "officer-ca", "tls-ca", "citizen-ca"];
 const SHA1: &str = "1.3.14.3.2.26";
 const SHA256: &str = "2.16.840.1.101.3.4.2.1";
 
@@ -36,6 +37,10 @@ fn orders() -> Vec<(&'static str, &'static str, &'static str, Vec<&'static str>)
         ("server", "tls-server", "P-256", vec!["--dns", "mail.example.cn", "--dns", "imap.example.cn", "--ip", "127.0.0.1", "--ip", "::1"]),
         ("server-p384", "tls-server", "P-384", vec!["--dns", "mail.example.cn"]),
         ("revoked-server", "tls-server", "P-256", vec!["--ip", "127.0.0.1"]),
+        ("registrar", "registrar", "P-256", vec!["--dns", "mx.mail.example.cn"]),
+        // On a registrar's statement: the mailbox.
+        ("citizen", "citizen", "P-256", vec!["1234567897"]),
+        ("revoked-citizen", "citizen", "P-256", vec!["1234567889"]),
     ]
 }
 
@@ -59,7 +64,13 @@ fn issued(authority: &Authority) {
         let (file, csr) = (format!("{name}.key"), format!("{name}.csr"));
         let arguments = [&["req", "-new", "-nodes", "-subj", "/C=CN", "-keyout", &file, "-out", &csr], how].concat();
         openssl(&arguments, &authority.home).ok();
-        let serial = authority.issue(name, profile, &applicant);
+        let serial = match profile {
+            "citizen" => authority.certify("registrar", name, applicant.first().unwrap()),
+            _ => authority.issue(name, profile, &applicant),
+        };
+        if profile == "registrar" {
+            authority.ca(&["registrar", "set", &serial, "--domain", "mail.example.cn"]).ok();
+        }
         if name.starts_with("revoked-") {
             // One of each issuer with a date of invalidity: its own beginning.
             let begun = openssl(&["x509", "-in", &format!("{name}.pem"), "-noout", "-startdate", "-dateopt", "iso_8601"], &authority.home).ok();
@@ -78,7 +89,7 @@ fn issued(authority: &Authority) {
 /// Every list that an authority publishes: its address, and whether it is a part or a delta.
 fn lists(authority: &Authority) -> Vec<(String, String, &'static str)> {
     let mut all = vec![("root".to_owned(), "root".to_owned(), "lists")];
-    for issuer in ["enterprise-ca", "officer-ca", "tls-ca"] {
+    for issuer in ISSUERS {
         all.push((issuer.to_owned(), issuer.to_owned(), "lists"));
         all.push((format!("{issuer}-delta"), issuer.to_owned(), "deltas"));
     }
@@ -106,7 +117,7 @@ impl Works {
             let list = this.place.join(format!("{kind}/{name}.crl"));
             run("curl", &["-sf", "-o", list.to_str().unwrap(), &format!("{}/crl/{address}.crl", this.authority.url)], &this.authority.home).ok();
         }
-        for issuer in ["enterprise-ca", "officer-ca", "tls-ca"] {
+        for issuer in ISSUERS {
             der(&this.authority, &format!("ca/{issuer}.pem"), &this.place.join(format!("issuers/{issuer}.der")));
         }
         this.certificates();
@@ -139,7 +150,7 @@ impl Works {
     fn answers(&mut self) {
         let listed = self.authority.ca(&["--json", "list", "--limit", "1000"]).json();
         let url = format!("{}/ocsp", self.authority.url);
-        for issuer in ["enterprise-ca", "officer-ca", "tls-ca"] {
+        for issuer in ISSUERS {
             let of = |state: &str| listed.as_array().unwrap().iter().find(|one| one["issuer"] == issuer && one["state"] == state).unwrap()["serial"].as_str().unwrap();
             for (serial, status) in [(of("good"), "good"), (of("revoked"), "revoked"), ("40000000000000000000000000000001", "unknown")] {
                 for (nonce, flag) in [("yes", "-nonce"), ("no", "-no_nonce")] {
@@ -159,7 +170,7 @@ impl Works {
 
     fn told(&self) -> String {
         let parts: u16 = PARTS.iter().map(|(_, parts)| parts).sum();
-        format!("{} certificates, 4 lists, {parts} parts, 3 deltas, {} answers\n", self.certificates, self.answers)
+        format!("{} certificates, 5 lists, {parts} parts, 4 deltas, {} answers\n", self.certificates, self.answers)
     }
 }
 
@@ -215,7 +226,7 @@ fn pkilint(works: &Works) {
 fn paths(works: &Works) {
     let home = &works.authority.home;
     let mut lists = String::new();
-    for issuer in ["root", "enterprise-ca", "officer-ca", "tls-ca"] {
+    for issuer in ["root"].into_iter().chain(ISSUERS) {
         lists += &openssl(&["crl", "-inform", "DER", "-in", &format!("works/lists/{issuer}.crl")], home).ok();
     }
     std::fs::write(home.join("lists.pem"), lists).unwrap();
@@ -225,7 +236,8 @@ fn paths(works: &Works) {
     for (name, profile, ..) in orders() {
         let (leaf, purpose) = (format!("{name}.pem"), match profile {
             "tls-server" => "sslserver",
-            "bureau-seal" => "smimesign",
+            "bureau-seal" | "citizen" => "smimesign",
+            "registrar" => "any",
             _ => "sslclient",
         });
         let revoked = name.starts_with("revoked-");

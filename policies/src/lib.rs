@@ -9,6 +9,7 @@ mod document;
 pub mod filing;
 pub mod identity;
 pub mod mailbox;
+pub mod registrar;
 pub mod statement;
 
 /// The practice statement that comes with the program, Markdown, for a new authority to begin with.

@@ -67,6 +67,8 @@ fn the_terms_are_those_of_the_rules() {
         format!("| Suspension: at most | {} days |", rules.suspension.max_days),
         format!("| Records: kept after a certificate expires, at least | {} years |", rules.retention.years()),
         format!("| Order: ends undecided after | {} days |", rules.orders.open_days),
+        format!("| Citizens: good certificates of one mailbox, at most, when another is asked for | {} |", rules.citizens.live),
+        format!("| Citizens: a registrar's statement is taken within | {} minutes |", rules.citizens.statement_seconds / 60),
         format!("| Timestamp: policy | {} |", stamp.policy(policies.arc()).unwrap()),
         format!("| Timestamp: accuracy | {} milliseconds |", stamp.accuracy_ms),
         format!("| Timestamp: its time is | {order} |"),

@@ -12,6 +12,7 @@ mod issuer;
 mod list;
 mod key;
 mod officer;
+mod registrar;
 mod log;
 mod notice;
 mod offline;
@@ -172,6 +173,9 @@ enum Command {
     /// Officers, their powers and their identities.
     #[command(subcommand)]
     Officer(officer::Officer),
+    /// Mail gateways on whose word citizens are certified.
+    #[command(subcommand)]
+    Registrar(registrar::Registrar),
     /// Notices of certificates that end, on their way to the mail gateway.
     #[command(subcommand)]
     Notice(notice::Command),
@@ -350,6 +354,7 @@ fn dispatch(cli: Cli) -> Result<(), Problem> {
         Command::Crl(Crl::Root(Root::Publish { signed })) => Operation::PublishRootCrl { der: root::read(&signed)? },
         Command::Crl(Crl::Publish { issuer }) => Operation::PublishCrl { issuer },
         Command::Officer(command) => return officer::run(&place, command),
+        Command::Registrar(command) => return registrar::run(&place, command),
         Command::Timestamp(command) => timestamp::operation(command),
         Command::Doctor { online } => return doctor::doctor(&place, online),
         Command::Backup { directory } => Operation::Backup { directory: offline::absolute(&directory)? },

@@ -80,6 +80,7 @@ async fn run(service: Service, public: Arc<Public>, jobs: Arc<Jobs>, listen: Soc
         .merge(crate::http::revocation::router(Arc::clone(&service.authority)))
         .merge(crate::http::renewal::router(Arc::clone(&service.authority)))
         .merge(crate::http::orders::router(Arc::clone(&service.authority)))
+        .merge(crate::http::citizen::router(Arc::clone(&service.authority)))
         .merge(runtime::http::health(move || health.check()))
         .merge(runtime::http::metrics(move || metrics(&status) + &timestamps.as_ref().map(|timestamps| timestamps.metrics()).unwrap_or_default() + &faults.metrics() + &counts.render() + &outbox_metrics(&counted)));
     let public = requests.counted(public);

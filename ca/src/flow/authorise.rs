@@ -13,6 +13,9 @@ use crate::register;
 /// The profile of officers' certificates.
 pub const OFFICER: &str = "officer";
 
+/// The profile of the certificates by which mail gateways vouch for citizens.
+pub const REGISTRAR: &str = "registrar";
+
 /// The person or process behind a request, as the log names it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Actor {
@@ -20,6 +23,8 @@ pub enum Actor {
     LocalUser(u32),
     /// An officer, by the serial number of the certificate they proved to hold.
     Officer(String),
+    /// A mail gateway, by the serial number of the certificate whose key signed its statement.
+    Registrar(String),
     /// Whoever signed with the key of this SHA-256 digest, in hexadecimal.
     KeyHolder(String),
     /// The service itself: its own OCSP signers, resumed work.
@@ -31,6 +36,7 @@ impl std::fmt::Display for Actor {
         match self {
             Self::LocalUser(uid) => write!(f, "uid:{uid}"),
             Self::Officer(serial) => write!(f, "officer:{serial}"),
+            Self::Registrar(serial) => write!(f, "registrar:{serial}"),
             Self::KeyHolder(digest) => write!(f, "key:{digest}"),
             Self::Service => f.write_str("service"),
         }
@@ -65,7 +71,14 @@ pub struct Holder;
 #[derive(Clone, Copy, Debug)]
 pub struct Courier;
 
+/// A mail gateway that an administrator made a registrar: may have citizens certified whose mailboxes it keeps, and have
+/// their certificates end, each by a statement it signed.
+#[derive(Clone, Copy, Debug)]
+pub struct Registrar;
+
 impl Role for Courier {}
+
+impl Role for Registrar {}
 
 impl Role for Administrator {}
 
@@ -104,6 +117,8 @@ impl Orderer for Administrator {}
 
 impl Orderer for Holder {}
 
+impl Orderer for Registrar {}
+
 /// Proof that somebody may act in a role.
 #[derive(Clone, Debug)]
 pub struct Authorised<R: Role> {
@@ -117,6 +132,13 @@ impl Authorised<Holder> {
     /// Made once a signature with the key of this SHA-256 digest was verified over what is asked for.
     pub(super) fn by_possession(key_digest: &[u8]) -> Self {
         Self { actor: Actor::KeyHolder(crate::hex(key_digest)), person: None, role: PhantomData }
+    }
+}
+
+impl Authorised<Registrar> {
+    /// Made once a statement was verified to be signed by the registrar of this serial.
+    pub(super) fn by_statement(serial: &str) -> Self {
+        Self { actor: Actor::Registrar(serial.to_owned()), person: None, role: PhantomData }
     }
 }
 
@@ -219,9 +241,15 @@ impl Proven {
 
 /// Whether the holder of a certificate may be an officer at this moment.
 pub(super) fn standing(authority: &Authority, serial: &[u8], record: &CertificateRecord) -> Result<(), OfficerError> {
+    good_as(authority, OFFICER, serial, record)
+}
+
+/// Whether a certificate is one of this profile, and good at this moment.
+pub(super) fn good_as(authority: &Authority, profile: &'static str, serial: &[u8], record: &CertificateRecord) -> Result<(), OfficerError> {
     let (now, serial) = (authority.clock.now().unix_timestamp(), serial_text(serial));
     match record.status {
-        _ if record.profile != OFFICER => return Err(OfficerError::OtherProfile { serial, profile: record.profile.clone() }),
+        _ if record.profile != profile && profile != OFFICER => return Err(OfficerError::NoRegistrarsCertificate { serial, profile: record.profile.clone() }),
+        _ if record.profile != profile => return Err(OfficerError::OtherProfile { serial, profile: record.profile.clone() }),
         Status::Revoked(_) => return Err(OfficerError::Revoked { serial }),
         Status::Held(_) => return Err(OfficerError::Held { serial }),
         Status::Good if now < record.not_before || now > record.not_after => return Err(OfficerError::NotValid { serial }),

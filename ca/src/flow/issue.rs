@@ -28,7 +28,8 @@ use x509_parser::nom::Parser;
 use x509_parser::prelude::FromDer;
 use x509_parser::x509::SubjectPublicKeyInfo;
 
-use super::authorise::{Actor, Authorised, Operator, Orderer};
+use super::authorise::{Actor, Authorised, Operator, Orderer, Registrar};
+use super::citizen::Vouching;
 use super::order::{self, ApprovedOrder};
 use super::owner::{self, Known};
 use super::plan::{Words, certificate_plan, expected, key_algorithm, requested_names, strength};
@@ -72,6 +73,11 @@ pub(super) fn succeeding(authority: &Authority, authorised: &Authorised<impl Ord
     line(authority, Parsed { claim: Some(claim), ..parse(authorised, order)? }, None)
 }
 
+/// The same for a citizen, on a registrar's statement, which is used up with the intent.
+pub(super) fn vouched(authority: &Authority, authorised: &Authorised<Registrar>, order: Order, vouching: Vouching) -> Result<Recorded<SignedCertificate>, IssueError> {
+    line(authority, Parsed { vouching: Some(vouching), ..parse(authorised, order)? }, None)
+}
+
 /// The same for the key of the old certificate, whose holder proved to have it then.
 pub(super) fn same_key(
     authority: &Authority,
@@ -85,7 +91,7 @@ pub(super) fn same_key(
     let key = pki::key::check(view.spki).map_err(pki::request::RequestError::WeakKey)?;
     let wanted = Wanted { key: strength(key), spki: view.spki.to_vec(), subject: Vec::new(), names: Vec::new(), asks_for_ca: false };
     let by = authorised.actor().clone();
-    line(authority, Parsed { by, profile: old.profile.clone(), issuer, wanted, applicant: applicant.parse()?, request_sha256: None, claim: Some(claim) }, None)
+    line(authority, Parsed { by, profile: old.profile.clone(), issuer, wanted, applicant: applicant.parse()?, request_sha256: None, claim: Some(claim), vouching: None }, None)
 }
 
 /// The same for an order that was placed before, with the approvals it got. The order and its certificate are bound: by
@@ -189,6 +195,7 @@ pub struct Parsed {
     /// SHA-256 of the PKCS#10; none where the key of an old certificate is taken.
     request_sha256: Option<String>,
     claim: Option<Claim>,
+    vouching: Option<Vouching>,
 }
 
 /// A key whose holder proved to have it, and what was asked with it.
@@ -206,7 +213,7 @@ fn parse(authorised: &Authorised<impl Orderer>, order: Order) -> Result<Parsed, 
     let applicant = order.applicant.parse()?;
     let request_sha256 = Some(crate::sha256_hex(request.der()));
     let wanted = Wanted { key: key_algorithm(&request), asks_for_ca: request.asks_for_ca(), spki: request.spki, subject: request.subject, names };
-    Ok(Parsed { by: authorised.actor().clone(), profile: order.profile, issuer: order.issuer, wanted, applicant, request_sha256, claim: None })
+    Ok(Parsed { by: authorised.actor().clone(), profile: order.profile, issuer: order.issuer, wanted, applicant, request_sha256, claim: None, vouching: None })
 }
 
 /// 3. What the policy makes of it.
@@ -221,13 +228,14 @@ pub struct Plan<'a> {
     owned: Known,
     by: Actor,
     claim: Option<Claim>,
+    vouching: Option<Vouching>,
     /// SHA-256 of the request, and who it is for: what officers approve.
     request_sha256: Option<String>,
     applicant: Words,
 }
 
 fn decide(authority: &Authority, parsed: Parsed) -> Result<Plan<'_>, IssueError> {
-    let Parsed { by, profile, issuer, wanted, applicant, request_sha256, claim } = parsed;
+    let Parsed { by, profile, issuer, wanted, applicant, request_sha256, claim, vouching } = parsed;
     let known = || authority.policies.profiles().map(|profile| profile.name().to_owned()).collect();
     let unknown = || IssueError::UnknownProfile { profile: profile.chars().take(64).collect(), known: known() };
     let profile = authority.policies.profile(&profile).ok_or_else(unknown)?;
@@ -260,7 +268,7 @@ fn decide(authority: &Authority, parsed: Parsed) -> Result<Plan<'_>, IssueError>
     let owned = owner::judge(authority, key_digest.as_ref(), owner)?;
     let facts = expected(&decided, &plan);
     let applicant = Words::from(&applicant);
-    Ok(Plan { owner, owned, issuer, profile, plan, facts, name, code, by, claim, request_sha256, applicant })
+    Ok(Plan { owner, owned, issuer, profile, plan, facts, name, code, by, claim, vouching, request_sha256, applicant })
 }
 
 /// An authority whose own certificate is revoked certifies nobody. The root signed them all, itself too.
@@ -304,6 +312,7 @@ pub struct Tbs {
     owned: Known,
     by: Actor,
     claim: Option<Claim>,
+    vouching: Option<Vouching>,
     ordered: Option<ApprovedOrder>,
 }
 
@@ -330,8 +339,8 @@ fn build(authority: &Authority, Approved { mut plan, ordered }: Approved<Plan<'_
         shard,
         tbs,
     };
-    let Plan { issuer, facts, owner, owned, by, claim, .. } = plan;
-    Ok(Tbs { issuer, serial: plan.plan.serial.to_vec(), facts, intent, owner, owned, by, claim, ordered })
+    let Plan { issuer, facts, owner, owned, by, claim, vouching, .. } = plan;
+    Ok(Tbs { issuer, serial: plan.plan.serial.to_vec(), facts, intent, owner, owned, by, claim, vouching, ordered })
 }
 
 /// The part whose list the certificate names: by random bits of its serial. Parts are then filled alike without a count that
@@ -368,14 +377,15 @@ struct Asked {
     owner: KeyOwner,
     owned: Known,
     claim: Option<Claim>,
+    vouching: Option<Vouching>,
     ordered: Option<ApprovedOrder>,
 }
 
 fn lint(tbs: Tbs) -> Result<LintedTbs, IssueError> {
     let algorithm = tbs.issuer.key.as_ref().map(Signer::algorithm).ok_or_else(|| IssueError::Offline { issuer: tbs.issuer.id().to_owned() })?;
     linted(&tbs.intent.tbs, algorithm, tbs.issuer.linted.as_ref(), &tbs.facts)?;
-    let Tbs { issuer, serial, intent, owner, owned, by, claim, ordered, .. } = tbs;
-    Ok(LintedTbs { issuer, serial, stored: encode(&intent)?, intent, asked: Some(Asked { by, owner, owned, claim, ordered }) })
+    let Tbs { issuer, serial, intent, owner, owned, by, claim, vouching, ordered, .. } = tbs;
+    Ok(LintedTbs { issuer, serial, stored: encode(&intent)?, intent, asked: Some(Asked { by, owner, owned, claim, vouching, ordered }) })
 }
 
 /// That no rule finds fault with these bytes, on their twin; ceremonies ask the same.
@@ -439,6 +449,9 @@ fn intended(authority: &Authority, linted: &LintedTbs, asked: &Asked, owned: Kno
         batch = claim.written(batch, serial)?;
     }
     let now = authority.clock.now();
+    if let Some(vouching) = &asked.vouching {
+        batch = vouching.written(batch, serial, &asked.by, now)?;
+    }
     batch.append(log::STREAM, entry.leaf(now)?);
     // One intent for one order: the second would find it moved.
     match &asked.ordered {
@@ -539,7 +552,7 @@ fn word(authority: &Authority, record: &CertificateRecord) -> Result<(Batch, Opt
     let Some(predecessor) = record.predecessor.as_ref().filter(|one| one.on_word_of_key()) else { return Ok((Batch::new(), None)) };
     let old = register::serial(&predecessor.serial)?;
     let found = register::get(&*authority.store, &old)?;
-    let worthless = matches!(found.status, Status::Revoked(Revocation { reason: Reason::KeyCompromise | Reason::PrivilegeWithdrawn, .. }));
+    let worthless = matches!(found.status, Status::Revoked(Revocation { reason: Reason::KeyCompromise | Reason::PrivilegeWithdrawn | Reason::CessationOfOperation, .. }));
     let batch = Batch::new().expect(Expectation::Equals(CertificateRecord::key(&old), encode(&found)?));
     Ok((batch, worthless.then_some(Reason::PrivilegeWithdrawn)))
 }

@@ -212,7 +212,7 @@ impl Held {
             Actor::Officer(serial) => self.officers.iter().any(|(known, officer)| serial_text(known) == *serial && officer.powers.contains(&Power::Administrator)),
             Actor::LocalUser(_) => !self.roster.administered || authority.rules.officers.local_powers().contains(&Power::Administrator),
             Actor::Service => true,
-            Actor::KeyHolder(_) => false,
+            Actor::KeyHolder(_) | Actor::Registrar(_) => false,
         };
         let local = matches!(actor, Actor::LocalUser(_));
         if holds { Ok(()) } else { Err(OfficerError::Powerless { operation: "officer", needed: Power::Administrator.name().to_owned(), local }) }

@@ -1,6 +1,7 @@
 //! The public side: status, lists, issuers' certificates. Nothing in this file changes anything.
 
 pub mod administration;
+pub mod citizen;
 pub mod cps;
 mod lists;
 pub mod orders;

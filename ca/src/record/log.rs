@@ -25,7 +25,7 @@ pub const CERTIFICATE_ADOPTED: u8 = 82;
 pub const POLICIES_ACCEPTED: u8 = 72;
 
 /// One change of state. Digests are SHA-256 in lower-case hexadecimal, times Unix seconds; `by` is who asked
-/// for it: `uid:N`, `officer:SERIAL`, `key:SHA256` or `service`.
+/// for it: `uid:N`, `officer:SERIAL`, `registrar:SERIAL`, `key:SHA256` or `service`.
 #[derive(Clone, Debug, Serialize)]
 #[serde(untagged)]
 pub enum Entry<'a> {
@@ -115,6 +115,13 @@ pub enum Entry<'a> {
     ShardCrlIssued { issuer: &'a str, shard: u16, number: u64, entries: u64, sha256: &'a str },
     DeltaCrlIntended { issuer: &'a str, number: u64, base: u64, tbs_sha256: &'a str, by: &'a str },
     DeltaCrlIssued { issuer: &'a str, number: u64, base: u64, entries: u64, sha256: &'a str },
+    /// The holder of this certificate may vouch for the owners of a domain's mailboxes.
+    RegistrarSet { serial: &'a str, domain: &'a str, by: &'a str },
+    RegistrarWithdrawn { serial: &'a str, by: &'a str },
+    /// Beside the intent of a citizen's certificate: the digest is of the registrar's statement, which the log does not hold.
+    CitizenVouched { statement_sha256: &'a str, serial: &'a str, by: &'a str },
+    /// So many certificates of a mailbox end on a registrar's statement; each has its own entry in the same commit.
+    MailboxWithdrawn { statement_sha256: &'a str, certificates: u64, by: &'a str },
 }
 
 /// When an entry was made, in Unix milliseconds; `None` for what is no leaf of ours.
@@ -177,6 +184,10 @@ impl Entry<'_> {
             Self::ShardCrlIssued { .. } => 52,
             Self::DeltaCrlIntended { .. } => 53,
             Self::DeltaCrlIssued { .. } => 54,
+            Self::RegistrarSet { .. } => 90,
+            Self::RegistrarWithdrawn { .. } => 91,
+            Self::CitizenVouched { .. } => 92,
+            Self::MailboxWithdrawn { .. } => 93,
         }
     }
 

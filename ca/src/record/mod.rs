@@ -14,6 +14,7 @@ mod officer;
 mod notice;
 mod order;
 mod policies;
+mod registrar;
 mod succession;
 mod timestamp;
 
@@ -32,6 +33,7 @@ pub use officer::{Officer, Person, Roster, serial_of};
 pub use notice::{About, Notice, NoticeStage, NoticeState, Recipient, Unread, looked_at};
 pub use order::{Application, Channel, Evidence, Flag, Ground, OrderId, OrderIdError, OrderRecord, OrderState};
 pub use policies::{AcceptedPolicies, PolicyPiece};
+pub use registrar::{MailboxRecord, Registrar, StatementRecord};
 pub use succession::{Act, Outgoing, Predecessor, Succession};
 pub use timestamp::{BatchId, LatestTimestamp, TimestampBatch, TimestampRecord, TimestampSigner, timestamp_place, timestamp_serial};
 

@@ -40,7 +40,7 @@ const FIRST_LINE: &str = "suiyin wind-down 1";
 
 /// The tables that are copied as they are, and the files they go to. Places that only find records again are not among
 /// them, nor what is about to be signed.
-pub const RECORDS: [(&str, &str); 16] = [
+pub const RECORDS: [(&str, &str); 18] = [
     ("act", "records/acts.jsonl"),
     ("blocked-key", "records/blocked-keys.jsonl"),
     ("crl-kept", "records/lists-of-approvals.jsonl"),
@@ -54,6 +54,8 @@ pub const RECORDS: [(&str, &str); 16] = [
     ("order", ORDERS),
     ("order-approval", "records/approvals.jsonl"),
     ("policy-piece", "records/policies.jsonl"),
+    ("registrar", "records/registrars.jsonl"),
+    ("registrar-statement", "records/registrars-statements.jsonl"),
     ("succession", "records/successions.jsonl"),
     ("timestamp", "records/timestamps.jsonl"),
     ("timestamp-batch", "records/timestamp-batches.jsonl"),
