@@ -336,7 +336,7 @@ fn own() -> Words {
 }
 
 /// Every profile: its name, its issuer and who asks.
-fn profiles() -> [(&'static str, &'static str, Words); 12] {
+fn profiles() -> [(&'static str, &'static str, Words); 13] {
     [
         ("root", "", own()),
         ("issuing", "root", own()),
@@ -346,6 +346,7 @@ fn profiles() -> [(&'static str, &'static str, Words); 12] {
         ("enterprise-signing", "enterprise-ca", organization(false)),
         ("bureau-seal", "officer-ca", organization(true)),
         ("bureau-client", "officer-ca", organization(false)),
+        ("delivery-evidence", "officer-ca", organization(false)),
         ("officer", "officer-ca", Words { officer: Some("陈一".into()), number: Some("GZ-0001".into()), ..Words::default() }),
         ("tls-server", "tls-ca", host()),
         ("registrar", "officer-ca", Words { dns: vec!["mail.example.cn".into()], ..Words::default() }),

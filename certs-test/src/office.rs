@@ -14,6 +14,8 @@ use crate::programs::{Authority, Said, free_port, openssl, program, run};
 
 pub const DOMAIN: &str = "mail.suiyin.example";
 pub const HOST: &str = "mx.mail.suiyin.example";
+/// Who runs the gateway, as the CA's applicant.
+pub const OPERATOR: [&str; 4] = ["--name", "穗印示范运营中心", "--code", "12440100MAT9901707"];
 /// What the bureaus of the demonstration send, in their order.
 pub const KINDS: [&str; 2] = ["housing-fund", "pension"];
 
@@ -97,6 +99,9 @@ impl Office {
         self.mailgw(&["tls", "request", "--name", "localhost", "--out", "mailgw.csr"]).ok();
         self.authority.issue("mailgw", "tls-server", &["--dns", HOST, "--dns", "localhost", "--ip", "127.0.0.1"]);
         self.mailgw(&["tls", "install", "mailgw.pem"]).ok();
+        self.mailgw(&["evidence", "request", "--name", OPERATOR[1], "--out", "evidence.csr"]).ok();
+        self.authority.issue("evidence", "delivery-evidence", &OPERATOR);
+        self.mailgw(&["evidence", "install", "evidence.pem"]).ok();
         self.start_gateway();
         for (bureau, kind) in bureaus().iter().zip(KINDS) {
             self.register(bureau, kind).ok();

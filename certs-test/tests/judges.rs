@@ -29,6 +29,7 @@ fn orders() -> Vec<(&'static str, &'static str, &'static str, Vec<&'static str>)
         ("enterprise-rsa3072", "enterprise-signing", "3072", ENTERPRISE.to_vec()),
         ("revoked-enterprise", "enterprise-signing", "P-256", ENTERPRISE.to_vec()),
         ("seal", "bureau-seal", "P-256", with(&BUREAU, &MAILBOX)),
+        ("evidence", "delivery-evidence", "P-256", BUREAU.to_vec()),
         ("client-p384", "bureau-client", "P-384", BUREAU.to_vec()),
         ("client-rsa3072", "bureau-client", "3072", BUREAU.to_vec()),
         ("officer-p256", "officer", "P-256", OFFICER.to_vec()),
@@ -237,7 +238,7 @@ fn paths(works: &Works) {
         let (leaf, purpose) = (format!("{name}.pem"), match profile {
             "tls-server" => "sslserver",
             "bureau-seal" | "citizen" => "smimesign",
-            "registrar" => "any",
+            "registrar" | "delivery-evidence" => "any",
             _ => "sslclient",
         });
         let revoked = name.starts_with("revoked-");

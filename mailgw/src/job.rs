@@ -1,13 +1,15 @@
-//! What the gateway does of its own accord: it signs the log's head, and takes the letters of the authority and of filing desks.
+//! What the gateway does of its own accord: it signs the log's head and evidence of deliveries, and takes the letters of the authority and of filing desks.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use evidence::Evidence;
+use ::evidence::Evidence;
 use runtime::metrics::{Counter, Gauge, MetricError, Registry};
+use runtime::revocation::RevocationLists;
 use runtime::shutdown::Shutdown;
 
+use crate::flow::evidence::{seal, unsigned};
 use crate::flow::notices::{Collected, collect};
 use crate::gateway::Gateway;
 use crate::outbox::Outbox;
@@ -16,6 +18,8 @@ use crate::outbox::Outbox;
 const HEAD_EVERY: Duration = Duration::from_millis(250);
 /// How often every outbox is asked for letters.
 const ASK_EVERY: Duration = Duration::from_secs(5);
+/// How often evidence is signed, when there is some.
+const SEAL_EVERY: Duration = Duration::from_secs(1);
 
 /// What came of the letters asked for.
 pub struct NoticeMetrics {
@@ -73,6 +77,30 @@ pub async fn notices(gateway: Arc<Gateway>, outboxes: Vec<Arc<dyn Outbox>>, metr
             *away = failed;
         }
         metrics.fault.set(away.iter().map(|away| i64::from(*away)).sum());
+    }
+}
+
+/// Signs evidence that waits, until shutdown. Deliveries go on without: it is caught up on.
+pub async fn evidence(gateway: Arc<Gateway>, lists: Arc<RevocationLists>, waiting: Arc<Gauge>, shutdown: Shutdown) {
+    let mut tick = tokio::time::interval(SEAL_EVERY);
+    tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    let mut fault = false;
+    loop {
+        tokio::select! {
+            () = shutdown.wait() => return,
+            _ = tick.tick() => {}
+        }
+        let (gateway, lists) = (Arc::clone(&gateway), Arc::clone(&lists));
+        let done = tokio::task::spawn_blocking(move || (seal(&gateway, &lists), unsigned(&gateway))).await;
+        let Ok((sealed, left)) = done else { continue };
+        waiting.set(i64::try_from(left).unwrap_or(i64::MAX));
+        match sealed {
+            // Told once, not every second.
+            Err(error) if !fault => tracing::warn!(%error, "evidence waits unsigned"),
+            Ok(_) if fault => tracing::info!("evidence is signed again"),
+            _ => {}
+        }
+        fault = left > 0;
     }
 }
 

@@ -4,6 +4,7 @@
 pub mod bureau;
 pub mod cli;
 pub mod directory;
+pub mod erds;
 pub mod flow;
 pub mod gateway;
 pub mod init;

@@ -7,7 +7,7 @@ use std::io::BufReader;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use evidence::Evidence;
+use ::evidence::Evidence;
 use policies::mailbox::MailboxNumber;
 use runtime::exit::{Exit, Problem};
 use runtime::shutdown::Shutdown;
@@ -20,6 +20,7 @@ use tokio::sync::{RwLock, watch};
 use runtime::revocation::RevocationLists;
 use crate::bureau::{self, Registration, ShownBureau};
 use crate::directory::{Applicant, DirectoryError, ImportedRow, NewPassword, Page, Password, Query, ShownMailbox, ToldPassword, Words, today};
+use crate::flow::evidence::{self, Installed, Wanted};
 use crate::flow::push::{self, Order, Progress, Report};
 use crate::gateway::Gateway;
 use crate::sealer::{RemoteSealer, Seal};
@@ -71,6 +72,11 @@ pub enum Operation {
     BureauSet(Registration),
     BureauList,
     ExportLog { directory: PathBuf },
+    /// A key for evidence of deliveries and a request for it, of the organisation that runs the gateway.
+    EvidenceRequest { organization: String },
+    /// The chain that was issued for it, PEM.
+    EvidenceInstall { pem: String },
+    EvidenceExport(Wanted),
 }
 
 /// Work that takes its time and tells how far it is.
@@ -101,6 +107,8 @@ pub enum Outcome {
     Bureaus(Vec<ShownBureau>),
     Report(Box<Report>),
     Exported(Exported),
+    EvidenceSigner(Installed),
+    Evidence(evidence::Exported),
 }
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -168,6 +176,9 @@ impl Service {
                 Ok(Outcome::Bureaus(vec![shown]))
             }
             Operation::BureauList => Ok(Outcome::Bureaus(bureau::list(&*gateway.store)?)),
+            Operation::EvidenceRequest { organization } => Ok(Outcome::Request(evidence::request(gateway, &organization)?)),
+            Operation::EvidenceInstall { pem } => Ok(Outcome::EvidenceSigner(evidence::install(gateway, &self.lists, pem.as_bytes(), now)?)),
+            Operation::EvidenceExport(wanted) => Ok(Outcome::Evidence(evidence::export(gateway, &self.lists, &wanted)?)),
             Operation::ExportLog { directory } => {
                 let entries = self.evidence.export(&directory, &|_, _| {})?;
                 let vkey = self.evidence.verifier()?.to_string();

@@ -4,6 +4,7 @@ use const_oid::ObjectIdentifier as Oid;
 use pki::path::{self, CertificateFacts, ListError, PathError, Requirements, RevocationList, Trusted, Validation};
 use runtime::exit::{Exit, Problem};
 use time::OffsetDateTime;
+use x509_parser::prelude::{FromDer, X509Certificate};
 
 use crate::record::bureau::Chain;
 
@@ -11,9 +12,12 @@ const CLIENT_AUTHENTICATION: Oid = Oid::new_unwrap("1.3.6.1.5.5.7.3.2");
 const EMAIL_PROTECTION: Oid = Oid::new_unwrap("1.3.6.1.5.5.7.3.4");
 /// The bit of digitalSignature. spec: rfc5280#4.2.1.3
 const DIGITAL_SIGNATURE: u8 = 0;
-/// Below the operator's arc, as the CA's profiles `bureau-client` and `bureau-seal` have them.
+/// spec: rfc9336#3
+const DOCUMENT_SIGNING: Oid = Oid::new_unwrap("1.3.6.1.5.5.7.3.36");
+/// Below the operator's arc, as the CA's profiles `bureau-client`, `bureau-seal` and `delivery-evidence` have them.
 const CLIENT_POLICY: &str = "6.2";
 const SEAL_POLICY: &str = "3.1";
+const EVIDENCE_POLICY: &str = "3.2";
 
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum TrustError {
@@ -48,13 +52,15 @@ impl From<TrustError> for Problem {
     }
 }
 
-/// What a bureau's certificate is wanted for.
+/// What an organisation's certificate is wanted for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Purpose {
     /// To sign manifests, with a key that only the bureau has.
     Manifest,
     /// To seal statements, with a key that the sealer holds for the bureau.
     Seal,
+    /// To sign evidence of deliveries, with the gateway's own key.
+    Evidence,
 }
 
 impl Purpose {
@@ -62,6 +68,7 @@ impl Purpose {
         match self {
             Self::Manifest => "manifest-signing",
             Self::Seal => "sealing",
+            Self::Evidence => "evidence",
         }
     }
 }
@@ -72,6 +79,7 @@ pub struct Anchors {
     roots: path::Anchors,
     manifest: Requirements,
     seal: Requirements,
+    evidence: Requirements,
 }
 
 impl Anchors {
@@ -83,7 +91,12 @@ impl Anchors {
         let required = |purpose, below| -> Result<_, TrustError> {
             Ok(Requirements { extended_key_usage: purpose, key_usage: vec![DIGITAL_SIGNATURE], policies: vec![policy(below)?] })
         };
-        Ok(Self { roots, manifest: required(CLIENT_AUTHENTICATION, CLIENT_POLICY)?, seal: required(EMAIL_PROTECTION, SEAL_POLICY)? })
+        Ok(Self {
+            roots,
+            manifest: required(CLIENT_AUTHENTICATION, CLIENT_POLICY)?,
+            seal: required(EMAIL_PROTECTION, SEAL_POLICY)?,
+            evidence: required(DOCUMENT_SIGNING, EVIDENCE_POLICY)?,
+        })
     }
 
     /// Trusted at `now` but for revocation, which nobody has looked up yet: where lists are is believed of no stranger.
@@ -100,6 +113,7 @@ impl Anchors {
         let required = match purpose {
             Purpose::Manifest => &self.manifest,
             Purpose::Seal => &self.seal,
+            Purpose::Evidence => &self.evidence,
         };
         let issuers: Vec<&[u8]> = chain.issuers().collect();
         let validation = Validation { anchors: &self.roots, lists: &lists, required, at: now };
@@ -107,7 +121,7 @@ impl Anchors {
     }
 }
 
-/// What a bureau's certificate says that we rely on.
+/// What an organisation's certificate says that we rely on.
 #[derive(Clone, PartialEq, Eq)]
 pub struct BureauFacts {
     pub organization: String,
@@ -132,7 +146,7 @@ pub fn chain(pem: &[u8], purpose: Purpose, now: OffsetDateTime) -> Result<(Chain
     let credit_code = leaf.credit_code().map(str::to_owned).ok_or(TrustError::Incomplete { what, missing: "unified social credit code" })?;
     let organization = leaf.organization.clone().ok_or(TrustError::Incomplete { what, missing: "organisation" })?;
     let email = match (purpose, leaf.emails.as_slice()) {
-        (Purpose::Manifest, _) => None,
+        (Purpose::Manifest | Purpose::Evidence, _) => None,
         (Purpose::Seal, [email]) => Some(email.clone()),
         (Purpose::Seal, _) => return Err(TrustError::Incomplete { what, missing: "single mail address" }),
     };
@@ -151,4 +165,16 @@ pub fn crl_urls(chain: &Chain) -> Result<Vec<String>, pki::asn1::DerError> {
         }
     }
     Ok(urls)
+}
+
+/// A certificate kept here that cannot be read.
+pub(crate) fn unreadable(purpose: Purpose, error: &pki::asn1::DerError) -> TrustError {
+    TrustError::Certificate { what: purpose.what(), reason: error.to_string() }
+}
+
+/// SubjectPublicKeyInfo of a chain's own certificate, DER.
+pub(crate) fn public_key_info(chain: &Chain, purpose: Purpose) -> Result<Vec<u8>, TrustError> {
+    let unreadable = |_| TrustError::Certificate { what: purpose.what(), reason: "it is no X.509 certificate".into() };
+    let (_, read) = X509Certificate::from_der(chain.leaf()).map_err(unreadable)?;
+    Ok(read.public_key().raw.to_vec())
 }

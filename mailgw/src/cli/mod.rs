@@ -2,6 +2,7 @@
 
 mod ask;
 mod bureau;
+mod evidence;
 mod found;
 mod mailbox;
 mod print;
@@ -88,6 +89,9 @@ enum Command {
     /// Push a month's statements: prove manifest and file, seal, deliver, report on every row.
     #[command(after_help = "Example:\n  mailgw push housing-fund.csv --manifest housing-fund.manifest.json --signature housing-fund.manifest.p7s --report report.jsonl")]
     Push(bureau::Push),
+    /// Evidence of what was submitted and delivered: signing, handing out, proving.
+    #[command(subcommand)]
+    Evidence(evidence::Command),
     /// The gateway's own TLS certificate.
     #[command(subcommand)]
     Tls(Tls),
@@ -170,6 +174,7 @@ fn dispatch(cli: Cli) -> Result<(), Problem> {
             return found::init(&place, &domain, &host, configuration, &root);
         }
         Command::Mailbox(command) => return mailbox::run(&place, command),
+        Command::Evidence(command) => return evidence::run(&place, command),
         Command::Push(push) => return bureau::push(&place, &push),
         Command::Bureau(command) => bureau::operation(command)?,
         Command::Sealer(command) => return sealer::run(&place, command),

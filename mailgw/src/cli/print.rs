@@ -44,6 +44,8 @@ pub fn outcome(outcome: &Outcome, as_json: bool) -> Result<(), Problem> {
         Outcome::Bureaus(bureaus) if as_json => json(bureaus),
         Outcome::Bureaus(bureaus) => super::bureau::listed(bureaus),
         Outcome::Report(report) => json(report),
+        Outcome::EvidenceSigner(installed) => json(installed),
+        Outcome::Evidence(exported) => json(exported),
         Outcome::Exported(exported) => self::exported(exported, as_json),
     }
 }

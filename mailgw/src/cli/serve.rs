@@ -57,6 +57,7 @@ async fn run(mut service: Service, listen: Listen, outboxes: &[PathBuf], directo
     let jobs = tokio::spawn(crate::job::run(Arc::clone(&service.evidence), Arc::clone(&healthy), shutdown.clone()));
     let requests = Requests::new();
     let counts = requests.clone();
+    let signing = tokio::spawn(evidence(&service, &metrics, shutdown.clone())?);
     let notices = tokio::spawn(notices(&service, outboxes, &metrics, shutdown.clone())?);
     let (reception, clients) = (reception(&service, &metrics)?, clients(&service, &metrics)?);
     let public = runtime::http::health(move || health(&healthy)).merge(runtime::http::metrics(move || metrics.render() + &counts.render()));
@@ -69,6 +70,7 @@ async fn run(mut service: Service, listen: Listen, outboxes: &[PathBuf], directo
     );
     // Work whose caller has left still ends at its next commit; it needs this runtime until then.
     drop(long_work.write().await);
+    signing.await.map_err(|error| Problem::new(Exit::Internal, "evidence", error.to_string(), "read the log above"))?;
     notices.await.map_err(|error| Problem::new(Exit::Internal, "notices", error.to_string(), "read the log above"))?;
     jobs.await.map_err(|error| Problem::new(Exit::Internal, "job", error.to_string(), "read the log above"))
 }
@@ -78,6 +80,13 @@ fn notices(service: &Service, sockets: &[PathBuf], metrics: &Registry, shutdown:
     let reached = |socket: &PathBuf| Arc::new(RemoteOutbox::new(socket, tokio::runtime::Handle::current())) as Arc<dyn Outbox>;
     let registered = NoticeMetrics::register(metrics).map_err(|error| wrong(&error.to_string()))?;
     Ok(crate::job::notices(Arc::clone(&service.gateway), sockets.iter().map(reached).collect(), registered, shutdown))
+}
+
+/// Evidence of deliveries, signed soon after it came to be.
+fn evidence(service: &Service, metrics: &Registry, shutdown: Shutdown) -> Result<impl Future<Output = ()> + use<>, Problem> {
+    let waiting = metrics.gauge("suiyin_mail_evidence_unsigned", "Batches of evidence that wait for their signature.", &[]);
+    let waiting = waiting.map_err(|error| wrong(&error.to_string()))?;
+    Ok(crate::job::evidence(Arc::clone(&service.gateway), Arc::clone(&service.lists), waiting, shutdown))
 }
 
 /// Mail from other hosts.

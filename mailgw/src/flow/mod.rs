@@ -2,7 +2,9 @@
 
 pub mod accept;
 pub mod authors;
+pub mod evidence;
 pub mod login;
 pub mod notices;
 pub mod push;
 mod recipients;
+mod whole_file;

@@ -30,6 +30,9 @@ pub enum Event {
     SealingBureauSet(Bureau),
     ManifestAccepted(PushBatch),
     SealsIntended(Seals),
+    EvidenceSignerSet(Certificate),
+    EvidenceRecorded(Evidence),
+    EvidenceSealed(EvidenceSeals),
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -113,6 +116,23 @@ pub struct Seals {
     pub rows: String,
 }
 
+/// Items of evidence that stand in the same commit: their number and the root of their tree, hexadecimal.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Evidence {
+    pub items: u64,
+    pub root: String,
+}
+
+/// Batches of evidence that were signed; `seals` is the digest of their signatures' digests (32 octets each), in order.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct EvidenceSeals {
+    pub first: u64,
+    pub count: u64,
+    pub seals: String,
+}
+
 impl Event {
     fn kind(&self) -> u8 {
         match self {
@@ -131,6 +151,9 @@ impl Event {
             Self::SealingBureauSet(_) => 20,
             Self::ManifestAccepted(_) => 21,
             Self::SealsIntended(_) => 22,
+            Self::EvidenceSignerSet(_) => 40,
+            Self::EvidenceRecorded(_) => 41,
+            Self::EvidenceSealed(_) => 42,
         }
     }
 
@@ -161,6 +184,9 @@ impl Event {
             20 => Self::SealingBureauSet(serde_json::from_slice(json).map_err(wrong)?),
             21 => Self::ManifestAccepted(serde_json::from_slice(json).map_err(wrong)?),
             22 => Self::SealsIntended(serde_json::from_slice(json).map_err(wrong)?),
+            40 => Self::EvidenceSignerSet(serde_json::from_slice(json).map_err(wrong)?),
+            41 => Self::EvidenceRecorded(serde_json::from_slice(json).map_err(wrong)?),
+            42 => Self::EvidenceSealed(serde_json::from_slice(json).map_err(wrong)?),
             _ => return Err(damaged("its kind is not known")),
         };
         Ok((event, u64::from_be_bytes(*time)))

@@ -19,10 +19,9 @@ use time::{Duration, OffsetDateTime};
 
 use super::{MAX_ROWS, Opening, Operation, Order, Outcome, Seal, SealerError};
 use crate::bureau::manifest;
-use crate::bureau::trust::{self, Anchors, Purpose, TrustError};
+use crate::bureau::trust::{self, Anchors, Purpose};
 use crate::init::{InitError, LOG_KEY};
-use crate::record::bureau::{Chain, SealingBureau};
-use x509_parser::prelude::{FromDer, X509Certificate};
+use crate::record::bureau::SealingBureau;
 use crate::record::event::{Bureau, Event, PushBatch, Seals};
 use crate::record::sealing::{self, Log};
 use crate::record::body;
@@ -165,7 +164,7 @@ impl Sealer {
             }
             known.push(client);
         }
-        let wanted = public_key_info(&seal)?;
+        let wanted = trust::public_key_info(&seal, Purpose::Seal)?;
         let made = self.store.counter(KEYS)?;
         let key = crate::tls::made_here(&self.keys, made, key_name, &wanted).ok_or(SealerError::OtherKey)?;
         let record = SealingBureau { clients: known, key, seal }.encode()?;
@@ -289,12 +288,6 @@ impl Seal for Sealer {
     fn seal(&self, job: &str, rows: &[(u64, [u8; 32])]) -> Result<Vec<Vec<u8>>, Problem> {
         Ok(self.seal_rows(job, rows)?)
     }
-}
-
-fn public_key_info(seal: &Chain) -> Result<Vec<u8>, SealerError> {
-    let unreadable = |_| TrustError::Certificate { what: "sealing", reason: "it is no X.509 certificate".into() };
-    let (_, read) = X509Certificate::from_der(seal.leaf()).map_err(unreadable)?;
-    Ok(read.public_key().raw.to_vec())
 }
 
 fn key_name(number: u64) -> String {

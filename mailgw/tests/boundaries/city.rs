@@ -165,7 +165,8 @@ pub struct City {
     pub client_der: Vec<u8>,
     client_pem: String,
     seal_pem: String,
-    root_pem: String,
+    pub root_pem: String,
+    issuer: Authority,
     /// Every content that a sealer was seen to sign, by job and row.
     pub signed: Mutex<HashMap<(String, u64), BTreeSet<[u8; 32]>>>,
     /// Messages that were read, by mailbox and UID: their bytes never change, so once is enough.
@@ -199,6 +200,7 @@ impl City {
             client_pem,
             seal_pem: String::new(),
             root_pem: pem("CERTIFICATE", &root.der),
+            issuer,
             signed: Mutex::default(),
             read: Mutex::default(),
             _runtime: runtime,
@@ -212,7 +214,7 @@ impl City {
         let request = sealer.perform(Operation::Request { bureau: FUND.into(), name: "广州住房公积金管理中心（示范）".into() });
         assert!(matches!(request, Ok(Outcome::Request(_))));
         let key = this.sealer_keys.load("seal-1").unwrap();
-        this.seal_pem = issuer.bureau(&key, 4, "1.3.6.1.5.5.7.3.4", "3.1", Some(&format!("gjj@{DOMAIN}"))).0;
+        this.seal_pem = this.issuer.bureau(&key, 4, "1.3.6.1.5.5.7.3.4", "3.1", Some(&format!("gjj@{DOMAIN}"))).0;
         for code in [FUND, INSURANCE] {
             sealer.perform(this.sealing_bureau(code)).unwrap();
         }
@@ -226,6 +228,13 @@ impl City {
             gateway.directory.open(applicant, NewPassword::Generated, NOW).unwrap();
         }
         this
+    }
+
+    /// A certificate for the evidence key that the gateway made last, with its issuer, PEM.
+    pub fn evidence_certificate(&self, gateway: &Gateway, policy: &str) -> String {
+        let made = gateway.store.counter(mailgw::record::evidence::KEYS).unwrap();
+        let key = gateway.keys.load(&mailgw::record::evidence::key_name(made)).unwrap();
+        self.issuer.bureau(&key, 5, "1.3.6.1.5.5.7.3.36", policy, None).0
     }
 
     pub fn path(&self, name: &str) -> std::path::PathBuf {

@@ -4,6 +4,7 @@
 
 mod city;
 mod edges;
+mod evidence;
 mod month;
 
 use std::collections::{BTreeMap, BTreeSet};

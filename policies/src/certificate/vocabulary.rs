@@ -149,7 +149,7 @@ named! {
     BeyondIssuer { Shorten = "shorten", Refuse = "refuse" }
 }
 
-/// An extended key usage, by its name in RFC 5280 and RFC 6960 or by its dotted identifier.
+/// An extended key usage, by its name in RFC 5280, RFC 6960 and RFC 9336 or by its dotted identifier.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Deserialize)]
 #[serde(try_from = "String")]
 pub struct ExtendedKeyUsage(ObjectIdentifier);

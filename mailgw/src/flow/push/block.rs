@@ -11,6 +11,7 @@ use runtime::exit::Problem;
 use store::{Batch, Expectation};
 use time::OffsetDateTime;
 
+use super::evidence::{self, Issuer, Told};
 use super::file::RawRow;
 use super::{PushError, sha256};
 use crate::bureau::manifest::SignedManifest;
@@ -19,6 +20,7 @@ use crate::gateway::Gateway;
 use crate::mailbox::{Body, Delivery, MailError};
 use crate::record::account::Account;
 use crate::record::event::{self, Event};
+use crate::record::evidence::Recorded;
 use crate::record::push::{Item, RowOutcome, State, decode_rows, encode_rows, item_key, rows_key};
 use crate::sealer::{OTHER_CONTENT, Seal, UNKNOWN_JOB};
 use crate::statement::{self, Entity, Sender};
@@ -47,13 +49,13 @@ pub(super) struct Work<'a> {
 /// What is to be done about a row.
 enum Decision {
     Send(Box<Letter>),
-    Told(RowOutcome),
+    Told(Box<Told>),
 }
 
 /// A block that was decided: what goes out, and what was told of the other rows.
 pub(super) struct Decided<L> {
     letters: Vec<L>,
-    told: Vec<RowOutcome>,
+    told: Vec<Told>,
 }
 
 /// A block that waits for its commit.
@@ -117,7 +119,7 @@ impl Work<'_> {
         let key = rows_key(self.bureau, self.batch(), number);
         for _ in 0..ATTEMPTS {
             if let Some(prepared) = prepared.take()
-                && let Some(outcomes) = self.deliver(&key, prepared)?
+                && let Some(outcomes) = self.deliver(number, &key, prepared)?
             {
                 return Ok(outcomes);
             }
@@ -141,7 +143,7 @@ impl Work<'_> {
         for decision in decisions {
             match decision {
                 Decision::Send(letter) => decided.letters.push(*letter),
-                Decision::Told(outcome) => decided.told.push(outcome),
+                Decision::Told(told) => decided.told.push(*told),
             }
         }
         Ok(decided)
@@ -166,8 +168,8 @@ impl Work<'_> {
             match seen.get(&letter.stmt_id) {
                 None => drop(seen.insert(letter.stmt_id.clone(), letter.row_digest.clone())),
                 Some(first) => {
-                    let told = repeated(letter.row, &letter.stmt_id, *first == letter.row_digest);
-                    *decision = Decision::Told(told);
+                    let outcome = repeated(letter.row, &letter.stmt_id, *first == letter.row_digest);
+                    *decision = Decision::Told(Box::new(Told { outcome, mailbox: Some(letter.account.mailbox()) }));
                 }
             }
         }
@@ -176,10 +178,12 @@ impl Work<'_> {
     /// 1 the row can be read · 2 it is of this manifest · 3 its figures keep the rules · 4 it was not delivered before ·
     /// 5 the person has a mailbox that is open · 6 the name is the owner's · 7 rendered.
     fn decide(&self, header: &Header, raw: &RawRow, today: time::Date) -> Result<Decision, PushError> {
-        let told = |stmt_id: Option<&str>, state, reason: &str, detail: Option<String>| {
+        let about = |stmt_id: Option<&str>, state, reason: &str, detail: Option<String>, mailbox| {
             let (stmt_id, reason) = (stmt_id.map(str::to_owned), Some(reason.to_owned()));
-            Ok(Decision::Told(RowOutcome { row: raw.number, stmt_id, state, reason, detail, not_judged: Vec::new(), message: None }))
+            let outcome = RowOutcome { row: raw.number, stmt_id, state, reason, detail, not_judged: Vec::new(), message: None };
+            Ok(Decision::Told(Box::new(Told { outcome, mailbox })))
         };
+        let told = |stmt_id, state, reason: &str, detail| about(stmt_id, state, reason, detail, None);
         // 1
         let fields: Vec<&str> = raw.fields.iter().collect();
         let read = header.record(&fields).and_then(|record| Ok((Row::parse(&record, today)?, self.row_digest(&record))));
@@ -200,20 +204,21 @@ impl Work<'_> {
         let not_judged = judgement.not_judged().map(|(rule, _)| rule.code().to_owned()).collect();
         // 4
         if let Some(found) = self.gateway.store.get(&item_key(self.bureau, &stmt_id))? {
-            let same = Item::decode(&found)?.row == row_digest;
-            return Ok(Decision::Told(repeated(raw.number, &stmt_id, same)));
+            let before = Item::decode(&found)?;
+            let outcome = repeated(raw.number, &stmt_id, before.row == row_digest);
+            return Ok(Decision::Told(Box::new(Told { outcome, mailbox: Some(before.mailbox) })));
         }
         // 5
         let Some(account) = self.gateway.directory.find_person(&row.head().document)? else {
             return told(Some(&stmt_id), State::Undeliverable, "unknown-person", None);
         };
         if !account.is_open() {
-            return told(Some(&stmt_id), State::Undeliverable, "mailbox-closed", None);
+            return about(Some(&stmt_id), State::Undeliverable, "mailbox-closed", None, Some(account.mailbox()));
         }
         // 6
         let owner = account.person().map(|owner| judge_owner(&row.head().name, owner));
         if let Some(Verdict::Broken { reason }) = owner {
-            return told(Some(&stmt_id), State::Quarantined, "V10", Some(reason));
+            return about(Some(&stmt_id), State::Quarantined, "V10", Some(reason), Some(account.mailbox()));
         }
         // 7
         let to = Address::new(LocalPart::Number(account.number), self.gateway.directory.domain().clone());
@@ -267,10 +272,19 @@ impl Work<'_> {
         if signed.signer_certificate() == self.seal && seals.len() == letters.len() { Ok(()) } else { Err(other()) }
     }
 
+    /// What the block's outcomes are evidence of, if they come about.
+    fn evidence(&self, all: &[Told], now_unix_millis: u64) -> Result<Recorded, PushError> {
+        let settings = &self.gateway.settings;
+        let issuer = Issuer { host: &settings.host, domain: &settings.domain, bureau: self.bureau, manifest: self.manifest };
+        let at = OffsetDateTime::from_unix_timestamp_nanos(i128::from(now_unix_millis) * 1_000_000).unwrap_or(self.begun);
+        let items: Vec<_> = all.iter().flat_map(|told| evidence::items(&issuer, told, at)).collect();
+        Ok(Recorded::new(&items)?)
+    }
+
     /// Commits. `None` when somebody else changed what the decisions rest on: they are made anew.
-    fn deliver(&self, key: &store::Key, mut prepared: Prepared) -> Result<Option<Vec<RowOutcome>>, PushError> {
+    fn deliver(&self, block: u64, key: &store::Key, mut prepared: Prepared) -> Result<Option<Vec<RowOutcome>>, PushError> {
         loop {
-            let (mut batch, mut deliveries, mut outcomes) = (Batch::new().expect(Expectation::Absent(key.clone())), Vec::new(), prepared.told.clone());
+            let (mut batch, mut deliveries, mut all) = (Batch::new().expect(Expectation::Absent(key.clone())), Vec::new(), prepared.told.clone());
             for Sealed { letter, body } in &prepared.letters {
                 let message = crate::hex(body.digest());
                 let item = item_key(self.bureau, &letter.stmt_id);
@@ -288,7 +302,7 @@ impl Work<'_> {
                 let unix_millis = i64::try_from(self.gateway.now_unix_millis()).unwrap_or(i64::MAX);
                 let event = Some(Event::StatementDelivered(event));
                 deliveries.push(Delivery { mailbox, folder: INBOX.to_owned(), content: Arc::clone(body).into(), unix_millis, flags: Flags::new(), event });
-                outcomes.push(RowOutcome {
+                let outcome = RowOutcome {
                     row: letter.row,
                     stmt_id: Some(letter.stmt_id.clone()),
                     state: State::Delivered,
@@ -296,11 +310,15 @@ impl Work<'_> {
                     detail: None,
                     not_judged: letter.not_judged.clone(),
                     message: Some(message),
-                });
+                };
+                all.push(Told { outcome, mailbox: Some(letter.account.mailbox()) });
             }
-            outcomes.sort_by_key(|outcome| outcome.row);
+            all.sort_by_key(|told| told.outcome.row);
+            let now = self.gateway.now_unix_millis();
+            let batch = self.evidence(&all, now)?.put(batch, self.bureau, self.batch(), block, now)?;
+            let outcomes: Vec<RowOutcome> = all.into_iter().map(|told| told.outcome).collect();
             let batch = batch.put(key.clone(), encode_rows(&outcomes)?);
-            match self.gateway.messages.deliver_with(&deliveries, batch, self.gateway.now_unix_millis()) {
+            match self.gateway.messages.deliver_with(&deliveries, batch, now) {
                 Ok(_) => return Ok(Some(outcomes)),
                 Err(MailError::Conflict { .. }) => return Ok(None),
                 // A full mailbox holds up nobody else.
@@ -339,15 +357,16 @@ impl<L: AsRef<Letter>> Decided<L> {
     /// it. `false` when there is no such letter.
     fn withdraw(&mut self, row: u64, state: &State, reason: &str, detail: Option<&str>) -> bool {
         let Some(at) = self.letters.iter().position(|letter| letter.as_ref().row == row) else { return false };
-        let stmt_id = Some(self.letters.remove(at).as_ref().stmt_id.clone());
-        let told = |row| {
+        let letter = self.letters.remove(at);
+        let (stmt_id, mailbox) = (Some(letter.as_ref().stmt_id.clone()), letter.as_ref().account.mailbox());
+        let outcome = |row| {
             let (stmt_id, reason, detail) = (stmt_id.clone(), Some(reason.to_owned()), detail.map(str::to_owned));
             RowOutcome { row, stmt_id, state: state.clone(), reason, detail, not_judged: Vec::new(), message: None }
         };
-        for outcome in self.told.iter_mut().filter(|told| told.state == State::Duplicate && told.stmt_id == stmt_id) {
-            *outcome = told(outcome.row);
+        for Told { outcome: found, .. } in self.told.iter_mut().filter(|told| told.outcome.state == State::Duplicate && told.outcome.stmt_id == stmt_id) {
+            *found = outcome(found.row);
         }
-        self.told.push(told(row));
+        self.told.push(Told { outcome: outcome(row), mailbox: Some(mailbox) });
         true
     }
 }

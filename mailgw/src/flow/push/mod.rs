@@ -9,13 +9,14 @@
 //! | 4 | the whole file agrees with the manifest | a wrong file changes nothing |
 //! | 5 | the sealer opens its own job | it looks at the manifest for itself |
 //! | 6 | the batch is recorded | after a crash we know what was begun, and when |
-//! | 7 | block by block: decided, rendered, sealed, committed with its outcomes | one commit: message, item key, outcome, log |
+//! | 7 | block by block: decided, rendered, sealed, committed with its outcomes | one commit: message, item key, outcome, evidence, log |
 //! | 8 | the batch is ended, with the digest of its report | the report can be proved |
 //!
 //! A push that was interrupted is pushed again: blocks that have their outcomes are passed over, and rendering is the
 //! same to the octet, so the sealer finds the contents it recorded.
 
 mod block;
+mod evidence;
 mod file;
 mod report;
 
@@ -35,6 +36,7 @@ use runtime::revocation::{RevocationError, RevocationLists};
 use crate::bureau::trust::{TrustError, crl_urls};
 use crate::bureau::{self, BureauError};
 use crate::directory::DirectoryError;
+use crate::flow::whole_file;
 use crate::gateway::{Gateway, unix_millis};
 use crate::mailbox::MailError;
 use crate::record::bureau::{Bureau, Chain};
@@ -167,7 +169,7 @@ pub fn push(
     let now = gateway.clock.now();
     // 1
     if let Some(path) = &order.report {
-        report::fits(path).map_err(|error| PushError::ReportPlace { path: path.clone(), reason: error.to_string() })?;
+        whole_file::fits(path).map_err(|error| PushError::ReportPlace { path: path.clone(), reason: error.to_string() })?;
     }
     if order.signature.len() > MAX_SIGNATURE {
         return Err(PushError::Signature);

@@ -1,9 +1,7 @@
 //! What became of a batch: counts that add up to the manifest's rows, and an outcome for each.
 
-use std::fs::{File, OpenOptions};
-use std::io::{BufWriter, Write};
-use std::os::unix::fs::OpenOptionsExt;
-use std::path::{Path, PathBuf};
+use std::io::Write;
+use std::path::Path;
 
 use ring::digest::{Context, SHA256};
 use serde::{Deserialize, Serialize};
@@ -11,6 +9,7 @@ use store::Key;
 
 use super::PushError;
 use crate::bureau::manifest::SignedManifest;
+use crate::flow::whole_file::WholeFile;
 use crate::gateway::Gateway;
 use crate::record::push::{PushBatch, RowOutcome, State, decode_rows, rows_range};
 
@@ -57,7 +56,7 @@ pub(super) fn of(gateway: &Gateway, bureau: &str, signed: &SignedManifest, batch
     let (mut counts, mut not_delivered) = (Counts::default(), Vec::new());
     let mut context = Context::new(&SHA256);
     let failed = |error: std::io::Error| PushError::Report { path: path.unwrap_or(Path::new("")).to_owned(), reason: error.to_string() };
-    let mut file = path.map(Outcomes::create).transpose().map_err(failed)?;
+    let mut file = path.map(WholeFile::create).transpose().map_err(failed)?;
     each(gateway, bureau, id, |outcome| {
         let line = line(&outcome)?;
         context.update(&line);
@@ -93,47 +92,6 @@ pub(super) fn of(gateway: &Gateway, bureau: &str, signed: &SignedManifest, batch
     })
 }
 
-/// The file of outcomes. It is not to be read by others, and takes its name only when it is whole.
-struct Outcomes {
-    writer: BufWriter<File>,
-    temporary: PathBuf,
-    path: PathBuf,
-}
-
-/// Only a file is ever replaced: no device, no link, whoever put it there.
-pub(super) fn fits(path: &Path) -> std::io::Result<()> {
-    let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    if !std::fs::metadata(parent)?.is_dir() {
-        return Err(std::io::ErrorKind::NotADirectory.into());
-    }
-    match std::fs::symlink_metadata(path) {
-        Ok(found) if !found.is_file() => Err(std::io::Error::other("something that is no file has this name")),
-        Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(error),
-        _ => Ok(()),
-    }
-}
-
-impl Outcomes {
-    fn create(path: &Path) -> std::io::Result<Self> {
-        fits(path)?;
-        let mut name = path.file_name().ok_or(std::io::ErrorKind::InvalidInput)?.to_owned();
-        name.push(".new");
-        let temporary = path.with_file_name(name);
-        // What an interrupted report left; whatever stands there, nothing is written through a link.
-        match std::fs::remove_file(&temporary) {
-            Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(error),
-            _ => {}
-        }
-        let file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&temporary)?;
-        Ok(Self { writer: BufWriter::new(file), temporary, path: path.to_owned() })
-    }
-
-    fn finish(self) -> std::io::Result<()> {
-        self.writer.into_inner().map_err(std::io::IntoInnerError::into_error)?.sync_all()?;
-        std::fs::rename(&self.temporary, &self.path)
-    }
-}
-
 /// SHA-256 of all outcomes as they are written.
 pub(super) fn digest(gateway: &Gateway, bureau: &str, signed: &SignedManifest) -> Result<String, PushError> {
     let mut context = Context::new(&SHA256);
@@ -160,34 +118,5 @@ fn each(gateway: &Gateway, bureau: &str, batch: &str, mut visit: impl FnMut(RowO
         for (_, bytes) in &page {
             decode_rows(bytes)?.into_iter().try_for_each(&mut visit)?;
         }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    #![allow(clippy::unwrap_used)]
-    use std::os::unix::fs::PermissionsExt;
-
-    use super::*;
-
-    #[test]
-    fn a_report_replaces_files_only_and_is_nobody_elses_to_read() {
-        let place = tempfile::tempdir().unwrap();
-        let (path, link) = (place.path().join("rows.jsonl"), place.path().join("link"));
-        std::fs::write(&path, "old").unwrap();
-        std::os::unix::fs::symlink(&path, &link).unwrap();
-        let missing = place.path().join("missing/rows.jsonl");
-        for refused in [Path::new("/dev/null"), place.path(), &link, &missing, Path::new("/")] {
-            assert!(fits(refused).is_err() && Outcomes::create(refused).is_err(), "{}", refused.display());
-        }
-        for _ in 0..2 {
-            let mut file = Outcomes::create(&path).unwrap();
-            file.writer.write_all(b"new").unwrap();
-            assert_ne!(std::fs::read(&path).unwrap(), b"");
-            file.finish().unwrap();
-        }
-        assert_eq!(std::fs::read(&path).unwrap(), b"new");
-        assert_eq!(std::fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
-        assert_eq!(std::fs::read_dir(place.path()).unwrap().count(), 2);
     }
 }

@@ -1,0 +1,129 @@
+//! `mailgw evidence …`: whose certificate signs evidence of deliveries, handing it out, and proving it with the root alone.
+
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::io::{BufReader, Read};
+use std::path::{Path, PathBuf};
+
+use clap::Subcommand;
+use runtime::exit::{Exit, Problem};
+use runtime::terminal::{json, line};
+use serde_json::json as object;
+
+use super::ask::{Place, ask};
+use super::found::{absolute, read_text};
+use crate::bureau::trust::Anchors;
+use crate::erds::{self, Judged};
+use crate::flow::evidence::Wanted;
+use crate::record::body;
+use crate::service::{Operation, Outcome};
+
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Make a key for evidence and a request for it (PKCS#10, PEM).
+    #[command(after_help = "Example:\n  mailgw evidence request --name 广州市政务邮箱运营中心 --out evidence.csr && \\\n  ca issue delivery-evidence --request evidence.csr --name 广州市政务邮箱运营中心 --code 12440100000000123A --out evidence.pem")]
+    Request {
+        /// The registered name of the organisation that runs the gateway.
+        #[arg(long)]
+        name: String,
+        /// Write the request here instead of printing it.
+        #[arg(long)]
+        out: Option<PathBuf>,
+    },
+    /// Take the issued certificate into use: what waits is signed with it, at once and without a restart.
+    #[command(after_help = "Example:\n  mailgw evidence install evidence.pem")]
+    Install {
+        /// PEM: the certificate and its issuers.
+        chain: PathBuf,
+    },
+    /// Write a push's evidence, or that of one of its rows, into a file that proves itself.
+    #[command(after_help = "Example:\n  mailgw evidence export --bureau gz-housing-fund --batch HF-202610-01 --out HF-202610-01.evidence.jsonl\n  mailgw evidence export --bureau gz-housing-fund --batch HF-202610-01 --row 3 --out row-3.evidence.jsonl")]
+    Export {
+        /// The bureau's code.
+        #[arg(long)]
+        bureau: String,
+        /// The push, as its manifest names it.
+        #[arg(long)]
+        batch: String,
+        /// One row's evidence alone: 1 for the first after the header.
+        #[arg(long)]
+        row: Option<u64>,
+        #[arg(long)]
+        out: PathBuf,
+    },
+    /// Prove a file of evidence, offline and without a gateway.
+    #[command(after_help = "Example:\n  mailgw evidence verify row-3.evidence.jsonl --anchor root.pem --message statement.eml")]
+    Verify {
+        file: PathBuf,
+        /// PEM: the root certificate as you know it, never one that came with the file.
+        #[arg(long)]
+        anchor: PathBuf,
+        /// A message as it was fetched, byte for byte: it must be the one that the evidence is about.
+        #[arg(long)]
+        message: Option<PathBuf>,
+        /// Print every item.
+        #[arg(long)]
+        items: bool,
+        /// The arc that the CA's policies stand under.
+        #[arg(long, default_value = policies::certificate::DOCUMENTATION_ARC)]
+        policy_arc: String,
+    },
+}
+
+pub fn run(place: &Place, command: Command) -> Result<(), Problem> {
+    let operation = match command {
+        Command::Verify { file, anchor, message, items, policy_arc } => return verify(place, &file, &anchor, message.as_deref(), items, &policy_arc),
+        Command::Request { name, out } => {
+            let outcome = ask(place, Operation::EvidenceRequest { organization: name })?;
+            return super::print::request(&outcome, out.as_deref(), place.json);
+        }
+        Command::Install { chain } => Operation::EvidenceInstall { pem: read_text(&chain)? },
+        Command::Export { bureau, batch, row, out } => Operation::EvidenceExport(Wanted { bureau, batch, row, file: absolute(&out)? }),
+    };
+    match ask(place, operation)? {
+        Outcome::EvidenceSigner(installed) if place.json => json(&installed),
+        Outcome::EvidenceSigner(installed) => line(&format!("evidence is signed by {} until {} (Unix seconds)", installed.organization, installed.until)),
+        Outcome::Evidence(exported) if place.json => json(&exported),
+        Outcome::Evidence(exported) => {
+            line(&format!("{} items of evidence in {}", exported.items, exported.file.display()))?;
+            line(&format!("verify with: mailgw evidence verify {} --anchor root.pem", exported.file.display()))
+        }
+        other => super::print::outcome(&other, place.json),
+    }
+}
+
+fn verify(place: &Place, file: &Path, anchor: &Path, message: Option<&Path>, show: bool, arc: &str) -> Result<(), Problem> {
+    let anchors = Anchors::parse(read_text(anchor)?.as_bytes(), arc)?;
+    let opened = File::open(file).map_err(|error| erds::EvidenceError::Unreadable { reason: format!("{}: {error}", file.display()) })?;
+    let message = message.map(message_digest).transpose()?;
+    let (mut events, mut told, mut shown, mut about) = (BTreeMap::new(), Ok(()), Vec::new(), 0_u64);
+    let verified = erds::verify(BufReader::new(opened), &anchors, &mut |Judged { item, sealed }| {
+        *events.entry(item.event.name()).or_insert(0_u64) += 1;
+        about += u64::from(item.user_content_info.as_ref().is_some_and(|content| Some(&content.digest_value) == message.as_ref()));
+        if show && place.json {
+            shown.push(object!({ "item": item, "sealed": sealed.unix_timestamp() }));
+        } else if show && told.is_ok() {
+            let (to, reasons) = (item.recipient_details.as_deref().unwrap_or("-"), item.event_reasons.join(","));
+            told = line(&format!("{}  {:<26} row {:<7} {} -> {to} {reasons}", item.event_time, item.event.name(), item.submission.row, item.sender_details));
+        }
+    })?;
+    told?;
+    if message.is_some() && about == 0 {
+        return Err(Problem::new(Exit::Refused, "other-message", "the evidence holds, and it is about other messages than this one", "give the message byte for byte as it was fetched"));
+    }
+    if place.json {
+        return json(&object!({ "batches": verified.batches, "items": verified.items, "signer": verified.signer, "events": events, "about_message": about, "shown": shown }));
+    }
+    line(&format!("the evidence holds: {} items in {} batches, signed by {}", verified.items, verified.batches, verified.signer))?;
+    events.iter().try_for_each(|(event, count)| line(&format!("  {count:>9} {event}")))?;
+    if message.is_some() { line(&format!("  {about:>9} about this message")) } else { Ok(()) }
+}
+
+/// SHA-256 of a file of at most the size of a message.
+fn message_digest(path: &Path) -> Result<String, Problem> {
+    let failed = |reason: String| Problem::new(Exit::Usage, "file", format!("{} cannot be read: {reason}", path.display()), "check the path");
+    let mut bytes = Vec::new();
+    let opened = File::open(path).map_err(|error| failed(error.to_string()))?;
+    opened.take(body::MAX_BYTES as u64 + 1).read_to_end(&mut bytes).map_err(|error| failed(error.to_string()))?;
+    if bytes.len() > body::MAX_BYTES { Err(failed("it is larger than a message may be".into())) } else { Ok(crate::hex(&body::digest(&bytes))) }
+}

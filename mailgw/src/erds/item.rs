@@ -1,0 +1,170 @@
+//! One item of evidence: an event, when it was, between whom, and about what.
+
+use serde::{Deserialize, Serialize};
+use time::OffsetDateTime;
+
+use crate::record::RecordError;
+
+/// The one form that is written.
+const VERSION: u8 = 1;
+// spec: rfc9231#2.1.3 (the identifier of SHA-256)
+const SHA256: &str = "http://www.w3.org/2001/04/xmlenc#sha256";
+
+/// What happened, under the identifiers of EN 319 522-3, Table 2. A client that fetches a message gives rise to
+/// `ContentAccessTracking`: that somebody's program took it, never that a person read it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Event {
+    #[serde(rename = "http://uri.etsi.org/19522/Event/SubmissionAcceptance")]
+    SubmissionAcceptance,
+    #[serde(rename = "http://uri.etsi.org/19522/Event/SubmissionRejection")]
+    SubmissionRejection,
+    #[serde(rename = "http://uri.etsi.org/19522/Event/ContentConsignment")]
+    ContentConsignment,
+    #[serde(rename = "http://uri.etsi.org/19522/Event/ContentConsignmentFailure")]
+    ContentConsignmentFailure,
+    #[serde(rename = "http://uri.etsi.org/19522/Event/ContentAccessTracking")]
+    ContentAccessTracking,
+}
+
+impl Event {
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::SubmissionAcceptance => "SubmissionAcceptance",
+            Self::SubmissionRejection => "SubmissionRejection",
+            Self::ContentConsignment => "ContentConsignment",
+            Self::ContentConsignmentFailure => "ContentConsignmentFailure",
+            Self::ContentAccessTracking => "ContentAccessTracking",
+        }
+    }
+}
+
+/// What was submitted: a row of the file that the bureau's signed manifest names. The manifest holds the file's SHA-256,
+/// so these two say which octets, and nobody can try out numbers of persons on them.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "PascalCase", deny_unknown_fields)]
+pub struct Submission {
+    /// The bureau's own name for its batch.
+    pub batch: String,
+    /// SHA-256 of the manifest and of the file, hexadecimal.
+    pub manifest: String,
+    pub file: String,
+    /// 1 for the first row after the header.
+    pub row: u64,
+}
+
+/// The message as it stands in the mailbox.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "PascalCase", deny_unknown_fields)]
+pub struct Content {
+    pub digest_method: String,
+    /// Hexadecimal.
+    pub digest_value: String,
+}
+
+impl Content {
+    /// `sha256` is hexadecimal.
+    pub fn sha256(sha256: &str) -> Self {
+        Self { digest_method: SHA256.to_owned(), digest_value: sha256.to_owned() }
+    }
+}
+
+/// An item. It holds no number of a document and no name of a person: the recipient is the mailbox's address.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "PascalCase", deny_unknown_fields)]
+pub struct Item {
+    version: u8,
+    pub evidence_identifier: String,
+    #[serde(rename = "ERDSEventId")]
+    pub event: Event,
+    #[serde(with = "time::serde::rfc3339")]
+    pub event_time: OffsetDateTime,
+    /// Words of the report's closed list; every refusal and failure has one.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub event_reasons: Vec<String>,
+    /// The host of the gateway.
+    pub evidence_issuer_details: String,
+    /// The bureau's code.
+    pub sender_details: String,
+    /// The address of the mailbox, where one was found.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub recipient_details: Option<String>,
+    pub submission: Submission,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub user_content_info: Option<Content>,
+}
+
+/// What all items of one submission say.
+pub struct Of<'a> {
+    pub issuer: &'a str,
+    pub sender: &'a str,
+    pub recipient: Option<&'a str>,
+    pub submission: &'a Submission,
+    /// SHA-256 of the message, hexadecimal.
+    pub message: Option<&'a str>,
+    pub at: OffsetDateTime,
+}
+
+impl Item {
+    pub fn new(event: Event, of: &Of<'_>, reason: Option<&str>) -> Self {
+        Self {
+            version: VERSION,
+            evidence_identifier: format!("{}/{}/{}/{}", of.sender, of.submission.batch, of.submission.row, event.name()),
+            event,
+            event_time: of.at,
+            event_reasons: reason.map(str::to_owned).into_iter().collect(),
+            evidence_issuer_details: of.issuer.to_owned(),
+            sender_details: of.sender.to_owned(),
+            recipient_details: of.recipient.map(str::to_owned),
+            submission: of.submission.clone(),
+            user_content_info: of.message.map(Content::sha256),
+        }
+    }
+
+    /// The octets that are hashed, once and for all: an item is kept and shown as it was written.
+    pub fn write(&self) -> Result<String, RecordError> {
+        serde_json::to_string(self).map_err(|_| RecordError::Damaged { kind: "evidence", reason: "an item cannot be written as JSON" })
+    }
+
+    pub fn read(text: &str) -> Result<Self, serde_json::Error> {
+        serde_json::from_str(text)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use time::macros::datetime;
+
+    use super::*;
+
+    /// The form is frozen: what was sealed is read for ever.
+    #[test]
+    fn the_frozen_form() {
+        let submission = Submission { batch: "HF-202610".into(), manifest: "aa".into(), file: "bb".into(), row: 3 };
+        let of = Of {
+            issuer: "mx.b.cn",
+            sender: "gz-housing-fund",
+            recipient: Some("1234567897@b.cn"),
+            submission: &submission,
+            message: Some("cc"),
+            at: datetime!(2026-11-25 08:00:00.123 UTC),
+        };
+        let written = Item::new(Event::ContentConsignment, &of, None).write().unwrap();
+        let form = concat!(
+            r#"{"Version":1,"EvidenceIdentifier":"gz-housing-fund/HF-202610/3/ContentConsignment","#,
+            r#""ERDSEventId":"http://uri.etsi.org/19522/Event/ContentConsignment","EventTime":"2026-11-25T08:00:00.123Z","#,
+            r#""EvidenceIssuerDetails":"mx.b.cn","SenderDetails":"gz-housing-fund","RecipientDetails":"1234567897@b.cn","#,
+            r#""Submission":{"Batch":"HF-202610","Manifest":"aa","File":"bb","Row":3},"#,
+            r#""UserContentInfo":{"DigestMethod":"http://www.w3.org/2001/04/xmlenc#sha256","DigestValue":"cc"}}"#
+        );
+        assert_eq!(written, form);
+        let refused = Item::new(Event::SubmissionRejection, &Of { recipient: None, message: None, ..of }, Some("V2")).write().unwrap();
+        assert!(refused.contains(r#""EventReasons":["V2"]"#) && !refused.contains("null"), "{refused}");
+        for text in [written, refused] {
+            assert_eq!(Item::read(&text).unwrap().write().unwrap(), text);
+        }
+        for (event, name) in [(Event::SubmissionAcceptance, "SubmissionAcceptance"), (Event::ContentConsignmentFailure, "ContentConsignmentFailure"), (Event::ContentAccessTracking, "ContentAccessTracking")] {
+            assert_eq!((event.name(), serde_json::to_value(event).unwrap()), (name, format!("http://uri.etsi.org/19522/Event/{name}").into()));
+        }
+    }
+}

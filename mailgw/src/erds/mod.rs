@@ -1,0 +1,14 @@
+//! Electronic registered delivery: what evidence says, how many items are sealed by one signature, and how anybody
+//! verifies them with the root certificate alone.
+//!
+//! An item's octets are a leaf of a Merkle tree (RFC 9162, SHA-256). One detached CMS signature covers the statement that
+//! names the tree's root; the item, its path and that signature together are evidence of one event.
+// spec: EN 319 522-1#6 (events), EN 319 522-2#8 (contents), EN 319 522-3#5 (names)
+
+mod file;
+mod item;
+mod statement;
+
+pub use file::{EvidenceError, Judged, Line, MAX_LINE, Shown, Verified, verify};
+pub use item::{Content, Event, Item, Of, Submission};
+pub use statement::Statement;
