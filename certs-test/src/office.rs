@@ -32,6 +32,8 @@ pub struct Office {
     pub smtp: u16,
     pub imap: u16,
     pub imaps: u16,
+    pub submissions: u16,
+    pub submission: u16,
     pub http: u16,
     pub people: Vec<Account>,
     pub institutions: Vec<Account>,
@@ -57,6 +59,8 @@ impl Office {
             smtp: free_port(),
             imap: free_port(),
             imaps: free_port(),
+            submissions: free_port(),
+            submission: free_port(),
             http: free_port(),
             people: Vec::new(),
             institutions: Vec::new(),
@@ -91,8 +95,8 @@ impl Office {
     }
 
     fn found_gateway(&mut self) {
-        let [smtp, imap, imaps, http] = [self.smtp, self.imap, self.imaps, self.http].map(|port| format!("127.0.0.1:{port}"));
-        let addresses = ["--smtp", &smtp, "--imap", &imap, "--imaps", &imaps, "--http", &http];
+        let [smtp, imap, imaps, submissions, submission, http] = [self.smtp, self.imap, self.imaps, self.submissions, self.submission, self.http].map(|port| format!("127.0.0.1:{port}"));
+        let addresses = ["--smtp", &smtp, "--imap", &imap, "--imaps", &imaps, "--submissions", &submissions, "--submission", &submission, "--http", &http];
         let mut arguments = vec!["init", "--domain", DOMAIN, "--host", HOST, "--sealer", "sealer", "--root", "ca/root.pem", "--outbox", "ca/outbox.sock"];
         arguments.extend(addresses);
         self.mailgw(&arguments).ok();
@@ -200,7 +204,7 @@ impl Office {
     }
 
     pub fn start_gateway(&mut self) {
-        let (mut gateway, ports) = (self.spawn("mailgw", &["serve"]), [self.smtp, self.imap, self.imaps, self.http]);
+        let (mut gateway, ports) = (self.spawn("mailgw", &["serve"]), [self.smtp, self.imap, self.imaps, self.submissions, self.submission, self.http]);
         self.wait("mailgw", &mut gateway, || ports.iter().all(|port| std::net::TcpStream::connect(("127.0.0.1", *port)).is_ok()));
         self.gateway = Some(gateway);
     }

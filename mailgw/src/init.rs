@@ -63,6 +63,11 @@ pub struct Listen {
     pub imap: SocketAddr,
     /// Mail clients: TLS from the first byte.
     pub imaps: SocketAddr,
+    /// Mail of those who log in: TLS from the first byte, and STARTTLS. Without an address it is not taken.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub submissions: Option<SocketAddr>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub submission: Option<SocketAddr>,
     /// `/healthz` and `/metrics` for the operator.
     pub http: SocketAddr,
 }
@@ -155,6 +160,7 @@ pub fn open(path: &Path, domain: Option<&str>, passphrase: &Passphrase, clock: A
     let anchors_path = path.join(ANCHORS);
     let anchors = std::fs::read(&anchors_path).map_err(|error| InitError::file(&anchors_path, &error))?;
     let anchors = Anchors::parse(&anchors, &configuration.policy_arc)?;
+    policy::ship_new(&path.join(policy::DIRECTORY))?;
     let policies = policy::read(&path.join(policy::DIRECTORY))?;
     let keys = KeyStore::open(&path.join("keys"), passphrase)?;
     let store = store::open(&configuration.store, path)?;

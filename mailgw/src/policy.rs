@@ -24,10 +24,22 @@ const MAX_FILES: usize = 64;
 
 /// Writes the policies the program was shipped with.
 pub(crate) fn ship(path: &Path) -> Result<(), InitError> {
-    for (below, shipped) in [(MAILBOX, &policies::mailbox::SHIPPED), (STATEMENTS, &policies::statement::SHIPPED)] {
+    for (below, shipped) in [(MAILBOX, policies::mailbox::SHIPPED.as_slice()), (STATEMENTS, policies::statement::SHIPPED.as_slice())] {
         let directory = path.join(below);
         std::fs::create_dir_all(&directory).map_err(|error| InitError::file(&directory, &error))?;
         for (file, text) in shipped {
+            write(&directory.join(file), text.as_bytes())?;
+        }
+    }
+    Ok(())
+}
+
+/// A directory founded before a policy was known gets it as it is shipped now.
+pub(crate) fn ship_new(path: &Path) -> Result<(), InitError> {
+    const SINCE_FOUNDING: [&str; 1] = ["sending.toml"];
+    let directory = path.join(MAILBOX);
+    for (file, text) in policies::mailbox::SHIPPED.iter().filter(|(file, _)| SINCE_FOUNDING.contains(file)) {
+        if !directory.join(file).exists() {
             write(&directory.join(file), text.as_bytes())?;
         }
     }

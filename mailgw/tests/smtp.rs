@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use mailgw::flow::accept::{Found, NotFound, Reception, Recipients};
 use mailgw::mailbox::{MessageStore, Quota, standard_folders};
-use mailgw::wire::smtp::{Limits, Metrics, Server};
+use mailgw::wire::smtp::{Desk, Door, Limits, Metrics, Server};
 use protocol::smtp::exchange::{Domain, Host, Recipient};
 use runtime::clock::FakeClock;
 use runtime::metrics::Registry;
@@ -86,10 +86,10 @@ impl Office {
         let (tls, watched) = watch::channel(config);
         let (registry, shutdown) = (Registry::new(), Shutdown::new());
         let clock = Arc::new(FakeClock::new(datetime!(2026-03-01 00:00:00 UTC)));
-        let server = Server::new(reception, clock, watched, limits, Metrics::register(&registry).unwrap());
+        let server = Server::new(Desk::Reception(Arc::new(reception)), clock, watched, limits, Metrics::register(&registry).unwrap());
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
-        let served = tokio::spawn(server.serve(listener, shutdown.clone()));
+        let served = tokio::spawn(server.serve(listener, Door::StartTls, shutdown.clone()));
         Self { address, messages, store, registry, tls, roots: Mutex::new(roots), shutdown, served }
     }
 

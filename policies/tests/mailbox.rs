@@ -47,6 +47,15 @@ fn passwords() {
     assert_eq!(judge(&format!("my{owner}")), Err(PasswordError::Plain));
 }
 
+#[test]
+fn tries_become_rarer_and_end() {
+    let policy = shipped();
+    let minutes: Vec<u64> = (0..9).map(|tries| policy.sending().retry_after(tries) / 60_000).collect();
+    assert_eq!(minutes, [5, 5, 15, 30, 60, 120, 240, 240, 240]);
+    assert_eq!((policy.sending().give_up_after(), policy.sending().late_after()), (432_000_000, Some(14_400_000)));
+    assert!(policy.sending().allowance(MailboxKind::Citizen).messages_per_day < policy.sending().allowance(MailboxKind::Institution).messages_per_day);
+}
+
 /// Each change makes a document that must be refused: file, what is replaced, by what, the line, part of the reason.
 #[test]
 fn documents_that_make_no_sense() {
@@ -62,6 +71,12 @@ fn documents_that_make_no_sense() {
         ("limits.toml", "max_recipients = 100", "max_recipients = 99", 11, "100 to 10000"),
         ("limits.toml", "min_characters = 12", "min_characters = 4", 15, "8 to 64"),
         ("limits.toml", "max_bytes = 256", "max_bytes = 32", 17, "64 to 1024"),
+        ("sending.toml", "messages_per_hour = 60", "messages_per_hour = 301", 6, "no fewer than in an hour"),
+        ("sending.toml", "recipients_per_day = 500", "recipients_per_day = 299", 7, "no fewer than messages"),
+        ("sending.toml", "[5, 15,", "[5, 4,", 17, "none shorter than the one before"),
+        ("sending.toml", "give_up_hours = 120", "give_up_hours = 24", 19, "96 to 720 hours"),
+        ("sending.toml", "late_after_hours = 4", "late_after_hours = 121", 21, "0 to 120 hours"),
+        ("sending.toml", "at_once = 40", "at_once = 4", 24, "no fewer than for one domain"),
         ("limits.toml", "[password]", "[passwords]", 13, "unknown field `passwords`"),
     ] {
         let documents = SHIPPED.map(|(name, text)| (name, if name == file { text.replacen(from, to, 1) } else { text.to_owned() }));

@@ -37,7 +37,7 @@ pub struct Cli {
 #[derive(Debug, Subcommand)]
 enum Command {
     /// Found a gateway: its keys, its log, its configuration.
-    #[command(after_help = "Example:\n  mailgw --dir mailgw-state init --domain mail.example.cn --host mx.mail.example.cn --sealer sealer-state --root ca-state/root.pem \\\n     --smtp 127.0.0.1:2525 --imap 127.0.0.1:1143 --imaps 127.0.0.1:1993 --http 127.0.0.1:8441 --passphrase-file mailgw.pass")]
+    #[command(after_help = "Example:\n  mailgw --dir mailgw-state init --domain mail.example.cn --host mx.mail.example.cn --sealer sealer-state --root ca-state/root.pem \\\n     --smtp 127.0.0.1:2525 --submissions 127.0.0.1:2465 --submission 127.0.0.1:2587 --imap 127.0.0.1:1143 --imaps 127.0.0.1:1993 --http 127.0.0.1:8441 --passphrase-file mailgw.pass")]
     Init {
         /// What stands after the `@` of every mailbox; never changed.
         #[arg(long)]
@@ -57,6 +57,12 @@ enum Command {
         /// Mail from other hosts.
         #[arg(long, default_value = "127.0.0.1:2525")]
         smtp: SocketAddr,
+        /// Mail of those who log in, TLS from the first byte.
+        #[arg(long, default_value = "127.0.0.1:2465")]
+        submissions: SocketAddr,
+        /// Mail of those who log in, STARTTLS.
+        #[arg(long, default_value = "127.0.0.1:2587")]
+        submission: SocketAddr,
         /// Mail clients, STARTTLS.
         #[arg(long, default_value = "127.0.0.1:1143")]
         imap: SocketAddr,
@@ -167,8 +173,8 @@ pub fn run(cli: Cli) -> Exit {
 fn dispatch(cli: Cli) -> Result<(), Problem> {
     let place = ask::Place { directory: cli.dir, passphrase_file: cli.passphrase_file, json: cli.json };
     let operation = match cli.command {
-        Command::Init { domain, host, sealer, root, outbox, smtp, imap, imaps, http, policy_arc, store } => {
-            let listen = crate::init::Listen { smtp, imap, imaps, http };
+        Command::Init { domain, host, sealer, root, outbox, smtp, submissions, submission, imap, imaps, http, policy_arc, store } => {
+            let listen = crate::init::Listen { smtp, imap, imaps, submissions: Some(submissions), submission: Some(submission), http };
             let outbox = outbox.iter().map(|socket| found::absolute(socket)).collect::<Result<_, _>>()?;
             let configuration = crate::init::Configuration { store, sealer: found::absolute(&sealer)?, outbox, policy_arc, listen };
             return found::init(&place, &domain, &host, configuration, &root);

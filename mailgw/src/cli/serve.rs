@@ -14,6 +14,7 @@ use runtime::exit::{Exit, Problem};
 use runtime::http::{Caller, Limits};
 use runtime::metrics::Registry;
 use runtime::request::Requests;
+use ring::rand::SystemRandom;
 use runtime::shutdown::Shutdown;
 use tokio::sync::watch;
 
@@ -22,10 +23,12 @@ use protocol::smtp::exchange::Domain;
 use super::ask::{LONG_PATH, PATH, Place, internal, passphrase};
 use crate::flow::accept::{Reception, Recipients};
 use crate::flow::login::Logins;
+use crate::flow::submit::Submission;
 use crate::init::Listen;
 use crate::job::NoticeMetrics;
 use crate::outbox::{Outbox, RemoteOutbox};
 use crate::service::{LongOperation, Operation, Outcome, Service, Told};
+use crate::wire::smtp::Door;
 use crate::wire::{imap, smtp};
 
 pub fn serve(place: &Place, domain: Option<&str>) -> Result<(), Problem> {
@@ -52,6 +55,14 @@ async fn run(mut service: Service, listen: Listen, outboxes: &[PathBuf], directo
     let metrics = Registry::new();
     let http = runtime::http::bind(listen.http).await?;
     let (smtp, imap, imaps) = (runtime::http::bind(listen.smtp).await?, runtime::http::bind(listen.imap).await?, runtime::http::bind(listen.imaps).await?);
+    let submissions = match listen.submissions {
+        Some(address) => Some(runtime::http::bind(address).await?),
+        None => None,
+    };
+    let submission = match listen.submission {
+        Some(address) => Some(runtime::http::bind(address).await?),
+        None => None,
+    };
     let admin = AdminSocket::bind(directory).await?;
     let healthy = Arc::new(AtomicBool::new(true));
     let jobs = tokio::spawn(crate::job::run(Arc::clone(&service.evidence), Arc::clone(&healthy), shutdown.clone()));
@@ -59,11 +70,13 @@ async fn run(mut service: Service, listen: Listen, outboxes: &[PathBuf], directo
     let counts = requests.clone();
     let signing = tokio::spawn(evidence(&service, &metrics, shutdown.clone())?);
     let notices = tokio::spawn(notices(&service, outboxes, &metrics, shutdown.clone())?);
-    let (reception, clients) = (reception(&service, &metrics)?, clients(&service, &metrics)?);
+    let (reception, senders, clients) = (reception(&service, &metrics)?, senders(&service, &metrics)?, clients(&service, &metrics)?);
     let public = runtime::http::health(move || health(&healthy)).merge(runtime::http::metrics(move || metrics.render() + &counts.render()));
     tracing::info!(smtp = %listen.smtp, imap = %listen.imap, imaps = %listen.imaps, domain = service.gateway.settings.domain, "serving");
     tokio::join!(
-        reception.serve(smtp, shutdown.clone()),
+        reception.serve(smtp, Door::StartTls, shutdown.clone()),
+        where_given(submissions, |listener| Arc::clone(&senders).serve(listener, Door::Tls, shutdown.clone())),
+        where_given(submission, |listener| Arc::clone(&senders).serve(listener, Door::StartTls, shutdown.clone())),
         clients.serve(imap, imaps, shutdown.clone()),
         runtime::http::serve(http, requests.counted(public), Limits::default(), shutdown.clone()),
         admin.serve(requests.counted(administration(service)), shutdown.clone()),
@@ -73,6 +86,12 @@ async fn run(mut service: Service, listen: Listen, outboxes: &[PathBuf], directo
     signing.await.map_err(|error| Problem::new(Exit::Internal, "evidence", error.to_string(), "read the log above"))?;
     notices.await.map_err(|error| Problem::new(Exit::Internal, "notices", error.to_string(), "read the log above"))?;
     jobs.await.map_err(|error| Problem::new(Exit::Internal, "job", error.to_string(), "read the log above"))
+}
+
+async fn where_given<T, F: Future<Output = ()>>(listener: Option<T>, serve: impl FnOnce(T) -> F) {
+    if let Some(listener) = listener {
+        serve(listener).await;
+    }
 }
 
 /// What the authority tells of certificates that end, and filing desks of receipts.
@@ -97,7 +116,20 @@ fn reception(service: &Service, metrics: &Registry) -> Result<Arc<smtp::Server>,
     let reception = Reception { recipients: Arc::clone(&gateway.directory) as Arc<dyn Recipients>, messages: Arc::clone(&gateway.messages), host, domain };
     let limits = smtp::Limits { max_size: bytes(policy.message_bytes()), max_recipients: policy.max_recipients(), ..smtp::Limits::default() };
     let registered = smtp::Metrics::register(metrics).map_err(|error| wrong(&error.to_string()))?;
-    Ok(smtp::Server::new(reception, Arc::clone(&gateway.clock), tls(service)?, limits, registered))
+    let desk = smtp::Desk::Reception(Arc::new(reception));
+    Ok(smtp::Server::new(desk, Arc::clone(&gateway.clock), tls(service)?, limits, registered))
+}
+
+/// Mail of those who log in.
+fn senders(service: &Service, metrics: &Registry) -> Result<Arc<smtp::Server>, Problem> {
+    let (gateway, policy) = (&service.gateway, service.gateway.directory.policy());
+    let accounts = Arc::new(Logins { directory: Arc::clone(&gateway.directory), clock: Arc::clone(&gateway.clock) });
+    let host = Domain::parse(&gateway.settings.host).map_err(|_| wrong("the gateway's host name is none for SMTP"))?;
+    let domain = Domain::parse(&gateway.settings.domain).map_err(|_| wrong("the gateway's domain is none for SMTP"))?;
+    let submission = Submission { gateway: Arc::clone(gateway), accounts, random: Arc::new(SystemRandom::new()), host, domain };
+    let limits = smtp::Limits { max_size: bytes(policy.message_bytes()), max_recipients: policy.max_recipients(), ..smtp::Limits::default() };
+    let registered = smtp::Metrics::register_submission(metrics).map_err(|error| wrong(&error.to_string()))?;
+    Ok(smtp::Server::new(smtp::Desk::Submission(Arc::new(submission)), Arc::clone(&gateway.clock), tls(service)?, limits, registered))
 }
 
 /// Mail clients.

@@ -14,7 +14,7 @@ use super::authors;
 use crate::mailbox::{Delivery, MailError, MessageStore};
 
 /// Where mail goes first.
-const INBOX: &str = "INBOX";
+pub(super) const INBOX: &str = "INBOX";
 
 /// A mailbox that takes mail.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -78,8 +78,8 @@ impl Reception {
         }
         // 2. Recipients are found anew, for mailboxes close; two addresses of one mailbox are one recipient.
         let mut mailboxes = BTreeMap::new();
-        for recipient in &envelope.recipients {
-            match self.recipients.find(recipient) {
+        for addressee in &envelope.recipients {
+            match self.recipients.find(&addressee.recipient) {
                 Ok(found) => mailboxes.insert(found.mailbox, found.open),
                 // The others must get it: the client tries again, and RCPT then says which one is gone.
                 Err(NotFound::Failed(text)) => return failed(&text),
@@ -117,7 +117,7 @@ impl Reception {
     }
 }
 
-fn not_found(error: NotFound) -> Answer {
+pub(super) fn not_found(error: NotFound) -> Answer {
     match error {
         NotFound::Unknown => Answer::Unknown,
         NotFound::Closed => Answer::Refused(Refusal::Closed),
@@ -126,7 +126,7 @@ fn not_found(error: NotFound) -> Answer {
     }
 }
 
-fn failed(error: &dyn std::fmt::Display) -> Answer {
+pub(super) fn failed(error: &dyn std::fmt::Display) -> Answer {
     tracing::error!(%error, "mail cannot be taken");
     Answer::Failed
 }

@@ -39,14 +39,14 @@ pub fn judge(envelope: &Envelope, message: &[u8], domain: &str) -> Option<Forged
     (stands || decoded.into_iter().any(|text| claims(&text, domain))).then_some(Forged::Author)
 }
 
-fn ours(host: &str, domain: &str) -> bool {
+pub(super) fn ours(host: &str, domain: &str) -> bool {
     let host = as_seen(host);
     let host = host.trim_end_matches('.');
     host == domain || host.strip_suffix(domain).is_some_and(|rest| rest.ends_with('.'))
 }
 
 /// Whether a text has an address of our domain in it, however it is spaced: as the address, or as a name that looks like one.
-fn claims(text: &str, domain: &str) -> bool {
+pub(super) fn claims(text: &str, domain: &str) -> bool {
     as_seen(text).split('@').skip(1).any(|after| {
         let host: String = after.chars().take_while(|c| c.is_alphanumeric() || ".-_".contains(*c)).collect();
         ours(&host, domain)
@@ -56,7 +56,7 @@ fn claims(text: &str, domain: &str) -> bool {
 /// A text as a reader's eye takes it: wide, small and styled letters are the plain ones, and what leaves no mark is not
 /// there. The ideographic full stop ends a label as the ordinary one does.
 // spec: uax15 (NFKC), uts46#2.3
-fn as_seen(text: &str) -> String {
+pub(super) fn as_seen(text: &str) -> String {
     let shown = text.nfkc().filter(|c| !c.is_whitespace() && !c.is_control() && !leaves_no_mark(*c));
     shown.flat_map(char::to_lowercase).map(|c| if c == '\u{3002}' { '.' } else { c }).collect()
 }
@@ -124,7 +124,7 @@ mod tests {
 
     fn envelope(from: &str) -> Envelope {
         let host = Domain::parse("mx.b.cn").unwrap();
-        let (mut session, _) = Session::new(Settings { host, tls: false, starttls: false, max_size: 1_000, max_recipients: 1, max_copies: 1_000 });
+        let (mut session, _) = Session::new(Settings { host, tls: false, starttls: false, submission: false, max_size: 1_000, max_recipients: 1, max_copies: 1_000 });
         let mut out = session.receive(format!("EHLO x\r\nMAIL FROM:<{from}>\r\nRCPT TO:<a@b.cn>\r\n").as_bytes());
         out.extend(session.answer(Answer::Known));
         out.extend(session.receive(b"DATA\r\nx\r\n.\r\n"));

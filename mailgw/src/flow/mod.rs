@@ -7,4 +7,5 @@ pub mod login;
 pub mod notices;
 pub mod push;
 mod recipients;
+pub mod submit;
 mod whole_file;

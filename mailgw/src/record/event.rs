@@ -30,6 +30,13 @@ pub enum Event {
     SealingBureauSet(Bureau),
     ManifestAccepted(PushBatch),
     SealsIntended(Seals),
+    MailSubmitted(Submitted),
+    MailSent(Settled),
+    MailReturned(Settled),
+    MailCancelled(Settled),
+    MailHeld(QueuedMail),
+    MailReleased(QueuedMail),
+    MailFlushed(QueuedMail),
     EvidenceSignerSet(Certificate),
     EvidenceRecorded(Evidence),
     EvidenceSealed(EvidenceSeals),
@@ -60,6 +67,37 @@ pub struct Statement {
     pub row: String,
     pub digest: String,
     pub size: u64,
+}
+
+/// Mail of somebody who logged in, `digest` and `size` as it was completed; the copies for mailboxes here have leaves of their own.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Submitted {
+    pub mailbox: String,
+    pub digest: String,
+    pub size: u64,
+    /// Recipients here, and elsewhere.
+    pub here: u64,
+    pub elsewhere: u64,
+    /// The number under which it waits for those elsewhere.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub queued: Option<String>,
+}
+
+/// A recipient of a queued message, by its place, whom another server took, or whom nobody takes; `status` is the enhanced code.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Settled {
+    pub queued: String,
+    pub recipient: u64,
+    pub status: String,
+}
+
+/// An administrator's word about a queued message.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct QueuedMail {
+    pub queued: String,
 }
 
 /// A notice of the authority: `notice` is the digest of its id, `digest` that of the message.
@@ -151,6 +189,13 @@ impl Event {
             Self::SealingBureauSet(_) => 20,
             Self::ManifestAccepted(_) => 21,
             Self::SealsIntended(_) => 22,
+            Self::MailSubmitted(_) => 30,
+            Self::MailSent(_) => 31,
+            Self::MailReturned(_) => 32,
+            Self::MailCancelled(_) => 33,
+            Self::MailHeld(_) => 34,
+            Self::MailReleased(_) => 35,
+            Self::MailFlushed(_) => 36,
             Self::EvidenceSignerSet(_) => 40,
             Self::EvidenceRecorded(_) => 41,
             Self::EvidenceSealed(_) => 42,
@@ -184,6 +229,13 @@ impl Event {
             20 => Self::SealingBureauSet(serde_json::from_slice(json).map_err(wrong)?),
             21 => Self::ManifestAccepted(serde_json::from_slice(json).map_err(wrong)?),
             22 => Self::SealsIntended(serde_json::from_slice(json).map_err(wrong)?),
+            30 => Self::MailSubmitted(serde_json::from_slice(json).map_err(wrong)?),
+            31 => Self::MailSent(serde_json::from_slice(json).map_err(wrong)?),
+            32 => Self::MailReturned(serde_json::from_slice(json).map_err(wrong)?),
+            33 => Self::MailCancelled(serde_json::from_slice(json).map_err(wrong)?),
+            34 => Self::MailHeld(serde_json::from_slice(json).map_err(wrong)?),
+            35 => Self::MailReleased(serde_json::from_slice(json).map_err(wrong)?),
+            36 => Self::MailFlushed(serde_json::from_slice(json).map_err(wrong)?),
             40 => Self::EvidenceSignerSet(serde_json::from_slice(json).map_err(wrong)?),
             41 => Self::EvidenceRecorded(serde_json::from_slice(json).map_err(wrong)?),
             42 => Self::EvidenceSealed(serde_json::from_slice(json).map_err(wrong)?),

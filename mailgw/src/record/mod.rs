@@ -18,6 +18,7 @@ pub mod push;
 pub mod sealing;
 pub mod settings;
 pub mod tls;
+pub mod usage;
 
 /// The version every record of today begins with.
 pub(crate) const VERSION: u8 = 1;

@@ -1,4 +1,5 @@
-//! The SMTP listener: accepts connections and drives a session of `protocol::smtp` on each, within bounds of time, memory and number.
+//! The SMTP listeners: they accept connections and drive a session of `protocol::smtp` on each, within bounds of time, memory
+//! and number. One server takes mail from other hosts, another that of who logs in.
 
 mod talk;
 
@@ -7,7 +8,7 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
 use std::time::Duration;
 
-use protocol::smtp::exchange::Answer;
+use protocol::smtp::exchange::{Answer, Domain};
 use runtime::clock::Clock;
 use runtime::metrics::{Counter, Gauge, Histogram, MetricError, Registry};
 use runtime::shutdown::Shutdown;
@@ -20,6 +21,7 @@ use tokio::time::{Instant, timeout};
 use self::talk::{Talk, early, turn_away};
 use super::places::{Full, Places};
 use crate::flow::accept::Reception;
+use crate::flow::submit::Submission;
 use crate::record::body;
 
 /// Memory for deliveries is lent in pieces of this many bytes.
@@ -29,10 +31,43 @@ const TRACE: usize = 8 * 1024;
 /// Clients that are told why they are turned away; those beyond are cut off.
 const AWAY: usize = 100;
 
+/// What comes in.
+#[derive(Clone)]
+pub enum Desk {
+    /// Mail from other hosts.
+    Reception(Arc<Reception>),
+    /// Mail of those who log in.
+    Submission(Arc<Submission>),
+}
+
+impl Desk {
+    fn host(&self) -> &Domain {
+        match self {
+            Self::Reception(reception) => &reception.host,
+            Self::Submission(submission) => &submission.host,
+        }
+    }
+}
+
+/// How a connection begins.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Door {
+    /// In the clear; STARTTLS is offered.
+    StartTls,
+    /// Under TLS from the first byte.
+    Tls,
+}
+
 /// What the listener grants its callers.
 #[derive(Clone, Debug)]
 pub struct Limits {
     pub connections: usize,
+    /// Connections at one time of those who are to log in and have not yet.
+    pub before_login: usize,
+    /// Passwords checked at one time: each takes the memory of its hash.
+    pub logins: usize,
+    /// Before a refused login is answered.
+    pub refusal: Duration,
     /// Connections at one time from one IPv4 address or one /64 of IPv6.
     pub per_address: usize,
     /// Silence between two commands, or within a message. spec: rfc5321#4.5.3.2.7
@@ -56,6 +91,9 @@ impl Default for Limits {
     fn default() -> Self {
         Self {
             connections: 1_000,
+            before_login: 500,
+            logins: 4,
+            refusal: Duration::from_secs(2),
             per_address: 50,
             idle: Duration::from_secs(300),
             handshake: Duration::from_secs(60),
@@ -78,42 +116,84 @@ pub struct Metrics {
     recipients: [Arc<Counter>; 3],
     messages: [Arc<Counter>; 3],
     seconds: Arc<Histogram>,
+    logins: [Arc<Counter>; 3],
 }
 
+type Label = &'static [(&'static str, &'static str)];
+const REFUSED: Label = &[("answer", "refused")];
+const LATER: Label = &[("answer", "later")];
+
+/// The names under which a server is counted.
+struct Names {
+    connections: &'static str,
+    connected: &'static str,
+    turned_away: &'static str,
+    tls: &'static str,
+    recipients: &'static str,
+    messages: &'static str,
+    seconds: &'static str,
+    logins: &'static str,
+}
+
+const RECEPTION: Names = Names {
+    connections: "smtp_connections",
+    connected: "smtp_connections_total",
+    turned_away: "smtp_turned_away_total",
+    tls: "smtp_tls_total",
+    recipients: "smtp_recipients_total",
+    messages: "smtp_messages_total",
+    seconds: "smtp_accept_seconds",
+    logins: "smtp_logins_total",
+};
+const SUBMISSION: Names = Names {
+    connections: "submission_connections",
+    connected: "submission_connections_total",
+    turned_away: "submission_turned_away_total",
+    tls: "submission_tls_total",
+    recipients: "submission_recipients_total",
+    messages: "submission_messages_total",
+    seconds: "submission_accept_seconds",
+    logins: "submission_logins_total",
+};
+
 impl Metrics {
+    /// Of mail from other hosts.
     pub fn register(registry: &Registry) -> Result<Self, MetricError> {
-        let (recipients, messages) = ("smtp_recipients_total", "smtp_messages_total");
-        let outcome = |name, help, labels| registry.counter(name, help, labels);
+        Self::named(registry, &RECEPTION)
+    }
+
+    /// Of the mail of those who log in.
+    pub fn register_submission(registry: &Registry) -> Result<Self, MetricError> {
+        Self::named(registry, &SUBMISSION)
+    }
+
+    fn named(registry: &Registry, names: &Names) -> Result<Self, MetricError> {
+        let outcomes = |name, help, [first, second, third]: [Label; 3]| {
+            Ok([registry.counter(name, help, first)?, registry.counter(name, "", second)?, registry.counter(name, "", third)?])
+        };
         Ok(Self {
-            connections: registry.gauge("smtp_connections", "SMTP connections open now.", &[])?,
-            connected: registry.counter("smtp_connections_total", "SMTP connections accepted.", &[])?,
-            turned_away: registry.counter("smtp_turned_away_total", "SMTP connections closed at once: too many, or a client that spoke first.", &[])?,
-            tls: registry.counter("smtp_tls_total", "SMTP connections that went over to TLS.", &[])?,
-            recipients: [
-                outcome(recipients, "Recipients named to SMTP, by answer.", &[("answer", "known")])?,
-                outcome(recipients, "", &[("answer", "refused")])?,
-                outcome(recipients, "", &[("answer", "later")])?,
-            ],
-            messages: [
-                outcome(messages, "Whole messages given to SMTP, by answer.", &[("answer", "durable")])?,
-                outcome(messages, "", &[("answer", "refused")])?,
-                outcome(messages, "", &[("answer", "later")])?,
-            ],
-            seconds: registry.histogram("smtp_accept_seconds", "From the end of a message to its answer.", &[], Histogram::SECONDS)?,
+            connections: registry.gauge(names.connections, "SMTP connections open now.", &[])?,
+            connected: registry.counter(names.connected, "SMTP connections accepted.", &[])?,
+            turned_away: registry.counter(names.turned_away, "SMTP connections closed at once: too many, or a client that spoke first.", &[])?,
+            tls: registry.counter(names.tls, "SMTP connections that went over to TLS.", &[])?,
+            recipients: outcomes(names.recipients, "Recipients named to SMTP, by answer.", [&[("answer", "known")], REFUSED, LATER])?,
+            messages: outcomes(names.messages, "Whole messages given to SMTP, by answer.", [&[("answer", "durable")], REFUSED, LATER])?,
+            seconds: registry.histogram(names.seconds, "From the end of a message to its answer.", &[], Histogram::SECONDS)?,
+            logins: outcomes(names.logins, "Logins, by answer.", [&[("answer", "good")], REFUSED, LATER])?,
         })
     }
 
     fn count([good, refused, later]: &[Arc<Counter>; 3], answer: &Answer) {
         match answer {
-            Answer::Known | Answer::Durable { .. } => good.increment(),
-            Answer::Unknown | Answer::Refused(_) => refused.increment(),
-            Answer::Full | Answer::Failed => later.increment(),
+            Answer::Known | Answer::Durable { .. } | Answer::LoggedIn => good.increment(),
+            Answer::Unknown | Answer::Refused(_) | Answer::Denied => refused.increment(),
+            Answer::Full | Answer::Failed | Answer::TooMany => later.increment(),
         }
     }
 }
 
 pub struct Server {
-    reception: Arc<Reception>,
+    desk: Desk,
     clock: Arc<dyn Clock>,
     /// What TLS is made with from the next handshake on; a new certificate needs no restart.
     tls: watch::Receiver<Arc<ServerConfig>>,
@@ -121,6 +201,7 @@ pub struct Server {
     metrics: Metrics,
     places: Places,
     away: Semaphore,
+    logins: Semaphore,
     /// Bytes of the messages being received.
     receiving: AtomicUsize,
     /// Memory for deliveries, in pieces.
@@ -129,17 +210,21 @@ pub struct Server {
 
 impl Server {
     pub fn new(
-        reception: Reception, clock: Arc<dyn Clock>, tls: watch::Receiver<Arc<ServerConfig>>, mut limits: Limits, metrics: Metrics,
+        desk: Desk, clock: Arc<dyn Clock>, tls: watch::Receiver<Arc<ServerConfig>>, mut limits: Limits, metrics: Metrics,
     ) -> Arc<Self> {
         // SIZE promises nothing that could not be kept.
         limits.max_size = limits.max_size.min(body::MAX_BYTES - TRACE);
-        let (places, receiving) = (Places::new(limits.connections, limits.per_address, limits.connections), AtomicUsize::new(0));
+        let before_login = match desk {
+            Desk::Reception(_) => limits.connections,
+            Desk::Submission(_) => limits.before_login,
+        };
+        let (places, receiving, logins) = (Places::new(limits.connections, limits.per_address, before_login), AtomicUsize::new(0), Semaphore::new(limits.logins));
         let delivering = Arc::new(Semaphore::new((limits.memory / PIECE).min(Semaphore::MAX_PERMITS)));
-        Arc::new(Self { reception: Arc::new(reception), clock, tls, limits, metrics, places, away: Semaphore::new(AWAY), receiving, delivering })
+        Arc::new(Self { desk, clock, tls, limits, metrics, places, away: Semaphore::new(AWAY), logins, receiving, delivering })
     }
 
     /// Serves until `shutdown`, then lets messages on their way arrive for at most `grace`.
-    pub async fn serve(self: Arc<Self>, listener: TcpListener, shutdown: Shutdown) {
+    pub async fn serve(self: Arc<Self>, listener: TcpListener, door: Door, shutdown: Shutdown) {
         let mut tasks = JoinSet::new();
         loop {
             while tasks.try_join_next().is_some() {}
@@ -155,7 +240,7 @@ impl Server {
                     }
                 },
             };
-            tasks.spawn(Arc::clone(&self).connection(stream, peer, shutdown.clone()));
+            tasks.spawn(Arc::clone(&self).connection(stream, peer, door, shutdown.clone()));
         }
         drop(listener);
         if timeout(self.limits.grace, async { while tasks.join_next().await.is_some() {} }).await.is_err() {
@@ -164,31 +249,37 @@ impl Server {
         }
     }
 
-    async fn connection(self: Arc<Self>, stream: TcpStream, peer: SocketAddr, shutdown: Shutdown) {
+    async fn connection(self: Arc<Self>, stream: TcpStream, peer: SocketAddr, door: Door, shutdown: Shutdown) {
         let crowded = |crowded| match crowded {
             Full::All | Full::BeforeLogin => "421 4.3.2 Too many connections; try again later\r\n",
             Full::Address => "421 4.7.0 Too many connections from your address; try again later\r\n",
         };
-        let (stream, spoke) = match early(stream) {
-            Ok(both) => both,
-            Err(error) => return tracing::debug!(%error, "connection lost at once"),
+        let (stream, spoke) = match door {
+            // TLS begins with the client.
+            Door::Tls => (stream, false),
+            Door::StartTls => match early(stream) {
+                Ok(both) => both,
+                Err(error) => return tracing::debug!(%error, "connection lost at once"),
+            },
         };
         let entered = if spoke { Err("554 5.5.1 The server speaks first\r\n") } else { self.places.take(peer.ip()).map_err(crowded) };
         let metrics = &self.metrics;
         match entered {
-            Ok(_place) => {
+            Ok(place) => {
                 metrics.connected.increment();
                 metrics.connections.add(1);
                 let deadline = Instant::now() + self.limits.connection;
-                let talk = Talk { server: &self, peer: peer.ip(), deadline, counted: 0, shutdown };
-                if let Err(error) = talk.run(stream).await {
+                let talk = Talk { server: &self, place, peer: peer.ip(), deadline, counted: 0, login: None, shutdown };
+                if let Err(error) = talk.run(stream, door).await {
                     tracing::debug!(%error, "connection ended early");
                 }
                 metrics.connections.add(-1);
             }
             Err(line) => {
                 metrics.turned_away.increment();
-                if let Ok(_one) = self.away.try_acquire() {
+                if door == Door::StartTls
+                    && let Ok(_one) = self.away.try_acquire()
+                {
                     turn_away(stream, line, self.limits.linger).await;
                 }
             }

@@ -4,8 +4,10 @@ mod address;
 mod number;
 mod password;
 mod policy;
+mod sending;
 
 pub use address::{Address, AddressError, Alias, AliasError, LocalPart};
 pub use number::MailboxNumber;
 pub use password::PasswordError;
 pub use policy::{MailboxKind, MailboxPolicy, SHIPPED};
+pub use sending::{Allowance, SendingPolicy};

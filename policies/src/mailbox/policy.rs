@@ -1,4 +1,4 @@
-//! The mailbox policy, read from its two documents and checked for sense.
+//! The mailbox policy, read from its three documents and checked for sense.
 
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
@@ -9,11 +9,15 @@ use toml::Spanned;
 use super::address::{Alias, AliasError};
 use super::number::MailboxNumber;
 use super::password::{self, PasswordError};
+use super::sending::SendingPolicy;
 use crate::document::{PolicyError, named, one_of_each, read};
 
 /// File name and text of each document of `policies/mailbox/`, in the order of the names.
-pub const SHIPPED: [(&str, &str); 2] =
-    [("aliases.toml", include_str!("../../mailbox/aliases.toml")), ("limits.toml", include_str!("../../mailbox/limits.toml"))];
+pub const SHIPPED: [(&str, &str); 3] = [
+    ("aliases.toml", include_str!("../../mailbox/aliases.toml")),
+    ("limits.toml", include_str!("../../mailbox/limits.toml")),
+    ("sending.toml", include_str!("../../mailbox/sending.toml")),
+];
 
 named! {
     /// Whose mailbox it is.
@@ -35,6 +39,7 @@ pub struct MailboxPolicy {
     recipients: usize,
     min_password: usize,
     max_password: usize,
+    sending: SendingPolicy,
 }
 
 #[derive(Deserialize)]
@@ -75,9 +80,9 @@ struct Password {
 }
 
 impl MailboxPolicy {
-    /// Reads `aliases.toml` and `limits.toml`: pairs of file name and text.
+    /// Reads `aliases.toml`, `limits.toml` and `sending.toml`: pairs of file name and text.
     pub fn parse<'a>(documents: impl IntoIterator<Item = (&'a str, &'a str)>) -> Result<Self, PolicyError> {
-        let [aliases, limits] = one_of_each(["aliases.toml", "limits.toml"], documents)?;
+        let [aliases, limits, sending] = one_of_each(["aliases.toml", "limits.toml", "sending.toml"], documents)?;
         let names = Names::parse(aliases)?;
         let (file, text) = limits;
         let limits: Limits = read(file, text)?;
@@ -110,6 +115,7 @@ impl MailboxPolicy {
             recipients: recipients as usize,
             min_password: usize::from(min.into_inner()),
             max_password: usize::from(max.into_inner()),
+            sending: SendingPolicy::parse(sending)?,
         })
     }
 
@@ -148,6 +154,11 @@ impl MailboxPolicy {
         self.recipients
     }
 
+    /// What may be sent, and how long it is tried.
+    pub fn sending(&self) -> &SendingPolicy {
+        &self.sending
+    }
+
     /// The same meaning gives the same text: it is kept under test, so that a change of policy shows.
     pub fn resolved(&self) -> String {
         let mut text = String::new();
@@ -167,6 +178,7 @@ impl MailboxPolicy {
         line("recipients of a message", self.recipients.to_string());
         line("password characters, at least", self.min_password.to_string());
         line("password bytes, at most", self.max_password.to_string());
+        self.sending.resolved(&mut text);
         text
     }
 }

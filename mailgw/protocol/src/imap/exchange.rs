@@ -6,6 +6,7 @@ use std::sync::Arc;
 use time::OffsetDateTime;
 
 pub use super::flags::{Flags, Keyword, StoreOp, SystemFlag};
+pub use crate::sasl::Secret;
 
 /// What the server knows of a message without opening it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -17,19 +18,6 @@ pub struct MessageInfo {
     pub internal_date: OffsetDateTime,
     /// Octets of the message as stored, which are the octets [`Answer::Bytes`] brings.
     pub size: u64,
-}
-
-/// A password on its way to the check; neither printed nor compared here, wiped when dropped.
-pub struct Secret(zeroize::Zeroizing<String>);
-
-impl Secret {
-    pub fn new(text: String) -> Self {
-        Self(zeroize::Zeroizing::new(text))
-    }
-
-    pub fn expose(&self) -> &str {
-        &self.0
-    }
 }
 
 /// A mailbox name in Unicode, decoded from modified UTF-7; `/` parts levels, `INBOX` is in capitals. 1 to 255 characters

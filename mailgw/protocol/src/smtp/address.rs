@@ -84,6 +84,14 @@ pub struct Address {
 }
 
 impl Address {
+    /// An address without its angle brackets.
+    pub fn parse(text: &str) -> Result<Self, AddressError> {
+        match Path::parse(&format!("<{text}>"))? {
+            (Path::Mailbox(address), "") => Ok(address),
+            _ => Err(AddressError::Form),
+        }
+    }
+
     /// As the client wrote it: fit for an angle bracket of a header, since it holds no control character.
     pub fn as_str(&self) -> &str {
         &self.text

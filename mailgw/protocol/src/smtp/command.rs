@@ -1,12 +1,15 @@
 //! Commands and their grammar.
 use super::address::{Address, AddressError, Host, Path, Recipient};
 use super::exchange::{BodyKind, Hello};
+use super::notice::{self, Notify, Original, Return, Xtext};
+use crate::sasl::{self, Secret};
 
-#[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Command {
     Hello(Hello),
-    Mail { reverse_path: Option<Address>, size: usize, body: BodyKind, smtputf8: bool },
-    Rcpt(Recipient),
+    Mail(Mail),
+    Rcpt { recipient: Recipient, notify: Option<Notify>, original: Option<Original> },
+    /// `initial` is base64 undone, `None` in it where it was none.
+    Auth { mechanism: String, initial: Option<Option<Secret>> },
     Data,
     Rset,
     Noop,
@@ -14,6 +17,15 @@ pub(crate) enum Command {
     Vrfy,
     Help,
     StartTls,
+}
+
+pub(crate) struct Mail {
+    pub reverse_path: Option<Address>,
+    pub size: usize,
+    pub body: BodyKind,
+    pub smtputf8: bool,
+    pub ret: Option<Return>,
+    pub envelope_id: Option<Xtext>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -55,8 +67,8 @@ impl CommandError {
     }
 }
 
-/// `line` is without its CRLF.
-pub(crate) fn parse(line: &[u8]) -> Result<Command, CommandError> {
+/// `line` is without its CRLF; AUTH and DSN are known to `submission` alone.
+pub(crate) fn parse(line: &[u8], submission: bool) -> Result<Command, CommandError> {
     let text = std::str::from_utf8(line).map_err(|_| CommandError::Encoding)?;
     // spec: rfc5321#4.1.1 white space before the CRLF is tolerated
     let text = text.trim_end_matches([' ', '\t']);
@@ -65,8 +77,9 @@ pub(crate) fn parse(line: &[u8]) -> Result<Command, CommandError> {
     match verb.to_ascii_uppercase().as_str() {
         "EHLO" => hello(rest, true),
         "HELO" => hello(rest, false),
-        "MAIL" => mail(after(rest, "FROM:")?),
-        "RCPT" => rcpt(after(rest, "TO:")?),
+        "MAIL" => mail(after(rest, "FROM:")?, submission),
+        "RCPT" => rcpt(after(rest, "TO:")?, submission),
+        "AUTH" if submission => auth(rest.unwrap_or_default()),
         "DATA" => bare(Command::Data),
         "RSET" => bare(Command::Rset),
         "QUIT" => bare(Command::Quit),
@@ -101,19 +114,23 @@ fn hello(rest: Option<&str>, extended: bool) -> Result<Command, CommandError> {
     Ok(Command::Hello(Hello { name: name.to_owned(), extended }))
 }
 
-fn mail(text: &str) -> Result<Command, CommandError> {
+fn mail(text: &str, submission: bool) -> Result<Command, CommandError> {
     let (path, rest) = Path::parse(text).map_err(CommandError::Sender)?;
     let reverse_path = match path {
         Path::Null => None,
         Path::Mailbox(address) => Some(address),
         Path::Postmaster => return Err(CommandError::Sender(AddressError::Form)),
     };
-    let (mut size, mut body, mut smtputf8) = (None, None, None);
+    let (mut size, mut body, mut smtputf8, mut ret, mut envelope_id, mut on_behalf) = (None, None, None, None, None, None);
     for (name, value) in parameters(rest)? {
         let again = match (name.to_ascii_uppercase().as_str(), value) {
             ("SIZE", Some(value)) => size.replace(octets(value)?).is_some(),
             ("BODY", Some(value)) => body.replace(body_kind(value)?).is_some(),
             ("SMTPUTF8", None) => smtputf8.replace(()).is_some(),
+            ("RET", Some(value)) if submission => ret.replace(Return::parse(value).ok_or(CommandError::Syntax("RET takes FULL or HDRS"))?).is_some(),
+            ("ENVID", Some(value)) if submission => envelope_id.replace(notice::envelope_id(value).ok_or(CommandError::Syntax("ENVID takes xtext"))?).is_some(),
+            // spec: rfc4954#5 who wrote it first; here nobody writes for another, and it is not passed on
+            ("AUTH", Some(_)) if submission => on_behalf.replace(()).is_some(),
             ("SIZE" | "BODY" | "SMTPUTF8", _) => return Err(CommandError::Syntax("A parameter has a value too many or too few")),
             _ => return Err(CommandError::Parameter("is not known")),
         };
@@ -125,19 +142,40 @@ fn mail(text: &str) -> Result<Command, CommandError> {
     if smtputf8.is_none() && reverse_path.as_ref().is_some_and(|address| !address.is_ascii()) {
         return Err(CommandError::NeedsUtf8);
     }
-    Ok(Command::Mail { reverse_path, size: size.unwrap_or(0), body: body.unwrap_or(BodyKind::SevenBit), smtputf8: smtputf8.is_some() })
+    let (size, body) = (size.unwrap_or(0), body.unwrap_or(BodyKind::SevenBit));
+    Ok(Command::Mail(Mail { reverse_path, size, body, smtputf8: smtputf8.is_some(), ret, envelope_id }))
 }
 
-fn rcpt(text: &str) -> Result<Command, CommandError> {
+fn rcpt(text: &str, submission: bool) -> Result<Command, CommandError> {
     let (path, rest) = Path::parse(text).map_err(CommandError::Recipient)?;
-    if parameters(rest)?.next().is_some() {
-        return Err(CommandError::Parameter("is not known"));
+    let (mut notify, mut original) = (None, None);
+    for (name, value) in parameters(rest)? {
+        let again = match (name.to_ascii_uppercase().as_str(), value) {
+            ("NOTIFY", Some(value)) if submission => {
+                notify.replace(Notify::parse(value).ok_or(CommandError::Syntax("NOTIFY takes NEVER, or SUCCESS, FAILURE and DELAY with commas"))?).is_some()
+            }
+            ("ORCPT", Some(value)) if submission => original.replace(Original::parse(value).ok_or(CommandError::Syntax("ORCPT takes a type, `;` and xtext"))?).is_some(),
+            _ => return Err(CommandError::Parameter("is not known")),
+        };
+        if again {
+            return Err(CommandError::Syntax("A parameter stands twice"));
+        }
     }
     match path {
         Path::Null => Err(CommandError::Recipient(AddressError::Form)),
-        Path::Postmaster => Ok(Command::Rcpt(Recipient::Postmaster)),
-        Path::Mailbox(address) => Ok(Command::Rcpt(Recipient::Mailbox(address))),
+        Path::Postmaster => Ok(Command::Rcpt { recipient: Recipient::Postmaster, notify, original }),
+        Path::Mailbox(address) => Ok(Command::Rcpt { recipient: Recipient::Mailbox(address), notify, original }),
     }
+}
+
+/// spec: rfc4954#4 an initial response, `=` when it is empty
+fn auth(text: &str) -> Result<Command, CommandError> {
+    let (mechanism, initial) = text.split_once(' ').map_or((text, None), |(mechanism, initial)| (mechanism, Some(initial)));
+    if mechanism.is_empty() {
+        return Err(CommandError::Syntax("AUTH needs a mechanism"));
+    }
+    let initial = initial.map(|text| if text == "=" { Some(Secret::new(String::new())) } else { sasl::response(text.as_bytes()) });
+    Ok(Command::Auth { mechanism: mechanism.to_ascii_uppercase(), initial })
 }
 
 /// What follows a path: nothing, or parameters, each after a space. spec: rfc5321#4.1.2 Mail-parameters

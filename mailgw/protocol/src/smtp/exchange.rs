@@ -2,6 +2,8 @@
 use std::fmt;
 
 pub use super::address::{Address, AddressError, Domain, Host, Recipient};
+pub use super::notice::{Notify, Original, Return, Xtext};
+pub use crate::sasl::Secret;
 
 /// How a client named itself in HELO or EHLO: letters, digits and `.-_:[]`, so that it is harmless in a header. Nobody checked it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -28,6 +30,21 @@ pub enum BodyKind {
     EightBitMime,
 }
 
+/// A recipient that was accepted, and what the sender wishes to hear of it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Addressee {
+    pub recipient: Recipient,
+    /// `None`: as servers have it, of failure and perhaps of delay.
+    pub notify: Option<Notify>,
+    pub original: Option<Original>,
+}
+
+impl Addressee {
+    pub fn as_str(&self) -> &str {
+        self.recipient.as_str()
+    }
+}
+
 /// One mail transaction. Its parts live and end together: a new MAIL, RSET, EHLO or STARTTLS leaves nothing of the last.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Envelope {
@@ -35,7 +52,7 @@ pub struct Envelope {
     /// `None`: the null path of a notification, to which nothing is ever returned.
     pub reverse_path: Option<Address>,
     /// As given and as accepted, in that order; the same one may stand twice.
-    pub recipients: Vec<Recipient>,
+    pub recipients: Vec<Addressee>,
     /// Octets the message will have, as its client says in SIZE; 0 when it does not say.
     pub declared: usize,
     pub body: BodyKind,
@@ -43,6 +60,10 @@ pub struct Envelope {
     pub smtputf8: bool,
     /// The message came under TLS.
     pub tls: bool,
+    /// How much of the message a report holds.
+    pub ret: Option<Return>,
+    /// The sender's own name for this transaction.
+    pub envelope_id: Option<Xtext>,
 }
 
 /// Addresses are people's: only what says nothing of them.
@@ -54,6 +75,10 @@ impl fmt::Debug for Envelope {
 
 /// Work for the server. Each one is answered by one [`Answer`].
 pub enum Request {
+    /// May this user log in? Answer: `LoggedIn`, `Denied`, `TooMany` or `Failed`. Asked under TLS alone.
+    Login { user: String, password: Secret },
+    /// May who is logged in send with this reverse path, and anything now? Answer: `Known`, `Refused`, `TooMany` or `Failed`.
+    Sender { reverse_path: Option<Address> },
     /// Is there such a recipient, with room for `declared` octets? Answer: `Known`, `Unknown`, `Full`, `Refused` or `Failed`.
     Recipient { recipient: Recipient, declared: usize },
     /// `bytes`: the message as it was before dot-stuffing, each line ending with CRLF. Answer: `Durable` once it cannot be lost,
@@ -65,6 +90,8 @@ pub enum Request {
 impl fmt::Debug for Request {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
+            Self::Login { .. } => "Login",
+            Self::Sender { .. } => "Sender",
             Self::Recipient { .. } => "Recipient",
             Self::Deliver { .. } => "Deliver",
         })
@@ -74,6 +101,11 @@ impl fmt::Debug for Request {
 /// The server's answer to a [`Request`]. An answer of another kind than asked for ends the session with 421.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Answer {
+    LoggedIn,
+    /// The user or the password is wrong, or there is no such user.
+    Denied,
+    /// As many logins or messages as are allowed for now.
+    TooMany,
     Known,
     Unknown,
     /// No room in the mailbox now.
@@ -92,6 +124,14 @@ pub enum Refusal {
     Relaying,
     /// The mailbox takes no mail any more.
     Closed,
+    /// The envelope's sender is not whoever is logged in.
+    Sender,
+    /// The header's author is not, or there are several.
+    Author,
+    /// A line of the header is no field.
+    Malformed,
+    /// An address in brackets: mail goes to names alone.
+    Literal,
     /// The sender, or what it may send, is not welcome.
     Policy,
     /// The message has passed here before, or through too many servers.

@@ -2,6 +2,8 @@
 
 /// A command line with its CRLF: 512, and what SIZE, 8BITMIME and SMTPUTF8 add to MAIL. spec: rfc5321#4.5.3.1.4 rfc1870#4 rfc6152#2 rfc6531#3.1
 pub(crate) const MAX_LINE: usize = 512 + 26 + 17 + 10;
+/// The same where AUTH and DSN are offered: what they add is less than a SASL response takes. spec: rfc4954#4 rfc3461#4
+pub(crate) const MAX_LONG_LINE: usize = 12_288;
 /// A line that is too long is read to its end, within this bound.
 pub(crate) const MAX_SKIPPED: usize = 64 * 1024;
 
@@ -44,11 +46,12 @@ impl Framer {
         *self = Self::default();
     }
 
-    pub fn line(&mut self) -> Line {
+    /// `most`: octets of a line with its CRLF.
+    pub fn line(&mut self, most: usize) -> Line {
         let found = self.held().iter().skip(self.scanned).position(|byte| *byte == b'\n').map(|at| at + self.scanned + 1);
         let Some(length) = found else {
             let held = self.held().len();
-            if self.skipped + held > MAX_LINE {
+            if self.skipped + held > most {
                 // The last octet stays: it may be the CR of the end.
                 self.skipped += held.saturating_sub(1);
                 self.consume(held.saturating_sub(1));
@@ -59,7 +62,7 @@ impl Framer {
         let line = self.held().get(..length).unwrap_or_default();
         // What follows a lone LF may be a second opinion on where this line ends: read nothing more.
         let Some(line) = line.strip_suffix(b"\r\n") else { return Line::Broken("A line ends with CRLF, never with LF alone") };
-        let too_long = self.skipped + length > MAX_LINE;
+        let too_long = self.skipped + length > most;
         let control = line.iter().any(|byte| byte.is_ascii_control() && *byte != b'\t');
         let line = if too_long || control { Vec::new() } else { line.to_vec() };
         let endless = self.skipped + length > MAX_SKIPPED;
@@ -67,7 +70,7 @@ impl Framer {
         self.skipped = 0;
         match (endless, too_long, control) {
             (true, ..) => Line::Broken("The line has no end"),
-            (_, true, _) => Line::Dropped("The line is too long; use at most 512 octets"),
+            (_, true, _) => Line::Dropped("The line is too long; a command has at most 512 octets"),
             (_, _, true) => Line::Dropped("A command holds no control characters, CR and NUL included"),
             _ => Line::Whole(line),
         }
@@ -97,7 +100,7 @@ mod tests {
         for piece in bytes.chunks(cut) {
             framer.feed(piece);
             loop {
-                match framer.line() {
+                match framer.line(MAX_LINE) {
                     Line::Wait => break,
                     Line::Whole(line) => seen.push(line.escape_ascii().to_string()),
                     Line::Dropped(reason) => seen.push(reason.get(..14).unwrap_or_default().to_owned()),

@@ -1,10 +1,13 @@
-//! An SMTP server that receives mail for its own domains (RFC 5321), without input or output: bytes in, [`exchange::Output`] out.
+//! An SMTP server, without input or output: bytes in, [`exchange::Output`] out. It receives mail for its own domains (RFC 5321),
+//! or takes the mail of those who log in (RFC 6409).
 //!
-//! No relaying, no AUTH. The server around answers each [`exchange::Request`], writes the trace fields ([`trace`]) and keeps time.
+//! The server around answers each [`exchange::Request`], writes the trace fields ([`trace`]) and keeps time.
 pub mod address;
 mod body;
 mod command;
 pub mod exchange;
 mod framing;
+pub mod notice;
+pub mod reply;
 pub mod session;
 pub mod trace;

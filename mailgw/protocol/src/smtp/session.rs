@@ -4,11 +4,14 @@
 //! which bytes arrive never matter. The one exception is STARTTLS, after which everything is dropped until TLS stands.
 use super::body::{Body, Flaw, Progress};
 use super::command::{self, Command, CommandError};
-use super::exchange::{Answer, Domain, Envelope, Hello, Output, Recipient, Refusal, Request};
-use super::framing::{Framer, Line};
+use super::exchange::{Addressee, Answer, Domain, Envelope, Hello, Output, Refusal, Request};
+use super::framing::{Framer, Line, MAX_LINE, MAX_LONG_LINE};
+use crate::sasl::{self, Secret};
 
 /// Refused commands and recipients, since the last accepted message, before the connection is closed.
 pub const MAX_ERRORS: u32 = 20;
+/// Refused logins, before the connection is closed.
+const MAX_FAILURES: u32 = 5;
 /// Octets held while the server works; a client that pipelines more is cut off.
 const MAX_HELD: usize = 1024 * 1024;
 
@@ -21,6 +24,8 @@ pub struct Settings {
     pub tls: bool,
     /// STARTTLS may be used.
     pub starttls: bool,
+    /// Mail of those who log in, under TLS alone; and DSN is offered. spec: rfc6409 rfc8314#3
+    pub submission: bool,
     /// Octets of the largest message.
     pub max_size: usize,
     /// Recipients of one message, at least 100. spec: rfc5321#4.5.3.1.8
@@ -46,6 +51,8 @@ impl Settings {
 
 enum Mode {
     Command,
+    /// AUTH was answered with 334.
+    Sasl(Sasl),
     /// DATA was answered with 354.
     Data(Body),
     /// STARTTLS was answered: input is thrown away until TLS is there.
@@ -53,9 +60,18 @@ enum Mode {
     Closed,
 }
 
+/// What the next response of AUTH holds.
+enum Sasl {
+    Plain,
+    User,
+    Password { user: String },
+}
+
 /// The request that waits for an answer.
 enum Pending {
-    Recipient(Recipient),
+    Login,
+    Sender(Envelope),
+    Recipient(Addressee),
     Delivery,
 }
 
@@ -67,7 +83,9 @@ pub struct Session {
     /// Between MAIL and the end of its transaction: all that is known of it.
     transaction: Option<Envelope>,
     pending: Option<Pending>,
+    logged_in: bool,
     errors: u32,
+    failures: u32,
     send: Vec<u8>,
     out: Vec<Output>,
 }
@@ -83,7 +101,9 @@ impl Session {
             hello: None,
             transaction: None,
             pending: None,
+            logged_in: false,
             errors: 0,
+            failures: 0,
             send: greeting.into_bytes(),
             out: Vec::new(),
         };
@@ -106,7 +126,7 @@ impl Session {
 
     /// False while a request is with the server: reading on would only pile up input.
     pub fn wants_input(&self) -> bool {
-        self.pending.is_none() && matches!(self.mode, Mode::Command | Mode::Data(_))
+        self.pending.is_none() && matches!(self.mode, Mode::Command | Mode::Sasl(_) | Mode::Data(_))
     }
 
     /// The client is in the middle of its message: it may take longer between two octets than between two commands.
@@ -139,12 +159,27 @@ impl Session {
     pub fn answer(&mut self, answer: Answer) -> Vec<Output> {
         match (self.pending.take(), answer) {
             _ if matches!(self.mode, Mode::Closed) => return Vec::new(),
+            (Some(Pending::Login), Answer::LoggedIn) => {
+                self.logged_in = true;
+                self.reply(235, "2.7.0", "Logged in");
+            }
+            (Some(Pending::Login), Answer::Denied) => self.denied("The name or the password is wrong"),
+            // spec: rfc4954#6
+            (Some(Pending::Login), Answer::TooMany) => self.reply(454, "4.7.0", "Too many logins failed; try again later"),
+            (Some(Pending::Login), Answer::Failed) => self.reply(454, "4.7.0", "Logins are not possible now; try again later"),
+            (Some(Pending::Sender(envelope)), Answer::Known) => {
+                self.transaction = Some(envelope);
+                self.reply(250, "2.1.0", "Sender noted");
+            }
             (Some(Pending::Recipient(recipient)), Answer::Known) => self.known(recipient),
             (Some(Pending::Recipient(_)), Answer::Unknown) => self.wrong(550, "5.1.1", "No such mailbox here"),
             (Some(Pending::Delivery), Answer::Durable { id }) => {
                 self.errors = 0;
                 let id: String = id.chars().filter(|c| c.is_ascii_alphanumeric() || ".-".contains(*c)).take(128).collect();
                 self.reply(250, "2.0.0", &format!("Accepted as {id}"));
+            }
+            (Some(Pending::Sender(_) | Pending::Recipient(_) | Pending::Delivery), Answer::TooMany) => {
+                self.reply(450, "4.7.1", "You have sent as much as is allowed for now; try again later");
             }
             (Some(_), Answer::Full) => self.reply(452, "4.2.2", "The mailbox is full; try again later"),
             (Some(_), Answer::Failed) => self.reply(451, "4.3.0", "The server cannot take it now; try again later"),
@@ -174,14 +209,19 @@ impl Session {
                 }
                 continue;
             }
-            match self.framer.line() {
+            let most = if self.settings.submission { MAX_LONG_LINE } else { MAX_LINE };
+            match self.framer.line(most) {
                 Line::Wait => return,
-                Line::Whole(line) => match command::parse(&line) {
+                Line::Whole(line) if matches!(self.mode, Mode::Sasl(_)) => self.response(&line),
+                Line::Whole(line) => match command::parse(&line, self.settings.submission) {
                     Ok(command) => self.execute(command),
                     Err(CommandError::Foreign) => self.end(421, "4.7.0", &CommandError::Foreign.to_string()),
                     Err(error) => self.wrong(error.code().0, error.code().1, &error.to_string()),
                 },
-                Line::Dropped(reason) => self.wrong(500, "5.5.2", reason),
+                Line::Dropped(reason) => {
+                    self.mode = Mode::Command;
+                    self.wrong(500, "5.5.2", reason);
+                }
                 Line::Broken(reason) => self.end(500, "5.5.2", reason),
             }
         }
@@ -190,18 +230,28 @@ impl Session {
     fn execute(&mut self, command: Command) {
         match command {
             Command::Hello(hello) => self.greet(hello),
-            Command::Mail { reverse_path, size, body, smtputf8 } => match (&self.hello, &self.transaction) {
+            Command::Auth { mechanism, initial } => self.auth(&mechanism, initial),
+            Command::Mail(mail) => match (&self.hello, &self.transaction) {
                 (None, _) => self.wrong(503, "5.5.1", "Say EHLO first"),
+                // spec: rfc4954#6 rfc3207#4
+                _ if self.settings.submission && !self.settings.tls => self.wrong(530, "5.7.0", "Say STARTTLS first"),
+                _ if self.settings.submission && !self.logged_in => self.wrong(530, "5.7.0", "Log in first"),
                 (_, Some(_)) => self.wrong(503, "5.5.1", "A message is begun already; end it or send RSET"),
                 // spec: rfc1870#6.1
-                _ if size > self.settings.max_size => self.reply(552, "5.3.4", "The message is too large"),
+                _ if mail.size > self.settings.max_size => self.reply(552, "5.3.4", "The message is too large"),
                 (Some(hello), None) => {
+                    let command::Mail { reverse_path, size: declared, body, smtputf8, ret, envelope_id } = mail;
                     let (hello, recipients, tls) = (hello.clone(), Vec::new(), self.settings.tls);
-                    self.transaction = Some(Envelope { hello, reverse_path, recipients, declared: size, body, smtputf8, tls });
-                    self.reply(250, "2.1.0", "Sender noted");
+                    let envelope = Envelope { hello, reverse_path, recipients, declared, body, smtputf8, tls, ret, envelope_id };
+                    if self.settings.submission {
+                        self.ask(Request::Sender { reverse_path: envelope.reverse_path.clone() }, Pending::Sender(envelope));
+                    } else {
+                        self.transaction = Some(envelope);
+                        self.reply(250, "2.1.0", "Sender noted");
+                    }
                 }
             },
-            Command::Rcpt(recipient) => match &self.transaction {
+            Command::Rcpt { recipient, notify, original } => match &self.transaction {
                 None => self.wrong(503, "5.5.1", "Send MAIL first"),
                 Some(envelope) if self.settings.is_full(envelope) => {
                     self.reply(452, "4.5.3", "Too many recipients; send the message again to the rest");
@@ -212,7 +262,7 @@ impl Session {
                 }
                 Some(envelope) => {
                     let request = Request::Recipient { recipient: recipient.clone(), declared: envelope.declared };
-                    self.ask(request, Pending::Recipient(recipient));
+                    self.ask(request, Pending::Recipient(Addressee { recipient, notify, original }));
                 }
             },
             Command::Data => match &self.transaction {
@@ -238,7 +288,7 @@ impl Session {
                 self.reply(220, "2.0.0", "Begin TLS");
                 self.flush();
                 self.out.push(Output::StartTls);
-                (self.hello, self.transaction, self.mode) = (None, None, Mode::Upgrading);
+                (self.hello, self.transaction, self.mode, self.logged_in) = (None, None, Mode::Upgrading, false);
                 self.framer.clear();
             }
         }
@@ -251,8 +301,11 @@ impl Session {
         if hello.extended {
             let starttls = if self.settings.starttls && !self.settings.tls { "250-STARTTLS\r\n" } else { "" };
             let size = self.settings.max_size;
+            // spec: rfc4954#4 nothing more once logged in, and no password in the clear
+            let auth = if self.settings.submission && self.settings.tls && !self.logged_in { "250-AUTH PLAIN LOGIN\r\n" } else { "" };
+            let dsn = if self.settings.submission { "250-DSN\r\n" } else { "" };
             self.write(&format!(
-                "250-{host}\r\n250-PIPELINING\r\n250-SIZE {size}\r\n250-8BITMIME\r\n250-SMTPUTF8\r\n{starttls}250 ENHANCEDSTATUSCODES\r\n"
+                "250-{host}\r\n250-PIPELINING\r\n250-SIZE {size}\r\n250-8BITMIME\r\n250-SMTPUTF8\r\n{dsn}{auth}{starttls}250 ENHANCEDSTATUSCODES\r\n"
             ));
         } else {
             self.write(&format!("250 {host}\r\n"));
@@ -260,7 +313,64 @@ impl Session {
         self.hello = Some(hello);
     }
 
-    fn known(&mut self, recipient: Recipient) {
+    /// spec: rfc4954#4
+    fn auth(&mut self, mechanism: &str, initial: Option<Option<Secret>>) {
+        match (mechanism, initial) {
+            _ if self.hello.is_none() => self.wrong(503, "5.5.1", "Say EHLO first"),
+            _ if !self.settings.tls => self.wrong(538, "5.7.11", "Say STARTTLS first: a password is not for others to read"),
+            _ if self.logged_in => self.wrong(503, "5.5.1", "You are logged in already"),
+            _ if self.transaction.is_some() => self.wrong(503, "5.5.1", "A message is begun already; end it or send RSET"),
+            ("PLAIN", Some(response)) => self.plain(response),
+            ("PLAIN", None) => self.challenge("", Sasl::Plain),
+            ("LOGIN", Some(response)) => self.user(response),
+            // The words are fixed by those who began with them: base64 of `Username:` and `Password:`.
+            ("LOGIN", None) => self.challenge("VXNlcm5hbWU6", Sasl::User),
+            _ => self.wrong(504, "5.5.4", "Use AUTH PLAIN or AUTH LOGIN"),
+        }
+    }
+
+    /// A line that answers 334.
+    fn response(&mut self, line: &[u8]) {
+        let Mode::Sasl(expected) = std::mem::replace(&mut self.mode, Mode::Command) else { return };
+        if line == b"*" {
+            return self.wrong(501, "5.7.0", "Cancelled");
+        }
+        match (expected, sasl::response(line)) {
+            (Sasl::Plain, response) => self.plain(response),
+            (Sasl::User, response) => self.user(response),
+            (Sasl::Password { user }, Some(password)) => self.ask(Request::Login { user, password }, Pending::Login),
+            (Sasl::Password { .. }, None) => self.wrong(501, "5.5.2", "That is no base64"),
+        }
+    }
+
+    fn plain(&mut self, response: Option<Secret>) {
+        match response.as_ref().and_then(sasl::plain) {
+            Some((user, password)) => self.ask(Request::Login { user, password }, Pending::Login),
+            None => self.wrong(501, "5.5.2", "PLAIN takes base64 of NUL user NUL password"),
+        }
+    }
+
+    fn user(&mut self, response: Option<Secret>) {
+        match response {
+            Some(user) if !user.expose().is_empty() => self.challenge("UGFzc3dvcmQ6", Sasl::Password { user: user.expose().to_owned() }),
+            _ => self.wrong(501, "5.5.2", "That is no name in base64"),
+        }
+    }
+
+    fn challenge(&mut self, text: &str, expected: Sasl) {
+        self.write(&format!("334 {text}\r\n"));
+        self.mode = Mode::Sasl(expected);
+    }
+
+    fn denied(&mut self, text: &str) {
+        self.reply(535, "5.7.8", text);
+        self.failures += 1;
+        if self.failures >= MAX_FAILURES {
+            self.end(421, "4.7.0", "Too many logins failed");
+        }
+    }
+
+    fn known(&mut self, recipient: Addressee) {
         if let Some(envelope) = &mut self.transaction {
             envelope.recipients.push(recipient);
             self.reply(250, "2.1.5", "Recipient noted");
@@ -284,6 +394,10 @@ impl Session {
     fn refused(&mut self, refusal: Refusal) {
         match refusal {
             Refusal::Relaying => self.wrong(550, "5.7.1", "That domain is not served here"),
+            Refusal::Sender => self.wrong(550, "5.7.1", "That sender is not you; use an address of your own mailbox"),
+            Refusal::Author => self.wrong(550, "5.7.1", "From is to be one address of your own mailbox, and Sender, where there is one, as well"),
+            Refusal::Malformed => self.wrong(554, "5.6.0", "The header has a line that is no field"),
+            Refusal::Literal => self.wrong(550, "5.1.2", "Mail is sent to names, not to addresses in brackets"),
             Refusal::Closed => self.wrong(550, "5.2.1", "The mailbox is closed"),
             Refusal::Policy => self.wrong(550, "5.7.1", "Mail in the name of this domain, or in several, is not taken from outside"),
             Refusal::Header => self.wrong(554, "5.6.0", "The header of the message is too large"),
@@ -313,7 +427,7 @@ impl Session {
             self.flush();
             self.out.push(Output::Close);
             self.framer.clear();
-            (self.hello, self.transaction, self.pending, self.mode) = (None, None, None, Mode::Closed);
+            (self.hello, self.transaction, self.pending, self.mode, self.logged_in) = (None, None, None, Mode::Closed, false);
         }
     }
 

@@ -50,6 +50,14 @@ pub fn received(envelope: &Envelope, by: &Domain, time: OffsetDateTime, peer: Ip
     format!("Received: from {hello} ({peer})\r\n\tby {by} with {with} id {id}{only};\r\n\t{}\r\n", date(time)).into_bytes()
 }
 
+/// The same for a message of somebody who logged in: where its writer sits is nobody else's business.
+// spec: rfc3848#1 rfc6409#8
+pub fn submitted(envelope: &Envelope, by: &Domain, time: OffsetDateTime, id: &str) -> Vec<u8> {
+    let with = if envelope.smtputf8 { "UTF8SMTPSA" } else { "ESMTPSA" };
+    let id: String = id.chars().filter(|c| c.is_ascii_alphanumeric() || ".-".contains(*c)).take(128).collect();
+    format!("Received: by {} with {with} id {id};\r\n\t{}\r\n", by.as_str(), date(time)).into_bytes()
+}
+
 /// `Return-Path:` as the last server writes it. spec: rfc5321#4.4
 pub fn return_path(envelope: &Envelope) -> Vec<u8> {
     format!("Return-Path: <{}>\r\n", envelope.reverse_path.as_ref().map_or("", |address| address.as_str())).into_bytes()
@@ -66,11 +74,15 @@ pub fn hops(message: &[u8]) -> usize {
 /// Everything else keeps its octets.
 // spec: rfc8601#5
 pub fn without_our_verdicts<'m>(message: &'m [u8], host: &Domain) -> Cow<'m, [u8]> {
+    without_fields(message, |field| is_verdict_of(field, host))
+}
+
+/// The message without those fields of its header, each given whole, that `unwanted` names.
+pub fn without_fields(message: &[u8], unwanted: impl Fn(&[u8]) -> bool) -> Cow<'_, [u8]> {
     let mut kept = Vec::new();
     let (mut from, mut at) = (0, 0);
     while let Some(end) = field_end(message, at) {
-        let field = message.get(at..end).unwrap_or_default();
-        if is_verdict_of(field, host) {
+        if unwanted(message.get(at..end).unwrap_or_default()) {
             kept.extend_from_slice(message.get(from..at).unwrap_or_default());
             from = end;
         }
@@ -81,6 +93,16 @@ pub fn without_our_verdicts<'m>(message: &'m [u8], host: &Domain) -> Cow<'m, [u8
     }
     kept.extend_from_slice(message.get(from..).unwrap_or_default());
     Cow::Owned(kept)
+}
+
+/// The fields of the header, each whole with its line ends, and where the header ends.
+pub fn fields(message: &[u8]) -> (Vec<&[u8]>, usize) {
+    let (mut fields, mut at) = (Vec::new(), 0);
+    while let Some(end) = field_end(message, at) {
+        fields.push(message.get(at..end).unwrap_or_default());
+        at = end;
+    }
+    (fields, at)
 }
 
 /// Where the field that begins at `at` ends, its folded lines included; `None` at the end of the header.
@@ -120,8 +142,8 @@ fn is_verdict_of(field: &[u8], host: &Domain) -> bool {
     id.trim_matches('"').trim_end_matches('.').eq_ignore_ascii_case(host.as_str())
 }
 
-/// spec: rfc5322#3.3
-fn date(time: OffsetDateTime) -> String {
+/// As `Date` and `Received` write it. spec: rfc5322#3.3
+pub fn date(time: OffsetDateTime) -> String {
     let time = time.to_offset(UtcOffset::UTC);
     let (weekday, month) = (time.weekday().to_string(), time.month().to_string());
     let short = |name: &str| name.get(..3).unwrap_or_default().to_owned();

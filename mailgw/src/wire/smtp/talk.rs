@@ -7,13 +7,17 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 
-use protocol::smtp::exchange::{Answer, Output, Request};
+use policies::mailbox::MailboxNumber;
+use protocol::smtp::exchange::{Answer, Output, Request, Secret};
 use protocol::smtp::session::{Session, Settings};
 use runtime::shutdown::Shutdown;
 use tokio::net::TcpStream;
-use tokio::time::{Instant, timeout, timeout_at};
+use tokio::sync::broadcast::{self, error::TryRecvError};
+use tokio::time::{Instant, sleep, timeout, timeout_at};
 
-use super::{Metrics, PIECE, Server};
+use super::{Desk, Door, Metrics, PIECE, Server};
+use crate::flow::submit::{Login, Submission};
+use crate::wire::places::Place;
 use crate::wire::stream::Stream;
 
 const READ: usize = 16 * 1024;
@@ -21,22 +25,31 @@ const READ: usize = 16 * 1024;
 /// One connection.
 pub(super) struct Talk<'a> {
     pub server: &'a Server,
+    pub place: Place,
     pub peer: IpAddr,
     pub deadline: Instant,
     /// What of `Server::receiving` is ours.
     pub counted: usize,
+    /// Who is logged in, and whose logins are over since before the password was checked.
+    pub login: Option<(Login, broadcast::Receiver<MailboxNumber>)>,
     pub shutdown: Shutdown,
 }
 
 impl Talk<'_> {
-    pub async fn run(mut self, stream: TcpStream) -> io::Result<()> {
+    pub async fn run(mut self, stream: TcpStream, door: Door) -> io::Result<()> {
         let limits = &self.server.limits;
         stream.set_nodelay(true)?;
         let mut stream = Stream::Clear(stream);
+        if door == Door::Tls {
+            let config = Arc::clone(&self.server.tls.borrow());
+            stream = stream.upgrade(config, limits.handshake).await?;
+            self.server.metrics.tls.increment();
+        }
         let (mut session, greeting) = Session::new(Settings {
-            host: self.server.reception.host.clone(),
-            tls: false,
+            host: self.server.desk.host().clone(),
+            tls: door == Door::Tls,
             starttls: true,
+            submission: matches!(self.server.desk, Desk::Submission(_)),
             max_size: limits.max_size,
             max_recipients: limits.max_recipients,
             max_copies: limits.memory / 2,
@@ -48,7 +61,11 @@ impl Talk<'_> {
                     Output::Send(bytes) => said.extend(bytes),
                     Output::Do(request) => {
                         let answer = self.work(request).await;
-                        todo.extend(session.answer(answer));
+                        // A thief who is sending must not go on when the owner takes the password away.
+                        todo.extend(match self.login_is_over() {
+                            true => session.bye("4.7.0", "The password was changed or the mailbox closed; log in again"),
+                            false => session.answer(answer),
+                        });
                     }
                     Output::StartTls => {
                         stream.write(&std::mem::take(&mut said), limits.handshake).await?;
@@ -83,29 +100,94 @@ impl Talk<'_> {
         }
     }
 
-    async fn work(&self, request: Request) -> Answer {
-        let (server, reception, peer) = (self.server, Arc::clone(&self.server.reception), self.peer);
-        match request {
-            Request::Recipient { recipient, declared } => {
-                let answer = blocking(move || reception.recipient(&recipient, declared)).await;
-                Metrics::count(&server.metrics.recipients, &answer);
+    async fn work(&mut self, request: Request) -> Answer {
+        match self.server.desk.clone() {
+            Desk::Reception(reception) => match request {
+                Request::Recipient { recipient, declared } => self.recipient(move || reception.recipient(&recipient, declared)).await,
+                Request::Deliver { envelope, bytes } => {
+                    let (copies, peer, now) = (bytes.len().saturating_mul(envelope.recipients.len()), self.peer, self.server.clock.now());
+                    self.deliver(copies, move || reception.accept(&envelope, &bytes, peer, now)).await
+                }
+                // This desk never asks who it is.
+                Request::Login { .. } | Request::Sender { .. } => Answer::Failed,
+            },
+            Desk::Submission(submission) => self.submission(submission, request).await,
+        }
+    }
+
+    async fn submission(&mut self, submission: Arc<Submission>, request: Request) -> Answer {
+        let now = self.server.clock.now();
+        match (request, self.login.as_ref().map(|(login, _)| *login)) {
+            (Request::Login { user, password }, _) => self.log_in(submission, user, password).await,
+            (Request::Sender { reverse_path }, Some(login)) => blocking(move || submission.sender(login, reverse_path.as_ref(), now)).await,
+            (Request::Recipient { recipient, declared }, Some(_)) => self.recipient(move || submission.recipient(&recipient, declared)).await,
+            (Request::Deliver { envelope, bytes }, Some(login)) => {
+                let copies = bytes.len().saturating_mul(3);
+                self.deliver(copies, move || submission.submit(login, &envelope, &bytes, now)).await
+            }
+            (_, None) => Answer::Failed,
+        }
+    }
+
+    async fn log_in(&mut self, submission: Arc<Submission>, user: String, password: Secret) -> Answer {
+        let (server, peer, ended) = (self.server, self.place.address(), submission.accounts.ended());
+        // The semaphore is never closed.
+        let checked = match server.logins.acquire().await {
+            Ok(_turn) => tokio::task::spawn_blocking(move || submission.login(&user, &password, peer)).await.unwrap_or(Err(Answer::Failed)),
+            Err(_) => Err(Answer::Failed),
+        };
+        let answer = match checked {
+            Ok(login) => {
+                self.login = Some((login, ended));
+                self.place.logged_in();
+                Answer::LoggedIn
+            }
+            Err(answer) => {
+                // Nobody tries passwords quickly.
+                tokio::select! {
+                    () = sleep(server.limits.refusal) => {}
+                    () = self.shutdown.wait() => {}
+                }
                 answer
             }
-            Request::Deliver { envelope, bytes } => {
-                let began = Instant::now();
-                let all = u32::try_from(server.limits.memory / PIECE).unwrap_or(u32::MAX);
-                let pieces = u32::try_from(bytes.len().saturating_mul(envelope.recipients.len()) / PIECE + 1).unwrap_or(u32::MAX);
-                // The semaphore is never closed.
-                let lent = Arc::clone(&server.delivering).acquire_many_owned(pieces.min(all)).await;
-                let now = server.clock.now();
-                let deliver = move || {
-                    let _lent = lent;
-                    reception.accept(&envelope, &bytes, peer, now)
-                };
-                let answer = blocking(deliver).await;
-                server.metrics.seconds.observe(began.elapsed().as_secs_f64());
-                Metrics::count(&server.metrics.messages, &answer);
-                answer
+        };
+        Metrics::count(&server.metrics.logins, &answer);
+        answer
+    }
+
+    async fn recipient(&self, find: impl FnOnce() -> Answer + Send + 'static) -> Answer {
+        let answer = blocking(find).await;
+        Metrics::count(&self.server.metrics.recipients, &answer);
+        answer
+    }
+
+    /// `bytes`: the memory it takes.
+    async fn deliver(&self, bytes: usize, deliver: impl FnOnce() -> Answer + Send + 'static) -> Answer {
+        let (server, began) = (self.server, Instant::now());
+        let all = u32::try_from(server.limits.memory / PIECE).unwrap_or(u32::MAX);
+        let pieces = u32::try_from(bytes / PIECE + 1).unwrap_or(u32::MAX);
+        // The semaphore is never closed.
+        let lent = Arc::clone(&server.delivering).acquire_many_owned(pieces.min(all)).await;
+        let answer = blocking(move || {
+            let _lent = lent;
+            deliver()
+        });
+        let answer = answer.await;
+        server.metrics.seconds.observe(began.elapsed().as_secs_f64());
+        Metrics::count(&server.metrics.messages, &answer);
+        answer
+    }
+
+    /// Whether the mailbox was closed or its password changed since the login.
+    fn login_is_over(&mut self) -> bool {
+        let Some((login, ended)) = &mut self.login else { return false };
+        loop {
+            match ended.try_recv() {
+                Ok(number) if number == login.number() => return true,
+                Ok(_) => {}
+                // Too late to hear of all: one too many that ends does no harm.
+                Err(TryRecvError::Lagged(_)) => return true,
+                Err(TryRecvError::Empty | TryRecvError::Closed) => return false,
             }
         }
     }

@@ -1,5 +1,4 @@
 //! The commands, each with its arguments understood.
-use base64::Engine as _;
 use time::OffsetDateTime;
 
 use super::cursor::Cursor;
@@ -447,17 +446,11 @@ fn authenticate(cursor: &mut Cursor) -> Parsed<Command> {
     }
     cursor.space()?;
     let text = cursor.take_while(|b| b.is_ascii_alphanumeric() || matches!(b, b'+' | b'/' | b'='));
-    let initial = if text == "=" { Some(Secret::new(String::new())) } else { secret(text.as_bytes()) };
+    let initial = if text == "=" { Some(Secret::new(String::new())) } else { crate::sasl::response(text.as_bytes()) };
     match initial {
         Some(initial) => Ok(Command::Authenticate { mechanism, initial: Some(initial) }),
         None => Err(ParseError::Expected("base64 of UTF-8")),
     }
-}
-
-/// A SASL response: base64 of UTF-8.
-pub(crate) fn secret(text: &[u8]) -> Option<Secret> {
-    let bytes = base64::engine::general_purpose::STANDARD.decode(text).ok()?;
-    String::from_utf8(bytes).ok().map(Secret::new)
 }
 
 fn name(cursor: &mut Cursor) -> Parsed<MailboxName> {

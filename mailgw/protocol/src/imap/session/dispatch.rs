@@ -3,7 +3,7 @@ use super::view::Manner;
 use super::{Expecting, MAX_FAILURES, Pending, Session, State, fetch, search};
 use crate::imap::exchange::{Output, Request, Secret};
 use crate::imap::framing::MAX_LITERAL;
-use crate::imap::parse::command::{Enable, secret};
+use crate::imap::parse::command::Enable;
 use crate::imap::parse::{Command, Item, StatusItem, sequence::SequenceSet};
 
 impl Session {
@@ -81,22 +81,15 @@ impl Session {
         match std::mem::replace(&mut self.expecting, Expecting::Command) {
             // spec: rfc3501#6.2.2 `*` cancels
             Expecting::Sasl { tag } if line == b"*" => self.write(&format!("{tag} BAD Cancelled\r\n")),
-            Expecting::Sasl { tag } => self.plain(tag, secret(&line)),
+            Expecting::Sasl { tag } => self.plain(tag, crate::sasl::response(&line)),
             Expecting::Done { tag } if line.eq_ignore_ascii_case(b"DONE") => self.done(&tag, "Done", true),
             Expecting::Done { tag } => self.write(&format!("{tag} BAD Expected DONE\r\n")),
             Expecting::Command => {}
         }
     }
 
-    /// spec: rfc4616#2 authzid NUL authcid NUL password
     fn plain(&mut self, tag: String, response: Option<Secret>) {
-        let mut parts = response.as_ref().map_or("", |secret| secret.expose()).split('\0');
-        let login = match (parts.next(), parts.next(), parts.next(), parts.next()) {
-            (Some(acts_as), Some(user), Some(password), None) if !user.is_empty() && (acts_as.is_empty() || acts_as == user) => {
-                Some((user.to_owned(), Secret::new(password.to_owned())))
-            }
-            _ => None,
-        };
+        let login = response.as_ref().and_then(crate::sasl::plain);
         match login {
             Some((user, password)) => self.ask(Request::Login { user, password }, Pending::Login { tag }),
             None => {

@@ -1,0 +1,228 @@
+//! Taking the mail of those who log in, one straight line: sender → header → completed → recipients → allowance → recorded → answered.
+
+mod author;
+mod complete;
+
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use policies::mailbox::MailboxNumber;
+use protocol::imap::exchange::Flags;
+use protocol::smtp::exchange::{Address, Answer, Domain, Envelope, Host, Recipient, Refusal, Secret};
+use protocol::smtp::trace;
+use store::{Batch, Expectation};
+use time::OffsetDateTime;
+
+use self::author::Wrong;
+use super::accept::{Found, INBOX, NotFound, Recipients, failed, not_found};
+use crate::directory::{Account, Random, still_open};
+use crate::gateway::{Gateway, unix_millis};
+use crate::mailbox::{Delivery, MailError};
+use crate::record::event::{self, Event};
+use crate::record::usage::{self, Usage};
+use crate::wire::imap::{Accounts, LoginRefusal};
+
+/// Messages of one mailbox that race are decided anew, this many times.
+const ATTEMPTS: usize = 16;
+
+/// Who is logged in on a connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Login(MailboxNumber);
+
+impl Login {
+    pub fn number(self) -> MailboxNumber {
+        self.0
+    }
+}
+
+pub struct Submission {
+    pub gateway: Arc<Gateway>,
+    pub accounts: Arc<dyn Accounts>,
+    pub random: Arc<dyn Random>,
+    /// The name this host stands under in `Received`.
+    pub host: Domain,
+    /// What stands after the `@` of our mailboxes.
+    pub domain: Domain,
+}
+
+/// Where the copies of a message go.
+struct Places {
+    /// Mailboxes here, each with what holds while it is open.
+    here: BTreeMap<String, Option<Expectation>>,
+}
+
+impl Submission {
+    /// The answer to AUTH.
+    pub fn login(&self, user: &str, password: &Secret, peer: IpAddr) -> Result<Login, Answer> {
+        match self.accounts.login(user, password, peer) {
+            Ok(mailbox) => MailboxNumber::parse(&mailbox).map(Login).map_err(|error| failed(&error)),
+            Err(LoginRefusal::Denied) => Err(Answer::Denied),
+            Err(LoginRefusal::Later) => Err(Answer::TooMany),
+            Err(LoginRefusal::Unavailable) => Err(Answer::Failed),
+        }
+    }
+
+    /// The answer to MAIL: an address of one's own, or the null path of a receipt.
+    pub fn sender(&self, login: Login, reverse_path: Option<&Address>, now: OffsetDateTime) -> Answer {
+        let own = match reverse_path {
+            None => Ok(true),
+            Some(address) => self.is_own(login, address),
+        };
+        match own.and_then(|own| Ok((own, self.usage(&self.account(login)?, 1, now)?))) {
+            Ok((false, _)) => Answer::Refused(Refusal::Sender),
+            Ok((true, None)) => Answer::TooMany,
+            Ok((true, Some(_))) => Answer::Known,
+            Err(answer) => answer,
+        }
+    }
+
+    /// The answer to RCPT.
+    pub fn recipient(&self, recipient: &Recipient, declared: usize) -> Answer {
+        if matches!(recipient, Recipient::Mailbox(address) if matches!(address.host(), Host::Literal(_))) {
+            return Answer::Refused(Refusal::Literal);
+        }
+        match self.found(recipient) {
+            Ok(found) => match self.gateway.messages.has_room(&found.mailbox, declared as u64) {
+                Ok(true) => Answer::Known,
+                Ok(false) => Answer::Full,
+                Err(error) => failed(&error),
+            },
+            Err(error) => not_found(error),
+        }
+    }
+
+    /// The answer to a whole message: `Durable` when each recipient has it or it waits for each, for good; after any other
+    /// answer nobody has it.
+    pub fn submit(&self, login: Login, envelope: &Envelope, message: &[u8], now: OffsetDateTime) -> Answer {
+        self.try_submit(login, envelope, message, now).unwrap_or_else(|answer| answer)
+    }
+
+    fn try_submit(&self, login: Login, envelope: &Envelope, message: &[u8], now: OffsetDateTime) -> Result<Answer, Answer> {
+        // 1. The header can be read, and says that the message is from whoever is logged in: before anything is made of it.
+        if !trace::header_is_bounded(message) {
+            return Err(Answer::Refused(Refusal::Header));
+        }
+        if trace::hops(message) > trace::MAX_HOPS {
+            return Err(Answer::Refused(Refusal::Loop));
+        }
+        self.judge(login, message)?;
+        // 2. It is completed. The name it gets tells nothing of its sender.
+        let mut token = [0; 16];
+        self.fill(&mut token)?;
+        let token = crate::hex(&token);
+        let completed = complete::complete(message, &self.host, &self.domain, &token, now);
+        let (digest, size) = (crate::record::body::digest(&completed), completed.len() as u64);
+        let id = format!("{:x}-{}", unix_millis(now), token.get(..16).unwrap_or_default());
+        let stamped = [&*trace::submitted(envelope, &self.host, now, &id), &*completed].concat();
+        for _ in 0..ATTEMPTS {
+            // 3. Recipients are found anew, for mailboxes close; two addresses of one mailbox are one recipient.
+            let places = self.places(envelope)?;
+            // 4. Within what the sender may send, counted in the commit that sends. The sender's mailbox is still open.
+            let account = self.account(login)?;
+            let counted = self.usage(&account, places.here.len(), now)?.ok_or(Answer::TooMany)?;
+            let submitted = event::Submitted { mailbox: account.mailbox(), digest: crate::hex(&digest), size, here: places.here.len() as u64, elsewhere: 0, queued: None };
+            let mut batch = Batch::new().expect(still_open(login.0)).expect(counted.0).put(usage::key(login.0), counted.1);
+            Event::MailSubmitted(submitted).append(&mut batch, unix_millis(now)).map_err(|error| failed(&error))?;
+            // 5. All copies and leaves of the log are recorded in one durable commit, or none.
+            batch = places.here.values().flatten().cloned().fold(batch, Batch::expect);
+            let copies = self.copies(envelope, &stamped, places.here, now)?;
+            match self.gateway.messages.deliver_promised(&copies, batch, unix_millis(now)) {
+                // 6. Only what is recorded is answered for.
+                Ok(_) => {
+                    tracing::info!(id, here = copies.len(), bytes = size, "message submitted");
+                    return Ok(Answer::Durable { id });
+                }
+                // Another message of this sender was counted, or a mailbox closed: look again.
+                Err(MailError::Conflict { .. }) => continue,
+                Err(MailError::OverQuota { .. }) => return Err(Answer::Full),
+                Err(MailError::Busy) => return Err(Answer::Failed),
+                Err(error) => return Err(failed(&error)),
+            }
+        }
+        Err(Answer::Failed)
+    }
+
+    fn judge(&self, login: Login, message: &[u8]) -> Result<(), Answer> {
+        let unknown = RefCell::new(None);
+        let own = |address: &Address| {
+            self.is_own(login, address).unwrap_or_else(|answer| {
+                unknown.replace(Some(answer));
+                false
+            })
+        };
+        let judged = author::judge(message, self.domain.as_str(), own);
+        if let Some(answer) = unknown.into_inner() {
+            return Err(answer);
+        }
+        judged.map_err(|wrong| {
+            tracing::info!(?wrong, "a submitted mail is refused");
+            Answer::Refused(if wrong == Wrong::Malformed { Refusal::Malformed } else { Refusal::Author })
+        })
+    }
+
+    fn places(&self, envelope: &Envelope) -> Result<Places, Answer> {
+        let mut places = Places { here: BTreeMap::new() };
+        for addressee in &envelope.recipients {
+            match self.found(&addressee.recipient) {
+                Ok(found) => places.here.insert(found.mailbox, found.open),
+                Err(NotFound::Failed(text)) => return Err(failed(&text)),
+                // The others must get it: the client tries again, and RCPT then says which one is gone.
+                Err(_) => return Err(Answer::Failed),
+            };
+        }
+        Ok(places)
+    }
+
+    fn copies(&self, envelope: &Envelope, stamped: &[u8], here: BTreeMap<String, Option<Expectation>>, now: OffsetDateTime) -> Result<Vec<Delivery>, Answer> {
+        if here.is_empty() {
+            return Ok(Vec::new());
+        }
+        let body = self.gateway.messages.body(&[&trace::return_path(envelope), stamped].concat()).map_err(|error| match error {
+            MailError::TooLarge { .. } => Answer::Refused(Refusal::TooLarge),
+            error => failed(&error),
+        })?;
+        let (body, unix_millis) = (Arc::new(body), i64::try_from(unix_millis(now)).unwrap_or(i64::MAX));
+        let copy = |mailbox: String| {
+            let (folder, content) = (INBOX.to_owned(), Arc::clone(&body).into());
+            Delivery { mailbox, folder, content, unix_millis, flags: Flags::new(), event: None }
+        };
+        Ok(here.into_keys().map(copy).collect())
+    }
+
+    fn account(&self, login: Login) -> Result<Account, Answer> {
+        match self.gateway.directory.get(login.0) {
+            Ok(Some(account)) if account.is_open() => Ok(account),
+            Ok(_) => Err(Answer::Refused(Refusal::Sender)),
+            Err(error) => Err(failed(&error)),
+        }
+    }
+
+    /// What stands in the store of the sender's mail, and what shall stand there after one more message; `None` if that is too much.
+    fn usage(&self, account: &Account, recipients: usize, now: OffsetDateTime) -> Result<Option<(Expectation, Vec<u8>)>, Answer> {
+        let key = usage::key(account.number);
+        let stored = self.gateway.store.get(&key).map_err(|error| failed(&error))?;
+        let before = stored.as_deref().map(Usage::decode).transpose().map_err(|error| failed(&error))?.unwrap_or_default();
+        let allowed = self.gateway.directory.policy().sending().allowance(account.kind());
+        let Some(after) = before.with(recipients, &allowed, unix_millis(now)) else { return Ok(None) };
+        let still = stored.map_or_else(|| Expectation::Absent(key.clone()), |stored| Expectation::Equals(key.clone(), stored));
+        Ok(Some((still, after.encode().map_err(|error| failed(&error))?)))
+    }
+
+    fn found(&self, recipient: &Recipient) -> Result<Found, NotFound> {
+        Recipients::find(&*self.gateway.directory, recipient)
+    }
+
+    fn is_own(&self, login: Login, address: &Address) -> Result<bool, Answer> {
+        match self.found(&Recipient::Mailbox(address.clone())) {
+            Ok(found) => Ok(found.mailbox == login.0.to_string()),
+            Err(NotFound::Failed(text)) => Err(failed(&text)),
+            Err(_) => Ok(false),
+        }
+    }
+
+    fn fill(&self, bytes: &mut [u8]) -> Result<(), Answer> {
+        self.random.fill(bytes).map_err(|error| failed(&error))
+    }
+}
