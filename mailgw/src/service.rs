@@ -23,6 +23,7 @@ use crate::directory::{Applicant, DirectoryError, ImportedRow, NewPassword, Page
 use crate::flow::evidence::{self, Installed, Wanted};
 use crate::flow::push::{self, Order, Progress, Report};
 use crate::gateway::Gateway;
+use crate::mailbox::MailError;
 use crate::sealer::{RemoteSealer, Seal};
 use crate::tls;
 
@@ -84,6 +85,8 @@ pub enum Operation {
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub enum LongOperation {
     MailboxImport { file: PathBuf },
+    /// Makes the search index of a mailbox anew.
+    MailboxReindex { mailbox: String },
     Push(Order),
 }
 
@@ -92,6 +95,8 @@ pub enum LongOperation {
 #[serde(rename_all = "kebab-case")]
 pub enum Told {
     Imported(Vec<ImportedRow>),
+    /// So many of so many messages.
+    Indexed { done: usize, all: usize },
     Pushed(Progress),
 }
 
@@ -198,6 +203,15 @@ impl Service {
                 };
                 Ok(Outcome::Report(Box::new(push::push(&self.gateway, &*self.sealer, &self.lists, &order, &mut progress)?)))
             }
+            LongOperation::MailboxReindex { mailbox } => {
+                let number = self.number(&mailbox)?;
+                let mut on = |done, all| {
+                    tell(Told::Indexed { done, all });
+                    !self.shutdown.is_set()
+                };
+                self.gateway.messages.reindex(&number.to_string(), &mut on).map_err(|error| told_of(&error))?;
+                Ok(Outcome::Done)
+            }
             LongOperation::MailboxImport { file } => {
                 let unreadable = |error: std::io::Error| Problem::new(Exit::Usage, "file", format!("{} cannot be read: {error}", file.display()), "check the path");
                 let opened = File::open(&file).map_err(unreadable)?;
@@ -225,6 +239,10 @@ impl Service {
     fn number(&self, text: &str) -> Result<MailboxNumber, DirectoryError> {
         Ok(self.gateway.directory.find(text)?.ok_or(DirectoryError::NotFound)?.number)
     }
+}
+
+fn told_of(error: &MailError) -> Problem {
+    Problem::new(Exit::Unavailable, "search-index", error.to_string(), "look at the store; searches read what the index does not know meanwhile")
 }
 
 /// A password that was made here; one that was chosen is known.

@@ -98,7 +98,7 @@ pub(super) fn smtp_seeds() -> Vec<Vec<u8>> {
 /// What an INBOX with one message and one folder answers.
 fn imap_answer(request: imap_exchange::Request, message: &[u8]) -> imap_exchange::Answer {
     use imap_exchange::{Answer, MailboxInfo, MailboxStatus, RefusalCode, Request};
-    let info = || MessageInfo { uid: 7, flags: Flags::new(), modseq: 3, internal_date: datetime!(2026-01-01 0:00 UTC), size: message.len() as u64 };
+    let info = || MessageInfo { uid: 7, flags: Flags::new(), modseq: 3, internal_date: datetime!(2026-01-01 0:00 UTC), size: message.len() as u64, content: 7 };
     match request {
         Request::Login { .. } => Answer::LoggedIn,
         Request::List => Answer::Mailboxes(vec![MailboxInfo { name: "INBOX".to_owned(), subscribed: true, special_use: None, has_children: false, exists: true }]),

@@ -70,6 +70,9 @@ pub enum Command {
     /// Close a mailbox for ever: no mail, no login, and its number is never given again.
     #[command(after_help = "Example:\n  mailgw mailbox close 1234567897")]
     Close { mailbox: String },
+    /// Make the search index of a mailbox anew. Searches go on meanwhile and miss nothing.
+    #[command(after_help = "Example:\n  mailgw mailbox reindex 1234567897")]
+    Reindex { mailbox: String },
     /// Set a new password; one is made unless one is given.
     #[command(after_help = "Example:\n  mailgw mailbox password 1234567897")]
     Password {
@@ -91,6 +94,7 @@ pub fn run(place: &Place, command: Command) -> Result<(), Problem> {
             Operation::MailboxOpen { applicant, password: password(password_file.as_deref())? }
         }
         Command::Import { file, out } => return import(place, &file, out.as_deref()),
+        Command::Reindex { mailbox } => return reindex(place, mailbox),
         Command::Show { mailbox } => Operation::MailboxShow { mailbox },
         Command::List { kind, state, limit, after } => Operation::MailboxList(Query { kind, state, limit, after }),
         Command::Close { mailbox } => Operation::MailboxClose { mailbox },
@@ -168,6 +172,16 @@ fn import(place: &Place, file: &Path, out: Option<&Path>) -> Result<(), Problem>
         return json(&told);
     }
     rows.iter().try_for_each(|row| line(&shown(row)))
+}
+
+fn reindex(place: &Place, mailbox: String) -> Result<(), Problem> {
+    let (mut last, mut count) = (false, 0);
+    let outcome = ask_long(place, LongOperation::MailboxReindex { mailbox }, |told| {
+        let Told::Indexed { done, all } = told else { return };
+        (last, count) = (done == all, done);
+        place.progress(&format!("indexing: {done} of {all} messages"), last);
+    })?;
+    if place.json { json(&object!({ "indexed": count, "whole": last || count == 0 })) } else { super::print::outcome(&outcome, false) }
 }
 
 fn shown(row: &ImportedRow) -> String {

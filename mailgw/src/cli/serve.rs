@@ -173,7 +173,7 @@ async fn operate_long(State(service): State<Service>, Extension(caller): Extensi
             let _under_way = under_way;
             service.perform_long(operation, &mut |told| match told {
                 // Nobody's work waits for one who only watches; passwords must reach somebody.
-                Told::Pushed(_) => reporter.tell_or_drop(&told),
+                Told::Pushed(_) | Told::Indexed { .. } => reporter.tell_or_drop(&told),
                 Told::Imported(_) => handle.block_on(reporter.tell(&told)),
             })
         };

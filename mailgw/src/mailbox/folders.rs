@@ -192,6 +192,10 @@ impl MessageStore {
         })
     }
 
+    pub(super) fn folder_ids(&self, mailbox: &str) -> Result<Vec<u64>, MailError> {
+        self.folders(mailbox)?.values().map(|stored| Ok(Folder::decode(stored)?.id)).collect()
+    }
+
     /// The records of a mailbox's folders by name.
     fn folders(&self, mailbox: &str) -> Result<BTreeMap<String, Vec<u8>>, MailError> {
         let (from, to) = folder::range(mailbox);

@@ -10,6 +10,7 @@ use store::{Batch, CommitError, Expectation, Store, StoreError};
 
 use super::change::shared_key;
 use super::broadcast::{Broadcast, Watch};
+use super::index::Due;
 use super::quota::{Quota, Use};
 use super::steps::Steps;
 use crate::record::body::{self, BodyId};
@@ -136,14 +137,15 @@ pub struct MessageStore {
     pub(super) broadcast: Arc<Broadcast>,
     /// What a mailbox may hold.
     pub(super) quota: Box<dyn Fn(&str) -> Quota + Send + Sync>,
-    key: Arc<DataKey>,
+    pub(super) key: Arc<DataKey>,
+    pub(super) due: Due,
     body_ids: Mutex<Range<u64>>,
 }
 
 impl MessageStore {
     /// Without a quota.
     pub fn new(store: Arc<dyn Store>, key: Arc<DataKey>) -> Self {
-        Self { store, key, broadcast: Arc::default(), quota: Box::new(|_| Quota::NONE), body_ids: Mutex::new(0..0) }
+        Self { store, key, broadcast: Arc::default(), due: Due::default(), quota: Box::new(|_| Quota::NONE), body_ids: Mutex::new(0..0) }
     }
 
     /// What each mailbox may hold. Deliveries that race can pass the limit by what is under way.
@@ -247,6 +249,9 @@ impl MessageStore {
         });
         let uids = uids.collect();
         done.tell(&self.broadcast);
+        for delivery in deliveries {
+            self.due.note(&delivery.mailbox, 1);
+        }
         uids
     }
 
@@ -287,7 +292,11 @@ impl MessageStore {
 
     /// The bytes as they were delivered; their digest is checked.
     pub fn load(&self, folder: &Folder, uid: u32) -> Result<Vec<u8>, MailError> {
-        let found = self.store.get(&message::key(folder.id, uid))?.ok_or(MailError::Gone)?;
+        self.load_from(folder.id, uid)
+    }
+
+    pub(super) fn load_from(&self, folder: u64, uid: u32) -> Result<Vec<u8>, MailError> {
+        let found = self.store.get(&message::key(folder, uid))?.ok_or(MailError::Gone)?;
         let (message, _) = Message::decode(&found)?;
         let sealed = self.store.get(&message.body.key())?;
         let sealed = sealed.ok_or(RecordError::Damaged { kind: "body", reason: "it is missing though its message stands" })?;

@@ -3,6 +3,7 @@
 mod broadcast;
 mod change;
 mod folders;
+mod index;
 mod messages;
 mod quota;
 mod steps;

@@ -80,6 +80,6 @@ impl Message {
         let internal_date = date.map_err(|_| RecordError::Damaged { kind: KIND, reason: "its date is none" })?;
         // A day of the calendar, as SEARCH asks for it, is one of the city.
         let internal_date = internal_date.checked_to_offset(time::macros::offset!(+8)).unwrap_or(internal_date);
-        Ok(MessageInfo { uid, flags: self.flags, modseq, internal_date, size: u64::from(self.size) })
+        Ok(MessageInfo { uid, flags: self.flags, modseq, internal_date, size: u64::from(self.size), content: self.body.0 })
     }
 }

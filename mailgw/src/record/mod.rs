@@ -19,6 +19,7 @@ pub mod sealing;
 pub mod settings;
 pub mod tls;
 pub mod usage;
+pub mod words;
 
 /// The version every record of today begins with.
 pub(crate) const VERSION: u8 = 1;

@@ -6,6 +6,7 @@ mod harness;
 mod limits;
 mod mail;
 mod resync;
+mod search;
 
 use harness::*;
 use mailgw::wire::imap::Limits;

@@ -18,6 +18,35 @@ pub struct MessageInfo {
     pub internal_date: OffsetDateTime,
     /// Octets of the message as stored, which are the octets [`Answer::Bytes`] brings.
     pub size: u64,
+    /// Which content it is: the same for a message and its copies, never another's.
+    pub content: u64,
+}
+
+/// Where a string is looked for.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub enum Place {
+    /// The texts of the body.
+    Body,
+    /// The texts of the body and the fields of the header.
+    Text,
+    /// One field of the header, its name in capitals.
+    Field(String),
+}
+
+/// What an index is asked: a string, folded as [`super::content::charset::fold`] does and not empty, in one place.
+#[derive(Clone, PartialEq, Eq, Hash)]
+pub struct Needle {
+    pub place: Place,
+    pub text: String,
+}
+
+/// What an index knows of one needle: contents by their numbers, ascending. What it knows of and names in neither list does
+/// not hold the needle.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Hits {
+    pub holds: Vec<u64>,
+    /// To be read before it is known.
+    pub perhaps: Vec<u64>,
 }
 
 /// A mailbox name in Unicode, decoded from modified UTF-7; `/` parts levels, `INBOX` is in capitals. 1 to 255 characters
@@ -37,6 +66,8 @@ pub enum Request {
     Status { mailbox: MailboxName },
     /// The bytes of a message. Answer: `Bytes`, or `Refused` (`NonExistent`) when it is gone.
     Load { uid: u32 },
+    /// What the index says of each of these. Answer: `Found`, or `Refused` where there is none to ask.
+    Find { needles: Vec<Needle> },
     /// Answer: `Stored`. With `unchanged_since`, messages of a higher MODSEQ stay as they are. spec: rfc7162#3.1.3
     Store { uids: Vec<u32>, op: StoreOp, flags: Flags, unchanged_since: Option<u64> },
     /// Answer: `Appended` when durable, or `Refused` (`TryCreate`, `OverQuota`, …).
@@ -69,6 +100,7 @@ impl Request {
             Request::Open { .. } => "Open",
             Request::Status { .. } => "Status",
             Request::Load { .. } => "Load",
+            Request::Find { .. } => "Find",
             Request::Store { .. } => "Store",
             Request::Append { .. } => "Append",
             Request::Copy { .. } => "Copy",
@@ -102,6 +134,8 @@ pub enum Answer {
     Opened { uid_validity: u32, uid_next: u32, highest_modseq: u64, messages: Vec<MessageInfo> },
     Status(MailboxStatus),
     Bytes(Arc<[u8]>),
+    /// The contents the index knows of, ascending, and one `Hits` for each needle.
+    Found { known: Vec<u64>, hits: Vec<Hits> },
     /// The messages as they are after the change, and the uids of those left alone, both ascending.
     Stored { after: Vec<MessageInfo>, modified: Vec<u32> },
     Appended { uid_validity: u32, uid: u32 },

@@ -1,5 +1,5 @@
 //! An IMAP4rev1 server (RFC 3501) without input or output: bytes in, [`exchange::Output`] out.
-mod content;
+pub mod content;
 pub mod exchange;
 pub mod flags;
 mod framing;

@@ -33,7 +33,7 @@ impl Fake {
 
     pub fn add(&mut self, bytes: Vec<u8>, flags: Flags) -> MessageInfo {
         let internal_date = datetime!(2024-10-01 10:00 +8);
-        let info = MessageInfo { uid: self.next, flags, modseq: self.modseq, internal_date, size: bytes.len() as u64 };
+        let info = MessageInfo { uid: self.next, flags, modseq: self.modseq, internal_date, size: bytes.len() as u64, content: u64::from(self.next) };
         self.next += 1;
         self.mails.push(Mail { info: info.clone(), bytes });
         info

@@ -311,7 +311,7 @@ fn a_silent_store_tells_what_others_changed() {
 #[test]
 fn what_a_silent_client_is_not_told_is_bounded_and_told_once() {
     let mut client = Client::selected();
-    let info = |uid, modseq, flags: Flags| MessageInfo { uid, flags, modseq, internal_date: datetime!(2024-10-01 10:00 +8), size: 1 };
+    let info = |uid, modseq, flags: Flags| MessageInfo { uid, flags, modseq, internal_date: datetime!(2024-10-01 10:00 +8), size: 1, content: u64::from(uid) };
     for round in 0..50 {
         let flagged = if round % 2 == 0 { Flags::new() } else { Flags::new().with(SystemFlag::Flagged) };
         for change in [Change::Flags(info(4, 10 + round, flagged.clone())), Change::New(info(6, 10, Flags::new())), Change::Flags(info(6, 10 + round, flagged))] {

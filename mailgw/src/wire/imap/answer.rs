@@ -42,6 +42,10 @@ fn on_store(messages: &MessageStore, mailbox: &str, open: Option<Folder>, reques
         Request::List => Answer::Mailboxes(messages.list(mailbox)?),
         Request::Status { mailbox: name } => Answer::Status(messages.status(mailbox, &name)?),
         Request::Load { uid } => Answer::Bytes(messages.load(&folder()?, uid)?.into()),
+        Request::Find { needles } => {
+            let (known, hits) = messages.find(mailbox, &needles)?;
+            Answer::Found { known, hits }
+        }
         Request::Store { uids, op, flags, unchanged_since } => {
             let (after, modified) = messages.store_flags_since(mailbox, &folder()?, &uids, op, &flags, unchanged_since.unwrap_or(u64::MAX))?;
             Answer::Stored { after, modified }

@@ -292,6 +292,7 @@ async fn take_in(mut session: Session, answer: Answer) -> Result<(Session, Vec<O
     let large = match &answer {
         Answer::Bytes(bytes) => bytes.len() > LARGE_MESSAGE,
         Answer::Opened { messages, .. } => messages.len() > LARGE_FOLDER,
+        Answer::Found { known, .. } => known.len() > LARGE_FOLDER,
         // Patterns against names.
         Answer::Mailboxes(names) => names.len() > 100,
         _ => false,

@@ -25,6 +25,9 @@ use self::metrics::Metrics;
 use super::places::Places;
 use crate::mailbox::MessageStore;
 
+/// How often mailboxes that got much mail are looked for.
+const INDEX_EVERY: Duration = Duration::from_secs(1);
+
 /// Why nobody is logged in. The client learns no more than this.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum LoginRefusal {
@@ -128,6 +131,7 @@ impl Imap {
                 Err(error) => tracing::error!(%error, "messages of deleted folders are left"),
             }
         });
+        connections.spawn(index(Arc::clone(&self.messages), shutdown.clone()));
         loop {
             while connections.try_join_next().is_some() {}
             let (accepted, door) = tokio::select! {
@@ -168,6 +172,23 @@ impl Imap {
                     });
                 }
             }
+        }
+    }
+}
+
+/// Mail that came is put into the index of its mailbox until shutdown; a segment under way ends first.
+async fn index(messages: Arc<MessageStore>, shutdown: Shutdown) {
+    loop {
+        tokio::select! {
+            () = shutdown.wait() => return,
+            () = tokio::time::sleep(INDEX_EVERY) => {}
+        }
+        let messages = Arc::clone(&messages);
+        match tokio::task::spawn_blocking(move || messages.index_due()).await {
+            Ok(Ok(_)) => {}
+            // Searches read what the index does not know; at the next delivery it is tried again.
+            Ok(Err(error)) => tracing::warn!(%error, "the search index of a mailbox was not made"),
+            Err(error) => tracing::error!(%error, "the search index of a mailbox was not made"),
         }
     }
 }

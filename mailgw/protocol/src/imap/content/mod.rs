@@ -1,4 +1,5 @@
 //! What FETCH and SEARCH take from the bytes of a message.
+pub mod charset;
 mod envelope;
 mod part;
 mod search;
@@ -9,7 +10,7 @@ use std::borrow::Cow;
 use super::parse::{Section, SectionText};
 pub(crate) use envelope::envelope;
 use part::{Kind, Part, slice};
-pub(crate) use search::Searchable;
+pub use search::Searchable;
 pub(crate) use structure::structure;
 
 /// The octets of a section, without the partial; `None` when the message has no such part. spec: rfc3501#6.4.5

@@ -4,7 +4,8 @@ use std::collections::VecDeque;
 use super::view::View;
 use super::{Pending, Session, State};
 use crate::imap::content::Searchable;
-use crate::imap::exchange::{Answer, MessageInfo, RefusalCode, Request};
+use crate::imap::content::charset::fold;
+use crate::imap::exchange::{Answer, Hits, MessageInfo, Needle, Place, RefusalCode, Request};
 use crate::imap::parse::sequence::write_set;
 use crate::imap::parse::{Key, Return};
 
@@ -13,8 +14,30 @@ pub(super) struct Job {
     uid: bool,
     told: Option<Return>,
     key: Key,
+    index: Index,
     left: VecDeque<u32>,
     found: Vec<u32>,
+}
+
+/// What the index said, once it was asked: for each needle of the key, in the order they were asked.
+#[derive(Default)]
+struct Index {
+    needles: Vec<Needle>,
+    known: Vec<u64>,
+    hits: Vec<Hits>,
+}
+
+impl Index {
+    /// `None`: to be read.
+    fn says(&self, place: &Place, text: &str, content: u64) -> Option<bool> {
+        let at = self.needles.iter().position(|needle| needle.place == *place && needle.text == text)?;
+        let hits = self.hits.get(at)?;
+        self.known.binary_search(&content).ok()?;
+        if hits.holds.binary_search(&content).is_ok() {
+            return Some(true);
+        }
+        if hits.perhaps.binary_search(&content).is_ok() { None } else { Some(false) }
+    }
 }
 
 impl Job {
@@ -28,7 +51,39 @@ pub(super) fn start(session: &mut Session, tag: String, told: Option<Return>, mu
     let State::Selected(view) = &session.state else { return };
     resolve(&mut key, view);
     let left = view.messages.iter().map(|message| message.uid).collect();
-    advance(session, Job { tag, uid, told, key, left, found: Vec::new() });
+    let mut needles = Vec::new();
+    collect(&key, &mut needles);
+    let asks = !needles.is_empty() && !view.messages.is_empty();
+    let job = Job { tag, uid, told, key, index: Index { needles: needles.clone(), ..Index::default() }, left, found: Vec::new() };
+    if asks { session.ask(Request::Find { needles }, Pending::Search(job)) } else { advance(session, job) }
+}
+
+/// What an index may be asked of a key. An empty string asks whether there is anything at all, which is read.
+fn collect(key: &Key, needles: &mut Vec<Needle>) {
+    match key {
+        Key::Body(_) | Key::Text(_) | Key::Header { .. } => {
+            let asked = place(key).map(|(place, text)| Needle { place, text: text.to_owned() });
+            if let Some(needle) = asked.filter(|needle| !needle.text.is_empty() && !needles.contains(needle)) {
+                needles.push(needle);
+            }
+        }
+        Key::Not(inner) => collect(inner, needles),
+        Key::Or(left, right) => {
+            collect(left, needles);
+            collect(right, needles);
+        }
+        Key::And(keys) => keys.iter().for_each(|key| collect(key, needles)),
+        _ => {}
+    }
+}
+
+fn place(key: &Key) -> Option<(Place, &str)> {
+    match key {
+        Key::Body(text) => Some((Place::Body, text)),
+        Key::Text(text) => Some((Place::Text, text)),
+        Key::Header { name, text } => Some((Place::Field(name.to_ascii_uppercase()), text)),
+        _ => None,
+    }
 }
 
 /// Sets become ranges once: a set of thousands costs each message a search by halves.
@@ -42,17 +97,35 @@ fn resolve(key: &mut Key, view: &View) {
             resolve(right, view);
         }
         Key::And(keys) => keys.iter_mut().for_each(|key| resolve(key, view)),
+        // Folded once, not for each message.
+        Key::Body(text) | Key::Text(text) | Key::Header { text, .. } => *text = fold(text),
         _ => {}
     }
 }
 
 pub(super) fn resume(session: &mut Session, mut job: Job, answer: Answer) {
+    let asked = !job.index.needles.is_empty() && job.index.hits.is_empty();
+    match answer {
+        Answer::Found { known, hits } if asked && hits.len() == job.index.needles.len() => {
+            (job.index.known, job.index.hits) = (known, hits);
+            advance(session, job);
+        }
+        // Without an index every message is read.
+        Answer::Refused { .. } if asked => {
+            job.index.needles.clear();
+            advance(session, job);
+        }
+        answer => read(session, job, answer),
+    }
+}
+
+fn read(session: &mut Session, mut job: Job, answer: Answer) {
     let Some(uid) = job.left.pop_front() else { return session.bye("The server lost step; connect again") };
     match answer {
         Answer::Bytes(bytes) => {
             let State::Selected(view) = &session.state else { return };
             let content = Searchable::new(&bytes);
-            if view.find(uid).and_then(|(_, info)| decide(&job.key, info, Some(&content))) == Some(true) {
+            if view.find(uid).and_then(|(_, info)| decide(&job.key, info, &job.index, Some(&content))) == Some(true) {
                 job.found.push(uid);
             }
         }
@@ -75,7 +148,7 @@ fn advance(session: &mut Session, mut job: Job) {
             job.left.pop_front();
             continue;
         };
-        match decide(&job.key, info, None) {
+        match decide(&job.key, info, &job.index, None) {
             Some(found) => {
                 job.left.pop_front();
                 job.found.extend(found.then_some(uid));
@@ -154,22 +227,22 @@ fn save(session: &mut Session, found: Vec<u32>) {
 }
 
 /// Whether a message matches; `None` when that hangs on its content and `content` is not given.
-fn decide(key: &Key, info: &MessageInfo, content: Option<&Searchable>) -> Option<bool> {
+fn decide(key: &Key, info: &MessageInfo, index: &Index, content: Option<&Searchable>) -> Option<bool> {
     let day = info.internal_date.date();
     Some(match key {
         Key::All => true,
         Key::Never => false,
         Key::Flag(flag) => info.flags.has(*flag),
         Key::Keyword(keyword) => info.flags.has_keyword(keyword),
-        Key::Not(key) => !decide(key, info, content)?,
-        Key::Or(left, right) => match (decide(left, info, content), decide(right, info, content)) {
+        Key::Not(key) => !decide(key, info, index, content)?,
+        Key::Or(left, right) => match (decide(left, info, index, content), decide(right, info, index, content)) {
             (Some(true), _) | (_, Some(true)) => true,
             (left, right) => left? || right?,
         },
         Key::And(keys) => {
             let mut open = false;
             for key in keys {
-                match decide(key, info, content) {
+                match decide(key, info, index, content) {
                     Some(false) => return Some(false),
                     Some(true) => {}
                     None => open = true,
@@ -189,8 +262,17 @@ fn decide(key: &Key, info: &MessageInfo, content: Option<&Searchable>) -> Option
         Key::SentBefore(date) => content?.sent().is_some_and(|sent| sent < *date),
         Key::SentOn(date) => content?.sent() == Some(*date),
         Key::SentSince(date) => content?.sent().is_some_and(|sent| sent >= *date),
-        Key::Header { name, text } => content?.header_contains(name, text),
-        Key::Body(text) => content?.body_contains(text),
-        Key::Text(text) => content?.text_contains(text),
+        Key::Header { name, text } => match index.says(&Place::Field(name.to_ascii_uppercase()), text, info.content) {
+            Some(said) => said,
+            None => content?.header_contains(name, text),
+        },
+        Key::Body(text) => match index.says(&Place::Body, text, info.content) {
+            Some(said) => said,
+            None => content?.body_contains(text),
+        },
+        Key::Text(text) => match index.says(&Place::Text, text, info.content) {
+            Some(said) => said,
+            None => content?.text_contains(text),
+        },
     })
 }

@@ -1,0 +1,228 @@
+//! Octets to text: charsets by the names mail gives them, and what to take them for where the name is missing or wrong.
+use std::borrow::Cow;
+
+use mail_parser::decoders::base64::base64_decode;
+use mail_parser::decoders::charsets::map::charset_decoder;
+use mail_parser::decoders::quoted_printable::quoted_printable_decode;
+
+/// Octets of an encoded word. The standard has 75, senders have more.
+const MAX_WORD: usize = 2048;
+
+/// The text of octets under a charset's name; where there is none, or none that can be, UTF-8 if it is that and the charset of
+/// mainland China if it is that.
+pub(crate) fn decode(charset: Option<&str>, bytes: &[u8]) -> String {
+    let named = charset.map(|name| name.trim().trim_matches('"').to_ascii_lowercase());
+    match named.as_deref() {
+        // spec: rfc1843 a 7-bit dress of GB 2312
+        Some("hz-gb-2312" | "hz") => gb18030(&undressed(bytes)),
+        // Who says GB2312 or GBK means whichever of the family has the character.
+        Some("gb2312" | "gbk" | "gb18030" | "cp936" | "x-gbk" | "csgb2312" | "gb_2312-80" | "euc-cn" | "iso-ir-58") => gb18030(bytes),
+        None | Some("" | "us-ascii" | "ascii" | "utf-8" | "utf8" | "unknown-8bit" | "x-unknown" | "8bit" | "default") => guessed(bytes),
+        Some(name) => charset_decoder(name.as_bytes()).map_or_else(|| guessed(bytes), |decoder| decoder(bytes)),
+    }
+}
+
+fn gb18030(bytes: &[u8]) -> String {
+    charset_decoder(b"gb18030").map_or_else(|| String::from_utf8_lossy(bytes).into_owned(), |decoder| decoder(bytes))
+}
+
+/// Raw octets without a name come from programs of here (QQ Mail, Foxmail): GBK when every octet agrees.
+fn guessed(bytes: &[u8]) -> String {
+    match std::str::from_utf8(bytes) {
+        Ok(text) => text.to_owned(),
+        Err(_) => {
+            let chinese = gb18030(bytes);
+            if chinese.contains(char::REPLACEMENT_CHARACTER) { String::from_utf8_lossy(bytes).into_owned() } else { chinese }
+        }
+    }
+}
+
+/// `~{` … `~}` bracket pairs of GB 2312 with the high bit off, `~~` is a tilde, `~` at a line's end joins lines.
+// spec: rfc1843#2
+fn undressed(bytes: &[u8]) -> Vec<u8> {
+    let (mut out, mut chinese, mut rest) = (Vec::with_capacity(bytes.len()), false, bytes);
+    loop {
+        rest = match (rest, chinese) {
+            ([], _) => return out,
+            ([b'~', b'{', rest @ ..], false) => {
+                chinese = true;
+                rest
+            }
+            ([b'~', b'}', rest @ ..], true) => {
+                chinese = false;
+                rest
+            }
+            ([b'~', b'~', rest @ ..], false) => {
+                out.push(b'~');
+                rest
+            }
+            ([b'~', b'\n', rest @ ..] | [b'~', b'\r', b'\n', rest @ ..], false) => rest,
+            ([first @ 0x21..=0x77, second @ 0x21..=0x7e, rest @ ..], true) => {
+                out.extend([first | 0x80, second | 0x80]);
+                rest
+            }
+            // A line that forgot to close its bracket closes it.
+            ([byte, rest @ ..], _) => {
+                chinese &= *byte != b'\n';
+                out.push(*byte);
+                rest
+            }
+        }
+    }
+}
+
+/// A header field's value with its encoded words read. Neighbours in one charset are joined before they are read, for many
+/// senders cut a character in two. spec: rfc2047#6.2
+pub(crate) fn words(value: &[u8]) -> String {
+    let mut out = String::new();
+    let mut open: Option<(String, Vec<u8>)> = None;
+    let mut rest = value;
+    loop {
+        let found = rest.windows(2).position(|pair| pair == b"=?").and_then(|at| Some((at, word(rest.get(at..)?)?)));
+        let Some((at, Word { charset, bytes, length })) = found else {
+            // What looks like a word and is none is text; a word may follow it.
+            let skip = rest.windows(2).position(|pair| pair == b"=?").map_or(rest.len(), |at| at + 2);
+            let (text, after) = rest.split_at(skip.min(rest.len()));
+            if !text.is_empty() {
+                close(&mut open, &mut out);
+                out.push_str(&guessed(text));
+            }
+            if after.is_empty() {
+                close(&mut open, &mut out);
+                return out;
+            }
+            rest = after;
+            continue;
+        };
+        let between = rest.get(..at).unwrap_or_default();
+        let joins = open.is_some() && between.iter().all(u8::is_ascii_whitespace);
+        match &mut open {
+            Some((before, joined)) if joins && before.eq_ignore_ascii_case(&charset) => joined.extend(bytes),
+            _ => {
+                close(&mut open, &mut out);
+                if !joins {
+                    out.push_str(&guessed(between));
+                }
+                open = Some((charset, bytes));
+            }
+        }
+        rest = rest.get(at + length..).unwrap_or_default();
+    }
+}
+
+fn close(open: &mut Option<(String, Vec<u8>)>, out: &mut String) {
+    if let Some((charset, bytes)) = open.take() {
+        out.push_str(&decode(Some(&charset), &bytes));
+    }
+}
+
+struct Word {
+    charset: String,
+    bytes: Vec<u8>,
+    length: usize,
+}
+
+/// The encoded word that `text` begins with. spec: rfc2047#2, with the language of rfc2231#5 passed over
+fn word(text: &[u8]) -> Option<Word> {
+    let inner = text.strip_prefix(b"=?")?;
+    let inner = inner.get(..MAX_WORD).unwrap_or(inner);
+    let mut parts = inner.splitn(3, |byte| *byte == b'?');
+    let (charset, coding, rest) = (parts.next()?, parts.next()?, parts.next()?);
+    let end = rest.windows(2).position(|pair| pair == b"?=")?;
+    let coded = rest.get(..end)?;
+    let charset = std::str::from_utf8(charset).ok()?.split('*').next()?.to_owned();
+    let bytes = match coding {
+        b"B" | b"b" => base64_decode(coded)?,
+        b"Q" | b"q" => {
+            let spaced: Vec<u8> = coded.iter().map(|byte| if *byte == b'_' { b' ' } else { *byte }).collect();
+            quoted_printable_decode(&spaced)?
+        }
+        _ => return None,
+    };
+    let length = 2 + inner.len() - rest.len() + end + 2;
+    (!charset.is_empty()).then_some(Word { charset, bytes, length })
+}
+
+/// The octets a transfer encoding stands for; `None` for one that is not known, or octets that are not in it.
+// spec: rfc2045#6
+pub(crate) fn transferred<'x>(coding: Option<&str>, bytes: &'x [u8]) -> Option<Cow<'x, [u8]>> {
+    match coding.unwrap_or("7bit").trim().to_ascii_lowercase().as_str() {
+        "" | "7bit" | "8bit" | "binary" => Some(bytes.into()),
+        "base64" => base64_decode(bytes).map(Cow::Owned),
+        "quoted-printable" => quoted_printable_decode(bytes).map(Cow::Owned),
+        _ => None,
+    }
+}
+
+/// Text as it is looked for: without regard to case and to full and half width. Traditional and simplified stay apart.
+pub fn fold(text: &str) -> String {
+    if text.is_ascii() {
+        return text.to_ascii_lowercase();
+    }
+    text.chars().map(narrowed).flat_map(char::to_lowercase).collect()
+}
+
+/// The compatibility form of one character of the forms of full and half width; any other as it is.
+fn narrowed(ch: char) -> char {
+    let mut narrow = ch;
+    if matches!(ch, '\u{3000}' | '\u{ff01}'..='\u{ffee}') {
+        unicode_normalization::char::decompose_compatible(ch, |form| narrow = form);
+    }
+    narrow
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+    use base64::Engine as _;
+
+    fn b64(bytes: &[u8]) -> String {
+        base64::engine::general_purpose::STANDARD.encode(bytes)
+    }
+
+    #[test]
+    fn chinese_in_all_its_dresses() {
+        // 公积金 in GB 2312: B9AB BBFD BDF0.
+        let gbk = [0xb9, 0xab, 0xbb, 0xfd, 0xbd, 0xf0];
+        for name in ["GB2312", "gbk", "gb18030", "cp936", "x-gbk"] {
+            assert_eq!(decode(Some(name), &gbk), "公积金", "{name}");
+        }
+        assert_eq!(decode(Some("hz-gb-2312"), b"a~~~{9+;}=p~}b ~\r\nc"), "a~公积金b c");
+        assert_eq!(decode(Some("hz-gb-2312"), b"~{9+\nplain"), "公\nplain");
+        // 公積金 in Big5: A4BD BF6E AAF7.
+        assert_eq!(decode(Some("Big5"), &[0xa4, 0xbd, 0xbf, 0x6e, 0xaa, 0xf7]), "公積金");
+        // A character of GB 18030 alone, in four octets: 𠀀.
+        assert_eq!(decode(Some("gb2312"), &[0x95, 0x32, 0x82, 0x36]), "𠀀");
+        for none in [None, Some("us-ascii"), Some("utf-8"), Some("x-no-such-charset")] {
+            assert_eq!(decode(none, &gbk), "公积金", "{none:?}");
+            assert_eq!(decode(none, "公积金".as_bytes()), "公积金", "{none:?}");
+        }
+        assert_eq!(decode(None, b"\xff\xfe\xff"), "\u{fffd}\u{fffd}\u{fffd}");
+    }
+
+    #[test]
+    fn words_cut_within_a_character() {
+        let utf8 = "住房公积金".as_bytes();
+        let (first, second) = utf8.split_at(7);
+        let split = format!("=?UTF-8?B?{}?=\r\n =?utf-8?B?{}?= end", b64(first), b64(second));
+        assert_eq!(words(split.as_bytes()), "住房公积金 end");
+        let gbk = [0xb9, 0xab, 0xbb, 0xfd, 0xbd, 0xf0];
+        let split = format!("=?gb2312?B?{}?= =?GB2312?Q?=FD=BD=F0?=", b64(&gbk[..3]));
+        assert_eq!(words(split.as_bytes()), "公积金");
+        assert_eq!(words(b"=?utf-8*zh?Q?a_b?= (=?big5?B?pL0=?=)"), "a b (公)");
+        // Octets as they are, and what looks like a word and is none.
+        assert_eq!(words(&[b"Re: ", &gbk[..]].concat()), "Re: 公积金");
+        for odd in ["=?", "=?utf-8?B?", "=?utf-8?X?a?=", "a =?=?utf-8?q?b?=", "=?utf-8?B?*?="] {
+            let read = words(odd.as_bytes());
+            assert!(read == odd || read == "a =?b", "{odd}: {read}");
+        }
+    }
+
+    #[test]
+    fn folded() {
+        assert_eq!(fold("ＡＢＣ１２３　Ｑｑ！ｱ"), "abc123 qq!ア");
+        assert_eq!(fold("公積金≠公积金 ÄΣ"), "公積金≠公积金 äσ");
+        assert_eq!(fold("Plain"), "plain");
+    }
+}

@@ -1,0 +1,238 @@
+//! Search: an index beside the messages, built some hundred at a time once there are as many that it does not know; those are
+//! few enough to be read. So nothing is asked of a delivery, small mailboxes need no index, and a search is right at any moment:
+//! what the index does not know is read, what it cannot decide is read.
+
+mod runs;
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::{Mutex, PoisonError};
+
+use protocol::imap::exchange::{Hits, Needle};
+use store::{Batch, Expectation, StoreError};
+
+use super::messages::{MailError, MessageStore};
+use crate::record::message::{self, Message};
+use crate::record::words::{self, Run, SHELVES, Segment};
+
+/// Messages of one segment, and how many are read one by one before a segment is made of them.
+pub const SEGMENT: usize = 512;
+/// Runs of one segment: some 50 MB while it is made.
+const MAX_RUNS: usize = 2_000_000;
+/// Mailboxes whose deliveries are counted.
+const MOST_NOTED: usize = 50_000;
+/// Records deleted in one commit.
+const SWEEP: usize = 1_000;
+
+/// Mailboxes that got mail since they were last looked at.
+#[derive(Default)]
+pub(super) struct Due {
+    delivered: Mutex<HashMap<String, usize>>,
+    /// One segment is made at a time, so that none is made twice.
+    making: Mutex<()>,
+}
+
+impl Due {
+    /// So many messages came; a mailbox is due when they fill a segment.
+    pub fn note(&self, mailbox: &str, messages: usize) {
+        let mut delivered = self.delivered.lock().unwrap_or_else(PoisonError::into_inner);
+        match delivered.get_mut(mailbox) {
+            Some(count) => *count = count.saturating_add(messages),
+            None => drop(delivered.insert(mailbox.to_owned(), messages)),
+        }
+        // A push reaches millions who get one message each. Who is forgotten here is found by a search.
+        if delivered.len() > MOST_NOTED {
+            delivered.retain(|_, count| *count > SEGMENT / 4);
+            if delivered.len() > MOST_NOTED {
+                delivered.clear();
+            }
+        }
+    }
+
+    fn take(&self) -> Vec<String> {
+        let mut delivered = self.delivered.lock().unwrap_or_else(PoisonError::into_inner);
+        let due: Vec<String> = delivered.iter().filter(|(_, count)| **count >= SEGMENT).map(|(mailbox, _)| mailbox.clone()).collect();
+        delivered.retain(|_, count| *count < SEGMENT);
+        due
+    }
+}
+
+/// Where one message of a mailbox lies.
+type Place = (u64, u32);
+
+impl MessageStore {
+    /// What the index says of each needle. What was delivered since its last segment it does not know.
+    pub fn find(&self, mailbox: &str, needles: &[Needle]) -> Result<(Vec<u64>, Vec<Hits>), MailError> {
+        let questions: Vec<runs::Question> = needles.iter().map(runs::question).collect();
+        let (mut known, mut hits) = (Vec::new(), vec![Hits::default(); needles.len()]);
+        for (number, segment) in self.segments(mailbox)? {
+            let content = |place: &u32| segment.contents.get(*place as usize).copied();
+            for (question, hits) in questions.iter().zip(&mut hits) {
+                let found = self.answered(mailbox, number, question)?;
+                let to = if question.exact { &mut hits.holds } else { &mut hits.perhaps };
+                to.extend(found.iter().filter_map(content));
+                hits.perhaps.extend(segment.unread.iter().filter_map(content));
+            }
+            known.extend(segment.contents);
+        }
+        known.sort_unstable();
+        for hits in &mut hits {
+            hits.holds.sort_unstable();
+            hits.perhaps.sort_unstable();
+            hits.perhaps.dedup();
+        }
+        // Many it does not know, of before this program kept an index or came while it was not running.
+        let held = usize::try_from(self.used(mailbox)?.messages).unwrap_or(usize::MAX);
+        if held.saturating_sub(known.len()) >= SEGMENT {
+            self.due.note(mailbox, SEGMENT);
+        }
+        Ok((known, hits))
+    }
+
+    /// The places in one segment that answer a question.
+    fn answered(&self, mailbox: &str, number: u64, question: &runs::Question) -> Result<BTreeSet<u32>, MailError> {
+        let mut found = BTreeSet::new();
+        for way in &question.ways {
+            let mut left: Option<Vec<u32>> = None;
+            for run in way {
+                let places = self.shelf(mailbox, number, *run)?;
+                let both = match left {
+                    None => places,
+                    Some(left) => left.into_iter().filter(|place| places.binary_search(place).is_ok()).collect(),
+                };
+                let none = both.is_empty();
+                left = Some(both);
+                if none {
+                    break;
+                }
+            }
+            found.extend(left.unwrap_or_default());
+        }
+        Ok(found)
+    }
+
+    fn shelf(&self, mailbox: &str, number: u64, run: Run) -> Result<Vec<u32>, MailError> {
+        let key = words::shelf_key(mailbox, number, runs::shelf(run));
+        match self.store.get(&key)? {
+            Some(stored) => Ok(words::look_up(&key, &stored, run, &self.key)?),
+            None => Ok(Vec::new()),
+        }
+    }
+
+    fn segments(&self, mailbox: &str) -> Result<Vec<(u64, Segment)>, MailError> {
+        let (from, to) = words::segments(mailbox);
+        let found = self.store.scan(&from, &to, usize::MAX)?;
+        let opened = found.iter().map(|(key, stored)| Ok((words::segment_number(mailbox, key)?, Segment::open(key, stored, &self.key)?)));
+        opened.collect()
+    }
+
+    /// Makes the segments that deliveries of late call for; how many.
+    pub fn index_due(&self) -> Result<usize, MailError> {
+        let mut made = 0;
+        for mailbox in self.due.take() {
+            made += self.index(&mailbox, SEGMENT, &mut |_, _| true)?;
+        }
+        Ok(made)
+    }
+
+    /// Drops the index of a mailbox and makes it anew, the last few messages included. `on` hears how many of how many messages
+    /// are in it and says whether to go on.
+    pub fn reindex(&self, mailbox: &str, on: &mut dyn FnMut(usize, usize) -> bool) -> Result<usize, MailError> {
+        for (from, to) in [words::segments(mailbox), words::shelves(mailbox)] {
+            loop {
+                let found = self.store.scan(&from, &to, SWEEP)?;
+                if found.is_empty() {
+                    break;
+                }
+                self.store.commit(found.into_iter().fold(Batch::new(), |batch, (key, _)| batch.delete(key)))?;
+            }
+        }
+        self.index(mailbox, 1, on)
+    }
+
+    /// Segments of what no segment knows, while that is `least` messages or more.
+    fn index(&self, mailbox: &str, least: usize, on: &mut dyn FnMut(usize, usize) -> bool) -> Result<usize, MailError> {
+        let _one = self.due.making.lock().unwrap_or_else(PoisonError::into_inner);
+        let segments = self.segments(mailbox)?;
+        let known: BTreeSet<u64> = segments.iter().flat_map(|(_, segment)| segment.contents.iter().copied()).collect();
+        let mut next = segments.last().map_or(0, |(number, _)| number + 1);
+        let mut left: Vec<(u64, Place)> = self.contents(mailbox)?.into_iter().filter(|(content, _)| !known.contains(content)).collect();
+        let (all, mut made) = (left.len(), 0);
+        // The oldest first: what is left over is what came last.
+        while !left.is_empty() && left.len() >= least {
+            let taken = self.segment(mailbox, next, &left)?;
+            left.drain(..taken);
+            (next, made) = (next + 1, made + 1);
+            if !on(all - left.len(), all) {
+                break;
+            }
+        }
+        Ok(made)
+    }
+
+    /// One segment of the first of these; how many it took.
+    fn segment(&self, mailbox: &str, number: u64, left: &[(u64, Place)]) -> Result<usize, MailError> {
+        let mut segment = Segment::default();
+        let mut shelves: Vec<Vec<(Run, u32)>> = vec![Vec::new(); usize::try_from(SHELVES).unwrap_or(0)];
+        let (mut taken, mut written) = (0, 0);
+        for (content, (folder, uid)) in left.iter().take(SEGMENT) {
+            if written > MAX_RUNS {
+                break;
+            }
+            taken += 1;
+            let place = u32::try_from(segment.contents.len()).unwrap_or(u32::MAX);
+            let found = match self.load_from(*folder, *uid) {
+                Ok(bytes) => runs::of(&bytes),
+                Err(MailError::Gone) => continue,
+                // Whoever searches is told that it cannot be read.
+                Err(MailError::Record(_) | MailError::Store(StoreError::Corrupt { .. })) => None,
+                Err(error) => return Err(error),
+            };
+            segment.contents.push(*content);
+            let Some(found) = found else {
+                segment.unread.push(place);
+                continue;
+            };
+            written += found.len();
+            for run in found {
+                if let Some(shelf) = usize::try_from(runs::shelf(run)).ok().and_then(|at| shelves.get_mut(at)) {
+                    shelf.push((run, place));
+                }
+            }
+        }
+        let key = words::segment_key(mailbox, number);
+        let mut batch = Batch::new().expect(Expectation::Absent(key.clone())).put(key.clone(), segment.seal(&key, &self.key)?);
+        for (shelf, mut found) in (0..).zip(shelves) {
+            found.sort_unstable();
+            let mut runs: Vec<(Run, Vec<u32>)> = Vec::new();
+            for (run, place) in found {
+                match runs.last_mut() {
+                    Some((last, places)) if *last == run => places.push(place),
+                    _ => runs.push((run, vec![place])),
+                }
+            }
+            if !runs.is_empty() {
+                let key = words::shelf_key(mailbox, number, shelf);
+                let sealed = words::seal_shelf(&key, &runs, segment.contents.len(), &self.key)?;
+                batch = batch.put(key, sealed);
+            }
+        }
+        self.store.commit(batch)?;
+        Ok(taken)
+    }
+
+    /// Every content of a mailbox and one place where it lies, by number.
+    fn contents(&self, mailbox: &str) -> Result<BTreeMap<u64, Place>, MailError> {
+        let mut contents = BTreeMap::new();
+        for folder in self.folder_ids(mailbox)? {
+            let (from, to) = message::range(folder);
+            for (key, value) in self.store.scan(&from, &to, usize::MAX)? {
+                let (message, _) = Message::decode(&value)?;
+                contents.insert(message.body.0, (folder, message::uid(folder, &key)?));
+            }
+        }
+        Ok(contents)
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,146 @@
+//! The index and a plain scan say the same, whatever is asked of whatever mail.
+#![allow(clippy::unwrap_used, clippy::panic)]
+
+use std::sync::Arc;
+
+use proptest::prelude::*;
+use protocol::imap::content::Searchable;
+use protocol::imap::content::charset::fold;
+use protocol::imap::exchange::{Flags, Needle, Place};
+use store::{Batch, Memory, Store};
+
+use super::{MessageStore, SEGMENT};
+use crate::mailbox::{Delivery, standard_folders};
+use crate::record::words;
+
+const BOX: &str = "1234567897";
+
+fn founded() -> (Arc<Memory>, MessageStore) {
+    let store = Arc::new(Memory::new());
+    store.commit(standard_folders(Batch::new(), BOX)).unwrap();
+    let mail = MessageStore::new(Arc::clone(&store) as Arc<dyn Store>, crate::mailbox::test_keys::data_key());
+    (store, mail)
+}
+
+fn deliver(mail: &MessageStore, folder: &str, messages: &[Vec<u8>]) {
+    for some in messages.chunks(100) {
+        let delivery = |bytes: &Vec<u8>| Delivery { mailbox: BOX.into(), folder: folder.into(), content: bytes.clone().into(), unix_millis: 1, flags: Flags::new(), event: None };
+        mail.deliver(&some.iter().map(delivery).collect::<Vec<_>>(), 1).unwrap();
+    }
+}
+
+fn truth(bytes: &[u8], needle: &Needle) -> bool {
+    let message = Searchable::new(bytes);
+    match &needle.place {
+        Place::Body => message.body_contains(&needle.text),
+        Place::Text => message.text_contains(&needle.text),
+        Place::Field(name) => message.header_contains(name, &needle.text),
+    }
+}
+
+/// For every message of INBOX: what the index says agrees with what is there.
+fn agrees(mail: &MessageStore, needles: &[Needle], least_known: usize) {
+    let inbox = mail.folder(BOX, "INBOX").unwrap();
+    let (known, hits) = mail.find(BOX, needles).unwrap();
+    assert!(known.len() >= least_known, "{} known", known.len());
+    for info in mail.view(BOX, "INBOX").unwrap().messages {
+        if known.binary_search(&info.content).is_err() {
+            continue;
+        }
+        let bytes = mail.load(&inbox, info.uid).unwrap();
+        for (needle, hits) in needles.iter().zip(&hits) {
+            let (holds, perhaps) = (hits.holds.binary_search(&info.content).is_ok(), hits.perhaps.binary_search(&info.content).is_ok());
+            let there = truth(&bytes, needle);
+            assert!(if holds { there } else { perhaps || !there }, "{:?} {:?}: holds {holds} perhaps {perhaps} there {there}", needle.place, needle.text);
+            let short = needle.text.chars().count() <= 3 && !matches!(&needle.place, Place::Field(name) if name == "X-NOTE");
+            assert!(!short || !perhaps, "a short string is decided without reading");
+        }
+    }
+}
+
+fn message() -> impl Strategy<Value = Vec<u8>> {
+    let words = "[公积金住房养老ab Ａ１\r\n]{0,40}";
+    (words, words, "[公积金ab]{0,6}", 0..4).prop_map(|(text, other, subject, form)| {
+        let subject = fold(&subject).replace(['\r', '\n'], " ");
+        let coded = |text: &str| quoted(text.as_bytes());
+        match form {
+            0 => format!("Subject: {subject}\r\nFrom: 公积金 <a@b.cn>\r\nX-Note: {subject}b\r\n\r\n{text}").into_bytes(),
+            1 => format!("Subject: =?utf-8?Q?{}?=\r\nContent-Type: text/plain; charset=utf-8\r\nContent-Transfer-Encoding: quoted-printable\r\n\r\n{}", coded(&subject), coded(&text)).into_bytes(),
+            2 => {
+                let head = "Subject: two\r\nTo: ab@b.cn\r\nContent-Type: multipart/mixed; boundary=x\r\n\r\n--x\r\n\r\n";
+                format!("{head}{text}\r\n--x\r\nContent-Type: text/csv; name=a.csv\r\n\r\n{other}\r\n--x\r\nContent-Type: application/pdf\r\n\r\n公积金\r\n--x--\r\n").into_bytes()
+            }
+            // Raw octets of GB 18030: 公积金.
+            _ => [format!("Subject: {subject}\r\n\r\n").as_bytes(), &[0xb9, 0xab, 0xbb, 0xfd, 0xbd, 0xf0], other.replace(|ch: char| !ch.is_ascii(), "").as_bytes()].concat(),
+        }
+    })
+}
+
+fn quoted(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("={byte:02X}")).collect()
+}
+
+/// What is looked for is not for logs, so a needle cannot be printed; what it is made of can.
+fn needle() -> impl Strategy<Value = (usize, String)> {
+    (0..6_usize, "[公积金住房养老ab Ａ１]{1,6}")
+}
+
+fn made((place, text): &(usize, String)) -> Needle {
+    let field = |name: &str| Place::Field(name.to_owned());
+    let place = [Place::Body, Place::Text, field("SUBJECT"), field("FROM"), field("TO"), field("X-NOTE")][*place].clone();
+    Needle { place, text: fold(text) }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 60, ..ProptestConfig::default() })]
+    #[test]
+    fn the_index_and_a_scan_say_the_same(before in prop::collection::vec(message(), 1..20), after in prop::collection::vec(message(), 0..5), needles in prop::collection::vec(needle(), 1..12)) {
+        let (_, mail) = founded();
+        let needles: Vec<Needle> = needles.iter().map(made).collect();
+        deliver(&mail, "INBOX", &before);
+        mail.reindex(BOX, &mut |_, _| true).unwrap();
+        deliver(&mail, "INBOX", &after);
+        agrees(&mail, &needles, before.len());
+        mail.index(BOX, 1, &mut |_, _| true).unwrap();
+        agrees(&mail, &needles, before.len() + after.len());
+    }
+}
+
+#[test]
+fn a_segment_is_made_when_there_is_enough_for_one_and_only_then() {
+    let (store, mail) = founded();
+    let texts: Vec<Vec<u8>> = (0..SEGMENT + 100).map(|n| format!("Subject: {n}\r\n\r\n缴存公积金 {n}").into_bytes()).collect();
+    deliver(&mail, "INBOX", &texts[..SEGMENT - 1]);
+    assert_eq!(mail.index_due().unwrap(), 0);
+    deliver(&mail, "Archive", &texts[SEGMENT - 1..]);
+    assert_eq!(mail.index_due().unwrap(), 1);
+    assert_eq!(mail.index_due().unwrap(), 0);
+    let ask = |text: &str| vec![Needle { place: Place::Body, text: text.to_owned() }];
+    let (known, hits) = mail.find(BOX, &ask("积")).unwrap();
+    assert_eq!((known.len(), hits[0].holds.len(), hits[0].perhaps.len()), (SEGMENT, SEGMENT, 0));
+    // Copies and moves are known by their content; what is gone is no hit of anything.
+    let inbox = mail.folder(BOX, "INBOX").unwrap();
+    mail.move_to(&inbox, &[1, 2, 3], BOX, "Trash").unwrap();
+    assert_eq!(mail.find(BOX, &ask("缴存公")).unwrap().0.len(), SEGMENT);
+    // Anew, with those the segment left out; nothing of the old one is left.
+    let mut told = Vec::new();
+    assert_eq!(mail.reindex(BOX, &mut |done, all| { told.push((done, all)); true }).unwrap(), 2);
+    assert_eq!(told, [(SEGMENT, SEGMENT + 100), (SEGMENT + 100, SEGMENT + 100)]);
+    assert_eq!(mail.find(BOX, &ask("没有")).unwrap(), ((mail.find(BOX, &ask("积")).unwrap().0), vec![Default::default()]));
+    // Sealed: no word stands there, and another mailbox has none of it.
+    for (from, to) in [words::segments(BOX), words::shelves(BOX)] {
+        let all = store.scan(&from, &to, usize::MAX).unwrap();
+        assert!(!all.is_empty());
+        assert!(all.iter().all(|(key, value)| [key.as_bytes(), value].iter().all(|bytes| !bytes.windows(9).any(|part| part == "公积金".as_bytes()))));
+    }
+    assert_eq!(mail.find("2234567890", &ask("积")).unwrap(), (vec![], vec![Default::default()]));
+}
+
+#[test]
+fn what_has_too_much_text_is_read_by_every_search() {
+    let (_, mail) = founded();
+    deliver(&mail, "INBOX", &[format!("Subject: big\r\n\r\n{}", "长文 ".repeat(100_000)).into_bytes(), b"Subject: small\r\n\r\nsmall".to_vec()]);
+    mail.reindex(BOX, &mut |_, _| true).unwrap();
+    let (known, hits) = mail.find(BOX, &[Needle { place: Place::Body, text: "无".into() }]).unwrap();
+    assert_eq!((known.len(), hits[0].holds.len(), hits[0].perhaps.len()), (2, 0, 1));
+}
