@@ -1,5 +1,7 @@
 //! The command line of enterprises and bureaus.
 
+mod desk;
+
 use clap::{Parser, Subcommand};
 use runtime::exit::Exit;
 
@@ -12,9 +14,14 @@ pub struct Cli {
 }
 
 #[derive(Debug, Subcommand)]
-enum Command {}
+enum Command {
+    /// The bureau's side: receive filings, prove them, seal receipts.
+    Desk(desk::Desk),
+}
 
 /// Runs the program once.
 pub fn run(cli: Cli) -> Exit {
-    match cli.command {}
+    match cli.command {
+        Command::Desk(desk) => desk::run(desk),
+    }
 }

@@ -1,0 +1,91 @@
+//! The desk's service: the enterprises' listener, administration and outbox sockets, and the jobs between them.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use axum::extract::State;
+use axum::routing::post;
+use axum::{Extension, Json, Router};
+use runtime::admin::AdminSocket;
+use runtime::clock::SystemClock;
+use runtime::exit::{Exit, Problem};
+use runtime::http::{Caller, Limits};
+use runtime::metrics::Registry;
+use runtime::request::Requests;
+use runtime::shutdown::Shutdown;
+
+use super::ask::{PATH, Place, internal, passphrase};
+use crate::desk::http::{Public, outbox, router};
+use crate::desk::init::{Listen, network};
+use crate::desk::job;
+use crate::desk::service::{Operation, Outcome, Service};
+use crate::desk::tls::DeskTls;
+
+/// The deadline's burst: an enterprise keeps its connection only as long as it files.
+const CONNECTIONS: usize = 8_192;
+
+pub fn serve(place: &Place) -> Result<(), Problem> {
+    runtime::log::init();
+    let runtime = super::ask::runtime()?;
+    let opened = crate::desk::init::open(&place.directory, &passphrase(place)?, Arc::new(SystemClock), network(runtime.handle().clone()))?;
+    let tls = DeskTls::new(Arc::clone(&opened.desk.store), Arc::clone(&opened.desk.keys), &opened.roots)?;
+    // The lock on the directory is held until all work has ended: dropped after the runtime, which waits for it.
+    let _directory = opened.directory;
+    let service = Service { desk: opened.desk, evidence: opened.evidence };
+    runtime.block_on(run(service.clone(), tls, opened.configuration.listen, &place.directory))?;
+    drop(runtime);
+    service.evidence.advance()?;
+    tracing::info!("ended");
+    Ok(())
+}
+
+async fn run(service: Service, tls: DeskTls, listen: Listen, directory: &Path) -> Result<(), Problem> {
+    let shutdown = Shutdown::on_signals().map_err(|error| internal(&error))?;
+    let metrics = Registry::new();
+    let wrong = |error: runtime::metrics::MetricError| Problem::new(Exit::Internal, "metrics", error.to_string(), "report this");
+    let (https, http) = (runtime::http::bind(listen.https).await?, runtime::http::bind(listen.http).await?);
+    let admin = AdminSocket::bind(directory).await?;
+    let letters = AdminSocket::bind_beside(directory, outbox::SOCKET).await?;
+    let healthy = Arc::new(AtomicBool::new(true));
+    let public = Arc::new(Public::new(Arc::clone(&service.desk), &metrics).map_err(wrong)?);
+    let unsealed = metrics.gauge("suiyin_desk_unsealed", "Receipts that wait for their seal.", &[]).map_err(wrong)?;
+    let head = tokio::spawn(job::head(Arc::clone(&service.evidence), Arc::clone(&healthy), shutdown.clone()));
+    let seals = tokio::spawn(job::seals(Arc::clone(&service.desk), unsealed, shutdown.clone()));
+    let requests = Requests::new();
+    let counts = requests.clone();
+    let operator = runtime::http::health(move || health(&healthy)).merge(runtime::http::metrics(move || metrics.render() + &counts.render()));
+    tracing::info!(https = %listen.https, http = %listen.http, host = service.desk.settings.host, "serving");
+    // A large attachment over a slow line takes its time; every route bounds what it reads.
+    let limits = Limits { body: None, request: Some(Duration::from_secs(900)), connections: CONNECTIONS, ..Limits::default() };
+    let letter_router = outbox::router(Arc::clone(&service.desk));
+    tokio::join!(
+        runtime::http::serve_tls(https, Arc::new(tls), requests.counted(router(public)), limits, shutdown.clone()),
+        runtime::http::serve(http, requests.counted(operator), Limits::default(), shutdown.clone()),
+        admin.serve(requests.counted(administration(service)), shutdown.clone()),
+        letters.serve(letter_router, shutdown.clone()),
+    );
+    for job in [head, seals] {
+        job.await.map_err(|error| Problem::new(Exit::Internal, "job", error.to_string(), "read the log above"))?;
+    }
+    Ok(())
+}
+
+fn administration(service: Service) -> Router {
+    Router::new().route(PATH, post(operate)).with_state(service)
+}
+
+async fn operate(State(service): State<Service>, Extension(caller): Extension<Caller>, Json(operation): Json<Operation>) -> Result<Json<Outcome>, Problem> {
+    // The socket admits this user and root alone; over any other door nobody is known.
+    caller.user.ok_or_else(|| Problem::new(Exit::Denied, "caller", "nobody is known at the other end", "use the administration socket"))?;
+    let done = runtime::request::spawn_blocking(move || service.perform(operation)).await;
+    done.map_err(|error| Problem::new(Exit::Internal, "operation", error.to_string(), "report this with the log"))?.map(Json)
+}
+
+fn health(healthy: &AtomicBool) -> Result<(), Problem> {
+    if healthy.load(Ordering::Relaxed) {
+        return Ok(());
+    }
+    Err(Problem::new(Exit::Unavailable, "log", "the log's head cannot be signed and stored", "look at the disk; service resumes by itself"))
+}

@@ -1,0 +1,193 @@
+//! An attachment is streamed to disk, sealed piece by piece: however large it is, a few pieces are in memory.
+//!
+//! 1 begin     its digest is its name; what is here already is not taken again
+//! 2 pieces    each sealed for its place; no more than the limit, whatever was announced
+//! 3 end       the digest is right and the last piece marked; the file is durable under its name
+//! 4 record    size, whose quota, leaf of the log: one commit
+
+use std::fs::File;
+use std::io::Write;
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use ring::digest::{Context, SHA256};
+use store::{Batch, CommitError, Expectation};
+
+use super::authorise::Enterprise;
+use crate::desk::Desk;
+use crate::desk::problem::DeskError;
+use crate::desk::record::attachment::AttachmentRecord;
+use crate::desk::record::event::{Event, unix_millis};
+
+/// Octets of a piece, but for the last.
+const PIECE: usize = 256 * 1024;
+
+/// An attachment that is being received. What is dropped before its end leaves nothing.
+pub struct Incoming<'a> {
+    desk: &'a Desk,
+    by: String,
+    sha256: String,
+    temporary: PathBuf,
+    file: File,
+    digest: Context,
+    size: u64,
+    piece: Vec<u8>,
+    pieces: u64,
+    kept: bool,
+}
+
+pub enum Begun<'a> {
+    /// It is here already.
+    Known(u64),
+    Take(Box<Incoming<'a>>),
+}
+
+fn place(sha256: &str, index: u64, last: bool) -> Vec<u8> {
+    format!("attachment|{sha256}|{index}|{last}").into_bytes()
+}
+
+/// 64 small hexadecimal digits.
+pub fn is_digest(text: &str) -> bool {
+    text.len() == 64 && text.bytes().all(|digit| matches!(digit, b'0'..=b'9' | b'a'..=b'f'))
+}
+
+pub fn begin<'a>(desk: &'a Desk, caller: &Enterprise, sha256: &str, announced: Option<u64>) -> Result<Begun<'a>, DeskError> {
+    static NEXT: AtomicU64 = AtomicU64::new(0);
+    if !is_digest(sha256) {
+        return Err(DeskError::Request("an attachment is named by its SHA-256 in 64 small hexadecimal digits; put it there".into()));
+    }
+    if let Some(known) = desk.store.get(&AttachmentRecord::key(sha256))? {
+        return Ok(Begun::Known(AttachmentRecord::decode(&known)?.size));
+    }
+    let by = caller.code().as_str().to_owned();
+    room(desk, &by, announced.unwrap_or(0))?;
+    let temporary = desk.attachments.join(format!(".{}-{}.new", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed)));
+    let file = File::options().write(true).create(true).truncate(true).mode(0o600).open(&temporary).map_err(|error| failed(&temporary, &error))?;
+    let incoming = Incoming { desk, by, sha256: sha256.to_owned(), temporary, file, digest: Context::new(&SHA256), size: 0, piece: Vec::with_capacity(PIECE), pieces: 0, kept: false };
+    Ok(Begun::Take(Box::new(incoming)))
+}
+
+fn failed(path: &std::path::Path, error: &std::io::Error) -> DeskError {
+    DeskError::File { path: path.to_owned(), reason: error.to_string() }
+}
+
+fn room(desk: &Desk, by: &str, more: u64) -> Result<(), DeskError> {
+    let limits = &desk.policies.desk.limits;
+    if more > limits.attachment_bytes {
+        return Err(DeskError::Request(format!("an attachment has at most {} bytes; split it", limits.attachment_bytes)));
+    }
+    let kept = desk.store.sum(&AttachmentRecord::sum(by))?;
+    if kept.saturating_add(more) > limits.enterprise_bytes {
+        return Err(DeskError::Request(format!("one enterprise may have {} bytes of attachments here and this is beyond; call the bureau", limits.enterprise_bytes)));
+    }
+    Ok(())
+}
+
+impl Incoming<'_> {
+    pub fn write(&mut self, mut bytes: &[u8]) -> Result<(), DeskError> {
+        self.size = self.size.saturating_add(bytes.len() as u64);
+        if self.size > self.desk.policies.desk.limits.attachment_bytes {
+            return Err(DeskError::Request(format!("an attachment has at most {} bytes; split it", self.desk.policies.desk.limits.attachment_bytes)));
+        }
+        self.digest.update(bytes);
+        while !bytes.is_empty() {
+            if self.piece.len() == PIECE {
+                self.flush(false)?;
+            }
+            let (now, later) = bytes.split_at_checked(PIECE - self.piece.len()).unwrap_or((bytes, &[]));
+            self.piece.extend_from_slice(now);
+            bytes = later;
+        }
+        Ok(())
+    }
+
+    fn flush(&mut self, last: bool) -> Result<(), DeskError> {
+        let sealed = self.desk.data.seal(&place(&self.sha256, self.pieces, last), &self.piece)?;
+        let length = u32::try_from(sealed.len()).map_err(|_| DeskError::Request("a piece is too long; report this".into()))?;
+        self.file.write_all(&length.to_be_bytes()).and_then(|()| self.file.write_all(&sealed)).map_err(|error| failed(&self.temporary, &error))?;
+        self.pieces += 1;
+        self.piece.clear();
+        Ok(())
+    }
+
+    /// Its size, once it is what its name says.
+    pub fn end(mut self) -> Result<u64, DeskError> {
+        self.flush(true)?;
+        let digest = std::mem::replace(&mut self.digest, Context::new(&SHA256)).finish();
+        if crate::desk::hex(digest.as_ref()) != self.sha256 {
+            return Err(DeskError::Request("what was sent has another SHA-256 than its name says; send the file again".into()));
+        }
+        room(self.desk, &self.by, self.size)?;
+        let path = self.desk.attachments.join(&self.sha256);
+        let durable = || -> std::io::Result<()> {
+            self.file.sync_all()?;
+            std::fs::rename(&self.temporary, &path)?;
+            File::open(&self.desk.attachments)?.sync_all()
+        };
+        durable().map_err(|error| failed(&path, &error))?;
+        self.kept = true;
+        let now = self.desk.clock.now();
+        let key = AttachmentRecord::key(&self.sha256);
+        let record = AttachmentRecord { size: self.size, kept_at: unix_millis(now), by: self.by.clone() };
+        let mut batch = Batch::new().expect(Expectation::Absent(key.clone())).put(key, record.encode()?);
+        batch.add(&AttachmentRecord::sum(&self.by), i64::try_from(self.size).unwrap_or(i64::MAX));
+        Event::AttachmentKept { attachment: &self.sha256, size: self.size }.append(&mut batch, now)?;
+        match self.desk.store.commit(batch) {
+            // The same file came over two ways at once: it is here.
+            Ok(_) | Err(CommitError::Conflict { .. }) => Ok(self.size),
+            Err(error) => Err(error.into()),
+        }
+    }
+}
+
+impl Drop for Incoming<'_> {
+    fn drop(&mut self) {
+        if !self.kept {
+            // What cannot be removed now is, with all that was left so, at the next start.
+            let _ = std::fs::remove_file(&self.temporary);
+        }
+    }
+}
+
+/// Writes an attachment's content to `out`, piece by piece; every piece and the whole digest are proved.
+pub fn read(desk: &Desk, sha256: &str, out: &mut dyn Write) -> Result<u64, DeskError> {
+    use std::io::Read as _;
+    let missing = || DeskError::NotFound { what: "attachment", id: sha256.chars().take(64).collect() };
+    if !is_digest(sha256) {
+        return Err(missing());
+    }
+    let record = AttachmentRecord::decode(&desk.store.get(&AttachmentRecord::key(sha256))?.ok_or_else(missing)?)?;
+    let path = desk.attachments.join(sha256);
+    let mut file = std::io::BufReader::new(File::open(&path).map_err(|error| failed(&path, &error))?);
+    let (mut digest, mut size, mut index) = (Context::new(&SHA256), 0_u64, 0_u64);
+    loop {
+        let mut length = [0; 4];
+        file.read_exact(&mut length).map_err(|error| failed(&path, &error))?;
+        let length = u64::from(u32::from_be_bytes(length));
+        let mut sealed = Vec::new();
+        (&mut file).take(length.min(2 * PIECE as u64)).read_to_end(&mut sealed).map_err(|error| failed(&path, &error))?;
+        let last = size + (PIECE as u64) >= record.size;
+        let piece = desk.data.open(&place(sha256, index, last), &sealed)?;
+        digest.update(&piece);
+        out.write_all(&piece).map_err(|error| failed(&path, &error))?;
+        size += piece.len() as u64;
+        index += 1;
+        if last {
+            break;
+        }
+    }
+    let whole = crate::desk::hex(digest.finish().as_ref()) == sha256 && size == record.size;
+    if whole { Ok(size) } else { Err(DeskError::Data(keys::DataKeyError::Open)) }
+}
+
+/// What was being received when the desk ended is nobody's.
+pub fn sweep(attachments: &std::path::Path) -> std::io::Result<()> {
+    for entry in std::fs::read_dir(attachments)? {
+        let path = entry?.path();
+        if path.file_name().is_some_and(|name| name.to_string_lossy().starts_with('.')) {
+            std::fs::remove_file(path)?;
+        }
+    }
+    Ok(())
+}

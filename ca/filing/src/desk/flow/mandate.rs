@@ -1,0 +1,103 @@
+//! Mandates: what a principal signed lets an agent file for it, until its last day or until the principal takes it back, which
+//! holds from the commit on.
+//!
+//! 1 parse     the canonical octets
+//! 2 prove     signed by the principal's certificate, which is trusted and good now; the principal itself brings it
+//! 3 record    with its leaf of the log; the same again changes nothing
+
+use base64::{Engine as _, engine::general_purpose::STANDARD};
+use pki::cades::Signature;
+use pki::path::CertificateFacts;
+use pki::signature::DigestAlgorithm;
+use store::{Batch, CommitError, Expectation};
+
+use super::authorise::Enterprise;
+use crate::desk::Desk;
+use crate::desk::problem::DeskError;
+use crate::desk::record::event::{Event, unix_millis};
+use crate::desk::record::mandate::{MandateRecord, Withdrawn};
+use crate::desk::sha256_hex;
+use crate::desk::trust::{self, Standing};
+use crate::document::{Mandate, Withdrawal};
+
+fn wrong(text: impl std::fmt::Display) -> DeskError {
+    let text = text.to_string();
+    DeskError::Request(if text.contains("; ") { text } else { format!("{text}; correct it and sign again") })
+}
+
+pub fn give(desk: &Desk, caller: &Enterprise, document: &[u8], signature: &[u8]) -> Result<Mandate, DeskError> {
+    let mandate = Mandate::parse(document).map_err(wrong)?;
+    let signed = prove(desk, caller, mandate.principal.as_str(), document, signature)?;
+    let now = desk.clock.now();
+    let text = String::from_utf8(document.to_vec()).map_err(wrong)?;
+    let record = MandateRecord { document: text, signature: STANDARD.encode(signed), given_at: unix_millis(now), withdrawn: None };
+    let key = MandateRecord::key(mandate.id.as_str());
+    let mut batch = Batch::new().expect(Expectation::Absent(key.clone())).put(key.clone(), record.encode()?);
+    Event::MandateGiven { mandate: mandate.id.as_str(), document: &sha256_hex(document) }.append(&mut batch, now)?;
+    match desk.store.commit(batch) {
+        Ok(_) => Ok(mandate),
+        Err(CommitError::Conflict { .. }) => {
+            let stored = desk.store.get(&key)?.ok_or(DeskError::Busy)?;
+            let same = MandateRecord::decode(&stored)?.document.as_bytes() == document;
+            if same { Ok(mandate) } else { Err(wrong("its id was used for another mandate; make a new one")) }
+        }
+        Err(error) => Err(error.into()),
+    }
+}
+
+pub fn withdraw(desk: &Desk, caller: &Enterprise, document: &[u8], signature: &[u8]) -> Result<Mandate, DeskError> {
+    let withdrawal = Withdrawal::parse(document).map_err(wrong)?;
+    let signed = prove(desk, caller, withdrawal.principal.as_str(), document, signature)?;
+    let now = desk.clock.now();
+    let id = withdrawal.id.as_str();
+    let missing = || DeskError::NotFound { what: "mandate", id: id.to_owned() };
+    let stored = desk.store.get(&MandateRecord::key(id))?.ok_or_else(missing)?;
+    let before = MandateRecord::decode(&stored)?;
+    let mandate = Mandate::parse(before.document.as_bytes()).map_err(wrong)?;
+    if mandate.principal != withdrawal.principal {
+        return Err(DeskError::NotYours { caller: caller.code().as_str().to_owned() });
+    }
+    if before.withdrawn.is_some() {
+        return Ok(mandate);
+    }
+    let text = String::from_utf8(document.to_vec()).map_err(wrong)?;
+    let withdrawn = Some(Withdrawn { document: text, signature: STANDARD.encode(signed), at: unix_millis(now) });
+    let after = MandateRecord { withdrawn, ..before };
+    let mut batch = Batch::new().expect(Expectation::Equals(MandateRecord::key(id), stored)).put(MandateRecord::key(id), after.encode()?);
+    Event::MandateWithdrawn { mandate: id, document: &sha256_hex(document) }.append(&mut batch, now)?;
+    match desk.store.commit(batch) {
+        Ok(_) => Ok(mandate),
+        // Withdrawn at this very moment by somebody else of the same enterprise.
+        Err(CommitError::Conflict { .. }) => Ok(mandate),
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// The signature with a timestamp, DER, once it is the principal's and its certificate is good.
+fn prove(desk: &Desk, caller: &Enterprise, principal: &str, document: &[u8], signature: &[u8]) -> Result<Vec<u8>, DeskError> {
+    if caller.code().as_str() != principal {
+        return Err(DeskError::NotYours { caller: caller.code().as_str().to_owned() });
+    }
+    let signature = Signature::read(signature).map_err(wrong)?;
+    let proved = signature.prove(document, &[]).map_err(wrong)?;
+    let facts = CertificateFacts::parse(proved.signer_certificate()).map_err(wrong)?;
+    if facts.credit_code() != Some(principal) {
+        return Err(wrong("the certificate is another enterprise's; sign with the principal's"));
+    }
+    if !trust::signs(proved.signer_certificate()) {
+        return Err(wrong("the certificate is not for signing; use the signing certificate"));
+    }
+    // Believed by any bureau: a mandate may be for several.
+    let now = desk.clock.now();
+    let paths = desk.policies.desk.bureaus().iter().map(|bureau| desk.trust.path(bureau.code.as_str(), proved.signer_certificate(), signature.certificates(), &[], now));
+    let path = paths.reduce(|found, next| found.or(next)).ok_or_else(|| wrong("no bureau is registered here"))?.map_err(wrong)?;
+    desk.trust.authorities_stand(&path, now)?.map_err(wrong)?;
+    if desk.trust.status(&path)?.standing != Standing::Good {
+        return Err(wrong("the certificate is revoked or on hold; sign with a good one"));
+    }
+    if signature.is_timestamped() {
+        return Ok(signature.der().to_vec());
+    }
+    let token = desk.trust.stamp(signature.timestamp_imprint(DigestAlgorithm::Sha256))?;
+    Ok(signature.with_timestamp(&token).map_err(wrong)?.der().to_vec())
+}

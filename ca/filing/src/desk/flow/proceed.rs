@@ -1,0 +1,70 @@
+//! A bureau's officer moves a filing on: accepted, rejected, processed. Each step is a receipt of its own that names the one
+//! before by its digest.
+//!
+//! 1 find      the filing, and the last receipt, sealed
+//! 2 decide    forward only
+//! 3 record    status, what the receipt will say, and the leaf of the log: one durable commit
+//! 4 seal      what is recorded
+
+use policies::desk::Bureau;
+use store::{Batch, CommitError, Expectation};
+
+use super::seal::{self, Sealed};
+use crate::desk::Desk;
+use crate::desk::problem::DeskError;
+use crate::desk::receipt::{self, Common, Decision};
+use crate::desk::record::event::Event;
+use crate::desk::record::filing::{FilingRecord, Slot, Status};
+use crate::desk::record::plain;
+use crate::desk::record::receipt::{ReceiptNumber, draft};
+use crate::desk::sha256_hex;
+
+/// The most reasons, and the most characters of one or of the next step.
+const MAX_REASONS: usize = 32;
+const MAX_CHARACTERS: usize = 500;
+
+pub fn proceed(desk: &Desk, id: &str, to: Status, decision: &Decision) -> Result<Sealed, DeskError> {
+    words(decision)?;
+    // 1. Only a sealed receipt is followed by another.
+    let missing = || DeskError::NotFound { what: "filing", id: id.chars().take(64).collect() };
+    let stored = desk.store.get(&FilingRecord::key(id))?.ok_or_else(missing)?;
+    let before = FilingRecord::decode(&stored)?;
+    let last = seal::seal(desk, &ReceiptNumber::new(id, before.receipts))?;
+    // 2. Said again with nothing new, it was done before.
+    if !before.status.may_become(to) {
+        return Err(DeskError::Transition { from: before.status.name(), to: to.name() });
+    }
+    let bureau: &Bureau = desk.policies.desk.bureau(&before.bureau).ok_or_else(|| DeskError::NotFound { what: "bureau", id: before.bureau.clone() })?;
+    // 3.
+    let now = desk.clock.now();
+    let after = FilingRecord { status: to, receipts: before.receipts + 1, ..before };
+    let number = ReceiptNumber::new(id, after.receipts);
+    let sealed_by = sha256_hex(desk.seal_of(&after.bureau)?.chain.leaf());
+    let common = Common { number: &number, filing: &after, status: to, issued_at: now, bureau, seal: &sealed_by, base_url: &desk.base_url, log: &desk.settings.log_origin };
+    let text = receipt::moved(&common, decision, &sha256_hex(&last.document));
+    let mut batch = Batch::new().expect(Expectation::Equals(FilingRecord::key(id), stored)).put(FilingRecord::key(id), after.encode()?);
+    if decision.close {
+        let place = Slot::key(&after.uscc, &after.kind, &after.period);
+        let slot = desk.store.get(&place)?.ok_or_else(missing)?;
+        let closed = Slot { closed: true, ..Slot::decode(&slot)? };
+        batch = batch.expect(Expectation::Equals(place.clone(), slot)).put(place, closed.encode()?);
+    }
+    let receipt = number.to_string();
+    let leaf = Event::FilingMoved { filing: id, status: to.name(), receipt: &receipt }.append(&mut batch, now)?;
+    batch = batch.put(number.draft(), draft(leaf, &text)).put(number.pending(), plain(receipt.as_bytes()));
+    match desk.store.commit(batch) {
+        Ok(_) => {}
+        Err(CommitError::Conflict { .. }) => return Err(DeskError::Busy),
+        Err(error) => return Err(error.into()),
+    }
+    // 4.
+    seal::seal(desk, &number).map_err(|error| DeskError::Pending { filing: id.to_owned(), reason: error.to_string().replace("; ", ", ") })
+}
+
+fn words(decision: &Decision) -> Result<(), DeskError> {
+    let fits = |text: &str| !text.trim().is_empty() && text.chars().count() <= MAX_CHARACTERS && !text.chars().any(char::is_control);
+    if decision.reasons.len() <= MAX_REASONS && decision.reasons.iter().chain(&decision.next_step).all(|text| fits(text)) {
+        return Ok(());
+    }
+    Err(DeskError::Request(format!("reasons and next step are one line of at most {MAX_CHARACTERS} characters each, at most {MAX_REASONS} of them; shorten them")))
+}

@@ -1,0 +1,335 @@
+//! Receiving a filing. Every step consumes the proof made by the step before; no other order compiles.
+//!
+//!  1 parse      check 1: the canonical octets into types; one that is here already gets the receipt it got before
+//!  2 prove      checks 2 and 3: the signature is its signer's, over these very octets
+//!  3 stamp      a timestamp, the signer's or one fetched now: its time is the time of all that follows
+//!  4 judge      checks 4 to 14; every one that can be judged is, so that all failures are known
+//!  5 pass       only without a failure; the first is answered, all are recorded
+//!  6 record     filing, signature, place, what the receipt will say, and the leaf of the log: one durable commit
+//!  7 seal       what is recorded, and nothing else; see `seal`
+//!  8 answer     RECEIVED, before anybody behind the desk is asked
+// spec: domain.md 6.4
+
+use const_oid::ObjectIdentifier as Oid;
+use pki::cades::{CadesError, Signature};
+use pki::cms::CmsError;
+use pki::path::CertificateFacts;
+use pki::signature::{DigestAlgorithm, SignatureError};
+use pki::timestamp::VerifiedTimestamp;
+use policies::desk::{Accepts, Bureau};
+use policies::filing::Kind;
+use store::{Batch, CommitError, Expectation, Key};
+use time::OffsetDateTime;
+
+use super::authorise::Enterprise;
+use super::judge::{self, Judged};
+use super::seal::{self, Sealed};
+use crate::desk::Desk;
+use crate::desk::check::{Check, Finding};
+use crate::desk::problem::DeskError;
+use crate::desk::receipt::{self, Common, Deadline, Received, Signer};
+use crate::desk::record::attachment::AttachmentRecord;
+use crate::desk::record::event::{Event, unix_millis};
+use crate::desk::record::filing::{FilingRecord, Slot, Status, body_key, seal_body, signature_key};
+use crate::desk::record::plain;
+use crate::desk::record::receipt::{ReceiptNumber, draft};
+use crate::desk::{hex, sha256_hex};
+use crate::document::Filing;
+
+/// A commit that others came before is decided anew, so many times.
+const ATTEMPTS: usize = 8;
+
+/// What came in: canonical octets and a detached signature, DER. Both are bounded by who read them.
+pub struct Submission {
+    pub filing: Vec<u8>,
+    pub signature: Vec<u8>,
+}
+
+impl Submission {
+    fn digest(&self) -> String {
+        sha256_hex(&[self.filing.as_slice(), &self.signature].concat())
+    }
+}
+
+/// What becomes of it.
+#[derive(Debug)]
+pub enum Outcome {
+    Receipted(Sealed),
+    /// In the order of the checks; never empty.
+    Refused(Vec<Finding>),
+}
+
+/// The whole line. Blocking.
+pub fn receive(desk: &Desk, caller: &Enterprise, submission: &Submission) -> Result<Outcome, DeskError> {
+    for _ in 0..ATTEMPTS {
+        let parsed = match parse(desk, caller, submission)? {
+            Parse::New(parsed) => *parsed,
+            Parse::Known(number) => return Ok(Outcome::Receipted(pending(desk, &number)?)),
+            Parse::Wrong(finding) => return refuse(desk, submission, vec![finding]),
+        };
+        let proved = match prove(parsed, submission) {
+            Ok(proved) => proved,
+            Err(finding) => return refuse(desk, submission, vec![finding]),
+        };
+        let judged = judge::judge(desk, caller, stamp(desk, proved)?)?;
+        let passed = match pass(judged) {
+            Ok(passed) => passed,
+            Err(findings) => return refuse(desk, submission, findings),
+        };
+        match record(desk, caller, submission, passed)? {
+            Some(number) => return Ok(Outcome::Receipted(pending(desk, &number)?)),
+            // Somebody filed at this very moment: what they did decides anew.
+            None => continue,
+        }
+    }
+    Err(DeskError::Busy)
+}
+
+/// 7 and 8. One that is recorded is never refused any more: where the seal cannot be made now, it is made later.
+fn pending(desk: &Desk, number: &ReceiptNumber) -> Result<Sealed, DeskError> {
+    seal::seal(desk, number).map_err(|error| DeskError::Pending { filing: number.filing.clone(), reason: error.to_string().replace("; ", ", ") })
+}
+
+/// 5, the other way: nothing of it is kept but that it failed, and why.
+fn refuse(desk: &Desk, submission: &Submission, findings: Vec<Finding>) -> Result<Outcome, DeskError> {
+    let mut checks: Vec<u8> = findings.iter().map(|finding| finding.check.number()).collect();
+    checks.dedup();
+    let mut batch = Batch::new();
+    Event::FilingRefused { submission: &submission.digest(), checks: &checks }.append(&mut batch, desk.clock.now())?;
+    desk.store.commit(batch)?;
+    Ok(Outcome::Refused(findings))
+}
+
+enum Parse<'a> {
+    New(Box<Parsed<'a>>),
+    /// The very same octets were received before.
+    Known(ReceiptNumber),
+    Wrong(Finding),
+}
+
+/// 1. A filing of a kind that some bureau takes.
+pub struct Parsed<'a> {
+    pub filing: Filing,
+    pub kind: &'a Kind,
+    pub bureau: &'a Bureau,
+    pub accepts: &'a Accepts,
+    /// When it came.
+    pub received_at: OffsetDateTime,
+    /// Something else was received under its id.
+    pub id_is_taken: bool,
+}
+
+fn parse<'a>(desk: &'a Desk, caller: &Enterprise, submission: &Submission) -> Result<Parse<'a>, DeskError> {
+    let wrong = |zh: String, en: String, field: &str| Ok(Parse::Wrong(Finding::new(Check::Form).because(zh, en).at(field)));
+    let most = desk.policies.desk.limits.filing_bytes as usize;
+    if submission.filing.len() > most {
+        return wrong(format!("超过 {most} 字节"), format!("it has more than {most} bytes"), "");
+    }
+    let filing = match Filing::parse(&submission.filing) {
+        Ok(filing) => filing,
+        Err(error) => return wrong(error.chinese(), error.to_string().replace("; ", ", "), &error.pointer()),
+    };
+    // What was received before is answered as it was before, to whom it concerns.
+    let id_is_taken = match desk.store.get(&FilingRecord::key(filing.id().as_str()))? {
+        None => false,
+        Some(found) => {
+            let found = FilingRecord::decode(&found)?;
+            let concerned = [found.uscc.as_str(), found.by.as_str()].contains(&caller.code().as_str());
+            if found.content == sha256_hex(&submission.filing) && concerned {
+                return Ok(Parse::Known(ReceiptNumber::new(filing.id().as_str(), 1)));
+            }
+            true
+        }
+    };
+    let name = filing.kind().as_str();
+    let Some((bureau, accepts)) = desk.policies.desk.accepting(name) else {
+        return wrong(format!("没有单位受理 {name}"), format!("no bureau here takes {name}"), "/kind");
+    };
+    let Some(kind) = desk.policies.filings.kind(filing.kind(), filing.form_version()) else {
+        return wrong("没有这个表的版本".into(), "there is no such form version".into(), "/form_version");
+    };
+    if !kind.takes(filing.period()) {
+        return wrong("该版本的表不适用于此所属期".into(), "this form is not for this period".into(), "/period");
+    }
+    if filing.attachments().len() > kind.max_attachments() {
+        return wrong(format!("附件超过 {} 个", kind.max_attachments()), format!("it has more than {} attachments", kind.max_attachments()), "/attachments");
+    }
+    for (at, attachment) in filing.attachments().iter().enumerate() {
+        let kept = desk.store.get(&AttachmentRecord::key(&attachment.digest_text()))?.map(|found| AttachmentRecord::decode(&found)).transpose()?;
+        if kept.is_none_or(|kept| kept.size != attachment.size) {
+            return wrong("附件尚未上传，或大小不符".into(), "an attachment was not sent yet, or has another size".into(), &format!("/attachments/{at}"));
+        }
+    }
+    Ok(Parse::New(Box::new(Parsed { filing, kind, bureau, accepts, received_at: desk.clock.now(), id_is_taken })))
+}
+
+/// 2. Signed by the holder of this certificate.
+pub struct Proved<'a> {
+    pub parsed: Parsed<'a>,
+    pub signature: Signature,
+    pub certificate: Vec<u8>,
+    pub facts: CertificateFacts,
+    pub signing_time: Option<OffsetDateTime>,
+}
+
+fn prove<'a>(parsed: Parsed<'a>, submission: &Submission) -> Result<Proved<'a>, Finding> {
+    let signature = Signature::read(&submission.signature).map_err(|error| told(&error))?;
+    let proved = signature.prove(&submission.filing, &[]).map_err(|error| told(&error.into()))?;
+    let facts = CertificateFacts::parse(proved.signer_certificate()).map_err(|error| told(&CmsError::from(error).into()))?;
+    Ok(Proved { parsed, certificate: proved.signer_certificate().to_vec(), signing_time: proved.signing_time(), facts, signature })
+}
+
+fn told(error: &CadesError) -> Finding {
+    let of_content = matches!(error, CadesError::Signature(CmsError::Content | CmsError::Signature(SignatureError::Mismatch)));
+    let text = error.to_string().replace("; ", ", ");
+    Finding::new(if of_content { Check::Signature } else { Check::Cms }).because(&text, &text)
+}
+
+/// 3. With the timestamp that counts, if any is to be believed.
+pub struct Stamped<'a> {
+    pub proved: Proved<'a>,
+    pub stamp: Option<(VerifiedTimestamp, Vec<u8>)>,
+}
+
+fn stamp<'a>(desk: &Desk, mut proved: Proved<'a>) -> Result<Stamped<'a>, DeskError> {
+    let (code, now) = (proved.parsed.bureau.code.as_str(), proved.parsed.received_at);
+    if !proved.signature.is_timestamped() {
+        let token = desk.trust.stamp(proved.signature.timestamp_imprint(DigestAlgorithm::Sha256))?;
+        let away = |error: CadesError| DeskError::Away { what: "the timestamp authority", reason: error.to_string().replace("; ", ", ") };
+        proved.signature = proved.signature.with_timestamp(&token).map_err(away)?;
+    }
+    // Of several the earliest that is trusted: it proves most.
+    let mut best: Option<(VerifiedTimestamp, Vec<u8>)> = None;
+    for token in proved.signature.signature_timestamps() {
+        if let Some(stamp) = desk.trust.trusted_stamp(code, token, proved.signature.value(), now)?
+            && best.as_ref().is_none_or(|(known, _)| stamp.gen_time() < known.gen_time())
+        {
+            best = Some((stamp, token.to_vec()));
+        }
+    }
+    Ok(Stamped { proved, stamp: best })
+}
+
+/// 5. A filing without any failure: with all that its receipt will say.
+pub struct Passed<'a> {
+    proved: Proved<'a>,
+    stamp: VerifiedTimestamp,
+    token: Vec<u8>,
+    evidence: judge::Evidence,
+}
+
+fn pass(judged: Judged<'_>) -> Result<Passed<'_>, Vec<Finding>> {
+    let Judged { stamped, mut findings, evidence } = judged;
+    match (stamped.stamp, evidence) {
+        (Some((stamp, token)), Some(evidence)) if findings.is_empty() => Ok(Passed { proved: stamped.proved, stamp, token, evidence }),
+        _ => {
+            findings.sort_by_key(|finding| finding.check);
+            Err(findings)
+        }
+    }
+}
+
+/// 6. `None` when somebody was first: nothing is changed then.
+fn record(desk: &Desk, caller: &Enterprise, submission: &Submission, passed: Passed<'_>) -> Result<Option<ReceiptNumber>, DeskError> {
+    let Passed { proved, stamp, token, evidence } = passed;
+    let Proved { parsed, signature, certificate, facts, .. } = proved;
+    let (filing, now) = (&parsed.filing, desk.clock.now());
+    let (id, number) = (filing.id().as_str(), ReceiptNumber::new(filing.id().as_str(), 1));
+    let received_at = unix_millis(parsed.received_at);
+    let own = evidence.mandate.is_none();
+    let record = FilingRecord {
+        uscc: filing.uscc().as_str().to_owned(),
+        kind: filing.kind().as_str().to_owned(),
+        period: filing.period().to_string(),
+        revision: filing.revision(),
+        bureau: parsed.bureau.code.as_str().to_owned(),
+        by: caller.code().as_str().to_owned(),
+        content: sha256_hex(filing.canonical()),
+        received_at,
+        timely: evidence.timely,
+        status: Status::Received,
+        receipts: 1,
+        mailbox: facts.emails.first().filter(|_| own).cloned(),
+    };
+    let slot = Slot { revision: filing.revision(), filing: id.to_owned(), payload: evidence.payload.clone(), closed: false };
+    // What the receipt says is decided here, before the leaf has its position.
+    let seal = desk.seal_of(&record.bureau)?;
+    let text = said(desk, &record, &number, &parsed, &Said { stamp: &stamp, token: &token, evidence: &evidence, facts: &facts, certificate: &certificate, submission, seal: &sha256_hex(seal.chain.leaf()) }, now);
+    let signed = signature.with_evidence(evidence.path.iter().map(Vec::as_slice), [evidence.status.answer.as_slice()], []);
+    // Evidence that does not fit beside a large signature is no reason to lose a filing: the archive gathers it anew.
+    let signed = signed.as_ref().map_or(signature.der(), Signature::der);
+    let place = Slot::key(&record.uscc, &record.kind, &record.period);
+    let mut batch = Batch::new().expect(Expectation::Absent(FilingRecord::key(id))).expect(evidence.slot.clone().map_or(Expectation::Absent(place.clone()), |before| Expectation::Equals(place.clone(), before)));
+    if let Some((key, bytes)) = &evidence.mandate {
+        // A mandate that is taken back at this moment carries nothing any more.
+        batch = batch.expect(Expectation::Equals(key.clone(), bytes.clone()));
+    }
+    batch = batch
+        .put(FilingRecord::key(id), record.encode()?)
+        .put(body_key(id), seal_body(id, filing.canonical(), &desk.data)?)
+        .put(signature_key(id), plain(signed))
+        .put(FilingRecord::of(&record.uscc, received_at, id), id.as_bytes())
+        .put(place, slot.encode()?);
+    let (submitted, receipt) = (sha256_hex(&submission.signature), number.to_string());
+    let leaf = Event::FilingReceived { filing: id, content: &record.content, signature: &submitted, receipt: &receipt, timely: record.timely }.append(&mut batch, now)?;
+    batch = batch.put(number.draft(), draft(leaf, &text)).put(number.pending(), plain(receipt.as_bytes()));
+    match desk.store.commit(batch) {
+        Ok(_) => Ok(Some(number)),
+        Err(CommitError::Conflict { .. }) => Ok(None),
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// What the receipt is made of.
+struct Said<'a> {
+    stamp: &'a VerifiedTimestamp,
+    token: &'a [u8],
+    evidence: &'a judge::Evidence,
+    facts: &'a CertificateFacts,
+    certificate: &'a [u8],
+    submission: &'a Submission,
+    seal: &'a str,
+}
+
+fn said(desk: &Desk, record: &FilingRecord, number: &ReceiptNumber, parsed: &Parsed<'_>, said: &Said<'_>, now: OffsetDateTime) -> Vec<u8> {
+    let Said { stamp, token, evidence, facts, certificate, submission, seal } = said;
+    let common = Common { number, filing: record, status: Status::Received, issued_at: now, bureau: parsed.bureau, seal, base_url: &desk.base_url, log: &desk.settings.log_origin };
+    let name = |der: &[u8]| CertificateFacts::parse(der).ok().and_then(|facts| facts.common_name).unwrap_or_default();
+    let policies: Vec<String> = parsed.accepts.policies.iter().filter(|policy| bears(certificate, policy)).map(ToString::to_string).collect();
+    let unit_name = parsed.filing.unit_name().map(|name| name.as_str().to_owned());
+    let received = Received {
+        unit_name: unit_name.as_deref().or(facts.organization.as_deref()).unwrap_or_default(),
+        signature: &sha256_hex(&submission.signature),
+        signer: Signer {
+            subject: &name(certificate),
+            issuer: &evidence.path.get(1).map(|issuer| name(issuer)).unwrap_or_default(),
+            serial: &hex(&facts.serial),
+            thumbprint: &sha256_hex(certificate),
+            policies: &policies,
+            role: parsed.filing.signer().role().name(),
+        },
+        validated_at: stamp.gen_time(),
+        path: evidence.path.iter().map(|der| sha256_hex(der)).collect(),
+        revocation_at: evidence.status.this_update,
+        revocation: &sha256_hex(&evidence.status.answer),
+        token,
+        deadline: evidence.deadline.as_ref().map(|deadline| Deadline { rule: &deadline.rule, date: deadline.date.to_string(), confirmed: deadline.confirmed }),
+    };
+    receipt::received(&common, &received)
+}
+
+/// Whether a certificate names a policy. spec: rfc5280#4.2.1.4
+fn bears(certificate: &[u8], policy: &Oid) -> bool {
+    let Ok(view) = pki::view::CertificateView::parse(certificate) else { return false };
+    let Some(Ok(list)) = view.extension(&pki::view::POLICIES).map(|value| pki::asn1::Reader::only(value, 0x30)) else { return false };
+    let mut list = pki::asn1::Reader::new(list);
+    while let Ok(one) = list.take(0x30) {
+        if pki::asn1::Reader::new(one).take(6).is_ok_and(|id| id == policy.as_bytes()) {
+            return true;
+        }
+    }
+    false
+}
+
+/// What a mandate stood as, for the commit to expect.
+pub type Expected = (Key, Vec<u8>);

@@ -1,0 +1,98 @@
+//! A receipt is sealed: what it says is durable already, so whoever comes here, first or after a crash, seals the same.
+//!
+//! 1 read      the draft and the position its leaf got
+//! 2 seal      the canonical octets, by the bureau's key, with a timestamp over the seal
+//! 3 record    seal, leaf of the log and letter in one commit; whoever was first is the only one
+//! 4 answer    from what is stored
+
+use ring::digest::{SHA256, digest};
+use pki::cades::Signature;
+use pki::cms::ContentDigest;
+use pki::signature::DigestAlgorithm;
+use store::{Batch, CommitError, Expectation};
+
+use crate::desk::Desk;
+use crate::desk::problem::DeskError;
+use crate::desk::receipt;
+use crate::desk::record::event::Event;
+use crate::desk::record::filing::FilingRecord;
+use crate::desk::record::letter::{LetterRecord, LetterState, mailbox_key};
+use crate::desk::record::receipt::{ReceiptNumber, read_draft, read_seal};
+use crate::desk::record::{plain, versioned};
+
+/// A receipt as everybody gets it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Sealed {
+    /// Canonical JSON.
+    pub document: Vec<u8>,
+    /// Detached CAdES, DER.
+    pub seal: Vec<u8>,
+}
+
+/// The receipt of that number, if there is one and it is sealed.
+pub fn stored(desk: &Desk, number: &ReceiptNumber) -> Result<Option<Sealed>, DeskError> {
+    let (Some(draft), Some(seal)) = (desk.store.get(&number.draft())?, desk.store.get(&number.seal())?) else { return Ok(None) };
+    let (position, text) = read_draft(&draft)?;
+    Ok(Some(Sealed { document: receipt::document(text, position)?, seal: read_seal(&seal)?.to_vec() }))
+}
+
+/// The receipt of that number, sealed now unless it is already.
+pub fn seal(desk: &Desk, number: &ReceiptNumber) -> Result<Sealed, DeskError> {
+    // 1. What it says.
+    let missing = || DeskError::NotFound { what: "receipt", id: number.to_string() };
+    let draft = desk.store.get(&number.draft())?.ok_or_else(missing)?;
+    let (position, text) = read_draft(&draft)?;
+    let document = receipt::document(text, position)?;
+    if let Some(seal) = desk.store.get(&number.seal())? {
+        return Ok(Sealed { document, seal: read_seal(&seal)?.to_vec() });
+    }
+    let record = desk.store.get(&FilingRecord::key(&number.filing))?.ok_or_else(missing)?;
+    let record = FilingRecord::decode(&record)?;
+    // 2. Sealed, and the seal stamped.
+    let (bureau, now) = (desk.seal_of(&record.bureau)?, desk.clock.now());
+    let refused = |error: &dyn std::fmt::Display| DeskError::Seal(error.to_string().replace("; ", ", "));
+    let mut content = [0; 32];
+    content.copy_from_slice(digest(&SHA256, &document).as_ref());
+    let made = bureau.plan.seal(ContentDigest::Sha256(content), now, &bureau.key).map_err(|error| refused(&error))?;
+    let made = Signature::read(&made).map_err(|error| refused(&error))?;
+    let token = desk.trust.stamp(made.timestamp_imprint(DigestAlgorithm::Sha256))?;
+    let made = made.with_timestamp(&token).map_err(|error| refused(&error))?;
+    // 3. Recorded once.
+    let text = number.to_string();
+    let (content, seal) = (crate::desk::hex(&content), crate::desk::sha256_hex(made.der()));
+    let mut batch = Batch::new().expect(Expectation::Present(number.pending())).delete(number.pending()).put(number.seal(), plain(made.der()));
+    Event::ReceiptSealed { receipt: &text, content: &content, seal: &seal }.append(&mut batch, now)?;
+    if let Some(to) = mailbox(desk, &record)? {
+        let letter = LetterRecord { to, bureau: record.bureau.clone(), state: LetterState::Queued, at: now.unix_timestamp(), attempts: 0, reason: None };
+        batch = letter.put(&text, batch)?;
+    }
+    match desk.store.commit(batch) {
+        Ok(_) => Ok(Sealed { document, seal: made.der().to_vec() }),
+        // 4. Somebody was first: theirs is the seal.
+        Err(CommitError::Conflict { .. }) => stored(desk, number)?.ok_or(DeskError::Busy),
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// Where its receipts go: what the desk was told goes before what the certificate said.
+fn mailbox(desk: &Desk, record: &FilingRecord) -> Result<Option<String>, DeskError> {
+    match desk.store.get(&mailbox_key(&record.uscc))? {
+        Some(told) => Ok(String::from_utf8(versioned("mailbox", &told)?.to_vec()).ok()),
+        None => Ok(record.mailbox.clone()),
+    }
+}
+
+/// Goes on with every receipt that a crash, or an authority that was away, left unsealed. How many are left.
+pub fn resume(desk: &Desk) -> Result<usize, DeskError> {
+    let (from, to) = ReceiptNumber::all_pending();
+    let mut left = 0;
+    for (_, value) in desk.store.scan(&from, &to, 10_000)? {
+        let number = std::str::from_utf8(versioned("receipt pending", &value)?).ok().and_then(ReceiptNumber::parse);
+        let Some(number) = number else { continue };
+        if let Err(error) = seal(desk, &number) {
+            tracing::warn!(receipt = %number, %error, "a receipt waits for its seal");
+            left += 1;
+        }
+    }
+    Ok(left)
+}

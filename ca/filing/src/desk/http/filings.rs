@@ -1,0 +1,110 @@
+//! `POST /filings`: a filing in, its receipt out. `GET /filings/{id}`: where it stands, for whoever has its id, which nobody
+//! guesses.
+
+use std::sync::Arc;
+
+use axum::body::Body;
+use axum::extract::{Path, State};
+use axum::http::{StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use axum::{Extension, Json};
+use base64::{Engine as _, engine::general_purpose::STANDARD};
+use runtime::exit::{Exit, Problem};
+use runtime::http::Caller;
+use serde::Serialize;
+use serde_json::json;
+
+use super::{MAX_SIGNATURE, Public, Signed, answer, body, worked};
+use crate::desk::check::{Failure, Finding};
+use crate::desk::flow::receive::{Outcome, Submission, receive};
+use crate::desk::flow::seal::{self, Sealed};
+use crate::desk::problem::DeskError;
+use crate::desk::record::receipt::ReceiptNumber;
+use crate::desk::service;
+
+pub async fn submit(State(public): State<Arc<Public>>, Extension(caller): Extension<Caller>, request: Body) -> Result<Response, Problem> {
+    // 1. Who, and whether they come too fast or there is no place: before a byte of the body is read.
+    let enterprise = public.enterprise(&caller).await?;
+    if let Err(error) = public.pace(&enterprise) {
+        return Ok(answer(error));
+    }
+    let place = match public.place() {
+        Ok(place) => place,
+        Err(error) => return Ok(answer(error)),
+    };
+    // 2. The body, within its bound.
+    let most = public.desk.policies.desk.limits.filing_bytes as usize;
+    let bytes = body(request, (most + MAX_SIGNATURE) / 3 * 4 + 1024).await?;
+    let (filing, signature) = Signed::read(&bytes)?;
+    drop(bytes);
+    // 3. Its turn. The work goes on when the caller leaves: what is recorded is receipted.
+    let turn = Arc::clone(&public.at_once).acquire_owned().await;
+    let work = Arc::clone(&public);
+    let done = runtime::request::spawn_blocking(move || {
+        let (_place, _turn) = (place, turn);
+        receive(&work.desk, &enterprise, &Submission { filing, signature })
+    });
+    let outcome = done.await.map_err(|error| Problem::new(Exit::Internal, "desk", error.to_string(), "report this with the desk's log"))?;
+    // 4. Only what is durable is answered for.
+    Ok(match outcome {
+        Ok(Outcome::Receipted(sealed)) => {
+            public.counts.receipted.increment();
+            Json(encoded(&sealed)).into_response()
+        }
+        Ok(Outcome::Refused(findings)) => {
+            let first = findings.first().map_or(0, |finding| usize::from(finding.check.number() - 1));
+            if let Some(count) = public.counts.refused.get(first) {
+                count.increment();
+            }
+            refusal(&findings)
+        }
+        Err(error) => {
+            public.counts.failed.increment();
+            tracing::warn!(%error, "a filing could not be judged or receipted");
+            answer(error)
+        }
+    })
+}
+
+/// A receipt on its way: canonical JSON and seal, base64.
+#[derive(Serialize)]
+pub(super) struct Encoded {
+    receipt: String,
+    seal: String,
+}
+
+pub(super) fn encoded(sealed: &Sealed) -> Encoded {
+    Encoded { receipt: STANDARD.encode(&sealed.document), seal: STANDARD.encode(&sealed.seal) }
+}
+
+/// The first failure as a problem, and beside it all of them.
+fn refusal(findings: &[Finding]) -> Response {
+    let failures: Vec<Failure<'_>> = findings.iter().map(Failure::from).collect();
+    let Some(first) = failures.first() else { return StatusCode::INTERNAL_SERVER_ERROR.into_response() };
+    let told = json!({
+        "code": first.code,
+        "message": format!("{} / {}", first.message, first.message_en),
+        "next": format!("{} / {}", first.next, first.next_en),
+        "field": first.field,
+        "check": first.check,
+        "failures": failures,
+    });
+    (StatusCode::UNPROCESSABLE_ENTITY, Json(told)).into_response()
+}
+
+pub async fn state(State(public): State<Arc<Public>>, Path(id): Path<String>) -> Result<Response, Problem> {
+    let found = worked(move || {
+        let shown = service::shown(&public.desk, &id)?;
+        let mut receipts = Vec::new();
+        for receipt in &shown.receipts {
+            let Some(number) = ReceiptNumber::parse(&receipt.receipt_no) else { continue };
+            if let Some(sealed) = seal::stored(&public.desk, &number)? {
+                receipts.push(json!({ "receipt_no": receipt.receipt_no, "receipt": STANDARD.encode(&sealed.document), "seal": STANDARD.encode(&sealed.seal) }));
+            }
+        }
+        let record = &shown.record;
+        Ok::<_, DeskError>(json!({ "filing_id": shown.filing_id, "kind": record.kind, "period": record.period, "revision": record.revision, "status": record.status.name(), "timely": record.timely, "receipts": receipts }))
+    })
+    .await?;
+    Ok(([(header::CACHE_CONTROL, "no-store")], Json(found)).into_response())
+}

@@ -1,0 +1,30 @@
+//! `POST /mandates` and `POST /mandates/withdraw`: a principal lets an agent file for it, and takes that back.
+
+use std::sync::Arc;
+
+use axum::body::Body;
+use axum::extract::State;
+use axum::{Extension, Json};
+use runtime::exit::Problem;
+use runtime::http::Caller;
+use serde_json::{Value, json};
+
+use super::{MAX_MANDATE, Public, Signed, body, worked};
+use crate::desk::flow::mandate;
+
+pub async fn give(State(public): State<Arc<Public>>, Extension(caller): Extension<Caller>, request: Body) -> Result<Json<Value>, Problem> {
+    asked(public, caller, request, false).await
+}
+
+pub async fn withdraw(State(public): State<Arc<Public>>, Extension(caller): Extension<Caller>, request: Body) -> Result<Json<Value>, Problem> {
+    asked(public, caller, request, true).await
+}
+
+async fn asked(public: Arc<Public>, caller: Caller, request: Body, withdraw: bool) -> Result<Json<Value>, Problem> {
+    let enterprise = public.enterprise(&caller).await?;
+    public.pace(&enterprise)?;
+    let (document, signature) = Signed::read(&body(request, MAX_MANDATE).await?)?;
+    let act = if withdraw { mandate::withdraw } else { mandate::give };
+    let mandate = worked(move || act(&public.desk, &enterprise, &document, &signature)).await?;
+    Ok(Json(json!({ "mandate_id": mandate.id.as_str(), "state": if withdraw { "withdrawn" } else { "live" } })))
+}

@@ -1,0 +1,177 @@
+//! The desk's public side: enterprises over mutual TLS; receipts for whoever has their number.
+
+mod attachments;
+mod filings;
+mod mandates;
+pub mod outbox;
+mod receipts;
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use axum::Router;
+use axum::body::{Body, Bytes};
+use axum::extract::DefaultBodyLimit;
+use axum::http::{HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use axum::routing::{get, post, put};
+use base64::{Engine as _, engine::general_purpose::STANDARD};
+use runtime::exit::{Exit, Problem};
+use runtime::http::Caller;
+use runtime::metrics::{Counter, Gauge, MetricError, Registry};
+use runtime::rate::Rate;
+use serde::Deserialize;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+
+use super::Desk;
+use super::check::Check;
+use super::flow::authorise::{Callers, Enterprise};
+use super::problem::DeskError;
+
+/// The largest signature that is read, and what JSON adds around it.
+const MAX_SIGNATURE: usize = 256 * 1024;
+/// A mandate and its signature.
+const MAX_MANDATE: usize = 512 * 1024;
+
+/// What the handlers work with.
+pub struct Public {
+    pub desk: Arc<Desk>,
+    callers: Callers,
+    rate: Mutex<Rate<String>>,
+    /// Places to wait in, those that are being judged included.
+    places: Arc<Semaphore>,
+    /// Filings judged at one time.
+    at_once: Arc<Semaphore>,
+    counts: Counts,
+}
+
+/// Filings by what became of them.
+struct Counts {
+    receipted: Arc<Counter>,
+    /// By the first check they failed.
+    refused: Vec<Arc<Counter>>,
+    /// Turned away before they were looked at.
+    full: Arc<Counter>,
+    fast: Arc<Counter>,
+    failed: Arc<Counter>,
+    waiting: Arc<Gauge>,
+}
+
+impl Public {
+    pub fn new(desk: Arc<Desk>, metrics: &Registry) -> Result<Self, MetricError> {
+        let limits = desk.policies.desk.limits;
+        let counter = |labels| metrics.counter("suiyin_desk_filings_total", "Filings by what became of them.", labels);
+        let counts = Counts {
+            receipted: counter(&[("outcome", "receipted")])?,
+            refused: Check::ALL.into_iter().map(|check| counter(check.series())).collect::<Result<_, _>>()?,
+            full: counter(&[("outcome", "no-place")])?,
+            fast: counter(&[("outcome", "too-fast")])?,
+            failed: counter(&[("outcome", "failed")])?,
+            waiting: metrics.gauge("suiyin_desk_waiting", "Filings that wait or are being judged.", &[])?,
+        };
+        let (places, at_once) = (limits.places.saturating_add(limits.at_once) as usize, limits.at_once as usize);
+        let rate = Mutex::new(Rate::new(limits.per_enterprise, limits.all));
+        Ok(Self { desk, callers: Callers::default(), rate, places: Arc::new(Semaphore::new(places)), at_once: Arc::new(Semaphore::new(at_once)), counts })
+    }
+
+    /// Who calls, before anything of a body is read.
+    async fn enterprise(self: &Arc<Self>, caller: &Caller) -> Result<Enterprise, Problem> {
+        let (public, certificates) = (Arc::clone(self), Arc::clone(&caller.certificates));
+        worked(move || public.callers.authorise(&public.desk, &certificates)).await
+    }
+
+    /// One more request of this enterprise, within its rate.
+    fn pace(&self, enterprise: &Enterprise) -> Result<(), DeskError> {
+        let now = self.desk.clock.now().unix_timestamp();
+        let taken = self.rate.lock().unwrap_or_else(PoisonError::into_inner).take(enterprise.code().as_str().to_owned(), now);
+        taken.map_err(|seconds| {
+            self.counts.fast.increment();
+            DeskError::TooFast { what: "requests", seconds }
+        })
+    }
+
+    /// A place to wait in, or none: a queue without an end answers nobody in time.
+    fn place(&self) -> Result<Place, DeskError> {
+        match Arc::clone(&self.places).try_acquire_owned() {
+            Ok(permit) => {
+                self.counts.waiting.add(1);
+                Ok(Place { _permit: permit, waiting: Arc::clone(&self.counts.waiting) })
+            }
+            Err(_) => {
+                self.counts.full.increment();
+                Err(DeskError::Full { seconds: self.desk.policies.desk.limits.again_seconds })
+            }
+        }
+    }
+}
+
+struct Place {
+    _permit: OwnedSemaphorePermit,
+    waiting: Arc<Gauge>,
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        self.waiting.add(-1);
+    }
+}
+
+pub fn router(public: Arc<Public>) -> Router {
+    Router::new()
+        .route("/filings", post(filings::submit))
+        .route("/filings/{id}", get(filings::state))
+        .route("/attachments/{sha256}", put(attachments::put))
+        .route("/receipts/{file}", get(receipts::one))
+        .route("/mandates", post(mandates::give))
+        .route("/mandates/withdraw", post(mandates::withdraw))
+        // Each handler that reads a body bounds it itself.
+        .layer(DefaultBodyLimit::disable())
+        .with_state(public)
+}
+
+/// The store may wait for the disk, and others for the network: not on this thread.
+async fn worked<T: Send + 'static>(work: impl FnOnce() -> Result<T, DeskError> + Send + 'static) -> Result<T, Problem> {
+    let done = runtime::request::spawn_blocking(work).await;
+    Ok(done.map_err(|error| Problem::new(Exit::Internal, "desk", error.to_string(), "report this with the desk's log"))??)
+}
+
+/// An error as it is answered: with when to come again, where that is known.
+fn answer(error: DeskError) -> Response {
+    let again = match &error {
+        DeskError::Full { seconds } => Some((StatusCode::SERVICE_UNAVAILABLE, i64::from(*seconds))),
+        DeskError::TooFast { seconds, .. } => Some((StatusCode::TOO_MANY_REQUESTS, *seconds)),
+        DeskError::Away { .. } | DeskError::Pending { .. } => Some((StatusCode::SERVICE_UNAVAILABLE, 2)),
+        _ => None,
+    };
+    let mut response = Problem::from(error).into_response();
+    if let Some((status, seconds)) = again {
+        *response.status_mut() = status;
+        response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(seconds));
+    }
+    response
+}
+
+/// A whole body of at most `most` octets.
+async fn body(body: Body, most: usize) -> Result<Bytes, Problem> {
+    axum::body::to_bytes(body, most).await.map_err(|_| {
+        let message = format!("the body has more than {most} bytes or did not come whole");
+        Problem::new(Exit::Refused, "body", message, "send less, or send it again")
+    })
+}
+
+/// A document and its detached signature, base64.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Signed {
+    #[serde(alias = "filing", alias = "mandate")]
+    document: String,
+    signature: String,
+}
+
+impl Signed {
+    fn read(bytes: &[u8]) -> Result<(Vec<u8>, Vec<u8>), Problem> {
+        let wrong = |what: String| Problem::new(Exit::Usage, "body", what, "send {\"filing\": base64, \"signature\": base64 of DER}");
+        let signed: Self = serde_json::from_slice(bytes).map_err(|error| wrong(format!("the body is not the JSON that is asked for: {error}")))?;
+        let decoded = |field: &str, text: &str| STANDARD.decode(text).map_err(|_| wrong(format!("`{field}` is no base64")).at(field.to_owned()));
+        Ok((decoded("filing", &signed.document)?, decoded("signature", &signed.signature)?))
+    }
+}

@@ -1,0 +1,58 @@
+//! What the desk does of its own accord: it signs the log's head, and seals receipts that were left unsealed.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use evidence::Evidence;
+use runtime::metrics::Gauge;
+use runtime::shutdown::Shutdown;
+
+use super::Desk;
+use super::flow::seal;
+
+/// How often the log's head is signed, when it grew.
+const HEAD_EVERY: Duration = Duration::from_millis(250);
+/// How often receipts without a seal are looked for.
+const SEAL_EVERY: Duration = Duration::from_secs(5);
+
+pub async fn head(evidence: Arc<Evidence>, healthy: Arc<AtomicBool>, shutdown: Shutdown) {
+    let mut tick = tokio::time::interval(HEAD_EVERY);
+    loop {
+        tokio::select! {
+            () = shutdown.wait() => return,
+            _ = tick.tick() => {}
+        }
+        let evidence = Arc::clone(&evidence);
+        let done = tokio::task::spawn_blocking(move || evidence.advance()).await;
+        let well = match done {
+            Ok(Ok(_)) => true,
+            Ok(Err(error)) => {
+                if healthy.load(Ordering::Relaxed) {
+                    tracing::error!(%error, "signing the log's head");
+                }
+                false
+            }
+            Err(_) => false,
+        };
+        healthy.store(well, Ordering::Relaxed);
+    }
+}
+
+/// `unsealed` tells how many receipts wait.
+pub async fn seals(desk: Arc<Desk>, unsealed: Arc<Gauge>, shutdown: Shutdown) {
+    let mut tick = tokio::time::interval(SEAL_EVERY);
+    tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    loop {
+        tokio::select! {
+            () = shutdown.wait() => return,
+            _ = tick.tick() => {}
+        }
+        let desk = Arc::clone(&desk);
+        match tokio::task::spawn_blocking(move || seal::resume(&desk)).await {
+            Ok(Ok(left)) => unsealed.set(i64::try_from(left).unwrap_or(i64::MAX)),
+            Ok(Err(error)) => tracing::error!(%error, "looking for receipts without a seal"),
+            Err(_) => {}
+        }
+    }
+}

@@ -1,0 +1,87 @@
+//! The bureau's desk: receives filings, proves them, answers with sealed receipts.
+
+pub mod bureau;
+pub mod check;
+pub mod flow;
+pub mod http;
+pub mod init;
+pub mod job;
+pub mod outside;
+pub mod policy;
+pub mod problem;
+pub mod receipt;
+pub mod record;
+pub mod service;
+pub mod tls;
+pub mod trust;
+
+use std::collections::HashMap;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use keys::{DataKey, KeyStore};
+use pki::path::Anchors;
+use ring::digest::{SHA256, digest};
+use runtime::clock::Clock;
+use store::Store;
+
+use bureau::Seal;
+use outside::Outside;
+use policy::Policies;
+use problem::DeskError;
+use record::settings::Settings;
+use trust::Trust;
+
+/// What every flow of the desk works with.
+pub struct Desk {
+    pub store: Arc<dyn Store>,
+    pub clock: Arc<dyn Clock>,
+    pub settings: Settings,
+    /// Where receipts can be asked for, as receipts say it.
+    pub base_url: String,
+    pub keys: Arc<KeyStore>,
+    /// Seals what filings say.
+    pub data: DataKey,
+    pub policies: Policies,
+    pub trust: Trust,
+    pub outside: Arc<dyn Outside>,
+    /// Sealed attachments.
+    pub attachments: PathBuf,
+    seals: Mutex<HashMap<String, Arc<Seal>>>,
+}
+
+impl Desk {
+    pub fn new(store: Arc<dyn Store>, clock: Arc<dyn Clock>, settings: Settings, base_url: String, keys: Arc<KeyStore>, policies: Policies, anchors: HashMap<String, Arc<Anchors>>, outside: Arc<dyn Outside>, attachments: PathBuf) -> Result<Self, DeskError> {
+        let data = keys.data_key("filings")?;
+        let trust = Trust::new(anchors, Arc::clone(&outside));
+        Ok(Self { store, clock, settings, base_url, keys, data, policies, trust, outside, attachments, seals: Mutex::default() })
+    }
+
+    /// What a bureau seals with now.
+    pub fn seal_of(&self, code: &str) -> Result<Arc<Seal>, DeskError> {
+        if let Some(seal) = self.seals.lock().unwrap_or_else(PoisonError::into_inner).get(code) {
+            return Ok(Arc::clone(seal));
+        }
+        let seal = Arc::new(bureau::open(self, code)?);
+        self.seals.lock().unwrap_or_else(PoisonError::into_inner).insert(code.to_owned(), Arc::clone(&seal));
+        Ok(seal)
+    }
+
+    /// After another certificate was set.
+    pub fn forget_seal(&self, code: &str) {
+        self.seals.lock().unwrap_or_else(PoisonError::into_inner).remove(code);
+    }
+}
+
+pub(crate) fn hex(bytes: &[u8]) -> String {
+    use std::fmt::Write as _;
+    bytes.iter().fold(String::with_capacity(2 * bytes.len()), |mut text, byte| {
+        // Writing to a string cannot fail.
+        let _ = write!(text, "{byte:02x}");
+        text
+    })
+}
+
+pub(crate) fn sha256_hex(bytes: &[u8]) -> String {
+    hex(digest(&SHA256, bytes).as_ref())
+}

@@ -1,0 +1,94 @@
+//! The policies as they stand in the state directory: read at every start, and what was read is in the log.
+
+use std::collections::BTreeMap;
+use std::io::Read;
+use std::path::Path;
+
+use policies::certificate::Arc as PolicyArc;
+use policies::desk::DeskPolicy;
+use policies::filing::{Filings, SHIPPED_CALENDAR, SHIPPED_FIGURES, SHIPPED_KINDS};
+use ring::digest::{Context, SHA256};
+use store::{Batch, Expectation, Key, Store};
+use time::OffsetDateTime;
+
+use super::init::InitError;
+use super::record::event::Event;
+
+/// Below the state directory.
+pub const DIRECTORY: &str = "policies";
+const DESK: &str = "desk";
+const FILINGS: &str = "filings";
+const KINDS: &str = "filings/kinds";
+const MAX_FILE: u64 = 256 * 1024;
+const MAX_FILES: usize = 300;
+
+pub struct Policies {
+    pub filings: Filings,
+    pub desk: DeskPolicy,
+    /// SHA-256 over their files, hexadecimal.
+    pub digest: String,
+}
+
+/// Writes the policies the program was shipped with.
+pub fn ship(path: &Path) -> Result<(), InitError> {
+    let shipped = policies::desk::SHIPPED.iter().map(|document| (DESK, *document));
+    let filings = [SHIPPED_FIGURES, SHIPPED_CALENDAR].into_iter().map(|document| (FILINGS, document));
+    for (below, (file, text)) in shipped.chain(filings).chain(SHIPPED_KINDS.into_iter().map(|document| (KINDS, document))) {
+        let directory = path.join(below);
+        std::fs::create_dir_all(&directory).map_err(|error| InitError::file(&directory, &error))?;
+        super::init::write(&directory.join(file), text.as_bytes())?;
+    }
+    Ok(())
+}
+
+/// `path` holds `desk/`, `filings/` and `filings/kinds/`; `arc` is the one the CA's policies stand under.
+pub fn read(path: &Path, arc: PolicyArc) -> Result<Policies, InitError> {
+    let mut context = Context::new(&SHA256);
+    let (desk, filings, kinds) = (documents(path, DESK, &mut context)?, documents(path, FILINGS, &mut context)?, documents(path, KINDS, &mut context)?);
+    let pairs = |documents: &'_ BTreeMap<String, String>| documents.iter().map(|(file, text)| (file.clone(), text.clone())).collect::<Vec<_>>();
+    let one = |name: &str| filings.get_key_value(name).map(|(file, text)| (file.as_str(), text.as_str())).ok_or_else(|| InitError::MissingPolicy { path: path.join(FILINGS).join(name) });
+    let kinds = pairs(&kinds);
+    let desk = DeskPolicy::parse(desk.iter().map(|(file, text)| (file.as_str(), text.as_str())), arc)?;
+    let filings = Filings::parse(kinds.iter().map(|(file, text)| (file.as_str(), text.as_str())), one(SHIPPED_FIGURES.0)?, one(SHIPPED_CALENDAR.0)?)?;
+    Ok(Policies { filings, desk, digest: super::hex(context.finish().as_ref()) })
+}
+
+/// Every file adds its path below the policies and its text to the digest, each after its length.
+fn documents(path: &Path, below: &str, context: &mut Context) -> Result<BTreeMap<String, String>, InitError> {
+    let directory = path.join(below);
+    let mut documents = BTreeMap::new();
+    for entry in std::fs::read_dir(&directory).map_err(|error| InitError::file(&directory, &error))? {
+        let found = entry.map_err(|error| InitError::file(&directory, &error))?.path();
+        if found.extension().is_none_or(|extension| extension != "toml") {
+            continue;
+        }
+        let mut text = String::new();
+        let read = std::fs::File::open(&found).and_then(|file| file.take(MAX_FILE + 1).read_to_string(&mut text));
+        read.map_err(|error| InitError::file(&found, &error))?;
+        if text.len() as u64 > MAX_FILE || documents.len() >= MAX_FILES {
+            return Err(InitError::File { path: found, reason: format!("a policy has at most {MAX_FILE} bytes, and there are at most {MAX_FILES}") });
+        }
+        documents.insert(found.file_name().unwrap_or_default().to_string_lossy().into_owned(), text);
+    }
+    for (file, text) in &documents {
+        for part in [&format!("{below}/{file}"), text] {
+            context.update(&(part.len() as u64).to_be_bytes());
+            context.update(part.as_bytes());
+        }
+    }
+    Ok(documents)
+}
+
+/// An entry of the log when they are others than were read last.
+pub fn note(store: &dyn Store, policies: &Policies, now: OffsetDateTime) -> Result<(), InitError> {
+    let (key, digest) = (Key::new("policies read", &[]), policies.digest.as_bytes());
+    let before = store.get(&key)?;
+    if before.as_deref() == Some(digest) {
+        return Ok(());
+    }
+    let still = before.map_or(Expectation::Absent(key.clone()), |before| Expectation::Equals(key.clone(), before));
+    let mut batch = Batch::new().expect(still).put(key, digest);
+    Event::PoliciesRead { sha256: &policies.digest }.append(&mut batch, now)?;
+    store.commit(batch)?;
+    Ok(())
+}

@@ -1,0 +1,220 @@
+//! 回执: what the bureau seals of a filing. One canonical JSON, told again as a page and as a letter of the same values.
+//!
+//! Everything but the log's position is decided before the commit that records it; the position is assigned inside it. So
+//! a receipt is the same whenever it is made out of its draft.
+// spec: domain.md 6.5
+
+pub mod html;
+pub mod letter;
+pub mod pdf;
+
+use base64::{Engine as _, engine::general_purpose::STANDARD};
+use policies::desk::Bureau;
+use time::OffsetDateTime;
+use time::format_description::well_known::Rfc3339;
+
+use super::problem::DeskError;
+use super::record::filing::{FilingRecord, Status};
+use super::record::receipt::ReceiptNumber;
+use super::record::RecordError;
+use crate::document::{Object, Value};
+
+/// What the first receipt says beyond the filing itself.
+pub struct Received<'a> {
+    pub unit_name: &'a str,
+    /// SHA-256 of the signature as it came, hexadecimal.
+    pub signature: &'a str,
+    pub signer: Signer<'a>,
+    pub validated_at: OffsetDateTime,
+    /// SHA-256 of the certificates from the signer's to the root, hexadecimal.
+    pub path: Vec<String>,
+    pub revocation_at: OffsetDateTime,
+    /// SHA-256 of the responder's answer, hexadecimal.
+    pub revocation: &'a str,
+    /// The timestamp token over the signature, DER.
+    pub token: &'a [u8],
+    pub deadline: Option<Deadline<'a>>,
+}
+
+pub struct Signer<'a> {
+    pub subject: &'a str,
+    pub issuer: &'a str,
+    /// Hexadecimal.
+    pub serial: &'a str,
+    pub thumbprint: &'a str,
+    pub policies: &'a [String],
+    pub role: &'a str,
+}
+
+pub struct Deadline<'a> {
+    pub rule: &'a str,
+    pub date: String,
+    pub confirmed: bool,
+}
+
+/// What an officer says of a filing.
+#[derive(Clone, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Decision {
+    pub reasons: Vec<String>,
+    /// In fen.
+    pub amount_due: Option<u64>,
+    pub next_step: Option<String>,
+    /// No further revision is taken for the period.
+    pub close: bool,
+}
+
+/// What stands in every receipt.
+pub struct Common<'a> {
+    pub number: &'a ReceiptNumber,
+    pub filing: &'a FilingRecord,
+    pub status: Status,
+    pub issued_at: OffsetDateTime,
+    pub bureau: &'a Bureau,
+    /// SHA-256 of the sealing certificate, hexadecimal.
+    pub seal: &'a str,
+    pub base_url: &'a str,
+    pub log: &'a str,
+}
+
+pub fn moment(at: OffsetDateTime) -> String {
+    at.to_offset(time::UtcOffset::UTC).format(&Rfc3339).unwrap_or_default()
+}
+
+pub(super) fn of_millis(millis: u64) -> OffsetDateTime {
+    OffsetDateTime::from_unix_timestamp_nanos(i128::from(millis) * 1_000_000).unwrap_or(OffsetDateTime::UNIX_EPOCH)
+}
+
+fn texts<T: AsRef<str>>(list: &[T]) -> Value {
+    Value::Array(list.iter().map(|text| Value::text(text.as_ref())).collect())
+}
+
+fn digest(sha256: &str) -> Value {
+    Value::Object(Object::from([("sha256", Value::text(sha256))]))
+}
+
+fn common(common: &Common<'_>) -> Object {
+    let Common { number, filing, status, issued_at, bureau, seal, base_url, log } = common;
+    let bureau = Object::from([
+        ("code", Value::text(bureau.code.as_str())),
+        ("name", Value::text(bureau.name.as_str())),
+        ("name_en", Value::text(bureau.name_en.as_str())),
+        ("hotline", Value::text(bureau.hotline.as_str())),
+        ("certificate", digest(seal)),
+    ]);
+    Object::from([
+        ("receipt_no", Value::text(number.to_string())),
+        ("filing_id", Value::text(number.filing.as_str())),
+        ("kind", Value::text(filing.kind.as_str())),
+        ("uscc", Value::text(filing.uscc.as_str())),
+        ("period", Value::text(filing.period.as_str())),
+        ("revision", Value::Integer(filing.revision.into())),
+        ("status", Value::text(status.name())),
+        ("received_at", Value::text(moment(of_millis(filing.received_at)))),
+        ("issued_at", Value::text(moment(*issued_at))),
+        ("timely", Value::Boolean(filing.timely)),
+        ("content_digest", digest(&filing.content)),
+        ("bureau", Value::Object(bureau)),
+        ("verify_url", Value::text(format!("{base_url}/receipts/{number}"))),
+        ("log", Value::text(*log)),
+    ])
+}
+
+/// The draft of the receipt that a filing was received.
+pub fn received(shared: &Common<'_>, received: &Received<'_>) -> Vec<u8> {
+    let mut receipt = common(shared);
+    let signer = Object::from([
+        ("subject", Value::text(received.signer.subject)),
+        ("issuer", Value::text(received.signer.issuer)),
+        ("serial", Value::text(received.signer.serial)),
+        ("thumbprint", digest(received.signer.thumbprint)),
+        ("policy_oid", texts(received.signer.policies)),
+        ("role", Value::text(received.signer.role)),
+    ]);
+    let revocation = Object::from([("type", Value::text("ocsp")), ("this_update", Value::text(moment(received.revocation_at))), ("digest", digest(received.revocation))]);
+    let validation = Object::from([("at", Value::text(moment(received.validated_at))), ("path", texts(&received.path)), ("revocation", Value::Object(revocation))]);
+    receipt.insert("unit_name", Value::text(received.unit_name));
+    receipt.insert("reasons", Value::Array(Vec::new()));
+    receipt.insert("signature_digest", digest(received.signature));
+    receipt.insert("signer", Value::Object(signer));
+    receipt.insert("validation", Value::Object(validation));
+    receipt.insert("tst", Value::text(STANDARD.encode(received.token)));
+    if let Some(Deadline { rule, date, confirmed }) = &received.deadline {
+        receipt.insert("deadline", Value::Object(Object::from([("rule_id", Value::text(*rule)), ("date", Value::text(date.as_str())), ("confirmed", Value::Boolean(*confirmed))])));
+    }
+    receipt.insert("next_step", Value::text("等待受理；可凭申报编号查询。 / Await the decision; ask for it by the filing's id."));
+    Value::Object(receipt).canonical()
+}
+
+/// The draft of a later receipt. `previous` is the digest of the one before, hexadecimal.
+pub fn moved(shared: &Common<'_>, decision: &Decision, previous: &str) -> Vec<u8> {
+    let mut receipt = common(shared);
+    receipt.insert("reasons", texts(&decision.reasons));
+    receipt.insert("prev_receipt_digest", digest(previous));
+    if let Some(fen) = decision.amount_due {
+        receipt.insert("amounts_due", Value::text(format!("{}.{:02}", fen / 100, fen % 100)));
+    }
+    if let Some(next) = &decision.next_step {
+        receipt.insert("next_step", Value::text(next.as_str()));
+    }
+    Value::Object(receipt).canonical()
+}
+
+/// The receipt itself: the draft with the position of its leaf in the log.
+pub fn document(draft: &[u8], log_index: u64) -> Result<Vec<u8>, DeskError> {
+    let damaged = || RecordError::Damaged { kind: "receipt", reason: "its text is no JSON object" };
+    let Ok(Value::Object(mut receipt)) = Value::parse(draft) else { return Err(damaged().into()) };
+    receipt.insert("log_index", Value::Integer(i64::try_from(log_index).map_err(|_| damaged())?));
+    Ok(Value::Object(receipt).canonical())
+}
+
+/// Label in Chinese and English, and value: what people see, in their order.
+pub(super) fn rows(document: &[u8]) -> Result<Vec<(&'static str, &'static str, String)>, DeskError> {
+    let damaged = || RecordError::Damaged { kind: "receipt", reason: "its text is no JSON object" };
+    let receipt = Value::parse(document).map_err(|_| damaged())?;
+    let text = |pointer: &str| match receipt.pointer(pointer) {
+        Some(Value::Text(text)) => Some(text.clone()),
+        Some(Value::Integer(number)) => Some(number.to_string()),
+        _ => None,
+    };
+    let city = |pointer: &str| text(pointer).map(|at| in_city(&at));
+    let status = text("/status").map(|name| {
+        let known = [Status::Received, Status::Accepted, Status::Rejected, Status::Processed].into_iter().find(|status| status.name() == name);
+        known.map_or(name, |status| format!("{} / {}", status.words().0, status.words().1))
+    });
+    let timely = receipt.pointer("/timely").map(|timely| if *timely == Value::Boolean(true) { "是 / yes" } else { "否（逾期）/ no (late)" }.to_owned());
+    let reasons = receipt.pointer("/reasons").and_then(Value::as_array).map(|list| list.iter().filter_map(Value::as_text).collect::<Vec<_>>().join("；"));
+    let all = [
+        ("回执编号", "Receipt", text("/receipt_no")),
+        ("状态", "Status", status),
+        ("受理单位", "Bureau", text("/bureau/name")),
+        ("申报单位", "Filed by", text("/unit_name")),
+        ("统一社会信用代码", "Credit code", text("/uscc")),
+        ("申报种类", "Kind", text("/kind")),
+        ("所属期", "Period", text("/period")),
+        ("版次", "Revision", text("/revision")),
+        ("申报编号", "Filing", text("/filing_id")),
+        ("接收时间（北京时间）", "Received (Beijing time)", city("/received_at")),
+        ("按期", "In time", timely),
+        ("申报期限", "Deadline", text("/deadline/date")),
+        ("签署人", "Signer", text("/signer/subject")),
+        ("证书序列号", "Certificate", text("/signer/serial")),
+        ("签署时间（北京时间）", "Signed (Beijing time)", city("/validation/at")),
+        ("内容摘要 SHA-256", "Content SHA-256", text("/content_digest/sha256")),
+        ("原因", "Reasons", reasons.filter(|reasons| !reasons.is_empty())),
+        ("应缴（元）", "Due (CNY)", text("/amounts_due")),
+        ("下一步", "Next", text("/next_step")),
+        ("日志位置", "Position in the log", text("/log_index")),
+        ("查验", "Verify at", text("/verify_url")),
+        ("咨询电话", "Hotline", text("/bureau/hotline")),
+    ];
+    Ok(all.into_iter().filter_map(|(zh, en, value)| Some((zh, en, value?))).collect())
+}
+
+/// RFC 3339 in the city's time, to the second.
+fn in_city(at: &str) -> String {
+    let Ok(at) = OffsetDateTime::parse(at, &Rfc3339) else { return at.to_owned() };
+    let city = time::UtcOffset::from_hms(8, 0, 0).unwrap_or(time::UtcOffset::UTC);
+    let form = time::macros::format_description!("[year]-[month]-[day] [hour]:[minute]:[second]");
+    at.checked_to_offset(city).and_then(|at| at.format(form).ok()).unwrap_or_default()
+}

@@ -1,0 +1,90 @@
+//! Leaves of the desk's log, one for each change of state, in the commit that makes the change.
+//!
+//! The form of a leaf and the numbers of the kinds are frozen: a log is verified for ever. No leaf holds an identity
+//! number, a name or what a filing says; an enterprise is told by its filings' ids alone.
+
+use merkle::Leaf;
+use serde::Serialize;
+use store::{Batch, StreamSlot};
+use time::OffsetDateTime;
+
+use super::RecordError;
+
+const KIND: &str = "log";
+
+/// Digests are SHA-256 in lower-case hexadecimal.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(untagged)]
+pub enum Event<'a> {
+    /// A filing passed the fourteen checks; its receipt bears the position of this leaf.
+    FilingReceived { filing: &'a str, content: &'a str, signature: &'a str, receipt: &'a str, timely: bool },
+    /// A filing failed these checks, the first of which it was answered with. `submission` is the digest of what came.
+    FilingRefused { submission: &'a str, checks: &'a [u8] },
+    /// A receipt was sealed.
+    ReceiptSealed { receipt: &'a str, content: &'a str, seal: &'a str },
+    /// A bureau's officer moved a filing on; its receipt bears the position of this leaf.
+    FilingMoved { filing: &'a str, status: &'a str, receipt: &'a str },
+    MandateGiven { mandate: &'a str, document: &'a str },
+    MandateWithdrawn { mandate: &'a str, document: &'a str },
+    BureauSealSet { bureau: &'a str, certificate: &'a str },
+    TlsInstalled { certificate: &'a str },
+    PoliciesRead { sha256: &'a str },
+    AttachmentKept { attachment: &'a str, size: u64 },
+    /// The mail gateway said that it delivered a receipt: `message` is the digest of the mail.
+    LetterDelivered { receipt: &'a str, message: &'a str },
+    LetterFailed { receipt: &'a str, reason: &'a str },
+    /// `enterprise` is the digest of its credit code.
+    MailboxSet { enterprise: &'a str },
+    /// What a filing says was read out of its seal, for this reason.
+    FilingRead { filing: &'a str, reason: &'a str },
+}
+
+impl Event<'_> {
+    fn kind(&self) -> u8 {
+        match self {
+            Self::FilingReceived { .. } => 1,
+            Self::FilingRefused { .. } => 2,
+            Self::ReceiptSealed { .. } => 3,
+            Self::FilingMoved { .. } => 4,
+            Self::MandateGiven { .. } => 5,
+            Self::MandateWithdrawn { .. } => 6,
+            Self::BureauSealSet { .. } => 7,
+            Self::TlsInstalled { .. } => 8,
+            Self::PoliciesRead { .. } => 9,
+            Self::AttachmentKept { .. } => 10,
+            Self::LetterDelivered { .. } => 11,
+            Self::LetterFailed { .. } => 12,
+            Self::MailboxSet { .. } => 13,
+            Self::FilingRead { .. } => 14,
+        }
+    }
+
+    pub fn append(&self, batch: &mut Batch, now: OffsetDateTime) -> Result<StreamSlot, RecordError> {
+        let damaged = |reason| RecordError::Damaged { kind: KIND, reason };
+        let payload = serde_json::to_string(self).map_err(|_| damaged("it cannot be written as JSON"))?;
+        let leaf = Leaf::new(self.kind(), unix_millis(now), payload).map_err(|_| damaged("it is no entry"))?;
+        Ok(batch.append(evidence::STREAM, leaf.to_bytes()))
+    }
+}
+
+/// Before 1970: nothing.
+pub fn unix_millis(now: OffsetDateTime) -> u64 {
+    u64::try_from(now.unix_timestamp_nanos() / 1_000_000).unwrap_or(0)
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+    use store::{Memory, Store};
+
+    #[test]
+    fn the_frozen_form() {
+        let (store, mut batch) = (Memory::new(), Batch::new());
+        let at = OffsetDateTime::from_unix_timestamp_nanos(258_000_000).unwrap();
+        Event::FilingRefused { submission: "ab", checks: &[8, 13] }.append(&mut batch, at).unwrap();
+        store.commit(batch).unwrap();
+        let leaf = store.read_stream(evidence::STREAM, 0, 1).unwrap().remove(0);
+        assert_eq!(leaf, [b"\x01\x02\0\0\0\0\0\0\x01\x02".as_slice(), br#"{"submission":"ab","checks":[8,13]}"#].concat());
+    }
+}

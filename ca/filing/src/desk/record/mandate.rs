@@ -1,0 +1,44 @@
+//! A mandate that a principal signed, and whether it was taken back.
+
+use serde::{Deserialize, Serialize};
+use store::Key;
+
+use super::{RecordError, from_json, to_json};
+
+const KIND: &str = "mandate";
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct MandateRecord {
+    /// The canonical octets, which are text.
+    pub document: String,
+    /// Base64 of the signature with its timestamp.
+    pub signature: String,
+    /// Unix milliseconds.
+    pub given_at: u64,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub withdrawn: Option<Withdrawn>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Withdrawn {
+    pub document: String,
+    pub signature: String,
+    /// Unix milliseconds.
+    pub at: u64,
+}
+
+impl MandateRecord {
+    pub fn key(id: &str) -> Key {
+        Key::new(KIND, &[id.as_bytes()])
+    }
+
+    pub fn encode(&self) -> Result<Vec<u8>, RecordError> {
+        to_json(KIND, self)
+    }
+
+    pub fn decode(bytes: &[u8]) -> Result<Self, RecordError> {
+        from_json(KIND, bytes)
+    }
+}

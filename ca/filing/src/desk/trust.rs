@@ -1,0 +1,236 @@
+//! Whom the desk believes: the path of a certificate for each bureau, its standing at a time, timestamps.
+//!
+//! What was proved is remembered for a minute: an issuing authority's standing is asked of its list once, not with every
+//! filing. A holder's own standing is asked of the responder each time, with a nonce, so that the answer is newer than the
+//! signature and nobody waits for the next list.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use const_oid::ObjectIdentifier as Oid;
+use pki::crl::Reason;
+use pki::ocsp::{CertId, CertStatus, HashAlgorithm, OcspAnswer};
+use pki::path::{ANY_PURPOSE, Anchors, CertificateFacts, PathError, Requirements, RevocationList, Validation};
+use pki::timestamp::{Imprint, TimeStampRequest, VerifiedTimestamp};
+use pki::view::CertificateView;
+use ring::digest::{SHA256, digest};
+use ring::rand::{SecureRandom, SystemRandom};
+use time::{Duration, OffsetDateTime};
+
+use super::outside::Outside;
+use super::problem::DeskError;
+
+const TIME_STAMPING: Oid = Oid::new_unwrap("1.3.6.1.5.5.7.3.8");
+const DIGITAL_SIGNATURE: u8 = 0;
+const NON_REPUDIATION: u8 = 1;
+/// How long an authority's standing is believed, and a caller's.
+const KEEP: Duration = Duration::seconds(60);
+const MAX_KEPT: usize = 50_000;
+const NONCE: usize = 16;
+
+type Digest = [u8; 32];
+
+/// What was proved for a minute.
+#[derive(Default)]
+struct Recent(Mutex<HashMap<Digest, OffsetDateTime>>);
+
+impl Recent {
+    fn holds(&self, key: &Digest, now: OffsetDateTime) -> bool {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).get(key).is_some_and(|at| (*at..*at + KEEP).contains(&now))
+    }
+
+    fn note(&self, key: Digest, now: OffsetDateTime) {
+        let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if kept.len() >= MAX_KEPT {
+            kept.retain(|_, at| (*at..*at + KEEP).contains(&now));
+        }
+        if kept.len() < MAX_KEPT {
+            kept.insert(key, now);
+        }
+    }
+}
+
+pub struct Trust {
+    /// By the bureau's code.
+    anchors: HashMap<String, Arc<Anchors>>,
+    outside: Arc<dyn Outside>,
+    standing: Recent,
+    timestamp_signers: Recent,
+    /// The responder's certificate that was proved last, by its issuer.
+    responders: Mutex<HashMap<Digest, Vec<u8>>>,
+    random: SystemRandom,
+}
+
+/// How a certificate stood when it signed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Standing {
+    Good,
+    /// Suspended now: it may be good again.
+    Held,
+    Revoked { at: OffsetDateTime, reason: Reason, invalid_since: Option<OffsetDateTime> },
+    /// The responder knows no such certificate.
+    Unknown,
+}
+
+/// What the responder answered, and the answer itself, for the record.
+#[derive(Clone, Debug)]
+pub struct Status {
+    pub standing: Standing,
+    pub this_update: OffsetDateTime,
+    pub answer: Vec<u8>,
+}
+
+fn of(parts: &[&[u8]]) -> Digest {
+    let mut out = [0; 32];
+    out.copy_from_slice(digest(&SHA256, &parts.concat()).as_ref());
+    out
+}
+
+impl Trust {
+    pub fn new(anchors: HashMap<String, Arc<Anchors>>, outside: Arc<dyn Outside>) -> Self {
+        let (standing, timestamp_signers, responders) = (Recent::default(), Recent::default(), Mutex::default());
+        Self { anchors, outside, standing, timestamp_signers, responders, random: SystemRandom::new() }
+    }
+
+    /// The roots that a bureau believes; none for one that is not known.
+    pub fn anchors(&self, bureau: &str) -> Option<&Anchors> {
+        self.anchors.get(bureau).map(Arc::as_ref)
+    }
+
+    /// Everything but usage and revocation, under one of `policies` (any, when there are none) at `at`: the path, the anchor last.
+    pub fn path(&self, bureau: &str, certificate: &[u8], others: &[Vec<u8>], policies: &[Oid], at: OffsetDateTime) -> Result<Vec<Vec<u8>>, PathError> {
+        self.path_for(bureau, certificate, others, Vec::new(), ANY_PURPOSE, policies, at)
+    }
+
+    fn path_for(&self, bureau: &str, certificate: &[u8], others: &[Vec<u8>], key_usage: Vec<u8>, purpose: Oid, policies: &[Oid], at: OffsetDateTime) -> Result<Vec<Vec<u8>>, PathError> {
+        let anchors = self.anchors(bureau).ok_or(PathError::UnknownIssuer)?;
+        let required = Requirements { extended_key_usage: purpose, key_usage, policies: policies.to_vec() };
+        let others: Vec<&[u8]> = others.iter().map(Vec::as_slice).filter(|other| *other != certificate).collect();
+        Validation { anchors, lists: &[], required: &required, at }.path(certificate, &others)
+    }
+
+    /// Whether the authorities of a path, above its holder, are in good standing now, by their issuers' lists.
+    pub fn authorities_stand(&self, path: &[Vec<u8>], now: OffsetDateTime) -> Result<Result<(), PathError>, DeskError> {
+        for pair in path.array_windows().skip(1) {
+            let [subject, issuer]: &[Vec<u8>; 2] = pair;
+            if let Err(error) = self.stands(subject, issuer, true, now)? {
+                return Ok(Err(error));
+            }
+        }
+        Ok(Ok(()))
+    }
+
+    /// One certificate of a path by its issuer's list.
+    fn stands(&self, subject: &[u8], issuer: &[u8], is_authority: bool, now: OffsetDateTime) -> Result<Result<(), PathError>, DeskError> {
+        let key = of(&[subject, issuer]);
+        if self.standing.holds(&key, now) {
+            return Ok(Ok(()));
+        }
+        let Ok(facts) = CertificateFacts::parse(subject) else { return Ok(Err(PathError::Malformed("a certificate".into()))) };
+        let lists = self.outside.lists(&facts.crl_urls, now)?;
+        let lists: Vec<RevocationList> = lists.iter().filter_map(|der| RevocationList::parse(der).ok()).collect();
+        let required = Requirements { extended_key_usage: ANY_PURPOSE, key_usage: Vec::new(), policies: Vec::new() };
+        let none = Anchors::new(&[] as &[Vec<u8>]).map_err(|error| DeskError::Request(error.to_string()))?;
+        let judged = Validation { anchors: &none, lists: &lists, required: &required, at: now }.standing(subject, issuer, is_authority);
+        match judged {
+            Ok(()) => {
+                self.standing.note(key, now);
+                Ok(Ok(()))
+            }
+            // No list that covers it: nobody knows, which is not the holder's fault.
+            Err(PathError::RevocationUnknown) => Err(DeskError::Away { what: "a current revocation list", reason: "there is none of this issuer".into() }),
+            Err(error) => Ok(Err(error)),
+        }
+    }
+
+    /// A caller's certificate by its issuer's list: up to a minute old, which is enough for who may talk.
+    pub fn caller_stands(&self, path: &[Vec<u8>], now: OffsetDateTime) -> Result<Result<(), PathError>, DeskError> {
+        let [holder, issuer, ..] = path else { return Ok(Err(PathError::UnknownIssuer)) };
+        match self.stands(holder, issuer, false, now)? {
+            Ok(()) => self.authorities_stand(path, now),
+            refused => Ok(refused),
+        }
+    }
+
+    /// The holder's status, asked now.
+    pub fn status(&self, path: &[Vec<u8>]) -> Result<Status, DeskError> {
+        let damaged = |reason: &dyn std::fmt::Display| DeskError::Away { what: "the certificate's status", reason: reason.to_string() };
+        let [holder, issuer, ..] = path else { return Err(damaged(&"there is no issuer")) };
+        let (view, above) = (CertificateView::parse(holder).map_err(|error| damaged(&error))?, CertificateView::parse(issuer).map_err(|error| damaged(&error))?);
+        let facts = CertificateFacts::of(&view).map_err(|error| damaged(&error))?;
+        let url = facts.ocsp_urls.first().ok_or_else(|| damaged(&"the certificate names no responder"))?;
+        let id = CertId::new(HashAlgorithm::Sha256, above.subject, above.spki, view.serial).map_err(|error| damaged(&error))?;
+        let nonce = self.nonce()?;
+        let der = self.outside.ocsp(url, pki::ocsp::request(&id, Some(&nonce)))?;
+        let answer = OcspAnswer::parse(&der).map_err(|error| damaged(&error))?;
+        if answer.nonce() != Some(nonce.as_slice()) {
+            return Err(damaged(&pki::ocsp::AnswerError::Nonce));
+        }
+        let key = of(&[issuer]);
+        let known = self.responders.lock().unwrap_or_else(PoisonError::into_inner).get(&key).cloned();
+        let (said, signer) = answer.of(issuer, view.serial, known.as_deref()).map_err(|error| damaged(&error))?;
+        if known.as_deref() != Some(signer) {
+            self.responders.lock().unwrap_or_else(PoisonError::into_inner).insert(key, signer.to_vec());
+        }
+        let standing = match said.status {
+            CertStatus::Good => Standing::Good,
+            CertStatus::Unknown => Standing::Unknown,
+            CertStatus::Revoked { reason: Reason::CertificateHold, .. } => Standing::Held,
+            CertStatus::Revoked { at, reason, invalid_since } => Standing::Revoked { at, reason, invalid_since },
+        };
+        Ok(Status { standing, this_update: said.this_update, answer: der })
+    }
+
+    fn nonce(&self) -> Result<[u8; NONCE], DeskError> {
+        let mut nonce = [0; NONCE];
+        self.random.fill(&mut nonce).map_err(|_| DeskError::Randomness)?;
+        Ok(nonce)
+    }
+
+    /// A token over `imprint`, of the authority the desk asks.
+    pub fn stamp(&self, imprint: Imprint) -> Result<Vec<u8>, DeskError> {
+        let away = |reason: String| DeskError::Away { what: "the timestamp authority", reason };
+        let mut nonce = self.nonce()?;
+        // A positive INTEGER in its shortest form.
+        let [first, ..] = &mut nonce;
+        *first = (*first & 0x7f) | 0x40;
+        let request = TimeStampRequest { imprint, policy: None, nonce: Some(nonce.to_vec()), certificate: true };
+        let answer = self.outside.stamp(request.der())?;
+        // Its signature and whose it is are judged by who uses it; what is stamped is never the same twice, so no older token
+        // passes for this one.
+        let token = pki::timestamp::token_of(&answer).map_err(|error| away(error.to_string()))?;
+        Ok(token.to_vec())
+    }
+
+    /// A token over a signature's value whose signer this bureau believes: `None` where it is not one.
+    pub fn trusted_stamp(&self, bureau: &str, token: &[u8], value: &[u8], now: OffsetDateTime) -> Result<Option<VerifiedTimestamp>, DeskError> {
+        let Ok(stamp) = pki::timestamp::verify(token, &[]) else { return Ok(None) };
+        if !stamp.imprint().is_of(value) {
+            return Ok(None);
+        }
+        let Ok(view) = CertificateView::parse(stamp.signer_certificate()) else { return Ok(None) };
+        if !(view.not_before..=view.not_after).contains(&stamp.gen_time()) {
+            return Ok(None);
+        }
+        let key = of(&[bureau.as_bytes(), stamp.signer_certificate()]);
+        if !self.timestamp_signers.holds(&key, now) {
+            let others = stamp.certificates().to_vec();
+            let Ok(path) = self.path_for(bureau, stamp.signer_certificate(), &others, vec![DIGITAL_SIGNATURE], TIME_STAMPING, &[], now) else { return Ok(None) };
+            if self.caller_stands(&path, now)?.is_err() {
+                return Ok(None);
+            }
+            self.timestamp_signers.note(key, now);
+        }
+        Ok(Some(stamp))
+    }
+}
+
+/// Whether a certificate is for signing, and so not one for encryption alone. spec: rfc5280#4.2.1.3
+pub fn signs(certificate: &[u8]) -> bool {
+    let Ok(view) = CertificateView::parse(certificate) else { return false };
+    let Some(value) = view.extension(&pki::view::KEY_USAGE) else { return false };
+    match pki::asn1::Reader::only(value, 3) {
+        Ok([_, bits, ..]) => [DIGITAL_SIGNATURE, NON_REPUDIATION].iter().any(|bit| bits & (0x80 >> bit) != 0),
+        _ => false,
+    }
+}

@@ -1,0 +1,245 @@
+//! Each of the fourteen checks refuses what it is there for.
+
+use pki::certificate::CertificatePlan;
+use pki::crl::{Entry, Reason};
+use pki::ocsp::CertStatus;
+use time::Duration;
+
+use crate::city::Authority;
+use crate::office::{CODE, Firm, NOW, OTHER, Office, SOCIAL, firm, id, json, receipted, refused, revoked, sign, vat};
+
+#[test]
+fn one_form() {
+    let office = Office::open();
+    let firm = office.firm(CODE);
+    let mut not_canonical = vat(CODE, |_| {});
+    not_canonical.push(b' ');
+    for wrong in [
+        not_canonical,
+        b"{}".to_vec(),
+        vat(CODE, |filing| filing["kind"] = "NO_SUCH".into()),
+        vat(CODE, |filing| filing["form_version"] = "1999-1".into()),
+        vat(CODE, |filing| filing["period"] = "2026".into()),
+        vat(CODE, |filing| filing["uscc"] = "91440101MAT000018H".into()),
+        vat(CODE, |filing| filing["attachments"] = serde_json::json!([{"name": "a.pdf", "size": 3, "sha256": "00".repeat(32), "media_type": "application/pdf"}])),
+    ] {
+        assert_eq!(office.refused(&firm, &wrong), [1], "{}", String::from_utf8_lossy(&wrong));
+    }
+    let small = Office::open_with(|documents| documents[1].1 = documents[1].1.replace("max_bytes = 8388608", "max_bytes = 16384"));
+    let long = vat(CODE, |filing| filing["payload"]["general_month"]["note"] = "x".repeat(20_000).into());
+    assert_eq!(small.refused(&small.firm(CODE), &long), [1]);
+}
+
+#[test]
+fn two_and_three_cms_and_signature() {
+    let office = Office::open();
+    let firm = office.firm(CODE);
+    let filing = vat(CODE, |_| {});
+    let good = office.sign(&firm, &filing);
+    let with = |signature: Vec<u8>| refused(office.submit_signed(&firm, &filing, signature).unwrap());
+    assert_eq!(with(b"no CMS".to_vec()), [2]);
+    assert_eq!(with(good[..good.len() - 1].to_vec()), [2]);
+    // Over other octets; and a last octet that was turned.
+    assert_eq!(with(office.sign(&firm, b"other")), [3]);
+    let mut turned = good.clone();
+    *turned.last_mut().unwrap() ^= 1;
+    assert!([2, 3].contains(&with(turned)[0]));
+}
+
+#[test]
+fn four_five_six_path_usage_policy() {
+    let office = Office::open();
+    let filing = vat(CODE, |_| {});
+    // The caller's own certificate is good; what signed is not.
+    let caller = office.firm(CODE);
+    let by = |other: &Firm, with: &Authority| {
+        let plan = pki::cms::SignerPlan::new(&other.certificate, &[&with.certificate]).unwrap();
+        let mut content = [0; 32];
+        content.copy_from_slice(ring::digest::digest(&ring::digest::SHA256, &filing).as_ref());
+        refused(office.submit_signed(&caller, &filing, plan.seal(content, NOW, &other.key).unwrap()).unwrap())
+    };
+    let stranger = Authority::root("穗印根");
+    assert_eq!(by(&firm(&stranger, CODE, |_| {}), &stranger)[0], 4);
+    let encrypting = office.firm_with(CODE, |plan: &mut CertificatePlan| plan.extensions.key_usage = vec![2]);
+    assert_eq!(by(&encrypting, &office.world.issuer), [5]);
+    let social = office.firm_with(CODE, |plan: &mut CertificatePlan| plan.extensions.policies = vec![SOCIAL]);
+    assert_eq!(by(&social, &office.world.issuer), [6]);
+    let both = office.firm_with(CODE, |plan: &mut CertificatePlan| {
+        plan.extensions.key_usage = vec![2];
+        plan.extensions.policies = vec![SOCIAL];
+    });
+    assert_eq!(by(&both, &office.world.issuer), [5, 6]);
+}
+
+#[test]
+fn seven_time() {
+    let office = Office::open();
+    let firm = office.firm(CODE);
+    let filing = vat(CODE, |_| {});
+    let bare = office.sign(&firm, &filing);
+    let with = |signature: Vec<u8>| refused(office.submit_signed(&firm, &filing, signature).unwrap());
+    // Stamped in the future; signed at another time than claimed; stamped by a clock that is ahead.
+    assert_eq!(with(office.stamped(&bare, NOW + Duration::minutes(1))), [7]);
+    assert_eq!(with(office.stamped(&sign(&office.world, &firm, &filing, NOW - Duration::hours(1)), NOW)), [7]);
+    *office.world.stamp_offset.lock().unwrap() = Duration::minutes(2);
+    assert_eq!(with(bare.clone()), [7]);
+    *office.world.stamp_offset.lock().unwrap() = Duration::ZERO;
+    // Expired before it signed, while the caller has a new one.
+    let old = office.firm_with(CODE, |plan| plan.not_after = NOW - Duration::days(1));
+    assert_eq!(refused(office.submit_signed(&firm, &filing, office.sign(&old, &filing)).unwrap()), [7]);
+    // A timestamp of nobody's: of an authority that we do not know.
+    let strange = Office::open();
+    assert_eq!(with(strange.stamped(&bare, NOW)), [7]);
+    // Expired since, but stamped while it was good.
+    let ending = office.firm_with(CODE, |plan| plan.not_after = NOW + Duration::minutes(1));
+    let signed = office.stamped(&office.sign(&ending, &filing), NOW);
+    office.clock.advance(Duration::minutes(10));
+    receipted(office.submit_signed(&office.firm(CODE), &filing, signed).unwrap());
+}
+
+#[test]
+fn eight_revocation_as_of_the_signature() {
+    let office = Office::open();
+    let firm = office.firm(CODE);
+    let set = |status: CertStatus| office.world.statuses.lock().unwrap().insert(firm.serial(), status);
+    let fresh = || vat(CODE, |_| {});
+    for status in [
+        revoked(NOW - Duration::seconds(1), Reason::Superseded),
+        revoked(NOW, Reason::CessationOfOperation),
+        // Whoever had the key may have signed it.
+        revoked(NOW + Duration::hours(1), Reason::KeyCompromise),
+        CertStatus::Revoked { at: NOW + Duration::hours(1), reason: Reason::Superseded, invalid_since: Some(NOW - Duration::days(1)) },
+        revoked(NOW - Duration::days(1), Reason::CertificateHold),
+        CertStatus::Unknown,
+    ] {
+        set(status);
+        assert_eq!(office.refused(&firm, &fresh()), [8], "{status:?}");
+    }
+    // A hold ends, and the very same filing is taken.
+    let held = fresh();
+    set(revoked(NOW - Duration::days(1), Reason::CertificateHold));
+    assert_eq!(office.refused(&firm, &held), [8]);
+    set(CertStatus::Good);
+    let first = office.receipt(&firm, &held);
+    // Revoked later it is still valid, and so is one that was stamped before and comes after.
+    let previous = json(&first.document)["filing_id"].clone();
+    let late = vat(CODE, |filing| {
+        filing["revision"] = 2.into();
+        filing["prev_filing_id"] = previous;
+        filing["payload"]["general_month"]["l28"] = "1.00".into();
+        filing["payload"]["general_month"]["l34"] = "34999.00".into();
+    });
+    let signed = office.stamped(&office.sign(&firm, &late), NOW);
+    office.clock.advance(Duration::hours(2));
+    set(revoked(NOW + Duration::hours(1), Reason::Superseded));
+    receipted(office.submit_signed(&office.firm(CODE), &late, signed).unwrap());
+    // Nobody answers: nothing is recorded, and nobody is refused for it.
+    *office.world.responder_fails.lock().unwrap() = true;
+    let before = office.desk.store.stream_length("log").unwrap();
+    assert!(office.submit(&firm, &vat(CODE, |filing| filing["period"] = "202609".into())).is_err());
+    assert_eq!(office.desk.store.stream_length("log").unwrap(), before);
+}
+
+#[test]
+fn eight_the_issuing_authority_too() {
+    let office = Office::open();
+    let firm = office.firm(CODE);
+    let caller = office.caller(&firm);
+    let issuer = pki::view::CertificateView::parse(&office.world.issuer.certificate).unwrap().serial.to_vec();
+    office.world.listed.lock().unwrap()[1] = vec![Entry { serial: issuer, revoked_at: NOW - Duration::days(1), reason: Reason::CaCompromise, invalidity_date: None }];
+    // What was believed for a minute is asked again.
+    office.clock.advance(Duration::minutes(2));
+    let filing = vat(CODE, |_| {});
+    let submission = filing::desk::flow::receive::Submission { signature: office.sign(&firm, &filing), filing };
+    let outcome = filing::desk::flow::receive::receive(&office.desk, &caller, &submission).unwrap();
+    // The timestamp authority stands below the same one.
+    assert_eq!(refused(outcome), [7, 8]);
+}
+
+#[test]
+fn nine_and_ten_enterprise_and_signer() {
+    let office = Office::open();
+    let (firm, other) = (office.firm(CODE), office.firm(OTHER));
+    assert_eq!(office.refused(&other, &vat(CODE, |_| {})), [9]);
+    // The two places in the certificate differ.
+    let torn = office.firm_with(CODE, |plan| plan.extensions.credit_code = Some(OTHER.into()));
+    let filing = vat(CODE, |_| {});
+    assert_eq!(refused(office.submit_signed(&firm, &filing, office.sign(&torn, &filing)).unwrap()), [9]);
+    // Brought by another enterprise than the one that signed it.
+    assert_eq!(refused(office.submit_signed(&other, &filing, office.sign(&firm, &filing)).unwrap()), [9]);
+    let agent = vat(CODE, |filing| {
+        filing["signer_role"] = "agent".into();
+        filing["mandate"] = id().into();
+    });
+    assert_eq!(office.refused(&other, &agent), [10]);
+}
+
+#[test]
+fn eleven_and_twelve_replay_and_sequence() {
+    let office = Office::open();
+    let firm = office.firm(CODE);
+    let first = vat(CODE, |_| {});
+    let taken = json(&office.receipt(&firm, &first).document)["filing_id"].clone();
+    let other_content = vat(CODE, |filing| {
+        filing["filing_id"] = taken.clone();
+        filing["payload"]["general_month"]["l28"] = "1.00".into();
+        filing["payload"]["general_month"]["l34"] = "34999.00".into();
+    });
+    assert_eq!(office.refused(&firm, &other_content)[0], 11);
+    let again = vat(CODE, |filing| {
+        filing["revision"] = 2.into();
+        filing["prev_filing_id"] = taken.clone();
+    });
+    assert_eq!(office.refused(&firm, &again), [11]);
+    let change = |filing: &mut serde_json::Value, revision: u32, previous: serde_json::Value| {
+        filing["revision"] = revision.into();
+        filing["prev_filing_id"] = previous;
+        filing["payload"]["general_month"]["l28"] = "1.00".into();
+        filing["payload"]["general_month"]["l34"] = "34999.00".into();
+    };
+    assert_eq!(office.refused(&firm, &vat(CODE, |filing| change(filing, 3, taken.clone()))), [12]);
+    assert_eq!(office.refused(&firm, &vat(CODE, |filing| change(filing, 2, id().into()))), [12]);
+    assert_eq!(office.refused(&firm, &vat(CODE, |filing| filing["period"] = "202612".into())), [12]);
+    office.receipt(&firm, &vat(CODE, |filing| change(filing, 2, taken.clone())));
+}
+
+#[test]
+fn thirteen_the_deadline() {
+    let late = |office: &Office| {
+        office.clock.set(time::macros::datetime!(2026-11-16 16:00:00 UTC));
+        (office.firm(CODE), vat(CODE, |_| {}))
+    };
+    let office = Office::open();
+    // The last second of the last day, by the city's time.
+    office.clock.set(time::macros::datetime!(2026-11-16 15:59:59 UTC));
+    assert_eq!(json(&office.receipt(&office.firm(OTHER), &vat(OTHER, |_| {})).document)["timely"], true);
+    let (firm, filing) = late(&office);
+    assert_eq!(json(&office.receipt(&firm, &filing).document)["timely"], false);
+    let strict = Office::open_with(|documents| documents[0].1 = documents[0].1.replacen("late = \"flag\"", "late = \"refuse\"", 1));
+    let (firm, filing) = late(&strict);
+    assert_eq!(strict.refused(&firm, &filing), [13]);
+    // Stamped in time and sent within a day it counts; from a drawer it does not.
+    let signed = strict.stamped(&sign(&strict.world, &firm, &filing, time::macros::datetime!(2026-11-16 15:59 UTC)), time::macros::datetime!(2026-11-16 15:59 UTC));
+    strict.clock.advance(Duration::days(3));
+    assert_eq!(refused(strict.submit_signed(&firm, &filing, signed.clone()).unwrap()), [13]);
+    strict.clock.set(time::macros::datetime!(2026-11-17 3:00 UTC));
+    receipted(strict.submit_signed(&firm, &filing, signed).unwrap());
+}
+
+#[test]
+fn a_refusal_is_recorded_with_every_check_it_failed_and_nothing_else_is() {
+    let office = Office::open_with(|documents| documents[0].1 = documents[0].1.replacen("late = \"flag\"", "late = \"refuse\"", 1));
+    let other = office.firm(OTHER);
+    office.clock.set(time::macros::datetime!(2026-12-20 0:00 UTC));
+    office.world.statuses.lock().unwrap().insert(other.serial(), revoked(NOW, Reason::Superseded));
+    let filing = vat(CODE, |filing| {
+        filing["revision"] = 2.into();
+        filing["prev_filing_id"] = id().into();
+    });
+    assert_eq!(office.refused(&other, &filing), [8, 9, 12, 13]);
+    let leaf = office.desk.store.read_stream("log", 2, 1).unwrap().remove(0);
+    let leaf = merkle::Leaf::parse(&leaf).unwrap();
+    assert!(leaf.kind() == 2 && leaf.payload().contains("\"checks\":[8,9,12,13]"), "{}", leaf.payload());
+    let (from, to) = filing::desk::record::filing::FilingRecord::all();
+    assert!(office.desk.store.scan(&from, &to, 1).unwrap().is_empty());
+}

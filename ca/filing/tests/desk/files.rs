@@ -1,0 +1,72 @@
+//! Attachments: sealed at rest, proved by their name, within their quota.
+
+use filing::desk::flow::attachment::{Begun, begin, read, sweep};
+use ring::digest::{SHA256, digest};
+
+use crate::office::{CODE, OTHER, Office, vat};
+
+fn name(bytes: &[u8]) -> String {
+    digest(&SHA256, bytes).as_ref().iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+fn put(office: &Office, code: &'static str, sha256: &str, bytes: &[u8]) -> Result<u64, filing::desk::problem::DeskError> {
+    let caller = office.caller(&office.firm(code));
+    match begin(&office.desk, &caller, sha256, Some(bytes.len() as u64))? {
+        Begun::Known(size) => Ok(size),
+        Begun::Take(mut incoming) => {
+            for piece in bytes.chunks(70_001) {
+                incoming.write(piece)?;
+            }
+            incoming.end()
+        }
+    }
+}
+
+#[test]
+fn a_file_comes_back_as_it_came_and_goes_with_a_filing() {
+    let office = Office::open();
+    for size in [0_usize, 1, 256 * 1024, 256 * 1024 + 1, 1_000_003] {
+        let bytes: Vec<u8> = (0..size).map(|at| (at % 251) as u8).collect();
+        let sha256 = name(&bytes);
+        assert_eq!(put(&office, CODE, &sha256, &bytes).unwrap(), size as u64);
+        assert_eq!(put(&office, OTHER, &sha256, &bytes).unwrap(), size as u64, "the same again");
+        let mut out = Vec::new();
+        assert_eq!(read(&office.desk, &sha256, &mut out).unwrap(), size as u64);
+        assert!(out == bytes);
+        // At rest there is nothing of it to be read.
+        let stored = std::fs::read(office.place.path().join("attachments").join(&sha256)).unwrap();
+        assert!(size < 100 || !stored.windows(64).any(|window| window == &bytes[..64]));
+    }
+    let bytes = b"contract".to_vec();
+    put(&office, CODE, &name(&bytes), &bytes).unwrap();
+    let filing = vat(CODE, |filing| filing["attachments"] = serde_json::json!([{"name": "合同.pdf", "size": 8, "sha256": name(&bytes), "media_type": "application/pdf"}]));
+    office.receipt(&office.firm(CODE), &filing);
+    // Damaged at rest it is told, never given.
+    let path = office.place.path().join("attachments").join(name(&bytes));
+    let mut stored = std::fs::read(&path).unwrap();
+    *stored.last_mut().unwrap() ^= 1;
+    std::fs::write(&path, stored).unwrap();
+    assert!(read(&office.desk, &name(&bytes), &mut Vec::new()).is_err());
+}
+
+#[test]
+fn what_is_not_what_its_name_says_or_too_much_leaves_nothing() {
+    let limits = |documents: &mut Vec<(&'static str, String)>| {
+        documents[1].1 = documents[1].1.replace("max_bytes = 104857600", "max_bytes = 1000").replace("enterprise_bytes = 2147483648", "enterprise_bytes = 1500");
+    };
+    let office = Office::open_with(limits);
+    let (small, large) = (vec![1; 900], vec![2; 1_001]);
+    assert!(put(&office, CODE, &name(b"other"), &small).is_err());
+    assert!(put(&office, CODE, &name(&large), &large).is_err());
+    assert!(put(&office, CODE, "no digest", &small).is_err());
+    put(&office, CODE, &name(&small), &small).unwrap();
+    // Beyond the quota of one, another still has room.
+    let more = vec![3; 900];
+    assert!(put(&office, CODE, &name(&more), &more).is_err());
+    put(&office, OTHER, &name(&more), &more).unwrap();
+    let place = office.place.path().join("attachments");
+    assert_eq!(std::fs::read_dir(&place).unwrap().count(), 2);
+    std::fs::write(place.join(".9-9.new"), b"half").unwrap();
+    sweep(&place).unwrap();
+    assert_eq!(std::fs::read_dir(&place).unwrap().count(), 2);
+}

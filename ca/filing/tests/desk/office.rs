@@ -1,0 +1,306 @@
+//! A desk in memory, with authorities of its own outside: they stamp, answer and list whatever a test wants.
+
+use std::collections::HashMap;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex};
+
+use filing::desk::flow::authorise::{Callers, Enterprise};
+use filing::desk::flow::receive::{Outcome, Submission, receive};
+use filing::desk::flow::seal::Sealed;
+use filing::desk::outside::Outside;
+use filing::desk::policy::Policies;
+use filing::desk::problem::DeskError;
+use filing::desk::record::settings::Settings;
+use filing::desk::{Desk, bureau};
+use filing::document::{FilingId, Value};
+use keys::{KeyStore, Passphrase};
+use pki::cades::Signature;
+use pki::cms::SignerPlan;
+use pki::crl::{Entry, Reason};
+use pki::ocsp::{CertStatus, OcspRequest, SingleResponse, assemble, responder_key_hash, response_data};
+use pki::path::Anchors;
+use pki::request::Request;
+use pki::signature::DigestAlgorithm;
+use pki::signer::Signer as _;
+use pki::timestamp::{Moment, Terms, TimeStampRequest, TokenInfo, TokenPlan, granted};
+use policies::certificate::Arc as PolicyArc;
+use policies::desk::DeskPolicy;
+use policies::filing::Filings;
+use ring::digest::{SHA256, digest};
+use runtime::clock::{Clock, FakeClock};
+use rustls::pki_types::CertificateDer;
+use store::Store;
+use time::macros::datetime;
+use time::{Duration, OffsetDateTime};
+
+use crate::city::{self, Authority, Key};
+
+pub const NOW: OffsetDateTime = datetime!(2026-11-05 04:00 UTC);
+pub const CODE: &str = "91440101MAT000018G";
+pub const OTHER: &str = "91440101MAT000026B";
+const CLIENT: const_oid::ObjectIdentifier = const_oid::ObjectIdentifier::new_unwrap("1.3.6.1.5.5.7.3.2");
+const TIME_STAMPING: const_oid::ObjectIdentifier = const_oid::ObjectIdentifier::new_unwrap("1.3.6.1.5.5.7.3.8");
+pub const TAX: const_oid::ObjectIdentifier = const_oid::ObjectIdentifier::new_unwrap("1.3.6.1.4.1.32473.1.1");
+pub const SOCIAL: const_oid::ObjectIdentifier = const_oid::ObjectIdentifier::new_unwrap("1.3.6.1.4.1.32473.1.2");
+pub const ROOT_LIST: &str = "http://ca/root.crl";
+pub const LIST: &str = "http://ca/2.crl";
+
+/// What the desk asks: an authority, a responder, a timestamp authority, all of the test's.
+pub struct World {
+    pub root: Authority,
+    pub issuer: Authority,
+    tsa: (Key, Vec<u8>),
+    clock: Arc<FakeClock>,
+    /// By serial: what the responder says.
+    pub statuses: Mutex<HashMap<Vec<u8>, CertStatus>>,
+    /// What is on the issuer's list, and on the root's.
+    pub listed: Mutex<[Vec<Entry>; 2]>,
+    /// The next requests to the timestamp authority fail, so many.
+    pub stamps_fail: Mutex<u32>,
+    /// How far the timestamp authority's clock is from ours.
+    pub stamp_offset: Mutex<Duration>,
+    pub responder_fails: Mutex<bool>,
+}
+
+impl World {
+    pub fn token(&self, request: &TimeStampRequest, at: OffsetDateTime) -> Vec<u8> {
+        let terms = Terms { policy: TAX, accuracy_ms: 1_000, ordering: true };
+        let info = TokenInfo::new(&terms, request, Moment { time: at, serial: city::serial() }).unwrap();
+        TokenPlan::new(&self.tsa.1, &[&self.issuer.certificate]).unwrap().token(&info, &self.tsa.0).unwrap()
+    }
+
+    pub fn list(&self, which: usize) -> Vec<u8> {
+        let now = self.clock.now();
+        let authority = if which == 0 { &self.issuer } else { &self.root };
+        let mut plan = authority.crl_plan();
+        (plan.this_update, plan.next_update) = (now - Duration::seconds(1), now + Duration::hours(1));
+        authority.crl(&plan, self.listed.lock().unwrap()[which].clone())
+    }
+}
+
+impl Outside for World {
+    fn stamp(&self, request: Vec<u8>) -> Result<Vec<u8>, DeskError> {
+        let mut left = self.stamps_fail.lock().unwrap();
+        if *left > 0 {
+            *left -= 1;
+            return Err(DeskError::Away { what: "the timestamp authority", reason: "a test".into() });
+        }
+        Ok(granted(&self.token(&TimeStampRequest::parse(&request).unwrap(), self.clock.now() + *self.stamp_offset.lock().unwrap())))
+    }
+
+    fn ocsp(&self, _: &str, request: Vec<u8>) -> Result<Vec<u8>, DeskError> {
+        if *self.responder_fails.lock().unwrap() {
+            return Err(DeskError::Away { what: "the certificate's status", reason: "a test".into() });
+        }
+        let asked = OcspRequest::parse(&request).unwrap();
+        let status = self.statuses.lock().unwrap().get(&asked.ids[0].serial).copied().unwrap_or(CertStatus::Good);
+        let now = self.clock.now();
+        let single = SingleResponse { id: &asked.ids[0].der, status, this_update: now, next_update: now + Duration::hours(1), archive_cutoff: None };
+        let data = response_data(&responder_key_hash(self.issuer.key.public_key_info()).unwrap(), now, &[single], asked.nonce.as_deref());
+        Ok(assemble(&data, self.issuer.key.algorithm(), &self.issuer.key.sign(&data).unwrap(), &self.issuer.certificate))
+    }
+
+    fn lists(&self, urls: &[String], _: OffsetDateTime) -> Result<Vec<Vec<u8>>, DeskError> {
+        Ok(urls.iter().map(|url| self.list(usize::from(url == ROOT_LIST))).collect())
+    }
+}
+
+/// An enterprise with its certificate.
+pub struct Firm {
+    pub key: Key,
+    pub certificate: Vec<u8>,
+}
+
+impl Firm {
+    pub fn serial(&self) -> Vec<u8> {
+        pki::view::CertificateView::parse(&self.certificate).unwrap().serial.to_vec()
+    }
+}
+
+pub struct Office {
+    pub desk: Desk,
+    pub world: Arc<World>,
+    pub clock: Arc<FakeClock>,
+    pub callers: Callers,
+    pub place: tempfile::TempDir,
+}
+
+pub struct Founded {
+    pub world: Arc<World>,
+    pub clock: Arc<FakeClock>,
+    keys: Arc<KeyStore>,
+    place: tempfile::TempDir,
+}
+
+impl Founded {
+    pub fn new() -> Self {
+        let clock = Arc::new(FakeClock::new(NOW));
+        let root = Authority::root("穗印根");
+        let issuer = root.below("企业签发机构", |plan| plan.extensions.crl_urls = vec![ROOT_LIST.into()]);
+        let key = Key::p256();
+        let certificate = issuer.seal(key.public_key_info(), |plan| {
+            plan.extensions.key_usage = vec![0];
+            plan.extensions.extended_key_usage = vec![TIME_STAMPING];
+            plan.extensions.extended_key_usage_critical = true;
+            plan.extensions.crl_urls = vec![LIST.into()];
+        });
+        let world = World {
+            root,
+            issuer,
+            tsa: (key, certificate),
+            clock: Arc::clone(&clock),
+            statuses: Mutex::default(),
+            listed: Mutex::new([Vec::new(), Vec::new()]),
+            stamps_fail: Mutex::new(0),
+            stamp_offset: Mutex::new(Duration::ZERO),
+            responder_fails: Mutex::new(false),
+        };
+        let place = tempfile::tempdir().unwrap();
+        let keys = Arc::new(KeyStore::create(&place.path().join("keys"), &Passphrase::new("correct horse battery".into()).unwrap()).unwrap());
+        std::fs::create_dir(place.path().join("attachments")).unwrap();
+        Self { world: Arc::new(world), clock, keys, place }
+    }
+
+    /// A desk over this store, with the policies changed at will; without seals where the store has none.
+    pub fn desk(&self, store: Arc<dyn Store>, change: impl FnOnce(&mut Vec<(&'static str, String)>)) -> Desk {
+        let arc = PolicyArc::parse("arc.toml", "arc = \"1.3.6.1.4.1.32473\"").unwrap();
+        let mut documents: Vec<(&'static str, String)> = policies::desk::SHIPPED.iter().map(|(file, text)| (*file, (*text).to_owned())).collect();
+        change(&mut documents);
+        let desk = DeskPolicy::parse(documents.iter().map(|(file, text)| (*file, text.as_str())), arc).unwrap();
+        let policies = Policies { filings: Filings::shipped().unwrap(), desk, digest: String::new() };
+        let roots = Arc::new(Anchors::new(std::slice::from_ref(&self.world.root.certificate)).unwrap());
+        let anchors = policies.desk.bureaus().iter().map(|bureau| (bureau.code.as_str().to_owned(), Arc::clone(&roots))).collect();
+        let settings = Settings { host: "desk.example.cn".into(), log_origin: "desk.example.cn/filing".into(), log_key: "key".into() };
+        let (world, clock): (Arc<dyn Outside>, Arc<dyn Clock>) = (self.world.clone(), self.clock.clone());
+        let attachments: PathBuf = self.place.path().join("attachments");
+        Desk::new(store, clock, settings, "https://desk.example.cn".into(), Arc::clone(&self.keys), policies, anchors, world, attachments).unwrap()
+    }
+
+    pub fn seal(&self, desk: &Desk) {
+        for code in ["gz-tax", "gz-social-insurance"] {
+            let request = Request::parse(bureau::request(desk, code).unwrap().as_bytes()).unwrap();
+            let seal = self.world.issuer.seal(&request.spki, |plan| plan.extensions.crl_urls = vec![LIST.into()]);
+            let pem = [pem::Pem::new("CERTIFICATE", seal), pem::Pem::new("CERTIFICATE", self.world.issuer.certificate.clone())].map(|one| pem::encode(&one)).concat();
+            bureau::set(desk, code, pem.as_bytes()).unwrap();
+        }
+    }
+}
+
+impl Office {
+    pub fn open() -> Self {
+        Self::open_with(|_| {})
+    }
+
+    pub fn open_with(change: impl FnOnce(&mut Vec<(&'static str, String)>)) -> Self {
+        let founded = Founded::new();
+        let desk = founded.desk(Arc::new(store::Memory::new()), change);
+        founded.seal(&desk);
+        Self { desk, world: founded.world, clock: founded.clock, callers: Callers::default(), place: founded.place }
+    }
+
+    pub fn firm(&self, code: &'static str) -> Firm {
+        self.firm_with(code, |_| {})
+    }
+
+    pub fn firm_with(&self, code: &'static str, change: impl FnOnce(&mut pki::certificate::CertificatePlan)) -> Firm {
+        firm(&self.world.issuer, code, change)
+    }
+
+    pub fn caller(&self, firm: &Firm) -> Enterprise {
+        let chain = [CertificateDer::from(firm.certificate.clone()), CertificateDer::from(self.world.issuer.certificate.clone())];
+        self.callers.authorise(&self.desk, &chain).unwrap()
+    }
+
+    pub fn sign(&self, firm: &Firm, document: &[u8]) -> Vec<u8> {
+        sign(&self.world, firm, document, self.clock.now())
+    }
+
+    /// With a timestamp of our own authority, over other octets when a test wants it.
+    pub fn stamped(&self, signature: &[u8], at: OffsetDateTime) -> Vec<u8> {
+        let signature = Signature::read(signature).unwrap();
+        let request = TimeStampRequest { imprint: signature.timestamp_imprint(DigestAlgorithm::Sha256), policy: None, nonce: None, certificate: true };
+        signature.with_timestamp(&self.world.token(&request, at)).unwrap().der().to_vec()
+    }
+
+    pub fn submit(&self, firm: &Firm, filing: &[u8]) -> Result<Outcome, DeskError> {
+        self.submit_signed(firm, filing, self.sign(firm, filing))
+    }
+
+    pub fn submit_signed(&self, firm: &Firm, filing: &[u8], signature: Vec<u8>) -> Result<Outcome, DeskError> {
+        receive(&self.desk, &self.caller(firm), &Submission { filing: filing.to_vec(), signature })
+    }
+
+    pub fn receipt(&self, firm: &Firm, filing: &[u8]) -> Sealed {
+        receipted(self.submit(firm, filing).unwrap())
+    }
+
+    /// The numbers of the checks that were not passed, first first.
+    pub fn refused(&self, firm: &Firm, filing: &[u8]) -> Vec<u8> {
+        refused(self.submit(firm, filing).unwrap())
+    }
+}
+
+pub fn firm(issuer: &Authority, code: &'static str, change: impl FnOnce(&mut pki::certificate::CertificatePlan)) -> Firm {
+    let key = Key::p256();
+    let mut plan = city::bureau_plan(key.public_key_info());
+    let subject = pki::name::Subject::new();
+    let subject = subject.with(pki::name::COUNTRY, "CN").unwrap().with(pki::name::ORGANIZATION, "广州某某有限公司").unwrap();
+    plan.subject = subject.with(pki::name::ORGANIZATION_IDENTIFIER, &format!("NTRCN-{code}")).unwrap().with(pki::name::COMMON_NAME, "广州某某有限公司").unwrap();
+    plan.extensions.extended_key_usage = vec![CLIENT];
+    plan.extensions.policies = vec![TAX, SOCIAL];
+    plan.extensions.alternative_names = vec![pki::certificate::AlternativeName::Email("1234567897@mail.example.cn".into())];
+    plan.extensions.crl_urls = vec![LIST.into()];
+    plan.extensions.ocsp_urls = vec!["http://ca/ocsp".into()];
+    change(&mut plan);
+    Firm { certificate: issuer.sign(plan), key }
+}
+
+pub fn sign(world: &World, firm: &Firm, document: &[u8], at: OffsetDateTime) -> Vec<u8> {
+    let plan = SignerPlan::new(&firm.certificate, &[&world.issuer.certificate]).unwrap();
+    let mut content = [0; 32];
+    content.copy_from_slice(digest(&SHA256, document).as_ref());
+    plan.seal(content, at, &firm.key).unwrap()
+}
+
+pub fn receipted(outcome: Outcome) -> Sealed {
+    match outcome {
+        Outcome::Receipted(sealed) => sealed,
+        Outcome::Refused(findings) => panic!("{findings:?}"),
+    }
+}
+
+pub fn refused(outcome: Outcome) -> Vec<u8> {
+    match outcome {
+        Outcome::Receipted(_) => panic!("it was receipted"),
+        Outcome::Refused(findings) => findings.iter().map(|finding| finding.check.number()).collect(),
+    }
+}
+
+pub fn id() -> String {
+    let mut random = [0; 16];
+    ring::rand::SecureRandom::fill(&ring::rand::SystemRandom::new(), &mut random).unwrap();
+    FilingId::from_random(random).as_str().to_owned()
+}
+
+/// A VAT return of October, right in every rule; `change` makes it what a test wants.
+pub fn vat(code: &str, change: impl FnOnce(&mut serde_json::Value)) -> Vec<u8> {
+    let mut filing = serde_json::json!({
+        "filing_id": id(), "kind": "VAT_GENERAL", "form_version": "2021-20", "uscc": code, "period": "202610", "revision": 1,
+        "signer_role": "legal-representative", "attachments": [],
+        "payload": {"general_month": {
+            "l1": "1000000.00", "l11": "130000.00", "l12": "91000.00", "l13": "5000.00", "l14": "1000.00", "l15": "0.00", "l16": "0.00",
+            "l17": "95000.00", "l18": "95000.00", "l19": "35000.00", "l20": "0.00", "l21": "0.00", "l23": "0.00", "l24": "35000.00",
+            "l28": "0.00", "l34": "35000.00", "l39": "2450.00", "l40": "1050.00", "l41": "700.00"
+        }}
+    });
+    change(&mut filing);
+    Value::parse(filing.to_string().as_bytes()).unwrap().canonical()
+}
+
+pub fn json(document: &[u8]) -> serde_json::Value {
+    serde_json::from_slice(document).unwrap()
+}
+
+pub fn revoked(at: OffsetDateTime, reason: Reason) -> CertStatus {
+    CertStatus::Revoked { at, reason, invalid_since: None }
+}
