@@ -2,6 +2,7 @@
 #![forbid(unsafe_code)]
 
 pub mod demo;
+pub mod desk;
 pub mod office;
 pub mod parsers;
 pub mod programs;

@@ -240,7 +240,7 @@ fn moved(proceed: Proceed, to: Status) -> Result<Operation, Problem> {
 fn fen(text: &str) -> Result<u64, Problem> {
     let digits = |part: &str| !part.is_empty() && part.len() <= 14 && part.bytes().all(|digit| digit.is_ascii_digit());
     let split = text.split_once('.').filter(|(yuan, fen)| digits(yuan) && fen.len() == 2 && digits(fen));
-    let read = split.and_then(|(yuan, fen)| Some(yuan.parse::<u64>().ok()?.checked_mul(100)?.checked_add(fen.parse().ok()?)?));
+    let read = split.and_then(|(yuan, fen)| yuan.parse::<u64>().ok()?.checked_mul(100)?.checked_add(fen.parse().ok()?));
     read.ok_or_else(|| Problem::new(Exit::Usage, "amount", "an amount is yuan with two decimals", "write it as 39200.00"))
 }
 

@@ -165,7 +165,7 @@ pub fn init(path: &Path, founding: &Founding<'_>, passphrase: &Passphrase, clock
     // Last of all: without its configuration a directory is one that was never founded to the end.
     let text = toml::to_string(&founding.configuration).map_err(|error| InitError::File { path: path.join(CONFIGURATION), reason: error.to_string() })?;
     write(&path.join(CONFIGURATION), text.as_bytes())?;
-    assembled(path, founding.configuration.clone(), directory, Parts { store, keys, settings, policies, evidence }, clock, outside)
+    assembled(path, founding.configuration.clone(), directory, Founded { store, keys, settings, policies, evidence }, clock, outside)
 }
 
 /// Opens the desk in `path`.
@@ -193,10 +193,10 @@ pub fn open(path: &Path, passphrase: &Passphrase, clock: Arc<dyn Clock>, outside
     policy::note(&*store, &policies, clock.now())?;
     evidence.advance()?;
     flow::attachment::sweep(&path.join(ATTACHMENTS)).map_err(|error| InitError::file(&path.join(ATTACHMENTS), &error))?;
-    assembled(path, configuration, directory, Parts { store, keys, settings, policies, evidence }, clock, outside)
+    assembled(path, configuration, directory, Founded { store, keys, settings, policies, evidence }, clock, outside)
 }
 
-struct Parts {
+struct Founded {
     store: Arc<dyn store::Store>,
     keys: KeyStore,
     settings: Settings,
@@ -204,12 +204,13 @@ struct Parts {
     evidence: Arc<Evidence>,
 }
 
-fn assembled(path: &Path, configuration: Configuration, directory: StateDir, parts: Parts, clock: Arc<dyn Clock>, outside: impl FnOnce(&Configuration, &Policies) -> Arc<dyn Outside>) -> Result<Opened, InitError> {
-    let Parts { store, keys, settings, policies, evidence } = parts;
+fn assembled(path: &Path, configuration: Configuration, directory: StateDir, parts: Founded, clock: Arc<dyn Clock>, outside: impl FnOnce(&Configuration, &Policies) -> Arc<dyn Outside>) -> Result<Opened, InitError> {
+    let Founded { store, keys, settings, policies, evidence } = parts;
     let (anchors, roots) = anchors(&path.join(ANCHORS), &policies)?;
     let outside = outside(&configuration, &policies);
     let base_url = configuration.base_url.trim_end_matches('/').to_owned();
-    let desk = Desk::new(store, clock, settings, base_url, Arc::new(keys), policies, anchors, outside, path.join(ATTACHMENTS))?;
+    let parts = super::Parts { store, clock, settings, base_url, keys: Arc::new(keys), policies, anchors, outside, attachments: path.join(ATTACHMENTS) };
+    let desk = Desk::new(parts)?;
     Ok(Opened { desk: Arc::new(desk), evidence, configuration, roots, directory })
 }
 

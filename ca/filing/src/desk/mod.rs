@@ -50,8 +50,23 @@ pub struct Desk {
     seals: Mutex<HashMap<String, Arc<Seal>>>,
 }
 
+/// What a desk is made of.
+pub struct Parts {
+    pub store: Arc<dyn Store>,
+    pub clock: Arc<dyn Clock>,
+    pub settings: Settings,
+    pub base_url: String,
+    pub keys: Arc<KeyStore>,
+    pub policies: Policies,
+    /// By the bureau's code.
+    pub anchors: HashMap<String, Arc<Anchors>>,
+    pub outside: Arc<dyn Outside>,
+    pub attachments: PathBuf,
+}
+
 impl Desk {
-    pub fn new(store: Arc<dyn Store>, clock: Arc<dyn Clock>, settings: Settings, base_url: String, keys: Arc<KeyStore>, policies: Policies, anchors: HashMap<String, Arc<Anchors>>, outside: Arc<dyn Outside>, attachments: PathBuf) -> Result<Self, DeskError> {
+    pub fn new(parts: Parts) -> Result<Self, DeskError> {
+        let Parts { store, clock, settings, base_url, keys, policies, anchors, outside, attachments } = parts;
         let data = keys.data_key("filings")?;
         let trust = Trust::new(anchors, Arc::clone(&outside));
         Ok(Self { store, clock, settings, base_url, keys, data, policies, trust, outside, attachments, seals: Mutex::default() })

@@ -99,14 +99,13 @@ impl Trust {
 
     /// Everything but usage and revocation, under one of `policies` (any, when there are none) at `at`: the path, the anchor last.
     pub fn path(&self, bureau: &str, certificate: &[u8], others: &[Vec<u8>], policies: &[Oid], at: OffsetDateTime) -> Result<Vec<Vec<u8>>, PathError> {
-        self.path_for(bureau, certificate, others, Vec::new(), ANY_PURPOSE, policies, at)
+        self.path_for(bureau, certificate, others, &Requirements { extended_key_usage: ANY_PURPOSE, key_usage: Vec::new(), policies: policies.to_vec() }, at)
     }
 
-    fn path_for(&self, bureau: &str, certificate: &[u8], others: &[Vec<u8>], key_usage: Vec<u8>, purpose: Oid, policies: &[Oid], at: OffsetDateTime) -> Result<Vec<Vec<u8>>, PathError> {
+    fn path_for(&self, bureau: &str, certificate: &[u8], others: &[Vec<u8>], required: &Requirements, at: OffsetDateTime) -> Result<Vec<Vec<u8>>, PathError> {
         let anchors = self.anchors(bureau).ok_or(PathError::UnknownIssuer)?;
-        let required = Requirements { extended_key_usage: purpose, key_usage, policies: policies.to_vec() };
         let others: Vec<&[u8]> = others.iter().map(Vec::as_slice).filter(|other| *other != certificate).collect();
-        Validation { anchors, lists: &[], required: &required, at }.path(certificate, &others)
+        Validation { anchors, lists: &[], required, at }.path(certificate, &others)
     }
 
     /// Whether the authorities of a path, above its holder, are in good standing now, by their issuers' lists.
@@ -215,7 +214,8 @@ impl Trust {
         let key = of(&[bureau.as_bytes(), stamp.signer_certificate()]);
         if !self.timestamp_signers.holds(&key, now) {
             let others = stamp.certificates().to_vec();
-            let Ok(path) = self.path_for(bureau, stamp.signer_certificate(), &others, vec![DIGITAL_SIGNATURE], TIME_STAMPING, &[], now) else { return Ok(None) };
+            let required = Requirements { extended_key_usage: TIME_STAMPING, key_usage: vec![DIGITAL_SIGNATURE], policies: Vec::new() };
+            let Ok(path) = self.path_for(bureau, stamp.signer_certificate(), &others, &required, now) else { return Ok(None) };
             if self.caller_stands(&path, now)?.is_err() {
                 return Ok(None);
             }

@@ -11,7 +11,7 @@ use filing::desk::outside::Outside;
 use filing::desk::policy::Policies;
 use filing::desk::problem::DeskError;
 use filing::desk::record::settings::Settings;
-use filing::desk::{Desk, bureau};
+use filing::desk::{Desk, Parts, bureau};
 use filing::document::{FilingId, Value};
 use keys::{KeyStore, Passphrase};
 use pki::cades::Signature;
@@ -173,7 +173,7 @@ impl Founded {
         let settings = Settings { host: "desk.example.cn".into(), log_origin: "desk.example.cn/filing".into(), log_key: "key".into() };
         let (world, clock): (Arc<dyn Outside>, Arc<dyn Clock>) = (self.world.clone(), self.clock.clone());
         let attachments: PathBuf = self.place.path().join("attachments");
-        Desk::new(store, clock, settings, "https://desk.example.cn".into(), Arc::clone(&self.keys), policies, anchors, world, attachments).unwrap()
+        Desk::new(Parts { store, clock, settings, base_url: "https://desk.example.cn".into(), keys: Arc::clone(&self.keys), policies, anchors, outside: world, attachments }).unwrap()
     }
 
     pub fn seal(&self, desk: &Desk) {

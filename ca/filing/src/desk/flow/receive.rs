@@ -65,11 +65,11 @@ pub fn receive(desk: &Desk, caller: &Enterprise, submission: &Submission) -> Res
         let parsed = match parse(desk, caller, submission)? {
             Parse::New(parsed) => *parsed,
             Parse::Known(number) => return Ok(Outcome::Receipted(pending(desk, &number)?)),
-            Parse::Wrong(finding) => return refuse(desk, submission, vec![finding]),
+            Parse::Wrong(finding) => return refuse(desk, submission, vec![*finding]),
         };
         let proved = match prove(parsed, submission) {
             Ok(proved) => proved,
-            Err(finding) => return refuse(desk, submission, vec![finding]),
+            Err(finding) => return refuse(desk, submission, vec![*finding]),
         };
         let judged = judge::judge(desk, caller, stamp(desk, proved)?)?;
         let passed = match pass(judged) {
@@ -104,7 +104,7 @@ enum Parse<'a> {
     New(Box<Parsed<'a>>),
     /// The very same octets were received before.
     Known(ReceiptNumber),
-    Wrong(Finding),
+    Wrong(Box<Finding>),
 }
 
 /// 1. A filing of a kind that some bureau takes.
@@ -120,7 +120,7 @@ pub struct Parsed<'a> {
 }
 
 fn parse<'a>(desk: &'a Desk, caller: &Enterprise, submission: &Submission) -> Result<Parse<'a>, DeskError> {
-    let wrong = |zh: String, en: String, field: &str| Ok(Parse::Wrong(Finding::new(Check::Form).because(zh, en).at(field)));
+    let wrong = |zh: String, en: String, field: &str| Ok(Parse::Wrong(Box::new(Finding::new(Check::Form).because(zh, en).at(field))));
     let most = desk.policies.desk.limits.filing_bytes as usize;
     if submission.filing.len() > most {
         return wrong(format!("超过 {most} 字节"), format!("it has more than {most} bytes"), "");
@@ -172,17 +172,17 @@ pub struct Proved<'a> {
     pub signing_time: Option<OffsetDateTime>,
 }
 
-fn prove<'a>(parsed: Parsed<'a>, submission: &Submission) -> Result<Proved<'a>, Finding> {
+fn prove<'a>(parsed: Parsed<'a>, submission: &Submission) -> Result<Proved<'a>, Box<Finding>> {
     let signature = Signature::read(&submission.signature).map_err(|error| told(&error))?;
     let proved = signature.prove(&submission.filing, &[]).map_err(|error| told(&error.into()))?;
     let facts = CertificateFacts::parse(proved.signer_certificate()).map_err(|error| told(&CmsError::from(error).into()))?;
     Ok(Proved { parsed, certificate: proved.signer_certificate().to_vec(), signing_time: proved.signing_time(), facts, signature })
 }
 
-fn told(error: &CadesError) -> Finding {
+fn told(error: &CadesError) -> Box<Finding> {
     let of_content = matches!(error, CadesError::Signature(CmsError::Content | CmsError::Signature(SignatureError::Mismatch)));
     let text = error.to_string().replace("; ", ", ");
-    Finding::new(if of_content { Check::Signature } else { Check::Cms }).because(&text, &text)
+    Box::new(Finding::new(if of_content { Check::Signature } else { Check::Cms }).because(&text, &text))
 }
 
 /// 3. With the timestamp that counts, if any is to be believed.
