@@ -1,5 +1,8 @@
 //! The built filing desk beside an authority: founded, certified, and filed at with OpenSSL and curl.
 
+// A harness of tests alone: what it cannot do ends the test with its reason.
+#![allow(clippy::panic, clippy::expect_used)]
+
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
