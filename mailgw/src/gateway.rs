@@ -1,6 +1,6 @@
 //! What every flow of the gateway works with: the store, the keys, the clock, what was decided at the founding.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 use keys::{DataKey, KeyError, KeyStore};
 use policies::certificate::{HostName, WordError};
@@ -65,6 +65,8 @@ pub struct Gateway {
     pub directory: Arc<Directory>,
     /// What persons are found by; see `DataKey::index`.
     pub directory_key: Arc<DataKey>,
+    /// Held while the authority is told whose certificates end: what is owed is told by one at a time.
+    pub telling: Mutex<()>,
 }
 
 impl Gateway {
@@ -80,7 +82,7 @@ impl Gateway {
         let owners = Arc::clone(&directory);
         let messages = Arc::new(MessageStore::new(Arc::clone(&store), mail_key).with_quota(move |mailbox| owners.quota(mailbox)));
         messages.count_by_mailbox()?;
-        Ok(Self { store, clock, settings, keys, anchors, statements, messages, directory, directory_key })
+        Ok(Self { store, clock, settings, keys, anchors, statements, messages, directory, directory_key, telling: Mutex::default() })
     }
 
     pub fn now_unix_millis(&self) -> u64 {

@@ -1,4 +1,5 @@
-//! What the gateway does of its own accord: it signs the log's head and evidence of deliveries, and takes the letters of the authority and of filing desks.
+//! What the gateway does of its own accord: it signs the log's head and evidence of deliveries, takes the letters of the authority and
+//! of filing desks, and tells the authority whose certificates end.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -10,9 +11,11 @@ use runtime::revocation::RevocationLists;
 use runtime::shutdown::Shutdown;
 
 use crate::flow::evidence::{seal, unsigned};
+use crate::flow::certificate::tell_all;
 use crate::flow::notices::{Collected, collect};
 use crate::gateway::Gateway;
 use crate::outbox::Outbox;
+use crate::registrar::authority::Authority;
 
 /// How often the log's head is signed, when it grew.
 const HEAD_EVERY: Duration = Duration::from_millis(250);
@@ -102,6 +105,37 @@ pub async fn evidence(gateway: Arc<Gateway>, lists: Arc<RevocationLists>, waitin
         }
         fault = left > 0;
     }
+}
+
+/// Tells the authority until shutdown whose certificates end: a mailbox is closed whether or not the authority can hear it. What is
+/// owed longer than it takes to look is a fault that the metric shows.
+pub async fn endings(gateway: Arc<Gateway>, authority: Arc<dyn Authority>, owed: Arc<Gauge>, shutdown: Shutdown) {
+    let mut tick = tokio::time::interval(ASK_EVERY);
+    tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    let mut failing = false;
+    loop {
+        tokio::select! {
+            () = shutdown.wait() => return,
+            _ = tick.tick() => {}
+        }
+        let (gateway, authority) = (Arc::clone(&gateway), Arc::clone(&authority));
+        let Ok((told, failed)) = tokio::task::spawn_blocking(move || tell_all(&gateway, &*authority)).await else { continue };
+        if told.told > 0 {
+            tracing::info!(mailboxes = told.told, "the authority was told that certificates end");
+        }
+        // Told once, not every five seconds.
+        match &failed {
+            Some(error) if !failing => tracing::warn!(%error, owed = told.owed, "the authority cannot be told that certificates end"),
+            _ => {}
+        }
+        failing = failed.is_some();
+        owed.set(i64::try_from(told.owed).unwrap_or(i64::MAX));
+    }
+}
+
+/// How many mailboxes' certificates are to end of which the authority has not heard.
+pub fn owed(metrics: &Registry) -> Result<Arc<Gauge>, MetricError> {
+    metrics.gauge("suiyin_mail_certificates_owed", "Mailboxes whose certificates are to end and of which the authority has not heard.", &[])
 }
 
 pub async fn run(evidence: Arc<Evidence>, healthy: Arc<AtomicBool>, shutdown: Shutdown) {

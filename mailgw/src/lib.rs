@@ -16,6 +16,7 @@ pub mod outbox;
 pub mod policy;
 mod problem;
 pub mod record;
+pub mod registrar;
 pub mod sealer;
 pub mod service;
 pub mod statement;

@@ -21,10 +21,13 @@ use runtime::revocation::RevocationLists;
 use crate::bureau::{self, Registration, ShownBureau};
 use crate::directory::{Applicant, DirectoryError, ImportedRow, NewPassword, Page, Password, Query, ShownMailbox, ToldPassword, Words, today};
 use crate::flow::evidence::{self, Installed, Wanted};
+use crate::flow::certificate;
 use crate::flow::push::{self, Order, Progress, Report};
 use crate::gateway::Gateway;
 use crate::mailbox::MailError;
 use crate::sealer::{RemoteSealer, Seal};
+use crate::registrar::authority::{Authority, RemoteAuthority};
+use crate::registrar;
 use crate::tls;
 
 /// Rows of an import that are told at once.
@@ -70,6 +73,17 @@ pub enum Operation {
     MailboxList(Query),
     MailboxClose { mailbox: String },
     MailboxPassword { mailbox: String, password: Option<TypedPassword> },
+    /// A certificate for its owner, by this request, PKCS#10 in PEM.
+    MailboxCertify { mailbox: String, request: String },
+    /// The certificate that is kept with it.
+    MailboxCertificate { mailbox: String },
+    /// One that its owner renewed, PEM.
+    MailboxCertificateTake { mailbox: String, pem: String },
+    /// All its certificates end.
+    MailboxCertificateWithdraw { mailbox: String, reason: String },
+    RegistrarRequest,
+    /// The chain that was issued for it, PEM, and the authority's address.
+    RegistrarInstall { pem: String, authority: String },
     BureauSet(Registration),
     BureauList,
     ExportLog { directory: PathBuf },
@@ -111,9 +125,29 @@ pub enum Outcome {
     Mailboxes(Page),
     Bureaus(Vec<ShownBureau>),
     Report(Box<Report>),
+    Certificate(ShownCertificate),
+    /// Serial numbers of what ended.
+    Withdrawn(Vec<String>),
     Exported(Exported),
     EvidenceSigner(Installed),
     Evidence(evidence::Exported),
+}
+
+/// A citizen's certificate.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct ShownCertificate {
+    pub address: String,
+    /// What its subject calls the owner.
+    pub pseudonym: String,
+    /// The certificate and its issuers.
+    pub pem: String,
+}
+
+impl From<certificate::Kept> for ShownCertificate {
+    fn from(kept: certificate::Kept) -> Self {
+        let pem = |der: &[u8]| pem::encode_config(&pem::Pem::new("CERTIFICATE", der), pem::EncodeConfig::new().set_line_ending(pem::LineEnding::LF));
+        Self { address: kept.address, pseudonym: kept.pseudonym, pem: kept.chain.certificates().map(pem).collect() }
+    }
 }
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -130,6 +164,8 @@ pub struct Service {
     pub evidence: Arc<Evidence>,
     pub lists: Arc<RevocationLists>,
     pub sealer: Arc<dyn Seal>,
+    /// Where statements about mailboxes go.
+    pub authority: Arc<dyn Authority>,
     /// What the listeners serve, while there are listeners.
     pub tls: Option<watch::Sender<Arc<ServerConfig>>>,
     /// When it begins, long work ends at its next commit.
@@ -143,7 +179,8 @@ impl Service {
     pub fn new(gateway: Gateway, evidence: Arc<Evidence>, sealer: &Path, handle: &Handle) -> Self {
         let lists = Arc::new(RevocationLists::new(handle.clone()));
         let sealer = Arc::new(RemoteSealer::new(sealer, handle.clone()));
-        Self { gateway: Arc::new(gateway), evidence, lists, sealer, tls: None, shutdown: Shutdown::new(), long_work: Arc::default() }
+        let authority = Arc::new(RemoteAuthority::new(handle.clone()));
+        Self { gateway: Arc::new(gateway), evidence, lists, sealer, authority, tls: None, shutdown: Shutdown::new(), long_work: Arc::default() }
     }
 
     /// From a blocking thread.
@@ -175,6 +212,15 @@ impl Service {
                 let (number, made) = (self.number(&mailbox)?, password.is_none());
                 let set = directory.set_password(number, &password.map_or(NewPassword::Generated, NewPassword::from), now)?;
                 Ok(self::mailbox(directory.show(&mailbox)?, told(made, &set)))
+            }
+            Operation::MailboxCertify { mailbox, request } => Ok(Outcome::Certificate(certificate::certify(gateway, &*self.authority, &mailbox, &request)?.into())),
+            Operation::MailboxCertificate { mailbox } => Ok(Outcome::Certificate(certificate::show(gateway, &mailbox)?.into())),
+            Operation::MailboxCertificateTake { mailbox, pem } => Ok(Outcome::Certificate(certificate::take(gateway, &mailbox, &pem)?.into())),
+            Operation::MailboxCertificateWithdraw { mailbox, reason } => Ok(Outcome::Withdrawn(certificate::withdraw(gateway, &*self.authority, &mailbox, &reason)?)),
+            Operation::RegistrarRequest => Ok(Outcome::Request(registrar::request(&*gateway.store, &gateway.keys, &gateway.settings.host)?)),
+            Operation::RegistrarInstall { pem, authority } => {
+                registrar::install(&*gateway.store, &gateway.keys, &gateway.anchors, pem.as_bytes(), &authority, now)?;
+                Ok(Outcome::Done)
             }
             Operation::BureauSet(registration) => {
                 let shown = bureau::register(&*gateway.store, &gateway.anchors, &self.lists, &registration, now)?;

@@ -9,15 +9,18 @@ use x509_parser::prelude::{FromDer, X509Certificate};
 use crate::record::bureau::Chain;
 
 const CLIENT_AUTHENTICATION: Oid = Oid::new_unwrap("1.3.6.1.5.5.7.3.2");
+// spec: rfc9336#3
+const DOCUMENT_SIGNING: Oid = Oid::new_unwrap("1.3.6.1.5.5.7.3.36");
 const EMAIL_PROTECTION: Oid = Oid::new_unwrap("1.3.6.1.5.5.7.3.4");
 /// The bit of digitalSignature. spec: rfc5280#4.2.1.3
 const DIGITAL_SIGNATURE: u8 = 0;
-/// spec: rfc9336#3
-const DOCUMENT_SIGNING: Oid = Oid::new_unwrap("1.3.6.1.5.5.7.3.36");
-/// Below the operator's arc, as the CA's profiles `bureau-client`, `bureau-seal` and `delivery-evidence` have them.
+/// Below the operator's arc, as the CA's profiles `bureau-client`, `bureau-seal`, `delivery-evidence`, `citizen` and `registrar`
+/// have them.
 const CLIENT_POLICY: &str = "6.2";
 const SEAL_POLICY: &str = "3.1";
 const EVIDENCE_POLICY: &str = "3.2";
+const CITIZEN_POLICY: &str = "2.2";
+const REGISTRAR_POLICY: &str = "6.5";
 
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum TrustError {
@@ -52,7 +55,7 @@ impl From<TrustError> for Problem {
     }
 }
 
-/// What an organisation's certificate is wanted for.
+/// What a certificate is wanted for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Purpose {
     /// To sign manifests, with a key that only the bureau has.
@@ -61,6 +64,10 @@ pub enum Purpose {
     Seal,
     /// To sign evidence of deliveries, with the gateway's own key.
     Evidence,
+    /// A citizen's: to sign mail, and to have mail sealed to it.
+    Citizen,
+    /// This gateway's own: to sign statements about mailboxes.
+    Registrar,
 }
 
 impl Purpose {
@@ -69,6 +76,8 @@ impl Purpose {
             Self::Manifest => "manifest-signing",
             Self::Seal => "sealing",
             Self::Evidence => "evidence",
+            Self::Citizen => "citizen's",
+            Self::Registrar => "registrar's",
         }
     }
 }
@@ -80,6 +89,8 @@ pub struct Anchors {
     manifest: Requirements,
     seal: Requirements,
     evidence: Requirements,
+    citizen: Requirements,
+    registrar: Requirements,
 }
 
 impl Anchors {
@@ -96,6 +107,8 @@ impl Anchors {
             manifest: required(CLIENT_AUTHENTICATION, CLIENT_POLICY)?,
             seal: required(EMAIL_PROTECTION, SEAL_POLICY)?,
             evidence: required(DOCUMENT_SIGNING, EVIDENCE_POLICY)?,
+            citizen: required(EMAIL_PROTECTION, CITIZEN_POLICY)?,
+            registrar: required(DOCUMENT_SIGNING, REGISTRAR_POLICY)?,
         })
     }
 
@@ -114,6 +127,8 @@ impl Anchors {
             Purpose::Manifest => &self.manifest,
             Purpose::Seal => &self.seal,
             Purpose::Evidence => &self.evidence,
+            Purpose::Citizen => &self.citizen,
+            Purpose::Registrar => &self.registrar,
         };
         let issuers: Vec<&[u8]> = chain.issuers().collect();
         let validation = Validation { anchors: &self.roots, lists: &lists, required, at: now };
@@ -146,7 +161,7 @@ pub fn chain(pem: &[u8], purpose: Purpose, now: OffsetDateTime) -> Result<(Chain
     let credit_code = leaf.credit_code().map(str::to_owned).ok_or(TrustError::Incomplete { what, missing: "unified social credit code" })?;
     let organization = leaf.organization.clone().ok_or(TrustError::Incomplete { what, missing: "organisation" })?;
     let email = match (purpose, leaf.emails.as_slice()) {
-        (Purpose::Manifest | Purpose::Evidence, _) => None,
+        (Purpose::Manifest | Purpose::Evidence | Purpose::Citizen | Purpose::Registrar, _) => None,
         (Purpose::Seal, [email]) => Some(email.clone()),
         (Purpose::Seal, _) => return Err(TrustError::Incomplete { what, missing: "single mail address" }),
     };

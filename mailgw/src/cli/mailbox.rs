@@ -9,7 +9,7 @@ use runtime::terminal::{json, line, word};
 use serde_json::json as object;
 
 use super::ask::{Place, ask, ask_long};
-use super::found::absolute;
+use super::found::{absolute, read_text};
 use crate::directory::{ImportedRow, Kind, Page, Query, RowState, ShownMailbox, State, Words};
 use crate::service::{LongOperation, Operation, Outcome, Told, TypedPassword};
 
@@ -73,6 +73,24 @@ pub enum Command {
     /// Make the search index of a mailbox anew. Searches go on meanwhile and miss nothing.
     #[command(after_help = "Example:\n  mailgw mailbox reindex 1234567897")]
     Reindex { mailbox: String },
+    /// The mail certificate of a citizen's mailbox: show it, have one issued, take in a renewed one, or have all end. Whoever stands
+    /// at the counter was seen to own the mailbox.
+    #[command(after_help = "Examples:\n  mailgw mailbox certificate 1234567897 --request r.csr --out c.pem\n  mailgw mailbox certificate 1234567897\n  mailgw mailbox certificate 1234567897 --take renewed.pem\n  mailgw mailbox certificate 1234567897 --withdraw key-compromise")]
+    Certificate {
+        mailbox: String,
+        /// PKCS#10, PEM, as `openssl req -new` makes it on the owner's own machine.
+        #[arg(long, value_name = "FILE")]
+        request: Option<PathBuf>,
+        /// Write the certificate and its issuers here too.
+        #[arg(long, value_name = "FILE")]
+        out: Option<PathBuf>,
+        /// PEM: the certificate that its owner renewed at the authority, and its issuers.
+        #[arg(long, value_name = "FILE", conflicts_with = "request")]
+        take: Option<PathBuf>,
+        /// superseded, key-compromise or cessation-of-operation.
+        #[arg(long, value_name = "REASON", conflicts_with_all = ["request", "take", "out"])]
+        withdraw: Option<String>,
+    },
     /// Set a new password; one is made unless one is given.
     #[command(after_help = "Example:\n  mailgw mailbox password 1234567897")]
     Password {
@@ -98,6 +116,19 @@ pub fn run(place: &Place, command: Command) -> Result<(), Problem> {
         Command::Show { mailbox } => Operation::MailboxShow { mailbox },
         Command::List { kind, state, limit, after } => Operation::MailboxList(Query { kind, state, limit, after }),
         Command::Close { mailbox } => Operation::MailboxClose { mailbox },
+        Command::Certificate { mailbox, request, out, take, withdraw } => {
+            let operation = match (request, take, withdraw) {
+                (Some(request), ..) => Operation::MailboxCertify { mailbox, request: read_text(&request)? },
+                (_, Some(pem), _) => Operation::MailboxCertificateTake { mailbox, pem: read_text(&pem)? },
+                (.., Some(reason)) => Operation::MailboxCertificateWithdraw { mailbox, reason },
+                _ => Operation::MailboxCertificate { mailbox },
+            };
+            let outcome = ask(place, operation)?;
+            if let (Outcome::Certificate(shown), Some(out)) = (&outcome, &out) {
+                std::fs::write(out, &shown.pem).map_err(|error| Problem::new(Exit::Unavailable, "file", format!("{}: {error}", out.display()), "ask again without --request: it is kept"))?;
+            }
+            return super::print::outcome(&outcome, place.json);
+        }
         Command::Password { mailbox, password_file } => Operation::MailboxPassword { mailbox, password: password(password_file.as_deref())? },
     };
     super::print::outcome(&ask(place, operation)?, place.json)

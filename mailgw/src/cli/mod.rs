@@ -6,6 +6,7 @@ mod evidence;
 mod found;
 mod mailbox;
 mod print;
+mod registrar;
 mod sealer;
 mod serve;
 
@@ -101,6 +102,9 @@ enum Command {
     /// The gateway's own TLS certificate.
     #[command(subcommand)]
     Tls(Tls),
+    /// The certificate by which the CA believes this gateway about mailboxes, so that citizens are certified.
+    #[command(subcommand)]
+    Registrar(registrar::Command),
     /// The process that holds the bureaus' sealing keys; its --dir is a directory of its own.
     #[command(subcommand)]
     Sealer(sealer::Command),
@@ -183,6 +187,7 @@ fn dispatch(cli: Cli) -> Result<(), Problem> {
         Command::Evidence(command) => return evidence::run(&place, command),
         Command::Push(push) => return bureau::push(&place, &push),
         Command::Bureau(command) => bureau::operation(command)?,
+        Command::Registrar(command) => return registrar::run(&place, command),
         Command::Sealer(command) => return sealer::run(&place, command),
         Command::Serve { domain } => return serve::serve(&place, domain.as_deref()),
         Command::Tls(Tls::Request { name, out }) => {

@@ -46,6 +46,15 @@ pub fn outcome(outcome: &Outcome, as_json: bool) -> Result<(), Problem> {
         Outcome::Report(report) => json(report),
         Outcome::EvidenceSigner(installed) => json(installed),
         Outcome::Evidence(exported) => json(exported),
+        Outcome::Certificate(shown) if as_json => json(shown),
+        Outcome::Certificate(shown) => {
+            line(&format!("address    {}", shown.address))?;
+            line(&format!("pseudonym  {}", shown.pseudonym))?;
+            line(shown.pem.trim_end())
+        }
+        Outcome::Withdrawn(serials) if as_json => json(&object!({ "withdrawn": serials })),
+        Outcome::Withdrawn(serials) if serials.is_empty() => line("the mailbox had no certificate that was not over"),
+        Outcome::Withdrawn(serials) => serials.iter().try_for_each(|serial| line(&format!("ended  {serial}"))),
         Outcome::Exported(exported) => self::exported(exported, as_json),
     }
 }

@@ -71,6 +71,8 @@ async fn run(mut service: Service, listen: Listen, outboxes: &[PathBuf], directo
     let signing = tokio::spawn(evidence(&service, &metrics, shutdown.clone())?);
     let notices = tokio::spawn(notices(&service, outboxes, &metrics, shutdown.clone())?);
     let (reception, senders, clients) = (reception(&service, &metrics)?, senders(&service, &metrics)?, clients(&service, &metrics)?);
+    let owed = crate::job::owed(&metrics).map_err(|error| wrong(&error.to_string()))?;
+    let endings = tokio::spawn(crate::job::endings(Arc::clone(&service.gateway), Arc::clone(&service.authority), owed, shutdown.clone()));
     let public = runtime::http::health(move || health(&healthy)).merge(runtime::http::metrics(move || metrics.render() + &counts.render()));
     tracing::info!(smtp = %listen.smtp, imap = %listen.imap, imaps = %listen.imaps, domain = service.gateway.settings.domain, "serving");
     tokio::join!(
@@ -85,6 +87,7 @@ async fn run(mut service: Service, listen: Listen, outboxes: &[PathBuf], directo
     drop(long_work.write().await);
     signing.await.map_err(|error| Problem::new(Exit::Internal, "evidence", error.to_string(), "read the log above"))?;
     notices.await.map_err(|error| Problem::new(Exit::Internal, "notices", error.to_string(), "read the log above"))?;
+    endings.await.map_err(|error| Problem::new(Exit::Internal, "endings", error.to_string(), "read the log above"))?;
     jobs.await.map_err(|error| Problem::new(Exit::Internal, "job", error.to_string(), "read the log above"))
 }
 

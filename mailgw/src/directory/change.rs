@@ -2,12 +2,15 @@
 
 use policies::identity::Document;
 use policies::mailbox::MailboxNumber;
+use policies::registrar::Ending;
 use store::{Batch, CommitError, Expectation};
 use time::OffsetDateTime;
 
 use super::password::{NewPassword, Password, Verifier};
 use super::{ATTEMPTS, Directory, DirectoryError, unix_millis};
+use crate::flow::certificate::owed;
 use crate::record::account::{self, Account, HeldDocument, Holder};
+use crate::record::certificate::{Asked, Held, Sealed};
 use crate::record::event::{self, Event};
 use crate::record::index;
 
@@ -27,6 +30,10 @@ impl Directory {
     pub fn close(&self, number: MailboxNumber, now: OffsetDateTime) -> Result<Account, DirectoryError> {
         let closed = self.change(number, |account, verifier| {
             let mut batch = Batch::new().delete(account::open_mark(number));
+            // A certificate that is kept, or asked for at this moment, ends with the mailbox.
+            if self.store.get(&Held::key(number))?.is_some() || self.store.get(&Asked::key(number))?.is_some() {
+                batch = owed(batch, number, Ending::CessationOfOperation, &self.key, now)?;
+            }
             Event::MailboxClosed(told(number)).append(&mut batch, unix_millis(now))?;
             Ok(Change { account: Account { closed_at: Some(unix_millis(now)), ..account }, verifier, batch })
         });

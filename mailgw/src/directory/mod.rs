@@ -18,7 +18,7 @@ mod shown;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use keys::DataKey;
-use policies::certificate::HostName;
+use policies::certificate::{HostName, Pseudonym};
 use policies::identity::{CreditCode, Document};
 use policies::mailbox::{Address, Alias, LocalPart, MailboxNumber, MailboxPolicy};
 use store::{CommitError, Expectation, Key, Store, StoreError};
@@ -158,7 +158,7 @@ impl Directory {
         self.at(self.indexed(&index::institution(code, &self.key))?)
     }
 
-    /// By a number, a name, or an address of either: as people and mail programs write it.
+    /// By a number, a name, an address of either, or the pseudonym of a certificate: as people and mail programs write it.
     pub fn find(&self, text: &str) -> Result<Option<Account>, DirectoryError> {
         self.at(self.named(text)?)
     }
@@ -199,6 +199,9 @@ impl Directory {
         if text.contains('@') {
             let Ok(address) = Address::parse(text, &self.domain) else { return Ok(None) };
             return self.local(address.local());
+        }
+        if let Ok(pseudonym) = Pseudonym::parse(text) {
+            return self.indexed(&index::pseudonym(&pseudonym, &self.key));
         }
         match (MailboxNumber::parse(text), Alias::parse(text)) {
             (Ok(number), _) => Ok(Some(number)),

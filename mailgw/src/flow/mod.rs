@@ -3,6 +3,7 @@
 pub mod accept;
 pub mod authors;
 pub mod evidence;
+pub mod certificate;
 pub mod login;
 pub mod notices;
 pub mod push;

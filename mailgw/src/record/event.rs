@@ -40,6 +40,11 @@ pub enum Event {
     EvidenceSignerSet(Certificate),
     EvidenceRecorded(Evidence),
     EvidenceSealed(EvidenceSeals),
+    RegistrarInstalled(Certificate),
+    CertificateAsked(Stated),
+    CertificateHeld(MailCertificate),
+    CertificateEnding(Ending),
+    CertificatesWithdrawn(Stated),
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -171,6 +176,30 @@ pub struct EvidenceSeals {
     pub seals: String,
 }
 
+/// A statement to the authority about a mailbox: `statement` is the digest of the text that was signed.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Stated {
+    pub mailbox: String,
+    pub statement: String,
+}
+
+/// The certificate that is kept with a mailbox from now on.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct MailCertificate {
+    pub mailbox: String,
+    pub sha256: String,
+}
+
+/// The certificates of a mailbox are to end, at the counter's word; a mailbox that is closed says so by that.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Ending {
+    pub mailbox: String,
+    pub reason: String,
+}
+
 impl Event {
     fn kind(&self) -> u8 {
         match self {
@@ -199,6 +228,11 @@ impl Event {
             Self::EvidenceSignerSet(_) => 40,
             Self::EvidenceRecorded(_) => 41,
             Self::EvidenceSealed(_) => 42,
+            Self::RegistrarInstalled(_) => 50,
+            Self::CertificateAsked(_) => 51,
+            Self::CertificateHeld(_) => 52,
+            Self::CertificateEnding(_) => 53,
+            Self::CertificatesWithdrawn(_) => 54,
         }
     }
 
@@ -239,6 +273,11 @@ impl Event {
             40 => Self::EvidenceSignerSet(serde_json::from_slice(json).map_err(wrong)?),
             41 => Self::EvidenceRecorded(serde_json::from_slice(json).map_err(wrong)?),
             42 => Self::EvidenceSealed(serde_json::from_slice(json).map_err(wrong)?),
+            50 => Self::RegistrarInstalled(serde_json::from_slice(json).map_err(wrong)?),
+            51 => Self::CertificateAsked(serde_json::from_slice(json).map_err(wrong)?),
+            52 => Self::CertificateHeld(serde_json::from_slice(json).map_err(wrong)?),
+            53 => Self::CertificateEnding(serde_json::from_slice(json).map_err(wrong)?),
+            54 => Self::CertificatesWithdrawn(serde_json::from_slice(json).map_err(wrong)?),
             _ => return Err(damaged("its kind is not known")),
         };
         Ok((event, u64::from_be_bytes(*time)))

@@ -2,6 +2,7 @@
 //! under an HMAC that only the directory's key can make. These records stay when the mailbox is closed.
 
 use keys::DataKey;
+use policies::certificate::Pseudonym;
 use policies::identity::{CreditCode, Document};
 use policies::mailbox::{Alias, MailboxNumber};
 use store::Key;
@@ -12,6 +13,7 @@ const KIND: &str = "account index";
 const PERSON: &str = "person";
 const INSTITUTION: &str = "institution";
 const ALIAS: &str = "alias";
+const PSEUDONYM: &str = "pseudonym";
 
 pub fn person(document: &Document, key: &DataKey) -> Key {
     indexed(PERSON, zeroize::Zeroizing::new(document.canonical()).as_bytes(), key)
@@ -23,6 +25,10 @@ pub fn institution(code: &CreditCode, key: &DataKey) -> Key {
 
 pub fn alias(alias: &Alias, key: &DataKey) -> Key {
     indexed(ALIAS, alias.as_str().as_bytes(), key)
+}
+
+pub fn pseudonym(pseudonym: &Pseudonym, key: &DataKey) -> Key {
+    indexed(PSEUDONYM, pseudonym.as_str().as_bytes(), key)
 }
 
 fn indexed(table: &str, data: &[u8], key: &DataKey) -> Key {

@@ -6,6 +6,7 @@
 pub mod account;
 pub mod body;
 pub mod bureau;
+pub mod certificate;
 pub mod event;
 pub mod evidence;
 pub mod expunged;
@@ -15,6 +16,7 @@ pub mod message;
 pub mod notice;
 pub mod password;
 pub mod push;
+pub mod registrar;
 pub mod sealing;
 pub mod settings;
 pub mod tls;

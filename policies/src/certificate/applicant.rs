@@ -125,7 +125,7 @@ impl Pseudonym {
     /// The pseudonym of 80 bits that were drawn or derived; others give another.
     pub fn of(bits: [u8; 10]) -> Self {
         let number = bits.iter().fold(0u128, |number, byte| number << 8 | u128::from(*byte));
-        let character = |place: u32| PSEUDONYM.iter().nth((number >> (5 * place) & 31) as usize).copied().map_or('0', char::from);
+        let character = |place: u32| PSEUDONYM.get((number >> (5 * place) & 31) as usize).copied().map_or('0', char::from);
         let written: String = (0..16).rev().map(character).collect();
         let (first, second) = written.split_at(8);
         Self(format!("P-{first}-{second}"))
