@@ -6,15 +6,25 @@
 //! ends. Whoever adds fetches the token; here is computed what it must be of.
 // spec: en319122-1
 mod archive;
+mod assess;
 mod error;
+mod floor;
+mod index;
+mod judge;
 mod parts;
 mod prove;
 mod signature;
+mod timestamps;
+mod verdict;
 
 pub use archive::ArchiveImprint;
+pub use assess::{Assessment, Constraints, Given, Level, TimestampFacts, assess, validate};
 pub use error::CadesError;
+pub use floor::{Algorithm, Floor};
+pub use judge::{Judged, Used};
 pub use prove::Proved;
 pub use signature::{MAX_BYTES, MAX_CERTIFICATES, MAX_REVOCATIONS, MAX_UNSIGNED, Signature};
+pub use verdict::{Finding, Indication, SubIndication};
 
 use const_oid::ObjectIdentifier as Oid;
 

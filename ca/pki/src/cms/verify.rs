@@ -7,7 +7,7 @@ use super::DATA;
 use super::read::{Bounds, SignedData, SignerId};
 use crate::asn1::{self, DerError};
 use crate::pem::{self, PemError};
-use crate::signature::SignatureError;
+use crate::signature::{Scheme, SignatureError};
 use const_oid::ObjectIdentifier as Oid;
 use std::borrow::Cow;
 use time::OffsetDateTime;
@@ -162,6 +162,7 @@ pub(crate) struct Enclosing<'a> {
     pub(crate) verified: Verified,
     pub(crate) content: &'a [u8],
     pub(crate) unsigned: Option<&'a [u8]>,
+    pub(crate) scheme: Scheme,
 }
 
 /// Verifies a signature, DER, that encloses its content, which is of another type than data, and names its signer's
@@ -176,7 +177,7 @@ pub(crate) fn verify_enclosing<'a>(der: &'a [u8], content_type: &'static Oid, kn
     if data.signer.attributes(content_type)?.certificate.is_none() {
         return Err(CmsError::Missing("signingCertificateV2"));
     }
-    Ok(Enclosing { verified: judge(&data, content, known)?, content, unsigned })
+    Ok(Enclosing { verified: judge(&data, content, known)?, content, unsigned, scheme: data.signer.scheme })
 }
 
 fn judge<'a>(data: &SignedData<'a>, content: &[u8], known: &[&'a [u8]]) -> Result<Verified, CmsError> {

@@ -56,13 +56,23 @@ const RSA: Oid = Oid::new_unwrap("1.2.840.113549.1.1.1");
 
 /// Judges a SubjectPublicKeyInfo in DER. One key has one form here: a blocked key must not come back in another.
 pub fn check(spki: &[u8]) -> Result<KeyAlgorithm, WeakKey> {
+    let judged = algorithm(spki)?;
+    match judged {
+        KeyAlgorithm::P256 | KeyAlgorithm::P384 => elliptic::check(judged, key_bits(spki)?)?,
+        KeyAlgorithm::Rsa2048 | KeyAlgorithm::Rsa3072 | KeyAlgorithm::Rsa4096 => rsa(key_bits(spki)?)?,
+    }
+    Ok(judged)
+}
+
+/// Which algorithm and size a SubjectPublicKeyInfo is of; the key itself is not judged.
+pub fn algorithm(spki: &[u8]) -> Result<KeyAlgorithm, WeakKey> {
     let mut outer = Reader::new(spki);
     let mut algorithm = Reader::new(Reader::new(outer.take(0x30)?).take(0x30)?);
     outer.end()?;
     let mut oid = || -> Result<Oid, WeakKey> { Oid::from_bytes(algorithm.take(6)?).map_err(|_| WeakKey::Algorithm) };
     match oid()? {
         EC => {
-            let (judged, length) = match oid()? {
+            let (known, length) = match oid()? {
                 P256 => (KeyAlgorithm::P256, 65),
                 P384 => (KeyAlgorithm::P384, 97),
                 _ => return Err(WeakKey::Algorithm),
@@ -73,8 +83,7 @@ pub fn check(spki: &[u8]) -> Result<KeyAlgorithm, WeakKey> {
             if point.len() != length || point.first() != Some(&4) {
                 return Err(DerError::Value("the point is not uncompressed").into());
             }
-            elliptic::check(judged, point)?;
-            Ok(judged)
+            Ok(known)
         }
         RSA => {
             // spec: rfc3279#2.3.1 (parameters are NULL)
@@ -82,22 +91,26 @@ pub fn check(spki: &[u8]) -> Result<KeyAlgorithm, WeakKey> {
                 return Err(DerError::Value("parameters").into());
             }
             algorithm.end()?;
-            rsa(key_bits(spki)?)
+            let (modulus, _) = rsa_numbers(key_bits(spki)?)?;
+            match bits(modulus) {
+                2048 => Ok(KeyAlgorithm::Rsa2048),
+                3072 => Ok(KeyAlgorithm::Rsa3072),
+                4096 => Ok(KeyAlgorithm::Rsa4096),
+                other => Err(WeakKey::Size(other)),
+            }
         }
         _ => Err(WeakKey::Algorithm),
     }
 }
 
-fn rsa(key: &[u8]) -> Result<KeyAlgorithm, WeakKey> {
-    let (modulus, exponent) = rsa_numbers(key)?;
+fn bits(modulus: &[u8]) -> usize {
     let leading = modulus.first().map_or(0, |first| first.leading_zeros() as usize);
-    let bits = (modulus.len() * 8).saturating_sub(leading);
-    let algorithm = match bits {
-        2048 => KeyAlgorithm::Rsa2048,
-        3072 => KeyAlgorithm::Rsa3072,
-        4096 => KeyAlgorithm::Rsa4096,
-        _ => return Err(WeakKey::Size(bits)),
-    };
+    (modulus.len() * 8).saturating_sub(leading)
+}
+
+fn rsa(key: &[u8]) -> Result<(), WeakKey> {
+    let (modulus, exponent) = rsa_numbers(key)?;
+    let bits = bits(modulus);
     if exponent != [1, 0, 1] {
         return Err(WeakKey::Exponent);
     }
@@ -110,7 +123,7 @@ fn rsa(key: &[u8]) -> Result<KeyAlgorithm, WeakKey> {
     if roca::marked(&residues) {
         return Err(WeakKey::Roca);
     }
-    if fermat::close(&n) { Err(WeakKey::ClosePrimes) } else { Ok(algorithm) }
+    if fermat::close(&n) { Err(WeakKey::ClosePrimes) } else { Ok(()) }
 }
 
 /// Modulus, without its leading zero octet, and exponent of an RSAPublicKey.

@@ -50,6 +50,8 @@ pub struct Said {
     pub status: CertStatus,
     pub this_update: OffsetDateTime,
     pub next_update: Option<OffsetDateTime>,
+    /// Since when the responder knows of certificates that ended. spec: rfc6960#4.4.4
+    pub archive_cutoff: Option<OffsetDateTime>,
 }
 
 enum Responder {
@@ -134,6 +136,11 @@ impl OcspAnswer {
         let nonce = fields.optional(0xa1)?.map(nonce_of).transpose()?.flatten();
         fields.end()?;
         Ok(Self { scheme, signature, certificates, responder, produced_at, nonce, said, data })
+    }
+
+    /// How it is signed.
+    pub fn scheme(&self) -> Scheme {
+        self.scheme
     }
 
     pub fn produced_at(&self) -> OffsetDateTime {
@@ -232,19 +239,22 @@ fn single(der: &[u8]) -> Result<(CertId, Said), AnswerError> {
     };
     let this_update = one.time()?;
     let next_update = one.optional(0xa0)?.map(|value| Reader::new(value).time()).transpose()?;
+    let mut archive_cutoff = None;
     if let Some(list) = one.optional(0xa1)? {
         for extension in view::extensions(list)? {
             if extension.id == super::INVALIDITY_DATE.as_bytes() {
                 if let CertStatus::Revoked { invalid_since, .. } = &mut status {
                     *invalid_since = Some(Reader::new(extension.value).time()?);
                 }
+            } else if extension.id == super::ARCHIVE_CUTOFF.as_bytes() {
+                archive_cutoff = Some(Reader::new(extension.value).time()?);
             } else if extension.critical {
                 return Err(AnswerError::Critical);
             }
         }
     }
     one.end()?;
-    Ok((id, Said { status, this_update, next_update }))
+    Ok((id, Said { status, this_update, next_update, archive_cutoff }))
 }
 
 fn nonce_of(list: &[u8]) -> Result<Option<Vec<u8>>, AnswerError> {

@@ -4,6 +4,7 @@
 //! full list of its issuer's own key, policies are not mapped, the holder itself names a policy that is asked for. How
 //! it differs from others on public vectors, and why, is `certs-test/oracles/divergences.txt`.
 // spec: rfc5280#6
+mod answer;
 mod facts;
 mod names;
 mod policy;
@@ -13,6 +14,7 @@ mod search;
 use crate::asn1::{DerError, Reader};
 use crate::crl::Reason;
 use crate::view::{ALTERNATIVE_NAME, AUTHORITY_KEY_ID, BASIC_CONSTRAINTS, CRL_POINTS, CertificateView, EXTENDED_KEY_USAGE, KEY_USAGE, POLICIES, SUBJECT_KEY_ID};
+pub use answer::{RevocationAnswer, Said};
 pub use const_oid::ObjectIdentifier as Oid;
 pub use facts::CertificateFacts;
 pub use revocation::{ListError, Revocation, RevocationList};
@@ -259,7 +261,7 @@ impl Validation<'_> {
             }
         }
         match newest.ok_or(PathError::RevocationUnknown)?.find(subject.serial) {
-            Some(Revocation { at, reason }) => Err(PathError::Revoked { at, reason }),
+            Some(Revocation { at, reason, .. }) => Err(PathError::Revoked { at, reason }),
             None => Ok(()),
         }
     }

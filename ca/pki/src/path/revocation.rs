@@ -13,6 +13,7 @@ use time::OffsetDateTime;
 pub const MAX_BYTES: usize = 64 * 1024 * 1024;
 
 const REASON: Oid = Oid::new_unwrap("2.5.29.21");
+const INVALIDITY_DATE: Oid = Oid::new_unwrap("2.5.29.24");
 const DELTA: Oid = Oid::new_unwrap("2.5.29.27");
 const ISSUING_POINT: Oid = Oid::new_unwrap("2.5.29.28");
 const ISSUER_OF_ENTRY: Oid = Oid::new_unwrap("2.5.29.29");
@@ -36,6 +37,8 @@ pub enum ListError {
 pub struct Revocation {
     pub at: OffsetDateTime,
     pub reason: Reason,
+    /// Since when the key is not to be believed, where that was before the revocation. spec: rfc5280#5.3.2
+    pub invalid_since: Option<OffsetDateTime>,
 }
 
 /// Which certificates a list is about. spec: rfc5280#5.2.5
@@ -108,9 +111,23 @@ impl RevocationList {
         self.next_update
     }
 
-    /// Whether the list is about this certificate, at this time. spec: rfc5280#6.3.3 (b)
+    /// As of when it tells.
+    pub fn this_update(&self) -> OffsetDateTime {
+        self.this_update
+    }
+
+    pub(super) fn scheme(&self) -> Scheme {
+        self.scheme
+    }
+
+    /// Whether the list is about this certificate, at this time.
     pub(super) fn covers(&self, view: &CertificateView<'_>, is_authority: bool, at: OffsetDateTime) -> Result<bool, DerError> {
-        if !same(&self.issuer, view.issuer) || at < self.this_update || at >= self.next_update {
+        Ok(at >= self.this_update && at < self.next_update && self.is_about(view, is_authority)?)
+    }
+
+    /// Whether the certificate is within the list's scope. spec: rfc5280#6.3.3 (b)
+    pub(super) fn is_about(&self, view: &CertificateView<'_>, is_authority: bool) -> Result<bool, DerError> {
+        if !same(&self.issuer, view.issuer) {
             return Ok(false);
         }
         if (self.scope.holders_only && is_authority) || (self.scope.authorities_only && !is_authority) {
@@ -145,7 +162,7 @@ fn entry(der: &[u8]) -> Result<(Box<[u8]>, Revocation), ListError> {
         return Err(DerError::Value("serial number").into());
     }
     let at = fields.time()?;
-    let mut reason = Reason::Unspecified;
+    let (mut reason, mut invalid_since) = (Reason::Unspecified, None);
     if fields.peek() == Some(0x30) {
         for extension in extensions(fields.whole(0x30)?)? {
             if extension.id == REASON.as_bytes() {
@@ -154,6 +171,8 @@ fn entry(der: &[u8]) -> Result<(Box<[u8]>, Revocation), ListError> {
                     _ => None,
                 }
                 .ok_or(DerError::Value("revocation reason"))?;
+            } else if extension.id == INVALIDITY_DATE.as_bytes() {
+                invalid_since = Some(Reader::new(extension.value).time()?);
             } else if extension.id == ISSUER_OF_ENTRY.as_bytes() {
                 return Err(ListError::Partial);
             } else if extension.critical {
@@ -162,7 +181,7 @@ fn entry(der: &[u8]) -> Result<(Box<[u8]>, Revocation), ListError> {
         }
     }
     fields.end()?;
-    Ok((serial.into(), Revocation { at, reason }))
+    Ok((serial.into(), Revocation { at, reason, invalid_since }))
 }
 
 fn scope(list: &[ExtensionView<'_>]) -> Result<Scope, ListError> {

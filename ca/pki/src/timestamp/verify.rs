@@ -2,6 +2,7 @@
 use super::{Imprint, ImprintError, TST_INFO, bounded};
 use crate::asn1::{self, DerError, Reader};
 use crate::cms::{self, CmsError};
+use crate::signature::Scheme;
 use crate::view::{self, CertificateView};
 use const_oid::ObjectIdentifier as Oid;
 use time::{Duration, OffsetDateTime};
@@ -102,6 +103,7 @@ pub struct VerifiedTimestamp {
     stamp: Stamp,
     signer_certificate: Vec<u8>,
     certificates: Vec<Vec<u8>>,
+    scheme: Scheme,
 }
 
 impl std::fmt::Debug for VerifiedTimestamp {
@@ -124,6 +126,10 @@ impl VerifiedTimestamp {
     pub fn signer_certificate(&self) -> &[u8] {
         &self.signer_certificate
     }
+    /// How it is signed.
+    pub fn scheme(&self) -> Scheme {
+        self.scheme
+    }
     /// All that travelled in the token, DER.
     pub fn certificates(&self) -> &[Vec<u8>] {
         &self.certificates
@@ -139,14 +145,15 @@ pub fn verify<'a>(token: &'a [u8], known: &[&'a [u8]]) -> Result<VerifiedTimesta
 }
 
 /// As [`verify`], with the octets of the unsigned attributes: an archive timestamp says there what it covers.
-fn verify_with_unsigned<'a>(token: &'a [u8], known: &[&'a [u8]]) -> Result<(VerifiedTimestamp, Option<&'a [u8]>), TimestampError> {
+pub(crate) fn verify_with_unsigned<'a>(token: &'a [u8], known: &[&'a [u8]]) -> Result<(VerifiedTimestamp, Option<&'a [u8]>), TimestampError> {
     let enclosing = cms::verify_enclosing(token, &TST_INFO, known)?;
     let signer_certificate = enclosing.verified.signer_certificate().to_vec();
     if !stamps(&CertificateView::parse(&signer_certificate)?) {
         return Err(TimestampError::Usage);
     }
     let certificates = enclosing.verified.certificates().to_vec();
-    Ok((VerifiedTimestamp { stamp: Stamp::parse(enclosing.content)?, signer_certificate, certificates }, enclosing.unsigned))
+    let (stamp, scheme) = (Stamp::parse(enclosing.content)?, enclosing.scheme);
+    Ok((VerifiedTimestamp { stamp, signer_certificate, certificates, scheme }, enclosing.unsigned))
 }
 
 /// Whether the certificate is for timestamps and critically nothing else. spec: rfc3161#2.3

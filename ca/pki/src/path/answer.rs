@@ -1,0 +1,117 @@
+//! What a list or an OCSP response says of one certificate, and whether who says it may.
+// spec: rfc5280#6.3.3, rfc6960#3.2
+use super::{CRL_SIGN, DerError, ListError, Revocation, RevocationList, key_usage};
+use crate::asn1::Reader;
+use crate::ocsp::{AnswerError, CertStatus, OcspAnswer};
+use crate::signature::{DigestAlgorithm, Scheme};
+use crate::view::CertificateView;
+use time::OffsetDateTime;
+
+enum Form {
+    List(RevocationList),
+    Ocsp(OcspAnswer),
+}
+
+/// A revocation answer of either form, read once; whom it is from is found out with the path.
+pub struct RevocationAnswer {
+    form: Form,
+    digest: [u8; 32],
+}
+
+impl std::fmt::Debug for RevocationAnswer {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("RevocationAnswer").field("form", &self.form()).finish_non_exhaustive()
+    }
+}
+
+/// What is said of a certificate by one who may say it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Said {
+    /// `None` while it is good.
+    pub revocation: Option<Revocation>,
+    /// As of when.
+    pub this_update: OffsetDateTime,
+    /// Whether who answers still knew of a certificate that had ended by then.
+    pub knows_ended: bool,
+    /// Until when the answer's own signer may be believed.
+    pub signer_ends: OffsetDateTime,
+    /// Each signature that it rests on: how it is made, and by whose key (SPKI, DER).
+    pub(crate) signed: Vec<(Scheme, Vec<u8>)>,
+}
+
+impl RevocationAnswer {
+    /// A full CRL, DER.
+    pub fn list(der: &[u8]) -> Result<Self, ListError> {
+        Ok(Self { form: Form::List(RevocationList::parse(der)?), digest: sha256(der) })
+    }
+
+    /// An OCSPResponse, DER.
+    pub fn ocsp(der: &[u8]) -> Result<Self, AnswerError> {
+        Ok(Self { form: Form::Ocsp(OcspAnswer::parse(der)?), digest: sha256(der) })
+    }
+
+    /// `crl` or `ocsp`.
+    pub fn form(&self) -> &'static str {
+        match self.form {
+            Form::List(_) => "crl",
+            Form::Ocsp(_) => "ocsp",
+        }
+    }
+
+    /// SHA-256 of the answer, DER.
+    pub fn digest(&self) -> &[u8; 32] {
+        &self.digest
+    }
+
+    /// What is said of `subject`, whose issuer is `issuer`; `None` when nothing is, or not by one who may.
+    pub fn says(&self, subject: &CertificateView<'_>, issuer: &CertificateView<'_>, is_authority: bool) -> Result<Option<Said>, DerError> {
+        match &self.form {
+            Form::List(list) => listed(list, subject, issuer, is_authority),
+            Form::Ocsp(answer) => told(answer, subject, issuer),
+        }
+    }
+}
+
+fn listed(list: &RevocationList, subject: &CertificateView<'_>, issuer: &CertificateView<'_>, is_authority: bool) -> Result<Option<Said>, DerError> {
+    let may = key_usage(issuer)?.is_none_or(|usage| usage.has(CRL_SIGN));
+    if !may || !list.is_about(subject, is_authority)? || !list.is_signed_by(issuer.spki) {
+        return Ok(None);
+    }
+    Ok(Some(Said {
+        revocation: list.find(subject.serial),
+        this_update: list.this_update(),
+        // A list need not name those that ended. spec: rfc5280#3.3
+        knows_ended: list.this_update() <= subject.not_after,
+        signer_ends: issuer.not_after,
+        signed: vec![(list.scheme(), issuer.spki.to_vec())],
+    }))
+}
+
+fn told(answer: &OcspAnswer, subject: &CertificateView<'_>, issuer: &CertificateView<'_>) -> Result<Option<Said>, DerError> {
+    let Ok((said, signer)) = answer.of(issuer.der, subject.serial, None) else { return Ok(None) };
+    let revocation = match said.status {
+        CertStatus::Good => None,
+        CertStatus::Revoked { at, reason, invalid_since } => Some(Revocation { at, reason, invalid_since }),
+        CertStatus::Unknown => return Ok(None),
+    };
+    let signer = CertificateView::parse(signer)?;
+    let mut signed = vec![(answer.scheme(), signer.spki.to_vec())];
+    if signer.der != issuer.der
+        && let Ok(scheme) = Scheme::read(Reader::only(signer.signed.algorithm, 0x30)?, None)
+    {
+        signed.push((scheme, issuer.spki.to_vec()));
+    }
+    Ok(Some(Said {
+        revocation,
+        this_update: said.this_update,
+        knows_ended: said.this_update <= subject.not_after || said.archive_cutoff.is_some_and(|since| since <= subject.not_after),
+        signer_ends: signer.not_after,
+        signed,
+    }))
+}
+
+fn sha256(der: &[u8]) -> [u8; 32] {
+    let mut digest = [0; 32];
+    digest.copy_from_slice(&DigestAlgorithm::Sha256.digest(der));
+    digest
+}
