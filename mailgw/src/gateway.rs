@@ -15,11 +15,14 @@ use time::OffsetDateTime;
 use crate::bureau::trust::Anchors;
 use crate::directory::{Directory, NoRandomness};
 use crate::mailbox::{MailError, MessageStore};
+use crate::queue::Queue;
 use crate::record::settings::Settings;
 
 /// The names of the data keys in the key store: message bodies, and the directory of persons.
 const MAIL_KEY: &str = "mail";
 const DIRECTORY_KEY: &str = "directory";
+/// Envelopes of mail for elsewhere.
+const QUEUE_KEY: &str = "queue";
 
 #[derive(Debug, thiserror::Error)]
 pub enum GatewayError {
@@ -27,6 +30,8 @@ pub enum GatewayError {
     Key(#[from] KeyError),
     #[error("the domain {domain} is refused: {error}; found a gateway for another")]
     Domain { domain: String, error: WordError },
+    #[error("the host {host} is no name for SMTP; found a gateway for another")]
+    Host { host: String },
     #[error(transparent)]
     Random(#[from] NoRandomness),
     #[error(transparent)]
@@ -38,6 +43,7 @@ impl From<GatewayError> for Problem {
         let (exit, code) = match &error {
             GatewayError::Key(key) => crate::problem::key_class(key),
             GatewayError::Domain { .. } => (Exit::Usage, "domain"),
+            GatewayError::Host { .. } => (Exit::Usage, "host-name"),
             GatewayError::Mail(_) => (Exit::Unavailable, "mail"),
             GatewayError::Random(_) => (Exit::Unavailable, "randomness"),
         };
@@ -63,6 +69,8 @@ pub struct Gateway {
     pub statements: Parameters,
     pub messages: Arc<MessageStore>,
     pub directory: Arc<Directory>,
+    /// Mail for elsewhere.
+    pub queue: Arc<Queue>,
     /// What persons are found by; see `DataKey::index`.
     pub directory_key: Arc<DataKey>,
     /// Held while the authority is told whose certificates end: what is owed is told by one at a time.
@@ -82,7 +90,11 @@ impl Gateway {
         let owners = Arc::clone(&directory);
         let messages = Arc::new(MessageStore::new(Arc::clone(&store), mail_key).with_quota(move |mailbox| owners.quota(mailbox)));
         messages.count_by_mailbox()?;
-        Ok(Self { store, clock, settings, keys, anchors, statements, messages, directory, directory_key, telling: Mutex::default() })
+        let named = |name: &str| protocol::smtp::exchange::Domain::parse(name).map_err(|_| GatewayError::Host { host: name.to_owned() });
+        let (random, queue_key) = (Arc::new(SystemRandom::new()), keys.data_key(QUEUE_KEY)?);
+        let (host, domain) = (named(&settings.host)?, named(&settings.domain)?);
+        let queue = Arc::new(Queue::new(Arc::clone(&store), Arc::clone(&messages), Arc::clone(&directory), queue_key, random, host, domain));
+        Ok(Self { store, clock, settings, keys, anchors, statements, messages, directory, queue, directory_key, telling: Mutex::default() })
     }
 
     pub fn now_unix_millis(&self) -> u64 {

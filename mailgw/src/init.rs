@@ -39,6 +39,27 @@ pub struct Configuration {
     /// The arc that the CA's policies stand under.
     pub policy_arc: String,
     pub listen: Listen,
+    /// Without it no mail is taken for elsewhere.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sending: Option<Sending>,
+}
+
+/// How mail goes elsewhere.
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Sending {
+    /// The resolver that is asked for the servers of a domain.
+    pub resolver: SocketAddr,
+    /// The port at which other servers take mail.
+    #[serde(default = "smtp_port")]
+    pub port: u16,
+    /// Addresses of this machine may be sent to: for trials on one machine.
+    #[serde(default)]
+    pub loopback: bool,
+}
+
+fn smtp_port() -> u16 {
+    25
 }
 
 fn one_or_many<'de, D: serde::Deserializer<'de>>(read: D) -> Result<Vec<PathBuf>, D::Error> {

@@ -25,6 +25,7 @@ use crate::flow::certificate;
 use crate::flow::push::{self, Order, Progress, Report};
 use crate::gateway::Gateway;
 use crate::mailbox::MailError;
+use crate::queue::{Listed, ShownMessage};
 use crate::sealer::{RemoteSealer, Seal};
 use crate::registrar::authority::{Authority, RemoteAuthority};
 use crate::registrar;
@@ -87,11 +88,24 @@ pub enum Operation {
     BureauSet(Registration),
     BureauList,
     ExportLog { directory: PathBuf },
+    QueueList(Listed),
+    QueueShow { message: String },
+    QueueOrder { message: String, order: QueueOrder },
     /// A key for evidence of deliveries and a request for it, of the organisation that runs the gateway.
     EvidenceRequest { organization: String },
     /// The chain that was issued for it, PEM.
     EvidenceInstall { pem: String },
     EvidenceExport(Wanted),
+}
+
+/// What may be done with a message that waits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum QueueOrder {
+    Hold,
+    Release,
+    Flush,
+    Cancel,
 }
 
 /// Work that takes its time and tells how far it is.
@@ -124,6 +138,8 @@ pub enum Outcome {
     Mailbox { mailbox: Box<ShownMailbox>, password: Option<ToldPassword> },
     Mailboxes(Page),
     Bureaus(Vec<ShownBureau>),
+    Queue(crate::queue::Page),
+    Queued(Box<ShownMessage>),
     Report(Box<Report>),
     Certificate(ShownCertificate),
     /// Serial numbers of what ended.
@@ -230,6 +246,17 @@ impl Service {
             Operation::EvidenceRequest { organization } => Ok(Outcome::Request(evidence::request(gateway, &organization)?)),
             Operation::EvidenceInstall { pem } => Ok(Outcome::EvidenceSigner(evidence::install(gateway, &self.lists, pem.as_bytes(), now)?)),
             Operation::EvidenceExport(wanted) => Ok(Outcome::Evidence(evidence::export(gateway, &self.lists, &wanted)?)),
+            Operation::QueueList(listed) => Ok(Outcome::Queue(gateway.queue.list(&listed)?)),
+            Operation::QueueShow { message } => Ok(Outcome::Queued(Box::new(gateway.queue.show(&message)?))),
+            Operation::QueueOrder { message, order } => {
+                let done = match order {
+                    QueueOrder::Hold => gateway.queue.hold(&message, now),
+                    QueueOrder::Release => gateway.queue.release(&message, now),
+                    QueueOrder::Flush => gateway.queue.flush(&message, now),
+                    QueueOrder::Cancel => gateway.queue.cancel(&message, now),
+                };
+                Ok(Outcome::Queued(Box::new(done?)))
+            }
             Operation::ExportLog { directory } => {
                 let entries = self.evidence.export(&directory, &|_, _| {})?;
                 let vkey = self.evidence.verifier()?.to_string();

@@ -6,6 +6,7 @@ mod evidence;
 mod found;
 mod mailbox;
 mod print;
+mod queue;
 mod registrar;
 mod sealer;
 mod serve;
@@ -70,6 +71,9 @@ enum Command {
         /// Mail clients, TLS from the first byte.
         #[arg(long, default_value = "127.0.0.1:1993")]
         imaps: SocketAddr,
+        /// The resolver that is asked for the servers of other domains; without one no mail is taken for them.
+        #[arg(long)]
+        resolver: Option<SocketAddr>,
         /// Health and metrics.
         #[arg(long, default_value = "127.0.0.1:8441")]
         http: SocketAddr,
@@ -99,6 +103,9 @@ enum Command {
     /// Evidence of what was submitted and delivered: signing, handing out, proving.
     #[command(subcommand)]
     Evidence(evidence::Command),
+    /// Mail that waits for servers elsewhere.
+    #[command(subcommand)]
+    Queue(queue::Command),
     /// The gateway's own TLS certificate.
     #[command(subcommand)]
     Tls(Tls),
@@ -177,16 +184,18 @@ pub fn run(cli: Cli) -> Exit {
 fn dispatch(cli: Cli) -> Result<(), Problem> {
     let place = ask::Place { directory: cli.dir, passphrase_file: cli.passphrase_file, json: cli.json };
     let operation = match cli.command {
-        Command::Init { domain, host, sealer, root, outbox, smtp, submissions, submission, imap, imaps, http, policy_arc, store } => {
+        Command::Init { domain, host, sealer, root, outbox, smtp, submissions, submission, resolver, imap, imaps, http, policy_arc, store } => {
             let listen = crate::init::Listen { smtp, imap, imaps, submissions: Some(submissions), submission: Some(submission), http };
+            let sending = resolver.map(|resolver| crate::init::Sending { resolver, port: 25, loopback: false });
             let outbox = outbox.iter().map(|socket| found::absolute(socket)).collect::<Result<_, _>>()?;
-            let configuration = crate::init::Configuration { store, sealer: found::absolute(&sealer)?, outbox, policy_arc, listen };
+            let configuration = crate::init::Configuration { store, sealer: found::absolute(&sealer)?, outbox, policy_arc, listen, sending };
             return found::init(&place, &domain, &host, configuration, &root);
         }
         Command::Mailbox(command) => return mailbox::run(&place, command),
         Command::Evidence(command) => return evidence::run(&place, command),
         Command::Push(push) => return bureau::push(&place, &push),
         Command::Bureau(command) => bureau::operation(command)?,
+        Command::Queue(command) => queue::operation(command),
         Command::Registrar(command) => return registrar::run(&place, command),
         Command::Sealer(command) => return sealer::run(&place, command),
         Command::Serve { domain } => return serve::serve(&place, domain.as_deref()),

@@ -24,9 +24,11 @@ use super::ask::{LONG_PATH, PATH, Place, internal, passphrase};
 use crate::flow::accept::{Reception, Recipients};
 use crate::flow::login::Logins;
 use crate::flow::submit::Submission;
-use crate::init::Listen;
+use crate::init::{Configuration, Sending};
 use crate::job::NoticeMetrics;
 use crate::outbox::{Outbox, RemoteOutbox};
+use crate::sending::route::Dns;
+use crate::sending::{self, Sender};
 use crate::service::{LongOperation, Operation, Outcome, Service, Told};
 use crate::wire::smtp::Door;
 use crate::wire::{imap, smtp};
@@ -40,15 +42,15 @@ pub fn serve(place: &Place, domain: Option<&str>) -> Result<(), Problem> {
     let runtime = super::ask::runtime()?;
     let mut service = Service::new(opened.gateway, opened.evidence, &opened.configuration.sealer, runtime.handle());
     service.tls = Some(tls);
-    let outbox = opened.configuration.outbox;
-    runtime.block_on(run(service.clone(), opened.configuration.listen, &outbox, &place.directory))?;
+    runtime.block_on(run(service.clone(), &opened.configuration, &place.directory))?;
     drop(runtime);
     service.evidence.advance()?;
     tracing::info!("ended");
     Ok(())
 }
 
-async fn run(mut service: Service, listen: Listen, outboxes: &[PathBuf], directory: &Path) -> Result<(), Problem> {
+async fn run(mut service: Service, configuration: &Configuration, directory: &Path) -> Result<(), Problem> {
+    let Configuration { listen, sending, outbox: outboxes, .. } = configuration;
     let shutdown = Shutdown::on_signals().map_err(|error| internal(&error))?;
     service.shutdown = shutdown.clone();
     let long_work = Arc::clone(&service.long_work);
@@ -70,7 +72,8 @@ async fn run(mut service: Service, listen: Listen, outboxes: &[PathBuf], directo
     let counts = requests.clone();
     let signing = tokio::spawn(evidence(&service, &metrics, shutdown.clone())?);
     let notices = tokio::spawn(notices(&service, outboxes, &metrics, shutdown.clone())?);
-    let (reception, senders, clients) = (reception(&service, &metrics)?, senders(&service, &metrics)?, clients(&service, &metrics)?);
+    let (reception, senders, clients) = (reception(&service, &metrics)?, senders(&service, sending.is_some(), &metrics)?, clients(&service, &metrics)?);
+    let sender = sending.map(|sending| sender(&service, sending, &metrics)).transpose()?;
     let owed = crate::job::owed(&metrics).map_err(|error| wrong(&error.to_string()))?;
     let endings = tokio::spawn(crate::job::endings(Arc::clone(&service.gateway), Arc::clone(&service.authority), owed, shutdown.clone()));
     let public = runtime::http::health(move || health(&healthy)).merge(runtime::http::metrics(move || metrics.render() + &counts.render()));
@@ -80,6 +83,7 @@ async fn run(mut service: Service, listen: Listen, outboxes: &[PathBuf], directo
         where_given(submissions, |listener| Arc::clone(&senders).serve(listener, Door::Tls, shutdown.clone())),
         where_given(submission, |listener| Arc::clone(&senders).serve(listener, Door::StartTls, shutdown.clone())),
         clients.serve(imap, imaps, shutdown.clone()),
+        where_given(sender, |sender| sender.run(shutdown.clone())),
         runtime::http::serve(http, requests.counted(public), Limits::default(), shutdown.clone()),
         admin.serve(requests.counted(administration(service)), shutdown.clone()),
     );
@@ -123,13 +127,24 @@ fn reception(service: &Service, metrics: &Registry) -> Result<Arc<smtp::Server>,
     Ok(smtp::Server::new(desk, Arc::clone(&gateway.clock), tls(service)?, limits, registered))
 }
 
+/// Mail to other hosts.
+fn sender(service: &Service, sending: Sending, metrics: &Registry) -> Result<Arc<Sender>, Problem> {
+    let gateway = &service.gateway;
+    let host = Domain::parse(&gateway.settings.host).map_err(|_| wrong("the gateway's host name is none for SMTP"))?;
+    let routes = Dns::new(sending.resolver, &gateway.settings.host, sending.loopback).map_err(|error| wrong(&error.to_string()))?;
+    let registered = sending::Metrics::register(metrics).map_err(|error| wrong(&error.to_string()))?;
+    let (queue, clock) = (Arc::clone(&gateway.queue), Arc::clone(&gateway.clock));
+    let sender = Sender::new(queue, Arc::new(routes), host, sending.port, clock, sending::Patience::default(), registered);
+    Ok(Arc::new(sender.map_err(|error| wrong(&error.to_string()))?))
+}
+
 /// Mail of those who log in.
-fn senders(service: &Service, metrics: &Registry) -> Result<Arc<smtp::Server>, Problem> {
+fn senders(service: &Service, outgoing: bool, metrics: &Registry) -> Result<Arc<smtp::Server>, Problem> {
     let (gateway, policy) = (&service.gateway, service.gateway.directory.policy());
     let accounts = Arc::new(Logins { directory: Arc::clone(&gateway.directory), clock: Arc::clone(&gateway.clock) });
     let host = Domain::parse(&gateway.settings.host).map_err(|_| wrong("the gateway's host name is none for SMTP"))?;
     let domain = Domain::parse(&gateway.settings.domain).map_err(|_| wrong("the gateway's domain is none for SMTP"))?;
-    let submission = Submission { gateway: Arc::clone(gateway), accounts, random: Arc::new(SystemRandom::new()), host, domain };
+    let submission = Submission { gateway: Arc::clone(gateway), accounts, random: Arc::new(SystemRandom::new()), host, domain, outgoing };
     let limits = smtp::Limits { max_size: bytes(policy.message_bytes()), max_recipients: policy.max_recipients(), ..smtp::Limits::default() };
     let registered = smtp::Metrics::register_submission(metrics).map_err(|error| wrong(&error.to_string()))?;
     Ok(smtp::Server::new(smtp::Desk::Submission(Arc::new(submission)), Arc::clone(&gateway.clock), tls(service)?, limits, registered))

@@ -85,6 +85,15 @@ impl Body {
     pub fn size(&self) -> u32 {
         self.size
     }
+
+    pub fn id(&self) -> BodyId {
+        self.id
+    }
+
+    /// Kept by the batch outside of every mailbox: whoever keeps it there deletes it.
+    pub(crate) fn put(&self, batch: Batch) -> Batch {
+        batch.put(self.id.key(), self.sealed.as_slice())
+    }
 }
 
 /// What a delivery brings.
@@ -301,6 +310,12 @@ impl MessageStore {
         let sealed = self.store.get(&message.body.key())?;
         let sealed = sealed.ok_or(RecordError::Damaged { kind: "body", reason: "it is missing though its message stands" })?;
         Ok(body::open(message.body, &sealed, message.size, &message.digest, &self.key)?)
+    }
+
+    /// The bytes of a body that stands outside of mailboxes.
+    pub(crate) fn open_body(&self, id: BodyId, size: u32, digest: &[u8; 32]) -> Result<Vec<u8>, MailError> {
+        let sealed = self.store.get(&id.key())?.ok_or(MailError::Gone)?;
+        Ok(body::open(id, &sealed, size, digest, &self.key)?)
     }
 
     /// Compresses and seals: the part of a delivery that takes time and can be done ahead.

@@ -16,6 +16,7 @@ pub mod message;
 pub mod notice;
 pub mod password;
 pub mod push;
+pub mod queue;
 pub mod registrar;
 pub mod sealing;
 pub mod settings;

@@ -4,13 +4,13 @@ mod author;
 mod complete;
 
 use std::cell::RefCell;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 use std::sync::Arc;
 
 use policies::mailbox::MailboxNumber;
 use protocol::imap::exchange::Flags;
-use protocol::smtp::exchange::{Address, Answer, Domain, Envelope, Host, Recipient, Refusal, Secret};
+use protocol::smtp::exchange::{Address, Addressee, Answer, Domain, Envelope, Host, Recipient, Refusal, Secret};
 use protocol::smtp::trace;
 use store::{Batch, Expectation};
 use time::OffsetDateTime;
@@ -45,12 +45,17 @@ pub struct Submission {
     pub host: Domain,
     /// What stands after the `@` of our mailboxes.
     pub domain: Domain,
+    /// Mail for elsewhere is taken, since it is sent.
+    pub outgoing: bool,
 }
 
 /// Where the copies of a message go.
-struct Places {
+struct Places<'a> {
     /// Mailboxes here, each with what holds while it is open.
-    here: BTreeMap<String, Option<Expectation>>,
+    mailboxes: BTreeMap<String, Option<Expectation>>,
+    /// The addresses they were found by.
+    here: Vec<&'a Addressee>,
+    elsewhere: Vec<&'a Addressee>,
 }
 
 impl Submission {
@@ -89,6 +94,7 @@ impl Submission {
                 Ok(false) => Answer::Full,
                 Err(error) => failed(&error),
             },
+            Err(NotFound::Elsewhere) if self.outgoing => Answer::Known,
             Err(error) => not_found(error),
         }
     }
@@ -121,17 +127,37 @@ impl Submission {
             let places = self.places(envelope)?;
             // 4. Within what the sender may send, counted in the commit that sends. The sender's mailbox is still open.
             let account = self.account(login)?;
-            let counted = self.usage(&account, places.here.len(), now)?.ok_or(Answer::TooMany)?;
-            let submitted = event::Submitted { mailbox: account.mailbox(), digest: crate::hex(&digest), size, here: places.here.len() as u64, elsewhere: 0, queued: None };
+            let counted = self.usage(&account, places.mailboxes.len() + places.elsewhere.len(), now)?.ok_or(Answer::TooMany)?;
             let mut batch = Batch::new().expect(still_open(login.0)).expect(counted.0).put(usage::key(login.0), counted.1);
+            // 5. For those elsewhere it is queued in the same commit, as it stands.
+            let queued = match places.elsewhere.as_slice() {
+                [] => None,
+                elsewhere => {
+                    let body = self.gateway.messages.body(&stamped).map_err(too_large)?;
+                    batch = self.gateway.queue.enqueue(batch, &body, &account.mailbox(), envelope, elsewhere, now).map_err(|error| failed(&error))?;
+                    Some(body.id())
+                }
+            };
+            let (here, elsewhere) = (places.mailboxes.len(), places.elsewhere.len());
+            let submitted = event::Submitted {
+                mailbox: account.mailbox(),
+                digest: crate::hex(&digest),
+                size,
+                here: here as u64,
+                elsewhere: elsewhere as u64,
+                queued: queued.map(crate::queue::shown),
+            };
             Event::MailSubmitted(submitted).append(&mut batch, unix_millis(now)).map_err(|error| failed(&error))?;
-            // 5. All copies and leaves of the log are recorded in one durable commit, or none.
-            batch = places.here.values().flatten().cloned().fold(batch, Batch::expect);
-            let copies = self.copies(envelope, &stamped, places.here, now)?;
+            // 6. All copies and leaves of the log are recorded in one durable commit, or none.
+            batch = places.mailboxes.values().flatten().cloned().fold(batch, Batch::expect);
+            let copies = self.copies(&account, envelope, &stamped, places, now)?;
             match self.gateway.messages.deliver_promised(&copies, batch, unix_millis(now)) {
-                // 6. Only what is recorded is answered for.
+                // 7. Only what is recorded is answered for.
                 Ok(_) => {
-                    tracing::info!(id, here = copies.len(), bytes = size, "message submitted");
+                    if let Some(queued) = queued {
+                        self.gateway.queue.accepted(queued);
+                    }
+                    tracing::info!(id, here, elsewhere, bytes = size, "message submitted");
                     return Ok(Answer::Durable { id });
                 }
                 // Another message of this sender was counted, or a mailbox closed: look again.
@@ -162,11 +188,20 @@ impl Submission {
         })
     }
 
-    fn places(&self, envelope: &Envelope) -> Result<Places, Answer> {
-        let mut places = Places { here: BTreeMap::new() };
+    fn places<'a>(&self, envelope: &'a Envelope) -> Result<Places<'a>, Answer> {
+        let mut places = Places { mailboxes: BTreeMap::new(), here: Vec::new(), elsewhere: Vec::new() };
+        let mut named = BTreeSet::new();
         for addressee in &envelope.recipients {
             match self.found(&addressee.recipient) {
-                Ok(found) => places.here.insert(found.mailbox, found.open),
+                Ok(found) => {
+                    places.mailboxes.insert(found.mailbox, found.open);
+                    places.here.push(addressee);
+                }
+                Err(NotFound::Elsewhere) if self.outgoing => {
+                    if named.insert(addressee.as_str()) {
+                        places.elsewhere.push(addressee);
+                    }
+                }
                 Err(NotFound::Failed(text)) => return Err(failed(&text)),
                 // The others must get it: the client tries again, and RCPT then says which one is gone.
                 Err(_) => return Err(Answer::Failed),
@@ -175,20 +210,21 @@ impl Submission {
         Ok(places)
     }
 
-    fn copies(&self, envelope: &Envelope, stamped: &[u8], here: BTreeMap<String, Option<Expectation>>, now: OffsetDateTime) -> Result<Vec<Delivery>, Answer> {
-        if here.is_empty() {
+    /// A copy for each mailbox here, and for the sender's what it wished to hear of them.
+    fn copies(&self, account: &Account, envelope: &Envelope, stamped: &[u8], places: Places<'_>, now: OffsetDateTime) -> Result<Vec<Delivery>, Answer> {
+        if places.mailboxes.is_empty() {
             return Ok(Vec::new());
         }
-        let body = self.gateway.messages.body(&[&trace::return_path(envelope), stamped].concat()).map_err(|error| match error {
-            MailError::TooLarge { .. } => Answer::Refused(Refusal::TooLarge),
-            error => failed(&error),
-        })?;
+        let body = self.gateway.messages.body(&[&trace::return_path(envelope), stamped].concat()).map_err(too_large)?;
         let (body, unix_millis) = (Arc::new(body), i64::try_from(unix_millis(now)).unwrap_or(i64::MAX));
         let copy = |mailbox: String| {
             let (folder, content) = (INBOX.to_owned(), Arc::clone(&body).into());
             Delivery { mailbox, folder, content, unix_millis, flags: Flags::new(), event: None }
         };
-        Ok(here.into_keys().map(copy).collect())
+        let mut copies: Vec<Delivery> = places.mailboxes.into_keys().map(copy).collect();
+        let told = self.gateway.queue.delivered(&account.mailbox(), envelope, &places.here, stamped, now);
+        copies.extend(told.map_err(|error| failed(&error))?);
+        Ok(copies)
     }
 
     fn account(&self, login: Login) -> Result<Account, Answer> {
@@ -224,5 +260,12 @@ impl Submission {
 
     fn fill(&self, bytes: &mut [u8]) -> Result<(), Answer> {
         self.random.fill(bytes).map_err(|error| failed(&error))
+    }
+}
+
+fn too_large(error: MailError) -> Answer {
+    match error {
+        MailError::TooLarge { .. } => Answer::Refused(Refusal::TooLarge),
+        error => failed(&error),
     }
 }

@@ -1,0 +1,313 @@
+//! Mail for elsewhere, from its acceptance until its last recipient is settled.
+//!
+//! The store holds all of it: a message is queued in the commit that accepts it, and what came of a try is one commit with its
+//! leaves of the log and with what its sender is told. What is due when is kept in memory as well and made anew at every start.
+//! Calls block.
+
+pub mod decide;
+mod explained;
+mod order;
+pub mod report;
+mod schedule;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use keys::DataKey;
+use policies::mailbox::{MailboxNumber, SendingPolicy};
+use protocol::imap::exchange::Flags;
+use protocol::smtp::exchange::{Addressee, Domain, Envelope, Host, Recipient};
+use store::{Batch, Expectation, Key, Store};
+use time::OffsetDateTime;
+use tokio::sync::Notify;
+
+use self::decide::{Action, Outcome, Told};
+use self::report::Report;
+use self::schedule::Schedule;
+use crate::directory::{Directory, Random};
+use crate::gateway::unix_millis;
+use crate::mailbox::{Body, Delivery, MailError, MessageStore};
+use crate::record::body::BodyId;
+use crate::record::event::{self, Event};
+use crate::record::queue::{self as record, End, Queued, Waiting};
+
+pub use order::{Listed, Page, QueueError, ShownMessage, ShownRecipient};
+pub use schedule::Item;
+
+/// Changes that lose a race are decided anew, this many times.
+const ATTEMPTS: usize = 64;
+/// Records read at once at a start.
+const PAGE: usize = 500;
+
+pub struct Queue {
+    store: Arc<dyn Store>,
+    messages: Arc<MessageStore>,
+    directory: Arc<Directory>,
+    key: DataKey,
+    random: Arc<dyn Random>,
+    host: Domain,
+    domain: Domain,
+    schedule: Mutex<Schedule>,
+    /// The schedule changed: look again for what is due.
+    changed: Notify,
+}
+
+/// The number of a message as people are told it.
+pub fn shown(id: BodyId) -> String {
+    format!("{:x}", id.0)
+}
+
+impl Queue {
+    pub fn new(
+        store: Arc<dyn Store>, messages: Arc<MessageStore>, directory: Arc<Directory>, key: DataKey, random: Arc<dyn Random>, host: Domain, domain: Domain,
+    ) -> Self {
+        let schedule = Mutex::new(Schedule::new(directory.policy().sending().per_destination(), directory.policy().sending().at_once()));
+        Self { store, messages, directory, key, random, host, domain, schedule, changed: Notify::new() }
+    }
+
+    /// Adds a message to the batch that accepts it; it is on its way once `accepted` is called after that commit.
+    pub fn enqueue(&self, batch: Batch, body: &Body, mailbox: &str, envelope: &Envelope, elsewhere: &[&Addressee], now: OffsetDateTime) -> Result<Batch, MailError> {
+        let now = unix_millis(now);
+        let waiting = |addressee: &&Addressee| {
+            let domain = match &addressee.recipient {
+                Recipient::Mailbox(address) => match address.host() {
+                    Host::Name(name) => name.as_str().to_lowercase(),
+                    Host::Literal(_) => return None,
+                },
+                Recipient::Postmaster => return None,
+            };
+            let (notify, original) = (addressee.notify.map(|notify| notify.to_string()), addressee.original.as_ref().map(|original| original.encoded()));
+            Some(Waiting { address: addressee.as_str().to_owned(), domain, notify, original, tries: 0, due: now, late_told: false, last: None, end: None })
+        };
+        let queued = Queued {
+            mailbox: mailbox.to_owned(),
+            reverse_path: envelope.reverse_path.as_ref().map(|address| address.as_str().to_owned()),
+            ret: envelope.ret.map(|ret| ret.as_str().to_owned()),
+            envelope_id: envelope.envelope_id.as_ref().map(|id| id.encoded()),
+            smtputf8: envelope.smtputf8,
+            size: body.size(),
+            digest: crate::hex(body.digest()),
+            accepted: now,
+            held: false,
+            recipients: elsewhere.iter().filter_map(waiting).collect(),
+        };
+        let key = record::key(body.id());
+        Ok(body.put(batch.expect(Expectation::Absent(key.clone())).put(key, queued.seal(body.id(), &self.key)?)))
+    }
+
+    /// The message is durable: it may go.
+    pub fn accepted(&self, id: BodyId) {
+        if let Err(error) = self.refresh(id) {
+            // It is found at the next start.
+            tracing::error!(%error, queued = shown(id), "a queued message cannot be read");
+        }
+    }
+
+    /// Takes all that waits in the store into the schedule; how many messages there are.
+    pub fn load(&self) -> Result<usize, MailError> {
+        let ((mut from, to), mut count) = (record::range(), 0);
+        loop {
+            let found = self.store.scan(&from, &to, PAGE)?;
+            let Some((last, _)) = found.last() else { return Ok(count) };
+            from = last.successor();
+            for (key, stored) in &found {
+                let id = record::id(key)?;
+                match Queued::open(id, stored, &self.key) {
+                    Ok(queued) => self.plan(id, &queued),
+                    // One that cannot be read must not keep the others from going.
+                    Err(error) => tracing::error!(%error, queued = shown(id), "a queued message cannot be read"),
+                }
+                count += 1;
+            }
+        }
+    }
+
+    pub fn get(&self, id: BodyId) -> Result<Option<Queued>, MailError> {
+        Ok(self.read(id)?.map(|(queued, _)| queued))
+    }
+
+    /// The message as it goes out.
+    pub fn message(&self, id: BodyId, queued: &Queued) -> Result<Vec<u8>, MailError> {
+        self.messages.open_body(id, queued.size, &queued.digest_bytes()?)
+    }
+
+    /// The next message that is due at a domain with room for one more. It counts as on its way until `back`.
+    pub fn take(&self, now: OffsetDateTime) -> Option<Item> {
+        self.schedule().take(unix_millis(now))
+    }
+
+    /// When the next one is due.
+    pub fn next_due(&self) -> Option<u64> {
+        self.schedule().next()
+    }
+
+    /// Wakes when there may be more to take than before.
+    pub async fn changed(&self) {
+        self.changed.notified().await;
+    }
+
+    /// Messages that wait, once for each domain, and those on their way.
+    pub fn counts(&self) -> (usize, usize) {
+        self.schedule().counts()
+    }
+
+    /// The try is over and settled: what is left of the message is due as its record says.
+    pub fn back(&self, item: &Item) {
+        self.schedule().done(item);
+        if let Err(error) = self.refresh(BodyId(item.0)) {
+            tracing::error!(%error, queued = shown(BodyId(item.0)), "a queued message cannot be read");
+        }
+    }
+
+    /// Records what came of a try: the record, leaves of the log and what the sender is told are one durable commit. With its
+    /// last recipient the message goes.
+    pub fn settle(&self, id: BodyId, outcomes: &[(usize, Outcome)], now: OffsetDateTime) -> Result<(), MailError> {
+        // A mailbox that takes no notice must not keep the message from its end.
+        let mut telling = true;
+        for _ in 0..ATTEMPTS {
+            // 1. The record as it stands: an administrator may have changed it meanwhile.
+            let Some((before, stored)) = self.read(id)? else { return Ok(()) };
+            // 2. What the outcomes mean.
+            let (after, told) = decide::settle(before.clone(), outcomes, self.policy(), unix_millis(now));
+            if after == before {
+                return Ok(());
+            }
+            // 3. Record or end, leaves, notices.
+            let mut batch = self.written(id, &after, stored)?;
+            for (place, (was, is)) in before.recipients.iter().zip(&after.recipients).enumerate() {
+                if let (None, Some(end)) = (was.end, is.end) {
+                    ended(id, place, end, is).append(&mut batch, unix_millis(now))?;
+                }
+            }
+            let notices = if telling { self.notices(id, &after, &told, now)? } else { Vec::new() };
+            match self.messages.deliver_promised(&notices, batch, unix_millis(now)) {
+                Ok(_) => return Ok(()),
+                Err(MailError::Conflict { .. }) => continue,
+                Err(MailError::OverQuota { .. } | MailError::NoFolder) if !notices.is_empty() => {
+                    tracing::warn!(queued = shown(id), "a sender's mailbox takes no notice of what became of its message");
+                    telling = false;
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        Err(MailError::Busy)
+    }
+
+    /// What a sender hears of recipients here who wanted success to be told: a delivery for the commit that delivers to them.
+    pub fn delivered(&self, mailbox: &str, envelope: &Envelope, here: &[&Addressee], message: &[u8], now: OffsetDateTime) -> Result<Option<Delivery>, MailError> {
+        let waiting = |addressee: &&Addressee| Waiting {
+            address: addressee.as_str().to_owned(),
+            domain: String::new(),
+            notify: None,
+            original: addressee.original.as_ref().map(|original| original.encoded()),
+            tries: 0,
+            due: 0,
+            late_told: false,
+            last: None,
+            end: Some(End::Sent),
+        };
+        let said = record::Said { host: None, code: 0, status: "2.1.5".to_owned(), text: String::new() };
+        let recipients: Vec<Waiting> = here.iter().filter(|addressee| addressee.notify.is_some_and(|notify| notify.success)).map(waiting).collect();
+        let told: Vec<Told> = (0..recipients.len()).map(|recipient| Told { recipient, action: Action::Delivered, said: said.clone() }).collect();
+        let queued = Queued {
+            mailbox: mailbox.to_owned(),
+            reverse_path: envelope.reverse_path.as_ref().map(|address| address.as_str().to_owned()),
+            ret: None,
+            envelope_id: envelope.envelope_id.as_ref().map(|id| id.encoded()),
+            smtputf8: envelope.smtputf8,
+            size: 0,
+            digest: String::new(),
+            accepted: unix_millis(now),
+            held: false,
+            recipients,
+        };
+        self.notice(&queued, &told, message, now)
+    }
+
+    fn notices(&self, id: BodyId, queued: &Queued, told: &[Told], now: OffsetDateTime) -> Result<Vec<Delivery>, MailError> {
+        if told.is_empty() || !self.is_open(&queued.mailbox) {
+            return Ok(Vec::new());
+        }
+        let message = self.message(id, queued)?;
+        let mut by_action: BTreeMap<Action, Vec<Told>> = BTreeMap::new();
+        for one in told {
+            by_action.entry(one.action).or_default().push(one.clone());
+        }
+        let notices = by_action.values().map(|told| self.notice(queued, told, &message, now));
+        Ok(notices.collect::<Result<Vec<_>, _>>()?.into_iter().flatten().collect())
+    }
+
+    fn notice(&self, queued: &Queued, told: &[Told], message: &[u8], now: OffsetDateTime) -> Result<Option<Delivery>, MailError> {
+        let mut token = [0; 16];
+        self.random.fill(&mut token).map_err(|_| MailError::Busy)?;
+        let token = crate::hex(&token);
+        let gives_up = queued.accepted.saturating_add(self.policy().give_up_after());
+        let gives_up = OffsetDateTime::from_unix_timestamp_nanos(i128::from(gives_up) * 1_000_000).unwrap_or(now);
+        let report = Report { queued, told, message, host: &self.host, domain: &self.domain, gives_up, now, token: &token };
+        let unix_millis = i64::try_from(unix_millis(now)).unwrap_or(i64::MAX);
+        let delivery = |bytes: Vec<u8>| Delivery { mailbox: queued.mailbox.clone(), folder: "INBOX".to_owned(), content: bytes.into(), unix_millis, flags: Flags::new(), event: None };
+        Ok(report.render().map(delivery))
+    }
+
+    fn is_open(&self, mailbox: &str) -> bool {
+        let account = MailboxNumber::parse(mailbox).ok().and_then(|number| self.directory.get(number).ok().flatten());
+        account.is_some_and(|account| account.is_open())
+    }
+
+    /// The record as it shall stand if it still stands as it was read; a message that is settled goes, with its bytes.
+    fn written(&self, id: BodyId, after: &Queued, stored: Vec<u8>) -> Result<Batch, MailError> {
+        let key: Key = record::key(id);
+        let batch = Batch::new().expect(Expectation::Equals(key.clone(), stored));
+        Ok(if after.is_ended() { batch.delete(key).delete(id.key()) } else { batch.put(key, after.seal(id, &self.key)?) })
+    }
+
+    fn read(&self, id: BodyId) -> Result<Option<(Queued, Vec<u8>)>, MailError> {
+        let Some(stored) = self.store.get(&record::key(id))? else { return Ok(None) };
+        Ok(Some((Queued::open(id, &stored, &self.key)?, stored)))
+    }
+
+    /// Plans a message by its record.
+    fn refresh(&self, id: BodyId) -> Result<(), MailError> {
+        if let Some(queued) = self.get(id)? {
+            self.plan(id, &queued);
+        }
+        self.changed.notify_one();
+        Ok(())
+    }
+
+    fn plan(&self, id: BodyId, queued: &Queued) {
+        let mut due: BTreeMap<&str, u64> = BTreeMap::new();
+        for recipient in queued.recipients.iter().filter(|recipient| recipient.end.is_none() && !queued.held) {
+            let first = due.entry(&recipient.domain).or_insert(recipient.due);
+            *first = recipient.due.min(*first);
+        }
+        let domains: BTreeSet<&str> = queued.recipients.iter().map(|recipient| recipient.domain.as_str()).collect();
+        let mut schedule = self.schedule();
+        for domain in domains {
+            let item = (id.0, domain.to_owned());
+            match due.get(domain) {
+                Some(due) => schedule.set(item, *due),
+                None => schedule.remove(&item),
+            }
+        }
+    }
+
+    fn policy(&self) -> &SendingPolicy {
+        self.directory.policy().sending()
+    }
+
+    // A panic elsewhere leaves a schedule that is made anew at the next start.
+    fn schedule(&self) -> MutexGuard<'_, Schedule> {
+        self.schedule.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn ended(id: BodyId, place: usize, end: End, recipient: &Waiting) -> Event {
+    let status = recipient.last.as_ref().map_or_else(String::new, |said| said.status.clone());
+    let settled = event::Settled { queued: shown(id), recipient: place as u64, status };
+    match end {
+        End::Sent => Event::MailSent(settled),
+        End::Returned => Event::MailReturned(settled),
+        End::Cancelled => Event::MailCancelled(settled),
+    }
+}

@@ -1,0 +1,258 @@
+//! One conversation with another server: one message, and what it says to each recipient.
+// spec: rfc5321#3.3 rfc5321#4.5.4
+
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use protocol::smtp::exchange::Original;
+use protocol::smtp::reply::{Replies, Reply, stuffed};
+use rustls::ClientConfig;
+use rustls::pki_types::ServerName;
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use tokio::net::TcpStream;
+use tokio::time::timeout;
+use tokio_rustls::TlsConnector;
+
+use super::Patience;
+use crate::queue::decide::Outcome;
+use crate::record::queue::{Queued, Said, Waiting};
+
+/// Octets written before the clock of a slow reader starts anew.
+const PIECE: usize = 64 * 1024;
+
+/// What is to be sent, to those recipients of a message that are at one domain.
+pub(super) struct Letter<'a> {
+    queued: &'a Queued,
+    recipients: Vec<&'a Waiting>,
+    bytes: &'a [u8],
+}
+
+impl<'a> Letter<'a> {
+    pub fn new(queued: &'a Queued, places: &[usize], bytes: &'a [u8]) -> Self {
+        Self { queued, recipients: places.iter().filter_map(|place| queued.recipients.get(*place)).collect(), bytes }
+    }
+
+    /// A header or an address that only SMTPUTF8 may carry. spec: rfc6531#3.4
+    fn needs_utf8(&self) -> bool {
+        let addresses = self.recipients.iter().map(|one| one.address.as_str()).chain(self.queued.reverse_path.as_deref());
+        let (fields, _) = protocol::smtp::trace::fields(self.bytes);
+        addresses.into_iter().any(|address| !address.is_ascii()) || self.queued.smtputf8 && fields.iter().any(|field| !field.is_ascii())
+    }
+
+    fn all(&self, outcome: &Outcome) -> Vec<Outcome> {
+        vec![outcome.clone(); self.recipients.len()]
+    }
+}
+
+/// Why nothing was said of the message: another server may say more.
+pub(super) enum Trouble {
+    Host(Said),
+    /// As `Host`, and it may go in the clear.
+    Tls(Said),
+}
+
+trait Wire: AsyncRead + AsyncWrite + Unpin + Send {}
+impl<T: AsyncRead + AsyncWrite + Unpin + Send> Wire for T {}
+
+struct Talk<'a> {
+    wire: Box<dyn Wire>,
+    replies: Replies,
+    host: &'a str,
+    patience: &'a Patience,
+}
+
+/// What the server offers.
+#[derive(Default)]
+struct Offers {
+    starttls: bool,
+    size: bool,
+    eight_bit: bool,
+    smtputf8: bool,
+    dsn: bool,
+}
+
+/// An outcome for each recipient, in their order, and whether it went under TLS. With `tls` it is asked for where it is offered.
+pub(super) async fn talk(
+    host: &str, address: SocketAddr, name: &str, letter: &Letter<'_>, tls: Option<Arc<ClientConfig>>, patience: &Patience,
+) -> Result<(Vec<Outcome>, bool), Trouble> {
+    // 1. A connection and a greeting.
+    let failed = |error: &io::Error| Trouble::Host(Said { host: Some(host.to_owned()), code: 0, status: "4.4.1".to_owned(), text: error.to_string() });
+    let connected = timeout(patience.connect, TcpStream::connect(address)).await.map_err(|_| failed(&io::ErrorKind::TimedOut.into()))?;
+    let stream = connected.map_err(|error| failed(&error))?;
+    let _ = stream.set_nodelay(true);
+    let mut talk = Talk { wire: Box::new(stream), replies: Replies::default(), host, patience };
+    let greeting = talk.reply(patience.command).await?;
+    if greeting.code != 220 {
+        return Err(Trouble::Host(talk.said(&greeting, "4.3.2")));
+    }
+    // 2. What the server offers; TLS where it does, and then anew: what was offered in the clear counts for nothing.
+    let mut offers = talk.hello(name).await?;
+    let mut secured = false;
+    if let (true, Some(config)) = (offers.starttls, tls) {
+        talk = talk.starttls(config).await?;
+        offers = talk.hello(name).await?;
+        secured = true;
+    }
+    // 3. A server that cannot take the message as it is, is not given it otherwise: its signatures would break.
+    let (needs_utf8, needs_eight_bit) = (letter.needs_utf8(), !letter.bytes.is_ascii());
+    for (needed, offered, status, text) in [
+        (needs_utf8, offers.smtputf8, "5.6.7", "the server takes no addresses or headers beyond ASCII"),
+        (needs_eight_bit, offers.eight_bit, "5.6.3", "the server takes no text beyond ASCII that is not encoded"),
+    ] {
+        if needed && !offered {
+            let said = Said { host: Some(host.to_owned()), code: 0, status: status.to_owned(), text: text.to_owned() };
+            talk.quit().await;
+            return Ok((letter.all(&Outcome::Never(said)), secured));
+        }
+    }
+    // 4. Envelope and message. Whatever breaks from here on leaves the message where it is.
+    let outcomes = match talk.transaction(letter, &offers, needs_utf8, needs_eight_bit).await {
+        Ok(outcomes) => outcomes,
+        Err(Trouble::Host(said) | Trouble::Tls(said)) => letter.all(&Outcome::Later(said)),
+    };
+    talk.quit().await;
+    Ok((outcomes, secured))
+}
+
+impl Talk<'_> {
+    async fn hello(&mut self, name: &str) -> Result<Offers, Trouble> {
+        let reply = self.ask(&format!("EHLO {name}\r\n")).await?;
+        if reply.is_positive() {
+            let mut offers = Offers::default();
+            for line in reply.lines.iter().skip(1) {
+                match line.split(' ').next().unwrap_or_default().to_ascii_uppercase().as_str() {
+                    "STARTTLS" => offers.starttls = true,
+                    "SIZE" => offers.size = true,
+                    "8BITMIME" => offers.eight_bit = true,
+                    "SMTPUTF8" => offers.smtputf8 = true,
+                    "DSN" => offers.dsn = true,
+                    _ => {}
+                }
+            }
+            return Ok(offers);
+        }
+        // spec: rfc5321#3.2
+        let reply = self.ask(&format!("HELO {name}\r\n")).await?;
+        if reply.is_positive() { Ok(Offers::default()) } else { Err(Trouble::Host(self.said(&reply, "4.3.2"))) }
+    }
+
+    async fn starttls(mut self, config: Arc<ClientConfig>) -> Result<Self, Trouble> {
+        let tls = |text: String| Said { host: Some(self.host.to_owned()), code: 0, status: "4.7.5".to_owned(), text };
+        let reply = match self.ask("STARTTLS\r\n").await {
+            Ok(reply) => reply,
+            Err(Trouble::Host(said) | Trouble::Tls(said)) => return Err(Trouble::Tls(said)),
+        };
+        // spec: rfc3207#4.2 what was said ahead in the clear may be anybody's
+        if reply.code != 220 || !self.replies.is_empty() {
+            return Err(Trouble::Tls(tls("the server offered TLS and did not begin it".to_owned())));
+        }
+        // The name is for the server to choose a certificate by; a literal or an odd name gets none.
+        let name = ServerName::try_from(self.host.to_owned()).or_else(|_| ServerName::try_from("invalid".to_owned()));
+        let name = name.map_err(|error| Trouble::Tls(tls(error.to_string())))?;
+        let handshake = TlsConnector::from(config).connect(name, self.wire);
+        let stream = match timeout(self.patience.connect, handshake).await {
+            Ok(Ok(stream)) => stream,
+            Ok(Err(error)) => return Err(Trouble::Tls(Said { host: Some(self.host.to_owned()), code: 0, status: "4.7.5".to_owned(), text: error.to_string() })),
+            Err(_) => return Err(Trouble::Tls(Said { host: Some(self.host.to_owned()), code: 0, status: "4.7.5".to_owned(), text: "no TLS in time".to_owned() })),
+        };
+        Ok(Self { wire: Box::new(stream), replies: Replies::default(), host: self.host, patience: self.patience })
+    }
+
+    async fn transaction(&mut self, letter: &Letter<'_>, offers: &Offers, utf8: bool, eight_bit: bool) -> Result<Vec<Outcome>, Trouble> {
+        let mut mail = format!("MAIL FROM:<{}>", letter.queued.reverse_path.as_deref().unwrap_or_default());
+        for (given, parameter) in [
+            (offers.size, format!(" SIZE={}", letter.bytes.len())),
+            (eight_bit, " BODY=8BITMIME".to_owned()),
+            (utf8, " SMTPUTF8".to_owned()),
+            (offers.dsn && letter.queued.ret.is_some(), format!(" RET={}", letter.queued.ret.as_deref().unwrap_or_default())),
+            (offers.dsn && letter.queued.envelope_id.is_some(), format!(" ENVID={}", letter.queued.envelope_id.as_deref().unwrap_or_default())),
+        ] {
+            if given {
+                mail.push_str(&parameter);
+            }
+        }
+        let reply = self.ask(&(mail + "\r\n")).await?;
+        if !reply.is_positive() {
+            return Ok(letter.all(&self.refused(&reply)));
+        }
+        // Each recipient has an answer of its own.
+        let mut outcomes = Vec::with_capacity(letter.recipients.len());
+        for recipient in &letter.recipients {
+            let mut rcpt = format!("RCPT TO:<{}>", recipient.address);
+            if offers.dsn {
+                if let Some(notify) = &recipient.notify {
+                    rcpt.push_str(&format!(" NOTIFY={notify}"));
+                }
+                if let Some(original) = recipient.original.as_deref().and_then(Original::parse) {
+                    rcpt.push_str(&format!(" ORCPT={}", original.encoded()));
+                }
+            }
+            let reply = self.ask(&(rcpt + "\r\n")).await?;
+            outcomes.push(if reply.is_positive() { None } else { Some(self.refused(&reply)) });
+        }
+        if outcomes.iter().all(Option::is_some) {
+            return Ok(outcomes.into_iter().flatten().collect());
+        }
+        let reply = self.ask("DATA\r\n").await?;
+        let outcome = if reply.code == 354 {
+            self.write(&stuffed(letter.bytes)).await?;
+            let reply = self.reply(self.patience.end).await?;
+            if reply.is_positive() { Outcome::Sent { said: self.said(&reply, "2.0.0"), reports: offers.dsn } } else { self.refused(&reply) }
+        } else {
+            self.refused(&reply)
+        };
+        Ok(outcomes.into_iter().map(|refused| refused.unwrap_or_else(|| outcome.clone())).collect())
+    }
+
+    /// The server has said all that counts; whether it hears this is no matter.
+    async fn quit(&mut self) {
+        let _ = timeout(Duration::from_secs(2), self.ask("QUIT\r\n")).await;
+    }
+
+    async fn ask(&mut self, command: &str) -> Result<Reply, Trouble> {
+        self.write(command.as_bytes()).await?;
+        self.reply(self.patience.command).await
+    }
+
+    async fn write(&mut self, bytes: &[u8]) -> Result<(), Trouble> {
+        for piece in bytes.chunks(PIECE) {
+            let written = async {
+                self.wire.write_all(piece).await?;
+                self.wire.flush().await
+            };
+            let written = timeout(self.patience.block, written).await.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()));
+            written.map_err(|error| self.broken(&error.to_string()))?;
+        }
+        Ok(())
+    }
+
+    async fn reply(&mut self, patience: Duration) -> Result<Reply, Trouble> {
+        let mut buffer = [0; 4 * 1024];
+        loop {
+            if let Some(reply) = self.replies.next().map_err(|error| self.broken(&error.to_string()))? {
+                return Ok(reply);
+            }
+            let read = timeout(patience, self.wire.read(&mut buffer)).await.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()));
+            match read.map_err(|error| self.broken(&error.to_string()))? {
+                0 => return Err(self.broken("the server closed the connection")),
+                length => self.replies.feed(buffer.get(..length).unwrap_or_default()),
+            }
+        }
+    }
+
+    fn refused(&self, reply: &Reply) -> Outcome {
+        if reply.is_permanent() { Outcome::Never(self.said(reply, "5.0.0")) } else { Outcome::Later(self.said(reply, "4.0.0")) }
+    }
+
+    /// `otherwise`: the status where the server gives none.
+    fn said(&self, reply: &Reply, otherwise: &str) -> Said {
+        let status = reply.status.map_or_else(|| otherwise.to_owned(), |status| status.to_string());
+        Said { host: Some(self.host.to_owned()), code: reply.code, status, text: reply.text.clone() }
+    }
+
+    fn broken(&self, text: &str) -> Trouble {
+        Trouble::Host(Said { host: Some(self.host.to_owned()), code: 0, status: "4.4.2".to_owned(), text: text.to_owned() })
+    }
+}

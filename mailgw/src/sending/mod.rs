@@ -1,0 +1,264 @@
+//! Sending what the queue holds, one straight line for each try: taken → read → route → conversation → recorded.
+//!
+//! A message counts as sent when the other server's last reply is recorded. If the process ends between that reply and its record,
+//! the message is sent once more: the one doubt that SMTP leaves (RFC 1047). It is kept small: the record is made before
+//! anything else is said on the connection, a record that the disk refuses is tried again until it stands, the end of the service
+//! waits for conversations under way, and the second copy is the first to the octet, Message-ID included.
+
+mod client;
+mod opportunistic;
+pub mod route;
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use protocol::smtp::exchange::Domain;
+use runtime::clock::Clock;
+use runtime::metrics::{Counter, Gauge, MetricError, Registry};
+use runtime::shutdown::Shutdown;
+use rustls::ClientConfig;
+use tokio::task::JoinSet;
+use tokio::time::{sleep, timeout};
+
+use self::client::{Letter, Trouble};
+use self::route::{NoRoute, Routes};
+use crate::gateway::unix_millis;
+use crate::queue::decide::Outcome;
+use crate::queue::{Item, Queue, shown};
+use crate::record::body::BodyId;
+use crate::record::queue::{Queued, Said};
+
+/// Hosts, and addresses of all of them, that one try goes through.
+const MAX_ADDRESSES: usize = 8;
+/// A record that the disk refuses is tried again after this long.
+const AGAIN: Duration = Duration::from_secs(5);
+
+/// How long the other side may take. spec: rfc5321#4.5.3.2
+#[derive(Clone, Debug)]
+pub struct Patience {
+    pub connect: Duration,
+    pub command: Duration,
+    /// For the next piece of a message to be taken.
+    pub block: Duration,
+    /// For the reply to a whole message.
+    pub end: Duration,
+    /// For all of one try.
+    pub conversation: Duration,
+    /// For conversations under way when the service ends.
+    pub grace: Duration,
+}
+
+impl Default for Patience {
+    fn default() -> Self {
+        Self {
+            connect: Duration::from_secs(30),
+            command: Duration::from_secs(300),
+            block: Duration::from_secs(180),
+            end: Duration::from_secs(600),
+            conversation: Duration::from_secs(3_600),
+            grace: Duration::from_secs(20),
+        }
+    }
+}
+
+/// What the operator sees.
+pub struct Metrics {
+    waiting: Arc<Gauge>,
+    running: Arc<Gauge>,
+    sent: Arc<Counter>,
+    later: Arc<Counter>,
+    returned: Arc<Counter>,
+    tls: Arc<Counter>,
+    clear: Arc<Counter>,
+}
+
+impl Metrics {
+    pub fn register(registry: &Registry) -> Result<Self, MetricError> {
+        let (outcomes, conversations) = ("queue_recipients_total", "queue_conversations_total");
+        Ok(Self {
+            waiting: registry.gauge("queue_waiting", "Messages that wait, once for each domain.", &[])?,
+            running: registry.gauge("queue_running", "Messages on their way.", &[])?,
+            sent: registry.counter(outcomes, "Recipients tried, by what came of it.", &[("outcome", "sent")])?,
+            later: registry.counter(outcomes, "", &[("outcome", "later")])?,
+            returned: registry.counter(outcomes, "", &[("outcome", "returned")])?,
+            tls: registry.counter(conversations, "Conversations with other servers.", &[("tls", "yes")])?,
+            clear: registry.counter(conversations, "", &[("tls", "no")])?,
+        })
+    }
+}
+
+pub struct Sender {
+    pub queue: Arc<Queue>,
+    pub routes: Arc<dyn Routes>,
+    /// The name this host says in EHLO.
+    pub host: Domain,
+    /// 25, but in tests.
+    pub port: u16,
+    pub clock: Arc<dyn Clock>,
+    pub patience: Patience,
+    pub metrics: Metrics,
+    tls: Arc<ClientConfig>,
+}
+
+impl Sender {
+    pub fn new(
+        queue: Arc<Queue>, routes: Arc<dyn Routes>, host: Domain, port: u16, clock: Arc<dyn Clock>, patience: Patience, metrics: Metrics,
+    ) -> Result<Self, rustls::Error> {
+        Ok(Self { queue, routes, host, port, clock, patience, metrics, tls: opportunistic::config()? })
+    }
+
+    /// Sends until `shutdown`, then lets conversations under way end.
+    pub async fn run(self: Arc<Self>, shutdown: Shutdown) {
+        let queue = Arc::clone(&self.queue);
+        match tokio::task::spawn_blocking(move || queue.load()).await {
+            Ok(Ok(messages)) => tracing::info!(messages, "messages wait for servers elsewhere"),
+            Ok(Err(error)) => tracing::error!(%error, "the queue cannot be read"),
+            Err(error) => tracing::error!(%error, "the queue cannot be read"),
+        }
+        let mut tries = JoinSet::new();
+        loop {
+            while tries.try_join_next().is_some() {}
+            while let Some(item) = self.queue.take(self.clock.now()) {
+                tries.spawn(Arc::clone(&self).attempt(item, shutdown.clone()));
+            }
+            let (waiting, running) = self.queue.counts();
+            self.metrics.waiting.set(i64::try_from(waiting).unwrap_or(i64::MAX));
+            self.metrics.running.set(i64::try_from(running).unwrap_or(i64::MAX));
+            let now = unix_millis(self.clock.now());
+            let until = self.queue.next_due().map_or(60_000, |due| due.saturating_sub(now).clamp(10, 60_000));
+            tokio::select! {
+                () = shutdown.wait() => break,
+                () = self.queue.changed() => {}
+                _ = tries.join_next(), if !tries.is_empty() => {}
+                () = sleep(Duration::from_millis(until)) => {}
+            }
+        }
+        if timeout(self.patience.grace, async { while tries.join_next().await.is_some() {} }).await.is_err() {
+            tracing::warn!(conversations = tries.len(), "conversations cut at the end of the grace period; their messages are tried again");
+            tries.shutdown().await;
+        }
+    }
+
+    /// One message to one domain.
+    async fn attempt(self: Arc<Self>, item: Item, shutdown: Shutdown) {
+        let id = BodyId(item.0);
+        // 1. The record and the bytes as they stand.
+        let read = self.read(id, item.1.clone()).await;
+        // 2. Route and conversation: an outcome for each recipient.
+        let outcomes = match read {
+            Some((queued, places, bytes)) if !places.is_empty() => match timeout(self.patience.conversation, self.converse(&queued, &places, &item.1, &bytes)).await {
+                Ok(outcomes) => outcomes,
+                Err(_) => all(&places, &Outcome::Later(unsaid("4.4.2", "the conversation took too long"))),
+            },
+            _ => Vec::new(),
+        };
+        // 3. Recorded, whatever it takes: what another server took must not be sent again.
+        while !outcomes.is_empty() && !self.record(id, &outcomes).await {
+            tokio::select! {
+                () = shutdown.wait() => break,
+                () = sleep(AGAIN) => {}
+            }
+        }
+        // 4. What is left is due as the record says.
+        let queue = Arc::clone(&self.queue);
+        if let Err(error) = tokio::task::spawn_blocking(move || queue.back(&item)).await {
+            tracing::error!(%error, "a try was not ended in order");
+        }
+    }
+
+    /// The message, which of its recipients are at the domain and wait, and its bytes.
+    async fn read(&self, id: BodyId, domain: String) -> Option<(Queued, Vec<usize>, Vec<u8>)> {
+        let (queue, now) = (Arc::clone(&self.queue), unix_millis(self.clock.now()));
+        let read = tokio::task::spawn_blocking(move || {
+            let Some(queued) = queue.get(id)?.filter(|queued| !queued.held) else { return Ok(None) };
+            let due = |place: usize| queued.recipients.get(place).is_some_and(|one| one.end.is_none() && one.domain == domain && one.due <= now);
+            let places: Vec<usize> = (0..queued.recipients.len()).filter(|place| due(*place)).collect();
+            let bytes = queue.message(id, &queued)?;
+            Ok::<_, crate::mailbox::MailError>(Some((queued, places, bytes)))
+        });
+        match read.await {
+            Ok(Ok(found)) => found,
+            Ok(Err(error)) => {
+                tracing::error!(%error, queued = shown(id), "a queued message cannot be read");
+                // Not again at once.
+                sleep(AGAIN).await;
+                None
+            }
+            Err(error) => {
+                tracing::error!(%error, queued = shown(id), "a queued message cannot be read");
+                None
+            }
+        }
+    }
+
+    async fn record(&self, id: BodyId, outcomes: &[(usize, Outcome)]) -> bool {
+        let (queue, now, kept) = (Arc::clone(&self.queue), self.clock.now(), outcomes.to_vec());
+        let recorded = tokio::task::spawn_blocking(move || queue.settle(id, &kept, now)).await;
+        match recorded {
+            Ok(Ok(())) => {
+                for (_, outcome) in outcomes {
+                    match outcome {
+                        Outcome::Sent { .. } => self.metrics.sent.increment(),
+                        Outcome::Later(_) => self.metrics.later.increment(),
+                        Outcome::Never(_) | Outcome::Cancelled => self.metrics.returned.increment(),
+                    }
+                }
+                let sent = outcomes.iter().filter(|(_, outcome)| matches!(outcome, Outcome::Sent { .. })).count();
+                tracing::info!(queued = shown(id), recipients = outcomes.len(), sent, "a queued message was tried");
+                true
+            }
+            Ok(Err(error)) => {
+                tracing::error!(%error, queued = shown(id), "what came of a queued message cannot be recorded");
+                false
+            }
+            Err(error) => {
+                tracing::error!(%error, queued = shown(id), "what came of a queued message cannot be recorded");
+                false
+            }
+        }
+    }
+
+    /// The servers of the domain, one after another, until one says something of the message.
+    async fn converse(&self, queued: &Queued, places: &[usize], domain: &str, bytes: &[u8]) -> Vec<(usize, Outcome)> {
+        let hosts = match self.routes.route(domain).await {
+            Ok(hosts) => hosts,
+            Err(NoRoute::Later(said)) => return all(places, &Outcome::Later(said)),
+            Err(NoRoute::Never(said)) => return all(places, &Outcome::Never(said)),
+        };
+        let letter = Letter::new(queued, places, bytes);
+        let mut last = unsaid("4.4.1", "no server of the domain can be reached");
+        let mut doors = Vec::new();
+        for host in &hosts {
+            doors.extend(host.addresses.iter().map(|address| (host, SocketAddr::new(*address, self.port))));
+        }
+        for (host, address) in doors.into_iter().take(MAX_ADDRESSES) {
+            let mut talked = self.talk(&host.name, address, &letter, true).await;
+            // spec: rfc7435#3 TLS that fails is no reason to keep a message which would have gone in the clear
+            if matches!(talked, Err(Trouble::Tls(_))) {
+                talked = self.talk(&host.name, address, &letter, false).await;
+            }
+            match talked {
+                Ok(outcomes) => return places.iter().copied().zip(outcomes).collect(),
+                Err(Trouble::Tls(said) | Trouble::Host(said)) => last = said,
+            }
+        }
+        all(places, &Outcome::Later(last))
+    }
+
+    async fn talk(&self, host: &str, address: SocketAddr, letter: &Letter<'_>, tls: bool) -> Result<Vec<Outcome>, Trouble> {
+        let config = tls.then(|| Arc::clone(&self.tls));
+        let (outcomes, secured) = client::talk(host, address, self.host.as_str(), letter, config, &self.patience).await?;
+        if secured { self.metrics.tls.increment() } else { self.metrics.clear.increment() }
+        Ok(outcomes)
+    }
+}
+
+fn all(places: &[usize], outcome: &Outcome) -> Vec<(usize, Outcome)> {
+    places.iter().map(|place| (*place, outcome.clone())).collect()
+}
+
+/// What kept anybody from saying anything.
+fn unsaid(status: &str, text: &str) -> Said {
+    Said { host: None, code: 0, status: status.to_owned(), text: text.to_owned() }
+}
