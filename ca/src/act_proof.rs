@@ -2,21 +2,20 @@
 //! same, up to the entry of what was done.
 
 use const_oid::ObjectIdentifier as Oid;
-use evidence::{Checkpoint, Evidence, VerifierKey};
-use pki::path::{Anchors, RevocationList};
+use evidence::Evidence;
+use pki::path::Anchors;
 use runtime::exit::Problem;
 use serde::{Deserialize, Serialize};
-use std::str::FromStr;
 use time::OffsetDateTime;
 
-use crate::approval::{Judge, Signed, SignedError};
+use crate::approval::Judge;
 use crate::authority::Authority;
 use crate::documents::Documents;
 use crate::flow::{act, approve, policies};
 use crate::flow::order::OrderError;
-use crate::order_proof::{Entry, MAX_BYTES, MAX_ENTRIES, ProofError, Signature, Told, der, included, lists_of, proved};
+use crate::proof::{self, Entry, MAX_ENTRIES, ProofError, Signature, Told, der, lists_of, proved};
 use crate::problem::IssueError;
-use crate::record::{ActDecision, ActRecord, ActState, Asked, Deed, OrderId, Person, Verdict, log};
+use crate::record::{ActDecision, ActRecord, ActState, Asked, Deed, OrderId, Person, log};
 use crate::register;
 use crate::service::pem;
 
@@ -25,6 +24,7 @@ const FORM: &str = "suiyin act proof 1";
 const ASKED: u8 = 23;
 const DECIDED: u8 = 24;
 const MOVED: u8 = 25;
+const APPROVED: u8 = log::ACT_APPROVED;
 const GRANTED: u8 = 10;
 const BEGUN: u8 = 58;
 const ACCEPTED: u8 = log::POLICIES_ACCEPTED;
@@ -101,14 +101,12 @@ pub fn export(authority: &Authority, evidence: &Evidence, id: &OrderId) -> Resul
 
 impl ActProof {
     pub fn text(&self) -> Result<String, serde_json::Error> {
-        Ok(serde_json::to_string_pretty(self)? + "\n")
+        proof::written(self)
     }
 
     /// Only from the one form that it is written in.
     pub fn parse(bytes: &[u8]) -> Result<Self, ProofError> {
-        let text = std::str::from_utf8(bytes).ok().filter(|text| text.len() <= MAX_BYTES).ok_or(ProofError::Form)?;
-        let proof: Self = serde_json::from_str(text).map_err(|_| ProofError::Form)?;
-        if proof.form == FORM && proof.entries.len() <= MAX_ENTRIES && proof.text().is_ok_and(|again| again == text) { Ok(proof) } else { Err(ProofError::Form) }
+        proof::parse(bytes, |proof: &Self| proof.form == FORM && proof.entries.len() <= MAX_ENTRIES)
     }
 }
 
@@ -116,27 +114,28 @@ impl ActProof {
 pub fn verify(bytes: &[u8], root: &[u8], vkey: &str, officers: Vec<Oid>) -> Result<ActProven, ProofError> {
     // 1. One form, and PEM in its one form.
     let proof = ActProof::parse(bytes)?;
-    let lists = proof.lists.iter().map(|text| RevocationList::parse(&der("X509 CRL", text)?).map_err(|_| ProofError::Form)).collect::<Result<Vec<_>, _>>()?;
+    let lists = proof::lists(&proof.lists)?;
     let anchors = Anchors::new(&[root]).map_err(|_| ProofError::Root)?;
     // 2. The head is the log's, and every entry is in it.
-    let vkey = VerifierKey::from_str(vkey.trim()).map_err(|error| ProofError::Key(error.to_string()))?;
-    let head = Checkpoint::open(proof.checkpoint.as_bytes(), &vkey).map_err(|error| ProofError::Checkpoint(error.to_string()))?;
-    let told = proof.entries.iter().map(|entry| included(entry, &head)).collect::<Result<Vec<_>, _>>()?;
+    let (head, told) = proof::opened(&proof.checkpoint, &proof.entries, vkey)?;
     // 3. They tell of this act, from its asking to its state, and of what was done when it was.
-    if proof.entries.array_windows().any(|[one, next]| one.index >= next.index) {
-        return Err(ProofError::Story("they are not in order"));
-    }
     let digest = proof.order.digest();
     let first = told.first().filter(|first| first.kind == ASKED).ok_or(ProofError::Story("the asking is missing"))?;
     if told.iter().any(|one| !DONE.contains(&one.kind) && one.word("act_sha256") != digest) {
         return Err(ProofError::Story("one is about another act"));
     }
-    if told.iter().skip(1).any(|one| ![DECIDED, MOVED].contains(&one.kind) && !DONE.contains(&one.kind)) {
+    if told.iter().skip(1).any(|one| ![DECIDED, MOVED, APPROVED].contains(&one.kind) && !DONE.contains(&one.kind)) {
         return Err(ProofError::Story("one is of another kind"));
     }
-    let last = told.iter().rfind(|one| one.kind == MOVED);
-    if last.map_or(ActState::AwaitingApproval.word(), |last| last.word("to")) != proof.state {
+    let moves = || told.iter().filter(|one| [MOVED, APPROVED].contains(&one.kind));
+    let last = moves().next_back();
+    if last.map_or(ActState::AwaitingApproval.word(), Told::to) != proof.state {
         return Err(ProofError::Story("its last state is another"));
+    }
+    // Each approval has as many decisions before it as its entry tells of.
+    let is_short = |at: usize, one: &Told| one.kind == APPROVED && !told.get(..at).is_some_and(|before| proof::is_enough(one, before, DECIDED));
+    if told.iter().enumerate().any(|(at, one)| is_short(at, one)) {
+        return Err(ProofError::Story("fewer approved it than the log tells of"));
     }
     if first.word("asked_sha256") != proof.asked.digest(&proof.order).unwrap_or_default() || first.word("by") != proof.asked.by || first.word("act") != proof.asked.deed.word() {
         return Err(ProofError::Content);
@@ -158,8 +157,11 @@ pub fn verify(bytes: &[u8], root: &[u8], vkey: &str, officers: Vec<Oid>) -> Resu
     }
     // 4. Every decision that the log knows is here, and each holds by itself.
     let judge = Judge { anchors: &anchors, lists: &lists, policies: officers };
-    let (approved_by, refused_by) = decisions(&proof, &told, beneficiary, &judge)?;
-    if was_done && approved_by.is_empty() {
+    let decided: Vec<&Told> = told.iter().filter(|one| one.kind == DECIDED).collect();
+    let about = |decision: &ActDecision| decision.is_about(&proof.order, &proof.asked);
+    let own = |person: Person| proof.asked.person == Some(person) || beneficiary == Some(person);
+    let (approved_by, refused_by) = proof::decisions(&proof.decisions, &decided, &judge, about, own)?;
+    if was_done && (approved_by.is_empty() || !moves().any(|one| one.to() == ActState::Approved.word())) {
         return Err(ProofError::Story("it was done and nobody approved it"));
     }
     let seconds = |told: &Told| told.at().map_or(0, OffsetDateTime::unix_timestamp);
@@ -207,36 +209,4 @@ fn tells_of(entry: &Told, asked: &Asked) -> bool {
                     && entry.said.get("reason") == said.as_ref()
             }
         }
-}
-
-/// The officers who approved and those who refused.
-fn decisions(proof: &ActProof, told: &[Told], beneficiary: Option<Person>, judge: &Judge<'_>) -> Result<(Vec<String>, Vec<String>), ProofError> {
-    let decided: Vec<&Told> = told.iter().filter(|one| one.kind == DECIDED).collect();
-    if proof.decisions.len() != decided.len() {
-        return Err(ProofError::Story("there are not as many decisions as the log knows"));
-    }
-    let (mut approved, mut refused) = (Vec::new(), Vec::new());
-    let mut persons: Vec<Person> = proof.asked.person.into_iter().chain(beneficiary).collect();
-    for (at, kept) in proof.decisions.iter().enumerate() {
-        let failed = |reason: String| ProofError::Decision { number: at + 1, reason };
-        let signature = der("CMS", &kept.signature)?;
-        let (text, octets) = (crate::sha256_hex(kept.decision.as_bytes()), crate::sha256_hex(&signature));
-        let entry = decided.iter().find(|entry| entry.word("decision_sha256") == text && entry.word("signature_sha256") == octets);
-        let entry = entry.ok_or_else(|| failed("the log knows no such decision and signature".into()))?;
-        let time = entry.at().ok_or_else(|| failed("its time is none".into()))?;
-        let signed: Signed<ActDecision> = judge.signed(&kept.decision, &signature, time).map_err(|error: SignedError| failed(error.to_string()))?;
-        if !signed.decision.is_about(&proof.order, &proof.asked) {
-            return Err(failed("it is about another act or other words".into()));
-        }
-        let word = if signed.decision.decision == Verdict::Approve { "approve" } else { "refuse" };
-        if entry.word("by") != format!("officer:{}", signed.serial) || entry.word("decision") != word {
-            return Err(failed("the log names another officer or verdict".into()));
-        }
-        if persons.contains(&signed.person) {
-            return Err(failed("its officer decided twice, asked for it, or is given the power".into()));
-        }
-        persons.push(signed.person);
-        if word == "approve" { approved.push(signed.serial) } else { refused.push(signed.serial) }
-    }
-    Ok((approved, refused))
 }

@@ -121,6 +121,8 @@ fn all_lists(authority: &Authority, issuer: &Issuer, now: i64) -> Result<Vec<Fin
             Scope::Delta => format!("delta CRL of {id}"),
         };
         let pace = (id != ROOT).then(|| lists::pace(&authority.rules.crl, scope));
+        // As long as it is.
+        let pace = pace.map(|pace| Pace { after_change_seconds: pace.after_change(last.as_ref().map_or(0, |list| list.entries)), ..pace });
         let finding = list(&what, pace, last.map(|list| (list.this_update, list.next_update)), waits, now);
         if let Scope::Shard(_) = scope { parts.push(finding) } else { findings.push(finding) }
     }
@@ -282,7 +284,7 @@ mod tests {
 
     #[test]
     fn a_list_is_judged_by_its_end_its_age_and_what_waits() {
-        let pace = Pace { every_seconds: DAY, after_change_seconds: 60, valid_seconds: 7 * DAY };
+        let pace = Pace { every_seconds: DAY, after_change_seconds: 60, valid_seconds: 7 * DAY, large: None };
         let grade = |id, times, waits| list(id, (id != ROOT).then_some(pace), times, waits, 100 * DAY).grade;
         assert_eq!(grade("tls-ca", None, false), Grade::Fail);
         assert_eq!(grade("tls-ca", Some((93 * DAY, 100 * DAY)), false), Grade::Fail);

@@ -13,7 +13,7 @@ use store::Batch;
 
 use crate::administration::Endpoint;
 use crate::authority::{Issuer, ROOT};
-use crate::flow::{Authorised, act, bulk, ending, enterprise, hold, issue, notice, numbering, order, own, take_over};
+use crate::flow::{Authorised, act, bulk, ending, enterprise, forget, hold, issue, notice, numbering, order, own, take_over};
 use crate::problem::IssueError;
 use crate::record::Scope;
 use crate::service::Service;
@@ -52,7 +52,7 @@ const PARTS: &[Part] = &[
     Part { name: "ocsp-signer", urgent: false, fault: "an OCSP signer cannot be replaced", next: "read the service's log" },
     Part { name: "administration", urgent: false, fault: "the certificate of the officers' listener cannot be renewed", next: "read the service's log" },
     Part { name: "timestamp-signer", urgent: false, fault: "no key may sign timestamps, or the next one cannot be made", next: "read the service's log" },
-    Part { name: "time-source", urgent: false, fault: "nobody vouches for the clock, so no timestamps are made", next: "see to the host's time service and read the service's log" },
+    Part { name: "time-source", urgent: true, fault: "nobody vouches for the clock, so no timestamps are made", next: "see to the host's time service and read the service's log" },
     Part { name: "notice", urgent: false, fault: "certificates that end cannot be told of", next: "read the service's log" },
     Part { name: "root-crl", urgent: false, fault: "the root's list is due", next: "make the next one with `ca crl root`" },
 ];
@@ -122,6 +122,9 @@ struct Turn {
     bulk: bool,
     /// Where the next portion of orders begins.
     orders: Option<store::Key>,
+    /// And of those to be forgotten.
+    forget: Option<store::Key>,
+    too_long: lists::TooLong,
 }
 
 impl Jobs {
@@ -206,7 +209,7 @@ impl Jobs {
             // One that ended has no certificates left to tell of: they never outlive it.
             let now = self.service.authority.clock.now();
             let issuers: Vec<_> = self.service.authority.issuers.values().filter(|issuer| issuer.key.is_some() && issuer.record.ocsp.is_some() && now <= issuer.not_after).collect();
-            let faults: Vec<String> = issuers.iter().filter_map(|issuer| lists::keep_fresh(&self.service.authority, issuer).err()).map(|error| error.to_string()).collect();
+            let faults: Vec<String> = issuers.iter().filter_map(|issuer| lists::keep_fresh(&self.service.authority, issuer, &mut turn.too_long).err()).collect();
             self.health.report("crl", faults.into_iter().next());
             issuers.iter().for_each(|issuer| self.unfinished(issuer));
             self.registry();
@@ -257,6 +260,11 @@ impl Jobs {
         turn.orders = next;
         if advanced + expired > 0 {
             tracing::info!(advanced, expired, "went on with orders");
+        }
+        let forget::Forgot { orders: forgotten, next } = forget::due(&self.service.authority, turn.forget.as_ref())?;
+        turn.forget = next;
+        if forgotten > 0 {
+            tracing::info!(forgotten, "forgot orders that came to nothing");
         }
         Ok(fault.map(|fault| fault.to_string()))
     }

@@ -25,6 +25,7 @@ pub mod operation;
 pub mod order_proof;
 pub mod order_shown;
 pub mod problem;
+pub mod proof;
 pub mod record;
 pub mod register;
 pub mod registry;

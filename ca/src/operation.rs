@@ -19,6 +19,7 @@ use crate::flow::registrar::SetRegistrar;
 use crate::flow::renew::Renew;
 use crate::flow::replace::{Correct, Replace};
 use crate::flow::revoke::Revoke;
+use crate::flow::roots::NewRoot;
 use crate::record::{BulkAct, NoticeState, OrderId, der_text};
 use crate::register::Query;
 
@@ -103,6 +104,8 @@ pub enum Operation {
         #[serde(with = "der_text")]
         der: Vec<u8>,
     },
+    /// A root's next generation is published beside the present one.
+    InstallRoot(NewRoot),
     /// Notices in the outbox, the first first.
     NoticeList { state: Option<NoticeState>, limit: Option<usize> },
     /// The words of one.
@@ -174,6 +177,7 @@ impl Operation {
             Self::ShowTimestamp { .. } => ("show-timestamp", &Power::ALL),
             Self::RequestIssuer { .. } => ("request-issuer", &[Administrator]),
             Self::InstallIssuer { .. } => ("install-issuer", &[Administrator]),
+            Self::InstallRoot(_) => ("install-root", &[Administrator]),
             Self::NoticeList { .. } => ("list-notices", &Power::ALL),
             Self::NoticeShow { .. } => ("show-notice", &Power::ALL),
             Self::NoticeRetry { .. } => ("retry-notice", &[Operator]),

@@ -3,43 +3,42 @@
 //!
 //! One file, in one form: whatever byte of it is changed, it is refused.
 
-use std::str::FromStr;
-
-use base64::{Engine as _, engine::general_purpose::STANDARD};
 use const_oid::ObjectIdentifier as Oid;
-use evidence::{Checkpoint, Evidence, Leaf, VerifierKey, leaf_hash, verify_inclusion};
-use pki::path::{Anchors, RevocationList};
+use evidence::Evidence;
+use pki::path::Anchors;
 use pki::request::Request;
 use policies::certificate::RequestedName;
-use runtime::exit::{Exit, Problem};
+use runtime::exit::Problem;
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
 use time::OffsetDateTime;
 use x509_parser::oid_registry::{OID_X509_COMMON_NAME, OID_X509_SERIALNUMBER};
 use x509_parser::prelude::{FromDer, X509Certificate};
 
-use crate::approval::{Judge, Signed, SignedError};
+use crate::approval::Judge;
 use crate::authority::{Authority, ROOT};
 use crate::flow::approve;
 use crate::flow::order::{OrderError, load};
 use crate::flow::plan::alternative_name;
 use crate::problem::IssueError;
-use crate::record::{Application, ApprovalRecord, OrderId, OrderRecord, OrderState, Person, Verdict, serial_of, serial_text};
+use crate::proof::{self, Entry, MAX_ENTRIES, Signature, Told, der, lists_of, proved};
+pub use crate::proof::{MAX_BYTES, ProofError};
+use crate::record::{Application, Decision, OrderId, OrderRecord, OrderState, log, serial_of, serial_text};
 use crate::register;
 use crate::service::pem;
 
 const FORM: &str = "suiyin order proof 1";
-/// The largest proof that is read.
-pub const MAX_BYTES: usize = 8 << 20;
-/// More entries than any order has.
-pub(crate) const MAX_ENTRIES: usize = 256;
 /// spec: X.520 organizationIdentifier
 const ORGANIZATION_IDENTIFIER: x509_parser::der_parser::Oid<'static> = x509_parser::der_parser::oid!(2.5.4.97);
 
 const RECEIVED: u8 = 20;
 const DECIDED: u8 = 21;
 const MOVED: u8 = 22;
+const APPROVED: u8 = log::ORDER_APPROVED;
 const ISSUED: u8 = 4;
+
+fn is_move(told: &Told) -> bool {
+    [MOVED, APPROVED].contains(&told.kind)
+}
 
 /// What is handed to whoever wants proof.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -59,57 +58,6 @@ pub struct Proof {
     /// The signed head of the log.
     pub checkpoint: String,
     pub entries: Vec<Entry>,
-}
-
-#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Signature {
-    /// The very text that was signed.
-    pub decision: String,
-    /// CMS, PEM.
-    pub signature: String,
-}
-
-/// An entry of the log with its proof of inclusion, base64.
-#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Entry {
-    pub index: u64,
-    pub leaf: String,
-    pub path: Vec<String>,
-}
-
-#[derive(Debug, thiserror::Error)]
-pub enum ProofError {
-    #[error("the file is no proof of an order in the form that `ca order export` writes; take the file as it was written")]
-    Form,
-    #[error("the root given is no certificate; give the root's certificate from a source you trust")]
-    Root,
-    #[error("the log's key given is none; give it from a source you trust: {0}")]
-    Key(String),
-    #[error("the log's head does not hold: {0}")]
-    Checkpoint(String),
-    #[error("entry {index} is not in the log of that head: {reason}")]
-    Entry { index: u64, reason: String },
-    #[error("the log's entries do not tell the story of one order: {0}")]
-    Story(&'static str),
-    #[error("what was applied for is not what the log has a digest of: request or words were changed")]
-    Content,
-    #[error("the request does not hold: {0}")]
-    Request(#[from] pki::request::RequestError),
-    #[error("decision {number} does not hold: {reason}")]
-    Decision { number: usize, reason: String },
-    #[error("the certificate does not hold: {0}")]
-    Certificate(&'static str),
-}
-
-impl From<ProofError> for Problem {
-    fn from(error: ProofError) -> Self {
-        let exit = if matches!(error, ProofError::Root | ProofError::Key(_)) { Exit::Usage } else { Exit::Damaged };
-        let text = error.to_string();
-        let (message, next) = text.rsplit_once("; ").unwrap_or((&text, "believe nothing in it, and ask for the proof again"));
-        Self::new(exit, "order-proof", message, next)
-    }
 }
 
 /// The proof of an order as it stands.
@@ -143,37 +91,14 @@ pub fn export(authority: &Authority, evidence: &Evidence, id: &OrderId) -> Resul
     })
 }
 
-/// The lists in force when something was decided, each once, PEM.
-pub(crate) fn lists_of(authority: &Authority, decisions: &[ApprovalRecord]) -> Result<Vec<String>, IssueError> {
-    let mut lists: Vec<String> = Vec::new();
-    for record in decisions {
-        for (_, list) in approve::kept(authority, record)? {
-            let text = pem("X509 CRL", &list.der);
-            if !lists.contains(&text) {
-                lists.push(text);
-            }
-        }
-    }
-    Ok(lists)
-}
-
-/// A signed head, and entries of the log with their proofs under it.
-pub(crate) fn proved(evidence: &Evidence, indexes: &[u64]) -> Result<(String, Vec<Entry>), Problem> {
-    let (checkpoint, proved) = evidence.prove(indexes)?;
-    let entry = |one: evidence::Proved| Entry { index: one.index, leaf: STANDARD.encode(&one.leaf), path: one.path.iter().map(|hash| STANDARD.encode(hash)).collect() };
-    Ok((checkpoint, proved.into_iter().map(entry).collect()))
-}
-
 impl Proof {
     pub fn text(&self) -> Result<String, serde_json::Error> {
-        Ok(serde_json::to_string_pretty(self)? + "\n")
+        proof::written(self)
     }
 
     /// Only from the one form that it is written in.
     pub fn parse(bytes: &[u8]) -> Result<Self, ProofError> {
-        let text = std::str::from_utf8(bytes).ok().filter(|text| text.len() <= MAX_BYTES).ok_or(ProofError::Form)?;
-        let proof: Self = serde_json::from_str(text).map_err(|_| ProofError::Form)?;
-        if proof.form == FORM && proof.entries.len() <= MAX_ENTRIES && proof.text().is_ok_and(|again| again == text) { Ok(proof) } else { Err(ProofError::Form) }
+        proof::parse(bytes, |proof: &Self| proof.form == FORM && proof.entries.len() <= MAX_ENTRIES)
     }
 }
 
@@ -194,35 +119,16 @@ pub struct Proven {
     pub log_size: u64,
 }
 
-/// One entry, proved to be in the log.
-pub(crate) struct Told {
-    pub(crate) kind: u8,
-    millis: u64,
-    pub(crate) said: Value,
-}
-
-impl Told {
-    pub(crate) fn word(&self, name: &str) -> &str {
-        self.said.get(name).and_then(Value::as_str).unwrap_or_default()
-    }
-
-    pub(crate) fn at(&self) -> Option<OffsetDateTime> {
-        i64::try_from(self.millis / 1_000).ok().and_then(|seconds| OffsetDateTime::from_unix_timestamp(seconds).ok())
-    }
-}
-
 /// From the file, the root and the log's key alone. `officers` are the policies of officers' certificates.
 pub fn verify(bytes: &[u8], root: &[u8], vkey: &str, officers: Vec<Oid>) -> Result<Proven, ProofError> {
     // 1. One form, and PEM in its one form.
     let proof = Proof::parse(bytes)?;
     let request = der("CERTIFICATE REQUEST", &proof.request)?;
-    let lists = proof.lists.iter().map(|text| RevocationList::parse(&der("X509 CRL", text)?).map_err(|_| ProofError::Form)).collect::<Result<Vec<_>, _>>()?;
+    let lists = proof::lists(&proof.lists)?;
     let certificates = proof.certificates.iter().map(|text| der("CERTIFICATE", text)).collect::<Result<Vec<_>, _>>()?;
     let anchors = Anchors::new(&[root]).map_err(|_| ProofError::Root)?;
     // 2. The head is the log's, and every entry is in it.
-    let vkey = VerifierKey::from_str(vkey.trim()).map_err(|error| ProofError::Key(error.to_string()))?;
-    let head = Checkpoint::open(proof.checkpoint.as_bytes(), &vkey).map_err(|error| ProofError::Checkpoint(error.to_string()))?;
-    let told = proof.entries.iter().map(|entry| included(entry, &head)).collect::<Result<Vec<_>, _>>()?;
+    let (head, told) = proof::opened(&proof.checkpoint, &proof.entries, vkey)?;
     // 3. They tell of this order, from its receipt to its state.
     let story = Story::read(&proof, &told)?;
     // 4. What was received is what stands here.
@@ -233,7 +139,8 @@ pub fn verify(bytes: &[u8], root: &[u8], vkey: &str, officers: Vec<Oid>) -> Resu
     let request = Request::parse(&record.request)?;
     // 5. Every decision that the log knows is here, and each holds by itself.
     let judge = Judge { anchors: &anchors, lists: &lists, policies: officers };
-    let (approved_by, refused_by) = decisions(&proof, &record, &story, &judge)?;
+    let about = |decision: &Decision| decision.is_about(&proof.order, &record);
+    let (approved_by, refused_by) = proof::decisions(&proof.decisions, &story.decided, &judge, about, |person| record.application.is_of(person))?;
     // 6. The certificate is the one that the log says was issued, of this request and of these words, beneath the root.
     let serial = match story.serial {
         Some(serial) => Some(issued(&certificates, root, &record, &request, serial, &story)?),
@@ -253,24 +160,6 @@ pub fn verify(bytes: &[u8], root: &[u8], vkey: &str, officers: Vec<Oid>) -> Resu
     })
 }
 
-/// What PEM of one form holds: another form of the same octets is not what was written.
-pub(crate) fn der(label: &str, text: &str) -> Result<Vec<u8>, ProofError> {
-    let read = ::pem::parse(text).map_err(|_| ProofError::Form)?;
-    if read.tag() == label && pem(label, read.contents()) == text { Ok(read.into_contents()) } else { Err(ProofError::Form) }
-}
-
-pub(crate) fn included(entry: &Entry, head: &Checkpoint) -> Result<Told, ProofError> {
-    let index = entry.index;
-    let refused = |reason: String| ProofError::Entry { index, reason };
-    let octets = |text: &str| STANDARD.decode(text).ok().filter(|octets| STANDARD.encode(octets) == text);
-    let leaf = octets(&entry.leaf).ok_or(ProofError::Form)?;
-    let path = entry.path.iter().map(|hash| octets(hash).and_then(|hash| hash.try_into().ok()).ok_or(ProofError::Form)).collect::<Result<Vec<_>, _>>()?;
-    verify_inclusion(leaf_hash(&leaf), index, head.size(), &path, head.root()).map_err(|error| refused(error.to_string()))?;
-    let read = Leaf::parse(&leaf).map_err(|error| refused(error.to_string()))?;
-    let said = serde_json::from_str(read.payload()).map_err(|error| refused(error.to_string()))?;
-    Ok(Told { kind: read.kind(), millis: read.unix_ms(), said })
-}
-
 /// The entries of one order, in their order in the log.
 struct Story<'a> {
     received: &'a Told,
@@ -284,20 +173,17 @@ struct Story<'a> {
 impl<'a> Story<'a> {
     fn read(proof: &Proof, told: &'a [Told]) -> Result<Self, ProofError> {
         let digest = proof.order.digest();
-        if proof.entries.array_windows().any(|[one, next]| one.index >= next.index) {
-            return Err(ProofError::Story("they are not in order"));
-        }
         if told.iter().any(|one| one.kind != ISSUED && one.word("order_sha256") != digest) {
             return Err(ProofError::Story("one is about another order"));
         }
-        if told.iter().any(|one| ![RECEIVED, DECIDED, MOVED, ISSUED].contains(&one.kind)) {
+        if told.iter().any(|one| ![RECEIVED, DECIDED, MOVED, APPROVED, ISSUED].contains(&one.kind)) {
             return Err(ProofError::Story("one is of another kind"));
         }
         let of_kind = |kind: u8| told.iter().filter(move |one| one.kind == kind);
         let received = told.first().filter(|first| first.kind == RECEIVED && of_kind(RECEIVED).count() == 1).ok_or(ProofError::Story("the receipt is missing, or there are two"))?;
         let mut state = OrderState::Received;
-        for (at, one) in told.iter().enumerate().filter(|(_, one)| one.kind == MOVED) {
-            let next = OrderState::told(one.word("to"), one.word("serial")).filter(|next| state.may_become(next));
+        for (at, one) in told.iter().enumerate().filter(|(_, one)| is_move(one)) {
+            let next = OrderState::told(one.to(), one.word("serial")).filter(|next| state.may_become(next));
             let next = next.ok_or(ProofError::Story("a move is missing, or is none that an order makes"))?;
             if !Self::is_decided(proof, told, at, &state, &next) {
                 return Err(ProofError::Story("the decision that moved it is missing, or came before its time"));
@@ -307,7 +193,7 @@ impl<'a> Story<'a> {
         if state.word() != proof.state {
             return Err(ProofError::Story("its last state is another"));
         }
-        let last = of_kind(MOVED).next_back().unwrap_or(received);
+        let last = told.iter().rfind(|one| is_move(one)).unwrap_or(received);
         let serial = matches!(state, OrderState::Issued { .. }).then(|| last.word("serial"));
         let issued: Vec<&Told> = of_kind(ISSUED).collect();
         let certificate = match (serial, issued.as_slice()) {
@@ -331,41 +217,12 @@ impl<'a> Story<'a> {
         if *state != OrderState::AwaitingApproval {
             return moved.word("by") == "service";
         }
+        // An approval tells of how many, where the log is not older than that.
+        if moved.kind == APPROVED && !told.get(..at).is_some_and(|before| proof::is_enough(moved, before, DECIDED)) {
+            return false;
+        }
         before.index.checked_add(1) == Some(place.index) && said.kind == DECIDED && said.word("decision") == word && said.word("by") == moved.word("by")
     }
-}
-
-/// The officers who approved and those who refused.
-fn decisions(proof: &Proof, record: &OrderRecord, story: &Story<'_>, judge: &Judge<'_>) -> Result<(Vec<String>, Vec<String>), ProofError> {
-    if proof.decisions.len() != story.decided.len() {
-        return Err(ProofError::Story("there are not as many decisions as the log knows"));
-    }
-    let (mut approved, mut refused) = (Vec::new(), Vec::new());
-    let mut persons: Vec<Person> = Vec::new();
-    for (at, kept) in proof.decisions.iter().enumerate() {
-        let failed = |reason: String| ProofError::Decision { number: at + 1, reason };
-        let signature = der("CMS", &kept.signature)?;
-        let (text, octets) = (crate::sha256_hex(kept.decision.as_bytes()), crate::sha256_hex(&signature));
-        let entry = story.decided.iter().find(|entry| entry.word("decision_sha256") == text && entry.word("signature_sha256") == octets);
-        let entry = entry.ok_or_else(|| failed("the log knows no such decision and signature".into()))?;
-        let time = entry.at().ok_or_else(|| failed("its time is none".into()))?;
-        let signed: Signed = judge.signed(&kept.decision, &signature, time).map_err(|error: SignedError| failed(error.to_string()))?;
-        if !signed.decision.is_about(&proof.order, record) {
-            return Err(failed("it is about another order or other words".into()));
-        }
-        if entry.word("by") != format!("officer:{}", signed.serial) {
-            return Err(failed("the log names another officer".into()));
-        }
-        if persons.contains(&signed.person) || record.application.is_of(signed.person) {
-            return Err(failed("its officer decided twice, or it is their own order".into()));
-        }
-        persons.push(signed.person);
-        match signed.decision.decision {
-            Verdict::Approve => approved.push(signed.serial),
-            Verdict::Refuse => refused.push(signed.serial),
-        }
-    }
-    Ok((approved, refused))
 }
 
 fn issued(certificates: &[Vec<u8>], root: &[u8], record: &OrderRecord, request: &Request, serial: &str, story: &Story<'_>) -> Result<String, ProofError> {

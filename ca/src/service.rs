@@ -24,6 +24,7 @@ use crate::flow::succeed::{Link, Succeeded, successors};
 use crate::flow::own_name::own_name;
 use crate::flow::registrar;
 use crate::flow::revoke::revoke;
+use crate::flow::roots;
 use crate::flow::approve;
 use crate::flow::take_over::{self, Requested};
 use crate::flow::backup::{self, BackedUp};
@@ -230,6 +231,7 @@ pub enum Outcome {
     Timestamp(Box<Stamped>),
     IssuerRequested(Requested),
     IssuerInstalled(Installed),
+    RootsPublished(Vec<roots::Published>),
 }
 
 /// A generation that issues now.
@@ -390,6 +392,7 @@ impl Service {
                 let (serial, not_after, sha256) = (serial_text(&issuer.serial), issuer.not_after.unix_timestamp(), crate::sha256_hex(&der));
                 Ok(Outcome::IssuerInstalled(Installed { id: issuer.id().to_owned(), serial, not_after, sha256, certificate }))
             }
+            Operation::InstallRoot(new) => Ok(Outcome::RootsPublished(roots::install(&self.authority, &proven.acting()?, &new)?)),
             Operation::NoticeList { state, limit } => {
                 let found = outbox::list(&self.authority, state, limit.unwrap_or(register::PAGE).clamp(1, register::PAGE))?;
                 Ok(Outcome::Notices(found.iter().map(shown_notice).collect()))

@@ -85,6 +85,10 @@ fn application(key: &str) -> Applied {
     Applied { profile: "enterprise-signing".into(), request: new_request(), applicant: company(CODE), issuer: None, evidence: Vec::new(), key: key.into() }
 }
 
+fn leaf_kind(leaf: &str) -> u8 {
+    base64::Engine::decode(&base64::engine::general_purpose::STANDARD, leaf).unwrap()[1]
+}
+
 fn is_issued(state: &OrderState) -> bool {
     matches!(state, OrderState::Issued { .. })
 }
@@ -151,6 +155,18 @@ fn nobody_counts_twice_and_nobody_decides_what_they_ordered() {
         assert!(matches!(one.approves(authority, &id), Err(ApproveError::Twice)));
     }
     assert!(is_issued(&second.approves(authority, &id).unwrap()));
+    // The proof has both, and neither can be left out: the log tells how many there were.
+    let proof = office.exported(&id);
+    assert_eq!(office.verified(&proof).unwrap().approved_by.len(), 2);
+    assert!(office.logged(73)[0].contains("\"approvals\":2,\"needed\":2,\"power\":\"operator\""));
+    let whole = order_proof::Proof::parse(proof.as_bytes()).unwrap();
+    let kinds = |proof: &order_proof::Proof| -> Vec<usize> { (0..proof.entries.len()).filter(|at| leaf_kind(&proof.entries[*at].leaf) == 21).collect() };
+    for (decision, entry) in [0, 1].into_iter().flat_map(|decision| kinds(&whole).into_iter().map(move |entry| (decision, entry))) {
+        let mut fewer = whole.clone();
+        fewer.decisions.remove(decision);
+        fewer.entries.remove(entry);
+        assert!(office.verified(&fewer.text().unwrap()).is_err(), "{decision} {entry}");
+    }
     // An officer's certificate, ordered by an operator who may not decide on it.
     let administrator = office.granted("d", "A-1", Some(Power::Administrator));
     let operator: Authorised<Operator> = Proven::officer(authority, &first.der).unwrap().acting().unwrap();
@@ -219,7 +235,7 @@ fn a_proof_without_one_of_its_parts_is_none() {
         // The last decision, with what the log says of it.
         let mut part = whole.clone();
         part.decisions.pop();
-        let of_kind = |entry: &order_proof::Entry, kind: u8| base64::Engine::decode(&base64::engine::general_purpose::STANDARD, &entry.leaf).unwrap()[1] == kind;
+        let of_kind = |entry: &ca::proof::Entry, kind: u8| base64::Engine::decode(&base64::engine::general_purpose::STANDARD, &entry.leaf).unwrap()[1] == kind;
         let last = part.entries.iter().rposition(|entry| of_kind(entry, 21)).unwrap();
         part.entries.remove(last);
         assert!(matches!(office.verified(&part.text().unwrap()), Err(order_proof::ProofError::Story(_))));

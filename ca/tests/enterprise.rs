@@ -1,58 +1,31 @@
 //! An enterprise frozen whole: every certificate of its code, and nothing more is issued for it, whatever comes between.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
-use std::path::Path;
+mod office;
+
 use std::sync::Arc;
 
 use ca::authority::Authority;
 use ca::flow::enterprise::{self, EnterpriseOrder};
 use ca::flow::hold::{FreezeOrder, Resume, freeze, resume, suspend};
 use ca::flow::issue::{Order, issue};
-use ca::flow::plan::Words;
 use ca::flow::renew::{Renew, renew};
 use ca::flow::revoke::{Revoke, revoke};
 use ca::flow::succeed::SuccessionError;
-use ca::flow::{Authorised, Operator};
-use ca::init::{Opened, init, open};
+use ca::flow::Authorised;
 use ca::job::{Health, Jobs};
 use ca::problem::IssueError;
 use ca::record::{CertificateRecord, Intent, Reason, Status, decode, log, serial_text};
 use ca::service::Service;
-use keys::Passphrase;
-use runtime::clock::{Clock, FakeClock};
+use office::{CODE, company, founded, new_request, operates as admin, reopened};
+use runtime::clock::Clock;
 use store::{Between, Fault, Faulty, Key, Store};
-use time::{Duration, OffsetDateTime};
+use time::Duration;
 
-const CODE: &str = "91440101MAT000018G";
 const OTHER: &str = "91440101MAT000026B";
 
-fn passphrase() -> Passphrase {
-    Passphrase::new("correct horse battery".into()).unwrap()
-}
-
-fn founded(home: &Path) -> (Opened, Arc<FakeClock>) {
-    let clock = Arc::new(FakeClock::new(OffsetDateTime::now_utc().replace_nanosecond(0).unwrap()));
-    let listen = "127.0.0.1:8440".parse().unwrap();
-    (init(home, "http://127.0.0.1:8440", listen, &passphrase(), &passphrase(), Arc::clone(&clock) as Arc<dyn Clock>).unwrap(), clock)
-}
-
-fn reopened(home: &Path, clock: &Arc<FakeClock>) -> Opened {
-    open(home, None, &passphrase(), Arc::clone(clock) as Arc<dyn Clock>).unwrap()
-}
-
-fn admin() -> Authorised<Operator> {
-    Authorised::by_ownership(7)
-}
-
-fn request() -> Vec<u8> {
-    let mut parameters = rcgen::CertificateParams::new(Vec::new()).unwrap();
-    parameters.distinguished_name = rcgen::DistinguishedName::new();
-    parameters.serialize_request(&rcgen::KeyPair::generate().unwrap()).unwrap().der().to_vec()
-}
-
 fn order(code: &str) -> Order {
-    let applicant = Words { name: Some("广州天河测试有限公司".into()), code: Some(code.into()), ..Words::default() };
-    Order { profile: "enterprise-signing".into(), request: request(), applicant, issuer: None }
+    Order { profile: "enterprise-signing".into(), request: new_request(), applicant: company(code), issuer: None }
 }
 
 fn issued(authority: &Authority, code: &str) -> Vec<u8> {
@@ -123,7 +96,7 @@ fn every_certificate_is_frozen_and_none_is_issued_until_the_order_ends() {
     // Nothing is issued for this code; for another it is. Neither of its certificates gets out alone.
     assert!(matches!(issue(authority, admin(), order(CODE)), Err(IssueError::EnterpriseFrozen { .. })));
     issued(authority, OTHER);
-    assert!(matches!(renew(authority, &admin(), &Renew { serial: serial_text(&good), request: request() }), Err(SuccessionError::Issue(IssueError::Frozen { .. }))));
+    assert!(matches!(renew(authority, &admin(), &Renew { serial: serial_text(&good), request: new_request() }), Err(SuccessionError::Issue(IssueError::Frozen { .. }))));
     for freeze in [false, true] {
         assert!(matches!(resume(authority, &admin(), &Resume { serial: serial_text(&good), freeze }), Err(IssueError::FrozenWithAll { .. })));
     }

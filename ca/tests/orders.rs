@@ -2,52 +2,24 @@
 //! approval and issue; and for each order there is one certificate or none, never two and never one that was lost.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
-use std::path::Path;
+mod office;
+
 use std::sync::Arc;
 
 use ca::flow::block::{KeyDigest, block};
+use ca::flow::forget;
 use ca::flow::order::{Applied, OrderError, OrderQuery, Placed, advance, cancel, cancel_by_possession, list, load, place, place_online, work};
 use ca::flow::plan::Words;
-use ca::flow::{Authorised, Operator};
-use ca::init::{Opened, init, open};
+use ca::flow::Authorised;
+use ca::init::{Opened, open};
 use ca::problem::IssueError;
 use ca::record::{CertificateRecord, Channel, Evidence, Flag, Intent, OrderId, OrderRecord, OrderState, decode, log};
 use ca::registry::FileRegistry;
-use keys::Passphrase;
+use office::{CODE, NAME, founded, operates as admin, passphrase, reopened, request};
+use runtime::clock::Clock;
 use policies::authority::{DuplicateRule, RegistryRule};
-use runtime::clock::{Clock, FakeClock};
 use store::{Fault, Faulty, Key, Store};
-use time::{Duration, OffsetDateTime};
-
-const CODE: &str = "91440101MAT000018G";
-const NAME: &str = "广州天河测试有限公司";
-
-fn passphrase() -> Passphrase {
-    Passphrase::new("correct horse battery".into()).unwrap()
-}
-
-fn founded(directory: &Path) -> (Opened, Arc<FakeClock>) {
-    let clock = Arc::new(FakeClock::new(OffsetDateTime::now_utc().replace_nanosecond(0).unwrap()));
-    let opened = init(directory, "http://127.0.0.1:8440", "127.0.0.1:8440".parse().unwrap(), &passphrase(), &passphrase(), Arc::clone(&clock) as Arc<dyn Clock>).unwrap();
-    (opened, clock)
-}
-
-fn reopened(directory: &Path, clock: &Arc<FakeClock>) -> Opened {
-    open(directory, None, &passphrase(), Arc::clone(clock) as Arc<dyn Clock>).unwrap()
-}
-
-fn admin() -> Authorised<Operator> {
-    Authorised::by_ownership(7)
-}
-
-fn request(key: &rcgen::KeyPair, common_name: Option<&str>) -> Vec<u8> {
-    let mut parameters = rcgen::CertificateParams::new(Vec::new()).unwrap();
-    parameters.distinguished_name = rcgen::DistinguishedName::new();
-    if let Some(name) = common_name {
-        parameters.distinguished_name.push(rcgen::DnType::CommonName, name);
-    }
-    parameters.serialize_request(key).unwrap().der().to_vec()
-}
+use time::Duration;
 
 fn applied(key: &str, request: Vec<u8>) -> Applied {
     let applicant = Words { name: Some(NAME.into()), code: Some(CODE.into()), ..Words::default() };
@@ -361,4 +333,57 @@ fn an_order_whose_intent_a_restore_dropped_ends_and_may_be_placed_again() {
     let again = place(authority, &admin(), fresh("again")).unwrap();
     assert!(!serial(&again.order).is_empty());
     whole(&*authority.store, "again");
+}
+
+#[test]
+fn what_strangers_send_and_comes_to_nothing_is_forgotten_and_what_officers_signed_is_not() {
+    let place = tempfile::tempdir().unwrap();
+    let (opened, clock) = founded(&place.path().join("ca"));
+    let authority = &opened.authority;
+    let key = rcgen::KeyPair::generate().unwrap();
+    let cancelled = place_online(authority, applied("c", request(&key, None))).unwrap().id;
+    cancel_by_possession(authority, &cancelled, &request(&key, Some(&format!("cancel order {cancelled}")))).unwrap();
+    let counter = place_at_the_counter(authority, "n");
+    cancel(authority, &admin(), &counter).unwrap();
+    let open = place_online(authority, fresh("o")).unwrap().id;
+    // Decided on by an officer, as its record says.
+    let decided = place_online(authority, fresh("d")).unwrap().id;
+    let (_, order) = load(authority, &decided).unwrap();
+    let order = OrderRecord { decisions: 1, ..order };
+    authority.store.commit(store::Batch::new().put(OrderRecord::key(&decided), ca::record::encode(&order).unwrap())).unwrap();
+    cancel(authority, &admin(), &decided).unwrap();
+    clock.advance(Duration::days(90));
+    assert_eq!(forget::due(authority, None).unwrap().orders, 0);
+    clock.advance(Duration::seconds(1));
+    // At a commit that fails, and again.
+    let before = all(&*authority.store, "order").len();
+    let failing = authority.over(Arc::new(Faulty::new(Arc::clone(&authority.store)).at(0, Fault::Lost)) as Arc<dyn Store>);
+    assert!(forget::due(&failing, None).is_err());
+    assert_eq!(all(&*authority.store, "order").len(), before);
+    drop(failing);
+    drop(opened);
+    let opened = reopened(&place.path().join("ca"), &clock);
+    let authority = &opened.authority;
+    assert_eq!(forget::due(authority, None).unwrap().orders, 1);
+    assert_eq!(forget::due(authority, None).unwrap().orders, 0);
+    assert!(matches!(load(authority, &cancelled), Err(OrderError::NotFound)));
+    for kept in [counter, open, decided] {
+        load(authority, &kept).unwrap();
+    }
+    // Nothing of it is left but the log's digests; its key may be used anew.
+    for table in ["order", "order-by-key", "order-by-code", "order-by-state", "order-entry", "order-ends"] {
+        assert!(all(&*authority.store, table).iter().all(|(place, value)| !place.as_bytes().windows(16).any(|part| part == cancelled.bytes()) && value != cancelled.bytes()), "{table}");
+    }
+    let entries = authority.store.read_stream(log::STREAM, 0, 10_000).unwrap();
+    assert!(entries.iter().any(|entry| entry[1] == 75 && String::from_utf8_lossy(entry).contains(&cancelled.digest())));
+    assert!(!place_online(authority, applied("c", request(&key, None))).unwrap().before);
+    whole(&*authority.store, "after forgetting");
+}
+
+fn place_at_the_counter(authority: &ca::authority::Authority, key: &str) -> OrderId {
+    let mut rules = authority.over(Arc::clone(&authority.store));
+    // The counter's waits for one too, so that there is something to cancel.
+    let documents = policies::authority::SHIPPED.map(|(file, text)| (file, if file == "approvals.toml" { text.replacen("counter = 0", "counter = 1", 1) } else { text.to_owned() }));
+    rules.rules = policies::authority::Rules::parse(documents.iter().map(|(file, text)| (*file, text.as_str()))).unwrap();
+    ca::flow::order::place(&rules, &admin(), fresh(key)).unwrap().id
 }

@@ -86,6 +86,7 @@ const MATRIX: &[(&str, [bool; 4])] = &[
     ("adopt-list-file", [true, false, false, false]),
     ("request-issuer", [true, false, false, false]),
     ("install-issuer", [true, false, false, false]),
+    ("install-root", [true, false, false, false]),
     ("doctor", [true, false, true, true]),
     ("notice-list", [true, true, true, true]),
     ("notice-show", [true, true, true, true]),
@@ -128,6 +129,7 @@ fn sample(name: &str) -> Value {
         "adopt-list" => json!({ "adopt-list": { "der": "MAA=" } }),
         "adopt-list-file" => json!({ "adopt-list-file": { "file": "/nonexistent/below" } }),
         "request-issuer" => json!({ "request-issuer": { "issuer": "no-such" } }),
+        "install-root" => json!({ "install-root": { "root": "MAA=", "by_present": "MAA=", "by_new": null } }),
         "install-issuer" => json!({ "install-issuer": { "der": "MAA=" } }),
         "export-log" => json!({ "export-log": { "directory": "/nonexistent/below" } }),
         "grant-power" => json!({ "grant-power": { "serial": NOBODY, "power": "operator" } }),
@@ -324,6 +326,50 @@ async fn every_role_against_every_operation() {
     shutdown.begin();
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_that_does_not_prove_to_be_good_is_not_called() {
+    let office = Office::found();
+    let authority = &office.service.authority;
+    let admin = office.powerful("a-1", Power::Administrator, &Authorised::by_ownership(7)).1;
+    let shutdown = Shutdown::new();
+    let configured = Administration { listen: "127.0.0.1:8441".parse().unwrap(), host: "ca.example.cn".into() };
+    let endpoint = Arc::new(Endpoint::new(configured).unwrap());
+    endpoint.refresh(authority, &office.status, &office.keys, true).unwrap();
+    let listener = runtime::http::bind("127.0.0.1:0".parse().unwrap()).await.unwrap();
+    let address = listener.local_addr().unwrap();
+    tokio::spawn(ca::administration::serve(listener, endpoint.tls(authority).unwrap(), ca::http::administration::router(office.service.clone()), shutdown.clone()));
+    let called = async || remote(address, &admin).call::<Value, Value>(Method::POST, PATH, Some(&json!({ "list": { "limit": 1 } }))).await;
+    assert!(called().await.is_ok());
+    // Revoked, and shown on with its answer.
+    let shown: ca::record::AdministrationCertificate = ca::record::decode(&authority.store.get(&ca::record::AdministrationCertificate::key()).unwrap().unwrap()).unwrap();
+    let serial = serial_text(&ca::record::serial_of(&shown.der).unwrap());
+    revoke(authority, &Authorised::<Operator>::by_ownership(7), &Revoke { serial, reason: Reason::Superseded, at: None, invalid_since: None }).unwrap();
+    endpoint.refresh(authority, &Status::new(authority).unwrap(), &office.keys, false).unwrap();
+    let told = |error: CallError| runtime::exit::Problem::from(error);
+    let refused = told(called().await.unwrap_err());
+    assert!(refused.code == "server-unproven" && refused.message.contains("is revoked") && refused.next.contains("call nobody"), "{refused:?}");
+    shutdown.begin();
+    // No answer, one of yesterday, one of another certificate: from a server with the same key and certificate.
+    let issuer = authority.issuers["tls-ca"].record.der.clone();
+    for (answer, says) in [(Vec::new(), "shows no OCSP answer"), (b"nonsense".to_vec(), "does not hold")] {
+        let mut certified = rustls::sign::CertifiedKey::new([shown.der.clone(), issuer.clone()].map(Into::into).to_vec(), office.keys.load(&shown.key).unwrap().rustls());
+        certified.ocsp = (!answer.is_empty()).then_some(answer);
+        let provider = Arc::new(rustls::crypto::ring::default_provider());
+        let config = rustls::ServerConfig::builder_with_provider(provider).with_safe_default_protocol_versions().unwrap().with_no_client_auth();
+        let config = Arc::new(config.with_cert_resolver(Arc::new(rustls::sign::SingleCertAndKey::from(certified))));
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap();
+        let server = std::thread::spawn(move || {
+            let (mut socket, _) = listener.accept().unwrap();
+            let mut tls = rustls::ServerConnection::new(config).unwrap();
+            let _ = rustls::Stream::new(&mut tls, &mut socket).read(&mut [0; 16]);
+        });
+        let refused = told(remote(address, &admin).call::<Value, Value>(Method::POST, PATH, Some(&json!("list-acts"))).await.unwrap_err());
+        assert!(refused.code == "server-unproven" && refused.message.contains(says), "{refused:?}");
+        server.join().unwrap();
+    }
+}
+
 fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
@@ -493,7 +539,7 @@ fn the_listeners_certificate_is_kept_young_good_and_for_its_names() {
 }
 
 /// Addresses that answer everybody. One that is in the program and not here fails the test.
-const PUBLIC: &[&str] = &["/ocsp", "/ocsp/", "/ocsp/{*request}", "/crl/{file}", "/crl/{issuer}/{file}", "/issuer/{file}", "/cps", "/revoke", "/renew", "/orders", "/orders/{id}", "/orders/{id}/cancel", "/citizen", "/citizen/withdraw", "/timestamp", "/log/checkpoint", "/log/tile/{*path}", "/log/own-name", "/healthz", "/metrics"];
+const PUBLIC: &[&str] = &["/ocsp", "/ocsp/", "/ocsp/{*request}", "/crl/{file}", "/crl/{issuer}/{file}", "/issuer/{file}", "/roots", "/cps", "/revoke", "/renew", "/orders", "/orders/{id}", "/orders/{id}/cancel", "/citizen", "/citizen/withdraw", "/timestamp", "/log/checkpoint", "/log/tile/{*path}", "/log/own-name", "/healthz", "/metrics"];
 /// Behind the outbox's own socket, whose owner alone comes in.
 const OUTBOX: &[&str] = &["/v1/outbox/collect", "/v1/outbox/done"];
 

@@ -222,6 +222,13 @@ fn a_new_root_is_made_and_the_two_vouch_for_each_other() {
     assert_ne!(verify("root.pem", &["next/certificate.pem"], "leaf.pem"), 0);
     assert_eq!(verify("new/certificate.pem", &["enterprise-ca.pem", "old-by-new/certificate.pem"], "old.pem"), 0);
     assert_ne!(verify("new/certificate.pem", &["enterprise-ca.pem"], "old.pem"), 0);
+    // And with what the authority publishes, once it is told of the new root.
+    authority.ca(&["root", "install", "new/certificate.pem", "--by-present", "new-by-old/certificate.pem"]).ok();
+    let published = run("curl", &["-s", "--fail", "-o", "roots.pem", &format!("{}/roots", authority.url)], &authority.home);
+    assert_eq!(published.code, 0, "{published:?}");
+    assert_eq!(verify("root.pem", &["next/certificate.pem", "roots.pem"], "leaf.pem"), 0);
+    assert_eq!(fetch(&authority, "issuer/root-2.der", "x509"), openssl(&["x509", "-in", "new/certificate.pem"], &authority.home).ok());
+    assert_ne!(authority.ca(&["root", "install", "root.pem", "--by-present", "new-by-old/certificate.pem"]).code, 0);
     // The same by our own path building, with the lists of all three.
     let fetched = ["crl/enterprise-ca.crl", "crl/root.crl"].map(|path| {
         fetch(&authority, path, "crl");

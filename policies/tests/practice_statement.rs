@@ -69,6 +69,7 @@ fn the_terms_are_those_of_the_rules() {
         format!("| Order: ends undecided after | {} days |", rules.orders.open_days),
         format!("| Citizens: good certificates of one mailbox, at most, when another is asked for | {} |", rules.citizens.live),
         format!("| Citizens: a registrar's statement is taken within | {} minutes |", rules.citizens.statement_seconds / 60),
+        format!("| Order: of the network, that came to nothing without an officer's decision, forgotten after | {} days |", rules.orders.refused_kept_days),
         format!("| Timestamp: policy | {} |", stamp.policy(policies.arc()).unwrap()),
         format!("| Timestamp: accuracy | {} milliseconds |", stamp.accuracy_ms),
         format!("| Timestamp: its time is | {order} |"),
@@ -88,6 +89,9 @@ fn the_terms_are_those_of_the_rules() {
         has(format!("| {kind}: made anew, in any case, after | {} hours |", pace.every_seconds / 3_600));
         has(format!("| {kind}: made anew, with a change waiting, after | {} seconds |", pace.after_change_seconds));
     }
+    let large = crl.whole.large.unwrap();
+    has(format!("| Whole CRL of more than {} entries: made anew, with a change waiting, after | {} seconds |", large.above, large.after_change_seconds));
+    assert_eq!((crl.partition.large, crl.delta.large), (None, None));
     let terms = rows("| Renewal and change | Terms |");
     let said = |row: String| assert!(terms.contains(&row.as_str()), "{row}\n{terms:#?}");
     for (profile, renewable) in rules.renewal.profiles() {

@@ -3,7 +3,7 @@
 pub mod file;
 mod place;
 pub mod root_crl;
-mod roots;
+pub(crate) mod roots;
 mod transcript;
 
 use std::path::{Path, PathBuf};

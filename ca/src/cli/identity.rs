@@ -12,6 +12,7 @@ use rustls::server::WebPkiClientVerifier;
 use rustls::{ClientConfig, RootCertStore};
 use x509_parser::prelude::{FromDer, X509Certificate};
 
+use super::stapled::Stapled;
 use super::ask::denied;
 use super::print;
 use crate::init::InitError;
@@ -57,7 +58,7 @@ impl Identity {
         crate::record::serial_of(&self.certificate).map(|serial| serial_text(&serial)).ok_or_else(|| unreadable(Path::new(CERTIFICATE)))
     }
 
-    /// For mutual TLS 1.3 with a server beneath the same root.
+    /// For mutual TLS 1.3 with a server beneath the same root, whose certificate is good by the answer it shows.
     pub fn tls(&self) -> Result<ClientConfig, Problem> {
         let refused = |error: rustls::Error| Problem::new(Exit::Refused, "identity", format!("TLS does not take this identity: {error}"), "have its certificate issued anew");
         let mut roots = RootCertStore::empty();
@@ -65,7 +66,8 @@ impl Identity {
         let builder = ClientConfig::builder_with_provider(provider()).with_protocol_versions(&[&rustls::version::TLS13]).map_err(refused)?;
         let chain = std::iter::once(&self.certificate).chain(&self.chain).map(|der| CertificateDer::from(der.clone())).collect();
         let certified = rustls::sign::CertifiedKey::new(chain, self.key.rustls());
-        Ok(builder.with_root_certificates(roots).with_client_cert_resolver(Arc::new(rustls::sign::SingleCertAndKey::from(certified))))
+        let verifier = Arc::new(Stapled::beneath(roots, provider()).map_err(refused)?);
+        Ok(builder.dangerous().with_custom_certificate_verifier(verifier).with_client_cert_resolver(Arc::new(rustls::sign::SingleCertAndKey::from(certified))))
     }
 }
 

@@ -21,6 +21,7 @@ mod policy;
 mod print;
 mod root;
 mod serve;
+mod stapled;
 mod succession;
 mod timestamp;
 mod wind_down;
@@ -214,6 +215,9 @@ enum Command {
     /// New generations of issuing authorities.
     #[command(subcommand)]
     Issuer(issuer::Issuer),
+    /// A root's next generation, published beside the present one.
+    #[command(subcommand)]
+    Root(RootCommand),
     /// What the root's key signs, where it is.
     #[command(subcommand)]
     Ceremony(ceremony::Ceremony),
@@ -224,6 +228,23 @@ enum Request {
     /// Show what a request holds and whether it could be accepted.
     #[command(after_help = "Example:\n  ca request show r.csr")]
     Show { file: PathBuf },
+}
+
+#[derive(Debug, Subcommand)]
+enum RootCommand {
+    /// Publish a new root and the certificates by which it and the present one vouch for each other, as ceremonies made
+    /// them. The service goes on with the present one.
+    #[command(after_help = "Example:\n  ca --dir ca-state root install new-root.pem --by-present new-by-present.pem --by-new present-by-new.pem")]
+    Install {
+        /// The new root's certificate, PEM or DER.
+        root: PathBuf,
+        /// The new root's key, certified by the present root.
+        #[arg(long, value_name = "FILE")]
+        by_present: PathBuf,
+        /// The present root's key, certified by the new root.
+        #[arg(long, value_name = "FILE")]
+        by_new: Option<PathBuf>,
+    },
 }
 
 #[derive(Debug, Subcommand)]
@@ -362,6 +383,7 @@ fn dispatch(cli: Cli) -> Result<(), Problem> {
         Command::WindDown(wanted) => return wind_down::wind_down(&place, wanted),
         Command::Retention(wind_down::Retention::Report) => Operation::RetentionReport,
         Command::Issuer(wanted) => return issuer::issuer(&place, wanted),
+        Command::Root(RootCommand::Install { root, by_present, by_new }) => root::install(&root, &by_present, by_new.as_deref())?,
         Command::Ceremony(wanted) => return ceremony::ceremony(wanted, place.json),
         Command::Adopt(adopt) => return backup::adopt(&place, adopt),
 

@@ -69,6 +69,7 @@ pub fn outcome(outcome: &Outcome, as_json: bool) -> Result<(), Problem> {
             Outcome::Timestamp(stamped) => json(stamped),
             Outcome::IssuerRequested(requested) => json(requested),
             Outcome::IssuerInstalled(installed) => json(installed),
+            Outcome::RootsPublished(roots) => json(roots),
         };
     }
     match outcome {
@@ -117,6 +118,7 @@ pub fn outcome(outcome: &Outcome, as_json: bool) -> Result<(), Problem> {
             line(&format!("serial   {}", issuer.serial))?;
             line(&format!("sha256   {}", issuer.sha256))
         }
+        Outcome::RootsPublished(roots) => roots.iter().try_for_each(|root| line(&format!("{:<16} {} at {}", root.id, root.sha256, root.address))),
         Outcome::BackedUp(done) => super::backup::done(done),
         Outcome::WoundDown(done) => super::wind_down::done(done),
         Outcome::Retention(report) => super::wind_down::kept(report),

@@ -11,12 +11,16 @@ use x509_parser::prelude::{CertificateRevocationList, FromDer};
 use super::ask::denied;
 use super::print;
 use crate::authority::ROOT;
-use crate::ceremony::{CeremonyError, root_crl};
+use crate::ceremony::{CeremonyError, file, root_crl};
+use crate::flow::roots::{Across, NewRoot};
 use crate::init::InitError;
+use crate::operation::Operation;
 use crate::service::Outcome;
 
 /// The largest list of a root that is read: it names authorities, not enterprises.
 const LIMIT: u64 = 1 << 20;
+/// The longest certificate.
+const CERTIFICATE: u64 = 64 << 10;
 
 pub fn read(path: &Path) -> Result<Vec<u8>, Problem> {
     let mut bytes = Vec::new();
@@ -49,6 +53,13 @@ pub fn sign(prepared: &Path, root_keys: &Path, root_file: Option<&Path>, out: &P
     }
     print::line(&format!("signed number {number}, {entries} revoked, until {}: {}", list.next_update().map(|at| at.to_string()).unwrap_or_default(), out.display()))?;
     print::line(&format!("Publish it where the authority runs: ca crl root publish {}", out.display()))
+}
+
+/// What ceremonies made, read whole.
+pub fn install(root: &Path, by_present: &Path, by_new: Option<&Path>) -> Result<Operation, Problem> {
+    let certificate = |path: &Path| file::bounded(path, CERTIFICATE).and_then(file::certificate).map_err(|error| Problem::from(CeremonyError::from(error)));
+    let by_new = by_new.map(certificate).transpose()?.map(Across);
+    Ok(Operation::InstallRoot(NewRoot { root: certificate(root)?, by_present: certificate(by_present)?, by_new }))
 }
 
 fn strange(path: &Path) -> Problem {

@@ -160,9 +160,9 @@ fn decide_once(authority: &Authority, decided: &Decided) -> Result<(), ApproveEr
     }
     let next = match signed.decision.decision {
         Verdict::Refuse => Some(ActState::Refused(Ground { code: "refused-by-officer".to_owned(), message: signed.decision.reason.clone() })),
-        Verdict::Approve if counted(authority, id, &found.asked, &needed)?.len() + 1 >= usize::from(needed.approvals) => Some(ActState::Approved),
         Verdict::Approve => None,
     };
+    let approvals = u8::try_from(counted(authority, id, &found.asked, &needed)?.len() + 1).unwrap_or(u8::MAX);
     let batch = rests_on.into_iter().fold(Batch::new(), |batch, (key, value)| batch.expect(Expectation::Equals(key, value)));
     let mut batch = approve::recorded(batch, id, signed.person, decided, &lists, now)?;
     let entry = log::Entry::ActDecided {
@@ -176,6 +176,10 @@ fn decide_once(authority: &Authority, decided: &Decided) -> Result<(), ApproveEr
     batch = entry_of(batch, id, slot);
     let decided_on = ActRecord { decisions: found.decisions + 1, ..found };
     let batch = match next {
+        None if approvals >= needed.approvals => {
+            let entry = log::Entry::ActApproved { act_sha256: &id.digest(), approvals, needed: needed.approvals, powers: &needed.by, by: &by.to_string() };
+            stepped(authority, batch, id, stored, &decided_on, ActState::Approved, entry.leaf(now).map_err(IssueError::from)?, now)?
+        }
         Some(next) => moved(authority, batch, id, stored, &decided_on, next, &by, now)?,
         // The record changes with each decision, so that two at one moment see each other.
         None => batch.expect(Expectation::Equals(ActRecord::key(id), stored)).put(ActRecord::key(id), encode(&decided_on).map_err(IssueError::from)?),
@@ -405,6 +409,12 @@ fn change(authority: &Authority, id: &OrderId, stored: Vec<u8>, found: &ActRecor
 /// One move: record, places and log entry; refused when the record is no longer the one that was read.
 #[allow(clippy::too_many_arguments, reason = "each is a different thing, and there is one caller for each of the commits an act moves in")]
 fn moved(authority: &Authority, batch: Batch, id: &OrderId, stored: Vec<u8>, found: &ActRecord, next: ActState, by: &Actor, now: OffsetDateTime) -> Result<Batch, IssueError> {
+    let entry = log::Entry::ActMoved { act_sha256: &id.digest(), to: next.word(), by: &by.to_string() }.leaf(now)?;
+    stepped(authority, batch, id, stored, found, next, entry, now)
+}
+
+#[allow(clippy::too_many_arguments, reason = "as `moved`")]
+fn stepped(authority: &Authority, batch: Batch, id: &OrderId, stored: Vec<u8>, found: &ActRecord, next: ActState, entry: Vec<u8>, now: OffsetDateTime) -> Result<Batch, IssueError> {
     if !found.state.may_become(&next) {
         return Err(damaged());
     }
@@ -416,8 +426,7 @@ fn moved(authority: &Authority, batch: Batch, id: &OrderId, stored: Vec<u8>, fou
     if let (ActState::Refused(_) | ActState::Expired, Deed::Bulk { incident, act, .. }) = (&after.state, &after.asked.deed) {
         batch = bulk::released(authority, batch, incident, *act, id)?;
     }
-    let entry = log::Entry::ActMoved { act_sha256: &id.digest(), to: after.state.word(), by: &by.to_string() };
-    let slot = batch.append(log::STREAM, entry.leaf(now)?);
+    let slot = batch.append(log::STREAM, entry);
     Ok(entry_of(batch, id, slot))
 }
 

@@ -128,9 +128,9 @@ fn decide_once(authority: &Authority, decided: &Decided) -> Result<(), ApproveEr
     // 4.
     let next = match signed.decision.decision {
         Verdict::Refuse => Some(OrderState::Refused(Ground { code: "refused-by-officer".to_owned(), message: signed.decision.reason.clone() })),
-        Verdict::Approve if counted(authority, id, &found, needed)?.len() + 1 >= usize::from(needed.approvals) => Some(OrderState::Approved),
         Verdict::Approve => None,
     };
+    let approvals = u8::try_from(counted(authority, id, &found, needed)?.len() + 1).unwrap_or(u8::MAX);
     let batch = rests_on.into_iter().fold(Batch::new(), |batch, (key, value)| batch.expect(Expectation::Equals(key, value)));
     let mut batch = recorded(batch, id, signed.person, decided, &lists, now)?;
     let entry = log::Entry::OrderDecided {
@@ -144,6 +144,7 @@ fn decide_once(authority: &Authority, decided: &Decided) -> Result<(), ApproveEr
     batch = order::entry_of(batch, id, slot);
     let decided_on = OrderRecord { decisions: found.decisions + 1, ..found };
     let batch = match next {
+        None if approvals >= needed.approvals => order::approved(authority, batch, id, stored, &decided_on, (approvals, needed), &by, now)?,
         Some(next) => order::moved(authority, batch, id, stored, &decided_on, next, &by, now)?,
         // The record changes with each decision, so that two at one moment see each other.
         None => batch.expect(Expectation::Equals(OrderRecord::key(id), stored)).put(OrderRecord::key(id), encode(&decided_on).map_err(IssueError::from)?),

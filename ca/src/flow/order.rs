@@ -457,6 +457,24 @@ pub(super) fn change(authority: &Authority, id: &OrderId, stored: Vec<u8>, found
 /// One move: record, places and log entry; refused when the record is no longer the one that was read.
 #[allow(clippy::too_many_arguments, reason = "each is a different thing, and there is one caller for each of the commits an order moves in")]
 pub(super) fn moved(authority: &Authority, batch: Batch, id: &OrderId, stored: Vec<u8>, found: &OrderRecord, next: OrderState, by: &Actor, now: OffsetDateTime) -> Result<Batch, IssueError> {
+    let serial = match &next {
+        OrderState::Issuing { serial } | OrderState::Issued { serial } => Some(serial.clone()),
+        _ => None,
+    };
+    let (order_sha256, by) = (id.digest(), by.to_string());
+    let entry = log::Entry::OrderMoved { order_sha256: &order_sha256, to: next.word(), serial: serial.as_deref(), by: &by }.leaf(now)?;
+    stepped(authority, batch, id, stored, found, next, entry, now)
+}
+
+/// The move of the last approval, of so many that count.
+#[allow(clippy::too_many_arguments, reason = "as `moved`")]
+pub(super) fn approved(authority: &Authority, batch: Batch, id: &OrderId, stored: Vec<u8>, found: &OrderRecord, (approvals, needed): (u8, Needed), by: &Actor, now: OffsetDateTime) -> Result<Batch, IssueError> {
+    let entry = log::Entry::OrderApproved { order_sha256: &id.digest(), approvals, needed: needed.approvals.max(1), power: needed.by, by: &by.to_string() }.leaf(now)?;
+    stepped(authority, batch, id, stored, found, OrderState::Approved, entry, now)
+}
+
+#[allow(clippy::too_many_arguments, reason = "as `moved`")]
+fn stepped(authority: &Authority, batch: Batch, id: &OrderId, stored: Vec<u8>, found: &OrderRecord, next: OrderState, entry: Vec<u8>, now: OffsetDateTime) -> Result<Batch, IssueError> {
     let before: OrderRecord = decode(&stored).map_err(|_| damaged())?;
     if !before.state.may_become(&next) {
         return Err(damaged());
@@ -480,12 +498,7 @@ pub(super) fn moved(authority: &Authority, batch: Batch, id: &OrderId, stored: V
             batch = open.into_iter().filter(|(_, open)| open == id.bytes()).fold(batch, |batch, (place, _)| batch.delete(place));
         }
     }
-    let serial = match &after.state {
-        OrderState::Issuing { serial } | OrderState::Issued { serial } => Some(serial.as_str()),
-        _ => None,
-    };
-    let entry = log::Entry::OrderMoved { order_sha256: &id.digest(), to: after.state.word(), serial, by: &by.to_string() };
-    let slot = batch.append(log::STREAM, entry.leaf(now)?);
+    let slot = batch.append(log::STREAM, entry);
     Ok(entry_of(batch, id, slot))
 }
 

@@ -7,12 +7,14 @@ use axum::extract::rejection::PathRejection;
 use axum::extract::{DefaultBodyLimit, Path, State};
 use axum::http::{HeaderMap, HeaderValue, header};
 use axum::response::{IntoResponse, Response};
+use axum::middleware::from_fn_with_state;
 use axum::routing::{get, post};
 use axum::{Json, Router};
 use evidence::Evidence;
 use merkle::{FULL, Tile};
 use runtime::exit::{Exit, Problem};
 
+use super::gate::{Gate, at_the_gate};
 use super::{absent, is_known, put};
 use crate::authority::Authority;
 use crate::flow::own_name::own_name_by_possession;
@@ -24,7 +26,9 @@ const NARROW_KEPT: &str = "public, max-age=3600, immutable";
 
 pub fn router(evidence: Arc<Evidence>, authority: Arc<Authority>) -> Router {
     let read = Router::new().route("/log/checkpoint", get(checkpoint)).route("/log/tile/{*path}", get(tile)).with_state(evidence);
-    read.merge(Router::new().route("/log/own-name", post(own_name)).layer(DefaultBodyLimit::max(super::revocation::MAX_BYTES)).with_state(authority))
+    let gate = Gate::new(authority.rules.rates.own_name, &authority.clock);
+    let asked = Router::new().route("/log/own-name", post(own_name)).layer(DefaultBodyLimit::max(super::revocation::MAX_BYTES));
+    read.merge(asked.layer(from_fn_with_state(gate, at_the_gate)).with_state(authority))
 }
 
 // spec: tlog-tiles#checkpoints

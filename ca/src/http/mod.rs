@@ -3,6 +3,7 @@
 pub mod administration;
 pub mod citizen;
 pub mod cps;
+mod gate;
 mod lists;
 pub mod orders;
 pub mod outbox;
@@ -26,8 +27,11 @@ use pki::ocsp::{Failure, OcspRequest};
 use time::OffsetDateTime;
 use time::macros::format_description;
 
-use crate::authority::Authority;
+use crate::authority::{Authority, ROOT};
+use crate::flow::roots;
 use crate::lists::Lists;
+use crate::record::PublishedRoot;
+use crate::service::pem;
 use crate::status::{Answer, Status};
 
 const OCSP_RESPONSE: &str = "application/ocsp-response";
@@ -49,6 +53,7 @@ pub fn router(public: Arc<Public>) -> Router {
         .route("/crl/{file}", get(lists::named))
         .route("/crl/{issuer}/{file}", get(lists::part))
         .route("/issuer/{file}", get(issuer))
+        .route("/roots", get(all_roots))
         .layer(DefaultBodyLimit::max(pki::ocsp::MAX_BYTES))
         .with_state(public)
 }
@@ -144,9 +149,35 @@ fn http_date(at: OffsetDateTime) -> String {
     at.to_offset(time::UtcOffset::UTC).format(form).unwrap_or_default()
 }
 
+/// `/issuer/ID.der`: an authority of ours, or what is published beside the root.
 async fn issuer(State(public): State<Arc<Public>>, Path(file): Path<String>) -> Response {
-    let Some(issuer) = file.strip_suffix(".der").and_then(|id| public.authority.issuers.get(id)) else { return absent() };
-    ([(header::CONTENT_TYPE, "application/pkix-cert")], issuer.record.der.clone()).into_response()
+    let Some(id) = file.strip_suffix(".der").map(str::to_owned) else { return absent() };
+    let certificate = |der: Vec<u8>| ([(header::CONTENT_TYPE, "application/pkix-cert")], der).into_response();
+    if let Some(issuer) = public.authority.issuers.get(&id) {
+        return certificate(issuer.record.der.clone());
+    }
+    match beside(public).await {
+        Ok(found) => found.into_iter().find(|one| one.id == id).map_or_else(absent, |one| certificate(one.der)),
+        Err(response) => response,
+    }
+}
+
+/// `/roots`: the present root, and what is published beside it.
+// spec: rfc8555#9.1 (the form: PEM, one after the other)
+async fn all_roots(State(public): State<Arc<Public>>) -> Response {
+    let present = public.authority.issuers.get(ROOT).map(|root| root.record.der.clone());
+    match beside(public).await {
+        Ok(found) => {
+            let text: String = present.into_iter().chain(found.into_iter().map(|one| one.der)).map(|der| pem("CERTIFICATE", &der)).collect();
+            ([(header::CONTENT_TYPE, "application/pem-certificate-chain")], text).into_response()
+        }
+        Err(response) => response,
+    }
+}
+
+async fn beside(public: Arc<Public>) -> Result<Vec<PublishedRoot>, Response> {
+    let found = runtime::request::spawn_blocking(move || roots::published(&public.authority)).await;
+    found.ok().and_then(Result::ok).ok_or_else(|| StatusCode::SERVICE_UNAVAILABLE.into_response())
 }
 
 fn absent() -> Response {

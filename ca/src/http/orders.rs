@@ -1,7 +1,7 @@
 //! `POST /orders`, `GET /orders/{id}`, `POST /orders/{id}/cancel`: an enterprise applies, looks, and changes its mind.
 
-use std::net::{IpAddr, SocketAddr};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::net::SocketAddr;
+use std::sync::Arc;
 
 use axum::extract::rejection::JsonRejection;
 use axum::extract::{ConnectInfo, DefaultBodyLimit, Path, State};
@@ -13,7 +13,7 @@ use axum::body::Bytes;
 use runtime::exit::{Exit, Problem};
 use serde::Deserialize;
 
-use runtime::rate::{Rate, network};
+use super::gate::Gate;
 use crate::authority::Authority;
 use crate::flow::order::{self, Applied, OrderError};
 use crate::flow::plan::Words;
@@ -25,12 +25,11 @@ pub const MAX_BYTES: usize = 24 * 1024;
 
 struct Desk {
     authority: Arc<Authority>,
-    rate: Mutex<Rate<IpAddr>>,
+    gate: Gate,
 }
 
 pub fn router(authority: Arc<Authority>) -> Router {
-    let hourly = authority.rules.orders.hourly;
-    let desk = Desk { rate: Mutex::new(Rate::new(hourly.per_address, hourly.all)), authority };
+    let desk = Desk { gate: Gate::new(authority.rules.orders.hourly, &authority.clock), authority };
     Router::new()
         .route("/orders", post(place))
         .route("/orders/{id}", get(show))
@@ -61,9 +60,8 @@ struct Organization {
 }
 
 async fn place(State(desk): State<Arc<Desk>>, ConnectInfo(from): ConnectInfo<SocketAddr>, sent: Result<Json<Sent>, JsonRejection>) -> Response {
-    let now = desk.authority.clock.now().unix_timestamp();
     // Whoever sends too much is turned away before anything of it costs more than reading it.
-    if let Err(seconds) = desk.rate.lock().unwrap_or_else(PoisonError::into_inner).take(network(from.ip()), now) {
+    if let Err(seconds) = desk.gate.take(from) {
         let problem = told(Problem::new(Exit::Unavailable, "rate", "too many orders were sent from here or in all", "send it again later"));
         return (StatusCode::TOO_MANY_REQUESTS, [(header::RETRY_AFTER, HeaderValue::from(seconds))], Json(problem)).into_response();
     }

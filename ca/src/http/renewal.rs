@@ -6,10 +6,12 @@ use axum::Router;
 use axum::body::Bytes;
 use axum::extract::{DefaultBodyLimit, State};
 use axum::http::header;
+use axum::middleware::from_fn_with_state;
 use axum::response::{IntoResponse, Response};
 use axum::routing::post;
 use runtime::exit::{Exit, Problem};
 
+use super::gate::{Gate, at_the_gate};
 use crate::authority::Authority;
 use crate::flow::renew::renew_by_possession;
 use crate::service::{chain_of, pem};
@@ -18,7 +20,8 @@ use crate::service::{chain_of, pem};
 pub const MAX_BYTES: usize = 32 * 1024;
 
 pub fn router(authority: Arc<Authority>) -> Router {
-    Router::new().route("/renew", post(renew)).layer(DefaultBodyLimit::max(MAX_BYTES)).with_state(authority)
+    let gate = Gate::new(authority.rules.rates.renewal, &authority.clock);
+    Router::new().route("/renew", post(renew)).layer(DefaultBodyLimit::max(MAX_BYTES)).layer(from_fn_with_state(gate, at_the_gate)).with_state(authority)
 }
 
 // spec: rfc8555#9.1 (the certificate first, then its issuers)

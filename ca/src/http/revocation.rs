@@ -4,11 +4,13 @@ use std::sync::Arc;
 
 use axum::body::Bytes;
 use axum::extract::{DefaultBodyLimit, State};
+use axum::middleware::from_fn_with_state;
 use axum::routing::post;
 use axum::{Json, Router};
 use runtime::exit::{Exit, Problem};
 use serde::Serialize;
 
+use super::gate::{Gate, at_the_gate};
 use crate::authority::Authority;
 use crate::flow::possession::revoke_by_possession;
 use crate::record::{Reason, Status, serial_text};
@@ -17,7 +19,8 @@ use crate::record::{Reason, Status, serial_text};
 pub const MAX_BYTES: usize = 8 * 1024;
 
 pub fn router(authority: Arc<Authority>) -> Router {
-    Router::new().route("/revoke", post(revoke)).layer(DefaultBodyLimit::max(MAX_BYTES)).with_state(authority)
+    let gate = Gate::new(authority.rules.rates.revocation, &authority.clock);
+    Router::new().route("/revoke", post(revoke)).layer(DefaultBodyLimit::max(MAX_BYTES)).layer(from_fn_with_state(gate, at_the_gate)).with_state(authority)
 }
 
 /// One certificate that is revoked now. `at` is Unix seconds.

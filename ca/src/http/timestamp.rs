@@ -1,7 +1,7 @@
 //! `POST /timestamp`: a digest in, a token out, for anybody.
 
-use std::net::{IpAddr, SocketAddr};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::net::SocketAddr;
+use std::sync::Arc;
 
 use axum::Router;
 use axum::body::Bytes;
@@ -11,7 +11,7 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::post;
 use pki::timestamp::Failure;
 
-use runtime::rate::{Rate, network};
+use super::gate::Gate;
 use crate::flow::timestamp::stamp;
 use crate::timestamps::Timestamps;
 
@@ -20,12 +20,12 @@ const MOST: usize = 8 * 1024;
 
 struct Desk {
     timestamps: Arc<Timestamps>,
-    rate: Mutex<Rate<IpAddr>>,
+    gate: Gate,
 }
 
 pub fn router(timestamps: Arc<Timestamps>) -> Router {
-    let hourly = timestamps.authority.rules.timestamp.hourly;
-    let desk = Desk { rate: Mutex::new(Rate::new(hourly.per_address, hourly.all)), timestamps };
+    let gate = Gate::new(timestamps.authority.rules.timestamp.hourly, &timestamps.authority.clock);
+    let desk = Desk { gate, timestamps };
     Router::new().route("/timestamp", post(timestamp)).layer(DefaultBodyLimit::max(MOST)).with_state(Arc::new(desk))
 }
 
@@ -35,8 +35,7 @@ async fn timestamp(State(desk): State<Arc<Desk>>, ConnectInfo(from): ConnectInfo
         return (StatusCode::UNSUPPORTED_MEDIA_TYPE, "send the request as application/timestamp-query\n").into_response();
     }
     // Whatever is asked for counts: each token stays in the store and in the log for good.
-    let now = desk.timestamps.authority.clock.now().unix_timestamp();
-    if let Err(seconds) = desk.rate.lock().unwrap_or_else(PoisonError::into_inner).take(network(from.ip()), now) {
+    if let Err(seconds) = desk.gate.take(from) {
         return (StatusCode::TOO_MANY_REQUESTS, [(header::RETRY_AFTER, HeaderValue::from(seconds))], "too many timestamps were asked for from here or in all; ask again later\n").into_response();
     }
     // The token waits for the disk: not on this thread.

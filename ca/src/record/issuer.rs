@@ -90,3 +90,23 @@ impl IssuerRecord {
         self.generation.as_ref().map_or(1, |generation| generation.number)
     }
 }
+
+/// A root of another generation, or a certificate by which two roots vouch for each other, published beside the root
+/// that the service goes by.
+#[derive(Clone, Debug, Serialize, Deserialize, PartialEq, Eq)]
+#[serde(deny_unknown_fields)]
+pub struct PublishedRoot {
+    /// As addresses name it: `root-2`, `root-2-by-root`, `root-by-root-2`.
+    pub id: String,
+    pub generation: u32,
+    #[serde(with = "der_text")]
+    pub der: Vec<u8>,
+}
+
+impl PublishedRoot {
+    pub const TABLE: &str = "published-root";
+
+    pub fn key(id: &str) -> Key {
+        Key::new(Self::TABLE, &[id.as_bytes()])
+    }
+}

@@ -1,6 +1,8 @@
 //! The entries of the authority's log. The leaf form is `ca/merkle/FORMAT.md`; the kinds and payloads
 //! here are frozen once released: a new fact gets a new kind.
 
+use std::collections::BTreeSet;
+
 use policies::authority::Power;
 use serde::Serialize;
 use time::OffsetDateTime;
@@ -23,6 +25,9 @@ pub const FREEZE_ENDED: u8 = 33;
 pub const INVALIDITY_DATED: u8 = 50;
 pub const CERTIFICATE_ADOPTED: u8 = 82;
 pub const POLICIES_ACCEPTED: u8 = 72;
+pub const ORDER_APPROVED: u8 = 73;
+pub const ACT_APPROVED: u8 = 74;
+pub const ORDER_FORGOTTEN: u8 = 75;
 
 /// One change of state. Digests are SHA-256 in lower-case hexadecimal, times Unix seconds; `by` is who asked
 /// for it: `uid:N`, `officer:SERIAL`, `registrar:SERIAL`, `key:SHA256` or `service`.
@@ -105,6 +110,14 @@ pub enum Entry<'a> {
     /// A key was made for the generation `id` of `issuer`, which waits for its certificate; `key` is the SHA-256 of the
     /// SubjectPublicKeyInfo.
     IssuerKeyMade { issuer: &'a str, id: &'a str, key: &'a str, by: &'a str },
+    /// The last of the approvals that an order waited for: the move to `approved`, with how many counted and how many it
+    /// took, by holders of which power.
+    OrderApproved { order_sha256: &'a str, approvals: u8, needed: u8, power: Power, by: &'a str },
+    ActApproved { act_sha256: &'a str, approvals: u8, needed: u8, powers: &'a BTreeSet<Power>, by: &'a str },
+    /// A root of another generation stands beside the present one, with the certificates by which each vouches for the other.
+    RootPublished { id: &'a str, sha256: &'a str, by_present_sha256: &'a str, by_new_sha256: Option<&'a str>, by: &'a str },
+    /// An order of the network that came to nothing, and that no officer decided on, is kept no longer.
+    OrderForgotten { order_sha256: &'a str },
     /// Others are gone by from the next start on, which has its own `PoliciesRead`.
     PoliciesAccepted { before_sha256: &'a str, sha256: &'a str, by: &'a str },
     /// `notice` is the digest of its id, `message` that of the message as the gateway delivered it.
@@ -168,6 +181,10 @@ impl Entry<'_> {
             Self::CertificateNamed { .. } => CERTIFICATE_NAMED,
             Self::OwnNameTold { .. } => 71,
             Self::PoliciesAccepted { .. } => POLICIES_ACCEPTED,
+            Self::OrderApproved { .. } => ORDER_APPROVED,
+            Self::ActApproved { .. } => ACT_APPROVED,
+            Self::OrderForgotten { .. } => ORDER_FORGOTTEN,
+            Self::RootPublished { .. } => 76,
             Self::Restored { .. } => 80,
             Self::CrlNumbersLeapt { .. } => 81,
             Self::CertificateAdopted { .. } => CERTIFICATE_ADOPTED,

@@ -27,7 +27,7 @@ pub use certificate::{CertificateRecord, Intent, Reason, Revocation, Status, ser
 pub use crl::{CrlBase, CrlChange, CrlHead, CrlIntent, CrlRecord, Partitions, Scope};
 pub use hold::{EnterpriseFreeze, Freeze, Hold, Listed};
 pub use incident::{BulkAct, Came, Incident, Item, Stage};
-pub use issuer::{Generation, IssuerRecord, IssuerRequest, OcspSigner, Settings};
+pub use issuer::{Generation, IssuerRecord, IssuerRequest, OcspSigner, PublishedRoot, Settings};
 pub use key::KeyOwner;
 pub use officer::{Officer, Person, Roster, serial_of};
 pub use notice::{About, Notice, NoticeStage, NoticeState, Recipient, Unread, looked_at};
@@ -56,6 +56,7 @@ impl Record for Listed {}
 impl Record for Freeze {}
 impl Record for Settings {}
 impl Record for IssuerRecord {}
+impl Record for PublishedRoot {}
 impl Record for IssuerRequest {}
 impl Record for CrlIntent {}
 impl Record for Officer {}

@@ -84,6 +84,8 @@ pub enum About {
     List(String, Digest),
     /// An order and all that was applied for, by their digests.
     Order(Digest, Digest),
+    /// An order that is kept no longer.
+    Forgotten(Digest),
     Other,
 }
 
@@ -102,6 +104,7 @@ pub fn read(entry: u64, leaf: &[u8]) -> Option<About> {
             | log::INVALIDITY_DATED
             | log::CRL_ISSUED
             | log::ORDER_RECEIVED
+            | log::ORDER_FORGOTTEN
     );
     if !told {
         return Some(About::Other);
@@ -111,6 +114,7 @@ pub fn read(entry: u64, leaf: &[u8]) -> Option<About> {
     let what = match leaf.kind() {
         log::CRL_ISSUED => return Some(About::List(said.issuer?.to_owned(), digest(said.sha256)?)),
         log::ORDER_RECEIVED => return Some(About::Order(digest(said.order_sha256)?, digest(said.content_sha256)?)),
+        log::ORDER_FORGOTTEN => return Some(About::Forgotten(digest(said.order_sha256)?)),
         log::CERTIFICATE_ISSUED => What::Issued { sha256: digest(said.sha256)? },
         log::CERTIFICATE_ADOPTED => What::Adopted { sha256: digest(said.sha256)? },
         log::CERTIFICATE_SUSPENDED => What::Suspended { at: said.at? },

@@ -232,6 +232,7 @@ impl Reading<'_> {
             Some(About::Certificate(serial, event)) => told.histories.push(serial, event),
             Some(About::List(issuer, digest)) => drop(told.lists.insert(issuer, digest)),
             Some(About::Order(order, content)) => drop(told.orders.insert(order, content)),
+            Some(About::Forgotten(order)) => drop(told.orders.remove(&order)),
             Some(About::Other) => {}
             None => strange = strange.or(Some(at)),
         });

@@ -21,6 +21,26 @@ pub struct Pace {
     /// And, when something changed, when it is so old.
     pub after_change_seconds: i64,
     pub valid_seconds: i64,
+    /// For lists of more entries than this: so old, when something changed.
+    pub large: Option<Large>,
+}
+
+/// When a long list is made anew: what changed meanwhile is on deltas and parts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Large {
+    pub above: u64,
+    pub after_change_seconds: u32,
+}
+
+impl Pace {
+    /// When something changed, a list of so many entries is made anew at this age, in seconds.
+    pub fn after_change(&self, entries: u64) -> i64 {
+        match self.large {
+            Some(large) if entries > large.above => large.after_change_seconds.into(),
+            _ => self.after_change_seconds,
+        }
+    }
 }
 
 /// Of `crl.toml`.
@@ -39,6 +59,8 @@ struct PaceDocument {
     every_hours: u32,
     after_change_seconds: u32,
     valid_hours: u32,
+    #[serde(default)]
+    large: Option<Large>,
 }
 
 #[derive(Deserialize)]
@@ -57,7 +79,7 @@ impl Crl {
         let refused = |span, reason: String| PolicyError::at(file, text, Some(span), reason);
         let pace = |table: Spanned<PaceDocument>| {
             let span = table.span();
-            let PaceDocument { every_hours, after_change_seconds, valid_hours } = table.into_inner();
+            let PaceDocument { every_hours, after_change_seconds, valid_hours, large } = table.into_inner();
             // A list that ends before the next one is made leaves relying parties without any.
             if every_hours == 0 || valid_hours <= every_hours || valid_hours > YEAR_HOURS {
                 return Err(refused(span, format!("a list made every {every_hours} h and good for {valid_hours} h; make it every hour or more seldom, and good for longer than that, at most {YEAR_HOURS} h")));
@@ -65,8 +87,12 @@ impl Crl {
             if !(1..=3_600 * every_hours.min(24)).contains(&after_change_seconds) {
                 return Err(refused(span, format!("a list made {after_change_seconds} s after the one before when something changed; write 1 s or more, and no more than every_hours or a day")));
             }
+            // Longer than a day nobody waits for the one list that says everything.
+            if large.is_some_and(|large| !(after_change_seconds..=3_600 * every_hours.min(24)).contains(&large.after_change_seconds)) {
+                return Err(refused(span, "a long list is made anew sooner than a short one, or later than every_hours or a day; write a number between these".to_owned()));
+            }
             let hours = |hours| i64::from(hours) * 3_600;
-            Ok(Pace { every_seconds: hours(every_hours), after_change_seconds: after_change_seconds.into(), valid_seconds: hours(valid_hours) })
+            Ok(Pace { every_seconds: hours(every_hours), after_change_seconds: after_change_seconds.into(), valid_seconds: hours(valid_hours), large })
         };
         let (span, root_days) = (root_days.span(), root_days.into_inner());
         if !(1..=366).contains(&root_days) {
@@ -107,6 +133,8 @@ mod tests {
             ("valid_hours = 168", "valid_hours = 24", "good for 24 h"),
             ("valid_hours = 168", "valid_hours = 9000", "good for 9000 h"),
             ("after_change_seconds = 30", "after_change_seconds = 0", "0 s after"),
+            ("after_change_seconds = 3600 }", "after_change_seconds = 59 }", "a long list"),
+            ("after_change_seconds = 3600 }", "after_change_seconds = 86401 }", "a long list"),
             ("every_hours = 1\n", "every_hours = 0\n", "made every 0 h"),
         ] {
             let reason = Crl::parse("crl.toml", &shipped.replacen(from, to, 1)).unwrap_err().to_string();

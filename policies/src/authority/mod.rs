@@ -7,6 +7,7 @@ mod crl;
 mod notices;
 mod officers;
 mod orders;
+mod rates;
 mod renewal;
 mod retention;
 mod suspension;
@@ -15,10 +16,11 @@ mod timestamp;
 pub use approvals::{Approvals, BulkRule, GrantRule, IssueRule, MAX_APPROVALS, PoliciesRule};
 pub use bulk::Bulk;
 pub use citizens::Citizens;
-pub use crl::{Crl, MAX_PARTITIONS, Pace};
+pub use crl::{Crl, Large, MAX_PARTITIONS, Pace};
 pub use notices::{CITY, Filing, NoticeKind, Notices, Operator, Told};
 pub use officers::{Officers, Power, PowerError};
 pub use orders::{DuplicateRule, Hourly, Orders, RegistryRule};
+pub use rates::Rates;
 pub use renewal::{Renewable, Renewal};
 pub use retention::Retention;
 pub use suspension::Suspension;
@@ -27,7 +29,7 @@ pub use timestamp::{Digest, Timestamp};
 use crate::document::{PolicyError, one_of_each};
 
 /// File name and text of each document of `policies/authority/`, in the order of the names.
-pub const SHIPPED: [(&str, &str); 11] = [
+pub const SHIPPED: [(&str, &str); 12] = [
     ("approvals.toml", include_str!("../../authority/approvals.toml")),
     ("bulk.toml", include_str!("../../authority/bulk.toml")),
     ("citizens.toml", include_str!("../../authority/citizens.toml")),
@@ -35,6 +37,7 @@ pub const SHIPPED: [(&str, &str); 11] = [
     ("notices.toml", include_str!("../../authority/notices.toml")),
     ("officers.toml", include_str!("../../authority/officers.toml")),
     ("orders.toml", include_str!("../../authority/orders.toml")),
+    ("rates.toml", include_str!("../../authority/rates.toml")),
     ("renewal.toml", include_str!("../../authority/renewal.toml")),
     ("retention.toml", include_str!("../../authority/retention.toml")),
     ("suspension.toml", include_str!("../../authority/suspension.toml")),
@@ -51,6 +54,7 @@ pub struct Rules {
     pub notices: Notices,
     pub officers: Officers,
     pub orders: Orders,
+    pub rates: Rates,
     pub renewal: Renewal,
     pub retention: Retention,
     pub suspension: Suspension,
@@ -60,8 +64,8 @@ pub struct Rules {
 impl Rules {
     /// Reads every document of `authority/`: pairs of file name and text.
     pub fn parse<'a>(documents: impl IntoIterator<Item = (&'a str, &'a str)>) -> Result<Self, PolicyError> {
-        let names = ["approvals.toml", "bulk.toml", "citizens.toml", "crl.toml", "notices.toml", "officers.toml", "orders.toml", "renewal.toml", "retention.toml", "suspension.toml", "timestamp.toml"];
-        let [approvals, bulk, citizens, crl, notices, officers, orders, renewal, retention, suspension, timestamp] = one_of_each(names, documents)?;
+        let names = ["approvals.toml", "bulk.toml", "citizens.toml", "crl.toml", "notices.toml", "officers.toml", "orders.toml", "rates.toml", "renewal.toml", "retention.toml", "suspension.toml", "timestamp.toml"];
+        let [approvals, bulk, citizens, crl, notices, officers, orders, rates, renewal, retention, suspension, timestamp] = one_of_each(names, documents)?;
         Ok(Self {
             approvals: Approvals::parse(approvals.0, approvals.1)?,
             bulk: Bulk::parse(bulk.0, bulk.1)?,
@@ -70,6 +74,7 @@ impl Rules {
             notices: Notices::parse(notices.0, notices.1)?,
             officers: Officers::parse(officers.0, officers.1)?,
             orders: Orders::parse(orders.0, orders.1)?,
+            rates: Rates::parse(rates.0, rates.1)?,
             renewal: Renewal::parse(renewal.0, renewal.1)?,
             retention: Retention::parse(retention.0, retention.1)?,
             suspension: Suspension::parse(suspension.0, suspension.1)?,

@@ -50,7 +50,12 @@ pub struct Orders {
     /// Orders open at one time.
     pub open_at_most: u64,
     pub hourly: Hourly,
+    /// Days after which an order of the network that came to nothing, and that no officer decided on, is forgotten.
+    pub refused_kept_days: u16,
 }
+
+/// Where the document names no days.
+const REFUSED_KEPT_DAYS: u16 = 90;
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -61,11 +66,13 @@ struct Document {
     duplicates: DuplicateRule,
     open_at_most: Spanned<u64>,
     hourly: Spanned<Hourly>,
+    #[serde(default)]
+    refused_kept_days: Option<Spanned<u16>>,
 }
 
 impl Orders {
     pub(super) fn parse(file: &str, text: &str) -> Result<Self, PolicyError> {
-        let Document { online, open_days, registry, duplicates, open_at_most, hourly } = read(file, text)?;
+        let Document { online, open_days, registry, duplicates, open_at_most, hourly, refused_kept_days } = read(file, text)?;
         let refused = |span, reason: String| Err(PolicyError::at(file, text, Some(span), reason));
         if online.get_ref().len() > crate::certificate::MAX_PROFILES {
             return refused(online.span(), "more profiles than there can be; name each once".to_owned());
@@ -79,8 +86,12 @@ impl Orders {
         if !hourly.get_ref().is_sound() {
             return refused(hourly.span(), "orders in an hour; write 1 to 1000000, and no more from one address than from all".to_owned());
         }
+        if let Some(days) = &refused_kept_days && *days.get_ref() == 0 {
+            return refused(days.span(), "an order kept for 0 days is gone before anybody has read why it was refused; write 1 or more".to_owned());
+        }
+        let refused_kept_days = refused_kept_days.map_or(REFUSED_KEPT_DAYS, Spanned::into_inner);
         let (online, open_days) = (online.into_inner(), open_days.into_inner());
-        Ok(Self { online, open_days, registry, duplicates, open_at_most: open_at_most.into_inner(), hourly: hourly.into_inner() })
+        Ok(Self { online, open_days, registry, duplicates, open_at_most: open_at_most.into_inner(), hourly: hourly.into_inner(), refused_kept_days })
     }
 
     /// Whether a profile may be ordered over the network.
@@ -108,6 +119,8 @@ mod tests {
         };
         assert!(read("open_days = 30", "open_days = 30").unwrap().is_online("enterprise-signing"));
         assert!(read("open_days = 30", "open_days = 0").unwrap_err().contains("open for 0 days"));
+        assert!(read("refused_kept_days = 90", "refused_kept_days = 0").unwrap_err().contains("kept for 0 days"));
+        assert_eq!(read("refused_kept_days = 90", "").unwrap().refused_kept_days, 90);
         assert!(read("open_at_most = 200000", "open_at_most = 0").is_err());
         assert!(read("per_address = 30", "per_address = 0").is_err() && read("per_address = 30", "per_address = 6001").is_err());
         assert!(read("\"when-known\"\n", "\"sometimes\"\n").unwrap_err().contains("unknown variant"));

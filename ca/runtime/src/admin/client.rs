@@ -42,6 +42,9 @@ pub enum CallError {
     /// In TLS 1.3 a client certificate is refused after the handshake, so it may show in the first answer.
     #[error("{address} and this identity do not trust each other: {reason}; see that the certificate is good and that the root is the server's")]
     Tls { address: String, reason: String },
+    /// Its certificate leads to the root, and more is asked for.
+    #[error("{address} is not believed to be the server: {reason}")]
+    Unproven { address: String, reason: String },
     /// What the server refused, in its words.
     #[error(transparent)]
     Problem(Problem),
@@ -66,6 +69,7 @@ impl From<CallError> for Problem {
             CallError::Address { .. } => (Exit::Usage, "server-address"),
             CallError::Unreachable { .. } => (Exit::Unavailable, "unreachable"),
             CallError::Tls { .. } => (Exit::Denied, "tls"),
+            CallError::Unproven { .. } => (Exit::Denied, "server-unproven"),
             CallError::Io { .. } => (Exit::Unavailable, "connection"),
             CallError::Protocol { .. } => (Exit::Internal, "protocol"),
         };
@@ -211,7 +215,10 @@ impl AdminClient {
         let stream = opened.map_err(|source| CallError::Unreachable { address: address.clone(), source })?;
         let greeted = TlsConnector::from(Arc::clone(config)).connect(name.clone(), stream);
         let greeted = timeout(HANDSHAKE, greeted).await.map_err(slow).and_then(|greeted| greeted);
-        Ok(Box::new(greeted.map_err(|error| CallError::Tls { address, reason: error.to_string() })?))
+        Ok(Box::new(greeted.map_err(|error| match unproven(&error) {
+            Some(reason) => CallError::Unproven { address, reason },
+            None => CallError::Tls { address, reason: error.to_string() },
+        })?))
     }
 
     async fn send(&self, request: Request<BoxBody<Bytes, io::Error>>) -> Result<Response<Incoming>, CallError> {
@@ -222,6 +229,14 @@ impl AdminClient {
             (Way::Tls { .. }, Some(reason)) => CallError::Tls { address: self.host(), reason },
             _ => error.into(),
         })
+    }
+}
+
+/// What a verifier of the caller's own says of the server.
+fn unproven(error: &io::Error) -> Option<String> {
+    match error.get_ref()?.downcast_ref()? {
+        rustls::Error::InvalidCertificate(rustls::CertificateError::Other(rustls::OtherError(said))) => Some(said.to_string()),
+        _ => None,
     }
 }
 

@@ -1,0 +1,192 @@
+//! A root's next generation is published beside the present one, with the certificates by which each vouches for the
+//! other: relying parties of either find a path, long before anything is issued beneath the new one.
+//!
+//! 1 judge    the new root signs itself under the present one's name, with a key of its own that is not refused
+//! 2 across   the present root certified that key as the ceremony does, and, where given, the other way round
+//! 3 record   root and certificates, the register's record of what the present root signed, and their log entries, in one commit
+//!
+//! The service goes on with the root it was founded with.
+
+use serde::{Deserialize, Serialize};
+use store::{Batch, Expectation, Key};
+use x509_parser::prelude::{FromDer, X509Certificate};
+
+use super::adopt;
+use super::authorise::{Administrator, Authorised};
+use super::certified::{self, CertifiedError};
+use crate::authority::{Authority, Issuer, ROOT};
+use crate::ceremony::CeremonyError;
+use crate::ceremony::roots::{self, Dates};
+use crate::problem::IssueError;
+use crate::record::{CertificateRecord, PublishedRoot, Status, decode, encode, log, serial_text};
+use crate::register;
+
+/// The profile of roots, and of the certificates across.
+const PROFILE: &str = "root";
+/// Generations of a root that are published.
+const MOST: usize = 64;
+
+#[derive(Debug, thiserror::Error)]
+pub enum RootsError {
+    #[error("this is the root that the authority goes by; give the next one's certificate")]
+    Present,
+    #[error("the new root and the present one have two subjects, and a path through both would be longer than a root allows; hold the ceremony again with the present name")]
+    Name,
+    #[error("the certificate across is not of the {of} root's key; give the one that was made for it")]
+    OtherKey { of: &'static str },
+    #[error("a root or a certificate across is not valid now; wait for its first day, or set the clock")]
+    NotNow,
+    #[error("64 generations are published; this is no authority any more but a list of them")]
+    TooMany,
+    #[error(transparent)]
+    Ceremony(#[from] CeremonyError),
+    #[error(transparent)]
+    Certified(#[from] CertifiedError),
+    #[error(transparent)]
+    Issue(#[from] IssueError),
+}
+
+impl From<RootsError> for runtime::exit::Problem {
+    fn from(error: RootsError) -> Self {
+        use runtime::exit::Exit;
+        let (exit, code) = match error {
+            RootsError::Issue(error) | RootsError::Certified(CertifiedError::Issue(error)) => return error.into(),
+            RootsError::Ceremony(error) => return error.into(),
+            RootsError::Present | RootsError::TooMany => (Exit::Conflict, "roots"),
+            RootsError::NotNow => (Exit::Refused, "not-now"),
+            RootsError::Name | RootsError::OtherKey { .. } | RootsError::Certified(_) => (Exit::Refused, "certified"),
+        };
+        let text = error.to_string();
+        let (message, next) = text.rsplit_once("; ").unwrap_or((&text, "correct it and try again"));
+        Self::new(exit, code, message, next)
+    }
+}
+
+/// What was made in ceremonies, DER.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct NewRoot {
+    #[serde(with = "crate::record::der_text")]
+    pub root: Vec<u8>,
+    /// Its key, certified by the present root.
+    #[serde(with = "crate::record::der_text")]
+    pub by_present: Vec<u8>,
+    /// The present root's key, certified by it.
+    pub by_new: Option<Across>,
+}
+
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Across(#[serde(with = "crate::record::der_text")] pub Vec<u8>);
+
+/// A certificate that is published under this name.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Published {
+    pub id: String,
+    pub sha256: String,
+    pub address: String,
+}
+
+/// The whole line. Said again, it is answered as before.
+pub fn install(authority: &Authority, authorised: &Authorised<Administrator>, new: &NewRoot) -> Result<Vec<Published>, RootsError> {
+    let present = authority.issuers.get(ROOT).ok_or(IssueError::Damaged { what: "the root" })?;
+    let known = published(authority)?;
+    if let Some(before) = known.iter().find(|one| one.der == new.root) {
+        return Ok(known.iter().filter(|one| one.generation == before.generation).map(|one| told(authority, one)).collect());
+    }
+    if known.len() >= MOST * 3 {
+        return Err(RootsError::TooMany);
+    }
+    let generation = known.iter().map(|one| one.generation).max().unwrap_or(1) + 1;
+    let id = format!("{ROOT}-{generation}");
+    // 1.
+    let root = roots::signs_itself(&new.root, &id)?;
+    if root.public_key_info == present.public_key_info {
+        return Err(RootsError::Present);
+    }
+    if root.name != present.name {
+        return Err(RootsError::Name);
+    }
+    let now = authority.clock.now();
+    if now < root.not_before || now > root.not_after {
+        return Err(RootsError::NotNow);
+    }
+    let key_digest = ring::digest::digest(&ring::digest::SHA256, &root.public_key_info).as_ref().to_vec();
+    let blocked = CertificateRecord::blocked_key(&key_digest);
+    if authority.store.get(&blocked).map_err(IssueError::from)?.is_some() {
+        return Err(IssueError::BlockedKey.into());
+    }
+    if authority.key_lists.holds(&root.public_key_info) {
+        return Err(IssueError::ListedKey.into());
+    }
+    // 2.
+    across(authority, present, &root, &new.by_present, "new")?;
+    if let Some(Across(der)) = &new.by_new {
+        across(authority, &root, present, der, "present")?;
+    }
+    // 3.
+    let mut records = vec![PublishedRoot { id: id.clone(), generation, der: new.root.clone() }, PublishedRoot { id: format!("{id}-by-{ROOT}"), generation, der: new.by_present.clone() }];
+    records.extend(new.by_new.iter().map(|Across(der)| PublishedRoot { id: format!("{ROOT}-by-{id}"), generation, der: der.clone() }));
+    let (serial, record) = registered(&new.by_present, key_digest)?;
+    let mut batch = Batch::new().expect(Expectation::Absent(blocked));
+    for one in &records {
+        batch = batch.expect(Expectation::Absent(PublishedRoot::key(&one.id))).put(PublishedRoot::key(&one.id), encode(one).map_err(IssueError::from)?);
+    }
+    batch = match register::find(&*authority.store, &serial).map_err(IssueError::from)? {
+        Some(_) => batch,
+        None => adopt::known(authority, batch, &serial, &record, now)?,
+    };
+    let (sha256, by_present) = (crate::sha256_hex(&new.root), crate::sha256_hex(&new.by_present));
+    let by_new = new.by_new.as_ref().map(|Across(der)| crate::sha256_hex(der));
+    let issued = log::Entry::CertificateIssued { issuer: ROOT, serial: &serial_text(&serial), profile: PROFILE, sha256: &by_present };
+    let installed = log::Entry::RootPublished { id: &id, sha256: &sha256, by_present_sha256: &by_present, by_new_sha256: by_new.as_deref(), by: &authorised.actor().to_string() };
+    batch.append(log::STREAM, issued.leaf(now).map_err(IssueError::from)?);
+    batch.append(log::STREAM, installed.leaf(now).map_err(IssueError::from)?);
+    authority.store.commit(batch).map_err(IssueError::from)?;
+    Ok(records.iter().map(|one| told(authority, one)).collect())
+}
+
+/// What the ceremony makes of `other`'s key under `by`, and nothing else.
+fn across(authority: &Authority, by: &Issuer, other: &Issuer, der: &[u8], of: &'static str) -> Result<(), RootsError> {
+    let Ok(([], read)) = X509Certificate::from_der(der) else { return Err(CertifiedError::NotByRoot.into()) };
+    if read.public_key().raw != other.public_key_info {
+        return Err(RootsError::OtherKey { of });
+    }
+    let dates = Dates { from: read.validity().not_before.to_datetime(), until: read.validity().not_after.to_datetime() };
+    let (_, facts) = roots::cross(&authority.policies, &authority.addresses, by, other, dates)?;
+    certified::check(der, by, &facts)?;
+    let now = authority.clock.now();
+    if now < dates.from || now > dates.until { Err(RootsError::NotNow) } else { Ok(()) }
+}
+
+fn registered(der: &[u8], key_digest: Vec<u8>) -> Result<(Vec<u8>, CertificateRecord), RootsError> {
+    let (_, read) = X509Certificate::from_der(der).map_err(|_| CertifiedError::NotByRoot)?;
+    let name = read.subject().iter_common_name().next().and_then(|name| name.as_str().ok()).unwrap_or_default().to_owned();
+    let record = CertificateRecord {
+        issuer: ROOT.into(),
+        profile: PROFILE.into(),
+        name,
+        code: None,
+        not_before: read.validity().not_before.timestamp(),
+        not_after: read.validity().not_after.timestamp(),
+        key_digest,
+        shard: None,
+        der: der.to_vec(),
+        status: Status::Good,
+        predecessor: None,
+    };
+    Ok((read.raw_serial().to_vec(), record))
+}
+
+fn told(authority: &Authority, one: &PublishedRoot) -> Published {
+    Published { id: one.id.clone(), sha256: crate::sha256_hex(&one.der), address: authority.addresses.issuer(&one.id) }
+}
+
+/// Every certificate that is published beside the present root, the oldest generation first.
+pub fn published(authority: &Authority) -> Result<Vec<PublishedRoot>, IssueError> {
+    let (from, to) = Key::range(PublishedRoot::TABLE, &[]);
+    let found = authority.store.scan(&from, &to, MOST * 4)?;
+    let mut found = found.iter().map(|(_, bytes)| decode(bytes)).collect::<Result<Vec<PublishedRoot>, _>>().map_err(|_| IssueError::Damaged { what: "a root" })?;
+    found.sort_by_key(|one| one.generation);
+    Ok(found)
+}
