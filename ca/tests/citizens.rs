@@ -319,6 +319,22 @@ fn openssl_signed(city: &City, request: &[u8], key: &KeyHandle, certificate: &[u
 }
 
 #[test]
+fn a_citizen_is_told_in_the_mailbox_before_the_certificate_ends() {
+    let city = City::found();
+    let certified = city.certify(&city.registrar("mx"), &new_request()).unwrap();
+    let letters = || {
+        while ca::flow::notice::due(city.authority()).unwrap().looked_at > 0 {}
+        ca::flow::outbox::collect(city.authority(), &Authorised::by_outbox(8)).unwrap().letters
+    };
+    let ours = |letters: Vec<ca::letter::Letter>| letters.into_iter().filter(|letter| letter.id.starts_with(&serial_text(&certified.serial))).collect::<Vec<_>>();
+    assert!(ours(letters()).is_empty());
+    city.clock.set(OffsetDateTime::from_unix_timestamp(certified.record.not_after).unwrap() - Duration::days(30));
+    let told = ours(letters());
+    assert!(!told.is_empty() && told.iter().all(|letter| letter.to == ca::record::Recipient::Mailbox(MAILBOX.into()) && letter.subject.contains("个人邮件证书")), "{told:?}");
+    assert!(told[0].text.contains("/renew") && !told[0].subject.contains("P-"));
+}
+
+#[test]
 fn two_at_once_get_one_certificate_and_a_registrar_revoked_meanwhile_gets_none() {
     let city = City::found();
     let gateway = city.registrar("mx");

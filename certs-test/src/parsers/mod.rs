@@ -23,7 +23,7 @@ pub struct Target {
     pub seeds: fn() -> Vec<Vec<u8>>,
 }
 
-pub const TARGETS: [Target; 19] = [
+pub const TARGETS: [Target; 20] = [
     Target { name: "smtp", run: dialogues::smtp, seeds: dialogues::smtp_seeds },
     Target { name: "imap", run: dialogues::imap, seeds: dialogues::imap_seeds },
     Target { name: "mime", run: dialogues::mime, seeds: dialogues::mime_seeds },
@@ -39,6 +39,7 @@ pub const TARGETS: [Target; 19] = [
     Target { name: "constraints", run: trust::constraints, seeds: trust::constraints_seeds },
     Target { name: "manifest", run: rows::manifest, seeds: rows::manifest_seeds },
     Target { name: "statement", run: rows::statement, seeds: rows::statement_seeds },
+    Target { name: "registrar", run: rows::registrar, seeds: rows::registrar_seeds },
     Target { name: "identity", run: rows::identity, seeds: rows::identity_seeds },
     Target { name: "checkpoint", run: tree::checkpoint, seeds: tree::checkpoint_seeds },
     Target { name: "tile", run: tree::tile, seeds: tree::tile_seeds },

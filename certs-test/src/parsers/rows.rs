@@ -3,6 +3,7 @@
 use policies::certificate::HostName;
 use policies::identity::{CreditCode, Document, DocumentKind, OrganisationCode, PersonName};
 use policies::mailbox::{Address, MailboxNumber};
+use policies::registrar::{self, MAX_STATEMENT_BYTES};
 use policies::statement::{Header, Kind, Manifest, Money, Parameters, Rate, Record, Row, SHIPPED};
 use time::Date;
 use time::format_description::well_known::Rfc3339;
@@ -34,6 +35,23 @@ pub(super) fn manifest_seeds() -> Vec<Vec<u8>> {
         "sum_close": "68400.00", "sum_paid_in": "2400.00", "sha256": "0f".repeat(32), "created_at": "2026-11-01T08:00:00+08:00",
     });
     vec![text.to_string().into_bytes()]
+}
+
+/// What a mail gateway says of a mailbox: read at all only as it would be written.
+pub(super) fn registrar(input: &[u8]) {
+    let Ok(text) = std::str::from_utf8(input) else { return };
+    let Ok(said) = registrar::Statement::parse(text) else { return };
+    assert_eq!(said.text().as_deref(), Ok(text));
+    assert!(text.len() <= MAX_STATEMENT_BYTES && said.mailbox.as_str().contains('@'));
+}
+
+pub(super) fn registrar_seeds() -> Vec<Vec<u8>> {
+    let head = "{\"form\":\"suiyin registrar statement 1\",\"id\":\"000102030405060708090a0b0c0d0e0f\",\"mailbox\":\"1234567897@mail.example.cn\",\"standing\":\"open\",\"at\":\"2026-11-29T06:30:00Z\"";
+    let digest = "0f".repeat(32);
+    vec![
+        format!("{head},\"certify\":{{\"pseudonym\":\"P-00000000-0000000Z\",\"request_sha256\":\"{digest}\"}}}}").into_bytes(),
+        format!("{head},\"withdraw\":{{\"reason\":\"cessation-of-operation\"}}}}").into_bytes(),
+    ]
 }
 
 /// A header and a line of CSV, or a line of the JSON twin. The owner's number stands in nothing that is shown.

@@ -34,6 +34,8 @@ use crate::tls::{self, TlsError};
 
 /// The longest request that is read.
 const MAX_REQUEST: usize = 16 * 1024;
+/// How the authority says that the mailbox has a certificate that is not over.
+const HAS_ONE: &str = "mailbox-has-certificate";
 /// Endings of one turn of the job.
 const TURN: usize = 100;
 
@@ -144,7 +146,19 @@ pub fn certify(gateway: &Gateway, authority: &dyn Authority, mailbox: &str, requ
         Err(error) => return Err(error.into()),
     }
     // 5. to 7.
-    answered(gateway, authority, &desk, number, &asked)
+    match answered(gateway, authority, &desk, number, &asked) {
+        // Issued before, for this very key, and kept: only its telling was lost.
+        Err(CertificateError::Authority(problem)) if problem.code == HAS_ONE => of_key(gateway, number, &read)?.ok_or(CertificateError::Authority(problem)),
+        done => done,
+    }
+}
+
+/// The certificate that is kept, when it is of the key of this request.
+fn of_key(gateway: &Gateway, number: MailboxNumber, request: &Request) -> Result<Option<Kept>, CertificateError> {
+    let Some(stored) = gateway.store.get(&Held::key(number))? else { return Ok(None) };
+    let held = Held::open(number, &stored, &gateway.directory_key)?;
+    let same = CertificateView::parse(held.chain.leaf()).is_ok_and(|view| view.spki == request.spki);
+    Ok(same.then(|| kept(gateway, number, held.chain)))
 }
 
 fn open_citizen(gateway: &Gateway, mailbox: &str) -> Result<Account, CertificateError> {
