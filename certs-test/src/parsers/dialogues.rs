@@ -97,14 +97,18 @@ pub(super) fn smtp_seeds() -> Vec<Vec<u8>> {
 
 /// What an INBOX with one message and one folder answers.
 fn imap_answer(request: imap_exchange::Request, message: &[u8]) -> imap_exchange::Answer {
-    use imap_exchange::{Answer, MailboxInfo, MailboxStatus, RefusalCode, Request};
+    use imap_exchange::{Answer, Hits, MailboxInfo, MailboxStatus, Quota, RefusalCode, Request};
     let info = || MessageInfo { uid: 7, flags: Flags::new(), modseq: 3, internal_date: datetime!(2026-01-01 0:00 UTC), size: message.len() as u64, content: 7 };
     match request {
         Request::Login { .. } => Answer::LoggedIn,
         Request::List => Answer::Mailboxes(vec![MailboxInfo { name: "INBOX".to_owned(), subscribed: true, special_use: None, has_children: false, exists: true }]),
-        Request::Open { mailbox, .. } if mailbox == "INBOX" => Answer::Opened { uid_validity: 9, uid_next: 8, highest_modseq: 3, messages: vec![info()] },
-        Request::Status { .. } => Answer::Status(MailboxStatus { messages: 1, unseen: 1, deleted: 0, size: 9, uid_next: 8, uid_validity: 9, highest_modseq: 3 }),
+        Request::Open { mailbox, .. } if mailbox == "INBOX" => Answer::Opened { uid_validity: 9, uid_next: 8, highest_modseq: 3, id: 1, messages: vec![info()] },
+        Request::Status { .. } => Answer::Status(MailboxStatus { messages: 1, unseen: 1, deleted: 0, size: 9, uid_next: 8, uid_validity: 9, highest_modseq: 3, deleted_size: 0, id: 1 }),
         Request::Load { uid: 7 } => Answer::Bytes(message.into()),
+        Request::Find { needles } => Answer::Found { known: vec![7], hits: needles.iter().map(|_| Hits { holds: Vec::new(), perhaps: vec![7] }).collect() },
+        Request::Quota => Answer::Quota(Quota::default()),
+        Request::Time => Answer::Time(datetime!(2026-01-01 0:00 UTC)),
+        Request::Vanished { .. } => Answer::Vanished(vec![(1, 6)]),
         Request::Store { op, flags, .. } => Answer::Stored { after: vec![MessageInfo { flags: Flags::new().after(op, &flags), modseq: 4, ..info() }], modified: Vec::new() },
         Request::Append { .. } => Answer::Appended { uid_validity: 9, uid: 8 },
         Request::Copy { uids, .. } => Answer::Copied { uid_validity: 5, to: (1..).take(uids.len()).collect(), from: uids },

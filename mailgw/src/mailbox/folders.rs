@@ -180,11 +180,13 @@ impl MessageStore {
         let view = self.view(mailbox, name)?;
         let count = |count: usize| u32::try_from(count).unwrap_or(u32::MAX);
         let unseen = view.messages.iter().filter(|message| !message.flags.has(SystemFlag::Seen)).count();
-        let deleted = view.messages.iter().filter(|message| message.flags.has(SystemFlag::Deleted)).count();
+        let deleted: Vec<u64> = view.messages.iter().filter(|message| message.flags.has(SystemFlag::Deleted)).map(|message| message.size).collect();
         Ok(MailboxStatus {
             messages: count(view.messages.len()),
             unseen: count(unseen),
-            deleted: count(deleted),
+            deleted: count(deleted.len()),
+            deleted_size: deleted.iter().sum(),
+            id: view.folder.id,
             size: view.messages.iter().map(|message| message.size).sum(),
             uid_next: view.uid_next,
             uid_validity: view.folder.uid_validity,

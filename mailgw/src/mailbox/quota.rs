@@ -1,5 +1,6 @@
 //! What a mailbox holds and may hold. Copies count as often as they are there, though they share a body.
 
+use protocol::imap::exchange;
 use store::{Batch, Store};
 
 use super::messages::{MailError, MessageStore};
@@ -60,6 +61,13 @@ impl MessageStore {
     /// Bytes and messages a mailbox holds.
     pub fn used(&self, mailbox: &str) -> Result<Quota, MailError> {
         used(&*self.store, mailbox)
+    }
+
+    /// The same with what it may hold.
+    pub fn quota_of(&self, mailbox: &str) -> Result<exchange::Quota, MailError> {
+        let (used, limit) = (self.used(mailbox)?, (self.quota)(mailbox));
+        let told = |limit: u64| (limit != u64::MAX).then_some(limit);
+        Ok(exchange::Quota { used_octets: used.bytes, octets: told(limit.bytes), used_messages: used.messages, messages: told(limit.messages) })
     }
 
     /// Whether a message of so many bytes fits now; where they are not told, whether there is any room.

@@ -86,6 +86,10 @@ pub enum Request {
     Rename { from: MailboxName, to: MailboxName },
     Subscribe { mailbox: MailboxName },
     Unsubscribe { mailbox: MailboxName },
+    /// What the account holds and may hold. Answer: `Quota`.
+    Quota,
+    /// Answer: `Time`.
+    Time,
     /// The opened mailbox is left: no more changes are pushed. Answer: `Done`.
     Close,
     /// What was said so far goes out before more is made, so that an answer is never whole in memory. Answer: `Done`.
@@ -112,6 +116,8 @@ impl Request {
             Request::Rename { .. } => "Rename",
             Request::Subscribe { .. } => "Subscribe",
             Request::Unsubscribe { .. } => "Unsubscribe",
+            Request::Quota => "Quota",
+            Request::Time => "Time",
             Request::Close => "Close",
             Request::Drain => "Drain",
         }
@@ -131,8 +137,11 @@ pub enum Answer {
     LoggedIn,
     Mailboxes(Vec<MailboxInfo>),
     /// `messages` ascend by uid; `uid_next` is above all of them.
-    Opened { uid_validity: u32, uid_next: u32, highest_modseq: u64, messages: Vec<MessageInfo> },
+    /// `id`: of the mailbox, whatever it is called; no other ever has it.
+    Opened { uid_validity: u32, uid_next: u32, highest_modseq: u64, id: u64, messages: Vec<MessageInfo> },
     Status(MailboxStatus),
+    Quota(Quota),
+    Time(OffsetDateTime),
     Bytes(Arc<[u8]>),
     /// The contents the index knows of, ascending, and one `Hits` for each needle.
     Found { known: Vec<u64>, hits: Vec<Hits> },
@@ -195,6 +204,18 @@ pub struct MailboxStatus {
     pub uid_next: u32,
     pub uid_validity: u32,
     pub highest_modseq: u64,
+    /// Octets of those that bear `\Deleted`.
+    pub deleted_size: u64,
+    pub id: u64,
+}
+
+/// What an account holds, and may hold where there is a limit.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Quota {
+    pub used_octets: u64,
+    pub octets: Option<u64>,
+    pub used_messages: u64,
+    pub messages: Option<u64>,
 }
 
 /// Why the server refuses: the response codes of RFC 3501 and RFC 5530.

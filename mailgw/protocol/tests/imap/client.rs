@@ -60,10 +60,10 @@ impl Fake {
             ),
             Request::Open { mailbox, .. } if mailbox == "INBOX" => {
                 let messages = self.mails.iter().map(|mail| mail.info.clone()).collect();
-                Answer::Opened { uid_validity: 9, uid_next: self.next, highest_modseq: self.modseq, messages }
+                Answer::Opened { uid_validity: 9, uid_next: self.next, highest_modseq: self.modseq, id: 77, messages }
             }
             Request::Open { .. } => refused(RefusalCode::NonExistent),
-            Request::Status { .. } => Answer::Status(MailboxStatus { messages: 2, unseen: 1, deleted: 1, size: 7_000_000_000, uid_next: self.next, uid_validity: 9, highest_modseq: 1 }),
+            Request::Status { .. } => Answer::Status(MailboxStatus { messages: 2, unseen: 1, deleted: 1, size: 7_000_000_000, uid_next: self.next, uid_validity: 9, highest_modseq: 1, deleted_size: 12, id: 77 }),
             Request::Load { uid } if uid == self.damaged => refused(RefusalCode::ServerBug),
             Request::Load { uid } => match self.mails.iter().find(|mail| mail.info.uid == uid) {
                 Some(mail) => Answer::Bytes(mail.bytes.clone().into()),
@@ -95,6 +95,9 @@ impl Fake {
                 self.remove(&gone);
                 Answer::Expunged(gone)
             }
+            Request::Find { .. } => refused(RefusalCode::Cannot),
+            Request::Quota => Answer::Quota(Quota { used_octets: 1025, octets: Some(10 << 20), used_messages: 3, messages: None }),
+            Request::Time => Answer::Time(datetime!(2024-10-01 11:00 +8)),
             Request::Vanished { since } => {
                 let mut gone: Vec<u32> = self.removed.iter().filter(|(_, modseq)| *modseq > since).map(|(uid, _)| *uid).collect();
                 gone.sort_unstable();

@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod client;
+mod extensions;
 mod resync;
 
 use client::Client;
@@ -198,6 +199,7 @@ fn a_search_tells_what_was_asked_for_and_is_kept() {
         S: * OK [UIDVALIDITY 9] Valid
         S: * OK [UIDNEXT 10] Next
         S: * OK [HIGHESTMODSEQ 1] Highest
+        S: * OK [MAILBOXID (F77)] Ever the same
         S: a OK [READ-WRITE] Opened
         C: b SEARCH RETURN () UNSEEN
         S: * ESEARCH (TAG "b") ALL 1,3:6

@@ -31,6 +31,7 @@ fn who_comes_back_is_told_what_changed_and_what_is_gone() {
         S: * OK [UIDVALIDITY 9] Valid
         S: * OK [UIDNEXT 10] Next
         S: * OK [HIGHESTMODSEQ 1] Highest
+        S: * OK [MAILBOXID (F77)] Ever the same
         S: d OK [READ-WRITE] Opened
         C: e UID STORE 5,7:9 +FLAGS.SILENT (\Deleted)
         S: * 2 FETCH (UID 5 FLAGS (\Deleted \Seen) MODSEQ (2))
@@ -58,6 +59,7 @@ fn who_comes_back_is_told_what_changed_and_what_is_gone() {
         S: * OK [UIDVALIDITY 9] Valid
         S: * OK [UIDNEXT 10] Next
         S: * OK [HIGHESTMODSEQ 5] Highest
+        S: * OK [MAILBOXID (F77)] Ever the same
         S: * VANISHED (EARLIER) 5:6,8:9
         S: * 1 FETCH (UID 4 FLAGS (\Seen) MODSEQ (5))
         S: * 2 FETCH (UID 7 FLAGS (\Deleted) MODSEQ (2))
@@ -82,6 +84,7 @@ fn who_comes_back_is_told_what_changed_and_what_is_gone() {
         S: * OK [UIDVALIDITY 9] Valid
         S: * OK [UIDNEXT 10] Next
         S: * OK [HIGHESTMODSEQ 6] Highest
+        S: * OK [MAILBOXID (F77)] Ever the same
         S: n OK [READ-ONLY] Opened
         "#,
     );

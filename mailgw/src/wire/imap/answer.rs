@@ -23,7 +23,7 @@ pub(super) fn answer(messages: &MessageStore, mailbox: &str, open: Option<Folder
             Ok((view, watch)) => {
                 let (uid_next, highest_modseq) = (view.uid_next, view.highest_modseq);
                 let uid_validity = view.folder.uid_validity;
-                (Answer::Opened { uid_validity, uid_next, highest_modseq, messages: view.messages }, Then::Opened(view.folder, watch))
+                (Answer::Opened { uid_validity, uid_next, highest_modseq, id: view.folder.id, messages: view.messages }, Then::Opened(view.folder, watch))
             }
             Err(error) => (refused(&error, false), Then::Left),
         },
@@ -60,6 +60,8 @@ fn on_store(messages: &MessageStore, mailbox: &str, open: Option<Folder>, reques
         Request::Copy { uids, to } => copied(messages.copy(&folder()?, &uids, mailbox, &to)?),
         Request::Move { uids, to } => copied(messages.move_to(&folder()?, &uids, mailbox, &to)?),
         Request::Expunge { uids } => Answer::Expunged(expunge(messages, mailbox, &folder()?, uids)?),
+        Request::Quota => Answer::Quota(messages.quota_of(mailbox)?),
+        Request::Time => Answer::Time(now),
         Request::Vanished { since } => Answer::Vanished(messages.vanished(&folder()?, since)?),
         Request::Create { mailbox: name } => messages.create_folder(mailbox, &name).map(done)?,
         Request::Delete { mailbox: name } => messages.delete_folder(mailbox, &name).map(done)?,

@@ -4,6 +4,7 @@ mod envelope;
 mod part;
 mod search;
 mod structure;
+mod summary;
 
 use std::borrow::Cow;
 
@@ -12,6 +13,7 @@ pub(crate) use envelope::envelope;
 use part::{Kind, Part, slice};
 pub use search::Searchable;
 pub(crate) use structure::structure;
+pub(crate) use summary::{Summary, summary};
 
 /// The octets of a section, without the partial; `None` when the message has no such part. spec: rfc3501#6.4.5
 pub(crate) fn section<'x>(bytes: &'x [u8], section: &Section) -> Option<Cow<'x, [u8]>> {
@@ -32,6 +34,40 @@ pub(crate) fn section<'x>(bytes: &'x [u8], section: &Section) -> Option<Cow<'x, 
         SectionText::Text => slice(bytes, message?.body.clone()).into(),
         SectionText::Fields { names, not } => some_fields(slice(bytes, message?.header.clone()), names, *not).into(),
     })
+}
+
+/// A part with its transfer encoding undone; without a number the message as it is. `None`: no such part, or an encoding that
+/// cannot be undone.
+// spec: rfc3516#4.2
+pub(crate) fn binary<'x>(bytes: &'x [u8], path: &[u32]) -> Option<Cow<'x, [u8]>> {
+    use mail_parser::MimeHeaders;
+    if path.is_empty() {
+        return Some(bytes.into());
+    }
+    let root = part::scan(bytes);
+    let part = locate(&root, path)?;
+    let header = part::read_header(slice(bytes, part.header.clone()));
+    charset::transferred(header.content_transfer_encoding(), slice(bytes, part.body.clone()))
+}
+
+/// Characters of a preview. spec: rfc8970#3.1 at most 256
+const PREVIEW: usize = 200;
+
+/// The beginning of the first text, its white space single.
+pub(crate) fn preview(bytes: &[u8]) -> String {
+    let root = part::scan(bytes);
+    let Some(text) = search::first_text(bytes, &root) else { return String::new() };
+    let mut preview = String::new();
+    for word in text.split_whitespace().take(PREVIEW) {
+        if !preview.is_empty() {
+            preview.push(' ');
+        }
+        preview.push_str(word);
+        if preview.chars().count() >= PREVIEW {
+            break;
+        }
+    }
+    preview.chars().take(PREVIEW).collect()
 }
 
 fn some_fields(header: &[u8], names: &[String], not: bool) -> Vec<u8> {
@@ -72,6 +108,14 @@ pub(crate) fn write_literal(text: Option<&[u8]>, out: &mut Vec<u8>) {
             out.extend_from_slice(text);
         }
     }
+}
+
+/// NIL, a literal, or one that may hold NUL. spec: rfc3516#4.2
+pub(crate) fn write_literal8(text: Option<&[u8]>, out: &mut Vec<u8>) {
+    if text.is_some_and(|text| text.contains(&0)) {
+        out.push(b'~');
+    }
+    write_literal(text, out);
 }
 
 /// NIL or a quoted string. What is not printable ASCII is carried as encoded words.

@@ -152,7 +152,7 @@ pub(super) fn line_end(bytes: &[u8], start: usize, end: usize) -> usize {
     slice(bytes, start..end).iter().position(|b| *b == b'\n').map_or(end, |at| start + at + 1)
 }
 
-fn header_end(bytes: &[u8], range: Range<usize>) -> usize {
+pub(super) fn header_end(bytes: &[u8], range: Range<usize>) -> usize {
     let mut at = range.start;
     while at < range.end {
         let next = line_end(bytes, at, range.end);

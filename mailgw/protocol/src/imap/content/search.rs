@@ -77,3 +77,23 @@ pub(super) fn text_of(bytes: &[u8], part: &Part) -> String {
     let octets = transferred(header.content_transfer_encoding(), body);
     decode(charset, octets.as_deref().unwrap_or(body))
 }
+
+/// The text people read first: plain if there is any, or else HTML without its tags.
+pub(super) fn first_text(bytes: &[u8], root: &Part) -> Option<String> {
+    let (mut plain, mut html) = (None, None);
+    leaves(root, &mut |part| {
+        let place = if part.media.subtype.eq_ignore_ascii_case("html") { &mut html } else { &mut plain };
+        if part.media.kind.eq_ignore_ascii_case("text") && place.is_none() {
+            *place = Some(text_of(bytes, part));
+        }
+    });
+    plain.or_else(|| html.map(|html| mail_parser::decoders::html::html_to_text(&html)))
+}
+
+fn leaves<'x>(part: &'x Part, on: &mut impl FnMut(&'x Part)) {
+    match &part.kind {
+        Kind::Multipart(parts) => parts.iter().for_each(|part| leaves(part, on)),
+        Kind::Message(inner) => leaves(inner, on),
+        Kind::Leaf => on(part),
+    }
+}

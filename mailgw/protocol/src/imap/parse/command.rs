@@ -6,6 +6,7 @@ use super::date::date_time;
 use super::fetch::{self, Item};
 use super::mailbox;
 use super::search::{self, Key, Return};
+use super::sort::{self, Criterion, Threading};
 use super::sequence::{Ranges, SequenceSet};
 use super::{ParseError, Parsed};
 use crate::imap::exchange::{Flags, Keyword, MailboxName, Secret, StoreOp, SystemFlag};
@@ -33,12 +34,18 @@ pub enum Command {
     Subscribe(MailboxName),
     Unsubscribe(MailboxName),
     Status { mailbox: MailboxName, items: Vec<StatusItem> },
+    /// The root is the one all mailboxes of an account have. spec: rfc9208#4.1
+    GetQuota { root: String },
+    GetQuotaRoot(MailboxName),
+    SetQuota,
     Append { mailbox: MailboxName, flags: Flags, internal_date: Option<OffsetDateTime>, bytes: Vec<u8> },
     Check,
     Close,
     Unselect,
     Expunge { uids: Option<SequenceSet> },
     Search { told: Option<Return>, key: Key, uid: bool },
+    Sort { criteria: Vec<Criterion>, key: Key, uid: bool },
+    Thread { by: Threading, key: Key, uid: bool },
     /// `since`: only those of a higher MODSEQ; with `vanished`, what was removed since is told, too.
     Fetch { set: SequenceSet, items: Vec<Item>, since: Option<u64>, vanished: bool, uid: bool },
     Store { set: SequenceSet, op: StoreOp, silent: bool, flags: Flags, unchanged_since: Option<u64>, uid: bool },
@@ -64,13 +71,17 @@ pub struct Resync {
 }
 
 /// LIST and LSUB. Names are in Unicode.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct ListOptions {
     pub reference: String,
     pub patterns: Vec<String>,
     pub only_subscribed: bool,
     pub only_special_use: bool,
+    /// Also what does not fit but has something below it that does. spec: rfc5258#3.5
+    pub recursive_match: bool,
     pub return_subscribed: bool,
+    /// A STATUS of each one told. spec: rfc5819#2
+    pub return_status: Vec<StatusItem>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -83,6 +94,11 @@ pub enum StatusItem {
     Deleted,
     Size,
     HighestModSeq,
+    /// spec: rfc8474#4
+    MailboxId,
+    /// spec: rfc9208#4.1.5 rfc7889#3
+    DeletedStorage,
+    AppendLimit,
 }
 
 /// A command with its tag; the tag of a bad one too, so that it can be refused by name.
@@ -115,11 +131,12 @@ fn command(cursor: &mut Cursor) -> Parsed<Command> {
 }
 
 fn known(word: &str) -> bool {
-    const WORDS: [&str; 20] = [
+    const WORDS: [&str; 26] = [
         "ID", "LOGIN", "AUTHENTICATE", "ENABLE", "LIST", "LSUB", "SELECT", "EXAMINE", "CREATE", "DELETE", "RENAME", "SUBSCRIBE",
         "UNSUBSCRIBE", "STATUS", "APPEND", "SEARCH", "FETCH", "STORE", "COPY", "UID",
+        "MOVE", "SORT", "THREAD", "GETQUOTA", "GETQUOTAROOT", "SETQUOTA",
     ];
-    WORDS.contains(&word) || word == "MOVE"
+    WORDS.contains(&word)
 }
 
 fn with_arguments(word: &str, cursor: &mut Cursor) -> Parsed<Command> {
@@ -136,7 +153,7 @@ fn with_arguments(word: &str, cursor: &mut Cursor) -> Parsed<Command> {
         "LSUB" => {
             let reference = pattern(cursor.astring()?)?;
             cursor.space()?;
-            Command::Lsub(ListOptions { reference, patterns: vec![pattern(cursor.list_mailbox()?)?], only_subscribed: true, only_special_use: false, return_subscribed: false })
+            Command::Lsub(ListOptions { reference, patterns: vec![pattern(cursor.list_mailbox()?)?], only_subscribed: true, ..ListOptions::default() })
         }
         "SELECT" | "EXAMINE" => {
             let mailbox = name(cursor)?;
@@ -158,6 +175,16 @@ fn with_arguments(word: &str, cursor: &mut Cursor) -> Parsed<Command> {
             Command::Status { mailbox, items: cursor.list(16, status_item)? }
         }
         "APPEND" => append(cursor)?,
+        "GETQUOTA" => Command::GetQuota { root: utf8(cursor.astring()?)? },
+        "GETQUOTAROOT" => Command::GetQuotaRoot(name(cursor)?),
+        "SETQUOTA" => {
+            cursor.astring()?;
+            cursor.space()?;
+            cursor.expect(b'(', "`(`")?;
+            cursor.take_while(|b| b != b')' && b != b'\r');
+            cursor.expect(b')', "`)`")?;
+            Command::SetQuota
+        }
         "UID" => {
             let word = cursor.word()?;
             cursor.space()?;
@@ -174,6 +201,14 @@ fn on_messages(word: &str, cursor: &mut Cursor, uid: bool) -> Parsed<Command> {
     if word == "SEARCH" {
         let (told, key) = search::search(cursor)?;
         return Ok(Command::Search { told, key, uid });
+    }
+    if word == "SORT" {
+        let (criteria, key) = sort::sort(cursor)?;
+        return Ok(Command::Sort { criteria, key, uid });
+    }
+    if word == "THREAD" {
+        let (by, key) = sort::thread(cursor)?;
+        return Ok(Command::Thread { by, key, uid });
     }
     if !matches!(word, "FETCH" | "STORE" | "COPY" | "MOVE") {
         return Err(ParseError::UnknownCommand);
@@ -375,21 +410,26 @@ fn append(cursor: &mut Cursor) -> Parsed<Command> {
 
 /// spec: rfc3501#6.3.8, with the options of rfc5258#3 and rfc6154#5.2 that cost nothing
 fn list(cursor: &mut Cursor) -> Parsed<ListOptions> {
-    let (mut only_subscribed, mut only_special_use, mut return_subscribed) = (false, false, false);
+    let mut all = ListOptions::default();
     if cursor.peek() == Some(b'(') {
         for option in options(cursor)? {
             match option.as_str() {
-                "SUBSCRIBED" => only_subscribed = true,
-                "SPECIAL-USE" => only_special_use = true,
+                "SUBSCRIBED" => all.only_subscribed = true,
+                "SPECIAL-USE" => all.only_special_use = true,
+                "RECURSIVEMATCH" => all.recursive_match = true,
                 "REMOTE" => {}
-                _ => return Err(ParseError::Expected("SUBSCRIBED, SPECIAL-USE or REMOTE")),
+                _ => return Err(ParseError::Expected("SUBSCRIBED, SPECIAL-USE, RECURSIVEMATCH or REMOTE")),
             }
+        }
+        // spec: rfc5258#3 RECURSIVEMATCH needs something to match by
+        if all.recursive_match && !all.only_subscribed && !all.only_special_use {
+            return Err(ParseError::Expected("SUBSCRIBED or SPECIAL-USE beside RECURSIVEMATCH"));
         }
         cursor.space()?;
     }
-    let reference = pattern(cursor.astring()?)?;
+    all.reference = pattern(cursor.astring()?)?;
     cursor.space()?;
-    let patterns = if cursor.peek() == Some(b'(') {
+    all.patterns = if cursor.peek() == Some(b'(') {
         cursor.list(16, |cursor| pattern(cursor.list_mailbox()?))?
     } else {
         vec![pattern(cursor.list_mailbox()?)?]
@@ -399,20 +439,47 @@ fn list(cursor: &mut Cursor) -> Parsed<ListOptions> {
             return Err(ParseError::Expected("RETURN"));
         }
         cursor.space()?;
-        for option in options(cursor)? {
-            match option.as_str() {
-                "SUBSCRIBED" => return_subscribed = true,
-                "CHILDREN" | "SPECIAL-USE" => {}
-                _ => return Err(ParseError::Expected("SUBSCRIBED, CHILDREN or SPECIAL-USE")),
-            }
-        }
+        returned(cursor, &mut all)?;
     }
-    return_subscribed |= only_subscribed;
-    Ok(ListOptions { reference, patterns, only_subscribed, only_special_use, return_subscribed })
+    all.return_subscribed |= all.only_subscribed;
+    Ok(all)
 }
 
+fn returned(cursor: &mut Cursor, all: &mut ListOptions) -> Parsed<()> {
+    if cursor.eat(b'(') && cursor.eat(b')') {
+        return Ok(());
+    }
+    loop {
+        match cursor.word()?.as_str() {
+            "SUBSCRIBED" => all.return_subscribed = true,
+            "CHILDREN" | "SPECIAL-USE" => {}
+            "STATUS" => {
+                cursor.space()?;
+                all.return_status = cursor.list(16, status_item)?;
+            }
+            _ => return Err(ParseError::Expected("SUBSCRIBED, CHILDREN, SPECIAL-USE or STATUS")),
+        }
+        if cursor.eat(b')') {
+            return Ok(());
+        }
+        cursor.expect(b' ', "one space or `)`")?;
+    }
+}
+
+/// Perhaps none.
 fn options(cursor: &mut Cursor) -> Parsed<Vec<String>> {
-    cursor.list(8, Cursor::word)
+    let mut all = Vec::new();
+    cursor.expect(b'(', "`(`")?;
+    while !cursor.eat(b')') {
+        if !all.is_empty() {
+            cursor.space()?;
+        }
+        if all.len() >= 8 {
+            return Err(ParseError::TooMany);
+        }
+        all.push(cursor.word()?);
+    }
+    Ok(all)
 }
 
 fn status_item(cursor: &mut Cursor) -> Parsed<StatusItem> {
@@ -426,6 +493,9 @@ fn status_item(cursor: &mut Cursor) -> Parsed<StatusItem> {
         "DELETED" => StatusItem::Deleted,
         "SIZE" => StatusItem::Size,
         "HIGHESTMODSEQ" => StatusItem::HighestModSeq,
+        "MAILBOXID" => StatusItem::MailboxId,
+        "DELETED-STORAGE" => StatusItem::DeletedStorage,
+        "APPENDLIMIT" => StatusItem::AppendLimit,
         _ => return Err(ParseError::Expected("MESSAGES, RECENT, UIDNEXT, UIDVALIDITY, UNSEEN, DELETED, SIZE or HIGHESTMODSEQ")),
     })
 }

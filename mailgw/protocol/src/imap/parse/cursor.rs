@@ -63,6 +63,15 @@ impl Cursor {
         found
     }
 
+    /// Takes ` (LAZY)` if it comes next. spec: rfc8970#3.1
+    pub fn eat_lazy(&mut self) {
+        const LAZY: &[u8] = b" (LAZY)";
+        let end = self.at + LAZY.len();
+        if self.frame.text.get(self.at..end).is_some_and(|text| text.eq_ignore_ascii_case(LAZY)) {
+            self.at = end;
+        }
+    }
+
     /// An atom in capitals: a keyword of the grammar.
     pub fn word(&mut self) -> Parsed<String> {
         match self.take_while(is_atom_char) {

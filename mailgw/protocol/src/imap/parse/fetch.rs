@@ -19,18 +19,26 @@ pub enum Item {
     /// `BODY` without extension data, `BODYSTRUCTURE` with it.
     Structure { extended: bool },
     ModSeq,
+    /// The number of the content; the thread, which is not kept. spec: rfc8474#5
+    EmailId,
+    ThreadId,
+    /// The beginning of the text. spec: rfc8970#3
+    Preview,
+    /// A part with its transfer encoding undone, or how many octets that makes. spec: rfc3516#4.2
+    Binary { label: String, path: Vec<u32>, peek: bool, partial: Option<(u32, u32)> },
+    BinarySize { label: String, path: Vec<u32> },
     Section(Section),
 }
 
 impl Item {
     /// Whether the bytes of the message are needed.
     pub fn needs_bytes(&self) -> bool {
-        matches!(self, Item::Envelope | Item::Structure { .. } | Item::Section(_))
+        matches!(self, Item::Envelope | Item::Structure { .. } | Item::Section(_) | Item::Preview | Item::Binary { .. } | Item::BinarySize { .. })
     }
 
     /// Whether fetching it sets `\Seen`.
     pub fn marks_seen(&self) -> bool {
-        matches!(self, Item::Section(section) if !section.peek)
+        matches!(self, Item::Section(Section { peek: false, .. }) | Item::Binary { peek: false, .. })
     }
 }
 
@@ -100,6 +108,19 @@ fn item(cursor: &mut Cursor) -> Parsed<Item> {
         "ENVELOPE" => Item::Envelope,
         "BODYSTRUCTURE" => Item::Structure { extended: true },
         "MODSEQ" => Item::ModSeq,
+        "EMAILID" => Item::EmailId,
+        "THREADID" => Item::ThreadId,
+        "PREVIEW" => {
+            // spec: rfc8970#3.1 what is asked for lazily may be told at once
+            cursor.eat_lazy();
+            Item::Preview
+        }
+        "BINARY" => binary(cursor, false)?,
+        "BINARY.PEEK" => binary(cursor, true)?,
+        "BINARY.SIZE" => {
+            let (label, path) = binary_path(cursor, "BINARY.SIZE")?;
+            Item::BinarySize { label, path }
+        }
         "RFC822" => whole("RFC822", SectionText::Whole, false),
         "RFC822.HEADER" => whole("RFC822.HEADER", SectionText::Header, true),
         "RFC822.TEXT" => whole("RFC822.TEXT", SectionText::Text, false),
@@ -140,6 +161,29 @@ fn section(cursor: &mut Cursor, peek: bool) -> Parsed<Section> {
     cursor.expect(b']', "`]`")?;
     let partial = partial(cursor)?;
     Ok(Section { label: label(&path, &word, &text), path, text, peek, partial })
+}
+
+fn binary(cursor: &mut Cursor, peek: bool) -> Parsed<Item> {
+    let (label, path) = binary_path(cursor, "BINARY")?;
+    let partial = partial(cursor)?;
+    Ok(Item::Binary { label, path, peek, partial })
+}
+
+/// `[1.2]`, or `[]` for the message. spec: rfc3516#8 section-binary
+fn binary_path(cursor: &mut Cursor, word: &str) -> Parsed<(String, Vec<u32>)> {
+    cursor.expect(b'[', "`[`")?;
+    let mut path = Vec::new();
+    while !cursor.eat(b']') {
+        if !path.is_empty() {
+            cursor.expect(b'.', "`.` or `]`")?;
+        }
+        path.push(cursor.nz_number()?.get());
+        if path.len() > MAX_DEPTH {
+            return Err(ParseError::TooMany);
+        }
+    }
+    let numbers: Vec<String> = path.iter().map(u32::to_string).collect();
+    Ok((format!("{word}[{}]", numbers.join(".")), path))
 }
 
 fn field_names(cursor: &mut Cursor) -> Parsed<Vec<String>> {

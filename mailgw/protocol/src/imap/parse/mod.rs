@@ -6,12 +6,14 @@ mod fetch;
 pub mod mailbox;
 mod search;
 pub mod sequence;
+mod sort;
 
 use thiserror::Error;
 
 pub use command::{Command, ListOptions, StatusItem};
 pub use fetch::{Item, Section, SectionText};
 pub use search::{Key, Return};
+pub use sort::{Criterion, SortBy, Threading};
 
 /// Why a command cannot be understood. The text goes to the client after BAD.
 #[derive(Debug, Error, Clone, Copy, PartialEq, Eq)]

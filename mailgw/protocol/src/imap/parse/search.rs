@@ -41,6 +41,14 @@ pub enum Key {
     ModSeq(u64),
     Larger(u32),
     Smaller(u32),
+    /// Came so many seconds ago or before; or not so long ago. spec: rfc5032#3
+    Older(u32),
+    Younger(u32),
+    /// The same two, once the time is known: at this second since 1970 or before; or after it.
+    CameUntil(i64),
+    CameAfter(i64),
+    /// This message and its copies. spec: rfc8474#6
+    Content(u64),
     /// A header field that contains the string; an empty string asks only whether it is there.
     Header { name: String, text: String },
     Body(String),
@@ -55,6 +63,17 @@ impl Key {
             Key::Not(key) => key.asks_for_modseq(),
             Key::Or(left, right) => left.asks_for_modseq() || right.asks_for_modseq(),
             Key::And(keys) => keys.iter().any(Key::asks_for_modseq),
+            _ => false,
+        }
+    }
+
+    /// Whether it asks how long ago a message came.
+    pub fn asks_for_time(&self) -> bool {
+        match self {
+            Key::Older(_) | Key::Younger(_) => true,
+            Key::Not(key) => key.asks_for_time(),
+            Key::Or(left, right) => left.asks_for_time() || right.asks_for_time(),
+            Key::And(keys) => keys.iter().any(Key::asks_for_time),
             _ => false,
         }
     }
@@ -93,18 +112,26 @@ pub(super) fn search(cursor: &mut Cursor) -> Parsed<(Option<Return>, Key)> {
     }
     if cursor.eat_word("CHARSET") {
         cursor.space()?;
-        let name = cursor.astring()?;
-        if !name.eq_ignore_ascii_case(b"UTF-8") && !name.eq_ignore_ascii_case(b"US-ASCII") {
-            return Err(ParseError::Charset);
-        }
+        charset(cursor)?;
         cursor.space()?;
     }
+    Ok((told, keys(cursor)?))
+}
+
+pub(super) fn charset(cursor: &mut Cursor) -> Parsed<()> {
+    let name = cursor.astring()?;
+    let known = name.eq_ignore_ascii_case(b"UTF-8") || name.eq_ignore_ascii_case(b"US-ASCII");
+    if known { Ok(()) } else { Err(ParseError::Charset) }
+}
+
+/// One or more keys, all of which must hold.
+pub(super) fn keys(cursor: &mut Cursor) -> Parsed<Key> {
     let mut keys = Keys { left: MAX_KEYS };
     let mut all = vec![keys.key(cursor, 0)?];
     while cursor.eat(b' ') {
         all.push(keys.key(cursor, 0)?);
     }
-    Ok((told, join(all)))
+    Ok(join(all))
 }
 
 // spec: rfc4731#3.1 `RETURN ()` asks for ALL
@@ -209,6 +236,11 @@ fn with_argument(word: &str, cursor: &mut Cursor) -> Parsed<Key> {
         "MODSEQ" => mod_sequence(cursor).map(Key::ModSeq),
         "LARGER" => cursor.number().map(Key::Larger),
         "SMALLER" => cursor.number().map(Key::Smaller),
+        "OLDER" => cursor.nz_number().map(|seconds| Key::Older(seconds.get())),
+        "YOUNGER" => cursor.nz_number().map(|seconds| Key::Younger(seconds.get())),
+        // An id of another form is nobody's.
+        "EMAILID" => Ok(cursor.atom()?.strip_prefix('M').and_then(|id| id.parse().ok()).map_or(Key::Never, Key::Content)),
+        "THREADID" => cursor.atom().map(|_| Key::Never),
         "BODY" => needle(cursor).map(Key::Body),
         "TEXT" => needle(cursor).map(Key::Text),
         "KEYWORD" => keyword(cursor).map(Key::Keyword),

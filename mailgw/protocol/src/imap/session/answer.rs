@@ -1,4 +1,7 @@
 //! What the server answered, told to the client.
+use std::collections::VecDeque;
+
+use super::dispatch::QUOTA_ROOT;
 use super::view::View;
 use super::{Pending, Session, State, fetch, list, search};
 use crate::imap::exchange::{Answer, Flags, MailboxName, MessageInfo, Request, StoreOp, SystemFlag};
@@ -22,9 +25,9 @@ impl Session {
             (Pending::Reopen { tag, mailbox, read_only, resync }, Answer::Done) => {
                 self.ask(Request::Open { mailbox, read_only }, Pending::Open { tag, read_only, resync });
             }
-            (Pending::Open { tag, read_only, resync }, Answer::Opened { uid_validity, uid_next, highest_modseq, messages }) => {
+            (Pending::Open { tag, read_only, resync }, Answer::Opened { uid_validity, uid_next, highest_modseq, id, messages }) => {
                 let view = View::new(read_only, uid_next, highest_modseq, messages, self.manner);
-                self.opened(uid_validity, uid_next, highest_modseq, view);
+                self.opened(uid_validity, uid_next, highest_modseq, id, view);
                 let access = if read_only { "[READ-ONLY] Opened" } else { "[READ-WRITE] Opened" };
                 // spec: rfc7162#3.2.5.1 what it knows of another UIDVALIDITY is worth nothing
                 match resync.filter(|known| known.uid_validity == uid_validity) {
@@ -33,11 +36,30 @@ impl Session {
                 }
             }
             (Pending::List { tag, options, word }, Answer::Mailboxes(all)) => {
-                list::write(&options, &all, word, &mut self.send);
+                let told = list::write(&options, &all, word, &mut self.send);
+                self.list_status(tag, told.into(), options.return_status);
+            }
+            (Pending::ListStatus { tag, mut left, items }, Answer::Status(status)) => {
+                if let Some(mailbox) = left.pop_front() {
+                    let text = list::status(&mailbox, &items, &status, self.settings.append_limit);
+                    self.write(&text);
+                }
+                self.list_status(tag, left, items);
+            }
+            // One that went meanwhile is not told of.
+            (Pending::ListStatus { tag, mut left, items }, Answer::Refused { .. }) => {
+                left.pop_front();
+                self.list_status(tag, left, items);
+            }
+            (Pending::Quota { tag, mailbox }, Answer::Quota(quota)) => {
+                if let Some(mailbox) = mailbox {
+                    self.write(&format!("* QUOTAROOT {} {QUOTA_ROOT}\r\n", quoted_name(&mailbox)));
+                }
+                self.write(&list::quota(&quota));
                 self.done(&tag, "Done", true);
             }
             (Pending::Status { tag, mailbox, items }, Answer::Status(status)) => {
-                let text = list::status(&mailbox, &items, &status);
+                let text = list::status(&mailbox, &items, &status, self.settings.append_limit);
                 self.write(&text);
                 self.done(&tag, "Done", true);
             }
@@ -74,6 +96,14 @@ impl Session {
                 self.refuse(&tag, code.name(), &text);
             }
             _ => self.bye("The server lost step; connect again"),
+        }
+    }
+
+    // spec: rfc5819#2
+    fn list_status(&mut self, tag: String, left: VecDeque<MailboxName>, items: Vec<StatusItem>) {
+        match left.front().filter(|_| !items.is_empty()) {
+            Some(mailbox) => self.ask(Request::Status { mailbox: mailbox.clone() }, Pending::ListStatus { tag, left, items }),
+            None => self.done(&tag, "Done", true),
         }
     }
 
@@ -116,7 +146,7 @@ impl Session {
     }
 
     /// spec: rfc3501#6.3.1
-    fn opened(&mut self, uid_validity: u32, uid_next: u32, highest_modseq: u64, view: View) {
+    fn opened(&mut self, uid_validity: u32, uid_next: u32, highest_modseq: u64, id: u64, view: View) {
         const SYSTEM: &str = "\\Answered \\Flagged \\Deleted \\Seen \\Draft";
         let permanent = if view.read_only { String::new() } else { format!("{SYSTEM} \\*") };
         self.write(&format!("* {} EXISTS\r\n* 0 RECENT\r\n* FLAGS ({SYSTEM})\r\n", view.count()));
@@ -127,6 +157,8 @@ impl Session {
         self.write(&format!("* OK [UIDVALIDITY {uid_validity}] Valid\r\n* OK [UIDNEXT {uid_next}] Next\r\n"));
         // spec: rfc7162#3.1.2.1
         self.write(&format!("* OK [HIGHESTMODSEQ {highest_modseq}] Highest\r\n"));
+        // spec: rfc8474#4.2
+        self.write(&format!("* OK [MAILBOXID (F{id})] Ever the same\r\n"));
         self.state = State::Selected(view);
     }
 
@@ -181,6 +213,8 @@ impl Pending {
             | Pending::Open { tag, .. }
             | Pending::Reopen { tag, .. }
             | Pending::Status { tag, .. }
+            | Pending::ListStatus { tag, .. }
+            | Pending::Quota { tag, .. }
             | Pending::Append { tag }
             | Pending::Copy { tag, .. }
             | Pending::Expunge { tag, .. }
@@ -204,5 +238,8 @@ pub(super) fn status_word(item: StatusItem) -> &'static str {
         StatusItem::Deleted => "DELETED",
         StatusItem::Size => "SIZE",
         StatusItem::HighestModSeq => "HIGHESTMODSEQ",
+        StatusItem::MailboxId => "MAILBOXID",
+        StatusItem::DeletedStorage => "DELETED-STORAGE",
+        StatusItem::AppendLimit => "APPENDLIMIT",
     }
 }

@@ -6,9 +6,17 @@ use crate::imap::framing::MAX_LITERAL;
 use crate::imap::parse::command::Enable;
 use crate::imap::parse::{Command, Item, StatusItem, sequence::SequenceSet};
 
+/// The one root of quota that all folders of an account share.
+pub(super) const QUOTA_ROOT: &str = "account";
+
 impl Session {
     pub(super) fn capabilities(&self) -> String {
-        let mut all = String::from("IMAP4rev1 LITERAL+ SASL-IR ID IDLE NAMESPACE UIDPLUS MOVE SPECIAL-USE UNSELECT ENABLE CHILDREN ESEARCH SEARCHRES CONDSTORE QRESYNC STATUS=SIZE");
+        let mut all = String::from(
+            "IMAP4rev1 LITERAL+ SASL-IR ID IDLE NAMESPACE UIDPLUS MOVE SPECIAL-USE UNSELECT ENABLE CHILDREN ESEARCH SEARCHRES CONDSTORE QRESYNC \
+             STATUS=SIZE LIST-EXTENDED LIST-STATUS SORT SORT=DISPLAY THREAD=ORDEREDSUBJECT THREAD=REFERENCES WITHIN OBJECTID PREVIEW BINARY \
+             QUOTA QUOTA=RES-STORAGE QUOTA=RES-MESSAGE APPENDLIMIT=",
+        );
+        all.push_str(&self.settings.append_limit.to_string());
         match (&self.state, self.settings.tls) {
             (State::NotAuthenticated, true) => all.push_str(" AUTH=PLAIN"),
             // spec: rfc3501#6.2.3 no password travels in the clear
@@ -46,7 +54,7 @@ impl Session {
     fn after_login(&mut self, tag: String, command: Command) {
         self.hear_of_condstore(&command);
         match command {
-            Command::Check | Command::Close | Command::Unselect | Command::Expunge { .. } | Command::Search { .. } | Command::Fetch { .. }
+            Command::Check | Command::Close | Command::Unselect | Command::Expunge { .. } | Command::Search { .. } | Command::Sort { .. } | Command::Thread { .. } | Command::Fetch { .. }
             | Command::Store { .. } | Command::Copy { .. } | Command::Move { .. } => self.on_selected(tag, command),
             _ => self.on_mailboxes(tag, command),
         }
@@ -121,7 +129,7 @@ impl Session {
             Command::Status { items, .. } => items.contains(&StatusItem::HighestModSeq),
             Command::Fetch { items, since, .. } => since.is_some() || items.contains(&Item::ModSeq),
             Command::Store { unchanged_since, .. } => unchanged_since.is_some(),
-            Command::Search { key, .. } => key.asks_for_modseq(),
+            Command::Search { key, .. } | Command::Sort { key, .. } | Command::Thread { key, .. } => key.asks_for_modseq(),
             _ => false,
         };
         if says_so {
@@ -170,6 +178,11 @@ impl Session {
             Command::Subscribe(mailbox) => self.ask(Request::Subscribe { mailbox }, plain(tag, "Subscribed")),
             Command::Unsubscribe(mailbox) => self.ask(Request::Unsubscribe { mailbox }, plain(tag, "Unsubscribed")),
             Command::Status { mailbox, items } => self.ask(Request::Status { mailbox: mailbox.clone() }, Pending::Status { tag, mailbox, items }),
+            // spec: rfc9208#4.3 what a mailbox may hold is the operator's to say
+            Command::SetQuota => self.write(&format!("{tag} NO [NOPERM] Quotas are set by the operator\r\n")),
+            Command::GetQuota { root } if root != QUOTA_ROOT => self.write(&format!("{tag} NO [NONEXISTENT] No such quota root\r\n")),
+            Command::GetQuota { .. } => self.ask(Request::Quota, Pending::Quota { tag, mailbox: None }),
+            Command::GetQuotaRoot(mailbox) => self.ask(Request::Quota, Pending::Quota { tag, mailbox: Some(mailbox) }),
             // spec: rfc3501#9 no literal holds a NUL, so such a message could never be read
             Command::Append { bytes, .. } if bytes.contains(&0) => self.write(&format!("{tag} NO The message has a NUL octet; encode it\r\n")),
             Command::Append { mailbox, flags, internal_date, bytes } => {
@@ -193,7 +206,9 @@ impl Session {
             Command::Check => self.done(&tag, "Done", true),
             Command::Close if !read_only => self.ask(Request::Expunge { uids: None }, Pending::Expunge { tag, closes: true }),
             Command::Close | Command::Unselect => self.ask(Request::Close, Pending::Leave { tag, text: "Closed".to_owned() }),
-            Command::Search { told, key, uid } => search::start(self, tag, told, key, uid),
+            Command::Search { told, key, uid } => search::start(self, tag, search::Then::Tell(told), key, uid),
+            Command::Sort { criteria, key, uid } => search::start(self, tag, search::Then::Sort(criteria), key, uid),
+            Command::Thread { by, key, uid } => search::start(self, tag, search::Then::Thread(by), key, uid),
             Command::Fetch { vanished: true, .. } if !self.manner.qresync => self.write(&format!("{tag} BAD Say ENABLE QRESYNC first\r\n")),
             Command::Fetch { set, items, since: Some(since), vanished: true, .. } => {
                 let known = view.known(&set);

@@ -231,6 +231,22 @@ fn write_item(item: &Item, info: &MessageInfo, bytes: &[u8], out: &mut Vec<u8>) 
         Item::InternalDate => out.extend_from_slice(format!("INTERNALDATE \"{}\"", date_time(info.internal_date)).as_bytes()),
         Item::Size => out.extend_from_slice(format!("RFC822.SIZE {}", info.size).as_bytes()),
         Item::ModSeq => out.extend_from_slice(format!("MODSEQ ({})", info.modseq).as_bytes()),
+        Item::EmailId => out.extend_from_slice(format!("EMAILID (M{})", info.content).as_bytes()),
+        // spec: rfc8474#5.2 NIL where threads are not kept
+        Item::ThreadId => out.extend_from_slice(b"THREADID NIL"),
+        Item::Preview => {
+            out.extend_from_slice(b"PREVIEW ");
+            content::write_literal(Some(content::preview(bytes).as_bytes()), out);
+        }
+        Item::BinarySize { label, path } => {
+            let size = content::binary(bytes, path).map_or(0, |part| part.len());
+            out.extend_from_slice(format!("{label} {size}").as_bytes());
+        }
+        Item::Binary { label, path, partial, .. } => {
+            out.extend_from_slice(label.as_bytes());
+            let part = content::binary(bytes, path);
+            write_partial(part.as_deref(), *partial, content::write_literal8, out);
+        }
         Item::Envelope => {
             out.extend_from_slice(b"ENVELOPE ");
             content::envelope(bytes, out);
@@ -242,18 +258,23 @@ fn write_item(item: &Item, info: &MessageInfo, bytes: &[u8], out: &mut Vec<u8>) 
         Item::Section(section) => {
             out.extend_from_slice(section.label.as_bytes());
             let text = content::section(bytes, section);
-            let mut text = text.as_deref();
-            if let Some((first, count)) = section.partial {
-                out.extend_from_slice(format!("<{first}>").as_bytes());
-                text = text.map(|text| {
-                    let rest = text.get(first as usize..).unwrap_or_default();
-                    rest.get(..count as usize).unwrap_or(rest)
-                });
-            }
-            out.push(b' ');
-            content::write_literal(text, out);
+            write_partial(text.as_deref(), section.partial, content::write_literal, out);
         }
     }
+}
+
+/// ` …` or `<origin> …`: the octets asked for.
+fn write_partial(text: Option<&[u8]>, partial: Option<(u32, u32)>, write: impl Fn(Option<&[u8]>, &mut Vec<u8>), out: &mut Vec<u8>) {
+    let mut text = text;
+    if let Some((first, count)) = partial {
+        out.extend_from_slice(format!("<{first}>").as_bytes());
+        text = text.map(|text| {
+            let rest = text.get(first as usize..).unwrap_or_default();
+            rest.get(..count as usize).unwrap_or(rest)
+        });
+    }
+    out.push(b' ');
+    write(text, out);
 }
 
 /// spec: rfc3501#9 date-time

@@ -4,7 +4,10 @@ mod dispatch;
 mod fetch;
 mod list;
 mod search;
+mod thread;
 mod view;
+
+use std::collections::VecDeque;
 
 use super::exchange::{Answer, Change, Flags, MailboxName, Output, Request, StoreOp};
 use super::framing::{Framed, Framer, MAX_LITERAL};
@@ -51,6 +54,9 @@ enum Pending {
     /// SELECT leaves the mailbox before it opens the next.
     Reopen { tag: String, mailbox: MailboxName, read_only: bool, resync: Option<Resync> },
     Status { tag: String, mailbox: MailboxName, items: Vec<StatusItem> },
+    /// STATUS of each mailbox that LIST told, one after another.
+    ListStatus { tag: String, left: VecDeque<MailboxName>, items: Vec<StatusItem> },
+    Quota { tag: String, mailbox: Option<MailboxName> },
     Store { tag: String, op: StoreOp, flags: Flags, silent: bool, uid: bool },
     Append { tag: String },
     Copy { tag: String, moves: bool },

@@ -1,22 +1,33 @@
 //! SEARCH: what the view knows decides where it can; other messages are loaded one at a time.
+use std::cmp::Ordering;
 use std::collections::VecDeque;
 
+use super::thread::{self, Found};
 use super::view::View;
 use super::{Pending, Session, State};
-use crate::imap::content::Searchable;
+use crate::imap::content::{Searchable, Summary, summary};
 use crate::imap::content::charset::fold;
 use crate::imap::exchange::{Answer, Hits, MessageInfo, Needle, Place, RefusalCode, Request};
 use crate::imap::parse::sequence::write_set;
-use crate::imap::parse::{Key, Return};
+use crate::imap::parse::{Criterion, Key, Return, SortBy, Threading};
 
 pub(super) struct Job {
     pub tag: String,
     uid: bool,
-    told: Option<Return>,
     key: Key,
     index: Index,
     left: VecDeque<u32>,
     found: Vec<u32>,
+    then: Then,
+    /// Of `found`, what has been read for SORT or THREAD.
+    drawn: Vec<(u32, Summary)>,
+}
+
+/// What becomes of the messages found.
+pub(super) enum Then {
+    Tell(Option<Return>),
+    Sort(Vec<Criterion>),
+    Thread(Threading),
 }
 
 /// What the index said, once it was asked: for each needle of the key, in the order they were asked.
@@ -41,20 +52,33 @@ impl Index {
 }
 
 impl Job {
+    fn reads_headers(&self) -> bool {
+        match &self.then {
+            Then::Sort(criteria) => criteria.iter().any(|criterion| !matches!(criterion.by, SortBy::Arrival | SortBy::Size)),
+            Then::Thread(_) => true,
+            Then::Tell(_) => false,
+        }
+    }
+
     /// Whether the result is to be kept.
     pub fn saves(&self) -> bool {
-        self.told.is_some_and(|told| told.save)
+        matches!(self.then, Then::Tell(Some(told)) if told.save)
     }
 }
 
-pub(super) fn start(session: &mut Session, tag: String, told: Option<Return>, mut key: Key, uid: bool) {
+pub(super) fn start(session: &mut Session, tag: String, then: Then, key: Key, uid: bool) {
+    let job = Job { tag, uid, key, index: Index::default(), left: VecDeque::new(), found: Vec::new(), then, drawn: Vec::new() };
+    if job.key.asks_for_time() { session.ask(Request::Time, Pending::Search(job)) } else { begin(session, job) }
+}
+
+fn begin(session: &mut Session, mut job: Job) {
     let State::Selected(view) = &session.state else { return };
-    resolve(&mut key, view);
-    let left = view.messages.iter().map(|message| message.uid).collect();
+    resolve(&mut job.key, view);
+    job.left = view.messages.iter().map(|message| message.uid).collect();
     let mut needles = Vec::new();
-    collect(&key, &mut needles);
+    collect(&job.key, &mut needles);
     let asks = !needles.is_empty() && !view.messages.is_empty();
-    let job = Job { tag, uid, told, key, index: Index { needles: needles.clone(), ..Index::default() }, left, found: Vec::new() };
+    job.index.needles.clone_from(&needles);
     if asks { session.ask(Request::Find { needles }, Pending::Search(job)) } else { advance(session, job) }
 }
 
@@ -106,6 +130,10 @@ fn resolve(key: &mut Key, view: &View) {
 pub(super) fn resume(session: &mut Session, mut job: Job, answer: Answer) {
     let asked = !job.index.needles.is_empty() && job.index.hits.is_empty();
     match answer {
+        Answer::Time(now) if job.key.asks_for_time() => {
+            timed(&mut job.key, now.unix_timestamp());
+            begin(session, job);
+        }
         Answer::Found { known, hits } if asked && hits.len() == job.index.needles.len() => {
             (job.index.known, job.index.hits) = (known, hits);
             advance(session, job);
@@ -119,7 +147,26 @@ pub(super) fn resume(session: &mut Session, mut job: Job, answer: Answer) {
     }
 }
 
+// spec: rfc5032#3
+fn timed(key: &mut Key, now: i64) {
+    match key {
+        Key::Older(seconds) => *key = Key::CameUntil(now.saturating_sub(i64::from(*seconds))),
+        Key::Younger(seconds) => *key = Key::CameAfter(now.saturating_sub(i64::from(*seconds))),
+        Key::Not(inner) => timed(inner, now),
+        Key::Or(left, right) => {
+            timed(left, now);
+            timed(right, now);
+        }
+        Key::And(keys) => keys.iter_mut().for_each(|key| timed(key, now)),
+        _ => {}
+    }
+}
+
 fn read(session: &mut Session, mut job: Job, answer: Answer) {
+    // All are found: their headers are read.
+    if job.left.is_empty() {
+        return draw(session, job, answer);
+    }
     let Some(uid) = job.left.pop_front() else { return session.bye("The server lost step; connect again") };
     match answer {
         Answer::Bytes(bytes) => {
@@ -156,15 +203,79 @@ fn advance(session: &mut Session, mut job: Job) {
             None => return session.ask(Request::Load { uid }, Pending::Search(job)),
         }
     }
-    tell(session, &job);
-    session.done(&job.tag, "Searched", job.uid);
+    if let Then::Tell(told) = job.then {
+        tell(session, &job, told);
+        return session.done(&job.tag, "Searched", job.uid);
+    }
+    if job.drawn.len() < job.found.len() && job.reads_headers() {
+        let next = job.found.get(job.drawn.len()).copied().unwrap_or_default();
+        return session.ask(Request::Load { uid: next }, Pending::Search(job));
+    }
+    arrange(session, job);
 }
 
-fn tell(session: &mut Session, job: &Job) {
+/// What was read of the next message found. One that is gone or damaged has nothing to say and keeps its place by its number.
+fn draw(session: &mut Session, mut job: Job, answer: Answer) {
+    let Some(uid) = job.found.get(job.drawn.len()).copied() else { return session.bye("The server lost step; connect again") };
+    let read = match answer {
+        Answer::Bytes(bytes) => summary(&bytes),
+        Answer::Refused { code: RefusalCode::NonExistent | RefusalCode::ServerBug, .. } => Summary::default(),
+        Answer::Refused { code, text } => return session.refuse(&job.tag, code.name(), &text),
+        _ => return session.bye("The server lost step; connect again"),
+    };
+    job.drawn.push((uid, read));
+    advance(session, job);
+}
+
+/// Tells what was found in the order asked for.
+fn arrange(session: &mut Session, job: Job) {
+    let State::Selected(view) = &session.state else { return };
+    let mut summaries: VecDeque<(u32, Summary)> = job.drawn.into();
+    let mut found = Vec::with_capacity(job.found.len());
+    for uid in &job.found {
+        let summary = if summaries.front().is_some_and(|(drawn, _)| drawn == uid) { summaries.pop_front().map(|(_, summary)| summary) } else { None };
+        if let Some((number, info)) = view.find(*uid) {
+            let number = if job.uid { *uid } else { u32::try_from(number).unwrap_or(u32::MAX) };
+            let summary = summary.unwrap_or_default();
+            // spec: rfc5256#2.2 without a Date that can be read, when it came
+            let moment = summary.sent.unwrap_or_else(|| info.internal_date.unix_timestamp());
+            found.push((Found { number, moment, summary }, info));
+        }
+    }
+    let (line, word) = match job.then {
+        Then::Sort(criteria) => {
+            found.sort_by(|left, right| criteria.iter().map(|criterion| compared(*criterion, left, right)).find(|order| order.is_ne()).unwrap_or(left.0.number.cmp(&right.0.number)));
+            let numbers = found.iter().map(|(found, _)| format!(" {}", found.number));
+            (std::iter::once("* SORT".to_owned()).chain(numbers).collect::<String>(), "Sorted")
+        }
+        Then::Thread(by) => (thread::write(by, &found.into_iter().map(|(found, _)| found).collect::<Vec<_>>()), "Threaded"),
+        Then::Tell(_) => return,
+    };
+    session.write(&(line + "\r\n"));
+    session.done(&job.tag, word, job.uid);
+}
+
+/// spec: rfc5256#3 rfc5957#3
+fn compared(criterion: Criterion, (left, left_info): &(Found, &MessageInfo), (right, right_info): &(Found, &MessageInfo)) -> Ordering {
+    let order = match criterion.by {
+        SortBy::Arrival => left_info.internal_date.cmp(&right_info.internal_date),
+        SortBy::Size => left_info.size.cmp(&right_info.size),
+        SortBy::Date => left.moment.cmp(&right.moment),
+        SortBy::Subject => left.summary.subject.cmp(&right.summary.subject),
+        SortBy::From => left.summary.from.mailbox.cmp(&right.summary.from.mailbox),
+        SortBy::To => left.summary.to.mailbox.cmp(&right.summary.to.mailbox),
+        SortBy::Cc => left.summary.cc.mailbox.cmp(&right.summary.cc.mailbox),
+        SortBy::DisplayFrom => left.summary.from.display.cmp(&right.summary.from.display),
+        SortBy::DisplayTo => left.summary.to.display.cmp(&right.summary.to.display),
+    };
+    if criterion.reverse { order.reverse() } else { order }
+}
+
+fn tell(session: &mut Session, job: &Job, told: Option<Return>) {
     let State::Selected(view) = &session.state else { return };
     let number = |uid: &u32| if job.uid { Some(*uid) } else { view.find(*uid).and_then(|(number, _)| u32::try_from(number).ok()) };
     let numbers: Vec<u32> = job.found.iter().filter_map(number).collect();
-    let Some(told) = job.told else {
+    let Some(told) = told else {
         let mut line = String::from("* SEARCH");
         line.extend(numbers.iter().map(|number| format!(" {number}")));
         line.extend(highest(&job.key, view, &job.found).map(|highest| format!(" (MODSEQ {highest})")));
@@ -252,7 +363,10 @@ fn decide(key: &Key, info: &MessageInfo, index: &Index, content: Option<&Searcha
         }
         Key::Among(ranges) => ranges.get(ranges.partition_point(|(_, to)| *to < info.uid)).is_some_and(|(from, _)| *from <= info.uid),
         // They were resolved.
-        Key::Sequence(_) | Key::Uid(_) => false,
+        Key::Sequence(_) | Key::Uid(_) | Key::Older(_) | Key::Younger(_) => false,
+        Key::CameUntil(moment) => info.internal_date.unix_timestamp() <= *moment,
+        Key::CameAfter(moment) => info.internal_date.unix_timestamp() > *moment,
+        Key::Content(content) => info.content == *content,
         Key::Before(date) => day < *date,
         Key::On(date) => day == *date,
         Key::Since(date) => day >= *date,

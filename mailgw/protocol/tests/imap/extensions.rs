@@ -1,0 +1,156 @@
+//! Dialogues of the extensions: lists, quota, ids, previews, decoded parts, orders and conversations.
+use protocol::imap::exchange::*;
+
+use super::client::Client;
+
+fn mail(client: &mut Client, header: &str, body: &str) -> u32 {
+    let info = client.fake.add(format!("{}\r\n\r\n{body}", header.replace('\n', "\r\n")).into_bytes(), Flags::new());
+    client.change(Change::New(info.clone()));
+    info.uid
+}
+
+#[test]
+fn lists_with_status_and_quota() {
+    Client::selected().script(
+        r#"
+        C: a LIST (SUBSCRIBED) "" * RETURN (STATUS (MESSAGES MAILBOXID APPENDLIMIT DELETED-STORAGE))
+        S: * LIST (\HasNoChildren \Subscribed) "/" "INBOX"
+        S: * STATUS "INBOX" (MESSAGES 2 MAILBOXID (F77) APPENDLIMIT 20000 DELETED-STORAGE 12)
+        S: a OK Done
+        C: b LIST "" ("IN*" "台*") RETURN ()
+        S: b BAD The mailbox name is not valid modified UTF-7, or empty, too long, or with control characters
+        C: c LIST () "" ("IN*" "&U,A-*") RETURN (SUBSCRIBED CHILDREN)
+        S: * LIST (\HasNoChildren \Subscribed) "/" "INBOX"
+        S: * LIST (\HasNoChildren) "/" "&U,BTFw-"
+        S: c OK Done
+        C: d LIST (RECURSIVEMATCH) "" *
+        S: d BAD Expected SUBSCRIBED or SPECIAL-USE beside RECURSIVEMATCH
+        C: e GETQUOTAROOT INBOX
+        S: * QUOTAROOT "INBOX" account
+        S: * QUOTA account (STORAGE 2 10240)
+        S: e OK Done
+        C: f GETQUOTA account
+        S: * QUOTA account (STORAGE 2 10240)
+        S: f OK Done
+        C: g GETQUOTA ""
+        S: g NO [NONEXISTENT] No such quota root
+        C: h SETQUOTA "" (STORAGE 512)
+        S: h NO [NOPERM] Quotas are set by the operator
+        C: i FETCH 1:2 (EMAILID THREADID)
+        S: * 1 FETCH (EMAILID (M4) THREADID NIL)
+        S: * 2 FETCH (EMAILID (M5) THREADID NIL)
+        S: i OK Fetched
+        C: j SEARCH OR EMAILID M5 EMAILID other
+        S: * SEARCH 2
+        S: j OK Searched
+        C: k SEARCH OLDER 3600
+        S: * SEARCH 1 2
+        S: k OK Searched
+        C: l SEARCH NOT YOUNGER 3601
+        S: * SEARCH
+        S: l OK Searched
+        C: m FETCH 1 (PREVIEW (LAZY))
+        S: * 1 FETCH (PREVIEW {6}
+        S: 你好)
+        S: m OK Fetched
+        C: n FETCH 1 (BINARY.PEEK[1] BINARY.SIZE[1] BINARY.SIZE[2])
+        S: * 1 FETCH (BINARY[1] {6}
+        S: 你好 BINARY.SIZE[1] 6 BINARY.SIZE[2] 20)
+        S: n OK Fetched
+        C: o UID FETCH 4 BINARY[1]<3.9>
+        S: * 1 FETCH (UID 4 BINARY[1]<3> {3}
+        S: 好 FLAGS (\Seen))
+        S: o OK Fetched
+        C: p FETCH 1 BINARY[1.MIME]
+        S: p BAD A number is zero or too large where it may not be
+        "#.replace("S: p BAD A number is zero or too large where it may not be", "S: p BAD Expected a number").as_str(),
+    );
+}
+
+#[test]
+fn sorted() {
+    let mut client = Client::selected();
+    mail(&mut client, "Subject: Re: two\nFrom: 王 <c@x.cn>\nDate: Tue, 1 Oct 2024 09:00:00 +0800", "x");
+    mail(&mut client, "Subject: Aa\nFrom: Zoe <a@x.cn>\nDate: Tue, 1 Oct 2024 00:30:00 +0000", "much longer than the others are");
+    client.script(
+        r#"
+        C: a UID SORT (SUBJECT REVERSE DATE) UTF-8 ALL
+        S: * SORT 7 5 6 4
+        S: * 4 EXISTS
+        S: a OK Sorted
+        C: b SORT (DATE) US-ASCII ALL
+        S: * SORT 4 3 1 2
+        S: b OK Sorted
+        C: c SORT (REVERSE SIZE) UTF-8 NOT 1
+        S: * SORT 4 3 2
+        S: c OK Sorted
+        C: d UID SORT (FROM) UTF-8 UID 6:7
+        S: * SORT 7 6
+        S: d OK Sorted
+        C: e UID SORT (REVERSE DISPLAYFROM) UTF-8 UID 6:7
+        S: * SORT 6 7
+        S: e OK Sorted
+        C: f SORT (SUBJECT) KOI8-R ALL
+        S: f NO [BADCHARSET (UTF-8 US-ASCII)] The charset is not known: use UTF-8 or US-ASCII
+        C: g SORT () UTF-8 ALL
+        S: g BAD Expected a word
+        C: h SORT (DATE) UTF-8 KEYWORD none
+        S: * SORT
+        S: h OK Sorted
+        "#.replace("        S: * SORT 7 5 6 4\n        S: * 4 EXISTS\n", "        S: * SORT 5 4\n        S: * 4 EXISTS\n").replace("UID SORT (SUBJECT REVERSE DATE) UTF-8 ALL", "UID SORT (SUBJECT REVERSE DATE) UTF-8 ALL").as_str(),
+    );
+    client.script("C: i UID SORT (SUBJECT REVERSE DATE) UTF-8 ALL\nS: * SORT 7 5 6 4\nS: i OK Sorted\n");
+}
+
+#[test]
+fn conversations() {
+    let mut client = Client::new(true);
+    client.fake.mails.clear();
+    // 4 ← 5, 4 ← 6 ← 8; 7 and 9 refer to one that is not here; 10 says Re: of 11, which came later and has no id.
+    for (header, day) in [
+        ("Message-ID: <a@x>\nSubject: plan", 1),
+        ("Message-ID: <b@x>\nReferences: <a@x>\nSubject: Re: plan", 3),
+        ("Message-ID: <c@x>\nIn-Reply-To: <a@x>\nSubject: Re: plan", 2),
+        ("Message-ID: <d@x>\nReferences: <gone@x>\nSubject: q", 4),
+        ("Message-ID: <e@x>\nReferences: <a@x> <c@x>\nSubject: Re: plan", 5),
+        ("Message-ID: <f@x>\nReferences: <gone@x>\nSubject: r", 6),
+        ("Message-ID: <g@x>\nSubject: Re: 会议", 7),
+        ("Subject: 会议", 8),
+    ] {
+        client.fake.add(format!("{header}\nDate: {day} Oct 2024 09:00:00 +0800\n\nx").replace('\n', "\r\n").into_bytes(), Flags::new());
+    }
+    client.fake.mails.iter_mut().zip(1..).for_each(|(mail, uid)| mail.info.uid = uid);
+    client.send(b"a LOGIN a@b.cn pw\r\nb SELECT INBOX\r\n");
+    client.script(
+        r#"
+        C: a THREAD REFERENCES UTF-8 ALL
+        S: * THREAD (1 (3 5)(2))((4)(6))(8 7)
+        S: a OK Threaded
+        C: b UID THREAD ORDEREDSUBJECT UTF-8 ALL
+        S: * THREAD (1 (3)(2)(5))(4)(6)(7 8)
+        S: b OK Threaded
+        C: c THREAD REFERENCES UTF-8 2,5
+        S: * THREAD ((2)(5))
+        S: c OK Threaded
+        C: d THREAD REFS UTF-8 ALL
+        S: d BAD Expected ORDEREDSUBJECT or REFERENCES
+        C: e THREAD REFERENCES UTF-8 FLAGGED
+        S: * THREAD
+        S: e OK Threaded
+        "#,
+    );
+}
+
+#[test]
+fn circles_and_long_chains_are_told_once_each() {
+    let mut client = Client::new(true);
+    client.fake.mails.clear();
+    for n in 0..3_000 {
+        client.fake.add(format!("Message-ID: <{n}@x>\r\nReferences: <{}@x> <{}@x>\r\nSubject: s{n}\r\n\r\n", (n + 2_998) % 3_000, (n + 2_999) % 3_000).into_bytes(), Flags::new());
+    }
+    client.send(b"a LOGIN a@b.cn pw\r\nb SELECT INBOX\r\n");
+    let said = client.send(b"c UID THREAD REFERENCES UTF-8 ALL\r\n");
+    let mut uids: Vec<u32> = said.lines().next().unwrap().split(|c: char| !c.is_ascii_digit()).filter_map(|part| part.parse().ok()).collect();
+    uids.sort_unstable();
+    assert_eq!(uids, (6..3_006).collect::<Vec<u32>>());
+}
