@@ -34,6 +34,8 @@ pub struct Office {
     pub imaps: u16,
     pub submissions: u16,
     pub submission: u16,
+    /// Bureaus' own systems, mutual TLS.
+    pub push: u16,
     pub http: u16,
     pub people: Vec<Account>,
     pub institutions: Vec<Account>,
@@ -61,6 +63,7 @@ impl Office {
             imaps: free_port(),
             submissions: free_port(),
             submission: free_port(),
+            push: free_port(),
             http: free_port(),
             people: Vec::new(),
             institutions: Vec::new(),
@@ -95,8 +98,8 @@ impl Office {
     }
 
     fn found_gateway(&mut self) {
-        let [smtp, imap, imaps, submissions, submission, http] = [self.smtp, self.imap, self.imaps, self.submissions, self.submission, self.http].map(|port| format!("127.0.0.1:{port}"));
-        let addresses = ["--smtp", &smtp, "--imap", &imap, "--imaps", &imaps, "--submissions", &submissions, "--submission", &submission, "--http", &http];
+        let [smtp, imap, imaps, submissions, submission, push, http] = [self.smtp, self.imap, self.imaps, self.submissions, self.submission, self.push, self.http].map(|port| format!("127.0.0.1:{port}"));
+        let addresses = ["--smtp", &smtp, "--imap", &imap, "--imaps", &imaps, "--submissions", &submissions, "--submission", &submission, "--push", &push, "--http", &http];
         let mut arguments = vec!["init", "--domain", DOMAIN, "--host", HOST, "--sealer", "sealer", "--root", "ca/root.pem", "--outbox", "ca/outbox.sock"];
         arguments.extend(addresses);
         self.mailgw(&arguments).ok();
@@ -204,7 +207,7 @@ impl Office {
     }
 
     pub fn start_gateway(&mut self) {
-        let (mut gateway, ports) = (self.spawn("mailgw", &["serve"]), [self.smtp, self.imap, self.imaps, self.submissions, self.submission, self.http]);
+        let (mut gateway, ports) = (self.spawn("mailgw", &["serve"]), [self.smtp, self.imap, self.imaps, self.submissions, self.submission, self.push, self.http]);
         self.wait("mailgw", &mut gateway, || ports.iter().all(|port| std::net::TcpStream::connect(("127.0.0.1", *port)).is_ok()));
         self.gateway = Some(gateway);
     }

@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex};
 use keys::{DataKey, KeyError, KeyStore};
 use policies::certificate::{HostName, WordError};
 use policies::mailbox::MailboxPolicy;
+use policies::push::PushLimits;
 use policies::statement::Parameters;
 use runtime::clock::Clock;
 use ring::rand::SystemRandom;
@@ -55,6 +56,7 @@ impl From<GatewayError> for Problem {
 pub struct Policies {
     pub mailbox: Arc<MailboxPolicy>,
     pub statements: Parameters,
+    pub push: PushLimits,
     /// SHA-256 over their files, hexadecimal.
     pub digest: String,
 }
@@ -67,6 +69,7 @@ pub struct Gateway {
     pub keys: Arc<KeyStore>,
     pub anchors: Anchors,
     pub statements: Parameters,
+    pub push_limits: PushLimits,
     pub messages: Arc<MessageStore>,
     pub directory: Arc<Directory>,
     /// Mail for elsewhere.
@@ -81,7 +84,7 @@ impl Gateway {
     pub fn open(
         store: Arc<dyn Store>, settings: Settings, keys: impl Into<Arc<KeyStore>>, anchors: Anchors, policies: Policies, clock: Arc<dyn Clock>,
     ) -> Result<Self, GatewayError> {
-        let Policies { mailbox, statements, digest: _ } = policies;
+        let Policies { mailbox, statements, push: push_limits, digest: _ } = policies;
         let keys = keys.into();
         let mail_key: Arc<DataKey> = Arc::new(keys.data_key(MAIL_KEY)?);
         let domain = HostName::parse(&settings.domain).map_err(|error| GatewayError::Domain { domain: settings.domain.clone(), error })?;
@@ -94,7 +97,7 @@ impl Gateway {
         let (random, queue_key) = (Arc::new(SystemRandom::new()), keys.data_key(QUEUE_KEY)?);
         let (host, domain) = (named(&settings.host)?, named(&settings.domain)?);
         let queue = Arc::new(Queue::new(Arc::clone(&store), Arc::clone(&messages), Arc::clone(&directory), queue_key, random, host, domain));
-        Ok(Self { store, clock, settings, keys, anchors, statements, messages, directory, queue, directory_key, telling: Mutex::default() })
+        Ok(Self { store, clock, settings, keys, anchors, statements, push_limits, messages, directory, queue, directory_key, telling: Mutex::default() })
     }
 
     pub fn now_unix_millis(&self) -> u64 {

@@ -89,6 +89,9 @@ pub struct Listen {
     pub submissions: Option<SocketAddr>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub submission: Option<SocketAddr>,
+    /// Bureaus' own systems, mutual TLS. Without an address nobody pushes over the network.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub push: Option<SocketAddr>,
     /// `/healthz` and `/metrics` for the operator.
     pub http: SocketAddr,
 }

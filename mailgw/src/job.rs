@@ -9,13 +9,17 @@ use ::evidence::Evidence;
 use runtime::metrics::{Counter, Gauge, MetricError, Registry};
 use runtime::revocation::RevocationLists;
 use runtime::shutdown::Shutdown;
+use tokio::sync::Semaphore;
+use tokio::task::JoinSet;
 
-use crate::flow::evidence::{seal, unsigned};
 use crate::flow::certificate::tell_all;
+use crate::flow::evidence::{seal, unsigned};
 use crate::flow::notices::{Collected, collect};
+use crate::flow::push::job::{self, Turn};
 use crate::gateway::Gateway;
 use crate::outbox::Outbox;
 use crate::registrar::authority::Authority;
+use crate::service::Service;
 
 /// How often the log's head is signed, when it grew.
 const HEAD_EVERY: Duration = Duration::from_millis(250);
@@ -23,6 +27,10 @@ const HEAD_EVERY: Duration = Duration::from_millis(250);
 const ASK_EVERY: Duration = Duration::from_secs(5);
 /// How often evidence is signed, when there is some.
 const SEAL_EVERY: Duration = Duration::from_secs(1);
+/// How often jobs of bureaus are looked for, when nothing wakes.
+const LOOK_EVERY: Duration = Duration::from_secs(5);
+/// Jobs delivered at one time: of several bureaus none waits for another's month.
+const AT_ONCE: usize = 4;
 
 /// What came of the letters asked for.
 pub struct NoticeMetrics {
@@ -136,6 +144,47 @@ pub async fn endings(gateway: Arc<Gateway>, authority: Arc<dyn Authority>, owed:
 /// How many mailboxes' certificates are to end of which the authority has not heard.
 pub fn owed(metrics: &Registry) -> Result<Arc<Gauge>, MetricError> {
     metrics.gauge("suiyin_mail_certificates_owed", "Mailboxes whose certificates are to end and of which the authority has not heard.", &[])
+}
+
+/// Delivers what bureaus' own systems sent, until shutdown; what was cut off is taken up again by itself.
+pub async fn pushes(service: Service, shutdown: Shutdown) {
+    let turns = Arc::new(Semaphore::new(AT_ONCE));
+    let mut tick = tokio::time::interval(LOOK_EVERY);
+    tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    let mut running = JoinSet::new();
+    loop {
+        tokio::select! {
+            () = shutdown.wait() => break,
+            () = service.jobs.wake.notified() => {}
+            _ = tick.tick() => {}
+        }
+        let looking = service.clone();
+        let found = tokio::task::spawn_blocking(move || job::waiting(&looking.gateway, &looking.jobs, &looking.gateway.push_limits)).await;
+        let waiting = match found {
+            Ok(Ok(waiting)) => waiting,
+            Ok(Err(error)) => {
+                tracing::warn!(%error, "jobs of bureaus cannot be looked at");
+                continue;
+            }
+            Err(_) => continue,
+        };
+        while running.try_join_next().is_some() {}
+        for (bureau, batch) in waiting {
+            let Ok(turn) = Arc::clone(&turns).try_acquire_owned() else { break };
+            let service = service.clone();
+            running.spawn_blocking(move || {
+                let _turn = turn;
+                let go_on = || !service.shutdown.is_set();
+                match job::run(&service.gateway, &*service.sealer, &service.lists, &service.jobs, (&bureau, &batch), &go_on) {
+                    Ok(Turn::Done) => service.jobs.wake.notify_one(),
+                    Ok(Turn::Elsewhere) => {}
+                    Ok(Turn::Later(reason)) => tracing::warn!(bureau, batch, reason, "a push waits"),
+                    Err(error) => tracing::warn!(bureau, batch, %error, "a push waits"),
+                }
+            });
+        }
+    }
+    while running.join_next().await.is_some() {}
 }
 
 pub async fn run(evidence: Arc<Evidence>, healthy: Arc<AtomicBool>, shutdown: Shutdown) {

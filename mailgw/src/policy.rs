@@ -6,6 +6,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use policies::mailbox::MailboxPolicy;
+use policies::push::PushLimits;
 use policies::statement::Parameters;
 use ring::digest::{Context, SHA256};
 use store::{Batch, Expectation, Key, Store};
@@ -18,13 +19,14 @@ use crate::record::event::{self, Event};
 pub(crate) const DIRECTORY: &str = "policies";
 const MAILBOX: &str = "mailbox";
 const STATEMENTS: &str = "statements";
+const PUSH: &str = "push";
 /// The most bytes of one file, and the most files of one directory.
 const MAX_FILE: u64 = 256 * 1024;
 const MAX_FILES: usize = 64;
 
 /// Writes the policies the program was shipped with.
 pub(crate) fn ship(path: &Path) -> Result<(), InitError> {
-    for (below, shipped) in [(MAILBOX, policies::mailbox::SHIPPED.as_slice()), (STATEMENTS, policies::statement::SHIPPED.as_slice())] {
+    for (below, shipped) in [(MAILBOX, policies::mailbox::SHIPPED.as_slice()), (STATEMENTS, policies::statement::SHIPPED.as_slice()), (PUSH, policies::push::SHIPPED.as_slice())] {
         let directory = path.join(below);
         std::fs::create_dir_all(&directory).map_err(|error| InitError::file(&directory, &error))?;
         for (file, text) in shipped {
@@ -43,14 +45,23 @@ pub(crate) fn ship_new(path: &Path) -> Result<(), InitError> {
             write(&directory.join(file), text.as_bytes())?;
         }
     }
+    let directory = path.join(PUSH);
+    if !directory.exists() {
+        std::fs::create_dir_all(&directory).map_err(|error| InitError::file(&directory, &error))?;
+        for (file, text) in policies::push::SHIPPED {
+            write(&directory.join(file), text.as_bytes())?;
+        }
+    }
     Ok(())
 }
 
-/// `path` holds `mailbox/` and `statements/`.
+/// `path` holds `mailbox/`, `statements/` and `push/`.
 pub fn read(path: &Path) -> Result<Policies, InitError> {
     let mut context = Context::new(&SHA256);
     let (mailbox, statements) = (documents(path, MAILBOX, &mut context)?, documents(path, STATEMENTS, &mut context)?);
+    let push = documents(path, PUSH, &mut context)?;
     Ok(Policies {
+        push: PushLimits::parse(push.iter().map(|(file, text)| (file.as_str(), text.as_str())))?,
         mailbox: Arc::new(MailboxPolicy::parse(mailbox.iter().map(|(file, text)| (file.as_str(), text.as_str())))?),
         statements: Parameters::parse(statements.iter().map(|(file, text)| (file.as_str(), text.as_str())))?,
         digest: crate::hex(context.finish().as_ref()),

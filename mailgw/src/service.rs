@@ -22,6 +22,7 @@ use crate::bureau::{self, Registration, ShownBureau};
 use crate::directory::{Applicant, DirectoryError, ImportedRow, NewPassword, Page, Password, Query, ShownMailbox, ToldPassword, Words, today};
 use crate::flow::evidence::{self, Installed, Wanted};
 use crate::flow::certificate;
+use crate::flow::push::job::Jobs;
 use crate::flow::push::{self, Order, Progress, Report};
 use crate::gateway::Gateway;
 use crate::mailbox::MailError;
@@ -182,6 +183,8 @@ pub struct Service {
     pub sealer: Arc<dyn Seal>,
     /// Where statements about mailboxes go.
     pub authority: Arc<dyn Authority>,
+    /// Pushes that bureaus' own systems send.
+    pub jobs: Arc<Jobs>,
     /// What the listeners serve, while there are listeners.
     pub tls: Option<watch::Sender<Arc<ServerConfig>>>,
     /// When it begins, long work ends at its next commit.
@@ -196,7 +199,7 @@ impl Service {
         let lists = Arc::new(RevocationLists::new(handle.clone()));
         let sealer = Arc::new(RemoteSealer::new(sealer, handle.clone()));
         let authority = Arc::new(RemoteAuthority::new(handle.clone()));
-        Self { gateway: Arc::new(gateway), evidence, lists, sealer, authority, tls: None, shutdown: Shutdown::new(), long_work: Arc::default() }
+        Self { gateway: Arc::new(gateway), evidence, lists, sealer, authority, jobs: Arc::default(), tls: None, shutdown: Shutdown::new(), long_work: Arc::default() }
     }
 
     /// From a blocking thread.

@@ -9,6 +9,7 @@ mod document;
 pub mod filing;
 pub mod identity;
 pub mod mailbox;
+pub mod push;
 pub mod registrar;
 pub mod statement;
 

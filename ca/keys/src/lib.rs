@@ -4,6 +4,7 @@
 //! directory of its own. Or it lives in a hardware token and never leaves it: [`Token`].
 #![forbid(unsafe_code)]
 
+mod client;
 mod data;
 mod handle;
 mod holder;
@@ -14,6 +15,7 @@ mod sealed;
 mod store;
 mod token;
 
+pub use client::{ClientKeyError, client_key};
 pub use data::{DataKey, DataKeyError};
 pub use handle::KeyHandle;
 pub use holder::{HolderKey, HolderKeyError};

@@ -112,6 +112,11 @@ impl Anchors {
         })
     }
 
+    /// The roots, DER: whom TLS asks for clients' certificates under.
+    pub fn roots(&self) -> impl Iterator<Item = &[u8]> {
+        self.roots.certificates()
+    }
+
     /// Trusted at `now` but for revocation, which nobody has looked up yet: where lists are is believed of no stranger.
     pub fn trusted_but_for_revocation(&self, chain: &Chain, purpose: Purpose, now: OffsetDateTime) -> Result<(), TrustError> {
         match self.trusted(chain, purpose, &[], now) {

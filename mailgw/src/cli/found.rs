@@ -40,10 +40,11 @@ pub fn policy_check(place: &Place, directory: Option<PathBuf>) -> Result<(), Pro
     let statements: Vec<_> = Kind::ALL.into_iter().map(|kind| (kind, read.statements.resolved(kind))).collect();
     if place.json {
         let statements: Vec<_> = statements.iter().map(|(kind, resolved)| json!({ "kind": kind.name(), "resolved": resolved })).collect();
-        return runtime::terminal::json(&json!({ "sha256": read.digest, "mailbox": read.mailbox.resolved(), "statements": statements }));
+        return runtime::terminal::json(&json!({ "sha256": read.digest, "mailbox": read.mailbox.resolved(), "push": read.push.resolved(), "statements": statements }));
     }
     runtime::terminal::line(&read.mailbox.resolved())?;
     statements.iter().try_for_each(|(_, resolved)| runtime::terminal::line(resolved))?;
+    runtime::terminal::line(read.push.resolved().trim_end())?;
     runtime::terminal::line(&format!("sha256 {}", read.digest))
 }
 

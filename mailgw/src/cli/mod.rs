@@ -6,6 +6,8 @@ mod evidence;
 mod found;
 mod mailbox;
 mod print;
+mod push;
+mod push_remote;
 mod queue;
 mod registrar;
 mod sealer;
@@ -74,6 +76,9 @@ enum Command {
         /// The resolver that is asked for the servers of other domains; without one no mail is taken for them.
         #[arg(long)]
         resolver: Option<SocketAddr>,
+        /// Bureaus' own systems that push statements, mutual TLS; without it nobody pushes over the network.
+        #[arg(long)]
+        push: Option<SocketAddr>,
         /// Health and metrics.
         #[arg(long, default_value = "127.0.0.1:8441")]
         http: SocketAddr,
@@ -98,8 +103,8 @@ enum Command {
     #[command(subcommand)]
     Bureau(bureau::Command),
     /// Push a month's statements: prove manifest and file, seal, deliver, report on every row.
-    #[command(after_help = "Example:\n  mailgw push housing-fund.csv --manifest housing-fund.manifest.json --signature housing-fund.manifest.p7s --report report.jsonl")]
-    Push(bureau::Push),
+    #[command(after_help = "Example:\n  mailgw push housing-fund.csv --manifest housing-fund.manifest.json --signature housing-fund.manifest.p7s --report report.jsonl\n  mailgw push housing-fund.csv --manifest housing-fund.manifest.json --signature housing-fund.manifest.p7s \\\n     --server https://mx.mail.example.cn:8443 --client client.pem --client-key client.key --root root.pem")]
+    Push(push::Push),
     /// Evidence of what was submitted and delivered: signing, handing out, proving.
     #[command(subcommand)]
     Evidence(evidence::Command),
@@ -148,7 +153,7 @@ enum Policy {
     /// Read the policies and print them as the program understands them.
     #[command(after_help = "Example:\n  mailgw policy check --policies ./policies")]
     Check {
-        /// The directory that holds `mailbox/` and `statements/`; those of --dir when absent.
+        /// The directory that holds `mailbox/`, `statements/` and `push/`; those of --dir when absent.
         #[arg(long)]
         policies: Option<PathBuf>,
     },
@@ -184,8 +189,8 @@ pub fn run(cli: Cli) -> Exit {
 fn dispatch(cli: Cli) -> Result<(), Problem> {
     let place = ask::Place { directory: cli.dir, passphrase_file: cli.passphrase_file, json: cli.json };
     let operation = match cli.command {
-        Command::Init { domain, host, sealer, root, outbox, smtp, submissions, submission, resolver, imap, imaps, http, policy_arc, store } => {
-            let listen = crate::init::Listen { smtp, imap, imaps, submissions: Some(submissions), submission: Some(submission), http };
+        Command::Init { domain, host, sealer, root, outbox, smtp, submissions, submission, resolver, imap, imaps, push, http, policy_arc, store } => {
+            let listen = crate::init::Listen { smtp, imap, imaps, submissions: Some(submissions), submission: Some(submission), push, http };
             let sending = resolver.map(|resolver| crate::init::Sending { resolver, port: 25, loopback: false });
             let outbox = outbox.iter().map(|socket| found::absolute(socket)).collect::<Result<_, _>>()?;
             let configuration = crate::init::Configuration { store, sealer: found::absolute(&sealer)?, outbox, policy_arc, listen, sending };
@@ -193,7 +198,7 @@ fn dispatch(cli: Cli) -> Result<(), Problem> {
         }
         Command::Mailbox(command) => return mailbox::run(&place, command),
         Command::Evidence(command) => return evidence::run(&place, command),
-        Command::Push(push) => return bureau::push(&place, &push),
+        Command::Push(push) => return push::push(&place, &push),
         Command::Bureau(command) => bureau::operation(command)?,
         Command::Queue(command) => queue::operation(command),
         Command::Registrar(command) => return registrar::run(&place, command),

@@ -31,7 +31,7 @@ use crate::sending::route::Dns;
 use crate::sending::{self, Sender};
 use crate::service::{LongOperation, Operation, Outcome, Service, Told};
 use crate::wire::smtp::Door;
-use crate::wire::{imap, smtp};
+use crate::wire::{imap, push, smtp};
 
 pub fn serve(place: &Place, domain: Option<&str>) -> Result<(), Problem> {
     runtime::log::init();
@@ -65,12 +65,19 @@ async fn run(mut service: Service, configuration: &Configuration, directory: &Pa
         Some(address) => Some(runtime::http::bind(address).await?),
         None => None,
     };
+    let push = match listen.push {
+        Some(address) => Some(runtime::http::bind(address).await?),
+        None => None,
+    };
     let admin = AdminSocket::bind(directory).await?;
     let healthy = Arc::new(AtomicBool::new(true));
     let jobs = tokio::spawn(crate::job::run(Arc::clone(&service.evidence), Arc::clone(&healthy), shutdown.clone()));
     let requests = Requests::new();
     let counts = requests.clone();
     let signing = tokio::spawn(evidence(&service, &metrics, shutdown.clone())?);
+    let pushes = tokio::spawn(crate::job::pushes(service.clone(), shutdown.clone()));
+    let bureaus = Arc::new(push::BureausTls::new(&service.gateway.anchors, tls(&service)?)?);
+    let bureaus_desk = requests.counted(push::router(service.clone()));
     let notices = tokio::spawn(notices(&service, outboxes, &metrics, shutdown.clone())?);
     let (reception, senders, clients) = (reception(&service, &metrics)?, senders(&service, sending.is_some(), &metrics)?, clients(&service, &metrics)?);
     let sender = sending.map(|sending| sender(&service, sending, &metrics)).transpose()?;
@@ -84,11 +91,13 @@ async fn run(mut service: Service, configuration: &Configuration, directory: &Pa
         where_given(submission, |listener| Arc::clone(&senders).serve(listener, Door::StartTls, shutdown.clone())),
         clients.serve(imap, imaps, shutdown.clone()),
         where_given(sender, |sender| sender.run(shutdown.clone())),
+        where_given(push, |listener| runtime::http::serve_tls(listener, bureaus, bureaus_desk, push::limits(), shutdown.clone())),
         runtime::http::serve(http, requests.counted(public), Limits::default(), shutdown.clone()),
         admin.serve(requests.counted(administration(service)), shutdown.clone()),
     );
     // Work whose caller has left still ends at its next commit; it needs this runtime until then.
     drop(long_work.write().await);
+    pushes.await.map_err(|error| Problem::new(Exit::Internal, "pushes", error.to_string(), "read the log above"))?;
     signing.await.map_err(|error| Problem::new(Exit::Internal, "evidence", error.to_string(), "read the log above"))?;
     notices.await.map_err(|error| Problem::new(Exit::Internal, "notices", error.to_string(), "read the log above"))?;
     endings.await.map_err(|error| Problem::new(Exit::Internal, "endings", error.to_string(), "read the log above"))?;

@@ -8,5 +8,6 @@ pub mod login;
 pub mod notices;
 pub mod push;
 mod recipients;
+pub mod recipients_asked;
 pub mod submit;
-mod whole_file;
+pub(crate) mod whole_file;

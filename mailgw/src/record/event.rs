@@ -40,6 +40,8 @@ pub enum Event {
     EvidenceSignerSet(Certificate),
     EvidenceRecorded(Evidence),
     EvidenceSealed(EvidenceSeals),
+    PushJobSet(PushJob),
+    RecipientsAsked(Recipients),
     RegistrarInstalled(Certificate),
     CertificateAsked(Stated),
     CertificateHeld(MailCertificate),
@@ -176,6 +178,25 @@ pub struct EvidenceSeals {
     pub seals: String,
 }
 
+/// Where a bureau's own push stands from now on; `manifest` is the digest of what the bureau signed.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PushJob {
+    pub bureau: String,
+    pub batch: String,
+    pub manifest: String,
+    pub state: String,
+}
+
+/// A bureau asked whether persons can be reached: about how many, and how many of them can.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Recipients {
+    pub bureau: String,
+    pub asked: u64,
+    pub reachable: u64,
+}
+
 /// A statement to the authority about a mailbox: `statement` is the digest of the text that was signed.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -228,6 +249,8 @@ impl Event {
             Self::EvidenceSignerSet(_) => 40,
             Self::EvidenceRecorded(_) => 41,
             Self::EvidenceSealed(_) => 42,
+            Self::PushJobSet(_) => 43,
+            Self::RecipientsAsked(_) => 44,
             Self::RegistrarInstalled(_) => 50,
             Self::CertificateAsked(_) => 51,
             Self::CertificateHeld(_) => 52,
@@ -273,6 +296,8 @@ impl Event {
             40 => Self::EvidenceSignerSet(serde_json::from_slice(json).map_err(wrong)?),
             41 => Self::EvidenceRecorded(serde_json::from_slice(json).map_err(wrong)?),
             42 => Self::EvidenceSealed(serde_json::from_slice(json).map_err(wrong)?),
+            43 => Self::PushJobSet(serde_json::from_slice(json).map_err(wrong)?),
+            44 => Self::RecipientsAsked(serde_json::from_slice(json).map_err(wrong)?),
             50 => Self::RegistrarInstalled(serde_json::from_slice(json).map_err(wrong)?),
             51 => Self::CertificateAsked(serde_json::from_slice(json).map_err(wrong)?),
             52 => Self::CertificateHeld(serde_json::from_slice(json).map_err(wrong)?),

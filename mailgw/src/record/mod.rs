@@ -12,6 +12,7 @@ pub mod evidence;
 pub mod expunged;
 pub mod folder;
 pub mod index;
+pub mod job;
 pub mod message;
 pub mod notice;
 pub mod password;

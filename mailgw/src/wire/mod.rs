@@ -2,5 +2,6 @@
 
 pub mod imap;
 mod places;
+pub mod push;
 pub mod smtp;
 mod stream;

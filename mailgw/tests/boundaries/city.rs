@@ -206,7 +206,7 @@ impl City {
             _runtime: runtime,
             home,
         };
-        for (name, shipped) in [("mailbox", policies::mailbox::SHIPPED.as_slice()), ("statements", policies::statement::SHIPPED.as_slice())] {
+        for (name, shipped) in [("mailbox", policies::mailbox::SHIPPED.as_slice()), ("statements", policies::statement::SHIPPED.as_slice()), ("push", policies::push::SHIPPED.as_slice())] {
             std::fs::create_dir_all(this.path("policies").join(name)).unwrap();
             shipped.iter().for_each(|(file, text)| std::fs::write(this.path("policies").join(name).join(file), text).unwrap());
         }

@@ -94,6 +94,11 @@ impl Anchors {
         Ok(Self { certificates: certificates.iter().map(|one| one.as_ref().to_vec()).collect() })
     }
 
+    /// DER.
+    pub fn certificates(&self) -> impl Iterator<Item = &[u8]> {
+        self.certificates.iter().map(Vec::as_slice)
+    }
+
     fn views(&self) -> Result<Vec<CertificateView<'_>>, PathError> {
         self.certificates.iter().map(|certificate| CertificateView::parse(certificate).map_err(PathError::from)).collect()
     }

@@ -190,6 +190,22 @@ impl AdminClient {
         finish(self.send(request.map_err(CallError::protocol)?).await?, on).await
     }
 
+    /// Gets `path` and hands on its body piece by piece, whatever its length.
+    pub async fn fetch(&self, path: &str, mut on: impl FnMut(&[u8]) -> io::Result<()>) -> Result<(), CallError> {
+        let request = Request::get(path).header(header::HOST, self.host()).body(Full::new(Bytes::new()).map_err(|never| match never {}).boxed());
+        let response = self.send(request.map_err(CallError::protocol)?).await?;
+        if !response.status().is_success() {
+            return finish::<IgnoredAny, IgnoredAny>(response, |_| ()).await.map(|_| ());
+        }
+        let mut body = response.into_body();
+        while let Some(frame) = body.frame().await {
+            if let Ok(data) = frame?.into_data() {
+                on(&data).map_err(|source| CallError::Io { source })?;
+            }
+        }
+        Ok(())
+    }
+
     /// Without the first knock, for tests whose server takes one connection only.
     #[cfg(test)]
     pub(super) fn unchecked(path: PathBuf) -> Self {

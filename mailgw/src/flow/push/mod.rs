@@ -18,6 +18,8 @@
 mod block;
 mod evidence;
 mod file;
+pub mod job;
+mod json_lines;
 mod report;
 
 use std::collections::HashSet;
@@ -47,8 +49,8 @@ use crate::sealer::Seal;
 
 use block::Work;
 pub use file::FileError;
-use file::{RawRow, Reading, block_digest};
-pub use report::{Counts, Report};
+use file::{RawRow, Reading, Source, block_digest};
+pub use report::{Counts, Report, write_outcomes};
 
 /// The most bytes of a manifest's signature, in PEM.
 const MAX_SIGNATURE: usize = 128 * 1024;
@@ -71,7 +73,7 @@ pub struct Order {
 pub struct Progress {
     pub rows: u64,
     pub done: u64,
-    pub delivered: u64,
+    pub counts: Counts,
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -166,38 +168,69 @@ struct Proved {
 pub fn push(
     gateway: &Gateway, sealer: &dyn Seal, lists: &RevocationLists, order: &Order, progress: &mut dyn FnMut(Progress) -> bool,
 ) -> Result<Report, PushError> {
-    let now = gateway.clock.now();
-    // 1
     if let Some(path) = &order.report {
         whole_file::fits(path).map_err(|error| PushError::ReportPlace { path: path.clone(), reason: error.to_string() })?;
     }
-    if order.signature.len() > MAX_SIGNATURE {
+    let words = Words { manifest: &order.manifest, signature: &order.signature };
+    push_from(gateway, sealer, lists, words, &Source::File(order.rows.clone()), order.report.as_deref(), progress)
+}
+
+/// What a bureau says of its rows: the manifest's JSON, and the detached CMS signature over it.
+#[derive(Clone, Copy)]
+pub(super) struct Words<'a> {
+    pub manifest: &'a str,
+    pub signature: &'a str,
+}
+
+/// A manifest that its bureau signed and may send.
+struct Announced {
+    code: String,
+    record: Bureau,
+    /// The addresses of the lists that cover the bureau's certificates.
+    urls: Vec<String>,
+    signed: SignedManifest,
+}
+
+/// Steps 1 and 2.
+fn announced(gateway: &Gateway, lists: &RevocationLists, words: Words<'_>, now: OffsetDateTime) -> Result<Announced, PushError> {
+    // 1
+    if words.signature.len() > MAX_SIGNATURE {
         return Err(PushError::Signature);
     }
-    let claimed = manifest::parse(order.manifest.as_bytes())?;
+    let claimed = manifest::parse(words.manifest.as_bytes())?;
     let code = claimed.sender().as_str().to_owned();
     let record = bureau::find(&*gateway.store, &code)?;
     let urls = crls(&record)?;
     let crls = lists.fetch(&urls, now)?;
-    let signed = manifest::verify(claimed, order.manifest.as_bytes(), order.signature.as_bytes(), &record.clients, &gateway.anchors, &crls, now)?;
+    let signed = manifest::verify(claimed, words.manifest.as_bytes(), words.signature.as_bytes(), &record.clients, &gateway.anchors, &crls, now)?;
     // 2
     let kind = signed.manifest().kind();
     if !record.kinds.iter().any(|allowed| allowed == kind.name()) {
         return Err(PushError::Kind { bureau: code, kind: kind.name() });
     }
+    Ok(Announced { code, record, urls, signed })
+}
+
+/// As `push`, wherever the rows are.
+fn push_from(
+    gateway: &Gateway, sealer: &dyn Seal, lists: &RevocationLists, words: Words<'_>, rows: &Source, report: Option<&Path>, progress: &mut dyn FnMut(Progress) -> bool,
+) -> Result<Report, PushError> {
+    let now = gateway.clock.now();
+    // 1, 2
+    let Announced { code, record, urls, signed } = announced(gateway, lists, words, now)?;
     // 3
     let before = known(gateway, &code, &signed)?;
     if let Some(batch) = before.as_ref().filter(|batch| batch.ended_unix_millis.is_some()) {
-        return report::of(gateway, &code, &signed, batch, order.report.as_deref());
+        return report::of(gateway, &code, &signed, batch, report);
     }
     // 4
-    let proved = prove(&order.rows, &signed, progress)?;
+    let proved = prove(rows, &signed, progress)?;
     tracing::info!(bureau = code, batch = signed.manifest().batch_id().as_str(), rows = signed.manifest().rows(), "pushing");
     // 5
     // Each time with lists of that hour: a sealer that is started anew asks for the manifest again.
     let open_job = || {
         let crls = lists.fetch(&urls, gateway.clock.now())?;
-        sealer.open(order.manifest.as_bytes(), order.signature.as_bytes(), &crls).map_err(PushError::Sealer)
+        sealer.open(words.manifest.as_bytes(), words.signature.as_bytes(), &crls).map_err(PushError::Sealer)
     };
     let job = open_job()?;
     // 6
@@ -218,17 +251,17 @@ pub fn push(
         parameters: &gateway.statements,
         begun: instant(batch.begun_unix_millis),
     };
-    let delivered = deliver(&work, &proved, &order.rows, batch.rows, progress)?;
+    let delivered = deliver(&work, &proved, rows, batch.rows, progress)?;
     // 8
     let batch = end(gateway, &code, &signed, &batch)?;
     tracing::info!(bureau = code, batch = signed.manifest().batch_id().as_str(), rows = batch.rows, delivered, "pushed");
-    report::of(gateway, &code, &signed, &batch, order.report.as_deref())
+    report::of(gateway, &code, &signed, &batch, report)
 }
 
 /// The file's second reading. While one block is committed the next is decided, rendered and sealed.
-fn deliver(work: &Work<'_>, proved: &Proved, path: &Path, rows: u64, progress: &mut dyn FnMut(Progress) -> bool) -> Result<u64, PushError> {
-    let mut reading = Reading::open(path)?;
-    let mut so_far = Progress { rows, done: 0, delivered: 0 };
+fn deliver(work: &Work<'_>, proved: &Proved, source: &Source, rows: u64, progress: &mut dyn FnMut(Progress) -> bool) -> Result<u64, PushError> {
+    let mut reading = Reading::open(source)?;
+    let mut so_far = Progress { rows, done: 0, counts: Counts::default() };
     std::thread::scope(|scope| {
         // Nothing waits in between: while a block is prepared, only the one before it is on its way.
         let (ahead, ready) = sync_channel(0);
@@ -247,13 +280,13 @@ fn deliver(work: &Work<'_>, proved: &Proved, path: &Path, rows: u64, progress: &
             let (prepared, rows) = block?;
             let outcomes = work.commit(number, &proved.header, &rows, prepared)?;
             so_far.done += outcomes.len() as u64;
-            so_far.delivered += outcomes.iter().filter(|outcome| outcome.is_delivered()).count() as u64;
+            outcomes.iter().for_each(|outcome| so_far.counts.add(&outcome.state));
             if !progress(so_far) {
                 return Err(PushError::Stopped);
             }
         }
         // A thread that ended without a word has left blocks undone.
-        if so_far.done == rows { Ok(so_far.delivered) } else { Err(PushError::Stopped) }
+        if so_far.done == rows { Ok(so_far.counts.delivered) } else { Err(PushError::Stopped) }
     })
 }
 
@@ -283,9 +316,9 @@ fn known(gateway: &Gateway, bureau: &str, signed: &SignedManifest) -> Result<Opt
 }
 
 /// The file's first reading: columns, rows, sums and digest are those that were signed.
-fn prove(path: &Path, signed: &SignedManifest, progress: &mut dyn FnMut(Progress) -> bool) -> Result<Proved, PushError> {
+fn prove(source: &Source, signed: &SignedManifest, progress: &mut dyn FnMut(Progress) -> bool) -> Result<Proved, PushError> {
     let manifest = signed.manifest();
-    let mut reading = Reading::open(path)?;
+    let mut reading = Reading::open(source)?;
     let names: Vec<&str> = reading.header().iter().map(String::as_str).collect();
     let header = Header::parse(manifest.kind(), &names)?;
     let (mut totals, mut blocks) = (Totals::new(manifest.kind()), Vec::new());
@@ -294,7 +327,7 @@ fn prove(path: &Path, signed: &SignedManifest, progress: &mut dyn FnMut(Progress
         if rows.is_empty() {
             break;
         }
-        if !progress(Progress { rows: manifest.rows(), done: 0, delivered: 0 }) {
+        if !progress(Progress { rows: manifest.rows(), done: 0, counts: Counts::default() }) {
             return Err(PushError::Stopped);
         }
         blocks.push(block_digest(&rows));

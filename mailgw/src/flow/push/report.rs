@@ -44,6 +44,32 @@ pub struct Report {
     pub not_delivered: Vec<RowOutcome>,
 }
 
+impl Counts {
+    pub fn add(&mut self, state: &State) {
+        match state {
+            State::Delivered => self.delivered += 1,
+            State::Duplicate => self.duplicate += 1,
+            State::Quarantined => self.quarantined += 1,
+            State::Undeliverable => self.undeliverable += 1,
+        }
+    }
+
+    /// Rows that have an outcome.
+    pub fn all(&self) -> u64 {
+        self.delivered + self.duplicate + self.quarantined + self.undeliverable
+    }
+}
+
+/// Of the rows that have their outcomes by now.
+pub(super) fn counts(gateway: &Gateway, bureau: &str, batch: &str) -> Result<Counts, PushError> {
+    let mut counts = Counts::default();
+    each(gateway, bureau, batch, |outcome| {
+        counts.add(&outcome.state);
+        Ok(())
+    })?;
+    Ok(counts)
+}
+
 impl RowOutcome {
     pub fn is_delivered(&self) -> bool {
         self.state == State::Delivered
@@ -63,12 +89,7 @@ pub(super) fn of(gateway: &Gateway, bureau: &str, signed: &SignedManifest, batch
         if let Some(file) = &mut file {
             file.writer.write_all(&line).map_err(failed)?;
         }
-        match outcome.state {
-            State::Delivered => counts.delivered += 1,
-            State::Duplicate => counts.duplicate += 1,
-            State::Quarantined => counts.quarantined += 1,
-            State::Undeliverable => counts.undeliverable += 1,
-        }
+        counts.add(&outcome.state);
         if !outcome.is_delivered() && not_delivered.len() < SHOWN {
             not_delivered.push(outcome);
         }
@@ -90,6 +111,14 @@ pub(super) fn of(gateway: &Gateway, bureau: &str, signed: &SignedManifest, batch
         outcomes: crate::hex(context.finish().as_ref()),
         not_delivered,
     })
+}
+
+/// What became of every row so far, one JSON object a line, into a new file.
+pub fn write_outcomes(gateway: &Gateway, bureau: &str, batch: &str, path: &Path) -> Result<(), PushError> {
+    let failed = |error: std::io::Error| PushError::Report { path: path.to_owned(), reason: error.to_string() };
+    let mut file = WholeFile::create(path).map_err(failed)?;
+    each(gateway, bureau, batch, |outcome| file.writer.write_all(&line(&outcome)?).map_err(failed))?;
+    file.finish().map_err(failed)
 }
 
 /// SHA-256 of all outcomes as they are written.

@@ -1,0 +1,239 @@
+//! The push interface as a bureau's system uses it: by the reference client and by curl, cut off, killed, and abused.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+use std::collections::BTreeSet;
+use std::time::{Duration, Instant};
+
+use certs_test::office::{Office, bureau_of};
+use certs_test::programs::{Said, program, run};
+use serde_json::{Value, json};
+
+const KIND: &str = "housing-fund";
+
+/// curl as the bureau of a kind; the body comes before a last line with the status.
+fn curl(office: &Office, kind: &str, path: &str, more: &[&str]) -> (u16, Value) {
+    let code = bureau_of(kind).code;
+    let (certificate, key, url) = (format!("{code}-client.pem"), format!("{code}-client.key"), format!("https://localhost:{}{path}", office.push));
+    let arguments = [&["-sS", "--cacert", "ca/root.pem", "--cert", &certificate, "--key", &key, "-w", "\n%{http_code}", &url], more].concat();
+    let said = run("curl", &arguments, &office.home).ok();
+    let (body, status) = said.rsplit_once('\n').unwrap();
+    (status.trim().parse().unwrap(), serde_json::from_str(body).unwrap_or_else(|_| body.into()))
+}
+
+fn place(kind: &str, batch: &str) -> String {
+    format!("/v1/push/{}/{batch}", bureau_of(kind).code)
+}
+
+/// Signs `city/NAME.manifest.json` and opens its job.
+fn open(office: &Office, name: &str, format: &str) -> (u16, Value) {
+    office.sign_file(&bureau_of(KIND), &format!("city/{name}.manifest.json"), &format!("{name}.p7s"));
+    let read = |file: &str| std::fs::read_to_string(office.home.join(file)).unwrap();
+    let opening = json!({ "manifest": read(&format!("city/{name}.manifest.json")), "signature": read(&format!("{name}.p7s")), "format": format });
+    std::fs::write(office.home.join("opening.json"), opening.to_string()).unwrap();
+    curl(office, KIND, &place(KIND, name), &["-X", "PUT", "-H", "Content-Type: application/json", "--data-binary", "@opening.json"])
+}
+
+fn sums(job: &Value) {
+    let count = |name: &str| job[name].as_u64().unwrap();
+    let all = ["delivered", "duplicate", "quarantined", "undeliverable", "waiting"].iter().map(|name| count(name)).sum::<u64>();
+    assert_eq!(all, count("rows"), "{job:#}");
+}
+
+/// Asks for changes until the job is in a state, or a minute has passed.
+fn until(office: &Office, name: &str, states: &[&str]) -> Value {
+    let end = Instant::now() + Duration::from_secs(90);
+    let mut version = 0;
+    loop {
+        let (status, job) = curl(office, KIND, &format!("{}?after={version}&wait=5", place(KIND, name)), &[]);
+        assert_eq!(status, 200, "{job}");
+        sums(&job);
+        if states.contains(&job["state"].as_str().unwrap()) {
+            return job;
+        }
+        assert!(Instant::now() < end, "{job:#}");
+        version = job["version"].as_u64().unwrap();
+    }
+}
+
+fn remote(office: &Office, name: &str, more: &[&str]) -> Said {
+    let code = bureau_of(KIND).code;
+    let url = format!("https://localhost:{}", office.push);
+    let [rows, manifest, signature, client, key] =
+        [format!("city/{name}.csv"), format!("city/{name}.manifest.json"), format!("{name}.p7s"), format!("{code}-client.pem"), format!("{code}-client.key")];
+    let arguments = ["--json", "push", &rows, "--manifest", &manifest, "--signature", &signature, "--server", &url, "--client", &client, "--client-key", &key, "--root", "ca/root.pem"];
+    // A machine of its own: no directory of a gateway.
+    run(program("mailgw"), &[arguments.as_slice(), more].concat(), &office.home)
+}
+
+/// How many messages each person has, by their subjects' digests: all of them different.
+fn held(office: &Office) -> Vec<usize> {
+    let url = format!("imaps://localhost:{}/", office.imaps);
+    let of = |account: &certs_test::office::Account| {
+        let user = format!("{}:{}", account.address, account.password);
+        let said = run("curl", &["-sS", "--cacert", "ca/root.pem", "-u", &user, &url, "-X", "STATUS INBOX (MESSAGES)"], &office.home).ok();
+        said.split("MESSAGES ").nth(1).unwrap().split(')').next().unwrap().parse().unwrap()
+    };
+    office.people.iter().map(of).collect()
+}
+
+#[test]
+fn a_bureau_pushes_from_its_own_machine() {
+    let place_ = tempfile::tempdir().unwrap();
+    let office = Office::open(place_.path(), 30);
+    office.sign(KIND);
+    let job = remote(&office, KIND, &["--report", "outcomes.jsonl", "--evidence", "evidence.jsonl"]).json();
+    sums(&job);
+    assert_eq!((&job["state"], &job["delivered"]), (&json!("ended"), &json!(30)), "{job:#}");
+    // The same once more is answered as the first time, and the administrator's way finds the same batch.
+    assert_eq!(remote(&office, KIND, &[]).json()["delivered"], 30);
+    let report = office.push_signed(KIND).json();
+    assert_eq!(report["counts"]["delivered"], 30);
+    let outcomes = std::fs::read(office.home.join("outcomes.jsonl")).unwrap();
+    assert_eq!(outcomes, std::fs::read(office.home.join(format!("{KIND}.jsonl"))).unwrap());
+    let digest: String = ring::digest::digest(&ring::digest::SHA256, &outcomes).as_ref().iter().map(|byte| format!("{byte:02x}")).collect();
+    assert_eq!(report["outcomes"], digest);
+    let said = run(program("mailgw"), &["--json", "evidence", "verify", "evidence.jsonl", "--anchor", "ca/root.pem"], &office.home).json();
+    assert_eq!(said["events"], json!({ "ContentConsignment": 30, "SubmissionAcceptance": 30 }));
+    assert_eq!(held(&office), vec![1; 30]);
+
+    // By curl: packed, in halves, resumed, as JSON Lines.
+    office.amend(KIND, "halves", "halves", |at, fields| fields[0] = format!("HALVES-{at}"));
+    let rows = std::fs::read(office.home.join("city/halves.csv")).unwrap();
+    let (status, job) = open(&office, "halves", "csv");
+    assert_eq!((status, &job["state"], &job["bytes"]), (200, &json!("receiving"), &json!(0)), "{job}");
+    let half = rows.len() / 2;
+    std::fs::write(office.home.join("first.csv"), &rows[..half]).unwrap();
+    std::fs::write(office.home.join("second.csv"), &rows[half..]).unwrap();
+    run("gzip", &["-kf", "first.csv"], &office.home).ok();
+    run("python3", &["-c", "import zlib; open('broken.gz', 'wb').write(open('first.csv.gz', 'rb').read()[:-20])"], &office.home).ok();
+    let upload = |file: &str, from: usize, more: &[&str]| {
+        let data = format!("@{file}");
+        curl(&office, KIND, &format!("{}/rows?from={from}", place(KIND, "halves")), &[&["--data-binary", &data, "-H", "Content-Type: text/csv"], more].concat())
+    };
+    // A packed body that is cut off leaves what unpacks; anew from the start replaces it.
+    let (status, problem) = upload("broken.gz", 0, &["-H", "Content-Encoding: gzip"]);
+    assert_eq!((status, &problem["code"]), (400, &json!("rows-broken")), "{problem}");
+    assert_eq!(upload("first.csv.gz", 0, &["-H", "Content-Encoding: gzip"]).1["bytes"], half);
+    let (status, problem) = upload("second.csv", half + 1, &[]);
+    assert_eq!((status, &problem["code"]), (409, &json!("offset")), "{problem}");
+    assert!(problem["message"].as_str().unwrap().contains(&half.to_string()), "{problem}");
+    assert_eq!(upload("second.csv", half, &[]).1["bytes"], rows.len());
+    assert_eq!(upload("second.csv", half, &["-H", "Content-Encoding: br"]).0, 400);
+    assert_eq!(curl(&office, KIND, &format!("{}/pause", place(KIND, "halves")), &["-X", "POST"]).0, 409);
+    assert_eq!(curl(&office, KIND, &format!("{}/close", place(KIND, "halves")), &["-X", "POST"]).0, 200);
+    assert_eq!(until(&office, "halves", &["ended", "refused"])["delivered"], 30);
+    assert_eq!(held(&office), vec![2; 30]);
+
+    office.amend(KIND, "lines", "lines", |at, fields| fields[0] = format!("LINES-{at}"));
+    let text = std::fs::read_to_string(office.home.join("city/lines.csv")).unwrap();
+    let mut lines = text.lines();
+    let names: Vec<&str> = lines.next().unwrap().split(',').collect();
+    let object = |line: &str| names.iter().zip(line.split(',')).map(|(name, value)| (name.to_string(), Value::from(value))).collect::<serde_json::Map<_, _>>();
+    let jsonl: String = lines.map(|line| format!("{}\n", Value::Object(object(line)))).collect();
+    let mut manifest: Value = serde_json::from_str(&std::fs::read_to_string(office.home.join("city/lines.manifest.json")).unwrap()).unwrap();
+    manifest["sha256"] = ring::digest::digest(&ring::digest::SHA256, jsonl.as_bytes()).as_ref().iter().map(|byte| format!("{byte:02x}")).collect::<String>().into();
+    std::fs::write(office.home.join("city/lines.manifest.json"), manifest.to_string()).unwrap();
+    std::fs::write(office.home.join("rows.jsonl"), jsonl).unwrap();
+    assert_eq!(open(&office, "lines", "json-lines").0, 200);
+    curl(&office, KIND, &format!("{}/rows?from=0", place(KIND, "lines")), &["--data-binary", "@rows.jsonl"]);
+    curl(&office, KIND, &format!("{}/close", place(KIND, "lines")), &["-X", "POST"]);
+    assert_eq!(until(&office, "lines", &["ended", "refused"])["delivered"], 30);
+    assert_eq!(held(&office), vec![3; 30]);
+}
+
+#[test]
+fn nobody_else_gets_in_and_nothing_hostile_goes_on() {
+    let place_ = tempfile::tempdir().unwrap();
+    let office = Office::open(place_.path(), 12);
+    // No certificate, another bureau's, one of no bureau, a batch that is not there.
+    let url = format!("https://localhost:{}{}", office.push, place(KIND, "x"));
+    assert_ne!(run("curl", &["-sS", "--cacert", "ca/root.pem", &url], &office.home).code, 0);
+    assert_eq!(curl(&office, "pension", &place(KIND, "x"), &[]).0, 403);
+    assert_eq!(curl(&office, KIND, "/v1/push/nobody/x", &[]).0, 403);
+    assert_eq!(curl(&office, KIND, &place(KIND, "x"), &[]).0, 404);
+    // A manifest in another's place, and one that its bureau did not sign.
+    office.sign(KIND);
+    let read = |file: &str| std::fs::read_to_string(office.home.join(file)).unwrap();
+    let mut opening = json!({ "manifest": read("city/housing-fund.manifest.json"), "signature": read("housing-fund.p7s"), "format": "csv" });
+    let put = |opening: &Value, at: &str| {
+        std::fs::write(office.home.join("opening.json"), opening.to_string()).unwrap();
+        curl(&office, KIND, at, &["-X", "PUT", "-H", "Content-Type: application/json", "--data-binary", "@opening.json"])
+    };
+    assert_eq!(put(&opening, &place(KIND, "x")).1["code"], "other-place");
+    opening["manifest"] = opening["manifest"].as_str().unwrap().replace("202610", "202609").into();
+    assert_eq!(put(&opening, &place(KIND, "x")).1["code"], "manifest-signature");
+    // A file that is not the manifest's delivers nothing, and says why.
+    office.amend(KIND, "wrong", "wrong", |_, _| ());
+    assert_eq!(open(&office, "wrong", "csv").0, 200);
+    curl(&office, KIND, &format!("{}/rows?from=0", place(KIND, "wrong")), &["--data-binary", "@city/people.csv"]);
+    curl(&office, KIND, &format!("{}/close", place(KIND, "wrong")), &["-X", "POST"]);
+    let job = until(&office, "wrong", &["refused", "ended"]);
+    assert_eq!((&job["state"], &job["waiting"]), (&json!("refused"), &json!(12)), "{job:#}");
+    assert!(job["trouble"].as_str().unwrap().len() > 20);
+    // A bomb: a gigabyte of zeros in a megabyte, for twelve rows.
+    office.amend(KIND, "bomb", "bomb", |_, _| ());
+    assert_eq!(open(&office, "bomb", "csv").0, 200);
+    let pack = "import gzip; f = gzip.open('bomb.gz', 'wb'); [f.write(bytes(1 << 20)) for _ in range(1024)]; f.close()";
+    run("python3", &["-c", pack], &office.home).ok();
+    let (status, problem) = curl(&office, KIND, &format!("{}/rows?from=0", place(KIND, "bomb")), &["--data-binary", "@bomb.gz", "-H", "Content-Encoding: gzip"]);
+    assert_eq!((status, &problem["code"]), (422, &json!("too-long")), "{problem}");
+    let (_, job) = curl(&office, KIND, &format!("{}/cancel", place(KIND, "bomb")), &["-X", "POST"]);
+    assert_eq!(job["state"], "cancelled");
+    assert_eq!(curl(&office, KIND, &format!("{}/rows?from=0", place(KIND, "bomb")), &["--data-binary", "@city/people.csv"]).0, 409);
+    assert_eq!(held(&office), vec![0; 12]);
+    // Who can be reached: by number and name together; no names in the log.
+    let city = read("city/people.csv");
+    let person: Vec<&str> = city.lines().nth(1).unwrap().split(',').collect();
+    let asked = json!([
+        { "id_type": person[0], "id_no": person[1], "name": person[2] },
+        { "id_type": person[0], "id_no": person[1], "name": "别人" },
+        { "id_type": "01", "id_no": "440105190003010052", "name": "别人" },
+        { "id_type": "01", "id_no": "1", "name": "别人" },
+    ]);
+    std::fs::write(office.home.join("asked.json"), asked.to_string()).unwrap();
+    let ask = || curl(&office, KIND, &format!("/v1/push/{}/recipients", bureau_of(KIND).code), &["-H", "Content-Type: application/json", "--data-binary", "@asked.json"]);
+    assert_eq!(ask().1["answers"], json!(["reachable", "unknown-person", "unknown-person", "unreadable"]));
+    std::fs::write(office.home.join("asked.json"), Value::from(vec![asked[0].clone(); 100]).to_string()).unwrap();
+    let statuses: BTreeSet<u16> = (0..21).map(|_| ask().0).collect();
+    assert_eq!(statuses, BTreeSet::from([200, 429]), "an hour's persons are asked about, and no more");
+    let log = read("mailgw.log");
+    assert!(!log.contains(person[1]) && !log.contains(person[2]), "a person in the log");
+}
+
+#[test]
+fn killed_and_cut_off_at_random_each_statement_arrives_once() {
+    let place_ = tempfile::tempdir().unwrap();
+    let mut office = Office::open(place_.path(), 60);
+    // 3000 rows: each person fifty times, under keys of their own.
+    let text = std::fs::read_to_string(office.home.join("city/housing-fund.csv")).unwrap();
+    let (header, rows) = text.split_once("\r\n").unwrap();
+    let many: String = (0..50).flat_map(|round| rows.lines().map(move |row| row.replacen("HF", &format!("R{round}"), 1) + "\r\n")).collect();
+    std::fs::write(office.home.join("city/housing-fund.csv"), format!("{header}\r\n{many}")).unwrap();
+    office.amend(KIND, "storm", "storm", |_, _| ());
+    office.sign_file(&bureau_of(KIND), "city/storm.manifest.json", "storm.p7s");
+    let waits = [150, 900, 40, 2_500, 600, 1_500];
+    for (round, wait) in waits.iter().enumerate() {
+        let code = bureau_of(KIND).code;
+        let mut client = std::process::Command::new(program("mailgw"));
+        client.args(["--json", "push", "city/storm.csv", "--manifest", "city/storm.manifest.json", "--signature", "storm.p7s", "--server"]);
+        client.arg(format!("https://localhost:{}", office.push)).args(["--client", &format!("{code}-client.pem"), "--client-key", &format!("{code}-client.key"), "--root", "ca/root.pem"]);
+        let mut client = client.current_dir(&office.home).stdout(std::process::Stdio::null()).stderr(std::process::Stdio::null()).spawn().unwrap();
+        std::thread::sleep(Duration::from_millis(*wait));
+        // The client goes first, or the gateway does.
+        if round % 2 == 0 {
+            client.kill().unwrap();
+        }
+        office.kill_gateway();
+        let _ = client.kill();
+        client.wait().unwrap();
+        office.start_gateway();
+    }
+    let job = remote(&office, "storm", &["--report", "storm.jsonl", "--evidence", "storm.evidence"]).json();
+    sums(&job);
+    assert_eq!((&job["state"], &job["delivered"]), (&json!("ended"), &json!(3_000)), "{job:#}");
+    assert_eq!(held(&office), vec![50; 60]);
+    let said = run(program("mailgw"), &["--json", "evidence", "verify", "storm.evidence", "--anchor", "ca/root.pem"], &office.home).json();
+    assert_eq!(said["events"], json!({ "ContentConsignment": 3_000, "SubmissionAcceptance": 3_000 }));
+    // Rows that are over leave nothing of their persons behind: the next start finds nothing to do.
+    assert_eq!(office.push_signed("storm").json()["counts"]["delivered"], 3_000);
+}

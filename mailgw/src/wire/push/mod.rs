@@ -1,0 +1,181 @@
+//! The push interface over mutual TLS: a bureau's system opens a job, sends rows, closes it, and is told what became of it.
+//!
+//! | Request | What it does |
+//! |---|---|
+//! | `PUT /v1/push/BUREAU/BATCH` | opens a job: `{"manifest": "…", "signature": "PEM", "format": "csv" or "json-lines"}` |
+//! | `POST /v1/push/BUREAU/BATCH/rows?from=BYTE` | rows, from the byte that the job shows; `Content-Encoding: gzip` or `zstd` |
+//! | `POST …/close`, `…/pause`, `…/resume`, `…/cancel` | |
+//! | `GET /v1/push/BUREAU/BATCH?after=VERSION&wait=SECONDS` | the job, at once or when it is another than `VERSION` |
+//! | `GET …/outcomes` | what became of every row, a JSON object a line |
+//! | `GET …/evidence` | the evidence of the job, as `mailgw evidence verify` takes it |
+//! | `POST /v1/push/BUREAU/recipients` | `[{"id_type", "id_no", "name"}]`: whether these persons can be reached |
+
+mod access;
+mod rows;
+mod tls;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::body::Body;
+use axum::extract::{Path, Query, Request, State};
+use axum::http::{HeaderMap, header};
+use axum::middleware::{Next, from_fn_with_state};
+use axum::response::{IntoResponse, Response};
+use axum::routing::{get, post, put};
+use axum::{Extension, Json, Router};
+use runtime::exit::{Exit, Problem};
+use runtime::http::{Caller, Limits};
+use serde::Deserialize;
+use serde_json::{Value, json};
+use tokio::sync::Semaphore;
+
+use crate::flow::evidence::{self, Wanted};
+use crate::flow::push::job::{self, Act, Opening, ShownJob};
+use crate::flow::push::write_outcomes;
+use crate::flow::recipients_asked::{Person, ask};
+use crate::service::Service;
+
+use access::Access;
+pub use tls::BureausTls;
+
+/// Bureaus are few; so many connections are not theirs.
+const CONNECTIONS: usize = 256;
+/// Downloads that are made ready at one time.
+const DOWNLOADS: usize = 2;
+/// The most bytes of what is not rows.
+const MAX_WORDS: usize = 256 * 1024;
+
+/// What every request has at hand.
+pub struct Desk {
+    service: Service,
+    access: Access,
+    downloads: Semaphore,
+}
+
+type Place = Path<(String, String)>;
+
+/// Uploads take as long as they take; a connection that says nothing is ended by `rows`.
+pub fn limits() -> Limits {
+    Limits { body: None, request: None, connections: CONNECTIONS, ..Limits::default() }
+}
+
+pub fn router(service: Service) -> Router {
+    let limits = service.gateway.push_limits;
+    let desk = Arc::new(Desk { access: Access::new(&limits), service, downloads: Semaphore::new(DOWNLOADS) });
+    Router::new()
+        .route("/v1/push/{bureau}/recipients", post(recipients))
+        .route("/v1/push/{bureau}/{batch}", put(open).get(show))
+        .route("/v1/push/{bureau}/{batch}/rows", post(append))
+        .route("/v1/push/{bureau}/{batch}/close", post(|desk, place| act(desk, place, Act::Close)))
+        .route("/v1/push/{bureau}/{batch}/pause", post(|desk, place| act(desk, place, Act::Pause)))
+        .route("/v1/push/{bureau}/{batch}/resume", post(|desk, place| act(desk, place, Act::Resume)))
+        .route("/v1/push/{bureau}/{batch}/cancel", post(|desk, place| act(desk, place, Act::Cancel)))
+        .route("/v1/push/{bureau}/{batch}/outcomes", get(outcomes))
+        .route("/v1/push/{bureau}/{batch}/evidence", get(proofs))
+        .layer(axum::extract::DefaultBodyLimit::max(MAX_WORDS))
+        .route_layer(from_fn_with_state(Arc::clone(&desk), admitted))
+        .with_state(desk)
+}
+
+/// Before anything of a request is read: who calls is the bureau whose place it is, and does not ask too often.
+async fn admitted(State(desk): State<Arc<Desk>>, Extension(caller): Extension<Caller>, request: Request, next: Next) -> Result<Response, Response> {
+    let bureau = request.uri().path().split('/').nth(3).unwrap_or_default().to_owned();
+    let (mine, certificates) = (Arc::clone(&desk), Arc::clone(&caller.certificates));
+    let admitted = blocking(move || mine.access.admit(&mine.service, &bureau, &certificates)).await;
+    match admitted {
+        Ok(()) => Ok(next.run(request).await),
+        Err(problem) => Err(refused(problem)),
+    }
+}
+
+/// Where it is a matter of waiting, programs are told how long.
+fn refused(problem: access::Refused) -> Response {
+    match problem {
+        access::Refused::Problem(problem) => problem.into_response(),
+        access::Refused::TooOften { seconds } => {
+            let problem = Problem::new(Exit::Unavailable, "too-often", "this bureau asks too often", "wait as long as Retry-After says; `wait` in a question spares asking again");
+            let mut response = problem.into_response();
+            *response.status_mut() = axum::http::StatusCode::TOO_MANY_REQUESTS;
+            response.headers_mut().insert(header::RETRY_AFTER, axum::http::HeaderValue::from(seconds));
+            response
+        }
+    }
+}
+
+async fn blocking<T: Send + 'static, E: From<Problem> + Send + 'static>(work: impl FnOnce() -> Result<T, E> + Send + 'static) -> Result<T, E> {
+    let done = runtime::request::spawn_blocking(work).await;
+    done.map_err(|error| E::from(Problem::new(Exit::Internal, "push", error.to_string(), "report this with the log")))?
+}
+
+async fn open(State(desk): State<Arc<Desk>>, Path((bureau, batch)): Place, Json(opening): Json<Opening>) -> Result<Json<ShownJob>, Problem> {
+    let service = desk.service.clone();
+    blocking(move || Ok(Json(job::open(&service.gateway, &service.lists, &service.jobs, (&bureau, &batch), opening)?))).await
+}
+
+#[derive(Deserialize)]
+struct Asked {
+    after: Option<u64>,
+    wait: Option<u32>,
+}
+
+/// Who waits is told from memory: asking often or long costs deliveries nothing.
+async fn show(State(desk): State<Arc<Desk>>, Path((bureau, batch)): Place, Query(asked): Query<Asked>) -> Result<Json<ShownJob>, Problem> {
+    let service = desk.service.clone();
+    let mut watched = blocking(move || service.jobs.watch(&service.gateway, &bureau, &batch).map_err(Problem::from)).await?;
+    let longest = desk.service.gateway.push_limits.wait_seconds;
+    if let Some(after) = asked.after {
+        let patience = Duration::from_secs(u64::from(asked.wait.unwrap_or(0).min(longest)));
+        tokio::select! {
+            changed = tokio::time::timeout(patience, watched.wait_for(|shown| shown.version != after)) => drop(changed),
+            () = desk.service.shutdown.wait() => {}
+        }
+    }
+    let shown = watched.borrow().clone();
+    Ok(Json(shown))
+}
+
+async fn act(State(desk): State<Arc<Desk>>, Path((bureau, batch)): Place, act: Act) -> Result<Json<ShownJob>, Problem> {
+    let service = desk.service.clone();
+    blocking(move || Ok(Json(job::act(&service.gateway, &service.jobs, (&bureau, &batch), act)?))).await
+}
+
+#[derive(Deserialize)]
+struct Begin {
+    from: u64,
+}
+
+async fn append(State(desk): State<Arc<Desk>>, Path((bureau, batch)): Place, Query(Begin { from }): Query<Begin>, headers: HeaderMap, body: Body) -> Result<Json<ShownJob>, Problem> {
+    let service = desk.service.clone();
+    let encoding = rows::Encoding::of(&headers)?;
+    let work = move |reader| Ok(Json(job::append(&service.gateway, &service.jobs, (&bureau, &batch), from, encoding.reader(reader)?)?));
+    rows::taken(body, work).await
+}
+
+async fn recipients(State(desk): State<Arc<Desk>>, Path(bureau): Path<String>, Json(persons): Json<Vec<Person>>) -> Result<Json<Value>, Response> {
+    let service = desk.service.clone();
+    desk.access.persons(&bureau, persons.len(), service.gateway.clock.now()).map_err(refused)?;
+    let answers = blocking(move || ask(&service.gateway, &bureau, &persons).map_err(Problem::from)).await;
+    answers.map(|answers| Json(json!({ "answers": answers }))).map_err(IntoResponse::into_response)
+}
+
+async fn outcomes(State(desk): State<Arc<Desk>>, Path((bureau, batch)): Place) -> Result<Response, Problem> {
+    download(desk, move |service, file| Ok(write_outcomes(&service.gateway, &bureau, &batch, file)?)).await
+}
+
+async fn proofs(State(desk): State<Arc<Desk>>, Path((bureau, batch)): Place) -> Result<Response, Problem> {
+    download(desk, move |service, file| {
+        let wanted = Wanted { bureau, batch, row: None, file: file.to_owned() };
+        Ok(evidence::export(&service.gateway, &service.lists, &wanted).map(|_| ())?)
+    })
+    .await
+}
+
+/// Made whole in a file first, so that a slow reader holds up nothing; the file is gone when it is sent.
+async fn download(desk: Arc<Desk>, write: impl FnOnce(&Service, &std::path::Path) -> Result<(), Problem> + Send + 'static) -> Result<Response, Problem> {
+    let busy = |_| Problem::new(Exit::Unavailable, "busy", "the service is ending", "ask again when it runs");
+    let _turn = desk.downloads.acquire().await.map_err(busy)?;
+    let service = desk.service.clone();
+    let file = blocking(move || rows::made(service.evidence.directory(), |path| write(&service, path))).await?;
+    Ok(([(header::CONTENT_TYPE, "application/jsonl")], rows::sent(file)).into_response())
+}
