@@ -88,6 +88,10 @@ fn unpack(bytes: &[u8]) -> Result<Vec<String>, RecordError> {
     let (size, small) = versioned(BATCH, bytes)?.split_first_chunk::<4>().ok_or_else(|| damaged("it ends before its size"))?;
     let size = usize::try_from(u32::from_be_bytes(*size)).ok().filter(|size| *size <= MAX_BYTES).ok_or_else(|| damaged("its size is beyond the limit"))?;
     let text = zstd::bulk::decompress(small, size).map_err(|_| damaged("it does not decompress to its size"))?;
+    // A frame that is not there unpacks to nothing.
+    if text.len() != size {
+        return Err(damaged("it does not decompress to its size"));
+    }
     let text = String::from_utf8(text).map_err(|_| damaged("it is not text"))?;
     Ok(text.split('\n').map(str::to_owned).collect())
 }
