@@ -3,6 +3,8 @@ Usage: outgoing_client.py HOME MAILGW SUBMISSIONS_PORT IMAPS_PORT TAKEN"""
 import base64, csv, imaplib, json, pathlib, smtplib, ssl, subprocess, sys, time
 from email import message_from_bytes
 
+import dkim
+
 home, mailgw, submissions, imaps, taken = pathlib.Path(sys.argv[1]), sys.argv[2], int(sys.argv[3]), int(sys.argv[4]), pathlib.Path(sys.argv[5])
 tls = ssl.create_default_context(cafile=home / "ca/root.pem")
 with open(home / "people.accounts.csv", newline="") as file:
@@ -127,5 +129,46 @@ def waiting():
     assert not queue()
 
 
-for step in (sent, returned, waiting):
+def signed():
+    """Two signatures that dkimpy verifies with the records we are told to publish, and that break when anything is added."""
+    for bits, name in ((2048, "rsa.pem"), (1024, "weak.pem")):
+        subprocess.run(["openssl", "genpkey", "-quiet", "-algorithm", "RSA", "-pkeyopt", f"rsa_keygen_bits:{bits}", "-out", home / name], check=True, capture_output=True)
+    assert "2048" in gateway("dkim", "new", "weak", "--rsa", home / "weak.pem", code=2)
+    (made,) = gateway("dkim", "new", "2026a", "--rsa", home / "rsa.pem")
+    records = {record["name"].rstrip(".") + ".": record["text"].encode() for record in made["records"]}
+    assert not made["in_use"] and len(records) == 2, made
+    gateway("dkim", "new", "2026a", code=5)
+    gateway("dkim", "use", "2027a", code=4)
+    smtp = client()
+    smtp.sendmail(one, ["unsigned@peer.example"], message("before"))
+    (used,) = gateway("dkim", "use", "2026a")
+    assert used["in_use"]
+    count = len(arrived())
+    odd = f"From:  Somebody\r\n <{one}>\r\nSubject: 折行 \t of   spaces  \r\n\t more\r\nTo: a@peer.example\r\nX-Other: x\r\n\r\n\r\n  a \t b  \r\n.\r\n\r\nend\t\r\n\r\n\r\n".encode()
+    for body in (message("after"), odd, f"From: {one}\r\n\r\n".encode()):
+        smtp.sendmail(one, ["signed@peer.example", two], body)
+    until(lambda: len(arrived()) >= count + 3 and not queue(), "signed")
+    by_peer = [base64.b64decode(told["bytes"]) for told in arrived()]
+    assert all(b"DKIM-Signature" not in content for content in by_peer if b"Subject: before" in content)
+    asked = lambda name, **_: records.get(name.decode() if isinstance(name, bytes) else name)
+
+    def good(content, index):
+        try:
+            return dkim.DKIM(content).verify(idx=index, dnsfunc=asked)
+        except dkim.ValidationError:
+            return False
+
+    for content in by_peer[-3:] + inbox(two, other_secret)[-3:]:
+        algorithms = [line for line in content.split(b"\r\n") if line.startswith(b"DKIM-Signature")]
+        assert len(algorithms) == 2 and b"a=rsa-sha256" in algorithms[0] and b"a=ed25519-sha256" in algorithms[1], algorithms
+        for index in (0, 1):
+            assert good(content, index), content
+            for more in (b"Subject: more\r\n", b"From: x@y.example\r\n", b"Date: now\r\n", b"Reply-To: x@y.example\r\n"):
+                assert not good(more + content, index), more
+            assert not good(content + b"more\r\n", index)
+    shown = gateway("dkim", "show")
+    assert [(one["selector"], one["in_use"]) for one in shown] == [("2026a", True)]
+
+
+for step in (sent, returned, waiting, signed):
     step()

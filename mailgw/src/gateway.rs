@@ -14,6 +14,7 @@ use store::Store;
 use time::OffsetDateTime;
 
 use crate::bureau::trust::Anchors;
+use crate::dkim::{Dkim, DkimError};
 use crate::directory::{Directory, NoRandomness};
 use crate::mailbox::{MailError, MessageStore};
 use crate::queue::Queue;
@@ -31,6 +32,8 @@ pub enum GatewayError {
     Key(#[from] KeyError),
     #[error("the domain {domain} is refused: {error}; found a gateway for another")]
     Domain { domain: String, error: WordError },
+    #[error(transparent)]
+    Dkim(#[from] DkimError),
     #[error("the host {host} is no name for SMTP; found a gateway for another")]
     Host { host: String },
     #[error(transparent)]
@@ -41,10 +44,15 @@ pub enum GatewayError {
 
 impl From<GatewayError> for Problem {
     fn from(error: GatewayError) -> Self {
+        let error = match error {
+            GatewayError::Dkim(error) => return error.into(),
+            other => other,
+        };
         let (exit, code) = match &error {
             GatewayError::Key(key) => crate::problem::key_class(key),
             GatewayError::Domain { .. } => (Exit::Usage, "domain"),
             GatewayError::Host { .. } => (Exit::Usage, "host-name"),
+            GatewayError::Dkim(_) => (Exit::Unavailable, "dkim"),
             GatewayError::Mail(_) => (Exit::Unavailable, "mail"),
             GatewayError::Random(_) => (Exit::Unavailable, "randomness"),
         };
@@ -74,6 +82,8 @@ pub struct Gateway {
     pub directory: Arc<Directory>,
     /// Mail for elsewhere.
     pub queue: Arc<Queue>,
+    /// Signatures on mail that is submitted.
+    pub dkim: Dkim,
     /// What persons are found by; see `DataKey::index`.
     pub directory_key: Arc<DataKey>,
     /// Held while the authority is told whose certificates end: what is owed is told by one at a time.
@@ -96,8 +106,9 @@ impl Gateway {
         let named = |name: &str| protocol::smtp::exchange::Domain::parse(name).map_err(|_| GatewayError::Host { host: name.to_owned() });
         let (random, queue_key) = (Arc::new(SystemRandom::new()), keys.data_key(QUEUE_KEY)?);
         let (host, domain) = (named(&settings.host)?, named(&settings.domain)?);
+        let dkim = Dkim::open(Arc::clone(&store), Arc::clone(&keys), domain.clone())?;
         let queue = Arc::new(Queue::new(Arc::clone(&store), Arc::clone(&messages), Arc::clone(&directory), queue_key, random, host, domain));
-        Ok(Self { store, clock, settings, keys, anchors, statements, push_limits, messages, directory, queue, directory_key, telling: Mutex::default() })
+        Ok(Self { store, clock, settings, keys, anchors, statements, push_limits, messages, directory, queue, dkim, directory_key, telling: Mutex::default() })
     }
 
     pub fn now_unix_millis(&self) -> u64 {

@@ -5,6 +5,7 @@ pub mod bureau;
 pub mod cli;
 pub mod directory;
 pub mod erds;
+pub mod dkim;
 pub mod flow;
 pub mod gateway;
 pub mod init;

@@ -26,6 +26,7 @@ use crate::flow::push::job::Jobs;
 use crate::flow::push::{self, Order, Progress, Report};
 use crate::gateway::Gateway;
 use crate::mailbox::MailError;
+use crate::dkim::ShownSelector;
 use crate::queue::{Listed, ShownMessage};
 use crate::sealer::{RemoteSealer, Seal};
 use crate::registrar::authority::{Authority, RemoteAuthority};
@@ -89,6 +90,10 @@ pub enum Operation {
     BureauSet(Registration),
     BureauList,
     ExportLog { directory: PathBuf },
+    /// `rsa`: an RSA key, PEM.
+    DkimNew { selector: String, rsa: Option<TypedPassword> },
+    DkimUse { selector: String },
+    DkimShow,
     QueueList(Listed),
     QueueShow { message: String },
     QueueOrder { message: String, order: QueueOrder },
@@ -139,6 +144,7 @@ pub enum Outcome {
     Mailbox { mailbox: Box<ShownMailbox>, password: Option<ToldPassword> },
     Mailboxes(Page),
     Bureaus(Vec<ShownBureau>),
+    Selectors(Vec<ShownSelector>),
     Queue(crate::queue::Page),
     Queued(Box<ShownMessage>),
     Report(Box<Report>),
@@ -249,6 +255,12 @@ impl Service {
             Operation::EvidenceRequest { organization } => Ok(Outcome::Request(evidence::request(gateway, &organization)?)),
             Operation::EvidenceInstall { pem } => Ok(Outcome::EvidenceSigner(evidence::install(gateway, &self.lists, pem.as_bytes(), now)?)),
             Operation::EvidenceExport(wanted) => Ok(Outcome::Evidence(evidence::export(gateway, &self.lists, &wanted)?)),
+            Operation::DkimNew { selector, rsa } => {
+                let made = gateway.dkim.make(&selector, rsa.as_ref().map(TypedPassword::expose), gateway.now_unix_millis())?;
+                Ok(Outcome::Selectors(vec![made]))
+            }
+            Operation::DkimUse { selector } => Ok(Outcome::Selectors(vec![gateway.dkim.use_selector(&selector, gateway.now_unix_millis())?])),
+            Operation::DkimShow => Ok(Outcome::Selectors(gateway.dkim.show()?)),
             Operation::QueueList(listed) => Ok(Outcome::Queue(gateway.queue.list(&listed)?)),
             Operation::QueueShow { message } => Ok(Outcome::Queued(Box::new(gateway.queue.show(&message)?))),
             Operation::QueueOrder { message, order } => {

@@ -6,6 +6,7 @@
 
 mod client;
 mod data;
+mod dkim;
 mod handle;
 mod holder;
 mod note;
@@ -17,6 +18,7 @@ mod token;
 
 pub use client::{ClientKeyError, client_key};
 pub use data::{DataKey, DataKeyError};
+pub use dkim::{DkimFailure, DkimKey};
 pub use handle::KeyHandle;
 pub use holder::{HolderKey, HolderKeyError};
 pub use note::NoteKey;

@@ -15,6 +15,7 @@ use zeroize::Zeroizing;
 
 use crate::handle::{KeyHandle, SoftwareKey, ecdsa};
 use crate::sealed::{Refused, Sealer};
+use crate::dkim::DkimKey;
 use crate::{DataKey, NoteKey, Passphrase};
 
 /// The largest file we read here.
@@ -82,6 +83,7 @@ enum Kind {
     EcdsaP256,
     EcdsaP384,
     Ed25519,
+    Rsa,
     Data,
 }
 
@@ -91,6 +93,7 @@ impl Kind {
             Self::EcdsaP256 => "ecdsa-p256",
             Self::EcdsaP384 => "ecdsa-p384",
             Self::Ed25519 => "ed25519",
+            Self::Rsa => "rsa",
             Self::Data => "data",
         }
     }
@@ -155,7 +158,7 @@ impl KeyStore {
         match kind {
             Kind::EcdsaP256 => software(id, SignatureAlgorithm::EcdsaP256Sha256, &secret),
             Kind::EcdsaP384 => software(id, SignatureAlgorithm::EcdsaP384Sha384, &secret),
-            Kind::Ed25519 | Kind::Data => Err(KeyError::NotFound { id: id.to_owned() }),
+            Kind::Ed25519 | Kind::Rsa | Kind::Data => Err(KeyError::NotFound { id: id.to_owned() }),
         }
     }
 
@@ -166,6 +169,31 @@ impl KeyStore {
             Ok(Zeroizing::new(pkcs8.as_ref().to_vec()))
         })?;
         NoteKey::from_pkcs8(&secret).ok_or_else(|| KeyError::Damaged { id: id.to_owned() })
+    }
+
+    /// Makes an Ed25519 key that signs mail.
+    pub fn generate_dkim(&self, id: &str) -> Result<DkimKey, KeyError> {
+        let pkcs8 = Ed25519KeyPair::generate_pkcs8(&self.random).map_err(|_| KeyError::System)?;
+        self.keep(id, Kind::Ed25519, pkcs8.as_ref())?;
+        self.dkim_key(id)
+    }
+
+    /// Takes an RSA key that signs mail, made elsewhere: PKCS#8, DER, 2048 to 4096 bits; `Algorithm` for any other.
+    pub fn import_dkim(&self, id: &str, pkcs8: &[u8]) -> Result<DkimKey, KeyError> {
+        let key = DkimKey::rsa(pkcs8).ok_or(KeyError::Algorithm)?;
+        self.keep(id, Kind::Rsa, pkcs8)?;
+        Ok(key)
+    }
+
+    /// A key that signs mail.
+    pub fn dkim_key(&self, id: &str) -> Result<DkimKey, KeyError> {
+        let (kind, secret) = self.fetch(id)?;
+        let key = match kind {
+            Kind::Ed25519 => NoteKey::from_pkcs8(&secret).map(DkimKey::ed25519),
+            Kind::Rsa => DkimKey::rsa(&secret),
+            _ => return Err(KeyError::NotFound { id: id.to_owned() }),
+        };
+        key.ok_or_else(|| KeyError::Damaged { id: id.to_owned() })
     }
 
     /// The data key `id`, made when there is none.

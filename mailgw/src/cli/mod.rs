@@ -2,6 +2,7 @@
 
 mod ask;
 mod bureau;
+mod dkim;
 mod evidence;
 mod found;
 mod mailbox;
@@ -108,6 +109,9 @@ enum Command {
     /// Evidence of what was submitted and delivered: signing, handing out, proving.
     #[command(subcommand)]
     Evidence(evidence::Command),
+    /// Signatures (DKIM) on mail of those who log in.
+    #[command(subcommand)]
+    Dkim(dkim::Command),
     /// Mail that waits for servers elsewhere.
     #[command(subcommand)]
     Queue(queue::Command),
@@ -200,6 +204,7 @@ fn dispatch(cli: Cli) -> Result<(), Problem> {
         Command::Evidence(command) => return evidence::run(&place, command),
         Command::Push(push) => return push::push(&place, &push),
         Command::Bureau(command) => bureau::operation(command)?,
+        Command::Dkim(command) => dkim::operation(command)?,
         Command::Queue(command) => queue::operation(command),
         Command::Registrar(command) => return registrar::run(&place, command),
         Command::Sealer(command) => return sealer::run(&place, command),

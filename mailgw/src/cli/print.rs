@@ -43,6 +43,8 @@ pub fn outcome(outcome: &Outcome, as_json: bool) -> Result<(), Problem> {
         Outcome::Mailboxes(page) => super::mailbox::page(page),
         Outcome::Bureaus(bureaus) if as_json => json(bureaus),
         Outcome::Bureaus(bureaus) => super::bureau::listed(bureaus),
+        Outcome::Selectors(selectors) if as_json => json(selectors),
+        Outcome::Selectors(selectors) => super::dkim::selectors(selectors),
         Outcome::Queue(page) if as_json => json(page),
         Outcome::Queue(page) => super::queue::page(page),
         Outcome::Queued(message) if as_json => json(message),

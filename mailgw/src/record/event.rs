@@ -37,6 +37,8 @@ pub enum Event {
     MailHeld(QueuedMail),
     MailReleased(QueuedMail),
     MailFlushed(QueuedMail),
+    DkimMade(DkimSelector),
+    DkimUsed(DkimSelector),
     EvidenceSignerSet(Certificate),
     EvidenceRecorded(Evidence),
     EvidenceSealed(EvidenceSeals),
@@ -98,6 +100,13 @@ pub struct Settled {
     pub queued: String,
     pub recipient: u64,
     pub status: String,
+}
+
+/// A selector of mail signatures that was made, or that new mail is signed with.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct DkimSelector {
+    pub selector: String,
 }
 
 /// An administrator's word about a queued message.
@@ -246,6 +255,8 @@ impl Event {
             Self::MailHeld(_) => 34,
             Self::MailReleased(_) => 35,
             Self::MailFlushed(_) => 36,
+            Self::DkimMade(_) => 37,
+            Self::DkimUsed(_) => 38,
             Self::EvidenceSignerSet(_) => 40,
             Self::EvidenceRecorded(_) => 41,
             Self::EvidenceSealed(_) => 42,
@@ -293,6 +304,8 @@ impl Event {
             34 => Self::MailHeld(serde_json::from_slice(json).map_err(wrong)?),
             35 => Self::MailReleased(serde_json::from_slice(json).map_err(wrong)?),
             36 => Self::MailFlushed(serde_json::from_slice(json).map_err(wrong)?),
+            37 => Self::DkimMade(serde_json::from_slice(json).map_err(wrong)?),
+            38 => Self::DkimUsed(serde_json::from_slice(json).map_err(wrong)?),
             40 => Self::EvidenceSignerSet(serde_json::from_slice(json).map_err(wrong)?),
             41 => Self::EvidenceRecorded(serde_json::from_slice(json).map_err(wrong)?),
             42 => Self::EvidenceSealed(serde_json::from_slice(json).map_err(wrong)?),

@@ -121,7 +121,9 @@ impl Submission {
         let completed = complete::complete(message, &self.host, &self.domain, &token, now);
         let (digest, size) = (crate::record::body::digest(&completed), completed.len() as u64);
         let id = format!("{:x}-{}", unix_millis(now), token.get(..16).unwrap_or_default());
-        let stamped = [&*trace::submitted(envelope, &self.host, now, &id), &*completed].concat();
+        // Signed as it is completed: from here on nobody changes it.
+        let signatures = self.gateway.dkim.sign(&completed, now).map_err(|error| failed(&error))?;
+        let stamped = [&*trace::submitted(envelope, &self.host, now, &id), &*signatures, &*completed].concat();
         for _ in 0..ATTEMPTS {
             // 3. Recipients are found anew, for mailboxes close; two addresses of one mailbox are one recipient.
             let places = self.places(envelope)?;
