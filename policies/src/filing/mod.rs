@@ -1,6 +1,7 @@
 //! What enterprises file: kinds as data, with their fields and the relations between them, dated figures, and the
 //! calendar of deadlines. A kind whose rules are arithmetic is a document of `policies/filings/kinds` and no code.
 
+mod archive;
 mod calendar;
 mod expression;
 mod field;
@@ -12,6 +13,7 @@ mod resolved;
 mod rule;
 mod words;
 
+pub use archive::Archive;
 pub use calendar::{Calendar, Deadline, Rest};
 pub use expression::{Comparison, Expression, Function, Operation, Place, Root, Type};
 pub use field::{Choice, Field, FieldKind, FieldWord, Group, List, Path, Step};
@@ -32,6 +34,8 @@ pub const SHIPPED_KINDS: [(&str, &str); 3] = [
 /// The figures and the calendar that come with the program.
 pub const SHIPPED_FIGURES: (&str, &str) = ("figures.toml", include_str!("../../filings/figures.toml"));
 pub const SHIPPED_CALENDAR: (&str, &str) = ("calendar.toml", include_str!("../../filings/calendar.toml"));
+/// How long signatures are believed.
+pub const SHIPPED_ARCHIVE: (&str, &str) = ("archive.toml", include_str!("../../filings/archive.toml"));
 
 const MOST_KINDS: usize = 256;
 

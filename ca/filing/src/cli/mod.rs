@@ -1,6 +1,7 @@
 //! The command line of enterprises and bureaus.
 
 mod desk;
+mod verify;
 
 use clap::{Parser, Subcommand};
 use runtime::exit::Exit;
@@ -17,11 +18,14 @@ pub struct Cli {
 enum Command {
     /// The bureau's side: receive filings, prove them, seal receipts.
     Desk(desk::Desk),
+    /// Verify a signature or a receipt's seal, offline (离线验证).
+    Verify(Box<verify::Verify>),
 }
 
 /// Runs the program once.
 pub fn run(cli: Cli) -> Exit {
     match cli.command {
         Command::Desk(desk) => desk::run(desk),
+        Command::Verify(asked) => verify::run(&asked),
     }
 }

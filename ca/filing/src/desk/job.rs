@@ -1,4 +1,5 @@
-//! What the desk does of its own accord: it signs the log's head, and seals receipts that were left unsealed.
+//! What the desk does of its own accord: it signs the log's head, seals receipts that were left
+//! unsealed, and keeps what is signed provable.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -9,12 +10,14 @@ use runtime::metrics::Gauge;
 use runtime::shutdown::Shutdown;
 
 use super::Desk;
-use super::flow::seal;
+use super::flow::{archive as archived, seal};
 
 /// How often the log's head is signed, when it grew.
 const HEAD_EVERY: Duration = Duration::from_millis(250);
 /// How often receipts without a seal are looked for.
 const SEAL_EVERY: Duration = Duration::from_secs(5);
+/// How often what is due in the archive is looked for.
+const ARCHIVE_EVERY: Duration = Duration::from_hours(1);
 
 pub async fn head(evidence: Arc<Evidence>, healthy: Arc<AtomicBool>, shutdown: Shutdown) {
     let mut tick = tokio::time::interval(HEAD_EVERY);
@@ -52,6 +55,29 @@ pub async fn seals(desk: Arc<Desk>, unsealed: Arc<Gauge>, shutdown: Shutdown) {
         match tokio::task::spawn_blocking(move || seal::resume(&desk)).await {
             Ok(Ok(left)) => unsealed.set(i64::try_from(left).unwrap_or(i64::MAX)),
             Ok(Err(error)) => tracing::error!(%error, "looking for receipts without a seal"),
+            Err(_) => {}
+        }
+    }
+}
+
+/// `failed` tells how many signatures the last pass could not renew.
+pub async fn archive(desk: Arc<Desk>, failed: Arc<Gauge>, shutdown: Shutdown) {
+    let mut tick = tokio::time::interval(ARCHIVE_EVERY);
+    tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    loop {
+        tokio::select! {
+            () = shutdown.wait() => return,
+            _ = tick.tick() => {}
+        }
+        let desk = Arc::clone(&desk);
+        match tokio::task::spawn_blocking(move || archived::pass(&desk)).await {
+            Ok(Ok(passed)) => {
+                failed.set(i64::try_from(passed.failed).unwrap_or(i64::MAX));
+                if passed != archived::Passed::default() {
+                    tracing::info!(renewed = passed.renewed, failed = passed.failed, "the archive");
+                }
+            }
+            Ok(Err(error)) => tracing::error!(%error, "keeping the archive"),
             Err(_) => {}
         }
     }

@@ -6,7 +6,7 @@ use std::path::Path;
 
 use policies::certificate::Arc as PolicyArc;
 use policies::desk::DeskPolicy;
-use policies::filing::{Filings, SHIPPED_CALENDAR, SHIPPED_FIGURES, SHIPPED_KINDS};
+use policies::filing::{Archive, Filings, SHIPPED_ARCHIVE, SHIPPED_CALENDAR, SHIPPED_FIGURES, SHIPPED_KINDS};
 use ring::digest::{Context, SHA256};
 use store::{Batch, Expectation, Key, Store};
 use time::OffsetDateTime;
@@ -25,6 +25,8 @@ const MAX_FILES: usize = 300;
 pub struct Policies {
     pub filings: Filings,
     pub desk: DeskPolicy,
+    /// How long signatures are believed.
+    pub archive: Archive,
     /// SHA-256 over their files, hexadecimal.
     pub digest: String,
 }
@@ -32,7 +34,7 @@ pub struct Policies {
 /// Writes the policies the program was shipped with.
 pub fn ship(path: &Path) -> Result<(), InitError> {
     let shipped = policies::desk::SHIPPED.iter().map(|document| (DESK, *document));
-    let filings = [SHIPPED_FIGURES, SHIPPED_CALENDAR].into_iter().map(|document| (FILINGS, document));
+    let filings = [SHIPPED_FIGURES, SHIPPED_CALENDAR, SHIPPED_ARCHIVE].into_iter().map(|document| (FILINGS, document));
     for (below, (file, text)) in shipped.chain(filings).chain(SHIPPED_KINDS.into_iter().map(|document| (KINDS, document))) {
         let directory = path.join(below);
         std::fs::create_dir_all(&directory).map_err(|error| InitError::file(&directory, &error))?;
@@ -50,7 +52,8 @@ pub fn read(path: &Path, arc: PolicyArc) -> Result<Policies, InitError> {
     let kinds = pairs(&kinds);
     let desk = DeskPolicy::parse(desk.iter().map(|(file, text)| (file.as_str(), text.as_str())), arc)?;
     let filings = Filings::parse(kinds.iter().map(|(file, text)| (file.as_str(), text.as_str())), one(SHIPPED_FIGURES.0)?, one(SHIPPED_CALENDAR.0)?)?;
-    Ok(Policies { filings, desk, digest: super::hex(context.finish().as_ref()) })
+    let archive = Archive::parse(one(SHIPPED_ARCHIVE.0)?)?;
+    Ok(Policies { filings, desk, archive, digest: super::hex(context.finish().as_ref()) })
 }
 
 /// Every file adds its path below the policies and its text to the digest, each after its length.

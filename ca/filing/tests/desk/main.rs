@@ -8,3 +8,4 @@ mod faults;
 mod files;
 mod line;
 mod office;
+mod verify;

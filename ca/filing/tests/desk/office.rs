@@ -25,7 +25,7 @@ use pki::signer::Signer as _;
 use pki::timestamp::{Moment, Terms, TimeStampRequest, TokenInfo, TokenPlan, granted};
 use policies::certificate::Arc as PolicyArc;
 use policies::desk::DeskPolicy;
-use policies::filing::Filings;
+use policies::filing::{Archive, Filings};
 use ring::digest::{SHA256, digest};
 use runtime::clock::{Clock, FakeClock};
 use rustls::pki_types::CertificateDer;
@@ -49,7 +49,7 @@ pub const LIST: &str = "http://ca/2.crl";
 pub struct World {
     pub root: Authority,
     pub issuer: Authority,
-    tsa: (Key, Vec<u8>),
+    tsa: Mutex<(Key, Vec<u8>)>,
     clock: Arc<FakeClock>,
     /// By serial: what the responder says.
     pub statuses: Mutex<HashMap<Vec<u8>, CertStatus>>,
@@ -66,7 +66,13 @@ impl World {
     pub fn token(&self, request: &TimeStampRequest, at: OffsetDateTime) -> Vec<u8> {
         let terms = Terms { policy: TAX, accuracy_ms: 1_000, ordering: true };
         let info = TokenInfo::new(&terms, request, Moment { time: at, serial: city::serial() }).unwrap();
-        TokenPlan::new(&self.tsa.1, &[&self.issuer.certificate]).unwrap().token(&info, &self.tsa.0).unwrap()
+        let tsa = self.tsa.lock().unwrap();
+        TokenPlan::new(&tsa.1, &[&self.issuer.certificate]).unwrap().token(&info, &tsa.0).unwrap()
+    }
+
+    /// Another key of the timestamp authority, until then.
+    pub fn roll(&self, until: OffsetDateTime) {
+        *self.tsa.lock().unwrap() = tsa(&self.issuer, self.clock.now() - Duration::days(1), until);
     }
 
     pub fn list(&self, which: usize) -> Vec<u8> {
@@ -137,17 +143,11 @@ impl Founded {
         let clock = Arc::new(FakeClock::new(NOW));
         let root = Authority::root("穗印根");
         let issuer = root.below("企业签发机构", |plan| plan.extensions.crl_urls = vec![ROOT_LIST.into()]);
-        let key = Key::p256();
-        let certificate = issuer.seal(key.public_key_info(), |plan| {
-            plan.extensions.key_usage = vec![0];
-            plan.extensions.extended_key_usage = vec![TIME_STAMPING];
-            plan.extensions.extended_key_usage_critical = true;
-            plan.extensions.crl_urls = vec![LIST.into()];
-        });
+        let tsa = Mutex::new(tsa(&issuer, datetime!(2026-01-01 0:00 UTC), datetime!(2027-01-01 0:00 UTC)));
         let world = World {
             root,
             issuer,
-            tsa: (key, certificate),
+            tsa,
             clock: Arc::clone(&clock),
             statuses: Mutex::default(),
             listed: Mutex::new([Vec::new(), Vec::new()]),
@@ -167,7 +167,7 @@ impl Founded {
         let mut documents: Vec<(&'static str, String)> = policies::desk::SHIPPED.iter().map(|(file, text)| (*file, (*text).to_owned())).collect();
         change(&mut documents);
         let desk = DeskPolicy::parse(documents.iter().map(|(file, text)| (*file, text.as_str())), arc).unwrap();
-        let policies = Policies { filings: Filings::shipped().unwrap(), desk, digest: String::new() };
+        let policies = Policies { filings: Filings::shipped().unwrap(), desk, archive: Archive::shipped().unwrap(), digest: String::new() };
         let roots = Arc::new(Anchors::new(std::slice::from_ref(&self.world.root.certificate)).unwrap());
         let anchors = policies.desk.bureaus().iter().map(|bureau| (bureau.code.as_str().to_owned(), Arc::clone(&roots))).collect();
         let settings = Settings { host: "desk.example.cn".into(), log_origin: "desk.example.cn/filing".into(), log_key: "key".into() };
@@ -196,6 +196,10 @@ impl Office {
         let desk = founded.desk(Arc::new(store::Memory::new()), change);
         founded.seal(&desk);
         Self { desk, world: founded.world, clock: founded.clock, callers: Callers::default(), place: founded.place }
+    }
+
+    pub fn clock_now(&self) -> OffsetDateTime {
+        self.clock.now()
     }
 
     pub fn firm(&self, code: &'static str) -> Firm {
@@ -238,6 +242,18 @@ impl Office {
     pub fn refused(&self, firm: &Firm, filing: &[u8]) -> Vec<u8> {
         refused(self.submit(firm, filing).unwrap())
     }
+}
+
+fn tsa(issuer: &Authority, from: OffsetDateTime, until: OffsetDateTime) -> (Key, Vec<u8>) {
+    let key = Key::p256();
+    let certificate = issuer.seal(key.public_key_info(), |plan| {
+        (plan.not_before, plan.not_after) = (from, until);
+        plan.extensions.key_usage = vec![0];
+        plan.extensions.extended_key_usage = vec![TIME_STAMPING];
+        plan.extensions.extended_key_usage_critical = true;
+        plan.extensions.crl_urls = vec![LIST.into()];
+    });
+    (key, certificate)
 }
 
 pub fn firm(issuer: &Authority, code: &'static str, change: impl FnOnce(&mut pki::certificate::CertificatePlan)) -> Firm {

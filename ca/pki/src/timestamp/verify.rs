@@ -156,6 +156,20 @@ pub(crate) fn verify_with_unsigned<'a>(token: &'a [u8], known: &[&'a [u8]]) -> R
     Ok((VerifiedTimestamp { stamp, signer_certificate, certificates, scheme }, enclosing.unsigned))
 }
 
+/// Who made a token, DER, an archive timestamp's too: whom to ask about, before it is judged.
+pub struct Authority {
+    /// DER.
+    pub signer_certificate: Vec<u8>,
+    /// All that travelled in the token, DER.
+    pub certificates: Vec<Vec<u8>>,
+}
+
+/// As [`verify`], but what an archive timestamp says of what it covers may be there.
+pub fn authority<'a>(token: &'a [u8], known: &[&'a [u8]]) -> Result<Authority, TimestampError> {
+    let (verified, _) = verify_with_unsigned(token, known)?;
+    Ok(Authority { signer_certificate: verified.signer_certificate, certificates: verified.certificates })
+}
+
 /// Whether the certificate is for timestamps and critically nothing else. spec: rfc3161#2.3
 pub(super) fn stamps(certificate: &CertificateView<'_>) -> bool {
     let usage = certificate.extensions.iter().find(|extension| extension.id == view::EXTENDED_KEY_USAGE.as_bytes());

@@ -53,6 +53,8 @@ async fn run(service: Service, tls: DeskTls, listen: Listen, directory: &Path) -
     let unsealed = metrics.gauge("suiyin_desk_unsealed", "Receipts that wait for their seal.", &[]).map_err(wrong)?;
     let head = tokio::spawn(job::head(Arc::clone(&service.evidence), Arc::clone(&healthy), shutdown.clone()));
     let seals = tokio::spawn(job::seals(Arc::clone(&service.desk), unsealed, shutdown.clone()));
+    let unrenewed = metrics.gauge("suiyin_desk_unrenewed", "Signatures and seals whose proof the last pass could not renew.", &[]).map_err(wrong)?;
+    let archive = tokio::spawn(job::archive(Arc::clone(&service.desk), unrenewed, shutdown.clone()));
     let requests = Requests::new();
     let counts = requests.clone();
     let operator = runtime::http::health(move || health(&healthy)).merge(runtime::http::metrics(move || metrics.render() + &counts.render()));
@@ -66,7 +68,7 @@ async fn run(service: Service, tls: DeskTls, listen: Listen, directory: &Path) -
         admin.serve(requests.counted(administration(service)), shutdown.clone()),
         letters.serve(letter_router, shutdown.clone()),
     );
-    for job in [head, seals] {
+    for job in [head, seals, archive] {
         job.await.map_err(|error| Problem::new(Exit::Internal, "job", error.to_string(), "read the log above"))?;
     }
     Ok(())

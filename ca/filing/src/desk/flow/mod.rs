@@ -1,10 +1,13 @@
 //! One request, one file: each is a straight line of numbered steps.
 
+pub mod archive;
 pub mod attachment;
 pub mod authorise;
+pub mod evidence;
 pub mod judge;
 pub mod mandate;
 pub mod outbox;
 pub mod proceed;
 pub mod receive;
 pub mod seal;
+pub mod verify;

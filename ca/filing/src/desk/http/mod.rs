@@ -5,6 +5,7 @@ mod filings;
 mod mandates;
 pub mod outbox;
 mod receipts;
+mod verify;
 
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -121,6 +122,7 @@ pub fn router(public: Arc<Public>) -> Router {
         .route("/filings/{id}", get(filings::state))
         .route("/attachments/{sha256}", put(attachments::put))
         .route("/receipts/{file}", get(receipts::one))
+        .route("/verify", post(verify::one))
         .route("/mandates", post(mandates::give))
         .route("/mandates/withdraw", post(mandates::withdraw))
         // Each handler that reads a body bounds it itself.

@@ -37,6 +37,8 @@ pub enum Event<'a> {
     MailboxSet { enterprise: &'a str },
     /// What a filing says was read out of its seal, for this reason.
     FilingRead { filing: &'a str, reason: &'a str },
+    /// What proves a filing's signature or a receipt's seal was renewed; `signature` is the digest of what stands now.
+    SignatureArchived { of: &'a str, signature: &'a str, level: &'a str },
 }
 
 impl Event<'_> {
@@ -56,6 +58,7 @@ impl Event<'_> {
             Self::LetterFailed { .. } => 12,
             Self::MailboxSet { .. } => 13,
             Self::FilingRead { .. } => 14,
+            Self::SignatureArchived { .. } => 15,
         }
     }
 

@@ -1,0 +1,60 @@
+//! `POST /verify`: a third party asks what a signature is worth and gets a verdict under seal.
+//!
+//! 1 gather    what is known now of revocations, where the signature does not carry it
+//! 2 judge     the same function as `filing verify`
+//! 3 seal      the verdict's canonical octets, by the bureau that is asked, with a timestamp
+//! 4 answer    verdict, seal, and the answers that it names, so that anyone judges again
+//!
+//! Nothing changes here, and what was asked is not kept: the seal vouches for the verdict.
+
+use pki::cades::Signature;
+use pki::cms::ContentDigest;
+use pki::path::RevocationAnswer;
+use pki::signature::DigestAlgorithm;
+use policies::desk::Bureau;
+use ring::digest::{SHA256, digest};
+
+use crate::desk::Desk;
+use crate::desk::flow::evidence::gather;
+use crate::desk::problem::DeskError;
+use crate::document::Value;
+use crate::verify::{Asked, Terms, Verdict, verify};
+
+/// A verdict as its asker gets it.
+#[derive(Debug)]
+pub struct Answered {
+    pub verdict: Verdict,
+    /// Canonical JSON.
+    pub document: Vec<u8>,
+    /// Detached CAdES with a timestamp, DER.
+    pub seal: Vec<u8>,
+    /// CRLs and OCSP responses beside those that the signature carries, DER.
+    pub crls: Vec<Vec<u8>>,
+    pub ocsp: Vec<Vec<u8>>,
+}
+
+pub fn answer(desk: &Desk, bureau: &Bureau, document: &[u8], signature: &[u8]) -> Result<Answered, DeskError> {
+    let (code, now) = (bureau.code.as_str(), desk.clock.now());
+    let anchors = desk.trust.anchors(code).ok_or_else(|| DeskError::NotFound { what: "bureau", id: code.to_owned() })?;
+    let terms = Terms::new(&desk.policies.archive);
+    // 1. Whoever is away leaves the verdict open, which it says.
+    let gathered = Signature::read(signature).map(|read| gather(desk, code, &read, document, now)).unwrap_or_default();
+    let lists = gathered.crls.iter().filter_map(|der| RevocationAnswer::list(der).ok());
+    let answers: Vec<RevocationAnswer> = lists.chain(gathered.ocsp.iter().filter_map(|der| RevocationAnswer::ocsp(der).ok())).collect();
+    // 2.
+    let asked = Asked { document, signature, anchors, timestamp_anchors: anchors, terms: &terms, policies: &[], credit_code: None, answers: &answers, existed_at: None };
+    let verdict = verify(&asked, now);
+    // 3.
+    let refused = |error: &dyn std::fmt::Display| DeskError::Seal(error.to_string().replace("; ", ", "));
+    let text = serde_json::to_vec(&verdict).map_err(|error| refused(&error))?;
+    let canonical = Value::parse(&text).map_err(|error| refused(&error))?.canonical();
+    let seal = desk.seal_of(code)?;
+    let mut content = [0; 32];
+    content.copy_from_slice(digest(&SHA256, &canonical).as_ref());
+    let made = seal.plan.seal(ContentDigest::Sha256(content), now, &seal.key).map_err(|error| refused(&error))?;
+    let made = Signature::read(&made).map_err(|error| refused(&error))?;
+    let token = desk.trust.stamp(made.timestamp_imprint(DigestAlgorithm::Sha256))?;
+    let made = made.with_timestamp(&token).map_err(|error| refused(&error))?;
+    // 4.
+    Ok(Answered { verdict, document: canonical, seal: made.der().to_vec(), crls: gathered.crls, ocsp: gathered.ocsp })
+}

@@ -1,0 +1,97 @@
+//! What a signature is worth, asked by a third party, and kept provable for ten years.
+
+use filing::desk::flow::{archive, verify};
+use filing::desk::record::filing::{signature, signature_key};
+use filing::desk::record::receipt::{ReceiptNumber, read_seal};
+use filing::verify::{Asked, Terms};
+use pki::cades::Signature;
+use pki::path::Anchors;
+use policies::filing::Archive;
+use time::Duration;
+use time::macros::datetime;
+
+use crate::office::{CODE, Office, json, vat};
+
+#[test]
+fn a_third_party_gets_a_verdict_under_seal() {
+    let office = Office::open();
+    let firm = office.firm(CODE);
+    let filing = vat(CODE, |_| {});
+    let signed = office.stamped(&office.sign(&firm, &filing), office.clock_now());
+    let bureau = office.desk.policies.desk.bureaus().first().unwrap();
+    let answered = verify::answer(&office.desk, bureau, &filing, &signed).unwrap();
+    let told = json(&answered.document);
+    assert_eq!((told["verdict"].as_str(), told["level"].as_str(), told["signer"]["uscc"].as_str()), (Some("TOTAL-PASSED"), Some("B-T"), Some(CODE)));
+    assert!(told["revocation_answers"].as_array().is_some_and(|list| list.len() == 3) && answered.ocsp.len() == 1);
+    // The seal is over these octets, and its maker the bureau's.
+    let seal = Signature::read(&answered.seal).unwrap();
+    assert!(seal.is_timestamped() && seal.prove(&answered.document, &[]).is_ok());
+    let told = json(&verify::answer(&office.desk, bureau, b"other", &signed).unwrap().document);
+    assert_eq!((told["verdict"].as_str(), told["sub_indication"].as_str()), (Some("TOTAL-FAILED"), Some("HASH_FAILURE")));
+    // Who answers is away: the verdict stays open, and says so.
+    *office.world.responder_fails.lock().unwrap() = true;
+    let told = json(&verify::answer(&office.desk, bureau, b"other", b"no signature").unwrap().document);
+    assert_eq!(told["sub_indication"].as_str(), Some("FORMAT_FAILURE"));
+}
+
+/// Keys of the timestamp authority come and go, the signer's and the bureau's certificates end, and with the root alone the
+/// filing and its receipt still pass; one bit of either and they do not.
+#[test]
+fn ten_years_of_the_archive() {
+    let office = Office::open();
+    office.world.roll(datetime!(2029-01-01 0:00 UTC));
+    let firm = office.firm(CODE);
+    let filing = vat(CODE, |_| {});
+    let sealed = office.receipt(&firm, &filing);
+    let number = ReceiptNumber::parse(json(&sealed.document)["receipt_no"].as_str().unwrap()).unwrap();
+    // Within the grace nothing is touched; then once, and no further while the proof is young.
+    assert_eq!(archive::pass(&office.desk).unwrap().renewed, 0);
+    office.clock.advance(Duration::hours(27));
+    assert_eq!(archive::pass(&office.desk).unwrap().renewed, 2);
+    assert_eq!(archive::pass(&office.desk).unwrap().renewed, 0);
+    let leaf = merkle::Leaf::parse(&office.desk.store.read_stream("log", office.desk.store.stream_length("log").unwrap() - 1, 1).unwrap().remove(0)).unwrap();
+    assert!(leaf.kind() == 15 && leaf.payload().contains("B-LTA"), "{}", leaf.payload());
+    for year in 2027..=2037 {
+        office.clock.set(time::Date::from_calendar_date(year, time::Month::August, 1).unwrap().midnight().assume_utc());
+        if year % 2 == 0 {
+            office.world.roll(office.clock_now() + Duration::days(1_100));
+        }
+        let passed = archive::pass(&office.desk).unwrap();
+        assert_eq!(passed.failed, 0, "{year}");
+    }
+    let now = office.clock_now();
+    let anchors = Anchors::new(std::slice::from_ref(&office.world.root.certificate)).unwrap();
+    let terms = Terms::new(&Archive::shipped().unwrap());
+    let judged = |document: &[u8], signature: &[u8]| {
+        let asked = Asked { document, signature, anchors: &anchors, timestamp_anchors: &anchors, terms: &terms, policies: &[], credit_code: Some(CODE), answers: &[], existed_at: None };
+        filing::verify::verify(&asked, now)
+    };
+    let stored = office.desk.store.get(&signature_key(&number.filing)).unwrap().unwrap();
+    let seal = office.desk.store.get(&number.seal()).unwrap().unwrap();
+    for (document, signed) in [(&filing, signature(&stored).unwrap()), (&sealed.document, read_seal(&seal).unwrap())] {
+        let verdict = judged(document, signed);
+        assert!(verdict.passed(), "{verdict:?}");
+        assert_eq!((verdict.level, verdict.best_signature_time.as_deref().map(|at| &at[..10])), (Some("B-LTA"), Some("2026-11-05")));
+        assert!(verdict.timestamps.len() >= 5, "{}", verdict.timestamps.len());
+        for at in (0..document.len()).step_by(97) {
+            let mut damaged = document.clone();
+            damaged[at] ^= 1;
+            assert!(!judged(&damaged, signed).passed());
+        }
+    }
+}
+
+/// A store or an authority that is away loses nothing: the pass is made again.
+#[test]
+fn a_pass_that_fails_is_made_again() {
+    let office = Office::open();
+    office.world.roll(datetime!(2029-01-01 0:00 UTC));
+    let firm = office.firm(CODE);
+    office.receipt(&firm, &vat(CODE, |_| {}));
+    office.clock.advance(Duration::hours(27));
+    *office.world.stamps_fail.lock().unwrap() = 1;
+    let passed = archive::pass(&office.desk).unwrap();
+    assert_eq!((passed.renewed, passed.failed), (1, 1));
+    let passed = archive::pass(&office.desk).unwrap();
+    assert_eq!((passed.renewed, passed.failed), (1, 0));
+}
