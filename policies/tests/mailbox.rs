@@ -86,7 +86,22 @@ fn documents_that_make_no_sense() {
         assert_eq!((refused.file.as_str(), refused.line), (file, line), "{to}: {refused}");
     }
     let refused = |documents: Vec<(&str, &str)>| MailboxPolicy::parse(documents).unwrap_err().to_string();
-    assert!(refused(vec![SHIPPED[0]]).starts_with("limits.toml, line 1: it is missing"));
+    assert!(refused(vec![SHIPPED[0], SHIPPED[1]]).starts_with("limits.toml, line 1: it is missing"));
     assert!(refused(vec![SHIPPED[0], SHIPPED[0]]).contains("given twice"));
     assert!(refused(vec![SHIPPED[0], ("b.toml", "")]).contains("no document of this name"));
+}
+
+#[test]
+fn what_mail_programs_are_not_offered() {
+    let with = |text: &str| MailboxPolicy::parse(SHIPPED.map(|(file, shipped)| (file, if file == "clients.toml" { text } else { shipped })));
+    let policy = with("off = [\"move\"]\n[off_at]\nstarttls = [\"SORT\"]\ntls = []\n[off_for]\n1234567897 = [\"QRESYNC\"]\n").unwrap();
+    let clients = policy.clients();
+    assert_eq!(clients.off_at_starttls().iter().copied().collect::<Vec<_>>(), ["MOVE", "SORT"]);
+    assert_eq!(clients.off_at_tls().iter().copied().collect::<Vec<_>>(), ["MOVE"]);
+    let number = MailboxNumber::parse("1234567897").unwrap();
+    assert!(clients.off_for().get(&number).unwrap().contains("QRESYNC"));
+    assert!(shipped().clients().off_for().is_empty());
+    for bad in ["off = [\"XYZ\"]\n[off_at]\nstarttls = []\ntls = []\n[off_for]\n", "off = []\n[off_at]\nstarttls = []\ntls = []\n[off_for]\n1234567890 = []\n"] {
+        assert!(with(bad).is_err(), "{bad}");
+    }
 }

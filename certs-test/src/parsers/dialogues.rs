@@ -1,5 +1,6 @@
 //! SMTP and IMAP sessions and the structure of messages: cut anyhow, the same bytes give the same answers.
 
+use protocol::imap::extension::Extensions;
 use protocol::imap::exchange::{self as imap_exchange, Flags, MessageInfo};
 use protocol::imap::session as imap_session;
 use protocol::smtp::exchange::{Answer, Domain, Envelope, Output, Recipient, Request};
@@ -100,7 +101,7 @@ fn imap_answer(request: imap_exchange::Request, message: &[u8]) -> imap_exchange
     use imap_exchange::{Answer, Hits, MailboxInfo, MailboxStatus, Quota, RefusalCode, Request};
     let info = || MessageInfo { uid: 7, flags: Flags::new(), modseq: 3, internal_date: datetime!(2026-01-01 0:00 UTC), size: message.len() as u64, content: 7 };
     match request {
-        Request::Login { .. } => Answer::LoggedIn,
+        Request::Login { .. } => Answer::LoggedIn { off: Extensions::NONE },
         Request::List => Answer::Mailboxes(vec![MailboxInfo { name: "INBOX".to_owned(), subscribed: true, special_use: None, has_children: false, exists: true }]),
         Request::Open { mailbox, .. } if mailbox == "INBOX" => Answer::Opened { uid_validity: 9, uid_next: 8, highest_modseq: 3, id: 1, messages: vec![info()] },
         Request::Status { .. } => Answer::Status(MailboxStatus { messages: 1, unseen: 1, deleted: 0, size: 9, uid_next: 8, uid_validity: 9, highest_modseq: 3, deleted_size: 0, id: 1 }),
@@ -120,7 +121,7 @@ fn imap_answer(request: imap_exchange::Request, message: &[u8]) -> imap_exchange
 
 fn imap_talk(commands: &[u8], cut: usize, message: &[u8]) -> Vec<u8> {
     use imap_exchange::Output;
-    let (mut session, _) = imap_session::Session::new(imap_session::Settings { tls: true, starttls: false, append_limit: MAX_SIZE });
+    let (mut session, _) = imap_session::Session::new(imap_session::Settings { tls: true, starttls: false, append_limit: MAX_SIZE, off: Extensions::NONE });
     let mut said = Vec::new();
     for piece in b"a LOGIN u p\r\nb SELECT INBOX\r\n".chunks(MAX_INPUT).chain(commands.chunks(cut)) {
         let mut todo = session.receive(piece);

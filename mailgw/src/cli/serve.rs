@@ -163,7 +163,8 @@ fn senders(service: &Service, outgoing: bool, metrics: &Registry) -> Result<Arc<
 fn clients(service: &Service, metrics: &Registry) -> Result<Arc<imap::Imap>, Problem> {
     let gateway = &service.gateway;
     let logins = Arc::new(Logins { directory: Arc::clone(&gateway.directory), clock: Arc::clone(&gateway.clock) });
-    let limits = imap::Limits { append: bytes(gateway.directory.policy().message_bytes()), ..imap::Limits::default() };
+    let policy = gateway.directory.policy();
+    let limits = imap::Limits { append: bytes(policy.message_bytes()), switches: Arc::new(policy.clients().into()), ..imap::Limits::default() };
     let clients = imap::Imap::new(Arc::clone(&gateway.messages), logins, tls(service)?, Arc::clone(&gateway.clock), limits, metrics);
     Ok(Arc::new(clients.map_err(|error| wrong(&error.to_string()))?))
 }

@@ -18,6 +18,11 @@ pub fn segment_key(mailbox: &str, number: u64) -> Key {
     Key::numbered(SEGMENT, &[mailbox.as_bytes()], number)
 }
 
+/// What numbers the segments of a mailbox.
+pub fn segment_counter(mailbox: &str) -> String {
+    format!("search segment/{mailbox}")
+}
+
 pub fn segments(mailbox: &str) -> (Key, Key) {
     Key::range(SEGMENT, &[mailbox.as_bytes()])
 }

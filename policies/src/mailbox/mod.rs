@@ -1,12 +1,14 @@
 //! Mailboxes: their addresses, the names institutions may choose, and the limits that hold for them.
 
 mod address;
+mod clients;
 mod number;
 mod password;
 mod policy;
 mod sending;
 
 pub use address::{Address, AddressError, Alias, AliasError, LocalPart};
+pub use clients::{ClientPolicy, EXTENSIONS};
 pub use number::MailboxNumber;
 pub use password::PasswordError;
 pub use policy::{MailboxKind, MailboxPolicy, SHIPPED};

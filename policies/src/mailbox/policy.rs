@@ -1,4 +1,4 @@
-//! The mailbox policy, read from its three documents and checked for sense.
+//! The mailbox policy, read from its four documents and checked for sense.
 
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
@@ -7,14 +7,16 @@ use serde::Deserialize;
 use toml::Spanned;
 
 use super::address::{Alias, AliasError};
+use super::clients::ClientPolicy;
 use super::number::MailboxNumber;
 use super::password::{self, PasswordError};
 use super::sending::SendingPolicy;
 use crate::document::{PolicyError, named, one_of_each, read};
 
 /// File name and text of each document of `policies/mailbox/`, in the order of the names.
-pub const SHIPPED: [(&str, &str); 3] = [
+pub const SHIPPED: [(&str, &str); 4] = [
     ("aliases.toml", include_str!("../../mailbox/aliases.toml")),
+    ("clients.toml", include_str!("../../mailbox/clients.toml")),
     ("limits.toml", include_str!("../../mailbox/limits.toml")),
     ("sending.toml", include_str!("../../mailbox/sending.toml")),
 ];
@@ -40,6 +42,7 @@ pub struct MailboxPolicy {
     min_password: usize,
     max_password: usize,
     sending: SendingPolicy,
+    clients: ClientPolicy,
 }
 
 #[derive(Deserialize)]
@@ -80,9 +83,9 @@ struct Password {
 }
 
 impl MailboxPolicy {
-    /// Reads `aliases.toml`, `limits.toml` and `sending.toml`: pairs of file name and text.
+    /// Reads `aliases.toml`, `clients.toml`, `limits.toml` and `sending.toml`: pairs of file name and text.
     pub fn parse<'a>(documents: impl IntoIterator<Item = (&'a str, &'a str)>) -> Result<Self, PolicyError> {
-        let [aliases, limits, sending] = one_of_each(["aliases.toml", "limits.toml", "sending.toml"], documents)?;
+        let [aliases, clients, limits, sending] = one_of_each(["aliases.toml", "clients.toml", "limits.toml", "sending.toml"], documents)?;
         let names = Names::parse(aliases)?;
         let (file, text) = limits;
         let limits: Limits = read(file, text)?;
@@ -116,6 +119,7 @@ impl MailboxPolicy {
             min_password: usize::from(min.into_inner()),
             max_password: usize::from(max.into_inner()),
             sending: SendingPolicy::parse(sending)?,
+            clients: ClientPolicy::parse(clients)?,
         })
     }
 
@@ -134,6 +138,11 @@ impl MailboxPolicy {
 
     pub fn judge_password(&self, password: &str, owner: MailboxNumber) -> Result<(), PasswordError> {
         password::judge(password, owner, self.min_password, self.max_password)
+    }
+
+    /// What mail programs are not offered.
+    pub fn clients(&self) -> &ClientPolicy {
+        &self.clients
     }
 
     /// The most bytes that a mailbox holds.
@@ -179,6 +188,7 @@ impl MailboxPolicy {
         line("password characters, at least", self.min_password.to_string());
         line("password bytes, at most", self.max_password.to_string());
         self.sending.resolved(&mut text);
+        self.clients.resolved(&mut text);
         text
     }
 }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use time::OffsetDateTime;
 
+use super::extension::Extensions;
 pub use super::flags::{Flags, Keyword, StoreOp, SystemFlag};
 pub use crate::sasl::Secret;
 
@@ -134,7 +135,8 @@ impl fmt::Debug for Request {
 /// The server's answer to a [`Request`]. An answer of another kind than asked for ends the session with BYE.
 #[derive(Debug, Clone)]
 pub enum Answer {
-    LoggedIn,
+    /// `off`: what this account is not offered, beside what nobody is.
+    LoggedIn { off: Extensions },
     Mailboxes(Vec<MailboxInfo>),
     /// `messages` ascend by uid; `uid_next` is above all of them.
     /// `id`: of the mailbox, whatever it is called; no other ever has it.

@@ -1,6 +1,7 @@
 //! An IMAP4rev1 server (RFC 3501) without input or output: bytes in, [`exchange::Output`] out.
 pub mod content;
 pub mod exchange;
+pub mod extension;
 pub mod flags;
 mod framing;
 pub mod parse;

@@ -1,6 +1,7 @@
 //! A client and the mailbox in memory it talks to: `C:` lines go in, `S:` lines must come out, `!` lines are other sessions'
 //! changes.
 use protocol::imap::exchange::*;
+use protocol::imap::extension::Extensions;
 use protocol::imap::session::{Session, Settings};
 use time::macros::datetime;
 
@@ -53,7 +54,7 @@ impl Fake {
         self.asked.push(format!("{request:?}"));
         let refused = |code: RefusalCode| Answer::Refused { code, text: "No".into() };
         match request {
-            Request::Login { user, password } if user == "a@b.cn" && password.expose() == "pw" => Answer::LoggedIn,
+            Request::Login { user, password } if user == "a@b.cn" && password.expose() == "pw" => Answer::LoggedIn { off: Extensions::NONE },
             Request::Login { .. } => refused(RefusalCode::AuthenticationFailed),
             Request::List => Answer::Mailboxes(
                 ["INBOX", "台北"].map(|name| MailboxInfo { name: name.into(), exists: true, subscribed: name == "INBOX", special_use: None, has_children: false }).into(),
@@ -120,7 +121,11 @@ pub struct Client {
 
 impl Client {
     pub fn new(tls: bool) -> Self {
-        let (session, greeting) = Session::new(Settings { tls, starttls: true, append_limit: 20_000 });
+        Self::without(tls, Extensions::NONE)
+    }
+
+    pub fn without(tls: bool, off: Extensions) -> Self {
+        let (session, greeting) = Session::new(Settings { tls, starttls: true, append_limit: 20_000, off });
         let mut client = Self { session, fake: Fake::new(), said: Vec::new(), longest: 0, closed: false, tls };
         client.take(greeting);
         client

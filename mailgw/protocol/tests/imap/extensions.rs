@@ -1,5 +1,6 @@
 //! Dialogues of the extensions: lists, quota, ids, previews, decoded parts, orders and conversations.
 use protocol::imap::exchange::*;
+use protocol::imap::extension::Extensions;
 
 use super::client::Client;
 
@@ -153,4 +154,34 @@ fn circles_and_long_chains_are_told_once_each() {
     let mut uids: Vec<u32> = said.lines().next().unwrap().split(|c: char| !c.is_ascii_digit()).filter_map(|part| part.parse().ok()).collect();
     uids.sort_unstable();
     assert_eq!(uids, (6..3_006).collect::<Vec<u32>>());
+}
+
+#[test]
+fn what_is_switched_off_is_not_offered_and_not_taken() {
+    let off = Extensions::named(["qresync", "SORT", "MOVE", "OBJECTID", "ESEARCH", "WITHIN", "LIST-STATUS", "BINARY", "unknown"]);
+    let mut client = Client::without(true, off);
+    let said = client.send(b"a LOGIN a@b.cn pw\r\nb SELECT INBOX\r\n");
+    assert!(!["QRESYNC", "SORT", "MOVE", "OBJECTID", "ESEARCH", "WITHIN", "LIST-STATUS", "BINARY", "MAILBOXID"].iter().any(|word| said.contains(word)), "{said}");
+    assert!(said.contains(" CONDSTORE ") && said.contains(" THREAD=REFERENCES "));
+    for command in [
+        "UID MOVE 4 x", "SORT (DATE) UTF-8 ALL", "SELECT INBOX (QRESYNC (9 1))", "FETCH 1 EMAILID", "SEARCH RETURN () ALL", "SEARCH NOT (OLDER 5)", "LIST \"\" * RETURN (STATUS (MESSAGES))",
+        "FETCH 1 BINARY[1]", "STATUS INBOX (MAILBOXID)",
+    ] {
+        let said = client.send(format!("x {command}\r\n").as_bytes());
+        assert!(said.starts_with("x BAD ") && said.ends_with(" is switched off here\r\n"), "{command}: {said}");
+    }
+    client.script("C: c ENABLE QRESYNC CONDSTORE\nS: * ENABLED CONDSTORE\nS: c OK Done\nC: d SEARCH ALL\nS: * SEARCH 1 2\nS: d OK Searched\n");
+}
+
+#[test]
+fn literals_of_octets() {
+    Client::selected().script(
+        r#"
+        C: c APPEND inbox ~{3+}\r\nabc
+        S: * 3 EXISTS
+        S: c OK [APPENDUID 9 6] Appended
+        C: d APPEND inbox ~{3+}\r\na\0c
+        S: d NO [UNKNOWN-CTE] The message has a NUL octet; encode it
+        "#.replace("        S: * 3 EXISTS\n", "").as_str(),
+    );
 }

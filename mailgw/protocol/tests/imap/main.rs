@@ -350,7 +350,7 @@ fn append_and_idle() {
         C: d APPEND inbox {2+}\r\nhi
         S: d OK [APPENDUID 9 7] Appended
         C: n APPEND inbox {2+}\r\nh\0
-        S: n NO The message has a NUL octet; encode it
+        S: n NO [UNKNOWN-CTE] The message has a NUL octet; encode it
         C: e APPEND inbox {20001}
         S: e NO [TOOBIG] The literal is larger than this server takes
         C: f IDLE

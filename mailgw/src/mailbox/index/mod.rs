@@ -5,10 +5,10 @@
 mod runs;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use protocol::imap::exchange::{Hits, Needle};
-use store::{Batch, Expectation, StoreError};
+use store::{Batch, CommitError, Expectation, StoreError};
 
 use super::messages::{MailError, MessageStore};
 use crate::record::message::{self, Message};
@@ -66,8 +66,10 @@ impl MessageStore {
         let (mut known, mut hits) = (Vec::new(), vec![Hits::default(); needles.len()]);
         for (number, segment) in self.segments(mailbox)? {
             let content = |place: &u32| segment.contents.get(*place as usize).copied();
-            for (question, hits) in questions.iter().zip(&mut hits) {
-                let found = self.answered(mailbox, number, question)?;
+            let answers = questions.iter().map(|question| self.answered(mailbox, number, question)).collect::<Result<Option<Vec<_>>, MailError>>()?;
+            // A segment that is being dropped is one nobody knows.
+            let Some(answers) = answers else { continue };
+            for ((question, found), hits) in questions.iter().zip(answers).zip(&mut hits) {
                 let to = if question.exact { &mut hits.holds } else { &mut hits.perhaps };
                 to.extend(found.iter().filter_map(content));
                 hits.perhaps.extend(segment.unread.iter().filter_map(content));
@@ -88,13 +90,13 @@ impl MessageStore {
         Ok((known, hits))
     }
 
-    /// The places in one segment that answer a question.
-    fn answered(&self, mailbox: &str, number: u64, question: &runs::Question) -> Result<BTreeSet<u32>, MailError> {
+    /// The places in one segment that answer a question; `None` when the segment is not whole.
+    fn answered(&self, mailbox: &str, number: u64, question: &runs::Question) -> Result<Option<BTreeSet<u32>>, MailError> {
         let mut found = BTreeSet::new();
         for way in &question.ways {
             let mut left: Option<Vec<u32>> = None;
             for run in way {
-                let places = self.shelf(mailbox, number, *run)?;
+                let Some(places) = self.shelf(mailbox, number, *run)? else { return Ok(None) };
                 let both = match left {
                     None => places,
                     Some(left) => left.into_iter().filter(|place| places.binary_search(place).is_ok()).collect(),
@@ -107,14 +109,14 @@ impl MessageStore {
             }
             found.extend(left.unwrap_or_default());
         }
-        Ok(found)
+        Ok(Some(found))
     }
 
-    fn shelf(&self, mailbox: &str, number: u64, run: Run) -> Result<Vec<u32>, MailError> {
+    fn shelf(&self, mailbox: &str, number: u64, run: Run) -> Result<Option<Vec<u32>>, MailError> {
         let key = words::shelf_key(mailbox, number, runs::shelf(run));
         match self.store.get(&key)? {
-            Some(stored) => Ok(words::look_up(&key, &stored, run, &self.key)?),
-            None => Ok(Vec::new()),
+            Some(stored) => Ok(Some(words::look_up(&key, &stored, run, &self.key)?)),
+            None => Ok(None),
         }
     }
 
@@ -137,6 +139,7 @@ impl MessageStore {
     /// Drops the index of a mailbox and makes it anew, the last few messages included. `on` hears how many of how many messages
     /// are in it and says whether to go on.
     pub fn reindex(&self, mailbox: &str, on: &mut dyn FnMut(usize, usize) -> bool) -> Result<usize, MailError> {
+        let one = self.due.making.lock().unwrap_or_else(PoisonError::into_inner);
         for (from, to) in [words::segments(mailbox), words::shelves(mailbox)] {
             loop {
                 let found = self.store.scan(&from, &to, SWEEP)?;
@@ -146,22 +149,24 @@ impl MessageStore {
                 self.store.commit(found.into_iter().fold(Batch::new(), |batch, (key, _)| batch.delete(key)))?;
             }
         }
-        self.index(mailbox, 1, on)
+        self.index_alone(&one, mailbox, 1, on)
     }
 
     /// Segments of what no segment knows, while that is `least` messages or more.
     fn index(&self, mailbox: &str, least: usize, on: &mut dyn FnMut(usize, usize) -> bool) -> Result<usize, MailError> {
-        let _one = self.due.making.lock().unwrap_or_else(PoisonError::into_inner);
-        let segments = self.segments(mailbox)?;
-        let known: BTreeSet<u64> = segments.iter().flat_map(|(_, segment)| segment.contents.iter().copied()).collect();
-        let mut next = segments.last().map_or(0, |(number, _)| number + 1);
+        let one = self.due.making.lock().unwrap_or_else(PoisonError::into_inner);
+        self.index_alone(&one, mailbox, least, on)
+    }
+
+    fn index_alone(&self, _one: &MutexGuard<'_, ()>, mailbox: &str, least: usize, on: &mut dyn FnMut(usize, usize) -> bool) -> Result<usize, MailError> {
+        let known: BTreeSet<u64> = self.segments(mailbox)?.into_iter().flat_map(|(_, segment)| segment.contents).collect();
         let mut left: Vec<(u64, Place)> = self.contents(mailbox)?.into_iter().filter(|(content, _)| !known.contains(content)).collect();
         let (all, mut made) = (left.len(), 0);
         // The oldest first: what is left over is what came last.
         while !left.is_empty() && left.len() >= least {
-            let taken = self.segment(mailbox, next, &left)?;
+            let taken = self.segment(mailbox, &left)?;
             left.drain(..taken);
-            (next, made) = (next + 1, made + 1);
+            made += 1;
             if !on(all - left.len(), all) {
                 break;
             }
@@ -170,7 +175,11 @@ impl MessageStore {
     }
 
     /// One segment of the first of these; how many it took.
-    fn segment(&self, mailbox: &str, number: u64, left: &[(u64, Place)]) -> Result<usize, MailError> {
+    fn segment(&self, mailbox: &str, left: &[(u64, Place)]) -> Result<usize, MailError> {
+        // A number is never given twice: who reads an old list beside new shelves would read nonsense.
+        let mut numbers = Batch::new();
+        let slot = numbers.next(&words::segment_counter(mailbox));
+        let number = self.store.commit(numbers)?.counter(slot).ok_or(CommitError::UnknownSlot)?;
         let mut segment = Segment::default();
         let mut shelves: Vec<Vec<(Run, u32)>> = vec![Vec::new(); usize::try_from(SHELVES).unwrap_or(0)];
         let (mut taken, mut written) = (0, 0);
@@ -210,11 +219,10 @@ impl MessageStore {
                     _ => runs.push((run, vec![place])),
                 }
             }
-            if !runs.is_empty() {
-                let key = words::shelf_key(mailbox, number, shelf);
-                let sealed = words::seal_shelf(&key, &runs, segment.contents.len(), &self.key)?;
-                batch = batch.put(key, sealed);
-            }
+            // An empty shelf is one, too: where a shelf is missing the segment is not whole.
+            let key = words::shelf_key(mailbox, number, shelf);
+            let sealed = words::seal_shelf(&key, &runs, segment.contents.len(), &self.key)?;
+            batch = batch.put(key, sealed);
         }
         self.store.commit(batch)?;
         Ok(taken)

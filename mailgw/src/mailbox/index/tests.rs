@@ -144,3 +144,19 @@ fn what_has_too_much_text_is_read_by_every_search() {
     let (known, hits) = mail.find(BOX, &[Needle { place: Place::Body, text: "无".into() }]).unwrap();
     assert_eq!((known.len(), hits[0].holds.len(), hits[0].perhaps.len()), (2, 0, 1));
 }
+
+#[test]
+fn a_segment_that_is_not_whole_is_not_believed() {
+    let (store, mail) = founded();
+    deliver(&mail, "INBOX", &["Subject: 一\r\n\r\n公积金".as_bytes().to_vec()]);
+    mail.reindex(BOX, &mut |_, _| true).unwrap();
+    let ask = [Needle { place: Place::Body, text: "公积".into() }];
+    let (known, hits) = mail.find(BOX, &ask).unwrap();
+    assert_eq!((known.len(), hits[0].holds.len()), (1, 1));
+    // As a search sees it while the index is dropped: the list is there, the shelves are not.
+    let (from, to) = words::shelves(BOX);
+    let gone = store.scan(&from, &to, usize::MAX).unwrap();
+    assert_eq!(gone.len(), 256);
+    store.commit(gone.into_iter().fold(Batch::new(), |batch, (key, _)| batch.delete(key))).unwrap();
+    assert_eq!(mail.find(BOX, &ask).unwrap(), (vec![], vec![Default::default()]));
+}

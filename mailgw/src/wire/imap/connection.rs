@@ -82,7 +82,9 @@ impl Connection {
     }
 
     async fn converse(&mut self, mut stream: Stream, door: Door, started: Instant) -> Result<(), End> {
-        let settings = Settings { tls: door == Door::Tls, starttls: true, append_limit: self.imap.limits.append };
+        let switches = &self.imap.limits.switches;
+        let off = if door == Door::Tls { switches.tls } else { switches.starttls };
+        let settings = Settings { tls: door == Door::Tls, starttls: true, append_limit: self.imap.limits.append, off };
         let (mut session, greeting) = Session::new(settings);
         (session, stream) = self.work(session, stream, greeting).await?;
         let shutdown = self.shutdown.clone();
@@ -230,9 +232,10 @@ impl Connection {
         imap.metrics.login(checked.as_ref().map(|_| ()).map_err(|refusal| *refusal));
         let (code, text) = match checked {
             Ok(mailbox) => {
+                let off = imap.limits.switches.mailboxes.get(&mailbox).copied().unwrap_or_default();
                 (self.mailbox, self.ended) = (Some(mailbox.into()), Some(ended));
                 self.place.logged_in();
-                return Answer::LoggedIn;
+                return Answer::LoggedIn { off };
             }
             Err(LoginRefusal::Denied) => (RefusalCode::AuthenticationFailed, "The name or the password is wrong"),
             Err(LoginRefusal::Later) => (RefusalCode::Limit, "Too many attempts; try again later"),

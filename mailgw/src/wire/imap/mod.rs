@@ -4,12 +4,14 @@ mod answer;
 mod connection;
 mod metrics;
 
+use std::collections::{BTreeSet, HashMap};
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
-use policies::mailbox::MailboxNumber;
+use policies::mailbox::{ClientPolicy, MailboxNumber};
 use protocol::imap::exchange::Secret;
+use protocol::imap::extension::Extensions;
 use runtime::clock::Clock;
 use runtime::metrics::{MetricError, Registry};
 use runtime::shutdown::Shutdown;
@@ -48,6 +50,22 @@ pub trait Accounts: Send + Sync {
     fn ended(&self) -> broadcast::Receiver<MailboxNumber>;
 }
 
+/// What is not offered, at either door and to single mailboxes.
+#[derive(Clone, Debug, Default)]
+pub struct Switches {
+    pub starttls: Extensions,
+    pub tls: Extensions,
+    pub mailboxes: HashMap<String, Extensions>,
+}
+
+impl From<&ClientPolicy> for Switches {
+    fn from(policy: &ClientPolicy) -> Self {
+        let named = |names: &BTreeSet<&'static str>| Extensions::named(names.iter().copied());
+        let mailboxes = policy.off_for().iter().map(|(number, names)| (number.to_string(), named(names))).collect();
+        Self { starttls: named(policy.off_at_starttls()), tls: named(policy.off_at_tls()), mailboxes }
+    }
+}
+
 #[derive(Clone, Debug)]
 pub struct Limits {
     pub connections: usize,
@@ -57,6 +75,7 @@ pub struct Limits {
     pub logins: usize,
     /// Octets of the largest message APPEND takes.
     pub append: usize,
+    pub switches: Arc<Switches>,
     /// From the connection to the login, TLS included.
     pub authentication: Duration,
     /// Before a refused login is answered.
@@ -77,6 +96,7 @@ impl Default for Limits {
             before_login: 1_000,
             logins: 4,
             append: 25 * 1024 * 1024,
+            switches: Arc::default(),
             authentication: Duration::from_secs(60),
             refusal: Duration::from_secs(2),
             silence: Duration::from_secs(30 * 60),
@@ -190,5 +210,17 @@ async fn index(messages: Arc<MessageStore>, shutdown: Shutdown) {
             Ok(Err(error)) => tracing::warn!(%error, "the search index of a mailbox was not made"),
             Err(error) => tracing::error!(%error, "the search index of a mailbox was not made"),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use protocol::imap::extension::Extension;
+
+    #[test]
+    fn what_policy_may_switch_is_what_the_protocol_knows() {
+        let mut known: Vec<&str> = Extension::ALL.iter().map(|one| one.name()).collect();
+        known.sort_unstable();
+        assert_eq!(known, policies::mailbox::EXTENSIONS);
     }
 }

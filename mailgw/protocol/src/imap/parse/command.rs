@@ -404,6 +404,8 @@ fn append(cursor: &mut Cursor) -> Parsed<Command> {
         internal_date = Some(date_time(cursor)?);
         cursor.space()?;
     }
+    // spec: rfc3516#4.4 a literal8 may bring any octet
+    cursor.eat(b'~');
     let bytes = cursor.literal()?;
     Ok(Command::Append { mailbox, flags, internal_date, bytes })
 }

@@ -5,6 +5,7 @@ use super::dispatch::QUOTA_ROOT;
 use super::view::View;
 use super::{Pending, Session, State, fetch, list, search};
 use crate::imap::exchange::{Answer, Flags, MailboxName, MessageInfo, Request, StoreOp, SystemFlag};
+use crate::imap::extension::Extension;
 use crate::imap::parse::command::Resync;
 use crate::imap::parse::{Item, StatusItem};
 use crate::imap::parse::mailbox;
@@ -13,7 +14,7 @@ use crate::imap::parse::sequence::write_set;
 impl Session {
     pub(super) fn answered(&mut self, pending: Pending, answer: Answer) {
         match (pending, answer) {
-            (Pending::Login { tag }, Answer::LoggedIn) => self.logged_in(&tag),
+            (Pending::Login { tag }, Answer::LoggedIn { off }) => self.logged_in(&tag, off),
             (Pending::Login { tag }, Answer::Refused { code, text }) => {
                 self.refuse(&tag, code.name(), &text);
                 if code == crate::imap::exchange::RefusalCode::AuthenticationFailed {
@@ -158,7 +159,9 @@ impl Session {
         // spec: rfc7162#3.1.2.1
         self.write(&format!("* OK [HIGHESTMODSEQ {highest_modseq}] Highest\r\n"));
         // spec: rfc8474#4.2
-        self.write(&format!("* OK [MAILBOXID (F{id})] Ever the same\r\n"));
+        if !self.settings.off.has(Extension::ObjectId) {
+            self.write(&format!("* OK [MAILBOXID (F{id})] Ever the same\r\n"));
+        }
         self.state = State::Selected(view);
     }
 

@@ -2,6 +2,7 @@
 use super::view::Manner;
 use super::{Expecting, MAX_FAILURES, Pending, Session, State, fetch, search};
 use crate::imap::exchange::{Output, Request, Secret};
+use crate::imap::extension::{self, Extension, Extensions};
 use crate::imap::framing::MAX_LITERAL;
 use crate::imap::parse::command::Enable;
 use crate::imap::parse::{Command, Item, StatusItem, sequence::SequenceSet};
@@ -11,12 +12,14 @@ pub(super) const QUOTA_ROOT: &str = "account";
 
 impl Session {
     pub(super) fn capabilities(&self) -> String {
-        let mut all = String::from(
-            "IMAP4rev1 LITERAL+ SASL-IR ID IDLE NAMESPACE UIDPLUS MOVE SPECIAL-USE UNSELECT ENABLE CHILDREN ESEARCH SEARCHRES CONDSTORE QRESYNC \
-             STATUS=SIZE LIST-EXTENDED LIST-STATUS SORT SORT=DISPLAY THREAD=ORDEREDSUBJECT THREAD=REFERENCES WITHIN OBJECTID PREVIEW BINARY \
-             QUOTA QUOTA=RES-STORAGE QUOTA=RES-MESSAGE APPENDLIMIT=",
-        );
-        all.push_str(&self.settings.append_limit.to_string());
+        let mut all = String::from("IMAP4rev1 SASL-IR UNSELECT ENABLE CHILDREN");
+        for one in Extension::ALL.iter().filter(|one| !self.settings.off.has(**one)) {
+            all.push(' ');
+            all.push_str(one.told());
+            if *one == Extension::AppendLimit {
+                all.push_str(&format!("={}", self.settings.append_limit));
+            }
+        }
         match (&self.state, self.settings.tls) {
             (State::NotAuthenticated, true) => all.push_str(" AUTH=PLAIN"),
             // spec: rfc3501#6.2.3 no password travels in the clear
@@ -29,6 +32,9 @@ impl Session {
     }
 
     pub(super) fn dispatch(&mut self, tag: String, command: Command) {
+        if let Some(off) = extension::refused(&command, self.settings.off) {
+            return self.write(&format!("{tag} BAD {} is switched off here\r\n", off.name()));
+        }
         match command {
             Command::Capability => {
                 let all = self.capabilities();
@@ -114,7 +120,8 @@ impl Session {
         }
     }
 
-    pub(super) fn logged_in(&mut self, tag: &str) {
+    pub(super) fn logged_in(&mut self, tag: &str, off: Extensions) {
+        self.settings.off = self.settings.off.and(off);
         self.state = State::Authenticated;
         self.framer.set_append_limit(self.settings.append_limit.max(MAX_LITERAL));
         let all = self.capabilities();
@@ -124,7 +131,6 @@ impl Session {
     // spec: rfc7162#3.1 the commands that turn it on
     fn hear_of_condstore(&mut self, command: &Command) {
         let says_so = match command {
-            Command::Enable(named) => named.condstore || named.qresync,
             Command::Select { condstore, resync, .. } => *condstore || resync.is_some(),
             Command::Status { items, .. } => items.contains(&StatusItem::HighestModSeq),
             Command::Fetch { items, since, .. } => since.is_some() || items.contains(&Item::ModSeq),
@@ -139,6 +145,11 @@ impl Session {
 
     // spec: rfc5161#3.1 what is on already is told again
     fn enable(&mut self, tag: &str, named: Enable) {
+        let on = |one: Extension| !self.settings.off.has(one) && !self.settings.off.has(Extension::CondStore);
+        let named = Enable { condstore: named.condstore && on(Extension::CondStore), qresync: named.qresync && on(Extension::QResync) };
+        if named.condstore || named.qresync {
+            self.speak(Manner { condstore: true, ..self.manner });
+        }
         self.speak(Manner { qresync: self.manner.qresync || named.qresync, ..self.manner });
         let words = [(named.condstore, " CONDSTORE"), (named.qresync, " QRESYNC")];
         let words: String = words.into_iter().filter(|(on, _)| *on).map(|(_, word)| word).collect();
@@ -184,7 +195,7 @@ impl Session {
             Command::GetQuota { .. } => self.ask(Request::Quota, Pending::Quota { tag, mailbox: None }),
             Command::GetQuotaRoot(mailbox) => self.ask(Request::Quota, Pending::Quota { tag, mailbox: Some(mailbox) }),
             // spec: rfc3501#9 no literal holds a NUL, so such a message could never be read
-            Command::Append { bytes, .. } if bytes.contains(&0) => self.write(&format!("{tag} NO The message has a NUL octet; encode it\r\n")),
+            Command::Append { bytes, .. } if bytes.contains(&0) => self.write(&format!("{tag} NO [UNKNOWN-CTE] The message has a NUL octet; encode it\r\n")),
             Command::Append { mailbox, flags, internal_date, bytes } => {
                 self.ask(Request::Append { mailbox, flags, internal_date, bytes }, Pending::Append { tag });
             }

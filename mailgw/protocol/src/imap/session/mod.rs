@@ -9,6 +9,7 @@ mod view;
 
 use std::collections::VecDeque;
 
+use super::extension::Extensions;
 use super::exchange::{Answer, Change, Flags, MailboxName, Output, Request, StoreOp};
 use super::framing::{Framed, Framer, MAX_LITERAL};
 use super::parse::command::Resync;
@@ -29,6 +30,8 @@ pub struct Settings {
     pub starttls: bool,
     /// Octets of the largest message APPEND takes.
     pub append_limit: usize,
+    /// What is neither offered nor taken.
+    pub off: Extensions,
 }
 
 enum State {
