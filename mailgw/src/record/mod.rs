@@ -7,6 +7,7 @@ pub mod account;
 pub mod body;
 pub mod bureau;
 pub mod certificate;
+pub mod continuity;
 pub mod dkim;
 pub mod event;
 pub mod evidence;

@@ -153,3 +153,53 @@ fn a_strangers_certificate_sends_the_gateway_nowhere() {
     assert_eq!(listener.accept().unwrap_err().kind(), std::io::ErrorKind::WouldBlock);
     assert!(matches!(register(&Registration { clients: Vec::new(), ..registration }), Err(BureauError::NoClient)));
 }
+
+/// The month before is what this gateway delivered, of the same sender and account: nobody sends it along.
+#[test]
+fn a_month_follows_from_the_one_that_was_delivered() {
+    let city = City::found();
+    let gateway = city.gateway(Arc::clone(&city.store));
+    let sealer = Watched::new(&city, Arc::clone(&city.sealing), None);
+    let first = pushed(&city, &gateway, &sealer, &month(&city, "housing-fund", "october", 3)).unwrap();
+    assert_eq!(first.counts.delivered, 3);
+    let (key, data) = (Key::range("month before", &[]), &gateway.directory_key);
+    let kept = city.store.scan(&key.0, &key.1, 100).unwrap();
+    assert_eq!(kept.len(), 3);
+    // What is kept shows no figure and no account.
+    for (place, bytes) in &kept {
+        let text = format!("{}{}", String::from_utf8_lossy(place.as_bytes()), String::from_utf8_lossy(bytes));
+        assert!(!text.contains("16349296") && !text.contains("163492.96") && !text.contains("GJJ000000000001"), "{text}");
+        assert!(mailgw::record::continuity::find(&*city.store, place, data).unwrap().is_some());
+    }
+    // November begins where October ended for the first two; the third begins elsewhere, and adds up by itself.
+    let next = |batch: &str, opens: [i64; 3]| {
+        let text = std::fs::read_to_string(city.path("october.csv")).unwrap();
+        let mut lines = text.lines();
+        let header = lines.next().unwrap().to_owned();
+        let yuan = |fen: i64| format!("{}.{:02}", fen / 100, fen % 100);
+        let (mut out, mut close) = (header, 0);
+        for (line, open) in lines.take(3).zip(opens) {
+            let mut fields: Vec<String> = line.split(',').map(str::to_owned).collect();
+            fields[0] = fields[0].replace("october", batch);
+            fields[1] = "202611".into();
+            (fields[15], fields[23], fields[25]) = (yuan(open), yuan(open + 380_270), yuan(open + 380_270 - 7_984_513));
+            fields[26] = "202611".into();
+            out = format!("{out}\r\n{}", fields.join(","));
+            close += open + 380_270;
+        }
+        let manifest = serde_json::json!({
+            "batch_id": batch, "created_at": city::written(NOW), "kind": "housing-fund", "period": "202611", "rows": 3, "schema_version": 1,
+            "sender_code": FUND, "sha256": hex(&digest(out.as_bytes())), "sum_close": yuan(close), "sum_paid_in": yuan(3 * 380_270),
+        });
+        let (manifest, rows) = (manifest.to_string(), city.path(&format!("{batch}.csv")));
+        std::fs::write(&rows, out).unwrap();
+        let order = mailgw::flow::push::Order { signature: city.sign(&manifest), manifest, rows, report: None };
+        push(&gateway, &sealer, &city.lists, &order, &mut |_| true).unwrap()
+    };
+    let report = next("november", [16_349_296, 16_349_296, 16_349_297]);
+    assert_eq!(report.counts, Counts { delivered: 2, duplicate: 0, quarantined: 1, undeliverable: 0 }, "{report:#?}");
+    assert_eq!(reasons(&report.not_delivered, &State::Quarantined, "V7"), [3]);
+    // Mended, the third arrives; the first two are of the same month as what is kept, so nothing is compared.
+    let mended = next("mended", [16_349_296, 16_349_296, 16_349_296]);
+    assert_eq!(mended.counts.delivered, 3, "{mended:#?}");
+}

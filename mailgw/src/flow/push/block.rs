@@ -19,6 +19,7 @@ use crate::directory;
 use crate::gateway::Gateway;
 use crate::mailbox::{Body, Delivery, MailError};
 use crate::record::account::Account;
+use crate::record::continuity;
 use crate::record::event::{self, Event};
 use crate::record::evidence::Recorded;
 use crate::record::push::{Item, RowOutcome, State, decode_rows, encode_rows, item_key, rows_key};
@@ -69,6 +70,8 @@ pub(super) struct Letter {
     account: Account,
     entity: Entity,
     not_judged: Vec<String>,
+    /// What the next month is compared with: where it stands, and the record. None where a later month was delivered before.
+    leaves: Option<(store::Key, Vec<u8>)>,
 }
 
 /// A letter with its seal, as it will stand in the store.
@@ -176,7 +179,8 @@ impl Work<'_> {
     }
 
     /// 1 the row can be read · 2 it is of this manifest · 3 its figures keep the rules · 4 it was not delivered before ·
-    /// 5 the person has a mailbox that is open · 6 the name is the owner's · 7 rendered.
+    /// 5 the person has a mailbox that is open · 6 the name is the owner's · 7 its figures follow from the month that was
+    /// delivered last for this sender and account · 8 rendered.
     fn decide(&self, header: &Header, raw: &RawRow, today: time::Date) -> Result<Decision, PushError> {
         let about = |stmt_id: Option<&str>, state, reason: &str, detail: Option<String>, mailbox| {
             let (stmt_id, reason) = (stmt_id.map(str::to_owned), Some(reason.to_owned()));
@@ -201,7 +205,6 @@ impl Work<'_> {
         if let Some((rule, reason)) = judgement.broken().next() {
             return told(Some(&stmt_id), State::Quarantined, rule.code(), Some(reason.to_owned()));
         }
-        let not_judged = judgement.not_judged().map(|(rule, _)| rule.code().to_owned()).collect();
         // 4
         if let Some(found) = self.gateway.store.get(&item_key(self.bureau, &stmt_id))? {
             let before = Item::decode(&found)?;
@@ -221,9 +224,21 @@ impl Work<'_> {
             return about(Some(&stmt_id), State::Quarantined, "V10", Some(reason), Some(account.mailbox()));
         }
         // 7
+        let data = &*self.gateway.directory_key;
+        let place = continuity::key(self.bureau, &account.mailbox(), &row, data);
+        let previous = continuity::find(&*self.gateway.store, &place, data)?;
+        let judgement = if previous.is_some() { self.parameters.judge(&row, previous.as_ref()) } else { judgement };
+        if let Some((rule, reason)) = judgement.broken().next() {
+            return about(Some(&stmt_id), State::Quarantined, rule.code(), Some(reason.to_owned()), Some(account.mailbox()));
+        }
+        let not_judged = judgement.not_judged().map(|(rule, _)| rule.code().to_owned()).collect();
+        // A month that comes late is not what the next one follows.
+        let late = previous.as_ref().is_some_and(|known| continuity::period(known) > row.head().period);
+        let leaves = if late { None } else { Some((place.clone(), continuity::seal(&place, &row, data)?)) };
+        // 8
         let to = Address::new(LocalPart::Number(account.number), self.gateway.directory.domain().clone());
         let entity = statement::entity(&row, &self.sender, &to, self.begun);
-        Ok(Decision::Send(Box::new(Letter { row: raw.number, stmt_id, row_digest, account, entity, not_judged })))
+        Ok(Decision::Send(Box::new(Letter { row: raw.number, stmt_id, row_digest, account, entity, not_judged, leaves })))
     }
 
     /// The `at`-th letter does not fit into its mailbox; nor does any other whose mailbox has no room at all.
@@ -299,6 +314,9 @@ impl Work<'_> {
                 };
                 let record = Item { row: letter.row_digest.clone(), batch: self.batch().to_owned(), mailbox: mailbox.clone(), message: message.clone() };
                 batch = batch.expect(Expectation::Absent(item.clone())).expect(directory::still_open(letter.account.number)).put(item, record.encode()?);
+                if let Some((place, month)) = &letter.leaves {
+                    batch = batch.put(place.clone(), month.as_slice());
+                }
                 let unix_millis = i64::try_from(self.gateway.now_unix_millis()).unwrap_or(i64::MAX);
                 let event = Some(Event::StatementDelivered(event));
                 deliveries.push(Delivery { mailbox, folder: INBOX.to_owned(), content: Arc::clone(body).into(), unix_millis, flags: Flags::new(), event });

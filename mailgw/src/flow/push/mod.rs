@@ -43,6 +43,7 @@ use crate::gateway::{Gateway, unix_millis};
 use crate::mailbox::MailError;
 use crate::record::bureau::{Bureau, Chain};
 use crate::record::event::{self, Event};
+use crate::record::evidence::ReadError;
 use crate::record::push::{PushBatch, batch_key};
 use crate::record::{RecordError, body};
 use crate::sealer::Seal;
@@ -119,6 +120,15 @@ pub enum PushError {
     Sealer(Problem),
     #[error("the push was stopped because the service is ending; push again to go on")]
     Stopped,
+}
+
+impl From<ReadError> for PushError {
+    fn from(error: ReadError) -> Self {
+        match error {
+            ReadError::Store(error) => error.into(),
+            ReadError::Record(error) => error.into(),
+        }
+    }
 }
 
 impl From<StoreError> for PushError {
