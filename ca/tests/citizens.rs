@@ -4,6 +4,7 @@
 use std::sync::Arc;
 
 use ca::authority::{Authority, ROOT};
+use ca::flow::bulk::{self, BulkOrder, Chosen, Ordered};
 use ca::flow::citizen::{Certified, CitizenError, Sent, certify, withdraw};
 use ca::flow::hold::suspend;
 use ca::flow::issue::{Order, issue};
@@ -16,7 +17,7 @@ use ca::flow::succeed::SuccessionError;
 use ca::flow::{Administrator, Authorised, Operator, take_over};
 use ca::init::{Opened, init, open};
 use ca::problem::{IssueError, OfficerError};
-use ca::record::{IssuerRecord, Reason, StatementRecord, Status, log, serial_of, serial_text};
+use ca::record::{BulkAct, Came, IssuerRecord, Reason, Stage, StatementRecord, Status, log, serial_of, serial_text};
 use keys::{KeyHandle, KeyStore, Passphrase};
 use pki::cms::SignerPlan;
 use pki::signer::SignatureAlgorithm;
@@ -316,6 +317,23 @@ fn openssl_signed(city: &City, request: &[u8], key: &KeyHandle, certificate: &[u
     let at = signed.windows(data.len()).position(|window| window == data).unwrap();
     let whole = [&signed[..at], &inside, &signed[at + data.len()..]].concat();
     pki::asn1::seq(&[&kind, &pki::asn1::tlv(0xa0, &pki::asn1::tlv(0x30, &whole))])
+}
+
+#[test]
+fn after_an_incident_the_same_key_is_certified_anew_with_what_it_had() {
+    let city = City::found();
+    let first = city.certify(&city.registrar("mx"), &new_request()).unwrap();
+    city.clock.advance(Duration::days(3));
+    let chosen = Chosen::Serials(vec![serial_text(&first.serial)]);
+    let order = BulkOrder { incident: "INC-1".into(), act: BulkAct::Reissue, reason: None, chosen, execute: true, confirm: None };
+    let Ordered::Incident(mut incident) = bulk::order(city.authority(), &administrator(), &order).unwrap() else { panic!("nothing was done") };
+    while incident.stage == Stage::Running {
+        incident = bulk::step(city.authority(), &administrator(), "INC-1", BulkAct::Reissue).unwrap();
+    }
+    let Some(Came::Reissued { new }) = bulk::items(city.authority(), "INC-1", BulkAct::Reissue, 0).unwrap()[0].came.clone() else { panic!("{incident:?}") };
+    let record = ca::register::get(&*city.authority().store, &ca::register::serial(&new).unwrap()).unwrap();
+    let subject = |der: &[u8]| x509_parser::parse_x509_certificate(der).unwrap().1.subject().to_string();
+    assert_eq!((record.key_digest, subject(&record.der)), (first.record.key_digest, subject(&first.record.der)));
 }
 
 #[test]

@@ -227,8 +227,8 @@ fn what_cannot_be_held_is_named_and_nothing_is_changed() {
     let now = office.now();
     let own = list(&*authority.store, &Query::default(), now).unwrap();
     let own: Vec<_> = own.iter().filter(|(_, record)| record.profile != "enterprise-signing").collect();
-    // The root, three issuing authorities and their OCSP signers.
-    assert_eq!(own.len(), 7);
+    // The root, four issuing authorities and their OCSP signers.
+    assert_eq!(own.len(), 9);
     for (serial, _) in own {
         assert!(matches!(suspend(authority, &admin(), &serial_text(serial)), Err(IssueError::OwnCertificate { .. })));
         assert!(matches!(freeze(authority, &admin(), order(serial, now + 60)), Err(IssueError::OwnCertificate { .. })));

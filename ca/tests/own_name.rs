@@ -66,7 +66,7 @@ fn every_certificate_has_a_tag_that_its_holder_alone_recognises() {
     let other = issued(&opened, &keys[2], "12440100000000123A");
     let log = entries(&opened);
     let pairs: Vec<_> = log.iter().enumerate().filter(|(_, (kind, ..))| *kind == 4).map(|(at, (_, issued, _))| (issued, &log[at + 1])).collect();
-    assert_eq!(pairs.len(), 10);
+    assert_eq!(pairs.len(), 12);
     for (issued, (kind, named, _)) in &pairs {
         assert!(*kind == 70 && named["serial"] == issued["serial"] && named["issuer"] == issued["issuer"] && named["tag"].as_str().unwrap().len() == 64, "{issued} {named}");
     }

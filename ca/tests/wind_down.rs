@@ -178,8 +178,8 @@ fn a_package_holds_every_past_and_is_recorded() {
     let length = place.authority().store.stream_length(log::STREAM).unwrap();
     let done = place.export("package");
     let whole = place.verify("package").unwrap();
-    assert_eq!((whole.certificates, whole.log_entries, whole.orders, whole.issuers), (done.certificates, length, 1, 4));
-    assert_eq!((whole.sha256.as_str(), whole.lists), (done.sha256.as_str(), 4));
+    assert_eq!((whole.certificates, whole.log_entries, whole.orders, whole.issuers), (done.certificates, length, 1, 5));
+    assert_eq!((whole.sha256.as_str(), whole.lists), (done.sha256.as_str(), 5));
     // The act is in the log, after what it is about.
     let entries = place.authority().store.read_stream(log::STREAM, length, 10).unwrap();
     assert_eq!((entries.len(), entries[0][1]), (1, 67));

@@ -156,7 +156,7 @@ fn a_founding_killed_anywhere_begins_anew() {
         assert_ne!(listed("new").code, 0);
         run(program("ca"), &arguments, &whole.home).ok();
     }
-    // The root, three issuing authorities and their OCSP signers, once each.
-    assert_eq!(listed("new").json().as_array().unwrap().len(), 7);
+    // The root, four issuing authorities and their OCSP signers, once each.
+    assert_eq!(listed("new").json().as_array().unwrap().len(), 9);
     assert_eq!(run(program("ca"), &arguments, &whole.home).code, 5);
 }

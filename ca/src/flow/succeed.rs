@@ -210,8 +210,8 @@ pub(super) fn succeed(
         let predecessor = Predecessor { serial: serial_text(&ask.old), act: ask.act, ends: ask.ends, counter };
         let claim = Claim { predecessor, old: ask.old.clone(), found: encode(&found)?, act: ask.act, request_sha256: sha256, before };
         let profile = authority.policies.profile(&found.profile).ok_or_else(|| SuccessionError::NotRenewed { profile: found.profile.clone() })?;
-        // Whose a mailbox is, this counter does not know.
-        if counter && profile.applicant() == ApplicantKind::Citizen {
+        // Whose a mailbox is, this counter does not know; after an incident the same key has what it had.
+        if matches!(ask.request, Asked::Request { .. }) && counter && profile.applicant() == ApplicantKind::Citizen {
             return Err(SuccessionError::AtTheGateway { profile: found.profile });
         }
         let words = facts::words_of(profile, &found)?;
