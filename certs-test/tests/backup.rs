@@ -165,6 +165,6 @@ fn backing_up_and_restoring_killed_anywhere_leave_nothing_half() {
     if !authority.home.join("new/ca.toml").exists() || authority.home.join("new/restoring").exists() {
         new(&restore).ok();
     }
-    assert_eq!(new(&["--json", "list"]).json().as_array().unwrap().len(), 8);
+    assert_eq!(new(&["--json", "list"]).json().as_array().unwrap().len(), 10);
     new(&["doctor"]).ok();
 }
