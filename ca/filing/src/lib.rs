@@ -5,3 +5,4 @@ pub mod cli;
 pub mod desk;
 pub mod document;
 pub mod verify;
+pub mod rules;

@@ -6,6 +6,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod dialogues;
+mod filings;
 mod pki_inputs;
 mod rows;
 mod tree;
@@ -44,6 +45,7 @@ pub const TARGETS: [Target; 20] = [
     Target { name: "checkpoint", run: tree::checkpoint, seeds: tree::checkpoint_seeds },
     Target { name: "tile", run: tree::tile, seeds: tree::tile_seeds },
     Target { name: "proof", run: tree::proof, seeds: tree::proof_seeds },
+    Target { name: "filing", run: filings::filing, seeds: filings::filing_seeds },
 ];
 
 /// Runs one target by its name.

@@ -142,7 +142,8 @@ impl Calendar {
             if rules.iter().any(|rule| rule.name == line.name) || line.name.is_empty() || line.name.len() > 32 {
                 return Err(refused(span, "a deadline has a name of its own, of 1 to 32 letters"));
             }
-            if !(1..=31).contains(&line.day) || !(1..=12).contains(&line.month) && !(line.period == PeriodForm::Month && line.month == 0) {
+            let least = if line.period == PeriodForm::Month { 0 } else { 1 };
+            if !(1..=31).contains(&line.day) || !(least..=12).contains(&line.month) {
                 return Err(refused(span, "a day is 1 to 31 and a month 1 to 12; or nought, the period's own"));
             }
             let mut moved = Vec::new();

@@ -29,6 +29,8 @@ pub struct Place {
     pub below: Path,
     /// From the payload, lists crossed.
     pub whole: Path,
+    /// Its place among the kind's fields; none for lists and groups.
+    pub field: Option<usize>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -194,6 +194,10 @@ impl Schema {
         self.fields.iter().find(|field| field.path == *path)
     }
 
+    pub fn index(&self, path: &Path) -> Option<usize> {
+        self.fields.iter().position(|field| field.path == *path)
+    }
+
     pub fn list(&self, path: &Path) -> Option<&List> {
         self.lists.iter().find(|list| list.path == *path)
     }

@@ -36,22 +36,22 @@ impl Ratio {
         Self::new(if negative { -number } else { number }, 10_i128.checked_pow(u32::try_from(part.len()).ok()?)?)
     }
 
-    pub fn add(self, other: Self) -> Option<Self> {
+    pub fn checked_add(self, other: Self) -> Option<Self> {
         let left = self.numerator.checked_mul(other.denominator)?;
         let right = other.numerator.checked_mul(self.denominator)?;
         Self::new(left.checked_add(right)?, self.denominator.checked_mul(other.denominator)?)
     }
 
-    pub fn sub(self, other: Self) -> Option<Self> {
-        self.add(Self { numerator: other.numerator.checked_neg()?, ..other })
+    pub fn checked_sub(self, other: Self) -> Option<Self> {
+        self.checked_add(Self { numerator: other.numerator.checked_neg()?, ..other })
     }
 
-    pub fn mul(self, other: Self) -> Option<Self> {
+    pub fn checked_mul(self, other: Self) -> Option<Self> {
         Self::new(self.numerator.checked_mul(other.numerator)?, self.denominator.checked_mul(other.denominator)?)
     }
 
     /// None also when divided by nought.
-    pub fn div(self, other: Self) -> Option<Self> {
+    pub fn checked_div(self, other: Self) -> Option<Self> {
         Self::new(self.numerator.checked_mul(other.denominator)?, self.denominator.checked_mul(other.numerator)?)
     }
 
@@ -65,10 +65,10 @@ impl Ratio {
 
     /// To the nearest multiple of `step`, half away from nought.
     pub fn round(self, step: Self) -> Option<Self> {
-        let steps = self.div(step)?;
+        let steps = self.checked_div(step)?;
         let twice = steps.numerator.checked_abs()?.checked_mul(2)?.checked_add(steps.denominator)?;
         let whole = twice / steps.denominator.checked_mul(2)? * steps.numerator.signum();
-        step.mul(Self { numerator: whole, denominator: 1 })
+        step.checked_mul(Self { numerator: whole, denominator: 1 })
     }
 
     /// With the decimals it takes, two at least where it has a fraction; a fraction that no decimals end is cut after six.
@@ -89,7 +89,7 @@ impl Ratio {
 
     /// As an amount of yuan, with two decimals; none when it has more.
     pub fn yuan(self) -> Option<String> {
-        let fen = self.mul(Self::whole(100)).filter(|fen| fen.denominator == 1)?.numerator;
+        let fen = self.checked_mul(Self::whole(100)).filter(|fen| fen.denominator == 1)?.numerator;
         Some(format!("{}{}.{:02}", if fen < 0 { "-" } else { "" }, fen.unsigned_abs() / 100, fen.unsigned_abs() % 100))
     }
 }
@@ -109,14 +109,14 @@ mod tests {
         for (number, step, rounded) in [("0.005", "0.01", "0.01"), ("0.0049", "0.01", "0"), ("-0.005", "0.01", "-0.01"), ("8500.5", "1", "8501"), ("8500.49", "1", "8500"), ("12", "5", "10"), ("12.5", "5", "15")] {
             assert_eq!(of(number).round(of(step)), Some(of(rounded)), "{number}");
         }
-        assert_eq!(of("1").div(of("3")).unwrap().round(of("0.01")), Some(of("0.33")));
-        assert_eq!(of("1").div(Ratio::ZERO), None);
+        assert_eq!(of("1").checked_div(of("3")).unwrap().round(of("0.01")), Some(of("0.33")));
+        assert_eq!(of("1").checked_div(Ratio::ZERO), None);
     }
 
     #[test]
     fn texts() {
         assert_eq!((of("12.5").text().as_str(), of("-0.01").text().as_str(), of("3").text().as_str()), ("12.50", "-0.01", "3"));
-        assert_eq!(of("1").div(of("3")).unwrap().text(), "0.333333");
+        assert_eq!(of("1").checked_div(of("3")).unwrap().text(), "0.333333");
         assert_eq!((of("3").yuan().as_deref(), of("-0.5").yuan().as_deref(), of("0.001").yuan()), (Some("3.00"), Some("-0.50"), None));
         for wrong in ["", ".", "1.", ".5", "1e3", "--1", "+1", "1234567890123456789", "１"] {
             assert_eq!(Ratio::decimal(wrong), None, "{wrong}");
@@ -128,7 +128,7 @@ mod tests {
         fn a_share_is_the_one_that_money_computes(fen in -10_i64.pow(17)..10_i64.pow(17), hundredths in 0_u16..10_000) {
             let (money, rate) = (Money::from_fen(fen).unwrap(), Rate::parse(&format!("{}.{:02}", hundredths / 100, hundredths % 100)).unwrap());
             for (to, step) in [(RoundTo::Fen, "0.01"), (RoundTo::Yuan, "1")] {
-                let share = of(&money.to_string()).mul(of(&rate.to_string())).and_then(|share| share.div(Ratio::whole(100))).and_then(|share| share.round(of(step)));
+                let share = of(&money.to_string()).checked_mul(of(&rate.to_string())).and_then(|share| share.checked_div(Ratio::whole(100))).and_then(|share| share.round(of(step)));
                 prop_assert_eq!(share.and_then(Ratio::yuan), money.at(rate, to).map(|money| money.to_string()));
             }
         }
@@ -136,9 +136,9 @@ mod tests {
         #[test]
         fn sums_are_exact(a in any::<i32>(), b in any::<i32>(), c in 1_i64..1000) {
             let (a, b, c) = (Ratio::whole(a.into()), Ratio::whole(b.into()), Ratio::whole(c));
-            let third = |x: Ratio| x.div(c).unwrap();
-            prop_assert_eq!(third(a).add(third(b)), a.add(b).and_then(|sum| sum.div(c)));
-            prop_assert_eq!(a.add(b).and_then(|sum| sum.sub(b)), Some(a));
+            let third = |x: Ratio| x.checked_div(c).unwrap();
+            prop_assert_eq!(third(a).checked_add(third(b)), a.checked_add(b).and_then(|sum| sum.checked_div(c)));
+            prop_assert_eq!(a.checked_add(b).and_then(|sum| sum.checked_sub(b)), Some(a));
         }
     }
 }

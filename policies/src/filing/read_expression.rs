@@ -238,7 +238,8 @@ impl Reader<'_> {
         let (root, below) = name.strip_prefix("root.").map_or((Root::Scope, name), |below| (Root::Payload, below));
         let below = Path::parse(below.strip_suffix("[]").unwrap_or(below)).filter(|path| !path.has_lists()).ok_or_else(|| format!("`{name}` is no path to one value; lists stand in sum() and count()"))?;
         let whole = if root == Root::Scope { self.scope.join(&below) } else { below.clone() };
-        Ok(Place { root, below, whole })
+        let field = self.schema.index(&whole);
+        Ok(Place { root, below, whole, field })
     }
 
     fn argument(&mut self, first: bool, expected: Type) -> Result<Expression, String> {
@@ -325,8 +326,8 @@ fn arithmetic(operation: Operation, left: (Expression, Type), right: (Expression
 pub(super) fn field_of(name: &str, scope: &Path, schema: &Schema) -> Result<Place, String> {
     let below = Path::parse(name).filter(|path| !path.has_lists() && !path.steps().is_empty()).ok_or_else(|| format!("`{name}` is no path to one value"))?;
     let whole = scope.join(&below);
-    let listed = schema.list(&whole).is_some();
-    if schema.field(&whole).is_some() || listed { Ok(Place { root: Root::Scope, below, whole }) } else { Err(format!("`{name}` is no field")) }
+    let field = schema.index(&whole);
+    if field.is_some() || schema.list(&whole).is_some() { Ok(Place { root: Root::Scope, below, whole, field }) } else { Err(format!("`{name}` is no field")) }
 }
 
 /// Whether a scope that a rule names is one: the payload, a group, the items of a list.
