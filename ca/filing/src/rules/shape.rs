@@ -121,9 +121,10 @@ fn unknown(members: &Object, path: &Path, index: Option<usize>, kind: &Kind, jud
     };
     for (name, _) in members.iter().filter(|(name, _)| !names(name)) {
         let mut failure = failure(kind, path, index, ("表中没有这一栏".into(), "the form has no such field".into()));
-        // A stranger's name could be anything: no more than a field's is repeated.
-        let name: String = name.chars().take(40).filter(|c| !c.is_control()).collect();
-        failure.field += &format!("/{}", name.replace('~', "~0").replace('/', "~1"));
+        // A stranger's name could be anything, a person's number too: only what looks like a field's is repeated.
+        let like_a_field = name.len() <= 40 && name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_') && name.bytes().filter(u8::is_ascii_digit).count() < 6;
+        let name = if like_a_field { name.to_owned() } else { "?".to_owned() };
+        failure.field += &format!("/{name}");
         (failure.title, failure.title_en) = (name.clone(), name);
         (failure.next, failure.next_en) = ("请删除此栏，或核对栏目名".into(), "remove it, or check its name".into());
         judgement.fail(Severity::Refuse, failure);
