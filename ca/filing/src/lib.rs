@@ -4,5 +4,5 @@
 pub mod cli;
 pub mod desk;
 pub mod document;
-pub mod verify;
 pub mod rules;
+pub mod verify;

@@ -1,0 +1,61 @@
+//! A draft: the form's every field with its explanation beside it, to be filled in with any editor.
+
+use std::fmt::Write;
+
+use policies::filing::{Field, FieldKind, FilingPeriod, Kind, Path, Step};
+use policies::identity::CreditCode;
+
+use crate::document::FilingId;
+
+/// JSON with comments, as `check` and `sign` read it.
+pub(super) fn written(kind: &Kind, period: FilingPeriod, code: &CreditCode, id: &FilingId, chinese: bool) -> String {
+    let (title, title_en) = kind.titles();
+    let mut out = String::new();
+    let _ = writeln!(out, "// {}", if chinese { title } else { title_en });
+    let _ = writeln!(out, "{{\n  \"attachments\": [],\n  \"filing_id\": \"{id}\",");
+    if let Some(version) = kind.form_version() {
+        let _ = writeln!(out, "  \"form_version\": \"{version}\",");
+    }
+    let _ = writeln!(out, "  \"kind\": \"{}\",\n  \"uscc\": \"{}\",\n  \"period\": \"{period}\",\n  \"revision\": 1,\n  \"signer_role\": \"operator\",\n  \"payload\": {{", kind.name(), code.as_str());
+    object(kind, &Path::default(), 4, chinese, &mut out);
+    out += "  },\n}\n";
+    out
+}
+
+/// The members of an object, those that may be left out as comments.
+fn object(kind: &Kind, path: &Path, indent: usize, chinese: bool, out: &mut String) {
+    let is_in = |member: &Path| matches!(member.steps().split_last(), Some((Step::Member(_), above)) if above == path.steps());
+    let (pad, word) = (" ".repeat(indent), |zh: &str, en: &str| if chinese { zh.to_owned() } else { en.to_owned() });
+    for field in kind.fields().iter().filter(|field| is_in(&field.path)) {
+        let (zh, en) = field.kind.form();
+        let _ = writeln!(out, "{pad}// {}: {}", word(&field.zh, &field.en), word(&zh, &en));
+        let _ = writeln!(out, "{pad}{}\"{}\": {},", if field.optional { "// " } else { "" }, field.path.name(), blank(field));
+    }
+    for group in kind.groups().iter().filter(|group| is_in(&group.path)) {
+        let _ = writeln!(out, "{pad}// {}", word(&group.zh, &group.en));
+        if group.optional {
+            let _ = writeln!(out, "{pad}// \"{}\": {{}},", group.path.name());
+            continue;
+        }
+        let _ = writeln!(out, "{pad}\"{}\": {{", group.path.name());
+        object(kind, &group.path, indent + 2, chinese, out);
+        let _ = writeln!(out, "{pad}}},");
+    }
+    for list in kind.lists().iter().filter(|list| is_in(&list.path)) {
+        let _ = writeln!(out, "{pad}// {}\n{pad}\"{}\": [{{", word(&list.zh, &list.en), list.path.name());
+        if let Some(item) = Path::parse(&format!("{}[]", list.path)) {
+            object(kind, &item, indent + 2, chinese, out);
+        }
+        let _ = writeln!(out, "{pad}}}],");
+    }
+}
+
+/// What is to be filled in: nothing that a check would let pass unseen.
+fn blank(field: &Field) -> &'static str {
+    match field.kind {
+        FieldKind::Integer { .. } | FieldKind::Boolean => "null",
+        FieldKind::Choices(_) => "[]",
+        FieldKind::Amount { .. } if field.absent.is_some() => "\"0.00\"",
+        _ => "\"\"",
+    }
+}

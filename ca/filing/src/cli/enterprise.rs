@@ -1,0 +1,284 @@
+//! The enterprise's side: a key, a draft with every field explained, its check, its signature. Chinese first, `--lang en`.
+
+use std::io::Read;
+use std::path::{Path, PathBuf};
+
+use clap::{Args, ValueEnum};
+use keys::{DnType, KeyStore, Passphrase};
+use pki::cms::{ContentDigest, SignerPlan};
+use pki::path::CertificateFacts;
+use pki::signature::DigestAlgorithm;
+use pki::signer::SignatureAlgorithm;
+use policies::authority::CITY;
+use policies::filing::{FilingPeriod, Filings, KindName};
+use policies::identity::CreditCode;
+use ring::rand::{SecureRandom, SystemRandom};
+use runtime::clock::{Clock, SystemClock};
+use runtime::exit::{Exit, Problem};
+use runtime::state::write_atomically;
+use runtime::terminal::{json, line};
+
+use super::draft;
+use crate::document::{Filing, FilingId, MAX_BYTES, Value};
+use crate::rules::{Failure, History, Judgement, judge};
+
+const KEY: &str = "operator";
+const CREDENTIAL: &str = "filing-passphrase";
+const MAX_CERTIFICATES: u64 = 64 << 10;
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Language {
+    Zh,
+    En,
+}
+
+#[derive(Debug, Args)]
+pub struct Place {
+    /// 经办人的目录：密钥、证书、已签的申报 (one operator's directory: key, certificate, what was signed).
+    #[arg(long, env = "SUIYIN_FILING_DIR", default_value = "filing-state")]
+    dir: PathBuf,
+    /// 语言 (language).
+    #[arg(long, env = "SUIYIN_LANG", value_enum, default_value = "zh")]
+    lang: Language,
+    /// 输出 JSON (print JSON, errors included).
+    #[arg(long)]
+    pub json: bool,
+}
+
+#[derive(Debug, Args)]
+pub struct KeyNew {
+    #[command(flatten)]
+    pub place: Place,
+    /// 单位名称 (the enterprise's name).
+    #[arg(long)]
+    name: String,
+    #[arg(long, value_name = "FILE")]
+    passphrase_file: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub struct New {
+    #[command(flatten)]
+    pub place: Place,
+    /// 种类：vat-general、si-staff-change、si-wage-base.
+    #[arg(long)]
+    kind: String,
+    /// 所属期 (period): 202610, 2026.
+    #[arg(long)]
+    period: String,
+    /// 统一社会信用代码 (the unified social credit code).
+    #[arg(long)]
+    code: String,
+    #[arg(long, value_name = "FILE")]
+    out: PathBuf,
+}
+
+#[derive(Debug, Args)]
+pub struct Checked {
+    #[command(flatten)]
+    pub place: Place,
+    /// 草稿 (a draft).
+    file: PathBuf,
+}
+
+#[derive(Debug, Args)]
+pub struct Signed {
+    #[command(flatten)]
+    pub place: Place,
+    /// 草稿 (a draft).
+    file: PathBuf,
+    /// 证书链 PEM (the certificate with its issuers), as the authority gave it.
+    #[arg(long, value_name = "FILE")]
+    certificate: PathBuf,
+    #[arg(long, value_name = "FILE")]
+    passphrase_file: Option<PathBuf>,
+}
+
+impl Place {
+    fn said<'a>(&self, zh: &'a str, en: &'a str) -> &'a str {
+        if self.lang == Language::Zh { zh } else { en }
+    }
+
+    fn refuse(&self, exit: Exit, code: &str, zh: (&str, &str), en: (&str, &str)) -> Problem {
+        Problem::new(exit, code, self.said(zh.0, en.0), self.said(zh.1, en.1))
+    }
+
+    fn failed(&self, path: &Path, error: &std::io::Error) -> Problem {
+        let (path, error) = (path.display(), error.to_string());
+        self.refuse(Exit::Unavailable, "file", (&format!("{path} 无法读写：{error}"), "请检查路径与磁盘"), (&format!("{path} cannot be read or written: {error}"), "check the path and the disk"))
+    }
+
+    /// A file, no more of it than anybody would read.
+    fn read(&self, path: &Path, most: u64) -> Result<Vec<u8>, Problem> {
+        let mut bytes = Vec::new();
+        std::fs::File::open(path).and_then(|file| file.take(most + 1).read_to_end(&mut bytes)).map_err(|error| self.failed(path, &error))?;
+        Ok(bytes)
+    }
+
+    /// Written whole or not at all; what stands there with another content is kept.
+    fn keep(&self, path: &Path, bytes: &[u8]) -> Result<(), Problem> {
+        match std::fs::read(path) {
+            Ok(there) if there == bytes => return Ok(()),
+            Ok(_) => {
+                let shown = path.display();
+                return Err(self.refuse(Exit::Conflict, "exists", (&format!("{shown} 已有别的内容"), "请换一个名字；已有文件不会被覆盖"), (&format!("{shown} stands with another content"), "give another name; nothing is written over")));
+            }
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
+            Err(error) => return Err(self.failed(path, &error)),
+        }
+        write_atomically(path, bytes, 0o600).map_err(|error| self.failed(path, &error))
+    }
+
+    fn filings(&self) -> Result<Filings, Problem> {
+        Filings::shipped().map_err(|error| Problem::new(Exit::Internal, "policies", error.to_string(), "report this"))
+    }
+
+    fn draft(&self, file: &Path) -> Result<Filing, Problem> {
+        let bytes = self.read(file, MAX_BYTES as u64)?;
+        let read = Value::parse_draft(&bytes).map_err(Into::into).and_then(Filing::from_value);
+        read.map_err(|error| {
+            let (zh, en) = (error.chinese(), error.to_string());
+            self.refuse(Exit::Refused, "document", (&zh, "请改正后再试"), (&en, "mend it and try again")).at(error.pointer())
+        })
+    }
+
+    fn tell(&self, failure: &Failure) -> Result<(), Problem> {
+        let numbers = failure.expected.as_ref().zip(failure.found.as_ref()).map(|(expected, found)| match self.lang {
+            Language::Zh => format!("（应为 {expected}，填写的是 {found}）"),
+            Language::En => format!(" (asked for {expected}, found {found})"),
+        });
+        let (title, what, next) = match self.lang {
+            Language::Zh => (&failure.title, &failure.zh, &failure.next),
+            Language::En => (&failure.title_en, &failure.en, &failure.next_en),
+        };
+        line(&format!("{} {} {title}: {what}{}; {next}", failure.rule, failure.field, numbers.unwrap_or_default()))
+    }
+
+    fn tell_all(&self, judgement: &Judgement) -> Result<(), Problem> {
+        for failure in &judgement.failures {
+            self.tell(failure)?;
+        }
+        for note in &judgement.notes {
+            line(self.said("提示：", "note:"))?;
+            self.tell(note)?;
+        }
+        for one in &judgement.not_judged {
+            line(&format!("{} {}: {}", one.rule, self.said("未核对", "not judged"), self.said(one.why, one.why_en)))?;
+        }
+        if judgement.is_kept() { line(self.said("全部规则通过。", "every rule that was judged holds.")) } else { Ok(()) }
+    }
+
+    fn unkept(&self, judgement: &Judgement) -> Problem {
+        let count = judgement.failures.len() + judgement.left_out;
+        self.refuse(Exit::Refused, "rules", (&format!("{count} 处不符合规则"), "请逐条改正后再 check"), (&format!("{count} rules do not hold"), "mend each and check again"))
+    }
+}
+
+/// Makes the operator's key and the request for its certificate.
+pub fn key_new(wanted: &KeyNew) -> Result<(), Problem> {
+    let place = &wanted.place;
+    let denied = |error: keys::PassphraseError| Problem::new(Exit::Denied, "passphrase", error.to_string(), place.said("口令须至少 12 个字符，文件权限须为 0600", "give at least 12 characters, in a file of mode 0600"));
+    let unkept = |error: keys::KeyError| Problem::new(Exit::Refused, "key", error.to_string(), place.said("请换一个目录", "give another directory"));
+    let passphrase = Passphrase::obtain_new(wanted.passphrase_file.as_deref(), CREDENTIAL, place.said("新口令", "New passphrase")).map_err(denied)?;
+    let key = KeyStore::create(&place.dir, &passphrase).and_then(|keys| keys.generate(KEY, SignatureAlgorithm::EcdsaP256Sha256)).map_err(unkept)?;
+    let request = key.request(Vec::new(), &[(DnType::CommonName, wanted.name.clone())]);
+    let request = request.map_err(|error| Problem::new(Exit::Usage, "request", error.to_string(), place.said("请核对单位名称", "check the name")))?;
+    let path = place.dir.join("request.csr");
+    place.keep(&path, request.as_bytes())?;
+    if place.json {
+        return json(&serde_json::json!({ "directory": place.dir, "request": path }));
+    }
+    line(&format!("{} {}", place.said("密钥已生成；请将此证书请求交受理点或在线提交：", "the key is made; have this request certified:"), path.display()))
+}
+
+/// Writes a draft in which every field is explained.
+pub fn new(wanted: &New) -> Result<(), Problem> {
+    let place = &wanted.place;
+    let filings = place.filings()?;
+    let period = FilingPeriod::parse(&wanted.period);
+    let kind = KindName::parse_typed(&wanted.kind).zip(period).and_then(|(kind, period)| filings.current(&kind, period));
+    let (kind, period) = kind.zip(period).ok_or_else(|| {
+        let known: Vec<String> = filings.kinds().iter().map(|kind| format!("{} ({})", kind.name().typed(), kind.period())).collect();
+        place.refuse(Exit::Usage, "kind", ("没有用于这一所属期的这种申报", &format!("可用：{}", known.join("、"))), ("there is no such kind of filing for this period", &format!("there are: {}", known.join(", "))))
+    })?;
+    let code = CreditCode::parse(&wanted.code).map_err(|error| Problem::new(Exit::Usage, "code", error.to_string(), place.said("请核对统一社会信用代码", "check the credit code")).at("code"))?;
+    let mut random = [0; 16];
+    SystemRandom::new().fill(&mut random).map_err(|_| Problem::new(Exit::Internal, "random", "the system gives no random numbers", "report this"))?;
+    let id = FilingId::from_random(random);
+    place.keep(&wanted.out, draft::written(kind, period, &code, &id, place.lang == Language::Zh).as_bytes())?;
+    let deadline = filings.deadline(kind, period);
+    if place.json {
+        let deadline = deadline.map(|deadline| serde_json::json!({ "date": deadline.date.to_string(), "rule": deadline.rule, "confirmed": deadline.confirmed }));
+        return json(&serde_json::json!({ "filing_id": id.as_str(), "file": wanted.out, "deadline": deadline }));
+    }
+    if let Some(deadline) = deadline {
+        let unsure = if deadline.confirmed { "" } else { place.said("（待主管部门确认）", " (to be confirmed by the bureau)") };
+        line(&format!("{} {}{unsure}", place.said("申报期限：", "due:"), deadline.date))?;
+    }
+    line(&format!("{} {}", place.said("草稿：", "draft:"), wanted.out.display()))
+}
+
+fn judged(place: &Place, filing: &Filing) -> Result<Judgement, Problem> {
+    Ok(judge(filing, &place.filings()?, &History::default(), SystemClock.now().to_offset(CITY).date()))
+}
+
+/// Every rule over a draft, every failure at once.
+pub fn check(wanted: &Checked) -> Result<(), Problem> {
+    let place = &wanted.place;
+    let judgement = judged(place, &place.draft(&wanted.file)?)?;
+    if place.json {
+        json(&judgement)?;
+    } else {
+        place.tell_all(&judgement)?;
+    }
+    if judgement.is_kept() { Ok(()) } else { Err(place.unkept(&judgement)) }
+}
+
+/// Signs what its rules allow: the canonical octets and a detached CAdES signature (B-B), side by side, never written over.
+pub fn sign(wanted: &Signed) -> Result<(), Problem> {
+    let place = &wanted.place;
+    // 1. Only what keeps its rules is worth a signature.
+    let filing = place.draft(&wanted.file)?;
+    let judgement = judged(place, &filing)?;
+    if !judgement.is_kept() {
+        place.tell_all(&judgement)?;
+        return Err(place.unkept(&judgement));
+    }
+    // 2. The certificate: this enterprise's, or an agent's, and current.
+    let bad = |reason: String| Problem::new(Exit::Refused, "certificate", reason, place.said("请给出认证机构签发的证书链（PEM）", "give the chain that the authority issued, PEM"));
+    let blocks = pem::parse_many(place.read(&wanted.certificate, MAX_CERTIFICATES)?).map_err(|error| bad(error.to_string()))?;
+    let chain: Vec<&[u8]> = blocks.iter().filter(|block| block.tag() == "CERTIFICATE").map(pem::Pem::contents).collect();
+    let (leaf, above) = chain.split_first().ok_or_else(|| bad(place.said("文件中没有证书", "there is no certificate in the file").into()))?;
+    let facts = CertificateFacts::parse(leaf).map_err(|error| bad(error.to_string()))?;
+    let of_agent = matches!(filing.signer(), crate::document::Signer::Agent(_));
+    if !of_agent && facts.credit_code() != Some(filing.uscc().as_str()) {
+        return Err(bad(place.said("证书中的统一社会信用代码与申报不一致", "the certificate's credit code is not the filing's").into()).at("/uscc"));
+    }
+    // 3. The signature over the canonical octets.
+    let passphrase = Passphrase::obtain(wanted.passphrase_file.as_deref(), CREDENTIAL, place.said("口令", "Passphrase"));
+    let passphrase = passphrase.map_err(|error| Problem::new(Exit::Denied, "passphrase", error.to_string(), place.said("请核对口令文件", "check the passphrase file")))?;
+    let key = KeyStore::open(&place.dir, &passphrase).and_then(|keys| keys.load(KEY));
+    let key = key.map_err(|error| Problem::new(Exit::Denied, "key", error.to_string(), place.said("请核对目录与口令", "check directory and passphrase")))?;
+    let unsigned = |error: pki::cms::SealError| Problem::new(Exit::Refused, "signature", error.to_string(), place.said("请使用本密钥的证书", "use the certificate of this key"));
+    let plan = SignerPlan::new(leaf, above).map_err(unsigned)?;
+    let digest = match plan.digest_algorithm() {
+        DigestAlgorithm::Sha384 => digest_of::<48>(DigestAlgorithm::Sha384, filing.canonical()).map(ContentDigest::from),
+        _ => digest_of::<32>(DigestAlgorithm::Sha256, filing.canonical()).map(ContentDigest::from),
+    };
+    let digest = digest.ok_or_else(|| Problem::new(Exit::Internal, "digest", "the digest has another length than its hash", "report this"))?;
+    let signature = plan.seal(digest, SystemClock.now(), &key).map_err(unsigned)?;
+    // 4. Kept, the document first: a signature is never here without it. Signed again, the first signature stays.
+    let (document, sealed) = (place.dir.join(format!("{}.json", filing.id())), place.dir.join(format!("{}.p7s", filing.id())));
+    place.keep(&document, filing.canonical())?;
+    if !sealed.exists() {
+        place.keep(&sealed, &signature)?;
+    }
+    if place.json {
+        return json(&serde_json::json!({ "filing_id": filing.id().as_str(), "document": document, "signature": sealed }));
+    }
+    line(&format!("{} {} {}", place.said("已签名：", "signed:"), document.display(), sealed.display()))
+}
+
+fn digest_of<const N: usize>(algorithm: DigestAlgorithm, content: &[u8]) -> Option<[u8; N]> {
+    algorithm.digest(content).try_into().ok()
+}
