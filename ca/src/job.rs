@@ -52,7 +52,7 @@ const PARTS: &[Part] = &[
     Part { name: "ocsp-signer", urgent: false, fault: "an OCSP signer cannot be replaced", next: "read the service's log" },
     Part { name: "administration", urgent: false, fault: "the certificate of the officers' listener cannot be renewed", next: "read the service's log" },
     Part { name: "timestamp-signer", urgent: false, fault: "no key may sign timestamps, or the next one cannot be made", next: "read the service's log" },
-    Part { name: "time-source", urgent: true, fault: "nobody vouches for the clock, so no timestamps are made", next: "see to the host's time service and read the service's log" },
+    Part { name: "time-source", urgent: false, fault: "nobody vouches for the clock, so no timestamps are made", next: "see to the host's time service and read the service's log" },
     Part { name: "notice", urgent: false, fault: "certificates that end cannot be told of", next: "read the service's log" },
     Part { name: "root-crl", urgent: false, fault: "the root's list is due", next: "make the next one with `ca crl root`" },
 ];

@@ -8,8 +8,10 @@ use serde::{Deserialize, Serialize};
 
 use crate::documents::Documents;
 use crate::flow::approve::Decided;
+use crate::flow::adopt::Succeeds;
 use crate::flow::block::KeyDigest;
 use crate::flow::bulk::BulkOrder;
+use crate::flow::contact::SetContact;
 use crate::flow::enterprise::EnterpriseOrder;
 use crate::flow::hold::{FreezeOrder, Resume};
 use crate::flow::issue::Order;
@@ -87,6 +89,9 @@ pub enum Operation {
         #[serde(with = "der_text")]
         der: Vec<u8>,
         profile: Option<String>,
+        /// The certificate whose place it took, and why.
+        #[serde(default)]
+        succeeds: Option<Succeeds>,
     },
     /// What a list of ours says that a restored register does not know.
     AdoptList {
@@ -106,6 +111,8 @@ pub enum Operation {
     },
     /// A root's next generation is published beside the present one.
     InstallRoot(NewRoot),
+    /// Where an officer or a host is told that a certificate ends.
+    SetContact(SetContact),
     /// Notices in the outbox, the first first.
     NoticeList { state: Option<NoticeState>, limit: Option<usize> },
     /// The words of one.
@@ -178,6 +185,7 @@ impl Operation {
             Self::RequestIssuer { .. } => ("request-issuer", &[Administrator]),
             Self::InstallIssuer { .. } => ("install-issuer", &[Administrator]),
             Self::InstallRoot(_) => ("install-root", &[Administrator]),
+            Self::SetContact(_) => ("set-contact", &[Operator]),
             Self::NoticeList { .. } => ("list-notices", &Power::ALL),
             Self::NoticeShow { .. } => ("show-notice", &Power::ALL),
             Self::NoticeRetry { .. } => ("retry-notice", &[Operator]),

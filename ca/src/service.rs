@@ -14,6 +14,7 @@ use crate::act_shown::ActShown;
 use crate::doctor::{self, Examined};
 use crate::authority::{Authority, Issuer, ROOT};
 use crate::flow::bulk::{self, Ordered, Preview};
+use crate::flow::contact;
 use crate::flow::enterprise;
 use crate::flow::hold;
 use crate::flow::block::{Blocked, KeyDigest, block};
@@ -370,8 +371,12 @@ impl Service {
                 Ok(Outcome::WoundDown(wind_down::export(&self.authority, &self.evidence, proven.actor(), &directory, &mut progress)?))
             }
             Operation::RetentionReport => Ok(Outcome::Retention(retention::report(&self.authority)?)),
-            Operation::AdoptCertificate { der, profile } => {
+            Operation::AdoptCertificate { der, profile, succeeds } => {
                 let adopt::Adopted { serial, record, before } = adopt::certificate(&self.authority, &proven.acting()?, &der, profile.as_deref())?;
+                let record = match succeeds {
+                    Some(old) => adopt::succeeds(&self.authority, &proven.acting()?, &serial, &old)?,
+                    None => record,
+                };
                 Ok(Outcome::Adopted(Box::new(Adopted { certificate: self.shown(&serial, &record, false), before })))
             }
             Operation::AdoptList { der } => self.adopt_list(&proven.acting()?, der),
@@ -393,6 +398,10 @@ impl Service {
                 Ok(Outcome::IssuerInstalled(Installed { id: issuer.id().to_owned(), serial, not_after, sha256, certificate }))
             }
             Operation::InstallRoot(new) => Ok(Outcome::RootsPublished(roots::install(&self.authority, &proven.acting()?, &new)?)),
+            Operation::SetContact(order) => {
+                let (serial, record) = contact::set(&self.authority, &proven.acting()?, &order)?;
+                Ok(Outcome::Certificate(Box::new(self.shown(&serial, &record, false))))
+            }
             Operation::NoticeList { state, limit } => {
                 let found = outbox::list(&self.authority, state, limit.unwrap_or(register::PAGE).clamp(1, register::PAGE))?;
                 Ok(Outcome::Notices(found.iter().map(shown_notice).collect()))

@@ -1,10 +1,11 @@
 //! Notices through the last days of certificates, by a clock of our own: each stage once, whatever ends in between.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stdout)]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use ca::authority::Authority;
+use ca::flow::contact;
 use ca::flow::hold::suspend;
 use ca::flow::issue::{Order, issue};
 use ca::flow::notice::due;
@@ -16,10 +17,10 @@ use ca::flow::{Authorised, Courier, Operator};
 use ca::init::init;
 use ca::letter::Letter;
 use ca::problem::IssueError;
-use ca::record::{CertificateRecord, CrlRecord, NoticeState, Reason, Recipient, Status, Unread, encode, log, serial_text};
+use ca::record::{NoticeState, Reason, Recipient, Status, Unread, log, serial_text};
 use keys::Passphrase;
 use runtime::clock::{Clock, FakeClock};
-use store::{Batch, Fault, Faulty, Memory, Store};
+use store::{Fault, Faulty, Store};
 use time::Duration;
 use time::macros::datetime;
 
@@ -325,43 +326,43 @@ fn the_authoritys_own_are_the_operators_business() {
     assert_eq!((of("OCSP 签发者证书"), of("筹备新一代签发机构"), of("根机构的第 1 号吊销列表")), (16, 40, 6));
 }
 
-/// Measured, not judged: `cargo test -p ca --test notice a_million -- --ignored --nocapture`.
 #[test]
-#[ignore = "a million certificates take a minute"]
-fn a_million_certificates_cost_what_ends_soon_alone() {
+fn officers_and_hosts_are_told_where_an_operator_said() {
     let mut office = Office::found();
-    let serial = ca::register::serial(&office.issue(0, Some("a@mail.example.cn"))).unwrap();
-    let pattern = ca::register::get(&*office.authority.store, &serial).unwrap();
-    let root = CrlRecord::key("root");
-    let list = office.authority.store.get(&root).unwrap().unwrap();
-    let store = Arc::new(Memory::new());
-    store.commit(Batch::new().put(root, list)).unwrap();
-    let (count, now) = (1_000_000_u64, office.clock.now().unix_timestamp());
-    for from in (0..count).step_by(1_000) {
-        let batch = (from..from + 1_000).fold(Batch::new(), |batch, number| {
-            let serial = [[0x40; 8], number.wrapping_mul(0x9e37_79b9_7f4a_7c15).to_be_bytes()].concat();
-            // Ends spread evenly over two years from now; each holder has two.
-            let not_after = now + i64::try_from(number).unwrap() * (730 * 86_400) / 1_000_000;
-            let record = CertificateRecord { name: format!("企业{}", number % 500_000), code: Some(format!("{:018}", number % 500_000)), not_before: not_after - 730 * 86_400, not_after, ..pattern.clone() };
-            let batch = batch.put(CertificateRecord::key(&serial), encode(&record).unwrap());
-            record.indexes(&serial).into_iter().fold(batch, |batch, index| batch.put(index, serial.clone()))
-        });
-        store.commit(batch).unwrap();
-    }
-    office.authority.store = store;
-    let turns = |what: &str| {
-        let (began, mut looked, mut turns) = (std::time::Instant::now(), 0, 0);
-        loop {
-            let made = due(&office.authority).unwrap();
-            (looked, turns) = (looked + made.looked_at, turns + 1);
-            if made.looked_at == 0 {
-                break;
-            }
-        }
-        println!("{what}: {looked} certificates looked at in {turns} turns, {:?}", began.elapsed());
+    let certified = |words: Words, profile: &str| {
+        let mut parameters = rcgen::CertificateParams::new(Vec::new()).unwrap();
+        parameters.distinguished_name = rcgen::DistinguishedName::new();
+        let request = parameters.serialize_request(&rcgen::KeyPair::generate().unwrap()).unwrap().der().to_vec();
+        let issued = issue(&office.authority, admin(), Order { profile: profile.into(), request, applicant: words, issuer: None }).unwrap();
+        serial_text(&issued.what().serial)
     };
-    turns("the first time");
-    turns("with nothing to do");
-    office.clock.advance(Duration::days(1));
-    turns("a day later");
+    let officer = |number: &str| certified(Words { officer: Some("陈一".into()), number: Some(number.into()), ..Words::default() }, "officer");
+    let (told, untold) = (officer("A-1"), officer("A-2"));
+    let host = certified(Words { dns: vec!["a.example.cn".into()], ..Words::default() }, "tls-server");
+    let say = |serial: &str, mailbox: Option<&str>| contact::set(&office.authority, &admin(), &contact::SetContact { serial: serial.into(), mailbox: mailbox.map(str::to_owned) });
+    assert!(say(&told, Some("no address")).is_err() && say("40000000000000000000000000000001", None).is_err());
+    say(&told, Some("chen@mail.example.cn")).unwrap();
+    say(&host, Some("first@mail.example.cn")).unwrap();
+    // The contact is the person's and the host's: it goes on with the next certificate, and not to a namesake.
+    office.clock.advance(Duration::days(200));
+    let (again, next) = (officer("a-1"), certified(Words { dns: vec!["a.example.cn".into()], ..Words::default() }, "tls-server"));
+    say(&next, Some("second@mail.example.cn")).unwrap();
+    let entries = office.authority.store.read_stream(log::STREAM, 0, 10_000).unwrap();
+    let logged: Vec<_> = entries.iter().filter(|entry| entry[1] == 77).map(|entry| String::from_utf8_lossy(entry).into_owned()).collect();
+    assert!(logged.len() == 3 && logged.iter().all(|entry| !entry.contains("example")), "{logged:?}");
+    let to = |authority: &Authority, serial: &str| {
+        let record = ca::register::get(&*authority.store, &ca::register::serial(serial).unwrap()).unwrap();
+        contact::of(authority, &record).unwrap()
+    };
+    assert_eq!([&told, &again, &untold].map(|serial| to(&office.authority, serial)), [Some("chen@mail.example.cn".into()), Some("chen@mail.example.cn".into()), None]);
+    // Both ways out: to the contact, and into the operator's list.
+    office.clock.advance(Duration::days(150));
+    while due(&office.authority).unwrap().looked_at > 0 {}
+    let notices = list(&office.authority, None, 1_000).unwrap();
+    let of = |serial: &str| notices.iter().find(|notice| notice.id().starts_with(serial)).map(|notice| notice.to.clone());
+    assert_eq!(of(&told), Some(Recipient::Mailbox("chen@mail.example.cn".into())));
+    assert!(notices.iter().any(|notice| notice.id().starts_with(&untold) && notice.state == NoticeState::Unaddressed));
+    contact::set(&office.authority, &admin(), &contact::SetContact { serial: again.clone(), mailbox: None }).unwrap();
+    assert_eq!(to(&office.authority, &told), None);
+    office.delivered.clear();
 }

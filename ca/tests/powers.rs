@@ -90,6 +90,7 @@ const MATRIX: &[(&str, [bool; 4])] = &[
     ("doctor", [true, false, true, true]),
     ("notice-list", [true, true, true, true]),
     ("notice-show", [true, true, true, true]),
+    ("set-contact", [false, true, false, false]),
     ("notice-retry", [false, true, false, false]),
 ];
 
@@ -115,6 +116,7 @@ fn sample(name: &str) -> Value {
         "list-orders" => json!({ "list-orders": { "limit": 1 } }),
         "notice-list" => json!({ "notice-list": { "state": null, "limit": 1 } }),
         "notice-show" | "notice-retry" => json!({ name: { "id": NOBODY } }),
+        "set-contact" => json!({ "set-contact": { "serial": NOBODY, "mailbox": null } }),
         "cancel-order" | "show-order" | "export-order" => json!({ name: { "id": NOBODY } }),
         "decide-order" => json!({ "decide-order": { "order": NOBODY, "decision": "", "signature": "MAA=" } }),
         // Already blocked where it matters: the digest of no key at all.

@@ -325,3 +325,37 @@ fn walk(directory: &Path, files: &mut Vec<PathBuf>) {
         if path.is_dir() { walk(&path, files) } else { files.push(path) }
     }
 }
+
+#[test]
+fn the_link_of_an_adopted_certificate_is_entered_by_whoever_knows_it() {
+    let place = Place::new();
+    let opened = place.found();
+    let (old, _) = certify(&opened.authority);
+    let backup = place.back_up(&opened, "backup");
+    place.clock.advance(Duration::hours(1));
+    let (new, der) = certify(&opened.authority);
+    let (third, third_der) = certify(&opened.authority);
+    opened.evidence.advance().unwrap();
+    let newest = head(&place.path("ca"));
+    drop(opened);
+    place.restore(&backup, "new", Some(&newest), Word { accept_loss: true, crl_number: None }).unwrap();
+    let opened = place.open("new");
+    let authority = &opened.authority;
+    for der in [&der, &third_der] {
+        adopt::certificate(authority, &admin(), der, None).unwrap();
+    }
+    let succeeds = |new: &[u8], old: &[u8]| adopt::succeeds(authority, &admin(), new, &adopt::Succeeds { old: serial_text(old), act: ca::record::Act::Renewed });
+    assert!(matches!(succeeds(&old, &new), Err(AdoptError::NoSuccessor { .. })));
+    assert!(matches!(succeeds(&new, &new), Err(AdoptError::NoSuccessor { .. })));
+    let officers = authority.issuers["officer-ca"].serial.clone();
+    assert!(matches!(succeeds(&new, &officers), Err(AdoptError::NoSuccessor { .. })));
+    let linked = succeeds(&new, &old).unwrap();
+    assert_eq!(linked.predecessor.as_ref().map(|link| link.serial.clone()), Some(serial_text(&old)));
+    let links: Vec<_> = ca::flow::succeed::successors(authority, &old).unwrap().into_iter().map(|link| link.serial).collect();
+    assert_eq!(links, [serial_text(&new)]);
+    // Said again it is the same; nothing else takes that place, and it took no other.
+    assert_eq!(succeeds(&new, &old).unwrap(), linked);
+    assert!(matches!(succeeds(&third, &old), Err(AdoptError::Linked { .. })));
+    assert!(matches!(succeeds(&new, &third), Err(AdoptError::Linked { .. })));
+    assert_eq!(kinds(authority, 78).len(), 1);
+}

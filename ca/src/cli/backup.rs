@@ -15,7 +15,9 @@ use super::print::{self, date, line};
 use crate::flow::adopt::{CERTIFICATE_LIMIT, read_list};
 use crate::flow::backup::BackedUp;
 use crate::flow::restore::{self, Order, Restored, Word};
+use crate::flow::adopt::Succeeds;
 use crate::operation::Operation;
+use crate::record::Act;
 
 /// The longest list that goes inside a request: base64 makes it a third longer, and a request has 48 MiB.
 const INLINE: u64 = 32 << 20;
@@ -49,6 +51,12 @@ pub struct Adopt {
     /// The profile of the certificates, where their content leaves a choice.
     #[arg(long)]
     profile: Option<String>,
+    /// The certificate whose place it took: of one certificate.
+    #[arg(long, value_name = "SERIAL")]
+    succeeds: Option<String>,
+    /// Why it took that place.
+    #[arg(long, value_enum, default_value = "renewed", requires = "succeeds")]
+    act: Act,
 }
 
 /// What the backup holds, and what it does not.
@@ -112,7 +120,11 @@ fn told(restored: &Restored, json: bool) -> Result<(), Problem> {
 }
 
 pub fn adopt(place: &Place, wanted: Adopt) -> Result<(), Problem> {
-    let mut operations = wanted.files.iter().map(|file| operation(file, wanted.profile.as_deref())).collect::<Result<Vec<_>, _>>()?.into_iter();
+    if wanted.succeeds.is_some() && wanted.files.len() != 1 {
+        return Err(Problem::new(Exit::Usage, "succeeds", "several files take the place of one certificate", "adopt the one that does by itself"));
+    }
+    let succeeds = wanted.succeeds.map(|old| Succeeds { old, act: wanted.act });
+    let mut operations = wanted.files.iter().map(|file| operation(file, wanted.profile.as_deref(), succeeds.as_ref())).collect::<Result<Vec<_>, _>>()?.into_iter();
     let Some(first) = operations.next() else { return Ok(()) };
     ask::ask_on(place, first, |outcome| {
         print::outcome(&outcome, place.json)?;
@@ -122,11 +134,11 @@ pub fn adopt(place: &Place, wanted: Adopt) -> Result<(), Problem> {
 
 /// A long list goes by its path; of a certificate's file the first certificate counts, the rest is
 /// its chain.
-fn operation(path: &Path, profile: Option<&str>) -> Result<Operation, Problem> {
+fn operation(path: &Path, profile: Option<&str>, succeeds: Option<&Succeeds>) -> Result<Operation, Problem> {
     let problem = |reason: String| Problem::new(Exit::Usage, "adopt-file", format!("{}: {reason}", path.display()), "give certificates and lists, PEM or DER");
     let mut bytes = Vec::new();
     std::fs::File::open(path).and_then(|file| file.take(4 * CERTIFICATE_LIMIT as u64).read_to_end(&mut bytes)).map_err(|error| problem(error.to_string()))?;
-    let certificate = |der: Vec<u8>| Operation::AdoptCertificate { der, profile: profile.map(str::to_owned) };
+    let certificate = |der: Vec<u8>| Operation::AdoptCertificate { der, profile: profile.map(str::to_owned), succeeds: succeeds.cloned() };
     if bytes.first() == Some(&0x30) {
         return match x509_parser::parse_x509_certificate(&bytes) {
             Ok(_) => Ok(certificate(bytes)),

@@ -4,6 +4,7 @@ use clap::Subcommand;
 use runtime::exit::Problem;
 
 use super::print::{date, line, word};
+use crate::flow::contact::SetContact;
 use crate::record::{NoticeState, Recipient};
 use crate::operation::Operation;
 use crate::service::ShownNotice;
@@ -22,6 +23,9 @@ pub enum Command {
     /// Print the words of one notice.
     #[command(after_help = "Example:\n  ca notice show 5f3a0c0de1b2c3d4e5f60718293a4b5c.30-days")]
     Show { id: String },
+    /// Say where an officer or a host is told, whose certificate names no mailbox; without an address it is taken away.
+    #[command(after_help = "Example:\n  ca notice contact 5f3a0c0de1b2c3d4e5f60718293a4b5c chen@mail.example.cn")]
+    Contact { serial: String, mailbox: Option<String> },
     /// Send what has failed once more: one notice, or all of them.
     #[command(after_help = "Examples:\n  ca notice retry 5f3a0c0de1b2c3d4e5f60718293a4b5c.30-days\n  ca notice retry --all")]
     Retry {
@@ -36,6 +40,7 @@ pub fn operation(command: Command) -> Operation {
     match command {
         Command::List { state, limit } => Operation::NoticeList { state, limit },
         Command::Show { id } => Operation::NoticeShow { id },
+        Command::Contact { serial, mailbox } => Operation::SetContact(SetContact { serial, mailbox }),
         Command::Retry { id, .. } => Operation::NoticeRetry { id },
     }
 }

@@ -12,6 +12,7 @@ use policies::certificate::Profile;
 use policies::identity::CreditCode;
 use ring::digest::{SHA256, digest};
 use runtime::exit::{Exit, Problem};
+use serde::{Deserialize, Serialize};
 use store::{Batch, Expectation};
 use time::OffsetDateTime;
 use x509_parser::extensions::ParsedExtension;
@@ -20,12 +21,12 @@ use x509_parser::revocation_list::RevokedCertificate;
 use x509_parser::x509::SubjectPublicKeyInfo;
 
 use super::authorise::{Administrator, Authorised};
-use super::{hold, listing, owner, revoke};
+use super::{hold, listing, owner, revoke, succeed};
 use crate::authority::{Authority, Issuer};
 use crate::own_name;
 use crate::problem::IssueError;
-use crate::record::{CertificateRecord, CrlRecord, Hold, Listed, Reason, Revocation, Scope, Status, decode, encode, log, serial_text};
-use crate::register;
+use crate::record::{Act, CertificateRecord, CrlRecord, Hold, Listed, Predecessor, Reason, Revocation, Scope, Status, Succession, decode, encode, log, serial_text};
+use crate::register::{self, RegisterError};
 
 /// The longest certificate and the longest list that are read.
 pub const CERTIFICATE_LIMIT: usize = 64 * 1024;
@@ -48,6 +49,10 @@ pub enum AdoptError {
     Doubled { serial: String },
     #[error("{count} profiles could have made this certificate; name the right one with --profile")]
     Profile { count: usize },
+    #[error("certificate {serial} is of another holder or profile, or is the newer one; name the certificate whose place this one took")]
+    NoSuccessor { serial: String },
+    #[error("certificate {serial} stands at the other end of that link already; look at it with `ca show`")]
+    Linked { serial: String },
     #[error("the list names {count} certificates that nobody here knows, more than can come of a restore; use a newer backup")]
     TooMany { count: usize },
     #[error("{path}: {reason}; give a list that is on the authority's own host", path = path.display())]
@@ -134,6 +139,58 @@ pub fn certificate(authority: &Authority, authorised: &Authorised<Administrator>
         revoke::fallen(authority, authorised.actor(), &record.key_digest, revocation)?;
     }
     Ok(Adopted { serial, record, before: false })
+}
+
+/// The certificate whose place an adopted one took, as whoever adopts it knows it.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Succeeds {
+    pub old: String,
+    pub act: Act,
+}
+
+/// Enters the link that adoption alone does not know: of one holder, one profile, the older first, and once. When and why
+/// the old one ends a list says, or an operator.
+pub fn succeeds(authority: &Authority, authorised: &Authorised<Administrator>, serial: &[u8], order: &Succeeds) -> Result<CertificateRecord, AdoptError> {
+    // 1. Both as they stand.
+    let old = register::serial(&order.old).map_err(IssueError::from)?;
+    let stored = |serial: &[u8]| -> Result<(Vec<u8>, CertificateRecord), IssueError> {
+        let bytes = authority.store.get(&CertificateRecord::key(serial))?.ok_or_else(|| RegisterError::NotFound(serial_text(serial)))?;
+        let record = decode(&bytes).map_err(|_| IssueError::Damaged { what: "a certificate" })?;
+        Ok((bytes, record))
+    };
+    let ((before, record), (old_stored, old_record)) = (stored(serial)?, stored(&old)?);
+    // 2. Whether one can have taken the place of the other.
+    let link = Predecessor { serial: serial_text(&old), act: order.act, ends: None, counter: true };
+    match &record.predecessor {
+        Some(known) if known.serial == link.serial => return Ok(record),
+        Some(known) => return Err(AdoptError::Linked { serial: known.serial.clone() }),
+        None => {}
+    }
+    let one_holder = own_name::owner(&record).is_some_and(|owner| own_name::owner(&old_record) == Some(owner));
+    if old == serial || !one_holder || record.profile != old_record.profile || record.not_before < old_record.not_before {
+        return Err(AdoptError::NoSuccessor { serial: link.serial });
+    }
+    let place = Succession::key(&old);
+    if let Some(claim) = authority.store.get(&place).map_err(IssueError::from)? {
+        let claim: Succession = decode(&claim).map_err(|_| IssueError::Damaged { what: "a succession" })?;
+        return Err(AdoptError::Linked { serial: claim.serial });
+    }
+    // 3. Both ends of the link and its log entry in one commit.
+    let now = authority.clock.now();
+    let claim = Succession { serial: serial_text(serial), act: order.act, request_sha256: crate::sha256_hex(&record.der) };
+    let after = CertificateRecord { predecessor: Some(link.clone()), ..record };
+    let batch = Batch::new()
+        .expect(Expectation::Equals(CertificateRecord::key(serial), before))
+        .expect(Expectation::Equals(CertificateRecord::key(&old), old_stored))
+        .expect(Expectation::Absent(place.clone()))
+        .put(CertificateRecord::key(serial), encode(&after).map_err(IssueError::from)?)
+        .put(place, encode(&claim).map_err(IssueError::from)?);
+    let mut batch = succeed::linked(batch, serial, &link)?;
+    let entry = log::Entry::SuccessionAdopted { issuer: &after.issuer, serial: &serial_text(serial), old: &link.serial, act: link.act, by: &authorised.actor().to_string() };
+    batch.append(log::STREAM, entry.leaf(now).map_err(IssueError::from)?);
+    authority.store.commit(batch).map_err(IssueError::from)?;
+    Ok(after)
 }
 
 fn key(issuer: &Issuer) -> Option<SubjectPublicKeyInfo<'_>> {
@@ -315,6 +372,8 @@ impl From<AdoptError> for Problem {
             AdoptError::NoCertificate | AdoptError::NoList => (Exit::Usage, "adopt"),
             AdoptError::File { .. } => (Exit::Unavailable, "file"),
             AdoptError::NotOurs => (Exit::Refused, "not-ours"),
+            AdoptError::NoSuccessor { .. } => (Exit::Refused, "no-successor"),
+            AdoptError::Linked { .. } => (Exit::Conflict, "succeeded"),
             AdoptError::Profile { .. } => (Exit::Usage, "adopt-profile"),
             AdoptError::TooMany { .. } => (Exit::Refused, "too-many"),
             AdoptError::Doubled { .. } => (Exit::Damaged, "doubled"),

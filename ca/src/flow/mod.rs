@@ -9,6 +9,7 @@ pub mod block;
 pub mod bulk;
 pub mod eligible;
 pub mod certified;
+pub mod contact;
 pub mod citizen;
 mod ended;
 pub mod ending;

@@ -9,6 +9,7 @@ use store::{Batch, CommitError, Expectation};
 use time::OffsetDateTime;
 use x509_parser::prelude::{FromDer, GeneralName, X509Certificate};
 
+use super::contact;
 use crate::authority::{Authority, ROOT};
 use crate::problem::IssueError;
 use crate::record::{About, CertificateRecord, CrlRecord, Notice, NoticeState, Recipient, NoticeStage, Status, Succession, decode, looked_at, serial_text};
@@ -109,7 +110,7 @@ fn portion(authority: &Authority, window: &Window<'_>, now: i64) -> Result<(usiz
         }
         let to = match window.to {
             Told::Operator => Some(Recipient::Operator),
-            Told::Holder => mailbox(&record).map(Recipient::Mailbox),
+            Told::Holder => mailbox(&record).map_or_else(|| contact::of(authority, &record), |named| Ok(Some(named)))?.map(Recipient::Mailbox),
         };
         let notice = Notice::new(About::Certificate(serial_text(serial)), window.stage.clone(), to, now);
         if authority.store.get(&Notice::key(&notice.id()))?.is_some() {

@@ -116,6 +116,10 @@ pub enum Entry<'a> {
     ActApproved { act_sha256: &'a str, approvals: u8, needed: u8, powers: &'a BTreeSet<Power>, by: &'a str },
     /// A root of another generation stands beside the present one, with the certificates by which each vouches for the other.
     RootPublished { id: &'a str, sha256: &'a str, by_present_sha256: &'a str, by_new_sha256: Option<&'a str>, by: &'a str },
+    /// Whether the holder of this certificate has a contact that notices go to.
+    ContactSet { serial: &'a str, told: bool, by: &'a str },
+    /// The link of a certificate that was adopted.
+    SuccessionAdopted { issuer: &'a str, serial: &'a str, old: &'a str, act: Act, by: &'a str },
     /// An order of the network that came to nothing, and that no officer decided on, is kept no longer.
     OrderForgotten { order_sha256: &'a str },
     /// Others are gone by from the next start on, which has its own `PoliciesRead`.
@@ -185,6 +189,8 @@ impl Entry<'_> {
             Self::ActApproved { .. } => ACT_APPROVED,
             Self::OrderForgotten { .. } => ORDER_FORGOTTEN,
             Self::RootPublished { .. } => 76,
+            Self::ContactSet { .. } => 77,
+            Self::SuccessionAdopted { .. } => 78,
             Self::Restored { .. } => 80,
             Self::CrlNumbersLeapt { .. } => 81,
             Self::CertificateAdopted { .. } => CERTIFICATE_ADOPTED,

@@ -7,7 +7,7 @@ use super::Revocation;
 
 /// Why there is a new certificate.
 // spec: rfc3647#4.4.6 to 4.4.8 (renewal, re-key and modification)
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
 #[serde(rename_all = "kebab-case")]
 pub enum Act {
     /// The old one ends soon.
