@@ -9,10 +9,10 @@ use store::{Batch, CommitError, Expectation};
 use time::OffsetDateTime;
 use x509_parser::prelude::{FromDer, GeneralName, X509Certificate};
 
-use super::contact;
+use super::{OFFICER, contact};
 use crate::authority::{Authority, ROOT};
 use crate::problem::IssueError;
-use crate::record::{About, CertificateRecord, CrlRecord, Notice, NoticeState, Recipient, NoticeStage, Status, Succession, decode, looked_at, serial_text};
+use crate::record::{About, CertificateRecord, CrlRecord, Notice, NoticeState, Person, Recipient, NoticeStage, Status, Succession, decode, looked_at, serial_text};
 use crate::register;
 
 const DAY: i64 = 86_400;
@@ -152,7 +152,9 @@ fn is_renewed(authority: &Authority, serial: &[u8], record: &CertificateRecord) 
         for (_, other) in page.iter().filter(|(_, other)| other != serial) {
             let other = register::get(&*authority.store, other)?;
             // A host or an OCSP signer of another generation of issuers is another one; an enterprise is the same.
-            let same = other.profile == record.profile && other.name == record.name && (record.code.is_some() || other.issuer == record.issuer);
+            let same = other.profile == record.profile && other.name == record.name && (record.code.is_some() || other.issuer == record.issuer)
+                // An officer of the same name is somebody else.
+                && (record.profile != OFFICER || Person::of(&other.der) == Person::of(&record.der));
             if same && other.status == Status::Good && other.not_after > record.not_after {
                 return Ok(true);
             }
