@@ -144,7 +144,7 @@ enum Rows {
     /// be `behind`.
     Csv { reader: Box<csv::Reader<Watched>>, behind: u64 },
     /// With the first line, whose names are the header.
-    Json { lines: BufReader<Watched>, first: Option<Vec<u8>> },
+    Json { lines: Box<BufReader<Watched>>, first: Option<Vec<u8>> },
 }
 
 impl Reading {
@@ -155,7 +155,7 @@ impl Reading {
             let mut lines = BufReader::new(watched);
             let first = json_lines::line(&mut lines, 1)?.ok_or(FileError::Empty)?;
             let header = json_lines::names(&first)?;
-            return Ok(Self { rows: Rows::Json { lines, first: Some(first) }, header, count: 0 });
+            return Ok(Self { rows: Rows::Json { lines: Box::new(lines), first: Some(first) }, header, count: 0 });
         }
         let mut reader = csv::ReaderBuilder::new().has_headers(false).flexible(false).from_reader(watched);
         let mut record = StringRecord::new();
@@ -195,7 +195,7 @@ impl Reading {
                     Some(first) => Some(first),
                     None => {
                         lines.get_mut().since_row = 0;
-                        json_lines::line(lines, number)?
+                        json_lines::line(&mut **lines, number)?
                     }
                 };
                 text.map(|text| json_lines::row(&text, &self.header, number)).transpose()
