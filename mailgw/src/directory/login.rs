@@ -11,10 +11,12 @@ use super::password::HashError;
 use super::{Directory, DirectoryError, unix_millis};
 use crate::record::account::Account;
 
-/// Whose failures are counted: a mailbox under whichever of its names, or the digest of a name that is none.
+/// Whose failures are counted: a mailbox under whichever of its names, or the digest of a name that is none. Those from a network
+/// where the mailbox was opened lately are counted apart: a stranger who guesses must not keep the owner out.
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub(super) enum Name {
     Mailbox(MailboxNumber),
+    Acquainted(MailboxNumber, IpAddr),
     Unknown([u8; 32]),
 }
 
@@ -37,22 +39,28 @@ impl Directory {
     pub fn authenticate(&self, user: &str, secret: &SecretString, peer: IpAddr, now: OffsetDateTime) -> Result<Account, Refusal> {
         let now = i64::try_from(unix_millis(now)).unwrap_or(i64::MAX);
         let number = self.named(user)?;
-        let name = number.map_or_else(|| Name::Unknown(digest(user)), Name::Mailbox);
         let peer = network(peer);
-        let reserved = {
+        let (name, reserved) = {
             let mut failures = self.failures();
+            let name = match number {
+                Some(number) if failures.acquainted.holds(number, peer, now) => Name::Acquainted(number, peer),
+                Some(number) => Name::Mailbox(number),
+                None => Name::Unknown(digest(user)),
+            };
             let wait = failures.accounts.wait(&name, now).max(failures.peers.wait(&peer, now));
             if !wait.is_zero() {
                 return Err(Refusal::Later { wait });
             }
             // Counted before the hash is made, so that a thousand guesses at once are a thousand failures.
-            failures.accounts.fail(&name, now)
+            let reserved = failures.accounts.fail(&name, now);
+            (name, reserved)
         };
         let verdict = self.verdict(number, secret, now);
         let mut failures = self.failures();
         match verdict {
             Ok(Some(account)) => {
                 failures.accounts.clear(&name);
+                failures.acquainted.remember(account.number, peer, now);
                 Ok(account)
             }
             Ok(None) => Err(Refusal::Credentials { wait: reserved.max(failures.peers.fail(&peer, now)) }),

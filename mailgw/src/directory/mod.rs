@@ -3,6 +3,7 @@
 //! Calls block; time is an argument. A person's number is nowhere in it: it is found by a keyed index, and
 //! what is kept of it is its mask. Names are sealed.
 
+mod acquainted;
 mod applicant;
 mod change;
 mod import;
@@ -27,6 +28,7 @@ use tokio::sync::broadcast;
 
 use crate::mailbox::Quota;
 use crate::record::{RecordError, account, index};
+use acquainted::Acquainted;
 use limiter::Limiter;
 use login::Name;
 use password::{Costs, Hasher, Verifier};
@@ -104,6 +106,7 @@ pub struct Directory {
 struct Failures {
     accounts: Limiter<Name>,
     peers: Limiter<std::net::IpAddr>,
+    acquainted: Acquainted,
 }
 
 /// A day of the calendar that people here live by.
@@ -126,7 +129,7 @@ impl Directory {
         store: Arc<dyn Store>, key: Arc<DataKey>, domain: HostName, policy: Arc<MailboxPolicy>, random: Arc<dyn Random>,
     ) -> Result<Self, NoRandomness> {
         let recent = Mutex::new(Recent::new(&*random)?);
-        let failures = Mutex::new(Failures { accounts: Limiter::new(limiter::ACCOUNT), peers: Limiter::new(limiter::PEER) });
+        let failures = Mutex::new(Failures { accounts: Limiter::new(limiter::ACCOUNT), peers: Limiter::new(limiter::PEER), acquainted: Acquainted::default() });
         Ok(Self { store, key, domain, policy, random, hasher: Hasher::new(Costs::default()), recent, failures, ended: broadcast::Sender::new(ENDINGS) })
     }
 
@@ -176,6 +179,7 @@ impl Directory {
     /// Said whether or not the change is known to be durable: a session too many that ends does no harm.
     fn end_logins(&self, number: MailboxNumber) {
         self.recent().forget(&number.to_string());
+        self.failures().acquainted.forget(number);
         // Nobody listens when nobody is logged in.
         let _ = self.ended.send(number);
     }

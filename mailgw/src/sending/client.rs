@@ -231,7 +231,7 @@ impl Talk<'_> {
     async fn reply(&mut self, patience: Duration) -> Result<Reply, Trouble> {
         let mut buffer = [0; 4 * 1024];
         loop {
-            if let Some(reply) = self.replies.next().map_err(|error| self.broken(&error.to_string()))? {
+            if let Some(reply) = self.replies.take().map_err(|error| self.broken(&error.to_string()))? {
                 return Ok(reply);
             }
             let read = timeout(patience, self.wire.read(&mut buffer)).await.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()));

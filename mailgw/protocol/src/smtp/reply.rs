@@ -82,7 +82,7 @@ impl Replies {
     }
 
     /// The next whole reply; `None`: more is needed.
-    pub fn next(&mut self) -> Result<Option<Reply>, ReplyError> {
+    pub fn take(&mut self) -> Result<Option<Reply>, ReplyError> {
         loop {
             let Some(end) = self.input.iter().position(|byte| *byte == b'\n') else {
                 return if self.input.len() > MAX_REPLY { Err(ReplyError::Endless) } else { Ok(None) };
@@ -157,7 +157,7 @@ mod tests {
         for piece in text.as_bytes().chunks(cut) {
             replies.feed(piece);
             loop {
-                match replies.next() {
+                match replies.take() {
                     Ok(None) => break,
                     Ok(Some(reply)) => seen.push(Ok(reply)),
                     Err(error) => {

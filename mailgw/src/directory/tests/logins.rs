@@ -120,6 +120,32 @@ fn an_account_under_attack_waits_and_its_neighbours_do_not() {
 }
 
 #[test]
+fn strangers_who_guess_do_not_keep_the_owner_out() {
+    let (directory, number) = with_password(&Arc::new(Memory::new()));
+    let user = number.to_string();
+    let from = |network: u8, secret: &str, now| directory.authenticate(&user, &SecretString::from(secret), IpAddr::from([198, 51, 100, network]), now);
+    assert!(from(1, PASSWORD, NOW).is_ok());
+    for n in 100..116 {
+        assert!(matches!(from(n, "wrong", NOW), Err(Refusal::Credentials { .. })));
+    }
+    // Whoever comes from elsewhere waits, right or wrong; the owner at home does not, and cannot guess without end there either.
+    assert!(matches!(from(2, PASSWORD, NOW), Err(Refusal::Later { .. })));
+    assert!(from(1, PASSWORD, NOW).is_ok());
+    for _ in 0..16 {
+        assert!(matches!(from(1, "wrong", NOW), Err(Refusal::Credentials { .. })));
+    }
+    assert!(matches!(from(1, PASSWORD, NOW), Err(Refusal::Later { .. })));
+    // A login opens no door for others, and a new password makes a stranger of whoever knew the old one.
+    let later = NOW + Duration::from_secs(3_600);
+    assert!(from(1, PASSWORD, later).is_ok());
+    let password = directory.set_password(number, &NewPassword::Generated, later).unwrap();
+    for n in 100..116 {
+        assert!(matches!(from(n, "wrong", later), Err(Refusal::Credentials { .. })));
+    }
+    assert!(matches!(from(1, password.expose().expose_secret(), later), Err(Refusal::Later { .. })));
+}
+
+#[test]
 fn a_peer_that_guesses_at_many_accounts_waits() {
     let (directory, number) = with_password(&Arc::new(Memory::new()));
     let guess = |n: u16, peer: &str| directory.authenticate(&format!("user{n}"), &SecretString::from("wrong"), peer.parse().unwrap(), NOW);
