@@ -126,8 +126,7 @@ fn eight_revocation_as_of_the_signature() {
     let late = vat(CODE, |filing| {
         filing["revision"] = 2.into();
         filing["prev_filing_id"] = previous;
-        filing["payload"]["general_month"]["l28"] = "1.00".into();
-        filing["payload"]["general_month"]["l34"] = "34999.00".into();
+        crate::office::corrected(filing);
     });
     let signed = office.stamped(&office.sign(&firm, &late), NOW);
     office.clock.advance(Duration::hours(2));
@@ -182,8 +181,7 @@ fn eleven_and_twelve_replay_and_sequence() {
     let taken = json(&office.receipt(&firm, &first).document)["filing_id"].clone();
     let other_content = vat(CODE, |filing| {
         filing["filing_id"] = taken.clone();
-        filing["payload"]["general_month"]["l28"] = "1.00".into();
-        filing["payload"]["general_month"]["l34"] = "34999.00".into();
+        crate::office::corrected(filing);
     });
     assert_eq!(office.refused(&firm, &other_content)[0], 11);
     let again = vat(CODE, |filing| {
@@ -194,8 +192,7 @@ fn eleven_and_twelve_replay_and_sequence() {
     let change = |filing: &mut serde_json::Value, revision: u32, previous: serde_json::Value| {
         filing["revision"] = revision.into();
         filing["prev_filing_id"] = previous;
-        filing["payload"]["general_month"]["l28"] = "1.00".into();
-        filing["payload"]["general_month"]["l34"] = "34999.00".into();
+        crate::office::corrected(filing);
     };
     assert_eq!(office.refused(&firm, &vat(CODE, |filing| change(filing, 3, taken.clone()))), [12]);
     assert_eq!(office.refused(&firm, &vat(CODE, |filing| change(filing, 2, id().into()))), [12]);
@@ -224,6 +221,27 @@ fn thirteen_the_deadline() {
     assert_eq!(refused(strict.submit_signed(&firm, &filing, signed.clone()).unwrap()), [13]);
     strict.clock.set(time::macros::datetime!(2026-11-17 3:00 UTC));
     receipted(strict.submit_signed(&firm, &filing, signed).unwrap());
+}
+
+#[test]
+fn fourteen_the_rules_of_the_kind_every_failure_at_once() {
+    let office = Office::open();
+    let firm = office.firm(CODE);
+    let wrong = vat(CODE, |filing| {
+        filing["payload"]["general_month"]["l19"] = "35000.01".into();
+        filing["payload"]["general_month"]["l20"] = "7.00".into();
+    });
+    let outcome = office.submit(&firm, &wrong).unwrap();
+    let filing::desk::flow::receive::Outcome::Refused(findings) = outcome else { panic!("it was receipted") };
+    let fields: Vec<&str> = findings.iter().filter_map(|finding| finding.field.as_deref()).collect();
+    assert!(findings.iter().all(|finding| finding.check.number() == 14 && finding.rule.is_some()), "{findings:?}");
+    assert!(fields.contains(&"/payload/general_month/l19") && fields.contains(&"/payload/general_month/l20"), "{fields:?}");
+    // What is brought forward is what the month before left: line 13 of October is line 20 of September.
+    let september = vat(CODE, |filing| filing["period"] = "202609".into());
+    office.receipt(&firm, &september);
+    let outcome = office.submit(&firm, &vat(CODE, |_| {})).unwrap();
+    let filing::desk::flow::receive::Outcome::Refused(findings) = outcome else { panic!("it was receipted") };
+    assert_eq!(findings.iter().map(|finding| finding.field.as_deref().unwrap_or_default()).collect::<Vec<_>>(), ["/payload/general_month/l13"], "{findings:?}");
 }
 
 #[test]

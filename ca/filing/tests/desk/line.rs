@@ -78,8 +78,7 @@ fn an_officer_moves_it_on_and_receipts_are_chained() {
     let next = vat(CODE, |filing| {
         filing["revision"] = 2.into();
         filing["prev_filing_id"] = id.clone().into();
-        filing["payload"]["general_month"]["l28"] = "1.00".into();
-        filing["payload"]["general_month"]["l34"] = "34999.00".into();
+        crate::office::corrected(filing);
     });
     assert!(office.refused(&firm, &next).contains(&12));
 }
@@ -155,8 +154,7 @@ fn receipts_of_a_later_revision_and_another_mailbox() {
     let next = vat(CODE, |filing| {
         filing["revision"] = 2.into();
         filing["prev_filing_id"] = previous;
-        filing["payload"]["general_month"]["l28"] = "1.00".into();
-        filing["payload"]["general_month"]["l34"] = "34999.00".into();
+        crate::office::corrected(filing);
     });
     receipted(office.submit(&firm, &next).unwrap());
     let page = serde_json::to_value(outbox::collect(&office.desk).unwrap()).unwrap();

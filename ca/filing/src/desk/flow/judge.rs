@@ -61,6 +61,7 @@ pub fn judge<'a>(desk: &Desk, caller: &Enterprise, stamped: Stamped<'a>) -> Resu
     replay(&stamped, before.as_ref(), &payload, &mut findings);
     sequence(&stamped, before.as_ref(), &mut findings);
     let (timely, deadline) = deadline(desk, &stamped, at, &mut findings);
+    super::rules::judge(desk, &stamped.proved.parsed, city(stamped.proved.parsed.received_at).date(), &mut findings)?;
     let evidence = match (path, status) {
         (Some(path), Some(status)) => Some(Evidence { path, status, slot, mandate, payload, timely, deadline }),
         _ => None,

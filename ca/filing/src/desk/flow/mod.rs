@@ -9,5 +9,6 @@ pub mod mandate;
 pub mod outbox;
 pub mod proceed;
 pub mod receive;
+mod rules;
 pub mod seal;
 pub mod verify;
