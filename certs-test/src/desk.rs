@@ -92,8 +92,11 @@ impl FilingDesk {
     pub fn sign(&self, name: &str, file: &str, document: &[u8]) {
         use base64::{Engine as _, engine::general_purpose::STANDARD};
         std::fs::write(self.home.join(file), document).expect("a place to write");
-        let (certificate, key, signature) = (format!("{name}.pem"), format!("{name}.key"), format!("{file}.p7s"));
-        openssl(&["cms", "-sign", "-binary", "-cades", "-in", file, "-signer", &certificate, "-inkey", &key, "-certfile", &certificate, "-outform", "DER", "-out", &signature], &self.home).ok();
+        let (certificate, issuers, key, signature) = (format!("{name}.pem"), format!("{name}.issuers.pem"), format!("{name}.key"), format!("{file}.p7s"));
+        let chain = std::fs::read_to_string(self.home.join(&certificate)).expect("a certificate");
+        let above = chain.split_inclusive("-----END CERTIFICATE-----\n").skip(1).collect::<String>();
+        std::fs::write(self.home.join(&issuers), above).expect("a place to write");
+        openssl(&["cms", "-sign", "-binary", "-cades", "-in", file, "-signer", &certificate, "-inkey", &key, "-certfile", &issuers, "-outform", "DER", "-out", &signature], &self.home).ok();
         let signature = std::fs::read(self.home.join(signature)).expect("a signature");
         let body = json!({ "filing": STANDARD.encode(document), "signature": STANDARD.encode(signature) });
         std::fs::write(self.home.join(format!("{file}.body")), body.to_string()).expect("a place to write");
