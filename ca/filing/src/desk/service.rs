@@ -61,7 +61,8 @@ pub struct ShownFiling {
     pub filing_id: String,
     #[serde(flatten)]
     pub record: FilingRecord,
-    pub receipts: Vec<ShownReceipt>,
+    /// Its receipts; the record counts them.
+    pub issued: Vec<ShownReceipt>,
 }
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -147,8 +148,8 @@ pub fn shown(desk: &Desk, id: &str) -> Result<ShownFiling, DeskError> {
         let sealed = desk.store.get(&number.seal())?.is_some();
         Ok(ShownReceipt { receipt_no: number.to_string(), sealed, letter: letter.map(|letter| letter.state) })
     };
-    let receipts = (1..=record.receipts).map(receipt).collect::<Result<_, DeskError>>()?;
-    Ok(ShownFiling { filing_id: id.to_owned(), record, receipts })
+    let issued = (1..=record.receipts).map(receipt).collect::<Result<_, DeskError>>()?;
+    Ok(ShownFiling { filing_id: id.to_owned(), record, issued })
 }
 
 /// Files readable by this user alone; the content is recorded as read before it is.
@@ -175,7 +176,7 @@ fn export(desk: &Desk, id: &str, directory: &Path, reason: &str) -> Result<u64, 
     let body = open_body(id, &read(body_key(id))?, &desk.data).map_err(DeskError::from)?;
     write("filing.json", &body)?;
     write("filing.p7s", signature(&read(signature_key(id))?).map_err(DeskError::from)?)?;
-    for receipt in shown.receipts.iter().filter(|receipt| receipt.sealed) {
+    for receipt in shown.issued.iter().filter(|receipt| receipt.sealed) {
         let Some(number) = ReceiptNumber::parse(&receipt.receipt_no) else { continue };
         if let Some(sealed) = seal::stored(desk, &number)? {
             write(&format!("receipt-{number}.json"), &sealed.document)?;

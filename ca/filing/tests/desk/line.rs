@@ -72,7 +72,7 @@ fn an_officer_moves_it_on_and_receipts_are_chained() {
     assert_eq!(json(&third.document)["amounts_due"], "39200.00");
     assert!(Signature::read(&third.seal).unwrap().prove(&third.document, &[]).is_ok());
     let shown = shown(&office.desk, &id).unwrap();
-    assert_eq!((shown.record.status, shown.receipts.len()), (Status::Processed, 3));
+    assert_eq!((shown.record.status, shown.issued.len()), (Status::Processed, 3));
     assert!(proceed(&office.desk, &id, Status::Rejected, &Decision::default()).is_err());
     // The period is closed: the next revision is not taken.
     let next = vat(CODE, |filing| {
@@ -105,7 +105,7 @@ fn the_gateway_takes_every_letter_until_it_says_it_delivered_it() {
     office.clock.advance(Duration::days(30));
     assert!(outbox::collect(&office.desk).unwrap().letters.is_empty());
     told(serde_json::json!({"refused": "unknown-mailbox"}));
-    assert_eq!(serde_json::to_value(shown(&office.desk, number.trim_end_matches("-1")).unwrap().receipts[0].letter).unwrap(), "sent");
+    assert_eq!(serde_json::to_value(shown(&office.desk, number.trim_end_matches("-1")).unwrap().issued[0].letter).unwrap(), "sent");
 }
 
 #[test]

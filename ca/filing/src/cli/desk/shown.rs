@@ -38,7 +38,7 @@ fn filing(filing: &ShownFiling) -> Result<(), Problem> {
     let late = if record.timely { "" } else { "  late" };
     line(&format!("{}  {} {} revision {}  {}  {}{late}", filing.filing_id, record.kind, record.period, record.revision, record.uscc, record.status.name()))?;
     line(&format!("  received {at} at {}", record.bureau))?;
-    filing.receipts.iter().try_for_each(|receipt| {
+    filing.issued.iter().try_for_each(|receipt| {
         let sealed = if receipt.sealed { "sealed" } else { "not sealed yet" };
         let letter = match receipt.letter {
             None => "not mailed",

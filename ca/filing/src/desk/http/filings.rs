@@ -96,7 +96,7 @@ pub async fn state(State(public): State<Arc<Public>>, Path(id): Path<String>) ->
     let found = worked(move || {
         let shown = service::shown(&public.desk, &id)?;
         let mut receipts = Vec::new();
-        for receipt in &shown.receipts {
+        for receipt in &shown.issued {
             let Some(number) = ReceiptNumber::parse(&receipt.receipt_no) else { continue };
             if let Some(sealed) = seal::stored(&public.desk, &number)? {
                 receipts.push(json!({ "receipt_no": receipt.receipt_no, "receipt": STANDARD.encode(&sealed.document), "seal": STANDARD.encode(&sealed.seal) }));
