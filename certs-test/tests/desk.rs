@@ -1,0 +1,188 @@
+//! The built filing desk, filed at with OpenSSL and curl: receipts that OpenSSL proves, refusals with their check, mail through
+//! the built gateway, and the desk killed at any moment.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+use std::io::Write as _;
+use std::time::{Duration, Instant};
+
+use base64::{Engine as _, engine::general_purpose::STANDARD};
+use certs_test::desk::{FilingDesk, id, vat};
+use certs_test::office::{DOMAIN, Office};
+use certs_test::programs::{openssl, oracle, run};
+use serde_json::Value;
+
+const CODE: &str = "91440101MAT000018G";
+const NAME: &str = "广州某某有限公司";
+
+struct City {
+    office: Office,
+    desk: FilingDesk,
+}
+
+impl City {
+    fn open(place: &std::path::Path) -> Self {
+        let mut office = Office::open(place, 1);
+        // A time source, and the second outbox.
+        office.authority.kill();
+        let mut file = std::fs::File::options().append(true).open(place.join("ca/ca.toml")).unwrap();
+        write!(file, "\n[timestamp]\nsource = \"unchecked\"\n").unwrap();
+        drop(file);
+        office.authority.start();
+        office.kill_gateway();
+        let configuration = place.join("mailgw/mailgw.toml");
+        let text = std::fs::read_to_string(&configuration).unwrap();
+        let line = format!("outbox = [{:?}, {:?}]", place.join("ca/outbox.sock"), place.join("desk/outbox.sock"));
+        let changed: Vec<&str> = text.lines().map(|old| if old.starts_with("outbox") { line.as_str() } else { old }).collect();
+        std::fs::write(configuration, changed.join("\n")).unwrap();
+        office.start_gateway();
+        let mut desk = FilingDesk::found(&office.authority, DOMAIN);
+        desk.start();
+        for name in ["firm", "second"] {
+            office.authority.request(name, "/C=CN");
+            let mailbox = office.institutions[0].address.clone();
+            office.authority.issue(name, "enterprise-signing", &["--name", NAME, "--code", CODE, "--mailbox", &mailbox]);
+        }
+        Self { office, desk }
+    }
+
+    /// Files until a timestamp signer is there.
+    fn file(&self, name: &str, file: &str, document: &Value) -> (u16, Value) {
+        let until = Instant::now() + Duration::from_secs(60);
+        loop {
+            let (status, answer) = self.desk.file(name, file, document.to_string().as_bytes());
+            if status != 503 || Instant::now() >= until {
+                return (status, answer);
+            }
+            std::thread::sleep(Duration::from_millis(200));
+        }
+    }
+}
+
+fn octets(answer: &Value, member: &str) -> Vec<u8> {
+    STANDARD.decode(answer[member].as_str().unwrap_or_else(|| panic!("{answer}"))).unwrap()
+}
+
+#[test]
+fn a_filing_goes_from_openssl_to_a_receipt_that_openssl_proves_and_into_the_mailbox() {
+    let place = tempfile::tempdir().unwrap();
+    let city = City::open(place.path());
+    let (desk, home) = (&city.desk, &city.desk.home);
+    // 1. Received, sealed, and proved by others with nothing but the root.
+    let filing = vat(CODE, 1, "202610");
+    let (status, answer) = city.file("firm", "one.json", &filing);
+    assert_eq!(status, 200, "{answer}; {}", std::fs::read_to_string(home.join("desk.log")).unwrap_or_default());
+    let receipt = octets(&answer, "receipt");
+    std::fs::write(home.join("receipt.json"), &receipt).unwrap();
+    std::fs::write(home.join("receipt.p7s"), octets(&answer, "seal")).unwrap();
+    let verify = ["cms", "-verify", "-binary", "-cades", "-inform", "DER", "-in", "receipt.p7s", "-content", "receipt.json", "-CAfile", "ca/root.pem", "-purpose", "any", "-out", "verified"];
+    openssl(&verify, home).ok();
+    let read: Value = serde_json::from_slice(&receipt).unwrap();
+    assert_eq!((read["status"].as_str(), read["uscc"].as_str(), read["unit_name"].as_str()), (Some("RECEIVED"), Some(CODE), Some(NAME)));
+    std::fs::write(home.join("receipt.json"), [receipt.as_slice(), b" "].concat()).unwrap();
+    assert_ne!(openssl(&verify, home).code, 0);
+    // The timestamp in the receipt is over the signature that was sent.
+    std::fs::write(home.join("stamp.tst"), STANDARD.decode(read["tst"].as_str().unwrap()).unwrap()).unwrap();
+    assert!(openssl(&["ts", "-reply", "-token_in", "-in", "stamp.tst", "-token_out", "-text"], home).ok().contains("Hash Algorithm: sha256"));
+    // 2. Again it is the same; found by its number, as JSON, page and PDF, without a certificate.
+    assert_eq!(city.file("firm", "one.json", &filing), (200, answer.clone()));
+    let number = format!("{}-1", id(1));
+    let got = |form: &str| desk.curl("", &[&desk.url(&format!("receipts/{number}{form}"))]).ok();
+    assert_eq!(serde_json::from_str::<Value>(&got("")).unwrap(), answer);
+    assert_eq!(got(".json").as_bytes(), receipt);
+    assert!(got(".html").contains("已接收"));
+    desk.curl("", &["-o", "receipt.pdf", &desk.url(&format!("receipts/{number}.pdf"))]).ok();
+    let text = run("pdftotext", &["-layout", "receipt.pdf", "-"], home).ok();
+    assert!(text.contains("申报回执") && text.contains(NAME) && text.contains(&number), "{text}");
+    // 3. Nobody files without a certificate, or with one of an office's bureau for another.
+    assert_eq!(desk.send("", "filings", "one.json").0, 403);
+    // 4. Signed with a revoked certificate: refused with its check, in Chinese and English.
+    let serial = openssl(&["x509", "-in", "second.pem", "-noout", "-serial"], home).ok().trim().trim_start_matches("serial=").to_ascii_lowercase();
+    desk.sign("second", "two.json", vat(CODE, 2, "202609").to_string().as_bytes());
+    city.office.authority.ca(&["revoke", &serial, "--reason", "superseded"]).ok();
+    let (status, refused) = desk.send("firm", "filings", "two.json");
+    assert_eq!((status, refused["check"].as_u64(), refused["code"].as_str()), (422, Some(8), Some("check-08-revocation")), "{refused}");
+    assert!(refused["message"].as_str().unwrap().contains("吊销") && refused["message"].as_str().unwrap().contains("revoked"));
+    // 5. An attachment is streamed, and memory stays flat.
+    let large: Vec<u8> = (0..50_000_000_u32).map(|at| (at % 251) as u8).collect();
+    std::fs::write(home.join("large.bin"), &large).unwrap();
+    let sha256 = openssl(&["dgst", "-sha256", "-r", "large.bin"], home).ok().split(' ').next().unwrap().to_owned();
+    let put = |name: &str| desk.curl("firm", &["-w", "\n%{http_code}", "-T", "large.bin", &desk.url(&format!("attachments/{name}"))]).out;
+    assert!(put(&sha256).ends_with("200") && put(&sha256).ends_with("200"));
+    assert!(put(&"0".repeat(64)).ends_with("400"));
+    let status = std::fs::read_to_string(format!("/proc/{}/status", desk.id().unwrap())).unwrap();
+    let peak: u64 = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).and_then(|line| line.trim().trim_end_matches(" kB").parse().ok()).unwrap();
+    // The key derivation alone takes 64 MiB.
+    assert!(peak < 200_000, "{peak} kB");
+    // 6. The officer moves it on.
+    let moved = desk.desk(&["--json", "accept", &id(1)]).json();
+    assert_eq!((moved[0]["status"].as_str(), moved[0]["issued"].as_array().map(Vec::len)), (Some("ACCEPTED"), Some(2)));
+    assert_eq!(desk.desk(&["accept", &id(1)]).code, 5);
+    assert_eq!(desk.desk(&["show", "00000000000000000000000000"]).code, 4);
+    // 7. Both receipts arrive in the mailbox, each once, with receipt and seal.
+    let account = &city.office.institutions[0];
+    let script = "import imaplib,ssl,sys,email,email.policy\nc=imaplib.IMAP4_SSL('localhost',int(sys.argv[1]),ssl_context=ssl.create_default_context(cafile='ca/root.pem'))\nc.login(sys.argv[2],sys.argv[3])\nc.select('INBOX',readonly=True)\nfor n in c.search(None,'ALL')[1][0].split():\n    m=email.message_from_bytes(c.fetch(n,'(BODY.PEEK[])')[1][0][1],policy=email.policy.default)\n    assert not m.defects\n    print(m['Subject'],[(p.get_filename(),p.get_content_type()) for p in m.iter_attachments()])\n";
+    let mail = || run(oracle("python"), &["-c", script, &city.office.imaps.to_string(), &account.address, &account.password], home).ok();
+    let until = Instant::now() + Duration::from_secs(60);
+    while mail().lines().filter(|line| line.starts_with("申报回执")).count() < 2 {
+        assert!(Instant::now() < until, "{}\n{}", mail(), std::fs::read_to_string(home.join("mailgw.log")).unwrap_or_default());
+        std::thread::sleep(Duration::from_millis(500));
+    }
+    std::thread::sleep(Duration::from_secs(6));
+    let arrived = mail();
+    assert_eq!(arrived.lines().filter(|line| line.starts_with("申报回执")).count(), 2, "{arrived}");
+    assert!(arrived.contains(&format!("receipt-{number}.p7s")) && arrived.contains(&format!("receipt-{}-2.json", id(1))), "{arrived}");
+    // 8. What the log holds is proved from its export, and what was filed is nowhere in the clear.
+    let exported = desk.desk(&["--json", "log", "export", "exported"]).json();
+    desk.desk(&["log", "verify", "exported", "--vkey", exported["vkey"].as_str().unwrap()]).ok();
+    assert_ne!(run("grep", &["-rq", "1000000.00", "desk/store"], home).code, 0);
+    let metrics = run("curl", &["-s", &format!("http://127.0.0.1:{}/metrics", desk.http)], home).ok();
+    assert!(metrics.contains("suiyin_desk_filings_total{outcome=\"check-08-revocation\"} 1"), "{metrics}");
+}
+
+#[test]
+fn what_was_receipted_outlives_every_kill_and_nothing_is_there_twice() {
+    let place = tempfile::tempdir().unwrap();
+    let mut city = City::open(place.path());
+    let months = ["202601", "202602", "202603", "202604", "202605", "202606", "202607", "202608", "202609", "202610"];
+    let mut told: Vec<(u64, Value)> = Vec::new();
+    for round in 0..8_u64 {
+        let number = 100 + round;
+        // Months from the last one back: none is the next one's month before.
+        let document = vat(CODE, number, months[months.len() - 1 - round as usize]);
+        city.desk.sign("firm", "kill.json", document.to_string().as_bytes());
+        std::thread::scope(|scope| {
+            let desk = &city.desk;
+            let sent = scope.spawn(move || desk.send("firm", "filings", "kill.json"));
+            std::thread::sleep(Duration::from_millis(5 + (round * 37) % 120));
+            desk.stop_hard();
+            let (status, answer) = sent.join().unwrap();
+            if status == 200 {
+                told.push((number, answer));
+            }
+        });
+        city.desk.reap();
+        city.desk.start();
+        // Sent again it is receipted, whatever the kill met; what was told before is told again.
+        let until = Instant::now() + Duration::from_secs(60);
+        let answer = loop {
+            let (status, answer) = city.desk.send("firm", "filings", "kill.json");
+            if status == 200 {
+                break answer;
+            }
+            assert!(status == 503 && Instant::now() < until, "{status} {answer}");
+            std::thread::sleep(Duration::from_millis(200));
+        };
+        if let Some((_, before)) = told.iter().find(|(known, _)| *known == number) {
+            assert_eq!(answer, *before);
+        } else {
+            told.push((number, answer));
+        }
+    }
+    for (number, answer) in &told {
+        let got = city.desk.curl("", &[&city.desk.url(&format!("receipts/{}-1", id(*number)))]).ok();
+        assert_eq!(serde_json::from_str::<Value>(&got).unwrap(), *answer);
+    }
+    let listed = city.desk.desk(&["--json", "list", CODE]).json();
+    assert_eq!(listed.as_array().map(Vec::len), Some(8));
+    assert!(listed.as_array().unwrap().iter().all(|filing| filing["issued"].as_array().is_some_and(|receipts| receipts.len() == 1 && receipts[0]["sealed"] == true)));
+}
