@@ -95,3 +95,64 @@ fn a_timestamp_over_other_bytes_is_not_taken() {
     let (covered, elsewhere) = (basic.archive_imprint(DOCUMENT, DigestAlgorithm::Sha256), basic.archive_imprint(b"other", DigestAlgorithm::Sha256));
     assert_eq!(basic.with_archive_timestamp(&covered, &city.token(elsewhere.imprint(), NOW)).unwrap_err(), CadesError::OtherImprint);
 }
+
+const JARS: &str = "/usr/share/java/bcprov.jar:/usr/share/java/bcpkix.jar:/usr/share/java/bcutil.jar";
+const ORACLE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../certs-test/oracles/Cades.java");
+
+#[test]
+fn bouncy_castle_and_gnutls_verify_every_level_and_recompute_the_archive_imprint() {
+    let (city, desk) = (City::new(), Desk::new());
+    desk.put("document", DOCUMENT);
+    desk.put("other", b"other");
+    desk.pem("root.pem", "CERTIFICATE", &city.root.certificate);
+    let sha256 = DigestAlgorithm::Sha256;
+    let basic = city.signed();
+    let stamped = basic.with_timestamp(&city.token(&basic.timestamp_imprint(sha256), NOW)).unwrap();
+    let list = city.root.crl(&city.root.crl_plan(), vec![]);
+    let good = city.good(&city.certificate);
+    let evidence = stamped.with_evidence([city.tsa_certificate.as_slice()], [good.as_slice()], [list.as_slice()]).unwrap();
+    let covered = evidence.archive_imprint(DOCUMENT, sha256);
+    let archived = evidence.with_archive_timestamp(&covered, &city.token(covered.imprint(), NOW + Duration::DAY)).unwrap();
+    for (signature, saw) in [(&basic, "stamps=0 archived=0 crls=0"), (&stamped, "stamps=1 archived=0 crls=0"), (&evidence, "stamps=1 archived=0 crls=1"), (&archived, "stamps=1 archived=1 crls=1")] {
+        desk.put("signature", signature.der());
+        let told = desk.ok(&format!("java -cp {JARS} {ORACLE} verify document signature"));
+        assert!(told.contains(saw), "{saw}: {told}");
+        assert!(!desk.run(&format!("java -cp {JARS} {ORACLE} verify other signature")).0, "{saw}");
+        // GnuTLS knows no revocation answers of other forms, and so nothing of version 5.
+        if saw.ends_with("crls=0") {
+            let told = desk.ok("certtool --p7-verify --inder --infile signature --load-data document --load-ca-certificate root.pem");
+            assert!(told.contains("Signature status: ok"), "{saw}: {told}");
+        }
+    }
+}
+
+#[test]
+fn what_bouncy_castle_and_openssl_sign_and_stamp_is_read() {
+    let desk = Desk::new();
+    desk.put("document", DOCUMENT);
+    desk.put("tsa.ext", b"extendedKeyUsage=critical,timeStamping\nkeyUsage=critical,digitalSignature\n");
+    for name in ["signer", "tsa"] {
+        desk.ok(&format!("openssl req -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -keyout {name}.key -out {name}.csr -subj /O=Suiyin/CN={name}"));
+        let extensions = if name == "tsa" { "-extfile tsa.ext" } else { "" };
+        desk.ok(&format!("openssl x509 -req -in {name}.csr -key {name}.key -days 30 -out {name}.pem {extensions}"));
+        desk.ok(&format!("openssl x509 -in {name}.pem -outform DER -out {name}.der"));
+        desk.ok(&format!("openssl pkcs8 -topk8 -nocrypt -in {name}.key -outform DER -out {name}.p8"));
+    }
+    desk.ok(&format!("java -cp {JARS} {ORACLE} sign document signer.p8 signer.der tsa.p8 tsa.der signature"));
+    let theirs = Signature::read(&desk.get("signature")).unwrap();
+    assert_eq!(theirs.prove(DOCUMENT, &[]).unwrap().signer_certificate(), desk.get("signer.der"));
+    let token = theirs.signature_timestamps().next().unwrap().to_vec();
+    let stamp = pki::timestamp::verify(&token, &[]).unwrap();
+    assert!(stamp.imprint().is_of(theirs.value()) && stamp.signer_certificate() == desk.get("tsa.der"));
+    assert!(theirs.prove(b"other", &[]).is_err());
+    // OpenSSL's own, and a token of its for the same.
+    desk.ok("openssl cms -sign -cades -binary -in document -outform DER -out signature -signer signer.pem -inkey signer.key");
+    let theirs = Signature::read(&desk.get("signature")).unwrap();
+    desk.put("value", theirs.value());
+    desk.put("serial", b"01");
+    desk.put("tsa.cnf", b"[tsa]\ndefault_tsa=t\n[t]\nserial=serial\nsigner_cert=tsa.pem\nsigner_key=tsa.key\nsigner_digest=sha256\ndefault_policy=1.3.6.1.4.1.32473.3.1\ndigests=sha256\naccuracy=secs:1\ness_cert_id_alg=sha256\n");
+    desk.ok("openssl ts -query -data value -sha256 -cert -out query");
+    desk.ok("openssl ts -reply -config tsa.cnf -queryfile query -token_out -out token");
+    let stamped = theirs.with_timestamp(&desk.get("token")).unwrap();
+    assert!(stamped.is_timestamped() && stamped.prove(DOCUMENT, &[]).is_ok());
+}
