@@ -34,6 +34,7 @@ pub const TARGETS: [Target; 21] = [
     Target { name: "certificate", run: pki_inputs::certificate, seeds: pki_inputs::certificate_seeds },
     Target { name: "crl", run: pki_inputs::crl, seeds: pki_inputs::crl_seeds },
     Target { name: "timestamp_request", run: trust::timestamp_request, seeds: trust::timestamp_request_seeds },
+    Target { name: "cades", run: trust::cades, seeds: trust::cades_seeds },
     Target { name: "timestamp", run: trust::timestamp, seeds: trust::timestamp_seeds },
     Target { name: "blocklist", run: trust::blocklist, seeds: trust::blocklist_seeds },
     Target { name: "path", run: trust::path, seeds: trust::path_seeds },

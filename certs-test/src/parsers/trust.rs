@@ -3,6 +3,8 @@
 use std::sync::OnceLock;
 
 use pki::asn1::Reader;
+use pki::cades::{Constraints, Floor, Given, Indication, Signature, assess};
+use pki::cms::SignerPlan;
 use pki::key::Blocklist;
 use pki::path::{ANY_PURPOSE, Anchors, Oid, Requirements, RevocationList, Validation};
 use pki::signature::DigestAlgorithm;
@@ -40,7 +42,12 @@ pub(super) fn timestamp(input: &[u8]) {
 
 pub(super) fn timestamp_seeds() -> Vec<Vec<u8>> {
     static TOKEN: OnceLock<Vec<u8>> = OnceLock::new();
-    let token = TOKEN.get_or_init(|| {
+    vec![TOKEN.get_or_init(|| token(&request(None))).clone()]
+}
+
+fn token(request: &TimeStampRequest) -> Vec<u8> {
+    static PLAN: OnceLock<TokenPlan> = OnceLock::new();
+    let plan = PLAN.get_or_init(|| {
         let mut parameters = parameters();
         parameters.subject_alt_names.clear();
         parameters.key_usages = vec![KeyUsagePurpose::DigitalSignature];
@@ -51,11 +58,65 @@ pub(super) fn timestamp_seeds() -> Vec<Vec<u8>> {
         parameters.custom_extensions.push(purpose);
         // The signer is the holder of the tests' one key.
         let certificate = parameters.self_signed(holder().issuer.key()).expect("a certificate");
-        let terms = Terms { policy: Oid::new_unwrap("1.3.6.1.4.1.32473.3.1"), accuracy_ms: 1_500, ordering: true };
-        let told = TokenInfo::new(&terms, &request(None), Moment { time: NOW, serial: [0x41; 16] }).expect("what a token says");
-        TokenPlan::new(certificate.der(), &[]).expect("a plan").token(&told, holder()).expect("a token")
+        TokenPlan::new(certificate.der(), &[]).expect("a plan")
     });
-    vec![token.clone()]
+    let told = TokenInfo::new(&terms(), request, Moment { time: NOW, serial: [0x41; 16] }).expect("what a token says");
+    plan.token(&told, holder()).expect("a token")
+}
+
+fn terms() -> Terms {
+    Terms { policy: Oid::new_unwrap("1.3.6.1.4.1.32473.3.1"), accuracy_ms: 1_500, ordering: true }
+}
+
+const DOCUMENT: &[u8] = b"{\"filing_id\":\"01K\"}";
+
+/// Whatever is proved was signed by the holder over this document; what is read is written and read again; what is trusted
+/// by nobody never passes.
+pub(super) fn cades(input: &[u8]) {
+    let Ok(signature) = Signature::read(input) else { return };
+    if let Ok(again) = signature.with_evidence([], [], []) {
+        assert_eq!(again.value(), signature.value());
+        assert_eq!(Signature::read(again.der()).as_ref(), Ok(&again));
+    }
+    if let Ok(proved) = signature.prove(DOCUMENT, &[]) {
+        assert_eq!(CertificateView::parse(proved.signer_certificate()).expect("a view").spki, holder().spki);
+        assert!(signature.prove(b"other", &[]).is_err());
+    }
+    let nobody = Anchors::new(&[] as &[Vec<u8>]).expect("no anchors");
+    let required = Requirements { extended_key_usage: ANY_PURPOSE, key_usage: Vec::new(), policies: Vec::new() };
+    let constraints = Constraints {
+        anchors: &nobody,
+        timestamp_anchors: &nobody,
+        required: &required,
+        credit_code: None,
+        timestamped: false,
+        claimed_within: None,
+        answers_after: time::Duration::ZERO,
+        timestamp_answers_after: time::Duration::ZERO,
+        skew: time::Duration::ZERO,
+        floor: &Floor::new(Vec::new()),
+    };
+    if let Ok(found) = assess(DOCUMENT, &signature, &constraints, &Given::default(), NOW) {
+        assert_ne!(found.verdict().0, Indication::TotalPassed);
+    }
+}
+
+pub(super) fn cades_seeds() -> Vec<Vec<u8>> {
+    static SEEDS: OnceLock<Vec<Vec<u8>>> = OnceLock::new();
+    let stamp = |imprint: &Imprint| token(&TimeStampRequest { imprint: imprint.clone(), policy: None, nonce: None, certificate: true });
+    SEEDS
+        .get_or_init(|| {
+            let digest: [u8; 32] = DigestAlgorithm::Sha256.digest(DOCUMENT).try_into().expect("32 octets");
+            let basic = SignerPlan::new(holder().issuer.der(), &[]).expect("a plan").seal(digest, NOW, holder()).expect("a signature");
+            let basic = Signature::read(&basic).expect("what was just made");
+            let stamped = basic.with_timestamp(&stamp(&basic.timestamp_imprint(DigestAlgorithm::Sha256))).expect("a timestamp");
+            let lists = crl_seeds();
+            let lasting = stamped.with_evidence([holder().issuer.der().as_ref()], [], lists.iter().map(Vec::as_slice)).expect("evidence");
+            let covered = lasting.archive_imprint(DOCUMENT, DigestAlgorithm::Sha512);
+            let archived = lasting.with_archive_timestamp(&covered, &stamp(covered.imprint())).expect("an archive timestamp");
+            [basic, stamped, lasting, archived].map(|one| one.der().to_vec()).to_vec()
+        })
+        .clone()
 }
 
 /// A list that is read holds as many keys as it has lines of them, and a key that none names is not held.
