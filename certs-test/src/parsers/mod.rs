@@ -24,7 +24,7 @@ pub struct Target {
     pub seeds: fn() -> Vec<Vec<u8>>,
 }
 
-pub const TARGETS: [Target; 21] = [
+pub const TARGETS: [Target; 22] = [
     Target { name: "smtp", run: dialogues::smtp, seeds: dialogues::smtp_seeds },
     Target { name: "imap", run: dialogues::imap, seeds: dialogues::imap_seeds },
     Target { name: "mime", run: dialogues::mime, seeds: dialogues::mime_seeds },
