@@ -226,7 +226,10 @@ fn a_new_root_is_made_and_the_two_vouch_for_each_other() {
     authority.ca(&["root", "install", "new/certificate.pem", "--by-present", "new-by-old/certificate.pem"]).ok();
     let published = run("curl", &["-s", "--fail", "-o", "roots.pem", &format!("{}/roots", authority.url)], &authority.home);
     assert_eq!(published.code, 0, "{published:?}");
-    assert_eq!(verify("root.pem", &["next/certificate.pem", "roots.pem"], "leaf.pem"), 0);
+    assert_eq!(std::fs::read_to_string(authority.home.join("roots.pem")).unwrap().matches("BEGIN CERTIFICATE").count(), 3);
+    // OpenSSL tries one path alone, and a self-signed root among the untrusted ends it: it gets what leads across.
+    std::fs::write(authority.home.join("across.pem"), fetch(&authority, "issuer/root-2-by-root.der", "x509")).unwrap();
+    assert_eq!(verify("root.pem", &["next/certificate.pem", "across.pem"], "leaf.pem"), 0);
     assert_eq!(fetch(&authority, "issuer/root-2.der", "x509"), openssl(&["x509", "-in", "new/certificate.pem"], &authority.home).ok());
     assert_ne!(authority.ca(&["root", "install", "root.pem", "--by-present", "new-by-old/certificate.pem"]).code, 0);
     // The same by our own path building, with the lists of all three.
