@@ -1,6 +1,7 @@
 //! The enterprise's program as built: a key, its certificate, a draft, its check, a signature that OpenSSL proves.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
+use certs_test::desk::FilingDesk;
 use certs_test::programs::{Authority, Said, openssl, program, run};
 
 const NAME: &str = "广州示范有限公司";
@@ -43,4 +44,84 @@ fn an_enterprise_signs_what_its_rules_allow_and_nothing_else() {
     assert_eq!(sign("again.jsonc").code, 5);
     std::fs::write(authority.home.join("other.jsonc"), text.replacen(CODE, "91440101MAT000026B", 1)).unwrap();
     assert_eq!(sign("other.jsonc").code, 3);
+}
+
+/// An authority whose clock is its own time source, so that it stamps.
+fn stamping(place: &std::path::Path) -> Authority {
+    use std::io::Write as _;
+    let mut authority = Authority::found(place);
+    let mut file = std::fs::File::options().append(true).open(place.join("ca/ca.toml")).unwrap();
+    writeln!(file, "\n[timestamp]\nsource = \"unchecked\"").unwrap();
+    drop(file);
+    authority.start();
+    authority
+}
+
+#[test]
+fn a_filing_is_submitted_once_and_its_receipt_proved_with_the_anchor_alone() {
+    let place = tempfile::tempdir().unwrap();
+    let authority = stamping(place.path());
+    let mut desk = FilingDesk::found(&authority, "mail.example.cn");
+    let filing = |arguments: &[&str]| -> Said { run(program("filing"), arguments, &authority.home) };
+    filing(&["key", "new", "--dir", "firm", "--name", NAME, "--passphrase-file", "pass"]).ok();
+    std::fs::copy(authority.home.join("firm/request.csr"), authority.home.join("firm.csr")).unwrap();
+    authority.issue("firm", "enterprise-signing", &["--name", NAME, "--code", CODE]);
+    std::fs::copy(authority.home.join("firm.pem"), authority.home.join("firm/certificate.pem")).unwrap();
+    std::fs::copy(authority.home.join("ca/root.pem"), authority.home.join("firm/root.pem")).unwrap();
+    // With a file that goes with it.
+    filing(&["new", "--kind", "vat-general", "--period", "202610", "--code", CODE, "--out", "vat.jsonc"]).ok();
+    std::fs::write(authority.home.join("firm/附表.pdf"), "an attachment").unwrap();
+    let digest = run("sha256sum", &["firm/附表.pdf"], &authority.home).ok();
+    let attachment = format!("\"attachments\": [{{\"name\": \"附表.pdf\", \"size\": 13, \"media_type\": \"application/pdf\", \"sha256\": \"{}\"}}]", &digest[..64]);
+    let text = std::fs::read_to_string(authority.home.join("vat.jsonc")).unwrap();
+    let with = text.replacen("\"attachments\": []", &attachment, 1);
+    assert_ne!(with, text);
+    std::fs::write(authority.home.join("vat.jsonc"), with).unwrap();
+    let signed = filing(&["sign", "vat.jsonc", "--dir", "firm", "--passphrase-file", "pass", "--json"]).json();
+    let document = signed["document"].as_str().unwrap();
+    // The desk is away: told, and nothing is kept.
+    let url = format!("https://localhost:{}", desk.https);
+    let submit = |wait: &str| filing(&["submit", document, "--dir", "firm", "--server", &url, "--passphrase-file", "pass", "--wait", wait, "--json"]);
+    let away = submit("0");
+    assert!(away.code == 6 || away.err.contains("unreachable"), "{away:?}");
+    desk.start();
+    // An attachment that was changed is not sent.
+    std::fs::write(authority.home.join("firm/附表.pdf"), "AN ATTACHMENT").unwrap();
+    assert_eq!(submit("0").code, 3);
+    std::fs::write(authority.home.join("firm/附表.pdf"), "an attachment").unwrap();
+    let first = submit("30").json();
+    let (receipt, seal) = (first[0]["receipt"].as_str().unwrap(), first[0]["seal"].as_str().unwrap());
+    let kept = |path: &str| std::fs::read(authority.home.join(path)).unwrap();
+    let (octets, sealed) = (kept(receipt), kept(seal));
+    // Submitted again: the same receipt, nothing written over.
+    let again = submit("30").json();
+    assert_eq!((&again, kept(receipt), kept(seal)), (&first, octets.clone(), sealed));
+    let id = signed["filing_id"].as_str().unwrap();
+    assert_eq!(desk.desk(&["list", CODE, "--json"]).json().as_array().unwrap().len(), 1);
+    // The officer moves it on; the next receipt is proved and kept too, without a key.
+    desk.desk(&["accept", id]).ok();
+    let status = filing(&["status", id, "--dir", "firm", "--server", &url, "--json"]).json();
+    assert_eq!((&status[0]["status"], status[0]["receipts"].as_array().unwrap().len()), (&"ACCEPTED".into(), 2), "{status}");
+    let list = filing(&["list", "--dir", "firm", "--json"]).json();
+    assert_eq!((&list[0]["filing_id"], &list[0]["status"], list[0]["receipts"].as_array().unwrap().len()), (&id.into(), &"ACCEPTED".into(), 2));
+    // Everything is away; the anchor alone proves what was kept, OpenSSL the seal.
+    desk.stop_hard();
+    desk.reap();
+    let verify = || filing(&["receipt", "verify", receipt, "--anchor", "ca/root.pem", "--dir", "firm", "--json"]);
+    let proved = verify().json();
+    assert_eq!((&proved["verdict"]["verdict"], &proved["verdict"]["level"], &proved["timely"]), (&"TOTAL-PASSED".into(), &"B-T".into(), &first[0]["timely"]), "{proved}");
+    openssl(&["cms", "-verify", "-cades", "-binary", "-inform", "DER", "-in", seal, "-content", receipt, "-CAfile", "ca/root.pem", "-purpose", "any", "-out", "/dev/null"], &authority.home).ok();
+    // One bit less, another root, the receipt of another signature, or no lists: each is told.
+    let mut changed = octets.clone();
+    let place_of = octets.windows(9).position(|part| part == b"\"hotline\"").unwrap() + 11;
+    changed[place_of] = if changed[place_of] == b'0' { b'1' } else { b'0' };
+    std::fs::write(authority.home.join(receipt), &changed).unwrap();
+    assert_eq!(verify().code, 7);
+    std::fs::write(authority.home.join(receipt), &octets).unwrap();
+    assert_eq!(filing(&["receipt", "verify", receipt, "--anchor", "firm.pem", "--dir", "firm"]).code, 3);
+    let lists = format!("firm/{id}-1.revocation.pem");
+    std::fs::rename(authority.home.join(&lists), authority.home.join("lists.pem")).unwrap();
+    assert_eq!(verify().code, 3);
+    std::fs::rename(authority.home.join("lists.pem"), authority.home.join(&lists)).unwrap();
+    assert_eq!(verify().code, 0);
 }

@@ -4,5 +4,6 @@
 pub mod cli;
 pub mod desk;
 pub mod document;
+pub mod keep;
 pub mod rules;
 pub mod verify;

@@ -19,7 +19,7 @@ use crate::http::{Caller, Limits};
 use crate::shutdown::Shutdown;
 use crate::state::{self, StateError};
 
-pub use client::{AdminClient, CallError};
+pub use client::{AdminClient, Answer, CallError, Sent};
 pub use lines::{Reporter, report};
 
 /// The socket's name within the state directory.

@@ -4,7 +4,7 @@ use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use clap::{Args, ValueEnum};
-use keys::{DnType, KeyStore, Passphrase};
+use keys::{DnType, KeyHandle, KeyStore, Passphrase};
 use pki::cms::{ContentDigest, SignerPlan};
 use pki::path::CertificateFacts;
 use pki::signature::DigestAlgorithm;
@@ -17,12 +17,16 @@ use runtime::clock::{Clock, SystemClock};
 use runtime::exit::{Exit, Problem};
 use runtime::state::write_atomically;
 use runtime::terminal::{json, line};
+use time::OffsetDateTime;
 
 use super::draft;
 use crate::document::{Filing, FilingId, MAX_BYTES, Value};
 use crate::rules::{Failure, History, Judgement, judge};
 
 const KEY: &str = "operator";
+/// Names within the operator's directory.
+pub(super) const CERTIFICATE: &str = "certificate.pem";
+pub(super) const ROOT: &str = "root.pem";
 const CREDENTIAL: &str = "filing-passphrase";
 const MAX_CERTIFICATES: u64 = 64 << 10;
 
@@ -36,10 +40,10 @@ pub enum Language {
 pub struct Place {
     /// 经办人的目录：密钥、证书、已签的申报 (one operator's directory: key, certificate, what was signed).
     #[arg(long, env = "SUIYIN_FILING_DIR", default_value = "filing-state")]
-    dir: PathBuf,
+    pub(super) dir: PathBuf,
     /// 语言 (language).
     #[arg(long, env = "SUIYIN_LANG", value_enum, default_value = "zh")]
-    lang: Language,
+    pub(super) lang: Language,
     /// 输出 JSON (print JSON, errors included).
     #[arg(long)]
     pub json: bool,
@@ -87,36 +91,40 @@ pub struct Signed {
     pub place: Place,
     /// 草稿 (a draft).
     file: PathBuf,
-    /// 证书链 PEM (the certificate with its issuers), as the authority gave it.
+    /// 证书链 PEM (the certificate with its issuers), as the authority gave it; DIR/certificate.pem without it.
     #[arg(long, value_name = "FILE")]
-    certificate: PathBuf,
+    certificate: Option<PathBuf>,
     #[arg(long, value_name = "FILE")]
     passphrase_file: Option<PathBuf>,
 }
 
 impl Place {
-    fn said<'a>(&self, zh: &'a str, en: &'a str) -> &'a str {
+    pub(super) fn said<'a>(&self, zh: &'a str, en: &'a str) -> &'a str {
         if self.lang == Language::Zh { zh } else { en }
     }
 
-    fn refuse(&self, exit: Exit, code: &str, zh: (&str, &str), en: (&str, &str)) -> Problem {
+    pub(super) fn format(&self, zh: &str, en: &str) -> String {
+        self.said(zh, en).to_owned()
+    }
+
+    pub(super) fn refuse(&self, exit: Exit, code: &str, zh: (&str, &str), en: (&str, &str)) -> Problem {
         Problem::new(exit, code, self.said(zh.0, en.0), self.said(zh.1, en.1))
     }
 
-    fn failed(&self, path: &Path, error: &std::io::Error) -> Problem {
+    pub(super) fn failed(&self, path: &Path, error: &std::io::Error) -> Problem {
         let (path, error) = (path.display(), error.to_string());
         self.refuse(Exit::Unavailable, "file", (&format!("{path} 无法读写：{error}"), "请检查路径与磁盘"), (&format!("{path} cannot be read or written: {error}"), "check the path and the disk"))
     }
 
     /// A file, no more of it than anybody would read.
-    fn read(&self, path: &Path, most: u64) -> Result<Vec<u8>, Problem> {
+    pub(super) fn read(&self, path: &Path, most: u64) -> Result<Vec<u8>, Problem> {
         let mut bytes = Vec::new();
         std::fs::File::open(path).and_then(|file| file.take(most + 1).read_to_end(&mut bytes)).map_err(|error| self.failed(path, &error))?;
         Ok(bytes)
     }
 
     /// Written whole or not at all; what stands there with another content is kept.
-    fn keep(&self, path: &Path, bytes: &[u8]) -> Result<(), Problem> {
+    pub(super) fn keep(&self, path: &Path, bytes: &[u8]) -> Result<(), Problem> {
         match std::fs::read(path) {
             Ok(there) if there == bytes => return Ok(()),
             Ok(_) => {
@@ -129,8 +137,29 @@ impl Place {
         write_atomically(path, bytes, 0o600).map_err(|error| self.failed(path, &error))
     }
 
-    fn filings(&self) -> Result<Filings, Problem> {
+    pub(super) fn filings(&self) -> Result<Filings, Problem> {
         Filings::shipped().map_err(|error| Problem::new(Exit::Internal, "policies", error.to_string(), "report this"))
+    }
+
+    /// The operator's key, once its passphrase is given.
+    pub(super) fn key(&self, passphrase_file: Option<&Path>) -> Result<KeyHandle, Problem> {
+        let passphrase = Passphrase::obtain(passphrase_file, CREDENTIAL, self.said("口令", "Passphrase"));
+        let passphrase = passphrase.map_err(|error| Problem::new(Exit::Denied, "passphrase", error.to_string(), self.said("请核对口令文件", "check the passphrase file")))?;
+        let key = KeyStore::open(&self.dir, &passphrase).and_then(|keys| keys.load(KEY));
+        key.map_err(|error| Problem::new(Exit::Denied, "key", error.to_string(), self.said("请核对目录与口令", "check directory and passphrase")))
+    }
+
+    /// The certificate and its issuers, DER, of a file; of `certificate.pem` in the directory where none is named.
+    pub(super) fn chain(&self, file: Option<&Path>) -> Result<Vec<Vec<u8>>, Problem> {
+        let path = file.map_or_else(|| self.dir.join(CERTIFICATE), Path::to_owned);
+        let bad = |zh: &str, en: &str| {
+            let shown = path.display();
+            let next = ("请给出认证机构签发的证书（PEM）", "give the certificates that the authority issued, PEM");
+            self.refuse(Exit::Refused, "certificate", (&format!("{shown}：{zh}"), next.0), (&format!("{shown}: {en}"), next.1))
+        };
+        let blocks = pem::parse_many(self.read(&path, MAX_CERTIFICATES)?).map_err(|error| bad("不是 PEM", &error.to_string()))?;
+        let chain: Vec<Vec<u8>> = blocks.into_iter().filter(|block| block.tag() == "CERTIFICATE").map(pem::Pem::into_contents).collect();
+        if chain.is_empty() { Err(bad("文件中没有证书", "there is no certificate in it")) } else { Ok(chain) }
     }
 
     fn draft(&self, file: &Path) -> Result<Filing, Problem> {
@@ -244,29 +273,28 @@ pub fn sign(wanted: &Signed) -> Result<(), Problem> {
         place.tell_all(&judgement)?;
         return Err(place.unkept(&judgement));
     }
-    // 2. The certificate: this enterprise's, or an agent's, and current.
+    // 2. The certificate: this enterprise's, or an agent's, for signing, and current.
+    let now = SystemClock.now();
+    let chain = place.chain(wanted.certificate.as_deref())?;
+    let (leaf, above) = chain.split_first().ok_or_else(|| Problem::new(Exit::Internal, "certificate", "an empty chain", "report this"))?;
     let bad = |reason: String| Problem::new(Exit::Refused, "certificate", reason, place.said("请给出认证机构签发的证书链（PEM）", "give the chain that the authority issued, PEM"));
-    let blocks = pem::parse_many(place.read(&wanted.certificate, MAX_CERTIFICATES)?).map_err(|error| bad(error.to_string()))?;
-    let chain: Vec<&[u8]> = blocks.iter().filter(|block| block.tag() == "CERTIFICATE").map(pem::Pem::contents).collect();
-    let (leaf, above) = chain.split_first().ok_or_else(|| bad(place.said("文件中没有证书", "there is no certificate in the file").into()))?;
     let facts = CertificateFacts::parse(leaf).map_err(|error| bad(error.to_string()))?;
     let of_agent = matches!(filing.signer(), crate::document::Signer::Agent(_));
     if !of_agent && facts.credit_code() != Some(filing.uscc().as_str()) {
         return Err(bad(place.said("证书中的统一社会信用代码与申报不一致", "the certificate's credit code is not the filing's").into()).at("/uscc"));
     }
+    usable(place, leaf, now)?;
+    let above: Vec<&[u8]> = above.iter().map(Vec::as_slice).collect();
     // 3. The signature over the canonical octets.
-    let passphrase = Passphrase::obtain(wanted.passphrase_file.as_deref(), CREDENTIAL, place.said("口令", "Passphrase"));
-    let passphrase = passphrase.map_err(|error| Problem::new(Exit::Denied, "passphrase", error.to_string(), place.said("请核对口令文件", "check the passphrase file")))?;
-    let key = KeyStore::open(&place.dir, &passphrase).and_then(|keys| keys.load(KEY));
-    let key = key.map_err(|error| Problem::new(Exit::Denied, "key", error.to_string(), place.said("请核对目录与口令", "check directory and passphrase")))?;
+    let key = place.key(wanted.passphrase_file.as_deref())?;
     let unsigned = |error: pki::cms::SealError| Problem::new(Exit::Refused, "signature", error.to_string(), place.said("请使用本密钥的证书", "use the certificate of this key"));
-    let plan = SignerPlan::new(leaf, above).map_err(unsigned)?;
+    let plan = SignerPlan::new(leaf, &above).map_err(unsigned)?;
     let digest = match plan.digest_algorithm() {
         DigestAlgorithm::Sha384 => digest_of::<48>(DigestAlgorithm::Sha384, filing.canonical()).map(ContentDigest::from),
         _ => digest_of::<32>(DigestAlgorithm::Sha256, filing.canonical()).map(ContentDigest::from),
     };
     let digest = digest.ok_or_else(|| Problem::new(Exit::Internal, "digest", "the digest has another length than its hash", "report this"))?;
-    let signature = plan.seal(digest, SystemClock.now(), &key).map_err(unsigned)?;
+    let signature = plan.seal(digest, now, &key).map_err(unsigned)?;
     // 4. Kept, the document first: a signature is never here without it. Signed again, the first signature stays.
     let (document, sealed) = (place.dir.join(format!("{}.json", filing.id())), place.dir.join(format!("{}.p7s", filing.id())));
     place.keep(&document, filing.canonical())?;
@@ -277,6 +305,24 @@ pub fn sign(wanted: &Signed) -> Result<(), Problem> {
         return json(&serde_json::json!({ "filing_id": filing.id().as_str(), "document": document, "signature": sealed }));
     }
     line(&format!("{} {} {}", place.said("已签名：", "signed:"), document.display(), sealed.display()))
+}
+
+/// Whether a certificate may sign now: within its time, and made for signing.
+pub(super) fn usable(place: &Place, certificate: &[u8], now: OffsetDateTime) -> Result<(), Problem> {
+    let refused = |zh: String, en: String, next: (&str, &str)| Err(place.refuse(Exit::Refused, "certificate", (&zh, next.0), (&en, next.1)));
+    let facts = CertificateFacts::parse(certificate).map_err(|error| Problem::new(Exit::Refused, "certificate", error.to_string(), place.said("请给出认证机构签发的证书", "give the certificate that the authority issued")))?;
+    if now > facts.not_after {
+        let ended = facts.not_after.to_offset(CITY).date();
+        return refused(format!("证书已于 {ended} 到期"), format!("the certificate ended on {ended}"), ("请换新证书后再签", "sign with a new certificate"));
+    }
+    if now < facts.not_before {
+        let begins = facts.not_before.to_offset(CITY).date();
+        return refused(format!("证书自 {begins} 起生效"), format!("the certificate begins on {begins}"), ("请核对本机时间", "check this machine's clock"));
+    }
+    if !crate::desk::trust::signs(certificate) {
+        return refused("该证书不能用于签名".into(), "the certificate is not for signing".into(), ("请使用企业签名证书", "use the enterprise's signing certificate"));
+    }
+    Ok(())
 }
 
 fn digest_of<const N: usize>(algorithm: DigestAlgorithm, content: &[u8]) -> Option<[u8; N]> {

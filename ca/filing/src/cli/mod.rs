@@ -3,7 +3,10 @@
 mod desk;
 mod draft;
 mod enterprise;
+mod kept;
+mod submit;
 mod verify;
+mod wire;
 
 use clap::{Parser, Subcommand};
 use runtime::exit::Exit;
@@ -34,6 +37,25 @@ enum Command {
     /// 签名 (sign: canonical JSON and a detached CAdES signature).
     #[command(after_help = "Example:\n  filing sign vat.jsonc --certificate enterprise.pem --passphrase-file pass")]
     Sign(enterprise::Signed),
+    /// 提交并保存核验过的回执；重复提交不会重复申报 (submit, and keep the proved receipt; again is the same).
+    #[command(after_help = "Example:\n  filing submit filing-state/01JDPD6Z3SFM7T5K9V8R2Q4XNB.json --server https://desk.example.cn:8450 --passphrase-file pass")]
+    Submit(submit::Submit),
+    /// 申报状态，并保存新的回执 (where filings stand; new receipts are proved and kept).
+    #[command(after_help = "Example:\n  filing status 01JDPD6Z3SFM7T5K9V8R2Q4XNB --server https://desk.example.cn:8450")]
+    Status(submit::Status),
+    /// 本目录中的申报与回执 (what was signed here, and its receipts).
+    #[command(after_help = "Example:\n  filing list --json")]
+    List(kept::List),
+    /// 回执 (receipts).
+    #[command(subcommand)]
+    Receipt(Receipt),
+}
+
+#[derive(Debug, Subcommand)]
+enum Receipt {
+    /// 离线核验回执：只需信任锚 (prove a receipt offline, with the anchor only). Ends with 0, 3 (cannot be told) or 7 (failed).
+    #[command(after_help = "Example:\n  filing receipt verify filing-state/01JDPD6Z3SFM7T5K9V8R2Q4XNB-1.receipt.json --anchor root.pem")]
+    Verify(kept::Proved),
 }
 
 #[derive(Debug, Subcommand)]
@@ -61,6 +83,10 @@ pub fn run(cli: Cli) -> Exit {
         Command::Key(Key::New(wanted)) => ended(enterprise::key_new(&wanted), wanted.place.json),
         Command::New(wanted) => ended(enterprise::new(&wanted), wanted.place.json),
         Command::Check(wanted) => ended(enterprise::check(&wanted), wanted.place.json),
+        Command::Submit(wanted) => ended(submit::submit(&wanted), wanted.place.json),
+        Command::Status(wanted) => ended(submit::status(&wanted), wanted.place.json),
+        Command::List(wanted) => ended(kept::list(&wanted), wanted.place.json),
+        Command::Receipt(Receipt::Verify(wanted)) => kept::verify(&wanted),
         Command::Sign(wanted) => ended(enterprise::sign(&wanted), wanted.place.json),
     }
 }

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::http::{Method, Request, Response, header};
+use axum::http::{Method, Request, Response, StatusCode, header};
 use http_body_util::combinators::BoxBody;
 use http_body_util::{BodyExt, Full};
 use hyper::body::{Bytes, Incoming};
@@ -95,6 +95,23 @@ pub struct AdminClient {
 enum Way {
     Socket(PathBuf),
     Tls { host: String, port: u16, name: ServerName<'static>, config: Arc<rustls::ClientConfig> },
+}
+
+/// What `exchange` sends.
+#[derive(Debug)]
+pub enum Sent {
+    Nothing,
+    Json(Vec<u8>),
+    File { file: tokio::fs::File, size: u64 },
+}
+
+/// What a server answered.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Answer {
+    pub status: StatusCode,
+    /// Seconds, where the server says when to come again.
+    pub retry_after: Option<u64>,
+    pub body: Vec<u8>,
 }
 
 /// What HTTP is spoken over.
@@ -204,6 +221,28 @@ impl AdminClient {
             }
         }
         Ok(())
+    }
+
+    /// Sends octets, or a file piece by piece, and takes the answer whatever its status: at most `limit` octets, within
+    /// `patience` from connecting to the last of them.
+    pub async fn exchange(&self, method: Method, path: &str, sent: Sent, limit: usize, patience: Duration) -> Result<Answer, CallError> {
+        let request = Request::builder().method(method).uri(path).header(header::HOST, self.host());
+        let request = match sent {
+            Sent::Nothing => request.body(Full::new(Bytes::new()).map_err(|never| match never {}).boxed()),
+            Sent::Json(octets) => request.header(header::CONTENT_TYPE, "application/json").body(Full::new(Bytes::from(octets)).map_err(|never| match never {}).boxed()),
+            Sent::File { file, size } => {
+                let request = request.header(header::CONTENT_TYPE, "application/octet-stream").header(header::CONTENT_LENGTH, size);
+                request.body(ReaderBody::new(file).boxed())
+            }
+        };
+        let talked = async {
+            let response = self.send(request.map_err(CallError::protocol)?).await?;
+            let retry_after = response.headers().get(header::RETRY_AFTER).and_then(|value| value.to_str().ok()?.parse().ok());
+            let status = response.status();
+            let body = http_body_util::Limited::new(response.into_body(), limit).collect().await.map_err(CallError::protocol)?;
+            Ok(Answer { status, retry_after, body: body.to_bytes().to_vec() })
+        };
+        timeout(patience, talked).await.unwrap_or_else(|_| Err(CallError::Io { source: io::ErrorKind::TimedOut.into() }))
     }
 
     /// Without the first knock, for tests whose server takes one connection only.

@@ -1,0 +1,127 @@
+//! A receipt as the enterprise proves it: canonical, of this very filing and signature, sealed with the certificate it names.
+//! What the seal itself is worth is `verify`'s answer.
+
+use pki::cades::Assessment;
+
+use crate::desk::record::receipt::ReceiptNumber;
+use crate::desk::sha256_hex;
+use crate::document::{Filing, Value};
+
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ReceiptError {
+    #[error("it is no receipt in canonical JSON; ask the desk for it again")]
+    Form,
+    #[error("its `{0}` is not that of this filing; keep both and ask the bureau")]
+    Other(&'static str),
+    #[error("it was not sealed with the certificate that it names; keep it and ask the bureau")]
+    Seal,
+}
+
+impl ReceiptError {
+    pub fn chinese(&self) -> (String, &'static str) {
+        match self {
+            Self::Form => ("不是规范 JSON 的回执".into(), "请向受理系统重新索取"),
+            Self::Other(member) => (format!("回执的 {member} 与该申报不一致"), "请保留两者并向受理单位查询"),
+            Self::Seal => ("回执所盖的章不是其所载的证书".into(), "请保留回执并向受理单位查询"),
+        }
+    }
+}
+
+/// Read, not yet proved.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Receipt {
+    number: ReceiptNumber,
+    value: Value,
+}
+
+impl Receipt {
+    /// Reads the canonical octets and no others.
+    pub fn parse(document: &[u8]) -> Result<Self, ReceiptError> {
+        let value = Value::parse(document).map_err(|_| ReceiptError::Form)?;
+        let number = value.pointer("/receipt_no").and_then(Value::as_text).and_then(ReceiptNumber::parse).ok_or(ReceiptError::Form)?;
+        if value.canonical() == document { Ok(Self { number, value }) } else { Err(ReceiptError::Form) }
+    }
+
+    pub fn number(&self) -> &ReceiptNumber {
+        &self.number
+    }
+
+    /// A text member, by its JSON pointer.
+    pub fn text(&self, pointer: &str) -> Option<&str> {
+        self.value.pointer(pointer).and_then(Value::as_text)
+    }
+
+    pub fn timely(&self) -> Option<bool> {
+        match self.value.pointer("/timely") {
+            Some(Value::Boolean(timely)) => Some(*timely),
+            _ => None,
+        }
+    }
+
+    /// Whether it is of this filing, and, where it tells one, of this signature. The first receipt always does.
+    pub fn is_of(&self, filing: &Filing, signature: &[u8]) -> Result<(), ReceiptError> {
+        let same = |member: &'static str, expected: &str| if self.text(member) == Some(expected) { Ok(()) } else { Err(ReceiptError::Other(member)) };
+        if self.number.filing != filing.id().as_str() {
+            return Err(ReceiptError::Other("/receipt_no"));
+        }
+        same("/filing_id", filing.id().as_str())?;
+        same("/kind", filing.kind().as_str())?;
+        same("/uscc", filing.uscc().as_str())?;
+        same("/period", &filing.period().to_string())?;
+        if self.value.pointer("/revision") != Some(&Value::Integer(filing.revision().into())) {
+            return Err(ReceiptError::Other("/revision"));
+        }
+        same("/content_digest/sha256", &sha256_hex(filing.canonical()))?;
+        if self.number.number == 1 || self.value.pointer("/signature_digest").is_some() {
+            same("/signature_digest/sha256", &sha256_hex(signature))?;
+        }
+        Ok(())
+    }
+
+    /// Whether who sealed it is who it says.
+    pub fn is_sealed_by(&self, seal: &Assessment) -> Result<(), ReceiptError> {
+        if self.text("/bureau/certificate/sha256") == Some(sha256_hex(seal.proved.signer_certificate()).as_str()) { Ok(()) } else { Err(ReceiptError::Seal) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    fn filing(change: &str) -> Filing {
+        let text = format!(
+            "{{\"attachments\":[],\"filing_id\":\"00000000000000000000000001\",\"form_version\":\"2021-20\",\"kind\":\"VAT_GENERAL\",\"payload\":{{{change}}},\"period\":\"202610\",\"revision\":1,\"signer_role\":\"legal-representative\",\"uscc\":\"91440101MAT000018G\"}}"
+        );
+        Filing::parse(text.as_bytes()).unwrap()
+    }
+
+    fn receipt(filing: &Filing, signature: &[u8]) -> String {
+        format!(
+            "{{\"content_digest\":{{\"sha256\":\"{}\"}},\"filing_id\":\"{}\",\"kind\":\"VAT_GENERAL\",\"period\":\"202610\",\"receipt_no\":\"{}-1\",\"revision\":1,\"signature_digest\":{{\"sha256\":\"{}\"}},\"timely\":true,\"uscc\":\"91440101MAT000018G\"}}",
+            sha256_hex(filing.canonical()),
+            filing.id(),
+            filing.id(),
+            sha256_hex(signature)
+        )
+    }
+
+    #[test]
+    fn a_receipt_is_of_one_filing_and_one_signature() {
+        let (ours, text) = (filing(""), receipt(&filing(""), b"signature"));
+        let read = Receipt::parse(text.as_bytes()).unwrap();
+        assert_eq!((read.is_of(&ours, b"signature"), read.timely()), (Ok(()), Some(true)));
+        assert_eq!(read.is_of(&ours, b"another"), Err(ReceiptError::Other("/signature_digest/sha256")));
+        assert_eq!(read.is_of(&filing("\"a\":1"), b"signature"), Err(ReceiptError::Other("/content_digest/sha256")));
+        for (from, to, member) in [("202610\"", "202611\"", "/period"), ("-1\"", "-0\"", ""), ("\"revision\":1", "\"revision\":2", "/revision"), ("018G", "026B", "/uscc"), ("VAT_GENERAL", "SI_WAGE_BASE", "/kind")] {
+            match Receipt::parse(text.replacen(from, to, 1).as_bytes()) {
+                Ok(read) => assert_eq!(read.is_of(&ours, b"signature"), Err(ReceiptError::Other(member))),
+                Err(error) => assert_eq!((error, member), (ReceiptError::Form, "")),
+            }
+        }
+        // The first receipt tells its signature; canonical octets only.
+        let bare = text.replace("signature_digest", "signature_digesu");
+        assert_eq!(Receipt::parse(bare.as_bytes()).unwrap().is_of(&ours, b"signature"), Err(ReceiptError::Other("/signature_digest/sha256")));
+        assert_eq!(Receipt::parse(format!(" {text}").as_bytes()), Err(ReceiptError::Form));
+    }
+}
