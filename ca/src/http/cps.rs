@@ -76,7 +76,7 @@ mod tests {
     fn the_terms_of_the_statement_are_those_of_the_program() {
         let reasons: Vec<_> = crate::record::Reason::value_variants().iter().filter_map(|reason| reason.to_possible_value()).collect();
         let reasons: Vec<_> = reasons.iter().map(|reason| reason.get_name().to_owned()).collect();
-        // What rules say — of lists, a suspension, an order, notices, records, timestamps — has its test beside the statement.
+        // What rules say — of citizens, lists, a suspension, an order, notices, records, timestamps — has its test beside the statement.
         let terms = [
             ("OCSP answer: from thisUpdate to nextUpdate, at most", format!("{} hours", status::GOOD_FOR.whole_hours())),
             ("OCSP answer: signed anew, with nothing changed, after", format!("{} hours", status::RENEW_AFTER.whole_hours())),
@@ -86,7 +86,7 @@ mod tests {
         ];
         let expected: Vec<String> = terms.into_iter().map(|(term, value)| format!("| {term} | {value} |")).collect();
         let written = PRACTICE_STATEMENT.lines().skip_while(|line| *line != "| Term | Value |").skip(2).take_while(|line| line.starts_with('|'));
-        let rules = ["| Suspension:", "| Records:", "| Order:", "| Timestamp:", "| Notices ", "| Whole CRL", "| CRL of a part", "| Delta CRL", "| Root's CRL: from"];
+        let rules = ["| Suspension:", "| Records:", "| Order:", "| Timestamp:", "| Notices ", "| Whole CRL", "| CRL of a part", "| Delta CRL", "| Root's CRL: from", "| Citizens:"];
         let written: Vec<&str> = written.filter(|line| !rules.iter().any(|rule| line.starts_with(rule))).collect();
         assert_eq!(written, expected);
     }
