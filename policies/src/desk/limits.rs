@@ -7,6 +7,9 @@ use toml::Spanned;
 
 use crate::document::{PolicyError, read};
 
+/// As it comes with the program.
+pub(super) const SHIPPED: (&str, &str) = ("limits.toml", include_str!("../../desk/limits.toml"));
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits {
     /// Filings in an hour.
@@ -16,6 +19,7 @@ pub struct Limits {
     pub at_once: u32,
     pub places: u32,
     pub again_seconds: u32,
+    pub verify: Verify,
     pub filing_bytes: u32,
     pub attachment_bytes: u64,
     /// What one enterprise may have here in attachments.
@@ -27,11 +31,23 @@ pub struct Limits {
     pub patience_seconds: u32,
 }
 
+/// What whoever asks for a verdict is granted, enterprise or not.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Verify {
+    /// Questions in an hour.
+    pub per_address: u32,
+    pub all: u32,
+    /// Judged at one time.
+    pub at_once: u32,
+}
+
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Document {
     hourly: Hourly,
     queue: Queue,
+    /// Unknown to documents from before: they have it as it is shipped.
+    verify: Option<Asked>,
     filing: Filing,
     attachments: Attachments,
     time: Time,
@@ -52,6 +68,14 @@ struct Queue {
     at_once: Spanned<u64>,
     places: Spanned<u64>,
     again_seconds: Spanned<u64>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Asked {
+    per_address: Spanned<u64>,
+    all: Spanned<u64>,
+    at_once: Spanned<u64>,
 }
 
 #[derive(Deserialize)]
@@ -95,6 +119,15 @@ pub(super) fn parse((file, text): (&str, &str)) -> Result<Limits, PolicyError> {
     };
     // Every bound below fits.
     let small = |value: &Spanned<u64>, least: u32, most: u32| within(value, least.into(), most.into()).map(|value| u32::try_from(value).unwrap_or(most));
+    let verify = match &document.verify {
+        Some(asked) => Verify {
+            per_address: small(&asked.per_address, 1, 1_000_000)?,
+            all: small(&asked.all, 1, 1_000_000_000)?,
+            at_once: small(&asked.at_once, 1, 512)?,
+        },
+        None if text != SHIPPED.1 => parse(SHIPPED)?.verify,
+        None => return Err(PolicyError::at(file, text, None, "[verify] is missing")),
+    };
     let attachment_bytes = within(&document.attachments.max_bytes, 1, 100 << 20)?;
     Ok(Limits {
         per_enterprise: small(&document.hourly.per_enterprise, 1, 1_000_000)?,
@@ -102,6 +135,7 @@ pub(super) fn parse((file, text): (&str, &str)) -> Result<Limits, PolicyError> {
         at_once: small(&document.queue.at_once, 1, 512)?,
         places: small(&document.queue.places, 1, 100_000)?,
         again_seconds: small(&document.queue.again_seconds, 1, 3_600)?,
+        verify,
         filing_bytes: small(&document.filing.max_bytes, 16_384, 32 << 20)?,
         attachment_bytes,
         enterprise_bytes: within(&document.attachments.enterprise_bytes, attachment_bytes, 1 << 50)?,
@@ -118,6 +152,7 @@ impl Limits {
         // Writing to a string cannot fail.
         let _ = writeln!(text, "in an hour {} filings of one enterprise, {} of all", self.per_enterprise, self.all);
         let _ = writeln!(text, "{} filings judged at once, {} wait, the others come again after {} s", self.at_once, self.places, self.again_seconds);
+        let _ = writeln!(text, "in an hour {} verdicts for one address, {} for all, {} judged at once", self.verify.per_address, self.verify.all, self.verify.at_once);
         let _ = writeln!(text, "a filing of at most {} bytes, an attachment of {}, of one enterprise together {}", self.filing_bytes, self.attachment_bytes, self.enterprise_bytes);
         let _ = writeln!(text, "a timestamp at most {} s ahead, the signer's own time at most {} min from it", self.skew_seconds, self.signing_time_minutes);
         let _ = writeln!(text, "a timestamp counts for the deadline for {} h", self.counts_hours);

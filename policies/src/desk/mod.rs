@@ -9,11 +9,11 @@ use crate::certificate::Arc;
 use crate::document::{PolicyError, one_of_each};
 
 pub use bureau::{Accepts, Bureau, BureauCode, BureauCodeError, Late};
-pub use limits::Limits;
+pub use limits::{Limits, Verify};
 
 /// File name and text of each document of `policies/desk/`, in the order of the names.
 pub const SHIPPED: [(&str, &str); 2] =
-    [("bureaus.toml", include_str!("../../desk/bureaus.toml")), ("limits.toml", include_str!("../../desk/limits.toml"))];
+    [("bureaus.toml", include_str!("../../desk/bureaus.toml")), limits::SHIPPED];
 
 /// What holds at the desk. Had only from documents that make sense.
 #[derive(Clone, Debug, PartialEq, Eq)]

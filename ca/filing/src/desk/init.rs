@@ -172,6 +172,7 @@ pub fn init(path: &Path, founding: &Founding<'_>, passphrase: &Passphrase, clock
 pub fn open(path: &Path, passphrase: &Passphrase, clock: Arc<dyn Clock>, outside: impl FnOnce(&Configuration, &Policies) -> Arc<dyn Outside>) -> Result<Opened, InitError> {
     let directory = StateDir::open(path)?;
     let configuration: Configuration = runtime::config::read(&path.join(CONFIGURATION))?;
+    policy::ship_new(&path.join(policy::DIRECTORY))?;
     let policies = policy::read(&path.join(policy::DIRECTORY), arc(&configuration)?)?;
     let keys = KeyStore::open(&path.join("keys"), passphrase)?;
     let store = store::open(&configuration.store, path)?;

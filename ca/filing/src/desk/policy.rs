@@ -43,6 +43,12 @@ pub fn ship(path: &Path) -> Result<(), InitError> {
     Ok(())
 }
 
+/// A directory founded before a policy was known gets it as it is shipped now.
+pub fn ship_new(path: &Path) -> Result<(), InitError> {
+    let archive = path.join(FILINGS).join(SHIPPED_ARCHIVE.0);
+    if archive.exists() { Ok(()) } else { super::init::write(&archive, SHIPPED_ARCHIVE.1.as_bytes()) }
+}
+
 /// `path` holds `desk/`, `filings/` and `filings/kinds/`; `arc` is the one the CA's policies stand under.
 pub fn read(path: &Path, arc: PolicyArc) -> Result<Policies, InitError> {
     let mut context = Context::new(&SHA256);
@@ -94,4 +100,25 @@ pub fn note(store: &dyn Store, policies: &Policies, now: OffsetDateTime) -> Resu
     Event::PoliciesRead { sha256: &policies.digest }.append(&mut batch, now)?;
     store.commit(batch)?;
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    #[test]
+    fn a_directory_from_before_the_archive_gets_its_policy_and_keeps_what_it_has() {
+        let place = tempfile::tempdir().unwrap();
+        let arc = || PolicyArc::parse("arc.toml", "arc = \"1.3.6.1.4.1.32473\"").unwrap();
+        ship(place.path()).unwrap();
+        let (archive, whole) = (place.path().join(FILINGS).join(SHIPPED_ARCHIVE.0), read(place.path(), arc()).unwrap());
+        std::fs::remove_file(&archive).unwrap();
+        assert!(matches!(read(place.path(), arc()), Err(InitError::MissingPolicy { .. })));
+        ship_new(place.path()).unwrap();
+        assert_eq!(read(place.path(), arc()).unwrap().digest, whole.digest);
+        std::fs::write(&archive, SHIPPED_ARCHIVE.1.replace("grace_hours = 26", "grace_hours = 30")).unwrap();
+        ship_new(place.path()).unwrap();
+        assert_eq!(read(place.path(), arc()).unwrap().archive.grace, time::Duration::hours(30));
+    }
 }

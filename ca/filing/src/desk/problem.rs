@@ -39,8 +39,8 @@ pub enum DeskError {
     Transition { from: &'static str, to: &'static str },
     #[error("others changed it at this moment, again and again; try again")]
     Busy,
-    #[error("so many filings come in now that there is no place to wait; come again after {seconds} s")]
-    Full { seconds: u32 },
+    #[error("so many {what} come in now that there is no place to wait; come again after {seconds} s")]
+    Full { what: &'static str, seconds: u32 },
     #[error("{what} came too fast; come again after {seconds} s")]
     TooFast { what: &'static str, seconds: i64 },
     #[error("the system gave no randomness; try again")]

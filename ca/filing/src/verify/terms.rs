@@ -6,9 +6,6 @@ use pki::signature::DigestAlgorithm;
 use policies::filing::Archive;
 use time::{Duration, OffsetDateTime, Time};
 
-/// Clocks of two services may lie so far apart.
-const SKEW: Duration = Duration::seconds(5);
-
 #[derive(Clone, Debug)]
 pub struct Terms {
     pub floor: Floor,
@@ -42,7 +39,7 @@ impl Terms {
             timestamp_answers_older: archive.timestamp_answers_older,
             grace: archive.grace,
             renew_before: archive.renew_before,
-            skew: SKEW,
+            skew: archive.skew,
         }
     }
 }

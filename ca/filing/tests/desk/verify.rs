@@ -26,6 +26,16 @@ fn a_third_party_gets_a_verdict_under_seal() {
     // The seal is over these octets, and its maker the bureau's.
     let seal = Signature::read(&answered.seal).unwrap();
     assert!(seal.is_timestamped() && seal.prove(&answered.document, &[]).is_ok());
+    // It stands in the log: these octets, this seal, and nothing of what was asked.
+    let newest = || merkle::Leaf::parse(&office.desk.store.read_stream("log", office.desk.store.stream_length("log").unwrap() - 1, 1).unwrap().remove(0)).unwrap();
+    let (leaf, hex) = (newest(), |bytes: &[u8]| ring::digest::digest(&ring::digest::SHA256, bytes).as_ref().iter().map(|byte| format!("{byte:02x}")).collect::<String>());
+    let expected = serde_json::json!({"bureau": bureau.code.as_str(), "content": hex(&answered.document), "seal": hex(&answered.seal)});
+    assert_eq!((leaf.kind(), serde_json::from_str::<serde_json::Value>(leaf.payload()).unwrap()), (16, expected));
+    // Nobody stamps: no seal, and none in the log.
+    let length = office.desk.store.stream_length("log").unwrap();
+    *office.world.stamps_fail.lock().unwrap() = 1;
+    assert!(verify::answer(&office.desk, bureau, &filing, &signed).is_err());
+    assert_eq!(office.desk.store.stream_length("log").unwrap(), length);
     let told = json(&verify::answer(&office.desk, bureau, b"other", &signed).unwrap().document);
     assert_eq!((told["verdict"].as_str(), told["sub_indication"].as_str()), (Some("TOTAL-FAILED"), Some("HASH_FAILURE")));
     // Who answers is away: the verdict stays open, and says so.

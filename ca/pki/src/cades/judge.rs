@@ -157,7 +157,10 @@ impl Pool<'_> {
             let mut newest: Option<(Said, &Known<'_>)> = None;
             for known in &self.answers {
                 let Some(said) = known.answer.says(subject, issuer, is_authority)? else { continue };
-                let told = said.this_update >= signed.at + signed.answers_after && said.knows_ended;
+                // A root's list is made by people, once a year: of an authority the list that was current then tells enough.
+                // spec: rfc5280#6.3.3
+                let current = is_authority && said.this_update <= signed.at && said.next_update.is_some_and(|next| signed.at < next);
+                let told = (current || said.this_update >= signed.at + signed.answers_after) && said.knows_ended;
                 // An answer is worth what its signer was worth when it is proved to have been there.
                 let believed = known.proof <= said.signer_ends && said.signed.iter().all(|(scheme, spki)| self.floor.believes(*scheme, spki, known.proof));
                 let better = newest.as_ref().is_none_or(|(other, _)| said.this_update > other.this_update || (said.this_update == other.this_update && said.revocation.is_some()));

@@ -31,6 +31,8 @@ pub struct Said {
     pub revocation: Option<Revocation>,
     /// As of when.
     pub this_update: OffsetDateTime,
+    /// Of a list, until when it is the newest there need be; a response says as of when it tells, no more.
+    pub next_update: Option<OffsetDateTime>,
     /// Whether who answers still knew of a certificate that had ended by then.
     pub knows_ended: bool,
     /// Until when the answer's own signer may be believed.
@@ -80,6 +82,7 @@ fn listed(list: &RevocationList, subject: &CertificateView<'_>, issuer: &Certifi
     Ok(Some(Said {
         revocation: list.find(subject.serial),
         this_update: list.this_update(),
+        next_update: Some(list.next_update()),
         // A list need not name those that ended. spec: rfc5280#3.3
         knows_ended: list.this_update() <= subject.not_after,
         signer_ends: issuer.not_after,
@@ -104,6 +107,7 @@ fn told(answer: &OcspAnswer, subject: &CertificateView<'_>, issuer: &Certificate
     Ok(Some(Said {
         revocation,
         this_update: said.this_update,
+        next_update: None,
         knows_ended: said.this_update <= subject.not_after || said.archive_cutoff.is_some_and(|since| since <= subject.not_after),
         signer_ends: signer.not_after,
         signed,

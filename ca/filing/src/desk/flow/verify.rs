@@ -3,9 +3,11 @@
 //! 1 gather    what is known now of revocations, where the signature does not carry it
 //! 2 judge     the same function as `filing verify`
 //! 3 seal      the verdict's canonical octets, by the bureau that is asked, with a timestamp
-//! 4 answer    verdict, seal, and the answers that it names, so that anyone judges again
+//! 4 record    digests of verdict and seal in the log: a seal that is in no log is not the bureau's
+//! 5 answer    verdict, seal, and the answers that it names, so that anyone judges again
 //!
-//! Nothing changes here, and what was asked is not kept: the seal vouches for the verdict.
+//! Nothing else is kept of what was asked: the document is a third party's, and the verdict is judged again from what is
+//! answered.
 
 use pki::cades::Signature;
 use pki::cms::ContentDigest;
@@ -13,10 +15,13 @@ use pki::path::RevocationAnswer;
 use pki::signature::DigestAlgorithm;
 use policies::desk::Bureau;
 use ring::digest::{SHA256, digest};
+use store::Batch;
 
 use crate::desk::Desk;
 use crate::desk::flow::evidence::gather;
 use crate::desk::problem::DeskError;
+use crate::desk::record::event::Event;
+use crate::desk::sha256_hex;
 use crate::document::Value;
 use crate::verify::{Asked, Terms, Verdict, verify};
 
@@ -44,7 +49,7 @@ pub fn answer(desk: &Desk, bureau: &Bureau, document: &[u8], signature: &[u8]) -
     // 2.
     let asked = Asked { document, signature, anchors, timestamp_anchors: anchors, terms: &terms, policies: &[], credit_code: None, answers: &answers, existed_at: None };
     let verdict = verify(&asked, now);
-    // 3.
+    // 3. Canonical, so that whoever takes it apart has the same octets.
     let refused = |error: &dyn std::fmt::Display| DeskError::Seal(error.to_string().replace("; ", ", "));
     let text = serde_json::to_vec(&verdict).map_err(|error| refused(&error))?;
     let canonical = Value::parse(&text).map_err(|error| refused(&error))?.canonical();
@@ -55,6 +60,10 @@ pub fn answer(desk: &Desk, bureau: &Bureau, document: &[u8], signature: &[u8]) -
     let made = Signature::read(&made).map_err(|error| refused(&error))?;
     let token = desk.trust.stamp(made.timestamp_imprint(DigestAlgorithm::Sha256))?;
     let made = made.with_timestamp(&token).map_err(|error| refused(&error))?;
-    // 4.
+    // 4. Before it leaves.
+    let mut batch = Batch::new();
+    Event::VerdictSealed { bureau: code, content: &sha256_hex(&canonical), seal: &sha256_hex(made.der()) }.append(&mut batch, now)?;
+    desk.store.commit(batch)?;
+    // 5.
     Ok(Answered { verdict, document: canonical, seal: made.der().to_vec(), crls: gathered.crls, ocsp: gathered.ocsp })
 }

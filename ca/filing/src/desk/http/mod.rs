@@ -7,6 +7,7 @@ pub mod outbox;
 mod receipts;
 mod verify;
 
+use std::net::IpAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use axum::Router;
@@ -19,7 +20,7 @@ use base64::{Engine as _, engine::general_purpose::STANDARD};
 use runtime::exit::{Exit, Problem};
 use runtime::http::Caller;
 use runtime::metrics::{Counter, Gauge, MetricError, Registry};
-use runtime::rate::Rate;
+use runtime::rate::{Rate, network};
 use serde::Deserialize;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
@@ -38,6 +39,9 @@ pub struct Public {
     pub desk: Arc<Desk>,
     callers: Callers,
     rate: Mutex<Rate<String>>,
+    /// Verdicts are asked for by whoever comes: by the address, and never in the place of a filing.
+    asked: Mutex<Rate<IpAddr>>,
+    verdicts_at_once: Arc<Semaphore>,
     /// Places to wait in, those that are being judged included.
     places: Arc<Semaphore>,
     /// Filings judged at one time.
@@ -55,12 +59,28 @@ struct Counts {
     fast: Arc<Counter>,
     failed: Arc<Counter>,
     waiting: Arc<Gauge>,
+    verdicts: Verdicts,
+}
+
+/// Questions what a signature is worth, by what became of them.
+struct Verdicts {
+    sealed: Arc<Counter>,
+    full: Arc<Counter>,
+    fast: Arc<Counter>,
+    failed: Arc<Counter>,
 }
 
 impl Public {
     pub fn new(desk: Arc<Desk>, metrics: &Registry) -> Result<Self, MetricError> {
         let limits = desk.policies.desk.limits;
         let counter = |labels| metrics.counter("suiyin_desk_filings_total", "Filings by what became of them.", labels);
+        let verdict = |labels| metrics.counter("suiyin_desk_verdicts_total", "Questions what a signature is worth, by what became of them.", labels);
+        let verdicts = Verdicts {
+            sealed: verdict(&[("outcome", "sealed")])?,
+            full: verdict(&[("outcome", "no-place")])?,
+            fast: verdict(&[("outcome", "too-fast")])?,
+            failed: verdict(&[("outcome", "failed")])?,
+        };
         let counts = Counts {
             receipted: counter(&[("outcome", "receipted")])?,
             refused: Check::ALL.into_iter().map(|check| counter(check.series())).collect::<Result<_, _>>()?,
@@ -68,10 +88,12 @@ impl Public {
             fast: counter(&[("outcome", "too-fast")])?,
             failed: counter(&[("outcome", "failed")])?,
             waiting: metrics.gauge("suiyin_desk_waiting", "Filings that wait or are being judged.", &[])?,
+            verdicts,
         };
         let (places, at_once) = (limits.places.saturating_add(limits.at_once) as usize, limits.at_once as usize);
         let rate = Mutex::new(Rate::new(limits.per_enterprise, limits.all));
-        Ok(Self { desk, callers: Callers::default(), rate, places: Arc::new(Semaphore::new(places)), at_once: Arc::new(Semaphore::new(at_once)), counts })
+        let (asked, verdicts_at_once) = (Mutex::new(Rate::new(limits.verify.per_address, limits.verify.all)), Arc::new(Semaphore::new(limits.verify.at_once as usize)));
+        Ok(Self { desk, callers: Callers::default(), rate, asked, verdicts_at_once, places: Arc::new(Semaphore::new(places)), at_once: Arc::new(Semaphore::new(at_once)), counts })
     }
 
     /// Who calls, before anything of a body is read.
@@ -90,6 +112,17 @@ impl Public {
         })
     }
 
+    /// One more question from this address, within its rate.
+    fn asked(&self, caller: &Caller) -> Result<(), DeskError> {
+        let Some(address) = caller.address else { return Ok(()) };
+        let now = self.desk.clock.now().unix_timestamp();
+        let taken = self.asked.lock().unwrap_or_else(PoisonError::into_inner).take(network(address.ip()), now);
+        taken.map_err(|seconds| {
+            self.counts.verdicts.fast.increment();
+            DeskError::TooFast { what: "questions", seconds }
+        })
+    }
+
     /// A place to wait in, or none: a queue without an end answers nobody in time.
     fn place(&self) -> Result<Place, DeskError> {
         match Arc::clone(&self.places).try_acquire_owned() {
@@ -99,7 +132,7 @@ impl Public {
             }
             Err(_) => {
                 self.counts.full.increment();
-                Err(DeskError::Full { seconds: self.desk.policies.desk.limits.again_seconds })
+                Err(DeskError::Full { what: "filings", seconds: self.desk.policies.desk.limits.again_seconds })
             }
         }
     }
@@ -139,7 +172,7 @@ async fn worked<T: Send + 'static>(work: impl FnOnce() -> Result<T, DeskError> +
 /// An error as it is answered: with when to come again, where that is known.
 fn answer(error: DeskError) -> Response {
     let again = match &error {
-        DeskError::Full { seconds } => Some((StatusCode::SERVICE_UNAVAILABLE, i64::from(*seconds))),
+        DeskError::Full { seconds, .. } => Some((StatusCode::SERVICE_UNAVAILABLE, i64::from(*seconds))),
         DeskError::TooFast { seconds, .. } => Some((StatusCode::TOO_MANY_REQUESTS, *seconds)),
         DeskError::Away { .. } | DeskError::Pending { .. } => Some((StatusCode::SERVICE_UNAVAILABLE, 2)),
         _ => None,
@@ -173,7 +206,15 @@ impl Signed {
     fn read(bytes: &[u8]) -> Result<(Vec<u8>, Vec<u8>), Problem> {
         let wrong = |what: String| Problem::new(Exit::Usage, "body", what, "send {\"filing\": base64, \"signature\": base64 of DER}");
         let signed: Self = serde_json::from_slice(bytes).map_err(|error| wrong(format!("the body is not the JSON that is asked for: {error}")))?;
-        let decoded = |field: &str, text: &str| STANDARD.decode(text).map_err(|_| wrong(format!("`{field}` is no base64")).at(field.to_owned()));
-        Ok((decoded("filing", &signed.document)?, decoded("signature", &signed.signature)?))
+        signed.octets("filing")
+    }
+
+    /// `named` as its sender calls the document.
+    fn octets(&self, named: &'static str) -> Result<(Vec<u8>, Vec<u8>), Problem> {
+        let decoded = |field: &'static str, text: &str| {
+            let wrong = || Problem::new(Exit::Usage, "body", format!("`{field}` is no base64"), "send it in base64, padded").at(field.to_owned());
+            STANDARD.decode(text).map_err(|_| wrong())
+        };
+        Ok((decoded(named, &self.document)?, decoded("signature", &self.signature)?))
     }
 }

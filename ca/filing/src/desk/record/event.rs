@@ -39,6 +39,8 @@ pub enum Event<'a> {
     FilingRead { filing: &'a str, reason: &'a str },
     /// What proves a filing's signature or a receipt's seal was renewed; `signature` is the digest of what stands now.
     SignatureArchived { of: &'a str, signature: &'a str, level: &'a str },
+    /// A bureau sealed a verdict on a third party's signature; of what was asked nothing else is kept.
+    VerdictSealed { bureau: &'a str, content: &'a str, seal: &'a str },
 }
 
 impl Event<'_> {
@@ -59,6 +61,7 @@ impl Event<'_> {
             Self::MailboxSet { .. } => 13,
             Self::FilingRead { .. } => 14,
             Self::SignatureArchived { .. } => 15,
+            Self::VerdictSealed { .. } => 16,
         }
     }
 
