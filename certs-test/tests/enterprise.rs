@@ -125,3 +125,57 @@ fn a_filing_is_submitted_once_and_its_receipt_proved_with_the_anchor_alone() {
     std::fs::rename(authority.home.join("lists.pem"), authority.home.join(&lists)).unwrap();
     assert_eq!(verify().code, 0);
 }
+
+#[test]
+fn an_enterprise_orders_its_certificate_fetches_it_once_approved_and_renews_it() {
+    let place = tempfile::tempdir().unwrap();
+    // Renewable from its first day.
+    let mut authority = Authority::found(place.path());
+    let changed = |file: &str, from: &str, to: &str| {
+        let path = place.path().join("ca/policies").join(file);
+        let text = std::fs::read_to_string(&path).unwrap();
+        assert!(text.contains(from));
+        std::fs::write(&path, text.replace(from, to)).unwrap();
+    };
+    changed("authority/renewal.toml", "profile = \"enterprise-signing\"\nwindow_days = 60", "profile = \"enterprise-signing\"\nwindow_days = 366");
+    changed("certificates/enterprise-signing.toml", "days = 730", "days = 20");
+    authority.start();
+    authority.ca(&["officer", "identity", "new", "me", "--name", "陈一", "--number", "B-1"]).ok();
+    let officer = authority.ca(&["--json", "issue", "officer", "--request", "me/officer.csr", "--officer", "陈一", "--number", "B-1", "--out", "me.pem"]).json();
+    authority.ca(&["officer", "identity", "install", "me", "me.pem", "--root", "ca/root.pem"]).ok();
+    authority.ca(&["officer", "grant", officer["serial"].as_str().unwrap(), "operator"]).ok();
+    let filing = |arguments: &[&str]| -> Said { run(program("filing"), arguments, &authority.home) };
+    filing(&["key", "new", "--dir", "firm", "--name", NAME, "--passphrase-file", "pass"]).ok();
+    assert_eq!(filing(&["fetch", "--dir", "firm", "--anchor", "ca/root.pem"]).code, 4);
+    std::fs::write(authority.home.join("licence.pdf"), "a licence").unwrap();
+    let order = |name: &str| filing(&["request", "--dir", "firm", "--authority", &authority.url, "--name", name, "--code", CODE, "--evidence", "licence=licence.pdf", "--json"]);
+    assert_eq!(order(NAME).json()["state"]["code"], "awaiting-approval");
+    // Again is the same order; another one from here is refused before it is sent.
+    assert_eq!(order(NAME).json()["state"]["code"], "awaiting-approval");
+    assert_eq!(order("另一家公司").code, 5);
+    let orders = authority.ca(&["--json", "order", "list"]).json();
+    assert_eq!(orders.as_array().unwrap().len(), 1);
+    let fetch = |anchor: &str| filing(&["fetch", "--dir", "firm", "--anchor", anchor]);
+    assert_eq!(fetch("ca/root.pem").code, 6);
+    authority.ca(&["--json", "--identity", "me", "order", "approve", orders[0]["id"].as_str().unwrap(), "--yes", "--reason", "核对无误"]).ok();
+    // Under another anchor it is not kept.
+    assert_eq!(fetch("me.pem").code, 7);
+    assert!(!authority.home.join("firm/certificate.pem").exists());
+    fetch("ca/root.pem").ok();
+    fetch("ca/root.pem").ok();
+    openssl(&["verify", "-CAfile", "firm/root.pem", "-untrusted", "firm/certificate.pem", "firm/certificate.pem"], &authority.home).ok();
+    // It ends in twenty days: said at every command, with the command that renews it.
+    let warned = filing(&["new", "--dir", "firm", "--kind", "vat-general", "--period", "202610", "--code", CODE, "--out", "vat.jsonc"]);
+    assert!(warned.code == 0 && warned.err.contains("filing renew --dir firm"), "{warned:?}");
+    filing(&["renew", "--dir", "firm", "--passphrase-file", "pass"]).ok();
+    openssl(&["verify", "-CAfile", "firm/root.pem", "-untrusted", "firm/certificate-2.pem", "firm/certificate-2.pem"], &authority.home).ok();
+    let key = |file: &str| openssl(&["x509", "-in", file, "-noout", "-pubkey"], &authority.home).ok();
+    assert_ne!(key("firm/certificate.pem"), key("firm/certificate-2.pem"));
+    // The next signature is made with the new key.
+    let signed = filing(&["sign", "vat.jsonc", "--dir", "firm", "--passphrase-file", "pass", "--json"]).json();
+    let (document, signature) = (signed["document"].as_str().unwrap(), signed["signature"].as_str().unwrap());
+    openssl(&["cms", "-verify", "-cades", "-binary", "-inform", "DER", "-in", signature, "-content", document, "-CAfile", "ca/root.pem", "-purpose", "any", "-signer", "signer.pem", "-out", "/dev/null"], &authority.home).ok();
+    assert_eq!(key("signer.pem"), key("firm/certificate-2.pem"));
+    // The order's number and key are in no log.
+    assert!(!std::fs::read_to_string(authority.home.join("serve.log")).unwrap().contains(orders[0]["id"].as_str().unwrap()));
+}

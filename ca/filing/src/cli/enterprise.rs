@@ -8,7 +8,7 @@ use keys::{DnType, KeyHandle, KeyStore, Passphrase};
 use pki::cms::{ContentDigest, SignerPlan};
 use pki::path::CertificateFacts;
 use pki::signature::DigestAlgorithm;
-use pki::signer::SignatureAlgorithm;
+use pki::signer::{SignatureAlgorithm, Signer as _};
 use policies::authority::CITY;
 use policies::filing::{FilingPeriod, Filings, KindName};
 use policies::identity::CreditCode;
@@ -25,8 +25,9 @@ use crate::rules::{Failure, History, Judgement, judge};
 
 const KEY: &str = "operator";
 /// Names within the operator's directory.
-pub(super) const CERTIFICATE: &str = "certificate.pem";
 pub(super) const ROOT: &str = "root.pem";
+/// A key and a certificate a year: more than a directory lives.
+const MAX_RENEWALS: u32 = 64;
 const CREDENTIAL: &str = "filing-passphrase";
 const MAX_CERTIFICATES: u64 = 64 << 10;
 
@@ -98,6 +99,32 @@ pub struct Signed {
     passphrase_file: Option<PathBuf>,
 }
 
+/// The first key with its request and certificate, or one that followed: nothing is written over.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Generation(u32);
+
+impl Generation {
+    fn name(self, word: &str, ending: &str) -> String {
+        if self.0 == 1 { format!("{word}{ending}") } else { format!("{word}-{}{ending}", self.0) }
+    }
+
+    pub fn key(self) -> String {
+        self.name(KEY, "")
+    }
+
+    pub fn request(self) -> String {
+        self.name("request", ".csr")
+    }
+
+    pub fn certificate(self) -> String {
+        self.name("certificate", ".pem")
+    }
+
+    pub fn next(self) -> Option<Self> {
+        Some(Self(self.0 + 1)).filter(|next| next.0 <= MAX_RENEWALS)
+    }
+}
+
 impl Place {
     pub(super) fn said<'a>(&self, zh: &'a str, en: &'a str) -> &'a str {
         if self.lang == Language::Zh { zh } else { en }
@@ -141,17 +168,42 @@ impl Place {
         Filings::shipped().map_err(|error| Problem::new(Exit::Internal, "policies", error.to_string(), "report this"))
     }
 
-    /// The operator's key, once its passphrase is given.
-    pub(super) fn key(&self, passphrase_file: Option<&Path>) -> Result<KeyHandle, Problem> {
+    /// The store of the operator's keys, once its passphrase is given.
+    pub(super) fn keys(&self, passphrase_file: Option<&Path>) -> Result<KeyStore, Problem> {
         let passphrase = Passphrase::obtain(passphrase_file, CREDENTIAL, self.said("口令", "Passphrase"));
         let passphrase = passphrase.map_err(|error| Problem::new(Exit::Denied, "passphrase", error.to_string(), self.said("请核对口令文件", "check the passphrase file")))?;
-        let key = KeyStore::open(&self.dir, &passphrase).and_then(|keys| keys.load(KEY));
-        key.map_err(|error| Problem::new(Exit::Denied, "key", error.to_string(), self.said("请核对目录与口令", "check directory and passphrase")))
+        KeyStore::open(&self.dir, &passphrase).map_err(|error| self.unopened(&error))
     }
 
-    /// The certificate and its issuers, DER, of a file; of `certificate.pem` in the directory where none is named.
+    pub(super) fn unopened(&self, error: &keys::KeyError) -> Problem {
+        Problem::new(Exit::Denied, "key", error.to_string(), self.said("请核对目录与口令", "check directory and passphrase"))
+    }
+
+    /// The operator's key of this certificate.
+    pub(super) fn key(&self, passphrase_file: Option<&Path>, certificate: &[u8]) -> Result<KeyHandle, Problem> {
+        let (keys, view) = (self.keys(passphrase_file)?, pki::view::CertificateView::parse(certificate).ok());
+        for number in 1..=MAX_RENEWALS {
+            let key = match keys.load(&Generation(number).key()) {
+                Ok(key) => key,
+                Err(keys::KeyError::NotFound { .. }) if number > 1 => break,
+                Err(error) => return Err(self.unopened(&error)),
+            };
+            if view.as_ref().is_some_and(|view| view.spki == key.public_key_info()) {
+                return Ok(key);
+            }
+        }
+        Err(self.refuse(Exit::Refused, "certificate", ("证书不是本目录密钥的", "请使用本密钥的证书"), ("the certificate is of no key that is here", "use the certificate of this directory's key")))
+    }
+
+    /// The newest certificate that is here; the first one's place where there is none.
+    pub(super) fn newest(&self) -> Generation {
+        let kept = (2..=MAX_RENEWALS).map(Generation).take_while(|one| self.dir.join(one.certificate()).exists());
+        kept.last().unwrap_or(Generation(1))
+    }
+
+    /// The certificate and its issuers, DER, of a file; of the newest in the directory where none is named.
     pub(super) fn chain(&self, file: Option<&Path>) -> Result<Vec<Vec<u8>>, Problem> {
-        let path = file.map_or_else(|| self.dir.join(CERTIFICATE), Path::to_owned);
+        let path = file.map_or_else(|| self.dir.join(self.newest().certificate()), Path::to_owned);
         let bad = |zh: &str, en: &str| {
             let shown = path.display();
             let next = ("请给出认证机构签发的证书（PEM）", "give the certificates that the authority issued, PEM");
@@ -286,7 +338,7 @@ pub fn sign(wanted: &Signed) -> Result<(), Problem> {
     usable(place, leaf, now)?;
     let above: Vec<&[u8]> = above.iter().map(Vec::as_slice).collect();
     // 3. The signature over the canonical octets.
-    let key = place.key(wanted.passphrase_file.as_deref())?;
+    let key = place.key(wanted.passphrase_file.as_deref(), leaf)?;
     let unsigned = |error: pki::cms::SealError| Problem::new(Exit::Refused, "signature", error.to_string(), place.said("请使用本密钥的证书", "use the certificate of this key"));
     let plan = SignerPlan::new(leaf, &above).map_err(unsigned)?;
     let digest = match plan.digest_algorithm() {

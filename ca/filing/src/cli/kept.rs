@@ -30,7 +30,7 @@ const LIST_TAG: &str = "X509 CRL";
 pub struct Trust {
     /// 信任锚 PEM (the root that is believed); DIR/root.pem without it.
     #[arg(long, value_name = "FILE")]
-    anchor: Option<PathBuf>,
+    pub(super) anchor: Option<PathBuf>,
     /// 城市的证书策略 OID 弧 (the arc that the city's certificate policies stand under).
     #[arg(long, env = "SUIYIN_POLICY_ARC", default_value = DOCUMENTATION_ARC)]
     policy_arc: String,

@@ -2,7 +2,9 @@
 
 mod desk;
 mod draft;
+mod enrol;
 mod enterprise;
+mod expiry;
 mod kept;
 mod submit;
 mod verify;
@@ -37,6 +39,15 @@ enum Command {
     /// 签名 (sign: canonical JSON and a detached CAdES signature).
     #[command(after_help = "Example:\n  filing sign vat.jsonc --certificate enterprise.pem --passphrase-file pass")]
     Sign(enterprise::Signed),
+    /// 在线申请证书；重复执行仍是同一申请 (order the certificate at the authority; again is the same order).
+    #[command(after_help = "Example:\n  filing request --authority http://ca.example.cn --name 广州某某有限公司 --code 91440101MAT000018G --evidence licence=licence.pdf")]
+    Request(enrol::Request),
+    /// 查询申请，核对并保存证书 (the order's state; the certificate is checked before it is kept). Ends with 6 while it waits.
+    #[command(after_help = "Example:\n  filing fetch --anchor root.pem")]
+    Fetch(enrol::Fetch),
+    /// 换发证书：新密钥，旧密钥签名 (renew: a new key, asked for with the still valid one).
+    #[command(after_help = "Example:\n  filing renew --passphrase-file pass")]
+    Renew(enrol::Renew),
     /// 提交并保存核验过的回执；重复提交不会重复申报 (submit, and keep the proved receipt; again is the same).
     #[command(after_help = "Example:\n  filing submit filing-state/01JDPD6Z3SFM7T5K9V8R2Q4XNB.json --server https://desk.example.cn:8450 --passphrase-file pass")]
     Submit(submit::Submit),
@@ -75,14 +86,34 @@ fn ended(done: Result<(), runtime::exit::Problem>, json: bool) -> Exit {
     }
 }
 
+/// Where an enterprise's command works; the commands that make or change its certificate say themselves how it stands.
+fn place(command: &Command) -> Option<&enterprise::Place> {
+    match command {
+        Command::Desk(_) | Command::Verify(_) | Command::Key(_) | Command::Request(_) | Command::Fetch(_) | Command::Renew(_) => None,
+        Command::New(wanted) => Some(&wanted.place),
+        Command::Check(wanted) => Some(&wanted.place),
+        Command::Sign(wanted) => Some(&wanted.place),
+        Command::Submit(wanted) => Some(&wanted.place),
+        Command::Status(wanted) => Some(&wanted.place),
+        Command::List(wanted) => Some(&wanted.place),
+        Command::Receipt(Receipt::Verify(wanted)) => Some(&wanted.place),
+    }
+}
+
 /// Runs the program once.
 pub fn run(cli: Cli) -> Exit {
+    if let Some(place) = place(&cli.command) {
+        expiry::warn(place);
+    }
     match cli.command {
         Command::Desk(desk) => desk::run(desk),
         Command::Verify(asked) => verify::run(&asked),
         Command::Key(Key::New(wanted)) => ended(enterprise::key_new(&wanted), wanted.place.json),
         Command::New(wanted) => ended(enterprise::new(&wanted), wanted.place.json),
         Command::Check(wanted) => ended(enterprise::check(&wanted), wanted.place.json),
+        Command::Request(wanted) => ended(enrol::request(&wanted), wanted.place.json),
+        Command::Fetch(wanted) => ended(enrol::fetch(&wanted), wanted.place.json),
+        Command::Renew(wanted) => ended(enrol::renew(&wanted), wanted.place.json),
         Command::Submit(wanted) => ended(submit::submit(&wanted), wanted.place.json),
         Command::Status(wanted) => ended(submit::status(&wanted), wanted.place.json),
         Command::List(wanted) => ended(kept::list(&wanted), wanted.place.json),

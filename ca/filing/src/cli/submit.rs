@@ -81,10 +81,9 @@ pub fn submit(wanted: &Submit) -> Result<(), Problem> {
     let ready: Vec<Ready> = wanted.files.iter().map(|file| ready(place, file, wanted.attachments.as_deref())).collect::<Result<_, _>>()?;
     // 2.
     let (chain, anchors) = (place.chain(wanted.certificate.as_deref())?, wanted.trust.anchors(place)?);
-    if let Some(leaf) = chain.first() {
-        usable(place, leaf, SystemClock.now())?;
-    }
-    let key = place.key(wanted.passphrase_file.as_deref())?;
+    let leaf = chain.first().map(Vec::as_slice).unwrap_or_default();
+    usable(place, leaf, SystemClock.now())?;
+    let key = place.key(wanted.passphrase_file.as_deref(), leaf)?;
     let desk = Desk::at(place, &wanted.server.server, &Identity { anchors: &anchors, caller: Some((&chain, key)) }, wanted.server.wait)?;
     // 3–5, each filing for itself: one that is refused does not keep the others.
     let (mut told, mut first) = (Vec::new(), None);

@@ -134,6 +134,11 @@ impl SignerPlan {
         self.signed(digest, &asn1::seq(&[&self.content_type]), &self.certificates, signing_time, signer)
     }
 
+    /// The signature with its content, of type data, inside, and the certificates: ContentInfo, DER. What asks for a renewal.
+    pub fn attach(&self, content: &[u8], signing_time: OffsetDateTime, signer: &dyn Signer) -> Result<Vec<u8>, SealError> {
+        self.enclose(content, true, signing_time, signer)
+    }
+
     /// The signature with the content inside and, when wanted, the certificates: ContentInfo, DER.
     pub(crate) fn enclose(&self, content: &[u8], with_certificates: bool, signing_time: OffsetDateTime, signer: &dyn Signer) -> Result<Vec<u8>, SealError> {
         let inside = asn1::seq(&[&self.content_type, &asn1::tlv(0xa0, &asn1::tlv(4, content))]);
