@@ -23,7 +23,7 @@ use crate::directory::{Applicant, DirectoryError, ImportedRow, NewPassword, Page
 use crate::flow::evidence::{self, Installed, Wanted};
 use crate::flow::certificate;
 use crate::flow::push::job::Jobs;
-use crate::flow::push::{self, Order, Progress, Report};
+use crate::flow::push::{self, Order, Progress, Report, ReportWanted};
 use crate::gateway::Gateway;
 use crate::mailbox::MailError;
 use crate::dkim::ShownSelector;
@@ -102,6 +102,8 @@ pub enum Operation {
     /// The chain that was issued for it, PEM.
     EvidenceInstall { pem: String },
     EvidenceExport(Wanted),
+    /// The signed report of a push that has ended, into a file.
+    PushReport(ReportWanted),
 }
 
 /// What may be done with a message that waits.
@@ -255,6 +257,10 @@ impl Service {
             Operation::EvidenceRequest { organization } => Ok(Outcome::Request(evidence::request(gateway, &organization)?)),
             Operation::EvidenceInstall { pem } => Ok(Outcome::EvidenceSigner(evidence::install(gateway, &self.lists, pem.as_bytes(), now)?)),
             Operation::EvidenceExport(wanted) => Ok(Outcome::Evidence(evidence::export(gateway, &self.lists, &wanted)?)),
+            Operation::PushReport(wanted) => {
+                push::write_signed(gateway, &self.lists, &wanted.bureau, &wanted.batch, &wanted.file)?;
+                Ok(Outcome::Done)
+            }
             Operation::DkimNew { selector, rsa } => {
                 let made = gateway.dkim.make(&selector, rsa.as_ref().map(TypedPassword::expose), gateway.now_unix_millis())?;
                 Ok(Outcome::Selectors(vec![made]))

@@ -105,7 +105,7 @@ enum Command {
     Bureau(bureau::Command),
     /// Push a month's statements: prove manifest and file, seal, deliver, report on every row.
     #[command(after_help = "Example:\n  mailgw push housing-fund.csv --manifest housing-fund.manifest.json --signature housing-fund.manifest.p7s --report report.jsonl\n  mailgw push housing-fund.csv --manifest housing-fund.manifest.json --signature housing-fund.manifest.p7s \\\n     --server https://mx.mail.example.cn:8443 --client client.pem --client-key client.key --root root.pem")]
-    Push(push::Push),
+    Push(push::Command),
     /// Evidence of what was submitted and delivered: signing, handing out, proving.
     #[command(subcommand)]
     Evidence(evidence::Command),
@@ -202,7 +202,7 @@ fn dispatch(cli: Cli) -> Result<(), Problem> {
         }
         Command::Mailbox(command) => return mailbox::run(&place, command),
         Command::Evidence(command) => return evidence::run(&place, command),
-        Command::Push(push) => return push::push(&place, &push),
+        Command::Push(command) => return push::run(&place, &command),
         Command::Bureau(command) => bureau::operation(command)?,
         Command::Dkim(command) => dkim::operation(command)?,
         Command::Queue(command) => queue::operation(command),

@@ -1,16 +1,92 @@
 //! `mailgw push`: a month of statements, from a file beside the gateway or from a bureau's own machine.
 
+use std::fs::File;
+use std::io::Read;
 use std::path::{Path, PathBuf};
 
-use clap::Args;
+use clap::{Args, Subcommand};
 use runtime::exit::{Exit, Problem};
 use runtime::terminal::{json, line, plain, word};
+use serde_json::json as object;
 
-use super::ask::{Place, ask_long};
+use super::ask::{Place, ask, ask_long};
 use super::found::{absolute, read_text};
 use super::push_remote::{self, Remote};
-use crate::flow::push::{Order, Report};
-use crate::service::{LongOperation, Outcome, Told};
+use crate::bureau::trust::Anchors;
+use crate::erds;
+use crate::flow::push::{Order, Report, ReportWanted};
+use crate::service::{LongOperation, Operation, Outcome, Told};
+
+/// A push, or a question about one.
+#[derive(Debug, Args)]
+#[command(args_conflicts_with_subcommands = true, subcommand_negates_reqs = true)]
+pub struct Command {
+    #[command(subcommand)]
+    about: Option<About>,
+    #[command(flatten)]
+    push: Option<Push>,
+}
+
+#[derive(Debug, Subcommand)]
+enum About {
+    /// Write the final report of a push that has ended: its rows by state and reason, signed.
+    #[command(after_help = "Example:\n  mailgw push report --bureau gz-housing-fund --batch HF-202610-01 --out HF-202610-01.report.json")]
+    Report {
+        /// The bureau's code.
+        #[arg(long)]
+        bureau: String,
+        /// The push, as its manifest names it.
+        #[arg(long)]
+        batch: String,
+        #[arg(long)]
+        out: PathBuf,
+    },
+    /// Prove a final report, offline and without a gateway.
+    #[command(after_help = "Example:\n  mailgw push verify HF-202610-01.report.json --anchor root.pem")]
+    Verify {
+        file: PathBuf,
+        /// PEM: the root certificate as you know it, never one that came with the file.
+        #[arg(long)]
+        anchor: PathBuf,
+        /// The arc that the CA's policies stand under.
+        #[arg(long, default_value = policies::certificate::DOCUMENTATION_ARC)]
+        policy_arc: String,
+    },
+}
+
+pub fn run(place: &Place, command: &Command) -> Result<(), Problem> {
+    match (&command.about, &command.push) {
+        (Some(About::Report { bureau, batch, out }), _) => {
+            let file = absolute(out)?;
+            let wanted = ReportWanted { bureau: bureau.clone(), batch: batch.clone(), file: file.clone() };
+            ask(place, Operation::PushReport(wanted))?;
+            if place.json { json(&object!({ "file": file })) } else { line(&format!("verify with: mailgw push verify {} --anchor root.pem", file.display())) }
+        }
+        (Some(About::Verify { file, anchor, policy_arc }), _) => verify(place, file, anchor, policy_arc),
+        (None, Some(order)) => push(place, order),
+        (None, None) => Err(Problem::new(Exit::Usage, "push", "nothing is pushed", "say what: `mailgw push --help`")),
+    }
+}
+
+fn verify(place: &Place, file: &Path, anchor: &Path, arc: &str) -> Result<(), Problem> {
+    let unreadable = |error: std::io::Error| erds::EvidenceError::Unreadable { reason: format!("{}: {error}", file.display()) };
+    let anchors = Anchors::parse(read_text(anchor)?.as_bytes(), arc)?;
+    let mut bytes = Vec::new();
+    File::open(file).and_then(|opened| opened.take(erds::MAX_REPORT as u64 + 1).read_to_end(&mut bytes)).map_err(unreadable)?;
+    let verified = erds::verify_report(&bytes, &anchors)?;
+    if place.json {
+        return json(&verified);
+    }
+    let report = &verified.report;
+    line(&format!("the report holds, signed by {} at {}", verified.signer, verified.signed))?;
+    line(&format!("batch {} of {}: {} statements of {}", report.batch, report.sender, report.kind, report.period))?;
+    for (count, what) in [(report.rows, "rows"), (report.delivered, "delivered"), (report.duplicate, "delivered before"), (report.quarantined, "quarantined"), (report.undeliverable, "undeliverable")] {
+        line(&format!("  {count:>9} {what}"))?;
+    }
+    report.reasons.iter().try_for_each(|kept| line(&format!("  {:>9} {} ({})", kept.rows, kept.state, kept.reason)))?;
+    line(&format!("  file sha256 {}", report.file))?;
+    line(&format!("  outcomes sha256 {}", report.outcomes))
+}
 
 #[derive(Debug, Args)]
 pub struct Push {
@@ -29,7 +105,7 @@ pub struct Push {
     pub remote: Remote,
 }
 
-pub fn push(place: &Place, push: &Push) -> Result<(), Problem> {
+fn push(place: &Place, push: &Push) -> Result<(), Problem> {
     if let Some(server) = &push.remote.server {
         return push_remote::push(place, push, server);
     }

@@ -44,6 +44,9 @@ pub struct Remote {
     /// Write the evidence of the push here.
     #[arg(long, requires = "server")]
     evidence: Option<PathBuf>,
+    /// Write the final report here, signed: `mailgw push verify` proves it.
+    #[arg(long, requires = "server")]
+    final_report: Option<PathBuf>,
     /// Take the job off again before anything was delivered, instead of sending rows.
     #[arg(long, requires = "server")]
     cancel: bool,
@@ -89,7 +92,7 @@ async fn pushed(place: &Place, push: &Push, server: &str) -> Result<(), Problem>
     }
     // 5
     if job.state == "ended" {
-        for (file, what) in [(&push.report, "outcomes"), (&remote.evidence, "evidence")] {
+        for (file, what) in [(&push.report, "outcomes"), (&remote.evidence, "evidence"), (&remote.final_report, "report")] {
             if let Some(path) = file {
                 let failed = |error: std::io::Error| Problem::new(Exit::Unavailable, "file", format!("{}: {error}", path.display()), "check the path and the disk");
                 let mut file = WholeFile::create(path).map_err(failed)?;

@@ -121,20 +121,11 @@ fn next_line(file: &mut impl BufRead) -> Result<Option<Vec<u8>>, EvidenceError> 
 /// under its root.
 fn judge(number: u64, line: &Line, anchors: &Anchors) -> Result<(Vec<Judged>, String), EvidenceError> {
     let wrong = |reason| EvidenceError::Line { line: number, reason };
-    let bytes = |text: &str, reason| STANDARD.decode(text).map_err(|_| wrong(reason));
     // 1
     let statement = Statement::read(&line.statement).ok_or_else(|| wrong("its statement is of another form"))?;
     let root = hash(&statement.root).ok_or_else(|| wrong("its root is no digest"))?;
-    // 2
-    let signature = bytes(&line.signature, "its signature is not base64")?;
-    let signed = cms::verify(&signature, line.statement.as_bytes(), &[]).map_err(|error| EvidenceError::Signature { line: number, error })?;
-    let sealed = signed.signing_time().ok_or_else(|| wrong("its signature says no time"))?;
-    // 3
-    let lists: Vec<Vec<u8>> = line.revocation_lists.iter().map(|list| bytes(list, "a revocation list is not base64")).collect::<Result<_, _>>()?;
-    let others = signed.certificates().iter().filter(|one| one.as_slice() != signed.signer_certificate()).cloned();
-    let path = std::iter::once(signed.signer_certificate().to_vec()).chain(others).collect();
-    let chain = Chain::new(path).ok_or_else(|| wrong("nobody's certificate is with it"))?;
-    let trusted = anchors.trusted(&chain, Purpose::Evidence, &lists, sealed).map_err(|error| EvidenceError::Signer { line: number, error })?;
+    // 2, 3
+    let Signed { sealed, signer } = signed(number, &line.statement, &line.signature, &line.revocation_lists, anchors)?;
     // 4
     let mut judged = Vec::with_capacity(line.items.len());
     let whole = line.items.iter().all(|shown| shown.path.is_none());
@@ -163,10 +154,31 @@ fn judge(number: u64, line: &Line, anchors: &Anchors) -> Result<(Vec<Judged>, St
         }
         judged.push(Judged { item, sealed });
     }
-    Ok((judged, trusted.facts().organization.clone().unwrap_or_default()))
+    Ok((judged, signer))
 }
 
-fn hash(text: &str) -> Option<Hash> {
+/// Who signed a text, and when.
+pub(super) struct Signed {
+    pub sealed: OffsetDateTime,
+    pub signer: String,
+}
+
+/// The signature holds over the text, and its certificate is one for evidence, good at that moment by the lists.
+pub(super) fn signed(number: u64, text: &str, signature: &str, lists: &[String], anchors: &Anchors) -> Result<Signed, EvidenceError> {
+    let wrong = |reason| EvidenceError::Line { line: number, reason };
+    let bytes = |text: &str, reason| STANDARD.decode(text).map_err(|_| wrong(reason));
+    let signature = bytes(signature, "its signature is not base64")?;
+    let signed = cms::verify(&signature, text.as_bytes(), &[]).map_err(|error| EvidenceError::Signature { line: number, error })?;
+    let sealed = signed.signing_time().ok_or_else(|| wrong("its signature says no time"))?;
+    let lists: Vec<Vec<u8>> = lists.iter().map(|list| bytes(list, "a revocation list is not base64")).collect::<Result<_, _>>()?;
+    let others = signed.certificates().iter().filter(|one| one.as_slice() != signed.signer_certificate()).cloned();
+    let path = std::iter::once(signed.signer_certificate().to_vec()).chain(others).collect();
+    let chain = Chain::new(path).ok_or_else(|| wrong("nobody's certificate is with it"))?;
+    let trusted = anchors.trusted(&chain, Purpose::Evidence, &lists, sealed).map_err(|error| EvidenceError::Signer { line: number, error })?;
+    Ok(Signed { sealed, signer: trusted.facts().organization.clone().unwrap_or_default() })
+}
+
+pub(super) fn hash(text: &str) -> Option<Hash> {
     let mut hash = [0; 32];
     if text.len() != 64 || !text.bytes().all(|byte| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte)) {
         return None;

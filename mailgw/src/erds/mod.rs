@@ -1,5 +1,5 @@
 //! Electronic registered delivery: what evidence says, how many items are sealed by one signature, and how anybody
-//! verifies them with the root certificate alone.
+//! verifies them with the root certificate alone. The final report of a push is signed by the same key.
 //!
 //! An item's octets are a leaf of a Merkle tree (RFC 9162, SHA-256). One detached CMS signature covers the statement that
 //! names the tree's root; the item, its path and that signature together are evidence of one event.
@@ -7,8 +7,10 @@
 
 mod file;
 mod item;
+mod report;
 mod statement;
 
 pub use file::{EvidenceError, Judged, Line, MAX_LINE, Shown, Verified, verify};
 pub use item::{Content, Event, Item, Of, Submission};
+pub use report::{EvidenceRoot, FORM, FinalReport, Kept, MAX_REPORT, SignedReport, VERSION, VerifiedReport, is_reason, verify_report};
 pub use statement::Statement;

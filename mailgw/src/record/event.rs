@@ -44,6 +44,8 @@ pub enum Event {
     EvidenceSealed(EvidenceSeals),
     PushJobSet(PushJob),
     RecipientsAsked(Recipients),
+    ReportIntended(PushReport),
+    ReportSigned(PushReport),
     RegistrarInstalled(Certificate),
     CertificateAsked(Stated),
     CertificateHeld(MailCertificate),
@@ -206,6 +208,17 @@ pub struct Recipients {
     pub reachable: u64,
 }
 
+/// The final report of a push: `report` is its digest, in the log before it is signed; `signature` that of its CMS, after.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PushReport {
+    pub bureau: String,
+    pub batch: String,
+    pub report: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub signature: Option<String>,
+}
+
 /// A statement to the authority about a mailbox: `statement` is the digest of the text that was signed.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -262,6 +275,8 @@ impl Event {
             Self::EvidenceSealed(_) => 42,
             Self::PushJobSet(_) => 43,
             Self::RecipientsAsked(_) => 44,
+            Self::ReportIntended(_) => 45,
+            Self::ReportSigned(_) => 46,
             Self::RegistrarInstalled(_) => 50,
             Self::CertificateAsked(_) => 51,
             Self::CertificateHeld(_) => 52,
@@ -311,6 +326,8 @@ impl Event {
             42 => Self::EvidenceSealed(serde_json::from_slice(json).map_err(wrong)?),
             43 => Self::PushJobSet(serde_json::from_slice(json).map_err(wrong)?),
             44 => Self::RecipientsAsked(serde_json::from_slice(json).map_err(wrong)?),
+            45 => Self::ReportIntended(serde_json::from_slice(json).map_err(wrong)?),
+            46 => Self::ReportSigned(serde_json::from_slice(json).map_err(wrong)?),
             50 => Self::RegistrarInstalled(serde_json::from_slice(json).map_err(wrong)?),
             51 => Self::CertificateAsked(serde_json::from_slice(json).map_err(wrong)?),
             52 => Self::CertificateHeld(serde_json::from_slice(json).map_err(wrong)?),

@@ -8,6 +8,7 @@ use super::{RecordError, from_json, to_json};
 const BATCH: &str = "push batch";
 const ROWS: &str = "push rows";
 const ITEM: &str = "push item";
+const REPORT: &str = "push report";
 
 /// A batch from the moment its file was found to agree with its manifest.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -15,6 +16,8 @@ const ITEM: &str = "push item";
 pub struct PushBatch {
     /// SHA-256 of the manifest, hexadecimal.
     pub manifest: String,
+    /// SHA-256 of the file, as the manifest says, hexadecimal.
+    pub file: String,
     pub kind: String,
     pub period: String,
     pub rows: u64,
@@ -35,6 +38,17 @@ pub enum State {
     Quarantined,
     /// No mailbox takes it.
     Undeliverable,
+}
+
+impl State {
+    pub fn word(&self) -> &'static str {
+        match self {
+            Self::Delivered => "delivered",
+            Self::Duplicate => "duplicate",
+            Self::Quarantined => "quarantined",
+            Self::Undeliverable => "undeliverable",
+        }
+    }
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -68,6 +82,34 @@ pub struct Item {
     pub batch: String,
     pub mailbox: String,
     pub message: String,
+}
+
+/// The final report of a batch: its text, and its signature once it has one. The lists are those by which the signer was good
+/// at that moment, by their SHA-256.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ReportRecord {
+    pub report: String,
+    /// Detached CMS, DER in base64.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub signature: Option<String>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub lists: Vec<String>,
+}
+
+impl ReportRecord {
+    /// Editions are numbered from 1.
+    pub fn key(bureau: &str, batch: &str, edition: u64) -> Key {
+        Key::numbered(REPORT, &[bureau.as_bytes(), batch.as_bytes()], edition)
+    }
+
+    pub fn encode(&self) -> Result<Vec<u8>, RecordError> {
+        to_json(REPORT, self)
+    }
+
+    pub fn decode(bytes: &[u8]) -> Result<Self, RecordError> {
+        from_json(REPORT, bytes)
+    }
 }
 
 pub fn batch_key(bureau: &str, batch: &str) -> Key {

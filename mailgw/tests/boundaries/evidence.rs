@@ -11,7 +11,7 @@ use super::*;
 
 const OPERATOR: &str = "广州市政务邮箱运营中心";
 
-fn install(city: &City, gateway: &Gateway) {
+pub(crate) fn install(city: &City, gateway: &Gateway) {
     assert!(evidence::request(gateway, OPERATOR).unwrap().contains("CERTIFICATE REQUEST"));
     evidence::install(gateway, &city.lists, city.evidence_certificate(gateway, "3.2").as_bytes(), NOW).unwrap();
 }

@@ -5,6 +5,7 @@
 mod city;
 mod edges;
 mod evidence;
+mod final_report;
 mod month;
 
 use std::collections::{BTreeMap, BTreeSet};

@@ -16,6 +16,7 @@ use crate::tls::TlsError;
 use runtime::revocation::RevocationError;
 
 pub use export::{Exported, Wanted, export};
+pub(in crate::flow) use seal::Ready;
 pub use seal::{Sealed, seal, unsigned};
 pub use signer::{Installed, install, request};
 

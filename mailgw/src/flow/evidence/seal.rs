@@ -28,6 +28,40 @@ pub struct Sealed {
     pub all: u64,
 }
 
+/// The key for evidence, trusted at this moment by lists that are kept with what it signs.
+pub(in crate::flow) struct Ready {
+    plan: SignerPlan,
+    key: keys::KeyHandle,
+    lists: BTreeMap<String, Vec<u8>>,
+    now: OffsetDateTime,
+}
+
+impl Ready {
+    pub fn new(gateway: &Gateway, fetch: &RevocationLists, now: OffsetDateTime) -> Result<Self, EvidenceError> {
+        let signer = Signer::current(&*gateway.store)?.ok_or(EvidenceError::NoSigner)?;
+        let urls = trust::crl_urls(&signer.chain).map_err(|error| trust::unreadable(Purpose::Evidence, &error))?;
+        let lists = fetch.fetch(&urls, now)?;
+        gateway.anchors.trusted(&signer.chain, Purpose::Evidence, &lists, now)?;
+        let lists = lists.into_iter().map(|list| (crate::hex(&body::digest(&list)), list)).collect();
+        let others: Vec<&[u8]> = signer.chain.issuers().collect();
+        Ok(Self { plan: SignerPlan::new(signer.chain.leaf(), &others)?, key: gateway.keys.load(&signer.key)?, lists, now })
+    }
+
+    /// Detached CMS over a text, DER.
+    pub fn sign(&self, text: &str) -> Result<Vec<u8>, EvidenceError> {
+        Ok(self.plan.seal(body::digest(text.as_bytes()), self.now, &self.key)?)
+    }
+
+    /// The lists, by their SHA-256.
+    pub fn list_names(&self) -> Vec<String> {
+        self.lists.keys().cloned().collect()
+    }
+
+    pub fn put_lists(&self, write: Batch) -> Batch {
+        self.lists.iter().fold(write, |write, (name, der)| write.put(evidence::list_key(name), evidence::encode_list(der)))
+    }
+}
+
 /// Signs every batch that waits. Who runs at the same time finds it done.
 pub fn seal(gateway: &Gateway, lists: &RevocationLists) -> Result<Sealed, EvidenceError> {
     let mut now = 0;
@@ -58,31 +92,22 @@ fn seal_some(gateway: &Gateway, fetch: &RevocationLists, now: OffsetDateTime) ->
         return Ok((0, sealed));
     }
     // 2
-    let signer = Signer::current(store)?.ok_or(EvidenceError::NoSigner)?;
-    let urls = trust::crl_urls(&signer.chain).map_err(|error| trust::unreadable(Purpose::Evidence, &error))?;
-    let lists = fetch.fetch(&urls, now)?;
-    gateway.anchors.trusted(&signer.chain, Purpose::Evidence, &lists, now)?;
-    let lists: BTreeMap<String, Vec<u8>> = lists.into_iter().map(|list| (crate::hex(&body::digest(&list)), list)).collect();
-    let names: Vec<String> = lists.keys().cloned().collect();
-    let others: Vec<&[u8]> = signer.chain.issuers().collect();
-    let (plan, key) = (SignerPlan::new(signer.chain.leaf(), &others)?, gateway.keys.load(&signer.key)?);
+    let ready = Ready::new(gateway, fetch, now)?;
     // 3
     let expected = match found {
         Some(bytes) => Expectation::Equals(sealed_key(), bytes),
         None => Expectation::Absent(sealed_key()),
     };
     let mut write = Batch::new().expect(expected).put(sealed_key(), encode_sealed(upto));
-    for (name, der) in &lists {
-        write = write.put(evidence::list_key(name), evidence::encode_list(der));
-    }
+    write = ready.put_lists(write);
     let mut said = Vec::new();
     for number in sealed + 1..=upto {
         let missing = crate::record::RecordError::Damaged { kind: "evidence batch", reason: "one that was numbered is not there" };
         let lines = evidence::items(store, number)?.ok_or(missing)?;
         let statement = Statement::new(&gateway.settings.log_origin, number, lines.len() as u64, &merkle::root(&leaves(&lines))).write()?;
-        let signature = plan.seal(body::digest(statement.as_bytes()), now, &key)?;
+        let signature = ready.sign(&statement)?;
         said.extend_from_slice(&body::digest(&signature));
-        write = write.put(Seal::key(number), Seal { statement, signature: STANDARD.encode(signature), lists: names.clone() }.encode()?);
+        write = write.put(Seal::key(number), Seal { statement, signature: STANDARD.encode(signature), lists: ready.list_names() }.encode()?);
     }
     // 4
     let seals = crate::hex(&body::digest(&said));

@@ -18,6 +18,7 @@
 mod block;
 mod evidence;
 mod file;
+mod final_report;
 pub mod job;
 mod json_lines;
 mod report;
@@ -38,6 +39,7 @@ use runtime::revocation::{RevocationError, RevocationLists};
 use crate::bureau::trust::{TrustError, crl_urls};
 use crate::bureau::{self, BureauError};
 use crate::directory::DirectoryError;
+use crate::flow::evidence::EvidenceError;
 use crate::flow::whole_file;
 use crate::gateway::{Gateway, unix_millis};
 use crate::mailbox::MailError;
@@ -51,6 +53,7 @@ use crate::sealer::Seal;
 use block::Work;
 pub use file::FileError;
 use file::{RawRow, Reading, Source, block_digest};
+pub use final_report::{ReportWanted, signed, write_signed};
 pub use report::{Counts, Report, write_outcomes};
 
 /// The most bytes of a manifest's signature, in PEM.
@@ -118,6 +121,12 @@ pub enum PushError {
     /// The sealer's own words.
     #[error("{}", .0.message)]
     Sealer(Problem),
+    #[error("{batch} is no batch that was begun; look at the name in its manifest")]
+    UnknownBatch { batch: String },
+    #[error("batch {batch} has not ended; ask for its report when every row has its outcome")]
+    NotEnded { batch: String },
+    #[error(transparent)]
+    Evidence(#[from] EvidenceError),
     #[error("the push was stopped because the service is ending; push again to go on")]
     Stopped,
 }
@@ -145,6 +154,9 @@ impl From<PushError> for Problem {
             PushError::Trust(error) => return error.into(),
             PushError::Revocation(error) => return error.into(),
             PushError::Sealer(problem) => return problem,
+            PushError::Evidence(error) => return error.into(),
+            PushError::UnknownBatch { .. } => (Exit::NotFound, "unknown-batch"),
+            PushError::NotEnded { .. } => (Exit::Conflict, "not-ended"),
             PushError::Certificate(_) => (Exit::Damaged, "bureau-certificate"),
             PushError::Kind { .. } => (Exit::Refused, "kind-not-allowed"),
             PushError::OtherManifest { .. } => (Exit::Conflict, "other-manifest"),
@@ -361,6 +373,7 @@ fn begin(gateway: &Gateway, bureau: &str, signed: &SignedManifest, now: OffsetDa
     let millis = unix_millis(now);
     let batch = PushBatch {
         manifest: crate::hex(signed.digest()),
+        file: crate::hex(manifest.sha256()),
         kind: manifest.kind().name().to_owned(),
         period: manifest.period().to_string(),
         rows: manifest.rows(),
@@ -379,7 +392,7 @@ fn begin(gateway: &Gateway, bureau: &str, signed: &SignedManifest, now: OffsetDa
 
 fn end(gateway: &Gateway, bureau: &str, signed: &SignedManifest, batch: &PushBatch) -> Result<PushBatch, PushError> {
     let key = batch_key(bureau, signed.manifest().batch_id().as_str());
-    let outcome = report::digest(gateway, bureau, signed)?;
+    let outcome = report::tally(gateway, bureau, signed.manifest().batch_id().as_str())?.digest;
     let ended = PushBatch { ended_unix_millis: Some(gateway.now_unix_millis()), ..batch.clone() };
     let mut write = Batch::new().expect(Expectation::Equals(key.clone(), batch.encode()?)).put(key, ended.encode()?);
     Event::BatchEnded(said(bureau, signed, Some(outcome))).append(&mut write, gateway.now_unix_millis())?;

@@ -1,5 +1,6 @@
 //! What became of a batch: counts that add up to the manifest's rows, and an outcome for each.
 
+use std::collections::BTreeMap;
 use std::io::Write;
 use std::path::Path;
 
@@ -8,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use store::Key;
 
 use super::PushError;
+use super::final_report::Tally;
 use crate::bureau::manifest::SignedManifest;
 use crate::flow::whole_file::WholeFile;
 use crate::gateway::Gateway;
@@ -121,14 +123,18 @@ pub fn write_outcomes(gateway: &Gateway, bureau: &str, batch: &str, path: &Path)
     file.finish().map_err(failed)
 }
 
-/// SHA-256 of all outcomes as they are written.
-pub(super) fn digest(gateway: &Gateway, bureau: &str, signed: &SignedManifest) -> Result<String, PushError> {
-    let mut context = Context::new(&SHA256);
-    each(gateway, bureau, signed.manifest().batch_id().as_str(), |outcome| {
+/// All outcomes, counted by state and reason, and the SHA-256 of them as they are written.
+pub(super) fn tally(gateway: &Gateway, bureau: &str, batch: &str) -> Result<Tally, PushError> {
+    let (mut context, mut counts, mut reasons) = (Context::new(&SHA256), Counts::default(), BTreeMap::new());
+    each(gateway, bureau, batch, |outcome| {
         context.update(&line(&outcome)?);
+        counts.add(&outcome.state);
+        if !outcome.is_delivered() {
+            *reasons.entry((outcome.state.word().to_owned(), outcome.reason.unwrap_or_default())).or_insert(0_u64) += 1;
+        }
         Ok(())
     })?;
-    Ok(crate::hex(context.finish().as_ref()))
+    Ok(Tally { counts, reasons, digest: crate::hex(context.finish().as_ref()) })
 }
 
 fn line(outcome: &RowOutcome) -> Result<Vec<u8>, PushError> {

@@ -7,6 +7,7 @@
 //! | `POST …/close`, `…/pause`, `…/resume`, `…/cancel` | |
 //! | `GET /v1/push/BUREAU/BATCH?after=VERSION&wait=SECONDS` | the job, at once or when it is another than `VERSION` |
 //! | `GET …/outcomes` | what became of every row, a JSON object a line |
+//! | `GET …/report` | the final report, signed, once the job has ended; `mailgw push verify` proves it |
 //! | `GET …/evidence` | the evidence of the job, as `mailgw evidence verify` takes it |
 //! | `POST /v1/push/BUREAU/recipients` | `[{"id_type", "id_no", "name"}]`: whether these persons can be reached |
 
@@ -32,7 +33,7 @@ use tokio::sync::Semaphore;
 
 use crate::flow::evidence::{self, Wanted};
 use crate::flow::push::job::{self, Act, Opening, ShownJob};
-use crate::flow::push::write_outcomes;
+use crate::flow::push::{write_outcomes, write_signed};
 use crate::flow::recipients_asked::{Person, ask};
 use crate::service::Service;
 
@@ -72,6 +73,7 @@ pub fn router(service: Service) -> Router {
         .route("/v1/push/{bureau}/{batch}/resume", post(|desk, place| act(desk, place, Act::Resume)))
         .route("/v1/push/{bureau}/{batch}/cancel", post(|desk, place| act(desk, place, Act::Cancel)))
         .route("/v1/push/{bureau}/{batch}/outcomes", get(outcomes))
+        .route("/v1/push/{bureau}/{batch}/report", get(final_report))
         .route("/v1/push/{bureau}/{batch}/evidence", get(proofs))
         .layer(axum::extract::DefaultBodyLimit::max(MAX_WORDS))
         .route_layer(from_fn_with_state(Arc::clone(&desk), admitted))
@@ -161,6 +163,10 @@ async fn recipients(State(desk): State<Arc<Desk>>, Path(bureau): Path<String>, J
 
 async fn outcomes(State(desk): State<Arc<Desk>>, Path((bureau, batch)): Place) -> Result<Response, Problem> {
     download(desk, move |service, file| Ok(write_outcomes(&service.gateway, &bureau, &batch, file)?)).await
+}
+
+async fn final_report(State(desk): State<Arc<Desk>>, Path((bureau, batch)): Place) -> Result<Response, Problem> {
+    download(desk, move |service, file| Ok(write_signed(&service.gateway, &service.lists, &bureau, &batch, file)?)).await
 }
 
 async fn proofs(State(desk): State<Arc<Desk>>, Path((bureau, batch)): Place) -> Result<Response, Problem> {
