@@ -124,6 +124,8 @@ pub enum LongOperation {
     /// Makes the search index of a mailbox anew.
     MailboxReindex { mailbox: String },
     Push(Order),
+    /// Judges the rows of an order and delivers nothing.
+    PushDryRun(Order),
 }
 
 /// How far long work is.
@@ -150,6 +152,7 @@ pub enum Outcome {
     Queue(crate::queue::Page),
     Queued(Box<ShownMessage>),
     Report(Box<Report>),
+    Trial(Box<push::Trial>),
     Certificate(ShownCertificate),
     /// Serial numbers of what ended.
     Withdrawn(Vec<String>),
@@ -296,6 +299,10 @@ impl Service {
                     !self.shutdown.is_set()
                 };
                 Ok(Outcome::Report(Box::new(push::push(&self.gateway, &*self.sealer, &self.lists, &order, &mut progress)?)))
+            }
+            LongOperation::PushDryRun(order) => {
+                let mut progress = |progress| tell(Told::Pushed(progress)) && !self.shutdown.is_set();
+                Ok(Outcome::Trial(Box::new(push::dry_run(&self.gateway, &self.lists, &order, &mut progress)?)))
             }
             LongOperation::MailboxReindex { mailbox } => {
                 let number = self.number(&mailbox)?;

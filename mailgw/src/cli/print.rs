@@ -50,6 +50,7 @@ pub fn outcome(outcome: &Outcome, as_json: bool) -> Result<(), Problem> {
         Outcome::Queued(message) if as_json => json(message),
         Outcome::Queued(message) => super::queue::message(message),
         Outcome::Report(report) => json(report),
+        Outcome::Trial(trial) => json(trial),
         Outcome::EvidenceSigner(installed) => json(installed),
         Outcome::Evidence(exported) => json(exported),
         Outcome::Certificate(shown) if as_json => json(shown),

@@ -14,7 +14,8 @@ use super::found::{absolute, read_text};
 use super::push_remote::{self, Remote};
 use crate::bureau::trust::Anchors;
 use crate::erds;
-use crate::flow::push::{Order, Report, ReportWanted};
+use crate::flow::push::{Order, Report, ReportWanted, Trial};
+use crate::record::push::RowOutcome;
 use crate::service::{LongOperation, Operation, Outcome, Told};
 
 /// A push, or a question about one.
@@ -101,6 +102,9 @@ pub struct Push {
     /// Write the outcome of every row here, one JSON object a line.
     #[arg(long)]
     pub report: Option<PathBuf>,
+    /// Judge every row as it would be, and deliver nothing.
+    #[arg(long)]
+    pub dry_run: bool,
     #[command(flatten)]
     pub remote: Remote,
 }
@@ -111,16 +115,37 @@ fn push(place: &Place, push: &Push) -> Result<(), Problem> {
     }
     let report = push.report.as_deref().map(absolute).transpose()?;
     let order = Order { manifest: read_text(&push.manifest)?, signature: read_text(&push.signature)?, rows: absolute(&push.rows)?, report };
-    let outcome = ask_long(place, LongOperation::Push(order), |told| {
+    let (operation, what) = if push.dry_run { (LongOperation::PushDryRun(order), "would be delivered") } else { (LongOperation::Push(order), "delivered") };
+    let outcome = ask_long(place, operation, |told| {
         if let Told::Pushed(so_far) = told {
-            place.progress(&format!("pushing: {} of {} rows, {} delivered", so_far.done, so_far.rows, so_far.counts.delivered), so_far.done == so_far.rows);
+            place.progress(&format!("{}: {} of {} rows, {} {what}", if push.dry_run { "trying" } else { "pushing" }, so_far.done, so_far.rows, so_far.counts.delivered), so_far.done == so_far.rows);
         }
     })?;
     match outcome {
+        Outcome::Trial(trial) => tried(place, &trial),
         Outcome::Report(report) if place.json => json(&report),
         Outcome::Report(report) => shown(&report, push.report.as_deref()),
         _ => Err(Problem::new(Exit::Internal, "answer", "the service answered something else than it was asked", "run the same version of mailgw on both sides")),
     }
+}
+
+/// What would become of the rows.
+pub(super) fn tried(place: &Place, trial: &Trial) -> Result<(), Problem> {
+    if place.json {
+        return json(trial);
+    }
+    let counts = trial.counts;
+    line(&format!("batch {} of {}: nothing was delivered; as things stand", trial.batch, trial.bureau))?;
+    for (count, what) in [(trial.rows, "rows"), (counts.delivered, "would be delivered"), (counts.duplicate, "were delivered before"), (counts.quarantined, "would be quarantined"), (counts.undeliverable, "would be undeliverable")] {
+        line(&format!("  {count:>9} {what}"))?;
+    }
+    trial.not_delivered.iter().try_for_each(not_delivered)
+}
+
+fn not_delivered(outcome: &RowOutcome) -> Result<(), Problem> {
+    let (id, reason) = (outcome.stmt_id.as_deref().unwrap_or("-"), outcome.reason.as_deref().unwrap_or("-"));
+    let detail = outcome.detail.as_deref().map(plain).unwrap_or_default();
+    line(&format!("  row {:<7} {id}  {} ({reason}) {detail}", outcome.row, word(&outcome.state)))
 }
 
 fn shown(report: &Report, file: Option<&Path>) -> Result<(), Problem> {
@@ -131,11 +156,7 @@ fn shown(report: &Report, file: Option<&Path>) -> Result<(), Problem> {
     line(&format!("  {:>9} delivered before", counts.duplicate))?;
     line(&format!("  {:>9} quarantined", counts.quarantined))?;
     line(&format!("  {:>9} undeliverable", counts.undeliverable))?;
-    for outcome in &report.not_delivered {
-        let (id, reason) = (outcome.stmt_id.as_deref().unwrap_or("-"), outcome.reason.as_deref().unwrap_or("-"));
-        let detail = outcome.detail.as_deref().map(plain).unwrap_or_default();
-        line(&format!("  row {:<7} {id}  {} ({reason}) {detail}", outcome.row, word(&outcome.state)))?;
-    }
+    report.not_delivered.iter().try_for_each(not_delivered)?;
     let missing = report.rows.saturating_sub(counts.delivered).saturating_sub(report.not_delivered.len() as u64);
     if missing > 0 {
         line(&format!("  and {missing} more that were not delivered: see --report"))?;

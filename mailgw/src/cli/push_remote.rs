@@ -18,6 +18,7 @@ use super::ask::Place;
 use super::found::read_text;
 use super::push::Push;
 use crate::flow::push::job::{Opening, ShownJob};
+use crate::flow::push::Trial;
 use crate::flow::whole_file::WholeFile;
 use crate::record::job::Format;
 
@@ -73,7 +74,14 @@ async fn pushed(place: &Place, push: &Push, server: &str) -> Result<(), Problem>
     // 2, 3
     if job.state == "receiving" {
         send(place, &client, &at, push, job).await?;
+        if push.dry_run {
+            let trial: Trial = client.call(Method::POST, &format!("{at}/dry-run"), None::<&()>).await?;
+            return super::push::tried(place, &trial);
+        }
         job = client.call(Method::POST, &format!("{at}/close"), None::<&()>).await?;
+    }
+    if push.dry_run {
+        return Err(Problem::new(Exit::Conflict, "job-state", format!("job {} is {}", job.batch, job.state), "what is closed is not tried any more: give the rows a new batch_id"));
     }
     // 4
     while !matches!(job.state.as_str(), "ended" | "refused" | "cancelled" | "paused") {

@@ -46,6 +46,7 @@ pub enum Event {
     RecipientsAsked(Recipients),
     ReportIntended(PushReport),
     ReportSigned(PushReport),
+    PushTried(PushTrial),
     RegistrarInstalled(Certificate),
     CertificateAsked(Stated),
     CertificateHeld(MailCertificate),
@@ -219,6 +220,17 @@ pub struct PushReport {
     pub signature: Option<String>,
 }
 
+/// A push was tried, with nothing delivered: how many rows, and how many would have been.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PushTrial {
+    pub bureau: String,
+    pub batch: String,
+    pub manifest: String,
+    pub rows: u64,
+    pub reachable: u64,
+}
+
 /// A statement to the authority about a mailbox: `statement` is the digest of the text that was signed.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -277,6 +289,7 @@ impl Event {
             Self::RecipientsAsked(_) => 44,
             Self::ReportIntended(_) => 45,
             Self::ReportSigned(_) => 46,
+            Self::PushTried(_) => 47,
             Self::RegistrarInstalled(_) => 50,
             Self::CertificateAsked(_) => 51,
             Self::CertificateHeld(_) => 52,
@@ -328,6 +341,7 @@ impl Event {
             44 => Self::RecipientsAsked(serde_json::from_slice(json).map_err(wrong)?),
             45 => Self::ReportIntended(serde_json::from_slice(json).map_err(wrong)?),
             46 => Self::ReportSigned(serde_json::from_slice(json).map_err(wrong)?),
+            47 => Self::PushTried(serde_json::from_slice(json).map_err(wrong)?),
             50 => Self::RegistrarInstalled(serde_json::from_slice(json).map_err(wrong)?),
             51 => Self::CertificateAsked(serde_json::from_slice(json).map_err(wrong)?),
             52 => Self::CertificateHeld(serde_json::from_slice(json).map_err(wrong)?),

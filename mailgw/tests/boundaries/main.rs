@@ -7,6 +7,7 @@ mod edges;
 mod evidence;
 mod final_report;
 mod month;
+mod trial;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;

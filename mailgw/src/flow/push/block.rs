@@ -30,21 +30,26 @@ const INBOX: &str = "INBOX";
 /// Commits that lose a race are decided anew, this many times.
 const ATTEMPTS: usize = 16;
 
-/// What all blocks of one push have in common.
-pub(super) struct Work<'a> {
+/// What rows are judged by, whether they are delivered or not.
+pub(super) struct Judge<'a> {
     pub gateway: &'a Gateway,
-    pub sealer: &'a dyn Seal,
-    pub job: &'a str,
-    /// Opens the job once more and gives its name, the same as before.
-    pub open_job: &'a (dyn Fn() -> Result<String, PushError> + Sync),
     pub bureau: &'a str,
     pub sender: Sender,
-    /// The registered sealing certificate, DER.
-    pub seal: &'a [u8],
     pub manifest: &'a SignedManifest,
     pub parameters: &'a Parameters,
     /// When the batch was recorded: the date of its messages, whenever they are made.
     pub begun: OffsetDateTime,
+}
+
+/// What all blocks of one push have in common.
+pub(super) struct Work<'a> {
+    pub judge: Judge<'a>,
+    pub sealer: &'a dyn Seal,
+    pub job: &'a str,
+    /// Opens the job once more and gives its name, the same as before.
+    pub open_job: &'a (dyn Fn() -> Result<String, PushError> + Sync),
+    /// The registered sealing certificate, DER.
+    pub seal: &'a [u8],
 }
 
 /// What is to be done about a row.
@@ -97,11 +102,11 @@ impl Work<'_> {
     /// being committed meanwhile: nothing is sealed that may turn out to be one of them again. `None` when the block is done
     /// already or has to wait.
     pub fn prepare(&self, number: u64, header: &Header, rows: &[RawRow], on_their_way: &mut HashSet<String>) -> Result<Option<Prepared>, PushError> {
-        if self.gateway.store.get(&rows_key(self.bureau, self.batch(), number))?.is_some() {
+        if self.judge.gateway.store.get(&rows_key(self.judge.bureau, self.judge.batch(), number))?.is_some() {
             on_their_way.clear();
             return Ok(None);
         }
-        let mut decided = self.decide_all(header, rows)?;
+        let mut decided = self.judge.decide_all(header, rows)?;
         let ids: HashSet<String> = decided.letters.iter().map(|letter| letter.stmt_id.clone()).collect();
         let waits = !on_their_way.is_disjoint(&ids);
         *on_their_way = ids;
@@ -111,7 +116,7 @@ impl Work<'_> {
         let seals = self.seal(&mut decided)?;
         let Decided { letters, told } = decided;
         let sealed: Vec<(Letter, Vec<u8>)> = letters.into_iter().zip(seals).collect();
-        let body = |(letter, seal): &(Letter, Vec<u8>)| Ok(Arc::new(self.gateway.messages.body(&statement::message(&letter.entity, seal))?));
+        let body = |(letter, seal): &(Letter, Vec<u8>)| Ok(Arc::new(self.judge.gateway.messages.body(&statement::message(&letter.entity, seal))?));
         let bodies = halves(&sealed, body)?;
         let letters = sealed.into_iter().zip(bodies).map(|((letter, _), body)| Sealed { letter, body }).collect();
         Ok(Some(Prepared { letters, told }))
@@ -119,21 +124,23 @@ impl Work<'_> {
 
     /// The outcomes of a block, durable. A block that has them already is answered from the record.
     pub fn commit(&self, number: u64, header: &Header, rows: &[RawRow], mut prepared: Option<Prepared>) -> Result<Vec<RowOutcome>, PushError> {
-        let key = rows_key(self.bureau, self.batch(), number);
+        let key = rows_key(self.judge.bureau, self.judge.batch(), number);
         for _ in 0..ATTEMPTS {
             if let Some(prepared) = prepared.take()
                 && let Some(outcomes) = self.deliver(number, &key, prepared)?
             {
                 return Ok(outcomes);
             }
-            if let Some(found) = self.gateway.store.get(&key)? {
+            if let Some(found) = self.judge.gateway.store.get(&key)? {
                 return Ok(decode_rows(&found)?);
             }
             prepared = self.prepare(number, header, rows, &mut HashSet::new())?;
         }
         Err(MailError::Busy.into())
     }
+}
 
+impl Judge<'_> {
     fn batch(&self) -> &str {
         self.manifest.manifest().batch_id().as_str()
     }
@@ -241,11 +248,37 @@ impl Work<'_> {
         Ok(Decision::Send(Box::new(Letter { row: raw.number, stmt_id, row_digest, account, entity, not_judged, leaves })))
     }
 
+    /// What would become of the rows, with nothing sealed, delivered or remembered. `seen` are the statements of the blocks before,
+    /// with the digests of their rows.
+    pub fn foretell(&self, header: &Header, rows: &[RawRow], seen: &mut HashMap<String, String>) -> Result<Vec<RowOutcome>, PushError> {
+        let Decided { letters, told } = self.decide_all(header, rows)?;
+        let mut outcomes: Vec<RowOutcome> = told.into_iter().map(|told| told.outcome).collect();
+        for letter in letters {
+            let (row, stmt_id) = (letter.row, Some(letter.stmt_id.clone()));
+            let outcome = match seen.get(&letter.stmt_id) {
+                Some(first) => repeated(row, &letter.stmt_id, *first == letter.row_digest),
+                // The seal that is not made is small beside what it covers.
+                None if !self.gateway.messages.has_room(&letter.account.mailbox(), letter.entity.bytes().len() as u64)? => {
+                    RowOutcome { row, stmt_id, state: State::Undeliverable, reason: Some("mailbox-full".to_owned()), detail: None, not_judged: Vec::new(), message: None }
+                }
+                None => {
+                    seen.insert(letter.stmt_id, letter.row_digest);
+                    RowOutcome { row, stmt_id, state: State::Delivered, reason: None, detail: None, not_judged: letter.not_judged, message: None }
+                }
+            };
+            outcomes.push(outcome);
+        }
+        outcomes.sort_by_key(|outcome| outcome.row);
+        Ok(outcomes)
+    }
+}
+
+impl Work<'_> {
     /// The `at`-th letter does not fit into its mailbox; nor does any other whose mailbox has no room at all.
     fn full(&self, prepared: &mut Prepared, at: usize) -> Result<(), PushError> {
         let mut rows = Vec::new();
         for (place, Sealed { letter, body }) in prepared.letters.iter().enumerate() {
-            if place == at || !self.gateway.messages.has_room(&letter.account.mailbox(), u64::from(body.size()))? {
+            if place == at || !self.judge.gateway.messages.has_room(&letter.account.mailbox(), u64::from(body.size()))? {
                 rows.push(letter.row);
             }
         }
@@ -281,7 +314,7 @@ impl Work<'_> {
     /// Readers see the sealing certificate beside the bureau's name and address: the sealer must hold the one registered here.
     /// One seal tells, since a job has one certificate.
     fn judge_seal(&self, letters: &[Letter], seals: &[Vec<u8>]) -> Result<(), PushError> {
-        let other = || PushError::OtherSeal { bureau: self.bureau.to_owned() };
+        let other = || PushError::OtherSeal { bureau: self.judge.bureau.to_owned() };
         let (Some(letter), Some(seal)) = (letters.first(), seals.first()) else { return Err(other()) };
         let signed = pki::cms::verify(seal, letter.entity.bytes(), &[self.seal]).map_err(|_| other())?;
         if signed.signer_certificate() == self.seal && seals.len() == letters.len() { Ok(()) } else { Err(other()) }
@@ -289,9 +322,9 @@ impl Work<'_> {
 
     /// What the block's outcomes are evidence of, if they come about.
     fn evidence(&self, all: &[Told], now_unix_millis: u64) -> Result<Recorded, PushError> {
-        let settings = &self.gateway.settings;
-        let issuer = Issuer { host: &settings.host, domain: &settings.domain, bureau: self.bureau, manifest: self.manifest };
-        let at = OffsetDateTime::from_unix_timestamp_nanos(i128::from(now_unix_millis) * 1_000_000).unwrap_or(self.begun);
+        let settings = &self.judge.gateway.settings;
+        let issuer = Issuer { host: &settings.host, domain: &settings.domain, bureau: self.judge.bureau, manifest: self.judge.manifest };
+        let at = OffsetDateTime::from_unix_timestamp_nanos(i128::from(now_unix_millis) * 1_000_000).unwrap_or(self.judge.begun);
         let items: Vec<_> = all.iter().flat_map(|told| evidence::items(&issuer, told, at)).collect();
         Ok(Recorded::new(&items)?)
     }
@@ -302,22 +335,22 @@ impl Work<'_> {
             let (mut batch, mut deliveries, mut all) = (Batch::new().expect(Expectation::Absent(key.clone())), Vec::new(), prepared.told.clone());
             for Sealed { letter, body } in &prepared.letters {
                 let message = crate::hex(body.digest());
-                let item = item_key(self.bureau, &letter.stmt_id);
+                let item = item_key(self.judge.bureau, &letter.stmt_id);
                 let mailbox = letter.account.mailbox();
                 let event = event::Statement {
                     mailbox: mailbox.clone(),
-                    bureau: self.bureau.to_owned(),
+                    bureau: self.judge.bureau.to_owned(),
                     item: sha256(item.as_bytes()),
                     row: letter.row_digest.clone(),
                     digest: message.clone(),
                     size: u64::from(body.size()),
                 };
-                let record = Item { row: letter.row_digest.clone(), batch: self.batch().to_owned(), mailbox: mailbox.clone(), message: message.clone() };
+                let record = Item { row: letter.row_digest.clone(), batch: self.judge.batch().to_owned(), mailbox: mailbox.clone(), message: message.clone() };
                 batch = batch.expect(Expectation::Absent(item.clone())).expect(directory::still_open(letter.account.number)).put(item, record.encode()?);
                 if let Some((place, month)) = &letter.leaves {
                     batch = batch.put(place.clone(), month.as_slice());
                 }
-                let unix_millis = i64::try_from(self.gateway.now_unix_millis()).unwrap_or(i64::MAX);
+                let unix_millis = i64::try_from(self.judge.gateway.now_unix_millis()).unwrap_or(i64::MAX);
                 let event = Some(Event::StatementDelivered(event));
                 deliveries.push(Delivery { mailbox, folder: INBOX.to_owned(), content: Arc::clone(body).into(), unix_millis, flags: Flags::new(), event });
                 let outcome = RowOutcome {
@@ -332,11 +365,11 @@ impl Work<'_> {
                 all.push(Told { outcome, mailbox: Some(letter.account.mailbox()) });
             }
             all.sort_by_key(|told| told.outcome.row);
-            let now = self.gateway.now_unix_millis();
-            let batch = self.evidence(&all, now)?.put(batch, self.bureau, self.batch(), block, now)?;
+            let now = self.judge.gateway.now_unix_millis();
+            let batch = self.evidence(&all, now)?.put(batch, self.judge.bureau, self.judge.batch(), block, now)?;
             let outcomes: Vec<RowOutcome> = all.into_iter().map(|told| told.outcome).collect();
             let batch = batch.put(key.clone(), encode_rows(&outcomes)?);
-            match self.gateway.messages.deliver_with(&deliveries, batch, now) {
+            match self.judge.gateway.messages.deliver_with(&deliveries, batch, now) {
                 Ok(_) => return Ok(Some(outcomes)),
                 Err(MailError::Conflict { .. }) => return Ok(None),
                 // A full mailbox holds up nobody else.

@@ -13,6 +13,7 @@ use store::{Batch, CommitError, Expectation, StoreError};
 use tokio::sync::{Notify, watch};
 
 use super::file::{Pieces, Source};
+use super::trial::{self, Trial, Tried};
 use super::{Announced, Counts, Progress, PushError, Words, announced, known, push_from, report};
 use crate::gateway::{Gateway, unix_millis};
 use crate::record::event::{self, Event};
@@ -407,6 +408,33 @@ pub fn act(gateway: &Gateway, jobs: &Jobs, at: (&str, &str), act: Act) -> Result
         }
     }
     Err(JobError::Busy { batch: batch.to_owned() })
+}
+
+/// Whether a job may be tried: its rows are awaited, and they are few enough.
+pub fn may_be_tried(gateway: &Gateway, at: (&str, &str)) -> Result<u64, JobError> {
+    let (job, _) = find(gateway, at.0, at.1)?;
+    receiving(&job)?;
+    let limit = gateway.push_limits.recipients_per_hour;
+    if job.rows > u64::from(limit) { Err(PushError::TrialTooLong { rows: job.rows, limit }.into()) } else { Ok(job.rows) }
+}
+
+/// Judges the rows that have come, with nothing delivered, and forgets the job: the same batch may be opened again, with these rows or
+/// others. That it was tried is in the log, in the commit that forgets it.
+pub fn dry_run(gateway: &Gateway, lists: &RevocationLists, jobs: &Jobs, at: (&str, &str)) -> Result<Trial, JobError> {
+    let (bureau, batch) = at;
+    may_be_tried(gateway, at)?;
+    let (job, before) = find(gateway, bureau, batch)?;
+    let tried = Tried { words: Words { manifest: &job.manifest, signature: &job.signature }, rows: &source(gateway, &job), shown: usize::try_from(job.rows).unwrap_or(0) };
+    let (trial, said) = trial::judge(gateway, lists, &tried, &mut |_| true, &mut |_| Ok(()))?;
+    let mut write = (0..job.pieces).fold(Batch::new().expect(Expectation::Equals(Job::key(bureau, batch), before)), |write, number| write.delete(piece_key(bureau, batch, number)));
+    write = write.delete(Job::key(bureau, batch));
+    said.append(&mut write, gateway.now_unix_millis())?;
+    match gateway.store.commit(write) {
+        Err(CommitError::Conflict { .. }) => return Err(JobError::Busy { batch: batch.to_owned() }),
+        done => drop(done?),
+    }
+    jobs.live.lock().unwrap_or_else(PoisonError::into_inner).remove(&place(bureau, batch));
+    Ok(trial)
 }
 
 /// What became of a turn.

@@ -22,6 +22,7 @@ mod final_report;
 pub mod job;
 mod json_lines;
 mod report;
+mod trial;
 
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
@@ -50,10 +51,11 @@ use crate::record::push::{PushBatch, batch_key};
 use crate::record::{RecordError, body};
 use crate::sealer::Seal;
 
-use block::Work;
+use block::{Judge, Work};
 pub use file::FileError;
 use file::{RawRow, Reading, Source, block_digest};
 pub use final_report::{ReportWanted, signed, write_signed};
+pub use trial::{Trial, dry_run};
 pub use report::{Counts, Report, write_outcomes};
 
 /// The most bytes of a manifest's signature, in PEM.
@@ -121,6 +123,8 @@ pub enum PushError {
     /// The sealer's own words.
     #[error("{}", .0.message)]
     Sealer(Problem),
+    #[error("{rows} rows are more than a bureau may have tried at once, which is {limit}; try a part of them, or ask the gateway's operator for `mailgw push --dry-run`")]
+    TrialTooLong { rows: u64, limit: u32 },
     #[error("{batch} is no batch that was begun; look at the name in its manifest")]
     UnknownBatch { batch: String },
     #[error("batch {batch} has not ended; ask for its report when every row has its outcome")]
@@ -155,6 +159,7 @@ impl From<PushError> for Problem {
             PushError::Revocation(error) => return error.into(),
             PushError::Sealer(problem) => return problem,
             PushError::Evidence(error) => return error.into(),
+            PushError::TrialTooLong { .. } => (Exit::Refused, "dry-run-too-long"),
             PushError::UnknownBatch { .. } => (Exit::NotFound, "unknown-batch"),
             PushError::NotEnded { .. } => (Exit::Conflict, "not-ended"),
             PushError::Certificate(_) => (Exit::Damaged, "bureau-certificate"),
@@ -261,17 +266,13 @@ fn push_from(
         None => begin(gateway, &code, &signed, now)?,
     };
     // 7
+    let begun = instant(batch.begun_unix_millis);
     let work = Work {
-        gateway,
+        judge: Judge { gateway, bureau: &code, sender: bureau::sender(&code, &record)?, manifest: &signed, parameters: &gateway.statements, begun },
         sealer,
         job: &job,
         open_job: &open_job,
-        bureau: &code,
-        sender: bureau::sender(&code, &record)?,
         seal: record.seal.as_ref().map(Chain::leaf).unwrap_or_default(),
-        manifest: &signed,
-        parameters: &gateway.statements,
-        begun: instant(batch.begun_unix_millis),
     };
     let delivered = deliver(&work, &proved, rows, batch.rows, progress)?;
     // 8

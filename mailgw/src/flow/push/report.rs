@@ -137,7 +137,7 @@ pub(super) fn tally(gateway: &Gateway, bureau: &str, batch: &str) -> Result<Tall
     Ok(Tally { counts, reasons, digest: crate::hex(context.finish().as_ref()) })
 }
 
-fn line(outcome: &RowOutcome) -> Result<Vec<u8>, PushError> {
+pub(super) fn line(outcome: &RowOutcome) -> Result<Vec<u8>, PushError> {
     let damaged = |_| crate::record::RecordError::Damaged { kind: "push rows", reason: "an outcome cannot be written as JSON" };
     let mut line = serde_json::to_vec(outcome).map_err(damaged)?;
     line.push(b'\n');

@@ -5,6 +5,7 @@
 //! | `PUT /v1/push/BUREAU/BATCH` | opens a job: `{"manifest": "…", "signature": "PEM", "format": "csv" or "json-lines"}` |
 //! | `POST /v1/push/BUREAU/BATCH/rows?from=BYTE` | rows, from the byte that the job shows; `Content-Encoding: gzip` or `zstd` |
 //! | `POST …/close`, `…/pause`, `…/resume`, `…/cancel` | |
+//! | `POST …/dry-run` | what would become of the rows that have come; nothing is delivered and the job is forgotten |
 //! | `GET /v1/push/BUREAU/BATCH?after=VERSION&wait=SECONDS` | the job, at once or when it is another than `VERSION` |
 //! | `GET …/outcomes` | what became of every row, a JSON object a line |
 //! | `GET …/report` | the final report, signed, once the job has ended; `mailgw push verify` proves it |
@@ -33,7 +34,7 @@ use tokio::sync::Semaphore;
 
 use crate::flow::evidence::{self, Wanted};
 use crate::flow::push::job::{self, Act, Opening, ShownJob};
-use crate::flow::push::{write_outcomes, write_signed};
+use crate::flow::push::{Trial, write_outcomes, write_signed};
 use crate::flow::recipients_asked::{Person, ask};
 use crate::service::Service;
 
@@ -69,6 +70,7 @@ pub fn router(service: Service) -> Router {
         .route("/v1/push/{bureau}/{batch}", put(open).get(show))
         .route("/v1/push/{bureau}/{batch}/rows", post(append))
         .route("/v1/push/{bureau}/{batch}/close", post(|desk, place| act(desk, place, Act::Close)))
+        .route("/v1/push/{bureau}/{batch}/dry-run", post(dry_run))
         .route("/v1/push/{bureau}/{batch}/pause", post(|desk, place| act(desk, place, Act::Pause)))
         .route("/v1/push/{bureau}/{batch}/resume", post(|desk, place| act(desk, place, Act::Resume)))
         .route("/v1/push/{bureau}/{batch}/cancel", post(|desk, place| act(desk, place, Act::Cancel)))
@@ -152,6 +154,16 @@ async fn append(State(desk): State<Arc<Desk>>, Path((bureau, batch)): Place, Que
     let encoding = rows::Encoding::of(&headers)?;
     let work = move |reader| Ok(Json(job::append(&service.gateway, &service.jobs, (&bureau, &batch), from, encoding.reader(reader)?)?));
     rows::taken(body, work).await
+}
+
+/// Its rows count as persons who are asked about.
+async fn dry_run(State(desk): State<Arc<Desk>>, Path((bureau, batch)): Place) -> Result<Json<Trial>, Response> {
+    let (service, of) = (desk.service.clone(), (bureau.clone(), batch.clone()));
+    let rows = blocking(move || job::may_be_tried(&service.gateway, (&of.0, &of.1)).map_err(Problem::from)).await.map_err(IntoResponse::into_response)?;
+    let service = desk.service.clone();
+    desk.access.persons(&bureau, usize::try_from(rows).unwrap_or(usize::MAX), service.gateway.clock.now()).map_err(refused)?;
+    let tried = blocking(move || job::dry_run(&service.gateway, &service.lists, &service.jobs, (&bureau, &batch)).map_err(Problem::from)).await;
+    tried.map(Json).map_err(IntoResponse::into_response)
 }
 
 async fn recipients(State(desk): State<Arc<Desk>>, Path(bureau): Path<String>, Json(persons): Json<Vec<Person>>) -> Result<Json<Value>, Response> {
