@@ -25,7 +25,7 @@ pub struct Command {
     #[command(subcommand)]
     about: Option<About>,
     #[command(flatten)]
-    push: Option<Push>,
+    push: Push,
 }
 
 #[derive(Debug, Subcommand)]
@@ -56,16 +56,15 @@ enum About {
 }
 
 pub fn run(place: &Place, command: &Command) -> Result<(), Problem> {
-    match (&command.about, &command.push) {
-        (Some(About::Report { bureau, batch, out }), _) => {
+    match &command.about {
+        Some(About::Report { bureau, batch, out }) => {
             let file = absolute(out)?;
             let wanted = ReportWanted { bureau: bureau.clone(), batch: batch.clone(), file: file.clone() };
             ask(place, Operation::PushReport(wanted))?;
             if place.json { json(&object!({ "file": file })) } else { line(&format!("verify with: mailgw push verify {} --anchor root.pem", file.display())) }
         }
-        (Some(About::Verify { file, anchor, policy_arc }), _) => verify(place, file, anchor, policy_arc),
-        (None, Some(order)) => push(place, order),
-        (None, None) => Err(Problem::new(Exit::Usage, "push", "nothing is pushed", "say what: `mailgw push --help`")),
+        Some(About::Verify { file, anchor, policy_arc }) => verify(place, file, anchor, policy_arc),
+        None => push(place, &command.push),
     }
 }
 
@@ -92,13 +91,14 @@ fn verify(place: &Place, file: &Path, anchor: &Path, arc: &str) -> Result<(), Pr
 #[derive(Debug, Args)]
 pub struct Push {
     /// CSV, UTF-8 with a header; or JSON Lines, where its name ends in `.jsonl`.
-    pub rows: PathBuf,
+    #[arg(required = true)]
+    rows: Option<PathBuf>,
     /// JSON: what the bureau says of the file.
-    #[arg(long)]
-    pub manifest: PathBuf,
+    #[arg(long, required = true)]
+    manifest: Option<PathBuf>,
     /// PEM: the bureau's detached CMS signature over the manifest (`openssl cms -sign -binary -in manifest.json -signer client.pem -inkey client.key -outform PEM`).
-    #[arg(long)]
-    pub signature: PathBuf,
+    #[arg(long, required = true)]
+    signature: Option<PathBuf>,
     /// Write the outcome of every row here, one JSON object a line.
     #[arg(long)]
     pub report: Option<PathBuf>,
@@ -109,12 +109,31 @@ pub struct Push {
     pub remote: Remote,
 }
 
+/// The command line has all three wherever it asks about no other push.
+impl Push {
+    pub fn rows(&self) -> Result<&Path, Problem> {
+        given(self.rows.as_deref())
+    }
+
+    pub fn manifest(&self) -> Result<&Path, Problem> {
+        given(self.manifest.as_deref())
+    }
+
+    pub fn signature(&self) -> Result<&Path, Problem> {
+        given(self.signature.as_deref())
+    }
+}
+
+fn given(path: Option<&Path>) -> Result<&Path, Problem> {
+    path.ok_or_else(|| Problem::new(Exit::Usage, "push", "rows, manifest or signature are missing", "give all three: `mailgw push --help`"))
+}
+
 fn push(place: &Place, push: &Push) -> Result<(), Problem> {
     if let Some(server) = &push.remote.server {
         return push_remote::push(place, push, server);
     }
     let report = push.report.as_deref().map(absolute).transpose()?;
-    let order = Order { manifest: read_text(&push.manifest)?, signature: read_text(&push.signature)?, rows: absolute(&push.rows)?, report };
+    let order = Order { manifest: read_text(push.manifest()?)?, signature: read_text(push.signature()?)?, rows: absolute(push.rows()?)?, report };
     let (operation, what) = if push.dry_run { (LongOperation::PushDryRun(order), "would be delivered") } else { (LongOperation::Push(order), "delivered") };
     let outcome = ask_long(place, operation, |told| {
         if let Told::Pushed(so_far) = told {

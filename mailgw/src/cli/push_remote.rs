@@ -62,10 +62,10 @@ async fn pushed(place: &Place, push: &Push, server: &str) -> Result<(), Problem>
     let remote = &push.remote;
     let client = AdminClient::remote(server, tls(remote)?)?;
     // 1
-    let (manifest, signature) = (read_text(&push.manifest)?, read_text(&push.signature)?);
+    let (manifest, signature) = (read_text(push.manifest()?)?, read_text(push.signature()?)?);
     let said = crate::bureau::manifest::parse(manifest.as_bytes())?;
     let at = format!("/v1/push/{}/{}", said.sender().as_str(), said.batch_id().as_str());
-    let format = if push.rows.extension().is_some_and(|extension| extension == "jsonl") { Format::JsonLines } else { Format::Csv };
+    let format = if push.rows()?.extension().is_some_and(|extension| extension == "jsonl") { Format::JsonLines } else { Format::Csv };
     let mut job: ShownJob = client.call(Method::PUT, &at, Some(&Opening { manifest, signature, format })).await?;
     if remote.cancel {
         job = client.call(Method::POST, &format!("{at}/cancel"), None::<&()>).await?;
@@ -114,9 +114,10 @@ async fn pushed(place: &Place, push: &Push, server: &str) -> Result<(), Problem>
 
 /// Goes on after each break where the gateway says the rows ended.
 async fn send(place: &Place, client: &AdminClient, at: &str, push: &Push, mut job: ShownJob) -> Result<(), Problem> {
-    let unreadable = |error: std::io::Error| Problem::new(Exit::Usage, "file", format!("{} cannot be read: {error}", push.rows.display()), "check the path");
+    let rows = push.rows()?;
+    let unreadable = |error: std::io::Error| Problem::new(Exit::Usage, "file", format!("{} cannot be read: {error}", rows.display()), "check the path");
     for attempt in 1.. {
-        let mut file = std::fs::File::open(&push.rows).map_err(unreadable)?;
+        let mut file = std::fs::File::open(rows).map_err(unreadable)?;
         let whole = file.metadata().map_err(unreadable)?.len();
         if job.bytes > whole {
             return Err(Problem::new(Exit::Conflict, "other-file", "more bytes were sent than this file has", "give the file that the job was begun with, or cancel the job"));
