@@ -21,19 +21,28 @@ const MOST_PIECES: usize = 1 << 14;
 pub(crate) struct InForce {
     pub documents: Documents,
     pub read: ReadPolicies,
+    /// The act in which they were approved, as far as they were.
+    pub act: Option<OrderId>,
+}
+
+/// Those that were accepted and count before the files.
+struct Guarded {
+    documents: Documents,
+    /// What this version brought to them.
+    brought: Vec<String>,
+    act: Option<OrderId>,
 }
 
 /// What this start goes by, with the files in `directory` brought up to date.
 pub(crate) fn read(store: &dyn Store, directory: &Path) -> Result<InForce, InitError> {
-    let Some((documents, brought)) = guarded(store)? else { return from_files(directory) };
+    let Some(Guarded { documents, brought, act }) = guarded(store)? else { return from_files(directory) };
     tell(&brought);
     let missing = !directory.exists();
     let found = if missing { Documents::default() } else { Documents::read(directory)? };
     let differing = documents.differing(&found);
     if !differing.is_empty() {
         // As the last start left them, file by file: accepted since, or cut off while they were written.
-        let last = store.get(&AcceptedPolicies::read_last()).map_err(IssueError::from)?.and_then(|sha256| String::from_utf8(sha256).ok());
-        let last = last.map_or(Ok(None), |sha256| stored(store, &sha256))?.unwrap_or_default();
+        let last = last_read(store)?.map_or(Ok(None), |sha256| stored(store, &sha256))?.unwrap_or_default();
         let ours = |place: &str| missing || found.get(place) == last.get(place) || (found.get(place).is_none() && brought.iter().any(|one| one == place));
         let others: Vec<String> = differing.into_iter().filter(|place| !ours(place)).map(str::to_owned).collect();
         if !others.is_empty() {
@@ -41,18 +50,25 @@ pub(crate) fn read(store: &dyn Store, directory: &Path) -> Result<InForce, InitE
         }
         documents.write_over(directory, &found)?;
     }
-    Ok(InForce { read: documents.judge()?, documents })
+    Ok(InForce { read: documents.judge()?, documents, act })
 }
 
-/// Those accepted, where a change of them takes officers' approval, and what this version brought to them.
-fn guarded(store: &dyn Store) -> Result<Option<(Documents, Vec<String>)>, InitError> {
-    let Some(accepted) = accepted(store)? else { return Ok(None) };
-    let mut documents = stored(store, &accepted.1.sha256)?.ok_or(IssueError::Damaged { what: "the accepted policies" })?;
+/// Those accepted, where a change of them takes officers' approval, or where they were accepted since the last start: that
+/// they ask nobody any more is itself a part of what was decided.
+fn guarded(store: &dyn Store) -> Result<Option<Guarded>, InitError> {
+    let Some((_, accepted)) = accepted(store)? else { return Ok(None) };
+    let mut documents = stored(store, &accepted.sha256)?.ok_or(IssueError::Damaged { what: "the accepted policies" })?;
     let brought = documents.bring_new();
+    let is_pending = last_read(store)?.is_none_or(|last| last != accepted.sha256);
     let roster = store.get(&Roster::key()).map_err(IssueError::from)?;
     let roster: Roster = roster.as_deref().map(decode).transpose().map_err(|_| IssueError::Damaged { what: "the roster of officers" })?.unwrap_or_default();
     let asks = roster.administered && documents.judge()?.rules.approvals.policies.as_ref().is_some_and(PoliciesRule::asks);
-    Ok(asks.then_some((documents, brought)))
+    Ok((is_pending || asks).then_some(Guarded { documents, brought, act: accepted.act }))
+}
+
+/// The digest of those that the last start went by.
+fn last_read(store: &dyn Store) -> Result<Option<String>, IssueError> {
+    Ok(store.get(&AcceptedPolicies::read_last())?.and_then(|sha256| String::from_utf8(sha256).ok()))
 }
 
 fn from_files(directory: &Path) -> Result<InForce, InitError> {
@@ -60,7 +76,7 @@ fn from_files(directory: &Path) -> Result<InForce, InitError> {
     let mut documents = found.clone();
     tell(&documents.bring_new());
     documents.write_over(directory, &found)?;
-    Ok(InForce { read: documents.judge()?, documents })
+    Ok(InForce { read: documents.judge()?, documents, act: None })
 }
 
 fn tell(brought: &[String]) {
@@ -75,12 +91,13 @@ pub(crate) fn is_read(store: &dyn Store, sha256: &str) -> Result<bool, IssueErro
     Ok(last.as_deref() == Some(sha256.as_bytes()) && accepted(store)?.is_some_and(|(_, accepted)| accepted.sha256 == sha256))
 }
 
-/// From this start on: recorded, with the log's entry.
-pub(crate) fn adopt(authority: &Authority, documents: &Documents) -> Result<(), IssueError> {
+/// From this start on: recorded, with the log's entry. `act` is that in which they were approved, before this version
+/// brought to them what it knows more of.
+pub(crate) fn adopt(authority: &Authority, documents: &Documents, act: Option<OrderId>) -> Result<(), IssueError> {
     let (now, sha256) = (authority.clock.now(), documents.digest());
     let mut batch = put(&*authority.store, Batch::new(), documents)?;
     if accepted(&*authority.store)?.is_none_or(|(_, accepted)| accepted.sha256 != sha256) {
-        batch = batch.put(AcceptedPolicies::key(), encode(&record(&sha256, None, now))?);
+        batch = batch.put(AcceptedPolicies::key(), encode(&record(&sha256, act, now))?);
     }
     batch = batch.put(AcceptedPolicies::read_last(), sha256.as_bytes().to_vec());
     batch.append(log::STREAM, log::Entry::PoliciesRead { sha256: &sha256 }.leaf(now)?);

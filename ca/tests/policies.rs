@@ -14,10 +14,10 @@ use ca::flow::approve::ApproveError;
 use ca::flow::policies::{PoliciesError, Proposed, propose, standing};
 use ca::flow::Authorised;
 use ca::init::InitError;
-use ca::record::{ActState, OrderId, Verdict};
+use ca::record::{AcceptedPolicies, ActState, OrderId, PolicyPiece, Verdict, decode as read_record, encode};
 use office::{Office, Officer};
 use policies::authority::Power;
-use store::{Fault, Faulty, Store};
+use store::{Batch, Fault, Faulty, Store};
 use time::Duration;
 
 const RENEWED: &str = "authority/suspension.toml";
@@ -77,8 +77,60 @@ fn before_there_are_officers_the_files_count_and_the_log_has_them() {
     assert!(matches!(propose(office.authority(), &by, &days(8)).unwrap(), Proposed::Accepted(standing) if standing.in_force_sha256 == days(9).digest()));
     assert_eq!((suspension(&office), office.logged(72).len()), (9, 1));
     let office = office.reopen();
-    // The owner's files are still the owner's word where nobody else has one.
-    assert_eq!(suspension(&office), 9);
+    // Nobody need approve them, and they were accepted all the same: the start goes by them and brings the files up to date.
+    assert_eq!(suspension(&office), 8);
+    assert_eq!(std::fs::read_to_string(office.home.join("policies").join(RENEWED)).unwrap(), days_text(8));
+    // Nothing waits any more: the owner's files are the owner's word where nobody else has one.
+    let office = office.changed(|home| edit(home, 7)).map_err(|(error, _)| error).unwrap();
+    assert_eq!(suspension(&office), 7);
+    // Files that changed beside a change that waits are not written over, and the change is not lost either.
+    propose(office.authority(), &by, &days(6)).unwrap();
+    let Err((error, closed)) = office.changed(|home| edit(home, 5)) else { panic!("one of two changes was lost") };
+    assert!(matches!(&error, InitError::NotAccepted { places, .. } if *places == [RENEWED]), "{error}");
+    let office = closed.opened(|home| edit(home, 7)).map_err(|(error, _)| error).unwrap();
+    assert_eq!(suspension(&office), 6);
+}
+
+#[test]
+fn approved_is_what_counts_even_when_it_asks_nobody_any_more() {
+    const ASKED: &str = "[policies]\nby = [\"administrator\", \"operator\"]\napprovals = 1";
+    for asked in ["", "[policies]\nby = [\"administrator\", \"operator\"]\napprovals = 0"] {
+        let (office, first, second, _) = staffed();
+        let after = with("authority/approvals.toml", |text| text.replace(ASKED, asked));
+        let id = awaits(propose(office.authority(), &first.administers(office.authority()), &after).unwrap());
+        decide(office.authority(), &second.says_of_act(office.authority(), &id, Verdict::Approve, "")).unwrap();
+        let office = office.reopen();
+        assert_eq!(Documents::read(&office.home.join("policies")).unwrap(), after);
+        let standing = standing(office.authority()).unwrap();
+        assert_eq!((standing.act, standing.accepted_sha256, standing.in_force_sha256), (Some(id), after.digest(), after.digest()));
+        // And from then on the files count again.
+        let office = office.changed(|home| edit(home, 9)).map_err(|(error, _)| error).unwrap();
+        assert_eq!(suspension(&office), 9);
+    }
+}
+
+#[test]
+fn what_this_version_brings_leaves_the_act_that_approved_the_rest() {
+    let (office, first, second, _) = staffed();
+    let id = awaits(propose(office.authority(), &first.administers(office.authority()), &days(9)).unwrap());
+    decide(office.authority(), &second.says_of_act(office.authority(), &id, Verdict::Approve, "")).unwrap();
+    let office = office.reopen();
+    // As an older version would have accepted and read them: without a document that this one ships.
+    let mut older: BTreeMap<String, String> = days(9).into();
+    older.remove("authority/retention.toml").unwrap();
+    let older = Documents::try_from(older).unwrap();
+    let store = &office.authority().store;
+    let accepted: AcceptedPolicies = read_record(&store.get(&AcceptedPolicies::key()).unwrap().unwrap()).unwrap();
+    let mut batch = Batch::new().put(AcceptedPolicies::key(), encode(&AcceptedPolicies { sha256: older.digest(), ..accepted }).unwrap());
+    batch = batch.put(AcceptedPolicies::read_last(), older.digest().into_bytes());
+    let text: Vec<char> = serde_json::to_string(&older).unwrap().chars().collect();
+    for (number, piece) in text.chunks(PolicyPiece::LONGEST / 4).enumerate() {
+        batch = batch.put(PolicyPiece::key(&older.digest(), number as u32), encode(&PolicyPiece { text: piece.iter().collect() }).unwrap());
+    }
+    store.commit(batch).unwrap();
+    let office = office.reopen();
+    let standing = standing(office.authority()).unwrap();
+    assert_eq!((standing.act, standing.accepted_sha256), (Some(id), days(9).digest()));
 }
 
 #[test]

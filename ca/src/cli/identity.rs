@@ -61,12 +61,10 @@ impl Identity {
     /// For mutual TLS 1.3 with a server beneath the same root, whose certificate is good by the answer it shows.
     pub fn tls(&self) -> Result<ClientConfig, Problem> {
         let refused = |error: rustls::Error| Problem::new(Exit::Refused, "identity", format!("TLS does not take this identity: {error}"), "have its certificate issued anew");
-        let mut roots = RootCertStore::empty();
-        roots.add(CertificateDer::from(self.root.clone())).map_err(refused)?;
         let builder = ClientConfig::builder_with_provider(provider()).with_protocol_versions(&[&rustls::version::TLS13]).map_err(refused)?;
         let chain = std::iter::once(&self.certificate).chain(&self.chain).map(|der| CertificateDer::from(der.clone())).collect();
         let certified = rustls::sign::CertifiedKey::new(chain, self.key.rustls());
-        let verifier = Arc::new(Stapled::beneath(roots, provider()).map_err(refused)?);
+        let verifier = Arc::new(Stapled::beneath(&self.root, provider()).map_err(refused)?);
         Ok(builder.dangerous().with_custom_certificate_verifier(verifier).with_client_cert_resolver(Arc::new(rustls::sign::SingleCertAndKey::from(certified))))
     }
 }
