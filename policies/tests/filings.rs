@@ -24,7 +24,7 @@ fn the_form_of_a_period_is_found() {
     assert_eq!(filings.kind(&vat, Some("2021-20")), Some(form));
     assert_eq!(filings.kind(&vat, None), None);
     assert!(filings.current(&vat, FilingPeriod::parse("2026").unwrap()).is_none());
-    assert!(filings.current(&vat, FilingPeriod::parse("202107").unwrap()).is_none());
+    assert!(filings.current(&vat, FilingPeriod::parse("202212").unwrap()).is_none());
     assert_eq!(filings.deadline(form, october).unwrap().date.to_string(), "2026-11-16");
 }
 
@@ -33,6 +33,9 @@ fn the_form_of_a_period_is_found() {
 fn documents_that_make_no_sense() {
     let (file, text) = SHIPPED_KINDS.into_iter().find(|(file, _)| *file == "si-wage-base.toml").unwrap();
     for (from, to, why) in [
+        ("from = \"2026\"\n", "", "from"),
+        ("from = \"2026\"", "from = \"202601\"", "write a period"),
+        ("from = \"2026\"", "from = \"2025\"", "$si_pension_floor is not known yet"),
         ("kind = \"SI_WAGE_BASE\"", "kind = \"si\"", "capitals"),
         ("deadline = \"si-year\"", "deadline = \"si-month\"", "no deadline of this name"),
         ("wage_total / months, 0.01)", "wage_total / month, 0.01)", "`month` is no field"),

@@ -106,6 +106,10 @@ impl<'a> CertificateView<'a> {
         let mut validity = Reader::new(tbs.take(0x30)?);
         let (not_before, not_after) = (validity.time()?, validity.time()?);
         validity.end()?;
+        // A certificate that is never valid: whoever asks for a time within its validity would find none.
+        if not_after < not_before {
+            return Err(DerError::Value("a validity that ends before it begins"));
+        }
         let (subject, spki) = (tbs.whole(0x30)?, tbs.whole(0x30)?);
         // Unique identifiers: nobody uses them, old certificates carry them.
         tbs.optional(0x81)?;

@@ -57,6 +57,15 @@ fn what_was_said_is_read_and_only_a_charged_signer_is_believed() {
         assert!(answer.of(&case.authority.certificate, &case.serial(), Some(&charged)).is_ok());
         assert_eq!(answer.of(&case.authority.certificate, &[0x40, 9], None).unwrap_err(), AnswerError::Silent);
     }
+    // One that was proved before is believed no longer than its certificate lives.
+    let ended = case.authority.seal(key.public_key_info(), |plan| {
+        plan.extensions.extended_key_usage = vec![OCSP_SIGNING];
+        (plan.not_before, plan.not_after) = (NOW - Duration::days(2), NOW - Duration::seconds(1));
+    });
+    let late = OcspAnswer::parse(&case.answer(CertStatus::Good, None, &key, &ended)).unwrap();
+    for known in [None, Some(ended.as_slice())] {
+        assert_eq!(late.of(&case.authority.certificate, &case.serial(), known).unwrap_err(), AnswerError::Signer);
+    }
     // Of another purpose, of another issuer, by another key.
     let wrong = responder(&case.authority, &key, city::EMAIL);
     let stranger = Authority::root("企业签发机构");

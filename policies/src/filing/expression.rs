@@ -102,3 +102,19 @@ pub enum Expression {
     /// year_total(number): over the months of the year up to this one.
     YearTotal(Box<Expression>),
 }
+
+impl Expression {
+    /// The names of the figures in it. Its depth is bounded where it is read.
+    pub(super) fn figures<'a>(&'a self, names: &mut Vec<&'a str>) {
+        match self {
+            Self::Figure(name) => names.push(name),
+            Self::Operation(_, left, right) | Self::Comparison(_, left, right) | Self::And(left, right) | Self::Or(left, right) => {
+                left.figures(names);
+                right.figures(names);
+            }
+            Self::Not(inner) | Self::Sum(_, inner) | Self::Count(_, Some(inner)) | Self::Previous(inner) | Self::YearTotal(inner) => inner.figures(names),
+            Self::Call(_, given) => given.iter().for_each(|one| one.figures(names)),
+            Self::Number(_) | Self::Text(_) | Self::Boolean(_) | Self::Field(_) | Self::Present(_) | Self::Period | Self::Today | Self::Count(_, None) => {}
+        }
+    }
+}

@@ -37,7 +37,8 @@ pub struct Kind {
     policies: Vec<String>,
     roles: Vec<Role>,
     period: PeriodForm,
-    from: Option<FilingPeriod>,
+    /// The first period that it may be filed for: from then on every figure of its rules is known.
+    from: FilingPeriod,
     until: Option<FilingPeriod>,
     revisions: Revisions,
     deadline: String,
@@ -58,7 +59,7 @@ struct Document {
     policies: Spanned<Vec<String>>,
     roles: Spanned<Vec<Role>>,
     period: PeriodForm,
-    from: Option<Spanned<String>>,
+    from: Spanned<String>,
     until: Option<Spanned<String>>,
     revisions: Revisions,
     deadline: Spanned<String>,
@@ -162,11 +163,8 @@ impl Kind {
         if *document.max_attachments.get_ref() > 64 {
             return Err(at(document.max_attachments.span(), "a filing has at most 64 attachments"));
         }
-        let bound = |written: Option<Spanned<String>>| match written {
-            None => Ok(None),
-            Some(written) => FilingPeriod::parse(written.get_ref()).filter(|period| period.form() == document.period).map(Some).ok_or_else(|| at(written.span(), "write a period as this kind's are")),
-        };
-        let (from, until) = (bound(document.from)?, bound(document.until)?);
+        let bound = |written: &Spanned<String>| FilingPeriod::parse(written.get_ref()).filter(|period| period.form() == document.period).ok_or_else(|| at(written.span(), "write a period as this kind's are"));
+        let (from, until) = (bound(&document.from)?, document.until.as_ref().map(bound).transpose()?);
         // 2. Objects, then what stands in them.
         let mut schema = Schema::default();
         for line in document.group {
@@ -191,6 +189,10 @@ impl Kind {
         for line in document.rule {
             let span = line.span();
             read_rule(line.into_inner(), &schema, figures, &mut rules).map_err(|reason| at(span, &reason))?;
+        }
+        let unknown = |name: &str| from.first_month().is_none_or(|month| figures.at(name, month).is_none());
+        if let Some(name) = rules.iter().flat_map(Rule::figures).find(|name| unknown(name)) {
+            return Err(at(document.from.span(), &format!("${name} is not known yet in that period; begin later, or give figures.toml its earlier value")));
         }
         let figures_at = match document.figures_at {
             None => None,
@@ -233,7 +235,12 @@ impl Kind {
 
     /// Whether this form is the one for a period.
     pub fn takes(&self, period: FilingPeriod) -> bool {
-        period.form() == self.period && self.from.is_none_or(|from| from <= period) && self.until.is_none_or(|until| period <= until)
+        period.form() == self.period && self.from <= period && self.until.is_none_or(|until| period <= until)
+    }
+
+    /// The first period that it may be filed for.
+    pub fn from(&self) -> FilingPeriod {
+        self.from
     }
 
     pub fn revisions(&self) -> Revisions {

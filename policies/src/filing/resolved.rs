@@ -29,7 +29,7 @@ fn write_kind(kind: &Kind, out: &mut String) {
     let (zh, en) = kind.titles();
     let roles: Vec<&str> = kind.roles().iter().map(|role| role.name()).collect();
     let _ = writeln!(out, "{} {}: {zh} / {en}", kind.name(), kind.form_version().unwrap_or("-"));
-    let _ = writeln!(out, "  a {}; a later revision: {}; deadline {}; certificate policies {}; signed by {}; at most {} attachments", kind.period(), kind.revisions(), kind.deadline(), kind.policies().join(" "), roles.join(", "), kind.max_attachments());
+    let _ = writeln!(out, "  a {}, from {} on; a later revision: {}; deadline {}; certificate policies {}; signed by {}; at most {} attachments", kind.period(), kind.from(), kind.revisions(), kind.deadline(), kind.policies().join(" "), roles.join(", "), kind.max_attachments());
     if let Some(path) = kind.figures_at() {
         let _ = writeln!(out, "  figures of the month in {path}");
     }

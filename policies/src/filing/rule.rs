@@ -77,3 +77,17 @@ pub struct Rule {
     /// As the document writes it.
     pub written: String,
 }
+
+impl Rule {
+    /// The names of the figures that it computes with.
+    pub(super) fn figures(&self) -> Vec<&str> {
+        let mut names = Vec::new();
+        if let Judged::Holds(check) = &self.judged {
+            check.figures(&mut names);
+        }
+        if let Some(when) = &self.when {
+            when.figures(&mut names);
+        }
+        names
+    }
+}

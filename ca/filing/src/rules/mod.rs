@@ -51,7 +51,7 @@ pub struct Failure {
     pub found: Option<String>,
 }
 
-/// A rule that could not be judged.
+/// A rule that could not be judged, because what was filed before is not known here.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct NotJudged {
     pub rule: String,
@@ -125,16 +125,21 @@ fn envelope_of(filing: &Filing, kind: &Kind, judgement: &mut Judgement) {
 
 /// One rule, at each object that its scope matches.
 fn relation(rule: &Rule, context: &Context<'_>, judgement: &mut Judgement) {
-    let untold = |unknown: Unknown, judgement: &mut Judgement| {
+    let untold = |unknown: Unknown, index: Option<usize>, judgement: &mut Judgement| {
         let Some((why, why_en)) = unknown.words() else { return };
-        if !judgement.not_judged.iter().any(|one| one.rule == rule.id) {
+        // Only what was filed before may be known to somebody else; what cannot be computed at all is never taken for right.
+        if unknown != Unknown::NoHistory {
+            let mut failure = failure(rule, context.kind, &rule.blamed, index, None);
+            (failure.zh, failure.en) = (format!("{}：{why}", failure.zh), format!("{}: {why_en}", failure.en));
+            judgement.fail(rule.severity, failure);
+        } else if !judgement.not_judged.iter().any(|one| one.rule == rule.id) {
             judgement.not_judged.push(NotJudged { rule: rule.id.clone(), why, why_en });
         }
     };
     if let Judged::Named { check, fields, at_least } = &rule.judged {
         match people::judge(*check, fields, at_least.as_ref(), rule, context) {
             Ok(broken) => broken.into_iter().for_each(|(field, index)| tell(rule, context.kind, &field, index, None, judgement)),
-            Err(unknown) => untold(unknown, judgement),
+            Err(unknown) => untold(unknown, None, judgement),
         }
         return;
     }
@@ -144,7 +149,7 @@ fn relation(rule: &Rule, context: &Context<'_>, judgement: &mut Judgement) {
         match applies {
             Ok(Worth::Boolean(true)) => {}
             Err(unknown) => {
-                untold(unknown, judgement);
+                untold(unknown, index, judgement);
                 continue;
             }
             Ok(_) => continue,
@@ -155,16 +160,20 @@ fn relation(rule: &Rule, context: &Context<'_>, judgement: &mut Judgement) {
                 tell(rule, context.kind, &rule.blamed, index, numbers, judgement);
             }
             Ok(_) => {}
-            Err(unknown) => untold(unknown, judgement),
+            Err(unknown) => untold(unknown, index, judgement),
         }
     }
 }
 
 /// `numbers` are what the rule asks for and what stands there.
 fn tell(rule: &Rule, kind: &Kind, blamed: &Path, index: Option<usize>, numbers: Option<(String, String)>, judgement: &mut Judgement) {
+    judgement.fail(rule.severity, failure(rule, kind, blamed, index, numbers));
+}
+
+fn failure(rule: &Rule, kind: &Kind, blamed: &Path, index: Option<usize>, numbers: Option<(String, String)>) -> Failure {
     let (title, title_en) = title(kind, blamed);
     let (expected, found) = numbers.unzip();
-    let failure = Failure {
+    Failure {
         rule: rule.id.clone(),
         field: pointer(blamed, index),
         title,
@@ -175,8 +184,7 @@ fn tell(rule: &Rule, kind: &Kind, blamed: &Path, index: Option<usize>, numbers: 
         next_en: rule.next_en.clone(),
         expected,
         found,
-    };
-    judgement.fail(rule.severity, failure);
+    }
 }
 
 fn title(kind: &Kind, path: &Path) -> (String, String) {

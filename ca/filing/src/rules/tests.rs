@@ -50,7 +50,8 @@ fn each_relation_of_the_return_is_judged_and_says_what_it_asks_for() {
         (r#""l39":"2450.00""#, r#""l39":"2450.01""#, &[("V39", "/payload/general_month/l39")]),
         (r#""l41":"700.00""#, r#""l41":"0.00""#, &[("V41", "/payload/general_month/l41")]),
         (r#""l24":"35000.00","#, "", &[("V24", "/payload/general_month/l24"), ("V34", "/payload/general_month/l34")]),
-        (r#""l28":"0.00""#, r#""l28":"1000.00""#, &[("V34", "/payload/general_month/l34")]),
+        (r#""l28":"0.00""#, r#""l28":"1000.00""#, &[("V27", "/payload/general_month/l27"), ("V34", "/payload/general_month/l34")]),
+        (r#""l28":"0.00","l34":"35000.00","l39":"2450.00","l40":"1050.00","l41":"700.00""#, r#""l28":"35000.00","l34":"0.00","l39":"0.00","l40":"0.00","l41":"0.00""#, &[("V27", "/payload/general_month/l27")]),
         (r#""l1":"1000000.00""#, r#""l1":"1000000""#, &[("SHAPE", "/payload/general_month/l1")]),
         (r#""l1":"1000000.00""#, r#""l1":1000000"#, &[("SHAPE", "/payload/general_month/l1")]),
         (r#""l1":"1000000.00""#, r#""l1":"01000000.00""#, &[("SHAPE", "/payload/general_month/l1")]),
@@ -67,7 +68,7 @@ fn each_relation_of_the_return_is_judged_and_says_what_it_asks_for() {
     let failure = &judgement.failures[0];
     assert_eq!((failure.expected.as_deref(), failure.found.as_deref()), (Some("95000.00"), Some("95000.01")));
     assert!(failure.title.starts_with("第17栏") && failure.zh.contains("12+13") && !failure.next.is_empty() && !failure.next_en.is_empty());
-    assert_eq!(told(&judged("VAT_GENERAL", "202107", VAT, &History::default()))[0], ("ENVELOPE", "/period"));
+    assert_eq!(told(&judged("VAT_GENERAL", "202212", VAT, &History::default()))[0], ("ENVELOPE", "/period"));
     assert_eq!(told(&judged("VAT_SMALL", "202610", VAT, &History::default())), [("ENVELOPE", "/kind")]);
     assert_eq!(told(&judged("VAT_GENERAL", "202610", "{}", &History::default())), [("SHAPE", "/payload/general_month")]);
     // A return of a month in which nothing happened.
@@ -191,9 +192,16 @@ fn wages_broken_one_by_one() {
         assert!(WAGE.contains(from), "{from}");
         assert_eq!(told(&judged("SI_WAGE_BASE", "2026", &WAGE.replacen(from, to, 1), &History::default())), expected, "{to}");
     }
-    // Before any figure is known nothing is said of the base.
-    let early = judged("SI_WAGE_BASE", "2025", &WAGE.replacen("202607", "202506", 1), &History::default());
-    assert!(early.not_judged.iter().any(|one| one.rule == "W5"));
+    // A figure that is not known and numbers that cannot be computed with are failures: nothing passes unjudged for them.
+    let early = judged("SI_WAGE_BASE", "2026", &WAGE.replacen("202607", "202506", 1), &History::default());
+    assert!(told(&early).contains(&("W5", "/payload/items/0/base")) && early.failures.iter().any(|failure| failure.zh.contains("尚未公布")), "{early:?}");
+    assert_eq!(early.not_judged.iter().map(|one| one.rule.as_str()).collect::<Vec<_>>(), ["W3"]);
+    assert_eq!(told(&judged("SI_WAGE_BASE", "2025", &WAGE.replacen("202607", "202507", 1), &History::default())), [("ENVELOPE", "/period")]);
+    // 1000.00 a month: no base is the pension floor but that of medicine, and those that differ are given.
+    let low = |given: &str| WAGE.replace("102000.00", "12000.00").replace(r#""base":"8500.00""#, &format!(r#""base":"5510.00"{given}"#)).replace(r#""base_sum":"8500.00""#, r#""base_sum":"5510.00""#).replace("8500.00", "1000.00");
+    let both = [("W6A-unemployment", "/payload/items/0/base_unemployment"), ("W6A-injury", "/payload/items/0/base_injury")];
+    assert_eq!(told(&judged("SI_WAGE_BASE", "2026", &low(""), &History::default())), both);
+    assert_eq!(told(&judged("SI_WAGE_BASE", "2026", &low(r#","base_unemployment":"2500.00","base_injury":"2500.00""#), &History::default())), []);
 }
 
 /// A kind that is only a document: no code knows of it.
@@ -206,6 +214,7 @@ title_en = "water"
 policies = [".1.9"]
 roles = ["operator"]
 period = "month"
+from = "202601"
 revisions = "replace"
 deadline = "tax-month"
 max_attachments = 0
@@ -286,7 +295,7 @@ proptest! {
         let tax = output - used;
         let due = tax - paid;
         let share = |rate: i64| (due.max(0) * rate + 50) / 100;
-        let mut lines = vec![("l17", credits), ("l18", used), ("l19", tax), ("l20", credits - used), ("l24", tax), ("l34", due), ("l39", share(7)), ("l40", share(3)), ("l41", share(2)), ("l11", output), ("l12", input), ("l13", carried), ("l28", paid)];
+        let mut lines = vec![("l17", credits), ("l18", used), ("l19", tax), ("l20", credits - used), ("l24", tax), ("l34", due), ("l39", share(7)), ("l40", share(3)), ("l41", share(2)), ("l11", output), ("l12", input), ("l13", carried), ("l28", paid), ("l27", paid)];
         let payload = |lines: &[(&str, i64)]| format!(r#"{{"general_month":{{{}}}}}"#, lines.iter().map(|(name, fen)| format!(r#""{name}":"{}""#, yuan(*fen))).collect::<Vec<_>>().join(","));
         let judgement = judged("VAT_GENERAL", "202610", &payload(&lines), &History::default());
         prop_assert!(judgement.is_kept(), "{:?}", judgement.failures);
@@ -299,9 +308,11 @@ proptest! {
     fn a_base_is_the_rounded_average_within_its_band(total in 0_i64..50_000_000, months in 1_i64..=12) {
         let average = (2 * total + months) / (2 * months);
         let base = ((2 * total + 100 * months) / (200 * months)).clamp(5_510, 27_549) * 100;
+        let other = |floor: i64| yuan(((2 * total + 100 * months) / (200 * months)).clamp(floor, 45_000) * 100);
+        let others = format!(r#""base_unemployment":"{0}","base_injury":"{0}","base_medical":"{1}","base""#, other(2_500), other(5_510));
         let payload = |base: i64| WAGE
             .replace("102000.00", &yuan(total)).replace("\"months\":12", &format!("\"months\":{months}"))
-            .replace("\"wage_avg\":\"8500.00\"", &format!("\"wage_avg\":\"{}\"", yuan(average))).replace("8500.00", &yuan(base));
+            .replace("\"wage_avg\":\"8500.00\"", &format!("\"wage_avg\":\"{}\"", yuan(average))).replace("8500.00", &yuan(base)).replacen("\"base\"", &others, 1);
         let judgement = judged("SI_WAGE_BASE", "2026", &payload(base), &History::default());
         prop_assert!(judgement.is_kept(), "{:?}", judgement.failures);
         prop_assert!(!judged("SI_WAGE_BASE", "2026", &payload(base + 100), &History::default()).is_kept());

@@ -46,6 +46,25 @@ fn two_and_three_cms_and_signature() {
     assert!([2, 3].contains(&with(turned)[0]));
 }
 
+/// From an untrusted caller: refused, where it once ended the thread.
+#[test]
+fn two_a_validity_that_ends_before_it_begins() {
+    let office = Office::open();
+    let (firm, filing) = (office.firm(CODE), vat(CODE, |_| {}));
+    let good = office.sign(&firm, &filing);
+    let view = pki::view::CertificateView::parse(&firm.certificate).unwrap();
+    // The signature does not cover the certificate's validity: its two times are exchanged.
+    let der = |at: time::OffsetDateTime| format!("{:02}{:02}{:02}{:02}{:02}{:02}Z", at.year() % 100, u8::from(at.month()), at.day(), at.hour(), at.minute(), at.second());
+    let [before, after] = [view.not_before, view.not_after].map(der);
+    let mut turned = good.clone();
+    let place = |text: &str| firm.certificate.windows(text.len()).position(|window| window == text.as_bytes()).unwrap();
+    let start = good.windows(firm.certificate.len()).position(|window| window == firm.certificate).unwrap();
+    for (from, to) in [(place(&before), &after), (place(&after), &before)] {
+        turned[start + from..start + from + to.len()].copy_from_slice(to.as_bytes());
+    }
+    assert_eq!(refused(office.submit_signed(&firm, &filing, turned).unwrap()), [2]);
+}
+
 #[test]
 fn four_five_six_path_usage_policy() {
     let office = Office::open();
@@ -242,6 +261,18 @@ fn fourteen_the_rules_of_the_kind_every_failure_at_once() {
     let outcome = office.submit(&firm, &vat(CODE, |_| {})).unwrap();
     let filing::desk::flow::receive::Outcome::Refused(findings) = outcome else { panic!("it was receipted") };
     assert_eq!(findings.iter().map(|finding| finding.field.as_deref().unwrap_or_default()).collect::<Vec<_>>(), ["/payload/general_month/l13"], "{findings:?}");
+}
+
+/// What the desk cannot know is not passed over in silence.
+#[test]
+fn fourteen_what_was_not_judged_stands_in_record_and_receipt() {
+    let office = Office::open();
+    let firm = office.firm(CODE);
+    let receipt = json(&office.receipt(&firm, &vat(CODE, |_| {})).document);
+    assert_eq!(receipt["not_judged"], serde_json::json!(["V13"]));
+    let shown = filing::desk::service::shown(&office.desk, receipt["filing_id"].as_str().unwrap()).unwrap();
+    assert_eq!(shown.record.not_judged, ["V13"]);
+    assert_eq!(office.refused(&firm, &vat(CODE, |filing| filing["period"] = "202212".into())), [1]);
 }
 
 #[test]

@@ -317,7 +317,7 @@ pub fn vat(code: &str, change: impl FnOnce(&mut serde_json::Value)) -> Vec<u8> {
 
 /// Other figures that keep every rule too: one yuan was paid before.
 pub fn corrected(filing: &mut serde_json::Value) {
-    for (line, amount) in [("l28", "1.00"), ("l34", "34999.00"), ("l39", "2449.93"), ("l40", "1049.97"), ("l41", "699.98")] {
+    for (line, amount) in [("l27", "1.00"), ("l28", "1.00"), ("l34", "34999.00"), ("l39", "2449.93"), ("l40", "1049.97"), ("l41", "699.98")] {
         filing["payload"]["general_month"][line] = amount.into();
     }
 }

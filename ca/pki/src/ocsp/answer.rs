@@ -183,7 +183,9 @@ impl OcspAnswer {
             if !self.is_named(&candidate)? {
                 continue;
             }
-            if known == Some(certificate.as_slice()) || self.is_charged(&candidate, view) {
+            // One that was proved before is proved no longer than it lives. spec: rfc6960#4.2.2.2
+            let valid = (candidate.not_before..=candidate.not_after).contains(&self.produced_at);
+            if valid && (known == Some(certificate.as_slice()) || self.is_charged(&candidate, view)) {
                 return Ok(certificate);
             }
         }
@@ -197,7 +199,7 @@ impl OcspAnswer {
         })
     }
 
-    /// Issued by the issuer itself for this, and valid when the answer was made. A charged signer is not itself asked about:
+    /// Issued by the issuer itself for this; that it was valid when the answer was made is judged of every signer. A charged signer is not itself asked about:
     /// its issuer made it short-lived, or says so (id-pkix-ocsp-nocheck).
     fn is_charged(&self, candidate: &CertificateView<'_>, issuer: &CertificateView<'_>) -> bool {
         let purpose = candidate.extension(&EXTENDED_KEY_USAGE).is_some_and(|value| {
@@ -208,8 +210,7 @@ impl OcspAnswer {
             let scheme = Reader::only(candidate.signed.algorithm, 0x30).ok().and_then(|algorithm| Scheme::read(algorithm, None).ok());
             scheme.is_some_and(|scheme| scheme.verify(issuer.spki, candidate.signed.tbs, candidate.signed.signature).is_ok())
         };
-        let valid = (candidate.not_before..=candidate.not_after).contains(&self.produced_at);
-        purpose && valid && candidate.issuer == issuer.subject && signed()
+        purpose && candidate.issuer == issuer.subject && signed()
     }
 }
 

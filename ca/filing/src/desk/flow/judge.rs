@@ -39,6 +39,8 @@ pub struct Evidence {
     pub payload: String,
     pub timely: bool,
     pub deadline: Option<Deadline>,
+    /// The rules that could not be judged for want of what was filed before.
+    pub not_judged: Vec<String>,
 }
 
 pub fn judge<'a>(desk: &Desk, caller: &Enterprise, stamped: Stamped<'a>) -> Result<Judged<'a>, DeskError> {
@@ -61,9 +63,9 @@ pub fn judge<'a>(desk: &Desk, caller: &Enterprise, stamped: Stamped<'a>) -> Resu
     replay(&stamped, before.as_ref(), &payload, &mut findings);
     sequence(&stamped, before.as_ref(), &mut findings);
     let (timely, deadline) = deadline(desk, &stamped, at, &mut findings);
-    super::rules::judge(desk, &stamped.proved.parsed, city(stamped.proved.parsed.received_at).date(), &mut findings)?;
+    let not_judged = super::rules::judge(desk, &stamped.proved.parsed, city(stamped.proved.parsed.received_at).date(), &mut findings)?;
     let evidence = match (path, status) {
-        (Some(path), Some(status)) => Some(Evidence { path, status, slot, mandate, payload, timely, deadline }),
+        (Some(path), Some(status)) => Some(Evidence { path, status, slot, mandate, payload, timely, deadline, not_judged }),
         _ => None,
     };
     Ok(Judged { stamped, findings, evidence })
@@ -74,7 +76,7 @@ fn path(desk: &Desk, stamped: &Stamped<'_>, at: OffsetDateTime, findings: &mut V
     let (proved, code) = (&stamped.proved, stamped.proved.parsed.bureau.code.as_str());
     let others = proved.signature.certificates();
     // Whether the signer's own certificate was valid then is check 7's: the path is judged at a time when it was.
-    let within = at.clamp(proved.facts.not_before, proved.facts.not_after);
+    let within = at.max(proved.facts.not_before).min(proved.facts.not_after);
     let policies = &proved.parsed.accepts.policies;
     let found = match desk.trust.path(code, &proved.certificate, others, policies, within) {
         Err(PathError::WrongPolicy) => {

@@ -250,6 +250,7 @@ fn record(desk: &Desk, caller: &Enterprise, submission: &Submission, passed: Pas
         status: Status::Received,
         receipts: 1,
         mailbox: facts.emails.first().filter(|_| own).cloned(),
+        not_judged: evidence.not_judged.clone(),
     };
     let slot = Slot { revision: filing.revision(), filing: id.to_owned(), payload: evidence.payload.clone(), closed: false };
     // What the receipt says is decided here, before the leaf has its position.

@@ -1,5 +1,5 @@
 //! Check 14: the rules of the kind, by what was filed here before. What the desk cannot know, such as who was insured before
-//! it began, is not judged here: the bureau behind it does, with `reject`.
+//! it began, is not judged here: the receipt names those rules, and the bureau behind it judges them, with `reject`.
 
 use policies::filing::{FilingPeriod, KindName};
 use time::Date;
@@ -16,7 +16,8 @@ use crate::rules::{History, judge as by_rules};
 /// Of a return with thousands of failures so many are told.
 const MOST_TOLD: usize = 100;
 
-pub fn judge(desk: &Desk, parsed: &Parsed<'_>, today: Date, findings: &mut Vec<Finding>) -> Result<(), DeskError> {
+/// The rules that could not be judged for want of what was filed before.
+pub fn judge(desk: &Desk, parsed: &Parsed<'_>, today: Date, findings: &mut Vec<Finding>) -> Result<Vec<String>, DeskError> {
     let filing = &parsed.filing;
     let before = |period: FilingPeriod| payload(desk, filing.uscc().as_str(), filing.kind(), period);
     let previous = filing.period().before().map(before).transpose()?.flatten();
@@ -33,7 +34,7 @@ pub fn judge(desk: &Desk, parsed: &Parsed<'_>, today: Date, findings: &mut Vec<F
     if untold > 0 {
         findings.push(Finding::new(Check::Rules).because(format!("另有 {untold} 处"), format!("and {untold} more")));
     }
-    Ok(())
+    Ok(judged.not_judged.into_iter().map(|one| one.rule).collect())
 }
 
 /// Every earlier month of the year, in order; none where one was not filed here.

@@ -135,6 +135,7 @@ pub fn received(shared: &Common<'_>, received: &Received<'_>) -> Vec<u8> {
     let validation = Object::from([("at", Value::text(moment(received.validated_at))), ("path", texts(&received.path)), ("revocation", Value::Object(revocation))]);
     receipt.insert("unit_name", Value::text(received.unit_name));
     receipt.insert("reasons", Value::Array(Vec::new()));
+    receipt.insert("not_judged", texts(&shared.filing.not_judged));
     receipt.insert("signature_digest", digest(received.signature));
     receipt.insert("signer", Value::Object(signer));
     receipt.insert("validation", Value::Object(validation));
@@ -183,7 +184,8 @@ pub(super) fn rows(document: &[u8]) -> Result<Vec<(&'static str, &'static str, S
         known.map_or(name, |status| format!("{} / {}", status.words().0, status.words().1))
     });
     let timely = receipt.pointer("/timely").map(|timely| if *timely == Value::Boolean(true) { "是 / yes" } else { "否（逾期）/ no (late)" }.to_owned());
-    let reasons = receipt.pointer("/reasons").and_then(Value::as_array).map(|list| list.iter().filter_map(Value::as_text).collect::<Vec<_>>().join("；"));
+    let list = |pointer: &str| receipt.pointer(pointer).and_then(Value::as_array).map(|list| list.iter().filter_map(Value::as_text).collect::<Vec<_>>().join("；"));
+    let (reasons, not_judged) = (list("/reasons"), list("/not_judged"));
     let all = [
         ("回执编号", "Receipt", text("/receipt_no")),
         ("状态", "Status", status),
@@ -202,6 +204,7 @@ pub(super) fn rows(document: &[u8]) -> Result<Vec<(&'static str, &'static str, S
         ("签署时间（北京时间）", "Signed (Beijing time)", city("/validation/at")),
         ("内容摘要 SHA-256", "Content SHA-256", text("/content_digest/sha256")),
         ("原因", "Reasons", reasons.filter(|reasons| !reasons.is_empty())),
+        ("尚待单位核对的规则", "Rules that the bureau still judges", not_judged.filter(|rules| !rules.is_empty())),
         ("应缴（元）", "Due (CNY)", text("/amounts_due")),
         ("下一步", "Next", text("/next_step")),
         ("日志位置", "Position in the log", text("/log_index")),
