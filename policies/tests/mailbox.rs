@@ -76,7 +76,8 @@ fn documents_that_make_no_sense() {
         ("sending.toml", "[5, 15,", "[5, 4,", 17, "none shorter than the one before"),
         ("sending.toml", "give_up_hours = 120", "give_up_hours = 24", 19, "96 to 720 hours"),
         ("sending.toml", "late_after_hours = 4", "late_after_hours = 121", 21, "0 to 120 hours"),
-        ("sending.toml", "at_once = 40", "at_once = 4", 24, "no fewer than for one domain"),
+        ("sending.toml", "at_once = 40", "at_once = 4", 25, "no fewer than for one domain"),
+        ("sending.toml", "per_sender = 4", "per_sender = 41", 24, "no more than to all"),
         ("limits.toml", "[password]", "[passwords]", 13, "unknown field `passwords`"),
     ] {
         let documents = SHIPPED.map(|(name, text)| (name, if name == file { text.replacen(from, to, 1) } else { text.to_owned() }));

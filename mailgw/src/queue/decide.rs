@@ -84,7 +84,7 @@ pub fn settle(mut queued: Queued, outcomes: &[(usize, Outcome)], policy: &Sendin
 }
 
 #[cfg(test)]
-pub(super) mod tests {
+pub(crate) mod tests {
     #![allow(clippy::unwrap_used)]
     use policies::mailbox::MailboxPolicy;
 

@@ -38,6 +38,8 @@ pub use schedule::Item;
 const ATTEMPTS: usize = 64;
 /// Records read at once at a start.
 const PAGE: usize = 500;
+/// Milliseconds after which a record that could not be read is read again.
+const REREAD: u64 = 60_000;
 
 pub struct Queue {
     store: Arc<dyn Store>,
@@ -48,6 +50,8 @@ pub struct Queue {
     host: Domain,
     domain: Domain,
     schedule: Mutex<Schedule>,
+    /// Messages whose records could not be read, and when to read them again, once that is said.
+    unread: Mutex<BTreeMap<u64, Option<u64>>>,
     /// The schedule changed: look again for what is due.
     changed: Notify,
 }
@@ -61,8 +65,9 @@ impl Queue {
     pub fn new(
         store: Arc<dyn Store>, messages: Arc<MessageStore>, directory: Arc<Directory>, key: DataKey, random: Arc<dyn Random>, host: Domain, domain: Domain,
     ) -> Self {
-        let schedule = Mutex::new(Schedule::new(directory.policy().sending().per_destination(), directory.policy().sending().at_once()));
-        Self { store, messages, directory, key, random, host, domain, schedule, changed: Notify::new() }
+        let sending = directory.policy().sending();
+        let schedule = Mutex::new(Schedule::new(sending.per_destination(), sending.per_sender(), sending.at_once()));
+        Self { store, messages, directory, key, random, host, domain, schedule, unread: Mutex::default(), changed: Notify::new() }
     }
 
     /// Adds a message to the batch that accepts it; it is on its way once `accepted` is called after that commit.
@@ -97,10 +102,36 @@ impl Queue {
 
     /// The message is durable: it may go.
     pub fn accepted(&self, id: BodyId) {
+        self.replan(id);
+    }
+
+    /// Plans a message by its record; one that cannot be read now is read again by `reread`.
+    fn replan(&self, id: BodyId) {
         if let Err(error) = self.refresh(id) {
-            // It is found at the next start.
-            tracing::error!(%error, queued = shown(id), "a queued message cannot be read");
+            tracing::error!(%error, queued = shown(id), "a queued message cannot be read; it is read again in a minute");
+            self.unread().insert(id.0, None);
+            self.changed.notify_one();
         }
+    }
+
+    /// Reads again what could not be read a minute ago. Called at least once a minute.
+    pub fn reread(&self, now: OffsetDateTime) {
+        let now = unix_millis(now);
+        let mut due = Vec::new();
+        for (id, at) in self.unread().iter_mut() {
+            if now >= *at.get_or_insert(now.saturating_add(REREAD)) {
+                *at = None;
+                due.push(BodyId(*id));
+            }
+        }
+        for id in due {
+            self.unread().remove(&id.0);
+            self.replan(id);
+        }
+    }
+
+    fn unread(&self) -> MutexGuard<'_, BTreeMap<u64, Option<u64>>> {
+        self.unread.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Takes all that waits in the store into the schedule; how many messages there are.
@@ -154,9 +185,7 @@ impl Queue {
     /// The try is over and settled: what is left of the message is due as its record says.
     pub fn back(&self, item: &Item) {
         self.schedule().done(item);
-        if let Err(error) = self.refresh(BodyId(item.0)) {
-            tracing::error!(%error, queued = shown(BodyId(item.0)), "a queued message cannot be read");
-        }
+        self.replan(BodyId(item.id));
     }
 
     /// Records what came of a try: the record, leaves of the log and what the sender is told are one durable commit. With its
@@ -228,7 +257,11 @@ impl Queue {
         if told.is_empty() || !self.is_open(&queued.mailbox) {
             return Ok(Vec::new());
         }
-        let message = self.message(id, queued)?;
+        // What cannot be read cannot be shown: its sender hears all the same.
+        let message = self.message(id, queued).unwrap_or_else(|error| {
+            tracing::error!(%error, queued = shown(id), "the bytes of a queued message cannot be read; its sender is told without them");
+            Vec::new()
+        });
         let mut by_action: BTreeMap<Action, Vec<Told>> = BTreeMap::new();
         for one in told {
             by_action.entry(one.action).or_default().push(one.clone());
@@ -284,7 +317,7 @@ impl Queue {
         let domains: BTreeSet<&str> = queued.recipients.iter().map(|recipient| recipient.domain.as_str()).collect();
         let mut schedule = self.schedule();
         for domain in domains {
-            let item = (id.0, domain.to_owned());
+            let item = Item { id: id.0, domain: domain.to_owned(), sender: queued.mailbox.clone() };
             match due.get(domain) {
                 Some(due) => schedule.set(item, *due),
                 None => schedule.remove(&item),

@@ -24,6 +24,8 @@ pub enum QueueError {
     Number { text: String },
     #[error("the message is kept back; let it go with `mailgw queue release` first")]
     Held,
+    #[error("the message is on its way at this moment; try again when that try is over")]
+    Running,
     #[error(transparent)]
     Mail(#[from] MailError),
 }
@@ -34,6 +36,7 @@ impl From<QueueError> for Problem {
             QueueError::NotFound => (Exit::NotFound, "queued"),
             QueueError::Number { .. } => (Exit::Usage, "queued"),
             QueueError::Held => (Exit::Conflict, "held"),
+            QueueError::Running => (Exit::Conflict, "running"),
             QueueError::Mail(MailError::Commit(error)) => crate::problem::store_class(error),
             QueueError::Mail(MailError::Record(_)) => (Exit::Damaged, "store-damaged"),
             QueueError::Mail(_) => (Exit::Unavailable, "queue"),
@@ -136,12 +139,18 @@ impl Queue {
     pub fn cancel(&self, id: &str, now: OffsetDateTime) -> Result<ShownMessage, QueueError> {
         let id = number(id)?;
         let before = self.get(id)?.ok_or(QueueError::NotFound)?;
+        // What another server may be taking right now is not called taken out. Nothing else of it begins meanwhile.
+        if !self.schedule().withdraw(id.0) {
+            return Err(QueueError::Running);
+        }
         let all: Vec<(usize, Outcome)> = (0..before.recipients.len()).map(|place| (place, Outcome::Cancelled)).collect();
-        self.settle(id, &all, now)?;
+        if let Err(error) = self.settle(id, &all, now) {
+            self.replan(id);
+            return Err(error.into());
+        }
         let mut cancelled = message(id, before);
         for recipient in cancelled.recipients.iter_mut().filter(|recipient| recipient.end.is_none()) {
             recipient.end = Some(End::Cancelled);
-            self.forget(id, recipient.address.rsplit('@').next().unwrap_or_default());
         }
         Ok(cancelled)
     }
@@ -164,9 +173,5 @@ impl Queue {
             return Ok(message(id, after));
         }
         Err(MailError::Busy.into())
-    }
-
-    fn forget(&self, id: BodyId, domain: &str) {
-        self.schedule().remove(&(id.0, domain.to_lowercase()));
     }
 }

@@ -51,6 +51,31 @@ pub(super) enum Trouble {
     Host(Said),
     /// As `Host`, and it may go in the clear.
     Tls(Said),
+    /// This server cannot take the message as it is; where no other can, nobody ever will.
+    Lacks(Said),
+}
+
+/// What came of a conversation whose last word is still to be said.
+pub(super) struct Talked {
+    /// One for each recipient, in their order.
+    pub outcomes: Vec<Outcome>,
+    pub secured: bool,
+    pub parting: Parting,
+}
+
+/// A connection on which all that counts was said. It is closed by `quit`, or by being dropped.
+pub(super) struct Parting(Box<dyn Wire>);
+
+impl Parting {
+    /// Whether the server hears this is no matter. Called when the outcomes are recorded.
+    pub async fn quit(mut self) {
+        let quit = async {
+            self.0.write_all(b"QUIT\r\n").await?;
+            self.0.flush().await?;
+            self.0.read(&mut [0; 512]).await
+        };
+        let _ = timeout(Duration::from_secs(2), quit).await;
+    }
 }
 
 trait Wire: AsyncRead + AsyncWrite + Unpin + Send {}
@@ -73,10 +98,10 @@ struct Offers {
     dsn: bool,
 }
 
-/// An outcome for each recipient, in their order, and whether it went under TLS. With `tls` it is asked for where it is offered.
+/// One conversation but for its QUIT. With `tls` it is asked for where it is offered.
 pub(super) async fn talk(
     host: &str, address: SocketAddr, name: &str, letter: &Letter<'_>, tls: Option<Arc<ClientConfig>>, patience: &Patience,
-) -> Result<(Vec<Outcome>, bool), Trouble> {
+) -> Result<Talked, Trouble> {
     // 1. A connection and a greeting.
     let failed = |error: &io::Error| Trouble::Host(Said { host: Some(host.to_owned()), code: 0, status: "4.4.1".to_owned(), text: error.to_string() });
     let connected = timeout(patience.connect, TcpStream::connect(address)).await.map_err(|_| failed(&io::ErrorKind::TimedOut.into()))?;
@@ -103,17 +128,16 @@ pub(super) async fn talk(
     ] {
         if needed && !offered {
             let said = Said { host: Some(host.to_owned()), code: 0, status: status.to_owned(), text: text.to_owned() };
-            talk.quit().await;
-            return Ok((letter.all(&Outcome::Never(said)), secured));
+            Parting(talk.wire).quit().await;
+            return Err(Trouble::Lacks(said));
         }
     }
     // 4. Envelope and message. Whatever breaks from here on leaves the message where it is.
     let outcomes = match talk.transaction(letter, &offers, needs_utf8, needs_eight_bit).await {
         Ok(outcomes) => outcomes,
-        Err(Trouble::Host(said) | Trouble::Tls(said)) => letter.all(&Outcome::Later(said)),
+        Err(Trouble::Host(said) | Trouble::Tls(said) | Trouble::Lacks(said)) => letter.all(&Outcome::Later(said)),
     };
-    talk.quit().await;
-    Ok((outcomes, secured))
+    Ok(Talked { outcomes, secured, parting: Parting(talk.wire) })
 }
 
 impl Talk<'_> {
@@ -133,7 +157,10 @@ impl Talk<'_> {
             }
             return Ok(offers);
         }
-        // spec: rfc5321#3.2
+        // spec: rfc5321#3.2 HELO is for a server that does not know EHLO, not for one that is busy
+        if !reply.is_permanent() {
+            return Err(Trouble::Host(self.said(&reply, "4.3.2")));
+        }
         let reply = self.ask(&format!("HELO {name}\r\n")).await?;
         if reply.is_positive() { Ok(Offers::default()) } else { Err(Trouble::Host(self.said(&reply, "4.3.2"))) }
     }
@@ -142,7 +169,7 @@ impl Talk<'_> {
         let tls = |text: String| Said { host: Some(self.host.to_owned()), code: 0, status: "4.7.5".to_owned(), text };
         let reply = match self.ask("STARTTLS\r\n").await {
             Ok(reply) => reply,
-            Err(Trouble::Host(said) | Trouble::Tls(said)) => return Err(Trouble::Tls(said)),
+            Err(Trouble::Host(said) | Trouble::Tls(said) | Trouble::Lacks(said)) => return Err(Trouble::Tls(said)),
         };
         // spec: rfc3207#4.2 what was said ahead in the clear may be anybody's
         if reply.code != 220 || !self.replies.is_empty() {
@@ -206,11 +233,6 @@ impl Talk<'_> {
         Ok(outcomes.into_iter().map(|refused| refused.unwrap_or_else(|| outcome.clone())).collect())
     }
 
-    /// The server has said all that counts; whether it hears this is no matter.
-    async fn quit(&mut self) {
-        let _ = timeout(Duration::from_secs(2), self.ask("QUIT\r\n")).await;
-    }
-
     async fn ask(&mut self, command: &str) -> Result<Reply, Trouble> {
         self.write(command.as_bytes()).await?;
         self.reply(self.patience.command).await
@@ -254,5 +276,77 @@ impl Talk<'_> {
 
     fn broken(&self, text: &str) -> Trouble {
         Trouble::Host(Said { host: Some(self.host.to_owned()), code: 0, status: "4.4.2".to_owned(), text: text.to_owned() })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::panic)]
+    use tokio::io::{AsyncBufReadExt, BufReader};
+    use tokio::net::TcpListener;
+    use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
+
+    use super::*;
+    use crate::queue::decide::tests::{queued, waiting};
+
+    /// A server that answers by `answer`, `354` with the rest of the message unanswered until its dot; and the commands it hears.
+    async fn server(answer: fn(&str) -> Option<&'static str>) -> (SocketAddr, UnboundedReceiver<String>) {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let (address, (told, heard)) = (listener.local_addr().unwrap(), unbounded_channel());
+        tokio::spawn(async move {
+            let (read, mut write) = listener.accept().await.unwrap().0.into_split();
+            write.write_all(b"220 x\r\n").await.unwrap();
+            let (mut lines, mut data) = (BufReader::new(read).lines(), false);
+            while let Ok(Some(line)) = lines.next_line().await {
+                let asked = if data { if line == "." { "." } else { continue } } else { &line };
+                data = asked == "DATA";
+                let _ = told.send(asked.to_owned());
+                if let Some(said) = answer(asked) {
+                    write.write_all(said.as_bytes()).await.unwrap();
+                }
+            }
+        });
+        (address, heard)
+    }
+
+    async fn talked(address: SocketAddr, bytes: &[u8]) -> Result<Talked, Trouble> {
+        let queued = queued(vec![waiting("a@c.cn", None)]);
+        talk("mx.c.cn", address, "mx.mail.gz.example", &Letter::new(&queued, &[0], bytes), None, &Patience::default()).await
+    }
+
+    fn plain(asked: &str) -> Option<&'static str> {
+        match asked {
+            "DATA" => Some("354 go on\r\n"),
+            "QUIT" => None,
+            _ => Some("250 2.0.0 good\r\n"),
+        }
+    }
+
+    #[tokio::test]
+    async fn the_outcome_is_there_before_the_last_word() {
+        let (address, mut heard) = server(plain).await;
+        let talked = talked(address, b"Subject: x\r\n\r\nx\r\n").await.unwrap_or_else(|_| panic!("it was taken"));
+        assert!(matches!(talked.outcomes.as_slice(), [Outcome::Sent { .. }]));
+        let mut all = Vec::new();
+        while let Ok(asked) = heard.try_recv() {
+            all.push(asked);
+        }
+        assert_eq!(all.last().map(String::as_str), Some("."));
+        tokio::spawn(talked.parting.quit());
+        assert_eq!(heard.recv().await.as_deref(), Some("QUIT"));
+    }
+
+    #[tokio::test]
+    async fn a_busy_server_is_not_taken_for_an_old_one() {
+        let (address, _heard) = server(|asked| if asked.starts_with("EHLO") { Some("421 4.3.2 busy\r\n") } else { plain(asked) }).await;
+        assert!(matches!(talked(address, "Subject: x\r\n\r\n文\r\n".as_bytes()).await, Err(Trouble::Host(said)) if said.code == 421));
+        let (address, _heard) = server(|asked| if asked.starts_with("EHLO") { Some("502 5.5.1 what\r\n") } else { plain(asked) }).await;
+        assert!(talked(address, b"Subject: x\r\n\r\nx\r\n").await.is_ok());
+    }
+
+    #[tokio::test]
+    async fn what_one_server_lacks_another_may_have() {
+        let (address, _heard) = server(plain).await;
+        assert!(matches!(talked(address, "Subject: x\r\n\r\n文\r\n".as_bytes()).await, Err(Trouble::Lacks(said)) if said.status == "5.6.3"));
     }
 }

@@ -21,7 +21,7 @@ use rustls::ClientConfig;
 use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
 
-use self::client::{Letter, Trouble};
+use self::client::{Letter, Parting, Talked, Trouble};
 use self::route::{NoRoute, Routes};
 use crate::gateway::unix_millis;
 use crate::queue::decide::Outcome;
@@ -43,8 +43,9 @@ pub struct Patience {
     pub block: Duration,
     /// For the reply to a whole message.
     pub end: Duration,
-    /// For all of one try.
+    /// For all of one try, and beside it for its octets at the slowest pace that is borne, in octets a second.
     pub conversation: Duration,
+    pub pace: u32,
     /// For conversations under way when the service ends.
     pub grace: Duration,
 }
@@ -56,9 +57,18 @@ impl Default for Patience {
             command: Duration::from_secs(300),
             block: Duration::from_secs(180),
             end: Duration::from_secs(600),
-            conversation: Duration::from_secs(3_600),
+            // The reply to a whole message alone may take ten of these minutes.
+            conversation: Duration::from_secs(900),
+            pace: 16 * 1024,
             grace: Duration::from_secs(20),
         }
+    }
+}
+
+impl Patience {
+    /// For one try with a message of so many octets: a server that takes an octet a minute keeps no place for long.
+    fn conversation(&self, octets: usize) -> Duration {
+        self.conversation.saturating_add(Duration::from_secs(octets as u64 / u64::from(self.pace.max(1))))
     }
 }
 
@@ -111,14 +121,27 @@ impl Sender {
     /// Sends until `shutdown`, then lets conversations under way end.
     pub async fn run(self: Arc<Self>, shutdown: Shutdown) {
         let queue = Arc::clone(&self.queue);
-        match tokio::task::spawn_blocking(move || queue.load()).await {
-            Ok(Ok(messages)) => tracing::info!(messages, "messages wait for servers elsewhere"),
-            Ok(Err(error)) => tracing::error!(%error, "the queue cannot be read"),
-            Err(error) => tracing::error!(%error, "the queue cannot be read"),
+        loop {
+            let queue = Arc::clone(&queue);
+            match tokio::task::spawn_blocking(move || queue.load()).await {
+                Ok(Ok(messages)) => {
+                    tracing::info!(messages, "messages wait for servers elsewhere");
+                    break;
+                }
+                Ok(Err(error)) => tracing::error!(%error, "the queue cannot be read; it is tried again"),
+                Err(error) => tracing::error!(%error, "the queue cannot be read; it is tried again"),
+            }
+            tokio::select! {
+                () = shutdown.wait() => return,
+                () = sleep(AGAIN) => {}
+            }
         }
         let mut tries = JoinSet::new();
         loop {
             while tries.try_join_next().is_some() {}
+            let (queue, now) = (Arc::clone(&self.queue), self.clock.now());
+            // What it cannot read it reads again later.
+            let _ = tokio::task::spawn_blocking(move || queue.reread(now)).await;
             while let Some(item) = self.queue.take(self.clock.now()) {
                 tries.spawn(Arc::clone(&self).attempt(item, shutdown.clone()));
             }
@@ -142,16 +165,20 @@ impl Sender {
 
     /// One message to one domain.
     async fn attempt(self: Arc<Self>, item: Item, shutdown: Shutdown) {
-        let id = BodyId(item.0);
+        let id = BodyId(item.id);
         // 1. The record and the bytes as they stand.
-        let read = self.read(id, item.1.clone()).await;
+        let read = self.read(id, item.domain.clone()).await;
         // 2. Route and conversation: an outcome for each recipient.
-        let outcomes = match read {
-            Some((queued, places, bytes)) if !places.is_empty() => match timeout(self.patience.conversation, self.converse(&queued, &places, &item.1, &bytes)).await {
-                Ok(outcomes) => outcomes,
-                Err(_) => all(&places, &Outcome::Later(unsaid("4.4.2", "the conversation took too long"))),
-            },
-            _ => Vec::new(),
+        let (outcomes, parting) = match read {
+            Some((queued, places, Some(bytes))) if !places.is_empty() => {
+                match timeout(self.patience.conversation(bytes.len()), self.converse(&queued, &places, &item.domain, &bytes)).await {
+                    Ok(outcomes) => outcomes,
+                    Err(_) => (all(&places, &Outcome::Later(unsaid("4.4.2", "the conversation took too long"))), None),
+                }
+            }
+            // It ends as any other that cannot be sent for so long.
+            Some((_, places, None)) => (all(&places, &Outcome::Later(unsaid("4.3.0", "the message cannot be read where it waits"))), None),
+            _ => (Vec::new(), None),
         };
         // 3. Recorded, whatever it takes: what another server took must not be sent again.
         while !outcomes.is_empty() && !self.record(id, &outcomes).await {
@@ -160,21 +187,31 @@ impl Sender {
                 () = sleep(AGAIN) => {}
             }
         }
-        // 4. What is left is due as the record says.
+        // 4. Nothing that counts waits for the last word.
+        if let Some(parting) = parting {
+            parting.quit().await;
+        }
+        // 5. What is left is due as the record says.
         let queue = Arc::clone(&self.queue);
         if let Err(error) = tokio::task::spawn_blocking(move || queue.back(&item)).await {
             tracing::error!(%error, "a try was not ended in order");
         }
     }
 
-    /// The message, which of its recipients are at the domain and wait, and its bytes.
-    async fn read(&self, id: BodyId, domain: String) -> Option<(Queued, Vec<usize>, Vec<u8>)> {
+    /// The message, which of its recipients are at the domain and wait, and its bytes, where they can be read.
+    async fn read(&self, id: BodyId, domain: String) -> Option<(Queued, Vec<usize>, Option<Vec<u8>>)> {
         let (queue, now) = (Arc::clone(&self.queue), unix_millis(self.clock.now()));
         let read = tokio::task::spawn_blocking(move || {
             let Some(queued) = queue.get(id)?.filter(|queued| !queued.held) else { return Ok(None) };
             let due = |place: usize| queued.recipients.get(place).is_some_and(|one| one.end.is_none() && one.domain == domain && one.due <= now);
             let places: Vec<usize> = (0..queued.recipients.len()).filter(|place| due(*place)).collect();
-            let bytes = queue.message(id, &queued)?;
+            let bytes = match queue.message(id, &queued) {
+                Ok(bytes) => Some(bytes),
+                Err(error) => {
+                    tracing::error!(%error, queued = shown(id), "the bytes of a queued message cannot be read");
+                    None
+                }
+            };
             Ok::<_, crate::mailbox::MailError>(Some((queued, places, bytes)))
         });
         match read.await {
@@ -220,14 +257,15 @@ impl Sender {
     }
 
     /// The servers of the domain, one after another, until one says something of the message.
-    async fn converse(&self, queued: &Queued, places: &[usize], domain: &str, bytes: &[u8]) -> Vec<(usize, Outcome)> {
+    async fn converse(&self, queued: &Queued, places: &[usize], domain: &str, bytes: &[u8]) -> (Vec<(usize, Outcome)>, Option<Parting>) {
         let hosts = match self.routes.route(domain).await {
             Ok(hosts) => hosts,
-            Err(NoRoute::Later(said)) => return all(places, &Outcome::Later(said)),
-            Err(NoRoute::Never(said)) => return all(places, &Outcome::Never(said)),
+            Err(NoRoute::Later(said)) => return (all(places, &Outcome::Later(said)), None),
+            Err(NoRoute::Never(said)) => return (all(places, &Outcome::Never(said)), None),
         };
         let letter = Letter::new(queued, places, bytes);
         let mut last = unsaid("4.4.1", "no server of the domain can be reached");
+        let (mut lacks, mut reached_all) = (None, true);
         let mut doors = Vec::new();
         for host in &hosts {
             doors.extend(host.addresses.iter().map(|address| (host, SocketAddr::new(*address, self.port))));
@@ -239,18 +277,22 @@ impl Sender {
                 talked = self.talk(&host.name, address, &letter, false).await;
             }
             match talked {
-                Ok(outcomes) => return places.iter().copied().zip(outcomes).collect(),
-                Err(Trouble::Tls(said) | Trouble::Host(said)) => last = said,
+                Ok(talked) => return (places.iter().copied().zip(talked.outcomes).collect(), Some(talked.parting)),
+                Err(Trouble::Tls(said) | Trouble::Host(said)) => (last, reached_all) = (said, false),
+                Err(Trouble::Lacks(said)) => lacks = Some(said),
             }
         }
-        all(places, &Outcome::Later(last))
+        match lacks {
+            Some(said) if reached_all => (all(places, &Outcome::Never(said)), None),
+            _ => (all(places, &Outcome::Later(last)), None),
+        }
     }
 
-    async fn talk(&self, host: &str, address: SocketAddr, letter: &Letter<'_>, tls: bool) -> Result<Vec<Outcome>, Trouble> {
+    async fn talk(&self, host: &str, address: SocketAddr, letter: &Letter<'_>, tls: bool) -> Result<Talked, Trouble> {
         let config = tls.then(|| Arc::clone(&self.tls));
-        let (outcomes, secured) = client::talk(host, address, self.host.as_str(), letter, config, &self.patience).await?;
-        if secured { self.metrics.tls.increment() } else { self.metrics.clear.increment() }
-        Ok(outcomes)
+        let talked = client::talk(host, address, self.host.as_str(), letter, config, &self.patience).await?;
+        if talked.secured { self.metrics.tls.increment() } else { self.metrics.clear.increment() }
+        Ok(talked)
     }
 }
 

@@ -26,6 +26,7 @@ pub struct SendingPolicy {
     give_up_hours: u32,
     late_after_hours: u32,
     per_destination: usize,
+    per_sender: usize,
     at_once: usize,
 }
 
@@ -52,6 +53,7 @@ struct QueueWords {
     give_up_hours: Spanned<u32>,
     late_after_hours: Spanned<u32>,
     per_destination: Spanned<u32>,
+    per_sender: Spanned<u32>,
     at_once: Spanned<u32>,
 }
 
@@ -82,6 +84,7 @@ impl SendingPolicy {
         let late_after_hours = within(&queue.late_after_hours, 0, give_up_hours, "hours")?;
         let per_destination = within(&queue.per_destination, 1, 100, "messages")?;
         let at_once = within(&queue.at_once, per_destination, 1_000, "messages, no fewer than for one domain")?;
+        let per_sender = within(&queue.per_sender, 1, at_once, "messages, no more than to all")?;
         let (citizen, institution) = (allowance(&citizen)?, allowance(&institution)?);
         Ok(Self {
             citizen,
@@ -90,6 +93,7 @@ impl SendingPolicy {
             give_up_hours,
             late_after_hours,
             per_destination: per_destination as usize,
+            per_sender: per_sender as usize,
             at_once: at_once as usize,
         })
     }
@@ -122,6 +126,11 @@ impl SendingPolicy {
         self.per_destination
     }
 
+    /// Of one mailbox, to whichever domains.
+    pub fn per_sender(&self) -> usize {
+        self.per_sender
+    }
+
     pub fn at_once(&self) -> usize {
         self.at_once
     }
@@ -139,6 +148,6 @@ impl SendingPolicy {
         line("minutes between tries", minutes.join(", "));
         line("hours until it is returned", self.give_up_hours.to_string());
         line("hours until it is called late", self.late_after_hours.to_string());
-        line("messages on their way at once", format!("{} to one domain, {} to all", self.per_destination, self.at_once));
+        line("messages on their way at once", format!("{} to one domain, {} of one sender, {} to all", self.per_destination, self.per_sender, self.at_once));
     }
 }

@@ -21,6 +21,7 @@ use crate::wire::places::Place;
 use crate::wire::stream::Stream;
 
 const READ: usize = 16 * 1024;
+const LOGIN_OVER: &str = "The password was changed or the mailbox closed; log in again";
 
 /// One connection.
 pub(super) struct Talk<'a> {
@@ -32,6 +33,8 @@ pub(super) struct Talk<'a> {
     pub counted: usize,
     /// Who is logged in, and whose logins are over since before the password was checked.
     pub login: Option<(Login, broadcast::Receiver<MailboxNumber>)>,
+    /// That login ended since.
+    pub login_over: bool,
     pub shutdown: Shutdown,
 }
 
@@ -60,11 +63,13 @@ impl Talk<'_> {
                 match output {
                     Output::Send(bytes) => said.extend(bytes),
                     Output::Do(request) => {
-                        let answer = self.work(request).await;
                         // A thief who is sending must not go on when the owner takes the password away.
-                        todo.extend(match self.login_is_over() {
-                            true => session.bye("4.7.0", "The password was changed or the mailbox closed; log in again"),
-                            false => session.answer(answer),
+                        let answer = if self.login_is_over() { None } else { Some(self.work(request).await) };
+                        todo.extend(match answer {
+                            // What is durable is said to be: the client would send it again. Then the login ends.
+                            Some(answer @ Answer::Durable { .. }) => session.answer(answer),
+                            Some(answer) if !self.login_is_over() => session.answer(answer),
+                            _ => session.bye("4.7.0", LOGIN_OVER),
                         });
                     }
                     Output::StartTls => {
@@ -85,6 +90,10 @@ impl Talk<'_> {
             self.count(&mut session);
             // A message on its way is awaited even when the service ends.
             let between = !session.in_data();
+            if between && self.login_is_over() {
+                todo.extend(session.bye("4.7.0", LOGIN_OVER));
+                continue;
+            }
             let until = self.deadline.min(Instant::now() + limits.idle);
             let out = tokio::select! {
                 biased;
@@ -138,7 +147,7 @@ impl Talk<'_> {
         };
         let answer = match checked {
             Ok(login) => {
-                self.login = Some((login, ended));
+                (self.login, self.login_over) = (Some((login, ended)), false);
                 self.place.logged_in();
                 Answer::LoggedIn
             }
@@ -181,15 +190,15 @@ impl Talk<'_> {
     /// Whether the mailbox was closed or its password changed since the login.
     fn login_is_over(&mut self) -> bool {
         let Some((login, ended)) = &mut self.login else { return false };
-        loop {
+        while !self.login_over {
             match ended.try_recv() {
-                Ok(number) if number == login.number() => return true,
-                Ok(_) => {}
-                // Too late to hear of all: one too many that ends does no harm.
-                Err(TryRecvError::Lagged(_)) => return true,
+                Ok(number) => self.login_over = number == login.number(),
+                // Too late to hear of all: one too many that ends does no harm, since what was taken was said to be.
+                Err(TryRecvError::Lagged(_)) => self.login_over = true,
                 Err(TryRecvError::Empty | TryRecvError::Closed) => return false,
             }
         }
+        true
     }
 
     /// Counts the memory of the message being received, which stays counted while it is delivered. Beyond the limit it is shed.
