@@ -167,8 +167,19 @@ impl Scheme {
             Self::RsaPss(Sha512) if rsa => &rs::RSA_PSS_2048_8192_SHA512,
             _ => return Err(SignatureError::Unsupported),
         };
+        #[cfg(feature = "counted")]
+        VERIFICATIONS.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
         rs::UnparsedPublicKey::new(how, key_bits(spki)?).verify(message, signature).map_err(|_| SignatureError::Mismatch)
     }
+}
+
+#[cfg(feature = "counted")]
+static VERIFICATIONS: std::sync::atomic::AtomicU64 = std::sync::atomic::AtomicU64::new(0);
+
+/// Signatures that this process has verified, for benches.
+#[cfg(feature = "counted")]
+pub fn verifications() -> u64 {
+    VERIFICATIONS.load(std::sync::atomic::Ordering::Relaxed)
 }
 
 /// RSASSA-PSS parameters: one hash throughout, a salt as long as it, the usual trailer. spec: rfc4056#3

@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex};
 
 use filing::desk::flow::authorise::{Callers, Enterprise};
@@ -60,12 +61,15 @@ pub struct World {
     /// How far the timestamp authority's clock is from ours.
     pub stamp_offset: Mutex<Duration>,
     pub responder_fails: Mutex<bool>,
+    /// Tokens, answers and lists that were signed.
+    pub signed: AtomicU64,
 }
 
 impl World {
     pub fn token(&self, request: &TimeStampRequest, at: OffsetDateTime) -> Vec<u8> {
         let terms = Terms { policy: TAX, accuracy_ms: 1_000, ordering: true };
         let info = TokenInfo::new(&terms, request, Moment { time: at, serial: city::serial() }).unwrap();
+        self.signed.fetch_add(1, Relaxed);
         let tsa = self.tsa.lock().unwrap();
         TokenPlan::new(&tsa.1, &[&self.issuer.certificate]).unwrap().token(&info, &tsa.0).unwrap()
     }
@@ -76,6 +80,7 @@ impl World {
     }
 
     pub fn list(&self, which: usize) -> Vec<u8> {
+        self.signed.fetch_add(1, Relaxed);
         let now = self.clock.now();
         let authority = if which == 0 { &self.issuer } else { &self.root };
         let mut plan = authority.crl_plan();
@@ -102,6 +107,7 @@ impl Outside for World {
         }
         let asked = OcspRequest::parse(&request).unwrap();
         let status = self.statuses.lock().unwrap().get(&asked.ids[0].serial).copied().unwrap_or(CertStatus::Good);
+        self.signed.fetch_add(1, Relaxed);
         let now = self.clock.now();
         let single = SingleResponse { id: &asked.ids[0].der, status, this_update: now, next_update: now + Duration::hours(1), archive_cutoff: None };
         let data = response_data(&responder_key_hash(self.issuer.key.public_key_info()).unwrap(), now, &[single], asked.nonce.as_deref());
@@ -156,6 +162,7 @@ impl Founded {
             stamps_fail: Mutex::new(0),
             stamp_offset: Mutex::new(Duration::ZERO),
             responder_fails: Mutex::new(false),
+            signed: AtomicU64::new(0),
         };
         let place = tempfile::tempdir().unwrap();
         let keys = Arc::new(KeyStore::create(&place.path().join("keys"), &Passphrase::new("correct horse battery".into()).unwrap()).unwrap());
@@ -223,9 +230,7 @@ impl Office {
 
     /// With a timestamp of our own authority, over other octets when a test wants it.
     pub fn stamped(&self, signature: &[u8], at: OffsetDateTime) -> Vec<u8> {
-        let signature = Signature::read(signature).unwrap();
-        let request = TimeStampRequest { imprint: signature.timestamp_imprint(DigestAlgorithm::Sha256), policy: None, nonce: None, certificate: true };
-        signature.with_timestamp(&self.world.token(&request, at)).unwrap().der().to_vec()
+        stamped(&self.world, signature, at)
     }
 
     pub fn submit(&self, firm: &Firm, filing: &[u8]) -> Result<Outcome, DeskError> {
@@ -278,6 +283,12 @@ pub fn sign(world: &World, firm: &Firm, document: &[u8], at: OffsetDateTime) -> 
     let mut content = [0; 32];
     content.copy_from_slice(digest(&SHA256, document).as_ref());
     plan.seal(content, at, &firm.key).unwrap()
+}
+
+pub fn stamped(world: &World, signature: &[u8], at: OffsetDateTime) -> Vec<u8> {
+    let signature = Signature::read(signature).unwrap();
+    let request = TimeStampRequest { imprint: signature.timestamp_imprint(DigestAlgorithm::Sha256), policy: None, nonce: None, certificate: true };
+    signature.with_timestamp(&world.token(&request, at)).unwrap().der().to_vec()
 }
 
 pub fn receipted(outcome: Outcome) -> Sealed {
