@@ -16,7 +16,8 @@ const REPORT: &str = "push report";
 pub struct PushBatch {
     /// SHA-256 of the manifest, hexadecimal.
     pub manifest: String,
-    /// SHA-256 of the file, as the manifest says, hexadecimal.
+    /// SHA-256 of the file, as the manifest says, hexadecimal; empty for batches of before there were final reports.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
     pub file: String,
     pub kind: String,
     pub period: String,

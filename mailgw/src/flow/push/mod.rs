@@ -127,6 +127,8 @@ pub enum PushError {
     TrialTooLong { rows: u64, limit: u32 },
     #[error("{batch} is no batch that was begun; look at the name in its manifest")]
     UnknownBatch { batch: String },
+    #[error("batch {batch} was pushed before final reports were made; its evidence tells of each row")]
+    BeforeReports { batch: String },
     #[error("batch {batch} has not ended; ask for its report when every row has its outcome")]
     NotEnded { batch: String },
     #[error(transparent)]
@@ -160,6 +162,7 @@ impl From<PushError> for Problem {
             PushError::Sealer(problem) => return problem,
             PushError::Evidence(error) => return error.into(),
             PushError::TrialTooLong { .. } => (Exit::Refused, "dry-run-too-long"),
+            PushError::BeforeReports { .. } => (Exit::NotFound, "no-report"),
             PushError::UnknownBatch { .. } => (Exit::NotFound, "unknown-batch"),
             PushError::NotEnded { .. } => (Exit::Conflict, "not-ended"),
             PushError::Certificate(_) => (Exit::Damaged, "bureau-certificate"),
