@@ -249,3 +249,25 @@ fn a_proposal_that_nobody_decides_on_changes_nothing() {
     let office = office.reopen();
     assert_eq!((suspension(&office), office.logged(72).len()), (15, 0));
 }
+
+#[test]
+fn no_change_locks_every_officer_out() {
+    let (office, first, second, operator) = staffed();
+    let authority = office.authority();
+    let by = first.administers(authority);
+    let proposed = |documents: &Documents| propose(authority, &by, documents);
+    let unfit = |documents: &Documents| assert!(matches!(proposed(documents), Err(PoliciesError::OfficersUnfit { officers: 3 })), "{:?}", proposed(documents));
+    unfit(&with("certificates/officer.toml", |text| text.replace("policies = [\".6.1\"]", "policies = [\".6.9\"]")));
+    unfit(&with("certificates/arc.toml", |text| text.replace("32473", "32474")));
+    let approvals = |approvals: u8| with("authority/approvals.toml", |text| text.replace("[policies]\nby = [\"administrator\", \"operator\"]\napprovals = 1", &format!("[policies]\nby = [\"administrator\", \"operator\"]\napprovals = {approvals}")));
+    // Three persons, of whom one proposes.
+    assert!(matches!(proposed(&approvals(3)), Err(PoliciesError::TooFewApprove { approvals: 3, there: 2 })));
+    // What still fits may be changed to: a second policy beside the first, and as many approvals as there are others.
+    awaits(proposed(&with("certificates/officer.toml", |text| text.replace("policies = [\".6.1\"]", "policies = [\".6.1\", \".6.9\"]"))).unwrap());
+    let id = awaits(proposed(&approvals(2)).unwrap());
+    // Judged once more when it is accepted: by then one of them holds no power.
+    ca::flow::officer::withdraw(authority, &by, &ca::flow::officer::Withdraw { serial: operator.serial, power: None }).unwrap();
+    let said = second.says_of_act(authority, &id, Verdict::Approve, "");
+    assert!(matches!(decide(authority, &said).unwrap().state, ActState::Refused(ground) if ground.code == "officers-locked-out"));
+    assert_eq!(office.logged(72).len(), 0);
+}

@@ -171,6 +171,20 @@ pub fn administrators(authority: &Authority) -> Result<(bool, usize), IssueError
     Ok((held.roster.administered, good.len()))
 }
 
+/// Those who hold powers by a certificate that is good now (DER).
+pub(super) fn good(authority: &Authority) -> Result<Vec<(Vec<u8>, Officer)>, IssueError> {
+    let mut good = Vec::new();
+    for (serial, officer) in Held::read(authority)?.officers.into_iter().filter(|(_, officer)| !officer.powers.is_empty()) {
+        let record = register::get(&*authority.store, &serial)?;
+        match standing(authority, &serial, &record) {
+            Ok(()) => good.push((record.der, officer)),
+            Err(OfficerError::Issue(error)) => return Err(error),
+            Err(_) => {}
+        }
+    }
+    Ok(good)
+}
+
 fn decided_anew<T>(once: impl Fn() -> Result<T, OfficerError>) -> Result<T, OfficerError> {
     for _ in 1..ATTEMPTS {
         match once() {

@@ -1,22 +1,30 @@
 //! A change of the policies, from the proposal to its acceptance.
 //!
-//! 1 judge    the documents parse, fit each other and the issuers there are, and are not those accepted already
+//! 1 judge    the documents parse, fit each other and the issuers there are, leave officers who can decide, and are not those
+//!            accepted already
 //! 2 ask      where the rules in force ask for approvals: kept as they were proposed, and others decide about their digest
 //! 3 accept   judged once more; the record of what is accepted and its log entry in one commit
 //!
 //! They are gone by from the next start on: a rule never changes under a request that is being judged by it.
 
+use std::collections::{BTreeMap, BTreeSet};
+
+use const_oid::ObjectIdentifier as Oid;
+use policies::authority::{Power, Rules};
+use policies::certificate::{Policies, Profile};
 use ring::rand::SystemRandom;
 use serde::{Deserialize, Serialize};
 use store::{Batch, CommitError, Expectation};
+use x509_parser::prelude::{FromDer, ParsedExtension, X509Certificate, X509Extension};
 
 use super::act::{self, ApprovedAct};
-use super::authorise::{Administrator, Authorised};
+use super::authorise::{Administrator, Authorised, OFFICER, roster};
+use super::officer;
 use crate::authority::Authority;
 use crate::documents::{Documents, ReadPolicies};
 use crate::in_force;
 use crate::problem::IssueError;
-use crate::record::{AcceptedPolicies, ActRecord, Deed, OrderId, encode, log};
+use crate::record::{AcceptedPolicies, ActRecord, Deed, OrderId, Person, encode, log};
 
 const ATTEMPTS: u32 = 16;
 
@@ -26,6 +34,10 @@ pub enum PoliciesError {
     Document(#[from] policies::PolicyError),
     #[error("{what}; mend the documents and propose them again")]
     Unmatched { what: String },
+    #[error("the good certificates of {officers} officers name no policy that these documents ask of officers, so they could decide about nothing any more; keep the present policy in officer.toml beside the new one until their certificates are renewed")]
+    OfficersUnfit { officers: usize },
+    #[error("{approvals} approvals would be asked of a change of the policies, and beside whoever proposes one {there} persons could approve it; ask for fewer, or grant the power to more")]
+    TooFewApprove { approvals: u8, there: usize },
     #[error("these are the policies that were accepted; nothing is to be decided")]
     Same,
     #[error("the policies were changed since these were proposed, so others would fall with them; propose the change anew, made of what is accepted now")]
@@ -40,6 +52,7 @@ impl From<PoliciesError> for runtime::exit::Problem {
         let (exit, code) = match error {
             PoliciesError::Issue(error) => return error.into(),
             PoliciesError::Document(_) | PoliciesError::Unmatched { .. } => (Exit::Refused, "policy"),
+            PoliciesError::OfficersUnfit { .. } | PoliciesError::TooFewApprove { .. } => (Exit::Refused, "officers-locked-out"),
             PoliciesError::Same => (Exit::Conflict, "same-policies"),
             PoliciesError::Overtaken => (Exit::Conflict, "policies-changed"),
         };
@@ -140,8 +153,41 @@ fn judged(authority: &Authority, documents: &Documents) -> Result<Deed, Policies
     if let Some(what) = authority.unmatched_with(&certificates, &rules).into_iter().next() {
         return Err(PoliciesError::Unmatched { what });
     }
+    officers_go_on(authority, &certificates, &rules)?;
     let before = in_force::accepted(&*authority.store)?.map(|(_, accepted)| accepted.sha256).ok_or(IssueError::Damaged { what: "the accepted policies" })?;
     if before == digest { Err(PoliciesError::Same) } else { Ok(Deed::ChangePolicies { before_sha256: before, after_sha256: digest }) }
+}
+
+/// That under these rules officers could still decide, and change them again: nobody else could let them in.
+fn officers_go_on(authority: &Authority, certificates: &Policies, rules: &Rules) -> Result<(), PoliciesError> {
+    if !roster(authority)?.1.administered {
+        return Ok(());
+    }
+    let asked = certificates.profile(OFFICER).map(Profile::policies).unwrap_or_default();
+    let (mut unfit, mut good): (usize, BTreeMap<Person, BTreeSet<Power>>) = (0, BTreeMap::new());
+    for (der, officer) in officer::good(authority)? {
+        if asked.iter().any(|policy| names_policy(&der, policy)) {
+            good.entry(officer.person).or_default().extend(officer.powers);
+        } else {
+            unfit += 1;
+        }
+    }
+    if unfit > 0 {
+        return Err(PoliciesError::OfficersUnfit { officers: unfit });
+    }
+    let Some(rule) = rules.approvals.policies.as_ref().filter(|rule| rule.asks()) else { return Ok(()) };
+    let approvers = good.values().filter(|powers| !powers.is_disjoint(&rule.by)).count();
+    // Nobody approves what they proposed: it falls to one who approves nothing, if such a one may propose.
+    let proposes = |powers: &BTreeSet<Power>| powers.contains(&Power::Administrator);
+    let spared = rules.officers.local_powers().contains(&Power::Administrator) || good.values().any(|powers| proposes(powers) && powers.is_disjoint(&rule.by));
+    let there = if spared { approvers } else { approvers.saturating_sub(1) };
+    if there < usize::from(rule.approvals) { Err(PoliciesError::TooFewApprove { approvals: rule.approvals, there }) } else { Ok(()) }
+}
+
+fn names_policy(der: &[u8], policy: &Oid) -> bool {
+    let Ok(([], read)) = X509Certificate::from_der(der) else { return false };
+    let mut extensions = read.extensions().iter().map(X509Extension::parsed_extension);
+    extensions.any(|one| matches!(one, ParsedExtension::CertificatePolicies(named) if named.iter().any(|one| one.policy_id.as_bytes() == policy.as_bytes())))
 }
 
 fn accept(authority: &Authority, authorised: &Authorised<Administrator>, documents: &Documents, deed: &Deed, approved: Option<&ApprovedAct>) -> Result<(), PoliciesError> {
