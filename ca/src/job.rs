@@ -123,7 +123,7 @@ struct Turn {
     /// Where the next portion of orders begins.
     orders: Option<store::Key>,
     /// And of those to be forgotten.
-    forget: Option<store::Key>,
+    forget: forget::Places,
     too_long: lists::TooLong,
 }
 
@@ -261,7 +261,7 @@ impl Jobs {
         if advanced + expired > 0 {
             tracing::info!(advanced, expired, "went on with orders");
         }
-        let forget::Forgot { orders: forgotten, next } = forget::due(&self.service.authority, turn.forget.as_ref())?;
+        let forget::Forgot { orders: forgotten, next } = forget::due(&self.service.authority, &turn.forget)?;
         turn.forget = next;
         if forgotten > 0 {
             tracing::info!(forgotten, "forgot orders that came to nothing");

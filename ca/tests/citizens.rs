@@ -289,13 +289,21 @@ fn a_holder_renews_by_key_the_counter_does_not_and_a_closed_mailbox_ends_both() 
     city.clock.advance(Duration::days(700));
     let wanted = new_request();
     let signed = openssl_signed(&city, &wanted, &key, &first.record.der);
-    let renewed = renew_by_possession(city.authority(), &signed).unwrap();
+    // While the new one is being signed the mailbox does not end without it: the statement waits.
+    let next = city.registrar("mx-2");
+    let end = Statement { said: Said::Withdraw { reason: Ending::CessationOfOperation }, ..city.statement(b"") };
+    let end = city.sent(&next, &end);
+    let other = city.authority().over(Arc::clone(&city.authority().store));
+    let told = Arc::new(std::sync::Mutex::new(String::new()));
+    let heard = Arc::clone(&told);
+    let store = Between::before_commit(Arc::clone(&city.authority().store), 1, move || *heard.lock().unwrap() = code(withdraw(&other, &end)));
+    let renewed = renew_by_possession(&city.authority().over(Arc::new(store)), &signed).unwrap();
+    assert_eq!((told.lock().unwrap().as_str(), city.status(&first.serial)), ("being-issued", Status::Good));
     assert_eq!((renewed.record.name.as_str(), renewed.record.profile.as_str(), city.status(&first.serial)), (MAILBOX, "citizen", Status::Good));
     let pseudonym = |der: &[u8]| x509_parser::parse_x509_certificate(der).unwrap().1.subject().to_string();
     assert_eq!(pseudonym(&renewed.record.der), pseudonym(&first.record.der));
     // Three more days, and the registrar's own certificate is over: another one speaks for the same domain.
     assert_eq!(code(city.withdraw(&gateway, Ending::CessationOfOperation)), "not-a-registrar");
-    let next = city.registrar("mx-2");
     let mut ended = city.withdraw(&next, Ending::CessationOfOperation).unwrap();
     ended.sort();
     let mut both = vec![serial, serial_text(&renewed.serial)];

@@ -517,14 +517,21 @@ fn a_new_root_is_published_beside_the_present_one_with_what_vouches_for_both() {
     assert!(matches!(install(given(&root, &by_present, Some(&misnamed))), Err(RootsError::Certified(_))));
     let entries = authority.store.stream_length(log::STREAM).unwrap();
     let named = |published: Vec<roots::Published>| published.into_iter().map(|one| one.id).collect::<Vec<_>>();
+    // The certificate the other way round may come later, and then it is published.
+    assert_eq!(named(install(given(&root, &by_present, None)).unwrap()), ["root-2", "root-2-by-root"]);
+    let without = authority.store.stream_length(log::STREAM).unwrap();
     let published = install(given(&root, &by_present, Some(&by_new))).unwrap();
+    assert_eq!(authority.store.stream_length(log::STREAM).unwrap() - without, 1);
+    // Another one in its place is refused.
+    assert!(matches!(install(given(&root, &by_present, Some(&misnamed))), Err(RootsError::Different { id }) if id == "root-by-root-2"));
+    assert!(matches!(install(given(&root, &by_new, None)), Err(RootsError::Different { id }) if id == "root-2-by-root"));
     assert_eq!(published[0].address, format!("{URL}/issuer/root-2.der"));
     assert_eq!(named(published), ["root-2", "root-2-by-root", "root-by-root-2"]);
     // The register knows what the present root signed; said again, nothing is done.
     let (_, read) = X509Certificate::from_der(&by_present).unwrap();
     assert_eq!(ca::register::get(&*authority.store, read.raw_serial()).unwrap().issuer, ROOT);
     let after = authority.store.stream_length(log::STREAM).unwrap();
-    assert_eq!(after - entries, 3);
+    assert_eq!(after - entries, 4);
     assert_eq!(named(install(given(&root, &by_present, None)).unwrap()), ["root-2", "root-2-by-root", "root-by-root-2"]);
     assert_eq!(authority.store.stream_length(log::STREAM).unwrap(), after);
     drop(opened);

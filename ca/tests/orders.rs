@@ -7,7 +7,7 @@ mod office;
 use std::sync::Arc;
 
 use ca::flow::block::{KeyDigest, block};
-use ca::flow::forget;
+use ca::flow::forget::{self, Places};
 use ca::flow::order::{Applied, OrderError, OrderQuery, Placed, advance, cancel, cancel_by_possession, list, load, place, place_online, work};
 use ca::flow::plan::Words;
 use ca::flow::Authorised;
@@ -353,19 +353,19 @@ fn what_strangers_send_and_comes_to_nothing_is_forgotten_and_what_officers_signe
     authority.store.commit(store::Batch::new().put(OrderRecord::key(&decided), ca::record::encode(&order).unwrap())).unwrap();
     cancel(authority, &admin(), &decided).unwrap();
     clock.advance(Duration::days(90));
-    assert_eq!(forget::due(authority, None).unwrap().orders, 0);
+    assert_eq!(forget::due(authority, &Places::default()).unwrap().orders, 0);
     clock.advance(Duration::seconds(1));
     // At a commit that fails, and again.
     let before = all(&*authority.store, "order").len();
     let failing = authority.over(Arc::new(Faulty::new(Arc::clone(&authority.store)).at(0, Fault::Lost)) as Arc<dyn Store>);
-    assert!(forget::due(&failing, None).is_err());
+    assert!(forget::due(&failing, &Places::default()).is_err());
     assert_eq!(all(&*authority.store, "order").len(), before);
     drop(failing);
     drop(opened);
     let opened = reopened(&place.path().join("ca"), &clock);
     let authority = &opened.authority;
-    assert_eq!(forget::due(authority, None).unwrap().orders, 1);
-    assert_eq!(forget::due(authority, None).unwrap().orders, 0);
+    assert_eq!(forget::due(authority, &Places::default()).unwrap().orders, 1);
+    assert_eq!(forget::due(authority, &Places::default()).unwrap().orders, 0);
     assert!(matches!(load(authority, &cancelled), Err(OrderError::NotFound)));
     for kept in [counter, open, decided] {
         load(authority, &kept).unwrap();
@@ -386,4 +386,37 @@ fn place_at_the_counter(authority: &ca::authority::Authority, key: &str) -> Orde
     let documents = policies::authority::SHIPPED.map(|(file, text)| (file, if file == "approvals.toml" { text.replacen("counter = 0", "counter = 1", 1) } else { text.to_owned() }));
     rules.rules = policies::authority::Rules::parse(documents.iter().map(|(file, text)| (*file, text.as_str()))).unwrap();
     ca::flow::order::place(&rules, &admin(), fresh(key)).unwrap().id
+}
+
+#[test]
+fn each_state_is_looked_through_to_its_end() {
+    let place = tempfile::tempdir().unwrap();
+    let (opened, clock) = founded(&place.path().join("ca"));
+    let authority = &opened.authority;
+    let first = place_online(authority, fresh("s")).unwrap().id;
+    let (_, order) = load(authority, &first).unwrap();
+    // More of two states than one turn looks at, each decided on and so kept, and at each one's end one that is to go.
+    let mut batch = store::Batch::new();
+    let mut going = Vec::new();
+    for (kind, state) in [OrderState::Cancelled, OrderState::Expired].into_iter().enumerate() {
+        for number in 0..=150_u8 {
+            let id = OrderId::from_bytes(&[kind as u8, number, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7]).unwrap();
+            let one = OrderRecord { state: state.clone(), decisions: u32::from(number < 150), ..order.clone() };
+            batch = batch.put(OrderRecord::key(&id), ca::record::encode(&one).unwrap()).put(one.in_state(&id), id.bytes().to_vec());
+            if number == 150 {
+                going.push(id);
+            }
+        }
+    }
+    authority.store.commit(batch).unwrap();
+    clock.advance(Duration::days(91));
+    let (mut places, mut forgotten) = (Places::default(), 0);
+    for _ in 0..3 {
+        let turn = forget::due(authority, &places).unwrap();
+        (places, forgotten) = (turn.next, forgotten + turn.orders);
+    }
+    assert_eq!(forgotten, 2);
+    for id in going {
+        assert!(matches!(load(authority, &id), Err(OrderError::NotFound)));
+    }
 }

@@ -23,7 +23,7 @@ use super::plan::Words;
 use super::revoke::{self, Revoke};
 use crate::authority::Authority;
 use crate::problem::{IssueError, OfficerError};
-use crate::record::{CertificateRecord, Intent, MailboxRecord, Reason, Registrar, SIGNATURE_LIMIT, StatementRecord, Status, decode, encode, log, serial_of, serial_text};
+use crate::record::{CertificateRecord, Intent, MailboxRecord, Reason, Registrar, SIGNATURE_LIMIT, StatementRecord, Status, Succession, decode, encode, log, serial_of, serial_text};
 use crate::register::{self, RegisterError};
 
 /// The profile of citizens' certificates.
@@ -169,6 +169,23 @@ fn withdraw_once(authority: &Authority, sent: &Sent) -> Result<Withdrawn, Citize
     if let Some(serial) = mailbox.being_issued.first() {
         return Err(CitizenError::BeingIssued { serial: serial.clone() });
     }
+    // One in the place of a live one is this mailbox's as well, before it is signed.
+    let mut rests_on_successions = Vec::new();
+    for (old, _) in &mailbox.live {
+        let place = Succession::key(old);
+        let stored = authority.store.get(&place)?;
+        let claim: Option<Succession> = stored.as_deref().map(decode).transpose().map_err(|_| IssueError::Damaged { what: "a succession" })?;
+        if let Some(Succession { serial, .. }) = claim {
+            let new = register::serial(&serial)?;
+            if register::find(&*authority.store, &new)?.is_none() && authority.store.get(&Intent::key(&new))?.is_some() {
+                return Err(CitizenError::BeingIssued { serial });
+            }
+        }
+        rests_on_successions.push(match stored {
+            Some(stored) => Expectation::Equals(place, stored),
+            None => Expectation::Absent(place),
+        });
+    }
     let reason = match reason {
         Ending::KeyCompromise => Reason::KeyCompromise,
         Ending::Superseded => Reason::Superseded,
@@ -179,6 +196,7 @@ fn withdraw_once(authority: &Authority, sent: &Sent) -> Result<Withdrawn, Citize
     let serials: Vec<String> = orders.iter().map(|order| order.serial.clone()).collect();
     let beside = |batch: Batch, _: &[Result<(), IssueError>]| {
         let batch = mailbox.replaced(resting(batch, &rests_on), Vec::new())?;
+        let batch = rests_on_successions.iter().fold(batch, |batch, unclaimed| batch.expect(unclaimed.clone()));
         let entry = log::Entry::MailboxWithdrawn { statement_sha256: &crate::sha256_hex(sent.statement.as_bytes()), certificates: serials.len() as u64, by: &by.actor().to_string() };
         used(batch, &statement, sent, serials.clone(), entry, now)
     };

@@ -19,28 +19,32 @@ const NOTHING: [&str; 3] = ["refused", "cancelled", "expired"];
 /// More entries than an order has that nobody decided on.
 const MOST_ENTRIES: usize = 64;
 
+/// How far each state was looked through: of its own, so that none waits for another to come to its end.
+#[derive(Clone, Debug, Default)]
+pub struct Places([Option<Key>; NOTHING.len()]);
+
 /// What came of one turn, and where the next one begins.
 #[derive(Debug, Default)]
 pub struct Forgot {
     pub orders: usize,
-    pub next: Option<Key>,
+    pub next: Places,
 }
 
-/// A portion from `after` on; from the first one when that was the last.
-pub fn due(authority: &Authority, after: Option<&Key>) -> Result<Forgot, IssueError> {
+/// A portion of each state from `after` on; from the first one when that was the last.
+pub fn due(authority: &Authority, after: &Places) -> Result<Forgot, IssueError> {
     let before = authority.clock.now().unix_timestamp().saturating_sub(i64::from(authority.rules.orders.refused_kept_days) * DAY);
     let mut forgot = Forgot::default();
-    for state in NOTHING {
+    for ((state, after), next) in NOTHING.into_iter().zip(&after.0).zip(&mut forgot.next.0) {
         // 1. In the order in which they were placed, which is before they ended.
         let (first, to) = OrderRecord::all_in(state);
-        let from = after.filter(|after| first < **after && **after < to).cloned().unwrap_or(first);
+        let from = after.clone().unwrap_or(first);
         let page = authority.store.scan(&from, &to, PORTION)?;
         for (_, id) in &page {
             let id = OrderId::from_bytes(id).ok_or_else(damaged)?;
             forgot.orders += usize::from(forget(authority, &id, before)?);
         }
         if let Some((last, _)) = page.last().filter(|_| page.len() == PORTION) {
-            forgot.next = Some(last.successor());
+            *next = Some(last.successor());
         }
     }
     Ok(forgot)

@@ -36,6 +36,10 @@ pub enum RootsError {
     OtherKey { of: &'static str },
     #[error("a root or a certificate across is not valid now; wait for its first day, or set the clock")]
     NotNow,
+    #[error("the root is published, and another certificate than this one as {id}; give the one that is published there, or hold the ceremony of a further root")]
+    Different { id: String },
+    #[error("the register has another certificate of this serial number by the root; see with `ca list` what it is, and hold the ceremony again")]
+    SerialTaken,
     #[error("64 generations are published; this is no authority any more but a list of them")]
     TooMany,
     #[error(transparent)]
@@ -52,7 +56,7 @@ impl From<RootsError> for runtime::exit::Problem {
         let (exit, code) = match error {
             RootsError::Issue(error) | RootsError::Certified(CertifiedError::Issue(error)) => return error.into(),
             RootsError::Ceremony(error) => return error.into(),
-            RootsError::Present | RootsError::TooMany => (Exit::Conflict, "roots"),
+            RootsError::Present | RootsError::TooMany | RootsError::Different { .. } | RootsError::SerialTaken => (Exit::Conflict, "roots"),
             RootsError::NotNow => (Exit::Refused, "not-now"),
             RootsError::Name | RootsError::OtherKey { .. } | RootsError::Certified(_) => (Exit::Refused, "certified"),
         };
@@ -87,12 +91,12 @@ pub struct Published {
     pub address: String,
 }
 
-/// The whole line. Said again, it is answered as before.
+/// The whole line. Said again, it is answered as before; the certificate the other way round may come later.
 pub fn install(authority: &Authority, authorised: &Authorised<Administrator>, new: &NewRoot) -> Result<Vec<Published>, RootsError> {
     let present = authority.issuers.get(ROOT).ok_or(IssueError::Damaged { what: "the root" })?;
     let known = published(authority)?;
     if let Some(before) = known.iter().find(|one| one.der == new.root) {
-        return Ok(known.iter().filter(|one| one.generation == before.generation).map(|one| told(authority, one)).collect());
+        return again(authority, authorised, new, before, &known);
     }
     if known.len() >= MOST * 3 {
         return Err(RootsError::TooMany);
@@ -100,7 +104,77 @@ pub fn install(authority: &Authority, authorised: &Authorised<Administrator>, ne
     let generation = known.iter().map(|one| one.generation).max().unwrap_or(1) + 1;
     let id = format!("{ROOT}-{generation}");
     // 1.
-    let root = roots::signs_itself(&new.root, &id)?;
+    let root = judged(authority, new, &id)?;
+    let key_digest = digest_of(&root);
+    let blocked = CertificateRecord::blocked_key(&key_digest);
+    let now = authority.clock.now();
+    // 2.
+    across(authority, present, &root, &new.by_present, "new")?;
+    if let Some(Across(der)) = &new.by_new {
+        across(authority, &root, present, der, "present")?;
+    }
+    // 3.
+    let mut records = vec![PublishedRoot { id: id.clone(), generation, der: new.root.clone() }, PublishedRoot { id: format!("{id}-by-{ROOT}"), generation, der: new.by_present.clone() }];
+    records.extend(new.by_new.iter().map(|Across(der)| PublishedRoot { id: format!("{ROOT}-by-{id}"), generation, der: der.clone() }));
+    let (serial, record) = registered(&new.by_present, key_digest)?;
+    let known = register::find(&*authority.store, &serial).map_err(IssueError::from)?;
+    if known.as_ref().is_some_and(|known| known.der != record.der) {
+        return Err(RootsError::SerialTaken);
+    }
+    let mut batch = Batch::new().expect(Expectation::Absent(blocked));
+    for one in &records {
+        batch = batch.expect(Expectation::Absent(PublishedRoot::key(&one.id))).put(PublishedRoot::key(&one.id), encode(one).map_err(IssueError::from)?);
+    }
+    let (sha256, by_present) = (crate::sha256_hex(&new.root), crate::sha256_hex(&new.by_present));
+    let by_new = new.by_new.as_ref().map(|Across(der)| crate::sha256_hex(der));
+    // What the register knows the log knows.
+    if known.is_none() {
+        batch = adopt::known(authority, batch, &serial, &record, now)?;
+        let issued = log::Entry::CertificateIssued { issuer: ROOT, serial: &serial_text(&serial), profile: PROFILE, sha256: &by_present };
+        batch.append(log::STREAM, issued.leaf(now).map_err(IssueError::from)?);
+    }
+    let installed = log::Entry::RootPublished { id: &id, sha256: &sha256, by_present_sha256: &by_present, by_new_sha256: by_new.as_deref(), by: &authorised.actor().to_string() };
+    batch.append(log::STREAM, installed.leaf(now).map_err(IssueError::from)?);
+    authority.store.commit(batch).map_err(IssueError::from)?;
+    Ok(records.iter().map(|one| told(authority, one)).collect())
+}
+
+/// A root that is published: what is said of it again, with the certificate the other way round where that is new.
+fn again(authority: &Authority, authorised: &Authorised<Administrator>, new: &NewRoot, before: &PublishedRoot, known: &[PublishedRoot]) -> Result<Vec<Published>, RootsError> {
+    let id = format!("{ROOT}-{}", before.generation);
+    let (by_present, by_new) = (format!("{id}-by-{ROOT}"), format!("{ROOT}-by-{id}"));
+    let mut records: Vec<PublishedRoot> = known.iter().filter(|one| one.generation == before.generation).cloned().collect();
+    let of = |id: &str| records.iter().find(|one| one.id == id);
+    if of(&by_present).is_some_and(|one| one.der != new.by_present) {
+        return Err(RootsError::Different { id: by_present });
+    }
+    match (&new.by_new, of(&by_new)) {
+        (Some(Across(der)), Some(one)) if one.der != *der => return Err(RootsError::Different { id: by_new }),
+        (Some(Across(der)), None) => {
+            // 1. and 2., as they are now.
+            let present = authority.issuers.get(ROOT).ok_or(IssueError::Damaged { what: "the root" })?;
+            let root = judged(authority, new, &id)?;
+            across(authority, &root, present, der, "present")?;
+            // 3.
+            let record = PublishedRoot { id: by_new, generation: before.generation, der: der.clone() };
+            let blocked = CertificateRecord::blocked_key(&digest_of(&root));
+            let mut batch = Batch::new().expect(Expectation::Absent(blocked)).expect(Expectation::Absent(PublishedRoot::key(&record.id)));
+            batch = batch.put(PublishedRoot::key(&record.id), encode(&record).map_err(IssueError::from)?);
+            let [sha256, by_present, by_new] = [&new.root, &new.by_present, der].map(|der| crate::sha256_hex(der));
+            let entry = log::Entry::RootPublished { id: &id, sha256: &sha256, by_present_sha256: &by_present, by_new_sha256: Some(&by_new), by: &authorised.actor().to_string() };
+            batch.append(log::STREAM, entry.leaf(authority.clock.now()).map_err(IssueError::from)?);
+            authority.store.commit(batch).map_err(IssueError::from)?;
+            records.push(record);
+        }
+        _ => {}
+    }
+    Ok(records.iter().map(|one| told(authority, one)).collect())
+}
+
+/// The new root as one that may be: step 1.
+fn judged(authority: &Authority, new: &NewRoot, id: &str) -> Result<Issuer, RootsError> {
+    let present = authority.issuers.get(ROOT).ok_or(IssueError::Damaged { what: "the root" })?;
+    let root = roots::signs_itself(&new.root, id)?;
     if root.public_key_info == present.public_key_info {
         return Err(RootsError::Present);
     }
@@ -111,39 +185,17 @@ pub fn install(authority: &Authority, authorised: &Authorised<Administrator>, ne
     if now < root.not_before || now > root.not_after {
         return Err(RootsError::NotNow);
     }
-    let key_digest = ring::digest::digest(&ring::digest::SHA256, &root.public_key_info).as_ref().to_vec();
-    let blocked = CertificateRecord::blocked_key(&key_digest);
-    if authority.store.get(&blocked).map_err(IssueError::from)?.is_some() {
+    if authority.store.get(&CertificateRecord::blocked_key(&digest_of(&root))).map_err(IssueError::from)?.is_some() {
         return Err(IssueError::BlockedKey.into());
     }
     if authority.key_lists.holds(&root.public_key_info) {
         return Err(IssueError::ListedKey.into());
     }
-    // 2.
-    across(authority, present, &root, &new.by_present, "new")?;
-    if let Some(Across(der)) = &new.by_new {
-        across(authority, &root, present, der, "present")?;
-    }
-    // 3.
-    let mut records = vec![PublishedRoot { id: id.clone(), generation, der: new.root.clone() }, PublishedRoot { id: format!("{id}-by-{ROOT}"), generation, der: new.by_present.clone() }];
-    records.extend(new.by_new.iter().map(|Across(der)| PublishedRoot { id: format!("{ROOT}-by-{id}"), generation, der: der.clone() }));
-    let (serial, record) = registered(&new.by_present, key_digest)?;
-    let mut batch = Batch::new().expect(Expectation::Absent(blocked));
-    for one in &records {
-        batch = batch.expect(Expectation::Absent(PublishedRoot::key(&one.id))).put(PublishedRoot::key(&one.id), encode(one).map_err(IssueError::from)?);
-    }
-    batch = match register::find(&*authority.store, &serial).map_err(IssueError::from)? {
-        Some(_) => batch,
-        None => adopt::known(authority, batch, &serial, &record, now)?,
-    };
-    let (sha256, by_present) = (crate::sha256_hex(&new.root), crate::sha256_hex(&new.by_present));
-    let by_new = new.by_new.as_ref().map(|Across(der)| crate::sha256_hex(der));
-    let issued = log::Entry::CertificateIssued { issuer: ROOT, serial: &serial_text(&serial), profile: PROFILE, sha256: &by_present };
-    let installed = log::Entry::RootPublished { id: &id, sha256: &sha256, by_present_sha256: &by_present, by_new_sha256: by_new.as_deref(), by: &authorised.actor().to_string() };
-    batch.append(log::STREAM, issued.leaf(now).map_err(IssueError::from)?);
-    batch.append(log::STREAM, installed.leaf(now).map_err(IssueError::from)?);
-    authority.store.commit(batch).map_err(IssueError::from)?;
-    Ok(records.iter().map(|one| told(authority, one)).collect())
+    Ok(root)
+}
+
+fn digest_of(root: &Issuer) -> Vec<u8> {
+    ring::digest::digest(&ring::digest::SHA256, &root.public_key_info).as_ref().to_vec()
 }
 
 /// What the ceremony makes of `other`'s key under `by`, and nothing else.
