@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::hash::Hash;
 use std::net::{IpAddr, Ipv6Addr};
 
-/// Senders remembered; when as many are busy, further ones wait.
+/// Senders remembered; when as many are busy, those that sent least are forgotten, and nobody waits for room.
 const SENDERS: usize = 20_000;
 const HOUR: i64 = 3_600;
 
@@ -44,14 +44,29 @@ impl<K: Hash + Eq> Rate<K> {
         Self { per_sender, all: Bucket { level: 0, at: 0 }, all_limit: all, senders: HashMap::new() }
     }
 
+    /// A strange table of senders must not shut others out for an hour: those nearest to empty lose least by it. A share at a
+    /// time, so that not every further sender costs a look at all.
+    fn forget_emptiest(&mut self, now: i64) {
+        if self.senders.len() < SENDERS {
+            return;
+        }
+        let limit = self.per_sender;
+        let mut levels: Vec<i64> = self.senders.values().map(|bucket| bucket.leaked(limit, now).level).collect();
+        let (_, highest, _) = levels.select_nth_unstable(SENDERS / 16);
+        let (highest, mut left) = (*highest, SENDERS / 16);
+        self.senders.retain(|_, bucket| {
+            let goes = left > 0 && bucket.leaked(limit, now).level <= highest;
+            left -= usize::from(goes);
+            !goes
+        });
+    }
+
     /// Counts one request; or how many seconds to wait. Of a network address take the `network`.
     pub fn take(&mut self, sender: K, now: i64) -> Result<(), i64> {
         if self.senders.len() >= SENDERS && !self.senders.contains_key(&sender) {
             let limit = self.per_sender;
             self.senders.retain(|_, bucket| bucket.leaked(limit, now).level > 0);
-            if self.senders.len() >= SENDERS {
-                return Err(HOUR);
-            }
+            self.forget_emptiest(now);
         }
         let all = self.all.leaked(self.all_limit, now);
         let one = self.senders.get(&sender).copied().unwrap_or(Bucket { level: 0, at: now }).leaked(self.per_sender, now);
@@ -104,14 +119,20 @@ mod tests {
 
     #[test]
     fn many_addresses_take_no_more_memory_and_a_network_of_ipv6_is_one() {
-        let mut rate = Rate::new(1, u32::MAX);
+        let mut rate = Rate::new(2, u32::MAX);
         let six = |last: u16| IpAddr::V6(Ipv6Addr::new(0x2001, 0xdb8, 0, 1, 0, 0, 0, last));
         rate.take(network(six(1)), 0).unwrap();
+        rate.take(network(six(3)), 0).unwrap();
         assert!(rate.take(network(six(2)), 0).is_err());
         for last in 1..SENDERS as u32 {
             rate.take(four(last), 0).unwrap();
         }
-        assert_eq!(rate.take(four(u32::MAX), 0), Err(HOUR));
+        // However many there are, a new one is not shut out, and whoever sent too much stays so.
+        for last in 1..=SENDERS as u32 {
+            rate.take(four(u32::MAX - last), 0).unwrap();
+            assert!(rate.senders.len() <= SENDERS);
+        }
+        assert!(rate.take(network(six(2)), 0).is_err());
         rate.take(four(u32::MAX), HOUR).unwrap();
         assert!(rate.senders.len() < 10);
     }
