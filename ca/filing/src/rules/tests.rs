@@ -181,7 +181,7 @@ fn who_is_insured_here_is_known_from_what_was_filed() {
 fn wages_broken_one_by_one() {
     for (from, to, expected) in [
         (r#""wage_avg":"8500.00""#, r#""wage_avg":"8500.01""#, &[("W4", "/payload/items/0/wage_avg")][..]),
-        (r#""base":"8500.00""#, r#""base":"8501.00""#, &[("W5", "/payload/items/0/base"), ("W11", "/payload/totals/base_sum")]),
+        (r#""base":"8500.00""#, r#""base":"8501.00""#, &[("W5", "/payload/items/0/base"), ("W6A-unemployment", "/payload/items/0/base_unemployment"), ("W6A-medical", "/payload/items/0/base_medical"), ("W6A-injury", "/payload/items/0/base_injury"), ("W11", "/payload/totals/base_sum")]),
         (r#""base":"8500.00""#, r#""base":"8500.00","base_medical":"8499.00""#, &[("W6-medical", "/payload/items/0/base_medical")]),
         ("true", "false", &[("W7", "/payload/items/0/employee_confirmed")]),
         (r#""months":12"#, r#""months":13"#, &[("SHAPE", "/payload/items/0/months")]),
