@@ -263,6 +263,36 @@ fn fourteen_the_rules_of_the_kind_every_failure_at_once() {
     assert_eq!(findings.iter().map(|finding| finding.field.as_deref().unwrap_or_default()).collect::<Vec<_>>(), ["/payload/general_month/l13"], "{findings:?}");
 }
 
+/// A rejected return is not in force: the month after is not compared with it, and its content may come again.
+#[test]
+fn what_was_rejected_is_in_nobodys_way() {
+    let office = Office::open();
+    let firm = office.firm(CODE);
+    let september = |change: &dyn Fn(&mut serde_json::Value)| {
+        vat(CODE, |filing| {
+            filing["period"] = "202609".into();
+            change(filing);
+        })
+    };
+    let rejected = json(&office.receipt(&firm, &september(&|_| {})).document)["filing_id"].clone();
+    assert_eq!(office.refused(&firm, &vat(CODE, |_| {})), [14]);
+    let decision = filing::desk::receipt::Decision { reasons: vec!["another period".into()], ..Default::default() };
+    filing::desk::flow::proceed::proceed(&office.desk, rejected.as_str().unwrap(), filing::desk::record::filing::Status::Rejected, &decision).unwrap();
+    let october = json(&office.receipt(&firm, &vat(CODE, |_| {})).document);
+    assert_eq!(october["not_judged"], serde_json::json!(["V13"]));
+    let again = |filing: &mut serde_json::Value| {
+        filing["revision"] = 2.into();
+        filing["prev_filing_id"] = rejected.clone();
+    };
+    office.receipt(&firm, &september(&again));
+    // The new revision is in force again.
+    assert_eq!(office.refused(&firm, &vat(CODE, |filing| {
+        filing["revision"] = 2.into();
+        filing["prev_filing_id"] = october["filing_id"].clone();
+        crate::office::corrected(filing);
+    })), [14]);
+}
+
 /// What the desk cannot know is not passed over in silence.
 #[test]
 fn fourteen_what_was_not_judged_stands_in_record_and_receipt() {

@@ -185,7 +185,7 @@ fn replay(stamped: &Stamped<'_>, before: Option<&Slot>, payload: &str, findings:
     let parsed = &stamped.proved.parsed;
     if parsed.id_is_taken {
         findings.push(Finding::new(Check::Replay).because("该申报编号已用于其他内容", "its id was used for another content").at("/filing_id"));
-    } else if before.is_some_and(|slot| slot.payload == payload) {
+    } else if before.is_some_and(|slot| !slot.rejected && slot.payload == payload) {
         findings.push(Finding::new(Check::Replay).because("内容与上一版完全相同", "it says what the revision before said").at("/payload"));
     }
 }

@@ -43,11 +43,14 @@ pub fn proceed(desk: &Desk, id: &str, to: Status, decision: &Decision) -> Result
     let common = Common { number: &number, filing: &after, status: to, issued_at: now, bureau, seal: &sealed_by, base_url: &desk.base_url, log: &desk.settings.log_origin };
     let text = receipt::moved(&common, decision, &sha256_hex(&last.document));
     let mut batch = Batch::new().expect(Expectation::Equals(FilingRecord::key(id), stored)).put(FilingRecord::key(id), after.encode()?);
-    if decision.close {
+    if decision.close || to == Status::Rejected {
         let place = Slot::key(&after.uscc, &after.kind, &after.period);
-        let slot = desk.store.get(&place)?.ok_or_else(missing)?;
-        let closed = Slot { closed: true, ..Slot::decode(&slot)? };
-        batch = batch.expect(Expectation::Equals(place.clone(), slot)).put(place, closed.encode()?);
+        let stored = desk.store.get(&place)?.ok_or_else(missing)?;
+        let mut slot = Slot::decode(&stored)?;
+        slot.closed |= decision.close;
+        // A later revision that stands there meanwhile is not rejected with this one.
+        slot.rejected |= to == Status::Rejected && slot.filing == id;
+        batch = batch.expect(Expectation::Equals(place.clone(), stored)).put(place, slot.encode()?);
     }
     let receipt = number.to_string();
     let leaf = Event::FilingMoved { filing: id, status: to.name(), receipt: &receipt }.append(&mut batch, now)?;

@@ -252,7 +252,7 @@ fn record(desk: &Desk, caller: &Enterprise, submission: &Submission, passed: Pas
         mailbox: facts.emails.first().filter(|_| own).cloned(),
         not_judged: evidence.not_judged.clone(),
     };
-    let slot = Slot { revision: filing.revision(), filing: id.to_owned(), payload: evidence.payload.clone(), closed: false };
+    let slot = Slot { revision: filing.revision(), filing: id.to_owned(), payload: evidence.payload.clone(), closed: false, rejected: false };
     // What the receipt says is decided here, before the leaf has its position.
     let seal = desk.seal_of(&record.bureau)?;
     let text = said(desk, &record, &number, &parsed, &Said { stamp: &stamp, token: &token, evidence: &evidence, facts: &facts, certificate: &certificate, submission, seal: &sha256_hex(seal.chain.leaf()) }, now);

@@ -50,10 +50,10 @@ fn months(period: FilingPeriod, before: impl Fn(FilingPeriod) -> Result<Option<V
     Ok(Some(found))
 }
 
-/// What was filed last for a period.
+/// What was filed last for a period, unless it was rejected: then nothing is in force.
 fn payload(desk: &Desk, uscc: &str, kind: &KindName, period: FilingPeriod) -> Result<Option<Value>, DeskError> {
     let Some(slot) = desk.store.get(&Slot::key(uscc, kind.as_str(), &period.to_string()))? else { return Ok(None) };
-    let id = Slot::decode(&slot)?.filing;
+    let Slot { filing: id, rejected: false, .. } = Slot::decode(&slot)? else { return Ok(None) };
     let damaged = || RecordError::Damaged { kind: "filing body", reason: "it is no filing" };
     let body = desk.store.get(&body_key(&id))?.ok_or_else(damaged)?;
     let filing = Filing::parse(&open_body(&id, &body, &desk.data)?).map_err(|_| damaged())?;

@@ -133,6 +133,9 @@ pub struct Slot {
     pub payload: String,
     /// Nothing more is taken for this period.
     pub closed: bool,
+    /// The newest revision was rejected: nothing is in force, and its content may be filed again.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub rejected: bool,
 }
 
 impl Slot {
