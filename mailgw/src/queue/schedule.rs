@@ -168,7 +168,7 @@ mod tests {
 
     #[test]
     fn a_sender_whose_servers_are_slow_keeps_nobody_else_from_sending() {
-        let of = |id: u64, sender: &str| Item { id, domain: format!("{id}.tarpit.example"), sender: sender.to_owned() };
+        let of = |id: u64, sender: &str| Item { id, domain: format!("{id:03}.tarpit.example"), sender: sender.to_owned() };
         let mut schedule = Schedule::new(5, 4, 40);
         for id in 0..100 {
             schedule.set(of(id, "a thief"), 1);
