@@ -3,7 +3,7 @@
 use std::net::{IpAddr, Ipv6Addr};
 use std::time::Duration;
 
-use policies::mailbox::MailboxNumber;
+use policies::mailbox::{Address, Alias, MailboxNumber};
 use secrecy::SecretString;
 use time::OffsetDateTime;
 
@@ -11,13 +11,13 @@ use super::password::HashError;
 use super::{Directory, DirectoryError, unix_millis};
 use crate::record::account::Account;
 
-/// Whose failures are counted: a mailbox under whichever of its names, or the digest of a name that is none. Those from a network
-/// where the mailbox was opened lately are counted apart: a stranger who guesses must not keep the owner out.
+/// Whose failures are counted: the digest of a name, whether a mailbox has it or none. The names of one mailbox are counted each
+/// apart, as those of none are: otherwise the waits would tell strangers which names belong together. Those from a network where
+/// the mailbox was opened lately are counted apart: a stranger who guesses must not keep the owner out.
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub(super) enum Name {
-    Mailbox(MailboxNumber),
     Acquainted(MailboxNumber, IpAddr),
-    Unknown([u8; 32]),
+    Written([u8; 32]),
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -44,8 +44,7 @@ impl Directory {
             let mut failures = self.failures();
             let name = match number {
                 Some(number) if failures.acquainted.holds(number, peer, now) => Name::Acquainted(number, peer),
-                Some(number) => Name::Mailbox(number),
-                None => Name::Unknown(digest(user)),
+                _ => Name::Written(digest(&self.plain(user))),
             };
             let wait = failures.accounts.wait(&name, now).max(failures.peers.wait(&peer, now));
             if !wait.is_zero() {
@@ -71,6 +70,16 @@ impl Directory {
         }
     }
 
+    /// A user without what may be written in several ways: the domain of our addresses, and case.
+    fn plain(&self, user: &str) -> String {
+        let user = user.trim();
+        let local = match Address::parse(user, &self.domain) {
+            Ok(address) => Some(address.local().to_string()),
+            Err(_) => MailboxNumber::parse(user).map(|number| number.to_string()).or_else(|_| Alias::parse(user).map(|alias| alias.to_string())).ok(),
+        };
+        local.unwrap_or_else(|| user.to_owned()).to_lowercase()
+    }
+
     /// The open account whose password this is.
     fn verdict(&self, number: Option<MailboxNumber>, secret: &SecretString, now: i64) -> Result<Option<Account>, Refusal> {
         let found = number.map(|number| self.read(number)).transpose()?.flatten();
@@ -91,9 +100,9 @@ impl Directory {
     }
 }
 
-/// Of what is no user; so that a password typed there by mistake is not kept as it is.
+/// So that a password typed there by mistake is not kept as it is.
 fn digest(user: &str) -> [u8; 32] {
-    crate::record::body::digest(user.trim().to_lowercase().as_bytes())
+    crate::record::body::digest(user.as_bytes())
 }
 
 /// One house has one IPv4 address, or 64 bits of IPv6.

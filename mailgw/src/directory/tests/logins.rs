@@ -173,3 +173,17 @@ fn guesses_at_once_are_counted_before_they_are_judged() {
     });
     assert_eq!(judged, 16);
 }
+
+#[test]
+fn waits_do_not_tell_which_names_there_are() {
+    let directory = directory(&Arc::new(Memory::new()));
+    let firm = opened(&directory, institution("91440101MAT000018G", "甲有限公司", "demo"));
+    let guess = |n: u8, user: &str| directory.authenticate(user, &SecretString::from("wrong"), IpAddr::from([198, 51, 100, n]), NOW);
+    // Seventeen guesses at a name, in all the ways to write it: a name of a mailbox and one of none wait alike.
+    let waits = |name: &str| (0..17).map(|n| guess(n, &[name.to_owned(), name.to_uppercase(), format!(" {name}@MAIL.gz.example")][usize::from(n % 3)]).is_err_and(|refused| matches!(refused, Refusal::Later { .. }))).collect::<Vec<_>>();
+    let known = waits("demo");
+    assert_eq!(known, waits("nobody"));
+    assert!(known[16] && !known[15]);
+    // Its number is not seen to be its as well.
+    assert!(matches!(guess(200, &firm.account.mailbox()), Err(Refusal::Credentials { wait: Duration::ZERO })));
+}
