@@ -108,7 +108,8 @@ pub async fn evidence(gateway: Arc<Gateway>, lists: Arc<RevocationLists>, waitin
         match sealed {
             // Told once, not every second.
             Err(error) if !fault => tracing::warn!(%error, "evidence waits unsigned"),
-            Ok(_) if fault => tracing::info!("evidence is signed again"),
+            Ok(_) if left > 0 && !fault => tracing::warn!(batches = left, "evidence waits unsigned: it is later than this clock; look whether the clock was set back"),
+            Ok(_) if left == 0 && fault => tracing::info!("evidence is signed again"),
             _ => {}
         }
         fault = left > 0;

@@ -178,7 +178,7 @@ impl City {
         root.extensions = Extensions { key_usage: vec![5, 6], basic_constraints: Some(BasicConstraints { ca: true, path_len: None }), ..Extensions::default() };
         let clock = Arc::new(FakeClock::new(NOW));
         let fake = Fake { root: certificate::self_signed(root, &key).unwrap(), key, other, registrar: Mutex::default(), clock: Arc::clone(&clock), mood: Mutex::new(Mood::Well), issued: Mutex::default(), live: Mutex::default(), withdrawn: Mutex::default() };
-        for (below, shipped) in [("mailbox", &policies::mailbox::SHIPPED[..]), ("statements", &policies::statement::SHIPPED[..])] {
+        for (below, shipped) in [("mailbox", &policies::mailbox::SHIPPED[..]), ("push", &policies::push::SHIPPED[..]), ("statements", &policies::statement::SHIPPED[..])] {
             std::fs::create_dir_all(place.path().join("policies").join(below)).unwrap();
             shipped.iter().for_each(|(file, text)| std::fs::write(place.path().join("policies").join(below).join(file), text).unwrap());
         }
@@ -403,4 +403,50 @@ fn a_mailbox_closed_while_its_certificate_is_asked_for_ends_it() {
     assert_eq!(city.fake.lives(&address(&mine)), 1, "it was issued");
     assert_eq!(tell_all(&city.gateway(), &city.fake).0, Told { told: 1, owed: 0 });
     assert_eq!((city.fake.lives(&address(&mine)), code(show(&gateway, &mine))), (0, "no-certificate".into()));
+}
+
+#[test]
+fn a_certificate_that_comes_while_its_mailbox_is_being_closed_ends_too() {
+    let city = Arc::new(City::found());
+    let mine = city.citizen(0);
+    let number = MailboxNumber::parse(&mine).unwrap();
+    let (theirs, whole, asked) = (Arc::clone(&city), city.gateway(), mine.clone());
+    // Closing has seen no certificate; before it commits, one is asked for and kept.
+    let store = Between::before_commit(Arc::clone(&city.store), 0, move || certify(&whole, &theirs.fake, &asked, &new_request()).map(|_| ()).unwrap());
+    city.over(Arc::new(store)).directory.close(number, NOW).unwrap();
+    assert_eq!(city.fake.lives(&address(&mine)), 1, "it was issued");
+    assert_eq!(tell_all(&city.gateway(), &city.fake).0, Told { told: 1, owed: 0 });
+    assert_eq!((city.fake.lives(&address(&mine)), code(show(&city.gateway(), &mine))), (0, "no-certificate".into()));
+}
+
+#[test]
+fn a_certificate_withdrawn_while_it_is_asked_for_is_not_kept() {
+    let city = Arc::new(City::found());
+    let mine = city.citizen(0);
+    let (theirs, whole, asked) = (Arc::clone(&city), city.gateway(), mine.clone());
+    // It was issued; before it is kept, the counter withdraws it.
+    let store = Between::before_commit(Arc::clone(&city.store), 1, move || drop(withdraw(&whole, &theirs.fake, &asked, "key-compromise").unwrap()));
+    assert_eq!(code(certify(&city.over(Arc::new(store)), &city.fake, &mine, &new_request())), "settled-meanwhile");
+    assert_eq!((city.fake.lives(&address(&mine)), code(show(&city.gateway(), &mine))), (0, "no-certificate".into()));
+}
+
+#[test]
+fn an_end_that_cannot_be_told_holds_up_no_other() {
+    let city = City::found();
+    let gateway = city.gateway();
+    let people = [city.citizen(0), city.citizen(1)];
+    for mine in &people {
+        certify(&gateway, &city.fake, mine, &new_request()).map(|_| ()).unwrap();
+        gateway.directory.close(MailboxNumber::parse(mine).unwrap(), NOW).unwrap();
+    }
+    // The record of the first in the job's order is damaged.
+    let (from, to) = mailgw::record::certificate::Ending::range();
+    let first = city.store.scan(&from, &to, 1).unwrap().remove(0);
+    city.store.commit(store::Batch::new().put(first.0.clone(), vec![0])).unwrap();
+    let (told, failed) = tell_all(&gateway, &city.fake);
+    assert_eq!((told, failed.is_some()), (Told { told: 1, owed: 1 }, true));
+    // Mended, it is told in its turn.
+    city.store.commit(store::Batch::new().put(first.0, first.1)).unwrap();
+    assert_eq!(tell_all(&gateway, &city.fake).0, Told { told: 1, owed: 0 });
+    people.iter().for_each(|mine| assert_eq!(city.fake.lives(&address(mine)), 0));
 }

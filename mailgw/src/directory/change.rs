@@ -30,8 +30,18 @@ impl Directory {
     pub fn close(&self, number: MailboxNumber, now: OffsetDateTime) -> Result<Account, DirectoryError> {
         let closed = self.change(number, |account, verifier| {
             let mut batch = Batch::new().delete(account::open_mark(number));
-            // A certificate that is kept, or asked for at this moment, ends with the mailbox.
-            if self.store.get(&Held::key(number))?.is_some() || self.store.get(&Asked::key(number))?.is_some() {
+            // A certificate that is kept, or asked for at this moment, ends with the mailbox; one that comes or is asked for
+            // after it was looked for makes the commit fail, and it is looked for again.
+            let mut certified = false;
+            for place in [Held::key(number), Asked::key(number)] {
+                let found = self.store.get(&place)?;
+                certified |= found.is_some();
+                batch = batch.expect(match found {
+                    Some(found) => Expectation::Equals(place, found),
+                    None => Expectation::Absent(place),
+                });
+            }
+            if certified {
                 batch = owed(batch, number, Ending::CessationOfOperation, &self.key, now)?;
             }
             Event::MailboxClosed(told(number)).append(&mut batch, unix_millis(now))?;

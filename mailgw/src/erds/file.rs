@@ -148,8 +148,7 @@ fn judge(number: u64, line: &Line, anchors: &Anchors) -> Result<(Vec<Judged>, St
             }
         }
         let item = Item::read(&shown.item).map_err(|_| wrong("an item is of another form"))?;
-        // Nobody's clock runs backwards: what is sealed has happened.
-        if item.event_time > sealed + time::Duration::SECOND {
+        if !has_happened(item.event_time, sealed) {
             return Err(wrong("an item is of a time after its seal"));
         }
         judged.push(Judged { item, sealed });
@@ -176,6 +175,12 @@ pub(super) fn signed(number: u64, text: &str, signature: &str, lists: &[String],
     let chain = Chain::new(path).ok_or_else(|| wrong("nobody's certificate is with it"))?;
     let trusted = anchors.trusted(&chain, Purpose::Evidence, &lists, sealed).map_err(|error| EvidenceError::Signer { line: number, error })?;
     Ok(Signed { sealed, signer: trusted.facts().organization.clone().unwrap_or_default() })
+}
+
+/// Whether an item of that time may be under a seal of this one: nobody's clock runs backwards, and what is sealed has happened.
+/// A signature names whole seconds only.
+pub fn has_happened(event_time: OffsetDateTime, sealed: OffsetDateTime) -> bool {
+    event_time <= sealed + time::Duration::SECOND
 }
 
 pub(super) fn hash(text: &str) -> Option<Hash> {

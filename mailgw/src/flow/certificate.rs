@@ -57,6 +57,8 @@ pub enum CertificateError {
     Busy,
     #[error("the mailbox was closed meanwhile, so its certificate ends; nothing was kept")]
     ClosedMeanwhile,
+    #[error("what was asked for was answered or withdrawn meanwhile; nothing was kept: look with `mailgw certificate show`, withdraw, then ask again")]
+    SettledMeanwhile,
     #[error("{0:?} is no reason; write superseded, key-compromise or cessation-of-operation")]
     Reason(String),
     #[error(transparent)]
@@ -95,6 +97,7 @@ impl From<CertificateError> for Problem {
             CertificateError::TooLarge | CertificateError::Request(_) => (Exit::Refused, "request"),
             CertificateError::OtherKey | CertificateError::OtherAddress { .. } => (Exit::Refused, "other-certificate"),
             CertificateError::Busy => (Exit::Conflict, "busy"),
+            CertificateError::SettledMeanwhile => (Exit::Conflict, "settled-meanwhile"),
             CertificateError::ClosedMeanwhile => (Exit::Refused, "mailbox-closed"),
             CertificateError::Reason(_) => (Exit::Usage, "reason"),
             CertificateError::Record(_) => (Exit::Damaged, "store-damaged"),
@@ -138,7 +141,8 @@ pub fn certify(gateway: &Gateway, authority: &dyn Authority, mailbox: &str, requ
     let asked = Asked { statement: signed.statement.clone(), signature: signed.signature.clone(), request: request.to_owned() };
     let place = Asked::key(number);
     let mut batch = Batch::new().expect(still_open(number)).expect(Expectation::Absent(place.clone())).expect(Expectation::Absent(record::Ending::key(number)));
-    batch = batch.put(place, asked.seal(number, &gateway.directory_key)?).put(record::by_pseudonym(&pseudonym, &gateway.directory_key), index::encode(number));
+    let stored = asked.seal(number, &gateway.directory_key)?;
+    batch = batch.put(place, stored.clone()).put(record::by_pseudonym(&pseudonym, &gateway.directory_key), index::encode(number));
     Event::CertificateAsked(event::Stated { mailbox: number.to_string(), statement: signed.sha256() }).append(&mut batch, unix_millis(now))?;
     match gateway.store.commit(batch) {
         Ok(_) => {}
@@ -146,7 +150,7 @@ pub fn certify(gateway: &Gateway, authority: &dyn Authority, mailbox: &str, requ
         Err(error) => return Err(error.into()),
     }
     // 5. to 7.
-    match answered(gateway, authority, &desk, number, &asked) {
+    match answered(gateway, authority, &desk, number, &asked, stored) {
         // Issued before, for this very key, and kept: only its telling was lost.
         Err(CertificateError::Authority(problem)) if problem.code == HAS_ONE => of_key(gateway, number, &read)?.ok_or(CertificateError::Authority(problem)),
         done => done,
@@ -177,7 +181,7 @@ fn settle(gateway: &Gateway, authority: &dyn Authority, desk: &Desk, number: Mai
     let Some(stored) = gateway.store.get(&Asked::key(number))? else { return Ok(None) };
     let asked = Asked::open(number, &stored, &gateway.directory_key)?;
     let same = Request::parse(asked.request.as_bytes()).is_ok_and(|before| before.der() == wanted.der());
-    match answered(gateway, authority, desk, number, &asked) {
+    match answered(gateway, authority, desk, number, &asked, stored) {
         Ok(kept) if same => Ok(Some(kept)),
         Ok(_) => Ok(None),
         // It never came there and is too old now, or nothing is left of it: a new one is made.
@@ -186,8 +190,8 @@ fn settle(gateway: &Gateway, authority: &dyn Authority, desk: &Desk, number: Mai
     }
 }
 
-/// Steps 5 to 7 for a statement that is durable.
-fn answered(gateway: &Gateway, authority: &dyn Authority, desk: &Desk, number: MailboxNumber, asked: &Asked) -> Result<Kept, CertificateError> {
+/// Steps 5 to 7 for a statement that is durable, and stands in the store as `stored`.
+fn answered(gateway: &Gateway, authority: &dyn Authority, desk: &Desk, number: MailboxNumber, asked: &Asked, stored: Vec<u8>) -> Result<Kept, CertificateError> {
     let now = gateway.clock.now();
     // 5.
     let signed = Signed { statement: asked.statement.clone(), signature: asked.signature.clone() };
@@ -196,7 +200,11 @@ fn answered(gateway: &Gateway, authority: &dyn Authority, desk: &Desk, number: M
         Err(problem) => {
             // What was decided is decided: the statement is not sent again. One that nobody heard is.
             if problem.exit != Exit::Unavailable {
-                gateway.store.commit(Batch::new().delete(Asked::key(number)))?;
+                // Another's that stands there meanwhile stays.
+                match gateway.store.commit(Batch::new().expect(Expectation::Equals(Asked::key(number), stored)).delete(Asked::key(number))) {
+                    Ok(_) | Err(CommitError::Conflict { .. }) => {}
+                    Err(error) => return Err(error.into()),
+                }
             }
             return Err(CertificateError::Authority(problem));
         }
@@ -210,7 +218,7 @@ fn answered(gateway: &Gateway, authority: &dyn Authority, desk: &Desk, number: M
     }
     proved(gateway, number, &chain, now)?;
     // 7.
-    keep(gateway, number, chain, now)
+    keep(gateway, number, chain, Some(stored), now)
 }
 
 /// Of this mailbox, for mail, under our root; whether it is revoked is asked where it is used.
@@ -223,15 +231,24 @@ fn proved(gateway: &Gateway, number: MailboxNumber, chain: &Chain, now: OffsetDa
     Ok(gateway.anchors.trusted_but_for_revocation(chain, Purpose::Citizen, now)?)
 }
 
-fn keep(gateway: &Gateway, number: MailboxNumber, chain: Chain, now: OffsetDateTime) -> Result<Kept, CertificateError> {
+/// Keeps the certificate that was asked for in `asked`, while that still stands.
+fn keep(gateway: &Gateway, number: MailboxNumber, chain: Chain, asked: Option<Vec<u8>>, now: OffsetDateTime) -> Result<Kept, CertificateError> {
     let held = Held { chain: chain.clone(), since: unix_millis(now) };
     let sha256 = crate::hex(&crate::record::body::digest(chain.leaf()));
     let mut batch = Batch::new().expect(still_open(number)).put(Held::key(number), held.seal(number, &gateway.directory_key)?).delete(Asked::key(number));
+    if let Some(asked) = asked {
+        batch = batch.expect(Expectation::Equals(Asked::key(number), asked));
+    }
     Event::CertificateHeld(event::MailCertificate { mailbox: number.to_string(), sha256 }).append(&mut batch, unix_millis(now))?;
     match gateway.store.commit(batch) {
         Ok(_) => Ok(kept(gateway, number, chain)),
         // Closed since it was asked for: closing owes its end, since a statement stood there.
-        Err(CommitError::Conflict { .. }) => Err(CertificateError::ClosedMeanwhile),
+        Err(CommitError::Conflict { .. }) if !gateway.directory.get(number)?.is_some_and(|account| account.is_open()) => Err(CertificateError::ClosedMeanwhile),
+        Err(CommitError::Conflict { .. }) => match gateway.store.get(&Held::key(number))? {
+            // The same statement was sent twice, and the other was first with the answer.
+            Some(stored) if Held::open(number, &stored, &gateway.directory_key)?.chain.leaf() == chain.leaf() => Ok(kept(gateway, number, chain)),
+            _ => Err(CertificateError::SettledMeanwhile),
+        },
         Err(error) => Err(error.into()),
     }
 }
@@ -254,7 +271,7 @@ pub fn take(gateway: &Gateway, mailbox: &str, pem: &str) -> Result<Kept, Certifi
     let chain = Chain::new(tls::chain(pem.as_bytes())?).ok_or(TlsError::NoCertificate)?;
     let now = gateway.clock.now();
     proved(gateway, account.number, &chain, now)?;
-    keep(gateway, account.number, chain, now)
+    keep(gateway, account.number, chain, None, now)
 }
 
 /// At the counter's word: owed durably, then told.
@@ -304,24 +321,55 @@ pub struct Told {
     pub owed: u64,
 }
 
-/// Tells all that is owed, as far as the authority hears it: the job's turn. The first that fails ends the turn, with why.
+/// Tells all that is owed: the job's turn. One that fails holds up no other, unless the authority or the store is away; the first
+/// failure is given back.
 pub fn tell_all(gateway: &Gateway, authority: &dyn Authority) -> (Told, Option<CertificateError>) {
     let _alone = gateway.telling.lock().unwrap_or_else(PoisonError::into_inner);
-    let mut all = Told::default();
-    let (from, to) = record::Ending::range();
-    let due = match gateway.store.scan(&from, &to, TURN) {
-        Ok(due) if due.is_empty() => return (all, None),
-        Ok(due) => due,
-        Err(error) => return (all, Some(error.into())),
-    };
-    all.owed = due.len() as u64;
-    let told = Desk::open(&*gateway.store, &gateway.keys).map_err(CertificateError::from).and_then(|desk| {
-        due.iter().try_for_each(|(key, _)| {
-            tell(gateway, authority, &desk, record::Ending::number(key)?)?;
-            all.told += 1;
-            all.owed -= 1;
-            Ok(())
-        })
-    });
-    (all, told.err())
+    let (mut all, mut first) = (Told::default(), None);
+    let (mut from, to) = record::Ending::range();
+    let mut opened = None;
+    loop {
+        let due = match gateway.store.scan(&from, &to, TURN) {
+            Ok(due) => due,
+            Err(error) => return (all, Some(first.unwrap_or_else(|| error.into()))),
+        };
+        let Some((last, _)) = due.last() else { return (all, first) };
+        from = last.successor();
+        all.owed += due.len() as u64;
+        for (key, _) in &due {
+            let desk = match opened {
+                Some(ref desk) => desk,
+                None => match Desk::open(&*gateway.store, &gateway.keys) {
+                    Ok(desk) => &*opened.insert(desk),
+                    // Without a registrar's key nothing can be told.
+                    Err(error) => return (all, Some(error.into())),
+                },
+            };
+            let told = record::Ending::number(key).map_err(CertificateError::from).and_then(|number| tell(gateway, authority, desk, number));
+            match told {
+                Ok(_) => {
+                    all.told += 1;
+                    all.owed -= 1;
+                }
+                Err(error) => {
+                    let away = error.is_away();
+                    first.get_or_insert(error);
+                    if away {
+                        return (all, first);
+                    }
+                }
+            }
+        }
+    }
+}
+
+impl CertificateError {
+    /// What fails now would fail for every other mailbox too.
+    fn is_away(&self) -> bool {
+        match self {
+            Self::Authority(problem) => problem.exit == Exit::Unavailable,
+            Self::Commit(_) => true,
+            _ => false,
+        }
+    }
 }

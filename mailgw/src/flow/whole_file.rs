@@ -1,7 +1,7 @@
 //! A file for its owner's eyes: not to be read by others, and taking its name only when it is whole.
 
 use std::fs::{File, OpenOptions};
-use std::io::BufWriter;
+use std::io::{BufWriter, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
@@ -10,6 +10,16 @@ pub(crate) struct WholeFile {
     pub writer: BufWriter<File>,
     temporary: PathBuf,
     path: PathBuf,
+    finished: bool,
+}
+
+impl Drop for WholeFile {
+    fn drop(&mut self) {
+        if !self.finished {
+            // Where it cannot be removed, the next one of this name removes it.
+            let _ = std::fs::remove_file(&self.temporary);
+        }
+    }
 }
 
 /// Only a file is ever replaced: no device, no link, whoever put it there.
@@ -37,19 +47,21 @@ impl WholeFile {
             _ => {}
         }
         let file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&temporary)?;
-        Ok(Self { writer: BufWriter::new(file), temporary, path: path.to_owned() })
+        Ok(Self { writer: BufWriter::new(file), temporary, path: path.to_owned(), finished: false })
     }
 
-    pub fn finish(self) -> std::io::Result<()> {
-        self.writer.into_inner().map_err(std::io::IntoInnerError::into_error)?.sync_all()?;
-        std::fs::rename(&self.temporary, &self.path)
+    pub fn finish(mut self) -> std::io::Result<()> {
+        self.writer.flush()?;
+        self.writer.get_ref().sync_all()?;
+        std::fs::rename(&self.temporary, &self.path)?;
+        self.finished = true;
+        Ok(())
     }
 }
 
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
-    use std::io::Write;
     use std::os::unix::fs::PermissionsExt;
 
     use super::*;
@@ -73,5 +85,14 @@ mod tests {
         assert_eq!(std::fs::read(&path).unwrap(), b"new");
         assert_eq!(std::fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
         assert_eq!(std::fs::read_dir(place.path()).unwrap().count(), 2);
+    }
+
+    #[test]
+    fn a_file_that_is_given_up_leaves_nothing() {
+        let place = tempfile::tempdir().unwrap();
+        let mut file = WholeFile::create(&place.path().join("rows.jsonl")).unwrap();
+        file.writer.write_all(b"half").unwrap();
+        drop(file);
+        assert_eq!(std::fs::read_dir(place.path()).unwrap().count(), 0);
     }
 }

@@ -106,6 +106,7 @@ impl MessageStore {
                 return Ok((target.uid_validity, Vec::new()));
             }
             let step = steps.of(&mut batch, mailbox, &target);
+            let removal = take.then(|| batch.next(&from.removals_counter()));
             if take {
                 steps.of(&mut batch, mailbox, from);
                 batch = batch.put(expunged::new_key(from.id, step), expunged::encode(&expunged::ranges(placed.iter().map(|(uid, ..)| *uid))));
@@ -127,7 +128,7 @@ impl MessageStore {
             let pairs = pairs.collect::<Result<_, MailError>>();
             done.tell(&self.broadcast);
             if take {
-                self.forget_some(from, receipt.counter(step).unwrap_or_default());
+                self.forget_some(from, removal.and_then(|slot| receipt.counter(slot)).unwrap_or(1));
             }
             Ok((target.uid_validity, pairs?))
         })
@@ -163,7 +164,7 @@ impl MessageStore {
             if gone.is_empty() {
                 return Ok(gone);
             }
-            let step = steps.of(&mut batch, mailbox, folder);
+            let (step, removal) = (steps.of(&mut batch, mailbox, folder), batch.next(&folder.removals_counter()));
             batch = batch.put(expunged::new_key(folder.id, step), expunged::encode(&expunged::ranges(gone.iter().copied())));
             less.count(&mut batch, mailbox);
             let receipt = self.store.commit(self.count(batch, &bodies)?)?;
@@ -172,7 +173,7 @@ impl MessageStore {
                 done.change(mailbox, folder.id, |modseq| Ok(Change::Gone { uid: *uid, modseq }))?;
             }
             done.tell(&self.broadcast);
-            self.forget_some(folder, receipt.counter(step).unwrap_or_default());
+            self.forget_some(folder, receipt.counter(removal).unwrap_or(1));
             Ok(gone)
         })
     }

@@ -250,3 +250,33 @@ fn a_store_whose_folders_counted_for_themselves_counts_on() {
     assert_eq!(mail.vanished(&inbox, 11).unwrap(), [(1, 1)]);
     assert_eq!(mail.vanished(&inbox, 12).unwrap(), []);
 }
+
+/// The mailbox's step says nothing of how often a folder lost something: its own removals are counted.
+#[test]
+fn tombstones_are_thinned_out_whatever_the_mailboxs_step_is() {
+    use protocol::imap::exchange::{StoreOp, SystemFlag};
+
+    use crate::record::expunged;
+    let store = Arc::new(Memory::new());
+    let mail = MessageStore::new(Arc::clone(&store) as Arc<dyn Store>, data_key());
+    mail.create_folder("1234567897", "INBOX").unwrap();
+    let inbox = mail.folder("1234567897", "INBOX").unwrap();
+    mail.deliver(&[delivery("one".into())], 1).unwrap();
+    let mut batch = Batch::new();
+    for step in 100..10_200 {
+        batch = batch.put(expunged::after(inbox.id, step).0, expunged::encode(&[(7, 7)]));
+    }
+    for _ in 0..1_024 {
+        batch.next(&inbox.removals_counter());
+    }
+    store.commit(batch).unwrap();
+    mail.store_flags("1234567897", &inbox, &[1], StoreOp::Add, &Flags::new().with(SystemFlag::Deleted)).unwrap();
+    for _ in 0..1_023 {
+        let mut batch = Batch::new();
+        batch.next(&inbox.removals_counter());
+        store.commit(batch).unwrap();
+    }
+    mail.expunge("1234567897", &inbox, &[1]).unwrap();
+    let (from, to) = expunged::range(inbox.id);
+    assert!(store.scan(&from, &to, usize::MAX).unwrap().len() < 5_200);
+}

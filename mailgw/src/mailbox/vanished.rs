@@ -9,7 +9,7 @@ use crate::record::message;
 
 /// Commits that removed something and are remembered one by one; beyond that the oldest half is forgotten.
 const KEPT: usize = 10_000;
-/// Every so many steps a folder's tombstones are counted.
+/// Every so many removals a folder's tombstones are counted.
 const COUNTED: u64 = 1_024;
 /// Tombstones that go in one commit.
 const SWEEP: usize = 1_000;
@@ -66,9 +66,9 @@ impl MessageStore {
         }
     }
 
-    /// After a removal at this step: now and then the oldest tombstones go. The removal stands whether or not they do.
-    pub(super) fn forget_some(&self, folder: &Folder, step: u64) {
-        if step.is_multiple_of(COUNTED)
+    /// After the folder's removal of this number: now and then the oldest tombstones go. The removal stands whether or not they do.
+    pub(super) fn forget_some(&self, folder: &Folder, removal: u64) {
+        if removal.is_multiple_of(COUNTED)
             && let Err(error) = self.forget_oldest(folder)
         {
             tracing::warn!(%error, "tombstones of a folder were not thinned out");

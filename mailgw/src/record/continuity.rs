@@ -4,7 +4,7 @@
 use keys::DataKey;
 use policies::statement::{Money, Period, Previous, Row};
 use serde::{Deserialize, Serialize};
-use store::{Key, Store};
+use store::{Expectation, Key, Store};
 
 use super::evidence::ReadError;
 use super::{RecordError, VERSION, versioned};
@@ -29,7 +29,15 @@ pub fn key(bureau: &str, mailbox: &str, row: &Row, data: &DataKey) -> Key {
 }
 
 pub fn find(store: &dyn Store, place: &Key, data: &DataKey) -> Result<Option<Previous>, ReadError> {
-    Ok(store.get(place)?.map(|bytes| open(place, &bytes, data)).transpose()?)
+    Ok(known(store, place, data)?.0)
+}
+
+/// The month before, and what a commit that rests on it expects: that it still stands there as it was read.
+pub fn known(store: &dyn Store, place: &Key, data: &DataKey) -> Result<(Option<Previous>, Expectation), ReadError> {
+    match store.get(place)? {
+        Some(bytes) => Ok((Some(open(place, &bytes, data)?), Expectation::Equals(place.clone(), bytes))),
+        None => Ok((None, Expectation::Absent(place.clone()))),
+    }
 }
 
 /// The month that a row leaves behind.

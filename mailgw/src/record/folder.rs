@@ -123,6 +123,11 @@ impl Folder {
         format!("uid/{}", self.id)
     }
 
+    /// How often something was removed from the folder.
+    pub fn removals_counter(&self) -> String {
+        format!("removals/{}", self.id)
+    }
+
     /// Where the folder's steps were counted before mailboxes counted them.
     pub fn former_steps(&self) -> String {
         format!("modseq/{}", self.id)

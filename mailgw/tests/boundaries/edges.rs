@@ -172,7 +172,7 @@ fn a_month_follows_from_the_one_that_was_delivered() {
         assert!(mailgw::record::continuity::find(&*city.store, place, data).unwrap().is_some());
     }
     // November begins where October ended for the first two; the third begins elsewhere, and adds up by itself.
-    let next = |batch: &str, opens: [i64; 3]| {
+    let next = |gateway: &Gateway, batch: &str, opens: [i64; 3]| {
         let text = std::fs::read_to_string(city.path("october.csv")).unwrap();
         let mut lines = text.lines();
         let header = lines.next().unwrap().to_owned();
@@ -194,12 +194,22 @@ fn a_month_follows_from_the_one_that_was_delivered() {
         let (manifest, rows) = (manifest.to_string(), city.path(&format!("{batch}.csv")));
         std::fs::write(&rows, out).unwrap();
         let order = mailgw::flow::push::Order { signature: city.sign(&manifest), manifest, rows, report: None };
-        push(&gateway, &sealer, &city.lists, &order, &mut |_| true).unwrap()
+        push(gateway, &sealer, &city.lists, &order, &mut |_| true).unwrap()
     };
-    let report = next("november", [16_349_296, 16_349_296, 16_349_297]);
+    let report = next(&gateway, "november", [16_349_296, 16_349_296, 16_349_297]);
     assert_eq!(report.counts, Counts { delivered: 2, duplicate: 0, quarantined: 1, undeliverable: 0 }, "{report:#?}");
     assert_eq!(reasons(&report.not_delivered, &State::Quarantined, "V7"), [3]);
     // Mended, the third arrives; the first two are of the same month as what is kept, so nothing is compared.
-    let mended = next("mended", [16_349_296, 16_349_296, 16_349_296]);
+    let mended = next(&gateway, "mended", [16_349_296, 16_349_296, 16_349_296]);
     assert_eq!(mended.counts.delivered, 3, "{mended:#?}");
+    // Judged by a month that another push replaces before the block is committed, it is judged again; the block is the third commit.
+    let november = city.store.scan(&key.0, &key.1, 100).unwrap();
+    let put = |months: &[(Key, Vec<u8>)]| months.iter().fold(store::Batch::new(), |batch, (place, month)| batch.put(place.clone(), month.clone()));
+    for (commit, delivered) in [(1, 2), (2, 2), (3, 3)] {
+        city.store.commit(put(&november)).unwrap();
+        let (theirs, october) = (Arc::clone(&city.store), put(&kept));
+        let between = store::Between::before_commit(Arc::clone(&city.store), commit, move || theirs.commit(october).map(|_| ()).unwrap());
+        let raced = next(&city.gateway(Arc::new(between)), &format!("raced{commit}"), [16_349_296, 16_349_296, 16_349_297]);
+        assert_eq!(raced.counts.delivered, delivered, "{commit} {raced:#?}");
+    }
 }

@@ -174,3 +174,21 @@ fn evidence_is_signed_once_after_a_fault_at_any_write() {
     pushed(&city, &gateway, &Watched::new(&city, Arc::clone(&city.sealing), None), &last).unwrap();
     proved(&city, &gateway, &last, "next key");
 }
+
+#[test]
+fn evidence_later_than_the_clock_waits_and_is_good_when_it_is_signed() {
+    let city = City::found();
+    let gateway = city.gateway(Arc::clone(&city.store));
+    install(&city, &gateway);
+    let month = month(&city, "pension", "back", 3);
+    pushed(&city, &gateway, &Watched::new(&city, Arc::clone(&city.sealing), None), &month).unwrap();
+    let waiting = evidence::unsigned(&gateway);
+    // The clock is set back by a minute after the deliveries.
+    let now = gateway.clock.now();
+    city.clock.set(now - time::Duration::MINUTE);
+    assert_eq!(evidence::seal(&gateway, &city.lists).unwrap().now, 0);
+    assert_eq!(evidence::unsigned(&gateway), waiting);
+    city.clock.set(now);
+    assert_eq!(evidence::seal(&gateway, &city.lists).unwrap().now, waiting);
+    proved(&city, &gateway, &month, "back");
+}

@@ -10,9 +10,9 @@ use time::OffsetDateTime;
 
 use super::EvidenceError;
 use crate::bureau::trust::{self, Purpose};
-use crate::erds::Statement;
+use crate::erds::{Item, Statement, has_happened};
 use crate::gateway::{Gateway, unix_millis};
-use crate::record::body;
+use crate::record::{RecordError, body};
 use crate::record::event::{self, Event};
 use crate::record::evidence::{self, BATCHES, Seal, Signer, decode_sealed, encode_sealed, leaves, sealed_key};
 
@@ -66,7 +66,7 @@ impl Ready {
 pub fn seal(gateway: &Gateway, lists: &RevocationLists) -> Result<Sealed, EvidenceError> {
     let mut now = 0;
     loop {
-        let (done, all) = seal_some(gateway, lists, gateway.clock.now())?;
+        let (done, all) = seal_some(gateway, lists)?;
         now += done;
         if done == 0 {
             return Ok(Sealed { now, all });
@@ -80,14 +80,31 @@ pub fn unsigned(gateway: &Gateway) -> u64 {
     gateway.store.counter(BATCHES).unwrap_or(0).saturating_sub(sealed)
 }
 
-/// 1 something waits · 2 the signer is trusted at this moment, by lists that are kept with what it signs · 3 signed: what is
+/// 1 something waits that has happened by this clock · 2 the signer is trusted at this moment, by lists that are kept with what it signs · 3 signed: what is
 /// said is durable, in the commit of the deliveries and in the log · 4 the signatures recorded, with a leaf of the log.
-fn seal_some(gateway: &Gateway, fetch: &RevocationLists, now: OffsetDateTime) -> Result<(u64, u64), EvidenceError> {
+fn seal_some(gateway: &Gateway, fetch: &RevocationLists) -> Result<(u64, u64), EvidenceError> {
     // 1
     let store = &*gateway.store;
     let found = store.get(&sealed_key())?;
     let sealed = found.as_deref().map(decode_sealed).transpose()?.unwrap_or(0);
     let upto = store.counter(BATCHES)?.min(sealed.saturating_add(AT_ONCE));
+    let mut waiting = Vec::new();
+    for number in sealed + 1..=upto {
+        let missing = RecordError::Damaged { kind: "evidence batch", reason: "one that was numbered is not there" };
+        let lines = evidence::items(store, number)?.ok_or(missing)?;
+        let mut latest = OffsetDateTime::UNIX_EPOCH;
+        for line in &lines {
+            let item = Item::read(line).map_err(|_| RecordError::Damaged { kind: "evidence batch", reason: "an item is of another form" })?;
+            latest = latest.max(item.event_time);
+        }
+        waiting.push((latest, Statement::new(&gateway.settings.log_origin, number, lines.len() as u64, &merkle::root(&leaves(&lines)))));
+    }
+    // Looked at when all is read, and cut as the signature cuts it. What is later than this clock, which was set back, waits: a
+    // signature over it would never be believed.
+    let now = gateway.clock.now();
+    let now = now.replace_nanosecond(0).unwrap_or(now);
+    waiting.truncate(waiting.iter().take_while(|(latest, _)| has_happened(*latest, now)).count());
+    let upto = sealed + waiting.len() as u64;
     if upto == sealed {
         return Ok((0, sealed));
     }
@@ -101,10 +118,8 @@ fn seal_some(gateway: &Gateway, fetch: &RevocationLists, now: OffsetDateTime) ->
     let mut write = Batch::new().expect(expected).put(sealed_key(), encode_sealed(upto));
     write = ready.put_lists(write);
     let mut said = Vec::new();
-    for number in sealed + 1..=upto {
-        let missing = crate::record::RecordError::Damaged { kind: "evidence batch", reason: "one that was numbered is not there" };
-        let lines = evidence::items(store, number)?.ok_or(missing)?;
-        let statement = Statement::new(&gateway.settings.log_origin, number, lines.len() as u64, &merkle::root(&leaves(&lines))).write()?;
+    for (number, (_, statement)) in (sealed + 1..=upto).zip(&waiting) {
+        let statement = statement.write()?;
         let signature = ready.sign(&statement)?;
         said.extend_from_slice(&body::digest(&signature));
         write = write.put(Seal::key(number), Seal { statement, signature: STANDARD.encode(signature), lists: ready.list_names() }.encode()?);

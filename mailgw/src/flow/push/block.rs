@@ -75,6 +75,8 @@ pub(super) struct Letter {
     account: Account,
     entity: Entity,
     not_judged: Vec<String>,
+    /// The month it was judged by, as it was read.
+    follows: Expectation,
     /// What the next month is compared with: where it stands, and the record. None where a later month was delivered before.
     leaves: Option<(store::Key, Vec<u8>)>,
 }
@@ -233,7 +235,7 @@ impl Judge<'_> {
         // 7
         let data = &*self.gateway.directory_key;
         let place = continuity::key(self.bureau, &account.mailbox(), &row, data);
-        let previous = continuity::find(&*self.gateway.store, &place, data)?;
+        let (previous, follows) = continuity::known(&*self.gateway.store, &place, data)?;
         let judgement = if previous.is_some() { self.parameters.judge(&row, previous.as_ref()) } else { judgement };
         if let Some((rule, reason)) = judgement.broken().next() {
             return about(Some(&stmt_id), State::Quarantined, rule.code(), Some(reason.to_owned()), Some(account.mailbox()));
@@ -245,7 +247,7 @@ impl Judge<'_> {
         // 8
         let to = Address::new(LocalPart::Number(account.number), self.gateway.directory.domain().clone());
         let entity = statement::entity(&row, &self.sender, &to, self.begun);
-        Ok(Decision::Send(Box::new(Letter { row: raw.number, stmt_id, row_digest, account, entity, not_judged, leaves })))
+        Ok(Decision::Send(Box::new(Letter { row: raw.number, stmt_id, row_digest, account, entity, not_judged, follows, leaves })))
     }
 
     /// What would become of the rows, with nothing sealed, delivered or remembered. `seen` are the statements of the blocks before,
@@ -346,7 +348,7 @@ impl Work<'_> {
                     size: u64::from(body.size()),
                 };
                 let record = Item { row: letter.row_digest.clone(), batch: self.judge.batch().to_owned(), mailbox: mailbox.clone(), message: message.clone() };
-                batch = batch.expect(Expectation::Absent(item.clone())).expect(directory::still_open(letter.account.number)).put(item, record.encode()?);
+                batch = batch.expect(Expectation::Absent(item.clone())).expect(directory::still_open(letter.account.number)).expect(letter.follows.clone()).put(item, record.encode()?);
                 if let Some((place, month)) = &letter.leaves {
                     batch = batch.put(place.clone(), month.as_slice());
                 }
