@@ -455,9 +455,20 @@ pub fn run(gateway: &Gateway, sealer: &dyn Seal, lists: &RevocationLists, jobs: 
     if !jobs.begin(bureau, batch) {
         return Ok(Turn::Elsewhere);
     }
-    let turn = run_alone(gateway, sealer, lists, jobs, at, go_on);
-    jobs.ended(bureau, batch);
-    turn
+    let _running = Running { jobs, at };
+    run_alone(gateway, sealer, lists, jobs, at, go_on)
+}
+
+/// A job that is being delivered, until this is dropped, whatever happens in between.
+struct Running<'a> {
+    jobs: &'a Jobs,
+    at: (&'a str, &'a str),
+}
+
+impl Drop for Running<'_> {
+    fn drop(&mut self) {
+        self.jobs.ended(self.at.0, self.at.1);
+    }
 }
 
 fn run_alone(gateway: &Gateway, sealer: &dyn Seal, lists: &RevocationLists, jobs: &Jobs, at: (&str, &str), go_on: &dyn Fn() -> bool) -> Result<Turn, JobError> {
@@ -483,6 +494,8 @@ fn run_alone(gateway: &Gateway, sealer: &dyn Seal, lists: &RevocationLists, jobs
             jobs.tell(bureau, batch, |shown| shown.counts = report.counts);
             finish(gateway, jobs, at, State::Ended)
         }
+        // Nobody paused it and nobody shuts down: something broke off.
+        Err(PushError::Stopped) if go_on() && find(gateway, bureau, batch)?.0.state == State::Closed => Ok(Turn::Later("the delivery broke off".into())),
         Err(PushError::Stopped) => Ok(Turn::Done),
         Err(error) => {
             let problem = Problem::from(error);
