@@ -31,6 +31,7 @@ pub async fn put(State(public): State<Arc<Public>>, Extension(caller): Extension
     let announced = headers.get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok()).and_then(|text| text.parse().ok());
     let (sender, mut receiver) = mpsc::channel(AHEAD);
     let name = sha256.clone();
+    let longest = public.desk.policies.desk.limits.attachment_bytes;
     // The disk on its own thread; what comes waits for it, so memory stays flat.
     let writing = tokio::spawn(worked(move || match begin(&public.desk, &enterprise, &name, announced)? {
         Begun::Known(size) => Ok(size),
@@ -43,14 +44,17 @@ pub async fn put(State(public): State<Arc<Public>>, Extension(caller): Extension
             }
         },
     }));
+    // Once it is refused, or here already, nobody takes the rest, which is read on all the same within the bound: a caller whose
+    // connection ends while it still sends may never see the answer.
+    let mut passed = 0_u64;
     let whole = loop {
         match request.frame().await {
             None => break true,
             Some(Err(_)) => break false,
             Some(Ok(frame)) => {
                 let Ok(data) = frame.into_data() else { continue };
-                // Nobody takes it any more: it is refused, or here already.
-                if sender.send(Told::Piece(data)).await.is_err() {
+                passed = passed.saturating_add(data.len() as u64);
+                if sender.send(Told::Piece(data)).await.is_err() && passed > longest {
                     break false;
                 }
             }
