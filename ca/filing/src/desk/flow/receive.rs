@@ -256,6 +256,10 @@ fn record(desk: &Desk, caller: &Enterprise, submission: &Submission, passed: Pas
     // What the receipt says is decided here, before the leaf has its position.
     let seal = desk.seal_of(&record.bureau)?;
     let text = said(desk, &record, &number, &parsed, &Said { stamp: &stamp, token: &token, evidence: &evidence, facts: &facts, certificate: &certificate, submission, seal: &sha256_hex(seal.chain.leaf()) }, now);
+    // A token stuffed with certificates makes a receipt that nobody reads, and so one that is never sealed: told before anything is recorded.
+    if receipt::document(&text, 0).is_err() {
+        return Err(DeskError::Request("the receipt of this signature would be too large; let it be stamped anew, with the certificates of the timestamp's authority alone".into()));
+    }
     let signed = signature.with_evidence(evidence.path.iter().map(Vec::as_slice), [evidence.status.answer.as_slice()], []);
     // Evidence that does not fit beside a large signature is no reason to lose a filing: the archive gathers it anew.
     let signed = signed.as_ref().map_or(signature.der(), Signature::der);
