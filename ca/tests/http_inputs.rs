@@ -12,6 +12,7 @@ use base64::Engine as _;
 use ca::flow::Authorised;
 use ca::flow::issue::{Order, issue};
 use ca::flow::plan::Words;
+use ca::http::gate::Unproved;
 use ca::http::{Public, log, orders, renewal, revocation, router, timestamp};
 use ca::init::{Opened, init};
 use ca::lists::Lists;
@@ -154,17 +155,18 @@ async fn no_request_is_too_strange_for_an_answer() {
     let mut opened = opened;
     // Thousands from one address, each looked at.
     let any = policies::authority::Hourly { per_address: 1_000_000, all: 1_000_000 };
-    opened.authority.rules.rates = policies::authority::Rates { renewal: any, revocation: any, own_name: any };
+    opened.authority.rules.rates = policies::authority::Rates { renewal: any, revocation: any, own_name: any, unproved: any };
     (opened.authority.rules.orders.hourly, opened.authority.rules.timestamp.hourly) = (any, any);
     let keys = opened.keys;
     let (authority, evidence) = (Arc::new(opened.authority), opened.evidence);
     let timestamps = Arc::new(Timestamps::open(Arc::clone(&authority), &keys, TimeSource::Unchecked {}).unwrap());
     let public = Public { status: Arc::new(ca::status::Status::new(&authority).unwrap()), lists: Arc::new(Lists::new(Arc::clone(&authority.store))), authority: Arc::clone(&authority) };
+    let unproved = Unproved::new(any, &authority.clock);
     let router = router(Arc::new(public))
-        .merge(log::router(evidence, Arc::clone(&authority)))
-        .merge(revocation::router(Arc::clone(&authority)))
-        .merge(renewal::router(Arc::clone(&authority)))
-        .merge(orders::router(Arc::clone(&authority)))
+        .merge(log::router(evidence, Arc::clone(&authority), &unproved))
+        .merge(revocation::router(Arc::clone(&authority), &unproved))
+        .merge(renewal::router(Arc::clone(&authority), &unproved))
+        .merge(orders::router(Arc::clone(&authority), &unproved))
         .merge(timestamp::router(timestamps));
     let listener = bind("127.0.0.1:0".parse().unwrap()).await.unwrap();
     let address = listener.local_addr().unwrap();
@@ -213,9 +215,10 @@ async fn one_address_is_turned_away_before_anything_is_read() {
     let place = tempfile::tempdir().unwrap();
     let mut opened = init(&place.path().join("ca"), "http://127.0.0.1:8440", "127.0.0.1:8440".parse().unwrap(), &passphrase(), &passphrase(), Arc::new(SystemClock)).unwrap();
     let few = |per_address| policies::authority::Hourly { per_address, all: 1_000 };
-    opened.authority.rules.rates = policies::authority::Rates { renewal: few(1), revocation: few(2), own_name: few(3) };
+    opened.authority.rules.rates = policies::authority::Rates { renewal: few(1), revocation: few(2), own_name: few(3), unproved: few(1_000) };
     let (authority, evidence) = (Arc::new(opened.authority), opened.evidence);
-    let router = log::router(evidence, Arc::clone(&authority)).merge(revocation::router(Arc::clone(&authority))).merge(renewal::router(authority));
+    let unproved = Unproved::new(few(1_000), &authority.clock);
+    let router = log::router(evidence, Arc::clone(&authority), &unproved).merge(revocation::router(Arc::clone(&authority), &unproved)).merge(renewal::router(authority, &unproved));
     let listener = bind("127.0.0.1:0".parse().unwrap()).await.unwrap();
     let address = listener.local_addr().unwrap();
     tokio::spawn(serve(listener, router, Limits::default(), Shutdown::new()));

@@ -25,11 +25,22 @@ struct Bucket {
 
 const ONE: i64 = 1_000;
 
+/// Seconds until there is room for one more: of this sender, and among all.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Waits {
+    pub sender: i64,
+    pub all: i64,
+}
+
 impl Bucket {
     fn leaked(self, limit: u32, now: i64) -> Self {
         // A clock that steps back fills nothing.
         let passed = now.saturating_sub(self.at).clamp(0, HOUR);
         Self { level: (self.level - passed * i64::from(limit) * ONE / HOUR).max(0), at: now }
+    }
+
+    fn fuller(self, limit: u32) -> Self {
+        Self { level: (self.level + ONE).min(i64::from(limit) * ONE), ..self }
     }
 
     /// Seconds until there is room for one more.
@@ -42,6 +53,11 @@ impl Bucket {
 impl<K: Hash + Eq> Rate<K> {
     pub fn new(per_sender: u32, all: u32) -> Self {
         Self { per_sender, all: Bucket { level: 0, at: 0 }, all_limit: all, senders: HashMap::new() }
+    }
+
+    /// Bounded for each sender alone.
+    pub fn of_each(per_sender: u32) -> Self {
+        Self::new(per_sender, u32::MAX)
     }
 
     /// A strange table of senders must not shut others out for an hour: those nearest to empty lose least by it. A share at a
@@ -61,22 +77,44 @@ impl<K: Hash + Eq> Rate<K> {
         });
     }
 
-    /// Counts one request; or how many seconds to wait. Of a network address take the `network`.
-    pub fn take(&mut self, sender: K, now: i64) -> Result<(), i64> {
-        if self.senders.len() >= SENDERS && !self.senders.contains_key(&sender) {
+    fn make_room(&mut self, sender: &K, now: i64) {
+        if self.senders.len() >= SENDERS && !self.senders.contains_key(sender) {
             let limit = self.per_sender;
             self.senders.retain(|_, bucket| bucket.leaked(limit, now).level > 0);
             self.forget_emptiest(now);
         }
-        let all = self.all.leaked(self.all_limit, now);
-        let one = self.senders.get(&sender).copied().unwrap_or(Bucket { level: 0, at: now }).leaked(self.per_sender, now);
-        let wait = all.wait(self.all_limit).max(one.wait(self.per_sender));
-        if wait > 0 {
-            return Err(wait);
+    }
+
+    /// The bucket of one and that of all, as they are now.
+    fn now(&self, sender: &K, now: i64) -> (Bucket, Bucket) {
+        let one = self.senders.get(sender).copied().unwrap_or(Bucket { level: 0, at: now });
+        (one.leaked(self.per_sender, now), self.all.leaked(self.all_limit, now))
+    }
+
+    /// How long one more would wait; nothing is counted.
+    pub fn waits(&self, sender: &K, now: i64) -> Waits {
+        let (one, all) = self.now(sender, now);
+        Waits { sender: one.wait(self.per_sender), all: all.wait(self.all_limit) }
+    }
+
+    /// Counts one request; or how many seconds to wait. Of a network address take the `network`.
+    pub fn take(&mut self, sender: K, now: i64) -> Result<(), i64> {
+        let waits = self.waits(&sender, now);
+        match waits.sender.max(waits.all) {
+            0 => {
+                self.spend(sender, now);
+                Ok(())
+            }
+            wait => Err(wait),
         }
-        self.all = Bucket { level: all.level + ONE, ..all };
-        self.senders.insert(sender, Bucket { level: one.level + ONE, ..one });
-        Ok(())
+    }
+
+    /// Counts what happened already; a full bucket stays full.
+    pub fn spend(&mut self, sender: K, now: i64) {
+        self.make_room(&sender, now);
+        let (one, all) = self.now(&sender, now);
+        self.all = all.fuller(self.all_limit);
+        self.senders.insert(sender, one.fuller(self.per_sender));
     }
 }
 
@@ -115,6 +153,22 @@ mod tests {
         assert!(rate.take(four(1), 1_000 + wait).is_err());
         // Backwards there is no more room than before.
         assert!(rate.take(four(1), 0).is_err());
+    }
+
+    #[test]
+    fn what_happened_counts_without_being_asked_and_never_beyond_the_brim() {
+        let mut rate = Rate::new(2, 3);
+        for _ in 0..10 {
+            rate.spend(four(1), 0);
+        }
+        assert!(rate.waits(&four(1), 0).sender > 0);
+        assert_eq!(rate.waits(&four(2), 0).sender, 0);
+        assert!(rate.waits(&four(2), 0).all > 0);
+        // Ten were counted, and yet an hour empties it.
+        assert_eq!(rate.waits(&four(1), HOUR), Waits { sender: 0, all: 0 });
+        let mut each = Rate::of_each(1);
+        (0..1_000).for_each(|last| each.take(four(last), 0).unwrap());
+        assert!(each.take(four(1), 0).is_err());
     }
 
     #[test]

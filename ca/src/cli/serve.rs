@@ -15,6 +15,7 @@ use runtime::shutdown::Shutdown;
 use super::ask::{Place, internal, passphrase};
 use crate::administration::{self, Endpoint};
 use crate::authority::{Authority, Watcher};
+use crate::http::gate::Unproved;
 use crate::http::{Public, router};
 use crate::init::OutboxPlace;
 use crate::job::{Health, Jobs};
@@ -73,14 +74,16 @@ async fn run(service: Service, public: Arc<Public>, jobs: Arc<Jobs>, listen: Soc
     let counts = requests.clone();
     let stamping = timestamps.clone().map_or_else(Router::new, crate::http::timestamp::router);
     let counted = Arc::clone(&service.authority);
+    // One budget for the work that is done for strangers, whichever door they come to.
+    let unproved = Unproved::new(service.authority.rules.rates.unproved, &service.authority.clock);
     let public = router(public)
         .merge(stamping)
         .merge(crate::http::cps::router(practice_statement))
-        .merge(crate::http::log::router(Arc::clone(&service.evidence), Arc::clone(&service.authority)))
-        .merge(crate::http::revocation::router(Arc::clone(&service.authority)))
-        .merge(crate::http::renewal::router(Arc::clone(&service.authority)))
-        .merge(crate::http::orders::router(Arc::clone(&service.authority)))
-        .merge(crate::http::citizen::router(Arc::clone(&service.authority)))
+        .merge(crate::http::log::router(Arc::clone(&service.evidence), Arc::clone(&service.authority), &unproved))
+        .merge(crate::http::revocation::router(Arc::clone(&service.authority), &unproved))
+        .merge(crate::http::renewal::router(Arc::clone(&service.authority), &unproved))
+        .merge(crate::http::orders::router(Arc::clone(&service.authority), &unproved))
+        .merge(crate::http::citizen::router(Arc::clone(&service.authority), &unproved))
         .merge(runtime::http::health(move || health.check()))
         .merge(runtime::http::metrics(move || metrics(&status) + &timestamps.as_ref().map(|timestamps| timestamps.metrics()).unwrap_or_default() + &faults.metrics() + &counts.render() + &outbox_metrics(&counted)));
     let public = requests.counted(public);

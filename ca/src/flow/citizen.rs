@@ -93,9 +93,14 @@ pub struct Certified {
 
 /// Steps 1 to 5.
 pub fn certify(authority: &Authority, sent: &Sent, request: &[u8]) -> Result<Certified, CitizenError> {
+    certify_proved(authority, &prove(authority, sent)?, request)
+}
+
+/// Steps 3 to 5.
+pub fn certify_proved(authority: &Authority, proved: &Proved, request: &[u8]) -> Result<Certified, CitizenError> {
     let mut attempt = 1;
     loop {
-        match certify_once(authority, sent, request) {
+        match certify_once(authority, proved, request) {
             // A statement about the same mailbox, or a change of the registrar, came between.
             Err(CitizenError::Issue(IssueError::Commit(CommitError::Conflict { .. }))) if attempt < ATTEMPTS => attempt += 1,
             done => return done,
@@ -103,10 +108,11 @@ pub fn certify(authority: &Authority, sent: &Sent, request: &[u8]) -> Result<Cer
     }
 }
 
-fn certify_once(authority: &Authority, sent: &Sent, request: &[u8]) -> Result<Certified, CitizenError> {
+fn certify_once(authority: &Authority, proved: &Proved, request: &[u8]) -> Result<Certified, CitizenError> {
     let now = authority.clock.now();
-    // 1. and 2.
-    let Heard { statement, by, rests_on, domain } = hear(authority, sent)?;
+    // 2. As the registrar stands at this attempt.
+    let Heard { by, rests_on, domain } = hear(authority, proved)?;
+    let (statement, sent) = (proved.statement.clone(), &proved.sent);
     let Said::Certify { pseudonym, request_sha256 } = &statement.said else { return Err(CitizenError::OtherAct) };
     // 3. Answered as it was, however old it is: the gateway may not have heard.
     if let Some(before) = before(authority, &statement, sent)? {
@@ -145,19 +151,25 @@ pub struct Withdrawn {
 
 /// Every certificate of a mailbox ends that is not over: what its holder renewed too.
 pub fn withdraw(authority: &Authority, sent: &Sent) -> Result<Withdrawn, CitizenError> {
+    withdraw_proved(authority, &prove(authority, sent)?)
+}
+
+/// Steps 3 and 4, and the end.
+pub fn withdraw_proved(authority: &Authority, proved: &Proved) -> Result<Withdrawn, CitizenError> {
     let mut attempt = 1;
     loop {
-        match withdraw_once(authority, sent) {
+        match withdraw_once(authority, proved) {
             Err(CitizenError::Issue(IssueError::Commit(CommitError::Conflict { .. }))) if attempt < ATTEMPTS => attempt += 1,
             done => return done,
         }
     }
 }
 
-fn withdraw_once(authority: &Authority, sent: &Sent) -> Result<Withdrawn, CitizenError> {
+fn withdraw_once(authority: &Authority, proved: &Proved) -> Result<Withdrawn, CitizenError> {
     let now = authority.clock.now();
-    // 1. and 2.
-    let Heard { statement, by, rests_on, domain } = hear(authority, sent)?;
+    // 2. As the registrar stands at this attempt.
+    let Heard { by, rests_on, domain } = hear(authority, proved)?;
+    let (statement, sent) = (proved.statement.clone(), &proved.sent);
     let Said::Withdraw { reason } = statement.said else { return Err(CitizenError::OtherAct) };
     // 3.
     if let Some(before) = before(authority, &statement, sent)? {
@@ -210,16 +222,17 @@ fn withdraw_once(authority: &Authority, sent: &Sent) -> Result<Withdrawn, Citize
     Ok(Withdrawn { serials })
 }
 
-/// A statement that is a registrar's.
-struct Heard {
+/// A statement that a registrar signed. Had only from `prove`.
+pub struct Proved {
     statement: Statement,
-    by: Authorised<Role>,
-    /// The registrar's certificate and grant as they were judged.
-    rests_on: Vec<(Key, Vec<u8>)>,
-    domain: String,
+    sent: Sent,
+    serial: Vec<u8>,
+    /// SHA-256 of the registrar's key.
+    pub key: Vec<u8>,
 }
 
-fn hear(authority: &Authority, sent: &Sent) -> Result<Heard, CitizenError> {
+/// Steps 1 and 2.
+pub fn prove(authority: &Authority, sent: &Sent) -> Result<Proved, CitizenError> {
     // 1.
     if sent.statement.len() > MAX_STATEMENT_BYTES {
         return Err(StatementError.into());
@@ -230,28 +243,42 @@ fn hear(authority: &Authority, sent: &Sent) -> Result<Heard, CitizenError> {
         return Err(CitizenError::TooLarge);
     }
     let verified = cms::verify(&sent.signature, sent.statement.as_bytes(), &[])?;
-    let stranger = |why: &str| CitizenError::NotRegistrar(why.to_owned());
     let certificate = verified.signer_certificate();
     let serial = serial_of(certificate).ok_or_else(|| stranger("its certificate cannot be read"))?;
-    let not_ours = || stranger("its certificate was not issued here");
-    let stored = authority.store.get(&CertificateRecord::key(&serial))?.ok_or_else(not_ours)?;
+    let record = register::find(&*authority.store, &serial)?.filter(|record| record.der == certificate).ok_or_else(|| stranger("its certificate was not issued here"))?;
+    let proved = Proved { statement, sent: Sent { statement: sent.statement.clone(), signature: sent.signature.clone() }, serial, key: record.key_digest.to_vec() };
+    hear(authority, &proved)?;
+    Ok(proved)
+}
+
+/// The registrar as it stands: good, and with a domain.
+struct Heard {
+    by: Authorised<Role>,
+    /// Its certificate and grant as they were judged.
+    rests_on: Vec<(Key, Vec<u8>)>,
+    domain: String,
+}
+
+fn hear(authority: &Authority, Proved { serial, .. }: &Proved) -> Result<Heard, CitizenError> {
+    let stored = authority.store.get(&CertificateRecord::key(serial))?.ok_or_else(|| stranger("its certificate was not issued here"))?;
     let record: CertificateRecord = decode(&stored).map_err(|_| IssueError::Damaged { what: "a certificate" })?;
-    if record.der != certificate {
-        return Err(not_ours());
-    }
-    good_as(authority, REGISTRAR, &serial, &record).map_err(|error| match error {
+    good_as(authority, REGISTRAR, serial, &record).map_err(|error| match error {
         OfficerError::Issue(error) => CitizenError::Issue(error),
         other => {
             let text = other.to_string();
-            CitizenError::NotRegistrar(text.split("; ").next().unwrap_or_default().to_owned())
+            stranger(text.split("; ").next().unwrap_or_default())
         }
     })?;
-    let place = Registrar::key(&serial);
+    let place = Registrar::key(serial);
     let granted = authority.store.get(&place)?.ok_or_else(|| stranger("nobody made it one"))?;
     let registrar: Registrar = decode(&granted).map_err(|_| IssueError::Damaged { what: "a registrar" })?;
     let domain = registrar.domain.ok_or_else(|| stranger("that was withdrawn"))?;
-    let by = Authorised::<Role>::by_statement(&serial_text(&serial));
-    Ok(Heard { statement, by, rests_on: vec![(CertificateRecord::key(&serial), stored), (place, granted)], domain })
+    let by = Authorised::<Role>::by_statement(&serial_text(serial));
+    Ok(Heard { by, rests_on: vec![(CertificateRecord::key(serial), stored), (place, granted)], domain })
+}
+
+fn stranger(why: &str) -> CitizenError {
+    CitizenError::NotRegistrar(why.to_owned())
 }
 
 /// What was done on this very statement.

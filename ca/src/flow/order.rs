@@ -354,6 +354,17 @@ pub fn cancel(authority: &Authority, authorised: &Authorised<Operator>, id: &Ord
 
 /// By whoever holds the order's key: a PKCS#10 request signed with it, whose common name says what is meant.
 pub fn cancel_by_possession(authority: &Authority, id: &OrderId, request: &[u8]) -> Result<OrderRecord, OrderError> {
+    cancel_proved(authority, &prove_cancel(authority, id, request)?)
+}
+
+/// That whoever holds an order's key wants it cancelled. Had only from `prove_cancel`.
+pub struct Cancelling {
+    id: OrderId,
+    /// SHA-256 of the key.
+    pub key: Vec<u8>,
+}
+
+pub fn prove_cancel(authority: &Authority, id: &OrderId, request: &[u8]) -> Result<Cancelling, OrderError> {
     // Whoever knows no order learns so before anything is verified for them.
     let (_, found) = load(authority, id)?;
     let request = Request::parse(request).map_err(IssueError::from)?;
@@ -362,8 +373,11 @@ pub fn cancel_by_possession(authority: &Authority, id: &OrderId, request: &[u8])
     if !says || request.spki != ordered.spki {
         return Err(OrderError::NotSaid);
     }
-    let holder = Authorised::<Holder>::by_possession(digest(&SHA256, &request.spki).as_ref());
-    cancelled(authority, holder.actor(), id)
+    Ok(Cancelling { id: *id, key: digest(&SHA256, &request.spki).as_ref().to_vec() })
+}
+
+pub fn cancel_proved(authority: &Authority, Cancelling { id, key }: &Cancelling) -> Result<OrderRecord, OrderError> {
+    cancelled(authority, Authorised::<Holder>::by_possession(key).actor(), id)
 }
 
 fn cancelled(authority: &Authority, by: &Actor, id: &OrderId) -> Result<OrderRecord, OrderError> {

@@ -19,16 +19,40 @@ use crate::register::{self, State};
 
 /// Over HTTP, to the holder of the key.
 pub fn own_name_by_possession(authority: &Authority, request: &[u8]) -> Result<Sealed, IssueError> {
+    own_name_proved(authority, &prove(authority, request)?)
+}
+
+/// The question of whoever holds a certificate's key. Had only from `prove`.
+pub struct Question {
+    serial: Vec<u8>,
+    record: CertificateRecord,
+    asker: [u8; 32],
+}
+
+impl Question {
+    /// SHA-256 of the certificate's key.
+    pub fn key(&self) -> &[u8] {
+        &self.record.key_digest
+    }
+}
+
+/// Steps 1 and 2.
+pub fn prove(authority: &Authority, request: &[u8]) -> Result<Question, IssueError> {
     // 1.
     let request = Request::parse(request)?;
-    let (serial, key) = read(&request).ok_or(IssueError::NotAsked)?;
+    let (serial, asker) = read(&request).ok_or(IssueError::NotAsked)?;
     // 2.
     let digest = digest(&SHA256, &request.spki);
     let record = register::find(&*authority.store, &serial)?.filter(|record| record.key_digest == digest.as_ref()).ok_or(IssueError::NotOfThisKey)?;
+    Ok(Question { serial, record, asker })
+}
+
+/// Steps 3 and 4.
+pub fn own_name_proved(authority: &Authority, question: &Question) -> Result<Sealed, IssueError> {
     // 3.
-    let secret = told(authority, &serial, &record, &Actor::KeyHolder(crate::hex(digest.as_ref())))?;
+    let secret = told(authority, &question.serial, &question.record, &Actor::KeyHolder(crate::hex(question.key())))?;
     // 4.
-    seal(&secret, &serial_text(&serial), &key).ok_or(IssueError::NotAsked)
+    seal(&secret, &serial_text(&question.serial), &question.asker).ok_or(IssueError::NotAsked)
 }
 
 /// At the counter, to whoever the operator has before them: for keys that live in a token.

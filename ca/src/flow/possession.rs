@@ -27,14 +27,36 @@ enum Said {
 }
 
 pub fn revoke_by_possession(authority: &Authority, request: &[u8]) -> Result<Revoked, IssueError> {
+    revoke_proved(authority, &prove(authority, request)?)
+}
+
+/// What was said, by whoever holds a key of certificates of ours. Had only from `prove`.
+pub struct Possession {
+    said: Said,
+    /// SHA-256 of the key.
+    pub key: Vec<u8>,
+}
+
+/// Steps 1 and 2: a key that nothing of ours was ever issued for proves nothing here.
+pub fn prove(authority: &Authority, request: &[u8]) -> Result<Possession, IssueError> {
     // 1.
     let request = Request::parse(request)?;
     let said = read(&request).ok_or(IssueError::NotSaid)?;
-    let key = digest(&SHA256, &request.spki);
+    let key = digest(&SHA256, &request.spki).as_ref().to_vec();
+    // 2.
+    match &said {
+        Said::Revoke { serial, .. } => register::find(&*authority.store, serial)?.filter(|record| record.key_digest == key).map(|_| ()).ok_or(IssueError::NotOfThisKey)?,
+        Said::Compromised => drop(certificates_of(authority, &key)?),
+    }
+    Ok(Possession { said, key })
+}
+
+/// Steps 3 and 4.
+pub fn revoke_proved(authority: &Authority, Possession { said, key }: &Possession) -> Result<Revoked, IssueError> {
     match said {
         Said::Revoke { serial, reason } => {
-            // 2.
-            let record = register::find(&*authority.store, &serial)?.filter(|record| record.key_digest == key.as_ref()).ok_or(IssueError::NotOfThisKey)?;
+            let (serial, reason) = (serial.clone(), *reason);
+            let record = register::get(&*authority.store, &serial)?;
             // Said before: the answer is the same, and nothing changes.
             if let Status::Revoked(before) = &record.status
                 && (before.reason == Reason::KeyCompromise || reason != Reason::KeyCompromise)
@@ -42,15 +64,14 @@ pub fn revoke_by_possession(authority: &Authority, request: &[u8]) -> Result<Rev
                 return Ok(Revoked { certificates: vec![(serial, record)] });
             }
             // 3.
-            let authorised = Authorised::<Holder>::by_possession(key.as_ref());
+            let authorised = Authorised::<Holder>::by_possession(key);
             // 4.
             revoke(authority, &authorised, &Revoke { serial: serial_text(&serial), reason, at: None, invalid_since: None })
         }
         Said::Compromised => {
-            // 2.
-            let all = certificates_of(authority, key.as_ref())?;
+            let all = certificates_of(authority, key)?;
             // 3.
-            let authorised = Authorised::<Holder>::by_possession(key.as_ref());
+            let authorised = Authorised::<Holder>::by_possession(key);
             // 4. The first takes all that are good with it; one revoked before for another reason is told apart.
             for serial in &all {
                 let known = matches!(register::get(&*authority.store, serial)?.status, Status::Revoked(before) if before.reason == Reason::KeyCompromise);

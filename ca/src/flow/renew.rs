@@ -31,6 +31,19 @@ pub struct Renew {
 
 /// By whoever signs with the key of the still valid certificate.
 pub fn renew_by_possession(authority: &Authority, signed: &[u8]) -> Result<Succeeded, SuccessionError> {
+    renew_proved(authority, prove(authority, signed)?)
+}
+
+/// A request that the holder of one of our certificates signed. Had only from `prove`.
+pub struct Signed {
+    serial: Vec<u8>,
+    request: Vec<u8>,
+    /// SHA-256 of the certificate's key.
+    pub key: Vec<u8>,
+}
+
+/// Steps 1 to 3.
+pub fn prove(authority: &Authority, signed: &[u8]) -> Result<Signed, SuccessionError> {
     // 1.
     let signed = Attached::read(signed)?;
     // 2.
@@ -41,8 +54,13 @@ pub fn renew_by_possession(authority: &Authority, signed: &[u8]) -> Result<Succe
         CmsError::NoCertificate => SuccessionError::NotOurs,
         other => other.into(),
     })?;
+    Ok(Signed { serial, request, key: found.key_digest.to_vec() })
+}
+
+/// Steps 4 and 5.
+pub fn renew_proved(authority: &Authority, Signed { serial, request, key }: Signed) -> Result<Succeeded, SuccessionError> {
     // 4.
-    let authorised = Authorised::<Holder>::by_possession(&found.key_digest);
+    let authorised = Authorised::<Holder>::by_possession(&key);
     // 5.
     renewed(authority, &authorised, serial, &request)
 }

@@ -1,18 +1,19 @@
 //! `POST /citizen` and `POST /citizen/withdraw`: a registrar's statements, from the mail gateway that signed them.
 
-use std::net::{IpAddr, SocketAddr};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::net::SocketAddr;
+use std::sync::Arc;
 
 use axum::body::Bytes;
 use axum::extract::{ConnectInfo, DefaultBodyLimit, State};
-use axum::http::{HeaderValue, StatusCode, header};
+use axum::http::header;
+use axum::middleware::from_fn_with_state;
 use axum::response::{IntoResponse, Response};
 use axum::routing::post;
 use axum::{Json, Router};
 use runtime::exit::{Exit, Problem};
-use runtime::rate::{Rate, network};
 use serde::{Deserialize, Serialize};
 
+use super::gate::{Gate, Proved, Stopped, Unproved, at_the_gate};
 use crate::authority::Authority;
 use crate::flow::citizen::{self, Sent};
 use crate::record::{der_text, serial_text};
@@ -23,17 +24,25 @@ pub const MAX_BYTES: usize = 40 * 1024;
 
 struct Desk {
     authority: Arc<Authority>,
-    rate: Mutex<Rate<IpAddr>>,
+    gate: Gate,
 }
 
-pub fn router(authority: Arc<Authority>) -> Router {
-    let hourly = authority.rules.citizens.hourly;
-    let desk = Desk { rate: Mutex::new(Rate::new(hourly.per_address, hourly.all)), authority };
+pub fn router(authority: Arc<Authority>, unproved: &Arc<Unproved>) -> Router {
+    let gate = Gate::new(authority.rules.citizens.hourly, unproved, &authority.clock);
+    let desk = Desk { gate: gate.clone(), authority };
     Router::new()
         .route("/citizen", post(certify))
         .route("/citizen/withdraw", post(withdraw))
         .layer(DefaultBodyLimit::max(MAX_BYTES))
+        // Whoever sends too much is turned away before anything of it is read.
+        .layer(from_fn_with_state(gate, at_the_gate))
         .with_state(Arc::new(desk))
+}
+
+impl Proved for citizen::Proved {
+    fn holder(&self) -> Vec<u8> {
+        self.key.clone()
+    }
 }
 
 #[derive(Deserialize)]
@@ -62,44 +71,44 @@ struct Withdrawn {
     withdrawn: Vec<String>,
 }
 
-async fn certify(State(desk): State<Arc<Desk>>, ConnectInfo(from): ConnectInfo<SocketAddr>, body: Bytes) -> Response {
-    answered(&desk, from, &body, |authority, asked| {
-        let request = asked.request.ok_or_else(unread)?;
-        let done = citizen::certify(authority, &Sent { statement: asked.statement, signature: asked.signature }, request.as_bytes())?;
+async fn certify(State(desk): State<Arc<Desk>>, ConnectInfo(from): ConnectInfo<SocketAddr>, body: Bytes) -> Result<Response, Stopped> {
+    let Asked { statement, signature, request } = read(&body)?;
+    let request = request.ok_or_else(unread)?;
+    let proved = proved(&desk, from, Sent { statement, signature }).await?;
+    answered(&desk, move |authority| {
+        let done = citizen::certify_proved(authority, &proved, request.as_bytes())?;
         let chain = chain_of(authority, &done.record.issuer).unwrap_or_default();
         Ok(Certified { serial: serial_text(&done.serial), not_after: done.record.not_after, certificate: pem("CERTIFICATE", &done.record.der), chain })
     })
     .await
 }
 
-async fn withdraw(State(desk): State<Arc<Desk>>, ConnectInfo(from): ConnectInfo<SocketAddr>, body: Bytes) -> Response {
-    answered(&desk, from, &body, |authority, asked| {
-        if asked.request.is_some() {
-            return Err(unread());
-        }
-        let done = citizen::withdraw(authority, &Sent { statement: asked.statement, signature: asked.signature })?;
-        Ok(Withdrawn { withdrawn: done.serials })
-    })
-    .await
+async fn withdraw(State(desk): State<Arc<Desk>>, ConnectInfo(from): ConnectInfo<SocketAddr>, body: Bytes) -> Result<Response, Stopped> {
+    let Asked { statement, signature, request } = read(&body)?;
+    if request.is_some() {
+        return Err(unread().into());
+    }
+    let proved = proved(&desk, from, Sent { statement, signature }).await?;
+    answered(&desk, move |authority| Ok(Withdrawn { withdrawn: citizen::withdraw_proved(authority, &proved)?.serials })).await
+}
+
+fn read(body: &Bytes) -> Result<Asked, Problem> {
+    serde_json::from_slice(body).map_err(|_| unread())
 }
 
 fn unread() -> Problem {
     Problem::new(Exit::Usage, "statement", "this is no statement of a registrar in JSON", "send statement and signature, and the request of what is to be certified")
 }
 
-async fn answered<T: Serialize + Send + 'static>(desk: &Desk, from: SocketAddr, body: &Bytes, act: impl FnOnce(&Authority, Asked) -> Result<T, Problem> + Send + 'static) -> Response {
-    let now = desk.authority.clock.now().unix_timestamp();
-    // Whoever sends too much is turned away before anything of it costs more than reading it.
-    if let Err(seconds) = desk.rate.lock().unwrap_or_else(PoisonError::into_inner).take(network(from.ip()), now) {
-        let problem = Problem::new(Exit::Unavailable, "rate", "too many statements were sent from here or in all", "send it again later");
-        return (StatusCode::TOO_MANY_REQUESTS, [(header::RETRY_AFTER, HeaderValue::from(seconds))], Json(problem)).into_response();
-    }
-    let Ok(asked) = serde_json::from_slice::<Asked>(body) else { return unread().into_response() };
+async fn proved(desk: &Desk, from: SocketAddr, sent: Sent) -> Result<citizen::Proved, Stopped> {
     let authority = Arc::clone(&desk.authority);
-    // The store waits for the disk and signatures take their time: neither on a thread of the network.
-    match runtime::request::spawn_blocking(move || act(&authority, asked)).await {
-        Ok(Ok(done)) => ([(header::CACHE_CONTROL, "no-store")], Json(done)).into_response(),
-        Ok(Err(problem)) => problem.into_response(),
-        Err(error) => Problem::new(Exit::Internal, "citizen", error.to_string(), "report this to the authority").into_response(),
-    }
+    desk.gate.proved(from, move || Ok(citizen::prove(&authority, &sent)?)).await
+}
+
+/// The store waits for the disk and signatures take their time: neither on a thread of the network.
+async fn answered<T: Serialize + Send + 'static>(desk: &Desk, act: impl FnOnce(&Authority) -> Result<T, Problem> + Send + 'static) -> Result<Response, Stopped> {
+    let authority = Arc::clone(&desk.authority);
+    let done = runtime::request::spawn_blocking(move || act(&authority)).await;
+    let done = done.map_err(|error| Problem::new(Exit::Internal, "citizen", error.to_string(), "report this to the authority"))??;
+    Ok(([(header::CACHE_CONTROL, "no-store")], Json(done)).into_response())
 }

@@ -1,4 +1,9 @@
-//! A door that so many come through in an hour, as the city's rules say.
+//! Doors that so many come through in an hour, as the city's rules say.
+//!
+//! 1 network    every request counts for the network it came from, before anything of it is read
+//! 2 work       what is proved with arithmetic waits for a place; who failed to prove anything too often waits longer
+//! 3 holder     what proved itself counts for its key, and among all: strangers who prove nothing never close a door to
+//!              those who hold certificates
 
 use std::net::{IpAddr, SocketAddr};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -12,31 +17,164 @@ use policies::authority::Hourly;
 use runtime::clock::Clock;
 use runtime::exit::{Exit, Problem};
 use runtime::rate::{Rate, network};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
+/// Requests that wait for their proof to be looked at, all doors together. Each holds its body, 40 KiB at most.
+const WAITING: usize = 256;
+
+/// What proved itself, and by whose key.
+pub trait Proved {
+    /// SHA-256 of the key.
+    fn holder(&self) -> Vec<u8>;
+}
+
+/// Why a request goes no further.
+#[derive(Debug)]
+pub enum Stopped {
+    /// Too many from here, of this holder, or in all: seconds to wait.
+    Wait(i64),
+    Problem(Problem),
+}
+
+impl From<Problem> for Stopped {
+    fn from(problem: Problem) -> Self {
+        Self::Problem(problem)
+    }
+}
+
+impl IntoResponse for Stopped {
+    fn into_response(self) -> Response {
+        match self {
+            Self::Wait(seconds) => {
+                let problem = Problem::new(Exit::Unavailable, "rate", "too many requests of this kind were sent from here or in all", "send it again later");
+                (StatusCode::TOO_MANY_REQUESTS, [(header::RETRY_AFTER, HeaderValue::from(seconds))], Json(problem)).into_response()
+            }
+            Self::Problem(problem) => problem.into_response(),
+        }
+    }
+}
+
+/// One door that whoever holds a key comes through.
 #[derive(Clone)]
 pub struct Gate {
-    rate: Arc<Mutex<Rate<IpAddr>>>,
+    networks: Arc<Mutex<Rate<IpAddr>>>,
+    holders: Arc<Mutex<Rate<Vec<u8>>>>,
+    unproved: Arc<Unproved>,
     clock: Arc<dyn Clock>,
 }
 
 impl Gate {
+    pub fn new(hourly: Hourly, unproved: &Arc<Unproved>, clock: &Arc<dyn Clock>) -> Self {
+        Self {
+            networks: Arc::new(Mutex::new(Rate::of_each(hourly.per_address))),
+            holders: Arc::new(Mutex::new(Rate::new(hourly.per_address, hourly.all))),
+            unproved: Arc::clone(unproved),
+            clock: Arc::clone(clock),
+        }
+    }
+
+    /// Step 1; or how many seconds to wait.
+    pub fn take(&self, from: SocketAddr) -> Result<(), i64> {
+        locked(&self.networks).take(network(from.ip()), self.clock.now().unix_timestamp())
+    }
+
+    /// Steps 2 and 3: what `prove` makes of the request, unless that is more than its holder or all may ask for now.
+    pub async fn proved<T: Proved + Send + 'static>(&self, from: SocketAddr, prove: impl FnOnce() -> Result<T, Problem> + Send + 'static) -> Result<T, Stopped> {
+        // 2.
+        let place = self.unproved.place(from).await?;
+        let proved = runtime::request::spawn_blocking(move || {
+            let proved = prove();
+            drop(place);
+            proved
+        });
+        let proved = proved.await.map_err(|error| Problem::new(Exit::Internal, "proof", error.to_string(), "report this to the authority"))?;
+        let proved = proved.inspect_err(|problem| {
+            // A fault of ours is nobody's failure to prove anything.
+            if !matches!(problem.exit, Exit::Internal | Exit::Unavailable | Exit::Damaged) {
+                self.unproved.failed(from);
+            }
+        })?;
+        // 3.
+        locked(&self.holders).take(proved.holder(), self.clock.now().unix_timestamp()).map_err(Stopped::Wait)?;
+        Ok(proved)
+    }
+}
+
+/// A door where nobody can prove anything: who applies has no certificate yet, and who wants a timestamp none to show.
+#[derive(Clone)]
+pub struct OpenGate {
+    rate: Arc<Mutex<Rate<IpAddr>>>,
+    clock: Arc<dyn Clock>,
+}
+
+impl OpenGate {
     pub fn new(hourly: Hourly, clock: &Arc<dyn Clock>) -> Self {
         Self { rate: Arc::new(Mutex::new(Rate::new(hourly.per_address, hourly.all))), clock: Arc::clone(clock) }
     }
 
     /// Counts one request; or how many seconds to wait.
     pub fn take(&self, from: SocketAddr) -> Result<(), i64> {
-        self.rate.lock().unwrap_or_else(PoisonError::into_inner).take(network(from.ip()), self.clock.now().unix_timestamp())
+        locked(&self.rate).take(network(from.ip()), self.clock.now().unix_timestamp())
     }
+}
+
+/// The work that is done for those who prove nothing, of all doors together. A network that failed too often waits; when all
+/// together did, proofs are looked at one after the other: the doors stay open, and strangers have one processor at most.
+pub struct Unproved {
+    failures: Mutex<Rate<IpAddr>>,
+    waiting: Arc<Semaphore>,
+    wide: Arc<Semaphore>,
+    narrow: Arc<Semaphore>,
+    clock: Arc<dyn Clock>,
+}
+
+/// Held while one proof is looked at.
+struct Place {
+    _waited: OwnedSemaphorePermit,
+    _wide: OwnedSemaphorePermit,
+    _narrow: Option<OwnedSemaphorePermit>,
+}
+
+impl Unproved {
+    pub fn new(hourly: Hourly, clock: &Arc<dyn Clock>) -> Arc<Self> {
+        let processors = std::thread::available_parallelism().map_or(1, usize::from);
+        Arc::new(Self {
+            failures: Mutex::new(Rate::new(hourly.per_address, hourly.all)),
+            waiting: Arc::new(Semaphore::new(WAITING)),
+            wide: Arc::new(Semaphore::new(processors)),
+            narrow: Arc::new(Semaphore::new(1)),
+            clock: Arc::clone(clock),
+        })
+    }
+
+    async fn place(&self, from: SocketAddr) -> Result<Place, Stopped> {
+        let waits = locked(&self.failures).waits(&network(from.ip()), self.clock.now().unix_timestamp());
+        if waits.sender > 0 {
+            return Err(Stopped::Wait(waits.sender));
+        }
+        let closed = |_| Problem::new(Exit::Unavailable, "proof", "the service is ending", "send it again later");
+        let waited = Arc::clone(&self.waiting).try_acquire_owned().map_err(|_| Stopped::Wait(1))?;
+        let narrow = match waits.all > 0 {
+            true => Some(Arc::clone(&self.narrow).acquire_owned().await.map_err(closed)?),
+            false => None,
+        };
+        let wide = Arc::clone(&self.wide).acquire_owned().await.map_err(closed)?;
+        Ok(Place { _waited: waited, _wide: wide, _narrow: narrow })
+    }
+
+    fn failed(&self, from: SocketAddr) {
+        locked(&self.failures).spend(network(from.ip()), self.clock.now().unix_timestamp());
+    }
+}
+
+fn locked<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// Whoever sends too much is turned away before anything of it is read.
 pub async fn at_the_gate(State(gate): State<Gate>, ConnectInfo(from): ConnectInfo<SocketAddr>, request: Request, next: Next) -> Response {
     match gate.take(from) {
         Ok(()) => next.run(request).await,
-        Err(seconds) => {
-            let problem = Problem::new(Exit::Unavailable, "rate", "too many requests of this kind were sent from here or in all", "send it again later");
-            (StatusCode::TOO_MANY_REQUESTS, [(header::RETRY_AFTER, HeaderValue::from(seconds))], Json(problem)).into_response()
-        }
+        Err(seconds) => Stopped::Wait(seconds).into_response(),
     }
 }

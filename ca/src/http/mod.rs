@@ -3,7 +3,7 @@
 pub mod administration;
 pub mod citizen;
 pub mod cps;
-mod gate;
+pub mod gate;
 mod lists;
 pub mod orders;
 pub mod outbox;

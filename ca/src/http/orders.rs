@@ -7,15 +7,16 @@ use axum::extract::rejection::JsonRejection;
 use axum::extract::{ConnectInfo, DefaultBodyLimit, Path, State};
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
+use axum::middleware::from_fn_with_state;
 use axum::routing::{get, post};
 use axum::{Json, Router};
 use axum::body::Bytes;
 use runtime::exit::{Exit, Problem};
 use serde::Deserialize;
 
-use super::gate::Gate;
+use super::gate::{Gate, OpenGate, Proved, Stopped, Unproved, at_the_gate};
 use crate::authority::Authority;
-use crate::flow::order::{self, Applied, OrderError};
+use crate::flow::order::{self, Applied, Cancelling, OrderError};
 use crate::flow::plan::Words;
 use crate::order_shown::{Public, chinese};
 use crate::record::{Evidence, OrderId, OrderRecord};
@@ -25,17 +26,28 @@ pub const MAX_BYTES: usize = 24 * 1024;
 
 struct Desk {
     authority: Arc<Authority>,
-    gate: Gate,
+    gate: OpenGate,
+    /// Of those who hold an order's key.
+    cancelling: Gate,
 }
 
-pub fn router(authority: Arc<Authority>) -> Router {
-    let desk = Desk { gate: Gate::new(authority.rules.orders.hourly, &authority.clock), authority };
+pub fn router(authority: Arc<Authority>, unproved: &Arc<Unproved>) -> Router {
+    let hourly = authority.rules.orders.hourly;
+    let cancelling = Gate::new(hourly, unproved, &authority.clock);
+    let desk = Desk { gate: OpenGate::new(hourly, &authority.clock), cancelling: cancelling.clone(), authority };
     Router::new()
+        .route("/orders/{id}/cancel", post(cancel))
+        .layer(from_fn_with_state(cancelling, at_the_gate))
         .route("/orders", post(place))
         .route("/orders/{id}", get(show))
-        .route("/orders/{id}/cancel", post(cancel))
         .layer(DefaultBodyLimit::max(MAX_BYTES))
         .with_state(Arc::new(desk))
+}
+
+impl Proved for Cancelling {
+    fn holder(&self) -> Vec<u8> {
+        self.key.clone()
+    }
 }
 
 /// An application as an enterprise writes it.
@@ -94,12 +106,16 @@ async fn show(State(desk): State<Arc<Desk>>, Path(id): Path<String>) -> Response
     answer(&desk, found.await)
 }
 
-async fn cancel(State(desk): State<Arc<Desk>>, Path(id): Path<String>, request: Bytes) -> Response {
+async fn cancel(State(desk): State<Arc<Desk>>, ConnectInfo(from): ConnectInfo<SocketAddr>, Path(id): Path<String>, request: Bytes) -> Response {
+    let Ok(id) = id.parse::<OrderId>() else { return answer(&desk, Err(OrderError::NotFound.into())) };
     let authority = Arc::clone(&desk.authority);
-    let done = apart(move || {
-        let id: OrderId = id.parse().map_err(|_| OrderError::NotFound)?;
-        Ok((id, order::cancel_by_possession(&authority, &id, &request)?))
-    });
+    let proved = match desk.cancelling.proved(from, move || Ok(order::prove_cancel(&authority, &id, &request)?)).await {
+        Ok(proved) => proved,
+        Err(Stopped::Problem(problem)) => return answer(&desk, Err(problem)),
+        Err(wait) => return wait.into_response(),
+    };
+    let authority = Arc::clone(&desk.authority);
+    let done = apart(move || Ok((id, order::cancel_proved(&authority, &proved)?)));
     answer(&desk, done.await)
 }
 

@@ -11,7 +11,7 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::post;
 use pki::timestamp::Failure;
 
-use super::gate::Gate;
+use super::gate::OpenGate;
 use crate::flow::timestamp::stamp;
 use crate::timestamps::Timestamps;
 
@@ -20,11 +20,11 @@ const MOST: usize = 8 * 1024;
 
 struct Desk {
     timestamps: Arc<Timestamps>,
-    gate: Gate,
+    gate: OpenGate,
 }
 
 pub fn router(timestamps: Arc<Timestamps>) -> Router {
-    let gate = Gate::new(timestamps.authority.rules.timestamp.hourly, &timestamps.authority.clock);
+    let gate = OpenGate::new(timestamps.authority.rules.timestamp.hourly, &timestamps.authority.clock);
     let desk = Desk { gate, timestamps };
     Router::new().route("/timestamp", post(timestamp)).layer(DefaultBodyLimit::max(MOST)).with_state(Arc::new(desk))
 }

@@ -12,6 +12,8 @@ pub struct Rates {
     pub renewal: Hourly,
     pub revocation: Hourly,
     pub own_name: Hourly,
+    /// What proves nothing: proofs that failed.
+    pub unproved: Hourly,
 }
 
 #[derive(Deserialize)]
@@ -20,16 +22,19 @@ struct Document {
     renewal: Spanned<Hourly>,
     revocation: Spanned<Hourly>,
     own_name: Spanned<Hourly>,
+    /// Documents that are older have none: as for revocations.
+    unproved: Option<Spanned<Hourly>>,
 }
 
 impl Rates {
     pub(super) fn parse(file: &str, text: &str) -> Result<Self, PolicyError> {
-        let Document { renewal, revocation, own_name } = read(file, text)?;
+        let Document { renewal, revocation, own_name, unproved } = read(file, text)?;
         let sound = |hourly: Spanned<Hourly>| match hourly.get_ref().is_sound() {
             true => Ok(hourly.into_inner()),
             false => Err(PolicyError::at(file, text, Some(hourly.span()), "requests in an hour; write 1 to 1000000, and no more from one address than from all")),
         };
-        Ok(Self { renewal: sound(renewal)?, revocation: sound(revocation)?, own_name: sound(own_name)? })
+        let revocation = sound(revocation)?;
+        Ok(Self { renewal: sound(renewal)?, revocation, own_name: sound(own_name)?, unproved: unproved.map_or(Ok(revocation), sound)? })
     }
 }
 
@@ -44,8 +49,10 @@ mod tests {
         assert_eq!(Rates::parse("rates.toml", shipped).unwrap().renewal, Hourly { per_address: 300, all: 60_000 });
         for (from, to) in [("per_address = 300", "per_address = 0"), ("all = 60000", "all = 299"), ("all = 60000", "all = 1000001")] {
             let refused = Rates::parse("rates.toml", &shipped.replace(from, to)).unwrap_err().to_string();
-            assert!(refused.starts_with("rates.toml, line 6: requests in an hour"), "{refused}");
+            assert!(refused.starts_with("rates.toml, line 8: requests in an hour"), "{refused}");
         }
         assert!(Rates::parse("rates.toml", &shipped.replace("own_name", "others")).is_err());
+        let older = shipped.replace("unproved = ", "# ");
+        assert_eq!(Rates::parse("rates.toml", &older).unwrap().unproved, Rates::parse("rates.toml", shipped).unwrap().revocation);
     }
 }
