@@ -38,9 +38,9 @@ pub struct ActShown {
 
 impl ActShown {
     pub fn new(authority: &Authority, id: &OrderId, act: &ActRecord) -> Result<Self, OrderError> {
-        let certificate = match &act.asked.deed {
-            Deed::GrantPower { serial, .. } => Some(pem("CERTIFICATE", &register::get(&*authority.store, &register::serial(serial).map_err(IssueError::from)?).map_err(IssueError::from)?.der)),
-            Deed::Bulk { .. } | Deed::ChangePolicies { .. } => None,
+        let certificate = match act.asked.deed.certificate() {
+            Some(serial) => Some(pem("CERTIFICATE", &register::get(&*authority.store, &register::serial(serial).map_err(IssueError::from)?).map_err(IssueError::from)?.der)),
+            None => None,
         };
         Ok(Self {
             id: *id,
@@ -63,7 +63,7 @@ impl ActShown {
             Deed::Bulk { incident, act: of, .. } if act.state.is_open() => Some(bulk::written_down(authority, incident, *of)?),
             _ => None,
         };
-        Ok(Self { preview, policies: policies::change(authority, &act.asked.deed)?, ..Self::new(authority, id, act)? })
+        Ok(Self { preview, policies: policies::change(authority, act)?, ..Self::new(authority, id, act)? })
     }
 }
 

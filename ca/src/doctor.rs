@@ -8,6 +8,7 @@ use x509_parser::prelude::{FromDer, X509Certificate};
 use crate::authority::{Authority, Issuer, ROOT};
 use crate::flow::policies::{self, Standing};
 use crate::flow::{numbering, officer, publish};
+use crate::in_force;
 use crate::job::{ROOT_BEFORE_END, lists};
 use crate::problem::IssueError;
 use crate::record::{AdministrationCertificate, CrlHead, Intent, IssuerRecord, Notice, NoticeState, Scope, TimestampSigner, decode, log};
@@ -87,20 +88,25 @@ pub fn examine(service: &Service) -> Result<Examined, IssueError> {
     findings.extend(administrators(authority)?);
     findings.extend(listener(authority, now)?);
     findings.push(notices(authority, now)?);
-    findings.push(policies(authority)?);
+    findings.extend(policies(authority)?);
     findings.extend(authority.unmatched().into_iter().map(|what| Finding::fail(what, "mend the documents in policies/certificates and restart")));
     findings.extend(authority.dormant().into_iter().map(|what| Finding::warn(what, "found it by `ca issuer request`, a ceremony and `ca issuer install`")));
     findings.extend(log_findings(service, now)?);
     Ok(Examined { base_url: authority.settings.base_url.clone(), findings })
 }
 
-/// Whether what was accepted is gone by.
-fn policies(authority: &Authority) -> Result<Finding, IssueError> {
+/// Whether what was accepted is gone by, and what is gone by and was not accepted.
+fn policies(authority: &Authority) -> Result<Vec<Finding>, IssueError> {
     let Standing { accepted_sha256, in_force_sha256, .. } = policies::standing(authority)?;
-    Ok(match accepted_sha256 == in_force_sha256 {
+    let mut findings = vec![match accepted_sha256 == in_force_sha256 {
         true => Finding::ok("policies: those accepted are in force"),
         false => Finding::warn("policies: others were accepted than are in force", "start `ca serve` again"),
-    })
+    }];
+    if let Some(brought) = in_force::brought(&*authority.store)? {
+        let what = format!("policies: this version brought {}, in force since {} and accepted by nobody", brought.places.join(", "), runtime::terminal::date(brought.at));
+        findings.push(Finding::warn(what, "read them in policies/ and have an administrator accept them, changed or as they are: `ca policy propose` with a copy of the directory"));
+    }
+    Ok(findings)
 }
 
 /// The whole list and the delta each by itself; of the parts the worst.

@@ -24,6 +24,9 @@ pub const WHOLE_LIMIT: usize = 2 << 20;
 const MOST: usize = policies::certificate::MAX_PROFILES + 1;
 const NAME_LONGEST: usize = 64;
 
+/// What the digest begins with.
+const DIGEST_FORM: &[u8] = b"suiyin policies 2\n";
+
 /// Documents by their places: `certificates/NAME.toml`, `authority/NAME.toml` and the practice statement. Bounded, and
 /// not judged yet.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -114,8 +117,28 @@ impl Documents {
         self.0.get(place).map(String::as_str)
     }
 
-    /// Names what they are, octet for octet.
+    /// Names what they are, octet for octet, each with its whole place: the same text as a profile and as a rule of the
+    /// authority is not the same.
     pub fn digest(&self) -> String {
+        let mut context = ring::digest::Context::new(&ring::digest::SHA256);
+        context.update(DIGEST_FORM);
+        for (place, text) in &self.0 {
+            for part in [place, text] {
+                context.update(&(part.len() as u64).to_be_bytes());
+                context.update(part.as_bytes());
+            }
+        }
+        crate::hex(context.finish().as_ref())
+    }
+
+    /// Whether a digest names these: of the present form, or of the one before it, by which older records and proofs name
+    /// documents.
+    pub(crate) fn are(&self, sha256: &str) -> bool {
+        self.digest() == sha256 || self.digest_before() == sha256
+    }
+
+    /// It did not tell a profile from a rule of the authority.
+    fn digest_before(&self) -> String {
         let mut context = ring::digest::Context::new(&ring::digest::SHA256);
         for (name, text) in self.of(CERTIFICATES).chain(self.of(AUTHORITY)).chain(self.get(STATEMENT_FILE).map(|text| (STATEMENT_FILE, text))) {
             for part in [name, text] {
@@ -124,6 +147,11 @@ impl Documents {
             }
         }
         crate::hex(context.finish().as_ref())
+    }
+
+    /// Octets of all texts.
+    pub fn octets(&self) -> u64 {
+        self.0.values().map(|text| text.len() as u64).sum()
     }
 
     /// What they mean, if they make sense.
@@ -206,6 +234,18 @@ mod tests {
         assert!(matches!(with(STATEMENT_FILE, "x".repeat(256 * 1024 + 1)), Err(DocumentsError::Long { .. })));
         let many: BTreeMap<_, _> = (0..66).map(|number| (format!("certificates/p{number}.toml"), String::new())).collect();
         assert_eq!(Documents::try_from(many), Err(DocumentsError::Many));
+    }
+
+    #[test]
+    fn a_digest_names_the_whole_place_of_each_document() {
+        let of = |places: [&str; 2]| Documents::try_from(places.map(|place| (place.to_owned(), "x".to_owned())).into_iter().collect::<BTreeMap<_, _>>()).unwrap();
+        let (rules, profiles) = (of(["certificates/a.toml", "authority/b.toml"]), of(["certificates/a.toml", "certificates/b.toml"]));
+        assert_eq!(rules.digest_before(), profiles.digest_before());
+        assert_ne!(rules.digest(), profiles.digest());
+        assert!(rules.are(&rules.digest()) && rules.are(&rules.digest_before()) && !rules.are(&profiles.digest()));
+        // The length of each part is a part of it.
+        let one = |place: &str, text: &str| Documents::try_from(BTreeMap::from([(place.to_owned(), text.to_owned())])).unwrap().digest();
+        assert_ne!(one("authority/a.toml", "b"), one("authority/a.tomlb.toml", ""));
     }
 
     #[test]

@@ -5,15 +5,15 @@
 
 use std::path::Path;
 
-use policies::authority::PoliciesRule;
-use store::{Batch, Store};
+use policies::authority::{PoliciesRule, Rules};
+use store::{Batch, Expectation, Store};
 use time::OffsetDateTime;
 
 use crate::authority::Authority;
 use crate::documents::{Documents, ReadPolicies};
 use crate::init::InitError;
 use crate::problem::IssueError;
-use crate::record::{AcceptedPolicies, OrderId, PolicyPiece, Roster, decode, encode, log};
+use crate::record::{AcceptedPolicies, BroughtPolicies, OrderId, PolicyPiece, ProposalTurns, Roster, decode, encode, log};
 
 /// More pieces than documents have.
 const MOST_PIECES: usize = 1 << 14;
@@ -23,6 +23,8 @@ pub(crate) struct InForce {
     pub read: ReadPolicies,
     /// The act in which they were approved, as far as they were.
     pub act: Option<OrderId>,
+    /// What this version brought to them.
+    pub brought: Vec<String>,
 }
 
 /// Those that were accepted and count before the files.
@@ -50,7 +52,7 @@ pub(crate) fn read(store: &dyn Store, directory: &Path) -> Result<InForce, InitE
         }
         documents.write_over(directory, &found)?;
     }
-    Ok(InForce { read: documents.judge()?, documents, act })
+    Ok(InForce { read: documents.judge()?, documents, act, brought })
 }
 
 /// Those accepted, where a change of them takes officers' approval, or where they were accepted since the last start: that
@@ -74,9 +76,10 @@ fn last_read(store: &dyn Store) -> Result<Option<String>, IssueError> {
 fn from_files(directory: &Path) -> Result<InForce, InitError> {
     let found = Documents::read(directory)?;
     let mut documents = found.clone();
-    tell(&documents.bring_new());
+    let brought = documents.bring_new();
+    tell(&brought);
     documents.write_over(directory, &found)?;
-    Ok(InForce { read: documents.judge()?, documents, act: None })
+    Ok(InForce { read: documents.judge()?, documents, act: None, brought })
 }
 
 fn tell(brought: &[String]) {
@@ -92,17 +95,46 @@ pub(crate) fn is_read(store: &dyn Store, sha256: &str) -> Result<bool, IssueErro
 }
 
 /// From this start on: recorded, with the log's entry. `act` is that in which they were approved, before this version
-/// brought to them what it knows more of.
-pub(crate) fn adopt(authority: &Authority, documents: &Documents, act: Option<OrderId>) -> Result<(), IssueError> {
+/// brought to them what it knows more of: without it this version could not run at all, so that is in force unapproved, and
+/// log and `ca doctor` say so until an administrator accepts it.
+pub(crate) fn adopt(authority: &Authority, documents: &Documents, act: Option<OrderId>, brought: &[String]) -> Result<(), IssueError> {
     let (now, sha256) = (authority.clock.now(), documents.digest());
     let mut batch = put(&*authority.store, Batch::new(), documents)?;
-    if accepted(&*authority.store)?.is_none_or(|(_, accepted)| accepted.sha256 != sha256) {
+    let before = accepted(&*authority.store)?.map(|(_, accepted)| accepted);
+    if let Some(before) = before.as_ref().filter(|_| !brought.is_empty()) {
+        // Brought by one version after the other, and nobody looked: all of it is to be accepted.
+        let earlier = self::brought(&*authority.store)?;
+        let from = earlier.as_ref().map_or(&before.sha256, |earlier| &earlier.before_sha256);
+        let places: Vec<String> = earlier.iter().flat_map(|earlier| &earlier.places).chain(brought).cloned().collect();
+        let record = BroughtPolicies { before_sha256: from.clone(), sha256: sha256.clone(), places, at: now.unix_timestamp() };
+        batch = batch.put(BroughtPolicies::key(), encode(&record)?);
+        batch.append(log::STREAM, log::Entry::PoliciesBrought { before_sha256: &before.sha256, sha256: &sha256, places: brought }.leaf(now)?);
+    }
+    if before.is_none_or(|accepted| accepted.sha256 != sha256) {
         batch = batch.put(AcceptedPolicies::key(), encode(&record(&sha256, act, now))?);
     }
     batch = batch.put(AcceptedPolicies::read_last(), sha256.as_bytes().to_vec());
     batch.append(log::STREAM, log::Entry::PoliciesRead { sha256: &sha256 }.leaf(now)?);
     authority.store.commit(batch)?;
     Ok(())
+}
+
+/// What a version brought and nobody accepted yet, as far as it is still what is gone by.
+pub(crate) fn brought(store: &dyn Store) -> Result<Option<BroughtPolicies>, IssueError> {
+    let Some(stored) = store.get(&BroughtPolicies::key())? else { return Ok(None) };
+    let brought: BroughtPolicies = decode(&stored).map_err(|_| IssueError::Damaged { what: "the policies that were brought" })?;
+    Ok(accepted(store)?.filter(|(_, accepted)| accepted.sha256 == brought.sha256).map(|_| brought))
+}
+
+/// The rules of what was accepted last, where the last start went by others.
+pub(crate) fn rules_since(store: &dyn Store) -> Result<Option<Rules>, IssueError> {
+    let damaged = || IssueError::Damaged { what: "the accepted policies" };
+    let (_, accepted) = accepted(store)?.ok_or_else(damaged)?;
+    if is_read(store, &accepted.sha256)? {
+        return Ok(None);
+    }
+    let documents = stored(store, &accepted.sha256)?.ok_or_else(damaged)?;
+    Ok(Some(documents.judge().map_err(|_| damaged())?.rules))
 }
 
 pub(crate) fn record(sha256: &str, act: Option<OrderId>, now: OffsetDateTime) -> AcceptedPolicies {
@@ -126,7 +158,34 @@ pub(crate) fn stored(store: &dyn Store, sha256: &str) -> Result<Option<Documents
     }
     let text = pieces.iter().map(|(_, piece)| decode::<PolicyPiece>(piece).map(|piece| piece.text)).collect::<Result<String, _>>().map_err(|_| damaged())?;
     let documents: Documents = serde_json::from_str(&text).map_err(|_| damaged())?;
-    if documents.digest() == sha256 { Ok(Some(documents)) } else { Err(damaged()) }
+    if documents.are(sha256) { Ok(Some(documents)) } else { Err(damaged()) }
+}
+
+/// Octets that the documents of this digest take.
+pub(crate) fn octets(store: &dyn Store, sha256: &str) -> Result<u64, IssueError> {
+    let (from, to) = PolicyPiece::all(sha256);
+    Ok(store.scan(&from, &to, MOST_PIECES)?.iter().map(|(_, piece)| piece.len() as u64).sum())
+}
+
+/// The turn of what is proposed and forgotten, taken in a commit.
+pub(crate) fn turned(store: &dyn Store, batch: Batch) -> Result<Batch, IssueError> {
+    let place = ProposalTurns::key();
+    let stored = store.get(&place)?;
+    let ProposalTurns { turns } = stored.as_deref().map(decode).transpose().map_err(|_| IssueError::Damaged { what: "the policies" })?.unwrap_or_default();
+    let batch = batch.expect(stored.map_or_else(|| Expectation::Absent(place.clone()), |stored| Expectation::Equals(place.clone(), stored)));
+    Ok(batch.put(place, encode(&ProposalTurns { turns: turns.wrapping_add(1) })?))
+}
+
+/// Documents that nobody decides about any more, taken away in a commit; those accepted and gone by stay.
+pub(crate) fn forgotten(store: &dyn Store, batch: Batch, sha256: &str) -> Result<Batch, IssueError> {
+    let Some((stored, accepted)) = accepted(store)? else { return Ok(batch) };
+    if accepted.sha256 == sha256 || last_read(store)?.as_deref() == Some(sha256) || brought(store)?.is_some_and(|brought| brought.before_sha256 == sha256) {
+        return Ok(batch);
+    }
+    let (from, to) = PolicyPiece::all(sha256);
+    let pieces = store.scan(&from, &to, MOST_PIECES)?;
+    let batch = batch.expect(Expectation::Equals(AcceptedPolicies::key(), stored));
+    Ok(pieces.into_iter().fold(batch, |batch, (piece, _)| batch.delete(piece)))
 }
 
 /// Documents as a part of a commit.

@@ -222,7 +222,7 @@ pub fn init_with(path: &Path, base_url: &str, configuration: Configuration, root
         founding: Some(root_key.clone()),
         watchers: Vec::new(),
     };
-    in_force::adopt(&authority, &documents, None)?;
+    in_force::adopt(&authority, &documents, None, &[])?;
     let der = own::certify(&authority, "root", None, ROOT_NAME, &root_key)?;
     found(&mut authority, IssuerRecord { id: ROOT.into(), der, ocsp: None, token_key: None, generation: None }, Some(root_key), None)?;
     for (id, name) in ISSUERS {
@@ -301,7 +301,7 @@ pub fn open_at(path: &Path, base_url: Option<&str>, passphrase: &Passphrase, clo
     let newest = if clock_was_ahead { steady.set_back() } else { None };
     let store: Arc<dyn Store> = Arc::new(steady);
     // What was accepted, not what lies in the directory, where officers have a say in it.
-    let InForce { documents, read: ReadPolicies { certificates: policies, rules, practice_statement, digest }, act } = in_force::read(&*store, &path.join("policies"))?;
+    let InForce { documents, read: ReadPolicies { certificates: policies, rules, practice_statement, digest }, act, brought } = in_force::read(&*store, &path.join("policies"))?;
     let registry: Arc<dyn Registry> = match &configuration.registry {
         Some(registry) => Arc::new(FileRegistry::open(&path.join(&registry.file))?),
         None if rules.orders.registry == RegistryRule::Required => return Err(InitError::NoRegistry),
@@ -340,7 +340,7 @@ pub fn open_at(path: &Path, base_url: Option<&str>, passphrase: &Passphrase, clo
         append(&authority, log::Entry::ClockSetBack { newest: newest / 1_000 }, None)?;
     }
     if !in_force::is_read(&*authority.store, &digest)? {
-        in_force::adopt(&authority, &documents, act)?;
+        in_force::adopt(&authority, &documents, act, &brought)?;
     }
     let known = Key::new("authority", &[b"key-lists"]);
     let before = authority.store.get(&known).map_err(IssueError::from)?;

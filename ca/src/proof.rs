@@ -103,6 +103,11 @@ pub(crate) struct Told {
 }
 
 impl Told {
+    #[cfg(test)]
+    pub(crate) fn of(kind: u8, said: Value) -> Self {
+        Self { kind, millis: 0, said }
+    }
+
     /// The state that a move leads to.
     pub(crate) fn to(&self) -> &str {
         if [log::ORDER_APPROVED, log::ACT_APPROVED].contains(&self.kind) { "approved" } else { self.word("to") }

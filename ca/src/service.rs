@@ -420,7 +420,13 @@ impl Service {
                 granted => Ok(Outcome::Officer(self.officer(granted?))),
             },
             Operation::WithdrawPower(order) => Ok(Outcome::Officer(self.officer(officer::withdraw(&self.authority, &proven.acting()?, &order)?))),
-            Operation::SetRegistrar(order) => Ok(self.registrars(vec![registrar::set(&self.authority, &proven.acting()?, &order)?])),
+            Operation::SetRegistrar(order) => match registrar::set(&self.authority, &proven.acting()?, &order) {
+                Err(OfficerError::ApprovalNeeded { .. }) => {
+                    let (id, act) = act::ask_registrar(&self.authority, &proven.acting()?, &order)?;
+                    Ok(self.act(&id, &act)?)
+                }
+                set => Ok(self.registrars(vec![set?])),
+            },
             Operation::WithdrawRegistrar { serial } => Ok(self.registrars(vec![registrar::withdraw(&self.authority, &proven.acting()?, &serial)?])),
             Operation::ListRegistrars => Ok(self.registrars(registrar::list(&self.authority)?)),
             Operation::ListOfficers => Ok(Outcome::Officers(officer::list(&self.authority)?.into_iter().map(|one| self.officer(one)).collect())),

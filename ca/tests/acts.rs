@@ -8,10 +8,12 @@ use std::sync::Arc;
 
 use ca::act_proof;
 use ca::authority::Authority;
-use ca::flow::act::{ask_grant, decide, list, load, work};
+use ca::flow::act::{ask_grant, ask_registrar, decide, list, load, work};
 use ca::flow::approve::{ApproveError, Decided};
 use ca::flow::bulk::{self, BulkError, BulkOrder, Chosen, Ordered};
 use ca::flow::issue::{Order, issue};
+use ca::flow::plan::Words;
+use ca::flow::registrar::{self, SetRegistrar};
 use ca::flow::officer::{Grant, Withdraw, grant, withdraw};
 use ca::flow::publish::publish;
 use ca::flow::revoke::{Revoke, revoke};
@@ -155,6 +157,44 @@ fn with_two_administrators_a_power_takes_both() {
         let text = String::from_utf8_lossy(&bytes).into_owned();
         assert!(office.act_verified(&text).is_err(), "byte {at}, bit {bit}");
     }
+}
+
+#[test]
+fn with_two_administrators_a_registrar_takes_both() {
+    let (office, staff) = staffed();
+    let authority = office.authority();
+    let by = staff.first.administers(authority);
+    let applicant = Words { dns: vec!["mx.mail.example.cn".into()], ..Words::default() };
+    let issued = issue(authority, Authorised::<Operator>::service(), Order { profile: "registrar".into(), request: new_request(), applicant, issuer: None }).unwrap();
+    let serial = serial_text(&issued.what().serial);
+    let order = |domain: &str| SetRegistrar { serial: serial.clone(), domain: domain.into() };
+    assert!(matches!(registrar::set(authority, &by, &order("mail.example.cn")), Err(OfficerError::ApprovalNeeded { approvals: 1 })));
+    let (id, act) = ask_registrar(authority, &by, &order("Mail.Example.cn")).unwrap();
+    assert_eq!((act.state, registrar::list(authority).unwrap().len()), (ActState::AwaitingApproval, 0));
+    assert_eq!(ask_registrar(authority, &by, &order("mail.example.cn")).unwrap().0, id);
+    assert!(matches!(staff.again.approves(authority, &id), Err(ApproveError::Own)));
+    assert!(matches!(staff.operator.approves(authority, &id), Err(ApproveError::PowerlessForAct { .. })));
+    assert_eq!(staff.second.approves(authority, &id).unwrap(), ActState::Done);
+    assert_eq!(registrar::list(authority).unwrap()[0].domain.as_deref(), Some("mail.example.cn"));
+    assert_eq!(office.logged(90), [format!("{{\"serial\":\"{serial}\",\"domain\":\"mail.example.cn\",\"by\":\"officer:{}\"}}", staff.first.serial)]);
+    // Said again, it is so; another domain takes both again, and distrust nobody.
+    registrar::set(authority, &by, &order("mail.example.cn")).unwrap();
+    let (other, _) = ask_registrar(authority, &by, &order("mail.other.cn")).unwrap();
+    registrar::withdraw(authority, &by, &serial).unwrap();
+    // What is asked for of a certificate that fell meanwhile is refused.
+    revoke(authority, &Authorised::<Operator>::by_ownership(7), &Revoke { serial: serial.clone(), reason: Reason::CessationOfOperation, at: None, invalid_since: None }).unwrap();
+    assert!(matches!(staff.second.approves(authority, &other).unwrap(), ActState::Refused(ground) if ground.code.contains("revoked")));
+    assert_eq!(registrar::list(authority).unwrap()[0].domain, None);
+    let proof = office.act_exported(&id);
+    let proven = office.act_verified(&proof).unwrap();
+    assert_eq!((proven.state.as_str(), proven.approved_by), ("done", vec![staff.second.serial.clone()]));
+    office.act_verified(&office.act_exported(&other)).unwrap();
+    let mut changed = act_proof::ActProof::parse(proof.as_bytes()).unwrap();
+    changed.certificate = None;
+    assert!(office.act_verified(&changed.text().unwrap()).is_err());
+    let Some(ca::record::Deed::SetRegistrar { domain, .. }) = Some(&mut changed.asked.deed) else { panic!() };
+    *domain = "mail.other.cn".into();
+    assert!(office.act_verified(&changed.text().unwrap()).is_err());
 }
 
 #[test]

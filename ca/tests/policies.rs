@@ -129,8 +129,102 @@ fn what_this_version_brings_leaves_the_act_that_approved_the_rest() {
     }
     store.commit(batch).unwrap();
     let office = office.reopen();
-    let standing = standing(office.authority()).unwrap();
-    assert_eq!((standing.act, standing.accepted_sha256), (Some(id), days(9).digest()));
+    let standing = || standing(office.authority()).unwrap();
+    assert_eq!((standing().act, standing().accepted_sha256), (Some(id), days(9).digest()));
+    // It is in force and nobody accepted it: log and doctor say so until an administrator does, approved like every change.
+    let expected = format!("{{\"before_sha256\":\"{}\",\"sha256\":\"{}\",\"places\":[\"authority/retention.toml\"]}}", older.digest(), days(9).digest());
+    assert_eq!(office.logged(94), [expected]);
+    assert_eq!(brought_finding(&office), 1);
+    let id = awaits(propose(office.authority(), &first.administers(office.authority()), &days(9)).unwrap());
+    assert_eq!(decide(office.authority(), &second.says_of_act(office.authority(), &id, Verdict::Approve, "")).unwrap().state, ActState::Done);
+    assert_eq!((standing().act, standing().in_force_sha256, brought_finding(&office)), (Some(id), days(9).digest(), 0));
+    office.act_verified(&office.act_exported(&id)).unwrap();
+    assert!(matches!(propose(office.authority(), &first.administers(office.authority()), &days(9)), Err(PoliciesError::Same)));
+    let office = office.reopen();
+    assert_eq!((office.logged(94).len(), brought_finding(&office)), (1, 0));
+}
+
+/// How often the doctor finds policies that nobody accepted.
+fn brought_finding(office: &Office) -> usize {
+    let authority = office.authority().over(Arc::clone(&office.authority().store));
+    let service = ca::service::Service { authority: Arc::new(authority), evidence: Arc::clone(&office.opened.evidence) };
+    let found = ca::doctor::examine(&service).unwrap().findings;
+    found.iter().filter(|finding| finding.grade == ca::doctor::Grade::Warn && finding.what.contains("brought authority/retention.toml")).count()
+}
+
+fn pieces(office: &Office, documents: &Documents) -> usize {
+    let (from, to) = PolicyPiece::all(&documents.digest());
+    office.authority().store.scan(&from, &to, 10_000).unwrap().len()
+}
+
+#[test]
+fn documents_of_a_proposal_that_came_to_nothing_are_forgotten() {
+    let (office, first, second, operator) = staffed();
+    let authority = office.authority();
+    let by = first.administers(authority);
+    let (refused, expired) = (awaits(propose(authority, &by, &days(9)).unwrap()), awaits(propose(authority, &by, &days(8)).unwrap()));
+    assert!(pieces(&office, &days(9)) > 0 && pieces(&office, &days(8)) > 0);
+    decide(authority, &operator.says_of_act(authority, &refused, Verdict::Refuse, "太短")).unwrap();
+    assert_eq!((pieces(&office, &days(9)), pieces(&office, &Documents::shipped()) > 0), (0, true));
+    // Proposed anew they are there anew.
+    let again = awaits(propose(authority, &by, &days(9)).unwrap());
+    assert!(pieces(&office, &days(9)) > 0);
+    // Of what is accepted meanwhile from another start, the documents stay while one proposal of them is open.
+    let accepted = awaits(propose(authority, &by, &days(7)).unwrap());
+    assert_eq!(decide(authority, &second.says_of_act(authority, &accepted, Verdict::Approve, "")).unwrap().state, ActState::Done);
+    let other = awaits(propose(authority, &by, &days(9)).unwrap());
+    assert_ne!(other, again);
+    assert!(matches!(decide(authority, &second.says_of_act(authority, &again, Verdict::Approve, "")).unwrap().state, ActState::Refused(ground) if ground.code == "policies-changed"));
+    assert!(pieces(&office, &days(9)) > 0);
+    assert_eq!(decide(authority, &second.says_of_act(authority, &other, Verdict::Approve, "")).unwrap().state, ActState::Done);
+    assert!(pieces(&office, &days(9)) > 0 && pieces(&office, &days(7)) > 0);
+    office.clock.advance(Duration::days(8));
+    assert_eq!(work(authority).unwrap().expired, 1);
+    assert_eq!(pieces(&office, &days(8)), 0);
+    // Proved all the same: what was signed is the digest. Those that were accepted after all are there.
+    for id in [refused, expired, again, accepted, other] {
+        office.act_verified(&office.act_exported(&id)).unwrap();
+        assert_eq!(ca::flow::policies::change(authority, &load(authority, &id).unwrap().1).unwrap().is_some(), id != expired);
+    }
+}
+
+#[test]
+fn only_so_many_proposals_wait_at_one_time() {
+    let (mut office, first, _, operator) = staffed();
+    office.opened.authority.rules.approvals.proposals.open = 2;
+    let authority = office.authority();
+    let by = first.administers(authority);
+    let ids: Vec<_> = [9, 8].map(|count| awaits(propose(authority, &by, &days(count)).unwrap())).into();
+    assert!(matches!(propose(authority, &by, &days(7)), Err(PoliciesError::TooMany { open: 2, .. })));
+    assert_eq!(pieces(&office, &days(7)), 0);
+    // One that waits already is not one more.
+    assert_eq!(awaits(propose(authority, &by, &days(9)).unwrap()), ids[0]);
+    decide(authority, &operator.says_of_act(authority, &ids[0], Verdict::Refuse, "不必")).unwrap();
+    awaits(propose(authority, &by, &days(7)).unwrap());
+    let octets = days(6).octets();
+    let (mut office, first, ..) = staffed();
+    office.opened.authority.rules.approvals.proposals.octets = octets + octets / 2;
+    let authority = office.authority();
+    let by = first.administers(authority);
+    awaits(propose(authority, &by, &days(9)).unwrap());
+    assert!(matches!(propose(authority, &by, &days(8)), Err(PoliciesError::TooMany { open: 1, .. })));
+}
+
+#[test]
+fn once_a_stricter_rule_is_accepted_the_next_change_goes_by_it_before_any_start() {
+    let (office, first, second, operator) = staffed();
+    let authority = office.authority();
+    let by = first.administers(authority);
+    let rule = |approvals: u8| with("authority/approvals.toml", |text| text.replace("[policies]\nby = [\"administrator\", \"operator\"]\napprovals = 1", &format!("[policies]\nby = [\"administrator\", \"operator\"]\napprovals = {approvals}")));
+    let id = awaits(propose(authority, &by, &rule(2)).unwrap());
+    assert_eq!(decide(authority, &second.says_of_act(authority, &id, Verdict::Approve, "")).unwrap().state, ActState::Done);
+    // Back to one, or to none: that takes two by now.
+    let back = awaits(propose(authority, &by, &rule(0)).unwrap());
+    assert_eq!(decide(authority, &second.says_of_act(authority, &back, Verdict::Approve, "")).unwrap().state, ActState::AwaitingApproval);
+    assert_eq!(decide(authority, &operator.says_of_act(authority, &back, Verdict::Approve, "")).unwrap().state, ActState::Done);
+    // And what was accepted to ask nobody asks as the rule in force until the next start.
+    let id = awaits(propose(authority, &by, &days(9)).unwrap());
+    assert_eq!(decide(authority, &second.says_of_act(authority, &id, Verdict::Approve, "")).unwrap().state, ActState::Done);
 }
 
 #[test]

@@ -15,14 +15,14 @@ use crate::service::Outcome;
 pub fn decision(place: &Place, act: &ActShown, verdict: Verdict, reason: String, at: i64) -> Result<ActDecision, Problem> {
     let differs = |what: &str| Problem::new(Exit::Damaged, "act", format!("{what} that the server shows are not those that it asks about"), "sign nothing, and report this");
     match (&act.asked.deed, &act.certificate) {
-        (Deed::GrantPower { serial, certificate_sha256, .. }, Some(text)) => {
+        (Deed::GrantPower { serial, certificate_sha256, .. } | Deed::SetRegistrar { serial, certificate_sha256, .. }, Some(text)) => {
             let certificate = ::pem::parse(text).map_err(|_| differs("the certificate and its digest"))?;
             let its = serial_of(certificate.contents()).map(|serial| serial_text(&serial));
             if crate::sha256_hex(certificate.contents()) != *certificate_sha256 || its.as_ref() != Some(serial) {
                 return Err(differs("the certificate and its digest"));
             }
         }
-        (Deed::GrantPower { .. }, None) => return Err(differs("the certificate and its digest")),
+        (Deed::GrantPower { .. } | Deed::SetRegistrar { .. }, None) => return Err(differs("the certificate and its digest")),
         (Deed::ChangePolicies { before_sha256, after_sha256 }, _) => {
             if !act.policies.as_ref().is_some_and(|change| super::policy::is_of(change, before_sha256, after_sha256)) {
                 return Err(differs("the documents"));
@@ -80,6 +80,11 @@ pub fn whole(act: &ActShown) -> Result<(), Problem> {
     match &act.asked.deed {
         Deed::GrantPower { serial, certificate_sha256, power } => {
             line(&format!("act      the power {power} is granted to the holder of certificate {serial}"))?;
+            line(&format!("holder   {}", holder(act.certificate.as_deref().unwrap_or_default())))?;
+            line(&format!("sha256   {certificate_sha256}"))?;
+        }
+        Deed::SetRegistrar { serial, certificate_sha256, domain } => {
+            line(&format!("act      the holder of certificate {serial} is believed about every mailbox of {domain}"))?;
             line(&format!("holder   {}", holder(act.certificate.as_deref().unwrap_or_default())))?;
             line(&format!("sha256   {certificate_sha256}"))?;
         }

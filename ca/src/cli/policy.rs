@@ -146,7 +146,7 @@ fn differing(title: &str, before: &str, after: &str, lines: &mut Vec<String>) {
 
 /// Whether the digests that are signed are those of the documents shown.
 pub fn is_of(change: &Change, before_sha256: &str, after_sha256: &str) -> bool {
-    change.before.digest() == before_sha256 && change.after.digest() == after_sha256
+    change.before.are(before_sha256) && change.after.are(after_sha256)
 }
 
 /// One line and never two, whatever a document holds.

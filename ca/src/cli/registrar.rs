@@ -13,6 +13,7 @@ use crate::service::ShownRegistrar;
 #[derive(Debug, Subcommand)]
 pub enum Registrar {
     /// Believe a mail gateway's statements about the mailboxes of a domain: the holder of a certificate of the profile registrar.
+    /// From two administrators on, another one approves it with `ca order approve`.
     #[command(after_help = "Example:\n  mailgw registrar request --out registrar.csr\n  ca issue registrar --request registrar.csr --dns mx.mail.example.cn --out registrar.pem\n  ca registrar set 5f3a0c0de1b2c3d4e5f60718293a4b5c --domain mail.example.cn")]
     Set {
         serial: String,

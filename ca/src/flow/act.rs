@@ -9,7 +9,7 @@
 
 use std::collections::BTreeSet;
 
-use ::policies::authority::{GrantRule, Power};
+use ::policies::authority::{Approvals, GrantRule, Power};
 use ring::rand::SystemRandom;
 use runtime::exit::Problem;
 use serde::{Deserialize, Serialize};
@@ -20,6 +20,7 @@ use super::approve::{self, ApproveError, Decided, Verified};
 use super::authorise::{Actor, Administrator, Authorised, Proven, roster};
 use super::order::OrderError;
 use super::policies::{self, PoliciesError};
+use super::registrar::{self, SetRegistrar};
 use super::{bulk, officer};
 use crate::approval::Signed;
 use crate::authority::Authority;
@@ -42,8 +43,9 @@ pub struct Needed {
 /// What an act takes by the rules as they are now; none where it is simply done.
 pub fn needed(authority: &Authority, deed: &Deed) -> Result<Option<Needed>, IssueError> {
     let rules = &authority.rules.approvals;
+    let change;
     let (by, approvals) = match deed {
-        Deed::GrantPower { .. } => match &rules.grant {
+        Deed::GrantPower { .. } | Deed::SetRegistrar { .. } => match granting(rules, deed) {
             Some(GrantRule { by, approvals, administrators }) if officer::administrators(authority)?.1 >= usize::from(*administrators) => (by, *approvals),
             _ => return Ok(None),
         },
@@ -51,21 +53,32 @@ pub fn needed(authority: &Authority, deed: &Deed) -> Result<Option<Needed>, Issu
             Some(rule) if *certificates > rule.above && roster(authority)?.1.administered => (&rule.by, rule.approvals),
             _ => return Ok(None),
         },
-        Deed::ChangePolicies { .. } => match &rules.policies {
-            Some(rule) if roster(authority)?.1.administered => (&rule.by, rule.approvals),
-            _ => return Ok(None),
-        },
+        Deed::ChangePolicies { .. } => {
+            change = policies::rule(authority)?;
+            match &change {
+                Some(rule) if roster(authority)?.1.administered => (&rule.by, rule.approvals),
+                _ => return Ok(None),
+            }
+        }
     };
     Ok((approvals > 0).then(|| Needed { by: by.clone(), approvals }))
+}
+
+fn granting<'a>(rules: &'a Approvals, deed: &Deed) -> Option<&'a GrantRule> {
+    if let Deed::SetRegistrar { .. } = deed { rules.registrar.as_ref() } else { rules.grant.as_ref() }
 }
 
 /// What an act that was placed takes: one approval at least, whatever the rules are since.
 fn needed_once_placed(authority: &Authority, deed: &Deed) -> Result<Needed, IssueError> {
     let rules = &authority.rules.approvals;
+    let change;
     let rule = match deed {
-        Deed::GrantPower { .. } => rules.grant.as_ref().map(|rule| (&rule.by, rule.approvals)),
+        Deed::GrantPower { .. } | Deed::SetRegistrar { .. } => granting(rules, deed).map(|rule| (&rule.by, rule.approvals)),
         Deed::Bulk { .. } => rules.bulk.as_ref().map(|rule| (&rule.by, rule.approvals)),
-        Deed::ChangePolicies { .. } => rules.policies.as_ref().map(|rule| (&rule.by, rule.approvals)),
+        Deed::ChangePolicies { .. } => {
+            change = policies::rule(authority)?;
+            change.as_ref().map(|rule| (&rule.by, rule.approvals))
+        }
     };
     let (by, approvals) = rule.map_or_else(|| ([Power::Administrator].into(), 1), |(by, approvals)| (by.clone(), approvals.max(1)));
     Ok(Needed { by, approvals })
@@ -73,10 +86,18 @@ fn needed_once_placed(authority: &Authority, deed: &Deed) -> Result<Needed, Issu
 
 /// An administrator asks for a power to be granted, and others decide.
 pub fn ask_grant(authority: &Authority, authorised: &Authorised<Administrator>, grant: &officer::Grant) -> Result<(OrderId, ActRecord), OfficerError> {
-    let deed = officer::deed(authority, authorised, grant)?;
+    ask(authority, authorised, &officer::deed(authority, authorised, grant)?)
+}
+
+/// An administrator asks for a mail gateway to be believed, and others decide.
+pub fn ask_registrar(authority: &Authority, authorised: &Authorised<Administrator>, order: &SetRegistrar) -> Result<(OrderId, ActRecord), OfficerError> {
+    ask(authority, authorised, &registrar::deed(authority, order)?)
+}
+
+fn ask(authority: &Authority, authorised: &Authorised<Administrator>, deed: &Deed) -> Result<(OrderId, ActRecord), OfficerError> {
     for _ in 0..ATTEMPTS {
         // 1.
-        if let Some(known) = open(authority, &deed)? {
+        if let Some(known) = open(authority, deed)? {
             return Ok(known);
         }
         let id = OrderId::draw(&SystemRandom::new()).map_err(|_| IssueError::Randomness)?;
@@ -304,6 +325,11 @@ fn perform(authority: &Authority, id: &OrderId, stored: Vec<u8>, found: ActRecor
             Err(OfficerError::Issue(error)) => Err(error.into()),
             Err(error) => refused(error.into()),
         },
+        Deed::SetRegistrar { serial, domain, .. } => match registrar::set_approved(authority, &by, &SetRegistrar { serial: serial.clone(), domain: domain.clone() }, &approved) {
+            Ok(_) => Ok(()),
+            Err(OfficerError::Issue(error)) => Err(error.into()),
+            Err(error) => refused(error.into()),
+        },
         Deed::ChangePolicies { after_sha256, .. } => match policies::accept_approved(authority, &by, after_sha256, &approved) {
             Ok(()) => Ok(()),
             Err(PoliciesError::Issue(error)) => Err(error.into()),
@@ -425,6 +451,9 @@ fn stepped(authority: &Authority, batch: Batch, id: &OrderId, stored: Vec<u8>, f
     }
     if let (ActState::Refused(_) | ActState::Expired, Deed::Bulk { incident, act, .. }) = (&after.state, &after.asked.deed) {
         batch = bulk::released(authority, batch, incident, *act, id)?;
+    }
+    if let (ActState::Refused(_) | ActState::Expired, Deed::ChangePolicies { after_sha256, .. }) = (&after.state, &after.asked.deed) {
+        batch = policies::released(authority, batch, id, after_sha256)?;
     }
     let slot = batch.append(log::STREAM, entry);
     Ok(entry_of(batch, id, slot))

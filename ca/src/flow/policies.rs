@@ -10,7 +10,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use const_oid::ObjectIdentifier as Oid;
-use policies::authority::{Power, Rules};
+use policies::authority::{PoliciesRule, Power, Rules};
 use policies::certificate::{Policies, Profile};
 use ring::rand::SystemRandom;
 use serde::{Deserialize, Serialize};
@@ -24,7 +24,7 @@ use crate::authority::Authority;
 use crate::documents::{Documents, ReadPolicies};
 use crate::in_force;
 use crate::problem::IssueError;
-use crate::record::{AcceptedPolicies, ActRecord, Deed, OrderId, Person, encode, log};
+use crate::record::{AcceptedPolicies, ActRecord, ActState, BroughtPolicies, Deed, OrderId, Person, encode, log};
 
 const ATTEMPTS: u32 = 16;
 
@@ -40,6 +40,8 @@ pub enum PoliciesError {
     TooFewApprove { approvals: u8, there: usize },
     #[error("these are the policies that were accepted; nothing is to be decided")]
     Same,
+    #[error("{open} proposed changes of the policies wait, and {octets} octets of documents with them; decide about them first, or let them end")]
+    TooMany { open: usize, octets: u64 },
     #[error("the policies were changed since these were proposed, so others would fall with them; propose the change anew, made of what is accepted now")]
     Overtaken,
     #[error(transparent)]
@@ -54,6 +56,7 @@ impl From<PoliciesError> for runtime::exit::Problem {
             PoliciesError::Document(_) | PoliciesError::Unmatched { .. } => (Exit::Refused, "policy"),
             PoliciesError::OfficersUnfit { .. } | PoliciesError::TooFewApprove { .. } => (Exit::Refused, "officers-locked-out"),
             PoliciesError::Same => (Exit::Conflict, "same-policies"),
+            PoliciesError::TooMany { .. } => (Exit::Unavailable, "too-many-proposals"),
             PoliciesError::Overtaken => (Exit::Conflict, "policies-changed"),
         };
         let text = error.to_string();
@@ -98,11 +101,48 @@ pub fn standing(authority: &Authority) -> Result<Standing, IssueError> {
     Ok(Standing { accepted_sha256: sha256, accepted_at: at, act, in_force_sha256, documents })
 }
 
-/// The documents that an act is about.
-pub fn change(authority: &Authority, deed: &Deed) -> Result<Option<Change>, IssueError> {
-    let Deed::ChangePolicies { before_sha256, after_sha256 } = deed else { return Ok(None) };
-    let read = |sha256: &str| in_force::stored(&*authority.store, sha256)?.ok_or(IssueError::Damaged { what: "the proposed policies" });
-    Ok(Some(Change { before: read(before_sha256)?, after: read(after_sha256)? }))
+/// The documents that an act is about; none of one that was refused or not decided on, whose documents are forgotten.
+pub fn change(authority: &Authority, act: &ActRecord) -> Result<Option<Change>, IssueError> {
+    let Deed::ChangePolicies { before_sha256, after_sha256 } = &act.asked.deed else { return Ok(None) };
+    let read = |sha256: &str| in_force::stored(&*authority.store, sha256);
+    match (read(before_sha256)?, read(after_sha256)?) {
+        (Some(before), Some(after)) => Ok(Some(Change { before, after })),
+        _ if matches!(act.state, ActState::Refused(_) | ActState::Expired) => Ok(None),
+        _ => Err(IssueError::Damaged { what: "the proposed policies" }),
+    }
+}
+
+/// How many approve a change, and who: the stricter of the rule gone by and of what was accepted since. Whoever is to be
+/// asked by a rule just accepted is not passed by before the next start.
+pub(super) fn rule(authority: &Authority) -> Result<Option<PoliciesRule>, IssueError> {
+    let now = authority.rules.approvals.policies.as_ref();
+    let since = in_force::rules_since(&*authority.store)?.and_then(|rules| rules.approvals.policies);
+    Ok(match (now, since) {
+        (Some(now), Some(since)) => Some(now.stricter(&since)),
+        (now, since) => since.or_else(|| now.cloned()),
+    })
+}
+
+/// Forgets the documents of a proposal that ended without being accepted, unless another one is of the same.
+pub(super) fn released(authority: &Authority, batch: Batch, id: &OrderId, after_sha256: &str) -> Result<Batch, IssueError> {
+    // The turn before the look: whoever proposes the same at this moment is seen, or sees this.
+    let batch = in_force::turned(&*authority.store, batch)?;
+    let same = |(other, act): &(OrderId, ActRecord)| other != id && matches!(&act.asked.deed, Deed::ChangePolicies { after_sha256: after, .. } if after == after_sha256);
+    let open = act::list(authority).map_err(|_| IssueError::Damaged { what: "an act" })?;
+    if open.iter().any(same) { Ok(batch) } else { in_force::forgotten(&*authority.store, batch, after_sha256) }
+}
+
+/// Whether there is room for one more of these.
+fn room(authority: &Authority, documents: &Documents) -> Result<(), PoliciesError> {
+    let most = authority.rules.approvals.proposals;
+    let (mut open, mut octets) = (0, documents.octets());
+    for (_, act) in act::list(authority).map_err(|_| IssueError::Damaged { what: "an act" })? {
+        if let Deed::ChangePolicies { after_sha256, .. } = &act.asked.deed {
+            open += 1;
+            octets += in_force::octets(&*authority.store, after_sha256)?;
+        }
+    }
+    if open >= usize::from(most.open) || octets > most.octets { Err(PoliciesError::TooMany { open, octets: octets - documents.octets() }) } else { Ok(()) }
 }
 
 /// An administrator proposes documents, all of them.
@@ -126,7 +166,10 @@ fn propose_once(authority: &Authority, authorised: &Authorised<Administrator>, d
             return Ok(Proposed::Awaits(id, act));
         }
         let id = OrderId::draw(&SystemRandom::new()).map_err(|_| IssueError::Randomness)?;
-        let batch = in_force::put(&*authority.store, Batch::new(), documents)?;
+        // The turn before the look, as for what is forgotten.
+        let batch = in_force::turned(&*authority.store, Batch::new())?;
+        room(authority, documents)?;
+        let batch = in_force::put(&*authority.store, batch, documents)?;
         let (batch, act) = act::asked(authority, batch, authorised, &id, deed)?;
         authority.store.commit(batch).map_err(IssueError::from)?;
         return Ok(Proposed::Awaits(id, act));
@@ -155,7 +198,12 @@ fn judged(authority: &Authority, documents: &Documents) -> Result<Deed, Policies
     }
     officers_go_on(authority, &certificates, &rules)?;
     let before = in_force::accepted(&*authority.store)?.map(|(_, accepted)| accepted.sha256).ok_or(IssueError::Damaged { what: "the accepted policies" })?;
-    if before == digest { Err(PoliciesError::Same) } else { Ok(Deed::ChangePolicies { before_sha256: before, after_sha256: digest }) }
+    match in_force::brought(&*authority.store)? {
+        // What a version brought is accepted like a change, from what was accepted before it.
+        Some(brought) if before == digest => Ok(Deed::ChangePolicies { before_sha256: brought.before_sha256, after_sha256: digest }),
+        None if before == digest => Err(PoliciesError::Same),
+        _ => Ok(Deed::ChangePolicies { before_sha256: before, after_sha256: digest }),
+    }
 }
 
 /// That under these rules officers could still decide, and change them again: nobody else could let them in.
@@ -193,9 +241,13 @@ fn names_policy(der: &[u8], policy: &Oid) -> bool {
 fn accept(authority: &Authority, authorised: &Authorised<Administrator>, documents: &Documents, deed: &Deed, approved: Option<&ApprovedAct>) -> Result<(), PoliciesError> {
     let Deed::ChangePolicies { before_sha256, after_sha256 } = deed else { return Err(IssueError::Damaged { what: "an act" }.into()) };
     let now = authority.clock.now();
-    let (stored, _) = in_force::accepted(&*authority.store)?.filter(|(_, accepted)| accepted.sha256 == *before_sha256).ok_or(PoliciesError::Overtaken)?;
+    let brought = in_force::brought(&*authority.store)?;
+    let is_before = |sha256: &str| sha256 == before_sha256 || brought.as_ref().is_some_and(|brought| brought.before_sha256 == *before_sha256 && sha256 == after_sha256);
+    let (stored, _) = in_force::accepted(&*authority.store)?.filter(|(_, accepted)| is_before(&accepted.sha256)).ok_or(PoliciesError::Overtaken)?;
     let record = in_force::record(after_sha256, approved.map(ApprovedAct::id), now);
     let batch = Batch::new().expect(Expectation::Equals(AcceptedPolicies::key(), stored)).put(AcceptedPolicies::key(), encode(&record).map_err(IssueError::from)?);
+    // Whatever was brought is a part of what is accepted now.
+    let batch = if brought.is_some() { batch.delete(BroughtPolicies::key()) } else { batch };
     let mut batch = in_force::put(&*authority.store, batch, documents)?;
     let entry = log::Entry::PoliciesAccepted { before_sha256, sha256: after_sha256, by: &authorised.actor().to_string() };
     let slot = batch.append(log::STREAM, entry.leaf(now).map_err(IssueError::from)?);

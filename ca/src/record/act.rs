@@ -11,6 +11,8 @@ use super::{BulkAct, DECISION_LIMIT, Ground, OrderId, Person, Reason, Record, Ve
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub enum Deed {
     GrantPower { serial: String, certificate_sha256: String, power: Power },
+    /// The holder of a certificate is believed about the mailboxes of a domain.
+    SetRegistrar { serial: String, certificate_sha256: String, domain: String },
     /// The digests are over all documents: those accepted, and those to take their place.
     ChangePolicies { before_sha256: String, after_sha256: String },
     /// The digest is of the serials, one after the other, as the log has it.
@@ -18,10 +20,19 @@ pub enum Deed {
 }
 
 impl Deed {
+    /// The serial of the certificate that it is about, when it is about one.
+    pub fn certificate(&self) -> Option<&str> {
+        match self {
+            Self::GrantPower { serial, .. } | Self::SetRegistrar { serial, .. } => Some(serial),
+            Self::ChangePolicies { .. } | Self::Bulk { .. } => None,
+        }
+    }
+
     /// One word.
     pub fn word(&self) -> &'static str {
         match self {
             Self::GrantPower { .. } => "grant-power",
+            Self::SetRegistrar { .. } => "set-registrar",
             Self::ChangePolicies { .. } => "change-policies",
             Self::Bulk { act: BulkAct::Revoke, .. } => "bulk-revoke",
             Self::Bulk { act: BulkAct::Reissue, .. } => "bulk-reissue",
@@ -51,6 +62,18 @@ impl ActState {
             Self::Refused(_) => "refused",
             Self::Expired => "expired",
         }
+    }
+
+    /// As the log tells of it: without the reasons of a refusal.
+    pub fn told(word: &str) -> Option<Self> {
+        Some(match word {
+            "awaiting-approval" => Self::AwaitingApproval,
+            "approved" => Self::Approved,
+            "done" => Self::Done,
+            "refused" => Self::Refused(Ground { code: String::new(), message: String::new() }),
+            "expired" => Self::Expired,
+            _ => return None,
+        })
     }
 
     pub fn is_open(&self) -> bool {
@@ -228,6 +251,7 @@ mod tests {
                 assert_eq!(from.may_become(to), cell == 'x', "{} to {}", from.word(), to.word());
             }
             assert_eq!(from.is_open(), row.contains('x'), "{}", from.word());
+            assert_eq!(ActState::told(from.word()).unwrap().word(), from.word());
         }
     }
 }

@@ -28,6 +28,7 @@ pub const POLICIES_ACCEPTED: u8 = 72;
 pub const ORDER_APPROVED: u8 = 73;
 pub const ACT_APPROVED: u8 = 74;
 pub const ORDER_FORGOTTEN: u8 = 75;
+pub const REGISTRAR_SET: u8 = 90;
 
 /// One change of state. Digests are SHA-256 in lower-case hexadecimal, times Unix seconds; `by` is who asked
 /// for it: `uid:N`, `officer:SERIAL`, `registrar:SERIAL`, `key:SHA256` or `service`.
@@ -122,6 +123,8 @@ pub enum Entry<'a> {
     SuccessionAdopted { issuer: &'a str, serial: &'a str, old: &'a str, act: Act, by: &'a str },
     /// An order of the network that came to nothing, and that no officer decided on, is kept no longer.
     OrderForgotten { order_sha256: &'a str },
+    /// A version of the program brought documents to those accepted, which nobody accepted yet.
+    PoliciesBrought { before_sha256: &'a str, sha256: &'a str, places: &'a [String] },
     /// Others are gone by from the next start on, which has its own `PoliciesRead`.
     PoliciesAccepted { before_sha256: &'a str, sha256: &'a str, by: &'a str },
     /// `notice` is the digest of its id, `message` that of the message as the gateway delivered it.
@@ -185,6 +188,7 @@ impl Entry<'_> {
             Self::CertificateNamed { .. } => CERTIFICATE_NAMED,
             Self::OwnNameTold { .. } => 71,
             Self::PoliciesAccepted { .. } => POLICIES_ACCEPTED,
+            Self::PoliciesBrought { .. } => 94,
             Self::OrderApproved { .. } => ORDER_APPROVED,
             Self::ActApproved { .. } => ACT_APPROVED,
             Self::OrderForgotten { .. } => ORDER_FORGOTTEN,
@@ -207,7 +211,7 @@ impl Entry<'_> {
             Self::ShardCrlIssued { .. } => 52,
             Self::DeltaCrlIntended { .. } => 53,
             Self::DeltaCrlIssued { .. } => 54,
-            Self::RegistrarSet { .. } => 90,
+            Self::RegistrarSet { .. } => REGISTRAR_SET,
             Self::RegistrarWithdrawn { .. } => 91,
             Self::CitizenVouched { .. } => 92,
             Self::MailboxWithdrawn { .. } => 93,

@@ -30,6 +30,41 @@ impl AcceptedPolicies {
     }
 }
 
+/// Documents that a version of the program brought to those accepted, until an administrator accepts them.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct BroughtPolicies {
+    /// Those that were accepted, and all of them with what was brought.
+    pub before_sha256: String,
+    pub sha256: String,
+    pub places: Vec<String>,
+    /// Unix seconds.
+    pub at: i64,
+}
+
+impl Record for BroughtPolicies {}
+
+impl BroughtPolicies {
+    pub fn key() -> Key {
+        Key::new("authority", &[b"policies-brought"])
+    }
+}
+
+/// Turned with each proposal and with the end of each: what is open at one time is counted by one after the other.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ProposalTurns {
+    pub turns: u64,
+}
+
+impl Record for ProposalTurns {}
+
+impl ProposalTurns {
+    pub fn key() -> Key {
+        Key::new("authority", &[b"policies-proposed"])
+    }
+}
+
 /// A piece of documents, small enough for every engine; together they are JSON.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]

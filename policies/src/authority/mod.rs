@@ -13,7 +13,7 @@ mod retention;
 mod suspension;
 mod timestamp;
 
-pub use approvals::{Approvals, BulkRule, GrantRule, IssueRule, MAX_APPROVALS, PoliciesRule};
+pub use approvals::{Approvals, BulkRule, GrantRule, IssueRule, MAX_APPROVALS, PoliciesRule, Proposals};
 pub use bulk::Bulk;
 pub use citizens::Citizens;
 pub use crl::{Crl, Large, MAX_PARTITIONS, Pace};
