@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::harness::*;
+use super::letters::Dice;
 
 /// What a client has been told: for each sequence number the UID and the flags, once it knows them.
 #[derive(Default)]
@@ -29,16 +30,6 @@ impl Model {
                 *known = Some((uid.parse().unwrap(), flags));
             }
         }
-    }
-}
-
-/// Small, and the same for the same seed.
-pub struct Dice(pub u64);
-
-impl Dice {
-    pub fn roll(&mut self, sides: u64) -> u64 {
-        self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-        (self.0 >> 33) % sides
     }
 }
 

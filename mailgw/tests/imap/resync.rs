@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use super::concurrency::Dice;
+use super::letters::Dice;
 use super::harness::*;
 
 /// What a client keeps between its visits.
