@@ -1,5 +1,5 @@
-//! `scripts/bench`: the lists of an authority with a million revoked: time beside writing the same bytes to disk, and memory
-//! beside their size.
+//! `scripts/bench`: the lists of an authority with a million revoked, without and with invalidity dates: time beside writing the
+//! same bytes to disk, and memory beside their size. A delta of all of them is what a disaster leaves before the next whole list.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
 use std::io::Write;
@@ -35,8 +35,9 @@ fn serial(n: u64) -> [u8; 16] {
 }
 
 /// As the flow records it: each on the whole list and on its part, all of them before the next publication.
-fn revoked(store: &dyn Store, numbers: std::ops::Range<u64>, at: i64) {
-    let listed = encode(&Listed::Revoked(Revocation::new(at, Reason::Superseded))).unwrap();
+fn revoked(store: &dyn Store, numbers: std::ops::Range<u64>, at: i64, dated: bool) {
+    let revocation = Revocation { invalid_since: dated.then_some(at - 3_600), ..Revocation::new(at, Reason::Superseded) };
+    let listed = encode(&Listed::Revoked(revocation)).unwrap();
     let mut from = numbers.start;
     while from < numbers.end {
         let to = numbers.end.min(from + BATCH);
@@ -82,26 +83,30 @@ fn written(place: &Path, bytes: usize) -> f64 {
     took
 }
 
-fn lists(engine: &str, store: Arc<dyn Store>, founded: &Authority, count: u64, place: &Path) {
+fn lists(what: &str, store: Arc<dyn Store>, founded: &Authority, count: u64, dated: bool, place: &Path) {
     let authority = founded.over(store);
     let now = authority.clock.now().unix_timestamp();
-    let began = Instant::now();
-    revoked(&*authority.store, 0..count, now);
-    println!("{engine}: {count} revoked, recorded in {:.1} s", began.elapsed().as_secs_f64());
     let make = |scope| publish_scope(&authority, &Authorised::service(), &authority.issuers[ISSUER], scope).unwrap();
+    // The base, before anybody is revoked.
+    make(Scope::Whole);
+    let began = Instant::now();
+    revoked(&*authority.store, 0..count, now, dated);
+    println!("{what}: {count} revoked, recorded in {:.1} s", began.elapsed().as_secs_f64());
     let size = |scope| authority.store.get(&CrlRecord::of(ISSUER, scope)).unwrap().unwrap().len();
     let say = |what: &str, bytes: usize, seconds: &[f64], peak: u64| {
         let (ours, reference) = (median(seconds.to_vec()), median((0..ROUNDS).map(|_| written(place, bytes)).collect()));
         let (size, taken) = (bytes as f64 / 1e6, peak as f64 * 1_024.0 / 1e6);
         println!("  {what:<34} {size:>6.1} MB in {ours:>6.2} s; the same bytes written in {reference:>5.2} s; memory {taken:>6.1} MB, {:.1} times their size", taken / size);
     };
+    let (seconds, peak, head) = measured(|| make(Scope::Delta));
+    say(&format!("a delta of {} entries", head.entries), size(Scope::Delta), &[seconds], peak);
     let rounds: Vec<(f64, u64)> = (0..ROUNDS).map(|_| measured(|| make(Scope::Whole))).map(|(seconds, peak, _)| (seconds, peak)).collect();
     let (seconds, peak): (Vec<f64>, Vec<u64>) = rounds.into_iter().unzip();
     say("the whole list (aim 5 s, 4 times)", size(Scope::Whole), &seconds, peak.into_iter().max().unwrap_or_default());
     let (seconds, peak, ()) = measured(|| (0..PARTS).for_each(|shard| drop(make(Scope::Shard(shard)))));
     let parts: usize = (0..PARTS).map(|shard| size(Scope::Shard(shard))).sum();
     println!("  {PARTS} parts, one after the other        {:>6.1} MB in {seconds:>6.2} s; memory {:.1} MB", parts as f64 / 1e6, peak as f64 * 1_024.0 / 1e6);
-    revoked(&*authority.store, count..count + CHANGES, now);
+    revoked(&*authority.store, count..count + CHANGES, now, dated);
     let (seconds, peak, head) = measured(|| make(Scope::Delta));
     say(&format!("a delta of {} entries", head.entries), size(Scope::Delta), &[seconds], peak);
 }
@@ -112,6 +117,8 @@ fn main() {
     let opened = ca::init::init(&place.path().join("ca"), "http://127.0.0.1:8440", "127.0.0.1:8440".parse().unwrap(), &passphrase, &passphrase, Arc::new(runtime::clock::SystemClock)).unwrap();
     let count = std::env::var("SUIYIN_BENCH_REVOKED").ok().and_then(|text| text.parse().ok()).unwrap_or(1_000_000);
     println!("revocation lists");
-    lists("in memory", Arc::new(Memory::new()), &opened.authority, count, place.path());
-    lists("fjall", store::open("fjall:lists", place.path()).unwrap(), &opened.authority, count, place.path());
+    lists("in memory", Arc::new(Memory::new()), &opened.authority, count, false, place.path());
+    for (what, store, dated) in [("fjall", "fjall:lists", false), ("fjall, with invalidity dates", "fjall:dated", true)] {
+        lists(what, store::open(store, place.path()).unwrap(), &opened.authority, count, dated, place.path());
+    }
 }

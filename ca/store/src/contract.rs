@@ -64,7 +64,7 @@ pub(crate) fn tells_damage(error: &std::io::Error) -> bool {
 /// - Sums take every addition, however many commit at once.
 /// - Within a batch appends, counters and sums come first, then puts, then deletes: a delete wins.
 /// - A key or value larger than the engine takes is refused before anything is written, and so is a key of the
-///   store's own tables, those that begin with U+0001. fjall takes keys of 64 KiB and values of 64 MiB, sled keys of
+///   store's own tables, those that begin with U+0001. fjall takes keys of 64 KiB and values of 128 MiB, sled keys of
 ///   384 bytes and values of 4 KiB.
 /// - Reads see every batch whose receipt was given before the read began.
 /// - A damaged record is never given: a read of it, or the opening of the store, ends in `Corrupt`. A state that is

@@ -15,7 +15,7 @@ use crate::plan::{Limits, Writes};
 use crate::watchdog::Watchdog;
 use crate::{Key, directories, fjall_damage, record};
 
-pub(crate) const LIMITS: Limits = Limits { key: 65_535, value: 64 << 20 };
+pub(crate) const LIMITS: Limits = Limits { key: 65_535, value: 128 << 20 };
 
 /// What is gathered in memory, and in the journal, before it becomes a table.
 pub(crate) const MEMTABLE_BYTES: u64 = 64 << 20;

@@ -84,7 +84,7 @@ fn what_no_engine_takes_is_refused_and_changes_nothing(store: &Arc<dyn Store>) {
         assert_eq!((store.get(&key("beside")), store.stream_length("log")), (Ok(None), Ok(0)));
         refusal
     };
-    let large = refused(Batch::new().put(key("a"), vec![0; (64 << 20) + 1]));
+    let large = refused(Batch::new().put(key("a"), vec![0; (128 << 20) + 1]));
     assert!(matches!(large, CommitError::TooLarge { what: "value", .. }), "{large}");
     let large = refused(Batch::new().put(Key::new("table", &[&[1; 65_530]]), b"1".as_slice()));
     assert!(matches!(large, CommitError::TooLarge { what: "key", .. }), "{large}");

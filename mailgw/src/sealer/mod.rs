@@ -19,7 +19,7 @@ pub(crate) use state::CONFIGURATION;
 pub use state::{Configuration, Sealer, init, open};
 
 /// The most bytes of one request: room for two of the largest revocation lists, in base64.
-pub const MAX_REQUEST: usize = 192 << 20;
+pub const MAX_REQUEST: usize = 384 << 20;
 /// The most rows of one order.
 pub const MAX_ROWS: usize = 1_000;
 /// The codes of the two problems that a push goes on after.

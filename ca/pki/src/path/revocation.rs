@@ -10,7 +10,7 @@ use const_oid::ObjectIdentifier as Oid;
 use time::OffsetDateTime;
 
 /// The largest list we look at: over a million entries.
-pub const MAX_BYTES: usize = 64 * 1024 * 1024;
+pub const MAX_BYTES: usize = 128 * 1024 * 1024;
 
 const REASON: Oid = Oid::new_unwrap("2.5.29.21");
 const INVALIDITY_DATE: Oid = Oid::new_unwrap("2.5.29.24");
@@ -20,7 +20,7 @@ const ISSUER_OF_ENTRY: Oid = Oid::new_unwrap("2.5.29.29");
 
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ListError {
-    #[error("the CRL has {0} bytes and at most 67108864 are read; publish it in partitions")]
+    #[error("the CRL has {0} bytes and at most {MAX_BYTES} are read; publish it in partitions")]
     TooLarge(usize),
     #[error("the CRL is damaged: {0}; fetch it again, in DER")]
     Der(#[from] DerError),
