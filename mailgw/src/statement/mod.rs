@@ -146,7 +146,7 @@ fn token(bureau: &str, statement_id: &str) -> String {
         context.update(&(field.len() as u64).to_be_bytes());
         context.update(field.as_bytes());
     }
-    context.finish().as_ref().iter().take(16).map(|byte| format!("{byte:02x}")).collect()
+    crate::hex(context.finish().as_ref().first_chunk::<16>().map_or(&[], <[u8; 16]>::as_slice))
 }
 
 #[cfg(test)]
