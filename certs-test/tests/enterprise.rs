@@ -6,6 +6,7 @@ use certs_test::programs::{Authority, Said, openssl, program, run};
 
 const NAME: &str = "广州示范有限公司";
 const CODE: &str = "91440101MAT000018G";
+const AGENT: &str = "91440101MAT000026B";
 
 #[test]
 fn an_enterprise_signs_what_its_rules_allow_and_nothing_else() {
@@ -57,17 +58,23 @@ fn stamping(place: &std::path::Path) -> Authority {
     authority
 }
 
+/// One operator's directory: a key, a certificate, the anchor.
+fn operator(authority: &Authority, directory: &str, name: &str, code: &str) {
+    run(program("filing"), &["key", "new", "--dir", directory, "--name", name, "--passphrase-file", "pass"], &authority.home).ok();
+    let at = |file: &str| authority.home.join(directory).join(file);
+    std::fs::copy(at("request.csr"), authority.home.join(format!("{directory}.csr"))).unwrap();
+    authority.issue(directory, "enterprise-signing", &["--name", name, "--code", code]);
+    std::fs::copy(authority.home.join(format!("{directory}.pem")), at("certificate.pem")).unwrap();
+    std::fs::copy(authority.home.join("ca/root.pem"), at("root.pem")).unwrap();
+}
+
 #[test]
 fn a_filing_is_submitted_once_and_its_receipt_proved_with_the_anchor_alone() {
     let place = tempfile::tempdir().unwrap();
     let authority = stamping(place.path());
     let mut desk = FilingDesk::found(&authority, "mail.example.cn");
     let filing = |arguments: &[&str]| -> Said { run(program("filing"), arguments, &authority.home) };
-    filing(&["key", "new", "--dir", "firm", "--name", NAME, "--passphrase-file", "pass"]).ok();
-    std::fs::copy(authority.home.join("firm/request.csr"), authority.home.join("firm.csr")).unwrap();
-    authority.issue("firm", "enterprise-signing", &["--name", NAME, "--code", CODE]);
-    std::fs::copy(authority.home.join("firm.pem"), authority.home.join("firm/certificate.pem")).unwrap();
-    std::fs::copy(authority.home.join("ca/root.pem"), authority.home.join("firm/root.pem")).unwrap();
+    operator(&authority, "firm", NAME, CODE);
     // With a file that goes with it.
     filing(&["new", "--kind", "vat-general", "--period", "202610", "--code", CODE, "--out", "vat.jsonc"]).ok();
     std::fs::write(authority.home.join("firm/附表.pdf"), "an attachment").unwrap();
@@ -178,4 +185,85 @@ fn an_enterprise_orders_its_certificate_fetches_it_once_approved_and_renews_it()
     assert_eq!(key("signer.pem"), key("firm/certificate-2.pem"));
     // The order's number and key are in no log.
     assert!(!std::fs::read_to_string(authority.home.join("serve.log")).unwrap().contains(orders[0]["id"].as_str().unwrap()));
+}
+
+#[test]
+fn an_agent_files_for_its_principal_until_the_mandate_is_withdrawn() {
+    let place = tempfile::tempdir().unwrap();
+    let authority = stamping(place.path());
+    let mut desk = FilingDesk::found(&authority, "mail.example.cn");
+    desk.start();
+    operator(&authority, "firm", NAME, CODE);
+    operator(&authority, "agent", "广州代理记账有限公司", AGENT);
+    operator(&authority, "stranger", "广州第三有限公司", "91440101MAT0000346");
+    let url = format!("https://localhost:{}", desk.https);
+    let filing = |dir: &str, arguments: &[&str]| -> Said { run(program("filing"), &[arguments, &["--dir", dir, "--passphrase-file", "pass", "--server", &url, "--json"]].concat(), &authority.home) };
+    let local = |dir: &str, arguments: &[&str]| -> Said { run(program("filing"), &[arguments, &["--dir", dir, "--json"]].concat(), &authority.home) };
+    let today = time::OffsetDateTime::now_utc().to_offset(time::macros::offset!(+8)).date();
+    let (until, before) = ((today + time::Duration::days(90)).to_string(), (today - time::Duration::days(1)).to_string());
+    // What cannot be is told before anything is sent.
+    let give = |more: &[&str]| filing("firm", &[&["mandate", "give"], more].concat());
+    let terms = ["--agent", AGENT, "--kind", "vat-general", "--first-period", "202609", "--last-period", "202610", "--until", &until];
+    for wrong in [
+        ["--agent", CODE, "--kind", "vat-general", "--until", &until],
+        ["--agent", "91440101MAT000026C", "--kind", "vat-general", "--until", &until],
+        ["--agent", AGENT, "--kind", "vat", "--until", &until],
+        ["--agent", AGENT, "--kind", "vat-general", "--until", &before],
+        ["--agent", AGENT, "--kind", "vat-general", "--until", "明年"],
+    ] {
+        let said = give(&wrong);
+        let told: serde_json::Value = serde_json::from_str(said.err.lines().last().unwrap()).unwrap();
+        assert!([2, 3].contains(&said.code) && told["field"].is_string(), "{said:?}");
+    }
+    assert!(!authority.home.join("firm/mandates").exists());
+    // Given; the same again is the same one.
+    let given = give(&terms).json();
+    assert_eq!(give(&terms).json(), given);
+    let id = given["mandate_id"].as_str().unwrap();
+    let (document, signature) = (format!("firm/mandates/{id}.json"), format!("firm/mandates/{id}.p7s"));
+    openssl(&["cms", "-verify", "-cades", "-binary", "-inform", "DER", "-in", &signature, "-content", &document, "-CAfile", "ca/root.pem", "-purpose", "any", "-out", "/dev/null"], &authority.home).ok();
+    // Both see it, nobody else does.
+    let held = filing("agent", &["mandate", "list"]).json();
+    assert_eq!((held.as_array().unwrap().len(), &held[0]["side"], &held[0]["state"], &held[0]["principal"]), (1, &"held".into(), &"live".into(), &CODE.into()), "{held}");
+    assert_eq!(filing("firm", &["mandate", "list"]).json()[0]["side"], "given");
+    assert_eq!(filing("stranger", &["mandate", "list"]).json(), serde_json::json!([]));
+    assert_eq!(filing("stranger", &["mandate", "show", id]).code, 4);
+    // The agent files for a month that the mandate is for.
+    let draft = |file: &str, kind: &str, period: &str| local("agent", &["new", "--kind", kind, "--period", period, "--code", CODE, "--mandate", id, "--out", file]).ok();
+    let sign = |dir: &str, file: &str| run(program("filing"), &["sign", file, "--mandate", id, "--dir", dir, "--passphrase-file", "pass", "--json"], &authority.home);
+    let submit = |dir: &str, signed: &serde_json::Value| filing(dir, &["submit", signed["document"].as_str().unwrap()]);
+    draft("one.jsonc", "vat-general", "202610");
+    let signed = sign("agent", "one.jsonc").json();
+    let first = submit("agent", &signed).json();
+    let receipt: serde_json::Value = serde_json::from_slice(&std::fs::read(authority.home.join(first[0]["receipt"].as_str().unwrap())).unwrap()).unwrap();
+    assert_eq!((&receipt["signer"]["role"], &receipt["uscc"]), (&"agent".into(), &CODE.into()), "{receipt}");
+    // Another month or kind: the program tells it before signing; who signs all the same is refused by the desk.
+    draft("august.jsonc", "vat-general", "202608");
+    let refused = sign("agent", "august.jsonc");
+    assert!(refused.code == 3 && refused.err.contains("委托不包括这一所属期"), "{refused:?}");
+    let text = std::fs::read_to_string(authority.home.join("august.jsonc")).unwrap();
+    let kept = authority.home.join(format!("agent/mandates/{id}.json"));
+    std::fs::rename(&kept, authority.home.join("aside.json")).unwrap();
+    let said = submit("agent", &sign("agent", "august.jsonc").json());
+    assert!(said.code == 3 && said.err.contains("check-10-signer"), "{said:?}");
+    std::fs::rename(authority.home.join("aside.json"), &kept).unwrap();
+    // Nobody but the agent and nobody else's filing.
+    std::fs::write(authority.home.join("other.jsonc"), text.replace("202608", "202609").replace(CODE, "91440101MAT0000346")).unwrap();
+    assert!(sign("agent", "other.jsonc").err.contains("委托单位不是申报的单位"));
+    draft("september.jsonc", "vat-general", "202609");
+    let said = submit("stranger", &sign("stranger", "september.jsonc").json());
+    assert!(said.code == 3 && said.err.contains("check-10-signer"), "{said:?}");
+    // Withdrawn by one command, again is no error; from then on nothing is filed under it. The agent cannot withdraw it.
+    let september = sign("agent", "september.jsonc").json();
+    assert_eq!(filing("agent", &["mandate", "withdraw", id]).code, 8);
+    assert_eq!(filing("firm", &["mandate", "withdraw", id]).json()["state"], "withdrawn");
+    filing("firm", &["mandate", "withdraw", id]).ok();
+    let said = submit("agent", &september);
+    assert!(said.code == 3 && said.err.contains("check-10-signer"), "{said:?}");
+    assert_eq!(filing("agent", &["mandate", "show", id]).json()["state"], "withdrawn");
+    draft("once-more.jsonc", "vat-general", "202609");
+    assert!(sign("agent", "once-more.jsonc").err.contains("委托已经撤回"));
+    // What was receipted before stays, and the same terms again are another mandate.
+    assert_eq!(submit("agent", &signed).json(), first);
+    assert_ne!(give(&terms).json()["mandate_id"], given["mandate_id"]);
 }

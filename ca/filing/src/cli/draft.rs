@@ -2,13 +2,23 @@
 
 use std::fmt::Write;
 
-use policies::filing::{Field, FieldKind, FilingPeriod, Kind, Path, Step};
+use policies::filing::{Field, FieldKind, FilingPeriod, Kind, Path, Role, Step};
 use policies::identity::CreditCode;
 
-use crate::document::FilingId;
+use crate::document::{FilingId, MandateId};
+
+/// What stands above the form.
+pub(super) struct Head<'a> {
+    pub kind: &'a Kind,
+    pub period: FilingPeriod,
+    pub code: &'a CreditCode,
+    pub id: &'a FilingId,
+    pub mandate: Option<&'a MandateId>,
+}
 
 /// JSON with comments, as `check` and `sign` read it.
-pub(super) fn written(kind: &Kind, period: FilingPeriod, code: &CreditCode, id: &FilingId, chinese: bool) -> String {
+pub(super) fn written(head: &Head<'_>, chinese: bool) -> String {
+    let Head { kind, period, code, id, mandate } = head;
     let (title, title_en) = kind.titles();
     let mut out = String::new();
     let _ = writeln!(out, "// {}", if chinese { title } else { title_en });
@@ -16,7 +26,13 @@ pub(super) fn written(kind: &Kind, period: FilingPeriod, code: &CreditCode, id: 
     if let Some(version) = kind.form_version() {
         let _ = writeln!(out, "  \"form_version\": \"{version}\",");
     }
-    let _ = writeln!(out, "  \"kind\": \"{}\",\n  \"uscc\": \"{}\",\n  \"period\": \"{period}\",\n  \"revision\": 1,\n  \"signer_role\": \"operator\",\n  \"payload\": {{", kind.name(), code.as_str());
+    let _ = writeln!(out, "  \"kind\": \"{}\",\n  \"uscc\": \"{}\",\n  \"period\": \"{period}\",\n  \"revision\": 1,", kind.name(), code.as_str());
+    let role = if mandate.is_some() { Role::Agent } else { Role::Operator };
+    let _ = writeln!(out, "  \"signer_role\": \"{}\",", role.name());
+    if let Some(mandate) = mandate {
+        let _ = writeln!(out, "  \"mandate\": \"{mandate}\",");
+    }
+    out += "  \"payload\": {\n";
     object(kind, &Path::default(), 4, chinese, &mut out);
     out += "  },\n}\n";
     out

@@ -9,16 +9,15 @@ use pki::cms::SignerPlan;
 use pki::path::{ANY_PURPOSE, Anchors, CertificateFacts, Requirements, Validation};
 use pki::signer::SignatureAlgorithm;
 use pki::view::CertificateView;
-use policies::identity::CreditCode;
-use ring::rand::{SecureRandom, SystemRandom};
 use runtime::clock::{Clock, SystemClock};
 use runtime::exit::{Exit, Problem};
 use runtime::fetch::Fetcher;
 use runtime::terminal::{json, line};
 use serde::{Deserialize, Serialize};
 
-use super::enterprise::{Place, ROOT, usable};
+use super::enterprise::{Place, ROOT};
 use super::kept::Trust;
+use super::sign::usable;
 use super::wire::runtime;
 use crate::desk::{hex, sha256_hex};
 
@@ -142,13 +141,11 @@ fn written(value: &impl Serialize) -> Result<Vec<u8>, Problem> {
 pub fn request(wanted: &Request) -> Result<(), Problem> {
     let place = &wanted.place;
     // 1.
-    let code = CreditCode::parse(&wanted.code).map_err(|error| Problem::new(Exit::Usage, "code", error.to_string(), place.said("请核对统一社会信用代码", "check the credit code")).at("code"))?;
+    let code = place.code(&wanted.code)?;
     let csr = String::from_utf8(place.read(&place.dir.join("request.csr"), MAX_SMALL)?).map_err(|error| odd(place, error))?;
     let evidence = wanted.evidence.iter().map(|one| evidence(place, one)).collect::<Result<_, _>>()?;
-    let mut random = [0; 16];
-    SystemRandom::new().fill(&mut random).map_err(|_| Problem::new(Exit::Internal, "random", "the system gives no random numbers", "report this"))?;
     let applicant = Applicant { name: wanted.name.clone(), code: code.as_str().to_owned(), mailbox: wanted.mailbox.clone() };
-    let mut order = Order { profile: PROFILE.to_owned(), request: csr, applicant, evidence, key: hex(&random) };
+    let mut order = Order { profile: PROFILE.to_owned(), request: csr, applicant, evidence, key: hex(&place.random()?) };
     // 2. Another order under the same key is refused here, before the authority has to.
     if let Some(before) = stored::<Order>(place, ORDER)? {
         order.key = before.key;
@@ -257,8 +254,7 @@ pub fn renew(wanted: &Renew) -> Result<(), Problem> {
     // 1.
     let (now, chain) = (SystemClock.now(), place.chain(None)?);
     let (leaf, above) = chain.split_first().ok_or_else(|| odd(place, "an empty chain"))?;
-    usable(place, leaf, now)?;
-    let facts = CertificateFacts::parse(leaf).map_err(|error| odd(place, error))?;
+    let facts = usable(place, leaf, now)?;
     let code = facts.credit_code().ok_or_else(|| odd(place, "no credit code"))?;
     let placed: Option<Placed> = stored(place, PLACED)?;
     let authority = wanted.authority.clone().or(placed.map(|placed| placed.authority));

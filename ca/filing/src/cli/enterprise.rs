@@ -1,26 +1,22 @@
-//! The enterprise's side: a key, a draft with every field explained, its check, its signature. Chinese first, `--lang en`.
+//! The enterprise's side: a key, a draft with every field explained, its check. Chinese first, `--lang en`.
 
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use clap::{Args, ValueEnum};
 use keys::{DnType, KeyHandle, KeyStore, Passphrase};
-use pki::cms::{ContentDigest, SignerPlan};
-use pki::path::CertificateFacts;
-use pki::signature::DigestAlgorithm;
 use pki::signer::{SignatureAlgorithm, Signer as _};
 use policies::authority::CITY;
-use policies::filing::{FilingPeriod, Filings, KindName};
+use policies::filing::{FilingPeriod, Filings, Kind, KindName, PeriodForm, Role};
 use policies::identity::CreditCode;
 use ring::rand::{SecureRandom, SystemRandom};
 use runtime::clock::{Clock, SystemClock};
 use runtime::exit::{Exit, Problem};
 use runtime::state::write_atomically;
 use runtime::terminal::{json, line};
-use time::OffsetDateTime;
 
 use super::draft;
-use crate::document::{Filing, FilingId, MAX_BYTES, Value};
+use crate::document::{Filing, FilingError, FilingId, MAX_BYTES, MandateId, Value};
 use crate::rules::{Failure, History, Judgement, judge};
 
 const KEY: &str = "operator";
@@ -76,6 +72,9 @@ pub struct New {
     code: String,
     #[arg(long, value_name = "FILE")]
     out: PathBuf,
+    /// 委托编号：代理他人申报时填写，--code 为委托单位的代码 (the mandate, when filing for another, whose code --code then is).
+    #[arg(long, value_name = "ID")]
+    mandate: Option<String>,
 }
 
 #[derive(Debug, Args)]
@@ -84,19 +83,9 @@ pub struct Checked {
     pub place: Place,
     /// 草稿 (a draft).
     file: PathBuf,
-}
-
-#[derive(Debug, Args)]
-pub struct Signed {
-    #[command(flatten)]
-    pub place: Place,
-    /// 草稿 (a draft).
-    file: PathBuf,
-    /// 证书链 PEM (the certificate with its issuers), as the authority gave it; DIR/certificate.pem without it.
-    #[arg(long, value_name = "FILE")]
-    certificate: Option<PathBuf>,
-    #[arg(long, value_name = "FILE")]
-    passphrase_file: Option<PathBuf>,
+    /// 委托编号：按代理签署核对 (check it as signed by an agent under this mandate).
+    #[arg(long, value_name = "ID")]
+    mandate: Option<String>,
 }
 
 /// The first key with its request and certificate, or one that followed: nothing is written over.
@@ -214,13 +203,51 @@ impl Place {
         if chain.is_empty() { Err(bad("文件中没有证书", "there is no certificate in it")) } else { Ok(chain) }
     }
 
-    fn draft(&self, file: &Path) -> Result<Filing, Problem> {
+    /// A draft; signed by an agent where a mandate is named.
+    pub(super) fn draft(&self, file: &Path, mandate: Option<&MandateId>) -> Result<Filing, Problem> {
         let bytes = self.read(file, MAX_BYTES as u64)?;
-        let read = Value::parse_draft(&bytes).map_err(Into::into).and_then(Filing::from_value);
-        read.map_err(|error| {
-            let (zh, en) = (error.chinese(), error.to_string());
-            self.refuse(Exit::Refused, "document", (&zh, "请改正后再试"), (&en, "mend it and try again")).at(error.pointer())
+        let read = Value::parse_draft(&bytes).map_err(FilingError::from).and_then(|mut value| {
+            if let (Some(mandate), Value::Object(members)) = (mandate, &mut value) {
+                members.insert("signer_role", Value::text(Role::Agent.name()));
+                members.insert("mandate", Value::text(mandate.as_str()));
+            }
+            Filing::from_value(value)
+        });
+        read.map_err(|error| self.misread(&error))
+    }
+
+    pub(super) fn misread(&self, error: &FilingError) -> Problem {
+        let (zh, en) = (error.chinese(), error.to_string());
+        self.refuse(Exit::Refused, "document", (&zh, "请改正后再试"), (&en, "mend it and try again")).at(error.pointer())
+    }
+
+    pub(super) fn mandate(&self, text: Option<&str>) -> Result<Option<MandateId>, Problem> {
+        let wrong = || self.refuse(Exit::Usage, "mandate", ("这不是委托编号", "委托编号是 26 位字母数字；filing mandate list 可以查到"), ("this is no mandate's id", "it has 26 letters and digits; `filing mandate list` tells it")).at("mandate");
+        text.map(|text| MandateId::parse(text).ok_or_else(wrong)).transpose()
+    }
+
+    pub(super) fn code(&self, text: &str) -> Result<CreditCode, Problem> {
+        CreditCode::parse(text).map_err(|error| {
+            let (zh, en) = (format!("“{text}”不是统一社会信用代码"), format!("`{text}` is no unified social credit code: {error}"));
+            self.refuse(Exit::Usage, "code", (&zh, "请照营业执照填写 18 位代码"), (&en, "write the 18 letters and digits of the business licence")).at("code")
         })
+    }
+
+    pub(super) fn unknown_kind(&self, filings: &Filings, text: &str) -> Problem {
+        let known = |month: &str, year: &str| {
+            let form = |kind: &Kind| if kind.period() == PeriodForm::Month { month.to_owned() } else { year.to_owned() };
+            filings.kinds().iter().map(|kind| format!("{} ({})", kind.name().typed(), form(kind))).collect::<Vec<_>>()
+        };
+        let (zh, en) = (known("按月，如 202610", "按年，如 2026").join("、"), known("by month, as 202610", "by year, as 2026").join(", "));
+        let (zh, en) = ((format!("没有这种申报或所属期：{text}"), format!("可用：{zh}")), (format!("there is no such kind of filing or period: {text}"), format!("there are: {en}")));
+        self.refuse(Exit::Usage, "kind", (&zh.0, &zh.1), (&en.0, &en.1)).at("kind")
+    }
+
+    pub(super) fn random(&self) -> Result<[u8; 16], Problem> {
+        let mut random = [0; 16];
+        let none = |_| self.refuse(Exit::Internal, "random", ("系统没有给出随机数", "请重试；仍不行请报告"), ("the system gives no random numbers", "try again; report it if that does not help"));
+        SystemRandom::new().fill(&mut random).map_err(none)?;
+        Ok(random)
     }
 
     fn tell(&self, failure: &Failure) -> Result<(), Problem> {
@@ -235,7 +262,7 @@ impl Place {
         line(&format!("{} {} {title}: {what}{}; {next}", failure.rule, failure.field, numbers.unwrap_or_default()))
     }
 
-    fn tell_all(&self, judgement: &Judgement) -> Result<(), Problem> {
+    pub(super) fn tell_all(&self, judgement: &Judgement) -> Result<(), Problem> {
         for failure in &judgement.failures {
             self.tell(failure)?;
         }
@@ -249,7 +276,7 @@ impl Place {
         if judgement.is_kept() { line(self.said("全部规则通过。", "every rule that was judged holds.")) } else { Ok(()) }
     }
 
-    fn unkept(&self, judgement: &Judgement) -> Problem {
+    pub(super) fn unkept(&self, judgement: &Judgement) -> Problem {
         let count = judgement.failures.len() + judgement.left_out;
         self.refuse(Exit::Refused, "rules", (&format!("{count} 处不符合规则"), "请逐条改正后再 check"), (&format!("{count} rules do not hold"), "mend each and check again"))
     }
@@ -278,15 +305,11 @@ pub fn new(wanted: &New) -> Result<(), Problem> {
     let filings = place.filings()?;
     let period = FilingPeriod::parse(&wanted.period);
     let kind = KindName::parse_typed(&wanted.kind).zip(period).and_then(|(kind, period)| filings.current(&kind, period));
-    let (kind, period) = kind.zip(period).ok_or_else(|| {
-        let known: Vec<String> = filings.kinds().iter().map(|kind| format!("{} ({})", kind.name().typed(), kind.period())).collect();
-        place.refuse(Exit::Usage, "kind", ("没有用于这一所属期的这种申报", &format!("可用：{}", known.join("、"))), ("there is no such kind of filing for this period", &format!("there are: {}", known.join(", "))))
-    })?;
-    let code = CreditCode::parse(&wanted.code).map_err(|error| Problem::new(Exit::Usage, "code", error.to_string(), place.said("请核对统一社会信用代码", "check the credit code")).at("code"))?;
-    let mut random = [0; 16];
-    SystemRandom::new().fill(&mut random).map_err(|_| Problem::new(Exit::Internal, "random", "the system gives no random numbers", "report this"))?;
-    let id = FilingId::from_random(random);
-    place.keep(&wanted.out, draft::written(kind, period, &code, &id, place.lang == Language::Zh).as_bytes())?;
+    let (kind, period) = kind.zip(period).ok_or_else(|| place.unknown_kind(&filings, &format!("{} {}", wanted.kind, wanted.period)))?;
+    let (code, mandate) = (place.code(&wanted.code)?, place.mandate(wanted.mandate.as_deref())?);
+    let id = FilingId::from_random(place.random()?);
+    let head = draft::Head { kind, period, code: &code, id: &id, mandate: mandate.as_ref() };
+    place.keep(&wanted.out, draft::written(&head, place.lang == Language::Zh).as_bytes())?;
     let deadline = filings.deadline(kind, period);
     if place.json {
         let deadline = deadline.map(|deadline| serde_json::json!({ "date": deadline.date.to_string(), "rule": deadline.rule, "confirmed": deadline.confirmed }));
@@ -299,84 +322,18 @@ pub fn new(wanted: &New) -> Result<(), Problem> {
     line(&format!("{} {}", place.said("草稿：", "draft:"), wanted.out.display()))
 }
 
-fn judged(place: &Place, filing: &Filing) -> Result<Judgement, Problem> {
+pub(super) fn judged(place: &Place, filing: &Filing) -> Result<Judgement, Problem> {
     Ok(judge(filing, &place.filings()?, &History::default(), SystemClock.now().to_offset(CITY).date()))
 }
 
 /// Every rule over a draft, every failure at once.
 pub fn check(wanted: &Checked) -> Result<(), Problem> {
     let place = &wanted.place;
-    let judgement = judged(place, &place.draft(&wanted.file)?)?;
+    let judgement = judged(place, &place.draft(&wanted.file, place.mandate(wanted.mandate.as_deref())?.as_ref())?)?;
     if place.json {
         json(&judgement)?;
     } else {
         place.tell_all(&judgement)?;
     }
     if judgement.is_kept() { Ok(()) } else { Err(place.unkept(&judgement)) }
-}
-
-/// Signs what its rules allow: the canonical octets and a detached CAdES signature (B-B), side by side, never written over.
-pub fn sign(wanted: &Signed) -> Result<(), Problem> {
-    let place = &wanted.place;
-    // 1. Only what keeps its rules is worth a signature.
-    let filing = place.draft(&wanted.file)?;
-    let judgement = judged(place, &filing)?;
-    if !judgement.is_kept() {
-        place.tell_all(&judgement)?;
-        return Err(place.unkept(&judgement));
-    }
-    // 2. The certificate: this enterprise's, or an agent's, for signing, and current.
-    let now = SystemClock.now();
-    let chain = place.chain(wanted.certificate.as_deref())?;
-    let (leaf, above) = chain.split_first().ok_or_else(|| Problem::new(Exit::Internal, "certificate", "an empty chain", "report this"))?;
-    let bad = |reason: String| Problem::new(Exit::Refused, "certificate", reason, place.said("请给出认证机构签发的证书链（PEM）", "give the chain that the authority issued, PEM"));
-    let facts = CertificateFacts::parse(leaf).map_err(|error| bad(error.to_string()))?;
-    let of_agent = matches!(filing.signer(), crate::document::Signer::Agent(_));
-    if !of_agent && facts.credit_code() != Some(filing.uscc().as_str()) {
-        return Err(bad(place.said("证书中的统一社会信用代码与申报不一致", "the certificate's credit code is not the filing's").into()).at("/uscc"));
-    }
-    usable(place, leaf, now)?;
-    let above: Vec<&[u8]> = above.iter().map(Vec::as_slice).collect();
-    // 3. The signature over the canonical octets.
-    let key = place.key(wanted.passphrase_file.as_deref(), leaf)?;
-    let unsigned = |error: pki::cms::SealError| Problem::new(Exit::Refused, "signature", error.to_string(), place.said("请使用本密钥的证书", "use the certificate of this key"));
-    let plan = SignerPlan::new(leaf, &above).map_err(unsigned)?;
-    let digest = match plan.digest_algorithm() {
-        DigestAlgorithm::Sha384 => digest_of::<48>(DigestAlgorithm::Sha384, filing.canonical()).map(ContentDigest::from),
-        _ => digest_of::<32>(DigestAlgorithm::Sha256, filing.canonical()).map(ContentDigest::from),
-    };
-    let digest = digest.ok_or_else(|| Problem::new(Exit::Internal, "digest", "the digest has another length than its hash", "report this"))?;
-    let signature = plan.seal(digest, now, &key).map_err(unsigned)?;
-    // 4. Kept, the document first: a signature is never here without it. Signed again, the first signature stays.
-    let (document, sealed) = (place.dir.join(format!("{}.json", filing.id())), place.dir.join(format!("{}.p7s", filing.id())));
-    place.keep(&document, filing.canonical())?;
-    if !sealed.exists() {
-        place.keep(&sealed, &signature)?;
-    }
-    if place.json {
-        return json(&serde_json::json!({ "filing_id": filing.id().as_str(), "document": document, "signature": sealed }));
-    }
-    line(&format!("{} {} {}", place.said("已签名：", "signed:"), document.display(), sealed.display()))
-}
-
-/// Whether a certificate may sign now: within its time, and made for signing.
-pub(super) fn usable(place: &Place, certificate: &[u8], now: OffsetDateTime) -> Result<(), Problem> {
-    let refused = |zh: String, en: String, next: (&str, &str)| Err(place.refuse(Exit::Refused, "certificate", (&zh, next.0), (&en, next.1)));
-    let facts = CertificateFacts::parse(certificate).map_err(|error| Problem::new(Exit::Refused, "certificate", error.to_string(), place.said("请给出认证机构签发的证书", "give the certificate that the authority issued")))?;
-    if now > facts.not_after {
-        let ended = facts.not_after.to_offset(CITY).date();
-        return refused(format!("证书已于 {ended} 到期"), format!("the certificate ended on {ended}"), ("请换新证书后再签", "sign with a new certificate"));
-    }
-    if now < facts.not_before {
-        let begins = facts.not_before.to_offset(CITY).date();
-        return refused(format!("证书自 {begins} 起生效"), format!("the certificate begins on {begins}"), ("请核对本机时间", "check this machine's clock"));
-    }
-    if !crate::desk::trust::signs(certificate) {
-        return refused("该证书不能用于签名".into(), "the certificate is not for signing".into(), ("请使用企业签名证书", "use the enterprise's signing certificate"));
-    }
-    Ok(())
-}
-
-fn digest_of<const N: usize>(algorithm: DigestAlgorithm, content: &[u8]) -> Option<[u8; N]> {
-    algorithm.digest(content).try_into().ok()
 }

@@ -6,6 +6,8 @@ mod enrol;
 mod enterprise;
 mod expiry;
 mod kept;
+mod mandate;
+mod sign;
 mod submit;
 mod verify;
 mod wire;
@@ -38,7 +40,7 @@ enum Command {
     Check(enterprise::Checked),
     /// 签名 (sign: canonical JSON and a detached CAdES signature).
     #[command(after_help = "Example:\n  filing sign vat.jsonc --certificate enterprise.pem --passphrase-file pass")]
-    Sign(enterprise::Signed),
+    Sign(sign::Signed),
     /// 在线申请证书；重复执行仍是同一申请 (order the certificate at the authority; again is the same order).
     #[command(after_help = "Example:\n  filing request --authority http://ca.example.cn --name 广州某某有限公司 --code 91440101MAT000018G --evidence licence=licence.pdf")]
     Request(enrol::Request),
@@ -54,6 +56,9 @@ enum Command {
     /// 申报状态，并保存新的回执 (where filings stand; new receipts are proved and kept).
     #[command(after_help = "Example:\n  filing status 01JDPD6Z3SFM7T5K9V8R2Q4XNB --server https://desk.example.cn:8450")]
     Status(submit::Status),
+    /// 委托代理申报 (mandates: what an agent may file for a principal).
+    #[command(subcommand)]
+    Mandate(Box<mandate::Command>),
     /// 本目录中的申报与回执 (what was signed here, and its receipts).
     #[command(after_help = "Example:\n  filing list --json")]
     List(kept::List),
@@ -94,6 +99,7 @@ fn place(command: &Command) -> Option<&enterprise::Place> {
         Command::Check(wanted) => Some(&wanted.place),
         Command::Sign(wanted) => Some(&wanted.place),
         Command::Submit(wanted) => Some(&wanted.place),
+        Command::Mandate(command) => Some(command.place()),
         Command::Status(wanted) => Some(&wanted.place),
         Command::List(wanted) => Some(&wanted.place),
         Command::Receipt(Receipt::Verify(wanted)) => Some(&wanted.place),
@@ -118,6 +124,7 @@ pub fn run(cli: Cli) -> Exit {
         Command::Status(wanted) => ended(submit::status(&wanted), wanted.place.json),
         Command::List(wanted) => ended(kept::list(&wanted), wanted.place.json),
         Command::Receipt(Receipt::Verify(wanted)) => kept::verify(&wanted),
-        Command::Sign(wanted) => ended(enterprise::sign(&wanted), wanted.place.json),
+        Command::Sign(wanted) => ended(sign::sign(&wanted), wanted.place.json),
+        Command::Mandate(command) => ended(mandate::run(&command), command.place().json),
     }
 }

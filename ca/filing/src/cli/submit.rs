@@ -14,8 +14,9 @@ use runtime::revocation::RevocationLists;
 use runtime::terminal::{json, line};
 use serde::Deserialize;
 
-use super::enterprise::{Place, usable};
+use super::enterprise::Place;
 use super::kept::{Beside, Trust, kept_lists, list_addresses, lists_as_pem, shown, unlike};
+use super::sign::Holder;
 use super::wire::{Body, Desk, Identity};
 use crate::document::{Attachment, Filing, FilingId};
 use crate::keep::Receipt;
@@ -27,10 +28,10 @@ const MAX_RECEIPTS: usize = 64;
 pub struct Server {
     /// 受理系统地址 (the desk): https://HOST[:PORT].
     #[arg(long, env = "SUIYIN_DESK_URL")]
-    server: String,
+    pub(super) server: String,
     /// 受理系统繁忙或不可达时最多等待的秒数 (how long a busy or absent desk is waited for, seconds).
     #[arg(long, default_value_t = 120)]
-    wait: u64,
+    pub(super) wait: u64,
 }
 
 #[derive(Debug, Args)]
@@ -47,11 +48,8 @@ pub struct Submit {
     /// 附件所在目录 (where the attachments are); the filing's own directory without it.
     #[arg(long, value_name = "DIR")]
     attachments: Option<PathBuf>,
-    /// 证书链 PEM (the certificate with its issuers); DIR/certificate.pem without it.
-    #[arg(long, value_name = "FILE")]
-    certificate: Option<PathBuf>,
-    #[arg(long, value_name = "FILE")]
-    passphrase_file: Option<PathBuf>,
+    #[command(flatten)]
+    holder: Holder,
 }
 
 #[derive(Debug, Args)]
@@ -80,11 +78,8 @@ pub fn submit(wanted: &Submit) -> Result<(), Problem> {
     // 1. Before anything is sent: what could not be receipted is not begun.
     let ready: Vec<Ready> = wanted.files.iter().map(|file| ready(place, file, wanted.attachments.as_deref())).collect::<Result<_, _>>()?;
     // 2.
-    let (chain, anchors) = (place.chain(wanted.certificate.as_deref())?, wanted.trust.anchors(place)?);
-    let leaf = chain.first().map(Vec::as_slice).unwrap_or_default();
-    usable(place, leaf, SystemClock.now())?;
-    let key = place.key(wanted.passphrase_file.as_deref(), leaf)?;
-    let desk = Desk::at(place, &wanted.server.server, &Identity { anchors: &anchors, caller: Some((&chain, key)) }, wanted.server.wait)?;
+    let (signer, anchors) = (wanted.holder.signer(place, SystemClock.now())?, wanted.trust.anchors(place)?);
+    let desk = Desk::at(place, &wanted.server.server, &Identity { anchors: &anchors, caller: Some(signer.caller()) }, wanted.server.wait)?;
     // 3–5, each filing for itself: one that is refused does not keep the others.
     let (mut told, mut first) = (Vec::new(), None);
     for one in &ready {

@@ -105,7 +105,15 @@ fn explained(member: &str) -> &'static str {
         "filing_id" => "26 位申报编号，由 filing new 生成",
         "form_version" => "表的版本，1 至 16 个字母、数字或连字符",
         "kind" => "申报种类，如 VAT_GENERAL",
+        "agent" => "代理单位的统一社会信用代码，与委托单位不同",
+        "first_period" => "可申报的第一个月份，如 202601；与 last_period 同填或同不填",
+        "from" => "生效日期，如 2026-12-01",
+        "kinds" => "委托的申报种类，1 至 64 种，不重复",
+        "last_period" => "可申报的最后一个月份，不早于 first_period",
         "mandate" => "委托编号；仅在 signer_role 为 agent 时填写",
+        "mandate_id" => "26 位委托编号",
+        "principal" => "委托单位的统一社会信用代码",
+        "until" => "最后一天，不早于生效日期，如 2027-06-30",
         "payload" => "表的内容",
         "period" => "所属期，如 202610 或 2026",
         "prev_filing_id" => "上一版的申报编号；第 1 版不填，之后必填",
@@ -235,7 +243,7 @@ pub(super) fn required<'a, T>(object: &'a Object, member: &'static str, expected
     read(value).ok_or(FilingError::Wrong { member, expected })
 }
 
-fn optional<'a, T>(object: &'a Object, member: &'static str, expected: &'static str, read: impl Fn(&'a Value) -> Option<T>) -> Result<Option<T>, FilingError> {
+pub(super) fn optional<'a, T>(object: &'a Object, member: &'static str, expected: &'static str, read: impl Fn(&'a Value) -> Option<T>) -> Result<Option<T>, FilingError> {
     object.get(member).map(|value| read(value).ok_or(FilingError::Wrong { member, expected })).transpose()
 }
 

@@ -1,18 +1,22 @@
-//! 委托: an enterprise lets another file for it, kind by kind and until a day; and takes that back.
+//! 委托: an enterprise lets another file for it, kind by kind, for some periods or all, and until a day; and takes that back.
 
-use policies::filing::KindName;
+use std::ops::RangeInclusive;
+
+use policies::filing::{FilingPeriod, KindName};
 use policies::identity::CreditCode;
+use policies::statement::Period;
 use time::Date;
 use time::macros::format_description;
 
 use super::attachment::credit_code;
-use super::filing::{FilingError, required};
+use super::filing::{FilingError, optional, required};
 use super::id::MandateId;
 use super::json::{Object, Value};
 
 pub const MAX_MANDATE_KINDS: usize = 64;
 const MANDATE: &str = "MANDATE";
 const WITHDRAWAL: &str = "MANDATE_WITHDRAWAL";
+const MEMBERS: [&str; 9] = ["kind", "mandate_id", "principal", "agent", "kinds", "first_period", "last_period", "from", "until"];
 
 /// What a principal signs for an agent.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -23,6 +27,8 @@ pub struct Mandate {
     pub agent: CreditCode,
     /// At least one, each once.
     pub kinds: Vec<KindName>,
+    /// The months that may be filed for, the last one included; every period without.
+    pub periods: Option<RangeInclusive<Period>>,
     /// The first day, by the city's time.
     pub from: Date,
     /// The last day, by the city's time; not before `from`.
@@ -66,13 +72,22 @@ impl Mandate {
     /// Reads the canonical octets and no others.
     pub fn parse(bytes: &[u8]) -> Result<Self, FilingError> {
         let value = Value::parse(bytes)?;
-        let object = whole(&value, &["kind", "mandate_id", "principal", "agent", "kinds", "from", "until"])?;
+        let object = whole(&value, &MEMBERS)?;
         kind_is(object, MANDATE)?;
+        let month = |member| optional(object, member, "a month, as 202610", |value| value.as_text().and_then(|text| Period::parse(text).ok()));
+        let periods = match (month("first_period")?, month("last_period")?) {
+            (None, None) => None,
+            (Some(first), Some(last)) if first <= last => Some(first..=last),
+            (Some(_), Some(_)) => return Err(FilingError::Wrong { member: "last_period", expected: "the month of `first_period` or a later one" }),
+            (Some(_), None) => return Err(FilingError::Missing { member: "last_period", expected: "the last month that may be filed for" }),
+            (None, Some(_)) => return Err(FilingError::Missing { member: "first_period", expected: "the first month that may be filed for" }),
+        };
         let mandate = Self {
-            id: required(object, "mandate_id", "26 letters, as `filing mandate new` makes them", |value| value.as_text().and_then(MandateId::parse))?,
+            id: required(object, "mandate_id", "26 letters, as `filing mandate give` makes them", |value| value.as_text().and_then(MandateId::parse))?,
             principal: required(object, "principal", "a unified social credit code in capitals", |value| value.as_text().and_then(credit_code))?,
             agent: required(object, "agent", "a unified social credit code in capitals", |value| value.as_text().and_then(credit_code))?,
             kinds: required(object, "kinds", "1 to 64 kinds of filing, each once", read_kinds)?,
+            periods,
             from: required(object, "from", "a day, as 2026-12-31", date)?,
             until: required(object, "until", "a day, as 2026-12-31", date)?,
         };
@@ -87,7 +102,7 @@ impl Mandate {
 
     /// The octets that the principal signs.
     pub fn canonical(&self) -> Vec<u8> {
-        let members = [
+        let mut members = Object::from([
             ("kind", Value::text(MANDATE)),
             ("mandate_id", Value::text(self.id.as_str())),
             ("principal", Value::text(self.principal.as_str())),
@@ -95,13 +110,26 @@ impl Mandate {
             ("kinds", Value::Array(self.kinds.iter().map(|kind| Value::text(kind.as_str())).collect())),
             ("from", Value::text(date_text(self.from))),
             ("until", Value::text(date_text(self.until))),
-        ];
-        Value::Object(Object::from(members)).canonical()
+        ]);
+        if let Some(periods) = &self.periods {
+            members.insert("first_period", Value::text(periods.start().to_string()));
+            members.insert("last_period", Value::text(periods.end().to_string()));
+        }
+        Value::Object(members).canonical()
     }
 
-    /// Whether it lets `agent` file this kind for `principal` on a day; a withdrawal is not known here.
-    pub fn covers(&self, principal: &CreditCode, agent: &CreditCode, kind: &KindName, day: Date) -> bool {
-        self.principal == *principal && self.agent == *agent && self.kinds.contains(kind) && (self.from..=self.until).contains(&day)
+    /// Whether it lets `agent` file this kind and period for `principal` on a day; a withdrawal is not known here.
+    pub fn covers(&self, principal: &CreditCode, agent: &CreditCode, kind: &KindName, period: FilingPeriod, day: Date) -> bool {
+        self.principal == *principal && self.agent == *agent && self.kinds.contains(kind) && self.is_for(period) && (self.from..=self.until).contains(&day)
+    }
+
+    /// Whether this period may be filed for: of a year every month.
+    pub fn is_for(&self, period: FilingPeriod) -> bool {
+        let Some(periods) = &self.periods else { return true };
+        match period {
+            FilingPeriod::Month(month) => periods.contains(&month),
+            FilingPeriod::Year(year) => ["01", "12"].iter().all(|month| Period::parse(&format!("{year:04}{month}")).is_ok_and(|month| periods.contains(&month))),
+        }
     }
 }
 
@@ -136,7 +164,7 @@ mod tests {
     fn mandate() -> Mandate {
         let code = |text| CreditCode::parse(text).unwrap();
         let kinds = ["VAT_GENERAL", "SI_STAFF_CHANGE"].map(|kind| KindName::parse(kind).unwrap()).to_vec();
-        Mandate { id: MandateId::from_random([1; 16]), principal: code("91440101MAT000018G"), agent: code("91440101MAT000026B"), kinds, from: date!(2026 - 11 - 01), until: date!(2026 - 12 - 31) }
+        Mandate { id: MandateId::from_random([1; 16]), principal: code("91440101MAT000018G"), agent: code("91440101MAT000026B"), kinds, periods: None, from: date!(2026 - 11 - 01), until: date!(2026 - 12 - 31) }
     }
 
     #[test]
@@ -144,10 +172,18 @@ mod tests {
         let mandate = mandate();
         assert_eq!(Mandate::parse(&mandate.canonical()).as_ref(), Ok(&mandate));
         let kind = |text| KindName::parse(text).unwrap();
-        let covers = |kind: &KindName, day| mandate.covers(&mandate.principal, &mandate.agent, kind, day);
+        let october = FilingPeriod::parse("202610").unwrap();
+        let covers = |kind: &KindName, day| mandate.covers(&mandate.principal, &mandate.agent, kind, october, day);
         assert!(covers(&kind("VAT_GENERAL"), date!(2026 - 11 - 01)) && covers(&kind("VAT_GENERAL"), date!(2026 - 12 - 31)));
         assert!(!covers(&kind("VAT_GENERAL"), date!(2027 - 01 - 01)) && !covers(&kind("SI_WAGE_BASE"), date!(2026 - 12 - 01)));
-        assert!(!mandate.covers(&mandate.agent, &mandate.principal, &kind("VAT_GENERAL"), date!(2026 - 12 - 01)));
+        assert!(!mandate.covers(&mandate.agent, &mandate.principal, &kind("VAT_GENERAL"), october, date!(2026 - 12 - 01)));
+        // For some months only: of a year all of them.
+        let month = |text| Period::parse(text).unwrap();
+        let some = Mandate { periods: Some(month("202601")..=month("202612")), ..mandate.clone() };
+        assert_eq!(Mandate::parse(&some.canonical()).as_ref(), Ok(&some));
+        let is_for = |text| some.is_for(FilingPeriod::parse(text).unwrap());
+        assert!(is_for("202601") && is_for("202612") && is_for("2026") && !is_for("202512") && !is_for("202701") && !is_for("2027") && !is_for("2025"));
+        assert!(mandate.is_for(october) && !Mandate { periods: Some(month("202602")..=month("202612")), ..mandate.clone() }.is_for(FilingPeriod::parse("2026").unwrap()));
         let withdrawal = Withdrawal { id: mandate.id.clone(), principal: mandate.principal.clone() };
         assert_eq!(Withdrawal::parse(&withdrawal.canonical()), Ok(withdrawal.clone()));
         assert!(Mandate::parse(&withdrawal.canonical()).is_err() && Withdrawal::parse(&mandate.canonical()).is_err());
@@ -157,6 +193,9 @@ mod tests {
     fn nonsense_is_named() {
         let text = String::from_utf8(mandate().canonical()).unwrap();
         for (from, to, pointer) in [
+            ("\"from\"", "\"first_period\":\"202601\",\"from\"", "/last_period"),
+            ("\"mandate_id\"", "\"last_period\":\"202601\",\"mandate_id\"", "/first_period"),
+            ("\"from\"", "\"first_period\":\"202613\",\"from\"", "/first_period"),
             ("91440101MAT000026B", "91440101MAT000018G", "/agent"),
             ("2026-12-31", "2026-10-31", "/until"),
             ("2026-12-31", "2026-12-32", "/until"),

@@ -1,6 +1,6 @@
 //! A filing that is right: receipted, sealed, found again, moved on, mailed.
 
-use filing::desk::flow::mandate;
+use filing::desk::flow::mandate::{self, State};
 use filing::desk::flow::outbox;
 use filing::desk::flow::proceed::proceed;
 use filing::desk::problem::DeskError;
@@ -129,6 +129,12 @@ fn an_agent_files_under_a_mandate_until_it_is_withdrawn() {
     assert!(matches!(give(&principal, &mandate, &office.sign(&agent, &mandate)), Err(DeskError::Request(_))));
     give(&principal, &mandate, &office.sign(&principal, &mandate)).unwrap();
     give(&principal, &mandate, &office.sign(&principal, &mandate)).unwrap();
+    // Both sides see it, and nobody else.
+    let seen = |firm| mandate::list(&office.desk, &office.caller(firm), None).unwrap().0.iter().map(|held| (held.mandate.id.as_str().to_owned(), held.state)).collect::<Vec<_>>();
+    assert_eq!((seen(&principal), seen(&agent)), (vec![(mandate_id.clone(), State::Live)], vec![(mandate_id.clone(), State::Live)]));
+    let stranger = office.firm("91440101MAT0000346");
+    assert!(seen(&stranger).is_empty() && matches!(mandate::one(&office.desk, &office.caller(&stranger), &mandate_id), Err(DeskError::NotFound { .. })));
+    assert_eq!(mandate::list(&office.desk, &office.caller(&agent), Some(&mandate_id)).unwrap().0.len(), 0);
     let sealed = office.receipt(&agent, &by_agent("202610"));
     assert_eq!(json(&sealed.document)["signer"]["role"], "agent");
     // The principal itself under the agent's name is nobody's agent.
@@ -136,10 +142,30 @@ fn an_agent_files_under_a_mandate_until_it_is_withdrawn() {
     let withdrawal = serde_json::json!({"kind": "MANDATE_WITHDRAWAL", "mandate_id": mandate_id, "principal": CODE});
     let withdrawal = filing::document::Value::parse(withdrawal.to_string().as_bytes()).unwrap().canonical();
     mandate::withdraw(&office.desk, &office.caller(&principal), &withdrawal, &office.sign(&principal, &withdrawal)).unwrap();
+    assert_eq!(seen(&agent), [(mandate_id.clone(), State::Withdrawn)]);
     assert_eq!(office.refused(&agent, &by_agent("202609"))[0], 10);
     // After its last day too.
     office.clock.set(NOW + Duration::days(40));
     assert_eq!(office.refused(&agent, &by_agent("202611"))[0], 10);
+}
+
+#[test]
+fn a_mandate_for_some_months_is_for_no_others() {
+    let office = Office::open();
+    let (principal, agent) = (office.firm(CODE), office.firm(OTHER));
+    let mandate_id = id();
+    let mandate = serde_json::json!({"kind": "MANDATE", "mandate_id": mandate_id, "principal": CODE, "agent": OTHER, "kinds": ["VAT_GENERAL"], "first_period": "202609", "last_period": "202610", "from": "2026-11-01", "until": "2026-11-30"});
+    let mandate = filing::document::Value::parse(mandate.to_string().as_bytes()).unwrap().canonical();
+    mandate::give(&office.desk, &office.caller(&principal), &mandate, &office.sign(&principal, &mandate)).unwrap();
+    let by_agent = |period: &str| {
+        vat(CODE, |filing| {
+            filing["signer_role"] = "agent".into();
+            filing["mandate"] = mandate_id.clone().into();
+            filing["period"] = period.into();
+        })
+    };
+    assert_eq!(office.refused(&agent, &by_agent("202608"))[0], 10);
+    office.receipt(&agent, &by_agent("202609"));
 }
 
 #[test]

@@ -170,12 +170,12 @@ fn signer(desk: &Desk, stamped: &Stamped<'_>, code: Option<&CreditCode>, at: Off
     };
     let record = MandateRecord::decode(&stored)?;
     let live = Mandate::parse(record.document.as_bytes()).is_ok_and(|mandate| {
-        code.is_some_and(|code| mandate.covers(filing.uscc(), code, filing.kind(), city(at).date()))
+        code.is_some_and(|code| mandate.covers(filing.uscc(), code, filing.kind(), filing.period(), city(at).date()))
     });
     if record.withdrawn.is_some() {
         wrong("委托已经撤回", "the mandate was withdrawn");
     } else if !live {
-        wrong("委托不包括此申报", "the mandate is not for this filing: another enterprise, kind or day");
+        wrong("委托不包括此申报（单位、种类、所属期或期限不符）", "the mandate is not for this filing: another enterprise, kind, period or day");
     }
     Ok(Some((key, stored)))
 }

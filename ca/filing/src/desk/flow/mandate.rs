@@ -4,11 +4,14 @@
 //! 1 parse     the canonical octets
 //! 2 prove     signed by the principal's certificate, which is trusted and good now; the principal itself brings it
 //! 3 record    with its leaf of the log; the same again changes nothing
+//!
+//! Both sides, and nobody else, see what was given and held.
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use pki::cades::Signature;
 use pki::path::CertificateFacts;
 use pki::signature::DigestAlgorithm;
+use policies::authority::CITY;
 use store::{Batch, CommitError, Expectation};
 
 use super::authorise::Enterprise;
@@ -19,6 +22,10 @@ use crate::desk::record::mandate::{MandateRecord, Withdrawn};
 use crate::desk::sha256_hex;
 use crate::desk::trust::{self, Standing};
 use crate::document::{Mandate, Withdrawal};
+
+/// Mandates are listed in pieces of at most so many, and so many octets.
+const PIECE: usize = 100;
+const PIECE_OCTETS: usize = 2 << 20;
 
 fn wrong(text: impl std::fmt::Display) -> DeskError {
     let text = text.to_string();
@@ -32,7 +39,11 @@ pub fn give(desk: &Desk, caller: &Enterprise, document: &[u8], signature: &[u8])
     let text = String::from_utf8(document.to_vec()).map_err(wrong)?;
     let record = MandateRecord { document: text, signature: STANDARD.encode(signed), given_at: unix_millis(now), withdrawn: None };
     let key = MandateRecord::key(mandate.id.as_str());
+    let id = mandate.id.as_str();
     let mut batch = Batch::new().expect(Expectation::Absent(key.clone())).put(key.clone(), record.encode()?);
+    for side in [&mandate.principal, &mandate.agent] {
+        batch = batch.put(MandateRecord::of(side.as_str(), id), id.as_bytes());
+    }
     Event::MandateGiven { mandate: mandate.id.as_str(), document: &sha256_hex(document) }.append(&mut batch, now)?;
     match desk.store.commit(batch) {
         Ok(_) => Ok(mandate),
@@ -71,6 +82,71 @@ pub fn withdraw(desk: &Desk, caller: &Enterprise, document: &[u8], signature: &[
         Err(CommitError::Conflict { .. }) => Ok(mandate),
         Err(error) => Err(error.into()),
     }
+}
+
+/// A mandate as it stands now.
+pub struct Held {
+    pub mandate: Mandate,
+    pub record: MandateRecord,
+    pub state: State,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum State {
+    /// Its first day is to come.
+    Coming,
+    Live,
+    /// Its last day is over.
+    Ended,
+    Withdrawn,
+}
+
+impl State {
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Coming => "coming",
+            Self::Live => "live",
+            Self::Ended => "ended",
+            Self::Withdrawn => "withdrawn",
+        }
+    }
+}
+
+fn held(desk: &Desk, stored: &[u8]) -> Result<Held, DeskError> {
+    let record = MandateRecord::decode(stored)?;
+    let mandate = Mandate::parse(record.document.as_bytes()).map_err(wrong)?;
+    let today = desk.clock.now().to_offset(CITY).date();
+    let state = match &record.withdrawn {
+        Some(_) => State::Withdrawn,
+        None if today < mandate.from => State::Coming,
+        None if today > mandate.until => State::Ended,
+        None => State::Live,
+    };
+    Ok(Held { mandate, record, state })
+}
+
+/// One, for its principal or its agent; for anybody else there is none.
+pub fn one(desk: &Desk, caller: &Enterprise, id: &str) -> Result<Held, DeskError> {
+    let missing = || DeskError::NotFound { what: "mandate", id: id.chars().take(64).collect() };
+    let found = held(desk, &desk.store.get(&MandateRecord::key(id))?.ok_or_else(missing)?)?;
+    if [&found.mandate.principal, &found.mandate.agent].contains(&caller.code()) { Ok(found) } else { Err(missing()) }
+}
+
+/// What the caller gave and holds, in the order of ids, after that one; with the id to go on after, where there are more.
+pub fn list(desk: &Desk, caller: &Enterprise, after: Option<&str>) -> Result<(Vec<Held>, Option<String>), DeskError> {
+    let (first, to) = MandateRecord::all_of(caller.code().as_str());
+    let from = after.map_or(first, |id| MandateRecord::of(caller.code().as_str(), id).successor());
+    let (mut all, mut octets) = (Vec::new(), 0);
+    for (_, id) in desk.store.scan(&from, &to, PIECE + 1)? {
+        if all.len() == PIECE || octets > PIECE_OCTETS {
+            let last = all.last().map(|held: &Held| held.mandate.id.as_str().to_owned());
+            return Ok((all, last));
+        }
+        let Some(stored) = std::str::from_utf8(&id).ok().map(|id| desk.store.get(&MandateRecord::key(id))).transpose()?.flatten() else { continue };
+        octets += stored.len();
+        all.push(held(desk, &stored)?);
+    }
+    Ok((all, None))
 }
 
 /// The signature with a timestamp, DER, once it is the principal's and its certificate is good.

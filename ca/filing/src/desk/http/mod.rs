@@ -156,7 +156,8 @@ pub fn router(public: Arc<Public>) -> Router {
         .route("/attachments/{sha256}", put(attachments::put))
         .route("/receipts/{file}", get(receipts::one))
         .route("/verify", post(verify::one))
-        .route("/mandates", post(mandates::give))
+        .route("/mandates", post(mandates::give).get(mandates::list))
+        .route("/mandates/{id}", get(mandates::one))
         .route("/mandates/withdraw", post(mandates::withdraw))
         // Each handler that reads a body bounds it itself.
         .layer(DefaultBodyLimit::disable())

@@ -6,6 +6,7 @@ use store::Key;
 use super::{RecordError, from_json, to_json};
 
 const KIND: &str = "mandate";
+const OF: &str = "mandate of";
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -32,6 +33,15 @@ pub struct Withdrawn {
 impl MandateRecord {
     pub fn key(id: &str) -> Key {
         Key::new(KIND, &[id.as_bytes()])
+    }
+
+    /// Of a principal or of an agent; its value is the id.
+    pub fn of(code: &str, id: &str) -> Key {
+        Key::new(OF, &[code.as_bytes(), id.as_bytes()])
+    }
+
+    pub fn all_of(code: &str) -> (Key, Key) {
+        Key::range(OF, &[code.as_bytes()])
     }
 
     pub fn encode(&self) -> Result<Vec<u8>, RecordError> {

@@ -1,0 +1,420 @@
+//! `filing mandate`: a principal lets an agent (代理记账) file for it and takes that back; both see what there is.
+//!
+//! What was signed here, and what was shown by the desk and proved, is kept in `DIR/mandates`.
+
+use std::path::{Path, PathBuf};
+
+use axum::http::Method;
+use base64::{Engine as _, engine::general_purpose::STANDARD};
+use clap::{Args, Subcommand};
+use pki::path::Anchors;
+use policies::authority::CITY;
+use policies::filing::{Archive, KindName};
+use policies::identity::CreditCode;
+use policies::statement::Period;
+use runtime::clock::{Clock, SystemClock};
+use runtime::exit::{Exit, Problem};
+use runtime::terminal::{json, line};
+use serde::Deserialize;
+use time::macros::format_description;
+use time::{Date, OffsetDateTime};
+
+use super::enterprise::Place;
+use super::kept::Trust;
+use super::sign::{Holder, Signer};
+use super::submit::Server;
+use super::wire::{Body, Desk, Identity};
+use crate::document::{Filing, Mandate, MandateId, Withdrawal};
+use crate::verify::{Asked, Terms, verify};
+
+/// Within the operator's directory: ids of mandates look like those of filings.
+const KEPT: &str = "mandates";
+const MAX_SMALL: u64 = 1 << 20;
+/// An agency of ten thousand clients is asked for in so many pieces.
+const MAX_PIECES: usize = 1_000;
+
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// 委托代理申报：签署并提交委托；相同的委托重复执行仍是同一份 (sign a mandate and send it; the same again is the same one).
+    #[command(after_help = "Example:\n  filing mandate give --agent 91440101MAT000026B --kind vat-general --kind si-staff-change --until 2027-06-30 --server https://desk.example.cn:8450 --passphrase-file pass")]
+    Give(Give),
+    /// 撤回委托，立即生效 (take a mandate back, at once).
+    #[command(after_help = "Example:\n  filing mandate withdraw 01JDPD6Z3SFM7T5K9V8R2Q4XNB --server https://desk.example.cn:8450 --passphrase-file pass")]
+    Withdraw(One),
+    /// 本单位给出的和受托的委托 (what this enterprise gave and what it holds).
+    #[command(after_help = "Example:\n  filing mandate list --server https://desk.example.cn:8450 --passphrase-file pass --json")]
+    List(List),
+    /// 一份委托，核验后保存 (one mandate, proved and kept).
+    #[command(after_help = "Example:\n  filing mandate show 01JDPD6Z3SFM7T5K9V8R2Q4XNB --server https://desk.example.cn:8450 --passphrase-file pass")]
+    Show(One),
+}
+
+impl Command {
+    pub fn place(&self) -> &Place {
+        match self {
+            Self::Give(wanted) => &wanted.with.place,
+            Self::Withdraw(wanted) | Self::Show(wanted) => &wanted.with.place,
+            Self::List(wanted) => &wanted.with.place,
+        }
+    }
+}
+
+/// Who asks which desk.
+#[derive(Debug, Args)]
+pub struct With {
+    #[command(flatten)]
+    place: Place,
+    #[command(flatten)]
+    server: Server,
+    #[command(flatten)]
+    trust: Trust,
+    #[command(flatten)]
+    holder: Holder,
+}
+
+#[derive(Debug, Args)]
+pub struct Give {
+    #[command(flatten)]
+    with: With,
+    /// 代理单位的统一社会信用代码 (the agent's unified social credit code).
+    #[arg(long, value_name = "CODE")]
+    agent: String,
+    /// 委托的申报种类，可多次 (a kind that it may file; may be said again).
+    #[arg(long, required = true)]
+    kind: Vec<String>,
+    /// 第一个所属月份；不写则不限 (the first month that it may file for): 202601.
+    #[arg(long, value_name = "YYYYMM", requires = "last_period")]
+    first_period: Option<String>,
+    /// 最后一个所属月份 (the last month that it may file for): 202612.
+    #[arg(long, value_name = "YYYYMM", requires = "first_period")]
+    last_period: Option<String>,
+    /// 生效日期，缺省为今天 (the first day, today without): 2026-12-01.
+    #[arg(long, value_name = "DAY")]
+    from: Option<String>,
+    /// 最后一天 (the last day): 2027-06-30.
+    #[arg(long, value_name = "DAY")]
+    until: String,
+}
+
+#[derive(Debug, Args)]
+pub struct One {
+    #[command(flatten)]
+    with: With,
+    /// 委托编号 (the mandate's id).
+    id: String,
+}
+
+#[derive(Debug, Args)]
+pub struct List {
+    #[command(flatten)]
+    with: With,
+}
+
+/// As the desk shows it.
+#[derive(Deserialize)]
+struct Shown {
+    mandate_id: String,
+    state: String,
+    document: String,
+    signature: String,
+    withdrawal: Option<ShownWithdrawal>,
+}
+
+#[derive(Deserialize)]
+struct ShownWithdrawal {
+    document: String,
+    signature: String,
+}
+
+#[derive(Deserialize)]
+struct Piece {
+    mandates: Vec<Shown>,
+    next: Option<String>,
+}
+
+/// A document and its signature in the directory.
+struct Beside {
+    document: PathBuf,
+    signature: PathBuf,
+}
+
+fn beside(place: &Place, id: &MandateId, word: &str) -> Beside {
+    let at = |ending: &str| place.dir.join(KEPT).join(format!("{id}{word}.{ending}"));
+    Beside { document: at("json"), signature: at("p7s") }
+}
+
+impl Beside {
+    fn of_mandate(place: &Place, id: &MandateId) -> Self {
+        beside(place, id, "")
+    }
+
+    fn of_withdrawal(place: &Place, id: &MandateId) -> Self {
+        beside(place, id, "-withdrawal")
+    }
+
+    /// The document first: a signature is never here without it. The first signature stays.
+    fn keep(&self, place: &Place, document: &[u8], signature: &[u8]) -> Result<Vec<u8>, Problem> {
+        let directory = place.dir.join(KEPT);
+        std::fs::create_dir_all(&directory).map_err(|error| place.failed(&directory, &error))?;
+        place.keep(&self.document, document)?;
+        if self.signature.exists() {
+            return place.read(&self.signature, MAX_SMALL);
+        }
+        place.keep(&self.signature, signature)?;
+        Ok(signature.to_vec())
+    }
+}
+
+pub fn run(command: &Command) -> Result<(), Problem> {
+    match command {
+        Command::Give(wanted) => give(wanted),
+        Command::Withdraw(wanted) => withdraw(wanted),
+        Command::List(wanted) => list(wanted),
+        Command::Show(wanted) => show(wanted),
+    }
+}
+
+impl With {
+    /// The principal or the agent, and the desk that it asks.
+    fn desk<'a>(&'a self, now: OffsetDateTime) -> Result<(Signer, CreditCode, Desk<'a>), Problem> {
+        let signer = self.holder.signer(&self.place, now)?;
+        let none = || self.place.refuse(Exit::Refused, "certificate", ("证书中没有统一社会信用代码", "请使用企业证书"), ("the certificate bears no credit code", "use an enterprise's certificate"));
+        let code = signer.code().ok_or_else(none)?;
+        let anchors = self.trust.anchors(&self.place)?;
+        let desk = Desk::at(&self.place, &self.server.server, &Identity { anchors: &anchors, caller: Some(signer.caller()) }, self.server.wait)?;
+        Ok((signer, code, desk))
+    }
+
+    fn send(&self, desk: &Desk<'_>, path: &str, document: &[u8], signature: &[u8]) -> Result<(), Problem> {
+        let body = serde_json::json!({ "document": STANDARD.encode(document), "signature": STANDARD.encode(signature) }).to_string();
+        let _: serde_json::Value = desk.read(&desk.send(&Method::POST, path, &Body::Json(body.as_bytes()))?)?;
+        Ok(())
+    }
+}
+
+/// 1 its terms · 2 the one that was made with these terms, or a new one · 3 signed and kept · 4 sent.
+fn give(wanted: &Give) -> Result<(), Problem> {
+    let (with, place, now) = (&wanted.with, &wanted.with.place, SystemClock.now());
+    // 1.
+    let terms = terms(wanted, now)?;
+    let (signer, principal, desk) = with.desk(now)?;
+    let of = |id| Mandate { id, principal: principal.clone(), ..terms.clone() };
+    // 2. Cut off between signing and sending, the same command sends the same mandate.
+    let before = kept(place)?.into_iter().find(|one| *one == of(one.id.clone()) && !Beside::of_withdrawal(place, &one.id).document.exists());
+    let mandate = before.unwrap_or_else(|| of(terms.id.clone()));
+    let document = mandate.canonical();
+    Mandate::parse(&document).map_err(|error| place.misread(&error))?;
+    // 3.
+    let beside = Beside::of_mandate(place, &mandate.id);
+    let signature = if beside.signature.exists() { place.read(&beside.signature, MAX_SMALL)? } else { signer.seal(place, &document, now)? };
+    let signature = beside.keep(place, &document, &signature)?;
+    // 4.
+    with.send(&desk, "/mandates", &document, &signature)?;
+    told(place, &mandate, "given", "live", &principal)
+}
+
+fn terms(wanted: &Give, now: OffsetDateTime) -> Result<Mandate, Problem> {
+    let place = &wanted.with.place;
+    let usage = |field: &str, zh: (&str, &str), en: (&str, &str)| place.refuse(Exit::Usage, "mandate", zh, en).at(field);
+    let day = |field: &str, text: &str| {
+        let wrong = || usage(field, (&format!("“{text}”不是日期"), "请写作 2027-06-30"), (&format!("`{text}` is no day"), "write it as 2027-06-30"));
+        Date::parse(text, format_description!("[year]-[month]-[day]")).map_err(|_| wrong())
+    };
+    let month = |field: &str, text: &str| {
+        let wrong = || usage(field, (&format!("“{text}”不是月份"), "请写作 202612"), (&format!("`{text}` is no month"), "write it as 202612"));
+        Period::parse(text).map_err(|_| wrong())
+    };
+    let today = now.to_offset(CITY).date();
+    let (from, until) = (wanted.from.as_deref().map_or(Ok(today), |text| day("from", text))?, day("until", &wanted.until)?);
+    if until < today {
+        return Err(usage("until", (&format!("最后一天 {until} 已经过去"), "请写今天或以后的日期"), (&format!("the last day {until} is over"), "write today or a later one")));
+    }
+    let filings = place.filings()?;
+    let mut kinds: Vec<KindName> = Vec::new();
+    for text in &wanted.kind {
+        let known = KindName::parse_typed(text).filter(|kind| filings.kinds().iter().any(|one| one.name() == kind));
+        let kind = known.ok_or_else(|| place.unknown_kind(&filings, text))?;
+        if !kinds.contains(&kind) {
+            kinds.push(kind);
+        }
+    }
+    kinds.sort();
+    let periods = match (&wanted.first_period, &wanted.last_period) {
+        (Some(first), Some(last)) => Some(month("first-period", first)?..=month("last-period", last)?),
+        _ => None,
+    };
+    let agent = place.code(&wanted.agent).map_err(|problem| problem.at("agent"))?;
+    // The principal is who signs.
+    Ok(Mandate { id: MandateId::from_random(place.random()?), principal: agent.clone(), agent, kinds, periods, from, until })
+}
+
+/// Signed, kept, sent: whoever withdraws need not hold the mandate.
+fn withdraw(wanted: &One) -> Result<(), Problem> {
+    let (with, place, now) = (&wanted.with, &wanted.with.place, SystemClock.now());
+    let id = identified(place, &wanted.id)?;
+    let (signer, principal, desk) = with.desk(now)?;
+    let document = Withdrawal { id: id.clone(), principal }.canonical();
+    let beside = Beside::of_withdrawal(place, &id);
+    // Sent before it is kept: one that the desk refuses says nothing here.
+    let signature = if beside.signature.exists() { place.read(&beside.signature, MAX_SMALL)? } else { signer.seal(place, &document, now)? };
+    with.send(&desk, "/mandates/withdraw", &document, &signature)?;
+    beside.keep(place, &document, &signature)?;
+    if place.json {
+        return json(&serde_json::json!({ "mandate_id": id.as_str(), "state": "withdrawn" }));
+    }
+    line(&format!("{} {id}", place.said("委托已撤回，即刻起代理不能再以此申报：", "the mandate is withdrawn, nothing is filed under it any more:")))
+}
+
+/// Everything that the desk has of this enterprise, proved and kept.
+fn list(wanted: &List) -> Result<(), Problem> {
+    let (with, place, now) = (&wanted.with, &wanted.with.place, SystemClock.now());
+    let (_, code, desk) = with.desk(now)?;
+    let (mut all, mut after) = (Vec::new(), None::<String>);
+    for _ in 0..MAX_PIECES {
+        let path = after.as_ref().map_or_else(|| "/mandates".to_owned(), |id| format!("/mandates?after={id}"));
+        let piece: Piece = desk.read(&desk.send(&Method::GET, &path, &Body::Nothing)?)?;
+        for shown in &piece.mandates {
+            let mandate = proved(with, shown, now)?;
+            let side = if mandate.principal == code { "given" } else { "held" };
+            if place.json { all.push(as_json(&mandate, side, &shown.state)) } else { told(place, &mandate, side, &shown.state, &code)? }
+        }
+        after = piece.next.filter(|next| MandateId::parse(next).is_some());
+        if after.is_none() {
+            break;
+        }
+    }
+    if place.json { json(&all) } else { Ok(()) }
+}
+
+fn show(wanted: &One) -> Result<(), Problem> {
+    let (with, place, now) = (&wanted.with, &wanted.with.place, SystemClock.now());
+    let id = identified(place, &wanted.id)?;
+    let (_, code, desk) = with.desk(now)?;
+    let shown: Shown = desk.read(&desk.send(&Method::GET, &format!("/mandates/{id}"), &Body::Nothing)?)?;
+    let mandate = proved(with, &shown, now)?;
+    told(place, &mandate, if mandate.principal == code { "given" } else { "held" }, &shown.state, &code)
+}
+
+fn identified(place: &Place, text: &str) -> Result<MandateId, Problem> {
+    place.mandate(Some(text))?.ok_or_else(|| Problem::new(Exit::Internal, "mandate", "no id", "report this"))
+}
+
+/// What the desk shows is believed only as far as the principal's own signature goes; then it is kept.
+fn proved(with: &With, shown: &Shown, now: OffsetDateTime) -> Result<Mandate, Problem> {
+    let place = &with.place;
+    let unsound = |why: &str| {
+        let next = ("请勿据此申报，并向受理单位查询", "do not file under it, and ask the bureau");
+        place.refuse(Exit::Damaged, "mandate", (&format!("委托 {} 不能证明是委托单位所签：{why}", shown.mandate_id), next.0), (&format!("the mandate {} is not proved to be its principal's: {why}", shown.mandate_id), next.1))
+    };
+    let decoded = |text: &str| STANDARD.decode(text).map_err(|error| unsound(&error.to_string()));
+    let (document, signature) = (decoded(&shown.document)?, decoded(&shown.signature)?);
+    let mandate = Mandate::parse(&document).map_err(|error| unsound(&error.to_string()))?;
+    if mandate.id.as_str() != shown.mandate_id {
+        return Err(unsound("id"));
+    }
+    signed_by(with, &document, &signature, &mandate.principal, now).map_err(|why| unsound(&why))?;
+    Beside::of_mandate(place, &mandate.id).keep(place, &document, &signature)?;
+    if let Some(taken) = &shown.withdrawal {
+        let (document, signature) = (decoded(&taken.document)?, decoded(&taken.signature)?);
+        let withdrawal = Withdrawal::parse(&document).map_err(|error| unsound(&error.to_string()))?;
+        if (&withdrawal.id, &withdrawal.principal) != (&mandate.id, &mandate.principal) {
+            return Err(unsound("withdrawal"));
+        }
+        signed_by(with, &document, &signature, &mandate.principal, now).map_err(|why| unsound(&why))?;
+        Beside::of_withdrawal(place, &mandate.id).keep(place, &document, &signature)?;
+    }
+    Ok(mandate)
+}
+
+/// Whether the principal's certificate beneath the anchor signed it. Whether that certificate was revoked is the desk's to
+/// judge at every filing: here it is enough that nothing but this is open.
+fn signed_by(with: &With, document: &[u8], signature: &[u8], principal: &CreditCode, now: OffsetDateTime) -> Result<(), String> {
+    let anchors = with.trust.anchors(&with.place).map_err(|problem| problem.message)?;
+    let anchors = Anchors::new(&anchors).map_err(|error| error.to_string())?;
+    let terms = Terms::new(&Archive::shipped().map_err(|error| error.to_string())?);
+    let asked = Asked { document, signature, anchors: &anchors, timestamp_anchors: &anchors, terms: &terms, policies: &[], credit_code: Some(principal.as_str()), answers: &[], existed_at: None };
+    let verdict = verify(&asked, now);
+    match verdict.findings.iter().find(|finding| finding.sub_indication != "TRY_LATER") {
+        None if verdict.verdict != "TOTAL-FAILED" => Ok(()),
+        found => Err(found.map_or_else(|| verdict.verdict.to_owned(), |finding| format!("{}: {}", finding.sub_indication, finding.detail.split("; ").next().unwrap_or_default()))),
+    }
+}
+
+/// The mandates in the directory.
+fn kept(place: &Place) -> Result<Vec<Mandate>, Problem> {
+    let directory = place.dir.join(KEPT);
+    let entries = match std::fs::read_dir(&directory) {
+        Ok(entries) => entries,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
+        Err(error) => return Err(place.failed(&directory, &error)),
+    };
+    let names = entries.filter_map(|entry| MandateId::parse(entry.ok()?.file_name().to_str()?.strip_suffix(".json")?));
+    names.filter_map(|id| read(place, &Beside::of_mandate(place, &id).document).transpose()).collect()
+}
+
+fn read(place: &Place, path: &Path) -> Result<Option<Mandate>, Problem> {
+    if !path.exists() {
+        return Ok(None);
+    }
+    Mandate::parse(&place.read(path, MAX_SMALL)?).map(Some).map_err(|error| place.misread(&error))
+}
+
+/// Before an agent signs: a mandate that is known here must cover the filing. One that is not known is the desk's to judge.
+pub(super) fn covering(place: &Place, id: &MandateId, filing: &Filing, signer: &Signer, now: OffsetDateTime) -> Result<(), Problem> {
+    let refused = |zh: &str, en: &str| {
+        let next = ("请核对 filing mandate list，或请委托单位另行委托", "see `filing mandate list`, or have the principal give another");
+        Err(place.refuse(Exit::Refused, "mandate", (zh, next.0), (en, next.1)).at("/mandate"))
+    };
+    let Some(mandate) = read(place, &Beside::of_mandate(place, id).document)? else {
+        let unknown = place.format("本目录没有这份委托，签署前未能核对；可先执行 filing mandate list", "this mandate is not kept here and was not checked before signing; `filing mandate list` fetches it");
+        runtime::terminal::progress(&unknown, true);
+        return Ok(());
+    };
+    if Beside::of_withdrawal(place, id).document.exists() {
+        return refused("委托已经撤回", "the mandate was withdrawn");
+    }
+    if mandate.principal != *filing.uscc() {
+        return refused("委托单位不是申报的单位", "its principal is not the enterprise of the filing");
+    }
+    if signer.code().as_ref() != Some(&mandate.agent) {
+        return refused("受托的不是本单位", "its agent is not the holder of this certificate");
+    }
+    if !mandate.kinds.contains(filing.kind()) {
+        return refused("委托不包括这种申报", "it is not for this kind of filing");
+    }
+    if !mandate.is_for(filing.period()) {
+        return refused("委托不包括这一所属期", "it is not for this period");
+    }
+    let today = now.to_offset(CITY).date();
+    if !(mandate.from..=mandate.until).contains(&today) {
+        let (from, until) = (mandate.from, mandate.until);
+        return refused(&format!("委托的期限是 {from} 至 {until}"), &format!("it is good from {from} to {until}"));
+    }
+    Ok(())
+}
+
+fn as_json(mandate: &Mandate, side: &str, state: &str) -> serde_json::Value {
+    serde_json::json!({
+        "mandate_id": mandate.id.as_str(), "side": side, "state": state, "principal": mandate.principal.as_str(), "agent": mandate.agent.as_str(),
+        "kinds": mandate.kinds.iter().map(KindName::as_str).collect::<Vec<_>>(),
+        "first_period": mandate.periods.as_ref().map(|periods| periods.start().to_string()), "last_period": mandate.periods.as_ref().map(|periods| periods.end().to_string()),
+        "from": mandate.from.to_string(), "until": mandate.until.to_string(),
+    })
+}
+
+fn told(place: &Place, mandate: &Mandate, side: &str, state: &str, own: &CreditCode) -> Result<(), Problem> {
+    if place.json {
+        return json(&as_json(mandate, side, state));
+    }
+    let state = match state {
+        "live" => place.said("有效", "live"),
+        "coming" => place.said("尚未生效", "to come"),
+        "ended" => place.said("已到期", "ended"),
+        "withdrawn" => place.said("已撤回", "withdrawn"),
+        other => other,
+    };
+    let (side, other) = if mandate.principal == *own { (place.said("委托给", "given to"), &mandate.agent) } else { (place.said("受托于", "held of"), &mandate.principal) };
+    let kinds: Vec<String> = mandate.kinds.iter().map(KindName::typed).collect();
+    let periods = mandate.periods.as_ref().map_or_else(|| place.said("各期", "every period").to_owned(), |periods| format!("{}–{}", periods.start(), periods.end()));
+    line(&format!("{}  {state}  {side} {}  {}  {periods}  {}–{}", mandate.id, other.as_str(), kinds.join(","), mandate.from, mandate.until))
+}
