@@ -1,6 +1,7 @@
 //! What is well with the authority and what is to be mended: facts read from the store, graded by pure functions.
 
 use ::policies::authority::Pace;
+pub use runtime::doctor::{Finding, Grade};
 use serde::{Deserialize, Serialize};
 use store::Key;
 use x509_parser::prelude::{FromDer, X509Certificate};
@@ -21,39 +22,6 @@ const PATIENCE: i64 = 600;
 const NOT_TAKEN: i64 = 3_600;
 /// Intents looked at.
 const MOST: usize = 1_000;
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Grade {
-    Ok,
-    Warn,
-    Fail,
-}
-
-/// One thing looked at.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Finding {
-    pub grade: Grade,
-    /// What was looked at and how it is.
-    pub what: String,
-    /// What to do; empty when all is well.
-    pub next: String,
-}
-
-impl Finding {
-    pub fn ok(what: impl Into<String>) -> Self {
-        Self { grade: Grade::Ok, what: what.into(), next: String::new() }
-    }
-
-    pub fn warn(what: impl Into<String>, next: impl Into<String>) -> Self {
-        Self { grade: Grade::Warn, what: what.into(), next: next.into() }
-    }
-
-    pub fn fail(what: impl Into<String>, next: impl Into<String>) -> Self {
-        Self { grade: Grade::Fail, what: what.into(), next: next.into() }
-    }
-}
 
 /// What store, issuers, policies and log tell.
 #[derive(Clone, Debug, Serialize, Deserialize)]

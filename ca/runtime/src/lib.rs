@@ -4,6 +4,7 @@
 #![deny(unsafe_code)]
 
 pub mod clock;
+pub mod doctor;
 pub mod exit;
 pub mod shutdown;
 pub mod config;

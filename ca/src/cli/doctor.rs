@@ -10,12 +10,10 @@ use std::time::Duration;
 
 use runtime::admin::SOCKET;
 use runtime::clock::{Clock as _, SystemClock};
-use runtime::exit::{Exit, Problem};
-use runtime::terminal::word;
+use runtime::exit::Problem;
 
 use super::ask::{self, Place};
-use super::print;
-use crate::doctor::{Examined, Finding, Grade};
+use crate::doctor::{Examined, Finding};
 use crate::init::Configuration;
 use crate::operation::Operation;
 use crate::service::Outcome;
@@ -45,26 +43,7 @@ pub fn doctor(place: &Place, online: bool) -> Result<(), Problem> {
         Ok(_) => findings.push(Finding::fail("service: it answered something else", "run the same version of `ca` as the service")),
         Err(problem) => findings.push(Finding::fail(format!("authority: {}", problem.message), problem.next)),
     }
-    told(&findings, place.json)
-}
-
-fn told(findings: &[Finding], json: bool) -> Result<(), Problem> {
-    if json {
-        print::json(&findings)?;
-    } else {
-        for Finding { grade, what, next } in findings {
-            let next = if next.is_empty() { String::new() } else { format!("; {next}") };
-            print::line(&format!("{:<4}  {what}{next}", word(grade)))?;
-        }
-    }
-    verdict(findings)
-}
-
-fn verdict(findings: &[Finding]) -> Result<(), Problem> {
-    match findings.iter().filter(|finding| finding.grade == Grade::Fail).count() {
-        0 => Ok(()),
-        bad => Err(Problem::new(Exit::Damaged, "doctor", format!("{bad} of {} findings fail", findings.len()), "mend what the lines above say")),
-    }
+    runtime::doctor::tell(&findings, place.json)
 }
 
 /// The directory, the key stores in it and each sealed key: closed to all but their owner.
@@ -165,7 +144,11 @@ mod tests {
     #![allow(clippy::unwrap_used)]
     use std::os::unix::fs::PermissionsExt;
 
+    use runtime::doctor::verdict;
+    use runtime::exit::Exit;
+
     use super::*;
+    use crate::doctor::Grade;
 
     #[test]
     fn an_open_key_fails_and_a_root_beside_is_told() {

@@ -84,6 +84,9 @@ enum Command {
         #[arg(long)]
         reason: String,
     },
+    /// What is not well, and what to do: seals, timestamps, TLS, receipts and letters that wait.
+    #[command(after_help = "Example:\n  filing desk doctor --json")]
+    Doctor,
     /// The log nobody can quietly edit.
     #[command(subcommand)]
     Log(Log),
@@ -222,6 +225,7 @@ fn dispatch(desk: Desk) -> Result<(), Problem> {
         Command::Processed(proceed) => (moved(proceed, Status::Processed)?, None),
         Command::Mailbox { enterprise, address } => (Operation::MailboxSet { enterprise, mailbox: address }, None),
         Command::Export { filing, directory, reason } => (Operation::Export { filing, directory: absolute(&directory)?, reason }, None),
+        Command::Doctor => (Operation::Doctor, None),
         Command::Log(Log::Export { directory }) => (Operation::ExportLog { directory: absolute(&directory)? }, None),
     };
     shown::outcome(&ask(&place, operation)?, out.as_deref(), place.json)

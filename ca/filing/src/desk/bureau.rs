@@ -81,7 +81,6 @@ pub fn set(desk: &Desk, code: &str, pem: &[u8]) -> Result<ShownBureau, Problem> 
     let mut batch = Batch::new().put(Sealing::key(code), sealing.encode().map_err(DeskError::from)?);
     Event::BureauSealSet { bureau: code, certificate: &sha256 }.append(&mut batch, now).map_err(DeskError::from)?;
     desk.store.commit(batch).map_err(DeskError::from)?;
-    desk.forget_seal(code);
     Ok(shown(bureau, Some(&sealing)))
 }
 
@@ -93,9 +92,8 @@ fn stored(desk: &Desk, code: &str) -> Result<Option<Sealing>, DeskError> {
     desk.store.get(&Sealing::key(code))?.map(|bytes| Ok(Sealing::decode(&bytes)?)).transpose()
 }
 
-pub(super) fn open(desk: &Desk, code: &str) -> Result<Seal, DeskError> {
-    let sealing = stored(desk, code)?.ok_or_else(|| DeskError::NoSeal { bureau: code.to_owned() })?;
-    ready(desk, &sealing)
+pub(super) fn open(desk: &Desk, record: &[u8]) -> Result<Seal, DeskError> {
+    ready(desk, &Sealing::decode(record)?)
 }
 
 fn ready(desk: &Desk, sealing: &Sealing) -> Result<Seal, DeskError> {

@@ -9,7 +9,7 @@ use evidence::Evidence;
 use runtime::metrics::Gauge;
 use runtime::shutdown::Shutdown;
 
-use super::Desk;
+use super::{Desk, ready};
 use super::flow::{archive as archived, seal};
 
 /// How often the log's head is signed, when it grew.
@@ -42,8 +42,16 @@ pub async fn head(evidence: Arc<Evidence>, healthy: Arc<AtomicBool>, shutdown: S
     }
 }
 
-/// `unsealed` tells how many receipts wait.
-pub async fn seals(desk: Arc<Desk>, unsealed: Arc<Gauge>, shutdown: Shutdown) {
+/// What the operator sees of receipts and of what they need.
+pub struct Seen {
+    /// Receipts that wait for their seal.
+    pub unsealed: Arc<Gauge>,
+    /// Bureaus whose seal cannot be used, and those that do not believe our timestamps: their filings are answered with 503.
+    pub seals: Arc<Gauge>,
+    pub timestamps: Arc<Gauge>,
+}
+
+pub async fn seals(desk: Arc<Desk>, seen: Seen, shutdown: Shutdown) {
     let mut tick = tokio::time::interval(SEAL_EVERY);
     tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     loop {
@@ -51,9 +59,23 @@ pub async fn seals(desk: Arc<Desk>, unsealed: Arc<Gauge>, shutdown: Shutdown) {
             () = shutdown.wait() => return,
             _ = tick.tick() => {}
         }
+        let asked = Arc::clone(&desk);
+        let faults = move || {
+            let bureaus = || asked.policies.desk.bureaus().iter().map(|bureau| bureau.code.as_str());
+            (bureaus().filter(|code| ready::seal(&asked, code).is_err()).count(), bureaus().filter(|code| ready::authority(&asked, code).is_err()).count())
+        };
+        if let Ok((seals, timestamps)) = tokio::task::spawn_blocking(faults).await {
+            for (gauge, found) in [(&seen.seals, seals), (&seen.timestamps, timestamps)] {
+                let found = i64::try_from(found).unwrap_or(i64::MAX);
+                if found > 0 && gauge.get() == 0 {
+                    tracing::error!(bureaus = found, "filings are answered with 503: see `filing desk doctor`");
+                }
+                gauge.set(found);
+            }
+        }
         let desk = Arc::clone(&desk);
         match tokio::task::spawn_blocking(move || seal::resume(&desk)).await {
-            Ok(Ok(left)) => unsealed.set(i64::try_from(left).unwrap_or(i64::MAX)),
+            Ok(Ok(left)) => seen.unsealed.set(i64::try_from(left).unwrap_or(i64::MAX)),
             Ok(Err(error)) => tracing::error!(%error, "looking for receipts without a seal"),
             Err(_) => {}
         }

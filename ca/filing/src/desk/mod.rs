@@ -2,6 +2,7 @@
 
 pub mod bureau;
 pub mod check;
+pub mod doctor;
 pub mod flow;
 pub mod http;
 pub mod init;
@@ -9,6 +10,7 @@ pub mod job;
 pub mod outside;
 pub mod policy;
 pub mod problem;
+pub mod ready;
 pub mod receipt;
 pub mod record;
 pub mod service;
@@ -29,6 +31,8 @@ use bureau::Seal;
 use outside::Outside;
 use policy::Policies;
 use problem::DeskError;
+use ready::Ready;
+use record::bureau::Sealing;
 use record::settings::Settings;
 use trust::Trust;
 
@@ -47,7 +51,8 @@ pub struct Desk {
     pub outside: Arc<dyn Outside>,
     /// Sealed attachments.
     pub attachments: PathBuf,
-    seals: Mutex<HashMap<String, Arc<Seal>>>,
+    pub ready: Ready,
+    seals: Mutex<HashMap<String, (Vec<u8>, Arc<Seal>)>>,
 }
 
 /// What a desk is made of.
@@ -69,22 +74,21 @@ impl Desk {
         let Parts { store, clock, settings, base_url, keys, policies, anchors, outside, attachments } = parts;
         let data = keys.data_key("filings")?;
         let trust = Trust::new(anchors, Arc::clone(&outside));
-        Ok(Self { store, clock, settings, base_url, keys, data, policies, trust, outside, attachments, seals: Mutex::default() })
+        Ok(Self { store, clock, settings, base_url, keys, data, policies, trust, outside, attachments, ready: Ready::default(), seals: Mutex::default() })
     }
 
-    /// What a bureau seals with now.
+    /// What a bureau was given to seal with last; whether it may be used is judged by `ready`. What is kept opened is held
+    /// against the record each time, so that nobody seals with what was replaced.
     pub fn seal_of(&self, code: &str) -> Result<Arc<Seal>, DeskError> {
-        if let Some(seal) = self.seals.lock().unwrap_or_else(PoisonError::into_inner).get(code) {
+        let record = self.store.get(&Sealing::key(code))?.ok_or_else(|| DeskError::NoSeal { bureau: code.to_owned() })?;
+        if let Some((of, seal)) = self.seals.lock().unwrap_or_else(PoisonError::into_inner).get(code)
+            && *of == record
+        {
             return Ok(Arc::clone(seal));
         }
-        let seal = Arc::new(bureau::open(self, code)?);
-        self.seals.lock().unwrap_or_else(PoisonError::into_inner).insert(code.to_owned(), Arc::clone(&seal));
+        let seal = Arc::new(bureau::open(self, &record)?);
+        self.seals.lock().unwrap_or_else(PoisonError::into_inner).insert(code.to_owned(), (record, Arc::clone(&seal)));
         Ok(seal)
-    }
-
-    /// After another certificate was set.
-    pub fn forget_seal(&self, code: &str) {
-        self.seals.lock().unwrap_or_else(PoisonError::into_inner).remove(code);
     }
 }
 

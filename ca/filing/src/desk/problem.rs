@@ -25,6 +25,8 @@ pub enum DeskError {
     Seal(String),
     #[error("{bureau} has no sealing certificate here; make one with `filing desk bureau request` and `filing desk bureau set`")]
     NoSeal { bureau: String },
+    #[error("the seal of {bureau} cannot be used: {reason}; come again later, nothing was recorded. The bureau sets another with `filing desk bureau set`")]
+    SealUnfit { bureau: String, reason: String },
     #[error("there is no {what} {id}; check its number")]
     NotFound { what: &'static str, id: String },
     #[error("{0}")]
@@ -89,6 +91,7 @@ impl From<DeskError> for Problem {
             DeskError::Pending { .. } => (Exit::Unavailable, "receipt-pending"),
             DeskError::Seal(_) => (Exit::Internal, "seal"),
             DeskError::NoSeal { .. } => (Exit::Unavailable, "no-seal"),
+            DeskError::SealUnfit { .. } => (Exit::Unavailable, "seal-unfit"),
             DeskError::NotFound { .. } => (Exit::NotFound, "not-found"),
             DeskError::Request(_) => (Exit::Usage, "request"),
             DeskError::NotYours { .. } => (Exit::Denied, "not-yours"),

@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use evidence::Evidence;
 use policies::identity::CreditCode;
+use runtime::doctor::Finding;
 use runtime::exit::{Exit, Problem};
 use serde::{Deserialize, Serialize};
 use store::Batch;
@@ -22,7 +23,7 @@ use super::record::filing::{FilingRecord, Status, body_key, open_body, signature
 use super::record::letter::{LetterRecord, LetterState, mailbox_key};
 use super::record::plain;
 use super::record::receipt::ReceiptNumber;
-use super::{Desk, tls};
+use super::{Desk, doctor, tls};
 
 /// The most filings of one answer.
 pub const PAGE: usize = 1_000;
@@ -43,6 +44,7 @@ pub enum Operation {
     /// What a filing says, its signature, receipts and attachments, into a new directory. It stands in the log, with the reason.
     Export { filing: String, directory: PathBuf, reason: String },
     ExportLog { directory: PathBuf },
+    Doctor,
 }
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -54,6 +56,7 @@ pub enum Outcome {
     Bureaus(Vec<ShownBureau>),
     Filings(Vec<ShownFiling>),
     Exported { directory: PathBuf, entries: u64, vkey: Option<String> },
+    Examined(Vec<Finding>),
 }
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -112,6 +115,7 @@ impl Service {
                 let entries = export(desk, &filing, &directory, &reason)?;
                 Outcome::Exported { directory, entries, vkey: None }
             }
+            Operation::Doctor => Outcome::Examined(doctor::examine(desk)?),
             Operation::ExportLog { directory } => {
                 let entries = self.evidence.export(&directory, &|_, _| {})?;
                 Outcome::Exported { directory, entries, vkey: Some(self.evidence.verifier()?.to_string()) }

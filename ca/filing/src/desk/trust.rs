@@ -28,18 +28,18 @@ const KEEP: Duration = Duration::seconds(60);
 const MAX_KEPT: usize = 50_000;
 const NONCE: usize = 16;
 
-type Digest = [u8; 32];
+pub(super) type Digest = [u8; 32];
 
 /// What was proved for a minute.
 #[derive(Default)]
-struct Recent(Mutex<HashMap<Digest, OffsetDateTime>>);
+pub(super) struct Recent(Mutex<HashMap<Digest, OffsetDateTime>>);
 
 impl Recent {
-    fn holds(&self, key: &Digest, now: OffsetDateTime) -> bool {
+    pub(super) fn holds(&self, key: &Digest, now: OffsetDateTime) -> bool {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).get(key).is_some_and(|at| (*at..*at + KEEP).contains(&now))
     }
 
-    fn note(&self, key: Digest, now: OffsetDateTime) {
+    pub(super) fn note(&self, key: Digest, now: OffsetDateTime) {
         let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if kept.len() >= MAX_KEPT {
             kept.retain(|_, at| (*at..*at + KEEP).contains(&now));
@@ -80,7 +80,7 @@ pub struct Status {
     pub answer: Vec<u8>,
 }
 
-fn of(parts: &[&[u8]]) -> Digest {
+pub(super) fn of(parts: &[&[u8]]) -> Digest {
     let mut out = [0; 32];
     out.copy_from_slice(digest(&SHA256, &parts.concat()).as_ref());
     out

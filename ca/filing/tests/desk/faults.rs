@@ -52,6 +52,8 @@ fn a_timestamp_authority_that_is_away_after_the_commit_loses_no_receipt() {
     let firm = office.firm(CODE);
     let filing = vat(CODE, |_| {});
     let signed = office.stamped(&office.sign(&firm, &filing), crate::office::NOW);
+    // It stamped a moment ago.
+    office.receipt(&office.firm(crate::office::OTHER), &vat(crate::office::OTHER, |_| {}));
     // The filing brings its own timestamp: the one for the seal is missing.
     *office.world.stamps_fail.lock().unwrap() = 1;
     assert!(matches!(office.submit_signed(&firm, &filing, signed), Err(filing::desk::problem::DeskError::Pending { .. })));

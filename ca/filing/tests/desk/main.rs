@@ -8,4 +8,5 @@ mod faults;
 mod files;
 mod line;
 mod office;
+mod ready;
 mod verify;

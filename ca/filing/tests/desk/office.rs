@@ -58,6 +58,8 @@ pub struct World {
     pub listed: Mutex<[Vec<Entry>; 2]>,
     /// The next requests to the timestamp authority fail, so many.
     pub stamps_fail: Mutex<u32>,
+    /// The timestamp authority signs its tokens as one that nobody believes.
+    pub stranger_stamps: Mutex<Option<(Key, Vec<u8>)>>,
     /// How far the timestamp authority's clock is from ours.
     pub stamp_offset: Mutex<Duration>,
     pub responder_fails: Mutex<bool>,
@@ -70,7 +72,8 @@ impl World {
         let terms = Terms { policy: TAX, accuracy_ms: 1_000, ordering: true };
         let info = TokenInfo::new(&terms, request, Moment { time: at, serial: city::serial() }).unwrap();
         self.signed.fetch_add(1, Relaxed);
-        let tsa = self.tsa.lock().unwrap();
+        let (tsa, stranger) = (self.tsa.lock().unwrap(), self.stranger_stamps.lock().unwrap());
+        let tsa = stranger.as_ref().unwrap_or(&tsa);
         TokenPlan::new(&tsa.1, &[&self.issuer.certificate]).unwrap().token(&info, &tsa.0).unwrap()
     }
 
@@ -160,6 +163,7 @@ impl Founded {
             statuses: Mutex::default(),
             listed: Mutex::new([Vec::new(), Vec::new()]),
             stamps_fail: Mutex::new(0),
+            stranger_stamps: Mutex::default(),
             stamp_offset: Mutex::new(Duration::ZERO),
             responder_fails: Mutex::new(false),
             signed: AtomicU64::new(0),
@@ -187,12 +191,21 @@ impl Founded {
 
     pub fn seal(&self, desk: &Desk) {
         for code in ["gz-tax", "gz-social-insurance"] {
-            let request = Request::parse(bureau::request(desk, code).unwrap().as_bytes()).unwrap();
-            let seal = self.world.issuer.seal(&request.spki, |plan| plan.extensions.crl_urls = vec![LIST.into()]);
-            let pem = [pem::Pem::new("CERTIFICATE", seal), pem::Pem::new("CERTIFICATE", self.world.issuer.certificate.clone())].map(|one| pem::encode(&one)).concat();
-            bureau::set(desk, code, pem.as_bytes()).unwrap();
+            set_seal(&self.world, desk, code, |_| {});
         }
     }
+}
+
+/// Another seal for a bureau; its certificate.
+pub fn set_seal(world: &World, desk: &Desk, code: &str, change: impl FnOnce(&mut pki::certificate::CertificatePlan)) -> Vec<u8> {
+    let request = Request::parse(bureau::request(desk, code).unwrap().as_bytes()).unwrap();
+    let seal = world.issuer.seal(&request.spki, |plan| {
+        plan.extensions.crl_urls = vec![LIST.into()];
+        change(plan);
+    });
+    let pem = [pem::Pem::new("CERTIFICATE", seal.clone()), pem::Pem::new("CERTIFICATE", world.issuer.certificate.clone())].map(|one| pem::encode(&one)).concat();
+    bureau::set(desk, code, pem.as_bytes()).unwrap();
+    seal
 }
 
 impl Office {
@@ -251,7 +264,7 @@ impl Office {
     }
 }
 
-fn tsa(issuer: &Authority, from: OffsetDateTime, until: OffsetDateTime) -> (Key, Vec<u8>) {
+pub fn tsa(issuer: &Authority, from: OffsetDateTime, until: OffsetDateTime) -> (Key, Vec<u8>) {
     let key = Key::p256();
     let certificate = issuer.seal(key.public_key_info(), |plan| {
         (plan.not_before, plan.not_after) = (from, until);

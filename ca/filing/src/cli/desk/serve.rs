@@ -52,7 +52,9 @@ async fn run(service: Service, tls: DeskTls, listen: Listen, directory: &Path) -
     let public = Arc::new(Public::new(Arc::clone(&service.desk), &metrics).map_err(wrong)?);
     let unsealed = metrics.gauge("suiyin_desk_unsealed", "Receipts that wait for their seal.", &[]).map_err(wrong)?;
     let head = tokio::spawn(job::head(Arc::clone(&service.evidence), Arc::clone(&healthy), shutdown.clone()));
-    let seals = tokio::spawn(job::seals(Arc::clone(&service.desk), unsealed, shutdown.clone()));
+    let fault = |labels| metrics.gauge("suiyin_desk_fault", "Bureaus whose filings are answered with 503, by what is not well.", labels).map_err(wrong);
+    let seen = job::Seen { unsealed, seals: fault(&[("part", "seal")])?, timestamps: fault(&[("part", "timestamp")])? };
+    let seals = tokio::spawn(job::seals(Arc::clone(&service.desk), seen, shutdown.clone()));
     let unrenewed = metrics.gauge("suiyin_desk_unrenewed", "Signatures and seals whose proof the last pass could not renew.", &[]).map_err(wrong)?;
     let archive = tokio::spawn(job::archive(Arc::clone(&service.desk), unrenewed, shutdown.clone()));
     let requests = Requests::new();

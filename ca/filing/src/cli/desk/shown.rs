@@ -23,6 +23,7 @@ pub fn outcome(outcome: &Outcome, out: Option<&Path>, as_json: bool) -> Result<(
         Outcome::Filings(filings) if as_json => json(filings),
         Outcome::Filings(filings) if filings.is_empty() => line("no filing"),
         Outcome::Filings(filings) => filings.iter().try_for_each(filing),
+        Outcome::Examined(findings) => runtime::doctor::tell(findings, as_json),
         Outcome::Exported { directory, entries, vkey } if as_json => json(&object!({ "directory": directory, "entries": entries, "vkey": vkey })),
         Outcome::Exported { directory, entries, vkey } => {
             line(&format!("{entries} in {}", directory.display()))?;

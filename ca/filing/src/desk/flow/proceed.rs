@@ -12,6 +12,7 @@ use store::{Batch, CommitError, Expectation};
 use super::seal::{self, Sealed};
 use crate::desk::Desk;
 use crate::desk::problem::DeskError;
+use crate::desk::ready;
 use crate::desk::receipt::{self, Common, Decision};
 use crate::desk::record::event::Event;
 use crate::desk::record::filing::{FilingRecord, Slot, Status};
@@ -39,7 +40,8 @@ pub fn proceed(desk: &Desk, id: &str, to: Status, decision: &Decision) -> Result
     let now = desk.clock.now();
     let after = FilingRecord { status: to, receipts: before.receipts + 1, ..before };
     let number = ReceiptNumber::new(id, after.receipts);
-    let sealed_by = sha256_hex(desk.seal_of(&after.bureau)?.chain.leaf());
+    let sealed_by = sha256_hex(ready::seal(desk, &after.bureau)?.chain.leaf());
+    ready::authority(desk, &after.bureau)?;
     let common = Common { number: &number, filing: &after, status: to, issued_at: now, bureau, seal: &sealed_by, base_url: &desk.base_url, log: &desk.settings.log_origin };
     let text = receipt::moved(&common, decision, &sha256_hex(&last.document));
     let mut batch = Batch::new().expect(Expectation::Equals(FilingRecord::key(id), stored)).put(FilingRecord::key(id), after.encode()?);

@@ -5,7 +5,7 @@
 //!  3 stamp      a timestamp, the signer's or one fetched now: its time is the time of all that follows
 //!  4 judge      checks 4 to 14; every one that can be judged is, so that all failures are known
 //!  5 pass       only without a failure; the first is answered, all are recorded
-//!  6 record     filing, signature, place, what the receipt will say, and the leaf of the log: one durable commit
+//!  6 record     the bureau's seal and its timestamps will be believed; filing, signature, place, what the receipt will say, and the leaf of the log: one durable commit
 //!  7 seal       what is recorded, and nothing else; see `seal`
 //!  8 answer     RECEIVED, before anybody behind the desk is asked
 // spec: domain.md 6.4
@@ -27,6 +27,7 @@ use super::seal::{self, Sealed};
 use crate::desk::Desk;
 use crate::desk::check::{Check, Finding};
 use crate::desk::problem::DeskError;
+use crate::desk::ready;
 use crate::desk::receipt::{self, Common, Deadline, Received, Signer};
 use crate::desk::record::attachment::AttachmentRecord;
 use crate::desk::record::event::{Event, unix_millis};
@@ -232,6 +233,10 @@ fn pass(judged: Judged<'_>) -> Result<Passed<'_>, Vec<Finding>> {
 /// 6. `None` when somebody was first: nothing is changed then.
 fn record(desk: &Desk, caller: &Enterprise, submission: &Submission, passed: Passed<'_>) -> Result<Option<ReceiptNumber>, DeskError> {
     let Passed { proved, stamp, token, evidence } = passed;
+    // A receipt is promised only while it can be sealed so that others believe it.
+    let code = proved.parsed.bureau.code.as_str();
+    let seal = ready::seal(desk, code)?;
+    ready::authority(desk, code)?;
     let Proved { parsed, signature, certificate, facts, .. } = proved;
     let (filing, now) = (&parsed.filing, desk.clock.now());
     let (id, number) = (filing.id().as_str(), ReceiptNumber::new(filing.id().as_str(), 1));
@@ -254,7 +259,6 @@ fn record(desk: &Desk, caller: &Enterprise, submission: &Submission, passed: Pas
     };
     let slot = Slot { revision: filing.revision(), filing: id.to_owned(), payload: evidence.payload.clone(), closed: false, rejected: false };
     // What the receipt says is decided here, before the leaf has its position.
-    let seal = desk.seal_of(&record.bureau)?;
     let text = said(desk, &record, &number, &parsed, &Said { stamp: &stamp, token: &token, evidence: &evidence, facts: &facts, certificate: &certificate, submission, seal: &sha256_hex(seal.chain.leaf()) }, now);
     // A token stuffed with certificates makes a receipt that nobody reads, and so one that is never sealed: told before anything is recorded.
     if receipt::document(&text, 0).is_err() {

@@ -13,11 +13,12 @@ use store::{Batch, CommitError, Expectation};
 
 use crate::desk::Desk;
 use crate::desk::problem::DeskError;
+use crate::desk::ready;
 use crate::desk::receipt;
 use crate::desk::record::event::Event;
 use crate::desk::record::filing::FilingRecord;
 use crate::desk::record::letter::{LetterRecord, LetterState, mailbox_key};
-use crate::desk::record::receipt::{ReceiptNumber, read_draft, read_seal};
+use crate::desk::record::receipt::{ReceiptNumber, draft_at, read_draft, read_seal};
 use crate::desk::record::{plain, versioned};
 
 /// A receipt as everybody gets it.
@@ -42,25 +43,31 @@ pub fn seal(desk: &Desk, number: &ReceiptNumber) -> Result<Sealed, DeskError> {
     let missing = || DeskError::NotFound { what: "receipt", id: number.to_string() };
     let draft = desk.store.get(&number.draft())?.ok_or_else(missing)?;
     let (position, text) = read_draft(&draft)?;
-    let document = receipt::document(text, position)?;
     if let Some(seal) = desk.store.get(&number.seal())? {
-        return Ok(Sealed { document, seal: read_seal(&seal)?.to_vec() });
+        return Ok(Sealed { document: receipt::document(text, position)?, seal: read_seal(&seal)?.to_vec() });
     }
     let record = desk.store.get(&FilingRecord::key(&number.filing))?.ok_or_else(missing)?;
     let record = FilingRecord::decode(&record)?;
-    // 2. Sealed, and the seal stamped.
-    let (bureau, now) = (desk.seal_of(&record.bureau)?, desk.clock.now());
+    // 2. Sealed, and the seal stamped, by what is believed now. A receipt names its seal's certificate: one that was written
+    // before another was set has never left, and is told anew with the one it gets.
+    let (bureau, now) = (ready::seal(desk, &record.bureau)?, desk.clock.now());
+    let said = text;
+    let named = receipt::sealed_by(said, &crate::desk::sha256_hex(bureau.chain.leaf()))?;
+    let document = receipt::document(&named, position)?;
     let refused = |error: &dyn std::fmt::Display| DeskError::Seal(error.to_string().replace("; ", ", "));
     let mut content = [0; 32];
     content.copy_from_slice(digest(&SHA256, &document).as_ref());
     let made = bureau.plan.seal(ContentDigest::Sha256(content), now, &bureau.key).map_err(|error| refused(&error))?;
     let made = Signature::read(&made).map_err(|error| refused(&error))?;
-    let token = desk.trust.stamp(made.timestamp_imprint(DigestAlgorithm::Sha256))?;
+    let token = ready::stamp(desk, &record.bureau, made.timestamp_imprint(DigestAlgorithm::Sha256), made.value())?;
     let made = made.with_timestamp(&token).map_err(|error| refused(&error))?;
     // 3. Recorded once.
     let text = number.to_string();
     let (content, seal) = (crate::desk::hex(&content), crate::desk::sha256_hex(made.der()));
     let mut batch = Batch::new().expect(Expectation::Present(number.pending())).delete(number.pending()).put(number.seal(), plain(made.der()));
+    if named != said {
+        batch = batch.put(number.draft(), draft_at(position, &named));
+    }
     Event::ReceiptSealed { receipt: &text, content: &content, seal: &seal }.append(&mut batch, now)?;
     if let Some(to) = mailbox(desk, &record)? {
         let letter = LetterRecord { to, bureau: record.bureau.clone(), state: LetterState::Queued, at: now.unix_timestamp(), attempts: 0, reason: None };

@@ -20,6 +20,7 @@ use store::Batch;
 use crate::desk::Desk;
 use crate::desk::flow::evidence::gather;
 use crate::desk::problem::DeskError;
+use crate::desk::ready;
 use crate::desk::record::event::Event;
 use crate::desk::sha256_hex;
 use crate::document::Value;
@@ -53,12 +54,12 @@ pub fn answer(desk: &Desk, bureau: &Bureau, document: &[u8], signature: &[u8]) -
     let refused = |error: &dyn std::fmt::Display| DeskError::Seal(error.to_string().replace("; ", ", "));
     let text = serde_json::to_vec(&verdict).map_err(|error| refused(&error))?;
     let canonical = Value::parse(&text).map_err(|error| refused(&error))?.canonical();
-    let seal = desk.seal_of(code)?;
+    let seal = ready::seal(desk, code)?;
     let mut content = [0; 32];
     content.copy_from_slice(digest(&SHA256, &canonical).as_ref());
     let made = seal.plan.seal(ContentDigest::Sha256(content), now, &seal.key).map_err(|error| refused(&error))?;
     let made = Signature::read(&made).map_err(|error| refused(&error))?;
-    let token = desk.trust.stamp(made.timestamp_imprint(DigestAlgorithm::Sha256))?;
+    let token = ready::stamp(desk, code, made.timestamp_imprint(DigestAlgorithm::Sha256), made.value())?;
     let made = made.with_timestamp(&token).map_err(|error| refused(&error))?;
     // 4. Before it leaves.
     let mut batch = Batch::new();

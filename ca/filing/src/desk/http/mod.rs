@@ -176,6 +176,8 @@ fn answer(error: DeskError) -> Response {
         DeskError::Full { seconds, .. } => Some((StatusCode::SERVICE_UNAVAILABLE, i64::from(*seconds))),
         DeskError::TooFast { seconds, .. } => Some((StatusCode::TOO_MANY_REQUESTS, *seconds)),
         DeskError::Away { .. } | DeskError::Pending { .. } => Some((StatusCode::SERVICE_UNAVAILABLE, 2)),
+        // People have to set another.
+        DeskError::SealUnfit { .. } | DeskError::NoSeal { .. } => Some((StatusCode::SERVICE_UNAVAILABLE, 300)),
         _ => None,
     };
     let mut response = Problem::from(error).into_response();

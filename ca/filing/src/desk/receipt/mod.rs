@@ -161,6 +161,16 @@ pub fn moved(shared: &Common<'_>, decision: &Decision, previous: &str) -> Vec<u8
     Value::Object(receipt).canonical()
 }
 
+/// The draft with the seal's certificate as it is now: SHA-256, hexadecimal.
+pub fn sealed_by(draft: &[u8], certificate: &str) -> Result<Vec<u8>, DeskError> {
+    let damaged = || RecordError::Damaged { kind: "receipt", reason: "its text is no JSON object" };
+    let Ok(Value::Object(mut receipt)) = Value::parse(draft) else { return Err(damaged().into()) };
+    let mut bureau = receipt.get("bureau").and_then(Value::as_object).cloned().ok_or_else(damaged)?;
+    bureau.insert("certificate", digest(certificate));
+    receipt.insert("bureau", Value::Object(bureau));
+    Ok(Value::Object(receipt).canonical())
+}
+
 /// The receipt itself: the draft with the position of its leaf in the log.
 pub fn document(draft: &[u8], log_index: u64) -> Result<Vec<u8>, DeskError> {
     let damaged = || RecordError::Damaged { kind: "receipt", reason: "its text is no JSON object" };

@@ -65,6 +65,11 @@ pub fn draft(slot: StreamSlot, text: &[u8]) -> Template {
     Template::new(vec![Part::Bytes(vec![VERSION]), Part::Position(slot), Part::Bytes(text.to_vec())])
 }
 
+/// The same, once the position is known.
+pub fn draft_at(position: u64, text: &[u8]) -> Vec<u8> {
+    [&[VERSION], position.to_be_bytes().as_slice(), text].concat()
+}
+
 /// Position in the log and text.
 pub fn read_draft(stored: &[u8]) -> Result<(u64, &[u8]), RecordError> {
     let damaged = RecordError::Damaged { kind: DRAFT, reason: "it ends before its text" };

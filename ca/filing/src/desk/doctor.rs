@@ -1,0 +1,79 @@
+//! What is well with the desk and what is to be mended. Asks the timestamp authority and the lists; changes nothing.
+
+use pki::view::CertificateView;
+use runtime::doctor::Finding;
+use time::{Duration, OffsetDateTime};
+
+use super::problem::DeskError;
+use super::record::letter::LetterRecord;
+use super::record::receipt::ReceiptNumber;
+use super::record::settings::Tls;
+use super::{Desk, ready};
+
+/// A certificate that ends within this is told of.
+const SOON: Duration = Duration::days(30);
+/// Letters and receipts looked at.
+const MOST: usize = 1_000;
+/// The gateway asks every few seconds.
+const NOT_TAKEN: Duration = Duration::hours(1);
+
+pub fn examine(desk: &Desk) -> Result<Vec<Finding>, DeskError> {
+    let (now, mut findings) = (desk.clock.now(), Vec::new());
+    for bureau in desk.policies.desk.bureaus() {
+        let code = bureau.code.as_str();
+        findings.push(match ready::seal(desk, code) {
+            Ok(seal) => ending(&format!("seal of {code}"), ready::until(&seal), now, "have another issued: `filing desk bureau request`, then `filing desk bureau set`"),
+            Err(error) => failed(&format!("seal of {code}"), &error, "filings of its kinds are answered with 503 until another is set: `filing desk bureau request`, `filing desk bureau set`"),
+        });
+        findings.push(match ready::authority(desk, code) {
+            Ok(()) => Finding::ok(format!("timestamps for {code}: believed")),
+            Err(error) => failed(&format!("timestamps for {code}"), &error, "check `timestamp` in desk.toml, the authority's certificate and the clocks"),
+        });
+    }
+    let tls = desk.store.get(&Tls::key())?.map(|record| Tls::decode(&record)).transpose()?;
+    findings.push(match &tls {
+        Some(tls) => ending("TLS certificate", CertificateView::parse(tls.chain.leaf()).ok().map(|view| view.not_after), now, "have another issued: `filing desk tls request`, then `filing desk tls install`"),
+        None => Finding::fail("TLS certificate: there is none", "run `filing desk tls request`, have it issued, then `filing desk tls install`"),
+    });
+    let (from, to) = ReceiptNumber::all_pending();
+    findings.push(match desk.store.scan(&from, &to, MOST)?.len() {
+        0 => Finding::ok("receipts: all are sealed"),
+        waiting => Finding::warn(format!("receipts: {waiting} wait for their seal"), "they are sealed by the service once what fails above is mended"),
+    });
+    let (from, to) = LetterRecord::due((now - NOT_TAKEN).unix_timestamp());
+    findings.push(match desk.store.scan(&from, &to, MOST)?.len() {
+        0 => Finding::ok("letters: none waits long"),
+        waiting => Finding::warn(format!("letters: {waiting} wait for more than an hour"), "see whether the mail gateway runs and collects at outbox.sock"),
+    });
+    Ok(findings)
+}
+
+fn failed(what: &str, error: &DeskError, next: &str) -> Finding {
+    let text = error.to_string();
+    Finding::fail(format!("{what}: {}", text.split("; ").next().unwrap_or_default()), next)
+}
+
+fn ending(what: &str, until: Option<OffsetDateTime>, now: OffsetDateTime, next: &str) -> Finding {
+    match until {
+        None => Finding::fail(format!("{what}: its certificate cannot be read"), next),
+        Some(until) if until < now => Finding::fail(format!("{what}: its certificate has ended"), next),
+        Some(until) if until - now < SOON => Finding::warn(format!("{what}: {} days are left", (until - now).whole_days()), next),
+        Some(until) => Finding::ok(format!("{what}: {} days are left", (until - now).whole_days())),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use runtime::doctor::Grade;
+
+    #[test]
+    fn what_ends_soon_is_told_before_it_ended() {
+        let now = OffsetDateTime::UNIX_EPOCH;
+        let grade = |until: Option<Duration>| ending("x", until.map(|until| now + until), now, "y").grade;
+        assert_eq!(grade(Some(Duration::days(30))), Grade::Ok);
+        assert_eq!(grade(Some(Duration::days(29))), Grade::Warn);
+        assert_eq!(grade(Some(-Duration::seconds(1))), Grade::Fail);
+        assert_eq!(grade(None), Grade::Fail);
+    }
+}
