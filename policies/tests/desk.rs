@@ -38,6 +38,8 @@ fn what_makes_no_sense_is_refused_by_its_line() {
     assert!(refused(("late = \"flag\"", "late = \"maybe\""), true).contains("maybe"));
     assert!(refused(("max_bytes = 104857600", "max_bytes = 104857601"), false).contains("104857600"));
     assert!(refused(("enterprise_bytes = 2147483648", "enterprise_bytes = 1"), false).contains("it is"));
+    assert!(refused(("in_flight_bytes = 17179869184", "in_flight_bytes = 1"), false).contains("it is"));
+    assert!(refused(("at_once_per_enterprise = 16\n", ""), false).contains("go together"));
     assert!(refused(("per_address = 120", "per_address = 0"), false).contains("1 to"));
     assert!(refused(("[patience]", "[patience]\nmore = 1"), false).contains("more"));
 }
@@ -49,6 +51,9 @@ fn a_document_from_before_verdicts_were_asked_for_has_their_limits_as_shipped() 
     let without = format!("{before}{}", &rest[rest.find("[filing]").unwrap()..]);
     let (old, new) = (DeskPolicy::parse([bureaus, (limits.0, &without)], arc()).unwrap(), DeskPolicy::parse(SHIPPED, arc()).unwrap());
     assert_eq!((old.limits, old.limits.verify.per_address), (new.limits, 120));
+    // And one from before uploads were counted.
+    let without: String = limits.1.lines().filter(|line| !line.starts_with("at_once = 256") && !line.starts_with("at_once_per") && !line.starts_with("in_flight")).map(|line| format!("{line}\n")).collect();
+    assert_eq!(DeskPolicy::parse([bureaus, (limits.0, &without)], arc()).unwrap().limits, new.limits);
 }
 
 #[test]

@@ -24,6 +24,7 @@ pub struct Limits {
     pub attachment_bytes: u64,
     /// What one enterprise may have here in attachments.
     pub enterprise_bytes: u64,
+    pub uploads: Uploads,
     pub skew_seconds: u32,
     pub signing_time_minutes: u32,
     pub counts_hours: u32,
@@ -39,6 +40,16 @@ pub struct Verify {
     pub all: u32,
     /// Judged at one time.
     pub at_once: u32,
+}
+
+/// Attachments on their way.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Uploads {
+    /// Of all, and of one enterprise, at one time.
+    pub at_once: u32,
+    pub per_enterprise: u32,
+    /// Octets of all that are on their way.
+    pub bytes: u64,
 }
 
 #[derive(Deserialize)]
@@ -89,6 +100,10 @@ struct Filing {
 struct Attachments {
     max_bytes: Spanned<u64>,
     enterprise_bytes: Spanned<u64>,
+    /// Unknown to documents from before: they have them as they are shipped.
+    at_once: Option<Spanned<u64>>,
+    at_once_per_enterprise: Option<Spanned<u64>>,
+    in_flight_bytes: Option<Spanned<u64>>,
 }
 
 #[derive(Deserialize)]
@@ -129,6 +144,13 @@ pub(super) fn parse((file, text): (&str, &str)) -> Result<Limits, PolicyError> {
         None => return Err(PolicyError::at(file, text, None, "[verify] is missing")),
     };
     let attachment_bytes = within(&document.attachments.max_bytes, 1, 100 << 20)?;
+    let uploads = match (&document.attachments.at_once, &document.attachments.at_once_per_enterprise, &document.attachments.in_flight_bytes) {
+        (Some(at_once), Some(per_enterprise), Some(bytes)) => {
+            Uploads { at_once: small(at_once, 1, 8_192)?, per_enterprise: small(per_enterprise, 1, 8_192)?, bytes: within(bytes, attachment_bytes, 1 << 50)? }
+        }
+        (None, None, None) if text != SHIPPED.1 => parse(SHIPPED)?.uploads,
+        _ => return Err(PolicyError::at(file, text, None, "at_once, at_once_per_enterprise and in_flight_bytes of [attachments] go together")),
+    };
     Ok(Limits {
         per_enterprise: small(&document.hourly.per_enterprise, 1, 1_000_000)?,
         all: small(&document.hourly.all, 1, 1_000_000_000)?,
@@ -139,6 +161,7 @@ pub(super) fn parse((file, text): (&str, &str)) -> Result<Limits, PolicyError> {
         filing_bytes: small(&document.filing.max_bytes, 16_384, 32 << 20)?,
         attachment_bytes,
         enterprise_bytes: within(&document.attachments.enterprise_bytes, attachment_bytes, 1 << 50)?,
+        uploads,
         skew_seconds: small(&document.time.skew_seconds, 0, 300)?,
         signing_time_minutes: small(&document.time.signing_time_minutes, 1, 1_440)?,
         counts_hours: small(&document.time.counts_hours, 0, 168)?,
@@ -154,6 +177,8 @@ impl Limits {
         let _ = writeln!(text, "{} filings judged at once, {} wait, the others come again after {} s", self.at_once, self.places, self.again_seconds);
         let _ = writeln!(text, "in an hour {} verdicts for one address, {} for all, {} judged at once", self.verify.per_address, self.verify.all, self.verify.at_once);
         let _ = writeln!(text, "a filing of at most {} bytes, an attachment of {}, of one enterprise together {}", self.filing_bytes, self.attachment_bytes, self.enterprise_bytes);
+        let Uploads { at_once, per_enterprise, bytes } = self.uploads;
+        let _ = writeln!(text, "{at_once} attachments on their way at once, {per_enterprise} of one enterprise, {bytes} bytes together");
         let _ = writeln!(text, "a timestamp at most {} s ahead, the signer's own time at most {} min from it", self.skew_seconds, self.signing_time_minutes);
         let _ = writeln!(text, "a timestamp counts for the deadline for {} h", self.counts_hours);
         let _ = writeln!(text, "revocation known from {} s before the timestamp on", self.grace_seconds);

@@ -9,7 +9,7 @@ use crate::certificate::Arc;
 use crate::document::{PolicyError, one_of_each};
 
 pub use bureau::{Accepts, Bureau, BureauCode, BureauCodeError, Late};
-pub use limits::{Limits, Verify};
+pub use limits::{Limits, Uploads, Verify};
 
 /// File name and text of each document of `policies/desk/`, in the order of the names.
 pub const SHIPPED: [(&str, &str); 2] =

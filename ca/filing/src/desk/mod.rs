@@ -16,6 +16,7 @@ pub mod record;
 pub mod service;
 pub mod tls;
 pub mod trust;
+pub mod uploads;
 
 use std::collections::HashMap;
 use std::path::PathBuf;
@@ -35,6 +36,7 @@ use ready::Ready;
 use record::bureau::Sealing;
 use record::settings::Settings;
 use trust::Trust;
+use uploads::Uploads;
 
 /// What every flow of the desk works with.
 pub struct Desk {
@@ -52,6 +54,7 @@ pub struct Desk {
     /// Sealed attachments.
     pub attachments: PathBuf,
     pub ready: Ready,
+    pub uploads: Uploads,
     seals: Mutex<HashMap<String, (Vec<u8>, Arc<Seal>)>>,
 }
 
@@ -74,7 +77,7 @@ impl Desk {
         let Parts { store, clock, settings, base_url, keys, policies, anchors, outside, attachments } = parts;
         let data = keys.data_key("filings")?;
         let trust = Trust::new(anchors, Arc::clone(&outside));
-        Ok(Self { store, clock, settings, base_url, keys, data, policies, trust, outside, attachments, ready: Ready::default(), seals: Mutex::default() })
+        Ok(Self { store, clock, settings, base_url, keys, data, policies, trust, outside, attachments, ready: Ready::default(), uploads: Uploads::default(), seals: Mutex::default() })
     }
 
     /// What a bureau was given to seal with last; whether it may be used is judged by `ready`. What is kept opened is held

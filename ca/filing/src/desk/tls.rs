@@ -148,13 +148,12 @@ fn is_for(leaf: &CertificateView<'_>, host: &str) -> bool {
     false
 }
 
-/// What the listener goes by; made anew when another certificate is installed.
+/// What the listener goes by; made anew when another certificate is installed: a handshake waits for no disk.
 pub struct DeskTls {
     store: Arc<dyn Store>,
     keys: Arc<KeyStore>,
     roots: Arc<RootCertStore>,
-    /// For this record.
-    made: Mutex<(Vec<u8>, Arc<ServerConfig>)>,
+    made: Mutex<Arc<ServerConfig>>,
 }
 
 impl DeskTls {
@@ -167,22 +166,23 @@ impl DeskTls {
         let roots = Arc::new(known);
         let record = store.get(&Tls::key())?.ok_or(CertificateError::Missing)?;
         let config = config(&keys, &roots, &Tls::decode(&record)?)?;
-        Ok(Self { store, keys, roots, made: Mutex::new((record, config)) })
+        Ok(Self { store, keys, roots, made: Mutex::new(config) })
+    }
+}
+
+impl DeskTls {
+    /// After another certificate was installed. Blocking; what cannot be served leaves the one before.
+    pub fn refresh(&self) -> Result<(), CertificateError> {
+        let record = self.store.get(&Tls::key())?.ok_or(CertificateError::Missing)?;
+        let config = config(&self.keys, &self.roots, &Tls::decode(&record)?)?;
+        *self.made.lock().unwrap_or_else(PoisonError::into_inner) = config;
+        Ok(())
     }
 }
 
 impl TlsSource for DeskTls {
     fn current(&self) -> Arc<ServerConfig> {
-        let mut made = self.made.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Ok(Some(record)) = self.store.get(&Tls::key())
-            && record != made.0
-        {
-            match Tls::decode(&record).map_err(CertificateError::from).and_then(|tls| config(&self.keys, &self.roots, &tls)) {
-                Ok(config) => *made = (record, config),
-                Err(error) => tracing::error!(%error, "the certificate that was installed cannot be served; the one before still is"),
-            }
-        }
-        Arc::clone(&made.1)
+        Arc::clone(&self.made.lock().unwrap_or_else(PoisonError::into_inner))
     }
 }
 

@@ -1,6 +1,7 @@
 //! Attachments: sealed at rest, proved by their name, within their quota.
 
 use filing::desk::flow::attachment::{Begun, begin, read, sweep};
+use filing::desk::problem::DeskError;
 use ring::digest::{SHA256, digest};
 
 use crate::office::{CODE, OTHER, Office, vat};
@@ -9,15 +10,15 @@ fn name(bytes: &[u8]) -> String {
     digest(&SHA256, bytes).as_ref().iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
-fn put(office: &Office, code: &'static str, sha256: &str, bytes: &[u8]) -> Result<u64, filing::desk::problem::DeskError> {
+fn put(office: &Office, code: &'static str, sha256: &str, bytes: &[u8]) -> Result<u64, DeskError> {
     let caller = office.caller(&office.firm(code));
     match begin(&office.desk, &caller, sha256, Some(bytes.len() as u64))? {
         Begun::Known(size) => Ok(size),
         Begun::Take(mut incoming) => {
             for piece in bytes.chunks(70_001) {
-                incoming.write(piece)?;
+                incoming.write(&office.desk, piece)?;
             }
-            incoming.end()
+            incoming.end(&office.desk)
         }
     }
 }
@@ -69,4 +70,44 @@ fn what_is_not_what_its_name_says_or_too_much_leaves_nothing() {
     std::fs::write(place.join(".9-9.new"), b"half").unwrap();
     sweep(&place).unwrap();
     assert_eq!(std::fs::read_dir(&place).unwrap().count(), 2);
+}
+
+/// What is on its way counts, announced or not, and gives its room back however it ends.
+#[test]
+fn what_is_on_its_way_counts_for_the_quota() {
+    let limits = |documents: &mut Vec<(&'static str, String)>| {
+        let text = documents[1].1.replace("max_bytes = 104857600", "max_bytes = 1000000").replace("enterprise_bytes = 2147483648", "enterprise_bytes = 1500000");
+        documents[1].1 = text.replace("at_once = 256", "at_once = 3").replace("at_once_per_enterprise = 16", "at_once_per_enterprise = 2").replace("in_flight_bytes = 17179869184", "in_flight_bytes = 2000000");
+    };
+    let office = Office::open_with(limits);
+    let (ours, theirs) = (office.caller(&office.firm(CODE)), office.caller(&office.firm(OTHER)));
+    let start = |caller, bytes: &[u8], announced: Option<u64>| match begin(&office.desk, caller, &name(bytes), announced) {
+        Ok(Begun::Take(incoming)) => Ok(incoming),
+        Ok(Begun::Known(_)) => panic!("it is new"),
+        Err(error) => Err(error),
+    };
+    let (first, second) = (vec![1; 900_000], vec![2; 900_000]);
+    // 1. Announced: the second has no room while the first is on its way.
+    let one = start(&ours, &first, Some(900_000)).unwrap();
+    assert!(start(&ours, &second, Some(900_000)).is_err());
+    // 2. Not announced: it is taken until there is no more room.
+    let mut two = start(&ours, &second, None).unwrap();
+    two.write(&office.desk, &second[..600_000]).unwrap();
+    assert!(two.write(&office.desk, &second[..300_000]).is_err());
+    // 3. No more at one time, of one and of all.
+    assert!(matches!(start(&ours, b"3", None), Err(DeskError::TooFast { .. })));
+    let three = start(&theirs, b"3", None).unwrap();
+    assert!(matches!(start(&theirs, b"4", None), Err(DeskError::Full { .. })));
+    drop((two, three));
+    // All together have so many octets on their way.
+    let mut three = start(&theirs, &second, None).unwrap();
+    three.write(&office.desk, &second[..850_000]).unwrap();
+    let mut two = start(&ours, &first[..10], None).unwrap();
+    assert!(matches!(two.write(&office.desk, &first[..300_000]), Err(DeskError::Full { .. })));
+    // 4. What ends gives its room back, and what is kept counts once.
+    drop((one, two, three));
+    put(&office, CODE, &name(&first), &first).unwrap();
+    assert!(put(&office, CODE, &name(&second), &second).is_err());
+    put(&office, CODE, &name(&second[..600_000]), &second[..600_000]).unwrap();
+    assert_eq!(std::fs::read_dir(office.place.path().join("attachments")).unwrap().count(), 2);
 }

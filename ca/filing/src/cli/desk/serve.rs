@@ -11,7 +11,7 @@ use axum::{Extension, Json, Router};
 use runtime::admin::AdminSocket;
 use runtime::clock::SystemClock;
 use runtime::exit::{Exit, Problem};
-use runtime::http::{Caller, Limits};
+use runtime::http::{Caller, Limits, TlsSource};
 use runtime::metrics::Registry;
 use runtime::request::Requests;
 use runtime::shutdown::Shutdown;
@@ -63,11 +63,12 @@ async fn run(service: Service, tls: DeskTls, listen: Listen, directory: &Path) -
     tracing::info!(https = %listen.https, http = %listen.http, host = service.desk.settings.host, "serving");
     // A large attachment over a slow line takes its time; every route bounds what it reads.
     let limits = Limits { body: None, request: Some(Duration::from_secs(900)), connections: CONNECTIONS, ..Limits::default() };
+    let tls = Arc::new(tls);
     let letter_router = outbox::router(Arc::clone(&service.desk));
     tokio::join!(
-        runtime::http::serve_tls(https, Arc::new(tls), requests.counted(router(public)), limits, shutdown.clone()),
+        runtime::http::serve_tls(https, Arc::clone(&tls) as Arc<dyn TlsSource>, requests.counted(router(public)), limits, shutdown.clone()),
         runtime::http::serve(http, requests.counted(operator), Limits::default(), shutdown.clone()),
-        admin.serve(requests.counted(administration(service)), shutdown.clone()),
+        admin.serve(requests.counted(administration(service, tls)), shutdown.clone()),
         letters.serve(letter_router, shutdown.clone()),
     );
     for job in [head, seals, archive] {
@@ -76,15 +77,24 @@ async fn run(service: Service, tls: DeskTls, listen: Listen, directory: &Path) -
     Ok(())
 }
 
-fn administration(service: Service) -> Router {
-    Router::new().route(PATH, post(operate)).with_state(service)
+type Administered = (Service, Arc<DeskTls>);
+
+fn administration(service: Service, tls: Arc<DeskTls>) -> Router {
+    Router::new().route(PATH, post(operate)).with_state((service, tls))
 }
 
-async fn operate(State(service): State<Service>, Extension(caller): Extension<Caller>, Json(operation): Json<Operation>) -> Result<Json<Outcome>, Problem> {
+async fn operate(State((service, tls)): State<Administered>, Extension(caller): Extension<Caller>, Json(operation): Json<Operation>) -> Result<Json<Outcome>, Problem> {
     // The socket admits this user and root alone; over any other door nobody is known.
     caller.user.ok_or_else(|| Problem::new(Exit::Denied, "caller", "nobody is known at the other end", "use the administration socket"))?;
-    let done = runtime::request::spawn_blocking(move || service.perform(operation)).await;
-    done.map_err(|error| Problem::new(Exit::Internal, "operation", error.to_string(), "report this with the log"))?.map(Json)
+    let done = runtime::request::spawn_blocking(move || {
+        let installs = matches!(operation, Operation::TlsInstall { .. });
+        let outcome = service.perform(operation)?;
+        if installs {
+            tls.refresh()?;
+        }
+        Ok(outcome)
+    });
+    done.await.map_err(|error| Problem::new(Exit::Internal, "operation", error.to_string(), "report this with the log"))?.map(Json)
 }
 
 fn health(healthy: &AtomicBool) -> Result<(), Problem> {

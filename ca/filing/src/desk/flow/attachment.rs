@@ -1,9 +1,11 @@
-//! An attachment is streamed to disk, sealed piece by piece: however large it is, a few pieces are in memory.
+//! An attachment is streamed to disk, sealed piece by piece: however large it is, one piece of it is in memory.
 //!
-//! 1 begin     its digest is its name; what is here already is not taken again
-//! 2 pieces    each sealed for its place; no more than the limit, whatever was announced
+//! 1 begin     its digest is its name; what is here already is not taken again; a place, and room for what was announced
+//! 2 pieces    each sealed for its place; no more than the limit and the quota, whatever was announced
 //! 3 end       the digest is right and the last piece marked; the file is durable under its name
 //! 4 record    size, whose quota, leaf of the log: one commit
+//!
+//! Between two pieces nothing waits on a thread: who receives collects a piece, and hands it over when it is whole.
 
 use std::fs::File;
 use std::io::Write;
@@ -19,13 +21,13 @@ use crate::desk::Desk;
 use crate::desk::problem::DeskError;
 use crate::desk::record::attachment::AttachmentRecord;
 use crate::desk::record::event::{Event, unix_millis};
+use crate::desk::uploads::Reserved;
 
 /// Octets of a piece, but for the last.
-const PIECE: usize = 256 * 1024;
+pub const PIECE: usize = 256 * 1024;
 
 /// An attachment that is being received. What is dropped before its end leaves nothing.
-pub struct Incoming<'a> {
-    desk: &'a Desk,
+pub struct Incoming {
     by: String,
     sha256: String,
     temporary: PathBuf,
@@ -35,12 +37,13 @@ pub struct Incoming<'a> {
     piece: Vec<u8>,
     pieces: u64,
     kept: bool,
+    reserved: Reserved,
 }
 
-pub enum Begun<'a> {
+pub enum Begun {
     /// It is here already.
     Known(u64),
-    Take(Box<Incoming<'a>>),
+    Take(Box<Incoming>),
 }
 
 fn place(sha256: &str, index: u64, last: bool) -> Vec<u8> {
@@ -52,7 +55,7 @@ pub fn is_digest(text: &str) -> bool {
     text.len() == 64 && text.bytes().all(|digit| matches!(digit, b'0'..=b'9' | b'a'..=b'f'))
 }
 
-pub fn begin<'a>(desk: &'a Desk, caller: &Enterprise, sha256: &str, announced: Option<u64>) -> Result<Begun<'a>, DeskError> {
+pub fn begin(desk: &Desk, caller: &Enterprise, sha256: &str, announced: Option<u64>) -> Result<Begun, DeskError> {
     static NEXT: AtomicU64 = AtomicU64::new(0);
     if !is_digest(sha256) {
         return Err(DeskError::Request("an attachment is named by its SHA-256 in 64 small hexadecimal digits; put it there".into()));
@@ -61,10 +64,12 @@ pub fn begin<'a>(desk: &'a Desk, caller: &Enterprise, sha256: &str, announced: O
         return Ok(Begun::Known(AttachmentRecord::decode(&known)?.size));
     }
     let by = caller.code().as_str().to_owned();
-    room(desk, &by, announced.unwrap_or(0))?;
+    let mut reserved = desk.uploads.place(&by, &desk.policies.desk.limits)?;
+    fits(desk, announced.unwrap_or(0))?;
+    reserved.grow_to(desk, announced.unwrap_or(0))?;
     let temporary = desk.attachments.join(format!(".{}-{}.new", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed)));
     let file = File::options().write(true).create(true).truncate(true).mode(0o600).open(&temporary).map_err(|error| failed(&temporary, &error))?;
-    let incoming = Incoming { desk, by, sha256: sha256.to_owned(), temporary, file, digest: Context::new(&SHA256), size: 0, piece: Vec::with_capacity(PIECE), pieces: 0, kept: false };
+    let incoming = Incoming { by, sha256: sha256.to_owned(), temporary, file, digest: Context::new(&SHA256), size: 0, piece: Vec::new(), pieces: 0, kept: false, reserved };
     Ok(Begun::Take(Box::new(incoming)))
 }
 
@@ -72,28 +77,20 @@ fn failed(path: &std::path::Path, error: &std::io::Error) -> DeskError {
     DeskError::File { path: path.to_owned(), reason: error.to_string() }
 }
 
-fn room(desk: &Desk, by: &str, more: u64) -> Result<(), DeskError> {
-    let limits = &desk.policies.desk.limits;
-    if more > limits.attachment_bytes {
-        return Err(DeskError::Request(format!("an attachment has at most {} bytes; split it", limits.attachment_bytes)));
-    }
-    let kept = desk.store.sum(&AttachmentRecord::sum(by))?;
-    if kept.saturating_add(more) > limits.enterprise_bytes {
-        return Err(DeskError::Request(format!("one enterprise may have {} bytes of attachments here and this is beyond; call the bureau", limits.enterprise_bytes)));
-    }
-    Ok(())
+fn fits(desk: &Desk, size: u64) -> Result<(), DeskError> {
+    let most = desk.policies.desk.limits.attachment_bytes;
+    if size > most { Err(DeskError::Request(format!("an attachment has at most {most} bytes; split it"))) } else { Ok(()) }
 }
 
-impl Incoming<'_> {
-    pub fn write(&mut self, mut bytes: &[u8]) -> Result<(), DeskError> {
+impl Incoming {
+    pub fn write(&mut self, desk: &Desk, mut bytes: &[u8]) -> Result<(), DeskError> {
         self.size = self.size.saturating_add(bytes.len() as u64);
-        if self.size > self.desk.policies.desk.limits.attachment_bytes {
-            return Err(DeskError::Request(format!("an attachment has at most {} bytes; split it", self.desk.policies.desk.limits.attachment_bytes)));
-        }
+        fits(desk, self.size)?;
+        self.reserved.grow_to(desk, self.size)?;
         self.digest.update(bytes);
         while !bytes.is_empty() {
             if self.piece.len() == PIECE {
-                self.flush(false)?;
+                self.flush(desk, false)?;
             }
             let (now, later) = bytes.split_at_checked(PIECE - self.piece.len()).unwrap_or((bytes, &[]));
             self.piece.extend_from_slice(now);
@@ -102,8 +99,8 @@ impl Incoming<'_> {
         Ok(())
     }
 
-    fn flush(&mut self, last: bool) -> Result<(), DeskError> {
-        let sealed = self.desk.data.seal(&place(&self.sha256, self.pieces, last), &self.piece)?;
+    fn flush(&mut self, desk: &Desk, last: bool) -> Result<(), DeskError> {
+        let sealed = desk.data.seal(&place(&self.sha256, self.pieces, last), &self.piece)?;
         let length = u32::try_from(sealed.len()).map_err(|_| DeskError::Request("a piece is too long; report this".into()))?;
         self.file.write_all(&length.to_be_bytes()).and_then(|()| self.file.write_all(&sealed)).map_err(|error| failed(&self.temporary, &error))?;
         self.pieces += 1;
@@ -112,28 +109,27 @@ impl Incoming<'_> {
     }
 
     /// Its size, once it is what its name says.
-    pub fn end(mut self) -> Result<u64, DeskError> {
-        self.flush(true)?;
+    pub fn end(mut self, desk: &Desk) -> Result<u64, DeskError> {
+        self.flush(desk, true)?;
         let digest = std::mem::replace(&mut self.digest, Context::new(&SHA256)).finish();
         if crate::desk::hex(digest.as_ref()) != self.sha256 {
             return Err(DeskError::Request("what was sent has another SHA-256 than its name says; send the file again".into()));
         }
-        room(self.desk, &self.by, self.size)?;
-        let path = self.desk.attachments.join(&self.sha256);
+        let path = desk.attachments.join(&self.sha256);
         let durable = || -> std::io::Result<()> {
             self.file.sync_all()?;
             std::fs::rename(&self.temporary, &path)?;
-            File::open(&self.desk.attachments)?.sync_all()
+            File::open(&desk.attachments)?.sync_all()
         };
         durable().map_err(|error| failed(&path, &error))?;
         self.kept = true;
-        let now = self.desk.clock.now();
+        let now = desk.clock.now();
         let key = AttachmentRecord::key(&self.sha256);
         let record = AttachmentRecord { size: self.size, kept_at: unix_millis(now), by: self.by.clone() };
         let mut batch = Batch::new().expect(Expectation::Absent(key.clone())).put(key, record.encode()?);
         batch.add(&AttachmentRecord::sum(&self.by), i64::try_from(self.size).unwrap_or(i64::MAX));
         Event::AttachmentKept { attachment: &self.sha256, size: self.size }.append(&mut batch, now)?;
-        match self.desk.store.commit(batch) {
+        match desk.store.commit(batch) {
             // The same file came over two ways at once: it is here.
             Ok(_) | Err(CommitError::Conflict { .. }) => Ok(self.size),
             Err(error) => Err(error.into()),
@@ -141,7 +137,7 @@ impl Incoming<'_> {
     }
 }
 
-impl Drop for Incoming<'_> {
+impl Drop for Incoming {
     fn drop(&mut self) {
         if !self.kept {
             // What cannot be removed now is, with all that was left so, at the next start.

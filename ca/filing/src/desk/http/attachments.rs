@@ -1,70 +1,105 @@
 //! `PUT /attachments/{sha256}`: a file that goes with a filing, streamed to disk while it comes.
 
 use std::sync::Arc;
+use std::time::Duration;
 
-use axum::body::{Body, Bytes};
+use axum::body::Body;
 use axum::extract::{Path, State};
 use axum::http::{HeaderMap, header};
+use axum::response::{IntoResponse as _, Response};
 use axum::{Extension, Json};
 use http_body_util::BodyExt;
-use runtime::exit::{Exit, Problem};
+use runtime::exit::Problem;
 use runtime::http::Caller;
-use serde_json::{Value, json};
-use tokio::sync::mpsc;
+use serde_json::json;
 
-use super::{Public, worked};
-use crate::desk::flow::attachment::{Begun, begin};
+use super::{Public, answer, worked_plainly};
+use crate::desk::flow::attachment::{Begun, Incoming, PIECE, begin};
 use crate::desk::problem::DeskError;
 
-/// Pieces of a body that wait for the disk.
-const AHEAD: usize = 8;
+/// How long a body's next octets are waited for: who stops sending holds a place that others want.
+const PATIENCE: Duration = Duration::from_secs(60);
 
-/// What the disk's thread is told: a piece, that it broke off, or that it is whole.
-enum Told {
-    Piece(Bytes),
-    End,
-}
-
-pub async fn put(State(public): State<Arc<Public>>, Extension(caller): Extension<Caller>, Path(sha256): Path<String>, headers: HeaderMap, mut request: Body) -> Result<Json<Value>, Problem> {
+pub async fn put(State(public): State<Arc<Public>>, Extension(caller): Extension<Caller>, Path(sha256): Path<String>, headers: HeaderMap, mut request: Body) -> Result<Response, Problem> {
+    // 1. Who, within their rate.
     let enterprise = public.enterprise(&caller).await?;
-    public.pace(&enterprise)?;
+    if let Err(error) = public.pace(&enterprise) {
+        return Ok(answer(error));
+    }
+    // 2. A place, and room for what is announced; what is here already needs neither.
     let announced = headers.get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok()).and_then(|text| text.parse().ok());
-    let (sender, mut receiver) = mpsc::channel(AHEAD);
-    let name = sha256.clone();
+    let (asked, name) = (Arc::clone(&public), sha256.clone());
+    let begun = worked_plainly(move || begin(&asked.desk, &enterprise, &name, announced)).await?;
     let longest = public.desk.policies.desk.limits.attachment_bytes;
-    // The disk on its own thread; what comes waits for it, so memory stays flat.
-    let writing = tokio::spawn(worked(move || match begin(&public.desk, &enterprise, &name, announced)? {
-        Begun::Known(size) => Ok(size),
-        Begun::Take(mut incoming) => loop {
-            match receiver.blocking_recv() {
-                Some(Told::Piece(piece)) => incoming.write(&piece)?,
-                Some(Told::End) => break incoming.end(),
-                // Also when the caller's connection, and this request with it, ended.
-                None => break Err(DeskError::Request("the body did not come whole; send it again".into())),
+    let received = match begun {
+        // Nobody waits behind a queue that is full.
+        Err(error @ (DeskError::Full { .. } | DeskError::TooFast { .. })) => return Ok(answer(error)),
+        Err(error) => {
+            rest(&mut request, longest).await;
+            Err(error)
+        }
+        Ok(Begun::Known(size)) => {
+            rest(&mut request, longest).await;
+            Ok(size)
+        }
+        // 3. Piece by piece; the disk is on a thread of its own for as long as a piece takes.
+        Ok(Begun::Take(incoming)) => {
+            let received = receive(&public, incoming, &mut request).await?;
+            if received.is_err() {
+                rest(&mut request, longest).await;
             }
-        },
-    }));
-    // Once it is refused, or here already, nobody takes the rest, which is read on all the same within the bound: a caller whose
-    // connection ends while it still sends may never see the answer.
-    let mut passed = 0_u64;
-    let whole = loop {
-        match request.frame().await {
-            None => break true,
-            Some(Err(_)) => break false,
-            Some(Ok(frame)) => {
-                let Ok(data) = frame.into_data() else { continue };
-                passed = passed.saturating_add(data.len() as u64);
-                if sender.send(Told::Piece(data)).await.is_err() && passed > longest {
-                    break false;
-                }
-            }
+            received
         }
     };
-    if whole {
-        // Whoever refused it before says why below.
-        let _ = sender.send(Told::End).await;
+    Ok(match received {
+        Ok(size) => Json(json!({ "sha256": sha256, "size": size })).into_response(),
+        Err(error) => answer(error),
+    })
+}
+
+async fn receive(public: &Arc<Public>, mut incoming: Box<Incoming>, request: &mut Body) -> Result<Result<u64, DeskError>, Problem> {
+    let broken = || DeskError::Request("the body did not come whole, or not in time; send it again".into());
+    let mut piece = Vec::new();
+    loop {
+        let Ok(frame) = tokio::time::timeout(PATIENCE, request.frame()).await else { return Ok(Err(broken())) };
+        let last = match frame {
+            None => true,
+            Some(Err(_)) => return Ok(Err(broken())),
+            Some(Ok(frame)) => {
+                let Ok(data) = frame.into_data() else { continue };
+                piece.extend_from_slice(&data);
+                false
+            }
+        };
+        if piece.len() < PIECE && !last {
+            continue;
+        }
+        let (work, whole) = (Arc::clone(public), std::mem::take(&mut piece));
+        let written = worked_plainly(move || {
+            incoming.write(&work.desk, &whole)?;
+            if last { incoming.end(&work.desk).map(Written::Whole) } else { Ok(Written::Piece(incoming)) }
+        });
+        match written.await? {
+            Ok(Written::Piece(more)) => incoming = more,
+            Ok(Written::Whole(size)) => return Ok(Ok(size)),
+            Err(error) => return Ok(Err(error)),
+        }
     }
-    drop(sender);
-    let size = writing.await.map_err(|error| Problem::new(Exit::Internal, "desk", error.to_string(), "report this with the desk's log"))??;
-    Ok(Json(json!({ "sha256": sha256, "size": size })))
+}
+
+enum Written {
+    Piece(Box<Incoming>),
+    Whole(u64),
+}
+
+/// Once it is refused, or here already, nobody takes the rest, which is read on all the same within the bound: a caller whose
+/// connection ends while it still sends may never see the answer.
+async fn rest(request: &mut Body, longest: u64) {
+    let mut passed = 0_u64;
+    while let Ok(Some(Ok(frame))) = tokio::time::timeout(PATIENCE, request.frame()).await {
+        passed = passed.saturating_add(frame.data_ref().map_or(0, |data| data.len() as u64));
+        if passed > longest {
+            return;
+        }
+    }
 }

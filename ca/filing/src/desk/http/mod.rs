@@ -166,8 +166,13 @@ pub fn router(public: Arc<Public>) -> Router {
 
 /// The store may wait for the disk, and others for the network: not on this thread.
 async fn worked<T: Send + 'static>(work: impl FnOnce() -> Result<T, DeskError> + Send + 'static) -> Result<T, Problem> {
+    Ok(worked_plainly(work).await??)
+}
+
+/// The same, for who answers an error with when to come again.
+async fn worked_plainly<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T, Problem> {
     let done = runtime::request::spawn_blocking(work).await;
-    Ok(done.map_err(|error| Problem::new(Exit::Internal, "desk", error.to_string(), "report this with the desk's log"))??)
+    done.map_err(|error| Problem::new(Exit::Internal, "desk", error.to_string(), "report this with the desk's log"))
 }
 
 /// An error as it is answered: with when to come again, where that is known.
