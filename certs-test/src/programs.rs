@@ -53,7 +53,7 @@ pub fn run(program: impl AsRef<std::ffi::OsStr>, arguments: &[&str], directory: 
 }
 
 /// With more in its environment.
-fn run_in(program: impl AsRef<std::ffi::OsStr>, arguments: &[&str], directory: &Path, environment: &[(&str, PathBuf)]) -> Said {
+pub fn run_in(program: impl AsRef<std::ffi::OsStr>, arguments: &[&str], directory: &Path, environment: &[(&str, PathBuf)]) -> Said {
     let shown = program.as_ref().to_string_lossy().into_owned();
     let output = Command::new(program).args(arguments).current_dir(directory).envs(environment.iter().cloned()).stdin(Stdio::null()).output();
     let output = output.unwrap_or_else(|error| panic!("{shown}: {error}; run scripts/test"));
@@ -63,6 +63,23 @@ fn run_in(program: impl AsRef<std::ffi::OsStr>, arguments: &[&str], directory: &
 
 pub fn openssl(arguments: &[&str], directory: &Path) -> Said {
     run("openssl", arguments, directory)
+}
+
+/// SoftHSM's PKCS#11 module.
+pub const SOFT_TOKEN_MODULE: &str = "/usr/lib/softhsm/libsofthsm2.so";
+
+pub const SOFT_TOKEN_PIN: &str = "6180-pin-3398";
+
+/// A new token in `place` (`tokens`), its PIN in `pin`; the module's configuration, for `SOFTHSM2_CONF`.
+pub fn soft_token(place: &Path, label: &str) -> PathBuf {
+    let (tokens, configuration) = (place.join("tokens"), place.join("softhsm2.conf"));
+    std::fs::create_dir(&tokens).expect("a place to write");
+    std::fs::write(&configuration, format!("directories.tokendir = {}\nobjectstore.backend = file\nlog.level = INFO\n", tokens.display())).expect("a place to write");
+    let arguments = ["--init-token", "--free", "--label", label, "--pin", SOFT_TOKEN_PIN, "--so-pin", "so-pin-1234"];
+    run_in("softhsm2-util", &arguments, place, &[("SOFTHSM2_CONF", configuration.clone())]).ok();
+    let mut pin = std::fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(place.join("pin")).expect("a place to write");
+    writeln!(pin, "{SOFT_TOKEN_PIN}").expect("a place to write");
+    configuration
 }
 
 /// A port that was free a moment ago.

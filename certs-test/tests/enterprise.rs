@@ -2,7 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
 use certs_test::desk::FilingDesk;
-use certs_test::programs::{Authority, Said, openssl, program, run};
+use certs_test::programs::{Authority, SOFT_TOKEN_MODULE, Said, openssl, program, run, run_in, soft_token};
 
 const NAME: &str = "广州示范有限公司";
 const CODE: &str = "91440101MAT000018G";
@@ -49,13 +49,17 @@ fn an_enterprise_signs_what_its_rules_allow_and_nothing_else() {
 
 /// An authority whose clock is its own time source, so that it stamps.
 fn stamping(place: &std::path::Path) -> Authority {
-    use std::io::Write as _;
     let mut authority = Authority::found(place);
-    let mut file = std::fs::File::options().append(true).open(place.join("ca/ca.toml")).unwrap();
+    with_time_source(&mut authority);
+    authority
+}
+
+fn with_time_source(authority: &mut Authority) {
+    use std::io::Write as _;
+    let mut file = std::fs::File::options().append(true).open(authority.home.join("ca/ca.toml")).unwrap();
     writeln!(file, "\n[timestamp]\nsource = \"unchecked\"").unwrap();
     drop(file);
     authority.start();
-    authority
 }
 
 /// One operator's directory: a key, a certificate, the anchor.
@@ -266,4 +270,196 @@ fn an_agent_files_for_its_principal_until_the_mandate_is_withdrawn() {
     // What was receipted before stays, and the same terms again are another mandate.
     assert_eq!(submit("agent", &signed).json(), first);
     assert_ne!(give(&terms).json()["mandate_id"], given["mandate_id"]);
+}
+
+/// A resident's number that names no living person: born in 1900, with its check digit.
+fn resident(number: usize) -> String {
+    let body = format!("440105{:04}{:02}{:02}{:03}", 1900 + number / 12_000, 1 + number / 1_000 % 12, 1 + number / 100 % 10, 10 * (number % 100));
+    let sum: usize = body.bytes().zip([7, 9, 10, 5, 8, 4, 2, 1, 6, 3, 7, 9, 10, 5, 8, 4, 2]).map(|(digit, weight)| usize::from(digit - b'0') * weight).sum();
+    format!("{body}{}", b"10X98765432"[sum % 11] as char)
+}
+
+#[test]
+fn a_table_of_staff_becomes_a_filing_and_every_bad_row_is_told() {
+    let place = tempfile::tempdir().unwrap();
+    let authority = stamping(place.path());
+    let mut desk = FilingDesk::found(&authority, "mail.example.cn");
+    desk.start();
+    operator(&authority, "firm", NAME, CODE);
+    let filing = |arguments: &[&str]| -> Said { run(program("filing"), arguments, &authority.home) };
+    let today = time::OffsetDateTime::now_utc().to_offset(time::macros::offset!(+8)).date();
+    let (period, day) = (format!("{:04}{:02}", today.year(), u8::from(today.month())), format!("{:04}/{}/{}", today.year(), u8::from(today.month()), today.day()));
+    let header = "增员或减员,证件类型,证件号码,姓名,手机号码,用工日期（增员必填）,劳动合同类型,险种,月工资,变动原因\r\n";
+    let row = |number: usize| format!("增员,居民身份证,'{},测试甲,13800000000,{day},固定期限,\"110,210、310 410\",\"8,000\",新招用\r\n", resident(number));
+    let (rows, gb) = (header.to_owned() + &(0..200).map(row).collect::<String>(), authority.home.join("staff.csv"));
+    std::fs::write(authority.home.join("utf8.csv"), &rows).unwrap();
+    run("sh", &["-c", "iconv -f UTF-8 -t GB18030 utf8.csv > staff.csv"], &authority.home).ok();
+    assert!(std::str::from_utf8(&std::fs::read(&gb).unwrap()).is_err());
+    // Bad rows: each with its line, field and rule; no draft is written, and nobody's number is told.
+    let bad = rows.replacen(&resident(1), "440105190003010053", 1).replacen(&format!("{day},固定期限"), "去年,固定期限", 1).replacen("新招用\r\n增员", "退休\r\n增员", 3).replacen("测试甲,13800000000", "=cmd|' /C calc'!A0,13800000000", 1);
+    std::fs::write(authority.home.join("bad.csv"), bad).unwrap();
+    let make = |table: &str, more: &[&str]| filing(&[&["new", "--kind", "si-staff-change", "--period", &period, "--code", CODE, "--from", table, "--out", "staff.jsonc", "--dir", "firm"], more].concat());
+    let refused = make("bad.csv", &["--json"]);
+    assert_eq!(refused.code, 3, "{refused:?}");
+    let told: serde_json::Value = serde_json::from_str(&refused.out).unwrap();
+    let found: Vec<(u64, &str, &str)> = told["failures"].as_array().unwrap().iter().map(|one| (one["line"].as_u64().unwrap_or(0), one["rule"].as_str().unwrap(), one["field"].as_str().unwrap())).collect();
+    for expected in [(2, "SHAPE", "/payload/items/0/hire_date"), (2, "TABLE", "/payload/items/0/name"), (3, "S1", "/payload/items/1/id_no"), (2, "S7", "/payload/items/0/reason")] {
+        assert!(found.contains(&expected), "{expected:?} {found:?}");
+    }
+    assert!(!authority.home.join("staff.jsonc").exists() && !refused.out.contains("440105190003010053"));
+    let words = make("bad.csv", &[]);
+    assert!(words.out.contains("第 3 行 S1 /payload/items/1/id_no 证件号码：") && words.err.contains("请按所列各行改正后重试"), "{words:?}");
+    assert!(make("bad.csv", &["--lang", "en"]).out.contains("line 3: S1 /payload/items/1/id_no document number: "));
+    assert_eq!(filing(&["check", "bad.csv", "--kind", "si-staff-change", "--period", &period, "--code", CODE]).code, 3);
+    // A column that is none, a file that is no table.
+    std::fs::write(authority.home.join("column.csv"), rows.replacen("月工资", "工资", 1)).unwrap();
+    let column = make("column.csv", &[]);
+    assert!(column.code == 3 && column.err.contains("第 9 栏“工资”不是本表的栏目"), "{column:?}");
+    std::fs::write(authority.home.join("book.csv"), b"PK\x03\x04\0\0").unwrap();
+    assert!(make("book.csv", &[]).err.contains("请另存为 CSV，而不是工作簿"));
+    // Good rows, in either encoding: the same items, the totals counted, accepted by the desk.
+    filing(&["check", "utf8.csv", "--kind", "si-staff-change", "--period", &period, "--code", CODE]).ok();
+    make("staff.csv", &[]).ok();
+    filing(&["check", "staff.jsonc"]).ok();
+    let signed = filing(&["sign", "staff.jsonc", "--dir", "firm", "--passphrase-file", "pass", "--json"]).json();
+    let document: serde_json::Value = serde_json::from_slice(&std::fs::read(authority.home.join(signed["document"].as_str().unwrap())).unwrap()).unwrap();
+    assert_eq!((document["payload"]["items"].as_array().unwrap().len(), &document["payload"]["totals"]), (200, &serde_json::json!({ "add": 200, "remove": 0 })));
+    assert_eq!(document["payload"]["items"][7]["id_no"], resident(7));
+    let url = format!("https://localhost:{}", desk.https);
+    let receipt = filing(&["submit", signed["document"].as_str().unwrap(), "--dir", "firm", "--passphrase-file", "pass", "--server", &url, "--json"]).json();
+    assert_eq!(receipt[0]["status"], "RECEIVED");
+}
+
+#[test]
+fn operators_share_a_directory_and_one_has_the_key_in_a_token() {
+    let place = tempfile::tempdir().unwrap();
+    let configuration = soft_token(place.path(), "企业令牌");
+    // Renewable from the first day.
+    let mut authority = Authority::found(place.path());
+    let changed = |file: &str, from: &str, to: &str| {
+        let path = place.path().join("ca/policies").join(file);
+        let text = std::fs::read_to_string(&path).unwrap();
+        assert!(text.contains(from));
+        std::fs::write(&path, text.replace(from, to)).unwrap();
+    };
+    changed("authority/renewal.toml", "profile = \"enterprise-signing\"\nwindow_days = 60", "profile = \"enterprise-signing\"\nwindow_days = 366");
+    changed("certificates/enterprise-signing.toml", "days = 730", "days = 300");
+    with_time_source(&mut authority);
+    let mut desk = FilingDesk::found(&authority, "mail.example.cn");
+    desk.start();
+    let filing = |operator: &str, arguments: &[&str]| -> Said {
+        run_in(program("filing"), &[arguments, &["--dir", "firm", "--operator", operator]].concat(), &authority.home, &[("SOFTHSM2_CONF", configuration.clone())])
+    };
+    let token = ["--token-module", SOFT_TOKEN_MODULE, "--token-label", "企业令牌", "--pin-file", "pin"];
+    // What is no operator's name goes nowhere.
+    assert_eq!(filing("../x", &["list"]).code, 2);
+    filing("李四", &[&["key", "new", "--name", NAME], &token[..]].concat()).ok();
+    filing("张三", &["key", "new", "--name", NAME, "--passphrase-file", "pass"]).ok();
+    assert_eq!(filing("李四", &[&["key", "new", "--name", NAME], &token[..]].concat()).code, 3);
+    let home = |operator: &str, file: &str| authority.home.join("firm/operators").join(operator).join(file);
+    assert!(!home("李四", "keystore.json").exists() && !home("李四", "operator.key").exists() && home("张三", "keystore.json").exists());
+    std::fs::copy(authority.home.join("ca/root.pem"), authority.home.join("firm/root.pem")).unwrap();
+    for operator in ["李四", "张三"] {
+        std::fs::copy(home(operator, "request.csr"), authority.home.join("one.csr")).unwrap();
+        authority.issue("one", "enterprise-signing", &["--name", NAME, "--code", CODE]);
+        std::fs::copy(authority.home.join("one.pem"), home(operator, "certificate.pem")).unwrap();
+    }
+    // Both sign and submit, each with the own key; TLS too is the token's.
+    let url = format!("https://localhost:{}", desk.https);
+    let draft = |file: &str, period: &str| filing("张三", &["new", "--kind", "vat-general", "--period", period, "--code", CODE, "--out", file]).ok();
+    let sign = |operator: &str, file: &str, more: &[&str]| filing(operator, &[&["sign", file, "--json"], more].concat());
+    let key = |file: &str| openssl(&["x509", "-in", file, "-noout", "-pubkey"], &authority.home).ok();
+    let signer = |signed: &serde_json::Value| {
+        let (document, signature) = (signed["document"].as_str().unwrap(), signed["signature"].as_str().unwrap());
+        openssl(&["cms", "-verify", "-cades", "-binary", "-inform", "DER", "-in", signature, "-content", document, "-CAfile", "ca/root.pem", "-purpose", "any", "-signer", "signer.pem", "-out", "/dev/null"], &authority.home).ok();
+        key("signer.pem")
+    };
+    draft("october.jsonc", "202610");
+    draft("september.jsonc", "202609");
+    let october = sign("李四", "october.jsonc", &[]).json();
+    assert_eq!(signer(&october), key("firm/operators/李四/certificate.pem"));
+    let september = sign("张三", "september.jsonc", &["--passphrase-file", "pass"]).json();
+    assert_eq!(signer(&september), key("firm/operators/张三/certificate.pem"));
+    let submit = |operator: &str, signed: &serde_json::Value, more: &[&str]| filing(operator, &[&["submit", signed["document"].as_str().unwrap(), "--server", &url, "--json"], more].concat());
+    assert_eq!(submit("李四", &october, &[]).json()[0]["status"], "RECEIVED");
+    assert_eq!(submit("张三", &september, &["--passphrase-file", "pass"]).json()[0]["status"], "RECEIVED");
+    // Whose each is.
+    let list = run(program("filing"), &["list", "--dir", "firm", "--json"], &authority.home).json();
+    let whose: Vec<(&str, &str)> = list.as_array().unwrap().iter().map(|one| (one["operator"].as_str().unwrap(), one["period"].as_str().unwrap())).collect();
+    assert!(whose.len() == 2 && whose.contains(&("李四", "202610")) && whose.contains(&("张三", "202609")) && list[0]["signer"]["serial"] != list[1]["signer"]["serial"], "{list}");
+    // A wrong PIN and a token that is away are told as what they are, at once.
+    std::fs::write(authority.home.join("wrong"), "0000-wrong\n").unwrap();
+    run("chmod", &["600", "wrong"], &authority.home).ok();
+    draft("august.jsonc", "202608");
+    let wrong = sign("李四", "august.jsonc", &["--pin-file", "wrong"]);
+    assert!(wrong.code != 0 && wrong.err.contains("PIN"), "{wrong:?}");
+    std::fs::rename(authority.home.join("tokens"), authority.home.join("away")).unwrap();
+    let away = sign("李四", "august.jsonc", &[]);
+    assert!(away.code == 6 && away.err.contains("令牌"), "{away:?}");
+    std::fs::rename(authority.home.join("away"), authority.home.join("tokens")).unwrap();
+    // Renewed in one step: the next key is made in the token too, and signs from then on.
+    filing("李四", &["renew", "--authority", &authority.url]).ok();
+    let (first, second) = (key("firm/operators/李四/certificate.pem"), key("firm/operators/李四/certificate-2.pem"));
+    assert!(first != second && home("李四", "operator-2.token.json").exists() && !home("李四", "keystore.json").exists());
+    assert_eq!(signer(&sign("李四", "august.jsonc", &[]).json()), second);
+}
+
+/// The shipped timestamp keys last six years and the desk renews what they prove; here they last as long as their issuer, so that
+/// one file can be asked ten years on.
+#[test]
+fn a_kept_file_proves_itself_ten_years_on_with_the_anchor_alone() {
+    let place = tempfile::tempdir().unwrap();
+    let changed = |file: &str, from: &str, to: &str| {
+        let path = place.path().join(file);
+        let text = std::fs::read_to_string(&path).unwrap();
+        assert!(text.contains(from), "{file}");
+        std::fs::write(&path, text.replace(from, to)).unwrap();
+    };
+    let mut authority = Authority::found(place.path());
+    changed("ca/policies/certificates/timestamp.toml", "days = 2192", "days = 3652");
+    with_time_source(&mut authority);
+    let mut desk = FilingDesk::found(&authority, "mail.example.cn");
+    // Archived at the next start instead of after a day.
+    changed("desk/policies/filings/archive.toml", "grace_hours = 26", "grace_hours = 0");
+    desk.start();
+    operator(&authority, "firm", NAME, CODE);
+    let filing = |arguments: &[&str]| -> Said { run(program("filing"), arguments, &authority.home) };
+    let url = format!("https://localhost:{}", desk.https);
+    filing(&["new", "--kind", "vat-general", "--period", "202610", "--code", CODE, "--out", "vat.jsonc"]).ok();
+    let signed = filing(&["sign", "vat.jsonc", "--dir", "firm", "--passphrase-file", "pass", "--json"]).json();
+    let id = signed["filing_id"].as_str().unwrap();
+    let keep = |out: &str, more: &[&str]| filing(&[&["keep", id, "--dir", "firm", "--out", out, "--json"], more].concat());
+    assert_eq!(keep("none.keep.json", &[]).code, 4);
+    filing(&["submit", signed["document"].as_str().unwrap(), "--dir", "firm", "--passphrase-file", "pass", "--server", &url]).ok();
+    assert_eq!(keep("early.keep.json", &[]).json()["archived"], false);
+    // The desk archives; the seal that is kept grows, and nothing else changes.
+    desk.stop_hard();
+    desk.reap();
+    desk.start();
+    let until = std::time::Instant::now() + std::time::Duration::from_secs(240);
+    let mut round = 0;
+    while keep(&format!("late-{round}.keep.json"), &["--server", &url]).json()["archived"] != true {
+        assert!(std::time::Instant::now() < until, "{}", std::fs::read_to_string(authority.home.join("desk.log")).unwrap_or_default());
+        std::thread::sleep(std::time::Duration::from_millis(500));
+        round += 1;
+    }
+    let late = format!("late-{round}.keep.json");
+    // From here on there is this file and the root.
+    let verify = |file: &str, clock: Option<&str>| {
+        let arguments = ["receipt", "verify", file, "--anchor", "ca/root.pem", "--dir", "nowhere", "--json"];
+        let faked = [("LD_PRELOAD", "/usr/lib/x86_64-linux-gnu/faketime/libfaketime.so.1".into()), ("FAKETIME", clock.unwrap_or_default().into())];
+        run_in(program("filing"), &arguments, &authority.home, if clock.is_some() { &faked } else { &[] })
+    };
+    for clock in [None, Some("+3650d")] {
+        let told = verify(&late, clock).json();
+        assert_eq!((&told["receipts"][0]["verdict"]["verdict"], &told["receipts"][0]["verdict"]["level"], &told["filing_id"]), (&"TOTAL-PASSED".into(), &"B-LTA".into(), &id.into()), "{told}");
+    }
+    // What was kept before it was archived has its revocation lists with it. Once the root itself has ended, nothing is told.
+    assert_eq!(verify("early.keep.json", Some("+3650d")).json()["receipts"][0]["verdict"]["level"], "B-T");
+    assert_eq!(verify(&late, Some("+7400d")).code, 3);
+    let text = std::fs::read_to_string(authority.home.join(&late)).unwrap();
+    let at = text.find("\"filing\":\"").unwrap() + 200;
+    let other = if text.as_bytes()[at] == b'A' { "B" } else { "A" };
+    std::fs::write(authority.home.join("damaged.keep.json"), format!("{}{other}{}", &text[..at], &text[at + 1..])).unwrap();
+    assert_eq!(verify("damaged.keep.json", None).code, 7);
 }

@@ -2,28 +2,13 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 use std::os::unix::fs::PermissionsExt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
-use certs_test::programs::{Authority, openssl, run};
+use certs_test::programs::{Authority, SOFT_TOKEN_MODULE as MODULE, SOFT_TOKEN_PIN as PIN, openssl, run, soft_token};
 
-const MODULE: &str = "/usr/lib/softhsm/libsofthsm2.so";
-const PIN: &str = "6180-pin-3398";
 const ENTERPRISE: [&str; 6] = ["--name", "广州天河测试有限公司", "--code", "91440101MAT000018G", "--mailbox", "1234567890@mail.example.cn"];
-
-/// A new token in `place`; the path of its module's configuration.
-fn token(place: &Path) -> PathBuf {
-    let (tokens, configuration) = (place.join("tokens"), place.join("softhsm2.conf"));
-    std::fs::create_dir(&tokens).unwrap();
-    std::fs::write(&configuration, format!("directories.tokendir = {}\nobjectstore.backend = file\nlog.level = INFO\n", tokens.display())).unwrap();
-    let arguments = ["--init-token", "--free", "--label", "suiyin", "--pin", PIN, "--so-pin", "so-pin-1234"];
-    let made = Command::new("softhsm2-util").args(arguments).env("SOFTHSM2_CONF", &configuration).output().expect("softhsm2 is installed: run scripts/test");
-    assert!(made.status.success(), "{made:?}");
-    std::fs::write(place.join("pin"), format!("{PIN}\n")).unwrap();
-    std::fs::set_permissions(place.join("pin"), std::fs::Permissions::from_mode(0o600)).unwrap();
-    configuration
-}
 
 /// What OpenSSL says of `NAME.pem` by the lists that are published.
 fn verify(authority: &Authority, name: &str) -> (bool, String) {
@@ -59,7 +44,7 @@ fn files_hold(directory: &Path, text: &str) -> bool {
 #[test]
 fn issuing_keys_in_a_token() {
     let place = tempfile::tempdir().unwrap();
-    let configuration = token(place.path());
+    let configuration = soft_token(place.path(), "suiyin");
     let more = ["--token-module", MODULE, "--token-label", "suiyin", "--token-pin-file", "pin"];
     let mut authority = Authority::found_with(place.path(), &more, vec![("SOFTHSM2_CONF", configuration)]);
     // The issuing keys are nowhere but in the token.
@@ -121,7 +106,7 @@ fn issuing_keys_in_a_token() {
 #[test]
 fn a_wrong_pin_founds_nothing_and_is_not_repeated() {
     let place = tempfile::tempdir().unwrap();
-    let configuration = token(place.path());
+    let configuration = soft_token(place.path(), "suiyin");
     for (name, text) in [("wrong", "not-the-pin"), ("pass", "correct horse battery")] {
         std::fs::write(place.path().join(name), text).unwrap();
         std::fs::set_permissions(place.path().join(name), std::fs::Permissions::from_mode(0o600)).unwrap();

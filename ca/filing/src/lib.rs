@@ -6,4 +6,5 @@ pub mod desk;
 pub mod document;
 pub mod keep;
 pub mod rules;
+pub mod table;
 pub mod verify;

@@ -2,5 +2,5 @@
 #![forbid(unsafe_code)]
 
 fn main() -> std::process::ExitCode {
-    runtime::terminal::arguments("filing").map_or_else(|exit| exit, filing::cli::run).into()
+    filing::cli::arguments().map_or_else(|exit| exit, filing::cli::run).into()
 }

@@ -77,16 +77,21 @@ impl Passphrase {
     }
 
     fn ask(prompt: &str, credential: &str) -> Result<Self, PassphraseError> {
-        if !std::io::stdin().is_terminal() {
-            return Err(PassphraseError::None(credential.to_owned()));
-        }
-        let text = rpassword::prompt_password(format!("{prompt}: ")).map_err(|_| PassphraseError::None(credential.to_owned()))?;
-        Self::new(text)
+        Self::new(typed(prompt, credential)?)
     }
 
     pub(crate) fn bytes(&self) -> &[u8] {
         self.0.expose_secret().as_bytes()
     }
+}
+
+/// What is typed at the terminal, unseen; where there is none the credential is what was missing.
+pub(crate) fn typed(prompt: &str, credential: &str) -> Result<String, PassphraseError> {
+    let none = || PassphraseError::None(credential.to_owned());
+    if !std::io::stdin().is_terminal() {
+        return Err(none());
+    }
+    rpassword::prompt_password(format!("{prompt}: ")).map_err(|_| none())
 }
 
 /// The first line of a file that only its owner can read.

@@ -1,13 +1,12 @@
 //! The enterprise's certificate: ordered at the authority, fetched when it is approved, renewed while it is valid.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::Duration;
 
 use clap::Args;
 use keys::DnType;
 use pki::cms::SignerPlan;
 use pki::path::{ANY_PURPOSE, Anchors, CertificateFacts, Requirements, Validation};
-use pki::signer::SignatureAlgorithm;
 use pki::view::CertificateView;
 use runtime::clock::{Clock, SystemClock};
 use runtime::exit::{Exit, Problem};
@@ -17,6 +16,7 @@ use serde::{Deserialize, Serialize};
 
 use super::enterprise::{Place, ROOT};
 use super::kept::Trust;
+use super::key::Secret;
 use super::sign::usable;
 use super::wire::runtime;
 use crate::desk::{hex, sha256_hex};
@@ -69,8 +69,8 @@ pub struct Renew {
     /// 认证机构地址；缺省为申请时的地址 (the authority; the one of the order without).
     #[arg(long, env = "SUIYIN_CA_URL")]
     authority: Option<String>,
-    #[arg(long, value_name = "FILE")]
-    passphrase_file: Option<PathBuf>,
+    #[command(flatten)]
+    secret: Secret,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -125,7 +125,7 @@ fn odd(place: &Place, error: impl std::fmt::Display) -> Problem {
 }
 
 fn stored<T: serde::de::DeserializeOwned>(place: &Place, name: &str) -> Result<Option<T>, Problem> {
-    let path = place.dir.join(name);
+    let path = place.home().join(name);
     if !path.exists() {
         return Ok(None);
     }
@@ -142,7 +142,11 @@ pub fn request(wanted: &Request) -> Result<(), Problem> {
     let place = &wanted.place;
     // 1.
     let code = place.code(&wanted.code)?;
-    let csr = String::from_utf8(place.read(&place.dir.join("request.csr"), MAX_SMALL)?).map_err(|error| odd(place, error))?;
+    let request = place.home().join("request.csr");
+    if !request.exists() {
+        return Err(place.refuse(Exit::NotFound, "request", ("还没有密钥与证书请求", "请先执行 filing key new"), ("there is no key and no request yet", "run `filing key new` first")));
+    }
+    let csr = String::from_utf8(place.read(&request, MAX_SMALL)?).map_err(|error| odd(place, error))?;
     let evidence = wanted.evidence.iter().map(|one| evidence(place, one)).collect::<Result<_, _>>()?;
     let applicant = Applicant { name: wanted.name.clone(), code: code.as_str().to_owned(), mailbox: wanted.mailbox.clone() };
     let mut order = Order { profile: PROFILE.to_owned(), request: csr, applicant, evidence, key: hex(&place.random()?) };
@@ -150,7 +154,7 @@ pub fn request(wanted: &Request) -> Result<(), Problem> {
     if let Some(before) = stored::<Order>(place, ORDER)? {
         order.key = before.key;
     }
-    place.keep(&place.dir.join(ORDER), &written(&order)?)?;
+    place.keep(&place.home().join(ORDER), &written(&order)?)?;
     // 3.
     let body = serde_json::to_vec(&order).map_err(|error| odd(place, error))?;
     let mut fetcher = Fetcher::new(&wanted.authority, PATIENCE)?;
@@ -160,7 +164,7 @@ pub fn request(wanted: &Request) -> Result<(), Problem> {
     }
     let shown: Shown = serde_json::from_slice(&answer).map_err(|error| odd(place, error))?;
     // 4.
-    place.keep(&place.dir.join(PLACED), &written(&Placed { authority: wanted.authority.clone(), id: shown.id.clone() })?)?;
+    place.keep(&place.home().join(PLACED), &written(&Placed { authority: wanted.authority.clone(), id: shown.id.clone() })?)?;
     told(place, &shown)?;
     if place.json { Ok(()) } else { line(place.said("批准后执行 filing fetch 取证书。", "when it is approved: filing fetch")) }
 }
@@ -216,7 +220,7 @@ pub fn fetch(wanted: &Fetch) -> Result<(), Problem> {
     let text = format!("{certificate}{}", shown.chain.as_deref().unwrap_or_default());
     let holder = (Some(order.applicant.name.as_str()), order.applicant.code.as_str());
     let request = pki::request::Request::parse(order.request.as_bytes()).map_err(|error| odd(place, error))?;
-    accept(place, &wanted.trust, &text, &request.spki, holder, &place.dir.join("certificate.pem"))
+    accept(place, &wanted.trust, &text, &request.spki, holder, &place.home().join("certificate.pem"))
 }
 
 /// Of that key, of that holder, for signing and current, with a path to the anchor: then it is kept.
@@ -241,7 +245,7 @@ fn accept(place: &Place, trust: &Trust, text: &str, spki: &[u8], (name, code): (
     path.map_err(|error| wrong(&format!("证书不通向信任锚：{error}"), &format!("the certificate does not lead to the anchor: {}", error.to_string().replace("; ", ", "))))?;
     let pem = |der: &[u8]| pem::encode(&pem::Pem::new("CERTIFICATE", der));
     if trust.anchor.is_some() {
-        place.keep(&place.dir.join(ROOT), roots.iter().map(|root| pem(root)).collect::<String>().as_bytes())?;
+        place.keep(&place.home().join(ROOT), roots.iter().map(|root| pem(root)).collect::<String>().as_bytes())?;
     }
     place.keep(to, chain.iter().map(|one| pem(one)).collect::<String>().as_bytes())?;
     if place.json { Ok(()) } else { line(&format!("{} {}", place.said("证书已核对并保存：", "the certificate is checked and kept:"), to.display())) }
@@ -259,16 +263,12 @@ pub fn renew(wanted: &Renew) -> Result<(), Problem> {
     let placed: Option<Placed> = stored(place, PLACED)?;
     let authority = wanted.authority.clone().or(placed.map(|placed| placed.authority));
     let authority = authority.ok_or_else(|| place.refuse(Exit::Usage, "authority", ("不知道认证机构的地址", "请用 --authority 给出"), ("the authority's address is not known", "give it with --authority")))?;
-    let old = place.key(wanted.passphrase_file.as_deref(), leaf)?;
+    let old = place.key(&wanted.secret, leaf)?;
     // 2.
-    let next = place.newest().next().ok_or_else(|| odd(place, "too many renewals"))?;
-    let keys = place.keys(wanted.passphrase_file.as_deref())?;
-    let key = match keys.load(&next.key()) {
-        Ok(key) => key,
-        Err(keys::KeyError::NotFound { .. }) => keys.generate(&next.key(), SignatureAlgorithm::EcdsaP256Sha256).map_err(|error| place.unopened(&error))?,
-        Err(error) => return Err(place.unopened(&error)),
-    };
-    let path = place.dir.join(next.request());
+    let present = place.newest();
+    let next = present.next().ok_or_else(|| odd(place, "too many renewals"))?;
+    let key = place.following(&wanted.secret, present, next)?;
+    let path = place.home().join(next.request());
     if !path.exists() {
         let name = facts.common_name.clone().unwrap_or_default();
         let csr = key.request(Vec::new(), &[(DnType::CommonName, name)]).map_err(|error| odd(place, error))?;
@@ -286,7 +286,7 @@ pub fn renew(wanted: &Renew) -> Result<(), Problem> {
     }
     // 4.
     let text = String::from_utf8(answer).map_err(|error| odd(place, error))?;
-    let to = place.dir.join(next.certificate());
+    let to = place.home().join(next.certificate());
     accept(place, &wanted.trust, &text, pki::signer::Signer::public_key_info(&key), (facts.organization.as_deref(), code), &to)?;
     if place.json { json(&serde_json::json!({ "certificate": to })) } else { Ok(()) }
 }

@@ -4,8 +4,6 @@ use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use clap::{Args, ValueEnum};
-use keys::{DnType, KeyHandle, KeyStore, Passphrase};
-use pki::signer::{SignatureAlgorithm, Signer as _};
 use policies::authority::CITY;
 use policies::filing::{FilingPeriod, Filings, Kind, KindName, PeriodForm, Role};
 use policies::identity::CreditCode;
@@ -15,16 +13,15 @@ use runtime::exit::{Exit, Problem};
 use runtime::state::write_atomically;
 use runtime::terminal::{json, line};
 
-use super::draft;
+use super::draft::{Head, written};
+use super::expiry;
+use super::fill::{Tabled, fill};
 use crate::document::{Filing, FilingError, FilingId, MAX_BYTES, MandateId, Value};
 use crate::rules::{Failure, History, Judgement, judge};
 
-const KEY: &str = "operator";
-/// Names within the operator's directory.
+/// Names within the directory.
 pub(super) const ROOT: &str = "root.pem";
-/// A key and a certificate a year: more than a directory lives.
-const MAX_RENEWALS: u32 = 64;
-const CREDENTIAL: &str = "filing-passphrase";
+const OPERATORS: &str = "operators";
 const MAX_CERTIFICATES: u64 = 64 << 10;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -35,26 +32,18 @@ pub enum Language {
 
 #[derive(Debug, Args)]
 pub struct Place {
-    /// 经办人的目录：密钥、证书、已签的申报 (one operator's directory: key, certificate, what was signed).
+    /// 单位的目录：密钥、证书、已签的申报 (the enterprise's directory: key, certificate, what was signed).
     #[arg(long, env = "SUIYIN_FILING_DIR", default_value = "filing-state")]
-    pub(super) dir: PathBuf,
+    dir: PathBuf,
+    /// 经办人：几个人共用一个目录时，各用各的密钥与证书 (the operator, where several share the directory, each with a key and a certificate).
+    #[arg(long, env = "SUIYIN_FILING_OPERATOR", value_name = "NAME", value_parser = operator_name)]
+    operator: Option<String>,
     /// 语言 (language).
     #[arg(long, env = "SUIYIN_LANG", value_enum, default_value = "zh")]
     pub(super) lang: Language,
     /// 输出 JSON (print JSON, errors included).
     #[arg(long)]
     pub json: bool,
-}
-
-#[derive(Debug, Args)]
-pub struct KeyNew {
-    #[command(flatten)]
-    pub place: Place,
-    /// 单位名称 (the enterprise's name).
-    #[arg(long)]
-    name: String,
-    #[arg(long, value_name = "FILE")]
-    passphrase_file: Option<PathBuf>,
 }
 
 #[derive(Debug, Args)]
@@ -72,6 +61,11 @@ pub struct New {
     code: String,
     #[arg(long, value_name = "FILE")]
     out: PathBuf,
+    /// 人员明细表 CSV；标题行用中文或英文栏目名 (a table of people, CSV, whose first line names the columns in Chinese or English).
+    #[arg(long, value_name = "FILE")]
+    from: Option<PathBuf>,
+    #[command(flatten)]
+    tabled: Tabled,
     /// 委托编号：代理他人申报时填写，--code 为委托单位的代码 (the mandate, when filing for another, whose code --code then is).
     #[arg(long, value_name = "ID")]
     mandate: Option<String>,
@@ -81,40 +75,63 @@ pub struct New {
 pub struct Checked {
     #[command(flatten)]
     pub place: Place,
-    /// 草稿 (a draft).
+    /// 草稿，或人员明细表 CSV（须同时给出 --kind、--period、--code） (a draft; or a table of people, with --kind, --period and --code).
     file: PathBuf,
+    /// 明细表的申报种类 (the kind that a table is for).
+    #[arg(long, requires_all = ["period", "code"])]
+    kind: Option<String>,
+    /// 明细表的所属期 (its period).
+    #[arg(long, requires = "kind")]
+    period: Option<String>,
+    /// 统一社会信用代码 (the unified social credit code).
+    #[arg(long, requires = "kind")]
+    code: Option<String>,
+    #[command(flatten)]
+    tabled: Tabled,
     /// 委托编号：按代理签署核对 (check it as signed by an agent under this mandate).
     #[arg(long, value_name = "ID")]
     mandate: Option<String>,
 }
 
-/// The first key with its request and certificate, or one that followed: nothing is written over.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Generation(u32);
-
-impl Generation {
-    fn name(self, word: &str, ending: &str) -> String {
-        if self.0 == 1 { format!("{word}{ending}") } else { format!("{word}-{}{ending}", self.0) }
-    }
-
-    pub fn key(self) -> String {
-        self.name(KEY, "")
-    }
-
-    pub fn request(self) -> String {
-        self.name("request", ".csr")
-    }
-
-    pub fn certificate(self) -> String {
-        self.name("certificate", ".pem")
-    }
-
-    pub fn next(self) -> Option<Self> {
-        Some(Self(self.0 + 1)).filter(|next| next.0 <= MAX_RENEWALS)
-    }
+/// As a directory can be called anywhere.
+fn operator_name(text: &str) -> Result<String, String> {
+    let fits = (1..=32).contains(&text.chars().count()) && text.chars().all(|c| c.is_alphanumeric() || matches!(c, '-' | '_'));
+    if fits { Ok(text.to_owned()) } else { Err("经办人名为 1 至 32 个文字、字母、数字、- 或 _ (1 to 32 letters, digits, - or _)".to_owned()) }
 }
 
 impl Place {
+    /// Where this operator's key, certificate and filings are.
+    pub(super) fn home(&self) -> PathBuf {
+        self.operator.as_ref().map_or_else(|| self.dir.clone(), |name| self.dir.join(OPERATORS).join(name))
+    }
+
+    /// How this place is named on a command line.
+    pub(super) fn named(&self) -> String {
+        let operator = self.operator.as_ref().map(|name| format!(" --operator {name}")).unwrap_or_default();
+        format!("--dir {}{operator}", self.dir.display())
+    }
+
+    /// The anchor of this operator, else that of the whole enterprise.
+    pub(super) fn anchor(&self) -> PathBuf {
+        let own = self.home().join(ROOT);
+        if own.exists() { own } else { self.dir.join(ROOT) }
+    }
+
+    /// Everybody whose filings are to be shown: the one who is named, else all that share the directory.
+    pub(super) fn everybody(&self) -> Vec<Self> {
+        let mut all = vec![Self { dir: self.dir.clone(), operator: self.operator.clone(), ..*self }];
+        if self.operator.is_none() && let Ok(entries) = std::fs::read_dir(self.dir.join(OPERATORS)) {
+            let mut names: Vec<String> = entries.filter_map(|entry| operator_name(entry.ok()?.file_name().to_str()?).ok()).collect();
+            names.sort();
+            all.extend(names.into_iter().map(|name| Self { dir: self.dir.clone(), operator: Some(name), ..*self }));
+        }
+        all
+    }
+
+    pub(super) fn operator(&self) -> Option<&str> {
+        self.operator.as_deref()
+    }
+
     pub(super) fn said<'a>(&self, zh: &'a str, en: &'a str) -> &'a str {
         if self.lang == Language::Zh { zh } else { en }
     }
@@ -128,8 +145,12 @@ impl Place {
     }
 
     pub(super) fn failed(&self, path: &Path, error: &std::io::Error) -> Problem {
-        let (path, error) = (path.display(), error.to_string());
-        self.refuse(Exit::Unavailable, "file", (&format!("{path} 无法读写：{error}"), "请检查路径与磁盘"), (&format!("{path} cannot be read or written: {error}"), "check the path and the disk"))
+        let (path, what) = (path.display(), error.to_string());
+        match error.kind() {
+            std::io::ErrorKind::NotFound => self.refuse(Exit::NotFound, "file", (&format!("没有 {path}"), "请核对文件名与 --dir"), (&format!("there is no {path}"), "check the name, and --dir")),
+            std::io::ErrorKind::PermissionDenied => self.refuse(Exit::Denied, "file", (&format!("无权读写 {path}"), "请核对文件的权限"), (&format!("{path} may not be read or written"), "check its mode and owner")),
+            _ => self.refuse(Exit::Unavailable, "file", (&format!("{path} 无法读写：{what}"), "请检查路径与磁盘"), (&format!("{path} cannot be read or written: {what}"), "check the path and the disk")),
+        }
     }
 
     /// A file, no more of it than anybody would read.
@@ -157,42 +178,13 @@ impl Place {
         Filings::shipped().map_err(|error| Problem::new(Exit::Internal, "policies", error.to_string(), "report this"))
     }
 
-    /// The store of the operator's keys, once its passphrase is given.
-    pub(super) fn keys(&self, passphrase_file: Option<&Path>) -> Result<KeyStore, Problem> {
-        let passphrase = Passphrase::obtain(passphrase_file, CREDENTIAL, self.said("口令", "Passphrase"));
-        let passphrase = passphrase.map_err(|error| Problem::new(Exit::Denied, "passphrase", error.to_string(), self.said("请核对口令文件", "check the passphrase file")))?;
-        KeyStore::open(&self.dir, &passphrase).map_err(|error| self.unopened(&error))
-    }
-
-    pub(super) fn unopened(&self, error: &keys::KeyError) -> Problem {
-        Problem::new(Exit::Denied, "key", error.to_string(), self.said("请核对目录与口令", "check directory and passphrase"))
-    }
-
-    /// The operator's key of this certificate.
-    pub(super) fn key(&self, passphrase_file: Option<&Path>, certificate: &[u8]) -> Result<KeyHandle, Problem> {
-        let (keys, view) = (self.keys(passphrase_file)?, pki::view::CertificateView::parse(certificate).ok());
-        for number in 1..=MAX_RENEWALS {
-            let key = match keys.load(&Generation(number).key()) {
-                Ok(key) => key,
-                Err(keys::KeyError::NotFound { .. }) if number > 1 => break,
-                Err(error) => return Err(self.unopened(&error)),
-            };
-            if view.as_ref().is_some_and(|view| view.spki == key.public_key_info()) {
-                return Ok(key);
-            }
-        }
-        Err(self.refuse(Exit::Refused, "certificate", ("证书不是本目录密钥的", "请使用本密钥的证书"), ("the certificate is of no key that is here", "use the certificate of this directory's key")))
-    }
-
-    /// The newest certificate that is here; the first one's place where there is none.
-    pub(super) fn newest(&self) -> Generation {
-        let kept = (2..=MAX_RENEWALS).map(Generation).take_while(|one| self.dir.join(one.certificate()).exists());
-        kept.last().unwrap_or(Generation(1))
-    }
-
     /// The certificate and its issuers, DER, of a file; of the newest in the directory where none is named.
     pub(super) fn chain(&self, file: Option<&Path>) -> Result<Vec<Vec<u8>>, Problem> {
-        let path = file.map_or_else(|| self.dir.join(self.newest().certificate()), Path::to_owned);
+        let path = file.map_or_else(|| self.home().join(self.newest().certificate()), Path::to_owned);
+        if file.is_none() && !path.exists() {
+            let (zh, en) = (format!("{} 中还没有证书", self.home().display()), format!("there is no certificate in {} yet", self.home().display()));
+            return Err(self.refuse(Exit::NotFound, "certificate", (&zh, "请先执行 filing request 与 filing fetch，或用 --certificate 给出"), (&en, "run `filing request` and `filing fetch`, or give it with --certificate")));
+        }
         let bad = |zh: &str, en: &str| {
             let shown = path.display();
             let next = ("请给出认证机构签发的证书（PEM）", "give the certificates that the authority issued, PEM");
@@ -206,6 +198,10 @@ impl Place {
     /// A draft; signed by an agent where a mandate is named.
     pub(super) fn draft(&self, file: &Path, mandate: Option<&MandateId>) -> Result<Filing, Problem> {
         let bytes = self.read(file, MAX_BYTES as u64)?;
+        if bytes.iter().all(u8::is_ascii_whitespace) {
+            let shown = file.display();
+            return Err(self.refuse(Exit::Refused, "document", (&format!("{shown} 是空的"), "请用 filing new 生成草稿"), (&format!("{shown} is empty"), "make a draft with `filing new`")));
+        }
         let read = Value::parse_draft(&bytes).map_err(FilingError::from).and_then(|mut value| {
             if let (Some(mandate), Value::Object(members)) = (mandate, &mut value) {
                 members.insert("signer_role", Value::text(Role::Agent.name()));
@@ -218,7 +214,8 @@ impl Place {
 
     pub(super) fn misread(&self, error: &FilingError) -> Problem {
         let (zh, en) = (error.chinese(), error.to_string());
-        self.refuse(Exit::Refused, "document", (&zh, "请改正后再试"), (&en, "mend it and try again")).at(error.pointer())
+        let problem = self.refuse(Exit::Refused, "document", (&zh, "请改正后再试"), (&en, "mend it and try again"));
+        if error.pointer().is_empty() { problem } else { problem.at(error.pointer()) }
     }
 
     pub(super) fn mandate(&self, text: Option<&str>) -> Result<Option<MandateId>, Problem> {
@@ -231,6 +228,12 @@ impl Place {
             let (zh, en) = (format!("“{text}”不是统一社会信用代码"), format!("`{text}` is no unified social credit code: {error}"));
             self.refuse(Exit::Usage, "code", (&zh, "请照营业执照填写 18 位代码"), (&en, "write the 18 letters and digits of the business licence")).at("code")
         })
+    }
+
+    pub(super) fn warn_of(&self, filings: &Filings, filing: &Filing) {
+        if let Some(kind) = filings.kind(filing.kind(), filing.form_version()) {
+            expiry::warn_of(self, filings, kind, filing.period());
+        }
     }
 
     pub(super) fn unknown_kind(&self, filings: &Filings, text: &str) -> Problem {
@@ -250,30 +253,34 @@ impl Place {
         Ok(random)
     }
 
-    fn tell(&self, failure: &Failure) -> Result<(), Problem> {
+    /// A failure in the chosen language: rule, field, what should hold, what to do.
+    pub(super) fn told(&self, failure: &Failure) -> String {
         let numbers = failure.expected.as_ref().zip(failure.found.as_ref()).map(|(expected, found)| match self.lang {
             Language::Zh => format!("（应为 {expected}，填写的是 {found}）"),
             Language::En => format!(" (asked for {expected}, found {found})"),
         });
-        let (title, what, next) = match self.lang {
-            Language::Zh => (&failure.title, &failure.zh, &failure.next),
-            Language::En => (&failure.title_en, &failure.en, &failure.next_en),
-        };
-        line(&format!("{} {} {title}: {what}{}; {next}", failure.rule, failure.field, numbers.unwrap_or_default()))
+        let numbers = numbers.unwrap_or_default();
+        match self.lang {
+            Language::Zh => format!("{} {} {}：{}{numbers}；{}", failure.rule, failure.field, failure.title, failure.zh, failure.next),
+            Language::En => format!("{} {} {}: {}{numbers}; {}", failure.rule, failure.field, failure.title_en, failure.en, failure.next_en),
+        }
     }
 
     pub(super) fn tell_all(&self, judgement: &Judgement) -> Result<(), Problem> {
         for failure in &judgement.failures {
-            self.tell(failure)?;
+            line(&self.told(failure))?;
         }
         for note in &judgement.notes {
-            line(self.said("提示：", "note:"))?;
-            self.tell(note)?;
+            line(&format!("{}{}", self.said("提示：", "note: "), self.told(note)))?;
         }
         for one in &judgement.not_judged {
             line(&format!("{} {}: {}", one.rule, self.said("未核对", "not judged"), self.said(one.why, one.why_en)))?;
         }
-        if judgement.is_kept() { line(self.said("全部规则通过。", "every rule that was judged holds.")) } else { Ok(()) }
+        if judgement.is_kept() { self.kept() } else { Ok(()) }
+    }
+
+    fn kept(&self) -> Result<(), Problem> {
+        if self.json { Ok(()) } else { line(self.said("全部规则通过。", "every rule that was judged holds.")) }
     }
 
     pub(super) fn unkept(&self, judgement: &Judgement) -> Problem {
@@ -282,38 +289,33 @@ impl Place {
     }
 }
 
-/// Makes the operator's key and the request for its certificate.
-pub fn key_new(wanted: &KeyNew) -> Result<(), Problem> {
-    let place = &wanted.place;
-    let denied = |error: keys::PassphraseError| Problem::new(Exit::Denied, "passphrase", error.to_string(), place.said("口令须至少 12 个字符，文件权限须为 0600", "give at least 12 characters, in a file of mode 0600"));
-    let unkept = |error: keys::KeyError| Problem::new(Exit::Refused, "key", error.to_string(), place.said("请换一个目录", "give another directory"));
-    let passphrase = Passphrase::obtain_new(wanted.passphrase_file.as_deref(), CREDENTIAL, place.said("新口令", "New passphrase")).map_err(denied)?;
-    let key = KeyStore::create(&place.dir, &passphrase).and_then(|keys| keys.generate(KEY, SignatureAlgorithm::EcdsaP256Sha256)).map_err(unkept)?;
-    let request = key.request(Vec::new(), &[(DnType::CommonName, wanted.name.clone())]);
-    let request = request.map_err(|error| Problem::new(Exit::Usage, "request", error.to_string(), place.said("请核对单位名称", "check the name")))?;
-    let path = place.dir.join("request.csr");
-    place.keep(&path, request.as_bytes())?;
-    if place.json {
-        return json(&serde_json::json!({ "directory": place.dir, "request": path }));
-    }
-    line(&format!("{} {}", place.said("密钥已生成；请将此证书请求交受理点或在线提交：", "the key is made; have this request certified:"), path.display()))
+/// The head of a form: its kind for a period, whose it is, who signs it.
+fn headed<'a>(place: &Place, filings: &'a Filings, (kind, period, code): (&str, &str, &str), mandate: Option<&str>) -> Result<Head<'a>, Problem> {
+    let unknown = || place.unknown_kind(filings, &format!("{kind} {period}"));
+    let of = FilingPeriod::parse(period).ok_or_else(unknown)?;
+    let form = KindName::parse_typed(kind).and_then(|kind| filings.current(&kind, of)).ok_or_else(unknown)?;
+    Ok(Head { kind: form, period: of, code: place.code(code)?, id: FilingId::from_random(place.random()?), mandate: place.mandate(mandate)? })
 }
 
-/// Writes a draft in which every field is explained.
+/// Writes a draft in which every field is explained; filled from a table where one is given whose every row is right.
 pub fn new(wanted: &New) -> Result<(), Problem> {
-    let place = &wanted.place;
-    let filings = place.filings()?;
-    let period = FilingPeriod::parse(&wanted.period);
-    let kind = KindName::parse_typed(&wanted.kind).zip(period).and_then(|(kind, period)| filings.current(&kind, period));
-    let (kind, period) = kind.zip(period).ok_or_else(|| place.unknown_kind(&filings, &format!("{} {}", wanted.kind, wanted.period)))?;
-    let (code, mandate) = (place.code(&wanted.code)?, place.mandate(wanted.mandate.as_deref())?);
-    let id = FilingId::from_random(place.random()?);
-    let head = draft::Head { kind, period, code: &code, id: &id, mandate: mandate.as_ref() };
-    place.keep(&wanted.out, draft::written(&head, place.lang == Language::Zh).as_bytes())?;
-    let deadline = filings.deadline(kind, period);
+    let (place, filings) = (&wanted.place, wanted.place.filings()?);
+    let head = headed(place, &filings, (&wanted.kind, &wanted.period, &wanted.code), wanted.mandate.as_deref())?;
+    expiry::warn_of(place, &filings, head.kind, head.period);
+    let filled = wanted.from.as_ref().map(|table| fill(place, &filings, &head, table, &wanted.tabled)).transpose()?;
+    if let Some(filled) = filled.as_ref().filter(|filled| filled.found.has_bad_rows()) {
+        if place.json { json(&filled.found)? } else { filled.found.tell(place)? }
+        return Err(filled.found.problem(place));
+    }
+    let text = filled.as_ref().map_or_else(|| written(&head, None, place.lang == Language::Zh), |filled| filled.text.clone());
+    place.keep(&wanted.out, text.as_bytes())?;
+    let deadline = filings.deadline(head.kind, head.period);
     if place.json {
         let deadline = deadline.map(|deadline| serde_json::json!({ "date": deadline.date.to_string(), "rule": deadline.rule, "confirmed": deadline.confirmed }));
-        return json(&serde_json::json!({ "filing_id": id.as_str(), "file": wanted.out, "deadline": deadline }));
+        return json(&serde_json::json!({ "filing_id": head.id.as_str(), "file": wanted.out, "deadline": deadline, "found": filled.map(|filled| filled.found) }));
+    }
+    if let Some(filled) = &filled {
+        filled.found.tell(place)?;
     }
     if let Some(deadline) = deadline {
         let unsure = if deadline.confirmed { "" } else { place.said("（待主管部门确认）", " (to be confirmed by the bureau)") };
@@ -322,14 +324,22 @@ pub fn new(wanted: &New) -> Result<(), Problem> {
     line(&format!("{} {}", place.said("草稿：", "draft:"), wanted.out.display()))
 }
 
-pub(super) fn judged(place: &Place, filing: &Filing) -> Result<Judgement, Problem> {
-    Ok(judge(filing, &place.filings()?, &History::default(), SystemClock.now().to_offset(CITY).date()))
+pub(super) fn judged(filings: &Filings, filing: &Filing) -> Judgement {
+    judge(filing, filings, &History::default(), SystemClock.now().to_offset(CITY).date())
 }
 
-/// Every rule over a draft, every failure at once.
+/// Every rule over a draft or a table, every failure at once.
 pub fn check(wanted: &Checked) -> Result<(), Problem> {
-    let place = &wanted.place;
-    let judgement = judged(place, &place.draft(&wanted.file, place.mandate(wanted.mandate.as_deref())?.as_ref())?)?;
+    let (place, filings) = (&wanted.place, wanted.place.filings()?);
+    if let (Some(kind), Some(period), Some(code)) = (&wanted.kind, &wanted.period, &wanted.code) {
+        let head = headed(place, &filings, (kind, period, code), wanted.mandate.as_deref())?;
+        let found = fill(place, &filings, &head, &wanted.file, &wanted.tabled)?.found;
+        if place.json { json(&found)? } else { found.tell(place)? }
+        return if found.is_kept() { place.kept() } else { Err(found.problem(place)) };
+    }
+    let filing = place.draft(&wanted.file, place.mandate(wanted.mandate.as_deref())?.as_ref())?;
+    place.warn_of(&filings, &filing);
+    let judgement = judged(&filings, &filing);
     if place.json {
         json(&judgement)?;
     } else {

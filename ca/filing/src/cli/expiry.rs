@@ -2,7 +2,7 @@
 
 use pki::path::CertificateFacts;
 use policies::authority::CITY;
-use policies::filing::{FilingPeriod, Filings};
+use policies::filing::{FilingPeriod, Filings, Kind};
 use runtime::clock::{Clock, SystemClock};
 use time::{Date, Duration, OffsetDateTime};
 
@@ -13,25 +13,67 @@ const SOON: Duration = Duration::days(30);
 
 /// On standard error, so that what programs read stays as it is. Without a certificate there is nothing to say.
 pub(super) fn warn(place: &Place) {
-    if !place.dir.join(place.newest().certificate()).exists() {
-        return;
-    }
-    let facts = place.chain(None).ok().and_then(|chain| CertificateFacts::parse(chain.first()?).ok());
-    let (Some(facts), Ok(filings)) = (facts, Filings::shipped()) else { return };
-    if let Some(text) = warning(place, facts.not_after, &filings, SystemClock.now()) {
-        runtime::terminal::progress(&text, true);
+    let (Some(ends), Ok(filings)) = (ends(place), Filings::shipped()) else { return };
+    let now = SystemClock.now();
+    if let Some(warning) = warning(place, ends, uncovered(ends, &filings, now), now) {
+        told(place, &warning);
     }
 }
 
-fn warning(place: &Place, ends: OffsetDateTime, filings: &Filings, now: OffsetDateTime) -> Option<String> {
-    let (day, renew) = (ends.to_offset(CITY).date(), format!("filing renew --dir {}", place.dir.display()));
+/// The same for the very form that is worked on, where its deadline is not among those that are looked at always.
+pub(super) fn warn_of(place: &Place, filings: &Filings, kind: &Kind, period: FilingPeriod) {
+    let Some(ends) = ends(place) else { return };
+    let now = SystemClock.now();
+    let due = filings.deadline(kind, period).map(|deadline| deadline.date);
+    let missed = due.filter(|due| ends > now && misses(ends, *due, now));
+    if let Some(due) = missed.filter(|_| uncovered(ends, filings, now).is_none())
+        && let Some(warning) = warning(place, ends, Some((kind.titles().0.to_owned(), kind.titles().1.to_owned(), due)), now)
+    {
+        told(place, &warning);
+    }
+}
+
+fn ends(place: &Place) -> Option<OffsetDateTime> {
+    if !place.home().join(place.newest().certificate()).exists() {
+        return None;
+    }
+    let chain = place.chain(None).ok()?;
+    CertificateFacts::parse(chain.first()?).ok().map(|facts| facts.not_after)
+}
+
+/// What is so, and what to do.
+struct Warning {
+    message: String,
+    next: String,
+}
+
+fn told(place: &Place, warning: &Warning) {
+    let Warning { message, next } = warning;
+    if place.json {
+        runtime::terminal::progress(&serde_json::json!({ "warning": "certificate-ends", "message": message, "next": next }).to_string(), true);
+    } else {
+        runtime::terminal::progress(&format!("{message}{}{next}", place.said("；", "; ")), true);
+    }
+}
+
+fn warning(place: &Place, ends: OffsetDateTime, missed: Option<(String, String, Date)>, now: OffsetDateTime) -> Option<Warning> {
+    let day = ends.to_offset(CITY).date();
+    let renew = || place.format(&format!("请换发：filing renew {}", place.named()), &format!("renew it: filing renew {}", place.named()));
     if ends <= now {
-        return Some(place.format(&format!("证书已于 {day} 到期；请重新申请：filing request"), &format!("the certificate ended on {day}; order a new one: filing request")));
+        let next = place.format("请换一个目录重新申请：filing key new、filing request（旧证书到期后不能换发）", "order a new one from another directory: `filing key new`, `filing request`; one that ended cannot be renewed");
+        return Some(Warning { message: place.format(&format!("证书已于 {day} 到期"), &format!("the certificate ended on {day}")), next });
     }
-    if let Some((title, title_en, due)) = uncovered(ends, filings, now) {
-        return Some(place.format(&format!("证书将于 {day} 到期，早于“{title}”的期限 {due}；请换发：{renew}"), &format!("the certificate ends on {day}, before {title_en} is due on {due}; renew it: {renew}")));
+    if let Some((title, title_en, due)) = missed {
+        let message = place.format(&format!("证书将于 {day} 到期，早于“{title}”的期限 {due}"), &format!("the certificate ends on {day}, before {title_en} is due on {due}"));
+        return Some(Warning { message, next: renew() });
     }
-    (ends - now <= SOON).then(|| place.format(&format!("证书将于 {day} 到期；请换发：{renew}"), &format!("the certificate ends on {day}; renew it: {renew}")))
+    let message = || place.format(&format!("证书将于 {day} 到期"), &format!("the certificate ends on {day}"));
+    (ends - now <= SOON).then(|| Warning { message: message(), next: renew() })
+}
+
+/// To the end of the deadline's day, by the city's time.
+fn misses(ends: OffsetDateTime, due: Date, now: OffsetDateTime) -> bool {
+    due >= now.to_offset(CITY).date() && ends.to_offset(CITY).date() <= due
 }
 
 /// The first coming deadline, of a period that ended or runs, that the certificate does not reach.
@@ -41,8 +83,7 @@ fn uncovered(ends: OffsetDateTime, filings: &Filings, now: OffsetDateTime) -> Op
     let month = |date: Date| format!("{:04}{:02}", date.year(), u8::from(date.month()));
     let periods: Vec<FilingPeriod> = [month(last_month), month(today), format!("{:04}", today.year() - 1), format!("{:04}", today.year())].iter().filter_map(|text| FilingPeriod::parse(text)).collect();
     let due = filings.kinds().iter().flat_map(|kind| periods.iter().filter(|period| kind.takes(**period)).filter_map(move |period| Some((kind, filings.deadline(kind, *period)?.date))));
-    // To the end of the deadline's day, by the city's time.
-    let coming = due.filter(|(_, date)| *date >= today && ends.to_offset(CITY).date() <= *date);
+    let coming = due.filter(|(_, date)| misses(ends, *date, now));
     coming.min_by_key(|(_, date)| *date).map(|(kind, date)| (kind.titles().0.to_owned(), kind.titles().1.to_owned(), date))
 }
 

@@ -12,15 +12,16 @@ use runtime::clock::{Clock, SystemClock};
 use runtime::exit::{Exit, Problem};
 use runtime::terminal::{json, line};
 
-use super::enterprise::{Place, ROOT};
+use super::enterprise::Place;
+use super::keep;
 use crate::document::{Filing, FilingId, MAX_BYTES};
 use crate::keep::{Receipt, ReceiptError};
 use crate::verify::{Asked, Terms, Verdict, assess};
 
 /// A receipt, its seal, a certificate: a few thousand octets each.
-const MAX_SMALL: u64 = 1 << 20;
+pub(super) const MAX_SMALL: u64 = 1 << 20;
 /// A million revoked certificates make about 40 MB, in PEM a third more.
-const MAX_LISTS: u64 = 256 << 20;
+pub(super) const MAX_LISTS: u64 = 256 << 20;
 /// A sender's seal, beneath the arc.
 const SEAL_POLICY: &str = ".3.1";
 const LIST_TAG: &str = "X509 CRL";
@@ -48,7 +49,7 @@ pub struct Proved {
     pub place: Place,
     #[command(flatten)]
     trust: Trust,
-    /// 回执 (the receipt); its seal, and what proves it, are looked for beside it.
+    /// 回执，或 filing keep 存下的文件 (the receipt, whose seal and what proves it stand beside it; or what `filing keep` wrote).
     file: PathBuf,
     /// 申报文件 (the filing that it should be of); looked for beside it without.
     #[arg(long)]
@@ -74,7 +75,11 @@ impl Beside {
 
 impl Trust {
     pub(super) fn anchors(&self, place: &Place) -> Result<Vec<Vec<u8>>, Problem> {
-        place.chain(Some(&self.anchor.clone().unwrap_or_else(|| place.dir.join(ROOT))))
+        let path = self.anchor.clone().unwrap_or_else(|| place.anchor());
+        if self.anchor.is_none() && !path.exists() {
+            return Err(place.refuse(Exit::NotFound, "anchor", ("没有信任锚", "请用 --anchor 给出认证机构的根证书"), ("there is no trust anchor here", "give the authority's root certificate with --anchor")));
+        }
+        place.chain(Some(&path))
     }
 
     /// What a receipt's seal is worth: a bureau's, with a believed timestamp.
@@ -154,9 +159,19 @@ pub(super) fn kept_lists(place: &Place, path: &Path) -> Result<Vec<RevocationAns
     if !path.exists() {
         return Ok(Vec::new());
     }
-    let bad = |error: &dyn std::fmt::Display| Problem::new(Exit::Damaged, "revocation", format!("{}: {error}", path.display()), place.said("请用 --crl 给出吊销列表", "give the lists with --crl"));
-    let blocks = pem::parse_many(place.read(path, MAX_LISTS)?).map_err(|error| bad(&error))?;
-    blocks.iter().filter(|block| block.tag() == LIST_TAG).map(|block| RevocationAnswer::list(block.contents()).map_err(|error| bad(&error))).collect()
+    let bad = |error: &dyn std::fmt::Display| unread(place, path, error);
+    lists_in(place, path, &place.read(path, MAX_LISTS)?)?.iter().map(|der| RevocationAnswer::list(der).map_err(|error| bad(&error))).collect()
+}
+
+/// The lists of a file that [`lists_as_pem`] wrote, DER.
+pub(super) fn lists_in(place: &Place, path: &Path, bytes: &[u8]) -> Result<Vec<Vec<u8>>, Problem> {
+    let blocks = pem::parse_many(bytes).map_err(|error| unread(place, path, &error))?;
+    Ok(blocks.into_iter().filter(|block| block.tag() == LIST_TAG).map(pem::Pem::into_contents).collect())
+}
+
+fn unread(place: &Place, path: &Path, error: &dyn std::fmt::Display) -> Problem {
+    let shown = path.display();
+    place.refuse(Exit::Damaged, "revocation", (&format!("{shown} 读不出来：{error}"), "请用 --crl 给出吊销列表"), (&format!("{shown}: {error}"), "give the lists with --crl"))
 }
 
 /// 1 read · 2 of the filing that stands beside it · 3 sealed by a bureau beneath the anchor.
@@ -173,7 +188,12 @@ pub fn verify(wanted: &Proved) -> Exit {
 fn proved(wanted: &Proved) -> Result<Exit, Problem> {
     let place = &wanted.place;
     // 1
-    let document = place.read(&wanted.file, MAX_SMALL)?;
+    let document = place.read(&wanted.file, keep::most())?;
+    if keep::is_kept(&document) {
+        let proved = keep::verify(place, &wanted.trust, &document)?;
+        keep::told(place, &proved)?;
+        return Ok(Exit::Ok);
+    }
     let receipt = Receipt::parse(&document).map_err(|error| unlike(place, &error))?;
     let directory = wanted.file.parent().unwrap_or(Path::new(""));
     let beside = Beside::of(directory, &receipt.number().to_string());
@@ -216,43 +236,72 @@ impl Place {
     pub(super) fn signed(&self, path: &Path) -> Result<(Filing, Vec<u8>), Problem> {
         let bytes = self.read(path, MAX_BYTES as u64)?;
         let filing = Filing::parse(&bytes).map_err(|error| {
-            let (zh, en) = (error.chinese(), error.to_string());
-            self.refuse(Exit::Refused, "document", (&zh, "请提交 sign 写出的文件"), (&en, "give the file that `sign` wrote")).at(error.pointer())
+            let (zh, en) = (format!("{} 不是已签名的申报：{}", path.display(), error.chinese()), format!("{} is no signed filing: {error}", path.display()));
+            self.refuse(Exit::Refused, "document", (&zh, "请给出 filing sign 写出的 .json 文件"), (&en, "give the .json file that `filing sign` wrote"))
         })?;
         let signature = self.read(&path.with_extension("p7s"), MAX_SMALL)?;
-        let unsound = |reason: String| self.refuse(Exit::Damaged, "signature", (&format!("签名与文件不符：{reason}"), "请重新签名"), (&format!("the signature is not over the file: {reason}"), "sign again"));
-        let read = Signature::read(&signature).map_err(|error| unsound(error.to_string()))?;
-        read.prove(&bytes, &[]).map_err(|error| unsound(error.to_string()))?;
+        self.over(&signature, &bytes)?;
         Ok((filing, signature))
+    }
+
+    /// The signature is one over these octets.
+    pub(super) fn over(&self, signature: &[u8], bytes: &[u8]) -> Result<(), Problem> {
+        let unsound = |reason: String| self.refuse(Exit::Damaged, "signature", (&format!("签名与文件不符：{reason}"), "请重新签名"), (&format!("the signature is not over the file: {reason}"), "sign again"));
+        let read = Signature::read(signature).map_err(|error| unsound(error.to_string()))?;
+        read.prove(bytes, &[]).map_err(|error| unsound(error.to_string()))?;
+        Ok(())
     }
 
     /// The receipts of a filing that are kept, the newest last.
     pub(super) fn receipts(&self, id: &FilingId) -> Vec<Receipt> {
         let kept = |number: u32| {
-            let bytes = self.read(&Beside::of(&self.dir, &format!("{id}-{number}")).receipt, MAX_SMALL).ok()?;
+            let bytes = self.read(&Beside::of(&self.home(), &format!("{id}-{number}")).receipt, MAX_SMALL).ok()?;
             Receipt::parse(&bytes).ok()
         };
         (1..).map_while(kept).collect()
     }
 }
 
-/// Every filing that was signed here, with its newest receipt.
+/// Every filing that was signed here, by whom, with its newest receipt.
 pub fn list(wanted: &List) -> Result<(), Problem> {
-    let place = &wanted.place;
-    let entries = std::fs::read_dir(&place.dir).map_err(|error| place.failed(&place.dir, &error))?;
+    let asked = &wanted.place;
+    let mut all = Vec::new();
+    for place in asked.everybody() {
+        listed(&place, &mut all)?;
+    }
+    if asked.json { json(&all) } else { Ok(()) }
+}
+
+fn listed(place: &Place, all: &mut Vec<serde_json::Value>) -> Result<(), Problem> {
+    let home = place.home();
+    let entries = std::fs::read_dir(&home).map_err(|error| place.failed(&home, &error))?;
     let mut ids: Vec<FilingId> = entries.filter_map(|entry| FilingId::parse(entry.ok()?.file_name().to_str()?.strip_suffix(".json")?)).collect();
     ids.sort();
-    let mut all = Vec::new();
     for id in ids {
-        let bytes = place.read(&place.dir.join(format!("{id}.json")), MAX_BYTES as u64)?;
+        let bytes = place.read(&home.join(format!("{id}.json")), MAX_BYTES as u64)?;
         let Ok(filing) = Filing::parse(&bytes) else { continue };
+        let signer = place.read(&home.join(format!("{id}.p7s")), MAX_SMALL).ok().and_then(|signature| signer_of(&signature, &bytes));
         let receipts = place.receipts(&id);
         let newest = receipts.last();
         let status = newest.and_then(|receipt| receipt.text("/status")).unwrap_or("SIGNED");
+        let (name, serial) = signer.unwrap_or_default();
         if !place.json {
-            line(&format!("{id}  {}  {}  {}  {status}  {}", filing.kind(), filing.period(), filing.revision(), newest.map(|receipt| receipt.number().to_string()).unwrap_or_default()))?;
+            let by = place.operator().unwrap_or(&name);
+            line(&format!("{id}  {}  {}  {}  {status}  {by}  {}", filing.kind(), filing.period(), filing.revision(), newest.map(|receipt| receipt.number().to_string()).unwrap_or_default()))?;
         }
-        all.push(serde_json::json!({ "filing_id": id.as_str(), "kind": filing.kind().as_str(), "period": filing.period().to_string(), "revision": filing.revision(), "status": status, "receipts": receipts.iter().map(|receipt| receipt.number().to_string()).collect::<Vec<_>>() }));
+        all.push(serde_json::json!({
+            "filing_id": id.as_str(), "kind": filing.kind().as_str(), "uscc": filing.uscc().as_str(), "period": filing.period().to_string(), "revision": filing.revision(), "status": status,
+            "operator": place.operator(), "signer": { "name": name, "serial": serial },
+            "receipts": receipts.iter().map(|receipt| receipt.number().to_string()).collect::<Vec<_>>(),
+        }));
     }
-    if place.json { json(&all) } else { Ok(()) }
+    Ok(())
+}
+
+/// Who signed, and the serial number of the certificate.
+fn signer_of(signature: &[u8], document: &[u8]) -> Option<(String, String)> {
+    let read = Signature::read(signature).ok()?;
+    let proved = read.prove(document, &[]).ok()?;
+    let (facts, view) = (CertificateFacts::parse(proved.signer_certificate()).ok()?, pki::view::CertificateView::parse(proved.signer_certificate()).ok()?);
+    Some((facts.common_name.or(facts.organization).unwrap_or_default(), crate::desk::hex(&view.serial)))
 }

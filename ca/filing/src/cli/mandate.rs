@@ -139,7 +139,7 @@ struct Beside {
 }
 
 fn beside(place: &Place, id: &MandateId, word: &str) -> Beside {
-    let at = |ending: &str| place.dir.join(KEPT).join(format!("{id}{word}.{ending}"));
+    let at = |ending: &str| place.home().join(KEPT).join(format!("{id}{word}.{ending}"));
     Beside { document: at("json"), signature: at("p7s") }
 }
 
@@ -154,7 +154,7 @@ impl Beside {
 
     /// The document first: a signature is never here without it. The first signature stays.
     fn keep(&self, place: &Place, document: &[u8], signature: &[u8]) -> Result<Vec<u8>, Problem> {
-        let directory = place.dir.join(KEPT);
+        let directory = place.home().join(KEPT);
         std::fs::create_dir_all(&directory).map_err(|error| place.failed(&directory, &error))?;
         place.keep(&self.document, document)?;
         if self.signature.exists() {
@@ -342,7 +342,7 @@ fn signed_by(with: &With, document: &[u8], signature: &[u8], principal: &CreditC
 
 /// The mandates in the directory.
 fn kept(place: &Place) -> Result<Vec<Mandate>, Problem> {
-    let directory = place.dir.join(KEPT);
+    let directory = place.home().join(KEPT);
     let entries = match std::fs::read_dir(&directory) {
         Ok(entries) => entries,
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),

@@ -15,6 +15,7 @@ use runtime::terminal::{json, line};
 use time::OffsetDateTime;
 
 use super::enterprise::{Place, judged};
+use super::key::Secret;
 use super::mandate;
 use crate::document::Signer as Role;
 
@@ -24,9 +25,8 @@ pub struct Holder {
     /// 证书链 PEM (the certificate with its issuers), as the authority gave it; the newest of DIR without it.
     #[arg(long, value_name = "FILE")]
     certificate: Option<PathBuf>,
-    /// 口令文件，权限 0600 (the file of the passphrase, mode 0600); asked for without it.
-    #[arg(long, value_name = "FILE")]
-    passphrase_file: Option<PathBuf>,
+    #[command(flatten)]
+    secret: Secret,
 }
 
 #[derive(Debug, Args)]
@@ -55,7 +55,7 @@ impl Holder {
         let chain = place.chain(self.certificate.as_deref())?;
         let leaf = chain.first().map(Vec::as_slice).unwrap_or_default();
         let facts = usable(place, leaf, now)?;
-        let key = place.key(self.passphrase_file.as_deref(), leaf)?;
+        let key = place.key(&self.secret, leaf)?;
         Ok(Signer { chain, facts, key })
     }
 }
@@ -94,7 +94,9 @@ pub fn sign(wanted: &Signed) -> Result<(), Problem> {
     let place = &wanted.place;
     // 1. Only what keeps its rules is worth a signature.
     let filing = place.draft(&wanted.file, place.mandate(wanted.mandate.as_deref())?.as_ref())?;
-    let judgement = judged(place, &filing)?;
+    let filings = place.filings()?;
+    place.warn_of(&filings, &filing);
+    let judgement = judged(&filings, &filing);
     if !judgement.is_kept() {
         if place.json { json(&judgement)? } else { place.tell_all(&judgement)? }
         return Err(place.unkept(&judgement));
@@ -113,7 +115,7 @@ pub fn sign(wanted: &Signed) -> Result<(), Problem> {
     // 3. The signature over the canonical octets.
     let signature = signer.seal(place, filing.canonical(), now)?;
     // 4. Kept, the document first: a signature is never here without it. Signed again, the first signature stays.
-    let (document, sealed) = (place.dir.join(format!("{}.json", filing.id())), place.dir.join(format!("{}.p7s", filing.id())));
+    let (document, sealed) = (place.home().join(format!("{}.json", filing.id())), place.home().join(format!("{}.p7s", filing.id())));
     place.keep(&document, filing.canonical())?;
     if !sealed.exists() {
         place.keep(&sealed, &signature)?;

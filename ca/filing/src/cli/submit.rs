@@ -6,19 +6,21 @@ use std::path::{Path, PathBuf};
 use axum::http::Method;
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use clap::Args;
+use pki::cades::Signature;
 use pki::path::RevocationAnswer;
 use ring::digest::{Context, SHA256};
 use runtime::clock::{Clock, SystemClock};
 use runtime::exit::{Exit, Problem};
 use runtime::revocation::RevocationLists;
+use runtime::state::write_atomically;
 use runtime::terminal::{json, line};
 use serde::Deserialize;
 
 use super::enterprise::Place;
-use super::kept::{Beside, Trust, kept_lists, list_addresses, lists_as_pem, shown, unlike};
+use super::kept::{Beside, MAX_SMALL, Trust, kept_lists, list_addresses, lists_as_pem, shown, unlike};
 use super::sign::Holder;
 use super::wire::{Body, Desk, Identity};
-use crate::document::{Attachment, Filing, FilingId};
+use crate::document::{Attachment, Filing};
 use crate::keep::Receipt;
 
 /// The most later receipts of one filing that are asked for: receipts number by officers' decisions.
@@ -160,7 +162,7 @@ fn send(place: &Place, desk: &Desk<'_>, trust: &Trust, one: &Ready) -> Result<se
 }
 
 fn told(place: &Place, filing: &Filing, receipt: &Receipt) -> serde_json::Value {
-    let beside = Beside::of(&place.dir, &receipt.number().to_string());
+    let beside = Beside::of(&place.home(), &receipt.number().to_string());
     serde_json::json!({ "filing_id": filing.id().as_str(), "receipt_no": receipt.number().to_string(), "status": receipt.text("/status"), "received_at": receipt.text("/received_at"), "timely": receipt.timely(), "receipt": beside.receipt, "seal": beside.seal })
 }
 
@@ -197,7 +199,7 @@ fn keep(place: &Place, desk: &Desk<'_>, trust: &Trust, (filing, signature): (&Fi
     let receipt = Receipt::parse(&document).map_err(|error| unlike(place, &error))?;
     receipt.is_of(filing, signature).map_err(|error| unlike(place, &error))?;
     // 2. Sealed by a bureau whose certificate stands: by the lists that are kept, or those of now.
-    let beside = Beside::of(&place.dir, &receipt.number().to_string());
+    let beside = Beside::of(&place.home(), &receipt.number().to_string());
     let mut answers = kept_lists(place, &beside.lists)?;
     let mut fetched = Vec::new();
     let mut judged = trust.judge(place, &document, &seal, &answers)?;
@@ -211,12 +213,36 @@ fn keep(place: &Place, desk: &Desk<'_>, trust: &Trust, (filing, signature): (&Fi
         return Err(judged.problem(place));
     }
     // 3.
-    place.keep(&beside.seal, &seal)?;
+    keep_seal(place, &beside.seal, &seal)?;
     if !fetched.is_empty() {
         place.keep(&beside.lists, lists_as_pem(&fetched).as_bytes())?;
     }
     place.keep(&beside.receipt, &document)?;
     Ok(receipt)
+}
+
+/// Kept; one that stands here already is replaced only by itself with more that proves it, as the desk archives seals.
+fn keep_seal(place: &Place, path: &Path, seal: &[u8]) -> Result<(), Problem> {
+    if path.exists() {
+        let before = place.read(path, MAX_SMALL)?;
+        let value = |der: &[u8]| Signature::read(der).ok().map(|read| read.value().to_vec());
+        if before.len() >= seal.len() && value(&before) == value(seal) {
+            return Ok(());
+        }
+        if value(&before).is_some() && value(&before) == value(seal) {
+            return write_atomically(path, seal, 0o600).map_err(|error| place.failed(path, &error));
+        }
+    }
+    place.keep(path, seal)
+}
+
+/// Every receipt of a filing as the desk has it now, proved and kept.
+pub(super) fn renewed(place: &Place, server: &Server, trust: &Trust, (filing, signature): (&Filing, &[u8])) -> Result<(String, Vec<Receipt>), Problem> {
+    let anchors = trust.anchors(place)?;
+    let desk = Desk::at(place, &server.server, &Identity { anchors: &anchors, caller: None }, server.wait)?;
+    let state: State = desk.read(&desk.send(&Method::GET, &format!("/filings/{}", filing.id()), &Body::Nothing)?)?;
+    let receipts = state.receipts.iter().take(MAX_RECEIPTS).map(|sealed| keep(place, &desk, trust, (filing, signature), sealed)).collect::<Result<_, _>>()?;
+    Ok((state.status, receipts))
 }
 
 #[derive(Deserialize)]
@@ -228,25 +254,20 @@ struct State {
 /// Where filings stand; every receipt so far is proved and kept.
 pub fn status(wanted: &Status) -> Result<(), Problem> {
     let place = &wanted.place;
-    let anchors = wanted.trust.anchors(place)?;
-    let desk = Desk::at(place, &wanted.server.server, &Identity { anchors: &anchors, caller: None }, wanted.server.wait)?;
-    let mut all = Vec::new();
+    let (mut all, filings) = (Vec::new(), place.filings()?);
     for name in &wanted.filings {
-        let id = FilingId::parse(name).ok_or_else(|| place.refuse(Exit::Usage, "filing", ("这不是申报编号", "申报编号是 26 位字母数字"), ("this is no filing's id", "it has 26 letters and digits")))?;
-        let (filing, signature) = place.signed(&place.dir.join(format!("{id}.json")))?;
-        let state: State = desk.read(&desk.send(&Method::GET, &format!("/filings/{id}"), &Body::Nothing)?)?;
-        let mut receipts = Vec::new();
-        for sealed in state.receipts.iter().take(MAX_RECEIPTS) {
-            receipts.push(keep(place, &desk, &wanted.trust, (&filing, &signature), sealed)?);
-        }
+        let id = place.filing_id(name)?;
+        let (filing, signature) = place.signed(&place.home().join(format!("{id}.json")))?;
+        place.warn_of(&filings, &filing);
+        let (status, receipts) = renewed(place, &wanted.server, &wanted.trust, (&filing, &signature))?;
         if !place.json {
-            line(&format!("{id}  {}", state.status))?;
+            line(&format!("{id}  {status}"))?;
             for receipt in &receipts {
                 line(&format!("  {}", receipt.number()))?;
                 shown(place, receipt)?;
             }
         }
-        all.push(serde_json::json!({ "filing_id": id.as_str(), "status": state.status, "receipts": receipts.iter().map(|receipt| told(place, &filing, receipt)).collect::<Vec<_>>() }));
+        all.push(serde_json::json!({ "filing_id": id.as_str(), "status": status, "receipts": receipts.iter().map(|receipt| told(place, &filing, receipt)).collect::<Vec<_>>() }));
     }
     if place.json { json(&all) } else { Ok(()) }
 }

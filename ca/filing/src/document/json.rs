@@ -103,7 +103,7 @@ pub struct JsonError {
 pub enum JsonFault {
     #[error("the document has more than {MAX_BYTES} bytes; split it")]
     TooLong,
-    #[error("this is not UTF-8; save the file as UTF-8 without a byte order mark")]
+    #[error("this is not UTF-8; save the file as UTF-8")]
     Encoding,
     #[error("arrays and objects stand more than {MAX_DEPTH} deep within each other; no form does that")]
     TooDeep,
@@ -134,7 +134,7 @@ impl JsonFault {
     pub fn chinese(self) -> String {
         match self {
             Self::TooLong => format!("文件超过 {MAX_BYTES} 字节；请分成几份申报"),
-            Self::Encoding => "此处不是 UTF-8 编码；请将文件另存为 UTF-8（无 BOM）".into(),
+            Self::Encoding => "此处不是 UTF-8 编码；请将文件另存为 UTF-8".into(),
             Self::TooDeep => format!("嵌套超过 {MAX_DEPTH} 层；没有这样的表"),
             Self::TooMany => format!("超过 {MAX_VALUES} 个数据项；请分成几份申报"),
             Self::TextTooLong => format!("文字超过 {MAX_TEXT} 字节；请缩短"),
@@ -156,10 +156,10 @@ impl Value {
         read(bytes, false)
     }
 
-    /// The same, for what a person wrote: `//` begins a comment that ends with its line, and a comma may stand
-    /// before a closing bracket.
+    /// The same, for what a person wrote: `//` begins a comment that ends with its line, a comma may stand before a closing
+    /// bracket, and the byte order mark that editors put before the text is passed over.
     pub fn parse_draft(bytes: &[u8]) -> Result<Self, JsonError> {
-        read(bytes, true)
+        read(bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes), true)
     }
 
     pub fn type_name(&self) -> &'static str {
@@ -489,6 +489,7 @@ mod tests {
     fn a_draft_may_have_comments_and_a_last_comma() {
         let draft = "{ // 纳税人\n \"a\": [1, 2,], // \"b\": 3,\n \"c\": \"http://x\", }";
         assert_eq!(Value::parse_draft(draft.as_bytes()).unwrap(), Value::parse(br#"{"a":[1,2],"c":"http://x"}"#).unwrap());
+        assert_eq!(Value::parse_draft("\u{feff}[1]".as_bytes()).unwrap(), Value::parse(b"[1]").unwrap());
         for wrong in ["[,]", "{,}", "[1,,]", "[1] / 2"] {
             assert!(Value::parse_draft(wrong.as_bytes()).is_err(), "{wrong}");
         }

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use secrecy::{ExposeSecret, SecretString};
 
-use crate::passphrase::{PassphraseError, first_line, service_credential};
+use crate::passphrase::{PassphraseError, first_line, service_credential, typed};
 
 /// Tokens differ in what they take; outside of this none takes it. In bytes.
 const MIN: usize = 4;
@@ -20,8 +20,8 @@ pub enum PinError {
     Mode { path: PathBuf, mode: u32 },
     #[error("the PIN is not text of 4 to 255 bytes; write the token's user PIN into the file, alone on its first line")]
     Length,
-    #[error("no PIN for the token; name its file, or give a service credential named ca-token-pin")]
-    None,
+    #[error("no PIN for the token; name its file, or give a service credential named {0}")]
+    None(String),
 }
 
 impl From<PassphraseError> for PinError {
@@ -29,6 +29,7 @@ impl From<PassphraseError> for PinError {
         match error {
             PassphraseError::File { path, reason } => Self::File { path, reason },
             PassphraseError::Mode { path, mode } => Self::Mode { path, mode },
+            PassphraseError::None(credential) => Self::None(credential),
             _ => Self::Length,
         }
     }
@@ -47,8 +48,16 @@ impl Pin {
 
     /// The first line of `file` (mode 0600) when given, else of the service credential `ca-token-pin`.
     pub fn obtain(file: Option<&Path>) -> Result<Self, PinError> {
-        let path = file.map(Path::to_owned).or_else(|| service_credential(CREDENTIAL)).ok_or(PinError::None)?;
+        let path = file.map(Path::to_owned).or_else(|| service_credential(CREDENTIAL)).ok_or_else(|| PinError::None(CREDENTIAL.to_owned()))?;
         Self::new(first_line(&path)?)
+    }
+
+    /// The first line of `file` (mode 0600) when given, else of the service credential `credential`, else what is typed.
+    pub fn obtain_or_ask(file: Option<&Path>, credential: &str, prompt: &str) -> Result<Self, PinError> {
+        match file.map(Path::to_owned).or_else(|| service_credential(credential)) {
+            Some(path) => Self::new(first_line(&path)?),
+            None => Self::new(typed(prompt, credential)?),
+        }
     }
 
     pub(super) fn secret(&self) -> &SecretString {
