@@ -6,6 +6,7 @@ pub mod cades;
 pub mod certificate;
 pub mod cms;
 pub mod crl;
+pub mod effort;
 pub mod key;
 pub mod name;
 pub mod ocsp;

@@ -2,7 +2,7 @@
 // spec: rfc6960, rfc9654 (nonce)
 mod answer;
 
-pub use answer::{AnswerError, MAX_ANSWER, OcspAnswer, Said, request};
+pub use answer::{AnswerError, MAX_ANSWER, OcspAnswer, Said, must_be_asked_about, request};
 
 use crate::asn1::{self, DerError, Reader};
 use crate::certificate::{algorithm_der, key_bits};

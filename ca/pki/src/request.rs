@@ -90,7 +90,8 @@ impl Request {
         // the failed signature of a key that is too short to be tried.
         let key = crate::key::check(spki)?;
         Scheme::read(algorithm, None).and_then(|scheme| scheme.verify(spki, info, signature)).map_err(|error| match error {
-            SignatureError::Mismatch => RequestError::Possession,
+            // One signature is never too many.
+            SignatureError::Mismatch | SignatureError::TooMany => RequestError::Possession,
             SignatureError::Der(error) => RequestError::Der(error),
             SignatureError::BrokenHash | SignatureError::Unsupported => RequestError::Algorithm,
         })?;

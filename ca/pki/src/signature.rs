@@ -37,6 +37,8 @@ pub enum SignatureError {
     Unsupported,
     #[error("the signature does not verify; what was signed was changed, or another key signed")]
     Mismatch,
+    #[error("it was not verified: more signatures travel along than one question may have verified; send what belongs to it only")]
+    TooMany,
     #[error("the signature's algorithm or key is damaged: {0}")]
     Der(#[from] DerError),
 }

@@ -1,183 +1,19 @@
 //! What a signature is worth: at once, after its certificate ended or was revoked, and ten years on with only the anchor.
 #![allow(clippy::unwrap_used, clippy::panic)]
 mod city;
-use city::{Authority, Desk, EMAIL, Key, NOW, POLICY};
+mod world;
+use city::{Authority, Desk, EMAIL, Key, NOW};
 use const_oid::ObjectIdentifier as Oid;
 use pki::asn1;
-use pki::cades::{Algorithm, Assessment, Constraints, Finding, Floor, Given, Indication, Level, Signature, SubIndication as Sub, validate};
-use pki::certificate::CertificatePlan;
-use pki::cms::SignerPlan;
+use pki::cades::{Indication, Level, SubIndication as Sub};
 use pki::crl::{Entry, Reason};
-use pki::key::KeyAlgorithm;
 use pki::ocsp::{self, CertId, CertStatus, HashAlgorithm, SingleResponse};
-use pki::path::{Anchors, Requirements, RevocationAnswer};
+use pki::path::{Anchors, RevocationAnswer};
 use pki::signature::DigestAlgorithm;
 use pki::signer::Signer as _;
-use pki::timestamp::{Imprint, Moment, Terms, TimeStampRequest, TokenInfo, TokenPlan};
 use time::macros::datetime;
 use time::{Duration, OffsetDateTime};
-
-const DOCUMENT: &[u8] = b"{\"filing_id\":\"01K\",\"kind\":\"VAT_GENERAL\"}";
-const TIME_STAMPING: Oid = Oid::new_unwrap("1.3.6.1.5.5.7.3.8");
-const OCSP_SIGNING: Oid = Oid::new_unwrap("1.3.6.1.5.5.7.3.9");
-const OTHER: Oid = Oid::new_unwrap("1.3.6.1.4.1.32473.9");
-const CODE: &str = "91440101MAT000018G";
-const SHA256: DigestAlgorithm = DigestAlgorithm::Sha256;
-
-/// A root, an authority for enterprises below it, a signer and a timestamp authority.
-struct World {
-    root: Authority,
-    issuing: Authority,
-    key: Key,
-    certificate: Vec<u8>,
-    tsa: Tsa,
-}
-
-struct Tsa {
-    key: Key,
-    certificate: Vec<u8>,
-}
-
-impl Tsa {
-    fn new(root: &Authority, from: OffsetDateTime, until: OffsetDateTime) -> Self {
-        let key = Key::p256();
-        let certificate = root.seal(key.public_key_info(), |plan| {
-            (plan.not_before, plan.not_after) = (from, until);
-            (plan.extensions.extended_key_usage, plan.extensions.extended_key_usage_critical) = (vec![TIME_STAMPING], true);
-        });
-        Self { key, certificate }
-    }
-
-    fn token(&self, imprint: &Imprint, time: OffsetDateTime) -> Vec<u8> {
-        let request = TimeStampRequest { imprint: imprint.clone(), policy: None, nonce: None, certificate: true };
-        let info = TokenInfo::new(&Terms { policy: POLICY, accuracy_ms: 0, ordering: false }, &request, Moment { time, serial: city::serial() }).unwrap();
-        TokenPlan::new(&self.certificate, &[]).unwrap().token(&info, &self.key).unwrap()
-    }
-}
-
-impl World {
-    fn new() -> Self {
-        Self::changed(|_| ())
-    }
-
-    fn changed(holder: impl FnOnce(&mut CertificatePlan)) -> Self {
-        let root = Authority::root("穗印根");
-        let issuing = root.below("穗印机构", |plan| plan.not_after = datetime!(2031-01-01 0:00 UTC));
-        let key = Key::p256();
-        let certificate = issuing.seal(key.public_key_info(), holder);
-        let tsa = Tsa::new(&root, datetime!(2026-01-01 0:00 UTC), datetime!(2029-01-01 0:00 UTC));
-        Self { root, issuing, key, certificate, tsa }
-    }
-
-    /// Level B-B, claimed at `time`.
-    fn signed(&self, time: OffsetDateTime) -> Signature {
-        let digest: [u8; 32] = SHA256.digest(DOCUMENT).try_into().unwrap();
-        let der = SignerPlan::new(&self.certificate, &[&self.issuing.certificate]).unwrap().seal(digest, time, &self.key).unwrap();
-        Signature::read(&der).unwrap()
-    }
-
-    fn stamped(&self, time: OffsetDateTime) -> Signature {
-        let basic = self.signed(time);
-        basic.with_timestamp(&self.tsa.token(&basic.timestamp_imprint(SHA256), time)).unwrap()
-    }
-
-    /// Lists of both authorities as of `at`.
-    fn lists(&self, at: OffsetDateTime, revoked: Vec<Entry>) -> Vec<Vec<u8>> {
-        vec![list(&self.root, at, vec![]), list(&self.issuing, at, revoked)]
-    }
-
-    fn entry(&self, at: OffsetDateTime, reason: Reason) -> Entry {
-        let serial = pki::view::CertificateView::parse(&self.certificate).unwrap().serial.to_vec();
-        Entry { serial, revoked_at: at, reason, invalidity_date: None }
-    }
-
-    /// Level B-LT: with the lists of that time inside.
-    fn long_term(&self, time: OffsetDateTime) -> Signature {
-        let lists = self.lists(time + Duration::HOUR, vec![]);
-        self.stamped(time).with_evidence([], [], lists.iter().map(Vec::as_slice)).unwrap()
-    }
-}
-
-fn list(issuer: &Authority, at: OffsetDateTime, revoked: Vec<Entry>) -> Vec<u8> {
-    issuer.crl(&pki::crl::CrlPlan { this_update: at, next_update: at + Duration::WEEK, ..issuer.crl_plan() }, revoked)
-}
-
-/// What is asked, changed by each test.
-struct Asked {
-    anchors: Anchors,
-    timestamp_anchors: Anchors,
-    required: Requirements,
-    credit_code: &'static str,
-    timestamped: bool,
-    claimed_within: Option<Duration>,
-    floor: Floor,
-    existed_at: Option<OffsetDateTime>,
-    not_before: Option<OffsetDateTime>,
-    now: OffsetDateTime,
-}
-
-fn floor(sha256: OffsetDateTime) -> Floor {
-    let long = datetime!(2100-01-01 0:00 UTC);
-    let digests = [(SHA256, sha256), (DigestAlgorithm::Sha384, long), (DigestAlgorithm::Sha512, long)].map(|(digest, until)| (Algorithm::Digest(digest), until));
-    let keys = [KeyAlgorithm::P256, KeyAlgorithm::P384, KeyAlgorithm::Rsa2048, KeyAlgorithm::Rsa3072].map(|key| (Algorithm::Key(key), long));
-    Floor::new([&digests[..], &keys[..]].concat())
-}
-
-impl Asked {
-    fn of(root: &Authority, now: OffsetDateTime) -> Self {
-        let anchors = || Anchors::new(&[&root.certificate]).unwrap();
-        Self {
-            anchors: anchors(),
-            timestamp_anchors: anchors(),
-            required: Requirements { extended_key_usage: EMAIL, key_usage: vec![0], policies: vec![POLICY] },
-            credit_code: CODE,
-            timestamped: true,
-            claimed_within: Some(Duration::minutes(5)),
-            floor: floor(datetime!(2100-01-01 0:00 UTC)),
-            existed_at: None,
-            not_before: None,
-            now,
-        }
-    }
-
-    fn with(mut self, change: impl FnOnce(&mut Self)) -> Self {
-        change(&mut self);
-        self
-    }
-
-    fn validate(&self, der: &[u8], lists: &[Vec<u8>]) -> Result<Assessment, Finding> {
-        self.judge(DOCUMENT, der, &lists.iter().map(|list| RevocationAnswer::list(list).unwrap()).collect::<Vec<_>>())
-    }
-
-    fn judge(&self, document: &[u8], der: &[u8], answers: &[RevocationAnswer]) -> Result<Assessment, Finding> {
-        let constraints = Constraints {
-            anchors: &self.anchors,
-            timestamp_anchors: &self.timestamp_anchors,
-            required: &self.required,
-            credit_code: Some(self.credit_code),
-            timestamped: self.timestamped,
-            claimed_within: self.claimed_within,
-            answers_after: Duration::ZERO,
-            timestamp_answers_after: Duration::ZERO,
-            skew: Duration::SECOND,
-            floor: &self.floor,
-        };
-        validate(document, der, &constraints, &Given { certificates: &[], answers, existed_at: self.existed_at, not_before: self.not_before }, self.now)
-    }
-
-    fn passes(&self, der: &[u8], lists: &[Vec<u8>]) -> Assessment {
-        let found = self.validate(der, lists).unwrap();
-        assert_eq!(found.verdict(), (Indication::TotalPassed, None));
-        found
-    }
-
-    fn fails(&self, der: &[u8], lists: &[Vec<u8>]) -> Sub {
-        match self.validate(der, lists) {
-            Err(finding) => finding.sub,
-            Ok(found) => found.verdict().1.unwrap_or_else(|| panic!("it passed")).sub,
-        }
-    }
-}
+use world::{Asked, CODE, DOCUMENT, OCSP_SIGNING, OTHER, SHA256, Tsa, World, floor, list, replace, with_unsigned};
 
 #[test]
 fn each_level_passes_and_says_what_it_is() {
@@ -239,6 +75,40 @@ fn ocsp_is_evidence_like_a_list() {
     assert_eq!(verdict(&answer(&good, CertStatus::Unknown, NOW)).1, Some(Sub::TryLater));
     assert_eq!(verdict(&answer(&good, CertStatus::Good, NOW - Duration::SECOND)).1, Some(Sub::TryLater));
     assert_eq!(verdict(&answer(&charged(true, EMAIL), CertStatus::Good, NOW)).1, Some(Sub::TryLater));
+    // One whom the issuer did not exempt is asked about too, by a list that was current when it answered.
+    let asked_about = charged(false, OCSP_SIGNING);
+    let beside = |response: &[u8], lists: &[Vec<u8>]| {
+        let inside = stamped.with_evidence([], [response], [root_list.as_slice()]).unwrap();
+        let lists = lists.iter().map(|list| RevocationAnswer::list(list).unwrap()).collect::<Vec<_>>();
+        asked.judge(DOCUMENT, inside.der(), &lists).unwrap().verdict().1.map(|finding| finding.sub)
+    };
+    let good_answer = answer(&asked_about, CertStatus::Good, NOW);
+    assert_eq!(beside(&good_answer, &[]), Some(Sub::TryLater));
+    let before = NOW - Duration::HOUR;
+    assert_eq!(beside(&good_answer, &[list(&world.issuing, before, vec![])]), None);
+    assert_eq!(beside(&good_answer, &[list(&world.issuing, NOW - Duration::days(8), vec![])]), Some(Sub::TryLater));
+    let its_end = |reason| Entry { serial: pki::view::CertificateView::parse(&asked_about).unwrap().serial.to_vec(), revoked_at: before, reason, invalidity_date: None };
+    for reason in [Reason::KeyCompromise, Reason::CessationOfOperation] {
+        assert_eq!(beside(&good_answer, &[list(&world.issuing, before, vec![its_end(reason)])]), Some(Sub::TryLater));
+    }
+}
+
+/// Nothing proves when it was signed: it is judged as of now, and the list in force is the newest there need be.
+#[test]
+fn a_list_in_force_tells_where_nothing_proves_the_time() {
+    let world = World::new();
+    let lists = world.lists(NOW, vec![]);
+    let now = NOW + Duration::days(3);
+    let asked = |at, older| Asked::of(&world.root, at).with(|asked| (asked.timestamped, asked.lists_older) = (false, older));
+    let basic = world.signed(now);
+    asked(now, Duration::WEEK).passes(basic.der(), &lists);
+    asked(now, Duration::days(3)).passes(basic.der(), &lists);
+    // Older than the policy takes; out of force; and where a timestamp proves the time a newer one is to be had.
+    assert_eq!(asked(now, Duration::DAY).fails(basic.der(), &lists), Sub::TryLater);
+    let after = NOW + Duration::days(8);
+    assert_eq!(asked(after, Duration::days(30)).fails(world.signed(after).der(), &lists), Sub::TryLater);
+    let proved = asked(now + Duration::HOUR, Duration::WEEK).with(|asked| asked.existed_at = Some(now));
+    assert_eq!(proved.fails(basic.der(), &lists), Sub::TryLater);
 }
 
 #[test]
@@ -315,7 +185,10 @@ fn tricks_are_named() {
     let other = world.signed(NOW);
     let moved = [asn1::oid(&Oid::new_unwrap("1.2.840.113549.1.9.16.2.14")), asn1::tlv(0x31, &token)].concat();
     let grafted = with_unsigned(other.der(), &asn1::tlv(0x30, &moved));
-    assert_eq!(asked.fails(&grafted, &lists), Sub::HashFailure);
+    // It proves nothing, and takes nothing: the signature has no proof.
+    assert_eq!(asked.fails(&grafted, &lists), Sub::SigConstraintsFailure);
+    let named: Vec<_> = asked.validate(&grafted, &lists).unwrap().passed_over.iter().map(|one| (one.what, one.finding.sub)).collect();
+    assert_eq!(named, [("signature", Sub::HashFailure)]);
     // The certificate of another key in the place of the signer's own.
     let twin = World::new();
     let swapped = replace(stamped.der(), &world.certificate, &twin.certificate);
@@ -345,38 +218,6 @@ fn tricks_are_named() {
         desk.ok(&format!("openssl cms -sign -binary -in document -outform DER -out signature -signer a.pem -inkey a.key {options}"));
         assert_eq!(asked.fails(&desk.get("signature"), &lists), sub, "{options}");
     }
-}
-
-/// DER with other octets in the place of some that are as many.
-fn replace(der: &[u8], old: &[u8], new: &[u8]) -> Vec<u8> {
-    // Certificates and signatures may differ in length: the frames around are made again by way of the parts.
-    let at = der.windows(old.len()).position(|window| window == old).unwrap();
-    if old.len() == new.len() {
-        return [&der[..at], new, &der[at + old.len()..]].concat();
-    }
-    reframed(der, &mut |element| (element == old).then(|| new.to_vec()))
-}
-
-/// Every element read, those that `change` answers for replaced, and the lengths made anew.
-fn reframed(der: &[u8], change: &mut dyn FnMut(&[u8]) -> Option<Vec<u8>>) -> Vec<u8> {
-    let mut reader = asn1::Reader::new(der);
-    let mut out = Vec::new();
-    while !reader.is_empty() {
-        let (tag, value, whole) = reader.any().unwrap();
-        match change(whole) {
-            Some(other) => out.extend(other),
-            None if tag & 0x20 != 0 => out.extend(asn1::tlv(tag, &reframed(value, change))),
-            None => out.extend_from_slice(whole),
-        }
-    }
-    out
-}
-
-/// The last signer's fields with one unsigned attribute behind them.
-fn with_unsigned(der: &[u8], attribute: &[u8]) -> Vec<u8> {
-    let value = Signature::read(der).unwrap().value().to_vec();
-    let own = asn1::tlv(4, &value);
-    reframed(der, &mut |element| (element == own).then(|| [own.clone(), asn1::tlv(0xa1, attribute)].concat()))
 }
 
 /// Ten years: a timestamp authority every three, the signer's and the issuing authority's certificates ended, the last proof

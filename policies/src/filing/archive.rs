@@ -15,6 +15,8 @@ pub struct Archive {
     pub answers_older: Duration,
     /// The same for the certificates of timestamp authorities.
     pub timestamp_answers_older: Duration,
+    /// The same for a list that is in force, where nothing proves when the signature was made.
+    pub lists_older: Duration,
     /// How far the clocks of two services may lie apart.
     pub skew: Duration,
     /// After the timestamp, before evidence is gathered.
@@ -40,6 +42,8 @@ struct Document {
 struct Answers {
     older_minutes: u32,
     timestamp_older_hours: u32,
+    /// Unknown to documents from before: they have it as it is shipped.
+    list_older_hours: Option<u32>,
 }
 
 #[derive(Deserialize)]
@@ -68,6 +72,11 @@ impl Archive {
             None if text != super::SHIPPED_ARCHIVE.1 => Self::shipped()?.skew,
             None => return Err(refused("[clocks] is missing".to_owned())),
         };
+        let lists_older = match answers.list_older_hours {
+            Some(hours) => Duration::hours(within("list_older_hours", hours, 2_160)?),
+            None if text != super::SHIPPED_ARCHIVE.1 => Self::shipped()?.lists_older,
+            None => return Err(refused("list_older_hours is missing".to_owned())),
+        };
         let mut known = Vec::new();
         for (name, until) in algorithms {
             let name = ALGORITHMS.into_iter().find(|known| *known == name).ok_or_else(|| refused(format!("{} is no algorithm; known are {}", name, ALGORITHMS.join(", "))))?;
@@ -78,6 +87,7 @@ impl Archive {
         Ok(Self {
             answers_older: Duration::minutes(within("older_minutes", answers.older_minutes, 10_080)?),
             timestamp_answers_older: Duration::hours(within("timestamp_older_hours", answers.timestamp_older_hours, 2_160)?),
+            lists_older,
             skew,
             grace: Duration::hours(within("grace_hours", archive.grace_hours, 2_160)?),
             renew_before: Duration::days(within("renew_before_days", archive.renew_before_days, 1_825)?),
@@ -112,6 +122,6 @@ mod tests {
             assert!(error.contains(told), "{error}");
         }
         // A document from before clocks stood in it.
-        assert_eq!(Archive::parse((file, &text.replace("[clocks]\nskew_seconds = 5\n", ""))).unwrap(), shipped);
+        assert_eq!(Archive::parse((file, &text.replace("[clocks]\nskew_seconds = 5\n", "").replace("list_older_hours = 168\n", ""))).unwrap(), shipped);
     }
 }

@@ -1,4 +1,5 @@
-//! Whether a signature is worth anything: the one answer of `filing verify`, of `POST /verify` and of the archive job.
+//! Whether a signature is worth anything: the one answer of `filing verify`, of `POST /verify`, of the desk's checks 2 to 8 and
+//! of the archive job.
 
 mod terms;
 mod verdict;
@@ -7,11 +8,13 @@ pub use terms::Terms;
 pub use verdict::{Answer, FindingText, Signer, Timestamp, Verdict};
 
 use const_oid::ObjectIdentifier as Oid;
-use pki::cades::{Assessment, Constraints, Finding, Given, validate};
+use pki::cades::{Assessment, Constraints, Finding, Given, MAX_VERIFICATIONS, validate};
+use pki::effort::Effort;
 use pki::path::{ANY_PURPOSE, Anchors, Requirements, RevocationAnswer};
-use time::OffsetDateTime;
+use time::{Duration, OffsetDateTime};
 
 const DIGITAL_SIGNATURE: u8 = 0;
+const NON_REPUDIATION: u8 = 1;
 
 /// What is asked.
 #[derive(Clone, Copy, Debug)]
@@ -32,26 +35,58 @@ pub struct Asked<'a> {
     pub existed_at: Option<OffsetDateTime>,
 }
 
+/// What a bureau demands beyond what is asked of every signature.
+#[derive(Clone, Copy, Debug)]
+pub struct Demands {
+    /// How far the time that the signer claims may lie from the proved one; `None` asks nothing of it.
+    pub claimed_within: Option<Duration>,
+    /// How much older than its proof what is known of the signer may be.
+    pub answers_older: Duration,
+    pub skew: Duration,
+}
+
 /// The steps, each with what was found.
 pub fn assess(asked: &Asked<'_>, now: OffsetDateTime) -> Result<Assessment, Finding> {
-    let required = Requirements { extended_key_usage: ANY_PURPOSE, key_usage: vec![DIGITAL_SIGNATURE], policies: asked.policies.to_vec() };
+    assess_within(asked, now, &Effort::new(MAX_VERIFICATIONS))
+}
+
+/// As [`assess`], within what is left of an effort.
+pub fn assess_within(asked: &Asked<'_>, now: OffsetDateTime, effort: &Effort<'_>) -> Result<Assessment, Finding> {
+    // Without a timestamp it is judged as of now, which the verdict says.
+    judged(asked, false, &Demands { claimed_within: None, answers_older: asked.terms.answers_older, skew: asked.terms.skew }, now, effort)
+}
+
+/// As [`assess`] for a bureau: a believed timestamp must be there.
+pub fn assess_for_desk(asked: &Asked<'_>, demands: &Demands, now: OffsetDateTime, effort: &Effort<'_>) -> Result<Assessment, Finding> {
+    judged(asked, true, demands, now, effort)
+}
+
+fn judged(asked: &Asked<'_>, timestamped: bool, demands: &Demands, now: OffsetDateTime, effort: &Effort<'_>) -> Result<Assessment, Finding> {
+    let required = Requirements { extended_key_usage: ANY_PURPOSE, key_usage: Vec::new(), policies: asked.policies.to_vec() };
     let constraints = Constraints {
         anchors: asked.anchors,
         timestamp_anchors: asked.timestamp_anchors,
         required: &required,
+        signs_by: &[DIGITAL_SIGNATURE, NON_REPUDIATION],
         credit_code: asked.credit_code,
-        // Without a timestamp it is judged as of now, which the verdict says.
-        timestamped: false,
-        claimed_within: None,
-        answers_after: -asked.terms.answers_older,
+        timestamped,
+        claimed_within: demands.claimed_within,
+        answers_after: -demands.answers_older,
+        lists_older: asked.terms.lists_older,
         timestamp_answers_after: -asked.terms.timestamp_answers_older,
-        skew: asked.terms.skew,
+        skew: demands.skew,
         floor: &asked.terms.floor,
     };
-    validate(asked.document, asked.signature, &constraints, &Given { certificates: &[], answers: asked.answers, existed_at: asked.existed_at, not_before: None }, now)
+    let given = Given { certificates: &[], answers: asked.answers, existed_at: asked.existed_at, not_before: None, effort: Some(effort) };
+    validate(asked.document, asked.signature, &constraints, &given, now)
 }
 
 /// The verdict with all that is needed to ask again.
 pub fn verify(asked: &Asked<'_>, now: OffsetDateTime) -> Verdict {
-    Verdict::new(asked, &assess(asked, now), now)
+    verdict(asked, &assess(asked, now), now)
+}
+
+/// The verdict of what was found.
+pub fn verdict(asked: &Asked<'_>, found: &Result<Assessment, Finding>, now: OffsetDateTime) -> Verdict {
+    Verdict::new(asked, found, now)
 }

@@ -10,6 +10,7 @@ use time::{Duration, OffsetDateTime, Time};
 pub struct Terms {
     pub floor: Floor,
     pub answers_older: Duration,
+    pub lists_older: Duration,
     pub timestamp_answers_older: Duration,
     pub grace: Duration,
     pub renew_before: Duration,
@@ -36,6 +37,7 @@ impl Terms {
         Self {
             floor: Floor::new(until.collect()),
             answers_older: archive.answers_older,
+            lists_older: archive.lists_older,
             timestamp_answers_older: archive.timestamp_answers_older,
             grace: archive.grace,
             renew_before: archive.renew_before,

@@ -23,6 +23,9 @@ pub struct Verdict {
     pub text: &'static str,
     /// Everything that does not hold; the first that decides is the sub-indication.
     pub findings: Vec<FindingText>,
+    /// What travels along and proves nothing; it takes nothing from the rest.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub passed_over: Vec<PassedOver>,
     pub document_sha256: String,
     pub signature_sha256: String,
     pub validated_at: String,
@@ -43,6 +46,14 @@ pub struct Verdict {
     pub revocation_answers: Vec<Answer>,
     /// One of these was asked for; none when any would do.
     pub policies: Vec<String>,
+}
+
+/// `what` is an `archive`, `signature` or `content` timestamp, or an `answer` about revocations.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct PassedOver {
+    pub what: &'static str,
+    pub sub_indication: &'static str,
+    pub detail: String,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -113,6 +124,7 @@ impl Verdict {
             sub_indication: decisive.map(|finding| finding.sub.name()),
             text: chinese(indication),
             findings,
+            passed_over: known.map(|found| found.passed_over.iter().map(passed_over).collect()).unwrap_or_default(),
             document_sha256: sha256_hex(asked.document),
             signature_sha256: sha256_hex(asked.signature),
             validated_at: moment(now),
@@ -160,6 +172,10 @@ fn timestamp(facts: &TimestampFacts) -> Timestamp {
         serial: hex(&facts.serial),
         finding: facts.judged.findings().next().map(finding),
     }
+}
+
+fn passed_over(one: &pki::cades::PassedOver) -> PassedOver {
+    PassedOver { what: one.what, sub_indication: one.finding.sub.name(), detail: one.finding.detail.clone() }
 }
 
 fn answers(found: &Assessment) -> Vec<Answer> {

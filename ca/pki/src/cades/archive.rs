@@ -24,7 +24,7 @@ impl ArchiveImprint {
             &list(parts.revocations.iter().map(|one| algorithm.digest(one)).collect()),
             &list(parts.unsigned.iter().map(|one| unsigned_digest(one, algorithm)).collect()),
         ]);
-        Self { imprint: imprint(parts, document, &index, algorithm), index }
+        Self { imprint: imprint(parts, &algorithm.digest(document), &index, algorithm), index }
     }
 
     /// What the token must be of.
@@ -49,6 +49,6 @@ pub(super) fn unsigned_digest(one: &Unsigned, algorithm: DigestAlgorithm) -> Vec
 }
 
 /// The content's type, its digest, the signer's fields as they stand, and the index. spec: en319122-1#5.5.3
-pub(super) fn imprint(parts: &Parts, document: &[u8], index: &[u8], algorithm: DigestAlgorithm) -> Imprint {
-    Imprint::of(algorithm, &[&asn1::oid(&DATA), &algorithm.digest(document), &parts.fields, index].map(|part: &[u8]| part).concat())
+pub(super) fn imprint(parts: &Parts, document_digest: &[u8], index: &[u8], algorithm: DigestAlgorithm) -> Imprint {
+    Imprint::of(algorithm, &[&asn1::oid(&DATA), document_digest, &parts.fields, index].map(|part: &[u8]| part).concat())
 }

@@ -6,6 +6,50 @@ use super::parts::Parts;
 use crate::asn1::Reader;
 use crate::signature::DigestAlgorithm;
 use crate::timestamp::Imprint;
+use std::cell::RefCell;
+use std::rc::Rc;
+
+/// The digests that timestamps are compared with, each made once however many timestamps there are.
+pub(super) struct Digests<'a> {
+    parts: &'a Parts,
+    document: &'a [u8],
+    documents: RefCell<Vec<(DigestAlgorithm, Rc<Vec<u8>>)>>,
+    elements: RefCell<Vec<(DigestAlgorithm, Rc<Elements>)>>,
+}
+
+struct Elements {
+    certificates: Vec<Vec<u8>>,
+    revocations: Vec<Vec<u8>>,
+    unsigned: Vec<Vec<u8>>,
+}
+
+impl<'a> Digests<'a> {
+    pub(super) fn new(parts: &'a Parts, document: &'a [u8]) -> Self {
+        Self { parts, document, documents: RefCell::default(), elements: RefCell::default() }
+    }
+
+    pub(super) fn of_document(&self, algorithm: DigestAlgorithm) -> Rc<Vec<u8>> {
+        once(&self.documents, algorithm, || algorithm.digest(self.document))
+    }
+
+    fn of_elements(&self, algorithm: DigestAlgorithm) -> Rc<Elements> {
+        once(&self.elements, algorithm, || {
+            let each = |list: &[Vec<u8>]| list.iter().map(|one| algorithm.digest(one)).collect();
+            let unsigned = self.parts.unsigned.iter().map(|one| unsigned_digest(one, algorithm)).collect();
+            Elements { certificates: each(&self.parts.certificates), revocations: each(&self.parts.revocations), unsigned }
+        })
+    }
+}
+
+fn once<T>(known: &RefCell<Vec<(DigestAlgorithm, Rc<T>)>>, algorithm: DigestAlgorithm, make: impl FnOnce() -> T) -> Rc<T> {
+    let mut known = known.borrow_mut();
+    if let Some((_, found)) = known.iter().find(|(one, _)| *one == algorithm) {
+        return Rc::clone(found);
+    }
+    let made = Rc::new(make());
+    known.push((algorithm, Rc::clone(&made)));
+    made
+}
 
 /// What an index lists: digests of one hash, in the order in which they stand.
 pub(super) struct Index<'a> {
@@ -46,23 +90,23 @@ impl<'a> Index<'a> {
         Ok(Self { algorithm, certificates, revocations, unsigned, whole })
     }
 
-    /// What of `parts` the timestamp over `stamped` covers; `None` when it is of something else, or when what it listed is
+    /// What of a signature's parts the timestamp over `stamped` covers; `None` when it is of something else, or when what it listed is
     /// there no more. spec: en319122-1#5.5.2
-    pub(super) fn covered(&self, parts: &Parts, document: &[u8], stamped: &Imprint) -> Option<Covered> {
-        if *stamped != imprint(parts, document, self.whole, self.algorithm) {
+    pub(super) fn covered(&self, digests: &Digests<'_>, stamped: &Imprint) -> Option<Covered> {
+        if *stamped != imprint(digests.parts, &digests.of_document(self.algorithm), self.whole, self.algorithm) {
             return None;
         }
+        let elements = digests.of_elements(self.algorithm);
         Some(Covered {
-            certificates: matched(&self.certificates, parts.certificates.iter().map(|one| self.algorithm.digest(one)))?,
-            revocations: matched(&self.revocations, parts.revocations.iter().map(|one| self.algorithm.digest(one)))?,
-            unsigned: matched(&self.unsigned, parts.unsigned.iter().map(|one| unsigned_digest(one, self.algorithm)))?,
+            certificates: matched(&self.certificates, &elements.certificates)?,
+            revocations: matched(&self.revocations, &elements.revocations)?,
+            unsigned: matched(&self.unsigned, &elements.unsigned)?,
         })
     }
 }
 
 /// For each element whether it is listed; `None` when something is listed that is not there.
-fn matched(listed: &[&[u8]], elements: impl Iterator<Item = Vec<u8>>) -> Option<Vec<bool>> {
-    let digests: Vec<Vec<u8>> = elements.collect();
+fn matched(listed: &[&[u8]], digests: &[Vec<u8>]) -> Option<Vec<bool>> {
     let all = listed.iter().all(|wanted| digests.iter().any(|digest| digest == wanted));
     all.then(|| digests.iter().map(|digest| listed.contains(&digest.as_slice())).collect())
 }

@@ -1,26 +1,37 @@
 //! Whether to trust one signer, of a signature or of a timestamp, as of when what it made is proved to have been there.
 // spec: en319102-1#5.2.6, en319102-1#5.6.2
 use super::Floor;
-use super::verdict::{Finding, SubIndication as Sub};
+use super::proofs::Proofs;
+use super::verdict::{Finding, Indication, SubIndication as Sub};
 use crate::asn1::Reader;
 use crate::crl::Reason;
+use crate::effort::Effort;
 use crate::path::{ANY_PURPOSE, Anchors, MAX_INTERMEDIATES, PathError, Requirements, Revocation, RevocationAnswer, Said, Validation};
-use crate::signature::Scheme;
+use crate::signature::{DigestAlgorithm, Scheme};
 use crate::view::CertificateView;
+use std::cell::RefCell;
+use std::collections::{HashMap, HashSet};
+use std::rc::Rc;
 use time::{Duration, OffsetDateTime};
 
-/// Everything that may be used, each with the moment by which it is proved to have been there.
+/// Everything that may be used: read once, however many signers are judged by it.
 pub(super) struct Pool<'a> {
-    pub(super) certificates: Vec<(&'a [u8], OffsetDateTime)>,
-    pub(super) answers: Vec<Known<'a>>,
+    /// Each once, with its place among the signature's own.
+    certificates: Vec<(CertificateView<'a>, Option<usize>)>,
+    by_subject: HashMap<&'a [u8], Vec<usize>>,
+    answers: Vec<Known<'a>>,
     pub(super) floor: &'a Floor,
+    effort: &'a Effort<'a>,
+    /// What was asked before of an answer: subject and issuer by their digests.
+    said: RefCell<HashMap<(usize, Digest, Digest), Option<Rc<Said>>>>,
 }
 
-pub(super) struct Known<'a> {
-    pub(super) answer: &'a RevocationAnswer,
-    pub(super) proof: OffsetDateTime,
-    /// Whether it travels with the signature.
-    pub(super) inside: bool,
+type Digest = [u8; 32];
+
+struct Known<'a> {
+    answer: &'a RevocationAnswer,
+    /// Among those that travel with the signature.
+    place: Option<usize>,
 }
 
 /// Who signed, and what is asked of them.
@@ -38,6 +49,8 @@ pub(super) struct SignedBy<'a> {
     pub(super) required: &'a Requirements,
     /// How long after `at` an answer must tell of, before it when negative.
     pub(super) answers_after: Duration,
+    /// How old a list may be that is in force at `at`; `None` where newer ones are to be had.
+    pub(super) lists_older: Option<Duration>,
 }
 
 /// An answer on which a judgement rests.
@@ -83,40 +96,86 @@ impl Judged {
     }
 }
 
-impl Pool<'_> {
-    pub(super) fn judge(&self, signed: &SignedBy<'_>) -> Result<Judged, Finding> {
+impl<'a> Pool<'a> {
+    /// The signature's own certificates and answers, in their places, and those from elsewhere. What cannot be read is
+    /// nobody's.
+    pub(super) fn new(
+        own: &'a [Vec<u8>], others: impl Iterator<Item = &'a [u8]>, inside: &'a [(usize, RevocationAnswer)], outside: &'a [RevocationAnswer], floor: &'a Floor, effort: &'a Effort<'a>,
+    ) -> Self {
+        let mut seen = HashSet::new();
+        let own = own.iter().enumerate().map(|(place, one)| (one.as_slice(), Some(place)));
+        let certificates: Vec<_> = own
+            .chain(others.map(|one| (one, None)))
+            .filter(|(one, _)| seen.insert(*one))
+            .filter_map(|(one, place)| CertificateView::parse(one).ok().map(|view| (view, place)))
+            .collect();
+        let mut by_subject: HashMap<&[u8], Vec<usize>> = HashMap::new();
+        for (at, (view, _)) in certificates.iter().enumerate() {
+            by_subject.entry(view.subject).or_default().push(at);
+        }
+        let mut seen = HashSet::new();
+        let inside = inside.iter().map(|(place, answer)| Known { answer, place: Some(*place) });
+        let answers = inside.chain(outside.iter().map(|answer| Known { answer, place: None })).filter(|known| seen.insert(*known.answer.digest())).collect();
+        Self { certificates, by_subject, answers, floor, effort, said: RefCell::default() }
+    }
+
+    pub(super) fn judge(&self, signed: &SignedBy<'_>, proofs: &Proofs) -> Result<Judged, Finding> {
         let view = CertificateView::parse(signed.certificate)?;
         // The path is looked for while the certificate was valid, so that "too late" is not "unknown".
         let at = signed.at.clamp(view.not_before, view.not_after.max(view.not_before));
         let above = self.above(&view);
-        let search = |required: &Requirements| Validation { anchors: signed.anchors, lists: &[], required, at }.path(signed.certificate, &above);
-        let (path, usage, policy) = match search(signed.required) {
-            Ok(path) => (path, Ok(()), Ok(())),
+        let search = |required: &Requirements| self.search(signed, proofs, required, at, &above);
+        let (found, usage, policy) = match search(signed.required) {
+            Ok(found) => (found, Ok(()), Ok(())),
             Err(error @ (PathError::WrongUsage | PathError::WrongPolicy)) => {
                 let any_usage = Requirements { extended_key_usage: ANY_PURPOSE, key_usage: Vec::new(), ..signed.required.clone() };
                 let any_policy = Requirements { policies: Vec::new(), ..signed.required.clone() };
                 let neither = Requirements { policies: Vec::new(), ..any_usage.clone() };
                 match search(&neither) {
-                    Ok(path) => (path, search(&any_policy).map(drop).map_err(Finding::from), search(&any_usage).map(drop).map_err(Finding::from)),
+                    Ok(found) => (found, search(&any_policy).map(drop).map_err(Finding::from), search(&any_usage).map(drop).map_err(Finding::from)),
                     Err(_) => return Ok(without_path(error)),
                 }
             }
             Err(error) => return Ok(without_path(error)),
         };
-        let views = path.iter().map(|one| CertificateView::parse(one)).collect::<Result<Vec<_>, _>>()?;
-        let (algorithms, time, revocation) = (self.algorithms(signed, &views), in_time(signed, &views), self.revocation(signed, &views));
+        let Trail { path, algorithms, time, revocation } = found;
         Ok(Judged { path: Ok(path), usage, policy, algorithms, time, revocation })
     }
 
+    /// The first path on which everything holds; else the one of which most may still hold: of each path it is asked whether
+    /// it is revoked, since a certificate may have been issued by two authorities.
+    fn search(&self, signed: &SignedBy<'_>, proofs: &Proofs, required: &Requirements, at: OffsetDateTime, above: &[&[u8]]) -> Result<Trail, PathError> {
+        let best: RefCell<Option<Trail>> = RefCell::new(None);
+        let validation = Validation { anchors: signed.anchors, lists: &[], required, at };
+        let found = validation.path_that(signed.certificate, above, self.effort, &|path| {
+            let trail = self.trail(signed, proofs, path);
+            let (holds, mut best) = (trail.hope() == 2, best.borrow_mut());
+            if best.as_ref().is_none_or(|known| known.hope() < trail.hope()) {
+                *best = Some(trail);
+            }
+            // The search goes on after a refusal.
+            if holds { Ok(()) } else { Err(PathError::RevocationUnknown) }
+        });
+        match (best.into_inner(), found) {
+            (Some(best), _) => Ok(best),
+            (None, Err(error)) => Err(error),
+            (None, Ok(_)) => Err(PathError::UnknownIssuer),
+        }
+    }
+
+    fn trail(&self, signed: &SignedBy<'_>, proofs: &Proofs, path: &[&CertificateView<'_>]) -> Trail {
+        let (algorithms, time, revocation) = (self.algorithms(signed, proofs, path), in_time(signed, path), self.revocation(signed, proofs, path));
+        Trail { path: path.iter().map(|view| view.der.to_vec()).collect(), algorithms, time, revocation }
+    }
+
     /// Those that may be issuers of issuers: by name, upwards, so that what else travels along costs nothing.
-    fn above(&self, holder: &CertificateView<'_>) -> Vec<&[u8]> {
-        let candidates: Vec<CertificateView<'_>> = self.certificates.iter().filter_map(|(one, _)| CertificateView::parse(one).ok()).collect();
+    fn above(&self, holder: &CertificateView<'_>) -> Vec<&'a [u8]> {
         let mut names = vec![holder.issuer];
         let mut found: Vec<&[u8]> = Vec::new();
         let mut next = 0;
         while let Some(name) = names.get(next).copied() {
             next += 1;
-            for view in candidates.iter().filter(|view| view.subject == name) {
+            for (view, _) in self.by_subject.get(name).into_iter().flatten().filter_map(|at| self.certificates.get(*at)) {
                 if found.len() < MAX_INTERMEDIATES && !found.contains(&view.der) {
                     found.push(view.der);
                     names.push(view.issuer);
@@ -127,7 +186,7 @@ impl Pool<'_> {
     }
 
     /// Each signature was believed when what it is on was there.
-    fn algorithms(&self, signed: &SignedBy<'_>, path: &[CertificateView<'_>]) -> Result<(), Finding> {
+    fn algorithms(&self, signed: &SignedBy<'_>, proofs: &Proofs, path: &[&CertificateView<'_>]) -> Result<(), Finding> {
         let doubt = || Finding::new(Sub::CryptoConstraintsFailureNoPoe, "an algorithm or a key's size was not believed any more by when the signature is proved to have been there; an archive timestamp from before is needed");
         let [holder, ..] = path else { return Err(doubt()) };
         if !self.floor.believes(signed.scheme, holder.spki, signed.proof) {
@@ -135,7 +194,7 @@ impl Pool<'_> {
         }
         for (depth, [subject, issuer]) in path.array_windows().enumerate() {
             // The holder's certificate is under its signature by its digest; those above were there when they were proved to be.
-            let proof = if depth == 0 { signed.proof } else { self.proof_of(subject.der) };
+            let proof = if depth == 0 { signed.proof } else { self.proof_of(subject, proofs) };
             let scheme = Scheme::read(Reader::only(subject.signed.algorithm, 0x30)?, None).map_err(|error| Finding::new(Sub::CryptoConstraintsFailure, error.to_string()))?;
             if !self.floor.believes(scheme, issuer.spki, proof) {
                 return Err(doubt());
@@ -144,38 +203,92 @@ impl Pool<'_> {
         Ok(())
     }
 
-    fn proof_of(&self, certificate: &[u8]) -> OffsetDateTime {
-        let times = self.certificates.iter().filter(|(one, _)| *one == certificate).map(|(_, proof)| *proof);
-        times.min().unwrap_or(OffsetDateTime::new_utc(time::Date::MAX, time::Time::MIDNIGHT))
+    fn proof_of(&self, certificate: &CertificateView<'_>, proofs: &Proofs) -> OffsetDateTime {
+        let named = self.by_subject.get(certificate.subject).into_iter().flatten().filter_map(|at| self.certificates.get(*at));
+        let place = named.filter(|(view, _)| view.der == certificate.der).find_map(|(_, place)| *place);
+        proofs.of_certificate(place)
     }
 
     /// Every certificate below the anchor by the newest answer that tells of `at`.
-    fn revocation(&self, signed: &SignedBy<'_>, path: &[CertificateView<'_>]) -> Result<Vec<Used>, Finding> {
+    fn revocation(&self, signed: &SignedBy<'_>, proofs: &Proofs, path: &[&CertificateView<'_>]) -> Result<Vec<Used>, Finding> {
         let mut used = Vec::new();
         for (depth, [subject, issuer]) in path.array_windows().enumerate() {
             let is_authority = depth > 0;
-            let mut newest: Option<(Said, &Known<'_>)> = None;
-            for known in &self.answers {
-                let Some(said) = known.answer.says(subject, issuer, is_authority)? else { continue };
-                // A root's list is made by people, once a year: of an authority the list that was current then tells enough.
-                // spec: rfc5280#6.3.3
-                let current = is_authority && said.this_update <= signed.at && said.next_update.is_some_and(|next| signed.at < next);
-                let told = (current || said.this_update >= signed.at + signed.answers_after) && said.knows_ended;
-                // An answer is worth what its signer was worth when it is proved to have been there.
-                let believed = known.proof <= said.signer_ends && said.signed.iter().all(|(scheme, spki)| self.floor.believes(*scheme, spki, known.proof));
-                let better = newest.as_ref().is_none_or(|(other, _)| said.this_update > other.this_update || (said.this_update == other.this_update && said.revocation.is_some()));
-                if told && believed && better {
-                    newest = Some((said, known));
-                }
-            }
+            // A root's list is made by people, once a year: of an authority the list that was current then tells enough.
+            // spec: rfc5280#6.3.3
+            let in_force = |said: &Said| said.this_update <= signed.at && said.next_update.is_some_and(|next| signed.at < next);
+            let current = |said: &Said| in_force(said) && (is_authority || signed.lists_older.is_some_and(|older| said.this_update >= signed.at - older));
+            let told = |said: &Said| current(said) || said.this_update >= signed.at + signed.answers_after;
+            let newest = self.newest(subject, issuer, is_authority, proofs, &told, &|said, known| self.answerer_stands(said, known, issuer, proofs));
             let (said, known) = newest.ok_or_else(|| Finding::new(Sub::TryLater, "whether a certificate of the path is revoked is not known as of when it was signed; fetch a newer CRL or OCSP response and try again"))?;
             if let Some(revocation) = said.revocation {
                 revoked(signed, &revocation, is_authority)?;
             }
-            used.push(Used { form: known.answer.form(), digest: *known.answer.digest(), this_update: said.this_update, inside: known.inside });
+            used.push(Used { form: known.answer.form(), digest: *known.answer.digest(), this_update: said.this_update, inside: known.place.is_some() });
         }
         Ok(used)
     }
+
+    /// The newest that tells and is believed; of two of one moment the one that revokes.
+    fn newest(
+        &self, subject: &CertificateView<'_>, issuer: &CertificateView<'_>, is_authority: bool, proofs: &Proofs, told: &dyn Fn(&Said) -> bool, stands: &dyn Fn(&Said, &Known<'_>) -> bool,
+    ) -> Option<(Rc<Said>, &Known<'a>)> {
+        let mut newest: Option<(Rc<Said>, &Known<'_>)> = None;
+        for (at, known) in self.answers.iter().enumerate() {
+            let Some(said) = self.says(at, known, subject, issuer, is_authority) else { continue };
+            // An answer is worth what its signer was worth when it is proved to have been there.
+            let proof = proofs.of_answer(known.place);
+            let believed = said.knows_ended && proof <= said.signer_ends && said.signed.iter().all(|(scheme, spki)| self.floor.believes(*scheme, spki, proof));
+            let better = newest.as_ref().is_none_or(|(other, _)| said.this_update > other.this_update || (said.this_update == other.this_update && said.revocation.is_some()));
+            if better && believed && told(&said) && stands(&said, known) {
+                newest = Some((said, known));
+            }
+        }
+        newest
+    }
+
+    /// An answer is asked once about a pair; one that says nothing of it, or cannot be read where it would, says nothing.
+    fn says(&self, at: usize, known: &Known<'_>, subject: &CertificateView<'_>, issuer: &CertificateView<'_>, is_authority: bool) -> Option<Rc<Said>> {
+        let key = (at, sha256(subject.der), sha256(issuer.der));
+        if let Some(found) = self.said.borrow().get(&key) {
+            return found.clone();
+        }
+        let found = known.answer.says(subject, issuer, is_authority, self.effort).ok().flatten().map(Rc::new);
+        self.said.borrow_mut().insert(key, found.clone());
+        found
+    }
+
+    /// A signer whom the issuer charged and did not exempt: its own certificate was not revoked when it answered, by an answer
+    /// whose signer need not be asked about in turn. spec: rfc6960#4.2.2.2.1
+    fn answerer_stands(&self, said: &Said, answer: &Known<'_>, issuer: &CertificateView<'_>, proofs: &Proofs) -> bool {
+        let Some((answered, signer)) = &said.charged else { return true };
+        let Ok(view) = CertificateView::parse(signer) else { return false };
+        let told = |other: &Said| other.this_update >= *answered || other.next_update.is_some_and(|next| *answered < next);
+        let found = self.newest(&view, issuer, false, proofs, &told, &|other, known| other.charged.is_none() && !std::ptr::eq(known.answer, answer.answer));
+        found.is_some_and(|(other, _)| other.revocation.is_none_or(|revocation| harmless(revocation.reason) && *answered < since(&revocation)))
+    }
+}
+
+/// One path, and what was found of it.
+struct Trail {
+    path: Vec<Vec<u8>>,
+    algorithms: Result<(), Finding>,
+    time: Result<(), Finding>,
+    revocation: Result<Vec<Used>, Finding>,
+}
+
+impl Trail {
+    /// 2 when all of it holds, 1 while it may yet, 0 when nothing mends it.
+    fn hope(&self) -> u8 {
+        let findings = [self.algorithms.as_ref().err(), self.time.as_ref().err(), self.revocation.as_ref().err()];
+        findings.into_iter().flatten().map(|finding| u8::from(finding.indication() == Indication::Indeterminate)).min().unwrap_or(2)
+    }
+}
+
+fn sha256(der: &[u8]) -> Digest {
+    let mut digest = [0; 32];
+    digest.copy_from_slice(&DigestAlgorithm::Sha256.digest(der));
+    digest
 }
 
 fn without_path(error: PathError) -> Judged {
@@ -185,13 +298,14 @@ fn without_path(error: PathError) -> Judged {
 }
 
 /// spec: en319102-1#5.5.4 (step 5), en319102-1#5.6.2.4
-fn in_time(signed: &SignedBy<'_>, path: &[CertificateView<'_>]) -> Result<(), Finding> {
+fn in_time(signed: &SignedBy<'_>, path: &[&CertificateView<'_>]) -> Result<(), Finding> {
     let [below @ .., _] = path else { return Ok(()) };
     for view in below {
         if signed.at < view.not_before {
             return Err(Finding::new(Sub::NotYetValid, format!("it was signed before the certificate began at {}; sign with one that is valid", view.not_before)));
         }
-        if signed.proof > view.not_after {
+        // To the second, as certificates tell time.
+        if signed.proof.unix_timestamp() > view.not_after.unix_timestamp() {
             let late = signed.earliest.is_some_and(|earliest| earliest > view.not_after);
             let detail = format!("it is not proved to have been there before the certificate ended at {}; sign again with a current one, or bring a timestamp from before", view.not_after);
             return Err(Finding::new(if late { Sub::Expired } else { Sub::OutOfBoundsNoPoe }, detail));
@@ -202,10 +316,8 @@ fn in_time(signed: &SignedBy<'_>, path: &[CertificateView<'_>]) -> Result<(), Fi
 
 /// Whether a revocation reaches back to what was signed. spec: en319102-1#5.5.4 (step 5), rfc3161#4
 fn revoked(signed: &SignedBy<'_>, revocation: &Revocation, is_authority: bool) -> Result<(), Finding> {
-    let since = revocation.invalid_since.map_or(revocation.at, |since| since.min(revocation.at));
-    // A key that only went out of use made no false timestamps before; one that others may hold may have dated them back.
-    let harmless = matches!(revocation.reason, Reason::Superseded | Reason::AffiliationChanged | Reason::CessationOfOperation);
-    let by = if harmless { signed.at } else { signed.proof };
+    let since = since(revocation);
+    let by = if harmless(revocation.reason) { signed.at } else { signed.proof };
     if by < since {
         return Ok(());
     }
@@ -219,4 +331,14 @@ fn revoked(signed: &SignedBy<'_>, revocation: &Revocation, is_authority: bool) -
         _ => Sub::RevokedNoPoe,
     };
     Err(Finding::new(sub, detail))
+}
+
+/// Since when the key is not believed.
+fn since(revocation: &Revocation) -> OffsetDateTime {
+    revocation.invalid_since.map_or(revocation.at, |since| since.min(revocation.at))
+}
+
+/// A key that only went out of use made nothing false before; one that others may hold may have dated it back.
+fn harmless(reason: Reason) -> bool {
+    matches!(reason, Reason::Superseded | Reason::AffiliationChanged | Reason::CessationOfOperation)
 }

@@ -12,19 +12,20 @@ mod floor;
 mod index;
 mod judge;
 mod parts;
+mod proofs;
 mod prove;
 mod signature;
 mod timestamps;
 mod verdict;
 
 pub use archive::ArchiveImprint;
-pub use assess::{Assessment, Constraints, Given, Level, TimestampFacts, assess, validate};
+pub use assess::{Assessment, Constraints, Given, Level, MAX_VERIFICATIONS, TimestampFacts, assess, validate};
 pub use error::CadesError;
 pub use floor::{Algorithm, Floor};
 pub use judge::{Judged, Used};
 pub use prove::Proved;
 pub use signature::{MAX_BYTES, MAX_CERTIFICATES, MAX_REVOCATIONS, MAX_UNSIGNED, Signature};
-pub use verdict::{Finding, Indication, SubIndication};
+pub use verdict::{Finding, Indication, PassedOver, SubIndication};
 
 use const_oid::ObjectIdentifier as Oid;
 

@@ -92,6 +92,13 @@ impl Parts {
         })
     }
 
+    /// That of plain data: its signer's, which stands first in the fields. spec: rfc5652#5.1
+    pub(super) fn reset_version(&mut self) {
+        if let [2, 1, version, ..] = *self.fields {
+            self.version = version;
+        }
+    }
+
     pub(super) fn der(&self) -> Vec<u8> {
         // Answers in other forms than lists make it version 5. spec: rfc5652#5.1
         let version = if self.revocations.iter().any(|one| one.starts_with(&[0xa1])) { 5 } else { self.version };

@@ -4,6 +4,7 @@ use super::parts::Unsigned;
 use super::signature::{MAX_CERTIFICATES, MAX_REVOCATIONS};
 use crate::asn1;
 use crate::cms::{Bounds, CmsError, DATA, SignedData};
+use crate::effort::Effort;
 use crate::signature::Scheme;
 use time::OffsetDateTime;
 
@@ -42,6 +43,11 @@ impl Signature {
     /// Verifies it over what was signed. The signer's certificate is looked for inside and among those `known`; it must be
     /// named under the signature, so that no other can take its place. spec: en319122-1#5.2.2
     pub fn prove(&self, document: &[u8], known: &[&[u8]]) -> Result<Proved, CmsError> {
+        self.prove_within(document, known, &Effort::unbounded())
+    }
+
+    /// As [`Self::prove`], within what is left of an effort: an assessment by the same does not verify it again.
+    pub fn prove_within(&self, document: &[u8], known: &[&[u8]], effort: &Effort<'_>) -> Result<Proved, CmsError> {
         let data = SignedData::parse(&self.der, &DATA, &Bounds { certificates: MAX_CERTIFICATES, revocations: MAX_REVOCATIONS })?;
         let attributes = data.signer.attributes(&DATA)?;
         if attributes.message_digest != data.signer.digest.digest(document) {
@@ -49,7 +55,7 @@ impl Signature {
         }
         let named = attributes.certificate.ok_or(CmsError::Missing("signingCertificateV2"))?;
         let (certificate, view) = data.signer_certificate(known, Some(&named))?;
-        data.signer.scheme.verify(view.spki, &asn1::tlv(0x31, data.signer.attributes), data.signer.signature)?;
+        effort.verify(data.signer.scheme, view.spki, &asn1::tlv(0x31, data.signer.attributes), data.signer.signature)?;
         Ok(Proved {
             signer_certificate: certificate.to_vec(),
             signing_time: attributes.signing_time,

@@ -88,6 +88,19 @@ impl Signature {
         Imprint::of(algorithm, &self.parts.value)
     }
 
+    /// What was signed, with these certificates, OCSP responses and timestamp over its value, all DER, and with nothing else
+    /// that travelled along. Nothing of it is verified here: assess it.
+    pub fn with_only<'a>(&self, certificates: impl IntoIterator<Item = &'a [u8]>, ocsp: impl IntoIterator<Item = &'a [u8]>, timestamp: Option<&[u8]>) -> Result<Self, CadesError> {
+        let bare = self.changed(|parts| {
+            parts.certificates.clear();
+            parts.revocations.clear();
+            parts.unsigned = timestamp.map(|token| Unsigned::new(&SIGNATURE_TIMESTAMP, token.to_vec())).into_iter().collect();
+            parts.reset_version();
+            Ok(())
+        })?;
+        bare.with_evidence(certificates, ocsp, [])
+    }
+
     /// Level B-T: with a token, DER, that holds its signer's certificate and is over this signature.
     pub fn with_timestamp(&self, token: &[u8]) -> Result<Self, CadesError> {
         if !timestamp::verify(token, &[])?.imprint().is_of(&self.parts.value) {

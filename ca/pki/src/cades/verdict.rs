@@ -37,6 +37,7 @@ pub enum SubIndication {
     NotYetValid,
     SigConstraintsFailure,
     ChainConstraintsFailure,
+    CertificateChainGeneralFailure,
     CryptoConstraintsFailure,
     CryptoConstraintsFailureNoPoe,
     NoSigningCertificateFound,
@@ -59,6 +60,7 @@ impl SubIndication {
             Self::NotYetValid => "NOT_YET_VALID",
             Self::SigConstraintsFailure => "SIG_CONSTRAINTS_FAILURE",
             Self::ChainConstraintsFailure => "CHAIN_CONSTRAINTS_FAILURE",
+            Self::CertificateChainGeneralFailure => "CERTIFICATE_CHAIN_GENERAL_FAILURE",
             Self::CryptoConstraintsFailure => "CRYPTO_CONSTRAINTS_FAILURE",
             Self::CryptoConstraintsFailureNoPoe => "CRYPTO_CONSTRAINTS_FAILURE_NO_POE",
             Self::NoSigningCertificateFound => "NO_SIGNING_CERTIFICATE_FOUND",
@@ -78,6 +80,15 @@ impl SubIndication {
             _ => Indication::Indeterminate,
         }
     }
+}
+
+/// A part that nobody signed for, or that says nothing for itself, and that was passed over: what it would have proved is
+/// not proved by it. spec: en319102-1#5.5.4, en319102-1#5.6.2
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PassedOver {
+    /// `archive`, `signature` or `content` timestamp, or `answer` of a responder or list.
+    pub what: &'static str,
+    pub finding: Finding,
 }
 
 /// One thing that does not hold, and what to do.
@@ -112,6 +123,7 @@ impl From<CmsError> for Finding {
             CmsError::Content => S::HashFailure,
             CmsError::Signature(SignatureError::Mismatch) => S::SigCryptoFailure,
             CmsError::Signature(SignatureError::BrokenHash | SignatureError::Unsupported) => S::CryptoConstraintsFailure,
+            CmsError::Signature(SignatureError::TooMany) => S::CertificateChainGeneralFailure,
             CmsError::NoCertificate | CmsError::OtherCertificate | CmsError::Ambiguous => S::NoSigningCertificateFound,
             CmsError::Missing("signingCertificateV2") | CmsError::NoAttributes => S::SigConstraintsFailure,
             _ => S::FormatFailure,

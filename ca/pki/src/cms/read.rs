@@ -102,7 +102,8 @@ impl<'a> SignedData<'a> {
     pub(crate) fn signer_certificate(&self, known: &[&'a [u8]], named: Option<&CertificateDigest<'_>>) -> Result<(&'a [u8], CertificateView<'a>), CmsError> {
         let mut matches = Vec::new();
         for certificate in self.certificates.iter().chain(known).copied() {
-            let view = CertificateView::parse(certificate)?;
+            // What travels along and cannot be read is nobody's certificate; nobody vouches for it either.
+            let Ok(view) = CertificateView::parse(certificate) else { continue };
             let is_signer = match self.signer.id {
                 SignerId::IssuerAndSerial(issuer, serial) => view.issuer == issuer && view.serial == serial,
                 SignerId::SubjectKeyId(id) => view.subject_key_id()? == Some(id),

@@ -6,6 +6,7 @@
 use super::DATA;
 use super::read::{Bounds, SignedData, SignerId};
 use crate::asn1::{self, DerError};
+use crate::effort::Effort;
 use crate::pem::{self, PemError};
 use crate::signature::{Scheme, SignatureError};
 use const_oid::ObjectIdentifier as Oid;
@@ -107,7 +108,7 @@ pub fn verify(signature: &[u8], content: &[u8], known: &[&[u8]]) -> Result<Verif
     if data.content.is_some() {
         return Err(CmsError::Attached);
     }
-    judge(&data, content, known)
+    judge(&data, content, known, &Effort::unbounded())
 }
 
 /// DER, from DER or PEM.
@@ -152,7 +153,7 @@ impl Attached {
         let mut data = SignedData::parse(&self.der, &DATA, &Bounds::PLAIN)?;
         data.certificates.clear();
         let content = data.content.ok_or(CmsError::NothingInside)?;
-        judge(&data, content, &[certificate])?;
+        judge(&data, content, &[certificate], &Effort::unbounded())?;
         Ok(content.to_vec())
     }
 }
@@ -167,7 +168,7 @@ pub(crate) struct Enclosing<'a> {
 
 /// Verifies a signature, DER, that encloses its content, which is of another type than data, and names its signer's
 /// certificate.
-pub(crate) fn verify_enclosing<'a>(der: &'a [u8], content_type: &'static Oid, known: &[&'a [u8]]) -> Result<Enclosing<'a>, CmsError> {
+pub(crate) fn verify_enclosing<'a>(der: &'a [u8], content_type: &'static Oid, known: &[&'a [u8]], effort: &Effort<'_>) -> Result<Enclosing<'a>, CmsError> {
     if der.len() > MAX_BYTES {
         return Err(CmsError::TooLarge(der.len()));
     }
@@ -177,10 +178,10 @@ pub(crate) fn verify_enclosing<'a>(der: &'a [u8], content_type: &'static Oid, kn
     if data.signer.attributes(content_type)?.certificate.is_none() {
         return Err(CmsError::Missing("signingCertificateV2"));
     }
-    Ok(Enclosing { verified: judge(&data, content, known)?, content, unsigned, scheme: data.signer.scheme })
+    Ok(Enclosing { verified: judge(&data, content, known, effort)?, content, unsigned, scheme: data.signer.scheme })
 }
 
-fn judge<'a>(data: &SignedData<'a>, content: &[u8], known: &[&'a [u8]]) -> Result<Verified, CmsError> {
+fn judge<'a>(data: &SignedData<'a>, content: &[u8], known: &[&'a [u8]], effort: &Effort<'_>) -> Result<Verified, CmsError> {
     if data.signer.unsigned.is_some() {
         return Err(CmsError::UnsignedAttributes);
     }
@@ -190,7 +191,7 @@ fn judge<'a>(data: &SignedData<'a>, content: &[u8], known: &[&'a [u8]]) -> Resul
     }
     let (certificate, view) = data.signer_certificate(known, attributes.certificate.as_ref())?;
     // spec: rfc5652#5.4 — what is signed is the SET, not the [0] that is sent.
-    data.signer.scheme.verify(view.spki, &asn1::tlv(0x31, data.signer.attributes), data.signer.signature)?;
+    effort.verify(data.signer.scheme, view.spki, &asn1::tlv(0x31, data.signer.attributes), data.signer.signature)?;
     Ok(Verified {
         signer_certificate: certificate.to_vec(),
         signing_time: attributes.signing_time,

@@ -3,8 +3,9 @@
 use super::{BASIC, CertId, CertStatus, HashAlgorithm, NONCE, OcspError, responder_key_hash};
 use crate::asn1::{self, DerError, Reader};
 use crate::crl::Reason;
+use crate::effort::Effort;
 use crate::signature::{Scheme, SignatureError};
-use crate::view::{self, CertificateView, EXTENDED_KEY_USAGE};
+use crate::view::{self, CertificateView, EXTENDED_KEY_USAGE, OCSP_NO_CHECK};
 use const_oid::ObjectIdentifier as Oid;
 use time::OffsetDateTime;
 
@@ -160,10 +161,12 @@ impl OcspAnswer {
     /// whom it charged. `known` is a signer that was proved before for this issuer. Returns the signer's certificate too.
     // spec: rfc6960#3.2, rfc6960#4.2.2.2
     pub fn of<'a>(&'a self, issuer: &'a [u8], serial: &[u8], known: Option<&[u8]>) -> Result<(&'a Said, &'a [u8]), AnswerError> {
+        self.of_within(issuer, serial, known, &Effort::unbounded())
+    }
+
+    pub(crate) fn of_within<'a>(&'a self, issuer: &'a [u8], serial: &[u8], known: Option<&[u8]>, effort: &Effort<'_>) -> Result<(&'a Said, &'a [u8]), AnswerError> {
         let view = CertificateView::parse(issuer)?;
-        let signer = self.signer(issuer, &view, known)?;
-        let spki = CertificateView::parse(signer)?.spki;
-        self.scheme.verify(spki, &self.data, &self.signature)?;
+        // First whether it speaks of the certificate at all: that costs no signature.
         let sha1 = CertId::new(HashAlgorithm::Sha1, view.subject, view.spki, serial)?;
         let sha256 = CertId::new(HashAlgorithm::Sha256, view.subject, view.spki, serial)?;
         let mine = |id: &CertId| {
@@ -171,22 +174,34 @@ impl OcspAnswer {
             id.issuer_name_hash == own.issuer_name_hash && id.issuer_key_hash == own.issuer_key_hash && id.serial == serial
         };
         let found = self.said.iter().find(|(id, _)| mine(id)).map(|(_, said)| said).ok_or(AnswerError::Silent)?;
+        let signer = self.signer(issuer, &view, known, effort)?;
+        effort.verify(self.scheme, CertificateView::parse(signer)?.spki, &self.data, &self.signature)?;
         Ok((found, signer))
     }
 
-    fn signer<'a>(&'a self, issuer: &'a [u8], view: &CertificateView<'_>, known: Option<&[u8]>) -> Result<&'a [u8], AnswerError> {
+    /// The issuer itself, or the first certificate inside that can be meant: one candidate for each answer, so that a heap of
+    /// them costs one signature.
+    fn signer<'a>(&'a self, issuer: &'a [u8], view: &CertificateView<'_>, known: Option<&[u8]>, effort: &Effort<'_>) -> Result<&'a [u8], AnswerError> {
         if self.is_named(view)? {
             return Ok(issuer);
         }
         for certificate in &self.certificates {
             let Ok(candidate) = CertificateView::parse(certificate) else { continue };
-            if !self.is_named(&candidate)? {
-                continue;
-            }
             // One that was proved before is proved no longer than it lives. spec: rfc6960#4.2.2.2
             let valid = (candidate.not_before..=candidate.not_after).contains(&self.produced_at);
-            if valid && (known == Some(certificate.as_slice()) || self.is_charged(&candidate, view)) {
+            if !valid || !self.is_named(&candidate)? {
+                continue;
+            }
+            if known == Some(certificate.as_slice()) {
                 return Ok(certificate);
+            }
+            if may_answer(&candidate) && candidate.issuer == view.subject {
+                let scheme = Scheme::read(Reader::only(candidate.signed.algorithm, 0x30)?, None)?;
+                return match effort.verify(scheme, view.spki, candidate.signed.tbs, candidate.signed.signature) {
+                    Ok(()) => Ok(certificate),
+                    Err(SignatureError::TooMany) => Err(SignatureError::TooMany.into()),
+                    Err(_) => Err(AnswerError::Signer),
+                };
             }
         }
         Err(AnswerError::Signer)
@@ -198,20 +213,20 @@ impl OcspAnswer {
             Responder::Key(hash) => *hash == responder_key_hash(view.spki)?,
         })
     }
+}
 
-    /// Issued by the issuer itself for this; that it was valid when the answer was made is judged of every signer. A charged signer is not itself asked about:
-    /// its issuer made it short-lived, or says so (id-pkix-ocsp-nocheck).
-    fn is_charged(&self, candidate: &CertificateView<'_>, issuer: &CertificateView<'_>) -> bool {
-        let purpose = candidate.extension(&EXTENDED_KEY_USAGE).is_some_and(|value| {
-            let Ok(mut list) = Reader::only(value, 0x30).map(Reader::new) else { return false };
-            std::iter::from_fn(|| list.take(6).ok()).any(|id| id == OCSP_SIGNING.as_bytes())
-        });
-        let signed = || {
-            let scheme = Reader::only(candidate.signed.algorithm, 0x30).ok().and_then(|algorithm| Scheme::read(algorithm, None).ok());
-            scheme.is_some_and(|scheme| scheme.verify(issuer.spki, candidate.signed.tbs, candidate.signed.signature).is_ok())
-        };
-        purpose && candidate.issuer == issuer.subject && signed()
-    }
+/// Whether a certificate is for answering, which its issuer alone can charge somebody with.
+fn may_answer(candidate: &CertificateView<'_>) -> bool {
+    candidate.extension(&EXTENDED_KEY_USAGE).is_some_and(|value| {
+        let Ok(mut list) = Reader::only(value, 0x30).map(Reader::new) else { return false };
+        std::iter::from_fn(|| list.take(6).ok()).any(|id| id == OCSP_SIGNING.as_bytes())
+    })
+}
+
+/// Whether an answer's signer must be asked about too: one whom the issuer charged, and did not exempt for as long as the
+/// certificate lives. spec: rfc6960#4.2.2.2.1
+pub fn must_be_asked_about(signer: &CertificateView<'_>, issuer: &[u8]) -> bool {
+    signer.der != issuer && signer.extension(&OCSP_NO_CHECK).is_none()
 }
 
 /// SingleResponse. spec: rfc6960#4.2.1

@@ -2,9 +2,11 @@
 // spec: rfc5280#6.3.3, rfc6960#3.2
 use super::{CRL_SIGN, DerError, ListError, Revocation, RevocationList, key_usage};
 use crate::asn1::Reader;
-use crate::ocsp::{AnswerError, CertStatus, OcspAnswer};
+use crate::effort::Effort;
+use crate::ocsp::{AnswerError, CertStatus, OcspAnswer, must_be_asked_about};
 use crate::signature::{DigestAlgorithm, Scheme};
 use crate::view::CertificateView;
+use std::sync::Arc;
 use time::OffsetDateTime;
 
 enum Form {
@@ -13,8 +15,9 @@ enum Form {
 }
 
 /// A revocation answer of either form, read once; whom it is from is found out with the path.
+#[derive(Clone)]
 pub struct RevocationAnswer {
-    form: Form,
+    form: Arc<Form>,
     digest: [u8; 32],
 }
 
@@ -37,6 +40,8 @@ pub struct Said {
     pub knows_ended: bool,
     /// Until when the answer's own signer may be believed.
     pub signer_ends: OffsetDateTime,
+    /// When it was made, and the certificate (DER) of a signer who must be asked about too. spec: rfc6960#4.2.2.2.1
+    pub(crate) charged: Option<(OffsetDateTime, Vec<u8>)>,
     /// Each signature that it rests on: how it is made, and by whose key (SPKI, DER).
     pub(crate) signed: Vec<(Scheme, Vec<u8>)>,
 }
@@ -44,17 +49,17 @@ pub struct Said {
 impl RevocationAnswer {
     /// A full CRL, DER.
     pub fn list(der: &[u8]) -> Result<Self, ListError> {
-        Ok(Self { form: Form::List(RevocationList::parse(der)?), digest: sha256(der) })
+        Ok(Self { form: Arc::new(Form::List(RevocationList::parse(der)?)), digest: sha256(der) })
     }
 
     /// An OCSPResponse, DER.
     pub fn ocsp(der: &[u8]) -> Result<Self, AnswerError> {
-        Ok(Self { form: Form::Ocsp(OcspAnswer::parse(der)?), digest: sha256(der) })
+        Ok(Self { form: Arc::new(Form::Ocsp(OcspAnswer::parse(der)?)), digest: sha256(der) })
     }
 
     /// `crl` or `ocsp`.
     pub fn form(&self) -> &'static str {
-        match self.form {
+        match *self.form {
             Form::List(_) => "crl",
             Form::Ocsp(_) => "ocsp",
         }
@@ -66,17 +71,17 @@ impl RevocationAnswer {
     }
 
     /// What is said of `subject`, whose issuer is `issuer`; `None` when nothing is, or not by one who may.
-    pub fn says(&self, subject: &CertificateView<'_>, issuer: &CertificateView<'_>, is_authority: bool) -> Result<Option<Said>, DerError> {
-        match &self.form {
-            Form::List(list) => listed(list, subject, issuer, is_authority),
-            Form::Ocsp(answer) => told(answer, subject, issuer),
+    pub(crate) fn says(&self, subject: &CertificateView<'_>, issuer: &CertificateView<'_>, is_authority: bool, effort: &Effort<'_>) -> Result<Option<Said>, DerError> {
+        match &*self.form {
+            Form::List(list) => listed(list, &self.digest, subject, issuer, is_authority, effort),
+            Form::Ocsp(answer) => told(answer, subject, issuer, effort),
         }
     }
 }
 
-fn listed(list: &RevocationList, subject: &CertificateView<'_>, issuer: &CertificateView<'_>, is_authority: bool) -> Result<Option<Said>, DerError> {
+fn listed(list: &RevocationList, digest: &[u8; 32], subject: &CertificateView<'_>, issuer: &CertificateView<'_>, is_authority: bool, effort: &Effort<'_>) -> Result<Option<Said>, DerError> {
     let may = key_usage(issuer)?.is_none_or(|usage| usage.has(CRL_SIGN));
-    if !may || !list.is_about(subject, is_authority)? || !list.is_signed_by(issuer.spki) {
+    if !may || !list.is_about(subject, is_authority)? || effort.verify_known(list.scheme(), issuer.spki, digest, || list.verify(issuer.spki)).is_err() {
         return Ok(None);
     }
     Ok(Some(Said {
@@ -86,12 +91,13 @@ fn listed(list: &RevocationList, subject: &CertificateView<'_>, issuer: &Certifi
         // A list need not name those that ended. spec: rfc5280#3.3
         knows_ended: list.this_update() <= subject.not_after,
         signer_ends: issuer.not_after,
+        charged: None,
         signed: vec![(list.scheme(), issuer.spki.to_vec())],
     }))
 }
 
-fn told(answer: &OcspAnswer, subject: &CertificateView<'_>, issuer: &CertificateView<'_>) -> Result<Option<Said>, DerError> {
-    let Ok((said, signer)) = answer.of(issuer.der, subject.serial, None) else { return Ok(None) };
+fn told(answer: &OcspAnswer, subject: &CertificateView<'_>, issuer: &CertificateView<'_>, effort: &Effort<'_>) -> Result<Option<Said>, DerError> {
+    let Ok((said, signer)) = answer.of_within(issuer.der, subject.serial, None, effort) else { return Ok(None) };
     let revocation = match said.status {
         CertStatus::Good => None,
         CertStatus::Revoked { at, reason, invalid_since } => Some(Revocation { at, reason, invalid_since }),
@@ -110,6 +116,7 @@ fn told(answer: &OcspAnswer, subject: &CertificateView<'_>, issuer: &Certificate
         next_update: None,
         knows_ended: said.this_update <= subject.not_after || said.archive_cutoff.is_some_and(|since| since <= subject.not_after),
         signer_ends: signer.not_after,
+        charged: must_be_asked_about(&signer, issuer.der).then(|| (answer.produced_at(), signer.der.to_vec())),
         signed,
     }))
 }

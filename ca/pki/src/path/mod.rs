@@ -13,6 +13,7 @@ mod search;
 
 use crate::asn1::{DerError, Reader};
 use crate::crl::Reason;
+use crate::effort::Effort;
 use crate::view::{ALTERNATIVE_NAME, AUTHORITY_KEY_ID, BASIC_CONSTRAINTS, CRL_POINTS, CertificateView, EXTENDED_KEY_USAGE, KEY_USAGE, POLICIES, SUBJECT_KEY_ID};
 pub use answer::{RevocationAnswer, Said};
 pub use const_oid::ObjectIdentifier as Oid;
@@ -152,14 +153,19 @@ impl Validation<'_> {
     /// Decides about a certificate; its issuers are looked for among `intermediates`, which nobody needs to trust.
     pub fn trust(&self, certificate: &[u8], intermediates: &[impl AsRef<[u8]>]) -> Result<Trusted, PathError> {
         let facts = CertificateFacts::of(&CertificateView::parse(certificate)?)?;
-        self.climb(certificate, intermediates, &|path| self.judge(path))?;
+        self.climb(certificate, intermediates, &Effort::unbounded(), &|path| self.judge(path))?;
         Ok(Trusted { certificate: certificate.to_vec(), facts })
     }
 
     /// The path from a certificate to an anchor, DER, the anchor's last: everything is judged but revocation, which is asked
     /// of each pair by [`Self::standing`] or of a responder.
     pub fn path(&self, certificate: &[u8], intermediates: &[impl AsRef<[u8]>]) -> Result<Vec<Vec<u8>>, PathError> {
-        self.climb(certificate, intermediates, &|path| self.judge_but_revocation(path))
+        self.climb(certificate, intermediates, &Effort::unbounded(), &|path| self.judge_but_revocation(path))
+    }
+
+    /// As [`Self::path`], and the caller has the last word on each path: where it refuses one, the next is looked for.
+    pub(crate) fn path_that(&self, certificate: &[u8], intermediates: &[&[u8]], effort: &Effort<'_>, accept: &dyn Fn(&[&CertificateView<'_>]) -> Result<(), PathError>) -> Result<Vec<Vec<u8>>, PathError> {
+        self.climb(certificate, intermediates, effort, &|path| self.judge_but_revocation(path).and_then(|()| accept(path)))
     }
 
     /// Whether a certificate of a path is revoked at this time, by the lists.
@@ -167,7 +173,7 @@ impl Validation<'_> {
         self.judge_revocation(&CertificateView::parse(subject)?, &CertificateView::parse(issuer)?, is_authority)
     }
 
-    fn climb(&self, certificate: &[u8], intermediates: &[impl AsRef<[u8]>], judge: &dyn Fn(&[&CertificateView<'_>]) -> Result<(), PathError>) -> Result<Vec<Vec<u8>>, PathError> {
+    fn climb(&self, certificate: &[u8], intermediates: &[impl AsRef<[u8]>], effort: &Effort<'_>, judge: &dyn Fn(&[&CertificateView<'_>]) -> Result<(), PathError>) -> Result<Vec<Vec<u8>>, PathError> {
         if intermediates.len() > MAX_INTERMEDIATES {
             return Err(PathError::TooMany);
         }
@@ -178,7 +184,7 @@ impl Validation<'_> {
         let distinct = intermediates.iter().map(AsRef::as_ref).filter(|one| seen.insert(*one));
         let intermediates: Vec<_> = distinct.filter_map(|one| CertificateView::parse(one).ok()).collect();
         let found = RefCell::new(Vec::new());
-        Search::new(&anchors, &intermediates).climb(&mut vec![&holder], &|path| {
+        Search::new(&anchors, &intermediates, effort).climb(&mut vec![&holder], &|path| {
             judge(path)?;
             *found.borrow_mut() = path.iter().map(|view| view.der.to_vec()).collect();
             Ok(())
@@ -319,6 +325,11 @@ fn key_usage<'a>(view: &CertificateView<'a>) -> Result<Option<KeyUsage<'a>>, Der
         [unused, bits @ ..] if *unused < 8 && (1..=2).contains(&bits.len()) => Ok(Some(KeyUsage(bits))),
         _ => Err(DerError::Value("key usage")),
     }
+}
+
+/// Whether a certificate, DER, may be used for one of these. spec: rfc5280#4.2.1.3
+pub(crate) fn has_usage(certificate: &[u8], one_of: &[u8]) -> Result<bool, DerError> {
+    Ok(key_usage(&CertificateView::parse(certificate)?)?.is_some_and(|usage| one_of.iter().any(|bit| usage.has(*bit))))
 }
 
 /// spec: rfc5280#4.2.1.12

@@ -4,7 +4,7 @@ use super::facts::{distribution_points, point_names};
 use super::names::same;
 use crate::asn1::{DerError, Reader};
 use crate::crl::Reason;
-use crate::signature::Scheme;
+use crate::signature::{Scheme, SignatureError};
 use crate::view::{AUTHORITY_KEY_ID, CertificateView, ExtensionView, Signed, extensions};
 use const_oid::ObjectIdentifier as Oid;
 use time::OffsetDateTime;
@@ -145,7 +145,11 @@ impl RevocationList {
 
     /// Whether the holder of this key signed the list.
     pub(super) fn is_signed_by(&self, spki: &[u8]) -> bool {
-        self.scheme.verify(spki, &self.tbs, &self.signature).is_ok()
+        self.verify(spki).is_ok()
+    }
+
+    pub(super) fn verify(&self, spki: &[u8]) -> Result<(), SignatureError> {
+        self.scheme.verify(spki, &self.tbs, &self.signature)
     }
 
     pub(super) fn find(&self, serial: &[u8]) -> Option<Revocation> {

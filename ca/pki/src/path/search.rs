@@ -3,6 +3,7 @@
 use super::names::same;
 use super::PathError;
 use crate::asn1::Reader;
+use crate::effort::Effort;
 use crate::signature::{Scheme, SignatureError};
 use crate::view::CertificateView;
 
@@ -14,13 +15,14 @@ const MAX_SIGNATURES: usize = 100;
 pub(super) struct Search<'a> {
     pub(super) anchors: &'a [CertificateView<'a>],
     pub(super) intermediates: &'a [CertificateView<'a>],
-    /// Signatures that may still be verified.
+    effort: &'a Effort<'a>,
+    /// Signatures that may still be asked of.
     left: usize,
 }
 
 impl<'a> Search<'a> {
-    pub(super) fn new(anchors: &'a [CertificateView<'a>], intermediates: &'a [CertificateView<'a>]) -> Self {
-        Self { anchors, intermediates, left: MAX_SIGNATURES }
+    pub(super) fn new(anchors: &'a [CertificateView<'a>], intermediates: &'a [CertificateView<'a>], effort: &'a Effort<'a>) -> Self {
+        Self { anchors, intermediates, effort, left: MAX_SIGNATURES }
     }
 
     /// The first path that `judge` accepts, tried from the holder up; else the refusal that says most.
@@ -70,7 +72,7 @@ impl<'a> Search<'a> {
     fn signed_by(&mut self, certificate: &CertificateView<'_>, issuer: &CertificateView<'_>) -> Result<(), PathError> {
         self.left = self.left.checked_sub(1).ok_or_else(|| PathError::Malformed("too many certificates of one name".to_owned()))?;
         let scheme = Scheme::read(Reader::only(certificate.signed.algorithm, 0x30)?, None);
-        let verified = scheme.and_then(|scheme| scheme.verify(issuer.spki, certificate.signed.tbs, certificate.signed.signature));
+        let verified = scheme.and_then(|scheme| self.effort.verify(scheme, issuer.spki, certificate.signed.tbs, certificate.signed.signature));
         verified.map_err(|error| match error {
             // An issuer of the right name and another key is not the issuer.
             SignatureError::Mismatch => PathError::UnknownIssuer,

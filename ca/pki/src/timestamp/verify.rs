@@ -2,6 +2,7 @@
 use super::{Imprint, ImprintError, TST_INFO, bounded};
 use crate::asn1::{self, DerError, Reader};
 use crate::cms::{self, CmsError};
+use crate::effort::Effort;
 use crate::signature::Scheme;
 use crate::view::{self, CertificateView};
 use const_oid::ObjectIdentifier as Oid;
@@ -138,15 +139,15 @@ impl VerifiedTimestamp {
 
 /// Verifies a token, DER. The signer's certificate is looked for in the token and among those `known`.
 pub fn verify<'a>(token: &'a [u8], known: &[&'a [u8]]) -> Result<VerifiedTimestamp, TimestampError> {
-    match verify_with_unsigned(token, known)? {
+    match verify_with_unsigned(token, known, &Effort::unbounded())? {
         (_, Some(_)) => Err(CmsError::UnsignedAttributes.into()),
         (verified, None) => Ok(verified),
     }
 }
 
 /// As [`verify`], with the octets of the unsigned attributes: an archive timestamp says there what it covers.
-pub(crate) fn verify_with_unsigned<'a>(token: &'a [u8], known: &[&'a [u8]]) -> Result<(VerifiedTimestamp, Option<&'a [u8]>), TimestampError> {
-    let enclosing = cms::verify_enclosing(token, &TST_INFO, known)?;
+pub(crate) fn verify_with_unsigned<'a>(token: &'a [u8], known: &[&'a [u8]], effort: &Effort<'_>) -> Result<(VerifiedTimestamp, Option<&'a [u8]>), TimestampError> {
+    let enclosing = cms::verify_enclosing(token, &TST_INFO, known, effort)?;
     let signer_certificate = enclosing.verified.signer_certificate().to_vec();
     if !stamps(&CertificateView::parse(&signer_certificate)?) {
         return Err(TimestampError::Usage);
@@ -166,7 +167,7 @@ pub struct Authority {
 
 /// As [`verify`], but what an archive timestamp says of what it covers may be there.
 pub fn authority<'a>(token: &'a [u8], known: &[&'a [u8]]) -> Result<Authority, TimestampError> {
-    let (verified, _) = verify_with_unsigned(token, known)?;
+    let (verified, _) = verify_with_unsigned(token, known, &Effort::unbounded())?;
     Ok(Authority { signer_certificate: verified.signer_certificate, certificates: verified.certificates })
 }
 
