@@ -8,8 +8,9 @@ use x509_parser::prelude::{FromDer, X509Certificate};
 
 use crate::authority::{Authority, Issuer, ROOT};
 use crate::flow::policies::{self, Standing};
-use crate::flow::{numbering, officer, publish};
+use crate::flow::{certified, numbering, officer, publish};
 use crate::in_force;
+use crate::init::CITIZENS;
 use crate::job::{ROOT_BEFORE_END, lists};
 use crate::problem::IssueError;
 use crate::record::{AdministrationCertificate, CrlHead, Intent, IssuerRecord, Notice, NoticeState, Scope, TimestampSigner, decode, log};
@@ -51,6 +52,7 @@ pub fn examine(service: &Service) -> Result<Examined, IssueError> {
         findings.push(life(id, issuer.not_after.unix_timestamp(), i64::from(longest.unwrap_or(0)) * DAY, now));
         findings.extend(signer(authority, id, now)?);
     }
+    findings.extend(bound(authority));
     findings.push(timestamp_signer(authority, now)?);
     findings.push(intents(authority, now)?);
     findings.extend(administrators(authority)?);
@@ -75,6 +77,15 @@ fn policies(authority: &Authority) -> Result<Vec<Finding>, IssueError> {
         findings.push(Finding::warn(what, "read them in policies/ and have an administrator accept them, changed or as they are: `ca policy propose` with a copy of the directory"));
     }
     Ok(findings)
+}
+
+/// Whether the authority of citizens can certify nothing but their mailboxes.
+fn bound(authority: &Authority) -> Option<Finding> {
+    let domains: Vec<String> = certified::bound_to(&authority.issuers.newest(CITIZENS)?.record.der).iter().map(ToString::to_string).collect();
+    Some(match domains.is_empty() {
+        true => Finding::warn(format!("names of {CITIZENS}: bound to nothing, the registrars' grants alone bind it"), "hold a ceremony for its next generation with mail_domains in the file"),
+        false => Finding::ok(format!("names of {CITIZENS}: mailboxes of {}", domains.join(", "))),
+    })
 }
 
 /// The whole list and the delta each by itself; of the parts the worst.

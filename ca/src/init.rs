@@ -9,6 +9,7 @@ use evidence::{Evidence, EvidenceError, LogSigner};
 use keys::{KeyError, KeyHandle, KeyStore, Passphrase, PinError, Token, TokenError};
 use pki::signer::SignatureAlgorithm;
 use policies::authority::RegistryRule;
+use policies::certificate::HostName;
 use runtime::clock::Clock;
 use runtime::exit::{Exit, Problem};
 use runtime::state::{StateDir, StateError};
@@ -32,6 +33,8 @@ use crate::token::TokenConfiguration;
 
 /// The issuing authorities and their names in the city's certificates.
 const ISSUERS: [(&str, &str); 4] = [("enterprise-ca", "穗印企业证书签发机构"), ("officer-ca", "穗印政务证书签发机构"), ("tls-ca", "穗印服务器证书签发机构"), ("citizen-ca", "穗印市民证书签发机构")];
+/// The one that certifies citizens, by their mailboxes.
+pub(crate) const CITIZENS: &str = "citizen-ca";
 const ROOT_NAME: &str = "穗印根证书机构";
 pub(crate) const LOG_KEY: &str = "log";
 /// Stands in the directory from before the first key until the hierarchy is whole and its log's head signed.
@@ -193,6 +196,11 @@ pub fn init(path: &Path, base_url: &str, listen: std::net::SocketAddr, root: &Pa
 
 /// As [`init`], with the issuing keys where `configuration` says.
 pub fn init_with(path: &Path, base_url: &str, configuration: Configuration, root: &Passphrase, passphrase: &Passphrase, clock: Arc<dyn Clock>) -> Result<Opened, InitError> {
+    init_bound(path, base_url, configuration, &[], root, passphrase, clock)
+}
+
+/// As [`init_with`], with the authority that certifies citizens bound to mailboxes of these domains.
+pub fn init_bound(path: &Path, base_url: &str, configuration: Configuration, mail_domains: &[HostName], root: &Passphrase, passphrase: &Passphrase, clock: Arc<dyn Clock>) -> Result<Opened, InitError> {
     let base_url = base(base_url)?;
     let token = configuration.token.as_ref().map(TokenConfiguration::open).transpose()?;
     let text = toml::to_string(&configuration).map_err(|error| InitError::File { path: path.join("ca.toml"), reason: error.to_string() })?;
@@ -233,7 +241,7 @@ pub fn init_with(path: &Path, base_url: &str, configuration: Configuration, root
                 (made.handle, Some(made.id))
             }
         };
-        let der = own::certify(&authority, "issuing", None, name, &key)?;
+        let der = own::certify_issuing(&authority, name, if id == CITIZENS { mail_domains } else { &[] }, &key)?;
         found(&mut authority, IssuerRecord { id: id.into(), der: der.clone(), ocsp: None, token_key: token_key.clone(), generation: None }, Some(key.clone()), None)?;
         let ocsp_name = format!("{id}-ocsp");
         let ocsp_key = keys.generate(&ocsp_name, SignatureAlgorithm::EcdsaP256Sha256)?;

@@ -52,6 +52,8 @@ const PARTS: &[Part] = &[
     Part { name: "ocsp-signer", urgent: false, fault: "an OCSP signer cannot be replaced", next: "read the service's log" },
     Part { name: "administration", urgent: false, fault: "the certificate of the officers' listener cannot be renewed", next: "read the service's log" },
     Part { name: "timestamp-signer", urgent: false, fault: "no key may sign timestamps, or the next one cannot be made", next: "read the service's log" },
+    // Timestamps end at once and nothing else does: a balancer that turns away from a host without a time service would take
+    // OCSP and lists from everybody.
     Part { name: "time-source", urgent: false, fault: "nobody vouches for the clock, so no timestamps are made", next: "see to the host's time service and read the service's log" },
     Part { name: "notice", urgent: false, fault: "certificates that end cannot be told of", next: "read the service's log" },
     Part { name: "root-crl", urgent: false, fault: "the root's list is due", next: "make the next one with `ca crl root`" },
@@ -386,5 +388,27 @@ async fn ask_the_time_source(timestamps: Arc<Timestamps>, shutdown: Shutdown) {
             // Its last word lapses by itself.
             tracing::error!("the time source could not be asked; report this with the log");
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_clock_that_nobody_vouches_for_ends_timestamps_and_leaves_the_service_well() {
+        let health = Health::default();
+        for part in ["time-source", "timestamp-signer", "root-crl"] {
+            health.report(part, Some("it is away".into()));
+            assert!(health.check().is_ok(), "{part}");
+            assert!(health.metrics().contains(&format!("suiyin_ca_fault{{part=\"{part}\"}} 1\n")), "{part}");
+        }
+        for part in ["store", "log", "crl", "token"] {
+            health.report(part, Some("it is away".into()));
+            assert_eq!(health.check().map_err(|problem| problem.code), Err(part.to_owned()));
+            health.report(part, None);
+        }
+        health.report("time-source", None);
+        assert!(health.metrics().contains("suiyin_ca_fault{part=\"time-source\"} 0\n"));
     }
 }

@@ -78,6 +78,8 @@ pub enum Operation {
     ListRegistrars,
     /// The secret of an own name, for the holder of a certificate who stands at the counter.
     OwnName { serial: String },
+    /// The same, with the secret changed before.
+    NewOwnName { serial: String },
     /// Everything an authority needs to go on, into a new directory.
     Backup { directory: PathBuf },
     /// All that has to be kept, into a new directory, for whoever takes over.
@@ -169,6 +171,7 @@ impl Operation {
             Self::PublishRootCrl { .. } => ("publish-root-crl", &[Administrator]),
             Self::ExportLog { .. } => ("export-log", &[Auditor]),
             Self::OwnName { .. } => ("own-name", &[Operator]),
+            Self::NewOwnName { .. } => ("new-own-name", &[Operator]),
             Self::GrantPower(_) => ("grant-power", &[Administrator]),
             Self::WithdrawPower(_) => ("withdraw-power", &[Administrator]),
             Self::ListOfficers => ("list-officers", &[Administrator, Auditor]),

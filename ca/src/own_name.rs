@@ -19,6 +19,10 @@ use crate::record::{CertificateRecord, KeyOwner};
 pub const KEY: &str = "own-name";
 /// What keeps this use of the key apart from any other.
 const LABEL: &str = "suiyin own name 1";
+const CHANGED_LABEL: &str = "suiyin own name changed 1";
+const PLACE_LABEL: &str = "suiyin own name place 1";
+/// How often a holder's secret may be changed: all of them fit into one answer.
+pub const MOST_CHANGES: u16 = 100;
 
 /// Makes every holder's secret.
 pub struct OwnNames(DataKey);
@@ -29,8 +33,17 @@ impl OwnNames {
         keys.data_key(KEY).map(Self)
     }
 
-    pub fn secret(&self, owner: &KeyOwner) -> Secret {
-        Secret(self.0.index(LABEL, &owner.value()))
+    /// After so many changes; the first was made by none.
+    pub fn secret(&self, owner: &KeyOwner, changes: u16) -> Secret {
+        Secret(match changes {
+            0 => self.0.index(LABEL, &owner.value()),
+            _ => self.0.index(CHANGED_LABEL, &[&changes.to_be_bytes()[..], &owner.value()].concat()),
+        })
+    }
+
+    /// Where it is kept how often a holder's secret was changed, without saying whose.
+    pub fn place(&self, owner: &KeyOwner) -> [u8; 32] {
+        self.0.index(PLACE_LABEL, &owner.value())
     }
 
     /// Which key it is, without telling it: another one after a restore would make secrets that fit no tag.
@@ -81,7 +94,7 @@ impl Secret {
     }
 }
 
-/// A secret on its way over a line that others may read: only whoever made the key it is sealed to opens it.
+/// A holder's secrets on their way over a line that others may read: only whoever made the key they are sealed to opens them.
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Sealed {
@@ -111,13 +124,14 @@ impl Asker {
         URL_SAFE_NO_PAD.encode(&self.public)
     }
 
-    /// `None` when the answer is not one to this question.
-    pub fn open(self, answer: &Sealed) -> Option<Secret> {
+    /// The present secret and those before it, the last first. `None` when the answer is not one to this question.
+    pub fn open(self, answer: &Sealed) -> Option<Vec<Secret>> {
         let theirs = URL_SAFE_NO_PAD.decode(&answer.key).ok()?;
         let mut sealed = URL_SAFE_NO_PAD.decode(&answer.sealed).ok()?;
         let key = agreed(self.private, &theirs, [&self.public, &theirs])?;
         let plain = key.open_in_place(Nonce::assume_unique_for_key([0; 12]), Aad::from(answer.serial.as_bytes()), &mut sealed).ok()?;
-        <[u8; 32]>::try_from(&*plain).ok().map(Secret)
+        let (secrets, rest) = plain.as_chunks::<32>();
+        (rest.is_empty() && !secrets.is_empty()).then(|| secrets.iter().copied().map(Secret).collect())
     }
 }
 
@@ -127,10 +141,10 @@ pub fn asker(text: &str) -> Option<[u8; 32]> {
 }
 
 /// `None` when the asker's key is none, or the system gives no randomness.
-pub fn seal(secret: &Secret, serial: &str, asker: &[u8; 32]) -> Option<Sealed> {
+pub fn seal(secrets: &[Secret], serial: &str, asker: &[u8; 32]) -> Option<Sealed> {
     let mine = Asker::new()?;
     let key = agreed(mine.private, asker, [asker, &mine.public])?;
-    let mut sealed = secret.0.to_vec();
+    let mut sealed = secrets.iter().map(|secret| secret.0).collect::<Vec<_>>().concat();
     key.seal_in_place_append_tag(Nonce::assume_unique_for_key([0; 12]), Aad::from(serial.as_bytes()), &mut sealed).ok()?;
     Some(Sealed { serial: serial.to_owned(), key: URL_SAFE_NO_PAD.encode(&mine.public), sealed: URL_SAFE_NO_PAD.encode(sealed) })
 }
@@ -161,10 +175,12 @@ mod tests {
     #[test]
     fn a_tag_is_of_one_holder_and_one_serial() {
         let (_place, names) = names();
-        let secret = |code: &str| names.secret(&KeyOwner::new(Some(code), b"subject"));
+        let secret = |code: &str| names.secret(&KeyOwner::new(Some(code), b"subject"), 0);
         let (mine, other) = (secret("91440101MAT000018G"), secret("12440100000000123A"));
         assert!(mine != other && mine == secret("91440101MAT000018G"));
-        assert!(mine != names.secret(&KeyOwner::new(None, b"91440101MAT000018G")));
+        assert!(mine != names.secret(&KeyOwner::new(None, b"91440101MAT000018G"), 0));
+        let changed = |changes: u16| names.secret(&KeyOwner::new(Some("91440101MAT000018G"), b"subject"), changes);
+        assert!(changed(0) == mine && changed(1) != mine && changed(1) != changed(2) && changed(1) == changed(1));
         assert_ne!(mine.tag(&[1; 16]), mine.tag(&[2; 16]));
         assert_ne!(mine.tag(&[1; 16]), other.tag(&[1; 16]));
         assert_eq!(Secret::parse(&mine.text()).unwrap(), mine);
@@ -178,7 +194,7 @@ mod tests {
     #[test]
     fn only_the_asker_opens_the_answer_and_only_whole() {
         let (_place, names) = names();
-        let secret = names.secret(&KeyOwner::new(Some("91440101MAT000018G"), b""));
+        let secret = [1, 0].map(|changes| names.secret(&KeyOwner::new(Some("91440101MAT000018G"), b""), changes));
         let question = Asker::new().unwrap();
         let sealed = seal(&secret, "40", &asker(&question.text()).unwrap()).unwrap();
         let copy = |serial: &str, key: &str, text: &str| Sealed { serial: serial.into(), key: key.into(), sealed: text.into() };

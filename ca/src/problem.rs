@@ -33,6 +33,10 @@ pub enum IssueError {
     KeyOfAnother,
     #[error("{profile} certificates need the approval of {officers} officer(s); place an order with `ca order place` and have it approved")]
     ApprovalNeeded { profile: String, officers: u8 },
+    #[error("an authority is bound to 16 mail domains at most; name fewer")]
+    TooManyDomains,
+    #[error("the secret of this name was changed as often as it can be; ask at the counter what can be done")]
+    TooManyChanges,
     #[error("too many acts wait for approval; decide about those first")]
     TooManyActs,
     #[error("what would be issued is not what was ordered and approved, so it was not signed; have the store examined")]
@@ -153,6 +157,8 @@ impl IssueError {
             Self::KeyOfAnother => (Exit::Refused, "key-of-another"),
             Self::TooManyActs => (Exit::Unavailable, "too-many-acts"),
             Self::ApprovalNeeded { .. } => (Exit::Refused, "approval-needed"),
+            Self::TooManyDomains => (Exit::Usage, "mail-domains"),
+            Self::TooManyChanges => (Exit::Refused, "too-many-changes"),
             Self::OtherPlan => (Exit::Damaged, "other-plan"),
             Self::Offline { .. } => (Exit::Refused, "issuer-offline"),
             Self::IssuerRevoked { .. } => (Exit::Refused, "issuer-revoked"),
@@ -223,6 +229,8 @@ pub enum OfficerError {
     NoRegistrarsCertificate { serial: String, profile: String },
     #[error("certificate {serial} is no registrar's, or was withdrawn before; look at `ca registrar list`")]
     NoRegistrar { serial: String },
+    #[error("the authority that certifies citizens is bound to mailboxes of {domains}; name one of these, or hold a ceremony for its next generation")]
+    OtherDomain { domains: String },
     #[error("certificate {serial} is revoked; have another one issued, and powers granted to it")]
     Revoked { serial: String },
     #[error("certificate {serial} is suspended; have it resumed by an operator")]
@@ -259,6 +267,7 @@ impl From<OfficerError> for Problem {
             OfficerError::OtherProfile { .. } => (Exit::Denied, "other-profile"),
             OfficerError::NoRegistrarsCertificate { .. } => (Exit::Refused, "other-profile"),
             OfficerError::NoRegistrar { .. } => (Exit::NotFound, "no-registrar"),
+            OfficerError::OtherDomain { .. } => (Exit::Refused, "other-domain"),
             OfficerError::Revoked { .. } => (Exit::Denied, "officer-revoked"),
             OfficerError::Held { .. } => (Exit::Denied, "officer-suspended"),
             OfficerError::NotValid { .. } => (Exit::Denied, "officer-expired"),

@@ -22,7 +22,7 @@ use crate::flow::issue::issue;
 use crate::flow::renew::renew;
 use crate::flow::replace::{correct, replace};
 use crate::flow::succeed::{Link, Succeeded, successors};
-use crate::flow::own_name::own_name;
+use crate::flow::own_name::{new_own_name, own_name};
 use crate::flow::registrar;
 use crate::flow::revoke::revoke;
 use crate::flow::roots;
@@ -34,6 +34,7 @@ use crate::flow::order::{self, OrderError, Placed};
 use crate::flow::policies::{self, Proposed};
 use crate::flow::{Administrator, Authorised, Operator, Proven, act, adopt, outbox, publish, wind_down};
 use crate::letter::Letter;
+use crate::own_name::Secret;
 use crate::operation::Operation;
 use crate::order_proof::{self, Proof};
 use crate::order_shown::OrderShown;
@@ -220,7 +221,8 @@ pub enum Outcome {
     Officer(ShownOfficer),
     Officers(Vec<ShownOfficer>),
     Registrars(Vec<ShownRegistrar>),
-    OwnName { serial: String, secret: String },
+    /// The secret, and those before it, the last first.
+    OwnName { serial: String, secret: String, earlier: Vec<String> },
     Notices(Vec<ShownNotice>),
     Letter(Letter),
     Examined(Examined),
@@ -432,8 +434,11 @@ impl Service {
             Operation::ListOfficers => Ok(Outcome::Officers(officer::list(&self.authority)?.into_iter().map(|one| self.officer(one)).collect())),
             Operation::OwnName { serial } => {
                 let serial = register::serial(&serial).map_err(IssueError::from)?;
-                let secret = own_name(&self.authority, &proven.acting()?, &serial)?;
-                Ok(Outcome::OwnName { serial: serial_text(&serial), secret: secret.text() })
+                own_names(&serial, &own_name(&self.authority, &proven.acting()?, &serial)?)
+            }
+            Operation::NewOwnName { serial } => {
+                let serial = register::serial(&serial).map_err(IssueError::from)?;
+                own_names(&serial, &new_own_name(&self.authority, &proven.acting()?, &serial)?)
             }
             Operation::ExportLog { directory } => {
                 local(proven, name)?;
@@ -565,4 +570,9 @@ impl Service {
 fn shown_notice(notice: &Notice) -> ShownNotice {
     let Notice { to, state, queued_at, at, attempts, reason, .. } = notice.clone();
     ShownNotice { id: notice.id(), state, to, queued_at, at, attempts, reason }
+}
+
+fn own_names(serial: &[u8], secrets: &[Secret]) -> Result<Outcome, Problem> {
+    let [secret, earlier @ ..] = secrets else { return Err(IssueError::Damaged { what: "the secret of an own name" }.into()) };
+    Ok(Outcome::OwnName { serial: serial_text(serial), secret: secret.text(), earlier: earlier.iter().map(Secret::text).collect() })
 }

@@ -128,7 +128,8 @@ impl From<ExportError<FetchError>> for WatchError {
 pub struct OwnName {
     /// A certificate of the holder, by which a wrong secret is found out.
     pub serial: String,
-    pub secret: Secret,
+    /// The present one and those before it: each finds what was issued in its time.
+    pub secrets: Vec<Secret>,
 }
 
 pub struct Witness {
@@ -250,7 +251,7 @@ impl Witness {
         remembered.tagged = true;
         let Some(own) = &self.own_name else { return Ok(()) };
         let serial = register::serial(&certificate.serial).unwrap_or_default();
-        if own.secret.tag(&serial) == told.tag {
+        if own.secrets.iter().any(|secret| secret.tag(&serial) == told.tag) {
             warn(Warning::OwnName(certificate))?;
         } else if own.serial == certificate.serial {
             return Err(WatchError::WrongSecret { serial: certificate.serial });

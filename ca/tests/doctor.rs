@@ -4,7 +4,8 @@
 use std::sync::Arc;
 
 use ca::doctor::{Grade, examine};
-use ca::init::{InitError, init, open};
+use ca::init::{Configuration, init_bound, InitError, open};
+use policies::certificate::HostName;
 use ca::service::Service;
 use keys::Passphrase;
 use runtime::clock::{Clock, FakeClock, SystemClock};
@@ -16,15 +17,15 @@ fn a_new_authority_is_well_and_an_old_one_is_not() {
     let home = place.path().join("ca");
     let passphrase = Passphrase::new("correct horse battery".into()).unwrap();
     let clock = Arc::new(FakeClock::new(SystemClock.now()));
-    let opened = init(&home, "http://127.0.0.1:8440", "127.0.0.1:8440".parse().unwrap(), &passphrase, &passphrase, Arc::clone(&clock) as Arc<dyn Clock>).unwrap();
+    let opened = init_bound(&home, "http://127.0.0.1:8440", Configuration::new("127.0.0.1:8440".parse().unwrap()), &[HostName::parse("mail.example.cn").unwrap()], &passphrase, &passphrase, Arc::clone(&clock) as Arc<dyn Clock>).unwrap();
     let service = Service { authority: Arc::new(opened.authority), evidence: opened.evidence };
     let grades = |grade: Grade| -> Vec<String> {
         let found = examine(&service).unwrap().findings;
         found.into_iter().filter(|finding| finding.grade == grade).map(|finding| finding.what).collect()
     };
     assert_eq!((grades(Grade::Warn), grades(Grade::Fail)), (vec![], vec![]));
-    // Five lists, the parts of two, five issuers, four signers, that of timestamps, the intents, the notices, the log, the clock.
-    assert_eq!(grades(Grade::Ok).len(), 22);
+    // Five lists, the parts of two, five issuers, four signers, what one is bound to, that of timestamps, the intents, the notices, the log, the clock.
+    assert_eq!(grades(Grade::Ok).len(), 23);
     let length = service.authority.store.stream_length("log").unwrap();
     clock.advance(Duration::days(-1));
     assert!(matches!(&grades(Grade::Fail)[..], [clock] if clock.starts_with("clock: ")));

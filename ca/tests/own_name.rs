@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use ca::flow::issue::{Order, issue};
-use ca::flow::own_name::{own_name, own_name_by_possession};
+use ca::flow::own_name::{new_own_name, own_name, own_name_by_possession};
 use ca::flow::plan::Words;
 use ca::flow::{Authorised, hold::suspend};
 use ca::init::{Opened, init, open};
@@ -55,7 +55,7 @@ fn told(opened: &Opened, key: &rcgen::KeyPair, serial: &[u8]) -> Result<Secret, 
     let asked = request(key, Some((format!("own name {}", serial_text(serial)), &asker.text())));
     let sealed = own_name_by_possession(&opened.authority, &asked)?;
     assert_eq!(sealed.serial, serial_text(serial));
-    Ok(asker.open(&sealed).expect("the answer is to this question"))
+    Ok(asker.open(&sealed).expect("the answer is to this question").remove(0))
 }
 
 #[test]
@@ -84,12 +84,48 @@ fn every_certificate_has_a_tag_that_its_holder_alone_recognises() {
     assert_ne!(told(&opened, &keys[2], &other).unwrap(), secret);
     // The counter tells the same; telling is in the log once for each certificate.
     let at_the_counter = own_name(&opened.authority, &Authorised::by_ownership(7), &mine[0]).unwrap();
-    assert_eq!(at_the_counter, secret);
+    assert_eq!(at_the_counter, std::slice::from_ref(&secret));
     assert_eq!(told(&opened, &keys[0], &mine[0]).unwrap(), secret);
     assert_eq!(entries(&opened).iter().filter(|(kind, ..)| *kind == 71).count(), 3);
     drop(opened);
     let opened = open(&place.path().join("ca"), None, &passphrase(), Arc::new(SystemClock)).unwrap();
     assert_eq!(told(&opened, &keys[0], &mine[0]).unwrap(), secret);
+}
+
+#[test]
+fn a_secret_that_leaked_is_changed_and_tags_from_then_on_are_of_the_new_one() {
+    let (place, opened) = founded();
+    let keys: Vec<_> = (0..3).map(|_| rcgen::KeyPair::generate().unwrap()).collect();
+    let first = issued(&opened, &keys[0], "91440101MAT000018G");
+    let leaked = told(&opened, &keys[0], &first).unwrap();
+    let ask_anew = |opened: &Opened, asker: Asker, key: &rcgen::KeyPair| {
+        let asked = request(key, Some((format!("new own name {}", serial_text(&first)), &asker.text())));
+        own_name_by_possession(&opened.authority, &asked).map(|sealed| (asker.open(&sealed).unwrap(), asked))
+    };
+    assert!(matches!(ask_anew(&opened, Asker::new().unwrap(), &keys[1]), Err(IssueError::NotOfThisKey)));
+    let (secrets, asked) = ask_anew(&opened, Asker::new().unwrap(), &keys[0]).unwrap();
+    assert!(secrets.len() == 2 && secrets[0] != leaked && secrets[1] == leaked);
+    // The same question sent again by whoever heard it changes nothing more.
+    own_name_by_possession(&opened.authority, &asked).unwrap();
+    let changes = |opened: &Opened| entries(opened).into_iter().filter(|(kind, ..)| *kind == 95).map(|(_, said, _)| said).collect::<Vec<_>>();
+    assert_eq!(changes(&opened).len(), 1);
+    assert_eq!((&changes(&opened)[0]["serial"], &changes(&opened)[0]["changes"]), (&Value::from(serial_text(&first)), &Value::from(1)));
+    let second = issued(&opened, &keys[1], "91440101MAT000018G");
+    let tag = |opened: &Opened, serial: &[u8]| entries(opened).into_iter().find(|(kind, said, _)| *kind == 70 && said["serial"] == serial_text(serial).as_str()).unwrap().1["tag"].as_str().unwrap().to_owned();
+    assert_eq!((tag(&opened, &first), tag(&opened, &second)), (leaked.tag(&first), secrets[0].tag(&second)));
+    assert_ne!(tag(&opened, &second), leaked.tag(&second));
+    assert_eq!(told(&opened, &keys[1], &second).unwrap(), secrets[0]);
+    // Others keep theirs; the counter changes it too, and a start keeps all.
+    let other = issued(&opened, &keys[2], "12440100000000123A");
+    assert_eq!(own_name(&opened.authority, &Authorised::by_ownership(7), &other).unwrap().len(), 1);
+    let third = new_own_name(&opened.authority, &Authorised::by_ownership(7), &second).unwrap();
+    assert_eq!((third.len(), &third[1..]), (3, &secrets[..]));
+    drop(opened);
+    let opened = open(&place.path().join("ca"), None, &passphrase(), Arc::new(SystemClock)).unwrap();
+    assert_eq!(own_name(&opened.authority, &Authorised::by_ownership(7), &first).unwrap(), third);
+    suspend(&opened.authority, &Authorised::by_ownership(0), &serial_text(&first)).unwrap();
+    assert!(matches!(ask_anew(&opened, Asker::new().unwrap(), &keys[0]), Err(IssueError::NotGood { .. })));
+    assert_eq!(changes(&opened).len(), 2);
 }
 
 #[test]

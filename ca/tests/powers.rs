@@ -66,6 +66,7 @@ const MATRIX: &[(&str, [bool; 4])] = &[
     ("adopt-certificate", [true, false, false, false]),
     ("adopt-list", [true, false, false, false]),
     ("own-name", [false, true, false, false]),
+    ("new-own-name", [false, true, false, false]),
     ("grant-power", [true, false, false, false]),
     ("withdraw-power", [true, false, false, false]),
     ("list-officers", [true, false, true, true]),

@@ -72,7 +72,7 @@ fn entries(count: u64) -> Vec<Vec<u8>> {
 }
 
 fn witness(own: Option<char>, entries: bool) -> Witness {
-    Witness { key: Key::new(1).public(), own_name: own.map(|digit| OwnName { serial: serial(7), secret: secret(digit) }), entries }
+    Witness { key: Key::new(1).public(), own_name: own.map(|digit| OwnName { serial: serial(7), secrets: vec![secret('9'), secret(digit)] }), entries }
 }
 
 fn round(witness: &Witness, before: &Remembered, files: &Files) -> Result<Round, WatchError> {

@@ -42,6 +42,55 @@ fn files_hold(directory: &Path, text: &str) -> bool {
 }
 
 #[test]
+fn a_roots_key_is_born_in_a_token_and_vouches_from_there() {
+    let place = tempfile::tempdir().unwrap();
+    let configuration = token(place.path());
+    let authority = Authority::found_with(place.path(), &[], vec![("SOFTHSM2_CONF", configuration)]);
+    let at = |path: &str| authority.home.join(path);
+    let sha256 = |file: &str| run("sha256sum", &[file], &authority.home).ok()[..64].to_owned();
+    let policies = authority.ca(&["--json", "policy", "check"]).json()["sha256"].as_str().unwrap().to_owned();
+    let date = |when: &str| run("date", &["-u", "-d", when, "+%Y-%m-%dT%H:%M:%SZ"], &authority.home).ok().trim().to_owned();
+    let now = date("now");
+    let dates = |days: u32| format!("not_before = \"{now}\"\nnot_after = \"{}\"\npath_length = 1\npolicies = \"ca/policies\"\npolicies_sha256 = \"{policies}\"\npresent = [\"甲\", \"乙\"]\n", date(&format!("+{days} days")));
+    let held = |text: &str, out: &str, more: &[&str]| {
+        std::fs::write(at("ceremony.toml"), text).unwrap();
+        let sha256 = sha256("ceremony.toml");
+        authority.ca(&[&["--json", "ceremony", "run", "ceremony.toml", "--sha256", &sha256, "--out", out], more].concat())
+    };
+    let in_token = ["--token-module", MODULE, "--token-label", "suiyin", "--token-pin-file", "pin"];
+    let root = format!("kind = \"root\"\nname = \"穗印根证书机构\"\n{}", dates(7_000));
+    // Rehearsed, no key is born; and none where one is named already.
+    assert!(held(&root, "new", &[&in_token[..], &["--dry-run"]].concat()).json().get("token_key").is_none());
+    assert_eq!(held(&root, "new", &[&in_token[..], &["--token-key", &"0".repeat(32)]].concat()).code, 2);
+    let born = held(&root, "new", &in_token).json();
+    let key = born["token_key"].as_str().unwrap().to_owned();
+    let of_token = [&in_token[..], &["--token-key", &key]].concat();
+    authority.ca(&["ceremony", "verify", "new", "--root", "new/certificate.pem"]).ok();
+    openssl(&["verify", "-x509_strict", "-check_ss_sig", "-CAfile", "new/certificate.pem", "new/certificate.pem"], &authority.home).ok();
+    let by = |root: &str| {
+        let key = openssl(&["x509", "-in", root, "-noout", "-ext", "subjectKeyIdentifier"], &authority.home).ok();
+        format!("root = {{ file = \"{root}\", sha256 = \"{}\" }}\nroot_key_id = \"{}\"\n", sha256(root), key.lines().nth(1).unwrap().trim())
+    };
+    let cross = |signing: &str, published_as: &str, certified: &str| {
+        let certified = format!("certified = {{ file = \"{certified}\", sha256 = \"{}\" }}\npublished_as = \"{published_as}\"\nbase_url = \"{}\"\n", sha256(certified), authority.url);
+        format!("kind = \"cross\"\n{}{certified}{}", by(signing), dates(3_000))
+    };
+    // The root in the token vouches for the one in the sealed store, and no key of another one signs in its place.
+    let wanted = cross("new/certificate.pem", "root-2", "ca/root.pem");
+    assert_eq!(held(&wanted, "old-by-new", &in_token).code, 2);
+    assert_ne!(held(&wanted, "old-by-new", &[&in_token[..], &["--token-key", &"0".repeat(32)]].concat()).code, 0);
+    let second = held(&root, "second", &in_token).json();
+    assert_ne!(held(&wanted, "wrong", &[&in_token[..], &["--token-key", second["token_key"].as_str().unwrap()]].concat()).code, 0);
+    held(&wanted, "across", &of_token).ok();
+    authority.ca(&["ceremony", "verify", "across", "--root", "new/certificate.pem"]).ok();
+    held(&cross("ca/root.pem", "root", "new/certificate.pem"), "new-by-old", &["--root-keys", "ca/root-keys", "--root-passphrase-file", "pass"]).ok();
+    authority.ca(&["root", "install", "new/certificate.pem", "--by-present", "new-by-old/certificate.pem", "--by-new", "across/certificate.pem"]).ok();
+    // Whoever trusts the token's root comes to what the old one's authorities certify.
+    openssl(&["verify", "-CAfile", "new/certificate.pem", "-untrusted", "across/certificate.pem", "ca/enterprise-ca.pem"], &authority.home).ok();
+    assert!(["new", "second", "across"].iter().all(|out| !files_hold(&at(out), PIN)));
+}
+
+#[test]
 fn issuing_keys_in_a_token() {
     let place = tempfile::tempdir().unwrap();
     let configuration = soft_token(place.path(), "suiyin");

@@ -49,6 +49,8 @@ pub struct ProfileFacts {
     pub private_key_until: Option<i64>,
     /// Each alternative name in order: its context tag in GeneralName and its octets.
     pub alternative_names: Vec<(u8, Vec<u8>)>,
+    /// Of an authority that certifies mailboxes of these domains alone; none where its names are not bound.
+    pub mail_domains: Vec<String>,
     pub ocsp_urls: Vec<String>,
     pub issuer_urls: Vec<String>,
     pub crl_urls: Vec<String>,

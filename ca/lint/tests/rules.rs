@@ -272,3 +272,44 @@ fn an_empty_list_of_the_revoked_is_named() {
 fn at_of(bytes: &[u8], window: &[u8]) -> usize {
     window.as_ptr() as usize - bytes.as_ptr() as usize
 }
+
+#[test]
+fn an_authority_bound_to_mail_domains_certifies_nothing_else() {
+    let bound = |domains: &[&str]| {
+        let mut plan = root_plan();
+        plan.extensions.name_constraints = Some(pki::certificate::NameConstraints { mail_domains: domains.iter().map(|domain| (*domain).to_owned()).collect() });
+        plan
+    };
+    let found = |domains: &[&str], plan: &CertificatePlan| {
+        let issuer = Issuer::parse(&made(&bound(domains))).unwrap();
+        lint_certificate(&made(plan), Some(&issuer), &leaf_facts()).iter().any(|found| found.rule == "names-within-constraints")
+    };
+    assert!(!found(&["other.cn", "EXAMPLE.cn"], &leaf_plan()));
+    // Neither a domain above, nor one below, nor another.
+    for domains in [&["cn"][..], &["mail.example.cn"], &["other.cn"]] {
+        assert!(found(domains, &leaf_plan()), "{domains:?}");
+    }
+    for name in [AlternativeName::Dns("example.cn".into()), AlternativeName::Ip([127, 0, 0, 1].into()), AlternativeName::Ip([0u16; 8].into())] {
+        let mut plan = leaf_plan();
+        plan.extensions.alternative_names.push(name.clone());
+        assert!(found(&["example.cn"], &plan), "{name:?}");
+    }
+    // What binds is what was planned, whole and in order.
+    let facts = |domains: &[&str]| ProfileFacts {
+        ca: true,
+        path_len: Some(1),
+        key_usage: 0x60,
+        extensions: oids(&["2.5.29.14", "2.5.29.15", "2.5.29.19", "2.5.29.30"]),
+        subject: vec![(oid("2.5.4.6"), "CN".into()), (oid("2.5.4.3"), "穗印根".into())],
+        validity: (root_plan().not_before.unix_timestamp(), root_plan().not_after.unix_timestamp()),
+        mail_domains: domains.iter().map(|domain| (*domain).to_owned()).collect(),
+        public_key: spki(1),
+        key_id: key_id(&spki(1)).unwrap(),
+        ..ProfileFacts::default()
+    };
+    assert_eq!(lint_certificate(&made(&bound(&["a.cn", "b.cn"])), None, &facts(&["a.cn", "b.cn"])), []);
+    for wrong in [&["a.cn"][..], &["b.cn", "a.cn"], &["a.cn", "b.cn", "c.cn"], &[]] {
+        let rules: Vec<_> = lint_certificate(&made(&bound(&["a.cn", "b.cn"])), None, &facts(wrong)).iter().map(|found| found.rule).collect();
+        assert_eq!(rules, ["profile-constraints"], "{wrong:?}");
+    }
+}

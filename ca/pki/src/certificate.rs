@@ -30,6 +30,7 @@ pub struct Extensions {
     pub policies: Vec<Oid>,
     pub cps_uri: Option<String>,
     pub alternative_names: Vec<AlternativeName>,
+    pub name_constraints: Option<NameConstraints>,
     pub ocsp_urls: Vec<String>,
     pub ca_issuers_urls: Vec<String>,
     pub crl_urls: Vec<String>,
@@ -39,6 +40,14 @@ pub struct Extensions {
     /// From when and until when the key signs, both included.
     pub private_key_period: Option<(OffsetDateTime, OffsetDateTime)>,
     pub credit_code: Option<String>,
+}
+
+/// What names an authority's certificates may have: mail addresses of these domains, and no host at all. Other kinds of name
+/// are not bound.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NameConstraints {
+    /// What stands after the `@`, each exactly.
+    pub mail_domains: Vec<String>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -157,6 +166,9 @@ fn extensions_der(e: &Extensions, spki: &[u8]) -> Result<Vec<u8>, BuildError> {
         }
         out.extend(extension(view::BASIC_CONSTRAINTS, true, &asn1::tlv(0x30, &v)));
     }
+    if let Some(constraints) = &e.name_constraints {
+        out.extend(extension(view::NAME_CONSTRAINTS, true, &name_constraints_der(constraints)?));
+    }
     if !e.extended_key_usage.is_empty() {
         let v: Vec<u8> = e.extended_key_usage.iter().flat_map(asn1::oid).collect();
         out.extend(extension(view::EXTENDED_KEY_USAGE, e.extended_key_usage_critical, &asn1::tlv(0x30, &v)));
@@ -214,6 +226,15 @@ fn extensions_der(e: &Extensions, spki: &[u8]) -> Result<Vec<u8>, BuildError> {
         out.extend(extension(CREDIT_CODE, false, &asn1::tlv(0x13, code.as_bytes())));
     }
     Ok(asn1::tlv(0xa3, &asn1::tlv(0x30, &out)))
+}
+
+// spec: rfc5280#4.2.1.10 (a host without a dot before it: the mailboxes of that host and no other)
+fn name_constraints_der(constraints: &NameConstraints) -> Result<Vec<u8>, BuildError> {
+    let subtrees = |tag: u8, bases: &[Vec<u8>]| asn1::tlv(tag, &bases.iter().flat_map(|base| asn1::seq(&[base])).collect::<Vec<u8>>());
+    let permitted = constraints.mail_domains.iter().map(|domain| Ok(asn1::tlv(0x81, ascii(domain, "the mail domain")?))).collect::<Result<Vec<_>, BuildError>>()?;
+    // Every host name, and every address of both kinds: octets and mask.
+    let excluded = [asn1::tlv(0x82, &[]), asn1::tlv(0x87, &[0; 8]), asn1::tlv(0x87, &[0; 32])];
+    Ok(asn1::seq(&[&subtrees(0xa0, &permitted), &subtrees(0xa1, &excluded)]))
 }
 
 /// The exact bytes to be signed.

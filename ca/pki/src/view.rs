@@ -13,6 +13,7 @@ pub const KEY_USAGE: Oid = Oid::new_unwrap("2.5.29.15");
 pub const PRIVATE_KEY_USAGE_PERIOD: Oid = Oid::new_unwrap("2.5.29.16");
 pub const ALTERNATIVE_NAME: Oid = Oid::new_unwrap("2.5.29.17");
 pub const BASIC_CONSTRAINTS: Oid = Oid::new_unwrap("2.5.29.19");
+pub const NAME_CONSTRAINTS: Oid = Oid::new_unwrap("2.5.29.30");
 pub const CRL_POINTS: Oid = Oid::new_unwrap("2.5.29.31");
 pub const POLICIES: Oid = Oid::new_unwrap("2.5.29.32");
 pub const EXTENDED_KEY_USAGE: Oid = Oid::new_unwrap("2.5.29.37");

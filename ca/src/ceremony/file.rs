@@ -4,11 +4,13 @@ use std::fs::File;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
+use policies::certificate::HostName;
 use serde::Deserialize;
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
 use super::roots::Dates;
+use crate::flow::plan::{MOST_MAIL_DOMAINS, mail_domains};
 
 /// The longest file of a ceremony and the longest of its inputs.
 const LONGEST: u64 = 64 * 1024;
@@ -57,6 +59,9 @@ enum Written {
         not_before: String,
         not_after: String,
         path_length: u8,
+        /// The mailboxes that it may certify, by what stands after the `@`; left out, its names are not bound.
+        #[serde(default)]
+        mail_domains: Vec<String>,
         base_url: String,
         policies: PathBuf,
         policies_sha256: String,
@@ -100,7 +105,7 @@ enum Written {
 /// What is to be done, read whole. People's names are not kept.
 pub enum Act {
     /// Certify an issuing authority for the key of a request.
-    Issuing { request: Vec<u8>, name: String, not_before: OffsetDateTime, not_after: OffsetDateTime, path_length: u8, base_url: String, policies: PathBuf, policies_sha256: String },
+    Issuing { request: Vec<u8>, name: String, not_before: OffsetDateTime, not_after: OffsetDateTime, path_length: u8, mail_domains: Vec<HostName>, base_url: String, policies: PathBuf, policies_sha256: String },
     /// Make a root, for a key that is born.
     Root { name: String, dates: Dates, path_length: u8, policies: PathBuf, policies_sha256: String },
     /// Certify another root's key, DER; the root's addresses call it as said.
@@ -152,14 +157,14 @@ pub fn read(path: &Path, reviewed: &str) -> Result<Ceremony, FileError> {
     let written: Written = toml::from_str(&text).map_err(|error| FileError::Form(error.message().to_owned()))?;
     let base = path.parent().unwrap_or(Path::new("."));
     match written {
-        Written::Issuing { root, root_key_id, request, name, not_before, not_after, path_length, base_url, policies, policies_sha256, blocked_keys, present } => {
+        Written::Issuing { root, root_key_id, request, name, not_before, not_after, path_length, mail_domains, base_url, policies, policies_sha256, blocked_keys, present } => {
             let (root, root_sha256) = input(base, &root)?;
             let (request, request_sha256) = input(base, &request)?;
             let (policies_sha256, blocked_keys) = (plain(&policies_sha256), blocked_keys.map(|lists| (base.join(lists.directory), plain(&lists.sha256))));
             let mut inputs = vec![("root", root_sha256), ("request", request_sha256), ("policies", policies_sha256.clone())];
             inputs.extend(blocked_keys.iter().map(|(_, sha256)| ("blocked-keys", sha256.clone())));
             let (not_before, not_after) = (instant(&not_before)?, instant(&not_after)?);
-            let act = Act::Issuing { request, name, not_before, not_after, path_length, base_url, policies: base.join(policies), policies_sha256 };
+            let act = Act::Issuing { request, name, not_before, not_after, path_length, mail_domains: domains(&mail_domains)?, base_url, policies: base.join(policies), policies_sha256 };
             Ok(Ceremony { act, root: Some(named(root, &root_key_id)?), people: people(&present)?, blocked_keys, sha256, inputs })
         }
         Written::Root { name, not_before, not_after, path_length, policies, policies_sha256, present } => {
@@ -190,6 +195,10 @@ pub fn read(path: &Path, reviewed: &str) -> Result<Ceremony, FileError> {
             Ok(Ceremony { act, root: Some(named(root, &root_key_id)?), people: people(&present)?, blocked_keys: None, sha256, inputs })
         }
     }
+}
+
+fn domains(texts: &[String]) -> Result<Vec<HostName>, FileError> {
+    mail_domains(texts).map_err(|_| FileError::Form(format!("mail_domains are at most {MOST_MAIL_DOMAINS} host names, such as mail.example.cn")))
 }
 
 fn named(root: Vec<u8>, key_id: &str) -> Result<Named, FileError> {

@@ -1,6 +1,7 @@
 //! A key ceremony: the root's key signs one thing that was reviewed, where it is, with a transcript that proves it later.
 
 pub mod file;
+pub mod keys;
 mod place;
 pub mod root_crl;
 pub(crate) mod roots;
@@ -8,7 +9,7 @@ mod transcript;
 
 use std::path::{Path, PathBuf};
 
-use keys::{KeyError, KeyHandle, KeyStore, Passphrase};
+use ::keys::{KeyError, Passphrase};
 use pki::certificate::CertificatePlan;
 use pki::request::Request;
 use pki::signature::{DigestAlgorithm, Scheme};
@@ -26,6 +27,7 @@ use crate::init::{InitError, ReadPolicies, read_policies};
 use crate::problem::IssueError;
 use crate::record::{IssuerRecord, Settings};
 use file::{Act, Ceremony, FileError, Named};
+use self::keys::{Born, RootKeys};
 use place::Place;
 use root_crl::RootCrlError;
 use transcript::{LONGEST, SIGNATURE, Step, TRANSCRIPT, Transcript, signed_text};
@@ -42,6 +44,10 @@ pub enum CeremonyError {
     NoRoot(&'static str),
     #[error("the key in the key store is not that of the root's certificate; bring the right one")]
     OtherKey,
+    #[error("the token may hold several keys and nobody said which is the root's; give --token-key as the ceremony of its birth told it")]
+    NoTokenKey,
+    #[error("the key of a new root is born here, and --token-key names one that is there; leave it out")]
+    BornKey,
     #[error("the policies are not those that were reviewed: `ca policy check` gives {found}; use the reviewed ones")]
     OtherPolicies { found: String },
     #[error("the lists of keys are not those that were reviewed: the SHA-256 over them is {found}; use the reviewed ones")]
@@ -79,14 +85,22 @@ pub struct Done {
     pub ceremony_sha256: String,
     /// None where a new root was rehearsed: no key was born.
     pub root_key_id: Option<String>,
+    /// CKA_ID of a key that was born in a token: what finds it there again.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub token_key: Option<String>,
     pub tbs_sha256: String,
     /// None after a rehearsal.
     pub output: Option<PathBuf>,
     pub transcript: Option<PathBuf>,
 }
 
-/// The whole line. A rehearsal ends before the root's key signs.
+/// The whole line with the root's key in a key store.
 pub fn run(path: &Path, reviewed: &str, root_keys: &Path, passphrase: &Passphrase, out: &Path, rehearsal: bool, clock: &dyn Clock) -> Result<Done, CeremonyError> {
+    run_with(path, reviewed, &RootKeys::Store { directory: root_keys, passphrase }, out, rehearsal, clock)
+}
+
+/// The whole line. A rehearsal ends before the root's key signs.
+pub fn run_with(path: &Path, reviewed: &str, root_keys: &RootKeys<'_>, out: &Path, rehearsal: bool, clock: &dyn Clock) -> Result<Done, CeremonyError> {
     // 1. The reviewed file and its inputs, each by its digest; nothing that stands is in the way.
     let ceremony = file::read(path, reviewed)?;
     place::free(out)?;
@@ -98,22 +112,21 @@ pub fn run(path: &Path, reviewed: &str, root_keys: &Path, passphrase: &Passphras
     for (what, sha256) in &ceremony.inputs {
         transcript.add(now(), Step::Input { what: (*what).into(), sha256: sha256.clone() })?;
     }
-    // 2. The root, and its key: the one that was meant. A new root's is born here, in a key store that was not there, once
-    //    all else was judged with a key that is kept nowhere.
-    let (key, root) = match &ceremony.root {
+    // 2. The root, and its key: the one that was meant. A new root's is born here, in a key store that was not there or in a
+    //    token, once all else was judged with a key that is kept nowhere.
+    let (Born { key, token_key }, root) = match &ceremony.root {
         Some(named) => {
-            let key = KeyStore::open(root_keys, passphrase).and_then(|keys| keys.load(ROOT))?;
-            let root = root(named, &ceremony.act, &key)?;
-            (key, Some(root))
+            let root = root(named, &ceremony.act)?;
+            (Born { key: root_keys.of(&root)?, token_key: None }, Some(root))
         }
         None => {
-            place::free(root_keys)?;
+            root_keys.free()?;
             let judged = judge(&ceremony, None, &roots::passing_key()?, clock.now())?;
             if rehearsal {
                 let tbs_sha256 = crate::sha256_hex(&judged.tbs);
-                return Ok(Done { kind, ceremony_sha256: ceremony.sha256, root_key_id: None, tbs_sha256, output: None, transcript: None });
+                return Ok(Done { kind, ceremony_sha256: ceremony.sha256, root_key_id: None, token_key: None, tbs_sha256, output: None, transcript: None });
             }
-            (KeyStore::create(root_keys, passphrase)?.generate(ROOT, SignatureAlgorithm::EcdsaP384Sha384)?, None)
+            (root_keys.born()?, None)
         }
     };
     let key_id = crate::hex(&pki::certificate::key_id(Signer::public_key_info(&key)).map_err(|_| CeremonyError::OtherKey)?);
@@ -122,7 +135,7 @@ pub fn run(path: &Path, reviewed: &str, root_keys: &Path, passphrase: &Passphras
     let judged = judge(&ceremony, root.as_ref(), Signer::public_key_info(&key), clock.now())?;
     let tbs_sha256 = crate::sha256_hex(&judged.tbs);
     transcript.add(now(), Step::Judged { tbs_sha256: tbs_sha256.clone() })?;
-    let mut done = Done { kind, ceremony_sha256: ceremony.sha256.clone(), root_key_id: Some(key_id), tbs_sha256: tbs_sha256.clone(), output: None, transcript: None };
+    let mut done = Done { kind, ceremony_sha256: ceremony.sha256.clone(), root_key_id: Some(key_id), token_key, tbs_sha256: tbs_sha256.clone(), output: None, transcript: None };
     if rehearsal {
         return Ok(done);
     }
@@ -166,14 +179,14 @@ pub fn bears_key(path: &Path, reviewed: &str) -> Result<bool, CeremonyError> {
     Ok(file::read(path, reviewed)?.root.is_none())
 }
 
-/// The root that was reviewed, with the key that is here.
-fn root(named: &Named, act: &Act, key: &KeyHandle) -> Result<Issuer, CeremonyError> {
+/// The root that was reviewed.
+fn root(named: &Named, act: &Act) -> Result<Issuer, CeremonyError> {
     let id = if let Act::Cross { published_as, .. } = act { published_as } else { ROOT };
     let root = roots::signs_itself(&named.certificate, id)?;
     if crate::hex(&root.key_id) != named.key_id {
         return Err(CeremonyError::NoRoot("its key has another identifier"));
     }
-    if Signer::public_key_info(key) != root.public_key_info { Err(CeremonyError::OtherKey) } else { Ok(root) }
+    Ok(root)
 }
 
 /// Bytes that may be signed.
@@ -190,7 +203,7 @@ fn judge(ceremony: &Ceremony, root: Option<&Issuer>, public_key_info: &[u8], now
     let refused = Refused::read(ceremony)?;
     refused.judge(public_key_info)?;
     match (&ceremony.act, root) {
-        (Act::Issuing { request, name, not_before, not_after, path_length, base_url, policies, policies_sha256 }, Some(root)) => {
+        (Act::Issuing { request, name, not_before, not_after, path_length, mail_domains, base_url, policies, policies_sha256 }, Some(root)) => {
             let read = reviewed(policies, policies_sha256)?;
             // The sender holds the key, and it is none of those that are refused.
             let request = Request::parse(request).map_err(IssueError::from)?;
@@ -198,7 +211,7 @@ fn judge(ceremony: &Ceremony, root: Option<&Issuer>, public_key_info: &[u8], now
             if request.spki == root.public_key_info {
                 return Err(CeremonyError::RootsKey);
             }
-            let wanted = Wanted { name, not_before: *not_before, not_after: *not_after, request: &request };
+            let wanted = Wanted { name, not_before: *not_before, not_after: *not_after, mail_domains, request: &request };
             let planned = certified::plan(&read.certificates, &addresses(base_url)?, root, &wanted)?;
             judged(planned, *path_length, Some(root), now)
         }
@@ -338,6 +351,7 @@ impl From<CeremonyError> for Problem {
             CeremonyError::Exists { .. } => (Exit::Conflict, "ceremony-exists"),
             CeremonyError::Disk { .. } => (Exit::Unavailable, "file"),
             CeremonyError::OtherKey => (Exit::Refused, "other-key"),
+            CeremonyError::NoTokenKey | CeremonyError::BornKey => (Exit::Usage, "token-key"),
             CeremonyError::Transcript(_) => (Exit::Damaged, "transcript"),
             CeremonyError::KeyLists(_) => (Exit::Usage, "blocked-keys"),
             CeremonyError::Certified(_) => (Exit::Refused, "certified"),

@@ -8,14 +8,15 @@ use runtime::clock::SystemClock;
 use runtime::exit::{Exit, Problem};
 
 use super::ask::denied;
+use super::offline;
 use super::print::{self, date, line};
-use crate::ceremony;
+use crate::ceremony::{self, keys::RootKeys};
 
 #[derive(Debug, Subcommand)]
 pub enum Ceremony {
     /// Have the root's key sign what one reviewed file says: certify an issuing authority, make a new root, have two roots
     /// vouch for each other, or sign the root's list.
-    #[command(after_help = "Example:\n  ca ceremony run ceremony.toml --root-keys /media/root-keys --root-passphrase-file root.pass --out /media/2026-12-01\n\nceremony.toml, kind issuing (for a list: kind = \"root-crl\", with prepared = { file, sha256 } and number):\n  kind = \"issuing\"\n  root = { file = \"root.pem\", sha256 = \"…\" }\n  root_key_id = \"…\"\n  request = { file = \"enterprise-ca-2.csr\", sha256 = \"…\" }\n  name = \"穗印企业证书签发机构 2\"\n  not_before = \"2026-12-01T00:00:00Z\"\n  not_after = \"2036-11-30T23:59:59Z\"\n  path_length = 0\n  base_url = \"http://ca.example.cn\"\n  policies = \"policies\"\n  policies_sha256 = \"…\"\n  blocked_keys = { directory = \"blocked-keys\", sha256 = \"…\" }\n  present = [\"…\", \"…\"]\n\nkind root: name, dates, path_length = 1, policies and present; its key is born in --root-keys, a new directory.\nkind cross: as issuing, with certified = { file, sha256 }, the other root, in place of request and name, and published_as = \"root\".")]
+    #[command(after_help = "Example:\n  ca ceremony run ceremony.toml --root-keys /media/root-keys --root-passphrase-file root.pass --out /media/2026-12-01\n\nceremony.toml, kind issuing (for a list: kind = \"root-crl\", with prepared = { file, sha256 } and number):\n  kind = \"issuing\"\n  root = { file = \"root.pem\", sha256 = \"…\" }\n  root_key_id = \"…\"\n  request = { file = \"enterprise-ca-2.csr\", sha256 = \"…\" }\n  name = \"穗印企业证书签发机构 2\"\n  not_before = \"2026-12-01T00:00:00Z\"\n  not_after = \"2036-11-30T23:59:59Z\"\n  path_length = 0\n  base_url = \"http://ca.example.cn\"\n  policies = \"policies\"\n  policies_sha256 = \"…\"\n  blocked_keys = { directory = \"blocked-keys\", sha256 = \"…\" }\n  present = [\"…\", \"…\"]\n\nkind root: name, dates, path_length = 1, policies and present; its key is born in --root-keys, a new directory, or in a token:\n  ca ceremony run root.toml --token-module /usr/lib/softhsm/libsofthsm2.so --token-label root --token-pin-file root.pin --out /media/2026-12-01\nwhich tells the --token-key that every later ceremony with it is given.\nkind cross: as issuing, with certified = { file, sha256 }, the other root, in place of request and name, and published_as = \"root\".")]
     Run(Run),
     /// Prove a ceremony that was held, from its directory and the root's certificate.
     #[command(after_help = "Example:\n  ca ceremony verify /media/2026-12-01 --root root.pem")]
@@ -31,8 +32,13 @@ pub enum Ceremony {
 pub struct Run {
     file: PathBuf,
     /// The key store of the root; a new directory where a root is made.
-    #[arg(long, value_name = "DIR")]
-    root_keys: PathBuf,
+    #[arg(long, value_name = "DIR", required_unless_present = "token_module", conflicts_with = "token_module")]
+    root_keys: Option<PathBuf>,
+    #[command(flatten)]
+    token: offline::TokenPlace,
+    /// Which key of the token is the root's: what the ceremony of its birth told.
+    #[arg(long, value_name = "HEX", requires = "token_module")]
+    token_key: Option<String>,
     /// As --passphrase-file, for the root's own key store.
     #[arg(long, value_name = "FILE")]
     root_passphrase_file: Option<PathBuf>,
@@ -67,16 +73,28 @@ fn held(run: Run, json: bool) -> Result<(), Problem> {
         Some(sha256) => sha256,
         None => typed()?,
     };
-    // The key store of a new root gets a new one, which is typed twice.
-    let obtain = if ceremony::bears_key(&run.file, &reviewed)? { Passphrase::obtain_new } else { Passphrase::obtain };
-    let passphrase = obtain(run.root_passphrase_file.as_deref(), "ca-root-passphrase", "Passphrase of the root").map_err(denied)?;
-    let done = ceremony::run(&run.file, &reviewed, &run.root_keys, &passphrase, &run.out, run.dry_run, &SystemClock)?;
+    let done = match (&run.root_keys, run.token.open()?) {
+        (None, Some(token)) => {
+            let keys = RootKeys::Token { token: &token, key: run.token_key.as_deref() };
+            ceremony::run_with(&run.file, &reviewed, &keys, &run.out, run.dry_run, &SystemClock)?
+        }
+        (Some(root_keys), _) => {
+            // The key store of a new root gets a new one, which is typed twice.
+            let obtain = if ceremony::bears_key(&run.file, &reviewed)? { Passphrase::obtain_new } else { Passphrase::obtain };
+            let passphrase = obtain(run.root_passphrase_file.as_deref(), "ca-root-passphrase", "Passphrase of the root").map_err(denied)?;
+            ceremony::run(&run.file, &reviewed, root_keys, &passphrase, &run.out, run.dry_run, &SystemClock)?
+        }
+        (None, None) => return Err(Problem::new(Exit::Usage, "root-keys", "nobody said where the root's key is", "give --root-keys, or --token-module and --token-label")),
+    };
     if json {
         return print::json(&done);
     }
     line(&format!("file     sha256 {}", done.ceremony_sha256))?;
     if let Some(key_id) = &done.root_key_id {
         line(&format!("root     key {key_id}"))?;
+    }
+    if let Some(id) = &done.token_key {
+        line(&format!("token    --token-key {id}; write it down, it finds the key again"))?;
     }
     line(&format!("judged   {}, to be signed: sha256 {}", done.kind, done.tbs_sha256))?;
     match (&done.output, &done.transcript) {

@@ -48,7 +48,7 @@ pub enum Log {
     Follow(Follow),
     /// Get the secret by which certificates in your own name are recognised in the log, with the key of one of them.
     /// For keys in a token the operator writes it: --serial, on the authority's machine.
-    #[command(after_help = "Examples:\n  ca log own-name --url http://ca.example.cn/log --certificate c.pem --key k.pem --out own-name.json\n  ca --dir ca-state log own-name --serial 5f3a0c0de1b2c3d4e5f60718293a4b5c --out own-name.json")]
+    #[command(after_help = "Examples:\n  ca log own-name --url http://ca.example.cn/log --certificate c.pem --key k.pem --out own-name.json\n  ca log own-name --new --url http://ca.example.cn/log --certificate c.pem --key k.pem --out own-name.json     # others have the old one\n  ca --dir ca-state log own-name --serial 5f3a0c0de1b2c3d4e5f60718293a4b5c --out own-name.json")]
     OwnName(OwnNameWords),
 }
 
@@ -91,6 +91,10 @@ pub struct OwnNameWords {
     /// At the counter: the certificate whose holder stands before you.
     #[arg(long)]
     serial: Option<String>,
+    /// Have the secret changed first, because others have it: certificates issued from now on are recognised by the new one
+    /// alone. The file has the earlier ones too.
+    #[arg(long)]
+    new: bool,
     /// Where the secret is written (mode 0600).
     #[arg(long, value_name = "FILE")]
     out: PathBuf,
@@ -102,6 +106,9 @@ pub struct OwnNameWords {
 struct OwnNameFile {
     serial: String,
     secret: String,
+    /// Those before it, the last first: they find what was issued in their time.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    earlier: Vec<String>,
 }
 
 pub fn run(place: &Place, log: Log) -> Result<(), Problem> {
@@ -115,8 +122,8 @@ pub fn run(place: &Place, log: Log) -> Result<(), Problem> {
 
 fn own_name(place: &Place, words: &OwnNameWords) -> Result<(), Problem> {
     let told = match &words.serial {
-        Some(serial) => match ask(place, Operation::OwnName { serial: serial.clone() })? {
-            Outcome::OwnName { serial, secret } => OwnNameFile { serial, secret },
+        Some(serial) => match ask(place, if words.new { Operation::NewOwnName { serial: serial.clone() } } else { Operation::OwnName { serial: serial.clone() } })? {
+            Outcome::OwnName { serial, secret, earlier } => OwnNameFile { serial, secret, earlier },
             _ => return Err(Problem::new(Exit::Internal, "own-name", "the answer is another's", "report this")),
         },
         None => asked(words)?,
@@ -142,7 +149,7 @@ fn asked(words: &OwnNameWords) -> Result<OwnNameFile, Problem> {
     let failed = |error: rcgen::Error| Problem::new(Exit::Refused, "request", error.to_string(), "give the certificate's own key");
     let mut parameters = rcgen::CertificateParams::new(Vec::new()).map_err(failed)?;
     parameters.distinguished_name = rcgen::DistinguishedName::new();
-    parameters.distinguished_name.push(rcgen::DnType::CommonName, format!("own name {serial}"));
+    parameters.distinguished_name.push(rcgen::DnType::CommonName, format!("{}own name {serial}", if words.new { "new " } else { "" }));
     parameters.distinguished_name.push(rcgen::DnType::OrganizationName, asker.text());
     let request = parameters.serialize_request(&key).map_err(failed)?.der().to_vec();
     let mut fetcher = Fetcher::new(url, PATIENCE)?;
@@ -153,8 +160,9 @@ fn asked(words: &OwnNameWords) -> Result<OwnNameFile, Problem> {
     }
     let wrong = || Problem::new(Exit::Damaged, "own-name", "the answer is not one to this question", "try again, on another line if it stays so");
     let sealed: Sealed = serde_json::from_slice(&body).map_err(|_| wrong())?;
-    let secret = asker.open(&sealed).filter(|_| sealed.serial == serial).ok_or_else(wrong)?;
-    Ok(OwnNameFile { serial, secret: secret.text() })
+    let secrets = asker.open(&sealed).filter(|_| sealed.serial == serial).ok_or_else(wrong)?;
+    let [secret, earlier @ ..] = secrets.as_slice() else { return Err(wrong()) };
+    Ok(OwnNameFile { serial, secret: secret.text(), earlier: earlier.iter().map(Secret::text).collect() })
 }
 
 fn follow(words: &Follow, json: bool) -> Result<(), Problem> {
@@ -250,7 +258,8 @@ fn remembered(path: &Path) -> Result<Remembered, Problem> {
 fn secret_of(path: &Path) -> Result<OwnName, Problem> {
     let wrong = || Problem::new(Exit::Usage, "own-name", format!("{} holds no secret of an own name", path.display()), "make it with `ca log own-name`");
     let read: OwnNameFile = serde_json::from_slice(&bounded(path)?).map_err(|_| wrong())?;
-    Ok(OwnName { secret: Secret::parse(&read.secret).ok_or_else(wrong)?, serial: read.serial })
+    let secrets = std::iter::once(&read.secret).chain(&read.earlier).map(|text| Secret::parse(text)).collect::<Option<Vec<_>>>();
+    Ok(OwnName { secrets: secrets.ok_or_else(wrong)?, serial: read.serial })
 }
 
 fn bounded(path: &Path) -> Result<Vec<u8>, Problem> {

@@ -75,6 +75,10 @@ enum Command {
         /// As --passphrase-file, for the root's own key store.
         #[arg(long, value_name = "FILE")]
         root_passphrase_file: Option<PathBuf>,
+        /// What stands after the `@` of the citizens' mailboxes: the authority that certifies them can certify no others, and
+        /// no host. May be said several times; once founded it is changed by a ceremony alone.
+        #[arg(long, value_name = "DOMAIN")]
+        mail_domain: Vec<String>,
         #[command(flatten)]
         token: offline::TokenPlace,
         #[command(flatten)]
@@ -340,7 +344,7 @@ fn dispatch(cli: Cli) -> Result<(), Problem> {
     };
     let place = ask::Place { directory: cli.dir, passphrase_file: cli.passphrase_file, server, json: cli.json };
     let operation = match cli.command {
-        Command::Init { base_url, listen, root_passphrase_file, token, officers } => return offline::init(&place, &base_url, listen, root_passphrase_file.as_deref(), token, officers),
+        Command::Init { base_url, listen, root_passphrase_file, mail_domain, token, officers } => return offline::init(&place, &base_url, listen, root_passphrase_file.as_deref(), &mail_domain, token, officers),
         Command::Serve { base_url, listen, clock_was_ahead } => return serve::serve(&place, base_url.as_deref(), listen, clock_was_ahead),
         Command::Policy(wanted) => return policy::policy(&place, wanted),
         Command::Request(Request::Show { file }) => return offline::request_show(&file, place.json),

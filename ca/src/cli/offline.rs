@@ -35,6 +35,11 @@ pub struct TokenPlace {
 }
 
 impl TokenPlace {
+    /// The token, for this command alone.
+    pub(super) fn open(self) -> Result<Option<keys::Token>, Problem> {
+        Ok(self.configuration()?.map(|token| token.open()).transpose()?)
+    }
+
     /// The service is started elsewhere than this command: paths are written whole.
     fn configuration(self) -> Result<Option<TokenConfiguration>, Problem> {
         let (Some(module), Some(label)) = (self.token_module, self.token_label) else { return Ok(None) };
@@ -63,17 +68,18 @@ impl OfficersPlace {
     }
 }
 
-pub fn init(place: &Place, base_url: &str, listen: SocketAddr, root_file: Option<&Path>, token: TokenPlace, officers: OfficersPlace) -> Result<(), Problem> {
+pub fn init(place: &Place, base_url: &str, listen: SocketAddr, root_file: Option<&Path>, mail_domains: &[String], token: TokenPlace, officers: OfficersPlace) -> Result<(), Problem> {
     // Before anybody is asked for a passphrase: what stands here is never founded anew.
     if crate::init::stands(&place.directory) {
         let message = format!("{} holds an authority already", place.directory.display());
         return Err(Problem::new(Exit::Conflict, "founded", message, "start it with `ca serve`, or choose another directory"));
     }
     let administration = officers.configuration()?;
+    let mail_domains = crate::flow::plan::mail_domains(mail_domains)?;
     let root = Passphrase::obtain_new(root_file, "ca-root-passphrase", "New passphrase of the root").map_err(denied)?;
     let passphrase = Passphrase::obtain_new(place.passphrase_file.as_deref(), "ca-passphrase", "New passphrase of the issuing keys").map_err(denied)?;
     let configuration = Configuration { token: token.configuration()?, administration, ..Configuration::new(listen) };
-    let opened = crate::init::init_with(&place.directory, base_url, configuration, &root, &passphrase, Arc::new(SystemClock))?;
+    let opened = crate::init::init_bound(&place.directory, base_url, configuration, &mail_domains, &root, &passphrase, Arc::new(SystemClock))?;
     let vkey = opened.authority.settings.log_key.clone();
     let mut issuers = Vec::new();
     for issuer in opened.authority.issuers.values() {

@@ -13,7 +13,7 @@ use policies::identity::CreditCode;
 use ring::digest::{SHA256, digest};
 use runtime::exit::{Exit, Problem};
 use serde::{Deserialize, Serialize};
-use store::{Batch, Expectation};
+use store::{Batch, Expectation, Key};
 use time::OffsetDateTime;
 use x509_parser::extensions::ParsedExtension;
 use x509_parser::prelude::{CertificateRevocationList, FromDer, X509Certificate};
@@ -34,6 +34,9 @@ const LIST_LIMIT: u64 = 256 << 20;
 /// What a list may say of certificates that nobody here knows: those of the time between backup and loss.
 const UNKNOWN_LIMIT: usize = 100_000;
 
+/// More renewals than a holder makes.
+const LONGEST_LINE: usize = 1_000;
+
 /// Where the unified social credit code stands in a subject.
 const ORGANIZATION_IDENTIFIER: &str = "2.5.4.97";
 
@@ -51,6 +54,8 @@ pub enum AdoptError {
     Profile { count: usize },
     #[error("certificate {serial} is of another holder or profile, or is the newer one; name the certificate whose place this one took")]
     NoSuccessor { serial: String },
+    #[error("certificate {serial} came before the other already, so that they would follow each other in a circle; name them the other way round")]
+    Circle { serial: String },
     #[error("certificate {serial} stands at the other end of that link already; look at it with `ca show`")]
     Linked { serial: String },
     #[error("the list names {count} certificates that nobody here knows, more than can come of a restore; use a newer backup")]
@@ -171,6 +176,11 @@ pub fn succeeds(authority: &Authority, authorised: &Authorised<Administrator>, s
     if old == serial || !one_holder || record.profile != old_record.profile || record.not_before < old_record.not_before {
         return Err(AdoptError::NoSuccessor { serial: link.serial });
     }
+    // Certificates of one second tell nothing by their dates: none comes before itself by way of others.
+    let line = predecessors(authority, &old_record)?;
+    if line.iter().any(|(key, _)| *key == CertificateRecord::key(serial)) {
+        return Err(AdoptError::Circle { serial: serial_text(serial) });
+    }
     let place = Succession::key(&old);
     if let Some(claim) = authority.store.get(&place).map_err(IssueError::from)? {
         let claim: Succession = decode(&claim).map_err(|_| IssueError::Damaged { what: "a succession" })?;
@@ -186,11 +196,32 @@ pub fn succeeds(authority: &Authority, authorised: &Authorised<Administrator>, s
         .expect(Expectation::Absent(place.clone()))
         .put(CertificateRecord::key(serial), encode(&after).map_err(IssueError::from)?)
         .put(place, encode(&claim).map_err(IssueError::from)?);
+    // Nor does a link entered at the same moment close one.
+    let batch = line.into_iter().fold(batch, |batch, (key, stored)| batch.expect(Expectation::Equals(key, stored)));
     let mut batch = succeed::linked(batch, serial, &link)?;
     let entry = log::Entry::SuccessionAdopted { issuer: &after.issuer, serial: &serial_text(serial), old: &link.serial, act: link.act, by: &authorised.actor().to_string() };
     batch.append(log::STREAM, entry.leaf(now).map_err(IssueError::from)?);
     authority.store.commit(batch).map_err(IssueError::from)?;
     Ok(after)
+}
+
+/// The records of all that came before a certificate, one after the other.
+fn predecessors(authority: &Authority, record: &CertificateRecord) -> Result<Vec<(Key, Vec<u8>)>, AdoptError> {
+    let damaged = || IssueError::Damaged { what: "a succession" };
+    let mut line: Vec<(Key, Vec<u8>)> = Vec::new();
+    let mut next = record.predecessor.as_ref().map(|link| link.serial.clone());
+    while let Some(serial) = next {
+        let key = CertificateRecord::key(&register::serial(&serial).map_err(IssueError::from)?);
+        if line.len() >= LONGEST_LINE || line.iter().any(|(known, _)| *known == key) {
+            return Err(damaged().into());
+        }
+        // One that a restore lost ends the line.
+        let Some(stored) = authority.store.get(&key).map_err(IssueError::from)? else { break };
+        let record: CertificateRecord = decode(&stored).map_err(|_| damaged())?;
+        next = record.predecessor.map(|link| link.serial);
+        line.push((key, stored));
+    }
+    Ok(line)
 }
 
 fn key(issuer: &Issuer) -> Option<SubjectPublicKeyInfo<'_>> {
@@ -239,7 +270,7 @@ fn entered(authority: &Authority, authorised: &Authorised<Administrator>, serial
 /// its holder finds it in the log.
 pub(super) fn known(authority: &Authority, batch: Batch, serial: &[u8], record: &CertificateRecord, now: OffsetDateTime) -> Result<Batch, IssueError> {
     let owner = own_name::owner(record).ok_or(IssueError::Damaged { what: "a certificate" })?;
-    let tag = authority.own_names.secret(&owner).tag(serial);
+    let tag = super::own_name::tag(authority, &owner, serial)?;
     let named = log::Entry::CertificateNamed { issuer: &record.issuer, serial: &serial_text(serial), tag: &tag };
     let mut batch = batch.expect(Expectation::Absent(CertificateRecord::key(serial))).put(CertificateRecord::key(serial), encode(record)?);
     for index in record.indexes(serial) {
@@ -373,7 +404,7 @@ impl From<AdoptError> for Problem {
             AdoptError::File { .. } => (Exit::Unavailable, "file"),
             AdoptError::NotOurs => (Exit::Refused, "not-ours"),
             AdoptError::NoSuccessor { .. } => (Exit::Refused, "no-successor"),
-            AdoptError::Linked { .. } => (Exit::Conflict, "succeeded"),
+            AdoptError::Linked { .. } | AdoptError::Circle { .. } => (Exit::Conflict, "succeeded"),
             AdoptError::Profile { .. } => (Exit::Usage, "adopt-profile"),
             AdoptError::TooMany { .. } => (Exit::Refused, "too-many"),
             AdoptError::Doubled { .. } => (Exit::Damaged, "doubled"),

@@ -3,14 +3,15 @@
 
 use pki::certificate::CertificatePlan;
 use pki::request::Request;
-use policies::certificate::{Applicant, AuthorityName, IssuerFacts, Policies, RequestFacts};
+use policies::certificate::{Applicant, AuthorityName, HostName, IssuerFacts, Policies, RequestFacts};
 use time::{Duration, OffsetDateTime};
 use x509_parser::certificate::X509CertificateParser;
 use x509_parser::nom::Parser;
-use x509_parser::prelude::FromDer;
+use x509_parser::extensions::{GeneralName, ParsedExtension};
+use x509_parser::prelude::{FromDer, X509Certificate};
 use x509_parser::x509::SubjectPublicKeyInfo;
 
-use super::plan::{certificate_plan, expected, key_algorithm, requested_names};
+use super::plan::{MOST_MAIL_DOMAINS, certificate_plan, expected, key_algorithm, requested_names};
 use crate::authority::{Addresses, Issuer};
 use crate::problem::IssueError;
 
@@ -23,6 +24,8 @@ pub struct Wanted<'a> {
     pub not_before: OffsetDateTime,
     /// Inclusive.
     pub not_after: OffsetDateTime,
+    /// What its names are bound to; none: to nothing.
+    pub mail_domains: &'a [HostName],
     pub request: &'a Request,
 }
 
@@ -59,6 +62,7 @@ pub fn plan(policies: &Policies, addresses: &Addresses, root: &Issuer, wanted: &
     let by = IssuerFacts { not_after: by.not_after.max(from + Duration::days(profile.days().into())), ..by };
     let mut decided = profile.decide(&Applicant::Authority { name }, &facts, Some(&by), from).map_err(IssueError::from)?;
     (decided.not_before, decided.not_after) = (from, until);
+    decided.mail_domains = wanted.mail_domains.to_vec();
     let plan = certificate_plan(&decided, Some(root), addresses, wanted.request.spki.clone())?;
     let facts = expected(&decided, &plan);
     Ok((plan, facts))
@@ -75,4 +79,19 @@ pub fn check(der: &[u8], root: &Issuer, facts: &lint::ProfileFacts) -> Result<()
     let told = |finding: &lint::Finding| format!("{}: {} ({})", finding.rule, finding.message, finding.clause);
     let wrong: Vec<String> = findings.iter().filter(|finding| finding.severity == lint::Severity::Error).map(told).collect();
     if wrong.is_empty() { Ok(()) } else { Err(CertifiedError::Lint { findings: wrong }) }
+}
+
+/// The mail domains that an authority's certificate binds its names to; none where it binds them to nothing. What else a
+/// constraint may say is judged by the lints.
+pub fn bound_to(der: &[u8]) -> Vec<HostName> {
+    let Ok((_, read)) = X509Certificate::from_der(der) else { return Vec::new() };
+    let domains = read.extensions().iter().filter_map(|extension| match extension.parsed_extension() {
+        ParsedExtension::NameConstraints(found) => found.permitted_subtrees.as_ref(),
+        _ => None,
+    });
+    let mail = domains.flatten().filter_map(|one| match &one.base {
+        GeneralName::RFC822Name(domain) => HostName::parse(domain).ok(),
+        _ => None,
+    });
+    mail.take(MOST_MAIL_DOMAINS).collect()
 }

@@ -17,7 +17,7 @@ use keys::KeyHandle;
 use pki::certificate::CertificatePlan;
 use pki::request::Request;
 use pki::signer::{SignatureAlgorithm, Signer};
-use policies::certificate::{Applicant, KeyAlgorithm, Kind, Profile, RequestFacts, RequestedName};
+use policies::certificate::{Applicant, HostName, KeyAlgorithm, Kind, Profile, RequestedName, RequestFacts};
 use ring::digest::{SHA256, digest};
 use ring::rand::{SecureRandom, SystemRandom};
 use serde::{Deserialize, Serialize};
@@ -91,7 +91,7 @@ pub(super) fn same_key(
     let key = pki::key::check(view.spki).map_err(pki::request::RequestError::WeakKey)?;
     let wanted = Wanted { key: strength(key), spki: view.spki.to_vec(), subject: Vec::new(), names: Vec::new(), asks_for_ca: false };
     let by = authorised.actor().clone();
-    line(authority, Parsed { by, profile: old.profile.clone(), issuer, wanted, applicant: applicant.parse()?, request_sha256: None, claim: Some(claim), vouching: None }, None)
+    line(authority, Parsed { by, profile: old.profile.clone(), issuer, wanted, applicant: applicant.parse()?, mail_domains: Vec::new(), request_sha256: None, claim: Some(claim), vouching: None }, None)
 }
 
 /// The same for an order that was placed before, with the approvals it got. The order and its certificate are bound: by
@@ -192,6 +192,8 @@ pub struct Parsed {
     issuer: Option<String>,
     wanted: Wanted,
     applicant: Applicant,
+    /// Of an issuing authority that is founded.
+    mail_domains: Vec<HostName>,
     /// SHA-256 of the PKCS#10; none where the key of an old certificate is taken.
     request_sha256: Option<String>,
     claim: Option<Claim>,
@@ -210,10 +212,10 @@ struct Wanted {
 fn parse(authorised: &Authorised<impl Orderer>, order: Order) -> Result<Parsed, IssueError> {
     let request = Request::parse(&order.request)?;
     let names = requested_names(&request)?;
-    let applicant = order.applicant.parse()?;
+    let (applicant, mail_domains) = (order.applicant.parse()?, order.applicant.mail_domains);
     let request_sha256 = Some(crate::sha256_hex(request.der()));
     let wanted = Wanted { key: key_algorithm(&request), asks_for_ca: request.asks_for_ca(), spki: request.spki, subject: request.subject, names };
-    Ok(Parsed { by: authorised.actor().clone(), profile: order.profile, issuer: order.issuer, wanted, applicant, request_sha256, claim: None, vouching: None })
+    Ok(Parsed { by: authorised.actor().clone(), profile: order.profile, issuer: order.issuer, wanted, applicant, mail_domains, request_sha256, claim: None, vouching: None })
 }
 
 /// 3. What the policy makes of it.
@@ -235,7 +237,7 @@ pub struct Plan<'a> {
 }
 
 fn decide(authority: &Authority, parsed: Parsed) -> Result<Plan<'_>, IssueError> {
-    let Parsed { by, profile, issuer, wanted, applicant, request_sha256, claim, vouching } = parsed;
+    let Parsed { by, profile, issuer, wanted, applicant, mail_domains, request_sha256, claim, vouching } = parsed;
     let known = || authority.policies.profiles().map(|profile| profile.name().to_owned()).collect();
     let unknown = || IssueError::UnknownProfile { profile: profile.chars().take(64).collect(), known: known() };
     let profile = authority.policies.profile(&profile).ok_or_else(unknown)?;
@@ -252,7 +254,8 @@ fn decide(authority: &Authority, parsed: Parsed) -> Result<Plan<'_>, IssueError>
         not_revoked(authority, issuer)?;
     }
     let issuer_facts = issuer.as_ref().map(|issuer| issuer.facts()).transpose()?;
-    let decided = profile.decide(&applicant, &facts, issuer_facts.as_ref(), authority.clock.now())?;
+    let mut decided = profile.decide(&applicant, &facts, issuer_facts.as_ref(), authority.clock.now())?;
+    decided.mail_domains = mail_domains;
     let plan = certificate_plan(&decided, issuer.as_deref(), &authority.addresses, wanted.spki)?;
     let issuer = match issuer {
         Some(issuer) => issuer,
@@ -563,7 +566,7 @@ fn entered(authority: &Authority, beside: Batch, signed: &SignedCertificate, now
     let sha256 = crate::sha256_hex(&record.der);
     let entry = log::Entry::CertificateIssued { issuer: &record.issuer, serial: &serial_text(serial), profile: &record.profile, sha256: &sha256 };
     let owner = own_name::owner(record).ok_or(IssueError::WrongSignature)?;
-    let tag = authority.own_names.secret(&owner).tag(serial);
+    let tag = super::own_name::tag(authority, &owner, serial)?;
     let named = log::Entry::CertificateNamed { issuer: &record.issuer, serial: &serial_text(serial), tag: &tag };
     let mut batch = beside
         .expect(Expectation::Equals(Intent::key(serial), intent.clone()))

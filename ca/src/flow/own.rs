@@ -3,6 +3,7 @@
 use keys::{KeyError, KeyHandle, KeyStore};
 use pki::signer::SignatureAlgorithm;
 use pki::timestamp::TokenPlan;
+use policies::certificate::HostName;
 use store::{Batch, Expectation};
 use time::OffsetDateTime;
 use x509_parser::prelude::{FromDer, X509Certificate};
@@ -37,6 +38,11 @@ pub enum OwnError {
 /// A certificate for a key of the authority's own.
 pub fn certify(authority: &Authority, profile: &str, issuer: Option<&str>, name: &str, key: &KeyHandle) -> Result<Vec<u8>, OwnError> {
     certify_for(authority, profile, issuer, Words { authority: Some(name.to_owned()), ..Words::default() }, key)
+}
+
+/// An issuing authority, its names bound to mail addresses of these domains; where there are none, to nothing.
+pub fn certify_issuing(authority: &Authority, name: &str, mail_domains: &[HostName], key: &KeyHandle) -> Result<Vec<u8>, OwnError> {
+    certify_for(authority, "issuing", None, Words { authority: Some(name.to_owned()), mail_domains: mail_domains.to_vec(), ..Words::default() }, key)
 }
 
 fn certify_for(authority: &Authority, profile: &str, issuer: Option<&str>, applicant: Words, key: &KeyHandle) -> Result<Vec<u8>, OwnError> {

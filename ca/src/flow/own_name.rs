@@ -1,9 +1,15 @@
-//! Telling a holder the secret by which it recognises certificates in its own name in the log.
+//! Telling a holder the secret by which it recognises certificates in its own name in the log; and changing that secret, when
+//! the holder fears that others have it.
 //!
-//! 1 parse      a request signed with the certificate's key: its common name is `own name SERIAL`, its organisation KEY
+//! 1 parse      a request signed with the certificate's key: its common name is `own name SERIAL`, or `new own name SERIAL`
+//!              to have it changed first; its organisation KEY
 //! 2 find       the certificate, of this key, good and current: the key of one that is not may be in other hands
-//! 3 record     that it was told, the first time: the log knows who may recognise whom
-//! 4 seal       to the key of the question, since the line may be read by others
+//! 3 record     that it was changed, once for each question; that it was told, the first time: the log knows who may
+//!              recognise whom
+//! 4 seal       to the key of the question, since the line may be read by others: the present secret, and those before it,
+//!              which still find what was issued under them
+//!
+//! What was tagged before a change stays recognisable by the secret of that time: the log never changes.
 
 use pki::name::{COMMON_NAME, ORGANIZATION};
 use pki::request::Request;
@@ -12,10 +18,12 @@ use store::{Batch, CommitError, Expectation, Key};
 
 use super::authorise::{Actor, Authorised, Operator};
 use crate::authority::Authority;
-use crate::own_name::{Sealed, Secret, asker, owner, seal};
+use crate::own_name::{MOST_CHANGES, Sealed, Secret, asker, owner, seal};
 use crate::problem::IssueError;
-use crate::record::{CertificateRecord, log, serial_text};
+use crate::record::{CertificateRecord, KeyOwner, OwnNameChanges, decode, encode, log, serial_text};
 use crate::register::{self, State};
+
+const ATTEMPTS: u32 = 16;
 
 /// Over HTTP, to the holder of the key.
 pub fn own_name_by_possession(authority: &Authority, request: &[u8]) -> Result<Sealed, IssueError> {
@@ -24,9 +32,17 @@ pub fn own_name_by_possession(authority: &Authority, request: &[u8]) -> Result<S
 
 /// The question of whoever holds a certificate's key. Had only from `prove`.
 pub struct Question {
-    serial: Vec<u8>,
+    said: Said,
     record: CertificateRecord,
+    /// SHA-256 of the request.
+    request: Vec<u8>,
+}
+
+struct Said {
+    serial: Vec<u8>,
     asker: [u8; 32],
+    /// The secret is to be changed first.
+    anew: bool,
 }
 
 impl Question {
@@ -40,51 +56,111 @@ impl Question {
 pub fn prove(authority: &Authority, request: &[u8]) -> Result<Question, IssueError> {
     // 1.
     let request = Request::parse(request)?;
-    let (serial, asker) = read(&request).ok_or(IssueError::NotAsked)?;
+    let said = read(&request).ok_or(IssueError::NotAsked)?;
     // 2.
-    let digest = digest(&SHA256, &request.spki);
-    let record = register::find(&*authority.store, &serial)?.filter(|record| record.key_digest == digest.as_ref()).ok_or(IssueError::NotOfThisKey)?;
-    Ok(Question { serial, record, asker })
+    let key = digest(&SHA256, &request.spki);
+    let record = register::find(&*authority.store, &said.serial)?.filter(|record| record.key_digest == key.as_ref()).ok_or(IssueError::NotOfThisKey)?;
+    Ok(Question { said, record, request: digest(&SHA256, request.der()).as_ref().to_vec() })
 }
 
 /// Steps 3 and 4.
-pub fn own_name_proved(authority: &Authority, question: &Question) -> Result<Sealed, IssueError> {
+pub fn own_name_proved(authority: &Authority, Question { said, record, request }: &Question) -> Result<Sealed, IssueError> {
+    let by = Actor::KeyHolder(crate::hex(&record.key_digest));
     // 3.
-    let secret = told(authority, &question.serial, &question.record, &Actor::KeyHolder(crate::hex(question.key())))?;
+    if said.anew {
+        changed(authority, &said.serial, record, Some(request), &by)?;
+    }
+    let secrets = told(authority, &said.serial, record, &by)?;
     // 4.
-    seal(&secret, &serial_text(&question.serial), &question.asker).ok_or(IssueError::NotAsked)
+    seal(&secrets, &serial_text(&said.serial), &said.asker).ok_or(IssueError::NotAsked)
 }
 
-/// At the counter, to whoever the operator has before them: for keys that live in a token.
-pub fn own_name(authority: &Authority, authorised: &Authorised<Operator>, serial: &[u8]) -> Result<Secret, IssueError> {
+/// At the counter, to whoever the operator has before them: for keys that live in a token. The present one first.
+pub fn own_name(authority: &Authority, authorised: &Authorised<Operator>, serial: &[u8]) -> Result<Vec<Secret>, IssueError> {
     let record = register::get(&*authority.store, serial)?;
     told(authority, serial, &record, authorised.actor())
 }
 
-fn told(authority: &Authority, serial: &[u8], record: &CertificateRecord, by: &Actor) -> Result<Secret, IssueError> {
-    let now = authority.clock.now();
-    if register::state(record, now.unix_timestamp()) != State::Good {
+/// The same, and changed before.
+pub fn new_own_name(authority: &Authority, authorised: &Authorised<Operator>, serial: &[u8]) -> Result<Vec<Secret>, IssueError> {
+    let record = register::get(&*authority.store, serial)?;
+    changed(authority, serial, &record, None, authorised.actor())?;
+    told(authority, serial, &record, authorised.actor())
+}
+
+/// What stands in the log beside a certificate in this name that is issued now.
+pub(super) fn tag(authority: &Authority, owner: &KeyOwner, serial: &[u8]) -> Result<String, IssueError> {
+    Ok(authority.own_names.secret(owner, changes(authority, owner)?.1).tag(serial))
+}
+
+fn changes(authority: &Authority, owner: &KeyOwner) -> Result<(Option<Vec<u8>>, u16), IssueError> {
+    let stored = authority.store.get(&OwnNameChanges::key(&authority.own_names.place(owner)))?;
+    let known: OwnNameChanges = stored.as_deref().map(decode).transpose().map_err(|_| IssueError::Damaged { what: "the changes of an own name" })?.unwrap_or_default();
+    Ok((stored, known.changes))
+}
+
+fn good(authority: &Authority, serial: &[u8], record: &CertificateRecord) -> Result<KeyOwner, IssueError> {
+    if register::state(record, authority.clock.now().unix_timestamp()) != State::Good {
         return Err(IssueError::NotGood { serial: serial_text(serial) });
     }
-    let owner = owner(record).ok_or(IssueError::Damaged { what: "a certificate" })?;
+    owner(record).ok_or(IssueError::Damaged { what: "a certificate" })
+}
+
+fn changed(authority: &Authority, serial: &[u8], record: &CertificateRecord, request: Option<&[u8]>, by: &Actor) -> Result<(), IssueError> {
+    let owner = good(authority, serial, record)?;
+    let place = OwnNameChanges::key(&authority.own_names.place(&owner));
+    for _ in 0..ATTEMPTS {
+        let asked = request.map(OwnNameChanges::asked);
+        if let Some(asked) = &asked && authority.store.get(asked)?.is_some() {
+            return Ok(());
+        }
+        let (stored, changes) = changes(authority, &owner)?;
+        if changes >= MOST_CHANGES {
+            return Err(IssueError::TooManyChanges);
+        }
+        let changes = changes + 1;
+        let batch = Batch::new().expect(stored.map_or_else(|| Expectation::Absent(place.clone()), |stored| Expectation::Equals(place.clone(), stored)));
+        let mut batch = batch.put(place.clone(), encode(&OwnNameChanges { changes })?);
+        if let Some(asked) = asked {
+            batch = batch.expect(Expectation::Absent(asked.clone())).put(asked, Vec::new());
+        }
+        let entry = log::Entry::OwnNameChanged { issuer: &record.issuer, serial: &serial_text(serial), changes, by: &by.to_string() };
+        batch.append(log::STREAM, entry.leaf(authority.clock.now())?);
+        match authority.store.commit(batch) {
+            Ok(_) => return Ok(()),
+            // Changed at the same moment, or the same question: judged anew.
+            Err(CommitError::Conflict { .. }) => {}
+            Err(error) => return Err(error.into()),
+        }
+    }
+    Err(IssueError::Race)
+}
+
+fn told(authority: &Authority, serial: &[u8], record: &CertificateRecord, by: &Actor) -> Result<Vec<Secret>, IssueError> {
+    let owner = good(authority, serial, record)?;
     let place = Key::new("own-name-told", &[serial]);
     let entry = log::Entry::OwnNameTold { issuer: &record.issuer, serial: &serial_text(serial), by: &by.to_string() };
     let mut batch = Batch::new().expect(Expectation::Absent(place.clone())).put(place, Vec::new());
-    batch.append(log::STREAM, entry.leaf(now)?);
+    batch.append(log::STREAM, entry.leaf(authority.clock.now())?);
     match authority.store.commit(batch) {
         // Told before: nobody makes the log long by asking again.
         Ok(_) | Err(CommitError::Conflict { .. }) => {
             tracing::info!(serial = serial_text(serial), %by, "told the secret of an own name");
-            Ok(authority.own_names.secret(&owner))
+            let (_, last) = changes(authority, &owner)?;
+            Ok((0..=last).rev().map(|changes| authority.own_names.secret(&owner, changes)).collect())
         }
         Err(error) => Err(error.into()),
     }
 }
 
-fn read(request: &Request) -> Option<(Vec<u8>, [u8; 32])> {
+fn read(request: &Request) -> Option<Said> {
     let [(first, words), (second, key)] = request.subject.as_slice() else { return None };
     if (*first, *second) != (COMMON_NAME, ORGANIZATION) {
         return None;
     }
-    Some((register::serial(words.strip_prefix("own name ")?).ok()?, asker(key)?))
+    let (anew, words) = match words.strip_prefix("new ") {
+        Some(rest) => (true, rest),
+        None => (false, words.as_str()),
+    };
+    Some(Said { serial: register::serial(words.strip_prefix("own name ")?).ok()?, asker: asker(key)?, anew })
 }

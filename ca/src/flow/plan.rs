@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 
 use const_oid::ObjectIdentifier as Oid;
-use pki::certificate::{AlternativeName, BasicConstraints, CertificatePlan, Extensions};
+use pki::certificate::{AlternativeName, BasicConstraints, CertificatePlan, Extensions, NameConstraints};
 use pki::name::Subject;
 use pki::request::Request;
 use policies::certificate::{Applicant, AuthorityName, Email, GrantedName, HostName, HostNames, KeyAlgorithm, OfficerName, OfficerNumber, OrganizationName, Plan, Pseudonym, RequestedName, WordError};
@@ -29,6 +29,9 @@ pub struct Words {
     /// The authority's own name, for its own certificates: nobody outside this process can ask for those.
     #[serde(skip)]
     pub authority: Option<String>,
+    /// The mail domains that an issuing authority is bound to when it is founded.
+    #[serde(skip)]
+    pub mail_domains: Vec<HostName>,
     /// A citizen's, beside their mailbox: known by a registrar's statement alone.
     #[serde(skip)]
     pub pseudonym: Option<String>,
@@ -195,6 +198,7 @@ pub fn certificate_plan(plan: &Plan, issuer: Option<&Issuer>, addresses: &Addres
                 GrantedName::Ip(ip) => AlternativeName::Ip(*ip),
             })
             .collect(),
+        name_constraints: (!plan.mail_domains.is_empty()).then(|| NameConstraints { mail_domains: plan.mail_domains.iter().map(HostName::to_string).collect() }),
         ocsp_urls: address(plan.pointers.ocsp, |addresses, _| addresses.ocsp()),
         ca_issuers_urls: address(plan.pointers.issuer_certificate, Addresses::issuer),
         crl_urls: address(plan.pointers.crl, Addresses::crl),
@@ -217,6 +221,7 @@ const BASIC_CONSTRAINTS: Oid = Oid::new_unwrap("2.5.29.19");
 const EXTENDED_KEY_USAGE: Oid = Oid::new_unwrap("2.5.29.37");
 const POLICIES: Oid = Oid::new_unwrap("2.5.29.32");
 const ALTERNATIVE_NAME: Oid = Oid::new_unwrap("2.5.29.17");
+const NAME_CONSTRAINTS: Oid = Oid::new_unwrap("2.5.29.30");
 const CRL_POINTS: Oid = Oid::new_unwrap("2.5.29.31");
 const INFORMATION_ACCESS: Oid = Oid::new_unwrap("1.3.6.1.5.5.7.1.1");
 const OCSP_NO_CHECK: Oid = Oid::new_unwrap("1.3.6.1.5.5.7.48.1.5");
@@ -234,6 +239,7 @@ pub fn expected(plan: &Plan, certificate: &CertificatePlan) -> lint::ProfileFact
         (!plan.extended_key_usage.is_empty(), EXTENDED_KEY_USAGE),
         (!plan.policies.is_empty(), POLICIES),
         (!plan.alternative_names.is_empty(), ALTERNATIVE_NAME),
+        (!plan.mail_domains.is_empty(), NAME_CONSTRAINTS),
         (plan.pointers.crl, CRL_POINTS),
         (plan.pointers.ocsp || plan.pointers.issuer_certificate, INFORMATION_ACCESS),
         (plan.ocsp_no_check, OCSP_NO_CHECK),
@@ -250,6 +256,7 @@ pub fn expected(plan: &Plan, certificate: &CertificatePlan) -> lint::ProfileFact
         validity: (plan.not_before.unix_timestamp(), plan.not_after.unix_timestamp()),
         private_key_until: plan.private_key_until.map(|until| until.unix_timestamp()),
         alternative_names: plan.alternative_names.iter().map(general_name).collect(),
+        mail_domains: plan.mail_domains.iter().map(HostName::to_string).collect(),
         ocsp_urls: made.ocsp_urls.clone(),
         issuer_urls: made.ca_issuers_urls.clone(),
         crl_urls: made.crl_urls.clone(),
@@ -268,4 +275,19 @@ fn general_name(name: &GrantedName) -> (u8, Vec<u8>) {
         GrantedName::Ip(IpAddr::V4(address)) => (7, address.octets().to_vec()),
         GrantedName::Ip(IpAddr::V6(address)) => (7, address.octets().to_vec()),
     }
+}
+
+/// The most mail domains that an authority is bound to.
+pub const MOST_MAIL_DOMAINS: usize = 16;
+
+/// The mail domains of a founding, each in the one form and once.
+pub fn mail_domains(texts: &[String]) -> Result<Vec<HostName>, IssueError> {
+    let mut domains: Vec<HostName> = Vec::new();
+    for text in texts {
+        let domain = word("mail-domain", text, HostName::parse)?;
+        if !domains.contains(&domain) {
+            domains.push(domain);
+        }
+    }
+    if domains.len() > MOST_MAIL_DOMAINS { Err(IssueError::TooManyDomains) } else { Ok(domains) }
 }

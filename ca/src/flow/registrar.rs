@@ -7,8 +7,10 @@ use store::{Batch, CommitError, Expectation, Key};
 
 use super::act::{self, ApprovedAct};
 use super::approve;
+use super::certified;
 use super::authorise::{Actor, Administrator, Authorised, REGISTRAR, good_as};
 use crate::authority::Authority;
+use crate::init::CITIZENS;
 use crate::problem::{IssueError, OfficerError};
 use crate::record::{CertificateRecord, Deed, Registrar, decode, encode, log, serial_text};
 use crate::register;
@@ -50,7 +52,15 @@ pub(super) fn deed(authority: &Authority, order: &SetRegistrar) -> Result<Deed, 
     let (serial, domain) = read(order)?;
     let record = register::get(&*authority.store, &serial).map_err(IssueError::from)?;
     good_as(authority, REGISTRAR, &serial, &record)?;
+    within(authority, &domain)?;
     Ok(words(&serial, &record, &domain))
+}
+
+/// Whose word could lead to no certificate is not believed: the authority of citizens may be bound to other domains.
+fn within(authority: &Authority, domain: &str) -> Result<(), OfficerError> {
+    let bound = authority.issuers.newest(CITIZENS).map(|issuer| certified::bound_to(&issuer.record.der)).unwrap_or_default();
+    let domains: Vec<String> = bound.iter().map(HostName::to_string).collect();
+    if domains.is_empty() || domains.iter().any(|one| one == domain) { Ok(()) } else { Err(OfficerError::OtherDomain { domains: domains.join(", ") }) }
 }
 
 fn words(serial: &[u8], record: &CertificateRecord, domain: &str) -> Deed {
@@ -81,8 +91,9 @@ fn changed(authority: &Authority, by: &Actor, serial: &[u8], domain: Option<Stri
 fn once(authority: &Authority, by: &Actor, serial: &[u8], domain: Option<String>, approved: Option<&ApprovedAct>) -> Result<Changed, OfficerError> {
     // 2. What is known of it; a certificate that is not good is withdrawn from all the same.
     let record = register::get(&*authority.store, serial).map_err(IssueError::from)?;
-    if domain.is_some() {
+    if let Some(domain) = &domain {
         good_as(authority, REGISTRAR, serial, &record)?;
+        within(authority, domain)?;
     }
     let place = Registrar::key(serial);
     let before = authority.store.get(&place).map_err(IssueError::from)?;

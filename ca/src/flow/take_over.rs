@@ -34,6 +34,8 @@ pub enum TakeOverError {
     NoSigner { issuer: String },
     #[error("the certificate holds no name of an authority; have it certified anew")]
     Name,
+    #[error("the certificate binds no names, and the one before it is bound to mail domains; hold the ceremony anew with mail_domains in its file")]
+    Unbound,
     #[error("the certificate is not valid now; wait for its first day, or set the clock")]
     NotNow,
     #[error(transparent)]
@@ -138,7 +140,13 @@ pub fn install(authority: &Authority, authorised: &Authorised<Administrator>, de
     let name = common_name(der)?;
     let (from, until) = (read.validity().not_before.to_datetime(), read.validity().not_after.to_datetime());
     let request = Request::parse(&own::request(&key)?).map_err(IssueError::from)?;
-    let (_, facts) = certified::plan(&authority.policies, &authority.addresses, root, &Wanted { name: &name, not_before: from, not_after: until, request: &request })?;
+    // A generation is bound where the one before it is; to what, people decided at its ceremony.
+    let mail_domains = certified::bound_to(der);
+    let before = authority.issuers.newest(&waiting.generation.of).filter(|before| before.id() != ROOT);
+    if mail_domains.is_empty() && before.is_some_and(|before| !certified::bound_to(&before.record.der).is_empty()) {
+        return Err(TakeOverError::Unbound);
+    }
+    let (_, facts) = certified::plan(&authority.policies, &authority.addresses, root, &Wanted { name: &name, not_before: from, not_after: until, mail_domains: &mail_domains, request: &request })?;
     certified::check(der, root, &facts)?;
     let now = authority.clock.now();
     if now < from || now > until {
@@ -236,6 +244,7 @@ impl From<TakeOverError> for Problem {
             TakeOverError::NoBirthplace => (Exit::Usage, "no-key-store"),
             TakeOverError::NotRequested => (Exit::NotFound, "not-requested"),
             TakeOverError::Name | TakeOverError::Certified(_) => (Exit::Refused, "certified"),
+            TakeOverError::Unbound => (Exit::Refused, "unbound"),
             TakeOverError::NotNow => (Exit::Refused, "not-now"),
         };
         let text = error.to_string();

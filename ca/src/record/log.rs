@@ -79,6 +79,8 @@ pub enum Entry<'a> {
     CertificateSucceeded { issuer: &'a str, serial: &'a str, old: &'a str, act: Act },
     /// Beside each `CertificateIssued`, in the same commit: whose name it is in, told only to the holder (`own_name`).
     CertificateNamed { issuer: &'a str, serial: &'a str, tag: &'a str },
+    /// From here on certificates in the name of this one's holder are tagged under another secret.
+    OwnNameChanged { issuer: &'a str, serial: &'a str, changes: u16, by: &'a str },
     /// The holder of this certificate was told by what its name is recognised.
     OwnNameTold { issuer: &'a str, serial: &'a str, by: &'a str },
     /// The authority was restored from a backup that held `entries` of the log. `before` is the verifier key of the log
@@ -187,6 +189,7 @@ impl Entry<'_> {
             Self::IncidentEnded { .. } => 59,
             Self::CertificateNamed { .. } => CERTIFICATE_NAMED,
             Self::OwnNameTold { .. } => 71,
+            Self::OwnNameChanged { .. } => 95,
             Self::PoliciesAccepted { .. } => POLICIES_ACCEPTED,
             Self::PoliciesBrought { .. } => 94,
             Self::OrderApproved { .. } => ORDER_APPROVED,

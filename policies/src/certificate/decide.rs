@@ -73,6 +73,9 @@ pub struct Plan {
     /// Below the public address.
     pub cps_path: Option<String>,
     pub alternative_names: Vec<GrantedName>,
+    /// Of an issuing authority whose founder bound it: mail addresses of these domains alone, and no host. A profile does not
+    /// know them; whoever founds an authority says them.
+    pub mail_domains: Vec<HostName>,
     pub pointers: Pointers,
     pub ocsp_no_check: bool,
     /// The value of the national extension 1.2.156.10260.4.1.4.
@@ -187,6 +190,7 @@ impl Profile {
             policies,
             cps_path: self.cps_path.clone(),
             alternative_names,
+            mail_domains: Vec::new(),
             pointers: self.pointers,
             ocsp_no_check: self.ocsp_no_check,
             credit_code,

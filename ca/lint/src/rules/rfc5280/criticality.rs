@@ -8,7 +8,7 @@ pub(crate) const RULE: Rule = Rule { name: "extension-criticality", clause: "rfc
 fn check(case: &Case<'_>) -> Result<(), String> {
     for extension in case.certificate.extensions() {
         let right = match extension.parsed_extension() {
-            Parsed::BasicConstraints(_) | Parsed::KeyUsage(_) => extension.critical,
+            Parsed::BasicConstraints(_) | Parsed::KeyUsage(_) | Parsed::NameConstraints(_) => extension.critical,
             Parsed::SubjectAlternativeName(_) => extension.critical == case.certificate.subject().iter().next().is_none(),
             Parsed::ExtendedKeyUsage(_) => true,
             _ => !extension.critical,

@@ -2,6 +2,7 @@
 
 pub(super) mod addresses;
 pub(super) mod alternative_names;
+pub(super) mod constrained_names;
 pub(super) mod criticality;
 pub(super) mod extensions;
 pub(super) mod issuer_name;

@@ -2,6 +2,7 @@
 
 pub(super) mod credit_code;
 pub(super) mod profile_addresses;
+pub(super) mod profile_constraints;
 pub(super) mod profile_extensions;
 pub(super) mod profile_key;
 pub(super) mod profile_key_period;

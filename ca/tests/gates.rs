@@ -1,0 +1,86 @@
+//! The doors that whoever holds a key comes through: what strangers do costs themselves, and closes nothing.
+#![allow(clippy::unwrap_used)]
+
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
+
+use ca::http::gate::{Gate, Proved, Stopped, Unproved};
+use policies::authority::Hourly;
+use runtime::clock::{Clock, FakeClock};
+use runtime::exit::{Exit, Problem};
+use time::macros::datetime;
+
+struct Key(u8);
+
+impl Proved for Key {
+    fn holder(&self) -> Vec<u8> {
+        vec![self.0]
+    }
+}
+
+fn from(network: u32) -> SocketAddr {
+    SocketAddr::new(IpAddr::V4(network.into()), 1)
+}
+
+fn gate(door: Hourly, unproved: Hourly) -> Gate {
+    let clock: Arc<dyn Clock> = Arc::new(FakeClock::new(datetime!(2026-11-29 00:00 UTC)));
+    Gate::new(door, &Unproved::new(unproved, &clock), &clock)
+}
+
+fn refused() -> Result<Key, Problem> {
+    Err(Problem::new(Exit::Refused, "signature", "it is nobody's", "sign it"))
+}
+
+#[tokio::test]
+async fn strangers_from_everywhere_leave_the_door_open_to_holders() {
+    let gate = gate(Hourly { per_address: 2, all: 6 }, Hourly { per_address: 2, all: 10 });
+    for network in 0..500 {
+        gate.take(from(network)).unwrap();
+        assert!(matches!(gate.proved(from(network), refused).await, Err(Stopped::Problem(problem)) if problem.code == "signature"));
+    }
+    // Their failures are all spent by now, and that is nobody else's matter.
+    for holder in 0..3 {
+        for _ in 0..2 {
+            gate.proved(from(9_000), move || Ok(Key(holder))).await.map(drop).unwrap();
+        }
+        // However many networks one holder comes from.
+        assert!(matches!(gate.proved(from(9_000 + u32::from(holder)), move || Ok(Key(holder))).await.map(drop), Err(Stopped::Wait(_))));
+    }
+    assert!(matches!(gate.proved(from(9_001), || Ok(Key(9))).await.map(drop), Err(Stopped::Wait(_))), "all holders together");
+}
+
+#[tokio::test]
+async fn who_failed_too_often_waits_and_a_fault_of_ours_is_no_failure() {
+    let gate = gate(Hourly { per_address: 100, all: 100 }, Hourly { per_address: 2, all: 10 });
+    let broken = || Err::<Key, _>(Problem::new(Exit::Unavailable, "store", "the disk is full", "make room"));
+    for _ in 0..5 {
+        assert!(matches!(gate.proved(from(1), broken).await, Err(Stopped::Problem(_))));
+    }
+    for _ in 0..2 {
+        assert!(matches!(gate.proved(from(1), refused).await, Err(Stopped::Problem(_))));
+    }
+    assert!(matches!(gate.proved(from(1), || Ok(Key(1))).await.map(drop), Err(Stopped::Wait(seconds)) if seconds > 0));
+    gate.proved(from(2), || Ok(Key(1))).await.map(drop).unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn once_strangers_failed_too_often_one_proof_is_looked_at_at_a_time() {
+    static NOW: AtomicUsize = AtomicUsize::new(0);
+    static MOST: AtomicUsize = AtomicUsize::new(0);
+    let gate = gate(Hourly { per_address: 100, all: 1_000 }, Hourly { per_address: 1, all: 3 });
+    for network in 0..3 {
+        assert!(gate.proved(from(network), refused).await.is_err());
+    }
+    let slow = || {
+        MOST.fetch_max(NOW.fetch_add(1, SeqCst) + 1, SeqCst);
+        std::thread::sleep(std::time::Duration::from_millis(2));
+        NOW.fetch_sub(1, SeqCst);
+        Ok(Key(1))
+    };
+    let asking: Vec<_> = (0..16).map(|network| { let gate = gate.clone(); tokio::spawn(async move { gate.proved(from(100 + network), slow).await.map(drop) }) }).collect();
+    for one in asking {
+        one.await.unwrap().unwrap();
+    }
+    assert_eq!(MOST.load(SeqCst), 1);
+}
