@@ -22,9 +22,19 @@ fn programs_that_people_have() {
     let (smtp, imap, imaps) = (office.smtp, office.imap, office.imaps);
     judge(&office, "smtp_client", &[smtp, imaps]);
     judge(&office, "imap_client", &[smtp, imap, imaps]);
+    judge(&office, "imap_newer", &[imaps]);
     judge(&office, "mail_programs", &[smtp, imaps]);
     other_tls(&office);
     another_certificate(&office);
+}
+
+/// MESSAGES says how many; the whole is 10,000.
+#[test]
+fn a_large_mailbox_is_fetched_whole_by_a_program_that_is_killed() {
+    let place = tempfile::tempdir().unwrap();
+    let office = Office::open(place.path(), 6);
+    let count = std::env::var("MESSAGES").ok().and_then(|text| text.parse().ok()).unwrap_or(2_000);
+    judge(&office, "mbsync_killed", &[office.imaps, count]);
 }
 
 /// `openssl s_client` on a port; `protocol` begins in the clear.

@@ -101,8 +101,10 @@ impl Gateway {
         let directory_key = Arc::new(keys.data_key(DIRECTORY_KEY)?);
         let directory = Arc::new(Directory::new(Arc::clone(&store), Arc::clone(&directory_key), domain, mailbox, Arc::new(SystemRandom::new()))?);
         let owners = Arc::clone(&directory);
-        let messages = Arc::new(MessageStore::new(Arc::clone(&store), mail_key).with_quota(move |mailbox| owners.quota(mailbox)));
+        let messages = MessageStore::new(Arc::clone(&store), mail_key).with_quota(move |mailbox| owners.quota(mailbox));
+        let messages = Arc::new(messages.with_reserve(directory.policy().notice_bytes()));
         messages.count_by_mailbox()?;
+        crate::flow::push::held::mark_held(&*store)?;
         let named = |name: &str| protocol::smtp::exchange::Domain::parse(name).map_err(|_| GatewayError::Host { host: name.to_owned() });
         let (random, queue_key) = (Arc::new(SystemRandom::new()), keys.data_key(QUEUE_KEY)?);
         let (host, domain) = (named(&settings.host)?, named(&settings.domain)?);

@@ -16,7 +16,9 @@ use tokio::task::JoinSet;
 use crate::flow::certificate::tell_all;
 use crate::flow::evidence::{seal, unsigned};
 use crate::flow::notices::{Collected, collect};
+use crate::flow::push::held;
 use crate::flow::push::job::{self, Turn};
+use crate::flow::submit::forget_usage;
 use crate::gateway::Gateway;
 use crate::outbox::Outbox;
 use crate::registrar::authority::Authority;
@@ -28,6 +30,8 @@ const HEAD_EVERY: Duration = Duration::from_millis(250);
 const ASK_EVERY: Duration = Duration::from_secs(5);
 /// How often evidence is signed, when there is some.
 const SEAL_EVERY: Duration = Duration::from_secs(1);
+/// How often what is of days before is deleted.
+const FORGET_EVERY: Duration = Duration::from_secs(3_600);
 /// How often jobs of bureaus are looked for, when nothing wakes.
 const LOOK_EVERY: Duration = Duration::from_secs(5);
 /// Jobs delivered at one time: of several bureaus none waits for another's month.
@@ -145,6 +149,23 @@ pub async fn endings(gateway: Arc<Gateway>, authority: Arc<dyn Authority>, owed:
     }
 }
 
+/// Deletes until shutdown what is kept for a day alone: how much each mailbox has sent.
+pub async fn forgetting(gateway: Arc<Gateway>, shutdown: Shutdown) {
+    let mut tick = tokio::time::interval(FORGET_EVERY);
+    loop {
+        tokio::select! {
+            () = shutdown.wait() => return,
+            _ = tick.tick() => {}
+        }
+        let gateway = Arc::clone(&gateway);
+        match tokio::task::spawn_blocking(move || forget_usage(&*gateway.store, gateway.clock.now())).await {
+            Ok(Ok(_)) => {}
+            Ok(Err(error)) => tracing::warn!(%error, "what mailboxes sent on days before is not forgotten yet"),
+            Err(error) => tracing::error!(%error, "what mailboxes sent on days before is not forgotten yet"),
+        }
+    }
+}
+
 /// How many mailboxes' certificates are to end of which the authority has not heard.
 pub fn owed(metrics: &Registry) -> Result<Arc<Gauge>, MetricError> {
     metrics.gauge("suiyin_mail_certificates_owed", "Mailboxes whose certificates are to end and of which the authority has not heard.", &[])
@@ -214,7 +235,7 @@ pub async fn pushes(service: Service, shutdown: Shutdown) {
             _ = tick.tick() => {}
         }
         let looking = service.clone();
-        let found = tokio::task::spawn_blocking(move || job::waiting(&looking.gateway, &looking.jobs, &looking.gateway.push_limits)).await;
+        let found = tokio::task::spawn_blocking(move || held::waiting(&looking.gateway, &looking.jobs, &looking.gateway.push_limits)).await;
         let waiting = match found {
             Ok(Ok(waiting)) => waiting,
             Ok(Err(error)) => {

@@ -78,6 +78,10 @@ fn documents_that_make_no_sense() {
         ("sending.toml", "late_after_hours = 4", "late_after_hours = 121", 21, "0 to 120 hours"),
         ("sending.toml", "at_once = 40", "at_once = 4", 25, "no fewer than for one domain"),
         ("sending.toml", "per_sender = 4", "per_sender = 41", 24, "no more than to all"),
+        ("sending.toml", "end_seconds = 600", "end_seconds = 60", 33, "600 to 3600 seconds"),
+        ("sending.toml", "whole_seconds = 900", "whole_seconds = 500", 35, "no fewer than for the reply"),
+        ("limits.toml", "reserve_bytes = 4_194_304", "reserve_bytes = 1", 21, "65536 to"),
+        ("limits.toml", "bytes_of_all = 268_435_456", "bytes_of_all = 67_108_863", 27, "67108864 to"),
         ("limits.toml", "[password]", "[passwords]", 13, "unknown field `passwords`"),
     ] {
         let documents = SHIPPED.map(|(name, text)| (name, if name == file { text.replacen(from, to, 1) } else { text.to_owned() }));

@@ -99,7 +99,7 @@ pub(super) fn smtp_seeds() -> Vec<Vec<u8>> {
 /// What an INBOX with one message and one folder answers.
 fn imap_answer(request: imap_exchange::Request, message: &[u8]) -> imap_exchange::Answer {
     use imap_exchange::{Answer, Hits, MailboxInfo, MailboxStatus, Quota, RefusalCode, Request};
-    let info = || MessageInfo { uid: 7, flags: Flags::new(), modseq: 3, internal_date: datetime!(2026-01-01 0:00 UTC), size: message.len() as u64, content: 7 };
+    let info = || MessageInfo { uid: 7, flags: Flags::new(), modseq: 3, internal_date: datetime!(2026-01-01 0:00 UTC), saved: None, size: message.len() as u64, content: 7 };
     match request {
         Request::Login { .. } => Answer::LoggedIn { off: Extensions::NONE },
         Request::List => Answer::Mailboxes(vec![MailboxInfo { name: "INBOX".to_owned(), subscribed: true, special_use: None, has_children: false, exists: true }]),
@@ -111,7 +111,9 @@ fn imap_answer(request: imap_exchange::Request, message: &[u8]) -> imap_exchange
         Request::Time => Answer::Time(datetime!(2026-01-01 0:00 UTC)),
         Request::Vanished { .. } => Answer::Vanished(vec![(1, 6)]),
         Request::Store { op, flags, .. } => Answer::Stored { after: vec![MessageInfo { flags: Flags::new().after(op, &flags), modseq: 4, ..info() }], modified: Vec::new() },
-        Request::Append { .. } => Answer::Appended { uid_validity: 9, uid: 8 },
+        Request::Append { messages, .. } => Answer::Appended { uid_validity: 9, uids: (8..).take(messages.len()).collect() },
+        Request::Replace { .. } => Answer::Appended { uid_validity: 9, uids: vec![8] },
+        Request::Metadata { .. } => Answer::Metadata(vec![("/private/comment".to_owned(), message.iter().copied().take(300).collect())]),
         Request::Copy { uids, .. } => Answer::Copied { uid_validity: 5, to: (1..).take(uids.len()).collect(), from: uids },
         Request::Expunge { .. } => Answer::Expunged(Vec::new()),
         Request::Open { .. } | Request::Load { .. } | Request::Move { .. } => Answer::Refused { code: RefusalCode::NonExistent, text: "No".to_owned() },
@@ -121,7 +123,7 @@ fn imap_answer(request: imap_exchange::Request, message: &[u8]) -> imap_exchange
 
 fn imap_talk(commands: &[u8], cut: usize, message: &[u8]) -> Vec<u8> {
     use imap_exchange::Output;
-    let (mut session, _) = imap_session::Session::new(imap_session::Settings { tls: true, starttls: false, append_limit: MAX_SIZE, off: Extensions::NONE });
+    let (mut session, _) = imap_session::Session::new(imap_session::Settings { tls: true, starttls: false, append_limit: MAX_SIZE, arrange_limit: MAX_SIZE, off: Extensions::NONE });
     let mut said = Vec::new();
     for piece in b"a LOGIN u p\r\nb SELECT INBOX\r\n".chunks(MAX_INPUT).chain(commands.chunks(cut)) {
         let mut todo = session.receive(piece);
@@ -131,6 +133,8 @@ fn imap_talk(commands: &[u8], cut: usize, message: &[u8]) -> Vec<u8> {
                 match output {
                     Output::Send(bytes) => said.extend(bytes),
                     Output::Do(request) => next.extend(session.answer(imap_answer(request, message))),
+                    // What follows is compressed.
+                    Output::Compress => return said,
                     Output::StartTls | Output::Close => {}
                 }
             }
@@ -155,6 +159,9 @@ pub(super) fn imap_seeds() -> Vec<Vec<u8>> {
         "c UID SEARCH CHARSET UTF-8 OR NOT SEEN (SINCE 1-Jan-2024 BODY {6}\r\n你好 UID 1:7,*)\r\n",
         "c STORE 1 +FLAGS.SILENT (\\Deleted $Work)\r\nd EXPUNGE\r\ne COPY 1 \"&U,BTFw-\"\r\nf CLOSE\r\n",
         "c APPEND INBOX (\\Seen) \" 1-Oct-2024 10:00:00 +0800\" {3+}\r\nabc\r\nd IDLE\r\nDONE\r\ne LIST \"\" (\"%\" *) RETURN (SUBSCRIBED STATUS (MESSAGES))\r\n",
+        "c ENABLE IMAP4rev2 UTF8=ACCEPT\r\nd APPEND 箱 (\\Seen) {3+}\r\nabc UTF8 (~{2+}\r\nde)\r\ne UID REPLACE 7 INBOX {1+}\r\nx\r\nf COMPRESS DEFLATE\r\n",
+        "c ENABLE UIDONLY\r\nd UID SORT RETURN (MIN PARTIAL -1:-9) (REVERSE DATE) UTF-8 SAVEDSINCE 1-Jan-2024\r\ne UID FETCH 1:* (SAVEDATE) (PARTIAL 1:3 CHANGEDSINCE 1)\r\n",
+        "c SETMETADATA INBOX (/private/comment {3+}\r\nabc /shared/x NIL)\r\nd GETMETADATA (MAXSIZE 100 DEPTH infinity) \"\" (/private /private/comment)\r\ne UNAUTHENTICATE\r\n",
         "c AUTHENTICATE PLAIN\r\n*\r\nd STATUS \"a\\\"b\" (MESSAGES UIDNEXT)\r\ne RENAME a b\r\nf ID (\"name\" NIL)\r\ng LOGOUT\r\n",
     ]
     .map(|text| text.as_bytes().to_vec())

@@ -72,6 +72,7 @@ async fn run(mut service: Service, configuration: &Configuration, directory: &Pa
     let admin = AdminSocket::bind(directory).await?;
     let healthy = Arc::new(AtomicBool::new(true));
     let jobs = tokio::spawn(crate::job::run(Arc::clone(&service.evidence), Arc::clone(&healthy), shutdown.clone()));
+    let forgetting = tokio::spawn(crate::job::forgetting(Arc::clone(&service.gateway), shutdown.clone()));
     let requests = Requests::new();
     let counts = requests.clone();
     let signing = tokio::spawn(evidence(&service, &metrics, shutdown.clone())?);
@@ -100,6 +101,7 @@ async fn run(mut service: Service, configuration: &Configuration, directory: &Pa
     pushes.await.map_err(|error| Problem::new(Exit::Internal, "pushes", error.to_string(), "read the log above"))?;
     signing.await.map_err(|error| Problem::new(Exit::Internal, "evidence", error.to_string(), "read the log above"))?;
     notices.await.map_err(|error| Problem::new(Exit::Internal, "notices", error.to_string(), "read the log above"))?;
+    forgetting.await.map_err(|error| Problem::new(Exit::Internal, "forgetting", error.to_string(), "read the log above"))?;
     endings.await.map_err(|error| Problem::new(Exit::Internal, "endings", error.to_string(), "read the log above"))?;
     jobs.await.map_err(|error| Problem::new(Exit::Internal, "job", error.to_string(), "read the log above"))
 }
@@ -143,7 +145,7 @@ fn sender(service: &Service, sending: Sending, metrics: &Registry) -> Result<Arc
     let routes = Dns::new(sending.resolver, &gateway.settings.host, sending.loopback).map_err(|error| wrong(&error.to_string()))?;
     let registered = sending::Metrics::register(metrics).map_err(|error| wrong(&error.to_string()))?;
     let (queue, clock) = (Arc::clone(&gateway.queue), Arc::clone(&gateway.clock));
-    let sender = Sender::new(queue, Arc::new(routes), host, sending.port, clock, sending::Patience::default(), registered);
+    let sender = Sender::new(queue, Arc::new(routes), host, sending.port, clock, gateway.directory.policy().sending().conversation().into(), registered);
     Ok(Arc::new(sender.map_err(|error| wrong(&error.to_string()))?))
 }
 
@@ -164,7 +166,8 @@ fn clients(service: &Service, metrics: &Registry) -> Result<Arc<imap::Imap>, Pro
     let gateway = &service.gateway;
     let logins = Arc::new(Logins { directory: Arc::clone(&gateway.directory), clock: Arc::clone(&gateway.clock) });
     let policy = gateway.directory.policy();
-    let limits = imap::Limits { append: bytes(policy.message_bytes()), switches: Arc::new(policy.clients().into()), ..imap::Limits::default() };
+    let (arrange, arrange_all) = policy.arrange_bytes();
+    let limits = imap::Limits { append: bytes(policy.message_bytes()), arrange: bytes(arrange), arrange_all: bytes(arrange_all), compressed: policy.compressed(), switches: Arc::new(policy.clients().into()), ..imap::Limits::default() };
     let clients = imap::Imap::new(Arc::clone(&gateway.messages), logins, tls(service)?, Arc::clone(&gateway.clock), limits, metrics);
     Ok(Arc::new(clients.map_err(|error| wrong(&error.to_string()))?))
 }

@@ -6,6 +6,7 @@
 mod acquainted;
 mod applicant;
 mod change;
+mod ended;
 mod import;
 mod limiter;
 mod login;
@@ -24,7 +25,6 @@ use policies::identity::{CreditCode, Document};
 use policies::mailbox::{Address, Alias, LocalPart, MailboxNumber, MailboxPolicy};
 use store::{CommitError, Expectation, Key, Store, StoreError};
 use time::{Date, OffsetDateTime, UtcOffset};
-use tokio::sync::broadcast;
 
 use crate::mailbox::Quota;
 use crate::record::{RecordError, account, index};
@@ -35,6 +35,7 @@ use password::{Costs, Hasher, Verifier};
 use recent::Recent;
 
 pub use crate::record::account::{Account, HeldDocument, Holder, State};
+pub use ended::{Ended, Endings};
 pub use applicant::{Applicant, ApplicantError, Words};
 pub use import::{Import, ImportError, ImportedRow, RowError, RowState, TableError, ToldPassword};
 pub use login::Refusal;
@@ -87,9 +88,6 @@ impl From<StoreError> for DirectoryError {
     }
 }
 
-/// Endings that a session may be late to hear of; one that is later yet ends without being meant.
-const ENDINGS: usize = 1_024;
-
 /// Not `Debug`: it has nothing to show.
 pub struct Directory {
     store: Arc<dyn Store>,
@@ -100,7 +98,7 @@ pub struct Directory {
     hasher: Hasher,
     recent: Mutex<Recent>,
     failures: Mutex<Failures>,
-    ended: broadcast::Sender<MailboxNumber>,
+    endings: Endings,
 }
 
 struct Failures {
@@ -130,7 +128,7 @@ impl Directory {
     ) -> Result<Self, NoRandomness> {
         let recent = Mutex::new(Recent::new(&*random)?);
         let failures = Mutex::new(Failures { accounts: Limiter::new(limiter::ACCOUNT), peers: Limiter::new(limiter::PEER), acquainted: Acquainted::default() });
-        Ok(Self { store, key, domain, policy, random, hasher: Hasher::new(Costs::default()), recent, failures, ended: broadcast::Sender::new(ENDINGS) })
+        Ok(Self { store, key, domain, policy, random, hasher: Hasher::new(Costs::default()), recent, failures, endings: Endings::default() })
     }
 
     pub fn domain(&self) -> &HostName {
@@ -170,18 +168,16 @@ impl Directory {
         Ok(self.read(number)?.map(|(account, _, _)| account))
     }
 
-    /// The mailboxes whose logins of before are over, from now on: closed, or with a new password. Whoever listens before
-    /// a password is checked misses nothing.
-    pub fn ended(&self) -> broadcast::Receiver<MailboxNumber> {
-        self.ended.subscribe()
+    /// The mailboxes whose logins of before are over, from now on: closed, or with a new password.
+    pub fn ended(&self) -> Ended {
+        self.endings.from_now()
     }
 
     /// Said whether or not the change is known to be durable: a session too many that ends does no harm.
     fn end_logins(&self, number: MailboxNumber) {
         self.recent().forget(&number.to_string());
         self.failures().acquainted.forget(number);
-        // Nobody listens when nobody is logged in.
-        let _ = self.ended.send(number);
+        self.endings.end(number);
     }
 
     /// What a mailbox may hold, by whose it is. Where there is none nothing is delivered to it either.

@@ -3,13 +3,11 @@
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use policies::mailbox::MailboxNumber;
 use protocol::imap::exchange::Secret;
 use runtime::clock::Clock;
 use secrecy::SecretString;
-use tokio::sync::broadcast;
 
-use crate::directory::{Directory, Refusal};
+use crate::directory::{Directory, Ended, Refusal};
 use crate::wire::imap::{Accounts, LoginRefusal};
 
 pub struct Logins {
@@ -30,7 +28,7 @@ impl Accounts for Logins {
         }
     }
 
-    fn ended(&self) -> broadcast::Receiver<MailboxNumber> {
+    fn ended(&self) -> Ended {
         self.directory.ended()
     }
 }

@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use protocol::imap::exchange::{Change, Flags, MessageInfo, StoreOp, SystemFlag};
 use store::{Batch, CommitError, Expectation, Key};
 
+use super::index::note_removal;
 use super::messages::{ATTEMPTS, MailError, MessageStore};
 use super::quota::Use;
 use super::steps::Steps;
@@ -72,16 +73,16 @@ impl MessageStore {
     }
 
     /// Copies into another folder of the mailbox, all in one commit: pairs of old and new UID, and the UIDVALIDITY there.
-    pub fn copy(&self, from: &Folder, uids: &[u32], mailbox: &str, to: &str) -> Result<(u32, Vec<(u32, u32)>), MailError> {
-        self.transfer(from, uids, mailbox, to, false)
+    pub fn copy(&self, from: &Folder, uids: &[u32], mailbox: &str, to: &str, now_unix_millis: u64) -> Result<(u32, Vec<(u32, u32)>), MailError> {
+        self.transfer(from, uids, mailbox, to, false, now_unix_millis)
     }
 
     /// As `copy`, and the old messages are gone in the same commit.
-    pub fn move_to(&self, from: &Folder, uids: &[u32], mailbox: &str, to: &str) -> Result<(u32, Vec<(u32, u32)>), MailError> {
-        self.transfer(from, uids, mailbox, to, true)
+    pub fn move_to(&self, from: &Folder, uids: &[u32], mailbox: &str, to: &str, now_unix_millis: u64) -> Result<(u32, Vec<(u32, u32)>), MailError> {
+        self.transfer(from, uids, mailbox, to, true, now_unix_millis)
     }
 
-    fn transfer(&self, from: &Folder, uids: &[u32], mailbox: &str, to: &str, take: bool) -> Result<(u32, Vec<(u32, u32)>), MailError> {
+    fn transfer(&self, from: &Folder, uids: &[u32], mailbox: &str, to: &str, take: bool, now: u64) -> Result<(u32, Vec<(u32, u32)>), MailError> {
         self.retried(|| {
             let key = folder::key(mailbox, to);
             let stored = self.store.get(&key)?.ok_or(MailError::NoFolder)?;
@@ -89,7 +90,8 @@ impl MessageStore {
             let (mut batch, mut steps) = (Batch::new().expect(Expectation::Equals(key, stored)), Steps::default());
             let (mut placed, mut bodies, mut more) = (Vec::new(), BTreeMap::new(), Use::default());
             for (uid, found) in self.found(from, uids)? {
-                let (message, _) = Message::decode(&found)?;
+                let (mut message, _) = Message::decode(&found)?;
+                message.saved_unix_millis = i64::try_from(now).ok();
                 let (new, step) = (batch.next(&target.uid_counter()), steps.of(&mut batch, mailbox, &target));
                 let old = message::key(from.id, uid);
                 batch = batch.expect(Expectation::Equals(old.clone(), found));
@@ -167,6 +169,7 @@ impl MessageStore {
             let (step, removal) = (steps.of(&mut batch, mailbox, folder), batch.next(&folder.removals_counter()));
             batch = batch.put(expunged::new_key(folder.id, step), expunged::encode(&expunged::ranges(gone.iter().copied())));
             less.count(&mut batch, mailbox);
+            note_removal(&mut batch, mailbox);
             let receipt = self.store.commit(self.count(batch, &bodies)?)?;
             let mut done = steps.done(&receipt);
             for uid in &gone {
@@ -192,6 +195,7 @@ impl MessageStore {
             }
             if !found.is_empty() {
                 less.count(&mut batch, mailbox);
+                note_removal(&mut batch, mailbox);
                 self.store.commit(self.count(batch, &bodies)?)?;
             }
             Ok(!found.is_empty())
@@ -214,7 +218,7 @@ impl MessageStore {
     }
 
     /// The counts of shared bodies after so many messages more or fewer, expected as they were read.
-    fn count(&self, mut batch: Batch, bodies: &BTreeMap<BodyId, i64>) -> Result<Batch, MailError> {
+    pub(super) fn count(&self, mut batch: Batch, bodies: &BTreeMap<BodyId, i64>) -> Result<Batch, MailError> {
         for (body, more) in bodies {
             let key = shared_key(*body);
             let stored = self.store.get(&key)?;

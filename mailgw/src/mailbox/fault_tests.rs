@@ -31,7 +31,7 @@ fn prepared() -> Arc<dyn Store> {
     mail.deliver(&["1", "2", "3", "4", "5"].map(|text| delivery("INBOX", text)), 1).unwrap();
     mail.deliver(&[delivery("a/b", "6")], 1).unwrap();
     let inbox = mail.folder(BOX, "INBOX").unwrap();
-    mail.copy(&inbox, &[1, 2], BOX, "a").unwrap();
+    mail.copy(&inbox, &[1, 2], BOX, "a", 5).unwrap();
     mail.store_flags(BOX, &inbox, &[2, 3], StoreOp::Add, &Flags::new().with(SystemFlag::Deleted)).unwrap();
     store
 }
@@ -120,22 +120,22 @@ fn changing_flags() {
 
 #[test]
 fn copying() {
-    through_every_boundary(|mail| mail.copy(&mail.folder(BOX, "INBOX")?, &[1, 3, 4], BOX, "a").map(|_| ()));
+    through_every_boundary(|mail| mail.copy(&mail.folder(BOX, "INBOX")?, &[1, 3, 4], BOX, "a", 5).map(|_| ()));
 }
 
 #[test]
 fn copying_beside_itself() {
-    through_every_boundary(|mail| mail.copy(&mail.folder(BOX, "a")?, &[1, 2], BOX, "a").map(|_| ()));
+    through_every_boundary(|mail| mail.copy(&mail.folder(BOX, "a")?, &[1, 2], BOX, "a", 5).map(|_| ()));
 }
 
 #[test]
 fn moving() {
-    through_every_boundary(|mail| mail.move_to(&mail.folder(BOX, "INBOX")?, &[1, 3, 4], BOX, "a").map(|_| ()));
+    through_every_boundary(|mail| mail.move_to(&mail.folder(BOX, "INBOX")?, &[1, 3, 4], BOX, "a", 5).map(|_| ()));
 }
 
 #[test]
 fn moving_within_a_folder() {
-    through_every_boundary(|mail| mail.move_to(&mail.folder(BOX, "INBOX")?, &[1, 3], BOX, "INBOX").map(|_| ()));
+    through_every_boundary(|mail| mail.move_to(&mail.folder(BOX, "INBOX")?, &[1, 3], BOX, "INBOX", 5).map(|_| ()));
 }
 
 #[test]

@@ -89,6 +89,7 @@ impl MessageStore {
 
     fn sweep_folder(&self, mailbox: &str, id: u64) -> Result<(), MailError> {
         while self.sweep_some(mailbox, id)? {}
+        self.sweep_annotations(mailbox, id)?;
         self.sweep_tombstones(id)?;
         self.store.commit(Batch::new().delete(folder::deleted_key(id)))?;
         Ok(())

@@ -66,7 +66,7 @@ fn deleting_takes_messages_and_bodies_but_not_what_is_below() {
     let many: Vec<String> = (0..450).map(|n| n.to_string()).collect();
     deliver(&mail, "a", &many.iter().map(String::as_str).collect::<Vec<_>>());
     let old = mail.folder(BOX, "a").unwrap();
-    mail.copy(&old, &[3], BOX, "Archive").unwrap();
+    mail.copy(&old, &[3], BOX, "Archive", 5).unwrap();
     let (_, mut watch) = mail.open(BOX, "a").unwrap();
     mail.delete_folder(BOX, "a").unwrap();
     assert!(tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(watch.next()).is_none());

@@ -52,6 +52,8 @@ pub enum MailError {
     TooMany { count: usize },
     #[error("{count} messages with their flags are too much for one change; change fewer at once")]
     TooMuchAtOnce { count: usize },
+    #[error("the mailbox has {limit} annotations and may have no more; remove some")]
+    TooManyAnnotations { limit: usize },
     #[error("others changed the same records again and again; try again")]
     Busy,
     #[error("the folder has given all its UIDs; move its messages to another")]
@@ -125,6 +127,17 @@ pub struct Delivery {
     pub event: Option<Event>,
 }
 
+/// What keeps a delivery from a mailbox.
+#[derive(Clone, Copy)]
+enum Room {
+    /// That it would overfill it.
+    Asked,
+    /// That it is full already.
+    Promised,
+    /// That the reserve is used up, too.
+    Reserve,
+}
+
 /// Where a message came to stand.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Uid {
@@ -146,6 +159,8 @@ pub struct MessageStore {
     pub(super) broadcast: Arc<Broadcast>,
     /// What a mailbox may hold.
     pub(super) quota: Box<dyn Fn(&str) -> Quota + Send + Sync>,
+    /// Bytes beyond it, for notices.
+    pub(super) reserve: u64,
     pub(super) key: Arc<DataKey>,
     pub(super) due: Due,
     body_ids: Mutex<Range<u64>>,
@@ -154,12 +169,18 @@ pub struct MessageStore {
 impl MessageStore {
     /// Without a quota.
     pub fn new(store: Arc<dyn Store>, key: Arc<DataKey>) -> Self {
-        Self { store, key, broadcast: Arc::default(), due: Due::default(), quota: Box::new(|_| Quota::NONE), body_ids: Mutex::new(0..0) }
+        Self { store, key, broadcast: Arc::default(), due: Due::default(), quota: Box::new(|_| Quota::NONE), reserve: 0, body_ids: Mutex::new(0..0) }
     }
 
     /// What each mailbox may hold. Deliveries that race can pass the limit by what is under way.
     pub fn with_quota(mut self, quota: impl Fn(&str) -> Quota + Send + Sync + 'static) -> Self {
         self.quota = Box::new(quota);
+        self
+    }
+
+    /// Bytes that a full mailbox still takes, of notices alone.
+    pub fn with_reserve(mut self, bytes: u64) -> Self {
+        self.reserve = bytes;
         self
     }
 
@@ -175,16 +196,21 @@ impl MessageStore {
 
     /// As `deliver`, with what `with` holds in the same commit. An expectation of `with` that does not hold is a `Conflict`.
     pub fn deliver_with(&self, deliveries: &[Delivery], with: Batch, now_unix_millis: u64) -> Result<Vec<Uid>, MailError> {
-        self.delivered(deliveries, with, now_unix_millis, false)
+        self.delivered(deliveries, with, now_unix_millis, Room::Asked)
     }
 
     /// As `deliver_with`, into mailboxes that were promised room for it: only one that is full meanwhile is in the way, not
     /// one that this message overfills.
     pub fn deliver_promised(&self, deliveries: &[Delivery], with: Batch, now_unix_millis: u64) -> Result<Vec<Uid>, MailError> {
-        self.delivered(deliveries, with, now_unix_millis, true)
+        self.delivered(deliveries, with, now_unix_millis, Room::Promised)
     }
 
-    fn delivered(&self, deliveries: &[Delivery], with: Batch, now_unix_millis: u64, promised: bool) -> Result<Vec<Uid>, MailError> {
+    /// As `deliver_promised`, of what the gateway itself has to tell: a mailbox is full for it when the reserve is used up, too.
+    pub fn deliver_notices(&self, notices: &[Delivery], with: Batch, now_unix_millis: u64) -> Result<Vec<Uid>, MailError> {
+        self.delivered(notices, with, now_unix_millis, Room::Reserve)
+    }
+
+    fn delivered(&self, deliveries: &[Delivery], with: Batch, now_unix_millis: u64, room: Room) -> Result<Vec<Uid>, MailError> {
         if deliveries.len() > MAX_BATCH {
             return Err(MailError::TooMany { count: deliveries.len() });
         }
@@ -196,7 +222,7 @@ impl MessageStore {
         let bodies: Vec<Arc<Body>> = deliveries.iter().map(body).collect::<Result<_, _>>()?;
         let theirs = with.expectations();
         for _ in 0..ATTEMPTS {
-            match self.try_deliver(deliveries, &bodies, with.clone(), now_unix_millis, promised) {
+            match self.try_deliver(deliveries, &bodies, with.clone(), now_unix_millis, room) {
                 Err(MailError::Commit(CommitError::Conflict { expectation })) if expectation < theirs => {
                     return Err(MailError::Conflict { expectation });
                 }
@@ -207,7 +233,7 @@ impl MessageStore {
         Err(MailError::Busy)
     }
 
-    fn try_deliver(&self, deliveries: &[Delivery], bodies: &[Arc<Body>], mut batch: Batch, now: u64, promised: bool) -> Result<Vec<Uid>, MailError> {
+    fn try_deliver(&self, deliveries: &[Delivery], bodies: &[Arc<Body>], mut batch: Batch, now: u64, room: Room) -> Result<Vec<Uid>, MailError> {
         let mut steps = Steps::default();
         let mut uses: BTreeMap<&str, Use> = BTreeMap::new();
         let mut shared = BTreeMap::new();
@@ -219,13 +245,19 @@ impl MessageStore {
             let folder = Folder::decode(&found)?;
             let more = uses.entry(&delivery.mailbox).or_default();
             more.add(body.size);
-            if !self.fits(&delivery.mailbox, if promised { &Use::LEAST } else { more })? {
+            let fits = match room {
+                Room::Asked => self.fits(&delivery.mailbox, more)?,
+                Room::Promised => self.fits(&delivery.mailbox, &Use::LEAST)?,
+                Room::Reserve => self.has_room_for_notices(&delivery.mailbox)?,
+            };
+            if !fits {
                 return Err(MailError::OverQuota { delivery: at });
             }
             let (uid, step) = (batch.next(&folder.uid_counter()), steps.of(&mut batch, &delivery.mailbox, &folder));
             let message = Message {
                 body: body.id,
                 unix_millis: delivery.unix_millis,
+                saved_unix_millis: i64::try_from(now).ok(),
                 size: body.size,
                 digest: body.digest,
                 flags: delivery.flags.clone(),

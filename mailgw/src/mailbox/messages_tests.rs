@@ -104,7 +104,7 @@ fn a_body_goes_with_the_last_of_its_messages() {
     mail.create_folder("1234567897", "Archive").unwrap();
     mail.deliver(&[delivery("one".into()), delivery("two".into())], 1).unwrap();
     let (inbox, archive) = (mail.folder("1234567897", "INBOX").unwrap(), mail.folder("1234567897", "Archive").unwrap());
-    assert_eq!(mail.copy(&inbox, &[1, 2, 99], "1234567897", "Archive").unwrap(), (2, vec![(1, 1), (2, 2)]));
+    assert_eq!(mail.copy(&inbox, &[1, 2, 99], "1234567897", "Archive", 5).unwrap(), (2, vec![(1, 1), (2, 2)]));
     let deleted = Flags::new().with(SystemFlag::Deleted);
     // All folders of a mailbox count together.
     assert_eq!(mail.store_flags("1234567897", &inbox, &[1], StoreOp::Add, &deleted).unwrap()[0].modseq, 4);
@@ -127,8 +127,8 @@ fn what_moves_keeps_its_body_and_leaves_its_place() {
     mail.create_folder("1234567897", "Archive").unwrap();
     mail.deliver(&[delivery("one".into()), delivery("two".into())], 1).unwrap();
     let (inbox, archive) = (mail.folder("1234567897", "INBOX").unwrap(), mail.folder("1234567897", "Archive").unwrap());
-    assert_eq!(mail.move_to(&inbox, &[2], "1234567897", "nowhere"), Err(MailError::NoFolder));
-    assert_eq!(mail.move_to(&inbox, &[2], "1234567897", "Archive").unwrap(), (2, vec![(2, 1)]));
+    assert_eq!(mail.move_to(&inbox, &[2], "1234567897", "nowhere", 5), Err(MailError::NoFolder));
+    assert_eq!(mail.move_to(&inbox, &[2], "1234567897", "Archive", 5).unwrap(), (2, vec![(2, 1)]));
     assert_eq!(mail.load(&inbox, 2), Err(MailError::Gone));
     assert_eq!(mail.load(&archive, 1).unwrap(), b"two");
     let view = mail.view("1234567897", "INBOX").unwrap();
@@ -173,14 +173,14 @@ fn a_mailbox_holds_no_more_than_its_quota() {
     assert_eq!(held(), Quota { bytes: 0, messages: 0 });
     deliver(&["12345"]).unwrap();
     let (inbox, archive) = (mail.folder("1234567897", "INBOX").unwrap(), mail.folder("1234567897", "Archive").unwrap());
-    mail.copy(&inbox, &[1], "1234567897", "Archive").unwrap();
+    mail.copy(&inbox, &[1], "1234567897", "Archive", 5).unwrap();
     assert_eq!(held(), Quota { bytes: 10, messages: 2 });
-    assert_eq!(mail.copy(&inbox, &[1], "1234567897", "Archive"), Err(MailError::OverQuota { delivery: 0 }));
+    assert_eq!(mail.copy(&inbox, &[1], "1234567897", "Archive", 5), Err(MailError::OverQuota { delivery: 0 }));
     assert_eq!(deliver(&["1"]), Err(MailError::OverQuota { delivery: 0 }));
     deliver(&[""]).unwrap();
     assert_eq!(deliver(&[""]), Err(MailError::OverQuota { delivery: 0 }));
     mail.deliver(&[Delivery { mailbox: "2234567890".into(), ..delivery("its own".into()) }], 1).unwrap();
-    mail.move_to(&inbox, &[1], "1234567897", "Archive").unwrap();
+    mail.move_to(&inbox, &[1], "1234567897", "Archive", 5).unwrap();
     assert_eq!(held(), Quota { bytes: 10, messages: 3 });
     mail.store_flags("1234567897", &archive, &[1], StoreOp::Add, &Flags::new().with(SystemFlag::Deleted)).unwrap();
     mail.expunge("1234567897", &archive, &[1, 2]).unwrap();
@@ -203,6 +203,19 @@ fn a_mailbox_that_one_message_overfills_keeps_no_other_from_its_mail() {
     // Full now: the next is refused where its recipient is named, and at worst here.
     assert!(!mail.has_room("1234567897", 0).unwrap());
     assert_eq!(mail.deliver_promised(&both(), Batch::new(), 1), Err(MailError::OverQuota { delivery: 0 }));
+}
+
+#[test]
+fn a_full_mailbox_takes_notices_until_its_reserve_is_used_up() {
+    let mail = MessageStore::new(Arc::new(Memory::new()), data_key()).with_quota(|_| Quota { bytes: 10, messages: 100 }).with_reserve(2_048);
+    mail.create_folder("1234567897", "INBOX").unwrap();
+    mail.deliver(&[delivery("0123456789".into())], 1).unwrap();
+    let notice = || mail.deliver_notices(&[delivery("x".repeat(1_500))], Batch::new(), 1);
+    assert!(!mail.has_room("1234567897", 0).unwrap() && mail.has_room_for_notices("1234567897").unwrap());
+    notice().unwrap();
+    notice().unwrap();
+    assert!(!mail.has_room_for_notices("1234567897").unwrap());
+    assert_eq!(notice(), Err(MailError::OverQuota { delivery: 0 }));
 }
 
 #[test]

@@ -1,11 +1,13 @@
 //! Mailboxes over the store: blocking calls, time as an argument, everything told is durable.
 
+mod annotations;
 mod broadcast;
 mod change;
 mod folders;
 mod index;
 mod messages;
 mod quota;
+mod replace;
 mod steps;
 mod vanished;
 

@@ -44,6 +44,12 @@ impl Use {
         self.messages = self.messages.saturating_sub(1);
     }
 
+    /// Of a message in the place of another: bytes change where the number of messages does not.
+    pub fn count_always(&self, batch: &mut Batch, mailbox: &str) {
+        batch.add(&bytes_sum(mailbox), self.bytes);
+        batch.add(&messages_sum(mailbox), self.messages);
+    }
+
     pub fn count(&self, batch: &mut Batch, mailbox: &str) {
         if self.messages != 0 {
             batch.add(&bytes_sum(mailbox), self.bytes);
@@ -75,8 +81,19 @@ impl MessageStore {
         self.fits(mailbox, &Use { bytes: i64::try_from(bytes.max(1)).unwrap_or(i64::MAX), messages: 1 })
     }
 
+    /// Whether the owner can be told something: full mailboxes have a reserve for that.
+    pub fn has_room_for_notices(&self, mailbox: &str) -> Result<bool, MailError> {
+        let Quota { bytes, messages } = (self.quota)(mailbox);
+        let more = |limit: u64, more: u64| limit.saturating_add(more);
+        // As many messages as empty ones would be without it.
+        self.fit(mailbox, &Use::LEAST, Quota { bytes: more(bytes, self.reserve), messages: more(messages, self.reserve / 1_024) })
+    }
+
     pub(super) fn fits(&self, mailbox: &str, more: &Use) -> Result<bool, MailError> {
-        let limit = (self.quota)(mailbox);
+        self.fit(mailbox, more, (self.quota)(mailbox))
+    }
+
+    fn fit(&self, mailbox: &str, more: &Use, limit: Quota) -> Result<bool, MailError> {
         if limit == Quota::NONE {
             return Ok(true);
         }

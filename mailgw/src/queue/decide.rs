@@ -3,6 +3,7 @@
 use policies::mailbox::SendingPolicy;
 use protocol::smtp::exchange::Notify;
 
+pub use crate::record::queue::Action;
 use crate::record::queue::{End, Queued, Said};
 
 /// What came of one recipient.
@@ -18,17 +19,6 @@ pub enum Outcome {
     Cancelled,
 }
 
-/// What a sender is told of a recipient. spec: rfc3464#2.3.3
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Action {
-    Failed,
-    Delayed,
-    /// Handed to a server that tells nothing of its own.
-    Relayed,
-    /// In a mailbox here.
-    Delivered,
-}
-
 /// A recipient, by its place, of which the sender is to be told.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Told {
@@ -37,10 +27,15 @@ pub struct Told {
     pub said: Said,
 }
 
-/// The record after these outcomes, each for the recipient in its place, and what the sender is told. One who ended meanwhile
-/// stays as it ended.
+/// The record after these outcomes, each for the recipient in its place, and what the sender is told, that which it could not be
+/// told before included. One who ended meanwhile stays as it ended.
 pub fn settle(mut queued: Queued, outcomes: &[(usize, Outcome)], policy: &SendingPolicy, now: u64) -> (Queued, Vec<Told>) {
     let mut told = Vec::new();
+    for (place, recipient) in queued.recipients.iter_mut().enumerate() {
+        if let (Some(action), Some(said)) = (recipient.untold.take(), recipient.last.clone()) {
+            told.push(Told { recipient: place, action, said });
+        }
+    }
     let (gives_up, late) = (queued.accepted.saturating_add(policy.give_up_after()), policy.late_after().map(|after| queued.accepted.saturating_add(after)));
     for (place, outcome) in outcomes {
         let Some(recipient) = queued.recipients.get_mut(*place).filter(|recipient| recipient.end.is_none()) else { continue };
@@ -83,6 +78,23 @@ pub fn settle(mut queued: Queued, outcomes: &[(usize, Outcome)], policy: &Sendin
     (queued, told)
 }
 
+/// The record where the sender's mailbox took none of this: it is tried again as seldom as sending is, for as long again as the
+/// message itself was tried. What is lost then.
+pub fn untold(mut queued: Queued, told: Vec<Told>, policy: &SendingPolicy, now: u64) -> (Queued, Vec<Told>) {
+    if now >= queued.accepted.saturating_add(policy.give_up_after().saturating_mul(2)) {
+        return (queued, told);
+    }
+    for one in told {
+        let Some(recipient) = queued.recipients.get_mut(one.recipient) else { continue };
+        // The end is the news, not that it was late.
+        recipient.untold = Some(recipient.untold.map_or(one.action, |other| other.min(one.action)));
+        if recipient.end.is_some() {
+            recipient.due = now.saturating_add(policy.retry_after(recipient.tries));
+        }
+    }
+    (queued, Vec::new())
+}
+
 #[cfg(test)]
 pub(crate) mod tests {
     #![allow(clippy::unwrap_used)]
@@ -95,7 +107,7 @@ pub(crate) mod tests {
 
     pub(crate) fn waiting(address: &str, notify: Option<&str>) -> Waiting {
         let domain = address.rsplit('@').next().unwrap().to_owned();
-        Waiting { address: address.into(), domain, notify: notify.map(str::to_owned), original: None, tries: 0, due: 0, late_told: false, last: None, end: None }
+        Waiting { address: address.into(), domain, notify: notify.map(str::to_owned), original: None, tries: 0, due: 0, late_told: false, last: None, end: None, untold: None }
     }
 
     pub(crate) fn queued(recipients: Vec<Waiting>) -> Queued {
@@ -166,6 +178,28 @@ pub(crate) mod tests {
         // Nothing is ever returned to nobody.
         let notice = Queued { reverse_path: None, ..one(None) };
         assert_eq!(settled(notice, Outcome::Never(said(550, "5.1.1")), 0).1, []);
+    }
+
+    #[test]
+    fn a_full_mailbox_hears_later() {
+        let policy = MailboxPolicy::parse(policies::mailbox::SHIPPED).unwrap();
+        let policy = policy.sending();
+        let (ended, told) = settle(one(None), &[(0, Outcome::Never(said(550, "5.1.1")))], policy, 0);
+        let (kept, lost) = untold(ended, told.clone(), policy, 0);
+        assert!(!kept.is_ended() && lost.is_empty() && kept.owes("c.cn", 5 * 60_000) && !kept.owes("c.cn", 0) && !kept.owes("d.cn", u64::MAX));
+        // Nothing is sent again, and what is told then is what was to be told.
+        let (again, told_then) = settle(kept.clone(), &[(0, Outcome::Later(said(451, "4.3.0")))], policy, HOUR);
+        assert_eq!((again.is_ended(), &told_then), (true, &told));
+        let (over, lost) = untold(again, told_then, policy, 240 * HOUR);
+        assert_eq!((over.is_ended(), lost), (true, told));
+        // One that is late and then fails is told of its failure alone.
+        let (late, told) = settle(one(None), &[(0, Outcome::Later(said(451, "4.3.0")))], policy, 5 * HOUR);
+        let due = late.recipients[0].due;
+        let (late, _) = untold(late, told, policy, 5 * HOUR);
+        assert_eq!(late.recipients[0].due, due);
+        let (failed, told) = settle(late, &[(0, Outcome::Never(said(550, "5.1.1")))], policy, 6 * HOUR);
+        let (failed, _) = untold(failed, told, policy, 6 * HOUR);
+        assert_eq!(failed.recipients[0].untold, Some(Action::Failed));
     }
 
     #[test]

@@ -9,6 +9,8 @@ mod explained;
 mod order;
 pub mod report;
 mod schedule;
+#[cfg(test)]
+mod tests;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -82,7 +84,7 @@ impl Queue {
                 Recipient::Postmaster => return None,
             };
             let (notify, original) = (addressee.notify.map(|notify| notify.to_string()), addressee.original.as_ref().map(|original| original.encoded()));
-            Some(Waiting { address: addressee.as_str().to_owned(), domain, notify, original, tries: 0, due: now, late_told: false, last: None, end: None })
+            Some(Waiting { address: addressee.as_str().to_owned(), domain, notify, original, tries: 0, due: now, late_told: false, last: None, end: None, untold: None })
         };
         let queued = Queued {
             mailbox: mailbox.to_owned(),
@@ -191,13 +193,20 @@ impl Queue {
     /// Records what came of a try: the record, leaves of the log and what the sender is told are one durable commit. With its
     /// last recipient the message goes.
     pub fn settle(&self, id: BodyId, outcomes: &[(usize, Outcome)], now: OffsetDateTime) -> Result<(), MailError> {
-        // A mailbox that takes no notice must not keep the message from its end.
-        let mut telling = true;
+        // What a mailbox takes no notice of is kept with the message, and told later.
+        let mut full = false;
         for _ in 0..ATTEMPTS {
             // 1. The record as it stands: an administrator may have changed it meanwhile.
             let Some((before, stored)) = self.read(id)? else { return Ok(()) };
             // 2. What the outcomes mean.
-            let (after, told) = decide::settle(before.clone(), outcomes, self.policy(), unix_millis(now));
+            let (mut after, mut told) = decide::settle(before.clone(), outcomes, self.policy(), unix_millis(now));
+            if full {
+                let lost;
+                (after, lost) = decide::untold(after, std::mem::take(&mut told), self.policy(), unix_millis(now));
+                if !lost.is_empty() {
+                    tracing::warn!(queued = shown(id), "a sender is never told what became of its message: its mailbox was full all the time");
+                }
+            }
             if after == before {
                 return Ok(());
             }
@@ -208,13 +217,13 @@ impl Queue {
                     ended(id, place, end, is).append(&mut batch, unix_millis(now))?;
                 }
             }
-            let notices = if telling { self.notices(id, &after, &told, now)? } else { Vec::new() };
-            match self.messages.deliver_promised(&notices, batch, unix_millis(now)) {
+            let notices = self.notices(id, &after, &told, now)?;
+            match self.messages.deliver_notices(&notices, batch, unix_millis(now)) {
                 Ok(_) => return Ok(()),
                 Err(MailError::Conflict { .. }) => continue,
                 Err(MailError::OverQuota { .. } | MailError::NoFolder) if !notices.is_empty() => {
-                    tracing::warn!(queued = shown(id), "a sender's mailbox takes no notice of what became of its message");
-                    telling = false;
+                    tracing::info!(queued = shown(id), "a sender's mailbox is full; it is told later what became of its message");
+                    full = true;
                 }
                 Err(error) => return Err(error),
             }
@@ -234,6 +243,7 @@ impl Queue {
             late_told: false,
             last: None,
             end: Some(End::Sent),
+            untold: None,
         };
         let said = record::Said { host: None, code: 0, status: "2.1.5".to_owned(), text: String::new() };
         let recipients: Vec<Waiting> = here.iter().filter(|addressee| addressee.notify.is_some_and(|notify| notify.success)).map(waiting).collect();
@@ -310,7 +320,7 @@ impl Queue {
 
     fn plan(&self, id: BodyId, queued: &Queued) {
         let mut due: BTreeMap<&str, u64> = BTreeMap::new();
-        for recipient in queued.recipients.iter().filter(|recipient| recipient.end.is_none() && !queued.held) {
+        for recipient in queued.recipients.iter().filter(|recipient| recipient.waits() && !queued.held) {
             let first = due.entry(&recipient.domain).or_insert(recipient.due);
             *first = recipient.due.min(*first);
         }

@@ -131,7 +131,7 @@ impl Queue {
             return Err(QueueError::Held);
         }
         let due = unix_millis(now);
-        let hurry = |queued: &mut Queued| queued.recipients.iter_mut().filter(|one| one.end.is_none()).for_each(|one| one.due = due.min(one.due));
+        let hurry = |queued: &mut Queued| queued.recipients.iter_mut().filter(|one| one.waits()).for_each(|one| one.due = due.min(one.due));
         self.ordered(id, now, hurry, |id| Event::MailFlushed(event::QueuedMail { queued: shown(id) }))
     }
 

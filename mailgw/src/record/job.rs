@@ -9,6 +9,7 @@ use super::evidence::ReadError;
 use super::{RecordError, VERSION, from_json, to_json, versioned};
 
 const JOB: &str = "push job";
+const HELD: &str = "push job held";
 const PIECE: &str = "push piece";
 /// The most bytes of a piece, unpacked.
 pub const PIECE_BYTES: usize = 1 << 20;
@@ -97,6 +98,29 @@ impl Job {
     pub fn decode(bytes: &[u8]) -> Result<Self, RecordError> {
         from_json(JOB, bytes)
     }
+}
+
+/// The mark of a job that is not over, or whose rows are still here.
+pub fn held_key(bureau: &str, batch: &str) -> Key {
+    Key::new(HELD, &[bureau.as_bytes(), batch.as_bytes()])
+}
+
+/// Of one bureau, or of all.
+pub fn held_range(bureau: Option<&str>) -> (Key, Key) {
+    match bureau {
+        Some(bureau) => Key::range(HELD, &[bureau.as_bytes()]),
+        None => Key::range(HELD, &[]),
+    }
+}
+
+/// What stands under a mark: whose it is.
+pub fn held(bureau: &str, batch: &str) -> Result<Vec<u8>, RecordError> {
+    to_json(HELD, &(bureau, batch))
+}
+
+/// Bureau and batch.
+pub fn held_place(bytes: &[u8]) -> Result<(String, String), RecordError> {
+    from_json(HELD, bytes)
 }
 
 pub fn piece_key(bureau: &str, batch: &str, piece: u64) -> Key {

@@ -4,6 +4,7 @@
 //! they stand in, so that a record moved under another key does not open.
 
 pub mod account;
+pub mod annotation;
 pub mod body;
 pub mod bureau;
 pub mod certificate;

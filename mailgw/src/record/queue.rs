@@ -54,6 +54,21 @@ pub struct Waiting {
     pub last: Option<Said>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub end: Option<End>,
+    /// What the sender could not be told, since its mailbox was full; `due` is when that is tried again.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub untold: Option<Action>,
+}
+
+/// What a sender is told of a recipient. spec: rfc3464#2.3.3
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Action {
+    Failed,
+    Delayed,
+    /// Handed to a server that tells nothing of its own.
+    Relayed,
+    /// In a mailbox here.
+    Delivered,
 }
 
 /// What another server said, or what kept it from saying anything.
@@ -81,9 +96,21 @@ pub enum End {
     Cancelled,
 }
 
+impl Waiting {
+    /// Something is to be done for it: it is to be sent, or its sender is to be told.
+    pub fn waits(&self) -> bool {
+        self.end.is_none() || self.untold.is_some()
+    }
+}
+
 impl Queued {
     pub fn is_ended(&self) -> bool {
-        self.recipients.iter().all(|recipient| recipient.end.is_some())
+        !self.recipients.iter().any(Waiting::waits)
+    }
+
+    /// Whether the sender is to be told now of a recipient at this domain.
+    pub fn owes(&self, domain: &str, now: u64) -> bool {
+        self.recipients.iter().any(|recipient| recipient.untold.is_some() && recipient.domain == domain && recipient.due <= now)
     }
 
     pub fn digest_bytes(&self) -> Result<[u8; 32], RecordError> {

@@ -27,7 +27,17 @@ pub fn key(number: MailboxNumber) -> Key {
     Key::numbered(KIND, &[], number.get())
 }
 
+/// Of every mailbox.
+pub fn range() -> (Key, Key) {
+    Key::range(KIND, &[])
+}
+
 impl Usage {
+    /// Whether it says as much as no record at all.
+    pub fn is_over(&self, now_unix_millis: u64) -> bool {
+        self.day < now_unix_millis.saturating_add(CHINA) / DAY
+    }
+
     /// After one more message to so many; `None` when that is more than is allowed.
     pub fn with(self, recipients: usize, allowed: &Allowance, now_unix_millis: u64) -> Option<Self> {
         let local = now_unix_millis.saturating_add(CHINA);
@@ -73,6 +83,7 @@ mod tests {
         let three = send(two, START + HOUR).unwrap();
         assert_eq!(send(three, START + DAY - 1), None);
         assert_eq!(send(three, START + DAY).unwrap().messages_this_day, 1);
+        assert!(!three.is_over(START + DAY - 1) && three.is_over(START + DAY));
         assert_eq!(Usage::default().with(11, &ALLOWED, START), None);
         assert!(Usage::default().with(10, &ALLOWED, START).unwrap().with(1, &ALLOWED, START).is_none());
         assert_eq!(Usage::decode(&three.encode().unwrap()).unwrap(), three);

@@ -3,11 +3,13 @@
 //! compressed and sealed for their place: `1 | sealed (size u32 | zstd frame)`. Numbers within are LEB128.
 
 use keys::DataKey;
-use store::Key;
+use store::{CounterSlot, Key, Part, Template};
 
 use super::{RecordError, VERSION, versioned};
 
 const SEGMENT: &str = "search segment";
+const LEAVING: &str = "search leaving";
+const STALE: &str = "search stale";
 const SHELF: &str = "search shelf";
 pub const SHELVES: u64 = 256;
 /// The most bytes of one record before compression; a segment is cut long before.
@@ -38,6 +40,43 @@ pub fn shelf_key(mailbox: &str, number: u64, shelf: u64) -> Key {
 
 pub fn shelves(mailbox: &str) -> (Key, Key) {
     Key::range(SHELF, &[mailbox.as_bytes()])
+}
+
+/// Shelves that no list names any more, or none yet.
+pub fn leaving_key(mailbox: &str, number: u64) -> Key {
+    Key::numbered(LEAVING, &[mailbox.as_bytes()], number)
+}
+
+pub fn leaving(mailbox: &str) -> (Key, Key) {
+    Key::range(LEAVING, &[mailbox.as_bytes()])
+}
+
+pub fn leaving_number(mailbox: &str, key: &Key) -> Result<u64, RecordError> {
+    key.number(LEAVING, &[mailbox.as_bytes()]).ok_or(RecordError::Damaged { kind: LEAVING, reason: "its key holds no number" })
+}
+
+/// A mailbox where messages went since its index forgot any.
+pub fn stale_key(mailbox: &str) -> Key {
+    Key::new(STALE, &[mailbox.as_bytes()])
+}
+
+/// Which removal was the last.
+pub fn stale_template(removal: CounterSlot) -> Template {
+    Template::new(vec![Part::Bytes(vec![VERSION]), Part::Counter(removal)])
+}
+
+/// What numbers the removals of a mailbox.
+pub fn removals_counter(mailbox: &str) -> String {
+    format!("search stale/{mailbox}")
+}
+
+pub fn all_stale() -> (Key, Key) {
+    Key::range(STALE, &[])
+}
+
+pub fn stale_mailbox(key: &Key) -> Result<String, RecordError> {
+    let mailbox = key.last_part().and_then(|mailbox| String::from_utf8(mailbox).ok());
+    mailbox.ok_or(RecordError::Damaged { kind: STALE, reason: "its key holds no mailbox" })
 }
 
 /// Contents by number, ascending. Of those in `unread`, by their place in the list, nothing is on the shelves: whatever is looked
@@ -109,20 +148,42 @@ pub fn look_up(key: &Key, stored: &[u8], wanted: Run, data_key: &DataKey) -> Res
     Ok(found)
 }
 
+/// All of a shelf, as it was sealed.
+pub fn open_shelf(key: &Key, stored: &[u8], data_key: &DataKey) -> Result<Vec<(Run, Vec<u32>)>, RecordError> {
+    let plain = open(SHELF, key, stored, data_key)?;
+    all_runs(&plain).ok_or(RecordError::Damaged { kind: SHELF, reason: "it is no list of runs" })
+}
+
+fn all_runs(plain: &[u8]) -> Option<Vec<(Run, Vec<u32>)>> {
+    let (mut rest, mut before, mut all): (&[u8], Run, _) = (plain, (0, 0), Vec::new());
+    while !rest.is_empty() {
+        let (run, list) = next_run(&mut rest, before)?;
+        before = run;
+        all.push((run, listed(list)?));
+    }
+    Some(all)
+}
+
+fn next_run<'a>(rest: &mut &'a [u8], before: Run) -> Option<(Run, &'a [u8])> {
+    let (kind, after) = rest.split_first()?;
+    *rest = after;
+    let from = if before.0 == *kind { before.1 } else { 0 };
+    let run = (*kind, from.wrapping_add(read_number(rest)?));
+    let length = usize::try_from(read_number(rest)?).ok()?;
+    let (list, after) = rest.split_at_checked(length)?;
+    *rest = after;
+    Some((run, list))
+}
+
 fn places(plain: &[u8], wanted: Run) -> Option<Vec<u32>> {
-    let mut rest = plain;
-    let mut before: Run = (0, 0);
-    while let Some((kind, after)) = rest.split_first() {
-        rest = after;
-        let from = if before.0 == *kind { before.1 } else { 0 };
-        before = (*kind, from.wrapping_add(read_number(&mut rest)?));
-        let length = usize::try_from(read_number(&mut rest)?).ok()?;
-        let (list, after) = rest.split_at_checked(length)?;
-        rest = after;
-        if before > wanted {
+    let (mut rest, mut before): (&[u8], Run) = (plain, (0, 0));
+    while !rest.is_empty() {
+        let (run, list) = next_run(&mut rest, before)?;
+        before = run;
+        if run > wanted {
             return Some(Vec::new());
         }
-        if before == wanted {
+        if run == wanted {
             return listed(list);
         }
     }
@@ -232,6 +293,7 @@ mod tests {
             let listed: Vec<(Run, Vec<u32>)> = runs.iter().map(|(run, places)| (*run, places.iter().copied().collect())).collect();
             let key = shelf_key("1234567897", 7, 255);
             let sealed = seal_shelf(&key, &listed, 300, &data_key()).unwrap();
+            prop_assert_eq!(&open_shelf(&key, &sealed, &data_key()).unwrap(), &listed);
             for (run, places) in &listed {
                 prop_assert_eq!(&look_up(&key, &sealed, *run, &data_key()).unwrap(), places);
                 let next = (run.0, run.1.wrapping_add(1));
@@ -241,7 +303,7 @@ mod tests {
 
         #[test]
         fn damaged_lists_end_in_an_error(bytes in prop::collection::vec(any::<u8>(), 0..60)) {
-            let _ = places(&bytes, (1, 5));
+            let _ = (places(&bytes, (1, 5)), all_runs(&bytes));
             let _ = listed(&bytes);
             let _ = read_rising(&mut bytes.as_slice());
         }

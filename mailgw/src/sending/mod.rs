@@ -13,6 +13,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use policies::mailbox::Conversation;
 use protocol::smtp::exchange::Domain;
 use runtime::clock::Clock;
 use runtime::metrics::{Counter, Gauge, MetricError, Registry};
@@ -61,6 +62,21 @@ impl Default for Patience {
             conversation: Duration::from_secs(900),
             pace: 16 * 1024,
             grace: Duration::from_secs(20),
+        }
+    }
+}
+
+impl From<Conversation> for Patience {
+    fn from(policy: Conversation) -> Self {
+        let seconds = |seconds: u32| Duration::from_secs(u64::from(seconds));
+        Self {
+            connect: seconds(policy.connect_seconds),
+            command: seconds(policy.reply_seconds),
+            block: seconds(policy.piece_seconds),
+            end: seconds(policy.end_seconds),
+            conversation: seconds(policy.whole_seconds),
+            pace: policy.least_bytes_per_second,
+            ..Self::default()
         }
     }
 }
@@ -168,6 +184,7 @@ impl Sender {
         let id = BodyId(item.id);
         // 1. The record and the bytes as they stand.
         let read = self.read(id, item.domain.clone()).await;
+        let owes = read.as_ref().is_some_and(|(queued, ..)| queued.owes(&item.domain, unix_millis(self.clock.now())));
         // 2. Route and conversation: an outcome for each recipient.
         let (outcomes, parting) = match read {
             Some((queued, places, Some(bytes))) if !places.is_empty() => {
@@ -180,8 +197,9 @@ impl Sender {
             Some((_, places, None)) => (all(&places, &Outcome::Later(unsaid("4.3.0", "the message cannot be read where it waits"))), None),
             _ => (Vec::new(), None),
         };
-        // 3. Recorded, whatever it takes: what another server took must not be sent again.
-        while !outcomes.is_empty() && !self.record(id, &outcomes).await {
+        // 3. Recorded, whatever it takes: what another server took must not be sent again. So is that a sender is told what its
+        // mailbox had no room for.
+        while (owes || !outcomes.is_empty()) && !self.record(id, &outcomes).await {
             tokio::select! {
                 () = shutdown.wait() => break,
                 () = sleep(AGAIN) => {}

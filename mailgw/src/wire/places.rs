@@ -25,6 +25,7 @@ pub(super) struct Places {
 pub(super) struct Place {
     _all: OwnedSemaphorePermit,
     before_login: Option<OwnedSemaphorePermit>,
+    before_logins: Arc<Semaphore>,
     address: IpAddr,
     addresses: Arc<Mutex<HashMap<IpAddr, usize>>>,
 }
@@ -45,7 +46,7 @@ impl Places {
             return Err(Full::Address);
         }
         *held += 1;
-        Ok(Place { _all: all, before_login: Some(before_login), address, addresses: Arc::clone(&self.addresses) })
+        Ok(Place { _all: all, before_login: Some(before_login), before_logins: Arc::clone(&self.before_login), address, addresses: Arc::clone(&self.addresses) })
     }
 }
 
@@ -57,6 +58,14 @@ impl Place {
 
     pub fn logged_in(&mut self) {
         self.before_login = None;
+    }
+
+    /// Among those that have not logged in again; `false` where there is no place, and nothing changed.
+    pub fn logged_out(&mut self) -> bool {
+        if self.before_login.is_none() {
+            self.before_login = Arc::clone(&self.before_logins).try_acquire_owned().ok();
+        }
+        self.before_login.is_some()
     }
 }
 
@@ -100,6 +109,11 @@ mod tests {
         first.logged_in();
         let fourth = places.take(address("::ffff:192.0.2.1")).unwrap();
         assert_eq!(places.take(address("192.0.2.2")).err(), Some(Full::All));
+        let mut fourth = fourth;
+        // Who logs out waits for a login again, where there is a place for that.
+        assert!(!first.logged_out() && fourth.logged_out());
+        fourth.logged_in();
+        assert!(first.logged_out());
         drop((first, fourth));
         let _fifth = places.take(address("2001:db8::4")).unwrap();
         assert_eq!(places.addresses.lock().unwrap().len(), 2);

@@ -269,7 +269,7 @@ impl Server {
                 metrics.connected.increment();
                 metrics.connections.add(1);
                 let deadline = Instant::now() + self.limits.connection;
-                let talk = Talk { server: &self, place, peer: peer.ip(), deadline, counted: 0, login: None, login_over: false, shutdown };
+                let talk = Talk { server: &self, place, peer: peer.ip(), deadline, counted: 0, login: None, shutdown };
                 if let Err(error) = talk.run(stream, door).await {
                     tracing::debug!(%error, "connection ended early");
                 }

@@ -6,6 +6,7 @@ mod city;
 mod edges;
 mod evidence;
 mod final_report;
+mod held;
 mod month;
 mod trial;
 

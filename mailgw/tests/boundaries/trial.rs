@@ -10,7 +10,7 @@ use super::*;
 
 /// Everything that the store holds but its log.
 fn held(store: &dyn Store) -> Vec<Vec<(Key, Vec<u8>)>> {
-    ["push batch", "push rows", "push item", "push job", "push piece", "body", "evidence batch", "evidence place", "month before", "folder"].map(|kind| all(store, kind)).to_vec()
+    ["push batch", "push rows", "push item", "push job", "push job held", "push piece", "body", "evidence batch", "evidence place", "month before", "folder"].map(|kind| all(store, kind)).to_vec()
 }
 
 #[test]

@@ -41,17 +41,20 @@ async fn act(server: &Server, seed: u64) -> (Client, Model) {
         let number = if model.0.is_empty() { 0 } else { dice.roll(model.0.len() as u64) + 1 };
         let flag = ["\\Seen", "\\Flagged", "$Paid", "\\Deleted"][usize::try_from(dice.roll(4)).unwrap()];
         let sign = ["+", "-"][usize::try_from(dice.roll(2)).unwrap()];
-        let command = match dice.roll(8) {
+        let command = match dice.roll(9) {
             0 | 1 => format!("APPEND INBOX (\\Draft) {{4+}}\r\n{:04}", dice.roll(10_000)),
             2 => "EXPUNGE".to_owned(),
             3 if number > 0 => format!("MOVE {number} Archive"),
             4 if number > 0 => format!("COPY {number} INBOX"),
             5 if number > 0 => format!("STORE {number} {sign}FLAGS.SILENT {flag}"),
             6 | 7 if number > 0 => format!("STORE {number} {sign}FLAGS {flag}"),
+            8 if number > 0 => format!("REPLACE {number} INBOX (\\Draft) {{4+}}\r\n{:04}", dice.roll(10_000)),
             _ => "NOOP".to_owned(),
         };
         let (lines, answer) = client.command(&command).await;
-        assert!(answer.starts_with("OK"), "{command}: {answer}");
+        // What another session removed is not replaced.
+        let lost = command.starts_with("REPLACE") && answer.starts_with("NO [NONEXISTENT]");
+        assert!(answer.starts_with("OK") || lost, "{command}: {answer}");
         model.hear(&lines);
         // A silent change is known to whoever made it; asking settles what it became.
         if command.contains("SILENT") {

@@ -6,6 +6,7 @@ use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
 use keys::DataKey;
+use mailgw::directory::{Ended, Endings};
 use mailgw::mailbox::{Delivery, MessageStore, standard_folders};
 use mailgw::wire::imap::{Accounts, Imap, Limits, LoginRefusal};
 use policies::mailbox::MailboxNumber;
@@ -18,7 +19,7 @@ use rustls::{ClientConfig, RootCertStore, ServerConfig};
 use store::{Batch, Memory, Store};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{broadcast, watch};
+use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio_rustls::TlsConnector;
 
@@ -34,7 +35,7 @@ static KEY: LazyLock<Arc<DataKey>> = LazyLock::new(|| {
 });
 
 /// With the mailboxes whose logins are over.
-struct TwoAccounts(broadcast::Sender<MailboxNumber>);
+struct TwoAccounts(Endings);
 
 impl Accounts for TwoAccounts {
     fn login(&self, user: &str, password: &Secret, _peer: IpAddr) -> Result<String, LoginRefusal> {
@@ -43,8 +44,8 @@ impl Accounts for TwoAccounts {
         if known { Ok(number.to_owned()) } else { Err(LoginRefusal::Denied) }
     }
 
-    fn ended(&self) -> broadcast::Receiver<MailboxNumber> {
-        self.0.subscribe()
+    fn ended(&self) -> Ended {
+        self.0.from_now()
     }
 }
 
@@ -57,7 +58,7 @@ pub struct Server {
     pub task: JoinHandle<()>,
     pub tls: watch::Sender<Arc<ServerConfig>>,
     pub certificate: CertificateDer<'static>,
-    ended: broadcast::Sender<MailboxNumber>,
+    ended: Endings,
 }
 
 /// A fresh certificate for localhost, and a configuration that serves it.
@@ -86,7 +87,7 @@ pub async fn start_on(store: Arc<dyn Store>, limits: Limits, imap: &str, imaps: 
     let (certificate, config) = certified();
     let (tls, receiver) = watch::channel(config);
     let (registry, shutdown) = (Registry::new(), Shutdown::new());
-    let ended = broadcast::Sender::new(8);
+    let ended = Endings::default();
     let server = Imap::new(Arc::clone(&messages), Arc::new(TwoAccounts(ended.clone())), receiver, Arc::new(SystemClock), limits, &registry).unwrap();
     let (imap, imaps) = (TcpListener::bind(imap).await.unwrap(), TcpListener::bind(imaps).await.unwrap());
     let addresses = (imap.local_addr().unwrap(), imaps.local_addr().unwrap());
@@ -118,7 +119,7 @@ impl Server {
 
     /// As when the mailbox is closed or has another password.
     pub fn end_logins(&self, number: &str) {
-        self.ended.send(MailboxNumber::parse(number).unwrap()).unwrap();
+        self.ended.end(MailboxNumber::parse(number).unwrap());
     }
 
     pub fn metric(&self, series: &str) -> String {
@@ -160,6 +161,14 @@ impl Client {
         let count = read.unwrap_or(0);
         self.held.extend_from_slice(&buffer[..count]);
         count > 0
+    }
+
+    /// Whatever has come, or comes next.
+    pub async fn some(&mut self) -> Vec<u8> {
+        if self.held.is_empty() {
+            assert!(self.more().await, "the connection ended");
+        }
+        std::mem::take(&mut self.held)
     }
 
     /// Octets, literals included.

@@ -6,6 +6,7 @@ mod harness;
 mod letters;
 mod limits;
 mod mail;
+mod newer;
 mod resync;
 mod search;
 

@@ -10,9 +10,10 @@ use super::number::MailboxNumber;
 use crate::document::{PolicyError, read};
 
 /// Extensions of IMAP that can be switched off, by the names that CAPABILITY gives them.
-pub const EXTENSIONS: [&str; 22] = [
-    "APPENDLIMIT", "BINARY", "CONDSTORE", "ESEARCH", "ID", "IDLE", "LIST-EXTENDED", "LIST-STATUS", "LITERAL+", "MOVE", "NAMESPACE", "OBJECTID",
-    "PREVIEW", "QRESYNC", "QUOTA", "SEARCHRES", "SORT", "SPECIAL-USE", "STATUS=SIZE", "THREAD", "UIDPLUS", "WITHIN",
+pub const EXTENSIONS: [&str; 33] = [
+    "APPENDLIMIT", "BINARY", "COMPRESS=DEFLATE", "CONDSTORE", "ESEARCH", "ESORT", "ID", "IDLE", "IMAP4REV2", "LIST-EXTENDED", "LIST-STATUS", "LITERAL+",
+    "METADATA", "MOVE", "MULTIAPPEND", "NAMESPACE", "OBJECTID", "PARTIAL", "PREVIEW", "QRESYNC", "QUOTA", "REPLACE", "SAVEDATE", "SEARCHRES", "SORT",
+    "SPECIAL-USE", "STATUS=SIZE", "THREAD", "UIDONLY", "UIDPLUS", "UNAUTHENTICATE", "UTF8=ACCEPT", "WITHIN",
 ];
 /// Mailboxes with switches of their own.
 const MAX_MAILBOXES: usize = 10_000;

@@ -12,4 +12,4 @@ pub use clients::{ClientPolicy, EXTENSIONS};
 pub use number::MailboxNumber;
 pub use password::PasswordError;
 pub use policy::{MailboxKind, MailboxPolicy, SHIPPED};
-pub use sending::{Allowance, SendingPolicy};
+pub use sending::{Allowance, Conversation, SendingPolicy};

@@ -41,6 +41,10 @@ pub struct MailboxPolicy {
     recipients: usize,
     min_password: usize,
     max_password: usize,
+    notice_bytes: u64,
+    arrange_bytes: u64,
+    arrange_bytes_of_all: u64,
+    compressed: usize,
     sending: SendingPolicy,
     clients: ClientPolicy,
 }
@@ -59,6 +63,15 @@ struct Limits {
     mailbox_bytes: MailboxBytes,
     message: Message,
     password: Password,
+    notices: Notices,
+    arranging: Arranging,
+    compression: CompressionLimits,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct CompressionLimits {
+    connections: Spanned<u32>,
 }
 
 #[derive(Deserialize)]
@@ -80,6 +93,19 @@ struct Message {
 struct Password {
     min_characters: Spanned<u16>,
     max_bytes: Spanned<u16>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Notices {
+    reserve_bytes: Spanned<u64>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Arranging {
+    bytes_of_one: Spanned<u64>,
+    bytes_of_all: Spanned<u64>,
 }
 
 impl MailboxPolicy {
@@ -107,6 +133,11 @@ impl MailboxPolicy {
         if !(64..=1024).contains(max.get_ref()) {
             return Err(PolicyError::at(file, text, Some(max.span()), "a password has at most 64 to 1024 bytes"));
         }
+        let compressed = *limits.compression.connections.get_ref();
+        if !(1..=100_000).contains(&compressed) {
+            return Err(PolicyError::at(file, text, Some(limits.compression.connections.span()), "connections are 1 to 100000"));
+        }
+        let arrange_bytes = within(&limits.arranging.bytes_of_one, 1 << 20, 1 << 32)?;
         Ok(Self {
             min_alias: names.min,
             max_alias: names.max,
@@ -118,6 +149,10 @@ impl MailboxPolicy {
             recipients: recipients as usize,
             min_password: usize::from(min.into_inner()),
             max_password: usize::from(max.into_inner()),
+            notice_bytes: within(&limits.notices.reserve_bytes, 65_536, 1 << 30)?,
+            arrange_bytes,
+            arrange_bytes_of_all: within(&limits.arranging.bytes_of_all, arrange_bytes, 1 << 36)?,
+            compressed: compressed as usize,
             sending: SendingPolicy::parse(sending)?,
             clients: ClientPolicy::parse(clients)?,
         })
@@ -151,6 +186,21 @@ impl MailboxPolicy {
             MailboxKind::Citizen => self.citizen_bytes,
             MailboxKind::Institution => self.institution_bytes,
         }
+    }
+
+    /// Bytes beyond a full mailbox's own, for what the gateway itself has to tell its owner.
+    pub fn notice_bytes(&self) -> u64 {
+        self.notice_bytes
+    }
+
+    /// Memory for what SORT and THREAD read: of one, and of all at one time.
+    pub fn arrange_bytes(&self) -> (u64, u64) {
+        (self.arrange_bytes, self.arrange_bytes_of_all)
+    }
+
+    /// Connections that are compressed at one time.
+    pub fn compressed(&self) -> usize {
+        self.compressed
     }
 
     /// The most bytes of one message.
@@ -187,6 +237,9 @@ impl MailboxPolicy {
         line("recipients of a message", self.recipients.to_string());
         line("password characters, at least", self.min_password.to_string());
         line("password bytes, at most", self.max_password.to_string());
+        line("bytes beyond it for notices of the gateway", self.notice_bytes.to_string());
+        line("bytes that messages being ordered take", format!("{} for one order, {} for all", self.arrange_bytes, self.arrange_bytes_of_all));
+        line("connections compressed at one time", self.compressed.to_string());
         self.sending.resolved(&mut text);
         self.clients.resolved(&mut text);
         text

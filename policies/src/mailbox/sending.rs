@@ -28,6 +28,21 @@ pub struct SendingPolicy {
     per_destination: usize,
     per_sender: usize,
     at_once: usize,
+    conversation: Conversation,
+}
+
+/// How long another server may take.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Conversation {
+    pub connect_seconds: u32,
+    pub reply_seconds: u32,
+    /// For the next piece of a message to be taken.
+    pub piece_seconds: u32,
+    /// For the reply to a whole message.
+    pub end_seconds: u32,
+    /// For all of one try, and beside it a second for so many bytes.
+    pub whole_seconds: u32,
+    pub least_bytes_per_second: u32,
 }
 
 #[derive(Deserialize)]
@@ -36,6 +51,18 @@ struct Document {
     citizen: AllowanceWords,
     institution: AllowanceWords,
     queue: QueueWords,
+    conversation: ConversationWords,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct ConversationWords {
+    connect_seconds: Spanned<u32>,
+    reply_seconds: Spanned<u32>,
+    piece_seconds: Spanned<u32>,
+    end_seconds: Spanned<u32>,
+    whole_seconds: Spanned<u32>,
+    least_bytes_per_second: Spanned<u32>,
 }
 
 #[derive(Deserialize)]
@@ -62,7 +89,7 @@ const MILLIS_PER_HOUR: u64 = 60 * MILLIS_PER_MINUTE;
 
 impl SendingPolicy {
     pub(super) fn parse((file, text): (&str, &str)) -> Result<Self, PolicyError> {
-        let Document { citizen, institution, queue } = read(file, text)?;
+        let Document { citizen, institution, queue, conversation } = read(file, text)?;
         let within = |value: &Spanned<u32>, least: u32, most: u32, unit: &str| {
             let fits = (least..=most).contains(value.get_ref());
             if fits { Ok(*value.get_ref()) } else { Err(PolicyError::at(file, text, Some(value.span()), format!("it is {least} to {most} {unit}"))) }
@@ -85,6 +112,16 @@ impl SendingPolicy {
         let per_destination = within(&queue.per_destination, 1, 100, "messages")?;
         let at_once = within(&queue.at_once, per_destination, 1_000, "messages, no fewer than for one domain")?;
         let per_sender = within(&queue.per_sender, 1, at_once, "messages, no more than to all")?;
+        // spec: rfc5321#4.5.3.2
+        let end_seconds = within(&conversation.end_seconds, 600, 3_600, "seconds")?;
+        let conversation = Conversation {
+            connect_seconds: within(&conversation.connect_seconds, 5, 300, "seconds")?,
+            reply_seconds: within(&conversation.reply_seconds, 300, 3_600, "seconds")?,
+            piece_seconds: within(&conversation.piece_seconds, 180, 3_600, "seconds")?,
+            end_seconds,
+            whole_seconds: within(&conversation.whole_seconds, end_seconds, 86_400, "seconds, no fewer than for the reply to a message")?,
+            least_bytes_per_second: within(&conversation.least_bytes_per_second, 1_024, 1 << 20, "bytes a second")?,
+        };
         let (citizen, institution) = (allowance(&citizen)?, allowance(&institution)?);
         Ok(Self {
             citizen,
@@ -95,6 +132,7 @@ impl SendingPolicy {
             per_destination: per_destination as usize,
             per_sender: per_sender as usize,
             at_once: at_once as usize,
+            conversation,
         })
     }
 
@@ -135,6 +173,11 @@ impl SendingPolicy {
         self.at_once
     }
 
+    /// How long another server may take.
+    pub fn conversation(&self) -> Conversation {
+        self.conversation
+    }
+
     pub(super) fn resolved(&self, text: &mut String) {
         let mut line = |name: &str, value: String| {
             // Writing into a string cannot fail.
@@ -149,5 +192,8 @@ impl SendingPolicy {
         line("hours until it is returned", self.give_up_hours.to_string());
         line("hours until it is called late", self.late_after_hours.to_string());
         line("messages on their way at once", format!("{} to one domain, {} of one sender, {} to all", self.per_destination, self.per_sender, self.at_once));
+        let Conversation { connect_seconds, reply_seconds, piece_seconds, end_seconds, whole_seconds, least_bytes_per_second } = self.conversation;
+        line("seconds for another server", format!("{connect_seconds} to be reached, {reply_seconds} for a reply, {piece_seconds} for a piece, {end_seconds} for the reply to a message"));
+        line("seconds for a try", format!("{whole_seconds}, and one for each {least_bytes_per_second} bytes"));
     }
 }

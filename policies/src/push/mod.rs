@@ -19,6 +19,8 @@ pub struct PushLimits {
     /// Bytes of an upload, unpacked, for each row of its manifest.
     pub row_bytes: u32,
     pub open_jobs: u32,
+    /// Rows of all bureaus that wait or are being delivered, unpacked.
+    pub held_megabytes: u32,
     pub wait_seconds: u32,
     pub abandoned_days: u32,
 }
@@ -31,6 +33,7 @@ struct Written {
     requests_per_hour: Spanned<u32>,
     row_bytes: Spanned<u32>,
     open_jobs: Spanned<u32>,
+    held_megabytes: Spanned<u32>,
     wait_seconds: Spanned<u32>,
     abandoned_days: Spanned<u32>,
 }
@@ -50,6 +53,7 @@ impl PushLimits {
             requests_per_hour: within(&written.requests_per_hour, 60, 10_000_000)?,
             row_bytes: within(&written.row_bytes, 1_024, 65_536)?,
             open_jobs: within(&written.open_jobs, 1, 1_000)?,
+            held_megabytes: within(&written.held_megabytes, 64, 1 << 22)?,
             wait_seconds: within(&written.wait_seconds, 1, 300)?,
             abandoned_days: within(&written.abandoned_days, 1, 366)?,
         })
@@ -58,6 +62,11 @@ impl PushLimits {
     /// The most bytes of an upload for so many rows, unpacked; a header line counts as sixteen.
     pub fn upload_bytes(&self, rows: u64) -> u64 {
         rows.saturating_add(16).saturating_mul(u64::from(self.row_bytes))
+    }
+
+    /// The most bytes of rows that are held, unpacked, of all bureaus together.
+    pub fn held_bytes(&self) -> u64 {
+        u64::from(self.held_megabytes) << 20
     }
 
     /// As the program understands it.
@@ -69,6 +78,7 @@ impl PushLimits {
             ("requests in an hour", self.requests_per_hour),
             ("bytes of an upload for each row", self.row_bytes),
             ("jobs that have not ended", self.open_jobs),
+            ("megabytes of rows held, of all bureaus", self.held_megabytes),
             ("seconds a question waits", self.wait_seconds),
             ("days until an upload is abandoned", self.abandoned_days),
         ] {
@@ -87,7 +97,7 @@ mod tests {
     fn the_shipped_limits_are_read_and_senseless_ones_are_not() {
         let limits = PushLimits::parse(SHIPPED).unwrap();
         assert_eq!((limits.upload_bytes(0), limits.upload_bytes(u64::MAX)), (16 * 4_096, u64::MAX));
-        assert!(limits.resolved().lines().count() == 8);
+        assert!(limits.resolved().lines().count() == 9);
         let (file, text) = SHIPPED[0];
         for (from, to) in [("open_jobs = 16", "open_jobs = 0"), ("wait_seconds = 60", "wait_seconds = 3600"), ("row_bytes", "row_byte"), ("abandoned_days = 7", "")] {
             let wrong = text.replace(from, to);

@@ -17,6 +17,8 @@ pub struct MessageInfo {
     pub flags: Flags,
     pub modseq: u64,
     pub internal_date: OffsetDateTime,
+    /// When it came into this mailbox, where that was kept. spec: rfc8514#3
+    pub saved: Option<OffsetDateTime>,
     /// Octets of the message as stored, which are the octets [`Answer::Bytes`] brings.
     pub size: u64,
     /// Which content it is: the same for a message and its copies, never another's.
@@ -54,6 +56,16 @@ pub struct Hits {
 /// without control characters.
 pub type MailboxName = String;
 
+/// A message that a client brings.
+#[derive(Clone)]
+pub struct NewMessage {
+    pub flags: Flags,
+    pub internal_date: Option<OffsetDateTime>,
+    pub bytes: Vec<u8>,
+    /// It was said that its header may hold UTF-8. spec: rfc9755#4
+    pub utf8: bool,
+}
+
 /// Work for the server. Each one is answered by one [`Answer`]; the mailbox meant by those without a name is the opened one.
 /// `uids` ascend, are not empty, and were in the mailbox as this session saw it: the server skips those gone meanwhile.
 pub enum Request {
@@ -71,8 +83,10 @@ pub enum Request {
     Find { needles: Vec<Needle> },
     /// Answer: `Stored`. With `unchanged_since`, messages of a higher MODSEQ stay as they are. spec: rfc7162#3.1.3
     Store { uids: Vec<u32>, op: StoreOp, flags: Flags, unchanged_since: Option<u64> },
-    /// Answer: `Appended` when durable, or `Refused` (`TryCreate`, `OverQuota`, …).
-    Append { mailbox: MailboxName, flags: Flags, internal_date: Option<OffsetDateTime>, bytes: Vec<u8> },
+    /// All or none. Answer: `Appended` when durable, or `Refused` (`TryCreate`, `OverQuota`, …).
+    Append { mailbox: MailboxName, messages: Vec<NewMessage> },
+    /// The message in, and the one with this uid out of the opened mailbox, or neither. Answer: as for `Append`. spec: rfc8508#3
+    Replace { uid: u32, mailbox: MailboxName, message: NewMessage },
     /// All or none. Answer: `Copied` or `Refused`.
     Copy { uids: Vec<u32>, to: MailboxName },
     /// All or none, in one commit. Answer: `Copied` (what moved) or `Refused`.
@@ -91,6 +105,14 @@ pub enum Request {
     Quota,
     /// Answer: `Time`.
     Time,
+    /// All annotations of a mailbox, or of the account as a whole. Answer: `Metadata` or `Refused`.
+    Metadata { mailbox: Option<MailboxName> },
+    /// Sets or removes them, all or none. Answer: `Done` or `Refused`.
+    SetMetadata { mailbox: Option<MailboxName>, values: Vec<(String, Option<Vec<u8>>)> },
+    /// May the connection be compressed? Answer: `Done` or `Refused`.
+    Compress,
+    /// The login is over, the connection is not. Answer: `Done` or `Refused`.
+    Unauthenticate,
     /// The opened mailbox is left: no more changes are pushed. Answer: `Done`.
     Close,
     /// What was said so far goes out before more is made, so that an answer is never whole in memory. Answer: `Done`.
@@ -108,6 +130,11 @@ impl Request {
             Request::Find { .. } => "Find",
             Request::Store { .. } => "Store",
             Request::Append { .. } => "Append",
+            Request::Replace { .. } => "Replace",
+            Request::Metadata { .. } => "Metadata",
+            Request::SetMetadata { .. } => "SetMetadata",
+            Request::Compress => "Compress",
+            Request::Unauthenticate => "Unauthenticate",
             Request::Copy { .. } => "Copy",
             Request::Move { .. } => "Move",
             Request::Expunge { .. } => "Expunge",
@@ -149,7 +176,10 @@ pub enum Answer {
     Found { known: Vec<u64>, hits: Vec<Hits> },
     /// The messages as they are after the change, and the uids of those left alone, both ascending.
     Stored { after: Vec<MessageInfo>, modified: Vec<u32> },
-    Appended { uid_validity: u32, uid: u32 },
+    /// In the order in which they were brought.
+    Appended { uid_validity: u32, uids: Vec<u32> },
+    /// Entries and their values, by the names of the entries, ascending.
+    Metadata(Vec<(String, Vec<u8>)>),
     /// `from[i]` became `to[i]`; both ascend.
     Copied { uid_validity: u32, from: Vec<u32>, to: Vec<u32> },
     /// The uids that were removed.
@@ -235,6 +265,8 @@ pub enum RefusalCode {
     OverQuota,
     /// A damaged or failed store; a person has to look.
     ServerBug,
+    /// spec: rfc5464#4.3
+    TooManyAnnotations,
     /// The target of APPEND, COPY or MOVE does not exist and may be created.
     TryCreate,
     /// The store cannot be reached or written now.
@@ -254,6 +286,7 @@ impl RefusalCode {
             RefusalCode::NonExistent => "NONEXISTENT",
             RefusalCode::OverQuota => "OVERQUOTA",
             RefusalCode::ServerBug => "SERVERBUG",
+            RefusalCode::TooManyAnnotations => "METADATA TOOMANY",
             RefusalCode::TryCreate => "TRYCREATE",
             RefusalCode::Unavailable => "UNAVAILABLE",
         }
@@ -279,6 +312,8 @@ pub enum Output {
     /// After what was sent: begin TLS, then call [`super::session::Session::tls_started`]. Plaintext read before that is
     /// already thrown away here; the server drops what its own buffers hold.
     StartTls,
+    /// After what was sent: both directions are compressed, in raw DEFLATE. Nothing that was read before counts. spec: rfc4978#3
+    Compress,
     /// After what was sent: close the connection.
     Close,
 }

@@ -53,7 +53,25 @@ extensions! {
     Binary = "BINARY" as "BINARY",
     Quota = "QUOTA" as "QUOTA QUOTA=RES-STORAGE QUOTA=RES-MESSAGE",
     AppendLimit = "APPENDLIMIT" as "APPENDLIMIT",
+    /// Offered where all that it is made of is on.
+    Rev2 = "IMAP4REV2" as "IMAP4rev2",
+    Utf8 = "UTF8=ACCEPT" as "UTF8=ACCEPT",
+    MultiAppend = "MULTIAPPEND" as "MULTIAPPEND",
+    Replace = "REPLACE" as "REPLACE",
+    SaveDate = "SAVEDATE" as "SAVEDATE",
+    Partial = "PARTIAL" as "PARTIAL",
+    UidOnly = "UIDONLY" as "UIDONLY",
+    ESort = "ESORT" as "ESORT",
+    Compress = "COMPRESS=DEFLATE" as "COMPRESS=DEFLATE",
+    Unauthenticate = "UNAUTHENTICATE" as "UNAUTHENTICATE",
+    Metadata = "METADATA" as "METADATA",
 }
+
+/// What IMAP4rev2 contains. spec: rfc9051#appendix-E
+const PARTS_OF_REV2: [Extension; 12] = [
+    Extension::Idle, Extension::Namespace, Extension::UidPlus, Extension::Move, Extension::SpecialUse, Extension::ESearch, Extension::SearchRes, Extension::StatusSize,
+    Extension::ListExtended, Extension::ListStatus, Extension::Binary, Extension::LiteralPlus,
+];
 
 /// Some of them.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -76,8 +94,10 @@ impl Extensions {
         Self(self.0 | others.0)
     }
 
+    /// Of those that are off: whether this one is.
     pub fn has(self, one: Extension) -> bool {
-        self.0 & 1 << one as u32 != 0
+        let lacks_part = || one == Extension::Rev2 && PARTS_OF_REV2.iter().any(|part| self.has(*part));
+        self.0 & 1 << one as u32 != 0 || lacks_part()
     }
 }
 
@@ -96,8 +116,23 @@ fn used(command: &Command) -> Vec<Extension> {
         Command::Expunge { uids: Some(_) } => used.push(Extension::UidPlus),
         Command::Move { .. } => used.push(Extension::Move),
         Command::GetQuota { .. } | Command::GetQuotaRoot(_) | Command::SetQuota => used.push(Extension::Quota),
-        Command::Sort { key, .. } => {
+        Command::Append { messages, .. } => {
+            used.extend((messages.len() > 1).then_some(Extension::MultiAppend));
+            used.extend(messages.iter().any(|message| message.utf8).then_some(Extension::Utf8));
+        }
+        Command::Replace { message, .. } => {
+            used.push(Extension::Replace);
+            used.extend(message.utf8.then_some(Extension::Utf8));
+        }
+        Command::Compress { .. } => used.push(Extension::Compress),
+        Command::Unauthenticate => used.push(Extension::Unauthenticate),
+        Command::GetMetadata { .. } | Command::SetMetadata { .. } => used.push(Extension::Metadata),
+        Command::Sort { told, key, .. } => {
             used.push(Extension::Sort);
+            if let Some(told) = told {
+                used.push(Extension::ESort);
+                used.extend(told.partial.map(|_| Extension::Partial));
+            }
             keys(key, &mut used);
         }
         Command::Thread { key, .. } => {
@@ -108,6 +143,7 @@ fn used(command: &Command) -> Vec<Extension> {
             if let Some(told) = told {
                 used.push(Extension::ESearch);
                 used.extend(told.save.then_some(Extension::SearchRes));
+                used.extend(told.partial.map(|_| Extension::Partial));
             }
             keys(key, &mut used);
         }
@@ -118,13 +154,15 @@ fn used(command: &Command) -> Vec<Extension> {
             used.extend(resync.as_ref().map(|_| Extension::QResync));
         }
         Command::Store { unchanged_since: Some(_), .. } => used.push(Extension::CondStore),
-        Command::Fetch { items, since, vanished, .. } => {
+        Command::Fetch { items, since, vanished, partial, .. } => {
+            used.extend(partial.map(|_| Extension::Partial));
             used.extend(since.map(|_| Extension::CondStore));
             used.extend(vanished.then_some(Extension::QResync));
             used.extend(items.iter().filter_map(|item| match item {
                 Item::ModSeq => Some(Extension::CondStore),
                 Item::EmailId | Item::ThreadId => Some(Extension::ObjectId),
                 Item::Preview => Some(Extension::Preview),
+                Item::SaveDate => Some(Extension::SaveDate),
                 Item::Binary { .. } | Item::BinarySize { .. } => Some(Extension::Binary),
                 _ => None,
             }));
@@ -141,6 +179,7 @@ fn keys(key: &Key, used: &mut Vec<Extension>) {
     match key {
         Key::Older(_) | Key::Younger(_) => used.push(Extension::Within),
         Key::Content(_) => used.push(Extension::ObjectId),
+        Key::SavedBefore(_) | Key::SavedOn(_) | Key::SavedSince(_) => used.push(Extension::SaveDate),
         Key::ModSeq(_) => used.push(Extension::CondStore),
         Key::Not(key) => keys(key, used),
         Key::Or(left, right) => {

@@ -143,13 +143,24 @@ impl Framer {
         Framed::Broken { tag, reason }
     }
 
-    /// The message of APPEND may be large; the literal right after the word is the mailbox.
+    /// Messages of APPEND and REPLACE may be large, all of one command together as the largest; the literal in the place of the mailbox is not.
     fn limit(&self) -> usize {
-        let mut words = self.frame.text.split(|b| *b == b' ').skip(1);
-        let append = words.next().is_some_and(|word| word.eq_ignore_ascii_case(b"APPEND"));
-        let mailbox = words.count() <= 1 && self.frame.literals.is_empty();
-        let taken = self.frame.literals.iter().any(|literal| literal.len() > MAX_LITERAL);
-        if append && !mailbox && !taken { self.append_limit.max(MAX_LITERAL) } else { MAX_LITERAL }
+        let mut words = self.frame.text.split(|b| *b == b' ').skip(1).peekable();
+        let is = |word: &&[u8], name: &[u8]| word.eq_ignore_ascii_case(name);
+        if words.peek().is_some_and(|word| is(word, b"UID")) {
+            words.next();
+        }
+        // Arguments up to the mailbox.
+        let before = match words.next() {
+            Some(word) if is(&word, b"APPEND") => 1,
+            Some(word) if is(&word, b"REPLACE") => 2,
+            _ => return MAX_LITERAL,
+        };
+        if words.count() <= before && self.frame.literals.is_empty() {
+            return MAX_LITERAL;
+        }
+        let taken: usize = self.frame.literals.iter().map(Vec::len).sum();
+        self.append_limit.max(MAX_LITERAL).saturating_sub(taken)
     }
 
     /// Moves octets into the last literal; true when it is whole.
@@ -265,6 +276,12 @@ mod tests {
         assert_eq!(events(&mut framer, b"a APPEND {8193}\r\n"), ["dropped Some(\"a\") true"]);
         assert_eq!(events(&mut framer, b"a APPEND x {99999999999999999999999}\r\n"), ["dropped Some(\"a\") true"]);
         assert_eq!(events(&mut framer, b"a APPEND x {20000}\r\n"), ["+"]);
+        framer.clear();
+        // Several messages of one command have the bound of one, and so has one that replaces another.
+        assert_eq!(events(&mut framer, b"a APPEND x {15000+}\r\n").len(), 0);
+        assert_eq!(events(&mut framer, &[&[b'x'; 15_000], &b" {5001}\r\n"[..]].concat()), ["dropped Some(\"a\") true"]);
+        assert_eq!(events(&mut framer, b"a UID REPLACE 4 {8193}\r\n"), ["dropped Some(\"a\") true"]);
+        assert_eq!(events(&mut framer, b"a UID REPLACE 4 x {20000}\r\n"), ["+"]);
         framer.clear();
         assert_eq!(events(&mut framer, b"a NOOP\nb NOOP\r\n"), ["dropped Some(\"a\") false", "b NOOP\\r\\n []"]);
         assert_eq!(events(&mut framer, b"a LOGIN {8193+}\r\nb NOOP\r\n"), ["broken Some(\"a\")"]);

@@ -1,5 +1,7 @@
 //! A client and the mailbox in memory it talks to: `C:` lines go in, `S:` lines must come out, `!` lines are other sessions'
 //! changes.
+use std::collections::BTreeMap;
+
 use protocol::imap::exchange::*;
 use protocol::imap::extension::Extensions;
 use protocol::imap::session::{Session, Settings};
@@ -20,13 +22,14 @@ pub struct Fake {
     pub damaged: u32,
     /// Uids removed, each with the MODSEQ of its removal.
     pub removed: Vec<(u32, u64)>,
+    pub notes: BTreeMap<(Option<String>, String), Vec<u8>>,
     /// The requests of the last command.
     pub asked: Vec<String>,
 }
 
 impl Fake {
     fn new() -> Self {
-        let mut fake = Self { mails: Vec::new(), next: 4, modseq: 1, damaged: 0, removed: Vec::new(), asked: Vec::new() };
+        let mut fake = Self { mails: Vec::new(), next: 4, modseq: 1, damaged: 0, removed: Vec::new(), notes: BTreeMap::new(), asked: Vec::new() };
         fake.add(MAIL.to_vec(), Flags::new());
         fake.add(b"Subject: two\r\n\r\nbody\r\n".to_vec(), Flags::new().with(SystemFlag::Seen));
         fake
@@ -34,7 +37,7 @@ impl Fake {
 
     pub fn add(&mut self, bytes: Vec<u8>, flags: Flags) -> MessageInfo {
         let internal_date = datetime!(2024-10-01 10:00 +8);
-        let info = MessageInfo { uid: self.next, flags, modseq: self.modseq, internal_date, size: bytes.len() as u64, content: u64::from(self.next) };
+        let info = MessageInfo { uid: self.next, flags, modseq: self.modseq, internal_date, saved: Some(datetime!(2024-10-02 09:00 +8)), size: bytes.len() as u64, content: u64::from(self.next) };
         self.next += 1;
         self.mails.push(Mail { info: info.clone(), bytes });
         info
@@ -84,7 +87,27 @@ impl Fake {
                 }
                 Answer::Stored { after, modified }
             }
-            Request::Append { mailbox, flags, bytes, .. } => Self::mailbox(&mailbox).unwrap_or_else(|| Answer::Appended { uid_validity: 9, uid: self.add(bytes, flags).uid }),
+            Request::Append { mailbox, messages } => Self::mailbox(&mailbox).unwrap_or_else(|| {
+                Answer::Appended { uid_validity: 9, uids: messages.into_iter().map(|message| self.add(message.bytes, message.flags).uid).collect() }
+            }),
+            Request::Replace { uid, mailbox, message } => Self::mailbox(&mailbox).unwrap_or_else(|| {
+                self.remove(&[uid]);
+                Answer::Appended { uid_validity: 9, uids: vec![self.add(message.bytes, message.flags).uid] }
+            }),
+            Request::Metadata { mailbox } => {
+                let of = self.notes.iter().filter(|((owner, _), _)| *owner == mailbox);
+                Answer::Metadata(of.map(|((_, entry), value)| (entry.clone(), value.clone())).collect())
+            }
+            Request::SetMetadata { mailbox, values } => {
+                for (entry, value) in values {
+                    let place = (mailbox.clone(), entry);
+                    match value {
+                        Some(value) => drop(self.notes.insert(place, value)),
+                        None => drop(self.notes.remove(&place)),
+                    }
+                }
+                if self.notes.len() > 3 { refused(RefusalCode::TooManyAnnotations) } else { Answer::Done }
+            }
             Request::Copy { uids, to } => Self::mailbox(&to).unwrap_or_else(|| Answer::Copied { uid_validity: 7, to: (1..).take(uids.len()).collect(), from: uids }),
             Request::Move { uids, to } => Self::mailbox(&to).unwrap_or_else(|| {
                 self.remove(&uids);
@@ -109,6 +132,9 @@ impl Fake {
     }
 }
 
+/// Octets that a SORT or THREAD of this client may keep.
+pub const ARRANGE_LIMIT: usize = 4 << 20;
+
 pub struct Client {
     pub session: Session,
     pub fake: Fake,
@@ -117,6 +143,7 @@ pub struct Client {
     pub longest: usize,
     pub closed: bool,
     pub tls: bool,
+    pub compressed: bool,
 }
 
 impl Client {
@@ -125,8 +152,8 @@ impl Client {
     }
 
     pub fn without(tls: bool, off: Extensions) -> Self {
-        let (session, greeting) = Session::new(Settings { tls, starttls: true, append_limit: 20_000, off });
-        let mut client = Self { session, fake: Fake::new(), said: Vec::new(), longest: 0, closed: false, tls };
+        let (session, greeting) = Session::new(Settings { tls, starttls: true, append_limit: 20_000, arrange_limit: ARRANGE_LIMIT, off });
+        let mut client = Self { session, fake: Fake::new(), said: Vec::new(), longest: 0, closed: false, tls, compressed: false };
         client.take(greeting);
         client
     }
@@ -148,6 +175,7 @@ impl Client {
                         self.session.tls_started();
                         self.tls = true;
                     }
+                    Output::Compress => self.compressed = true,
                     Output::Close => self.closed = true,
                 }
             }

@@ -157,6 +157,30 @@ fn circles_and_long_chains_are_told_once_each() {
 }
 
 #[test]
+fn what_an_order_keeps_of_its_messages_is_bounded() {
+    let mut client = Client::new(true);
+    let references: String = (0..100).map(|n| format!(" <{}@{n}>\r\n", "x".repeat(480))).collect();
+    for _ in 0..80 {
+        client.fake.add(format!("Subject: s\r\nReferences:{references}\r\nx").into_bytes(), Flags::new());
+    }
+    client.send(b"a LOGIN a@b.cn pw\r\nb SELECT INBOX\r\n");
+    client.script("C: c THREAD REFERENCES UTF-8 ALL\nS: c NO [LIMIT] These are too many to be arranged; search for fewer\n");
+    assert_eq!(client.session.kept(), 0);
+    // What is not asked for is not kept.
+    assert!(client.send(b"d SORT (SUBJECT) UTF-8 ALL\r\n").ends_with("d OK Sorted\r\n"));
+    // All sessions together keep too much: this one gives up, and goes on with what it is told next.
+    let mut out = client.session.receive(b"e THREAD REFERENCES UTF-8 ALL\r\nf NOOP\r\n");
+    for _ in 0..3 {
+        assert!(matches!(out.last(), Some(Output::Do(Request::Load { .. }))));
+        out = client.session.answer(Answer::Bytes(format!("Subject: s\r\nReferences:{references}\r\nx").into_bytes().into()));
+    }
+    assert!(client.session.kept() > 100_000);
+    let said: Vec<u8> = client.session.shed().into_iter().flat_map(|output| if let Output::Send(bytes) = output { bytes } else { Vec::new() }).collect();
+    assert_eq!(String::from_utf8(said).unwrap(), "e NO [LIMIT] Too much is being arranged at this moment; try again later\r\nf OK Done\r\n");
+    assert_eq!(client.session.kept(), 0);
+}
+
+#[test]
 fn what_is_switched_off_is_not_offered_and_not_taken() {
     let off = Extensions::named(["qresync", "SORT", "MOVE", "OBJECTID", "ESEARCH", "WITHIN", "LIST-STATUS", "BINARY", "unknown"]);
     let mut client = Client::without(true, off);

@@ -3,6 +3,7 @@
 
 mod client;
 mod extensions;
+mod newer;
 mod resync;
 
 use client::Client;
@@ -240,7 +241,7 @@ fn a_search_tells_what_was_asked_for_and_is_kept() {
         C: m COPY $ &U,BTFw-
         S: m OK No such messages
         C: n SEARCH RETURN (BEST) ALL
-        S: n BAD Expected MIN, MAX, ALL, COUNT or SAVE
+        S: n BAD Expected MIN, MAX, ALL, COUNT, PARTIAL or SAVE
         C: o FETCH $,1 UID
         S: o BAD Expected one space
         "#,
@@ -313,7 +314,7 @@ fn a_silent_store_tells_what_others_changed() {
 #[test]
 fn what_a_silent_client_is_not_told_is_bounded_and_told_once() {
     let mut client = Client::selected();
-    let info = |uid, modseq, flags: Flags| MessageInfo { uid, flags, modseq, internal_date: datetime!(2024-10-01 10:00 +8), size: 1, content: u64::from(uid) };
+    let info = |uid, modseq, flags: Flags| MessageInfo { uid, flags, modseq, internal_date: datetime!(2024-10-01 10:00 +8), saved: None, size: 1, content: u64::from(uid) };
     for round in 0..50 {
         let flagged = if round % 2 == 0 { Flags::new() } else { Flags::new().with(SystemFlag::Flagged) };
         for change in [Change::Flags(info(4, 10 + round, flagged.clone())), Change::New(info(6, 10, Flags::new())), Change::Flags(info(6, 10 + round, flagged))] {

@@ -1,11 +1,10 @@
 //! A push that a bureau's own system sends over the network: opened with its signed manifest, its rows taken piece by
 //! piece, closed, then delivered by the same straight line as any other. Every step can be cut off and taken up again.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::io::Read;
 use std::sync::{Mutex, PoisonError};
 
-use policies::push::PushLimits;
 use runtime::exit::{Exit, Problem};
 use runtime::revocation::RevocationLists;
 use serde::{Deserialize, Serialize};
@@ -13,21 +12,19 @@ use store::{Batch, CommitError, Expectation, StoreError};
 use tokio::sync::{Notify, watch};
 
 use super::file::{Pieces, Source};
+use super::held;
 use super::trial::{self, Trial, Tried};
 use super::{Announced, Counts, Progress, PushError, Words, announced, known, push_from, report};
 use crate::gateway::{Gateway, unix_millis};
 use crate::record::event::{self, Event};
 use crate::record::evidence::ReadError;
-use crate::record::job::{Format, Job, PIECE_BYTES, State, piece_key, pieces_range, seal_piece};
+use crate::record::job::{Format, Job, PIECE_BYTES, State, piece_key, seal_piece};
 use crate::record::push::batch_key;
 use crate::record::{RecordError, body};
 use crate::sealer::Seal;
 
 /// Commits that lose a race are decided anew, this many times.
 const ATTEMPTS: usize = 16;
-/// Jobs and pieces looked at, or thrown away, at a time.
-const PAGE: usize = 256;
-const DAY_MILLIS: u64 = 86_400_000;
 
 #[derive(Debug, thiserror::Error)]
 pub enum JobError {
@@ -45,6 +42,8 @@ pub enum JobError {
     TooLong { limit: u64, rows: u64 },
     #[error("the rows cannot be read: {reason}; go on from the byte that the job shows")]
     Broken { reason: String },
+    #[error("the gateway holds as many rows of all bureaus as it may; go on from byte {durable} when some have been delivered")]
+    Full { durable: u64 },
     #[error("job {batch} is being delivered; pause it, or wait for its end")]
     Busy { batch: String },
     #[error(transparent)]
@@ -87,6 +86,7 @@ impl From<JobError> for Problem {
             JobError::Offset { .. } => (Exit::Conflict, "offset"),
             JobError::TooLong { .. } => (Exit::Refused, "too-long"),
             JobError::Broken { .. } => (Exit::Usage, "rows-broken"),
+            JobError::Full { .. } => (Exit::Unavailable, "rows-full"),
             JobError::Busy { .. } => (Exit::Conflict, "job-busy"),
             JobError::Record(_) => (Exit::Damaged, "store-damaged"),
             JobError::Commit(ref error) => crate::problem::store_class(error),
@@ -129,6 +129,8 @@ pub struct ShownJob {
 #[derive(Default)]
 pub struct Jobs {
     live: Mutex<HashMap<(String, String), Live>>,
+    /// Those that could not be looked at, which is said once.
+    troubled: Mutex<BTreeSet<(String, String)>>,
     /// Wakes whoever delivers.
     pub wake: Notify,
 }
@@ -148,6 +150,10 @@ impl Jobs {
         let shown = ShownJob::new(&job, counts(gateway, &job)?, unix_millis(gateway.clock.now()));
         let mut live = self.live.lock().unwrap_or_else(PoisonError::into_inner);
         Ok(live.entry(place(bureau, batch)).or_insert_with(|| Live { running: false, shown: watch::channel(shown).0 }).shown.subscribe())
+    }
+
+    pub(super) fn first_trouble(&self, bureau: &str, batch: &str) -> bool {
+        self.troubled.lock().unwrap_or_else(PoisonError::into_inner).insert(place(bureau, batch))
     }
 
     fn tell(&self, bureau: &str, batch: &str, change: impl FnOnce(&mut ShownJob)) {
@@ -203,7 +209,7 @@ fn counts(gateway: &Gateway, job: &Job) -> Result<Counts, JobError> {
 }
 
 /// A job and its record's bytes, which the next change expects.
-fn find(gateway: &Gateway, bureau: &str, batch: &str) -> Result<(Job, Vec<u8>), JobError> {
+pub(super) fn find(gateway: &Gateway, bureau: &str, batch: &str) -> Result<(Job, Vec<u8>), JobError> {
     let bytes = gateway.store.get(&Job::key(bureau, batch))?.ok_or_else(|| JobError::Unknown { batch: batch.to_owned() })?;
     Ok((Job::decode(&bytes)?, bytes))
 }
@@ -236,9 +242,7 @@ pub fn open(gateway: &Gateway, lists: &RevocationLists, jobs: &Jobs, at: (&str, 
     }
     // 3
     let limit = gateway.push_limits.open_jobs;
-    let (from, to) = Job::range(Some(bureau));
-    let open = scan(gateway, from, to, &|job| !job.state.is_final())?.len();
-    if open >= usize::try_from(limit).unwrap_or(usize::MAX) {
+    if held::open_of(gateway, bureau)? >= usize::try_from(limit).unwrap_or(usize::MAX) {
         return Err(JobError::TooMany { limit });
     }
     // 4
@@ -257,7 +261,7 @@ pub fn open(gateway: &Gateway, lists: &RevocationLists, jobs: &Jobs, at: (&str, 
         opened_unix_millis: millis,
         touched_unix_millis: millis,
     };
-    let mut write = Batch::new().expect(Expectation::Absent(Job::key(bureau, batch))).put(Job::key(bureau, batch), job.encode()?);
+    let mut write = held::begun(Batch::new().expect(Expectation::Absent(Job::key(bureau, batch))).put(Job::key(bureau, batch), job.encode()?), &job)?;
     said(&job).append(&mut write, millis)?;
     match gateway.store.commit(write) {
         // Somebody opened it at the same moment: theirs is shown, if it is the same.
@@ -275,8 +279,10 @@ pub fn append(gateway: &Gateway, jobs: &Jobs, at: (&str, &str), from: u64, mut r
     let (bureau, batch) = at;
     let (mut job, mut before) = find(gateway, bureau, batch)?;
     receiving(&job)?;
+    // What came at the first attempt goes in the commit that begins the second.
+    let (mut fewer, mut former) = (0, 0..0);
     if from == 0 && job.bytes > 0 {
-        // Pieces of the first attempt are overwritten one by one, or thrown away with the job.
+        (fewer, former) = (job.bytes, 0..job.pieces);
         (job.bytes, job.pieces) = (0, 0);
     }
     if from != job.bytes {
@@ -289,11 +295,17 @@ pub fn append(gateway: &Gateway, jobs: &Jobs, at: (&str, &str), from: u64, mut r
             return Err(JobError::TooLong { limit, rows: job.rows });
         }
         if !piece.is_empty() {
+            if piece.len() as u64 > held::room(gateway)?.saturating_add(fewer) {
+                return Err(JobError::Full { durable: find(gateway, bureau, batch)?.0.bytes });
+            }
             let (here, place) = (job.bytes, piece_key(bureau, batch, job.pieces));
             let sealed = seal_piece(&place, &piece, &gateway.directory_key)?;
             (job.bytes, job.pieces, job.touched_unix_millis) = (job.bytes + piece.len() as u64, job.pieces + 1, gateway.now_unix_millis());
             let after = job.encode()?;
-            let write = Batch::new().expect(Expectation::Equals(Job::key(bureau, batch), before)).put(place, sealed).put(Job::key(bureau, batch), after.as_slice());
+            let mut write = Batch::new().expect(Expectation::Equals(Job::key(bureau, batch), before));
+            write = std::mem::take(&mut former).map(|number| piece_key(bureau, batch, number)).filter(|old| *old != place).fold(write, Batch::delete);
+            held::count(&mut write, piece.len() as u64, std::mem::take(&mut fewer));
+            write = write.put(place, sealed).put(Job::key(bureau, batch), after.as_slice());
             match gateway.store.commit(write) {
                 // Another upload of the same job was faster: it is told how far that is.
                 Err(CommitError::Conflict { .. }) => {
@@ -427,7 +439,7 @@ pub fn dry_run(gateway: &Gateway, lists: &RevocationLists, jobs: &Jobs, at: (&st
     let tried = Tried { words: Words { manifest: &job.manifest, signature: &job.signature }, rows: &source(gateway, &job), shown: usize::try_from(job.rows).unwrap_or(0) };
     let (trial, said) = trial::judge(gateway, lists, &tried, &mut |_| true, &mut |_| Ok(()))?;
     let mut write = (0..job.pieces).fold(Batch::new().expect(Expectation::Equals(Job::key(bureau, batch), before)), |write, number| write.delete(piece_key(bureau, batch, number)));
-    write = write.delete(Job::key(bureau, batch));
+    write = held::over(write, &job).delete(Job::key(bureau, batch));
     said.append(&mut write, gateway.now_unix_millis())?;
     match gateway.store.commit(write) {
         Err(CommitError::Conflict { .. }) => return Err(JobError::Busy { batch: batch.to_owned() }),
@@ -530,66 +542,12 @@ fn finish(gateway: &Gateway, jobs: &Jobs, at: (&str, &str), state: State) -> Res
             done => {
                 done?;
                 jobs.told(gateway, &job)?;
-                throw_away(gateway, &job)?;
+                held::throw_away(gateway, &job)?;
                 return Ok(Turn::Done);
             }
         }
     }
     Ok(Turn::Later("the job is changed again and again".into()))
-}
-
-/// The rows of a job that is over name persons, and nobody needs them any more.
-fn throw_away(gateway: &Gateway, job: &Job) -> Result<(), JobError> {
-    let (from, to) = pieces_range(&job.bureau, &job.batch);
-    loop {
-        let found = gateway.store.scan(&from, &to, PAGE)?;
-        if found.is_empty() {
-            break;
-        }
-        let write = found.into_iter().fold(Batch::new(), |write, (key, _)| write.delete(key));
-        gateway.store.commit(write)?;
-    }
-    let (mut job, before) = find(gateway, &job.bureau, &job.batch)?;
-    job.pieces = 0;
-    let write = Batch::new().expect(Expectation::Equals(Job::key(&job.bureau, &job.batch), before)).put(Job::key(&job.bureau, &job.batch), job.encode()?);
-    match gateway.store.commit(write) {
-        Err(CommitError::Conflict { .. }) => Ok(()),
-        done => Ok(done.map(|_| ())?),
-    }
-}
-
-fn scan(gateway: &Gateway, mut from: store::Key, to: store::Key, wanted: &dyn Fn(&Job) -> bool) -> Result<Vec<Job>, JobError> {
-    let mut jobs = Vec::new();
-    loop {
-        let page = gateway.store.scan(&from, &to, PAGE)?;
-        let Some((last, _)) = page.last() else { return Ok(jobs) };
-        from = last.successor();
-        for (_, bytes) in &page {
-            let job = Job::decode(bytes)?;
-            if wanted(&job) {
-                jobs.push(job);
-            }
-        }
-    }
-}
-
-/// The jobs that wait for delivery; on the way what is over loses its rows, and what was abandoned is over.
-pub fn waiting(gateway: &Gateway, jobs: &Jobs, limits: &PushLimits) -> Result<Vec<(String, String)>, JobError> {
-    let (from, to) = Job::range(None);
-    let now = gateway.now_unix_millis();
-    let abandoned = |job: &Job| job.state == State::Receiving && now.saturating_sub(job.touched_unix_millis) > u64::from(limits.abandoned_days) * DAY_MILLIS;
-    let found = scan(gateway, from, to, &|job| job.state == State::Closed || abandoned(job) || (job.state.is_final() && job.pieces > 0))?;
-    let mut closed = Vec::new();
-    for job in found {
-        if job.state == State::Closed {
-            closed.push((job.bureau, job.batch));
-        } else if job.state.is_final() {
-            throw_away(gateway, &job)?;
-        } else {
-            act(gateway, jobs, (&job.bureau, &job.batch), Act::Cancel)?;
-        }
-    }
-    Ok(closed)
 }
 
 #[cfg(test)]

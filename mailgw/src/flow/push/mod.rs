@@ -19,6 +19,7 @@ mod block;
 mod evidence;
 mod file;
 mod final_report;
+pub mod held;
 pub mod job;
 mod json_lines;
 mod report;

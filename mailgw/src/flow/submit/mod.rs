@@ -3,16 +3,15 @@
 mod author;
 mod complete;
 
-use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use policies::mailbox::MailboxNumber;
+use policies::mailbox::{self, LocalPart, MailboxNumber};
 use protocol::imap::exchange::Flags;
 use protocol::smtp::exchange::{Address, Addressee, Answer, Domain, Envelope, Host, Recipient, Refusal, Secret};
 use protocol::smtp::trace;
-use store::{Batch, Expectation};
+use store::{Batch, CommitError, Expectation, Store};
 use time::OffsetDateTime;
 
 use self::author::Wrong;
@@ -26,6 +25,9 @@ use crate::wire::imap::{Accounts, LoginRefusal};
 
 /// Messages of one mailbox that race are decided anew, this many times.
 const ATTEMPTS: usize = 16;
+
+/// Records looked at at a time.
+const PAGE: usize = 500;
 
 /// Who is logged in on a connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -71,16 +73,18 @@ impl Submission {
 
     /// The answer to MAIL: an address of one's own, or the null path of a receipt.
     pub fn sender(&self, login: Login, reverse_path: Option<&Address>, now: OffsetDateTime) -> Answer {
-        let own = match reverse_path {
-            None => Ok(true),
-            Some(address) => self.is_own(login, address),
-        };
-        match own.and_then(|own| Ok((own, self.usage(&self.account(login)?, 1, now)?))) {
-            Ok((false, _)) => Answer::Refused(Refusal::Sender),
-            Ok((true, None)) => Answer::TooMany,
-            Ok((true, Some(_))) => Answer::Known,
-            Err(answer) => answer,
+        self.try_sender(login, reverse_path, now).unwrap_or_else(|answer| answer)
+    }
+
+    fn try_sender(&self, login: Login, reverse_path: Option<&Address>, now: OffsetDateTime) -> Result<Answer, Answer> {
+        let account = self.account(login)?;
+        if reverse_path.is_some_and(|address| !self.is_own(&account, address)) {
+            return Err(Answer::Refused(Refusal::Sender));
         }
+        self.usage(&account, 1, now)?.ok_or(Answer::TooMany)?;
+        // Who could not be told that it came back sends nothing.
+        let can_be_told = self.gateway.messages.has_room_for_notices(&account.mailbox()).map_err(|error| failed(&error))?;
+        if can_be_told { Ok(Answer::Known) } else { Err(Answer::Full) }
     }
 
     /// The answer to RCPT.
@@ -173,18 +177,8 @@ impl Submission {
     }
 
     fn judge(&self, login: Login, message: &[u8]) -> Result<(), Answer> {
-        let unknown = RefCell::new(None);
-        let own = |address: &Address| {
-            self.is_own(login, address).unwrap_or_else(|answer| {
-                unknown.replace(Some(answer));
-                false
-            })
-        };
-        let judged = author::judge(message, self.domain.as_str(), own);
-        if let Some(answer) = unknown.into_inner() {
-            return Err(answer);
-        }
-        judged.map_err(|wrong| {
+        let account = self.account(login)?;
+        author::judge(message, self.domain.as_str(), |address| self.is_own(&account, address)).map_err(|wrong| {
             tracing::info!(?wrong, "a submitted mail is refused");
             Answer::Refused(if wrong == Wrong::Malformed { Refusal::Malformed } else { Refusal::Author })
         })
@@ -252,12 +246,15 @@ impl Submission {
         Recipients::find(&*self.gateway.directory, recipient)
     }
 
-    fn is_own(&self, login: Login, address: &Address) -> Result<bool, Answer> {
-        match self.found(&Recipient::Mailbox(address.clone())) {
-            Ok(found) => Ok(found.mailbox == login.0.to_string()),
-            Err(NotFound::Failed(text)) => Err(failed(&text)),
-            Err(_) => Ok(false),
-        }
+    /// Compared with the owner's own addresses alone: whether an address is another's, or nobody's, takes the same time and the
+    /// same answer.
+    fn is_own(&self, account: &Account, address: &Address) -> bool {
+        let Host::Name(host) = address.host() else { return false };
+        let address = mailbox::Address::parse(&format!("{}@{}", address.local(), host.as_str()), self.gateway.directory.domain());
+        address.is_ok_and(|address| match address.local() {
+            LocalPart::Number(number) => *number == account.number,
+            LocalPart::Alias(alias) => account.aliases.contains(alias),
+        })
     }
 
     fn fill(&self, bytes: &mut [u8]) -> Result<(), Answer> {
@@ -265,9 +262,53 @@ impl Submission {
     }
 }
 
+/// Deletes what counts of days that are over: who sent what is kept by the log alone. How many.
+pub fn forget_usage(store: &dyn Store, now: OffsetDateTime) -> Result<usize, MailError> {
+    let ((mut from, to), now, mut count) = (usage::range(), unix_millis(now), 0);
+    loop {
+        let page = store.scan(&from, &to, PAGE)?;
+        let Some((last, _)) = page.last() else { return Ok(count) };
+        from = last.successor();
+        for (key, stored) in page.into_iter().filter(|(_, stored)| Usage::decode(stored).is_ok_and(|usage| usage.is_over(now))) {
+            match store.commit(Batch::new().expect(Expectation::Equals(key.clone(), stored)).delete(key)) {
+                // Its owner is sending at this moment.
+                Err(CommitError::Conflict { .. }) => {}
+                done => {
+                    done?;
+                    count += 1;
+                }
+            }
+        }
+    }
+}
+
 fn too_large(error: MailError) -> Answer {
     match error {
         MailError::TooLarge { .. } => Answer::Refused(Refusal::TooLarge),
         error => failed(&error),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use policies::mailbox::Allowance;
+    use store::Memory;
+    use time::Duration;
+    use time::macros::datetime;
+
+    use super::*;
+
+    #[test]
+    fn what_was_sent_yesterday_is_forgotten() {
+        let (store, now) = (Memory::new(), datetime!(2026-11-29 08:00 UTC));
+        let allowed = Allowance { messages_per_hour: 9, messages_per_day: 9, recipients_per_day: 9 };
+        for (number, at) in [(1, now), (2, now - Duration::DAY), (3, now - Duration::days(40))] {
+            let usage = Usage::default().with(1, &allowed, unix_millis(at)).unwrap();
+            store.commit(Batch::new().put(usage::key(MailboxNumber::from_random(number).unwrap()), usage.encode().unwrap())).unwrap();
+        }
+        assert_eq!((forget_usage(&store, now).unwrap(), forget_usage(&store, now).unwrap()), (2, 0));
+        let (from, to) = usage::range();
+        assert_eq!(store.scan(&from, &to, 9).unwrap().len(), 1);
     }
 }

@@ -2,7 +2,10 @@
 //! few enough to be read. So nothing is asked of a delivery, small mailboxes need no index, and a search is right at any moment:
 //! what the index does not know is read, what it cannot decide is read.
 
+mod merge;
 mod runs;
+
+pub(super) use merge::note_removal;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -20,6 +23,8 @@ pub const SEGMENT: usize = 512;
 const MAX_RUNS: usize = 2_000_000;
 /// Mailboxes whose deliveries are counted.
 const MOST_NOTED: usize = 50_000;
+/// Looks at an index whose segments are joined meanwhile.
+const LOOKS: usize = 3;
 /// Records deleted in one commit.
 const SWEEP: usize = 1_000;
 
@@ -48,12 +53,24 @@ impl Due {
         }
     }
 
+    /// Held while segments are made or joined.
+    fn alone(&self) -> MutexGuard<'_, ()> {
+        self.making.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     fn take(&self) -> Vec<String> {
         let mut delivered = self.delivered.lock().unwrap_or_else(PoisonError::into_inner);
         let due: Vec<String> = delivered.iter().filter(|(_, count)| **count >= SEGMENT).map(|(mailbox, _)| mailbox.clone()).collect();
         delivered.retain(|_, count| *count < SEGMENT);
         due
     }
+}
+
+/// What one look at the index found; not whole where a segment went meanwhile.
+struct FoundOnce {
+    known: Vec<u64>,
+    hits: Vec<Hits>,
+    is_whole: bool,
 }
 
 /// Where one message of a mailbox lies.
@@ -63,19 +80,15 @@ impl MessageStore {
     /// What the index says of each needle. What was delivered since its last segment it does not know.
     pub fn find(&self, mailbox: &str, needles: &[Needle]) -> Result<(Vec<u64>, Vec<Hits>), MailError> {
         let questions: Vec<runs::Question> = needles.iter().map(runs::question).collect();
-        let (mut known, mut hits) = (Vec::new(), vec![Hits::default(); needles.len()]);
-        for (number, segment) in self.segments(mailbox)? {
-            let content = |place: &u32| segment.contents.get(*place as usize).copied();
-            let answers = questions.iter().map(|question| self.answered(mailbox, number, question)).collect::<Result<Option<Vec<_>>, MailError>>()?;
-            // A segment that is being dropped is one nobody knows.
-            let Some(answers) = answers else { continue };
-            for ((question, found), hits) in questions.iter().zip(answers).zip(&mut hits) {
-                let to = if question.exact { &mut hits.holds } else { &mut hits.perhaps };
-                to.extend(found.iter().filter_map(content));
-                hits.perhaps.extend(segment.unread.iter().filter_map(content));
+        // Segments that were joined while they were read are read again as what they became.
+        let mut found = self.find_once(mailbox, &questions)?;
+        for _ in 1..LOOKS {
+            if found.is_whole {
+                break;
             }
-            known.extend(segment.contents);
+            found = self.find_once(mailbox, &questions)?;
         }
+        let (mut known, mut hits) = (found.known, found.hits);
         known.sort_unstable();
         for hits in &mut hits {
             hits.holds.sort_unstable();
@@ -90,9 +103,30 @@ impl MessageStore {
         Ok((known, hits))
     }
 
-    /// The places in one segment that answer a question; `None` when the segment is not whole.
-    fn answered(&self, mailbox: &str, number: u64, question: &runs::Question) -> Result<Option<BTreeSet<u32>>, MailError> {
-        let mut found = BTreeSet::new();
+    fn find_once(&self, mailbox: &str, questions: &[runs::Question]) -> Result<FoundOnce, MailError> {
+        let mut all = FoundOnce { known: Vec::new(), hits: vec![Hits::default(); questions.len()], is_whole: true };
+        for stored in self.stored(mailbox)? {
+            let segment = stored.segment;
+            let content = |place: &u32| segment.contents.get(*place as usize).copied();
+            let answers = questions.iter().map(|question| self.answered(mailbox, stored.number, question)).collect::<Result<Option<Vec<_>>, MailError>>()?;
+            // A segment that is being dropped is one nobody knows.
+            let Some(answers) = answers else {
+                all.is_whole = false;
+                continue;
+            };
+            for ((question, found), hits) in questions.iter().zip(answers).zip(&mut all.hits) {
+                let to = if question.exact { &mut hits.holds } else { &mut hits.perhaps };
+                to.extend(found.iter().filter_map(content));
+                hits.perhaps.extend(segment.unread.iter().filter_map(content));
+            }
+            all.known.extend(segment.contents);
+        }
+        Ok(all)
+    }
+
+    /// The places in one segment that answer a question, ascending; `None` when the segment is not whole.
+    fn answered(&self, mailbox: &str, number: u64, question: &runs::Question) -> Result<Option<Vec<u32>>, MailError> {
+        let mut found: Vec<u32> = Vec::new();
         for way in &question.ways {
             let mut left: Option<Vec<u32>> = None;
             for run in way {
@@ -109,6 +143,10 @@ impl MessageStore {
             }
             found.extend(left.unwrap_or_default());
         }
+        if question.ways.len() > 1 {
+            found.sort_unstable();
+            found.dedup();
+        }
         Ok(Some(found))
     }
 
@@ -120,27 +158,27 @@ impl MessageStore {
         }
     }
 
-    fn segments(&self, mailbox: &str) -> Result<Vec<(u64, Segment)>, MailError> {
-        let (from, to) = words::segments(mailbox);
-        let found = self.store.scan(&from, &to, usize::MAX)?;
-        let opened = found.iter().map(|(key, stored)| Ok((words::segment_number(mailbox, key)?, Segment::open(key, stored, &self.key)?)));
-        opened.collect()
-    }
-
-    /// Makes the segments that deliveries of late call for; how many.
+    /// Makes the segments that deliveries of late call for; how many. One mailbox that cannot be indexed keeps no other from it.
     pub fn index_due(&self) -> Result<usize, MailError> {
-        let mut made = 0;
+        let (mut made, mut failed) = (0, None);
         for mailbox in self.due.take() {
-            made += self.index(&mailbox, SEGMENT, &mut |_, _| true)?;
+            match self.index(&mailbox, SEGMENT, &mut |_, _| true) {
+                Ok(some) => made += some,
+                Err(error) => {
+                    // The last reason is told; at the next delivery, or search, each is tried again.
+                    tracing::warn!(%error, mailbox, "the search index of a mailbox was not made");
+                    failed = Some(error);
+                }
+            }
         }
-        Ok(made)
+        failed.map_or(Ok(made), Err)
     }
 
     /// Drops the index of a mailbox and makes it anew, the last few messages included. `on` hears how many of how many messages
     /// are in it and says whether to go on.
     pub fn reindex(&self, mailbox: &str, on: &mut dyn FnMut(usize, usize) -> bool) -> Result<usize, MailError> {
-        let one = self.due.making.lock().unwrap_or_else(PoisonError::into_inner);
-        for (from, to) in [words::segments(mailbox), words::shelves(mailbox)] {
+        let one = self.due.alone();
+        for (from, to) in [words::segments(mailbox), words::shelves(mailbox), words::leaving(mailbox)] {
             loop {
                 let found = self.store.scan(&from, &to, SWEEP)?;
                 if found.is_empty() {
@@ -154,12 +192,12 @@ impl MessageStore {
 
     /// Segments of what no segment knows, while that is `least` messages or more.
     fn index(&self, mailbox: &str, least: usize, on: &mut dyn FnMut(usize, usize) -> bool) -> Result<usize, MailError> {
-        let one = self.due.making.lock().unwrap_or_else(PoisonError::into_inner);
+        let one = self.due.alone();
         self.index_alone(&one, mailbox, least, on)
     }
 
     fn index_alone(&self, _one: &MutexGuard<'_, ()>, mailbox: &str, least: usize, on: &mut dyn FnMut(usize, usize) -> bool) -> Result<usize, MailError> {
-        let known: BTreeSet<u64> = self.segments(mailbox)?.into_iter().flat_map(|(_, segment)| segment.contents).collect();
+        let known: BTreeSet<u64> = self.stored(mailbox)?.into_iter().flat_map(|stored| stored.segment.contents).collect();
         let mut left: Vec<(u64, Place)> = self.contents(mailbox)?.into_iter().filter(|(content, _)| !known.contains(content)).collect();
         let (all, mut made) = (left.len(), 0);
         // The oldest first: what is left over is what came last.
@@ -171,6 +209,7 @@ impl MessageStore {
                 break;
             }
         }
+        self.tidy(mailbox, false)?;
         Ok(made)
     }
 

@@ -6,8 +6,8 @@ use std::sync::Arc;
 use proptest::prelude::*;
 use protocol::imap::content::Searchable;
 use protocol::imap::content::charset::fold;
-use protocol::imap::exchange::{Flags, Needle, Place};
-use store::{Batch, Memory, Store};
+use protocol::imap::exchange::{Flags, Needle, Place, StoreOp, SystemFlag};
+use store::{Batch, Fault, Faulty, Key, Memory, Store};
 
 use super::{MessageStore, SEGMENT};
 use crate::mailbox::{Delivery, standard_folders};
@@ -120,7 +120,7 @@ fn a_segment_is_made_when_there_is_enough_for_one_and_only_then() {
     assert_eq!((known.len(), hits[0].holds.len(), hits[0].perhaps.len()), (SEGMENT, SEGMENT, 0));
     // Copies and moves are known by their content; what is gone is no hit of anything.
     let inbox = mail.folder(BOX, "INBOX").unwrap();
-    mail.move_to(&inbox, &[1, 2, 3], BOX, "Trash").unwrap();
+    mail.move_to(&inbox, &[1, 2, 3], BOX, "Trash", 5).unwrap();
     assert_eq!(mail.find(BOX, &ask("缴存公")).unwrap().0.len(), SEGMENT);
     // Anew, with those the segment left out; nothing of the old one is left.
     let mut told = Vec::new();
@@ -159,4 +159,57 @@ fn a_segment_that_is_not_whole_is_not_believed() {
     assert_eq!(gone.len(), 256);
     store.commit(gone.into_iter().fold(Batch::new(), |batch, (key, _)| batch.delete(key))).unwrap();
     assert_eq!(mail.find(BOX, &ask).unwrap(), (vec![], vec![Default::default()]));
+}
+
+#[test]
+fn eight_segments_become_one_and_what_is_deleted_is_forgotten() {
+    let (store, mail) = founded();
+    let count = 8 * SEGMENT + 10;
+    let texts: Vec<Vec<u8>> = (0..count).map(|n| format!("Subject: {n}\r\n\r\n缴存公积金{}", if n == 77 { "鼉" } else { "" }).into_bytes()).collect();
+    deliver(&mail, "INBOX", &texts);
+    assert_eq!(mail.index_due().unwrap(), 8);
+    let ask = |text: &str| [Needle { place: Place::Body, text: text.to_owned() }];
+    let count_of = |(from, to): (Key, Key)| store.scan(&from, &to, usize::MAX).unwrap().len();
+    let counts = || (count_of(words::segments(BOX)), count_of(words::shelves(BOX)), count_of(words::leaving(BOX)));
+    assert_eq!(counts(), (1, 256, 0));
+    let held = |text: &str| mail.find(BOX, &ask(text)).unwrap().1[0].holds.len();
+    assert_eq!((mail.find(BOX, &ask("积")).unwrap().0.len(), held("公积金"), held("鼉")), (8 * SEGMENT, 8 * SEGMENT, 1));
+    agrees(&mail, &[Needle { place: Place::Field("SUBJECT".into()), text: "77".into() }], 8 * SEGMENT);
+    // Two of the messages go, one of them with a word that no other has.
+    let inbox = mail.folder(BOX, "INBOX").unwrap();
+    assert_eq!(mail.forget_removed(&|| true).unwrap(), 0);
+    mail.store_flags(BOX, &inbox, &[78, 4_000], StoreOp::Add, &Flags::new().with(SystemFlag::Deleted)).unwrap();
+    mail.expunge(BOX, &inbox, &[78, 4_000]).unwrap();
+    assert_eq!(held("鼉"), 1);
+    assert_eq!((mail.forget_removed(&|| true).unwrap(), mail.forget_removed(&|| true).unwrap()), (1, 0));
+    assert_eq!((counts(), held("鼉"), held("公积金")), ((1, 256, 0), 0, 8 * SEGMENT - 2));
+    agrees(&mail, &ask("存公积"), 8 * SEGMENT - 2);
+}
+
+#[test]
+fn joining_that_is_cut_off_anywhere_leaves_an_index_that_says_the_same() {
+    let texts: Vec<Vec<u8>> = (0..8).map(|n| format!("Subject: {n}\r\n\r\n公积金{n}").into_bytes()).collect();
+    let needles = ["公积金", "3", "金5"].map(|text| Needle { place: Place::Body, text: text.to_owned() });
+    let mut cut = 0;
+    loop {
+        let (below, mail) = founded();
+        for text in &texts[..7] {
+            deliver(&mail, "INBOX", std::slice::from_ref(text));
+            mail.index(BOX, 1, &mut |_, _| true).unwrap();
+        }
+        deliver(&mail, "INBOX", &texts[7..]);
+        let faulty = Arc::new(Faulty::new(below.clone() as Arc<dyn Store>).at(cut, [Fault::Lost, Fault::DoneReportedLost][usize::try_from(cut % 2).unwrap()]));
+        let failing = MessageStore::new(faulty, crate::mailbox::test_keys::data_key());
+        let done = failing.index(BOX, 1, &mut |_, _| true);
+        agrees(&mail, &needles, 7);
+        mail.index(BOX, 1, &mut |_, _| true).unwrap();
+        agrees(&mail, &needles, 8);
+        let (from, to) = words::shelves(BOX);
+        assert_eq!((mail.stored(BOX).unwrap().len(), below.scan(&from, &to, usize::MAX).unwrap().len()), (1, 256), "cut at commit {cut}");
+        if done.is_ok() {
+            assert!(cut > 18, "{cut}");
+            return;
+        }
+        cut += 1;
+    }
 }

@@ -1,6 +1,6 @@
 //! The answers to a session's requests, out of the message store. Everything here blocks.
 
-use protocol::imap::exchange::{Answer, RefusalCode, Request, SystemFlag};
+use protocol::imap::exchange::{Answer, NewMessage, RefusalCode, Request, SystemFlag};
 use time::OffsetDateTime;
 
 use crate::mailbox::{Delivery, MailError, MessageStore, Watch};
@@ -17,7 +17,7 @@ pub(super) enum Then {
 }
 
 pub(super) fn answer(messages: &MessageStore, mailbox: &str, open: Option<Folder>, request: Request, now: OffsetDateTime) -> (Answer, Then) {
-    let creates = matches!(request, Request::Append { .. } | Request::Copy { .. } | Request::Move { .. });
+    let creates = matches!(request, Request::Append { .. } | Request::Replace { .. } | Request::Copy { .. } | Request::Move { .. });
     match request {
         Request::Open { mailbox: name, .. } => match messages.open(mailbox, &name) {
             Ok((view, watch)) => {
@@ -50,15 +50,20 @@ fn on_store(messages: &MessageStore, mailbox: &str, open: Option<Folder>, reques
             let (after, modified) = messages.store_flags_since(mailbox, &folder()?, &uids, op, &flags, unchanged_since.unwrap_or(u64::MAX))?;
             Answer::Stored { after, modified }
         }
-        Request::Append { mailbox: name, flags, internal_date, bytes } => {
-            let unix_millis = millis(internal_date.unwrap_or(now));
-            let delivery = Delivery { mailbox: mailbox.to_owned(), folder: name, content: bytes.into(), unix_millis, flags, event: None };
-            let placed = messages.deliver(&[delivery], u64::try_from(millis(now)).unwrap_or(0))?;
-            let placed = placed.first().ok_or(MailError::Gone)?;
-            Answer::Appended { uid_validity: placed.uid_validity, uid: placed.uid }
+        Request::Append { mailbox: name, messages: new } => {
+            let deliveries: Vec<Delivery> = new.into_iter().map(|message| delivery(mailbox, &name, message, now)).collect();
+            let placed = messages.deliver(&deliveries, u64::try_from(millis(now)).unwrap_or(0))?;
+            let uid_validity = placed.first().ok_or(MailError::Gone)?.uid_validity;
+            Answer::Appended { uid_validity, uids: placed.iter().map(|placed| placed.uid).collect() }
         }
-        Request::Copy { uids, to } => copied(messages.copy(&folder()?, &uids, mailbox, &to)?),
-        Request::Move { uids, to } => copied(messages.move_to(&folder()?, &uids, mailbox, &to)?),
+        Request::Replace { uid, mailbox: name, message } => {
+            let placed = messages.replace(&folder()?, uid, &delivery(mailbox, &name, message, now), u64::try_from(millis(now)).unwrap_or(0))?;
+            Answer::Appended { uid_validity: placed.uid_validity, uids: vec![placed.uid] }
+        }
+        Request::Metadata { mailbox: name } => Answer::Metadata(messages.annotations(mailbox, name.as_deref())?),
+        Request::SetMetadata { mailbox: name, values } => messages.annotate(mailbox, name.as_deref(), &values).map(done)?,
+        Request::Copy { uids, to } => copied(messages.copy(&folder()?, &uids, mailbox, &to, u64::try_from(millis(now)).unwrap_or(0))?),
+        Request::Move { uids, to } => copied(messages.move_to(&folder()?, &uids, mailbox, &to, u64::try_from(millis(now)).unwrap_or(0))?),
         Request::Expunge { uids } => Answer::Expunged(expunge(messages, mailbox, &folder()?, uids)?),
         Request::Quota => Answer::Quota(messages.quota_of(mailbox)?),
         Request::Time => Answer::Time(now),
@@ -68,8 +73,13 @@ fn on_store(messages: &MessageStore, mailbox: &str, open: Option<Folder>, reques
         Request::Rename { from, to } => messages.rename_folder(mailbox, &from, &to).map(done)?,
         Request::Subscribe { mailbox: name } => messages.subscribe(mailbox, &name).map(done)?,
         Request::Unsubscribe { mailbox: name } => messages.unsubscribe(mailbox, &name).map(done)?,
-        Request::Open { .. } | Request::Close | Request::Login { .. } | Request::Drain => Answer::Done,
+        Request::Open { .. } | Request::Close | Request::Login { .. } | Request::Drain | Request::Compress | Request::Unauthenticate => Answer::Done,
     })
+}
+
+fn delivery(mailbox: &str, folder: &str, message: NewMessage, now: OffsetDateTime) -> Delivery {
+    let unix_millis = millis(message.internal_date.unwrap_or(now));
+    Delivery { mailbox: mailbox.to_owned(), folder: folder.to_owned(), content: message.bytes.into(), unix_millis, flags: message.flags, event: None }
 }
 
 fn expunge(messages: &MessageStore, mailbox: &str, folder: &Folder, uids: Option<Vec<u32>>) -> Result<Vec<u32>, MailError> {
@@ -101,6 +111,7 @@ fn refused(error: &MailError, creates: bool) -> Answer {
         MailError::FolderExists => RefusalCode::AlreadyExists,
         MailError::Inbox | MailError::IntoItself => RefusalCode::Cannot,
         MailError::OverQuota { .. } => RefusalCode::OverQuota,
+        MailError::TooManyAnnotations { .. } => RefusalCode::TooManyAnnotations,
         MailError::NameTooLong | MailError::TooManyFolders { .. } | MailError::TooLarge { .. } | MailError::TooMany { .. } | MailError::TooMuchAtOnce { .. } | MailError::UidsExhausted => {
             RefusalCode::Limit
         }

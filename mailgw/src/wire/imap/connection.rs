@@ -4,17 +4,20 @@ use std::collections::VecDeque;
 use std::io;
 use std::pin::pin;
 use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
 
 use policies::mailbox::MailboxNumber;
 use protocol::imap::exchange::{Answer, Change, Output, RefusalCode, Request, Secret};
 use protocol::imap::session::{Session, Settings};
 use runtime::shutdown::Shutdown;
 use tokio::net::TcpStream;
-use tokio::sync::broadcast::{self, error::{RecvError, TryRecvError}};
+use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::{Instant, sleep, sleep_until};
 
 use super::answer::{Then, answer};
+use super::pipe::Pipe;
 use super::{Door, Imap, LoginRefusal};
+use crate::directory::Ended;
 use crate::mailbox::Watch;
 use crate::record::folder::Folder;
 use crate::wire::places::Place;
@@ -35,8 +38,14 @@ pub(super) struct Connection {
     shutdown: Shutdown,
     mailbox: Option<Arc<str>>,
     open: Option<(Folder, Watch)>,
-    /// From before the password was checked.
-    ended: Option<broadcast::Receiver<MailboxNumber>>,
+    /// Whose login it is, and what ended since before the password was checked.
+    login: Option<(MailboxNumber, Ended)>,
+    /// What of `Imap::arranging` is ours.
+    counted: usize,
+    /// Since when a login is awaited.
+    begun: Instant,
+    /// The room for a compressed connection, until it is one.
+    compressing: Option<OwnedSemaphorePermit>,
 }
 
 /// Why a connection is over.
@@ -61,11 +70,10 @@ enum Event {
 impl Connection {
     pub fn new(imap: Arc<Imap>, place: Place, shutdown: Shutdown) -> Self {
         imap.metrics.connections.add(1);
-        Self { imap, place, shutdown, mailbox: None, open: None, ended: None }
+        Self { imap, place, shutdown, mailbox: None, open: None, login: None, counted: 0, begun: Instant::now(), compressing: None }
     }
 
     pub async fn serve(mut self, stream: TcpStream, door: Door) {
-        let started = Instant::now();
         // Answers are gathered here; nothing is won by the kernel waiting for more.
         let _ = stream.set_nodelay(true);
         let mut stream = Stream::Clear(stream);
@@ -76,28 +84,28 @@ impl Connection {
                 Err(error) => return tracing::debug!(%error, "no TLS on an IMAP connection"),
             }
         }
-        if let Err(error) = self.converse(stream, door, started).await {
+        if let Err(error) = self.converse(Pipe::new(stream), door).await {
             tracing::debug!(%error, "an IMAP connection ended");
         }
     }
 
-    async fn converse(&mut self, mut stream: Stream, door: Door, started: Instant) -> Result<(), End> {
+    async fn converse(&mut self, mut stream: Pipe, door: Door) -> Result<(), End> {
         let switches = &self.imap.limits.switches;
         let off = if door == Door::Tls { switches.tls } else { switches.starttls };
-        let settings = Settings { tls: door == Door::Tls, starttls: true, append_limit: self.imap.limits.append, off };
+        let settings = Settings { tls: door == Door::Tls, starttls: true, append_limit: self.imap.limits.append, arrange_limit: self.imap.limits.arrange, off };
         let (mut session, greeting) = Session::new(settings);
         (session, stream) = self.work(session, stream, greeting).await?;
         let shutdown = self.shutdown.clone();
         let mut stop = pin!(shutdown.wait());
         let mut buffer = vec![0; SMALL_READ];
-        let mut heard = started;
+        let mut heard = self.begun;
         loop {
             let limits = &self.imap.limits;
-            let until = if self.mailbox.is_some() { heard + limits.silence } else { started + limits.authentication };
+            let until = if self.mailbox.is_some() { heard + limits.silence } else { self.begun + limits.authentication };
             let event = tokio::select! {
                 biased;
                 () = stop.as_mut() => Event::Shutdown,
-                () = login_ended(&mut self.ended, self.mailbox.as_deref()) => Event::Ended,
+                () = login_ended(&mut self.login) => Event::Ended,
                 changes = next_change(&mut self.open) => Event::Changed(changes),
                 read = stream.read(&mut buffer) => Event::Read(read),
                 () = sleep_until(until) => Event::Silent,
@@ -140,7 +148,7 @@ impl Connection {
     }
 
     /// Does what the session asks for until it waits for the client again.
-    async fn work(&mut self, mut session: Session, mut stream: Stream, outputs: Vec<Output>) -> Result<(Session, Stream), End> {
+    async fn work(&mut self, mut session: Session, mut stream: Pipe, outputs: Vec<Output>) -> Result<(Session, Pipe), End> {
         let limit = self.imap.limits.write;
         let mut left = VecDeque::from(outputs);
         let mut unsent = Vec::new();
@@ -161,8 +169,14 @@ impl Connection {
                     let (back, outputs) = take_in(session, answer).await?;
                     session = back;
                     left.extend(outputs);
+                    if self.is_too_much(session.kept()) {
+                        // Its next step is not taken.
+                        left.pop_back();
+                        left.extend(session.shed());
+                        self.recount(0);
+                    }
                     // A thief who is reading must not go on when the owner takes the password away.
-                    if login_is_over(&mut self.ended, self.mailbox.as_deref()) {
+                    if self.login.as_mut().is_some_and(|(number, ended)| ended.is_of(*number)) {
                         left.clear();
                         left.extend(said_bye(&mut session, "The password was changed or the mailbox closed; log in again"));
                     }
@@ -176,6 +190,12 @@ impl Connection {
                     stream = stream.upgrade(config, self.imap.limits.authentication).await?;
                     session.tls_started();
                 }
+                Output::Compress => {
+                    stream.write(&std::mem::take(&mut unsent), limit).await?;
+                    if let Some(place) = self.compressing.take() {
+                        stream.compress(place);
+                    }
+                }
                 Output::Close => {
                     stream.write(&unsent, limit).await?;
                     stream.close(limit).await;
@@ -187,11 +207,25 @@ impl Connection {
         Ok((session, stream))
     }
 
+    /// Counts what a SORT or THREAD keeps; whether all of them together keep more than is allowed.
+    fn is_too_much(&mut self, kept: usize) -> bool {
+        self.recount(kept);
+        kept > 0 && self.imap.arranging.load(Relaxed) > self.imap.limits.arrange_all
+    }
+
+    fn recount(&mut self, kept: usize) {
+        self.imap.arranging.fetch_add(kept, Relaxed);
+        self.imap.arranging.fetch_sub(self.counted, Relaxed);
+        self.counted = kept;
+    }
+
     async fn answer(&mut self, request: Request) -> Answer {
         let mailbox = match (request, &self.mailbox) {
             (Request::Login { user, password }, _) => return self.login(user, password).await,
             // What was gathered has gone out before this is asked.
             (Request::Drain, _) => return Answer::Done,
+            (Request::Compress, Some(_)) => return self.compress(),
+            (Request::Unauthenticate, Some(_)) => return self.log_out(),
             (request, Some(mailbox)) => (request, Arc::clone(mailbox)),
             (_, None) => return Answer::Refused { code: RefusalCode::NoPermission, text: "Log in first".to_owned() },
         };
@@ -219,6 +253,24 @@ impl Connection {
         }
     }
 
+    fn compress(&mut self) -> Answer {
+        match Arc::clone(&self.imap.compressed).try_acquire_owned() {
+            Ok(place) => {
+                self.compressing = Some(place);
+                Answer::Done
+            }
+            Err(_) => Answer::Refused { code: RefusalCode::Limit, text: "Too many connections are compressed at this moment; go on without".to_owned() },
+        }
+    }
+
+    fn log_out(&mut self) -> Answer {
+        if !self.place.logged_out() {
+            return Answer::Refused { code: RefusalCode::Limit, text: "Too many connections wait for a login; connect again".to_owned() };
+        }
+        (self.mailbox, self.open, self.login, self.begun) = (None, None, None, Instant::now());
+        Answer::Done
+    }
+
     async fn login(&mut self, user: String, password: Secret) -> Answer {
         let imap = Arc::clone(&self.imap);
         let ended = imap.accounts.ended();
@@ -232,8 +284,9 @@ impl Connection {
         imap.metrics.login(checked.as_ref().map(|_| ()).map_err(|refusal| *refusal));
         let (code, text) = match checked {
             Ok(mailbox) => {
+                self.login = MailboxNumber::parse(&mailbox).ok().map(|number| (number, ended));
                 let off = imap.limits.switches.mailboxes.get(&mailbox).copied().unwrap_or_default();
-                (self.mailbox, self.ended) = (Some(mailbox.into()), Some(ended));
+                self.mailbox = Some(mailbox.into());
                 self.place.logged_in();
                 return Answer::LoggedIn { off };
             }
@@ -252,6 +305,7 @@ impl Connection {
 
 impl Drop for Connection {
     fn drop(&mut self) {
+        self.recount(0);
         self.imap.metrics.connections.add(-1);
     }
 }
@@ -264,28 +318,11 @@ async fn next_change(open: &mut Option<(Folder, Watch)>) -> Option<Arc<[Change]>
     }
 }
 
-/// For ever while the login of `mailbox` stands.
-async fn login_ended(ended: &mut Option<broadcast::Receiver<MailboxNumber>>, mailbox: Option<&str>) {
-    let (Some(ended), Some(mailbox)) = (ended, mailbox) else { return std::future::pending().await };
-    loop {
-        match ended.recv().await {
-            Ok(number) if number.to_string() != mailbox => {}
-            // One that missed some cannot know.
-            Ok(_) | Err(RecvError::Lagged(_)) => return,
-            Err(RecvError::Closed) => return std::future::pending().await,
-        }
-    }
-}
-
-/// Whether the login of `mailbox` has ended by now.
-fn login_is_over(ended: &mut Option<broadcast::Receiver<MailboxNumber>>, mailbox: Option<&str>) -> bool {
-    let (Some(ended), Some(mailbox)) = (ended, mailbox) else { return false };
-    loop {
-        match ended.try_recv() {
-            Ok(number) if number.to_string() != mailbox => {}
-            Ok(_) | Err(TryRecvError::Lagged(_)) => return true,
-            Err(TryRecvError::Empty | TryRecvError::Closed) => return false,
-        }
+/// For ever while the login stands.
+async fn login_ended(login: &mut Option<(MailboxNumber, Ended)>) {
+    match login {
+        Some((number, ended)) => ended.of(*number).await,
+        None => std::future::pending().await,
     }
 }
 
@@ -298,6 +335,7 @@ async fn take_in(mut session: Session, answer: Answer) -> Result<(Session, Vec<O
         Answer::Found { known, .. } => known.len() > LARGE_FOLDER,
         // Patterns against names.
         Answer::Mailboxes(names) => names.len() > 100,
+        Answer::Done => session.is_to_arrange(),
         _ => false,
     };
     let read = move || {

@@ -3,13 +3,15 @@
 mod answer;
 mod connection;
 mod metrics;
+mod pipe;
 
 use std::collections::{BTreeSet, HashMap};
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
+use std::sync::atomic::AtomicUsize;
 use std::time::Duration;
 
-use policies::mailbox::{ClientPolicy, MailboxNumber};
+use policies::mailbox::ClientPolicy;
 use protocol::imap::exchange::Secret;
 use protocol::imap::extension::Extensions;
 use runtime::clock::Clock;
@@ -18,17 +20,20 @@ use runtime::shutdown::Shutdown;
 use rustls::ServerConfig;
 use tokio::io::AsyncWriteExt;
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{Semaphore, broadcast, watch};
+use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 
 use self::connection::Connection;
 use self::metrics::Metrics;
 use super::places::Places;
+use crate::directory::Ended;
 use crate::mailbox::MessageStore;
 
 /// How often mailboxes that got much mail are looked for.
 const INDEX_EVERY: Duration = Duration::from_secs(1);
+/// How often indexes forget what was deleted.
+const FORGET_EVERY: Duration = Duration::from_secs(3600);
 
 /// Why nobody is logged in. The client learns no more than this.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -47,7 +52,7 @@ pub trait Accounts: Send + Sync {
     fn login(&self, user: &str, password: &Secret, peer: IpAddr) -> Result<String, LoginRefusal>;
 
     /// The mailboxes whose logins of before are over, from now on.
-    fn ended(&self) -> broadcast::Receiver<MailboxNumber>;
+    fn ended(&self) -> Ended;
 }
 
 /// What is not offered, at either door and to single mailboxes.
@@ -75,6 +80,11 @@ pub struct Limits {
     pub logins: usize,
     /// Octets of the largest message APPEND takes.
     pub append: usize,
+    /// Octets that one SORT or THREAD may keep of what it reads, and all of them.
+    pub arrange: usize,
+    pub arrange_all: usize,
+    /// Connections that are compressed at one time: each remembers some 300 KiB.
+    pub compressed: usize,
     pub switches: Arc<Switches>,
     /// From the connection to the login, TLS included.
     pub authentication: Duration,
@@ -96,6 +106,9 @@ impl Default for Limits {
             before_login: 1_000,
             logins: 4,
             append: 25 * 1024 * 1024,
+            arrange: 64 * 1024 * 1024,
+            arrange_all: 256 * 1024 * 1024,
+            compressed: 500,
             switches: Arc::default(),
             authentication: Duration::from_secs(60),
             refusal: Duration::from_secs(2),
@@ -115,6 +128,9 @@ pub struct Imap {
     limits: Limits,
     places: Places,
     logins: Semaphore,
+    /// Octets kept by every SORT and THREAD under way.
+    arranging: AtomicUsize,
+    compressed: Arc<Semaphore>,
     metrics: Metrics,
 }
 
@@ -137,7 +153,8 @@ impl Imap {
     ) -> Result<Self, MetricError> {
         let places = Places::new(limits.connections, limits.of_one_address, limits.before_login);
         let logins = Semaphore::new(limits.logins);
-        Ok(Self { messages, accounts, tls, clock, limits, places, logins, metrics: Metrics::new(registry)? })
+        let compressed = Arc::new(Semaphore::new(limits.compressed));
+        Ok(Self { messages, accounts, tls, clock, limits, places, logins, arranging: AtomicUsize::new(0), compressed, metrics: Metrics::new(registry)? })
     }
 
     /// Serves both ports until `shutdown`, then gives sessions `grace` to end.
@@ -198,13 +215,22 @@ impl Imap {
 
 /// Mail that came is put into the index of its mailbox until shutdown; a segment under way ends first.
 async fn index(messages: Arc<MessageStore>, shutdown: Shutdown) {
+    let mut forgot = tokio::time::Instant::now();
     loop {
         tokio::select! {
             () = shutdown.wait() => return,
             () = tokio::time::sleep(INDEX_EVERY) => {}
         }
-        let messages = Arc::clone(&messages);
-        match tokio::task::spawn_blocking(move || messages.index_due()).await {
+        let (messages, stop) = (Arc::clone(&messages), shutdown.clone());
+        let forgets = forgot.elapsed() >= FORGET_EVERY;
+        if forgets {
+            forgot = tokio::time::Instant::now();
+        }
+        let done = tokio::task::spawn_blocking(move || {
+            messages.index_due()?;
+            if forgets { messages.forget_removed(&|| !stop.is_set()) } else { Ok(0) }
+        });
+        match done.await {
             Ok(Ok(_)) => {}
             // Searches read what the index does not know; at the next delivery it is tried again.
             Ok(Err(error)) => tracing::warn!(%error, "the search index of a mailbox was not made"),

@@ -7,15 +7,14 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 
-use policies::mailbox::MailboxNumber;
 use protocol::smtp::exchange::{Answer, Output, Request, Secret};
 use protocol::smtp::session::{Session, Settings};
 use runtime::shutdown::Shutdown;
 use tokio::net::TcpStream;
-use tokio::sync::broadcast::{self, error::TryRecvError};
 use tokio::time::{Instant, sleep, timeout, timeout_at};
 
 use super::{Desk, Door, Metrics, PIECE, Server};
+use crate::directory::Ended;
 use crate::flow::submit::{Login, Submission};
 use crate::wire::places::Place;
 use crate::wire::stream::Stream;
@@ -32,9 +31,7 @@ pub(super) struct Talk<'a> {
     /// What of `Server::receiving` is ours.
     pub counted: usize,
     /// Who is logged in, and whose logins are over since before the password was checked.
-    pub login: Option<(Login, broadcast::Receiver<MailboxNumber>)>,
-    /// That login ended since.
-    pub login_over: bool,
+    pub login: Option<(Login, Ended)>,
     pub shutdown: Shutdown,
 }
 
@@ -147,7 +144,7 @@ impl Talk<'_> {
         };
         let answer = match checked {
             Ok(login) => {
-                (self.login, self.login_over) = (Some((login, ended)), false);
+                self.login = Some((login, ended));
                 self.place.logged_in();
                 Answer::LoggedIn
             }
@@ -189,16 +186,7 @@ impl Talk<'_> {
 
     /// Whether the mailbox was closed or its password changed since the login.
     fn login_is_over(&mut self) -> bool {
-        let Some((login, ended)) = &mut self.login else { return false };
-        while !self.login_over {
-            match ended.try_recv() {
-                Ok(number) => self.login_over = number == login.number(),
-                // Too late to hear of all: one too many that ends does no harm, since what was taken was said to be.
-                Err(TryRecvError::Lagged(_)) => self.login_over = true,
-                Err(TryRecvError::Empty | TryRecvError::Closed) => return false,
-            }
-        }
-        true
+        self.login.as_mut().is_some_and(|(login, ended)| ended.is_of(login.number()))
     }
 
     /// Counts the memory of the message being received, which stays counted while it is delivered. Beyond the limit it is shed.

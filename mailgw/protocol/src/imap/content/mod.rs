@@ -13,7 +13,7 @@ pub(crate) use envelope::envelope;
 use part::{Kind, Part, slice};
 pub use search::Searchable;
 pub(crate) use structure::structure;
-pub(crate) use summary::{Summary, summary};
+pub(crate) use summary::{Person, Summary, summary};
 
 /// The octets of a section, without the partial; `None` when the message has no such part. spec: rfc3501#6.4.5
 pub(crate) fn section<'x>(bytes: &'x [u8], section: &Section) -> Option<Cow<'x, [u8]>> {
@@ -125,6 +125,11 @@ fn write_string(text: Option<&str>, out: &mut Vec<u8>) {
         let words = encoded_words(text);
         return write_string(Some(&words), out);
     }
+    write_quoted(text, out);
+}
+
+/// `text` has no control characters.
+pub(crate) fn write_quoted(text: &str, out: &mut Vec<u8>) {
     out.push(b'"');
     for byte in text.bytes() {
         if matches!(byte, b'"' | b'\\') {

@@ -35,6 +35,18 @@ pub(crate) struct Person {
     pub display: String,
 }
 
+/// What a place in a forest of conversations and in its index takes beside its text.
+const NODE: usize = 160;
+
+impl Summary {
+    /// Octets it takes, and what is made of it when messages are arranged.
+    pub fn octets(&self) -> usize {
+        let person = |person: &Person| person.mailbox.len() + person.display.len();
+        let ids = self.references.iter().chain(&self.id).map(|id| id.len() + NODE);
+        size_of::<Self>() + NODE + self.subject.len() + person(&self.from) + person(&self.to) + person(&self.cc) + ids.sum::<usize>()
+    }
+}
+
 pub(crate) fn summary(bytes: &[u8]) -> Summary {
     let header = slice(bytes, 0..header_end(bytes, 0..bytes.len()));
     let message = read_header(header);

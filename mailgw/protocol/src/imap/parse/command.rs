@@ -1,15 +1,15 @@
 //! The commands, each with its arguments understood.
-use time::OffsetDateTime;
 
 use super::cursor::Cursor;
 use super::date::date_time;
 use super::fetch::{self, Item};
 use super::mailbox;
+use super::metadata;
 use super::search::{self, Key, Return};
 use super::sort::{self, Criterion, Threading};
-use super::sequence::{Ranges, SequenceSet};
+use super::sequence::{Partial, Ranges, SequenceSet};
 use super::{ParseError, Parsed};
-use crate::imap::exchange::{Flags, Keyword, MailboxName, Secret, StoreOp, SystemFlag};
+use crate::imap::exchange::{Flags, Keyword, MailboxName, NewMessage, Secret, StoreOp, SystemFlag};
 use crate::imap::framing::{Frame, tag_of};
 
 /// A command, without its tag. Commands that exist with and without UID carry which it was.
@@ -38,16 +38,25 @@ pub enum Command {
     GetQuota { root: String },
     GetQuotaRoot(MailboxName),
     SetQuota,
-    Append { mailbox: MailboxName, flags: Flags, internal_date: Option<OffsetDateTime>, bytes: Vec<u8> },
+    /// `messages` is not empty. spec: rfc3502#3
+    Append { mailbox: MailboxName, messages: Vec<NewMessage> },
+    /// spec: rfc8508#3
+    Replace { set: SequenceSet, mailbox: MailboxName, message: NewMessage, uid: bool },
+    Compress { mechanism: String },
+    Unauthenticate,
+    /// Of the account as a whole where there is no mailbox. spec: rfc5464#4.2
+    GetMetadata { mailbox: Option<MailboxName>, entries: Vec<String>, depth: Depth, max_size: Option<u32> },
+    /// spec: rfc5464#4.3
+    SetMetadata { mailbox: Option<MailboxName>, values: Vec<(String, Option<Vec<u8>>)> },
     Check,
     Close,
     Unselect,
     Expunge { uids: Option<SequenceSet> },
     Search { told: Option<Return>, key: Key, uid: bool },
-    Sort { criteria: Vec<Criterion>, key: Key, uid: bool },
+    Sort { told: Option<Return>, criteria: Vec<Criterion>, key: Key, uid: bool },
     Thread { by: Threading, key: Key, uid: bool },
-    /// `since`: only those of a higher MODSEQ; with `vanished`, what was removed since is told, too.
-    Fetch { set: SequenceSet, items: Vec<Item>, since: Option<u64>, vanished: bool, uid: bool },
+    /// `since`: only those of a higher MODSEQ; with `vanished`, what was removed since is told, too. `partial`: of these, some.
+    Fetch { set: SequenceSet, items: Vec<Item>, since: Option<u64>, vanished: bool, partial: Option<Partial>, uid: bool },
     Store { set: SequenceSet, op: StoreOp, silent: bool, flags: Flags, unchanged_since: Option<u64>, uid: bool },
     Copy { set: SequenceSet, to: MailboxName, uid: bool },
     Move { set: SequenceSet, to: MailboxName, uid: bool },
@@ -59,6 +68,17 @@ pub enum Command {
 pub struct Enable {
     pub condstore: bool,
     pub qresync: bool,
+    pub rev2: bool,
+    pub utf8: bool,
+    pub uid_only: bool,
+}
+
+/// How far below the entries asked for others are told. spec: rfc5464#4.2.2
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Depth {
+    None,
+    One,
+    All,
 }
 
 /// What a client knows of the mailbox it opens again. spec: rfc7162#3.2.5
@@ -102,9 +122,9 @@ pub enum StatusItem {
 }
 
 /// A command with its tag; the tag of a bad one too, so that it can be refused by name.
-pub(crate) fn parse(frame: Frame) -> (Option<String>, Parsed<Command>) {
+pub(crate) fn parse(frame: Frame, utf8: bool) -> (Option<String>, Parsed<Command>) {
     let Some(tag) = tag_of(&frame.text) else { return (None, Err(ParseError::Tag)) };
-    let mut cursor = Cursor::new(frame);
+    let mut cursor = Cursor::in_utf8(frame, utf8);
     cursor.take_while(|b| !matches!(b, b' ' | b'\r' | b'\n'));
     let command = cursor.space().and_then(|()| command(&mut cursor)).and_then(|command| cursor.end().map(|()| command));
     (Some(tag), command)
@@ -123,6 +143,7 @@ fn command(cursor: &mut Cursor) -> Parsed<Command> {
         "UNSELECT" => Command::Unselect,
         "EXPUNGE" => Command::Expunge { uids: None },
         "IDLE" => Command::Idle,
+        "UNAUTHENTICATE" => Command::Unauthenticate,
         _ => {
             cursor.space().map_err(|error| if known(&word) { error } else { ParseError::UnknownCommand })?;
             with_arguments(&word, cursor)?
@@ -131,10 +152,10 @@ fn command(cursor: &mut Cursor) -> Parsed<Command> {
 }
 
 fn known(word: &str) -> bool {
-    const WORDS: [&str; 26] = [
+    const WORDS: [&str; 30] = [
         "ID", "LOGIN", "AUTHENTICATE", "ENABLE", "LIST", "LSUB", "SELECT", "EXAMINE", "CREATE", "DELETE", "RENAME", "SUBSCRIBE",
         "UNSUBSCRIBE", "STATUS", "APPEND", "SEARCH", "FETCH", "STORE", "COPY", "UID",
-        "MOVE", "SORT", "THREAD", "GETQUOTA", "GETQUOTAROOT", "SETQUOTA",
+        "MOVE", "SORT", "THREAD", "GETQUOTA", "GETQUOTAROOT", "SETQUOTA", "REPLACE", "COMPRESS", "GETMETADATA", "SETMETADATA",
     ];
     WORDS.contains(&word)
 }
@@ -151,9 +172,10 @@ fn with_arguments(word: &str, cursor: &mut Cursor) -> Parsed<Command> {
         "ENABLE" => Command::Enable(enable(cursor)?),
         "LIST" => Command::List(list(cursor)?),
         "LSUB" => {
-            let reference = pattern(cursor.astring()?)?;
+            let reference = cursor.astring()?;
+            let reference = pattern(cursor, &reference)?;
             cursor.space()?;
-            Command::Lsub(ListOptions { reference, patterns: vec![pattern(cursor.list_mailbox()?)?], only_subscribed: true, ..ListOptions::default() })
+            Command::Lsub(ListOptions { reference, patterns: vec![listed(cursor)?], only_subscribed: true, ..ListOptions::default() })
         }
         "SELECT" | "EXAMINE" => {
             let mailbox = name(cursor)?;
@@ -175,6 +197,9 @@ fn with_arguments(word: &str, cursor: &mut Cursor) -> Parsed<Command> {
             Command::Status { mailbox, items: cursor.list(16, status_item)? }
         }
         "APPEND" => append(cursor)?,
+        "COMPRESS" => Command::Compress { mechanism: cursor.word()? },
+        "GETMETADATA" => metadata::get(cursor)?,
+        "SETMETADATA" => metadata::set(cursor)?,
         "GETQUOTA" => Command::GetQuota { root: utf8(cursor.astring()?)? },
         "GETQUOTAROOT" => Command::GetQuotaRoot(name(cursor)?),
         "SETQUOTA" => {
@@ -203,14 +228,14 @@ fn on_messages(word: &str, cursor: &mut Cursor, uid: bool) -> Parsed<Command> {
         return Ok(Command::Search { told, key, uid });
     }
     if word == "SORT" {
-        let (criteria, key) = sort::sort(cursor)?;
-        return Ok(Command::Sort { criteria, key, uid });
+        let (told, criteria, key) = sort::sort(cursor)?;
+        return Ok(Command::Sort { told, criteria, key, uid });
     }
     if word == "THREAD" {
         let (by, key) = sort::thread(cursor)?;
         return Ok(Command::Thread { by, key, uid });
     }
-    if !matches!(word, "FETCH" | "STORE" | "COPY" | "MOVE") {
+    if !matches!(word, "FETCH" | "STORE" | "COPY" | "MOVE" | "REPLACE") {
         return Err(ParseError::UnknownCommand);
     }
     let set = SequenceSet::parse(cursor)?;
@@ -218,12 +243,17 @@ fn on_messages(word: &str, cursor: &mut Cursor, uid: bool) -> Parsed<Command> {
     Ok(match word {
         "FETCH" => {
             let mut items = fetch::items(cursor)?;
-            let (since, vanished) = fetch_modifiers(cursor, uid)?;
+            let Modifiers { since, vanished, partial } = fetch_modifiers(cursor, uid)?;
             // spec: rfc7162#3.1.4.1 who asks so is told the MODSEQ
             if since.is_some() && !items.contains(&Item::ModSeq) {
                 items.push(Item::ModSeq);
             }
-            Command::Fetch { set, items, since, vanished, uid }
+            Command::Fetch { set, items, since, vanished, partial, uid }
+        }
+        "REPLACE" => {
+            let mailbox = name(cursor)?;
+            cursor.space()?;
+            Command::Replace { set, mailbox, message: new_message(cursor)?, uid }
         }
         "STORE" => store(set, cursor, uid)?,
         "COPY" => Command::Copy { set, to: name(cursor)?, uid },
@@ -278,6 +308,9 @@ fn enable(cursor: &mut Cursor) -> Parsed<Enable> {
         match cursor.word()?.as_str() {
             "CONDSTORE" => named.condstore = true,
             "QRESYNC" => named.qresync = true,
+            "IMAP4REV2" => named.rev2 = true,
+            "UTF8=ACCEPT" => named.utf8 = true,
+            "UIDONLY" => named.uid_only = true,
             _ => {}
         }
         if !cursor.eat(b' ') {
@@ -333,29 +366,41 @@ fn known_state(cursor: &mut Cursor) -> Parsed<Resync> {
     Ok(Resync { uid_validity, modseq, known })
 }
 
-/// `(CHANGEDSINCE n [VANISHED])` after the items. spec: rfc7162#3.1.4.1 rfc7162#3.2.6
-fn fetch_modifiers(cursor: &mut Cursor, uid: bool) -> Parsed<(Option<u64>, bool)> {
-    let (mut since, mut vanished) = (None, false);
+#[derive(Default)]
+struct Modifiers {
+    since: Option<u64>,
+    vanished: bool,
+    partial: Option<Partial>,
+}
+
+/// `(CHANGEDSINCE n [VANISHED])`, `(PARTIAL 1:9)` after the items. spec: rfc7162#3.1.4.1 rfc7162#3.2.6 rfc9394#3.3
+fn fetch_modifiers(cursor: &mut Cursor, uid: bool) -> Parsed<Modifiers> {
+    let mut all = Modifiers::default();
     if !cursor.eat(b' ') {
-        return Ok((since, vanished));
+        return Ok(all);
     }
     let modifier = |cursor: &mut Cursor| {
         if cursor.eat_word("VANISHED") {
-            vanished = true;
+            all.vanished = true;
+            return Ok(());
+        }
+        if cursor.eat_word("PARTIAL") {
+            cursor.space()?;
+            all.partial = Some(Partial::parse(cursor)?);
             return Ok(());
         }
         if !cursor.eat_word("CHANGEDSINCE") {
-            return Err(ParseError::Expected("CHANGEDSINCE or VANISHED"));
+            return Err(ParseError::Expected("CHANGEDSINCE, VANISHED or PARTIAL"));
         }
         cursor.space()?;
-        since = Some(cursor.mod_sequence()?);
+        all.since = Some(cursor.mod_sequence()?);
         Ok(())
     };
-    cursor.list(2, modifier)?;
-    if vanished && (since.is_none() || !uid) {
+    cursor.list(3, modifier)?;
+    if all.vanished && (all.since.is_none() || !uid) {
         return Err(ParseError::Expected("UID FETCH with CHANGEDSINCE beside VANISHED"));
     }
-    Ok((since, vanished))
+    Ok(all)
 }
 
 /// `(…)`, which may be empty.
@@ -390,10 +435,19 @@ fn flag(cursor: &mut Cursor, flags: &mut Flags) -> Parsed<()> {
     Ok(())
 }
 
-/// spec: rfc3501#6.3.11
+/// One message or several, all or none. spec: rfc3501#6.3.11 rfc3502#3
 fn append(cursor: &mut Cursor) -> Parsed<Command> {
     let mailbox = name(cursor)?;
     cursor.space()?;
+    let mut messages = vec![new_message(cursor)?];
+    while cursor.eat(b' ') {
+        messages.push(new_message(cursor)?);
+    }
+    Ok(Command::Append { mailbox, messages })
+}
+
+/// `[(flags) SP] ["date" SP] literal`
+fn new_message(cursor: &mut Cursor) -> Parsed<NewMessage> {
     let mut flags = Flags::new();
     if cursor.peek() == Some(b'(') {
         flags = flag_list(cursor)?;
@@ -404,10 +458,19 @@ fn append(cursor: &mut Cursor) -> Parsed<Command> {
         internal_date = Some(date_time(cursor)?);
         cursor.space()?;
     }
+    // spec: rfc9755#4 `UTF8 (~{n}…)`
+    let utf8 = cursor.eat_word("UTF8");
+    if utf8 {
+        cursor.space()?;
+        cursor.expect(b'(', "`(`")?;
+    }
     // spec: rfc3516#4.4 a literal8 may bring any octet
     cursor.eat(b'~');
     let bytes = cursor.literal()?;
-    Ok(Command::Append { mailbox, flags, internal_date, bytes })
+    if utf8 {
+        cursor.expect(b')', "`)`")?;
+    }
+    Ok(NewMessage { flags, internal_date, bytes, utf8 })
 }
 
 /// spec: rfc3501#6.3.8, with the options of rfc5258#3 and rfc6154#5.2 that cost nothing
@@ -429,13 +492,10 @@ fn list(cursor: &mut Cursor) -> Parsed<ListOptions> {
         }
         cursor.space()?;
     }
-    all.reference = pattern(cursor.astring()?)?;
+    let reference = cursor.astring()?;
+    all.reference = pattern(cursor, &reference)?;
     cursor.space()?;
-    all.patterns = if cursor.peek() == Some(b'(') {
-        cursor.list(16, |cursor| pattern(cursor.list_mailbox()?))?
-    } else {
-        vec![pattern(cursor.list_mailbox()?)?]
-    };
+    all.patterns = if cursor.peek() == Some(b'(') { cursor.list(16, listed)? } else { vec![listed(cursor)?] };
     if cursor.eat(b' ') {
         if !cursor.eat_word("RETURN") {
             return Err(ParseError::Expected("RETURN"));
@@ -525,18 +585,23 @@ fn authenticate(cursor: &mut Cursor) -> Parsed<Command> {
     }
 }
 
-fn name(cursor: &mut Cursor) -> Parsed<MailboxName> {
-    mailbox::name(&cursor.astring()?)
+pub(super) fn name(cursor: &mut Cursor) -> Parsed<MailboxName> {
+    mailbox::name(&cursor.astring()?, cursor.utf8)
 }
 
 /// spec: rfc3501#6.3.3 a trailing delimiter says that children will follow; it is not part of the name
 fn new_name(cursor: &mut Cursor) -> Parsed<MailboxName> {
     let text = cursor.astring()?;
-    mailbox::name(text.strip_suffix(b"/").unwrap_or(&text))
+    mailbox::name(text.strip_suffix(b"/").unwrap_or(&text), cursor.utf8)
 }
 
-fn pattern(text: Vec<u8>) -> Parsed<String> {
-    mailbox::decode(&text).filter(|text| text.chars().count() <= mailbox::MAX_NAME).ok_or(ParseError::Mailbox)
+fn listed(cursor: &mut Cursor) -> Parsed<String> {
+    let text = cursor.list_mailbox()?;
+    pattern(cursor, &text)
+}
+
+fn pattern(cursor: &Cursor, text: &[u8]) -> Parsed<String> {
+    mailbox::text(text, cursor.utf8).filter(|text| text.chars().count() <= mailbox::MAX_NAME).ok_or(ParseError::Mailbox)
 }
 
 fn utf8(text: Vec<u8>) -> Parsed<String> {

@@ -9,11 +9,18 @@ use crate::imap::syntax::{is_astring_char, is_atom_char};
 pub(crate) struct Cursor {
     frame: Frame,
     at: usize,
+    /// Mailbox names are UTF-8 instead of modified UTF-7.
+    pub utf8: bool,
 }
 
 impl Cursor {
+    #[cfg(test)]
     pub fn new(frame: Frame) -> Self {
-        Self { frame, at: 0 }
+        Self { frame, at: 0, utf8: false }
+    }
+
+    pub fn in_utf8(frame: Frame, utf8: bool) -> Self {
+        Self { frame, at: 0, utf8 }
     }
 
     pub fn peek(&self) -> Option<u8> {
@@ -70,6 +77,13 @@ impl Cursor {
         if self.frame.text.get(self.at..end).is_some_and(|text| text.eq_ignore_ascii_case(LAZY)) {
             self.at = end;
         }
+    }
+
+    /// Takes `""` if it comes next.
+    pub fn eat_empty(&mut self) -> bool {
+        let found = self.frame.text.get(self.at..self.at + 2) == Some(b"\"\"");
+        self.at += if found { 2 } else { 0 };
+        found
     }
 
     /// An atom in capitals: a keyword of the grammar.

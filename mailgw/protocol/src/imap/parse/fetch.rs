@@ -22,6 +22,8 @@ pub enum Item {
     /// The number of the content; the thread, which is not kept. spec: rfc8474#5
     EmailId,
     ThreadId,
+    /// When it came into the mailbox. spec: rfc8514#4.2
+    SaveDate,
     /// The beginning of the text. spec: rfc8970#3
     Preview,
     /// A part with its transfer encoding undone, or how many octets that makes. spec: rfc3516#4.2
@@ -110,6 +112,7 @@ fn item(cursor: &mut Cursor) -> Parsed<Item> {
         "MODSEQ" => Item::ModSeq,
         "EMAILID" => Item::EmailId,
         "THREADID" => Item::ThreadId,
+        "SAVEDATE" => Item::SaveDate,
         "PREVIEW" => {
             // spec: rfc8970#3.1 what is asked for lazily may be told at once
             cursor.eat_lazy();

@@ -83,11 +83,16 @@ pub fn decode(text: &[u8]) -> Option<String> {
     Some(out)
 }
 
+/// The text of a name or pattern, in UTF-8 or modified UTF-7. spec: rfc9051#5.1
+pub(crate) fn text(text: &[u8], utf8: bool) -> Option<String> {
+    if utf8 { std::str::from_utf8(text).ok().map(str::to_owned) } else { decode(text) }
+}
+
 /// A name as a command gives it: decoded, bounded, no control characters, no empty level, INBOX in capitals.
-pub(crate) fn name(text: &[u8]) -> Parsed<String> {
-    let name = decode(text).ok_or(ParseError::Mailbox)?;
+pub(crate) fn name(text: &[u8], utf8: bool) -> Parsed<String> {
+    let name = self::text(text, utf8).ok_or(ParseError::Mailbox)?;
     let sound = name.chars().count() <= MAX_NAME
-        && !name.chars().any(|ch| ch.is_control() || matches!(ch, '%' | '*'))
+        && !name.chars().any(|ch| ch.is_control() || matches!(ch, '%' | '*' | '\u{2028}' | '\u{2029}'))
         && name.split(DELIMITER).all(|level| !level.is_empty());
     if sound { Ok(capital_inbox(name)) } else { Err(ParseError::Mailbox) }
 }
@@ -195,12 +200,13 @@ mod tests {
 
     #[test]
     fn names() {
-        assert_eq!(name(b"inBox/x").unwrap(), "INBOX/x");
-        assert_eq!(name(b"inboxes").unwrap(), "inboxes");
+        assert_eq!(name(b"inBox/x", false).unwrap(), "INBOX/x");
+        assert_eq!(name(b"inboxes", false).unwrap(), "inboxes");
         for bad in ["", "/a", "a//b", "a/", "a*", "&AAo-"] {
-            assert_eq!(name(bad.as_bytes()), Err(ParseError::Mailbox), "{bad}");
+            assert_eq!(name(bad.as_bytes(), false), Err(ParseError::Mailbox), "{bad}");
         }
-        assert!(name("x".repeat(256).as_bytes()).is_err());
+        assert!(name("x".repeat(256).as_bytes(), false).is_err());
+        assert_eq!((name("台北&-".as_bytes(), true).unwrap(), name("台\u{2028}".as_bytes(), true)), ("台北&-".into(), Err(ParseError::Mailbox)));
     }
 
     #[test]

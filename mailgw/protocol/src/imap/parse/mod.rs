@@ -4,13 +4,14 @@ pub(crate) mod cursor;
 mod date;
 mod fetch;
 pub mod mailbox;
+mod metadata;
 mod search;
 pub mod sequence;
 mod sort;
 
 use thiserror::Error;
 
-pub use command::{Command, ListOptions, StatusItem};
+pub use command::{Command, Depth, ListOptions, StatusItem};
 pub use fetch::{Item, Section, SectionText};
 pub use search::{Key, Return};
 pub use sort::{Criterion, SortBy, Threading};

@@ -3,7 +3,7 @@ use time::Date;
 
 use super::cursor::Cursor;
 use super::date::date;
-use super::sequence::SequenceSet;
+use super::sequence::{Partial, SequenceSet};
 use super::{ParseError, Parsed};
 use crate::imap::flags::{Keyword, SystemFlag};
 
@@ -37,6 +37,10 @@ pub enum Key {
     SentBefore(Date),
     SentOn(Date),
     SentSince(Date),
+    /// When it came into the mailbox, as the three of the internal date. spec: rfc8514#4.3
+    SavedBefore(Date),
+    SavedOn(Date),
+    SavedSince(Date),
     /// This MODSEQ or a higher one. spec: rfc7162#3.1.5
     ModSeq(u64),
     Larger(u32),
@@ -63,6 +67,17 @@ impl Key {
             Key::Not(key) => key.asks_for_modseq(),
             Key::Or(left, right) => left.asks_for_modseq() || right.asks_for_modseq(),
             Key::And(keys) => keys.iter().any(Key::asks_for_modseq),
+            _ => false,
+        }
+    }
+
+    /// Whether it names messages by their numbers.
+    pub fn is_of_numbers(&self) -> bool {
+        match self {
+            Key::Sequence(set) => set.is_of_numbers(),
+            Key::Not(key) => key.is_of_numbers(),
+            Key::Or(left, right) => left.is_of_numbers() || right.is_of_numbers(),
+            Key::And(keys) => keys.iter().any(Key::is_of_numbers),
             _ => false,
         }
     }
@@ -99,6 +114,8 @@ pub struct Return {
     pub count: bool,
     /// Keeps the result as `$`.
     pub save: bool,
+    /// Those in these places of the result. spec: rfc9394#3.1
+    pub partial: Option<Partial>,
 }
 
 /// `[RETURN (…) SP] [CHARSET name SP] key *(SP key)`. Without RETURN the answer is the one of old.
@@ -135,7 +152,7 @@ pub(super) fn keys(cursor: &mut Cursor) -> Parsed<Key> {
 }
 
 // spec: rfc4731#3.1 `RETURN ()` asks for ALL
-fn returned(cursor: &mut Cursor) -> Parsed<Return> {
+pub(super) fn returned(cursor: &mut Cursor) -> Parsed<Return> {
     let mut told = Return::default();
     cursor.expect(b'(', "`(`")?;
     if cursor.eat(b')') {
@@ -148,10 +165,17 @@ fn returned(cursor: &mut Cursor) -> Parsed<Return> {
             "ALL" => told.all = true,
             "COUNT" => told.count = true,
             "SAVE" => told.save = true,
-            _ => return Err(ParseError::Expected("MIN, MAX, ALL, COUNT or SAVE")),
+            "PARTIAL" => {
+                cursor.space()?;
+                if told.partial.replace(Partial::parse(cursor)?).is_some() {
+                    return Err(ParseError::Expected("PARTIAL once"));
+                }
+            }
+            _ => return Err(ParseError::Expected("MIN, MAX, ALL, COUNT, PARTIAL or SAVE")),
         }
         if cursor.eat(b')') {
-            return Ok(told);
+            // spec: rfc9394#3.1 all or a part
+            return if told.all && told.partial.is_some() { Err(ParseError::Expected("ALL or PARTIAL, not both")) } else { Ok(told) };
         }
         cursor.expect(b' ', "one space or `)`")?;
     }
@@ -207,7 +231,7 @@ impl Keys {
 fn bare(word: &str) -> Option<Key> {
     let not = |key| Key::Not(Box::new(key));
     Some(match word {
-        "ALL" | "OLD" => Key::All,
+        "ALL" | "OLD" | "SAVEDATESUPPORTED" => Key::All,
         "NEW" | "RECENT" => Key::Never,
         "ANSWERED" => Key::Flag(SystemFlag::Answered),
         "DELETED" => Key::Flag(SystemFlag::Deleted),
@@ -233,6 +257,9 @@ fn with_argument(word: &str, cursor: &mut Cursor) -> Parsed<Key> {
         "SENTBEFORE" => date(cursor).map(Key::SentBefore),
         "SENTON" => date(cursor).map(Key::SentOn),
         "SENTSINCE" => date(cursor).map(Key::SentSince),
+        "SAVEDBEFORE" => date(cursor).map(Key::SavedBefore),
+        "SAVEDON" => date(cursor).map(Key::SavedOn),
+        "SAVEDSINCE" => date(cursor).map(Key::SavedSince),
         "MODSEQ" => mod_sequence(cursor).map(Key::ModSeq),
         "LARGER" => cursor.number().map(Key::Larger),
         "SMALLER" => cursor.number().map(Key::Smaller),

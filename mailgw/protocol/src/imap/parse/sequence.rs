@@ -35,7 +35,44 @@ pub enum SequenceSet {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Ranges(Vec<(Bound, Bound)>);
 
+/// Some of a result by their places, both ends included: counted from its beginning, or from its end. spec: rfc9394#3.1
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Partial {
+    from: u32,
+    to: u32,
+    from_end: bool,
+}
+
+impl Partial {
+    /// `1:10` or `-1:-10`; neither end is 0, and both have one sign.
+    pub(crate) fn parse(cursor: &mut Cursor) -> Parsed<Self> {
+        let from_end = cursor.eat(b'-');
+        let from = cursor.nz_number()?.get();
+        cursor.expect(b':', "`:` of a partial range")?;
+        if cursor.eat(b'-') != from_end {
+            return Err(ParseError::Expected("both ends of a partial range with one sign"));
+        }
+        Ok(Self { from, to: cursor.nz_number()?.get(), from_end })
+    }
+
+    pub fn of<'a, T>(&self, all: &'a [T]) -> &'a [T] {
+        let (first, last) = (self.from.min(self.to) as usize - 1, (self.from.max(self.to) as usize).min(all.len()));
+        let places = if self.from_end { all.len() - last..all.len().saturating_sub(first) } else { first..last };
+        all.get(places).unwrap_or_default()
+    }
+
+    pub(crate) fn write(&self, out: &mut Vec<u8>) {
+        let sign = if self.from_end { "-" } else { "" };
+        out.extend_from_slice(format!("{sign}{}:{sign}{}", self.from, self.to).as_bytes());
+    }
+}
+
 impl SequenceSet {
+    /// Whether it names messages by their numbers.
+    pub fn is_of_numbers(&self) -> bool {
+        matches!(self, Self::Ranges(_))
+    }
+
     pub(crate) fn parse(cursor: &mut Cursor) -> Parsed<Self> {
         if cursor.eat(b'$') { Ok(Self::Saved) } else { Ranges::parse(cursor).map(Self::Ranges) }
     }
@@ -158,6 +195,18 @@ mod tests {
         assert!(set("1:*").unwrap().within(1) && !set("1:*").unwrap().within(0) && !set("2").unwrap().within(1));
         for bad in ["", "0", "1,", "1:", ":1", "4294967296", "1;2", "a", "1:2:3", "-1", "1, 2"] {
             assert!(set(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn parts_of_a_result() {
+        let part = |text: &str| Partial::parse(&mut Cursor::new(Frame { text: format!("{text}\r\n").into_bytes(), ..Frame::default() }));
+        let all: Vec<u32> = (1..=7).collect();
+        for (text, of) in [("1:3", &all[..3]), ("3:1", &all[..3]), ("6:9", &all[5..]), ("8:9", &all[..0]), ("-1:-2", &all[5..]), ("-7:-9", &all[..1]), ("-8:-9", &all[..0])] {
+            assert_eq!(part(text).unwrap().of(&all), of, "{text}");
+        }
+        for bad in ["0:1", "1", "1:-2", "-1:2", "1:*"] {
+            assert!(part(bad).is_err(), "{bad}");
         }
     }
 

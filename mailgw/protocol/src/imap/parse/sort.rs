@@ -1,6 +1,6 @@
 //! SORT and THREAD. spec: rfc5256#3 rfc5957#3
 use super::cursor::Cursor;
-use super::search::{Key, charset, keys};
+use super::search::{Key, Return, charset, keys, returned};
 use super::{ParseError, Parsed};
 
 /// Criteria of one SORT.
@@ -31,8 +31,17 @@ pub enum Threading {
     References,
 }
 
-/// `(criteria) SP charset SP keys`
-pub(super) fn sort(cursor: &mut Cursor) -> Parsed<(Vec<Criterion>, Key)> {
+/// `[RETURN (…) SP] (criteria) SP charset SP keys`. spec: rfc5267#3
+pub(super) fn sort(cursor: &mut Cursor) -> Parsed<(Option<Return>, Vec<Criterion>, Key)> {
+    let mut told = None;
+    if cursor.eat_word("RETURN") {
+        cursor.space()?;
+        told = Some(returned(cursor)?);
+        if told.is_some_and(|told| told.save) {
+            return Err(ParseError::Expected("MIN, MAX, ALL, COUNT or PARTIAL"));
+        }
+        cursor.space()?;
+    }
     let criteria = cursor.list(MAX_CRITERIA, |cursor| {
         let reverse = cursor.eat_word("REVERSE");
         if reverse {
@@ -43,7 +52,7 @@ pub(super) fn sort(cursor: &mut Cursor) -> Parsed<(Vec<Criterion>, Key)> {
     cursor.space()?;
     charset(cursor)?;
     cursor.space()?;
-    Ok((criteria, keys(cursor)?))
+    Ok((told, criteria, keys(cursor)?))
 }
 
 fn criterion(word: &str) -> Parsed<SortBy> {

@@ -2,10 +2,11 @@
 use std::collections::VecDeque;
 
 use super::dispatch::QUOTA_ROOT;
-use super::view::View;
-use super::{Pending, Session, State, fetch, list, search};
-use crate::imap::exchange::{Answer, Flags, MailboxName, MessageInfo, Request, StoreOp, SystemFlag};
+use super::view::{Manner, View};
+use super::{Pending, Session, State, fetch, list, metadata, search};
+use crate::imap::exchange::{Answer, Flags, MailboxName, MessageInfo, Output, Request, StoreOp, SystemFlag};
 use crate::imap::extension::Extension;
+use crate::imap::framing::MAX_LITERAL;
 use crate::imap::parse::command::Resync;
 use crate::imap::parse::{Item, StatusItem};
 use crate::imap::parse::mailbox;
@@ -24,11 +25,11 @@ impl Session {
             (Pending::Fetch(job), answer) => fetch::resume(self, job, answer),
             (Pending::Search(job), answer) => search::resume(self, job, answer),
             (Pending::Reopen { tag, mailbox, read_only, resync }, Answer::Done) => {
-                self.ask(Request::Open { mailbox, read_only }, Pending::Open { tag, read_only, resync });
+                self.ask(Request::Open { mailbox: mailbox.clone(), read_only }, Pending::Open { tag, mailbox, read_only, resync });
             }
-            (Pending::Open { tag, read_only, resync }, Answer::Opened { uid_validity, uid_next, highest_modseq, id, messages }) => {
+            (Pending::Open { tag, mailbox, read_only, resync }, Answer::Opened { uid_validity, uid_next, highest_modseq, id, messages }) => {
                 let view = View::new(read_only, uid_next, highest_modseq, messages, self.manner);
-                self.opened(uid_validity, uid_next, highest_modseq, id, view);
+                self.opened(&mailbox, uid_validity, uid_next, highest_modseq, id, view);
                 let access = if read_only { "[READ-ONLY] Opened" } else { "[READ-WRITE] Opened" };
                 // spec: rfc7162#3.2.5.1 what it knows of another UIDVALIDITY is worth nothing
                 match resync.filter(|known| known.uid_validity == uid_validity) {
@@ -37,12 +38,12 @@ impl Session {
                 }
             }
             (Pending::List { tag, options, word }, Answer::Mailboxes(all)) => {
-                let told = list::write(&options, &all, word, &mut self.send);
+                let told = list::write(&options, &all, word, self.manner.utf8, &mut self.send);
                 self.list_status(tag, told.into(), options.return_status);
             }
             (Pending::ListStatus { tag, mut left, items }, Answer::Status(status)) => {
                 if let Some(mailbox) = left.pop_front() {
-                    let text = list::status(&mailbox, &items, &status, self.settings.append_limit);
+                    let text = list::status(&mailbox, &items, &status, self.settings.append_limit, self.manner.utf8);
                     self.write(&text);
                 }
                 self.list_status(tag, left, items);
@@ -54,13 +55,13 @@ impl Session {
             }
             (Pending::Quota { tag, mailbox }, Answer::Quota(quota)) => {
                 if let Some(mailbox) = mailbox {
-                    self.write(&format!("* QUOTAROOT {} {QUOTA_ROOT}\r\n", quoted_name(&mailbox)));
+                    self.write(&format!("* QUOTAROOT {} {QUOTA_ROOT}\r\n", quoted_name(&mailbox, self.manner.utf8)));
                 }
                 self.write(&list::quota(&quota));
                 self.done(&tag, "Done", true);
             }
             (Pending::Status { tag, mailbox, items }, Answer::Status(status)) => {
-                let text = list::status(&mailbox, &items, &status, self.settings.append_limit);
+                let text = list::status(&mailbox, &items, &status, self.settings.append_limit, self.manner.utf8);
                 self.write(&text);
                 self.done(&tag, "Done", true);
             }
@@ -68,9 +69,38 @@ impl Session {
                 let code = self.stored(op, &flags, silent, uid, &after, &modified);
                 self.done(&tag, &format!("{code}Stored"), uid);
             }
-            (Pending::Append { tag }, Answer::Appended { uid_validity, uid }) => {
-                // spec: rfc4315#3
-                self.done(&tag, &format!("[APPENDUID {uid_validity} {uid}] Appended"), true);
+            (Pending::Append { tag }, Answer::Appended { uid_validity, uids }) => {
+                let code = appended(uid_validity, &uids);
+                self.done(&tag, &format!("{code} Appended"), true);
+            }
+            // spec: rfc8508#3.2 the new one is told before the old one goes
+            (Pending::Replace { tag, uid }, Answer::Appended { uid_validity, uids }) => {
+                let code = appended(uid_validity, &uids);
+                self.write(&format!("* OK {code} Replaced\r\n"));
+                if let State::Selected(view) = &mut self.state {
+                    view.remove(uid);
+                }
+                let code = self.highest_heard(&[uid]);
+                self.done(&tag, &format!("{code}Replaced"), true);
+            }
+            (Pending::Metadata { tag, mailbox, wish }, Answer::Metadata(all)) => {
+                let name = mailbox.map_or_else(|| "\"\"".to_owned(), |mailbox| quoted_name(&mailbox, self.manner.utf8));
+                let longest = metadata::write(&name, &wish, &all, &mut self.send);
+                let code = longest.map(|octets| format!("[METADATA LONGENTRIES {octets}] ")).unwrap_or_default();
+                self.done(&tag, &format!("{code}Done"), true);
+            }
+            (Pending::Compress { tag }, Answer::Done) => {
+                self.write(&format!("{tag} OK DEFLATE from here on\r\n"));
+                self.flush();
+                self.framer.clear();
+                self.compressed = true;
+                self.out.push(Output::Compress);
+            }
+            // spec: rfc8437#3 what was enabled is so no more; TLS and compression stay
+            (Pending::Unauthenticate { tag }, Answer::Done) => {
+                (self.state, self.manner, self.settings.off) = (State::NotAuthenticated, Manner::default(), self.off);
+                self.framer.set_append_limit(MAX_LITERAL);
+                self.write(&format!("{tag} OK Logged out; log in again\r\n"));
             }
             (Pending::Copy { tag, moves }, Answer::Copied { uid_validity, from, to }) => self.copied(&tag, moves, uid_validity, &from, &to),
             (Pending::Expunge { tag, closes: false }, Answer::Expunged(uids)) => {
@@ -147,12 +177,18 @@ impl Session {
     }
 
     /// spec: rfc3501#6.3.1
-    fn opened(&mut self, uid_validity: u32, uid_next: u32, highest_modseq: u64, id: u64, view: View) {
+    fn opened(&mut self, mailbox: &MailboxName, uid_validity: u32, uid_next: u32, highest_modseq: u64, id: u64, view: View) {
         const SYSTEM: &str = "\\Answered \\Flagged \\Deleted \\Seen \\Draft";
         let permanent = if view.read_only { String::new() } else { format!("{SYSTEM} \\*") };
-        self.write(&format!("* {} EXISTS\r\n* 0 RECENT\r\n* FLAGS ({SYSTEM})\r\n", view.count()));
+        let rev2 = self.manner.rev2;
+        // spec: rfc9051#6.3.2 no RECENT, no UNSEEN, and the mailbox by its name
+        let recent = if rev2 { "" } else { "* 0 RECENT\r\n" };
+        self.write(&format!("* {} EXISTS\r\n{recent}* FLAGS ({SYSTEM})\r\n", view.count()));
         self.write(&format!("* OK [PERMANENTFLAGS ({permanent})] Flags that last\r\n"));
-        if let Some(first) = view.messages.iter().position(|message| !message.flags.has(SystemFlag::Seen)) {
+        if !rev2
+            && !self.manner.uid_only
+            && let Some(first) = view.messages.iter().position(|message| !message.flags.has(SystemFlag::Seen))
+        {
             self.write(&format!("* OK [UNSEEN {}] First unseen\r\n", first + 1));
         }
         self.write(&format!("* OK [UIDVALIDITY {uid_validity}] Valid\r\n* OK [UIDNEXT {uid_next}] Next\r\n"));
@@ -161,6 +197,9 @@ impl Session {
         // spec: rfc8474#4.2
         if !self.settings.off.has(Extension::ObjectId) {
             self.write(&format!("* OK [MAILBOXID (F{id})] Ever the same\r\n"));
+        }
+        if rev2 {
+            self.write(&format!("* LIST () \"/\" {}\r\n", quoted_name(mailbox, self.manner.utf8)));
         }
         self.state = State::Selected(view);
     }
@@ -175,7 +214,7 @@ impl Session {
         // New messages are news however small the set of known ones is.
         let top = ranges.last().map_or(0, |(_, last)| *last);
         let uids = uids.into_iter().filter(|uid| among(uid) || *uid > top).collect();
-        let wish = fetch::Wish { tag, uids, items: vec![Item::Uid, Item::Flags, Item::ModSeq], uid: true, closing: Some(access) };
+        let wish = fetch::Wish { tag, uids, items: vec![Item::Uid, Item::Flags, Item::ModSeq], partial: None, uid: true, closing: Some(access) };
         fetch::start_since(self, wish, known.modseq, Some(ranges));
     }
 
@@ -220,15 +259,27 @@ impl Pending {
             | Pending::Quota { tag, .. }
             | Pending::Append { tag }
             | Pending::Copy { tag, .. }
+            | Pending::Replace { tag, .. }
+            | Pending::Compress { tag }
+            | Pending::Unauthenticate { tag }
+            | Pending::Metadata { tag, .. }
             | Pending::Expunge { tag, .. }
             | Pending::Leave { tag, .. } => (tag, false),
         }
     }
 }
 
+/// spec: rfc4315#3 rfc3502#4 in the order in which they were brought, which the uids have
+fn appended(uid_validity: u32, uids: &[u32]) -> String {
+    let mut code = format!("[APPENDUID {uid_validity} ").into_bytes();
+    write_set(uids, &mut code);
+    String::from_utf8(code).unwrap_or_default() + "]"
+}
+
 /// A mailbox name as a quoted string.
-pub(super) fn quoted_name(name: &MailboxName) -> String {
-    format!("\"{}\"", mailbox::encode(name).replace('\\', "\\\\").replace('"', "\\\""))
+pub(super) fn quoted_name(name: &MailboxName, utf8: bool) -> String {
+    let name = if utf8 { name.clone() } else { mailbox::encode(name) };
+    format!("\"{}\"", name.replace('\\', "\\\\").replace('"', "\\\""))
 }
 
 pub(super) fn status_word(item: StatusItem) -> &'static str {

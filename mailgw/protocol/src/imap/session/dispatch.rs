@@ -1,7 +1,7 @@
 //! Commands: each is checked against the state and either answered or turned into a request.
 use super::view::Manner;
-use super::{Expecting, MAX_FAILURES, Pending, Session, State, fetch, search};
-use crate::imap::exchange::{Output, Request, Secret};
+use super::{Expecting, MAX_FAILURES, Pending, Session, State, fetch, metadata, search};
+use crate::imap::exchange::{NewMessage, Output, Request, Secret};
 use crate::imap::extension::{self, Extension, Extensions};
 use crate::imap::framing::MAX_LITERAL;
 use crate::imap::parse::command::Enable;
@@ -13,7 +13,8 @@ pub(super) const QUOTA_ROOT: &str = "account";
 impl Session {
     pub(super) fn capabilities(&self) -> String {
         let mut all = String::from("IMAP4rev1 SASL-IR UNSELECT ENABLE CHILDREN");
-        for one in Extension::ALL.iter().filter(|one| !self.settings.off.has(**one)) {
+        let offered = |one: &&Extension| !self.settings.off.has(**one) && (**one != Extension::Compress || !self.compressed && !matches!(self.state, State::NotAuthenticated));
+        for one in Extension::ALL.iter().filter(offered) {
             all.push(' ');
             all.push_str(one.told());
             if *one == Extension::AppendLimit {
@@ -34,6 +35,10 @@ impl Session {
     pub(super) fn dispatch(&mut self, tag: String, command: Command) {
         if let Some(off) = extension::refused(&command, self.settings.off) {
             return self.write(&format!("{tag} BAD {} is switched off here\r\n", off.name()));
+        }
+        // spec: rfc9586#3
+        if self.manner.uid_only && uses_numbers(&command) {
+            return self.write(&format!("{tag} BAD [UIDREQUIRED] Messages are called by their UIDs here\r\n"));
         }
         match command {
             Command::Capability => {
@@ -60,6 +65,7 @@ impl Session {
     fn after_login(&mut self, tag: String, command: Command) {
         self.hear_of_condstore(&command);
         match command {
+            Command::Replace { .. } => self.on_selected(tag, command),
             Command::Check | Command::Close | Command::Unselect | Command::Expunge { .. } | Command::Search { .. } | Command::Sort { .. } | Command::Thread { .. } | Command::Fetch { .. }
             | Command::Store { .. } | Command::Copy { .. } | Command::Move { .. } => self.on_selected(tag, command),
             _ => self.on_mailboxes(tag, command),
@@ -146,12 +152,24 @@ impl Session {
     // spec: rfc5161#3.1 what is on already is told again
     fn enable(&mut self, tag: &str, named: Enable) {
         let on = |one: Extension| !self.settings.off.has(one) && !self.settings.off.has(Extension::CondStore);
-        let named = Enable { condstore: named.condstore && on(Extension::CondStore), qresync: named.qresync && on(Extension::QResync) };
-        if named.condstore || named.qresync {
-            self.speak(Manner { condstore: true, ..self.manner });
-        }
-        self.speak(Manner { qresync: self.manner.qresync || named.qresync, ..self.manner });
-        let words = [(named.condstore, " CONDSTORE"), (named.qresync, " QRESYNC")];
+        let offered = |one: Extension| !self.settings.off.has(one);
+        let named = Enable {
+            condstore: named.condstore && on(Extension::CondStore),
+            qresync: named.qresync && on(Extension::QResync),
+            rev2: named.rev2 && offered(Extension::Rev2),
+            utf8: named.utf8 && offered(Extension::Utf8),
+            uid_only: named.uid_only && offered(Extension::UidOnly),
+        };
+        let before = self.manner;
+        self.speak(Manner {
+            condstore: before.condstore || named.condstore || named.qresync,
+            qresync: before.qresync || named.qresync,
+            rev2: before.rev2 || named.rev2,
+            utf8: before.utf8 || named.utf8 || named.rev2,
+            uid_only: before.uid_only || named.uid_only,
+        });
+        let words =
+            [(named.condstore, " CONDSTORE"), (named.qresync, " QRESYNC"), (named.rev2, " IMAP4rev2"), (named.utf8, " UTF8=ACCEPT"), (named.uid_only, " UIDONLY")];
         let words: String = words.into_iter().filter(|(on, _)| *on).map(|(_, word)| word).collect();
         self.write(&format!("* ENABLED{words}\r\n"));
         self.done(tag, "Done", true);
@@ -181,7 +199,7 @@ impl Session {
                 self.ask(Request::Close, Pending::Reopen { tag, mailbox, read_only, resync });
             }
             Command::Select { mailbox, read_only, resync, .. } => {
-                self.ask(Request::Open { mailbox, read_only }, Pending::Open { tag, read_only, resync });
+                self.ask(Request::Open { mailbox: mailbox.clone(), read_only }, Pending::Open { tag, mailbox, read_only, resync });
             }
             Command::Create(mailbox) => self.ask(Request::Create { mailbox }, plain(tag, "Created")),
             Command::Delete(mailbox) => self.ask(Request::Delete { mailbox }, plain(tag, "Deleted")),
@@ -194,11 +212,24 @@ impl Session {
             Command::GetQuota { root } if root != QUOTA_ROOT => self.write(&format!("{tag} NO [NONEXISTENT] No such quota root\r\n")),
             Command::GetQuota { .. } => self.ask(Request::Quota, Pending::Quota { tag, mailbox: None }),
             Command::GetQuotaRoot(mailbox) => self.ask(Request::Quota, Pending::Quota { tag, mailbox: Some(mailbox) }),
-            // spec: rfc3501#9 no literal holds a NUL, so such a message could never be read
-            Command::Append { bytes, .. } if bytes.contains(&0) => self.write(&format!("{tag} NO [UNKNOWN-CTE] The message has a NUL octet; encode it\r\n")),
-            Command::Append { mailbox, flags, internal_date, bytes } => {
-                self.ask(Request::Append { mailbox, flags, internal_date, bytes }, Pending::Append { tag });
+            Command::Append { mailbox, messages } => {
+                if let Some(tag) = self.takes(tag, &messages) {
+                    self.ask(Request::Append { mailbox, messages }, Pending::Append { tag });
+                }
             }
+            Command::GetMetadata { mailbox, entries, depth, max_size } => {
+                let wish = metadata::Wish { entries, depth, max_size };
+                self.ask(Request::Metadata { mailbox: mailbox.clone() }, Pending::Metadata { tag, mailbox, wish });
+            }
+            Command::SetMetadata { mailbox, values } => match metadata::refused(mailbox.as_ref(), &values) {
+                Some(code) => self.write(&format!("{tag} NO [{code}] That annotation is not taken\r\n")),
+                None => self.ask(Request::SetMetadata { mailbox, values }, plain(tag, "Set")),
+            },
+            // spec: rfc4978#3
+            Command::Compress { .. } if self.compressed => self.write(&format!("{tag} NO [COMPRESSIONACTIVE] The connection is compressed already\r\n")),
+            Command::Compress { mechanism } if mechanism != "DEFLATE" => self.write(&format!("{tag} NO Use COMPRESS DEFLATE\r\n")),
+            Command::Compress { .. } => self.ask(Request::Compress, Pending::Compress { tag }),
+            Command::Unauthenticate => self.ask(Request::Unauthenticate, Pending::Unauthenticate { tag }),
             Command::Idle => {
                 self.write("+ idling\r\n");
                 if let State::Selected(view) = &mut self.state {
@@ -218,17 +249,17 @@ impl Session {
             Command::Close if !read_only => self.ask(Request::Expunge { uids: None }, Pending::Expunge { tag, closes: true }),
             Command::Close | Command::Unselect => self.ask(Request::Close, Pending::Leave { tag, text: "Closed".to_owned() }),
             Command::Search { told, key, uid } => search::start(self, tag, search::Then::Tell(told), key, uid),
-            Command::Sort { criteria, key, uid } => search::start(self, tag, search::Then::Sort(criteria), key, uid),
+            Command::Sort { told, criteria, key, uid } => search::start(self, tag, search::Then::Sort(told, criteria), key, uid),
             Command::Thread { by, key, uid } => search::start(self, tag, search::Then::Thread(by), key, uid),
             Command::Fetch { vanished: true, .. } if !self.manner.qresync => self.write(&format!("{tag} BAD Say ENABLE QRESYNC first\r\n")),
-            Command::Fetch { set, items, since: Some(since), vanished: true, .. } => {
+            Command::Fetch { set, items, since: Some(since), vanished: true, partial, .. } => {
                 let known = view.known(&set);
                 let uids = view.select(&set, true).unwrap_or_default();
-                fetch::start_since(self, fetch::Wish { tag, uids, items, uid: true, closing: None }, since, Some(known));
+                fetch::start_since(self, fetch::Wish { tag, uids, items, partial, uid: true, closing: None }, since, Some(known));
             }
-            Command::Fetch { set, items, since, uid, .. } => {
+            Command::Fetch { set, items, since, partial, uid, .. } => {
                 if let Some((tag, uids)) = self.select(tag, &set, uid, true) {
-                    let wish = fetch::Wish { tag, uids, items, uid, closing: None };
+                    let wish = fetch::Wish { tag, uids, items, partial, uid, closing: None };
                     match since {
                         Some(since) => fetch::start_since(self, wish, since, None),
                         None => fetch::start(self, wish),
@@ -251,6 +282,13 @@ impl Session {
                     self.ask(Request::Move { uids, to }, Pending::Copy { tag, moves: true });
                 }
             }
+            Command::Replace { set, mailbox, message, uid } => {
+                let Some((tag, uids)) = self.select(tag, &set, uid, false) else { return };
+                let [uid] = uids.as_slice() else { return self.write(&format!("{tag} BAD One message is replaced, not several\r\n")) };
+                if let Some(tag) = self.takes(tag, std::slice::from_ref(&message)) {
+                    self.ask(Request::Replace { uid: *uid, mailbox, message }, Pending::Replace { tag, uid: *uid });
+                }
+            }
             Command::Expunge { uids: None } => self.ask(Request::Expunge { uids: None }, Pending::Expunge { tag, closes: false }),
             Command::Expunge { uids: Some(set) } => {
                 if let Some((tag, uids)) = self.select(tag, &set, true, false) {
@@ -259,6 +297,23 @@ impl Session {
             }
             _ => self.write(&format!("{tag} BAD Not possible now\r\n")),
         }
+    }
+
+    /// Whether messages that a client brings can be taken; answers by itself when not.
+    fn takes(&mut self, tag: String, messages: &[NewMessage]) -> Option<String> {
+        // spec: rfc3501#9 no literal holds a NUL, so such a message could never be read
+        if messages.iter().any(|message| message.bytes.contains(&0)) {
+            self.write(&format!("{tag} NO [UNKNOWN-CTE] The message has a NUL octet; encode it\r\n"));
+        // spec: rfc9755#4
+        } else if !self.manner.utf8 && messages.iter().any(|message| message.utf8) {
+            self.write(&format!("{tag} BAD Say ENABLE UTF8=ACCEPT first\r\n"));
+        // spec: rfc3502#3 an empty one takes the others back
+        } else if messages.len() > 1 && messages.iter().any(|message| message.bytes.is_empty()) {
+            self.write(&format!("{tag} NO [CANNOT] Taken back by an empty message\r\n"));
+        } else {
+            return Some(tag);
+        }
+        None
     }
 
     /// The uids of a set; answers by itself when there are none.
@@ -270,5 +325,14 @@ impl Session {
             None => self.write(&format!("{tag} BAD No message has that sequence number\r\n")),
         }
         None
+    }
+}
+
+/// Whether a command calls messages by their numbers, or would be answered by them. spec: rfc9586#3
+fn uses_numbers(command: &Command) -> bool {
+    match command {
+        Command::Fetch { uid, .. } | Command::Store { uid, .. } | Command::Copy { uid, .. } | Command::Move { uid, .. } | Command::Replace { uid, .. } => !uid,
+        Command::Search { key, uid, .. } | Command::Sort { key, uid, .. } | Command::Thread { key, uid, .. } => !uid || key.is_of_numbers(),
+        _ => false,
     }
 }

@@ -8,7 +8,7 @@ use super::{Pending, Session, State};
 use crate::imap::content;
 use crate::imap::exchange::{Answer, Flags, MessageInfo, RefusalCode, Request, StoreOp, SystemFlag};
 use crate::imap::parse::Item;
-use crate::imap::parse::sequence::{in_both, merged, write_ranges};
+use crate::imap::parse::sequence::{Partial, in_both, merged, write_ranges};
 
 pub(super) struct Job {
     pub tag: String,
@@ -43,6 +43,8 @@ pub(super) struct Wish {
     pub tag: String,
     pub uids: Vec<u32>,
     pub items: Vec<Item>,
+    /// Of those that would be told, some.
+    pub partial: Option<Partial>,
     pub uid: bool,
     /// Said at the end, where it is not FETCH that ends.
     pub closing: Option<&'static str>,
@@ -76,9 +78,11 @@ pub(super) fn start_since(session: &mut Session, mut wish: Wish, since: u64, kno
 }
 
 fn job(session: &Session, wish: Wish) -> Job {
-    let Wish { tag, uids, mut items, uid, closing } = wish;
-    // spec: rfc3501#6.4.8 UID FETCH always tells the uid
-    if uid && !items.contains(&Item::Uid) {
+    let Wish { tag, uids, mut items, partial, uid, closing } = wish;
+    let uids = partial.map_or_else(|| uids.clone(), |partial| partial.of(&uids).to_vec());
+    let uid_only = matches!(&session.state, State::Selected(view) if view.manner.uid_only);
+    // spec: rfc3501#6.4.8 UID FETCH always tells the uid · rfc9586#3.3 unless it is what the line begins with
+    if uid && !uid_only && !items.contains(&Item::Uid) {
         items.insert(0, Item::Uid);
     }
     let marks = matches!(&session.state, State::Selected(view) if !view.read_only) && items.iter().any(Item::marks_seen);
@@ -197,7 +201,7 @@ fn write(session: &mut Session, job: &Job, uid: u32, bytes: &[u8], marked: bool)
     let Some((number, info)) = view.find(uid) else { return true };
     let out = &mut session.send;
     let (begun, most) = (out.len(), 2 * bytes.len() + MORE);
-    out.extend_from_slice(format!("* {number} FETCH (").as_bytes());
+    view.begin(number, uid, out);
     for (at, item) in job.items.iter().enumerate() {
         if at > 0 {
             out.push(b' ');
@@ -234,6 +238,10 @@ fn write_item(item: &Item, info: &MessageInfo, bytes: &[u8], out: &mut Vec<u8>) 
         Item::EmailId => out.extend_from_slice(format!("EMAILID (M{})", info.content).as_bytes()),
         // spec: rfc8474#5.2 NIL where threads are not kept
         Item::ThreadId => out.extend_from_slice(b"THREADID NIL"),
+        Item::SaveDate => match info.saved {
+            Some(saved) => out.extend_from_slice(format!("SAVEDATE \"{}\"", date_time(saved)).as_bytes()),
+            None => out.extend_from_slice(b"SAVEDATE NIL"),
+        },
         Item::Preview => {
             out.extend_from_slice(b"PREVIEW ");
             content::write_literal(Some(content::preview(bytes).as_bytes()), out);

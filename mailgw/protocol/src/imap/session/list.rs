@@ -6,7 +6,7 @@ use crate::imap::parse::mailbox::{DELIMITER, Pattern, capital_inbox};
 use crate::imap::parse::{ListOptions, StatusItem};
 
 /// One line for each mailbox that the patterns cover; the names of those that can be opened.
-pub(super) fn write(options: &ListOptions, all: &[MailboxInfo], word: &str, out: &mut Vec<u8>) -> Vec<MailboxName> {
+pub(super) fn write(options: &ListOptions, all: &[MailboxInfo], word: &str, utf8: bool, out: &mut Vec<u8>) -> Vec<MailboxName> {
     let patterns: Vec<String> = options.patterns.iter().map(|pattern| capital_inbox(format!("{}{pattern}", options.reference))).collect();
     let patterns: Vec<Pattern> = patterns.iter().map(|pattern| Pattern::new(pattern)).collect();
     let wanted = |info: &MailboxInfo| (!options.only_subscribed || info.subscribed) && (!options.only_special_use || info.special_use.is_some());
@@ -34,7 +34,7 @@ pub(super) fn write(options: &ListOptions, all: &[MailboxInfo], word: &str, out:
         }
         let below: Vec<&str> = [(options.only_subscribed, "\"SUBSCRIBED\""), (options.only_special_use, "\"SPECIAL-USE\"")].iter().filter(|(asked, _)| *asked).map(|(_, word)| *word).collect();
         let info_below = if has_wanted { format!(" (\"CHILDINFO\" ({}))", below.join(" ")) } else { String::new() };
-        let line = format!("* {word} ({}) \"/\" {}{info_below}\r\n", attributes.join(" "), quoted_name(&info.name));
+        let line = format!("* {word} ({}) \"/\" {}{info_below}\r\n", attributes.join(" "), quoted_name(&info.name, utf8));
         out.extend_from_slice(line.as_bytes());
         if info.exists {
             told.push(info.name.clone());
@@ -56,7 +56,7 @@ fn is_below(name: &str, parent: &str) -> bool {
     name.strip_prefix(parent).is_some_and(|rest| rest.starts_with(DELIMITER))
 }
 
-pub(super) fn status(mailbox: &MailboxName, items: &[StatusItem], status: &MailboxStatus, append_limit: usize) -> String {
+pub(super) fn status(mailbox: &MailboxName, items: &[StatusItem], status: &MailboxStatus, append_limit: usize, utf8: bool) -> String {
     let values: Vec<String> = items
         .iter()
         .map(|item| {
@@ -77,5 +77,5 @@ pub(super) fn status(mailbox: &MailboxName, items: &[StatusItem], status: &Mailb
             format!("{} {value}", status_word(*item))
         })
         .collect();
-    format!("* STATUS {} ({})\r\n", quoted_name(mailbox), values.join(" "))
+    format!("* STATUS {} ({})\r\n", quoted_name(mailbox, utf8), values.join(" "))
 }

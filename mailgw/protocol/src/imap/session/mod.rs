@@ -3,6 +3,7 @@ mod answer;
 mod dispatch;
 mod fetch;
 mod list;
+mod metadata;
 mod search;
 mod thread;
 mod view;
@@ -10,7 +11,7 @@ mod view;
 use std::collections::VecDeque;
 
 use super::extension::Extensions;
-use super::exchange::{Answer, Change, Flags, MailboxName, Output, Request, StoreOp};
+use super::exchange::{Answer, Change, Flags, MailboxName, Output, RefusalCode, Request, StoreOp};
 use super::framing::{Framed, Framer, MAX_LITERAL};
 use super::parse::command::Resync;
 use super::parse::{self, StatusItem};
@@ -30,6 +31,8 @@ pub struct Settings {
     pub starttls: bool,
     /// Octets of the largest message APPEND takes.
     pub append_limit: usize,
+    /// Octets that one SORT or THREAD may keep of what it reads.
+    pub arrange_limit: usize,
     /// What is neither offered nor taken.
     pub off: Extensions,
 }
@@ -53,7 +56,7 @@ enum Pending {
     Login { tag: String },
     Plain { tag: String, word: &'static str },
     List { tag: String, options: parse::ListOptions, word: &'static str },
-    Open { tag: String, read_only: bool, resync: Option<Resync> },
+    Open { tag: String, mailbox: MailboxName, read_only: bool, resync: Option<Resync> },
     /// SELECT leaves the mailbox before it opens the next.
     Reopen { tag: String, mailbox: MailboxName, read_only: bool, resync: Option<Resync> },
     Status { tag: String, mailbox: MailboxName, items: Vec<StatusItem> },
@@ -63,6 +66,10 @@ enum Pending {
     Store { tag: String, op: StoreOp, flags: Flags, silent: bool, uid: bool },
     Append { tag: String },
     Copy { tag: String, moves: bool },
+    Replace { tag: String, uid: u32 },
+    Compress { tag: String },
+    Unauthenticate { tag: String },
+    Metadata { tag: String, mailbox: Option<MailboxName>, wish: metadata::Wish },
     Expunge { tag: String, closes: bool },
     Leave { tag: String, text: String },
     Fetch(fetch::Job),
@@ -76,8 +83,11 @@ pub struct Session {
     expecting: Expecting,
     pending: Option<Pending>,
     failures: u8,
-    /// From the first command that asks for it, and never less.
+    /// From the first command that asks for it, and never less while the login stands.
     manner: Manner,
+    /// What is off here for everybody.
+    off: Extensions,
+    compressed: bool,
     /// STARTTLS was answered: input is thrown away until TLS is there.
     upgrading: bool,
     send: Vec<u8>,
@@ -88,6 +98,8 @@ impl Session {
     /// A session and its greeting.
     pub fn new(settings: Settings) -> (Self, Vec<Output>) {
         let mut session = Self {
+            off: settings.off,
+            compressed: false,
             settings,
             framer: Framer::new(MAX_LITERAL),
             state: State::NotAuthenticated,
@@ -121,6 +133,25 @@ impl Session {
     /// False while a request is with the server: reading on would only pile up input.
     pub fn wants_input(&self) -> bool {
         self.pending.is_none() && !self.upgrading && !matches!(self.state, State::Closed)
+    }
+
+    /// Octets kept by a SORT or THREAD under way.
+    pub fn kept(&self) -> usize {
+        if let Some(Pending::Search(job)) = &self.pending { job.octets } else { 0 }
+    }
+
+    /// Ends the SORT or THREAD under way, since all sessions together keep too much. What it asked for last is answered to nobody.
+    pub fn shed(&mut self) -> Vec<Output> {
+        if let Some(Pending::Search(job)) = self.pending.take_if(|pending| matches!(pending, Pending::Search(_))) {
+            self.refuse(&job.tag, RefusalCode::Limit.name(), "Too much is being arranged at this moment; try again later");
+            self.run();
+        }
+        self.take_output()
+    }
+
+    /// Whether the session takes long over its next answer.
+    pub fn is_to_arrange(&self) -> bool {
+        matches!(&self.pending, Some(Pending::Search(job)) if job.arranges)
     }
 
     /// TLS stands after [`Output::StartTls`].
@@ -183,7 +214,7 @@ impl Session {
                 Framed::Wait => return,
                 Framed::Continue => self.write("+ Ready\r\n"),
                 Framed::Command(frame) => {
-                    let (tag, command) = parse::command::parse(frame);
+                    let (tag, command) = parse::command::parse(frame, self.manner.utf8);
                     match (tag, command) {
                         (Some(tag), Ok(command)) => self.dispatch(tag, command),
                         (Some(tag), Err(parse::ParseError::Charset)) => {

@@ -5,11 +5,14 @@ use std::collections::VecDeque;
 use super::thread::{self, Found};
 use super::view::View;
 use super::{Pending, Session, State};
-use crate::imap::content::{Searchable, Summary, summary};
+use crate::imap::content::{Person, Searchable, Summary, summary};
 use crate::imap::content::charset::fold;
 use crate::imap::exchange::{Answer, Hits, MessageInfo, Needle, Place, RefusalCode, Request};
 use crate::imap::parse::sequence::write_set;
 use crate::imap::parse::{Criterion, Key, Return, SortBy, Threading};
+
+/// Messages that take milliseconds to arrange.
+const MANY: usize = 2_000;
 
 pub(super) struct Job {
     pub tag: String,
@@ -21,12 +24,16 @@ pub(super) struct Job {
     then: Then,
     /// Of `found`, what has been read for SORT or THREAD.
     drawn: Vec<(u32, Summary)>,
+    /// Octets of `drawn`.
+    pub octets: usize,
+    /// All is read, and the next answer starts what takes long.
+    pub arranges: bool,
 }
 
 /// What becomes of the messages found.
 pub(super) enum Then {
     Tell(Option<Return>),
-    Sort(Vec<Criterion>),
+    Sort(Option<Return>, Vec<Criterion>),
     Thread(Threading),
 }
 
@@ -54,10 +61,36 @@ impl Index {
 impl Job {
     fn reads_headers(&self) -> bool {
         match &self.then {
-            Then::Sort(criteria) => criteria.iter().any(|criterion| !matches!(criterion.by, SortBy::Arrival | SortBy::Size)),
+            Then::Sort(_, criteria) => criteria.iter().any(|criterion| !matches!(criterion.by, SortBy::Arrival | SortBy::Size)),
             Then::Thread(_) => true,
             Then::Tell(_) => false,
         }
+    }
+
+    /// Of what was read, what its order hangs on.
+    fn kept(&self, mut summary: Summary) -> Summary {
+        match &self.then {
+            Then::Sort(_, criteria) => {
+                let by = |kinds: &[SortBy]| criteria.iter().any(|criterion| kinds.contains(&criterion.by));
+                (summary.id, summary.references) = (None, Vec::new());
+                if !by(&[SortBy::Subject]) {
+                    summary.subject = String::new();
+                }
+                for (person, kinds) in [(&mut summary.from, [SortBy::From, SortBy::DisplayFrom]), (&mut summary.to, [SortBy::To, SortBy::DisplayTo]), (&mut summary.cc, [SortBy::Cc, SortBy::Cc])] {
+                    if !by(&kinds) {
+                        *person = Person::default();
+                    }
+                }
+            }
+            Then::Thread(by) => {
+                (summary.from, summary.to, summary.cc) = Default::default();
+                if *by == Threading::OrderedSubject {
+                    (summary.id, summary.references) = (None, Vec::new());
+                }
+            }
+            Then::Tell(_) => {}
+        }
+        summary
     }
 
     /// Whether the result is to be kept.
@@ -67,7 +100,12 @@ impl Job {
 }
 
 pub(super) fn start(session: &mut Session, tag: String, then: Then, key: Key, uid: bool) {
-    let job = Job { tag, uid, key, index: Index::default(), left: VecDeque::new(), found: Vec::new(), then, drawn: Vec::new() };
+    // spec: rfc9051#6.4.4 the answer of old is none of IMAP4rev2
+    let then = match then {
+        Then::Tell(None) if session.manner.rev2 => Then::Tell(Some(Return { all: true, ..Return::default() })),
+        then => then,
+    };
+    let job = Job { tag, uid, key, index: Index::default(), left: VecDeque::new(), found: Vec::new(), then, drawn: Vec::new(), octets: 0, arranges: false };
     if job.key.asks_for_time() { session.ask(Request::Time, Pending::Search(job)) } else { begin(session, job) }
 }
 
@@ -143,6 +181,7 @@ pub(super) fn resume(session: &mut Session, mut job: Job, answer: Answer) {
             job.index.needles.clear();
             advance(session, job);
         }
+        Answer::Done if job.arranges => arrange(session, job),
         answer => read(session, job, answer),
     }
 }
@@ -211,6 +250,11 @@ fn advance(session: &mut Session, mut job: Job) {
         let next = job.found.get(job.drawn.len()).copied().unwrap_or_default();
         return session.ask(Request::Load { uid: next }, Pending::Search(job));
     }
+    // Whoever carries answers may take this one elsewhere: many are arranged where it keeps nobody waiting.
+    if job.found.len() >= MANY {
+        job.arranges = true;
+        return session.ask(Request::Drain, Pending::Search(job));
+    }
     arrange(session, job);
 }
 
@@ -223,14 +267,19 @@ fn draw(session: &mut Session, mut job: Job, answer: Answer) {
         Answer::Refused { code, text } => return session.refuse(&job.tag, code.name(), &text),
         _ => return session.bye("The server lost step; connect again"),
     };
+    let read = job.kept(read);
+    job.octets += read.octets();
+    if job.octets > session.settings.arrange_limit {
+        return session.refuse(&job.tag, RefusalCode::Limit.name(), "These are too many to be arranged; search for fewer");
+    }
     job.drawn.push((uid, read));
     advance(session, job);
 }
 
 /// Tells what was found in the order asked for.
-fn arrange(session: &mut Session, job: Job) {
+fn arrange(session: &mut Session, mut job: Job) {
     let State::Selected(view) = &session.state else { return };
-    let mut summaries: VecDeque<(u32, Summary)> = job.drawn.into();
+    let mut summaries: VecDeque<(u32, Summary)> = std::mem::take(&mut job.drawn).into();
     let mut found = Vec::with_capacity(job.found.len());
     for uid in &job.found {
         let summary = if summaries.front().is_some_and(|(drawn, _)| drawn == uid) { summaries.pop_front().map(|(_, summary)| summary) } else { None };
@@ -242,17 +291,56 @@ fn arrange(session: &mut Session, job: Job) {
             found.push((Found { number, moment, summary }, info));
         }
     }
-    let (line, word) = match job.then {
-        Then::Sort(criteria) => {
+    let (line, word) = match &job.then {
+        Then::Sort(told, criteria) => {
             found.sort_by(|left, right| criteria.iter().map(|criterion| compared(*criterion, left, right)).find(|order| order.is_ne()).unwrap_or(left.0.number.cmp(&right.0.number)));
-            let numbers = found.iter().map(|(found, _)| format!(" {}", found.number));
-            (std::iter::once("* SORT".to_owned()).chain(numbers).collect::<String>(), "Sorted")
+            let numbers: Vec<u32> = found.iter().map(|(found, _)| found.number).collect();
+            let line = match told {
+                // spec: rfc5267#3.1 the first and the last are those of the order
+                Some(told) => extended(&job, *told, &numbers, None),
+                None => std::iter::once("* SORT".to_owned()).chain(numbers.iter().map(|number| format!(" {number}"))).collect(),
+            };
+            (line, "Sorted")
         }
-        Then::Thread(by) => (thread::write(by, &found.into_iter().map(|(found, _)| found).collect::<Vec<_>>()), "Threaded"),
+        Then::Thread(by) => (thread::write(*by, &found.into_iter().map(|(found, _)| found).collect::<Vec<_>>()), "Threaded"),
         Then::Tell(_) => return,
     };
     session.write(&(line + "\r\n"));
     session.done(&job.tag, word, job.uid);
+}
+
+/// `* ESEARCH …`, without its end. What was not found is left out; only the count may be 0. spec: rfc4731#3.1 rfc9394#3.1
+fn extended(job: &Job, told: Return, numbers: &[u32], modseq: Option<u64>) -> String {
+    let mut line = format!("* ESEARCH (TAG \"{}\"){}", job.tag, if job.uid { " UID" } else { "" }).into_bytes();
+    if let (Some(first), Some(last)) = (numbers.first(), numbers.last()) {
+        if told.min {
+            line.extend_from_slice(format!(" MIN {first}").as_bytes());
+        }
+        if told.max {
+            line.extend_from_slice(format!(" MAX {last}").as_bytes());
+        }
+        if told.all {
+            line.extend_from_slice(b" ALL ");
+            write_set(numbers, &mut line);
+        }
+    }
+    if let Some(partial) = told.partial {
+        line.extend_from_slice(b" PARTIAL (");
+        partial.write(&mut line);
+        line.push(b' ');
+        match partial.of(numbers) {
+            [] => line.extend_from_slice(b"NIL"),
+            some => write_set(some, &mut line),
+        }
+        line.push(b')');
+    }
+    if told.count {
+        line.extend_from_slice(format!(" COUNT {}", numbers.len()).as_bytes());
+    }
+    if let Some(modseq) = modseq {
+        line.extend_from_slice(format!(" MODSEQ {modseq}").as_bytes());
+    }
+    String::from_utf8(line).unwrap_or_default()
 }
 
 /// spec: rfc5256#3 rfc5957#3
@@ -287,30 +375,11 @@ fn tell(session: &mut Session, job: &Job, told: Option<Return>) {
         save(session, kept(told, &job.found));
     }
     // spec: rfc5182#2.1 who only saves is told nothing
-    if told.save && !(told.min || told.max || told.all || told.count) {
+    if told.save && !(told.min || told.max || told.all || told.count || told.partial.is_some()) {
         return;
     }
-    session.write(&format!("* ESEARCH (TAG \"{}\"){}", job.tag, if job.uid { " UID" } else { "" }));
-    // spec: rfc4731#3.1 what was not found is left out; only the count may be 0
-    if let (Some(first), Some(last)) = (numbers.first(), numbers.last()) {
-        if told.min {
-            session.write(&format!(" MIN {first}"));
-        }
-        if told.max {
-            session.write(&format!(" MAX {last}"));
-        }
-        if told.all {
-            session.write(" ALL ");
-            write_set(&numbers, &mut session.send);
-        }
-    }
-    if told.count {
-        session.write(&format!(" COUNT {}", numbers.len()));
-    }
-    if let Some(modseq) = modseq {
-        session.write(&format!(" MODSEQ {modseq}"));
-    }
-    session.write("\r\n");
+    let line = extended(job, told, &numbers, modseq);
+    session.write(&(line + "\r\n"));
 }
 
 /// The highest MODSEQ among those found, for who asked by it.
@@ -320,9 +389,16 @@ fn highest(key: &Key, view: &View, found: &[u32]) -> Option<u64> {
     if key.asks_for_modseq() { modseqs().max() } else { None }
 }
 
-/// What `$` is afterwards: with MIN or MAX alone, those.
-// spec: rfc5182#2.4
+/// What `$` is afterwards: with MIN, MAX or PARTIAL, those.
+// spec: rfc5182#2.4 rfc9394#3.2
 fn kept(told: Return, found: &[u32]) -> Vec<u32> {
+    if let Some(partial) = told.partial {
+        let mut kept = partial.of(found).to_vec();
+        kept.extend(told.min.then(|| found.first()).into_iter().chain(told.max.then(|| found.last())).flatten());
+        kept.sort_unstable();
+        kept.dedup();
+        return kept;
+    }
     if told.all || told.count || !(told.min || told.max) {
         return found.to_vec();
     }
@@ -335,6 +411,10 @@ fn save(session: &mut Session, found: Vec<u32>) {
     if let State::Selected(view) = &mut session.state {
         view.saved = found;
     }
+}
+
+fn saved(info: &MessageInfo) -> time::Date {
+    info.saved.unwrap_or(info.internal_date).date()
 }
 
 /// Whether a message matches; `None` when that hangs on its content and `content` is not given.
@@ -370,6 +450,10 @@ fn decide(key: &Key, info: &MessageInfo, index: &Index, content: Option<&Searcha
         Key::Before(date) => day < *date,
         Key::On(date) => day == *date,
         Key::Since(date) => day >= *date,
+        // spec: rfc8514#4.3 where it was not kept, the internal date
+        Key::SavedBefore(date) => saved(info) < *date,
+        Key::SavedOn(date) => saved(info) == *date,
+        Key::SavedSince(date) => saved(info) >= *date,
         Key::ModSeq(least) => info.modseq >= *least,
         Key::Larger(size) => info.size > u64::from(*size),
         Key::Smaller(size) => info.size < u64::from(*size),

@@ -32,6 +32,12 @@ pub(super) struct Manner {
     pub condstore: bool,
     /// It is told which uids are gone instead of which numbers. spec: rfc7162#3.2.10
     pub qresync: bool,
+    /// What RFC 9051 tells otherwise. spec: rfc9051#appendix-E
+    pub rev2: bool,
+    /// Mailbox names are UTF-8. spec: rfc9051#5.1 rfc9755#3
+    pub utf8: bool,
+    /// No message is called by its number. spec: rfc9586#3
+    pub uid_only: bool,
 }
 
 impl View {
@@ -191,7 +197,7 @@ impl View {
         }
         if may_expunge && !self.gone.is_empty() {
             let gone = std::mem::take(&mut self.gone);
-            let by_number = !self.manner.qresync;
+            let by_number = !self.manner.qresync && !self.manner.uid_only;
             if !by_number {
                 out.extend_from_slice(b"* VANISHED ");
                 write_set(&gone.iter().copied().collect::<Vec<_>>(), out);
@@ -218,12 +224,22 @@ impl View {
     /// `* n FETCH (UID u FLAGS (…))`, with its MODSEQ where that counts.
     pub fn write_flags(&self, uid: u32, out: &mut Vec<u8>) {
         if let Some((number, info)) = self.find(uid) {
-            out.extend_from_slice(format!("* {number} FETCH (UID {uid} FLAGS ").as_bytes());
+            self.begin(number, uid, out);
+            if !self.manner.uid_only {
+                out.extend_from_slice(format!("UID {uid} ").as_bytes());
+            }
+            out.extend_from_slice(b"FLAGS ");
             info.flags.write(out);
             if self.manner.condstore {
                 out.extend_from_slice(format!(" MODSEQ ({})", info.modseq).as_bytes());
             }
             out.extend_from_slice(b")\r\n");
         }
+    }
+
+    /// What the line that tells of a message begins with. spec: rfc9586#3.3
+    pub fn begin(&self, number: usize, uid: u32, out: &mut Vec<u8>) {
+        let line = if self.manner.uid_only { format!("* {uid} UIDFETCH (") } else { format!("* {number} FETCH (") };
+        out.extend_from_slice(line.as_bytes());
     }
 }

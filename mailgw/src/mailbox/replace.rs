@@ -1,0 +1,75 @@
+//! A message in the place of another: the new one comes and the old one goes in one commit, or neither. spec: rfc8508#3
+
+use std::collections::BTreeMap;
+
+use protocol::imap::exchange::Change;
+use store::{Batch, Expectation};
+
+use super::index::note_removal;
+use super::messages::{Content, Delivery, MailError, MessageStore, Uid};
+use super::quota::Use;
+use super::steps::Steps;
+use crate::record::event::{self, Event};
+use crate::record::expunged;
+use crate::record::folder::{self, Folder};
+use crate::record::message::{self, Message};
+
+impl MessageStore {
+    /// `from` holds the old one, whatever its flags; `new` names the mailbox, which is the same, and perhaps another folder.
+    pub fn replace(&self, from: &Folder, old: u32, new: &Delivery, now_unix_millis: u64) -> Result<Uid, MailError> {
+        let Delivery { mailbox, folder, content, unix_millis, flags, .. } = new;
+        let body = match content {
+            Content::Bytes(bytes) => std::sync::Arc::new(self.body(bytes)?),
+            Content::Body(body) => std::sync::Arc::clone(body),
+        };
+        let uid = self.retried(|| {
+            // 1. The old one as it stands, and where the new one goes.
+            let old_key = message::key(from.id, old);
+            let found = self.store.get(&old_key)?.ok_or(MailError::Gone)?;
+            let (gone, _) = Message::decode(&found)?;
+            let place = folder::key(mailbox, folder);
+            let stored = self.store.get(&place)?.ok_or(MailError::NoFolder)?;
+            let target = Folder::decode(&stored)?;
+            // 2. What is gained must fit: a full mailbox takes one that is no larger.
+            let mut more = Use::default();
+            more.add(body.size());
+            more.take(gone.size);
+            if body.size() > gone.size && !self.fits(mailbox, &more)? {
+                return Err(MailError::OverQuota { delivery: 0 });
+            }
+            // 3. In and out, counted, remembered and told of in the log.
+            let (mut batch, mut steps) = (Batch::new().expect(Expectation::Equals(place, stored)), Steps::default());
+            let (uid, step) = (batch.next(&target.uid_counter()), steps.of(&mut batch, mailbox, &target));
+            steps.of(&mut batch, mailbox, from);
+            let message = Message {
+                body: body.id(),
+                unix_millis: *unix_millis,
+                saved_unix_millis: i64::try_from(now_unix_millis).ok(),
+                size: body.size(),
+                digest: *body.digest(),
+                flags: flags.clone(),
+            };
+            let accepted = event::Message { mailbox: mailbox.clone(), digest: crate::hex(body.digest()), size: u64::from(body.size()) };
+            Event::MessageAccepted(accepted).append(&mut batch, now_unix_millis)?;
+            batch = body.put(batch.put(message::new_key(target.id, uid), message.template(step)));
+            batch = batch.expect(Expectation::Equals(old_key.clone(), found)).delete(old_key);
+            let removal = batch.next(&from.removals_counter());
+            batch = batch.put(expunged::new_key(from.id, step), expunged::encode(&expunged::ranges([old])));
+            more.count_always(&mut batch, mailbox);
+            note_removal(&mut batch, mailbox);
+            let receipt = self.store.commit(self.count(batch, &BTreeMap::from([(gone.body, -1)]))?)?;
+            // 4. Told in the order in which sessions may hear it.
+            let mut done = steps.done(&receipt);
+            let uid = receipt.counter(uid).and_then(|uid| u32::try_from(uid).ok()).ok_or(MailError::UidsExhausted);
+            if let Ok(uid) = uid {
+                done.change(mailbox, target.id, |modseq| Ok(Change::New(message.info(uid, modseq)?)))?;
+            }
+            done.change(mailbox, from.id, |modseq| Ok(Change::Gone { uid: old, modseq }))?;
+            done.tell(&self.broadcast);
+            self.forget_some(from, receipt.counter(removal).unwrap_or(1));
+            Ok(Uid { uid_validity: target.uid_validity, uid: uid? })
+        })?;
+        self.due.note(mailbox, 1);
+        Ok(uid)
+    }
+}
