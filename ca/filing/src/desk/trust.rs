@@ -4,13 +4,14 @@
 //! filing. A holder's own standing is asked of the responder each time, with a nonce, so that the answer is newer than the
 //! signature and nobody waits for the next list.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use const_oid::ObjectIdentifier as Oid;
 use pki::crl::Reason;
+use pki::effort::Memory;
 use pki::ocsp::{CertId, CertStatus, HashAlgorithm, OcspAnswer};
-use pki::path::{ANY_PURPOSE, Anchors, CertificateFacts, PathError, Requirements, RevocationList, Validation};
+use pki::path::{ANY_PURPOSE, Anchors, CertificateFacts, PathError, Requirements, RevocationAnswer, RevocationList, Validation};
 use pki::timestamp::{Imprint, TimeStampRequest, VerifiedTimestamp};
 use pki::view::CertificateView;
 use ring::digest::{SHA256, digest};
@@ -26,6 +27,8 @@ const NON_REPUDIATION: u8 = 1;
 /// How long an authority's standing is believed, and a caller's.
 const KEEP: Duration = Duration::seconds(60);
 const MAX_KEPT: usize = 50_000;
+/// Authorities are few, and each has a list or some parts.
+const MAX_LISTS: usize = 64;
 const NONCE: usize = 16;
 
 pub(super) type Digest = [u8; 32];
@@ -50,6 +53,30 @@ impl Recent {
     }
 }
 
+/// Signatures that verified: those of certificates and lists come again with every filing. Emptied when it is full.
+#[derive(Default)]
+pub struct Verified(Mutex<HashSet<Digest>>);
+
+impl Memory for Verified {
+    fn holds(&self, signature: &Digest) -> bool {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).contains(signature)
+    }
+
+    fn note(&self, signature: Digest) {
+        let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if kept.len() >= MAX_KEPT {
+            kept.clear();
+        }
+        kept.insert(signature);
+    }
+}
+
+/// A list, read once for all who ask within a minute.
+pub struct Listed {
+    pub der: Vec<u8>,
+    pub answer: RevocationAnswer,
+}
+
 pub struct Trust {
     /// By the bureau's code.
     anchors: HashMap<String, Arc<Anchors>>,
@@ -58,6 +85,9 @@ pub struct Trust {
     timestamp_signers: Recent,
     /// The responder's certificate that was proved last, by its issuer.
     responders: Mutex<HashMap<Digest, Vec<u8>>>,
+    /// By address.
+    lists: Mutex<HashMap<String, (OffsetDateTime, Arc<Listed>)>>,
+    pub verified: Verified,
     random: SystemRandom,
 }
 
@@ -78,6 +108,8 @@ pub struct Status {
     pub standing: Standing,
     pub this_update: OffsetDateTime,
     pub answer: Vec<u8>,
+    /// Who signed the answer: certificate, DER.
+    pub responder: Vec<u8>,
 }
 
 pub(super) fn of(parts: &[&[u8]]) -> Digest {
@@ -89,7 +121,7 @@ pub(super) fn of(parts: &[&[u8]]) -> Digest {
 impl Trust {
     pub fn new(anchors: HashMap<String, Arc<Anchors>>, outside: Arc<dyn Outside>) -> Self {
         let (standing, timestamp_signers, responders) = (Recent::default(), Recent::default(), Mutex::default());
-        Self { anchors, outside, standing, timestamp_signers, responders, random: SystemRandom::new() }
+        Self { anchors, outside, standing, timestamp_signers, responders, lists: Mutex::default(), verified: Verified::default(), random: SystemRandom::new() }
     }
 
     /// The roots that a bureau believes; none for one that is not known.
@@ -142,6 +174,29 @@ impl Trust {
         }
     }
 
+    /// The lists at these addresses, at most a minute old. What is no list is left out: what it would tell stays unknown.
+    pub fn lists(&self, urls: &[String], now: OffsetDateTime) -> Result<Vec<Arc<Listed>>, DeskError> {
+        let mut found = Vec::new();
+        for url in urls {
+            let kept = self.lists.lock().unwrap_or_else(PoisonError::into_inner).get(url).filter(|(at, _)| (*at..*at + KEEP).contains(&now)).map(|(_, list)| Arc::clone(list));
+            if let Some(kept) = kept {
+                found.push(kept);
+                continue;
+            }
+            for der in self.outside.lists(std::slice::from_ref(url), now)? {
+                let Ok(answer) = RevocationAnswer::list(&der) else { continue };
+                let list = Arc::new(Listed { der, answer });
+                let mut kept = self.lists.lock().unwrap_or_else(PoisonError::into_inner);
+                if kept.len() >= MAX_LISTS {
+                    kept.clear();
+                }
+                kept.insert(url.clone(), (now, Arc::clone(&list)));
+                found.push(list);
+            }
+        }
+        Ok(found)
+    }
+
     /// A caller's certificate by its issuer's list: up to a minute old, which is enough for who may talk.
     pub fn caller_stands(&self, path: &[Vec<u8>], now: OffsetDateTime) -> Result<Result<(), PathError>, DeskError> {
         let [holder, issuer, ..] = path else { return Ok(Err(PathError::UnknownIssuer)) };
@@ -168,6 +223,7 @@ impl Trust {
         let key = of(&[issuer]);
         let known = self.responders.lock().unwrap_or_else(PoisonError::into_inner).get(&key).cloned();
         let (said, signer) = answer.of(issuer, view.serial, known.as_deref()).map_err(|error| damaged(&error))?;
+        let responder = signer.to_vec();
         if known.as_deref() != Some(signer) {
             self.responders.lock().unwrap_or_else(PoisonError::into_inner).insert(key, signer.to_vec());
         }
@@ -177,7 +233,7 @@ impl Trust {
             CertStatus::Revoked { reason: Reason::CertificateHold, .. } => Standing::Held,
             CertStatus::Revoked { at, reason, invalid_since } => Standing::Revoked { at, reason, invalid_since },
         };
-        Ok(Status { standing, this_update: said.this_update, answer: der })
+        Ok(Status { standing, this_update: said.this_update, responder, answer: der })
     }
 
     fn nonce(&self) -> Result<[u8; NONCE], DeskError> {

@@ -97,12 +97,22 @@ fn seven_time() {
     let filing = vat(CODE, |_| {});
     let bare = office.sign(&firm, &filing);
     let with = |signature: Vec<u8>| refused(office.submit_signed(&firm, &filing, signature).unwrap());
-    // Stamped in the future; signed at another time than claimed; stamped by a clock that is ahead.
+    // Stamped in the future; signed at another time than claimed.
     assert_eq!(with(office.stamped(&bare, NOW + Duration::minutes(1))), [7]);
     assert_eq!(with(office.stamped(&sign(&office.world, &firm, &filing, NOW - Duration::hours(1)), NOW)), [7]);
-    *office.world.stamp_offset.lock().unwrap() = Duration::minutes(2);
-    assert_eq!(with(bare.clone()), [7]);
+    // The authority that we ask is ahead, behind or nobody's: that is not the enterprise's fault, and nothing is recorded.
+    for offset in [Duration::minutes(2), -Duration::minutes(2)] {
+        *office.world.stamp_offset.lock().unwrap() = offset;
+        let length = office.desk.store.stream_length("log").unwrap();
+        let told = office.submit_signed(&firm, &filing, bare.clone()).unwrap_err();
+        assert!(matches!(told, filing::desk::problem::DeskError::Away { what: "the timestamp authority", .. }), "{told}");
+        assert_eq!(office.desk.store.stream_length("log").unwrap(), length);
+    }
     *office.world.stamp_offset.lock().unwrap() = Duration::ZERO;
+    // What waited here for its timestamp is compared with its arrival.
+    assert_eq!(with(sign(&office.world, &firm, &filing, NOW - Duration::minutes(6))), [7]);
+    let august = vat(CODE, |filing| filing["period"] = "202608".into());
+    receipted(office.submit_signed(&firm, &august, sign(&office.world, &firm, &august, NOW - Duration::minutes(4))).unwrap());
     // Expired before it signed, while the caller has a new one.
     let old = office.firm_with(CODE, |plan| plan.not_after = NOW - Duration::days(1));
     assert_eq!(refused(office.submit_signed(&firm, &filing, office.sign(&old, &filing)).unwrap()), [7]);
@@ -170,8 +180,8 @@ fn eight_the_issuing_authority_too() {
     let filing = vat(CODE, |_| {});
     let submission = filing::desk::flow::receive::Submission { signature: office.sign(&firm, &filing), filing };
     let outcome = filing::desk::flow::receive::receive(&office.desk, &caller, &submission).unwrap();
-    // The timestamp authority stands below the same one.
-    assert_eq!(refused(outcome), [7, 8]);
+    // The timestamp authority stands below the same one, which is our own affair.
+    assert_eq!(refused(outcome), [8]);
 }
 
 #[test]
@@ -321,4 +331,36 @@ fn a_refusal_is_recorded_with_every_check_it_failed_and_nothing_else_is() {
     assert!(leaf.kind() == 2 && leaf.payload().contains("\"checks\":[8,9,12,13]"), "{}", leaf.payload());
     let (from, to) = filing::desk::record::filing::FilingRecord::all();
     assert!(office.desk.store.scan(&from, &to, 1).unwrap().is_empty());
+}
+
+/// What came with a signature and nobody signed is not kept; what is kept is what was assessed, and passes when asked later.
+#[test]
+fn what_is_kept_passes_its_own_verdict_later() {
+    let office = Office::open();
+    let firm = office.firm(CODE);
+    let filing = vat(CODE, |_| {});
+    let strange = Office::open();
+    let stranger = Authority::root("他");
+    let bare = office.sign(&firm, &filing);
+    // Two timestamps that are believed, one of a stranger's, certificates and answers that belong to nothing or cannot be read.
+    let stuffed = strange.stamped(&office.stamped(&office.stamped(&bare, NOW + Duration::seconds(2)), NOW), NOW - Duration::days(1));
+    let list = stranger.crl(&stranger.crl_plan(), vec![]);
+    let stuffed = pki::cades::Signature::read(&stuffed).unwrap().with_evidence([stranger.certificate.as_slice()], [&[0x30, 0][..]], [list.as_slice()]).unwrap();
+    let sealed = receipted(office.submit_signed(&firm, &filing, stuffed.der().to_vec()).unwrap());
+    let stored = office.desk.store.get(&filing::desk::record::filing::signature_key(json(&sealed.document)["filing_id"].as_str().unwrap())).unwrap().unwrap();
+    let kept = pki::cades::Signature::read(filing::desk::record::filing::signature(&stored).unwrap()).unwrap();
+    assert_eq!((kept.value(), kept.signature_timestamps().count()), (stuffed.value(), 1));
+    let token = pki::timestamp::verify(kept.signature_timestamps().next().unwrap(), &[]).unwrap();
+    assert_eq!(token.gen_time(), NOW);
+    assert!(!kept.certificates().contains(&stranger.certificate) && kept.der().len() < stuffed.der().len());
+    // A third party asks for the verdict of what is kept, and of what came: both pass, and of what came the rest is named.
+    let bureau = office.desk.policies.desk.bureaus().first().unwrap();
+    for (signature, passed_over) in [(kept.der(), 0), (stuffed.der(), 1)] {
+        let told = json(&filing::desk::flow::verify::answer(&office.desk, bureau, &filing, signature).unwrap().document);
+        assert_eq!(told["verdict"], "TOTAL-PASSED", "{told}");
+        assert_eq!(told["passed_over"].as_array().map_or(0, Vec::len), passed_over);
+    }
+    // The archive makes of it what lasts.
+    office.clock.advance(Duration::hours(27));
+    assert_eq!(filing::desk::flow::archive::pass(&office.desk).unwrap().failed, 0);
 }

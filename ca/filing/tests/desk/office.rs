@@ -112,7 +112,7 @@ impl Outside for World {
         let status = self.statuses.lock().unwrap().get(&asked.ids[0].serial).copied().unwrap_or(CertStatus::Good);
         self.signed.fetch_add(1, Relaxed);
         let now = self.clock.now();
-        let single = SingleResponse { id: &asked.ids[0].der, status, this_update: now, next_update: now + Duration::hours(1), archive_cutoff: None };
+        let single = SingleResponse { id: &asked.ids[0].der, status, this_update: now, next_update: now + Duration::hours(1), archive_cutoff: Some(datetime!(2020-01-01 0:00 UTC)) };
         let data = response_data(&responder_key_hash(self.issuer.key.public_key_info()).unwrap(), now, &[single], asked.nonce.as_deref());
         Ok(assemble(&data, self.issuer.key.algorithm(), &self.issuer.key.sign(&data).unwrap(), &self.issuer.certificate))
     }

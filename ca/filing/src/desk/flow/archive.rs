@@ -17,6 +17,7 @@ use store::{Batch, CommitError, Expectation, Key};
 use time::{Duration, OffsetDateTime};
 
 use super::evidence::{Gathered, gather};
+use super::proof::effort;
 use crate::desk::Desk;
 use crate::desk::problem::DeskError;
 use crate::desk::receipt;
@@ -118,11 +119,11 @@ fn renew(desk: &Desk, bureau: &str, kept: &Kept) -> Result<bool, DeskError> {
     }
     let stood = ends(&before, &terms);
     // 2. and 3. Evidence under the timestamp, and beside it what is known of its own authority.
-    let proved = with(&signature, &gather(desk, bureau, &signature, &kept.document, now)).map_err(|error| refused(&error))?;
+    let proved = with(&signature, &gather(desk, bureau, &kept.document, signature.der(), now, &effort(desk))?.0).map_err(|error| refused(&error))?;
     let covered = proved.archive_imprint(&kept.document, DigestAlgorithm::Sha512);
     let token = desk.trust.stamp(covered.imprint().clone())?;
     let stamped = proved.with_archive_timestamp(&covered, &token).map_err(|error| refused(&error))?;
-    let stamped = with(&stamped, &gather(desk, bureau, &stamped, &kept.document, now)).map_err(|error| refused(&error))?;
+    let stamped = with(&stamped, &gather(desk, bureau, &kept.document, stamped.der(), now, &effort(desk))?.0).map_err(|error| refused(&error))?;
     // 4. Judged as one will who has nothing else.
     let after = judge(&stamped, kept, anchors, &terms, now)?;
     if let (_, Some(finding)) = after.verdict() {
@@ -156,8 +157,8 @@ fn judge(signature: &Signature, kept: &Kept, anchors: &Anchors, terms: &Terms, n
 }
 
 fn with(signature: &Signature, gathered: &Gathered) -> Result<Signature, pki::cades::CadesError> {
-    let [certificates, ocsp, crls] = [&gathered.certificates, &gathered.ocsp, &gathered.crls].map(|list| list.iter().map(Vec::as_slice));
-    signature.with_evidence(certificates, ocsp, crls)
+    let [certificates, ocsp] = [&gathered.certificates, &gathered.ocsp].map(|list| list.iter().map(Vec::as_slice));
+    signature.with_evidence(certificates, ocsp, gathered.crls().iter().map(Vec::as_slice))
 }
 
 /// When something is to be done; `None` is at once.

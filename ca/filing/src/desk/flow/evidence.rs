@@ -1,78 +1,136 @@
-//! What is known now of the certificates by which a signature and its timestamps are judged: answers, and the paths.
+//! What is known now of the certificates by which a signature and its timestamps are judged.
+//!
+//! The paths are those that the assessment found, and what they lack is asked for: the signer's status of its responder, and
+//! the lists of everyone else below the anchor. With the answers another path may be found, and so it goes on until nothing
+//! is left to ask.
 
-use pki::cades::Signature;
-use pki::path::CertificateFacts;
-use pki::timestamp;
+use std::collections::HashSet;
+use std::sync::Arc;
+
+use pki::cades::{Assessment, Judged};
+use pki::effort::Effort;
+use pki::ocsp::must_be_asked_about;
+use pki::path::{CertificateFacts, RevocationAnswer};
+use pki::view::CertificateView;
 use time::OffsetDateTime;
 
 use crate::desk::Desk;
+use crate::desk::problem::DeskError;
+use crate::desk::trust::{Listed, Status};
+use crate::verify::{Asked, Terms, Verdict, assess_within, verdict};
 
-/// DER. Whoever is away leaves nothing here.
-#[derive(Debug, Default)]
+/// A certificate issued by two authorities, each with two paths: more rounds find nothing that a genuine signature has.
+pub const ROUNDS: usize = 4;
+
+/// Whether somebody who is away ends it, or leaves it open.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Away {
+    Ends,
+    LeavesOpen,
+}
+
+#[derive(Default)]
 pub struct Gathered {
+    /// Of the paths, below the anchor, DER.
     pub certificates: Vec<Vec<u8>>,
-    pub crls: Vec<Vec<u8>>,
+    /// As they are judged by.
+    pub answers: Vec<RevocationAnswer>,
+    /// The signer's, by the responder; with the path that was asked about.
+    pub status: Option<Status>,
     pub ocsp: Vec<Vec<u8>>,
+    lists: Vec<Arc<Listed>>,
+    asked: HashSet<(Vec<u8>, Vec<u8>)>,
 }
 
 impl Gathered {
-    fn add(list: &mut Vec<Vec<u8>>, one: Vec<u8>) {
-        if !list.contains(&one) {
-            list.push(one);
-        }
+    /// The lists, DER.
+    pub fn crls(&self) -> Vec<Vec<u8>> {
+        self.lists.iter().map(|list| list.der.clone()).collect()
     }
-}
 
-/// The lists of every certificate on the paths of the signer and of each timestamp's authority, and the signer's status by
-/// its responder.
-pub fn gather(desk: &Desk, bureau: &str, signature: &Signature, document: &[u8], now: OffsetDateTime) -> Gathered {
-    let mut gathered = Gathered::default();
-    let mut others = signature.certificates().to_vec();
-    let mut holders: Vec<Vec<u8>> = Vec::new();
-    let known: Vec<&[u8]> = signature.certificates().iter().map(Vec::as_slice).collect();
-    for token in signature.signature_timestamps().chain(signature.archive_timestamps()) {
-        if let Ok(authority) = timestamp::authority(token, &known) {
-            others.extend(authority.certificates);
-            holders.push(authority.signer_certificate);
+    /// Asks what was found rests on, where that was not asked yet: whether there is anything new.
+    pub fn complete(&mut self, desk: &Desk, found: &Assessment, now: OffsetDateTime, away: Away) -> Result<bool, DeskError> {
+        let mut new = false;
+        for (judged, is_signer) in found.timestamps.iter().map(|one| (&one.judged, false)).chain([(&found.judged, true)]) {
+            match self.of_path(desk, judged, is_signer, now) {
+                Ok(more) => new |= more,
+                Err(error) if away == Away::Ends => return Err(error),
+                // Said to whoever runs the desk; the verdict says that it is open.
+                Err(error) => {
+                    tracing::info!(%error, "evidence could not be had");
+                    // What was had before it counts.
+                    new = true;
+                }
+            }
         }
+        Ok(new)
     }
-    let signer = signature.prove(document, &[]).ok().map(|proved| proved.signer_certificate().to_vec());
-    for (holder, is_signer) in holders.iter().map(|one| (one, false)).chain(signer.iter().map(|one| (one, true))) {
-        let Ok(facts) = CertificateFacts::parse(holder) else { continue };
-        // The path as it stood while the certificate did.
-        let at = now.clamp(facts.not_before, facts.not_after.max(facts.not_before));
-        let Ok(path) = desk.trust.path(bureau, holder, &nearest(&others, holder), &[], at) else { continue };
-        // A responder tells of the holder, lists of everyone below the anchor.
-        let answer = if is_signer { desk.trust.status(&path).ok().map(|status| status.answer) } else { None };
-        let answered = answer.is_some();
-        answer.into_iter().for_each(|answer| Gathered::add(&mut gathered.ocsp, answer));
-        for (depth, certificate) in path.iter().rev().skip(1).rev().enumerate() {
-            Gathered::add(&mut gathered.certificates, certificate.clone());
-            if depth == 0 && answered {
+
+    fn of_path(&mut self, desk: &Desk, judged: &Judged, is_signer: bool, now: OffsetDateTime) -> Result<bool, DeskError> {
+        let Ok(path) = &judged.path else { return Ok(false) };
+        let mut new = false;
+        for (depth, [subject, issuer]) in path.array_windows().enumerate() {
+            if !self.asked.insert((subject.clone(), issuer.clone())) {
                 continue;
             }
-            let urls = CertificateFacts::parse(certificate).map(|facts| facts.crl_urls).unwrap_or_default();
-            if let Ok(lists) = desk.outside.lists(&urls, now) {
-                lists.into_iter().for_each(|list| Gathered::add(&mut gathered.crls, list));
+            new = true;
+            if !self.certificates.contains(subject) {
+                self.certificates.push(subject.clone());
+            }
+            // A responder tells of the signer, lists of everyone else.
+            if is_signer && depth == 0 {
+                self.of_signer(desk, path, issuer, now)?;
+            } else {
+                self.listed(desk, subject, now)?;
             }
         }
+        Ok(new)
     }
-    gathered
+
+    fn of_signer(&mut self, desk: &Desk, path: &[Vec<u8>], issuer: &[u8], now: OffsetDateTime) -> Result<(), DeskError> {
+        let status = desk.trust.status(path)?;
+        if let Ok(answer) = RevocationAnswer::ocsp(&status.answer) {
+            self.answers.push(answer);
+        }
+        // One whom the issuer did not exempt is asked about by its list. spec: rfc6960#4.2.2.2.1
+        let responder = status.responder.clone();
+        if CertificateView::parse(&responder).is_ok_and(|view| must_be_asked_about(&view, issuer)) {
+            self.listed(desk, &responder, now)?;
+        }
+        self.ocsp.push(status.answer.clone());
+        self.status = Some(status);
+        Ok(())
+    }
+
+    fn listed(&mut self, desk: &Desk, certificate: &[u8], now: OffsetDateTime) -> Result<(), DeskError> {
+        let urls = CertificateFacts::parse(certificate).map(|facts| facts.crl_urls).unwrap_or_default();
+        for list in desk.trust.lists(&urls, now)? {
+            if !self.lists.iter().any(|known| known.answer.digest() == list.answer.digest()) {
+                self.answers.push(list.answer.clone());
+                self.lists.push(list);
+            }
+        }
+        Ok(())
+    }
 }
 
-/// Possible issuers above a certificate, by name: a signature of many years carries more than one path takes.
-fn nearest(others: &[Vec<u8>], holder: &[u8]) -> Vec<Vec<u8>> {
-    let Ok(view) = pki::view::CertificateView::parse(holder) else { return Vec::new() };
-    let views: Vec<_> = others.iter().filter_map(|one| pki::view::CertificateView::parse(one).ok()).collect();
-    let (mut names, mut found, mut next) = (vec![view.issuer], Vec::new(), 0);
-    while let Some(name) = names.get(next).copied() {
-        next += 1;
-        for issuer in views.iter().filter(|issuer| issuer.subject == name) {
-            if found.len() < pki::path::MAX_INTERMEDIATES && !found.iter().any(|one: &Vec<u8>| one == issuer.der) {
-                found.push(issuer.der.to_vec());
-                names.push(issuer.issuer);
-            }
+/// Everything that can be had now for a signature, and what it is worth by it.
+pub fn gather(desk: &Desk, bureau: &str, document: &[u8], signature: &[u8], now: OffsetDateTime, effort: &Effort<'_>) -> Result<(Gathered, Verdict), DeskError> {
+    let anchors = desk.trust.anchors(bureau).ok_or_else(|| DeskError::NotFound { what: "bureau", id: bureau.to_owned() })?;
+    let terms = Terms::new(&desk.policies.archive);
+    let mut evidence = Gathered::default();
+    let mut rounds = 0;
+    loop {
+        let asked = Asked { document, signature, anchors, timestamp_anchors: anchors, terms: &terms, policies: &[], credit_code: None, answers: &evidence.answers, existed_at: None };
+        let found = assess_within(&asked, now, effort);
+        let verdict = verdict(&asked, &found, now);
+        rounds += 1;
+        let new = match &found {
+            Ok(found) if rounds < ROUNDS => evidence.complete(desk, found, now, Away::LeavesOpen)?,
+            _ => false,
+        };
+        if !new {
+            return Ok((evidence, verdict));
         }
     }
-    found
 }

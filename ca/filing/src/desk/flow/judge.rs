@@ -1,22 +1,21 @@
-//! Checks 4 to 14 of a filing whose signature is proved. Every check that can be judged is: a later one does not wait for an
+//! Checks 9 to 14 of a filing, beside what `proof` found of its signature. Every check that can be judged is: a later one does not wait for an
 //! earlier one to pass, only for what it needs.
 // spec: domain.md 6.4
 
-use pki::crl::Reason;
-use pki::path::PathError;
 use policies::desk::Late;
 use policies::filing::Deadline;
 use policies::identity::CreditCode;
 use time::{Duration, OffsetDateTime, UtcOffset};
 
 use super::authorise::Enterprise;
-use super::receive::{Expected, Stamped};
+use super::proof::Stamped;
+use super::receive::Expected;
 use crate::desk::Desk;
 use crate::desk::check::{Check, Finding};
 use crate::desk::problem::DeskError;
 use crate::desk::record::filing::Slot;
 use crate::desk::record::mandate::MandateRecord;
-use crate::desk::trust::{self, Standing, Status};
+use crate::desk::trust::Status;
 use crate::desk::sha256_hex;
 use crate::document::{Mandate, Signer};
 
@@ -43,16 +42,10 @@ pub struct Evidence {
     pub not_judged: Vec<String>,
 }
 
-pub fn judge<'a>(desk: &Desk, caller: &Enterprise, stamped: Stamped<'a>) -> Result<Judged<'a>, DeskError> {
-    let mut findings = Vec::new();
+pub fn judge<'a>(desk: &Desk, caller: &Enterprise, mut stamped: Stamped<'a>) -> Result<Judged<'a>, DeskError> {
+    let mut findings = std::mem::take(&mut stamped.findings);
     // Where no timestamp is to be believed the arrival stands for it, so that the other checks can be told of.
-    let at = stamped.stamp.as_ref().map_or(stamped.proved.parsed.received_at, |(stamp, _)| stamp.gen_time());
-    let path = path(desk, &stamped, at, &mut findings);
-    time(desk, &stamped, &mut findings);
-    let status = match &path {
-        Some(path) => revocation(desk, path, at, &mut findings)?,
-        None => None,
-    };
+    let at = stamped.stamp.as_ref().map_or(stamped.proved.parsed.received_at, |stamp| stamp.at);
     let code = stamped.proved.facts.credit_code().and_then(|code| CreditCode::parse(code).ok());
     enterprise(caller, &stamped, code.as_ref(), &mut findings);
     let mandate = signer(desk, &stamped, code.as_ref(), at, &mut findings)?;
@@ -64,83 +57,12 @@ pub fn judge<'a>(desk: &Desk, caller: &Enterprise, stamped: Stamped<'a>) -> Resu
     sequence(&stamped, before.as_ref(), &mut findings);
     let (timely, deadline) = deadline(desk, &stamped, at, &mut findings);
     let not_judged = super::rules::judge(desk, &stamped.proved.parsed, city(stamped.proved.parsed.received_at).date(), &mut findings)?;
-    let evidence = match (path, status) {
-        (Some(path), Some(status)) => Some(Evidence { path, status, slot, mandate, payload, timely, deadline, not_judged }),
-        _ => None,
-    };
+    // Our own timestamp authority, or a responder: nobody is refused for them, and nothing is taken.
+    if let (true, Some(error)) = (findings.is_empty(), stamped.away.take()) {
+        return Err(error);
+    }
+    let evidence = stamped.rests_on.take().map(|(path, status)| Evidence { path, status, slot, mandate, payload, timely, deadline, not_judged });
     Ok(Judged { stamped, findings, evidence })
-}
-
-/// Checks 4, 5 and 6.
-fn path(desk: &Desk, stamped: &Stamped<'_>, at: OffsetDateTime, findings: &mut Vec<Finding>) -> Option<Vec<Vec<u8>>> {
-    let (proved, code) = (&stamped.proved, stamped.proved.parsed.bureau.code.as_str());
-    let others = proved.signature.certificates();
-    // Whether the signer's own certificate was valid then is check 7's: the path is judged at a time when it was.
-    let within = at.max(proved.facts.not_before).min(proved.facts.not_after);
-    let policies = &proved.parsed.accepts.policies;
-    let found = match desk.trust.path(code, &proved.certificate, others, policies, within) {
-        Err(PathError::WrongPolicy) => {
-            findings.push(Finding::new(Check::Policy));
-            desk.trust.path(code, &proved.certificate, others, &[], within)
-        }
-        found => found,
-    };
-    if !trust::signs(&proved.certificate) {
-        findings.push(Finding::new(Check::Usage));
-    }
-    match found {
-        Ok(path) => Some(path),
-        Err(error) => {
-            let text = error.to_string().replace("; ", ", ");
-            findings.push(Finding::new(Check::Path).because(&text, &text));
-            None
-        }
-    }
-}
-
-/// Check 7.
-fn time(desk: &Desk, stamped: &Stamped<'_>, findings: &mut Vec<Finding>) {
-    let (limits, proved) = (&desk.policies.desk.limits, &stamped.proved);
-    let mut wrong = |zh: &str, en: &str| findings.push(Finding::new(Check::Time).because(zh, en));
-    let Some((stamp, _)) = &stamped.stamp else { return wrong("没有可信的时间戳", "there is no timestamp of a trusted authority over this signature") };
-    let at = stamp.gen_time();
-    if at > proved.parsed.received_at + Duration::seconds(limits.skew_seconds.into()) {
-        wrong("时间戳晚于现在", "the timestamp lies in the future");
-    }
-    // To the second, as certificates tell time.
-    if at < proved.facts.not_before || at.unix_timestamp() > proved.facts.not_after.unix_timestamp() {
-        wrong("签署时证书尚未生效或已到期", "the certificate was not valid when it signed");
-    }
-    let far = |claimed: OffsetDateTime| (claimed - at).abs() > Duration::minutes(limits.signing_time_minutes.into());
-    if proved.signing_time.is_some_and(far) {
-        wrong("签名自称的时间与时间戳相差过大", "the time that the signature claims is too far from its timestamp");
-    }
-}
-
-/// Check 8: as it stood when it signed. Revoked later it is still valid, unless its key was known to others.
-fn revocation(desk: &Desk, path: &[Vec<u8>], at: OffsetDateTime, findings: &mut Vec<Finding>) -> Result<Option<Status>, DeskError> {
-    let mut wrong = |zh: &str, en: &str| findings.push(Finding::new(Check::Revocation).because(zh, en));
-    if let Err(error) = desk.trust.authorities_stand(path, desk.clock.now())? {
-        let text = error.to_string().replace("; ", ", ");
-        wrong(&text, &text);
-    }
-    let status = desk.trust.status(path)?;
-    if status.this_update < at - Duration::seconds(desk.policies.desk.limits.grace_seconds.into()) {
-        return Err(DeskError::Away { what: "the certificate's status", reason: "what the responder knows is older than the signature".into() });
-    }
-    match &status.standing {
-        Standing::Good => {}
-        Standing::Held => wrong("证书被冻结；解冻后可再次提交同一申报", "it is on hold; the same filing may be sent again once that has ended"),
-        Standing::Unknown => wrong("签发机构不知道这张证书", "its authority knows no such certificate"),
-        Standing::Revoked { at: revoked, reason, invalid_since } => {
-            let compromised = matches!(reason, Reason::KeyCompromise | Reason::CaCompromise);
-            if compromised || *revoked <= at || invalid_since.is_some_and(|since| since <= at) {
-                let text = format!("{reason:?}, {}", crate::desk::receipt::moment(*revoked));
-                wrong(&text, &text);
-            }
-        }
-    }
-    Ok(Some(status))
 }
 
 /// Check 9: organizationIdentifier and national extension agree, with the filing, and with who brings it.

@@ -8,6 +8,7 @@ pub mod judge;
 pub mod mandate;
 pub mod outbox;
 pub mod proceed;
+pub mod proof;
 pub mod receive;
 mod rules;
 pub mod seal;

@@ -1,9 +1,9 @@
 //! Receiving a filing. Every step consumes the proof made by the step before; no other order compiles.
 //!
 //!  1 parse      check 1: the canonical octets into types; one that is here already gets the receipt it got before
-//!  2 prove      checks 2 and 3: the signature is its signer's, over these very octets
-//!  3 stamp      a timestamp, the signer's or one fetched now: its time is the time of all that follows
-//!  4 judge      checks 4 to 14; every one that can be judged is, so that all failures are known
+//!  2 prove      checks 2 and 3: the signature is its signer's, over these very octets; see `proof`
+//!  3 stamp      checks 4 to 8, as of a timestamp, the signer's or one fetched now: its time is the time of all that follows
+//!  4 judge      checks 9 to 14; every one that can be judged is, so that all failures are known
 //!  5 pass       only without a failure; the first is answered, all are recorded
 //!  6 record     the bureau's seal and its timestamps will be believed; filing, signature, place, what the receipt will say, and the leaf of the log: one durable commit
 //!  7 seal       what is recorded, and nothing else; see `seal`
@@ -11,11 +11,7 @@
 // spec: domain.md 6.4
 
 use const_oid::ObjectIdentifier as Oid;
-use pki::cades::{CadesError, Signature};
-use pki::cms::CmsError;
 use pki::path::CertificateFacts;
-use pki::signature::{DigestAlgorithm, SignatureError};
-use pki::timestamp::VerifiedTimestamp;
 use policies::desk::{Accepts, Bureau};
 use policies::filing::Kind;
 use store::{Batch, CommitError, Expectation, Key};
@@ -23,6 +19,7 @@ use time::OffsetDateTime;
 
 use super::authorise::Enterprise;
 use super::judge::{self, Judged};
+use super::proof::{self, Proved, Stamp};
 use super::seal::{self, Sealed};
 use crate::desk::Desk;
 use crate::desk::check::{Check, Finding};
@@ -68,11 +65,12 @@ pub fn receive(desk: &Desk, caller: &Enterprise, submission: &Submission) -> Res
             Parse::Known(number) => return Ok(Outcome::Receipted(pending(desk, &number)?)),
             Parse::Wrong(finding) => return refuse(desk, submission, vec![*finding]),
         };
-        let proved = match prove(parsed, submission) {
+        let effort = proof::effort(desk);
+        let proved = match proof::prove(parsed, submission, &effort) {
             Ok(proved) => proved,
             Err(finding) => return refuse(desk, submission, vec![*finding]),
         };
-        let judged = judge::judge(desk, caller, stamp(desk, proved)?)?;
+        let judged = judge::judge(desk, caller, proof::stamp(desk, proved, submission, &effort)?)?;
         let passed = match pass(judged) {
             Ok(passed) => passed,
             Err(findings) => return refuse(desk, submission, findings),
@@ -164,65 +162,17 @@ fn parse<'a>(desk: &'a Desk, caller: &Enterprise, submission: &Submission) -> Re
     Ok(Parse::New(Box::new(Parsed { filing, kind, bureau, accepts, received_at: desk.clock.now(), id_is_taken })))
 }
 
-/// 2. Signed by the holder of this certificate.
-pub struct Proved<'a> {
-    pub parsed: Parsed<'a>,
-    pub signature: Signature,
-    pub certificate: Vec<u8>,
-    pub facts: CertificateFacts,
-    pub signing_time: Option<OffsetDateTime>,
-}
-
-fn prove<'a>(parsed: Parsed<'a>, submission: &Submission) -> Result<Proved<'a>, Box<Finding>> {
-    let signature = Signature::read(&submission.signature).map_err(|error| told(&error))?;
-    let proved = signature.prove(&submission.filing, &[]).map_err(|error| told(&error.into()))?;
-    let facts = CertificateFacts::parse(proved.signer_certificate()).map_err(|error| told(&CmsError::from(error).into()))?;
-    Ok(Proved { parsed, certificate: proved.signer_certificate().to_vec(), signing_time: proved.signing_time(), facts, signature })
-}
-
-fn told(error: &CadesError) -> Box<Finding> {
-    let of_content = matches!(error, CadesError::Signature(CmsError::Content | CmsError::Signature(SignatureError::Mismatch)));
-    let text = error.to_string().replace("; ", ", ");
-    Box::new(Finding::new(if of_content { Check::Signature } else { Check::Cms }).because(&text, &text))
-}
-
-/// 3. With the timestamp that counts, if any is to be believed.
-pub struct Stamped<'a> {
-    pub proved: Proved<'a>,
-    pub stamp: Option<(VerifiedTimestamp, Vec<u8>)>,
-}
-
-fn stamp<'a>(desk: &Desk, mut proved: Proved<'a>) -> Result<Stamped<'a>, DeskError> {
-    let (code, now) = (proved.parsed.bureau.code.as_str(), proved.parsed.received_at);
-    if !proved.signature.is_timestamped() {
-        let token = desk.trust.stamp(proved.signature.timestamp_imprint(DigestAlgorithm::Sha256))?;
-        let away = |error: CadesError| DeskError::Away { what: "the timestamp authority", reason: error.to_string().replace("; ", ", ") };
-        proved.signature = proved.signature.with_timestamp(&token).map_err(away)?;
-    }
-    // Of several the earliest that is trusted: it proves most.
-    let mut best: Option<(VerifiedTimestamp, Vec<u8>)> = None;
-    for token in proved.signature.signature_timestamps() {
-        if let Some(stamp) = desk.trust.trusted_stamp(code, token, proved.signature.value(), now)?
-            && best.as_ref().is_none_or(|(known, _)| stamp.gen_time() < known.gen_time())
-        {
-            best = Some((stamp, token.to_vec()));
-        }
-    }
-    Ok(Stamped { proved, stamp: best })
-}
-
 /// 5. A filing without any failure: with all that its receipt will say.
 pub struct Passed<'a> {
     proved: Proved<'a>,
-    stamp: VerifiedTimestamp,
-    token: Vec<u8>,
+    stamp: Stamp,
     evidence: judge::Evidence,
 }
 
 fn pass(judged: Judged<'_>) -> Result<Passed<'_>, Vec<Finding>> {
     let Judged { stamped, mut findings, evidence } = judged;
     match (stamped.stamp, evidence) {
-        (Some((stamp, token)), Some(evidence)) if findings.is_empty() => Ok(Passed { proved: stamped.proved, stamp, token, evidence }),
+        (Some(stamp), Some(evidence)) if findings.is_empty() => Ok(Passed { proved: stamped.proved, stamp, evidence }),
         _ => {
             findings.sort_by_key(|finding| finding.check);
             Err(findings)
@@ -232,7 +182,7 @@ fn pass(judged: Judged<'_>) -> Result<Passed<'_>, Vec<Finding>> {
 
 /// 6. `None` when somebody was first: nothing is changed then.
 fn record(desk: &Desk, caller: &Enterprise, submission: &Submission, passed: Passed<'_>) -> Result<Option<ReceiptNumber>, DeskError> {
-    let Passed { proved, stamp, token, evidence } = passed;
+    let Passed { proved, stamp, evidence } = passed;
     // A receipt is promised only while it can be sealed so that others believe it.
     let code = proved.parsed.bureau.code.as_str();
     let seal = ready::seal(desk, code)?;
@@ -259,14 +209,11 @@ fn record(desk: &Desk, caller: &Enterprise, submission: &Submission, passed: Pas
     };
     let slot = Slot { revision: filing.revision(), filing: id.to_owned(), payload: evidence.payload.clone(), closed: false, rejected: false };
     // What the receipt says is decided here, before the leaf has its position.
-    let text = said(desk, &record, &number, &parsed, &Said { stamp: &stamp, token: &token, evidence: &evidence, facts: &facts, certificate: &certificate, submission, seal: &sha256_hex(seal.chain.leaf()) }, now);
+    let text = said(desk, &record, &number, &parsed, &Said { stamp: &stamp, evidence: &evidence, facts: &facts, certificate: &certificate, submission, seal: &sha256_hex(seal.chain.leaf()) }, now);
     // A token stuffed with certificates makes a receipt that nobody reads, and so one that is never sealed: told before anything is recorded.
     if receipt::document(&text, 0).is_err() {
         return Err(DeskError::Request("the receipt of this signature would be too large; let it be stamped anew, with the certificates of the timestamp's authority alone".into()));
     }
-    let signed = signature.with_evidence(evidence.path.iter().map(Vec::as_slice), [evidence.status.answer.as_slice()], []);
-    // Evidence that does not fit beside a large signature is no reason to lose a filing: the archive gathers it anew.
-    let signed = signed.as_ref().map_or(signature.der(), Signature::der);
     let place = Slot::key(&record.uscc, &record.kind, &record.period);
     let mut batch = Batch::new().expect(Expectation::Absent(FilingRecord::key(id))).expect(evidence.slot.clone().map_or(Expectation::Absent(place.clone()), |before| Expectation::Equals(place.clone(), before)));
     if let Some((key, bytes)) = &evidence.mandate {
@@ -276,7 +223,8 @@ fn record(desk: &Desk, caller: &Enterprise, submission: &Submission, passed: Pas
     batch = batch
         .put(FilingRecord::key(id), record.encode()?)
         .put(body_key(id), seal_body(id, filing.canonical(), &desk.data)?)
-        .put(signature_key(id), plain(signed))
+        // The octets that were assessed.
+        .put(signature_key(id), plain(signature.der()))
         .put(FilingRecord::of(&record.uscc, received_at, id), id.as_bytes())
         .put(place, slot.encode()?);
     let (submitted, receipt) = (sha256_hex(&submission.signature), number.to_string());
@@ -291,8 +239,7 @@ fn record(desk: &Desk, caller: &Enterprise, submission: &Submission, passed: Pas
 
 /// What the receipt is made of.
 struct Said<'a> {
-    stamp: &'a VerifiedTimestamp,
-    token: &'a [u8],
+    stamp: &'a Stamp,
     evidence: &'a judge::Evidence,
     facts: &'a CertificateFacts,
     certificate: &'a [u8],
@@ -301,7 +248,7 @@ struct Said<'a> {
 }
 
 fn said(desk: &Desk, record: &FilingRecord, number: &ReceiptNumber, parsed: &Parsed<'_>, said: &Said<'_>, now: OffsetDateTime) -> Vec<u8> {
-    let Said { stamp, token, evidence, facts, certificate, submission, seal } = said;
+    let Said { stamp, evidence, facts, certificate, submission, seal } = said;
     let common = Common { number, filing: record, status: Status::Received, issued_at: now, bureau: parsed.bureau, seal, base_url: &desk.base_url, log: &desk.settings.log_origin };
     let name = |der: &[u8]| CertificateFacts::parse(der).ok().and_then(|facts| facts.common_name).unwrap_or_default();
     let policies: Vec<String> = parsed.accepts.policies.iter().filter(|policy| bears(certificate, policy)).map(ToString::to_string).collect();
@@ -317,11 +264,11 @@ fn said(desk: &Desk, record: &FilingRecord, number: &ReceiptNumber, parsed: &Par
             policies: &policies,
             role: parsed.filing.signer().role().name(),
         },
-        validated_at: stamp.gen_time(),
+        validated_at: stamp.at,
         path: evidence.path.iter().map(|der| sha256_hex(der)).collect(),
         revocation_at: evidence.status.this_update,
         revocation: &sha256_hex(&evidence.status.answer),
-        token,
+        token: &stamp.token,
         deadline: evidence.deadline.as_ref().map(|deadline| Deadline { rule: &deadline.rule, date: deadline.date.to_string(), confirmed: deadline.confirmed }),
     };
     receipt::received(&common, &received)

@@ -1,7 +1,7 @@
 //! `POST /verify`: a third party asks what a signature is worth and gets a verdict under seal.
 //!
 //! 1 gather    what is known now of revocations, where the signature does not carry it
-//! 2 judge     the same function as `filing verify`
+//! 2 judge     the same function as `filing verify`, within the same bound of verifications
 //! 3 seal      the verdict's canonical octets, by the bureau that is asked, with a timestamp
 //! 4 record    digests of verdict and seal in the log: a seal that is in no log is not the bureau's
 //! 5 answer    verdict, seal, and the answers that it names, so that anyone judges again
@@ -11,7 +11,6 @@
 
 use pki::cades::Signature;
 use pki::cms::ContentDigest;
-use pki::path::RevocationAnswer;
 use pki::signature::DigestAlgorithm;
 use policies::desk::Bureau;
 use ring::digest::{SHA256, digest};
@@ -19,12 +18,13 @@ use store::Batch;
 
 use crate::desk::Desk;
 use crate::desk::flow::evidence::gather;
+use crate::desk::flow::proof::effort;
 use crate::desk::problem::DeskError;
 use crate::desk::ready;
 use crate::desk::record::event::Event;
 use crate::desk::sha256_hex;
 use crate::document::Value;
-use crate::verify::{Asked, Terms, Verdict, verify};
+use crate::verify::Verdict;
 
 /// A verdict as its asker gets it.
 #[derive(Debug)]
@@ -41,15 +41,8 @@ pub struct Answered {
 
 pub fn answer(desk: &Desk, bureau: &Bureau, document: &[u8], signature: &[u8]) -> Result<Answered, DeskError> {
     let (code, now) = (bureau.code.as_str(), desk.clock.now());
-    let anchors = desk.trust.anchors(code).ok_or_else(|| DeskError::NotFound { what: "bureau", id: code.to_owned() })?;
-    let terms = Terms::new(&desk.policies.archive);
-    // 1. Whoever is away leaves the verdict open, which it says.
-    let gathered = Signature::read(signature).map(|read| gather(desk, code, &read, document, now)).unwrap_or_default();
-    let lists = gathered.crls.iter().filter_map(|der| RevocationAnswer::list(der).ok());
-    let answers: Vec<RevocationAnswer> = lists.chain(gathered.ocsp.iter().filter_map(|der| RevocationAnswer::ocsp(der).ok())).collect();
-    // 2.
-    let asked = Asked { document, signature, anchors, timestamp_anchors: anchors, terms: &terms, policies: &[], credit_code: None, answers: &answers, existed_at: None };
-    let verdict = verify(&asked, now);
+    // 1. and 2. Whoever is away leaves the verdict open, which it says.
+    let (gathered, verdict) = gather(desk, code, document, signature, now, &effort(desk))?;
     // 3. Canonical, so that whoever takes it apart has the same octets.
     let refused = |error: &dyn std::fmt::Display| DeskError::Seal(error.to_string().replace("; ", ", "));
     let text = serde_json::to_vec(&verdict).map_err(|error| refused(&error))?;
@@ -66,5 +59,5 @@ pub fn answer(desk: &Desk, bureau: &Bureau, document: &[u8], signature: &[u8]) -
     Event::VerdictSealed { bureau: code, content: &sha256_hex(&canonical), seal: &sha256_hex(made.der()) }.append(&mut batch, now)?;
     desk.store.commit(batch)?;
     // 5.
-    Ok(Answered { verdict, document: canonical, seal: made.der().to_vec(), crls: gathered.crls, ocsp: gathered.ocsp })
+    Ok(Answered { verdict, document: canonical, seal: made.der().to_vec(), crls: gathered.crls(), ocsp: gathered.ocsp })
 }
