@@ -24,8 +24,9 @@ pub(crate) trait Engine: Send + Sync + 'static {
     fn limits(&self) -> Limits;
     fn get(&self, key: &Key) -> Result<Option<Vec<u8>>, StoreError>;
     fn scan(&self, from: &Key, to: &Key, limit: usize) -> Result<Vec<(Key, Vec<u8>)>, StoreError>;
-    /// All of `writes` durable before it returns. An error says nothing of what was written.
-    fn write(&self, writes: &Writes) -> Result<(), StoreError>;
+    /// All of `writes` durable before it returns. An error says nothing of what was written. They are given away, so that a value
+    /// of a hundred megabytes need not be there twice.
+    fn write(&self, writes: Writes) -> Result<(), StoreError>;
     /// All that is durable now, as it stands on disk, without records of the engine's own.
     fn snapshot(&self) -> Result<Box<dyn Snapshot>, StoreError>;
 }
@@ -148,7 +149,7 @@ fn commit(engine: &dyn Engine, group: Vec<Waiting>) -> Result<(), StoreError> {
         (key, value)
     });
     let sealed: Writes = sealed.collect();
-    let done = if sealed.is_empty() { Ok(()) } else { guarded(|| engine.write(&sealed)) };
+    let done = if sealed.is_empty() { Ok(()) } else { guarded(|| engine.write(sealed)) };
     for (answer, planned) in planned {
         let outcome = match &done {
             Ok(()) => planned,

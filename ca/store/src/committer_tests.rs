@@ -17,7 +17,7 @@ impl Engine for Told {
     fn scan(&self, _: &Key, _: &Key, _: usize) -> Result<Vec<(Key, Vec<u8>)>, StoreError> {
         Ok(Vec::new())
     }
-    fn write(&self, _: &Writes) -> Result<(), StoreError> {
+    fn write(&self, _: Writes) -> Result<(), StoreError> {
         (self.0)()
     }
 

@@ -98,7 +98,7 @@ pub fn read_through(input: &mut dyn Read, stream: &str, visit: &mut dyn FnMut(&[
 
 fn write(engine: &dyn Engine, writes: &mut Writes) -> Result<(), StoreError> {
     let page = std::mem::take(writes);
-    if page.is_empty() { Ok(()) } else { guarded(|| engine.write(&page)) }
+    if page.is_empty() { Ok(()) } else { guarded(|| engine.write(page)) }
 }
 
 struct Reader<'a> {

@@ -79,7 +79,7 @@ impl Engine for Fjall {
         found.map(|record| record.map(|(key, value)| (Key::raw(key.to_vec()), value.to_vec()))).collect()
     }
 
-    fn write(&self, writes: &Writes) -> Result<(), StoreError> {
+    fn write(&self, writes: Writes) -> Result<(), StoreError> {
         let mut group = self.group.lock().unwrap_or_else(PoisonError::into_inner);
         let next = *group + 1;
         let mut batch = self.database.batch().durability(Some(PersistMode::SyncData));

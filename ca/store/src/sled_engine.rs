@@ -183,20 +183,20 @@ impl Engine for Sled {
     }
 
     /// One batch of sled is recovered whole or not at all.
-    fn write(&self, writes: &Writes) -> Result<(), StoreError> {
+    fn write(&self, writes: Writes) -> Result<(), StoreError> {
         let mut sum = self.sum.lock().unwrap_or_else(PoisonError::into_inner);
         let mut next = *sum;
         let mut batch = sled::Batch::default();
         let mut before = Writes::new();
         for (key, stored) in writes {
-            let old = self.stored(key)?;
+            let old = self.stored(&key)?;
             if let Some(old) = &old {
                 next = next.wrapping_sub(weight(key.as_bytes(), old));
             }
             before.insert(key.clone(), old);
             match stored {
                 Some(stored) => {
-                    next = next.wrapping_add(weight(key.as_bytes(), stored));
+                    next = next.wrapping_add(weight(key.as_bytes(), &stored));
                     batch.insert(key.as_bytes(), stored.as_slice());
                 }
                 None => batch.remove(key.as_bytes()),
