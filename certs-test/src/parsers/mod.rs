@@ -24,7 +24,7 @@ pub struct Target {
     pub seeds: fn() -> Vec<Vec<u8>>,
 }
 
-pub const TARGETS: [Target; 22] = [
+pub const TARGETS: [Target; 23] = [
     Target { name: "smtp", run: dialogues::smtp, seeds: dialogues::smtp_seeds },
     Target { name: "imap", run: dialogues::imap, seeds: dialogues::imap_seeds },
     Target { name: "mime", run: dialogues::mime, seeds: dialogues::mime_seeds },
@@ -47,6 +47,7 @@ pub const TARGETS: [Target; 22] = [
     Target { name: "tile", run: tree::tile, seeds: tree::tile_seeds },
     Target { name: "proof", run: tree::proof, seeds: tree::proof_seeds },
     Target { name: "filing", run: filings::filing, seeds: filings::filing_seeds },
+    Target { name: "table", run: filings::table, seeds: filings::table_seeds },
 ];
 
 /// Runs one target by its name.

@@ -101,5 +101,10 @@ mod tests {
         // VAT of October is due on 16 November 2026.
         assert_eq!(uncovered(datetime!(2026-11-10 0:00 UTC), &filings, now).unwrap().2, time::macros::date!(2026 - 11 - 16));
         assert!(uncovered(datetime!(2028-11-10 0:00 UTC), &filings, now).is_none());
+        // It ends within the deadline's very day, by the city's time; a second later it reaches it.
+        let due = time::macros::date!(2026 - 11 - 16);
+        assert!(misses(datetime!(2026-11-16 15:59:59 UTC), due, now) && !misses(datetime!(2026-11-16 16:00 UTC), due, now));
+        // A deadline that is over is nobody's reason to renew.
+        assert!(!misses(datetime!(2026-11-10 0:00 UTC), due, datetime!(2026-11-16 16:00 UTC)));
     }
 }

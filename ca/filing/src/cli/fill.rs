@@ -173,7 +173,7 @@ fn put(object: &mut Object, steps: &[Step], value: Value) {
 fn set(place: &Place, kind: &Kind, one: &str, payload: &mut Object) -> Result<(), Problem> {
     let outside: Vec<String> = kind.fields().iter().filter(|field| !field.path.has_lists() && !is_total(&field.path)).map(|field| field.path.to_string()).collect();
     let wrong = || {
-        let shown = outside.join(", ");
+        let shown = if outside.is_empty() { place.format("（无）", "none") } else { outside.join(", ") };
         place.refuse(Exit::Usage, "set", (&format!("“{one}”不是 栏目=数值"), &format!("明细表以外的栏目：{shown}")), (&format!("`{one}` is no FIELD=VALUE"), &format!("the fields outside the table are: {shown}"))).at("set")
     };
     let (name, value) = one.split_once('=').filter(|(name, _)| outside.iter().any(|known| known == name)).ok_or_else(wrong)?;

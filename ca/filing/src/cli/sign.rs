@@ -132,7 +132,7 @@ pub(super) fn usable(place: &Place, certificate: &[u8], now: OffsetDateTime) -> 
     let facts = CertificateFacts::parse(certificate).map_err(|error| Problem::new(Exit::Refused, "certificate", error.to_string(), place.said("请给出认证机构签发的证书", "give the certificate that the authority issued")))?;
     if now > facts.not_after {
         let ended = facts.not_after.to_offset(CITY).date();
-        return refused(format!("证书已于 {ended} 到期"), format!("the certificate ended on {ended}"), ("请换新证书后再签", "sign with a new certificate"));
+        return refused(format!("证书已于 {ended} 到期"), format!("the certificate ended on {ended}"), ("到期的证书不能再签，也不能换发：请另建目录执行 filing key new、filing request", "one that ended neither signs nor is renewed: order a new one from another directory, `filing key new` and `filing request`"));
     }
     if now < facts.not_before {
         let begins = facts.not_before.to_offset(CITY).date();
