@@ -15,14 +15,14 @@ use ca::flow::{Authorised, Operator};
 use ca::init::{Opened, init, open};
 use ca::job::{Health, Jobs};
 use ca::problem::IssueError;
-use ca::record::{CertificateRecord, CrlHead, CrlRecord, Reason, Revocation, Scope, Status, decode, encode, log, serial_text};
+use ca::record::{CertificateRecord, CrlChange, CrlHead, CrlRecord, Listed, Reason, Revocation, Scope, Status, decode, encode, log, serial_text};
 use keys::Passphrase;
 use pki::ocsp::{CertId, HashAlgorithm, OcspRequest};
 use pki::path::{Anchors, Oid, PathError, Requirements, RevocationList, Validation};
 use policies::authority::Rules;
 use proptest::prelude::*;
 use runtime::clock::{Clock, FakeClock};
-use store::{Batch, Between, Fault, Faulty, Key, Memory, Store};
+use store::{Batch, Between, Fault, Faulty, Key, Memory, Part, Store, Template};
 use time::{Duration, OffsetDateTime};
 use x509_parser::extensions::{DistributionPointName, GeneralName, ParsedExtension};
 use x509_parser::prelude::FromDer;
@@ -626,6 +626,55 @@ fn the_service_has_every_change_on_a_delta_and_a_part_within_a_minute() {
     (0..20).for_each(|_| jobs.turn());
     let (number, base, _) = read(&published(authority, Scope::Delta).der);
     assert!(number > 1_000_000 && base.unwrap() > 1_000_000);
+}
+
+/// Records so many revocations, from the `first` on, as a disaster brings them.
+fn revoke_many(authority: &Authority, first: u64, count: u64) {
+    let now = authority.clock.now().unix_timestamp();
+    let listed = encode(&Listed::Revoked(Revocation::new(now, Reason::Superseded))).unwrap();
+    let mut batch = Batch::new();
+    for n in first..first + count {
+        let serial = [[0x40; 8], n.to_be_bytes()].concat();
+        let number = batch.next(CrlChange::COUNTER);
+        batch = batch.put(CertificateRecord::revoked(ISSUER, &serial), listed.clone()).put(CrlChange::place(ISSUER, number), CrlChange { at: now, serial }.value());
+        for scope in [Scope::Whole, Scope::Delta] {
+            batch = batch.put(scope.stale(ISSUER), Template::new(vec![Part::Counter(number)]));
+        }
+    }
+    authority.store.commit(batch).unwrap();
+}
+
+#[test]
+fn a_delta_that_grew_long_is_followed_by_another_base() {
+    let (place, clock) = (tempfile::tempdir().unwrap(), clock());
+    let opened = founded(place.path(), &clock);
+    let status = Arc::new(ca::status::Status::new(&opened.authority).unwrap());
+    let service = ca::service::Service { authority: Arc::new(opened.authority), evidence: opened.evidence };
+    let jobs = Jobs::new(service.clone(), status, opened.keys, Arc::new(Health::default()));
+    let authority = &service.authority;
+    let pass = |seconds: i64| {
+        for _ in 0..seconds / 5 {
+            clock.advance(Duration::seconds(5));
+            (0..20).for_each(|_| jobs.turn());
+        }
+    };
+    let entries = |scope| published(authority, scope).entries;
+    let large = authority.rules.crl.whole.large.unwrap();
+    pass(5);
+    revoke_many(authority, 0, large.above + 1);
+    pass(120);
+    assert_eq!(entries(Scope::Whole), large.above + 1);
+    // The whole list is long now and waits for an hour, while its deltas are short.
+    revoke_many(authority, 100_000, 10_000);
+    pass(120);
+    assert_eq!((entries(Scope::Whole), entries(Scope::Delta)), (large.above + 1, 10_000));
+    revoke_many(authority, 200_000, 1);
+    pass(120);
+    assert_eq!(entries(Scope::Whole), large.above + 10_002);
+    // And once more it waits.
+    revoke_many(authority, 300_000, 5);
+    pass(120);
+    assert_eq!((entries(Scope::Whole), entries(Scope::Delta)), (large.above + 10_002, 5));
 }
 
 #[test]

@@ -18,7 +18,7 @@ use crate::exit::{Exit, Problem};
 /// A revocation takes effect here at most this long after the CA has published it.
 const KEEP: time::Duration = time::Duration::seconds(60);
 const PATIENCE: Duration = Duration::from_secs(10);
-/// A million revoked certificates make about 77 MB when each bears an invalidity date.
+/// A million revoked certificates make about 75 MB when each bears an invalidity date.
 const MAX_BYTES: usize = 128 << 20;
 /// Chains are short and each certificate names one list.
 const MAX_KEPT: usize = 64;

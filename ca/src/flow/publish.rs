@@ -21,7 +21,7 @@ use crate::record::{CrlBase, CrlChange, CrlHead, CrlIntent, CrlRecord, Scope, de
 /// A delta with more entries saves nobody much: the next whole list is the base of those that follow.
 const LARGE_DELTA: u64 = 10_000;
 /// Octets of the longest list: the store takes 128 MiB in one record, which holds the signature and some more. An entry with a
-/// reason and an invalidity date has 77, so that is 1.7 million of them.
+/// reason and an invalidity date has 75, so that is 1.7 million of them.
 const LONGEST: usize = (128 << 20) - (64 << 10);
 /// Changes forgotten in one commit, when a newer base has them all.
 const PORTION: usize = 10_000;
@@ -304,8 +304,14 @@ fn next_base(authority: &Authority, issuer: &str, whole: &CrlHead) -> Result<Opt
     let next = CrlBase { number: whole.number, covered: whole.covered, this_update: whole.this_update };
     let Some(base) = base(authority, issuer)? else { return Ok(Some(next)) };
     let old = next.this_update - base.this_update >= authority.rules.crl.whole.every_seconds;
-    let delta = numbering::head(authority, issuer, Scope::Delta)?;
-    Ok((old || delta.is_some_and(|delta| delta.entries > LARGE_DELTA)).then_some(next))
+    Ok((old || is_delta_long(authority, issuer)?).then_some(next))
+}
+
+/// Whether the delta to the present base has come to be so long that another base is better than another delta.
+pub fn is_delta_long(authority: &Authority, issuer: &str) -> Result<bool, IssueError> {
+    let (Some(base), Some(delta)) = (base(authority, issuer)?, numbering::head(authority, issuer, Scope::Delta)?) else { return Ok(false) };
+    // One to an earlier base tells nothing of this one's.
+    Ok(delta.entries > LARGE_DELTA && delta.number > base.number)
 }
 
 fn forget(authority: &Authority, issuer: &str, covered: u64) -> Result<(), IssueError> {

@@ -45,7 +45,12 @@ fn keep_one_fresh(authority: &Authority, issuer: &Issuer, scope: Scope) -> Resul
     }
     let stale = authority.store.get(&scope.stale(id))?.is_some();
     let last = numbering::head(authority, id, scope)?;
-    if due(last.as_ref(), stale, pace(&authority.rules.crl, scope), now) || (scope == Scope::Whole && baseless) {
+    let mut pace = pace(&authority.rules.crl, scope);
+    // A long list waits for more, since its deltas tell of what changed; not when they have become long themselves.
+    if scope == Scope::Whole && publish::is_delta_long(authority, id)? {
+        pace.large = None;
+    }
+    if due(last.as_ref(), stale, pace, now) || (scope == Scope::Whole && baseless) {
         match publish::publish_scope(authority, &Authorised::service(), issuer, scope) {
             Ok(list) => tracing::info!(issuer = id, ?scope, number = list.number, entries = list.entries, "published a CRL"),
             // Somebody published at this very moment: the next turn sees whether that one is enough.
