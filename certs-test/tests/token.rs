@@ -44,7 +44,7 @@ fn files_hold(directory: &Path, text: &str) -> bool {
 #[test]
 fn a_roots_key_is_born_in_a_token_and_vouches_from_there() {
     let place = tempfile::tempdir().unwrap();
-    let configuration = token(place.path());
+    let configuration = soft_token(place.path(), "suiyin");
     let authority = Authority::found_with(place.path(), &[], vec![("SOFTHSM2_CONF", configuration)]);
     let at = |path: &str| authority.home.join(path);
     let sha256 = |file: &str| run("sha256sum", &[file], &authority.home).ok()[..64].to_owned();
