@@ -137,6 +137,14 @@ fn a_filing_goes_from_openssl_to_a_receipt_that_openssl_proves_and_into_the_mail
     assert_ne!(run("grep", &["-rq", "1000000.00", "desk/store"], home).code, 0);
     let metrics = run("curl", &["-s", &format!("http://127.0.0.1:{}/metrics", desk.http)], home).ok();
     assert!(metrics.contains("suiyin_desk_filings_total{outcome=\"check-08-revocation\"} 1"), "{metrics}");
+    assert!(metrics.contains("suiyin_desk_fault{part=\"seal\"} 0") && metrics.contains("suiyin_desk_fault{part=\"timestamp\"} 0"), "{metrics}");
+    // 9. Nothing fails; and from the import of a registry on who was struck off files nothing.
+    let examined = desk.desk(&["--json", "doctor"]).json();
+    assert!(examined.as_array().unwrap().iter().all(|finding| finding["grade"] != "fail"), "{examined}");
+    std::fs::write(home.join("registry.csv"), format!("code,name,state\n{CODE},{NAME},struck-off\n")).unwrap();
+    assert_eq!(desk.desk(&["--json", "registry", "import", "registry.csv"]).json()["rows"], 1);
+    let (status, refused) = city.file("firm", "struck.json", &vat(CODE, 77, "202605"));
+    assert_eq!((status, refused["code"].as_str()), (422, Some("check-09-enterprise")), "{refused}");
 }
 
 #[test]

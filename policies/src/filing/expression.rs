@@ -117,4 +117,17 @@ impl Expression {
             Self::Number(_) | Self::Text(_) | Self::Boolean(_) | Self::Field(_) | Self::Present(_) | Self::Period | Self::Today | Self::Count(_, None) => {}
         }
     }
+
+    /// Whether it asks for the period before, and for the months of the year.
+    pub(super) fn looks_back(&self) -> (bool, bool) {
+        let both = |one: (bool, bool), other: (bool, bool)| (one.0 || other.0, one.1 || other.1);
+        match self {
+            Self::Previous(inner) => both((true, false), inner.looks_back()),
+            Self::YearTotal(inner) => both((false, true), inner.looks_back()),
+            Self::Operation(_, left, right) | Self::Comparison(_, left, right) | Self::And(left, right) | Self::Or(left, right) => both(left.looks_back(), right.looks_back()),
+            Self::Not(inner) | Self::Sum(_, inner) | Self::Count(_, Some(inner)) => inner.looks_back(),
+            Self::Call(_, given) => given.iter().map(Self::looks_back).fold((false, false), both),
+            Self::Number(_) | Self::Text(_) | Self::Boolean(_) | Self::Field(_) | Self::Present(_) | Self::Figure(_) | Self::Period | Self::Today | Self::Count(_, None) => (false, false),
+        }
+    }
 }

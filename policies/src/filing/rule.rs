@@ -79,6 +79,18 @@ pub struct Rule {
 }
 
 impl Rule {
+    /// Whether it compares with who is insured through the enterprise.
+    pub fn asks_for_staff(&self) -> bool {
+        matches!(self.judged, Judged::Named { check: NamedCheck::OpenRecord | NamedCheck::WholeStaff, .. })
+    }
+
+    /// Whether it compares with the filing of the period before, and with those of every month of the year.
+    pub fn looks_back(&self) -> (bool, bool) {
+        let check = if let Judged::Holds(check) = &self.judged { Some(check) } else { None };
+        let asked = check.into_iter().chain(&self.when).map(Expression::looks_back);
+        asked.fold((false, false), |one, other| (one.0 || other.0, one.1 || other.1))
+    }
+
     /// The names of the figures that it computes with.
     pub(super) fn figures(&self) -> Vec<&str> {
         let mut names = Vec::new();

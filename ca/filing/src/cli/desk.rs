@@ -14,6 +14,7 @@ use runtime::clock::SystemClock;
 use runtime::exit::{Exit, Problem};
 use runtime::terminal::{json, line};
 
+use crate::desk::flow::list::Wanted;
 use crate::desk::init::{CONFIGURATION, Configuration, Founding, Listen};
 use crate::desk::receipt::Decision;
 use crate::desk::record::filing::Status;
@@ -56,9 +57,9 @@ enum Command {
     /// Where a filing stands, with its receipts.
     #[command(after_help = "Example:\n  filing desk show 01JDPD6Z3SFM7T5K9V8R2Q4XNB")]
     Show { filing: String },
-    /// The filings of an enterprise.
-    #[command(after_help = "Example:\n  filing desk list 91440101MAT000018G --json")]
-    List { enterprise: String },
+    /// The filings of an enterprise, the newest first.
+    #[command(after_help = "Example:\n  filing desk list 91440101MAT000018G --kind VAT_GENERAL --status received --json")]
+    List(List),
     /// Say that a filing is accepted (受理); the enterprise gets a receipt of it.
     #[command(after_help = "Example:\n  filing desk accept 01JDPD6Z3SFM7T5K9V8R2Q4XNB")]
     Accept(Proceed),
@@ -83,7 +84,15 @@ enum Command {
         directory: PathBuf,
         #[arg(long)]
         reason: String,
+        #[command(flatten)]
+        officer: Officer,
     },
+    /// The registry of enterprises: who is registered under a code, and whether they are in business.
+    #[command(subcommand)]
+    Registry(Registry),
+    /// Who is insured through an enterprise, as far as the desk did not see it itself.
+    #[command(subcommand)]
+    Staff(Staff),
     /// What is not well, and what to do: seals, timestamps, TLS, receipts and letters that wait.
     #[command(after_help = "Example:\n  filing desk doctor --json")]
     Doctor,
@@ -120,9 +129,51 @@ struct Init {
     store: String,
 }
 
+/// Who acts: the log names them.
+#[derive(Debug, Args)]
+struct Officer {
+    /// Your name or staff number; without it the account's name.
+    #[arg(long = "officer", env = "SUIYIN_OFFICER", value_name = "NAME")]
+    name: Option<String>,
+}
+
+impl Officer {
+    /// Whoever became another user to ask is told by the account they came from; the log has the number of the account besides.
+    fn name(self) -> String {
+        let account = || ["SUDO_USER", "LOGNAME", "USER"].into_iter().find_map(|name| std::env::var(name).ok().filter(|name| !name.is_empty()));
+        self.name.or_else(account).unwrap_or_else(|| "unnamed".to_owned())
+    }
+}
+
+#[derive(Debug, Args)]
+struct List {
+    enterprise: String,
+    /// As filings name it, such as VAT_GENERAL.
+    #[arg(long)]
+    kind: Option<String>,
+    /// Such as 202610.
+    #[arg(long)]
+    period: Option<String>,
+    #[arg(long, value_parser = ["received", "accepted", "rejected", "processed"])]
+    status: Option<String>,
+    /// Go on after this filing: the last one that was shown.
+    #[arg(long, value_name = "FILING")]
+    after: Option<String>,
+    /// At most so many.
+    #[arg(long, default_value_t = 100)]
+    limit: u32,
+}
+
+fn wanted(list: &List) -> Wanted {
+    let status = list.status.as_deref().and_then(|word| [Status::Received, Status::Accepted, Status::Rejected, Status::Processed].into_iter().find(|status| status.name().eq_ignore_ascii_case(word)));
+    Wanted { kind: list.kind.clone(), period: list.period.clone(), status, after: list.after.clone(), limit: Some(list.limit) }
+}
+
 #[derive(Debug, Args)]
 struct Proceed {
     filing: String,
+    #[command(flatten)]
+    officer: Officer,
     /// One line; may be repeated.
     #[arg(long)]
     reason: Vec<String>,
@@ -181,6 +232,21 @@ enum Bureau {
 }
 
 #[derive(Debug, Subcommand)]
+enum Registry {
+    /// Replace the registry whole: CSV with the heading `code,name,state`, the state one of in-business, suspended, struck-off.
+    /// From then on a code that is not in it files nothing, and neither does one that was struck off (注销, 吊销).
+    #[command(after_help = "Example:\n  filing desk registry import /srv/registry/2026-11-29.csv")]
+    Import { file: PathBuf },
+}
+
+#[derive(Debug, Subcommand)]
+enum Staff {
+    /// Set the list: CSV with the heading `id_type,id_no,insurances`, such as `01,440105190003010052,110 210 310 410`.
+    #[command(after_help = "Example:\n  filing desk staff import 91440101MAT000018G /srv/staff/2026-11.csv")]
+    Import { enterprise: String, file: PathBuf },
+}
+
+#[derive(Debug, Subcommand)]
 enum Log {
     /// Write the whole log as tiles, with checkpoint and key, into a new directory.
     #[command(after_help = "Example:\n  filing desk log export /srv/audit/2026-11")]
@@ -219,12 +285,14 @@ fn dispatch(desk: Desk) -> Result<(), Problem> {
         Command::Bureau(Bureau::Set { bureau, seal }) => (Operation::BureauSet { bureau, seal: read_text(&seal)? }, None),
         Command::Bureau(Bureau::List) => (Operation::BureauList, None),
         Command::Show { filing } => (Operation::Show { filing }, None),
-        Command::List { enterprise } => (Operation::List { enterprise }, None),
+        Command::List(list) => (Operation::List { wanted: wanted(&list), enterprise: list.enterprise }, None),
         Command::Accept(proceed) => (moved(proceed, Status::Accepted)?, None),
         Command::Reject(proceed) => (moved(proceed, Status::Rejected)?, None),
         Command::Processed(proceed) => (moved(proceed, Status::Processed)?, None),
         Command::Mailbox { enterprise, address } => (Operation::MailboxSet { enterprise, mailbox: address }, None),
-        Command::Export { filing, directory, reason } => (Operation::Export { filing, directory: absolute(&directory)?, reason }, None),
+        Command::Export { filing, directory, reason, officer } => (Operation::Export { filing, directory: absolute(&directory)?, reason, officer: officer.name() }, None),
+        Command::Registry(Registry::Import { file }) => (Operation::RegistryImport { file: absolute(&file)? }, None),
+        Command::Staff(Staff::Import { enterprise, file }) => (Operation::StaffImport { enterprise, file: absolute(&file)? }, None),
         Command::Doctor => (Operation::Doctor, None),
         Command::Log(Log::Export { directory }) => (Operation::ExportLog { directory: absolute(&directory)? }, None),
     };
@@ -237,7 +305,7 @@ fn moved(proceed: Proceed, to: Status) -> Result<Operation, Problem> {
     }
     let amount_due = proceed.amount_due.as_deref().map(fen).transpose()?;
     let decision = Decision { reasons: proceed.reason, amount_due, next_step: proceed.next, close: proceed.close };
-    Ok(Operation::Proceed { filing: proceed.filing, to, decision })
+    Ok(Operation::Proceed { filing: proceed.filing, to, decision, officer: proceed.officer.name() })
 }
 
 /// `39200.00`: yuan with two decimals, in fen.

@@ -5,6 +5,7 @@ use runtime::doctor::Finding;
 use time::{Duration, OffsetDateTime};
 
 use super::problem::DeskError;
+use super::record::archive;
 use super::record::letter::LetterRecord;
 use super::record::receipt::ReceiptNumber;
 use super::record::settings::Tls;
@@ -44,6 +45,15 @@ pub fn examine(desk: &Desk) -> Result<Vec<Finding>, DeskError> {
     findings.push(match desk.store.scan(&from, &to, MOST)?.len() {
         0 => Finding::ok("letters: none waits long"),
         waiting => Finding::warn(format!("letters: {waiting} wait for more than an hour"), "see whether the mail gateway runs and collects at outbox.sock"),
+    });
+    let (from, to) = archive::faults();
+    let faults = desk.store.scan(&from, &to, MOST)?;
+    findings.push(match faults.first() {
+        None => Finding::ok("archive: what proves each signature can be renewed"),
+        Some((first, why)) => {
+            let name = first.last_part().map(|name| String::from_utf8_lossy(&name).into_owned()).unwrap_or_default();
+            Finding::fail(format!("archive: {} signatures cannot be renewed, {name} first: {}", faults.len(), String::from_utf8_lossy(why)), "restore what is damaged from a backup, or ask the bureau; they are tried again each day")
+        }
     });
     Ok(findings)
 }

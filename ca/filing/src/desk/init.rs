@@ -93,6 +93,8 @@ pub enum InitError {
     MissingPolicy { path: PathBuf },
     #[error("{path} was never founded to the end; remove it and run `filing desk init` again", path = path.display())]
     Unfinished { path: PathBuf },
+    #[error("policies/desk/bureaus.toml and the kinds disagree on {kind} at {bureau}: {reason}; correct one of them and start again")]
+    Disagree { bureau: String, kind: String, reason: String },
     #[error("{found:?} is no name or address of a host; write it as in desk.example.cn")]
     Host { found: String },
     #[error("the anchors in {path} cannot be used: {reason}; put the PEM files of roots there", path = path.display())]
@@ -120,7 +122,7 @@ impl From<InitError> for Problem {
             InitError::Keys(ref error) => super::problem::key_class(error),
             InitError::Record(_) | InitError::Store(store::StoreError::Corrupt { .. }) => (Exit::Damaged, "store-damaged"),
             InitError::Store(_) | InitError::Commit(_) => (Exit::Unavailable, "store-unavailable"),
-            InitError::Policy(_) | InitError::MissingPolicy { .. } => (Exit::Usage, "policy"),
+            InitError::Policy(_) | InitError::MissingPolicy { .. } | InitError::Disagree { .. } => (Exit::Usage, "policy"),
             InitError::File { .. } => (Exit::Unavailable, "file"),
             InitError::Anchors { .. } => (Exit::Usage, "anchors"),
             InitError::LogMissing { .. } | InitError::OtherLogKey => (Exit::Damaged, "log"),

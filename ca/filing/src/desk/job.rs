@@ -82,7 +82,7 @@ pub async fn seals(desk: Arc<Desk>, seen: Seen, shutdown: Shutdown) {
     }
 }
 
-/// `failed` tells how many signatures the last pass could not renew.
+/// `failed` tells of how many signatures the last pass could not renew what proves them, or nothing can.
 pub async fn archive(desk: Arc<Desk>, failed: Arc<Gauge>, shutdown: Shutdown) {
     let mut tick = tokio::time::interval(ARCHIVE_EVERY);
     tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
@@ -91,12 +91,12 @@ pub async fn archive(desk: Arc<Desk>, failed: Arc<Gauge>, shutdown: Shutdown) {
             () = shutdown.wait() => return,
             _ = tick.tick() => {}
         }
-        let desk = Arc::clone(&desk);
-        match tokio::task::spawn_blocking(move || archived::pass(&desk)).await {
+        let (desk, ending) = (Arc::clone(&desk), shutdown.clone());
+        match tokio::task::spawn_blocking(move || archived::pass(&desk, &|| ending.is_set())).await {
             Ok(Ok(passed)) => {
-                failed.set(i64::try_from(passed.failed).unwrap_or(i64::MAX));
-                if passed != archived::Passed::default() {
-                    tracing::info!(renewed = passed.renewed, failed = passed.failed, "the archive");
+                failed.set(i64::try_from(passed.failed.max(passed.faults)).unwrap_or(i64::MAX));
+                if passed.renewed + passed.failed > 0 {
+                    tracing::info!(renewed = passed.renewed, failed = passed.failed, faults = passed.faults, "the archive");
                 }
             }
             Ok(Err(error)) => tracing::error!(%error, "keeping the archive"),

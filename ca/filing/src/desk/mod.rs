@@ -7,12 +7,14 @@ pub mod flow;
 pub mod http;
 pub mod init;
 pub mod job;
+pub mod officer;
 pub mod outside;
 pub mod policy;
 pub mod problem;
 pub mod ready;
 pub mod receipt;
 pub mod record;
+pub mod registry;
 pub mod service;
 pub mod tls;
 pub mod trust;
@@ -35,6 +37,7 @@ use problem::DeskError;
 use ready::Ready;
 use record::bureau::Sealing;
 use record::settings::Settings;
+use registry::{Imported, Registry};
 use trust::Trust;
 use uploads::Uploads;
 
@@ -53,6 +56,7 @@ pub struct Desk {
     pub outside: Arc<dyn Outside>,
     /// Sealed attachments.
     pub attachments: PathBuf,
+    pub registry: Arc<dyn Registry>,
     pub ready: Ready,
     pub uploads: Uploads,
     seals: Mutex<HashMap<String, (Vec<u8>, Arc<Seal>)>>,
@@ -77,7 +81,7 @@ impl Desk {
         let Parts { store, clock, settings, base_url, keys, policies, anchors, outside, attachments } = parts;
         let data = keys.data_key("filings")?;
         let trust = Trust::new(anchors, Arc::clone(&outside));
-        Ok(Self { store, clock, settings, base_url, keys, data, policies, trust, outside, attachments, ready: Ready::default(), uploads: Uploads::default(), seals: Mutex::default() })
+        Ok(Self { store, clock, settings, base_url, keys, data, policies, trust, outside, attachments, registry: Arc::new(Imported), ready: Ready::default(), uploads: Uploads::default(), seals: Mutex::default() })
     }
 
     /// What a bureau was given to seal with last; whether it may be used is judged by `ready`. What is kept opened is held

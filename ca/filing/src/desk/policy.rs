@@ -59,7 +59,27 @@ pub fn read(path: &Path, arc: PolicyArc) -> Result<Policies, InitError> {
     let desk = DeskPolicy::parse(desk.iter().map(|(file, text)| (file.as_str(), text.as_str())), arc)?;
     let filings = Filings::parse(kinds.iter().map(|(file, text)| (file.as_str(), text.as_str())), one(SHIPPED_FIGURES.0)?, one(SHIPPED_CALENDAR.0)?)?;
     let archive = Archive::parse(one(SHIPPED_ARCHIVE.0)?)?;
+    agree(&desk, &filings, arc)?;
     Ok(Policies { filings, desk, archive, digest: super::hex(context.finish().as_ref()) })
+}
+
+/// A bureau takes kinds that there are, under policies that the kind allows: it may ask for fewer, never for others, for then
+/// what `filing check` lets pass the desk would refuse.
+fn agree(desk: &DeskPolicy, filings: &Filings, arc: PolicyArc) -> Result<(), InitError> {
+    for (bureau, accepts) in desk.bureaus().iter().flat_map(|bureau| bureau.accepts.iter().map(move |accepts| (bureau, accepts))) {
+        let disagree = |reason: String| InitError::Disagree { bureau: bureau.code.as_str().to_owned(), kind: accepts.kind.clone(), reason };
+        let mut kinds = filings.kinds().iter().filter(|kind| kind.name().as_str() == accepts.kind).peekable();
+        if kinds.peek().is_none() {
+            return Err(disagree("no document of filings/kinds is of that kind".into()));
+        }
+        for kind in kinds {
+            let allowed: Vec<String> = kind.policies().iter().map(|below| format!("{}{below}", arc.oid())).collect();
+            if let Some(other) = accepts.policies.iter().map(ToString::to_string).find(|policy| !allowed.contains(policy)) {
+                return Err(disagree(format!("the bureau asks for certificate policy {other}, and the kind allows {}", allowed.join(" or "))));
+            }
+        }
+    }
+    Ok(())
 }
 
 /// Every file adds its path below the policies and its text to the digest, each after its length.
@@ -117,6 +137,19 @@ mod tests {
         assert!(matches!(read(place.path(), arc()), Err(InitError::MissingPolicy { .. })));
         ship_new(place.path()).unwrap();
         assert_eq!(read(place.path(), arc()).unwrap().digest, whole.digest);
+        // A bureau and a kind that disagree are refused, each told by name.
+        let bureaus = place.path().join(DESK).join("bureaus.toml");
+        let text = std::fs::read_to_string(&bureaus).unwrap();
+        for (from, to) in [("policies = [\".1.2\", \".1.9\"]", "policies = [\".1.3\"]"), ("SI_WAGE_BASE", "NO_SUCH_KIND")] {
+            assert!(text.contains(from));
+            std::fs::write(&bureaus, text.replacen(from, to, 1)).unwrap();
+            let error = read(place.path(), arc()).err().unwrap().to_string();
+            assert!(error.contains("gz-social-insurance") && (error.contains("1.3.6.1.4.1.32473.1.3") || error.contains("NO_SUCH_KIND")), "{error}");
+        }
+        // Fewer than the kind allows is the bureau's choice.
+        std::fs::write(&bureaus, text.replace(", \".1.9\"", "")).unwrap();
+        read(place.path(), arc()).unwrap();
+        std::fs::write(&bureaus, text).unwrap();
         std::fs::write(&archive, SHIPPED_ARCHIVE.1.replace("grace_hours = 26", "grace_hours = 30")).unwrap();
         ship_new(place.path()).unwrap();
         assert_eq!(read(place.path(), arc()).unwrap().archive.grace, time::Duration::hours(30));

@@ -51,6 +51,15 @@ pub enum DeskError {
     File { path: std::path::PathBuf, reason: String },
 }
 
+impl From<super::record::archive::RecordStoreError> for DeskError {
+    fn from(error: super::record::archive::RecordStoreError) -> Self {
+        match error {
+            super::record::archive::RecordStoreError::Record(error) => error.into(),
+            super::record::archive::RecordStoreError::Store(error) => error.into(),
+        }
+    }
+}
+
 impl From<StoreError> for DeskError {
     fn from(error: StoreError) -> Self {
         Self::Commit(error.into())

@@ -1,6 +1,7 @@
 //! What a bureau's officer and the operator can ask for: one list, whether it comes over the socket or from a command that
 //! opened the store itself.
 
+use std::collections::BTreeSet;
 use std::io::Write as _;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
@@ -14,8 +15,10 @@ use serde::{Deserialize, Serialize};
 use store::Batch;
 
 use super::bureau::{self, ShownBureau};
+use super::flow::list::{self, Listed, Wanted};
 use super::flow::proceed::proceed;
-use super::flow::{attachment, seal};
+use super::flow::{attachment, seal, staff};
+use super::officer::Officer;
 use super::problem::DeskError;
 use super::receipt::Decision;
 use super::record::event::Event;
@@ -23,10 +26,7 @@ use super::record::filing::{FilingRecord, Status, body_key, open_body, signature
 use super::record::letter::{LetterRecord, LetterState, mailbox_key};
 use super::record::plain;
 use super::record::receipt::ReceiptNumber;
-use super::{Desk, doctor, tls};
-
-/// The most filings of one answer.
-pub const PAGE: usize = 1_000;
+use super::{Desk, doctor, registry, tls};
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
@@ -37,13 +37,19 @@ pub enum Operation {
     BureauSet { bureau: String, seal: String },
     BureauList,
     Show { filing: String },
-    List { enterprise: String },
-    Proceed { filing: String, to: Status, decision: Decision },
+    /// Newest first.
+    List { enterprise: String, wanted: Wanted },
+    /// `officer` as the log names them.
+    Proceed { filing: String, to: Status, decision: Decision, officer: String },
     /// Where an enterprise's receipts are mailed, whatever its certificate says; none ends that.
     MailboxSet { enterprise: String, mailbox: Option<String> },
     /// What a filing says, its signature, receipts and attachments, into a new directory. It stands in the log, with the reason.
-    Export { filing: String, directory: PathBuf, reason: String },
+    Export { filing: String, directory: PathBuf, reason: String, officer: String },
     ExportLog { directory: PathBuf },
+    /// The registry of enterprises, replaced whole by this file.
+    RegistryImport { file: PathBuf },
+    /// Who is insured through an enterprise.
+    StaffImport { enterprise: String, file: PathBuf },
     Doctor,
 }
 
@@ -55,7 +61,9 @@ pub enum Outcome {
     Done,
     Bureaus(Vec<ShownBureau>),
     Filings(Vec<ShownFiling>),
+    Listed(Listed),
     Exported { directory: PathBuf, entries: u64, vkey: Option<String> },
+    Imported { rows: u64 },
     Examined(Vec<Finding>),
 }
 
@@ -83,8 +91,8 @@ pub struct Service {
 }
 
 impl Service {
-    /// From a blocking thread.
-    pub fn perform(&self, operation: Operation) -> Result<Outcome, Problem> {
+    /// From a blocking thread; `user` is the account that asks.
+    pub fn perform(&self, operation: Operation, user: u32) -> Result<Outcome, Problem> {
         let (desk, now) = (&*self.desk, self.desk.clock.now());
         Ok(match operation {
             Operation::TlsRequest { names } => Outcome::Request(tls::request(&*desk.store, &desk.keys, &desk.settings.host, &names)?),
@@ -96,14 +104,9 @@ impl Service {
             Operation::BureauSet { bureau, seal } => Outcome::Bureaus(vec![bureau::set(desk, &bureau, seal.as_bytes())?]),
             Operation::BureauList => Outcome::Bureaus(bureau::list(desk)?),
             Operation::Show { filing } => Outcome::Filings(vec![shown(desk, &filing)?]),
-            Operation::List { enterprise } => {
-                let (from, to) = FilingRecord::all_of(code(&enterprise)?.as_str());
-                let found = desk.store.scan(&from, &to, PAGE).map_err(DeskError::from)?;
-                let ids = found.iter().filter_map(|(_, id)| std::str::from_utf8(id).ok());
-                Outcome::Filings(ids.map(|id| shown(desk, id)).collect::<Result<_, _>>()?)
-            }
-            Operation::Proceed { filing, to, decision } => {
-                proceed(desk, &filing, to, &decision)?;
+            Operation::List { enterprise, wanted } => Outcome::Listed(list::list(desk, code(&enterprise)?.as_str(), &wanted)?),
+            Operation::Proceed { filing, to, decision, officer } => {
+                proceed(desk, &filing, to, &decision, &Officer::new(&officer, user)?)?;
                 Outcome::Filings(vec![shown(desk, &filing)?])
             }
             Operation::MailboxSet { enterprise, mailbox } => {
@@ -111,10 +114,12 @@ impl Service {
                 set_mailbox(desk, &enterprise, mailbox.as_deref())?;
                 Outcome::Done
             }
-            Operation::Export { filing, directory, reason } => {
-                let entries = export(desk, &filing, &directory, &reason)?;
+            Operation::Export { filing, directory, reason, officer } => {
+                let entries = export(desk, &filing, &directory, &reason, &Officer::new(&officer, user)?)?;
                 Outcome::Exported { directory, entries, vkey: None }
             }
+            Operation::RegistryImport { file } => Outcome::Imported { rows: registry::import(desk, &file)?.rows },
+            Operation::StaffImport { enterprise, file } => Outcome::Imported { rows: staff::import(desk, &code(&enterprise)?, &file)? },
             Operation::Doctor => Outcome::Examined(doctor::examine(desk)?),
             Operation::ExportLog { directory } => {
                 let entries = self.evidence.export(&directory, &|_, _| {})?;
@@ -157,14 +162,14 @@ pub fn shown(desk: &Desk, id: &str) -> Result<ShownFiling, DeskError> {
 }
 
 /// Files readable by this user alone; the content is recorded as read before it is.
-fn export(desk: &Desk, id: &str, directory: &Path, reason: &str) -> Result<u64, Problem> {
+fn export(desk: &Desk, id: &str, directory: &Path, reason: &str, officer: &Officer) -> Result<u64, Problem> {
     let fits = !reason.trim().is_empty() && reason.chars().count() <= 200 && !reason.chars().any(char::is_control);
     if !fits {
         return Err(Problem::new(Exit::Usage, "reason", "what a filing says is read for a reason of one line, at most 200 characters", "give it with --reason"));
     }
     let shown = shown(desk, id)?;
     let mut batch = Batch::new();
-    Event::FilingRead { filing: id, reason }.append(&mut batch, desk.clock.now()).map_err(DeskError::from)?;
+    Event::FilingRead { filing: id, reason, officer: officer.name(), user: officer.user() }.append(&mut batch, desk.clock.now()).map_err(DeskError::from)?;
     desk.store.commit(batch).map_err(DeskError::from)?;
     let failed = |path: &Path, error: std::io::Error| DeskError::File { path: path.to_owned(), reason: error.to_string() };
     std::fs::create_dir(directory).map_err(|error| failed(directory, error))?;
@@ -188,10 +193,12 @@ fn export(desk: &Desk, id: &str, directory: &Path, reason: &str) -> Result<u64, 
         }
     }
     let filing = crate::document::Filing::parse(&body).map_err(|_| DeskError::from(super::record::RecordError::Damaged { kind: "filing body", reason: "it is no filing" }))?;
-    for kept in filing.attachments() {
-        let path = directory.join(format!("attachment-{}", kept.digest_text()));
+    // Two names may stand for one content.
+    let contents: BTreeSet<String> = filing.attachments().iter().map(|kept| kept.digest_text()).collect();
+    for content in contents {
+        let path = directory.join(format!("attachment-{content}"));
         let mut file = std::fs::File::options().write(true).create_new(true).mode(0o600).open(&path).map_err(|error| failed(&path, error))?;
-        attachment::read(desk, &kept.digest_text(), &mut file)?;
+        attachment::read(desk, &content, &mut file)?;
         files += 1;
     }
     Ok(files)

@@ -42,11 +42,11 @@ pub struct Withdrawal {
     pub principal: CreditCode,
 }
 
-fn kind_is(object: &Object, expected: &'static str) -> Result<(), FilingError> {
+pub(super) fn kind_is(object: &Object, expected: &'static str) -> Result<(), FilingError> {
     required(object, "kind", expected, |value| value.as_text().filter(|kind| *kind == expected)).map(|_| ())
 }
 
-fn whole<'a>(value: &'a Value, members: &[&str]) -> Result<&'a Object, FilingError> {
+pub(super) fn whole<'a>(value: &'a Value, members: &[&str]) -> Result<&'a Object, FilingError> {
     let object = value.as_object().ok_or(FilingError::NoObject)?;
     match object.iter().find(|(name, _)| !members.contains(name)) {
         Some((member, _)) => Err(FilingError::Unknown { member: member.chars().take(64).collect() }),
@@ -54,15 +54,15 @@ fn whole<'a>(value: &'a Value, members: &[&str]) -> Result<&'a Object, FilingErr
     }
 }
 
-fn date(value: &Value) -> Option<Date> {
+pub(super) fn date(value: &Value) -> Option<Date> {
     value.as_text().and_then(|text| Date::parse(text, format_description!("[year]-[month]-[day]")).ok().filter(|date| date_text(*date) == text))
 }
 
-fn date_text(date: Date) -> String {
+pub(super) fn date_text(date: Date) -> String {
     format!("{:04}-{:02}-{:02}", date.year(), u8::from(date.month()), date.day())
 }
 
-fn read_kinds(value: &Value) -> Option<Vec<KindName>> {
+pub(super) fn read_kinds(value: &Value) -> Option<Vec<KindName>> {
     let values = value.as_array().filter(|values| (1..=MAX_MANDATE_KINDS).contains(&values.len()))?;
     let kinds: Vec<KindName> = values.iter().map(|value| value.as_text().and_then(KindName::parse)).collect::<Option<_>>()?;
     kinds.iter().enumerate().all(|(at, kind)| !kinds.iter().take(at).any(|other| other == kind)).then_some(kinds)

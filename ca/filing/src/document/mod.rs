@@ -10,9 +10,11 @@ mod filing;
 mod id;
 mod json;
 mod mandate;
+mod operator;
 
 pub use attachment::{Attachment, AttachmentName, MAX_ATTACHMENT_BYTES, MAX_ATTACHMENTS, MediaType};
 pub use filing::{Filing, FilingError, MEMBERS, Signer};
 pub use id::{FilingId, MandateId};
 pub use json::{JsonError, JsonFault, MAX_BYTES, MAX_DEPTH, MAX_VALUES, Object, Value};
 pub use mandate::{MAX_MANDATE_KINDS, Mandate, Withdrawal};
+pub use operator::{Authorisation, OperatorWithdrawal};

@@ -10,7 +10,7 @@ use policies::filing::{Field, FieldKind, FilingPeriod, Filings, Judged, Kind, Pa
 use serde::Serialize;
 use time::Date;
 
-pub use people::Staff;
+pub use people::{MOST_PEOPLE, Staff, changes_staff};
 
 use crate::document::{Filing, Value};
 use evaluate::{Context, Unknown, Worth};
@@ -25,7 +25,7 @@ pub struct History<'a> {
     pub previous: Option<&'a Value>,
     /// Of every earlier month of the year that should have been filed; none when one is missing.
     pub months: Option<&'a [&'a Value]>,
-    /// Who is insured through the enterprise.
+    /// Who is insured through the enterprise, as far as it is known.
     pub staff: Option<&'a Staff>,
 }
 

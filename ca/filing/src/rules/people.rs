@@ -9,45 +9,111 @@ use time::Date;
 use super::evaluate::{Context, Unknown, Worth};
 use crate::document::Value;
 
-/// Who is insured through an enterprise, and in what. Held in memory only, never printed.
-#[derive(Clone, Default)]
-pub struct Staff(BTreeMap<String, BTreeSet<String>>);
+/// The most people of one list; of an enterprise with more the list is not kept, and what it would decide not judged.
+pub const MOST_PEOPLE: usize = 200_000;
+
+/// Who is insured through an enterprise, and in what, as far as whoever judges knows. Held in memory only, never printed.
+#[derive(Clone, Default, serde::Serialize, serde::Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Staff {
+    /// By the document, canonical: what of each insurance is known.
+    people: BTreeMap<String, Person>,
+    /// Everybody is here: who is not is not insured. Else nothing is known of others.
+    complete: bool,
+}
+
+/// What is known of a person: insurances that run, and such as were left.
+#[derive(Clone, Default, serde::Serialize, serde::Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Person {
+    open: BTreeSet<String>,
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    left: BTreeSet<String>,
+}
 
 impl Staff {
+    /// A list of everybody: documents and insurances.
+    pub fn whole(people: impl IntoIterator<Item = (Document, BTreeSet<String>)>) -> Self {
+        let person = |(document, open): (Document, BTreeSet<String>)| (document.canonical(), Person { open, left: BTreeSet::new() });
+        Self { people: people.into_iter().map(person).collect(), complete: true }
+    }
+
     /// How many are insured.
     pub fn len(&self) -> usize {
-        self.0.len()
+        self.people.values().filter(|person| !person.open.is_empty()).count()
     }
 
     pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
+        self.len() == 0
+    }
+
+    /// Whether it tells of everybody.
+    pub fn is_complete(&self) -> bool {
+        self.complete
+    }
+
+    /// Whether it is too long to be kept.
+    pub fn is_too_long(&self) -> bool {
+        self.people.len() > MOST_PEOPLE
+    }
+
+    /// Whether somebody has an insurance; `None` where nothing is known of it.
+    fn has(&self, canonical: &str, insurance: &str) -> Option<bool> {
+        let person = self.people.get(canonical);
+        match person {
+            Some(person) if person.open.contains(insurance) => Some(true),
+            Some(person) if person.left.contains(insurance) => Some(false),
+            _ if self.complete => Some(false),
+            _ => None,
+        }
     }
 
     /// Takes in an accepted filing of staff changes, in the order of filing: what its kind calls an open record.
     pub fn follow(&mut self, kind: &Kind, payload: &Value, today: Date) {
-        let record = kind.rules().iter().find_map(|rule| match &rule.judged {
-            Judged::Named { check: NamedCheck::OpenRecord, fields, .. } => Some((fields, &rule.scope)),
-            _ => None,
-        });
-        let Some((fields, scope)) = record else { return };
-        let [operation, id_type, number, insurances] = fields.as_slice() else { return };
+        self.change(kind, payload, today, false);
+    }
+
+    /// Takes a filing out again that was rejected: who joined by it has not, who left has not.
+    pub fn undo(&mut self, kind: &Kind, payload: &Value, today: Date) {
+        self.change(kind, payload, today, true);
+    }
+
+    fn change(&mut self, kind: &Kind, payload: &Value, today: Date, back: bool) {
+        let Some((fields, scope)) = record(kind) else { return };
+        let [operation, id_type, number, insurances] = fields else { return };
         let text = |item: &'_ Value, place: &Place| super::evaluate::text_at(item, &place.below).map(str::to_owned);
         for item in items(payload, scope) {
             let (Some(operation), Some(document)) = (text(item, operation), document_at(item, id_type, number, today)) else { continue };
             let named = super::evaluate::follow(item, &insurances.below).and_then(Value::as_array).unwrap_or_default();
-            let named = named.iter().filter_map(|value| value.as_text().map(str::to_owned));
-            let open = self.0.entry(document.canonical()).or_default();
-            let named: BTreeSet<String> = named.collect();
-            if operation == "ADD" {
-                open.extend(named);
-            } else {
-                open.retain(|insurance| !named.contains(insurance));
+            let joins = (operation == "ADD") != back;
+            let person = self.people.entry(document.canonical()).or_default();
+            for insurance in named.iter().filter_map(|value| value.as_text().map(str::to_owned)) {
+                let (to, from) = if joins { (&mut person.open, &mut person.left) } else { (&mut person.left, &mut person.open) };
+                from.remove(&insurance);
+                to.insert(insurance);
             }
-            if open.is_empty() {
-                self.0.remove(&document.canonical());
+            if self.complete {
+                // Who is not there is not insured: there is nothing to remember.
+                person.left.clear();
+                if person.open.is_empty() {
+                    self.people.remove(&document.canonical());
+                }
             }
         }
     }
+}
+
+/// The fields of a kind's open records, and where they stand; none of a kind that changes no staff.
+fn record(kind: &Kind) -> Option<(&[Place], &Path)> {
+    kind.rules().iter().find_map(|rule| match &rule.judged {
+        Judged::Named { check: NamedCheck::OpenRecord, fields, .. } => Some((fields.as_slice(), &rule.scope)),
+        _ => None,
+    })
+}
+
+/// Whether filings of a kind change who is insured.
+pub fn changes_staff(kind: &Kind) -> bool {
+    record(kind).is_some()
 }
 
 fn items<'a>(payload: &'a Value, scope: &Path) -> &'a [Value] {
@@ -86,23 +152,26 @@ pub(super) fn judge(check: NamedCheck, fields: &[Place], at_least: Option<&Ratio
             Ok(items.iter().enumerate().filter_map(again).collect())
         }
         (NamedCheck::OpenRecord, [operation, id_type, number, insurances]) => {
-            let staff = context.history.staff.ok_or(Unknown::NoHistory)?;
-            each(rule, context, |item| {
+            // Nothing known of somebody leaves that line open; what is known to be wrong is told all the same.
+            let mut untold = false;
+            let broken = each(rule, context, |item| {
                 let (Worth::Text(operation), Worth::Texts(named)) = (context.value(operation, item)?, context.value(insurances, item)?) else { return Err(Unknown::Absent) };
-                let document = document_at(item, id_type, number, context.today).ok_or(Unknown::Absent)?;
-                let open = staff.0.get(&document.canonical());
-                let is_open = |insurance: &&str| open.is_some_and(|open| open.contains(*insurance));
-                Ok(if operation == "ADD" { !named.iter().any(is_open) } else { named.iter().all(is_open) })
-            })
+                let document = document_at(item, id_type, number, context.today).ok_or(Unknown::Absent)?.canonical();
+                let known: Vec<Option<bool>> = named.iter().map(|insurance| context.history.staff.and_then(|staff| staff.has(&document, insurance))).collect();
+                let wanted = operation != "ADD";
+                untold |= known.contains(&None);
+                Ok(!known.contains(&Some(!wanted)))
+            })?;
+            if broken.is_empty() && untold { Err(Unknown::NoHistory) } else { Ok(broken) }
         }
         (NamedCheck::WholeStaff, [list, id_type, number]) => {
-            let staff = context.history.staff.ok_or(Unknown::NoHistory)?;
+            let staff = context.history.staff.filter(|staff| staff.complete).ok_or(Unknown::NoHistory)?;
             let items = super::evaluate::follow(context.payload, &list.whole).and_then(Value::as_array).unwrap_or_default();
             let named: Vec<Option<String>> = items.iter().map(|item| document_at(item, id_type, number, context.today).map(|document| document.canonical())).collect();
-            let stranger = |(at, canonical): (usize, &Option<String>)| canonical.as_ref().filter(|canonical| !staff.0.contains_key(*canonical)).map(|_| (number.whole.clone(), Some(at)));
+            let stranger = |(at, canonical): (usize, &Option<String>)| canonical.as_ref().filter(|canonical| !staff.people.contains_key(*canonical)).map(|_| (number.whole.clone(), Some(at)));
             let mut broken: Broken = named.iter().enumerate().filter_map(stranger).collect();
             let there: BTreeSet<&String> = named.iter().flatten().collect();
-            if staff.0.keys().any(|canonical| !there.contains(canonical)) {
+            if staff.people.keys().any(|canonical| !there.contains(canonical)) {
                 broken.push((list.whole.clone(), None));
             }
             Ok(broken)
@@ -112,7 +181,7 @@ pub(super) fn judge(check: NamedCheck, fields: &[Place], at_least: Option<&Ratio
 }
 
 /// Judges every item in the rule's scope for which its condition holds.
-fn each<'a>(rule: &'a Rule, context: &Context<'a>, holds: impl Fn(&'a Value) -> Result<bool, Unknown>) -> Result<Broken, Unknown> {
+fn each<'a>(rule: &'a Rule, context: &Context<'a>, mut holds: impl FnMut(&'a Value) -> Result<bool, Unknown>) -> Result<Broken, Unknown> {
     let mut broken = Vec::new();
     for (item, index) in context.scopes(&rule.scope) {
         if let Some(when) = &rule.when && !matches!(context.worth(when, item, &rule.scope), Ok(Worth::Boolean(true))) {

@@ -152,7 +152,7 @@ fn who_is_insured_here_is_known_from_what_was_filed() {
     let filings = Filings::shipped().unwrap();
     let change = filing("SI_STAFF_CHANGE", "202611", STAFF);
     let kind = filings.kind(change.kind(), None).unwrap();
-    let mut staff = Staff::default();
+    let mut staff = Staff::whole([]);
     let broken = |staff: &Staff, payload: &str| {
         let judgement = judged("SI_STAFF_CHANGE", "202611", payload, &History { staff: Some(staff), ..History::default() });
         told(&judgement).iter().map(|(rule, field)| format!("{rule} {field}")).collect::<Vec<_>>()
@@ -174,7 +174,35 @@ fn who_is_insured_here_is_known_from_what_was_filed() {
     staff.follow(kind, &value(STAFF), TODAY);
     assert_eq!(staff.len(), 1);
     assert_eq!(wages(&staff), Vec::<String>::new());
-    assert_eq!(wages(&Staff::default()), ["W3 /payload/items/0/id_no"]);
+    assert_eq!(wages(&Staff::whole([])), ["W3 /payload/items/0/id_no"]);
+    // A rejected filing is taken out again: who left by it is insured, who joined is not.
+    staff.undo(kind, &value(STAFF), TODAY);
+    assert_eq!(broken(&staff, STAFF), Vec::<String>::new());
+}
+
+/// Followed filing by filing from a day on, it knows of some people and of nobody else.
+#[test]
+fn what_is_not_known_of_the_staff_is_not_judged() {
+    let filings = Filings::shipped().unwrap();
+    let change = filing("SI_STAFF_CHANGE", "202611", STAFF);
+    let kind = filings.kind(change.kind(), None).unwrap();
+    let judged = |staff: &Staff, payload: &str| {
+        let judgement = judged("SI_STAFF_CHANGE", "202611", payload, &History { staff: Some(staff), ..History::default() });
+        (told(&judgement).iter().map(|(rule, field)| format!("{rule} {field}")).collect::<Vec<_>>(), judgement.not_judged.iter().map(|one| one.rule.clone()).collect::<Vec<_>>())
+    };
+    let mut staff = Staff::default();
+    assert_eq!(judged(&staff, STAFF), (vec![], vec!["S4".to_owned()]));
+    staff.follow(kind, &value(STAFF), TODAY);
+    // Who joined cannot join again, and who left cannot leave again: both are known.
+    assert_eq!(judged(&staff, STAFF), (vec!["S4 /payload/items/0/id_no".to_owned(), "S4 /payload/items/1/id_no".to_owned()], vec![]));
+    let back = STAFF.replacen("REMOVE", "ADD", 1).replacen("ADD", "REMOVE", 1);
+    assert!(judged(&staff, &back).0.iter().all(|failure| !failure.starts_with("S4")));
+    // Whether that is everybody nobody knows.
+    let wages = crate::rules::judge(&filing("SI_WAGE_BASE", "2026", WAGE), &filings, &History { staff: Some(&staff), ..History::default() }, TODAY);
+    assert!(wages.not_judged.iter().any(|one| one.rule == "W3"));
+    // It is kept as it is, and read back.
+    let kept: Staff = serde_json::from_slice(&serde_json::to_vec(&staff).unwrap()).unwrap();
+    assert_eq!(judged(&kept, STAFF), judged(&staff, STAFF));
 }
 
 #[test]

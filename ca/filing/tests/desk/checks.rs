@@ -193,6 +193,9 @@ fn nine_and_ten_enterprise_and_signer() {
     let torn = office.firm_with(CODE, |plan| plan.extensions.credit_code = Some(OTHER.into()));
     let filing = vat(CODE, |_| {});
     assert_eq!(refused(office.submit_signed(&firm, &filing, office.sign(&torn, &filing)).unwrap()), [9]);
+    // And one alone agrees with nothing.
+    let half = office.firm_with(CODE, |plan| plan.extensions.credit_code = None);
+    assert_eq!(refused(office.submit_signed(&firm, &filing, office.sign(&half, &filing)).unwrap()), [9]);
     // Brought by another enterprise than the one that signed it.
     assert_eq!(refused(office.submit_signed(&other, &filing, office.sign(&firm, &filing)).unwrap()), [9]);
     let agent = vat(CODE, |filing| {
@@ -287,7 +290,7 @@ fn what_was_rejected_is_in_nobodys_way() {
     let rejected = json(&office.receipt(&firm, &september(&|_| {})).document)["filing_id"].clone();
     assert_eq!(office.refused(&firm, &vat(CODE, |_| {})), [14]);
     let decision = filing::desk::receipt::Decision { reasons: vec!["another period".into()], ..Default::default() };
-    filing::desk::flow::proceed::proceed(&office.desk, rejected.as_str().unwrap(), filing::desk::record::filing::Status::Rejected, &decision).unwrap();
+    filing::desk::flow::proceed::proceed(&office.desk, rejected.as_str().unwrap(), filing::desk::record::filing::Status::Rejected, &decision, &crate::office::officer()).unwrap();
     let october = json(&office.receipt(&firm, &vat(CODE, |_| {})).document);
     assert_eq!(october["not_judged"], serde_json::json!(["V13"]));
     let again = |filing: &mut serde_json::Value| {
@@ -362,5 +365,5 @@ fn what_is_kept_passes_its_own_verdict_later() {
     }
     // The archive makes of it what lasts.
     office.clock.advance(Duration::hours(27));
-    assert_eq!(filing::desk::flow::archive::pass(&office.desk).unwrap().failed, 0);
+    assert_eq!(filing::desk::flow::archive::pass(&office.desk, &|| false).unwrap().failed, 0);
 }

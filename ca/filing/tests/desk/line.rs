@@ -40,6 +40,60 @@ fn a_filing_is_receipted_and_the_receipt_proves_itself() {
     assert!(page.contains("lang=\"zh-CN\"") && page.contains("已接收 / received") && page.contains("2026-11-05 12:00:00") && page.contains(&text("/receipt_no")));
     let pdf = pdf::page(&sealed.document).unwrap();
     assert!(pdf.starts_with(b"%PDF-1.5") && pdf.ends_with(b"%%EOF\n"));
+    assert_eq!(pages(&pdf), 1);
+}
+
+fn pages(pdf: &[u8]) -> usize {
+    pdf.windows(b"/Type /Page ".len()).filter(|window| *window == b"/Type /Page ").count()
+}
+
+#[test]
+fn a_long_receipt_has_as_many_pages_as_it_takes() {
+    let office = Office::open();
+    let firm = office.firm(CODE);
+    let id = json(&office.receipt(&firm, &vat(CODE, |_| {})).document)["filing_id"].as_str().unwrap().to_owned();
+    let decision = Decision { reasons: (0..32).map(|at| format!("第 {at} 处：{}", "附表与主表不符".repeat(60))).collect(), ..Decision::default() };
+    let sealed = proceed(&office.desk, &id, Status::Rejected, &decision, &crate::office::officer()).unwrap();
+    let pdf = pdf::page(&sealed.document).unwrap();
+    assert!(pages(&pdf) > 5, "{}", pages(&pdf));
+    // Every reference of the table finds its object.
+    let text = String::from_utf8_lossy(&pdf);
+    for (number, line) in text.lines().skip_while(|line| !line.starts_with("0000000000 65535")).skip(1).take_while(|line| line.ends_with("n ")).enumerate() {
+        let at: usize = line[..10].parse().unwrap();
+        assert!(pdf[at..].starts_with(format!("{} 0 obj", number + 1).as_bytes()), "{number}");
+    }
+    // Whatever stands in the JSON stands on a page, line after line: the last reason too.
+    let values: String = text.lines().filter(|line| line.contains(" Tf 210 ")).filter_map(|line| Some(line.split_once('<')?.1.split_once('>')?.0)).collect();
+    let last: String = "第 31 处".encode_utf16().map(|unit| format!("{unit:04X}")).collect();
+    assert!(values.contains(&last));
+}
+
+#[test]
+fn filings_are_listed_from_the_newest_on() {
+    use filing::desk::flow::list::{Wanted, list};
+    let office = Office::open();
+    let firm = office.firm(CODE);
+    let mut ids = Vec::new();
+    for period in ["202607", "202606", "202605", "202604", "202603"] {
+        office.clock.advance(Duration::minutes(1));
+        let receipt = json(&office.receipt(&firm, &vat(CODE, |filing| filing["period"] = period.into())).document);
+        ids.insert(0, receipt["filing_id"].as_str().unwrap().to_owned());
+    }
+    proceed(&office.desk, &ids[2], Status::Accepted, &Decision::default(), &crate::office::officer()).unwrap();
+    let listed = |wanted: Wanted| {
+        let listed = list(&office.desk, CODE, &wanted).unwrap();
+        (listed.filings.into_iter().map(|filing| filing.filing_id).collect::<Vec<_>>(), listed.next)
+    };
+    assert_eq!(listed(Wanted::default()), (ids.clone(), None));
+    let first = listed(Wanted { limit: Some(2), ..Wanted::default() });
+    assert_eq!(first, (ids[..2].to_vec(), Some(ids[1].clone())));
+    assert_eq!(listed(Wanted { limit: Some(9), after: first.1, ..Wanted::default() }), (ids[2..].to_vec(), None));
+    assert_eq!(listed(Wanted { status: Some(Status::Accepted), ..Wanted::default() }).0, ids[2..3]);
+    assert_eq!(listed(Wanted { period: Some("202603".into()), kind: Some("VAT_GENERAL".into()), ..Wanted::default() }).0, ids[..1]);
+    assert!(listed(Wanted { kind: Some("SI_WAGE_BASE".into()), ..Wanted::default() }).0.is_empty());
+    // Another's filing is no place to go on from.
+    let other = json(&office.receipt(&office.firm(OTHER), &vat(OTHER, |_| {})).document)["filing_id"].as_str().unwrap().to_owned();
+    assert!(list(&office.desk, CODE, &Wanted { after: Some(other), ..Wanted::default() }).is_err());
 }
 
 #[test]
@@ -63,17 +117,22 @@ fn an_officer_moves_it_on_and_receipts_are_chained() {
     let first = office.receipt(&firm, &filing);
     let id = json(&first.document)["filing_id"].as_str().unwrap().to_owned();
     let decision = Decision { amount_due: Some(3_920_000), next_step: Some("请缴款".into()), ..Decision::default() };
-    assert!(matches!(proceed(&office.desk, &id, Status::Processed, &decision), Err(DeskError::Transition { .. })));
-    let second = proceed(&office.desk, &id, Status::Accepted, &Decision::default()).unwrap();
-    let third = proceed(&office.desk, &id, Status::Processed, &Decision { close: true, ..decision }).unwrap();
+    assert!(matches!(proceed(&office.desk, &id, Status::Processed, &decision, &crate::office::officer()), Err(DeskError::Transition { .. })));
+    let second = proceed(&office.desk, &id, Status::Accepted, &Decision::default(), &crate::office::officer()).unwrap();
+    let third = proceed(&office.desk, &id, Status::Processed, &Decision { close: true, ..decision }, &crate::office::officer()).unwrap();
     let digest = |bytes: &[u8]| ring::digest::digest(&ring::digest::SHA256, bytes).as_ref().iter().map(|byte| format!("{byte:02x}")).collect::<String>();
+    // The log names who did it.
+    let length = office.desk.store.stream_length("log").unwrap();
+    let moved: Vec<merkle::Leaf> = office.desk.store.read_stream("log", 0, length as usize).unwrap().iter().map(|leaf| merkle::Leaf::parse(leaf).unwrap()).filter(|leaf| leaf.kind() == 32).collect();
+    assert_eq!(moved.len(), 2);
+    assert!(moved.iter().all(|leaf| leaf.payload().contains("\"officer\":\"陈一\",\"user\":1000")), "{}", moved[0].payload());
     assert_eq!(json(&second.document)["prev_receipt_digest"]["sha256"], digest(&first.document));
     assert_eq!(json(&third.document)["prev_receipt_digest"]["sha256"], digest(&second.document));
     assert_eq!(json(&third.document)["amounts_due"], "39200.00");
     assert!(Signature::read(&third.seal).unwrap().prove(&third.document, &[]).is_ok());
     let shown = shown(&office.desk, &id).unwrap();
     assert_eq!((shown.record.status, shown.issued.len()), (Status::Processed, 3));
-    assert!(proceed(&office.desk, &id, Status::Rejected, &Decision::default()).is_err());
+    assert!(proceed(&office.desk, &id, Status::Rejected, &Decision::default(), &crate::office::officer()).is_err());
     // The period is closed: the next revision is not taken.
     let next = vat(CODE, |filing| {
         filing["revision"] = 2.into();
@@ -144,9 +203,38 @@ fn an_agent_files_under_a_mandate_until_it_is_withdrawn() {
     mandate::withdraw(&office.desk, &office.caller(&principal), &withdrawal, &office.sign(&principal, &withdrawal)).unwrap();
     assert_eq!(seen(&agent), [(mandate_id.clone(), State::Withdrawn)]);
     assert_eq!(office.refused(&agent, &by_agent("202609"))[0], 10);
+    // Given again it does not live again, and nobody is told that it does.
+    let again = give(&principal, &mandate, &office.sign(&principal, &mandate)).unwrap_err().to_string();
+    assert!(again.contains("withdrawn"), "{again}");
     // After its last day too.
     office.clock.set(NOW + Duration::days(40));
     assert_eq!(office.refused(&agent, &by_agent("202611"))[0], 10);
+}
+
+/// Judged when it was signed and when it came: a signature of the mandate's days that comes later is not filed under it.
+#[test]
+fn a_mandate_that_ended_covers_nothing_that_comes_after() {
+    let office = Office::open();
+    let (principal, agent) = (office.firm(CODE), office.firm(OTHER));
+    let mandate = |id: &str, from: &str, until: &str| {
+        let text = serde_json::json!({"kind": "MANDATE", "mandate_id": id, "principal": CODE, "agent": OTHER, "kinds": ["VAT_GENERAL"], "from": from, "until": until});
+        filing::document::Value::parse(text.to_string().as_bytes()).unwrap().canonical()
+    };
+    let give = |document: &[u8]| mandate::give(&office.desk, &office.caller(&principal), document, &office.sign(&principal, document));
+    // One that is over already is not given at all.
+    assert!(give(&mandate(&id(), "2026-10-01", "2026-11-04")).unwrap_err().to_string().contains("over"));
+    let last_day = id();
+    give(&mandate(&last_day, "2026-11-01", "2026-11-05")).unwrap();
+    let filing = vat(CODE, |filing| {
+        filing["signer_role"] = "agent".into();
+        filing["mandate"] = last_day.clone().into();
+    });
+    let signed = office.stamped(&office.sign(&agent, &filing), NOW);
+    // Its last day ends in the city, not in Greenwich.
+    office.clock.set(time::macros::datetime!(2026-11-05 16:00 UTC));
+    assert_eq!(refused(office.submit_signed(&agent, &filing, signed.clone()).unwrap()), [10]);
+    office.clock.set(time::macros::datetime!(2026-11-05 15:59:59 UTC));
+    receipted(office.submit_signed(&agent, &filing, signed).unwrap());
 }
 
 #[test]

@@ -3,10 +3,13 @@
 
 #[path = "../../../pki/tests/city/mod.rs"]
 mod city;
+mod burst;
 mod checks;
 mod faults;
 mod files;
+mod known;
 mod line;
 mod office;
+mod operators;
 mod ready;
 mod verify;

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Condvar, Mutex};
 
 use filing::desk::flow::authorise::{Callers, Enterprise};
 use filing::desk::flow::receive::{Outcome, Submission, receive};
@@ -63,6 +63,8 @@ pub struct World {
     /// How far the timestamp authority's clock is from ours.
     pub stamp_offset: Mutex<Duration>,
     pub responder_fails: Mutex<bool>,
+    /// The responder answers nobody while this holds.
+    pub responder_waits: (Mutex<bool>, Condvar),
     /// Tokens, answers and lists that were signed.
     pub signed: AtomicU64,
 }
@@ -108,6 +110,7 @@ impl Outside for World {
         if *self.responder_fails.lock().unwrap() {
             return Err(DeskError::Away { what: "the certificate's status", reason: "a test".into() });
         }
+        drop(self.responder_waits.1.wait_while(self.responder_waits.0.lock().unwrap(), |waits| *waits).unwrap());
         let asked = OcspRequest::parse(&request).unwrap();
         let status = self.statuses.lock().unwrap().get(&asked.ids[0].serial).copied().unwrap_or(CertStatus::Good);
         self.signed.fetch_add(1, Relaxed);
@@ -166,6 +169,7 @@ impl Founded {
             stranger_stamps: Mutex::default(),
             stamp_offset: Mutex::new(Duration::ZERO),
             responder_fails: Mutex::new(false),
+            responder_waits: (Mutex::new(false), Condvar::new()),
             signed: AtomicU64::new(0),
         };
         let place = tempfile::tempdir().unwrap();
@@ -282,6 +286,7 @@ pub fn firm(issuer: &Authority, code: &'static str, change: impl FnOnce(&mut pki
     let subject = pki::name::Subject::new();
     let subject = subject.with(pki::name::COUNTRY, "CN").unwrap().with(pki::name::ORGANIZATION, "广州某某有限公司").unwrap();
     plan.subject = subject.with(pki::name::ORGANIZATION_IDENTIFIER, &format!("NTRCN-{code}")).unwrap().with(pki::name::COMMON_NAME, "广州某某有限公司").unwrap();
+    plan.extensions.credit_code = Some(code.into());
     plan.extensions.extended_key_usage = vec![CLIENT];
     plan.extensions.policies = vec![TAX, SOCIAL];
     plan.extensions.alternative_names = vec![pki::certificate::AlternativeName::Email("1234567897@mail.example.cn".into())];
@@ -352,4 +357,28 @@ pub fn json(document: &[u8]) -> serde_json::Value {
 
 pub fn revoked(at: OffsetDateTime, reason: Reason) -> CertStatus {
     CertStatus::Revoked { at, reason, invalid_since: None }
+}
+
+/// A staff change of November: who joins and who leaves, each as type and number.
+pub fn staff(code: &str, joins: &[&str], leaves: &[&str], change: impl FnOnce(&mut serde_json::Value)) -> Vec<u8> {
+    let insurances = ["110", "210", "310", "410"];
+    let mut items: Vec<serde_json::Value> = joins
+        .iter()
+        .map(|number| serde_json::json!({"op": "ADD", "id_type": "01", "id_no": number, "name": "测试甲", "household": "OTHER_PROVINCE", "mobile": "13800000000", "hire_date": "2026-11-03", "contract": "FIXED", "insurances": insurances, "wage_month": "8000.00", "reason": "A01"}))
+        .collect();
+    items.extend(leaves.iter().map(|number| serde_json::json!({"op": "REMOVE", "id_type": "01", "id_no": number, "name": "测试乙", "leave_date": "2026-10-31", "insurances": insurances, "last_month": "202610", "reason": "R01"})));
+    for (at, item) in items.iter_mut().enumerate() {
+        item["seq"] = (at + 1).into();
+    }
+    let mut filing = serde_json::json!({
+        "filing_id": id(), "kind": "SI_STAFF_CHANGE", "uscc": code, "period": "202611", "revision": 1,
+        "signer_role": "operator", "attachments": [], "payload": {"items": items, "totals": {"add": joins.len(), "remove": leaves.len()}},
+    });
+    change(&mut filing);
+    Value::parse(filing.to_string().as_bytes()).unwrap().canonical()
+}
+
+/// Who acts for the bureau in tests.
+pub fn officer() -> filing::desk::officer::Officer {
+    filing::desk::officer::Officer::new("陈一", 1000).unwrap()
 }

@@ -79,7 +79,7 @@ fn timestamps_that_the_bureau_does_not_believe_take_no_filing() {
     // It became a stranger after that: the next receipt waits, and no seal is made that nobody believes.
     let id = json(&sealed.document)["filing_id"].as_str().unwrap().to_owned();
     *office.world.stranger_stamps.lock().unwrap() = Some(tsa(&stranger, NOW - Duration::days(1), NOW + Duration::days(100)));
-    assert!(matches!(proceed(&office.desk, &id, Status::Accepted, &Default::default()), Err(DeskError::Pending { .. })));
+    assert!(matches!(proceed(&office.desk, &id, Status::Accepted, &Default::default(), &crate::office::officer()), Err(DeskError::Pending { .. })));
     assert_eq!(seal::resume(&office.desk).unwrap(), 1);
     *office.world.stranger_stamps.lock().unwrap() = None;
     assert_eq!(seal::resume(&office.desk).unwrap(), 0);

@@ -55,10 +55,10 @@ fn ten_years_of_the_archive() {
     let sealed = office.receipt(&firm, &filing);
     let number = ReceiptNumber::parse(json(&sealed.document)["receipt_no"].as_str().unwrap()).unwrap();
     // Within the grace nothing is touched; then once, and no further while the proof is young.
-    assert_eq!(archive::pass(&office.desk).unwrap().renewed, 0);
+    assert_eq!(archive::pass(&office.desk, &|| false).unwrap().renewed, 0);
     office.clock.advance(Duration::hours(27));
-    assert_eq!(archive::pass(&office.desk).unwrap().renewed, 2);
-    assert_eq!(archive::pass(&office.desk).unwrap().renewed, 0);
+    assert_eq!(archive::pass(&office.desk, &|| false).unwrap().renewed, 2);
+    assert_eq!(archive::pass(&office.desk, &|| false).unwrap().renewed, 0);
     let leaf = merkle::Leaf::parse(&office.desk.store.read_stream("log", office.desk.store.stream_length("log").unwrap() - 1, 1).unwrap().remove(0)).unwrap();
     assert!(leaf.kind() == 15 && leaf.payload().contains("B-LTA"), "{}", leaf.payload());
     for year in 2027..=2037 {
@@ -66,7 +66,7 @@ fn ten_years_of_the_archive() {
         if year % 2 == 0 {
             office.world.roll(office.clock_now() + Duration::days(1_100));
         }
-        let passed = archive::pass(&office.desk).unwrap();
+        let passed = archive::pass(&office.desk, &|| false).unwrap();
         assert_eq!(passed.failed, 0, "{year}");
     }
     let now = office.clock_now();
@@ -100,8 +100,54 @@ fn a_pass_that_fails_is_made_again() {
     office.receipt(&firm, &vat(CODE, |_| {}));
     office.clock.advance(Duration::hours(27));
     *office.world.stamps_fail.lock().unwrap() = 1;
-    let passed = archive::pass(&office.desk).unwrap();
+    let passed = archive::pass(&office.desk, &|| false).unwrap();
     assert_eq!((passed.renewed, passed.failed), (1, 1));
-    let passed = archive::pass(&office.desk).unwrap();
+    let passed = archive::pass(&office.desk, &|| false).unwrap();
     assert_eq!((passed.renewed, passed.failed), (1, 0));
+}
+
+/// One that is damaged is told of, and holds up no other; a pass that is told to end ends, and the next goes on.
+#[test]
+fn a_damaged_one_holds_up_no_other_and_a_pass_can_be_ended() {
+    let office = Office::open();
+    office.world.roll(datetime!(2029-01-01 0:00 UTC));
+    let ids: Vec<String> = [CODE, crate::office::OTHER].map(|code| json(&office.receipt(&office.firm(code), &vat(code, |_| {})).document)["filing_id"].as_str().unwrap().to_owned()).into();
+    let key = filing::desk::record::filing::body_key(&ids[0]);
+    let mut body = office.desk.store.get(&key).unwrap().unwrap();
+    *body.last_mut().unwrap() ^= 1;
+    let whole = office.desk.store.get(&key).unwrap().unwrap();
+    office.desk.store.commit(store::Batch::new().put(key.clone(), body)).unwrap();
+    // What was kept is in the queue, and nothing is due yet.
+    assert_eq!(archive::pass(&office.desk, &|| false).unwrap(), archive::Passed::default());
+    office.clock.advance(Duration::hours(27));
+    let once = std::cell::Cell::new(0);
+    let passed = archive::pass(&office.desk, &|| once.replace(once.get() + 1) == 1).unwrap();
+    assert_eq!(passed.renewed + passed.failed, 1);
+    let passed = archive::pass(&office.desk, &|| false).unwrap();
+    assert_eq!(passed.faults, 1);
+    // All but the damaged one are renewed, and none of it is tried again before tomorrow.
+    let level = |id: &str| office.desk.store.get(&signature_key(id)).unwrap().unwrap().len();
+    assert!(level(&ids[1]) > level(&ids[0]));
+    assert_eq!(archive::pass(&office.desk, &|| false).unwrap(), archive::Passed { renewed: 0, failed: 0, faults: 1 });
+    assert!(filing::desk::doctor::examine(&office.desk).unwrap().iter().any(|finding| finding.what.starts_with("archive: 1 ") && finding.what.contains(&ids[0])));
+    // Restored it is renewed the next day, and no fault any more.
+    office.desk.store.commit(store::Batch::new().put(key, whole)).unwrap();
+    office.clock.advance(Duration::hours(25));
+    assert_eq!(archive::pass(&office.desk, &|| false).unwrap(), archive::Passed { renewed: 1, failed: 0, faults: 0 });
+}
+
+/// A store from before there was a queue is taken over whole, once.
+#[test]
+fn what_was_kept_before_the_queue_is_queued() {
+    let office = Office::open();
+    office.world.roll(datetime!(2029-01-01 0:00 UTC));
+    office.receipt(&office.firm(CODE), &vat(CODE, |_| {}));
+    let (from, to) = filing::desk::record::archive::due(i64::MAX - 1);
+    let queued = office.desk.store.scan(&from, &to, 9).unwrap();
+    assert_eq!(queued.len(), 2);
+    let without = queued.into_iter().fold(store::Batch::new(), |batch, (key, name)| batch.delete(key).delete(store::Key::new("archive due", &[name.as_slice()])));
+    office.desk.store.commit(without).unwrap();
+    office.clock.advance(Duration::hours(27));
+    assert_eq!(archive::pass(&office.desk, &|| false).unwrap().renewed, 2);
+    assert_eq!(office.desk.store.scan(&from, &to, 9).unwrap().len(), 2);
 }

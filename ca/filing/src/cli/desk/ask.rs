@@ -34,12 +34,18 @@ pub fn ask(place: &Place, operation: Operation) -> Result<Outcome, Problem> {
         Err(CallError::NotRunning { .. }) => {
             let opened = crate::desk::init::open(&place.directory, &passphrase(place)?, Arc::new(SystemClock), crate::desk::init::network(runtime.handle().clone()))?;
             let service = Service { desk: opened.desk, evidence: opened.evidence };
-            let outcome = service.perform(operation)?;
+            let outcome = service.perform(operation, own_user()?)?;
             service.evidence.advance()?;
             Ok(outcome)
         }
         Err(error) => Err(error.into()),
     }
+}
+
+/// The account this command runs under.
+fn own_user() -> Result<u32, Problem> {
+    use std::os::unix::fs::MetadataExt as _;
+    std::fs::metadata("/proc/self").map(|own| own.uid()).map_err(|error| internal(&error))
 }
 
 pub fn runtime() -> Result<Runtime, Problem> {

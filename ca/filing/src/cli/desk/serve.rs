@@ -85,10 +85,10 @@ fn administration(service: Service, tls: Arc<DeskTls>) -> Router {
 
 async fn operate(State((service, tls)): State<Administered>, Extension(caller): Extension<Caller>, Json(operation): Json<Operation>) -> Result<Json<Outcome>, Problem> {
     // The socket admits this user and root alone; over any other door nobody is known.
-    caller.user.ok_or_else(|| Problem::new(Exit::Denied, "caller", "nobody is known at the other end", "use the administration socket"))?;
+    let user = caller.user.ok_or_else(|| Problem::new(Exit::Denied, "caller", "nobody is known at the other end", "use the administration socket"))?;
     let done = runtime::request::spawn_blocking(move || {
         let installs = matches!(operation, Operation::TlsInstall { .. });
-        let outcome = service.perform(operation)?;
+        let outcome = service.perform(operation, user)?;
         if installs {
             tls.refresh()?;
         }

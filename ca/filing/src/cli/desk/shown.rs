@@ -23,6 +23,15 @@ pub fn outcome(outcome: &Outcome, out: Option<&Path>, as_json: bool) -> Result<(
         Outcome::Filings(filings) if as_json => json(filings),
         Outcome::Filings(filings) if filings.is_empty() => line("no filing"),
         Outcome::Filings(filings) => filings.iter().try_for_each(filing),
+        // Who asks for as many as there are goes on after the last of them.
+        Outcome::Listed(listed) if as_json => json(&listed.filings),
+        Outcome::Listed(listed) if listed.filings.is_empty() => line("no filing"),
+        Outcome::Listed(listed) => {
+            listed.filings.iter().try_for_each(filing)?;
+            listed.next.as_ref().map_or(Ok(()), |id| line(&format!("more with --after {id}")))
+        }
+        Outcome::Imported { rows } if as_json => json(&object!({ "rows": rows })),
+        Outcome::Imported { rows } => line(&format!("{rows} rows imported")),
         Outcome::Examined(findings) => runtime::doctor::tell(findings, as_json),
         Outcome::Exported { directory, entries, vkey } if as_json => json(&object!({ "directory": directory, "entries": entries, "vkey": vkey })),
         Outcome::Exported { directory, entries, vkey } => {

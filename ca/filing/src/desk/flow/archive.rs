@@ -6,7 +6,7 @@
 //! 4 judge     with nothing but the anchors it passes, and for longer than before: else nothing is touched
 //! 5 record    the signature, when it is due again, and the leaf of the log, in one commit
 //!
-//! A pass that ends halfway is made again: what was renewed is not due.
+//! What is due stands in a queue by its time. A pass that ends halfway is made again: what was renewed is not due.
 
 use pki::cades::{Algorithm, Assessment, Level, Signature};
 use pki::key;
@@ -22,16 +22,17 @@ use crate::desk::Desk;
 use crate::desk::problem::DeskError;
 use crate::desk::receipt;
 use crate::desk::record::event::Event;
-use crate::desk::record::filing::{FilingRecord, open_body, signature_key};
+use crate::desk::record::filing::{FilingRecord, body_key, open_body, signature_key};
 use crate::desk::record::receipt::{ReceiptNumber, read_draft};
-use crate::desk::record::{plain, versioned};
+use crate::desk::record::{RecordError, archive, plain, versioned};
 use crate::verify::{Asked, Terms, assess};
 
-const DUE: &str = "archive due";
-/// Filings read from the store at a time.
+/// Signatures and seals looked at between two looks at the queue.
 const PAGE: usize = 256;
 /// After a refusal: what cannot be renewed today is tried tomorrow.
 const AGAIN: Duration = Duration::days(1);
+/// The most faults that are counted.
+const MOST: usize = 10_000;
 
 /// What one pass did.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -39,82 +40,131 @@ pub struct Passed {
     pub renewed: u64,
     /// Left as they were; the log of the service says why.
     pub failed: u64,
+    /// Those of which nothing can be renewed until somebody mends them; they are looked at again day by day.
+    pub faults: u64,
 }
 
 /// What is kept: a filing's signature or a receipt's seal.
 struct Kept {
     /// Filing or receipt number.
     name: String,
+    bureau: String,
     place: Key,
     document: Vec<u8>,
     /// As stored, its version before it.
     stored: Vec<u8>,
 }
 
-/// Goes over everything that is kept, once.
-pub fn pass(desk: &Desk) -> Result<Passed, DeskError> {
-    let (mut passed, (mut from, to)) = (Passed::default(), FilingRecord::all());
-    loop {
+/// Goes over what is due, once, and ends between two of them when `stop` says so. One that is damaged holds up no other.
+pub fn pass(desk: &Desk, stop: &dyn Fn() -> bool) -> Result<Passed, DeskError> {
+    queue(desk, stop)?;
+    let mut passed = Passed::default();
+    let (mut from, to) = archive::due(desk.clock.now().unix_timestamp());
+    'whole: loop {
         let page = desk.store.scan(&from, &to, PAGE)?;
-        let Some((last, _)) = page.last() else { return Ok(passed) };
+        let Some((last, _)) = page.last() else { break };
         from = last.successor();
-        for (key, bytes) in &page {
-            let record = FilingRecord::decode(bytes)?;
-            for kept in kept(desk, key, &record)? {
-                match renew(desk, &record.bureau, &kept) {
-                    Ok(true) => passed.renewed += 1,
-                    Ok(false) => {}
-                    Err(error) => {
-                        tracing::warn!(kept = %kept.name, %error, "what proves a signature could not be renewed");
-                        passed.failed += 1;
-                    }
-                }
+        for (_, name) in &page {
+            if stop() {
+                break 'whole;
+            }
+            let Ok(name) = std::str::from_utf8(name) else { continue };
+            one(desk, name, &mut passed)?;
+        }
+    }
+    let (from, to) = archive::faults();
+    passed.faults = desk.store.scan(&from, &to, MOST)?.len() as u64;
+    Ok(passed)
+}
+
+fn one(desk: &Desk, name: &str, passed: &mut Passed) -> Result<(), DeskError> {
+    match kept(desk, name).and_then(|kept| kept.map_or(Ok(false), |kept| renew(desk, &kept))) {
+        Ok(renewed) => passed.renewed += u64::from(renewed),
+        Err(error) => {
+            tracing::warn!(kept = %name, %error, "what proves a signature could not be renewed");
+            passed.failed += 1;
+            // Who is away comes back; what is damaged stays so until it is restored.
+            if matches!(error, DeskError::Record(_) | DeskError::Data(_) | DeskError::Seal(_) | DeskError::NotFound { .. }) {
+                let at = (desk.clock.now() + AGAIN).unix_timestamp();
+                let batch = archive::replan(&*desk.store, name, at, Batch::new())?;
+                desk.store.commit(batch.put(archive::fault_key(name), error.to_string().as_bytes()))?;
             }
         }
     }
+    Ok(())
 }
 
-/// What is due of one filing: its signature and the seals of its receipts.
-fn kept(desk: &Desk, key: &Key, record: &FilingRecord) -> Result<Vec<Kept>, DeskError> {
-    let Some(id) = key.last_part().and_then(|part| String::from_utf8(part).ok()) else { return Ok(Vec::new()) };
-    let mut found = Vec::new();
-    if is_due(desk, &id)?
-        && let (Some(body), Some(stored)) = (desk.store.get(&crate::desk::record::filing::body_key(&id))?, desk.store.get(&signature_key(&id))?)
-    {
-        found.push(Kept { name: id.clone(), place: signature_key(&id), document: open_body(&id, &body, &desk.data)?, stored });
-    }
-    for number in (1..=record.receipts).map(|number| ReceiptNumber::new(&id, number)) {
-        if is_due(desk, &number.to_string())?
-            && let (Some(draft), Some(stored)) = (desk.store.get(&number.draft())?, desk.store.get(&number.seal())?)
-        {
+/// What a name stands for; nothing where nothing of that name is kept, and then it is not looked at again.
+fn kept(desk: &Desk, name: &str) -> Result<Option<Kept>, DeskError> {
+    let receipt = ReceiptNumber::parse(name);
+    let id = receipt.as_ref().map_or(name, |number| number.filing.as_str());
+    let missing = |what| DeskError::Record(RecordError::Damaged { kind: what, reason: "it is not there" });
+    let Some(record) = desk.store.get(&FilingRecord::key(id))? else {
+        desk.store.commit(archive::drop_plan(&*desk.store, name, Batch::new())?)?;
+        return Ok(None);
+    };
+    let bureau = FilingRecord::decode(&record)?.bureau;
+    Ok(Some(match &receipt {
+        None => {
+            let body = desk.store.get(&body_key(id))?.ok_or_else(|| missing("filing body"))?;
+            let stored = desk.store.get(&signature_key(id))?.ok_or_else(|| missing("filing signature"))?;
+            Kept { name: name.to_owned(), bureau, place: signature_key(id), document: open_body(id, &body, &desk.data)?, stored }
+        }
+        Some(number) => {
+            let draft = desk.store.get(&number.draft())?.ok_or_else(|| missing("receipt"))?;
+            let stored = desk.store.get(&number.seal())?.ok_or_else(|| missing("receipt seal"))?;
             let (position, text) = read_draft(&draft)?;
-            found.push(Kept { name: number.to_string(), place: number.seal(), document: receipt::document(text, position)?, stored });
+            Kept { name: name.to_owned(), bureau, place: number.seal(), document: receipt::document(text, position)?, stored }
+        }
+    }))
+}
+
+/// Once for a store from before there was a queue: everything that is kept, at the time that was decided, or now.
+fn queue(desk: &Desk, stop: &dyn Fn() -> bool) -> Result<(), DeskError> {
+    if desk.store.get(&archive::queued_key())?.is_some() {
+        return Ok(());
+    }
+    let (mut from, to) = FilingRecord::all();
+    loop {
+        let page = desk.store.scan(&from, &to, PAGE)?;
+        let Some((last, _)) = page.last() else { break };
+        from = last.successor();
+        let mut batch = Batch::new();
+        for (key, bytes) in &page {
+            let Some(id) = key.last_part().and_then(|part| String::from_utf8(part).ok()) else { continue };
+            // One that cannot be read is in the queue all the same: its turn tells of it.
+            let receipts = FilingRecord::decode(bytes).map_or(0, |record| record.receipts);
+            let sealed = |number: &ReceiptNumber| desk.store.get(&number.seal()).map(|seal| seal.is_some());
+            let mut names = vec![id.clone()];
+            for number in (1..=receipts).map(|number| ReceiptNumber::new(&id, number)) {
+                if sealed(&number)? {
+                    names.push(number.to_string());
+                }
+            }
+            for name in names {
+                let at = archive::planned(&*desk.store, &name).ok().flatten().unwrap_or_else(|| desk.clock.now().unix_timestamp());
+                batch = archive::plan(&name, at, batch);
+            }
+        }
+        desk.store.commit(batch)?;
+        if stop() {
+            return Ok(());
         }
     }
-    Ok(found)
-}
-
-fn due_key(name: &str) -> Key {
-    Key::new(DUE, &[name.as_bytes()])
-}
-
-/// Never looked at, or due by what was found then.
-fn is_due(desk: &Desk, name: &str) -> Result<bool, DeskError> {
-    let Some(bytes) = desk.store.get(&due_key(name))? else { return Ok(true) };
-    let at = versioned(DUE, &bytes)?.first_chunk::<8>().map(|octets| i64::from_be_bytes(*octets));
-    Ok(at.is_none_or(|at| at <= desk.clock.now().unix_timestamp()))
+    desk.store.commit(Batch::new().put(archive::queued_key(), plain(&[])))?;
+    Ok(())
 }
 
 /// Whether it was renewed.
-fn renew(desk: &Desk, bureau: &str, kept: &Kept) -> Result<bool, DeskError> {
-    let (now, terms) = (desk.clock.now(), Terms::new(&desk.policies.archive));
+fn renew(desk: &Desk, kept: &Kept) -> Result<bool, DeskError> {
+    let (now, terms, bureau) = (desk.clock.now(), Terms::new(&desk.policies.archive), kept.bureau.as_str());
     let refused = |error: &dyn std::fmt::Display| DeskError::Seal(error.to_string().replace("; ", ", "));
     let anchors = desk.trust.anchors(bureau).ok_or_else(|| DeskError::NotFound { what: "bureau", id: bureau.to_owned() })?;
     // 1. Due now, or when. What the signature says of itself is enough for that.
     let signature = Signature::read(versioned("signature", &kept.stored)?).map_err(|error| refused(&error))?;
     let before = judge(&signature, kept, anchors, &terms, now)?;
     if let Some(at) = due(&before, &terms).filter(|at| *at > now) {
-        desk.store.commit(later(Batch::new(), kept, at))?;
+        desk.store.commit(later(desk, Batch::new(), kept, at)?)?;
         return Ok(false);
     }
     let stood = ends(&before, &terms);
@@ -127,17 +177,17 @@ fn renew(desk: &Desk, bureau: &str, kept: &Kept) -> Result<bool, DeskError> {
     // 4. Judged as one will who has nothing else.
     let after = judge(&stamped, kept, anchors, &terms, now)?;
     if let (_, Some(finding)) = after.verdict() {
-        desk.store.commit(later(Batch::new(), kept, now + AGAIN))?;
+        desk.store.commit(later(desk, Batch::new(), kept, now + AGAIN)?)?;
         return Err(refused(finding));
     }
     let Some(until) = ends(&after, &terms).filter(|until| stood.is_none_or(|stood| *until > stood)) else {
         // The authority still signs with the certificate that proves it already: it waits for the next.
-        desk.store.commit(later(Batch::new(), kept, now + AGAIN))?;
+        desk.store.commit(later(desk, Batch::new(), kept, now + AGAIN)?)?;
         return Ok(false);
     };
     // 5.
     let batch = Batch::new().expect(Expectation::Equals(kept.place.clone(), kept.stored.clone())).put(kept.place.clone(), plain(stamped.der()));
-    let mut batch = later(batch, kept, (until - terms.renew_before).max(now + AGAIN));
+    let mut batch = later(desk, batch, kept, (until - terms.renew_before).max(now + AGAIN))?;
     Event::SignatureArchived { of: &kept.name, signature: &crate::desk::sha256_hex(stamped.der()), level: after.level.name() }.append(&mut batch, now)?;
     match desk.store.commit(batch) {
         Ok(_) => Ok(true),
@@ -147,8 +197,9 @@ fn renew(desk: &Desk, bureau: &str, kept: &Kept) -> Result<bool, DeskError> {
     }
 }
 
-fn later(batch: Batch, kept: &Kept, at: OffsetDateTime) -> Batch {
-    batch.put(due_key(&kept.name), plain(&at.unix_timestamp().to_be_bytes()))
+/// Nothing is wrong with it, and it is looked at again then.
+fn later(desk: &Desk, batch: Batch, kept: &Kept, at: OffsetDateTime) -> Result<Batch, DeskError> {
+    Ok(archive::replan(&*desk.store, &kept.name, at.unix_timestamp(), batch.delete(archive::fault_key(&kept.name)))?)
 }
 
 fn judge(signature: &Signature, kept: &Kept, anchors: &Anchors, terms: &Terms, now: OffsetDateTime) -> Result<Assessment, DeskError> {

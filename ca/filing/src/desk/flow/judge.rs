@@ -2,14 +2,18 @@
 //! earlier one to pass, only for what it needs.
 // spec: domain.md 6.4
 
+use pki::path::CertificateFacts;
 use policies::desk::Late;
 use policies::filing::Deadline;
 use policies::identity::CreditCode;
+use store::Expectation;
 use time::{Duration, OffsetDateTime, UtcOffset};
 
 use super::authorise::Enterprise;
+use super::operator::{self, RoleBy};
 use super::proof::Stamped;
-use super::receive::Expected;
+use super::rules::Kept;
+use super::unit::{self, Unit};
 use crate::desk::Desk;
 use crate::desk::check::{Check, Finding};
 use crate::desk::problem::DeskError;
@@ -32,23 +36,29 @@ pub struct Evidence {
     pub status: Status,
     /// What stood in the filing's place, as it was read.
     pub slot: Option<Vec<u8>>,
-    /// The mandate that was relied on, as it was read.
-    pub mandate: Option<Expected>,
+    /// What else was relied on, as it was read: mandate, registry, staff list, earlier filings.
+    pub relied: Vec<Expectation>,
+    pub role_by: RoleBy,
+    /// By which name the receipt tells of the enterprise.
+    pub unit: Unit,
     /// SHA-256 of the payload, hexadecimal.
     pub payload: String,
     pub timely: bool,
     pub deadline: Option<Deadline>,
-    /// The rules that could not be judged for want of what was filed before.
-    pub not_judged: Vec<String>,
+    /// What the rules of the kind leave behind.
+    pub kept: Kept,
 }
 
 pub fn judge<'a>(desk: &Desk, caller: &Enterprise, mut stamped: Stamped<'a>) -> Result<Judged<'a>, DeskError> {
     let mut findings = std::mem::take(&mut stamped.findings);
     // Where no timestamp is to be believed the arrival stands for it, so that the other checks can be told of.
     let at = stamped.stamp.as_ref().map_or(stamped.proved.parsed.received_at, |stamp| stamp.at);
-    let code = stamped.proved.facts.credit_code().and_then(|code| CreditCode::parse(code).ok());
+    let code = both_places(&stamped.proved.facts);
+    let mut relied = Vec::new();
     enterprise(caller, &stamped, code.as_ref(), &mut findings);
-    let mandate = signer(desk, &stamped, code.as_ref(), at, &mut findings)?;
+    let mandate = signer(desk, &stamped, code.as_ref(), at, &mut relied, &mut findings)?;
+    let role_by = operator::judge(desk, &stamped, code.as_ref(), at, &mut relied, &mut findings)?;
+    let unit = unit::judge(desk, &stamped, code.as_ref(), mandate.as_ref(), &mut relied, &mut findings)?;
     let place = Slot::key(stamped.proved.parsed.filing.uscc().as_str(), stamped.proved.parsed.filing.kind().as_str(), &stamped.proved.parsed.filing.period().to_string());
     let slot = desk.store.get(&place)?;
     let before = slot.as_deref().map(Slot::decode).transpose()?;
@@ -56,19 +66,19 @@ pub fn judge<'a>(desk: &Desk, caller: &Enterprise, mut stamped: Stamped<'a>) -> 
     replay(&stamped, before.as_ref(), &payload, &mut findings);
     sequence(&stamped, before.as_ref(), &mut findings);
     let (timely, deadline) = deadline(desk, &stamped, at, &mut findings);
-    let not_judged = super::rules::judge(desk, &stamped.proved.parsed, city(stamped.proved.parsed.received_at).date(), &mut findings)?;
+    let kept = super::rules::judge(desk, &stamped.proved.parsed, city(stamped.proved.parsed.received_at).date(), &mut relied, &mut findings)?;
     // Our own timestamp authority, or a responder: nobody is refused for them, and nothing is taken.
     if let (true, Some(error)) = (findings.is_empty(), stamped.away.take()) {
         return Err(error);
     }
-    let evidence = stamped.rests_on.take().map(|(path, status)| Evidence { path, status, slot, mandate, payload, timely, deadline, not_judged });
+    let evidence = stamped.rests_on.take().map(|(path, status)| Evidence { path, status, slot, relied, role_by, unit, payload, timely, deadline, kept });
     Ok(Judged { stamped, findings, evidence })
 }
 
 /// Check 9: organizationIdentifier and national extension agree, with the filing, and with who brings it.
 fn enterprise(caller: &Enterprise, stamped: &Stamped<'_>, code: Option<&CreditCode>, findings: &mut Vec<Finding>) {
     let mut wrong = |zh: &str, en: &str| findings.push(Finding::new(Check::Enterprise).because(zh, en));
-    let Some(code) = code else { return wrong("证书中没有一致而有效的代码", "the certificate bears no valid code, or two that differ") };
+    let Some(code) = code else { return wrong("证书的主体与扩展中没有一致而有效的代码", "organizationIdentifier and the national extension do not both bear one valid code") };
     let filing = &stamped.proved.parsed.filing;
     if !matches!(filing.signer(), Signer::Agent(_)) && code != filing.uscc() {
         findings.push(Finding::new(Check::Enterprise).because("证书属于另一企业", "the certificate is another enterprise's").at("/uscc"));
@@ -77,8 +87,14 @@ fn enterprise(caller: &Enterprise, stamped: &Stamped<'_>, code: Option<&CreditCo
     }
 }
 
+/// The code of the certificate, where it stands in both places and is the same: one alone agrees with nothing.
+fn both_places(facts: &CertificateFacts) -> Option<CreditCode> {
+    facts.credit_code_extension.as_ref()?;
+    facts.credit_code().and_then(|code| CreditCode::parse(code).ok())
+}
+
 /// Check 10. The mandate that is relied on, as it stands now.
-fn signer(desk: &Desk, stamped: &Stamped<'_>, code: Option<&CreditCode>, at: OffsetDateTime, findings: &mut Vec<Finding>) -> Result<Option<Expected>, DeskError> {
+fn signer(desk: &Desk, stamped: &Stamped<'_>, code: Option<&CreditCode>, at: OffsetDateTime, relied: &mut Vec<Expectation>, findings: &mut Vec<Finding>) -> Result<Option<MandateRecord>, DeskError> {
     let (filing, kind) = (&stamped.proved.parsed.filing, stamped.proved.parsed.kind);
     if !kind.roles().contains(&filing.signer().role()) {
         findings.push(Finding::new(Check::Signer).because("此类申报不接受该身份签署", "this kind is not signed in this role").at("/signer_role"));
@@ -91,15 +107,18 @@ fn signer(desk: &Desk, stamped: &Stamped<'_>, code: Option<&CreditCode>, at: Off
         return Ok(None);
     };
     let record = MandateRecord::decode(&stored)?;
+    // When it signed and when it came: what is signed in a mandate's days and kept in a drawer is not filed under it.
+    let days = [at, stamped.proved.parsed.received_at].map(|at| city(at).date());
     let live = Mandate::parse(record.document.as_bytes()).is_ok_and(|mandate| {
-        code.is_some_and(|code| mandate.covers(filing.uscc(), code, filing.kind(), filing.period(), city(at).date()))
+        code.is_some_and(|code| days.iter().all(|day| mandate.covers(filing.uscc(), code, filing.kind(), filing.period(), *day)))
     });
     if record.withdrawn.is_some() {
         wrong("委托已经撤回", "the mandate was withdrawn");
     } else if !live {
         wrong("委托不包括此申报（单位、种类、所属期或期限不符）", "the mandate is not for this filing: another enterprise, kind, period or day");
     }
-    Ok(Some((key, stored)))
+    relied.push(Expectation::Equals(key, stored));
+    Ok(Some(record))
 }
 
 /// Check 11.
@@ -150,6 +169,6 @@ fn deadline(desk: &Desk, stamped: &Stamped<'_>, at: OffsetDateTime, findings: &m
     (timely, Some(deadline))
 }
 
-fn city(at: OffsetDateTime) -> OffsetDateTime {
+pub(super) fn city(at: OffsetDateTime) -> OffsetDateTime {
     at.checked_to_offset(UtcOffset::from_hms(8, 0, 0).unwrap_or(UtcOffset::UTC)).unwrap_or(at)
 }

@@ -15,6 +15,7 @@ use policies::authority::CITY;
 use store::{Batch, CommitError, Expectation};
 
 use super::authorise::Enterprise;
+use super::judge::city;
 use crate::desk::Desk;
 use crate::desk::problem::DeskError;
 use crate::desk::record::event::{Event, unix_millis};
@@ -27,17 +28,20 @@ use crate::document::{Mandate, Withdrawal};
 const PIECE: usize = 100;
 const PIECE_OCTETS: usize = 2 << 20;
 
-fn wrong(text: impl std::fmt::Display) -> DeskError {
+pub(super) fn wrong(text: impl std::fmt::Display) -> DeskError {
     let text = text.to_string();
     DeskError::Request(if text.contains("; ") { text } else { format!("{text}; correct it and sign again") })
 }
 
 pub fn give(desk: &Desk, caller: &Enterprise, document: &[u8], signature: &[u8]) -> Result<Mandate, DeskError> {
     let mandate = Mandate::parse(document).map_err(wrong)?;
-    let signed = prove(desk, caller, mandate.principal.as_str(), document, signature)?;
+    let Proven { der: signed, name: principal_name, .. } = prove(desk, caller, mandate.principal.as_str(), document, signature)?;
     let now = desk.clock.now();
+    if city(now).date() > mandate.until {
+        return Err(wrong("its last day is over; give one that is to come"));
+    }
     let text = String::from_utf8(document.to_vec()).map_err(wrong)?;
-    let record = MandateRecord { document: text, signature: STANDARD.encode(signed), given_at: unix_millis(now), withdrawn: None };
+    let record = MandateRecord { document: text, signature: STANDARD.encode(signed), given_at: unix_millis(now), principal_name, withdrawn: None };
     let key = MandateRecord::key(mandate.id.as_str());
     let id = mandate.id.as_str();
     let mut batch = Batch::new().expect(Expectation::Absent(key.clone())).put(key.clone(), record.encode()?);
@@ -49,8 +53,13 @@ pub fn give(desk: &Desk, caller: &Enterprise, document: &[u8], signature: &[u8])
         Ok(_) => Ok(mandate),
         Err(CommitError::Conflict { .. }) => {
             let stored = desk.store.get(&key)?.ok_or(DeskError::Busy)?;
-            let same = MandateRecord::decode(&stored)?.document.as_bytes() == document;
-            if same { Ok(mandate) } else { Err(wrong("its id was used for another mandate; make a new one")) }
+            let before = MandateRecord::decode(&stored)?;
+            // Given twice it is one mandate; taken back it never lives again.
+            match before.document.as_bytes() == document {
+                true if before.withdrawn.is_some() => Err(wrong("it was withdrawn and does not live again; make a new one")),
+                true => Ok(mandate),
+                false => Err(wrong("its id was used for another mandate; make a new one")),
+            }
         }
         Err(error) => Err(error.into()),
     }
@@ -58,7 +67,7 @@ pub fn give(desk: &Desk, caller: &Enterprise, document: &[u8], signature: &[u8])
 
 pub fn withdraw(desk: &Desk, caller: &Enterprise, document: &[u8], signature: &[u8]) -> Result<Mandate, DeskError> {
     let withdrawal = Withdrawal::parse(document).map_err(wrong)?;
-    let signed = prove(desk, caller, withdrawal.principal.as_str(), document, signature)?;
+    let Proven { der: signed, .. } = prove(desk, caller, withdrawal.principal.as_str(), document, signature)?;
     let now = desk.clock.now();
     let id = withdrawal.id.as_str();
     let missing = || DeskError::NotFound { what: "mandate", id: id.to_owned() };
@@ -149,8 +158,17 @@ pub fn list(desk: &Desk, caller: &Enterprise, after: Option<&str>) -> Result<(Ve
     Ok((all, None))
 }
 
-/// The signature with a timestamp, DER, once it is the principal's and its certificate is good.
-fn prove(desk: &Desk, caller: &Enterprise, principal: &str, document: &[u8], signature: &[u8]) -> Result<Vec<u8>, DeskError> {
+/// What an enterprise signed for the desk.
+pub(super) struct Proven {
+    /// The signature with a timestamp.
+    pub der: Vec<u8>,
+    pub certificate: Vec<u8>,
+    /// By which the certificate knows the enterprise.
+    pub name: Option<String>,
+}
+
+/// Once the signature is the principal's and its certificate is good.
+pub(super) fn prove(desk: &Desk, caller: &Enterprise, principal: &str, document: &[u8], signature: &[u8]) -> Result<Proven, DeskError> {
     if caller.code().as_str() != principal {
         return Err(DeskError::NotYours { caller: caller.code().as_str().to_owned() });
     }
@@ -171,9 +189,10 @@ fn prove(desk: &Desk, caller: &Enterprise, principal: &str, document: &[u8], sig
     if desk.trust.status(&path)?.standing != Standing::Good {
         return Err(wrong("the certificate is revoked or on hold; sign with a good one"));
     }
+    let certificate = proved.signer_certificate().to_vec();
     if signature.is_timestamped() {
-        return Ok(signature.der().to_vec());
+        return Ok(Proven { der: signature.der().to_vec(), certificate, name: facts.organization });
     }
     let token = desk.trust.stamp(signature.timestamp_imprint(DigestAlgorithm::Sha256))?;
-    Ok(signature.with_timestamp(&token).map_err(wrong)?.der().to_vec())
+    Ok(Proven { der: signature.with_timestamp(&token).map_err(wrong)?.der().to_vec(), certificate, name: facts.organization })
 }

@@ -9,8 +9,11 @@
 use policies::desk::Bureau;
 use store::{Batch, CommitError, Expectation};
 
+use super::judge::city;
+use super::rules;
 use super::seal::{self, Sealed};
 use crate::desk::Desk;
+use crate::desk::officer::Officer;
 use crate::desk::problem::DeskError;
 use crate::desk::ready;
 use crate::desk::receipt::{self, Common, Decision};
@@ -18,13 +21,15 @@ use crate::desk::record::event::Event;
 use crate::desk::record::filing::{FilingRecord, Slot, Status};
 use crate::desk::record::plain;
 use crate::desk::record::receipt::{ReceiptNumber, draft};
+use crate::desk::record::staff;
 use crate::desk::sha256_hex;
+use crate::rules::changes_staff;
 
 /// The most reasons, and the most characters of one or of the next step.
 const MAX_REASONS: usize = 32;
 const MAX_CHARACTERS: usize = 500;
 
-pub fn proceed(desk: &Desk, id: &str, to: Status, decision: &Decision) -> Result<Sealed, DeskError> {
+pub fn proceed(desk: &Desk, id: &str, to: Status, decision: &Decision, officer: &Officer) -> Result<Sealed, DeskError> {
     words(decision)?;
     // 1. Only a sealed receipt is followed by another.
     let missing = || DeskError::NotFound { what: "filing", id: id.chars().take(64).collect() };
@@ -54,8 +59,11 @@ pub fn proceed(desk: &Desk, id: &str, to: Status, decision: &Decision) -> Result
         slot.rejected |= to == Status::Rejected && slot.filing == id;
         batch = batch.expect(Expectation::Equals(place.clone(), stored)).put(place, slot.encode()?);
     }
+    if to == Status::Rejected {
+        batch = without(desk, id, &after.uscc, batch)?;
+    }
     let receipt = number.to_string();
-    let leaf = Event::FilingMoved { filing: id, status: to.name(), receipt: &receipt }.append(&mut batch, now)?;
+    let leaf = Event::FilingMoved { filing: id, status: to.name(), receipt: &receipt, officer: officer.name(), user: officer.user() }.append(&mut batch, now)?;
     batch = batch.put(number.draft(), draft(leaf, &text)).put(number.pending(), plain(receipt.as_bytes()));
     match desk.store.commit(batch) {
         Ok(_) => {}
@@ -64,6 +72,16 @@ pub fn proceed(desk: &Desk, id: &str, to: Status, decision: &Decision) -> Result
     }
     // 4.
     seal::seal(desk, &number).map_err(|error| DeskError::Pending { filing: id.to_owned(), reason: error.to_string().replace("; ", ", ") })
+}
+
+/// What a rejected filing said of the staff is taken back out of the list.
+fn without(desk: &Desk, id: &str, uscc: &str, batch: Batch) -> Result<Batch, DeskError> {
+    let filing = rules::filed(desk, id)?;
+    let Some(kind) = desk.policies.filings.kind(filing.kind(), filing.form_version()).filter(|kind| changes_staff(kind)) else { return Ok(batch) };
+    let Some(stored) = desk.store.get(&staff::key(uscc))? else { return Ok(batch.expect(Expectation::Absent(staff::key(uscc)))) };
+    let mut list = staff::open(uscc, &stored, &desk.data)?;
+    list.undo(kind, filing.payload(), city(desk.clock.now()).date());
+    Ok(staff::after(uscc, &list, batch.expect(Expectation::Equals(staff::key(uscc), stored)), &desk.data)?)
 }
 
 fn words(decision: &Decision) -> Result<(), DeskError> {

@@ -14,7 +14,7 @@ use const_oid::ObjectIdentifier as Oid;
 use pki::path::CertificateFacts;
 use policies::desk::{Accepts, Bureau};
 use policies::filing::Kind;
-use store::{Batch, CommitError, Expectation, Key};
+use store::{Batch, CommitError, Expectation};
 use time::OffsetDateTime;
 
 use super::authorise::Enterprise;
@@ -29,10 +29,11 @@ use crate::desk::receipt::{self, Common, Deadline, Received, Signer};
 use crate::desk::record::attachment::AttachmentRecord;
 use crate::desk::record::event::{Event, unix_millis};
 use crate::desk::record::filing::{FilingRecord, Slot, Status, body_key, seal_body, signature_key};
-use crate::desk::record::plain;
+use crate::desk::record::{archive, plain};
 use crate::desk::record::receipt::{ReceiptNumber, draft};
+use crate::desk::record::staff;
 use crate::desk::{hex, sha256_hex};
-use crate::document::Filing;
+use crate::document::{Filing, Signer as DocumentSigner};
 
 /// A commit that others came before is decided anew, so many times.
 const ATTEMPTS: usize = 8;
@@ -191,7 +192,7 @@ fn record(desk: &Desk, caller: &Enterprise, submission: &Submission, passed: Pas
     let (filing, now) = (&parsed.filing, desk.clock.now());
     let (id, number) = (filing.id().as_str(), ReceiptNumber::new(filing.id().as_str(), 1));
     let received_at = unix_millis(parsed.received_at);
-    let own = evidence.mandate.is_none();
+    let own = !matches!(filing.signer(), DocumentSigner::Agent(_));
     let record = FilingRecord {
         uscc: filing.uscc().as_str().to_owned(),
         kind: filing.kind().as_str().to_owned(),
@@ -199,13 +200,14 @@ fn record(desk: &Desk, caller: &Enterprise, submission: &Submission, passed: Pas
         revision: filing.revision(),
         bureau: parsed.bureau.code.as_str().to_owned(),
         by: caller.code().as_str().to_owned(),
+        signer: Some(hex(&facts.serial)),
         content: sha256_hex(filing.canonical()),
         received_at,
         timely: evidence.timely,
         status: Status::Received,
         receipts: 1,
         mailbox: facts.emails.first().filter(|_| own).cloned(),
-        not_judged: evidence.not_judged.clone(),
+        not_judged: evidence.kept.not_judged.clone(),
     };
     let slot = Slot { revision: filing.revision(), filing: id.to_owned(), payload: evidence.payload.clone(), closed: false, rejected: false };
     // What the receipt says is decided here, before the leaf has its position.
@@ -216,9 +218,10 @@ fn record(desk: &Desk, caller: &Enterprise, submission: &Submission, passed: Pas
     }
     let place = Slot::key(&record.uscc, &record.kind, &record.period);
     let mut batch = Batch::new().expect(Expectation::Absent(FilingRecord::key(id))).expect(evidence.slot.clone().map_or(Expectation::Absent(place.clone()), |before| Expectation::Equals(place.clone(), before)));
-    if let Some((key, bytes)) = &evidence.mandate {
-        // A mandate that is taken back at this moment carries nothing any more.
-        batch = batch.expect(Expectation::Equals(key.clone(), bytes.clone()));
+    // A mandate that is taken back at this moment carries nothing any more, and neither does what else was looked at.
+    batch = evidence.relied.iter().cloned().fold(batch, Batch::expect);
+    if let Some(staff) = &evidence.kept.staff {
+        batch = staff::after(&record.uscc, staff, batch, &desk.data)?;
     }
     batch = batch
         .put(FilingRecord::key(id), record.encode()?)
@@ -227,6 +230,8 @@ fn record(desk: &Desk, caller: &Enterprise, submission: &Submission, passed: Pas
         .put(signature_key(id), plain(signature.der()))
         .put(FilingRecord::of(&record.uscc, received_at, id), id.as_bytes())
         .put(place, slot.encode()?);
+    // Looked at by the archive once what was revoked meanwhile would show.
+    batch = archive::plan(id, (now + desk.policies.archive.grace).unix_timestamp(), batch);
     let (submitted, receipt) = (sha256_hex(&submission.signature), number.to_string());
     let leaf = Event::FilingReceived { filing: id, content: &record.content, signature: &submitted, receipt: &receipt, timely: record.timely }.append(&mut batch, now)?;
     batch = batch.put(number.draft(), draft(leaf, &text)).put(number.pending(), plain(receipt.as_bytes()));
@@ -252,9 +257,8 @@ fn said(desk: &Desk, record: &FilingRecord, number: &ReceiptNumber, parsed: &Par
     let common = Common { number, filing: record, status: Status::Received, issued_at: now, bureau: parsed.bureau, seal, base_url: &desk.base_url, log: &desk.settings.log_origin };
     let name = |der: &[u8]| CertificateFacts::parse(der).ok().and_then(|facts| facts.common_name).unwrap_or_default();
     let policies: Vec<String> = parsed.accepts.policies.iter().filter(|policy| bears(certificate, policy)).map(ToString::to_string).collect();
-    let unit_name = parsed.filing.unit_name().map(|name| name.as_str().to_owned());
     let received = Received {
-        unit_name: unit_name.as_deref().or(facts.organization.as_deref()).unwrap_or_default(),
+        unit: &evidence.unit,
         signature: &sha256_hex(&submission.signature),
         signer: Signer {
             subject: &name(certificate),
@@ -263,6 +267,7 @@ fn said(desk: &Desk, record: &FilingRecord, number: &ReceiptNumber, parsed: &Par
             thumbprint: &sha256_hex(certificate),
             policies: &policies,
             role: parsed.filing.signer().role().name(),
+            role_by: evidence.role_by.name(),
         },
         validated_at: stamp.at,
         path: evidence.path.iter().map(|der| sha256_hex(der)).collect(),
@@ -286,6 +291,3 @@ fn bears(certificate: &[u8], policy: &Oid) -> bool {
     }
     false
 }
-
-/// What a mandate stood as, for the commit to expect.
-pub type Expected = (Key, Vec<u8>);

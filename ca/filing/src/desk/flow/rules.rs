@@ -1,7 +1,10 @@
 //! Check 14: the rules of the kind, by what was filed here before. What the desk cannot know, such as who was insured before
 //! it began, is not judged here: the receipt names those rules, and the bureau behind it judges them, with `reject`.
+//!
+//! What is looked at of earlier filings goes to `relied`: the commit expects it to stand still as it was read.
 
 use policies::filing::{FilingPeriod, KindName};
+use store::Expectation;
 use time::Date;
 
 use super::receive::Parsed;
@@ -10,21 +13,37 @@ use crate::desk::check::{Check, Finding};
 use crate::desk::problem::DeskError;
 use crate::desk::record::RecordError;
 use crate::desk::record::filing::{Slot, body_key, open_body};
+use crate::desk::record::staff;
 use crate::document::{Filing, Value};
-use crate::rules::{History, judge as by_rules};
+use crate::rules::{History, Judgement, Staff, changes_staff, judge as by_rules};
 
 /// Of a return with thousands of failures so many are told.
 const MOST_TOLD: usize = 100;
 
-/// The rules that could not be judged for want of what was filed before.
-pub fn judge(desk: &Desk, parsed: &Parsed<'_>, today: Date, findings: &mut Vec<Finding>) -> Result<Vec<String>, DeskError> {
+/// What the rules leave behind.
+pub struct Kept {
+    /// The rules that could not be judged for want of what was filed before.
+    pub not_judged: Vec<String>,
+    /// Who is insured after this filing, where it changes that.
+    pub staff: Option<Staff>,
+}
+
+pub fn judge(desk: &Desk, parsed: &Parsed<'_>, today: Date, relied: &mut Vec<Expectation>, findings: &mut Vec<Finding>) -> Result<Kept, DeskError> {
     let filing = &parsed.filing;
-    let before = |period: FilingPeriod| payload(desk, filing.uscc().as_str(), filing.kind(), period);
-    let previous = filing.period().before().map(before).transpose()?.flatten();
-    let months = months(filing.period(), before)?;
-    let months: Option<Vec<&Value>> = months.as_ref().map(|months| months.iter().collect());
-    let history = History { previous: previous.as_ref(), months: months.as_deref(), staff: None };
-    let judged = by_rules(filing, &desk.policies.filings, &history, today);
+    // 1. Who is insured, for kinds that ask.
+    let mut staff = known_staff(desk, parsed, relied)?;
+    let with = |previous: Option<&Value>, months: Option<&[&Value]>| by_rules(filing, &desk.policies.filings, &History { previous, months, staff: staff.as_ref() }, today);
+    // 2. By itself; and where a rule wants it, by what was filed before, which is read only then.
+    let mut judged = with(None, None);
+    let (back, year) = looks_back(parsed, &judged);
+    if back || year {
+        let mut before = |period: FilingPeriod| payload(desk, filing.uscc().as_str(), filing.kind(), period, relied);
+        let previous = filing.period().before().filter(|_| back).map(&mut before).transpose()?.flatten();
+        let months = if year { months(filing.period(), &mut before)? } else { None };
+        let months: Option<Vec<&Value>> = months.as_ref().map(|months| months.iter().collect());
+        judged = with(previous.as_ref(), months.as_deref());
+    }
+    // 3. Told.
     for failure in judged.failures.iter().take(MOST_TOLD) {
         let mut finding = Finding::new(Check::Rules).because(&failure.zh, &failure.en).at(failure.field.as_str());
         (finding.next_zh, finding.next_en, finding.rule) = (failure.next.clone(), failure.next_en.clone(), Some(failure.rule.clone()));
@@ -34,11 +53,36 @@ pub fn judge(desk: &Desk, parsed: &Parsed<'_>, today: Date, findings: &mut Vec<F
     if untold > 0 {
         findings.push(Finding::new(Check::Rules).because(format!("另有 {untold} 处"), format!("and {untold} more")));
     }
-    Ok(judged.not_judged.into_iter().map(|one| one.rule).collect())
+    let changed = staff.as_mut().filter(|_| changes_staff(parsed.kind)).map(|staff| {
+        staff.follow(parsed.kind, filing.payload(), today);
+        std::mem::take(staff)
+    });
+    Ok(Kept { not_judged: judged.not_judged.into_iter().map(|one| one.rule).collect(), staff: changed })
+}
+
+/// Who is insured through the enterprise, where its kind asks; nobody is known before the first filing or list.
+fn known_staff(desk: &Desk, parsed: &Parsed<'_>, relied: &mut Vec<Expectation>) -> Result<Option<Staff>, DeskError> {
+    if !parsed.kind.rules().iter().any(policies::filing::Rule::asks_for_staff) {
+        return Ok(None);
+    }
+    let uscc = parsed.filing.uscc().as_str();
+    let Some(stored) = desk.store.get(&staff::key(uscc))? else {
+        relied.push(Expectation::Absent(staff::key(uscc)));
+        return Ok(Some(Staff::default()));
+    };
+    let staff = staff::open(uscc, &stored, &desk.data)?;
+    relied.push(Expectation::Equals(staff::key(uscc), stored));
+    Ok(Some(staff))
+}
+
+/// Whether a rule that was not judged asks for the period before, or for the months of the year.
+fn looks_back(parsed: &Parsed<'_>, judged: &Judgement) -> (bool, bool) {
+    let left = parsed.kind.rules().iter().filter(|rule| judged.not_judged.iter().any(|one| one.rule == rule.id));
+    left.map(policies::filing::Rule::looks_back).fold((false, false), |one, other| (one.0 || other.0, one.1 || other.1))
 }
 
 /// Every earlier month of the year, in order; none where one was not filed here.
-fn months(period: FilingPeriod, before: impl Fn(FilingPeriod) -> Result<Option<Value>, DeskError>) -> Result<Option<Vec<Value>>, DeskError> {
+fn months(period: FilingPeriod, before: &mut impl FnMut(FilingPeriod) -> Result<Option<Value>, DeskError>) -> Result<Option<Vec<Value>>, DeskError> {
     let (FilingPeriod::Month(_), mut at) = (period, period) else { return Ok(None) };
     let mut found = Vec::new();
     while let Some(earlier) = at.before().filter(|earlier| earlier.year() == period.year()) {
@@ -51,11 +95,21 @@ fn months(period: FilingPeriod, before: impl Fn(FilingPeriod) -> Result<Option<V
 }
 
 /// What was filed last for a period, unless it was rejected: then nothing is in force.
-fn payload(desk: &Desk, uscc: &str, kind: &KindName, period: FilingPeriod) -> Result<Option<Value>, DeskError> {
-    let Some(slot) = desk.store.get(&Slot::key(uscc, kind.as_str(), &period.to_string()))? else { return Ok(None) };
-    let Slot { filing: id, rejected: false, .. } = Slot::decode(&slot)? else { return Ok(None) };
+fn payload(desk: &Desk, uscc: &str, kind: &KindName, period: FilingPeriod, relied: &mut Vec<Expectation>) -> Result<Option<Value>, DeskError> {
+    let place = Slot::key(uscc, kind.as_str(), &period.to_string());
+    let Some(stored) = desk.store.get(&place)? else {
+        relied.push(Expectation::Absent(place));
+        return Ok(None);
+    };
+    let slot = Slot::decode(&stored)?;
+    relied.push(Expectation::Equals(place, stored));
+    let Slot { filing: id, rejected: false, .. } = slot else { return Ok(None) };
+    Ok(Some(filed(desk, &id)?.payload().clone()))
+}
+
+/// A filing as it was received.
+pub(super) fn filed(desk: &Desk, id: &str) -> Result<Filing, DeskError> {
     let damaged = || RecordError::Damaged { kind: "filing body", reason: "it is no filing" };
-    let body = desk.store.get(&body_key(&id))?.ok_or_else(damaged)?;
-    let filing = Filing::parse(&open_body(&id, &body, &desk.data)?).map_err(|_| damaged())?;
-    Ok(Some(filing.payload().clone()))
+    let body = desk.store.get(&body_key(id))?.ok_or_else(damaged)?;
+    Ok(Filing::parse(&open_body(id, &body, &desk.data)?).map_err(|_| damaged())?)
 }

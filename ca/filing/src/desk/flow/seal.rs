@@ -19,7 +19,7 @@ use crate::desk::record::event::Event;
 use crate::desk::record::filing::FilingRecord;
 use crate::desk::record::letter::{LetterRecord, LetterState, mailbox_key};
 use crate::desk::record::receipt::{ReceiptNumber, draft_at, read_draft, read_seal};
-use crate::desk::record::{plain, versioned};
+use crate::desk::record::{archive, plain, versioned};
 
 /// A receipt as everybody gets it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -69,6 +69,7 @@ pub fn seal(desk: &Desk, number: &ReceiptNumber) -> Result<Sealed, DeskError> {
         batch = batch.put(number.draft(), draft_at(position, &named));
     }
     Event::ReceiptSealed { receipt: &text, content: &content, seal: &seal }.append(&mut batch, now)?;
+    batch = archive::plan(&text, (now + desk.policies.archive.grace).unix_timestamp(), batch);
     if let Some(to) = mailbox(desk, &record)? {
         let letter = LetterRecord { to, bureau: record.bureau.clone(), state: LetterState::Queued, at: now.unix_timestamp(), attempts: 0, reason: None };
         batch = letter.put(&text, batch)?;

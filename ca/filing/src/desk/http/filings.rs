@@ -1,26 +1,27 @@
-//! `POST /filings`: a filing in, its receipt out. `GET /filings/{id}`: where it stands, for whoever has its id, which nobody
-//! guesses.
+//! `POST /filings`: a filing in, its receipt out. `GET /filings`: those of the caller's enterprise, the newest first.
+//! `GET /filings/{id}`: where one stands, for whoever has its id, which nobody guesses.
 
 use std::sync::Arc;
 
 use axum::body::Body;
-use axum::extract::{Path, State};
+use axum::extract::{Path, Query, State};
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::{Extension, Json};
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use runtime::exit::{Exit, Problem};
 use runtime::http::Caller;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use serde_json::json;
 
 use super::{MAX_SIGNATURE, Public, Signed, answer, body, worked};
 use crate::desk::check::{Failure, Finding};
+use crate::desk::flow::list::{self, Wanted};
 use crate::desk::flow::receive::{Outcome, Submission, receive};
 use crate::desk::flow::seal::{self, Sealed};
 use crate::desk::problem::DeskError;
 use crate::desk::record::receipt::ReceiptNumber;
-use crate::desk::service;
+use crate::desk::service::{self, ShownFiling};
 
 pub async fn submit(State(public): State<Arc<Public>>, Extension(caller): Extension<Caller>, request: Body) -> Result<Response, Problem> {
     // 1. Who, and whether they come too fast or there is no place: before a byte of the body is read.
@@ -90,6 +91,34 @@ fn refusal(findings: &[Finding]) -> Response {
         "failures": failures,
     });
     (StatusCode::UNPROCESSABLE_ENTITY, Json(told)).into_response()
+}
+
+/// Which of them, and where a listing goes on.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Which {
+    kind: Option<String>,
+    period: Option<String>,
+    after: Option<String>,
+}
+
+/// Filings of one answer.
+const PIECE: u32 = 100;
+
+pub async fn list(State(public): State<Arc<Public>>, Extension(caller): Extension<Caller>, Query(which): Query<Which>) -> Result<Response, Problem> {
+    let enterprise = public.enterprise(&caller).await?;
+    if let Err(error) = public.pace(&enterprise) {
+        return Ok(answer(error));
+    }
+    let wanted = Wanted { kind: which.kind, period: which.period, after: which.after, status: None, limit: Some(PIECE) };
+    let listed = worked(move || list::list(&public.desk, enterprise.code().as_str(), &wanted)).await?;
+    let shown = |one: &ShownFiling| {
+        let record = &one.record;
+        json!({ "filing_id": one.filing_id, "kind": record.kind, "period": record.period, "revision": record.revision, "status": record.status.name(), "timely": record.timely,
+            "received_at": record.received_at, "by": record.by, "signer": record.signer, "receipts": record.receipts })
+    };
+    let filings: Vec<_> = listed.filings.iter().map(shown).collect();
+    Ok(([(header::CACHE_CONTROL, "no-store")], Json(json!({ "filings": filings, "next": listed.next }))).into_response())
 }
 
 pub async fn state(State(public): State<Arc<Public>>, Path(id): Path<String>) -> Result<Response, Problem> {

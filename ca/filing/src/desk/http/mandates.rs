@@ -31,8 +31,13 @@ async fn asked(public: Arc<Public>, caller: Caller, request: Body, withdraw: boo
     public.pace(&enterprise)?;
     let (document, signature) = Signed::read(&body(request, MAX_MANDATE).await?)?;
     let act = if withdraw { mandate::withdraw } else { mandate::give };
-    let mandate = worked(move || act(&public.desk, &enterprise, &document, &signature)).await?;
-    Ok(Json(json!({ "mandate_id": mandate.id.as_str(), "state": if withdraw { "withdrawn" } else { "live" } })))
+    let told = worked(move || {
+        let mandate = act(&public.desk, &enterprise, &document, &signature)?;
+        // As it stands: one that was given ahead does not live yet.
+        mandate::one(&public.desk, &enterprise, mandate.id.as_str())
+    });
+    let held = told.await?;
+    Ok(Json(json!({ "mandate_id": held.mandate.id.as_str(), "state": held.state.name() })))
 }
 
 /// Where a listing goes on.

@@ -3,6 +3,7 @@
 mod attachments;
 mod filings;
 mod mandates;
+mod operators;
 pub mod outbox;
 mod receipts;
 mod verify;
@@ -151,7 +152,7 @@ impl Drop for Place {
 
 pub fn router(public: Arc<Public>) -> Router {
     Router::new()
-        .route("/filings", post(filings::submit))
+        .route("/filings", post(filings::submit).get(filings::list))
         .route("/filings/{id}", get(filings::state))
         .route("/attachments/{sha256}", put(attachments::put))
         .route("/receipts/{file}", get(receipts::one))
@@ -159,6 +160,8 @@ pub fn router(public: Arc<Public>) -> Router {
         .route("/mandates", post(mandates::give).get(mandates::list))
         .route("/mandates/{id}", get(mandates::one))
         .route("/mandates/withdraw", post(mandates::withdraw))
+        .route("/operators", post(operators::authorise))
+        .route("/operators/withdraw", post(operators::withdraw))
         // Each handler that reads a body bounds it itself.
         .layer(DefaultBodyLimit::disable())
         .with_state(public)
@@ -205,7 +208,7 @@ async fn body(body: Body, most: usize) -> Result<Bytes, Problem> {
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Signed {
-    #[serde(alias = "filing", alias = "mandate")]
+    #[serde(alias = "filing", alias = "mandate", alias = "authorisation")]
     document: String,
     signature: String,
 }

@@ -13,6 +13,7 @@ use policies::desk::Bureau;
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
+use super::flow::unit::{Unit, Vouched};
 use super::problem::DeskError;
 use super::record::filing::{FilingRecord, Status};
 use super::record::receipt::ReceiptNumber;
@@ -21,7 +22,7 @@ use crate::document::{Object, Value};
 
 /// What the first receipt says beyond the filing itself.
 pub struct Received<'a> {
-    pub unit_name: &'a str,
+    pub unit: &'a Unit,
     /// SHA-256 of the signature as it came, hexadecimal.
     pub signature: &'a str,
     pub signer: Signer<'a>,
@@ -44,6 +45,8 @@ pub struct Signer<'a> {
     pub thumbprint: &'a str,
     pub policies: &'a [String],
     pub role: &'a str,
+    /// Who vouches for the role.
+    pub role_by: &'a str,
 }
 
 pub struct Deadline<'a> {
@@ -130,10 +133,12 @@ pub fn received(shared: &Common<'_>, received: &Received<'_>) -> Vec<u8> {
         ("thumbprint", digest(received.signer.thumbprint)),
         ("policy_oid", texts(received.signer.policies)),
         ("role", Value::text(received.signer.role)),
+        ("role_by", Value::text(received.signer.role_by)),
     ]);
     let revocation = Object::from([("type", Value::text("ocsp")), ("this_update", Value::text(moment(received.revocation_at))), ("digest", digest(received.revocation))]);
     let validation = Object::from([("at", Value::text(moment(received.validated_at))), ("path", texts(&received.path)), ("revocation", Value::Object(revocation))]);
-    receipt.insert("unit_name", Value::text(received.unit_name));
+    receipt.insert("unit_name", Value::text(received.unit.name.as_str()));
+    receipt.insert("unit_name_by", Value::text(received.unit.by.name()));
     receipt.insert("reasons", Value::Array(Vec::new()));
     receipt.insert("not_judged", texts(&shared.filing.not_judged));
     receipt.insert("signature_digest", digest(received.signature));
@@ -195,12 +200,15 @@ pub(super) fn rows(document: &[u8]) -> Result<Vec<(&'static str, &'static str, S
     });
     let timely = receipt.pointer("/timely").map(|timely| if *timely == Value::Boolean(true) { "是 / yes" } else { "否（逾期）/ no (late)" }.to_owned());
     let list = |pointer: &str| receipt.pointer(pointer).and_then(Value::as_array).map(|list| list.iter().filter_map(Value::as_text).collect::<Vec<_>>().join("；"));
+    // A name that nobody vouches for is told as one.
+    let declared = text("/unit_name_by").is_some_and(|by| by == Vouched::Declared.name());
+    let unit = text("/unit_name").filter(|name| !name.is_empty()).map(|name| if declared { format!("{name}（自报，未经核对 / declared, not verified）") } else { name });
     let (reasons, not_judged) = (list("/reasons"), list("/not_judged"));
     let all = [
         ("回执编号", "Receipt", text("/receipt_no")),
         ("状态", "Status", status),
         ("受理单位", "Bureau", text("/bureau/name")),
-        ("申报单位", "Filed by", text("/unit_name")),
+        ("申报单位", "Filed by", unit),
         ("统一社会信用代码", "Credit code", text("/uscc")),
         ("申报种类", "Kind", text("/kind")),
         ("所属期", "Period", text("/period")),

@@ -22,8 +22,9 @@ pub enum Event<'a> {
     FilingRefused { submission: &'a str, checks: &'a [u8] },
     /// A receipt was sealed.
     ReceiptSealed { receipt: &'a str, content: &'a str, seal: &'a str },
-    /// A bureau's officer moved a filing on; its receipt bears the position of this leaf.
-    FilingMoved { filing: &'a str, status: &'a str, receipt: &'a str },
+    /// A bureau's officer moved a filing on; its receipt bears the position of this leaf. `officer` is the name that was given,
+    /// `user` the number of the account it came from. Leaves of kind 4 told the same without them.
+    FilingMoved { filing: &'a str, status: &'a str, receipt: &'a str, officer: &'a str, user: u32 },
     MandateGiven { mandate: &'a str, document: &'a str },
     MandateWithdrawn { mandate: &'a str, document: &'a str },
     BureauSealSet { bureau: &'a str, certificate: &'a str },
@@ -35,12 +36,20 @@ pub enum Event<'a> {
     LetterFailed { receipt: &'a str, reason: &'a str },
     /// `enterprise` is the digest of its credit code.
     MailboxSet { enterprise: &'a str },
-    /// What a filing says was read out of its seal, for this reason.
-    FilingRead { filing: &'a str, reason: &'a str },
+    /// What a filing says was read out of its seal, by whom and for this reason. Leaves of kind 14 told the same without whom.
+    FilingRead { filing: &'a str, reason: &'a str, officer: &'a str, user: u32 },
     /// What proves a filing's signature or a receipt's seal was renewed; `signature` is the digest of what stands now.
     SignatureArchived { of: &'a str, signature: &'a str, level: &'a str },
     /// A bureau sealed a verdict on a third party's signature; of what was asked nothing else is kept.
     VerdictSealed { bureau: &'a str, content: &'a str, seal: &'a str },
+    /// The registry of enterprises was replaced by this file.
+    EnterprisesImported { sha256: &'a str, rows: u64 },
+    /// Who is insured through an enterprise was given as a list. `enterprise` is the digest of its credit code; of a list of
+    /// people there is no digest, since few people can be guessed from one.
+    StaffListSet { enterprise: &'a str, people: u64 },
+    /// An enterprise let a key sign for it as an operator, and took that back.
+    OperatorAuthorised { authorisation: &'a str, document: &'a str },
+    OperatorWithdrawn { authorisation: &'a str, document: &'a str },
 }
 
 impl Event<'_> {
@@ -49,7 +58,7 @@ impl Event<'_> {
             Self::FilingReceived { .. } => 1,
             Self::FilingRefused { .. } => 2,
             Self::ReceiptSealed { .. } => 3,
-            Self::FilingMoved { .. } => 4,
+            Self::FilingMoved { .. } => 32,
             Self::MandateGiven { .. } => 5,
             Self::MandateWithdrawn { .. } => 6,
             Self::BureauSealSet { .. } => 7,
@@ -59,9 +68,13 @@ impl Event<'_> {
             Self::LetterDelivered { .. } => 11,
             Self::LetterFailed { .. } => 12,
             Self::MailboxSet { .. } => 13,
-            Self::FilingRead { .. } => 14,
+            Self::FilingRead { .. } => 33,
             Self::SignatureArchived { .. } => 15,
             Self::VerdictSealed { .. } => 16,
+            Self::EnterprisesImported { .. } => 30,
+            Self::StaffListSet { .. } => 31,
+            Self::OperatorAuthorised { .. } => 34,
+            Self::OperatorWithdrawn { .. } => 35,
         }
     }
 

@@ -58,6 +58,9 @@ pub struct FilingRecord {
     pub bureau: String,
     /// Who handed it in: the enterprise itself or its agent.
     pub by: String,
+    /// The serial number of the signer's certificate, hexadecimal: of several operators the one who did it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub signer: Option<String>,
     /// SHA-256 of the canonical octets, hexadecimal.
     pub content: String,
     /// Unix milliseconds, by the desk's clock.

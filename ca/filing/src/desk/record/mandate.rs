@@ -17,6 +17,9 @@ pub struct MandateRecord {
     pub signature: String,
     /// Unix milliseconds.
     pub given_at: u64,
+    /// By the principal's certificate, when it gave the mandate.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub principal_name: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub withdrawn: Option<Withdrawn>,
 }

@@ -3,14 +3,18 @@
 //! Every record begins with a version byte. What a filing says (names and numbers of persons) is sealed for the place it
 //! stands in, so that a record moved under another key does not open.
 
+pub mod archive;
 pub mod attachment;
 pub mod bureau;
+pub mod enterprise;
 pub mod event;
 pub mod filing;
 pub mod letter;
 pub mod mandate;
+pub mod operator;
 pub mod receipt;
 pub mod settings;
+pub mod staff;
 
 /// The version every record of today begins with.
 const VERSION: u8 = 1;

@@ -1,0 +1,76 @@
+//! When the proof of a signature or a seal is to be looked at, and those whose proof cannot be kept. Both by the name of what is
+//! kept: a filing's id, or a receipt's number.
+
+use store::{Batch, Key, Store, StoreError};
+
+use super::{RecordError, plain, versioned};
+
+const DUE: &str = "archive due";
+const QUEUE: &str = "archive queue";
+const FAULT: &str = "archive fault";
+const QUEUED: &str = "archive queued";
+
+/// Seconds since 1970, and none before.
+fn seconds(at: i64) -> [u8; 8] {
+    u64::try_from(at).unwrap_or(0).to_be_bytes()
+}
+
+fn due_key(name: &str) -> Key {
+    Key::new(DUE, &[name.as_bytes()])
+}
+
+fn queue_key(at: i64, name: &str) -> Key {
+    Key::new(QUEUE, &[&seconds(at), name.as_bytes()])
+}
+
+/// Looked at for the first time at `at`, Unix seconds.
+pub fn plan(name: &str, at: i64, batch: Batch) -> Batch {
+    batch.put(due_key(name), plain(&at.to_be_bytes())).put(queue_key(at, name), name.as_bytes())
+}
+
+/// Looked at next at `at`; what was planned before is not any more.
+pub fn replan(store: &dyn Store, name: &str, at: i64, batch: Batch) -> Result<Batch, RecordStoreError> {
+    let before = planned(store, name)?;
+    let batch = before.into_iter().filter(|before| seconds(*before) != seconds(at)).fold(batch, |batch, before| batch.delete(queue_key(before, name)));
+    Ok(plan(name, at, batch))
+}
+
+/// No more to be looked at.
+pub fn drop_plan(store: &dyn Store, name: &str, batch: Batch) -> Result<Batch, RecordStoreError> {
+    Ok(planned(store, name)?.into_iter().fold(batch.delete(due_key(name)), |batch, before| batch.delete(queue_key(before, name))))
+}
+
+/// When it is to be looked at, if that was ever decided.
+pub fn planned(store: &dyn Store, name: &str) -> Result<Option<i64>, RecordStoreError> {
+    let Some(bytes) = store.get(&due_key(name))? else { return Ok(None) };
+    let damaged = RecordError::Damaged { kind: DUE, reason: "it is no time" };
+    let at = versioned(DUE, &bytes)?.first_chunk::<8>().map(|octets| i64::from_be_bytes(*octets)).ok_or(damaged)?;
+    Ok(Some(at))
+}
+
+/// Those whose turn has come at `at`, the first first; their values are the names.
+pub fn due(at: i64) -> (Key, Key) {
+    (Key::new(QUEUE, &[]), Key::new(QUEUE, &[&seconds(at.saturating_add(1))]))
+}
+
+/// Why the proof of one cannot be kept; its value is the reason.
+pub fn fault_key(name: &str) -> Key {
+    Key::new(FAULT, &[name.as_bytes()])
+}
+
+pub fn faults() -> (Key, Key) {
+    Key::range(FAULT, &[])
+}
+
+/// Stands once everything that was kept before there was a queue is in it.
+pub fn queued_key() -> Key {
+    Key::new(QUEUED, &[])
+}
+
+#[derive(Debug, thiserror::Error)]
+pub enum RecordStoreError {
+    #[error(transparent)]
+    Record(#[from] RecordError),
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}

@@ -1,0 +1,76 @@
+//! Several operators of one enterprise, each with a key of their own: who may sign what, and who says so.
+
+use filing::desk::flow::operator;
+use filing::desk::problem::DeskError;
+use filing::document::{Authorisation, Value};
+use pki::view::CertificateView;
+use ring::digest::{SHA256, digest};
+use time::Duration;
+
+use crate::office::{CODE, Firm, NOW, OTHER, Office, id, json, vat};
+
+fn key(firm: &Firm) -> String {
+    let view = CertificateView::parse(&firm.certificate).unwrap();
+    digest(&SHA256, view.spki).as_ref().iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+fn canonical(value: &serde_json::Value) -> Vec<u8> {
+    Value::parse(value.to_string().as_bytes()).unwrap().canonical()
+}
+
+fn document(authorisation: &str, operator: &Firm, kinds: &[&str], until: &str) -> Vec<u8> {
+    canonical(&serde_json::json!({"kind": "OPERATOR", "authorisation_id": authorisation, "uscc": CODE, "key": key(operator), "name": "办税员甲", "kinds": kinds, "from": "2026-11-01", "until": until}))
+}
+
+fn authorise(office: &Office, by: &Firm, document: &[u8]) -> Result<Authorisation, DeskError> {
+    operator::authorise(&office.desk, &office.caller(by), document, &office.sign(by, document))
+}
+
+fn as_operator(period: &str) -> Vec<u8> {
+    vat(CODE, |filing| {
+        filing["signer_role"] = "operator".into();
+        filing["period"] = period.into();
+    })
+}
+
+#[test]
+fn an_operator_signs_what_it_is_authorised_for_until_that_ends() {
+    let office = Office::open();
+    let (own, first, second) = (office.firm(CODE), office.firm(CODE), office.firm(CODE));
+    // 1. Before anybody is authorised a role is what the filing says, and the receipt says so.
+    let receipt = json(&office.receipt(&first, &as_operator("202601")).document);
+    assert_eq!((receipt["signer"]["role"].as_str(), receipt["signer"]["role_by"].as_str()), (Some("operator"), Some("declared")));
+    // 2. One is authorised: by the enterprise, not by itself and not by another's.
+    let authorisation = id();
+    let document_of_first = document(&authorisation, &first, &["VAT_GENERAL"], "2026-11-30");
+    assert!(matches!(authorise(&office, &first, &document_of_first), Err(DeskError::Request(_))));
+    assert!(matches!(authorise(&office, &office.firm(OTHER), &document_of_first), Err(DeskError::NotYours { .. })));
+    authorise(&office, &own, &document_of_first).unwrap();
+    authorise(&office, &own, &document_of_first).unwrap();
+    let receipt = json(&office.receipt(&first, &as_operator("202603")).document);
+    assert_eq!(receipt["signer"]["role_by"], "authorisation");
+    // 3. From then on no other key signs as an operator, and this one signs as nobody else and makes no others.
+    assert_eq!(office.refused(&second, &as_operator("202605")), [10]);
+    assert_eq!(office.refused(&first, &vat(CODE, |filing| filing["period"] = "202605".into())), [10]);
+    assert!(authorise(&office, &first, &document(&id(), &second, &["VAT_GENERAL"], "2026-11-30")).unwrap_err().to_string().contains("operator"));
+    office.receipt(&own, &vat(CODE, |filing| filing["period"] = "202605".into()));
+    // 4. For its kinds only.
+    authorise(&office, &own, &document(&id(), &second, &["SI_STAFF_CHANGE"], "2026-11-30")).unwrap();
+    assert_eq!(office.refused(&second, &as_operator("202607")), [10]);
+    // 5. Until it is taken back, for ever.
+    let withdrawal = canonical(&serde_json::json!({"kind": "OPERATOR_WITHDRAWAL", "authorisation_id": authorisation, "uscc": CODE}));
+    assert!(operator::withdraw(&office.desk, &office.caller(&first), &withdrawal, &office.sign(&first, &withdrawal)).is_err());
+    operator::withdraw(&office.desk, &office.caller(&own), &withdrawal, &office.sign(&own, &withdrawal)).unwrap();
+    assert_eq!(office.refused(&first, &as_operator("202607")), [10]);
+    assert!(authorise(&office, &own, &document_of_first).unwrap_err().to_string().contains("withdrawn"));
+    // 6. A new one lives, until its last day.
+    authorise(&office, &own, &document(&id(), &first, &["VAT_GENERAL"], "2026-11-05")).unwrap();
+    let late = as_operator("202609");
+    let signed = office.stamped(&office.sign(&first, &late), NOW);
+    office.receipt(&first, &as_operator("202607"));
+    office.clock.advance(Duration::days(1));
+    assert_eq!(crate::office::refused(office.submit_signed(&first, &late, signed).unwrap()), [10]);
+    // The log tells of each, and of nobody by number.
+    let kinds: Vec<u8> = office.desk.store.read_stream("log", 0, 100).unwrap().iter().map(|leaf| merkle::Leaf::parse(leaf).unwrap().kind()).filter(|kind| [34, 35].contains(kind)).collect();
+    assert_eq!(kinds, [34, 34, 35, 34]);
+}
