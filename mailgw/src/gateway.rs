@@ -6,6 +6,7 @@ use keys::{DataKey, KeyError, KeyStore};
 use policies::certificate::{HostName, WordError};
 use policies::mailbox::MailboxPolicy;
 use policies::push::PushLimits;
+use policies::sender::LetterKinds;
 use policies::statement::Parameters;
 use runtime::clock::Clock;
 use ring::rand::SystemRandom;
@@ -65,6 +66,8 @@ pub struct Policies {
     pub mailbox: Arc<MailboxPolicy>,
     pub statements: Parameters,
     pub push: PushLimits,
+    /// Kinds of message besides statements.
+    pub letters: LetterKinds,
     /// SHA-256 over their files, hexadecimal.
     pub digest: String,
 }
@@ -78,6 +81,7 @@ pub struct Gateway {
     pub anchors: Anchors,
     pub statements: Parameters,
     pub push_limits: PushLimits,
+    pub letters: LetterKinds,
     pub messages: Arc<MessageStore>,
     pub directory: Arc<Directory>,
     /// Mail for elsewhere.
@@ -94,7 +98,7 @@ impl Gateway {
     pub fn open(
         store: Arc<dyn Store>, settings: Settings, keys: impl Into<Arc<KeyStore>>, anchors: Anchors, policies: Policies, clock: Arc<dyn Clock>,
     ) -> Result<Self, GatewayError> {
-        let Policies { mailbox, statements, push: push_limits, digest: _ } = policies;
+        let Policies { mailbox, statements, push: push_limits, letters, digest: _ } = policies;
         let keys = keys.into();
         let mail_key: Arc<DataKey> = Arc::new(keys.data_key(MAIL_KEY)?);
         let domain = HostName::parse(&settings.domain).map_err(|error| GatewayError::Domain { domain: settings.domain.clone(), error })?;
@@ -110,7 +114,7 @@ impl Gateway {
         let (host, domain) = (named(&settings.host)?, named(&settings.domain)?);
         let dkim = Dkim::open(Arc::clone(&store), Arc::clone(&keys), domain.clone())?;
         let queue = Arc::new(Queue::new(Arc::clone(&store), Arc::clone(&messages), Arc::clone(&directory), queue_key, random, host, domain));
-        Ok(Self { store, clock, settings, keys, anchors, statements, push_limits, messages, directory, queue, dkim, directory_key, telling: Mutex::default() })
+        Ok(Self { store, clock, settings, keys, anchors, statements, push_limits, letters, messages, directory, queue, dkim, directory_key, telling: Mutex::default() })
     }
 
     pub fn now_unix_millis(&self) -> u64 {

@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use policies::mailbox::MailboxPolicy;
 use policies::push::PushLimits;
+use policies::sender::LetterKinds;
 use policies::statement::Parameters;
 use ring::digest::{Context, SHA256};
 use store::{Batch, Expectation, Key, Store};
@@ -20,13 +21,14 @@ pub(crate) const DIRECTORY: &str = "policies";
 const MAILBOX: &str = "mailbox";
 const STATEMENTS: &str = "statements";
 const PUSH: &str = "push";
+const SENDERS: &str = "senders";
 /// The most bytes of one file, and the most files of one directory.
 const MAX_FILE: u64 = 256 * 1024;
 const MAX_FILES: usize = 64;
 
 /// Writes the policies the program was shipped with.
 pub(crate) fn ship(path: &Path) -> Result<(), InitError> {
-    for (below, shipped) in [(MAILBOX, policies::mailbox::SHIPPED.as_slice()), (STATEMENTS, policies::statement::SHIPPED.as_slice()), (PUSH, policies::push::SHIPPED.as_slice())] {
+    for (below, shipped) in [(MAILBOX, policies::mailbox::SHIPPED.as_slice()), (STATEMENTS, policies::statement::SHIPPED.as_slice()), (PUSH, policies::push::SHIPPED.as_slice()), (SENDERS, policies::sender::SHIPPED.as_slice())] {
         let directory = path.join(below);
         std::fs::create_dir_all(&directory).map_err(|error| InitError::file(&directory, &error))?;
         for (file, text) in shipped {
@@ -45,23 +47,27 @@ pub(crate) fn ship_new(path: &Path) -> Result<(), InitError> {
             write(&directory.join(file), text.as_bytes())?;
         }
     }
-    let directory = path.join(PUSH);
-    if !directory.exists() {
-        std::fs::create_dir_all(&directory).map_err(|error| InitError::file(&directory, &error))?;
-        for (file, text) in policies::push::SHIPPED {
-            write(&directory.join(file), text.as_bytes())?;
+    for (below, shipped) in [(PUSH, policies::push::SHIPPED.as_slice()), (SENDERS, policies::sender::SHIPPED.as_slice())] {
+        let directory = path.join(below);
+        if !directory.exists() {
+            std::fs::create_dir_all(&directory).map_err(|error| InitError::file(&directory, &error))?;
+            for (file, text) in shipped {
+                write(&directory.join(file), text.as_bytes())?;
+            }
         }
     }
     Ok(())
 }
 
-/// `path` holds `mailbox/`, `statements/` and `push/`.
+/// `path` holds `mailbox/`, `statements/` and `push/`; and `senders/`, where policies alone define kinds of message.
 pub fn read(path: &Path) -> Result<Policies, InitError> {
     let mut context = Context::new(&SHA256);
     let (mailbox, statements) = (documents(path, MAILBOX, &mut context)?, documents(path, STATEMENTS, &mut context)?);
     let push = documents(path, PUSH, &mut context)?;
+    let senders = if path.join(SENDERS).exists() { documents(path, SENDERS, &mut context)? } else { BTreeMap::new() };
     Ok(Policies {
         push: PushLimits::parse(push.iter().map(|(file, text)| (file.as_str(), text.as_str())))?,
+        letters: LetterKinds::parse(senders.iter().map(|(file, text)| (file.as_str(), text.as_str())))?,
         mailbox: Arc::new(MailboxPolicy::parse(mailbox.iter().map(|(file, text)| (file.as_str(), text.as_str())))?),
         statements: Parameters::parse(statements.iter().map(|(file, text)| (file.as_str(), text.as_str())))?,
         digest: crate::hex(context.finish().as_ref()),

@@ -22,6 +22,7 @@ use crate::bureau::{self, Registration, ShownBureau};
 use crate::directory::{Applicant, DirectoryError, ImportedRow, NewPassword, Page, Password, Query, ShownMailbox, ToldPassword, Words, today};
 use crate::flow::evidence::{self, Installed, Wanted};
 use crate::flow::certificate;
+use crate::flow::enrolment;
 use crate::flow::push::job::Jobs;
 use crate::flow::push::{self, Order, Progress, Report, ReportWanted};
 use crate::gateway::Gateway;
@@ -102,6 +103,10 @@ pub enum Operation {
     /// The chain that was issued for it, PEM.
     EvidenceInstall { pem: String },
     EvidenceExport(Wanted),
+    /// What the owner of a mailbox agreed with a sender; with a word, what the owner says now.
+    MailboxAgreement { mailbox: String, bureau: String, word: Option<enrolment::Word> },
+    /// A statement by its bureau's own number.
+    StatementShow { bureau: String, statement: String },
     /// The signed report of a push that has ended, into a file.
     PushReport(ReportWanted),
 }
@@ -153,6 +158,8 @@ pub enum Outcome {
     Queued(Box<ShownMessage>),
     Report(Box<Report>),
     Trial(Box<push::Trial>),
+    Statement(Box<push::ShownStatement>),
+    Agreed(enrolment::Agreed),
     Certificate(ShownCertificate),
     /// Serial numbers of what ended.
     Withdrawn(Vec<String>),
@@ -253,13 +260,18 @@ impl Service {
                 Ok(Outcome::Done)
             }
             Operation::BureauSet(registration) => {
-                let shown = bureau::register(&*gateway.store, &gateway.anchors, &self.lists, &registration, now)?;
+                let shown = bureau::register(&*gateway.store, &gateway.anchors, &self.lists, &gateway.letters, &registration, now)?;
                 Ok(Outcome::Bureaus(vec![shown]))
             }
             Operation::BureauList => Ok(Outcome::Bureaus(bureau::list(&*gateway.store)?)),
             Operation::EvidenceRequest { organization } => Ok(Outcome::Request(evidence::request(gateway, &organization)?)),
             Operation::EvidenceInstall { pem } => Ok(Outcome::EvidenceSigner(evidence::install(gateway, &self.lists, pem.as_bytes(), now)?)),
             Operation::EvidenceExport(wanted) => Ok(Outcome::Evidence(evidence::export(gateway, &self.lists, &wanted)?)),
+            Operation::MailboxAgreement { mailbox, bureau, word } => Ok(Outcome::Agreed(match word {
+                Some(word) => enrolment::say(gateway, &mailbox, &bureau, word)?,
+                None => enrolment::show(gateway, &mailbox, &bureau)?,
+            })),
+            Operation::StatementShow { bureau, statement } => Ok(Outcome::Statement(Box::new(push::statement(gateway, &bureau, &statement)?))),
             Operation::PushReport(wanted) => {
                 push::write_signed(gateway, &self.lists, &wanted.bureau, &wanted.batch, &wanted.file)?;
                 Ok(Outcome::Done)

@@ -178,7 +178,7 @@ impl City {
         root.extensions = Extensions { key_usage: vec![5, 6], basic_constraints: Some(BasicConstraints { ca: true, path_len: None }), ..Extensions::default() };
         let clock = Arc::new(FakeClock::new(NOW));
         let fake = Fake { root: certificate::self_signed(root, &key).unwrap(), key, other, registrar: Mutex::default(), clock: Arc::clone(&clock), mood: Mutex::new(Mood::Well), issued: Mutex::default(), live: Mutex::default(), withdrawn: Mutex::default() };
-        for (below, shipped) in [("mailbox", &policies::mailbox::SHIPPED[..]), ("push", &policies::push::SHIPPED[..]), ("statements", &policies::statement::SHIPPED[..])] {
+        for (below, shipped) in [("mailbox", &policies::mailbox::SHIPPED[..]), ("push", &policies::push::SHIPPED[..]), ("senders", &policies::sender::SHIPPED[..]), ("statements", &policies::statement::SHIPPED[..])] {
             std::fs::create_dir_all(place.path().join("policies").join(below)).unwrap();
             shipped.iter().for_each(|(file, text)| std::fs::write(place.path().join("policies").join(below).join(file), text).unwrap());
         }

@@ -54,7 +54,7 @@ impl City {
 
 fn ship(place: &tempfile::TempDir) -> std::path::PathBuf {
     let path = place.path().join("policies");
-    for (below, shipped) in [("mailbox", &policies::mailbox::SHIPPED[..]), ("push", &policies::push::SHIPPED[..]), ("statements", &policies::statement::SHIPPED[..])] {
+    for (below, shipped) in [("mailbox", &policies::mailbox::SHIPPED[..]), ("push", &policies::push::SHIPPED[..]), ("senders", &policies::sender::SHIPPED[..]), ("statements", &policies::statement::SHIPPED[..])] {
         std::fs::create_dir_all(path.join(below)).unwrap();
         shipped.iter().for_each(|(file, text)| std::fs::write(path.join(below).join(file), text).unwrap());
     }

@@ -11,6 +11,7 @@ pub mod identity;
 pub mod mailbox;
 pub mod push;
 pub mod registrar;
+pub mod sender;
 pub mod statement;
 
 /// The practice statement that comes with the program, Markdown, for a new authority to begin with.

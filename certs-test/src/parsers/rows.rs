@@ -4,7 +4,7 @@ use policies::certificate::HostName;
 use policies::identity::{CreditCode, Document, DocumentKind, OrganisationCode, PersonName};
 use policies::mailbox::{Address, MailboxNumber};
 use policies::registrar::{self, MAX_STATEMENT_BYTES};
-use policies::statement::{Header, Kind, Manifest, Money, Parameters, Rate, Record, Row, SHIPPED};
+use policies::statement::{Header, Kind, Manifest, Money, Parameters, Purpose, Rate, Record, Row, SHIPPED};
 use time::Date;
 use time::format_description::well_known::Rfc3339;
 use time::macros::date;
@@ -21,12 +21,22 @@ pub(super) fn manifest(input: &[u8]) {
 }
 
 fn written(manifest: &Manifest, sha256: &str) -> String {
-    serde_json::json!({
-        "batch_id": manifest.batch_id().as_str(), "sender_code": manifest.sender().as_str(), "kind": manifest.kind().to_string(),
+    let mut written = serde_json::json!({
+        "batch_id": manifest.batch_id().as_str(), "sender_code": manifest.sender().as_str(), "kind": manifest.kind(),
         "period": manifest.period().to_string(), "schema_version": 1, "rows": manifest.rows(), "sum_close": manifest.sum_close().to_string(),
         "sum_paid_in": manifest.sum_paid_in().to_string(), "sha256": sha256, "created_at": manifest.created_at().format(&Rfc3339).expect("a time"),
-    })
-    .to_string()
+    });
+    let because = |reason: &policies::statement::Reason| serde_json::json!({ "reason": reason.chinese, "reason_en": reason.english });
+    match manifest.purpose() {
+        Purpose::Deliver => {}
+        Purpose::Mend { batch, rows } => {
+            let runs: Vec<String> = rows.runs().map(|(first, last)| format!("{first}-{last}")).collect();
+            written["mends"] = serde_json::json!({ "batch": batch.as_str(), "rows": runs.join(",") });
+        }
+        Purpose::Supersede(reason) => written["supersedes"] = because(reason),
+        Purpose::Withdraw(reason) => written["withdraws"] = because(reason),
+    }
+    written.to_string()
 }
 
 pub(super) fn manifest_seeds() -> Vec<Vec<u8>> {
@@ -34,7 +44,14 @@ pub(super) fn manifest_seeds() -> Vec<Vec<u8>> {
         "batch_id": "B202610", "sender_code": "GJJ", "kind": "housing-fund", "period": "202610", "schema_version": 1, "rows": 1000,
         "sum_close": "68400.00", "sum_paid_in": "2400.00", "sha256": "0f".repeat(32), "created_at": "2026-11-01T08:00:00+08:00",
     });
-    vec![text.to_string().into_bytes()]
+    let with = |name: &str, value: serde_json::Value| {
+        let mut text = text.clone();
+        text[name] = value;
+        text.to_string().into_bytes()
+    };
+    let reason = || serde_json::json!({ "reason": "基数有误", "reason_en": "The base was wrong" });
+    let mending = serde_json::json!({ "batch": "B202609", "rows": "3,17,20-1017" });
+    vec![text.to_string().into_bytes(), with("mends", mending), with("supersedes", reason()), with("withdraws", reason())]
 }
 
 /// What a mail gateway says of a mailbox: read at all only as it would be written.
@@ -65,7 +82,7 @@ pub(super) fn statement(input: &[u8]) {
         let as_csv = header.and_then(|header| header.record(&fields).ok());
         for record in [as_json, as_csv].into_iter().flatten() {
             let Ok(row) = Row::parse(&record, TODAY) else { continue };
-            let document = &row.head().document;
+            let document = &row.head().recipient;
             assert_eq!((row.kind(), &Row::parse(&record, TODAY)), (kind, &Ok(row.clone())));
             assert!(!document.stands_in(&format!("{row:?} {record:?}")));
             assert!(row.figures().iter().all(|figure| figure.key == "name" || !document.stands_in(&figure.value)));

@@ -4,6 +4,7 @@ pub mod manifest;
 pub mod trust;
 
 use policies::certificate::{Email, OrganizationName};
+use policies::sender::LetterKinds;
 use policies::statement::{Kind, SenderCode};
 use runtime::exit::{Exit, Problem};
 use runtime::revocation;
@@ -29,7 +30,7 @@ pub enum BureauError {
     Unknown { code: String },
     #[error("{field}: {reason}")]
     Word { field: &'static str, reason: String },
-    #[error("a bureau sends one or more kinds of statement; give --kind housing-fund or --kind pension")]
+    #[error("a bureau sends one or more kinds of message; give --kind housing-fund, --kind pension or one of policies/senders")]
     NoKind,
     #[error("a bureau signs its manifests with a certificate of its own; give it with --client")]
     NoClient,
@@ -102,11 +103,11 @@ pub struct ShownBureau {
 /// Registers a bureau, or all of it anew: 1 its words are valid · 2 its certificates are of one organisation · 3 trusted
 /// and not revoked · 4 durable, with its leaf of the log.
 pub fn register(
-    store: &dyn Store, anchors: &Anchors, lists: &revocation::RevocationLists, registration: &Registration, now: OffsetDateTime,
+    store: &dyn Store, anchors: &Anchors, lists: &revocation::RevocationLists, letters: &LetterKinds, registration: &Registration, now: OffsetDateTime,
 ) -> Result<ShownBureau, BureauError> {
     let code = SenderCode::parse(&registration.code).map_err(|_| BureauError::Code { code: registration.code.chars().take(80).collect() })?;
     let code = code.as_str();
-    let kinds = kinds(&registration.kinds)?;
+    let kinds = kinds(&registration.kinds, letters)?;
     if registration.clients.is_empty() {
         return Err(BureauError::NoClient);
     }
@@ -125,7 +126,7 @@ pub fn register(
         name: registration.name.clone().unwrap_or(facts.organization),
         name_en: registration.name_en.clone(),
         credit_code: facts.credit_code,
-        kinds: kinds.iter().map(|kind| kind.name().to_owned()).collect(),
+        kinds,
         hotline: registration.hotline.clone(),
         clients,
         seal: Some(seal),
@@ -183,12 +184,16 @@ fn address(seal: &Chain) -> Option<String> {
     pki::path::CertificateFacts::parse(seal.leaf()).ok()?.emails.into_iter().next()
 }
 
-fn kinds(names: &[String]) -> Result<Vec<Kind>, BureauError> {
+/// Kinds of statement, and those that policies define and let this bureau send.
+fn kinds(names: &[String], letters: &LetterKinds) -> Result<Vec<String>, BureauError> {
     if names.is_empty() {
         return Err(BureauError::NoKind);
     }
-    let unknown = |name: &str| BureauError::Word { field: "kind", reason: format!("{:?} is none; it is housing-fund or pension", name.chars().take(40).collect::<String>()) };
-    names.iter().map(|name| Kind::from_name(name).ok_or_else(|| unknown(name))).collect()
+    let unknown = |name: &str| BureauError::Word {
+        field: "kind",
+        reason: format!("{:?} is none; it is housing-fund, pension or a kind of policies/senders", name.chars().take(40).collect::<String>()),
+    };
+    names.iter().map(|name| if Kind::from_name(name).is_some() || letters.get(name).is_some() { Ok(name.clone()) } else { Err(unknown(name)) }).collect()
 }
 
 fn shown(code: &str, bureau: &Bureau) -> ShownBureau {

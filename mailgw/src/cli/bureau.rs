@@ -30,7 +30,7 @@ pub struct Set {
     /// As readers see it, in English.
     #[arg(long)]
     name_en: String,
-    /// A kind of statement it may send: housing-fund or pension; may be repeated.
+    /// A kind it may send: housing-fund, pension, or one that a file of policies/senders defines; may be repeated.
     #[arg(long, required = true)]
     kind: Vec<String>,
     /// The telephone number its statements give.

@@ -38,12 +38,15 @@ pub fn init(place: &Place, domain: &str, host: &str, configuration: Configuratio
 pub fn policy_check(place: &Place, directory: Option<PathBuf>) -> Result<(), Problem> {
     let read = crate::policy::read(&directory.unwrap_or_else(|| place.directory.join(crate::policy::DIRECTORY)))?;
     let statements: Vec<_> = Kind::ALL.into_iter().map(|kind| (kind, read.statements.resolved(kind))).collect();
+    let letters: Vec<_> = read.letters.all().map(|kind| (kind.name().to_owned(), kind.resolved())).collect();
     if place.json {
         let statements: Vec<_> = statements.iter().map(|(kind, resolved)| json!({ "kind": kind.name(), "resolved": resolved })).collect();
-        return runtime::terminal::json(&json!({ "sha256": read.digest, "mailbox": read.mailbox.resolved(), "push": read.push.resolved(), "statements": statements }));
+        let letters: Vec<_> = letters.iter().map(|(kind, resolved)| json!({ "kind": kind, "resolved": resolved })).collect();
+        return runtime::terminal::json(&json!({ "sha256": read.digest, "mailbox": read.mailbox.resolved(), "push": read.push.resolved(), "statements": statements, "senders": letters }));
     }
     runtime::terminal::line(&read.mailbox.resolved())?;
     statements.iter().try_for_each(|(_, resolved)| runtime::terminal::line(resolved))?;
+    letters.iter().try_for_each(|(_, resolved)| runtime::terminal::line(resolved))?;
     runtime::terminal::line(read.push.resolved().trim_end())?;
     runtime::terminal::line(&format!("sha256 {}", read.digest))
 }

@@ -11,6 +11,7 @@ use serde_json::json as object;
 use super::ask::{Place, ask, ask_long};
 use super::found::{absolute, read_text};
 use crate::directory::{ImportedRow, Kind, Page, Query, RowState, ShownMailbox, State, Words};
+use crate::flow::enrolment::{Agreed, Word};
 use crate::service::{LongOperation, Operation, Outcome, Told, TypedPassword};
 
 /// Longer than any password or document number.
@@ -91,6 +92,29 @@ pub enum Command {
         #[arg(long, value_name = "REASON", conflicts_with_all = ["request", "take", "out"])]
         withdraw: Option<String>,
     },
+    /// Consent of a mailbox's owner to what a sender may send with consent alone: show it, record it, take it back.
+    #[command(after_help = "Examples:\n  mailgw mailbox consent 1234567897 --sender gz-gas --give\n  mailgw mailbox consent 1234567897 --sender gz-gas --withdraw")]
+    Consent {
+        mailbox: String,
+        /// The sender's code in the register of bureaus.
+        #[arg(long)]
+        sender: String,
+        #[arg(long, conflicts_with = "withdraw")]
+        give: bool,
+        #[arg(long)]
+        withdraw: bool,
+    },
+    /// The token by which a sender names a mailbox without a document's number: the same until it is withdrawn, another for
+    /// each sender.
+    #[command(after_help = "Examples:\n  mailgw mailbox enrol 1234567897 --sender gz-gas\n  mailgw mailbox enrol 1234567897 --sender gz-gas --withdraw")]
+    Enrol {
+        mailbox: String,
+        /// The sender's code in the register of bureaus.
+        #[arg(long)]
+        sender: String,
+        #[arg(long)]
+        withdraw: bool,
+    },
     /// Set a new password; one is made unless one is given.
     #[command(after_help = "Example:\n  mailgw mailbox password 1234567897")]
     Password {
@@ -116,6 +140,14 @@ pub fn run(place: &Place, command: Command) -> Result<(), Problem> {
         Command::Show { mailbox } => Operation::MailboxShow { mailbox },
         Command::List { kind, state, limit, after } => Operation::MailboxList(Query { kind, state, limit, after }),
         Command::Close { mailbox } => Operation::MailboxClose { mailbox },
+        Command::Consent { mailbox, sender, give, withdraw } => {
+            let word = if give { Some(Word::GiveConsent) } else { withdraw.then_some(Word::WithdrawConsent) };
+            Operation::MailboxAgreement { mailbox, bureau: sender, word }
+        }
+        Command::Enrol { mailbox, sender, withdraw } => {
+            let word = if withdraw { Word::WithdrawToken } else { Word::Enrol };
+            Operation::MailboxAgreement { mailbox, bureau: sender, word: Some(word) }
+        }
         Command::Certificate { mailbox, request, out, take, withdraw } => {
             let operation = match (request, take, withdraw) {
                 (Some(request), ..) => Operation::MailboxCertify { mailbox, request: read_text(&request)? },
@@ -274,6 +306,13 @@ pub fn mailbox(mailbox: &ShownMailbox, password: Option<&str>) -> Result<(), Pro
     }
     line(&format!("opened    {}", mailbox.opened_at))?;
     mailbox.closed_at.as_ref().map_or(Ok(()), |at| line(&format!("closed    {at}")))
+}
+
+pub fn agreed(agreed: &Agreed) -> Result<(), Problem> {
+    line(&format!("address  {}", agreed.address))?;
+    line(&format!("sender   {}", agreed.bureau))?;
+    line(&format!("consent  {}", if agreed.consent { "given" } else { "not given" }))?;
+    line(&format!("token    {}", agreed.token.as_deref().unwrap_or("none")))
 }
 
 pub fn page(page: &Page) -> Result<(), Problem> {

@@ -13,6 +13,7 @@ mod queue;
 mod registrar;
 mod sealer;
 mod serve;
+mod statement;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -106,6 +107,9 @@ enum Command {
     /// Push a month's statements: prove manifest and file, seal, deliver, report on every row.
     #[command(after_help = "Example:\n  mailgw push housing-fund.csv --manifest housing-fund.manifest.json --signature housing-fund.manifest.p7s --report report.jsonl\n  mailgw push housing-fund.csv --manifest housing-fund.manifest.json --signature housing-fund.manifest.p7s \\\n     --server https://mx.mail.example.cn:8443 --client client.pem --client-key client.key --root root.pem")]
     Push(push::Command),
+    /// What is remembered of statements that were delivered.
+    #[command(subcommand)]
+    Statement(statement::Command),
     /// Evidence of what was submitted and delivered: signing, handing out, proving.
     #[command(subcommand)]
     Evidence(evidence::Command),
@@ -204,6 +208,7 @@ fn dispatch(cli: Cli) -> Result<(), Problem> {
         Command::Evidence(command) => return evidence::run(&place, command),
         Command::Push(command) => return push::run(&place, &command),
         Command::Bureau(command) => bureau::operation(command)?,
+        Command::Statement(command) => statement::operation(command),
         Command::Dkim(command) => dkim::operation(command)?,
         Command::Queue(command) => queue::operation(command),
         Command::Registrar(command) => return registrar::run(&place, command),

@@ -183,7 +183,7 @@ pub fn has_happened(event_time: OffsetDateTime, sealed: OffsetDateTime) -> bool 
     event_time <= sealed + time::Duration::SECOND
 }
 
-pub(super) fn hash(text: &str) -> Option<Hash> {
+pub(crate) fn hash(text: &str) -> Option<Hash> {
     let mut hash = [0; 32];
     if text.len() != 64 || !text.bytes().all(|byte| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte)) {
         return None;

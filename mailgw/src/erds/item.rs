@@ -50,6 +50,28 @@ pub struct Submission {
     pub file: String,
     /// 1 for the first row after the header.
     pub row: u64,
+    /// The kept-back row that this one is, mended.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mends: Option<Mended>,
+    /// The statement that this one supersedes or withdraws.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub corrects: Option<Corrected>,
+}
+
+/// A row of an earlier batch of the same bureau.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "PascalCase", deny_unknown_fields)]
+pub struct Mended {
+    pub batch: String,
+    pub row: u64,
+}
+
+/// The bureau's number of a statement, and the message that brought it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "PascalCase", deny_unknown_fields)]
+pub struct Corrected {
+    pub statement: String,
+    pub digest_value: String,
 }
 
 /// The message as it stands in the mailbox.
@@ -94,6 +116,7 @@ pub struct Item {
 }
 
 /// What all items of one submission say.
+#[derive(Clone)]
 pub struct Of<'a> {
     pub issuer: &'a str,
     pub sender: &'a str,
@@ -140,7 +163,7 @@ mod tests {
     /// The form is frozen: what was sealed is read for ever.
     #[test]
     fn the_frozen_form() {
-        let submission = Submission { batch: "HF-202610".into(), manifest: "aa".into(), file: "bb".into(), row: 3 };
+        let submission = Submission { batch: "HF-202610".into(), manifest: "aa".into(), file: "bb".into(), row: 3, mends: None, corrects: None };
         let of = Of {
             issuer: "mx.b.cn",
             sender: "gz-housing-fund",
@@ -158,9 +181,13 @@ mod tests {
             r#""UserContentInfo":{"DigestMethod":"http://www.w3.org/2001/04/xmlenc#sha256","DigestValue":"cc"}}"#
         );
         assert_eq!(written, form);
-        let refused = Item::new(Event::SubmissionRejection, &Of { recipient: None, message: None, ..of }, Some("V2")).write().unwrap();
+        let refused = Item::new(Event::SubmissionRejection, &Of { recipient: None, message: None, ..of.clone() }, Some("V2")).write().unwrap();
         assert!(refused.contains(r#""EventReasons":["V2"]"#) && !refused.contains("null"), "{refused}");
-        for text in [written, refused] {
+        let mended = Submission { mends: Some(Mended { batch: "HF".into(), row: 9 }), corrects: Some(Corrected { statement: "S1".into(), digest_value: "dd".into() }), ..submission.clone() };
+        let mended = Item::new(Event::ContentConsignment, &Of { submission: &mended, recipient: None, message: None, ..of }, None).write().unwrap();
+        let form = r#""Row":3,"Mends":{"Batch":"HF","Row":9},"Corrects":{"Statement":"S1","DigestValue":"dd"}}"#;
+        assert!(mended.contains(form), "{mended}");
+        for text in [written, refused, mended] {
             assert_eq!(Item::read(&text).unwrap().write().unwrap(), text);
         }
         for (event, name) in [(Event::SubmissionAcceptance, "SubmissionAcceptance"), (Event::ContentConsignmentFailure, "ContentConsignmentFailure"), (Event::ContentAccessTracking, "ContentAccessTracking")] {

@@ -100,7 +100,7 @@ impl Reception {
         let open = mailboxes.values().flatten().cloned().fold(Batch::new(), Batch::expect);
         let copy = |mailbox: String| {
             let (folder, content) = (INBOX.to_owned(), Arc::clone(&body).into());
-            Delivery { mailbox, folder, content, unix_millis, flags: Flags::new(), event: None }
+            Delivery { mailbox, folder, content, unix_millis, flags: Flags::new(), event: None, mark: None }
         };
         let copies: Vec<Delivery> = mailboxes.into_keys().map(copy).collect();
         // 5. Only what is recorded is answered for.

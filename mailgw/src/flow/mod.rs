@@ -2,6 +2,7 @@
 
 pub mod accept;
 pub mod authors;
+pub mod enrolment;
 pub mod evidence;
 pub mod certificate;
 pub mod login;

@@ -103,7 +103,7 @@ fn recorded(gateway: &Gateway, account: &Account, letter: &Letter, message: Vec<
     let event = Event::NoticeDelivered(event::Notice { mailbox: account.mailbox(), notice, digest: digest.clone(), size });
     let now = gateway.now_unix_millis();
     let unix_millis = i64::try_from(now).unwrap_or(i64::MAX);
-    let delivery = Delivery { mailbox: account.mailbox(), folder: INBOX.to_owned(), content: message.into(), unix_millis, flags: Flags::new(), event: Some(event) };
+    let delivery = Delivery { mailbox: account.mailbox(), folder: INBOX.to_owned(), content: message.into(), unix_millis, flags: Flags::new(), event: Some(event), mark: None };
     let delivered = Delivered { message: digest.clone() };
     let batch = Batch::new().expect(Expectation::Absent(mark.clone())).expect(still_open(account.number)).put(mark.clone(), delivered.encode()?);
     match gateway.messages.deliver_with(&[delivery], batch, now) {

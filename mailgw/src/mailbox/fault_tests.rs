@@ -19,7 +19,7 @@ fn opened(store: &Arc<dyn Store>) -> MessageStore {
 }
 
 fn delivery(folder: &str, text: &str) -> Delivery {
-    Delivery { mailbox: BOX.into(), folder: folder.into(), content: text.as_bytes().to_vec().into(), unix_millis: 1, flags: Flags::new(), event: None }
+    Delivery { mailbox: BOX.into(), folder: folder.into(), content: text.as_bytes().to_vec().into(), unix_millis: 1, flags: Flags::new(), event: None, mark: None }
 }
 
 /// INBOX with five messages, two of them copied to `a`, one of these marked for removal; `a/b` with one.

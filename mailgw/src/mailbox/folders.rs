@@ -200,7 +200,7 @@ impl MessageStore {
     }
 
     /// The records of a mailbox's folders by name.
-    fn folders(&self, mailbox: &str) -> Result<BTreeMap<String, Vec<u8>>, MailError> {
+    pub(super) fn folders(&self, mailbox: &str) -> Result<BTreeMap<String, Vec<u8>>, MailError> {
         let (from, to) = folder::range(mailbox);
         let found = self.store.scan(&from, &to, usize::MAX)?;
         Ok(found.into_iter().map(|(key, stored)| Ok((folder::name(&key)?, stored))).collect::<Result<_, RecordError>>()?)

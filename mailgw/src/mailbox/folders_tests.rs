@@ -24,6 +24,7 @@ fn deliver(mail: &MessageStore, folder: &str, texts: &[&str]) {
         unix_millis: 1,
         flags: Flags::new(),
         event: None,
+        mark: None,
     };
     mail.deliver(&texts.iter().map(delivery).collect::<Vec<_>>(), 1).unwrap();
 }

@@ -11,6 +11,7 @@ use store::{Batch, CommitError, Expectation, Store, StoreError};
 use super::change::shared_key;
 use super::broadcast::{Broadcast, Watch};
 use super::index::Due;
+use super::marks::{self, Mark};
 use super::quota::{Quota, Use};
 use super::steps::Steps;
 use crate::record::body::{self, BodyId};
@@ -125,6 +126,8 @@ pub struct Delivery {
     pub flags: Flags,
     /// The leaf of the log; `None`: `MessageAccepted`.
     pub event: Option<Event>,
+    /// What it says of another message of the mailbox.
+    pub mark: Option<Mark>,
 }
 
 /// What keeps a delivery from a mailbox.
@@ -237,7 +240,7 @@ impl MessageStore {
         let mut steps = Steps::default();
         let mut uses: BTreeMap<&str, Use> = BTreeMap::new();
         let mut shared = BTreeMap::new();
-        let mut placed = Vec::with_capacity(deliveries.len());
+        let (mut placed, mut marked) = (Vec::with_capacity(deliveries.len()), Vec::new());
         for (at, (delivery, body)) in deliveries.iter().zip(bodies).enumerate() {
             // A folder renamed or deleted meanwhile fails the expectation: nothing goes to a folder that is gone.
             let key = folder::key(&delivery.mailbox, &delivery.folder);
@@ -274,6 +277,9 @@ impl MessageStore {
             }
             *messages += 1;
             placed.push((delivery.mailbox.as_str(), folder, uid, message));
+            if let Some(mark) = &delivery.mark {
+                batch = self.mark(batch, &mut steps, &delivery.mailbox, mark, &mut marked)?;
+            }
         }
         for (id, messages) in shared.into_iter().filter(|(_, messages)| *messages > 1) {
             batch = batch.expect(Expectation::Absent(shared_key(id))).put(shared_key(id), messages.to_be_bytes().as_slice());
@@ -289,6 +295,7 @@ impl MessageStore {
             Ok(Uid { uid_validity: folder.uid_validity, uid })
         });
         let uids = uids.collect();
+        marks::tell(&mut done, marked)?;
         done.tell(&self.broadcast);
         for delivery in deliveries {
             self.due.note(&delivery.mailbox, 1);

@@ -8,7 +8,7 @@ fn data_key() -> Arc<DataKey> {
 
 fn delivery(text: String) -> Delivery {
     let (mailbox, folder) = ("1234567897".to_owned(), "INBOX".to_owned());
-    Delivery { mailbox, folder, content: text.into_bytes().into(), unix_millis: 1_795_000_000_000, flags: Flags::new(), event: None }
+    Delivery { mailbox, folder, content: text.into_bytes().into(), unix_millis: 1_795_000_000_000, flags: Flags::new(), event: None, mark: None }
 }
 
 fn eight_threads_lose_and_double_nothing(store: Arc<dyn Store>) {
@@ -292,4 +292,35 @@ fn tombstones_are_thinned_out_whatever_the_mailboxs_step_is() {
     mail.expunge("1234567897", &inbox, &[1]).unwrap();
     let (from, to) = expunged::range(inbox.id);
     assert!(store.scan(&from, &to, usize::MAX).unwrap().len() < 5_200);
+}
+
+#[test]
+fn a_mark_finds_its_message_wherever_it_went_and_changes_nothing_else() {
+    use protocol::imap::exchange::{Keyword, SystemFlag};
+    let store: Arc<dyn Store> = Arc::new(Memory::new());
+    let mail = MessageStore::new(Arc::clone(&store), data_key());
+    ["INBOX", "Kept"].iter().for_each(|name| mail.create_folder("1234567897", name).unwrap());
+    let seen = Flags::new().with(SystemFlag::Seen);
+    mail.deliver(&[Delivery { flags: seen.clone(), ..delivery("wrong".into()) }, delivery("other".into())], 1).unwrap();
+    let inbox = mail.folder("1234567897", "INBOX").unwrap();
+    mail.copy(&inbox, &[1], "1234567897", "Kept", 2).unwrap();
+    let (before, mut watch) = mail.open("1234567897", "Kept").unwrap();
+    let superseded = Keyword::new("$Superseded").unwrap();
+    let mark = Mark { digest: crate::record::body::digest(b"wrong"), keyword: superseded.clone() };
+    mail.deliver(&[Delivery { mark: Some(mark.clone()), ..delivery("right".into()) }], 2).unwrap();
+    for name in ["INBOX", "Kept"] {
+        let view = mail.view("1234567897", name).unwrap();
+        assert!(view.messages[0].flags.has_keyword(&superseded) && view.messages[0].flags.has(SystemFlag::Seen), "{name}");
+        assert!(view.messages[1..].iter().all(|message| message.flags.is_empty()), "{name}");
+        assert_eq!(mail.load(&view.folder, 1).unwrap(), b"wrong");
+    }
+    // An open session hears of it.
+    let after = mail.view("1234567897", "Kept").unwrap();
+    assert!(after.highest_modseq > before.highest_modseq);
+    let told = watch.try_next().unwrap();
+    assert!(matches!(&*told, [protocol::imap::exchange::Change::Flags(info)] if info.uid == 1 && info.modseq == after.messages[0].modseq));
+    // What bears it already, or is gone, is left alone.
+    let step = after.messages[0].modseq;
+    mail.deliver(&[Delivery { mark: Some(mark), ..delivery("again".into()) }], 3).unwrap();
+    assert_eq!(mail.view("1234567897", "Kept").unwrap().messages[0].modseq, step);
 }

@@ -5,6 +5,7 @@ mod broadcast;
 mod change;
 mod folders;
 mod index;
+mod marks;
 mod messages;
 mod quota;
 mod replace;
@@ -12,6 +13,7 @@ mod steps;
 mod vanished;
 
 pub use broadcast::Watch;
+pub use marks::Mark;
 pub use folders::{MAX_FOLDERS, standard_folders};
 pub use quota::Quota;
 pub use messages::{Body, Content, Delivery, MailError, MessageStore, Uid, View};

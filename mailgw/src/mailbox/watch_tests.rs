@@ -14,7 +14,7 @@ const BOX: &str = "1234567897";
 const ROUNDS: u32 = 40;
 
 fn delivery(flags: Flags) -> Delivery {
-    Delivery { mailbox: BOX.into(), folder: "INBOX".into(), content: b"x".to_vec().into(), unix_millis: 1, flags, event: None }
+    Delivery { mailbox: BOX.into(), folder: "INBOX".into(), content: b"x".to_vec().into(), unix_millis: 1, flags, event: None, mark: None }
 }
 
 /// Some 250 commits: deliveries of one and of three, flags, removals, moves out and copies in.

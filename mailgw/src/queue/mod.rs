@@ -288,7 +288,7 @@ impl Queue {
         let gives_up = OffsetDateTime::from_unix_timestamp_nanos(i128::from(gives_up) * 1_000_000).unwrap_or(now);
         let report = Report { queued, told, message, host: &self.host, domain: &self.domain, gives_up, now, token: &token };
         let unix_millis = i64::try_from(unix_millis(now)).unwrap_or(i64::MAX);
-        let delivery = |bytes: Vec<u8>| Delivery { mailbox: queued.mailbox.clone(), folder: "INBOX".to_owned(), content: bytes.into(), unix_millis, flags: Flags::new(), event: None };
+        let delivery = |bytes: Vec<u8>| Delivery { mailbox: queued.mailbox.clone(), folder: "INBOX".to_owned(), content: bytes.into(), unix_millis, flags: Flags::new(), event: None, mark: None };
         Ok(report.render().map(delivery))
     }
 

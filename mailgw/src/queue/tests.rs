@@ -27,7 +27,7 @@ fn a_sender_whose_mailbox_is_full_is_told_from_its_reserve_and_else_later() {
         keys::KeyStore::create(&place.path().join("keys"), &passphrase).unwrap().data_key("queue").unwrap()
     };
     let queue = Queue::new(store.clone(), messages.clone(), directory, key, Arc::new(SystemRandom::new()), domain.clone(), domain);
-    let full = Delivery { mailbox: mailbox.clone(), folder: "INBOX".into(), content: b"0123456789".to_vec().into(), unix_millis: 0, flags: Flags::new(), event: None };
+    let full = Delivery { mailbox: mailbox.clone(), folder: "INBOX".into(), content: b"0123456789".to_vec().into(), unix_millis: 0, flags: Flags::new(), event: None, mark: None };
     messages.deliver(&[full], 1).unwrap();
 
     let put = |text: &str| {
@@ -64,7 +64,7 @@ fn a_sender_whose_mailbox_is_full_is_told_from_its_reserve_and_else_later() {
     assert!(String::from_utf8(told).unwrap().contains("Subject: two"));
     // 4. A mailbox that stays full for as long again as a message is tried is never told.
     let third = put("three");
-    let full = Delivery { mailbox: mailbox.clone(), folder: "INBOX".into(), content: vec![b'x'; 2_000].into(), unix_millis: 0, flags: Flags::new(), event: None };
+    let full = Delivery { mailbox: mailbox.clone(), folder: "INBOX".into(), content: vec![b'x'; 2_000].into(), unix_millis: 0, flags: Flags::new(), event: None, mark: None };
     messages.deliver_promised(&[full], Batch::new(), 1).unwrap_err();
     queue.settle(third, &never, now + Duration::days(10)).unwrap();
     assert!(queue.get(third).unwrap().is_none());

@@ -8,6 +8,7 @@ use store::{Expectation, Key, Store};
 
 use super::evidence::ReadError;
 use super::{RecordError, VERSION, versioned};
+use crate::statement::MONTHS;
 
 const KIND: &str = "month before";
 
@@ -15,55 +16,96 @@ const KIND: &str = "month before";
 #[derive(Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 enum Written {
-    HousingFund { period: String, close_bal: i64 },
-    Pension { period: String, year_open: i64, ytd_credit: i64, close: i64, months_actual: u16 },
+    HousingFund {
+        period: String,
+        close_bal: i64,
+        #[serde(default)]
+        months: Vec<(String, i64)>,
+    },
+    Pension {
+        period: String,
+        year_open: i64,
+        ytd_credit: i64,
+        close: i64,
+        months_actual: u16,
+        #[serde(default)]
+        months: Vec<(String, i64)>,
+    },
+}
+
+/// What is remembered of an account: its last month, and the closing balances up to it, oldest first.
+pub struct Remembered {
+    pub last: Previous,
+    pub months: Vec<(Period, Money)>,
 }
 
 /// Where an account's last month stands. A pension has one account a person; a housing fund may have several.
 pub fn key(bureau: &str, mailbox: &str, row: &Row, data: &DataKey) -> Key {
-    let (kind, account) = match row {
-        Row::HousingFund(row) => ("housing-fund", row.acct_no.expose()),
-        Row::Pension(_) => ("pension", ""),
+    of_account(bureau, mailbox, row.kind().name(), &account(row, data))
+}
+
+/// The keyed index of a row's account.
+pub fn account(row: &Row, data: &DataKey) -> [u8; 32] {
+    let account = match row {
+        Row::HousingFund(row) => row.acct_no.expose(),
+        Row::Pension(_) => "",
     };
-    Key::new(KIND, &[bureau.as_bytes(), mailbox.as_bytes(), kind.as_bytes(), &data.index("statement account", account.as_bytes())])
+    data.index("statement account", account.as_bytes())
+}
+
+/// As [`key`], by the index.
+pub fn of_account(bureau: &str, mailbox: &str, kind: &str, account: &[u8]) -> Key {
+    Key::new(KIND, &[bureau.as_bytes(), mailbox.as_bytes(), kind.as_bytes(), account])
 }
 
 pub fn find(store: &dyn Store, place: &Key, data: &DataKey) -> Result<Option<Previous>, ReadError> {
-    Ok(known(store, place, data)?.0)
+    Ok(known(store, place, data)?.0.map(|remembered| remembered.last))
 }
 
 /// The month before, and what a commit that rests on it expects: that it still stands there as it was read.
-pub fn known(store: &dyn Store, place: &Key, data: &DataKey) -> Result<(Option<Previous>, Expectation), ReadError> {
+pub fn known(store: &dyn Store, place: &Key, data: &DataKey) -> Result<(Option<Remembered>, Expectation), ReadError> {
     match store.get(place)? {
         Some(bytes) => Ok((Some(open(place, &bytes, data)?), Expectation::Equals(place.clone(), bytes))),
         None => Ok((None, Expectation::Absent(place.clone()))),
     }
 }
 
-/// The month that a row leaves behind.
-pub fn seal(place: &Key, row: &Row, data: &DataKey) -> Result<Vec<u8>, RecordError> {
+/// The month that a row leaves behind, after those that are remembered; no more than a year's.
+pub fn seal(place: &Key, row: &Row, before: &[(Period, Money)], data: &DataKey) -> Result<Vec<u8>, RecordError> {
+    let this = (row.head().period, row.close());
+    let mut months: Vec<(String, i64)> = before.iter().filter(|(period, _)| *period < this.0).chain([&this]).map(|(period, close)| (period.to_string(), close.fen())).collect();
+    months.drain(..months.len().saturating_sub(MONTHS));
     let written = match Previous::of(row) {
-        Previous::HousingFund { period, close_bal } => Written::HousingFund { period: period.to_string(), close_bal: close_bal.fen() },
+        Previous::HousingFund { period, close_bal } => Written::HousingFund { period: period.to_string(), close_bal: close_bal.fen(), months },
         Previous::Pension { period, year_open, ytd_credit, close, months_actual } => {
             let [year_open, ytd_credit, close] = [year_open, ytd_credit, close].map(Money::fen);
-            Written::Pension { period: period.to_string(), year_open, ytd_credit, close, months_actual }
+            Written::Pension { period: period.to_string(), year_open, ytd_credit, close, months_actual, months }
         }
     };
     let json = serde_json::to_vec(&written).map_err(|_| RecordError::Damaged { kind: KIND, reason: "it cannot be written as JSON" })?;
     Ok([&[VERSION], data.seal(place.as_bytes(), &json)?.as_slice()].concat())
 }
 
-fn open(place: &Key, bytes: &[u8], data: &DataKey) -> Result<Previous, RecordError> {
+fn open(place: &Key, bytes: &[u8], data: &DataKey) -> Result<Remembered, RecordError> {
     let damaged = || RecordError::Damaged { kind: KIND, reason: "its fields are not those of its version" };
     let json = data.open(place.as_bytes(), versioned(KIND, bytes)?)?;
     let period = |text: &str| Period::parse(text).map_err(|_| damaged());
     let money = |fen| Money::from_fen(fen).ok_or_else(damaged);
-    Ok(match serde_json::from_slice(&json).map_err(|_| damaged())? {
-        Written::HousingFund { period: at, close_bal } => Previous::HousingFund { period: period(&at)?, close_bal: money(close_bal)? },
-        Written::Pension { period: at, year_open, ytd_credit, close, months_actual } => {
-            Previous::Pension { period: period(&at)?, year_open: money(year_open)?, ytd_credit: money(ytd_credit)?, close: money(close)?, months_actual }
+    let (last, months) = match serde_json::from_slice(&json).map_err(|_| damaged())? {
+        Written::HousingFund { period: at, close_bal, months } => (Previous::HousingFund { period: period(&at)?, close_bal: money(close_bal)? }, months),
+        Written::Pension { period: at, year_open, ytd_credit, close, months_actual, months } => {
+            (Previous::Pension { period: period(&at)?, year_open: money(year_open)?, ytd_credit: money(ytd_credit)?, close: money(close)?, months_actual }, months)
         }
-    })
+    };
+    let mut months: Vec<(Period, Money)> = months.iter().map(|(at, fen)| Ok((period(at)?, money(*fen)?))).collect::<Result<_, RecordError>>()?;
+    if months.is_empty() {
+        // Of before months were remembered: the last alone.
+        months.push(match last {
+            Previous::HousingFund { period, close_bal } => (period, close_bal),
+            Previous::Pension { period, close, .. } => (period, close),
+        });
+    }
+    Ok(Remembered { last, months })
 }
 
 /// The month it is of.

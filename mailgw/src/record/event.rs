@@ -52,6 +52,11 @@ pub enum Event {
     CertificateHeld(MailCertificate),
     CertificateEnding(Ending),
     CertificatesWithdrawn(Stated),
+    BatchMended(Mended),
+    StatementSuperseded(Corrected),
+    StatementWithdrawn(Corrected),
+    ConsentSet(Agreement),
+    EnrolmentSet(Agreement),
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -220,6 +225,40 @@ pub struct PushReport {
     pub signature: Option<String>,
 }
 
+/// Kept-back rows of `batch` that the batch `by` brought again: how many of them ended, and the digest of all outcomes since.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Mended {
+    pub bureau: String,
+    pub batch: String,
+    pub by: String,
+    pub rows: u64,
+    pub outcome: String,
+}
+
+/// A statement that holds no more: `item` is the digest of its item key, `old` that of its message, which stays; `digest` and `size`
+/// are of the message that says so.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Corrected {
+    pub mailbox: String,
+    pub bureau: String,
+    pub batch: String,
+    pub item: String,
+    pub old: String,
+    pub digest: String,
+    pub size: u64,
+}
+
+/// What the owner of a mailbox agreed with a sender, or took back.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Agreement {
+    pub mailbox: String,
+    pub bureau: String,
+    pub holds: bool,
+}
+
 /// A push was tried, with nothing delivered: how many rows, and how many would have been.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -295,6 +334,11 @@ impl Event {
             Self::CertificateHeld(_) => 52,
             Self::CertificateEnding(_) => 53,
             Self::CertificatesWithdrawn(_) => 54,
+            Self::BatchMended(_) => 70,
+            Self::StatementSuperseded(_) => 71,
+            Self::StatementWithdrawn(_) => 72,
+            Self::ConsentSet(_) => 73,
+            Self::EnrolmentSet(_) => 74,
         }
     }
 
@@ -347,6 +391,11 @@ impl Event {
             52 => Self::CertificateHeld(serde_json::from_slice(json).map_err(wrong)?),
             53 => Self::CertificateEnding(serde_json::from_slice(json).map_err(wrong)?),
             54 => Self::CertificatesWithdrawn(serde_json::from_slice(json).map_err(wrong)?),
+            70 => Self::BatchMended(serde_json::from_slice(json).map_err(wrong)?),
+            71 => Self::StatementSuperseded(serde_json::from_slice(json).map_err(wrong)?),
+            72 => Self::StatementWithdrawn(serde_json::from_slice(json).map_err(wrong)?),
+            73 => Self::ConsentSet(serde_json::from_slice(json).map_err(wrong)?),
+            74 => Self::EnrolmentSet(serde_json::from_slice(json).map_err(wrong)?),
             _ => return Err(damaged("its kind is not known")),
         };
         Ok((event, u64::from_be_bytes(*time)))

@@ -10,6 +10,7 @@ pub mod bureau;
 pub mod certificate;
 pub mod continuity;
 pub mod dkim;
+pub mod enrolment;
 pub mod event;
 pub mod evidence;
 pub mod expunged;

@@ -9,6 +9,9 @@ const BATCH: &str = "push batch";
 const ROWS: &str = "push rows";
 const ITEM: &str = "push item";
 const REPORT: &str = "push report";
+const QUOTA: &str = "push quota";
+const MENDED: &str = "push mended";
+const MENDINGS: &str = "push mendings";
 
 /// A batch from the moment its file was found to agree with its manifest.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -25,6 +28,9 @@ pub struct PushBatch {
     pub begun_unix_millis: u64,
     /// Set once every row has its outcome.
     pub ended_unix_millis: Option<u64>,
+    /// The batch whose kept-back rows this one brings again.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mends: Option<String>,
 }
 
 /// What became of one row. The reasons are a closed list: reports and their readers rely on the words.
@@ -72,6 +78,16 @@ pub struct RowOutcome {
     /// SHA-256 of the message as stored, hexadecimal.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub message: Option<String>,
+    /// The batch that brought this row again, mended.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mended_by: Option<String>,
+}
+
+impl RowOutcome {
+    /// Nothing was delivered of it yet, and a mended row may be.
+    pub fn is_kept_back(&self) -> bool {
+        matches!(self.state, State::Quarantined | State::Undeliverable)
+    }
 }
 
 /// A statement that was delivered: the same key twice delivers once.
@@ -83,6 +99,82 @@ pub struct Item {
     pub batch: String,
     pub mailbox: String,
     pub message: String,
+    /// Kind and month, and the keyed index of the account that the next month is compared by; empty for statements of before
+    /// there were corrections.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub kind: String,
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub period: String,
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub account: String,
+    /// Since when it does not hold any more, and why.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ended: Option<Ended>,
+}
+
+/// How a statement ended. Its message stays as it is.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Ended {
+    /// The statement that supersedes it; it was withdrawn where there is none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub superseded_by: Option<String>,
+    /// The batch that said so, and the message that told its reader, as the SHA-256 of its octets.
+    pub batch: String,
+    pub message: String,
+    pub reason: String,
+    pub unix_millis: u64,
+}
+
+/// The batches that brought kept-back rows of another again.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Mendings {
+    /// The one that has begun and not ended: one at a time.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub open: Option<String>,
+    /// In the order in which they ended.
+    pub ended: Vec<String>,
+}
+
+impl Mendings {
+    pub fn key(bureau: &str, batch: &str) -> Key {
+        Key::new(MENDINGS, &[bureau.as_bytes(), batch.as_bytes()])
+    }
+
+    pub fn encode(&self) -> Result<Vec<u8>, RecordError> {
+        to_json(MENDINGS, self)
+    }
+
+    pub fn decode(bytes: &[u8]) -> Result<Self, RecordError> {
+        from_json(MENDINGS, bytes)
+    }
+}
+
+/// How many messages of a kind a recipient got from a sender in a month (YYYYMM).
+pub fn quota_key(bureau: &str, kind: &str, mailbox: &str, month: &str) -> Key {
+    Key::new(QUOTA, &[bureau.as_bytes(), kind.as_bytes(), mailbox.as_bytes(), month.as_bytes()])
+}
+
+pub fn encode_quota(count: u32) -> Result<Vec<u8>, RecordError> {
+    to_json(QUOTA, &count)
+}
+
+pub fn decode_quota(bytes: &[u8]) -> Result<u32, RecordError> {
+    from_json(QUOTA, bytes)
+}
+
+/// What became of a kept-back row once it was mended: stands for its first outcome.
+pub fn mended_key(bureau: &str, batch: &str, row: u64) -> Key {
+    Key::numbered(MENDED, &[bureau.as_bytes(), batch.as_bytes()], row)
+}
+
+pub fn encode_mended(outcome: &RowOutcome) -> Result<Vec<u8>, RecordError> {
+    to_json(MENDED, outcome)
+}
+
+pub fn decode_mended(bytes: &[u8]) -> Result<RowOutcome, RecordError> {
+    from_json(MENDED, bytes)
 }
 
 /// The final report of a batch: its text, and its signature once it has one. The lists are those by which the signer was good

@@ -1,7 +1,8 @@
 //! What stands below the figures: how to check the seal, what nobody asks for, where to ask.
 
 use super::sender::Sender;
-use super::sheet::{Pair, Sheet};
+use super::html::{escape, push};
+use super::sheet::Pair;
 
 /// A note in both languages.
 pub(super) struct Note {
@@ -10,9 +11,9 @@ pub(super) struct Note {
     pub english: String,
 }
 
-pub(super) fn notes(sheet: &Sheet, sender: &Sender) -> [Note; 3] {
+/// `statement` and `file` are the statement's number and the name of the attachment.
+pub(super) fn notes(sender: &Sender, statement: &str, file: &str) -> [Note; 3] {
     let Sender { name, name_en, address, hotline, .. } = sender;
-    let file = sheet.file_name();
     [
         Note {
             title: ("核对印章", "Check the seal"),
@@ -28,11 +29,25 @@ pub(super) fn notes(sheet: &Sheet, sender: &Sender) -> [Note; 3] {
         },
         Note {
             title: ("有疑问", "Questions"),
-            chinese: format!("如有出入，请拨打 {hotline}，并告知对账单编号 {id}。附件 {file} 含有相同的数据，供软件读取。", id = sheet.statement_id()),
-            english: format!(
-                "If a figure looks wrong, call {hotline} and name statement {id}. The attachment {file} holds the same figures for software.",
-                id = sheet.statement_id()
-            ),
+            chinese: format!("如有出入，请拨打 {hotline}，并告知对账单编号 {statement}。附件 {file} 含有相同的数据，供软件读取。"),
+            english: format!("If a figure looks wrong, call {hotline} and name statement {statement}. The attachment {file} holds the same figures for software."),
         },
     ]
+}
+
+pub(super) fn text(notes: &[Note], out: &mut String) {
+    for note in notes {
+        push(out, &["\n【", note.title.0, " ", note.title.1, "】\n", &note.chinese, "\n", &note.english, "\n"]);
+    }
+}
+
+pub(super) fn html(notes: &[Note], out: &mut String) {
+    for note in notes {
+        push(out, &["<h2 style=\"font-size:16px;margin:24px 0 0\">", note.title.0, "\n<span lang=\"en\">", note.title.1, "</span></h2>\n"]);
+        out.push_str("<p style=\"margin:4px 0\">");
+        escape(&note.chinese, out);
+        out.push_str("</p>\n<p lang=\"en\" style=\"margin:4px 0;font-size:14px\">");
+        escape(&note.english, out);
+        out.push_str("</p>\n");
+    }
 }

@@ -6,58 +6,62 @@
 use policies::statement::{Figure, Form};
 
 use super::advice;
+use super::correction::{self, Correction};
 use super::sender::Sender;
 use super::sheet::{Pair, Sheet, shown};
 
 const PAGE: &str = "max-width:34em;margin:0 auto;padding:16px;\nfont:16px/1.4 sans-serif;overflow-wrap:break-word";
 const CARD: &str = "background:#0b5345;color:#fff;border-radius:12px;\npadding:12px 16px";
-const TABLE: &str = "width:100%;border-collapse:collapse;text-align:right;";
-const HEADING: &str = "text-align:left;font-weight:normal;";
+pub(super) const TABLE: &str = "width:100%;border-collapse:collapse;text-align:right;";
+pub(super) const HEADING: &str = "text-align:left;font-weight:normal;";
 
-pub(super) fn html(sheet: &Sheet, sender: &Sender) -> String {
-    let mut out = String::with_capacity(16 * 1024);
-    head(sheet, sender, &mut out);
-    card(sheet.answer(), &mut out);
-    for (title, figures) in sheet.sections() {
-        table(title, figures, &mut out);
-    }
-    for note in advice::notes(sheet, sender) {
-        push(&mut out, &["<h2 style=\"font-size:16px;margin:24px 0 0\">", note.title.0, "\n<span lang=\"en\">", note.title.1, "</span></h2>\n"]);
-        out.push_str("<p style=\"margin:4px 0\">");
-        escape(&note.chinese, &mut out);
-        out.push_str("</p>\n<p lang=\"en\" style=\"margin:4px 0;font-size:14px\">");
-        escape(&note.english, &mut out);
+pub(super) fn html(sheet: &Sheet, sender: &Sender, correction: Option<&Correction<'_>>) -> String {
+    wrapped(sheet.title(), &sheet.month(), &sheet.month_en(), |out| {
+        out.push_str("<p style=\"margin:12px 0\">");
+        escape(sender.name.as_str(), out);
+        out.push_str("<br>\n<small lang=\"en\">");
+        escape(sender.name_en.as_str(), out);
+        out.push_str("</small><br>\n");
+        for figure in sheet.owner() {
+            // A name of another script turns nothing beside it.
+            out.push_str("<bdi>");
+            escaped(figure, out);
+            out.push_str("</bdi>\n");
+        }
         out.push_str("</p>\n");
-    }
-    out.push_str("</div>\n</body>\n</html>\n");
-    out
+        if let Some(correction) = correction {
+            correction::html(correction, out);
+        }
+        card(sheet.answer(), out);
+        if let Some(history) = &sheet.history {
+            history.html(out);
+        }
+        for (title, figures) in sheet.sections() {
+            table(title, figures, out);
+        }
+        advice::html(&advice::notes(sender, sheet.statement_id(), &sheet.file_name()), out);
+    })
 }
 
-fn head(sheet: &Sheet, sender: &Sender, out: &mut String) {
-    let (month, (title, title_en)) = (sheet.month(), sheet.title());
+/// A page with its headline around a content.
+pub(super) fn wrapped((title, title_en): (&str, &str), month: &str, month_en: &str, content: impl FnOnce(&mut String)) -> String {
+    let mut page = String::with_capacity(16 * 1024);
+    let out = &mut page;
     push(out, &[
         "<!doctype html>\n<html lang=\"zh-CN\">\n<head>\n<meta charset=\"utf-8\">\n",
         "<meta name=\"viewport\" content=\"width=device-width,initial-scale=1\">\n",
         "<meta name=\"color-scheme\" content=\"light dark\">\n",
         // Amounts and account numbers are no telephone numbers.
         "<meta name=\"format-detection\"\ncontent=\"telephone=no,date=no,address=no,email=no\">\n<title>",
-        title, " ", &month, "</title>\n</head>\n<body style=\"margin:0\">\n",
+        title, " ", month, "</title>\n</head>\n<body style=\"margin:0\">\n",
         // Web mail drops the outer elements: what they say is said again.
         "<div lang=\"zh-CN\" style=\"", PAGE, "\">\n<h1 style=\"font-size:20px;line-height:1.3;margin:0\">", title,
-        "\n<span style=\"white-space:nowrap\">", &month, "</span></h1>\n<p lang=\"en\" style=\"margin:0\">", title_en, " ",
-        &sheet.month_en(), "</p>\n<p style=\"margin:12px 0\">",
+        "\n<span style=\"white-space:nowrap\">", month, "</span></h1>\n<p lang=\"en\" style=\"margin:0\">", title_en, " ",
+        month_en, "</p>\n",
     ]);
-    escape(sender.name.as_str(), out);
-    out.push_str("<br>\n<small lang=\"en\">");
-    escape(sender.name_en.as_str(), out);
-    out.push_str("</small><br>\n");
-    for figure in sheet.owner() {
-        // A name of another script turns nothing beside it.
-        out.push_str("<bdi>");
-        escaped(figure, out);
-        out.push_str("</bdi>\n");
-    }
-    out.push_str("</p>\n");
+    content(out);
+    out.push_str("</div>\n</body>\n</html>\n");
+    page
 }
 
 /// What matters, the first of it large.
@@ -83,8 +87,8 @@ fn table<'a>((title, title_en): Pair, figures: impl Iterator<Item = &'a Figure>,
 fn row(figure: &Figure, open: &str, padding: &str, out: &mut String) {
     // An amount is never broken over two lines; the name of an employer may be, anywhere, and has the more room.
     let (width, breaks) = match figure.form {
-        Form::Amount | Form::Rate | Form::Count => ("width:60%;", "white-space:nowrap"),
-        Form::Month | Form::Code => ("width:40%;", ""),
+        Form::Amount | Form::Rate | Form::Count | Form::Number => ("width:60%;", "white-space:nowrap"),
+        Form::Month | Form::Date | Form::Code => ("width:40%;", ""),
         Form::Text => ("width:40%;", "word-break:break-word;padding:6px 0 6px 12px"),
     };
     push(out, &[open, "\n<th scope=\"row\" style=\"", HEADING, "\n", width, padding, "\">", figure.zh]);
@@ -102,11 +106,11 @@ fn escaped(figure: &Figure, out: &mut String) {
     escape(&text, out);
 }
 
-fn push(out: &mut String, parts: &[&str]) {
+pub(super) fn push(out: &mut String, parts: &[&str]) {
     parts.iter().for_each(|part| out.push_str(part));
 }
 
-fn escape(text: &str, out: &mut String) {
+pub(super) fn escape(text: &str, out: &mut String) {
     for piece in text.split_inclusive(['&', '<', '>', '"', '\'']) {
         let (plain, entity) = match piece.chars().next_back() {
             Some('&') => (piece.strip_suffix('&'), "&amp;"),

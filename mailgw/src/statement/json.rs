@@ -2,9 +2,10 @@
 
 use policies::statement::Form;
 
+use super::correction::{self, Correction};
 use super::sheet::Sheet;
 
-pub(super) fn json(sheet: &Sheet) -> String {
+pub(super) fn json(sheet: &Sheet, correction: Option<&Correction<'_>>) -> String {
     let mut out = String::with_capacity(2048);
     out.push_str("{\n\"kind\": ");
     string(sheet.kind().name(), &mut out);
@@ -13,16 +14,22 @@ pub(super) fn json(sheet: &Sheet) -> String {
         string(figure.key, &mut out);
         out.push_str(": ");
         match figure.form {
-            Form::Count => out.push_str(&figure.value),
+            Form::Count | Form::Number => out.push_str(&figure.value),
             _ => string(&figure.value, &mut out),
         }
+    }
+    if let Some(history) = &sheet.history {
+        history.json(&mut out);
+    }
+    if let Some(correction) = correction {
+        correction::json(correction, &mut out);
     }
     out.push_str("\n}\n");
     out
 }
 
 // spec: rfc8259#7; the values hold no control characters, but one would not make other JSON of it.
-fn string(text: &str, out: &mut String) {
+pub(super) fn string(text: &str, out: &mut String) {
     out.push('"');
     for character in text.chars() {
         match character {

@@ -14,19 +14,26 @@
 //! ```
 
 mod advice;
+mod correction;
+mod history;
 mod html;
 mod json;
+mod letter;
 mod sender;
 mod sheet;
 mod text;
 
 use base64::Engine as _;
 use policies::mailbox::Address;
-use policies::statement::Row;
+use policies::sender::{Letter, LetterKind};
+use policies::statement::{Money, Period, Row};
 use ring::digest;
 use time::OffsetDateTime;
 
 use crate::mime::{header, quoted_printable};
+pub use correction::{Correction, Withdrawal};
+pub use history::MONTHS;
+pub use sheet::title_of;
 pub use sender::{Hotline, HotlineError, Sender};
 use sheet::Sheet;
 
@@ -55,20 +62,100 @@ impl Entity {
     }
 }
 
+/// What a statement tells besides its row.
+#[derive(Clone, Copy, Default)]
+pub struct Beside<'a> {
+    pub correction: Option<&'a Correction<'a>>,
+    /// Closing balances of months before, oldest first.
+    pub history: &'a [(Period, Money)],
+}
+
 /// Renders a row for `to`. `date` is when the bureau's batch was taken in, not when this runs: a push that goes on after
-/// a crash makes the same bytes.
-pub fn entity(row: &Row, sender: &Sender, to: &Address, date: OffsetDateTime) -> Entity {
-    let sheet = &Sheet::new(row);
-    let token = token(sender.code.as_str(), row.head().stmt_id.as_str());
-    let message_id = format!("<{token}@{}>", sender.address.as_str().rsplit('@').next().unwrap_or_default());
+/// a crash makes the same bytes. With a correction it says which statement it supersedes.
+pub fn entity(row: &Row, sender: &Sender, to: &Address, date: OffsetDateTime, beside: &Beside<'_>) -> Entity {
+    let (sheet, correction) = (&Sheet::new(row, beside.history), beside.correction);
+    let (title, title_en) = sheet.title();
+    let (mark, mark_en) = if correction.is_some() { ("更正：", "Corrected: ") } else { ("", "") };
+    assemble(&Parts {
+        sender,
+        to,
+        date,
+        token: token("suiyin statement v1", sender, row.head().stmt_id.as_str()),
+        subject: format!("{mark}{title} {} / {mark_en}{title_en} {}", sheet.month(), sheet.month_en()),
+        about: correction.map(|correction| message_id(sender, &token("suiyin statement v1", sender, correction.corrects.as_str()))),
+        text: text::text(sheet, sender, correction),
+        html: html::html(sheet, sender, correction),
+        file_name: sheet.file_name(),
+        json: json::json(sheet, correction),
+    })
+}
+
+/// A notice for `to` that a statement is withdrawn.
+pub fn withdrawal(withdrawn: &Withdrawal<'_>, sender: &Sender, to: &Address, date: OffsetDateTime) -> Entity {
+    assemble(&Parts {
+        sender,
+        to,
+        date,
+        token: token("suiyin withdrawal v1", sender, withdrawn.statement.as_str()),
+        subject: withdrawn.subject(),
+        about: Some(message_id(sender, &token("suiyin statement v1", sender, withdrawn.statement.as_str()))),
+        text: withdrawn.text(sender),
+        html: withdrawn.html(sender),
+        file_name: withdrawn.file_name(),
+        json: withdrawn.json(),
+    })
+}
+
+/// Renders a message of a kind that a policy defines, as [`entity`] does a statement.
+pub fn letter(kind: &LetterKind, letter: &Letter, sender: &Sender, to: &Address, date: OffsetDateTime, correction: Option<&Correction<'_>>) -> Entity {
+    let page = letter::Page { kind, letter, correction };
+    assemble(&Parts {
+        sender,
+        to,
+        date,
+        token: token("suiyin statement v1", sender, letter.stmt_id.as_str()),
+        subject: page.subject(),
+        about: correction.map(|correction| message_id(sender, &token("suiyin statement v1", sender, correction.corrects.as_str()))),
+        text: page.text(sender),
+        html: page.html(sender),
+        file_name: page.file_name(),
+        json: page.json(),
+    })
+}
+
+/// What a message is made of.
+struct Parts<'a> {
+    sender: &'a Sender,
+    to: &'a Address,
+    date: OffsetDateTime,
+    token: String,
+    subject: String,
+    /// The Message-ID of the one that it speaks of.
+    about: Option<String>,
+    text: String,
+    html: String,
+    file_name: String,
+    json: String,
+}
+
+fn message_id(sender: &Sender, token: &str) -> String {
+    format!("<{token}@{}>", sender.address.as_str().rsplit('@').next().unwrap_or_default())
+}
+
+fn assemble(parts: &Parts<'_>) -> Entity {
+    let Parts { sender, token, .. } = parts;
+    let message_id = message_id(sender, token);
     let mut fields = Vec::with_capacity(512);
     header::mailbox(&mut fields, "From", sender.name.as_str(), sender.address.as_str());
-    header::plain(&mut fields, "To", &to.to_string());
-    let (title, title_en) = sheet.title();
-    let subject = format!("{title} {} / {title_en} {}", sheet.month(), sheet.month_en());
-    header::words(&mut fields, "Subject", &subject);
-    header::plain(&mut fields, "Date", &header::date(date));
+    header::plain(&mut fields, "To", &parts.to.to_string());
+    header::words(&mut fields, "Subject", &parts.subject);
+    header::plain(&mut fields, "Date", &header::date(parts.date));
     header::plain(&mut fields, "Message-ID", &message_id);
+    if let Some(about) = &parts.about {
+        // spec: rfc5322#3.6.4; a program that draws threads shows both together.
+        header::plain(&mut fields, "In-Reply-To", about);
+        header::plain(&mut fields, "References", about);
+    }
     // spec: rfc3834#5
     header::plain(&mut fields, "Auto-Submitted", "auto-generated");
 
@@ -83,15 +170,15 @@ pub fn entity(row: &Row, sender: &Sender, to: &Address, date: OffsetDateTime) ->
     line(&mut bytes, &["Content-Type: multipart/alternative;"]);
     line(&mut bytes, &[" boundary=\"", &alternative, "\""]);
     line(&mut bytes, &["\r\n--", &alternative]);
-    part(&mut bytes, "text/plain; charset=utf-8", &text::text(sheet, sender));
+    part(&mut bytes, "text/plain; charset=utf-8", &parts.text);
     line(&mut bytes, &["\r\n--", &alternative]);
-    part(&mut bytes, "text/html; charset=utf-8", &html::html(sheet, sender));
+    part(&mut bytes, "text/html; charset=utf-8", &parts.html);
     line(&mut bytes, &["\r\n--", &alternative, "--"]);
     line(&mut bytes, &["\r\n--", &mixed]);
-    line(&mut bytes, &["Content-Disposition: attachment; filename=\"", &sheet.file_name(), "\""]);
-    part(&mut bytes, "application/json", &json::json(sheet));
+    line(&mut bytes, &["Content-Disposition: attachment; filename=\"", &parts.file_name, "\""]);
+    part(&mut bytes, "application/json", &parts.json);
     line(&mut bytes, &["\r\n--", &mixed, "--"]);
-    Entity { bytes, fields, message_id, token }
+    Entity { bytes, fields, message_id, token: token.clone() }
 }
 
 /// The message: its header, the entity as it was signed, and the signature (a DER `ContentInfo`, detached, SHA-256).
@@ -139,9 +226,9 @@ fn line(out: &mut Vec<u8>, parts: &[&str]) {
 }
 
 /// Names a statement in identifiers and boundaries without telling anything of it: 32 hexadecimal digits.
-fn token(bureau: &str, statement_id: &str) -> String {
+fn token(what: &str, sender: &Sender, statement_id: &str) -> String {
     let mut context = digest::Context::new(&digest::SHA256);
-    for field in ["suiyin statement v1", bureau, statement_id] {
+    for field in [what, sender.code.as_str(), statement_id] {
         // The length before each field keeps two pairs of fields from reading as one.
         context.update(&(field.len() as u64).to_be_bytes());
         context.update(field.as_bytes());

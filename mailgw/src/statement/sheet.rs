@@ -1,6 +1,8 @@
 //! What a reader is shown of a row, in order: the one source of the text, the HTML and the JSON.
 
-use policies::statement::{Figure, Form, Kind, Period, Row};
+use policies::statement::{Figure, Form, Kind, Money, Period, Row};
+
+use super::history::History;
 
 /// A word in Chinese and in English.
 pub(super) type Pair = (&'static str, &'static str);
@@ -44,25 +46,34 @@ const PENSION: Layout = Layout {
     ],
 };
 
+fn layout(kind: Kind) -> &'static Layout {
+    match kind {
+        Kind::HousingFund => &HOUSING_FUND,
+        Kind::Pension => &PENSION,
+    }
+}
+
+/// What a kind of statement is called, Chinese and English.
+pub fn title_of(kind: Kind) -> (&'static str, &'static str) {
+    layout(kind).title
+}
+
 pub(super) struct Sheet<'a> {
     row: &'a Row,
     layout: &'static Layout,
     /// In the order of the columns.
     pub figures: Vec<Figure>,
+    pub history: Option<History>,
 }
 
 impl<'a> Sheet<'a> {
-    pub fn new(row: &'a Row) -> Self {
+    pub fn new(row: &'a Row, before: &[(Period, Money)]) -> Self {
         let mut figures = row.figures();
         // A mail may be forwarded, and be read over a shoulder: it says no more of a name than its owner needs.
         if let Some(name) = figures.iter_mut().find(|figure| figure.key == "name") {
             name.value = row.head().name.masked();
         }
-        let layout = match row.kind() {
-            Kind::HousingFund => &HOUSING_FUND,
-            Kind::Pension => &PENSION,
-        };
-        Self { row, layout, figures }
+        Self { row, layout: layout(row.kind()), figures, history: History::new(before, (row.head().period, row.close())) }
     }
 
     pub fn kind(&self) -> Kind {
@@ -83,12 +94,20 @@ impl<'a> Sheet<'a> {
 
     /// `2026年10月`.
     pub fn month(&self) -> String {
-        format!("{:04}年{}月", self.period().year(), self.period().month())
+        Self::month_of(self.period())
+    }
+
+    pub fn month_of(period: Period) -> String {
+        format!("{:04}年{}月", period.year(), period.month())
     }
 
     /// `2026-10`.
     pub fn month_en(&self) -> String {
-        format!("{:04}-{:02}", self.period().year(), self.period().month())
+        Self::month_en_of(self.period())
+    }
+
+    pub fn month_en_of(period: Period) -> String {
+        format!("{:04}-{:02}", period.year(), period.month())
     }
 
     /// Of the attachment; the month is all it tells.
@@ -116,8 +135,12 @@ impl<'a> Sheet<'a> {
 
 /// Appends a figure as people read it, in Chinese: `68,400.00 元`, `8.00%`, `2026年6月`, `5 个月`, `正常`.
 pub(super) fn shown(figure: &Figure, out: &mut String) {
-    let value = figure.value.as_str();
-    match figure.form {
+    say(figure.form, &figure.value, figure.meaning.map(|(chinese, _)| chinese), out);
+}
+
+/// As [`shown`]: a value, and what it means where it is a code.
+pub(super) fn say(form: Form, value: &str, meaning: Option<&str>, out: &mut String) {
+    match form {
         Form::Text => out.push_str(value),
         Form::Amount => {
             grouped(value, out);
@@ -135,7 +158,14 @@ pub(super) fn shown(figure: &Figure, out: &mut String) {
             out.push_str(value);
             out.push_str(" 个月");
         }
-        Form::Code => out.push_str(figure.meaning.map_or(value, |(chinese, _)| chinese)),
+        Form::Number => out.push_str(value),
+        Form::Date => {
+            let mut parts = value.splitn(3, '-').map(|part| part.trim_start_matches('0'));
+            for unit in ["年", "月", "日"] {
+                [parts.next().unwrap_or_default(), unit].iter().for_each(|part| out.push_str(part));
+            }
+        }
+        Form::Code => out.push_str(meaning.unwrap_or(value)),
     }
 }
 

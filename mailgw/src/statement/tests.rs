@@ -14,7 +14,7 @@ use super::*;
 const AT: OffsetDateTime = datetime!(2026-11-01 08:00 +8);
 
 fn sealed(row: &Row, signature: &[u8]) -> Vec<u8> {
-    message(&entity(row, &sender(row.kind()), &recipient(), AT), signature)
+    message(&entity(row, &sender(row.kind()), &recipient(), AT, &Beside::default()), signature)
 }
 
 /// What is signed, as OpenSSL finds it: from behind the line end of the first boundary to before the line end that
@@ -99,12 +99,12 @@ fn the_message_is_built_as_the_standards_say() {
 fn the_same_statement_is_the_same_bytes_under_the_same_identifier() {
     let row = housing_fund("张伟", "广州示范有限公司");
     let bureau = sender(Kind::HousingFund);
-    let first = entity(&row, &bureau, &recipient(), AT);
-    assert_eq!(first, entity(&row, &bureau, &recipient(), AT));
-    let later = entity(&row, &bureau, &recipient(), AT + time::Duration::days(1));
+    let first = entity(&row, &bureau, &recipient(), AT, &Beside::default());
+    assert_eq!(first, entity(&row, &bureau, &recipient(), AT, &Beside::default()));
+    let later = entity(&row, &bureau, &recipient(), AT + time::Duration::days(1), &Beside::default());
     assert_eq!(first.message_id(), later.message_id());
-    assert_ne!(first.message_id(), entity(&row, &sender(Kind::Pension), &recipient(), AT).message_id());
-    assert_ne!(token("a", "bc"), token("ab", "c"));
+    assert_ne!(first.message_id(), entity(&row, &sender(Kind::Pension), &recipient(), AT, &Beside::default()).message_id());
+    assert_ne!(token("a", &bureau, "bc"), token("ab", &bureau, "c"));
     assert_eq!(format!("{first:?}"), format!("Entity({})", first.message_id()));
 }
 
@@ -141,7 +141,7 @@ proptest! {
     #[test]
     fn the_three_renderings_say_the_same(row in any()) {
         let Read { text, html, json } = read(&sealed(&row, b"signature"));
-        let figures = Sheet::new(&row).figures;
+        let figures = Sheet::new(&row, &[]).figures;
         prop_assert_eq!(json.as_object().unwrap().len(), figures.len() + 1);
         let lines: HashMap<&str, &str> = text.lines().filter_map(|line| line.split_once(": ")).collect();
         let cells: HashMap<String, String> = html.split("<tr").skip(1).map(|row| {
@@ -173,7 +173,7 @@ proptest! {
 
     #[test]
     fn what_is_signed_stands_untouched_in_what_is_sent(row in any(), signature in proptest::collection::vec(prop::num::u8::ANY, 0..3000)) {
-        let entity = entity(&row, &sender(row.kind()), &recipient(), AT);
+        let entity = entity(&row, &sender(row.kind()), &recipient(), AT, &Beside::default());
         let message = String::from_utf8(message(&entity, &signature)).unwrap();
         prop_assert_eq!(signed_part(&message).as_bytes(), entity.bytes());
         prop_assert!(message.ends_with("--\r\n"));
@@ -212,7 +212,7 @@ fn openssl_verifies_it_and_python_finds_no_defect() {
         "/CN=test", "-addext", "keyUsage=digitalSignature", "-addext", "extendedKeyUsage=emailProtection", "-addext", "subjectAltName=email:gjj@mail.gz.example",
     ], at);
     for row in [housing_fund("𬭼㛃", "广州䶮𠅤有限公司"), pension("阿依古丽·买买提", "甲<乙>&丙")] {
-        let entity = entity(&row, &sender(row.kind()), &recipient(), AT);
+        let entity = entity(&row, &sender(row.kind()), &recipient(), AT, &Beside::default());
         std::fs::write(at.join("entity"), entity.bytes()).unwrap();
         run("openssl", &["cms", "-sign", "-binary", "-md", "sha256", "-outform", "DER", "-in", "entity", "-signer", "c.pem", "-inkey", "k.pem", "-out", "s.der"], at);
         std::fs::write(at.join("m.eml"), message(&entity, &std::fs::read(at.join("s.der")).unwrap())).unwrap();

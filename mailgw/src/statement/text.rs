@@ -3,10 +3,12 @@
 use policies::statement::Figure;
 
 use super::advice;
+use super::correction::{self, Correction};
+use super::html::push;
 use super::sender::Sender;
 use super::sheet::{Sheet, shown};
 
-pub(super) fn text(sheet: &Sheet, sender: &Sender) -> String {
+pub(super) fn text(sheet: &Sheet, sender: &Sender, correction: Option<&Correction<'_>>) -> String {
     let mut out = String::with_capacity(4096);
     let (title, title_en) = sheet.title();
     push(&mut out, &[title, " ", &sheet.month(), "\n", title_en, " ", &sheet.month_en(), "\n\n"]);
@@ -16,14 +18,18 @@ pub(super) fn text(sheet: &Sheet, sender: &Sender) -> String {
         shown(figure, &mut out);
     }
     out.push_str("\n\n");
+    if let Some(correction) = correction {
+        correction::text(correction, &mut out);
+    }
     sheet.answer().for_each(|figure| line(figure, &mut out));
+    if let Some(history) = &sheet.history {
+        history.text(&mut out);
+    }
     for ((title, title_en), figures) in sheet.sections() {
         push(&mut out, &["\n【", title, " ", title_en, "】\n"]);
         figures.for_each(|figure| line(figure, &mut out));
     }
-    for note in advice::notes(sheet, sender) {
-        push(&mut out, &["\n【", note.title.0, " ", note.title.1, "】\n", &note.chinese, "\n", &note.english, "\n"]);
-    }
+    advice::text(&advice::notes(sender, sheet.statement_id(), &sheet.file_name()), &mut out);
     out
 }
 
@@ -34,8 +40,4 @@ fn line(figure: &Figure, out: &mut String) {
         push(out, &[" ", english]);
     }
     out.push('\n');
-}
-
-fn push(out: &mut String, parts: &[&str]) {
-    parts.iter().for_each(|part| out.push_str(part));
 }

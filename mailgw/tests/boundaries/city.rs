@@ -206,7 +206,7 @@ impl City {
             _runtime: runtime,
             home,
         };
-        for (name, shipped) in [("mailbox", policies::mailbox::SHIPPED.as_slice()), ("statements", policies::statement::SHIPPED.as_slice()), ("push", policies::push::SHIPPED.as_slice())] {
+        for (name, shipped) in [("mailbox", policies::mailbox::SHIPPED.as_slice()), ("statements", policies::statement::SHIPPED.as_slice()), ("push", policies::push::SHIPPED.as_slice()), ("senders", policies::sender::SHIPPED.as_slice())] {
             std::fs::create_dir_all(this.path("policies").join(name)).unwrap();
             shipped.iter().for_each(|(file, text)| std::fs::write(this.path("policies").join(name).join(file), text).unwrap());
         }
@@ -246,16 +246,24 @@ impl City {
     }
 
     pub fn register(&self, gateway: &Gateway, code: &str, hotline: &str) -> Result<(), BureauError> {
+        self.registered(gateway, code, hotline, &["housing-fund", "pension"])
+    }
+
+    pub fn register_kinds(&self, gateway: &Gateway, code: &str, kinds: &[&str]) -> Result<(), BureauError> {
+        self.registered(gateway, code, "12329", kinds)
+    }
+
+    fn registered(&self, gateway: &Gateway, code: &str, hotline: &str, kinds: &[&str]) -> Result<(), BureauError> {
         let registration = Registration {
             code: code.into(),
             name: None,
             name_en: "Guangzhou Housing Fund Centre".into(),
-            kinds: vec!["housing-fund".into(), "pension".into()],
+            kinds: kinds.iter().map(|kind| (*kind).to_owned()).collect(),
             hotline: hotline.into(),
             clients: vec![self.client_pem.clone()],
             seal: self.seal_pem.clone(),
         };
-        bureau::register(&*gateway.store, &gateway.anchors, &self.lists, &registration, NOW).map(|_| ())
+        bureau::register(&*gateway.store, &gateway.anchors, &self.lists, &gateway.letters, &registration, NOW).map(|_| ())
     }
 
     fn evidence(&self, directory: &Path, store: Arc<dyn Store>, keys: &KeyStore, origin: &str) -> Arc<Evidence> {

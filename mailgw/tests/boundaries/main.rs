@@ -3,10 +3,13 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, clippy::cast_possible_truncation)]
 
 mod city;
+mod corrections;
 mod edges;
 mod evidence;
 mod final_report;
 mod held;
+mod hostile;
+mod letters;
 mod month;
 mod trial;
 

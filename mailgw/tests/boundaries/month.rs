@@ -23,10 +23,7 @@ pub struct Month {
 /// and one under another's name. `batch` is in every key, so no two files share a statement.
 pub fn month(city: &City, kind: &str, batch: &str, good: u64) -> Month {
     let line = |id: u64, (id_type, id_no, name): (&str, &str, &str), close: &str| match kind {
-        "pension" => format!(
-            "{batch}-{id},202610,{id_type},{id_no},{name},广州示范0059有限公司,91440101MAT000595U,8617.00,8.00,689.36,16.00,1378.72,167864.03,0.00,6893.60,\
-0.00,0.00,0.00,0.00,{close},10,142,0,参保缴费,B202610"
-        ),
+        "pension" => pension(&format!("{batch}-{id}"), (id_type, id_no, name), close),
         _ => format!(
             "{batch}-{id},202610,{id_type},{id_no},{name},GJJ000000000001,DW0000001,广州示范0059有限公司,91440101MAT000595U,17285.00,11.00,11.00,1901.35,\
 1901.35,3802.70,159690.26,3802.70,0.00,0.00,0.00,0.00,0.00,0.00,{close},79845.13,83647.83,202610,01,0.00,0.00,B202610"
@@ -45,14 +42,36 @@ pub fn month(city: &City, kind: &str, batch: &str, good: u64) -> Month {
     lines.push(line(good + 2, (PEOPLE[0].0, PEOPLE[0].1, "李志强"), close));
     let rows = good + BAD;
     let text = lines.join("\r\n") + "\r\n";
-    let sum = |each: u64, more: u64| format!("{}.{:02}", (each * rows + more) / 100, (each * rows + more) % 100);
+    let order = order(city, bureau, kind, batch, &text, rows, [fen * rows + 1, paid * rows], None);
+    Month { bureau, batch: batch.to_owned(), good, order }
+}
+
+/// A file and its signed manifest, with the sums of its amounts in fen; `purpose` is a member besides.
+#[allow(clippy::too_many_arguments)]
+pub fn order(city: &City, bureau: &str, kind: &str, batch: &str, text: &str, rows: u64, sums: [u64; 2], purpose: Option<(&str, serde_json::Value)>) -> Order {
+    let [close, paid] = sums.map(|fen| format!("{}.{:02}", fen / 100, fen % 100));
     let sha256: String = digest(&SHA256, text.as_bytes()).as_ref().iter().map(|byte| format!("{byte:02x}")).collect();
-    let manifest = serde_json::json!({
+    let mut manifest = serde_json::json!({
         "batch_id": batch, "created_at": written(NOW), "kind": kind, "period": "202610", "rows": rows, "schema_version": 1,
-        "sender_code": bureau, "sha256": sha256, "sum_close": sum(fen, 1), "sum_paid_in": sum(paid, 0),
+        "sender_code": bureau, "sha256": sha256, "sum_close": close, "sum_paid_in": paid,
     });
+    if let Some((name, value)) = purpose {
+        manifest[name] = value;
+    }
     let (manifest, path) = (manifest.to_string(), city.path(&format!("{batch}.csv")));
     std::fs::write(&path, text).unwrap();
-    let order = Order { signature: city.sign(&manifest), manifest, rows: path, report: None };
-    Month { bureau, batch: batch.to_owned(), good, order }
+    Order { signature: city.sign(&manifest), manifest, rows: path, report: None }
+}
+
+/// A pension row; the person's own figures are right where `close` is `174757.63`.
+pub fn pension(statement: &str, (id_type, id_no, name): (&str, &str, &str), close: &str) -> String {
+    format!(
+        "{statement},202610,{id_type},{id_no},{name},广州示范0059有限公司,91440101MAT000595U,8617.00,8.00,689.36,16.00,1378.72,167864.03,0.00,6893.60,\
+0.00,0.00,0.00,0.00,{close},10,142,0,参保缴费,B202610"
+    )
+}
+
+/// Pension rows with their first line; what else a row has stands in front.
+pub fn pensions(more: &str, rows: &[String]) -> String {
+    std::iter::once(format!("{more}{PENSION}")).chain(rows.iter().cloned()).map(|line| line + "\r\n").collect()
 }

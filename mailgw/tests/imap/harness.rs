@@ -113,7 +113,7 @@ impl Server {
 
     pub fn deliver(&self, number: &str, folder: &str, bytes: &[u8]) -> u32 {
         let (mailbox, folder, bytes) = (number.to_owned(), folder.to_owned(), bytes.to_vec());
-        let delivery = Delivery { mailbox, folder, content: bytes.into(), unix_millis: 1_795_000_000_000, flags: Flags::new(), event: None };
+        let delivery = Delivery { mailbox, folder, content: bytes.into(), unix_millis: 1_795_000_000_000, flags: Flags::new(), event: None, mark: None };
         self.messages.deliver(&[delivery], 1).unwrap()[0].uid
     }
 

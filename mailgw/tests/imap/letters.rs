@@ -44,7 +44,7 @@ pub fn fill(server: &Server, count: usize) {
     let letters: Vec<usize> = (0..count).collect();
     for some in letters.chunks(200) {
         let delivery = |number: &usize| Delivery {
-            mailbox: ONE.into(), folder: "INBOX".into(), content: letter(&mut dice, *number).into(), unix_millis: 1_795_000_000_000, flags: Flags::new(), event: None,
+            mailbox: ONE.into(), folder: "INBOX".into(), content: letter(&mut dice, *number).into(), unix_millis: 1_795_000_000_000, flags: Flags::new(), event: None, mark: None,
         };
         server.messages.deliver(&some.iter().map(delivery).collect::<Vec<_>>(), 1).unwrap();
     }

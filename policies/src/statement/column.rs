@@ -27,6 +27,10 @@ named! {
         Month = "month",
         /// A whole number; in JSON a number.
         Count = "count",
+        /// A whole number of anything.
+        Number = "number",
+        /// A day, YYYY-MM-DD.
+        Date = "date",
         /// A code; [`Figure::meaning`] says it in words.
         Code = "code",
     }

@@ -7,6 +7,7 @@ use time::format_description::well_known::Rfc3339;
 use super::Kind;
 use super::money::Money;
 use super::period::Period;
+use super::purpose::{Purpose, WrittenMending, WrittenReason};
 use super::value::{BatchId, SenderCode};
 
 /// The most bytes of a manifest.
@@ -38,13 +39,14 @@ pub enum ManifestError {
 pub struct Manifest {
     batch_id: BatchId,
     sender: SenderCode,
-    kind: Kind,
+    kind: String,
     period: Period,
     rows: u64,
     sum_close: Money,
     sum_paid_in: Money,
     sha256: [u8; 32],
     created_at: OffsetDateTime,
+    purpose: Purpose,
 }
 
 #[derive(Deserialize)]
@@ -60,6 +62,9 @@ struct Written {
     sum_paid_in: String,
     sha256: String,
     created_at: String,
+    mends: Option<WrittenMending>,
+    supersedes: Option<WrittenReason>,
+    withdraws: Option<WrittenReason>,
 }
 
 impl Manifest {
@@ -88,8 +93,14 @@ impl Manifest {
         &self.sender
     }
 
-    pub fn kind(&self) -> Kind {
-        self.kind
+    /// `housing-fund`, `pension`, or the name of a kind that a policy defines.
+    pub fn kind(&self) -> &str {
+        &self.kind
+    }
+
+    /// The kind of statement; none for those that policies define.
+    pub fn statement(&self) -> Option<Kind> {
+        Kind::from_name(&self.kind)
     }
 
     pub fn period(&self) -> Period {
@@ -117,6 +128,10 @@ impl Manifest {
     pub fn created_at(&self) -> OffsetDateTime {
         self.created_at
     }
+
+    pub fn purpose(&self) -> &Purpose {
+        &self.purpose
+    }
 }
 
 impl Written {
@@ -128,11 +143,17 @@ impl Written {
         if !(1..=MAX_ROWS).contains(&self.rows) {
             return Err(refused("rows", &format!("a batch has 1 to {MAX_ROWS} rows; split it")));
         }
+        let purpose = Purpose::of(self.mends, self.supersedes, self.withdraws).map_err(|(field, reason)| refused(field, &reason))?;
+        if let Purpose::Mend { rows, .. } = &purpose
+            && rows.count() != self.rows
+        {
+            return Err(refused("mends.rows", &format!("it names {} rows, and the file has {}", rows.count(), self.rows)));
+        }
         let money = |field, text: &str| Money::parse(text).map_err(|error| refused(field, &error));
         Ok(Manifest {
             batch_id: BatchId::parse(&self.batch_id).map_err(|error| refused("batch_id", &error))?,
             sender: SenderCode::parse(&self.sender_code).map_err(|error| refused("sender_code", &error))?,
-            kind: Kind::from_name(&self.kind).ok_or_else(|| refused("kind", &"it is housing-fund or pension"))?,
+            kind: kind(self.kind).ok_or_else(|| refused("kind", &"it is housing-fund, pension, or the name of a kind that the city's policies define"))?,
             period: Period::parse(&self.period).map_err(|error| refused("period", &error))?,
             rows: self.rows,
             sum_close: money("sum_close", &self.sum_close)?,
@@ -140,8 +161,15 @@ impl Written {
             sha256: digest(&self.sha256).ok_or_else(|| refused("sha256", &"it is 64 hexadecimal digits in lower case"))?,
             created_at: OffsetDateTime::parse(&self.created_at, &Rfc3339)
                 .map_err(|_| refused("created_at", &"it is a time by RFC 3339, such as 2026-11-01T00:00:00Z"))?,
+            purpose,
         })
     }
+}
+
+/// Up to 32 lower-case letters, digits and hyphens.
+fn kind(name: String) -> Option<String> {
+    let fits = (1..=32).contains(&name.len()) && name.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-');
+    fits.then_some(name)
 }
 
 fn digest(text: &str) -> Option<[u8; 32]> {

@@ -55,7 +55,7 @@ impl fmt::Display for Money {
 }
 
 /// Fen as a decimal text.
-pub(super) fn yuan(fen: i128) -> String {
+pub(crate) fn yuan(fen: i128) -> String {
     let sign = if fen < 0 { "-" } else { "" };
     format!("{sign}{}.{:02}", fen.unsigned_abs() / 100, fen.unsigned_abs() % 100)
 }

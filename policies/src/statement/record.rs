@@ -7,7 +7,7 @@ use serde::de::{Deserialize, Deserializer, IgnoredAny, MapAccess, SeqAccess, Vis
 
 use super::column::{Column, Form};
 use super::row::RowError;
-use super::value::ValueError;
+use super::value::{StatementId, ValueError};
 use super::Kind;
 
 /// The most bytes of one value.
@@ -40,7 +40,12 @@ pub struct Header {
     kind: Kind,
     /// For each column the place of its field.
     places: Vec<usize>,
+    /// The place of [`SUPERSEDES`], in a file of corrected statements.
+    supersedes: Option<usize>,
 }
+
+/// The column of corrected statements that names the one each row supersedes; it may stand anywhere.
+pub const SUPERSEDES: &str = "supersedes";
 
 impl Header {
     /// The fields of the first line. Readers of CSV may drop a byte order mark without a word: look for it in the
@@ -63,20 +68,38 @@ impl Header {
         }
         let missing: Vec<_> = columns.iter().zip(&places).filter(|(_, place)| place.is_none()).map(|(column, _)| column.name).collect();
         if missing.is_empty() {
-            Ok(Self { kind, places: places.into_iter().flatten().collect() })
+            Ok(Self { kind, places: places.into_iter().flatten().collect(), supersedes: None })
         } else {
             Err(HeaderError::Missing { kind, columns: missing })
         }
+    }
+
+    /// As `parse`, for corrected statements: with the column [`SUPERSEDES`] besides.
+    pub fn correcting(kind: Kind, fields: &[&str]) -> Result<Self, HeaderError> {
+        let at = fields.iter().position(|field| *field == SUPERSEDES).ok_or(HeaderError::Missing { kind, columns: vec![SUPERSEDES] })?;
+        let others: Vec<&str> = fields.iter().enumerate().filter(|(place, _)| *place != at).map(|(_, field)| *field).collect();
+        let mut header = Self::parse(kind, &others)?;
+        header.places.iter_mut().filter(|place| **place >= at).for_each(|place| *place += 1);
+        header.supersedes = Some(at);
+        Ok(header)
     }
 
     pub fn kind(&self) -> Kind {
         self.kind
     }
 
+    /// The statement that a line corrects.
+    pub fn supersedes(&self, fields: &[&str]) -> Result<Option<StatementId>, RowError> {
+        let Some(at) = self.supersedes else { return Ok(None) };
+        let text = fields.get(at).ok_or(RowError::Missing { column: SUPERSEDES })?;
+        StatementId::parse(text).map(Some).map_err(|error| RowError::Value { column: SUPERSEDES, error })
+    }
+
     /// The fields of a line under this header.
     pub fn record<'a>(&self, fields: &[&'a str]) -> Result<Record<'a>, RowError> {
-        if fields.len() != self.places.len() {
-            return Err(RowError::Fields { expected: self.places.len(), found: fields.len() });
+        let expected = self.places.len() + usize::from(self.supersedes.is_some());
+        if fields.len() != expected {
+            return Err(RowError::Fields { expected, found: fields.len() });
         }
         let mut values = Vec::with_capacity(fields.len());
         for (column, field) in self.kind.columns().iter().zip(self.places.iter().filter_map(|&at| fields.get(at))) {

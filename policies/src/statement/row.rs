@@ -10,10 +10,11 @@ use super::manifest::Manifest;
 use super::money::Money;
 use super::pension::PensionRow;
 use super::period::Period;
+use super::recipient::Recipient;
 use super::record::{Record, Values};
 use super::value::{StatementId, ValueError};
 use super::Kind;
-use crate::identity::{Document, PersonName};
+use crate::identity::{DocumentError, PersonName};
 
 /// Months that `paid_to` may lie after the statement's own.
 const PAID_AHEAD: u32 = 12;
@@ -42,7 +43,7 @@ pub enum RowError {
     #[error("column {column} stands twice")]
     Doubled { column: &'static str },
     #[error("the row is of kind {found}, the manifest of {stated}")]
-    Kind { stated: Kind, found: Kind },
+    Kind { stated: String, found: Kind },
     #[error("the row is of {found}, the manifest of {stated}")]
     Period { stated: Period, found: Period },
 }
@@ -52,7 +53,7 @@ pub enum RowError {
 pub struct Head {
     pub stmt_id: StatementId,
     pub period: Period,
-    pub document: Document,
+    pub recipient: Recipient,
     pub name: PersonName,
 }
 
@@ -61,26 +62,29 @@ impl Head {
         let stmt_id = values.next(StatementId::parse)?;
         let period = values.next(Period::parse)?;
         let code = values.next(|text| Ok(text.to_owned()))?;
-        let document = values.next(|number| Document::parse(&code, number, today).map_err(ValueError::Document))?;
+        let recipient = values.next(|number| match Recipient::parse(&code, number, today)? {
+            // Statements are of persons.
+            Recipient::Institution(_) => Err(ValueError::Document(DocumentError::Type)),
+            person => Ok(person),
+        })?;
         let name = values.next(|name| PersonName::parse(name).map_err(ValueError::Name))?;
-        let head = Self { stmt_id, period, document, name };
+        let head = Self { stmt_id, period, recipient, name };
         head.keeps_number(STMT_ID.name, head.stmt_id.as_str())?;
         Ok(head)
     }
 
     /// A value that is shown or logged as it is must not hold the number.
     fn keeps_number(&self, column: &'static str, value: &str) -> Result<(), RowError> {
-        if self.document.stands_in(value) { Err(RowError::Value { column, error: ValueError::Revealing }) } else { Ok(()) }
+        if self.recipient.stands_in(value) { Err(RowError::Value { column, error: ValueError::Revealing }) } else { Ok(()) }
     }
 
     /// The number is masked; the name is the owner's own.
     pub(super) fn figures(&self) -> Vec<Figure> {
-        let kind = self.document.kind();
         vec![
             STMT_ID.figure(self.stmt_id.to_string(), None),
             PERIOD.figure(self.period.to_string(), None),
-            ID_TYPE.figure(kind.code().to_owned(), Some(kind.words())),
-            ID_NO.figure(self.document.masked(), None),
+            ID_TYPE.figure(self.recipient.code().to_owned(), Some(self.recipient.words())),
+            ID_NO.figure(self.recipient.masked(), None),
             NAME.figure(self.name.expose().to_owned(), None),
         ]
     }
@@ -155,8 +159,8 @@ impl Row {
     /// Whether the row is of the kind and the month that its manifest states.
     pub fn belongs_to(&self, manifest: &Manifest) -> Result<(), RowError> {
         let (kind, period) = (self.kind(), self.head().period);
-        if kind != manifest.kind() {
-            return Err(RowError::Kind { stated: manifest.kind(), found: kind });
+        if kind.name() != manifest.kind() {
+            return Err(RowError::Kind { stated: manifest.kind().to_owned(), found: kind });
         }
         if period != manifest.period() {
             return Err(RowError::Period { stated: manifest.period(), found: period });

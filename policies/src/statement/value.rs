@@ -29,6 +29,8 @@ pub enum ValueError {
     Words { max: usize },
     #[error("it has more than {max} bytes")]
     TooLong { max: usize },
+    #[error("it is no enrolment token; write its 26 characters as they were given")]
+    EnrolmentToken,
     #[error("{0}")]
     CreditCode(NumberError),
     #[error("{0}")]

@@ -5,15 +5,19 @@ use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use policies::mailbox::{Address, LocalPart};
-use policies::statement::{Header, Parameters, Record, Row, Verdict, judge_owner};
+use policies::sender::Evidence as KindEvidence;
+use policies::statement::{Header, Parameters, Purpose, Row, StatementId, Verdict, judge_owner};
 use protocol::imap::exchange::Flags;
 use runtime::exit::Problem;
 use store::{Batch, Expectation};
 use time::OffsetDateTime;
 
 use super::evidence::{self, Issuer, Told};
+use super::correction::{Corrected, Stays};
 use super::file::RawRow;
-use super::{PushError, sha256};
+use super::letter::OneOf;
+use super::mending::Mending;
+use super::{Columns, PushError, sha256};
 use crate::bureau::manifest::SignedManifest;
 use crate::directory;
 use crate::gateway::Gateway;
@@ -24,7 +28,7 @@ use crate::record::event::{self, Event};
 use crate::record::evidence::Recorded;
 use crate::record::push::{Item, RowOutcome, State, decode_rows, encode_rows, item_key, rows_key};
 use crate::sealer::{OTHER_CONTENT, Seal, UNKNOWN_JOB};
-use crate::statement::{self, Entity, Sender};
+use crate::statement::{self, Beside, Correction, Entity, Sender};
 
 const INBOX: &str = "INBOX";
 /// Commits that lose a race are decided anew, this many times.
@@ -39,6 +43,8 @@ pub(super) struct Judge<'a> {
     pub parameters: &'a Parameters,
     /// When the batch was recorded: the date of its messages, whenever they are made.
     pub begun: OffsetDateTime,
+    /// The batch whose kept-back rows these are.
+    pub mending: Option<Mending>,
 }
 
 /// What all blocks of one push have in common.
@@ -53,7 +59,7 @@ pub(super) struct Work<'a> {
 }
 
 /// What is to be done about a row.
-enum Decision {
+pub(super) enum Decision {
     Send(Box<Letter>),
     Told(Box<Told>),
 }
@@ -69,16 +75,24 @@ pub(super) type Prepared = Decided<Sealed>;
 
 /// A row on its way into a mailbox.
 pub(super) struct Letter {
-    row: u64,
-    stmt_id: String,
-    row_digest: String,
-    account: Account,
-    entity: Entity,
-    not_judged: Vec<String>,
+    pub row: u64,
+    pub stmt_id: String,
+    pub row_digest: String,
+    pub account: Account,
+    pub entity: Entity,
+    pub not_judged: Vec<String>,
     /// The month it was judged by, as it was read.
-    follows: Expectation,
-    /// What the next month is compared with: where it stands, and the record. None where a later month was delivered before.
-    leaves: Option<(store::Key, Vec<u8>)>,
+    pub follows: Vec<Expectation>,
+    /// What the next month is compared with: where it stands, and the record, or none any more. None where a later month was
+    /// delivered before.
+    pub leaves: Option<(store::Key, Option<Vec<u8>>)>,
+    /// The statement it is, by the keyed index of its account, empty where the next month is not compared with it; none for a
+    /// notice that one is withdrawn.
+    pub issues: Option<String>,
+    /// The statement that it supersedes or withdraws.
+    pub corrects: Option<Corrected>,
+    /// What it takes of its recipient's share of the month.
+    pub counts: Option<OneOf>,
 }
 
 /// A letter with its seal, as it will stand in the store.
@@ -103,13 +117,13 @@ impl Work<'_> {
     /// What can be done before the block's turn to be committed. `on_their_way` are the statements of the block that is
     /// being committed meanwhile: nothing is sealed that may turn out to be one of them again. `None` when the block is done
     /// already or has to wait.
-    pub fn prepare(&self, number: u64, header: &Header, rows: &[RawRow], on_their_way: &mut HashSet<String>) -> Result<Option<Prepared>, PushError> {
+    pub fn prepare(&self, number: u64, columns: &Columns, rows: &[RawRow], on_their_way: &mut HashSet<String>) -> Result<Option<Prepared>, PushError> {
         if self.judge.gateway.store.get(&rows_key(self.judge.bureau, self.judge.batch(), number))?.is_some() {
             on_their_way.clear();
             return Ok(None);
         }
-        let mut decided = self.judge.decide_all(header, rows)?;
-        let ids: HashSet<String> = decided.letters.iter().map(|letter| letter.stmt_id.clone()).collect();
+        let mut decided = self.judge.decide_all(columns, rows)?;
+        let ids: HashSet<String> = decided.letters.iter().flat_map(|letter| std::iter::once(letter.stmt_id.as_str()).chain(letter.ends())).map(str::to_owned).collect();
         let waits = !on_their_way.is_disjoint(&ids);
         *on_their_way = ids;
         if waits {
@@ -125,7 +139,7 @@ impl Work<'_> {
     }
 
     /// The outcomes of a block, durable. A block that has them already is answered from the record.
-    pub fn commit(&self, number: u64, header: &Header, rows: &[RawRow], mut prepared: Option<Prepared>) -> Result<Vec<RowOutcome>, PushError> {
+    pub fn commit(&self, number: u64, columns: &Columns, rows: &[RawRow], mut prepared: Option<Prepared>) -> Result<Vec<RowOutcome>, PushError> {
         let key = rows_key(self.judge.bureau, self.judge.batch(), number);
         for _ in 0..ATTEMPTS {
             if let Some(prepared) = prepared.take()
@@ -136,21 +150,27 @@ impl Work<'_> {
             if let Some(found) = self.judge.gateway.store.get(&key)? {
                 return Ok(decode_rows(&found)?);
             }
-            prepared = self.prepare(number, header, rows, &mut HashSet::new())?;
+            prepared = self.prepare(number, columns, rows, &mut HashSet::new())?;
         }
         Err(MailError::Busy.into())
     }
 }
 
 impl Judge<'_> {
-    fn batch(&self) -> &str {
+    pub fn batch(&self) -> &str {
         self.manifest.manifest().batch_id().as_str()
     }
 
-    fn decide_all(&self, header: &Header, rows: &[RawRow]) -> Result<Decided<Letter>, PushError> {
+    fn decide_all(&self, columns: &Columns, rows: &[RawRow]) -> Result<Decided<Letter>, PushError> {
         let today = directory::today(self.begun);
-        let mut decisions = halves(rows, |row| self.decide(header, row, today))?;
+        let mut decisions = halves(rows, |row| match (columns, self.manifest.manifest().purpose()) {
+            (Columns::Statements, Purpose::Withdraw(reason)) => self.withdraw(row, reason),
+            (Columns::Statements, _) => Err(PushError::Stopped),
+            (Columns::Letters(kind, header), _) => self.letter(kind, header, row, today),
+            (Columns::Rows(header), _) => self.decide(header, row, today),
+        })?;
         self.once_each(&mut decisions);
+        share_out(&mut decisions);
         let mut decided = Decided { letters: Vec::new(), told: Vec::new() };
         for decision in decisions {
             match decision {
@@ -163,44 +183,55 @@ impl Judge<'_> {
 
     /// Under a key that stays here: whoever has the log and the statement, where the number is masked, cannot try out
     /// which number gives this digest. The order of the columns is the file's own affair.
-    fn row_digest(&self, record: &Record<'_>) -> String {
+    pub fn row_digest_of<'t>(&self, row: impl Iterator<Item = &'t str>) -> String {
         let mut texts = Vec::new();
-        for text in record.texts() {
+        for text in row {
             texts.extend_from_slice(&(text.len() as u64).to_be_bytes());
             texts.extend_from_slice(text.as_bytes());
         }
         crate::hex(&self.gateway.directory_key.index("push row", &texts))
     }
 
-    /// The same statement twice in one block is delivered once.
+    /// The same statement twice in one block is delivered once, and one is ended once.
     fn once_each(&self, decisions: &mut [Decision]) {
-        let mut seen: HashMap<String, String> = HashMap::new();
+        let (mut seen, mut ended): (HashMap<String, String>, HashSet<String>) = (HashMap::new(), HashSet::new());
         for decision in decisions {
             let Decision::Send(letter) = decision else { continue };
-            match seen.get(&letter.stmt_id) {
-                None => drop(seen.insert(letter.stmt_id.clone(), letter.row_digest.clone())),
-                Some(first) => {
-                    let outcome = repeated(letter.row, &letter.stmt_id, *first == letter.row_digest);
-                    *decision = Decision::Told(Box::new(Told { outcome, mailbox: Some(letter.account.mailbox()) }));
+            let outcome = match (seen.get(&letter.stmt_id), letter.ends()) {
+                (Some(first), _) => repeated(letter.row, &letter.stmt_id, *first == letter.row_digest),
+                (None, Some(ends)) if ended.contains(ends) => letter.ended_elsewhere(),
+                (None, ends) => {
+                    ended.extend(ends.map(str::to_owned));
+                    seen.insert(letter.stmt_id.clone(), letter.row_digest.clone());
+                    continue;
                 }
-            }
+            };
+            *decision = Decision::Told(Box::new(Told { outcome, mailbox: Some(letter.account.mailbox()), corrects: letter.corrects.as_ref().map(Corrected::said) }));
         }
     }
 
-    /// 1 the row can be read · 2 it is of this manifest · 3 its figures keep the rules · 4 it was not delivered before ·
-    /// 5 the person has a mailbox that is open · 6 the name is the owner's · 7 its figures follow from the month that was
-    /// delivered last for this sender and account · 8 rendered.
+    /// 1 the row can be read, and is one that may be mended where it mends · 2 it is of this manifest · 3 its figures keep the
+    /// rules · 4 it was not delivered before · 5 the person has a mailbox that is open · 6 the name is the owner's · 7 what it
+    /// corrects was sent to the same mailbox and holds still · 8 its figures follow from the month that was delivered last for
+    /// this sender and account · 9 rendered.
     fn decide(&self, header: &Header, raw: &RawRow, today: time::Date) -> Result<Decision, PushError> {
         let about = |stmt_id: Option<&str>, state, reason: &str, detail: Option<String>, mailbox| {
             let (stmt_id, reason) = (stmt_id.map(str::to_owned), Some(reason.to_owned()));
-            let outcome = RowOutcome { row: raw.number, stmt_id, state, reason, detail, not_judged: Vec::new(), message: None };
-            Ok(Decision::Told(Box::new(Told { outcome, mailbox })))
+            let outcome = RowOutcome { row: raw.number, stmt_id, state, reason, detail, not_judged: Vec::new(), message: None, mended_by: None };
+            Ok(Decision::Told(Box::new(Told { outcome, mailbox, corrects: None })))
         };
         let told = |stmt_id, state, reason: &str, detail| about(stmt_id, state, reason, detail, None);
         // 1
+        if self.mending.as_ref().is_some_and(|mending| !mending.is_kept_back(raw.number)) {
+            return told(None, State::Quarantined, "not-kept-back", None);
+        }
         let fields: Vec<&str> = raw.fields.iter().collect();
-        let read = header.record(&fields).and_then(|record| Ok((Row::parse(&record, today)?, self.row_digest(&record))));
-        let (row, row_digest) = match read {
+        let read = header.record(&fields).and_then(|record| {
+            let corrects = header.supersedes(&fields)?;
+            let digest = self.row_digest_of(record.texts().chain(corrects.as_ref().map(StatementId::as_str)));
+            Ok((Row::parse(&record, today)?, corrects, digest))
+        });
+        let (row, corrects, row_digest) = match read {
             Ok(read) => read,
             Err(error) => return told(None, State::Quarantined, "unreadable", Some(error.to_string())),
         };
@@ -218,10 +249,10 @@ impl Judge<'_> {
         if let Some(found) = self.gateway.store.get(&item_key(self.bureau, &stmt_id))? {
             let before = Item::decode(&found)?;
             let outcome = repeated(raw.number, &stmt_id, before.row == row_digest);
-            return Ok(Decision::Told(Box::new(Told { outcome, mailbox: Some(before.mailbox) })));
+            return Ok(Decision::Told(Box::new(Told { outcome, mailbox: Some(before.mailbox), corrects: None })));
         }
         // 5
-        let Some(account) = self.gateway.directory.find_person(&row.head().document)? else {
+        let Some(account) = self.recipient(&row.head().recipient)? else {
             return told(Some(&stmt_id), State::Undeliverable, "unknown-person", None);
         };
         if !account.is_open() {
@@ -233,9 +264,20 @@ impl Judge<'_> {
             return about(Some(&stmt_id), State::Quarantined, "V10", Some(reason), Some(account.mailbox()));
         }
         // 7
+        let corrected = match corrects.map(|statement| self.corrected(statement)).transpose()? {
+            Some(Err(Stays { state, reason, mailbox })) => return about(Some(&stmt_id), state, reason, None, mailbox),
+            Some(Ok(corrected)) if corrected.item.mailbox != account.mailbox() => {
+                return about(Some(&stmt_id), State::Quarantined, "other-recipient", None, Some(account.mailbox()));
+            }
+            Some(Ok(corrected)) => Some(corrected),
+            None => None,
+        };
+        // 8
         let data = &*self.gateway.directory_key;
-        let place = continuity::key(self.bureau, &account.mailbox(), &row, data);
-        let (previous, follows) = continuity::known(&*self.gateway.store, &place, data)?;
+        let index = continuity::account(&row, data);
+        let place = continuity::of_account(self.bureau, &account.mailbox(), row.kind().name(), &index);
+        let (remembered, follows) = continuity::known(&*self.gateway.store, &place, data)?;
+        let (previous, months) = remembered.map_or((None, Vec::new()), |remembered| (Some(remembered.last), remembered.months));
         let judgement = if previous.is_some() { self.parameters.judge(&row, previous.as_ref()) } else { judgement };
         if let Some((rule, reason)) = judgement.broken().next() {
             return about(Some(&stmt_id), State::Quarantined, rule.code(), Some(reason.to_owned()), Some(account.mailbox()));
@@ -243,17 +285,22 @@ impl Judge<'_> {
         let not_judged = judgement.not_judged().map(|(rule, _)| rule.code().to_owned()).collect();
         // A month that comes late is not what the next one follows.
         let late = previous.as_ref().is_some_and(|known| continuity::period(known) > row.head().period);
-        let leaves = if late { None } else { Some((place.clone(), continuity::seal(&place, &row, data)?)) };
-        // 8
+        let leaves = if late { None } else { Some((place.clone(), Some(continuity::seal(&place, &row, &months, data)?))) };
+        // 9
         let to = Address::new(LocalPart::Number(account.number), self.gateway.directory.domain().clone());
-        let entity = statement::entity(&row, &self.sender, &to, self.begun);
-        Ok(Decision::Send(Box::new(Letter { row: raw.number, stmt_id, row_digest, account, entity, not_judged, follows, leaves })))
+        let correction = match (&corrected, self.manifest.manifest().purpose()) {
+            (Some(corrected), Purpose::Supersede(reason)) => Some(Correction { corrects: &corrected.statement, reason }),
+            _ => None,
+        };
+        let entity = statement::entity(&row, &self.sender, &to, self.begun, &Beside { correction: correction.as_ref(), history: &months });
+        let issues = Some(crate::hex(&index));
+        Ok(Decision::Send(Box::new(Letter { row: raw.number, stmt_id, row_digest, account, entity, not_judged, follows: vec![follows], leaves, issues, corrects: corrected, counts: None })))
     }
 
     /// What would become of the rows, with nothing sealed, delivered or remembered. `seen` are the statements of the blocks before,
     /// with the digests of their rows.
-    pub fn foretell(&self, header: &Header, rows: &[RawRow], seen: &mut HashMap<String, String>) -> Result<Vec<RowOutcome>, PushError> {
-        let Decided { letters, told } = self.decide_all(header, rows)?;
+    pub fn foretell(&self, columns: &Columns, rows: &[RawRow], seen: &mut HashMap<String, String>) -> Result<Vec<RowOutcome>, PushError> {
+        let Decided { letters, told } = self.decide_all(columns, rows)?;
         let mut outcomes: Vec<RowOutcome> = told.into_iter().map(|told| told.outcome).collect();
         for letter in letters {
             let (row, stmt_id) = (letter.row, Some(letter.stmt_id.clone()));
@@ -261,11 +308,11 @@ impl Judge<'_> {
                 Some(first) => repeated(row, &letter.stmt_id, *first == letter.row_digest),
                 // The seal that is not made is small beside what it covers.
                 None if !self.gateway.messages.has_room(&letter.account.mailbox(), letter.entity.bytes().len() as u64)? => {
-                    RowOutcome { row, stmt_id, state: State::Undeliverable, reason: Some("mailbox-full".to_owned()), detail: None, not_judged: Vec::new(), message: None }
+                    RowOutcome { row, stmt_id, state: State::Undeliverable, reason: Some("mailbox-full".to_owned()), detail: None, not_judged: Vec::new(), message: None, mended_by: None }
                 }
                 None => {
                     seen.insert(letter.stmt_id, letter.row_digest);
-                    RowOutcome { row, stmt_id, state: State::Delivered, reason: None, detail: None, not_judged: letter.not_judged, message: None }
+                    RowOutcome { row, stmt_id, state: State::Delivered, reason: None, detail: None, not_judged: letter.not_judged, message: None, mended_by: None }
                 }
             };
             outcomes.push(outcome);
@@ -322,39 +369,71 @@ impl Work<'_> {
         if signed.signer_certificate() == self.seal && seals.len() == letters.len() { Ok(()) } else { Err(other()) }
     }
 
-    /// What the block's outcomes are evidence of, if they come about.
-    fn evidence(&self, all: &[Told], now_unix_millis: u64) -> Result<Recorded, PushError> {
+    /// What is remembered of a statement once it is delivered.
+    fn item(&self, letter: &Letter, account: &str, message: &str) -> Item {
+        let manifest = self.judge.manifest.manifest();
+        Item {
+            row: letter.row_digest.clone(),
+            batch: self.judge.batch().to_owned(),
+            mailbox: letter.account.mailbox(),
+            message: message.to_owned(),
+            kind: manifest.kind().to_owned(),
+            period: manifest.period().to_string(),
+            account: account.to_owned(),
+            ended: None,
+        }
+    }
+
+    /// What the block's outcomes are evidence of, if they come about; of a kind whose policy asks for none, the log is enough.
+    fn evidence(&self, all: &[Told], now_unix_millis: u64) -> Result<Option<Recorded>, PushError> {
         let settings = &self.judge.gateway.settings;
-        let issuer = Issuer { host: &settings.host, domain: &settings.domain, bureau: self.judge.bureau, manifest: self.judge.manifest };
+        let issuer = Issuer { host: &settings.host, domain: &settings.domain, bureau: self.judge.bureau, manifest: self.judge.manifest, mending: self.judge.mending.as_ref() };
         let at = OffsetDateTime::from_unix_timestamp_nanos(i128::from(now_unix_millis) * 1_000_000).unwrap_or(self.judge.begun);
+        if let Some(kind) = self.judge.gateway.letters.get(self.judge.manifest.manifest().kind()) && kind.evidence() == KindEvidence::Logged {
+            return Ok(None);
+        }
         let items: Vec<_> = all.iter().flat_map(|told| evidence::items(&issuer, told, at)).collect();
-        Ok(Recorded::new(&items)?)
+        Ok(Some(Recorded::new(&items)?))
     }
 
     /// Commits. `None` when somebody else changed what the decisions rest on: they are made anew.
     fn deliver(&self, block: u64, key: &store::Key, mut prepared: Prepared) -> Result<Option<Vec<RowOutcome>>, PushError> {
         loop {
             let (mut batch, mut deliveries, mut all) = (Batch::new().expect(Expectation::Absent(key.clone())), Vec::new(), prepared.told.clone());
+            let now = self.judge.gateway.now_unix_millis();
             for Sealed { letter, body } in &prepared.letters {
-                let message = crate::hex(body.digest());
-                let item = item_key(self.judge.bureau, &letter.stmt_id);
+                let (message, size) = (crate::hex(body.digest()), u64::from(body.size()));
                 let mailbox = letter.account.mailbox();
-                let event = event::Statement {
-                    mailbox: mailbox.clone(),
-                    bureau: self.judge.bureau.to_owned(),
-                    item: sha256(item.as_bytes()),
-                    row: letter.row_digest.clone(),
-                    digest: message.clone(),
-                    size: u64::from(body.size()),
-                };
-                let record = Item { row: letter.row_digest.clone(), batch: self.judge.batch().to_owned(), mailbox: mailbox.clone(), message: message.clone() };
-                batch = batch.expect(Expectation::Absent(item.clone())).expect(directory::still_open(letter.account.number)).expect(letter.follows.clone()).put(item, record.encode()?);
+                batch = batch.expect(directory::still_open(letter.account.number));
+                batch = letter.follows.iter().fold(batch, |batch, follows| batch.expect(follows.clone()));
                 if let Some((place, month)) = &letter.leaves {
-                    batch = batch.put(place.clone(), month.as_slice());
+                    batch = match month {
+                        Some(month) => batch.put(place.clone(), month.as_slice()),
+                        None => batch.delete(place.clone()),
+                    };
                 }
-                let unix_millis = i64::try_from(self.judge.gateway.now_unix_millis()).unwrap_or(i64::MAX);
-                let event = Some(Event::StatementDelivered(event));
-                deliveries.push(Delivery { mailbox, folder: INBOX.to_owned(), content: Arc::clone(body).into(), unix_millis, flags: Flags::new(), event });
+                let (mut event, mut mark) = (None, None);
+                if let Some(corrected) = &letter.corrects {
+                    batch = corrected.put(batch, &self.judge, letter, &message, now)?;
+                    (event, mark) = (Some(corrected.event(&self.judge, letter, &message, size)), corrected.mark(letter));
+                }
+                if let Some(account) = &letter.issues {
+                    let item = item_key(self.judge.bureau, &letter.stmt_id);
+                    let delivered = event::Statement {
+                        mailbox: mailbox.clone(),
+                        bureau: self.judge.bureau.to_owned(),
+                        item: sha256(item.as_bytes()),
+                        row: letter.row_digest.clone(),
+                        digest: message.clone(),
+                        size,
+                    };
+                    batch = batch.expect(Expectation::Absent(item.clone())).put(item, self.item(letter, account, &message).encode()?);
+                    if let Some(ends) = event.replace(Event::StatementDelivered(delivered)) {
+                        ends.append(&mut batch, now)?;
+                    }
+                }
+                let unix_millis = i64::try_from(now).unwrap_or(i64::MAX);
+                deliveries.push(Delivery { mailbox, folder: INBOX.to_owned(), content: Arc::clone(body).into(), unix_millis, flags: Flags::new(), event, mark });
                 let outcome = RowOutcome {
                     row: letter.row,
                     stmt_id: Some(letter.stmt_id.clone()),
@@ -363,14 +442,27 @@ impl Work<'_> {
                     detail: None,
                     not_judged: letter.not_judged.clone(),
                     message: Some(message),
+                    mended_by: None,
                 };
-                all.push(Told { outcome, mailbox: Some(letter.account.mailbox()) });
+                all.push(Told { outcome, mailbox: Some(letter.account.mailbox()), corrects: letter.corrects.as_ref().map(Corrected::said) });
+            }
+            let mut shares: HashMap<&store::Key, (&OneOf, u32)> = HashMap::new();
+            for counts in prepared.letters.iter().filter_map(|sealed| sealed.letter.counts.as_ref()) {
+                shares.entry(counts.place()).or_insert((counts, 0)).1 += 1;
+            }
+            for (share, letters) in shares.into_values() {
+                batch = share.put(batch, letters)?;
             }
             all.sort_by_key(|told| told.outcome.row);
-            let now = self.judge.gateway.now_unix_millis();
-            let batch = self.evidence(&all, now)?.put(batch, self.judge.bureau, self.judge.batch(), block, now)?;
+            let batch = match self.evidence(&all, now)? {
+                Some(items) => items.put(batch, self.judge.bureau, self.judge.batch(), block, now)?,
+                None => batch,
+            };
             let outcomes: Vec<RowOutcome> = all.into_iter().map(|told| told.outcome).collect();
-            let batch = batch.put(key.clone(), encode_rows(&outcomes)?);
+            let mut batch = batch.put(key.clone(), encode_rows(&outcomes)?);
+            if let Some(mending) = &self.judge.mending {
+                batch = mending.put(batch, self.judge.bureau, self.judge.batch(), &outcomes)?;
+            }
             match self.judge.gateway.messages.deliver_with(&deliveries, batch, now) {
                 Ok(_) => return Ok(Some(outcomes)),
                 Err(MailError::Conflict { .. }) => return Ok(None),
@@ -395,6 +487,22 @@ fn halves<T: Sync, R: Send>(all: &[T], work: impl Fn(&T) -> Result<R, PushError>
     Ok(done)
 }
 
+/// What a recipient's share of the month has no room for is told so.
+fn share_out(decisions: &mut [Decision]) {
+    let mut letters: HashMap<store::Key, u32> = HashMap::new();
+    for decision in decisions {
+        let Decision::Send(letter) = decision else { continue };
+        let Some(counts) = &mut letter.counts else { continue };
+        let before = letters.entry(counts.place().clone()).or_insert(0);
+        if counts.after(*before) {
+            *before += 1;
+            continue;
+        }
+        let outcome = RowOutcome { state: State::Undeliverable, reason: Some("quota-reached".to_owned()), ..repeated(letter.row, &letter.stmt_id, true) };
+        *decision = Decision::Told(Box::new(Told { outcome, mailbox: Some(letter.account.mailbox()), corrects: None }));
+    }
+}
+
 fn keep_back(decided: &mut Decided<Letter>, row: u64) -> bool {
     let detail = "the push was cut off after this row was sealed, and it would read otherwise now; send it in another batch";
     decided.withdraw(row, &State::Quarantined, "changed-since-sealed", Some(detail))
@@ -412,21 +520,22 @@ impl<L: AsRef<Letter>> Decided<L> {
         let Some(at) = self.letters.iter().position(|letter| letter.as_ref().row == row) else { return false };
         let letter = self.letters.remove(at);
         let (stmt_id, mailbox) = (Some(letter.as_ref().stmt_id.clone()), letter.as_ref().account.mailbox());
+        let corrects = letter.as_ref().corrects.as_ref().map(Corrected::said);
         let outcome = |row| {
             let (stmt_id, reason, detail) = (stmt_id.clone(), Some(reason.to_owned()), detail.map(str::to_owned));
-            RowOutcome { row, stmt_id, state: state.clone(), reason, detail, not_judged: Vec::new(), message: None }
+            RowOutcome { row, stmt_id, state: state.clone(), reason, detail, not_judged: Vec::new(), message: None, mended_by: None }
         };
         for Told { outcome: found, .. } in self.told.iter_mut().filter(|told| told.outcome.state == State::Duplicate && told.outcome.stmt_id == stmt_id) {
             *found = outcome(found.row);
         }
-        self.told.push(Told { outcome: outcome(row), mailbox: Some(mailbox) });
+        self.told.push(Told { outcome: outcome(row), mailbox: Some(mailbox), corrects });
         true
     }
 }
 
 /// A statement whose key was seen before: the same one, or another under its key.
-fn repeated(row: u64, stmt_id: &str, same: bool) -> RowOutcome {
+pub(super) fn repeated(row: u64, stmt_id: &str, same: bool) -> RowOutcome {
     let (state, reason) = if same { (State::Duplicate, "delivered-before") } else { (State::Quarantined, "other-content") };
     let detail = (!same).then(|| "another row was delivered under this stmt_id; give a corrected statement its own".to_owned());
-    RowOutcome { row, stmt_id: Some(stmt_id.to_owned()), state, reason: Some(reason.to_owned()), detail, not_judged: Vec::new(), message: None }
+    RowOutcome { row, stmt_id: Some(stmt_id.to_owned()), state, reason: Some(reason.to_owned()), detail, not_judged: Vec::new(), message: None, mended_by: None }
 }

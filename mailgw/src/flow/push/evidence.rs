@@ -3,7 +3,8 @@
 use time::OffsetDateTime;
 
 use super::SignedManifest;
-use crate::erds::{Event, Item, Of, Submission};
+use super::mending::Mending;
+use crate::erds::{Corrected, Event, Item, Mended, Of, Submission};
 use crate::record::push::{RowOutcome, State};
 
 /// An outcome, and the mailbox it is about where one was found.
@@ -11,6 +12,8 @@ use crate::record::push::{RowOutcome, State};
 pub(super) struct Told {
     pub outcome: RowOutcome,
     pub mailbox: Option<String>,
+    /// The statement that it corrects or withdraws, where that is known.
+    pub corrects: Option<Corrected>,
 }
 
 /// Who says it, and of which push.
@@ -19,6 +22,7 @@ pub(super) struct Issuer<'a> {
     pub domain: &'a str,
     pub bureau: &'a str,
     pub manifest: &'a SignedManifest,
+    pub mending: Option<&'a Mending>,
 }
 
 /// A row that was taken is accepted and then consigned, or not; one that is kept back is rejected, with its reason.
@@ -29,6 +33,8 @@ pub(super) fn items(issuer: &Issuer<'_>, told: &Told, at: OffsetDateTime) -> Vec
         manifest: crate::hex(issuer.manifest.digest()),
         file: crate::hex(manifest.sha256()),
         row: told.outcome.row,
+        mends: issuer.mending.and_then(|mending| Some(Mended { batch: mending.batch().to_owned(), row: mending.stands_for(told.outcome.row)? })),
+        corrects: told.corrects.clone(),
     };
     let recipient = told.mailbox.as_ref().map(|mailbox| format!("{mailbox}@{}", issuer.domain));
     let of = Of { issuer: issuer.host, sender: issuer.bureau, recipient: recipient.as_deref(), submission: &submission, message: told.outcome.message.as_deref(), at };

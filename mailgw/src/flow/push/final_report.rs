@@ -1,4 +1,5 @@
-//! The final report of a push that has ended, signed: said the same for ever, whenever it is asked for.
+//! The final report of a push that has ended, signed: said the same for ever, whenever it is asked for. Once kept-back rows were
+//! mended there is another edition, which names the batches that mended them.
 //!
 //! | # | Step | Why here |
 //! |---|---|---|
@@ -19,6 +20,7 @@ use serde::{Deserialize, Serialize};
 use store::{Batch, CommitError, Expectation};
 use time::OffsetDateTime;
 
+use super::mending::mendings;
 use super::{PushError, report};
 use crate::erds::{EvidenceRoot, FORM, FinalReport, Kept, SignedReport, Statement, VERSION};
 use crate::flow::evidence::{self, Ready};
@@ -32,8 +34,6 @@ use crate::record::{RecordError, body};
 const PAGE: usize = 256;
 /// Commits that lose a race are looked at anew, this many times.
 const ATTEMPTS: usize = 8;
-/// A report is made once and never changes.
-const EDITION: u64 = 1;
 
 /// Of which push, and where its report goes.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -64,7 +64,12 @@ pub fn signed(gateway: &Gateway, lists: &RevocationLists, bureau: &str, batch: &
     if record.file.is_empty() {
         return Err(PushError::BeforeReports { batch: batch.to_owned() });
     }
-    let key = ReportRecord::key(bureau, batch, EDITION);
+    let mendings = mendings(gateway, bureau, batch)?.0;
+    if mendings.open.is_some() {
+        return Err(PushError::BeingMended { batch: batch.to_owned() });
+    }
+    let edition = mendings.ended.len() as u64 + 1;
+    let key = ReportRecord::key(bureau, batch, edition);
     for _ in 0..ATTEMPTS {
         // 2
         let kept = store.get(&key)?.map(|bytes| Ok::<_, RecordError>((ReportRecord::decode(&bytes)?, bytes))).transpose()?;
@@ -75,7 +80,7 @@ pub fn signed(gateway: &Gateway, lists: &RevocationLists, bureau: &str, batch: &
                 // 3
                 evidence::seal(gateway, lists)?;
                 // 4
-                let report = said(gateway, bureau, batch, &record, ended)?.write()?;
+                let report = said(gateway, bureau, batch, &record, ended, &mendings.ended)?.write()?;
                 let kept = ReportRecord { report, signature: None, lists: Vec::new() };
                 let mut write = Batch::new().expect(Expectation::Absent(key.clone())).put(key.clone(), kept.encode()?);
                 Event::ReportIntended(told(bureau, batch, &kept.report, None)).append(&mut write, gateway.now_unix_millis())?;
@@ -109,7 +114,7 @@ fn told(bureau: &str, batch: &str, report: &str, signature: Option<String>) -> e
     event::PushReport { bureau: bureau.to_owned(), batch: batch.to_owned(), report: super::sha256(report.as_bytes()), signature }
 }
 
-fn said(gateway: &Gateway, bureau: &str, batch: &str, record: &PushBatch, ended: u64) -> Result<FinalReport, PushError> {
+fn said(gateway: &Gateway, bureau: &str, batch: &str, record: &PushBatch, ended: u64, mended_by: &[String]) -> Result<FinalReport, PushError> {
     let tally = report::tally(gateway, bureau, batch)?;
     let settings = &gateway.settings;
     let reasons = tally.reasons.into_iter().map(|((state, reason), rows)| Kept { state, reason, rows }).collect();
@@ -133,9 +138,9 @@ fn said(gateway: &Gateway, bureau: &str, batch: &str, record: &PushBatch, ended:
         undeliverable: tally.counts.undeliverable,
         reasons,
         outcomes: tally.digest,
-        evidence: roots(gateway, bureau, batch)?,
-        mends: None,
-        mended_by: Vec::new(),
+        evidence: std::iter::once(batch).chain(mended_by.iter().map(String::as_str)).map(|batch| roots(gateway, bureau, batch)).collect::<Result<Vec<_>, _>>()?.concat(),
+        mends: record.mends.clone(),
+        mended_by: mended_by.to_vec(),
     })
 }
 

@@ -19,7 +19,7 @@ use crate::gateway::{Gateway, unix_millis};
 use crate::record::event::{self, Event};
 use crate::record::evidence::ReadError;
 use crate::record::job::{Format, Job, PIECE_BYTES, State, piece_key, seal_piece};
-use crate::record::push::batch_key;
+use crate::record::push::{PushBatch, batch_key};
 use crate::record::{RecordError, body};
 use crate::sealer::Seal;
 
@@ -504,6 +504,10 @@ fn run_alone(gateway: &Gateway, sealer: &dyn Seal, lists: &RevocationLists, jobs
     match done {
         Ok(report) => {
             jobs.tell(bureau, batch, |shown| shown.counts = report.counts);
+            if let Some(mended) = gateway.store.get(&batch_key(bureau, batch))?.map(|bytes| PushBatch::decode(&bytes)).transpose()?.and_then(|record| record.mends) {
+                let counts = report::counts(gateway, bureau, &mended)?;
+                jobs.tell(bureau, &mended, |shown| shown.counts = counts);
+            }
             finish(gateway, jobs, at, State::Ended)
         }
         // Nobody paused it and nobody shuts down: something broke off.

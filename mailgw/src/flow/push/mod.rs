@@ -12,16 +12,22 @@
 //! | 7 | block by block: decided, rendered, sealed, committed with its outcomes | one commit: message, item key, outcome, evidence, log |
 //! | 8 | the batch is ended, with the digest of its report | the report can be proved |
 //!
+//! A manifest may also say that its rows are kept-back ones of another batch, mended, that they supersede statements that were
+//! wrong, or withdraw them: `mending` and `correction`. They come the same way.
+//!
 //! A push that was interrupted is pushed again: blocks that have their outcomes are passed over, and rendering is the
 //! same to the octet, so the sealer finds the contents it recorded.
 
 mod block;
+mod correction;
 mod evidence;
 mod file;
 mod final_report;
 pub mod held;
 pub mod job;
 mod json_lines;
+mod letter;
+mod mending;
 mod report;
 mod trial;
 
@@ -30,7 +36,8 @@ use std::path::{Path, PathBuf};
 use std::sync::mpsc::sync_channel;
 
 use pki::asn1::DerError;
-use policies::statement::{Header, HeaderError, Totals, TotalsError};
+use policies::sender::{LetterHeader, LetterHeaderError, LetterKind};
+use policies::statement::{Header, HeaderError, Money, Purpose, Totals, TotalsError};
 use runtime::exit::{Exit, Problem};
 use serde::{Deserialize, Serialize};
 use store::{Batch, CommitError, Expectation, StoreError};
@@ -41,6 +48,7 @@ use runtime::revocation::{RevocationError, RevocationLists};
 use crate::bureau::trust::{TrustError, crl_urls};
 use crate::bureau::{self, BureauError};
 use crate::directory::DirectoryError;
+use crate::flow::enrolment::EnrolmentError;
 use crate::flow::evidence::EvidenceError;
 use crate::flow::whole_file;
 use crate::gateway::{Gateway, unix_millis};
@@ -48,11 +56,12 @@ use crate::mailbox::MailError;
 use crate::record::bureau::{Bureau, Chain};
 use crate::record::event::{self, Event};
 use crate::record::evidence::ReadError;
-use crate::record::push::{PushBatch, batch_key};
+use crate::record::push::{Item, PushBatch, batch_key, item_key};
 use crate::record::{RecordError, body};
 use crate::sealer::Seal;
 
 use block::{Judge, Work};
+use mending::Mending;
 pub use file::FileError;
 use file::{RawRow, Reading, Source, block_digest};
 pub use final_report::{ReportWanted, signed, write_signed};
@@ -95,12 +104,20 @@ pub enum PushError {
     Revocation(#[from] RevocationError),
     #[error("the registered certificate of the bureau cannot be read: {0}; register the bureau again")]
     Certificate(#[from] DerError),
-    #[error("{bureau} may not send {kind} statements; have the kind added with `mailgw bureau set --kind {kind}`")]
-    Kind { bureau: String, kind: &'static str },
+    #[error("{bureau} may not send messages of kind {kind}; have the kind added with `mailgw bureau set --kind {kind}`, and its policy name the bureau")]
+    Kind { bureau: String, kind: String },
+    #[error("nothing was delivered, the file does not fit its kind: {0}")]
+    LetterHeader(#[from] LetterHeaderError),
     #[error("batch {batch} was pushed before with another manifest; give a corrected file a new batch_id")]
     OtherManifest { batch: String },
     #[error("the signature has more than {MAX_SIGNATURE} bytes; send the detached signature without CRLs")]
     Signature,
+    #[error("rows of batch {batch} cannot be mended by this one: {reason}")]
+    NotMendable { batch: String, reason: &'static str },
+    #[error("rows of batch {batch} are being mended; ask for its report when that has ended")]
+    BeingMended { batch: String },
+    #[error("nothing was delivered, a file of withdrawals has one column, stmt_id; write a statement's number in each row")]
+    Withdrawals,
     #[error("nothing was delivered, the file does not fit its kind: {0}")]
     Header(#[from] HeaderError),
     #[error("nothing was delivered, the file is not the one the manifest speaks of: {0}")]
@@ -128,10 +145,14 @@ pub enum PushError {
     TrialTooLong { rows: u64, limit: u32 },
     #[error("{batch} is no batch that was begun; look at the name in its manifest")]
     UnknownBatch { batch: String },
+    #[error("{statement} is no statement that this bureau delivered; look at the number in its report")]
+    UnknownStatement { statement: String },
     #[error("batch {batch} was pushed before final reports were made; its evidence tells of each row")]
     BeforeReports { batch: String },
     #[error("batch {batch} has not ended; ask for its report when every row has its outcome")]
     NotEnded { batch: String },
+    #[error(transparent)]
+    Enrolment(#[from] EnrolmentError),
     #[error(transparent)]
     Evidence(#[from] EvidenceError),
     #[error("the push was stopped because the service is ending; push again to go on")]
@@ -162,14 +183,20 @@ impl From<PushError> for Problem {
             PushError::Revocation(error) => return error.into(),
             PushError::Sealer(problem) => return problem,
             PushError::Evidence(error) => return error.into(),
+            PushError::Enrolment(error) => return error.into(),
             PushError::TrialTooLong { .. } => (Exit::Refused, "dry-run-too-long"),
             PushError::BeforeReports { .. } => (Exit::NotFound, "no-report"),
+            PushError::UnknownStatement { .. } => (Exit::NotFound, "unknown-statement"),
             PushError::UnknownBatch { .. } => (Exit::NotFound, "unknown-batch"),
             PushError::NotEnded { .. } => (Exit::Conflict, "not-ended"),
             PushError::Certificate(_) => (Exit::Damaged, "bureau-certificate"),
             PushError::Kind { .. } => (Exit::Refused, "kind-not-allowed"),
             PushError::OtherManifest { .. } => (Exit::Conflict, "other-manifest"),
+            PushError::NotMendable { .. } => (Exit::Refused, "not-mendable"),
+            PushError::BeingMended { .. } => (Exit::Conflict, "being-mended"),
+            PushError::Withdrawals => (Exit::Refused, "header"),
             PushError::Signature => (Exit::Usage, "manifest-signature"),
+            PushError::LetterHeader(_) => (Exit::Refused, "header"),
             PushError::Header(_) => (Exit::Refused, "header"),
             PushError::Totals(_) => (Exit::Refused, "manifest-disagrees"),
             PushError::File(FileError::Unreadable { .. }) => (Exit::Usage, "file"),
@@ -190,8 +217,17 @@ impl From<PushError> for Problem {
 
 /// A file that was found to agree with its manifest: the digest of every block, for the second reading.
 struct Proved {
-    header: Header,
+    columns: Columns,
     blocks: Vec<[u8; 32]>,
+}
+
+/// What the rows of a file are.
+enum Columns {
+    Rows(Header),
+    /// Of a kind that a policy defines.
+    Letters(LetterKind, LetterHeader),
+    /// Numbers of statements that are withdrawn.
+    Statements,
 }
 
 /// Pushes, or goes on with a push that was interrupted, or answers one that has ended as it was answered then.
@@ -236,8 +272,9 @@ fn announced(gateway: &Gateway, lists: &RevocationLists, words: Words<'_>, now: 
     let signed = manifest::verify(claimed, words.manifest.as_bytes(), words.signature.as_bytes(), &record.clients, &gateway.anchors, &crls, now)?;
     // 2
     let kind = signed.manifest().kind();
-    if !record.kinds.iter().any(|allowed| allowed == kind.name()) {
-        return Err(PushError::Kind { bureau: code, kind: kind.name() });
+    let defined = signed.manifest().statement().is_some() || gateway.letters.get(kind).is_some_and(|letters| letters.may_be_sent_by(&code));
+    if !defined || !record.kinds.iter().any(|allowed| allowed == kind) {
+        return Err(PushError::Kind { bureau: code, kind: kind.to_owned() });
     }
     Ok(Announced { code, record, urls, signed })
 }
@@ -254,8 +291,9 @@ fn push_from(
     if let Some(batch) = before.as_ref().filter(|batch| batch.ended_unix_millis.is_some()) {
         return report::of(gateway, &code, &signed, batch, report);
     }
+    let mending = Mending::of(gateway, &code, &signed)?;
     // 4
-    let proved = prove(rows, &signed, progress)?;
+    let proved = prove(gateway, rows, &signed, progress)?;
     tracing::info!(bureau = code, batch = signed.manifest().batch_id().as_str(), rows = signed.manifest().rows(), "pushing");
     // 5
     // Each time with lists of that hour: a sealer that is started anew asks for the manifest again.
@@ -267,12 +305,12 @@ fn push_from(
     // 6
     let batch = match before {
         Some(batch) => batch,
-        None => begin(gateway, &code, &signed, now)?,
+        None => begin(gateway, &code, &signed, mending.as_ref(), now)?,
     };
     // 7
     let begun = instant(batch.begun_unix_millis);
     let work = Work {
-        judge: Judge { gateway, bureau: &code, sender: bureau::sender(&code, &record)?, manifest: &signed, parameters: &gateway.statements, begun },
+        judge: Judge { gateway, bureau: &code, sender: bureau::sender(&code, &record)?, manifest: &signed, parameters: &gateway.statements, begun, mending },
         sealer,
         job: &job,
         open_job: &open_job,
@@ -280,7 +318,7 @@ fn push_from(
     };
     let delivered = deliver(&work, &proved, rows, batch.rows, progress)?;
     // 8
-    let batch = end(gateway, &code, &signed, &batch)?;
+    let batch = end(gateway, &code, &signed, work.judge.mending.as_ref(), &batch)?;
     tracing::info!(bureau = code, batch = signed.manifest().batch_id().as_str(), rows = batch.rows, delivered, "pushed");
     report::of(gateway, &code, &signed, &batch, report)
 }
@@ -295,7 +333,7 @@ fn deliver(work: &Work<'_>, proved: &Proved, source: &Source, rows: u64, progres
         scope.spawn(move || {
             let mut on_their_way = HashSet::new();
             for (number, expected) in (0_u64..).zip(&proved.blocks) {
-                let block = next(&mut reading, expected).and_then(|rows| Ok((work.prepare(number, &proved.header, &rows, &mut on_their_way)?, rows)));
+                let block = next(&mut reading, expected).and_then(|rows| Ok((work.prepare(number, &proved.columns, &rows, &mut on_their_way)?, rows)));
                 let failed = block.is_err();
                 // Whoever commits has stopped, or will at this error.
                 if ahead.send((number, block)).is_err() || failed {
@@ -305,7 +343,7 @@ fn deliver(work: &Work<'_>, proved: &Proved, source: &Source, rows: u64, progres
         });
         for (number, block) in ready {
             let (prepared, rows) = block?;
-            let outcomes = work.commit(number, &proved.header, &rows, prepared)?;
+            let outcomes = work.commit(number, &proved.columns, &rows, prepared)?;
             so_far.done += outcomes.len() as u64;
             outcomes.iter().for_each(|outcome| so_far.counts.add(&outcome.state));
             if !progress(so_far) {
@@ -343,12 +381,20 @@ fn known(gateway: &Gateway, bureau: &str, signed: &SignedManifest) -> Result<Opt
 }
 
 /// The file's first reading: columns, rows, sums and digest are those that were signed.
-fn prove(source: &Source, signed: &SignedManifest, progress: &mut dyn FnMut(Progress) -> bool) -> Result<Proved, PushError> {
+fn prove(gateway: &Gateway, source: &Source, signed: &SignedManifest, progress: &mut dyn FnMut(Progress) -> bool) -> Result<Proved, PushError> {
     let manifest = signed.manifest();
     let mut reading = Reading::open(source)?;
     let names: Vec<&str> = reading.header().iter().map(String::as_str).collect();
-    let header = Header::parse(manifest.kind(), &names)?;
-    let (mut totals, mut blocks) = (Totals::new(manifest.kind()), Vec::new());
+    let correcting = matches!(manifest.purpose(), Purpose::Supersede(_));
+    let letters = || gateway.letters.get(manifest.kind()).ok_or_else(|| PushError::Kind { bureau: manifest.sender().as_str().to_owned(), kind: manifest.kind().to_owned() });
+    let columns = match (manifest.purpose(), manifest.statement()) {
+        (Purpose::Withdraw(_), _) if names == ["stmt_id"] => Columns::Statements,
+        (Purpose::Withdraw(_), _) => return Err(PushError::Withdrawals),
+        (_, Some(kind)) if correcting => Columns::Rows(Header::correcting(kind, &names)?),
+        (_, Some(kind)) => Columns::Rows(Header::parse(kind, &names)?),
+        (_, None) => Columns::Letters(letters()?.clone(), LetterHeader::parse(letters()?, &names, correcting)?),
+    };
+    let (mut totals, mut blocks) = (manifest.statement().map_or_else(|| Totals::of(manifest.kind()), Totals::new), Vec::new());
     loop {
         let rows = reading.block()?;
         if rows.is_empty() {
@@ -360,33 +406,43 @@ fn prove(source: &Source, signed: &SignedManifest, progress: &mut dyn FnMut(Prog
         blocks.push(block_digest(&rows));
         for row in &rows {
             let fields: Vec<&str> = row.fields.iter().collect();
-            match header.record(&fields) {
+            match &columns {
                 // An amount that cannot be read adds nothing: the sums will not agree, and the row says why when it is judged.
-                Ok(record) => drop(totals.add(&record)),
-                Err(_) => totals.count(),
+                Columns::Rows(header) => match header.record(&fields) {
+                    Ok(record) => drop(totals.add(&record)),
+                    Err(_) => totals.count(),
+                },
+                Columns::Letters(kind, header) => totals.add_close(header.record(&fields).ok().and_then(|record| record.total(kind)).unwrap_or(Money::ZERO)),
+                // It has no amounts: its manifest states sums of 0.00.
+                Columns::Statements => totals.count(),
             }
         }
     }
     let (_, digest) = reading.ended();
     totals.agrees_with(manifest)?;
     manifest.agrees_with_digest(&digest)?;
-    Ok(Proved { header, blocks })
+    Ok(Proved { columns, blocks })
 }
 
-fn begin(gateway: &Gateway, bureau: &str, signed: &SignedManifest, now: OffsetDateTime) -> Result<PushBatch, PushError> {
+fn begin(gateway: &Gateway, bureau: &str, signed: &SignedManifest, mending: Option<&Mending>, now: OffsetDateTime) -> Result<PushBatch, PushError> {
     let manifest = signed.manifest();
     let millis = unix_millis(now);
     let batch = PushBatch {
         manifest: crate::hex(signed.digest()),
         file: crate::hex(manifest.sha256()),
-        kind: manifest.kind().name().to_owned(),
+        kind: manifest.kind().to_owned(),
         period: manifest.period().to_string(),
         rows: manifest.rows(),
         begun_unix_millis: millis,
         ended_unix_millis: None,
+        mends: mending.map(|mending| mending.batch().to_owned()),
     };
-    let key = batch_key(bureau, manifest.batch_id().as_str());
+    let id = manifest.batch_id().as_str();
+    let key = batch_key(bureau, id);
     let mut write = Batch::new().expect(Expectation::Absent(key.clone())).put(key, batch.encode()?);
+    if let Some(mending) = mending {
+        write = mending.begin(gateway, write, bureau, id)?;
+    }
     Event::BatchBegun(said(bureau, signed, None)).append(&mut write, millis)?;
     match gateway.store.commit(write) {
         // The same batch was pushed at the same moment: both go on with the one that was recorded.
@@ -395,12 +451,15 @@ fn begin(gateway: &Gateway, bureau: &str, signed: &SignedManifest, now: OffsetDa
     }
 }
 
-fn end(gateway: &Gateway, bureau: &str, signed: &SignedManifest, batch: &PushBatch) -> Result<PushBatch, PushError> {
+fn end(gateway: &Gateway, bureau: &str, signed: &SignedManifest, mending: Option<&Mending>, batch: &PushBatch) -> Result<PushBatch, PushError> {
     let key = batch_key(bureau, signed.manifest().batch_id().as_str());
     let outcome = report::tally(gateway, bureau, signed.manifest().batch_id().as_str())?.digest;
     let ended = PushBatch { ended_unix_millis: Some(gateway.now_unix_millis()), ..batch.clone() };
     let mut write = Batch::new().expect(Expectation::Equals(key.clone(), batch.encode()?)).put(key, ended.encode()?);
     Event::BatchEnded(said(bureau, signed, Some(outcome))).append(&mut write, gateway.now_unix_millis())?;
+    if let Some(mending) = mending {
+        write = mending.end(gateway, write, bureau, signed.manifest().batch_id().as_str(), gateway.now_unix_millis())?;
+    }
     match gateway.store.commit(write) {
         Err(CommitError::Conflict { .. }) => known(gateway, bureau, signed)?.ok_or(PushError::Stopped),
         done => Ok(done.map(|_| ended)?),
@@ -415,6 +474,29 @@ fn said(bureau: &str, signed: &SignedManifest, outcome: Option<String>) -> event
 
 fn instant(unix_millis: u64) -> OffsetDateTime {
     OffsetDateTime::from_unix_timestamp(i64::try_from(unix_millis / 1_000).unwrap_or(0)).unwrap_or(OffsetDateTime::UNIX_EPOCH)
+}
+
+/// A statement as this gateway remembers it: where it went, and whether it holds still.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ShownStatement {
+    pub bureau: String,
+    pub statement: String,
+    /// `holds`, `superseded` or `withdrawn`.
+    pub state: String,
+    #[serde(flatten)]
+    pub item: Item,
+}
+
+/// A statement by its bureau's own number.
+pub fn statement(gateway: &Gateway, bureau: &str, statement: &str) -> Result<ShownStatement, PushError> {
+    let unknown = || PushError::UnknownStatement { statement: statement.chars().take(80).collect() };
+    let item = Item::decode(&gateway.store.get(&item_key(bureau, statement))?.ok_or_else(unknown)?)?;
+    let state = match &item.ended {
+        None => "holds",
+        Some(ended) if ended.superseded_by.is_some() => "superseded",
+        Some(_) => "withdrawn",
+    };
+    Ok(ShownStatement { bureau: bureau.to_owned(), statement: statement.to_owned(), state: state.to_owned(), item })
 }
 
 /// SHA-256 in lower-case hexadecimal.

@@ -1,6 +1,6 @@
 //! What became of a batch: counts that add up to the manifest's rows, and an outcome for each.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::io::Write;
 use std::path::Path;
 
@@ -10,10 +10,11 @@ use store::Key;
 
 use super::PushError;
 use super::final_report::Tally;
+use super::mending::mendings;
 use crate::bureau::manifest::SignedManifest;
 use crate::flow::whole_file::WholeFile;
 use crate::gateway::Gateway;
-use crate::record::push::{PushBatch, RowOutcome, State, decode_rows, rows_range};
+use crate::record::push::{Mendings, PushBatch, RowOutcome, State, decode_mended, decode_rows, mended_key, rows_range};
 
 /// Blocks of outcomes read at a time.
 const PAGE: usize = 64;
@@ -144,14 +145,22 @@ pub(super) fn line(outcome: &RowOutcome) -> Result<Vec<u8>, PushError> {
     Ok(line)
 }
 
-fn each(gateway: &Gateway, bureau: &str, batch: &str, mut visit: impl FnMut(RowOutcome) -> Result<(), PushError>) -> Result<(), PushError> {
+/// The outcome of every row that has one, in order; what became of a mended row stands for its first outcome.
+pub(super) fn each(gateway: &Gateway, bureau: &str, batch: &str, mut visit: impl FnMut(RowOutcome) -> Result<(), PushError>) -> Result<(), PushError> {
     let (mut from, to) = rows_range(bureau, batch);
+    let mended = mendings(gateway, bureau, batch)?.0 != Mendings::default();
     loop {
         let page: Vec<(Key, Vec<u8>)> = gateway.store.scan(&from, &to, PAGE)?;
         let Some((last, _)) = page.last() else { return Ok(()) };
         from = last.successor();
         for (_, bytes) in &page {
-            decode_rows(bytes)?.into_iter().try_for_each(&mut visit)?;
+            let mut outcomes = decode_rows(bytes)?;
+            if mended && let (Some(first), Some(last)) = (outcomes.first().map(|outcome| outcome.row), outcomes.last().map(|outcome| outcome.row)) {
+                let found = gateway.store.scan(&mended_key(bureau, batch, first), &mended_key(bureau, batch, last.saturating_add(1)), outcomes.len())?;
+                let mut mended: HashMap<u64, RowOutcome> = found.iter().map(|(_, bytes)| decode_mended(bytes).map(|outcome| (outcome.row, outcome))).collect::<Result<_, _>>()?;
+                outcomes.iter_mut().for_each(|outcome| *outcome = mended.remove(&outcome.row).unwrap_or_else(|| outcome.clone()));
+            }
+            outcomes.into_iter().try_for_each(&mut visit)?;
         }
     }
 }

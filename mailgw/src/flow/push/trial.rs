@@ -10,6 +10,7 @@ use store::Batch;
 
 use super::block::Judge;
 use super::file::{Reading, Source};
+use super::mending::Mending;
 use super::report::{Counts, line};
 use super::{Announced, Order, Progress, PushError, Words, announced, next, prove};
 use crate::bureau;
@@ -74,15 +75,16 @@ pub(super) fn judge(
     let Announced { code, record, signed, .. } = announced(gateway, lists, tried.words, now)?;
     let manifest = signed.manifest();
     super::known(gateway, &code, &signed)?;
+    let mending = Mending::of(gateway, &code, &signed)?;
     // 2
-    let proved = prove(tried.rows, &signed, progress)?;
+    let proved = prove(gateway, tried.rows, &signed, progress)?;
     // 3
-    let judge = Judge { gateway, bureau: &code, sender: bureau::sender(&code, &record)?, manifest: &signed, parameters: &gateway.statements, begun: now };
+    let judge = Judge { gateway, bureau: &code, sender: bureau::sender(&code, &record)?, manifest: &signed, parameters: &gateway.statements, begun: now, mending };
     let (mut reading, mut seen) = (Reading::open(tried.rows)?, HashMap::new());
     let mut trial = Trial { bureau: code.clone(), batch: manifest.batch_id().as_str().to_owned(), rows: manifest.rows(), counts: Counts::default(), not_delivered: Vec::new() };
     for expected in &proved.blocks {
         let rows = next(&mut reading, expected)?;
-        for outcome in judge.foretell(&proved.header, &rows, &mut seen)? {
+        for outcome in judge.foretell(&proved.columns, &rows, &mut seen)? {
             trial.counts.add(&outcome.state);
             visit(&outcome)?;
             if !outcome.is_delivered() && trial.not_delivered.len() < tried.shown {

@@ -215,7 +215,7 @@ impl Submission {
         let (body, unix_millis) = (Arc::new(body), i64::try_from(unix_millis(now)).unwrap_or(i64::MAX));
         let copy = |mailbox: String| {
             let (folder, content) = (INBOX.to_owned(), Arc::clone(&body).into());
-            Delivery { mailbox, folder, content, unix_millis, flags: Flags::new(), event: None }
+            Delivery { mailbox, folder, content, unix_millis, flags: Flags::new(), event: None, mark: None }
         };
         let mut copies: Vec<Delivery> = places.mailboxes.into_keys().map(copy).collect();
         let told = self.gateway.queue.delivered(&account.mailbox(), envelope, &places.here, stamped, now);

@@ -24,7 +24,7 @@ fn founded() -> (Arc<Memory>, MessageStore) {
 
 fn deliver(mail: &MessageStore, folder: &str, messages: &[Vec<u8>]) {
     for some in messages.chunks(100) {
-        let delivery = |bytes: &Vec<u8>| Delivery { mailbox: BOX.into(), folder: folder.into(), content: bytes.clone().into(), unix_millis: 1, flags: Flags::new(), event: None };
+        let delivery = |bytes: &Vec<u8>| Delivery { mailbox: BOX.into(), folder: folder.into(), content: bytes.clone().into(), unix_millis: 1, flags: Flags::new(), event: None, mark: None };
         mail.deliver(&some.iter().map(delivery).collect::<Vec<_>>(), 1).unwrap();
     }
 }

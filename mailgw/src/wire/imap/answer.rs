@@ -79,7 +79,7 @@ fn on_store(messages: &MessageStore, mailbox: &str, open: Option<Folder>, reques
 
 fn delivery(mailbox: &str, folder: &str, message: NewMessage, now: OffsetDateTime) -> Delivery {
     let unix_millis = millis(message.internal_date.unwrap_or(now));
-    Delivery { mailbox: mailbox.to_owned(), folder: folder.to_owned(), content: message.bytes.into(), unix_millis, flags: message.flags, event: None }
+    Delivery { mailbox: mailbox.to_owned(), folder: folder.to_owned(), content: message.bytes.into(), unix_millis, flags: message.flags, event: None, mark: None }
 }
 
 fn expunge(messages: &MessageStore, mailbox: &str, folder: &Folder, uids: Option<Vec<u32>>) -> Result<Vec<u32>, MailError> {

@@ -1,0 +1,168 @@
+//! A row of a kind that a policy defines: decided by that policy, rendered by its template, and delivered like any statement.
+
+use policies::certificate::OrganizationName;
+use policies::identity::PersonName;
+use policies::mailbox::{Address, LocalPart};
+use policies::sender::{Addressee, Broken, LetterHeader, LetterKind};
+use policies::statement::{Purpose, Recipient, Verdict, judge_owner};
+use store::{Batch, Expectation, Key};
+use time::{Date, OffsetDateTime};
+
+use super::block::{Decision, Judge, Letter, repeated};
+use super::correction::Stays;
+use super::evidence::Told;
+use super::file::RawRow;
+use super::PushError;
+use crate::flow::enrolment;
+use crate::record::account::{Account, Holder};
+use crate::record::enrolment::Consent;
+use crate::record::push::{Item, RowOutcome, State, decode_quota, encode_quota, item_key, quota_key};
+use crate::statement::{self, Correction};
+
+/// A recipient's share of a kind in a month, as it was found.
+pub(super) struct Share {
+    place: Key,
+    before: Option<Vec<u8>>,
+    used: u32,
+    limit: u32,
+}
+
+/// A letter's one of it; the n-th of the block.
+pub(super) struct OneOf {
+    share: Share,
+    nth: u32,
+}
+
+impl OneOf {
+    pub fn place(&self) -> &Key {
+        &self.share.place
+    }
+
+    /// `before` letters of the same block are in the same share.
+    pub fn after(&mut self, before: u32) -> bool {
+        self.nth = before + 1;
+        self.share.used.saturating_add(self.nth) <= self.share.limit
+    }
+
+    /// What a commit says of all letters of the block that are in the same share.
+    pub fn put(&self, write: Batch, letters: u32) -> Result<Batch, PushError> {
+        let place = self.share.place.clone();
+        let expected = self.share.before.clone().map_or_else(|| Expectation::Absent(place.clone()), |before| Expectation::Equals(place.clone(), before));
+        Ok(write.expect(expected).put(place, encode_quota(self.share.used.saturating_add(letters))?))
+    }
+}
+
+impl Judge<'_> {
+    /// The mailbox that a row names: closed ones too.
+    pub fn recipient(&self, recipient: &Recipient) -> Result<Option<Account>, PushError> {
+        Ok(match recipient {
+            Recipient::Document(document) => self.gateway.directory.find_person(document)?,
+            Recipient::Institution(code) => self.gateway.directory.find_institution(code)?,
+            Recipient::Token(token) => enrolment::named(self.gateway, self.bureau, token)?,
+        })
+    }
+
+    /// 1 the row can be read, and is one that may be mended where it mends · 2 it is of this month · 3 it keeps its kind's
+    /// rules · 4 it was not delivered before · 5 the recipient has a mailbox of the right sort that is open · 6 the name is the
+    /// owner's · 7 the owner consented where the kind asks for it · 8 what it corrects was sent to the same mailbox and holds
+    /// still · 9 the recipient's share of the month is not used up · 10 rendered.
+    pub fn letter(&self, kind: &LetterKind, header: &LetterHeader, raw: &RawRow, today: Date) -> Result<Decision, PushError> {
+        let about = |stmt_id: Option<&str>, state, reason: &str, detail: Option<String>, mailbox| {
+            let (stmt_id, reason) = (stmt_id.map(str::to_owned), Some(reason.to_owned()));
+            let outcome = RowOutcome { row: raw.number, stmt_id, state, reason, detail, not_judged: Vec::new(), message: None, mended_by: None };
+            Ok(Decision::Told(Box::new(Told { outcome, mailbox, corrects: None })))
+        };
+        // 1
+        if self.mending.as_ref().is_some_and(|mending| !mending.is_kept_back(raw.number)) {
+            return about(None, State::Quarantined, "not-kept-back", None, None);
+        }
+        let fields: Vec<&str> = raw.fields.iter().collect();
+        let read = header.record(&fields).and_then(|record| Ok((record.letter(kind, today)?, self.row_digest_of(record.texts()))));
+        let (letter, row_digest) = match read {
+            Ok(read) => read,
+            Err(reason) => return about(None, State::Quarantined, "unreadable", Some(reason), None),
+        };
+        let stmt_id = letter.stmt_id.as_str().to_owned();
+        // 2
+        let manifest = self.manifest.manifest();
+        if letter.period != manifest.period() {
+            let detail = format!("the row is of {}, the manifest of {}", letter.period, manifest.period());
+            return about(Some(&stmt_id), State::Quarantined, "other-month-or-kind", Some(detail), None);
+        }
+        // 3
+        if let Some(Broken { rule, reason }) = kind.judge(&letter.figures) {
+            return about(Some(&stmt_id), State::Quarantined, "kind-rule", Some(format!("{rule}: {reason}")), None);
+        }
+        // 4
+        if let Some(found) = self.gateway.store.get(&item_key(self.bureau, &stmt_id))? {
+            let before = Item::decode(&found)?;
+            let outcome = repeated(raw.number, &stmt_id, before.row == row_digest);
+            return Ok(Decision::Told(Box::new(Told { outcome, mailbox: Some(before.mailbox), corrects: None })));
+        }
+        // 5
+        let account = self.recipient(&letter.recipient)?.filter(|account| match account.holder {
+            Holder::Citizen { .. } => kind.addressee() == Addressee::Person,
+            Holder::Institution { .. } => kind.addressee() == Addressee::Institution,
+        });
+        let Some(account) = account else { return about(Some(&stmt_id), State::Undeliverable, "unknown-person", None, None) };
+        let mailbox = account.mailbox();
+        if !account.is_open() {
+            return about(Some(&stmt_id), State::Undeliverable, "mailbox-closed", None, Some(mailbox));
+        }
+        // 6
+        if !is_named(&account, &letter.name) {
+            return about(Some(&stmt_id), State::Quarantined, "V10", Some("the name is not the mailbox owner's".to_owned()), Some(mailbox));
+        }
+        // 7
+        let mut follows = Vec::new();
+        if kind.needs_consent() {
+            let (consent, still) = Consent::known(&*self.gateway.store, self.bureau, &mailbox)?;
+            if consent.is_none() {
+                return about(Some(&stmt_id), State::Undeliverable, "no-consent", None, Some(mailbox));
+            }
+            follows.push(still);
+        }
+        // 8
+        let corrected = match letter.supersedes.clone().map(|statement| self.corrected(statement)).transpose()? {
+            Some(Err(Stays { state, reason, mailbox })) => return about(Some(&stmt_id), state, reason, None, mailbox),
+            Some(Ok(corrected)) if corrected.item.mailbox != mailbox => return about(Some(&stmt_id), State::Quarantined, "other-recipient", None, Some(mailbox)),
+            Some(Ok(corrected)) => Some(corrected),
+            None => None,
+        };
+        // 9
+        let share = self.share(kind, &mailbox)?;
+        if share.used >= share.limit {
+            return about(Some(&stmt_id), State::Undeliverable, "quota-reached", None, Some(mailbox));
+        }
+        // 10
+        let to = Address::new(LocalPart::Number(account.number), self.gateway.directory.domain().clone());
+        let correction = match (&corrected, manifest.purpose()) {
+            (Some(corrected), Purpose::Supersede(reason)) => Some(Correction { corrects: &corrected.statement, reason }),
+            _ => None,
+        };
+        let entity = statement::letter(kind, &letter, &self.sender, &to, self.begun, correction.as_ref());
+        let counts = Some(OneOf { share, nth: 1 });
+        let letter = Letter { row: raw.number, stmt_id, row_digest, account, entity, not_judged: Vec::new(), follows, leaves: None, issues: Some(String::new()), corrects: corrected, counts };
+        Ok(Decision::Send(Box::new(letter)))
+    }
+
+    /// By the month in which the batch was taken in, in the time of the city.
+    fn share(&self, kind: &LetterKind, mailbox: &str) -> Result<Share, PushError> {
+        let place = quota_key(self.bureau, kind.name(), mailbox, &month(self.begun));
+        let before = self.gateway.store.get(&place)?;
+        let used = before.as_deref().map(decode_quota).transpose()?.unwrap_or(0);
+        Ok(Share { place, before, used, limit: kind.per_month() })
+    }
+}
+
+fn month(at: OffsetDateTime) -> String {
+    let date = crate::directory::today(at);
+    format!("{:04}{:02}", date.year(), u8::from(date.month()))
+}
+
+fn is_named(account: &Account, name: &str) -> bool {
+    match &account.holder {
+        Holder::Citizen { name: owner, .. } => PersonName::parse(name).is_ok_and(|name| !matches!(judge_owner(&name, owner), Verdict::Broken { .. })),
+        Holder::Institution { name: owner, .. } => OrganizationName::parse(name).is_ok_and(|name| name == *owner),
+    }
+}

@@ -1,0 +1,147 @@
+//! A message of a kind that a policy defines, as text, HTML and JSON of the same figures.
+
+use policies::sender::{Letter, LetterFigure, LetterKind};
+use policies::statement::{Form, Period};
+
+use super::advice;
+use super::correction::{self, Correction};
+use super::html::{HEADING, TABLE, escape, push, wrapped};
+use super::json::string;
+use super::sender::Sender;
+use super::sheet::{Sheet, say};
+
+/// What is rendered.
+pub(super) struct Page<'a> {
+    pub kind: &'a LetterKind,
+    pub letter: &'a Letter,
+    pub correction: Option<&'a Correction<'a>>,
+}
+
+/// A figure as people read it in Chinese.
+fn chinese(figure: &LetterFigure) -> String {
+    let mut out = String::with_capacity(64);
+    say(figure.form, &figure.value, figure.meaning.as_ref().map(|(chinese, _)| chinese.as_str()), &mut out);
+    out
+}
+
+/// And in English: what has no unit of its own in the value has one before it.
+fn english(figure: &LetterFigure) -> String {
+    match (figure.form, &figure.meaning) {
+        (_, Some((_, english))) => english.clone(),
+        (Form::Amount, None) => format!("CNY {}", figure.value),
+        (Form::Rate, None) => format!("{} %", figure.value),
+        (Form::Month, None) => Period::parse(&figure.value).map_or_else(|_| figure.value.clone(), Sheet::month_en_of),
+        _ => figure.value.clone(),
+    }
+}
+
+impl Page<'_> {
+    pub fn subject(&self) -> String {
+        let ((title, title_en), period) = (self.kind.title(), self.letter.period);
+        let (mark, mark_en) = if self.correction.is_some() { ("更正：", "Corrected: ") } else { ("", "") };
+        format!("{mark}{title} {} / {mark_en}{title_en} {}", Sheet::month_of(period), Sheet::month_en_of(period))
+    }
+
+    pub fn file_name(&self) -> String {
+        format!("{}-{}.json", self.kind.name(), self.letter.period)
+    }
+
+    fn paragraphs(&self) -> [Vec<String>; 2] {
+        let (zh, en) = self.kind.template();
+        let (letter, period) = (self.letter, self.letter.period);
+        [zh.filled(&Sheet::month_of(period), &letter.figures, chinese), en.filled(&Sheet::month_en_of(period), &letter.figures, english)]
+    }
+
+    pub fn text(&self, sender: &Sender) -> String {
+        let ((title, title_en), period) = (self.kind.title(), self.letter.period);
+        let mut out = String::with_capacity(4_096);
+        push(&mut out, &[title, " ", &Sheet::month_of(period), "\n", title_en, " ", &Sheet::month_en_of(period), "\n\n"]);
+        push(&mut out, &[sender.name.as_str(), "\n", sender.name_en.as_str(), "\n\n"]);
+        if let Some(correction) = self.correction {
+            correction::text(correction, &mut out);
+        }
+        for paragraph in self.paragraphs().into_iter().flatten() {
+            push(&mut out, &[&paragraph, "\n"]);
+        }
+        out.push('\n');
+        for figure in &self.letter.figures {
+            push(&mut out, &[&figure.chinese, " ", &figure.english, ": ", &chinese(figure)]);
+            if let Some((_, english)) = &figure.meaning {
+                push(&mut out, &[" ", english]);
+            }
+            out.push('\n');
+        }
+        advice::text(&advice::notes(sender, self.letter.stmt_id.as_str(), &self.file_name()), &mut out);
+        out
+    }
+
+    pub fn html(&self, sender: &Sender) -> String {
+        let period = self.letter.period;
+        wrapped(self.kind.title(), &Sheet::month_of(period), &Sheet::month_en_of(period), |out| {
+            out.push_str("<p style=\"margin:12px 0\">");
+            escape(sender.name.as_str(), out);
+            out.push_str("<br>\n<small lang=\"en\">");
+            escape(sender.name_en.as_str(), out);
+            out.push_str("</small></p>\n");
+            if let Some(correction) = self.correction {
+                correction::html(correction, out);
+            }
+            let [zh, en] = self.paragraphs();
+            for (paragraphs, open) in [(zh, "<p style=\"margin:8px 0\"><bdi>"), (en, "<p lang=\"en\" style=\"margin:8px 0;font-size:14px\"><bdi>")] {
+                for paragraph in paragraphs {
+                    out.push_str(open);
+                    escape(&paragraph, out);
+                    out.push_str("</bdi></p>\n");
+                }
+            }
+            push(out, &["<table style=\"", TABLE, "\nmargin-top:24px\">\n"]);
+            self.letter.figures.iter().for_each(|figure| row(figure, out));
+            out.push_str("</table>\n");
+            advice::html(&advice::notes(sender, self.letter.stmt_id.as_str(), &self.file_name()), out);
+        })
+    }
+
+    pub fn json(&self) -> String {
+        let (letter, period) = (self.letter, self.letter.period.to_string());
+        let mut out = String::from("{\n\"kind\": ");
+        string(self.kind.name(), &mut out);
+        for (name, value) in [("stmt_id", letter.stmt_id.as_str()), ("period", &period)] {
+            push(&mut out, &[",\n\"", name, "\": "]);
+            string(value, &mut out);
+        }
+        for figure in &letter.figures {
+            push(&mut out, &[",\n\"", &figure.key, "\": "]);
+            match figure.form {
+                Form::Number | Form::Count => out.push_str(&number(&figure.value)),
+                _ => string(&figure.value, &mut out),
+            }
+        }
+        if let Some(correction) = self.correction {
+            correction::json(correction, &mut out);
+        }
+        out.push_str("\n}\n");
+        out
+    }
+}
+
+/// A whole number in JSON has no leading nought.
+fn number(text: &str) -> String {
+    text.parse::<u32>().map_or_else(|_| "0".to_owned(), |number| number.to_string())
+}
+
+fn row(figure: &LetterFigure, out: &mut String) {
+    let breaks = if matches!(figure.form, Form::Text | Form::Code) { "word-break:break-word;padding:6px 0 6px 12px" } else { "white-space:nowrap" };
+    push(out, &["<tr style=\"border-top:1px solid #8886\">\n<th scope=\"row\" style=\"", HEADING, "\nwidth:40%;padding:6px 0\">"]);
+    escape(&figure.chinese, out);
+    out.push_str("\n<br><small lang=\"en\">");
+    escape(&figure.english, out);
+    push(out, &["</small></th>\n<td style=\"", breaks, "\"><bdi>"]);
+    escape(&chinese(figure), out);
+    out.push_str("</bdi>");
+    if let Some((_, english)) = &figure.meaning {
+        out.push_str("\n<br><small lang=\"en\">");
+        escape(english, out);
+        out.push_str("</small>");
+    }
+    out.push_str("</td></tr>\n");
+}

@@ -1,0 +1,283 @@
+//! Kinds of message that a file of the policies alone defines, consent, shares of a month, and persons named by tokens.
+
+use mailgw::flow::enrolment::{self, EnrolmentError, Word};
+use mailgw::flow::push::Order;
+use mailgw::record::push::RowOutcome;
+use serde_json::json;
+
+use super::month::{order, pension, pensions};
+use super::*;
+
+/// A kind that no program knows: only this text does.
+const PARKING: &str = r#"
+kind = "parking-permit"
+title_zh = "泊位许可通知"
+title_en = "Parking permit"
+senders = ["gz-housing-fund"]
+addressee = "person"
+consent = true
+per_month = 2
+evidence = "registered"
+retention_days = 365
+total = "fee"
+
+template_zh = "您的泊位许可 {permit} 有效期至 {until}，费用 {fee}，状态{state}。"
+template_en = "Your permit {permit} is valid until {until}; fee {fee}; it is {state}."
+
+[[fields]]
+name = "permit"
+zh = "许可编号"
+en = "Permit"
+type = "text"
+max_bytes = 24
+
+[[fields]]
+name = "until"
+zh = "有效期至"
+en = "Valid until"
+type = "date"
+
+[[fields]]
+name = "fee"
+zh = "费用"
+en = "Fee"
+type = "fen"
+max = "500.00"
+
+[[fields]]
+name = "state"
+zh = "状态"
+en = "State"
+type = "code"
+codes = [{ code = "1", zh = "有效", en = "valid" }, { code = "2", zh = "过期", en = "expired" }]
+"#;
+
+const NEWS: &str = r#"
+kind = "block-news"
+title_zh = "街道要闻"
+title_en = "Street news"
+addressee = "institution"
+consent = false
+per_month = 31
+evidence = "logged"
+retention_days = 30
+template_zh = "{headline}"
+template_en = "News in Chinese."
+
+[[fields]]
+name = "headline"
+zh = "标题"
+en = "Headline"
+type = "text"
+"#;
+
+/// A city whose policies define two kinds more, and bureaus that may send them.
+fn city() -> City {
+    let city = City::found();
+    for (file, text) in [("parking.toml", PARKING), ("news.toml", NEWS)] {
+        std::fs::write(city.path("policies/senders").join(file), text).unwrap();
+    }
+    let gateway = city.gateway(Arc::clone(&city.store));
+    city.register_kinds(&gateway, FUND, &["housing-fund", "parking-permit", "block-news"]).unwrap();
+    city.register_kinds(&gateway, INSURANCE, &["pension", "parking-permit"]).unwrap();
+    city
+}
+
+fn outcomes(city: &City, order: &Order) -> Vec<RowOutcome> {
+    let path = city.path("outcomes.jsonl");
+    let _ = std::fs::remove_file(&path);
+    let gateway = city.gateway(Arc::clone(&city.store));
+    let order = Order { report: Some(path.clone()), ..order.clone() };
+    push(&gateway, &Watched::new(city, Arc::clone(&city.sealing), None), &city.lists, &order, &mut |_| true).unwrap();
+    std::fs::read_to_string(&path).unwrap().lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+}
+
+fn said(outcome: &RowOutcome) -> (u64, &str, Option<&str>) {
+    (outcome.row, outcome.state.word(), outcome.reason.as_deref())
+}
+
+/// Permits: their number, the person, the fee in fen and the state.
+fn permits(city: &City, bureau: &str, batch: &str, rows: &[(&str, (&str, &str, &str), u64, &str)], purpose: Option<(&str, serde_json::Value)>) -> Order {
+    let line = |(id, (id_type, id_no, name), fee, state): &(&str, (&str, &str, &str), u64, &str)| {
+        format!("{id},202610,{id_type},{id_no},{name},P-{id},2027-03-31,{}.{:02},{state}\r\n", fee / 100, fee % 100)
+    };
+    let text = format!("stmt_id,period,id_type,id_no,name,permit,until,fee,state\r\n{}", rows.iter().map(line).collect::<String>());
+    order(city, bureau, "parking-permit", batch, &text, rows.len() as u64, [rows.iter().map(|row| row.2).sum(), 0], purpose)
+}
+
+fn mailbox(gateway: &Gateway, person: usize) -> String {
+    let document = Document::parse(PEOPLE[person].0, PEOPLE[person].1, today(NOW)).unwrap();
+    gateway.directory.find_person(&document).unwrap().unwrap().mailbox()
+}
+
+fn mails(gateway: &Gateway, mailbox: &str) -> Vec<Vec<u8>> {
+    let view = gateway.messages.view(mailbox, "INBOX").unwrap();
+    view.messages.iter().map(|message| gateway.messages.load(&view.folder, message.uid).unwrap()).collect()
+}
+
+#[test]
+fn a_kind_made_up_in_a_policy_directory_is_delivered_by_its_own_rules() {
+    let city = city();
+    let gateway = city.gateway(Arc::clone(&city.store));
+    let one = mailbox(&gateway, 0);
+    // Nobody consented: nothing is sent, nobody is told that a mailbox has the person's consent.
+    let first = permits(&city, FUND, "p1", &[("a", PEOPLE[0], 12_000, "1")], None);
+    assert_eq!(said(&outcomes(&city, &first)[0]), (1, "undeliverable", Some("no-consent")));
+    assert!(enrolment::say(&gateway, &one, FUND, Word::GiveConsent).unwrap().consent);
+    let length = city.store.stream_length(STREAM).unwrap();
+    assert!(enrolment::say(&gateway, &one, FUND, Word::GiveConsent).unwrap().consent);
+    assert_eq!(city.store.stream_length(STREAM).unwrap(), length, "said twice, logged twice");
+    let rows = [
+        ("a", PEOPLE[0], 12_000, "1"), ("b", PEOPLE[0], 50_001, "1"), ("c", PEOPLE[0], 100, "3"), ("d", PEOPLE[1], 100, "1"), ("e", (PEOPLE[0].0, PEOPLE[0].1, "李志强"), 100, "1"),
+        ("f", PEOPLE[0], 0, "2"), ("g", PEOPLE[0], 100, "1"), ("a", PEOPLE[0], 12_000, "1"),
+    ];
+    let told = outcomes(&city, &permits(&city, FUND, "p2", &rows, None));
+    assert_eq!(told.iter().map(said).collect::<Vec<_>>(), [
+        (1, "delivered", None), (2, "quarantined", Some("unreadable")), (3, "quarantined", Some("unreadable")), (4, "undeliverable", Some("no-consent")),
+        (5, "quarantined", Some("V10")), (6, "delivered", None), (7, "undeliverable", Some("quota-reached")), (8, "duplicate", Some("delivered-before")),
+    ]);
+    assert!(told.iter().all(|outcome| outcome.reason.as_deref().is_none_or(mailgw::erds::is_reason)));
+    let mails = mails(&gateway, &one);
+    let parsed = mail_parser::MessageParser::new().parse(&mails[0]).unwrap();
+    let (text, html) = (parsed.body_text(0).unwrap(), parsed.body_html(0).unwrap());
+    assert_eq!(parsed.subject().unwrap(), "泊位许可通知 2026年10月 / Parking permit 2026-10");
+    assert!(text.contains("您的泊位许可 P-a 有效期至 2027年3月31日，费用 120.00 元，状态有效。"), "{text}");
+    assert!(text.contains("Your permit P-a is valid until 2027-03-31; fee CNY 120.00; it is valid.") && html.contains("120.00 元"), "{text}");
+    let json: serde_json::Value = serde_json::from_slice(parsed.attachments().next().unwrap().contents()).unwrap();
+    assert_eq!(json, json!({ "kind": "parking-permit", "stmt_id": "a", "period": "202610", "permit": "P-a", "until": "2027-03-31", "fee": "120.00", "state": "1" }));
+    // The share is of the month, not of the batch; what is taken back holds from the next row on.
+    assert_eq!(said(&outcomes(&city, &permits(&city, FUND, "p3", &[("h", PEOPLE[0], 1, "1")], None))[0]), (1, "undeliverable", Some("quota-reached")));
+    city.clock.advance(time::Duration::hours(140));
+    assert_eq!(gateway.letters.get("parking-permit").unwrap().retention_days(), 365);
+    enrolment::say(&gateway, &one, FUND, Word::WithdrawConsent).unwrap();
+    assert_eq!(said(&outcomes(&city, &permits(&city, FUND, "p4", &[("i", PEOPLE[0], 1, "1")], None))[0]), (1, "undeliverable", Some("no-consent")));
+    enrolment::say(&gateway, &one, FUND, Word::GiveConsent).unwrap();
+    assert_eq!(said(&outcomes(&city, &permits(&city, FUND, "p5", &[("j", PEOPLE[0], 1, "1")], None))[0]), (1, "delivered", None));
+    let log: Vec<bool> = events(&*city.store).into_iter().filter_map(|event| if let Event::ConsentSet(said) = event { Some(said.holds) } else { None }).collect();
+    assert_eq!(log, [true, false, true]);
+}
+
+#[test]
+fn who_may_not_send_a_kind_or_sends_another_file_changes_nothing() {
+    let city = city();
+    let length = city.store.stream_length(STREAM).unwrap();
+    let gateway = city.gateway(Arc::clone(&city.store));
+    let sealer = Watched::new(&city, Arc::clone(&city.sealing), None);
+    let go = |order: &Order| push(&gateway, &sealer, &city.lists, order, &mut |_| true).unwrap_err();
+    let row = [("a", PEOPLE[0], 100, "1")];
+    // Registered for it, but the policy names another bureau.
+    assert!(matches!(go(&permits(&city, INSURANCE, "x1", &row, None)), PushError::Kind { .. }));
+    let unknown = order(&city, FUND, "no-such-kind", "x2", "stmt_id\r\n", 1, [0, 0], None);
+    assert!(matches!(go(&unknown), PushError::Kind { .. }));
+    let header = order(&city, FUND, "parking-permit", "x3", "stmt_id,period,id_type,id_no,name,permit,until,fee\r\n", 1, [0, 0], None);
+    assert!(matches!(go(&header), PushError::LetterHeader(_)));
+    let good = permits(&city, FUND, "x4", &row, None);
+    let sums = Order { manifest: good.manifest.replace("1.00", "1.01"), ..good };
+    assert!(matches!(go(&Order { signature: city.sign(&sums.manifest), ..sums }), PushError::Totals(_)));
+    assert!(city.register_kinds(&gateway, FUND, &["no-such-kind"]).is_err());
+    assert_eq!(city.store.stream_length(STREAM).unwrap(), length);
+}
+
+#[test]
+fn institutions_get_what_is_theirs_and_evidence_is_kept_as_the_kind_asks() {
+    let city = city();
+    let gateway = city.gateway(Arc::clone(&city.store));
+    let words = mailgw::directory::Words { code: Some("91440101MAT000018G".into()), name: Some("广州某某有限公司".into()), ..Default::default() };
+    let applicant = mailgw::directory::Applicant::parse(&words, gateway.directory.policy(), today(NOW)).unwrap();
+    let account = gateway.directory.open(applicant, mailgw::directory::NewPassword::Generated, NOW).unwrap().account;
+    let before = city.store.counter(mailgw::record::evidence::BATCHES).unwrap();
+    let text = format!(
+        "headline,stmt_id,period,id_type,id_no,name\r\n\"<b>要闻</b>, =1+1\",n1,202610,uscc,91440101MAT000018G,广州某某有限公司\r\n要闻,n2,202610,{},{},{}\r\n要闻,n3,202610,uscc,91440101MAT000018G,别的公司\r\n",
+        PEOPLE[0].0, PEOPLE[0].1, PEOPLE[0].2
+    );
+    let told = outcomes(&city, &order(&city, FUND, "block-news", "n", &text, 3, [0, 0], None));
+    assert_eq!(told.iter().map(said).collect::<Vec<_>>(), [(1, "delivered", None), (2, "undeliverable", Some("unknown-person")), (3, "quarantined", Some("V10"))]);
+    let mails = mails(&gateway, &account.mailbox());
+    let html = mail_parser::MessageParser::new().parse(&mails[0]).unwrap().body_html(0).unwrap().into_owned();
+    assert!(html.contains("&lt;b&gt;要闻&lt;/b&gt;, =1+1") && !html.contains("<b>要闻"), "{html}");
+    assert_eq!(city.store.counter(mailgw::record::evidence::BATCHES).unwrap(), before, "evidence that nobody asked for");
+    assert!(events(&*city.store).iter().any(|event| matches!(event, Event::StatementDelivered(_))));
+}
+
+#[test]
+fn a_person_is_named_by_a_token_that_is_each_senders_own() {
+    let city = city();
+    let gateway = city.gateway(Arc::clone(&city.store));
+    let one = mailbox(&gateway, 0);
+    let token = |bureau: &str| enrolment::say(&gateway, &one, bureau, Word::Enrol).unwrap().token.unwrap();
+    let (fund, insurance) = (token(FUND), token(INSURANCE));
+    assert_ne!(fund, insurance);
+    assert_eq!(token(FUND), fund, "the same for as long as it lasts");
+    // Nothing at rest holds a token.
+    let (from, to) = (Key::new("consent", &[]), Key::new("push", &[]));
+    assert!(city.store.scan(&from, &to, usize::MAX).unwrap().iter().all(|(key, value)| !contains(key.as_bytes(), &fund) && !contains(value, &fund)));
+    let rows = |batch: &str, token: &str| {
+        let lines = [pension(&format!("{batch}-1"), ("token", token, PEOPLE[0].2), "174757.63"), pension(&format!("{batch}-2"), ("token", token, "李志强"), "174757.63")];
+        order(&city, INSURANCE, "pension", batch, &pensions("", &lines), 2, [2 * 17_475_763, 2 * 68_936], None)
+    };
+    let told = outcomes(&city, &rows("t1", &insurance));
+    assert_eq!(told.iter().map(said).collect::<Vec<_>>(), [(1, "delivered", None), (2, "quarantined", Some("V10"))]);
+    let text = String::from_utf8(mails(&gateway, &one).concat()).unwrap();
+    assert!(!text.contains(&insurance) && text.contains(&format!("****{}", &insurance[22..])));
+    // Another sender's token names nobody; one that was withdrawn neither, and it never comes back.
+    assert_eq!(said(&outcomes(&city, &rows("t2", &fund))[0]), (1, "undeliverable", Some("unknown-person")));
+    enrolment::say(&gateway, &one, INSURANCE, Word::WithdrawToken).unwrap();
+    assert!(matches!(enrolment::say(&gateway, &one, INSURANCE, Word::WithdrawToken), Err(EnrolmentError::NotEnrolled { .. })));
+    assert_eq!(said(&outcomes(&city, &rows("t3", &insurance))[0]), (1, "undeliverable", Some("unknown-person")));
+    let again = token(INSURANCE);
+    assert_ne!(again, insurance);
+    assert_eq!(said(&outcomes(&city, &rows("t4", &again))[0]), (1, "delivered", None));
+    assert_eq!(said(&outcomes(&city, &rows("t5", &insurance))[0]), (1, "undeliverable", Some("unknown-person")));
+    let report = std::fs::read_to_string(city.path("outcomes.jsonl")).unwrap();
+    assert!(!report.contains(&insurance) && !report.contains(&again));
+    let log: Vec<(String, bool)> = events(&*city.store).into_iter().filter_map(|event| if let Event::EnrolmentSet(said) = event { Some((said.bureau, said.holds)) } else { None }).collect();
+    assert_eq!(log, [(FUND, true), (INSURANCE, true), (INSURANCE, false), (INSURANCE, true)].map(|(bureau, holds)| (bureau.to_owned(), holds)));
+    for (mailbox, bureau) in [("0000000000", FUND), (one.as_str(), "nobody"), (one.as_str(), "a b")] {
+        assert!(enrolment::say(&gateway, mailbox, bureau, Word::Enrol).is_err());
+    }
+}
+
+fn contains(bytes: &[u8], text: &str) -> bool {
+    bytes.windows(text.len()).any(|window| window == text.as_bytes())
+}
+
+#[test]
+fn letters_are_mended_superseded_and_withdrawn_like_statements() {
+    let city = city();
+    let gateway = city.gateway(Arc::clone(&city.store));
+    let one = mailbox(&gateway, 0);
+    enrolment::say(&gateway, &one, FUND, Word::GiveConsent).unwrap();
+    outcomes(&city, &permits(&city, FUND, "q1", &[("a", PEOPLE[0], 100, "9"), ("b", PEOPLE[0], 100, "1")], None));
+    let mend = permits(&city, FUND, "q2", &[("a", PEOPLE[0], 100, "1")], Some(("mends", json!({ "batch": "q1", "rows": "1" }))));
+    assert_eq!(said(&outcomes(&city, &mend)[0]), (1, "delivered", None));
+    let withdraw = order(&city, FUND, "parking-permit", "q3", "stmt_id\r\na\r\n", 1, [0, 0], Some(("withdraws", json!({ "reason": "错发", "reason_en": "Sent in error" }))));
+    assert_eq!(said(&outcomes(&city, &withdraw)[0]), (1, "delivered", None));
+    let all = mails(&gateway, &one);
+    assert!(mail_parser::MessageParser::new().parse(&all[2]).unwrap().subject().unwrap().starts_with("撤回：泊位许可通知"));
+    city.clock.advance(time::Duration::hours(140));
+    let text = format!("supersedes,stmt_id,period,id_type,id_no,name,permit,until,fee,state\r\nb,b2,202610,{},{},{},P-b,2027-03-31,2.00,1\r\n", PEOPLE[0].0, PEOPLE[0].1, PEOPLE[0].2);
+    let fix = order(&city, FUND, "parking-permit", "q4", &text, 1, [200, 0], Some(("supersedes", json!({ "reason": "费用有误", "reason_en": "The fee was wrong" }))));
+    assert_eq!(said(&outcomes(&city, &fix)[0]), (1, "delivered", None));
+    let all = mails(&gateway, &one);
+    assert!(mail_parser::MessageParser::new().parse(&all[3]).unwrap().body_text(0).unwrap().contains("取代编号 b 的对账单"));
+}
+
+/// A consent that is taken back between the decision and the commit is heeded; so is a share that another batch used.
+#[test]
+fn a_letter_is_judged_as_things_stand_at_its_commit() {
+    let city = city();
+    let gateway = city.gateway(Arc::clone(&city.store));
+    let one = mailbox(&gateway, 0);
+    enrolment::say(&gateway, &one, FUND, Word::GiveConsent).unwrap();
+    // The commits of a push: its beginning, the ids of bodies, the block.
+    let racing: Arc<dyn Store> = Arc::new(store::Between::before_commit(Arc::clone(&city.store), 2, {
+        let store = Arc::clone(&city.store);
+        let key = mailgw::record::enrolment::Consent::key(FUND, &one);
+        move || drop(store.commit(store::Batch::new().delete(key)).unwrap())
+    }));
+    let gateway = city.gateway(racing);
+    let report = push(&gateway, &Watched::new(&city, Arc::clone(&city.sealing), None), &city.lists, &permits(&city, FUND, "r1", &[("a", PEOPLE[0], 100, "1")], None).clone(), &mut |_| true).unwrap();
+    assert_eq!(report.counts, Counts { delivered: 0, duplicate: 0, quarantined: 0, undeliverable: 1 });
+    assert_eq!(report.not_delivered[0].reason.as_deref(), Some("no-consent"));
+    assert!(mails(&gateway, &one).is_empty());
+}
