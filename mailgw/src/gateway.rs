@@ -78,7 +78,7 @@ pub struct Gateway {
     pub clock: Arc<dyn Clock>,
     pub settings: Settings,
     pub keys: Arc<KeyStore>,
-    pub anchors: Anchors,
+    pub anchors: Arc<Anchors>,
     pub statements: Parameters,
     pub push_limits: PushLimits,
     pub letters: LetterKinds,
@@ -114,7 +114,7 @@ impl Gateway {
         let (host, domain) = (named(&settings.host)?, named(&settings.domain)?);
         let dkim = Dkim::open(Arc::clone(&store), Arc::clone(&keys), domain.clone())?;
         let queue = Arc::new(Queue::new(Arc::clone(&store), Arc::clone(&messages), Arc::clone(&directory), queue_key, random, host, domain));
-        Ok(Self { store, clock, settings, keys, anchors, statements, push_limits, letters, messages, directory, queue, dkim, directory_key, telling: Mutex::default() })
+        Ok(Self { store, clock, settings, keys, anchors: Arc::new(anchors), statements, push_limits, letters, messages, directory, queue, dkim, directory_key, telling: Mutex::default() })
     }
 
     pub fn now_unix_millis(&self) -> u64 {

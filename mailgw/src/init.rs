@@ -39,9 +39,24 @@ pub struct Configuration {
     /// The arc that the CA's policies stand under.
     pub policy_arc: String,
     pub listen: Listen,
+    /// The ports at which mail programs reach this gateway, where they are others than it listens at.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub announced: Option<Announced>,
     /// Without it no mail is taken for elsewhere.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sending: Option<Sending>,
+}
+
+/// Ports as the world sees them; one that is missing is the one that is listened at.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Announced {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub imaps: Option<u16>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub submissions: Option<u16>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub pop3s: Option<u16>,
 }
 
 /// How mail goes elsewhere.
@@ -89,6 +104,14 @@ pub struct Listen {
     pub submissions: Option<SocketAddr>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub submission: Option<SocketAddr>,
+    /// Old mail clients, POP3: STLS, and TLS from the first byte. Without an address it is not spoken.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pop3: Option<SocketAddr>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pop3s: Option<SocketAddr>,
+    /// HTTPS at which mail programs find their settings. Without an address they are not told.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub autoconfig: Option<SocketAddr>,
     /// Bureaus' own systems, mutual TLS. Without an address nobody pushes over the network.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub push: Option<SocketAddr>,

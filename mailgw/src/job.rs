@@ -14,6 +14,7 @@ use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 
 use crate::flow::certificate::tell_all;
+use crate::flow::certificate_login::{AGAIN, CertificateLogins};
 use crate::flow::evidence::{seal, unsigned};
 use crate::flow::notices::{Collected, collect};
 use crate::flow::push::held;
@@ -57,6 +58,20 @@ impl NoticeMetrics {
             refused: counter(&[("outcome", "refused")])?,
             fault: metrics.gauge("suiyin_mail_outbox_fault", "How many outboxes cannot be asked for letters.", &[])?,
         })
+    }
+}
+
+/// Looks again at the certificates by which somebody is logged in, until shutdown: who is revoked is logged out.
+pub async fn certificates(logins: Arc<CertificateLogins>, shutdown: Shutdown) {
+    loop {
+        tokio::select! {
+            () = shutdown.wait() => return,
+            () = tokio::time::sleep(AGAIN) => {}
+        }
+        let logins = Arc::clone(&logins);
+        if let Err(error) = tokio::task::spawn_blocking(move || logins.look_again()).await {
+            tracing::error!(%error, "the certificates of those logged in were not looked at");
+        }
     }
 }
 

@@ -19,7 +19,7 @@ use tokio::sync::{RwLock, watch};
 
 use runtime::revocation::RevocationLists;
 use crate::bureau::{self, Registration, ShownBureau};
-use crate::directory::{Applicant, DirectoryError, ImportedRow, NewPassword, Page, Password, Query, ShownMailbox, ToldPassword, Words, today};
+use crate::directory::{Applicant, AppPasswordName, DirectoryError, ImportedRow, NewPassword, Page, Password, Query, Scope, ShownAppPassword, ShownMailbox, ToldPassword, Words, today};
 use crate::flow::evidence::{self, Installed, Wanted};
 use crate::flow::certificate;
 use crate::flow::enrolment;
@@ -77,6 +77,10 @@ pub enum Operation {
     MailboxList(Query),
     MailboxClose { mailbox: String },
     MailboxPassword { mailbox: String, password: Option<TypedPassword> },
+    /// One more password of the mailbox, for one program.
+    AppPasswordNew { mailbox: String, name: String, scopes: Vec<Scope> },
+    AppPasswordList { mailbox: String },
+    AppPasswordWithdraw { mailbox: String, number: u32 },
     /// A certificate for its owner, by this request, PKCS#10 in PEM.
     MailboxCertify { mailbox: String, request: String },
     /// The certificate that is kept with it.
@@ -152,6 +156,9 @@ pub enum Outcome {
     /// A mailbox, and its password where one was made now.
     Mailbox { mailbox: Box<ShownMailbox>, password: Option<ToldPassword> },
     Mailboxes(Page),
+    /// An app password that was made now; told once.
+    AppPassword { address: String, made: ShownAppPassword, password: ToldPassword },
+    AppPasswords(Vec<ShownAppPassword>),
     Bureaus(Vec<ShownBureau>),
     Selectors(Vec<ShownSelector>),
     Queue(crate::queue::Page),
@@ -249,6 +256,15 @@ impl Service {
                 let (number, made) = (self.number(&mailbox)?, password.is_none());
                 let set = directory.set_password(number, &password.map_or(NewPassword::Generated, NewPassword::from), now)?;
                 Ok(self::mailbox(directory.show(&mailbox)?, told(made, &set)))
+            }
+            Operation::AppPasswordNew { mailbox, name, scopes } => {
+                let (number, name) = (self.number(&mailbox)?, AppPasswordName::parse(&name).map_err(DirectoryError::from)?);
+                let (made, password) = directory.new_app_password(number, &name, &scopes, now)?;
+                Ok(Outcome::AppPassword { address: directory.address(number), made, password })
+            }
+            Operation::AppPasswordList { mailbox } => Ok(Outcome::AppPasswords(directory.app_passwords(self.number(&mailbox)?)?)),
+            Operation::AppPasswordWithdraw { mailbox, number } => {
+                Ok(Outcome::AppPasswords(vec![directory.withdraw_app_password(self.number(&mailbox)?, number, now)?]))
             }
             Operation::MailboxCertify { mailbox, request } => Ok(Outcome::Certificate(certificate::certify(gateway, &*self.authority, &mailbox, &request)?.into())),
             Operation::MailboxCertificate { mailbox } => Ok(Outcome::Certificate(certificate::show(gateway, &mailbox)?.into())),

@@ -56,12 +56,17 @@ impl RevocationLists {
 
     /// The lists at these addresses, none of them older than a minute at `now`.
     pub fn fetch(&self, urls: &[String], now: OffsetDateTime) -> Result<Vec<Vec<u8>>, RevocationError> {
-        urls.iter().map(|url| self.one(url, now)).collect()
+        self.fetch_within(urls, now, KEEP)
     }
 
-    fn one(&self, url: &str, now: OffsetDateTime) -> Result<Vec<u8>, RevocationError> {
+    /// The same, none of them older than `most`, where a revocation has to take effect sooner.
+    pub fn fetch_within(&self, urls: &[String], now: OffsetDateTime, most: time::Duration) -> Result<Vec<Vec<u8>>, RevocationError> {
+        urls.iter().map(|url| self.one(url, now, most.min(KEEP))).collect()
+    }
+
+    fn one(&self, url: &str, now: OffsetDateTime, most: time::Duration) -> Result<Vec<u8>, RevocationError> {
         if let Some((at, list)) = self.kept.lock().unwrap_or_else(PoisonError::into_inner).get(url)
-            && (*at..*at + KEEP).contains(&now)
+            && (*at..*at + most).contains(&now)
         {
             return Ok(list.clone());
         }

@@ -5,6 +5,7 @@ use protocol::imap::exchange::{self as imap_exchange, Flags, MessageInfo};
 use protocol::imap::session as imap_session;
 use protocol::smtp::exchange::{Answer, Domain, Envelope, Output, Recipient, Request};
 use protocol::smtp::session::{Session, Settings};
+use protocol::sasl::{Offer, Question, Salted};
 use protocol::smtp::trace;
 use time::macros::datetime;
 
@@ -22,7 +23,7 @@ struct Talked {
 
 fn talk(bytes: &[u8], cut: usize) -> Talked {
     let host = Domain::parse("mx.example.cn").expect("a domain");
-    let (mut session, mut todo) = Session::new(Settings { host, tls: false, starttls: true, submission: false, max_size: MAX_SIZE, max_recipients: 4, max_copies: 2 * MAX_SIZE });
+    let (mut session, mut todo) = Session::new(Settings { host, tls: false, starttls: true, submission: false, offer: Offer::default(), max_size: MAX_SIZE, max_recipients: 4, max_copies: 2 * MAX_SIZE });
     let mut talked = Talked { said: Vec::new(), delivered: Vec::new(), tls: false };
     let mut pieces = bytes.chunks(cut);
     loop {
@@ -41,7 +42,7 @@ fn talk(bytes: &[u8], cut: usize) -> Talked {
                     }
                     Output::Do(_) => panic!("nobody was asked to log in"),
                     Output::StartTls => {
-                        session.tls_started();
+                        session.tls_started(Offer::default());
                         talked.tls = true;
                     }
                     Output::Close => {}
@@ -123,7 +124,7 @@ fn imap_answer(request: imap_exchange::Request, message: &[u8]) -> imap_exchange
 
 fn imap_talk(commands: &[u8], cut: usize, message: &[u8]) -> Vec<u8> {
     use imap_exchange::Output;
-    let (mut session, _) = imap_session::Session::new(imap_session::Settings { tls: true, starttls: false, append_limit: MAX_SIZE, arrange_limit: MAX_SIZE, off: Extensions::NONE });
+    let (mut session, _) = imap_session::Session::new(imap_session::Settings { tls: true, starttls: false, offer: Offer::default(), append_limit: MAX_SIZE, arrange_limit: MAX_SIZE, off: Extensions::NONE });
     let mut said = Vec::new();
     for piece in b"a LOGIN u p\r\nb SELECT INBOX\r\n".chunks(MAX_INPUT).chain(commands.chunks(cut)) {
         let mut todo = session.receive(piece);
@@ -188,4 +189,76 @@ pub(super) fn mime_seeds() -> Vec<Vec<u8>> {
         b"From: g: a@b, \"c\" <c@d>;, e\r\nDate: Tue, 1 Oct 2024 10:00:00 +0800\r\nContent-Type: text/plain; charset=gb18030; name*0*=utf-8''%E4%BD; name*1*=%A0\r\nContent-Transfer-Encoding: quoted-printable\r\n\r\n=C4=E3\r\n".to_vec(),
         b"Content-Type: multipart/signed; protocol=\"application/pkcs7-signature\"; boundary=\"a b\"\r\n\r\n--a b\r\nContent-Type: message/rfc822\r\n\r\n\r\n--a b\r\nContent-Type: application/pkcs7-signature\r\nContent-Disposition: attachment; filename=smime.p7s\r\n\r\nMII=\r\n--a b--\r\n".to_vec(),
     ]
+}
+
+/// A maildrop of two messages, whose owner may log in by anything.
+fn pop3_talk(bytes: &[u8], cut: usize) -> (Vec<u8>, Vec<u32>) {
+    use protocol::pop3::exchange::{Answer, Entry, Output, Request};
+    use protocol::pop3::session::{Session, Settings};
+    const MAILS: [&[u8]; 2] = [b"Subject: 1\r\n\r\n.\r\n", b"Subject: 2\r\n\r\nend"];
+    let offer = Offer { scram: true, binding: Some([1; 32]), certificate: true };
+    let (mut session, mut todo) = Session::new(Settings { tls: false, offer: Offer::default() });
+    let (mut said, mut removed, mut tls) = (Vec::new(), Vec::new(), false);
+    let mut pieces = bytes.chunks(cut);
+    loop {
+        while !todo.is_empty() {
+            let mut next = Vec::new();
+            for output in todo {
+                match output {
+                    Output::Send(bytes) => said.extend(bytes),
+                    Output::Do(request) => {
+                        assert!(tls, "asked in the clear: {request:?}");
+                        next.extend(session.answer(match request {
+                            Request::Login { .. } | Request::Sasl(Question::Certificate { .. }) => Answer::LoggedIn,
+                            Request::Sasl(Question::Salt { .. }) => Answer::Salted(Salted { nonce: "N".to_owned(), salt: [2; 32], iterations: 4_096 }),
+                            Request::Sasl(Question::Proof(proof)) if proof.proof == [0; 32] => Answer::Proved { signature: [3; 32] },
+                            Request::Sasl(Question::Proof(_)) => Answer::Denied,
+                            Request::Open => Answer::Maildrop { uid_validity: 7, entries: (1..).zip(MAILS).map(|(uid, mail)| Entry { uid, size: mail.len() as u64 }).collect() },
+                            Request::Load { uid } => Answer::Bytes(MAILS.get(uid as usize - 1).copied().unwrap_or_default().into()),
+                            Request::Remove { uids } => {
+                                removed = uids;
+                                Answer::Removed
+                            }
+                        }));
+                    }
+                    Output::StartTls => {
+                        session.tls_started(offer);
+                        tls = true;
+                    }
+                    Output::Close => {}
+                }
+            }
+            todo = next;
+        }
+        match pieces.next() {
+            Some(piece) => todo = session.receive(piece),
+            None => return (said, removed),
+        }
+    }
+}
+
+/// However the bytes are cut the same is said and removed; every line of it ends, and no request comes in the clear.
+pub(super) fn pop3(input: &[u8]) {
+    let input = input.get(..input.len().min(MAX_INPUT)).unwrap_or_default();
+    // What follows STLS within one piece is thrown away, so TLS stands before the rest.
+    let talk = |cut: usize| {
+        let bytes = [b"STLS\r\n".as_slice(), input].concat();
+        pop3_talk(&bytes, cut)
+    };
+    let (said, removed) = talk(6);
+    assert_eq!(talk(1), (said.clone(), removed), "one octet at a time means something else");
+    assert!(said.ends_with(b"\r\n"), "an answer has no end");
+}
+
+pub(super) fn pop3_seeds() -> Vec<Vec<u8>> {
+    [
+        "CAPA\r\nUSER me\r\nPASS a b\r\nSTAT\r\nLIST\r\nUIDL\r\nRETR 1\r\nTOP 2 1\r\nDELE 1\r\nRSET\r\nDELE 2\r\nNOOP\r\nQUIT\r\n",
+        "AUTH PLAIN AG1lAHB3\r\nRETR 2\r\nQUIT\r\n",
+        "AUTH LOGIN\r\nbWU=\r\ncHc=\r\nUIDL 1\r\nLIST 2\r\n",
+        // n,,n=a,r=x and a proof of zeros
+        "AUTH SCRAM-SHA-256\r\nbiwsbj1hLHI9eA==\r\nYz1iaXdzLHI9eE4scD1BQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBPQ==\r\n\r\nSTAT\r\n",
+        "AUTH SCRAM-SHA-256-PLUS cD10bHMtZXhwb3J0ZXIsLG49YSxyPXg=\r\n*\r\nAUTH EXTERNAL =\r\nSTAT\r\n",
+    ]
+    .map(|text| text.as_bytes().to_vec())
+    .to_vec()
 }

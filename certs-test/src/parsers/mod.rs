@@ -27,6 +27,7 @@ pub struct Target {
 pub const TARGETS: [Target; 23] = [
     Target { name: "smtp", run: dialogues::smtp, seeds: dialogues::smtp_seeds },
     Target { name: "imap", run: dialogues::imap, seeds: dialogues::imap_seeds },
+    Target { name: "pop3", run: dialogues::pop3, seeds: dialogues::pop3_seeds },
     Target { name: "mime", run: dialogues::mime, seeds: dialogues::mime_seeds },
     Target { name: "request", run: pki_inputs::request, seeds: pki_inputs::request_seeds },
     Target { name: "ocsp", run: pki_inputs::ocsp, seeds: pki_inputs::ocsp_seeds },

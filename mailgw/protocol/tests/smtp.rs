@@ -22,7 +22,7 @@ struct Client {
 impl Client {
     fn new(tls: bool) -> Self {
         let host = Domain::parse("mx.b.cn").unwrap();
-        let (session, greeting) = Session::new(Settings { host, tls, starttls: true, submission: false, max_size: LIMIT, max_recipients: MAX_RECIPIENTS, max_copies: 5 * LIMIT });
+        let (session, greeting) = Session::new(Settings { host, tls, starttls: true, submission: false, offer: Offer::default(), max_size: LIMIT, max_recipients: MAX_RECIPIENTS, max_copies: 5 * LIMIT });
         let mut client = Self { session, said: Vec::new(), delivered: Vec::new(), closed: false, tls };
         client.take(greeting);
         assert_eq!(std::mem::take(&mut client.said), b"220 mx.b.cn ESMTP\r\n");
@@ -37,7 +37,7 @@ impl Client {
 
     fn answer(&mut self, request: Request) -> Answer {
         match request {
-            Request::Login { .. } | Request::Sender { .. } => panic!("nobody was asked to log in"),
+            Request::Login { .. } | Request::Sasl(_) | Request::Sender { .. } => panic!("nobody was asked to log in"),
             Request::Recipient { recipient: Recipient::Postmaster, .. } => Answer::Known,
             Request::Recipient { recipient: Recipient::Mailbox(address), .. } => match (address.local(), address.host()) {
                 (_, Host::Name(domain)) if domain.as_str() != "b.cn" => Answer::Refused(Refusal::Relaying),
@@ -70,7 +70,7 @@ impl Client {
                         next.extend(self.session.answer(answer));
                     }
                     Output::StartTls => {
-                        self.session.tls_started();
+                        self.session.tls_started(Offer::default());
                         self.tls = true;
                     }
                     Output::Close => self.closed = true,
@@ -340,7 +340,7 @@ fn strangers_and_lost_steps_end_the_session() {
 /// While the server works, input is held within a bound and nothing is answered.
 #[test]
 fn input_ahead_is_bounded() {
-    let (mut session, _) = Session::new(Settings { host: Domain::parse("b.cn").unwrap(), tls: true, starttls: false, submission: false, max_size: 10, max_recipients: 1, max_copies: 10 });
+    let (mut session, _) = Session::new(Settings { host: Domain::parse("b.cn").unwrap(), tls: true, starttls: false, submission: false, offer: Offer::default(), max_size: 10, max_recipients: 1, max_copies: 10 });
     assert!(matches!(session.receive(b"EHLO x\r\nMAIL FROM:<>\r\nRCPT TO:<a@b.cn>\r\nNOOP\r\n").as_slice(), [Output::Send(_), Output::Do(_)]));
     assert!(!session.wants_input() && session.receive(&vec![b'x'; 1024 * 1024 - 100]).is_empty());
     assert!(matches!(session.receive(&[b'x'; 200]).as_slice(), [Output::Send(bytes), Output::Close] if bytes.starts_with(b"421")));
@@ -448,7 +448,7 @@ struct Submitter {
 impl Submitter {
     fn new(tls: bool) -> Self {
         let host = Domain::parse("mx.b.cn").unwrap();
-        let (session, _) = Session::new(Settings { host, tls, starttls: true, submission: true, max_size: LIMIT, max_recipients: MAX_RECIPIENTS, max_copies: 5 * LIMIT });
+        let (session, _) = Session::new(Settings { host, tls, starttls: true, submission: true, offer: Offer::default(), max_size: LIMIT, max_recipients: MAX_RECIPIENTS, max_copies: 5 * LIMIT });
         Self { session, said: Vec::new(), delivered: Vec::new(), closed: false }
     }
 
@@ -460,6 +460,7 @@ impl Submitter {
                 ("down", _) => Answer::Failed,
                 _ => Answer::Denied,
             },
+            Request::Sasl(_) => panic!("nothing but passwords was offered"),
             Request::Sender { reverse_path: None } => Answer::Known,
             Request::Sender { reverse_path: Some(address) } => match address.as_str() {
                 "me@b.cn" => Answer::Known,
@@ -488,7 +489,7 @@ impl Submitter {
                         let answer = self.answer(request);
                         next.extend(self.session.answer(answer));
                     }
-                    Output::StartTls => self.session.tls_started(),
+                    Output::StartTls => self.session.tls_started(Offer::default()),
                     Output::Close => self.closed = true,
                 }
             }

@@ -20,6 +20,8 @@ const CLIENT_POLICY: &str = "6.2";
 const SEAL_POLICY: &str = "3.1";
 const EVIDENCE_POLICY: &str = "3.2";
 const CITIZEN_POLICY: &str = "2.2";
+/// Of `enterprise-signing` with a mailbox.
+const INSTITUTION_POLICY: &str = "2.1";
 const REGISTRAR_POLICY: &str = "6.5";
 
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -66,6 +68,8 @@ pub enum Purpose {
     Evidence,
     /// A citizen's: to sign mail, and to have mail sealed to it.
     Citizen,
+    /// An institution's with its mailbox: to log in to that.
+    Institution,
     /// This gateway's own: to sign statements about mailboxes.
     Registrar,
 }
@@ -77,6 +81,7 @@ impl Purpose {
             Self::Seal => "sealing",
             Self::Evidence => "evidence",
             Self::Citizen => "citizen's",
+            Self::Institution => "institution's",
             Self::Registrar => "registrar's",
         }
     }
@@ -90,6 +95,7 @@ pub struct Anchors {
     seal: Requirements,
     evidence: Requirements,
     citizen: Requirements,
+    institution: Requirements,
     registrar: Requirements,
 }
 
@@ -108,6 +114,7 @@ impl Anchors {
             seal: required(EMAIL_PROTECTION, SEAL_POLICY)?,
             evidence: required(DOCUMENT_SIGNING, EVIDENCE_POLICY)?,
             citizen: required(EMAIL_PROTECTION, CITIZEN_POLICY)?,
+            institution: required(EMAIL_PROTECTION, INSTITUTION_POLICY)?,
             registrar: required(DOCUMENT_SIGNING, REGISTRAR_POLICY)?,
         })
     }
@@ -133,6 +140,7 @@ impl Anchors {
             Purpose::Seal => &self.seal,
             Purpose::Evidence => &self.evidence,
             Purpose::Citizen => &self.citizen,
+            Purpose::Institution => &self.institution,
             Purpose::Registrar => &self.registrar,
         };
         let issuers: Vec<&[u8]> = chain.issuers().collect();
@@ -166,7 +174,7 @@ pub fn chain(pem: &[u8], purpose: Purpose, now: OffsetDateTime) -> Result<(Chain
     let credit_code = leaf.credit_code().map(str::to_owned).ok_or(TrustError::Incomplete { what, missing: "unified social credit code" })?;
     let organization = leaf.organization.clone().ok_or(TrustError::Incomplete { what, missing: "organisation" })?;
     let email = match (purpose, leaf.emails.as_slice()) {
-        (Purpose::Manifest | Purpose::Evidence | Purpose::Citizen | Purpose::Registrar, _) => None,
+        (Purpose::Manifest | Purpose::Evidence | Purpose::Citizen | Purpose::Institution | Purpose::Registrar, _) => None,
         (Purpose::Seal, [email]) => Some(email.clone()),
         (Purpose::Seal, _) => return Err(TrustError::Incomplete { what, missing: "single mail address" }),
     };

@@ -115,6 +115,9 @@ pub enum Command {
         #[arg(long)]
         withdraw: bool,
     },
+    /// Passwords for one mail program each, beside the mailbox's own.
+    #[command(subcommand)]
+    AppPassword(super::app_password::Command),
     /// Set a new password; one is made unless one is given.
     #[command(after_help = "Example:\n  mailgw mailbox password 1234567897")]
     Password {
@@ -137,6 +140,7 @@ pub fn run(place: &Place, command: Command) -> Result<(), Problem> {
         }
         Command::Import { file, out } => return import(place, &file, out.as_deref()),
         Command::Reindex { mailbox } => return reindex(place, mailbox),
+        Command::AppPassword(command) => super::app_password::operation(command),
         Command::Show { mailbox } => Operation::MailboxShow { mailbox },
         Command::List { kind, state, limit, after } => Operation::MailboxList(Query { kind, state, limit, after }),
         Command::Close { mailbox } => Operation::MailboxClose { mailbox },

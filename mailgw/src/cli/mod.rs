@@ -1,5 +1,6 @@
 //! The operator's command line.
 
+mod app_password;
 mod ask;
 mod bureau;
 mod dkim;
@@ -75,6 +76,15 @@ enum Command {
         /// Mail clients, TLS from the first byte.
         #[arg(long, default_value = "127.0.0.1:1993")]
         imaps: SocketAddr,
+        /// Old mail clients, POP3 with STLS; without it that is not spoken.
+        #[arg(long)]
+        pop3: Option<SocketAddr>,
+        /// Old mail clients, POP3 under TLS from the first byte; without it that is not spoken.
+        #[arg(long)]
+        pop3s: Option<SocketAddr>,
+        /// HTTPS at which mail programs find their settings; without it they are not told.
+        #[arg(long)]
+        autoconfig: Option<SocketAddr>,
         /// The resolver that is asked for the servers of other domains; without one no mail is taken for them.
         #[arg(long)]
         resolver: Option<SocketAddr>,
@@ -197,11 +207,11 @@ pub fn run(cli: Cli) -> Exit {
 fn dispatch(cli: Cli) -> Result<(), Problem> {
     let place = ask::Place { directory: cli.dir, passphrase_file: cli.passphrase_file, json: cli.json };
     let operation = match cli.command {
-        Command::Init { domain, host, sealer, root, outbox, smtp, submissions, submission, resolver, imap, imaps, push, http, policy_arc, store } => {
-            let listen = crate::init::Listen { smtp, imap, imaps, submissions: Some(submissions), submission: Some(submission), push, http };
+        Command::Init { domain, host, sealer, root, outbox, smtp, submissions, submission, resolver, imap, imaps, pop3, pop3s, autoconfig, push, http, policy_arc, store } => {
+            let listen = crate::init::Listen { smtp, imap, imaps, submissions: Some(submissions), submission: Some(submission), pop3, pop3s, autoconfig, push, http };
             let sending = resolver.map(|resolver| crate::init::Sending { resolver, port: 25, loopback: false });
             let outbox = outbox.iter().map(|socket| found::absolute(socket)).collect::<Result<_, _>>()?;
-            let configuration = crate::init::Configuration { store, sealer: found::absolute(&sealer)?, outbox, policy_arc, listen, sending };
+            let configuration = crate::init::Configuration { store, sealer: found::absolute(&sealer)?, outbox, policy_arc, listen, announced: None, sending };
             return found::init(&place, &domain, &host, configuration, &root);
         }
         Command::Mailbox(command) => return mailbox::run(&place, command),

@@ -16,22 +16,28 @@ use runtime::metrics::Registry;
 use runtime::request::Requests;
 use ring::rand::SystemRandom;
 use runtime::shutdown::Shutdown;
+use rustls::{DistinguishedName, RootCertStore};
+use rustls_pki_types::CertificateDer;
 use tokio::sync::watch;
 
+use policies::mailbox::Port;
 use protocol::smtp::exchange::Domain;
 
 use super::ask::{LONG_PATH, PATH, Place, internal, passphrase};
 use crate::flow::accept::{Reception, Recipients};
+use crate::flow::certificate_login::{CertificateLogins, Lists};
 use crate::flow::login::Logins;
 use crate::flow::submit::Submission;
+use crate::autoconfig::Places;
 use crate::init::{Configuration, Sending};
 use crate::job::NoticeMetrics;
 use crate::outbox::{Outbox, RemoteOutbox};
 use crate::sending::route::Dns;
 use crate::sending::{self, Sender};
 use crate::service::{LongOperation, Operation, Outcome, Service, Told};
+use crate::wire::accounts::AtDoors;
 use crate::wire::smtp::Door;
-use crate::wire::{imap, push, smtp};
+use crate::wire::{autoconfig, imap, pop3, push, smtp};
 
 pub fn serve(place: &Place, domain: Option<&str>) -> Result<(), Problem> {
     runtime::log::init();
@@ -69,6 +75,18 @@ async fn run(mut service: Service, configuration: &Configuration, directory: &Pa
         Some(address) => Some(runtime::http::bind(address).await?),
         None => None,
     };
+    let pop3 = match listen.pop3 {
+        Some(address) => Some(runtime::http::bind(address).await?),
+        None => None,
+    };
+    let pop3s = match listen.pop3s {
+        Some(address) => Some(runtime::http::bind(address).await?),
+        None => None,
+    };
+    let settings = match listen.autoconfig {
+        Some(address) => Some(runtime::http::bind(address).await?),
+        None => None,
+    };
     let admin = AdminSocket::bind(directory).await?;
     let healthy = Arc::new(AtomicBool::new(true));
     let jobs = tokio::spawn(crate::job::run(Arc::clone(&service.evidence), Arc::clone(&healthy), shutdown.clone()));
@@ -78,9 +96,14 @@ async fn run(mut service: Service, configuration: &Configuration, directory: &Pa
     let signing = tokio::spawn(evidence(&service, &metrics, shutdown.clone())?);
     let pushes = tokio::spawn(crate::job::pushes(service.clone(), shutdown.clone()));
     let bureaus = Arc::new(push::BureausTls::new(&service.gateway.anchors, tls(&service)?)?);
+    let (told, shown) = (requests.counted(autoconfig::router(places(&service, configuration))), Arc::new(autoconfig::Tls(tls(&service)?)));
     let bureaus_desk = requests.counted(push::router(service.clone()));
     let notices = tokio::spawn(notices(&service, outboxes, &metrics, shutdown.clone())?);
-    let (reception, senders, clients) = (reception(&service, &metrics)?, senders(&service, sending.is_some(), &metrics)?, clients(&service, &metrics)?);
+    let gateway = &service.gateway;
+    let certificates = Arc::new(CertificateLogins::new(Arc::clone(&gateway.directory), Arc::clone(&gateway.anchors), Arc::clone(&service.lists) as Arc<dyn Lists>, Arc::clone(&gateway.clock)));
+    let looking = tokio::spawn(crate::job::certificates(Arc::clone(&certificates), shutdown.clone()));
+    let (reception, senders, clients) = (reception(&service, &metrics)?, senders(&service, &certificates, sending.is_some(), &metrics)?, clients(&service, &certificates, &metrics)?);
+    let old_clients = old_clients(&service, &certificates, &metrics)?;
     let sender = sending.map(|sending| sender(&service, sending, &metrics)).transpose()?;
     let owed = crate::job::owed(&metrics).map_err(|error| wrong(&error.to_string()))?;
     let endings = tokio::spawn(crate::job::endings(Arc::clone(&service.gateway), Arc::clone(&service.authority), owed, shutdown.clone()));
@@ -91,6 +114,9 @@ async fn run(mut service: Service, configuration: &Configuration, directory: &Pa
         where_given(submissions, |listener| Arc::clone(&senders).serve(listener, Door::Tls, shutdown.clone())),
         where_given(submission, |listener| Arc::clone(&senders).serve(listener, Door::StartTls, shutdown.clone())),
         clients.serve(imap, imaps, shutdown.clone()),
+        where_given(pop3, |listener| Arc::clone(&old_clients).serve(listener, pop3::Door::StartTls, shutdown.clone())),
+        where_given(pop3s, |listener| Arc::clone(&old_clients).serve(listener, pop3::Door::Tls, shutdown.clone())),
+        where_given(settings, |listener| runtime::http::serve_tls(listener, shown, told, autoconfig::limits(), shutdown.clone())),
         where_given(sender, |sender| sender.run(shutdown.clone())),
         where_given(push, |listener| runtime::http::serve_tls(listener, bureaus, bureaus_desk, push::limits(), shutdown.clone())),
         runtime::http::serve(http, requests.counted(public), Limits::default(), shutdown.clone()),
@@ -102,6 +128,7 @@ async fn run(mut service: Service, configuration: &Configuration, directory: &Pa
     signing.await.map_err(|error| Problem::new(Exit::Internal, "evidence", error.to_string(), "read the log above"))?;
     notices.await.map_err(|error| Problem::new(Exit::Internal, "notices", error.to_string(), "read the log above"))?;
     forgetting.await.map_err(|error| Problem::new(Exit::Internal, "forgetting", error.to_string(), "read the log above"))?;
+    looking.await.map_err(|error| Problem::new(Exit::Internal, "certificates", error.to_string(), "read the log above"))?;
     endings.await.map_err(|error| Problem::new(Exit::Internal, "endings", error.to_string(), "read the log above"))?;
     jobs.await.map_err(|error| Problem::new(Exit::Internal, "job", error.to_string(), "read the log above"))
 }
@@ -150,26 +177,54 @@ fn sender(service: &Service, sending: Sending, metrics: &Registry) -> Result<Arc
 }
 
 /// Mail of those who log in.
-fn senders(service: &Service, outgoing: bool, metrics: &Registry) -> Result<Arc<smtp::Server>, Problem> {
+fn senders(service: &Service, certificates: &Arc<CertificateLogins>, outgoing: bool, metrics: &Registry) -> Result<Arc<smtp::Server>, Problem> {
     let (gateway, policy) = (&service.gateway, service.gateway.directory.policy());
-    let accounts = Arc::new(Logins { directory: Arc::clone(&gateway.directory), clock: Arc::clone(&gateway.clock) });
+    let accounts = Arc::new(Logins { directory: Arc::clone(&gateway.directory), clock: Arc::clone(&gateway.clock), certificates: Some(Arc::clone(certificates)) });
     let host = Domain::parse(&gateway.settings.host).map_err(|_| wrong("the gateway's host name is none for SMTP"))?;
     let domain = Domain::parse(&gateway.settings.domain).map_err(|_| wrong("the gateway's domain is none for SMTP"))?;
     let submission = Submission { gateway: Arc::clone(gateway), accounts, random: Arc::new(SystemRandom::new()), host, domain, outgoing };
     let limits = smtp::Limits { max_size: bytes(policy.message_bytes()), max_recipients: policy.max_recipients(), ..smtp::Limits::default() };
+    let limits = smtp::Limits { ways: AtDoors::new(policy.clients(), Port::Submission, Port::Submissions), roots: roots(service), ..limits };
     let registered = smtp::Metrics::register_submission(metrics).map_err(|error| wrong(&error.to_string()))?;
     Ok(smtp::Server::new(smtp::Desk::Submission(Arc::new(submission)), Arc::clone(&gateway.clock), tls(service)?, limits, registered))
 }
 
 /// Mail clients.
-fn clients(service: &Service, metrics: &Registry) -> Result<Arc<imap::Imap>, Problem> {
+fn clients(service: &Service, certificates: &Arc<CertificateLogins>, metrics: &Registry) -> Result<Arc<imap::Imap>, Problem> {
     let gateway = &service.gateway;
-    let logins = Arc::new(Logins { directory: Arc::clone(&gateway.directory), clock: Arc::clone(&gateway.clock) });
+    let logins = Arc::new(Logins { directory: Arc::clone(&gateway.directory), clock: Arc::clone(&gateway.clock), certificates: Some(Arc::clone(certificates)) });
     let policy = gateway.directory.policy();
     let (arrange, arrange_all) = policy.arrange_bytes();
-    let limits = imap::Limits { append: bytes(policy.message_bytes()), arrange: bytes(arrange), arrange_all: bytes(arrange_all), compressed: policy.compressed(), switches: Arc::new(policy.clients().into()), ..imap::Limits::default() };
+    let limits = imap::Limits { append: bytes(policy.message_bytes()), arrange: bytes(arrange), arrange_all: bytes(arrange_all), compressed: policy.compressed(), switches: Arc::new(policy.clients().into()), ways: AtDoors::new(policy.clients(), Port::Imap, Port::Imaps), roots: roots(service), ..imap::Limits::default() };
     let clients = imap::Imap::new(Arc::clone(&gateway.messages), logins, tls(service)?, Arc::clone(&gateway.clock), limits, metrics);
     Ok(Arc::new(clients.map_err(|error| wrong(&error.to_string()))?))
+}
+
+/// Mail clients that speak POP3.
+fn old_clients(service: &Service, certificates: &Arc<CertificateLogins>, metrics: &Registry) -> Result<Arc<pop3::Pop3>, Problem> {
+    let gateway = &service.gateway;
+    let logins = Arc::new(Logins { directory: Arc::clone(&gateway.directory), clock: Arc::clone(&gateway.clock), certificates: Some(Arc::clone(certificates)) });
+    let policy = gateway.directory.policy().clients();
+    let limits = pop3::Limits { ways: AtDoors::new(policy, Port::Pop3, Port::Pop3s), roots: roots(service), not_for: Arc::new(policy.no_pop3().clone()), ..pop3::Limits::default() };
+    let clients = pop3::Pop3::new(Arc::clone(&gateway.messages), logins, tls(service)?, limits, metrics);
+    Ok(Arc::new(clients.map_err(|error| wrong(&error.to_string()))?))
+}
+
+/// Where mail programs reach the gateway.
+fn places(service: &Service, configuration: &Configuration) -> Places {
+    let (gateway, listen, announced) = (&service.gateway, &configuration.listen, configuration.announced.unwrap_or_default());
+    let submissions = announced.submissions.or(listen.submissions.map(|address| address.port())).unwrap_or(465);
+    let pop3s = listen.pop3s.map(|address| announced.pop3s.unwrap_or(address.port()));
+    let (domain, host) = (gateway.directory.domain().clone(), gateway.settings.host.clone());
+    Places { domain, host, imaps: announced.imaps.unwrap_or(listen.imaps.port()), submissions, pop3s }
+}
+
+/// Whom clients' certificates are asked for under, as TLS names them.
+fn roots(service: &Service) -> Vec<DistinguishedName> {
+    let mut store = RootCertStore::empty();
+    // What cannot be read asks for nothing.
+    store.add_parsable_certificates(service.gateway.anchors.roots().map(|root| CertificateDer::from(root.to_vec())));
+    store.subjects()
 }
 
 fn tls(service: &Service) -> Result<watch::Receiver<Arc<rustls::ServerConfig>>, Problem> {

@@ -10,6 +10,7 @@ use super::password::{NewPassword, Password, Verifier};
 use super::{ATTEMPTS, Directory, DirectoryError, unix_millis};
 use crate::flow::certificate::owed;
 use crate::record::account::{self, Account, HeldDocument, Holder};
+use crate::record::app_password::AppPasswords;
 use crate::record::certificate::{Asked, Held, Sealed};
 use crate::record::event::{self, Event};
 use crate::record::index;
@@ -29,7 +30,8 @@ impl Directory {
     /// number and names are never given again.
     pub fn close(&self, number: MailboxNumber, now: OffsetDateTime) -> Result<Account, DirectoryError> {
         let closed = self.change(number, |account, verifier| {
-            let mut batch = Batch::new().delete(account::open_mark(number));
+            // What nobody logs in with any more is not kept.
+            let mut batch = Batch::new().delete(account::open_mark(number)).delete(AppPasswords::key(number));
             // A certificate that is kept, or asked for at this moment, ends with the mailbox; one that comes or is asked for
             // after it was looked for makes the commit fail, and it is looked for again.
             let mut certified = false;

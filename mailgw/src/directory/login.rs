@@ -3,12 +3,16 @@
 use std::net::{IpAddr, Ipv6Addr};
 use std::time::Duration;
 
+use base64::{Engine as _, engine::general_purpose::STANDARD};
 use policies::mailbox::{Address, Alias, MailboxNumber};
 use secrecy::SecretString;
 use time::OffsetDateTime;
 
+use super::app_password::AppSecret;
 use super::password::HashError;
-use super::{Directory, DirectoryError, unix_millis};
+use super::random::NoRandomness;
+use super::scram::{self, Salt};
+use super::{Directory, DirectoryError, Scope, unix_millis};
 use crate::record::account::Account;
 
 /// Whose failures are counted: the digest of a name, whether a mailbox has it or none. The names of one mailbox are counted each
@@ -34,33 +38,110 @@ pub enum Refusal {
     Directory(#[from] DirectoryError),
 }
 
+/// By what somebody logged in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Credential {
+    /// The mailbox's own password.
+    Password,
+    /// The app password of this number.
+    App(u32),
+    /// A certificate, by its SHA-256.
+    Certificate([u8; 32]),
+}
+
+/// Who logged in.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Login {
+    pub account: Account,
+    pub credential: Credential,
+}
+
+/// One try, counted as a failure until it is known to be none.
+struct Attempt {
+    number: Option<MailboxNumber>,
+    peer: IpAddr,
+    name: Name,
+    reserved: Duration,
+}
+
 impl Directory {
     /// `user` is a number, a name, or an address of either. Counts against the user and against `peer`.
-    pub fn authenticate(&self, user: &str, secret: &SecretString, peer: IpAddr, now: OffsetDateTime) -> Result<Account, Refusal> {
-        let now = i64::try_from(unix_millis(now)).unwrap_or(i64::MAX);
+    pub fn authenticate(&self, user: &str, secret: &SecretString, scope: Scope, peer: IpAddr, now: OffsetDateTime) -> Result<Login, Refusal> {
+        let attempt = self.attempt(user, peer, now)?;
+        let verdict = self.verdict(user, attempt.number, secret, scope, now);
+        self.settle(attempt, verdict, now)
+    }
+
+    /// What a client that logs in by SCRAM is told of `user`: a salt, whoever that is.
+    pub fn scram_salt(&self, user: &str) -> Result<Salt, DirectoryError> {
+        Ok(self.salt(user, self.named(user)?))
+    }
+
+    /// Random and printable, for one exchange of SCRAM.
+    pub fn nonce(&self) -> Result<String, NoRandomness> {
+        let mut bytes = [0; 18];
+        self.random.fill(&mut bytes)?;
+        Ok(STANDARD.encode(bytes))
+    }
+
+    /// As `authenticate`, by a proof of an app password over `exchange`. With it comes the proof that we know it, too.
+    pub fn prove(
+        &self, user: &str, exchange: &str, proof: &[u8; 32], scope: Scope, peer: IpAddr, now: OffsetDateTime,
+    ) -> Result<(Login, [u8; 32]), Refusal> {
+        let attempt = self.attempt(user, peer, now)?;
+        let mut signature = [0; 32];
+        let verdict = self.open_account(attempt.number).and_then(|account| {
+            let Some(used) = self.app_password_proved(account.as_ref(), exchange, proof, scope)? else { return Ok(None) };
+            signature = scram::server_signature(&used.keys, exchange);
+            Ok(account.map(|account| {
+                self.app_password_used(account.number, &used, now);
+                Login { account, credential: Credential::App(used.number) }
+            }))
+        });
+        self.settle(attempt, verdict.map_err(Refusal::Directory), now).map(|login| (login, signature))
+    }
+
+    fn open_account(&self, number: Option<MailboxNumber>) -> Result<Option<Account>, DirectoryError> {
+        let found = number.map(|number| self.get(number)).transpose()?.flatten();
+        Ok(found.filter(Account::is_open))
+    }
+
+    /// Whether one may be heard who names nobody: by the failures of `peer` alone.
+    pub fn may_try(&self, peer: IpAddr, now: OffsetDateTime) -> Result<(), Refusal> {
+        let wait = self.failures().peers.wait(&network(peer), millis(now));
+        if wait.is_zero() { Ok(()) } else { Err(Refusal::Later { wait }) }
+    }
+
+    pub fn tried_in_vain(&self, peer: IpAddr, now: OffsetDateTime) {
+        self.failures().peers.fail(&network(peer), millis(now));
+    }
+
+    fn attempt(&self, user: &str, peer: IpAddr, now: OffsetDateTime) -> Result<Attempt, Refusal> {
+        let now = millis(now);
         let number = self.named(user)?;
         let peer = network(peer);
-        let (name, reserved) = {
-            let mut failures = self.failures();
-            let name = match number {
-                Some(number) if failures.acquainted.holds(number, peer, now) => Name::Acquainted(number, peer),
-                _ => Name::Written(digest(&self.plain(user))),
-            };
-            let wait = failures.accounts.wait(&name, now).max(failures.peers.wait(&peer, now));
-            if !wait.is_zero() {
-                return Err(Refusal::Later { wait });
-            }
-            // Counted before the hash is made, so that a thousand guesses at once are a thousand failures.
-            let reserved = failures.accounts.fail(&name, now);
-            (name, reserved)
+        let mut failures = self.failures();
+        let name = match number {
+            Some(number) if failures.acquainted.holds(number, peer, now) => Name::Acquainted(number, peer),
+            _ => Name::Written(digest(&self.plain(user))),
         };
-        let verdict = self.verdict(number, secret, now);
+        let wait = failures.accounts.wait(&name, now).max(failures.peers.wait(&peer, now));
+        if !wait.is_zero() {
+            return Err(Refusal::Later { wait });
+        }
+        // Counted before the hash is made, so that a thousand guesses at once are a thousand failures.
+        let reserved = failures.accounts.fail(&name, now);
+        Ok(Attempt { number, peer, name, reserved })
+    }
+
+    fn settle(&self, attempt: Attempt, verdict: Result<Option<Login>, Refusal>, now: OffsetDateTime) -> Result<Login, Refusal> {
+        let (Attempt { peer, name, reserved, .. }, now) = (attempt, millis(now));
         let mut failures = self.failures();
         match verdict {
-            Ok(Some(account)) => {
+            Ok(Some(login)) => {
                 failures.accounts.clear(&name);
-                failures.acquainted.remember(account.number, peer, now);
-                Ok(account)
+                failures.acquainted.remember(login.account.number, peer, now);
+                Ok(login)
             }
             Ok(None) => Err(Refusal::Credentials { wait: reserved.max(failures.peers.fail(&peer, now)) }),
             Err(refusal) => {
@@ -80,15 +161,26 @@ impl Directory {
         local.unwrap_or_else(|| user.to_owned()).to_lowercase()
     }
 
-    /// The open account whose password this is.
-    fn verdict(&self, number: Option<MailboxNumber>, secret: &SecretString, now: i64) -> Result<Option<Account>, Refusal> {
+    /// The open account whose password this is, or one of whose app passwords.
+    fn verdict(&self, user: &str, number: Option<MailboxNumber>, secret: &SecretString, scope: Scope, now: OffsetDateTime) -> Result<Option<Login>, Refusal> {
         let found = number.map(|number| self.read(number)).transpose()?.flatten();
         let found = found.filter(|(account, _, _)| account.is_open());
-        let verifier = found.as_ref().map(|(_, verifier, _)| verifier);
+        // What has the form of an app password costs the same for everyone, too: its keys are made whether somebody is there or not.
+        if let Some(secret) = AppSecret::parse(secret) {
+            let keys = scram::keys(secret.expose(), &self.salt(user, number));
+            if let Some((account, _, _)) = &found
+                && let Some(used) = self.app_password_of(account.number, &keys, scope)?
+            {
+                self.app_password_used(account.number, &used, now);
+                return Ok(found.map(|(account, _, _)| Login { account, credential: Credential::App(used.number) }));
+            }
+        }
+        let (verifier, now) = (found.as_ref().map(|(_, verifier, _)| verifier), millis(now));
+        let credential = Credential::Password;
         if let Some((account, verifier, _)) = &found
             && self.recent().holds(&account.mailbox(), verifier, secret, now)
         {
-            return Ok(found.map(|(account, _, _)| account));
+            return Ok(found.map(|(account, _, _)| Login { account, credential }));
         }
         let right = self.hasher.verify(verifier, secret).map_err(|error| match error {
             HashError::Busy => Refusal::Busy,
@@ -96,8 +188,17 @@ impl Directory {
         })?;
         let Some((account, verifier, _)) = found.filter(|_| right) else { return Ok(None) };
         self.recent().remember(&account.mailbox(), &verifier, secret, now);
-        Ok(Some(account))
+        Ok(Some(Login { account, credential }))
     }
+
+    /// Of whom `user` names, or of nobody.
+    fn salt(&self, user: &str, number: Option<MailboxNumber>) -> Salt {
+        number.map_or_else(|| scram::salt_of_nobody(&self.plain(user), &self.key), |number| scram::salt(number, &self.key))
+    }
+}
+
+fn millis(now: OffsetDateTime) -> i64 {
+    i64::try_from(unix_millis(now)).unwrap_or(i64::MAX)
 }
 
 /// So that a password typed there by mistake is not kept as it is.

@@ -4,6 +4,7 @@
 //! what is kept of it is its mask. Names are sealed.
 
 mod acquainted;
+mod app_password;
 mod applicant;
 mod change;
 mod ended;
@@ -15,6 +16,7 @@ mod password;
 mod problem;
 mod random;
 mod recent;
+mod scram;
 mod shown;
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -36,12 +38,15 @@ use recent::Recent;
 
 pub use crate::record::account::{Account, HeldDocument, Holder, State};
 pub use ended::{Ended, Endings};
+pub use crate::record::app_password::Scope;
+pub use app_password::{AppPasswordError, AppPasswordName, ShownAppPassword};
 pub use applicant::{Applicant, ApplicantError, Words};
 pub use import::{Import, ImportError, ImportedRow, RowError, RowState, TableError, ToldPassword};
-pub use login::Refusal;
+pub use login::{Credential, Login, Refusal};
 pub use open::{Application, MAX_BATCH, Opened};
 pub use password::{HashError, NewPassword, Password};
 pub use random::{NoRandomness, Random};
+pub use scram::{ITERATIONS, Salt};
 pub use shown::{Kind, MAX_PAGE, Page, Query, ShownDocument, ShownMailbox};
 
 /// Changes that lose a race are decided anew, this many times.
@@ -70,6 +75,8 @@ pub enum DirectoryError {
     NoNumber,
     #[error("others changed the same records again and again; try again")]
     Busy,
+    #[error(transparent)]
+    AppPassword(#[from] AppPasswordError),
     #[error(transparent)]
     Password(#[from] policies::mailbox::PasswordError),
     #[error(transparent)]
@@ -168,7 +175,7 @@ impl Directory {
         Ok(self.read(number)?.map(|(account, _, _)| account))
     }
 
-    /// The mailboxes whose logins of before are over, from now on: closed, or with a new password.
+    /// What ends the logins of before, from now on: the mailbox is closed or has a new password, or what they were by is withdrawn.
     pub fn ended(&self) -> Ended {
         self.endings.from_now()
     }
@@ -177,7 +184,12 @@ impl Directory {
     fn end_logins(&self, number: MailboxNumber) {
         self.recent().forget(&number.to_string());
         self.failures().acquainted.forget(number);
-        self.endings.end(number);
+        self.endings.end(number, None);
+    }
+
+    /// The logins of a mailbox by one credential alone are over.
+    pub fn end_logins_by(&self, number: MailboxNumber, credential: Credential) {
+        self.endings.end(number, Some(credential));
     }
 
     /// What a mailbox may hold, by whose it is. Where there is none nothing is delivered to it either.

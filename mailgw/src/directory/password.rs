@@ -17,7 +17,7 @@ pub(crate) use crate::record::password::{Cost, Verifier};
 /// The longest password that is looked at, in bytes.
 pub const MAX_BYTES: usize = 1_024;
 /// Letters and digits that are not taken for one another: 32 of them, five bits each.
-const ALPHABET: &[u8; 32] = b"abcdefghjkmnpqrstuvwxyz123456789";
+pub(super) const ALPHABET: &[u8; 32] = b"abcdefghjkmnpqrstuvwxyz123456789";
 /// Four groups of four: 80 bits, and short enough to be typed on a phone.
 const GROUPS: usize = 4;
 /// Those who wait for a turn to hash, beyond those who have one; more are sent away.

@@ -2,6 +2,7 @@
 
 use runtime::exit::{Exit, Problem};
 
+use super::app_password::AppPasswordError;
 use super::applicant::ApplicantError;
 use super::import::{ImportError, TableError};
 use super::{DirectoryError, State};
@@ -18,6 +19,9 @@ fn class(error: &DirectoryError) -> (Exit, &'static str) {
         DirectoryError::NoCitizen { .. } => (Exit::Refused, "no-citizen"),
         DirectoryError::TooManyDocuments { .. } | DirectoryError::TooMany { .. } => (Exit::Refused, "too-many"),
         DirectoryError::Password(_) => (Exit::Refused, "password"),
+        DirectoryError::AppPassword(AppPasswordError::NotFound { .. }) => (Exit::NotFound, "no-such-app-password"),
+        DirectoryError::AppPassword(AppPasswordError::TooMany { .. }) => (Exit::Refused, "too-many"),
+        DirectoryError::AppPassword(AppPasswordError::Name | AppPasswordError::NoScope) => (Exit::Refused, "app-password"),
         DirectoryError::NoNumber | DirectoryError::Random(_) => (Exit::Unavailable, "randomness"),
         DirectoryError::Busy | DirectoryError::Hash(_) => (Exit::Unavailable, "busy"),
         DirectoryError::Record(RecordError::Key(keys::DataKeyError::Seal)) => (Exit::Unavailable, "keys"),

@@ -130,7 +130,7 @@ impl Directory {
     }
 }
 
-fn written(unix_millis: u64) -> String {
+pub(super) fn written(unix_millis: u64) -> String {
     let at = OffsetDateTime::from_unix_timestamp_nanos(i128::from(unix_millis) * 1_000_000).ok();
     at.and_then(|at| at.format(&Rfc3339).ok()).unwrap_or_default()
 }

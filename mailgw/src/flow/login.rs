@@ -1,35 +1,69 @@
 //! A mail program's login is the directory's, at the time of the clock.
 
-use std::net::IpAddr;
 use std::sync::Arc;
 
-use protocol::imap::exchange::Secret;
+use protocol::sasl::{Proof, Salted, Secret};
 use runtime::clock::Clock;
 use secrecy::SecretString;
 
-use crate::directory::{Directory, Ended, Refusal};
-use crate::wire::imap::{Accounts, LoginRefusal};
+use crate::directory::{Directory, Ended, ITERATIONS, Refusal};
+use crate::flow::certificate_login::CertificateLogins;
+use crate::wire::accounts::{Accounts, Entered, Login, LoginRefusal, Visit};
 
 pub struct Logins {
     pub directory: Arc<Directory>,
     pub clock: Arc<dyn Clock>,
+    /// Without them nobody logs in by certificate.
+    pub certificates: Option<Arc<CertificateLogins>>,
 }
 
 impl Accounts for Logins {
-    fn login(&self, user: &str, password: &Secret, peer: IpAddr) -> Result<String, LoginRefusal> {
-        match self.directory.authenticate(user, &SecretString::from(password.expose()), peer, self.clock.now()) {
-            Ok(account) => Ok(account.mailbox()),
-            Err(Refusal::Credentials { .. }) => Err(LoginRefusal::Denied),
-            Err(Refusal::Later { .. } | Refusal::Busy) => Err(LoginRefusal::Later),
-            Err(Refusal::Directory(error)) => {
-                tracing::error!(%error, "logins cannot be checked");
-                Err(LoginRefusal::Unavailable)
-            }
+    fn login(&self, user: &str, password: &Secret, visit: Visit) -> Result<Entered, LoginRefusal> {
+        match self.directory.authenticate(user, &SecretString::from(password.expose()), visit.scope, visit.peer, self.clock.now()) {
+            Ok(login) => Ok(entered(&login).into()),
+            Err(refusal) => Err(refused(refusal)),
         }
+    }
+
+    fn salt(&self, user: &str) -> Result<Salted, LoginRefusal> {
+        let salt = self.directory.scram_salt(user).map_err(|error| refused(error.into()))?;
+        let nonce = self.directory.nonce().map_err(|error| refused(Refusal::Directory(error.into())))?;
+        Ok(Salted { nonce, salt, iterations: ITERATIONS.get() })
+    }
+
+    fn prove(&self, proof: &Proof, visit: Visit) -> Result<Entered, LoginRefusal> {
+        let proved = self.directory.prove(&proof.user, &proof.exchange, &proof.proof, visit.scope, visit.peer, self.clock.now());
+        proved.map(|(login, signature)| Entered { signature: Some(signature), ..entered(&login).into() }).map_err(refused)
+    }
+
+    fn certificate(&self, certificates: &[Vec<u8>], user: Option<&str>, visit: Visit) -> Result<Entered, LoginRefusal> {
+        // One who shows many is heard as often as one who guesses passwords.
+        let now = self.clock.now();
+        self.directory.may_try(visit.peer, now).map_err(refused)?;
+        let entered = self.certificates.as_ref().ok_or(LoginRefusal::Denied)?.login(certificates, user);
+        if matches!(entered, Err(LoginRefusal::Denied)) {
+            self.directory.tried_in_vain(visit.peer, now);
+        }
+        entered
     }
 
     fn ended(&self) -> Ended {
         self.directory.ended()
+    }
+}
+
+fn entered(login: &crate::directory::Login) -> Login {
+    Login { number: login.account.number, credential: login.credential }
+}
+
+fn refused(refusal: Refusal) -> LoginRefusal {
+    match refusal {
+        Refusal::Credentials { .. } => LoginRefusal::Denied,
+        Refusal::Later { .. } | Refusal::Busy => LoginRefusal::Later,
+        Refusal::Directory(error) => {
+            tracing::error!(%error, "logins cannot be checked");
+            LoginRefusal::Unavailable
+        }
     }
 }
 
@@ -41,22 +75,24 @@ mod tests {
     use time::macros::datetime;
 
     use super::*;
-    use crate::directory::NewPassword;
+    use crate::directory::{Credential, NewPassword, Scope};
     use crate::directory::tests::{chen, directory};
 
     #[test]
     fn what_the_directory_says_is_what_a_mail_program_hears() {
         let clock = Arc::new(FakeClock::new(datetime!(2026-11-25 08:00 UTC)));
-        let logins = Logins { directory: Arc::new(directory(&Arc::new(store::Memory::new()))), clock: clock.clone() };
+        let logins = Logins { directory: Arc::new(directory(&Arc::new(store::Memory::new()))), clock: clock.clone(), certificates: None };
         let opened = logins.directory.open(chen(), NewPassword::Generated, clock.now()).unwrap();
         let (mailbox, right) = (opened.account.mailbox(), opened.password.expose().expose_secret());
-        let login = |secret: &str| logins.login(&mailbox, &Secret::new(secret.to_owned()), [192, 0, 2, 7].into());
-        assert_eq!(login(right), Ok(mailbox.clone()));
+        let visit = Visit { scope: Scope::Imap, peer: [192, 0, 2, 7].into() };
+        let login = |secret: &str| logins.login(&mailbox, &Secret::new(secret.to_owned()), visit).map(|entered| entered.login);
+        let entered = Login { number: opened.account.number, credential: Credential::Password };
+        assert_eq!(login(right), Ok(entered));
         for _ in 0..16 {
             assert_eq!(login("wrong"), Err(LoginRefusal::Denied));
         }
         assert_eq!(login(right), Err(LoginRefusal::Later));
         clock.advance(time::Duration::SECOND);
-        assert_eq!(login(right), Ok(mailbox.clone()));
+        assert_eq!(login(right), Ok(entered));
     }
 }

@@ -5,6 +5,7 @@ pub mod authors;
 pub mod enrolment;
 pub mod evidence;
 pub mod certificate;
+pub mod certificate_login;
 pub mod login;
 pub mod notices;
 pub mod push;

@@ -57,6 +57,8 @@ pub enum Event {
     StatementWithdrawn(Corrected),
     ConsentSet(Agreement),
     EnrolmentSet(Agreement),
+    AppPasswordMade(AppPassword),
+    AppPasswordWithdrawn(AppPassword),
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -294,6 +296,15 @@ pub struct Ending {
     pub reason: String,
 }
 
+/// An app password of a mailbox, by its number there, and what it opens. What its owner calls it is theirs.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct AppPassword {
+    pub mailbox: String,
+    pub number: u32,
+    pub scopes: Vec<String>,
+}
+
 impl Event {
     fn kind(&self) -> u8 {
         match self {
@@ -339,6 +350,8 @@ impl Event {
             Self::StatementWithdrawn(_) => 72,
             Self::ConsentSet(_) => 73,
             Self::EnrolmentSet(_) => 74,
+            Self::AppPasswordMade(_) => 60,
+            Self::AppPasswordWithdrawn(_) => 61,
         }
     }
 
@@ -396,6 +409,8 @@ impl Event {
             72 => Self::StatementWithdrawn(serde_json::from_slice(json).map_err(wrong)?),
             73 => Self::ConsentSet(serde_json::from_slice(json).map_err(wrong)?),
             74 => Self::EnrolmentSet(serde_json::from_slice(json).map_err(wrong)?),
+            60 => Self::AppPasswordMade(serde_json::from_slice(json).map_err(wrong)?),
+            61 => Self::AppPasswordWithdrawn(serde_json::from_slice(json).map_err(wrong)?),
             _ => return Err(damaged("its kind is not known")),
         };
         Ok((event, u64::from_be_bytes(*time)))

@@ -5,6 +5,7 @@
 
 pub mod account;
 pub mod annotation;
+pub mod app_password;
 pub mod body;
 pub mod bureau;
 pub mod certificate;

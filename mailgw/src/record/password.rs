@@ -24,7 +24,7 @@ pub struct Verifier {
 }
 
 /// Bytes of a fixed number as base64.
-mod bytes {
+pub(crate) mod bytes {
     use base64::Engine;
     use base64::engine::general_purpose::STANDARD_NO_PAD;
     use serde::de::Error;

@@ -1,7 +1,11 @@
 //! The listeners: sockets, TLS and limits around the sessions of `protocol`.
 
+pub mod accounts;
+pub mod autoconfig;
 pub mod imap;
 mod places;
+pub mod pop3;
 pub mod push;
+mod served;
 pub mod smtp;
 mod stream;

@@ -12,14 +12,16 @@ use protocol::smtp::exchange::{Answer, Domain};
 use runtime::clock::Clock;
 use runtime::metrics::{Counter, Gauge, Histogram, MetricError, Registry};
 use runtime::shutdown::Shutdown;
-use rustls::ServerConfig;
+use rustls::{DistinguishedName, ServerConfig};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, timeout};
 
 use self::talk::{Talk, early, turn_away};
+use super::accounts::AtDoors;
 use super::places::{Full, Places};
+use super::served::Served;
 use crate::flow::accept::Reception;
 use crate::flow::submit::Submission;
 use crate::record::body;
@@ -68,6 +70,10 @@ pub struct Limits {
     pub logins: usize,
     /// Before a refused login is answered.
     pub refusal: Duration,
+    /// Ways to log in beside a password.
+    pub ways: AtDoors,
+    /// Under whom clients' certificates are asked for.
+    pub roots: Vec<DistinguishedName>,
     /// Connections at one time from one IPv4 address or one /64 of IPv6.
     pub per_address: usize,
     /// Silence between two commands, or within a message. spec: rfc5321#4.5.3.2.7
@@ -94,6 +100,8 @@ impl Default for Limits {
             before_login: 500,
             logins: 4,
             refusal: Duration::from_secs(2),
+            ways: AtDoors::default(),
+            roots: Vec::new(),
             per_address: 50,
             idle: Duration::from_secs(300),
             handshake: Duration::from_secs(60),
@@ -185,7 +193,7 @@ impl Metrics {
 
     fn count([good, refused, later]: &[Arc<Counter>; 3], answer: &Answer) {
         match answer {
-            Answer::Known | Answer::Durable { .. } | Answer::LoggedIn => good.increment(),
+            Answer::Known | Answer::Durable { .. } | Answer::LoggedIn | Answer::Proved { .. } | Answer::Salted(_) => good.increment(),
             Answer::Unknown | Answer::Refused(_) | Answer::Denied => refused.increment(),
             Answer::Full | Answer::Failed | Answer::TooMany => later.increment(),
         }
@@ -196,7 +204,7 @@ pub struct Server {
     desk: Desk,
     clock: Arc<dyn Clock>,
     /// What TLS is made with from the next handshake on; a new certificate needs no restart.
-    tls: watch::Receiver<Arc<ServerConfig>>,
+    tls: Served,
     limits: Limits,
     metrics: Metrics,
     places: Places,
@@ -214,6 +222,7 @@ impl Server {
     ) -> Arc<Self> {
         // SIZE promises nothing that could not be kept.
         limits.max_size = limits.max_size.min(body::MAX_BYTES - TRACE);
+        let tls = Served::new(tls, limits.roots.clone());
         let before_login = match desk {
             Desk::Reception(_) => limits.connections,
             Desk::Submission(_) => limits.before_login,
@@ -269,7 +278,7 @@ impl Server {
                 metrics.connected.increment();
                 metrics.connections.add(1);
                 let deadline = Instant::now() + self.limits.connection;
-                let talk = Talk { server: &self, place, peer: peer.ip(), deadline, counted: 0, login: None, shutdown };
+                let talk = Talk { server: &self, place, peer: peer.ip(), deadline, counted: 0, login: None, certificates: Vec::new(), shutdown };
                 if let Err(error) = talk.run(stream, door).await {
                     tracing::debug!(%error, "connection ended early");
                 }

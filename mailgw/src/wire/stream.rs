@@ -4,12 +4,15 @@ use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
-use rustls::ServerConfig;
+use protocol::sasl::Offer;
+use rustls::{ProtocolVersion, ServerConfig};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
+
+use super::accounts::Ways;
 
 /// Octets written before the clock of a slow reader starts anew.
 const PIECE: usize = 64 * 1024;
@@ -31,6 +34,23 @@ impl Stream {
             }
             Self::Tls(_) => Err(io::Error::other("TLS stands already")),
         }
+    }
+
+    /// What who logs in over it is offered.
+    pub fn offer(&self, ways: Ways) -> Offer {
+        let Self::Tls(stream) = self else { return Offer::default() };
+        let (_, session) = stream.get_ref();
+        // spec: rfc9266#4 before TLS 1.3 the exporter alone binds nothing
+        let binds = ways.scram && session.protocol_version() == Some(ProtocolVersion::TLSv1_3);
+        let binding = if binds { session.export_keying_material([0; 32], b"EXPORTER-Channel-Binding", None).ok() } else { None };
+        let certificate = ways.certificate && session.peer_certificates().is_some_and(|shown| !shown.is_empty());
+        Offer { scram: ways.scram, binding, certificate }
+    }
+
+    /// What the client showed, its own certificate first.
+    pub fn certificates(&self) -> Vec<Vec<u8>> {
+        let Self::Tls(stream) = self else { return Vec::new() };
+        stream.get_ref().1.peer_certificates().unwrap_or_default().iter().map(|der| der.to_vec()).collect()
     }
 
     /// Giving up waiting loses nothing.

@@ -1,16 +1,18 @@
 //! A gateway's IMAP listener on loopback with two accounts, and a client that speaks raw lines.
 #![allow(dead_code, clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
 use keys::DataKey;
 use mailgw::directory::{Ended, Endings};
 use mailgw::mailbox::{Delivery, MessageStore, standard_folders};
-use mailgw::wire::imap::{Accounts, Imap, Limits, LoginRefusal};
+use mailgw::wire::accounts::{Accounts, Credential, Entered, Login, LoginRefusal, Visit};
+use mailgw::wire::imap::{Imap, Limits};
 use policies::mailbox::MailboxNumber;
 use protocol::imap::exchange::{Flags, Secret};
+use protocol::sasl::{Proof, Salted};
 use runtime::clock::SystemClock;
 use runtime::metrics::Registry;
 use runtime::shutdown::Shutdown;
@@ -38,10 +40,22 @@ static KEY: LazyLock<Arc<DataKey>> = LazyLock::new(|| {
 struct TwoAccounts(Endings);
 
 impl Accounts for TwoAccounts {
-    fn login(&self, user: &str, password: &Secret, _peer: IpAddr) -> Result<String, LoginRefusal> {
+    fn login(&self, user: &str, password: &Secret, _: Visit) -> Result<Entered, LoginRefusal> {
         let number = user.strip_suffix("@mail.example.cn").unwrap_or(user);
         let known = [ONE, OTHER].contains(&number) && password.expose() == PASSWORD;
-        if known { Ok(number.to_owned()) } else { Err(LoginRefusal::Denied) }
+        if known { Ok(Login { number: MailboxNumber::parse(number).unwrap(), credential: Credential::Password }.into()) } else { Err(LoginRefusal::Denied) }
+    }
+
+    fn salt(&self, _: &str) -> Result<Salted, LoginRefusal> {
+        Err(LoginRefusal::Unavailable)
+    }
+
+    fn prove(&self, _: &Proof, _: Visit) -> Result<Entered, LoginRefusal> {
+        Err(LoginRefusal::Denied)
+    }
+
+    fn certificate(&self, _: &[Vec<u8>], _: Option<&str>, _: Visit) -> Result<Entered, LoginRefusal> {
+        Err(LoginRefusal::Denied)
     }
 
     fn ended(&self) -> Ended {
@@ -119,7 +133,7 @@ impl Server {
 
     /// As when the mailbox is closed or has another password.
     pub fn end_logins(&self, number: &str) {
-        self.ended.end(MailboxNumber::parse(number).unwrap());
+        self.ended.end(MailboxNumber::parse(number).unwrap(), None);
     }
 
     pub fn metric(&self, series: &str) -> String {

@@ -15,6 +15,18 @@ pub const EXTENSIONS: [&str; 33] = [
     "METADATA", "MOVE", "MULTIAPPEND", "NAMESPACE", "OBJECTID", "PARTIAL", "PREVIEW", "QRESYNC", "QUOTA", "REPLACE", "SAVEDATE", "SEARCHRES", "SORT",
     "SPECIAL-USE", "STATUS=SIZE", "THREAD", "UIDONLY", "UIDPLUS", "UNAUTHENTICATE", "UTF8=ACCEPT", "WITHIN",
 ];
+/// A port at which people log in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Port {
+    Imap,
+    Imaps,
+    Submission,
+    Submissions,
+    Pop3,
+    Pop3s,
+}
+
 /// Mailboxes with switches of their own.
 const MAX_MAILBOXES: usize = 10_000;
 
@@ -24,6 +36,9 @@ pub struct ClientPolicy {
     starttls: BTreeSet<&'static str>,
     tls: BTreeSet<&'static str>,
     mailboxes: BTreeMap<MailboxNumber, BTreeSet<&'static str>>,
+    scram: BTreeSet<Port>,
+    certificate: BTreeSet<Port>,
+    no_pop3: BTreeSet<MailboxNumber>,
 }
 
 #[derive(Deserialize)]
@@ -32,6 +47,20 @@ struct Document {
     off: Vec<Spanned<String>>,
     off_at: Doors,
     off_for: BTreeMap<Spanned<String>, Vec<Spanned<String>>>,
+    /// As before there were other ways, where it is missing.
+    #[serde(default)]
+    login: Ways,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Ways {
+    #[serde(default)]
+    scram: BTreeSet<Port>,
+    #[serde(default)]
+    certificate: BTreeSet<Port>,
+    #[serde(default)]
+    no_pop3: Vec<Spanned<String>>,
 }
 
 #[derive(Deserialize)]
@@ -43,7 +72,7 @@ struct Doors {
 
 impl ClientPolicy {
     pub(super) fn parse((file, text): (&str, &str)) -> Result<Self, PolicyError> {
-        let Document { off, off_at, off_for } = read(file, text)?;
+        let Document { off, off_at, off_for, login } = read(file, text)?;
         let named = |names: &[Spanned<String>]| {
             let known = |name: &Spanned<String>| {
                 let found = EXTENSIONS.into_iter().find(|known| known.eq_ignore_ascii_case(name.get_ref()));
@@ -53,16 +82,18 @@ impl ClientPolicy {
         };
         let everywhere = named(&off)?;
         let with = |names: &[Spanned<String>]| Ok::<_, PolicyError>(named(names)?.union(&everywhere).copied().collect());
-        if off_for.len() > MAX_MAILBOXES {
+        if off_for.len().max(login.no_pop3.len()) > MAX_MAILBOXES {
             return Err(PolicyError::at(file, text, None, format!("at most {MAX_MAILBOXES} mailboxes have switches of their own")));
         }
+        let number = |mailbox: &Spanned<String>| {
+            MailboxNumber::parse(mailbox.get_ref()).map_err(|_| PolicyError::at(file, text, Some(mailbox.span()), "it is no mailbox number"))
+        };
+        let no_pop3 = login.no_pop3.iter().map(number).collect::<Result<_, _>>()?;
         let mut mailboxes = BTreeMap::new();
         for (mailbox, names) in &off_for {
-            let number = MailboxNumber::parse(mailbox.get_ref());
-            let number = number.map_err(|_| PolicyError::at(file, text, Some(mailbox.span()), "it is no mailbox number"))?;
-            mailboxes.insert(number, named(names)?);
+            mailboxes.insert(number(mailbox)?, named(names)?);
         }
-        Ok(Self { starttls: with(&off_at.starttls)?, tls: with(&off_at.tls)?, mailboxes })
+        Ok(Self { starttls: with(&off_at.starttls)?, tls: with(&off_at.tls)?, mailboxes, scram: login.scram, certificate: login.certificate, no_pop3 })
     }
 
     /// At the port that begins in clear.
@@ -80,11 +111,32 @@ impl ClientPolicy {
         &self.mailboxes
     }
 
+    /// Whether an app password may be proved by SCRAM there.
+    pub fn scram_at(&self, port: Port) -> bool {
+        self.scram.contains(&port)
+    }
+
+    /// Whether clients are asked for a certificate of ours there, and may log in by it.
+    pub fn certificate_at(&self, port: Port) -> bool {
+        self.certificate.contains(&port)
+    }
+
+    /// The mailboxes that are not read by POP3, where it is spoken at all.
+    pub fn no_pop3(&self) -> &BTreeSet<MailboxNumber> {
+        &self.no_pop3
+    }
+
     pub(super) fn resolved(&self, text: &mut String) {
         let listed = |names: &BTreeSet<&'static str>| if names.is_empty() { "none".to_owned() } else { names.iter().copied().collect::<Vec<_>>().join(", ") };
         // Writing into a string cannot fail.
         let _ = writeln!(text, "IMAP extensions off where TLS comes later: {}", listed(&self.starttls));
         let _ = writeln!(text, "IMAP extensions off where TLS comes first: {}", listed(&self.tls));
+        let ports = |ports: &BTreeSet<Port>| if ports.is_empty() { "nowhere".to_owned() } else { ports.iter().map(|port| format!("{port:?}").to_lowercase()).collect::<Vec<_>>().join(", ") };
+        let _ = writeln!(text, "SCRAM-SHA-256 at: {}", ports(&self.scram));
+        let _ = writeln!(text, "Certificates asked for at: {}", ports(&self.certificate));
+        for mailbox in &self.no_pop3 {
+            let _ = writeln!(text, "POP3 off for {mailbox}");
+        }
         for (mailbox, names) in &self.mailboxes {
             let _ = writeln!(text, "IMAP extensions off for {mailbox}: {}", listed(names));
         }

@@ -8,7 +8,7 @@ mod policy;
 mod sending;
 
 pub use address::{Address, AddressError, Alias, AliasError, LocalPart};
-pub use clients::{ClientPolicy, EXTENSIONS};
+pub use clients::{ClientPolicy, EXTENSIONS, Port};
 pub use number::MailboxNumber;
 pub use password::PasswordError;
 pub use policy::{MailboxKind, MailboxPolicy, SHIPPED};

@@ -7,7 +7,7 @@ use time::OffsetDateTime;
 
 use super::extension::Extensions;
 pub use super::flags::{Flags, Keyword, StoreOp, SystemFlag};
-pub use crate::sasl::Secret;
+pub use crate::sasl::{Offer, Question, Salted, Secret};
 
 /// What the server knows of a message without opening it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -71,6 +71,8 @@ pub struct NewMessage {
 pub enum Request {
     /// Answer: `LoggedIn` or `Refused`.
     Login { user: String, password: Secret },
+    /// A step of another way to log in. Answer: what the question says, or `Refused`.
+    Sasl(Question),
     /// Answer: `Mailboxes`.
     List,
     /// Answer: `Opened` or `Refused`. From here on, the server pushes changes of this mailbox until `Close` or another `Open`.
@@ -123,6 +125,7 @@ impl Request {
     fn name(&self) -> &'static str {
         match self {
             Request::Login { .. } => "Login",
+            Request::Sasl(_) => "Sasl",
             Request::List => "List",
             Request::Open { .. } => "Open",
             Request::Status { .. } => "Status",
@@ -164,6 +167,9 @@ impl fmt::Debug for Request {
 pub enum Answer {
     /// `off`: what this account is not offered, beside what nobody is.
     LoggedIn { off: Extensions },
+    /// Logged in, once the client has taken this proof that the server knows it, too.
+    Proved { off: Extensions, signature: [u8; 32] },
+    Salted(Salted),
     Mailboxes(Vec<MailboxInfo>),
     /// `messages` ascend by uid; `uid_next` is above all of them.
     /// `id`: of the mailbox, whatever it is called; no other ever has it.

@@ -3,7 +3,7 @@ use std::fmt;
 
 pub use super::address::{Address, AddressError, Domain, Host, Recipient};
 pub use super::notice::{Notify, Original, Return, Xtext};
-pub use crate::sasl::Secret;
+pub use crate::sasl::{Offer, Question, Salted, Secret};
 
 /// How a client named itself in HELO or EHLO: letters, digits and `.-_:[]`, so that it is harmless in a header. Nobody checked it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -77,6 +77,8 @@ impl fmt::Debug for Envelope {
 pub enum Request {
     /// May this user log in? Answer: `LoggedIn`, `Denied`, `TooMany` or `Failed`. Asked under TLS alone.
     Login { user: String, password: Secret },
+    /// A step of another way to log in; `TooMany` and `Failed` are answers to each.
+    Sasl(Question),
     /// May who is logged in send with this reverse path, and anything now? Answer: `Known`, `Refused`, `TooMany` or `Failed`.
     Sender { reverse_path: Option<Address> },
     /// Is there such a recipient, with room for `declared` octets? Answer: `Known`, `Unknown`, `Full`, `Refused` or `Failed`.
@@ -91,6 +93,7 @@ impl fmt::Debug for Request {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Login { .. } => "Login",
+            Self::Sasl(_) => "Sasl",
             Self::Sender { .. } => "Sender",
             Self::Recipient { .. } => "Recipient",
             Self::Deliver { .. } => "Deliver",
@@ -102,6 +105,9 @@ impl fmt::Debug for Request {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Answer {
     LoggedIn,
+    /// Logged in, once the client has taken this proof that the server knows it, too.
+    Proved { signature: [u8; 32] },
+    Salted(Salted),
     /// The user or the password is wrong, or there is no such user.
     Denied,
     /// As many logins or messages as are allowed for now.

@@ -6,7 +6,7 @@ pub mod address;
 mod body;
 mod command;
 pub mod exchange;
-mod framing;
+pub(crate) mod framing;
 pub mod notice;
 pub mod reply;
 pub mod session;

@@ -6,7 +6,7 @@ use super::body::{Body, Flaw, Progress};
 use super::command::{self, Command, CommandError};
 use super::exchange::{Addressee, Answer, Domain, Envelope, Hello, Output, Refusal, Request};
 use super::framing::{Framer, Line, MAX_LINE, MAX_LONG_LINE};
-use crate::sasl::{self, Secret};
+use crate::sasl::{self, Asked, Exchange, Offer, Secret, Step};
 
 /// Refused commands and recipients, since the last accepted message, before the connection is closed.
 pub const MAX_ERRORS: u32 = 20;
@@ -26,6 +26,8 @@ pub struct Settings {
     pub starttls: bool,
     /// Mail of those who log in, under TLS alone; and DSN is offered. spec: rfc6409 rfc8314#3
     pub submission: bool,
+    /// What who logs in is offered beside passwords, where TLS is there from the first byte.
+    pub offer: Offer,
     /// Octets of the largest message.
     pub max_size: usize,
     /// Recipients of one message, at least 100. spec: rfc5321#4.5.3.1.8
@@ -52,7 +54,7 @@ impl Settings {
 enum Mode {
     Command,
     /// AUTH was answered with 334.
-    Sasl(Sasl),
+    Sasl(Exchange),
     /// DATA was answered with 354.
     Data(Body),
     /// STARTTLS was answered: input is thrown away until TLS is there.
@@ -60,16 +62,9 @@ enum Mode {
     Closed,
 }
 
-/// What the next response of AUTH holds.
-enum Sasl {
-    Plain,
-    User,
-    Password { user: String },
-}
-
 /// The request that waits for an answer.
 enum Pending {
-    Login,
+    Login(Asked),
     Sender(Envelope),
     Recipient(Addressee),
     Delivery,
@@ -146,12 +141,12 @@ impl Session {
         }
     }
 
-    /// TLS stands after [`Output::StartTls`]. spec: rfc3207#4.2 all knowledge from before is discarded
-    pub fn tls_started(&mut self) {
+    /// TLS stands after [`Output::StartTls`]; `offer`: what that makes possible. spec: rfc3207#4.2 all knowledge from before is discarded
+    pub fn tls_started(&mut self, offer: Offer) {
         if matches!(self.mode, Mode::Upgrading) {
             self.framer.clear();
             self.mode = Mode::Command;
-            self.settings.tls = true;
+            (self.settings.tls, self.settings.offer) = (true, offer);
         }
     }
 
@@ -159,14 +154,13 @@ impl Session {
     pub fn answer(&mut self, answer: Answer) -> Vec<Output> {
         match (self.pending.take(), answer) {
             _ if matches!(self.mode, Mode::Closed) => return Vec::new(),
-            (Some(Pending::Login), Answer::LoggedIn) => {
-                self.logged_in = true;
-                self.reply(235, "2.7.0", "Logged in");
-            }
-            (Some(Pending::Login), Answer::Denied) => self.denied("The name or the password is wrong"),
+            (Some(Pending::Login(Asked::Verdict)), Answer::LoggedIn) => self.entered(),
+            (Some(Pending::Login(Asked::Verdict)), Answer::Proved { signature }) => self.step(sasl::proved(&signature)),
+            (Some(Pending::Login(Asked::Salt(first))), Answer::Salted(salted)) => self.step(first.salted(&salted)),
+            (Some(Pending::Login(_)), Answer::Denied) => self.denied("The name or the password is wrong"),
             // spec: rfc4954#6
-            (Some(Pending::Login), Answer::TooMany) => self.reply(454, "4.7.0", "Too many logins failed; try again later"),
-            (Some(Pending::Login), Answer::Failed) => self.reply(454, "4.7.0", "Logins are not possible now; try again later"),
+            (Some(Pending::Login(_)), Answer::TooMany) => self.reply(454, "4.7.0", "Too many logins failed; try again later"),
+            (Some(Pending::Login(_)), Answer::Failed) => self.reply(454, "4.7.0", "Logins are not possible now; try again later"),
             (Some(Pending::Sender(envelope)), Answer::Known) => {
                 self.transaction = Some(envelope);
                 self.reply(250, "2.1.0", "Sender noted");
@@ -302,7 +296,11 @@ impl Session {
             let starttls = if self.settings.starttls && !self.settings.tls { "250-STARTTLS\r\n" } else { "" };
             let size = self.settings.max_size;
             // spec: rfc4954#4 nothing more once logged in, and no password in the clear
-            let auth = if self.settings.submission && self.settings.tls && !self.logged_in { "250-AUTH PLAIN LOGIN\r\n" } else { "" };
+            let auth = if self.settings.submission && self.settings.tls && !self.logged_in {
+                format!("250-AUTH {} LOGIN\r\n", self.settings.offer.names().collect::<Vec<_>>().join(" "))
+            } else {
+                String::new()
+            };
             let dsn = if self.settings.submission { "250-DSN\r\n" } else { "" };
             self.write(&format!(
                 "250-{host}\r\n250-PIPELINING\r\n250-SIZE {size}\r\n250-8BITMIME\r\n250-SMTPUTF8\r\n{dsn}{auth}{starttls}250 ENHANCEDSTATUSCODES\r\n"
@@ -320,46 +318,36 @@ impl Session {
             _ if !self.settings.tls => self.wrong(538, "5.7.11", "Say STARTTLS first: a password is not for others to read"),
             _ if self.logged_in => self.wrong(503, "5.5.1", "You are logged in already"),
             _ if self.transaction.is_some() => self.wrong(503, "5.5.1", "A message is begun already; end it or send RSET"),
-            ("PLAIN", Some(response)) => self.plain(response),
-            ("PLAIN", None) => self.challenge("", Sasl::Plain),
-            ("LOGIN", Some(response)) => self.user(response),
-            // The words are fixed by those who began with them: base64 of `Username:` and `Password:`.
-            ("LOGIN", None) => self.challenge("VXNlcm5hbWU6", Sasl::User),
-            _ => self.wrong(504, "5.5.4", "Use AUTH PLAIN or AUTH LOGIN"),
+            (mechanism, initial) => self.step(sasl::begin(mechanism, initial, &self.settings.offer)),
         }
     }
 
     /// A line that answers 334.
     fn response(&mut self, line: &[u8]) {
-        let Mode::Sasl(expected) = std::mem::replace(&mut self.mode, Mode::Command) else { return };
+        let Mode::Sasl(exchange) = std::mem::replace(&mut self.mode, Mode::Command) else { return };
         if line == b"*" {
             return self.wrong(501, "5.7.0", "Cancelled");
         }
-        match (expected, sasl::response(line)) {
-            (Sasl::Plain, response) => self.plain(response),
-            (Sasl::User, response) => self.user(response),
-            (Sasl::Password { user }, Some(password)) => self.ask(Request::Login { user, password }, Pending::Login),
-            (Sasl::Password { .. }, None) => self.wrong(501, "5.5.2", "That is no base64"),
+        self.step(exchange.respond(sasl::response(line), &self.settings.offer));
+    }
+
+    fn step(&mut self, step: Step) {
+        match step {
+            Step::Challenge(text, expected) => {
+                self.write(&format!("334 {text}\r\n"));
+                self.mode = Mode::Sasl(expected);
+            }
+            Step::Login { user, password } => self.ask(Request::Login { user, password }, Pending::Login(Asked::Verdict)),
+            Step::Ask(question, asked) => self.ask(Request::Sasl(question), Pending::Login(asked)),
+            Step::Done => self.entered(),
+            Step::Malformed(reason) => self.wrong(501, "5.5.2", reason),
+            Step::Unknown => self.wrong(504, "5.5.4", "Use AUTH PLAIN, AUTH LOGIN, or what else EHLO names"),
         }
     }
 
-    fn plain(&mut self, response: Option<Secret>) {
-        match response.as_ref().and_then(sasl::plain) {
-            Some((user, password)) => self.ask(Request::Login { user, password }, Pending::Login),
-            None => self.wrong(501, "5.5.2", "PLAIN takes base64 of NUL user NUL password"),
-        }
-    }
-
-    fn user(&mut self, response: Option<Secret>) {
-        match response {
-            Some(user) if !user.expose().is_empty() => self.challenge("UGFzc3dvcmQ6", Sasl::Password { user: user.expose().to_owned() }),
-            _ => self.wrong(501, "5.5.2", "That is no name in base64"),
-        }
-    }
-
-    fn challenge(&mut self, text: &str, expected: Sasl) {
-        self.write(&format!("334 {text}\r\n"));
-        self.mode = Mode::Sasl(expected);
+    fn entered(&mut self) {
+        self.logged_in = true;
+        self.reply(235, "2.7.0", "Logged in");
     }
 
     fn denied(&mut self, text: &str) {

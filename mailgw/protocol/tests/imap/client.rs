@@ -152,7 +152,7 @@ impl Client {
     }
 
     pub fn without(tls: bool, off: Extensions) -> Self {
-        let (session, greeting) = Session::new(Settings { tls, starttls: true, append_limit: 20_000, arrange_limit: ARRANGE_LIMIT, off });
+        let (session, greeting) = Session::new(Settings { tls, starttls: true, offer: Offer::default(), append_limit: 20_000, arrange_limit: ARRANGE_LIMIT, off });
         let mut client = Self { session, fake: Fake::new(), said: Vec::new(), longest: 0, closed: false, tls, compressed: false };
         client.take(greeting);
         client
@@ -172,7 +172,7 @@ impl Client {
                         next.extend(self.session.answer(answer));
                     }
                     Output::StartTls => {
-                        self.session.tls_started();
+                        self.session.tls_started(Offer::default());
                         self.tls = true;
                     }
                     Output::Compress => self.compressed = true,

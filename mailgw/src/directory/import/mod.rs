@@ -61,6 +61,12 @@ impl ToldPassword {
     }
 }
 
+impl From<SecretString> for ToldPassword {
+    fn from(secret: SecretString) -> Self {
+        Self(secret)
+    }
+}
+
 impl From<&super::Password> for ToldPassword {
     fn from(password: &super::Password) -> Self {
         Self(password.expose().clone())

@@ -95,7 +95,7 @@ fn an_account_under_attack_waits_and_its_neighbours_do_not() {
     let neighbour = opened(&directory, citizen("03", "E12345678", "黄雅婷"));
     let mut now = NOW;
     let from = |n: u8, now, user: &str, secret: &str| {
-        directory.authenticate(user, &SecretString::from(secret), IpAddr::from([198, 51, 100, n]), now)
+        directory.authenticate(user, &SecretString::from(secret), Scope::Imap, IpAddr::from([198, 51, 100, n]), now)
     };
     let (user, address) = (number.to_string(), format!("{number}@mail.gz.example"));
     // From another address every time, and under both names of the mailbox.
@@ -123,7 +123,7 @@ fn an_account_under_attack_waits_and_its_neighbours_do_not() {
 fn strangers_who_guess_do_not_keep_the_owner_out() {
     let (directory, number) = with_password(&Arc::new(Memory::new()));
     let user = number.to_string();
-    let from = |network: u8, secret: &str, now| directory.authenticate(&user, &SecretString::from(secret), IpAddr::from([198, 51, 100, network]), now);
+    let from = |network: u8, secret: &str, now| directory.authenticate(&user, &SecretString::from(secret), Scope::Imap, IpAddr::from([198, 51, 100, network]), now);
     assert!(from(1, PASSWORD, NOW).is_ok());
     for n in 100..116 {
         assert!(matches!(from(n, "wrong", NOW), Err(Refusal::Credentials { .. })));
@@ -148,12 +148,12 @@ fn strangers_who_guess_do_not_keep_the_owner_out() {
 #[test]
 fn a_peer_that_guesses_at_many_accounts_waits() {
     let (directory, number) = with_password(&Arc::new(Memory::new()));
-    let guess = |n: u16, peer: &str| directory.authenticate(&format!("user{n}"), &SecretString::from("wrong"), peer.parse().unwrap(), NOW);
+    let guess = |n: u16, peer: &str| directory.authenticate(&format!("user{n}"), &SecretString::from("wrong"), Scope::Imap, peer.parse().unwrap(), NOW);
     for n in 0..63 {
         assert!(matches!(guess(n, &format!("2001:db8:1:2::{n:x}")), Err(Refusal::Credentials { wait: Duration::ZERO })), "{n}");
     }
     assert!(matches!(guess(63, "2001:db8:1:2:ffff::1"), Err(Refusal::Credentials { wait }) if wait == Duration::from_secs(1)));
-    let right = |peer: &str| directory.authenticate(&number.to_string(), &SecretString::from(PASSWORD), peer.parse().unwrap(), NOW);
+    let right = |peer: &str| directory.authenticate(&number.to_string(), &SecretString::from(PASSWORD), Scope::Imap, peer.parse().unwrap(), NOW);
     assert!(matches!(right("2001:db8:1:2::9"), Err(Refusal::Later { wait }) if wait == Duration::from_secs(1)));
     assert!(right("2001:db8:1:3::9").is_ok());
 }
@@ -163,7 +163,7 @@ fn guesses_at_once_are_counted_before_they_are_judged() {
     let (directory, number) = with_password(&Arc::new(Memory::new()));
     let guess = |n: u8| {
         let peer = IpAddr::from([10, 0, 0, n]);
-        directory.authenticate(&number.to_string(), &SecretString::from("wrong"), peer, NOW)
+        directory.authenticate(&number.to_string(), &SecretString::from("wrong"), Scope::Imap, peer, NOW)
     };
     let judged = std::thread::scope(|scope| {
         let guess = &guess;
@@ -178,7 +178,7 @@ fn guesses_at_once_are_counted_before_they_are_judged() {
 fn waits_do_not_tell_which_names_there_are() {
     let directory = directory(&Arc::new(Memory::new()));
     let firm = opened(&directory, institution("91440101MAT000018G", "甲有限公司", "demo"));
-    let guess = |n: u8, user: &str| directory.authenticate(user, &SecretString::from("wrong"), IpAddr::from([198, 51, 100, n]), NOW);
+    let guess = |n: u8, user: &str| directory.authenticate(user, &SecretString::from("wrong"), Scope::Imap, IpAddr::from([198, 51, 100, n]), NOW);
     // Seventeen guesses at a name, in all the ways to write it: a name of a mailbox and one of none wait alike.
     let waits = |name: &str| (0..17).map(|n| guess(n, &[name.to_owned(), name.to_uppercase(), format!(" {name}@MAIL.gz.example")][usize::from(n % 3)]).is_err_and(|refused| matches!(refused, Refusal::Later { .. }))).collect::<Vec<_>>();
     let known = waits("demo");

@@ -81,7 +81,7 @@ fn chosen(text: &str) -> NewPassword {
 }
 
 fn login(directory: &Directory, user: &str, secret: &str) -> Result<Account, Refusal> {
-    directory.authenticate(user, &SecretString::from(secret), PEER, NOW)
+    directory.authenticate(user, &SecretString::from(secret), Scope::Imap, PEER, NOW).map(|login| login.account)
 }
 
 fn records(store: &dyn Store) -> Vec<(Key, Vec<u8>)> {
@@ -100,6 +100,7 @@ fn count(store: &dyn Store, table: &str) -> usize {
 }
 
 mod accounts;
+mod app_passwords;
 mod faults;
 mod import;
 mod logins;

@@ -4,12 +4,12 @@ mod author;
 mod complete;
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::net::IpAddr;
 use std::sync::Arc;
 
-use policies::mailbox::{self, LocalPart, MailboxNumber};
+use policies::mailbox::{self, LocalPart};
 use protocol::imap::exchange::Flags;
 use protocol::smtp::exchange::{Address, Addressee, Answer, Domain, Envelope, Host, Recipient, Refusal, Secret};
+use protocol::sasl::Proof;
 use protocol::smtp::trace;
 use store::{Batch, CommitError, Expectation, Store};
 use time::OffsetDateTime;
@@ -21,7 +21,7 @@ use crate::gateway::{Gateway, unix_millis};
 use crate::mailbox::{Delivery, MailError};
 use crate::record::event::{self, Event};
 use crate::record::usage::{self, Usage};
-use crate::wire::imap::{Accounts, LoginRefusal};
+use crate::wire::accounts::{Accounts, Entered, Login, LoginRefusal, Visit};
 
 /// Messages of one mailbox that race are decided anew, this many times.
 const ATTEMPTS: usize = 16;
@@ -29,13 +29,11 @@ const ATTEMPTS: usize = 16;
 /// Records looked at at a time.
 const PAGE: usize = 500;
 
-/// Who is logged in on a connection.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Login(MailboxNumber);
-
-impl Login {
-    pub fn number(self) -> MailboxNumber {
-        self.0
+fn not_entered(refusal: LoginRefusal) -> Answer {
+    match refusal {
+        LoginRefusal::Denied => Answer::Denied,
+        LoginRefusal::Later => Answer::TooMany,
+        LoginRefusal::Unavailable => Answer::Failed,
     }
 }
 
@@ -62,13 +60,22 @@ struct Places<'a> {
 
 impl Submission {
     /// The answer to AUTH.
-    pub fn login(&self, user: &str, password: &Secret, peer: IpAddr) -> Result<Login, Answer> {
-        match self.accounts.login(user, password, peer) {
-            Ok(mailbox) => MailboxNumber::parse(&mailbox).map(Login).map_err(|error| failed(&error)),
-            Err(LoginRefusal::Denied) => Err(Answer::Denied),
-            Err(LoginRefusal::Later) => Err(Answer::TooMany),
-            Err(LoginRefusal::Unavailable) => Err(Answer::Failed),
-        }
+    pub fn login(&self, user: &str, password: &Secret, visit: Visit) -> Result<Entered, Answer> {
+        self.accounts.login(user, password, visit).map_err(not_entered)
+    }
+
+    /// The answers to the two steps of AUTH SCRAM-SHA-256.
+    pub fn salt(&self, user: &str) -> Answer {
+        self.accounts.salt(user).map_or_else(not_entered, Answer::Salted)
+    }
+
+    pub fn prove(&self, proof: &Proof, visit: Visit) -> Result<Entered, Answer> {
+        self.accounts.prove(proof, visit).map_err(not_entered)
+    }
+
+    /// The answer to AUTH EXTERNAL.
+    pub fn certificate(&self, certificates: &[Vec<u8>], user: Option<&str>, visit: Visit) -> Result<Entered, Answer> {
+        self.accounts.certificate(certificates, user, visit).map_err(not_entered)
     }
 
     /// The answer to MAIL: an address of one's own, or the null path of a receipt.
@@ -134,7 +141,7 @@ impl Submission {
             // 4. Within what the sender may send, counted in the commit that sends. The sender's mailbox is still open.
             let account = self.account(login)?;
             let counted = self.usage(&account, places.mailboxes.len() + places.elsewhere.len(), now)?.ok_or(Answer::TooMany)?;
-            let mut batch = Batch::new().expect(still_open(login.0)).expect(counted.0).put(usage::key(login.0), counted.1);
+            let mut batch = Batch::new().expect(still_open(login.number)).expect(counted.0).put(usage::key(login.number), counted.1);
             // 5. For those elsewhere it is queued in the same commit, as it stands.
             let queued = match places.elsewhere.as_slice() {
                 [] => None,
@@ -224,7 +231,7 @@ impl Submission {
     }
 
     fn account(&self, login: Login) -> Result<Account, Answer> {
-        match self.gateway.directory.get(login.0) {
+        match self.gateway.directory.get(login.number) {
             Ok(Some(account)) if account.is_open() => Ok(account),
             Ok(_) => Err(Answer::Refused(Refusal::Sender)),
             Err(error) => Err(failed(&error)),
@@ -292,7 +299,7 @@ fn too_large(error: MailError) -> Answer {
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
-    use policies::mailbox::Allowance;
+    use policies::mailbox::{Allowance, MailboxNumber};
     use store::Memory;
     use time::Duration;
     use time::macros::datetime;

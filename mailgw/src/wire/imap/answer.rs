@@ -73,7 +73,7 @@ fn on_store(messages: &MessageStore, mailbox: &str, open: Option<Folder>, reques
         Request::Rename { from, to } => messages.rename_folder(mailbox, &from, &to).map(done)?,
         Request::Subscribe { mailbox: name } => messages.subscribe(mailbox, &name).map(done)?,
         Request::Unsubscribe { mailbox: name } => messages.unsubscribe(mailbox, &name).map(done)?,
-        Request::Open { .. } | Request::Close | Request::Login { .. } | Request::Drain | Request::Compress | Request::Unauthenticate => Answer::Done,
+        Request::Open { .. } | Request::Close | Request::Login { .. } | Request::Sasl(_) | Request::Drain | Request::Compress | Request::Unauthenticate => Answer::Done,
     })
 }
 

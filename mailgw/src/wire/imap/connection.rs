@@ -6,8 +6,7 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 
-use policies::mailbox::MailboxNumber;
-use protocol::imap::exchange::{Answer, Change, Output, RefusalCode, Request, Secret};
+use protocol::imap::exchange::{Answer, Change, Output, Question, RefusalCode, Request};
 use protocol::imap::session::{Session, Settings};
 use runtime::shutdown::Shutdown;
 use tokio::net::TcpStream;
@@ -16,10 +15,10 @@ use tokio::time::{Instant, sleep, sleep_until};
 
 use super::answer::{Then, answer};
 use super::pipe::Pipe;
-use super::{Door, Imap, LoginRefusal};
-use crate::directory::Ended;
+use super::{Door, Imap};
 use crate::mailbox::Watch;
 use crate::record::folder::Folder;
+use crate::wire::accounts::{Accounts, Entered, LoginRefusal, Scope, Standing, Visit, Ways};
 use crate::wire::places::Place;
 use crate::wire::stream::Stream;
 
@@ -38,8 +37,9 @@ pub(super) struct Connection {
     shutdown: Shutdown,
     mailbox: Option<Arc<str>>,
     open: Option<(Folder, Watch)>,
-    /// Whose login it is, and what ended since before the password was checked.
-    login: Option<(MailboxNumber, Ended)>,
+    login: Option<Standing>,
+    /// What the client showed within TLS.
+    certificates: Vec<Vec<u8>>,
     /// What of `Imap::arranging` is ours.
     counted: usize,
     /// Since when a login is awaited.
@@ -70,7 +70,7 @@ enum Event {
 impl Connection {
     pub fn new(imap: Arc<Imap>, place: Place, shutdown: Shutdown) -> Self {
         imap.metrics.connections.add(1);
-        Self { imap, place, shutdown, mailbox: None, open: None, login: None, counted: 0, begun: Instant::now(), compressing: None }
+        Self { imap, place, shutdown, mailbox: None, open: None, login: None, certificates: Vec::new(), counted: 0, begun: Instant::now(), compressing: None }
     }
 
     pub async fn serve(mut self, stream: TcpStream, door: Door) {
@@ -78,7 +78,7 @@ impl Connection {
         let _ = stream.set_nodelay(true);
         let mut stream = Stream::Clear(stream);
         if door == Door::Tls {
-            let config = self.imap.tls.borrow().clone();
+            let config = self.imap.tls.current(self.ways(door).certificate);
             match stream.upgrade(config, self.imap.limits.authentication).await {
                 Ok(secured) => stream = secured,
                 Err(error) => return tracing::debug!(%error, "no TLS on an IMAP connection"),
@@ -92,7 +92,9 @@ impl Connection {
     async fn converse(&mut self, mut stream: Pipe, door: Door) -> Result<(), End> {
         let switches = &self.imap.limits.switches;
         let off = if door == Door::Tls { switches.tls } else { switches.starttls };
-        let settings = Settings { tls: door == Door::Tls, starttls: true, append_limit: self.imap.limits.append, arrange_limit: self.imap.limits.arrange, off };
+        let ways = self.ways(door);
+        self.certificates = stream.certificates();
+        let settings = Settings { tls: door == Door::Tls, starttls: true, offer: stream.offer(ways), append_limit: self.imap.limits.append, arrange_limit: self.imap.limits.arrange, off };
         let (mut session, greeting) = Session::new(settings);
         (session, stream) = self.work(session, stream, greeting).await?;
         let shutdown = self.shutdown.clone();
@@ -105,7 +107,7 @@ impl Connection {
             let event = tokio::select! {
                 biased;
                 () = stop.as_mut() => Event::Shutdown,
-                () = login_ended(&mut self.login) => Event::Ended,
+                () = login_over(&mut self.login) => Event::Ended,
                 changes = next_change(&mut self.open) => Event::Changed(changes),
                 read = stream.read(&mut buffer) => Event::Read(read),
                 () = sleep_until(until) => Event::Silent,
@@ -128,7 +130,7 @@ impl Connection {
                     self.imap.metrics.outrun.increment();
                     said_bye(&mut session, "The mailbox was deleted, renamed or changed too fast; connect again")
                 }
-                Event::Ended => said_bye(&mut session, "The password was changed or the mailbox closed; log in again"),
+                Event::Ended => said_bye(&mut session, "The password was changed or withdrawn, or the mailbox closed; log in again"),
                 Event::Silent if self.mailbox.is_some() => said_bye(&mut session, "Silent for too long"),
                 Event::Silent => said_bye(&mut session, "No login in time"),
                 Event::Shutdown => said_bye(&mut session, "The server is going down; connect again later"),
@@ -176,9 +178,9 @@ impl Connection {
                         self.recount(0);
                     }
                     // A thief who is reading must not go on when the owner takes the password away.
-                    if self.login.as_mut().is_some_and(|(number, ended)| ended.is_of(*number)) {
+                    if self.login.as_mut().is_some_and(Standing::is_over) {
                         left.clear();
-                        left.extend(said_bye(&mut session, "The password was changed or the mailbox closed; log in again"));
+                        left.extend(said_bye(&mut session, "The password was changed or withdrawn, or the mailbox closed; log in again"));
                     }
                     if self.shutdown.is_set() {
                         left.extend(said_bye(&mut session, "The server is going down; connect again later"));
@@ -186,9 +188,10 @@ impl Connection {
                 }
                 Output::StartTls => {
                     stream.write(&std::mem::take(&mut unsent), limit).await?;
-                    let config = self.imap.tls.borrow().clone();
+                    let config = self.imap.tls.current(self.ways(Door::StartTls).certificate);
                     stream = stream.upgrade(config, self.imap.limits.authentication).await?;
-                    session.tls_started();
+                    self.certificates = stream.certificates();
+                    session.tls_started(stream.offer(self.ways(Door::StartTls)));
                 }
                 Output::Compress => {
                     stream.write(&std::mem::take(&mut unsent), limit).await?;
@@ -221,7 +224,8 @@ impl Connection {
 
     async fn answer(&mut self, request: Request) -> Answer {
         let mailbox = match (request, &self.mailbox) {
-            (Request::Login { user, password }, _) => return self.login(user, password).await,
+            (Request::Login { user, password }, _) => return self.login(move |accounts, visit| accounts.login(&user, &password, visit)).await,
+            (Request::Sasl(question), _) => return self.sasl(question).await,
             // What was gathered has gone out before this is asked.
             (Request::Drain, _) => return Answer::Done,
             (Request::Compress, Some(_)) => return self.compress(),
@@ -271,35 +275,54 @@ impl Connection {
         Answer::Done
     }
 
-    async fn login(&mut self, user: String, password: Secret) -> Answer {
+    fn ways(&self, door: Door) -> Ways {
+        let ways = self.imap.limits.ways;
+        if door == Door::Tls { ways.tls } else { ways.starttls }
+    }
+
+    async fn sasl(&mut self, question: Question) -> Answer {
+        match question {
+            Question::Salt { user } => {
+                let accounts = Arc::clone(&self.imap.accounts);
+                let salted = tokio::task::spawn_blocking(move || accounts.salt(&user)).await.unwrap_or(Err(LoginRefusal::Unavailable));
+                salted.map_or_else(refused, Answer::Salted)
+            }
+            Question::Proof(proof) => self.login(move |accounts, visit| accounts.prove(&proof, visit)).await,
+            Question::Certificate { user } => {
+                let certificates = self.certificates.clone();
+                self.login(move |accounts, visit| accounts.certificate(&certificates, user.as_deref(), visit)).await
+            }
+        }
+    }
+
+    async fn login(&mut self, check: impl FnOnce(&dyn Accounts, Visit) -> Result<Entered, LoginRefusal> + Send + 'static) -> Answer {
         let imap = Arc::clone(&self.imap);
         let ended = imap.accounts.ended();
         let checked = match imap.logins.acquire().await {
             Ok(_turn) => {
                 let (accounts, peer) = (Arc::clone(&imap.accounts), self.place.address());
-                tokio::task::spawn_blocking(move || accounts.login(&user, &password, peer)).await.unwrap_or(Err(LoginRefusal::Unavailable))
+                let visit = Visit { scope: Scope::Imap, peer };
+                tokio::task::spawn_blocking(move || check(&*accounts, visit)).await.unwrap_or(Err(LoginRefusal::Unavailable))
             }
             Err(_) => Err(LoginRefusal::Unavailable),
         };
         imap.metrics.login(checked.as_ref().map(|_| ()).map_err(|refusal| *refusal));
-        let (code, text) = match checked {
-            Ok(mailbox) => {
-                self.login = MailboxNumber::parse(&mailbox).ok().map(|number| (number, ended));
+        let refusal = match checked {
+            Ok(entered) => {
+                let (mailbox, signature) = (entered.login.number.to_string(), entered.signature);
                 let off = imap.limits.switches.mailboxes.get(&mailbox).copied().unwrap_or_default();
-                self.mailbox = Some(mailbox.into());
+                (self.mailbox, self.login) = (Some(mailbox.into()), Some(Standing::new(entered, ended)));
                 self.place.logged_in();
-                return Answer::LoggedIn { off };
+                return signature.map_or(Answer::LoggedIn { off }, |signature| Answer::Proved { off, signature });
             }
-            Err(LoginRefusal::Denied) => (RefusalCode::AuthenticationFailed, "The name or the password is wrong"),
-            Err(LoginRefusal::Later) => (RefusalCode::Limit, "Too many attempts; try again later"),
-            Err(LoginRefusal::Unavailable) => (RefusalCode::Unavailable, "Logins are not possible now; try again later"),
+            Err(refusal) => refusal,
         };
         // Nobody tries passwords quickly.
         tokio::select! {
             () = sleep(imap.limits.refusal) => {}
             () = self.shutdown.wait() => {}
         }
-        Answer::Refused { code, text: text.to_owned() }
+        refused(refusal)
     }
 }
 
@@ -310,6 +333,15 @@ impl Drop for Connection {
     }
 }
 
+fn refused(refusal: LoginRefusal) -> Answer {
+    let (code, text) = match refusal {
+        LoginRefusal::Denied => (RefusalCode::AuthenticationFailed, "The name or the password is wrong"),
+        LoginRefusal::Later => (RefusalCode::Limit, "Too many attempts; try again later"),
+        LoginRefusal::Unavailable => (RefusalCode::Unavailable, "Logins are not possible now; try again later"),
+    };
+    Answer::Refused { code, text: text.to_owned() }
+}
+
 /// For ever when no folder is open.
 async fn next_change(open: &mut Option<(Folder, Watch)>) -> Option<Arc<[Change]>> {
     match open {
@@ -318,10 +350,10 @@ async fn next_change(open: &mut Option<(Folder, Watch)>) -> Option<Arc<[Change]>
     }
 }
 
-/// For ever while the login stands.
-async fn login_ended(login: &mut Option<(MailboxNumber, Ended)>) {
+/// For ever while the login stands, or there is none.
+async fn login_over(login: &mut Option<Standing>) {
     match login {
-        Some((number, ended)) => ended.of(*number).await,
+        Some(standing) => standing.over().await,
         None => std::future::pending().await,
     }
 }

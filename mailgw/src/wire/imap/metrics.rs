@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use runtime::metrics::{Counter, Gauge, Histogram, MetricError, Registry};
 
-use super::{Door, LoginRefusal};
+use super::Door;
+use crate::wire::accounts::LoginRefusal;
 use crate::wire::places::Full;
 
 pub(super) struct Metrics {

@@ -6,18 +6,17 @@ mod metrics;
 mod pipe;
 
 use std::collections::{BTreeSet, HashMap};
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
 use std::time::Duration;
 
 use policies::mailbox::ClientPolicy;
-use protocol::imap::exchange::Secret;
 use protocol::imap::extension::Extensions;
 use runtime::clock::Clock;
 use runtime::metrics::{MetricError, Registry};
 use runtime::shutdown::Shutdown;
-use rustls::ServerConfig;
+use rustls::{DistinguishedName, ServerConfig};
 use tokio::io::AsyncWriteExt;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Semaphore, watch};
@@ -26,34 +25,15 @@ use tokio::time::timeout;
 
 use self::connection::Connection;
 use self::metrics::Metrics;
+use super::accounts::{Accounts, AtDoors};
 use super::places::Places;
-use crate::directory::Ended;
+use super::served::Served;
 use crate::mailbox::MessageStore;
 
 /// How often mailboxes that got much mail are looked for.
 const INDEX_EVERY: Duration = Duration::from_secs(1);
 /// How often indexes forget what was deleted.
 const FORGET_EVERY: Duration = Duration::from_secs(3600);
-
-/// Why nobody is logged in. The client learns no more than this.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum LoginRefusal {
-    /// No such account, a wrong password, a closed mailbox.
-    Denied,
-    /// Too many attempts; later ones may succeed.
-    Later,
-    /// The directory cannot be read now.
-    Unavailable,
-}
-
-/// Who may log in. Calls block.
-pub trait Accounts: Send + Sync {
-    /// The number of the mailbox that opens; failures count against `peer`, too.
-    fn login(&self, user: &str, password: &Secret, peer: IpAddr) -> Result<String, LoginRefusal>;
-
-    /// The mailboxes whose logins of before are over, from now on.
-    fn ended(&self) -> Ended;
-}
 
 /// What is not offered, at either door and to single mailboxes.
 #[derive(Clone, Debug, Default)]
@@ -86,6 +66,10 @@ pub struct Limits {
     /// Connections that are compressed at one time: each remembers some 300 KiB.
     pub compressed: usize,
     pub switches: Arc<Switches>,
+    /// Ways to log in beside a password.
+    pub ways: AtDoors,
+    /// Under whom clients' certificates are asked for.
+    pub roots: Vec<DistinguishedName>,
     /// From the connection to the login, TLS included.
     pub authentication: Duration,
     /// Before a refused login is answered.
@@ -110,6 +94,8 @@ impl Default for Limits {
             arrange_all: 256 * 1024 * 1024,
             compressed: 500,
             switches: Arc::default(),
+            ways: AtDoors::default(),
+            roots: Vec::new(),
             authentication: Duration::from_secs(60),
             refusal: Duration::from_secs(2),
             silence: Duration::from_secs(30 * 60),
@@ -123,7 +109,7 @@ impl Default for Limits {
 pub struct Imap {
     messages: Arc<MessageStore>,
     accounts: Arc<dyn Accounts>,
-    tls: watch::Receiver<Arc<ServerConfig>>,
+    tls: Served,
     clock: Arc<dyn Clock>,
     limits: Limits,
     places: Places,
@@ -152,7 +138,7 @@ impl Imap {
         registry: &Registry,
     ) -> Result<Self, MetricError> {
         let places = Places::new(limits.connections, limits.of_one_address, limits.before_login);
-        let logins = Semaphore::new(limits.logins);
+        let (logins, tls) = (Semaphore::new(limits.logins), Served::new(tls, limits.roots.clone()));
         let compressed = Arc::new(Semaphore::new(limits.compressed));
         Ok(Self { messages, accounts, tls, clock, limits, places, logins, arranging: AtomicUsize::new(0), compressed, metrics: Metrics::new(registry)? })
     }

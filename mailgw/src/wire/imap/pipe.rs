@@ -5,9 +5,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use flate2::{Compress, Compression, Decompress, FlushCompress, FlushDecompress, Status};
+use protocol::sasl::Offer;
 use rustls::ServerConfig;
 use tokio::sync::OwnedSemaphorePermit;
 
+use crate::wire::accounts::Ways;
 use crate::wire::stream::Stream;
 
 /// Octets read of the connection at once, and those that are compressed before they go out.
@@ -36,6 +38,16 @@ impl Pipe {
 
     pub async fn upgrade(self, config: Arc<ServerConfig>, limit: Duration) -> io::Result<Self> {
         Ok(Self { stream: self.stream.upgrade(config, limit).await?, deflate: self.deflate })
+    }
+
+    /// What who logs in over it is offered.
+    pub fn offer(&self, ways: Ways) -> Offer {
+        self.stream.offer(ways)
+    }
+
+    /// What the client showed, its own certificate first.
+    pub fn certificates(&self) -> Vec<Vec<u8>> {
+        self.stream.certificates()
     }
 
     /// From here on both directions are compressed.

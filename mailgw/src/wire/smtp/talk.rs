@@ -7,20 +7,20 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 
-use protocol::smtp::exchange::{Answer, Output, Request, Secret};
+use protocol::smtp::exchange::{Answer, Output, Question, Request};
 use protocol::smtp::session::{Session, Settings};
 use runtime::shutdown::Shutdown;
 use tokio::net::TcpStream;
 use tokio::time::{Instant, sleep, timeout, timeout_at};
 
 use super::{Desk, Door, Metrics, PIECE, Server};
-use crate::directory::Ended;
-use crate::flow::submit::{Login, Submission};
+use crate::flow::submit::Submission;
+use crate::wire::accounts::{Entered, Scope, Standing, Visit};
 use crate::wire::places::Place;
 use crate::wire::stream::Stream;
 
 const READ: usize = 16 * 1024;
-const LOGIN_OVER: &str = "The password was changed or the mailbox closed; log in again";
+const LOGIN_OVER: &str = "The password was changed or withdrawn, or the mailbox closed; log in again";
 
 /// One connection.
 pub(super) struct Talk<'a> {
@@ -30,8 +30,9 @@ pub(super) struct Talk<'a> {
     pub deadline: Instant,
     /// What of `Server::receiving` is ours.
     pub counted: usize,
-    /// Who is logged in, and whose logins are over since before the password was checked.
-    pub login: Option<(Login, Ended)>,
+    pub login: Option<Standing>,
+    /// What the client showed within TLS.
+    pub certificates: Vec<Vec<u8>>,
     pub shutdown: Shutdown,
 }
 
@@ -41,15 +42,17 @@ impl Talk<'_> {
         stream.set_nodelay(true)?;
         let mut stream = Stream::Clear(stream);
         if door == Door::Tls {
-            let config = Arc::clone(&self.server.tls.borrow());
+            let config = self.server.tls.current(limits.ways.tls.certificate);
             stream = stream.upgrade(config, limits.handshake).await?;
             self.server.metrics.tls.increment();
         }
+        self.certificates = stream.certificates();
         let (mut session, greeting) = Session::new(Settings {
             host: self.server.desk.host().clone(),
             tls: door == Door::Tls,
             starttls: true,
             submission: matches!(self.server.desk, Desk::Submission(_)),
+            offer: stream.offer(if door == Door::Tls { limits.ways.tls } else { limits.ways.starttls }),
             max_size: limits.max_size,
             max_recipients: limits.max_recipients,
             max_copies: limits.memory / 2,
@@ -71,10 +74,11 @@ impl Talk<'_> {
                     }
                     Output::StartTls => {
                         stream.write(&std::mem::take(&mut said), limits.handshake).await?;
-                        let config = Arc::clone(&self.server.tls.borrow());
+                        let config = self.server.tls.current(limits.ways.starttls.certificate);
                         stream = stream.upgrade(config, limits.handshake).await?;
                         self.server.metrics.tls.increment();
-                        session.tls_started();
+                        self.certificates = stream.certificates();
+                        session.tls_started(stream.offer(limits.ways.starttls));
                     }
                     Output::Close => {
                         stream.write(&said, limits.handshake).await?;
@@ -115,7 +119,7 @@ impl Talk<'_> {
                     self.deliver(copies, move || reception.accept(&envelope, &bytes, peer, now)).await
                 }
                 // This desk never asks who it is.
-                Request::Login { .. } | Request::Sender { .. } => Answer::Failed,
+                Request::Login { .. } | Request::Sasl(_) | Request::Sender { .. } => Answer::Failed,
             },
             Desk::Submission(submission) => self.submission(submission, request).await,
         }
@@ -123,8 +127,14 @@ impl Talk<'_> {
 
     async fn submission(&mut self, submission: Arc<Submission>, request: Request) -> Answer {
         let now = self.server.clock.now();
-        match (request, self.login.as_ref().map(|(login, _)| *login)) {
-            (Request::Login { user, password }, _) => self.log_in(submission, user, password).await,
+        match (request, self.login.as_ref().map(|standing| standing.login)) {
+            (Request::Login { user, password }, _) => self.log_in(submission, move |submission, visit| submission.login(&user, &password, visit)).await,
+            (Request::Sasl(Question::Salt { user }), _) => blocking(move || submission.salt(&user)).await,
+            (Request::Sasl(Question::Proof(proof)), _) => self.log_in(submission, move |submission, visit| submission.prove(&proof, visit)).await,
+            (Request::Sasl(Question::Certificate { user }), _) => {
+                let certificates = self.certificates.clone();
+                self.log_in(submission, move |submission, visit| submission.certificate(&certificates, user.as_deref(), visit)).await
+            }
             (Request::Sender { reverse_path }, Some(login)) => blocking(move || submission.sender(login, reverse_path.as_ref(), now)).await,
             (Request::Recipient { recipient, declared }, Some(_)) => self.recipient(move || submission.recipient(&recipient, declared)).await,
             (Request::Deliver { envelope, bytes }, Some(login)) => {
@@ -135,18 +145,19 @@ impl Talk<'_> {
         }
     }
 
-    async fn log_in(&mut self, submission: Arc<Submission>, user: String, password: Secret) -> Answer {
+    async fn log_in(&mut self, submission: Arc<Submission>, check: impl FnOnce(&Submission, Visit) -> Result<Entered, Answer> + Send + 'static) -> Answer {
         let (server, peer, ended) = (self.server, self.place.address(), submission.accounts.ended());
         // The semaphore is never closed.
         let checked = match server.logins.acquire().await {
-            Ok(_turn) => tokio::task::spawn_blocking(move || submission.login(&user, &password, peer)).await.unwrap_or(Err(Answer::Failed)),
+            Ok(_turn) => tokio::task::spawn_blocking(move || check(&submission, Visit { scope: Scope::Smtp, peer })).await.unwrap_or(Err(Answer::Failed)),
             Err(_) => Err(Answer::Failed),
         };
         let answer = match checked {
-            Ok(login) => {
-                self.login = Some((login, ended));
+            Ok(entered) => {
+                let signature = entered.signature;
+                self.login = Some(Standing::new(entered, ended));
                 self.place.logged_in();
-                Answer::LoggedIn
+                signature.map_or(Answer::LoggedIn, |signature| Answer::Proved { signature })
             }
             Err(answer) => {
                 // Nobody tries passwords quickly.
@@ -184,9 +195,9 @@ impl Talk<'_> {
         answer
     }
 
-    /// Whether the mailbox was closed or its password changed since the login.
+    /// Whether the login is over since.
     fn login_is_over(&mut self) -> bool {
-        self.login.as_mut().is_some_and(|(login, ended)| ended.is_of(login.number()))
+        self.login.as_mut().is_some_and(Standing::is_over)
     }
 
     /// Counts the memory of the message being received, which stays counted while it is delivered. Beyond the limit it is shed.

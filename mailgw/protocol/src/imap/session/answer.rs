@@ -9,14 +9,20 @@ use crate::imap::extension::Extension;
 use crate::imap::framing::MAX_LITERAL;
 use crate::imap::parse::command::Resync;
 use crate::imap::parse::{Item, StatusItem};
+use crate::sasl::{self, Asked};
 use crate::imap::parse::mailbox;
 use crate::imap::parse::sequence::write_set;
 
 impl Session {
     pub(super) fn answered(&mut self, pending: Pending, answer: Answer) {
         match (pending, answer) {
-            (Pending::Login { tag }, Answer::LoggedIn { off }) => self.logged_in(&tag, off),
-            (Pending::Login { tag }, Answer::Refused { code, text }) => {
+            (Pending::Login { tag, asked: Asked::Verdict }, Answer::LoggedIn { off }) => self.logged_in(&tag, off),
+            (Pending::Login { tag, asked: Asked::Verdict }, Answer::Proved { off, signature }) => {
+                self.proved = Some(off);
+                self.step(tag, sasl::proved(&signature));
+            }
+            (Pending::Login { tag, asked: Asked::Salt(first) }, Answer::Salted(salted)) => self.step(tag, first.salted(&salted)),
+            (Pending::Login { tag, .. }, Answer::Refused { code, text }) => {
                 self.refuse(&tag, code.name(), &text);
                 if code == crate::imap::exchange::RefusalCode::AuthenticationFailed {
                     self.count_failure();
@@ -249,7 +255,7 @@ impl Pending {
             Pending::Store { tag, uid, .. } => (tag, !uid),
             Pending::Fetch(job) => (job.tag, true),
             Pending::Search(job) => (job.tag, true),
-            Pending::Login { tag }
+            Pending::Login { tag, .. }
             | Pending::Plain { tag, .. }
             | Pending::List { tag, .. }
             | Pending::Open { tag, .. }

@@ -1,11 +1,12 @@
 //! Commands: each is checked against the state and either answered or turned into a request.
 use super::view::Manner;
 use super::{Expecting, MAX_FAILURES, Pending, Session, State, fetch, metadata, search};
-use crate::imap::exchange::{NewMessage, Output, Request, Secret};
+use crate::imap::exchange::{NewMessage, Output, Request};
 use crate::imap::extension::{self, Extension, Extensions};
 use crate::imap::framing::MAX_LITERAL;
 use crate::imap::parse::command::Enable;
 use crate::imap::parse::{Command, Item, StatusItem, sequence::SequenceSet};
+use crate::sasl::{self, Asked, Step};
 
 /// The one root of quota that all folders of an account share.
 pub(super) const QUOTA_ROOT: &str = "account";
@@ -22,7 +23,7 @@ impl Session {
             }
         }
         match (&self.state, self.settings.tls) {
-            (State::NotAuthenticated, true) => all.push_str(" AUTH=PLAIN"),
+            (State::NotAuthenticated, true) => self.settings.offer.names().for_each(|name| all.push_str(&format!(" AUTH={name}"))),
             // spec: rfc3501#6.2.3 no password travels in the clear
             (State::NotAuthenticated, false) => {
                 all.push_str(if self.settings.starttls { " STARTTLS LOGINDISABLED" } else { " LOGINDISABLED" });
@@ -86,13 +87,14 @@ impl Session {
                 self.out.push(Output::StartTls);
             }
             _ if !self.settings.tls => self.write(&format!("{tag} NO [PRIVACYREQUIRED] Use TLS before logging in\r\n")),
-            Command::Login { user, password } => self.ask(Request::Login { user, password }, Pending::Login { tag }),
-            Command::Authenticate { mechanism, .. } if mechanism != "PLAIN" => self.write(&format!("{tag} NO Use AUTHENTICATE PLAIN\r\n")),
-            Command::Authenticate { initial: Some(initial), .. } => self.plain(tag, Some(initial)),
-            _ => {
-                self.write("+ \r\n");
-                self.expecting = Expecting::Sasl { tag };
+            Command::Login { user, password } => self.ask(Request::Login { user, password }, Pending::Login { tag, asked: Asked::Verdict }),
+            // What is told as LOGIN is a command here.
+            Command::Authenticate { mechanism, .. } if mechanism == "LOGIN" => self.step(tag, Step::Unknown),
+            Command::Authenticate { mechanism, initial } => {
+                let step = sasl::begin(&mechanism, initial.map(Some), &self.settings.offer);
+                self.step(tag, step);
             }
+            _ => self.write(&format!("{tag} BAD Not possible now\r\n")),
         }
     }
 
@@ -100,22 +102,38 @@ impl Session {
     pub(super) fn continued(&mut self, line: Vec<u8>) {
         match std::mem::replace(&mut self.expecting, Expecting::Command) {
             // spec: rfc3501#6.2.2 `*` cancels
-            Expecting::Sasl { tag } if line == b"*" => self.write(&format!("{tag} BAD Cancelled\r\n")),
-            Expecting::Sasl { tag } => self.plain(tag, crate::sasl::response(&line)),
+            Expecting::Sasl { tag, .. } if line == b"*" => {
+                self.proved = None;
+                self.write(&format!("{tag} BAD Cancelled\r\n"));
+            }
+            Expecting::Sasl { tag, exchange } => {
+                let step = exchange.respond(sasl::response(&line), &self.settings.offer);
+                self.step(tag, step);
+            }
             Expecting::Done { tag } if line.eq_ignore_ascii_case(b"DONE") => self.done(&tag, "Done", true),
             Expecting::Done { tag } => self.write(&format!("{tag} BAD Expected DONE\r\n")),
             Expecting::Command => {}
         }
     }
 
-    fn plain(&mut self, tag: String, response: Option<Secret>) {
-        let login = response.as_ref().and_then(crate::sasl::plain);
-        match login {
-            Some((user, password)) => self.ask(Request::Login { user, password }, Pending::Login { tag }),
-            None => {
-                self.write(&format!("{tag} BAD Expected base64 of NUL user NUL password\r\n"));
+    pub(super) fn step(&mut self, tag: String, step: Step) {
+        match step {
+            Step::Challenge(text, exchange) => {
+                self.write(&format!("+ {text}\r\n"));
+                self.expecting = Expecting::Sasl { tag, exchange };
+            }
+            Step::Login { user, password } => self.ask(Request::Login { user, password }, Pending::Login { tag, asked: Asked::Verdict }),
+            Step::Ask(question, asked) => self.ask(Request::Sasl(question), Pending::Login { tag, asked }),
+            Step::Done => match self.proved.take() {
+                Some(off) => self.logged_in(&tag, off),
+                None => self.bye("The server lost step; connect again"),
+            },
+            Step::Malformed(reason) => {
+                self.proved = None;
+                self.write(&format!("{tag} BAD {reason}\r\n"));
                 self.count_failure();
             }
+            Step::Unknown => self.write(&format!("{tag} NO Use one of those that CAPABILITY names, such as AUTHENTICATE PLAIN\r\n")),
         }
     }
 

@@ -15,6 +15,7 @@ use super::exchange::{Answer, Change, Flags, MailboxName, Output, RefusalCode, R
 use super::framing::{Framed, Framer, MAX_LITERAL};
 use super::parse::command::Resync;
 use super::parse::{self, StatusItem};
+use crate::sasl::{Asked, Exchange, Offer};
 use view::{Manner, View};
 
 /// Failed logins before the connection is closed.
@@ -29,6 +30,8 @@ pub struct Settings {
     pub tls: bool,
     /// STARTTLS may be used.
     pub starttls: bool,
+    /// What who logs in is offered beside passwords, where TLS is there from the first byte.
+    pub offer: Offer,
     /// Octets of the largest message APPEND takes.
     pub append_limit: usize,
     /// Octets that one SORT or THREAD may keep of what it reads.
@@ -47,13 +50,13 @@ enum State {
 /// What a continuation line will mean.
 enum Expecting {
     Command,
-    Sasl { tag: String },
+    Sasl { tag: String, exchange: Exchange },
     Done { tag: String },
 }
 
 /// The command that waits for an answer.
 enum Pending {
-    Login { tag: String },
+    Login { tag: String, asked: Asked },
     Plain { tag: String, word: &'static str },
     List { tag: String, options: parse::ListOptions, word: &'static str },
     Open { tag: String, mailbox: MailboxName, read_only: bool, resync: Option<Resync> },
@@ -83,6 +86,8 @@ pub struct Session {
     expecting: Expecting,
     pending: Option<Pending>,
     failures: u8,
+    /// Who was proved and has yet to take our proof: what it is not offered.
+    proved: Option<Extensions>,
     /// From the first command that asks for it, and never less while the login stands.
     manner: Manner,
     /// What is off here for everybody.
@@ -106,6 +111,7 @@ impl Session {
             expecting: Expecting::Command,
             pending: None,
             failures: 0,
+            proved: None,
             manner: Manner::default(),
             upgrading: false,
             send: Vec::new(),
@@ -154,11 +160,11 @@ impl Session {
         matches!(&self.pending, Some(Pending::Search(job)) if job.arranges)
     }
 
-    /// TLS stands after [`Output::StartTls`].
-    pub fn tls_started(&mut self) {
+    /// TLS stands after [`Output::StartTls`]; `offer`: what that makes possible.
+    pub fn tls_started(&mut self, offer: Offer) {
         self.framer.clear();
         self.upgrading = false;
-        self.settings.tls = true;
+        (self.settings.tls, self.settings.offer) = (true, offer);
     }
 
     /// The answer to the request last given out. One that was not asked for ends the session.

@@ -1,0 +1,157 @@
+//! Logging in by a certificate of our authority, one straight line: shown → read → whose → trusted → not revoked → logged in; and again
+//! and again while the session stands.
+//!
+//! TLS proved that the client has the key. What it shows is believed for the mailbox whose address stands in it, and for no other: a
+//! citizen's under the citizens' policy, an institution's under that of enterprises' mailboxes and with the credit code of the holder.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError, Weak};
+
+use pki::path::{CertificateFacts, PathError};
+use runtime::clock::Clock;
+use runtime::revocation::RevocationLists;
+use time::{Duration, OffsetDateTime};
+
+use crate::bureau::trust::{Anchors, Purpose, TrustError, crl_urls};
+use crate::directory::{Account, Credential, Directory, DirectoryError, Holder};
+use crate::record::body::digest;
+use crate::record::bureau::Chain;
+use crate::wire::accounts::{Entered, Login, LoginRefusal, Shown};
+
+/// Lists this old are believed here: with `AGAIN` a revocation that is published ends a session within a minute.
+const LISTS: Duration = Duration::seconds(30);
+/// How often sessions that stand are looked at again.
+pub const AGAIN: std::time::Duration = std::time::Duration::from_secs(15);
+/// Certificates of a client, its issuers included.
+const MAX_CHAIN: usize = 8;
+
+/// Where lists come from: those at these addresses, none older than `most` at `now`. Blocking.
+pub trait Lists: Send + Sync {
+    fn fetch(&self, urls: &[String], now: OffsetDateTime, most: Duration) -> Result<Vec<Vec<u8>>, String>;
+}
+
+impl Lists for RevocationLists {
+    fn fetch(&self, urls: &[String], now: OffsetDateTime, most: Duration) -> Result<Vec<Vec<u8>>, String> {
+        self.fetch_within(urls, now, most).map_err(|error| error.to_string())
+    }
+}
+
+/// Who may log in by certificate, and who did.
+pub struct CertificateLogins {
+    pub directory: Arc<Directory>,
+    pub anchors: Arc<Anchors>,
+    pub lists: Arc<dyn Lists>,
+    pub clock: Arc<dyn Clock>,
+    standing: Mutex<HashMap<[u8; 32], Weak<Shown>>>,
+}
+
+/// Why a certificate opens nothing.
+#[derive(Debug, thiserror::Error)]
+enum Refused {
+    /// No certificate of a mailbox that is open, or not of the one that was meant.
+    #[error("it is of no open mailbox here, or of another than was named")]
+    Nobody,
+    #[error(transparent)]
+    Trust(#[from] TrustError),
+    #[error("{0}")]
+    Lists(String),
+    #[error(transparent)]
+    Directory(#[from] DirectoryError),
+}
+
+impl CertificateLogins {
+    pub fn new(directory: Arc<Directory>, anchors: Arc<Anchors>, lists: Arc<dyn Lists>, clock: Arc<dyn Clock>) -> Self {
+        Self { directory, anchors, lists, clock, standing: Mutex::default() }
+    }
+
+    /// `user`: whom the client says it is, where it says so. Blocking.
+    pub fn login(&self, certificates: &[Vec<u8>], user: Option<&str>) -> Result<Entered, LoginRefusal> {
+        let entered = self.enter(certificates, user);
+        entered.map_err(|refused| match refused {
+            Refused::Directory(error) => {
+                tracing::error!(%error, "logins cannot be checked");
+                LoginRefusal::Unavailable
+            }
+            // Whether it is revoked cannot be said: later it can.
+            Refused::Lists(_) | Refused::Trust(TrustError::List(_) | TrustError::Path { error: PathError::RevocationUnknown, .. }) => {
+                tracing::warn!(error = %refused, "whether a client's certificate is revoked cannot be found out");
+                LoginRefusal::Unavailable
+            }
+            refused => {
+                tracing::info!(reason = %refused, "a client's certificate is refused");
+                LoginRefusal::Denied
+            }
+        })
+    }
+
+    fn enter(&self, certificates: &[Vec<u8>], user: Option<&str>) -> Result<Entered, Refused> {
+        // 1. What TLS was shown, within bounds.
+        let chain = Some(certificates).filter(|all| all.len() <= MAX_CHAIN).and_then(|all| Chain::new(all.to_vec())).ok_or(Refused::Nobody)?;
+        // 2. Whose it says it is: an open mailbox, and the one that is meant.
+        let account = self.holder(&chain)?;
+        if let Some(user) = user
+            && self.directory.find(user)?.is_none_or(|meant| meant.number != account.number)
+        {
+            return Err(Refused::Nobody);
+        }
+        // 3. and 4. Ours, for this, and not revoked.
+        let now = self.clock.now();
+        self.trusted(&chain, purpose(&account), now)?;
+        // 5. Looked at again from now on, for as long as somebody keeps what is returned.
+        let (number, sha256) = (account.number, digest(chain.leaf()));
+        let shown = Arc::new(Shown { number, sha256, chain });
+        let mut standing = self.standing.lock().unwrap_or_else(PoisonError::into_inner);
+        standing.retain(|_, shown| shown.strong_count() > 0);
+        // Two sessions of one certificate are looked at once.
+        let shown = standing.get(&sha256).and_then(Weak::upgrade).unwrap_or(shown);
+        standing.insert(sha256, Arc::downgrade(&shown));
+        Ok(Entered { login: Login { number, credential: Credential::Certificate(sha256) }, signature: None, shown: Some(shown) })
+    }
+
+    /// Every certificate by which a session stands, once more: one that is revoked or over ends its sessions. Blocking.
+    pub fn look_again(&self) {
+        let standing: Vec<Arc<Shown>> = self.standing.lock().unwrap_or_else(PoisonError::into_inner).values().filter_map(Weak::upgrade).collect();
+        let now = self.clock.now();
+        for shown in standing {
+            let still = self.holder(&shown.chain).and_then(|account| self.trusted(&shown.chain, purpose(&account), now));
+            match still {
+                Ok(()) => {}
+                // Nothing is known against it: a list that cannot be had for a while throws nobody out, and lets nobody in.
+                Err(Refused::Lists(_) | Refused::Directory(_) | Refused::Trust(TrustError::List(_) | TrustError::Path { error: PathError::RevocationUnknown, .. })) => {
+                    tracing::warn!("whether a certificate by which somebody is logged in is revoked cannot be found out");
+                }
+                Err(reason) => {
+                    tracing::info!(%reason, "sessions by a certificate end");
+                    self.directory.end_logins_by(shown.number, Credential::Certificate(shown.sha256));
+                }
+            }
+        }
+    }
+
+    /// The open mailbox whose one address it bears; an institution's certificate bears its credit code, too.
+    fn holder(&self, chain: &Chain) -> Result<Account, Refused> {
+        let facts = CertificateFacts::parse(chain.leaf()).map_err(|_| Refused::Nobody)?;
+        let [address] = facts.emails.as_slice() else { return Err(Refused::Nobody) };
+        let account = self.directory.find_address(address)?.filter(Account::is_open).ok_or(Refused::Nobody)?;
+        match &account.holder {
+            Holder::Institution { code, .. } if facts.credit_code() != Some(code.as_str()) => Err(Refused::Nobody),
+            _ => Ok(account),
+        }
+    }
+
+    fn trusted(&self, chain: &Chain, purpose: Purpose, now: OffsetDateTime) -> Result<(), Refused> {
+        // Nobody is asked for lists on a stranger's word.
+        self.anchors.trusted_but_for_revocation(chain, purpose, now)?;
+        let urls = crl_urls(chain).map_err(|_| Refused::Nobody)?;
+        let lists = self.lists.fetch(&urls, now, LISTS).map_err(Refused::Lists)?;
+        self.anchors.trusted(chain, purpose, &lists, now)?;
+        Ok(())
+    }
+}
+
+fn purpose(account: &Account) -> Purpose {
+    match account.holder {
+        Holder::Citizen { .. } => Purpose::Citizen,
+        Holder::Institution { .. } => Purpose::Institution,
+    }
+}

@@ -1,0 +1,75 @@
+//! A mailbox's app passwords: for each the keys it is recognised by, what it opens, and when it was used last. One record for all of a
+//! mailbox, sealed.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+use time::Date;
+
+use super::certificate::Sealed;
+
+/// The most app passwords of one mailbox: each is tried when one of them logs in.
+pub const MOST: usize = 16;
+
+/// What a login is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, clap::ValueEnum)]
+#[serde(rename_all = "kebab-case")]
+pub enum Scope {
+    Imap,
+    /// Submission.
+    Smtp,
+    Pop3,
+}
+
+impl fmt::Display for Scope {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(match self {
+            Self::Imap => "imap",
+            Self::Smtp => "smtp",
+            Self::Pop3 => "pop3",
+        })
+    }
+}
+
+#[derive(Clone, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct AppPasswords {
+    /// So many were ever made; a number is never given twice.
+    pub made: u32,
+    pub kept: Vec<AppPassword>,
+}
+
+/// `Debug` tells none of its keys, nor what its owner calls it.
+#[derive(Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct AppPassword {
+    pub number: u32,
+    pub name: String,
+    pub scopes: Vec<Scope>,
+    pub keys: ScramKeys,
+    /// Unix milliseconds.
+    pub made_at: u64,
+    /// The day, and no more: when somebody reads their mail is theirs to know.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_used: Option<Date>,
+}
+
+/// What a server keeps of a password: enough to recognise it, not enough to log in elsewhere. spec: rfc5802#3
+#[derive(Clone, Copy, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ScramKeys {
+    #[serde(with = "super::password::bytes")]
+    pub stored: [u8; 32],
+    #[serde(with = "super::password::bytes")]
+    pub server: [u8; 32],
+}
+
+impl fmt::Debug for AppPassword {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "AppPassword({})", self.number)
+    }
+}
+
+impl Sealed for AppPasswords {
+    const KIND: &'static str = "app passwords";
+}

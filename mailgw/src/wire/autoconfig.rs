@@ -1,0 +1,83 @@
+//! Settings for mail programs over HTTPS: no login, no state, the same answer whoever has a mailbox.
+//!
+//! | Request | Who asks |
+//! |---|---|
+//! | `GET /.well-known/autoconfig/mail/config-v1.1.xml`, `GET /mail/config-v1.1.xml` | Thunderbird, KMail, Evolution, K-9 |
+//! | `GET /apple.mobileconfig?address=ADDRESS` | a person with a telephone or a Mac |
+//! | `POST /autodiscover/autodiscover.xml` (and with a capital A) | Outlook |
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use axum::body::Bytes;
+use axum::extract::{DefaultBodyLimit, Query, State};
+use axum::http::{HeaderValue, header};
+use axum::response::{IntoResponse, Response};
+use axum::routing::{get, post};
+use runtime::exit::{Exit, Problem};
+use runtime::http::{Limits, TlsSource};
+use rustls::ServerConfig;
+use serde::Deserialize;
+use tokio::sync::watch;
+
+use crate::autoconfig::{MAX_REQUEST, Places, asked};
+
+/// The gateway's certificate, as it is at each handshake.
+pub struct Tls(pub watch::Receiver<Arc<ServerConfig>>);
+
+impl TlsSource for Tls {
+    fn current(&self) -> Arc<ServerConfig> {
+        Arc::clone(&self.0.borrow())
+    }
+}
+
+pub fn limits() -> Limits {
+    Limits { body: Some(MAX_REQUEST), request: Some(Duration::from_secs(30)), connections: 200, ..Limits::default() }
+}
+
+pub fn router(places: Places) -> Router {
+    Router::new()
+        .route("/.well-known/autoconfig/mail/config-v1.1.xml", get(thunderbird))
+        .route("/mail/config-v1.1.xml", get(thunderbird))
+        .route("/apple.mobileconfig", get(apple))
+        .route("/autodiscover/autodiscover.xml", post(outlook))
+        .route("/Autodiscover/Autodiscover.xml", post(outlook))
+        .layer(DefaultBodyLimit::max(MAX_REQUEST))
+        .with_state(Arc::new(places))
+}
+
+#[derive(Deserialize)]
+struct Asked {
+    address: String,
+}
+
+async fn thunderbird(State(places): State<Arc<Places>>) -> Response {
+    document("text/xml; charset=utf-8", places.thunderbird())
+}
+
+async fn apple(State(places): State<Arc<Places>>, Query(asked): Query<Asked>) -> Result<Response, Problem> {
+    let profile = places.apple(&asked.address).map_err(|_| no_address())?;
+    let mut response = document("application/x-apple-aspen-config", profile);
+    response.headers_mut().insert(header::CONTENT_DISPOSITION, HeaderValue::from_static("attachment; filename=\"suiyin.mobileconfig\""));
+    Ok(response)
+}
+
+async fn outlook(State(places): State<Arc<Places>>, body: Bytes) -> Result<Response, Problem> {
+    let settings = asked(&body).and_then(|address| places.outlook(address).ok()).ok_or_else(no_address)?;
+    Ok(document("text/xml; charset=utf-8", settings))
+}
+
+/// Whether anybody has it is not said.
+fn no_address() -> Problem {
+    Problem::new(Exit::Usage, "address", "that is no address of this domain", "give the address of the mailbox, ten digits or a name, with the domain")
+}
+
+fn document(kind: &'static str, text: String) -> Response {
+    let headers = [
+        (header::CONTENT_TYPE, HeaderValue::from_static(kind)),
+        (header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff")),
+        (header::CACHE_CONTROL, HeaderValue::from_static("no-store")),
+    ];
+    (headers, text).into_response()
+}
