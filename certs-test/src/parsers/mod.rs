@@ -24,7 +24,7 @@ pub struct Target {
     pub seeds: fn() -> Vec<Vec<u8>>,
 }
 
-pub const TARGETS: [Target; 23] = [
+pub const TARGETS: [Target; 24] = [
     Target { name: "smtp", run: dialogues::smtp, seeds: dialogues::smtp_seeds },
     Target { name: "imap", run: dialogues::imap, seeds: dialogues::imap_seeds },
     Target { name: "pop3", run: dialogues::pop3, seeds: dialogues::pop3_seeds },

@@ -55,7 +55,7 @@ struct Imap(protocol::imap::session::Session);
 
 impl Imap {
     fn new(offer: Offer) -> (Self, String) {
-        let settings = protocol::imap::session::Settings { tls: true, starttls: true, offer, append_limit: 1_000, off: Extensions::NONE };
+        let settings = protocol::imap::session::Settings { tls: true, starttls: true, offer, append_limit: 1_000, arrange_limit: 1_000, off: Extensions::NONE };
         let (session, greeting) = protocol::imap::session::Session::new(settings);
         let mut imap = Self(session);
         let greeting = imap.take(greeting);
@@ -79,7 +79,7 @@ impl Imap {
                         }));
                     }
                     imap::Output::Do(_) => next.extend(self.0.answer(imap::Answer::Done)),
-                    imap::Output::StartTls | imap::Output::Close => {}
+                    imap::Output::StartTls | imap::Output::Compress | imap::Output::Close => {}
                 }
             }
             out = next;
