@@ -94,10 +94,15 @@ impl Extensions {
         Self(self.0 | others.0)
     }
 
-    /// Of those that are off: whether this one is.
+    /// Of those that are off: whether this one is, or one that it is nothing without.
     pub fn has(self, one: Extension) -> bool {
-        let lacks_part = || one == Extension::Rev2 && PARTS_OF_REV2.iter().any(|part| self.has(*part));
-        self.0 & 1 << one as u32 != 0 || lacks_part()
+        let needs: &[Extension] = match one {
+            Extension::Rev2 => &PARTS_OF_REV2,
+            Extension::ESort => &[Extension::Sort, Extension::ESearch],
+            Extension::Partial => &[Extension::ESearch],
+            _ => &[],
+        };
+        self.0 & 1 << one as u32 != 0 || needs.iter().any(|part| self.has(*part))
     }
 }
 
