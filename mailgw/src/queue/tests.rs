@@ -43,10 +43,14 @@ fn a_sender_whose_mailbox_is_full_is_told_from_its_reserve_and_else_later() {
     let inbox = || messages.view(&mailbox, "INBOX").unwrap();
     // 1. The reserve takes what it has room for; a notice is larger than all of it.
     let (first, second) = (put("one"), put("two"));
+    let taken = queue.take(now).unwrap();
     queue.settle(first, &never, now).unwrap();
+    queue.back(&taken);
     assert!(queue.get(first).unwrap().is_none() && inbox().messages.len() == 2);
     // 2. The next one is kept, with the message, and does not go out again.
+    let taken = queue.take(now).unwrap();
     queue.settle(second, &never, now).unwrap();
+    queue.back(&taken);
     let kept = queue.get(second).unwrap().unwrap();
     assert_eq!((inbox().messages.len(), kept.recipients[0].end, kept.recipients[0].untold), (2, Some(End::Returned), Some(Action::Failed)));
     assert_eq!(queue.take(now), None);
