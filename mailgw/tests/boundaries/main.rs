@@ -9,6 +9,7 @@ mod evidence;
 mod final_report;
 mod held;
 mod hostile;
+mod kills;
 mod letters;
 mod month;
 mod trial;
