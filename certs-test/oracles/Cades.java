@@ -1,5 +1,6 @@
 // Bouncy Castle's judgement of our signatures, and signatures of its own for us to judge.
 //   Cades verify DOCUMENT SIGNATURE       digest, value, ESS certificate; every timestamp over the value; prints what it saw
+//   Cades judge DOCUMENT SIGNATURE...     one line each: the file, and `yes` or `no` with the reason
 //   Cades sign DOCUMENT KEY CERTIFICATE TSA-KEY TSA-CERTIFICATE OUT   level B-T; keys PKCS#8, all DER
 import java.io.*;
 import java.math.BigInteger;
@@ -26,17 +27,32 @@ public class Cades {
 
     public static void main(String[] args) throws Exception {
         Security.addProvider(new BouncyCastleProvider());
-        if (args[0].equals("verify")) verify(args); else sign(args);
+        if (args[0].equals("judge")) {
+            for (int i = 2; i < args.length; i++) {
+                String told = "yes";
+                try { basic(args[1], args[i]); } catch (Throwable error) { told = "no " + String.valueOf(error.getMessage()).replace('\n', ' '); }
+                System.out.println(args[i] + " " + told);
+            }
+        } else if (args[0].equals("verify")) verify(args); else sign(args);
     }
 
-    static void verify(String[] args) throws Exception {
-        CMSSignedData data = new CMSSignedData(new CMSProcessableByteArray(read(args[1])), read(args[2]));
+    // Digest, value and the certificate that is named; one signer.
+    static SignerInformation basic(String document, String signature) throws Exception {
+        CMSSignedData data = new CMSSignedData(new CMSProcessableByteArray(read(document)), read(signature));
+        if (data.getSignerInfos().size() != 1) throw new Exception("signers");
         SignerInformation signer = data.getSignerInfos().getSigners().iterator().next();
         X509CertificateHolder holder = (X509CertificateHolder) data.getCertificates().getMatches(signer.getSID()).iterator().next();
         var verifier = new JcaSimpleSignerInfoVerifierBuilder().setProvider("BC");
         if (!signer.verify(verifier.build(new JcaX509Holder(holder).certificate()))) throw new Exception("signature");
         var named = SigningCertificateV2.getInstance(signer.getSignedAttributes().get(PKCSObjectIdentifiers.id_aa_signingCertificateV2).getAttrValues().getObjectAt(0));
         if (!Arrays.equals(named.getCerts()[0].getCertHash(), sha256(holder.getEncoded()))) throw new Exception("certificate");
+        return signer;
+    }
+
+    static void verify(String[] args) throws Exception {
+        CMSSignedData data = new CMSSignedData(new CMSProcessableByteArray(read(args[1])), read(args[2]));
+        SignerInformation signer = basic(args[1], args[2]);
+        var verifier = new JcaSimpleSignerInfoVerifierBuilder().setProvider("BC");
         int stamps = 0, archived = 0;
         if (signer.getUnsignedAttributes() != null) {
             ASN1EncodableVector all = signer.getUnsignedAttributes().toASN1EncodableVector();

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use certs_test::desk::{FilingDesk, id, vat};
 use certs_test::office::{DOMAIN, Office};
-use certs_test::programs::{openssl, oracle, run};
+use certs_test::programs::{openssl, oracle, program, run};
 use serde_json::Value;
 
 const CODE: &str = "91440101MAT000018G";
@@ -62,6 +62,50 @@ fn octets(answer: &Value, member: &str) -> Vec<u8> {
     STANDARD.decode(answer[member].as_str().unwrap_or_else(|| panic!("{answer}"))).unwrap()
 }
 
+/// `POST /verify` by curl, without a certificate: a verdict under the bureau's seal, which others prove, and with what is answered
+/// anyone comes to the same verdict again.
+fn third_party(desk: &FilingDesk) {
+    let home = &desk.home;
+    let ask = |document: &str| {
+        let question = serde_json::json!({ "document": STANDARD.encode(std::fs::read(home.join(document)).unwrap()), "signature": STANDARD.encode(std::fs::read(home.join("one.json.p7s")).unwrap()) });
+        std::fs::write(home.join("question"), question.to_string()).unwrap();
+        let said = desk.curl("", &["--data-binary", "@question", &desk.url("verify")]).ok();
+        serde_json::from_str::<Value>(&said).unwrap_or_else(|error| panic!("{error}: {said}"))
+    };
+    let answer = ask("one.json");
+    let verdict = octets(&answer, "verdict");
+    let told: Value = serde_json::from_slice(&verdict).unwrap();
+    assert_eq!((told["verdict"].as_str(), told["level"].as_str(), told["signer"]["uscc"].as_str()), (Some("TOTAL-PASSED"), Some("B-B"), Some(CODE)), "{told}");
+    // The verdict is the bureau's: OpenSSL and pyHanko say so, and of no other octets.
+    std::fs::write(home.join("verdict.json"), &verdict).unwrap();
+    std::fs::write(home.join("verdict.p7s"), octets(&answer, "seal")).unwrap();
+    let verify = ["cms", "-verify", "-binary", "-cades", "-inform", "DER", "-in", "verdict.p7s", "-content", "verdict.json", "-CAfile", "ca/root.pem", "-purpose", "any", "-out", "verified"];
+    openssl(&verify, home).ok();
+    openssl(&["x509", "-in", "ca/root.pem", "-outform", "DER", "-out", "root.der"], home).ok();
+    let script = concat!(env!("CARGO_MANIFEST_DIR"), "/oracles/cades.py");
+    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_secs().to_string();
+    let hanko = |document: &str, signature: &str| run(oracle("python"), &[script, "verify", "root.der", document, signature, &now], home);
+    assert!(hanko("verdict.json", "verdict.p7s").ok().contains("intact valid trusted stamps=1"));
+    assert!(hanko("receipt.json", "receipt.p7s").ok().contains("intact valid trusted stamps=1"));
+    // And judged again with nothing but the root and what was answered.
+    let mut again = ["verify", "one.json", "--signature", "one.json.p7s", "--anchor", "ca/root.pem", "--code", CODE, "--json"].map(str::to_owned).to_vec();
+    for (member, option) in [("crls", "--crl"), ("ocsp", "--ocsp")] {
+        for (place, one) in answer[member].as_array().unwrap().iter().enumerate() {
+            let file = format!("{member}-{place}");
+            std::fs::write(home.join(&file), STANDARD.decode(one.as_str().unwrap()).unwrap()).unwrap();
+            again.extend([option.to_owned(), file]);
+        }
+    }
+    let said = run(program("filing"), &again.iter().map(String::as_str).collect::<Vec<_>>(), home);
+    let mine: Value = serde_json::from_str(&said.out).unwrap_or_else(|error| panic!("{error}: {said:?}"));
+    assert_eq!((said.code, &mine["verdict"], &mine["revocation_answers"]), (0, &told["verdict"], &told["revocation_answers"]), "{said:?}");
+    openssl(&["cms", "-verify", "-binary", "-cades", "-inform", "DER", "-in", "one.json.p7s", "-content", "one.json", "-CAfile", "ca/root.pem", "-purpose", "any", "-out", "verified"], home).ok();
+    // Of another document: failed, and under seal as well.
+    std::fs::write(home.join("other"), b"other").unwrap();
+    let told: Value = serde_json::from_slice(&octets(&ask("other"), "verdict")).unwrap();
+    assert_eq!((told["verdict"].as_str(), told["sub_indication"].as_str()), (Some("TOTAL-FAILED"), Some("HASH_FAILURE")));
+}
+
 #[test]
 fn a_filing_goes_from_openssl_to_a_receipt_that_openssl_proves_and_into_the_mailbox() {
     let place = tempfile::tempdir().unwrap();
@@ -93,6 +137,7 @@ fn a_filing_goes_from_openssl_to_a_receipt_that_openssl_proves_and_into_the_mail
     desk.curl("", &["-o", "receipt.pdf", &desk.url(&format!("receipts/{number}.pdf"))]).ok();
     let text = run("pdftotext", &["-layout", "receipt.pdf", "-"], home).ok();
     assert!(text.contains("申报回执") && text.contains(NAME) && text.contains(&number), "{text}");
+    third_party(desk);
     // 3. Nobody files without a certificate, or with one of an office's bureau for another.
     assert_eq!(desk.send("", "filings", "one.json").0, 403);
     // 4. Signed with a revoked certificate: refused with its check, in Chinese and English.

@@ -156,3 +156,103 @@ fn what_bouncy_castle_and_openssl_sign_and_stamp_is_read() {
     let stamped = theirs.with_timestamp(&desk.get("token")).unwrap();
     assert!(stamped.is_timestamped() && stamped.prove(DOCUMENT, &[]).is_ok());
 }
+
+const HANKO: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../certs-test/oracles/cades.py");
+
+/// pyHanko judges path, attributes, value and timestamp; asn1crypto writes each again, octet for octet.
+#[test]
+fn pyhanko_verifies_every_level() {
+    let (city, desk) = (City::new(), Desk::new());
+    desk.put("document", DOCUMENT);
+    desk.put("other", b"other");
+    desk.put("root", &city.root.certificate);
+    let sha256 = DigestAlgorithm::Sha256;
+    let basic = city.signed();
+    let stamped = basic.with_timestamp(&city.token(&basic.timestamp_imprint(sha256), NOW)).unwrap();
+    let list = city.root.crl(&city.root.crl_plan(), vec![]);
+    desk.put("list", &list);
+    let good = city.good(&city.certificate);
+    let evidence = stamped.with_evidence([city.tsa_certificate.as_slice()], [good.as_slice()], [list.as_slice()]).unwrap();
+    let covered = evidence.archive_imprint(DOCUMENT, sha256);
+    let archived = evidence.with_archive_timestamp(&covered, &city.token(covered.imprint(), NOW + Duration::DAY)).unwrap();
+    let at = NOW.unix_timestamp();
+    let levels = [("b", &basic, "stamps=0 archived=0"), ("t", &stamped, "stamps=1 archived=0"), ("lt", &evidence, "stamps=1 archived=0"), ("lta", &archived, "stamps=1 archived=1")];
+    for (name, signature, _) in levels {
+        desk.put(name, signature.der());
+    }
+    // Alone, and with the list beside it: its revocation is asked for then. One process each: Python starts slowly.
+    for (document, more, passes) in [("document", "", true), ("document", "+ list", true), ("other", "", false)] {
+        let told = desk.ok(&format!("python3 {HANKO} judge root {document} {at} b t lt lta {more}"));
+        for (name, _, saw) in levels {
+            let expected = if passes { format!("{name} yes intact valid trusted {saw}") } else { format!("{name} no AssertionError the signature") };
+            assert!(told.lines().any(|line| line == expected), "{expected}: {told}");
+        }
+    }
+}
+
+#[test]
+fn what_pyhanko_signs_is_accepted_and_stamped() {
+    use pki::cades::{Algorithm, Constraints, Floor, Given, Level, validate};
+    use pki::key::KeyAlgorithm;
+    use pki::path::{ANY_PURPOSE, Anchors, Requirements, RevocationAnswer};
+    let desk = Desk::new();
+    desk.put("document", DOCUMENT);
+    desk.put("root.ext", b"basicConstraints=critical,CA:TRUE\nkeyUsage=critical,keyCertSign,cRLSign\nsubjectKeyIdentifier=hash\n");
+    desk.put("tsa.ext", b"extendedKeyUsage=critical,timeStamping\nkeyUsage=critical,digitalSignature\nauthorityKeyIdentifier=keyid\n");
+    desk.put("signer.ext", b"keyUsage=critical,digitalSignature\nauthorityKeyIdentifier=keyid\n");
+    desk.put("ca.cnf", b"[ca]\ndefault_ca=c\n[c]\ndatabase=index\ncrlnumber=number\ndefault_md=sha256\ndefault_crl_days=7\ncrl_extensions=e\n[e]\nauthorityKeyIdentifier=keyid\n");
+    desk.put("index", b"");
+    desk.put("number", b"01\n");
+    // pyHanko's own timestamp authority has RSA keys only.
+    for (name, key) in [("root", "ec -pkeyopt ec_paramgen_curve:P-256"), ("signer", "ec -pkeyopt ec_paramgen_curve:P-256"), ("tsa", "rsa:2048")] {
+        desk.ok(&format!("openssl req -newkey {key} -nodes -keyout {name}.key -out {name}.csr -subj /O=Suiyin/CN={name}"));
+        let by = if name == "root" { "-key root.key" } else { "-CA root.pem -CAkey root.key" };
+        desk.ok(&format!("openssl x509 -req -in {name}.csr {by} -days 300 -extfile {name}.ext -out {name}.pem"));
+        desk.ok(&format!("openssl x509 -in {name}.pem -outform DER -out {name}.der"));
+        desk.ok(&format!("openssl pkcs8 -topk8 -nocrypt -in {name}.key -outform DER -out {name}.p8"));
+    }
+    desk.ok("openssl ca -config ca.cnf -gencrl -cert root.pem -keyfile root.key -out list.pem");
+    desk.ok("openssl crl -in list.pem -outform DER -out list");
+    let at = OffsetDateTime::now_utc() + Duration::SECOND;
+    desk.ok(&format!("python3 {HANKO} sign document signer.p8 signer.der tsa.p8 tsa.der {} out", at.unix_timestamp()));
+    let long = at + Duration::days(3_650);
+    let floor = Floor::new(vec![(Algorithm::Digest(DigestAlgorithm::Sha256), long), (Algorithm::Key(KeyAlgorithm::P256), long), (Algorithm::Key(KeyAlgorithm::Rsa2048), long)]);
+    let anchors = Anchors::new(&[desk.get("root.der")]).unwrap();
+    let required = Requirements { extended_key_usage: ANY_PURPOSE, key_usage: Vec::new(), policies: Vec::new() };
+    let constraints = |timestamped| Constraints {
+        anchors: &anchors,
+        timestamp_anchors: &anchors,
+        required: &required,
+        signs_by: &[0, 1],
+        credit_code: None,
+        timestamped,
+        claimed_within: timestamped.then_some(Duration::minutes(30)),
+        answers_after: -Duration::HOUR,
+        lists_older: Duration::DAY,
+        timestamp_answers_after: -Duration::HOUR,
+        skew: Duration::MINUTE,
+        floor: &floor,
+    };
+    let answers = [RevocationAnswer::list(&desk.get("list")).unwrap()];
+    // A timestamp of OpenSSL over pyHanko's signature.
+    let basic = Signature::read(&desk.get("out.b")).unwrap();
+    desk.put("value", basic.value());
+    desk.put("serial", b"01");
+    desk.put("tsa.cnf", b"[tsa]\ndefault_tsa=t\n[t]\nserial=serial\nsigner_cert=tsa.pem\nsigner_key=tsa.key\nsigner_digest=sha256\ndefault_policy=1.3.6.1.4.1.32473.3.1\ndigests=sha256\naccuracy=secs:1\ness_cert_id_alg=sha256\n");
+    desk.ok("openssl ts -query -data value -sha256 -cert -out query");
+    desk.ok("openssl ts -reply -config tsa.cnf -queryfile query -token_out -out token");
+    let stamped = basic.with_timestamp(&desk.get("token")).unwrap();
+    let judged = |der: &[u8], timestamped| {
+        let given = Given { answers: &answers, ..Given::default() };
+        validate(DOCUMENT, der, &constraints(timestamped), &given, OffsetDateTime::now_utc() + Duration::MINUTE).unwrap()
+    };
+    for (der, level) in [(basic.der(), Level::Basic), (stamped.der(), Level::Timestamped)] {
+        let found = judged(der, level == Level::Timestamped);
+        assert_eq!((found.verdict().1, found.level), (None, level));
+        assert_eq!(found.proved.signer_certificate(), desk.get("signer.der"));
+    }
+    // pyHanko's own test authority names its certificate by SHA-1 alone: such a timestamp proves nothing here, and is named.
+    let found = judged(&desk.get("out.t"), false);
+    assert_eq!((found.verdict().1, found.level), (None, Level::Basic));
+    assert!(found.passed_over.len() == 1 && found.passed_over[0].finding.detail.contains("signingCertificateV2"), "{:?}", found.passed_over);
+}

@@ -24,13 +24,14 @@ pub struct Target {
     pub seeds: fn() -> Vec<Vec<u8>>,
 }
 
-pub const TARGETS: [Target; 24] = [
+pub const TARGETS: [Target; 25] = [
     Target { name: "smtp", run: dialogues::smtp, seeds: dialogues::smtp_seeds },
     Target { name: "imap", run: dialogues::imap, seeds: dialogues::imap_seeds },
     Target { name: "pop3", run: dialogues::pop3, seeds: dialogues::pop3_seeds },
     Target { name: "mime", run: dialogues::mime, seeds: dialogues::mime_seeds },
     Target { name: "request", run: pki_inputs::request, seeds: pki_inputs::request_seeds },
     Target { name: "ocsp", run: pki_inputs::ocsp, seeds: pki_inputs::ocsp_seeds },
+    Target { name: "ocsp_answer", run: trust::ocsp_answer, seeds: trust::ocsp_answer_seeds },
     Target { name: "cms", run: pki_inputs::cms, seeds: pki_inputs::cms_seeds },
     Target { name: "certificate", run: pki_inputs::certificate, seeds: pki_inputs::certificate_seeds },
     Target { name: "crl", run: pki_inputs::crl, seeds: pki_inputs::crl_seeds },

@@ -3,11 +3,14 @@
 use std::sync::OnceLock;
 
 use pki::asn1::Reader;
-use pki::cades::{Constraints, Floor, Given, Indication, Signature, assess};
+use pki::cades::{Constraints, Floor, Given, Indication, MAX_VERIFICATIONS, Signature, assess};
 use pki::cms::SignerPlan;
+use pki::effort::Effort;
 use pki::key::Blocklist;
+use pki::ocsp::{CertId, CertStatus, HashAlgorithm, OcspAnswer, SingleResponse, assemble, responder_key_hash, response_data};
 use pki::path::{ANY_PURPOSE, Anchors, Oid, Requirements, RevocationList, Validation};
 use pki::signature::DigestAlgorithm;
+use pki::signer::Signer as _;
 use pki::timestamp::{Imprint, Moment, Terms, TimeStampRequest, TokenInfo, TokenPlan, verify};
 use pki::view::CertificateView;
 use rcgen::{BasicConstraints, CertificateParams, CustomExtension, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair, KeyUsagePurpose};
@@ -68,6 +71,30 @@ fn terms() -> Terms {
     Terms { policy: Oid::new_unwrap("1.3.6.1.4.1.32473.3.1"), accuracy_ms: 1_500, ordering: true }
 }
 
+/// Whatever is believed was signed by the holder, who is its own issuer here, and is of the certificate that was asked about.
+pub(super) fn ocsp_answer(input: &[u8]) {
+    let Ok(answer) = OcspAnswer::parse(input) else { return };
+    let issuer: &[u8] = holder().issuer.der();
+    if let Ok((said, signer)) = answer.of(issuer, &ASKED, None) {
+        assert_eq!((signer, said.status, said.this_update, answer.nonce()), (issuer, CertStatus::Good, NOW, Some(&[7; 16][..])));
+    }
+    assert!(answer.of(issuer, &[0x42], None).is_err());
+}
+
+const ASKED: [u8; 1] = [0x41];
+
+pub(super) fn ocsp_answer_seeds() -> Vec<Vec<u8>> {
+    static SEEDS: OnceLock<Vec<Vec<u8>>> = OnceLock::new();
+    let answer = || {
+        let issuer = CertificateView::parse(holder().issuer.der()).expect("a view");
+        let id = CertId::new(HashAlgorithm::Sha256, issuer.subject, issuer.spki, &ASKED).expect("an id");
+        let single = SingleResponse { id: &id.der, status: CertStatus::Good, this_update: NOW, next_update: NOW + time::Duration::DAY, archive_cutoff: Some(NOW) };
+        let data = response_data(&responder_key_hash(issuer.spki).expect("a hash"), NOW, &[single], Some(&[7; 16]));
+        assemble(&data, holder().algorithm(), &holder().sign(&data).expect("a signature"), holder().issuer.der())
+    };
+    SEEDS.get_or_init(|| vec![answer(), pki::ocsp::Failure::TryLater.der()]).clone()
+}
+
 const DOCUMENT: &[u8] = b"{\"filing_id\":\"01K\"}";
 
 /// Whatever is proved was signed by the holder over this document; what is read is written and read again; what is trusted
@@ -98,9 +125,17 @@ pub(super) fn cades(input: &[u8]) {
         skew: time::Duration::ZERO,
         floor: &Floor::new(Vec::new()),
     };
-    if let Ok(found) = assess(DOCUMENT, &signature, &constraints, &Given::default(), NOW) {
-        assert_ne!(found.verdict().0, Indication::TotalPassed);
-    }
+    let told = |most| {
+        let effort = Effort::new(most);
+        let found = assess(DOCUMENT, &signature, &constraints, &Given { effort: Some(&effort), ..Given::default() }, NOW);
+        assert!(effort.made() <= most);
+        (effort.is_spent(), found.map_or_else(|finding| (finding.indication(), Some(finding.sub)), |found| (found.verdict().0, found.verdict().1.map(|finding| finding.sub))))
+    };
+    let (_, whole) = told(MAX_VERIFICATIONS);
+    assert_ne!(whole.0, Indication::TotalPassed);
+    // With less effort it is the same, or unknown.
+    let (spent, few) = told(2);
+    assert!(few == whole || (spent && few.0 == Indication::Indeterminate));
 }
 
 pub(super) fn cades_seeds() -> Vec<Vec<u8>> {
