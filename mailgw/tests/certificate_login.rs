@@ -1,0 +1,193 @@
+//! Logging in by certificate: whose it is, what it must be, and what a revocation ends.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+use std::sync::{Arc, Mutex};
+
+use base64::{Engine as _, engine::general_purpose::STANDARD};
+use keys::{KeyHandle, KeyStore, Passphrase};
+use mailgw::bureau::trust::Anchors;
+use mailgw::directory::{Applicant, Credential, Directory, NewPassword, Words, today};
+use mailgw::flow::certificate_login::{CertificateLogins, Lists};
+use mailgw::wire::accounts::{Entered, LoginRefusal};
+use pki::certificate::{self, AlternativeName, BasicConstraints, CertificatePlan, Extensions};
+use pki::crl::{CrlPlan, Entry, Reason};
+use pki::name::{COMMON_NAME, COUNTRY, ORGANIZATION, ORGANIZATION_IDENTIFIER, Subject};
+use pki::signer::{SignatureAlgorithm, Signer};
+use policies::certificate::HostName;
+use policies::mailbox::{MailboxNumber, MailboxPolicy};
+use ring::rand::SystemRandom;
+use runtime::clock::FakeClock;
+use time::macros::datetime;
+use time::{Duration, OffsetDateTime};
+
+const NOW: OffsetDateTime = datetime!(2026-11-29 01:00 UTC);
+const DOMAIN: &str = "mail.gz.example";
+const ARC: &str = "1.3.6.1.4.1.32473";
+const CODE: &str = "91440101MAT000018G";
+const MAIL: &str = "1.3.6.1.5.5.7.3.4";
+
+/// What the authority publishes; `None`: nobody answers.
+#[derive(Default)]
+struct Published(Mutex<Option<Vec<u8>>>);
+
+impl Lists for Published {
+    fn fetch(&self, urls: &[String], _: OffsetDateTime, most: Duration) -> Result<Vec<Vec<u8>>, String> {
+        assert!(urls.len() == 1 && most <= Duration::seconds(30), "{urls:?}");
+        self.0.lock().unwrap().clone().map(|list| vec![list]).ok_or_else(|| "nobody answers".to_owned())
+    }
+}
+
+struct City {
+    key: KeyHandle,
+    lists: Arc<Published>,
+    directory: Arc<Directory>,
+    clock: Arc<FakeClock>,
+    logins: CertificateLogins,
+    citizen: MailboxNumber,
+    firm: MailboxNumber,
+    _place: tempfile::TempDir,
+}
+
+fn named(name: &str) -> Subject {
+    Subject::new().with(COUNTRY, "CN").unwrap().with(COMMON_NAME, name).unwrap()
+}
+
+fn plan(subject: Subject, key: &dyn Signer, serial: u8) -> CertificatePlan {
+    CertificatePlan { serial: [serial; 16], issuer: Vec::new(), subject, not_before: NOW - Duration::days(1), not_after: NOW + Duration::days(300), spki: key.public_key_info().to_vec(), extensions: Extensions::default() }
+}
+
+impl City {
+    fn found() -> Self {
+        let place = tempfile::tempdir().unwrap();
+        let keys = KeyStore::create(&place.path().join("keys"), &Passphrase::new("correct horse battery".into()).unwrap()).unwrap();
+        let key = keys.generate("root", SignatureAlgorithm::EcdsaP256Sha256).unwrap();
+        let mut root = plan(named("root"), &key, 1);
+        root.extensions = Extensions { key_usage: vec![5, 6], basic_constraints: Some(BasicConstraints { ca: true, path_len: None }), ..Extensions::default() };
+        let root = certificate::self_signed(root, &key).unwrap();
+        let pem = format!("-----BEGIN CERTIFICATE-----\n{}\n-----END CERTIFICATE-----\n", STANDARD.encode(&root));
+        let policy = Arc::new(MailboxPolicy::parse(policies::mailbox::SHIPPED).unwrap());
+        let (store, random) = (Arc::new(store::Memory::new()), Arc::new(SystemRandom::new()));
+        let data_key = Arc::new(keys.data_key("directory").unwrap());
+        let directory = Arc::new(Directory::new(store, data_key, HostName::parse(DOMAIN).unwrap(), Arc::clone(&policy), random).unwrap());
+        let open = |words: Words| directory.open(Applicant::parse(&words, &policy, today(NOW)).unwrap(), NewPassword::Generated, NOW).unwrap().account.number;
+        let citizen = open(Words { id_type: Some("01".into()), id_no: Some("440106189602290015".into()), name: Some("陈秀英".into()), ..Words::default() });
+        let firm = open(Words { code: Some(CODE.into()), name: Some("甲有限公司".into()), aliases: vec!["demo".into()], ..Words::default() });
+        let (clock, lists) = (Arc::new(FakeClock::new(NOW)), Arc::new(Published::default()));
+        let anchors = Arc::new(Anchors::parse(pem.as_bytes(), ARC).unwrap());
+        let logins = CertificateLogins::new(Arc::clone(&directory), anchors, Arc::clone(&lists) as Arc<dyn Lists>, clock.clone());
+        let city = Self { key, lists, directory, clock, logins, citizen, firm, _place: place };
+        city.publish(&[]);
+        city
+    }
+
+    fn publish(&self, revoked: &[u8]) {
+        let plan = CrlPlan {
+            issuer: named("root").to_der(),
+            this_update: NOW - Duration::hours(1),
+            next_update: NOW + Duration::days(6),
+            number: 1 + revoked.len() as u64,
+            authority_key_id: certificate::key_id(self.key.public_key_info()).unwrap(),
+            distribution_point: None,
+            delta_of: None,
+            freshest: None,
+        };
+        let entries = revoked.iter().map(|serial| Entry { serial: vec![*serial; 16], revoked_at: NOW, reason: Reason::KeyCompromise, invalidity_date: None });
+        let tbs = pki::crl::build_tbs(&plan, self.key.algorithm(), entries.collect::<Vec<_>>());
+        *self.lists.0.lock().unwrap() = Some(certificate::assemble(&tbs, self.key.algorithm(), &self.key.sign(&tbs).unwrap()));
+    }
+
+    /// A certificate of the root's, for the root's own key: who has it is TLS's to find out.
+    fn certificate(&self, serial: u8, subject: Subject, usage: &str, policy: &str, emails: &[&str]) -> Vec<Vec<u8>> {
+        let oid = |text: &str| const_oid::ObjectIdentifier::new(text).unwrap();
+        let mut plan = plan(subject, &self.key, serial);
+        plan.issuer = named("root").to_der();
+        plan.extensions = Extensions {
+            key_usage: vec![0], extended_key_usage: vec![oid(usage)], policies: vec![oid(&format!("{ARC}.{policy}"))],
+            alternative_names: emails.iter().map(|email| AlternativeName::Email((*email).to_owned())).collect(),
+            authority_key_id: Some(certificate::key_id(self.key.public_key_info()).unwrap()),
+            crl_urls: vec!["http://127.0.0.1:1/root.crl".into()], ..Extensions::default()
+        };
+        let tbs = certificate::tbs_der(&plan, self.key.algorithm()).unwrap();
+        vec![certificate::assemble(&tbs, self.key.algorithm(), &self.key.sign(&tbs).unwrap())]
+    }
+
+    fn address(&self, number: MailboxNumber) -> String {
+        format!("{number}@{DOMAIN}")
+    }
+
+    fn enter(&self, chain: &[Vec<u8>], user: Option<&str>) -> Result<Entered, LoginRefusal> {
+        self.logins.login(chain, user)
+    }
+}
+
+fn refusal(entered: Result<Entered, LoginRefusal>) -> Option<LoginRefusal> {
+    entered.err()
+}
+
+#[test]
+fn it_opens_the_one_mailbox_it_bears() {
+    let city = City::found();
+    let mine = city.address(city.citizen);
+    let good = city.certificate(2, named("pseudonym"), MAIL, "2.2", &[&mine]);
+    let entered = city.enter(&good, None).unwrap();
+    assert!(entered.login.number == city.citizen && matches!(entered.login.credential, Credential::Certificate(_)));
+    // Whom the client says it is, if it says so, is who the certificate says.
+    assert!(city.enter(&good, Some(&city.citizen.to_string())).is_ok() && city.enter(&good, Some(&mine)).is_ok());
+    for user in [city.firm.to_string(), "nobody".to_owned(), String::new()] {
+        assert_eq!(refusal(city.enter(&good, Some(&user))), Some(LoginRefusal::Denied), "{user}");
+    }
+    let firm = named("firm").with(ORGANIZATION, "甲有限公司").unwrap();
+    let coded = |code: &str| firm.clone().with(ORGANIZATION_IDENTIFIER, &format!("NTRCN-{code}")).unwrap();
+    let (theirs, alias) = (city.address(city.firm), format!("demo@{DOMAIN}"));
+    for address in [&theirs, &alias] {
+        assert_eq!(city.enter(&city.certificate(3, coded(CODE), MAIL, "2.1", &[address]), None).unwrap().login.number, city.firm);
+    }
+    // Of another purpose or policy, of another organisation or of none, of two mailboxes, of none, of elsewhere, of no mailbox.
+    let (mine, theirs, nobody) = (mine.as_str(), theirs.as_str(), format!("1234567897@{DOMAIN}"));
+    for (subject, usage, policy, emails) in [
+        (named("x"), "1.3.6.1.5.5.7.3.2", "2.2", vec![mine]), (named("x"), MAIL, "2.1", vec![mine]), (coded(CODE), MAIL, "2.2", vec![theirs]),
+        (coded("12440100000000123A"), MAIL, "2.1", vec![theirs]), (named("x"), MAIL, "2.1", vec![theirs]), (named("x"), MAIL, "2.2", vec![mine, theirs]),
+        (named("x"), MAIL, "2.2", vec![]), (named("x"), MAIL, "2.2", vec!["1234567897@elsewhere.example"]), (named("x"), MAIL, "2.2", vec![nobody.as_str()]),
+    ] {
+        assert_eq!(refusal(city.enter(&city.certificate(4, subject, usage, policy, &emails), None)), Some(LoginRefusal::Denied), "{usage} {policy} {emails:?}");
+    }
+    for chain in [vec![], vec![b"no certificate".to_vec()], good.iter().cycle().take(9).cloned().collect()] {
+        assert_eq!(refusal(city.enter(&chain, None)), Some(LoginRefusal::Denied));
+    }
+    // From a stranger's root, whatever it says.
+    let strange = City::found();
+    assert_eq!(refusal(city.enter(&strange.certificate(2, named("x"), MAIL, "2.2", &[mine]), None)), Some(LoginRefusal::Denied));
+    city.clock.advance(Duration::days(301));
+    assert_eq!(refusal(city.enter(&good, None)), Some(LoginRefusal::Denied));
+}
+
+#[test]
+fn a_revocation_ends_what_stands_and_lets_nobody_in() {
+    let city = City::found();
+    let mine = city.address(city.citizen);
+    let lost = city.certificate(2, named("lost"), MAIL, "2.2", &[&mine]);
+    let other = city.certificate(3, named("other"), MAIL, "2.2", &[&mine]);
+    let (standing, kept) = (city.enter(&lost, None).unwrap(), city.enter(&other, None).unwrap());
+    let gone = city.enter(&city.certificate(4, named("gone"), MAIL, "2.2", &[&mine]), None).unwrap().login.credential;
+    // Whether a login by this has ended since now.
+    let over = |credential: Credential, look: &dyn Fn()| {
+        let mut ended = city.directory.ended();
+        look();
+        ended.is_of(city.citizen, credential)
+    };
+    let again = || city.logins.look_again();
+    assert!(!over(standing.login.credential, &again));
+    // Nobody answers: nobody new is let in, and nobody is thrown out on no one's word.
+    *city.lists.0.lock().unwrap() = None;
+    assert_eq!(refusal(city.enter(&lost, None)), Some(LoginRefusal::Unavailable));
+    assert!(!over(standing.login.credential, &again));
+    city.publish(&[2, 4]);
+    assert!(over(standing.login.credential, &again) && !over(kept.login.credential, &again) && !over(Credential::Password, &again));
+    // That of a session that ended by itself is not looked at any more.
+    assert!(!over(gone, &again));
+    assert_eq!(refusal(city.enter(&lost, None)), Some(LoginRefusal::Denied));
+    assert!(city.enter(&other, None).is_ok());
+    // A mailbox that is closed has no logins, by whatever.
+    city.directory.close(city.citizen, NOW).unwrap();
+    assert_eq!(refusal(city.enter(&other, None)), Some(LoginRefusal::Denied));
+}
