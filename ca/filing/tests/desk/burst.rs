@@ -13,6 +13,7 @@ use base64::{Engine as _, engine::general_purpose::STANDARD};
 use filing::desk::Desk;
 use filing::desk::http::{Public, router};
 use filing::desk::record::filing::FilingRecord;
+use runtime::clock::Clock as _;
 use runtime::http::{Caller, Limits};
 use runtime::metrics::Registry;
 use runtime::shutdown::Shutdown;
@@ -55,7 +56,7 @@ impl Open {
     }
 
     fn body(&self, firm: &Firm, filing: &[u8]) -> String {
-        let signature = sign(&self.founded.world, firm, filing, crate::office::NOW);
+        let signature = sign(&self.founded.world, firm, filing, self.founded.clock.now());
         serde_json::json!({"filing": STANDARD.encode(filing), "signature": STANDARD.encode(signature)}).to_string()
     }
 
@@ -151,9 +152,9 @@ fn one_that_comes_too_fast_waits_and_is_in_nobodys_way() {
     // Others are not kept waiting for it.
     assert_eq!(post(open.address, OTHER, &open.body(&theirs, &month(OTHER, "202605"))).0, 200);
     assert_eq!(post(open.address, "nobody", &body).0, 403);
-    // After what it was told it is taken.
+    // After what it was told it is taken, signed anew: what was signed so long before its timestamp is check 7's.
     open.founded.clock.advance(time::Duration::seconds(wait as i64));
-    assert_eq!(post(open.address, CODE, &body).0, 200);
+    assert_eq!(post(open.address, CODE, &open.body(&ours, &late)).0, 200);
     assert!(open.desk.store.get(&FilingRecord::key(json(&late)["filing_id"].as_str().unwrap())).unwrap().is_some());
     open.end();
 }
