@@ -94,8 +94,8 @@ assert untagged(other, "EXPUNGE") == [b"20"] and untagged(other, "EXISTS")[-1] =
 found = ok(client.uid("FETCH", "21", "(FLAGS SAVEDATE)"))[0].decode()
 assert "\\Draft" in found and re.search(r'SAVEDATE "\d\d-[A-Z][a-z]{2}-\d{4} \d\d:\d\d:\d\d \+0800"', found), found
 ok(client.uid("SEARCH", None, "SAVEDSINCE", "1-Jan-2020"))
-ok(client.uid("SORT", "RETURN (COUNT PARTIAL 1:3) (REVERSE ARRIVAL)", "UTF-8", "ALL"))
-assert untagged(client, "ESEARCH")[-1].endswith(b"UID PARTIAL (1:3 21,19,18) COUNT 20"), client.untagged_responses
+ok(client.uid("SORT", "RETURN (COUNT PARTIAL 1:3) (REVERSE SUBJECT)", "UTF-8", "ALL"))
+assert untagged(client, "ESEARCH")[-1].endswith(b"UID PARTIAL (1:3 9,8,7) COUNT 20"), client.untagged_responses
 
 # Annotations are the account's, not the session's.
 tag = client._new_tag()

@@ -109,7 +109,7 @@ impl Authority {
         let port = free_port();
         let this = Self { home: place.to_owned(), url: format!("http://127.0.0.1:{port}"), port, service: None, environment };
         let listen = format!("127.0.0.1:{port}");
-        let init = ["init", "--base-url", &this.url, "--listen", &listen, "--root-passphrase-file", "pass", "--mail-domain", "mail.example.cn", "--mail-domain", "other.example.cn"];
+        let init = ["init", "--base-url", &this.url, "--listen", &listen, "--root-passphrase-file", "pass", "--mail-domain", "mail.example.cn", "--mail-domain", "other.example.cn", "--mail-domain", crate::office::DOMAIN];
         this.ca(&[&init[..], more].concat()).ok();
         this
     }
