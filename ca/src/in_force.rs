@@ -13,10 +13,11 @@ use crate::authority::Authority;
 use crate::documents::{Documents, ReadPolicies};
 use crate::init::InitError;
 use crate::problem::IssueError;
-use crate::record::{AcceptedPolicies, BroughtPolicies, OrderId, PolicyPiece, ProposalTurns, Roster, decode, encode, log};
+use crate::record::{AcceptedOnce, AcceptedPolicies, ActRecord, ActState, BroughtPolicies, Deed, OrderId, PolicyPiece, ProposalTurns, Roster, decode, encode, log};
 
 /// More pieces than documents have.
 const MOST_PIECES: usize = 1 << 14;
+const ACTS_AT_ONCE: usize = 500;
 
 pub(crate) struct InForce {
     pub documents: Documents,
@@ -99,7 +100,7 @@ pub(crate) fn is_read(store: &dyn Store, sha256: &str) -> Result<bool, IssueErro
 /// log and `ca doctor` say so until an administrator accepts it.
 pub(crate) fn adopt(authority: &Authority, documents: &Documents, act: Option<OrderId>, brought: &[String]) -> Result<(), IssueError> {
     let (now, sha256) = (authority.clock.now(), documents.digest());
-    let mut batch = put(&*authority.store, Batch::new(), documents)?;
+    let mut batch = put(&*authority.store, Batch::new(), documents)?.put(AcceptedOnce::key(&sha256), Vec::new());
     let before = accepted(&*authority.store)?.map(|(_, accepted)| accepted);
     if let Some(before) = before.as_ref().filter(|_| !brought.is_empty()) {
         // Brought by one version after the other, and nobody looked: all of it is to be accepted.
@@ -176,16 +177,41 @@ pub(crate) fn turned(store: &dyn Store, batch: Batch) -> Result<Batch, IssueErro
     Ok(batch.put(place, encode(&ProposalTurns { turns: turns.wrapping_add(1) })?))
 }
 
-/// Documents that nobody decides about any more, taken away in a commit; those accepted and gone by stay.
+/// Documents that nobody decides about any more, taken away in a commit; those accepted or gone by, now or ever, stay: proofs
+/// of what was done are made of them.
 pub(crate) fn forgotten(store: &dyn Store, batch: Batch, sha256: &str) -> Result<Batch, IssueError> {
     let Some((stored, accepted)) = accepted(store)? else { return Ok(batch) };
     if accepted.sha256 == sha256 || last_read(store)?.as_deref() == Some(sha256) || brought(store)?.is_some_and(|brought| brought.before_sha256 == sha256) {
         return Ok(batch);
     }
+    let once = AcceptedOnce::key(sha256);
+    if store.get(&once)?.is_some() || named_by_done(store, sha256)? {
+        return Ok(batch);
+    }
     let (from, to) = PolicyPiece::all(sha256);
     let pieces = store.scan(&from, &to, MOST_PIECES)?;
-    let batch = batch.expect(Expectation::Equals(AcceptedPolicies::key(), stored));
+    let batch = batch.expect(Expectation::Equals(AcceptedPolicies::key(), stored)).expect(Expectation::Absent(once));
     Ok(pieces.into_iter().fold(batch, |batch, (piece, _)| batch.delete(piece)))
+}
+
+/// Whether a change that was made was made of them or to them: in directories older than `AcceptedOnce` nothing else says so.
+fn named_by_done(store: &dyn Store, sha256: &str) -> Result<bool, IssueError> {
+    let (mut from, to) = ActRecord::all();
+    loop {
+        let acts = store.scan(&from, &to, ACTS_AT_ONCE)?;
+        for (_, act) in &acts {
+            let act: ActRecord = decode(act).map_err(|_| IssueError::Damaged { what: "an act" })?;
+            if let (ActState::Done, Deed::ChangePolicies { before_sha256, after_sha256 }) = (&act.state, &act.asked.deed)
+                && (before_sha256 == sha256 || after_sha256 == sha256)
+            {
+                return Ok(true);
+            }
+        }
+        match acts.last() {
+            Some((last, _)) if acts.len() == ACTS_AT_ONCE => from = last.successor(),
+            _ => return Ok(false),
+        }
+    }
 }
 
 /// Documents as a part of a commit.

@@ -14,7 +14,7 @@ use ca::flow::approve::ApproveError;
 use ca::flow::policies::{PoliciesError, Proposed, propose, standing};
 use ca::flow::Authorised;
 use ca::init::InitError;
-use ca::record::{AcceptedPolicies, ActState, OrderId, PolicyPiece, Verdict, decode as read_record, encode};
+use ca::record::{AcceptedOnce, AcceptedPolicies, ActState, OrderId, PolicyPiece, Verdict, decode as read_record, encode};
 use office::{Office, Officer};
 use policies::authority::Power;
 use store::{Batch, Fault, Faulty, Store};
@@ -186,6 +186,46 @@ fn documents_of_a_proposal_that_came_to_nothing_are_forgotten() {
         office.act_verified(&office.act_exported(&id)).unwrap();
         assert_eq!(ca::flow::policies::change(authority, &load(authority, &id).unwrap().1).unwrap().is_some(), id != expired);
     }
+}
+
+#[test]
+fn what_was_in_force_once_stays_though_proposed_again_in_vain() {
+    let (office, first, second, operator) = staffed();
+    let authority = office.authority();
+    let by = first.administers(authority);
+    let done = |documents: &Documents| {
+        let id = awaits(propose(authority, &by, documents).unwrap());
+        assert_eq!(decide(authority, &second.says_of_act(authority, &id, Verdict::Approve, "")).unwrap().state, ActState::Done);
+        id
+    };
+    let acts = [done(&days(9)), done(&days(8)), done(&days(7))];
+    let whole = || {
+        for id in acts {
+            office.act_verified(&office.act_exported(&id)).unwrap();
+            assert!(ca::flow::policies::change(authority, &load(authority, &id).unwrap().1).unwrap().is_some());
+        }
+    };
+    let in_vain = |documents: &Documents| {
+        let id = awaits(propose(authority, &by, documents).unwrap());
+        decide(authority, &operator.says_of_act(authority, &id, Verdict::Refuse, "不改回")).unwrap();
+    };
+    // Those that the files were before there were officers, and those that acts accepted; also where a version marked nothing.
+    for marked in [true, false] {
+        for documents in [Documents::shipped(), days(9), days(8)] {
+            let once = AcceptedOnce::key(&documents.digest());
+            assert_eq!(authority.store.get(&once).unwrap().is_some(), marked);
+            in_vain(&documents);
+            whole();
+            authority.store.commit(Batch::new().delete(once)).unwrap();
+        }
+    }
+    // What never was is forgotten all the same.
+    in_vain(&days(6));
+    assert_eq!(pieces(&office, &days(6)), 0);
+    let expires = awaits(propose(authority, &by, &days(9)).unwrap());
+    office.clock.advance(Duration::days(8));
+    assert_eq!((work(authority).unwrap().expired, load(authority, &expires).unwrap().1.state), (1, ActState::Expired));
+    whole();
 }
 
 #[test]

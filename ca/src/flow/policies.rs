@@ -24,7 +24,7 @@ use crate::authority::Authority;
 use crate::documents::{Documents, ReadPolicies};
 use crate::in_force;
 use crate::problem::IssueError;
-use crate::record::{AcceptedPolicies, ActRecord, ActState, BroughtPolicies, Deed, OrderId, Person, encode, log};
+use crate::record::{AcceptedOnce, AcceptedPolicies, ActRecord, ActState, BroughtPolicies, Deed, OrderId, Person, encode, log};
 
 const ATTEMPTS: u32 = 16;
 
@@ -245,7 +245,11 @@ fn accept(authority: &Authority, authorised: &Authorised<Administrator>, documen
     let is_before = |sha256: &str| sha256 == before_sha256 || brought.as_ref().is_some_and(|brought| brought.before_sha256 == *before_sha256 && sha256 == after_sha256);
     let (stored, _) = in_force::accepted(&*authority.store)?.filter(|(_, accepted)| is_before(&accepted.sha256)).ok_or(PoliciesError::Overtaken)?;
     let record = in_force::record(after_sha256, approved.map(ApprovedAct::id), now);
-    let batch = Batch::new().expect(Expectation::Equals(AcceptedPolicies::key(), stored)).put(AcceptedPolicies::key(), encode(&record).map_err(IssueError::from)?);
+    // The turn before the look at what is there: an end of a proposal of the same takes nothing away that is counted on here.
+    let batch = in_force::turned(&*authority.store, Batch::new())?;
+    let batch = batch.expect(Expectation::Equals(AcceptedPolicies::key(), stored)).put(AcceptedPolicies::key(), encode(&record).map_err(IssueError::from)?);
+    // Those before too: they may have been accepted by a version that marked nothing.
+    let batch = [before_sha256, after_sha256].into_iter().fold(batch, |batch, sha256| batch.put(AcceptedOnce::key(sha256), Vec::new()));
     // Whatever was brought is a part of what is accepted now.
     let batch = if brought.is_some() { batch.delete(BroughtPolicies::key()) } else { batch };
     let mut batch = in_force::put(&*authority.store, batch, documents)?;

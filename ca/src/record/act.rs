@@ -142,6 +142,10 @@ impl ActRecord {
         Key::new("act", &[id.bytes()])
     }
 
+    pub fn all() -> (Key, Key) {
+        Key::range("act", &[])
+    }
+
     /// The place among the open ones, by what is done: asked for twice, it is one act.
     pub fn open(deed: &Deed) -> Result<Key, serde_json::Error> {
         Ok(Key::new(Self::OPEN, &[crate::sha256_hex(&serde_json::to_vec(deed)?).as_bytes()]))

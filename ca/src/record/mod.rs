@@ -34,7 +34,7 @@ pub use officer::{Officer, Person, Roster, serial_of};
 pub use notice::{About, Notice, NoticeStage, NoticeState, Recipient, Unread, looked_at};
 pub use order::{Application, Channel, Evidence, Flag, Ground, OrderId, OrderIdError, OrderRecord, OrderState};
 pub use own_name::OwnNameChanges;
-pub use policies::{AcceptedPolicies, BroughtPolicies, PolicyPiece, ProposalTurns};
+pub use policies::{AcceptedOnce, AcceptedPolicies, BroughtPolicies, PolicyPiece, ProposalTurns};
 pub use registrar::{MailboxRecord, Registrar, StatementRecord};
 pub use succession::{Act, Outgoing, Predecessor, Succession};
 pub use timestamp::{BatchId, LatestTimestamp, TimestampBatch, TimestampRecord, TimestampSigner, timestamp_place, timestamp_serial};

@@ -65,6 +65,15 @@ impl ProposalTurns {
     }
 }
 
+/// That documents were in force or accepted once. Its place alone says so: they stay, whoever proposes them again in vain.
+pub struct AcceptedOnce;
+
+impl AcceptedOnce {
+    pub fn key(sha256: &str) -> Key {
+        Key::new("policies-accepted-once", &[sha256.as_bytes()])
+    }
+}
+
 /// A piece of documents, small enough for every engine; together they are JSON.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
