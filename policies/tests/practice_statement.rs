@@ -1,10 +1,10 @@
 //! The practice statement against the shipped profiles and rules: neither can say what the other does not.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use policies::PRACTICE_STATEMENT;
-use policies::authority::{self, Rules};
+use policies::authority::{self, GrantRule, Power, Rules};
 use policies::certificate::{Policies, Profile, SHIPPED};
 
 /// The heading of the table of profiles: every row has these cells, in this order.
@@ -110,7 +110,22 @@ fn the_rules_of_officers_are_those_of_the_statement() {
     let rules = Rules::parse(authority::SHIPPED).unwrap();
     let pairs: Vec<String> = rules.officers.exclusive().iter().map(|[one, other]| format!("{one} and {other}")).collect();
     let local: Vec<&str> = rules.officers.local_powers().iter().map(|power| power.name()).collect();
-    let expected = [format!("| No person holds both | {} |", pairs.join("; ")), format!("| Left to the owner of the state directory | {} |", local.join(", "))];
+    let approvals = &rules.approvals;
+    let (grant, registrar, bulk, change) = (approvals.grant.as_ref().unwrap(), approvals.registrar.as_ref().unwrap(), approvals.bulk.as_ref().unwrap(), approvals.policies.as_ref().unwrap());
+    let takes = |by: &BTreeSet<Power>, count: u8| {
+        let by: Vec<&str> = by.iter().map(|power| power.name()).collect();
+        format!("{count} {} by {}", if count == 1 { "approval" } else { "approvals" }, by.join(" or "))
+    };
+    let granted = |rule: &GrantRule| format!("{}, while {} persons or more are administrators", takes(&rule.by, rule.approvals), rule.administrators);
+    let expected = [
+        format!("| No person holds both | {} |", pairs.join("; ")),
+        format!("| Left to the owner of the state directory | {} |", local.join(", ")),
+        format!("| A power is granted | {} |", granted(grant)),
+        format!("| A registrar is set | {} |", granted(registrar)),
+        format!("| Bulk revocation or re-issue of more than {} certificates | {} |", bulk.above, takes(&bulk.by, bulk.approvals)),
+        format!("| A change of the policies | {} |", takes(&change.by, change.approvals)),
+        format!("| What nobody decides on ends after | {} days |", approvals.act_open_days),
+    ];
     assert_eq!(rows("| Rule of officers | Value |"), expected);
 }
 
