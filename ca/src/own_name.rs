@@ -20,6 +20,9 @@ pub const KEY: &str = "own-name";
 /// What keeps this use of the key apart from any other.
 const LABEL: &str = "suiyin own name 1";
 const CHANGED_LABEL: &str = "suiyin own name changed 1";
+/// What a change is tagged over, before the serial: longer than any serial, so it is never the tag of a certificate.
+// spec: rfc5280#4.1.2.2 (serial numbers of 20 octets at most)
+const CHANGE_TAG: &[u8] = b"suiyin own name change tag 1";
 const PLACE_LABEL: &str = "suiyin own name place 1";
 /// How often a holder's secret may be changed: all of them fit into one answer.
 pub const MOST_CHANGES: u16 = 100;
@@ -91,6 +94,12 @@ impl Secret {
     pub fn tag(&self, serial: &[u8]) -> String {
         let key = hmac::Key::new(hmac::HMAC_SHA256, &self.0);
         crate::hex(hmac::sign(&key, serial).as_ref())
+    }
+
+    /// What stands in the log when this secret is changed for another: HMAC-SHA-256 over `suiyin own name change tag 1` and the
+    /// serial of the certificate in whose name that was asked. Whoever watches with this secret learns that it finds no more.
+    pub fn change_tag(&self, serial: &[u8]) -> String {
+        self.tag(&[CHANGE_TAG, serial].concat())
     }
 }
 
@@ -183,6 +192,7 @@ mod tests {
         assert!(changed(0) == mine && changed(1) != mine && changed(1) != changed(2) && changed(1) == changed(1));
         assert_ne!(mine.tag(&[1; 16]), mine.tag(&[2; 16]));
         assert_ne!(mine.tag(&[1; 16]), other.tag(&[1; 16]));
+        assert!(mine.change_tag(&[1; 16]) != mine.tag(&[1; 16]) && mine.change_tag(&[1; 16]) != other.change_tag(&[1; 16]));
         assert_eq!(Secret::parse(&mine.text()).unwrap(), mine);
         let zeros = "0".repeat(64);
         for wrong in ["", "0", &zeros[1..], &format!("{zeros}00"), &zeros.replacen('0', "g", 1), &zeros.replacen("00", "穗", 1)] {

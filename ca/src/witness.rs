@@ -4,7 +4,7 @@
 //! 2 remembered   not shorter than before, and at the same length the same
 //! 3 consistency  proved from tiles: what was remembered is the beginning of what is shown
 //! 4 entries      when wanted, every new one is read; together they have the root that was signed
-//! 5 own name     a certificate in the holder's name, or one without a tag, is told
+//! 5 own name     a certificate in the holder's name, one without a tag, or that the secret was changed, is told
 //!
 //! One bundle and a few tiles are in memory, however long the log is.
 
@@ -15,7 +15,7 @@ use runtime::fetch::FetchError;
 use serde::{Deserialize, Serialize};
 
 use crate::own_name::Secret;
-use crate::record::log::{CERTIFICATE_ISSUED, CERTIFICATE_NAMED};
+use crate::record::log::{CERTIFICATE_ISSUED, CERTIFICATE_NAMED, OWN_NAME_CHANGED};
 use crate::register;
 
 /// The largest file of a log: a bundle of 256 entries, each as long as can be.
@@ -60,6 +60,9 @@ pub enum Warning {
     OwnName(Certificate),
     /// Issued without telling its holder: whose it is nobody can find out from the log.
     Untagged(Certificate),
+    /// The secret by which the holder's name was found finds nothing issued after this: another took its place, asked for in
+    /// the name of this certificate. Told too when the one that took its place is known.
+    SecretChanged(Certificate),
 }
 
 /// What the log did that it must never do.
@@ -235,7 +238,7 @@ impl Witness {
         let Ok(leaf) = Leaf::parse(bytes) else { return Ok(()) };
         let waiting = remembered.untagged.take();
         let told = match leaf.kind() {
-            CERTIFICATE_ISSUED | CERTIFICATE_NAMED => serde_json::from_str::<Told>(leaf.payload()).ok(),
+            CERTIFICATE_ISSUED | CERTIFICATE_NAMED | OWN_NAME_CHANGED => serde_json::from_str::<Told>(leaf.payload()).ok(),
             _ => None,
         };
         let named = told.as_ref().filter(|_| leaf.kind() == CERTIFICATE_NAMED);
@@ -248,9 +251,13 @@ impl Witness {
             remembered.untagged = Some(certificate);
             return Ok(());
         }
-        remembered.tagged = true;
+        let changed = leaf.kind() == OWN_NAME_CHANGED;
+        remembered.tagged |= !changed;
         let Some(own) = &self.own_name else { return Ok(()) };
         let serial = register::serial(&certificate.serial).unwrap_or_default();
+        if changed {
+            return if own.secrets.iter().any(|secret| secret.change_tag(&serial) == told.tag) { warn(Warning::SecretChanged(certificate)) } else { Ok(()) };
+        }
         if own.secrets.iter().any(|secret| secret.tag(&serial) == told.tag) {
             warn(Warning::OwnName(certificate))?;
         } else if own.serial == certificate.serial {

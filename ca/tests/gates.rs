@@ -3,7 +3,7 @@
 
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
+use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering::SeqCst};
 
 use ca::http::gate::{Gate, Proved, Stopped, Unproved};
 use policies::authority::Hourly;
@@ -11,11 +11,22 @@ use runtime::clock::{Clock, FakeClock};
 use runtime::exit::{Exit, Problem};
 use time::macros::datetime;
 
-struct Key(u8);
+/// Whose key, and what was said with it.
+struct Key(u8, u32);
+
+/// Something new each time.
+fn says(holder: u8) -> Key {
+    static SAID: AtomicU32 = AtomicU32::new(1_000);
+    Key(holder, SAID.fetch_add(1, SeqCst))
+}
 
 impl Proved for Key {
     fn holder(&self) -> Vec<u8> {
         vec![self.0]
+    }
+
+    fn said(&self) -> Vec<u8> {
+        self.1.to_be_bytes().to_vec()
     }
 }
 
@@ -42,12 +53,34 @@ async fn strangers_from_everywhere_leave_the_door_open_to_holders() {
     // Their failures are all spent by now, and that is nobody else's matter.
     for holder in 0..3 {
         for _ in 0..2 {
-            gate.proved(from(9_000), move || Ok(Key(holder))).await.map(drop).unwrap();
+            gate.proved(from(9_000), move || Ok(says(holder))).await.map(drop).unwrap();
         }
         // However many networks one holder comes from.
-        assert!(matches!(gate.proved(from(9_000 + u32::from(holder)), move || Ok(Key(holder))).await.map(drop), Err(Stopped::Wait(_))));
+        assert!(matches!(gate.proved(from(9_000 + u32::from(holder)), move || Ok(says(holder))).await.map(drop), Err(Stopped::Wait(_))));
     }
-    assert!(matches!(gate.proved(from(9_001), || Ok(Key(9))).await.map(drop), Err(Stopped::Wait(_))), "all holders together");
+    assert!(matches!(gate.proved(from(9_001), || Ok(says(9))).await.map(drop), Err(Stopped::Wait(_))), "all holders together");
+}
+
+#[tokio::test]
+async fn what_was_said_before_spends_nothing_however_often_others_send_it_again() {
+    let gate = gate(Hourly { per_address: 3, all: 6 }, Hourly { per_address: 2, all: 10 });
+    let sent = async |network: u32, holder: u8, said: u32| gate.proved(from(network), move || Ok(Key(holder, said))).await.map(drop);
+    sent(1, 1, 1).await.unwrap();
+    for network in 0..500 {
+        sent(network, 1, 1).await.unwrap();
+    }
+    sent(1, 1, 2).await.unwrap();
+    sent(1, 1, 3).await.unwrap();
+    // What was not taken is not remembered as said; what was taken is answered again even now.
+    for _ in 0..2 {
+        assert!(matches!(sent(1, 1, 4).await, Err(Stopped::Wait(_))));
+    }
+    sent(1, 1, 3).await.unwrap();
+    // The same words of another key are others, and all together count what was new alone: three more.
+    for said in 1..4 {
+        sent(2, 2, said).await.unwrap();
+    }
+    assert!(matches!(sent(3, 3, 1).await, Err(Stopped::Wait(_))));
 }
 
 #[tokio::test]
@@ -60,8 +93,8 @@ async fn who_failed_too_often_waits_and_a_fault_of_ours_is_no_failure() {
     for _ in 0..2 {
         assert!(matches!(gate.proved(from(1), refused).await, Err(Stopped::Problem(_))));
     }
-    assert!(matches!(gate.proved(from(1), || Ok(Key(1))).await.map(drop), Err(Stopped::Wait(seconds)) if seconds > 0));
-    gate.proved(from(2), || Ok(Key(1))).await.map(drop).unwrap();
+    assert!(matches!(gate.proved(from(1), || Ok(says(1))).await.map(drop), Err(Stopped::Wait(seconds)) if seconds > 0));
+    gate.proved(from(2), || Ok(says(1))).await.map(drop).unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
@@ -76,7 +109,7 @@ async fn once_strangers_failed_too_often_one_proof_is_looked_at_at_a_time() {
         MOST.fetch_max(NOW.fetch_add(1, SeqCst) + 1, SeqCst);
         std::thread::sleep(std::time::Duration::from_millis(2));
         NOW.fetch_sub(1, SeqCst);
-        Ok(Key(1))
+        Ok(says(1))
     };
     let asking: Vec<_> = (0..16).map(|network| { let gate = gate.clone(); tokio::spawn(async move { gate.proved(from(100 + network), slow).await.map(drop) }) }).collect();
     for one in asking {

@@ -92,6 +92,38 @@ fn every_certificate_has_a_tag_that_its_holder_alone_recognises() {
     assert_eq!(told(&opened, &keys[0], &mine[0]).unwrap(), secret);
 }
 
+/// The same request with the other signature that verifies: r and n - s, where s is what stands last in a request.
+fn twin(request: &[u8]) -> Vec<u8> {
+    // spec: fips186-5, SEC 2 section 2.4.2: the order of P-256
+    const ORDER: &str = "ffffffff00000000ffffffffffffffffbce6faada7179e84f3b9cac2fc632551";
+    let order: Vec<u8> = (0..32).map(|at| u8::from_str_radix(&ORDER[2 * at..2 * at + 2], 16).unwrap()).collect();
+    let (_, read) = <x509_parser::certification_request::X509CertificationRequest as x509_parser::prelude::FromDer<_>>::from_der(request).unwrap();
+    let signature = read.signature_value.data.to_vec();
+    let r_octets = usize::from(signature[3]);
+    let (r, s) = (&signature[4..4 + r_octets], &signature[6 + r_octets..]);
+    let (mut other, mut borrowed) = ([0_u8; 32], 0);
+    let s = &s[s.len().saturating_sub(32)..];
+    let s: Vec<u8> = std::iter::repeat_n(0, 32 - s.len()).chain(s.iter().copied()).collect();
+    for at in (0..32).rev() {
+        let difference = i32::from(order[at]) - i32::from(s[at]) - borrowed;
+        borrowed = i32::from(difference < 0);
+        other[at] = difference.rem_euclid(256) as u8;
+    }
+    let element = |tag: u8, content: &[u8]| {
+        let length = match content.len() {
+            short @ 0..128 => vec![short as u8],
+            middle @ 128..256 => vec![0x81, middle as u8],
+            long => vec![0x82, (long >> 8) as u8, long as u8],
+        };
+        [&[tag][..], &length, content].concat()
+    };
+    let whole: Vec<u8> = other.iter().copied().skip_while(|octet| *octet == 0).collect();
+    let whole = if whole[0] >= 128 { [&[0][..], &whole].concat() } else { whole };
+    let signature = element(0x30, &[element(2, r), element(2, &whole)].concat());
+    let algorithm = element(0x30, &[6, 8, 0x2a, 0x86, 0x48, 0xce, 0x3d, 4, 3, 2]);
+    element(0x30, &[read.certification_request_info.raw.to_vec(), algorithm, element(3, &[&[0][..], &signature].concat())].concat())
+}
+
 #[test]
 fn a_secret_that_leaked_is_changed_and_tags_from_then_on_are_of_the_new_one() {
     let (place, opened) = founded();
@@ -108,7 +140,12 @@ fn a_secret_that_leaked_is_changed_and_tags_from_then_on_are_of_the_new_one() {
     // The same question sent again by whoever heard it changes nothing more.
     own_name_by_possession(&opened.authority, &asked).unwrap();
     let changes = |opened: &Opened| entries(opened).into_iter().filter(|(kind, ..)| *kind == 95).map(|(_, said, _)| said).collect::<Vec<_>>();
+    // Nor does its twin, which anybody makes who knows no key: r and n - s.
+    let twin = twin(&asked);
+    assert_ne!(twin, asked);
+    own_name_by_possession(&opened.authority, &twin).unwrap();
     assert_eq!(changes(&opened).len(), 1);
+    assert_eq!(changes(&opened)[0]["tag"], leaked.change_tag(&first).as_str());
     assert_eq!((&changes(&opened)[0]["serial"], &changes(&opened)[0]["changes"]), (&Value::from(serial_text(&first)), &Value::from(1)));
     let second = issued(&opened, &keys[1], "91440101MAT000018G");
     let tag = |opened: &Opened, serial: &[u8]| entries(opened).into_iter().find(|(kind, said, _)| *kind == 70 && said["serial"] == serial_text(serial).as_str()).unwrap().1["tag"].as_str().unwrap().to_owned();
@@ -126,6 +163,7 @@ fn a_secret_that_leaked_is_changed_and_tags_from_then_on_are_of_the_new_one() {
     suspend(&opened.authority, &Authorised::by_ownership(0), &serial_text(&first)).unwrap();
     assert!(matches!(ask_anew(&opened, Asker::new().unwrap(), &keys[0]), Err(IssueError::NotGood { .. })));
     assert_eq!(changes(&opened).len(), 2);
+    assert_eq!(changes(&opened)[1]["tag"], secrets[0].change_tag(&second).as_str());
 }
 
 #[test]

@@ -112,6 +112,32 @@ fn a_log_that_grows_is_followed_and_own_certificates_are_told_once() {
 }
 
 #[test]
+fn whoever_watches_with_a_secret_learns_that_it_was_changed() {
+    let changed = |number: u64, before: &Secret| {
+        let octets: Vec<u8> = [&[0x40][..], &[0; 7], &number.to_be_bytes()].concat();
+        let payload = format!("{{\"issuer\":\"enterprise-ca\",\"serial\":\"{}\",\"changes\":1,\"tag\":\"{}\",\"by\":\"key:00\"}}", serial(number), before.change_tag(&octets));
+        Leaf::new(95, 1_700_000_000_000, payload).unwrap().to_bytes()
+    };
+    let (key, mine) = (Key::new(1), secret('1'));
+    let mut all = entries(10);
+    all.push(changed(3, &secret('2')));
+    let before = round(&witness(Some('1'), false), &Remembered::default(), &files(&all, &key)).unwrap();
+    assert_eq!(before.warnings.len(), 1, "others' secrets are others' matter");
+    all.push(changed(7, &mine));
+    // From here on its own certificates are tagged under a secret that it does not know.
+    all.extend(issued(200, &secret('5')));
+    let after = round(&witness(Some('1'), false), &before.remembered, &files(&all, &key)).unwrap();
+    assert!(matches!(after.warnings.as_slice(), [Warning::SecretChanged(one)] if one.serial == serial(7) && one.entry == 21), "{:?}", after.warnings);
+    assert_eq!(serde_json::to_value(&after.warnings[0]).unwrap()["warning"], "secret-changed");
+    // Told once.
+    assert_eq!(round(&witness(Some('1'), false), &after.remembered, &files(&all, &key)).unwrap().warnings, []);
+    // With the new one beside the old, from the beginning: what was there, the change, and what came after it.
+    let both = Witness { own_name: Some(OwnName { serial: serial(7), secrets: vec![secret('5'), mine] }), ..witness(None, false) };
+    let all_of_it = round(&both, &Remembered::default(), &files(&all, &key)).unwrap().warnings;
+    assert!(matches!(all_of_it.as_slice(), [Warning::OwnName(_), Warning::SecretChanged(_), Warning::OwnName(last)] if last.serial == serial(200)), "{all_of_it:?}");
+}
+
+#[test]
 fn a_head_that_is_not_the_logs_is_noticed() {
     let all = entries(10);
     let (key, other) = (Key::new(1), Key::new(2));

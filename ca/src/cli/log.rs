@@ -220,6 +220,10 @@ fn tell(round: &Round, json: bool) -> Result<(), Problem> {
         }
         match warning {
             Warning::OwnName(one) => line(&format!("in your own name: {}, issued {} by {} (entry {})", one.serial, date(one.at), print::plain(&one.issuer), one.entry))?,
+            Warning::SecretChanged(one) => line(&format!(
+                "the secret of your own name was changed {} in the name of {} of {} (entry {}), and the one before finds nothing issued since; if it was not you, whoever did has the key of that certificate or works at the counter, so tell the authority; fetch the secret anew with `ca log own-name` and follow with a new --state",
+                date(one.at), one.serial, print::plain(&one.issuer), one.entry
+            ))?,
             Warning::Untagged(one) => line(&format!("without a tag: {}, issued {} by {} (entry {})", one.serial, date(one.at), print::plain(&one.issuer), one.entry))?,
         }
     }

@@ -231,6 +231,13 @@ pub struct Proved {
     pub key: Vec<u8>,
 }
 
+impl Proved {
+    /// The statement.
+    pub fn said(&self) -> &[u8] {
+        self.sent.statement.as_bytes()
+    }
+}
+
 /// Steps 1 and 2.
 pub fn prove(authority: &Authority, sent: &Sent) -> Result<Proved, CitizenError> {
     // 1.

@@ -364,6 +364,13 @@ pub struct Cancelling {
     pub key: Vec<u8>,
 }
 
+impl Cancelling {
+    /// The number of the order.
+    pub fn said(&self) -> Vec<u8> {
+        self.id.bytes().to_vec()
+    }
+}
+
 pub fn prove_cancel(authority: &Authority, id: &OrderId, request: &[u8]) -> Result<Cancelling, OrderError> {
     // Whoever knows no order learns so before anything is verified for them.
     let (_, found) = load(authority, id)?;

@@ -4,7 +4,8 @@
 //! 1 parse      a request signed with the certificate's key: its common name is `own name SERIAL`, or `new own name SERIAL`
 //!              to have it changed first; its organisation KEY
 //! 2 find       the certificate, of this key, good and current: the key of one that is not may be in other hands
-//! 3 record     that it was changed, once for each question; that it was told, the first time: the log knows who may
+//! 3 record     that it was changed, once for each question, whoever sends it again in whatever form, with a tag by which a
+//!              witness that has the secret until then learns of it; that it was told, the first time: the log knows who may
 //!              recognise whom
 //! 4 seal       to the key of the question, since the line may be read by others: the present secret, and those before it,
 //!              which still find what was issued under them
@@ -34,8 +35,6 @@ pub fn own_name_by_possession(authority: &Authority, request: &[u8]) -> Result<S
 pub struct Question {
     said: Said,
     record: CertificateRecord,
-    /// SHA-256 of the request.
-    request: Vec<u8>,
 }
 
 struct Said {
@@ -50,6 +49,11 @@ impl Question {
     pub fn key(&self) -> &[u8] {
         &self.record.key_digest
     }
+
+    /// The certificate, the key of the question, and whether the secret is to be another one.
+    pub fn said(&self) -> Vec<u8> {
+        [&[u8::from(self.said.anew)][..], &self.said.asker, &self.said.serial].concat()
+    }
 }
 
 /// Steps 1 and 2.
@@ -60,15 +64,15 @@ pub fn prove(authority: &Authority, request: &[u8]) -> Result<Question, IssueErr
     // 2.
     let key = digest(&SHA256, &request.spki);
     let record = register::find(&*authority.store, &said.serial)?.filter(|record| record.key_digest == key.as_ref()).ok_or(IssueError::NotOfThisKey)?;
-    Ok(Question { said, record, request: digest(&SHA256, request.der()).as_ref().to_vec() })
+    Ok(Question { said, record })
 }
 
 /// Steps 3 and 4.
-pub fn own_name_proved(authority: &Authority, Question { said, record, request }: &Question) -> Result<Sealed, IssueError> {
+pub fn own_name_proved(authority: &Authority, Question { said, record }: &Question) -> Result<Sealed, IssueError> {
     let by = Actor::KeyHolder(crate::hex(&record.key_digest));
     // 3.
     if said.anew {
-        changed(authority, &said.serial, record, Some(request), &by)?;
+        changed(authority, &said.serial, record, Some(&said.asker), &by)?;
     }
     let secrets = told(authority, &said.serial, record, &by)?;
     // 4.
@@ -106,11 +110,11 @@ fn good(authority: &Authority, serial: &[u8], record: &CertificateRecord) -> Res
     owner(record).ok_or(IssueError::Damaged { what: "a certificate" })
 }
 
-fn changed(authority: &Authority, serial: &[u8], record: &CertificateRecord, request: Option<&[u8]>, by: &Actor) -> Result<(), IssueError> {
+fn changed(authority: &Authority, serial: &[u8], record: &CertificateRecord, asker: Option<&[u8; 32]>, by: &Actor) -> Result<(), IssueError> {
     let owner = good(authority, serial, record)?;
     let place = OwnNameChanges::key(&authority.own_names.place(&owner));
     for _ in 0..ATTEMPTS {
-        let asked = request.map(OwnNameChanges::asked);
+        let asked = asker.map(|asker| OwnNameChanges::asked(serial, asker));
         if let Some(asked) = &asked && authority.store.get(asked)?.is_some() {
             return Ok(());
         }
@@ -118,13 +122,14 @@ fn changed(authority: &Authority, serial: &[u8], record: &CertificateRecord, req
         if changes >= MOST_CHANGES {
             return Err(IssueError::TooManyChanges);
         }
+        let tag = authority.own_names.secret(&owner, changes).change_tag(serial);
         let changes = changes + 1;
         let batch = Batch::new().expect(stored.map_or_else(|| Expectation::Absent(place.clone()), |stored| Expectation::Equals(place.clone(), stored)));
         let mut batch = batch.put(place.clone(), encode(&OwnNameChanges { changes })?);
         if let Some(asked) = asked {
             batch = batch.expect(Expectation::Absent(asked.clone())).put(asked, Vec::new());
         }
-        let entry = log::Entry::OwnNameChanged { issuer: &record.issuer, serial: &serial_text(serial), changes, by: &by.to_string() };
+        let entry = log::Entry::OwnNameChanged { issuer: &record.issuer, serial: &serial_text(serial), changes, tag: &tag, by: &by.to_string() };
         batch.append(log::STREAM, entry.leaf(authority.clock.now())?);
         match authority.store.commit(batch) {
             Ok(_) => return Ok(()),

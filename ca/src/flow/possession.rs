@@ -37,6 +37,16 @@ pub struct Possession {
     pub key: Vec<u8>,
 }
 
+impl Possession {
+    /// In the words in which it was said.
+    pub fn said(&self) -> String {
+        match &self.said {
+            Said::Compromised => "compromised key".to_owned(),
+            Said::Revoke { serial, reason } => format!("revoke {} {reason:?}", serial_text(serial)),
+        }
+    }
+}
+
 /// Steps 1 and 2: a key that nothing of ours was ever issued for proves nothing here.
 pub fn prove(authority: &Authority, request: &[u8]) -> Result<Possession, IssueError> {
     // 1.

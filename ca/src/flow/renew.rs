@@ -42,6 +42,13 @@ pub struct Signed {
     pub key: Vec<u8>,
 }
 
+impl Signed {
+    /// The certificate and the request that is to follow it.
+    pub fn said(&self) -> Vec<u8> {
+        [&(self.serial.len() as u64).to_be_bytes()[..], &self.serial, &self.request].concat()
+    }
+}
+
 /// Steps 1 to 3.
 pub fn prove(authority: &Authority, signed: &[u8]) -> Result<Signed, SuccessionError> {
     // 1.

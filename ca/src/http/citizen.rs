@@ -43,6 +43,10 @@ impl Proved for citizen::Proved {
     fn holder(&self) -> Vec<u8> {
         self.key.clone()
     }
+
+    fn said(&self) -> Vec<u8> {
+        self.said().to_vec()
+    }
 }
 
 #[derive(Deserialize)]

@@ -2,9 +2,10 @@
 //!
 //! 1 network    every request counts for the network it came from, before anything of it is read
 //! 2 work       what is proved with arithmetic waits for a place; who failed to prove anything too often waits longer
-//! 3 holder     what proved itself counts for its key, and among all: strangers who prove nothing never close a door to
-//!              those who hold certificates
+//! 3 holder     what proved itself counts for its key, and among all, once: strangers who prove nothing, or who send again
+//!              what they heard a holder say, never close a door to those who hold certificates
 
+use std::collections::HashSet;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -14,6 +15,7 @@ use axum::http::{HeaderValue, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use policies::authority::Hourly;
+use ring::digest::{SHA256, digest};
 use runtime::clock::Clock;
 use runtime::exit::{Exit, Problem};
 use runtime::rate::{Rate, network};
@@ -21,11 +23,17 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 /// Requests that wait for their proof to be looked at, all doors together. Each holds its body, 40 KiB at most.
 const WAITING: usize = 256;
+/// What was said last at a door and is known when it comes again: so many at least, and twice as many at most.
+const REMEMBERED: usize = 1 << 15;
 
 /// What proved itself, and by whose key.
 pub trait Proved {
     /// SHA-256 of the key.
     fn holder(&self) -> Vec<u8>;
+
+    /// What was said with it: the same each time it is sent, however it is encoded. Not the body, since whoever hears one
+    /// makes others of it that say the same: an ECDSA signature has a twin, and PEM any number of line ends.
+    fn said(&self) -> Vec<u8>;
 }
 
 /// Why a request goes no further.
@@ -58,7 +66,7 @@ impl IntoResponse for Stopped {
 #[derive(Clone)]
 pub struct Gate {
     networks: Arc<Mutex<Rate<IpAddr>>>,
-    holders: Arc<Mutex<Rate<Vec<u8>>>>,
+    holders: Arc<Mutex<Holders>>,
     unproved: Arc<Unproved>,
     clock: Arc<dyn Clock>,
 }
@@ -67,7 +75,7 @@ impl Gate {
     pub fn new(hourly: Hourly, unproved: &Arc<Unproved>, clock: &Arc<dyn Clock>) -> Self {
         Self {
             networks: Arc::new(Mutex::new(Rate::of_each(hourly.per_address))),
-            holders: Arc::new(Mutex::new(Rate::new(hourly.per_address, hourly.all))),
+            holders: Arc::new(Mutex::new(Holders { rate: Rate::new(hourly.per_address, hourly.all), last: HashSet::new(), earlier: HashSet::new() })),
             unproved: Arc::clone(unproved),
             clock: Arc::clone(clock),
         }
@@ -95,8 +103,34 @@ impl Gate {
             }
         })?;
         // 3.
-        locked(&self.holders).take(proved.holder(), self.clock.now().unix_timestamp()).map_err(Stopped::Wait)?;
+        locked(&self.holders).take(&proved, self.clock.now().unix_timestamp()).map_err(Stopped::Wait)?;
         Ok(proved)
+    }
+}
+
+/// What the holders of keys spent, and what they said.
+struct Holders {
+    rate: Rate<Vec<u8>>,
+    /// SHA-256 over whoever said it and what. When the last ones are full they become the earlier ones.
+    last: HashSet<[u8; 32]>,
+    earlier: HashSet<[u8; 32]>,
+}
+
+impl Holders {
+    /// Counts one request, unless it says what was said before; or how many seconds to wait.
+    fn take(&mut self, proved: &impl Proved, now: i64) -> Result<(), i64> {
+        let (holder, said) = (proved.holder(), proved.said());
+        let mut told = [0; 32];
+        told.copy_from_slice(digest(&SHA256, &[&(holder.len() as u64).to_be_bytes()[..], &holder, &said].concat()).as_ref());
+        if self.last.contains(&told) || self.earlier.contains(&told) {
+            return Ok(());
+        }
+        self.rate.take(holder, now)?;
+        if self.last.len() >= REMEMBERED {
+            self.earlier = std::mem::take(&mut self.last);
+        }
+        self.last.insert(told);
+        Ok(())
     }
 }
 

@@ -72,6 +72,10 @@ impl Proved for Question {
     fn holder(&self) -> Vec<u8> {
         self.key().to_vec()
     }
+
+    fn said(&self) -> Vec<u8> {
+        self.said()
+    }
 }
 
 async fn own_name(State(desk): State<Arc<Desk>>, ConnectInfo(from): ConnectInfo<SocketAddr>, request: Bytes) -> Result<([(header::HeaderName, &'static str); 1], Json<Sealed>), Stopped> {

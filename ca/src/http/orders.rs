@@ -48,6 +48,10 @@ impl Proved for Cancelling {
     fn holder(&self) -> Vec<u8> {
         self.key.clone()
     }
+
+    fn said(&self) -> Vec<u8> {
+        self.said()
+    }
 }
 
 /// An application as an enterprise writes it.

@@ -35,6 +35,10 @@ impl Proved for Signed {
     fn holder(&self) -> Vec<u8> {
         self.key.clone()
     }
+
+    fn said(&self) -> Vec<u8> {
+        self.said()
+    }
 }
 
 // spec: rfc8555#9.1 (the certificate first, then its issuers)

@@ -34,6 +34,10 @@ impl Proved for Possession {
     fn holder(&self) -> Vec<u8> {
         self.key.clone()
     }
+
+    fn said(&self) -> Vec<u8> {
+        self.said().into_bytes()
+    }
 }
 
 /// One certificate that is revoked now. `at` is Unix seconds.

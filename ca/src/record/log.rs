@@ -14,6 +14,7 @@ pub use evidence::STREAM;
 /// The kinds that a witness looks at.
 pub const CERTIFICATE_ISSUED: u8 = 4;
 pub const CERTIFICATE_NAMED: u8 = 70;
+pub const OWN_NAME_CHANGED: u8 = 95;
 /// Those that tell the story of a certificate besides.
 pub const CERTIFICATE_REVOKED: u8 = 5;
 pub const CRL_ISSUED: u8 = 7;
@@ -80,7 +81,8 @@ pub enum Entry<'a> {
     /// Beside each `CertificateIssued`, in the same commit: whose name it is in, told only to the holder (`own_name`).
     CertificateNamed { issuer: &'a str, serial: &'a str, tag: &'a str },
     /// From here on certificates in the name of this one's holder are tagged under another secret.
-    OwnNameChanged { issuer: &'a str, serial: &'a str, changes: u16, by: &'a str },
+    /// `tag` is made with the secret until then, as `own_name::Secret::change_tag` says.
+    OwnNameChanged { issuer: &'a str, serial: &'a str, changes: u16, tag: &'a str, by: &'a str },
     /// The holder of this certificate was told by what its name is recognised.
     OwnNameTold { issuer: &'a str, serial: &'a str, by: &'a str },
     /// The authority was restored from a backup that held `entries` of the log. `before` is the verifier key of the log
@@ -189,7 +191,7 @@ impl Entry<'_> {
             Self::IncidentEnded { .. } => 59,
             Self::CertificateNamed { .. } => CERTIFICATE_NAMED,
             Self::OwnNameTold { .. } => 71,
-            Self::OwnNameChanged { .. } => 95,
+            Self::OwnNameChanged { .. } => OWN_NAME_CHANGED,
             Self::PoliciesAccepted { .. } => POLICIES_ACCEPTED,
             Self::PoliciesBrought { .. } => 94,
             Self::OrderApproved { .. } => ORDER_APPROVED,

@@ -19,8 +19,9 @@ impl OwnNameChanges {
         Key::new("own-name-changes", &[place])
     }
 
-    /// A question is acted on once, however often somebody on the line sends it again.
-    pub fn asked(request_sha256: &[u8]) -> Key {
-        Key::new("own-name-asked", &[request_sha256])
+    /// A question is acted on once, however often somebody on the line sends it again. It is known by what was signed, the
+    /// certificate and the key of the question, and not by its bytes: an ECDSA signature has a twin that anybody can make.
+    pub fn asked(serial: &[u8], asker: &[u8; 32]) -> Key {
+        Key::new("own-name-asked", &[serial, asker])
     }
 }
