@@ -24,6 +24,8 @@ const NOW: OffsetDateTime = datetime!(2026-11-29 01:00 UTC);
 const DOMAIN: &str = "mail.gz.example";
 const ARC: &str = "1.3.6.1.4.1.32473";
 const CODE: &str = "91440101MAT000018G";
+const LIST: &str = "http://127.0.0.1:1/root.crl";
+const SILENT: &str = "http://127.0.0.1:2/root.crl";
 const MAIL: &str = "1.3.6.1.5.5.7.3.4";
 
 /// What the authority publishes; `None`: nobody answers.
@@ -32,7 +34,13 @@ struct Published(Mutex<Option<Vec<u8>>>);
 
 impl Lists for Published {
     fn fetch(&self, urls: &[String], _: OffsetDateTime, most: Duration) -> Result<Vec<Vec<u8>>, String> {
-        assert!(urls.len() == 1 && most <= Duration::seconds(30), "{urls:?}");
+        assert!(most <= Duration::seconds(30));
+        match urls {
+            [url] if url == LIST => {}
+            // A second address of the authority's own that nobody answers at.
+            [url] if url == SILENT => return Err("nobody answers".to_owned()),
+            _ => panic!("asked on a stranger's word: {urls:?}"),
+        }
         self.0.lock().unwrap().clone().map(|list| vec![list]).ok_or_else(|| "nobody answers".to_owned())
     }
 }
@@ -105,7 +113,7 @@ impl City {
             key_usage: vec![0], extended_key_usage: vec![oid(usage)], policies: vec![oid(&format!("{ARC}.{policy}"))],
             alternative_names: emails.iter().map(|email| AlternativeName::Email((*email).to_owned())).collect(),
             authority_key_id: Some(certificate::key_id(self.key.public_key_info()).unwrap()),
-            crl_urls: vec!["http://127.0.0.1:1/root.crl".into()], ..Extensions::default()
+            crl_urls: vec![LIST.into(), SILENT.into()], ..Extensions::default()
         };
         let tbs = certificate::tbs_der(&plan, self.key.algorithm()).unwrap();
         vec![certificate::assemble(&tbs, self.key.algorithm(), &self.key.sign(&tbs).unwrap())]
@@ -190,4 +198,22 @@ fn a_revocation_ends_what_stands_and_lets_nobody_in() {
     // A mailbox that is closed has no logins, by whatever.
     city.directory.close(city.citizen, NOW).unwrap();
     assert_eq!(refusal(city.enter(&other, None)), Some(LoginRefusal::Denied));
+}
+
+#[test]
+fn what_is_shown_beside_the_path_is_a_strangers_word() {
+    let city = City::found();
+    let mine = city.address(city.citizen);
+    let mut chain = city.certificate(2, named("lost"), MAIL, "2.2", &[&mine]);
+    // Self-made, with an address of a list that its maker chose.
+    let mut beside = plan(named("beside"), &city.key, 9);
+    beside.extensions = Extensions { key_usage: vec![5, 6], basic_constraints: Some(BasicConstraints { ca: true, path_len: None }), crl_urls: vec!["http://127.0.0.1:9/mine.crl".into()], ..Extensions::default() };
+    let strange = City::found();
+    chain.push(certificate::self_signed(beside, &strange.key).unwrap());
+    let standing = city.enter(&chain, None).unwrap();
+    let mut ended = city.directory.ended();
+    city.publish(&[2]);
+    city.logins.look_again();
+    assert!(ended.is_of(city.citizen, standing.login.credential));
+    assert_eq!(refusal(city.enter(&chain, None)), Some(LoginRefusal::Denied));
 }

@@ -132,19 +132,33 @@ impl Anchors {
         }
     }
 
-    /// Trusted at `now`, by lists that cover every certificate of the path.
-    pub fn trusted(&self, chain: &Chain, purpose: Purpose, crls: &[Vec<u8>], now: OffsetDateTime) -> Result<Trusted, TrustError> {
-        let lists = crls.iter().map(|der| RevocationList::parse(der)).collect::<Result<Vec<_>, _>>()?;
-        let required = match purpose {
+    /// The part of a chain that leads from its own certificate to a root of ours, the root left out; trusted at `now` but for
+    /// revocation. Whatever else was shown beside it is a stranger's word, and nobody is asked for lists on that.
+    pub fn path(&self, chain: &Chain, purpose: Purpose, now: OffsetDateTime) -> Result<Chain, TrustError> {
+        let wrong = |error| TrustError::Path { what: purpose.what(), error };
+        let issuers: Vec<&[u8]> = chain.issuers().collect();
+        let validation = Validation { anchors: &self.roots, lists: &[], required: self.required(purpose), at: now };
+        let mut path = validation.path(chain.leaf(), &issuers).map_err(wrong)?;
+        path.pop();
+        Chain::new(path).ok_or(wrong(PathError::UnknownIssuer))
+    }
+
+    fn required(&self, purpose: Purpose) -> &Requirements {
+        match purpose {
             Purpose::Manifest => &self.manifest,
             Purpose::Seal => &self.seal,
             Purpose::Evidence => &self.evidence,
             Purpose::Citizen => &self.citizen,
             Purpose::Institution => &self.institution,
             Purpose::Registrar => &self.registrar,
-        };
+        }
+    }
+
+    /// Trusted at `now`, by lists that cover every certificate of the path.
+    pub fn trusted(&self, chain: &Chain, purpose: Purpose, crls: &[Vec<u8>], now: OffsetDateTime) -> Result<Trusted, TrustError> {
+        let lists = crls.iter().map(|der| RevocationList::parse(der)).collect::<Result<Vec<_>, _>>()?;
         let issuers: Vec<&[u8]> = chain.issuers().collect();
-        let validation = Validation { anchors: &self.roots, lists: &lists, required, at: now };
+        let validation = Validation { anchors: &self.roots, lists: &lists, required: self.required(purpose), at: now };
         validation.trust(chain.leaf(), &issuers).map_err(|error| TrustError::Path { what: purpose.what(), error })
     }
 }

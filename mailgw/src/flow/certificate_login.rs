@@ -96,7 +96,7 @@ impl CertificateLogins {
         }
         // 3. and 4. Ours, for this, and not revoked.
         let now = self.clock.now();
-        self.trusted(&chain, purpose(&account), now)?;
+        let chain = self.trusted(&chain, purpose(&account), now)?;
         // 5. Looked at again from now on, for as long as somebody keeps what is returned.
         let (number, sha256) = (account.number, digest(chain.leaf()));
         let shown = Arc::new(Shown { number, sha256, chain });
@@ -115,7 +115,7 @@ impl CertificateLogins {
         for shown in standing {
             let still = self.holder(&shown.chain).and_then(|account| self.trusted(&shown.chain, purpose(&account), now));
             match still {
-                Ok(()) => {}
+                Ok(_) => {}
                 // Nothing is known against it: a list that cannot be had for a while throws nobody out, and lets nobody in.
                 Err(Refused::Lists(_) | Refused::Directory(_) | Refused::Trust(TrustError::List(_) | TrustError::Path { error: PathError::RevocationUnknown, .. })) => {
                     tracing::warn!("whether a certificate by which somebody is logged in is revoked cannot be found out");
@@ -139,13 +139,23 @@ impl CertificateLogins {
         }
     }
 
-    fn trusted(&self, chain: &Chain, purpose: Purpose, now: OffsetDateTime) -> Result<(), Refused> {
+    /// The path that was believed, and nothing that was shown beside it.
+    fn trusted(&self, chain: &Chain, purpose: Purpose, now: OffsetDateTime) -> Result<Chain, Refused> {
         // Nobody is asked for lists on a stranger's word.
-        self.anchors.trusted_but_for_revocation(chain, purpose, now)?;
-        let urls = crl_urls(chain).map_err(|_| Refused::Nobody)?;
-        let lists = self.lists.fetch(&urls, now, LISTS).map_err(Refused::Lists)?;
-        self.anchors.trusted(chain, purpose, &lists, now)?;
-        Ok(())
+        let path = self.anchors.path(chain, purpose, now)?;
+        // A list that cannot be had keeps no other from saying that the certificate is revoked.
+        let (mut lists, mut missing) = (Vec::new(), None);
+        for url in crl_urls(&path).map_err(|_| Refused::Nobody)? {
+            match self.lists.fetch(std::slice::from_ref(&url), now, LISTS) {
+                Ok(found) => lists.extend(found),
+                Err(error) => missing = Some(error),
+            }
+        }
+        match (self.anchors.trusted(&path, purpose, &lists, now), missing) {
+            (Ok(_), _) => Ok(path),
+            (Err(TrustError::Path { error: PathError::RevocationUnknown, .. }), Some(error)) => Err(Refused::Lists(error)),
+            (Err(error), _) => Err(error.into()),
+        }
     }
 }
 
