@@ -73,9 +73,23 @@ pub fn known(store: &dyn Store, place: &Key, data: &DataKey) -> Result<(Option<R
 /// The month that a row leaves behind, after those that are remembered; no more than a year's.
 pub fn seal(place: &Key, row: &Row, before: &[(Period, Money)], data: &DataKey) -> Result<Vec<u8>, RecordError> {
     let this = (row.head().period, row.close());
-    let mut months: Vec<(String, i64)> = before.iter().filter(|(period, _)| *period < this.0).chain([&this]).map(|(period, close)| (period.to_string(), close.fen())).collect();
-    months.drain(..months.len().saturating_sub(MONTHS));
-    let written = match Previous::of(row) {
+    let months: Vec<(Period, Money)> = before.iter().filter(|(period, _)| *period < this.0).chain([&this]).copied().collect();
+    write(place, &Previous::of(row), &months, data)
+}
+
+/// What is remembered where a month that is not the last was corrected or withdrawn: that month alone is another, or is forgotten.
+/// `None` where nothing was remembered of it.
+pub fn amended(place: &Key, known: &Remembered, month: Period, close: Option<Money>, data: &DataKey) -> Result<Option<Vec<u8>>, RecordError> {
+    if !known.months.iter().any(|(period, _)| *period == month) {
+        return Ok(None);
+    }
+    let months: Vec<(Period, Money)> = known.months.iter().filter_map(|(period, before)| if *period == month { close.map(|close| (*period, close)) } else { Some((*period, *before)) }).collect();
+    Ok(Some(write(place, &known.last, &months, data)?))
+}
+
+fn write(place: &Key, last: &Previous, months: &[(Period, Money)], data: &DataKey) -> Result<Vec<u8>, RecordError> {
+    let months = months.iter().skip(months.len().saturating_sub(MONTHS)).map(|(period, close)| (period.to_string(), close.fen())).collect();
+    let written = match *last {
         Previous::HousingFund { period, close_bal } => Written::HousingFund { period: period.to_string(), close_bal: close_bal.fen(), months },
         Previous::Pension { period, year_open, ytd_credit, close, months_actual } => {
             let [year_open, ytd_credit, close] = [year_open, ytd_credit, close].map(Money::fen);
@@ -112,5 +126,29 @@ fn open(place: &Key, bytes: &[u8], data: &DataKey) -> Result<Remembered, RecordE
 pub fn period(previous: &Previous) -> Period {
     match previous {
         Previous::HousingFund { period, .. } | Previous::Pension { period, .. } => *period,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use keys::{KeyStore, Passphrase};
+
+    use super::*;
+
+    #[test]
+    fn a_month_that_no_longer_holds_is_another_or_forgotten_and_the_last_stays() {
+        let place = tempfile::tempdir().unwrap();
+        let keys = KeyStore::create(&place.path().join("keys"), &Passphrase::new("correct horse battery".into()).unwrap()).unwrap();
+        let data = keys.data_key("directory").unwrap();
+        let (key, month, fen) = (of_account("b", "1234567897", "housing-fund", b"account"), |text: &str| Period::parse(text).unwrap(), |fen: i64| Money::from_fen(fen).unwrap());
+        let last = Previous::HousingFund { period: month("202611"), close_bal: fen(120) };
+        let known = Remembered { last, months: vec![(month("202610"), fen(100)), (month("202611"), fen(120))] };
+        let after = |close| open(&key, &amended(&key, &known, month("202610"), close, &data).unwrap().unwrap(), &data).unwrap();
+        let corrected = after(Some(fen(90)));
+        assert_eq!((corrected.last, corrected.months), (last, vec![(month("202610"), fen(90)), (month("202611"), fen(120))]));
+        let withdrawn = after(None);
+        assert_eq!((withdrawn.last, withdrawn.months), (last, vec![(month("202611"), fen(120))]));
+        assert!(amended(&key, &known, month("202609"), None, &data).unwrap().is_none());
     }
 }

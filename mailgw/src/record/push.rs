@@ -31,6 +31,9 @@ pub struct PushBatch {
     /// The batch whose kept-back rows this one brings again.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub mends: Option<String>,
+    /// Its rows supersede or withdraw statements: one that was kept back is sent again as such, and not mended.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub corrects: bool,
 }
 
 /// What became of one row. The reasons are a closed list: reports and their readers rely on the words.

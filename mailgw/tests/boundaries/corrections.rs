@@ -240,6 +240,12 @@ fn a_withdrawn_statement_stays_bears_its_mark_and_its_reader_is_told_once() {
     let gateway = city.gateway(Arc::clone(&city.store));
     assert_eq!(statement(&gateway, INSURANCE, "w-1").unwrap().state, "withdrawn");
     assert_eq!(said(&outcomes(&city, &withdrawing(&city, "w3", &["w-1"]))[0]), (1, "duplicate", Some("withdrawn-before")));
+    // Sent again as it was, it would stand as delivered though its reader was told otherwise.
+    let again = order(&city, INSURANCE, "pension", "w7", &pensions("", &[pension("w-1", PEOPLE[1], "174757.63")]), 1, [CLOSE, PAID], None);
+    assert_eq!(said(&outcomes(&city, &again)[0]), (1, "quarantined", Some("withdrawn-before")));
+    // A row of a withdrawal that was kept back is no statement that could be mended.
+    let mend = mending(&city, "w8", "w2", "2", &[pension("w-9", PEOPLE[1], "174757.63")]);
+    assert!(matches!(go(&city, &mend), Err(PushError::NotMendable { .. })));
     assert_eq!(said(&outcomes(&city, &superseding(&city, "w4", &[("w4-1", "w-1", 1)]))[0]), (1, "quarantined", Some("withdrawn-before")));
     assert_eq!(events(&*city.store).iter().filter(|event| matches!(event, Event::StatementWithdrawn(_))).count(), 1);
     // Another bureau withdraws nothing of this one's.

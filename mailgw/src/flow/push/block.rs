@@ -248,6 +248,11 @@ impl Judge<'_> {
         // 4
         if let Some(found) = self.gateway.store.get(&item_key(self.bureau, &stmt_id))? {
             let before = Item::decode(&found)?;
+            // What was ended is not delivered again by the same statement: its reader was told that it does not hold.
+            if let Some(ended) = &before.ended {
+                let reason = if ended.superseded_by.is_some() { "superseded-before" } else { "withdrawn-before" };
+                return about(Some(&stmt_id), State::Quarantined, reason, None, Some(before.mailbox));
+            }
             let outcome = repeated(raw.number, &stmt_id, before.row == row_digest);
             return Ok(Decision::Told(Box::new(Told { outcome, mailbox: Some(before.mailbox), corrects: None })));
         }
@@ -277,6 +282,11 @@ impl Judge<'_> {
         let index = continuity::account(&row, data);
         let place = continuity::of_account(self.bureau, &account.mailbox(), row.kind().name(), &index);
         let (remembered, follows) = continuity::known(&*self.gateway.store, &place, data)?;
+        // A month that was corrected is another one in the year that the next ones draw.
+        let amended = match (&remembered, &corrected) {
+            (Some(known), Some(_)) => continuity::amended(&place, known, row.head().period, Some(row.close()), data)?,
+            _ => None,
+        };
         let (previous, months) = remembered.map_or((None, Vec::new()), |remembered| (Some(remembered.last), remembered.months));
         let judgement = if previous.is_some() { self.parameters.judge(&row, previous.as_ref()) } else { judgement };
         if let Some((rule, reason)) = judgement.broken().next() {
@@ -285,7 +295,7 @@ impl Judge<'_> {
         let not_judged = judgement.not_judged().map(|(rule, _)| rule.code().to_owned()).collect();
         // A month that comes late is not what the next one follows.
         let late = previous.as_ref().is_some_and(|known| continuity::period(known) > row.head().period);
-        let leaves = if late { None } else { Some((place.clone(), Some(continuity::seal(&place, &row, &months, data)?))) };
+        let leaves = if late { amended.map(|amended| (place.clone(), Some(amended))) } else { Some((place.clone(), Some(continuity::seal(&place, &row, &months, data)?))) };
         // 9
         let to = Address::new(LocalPart::Number(account.number), self.gateway.directory.domain().clone());
         let correction = match (&corrected, self.manifest.manifest().purpose()) {

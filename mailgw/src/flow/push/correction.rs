@@ -91,9 +91,9 @@ impl Judge<'_> {
         // 4
         let (kind, period) = (self.manifest.manifest().kind(), self.manifest.manifest().period());
         let (mut follows, mut leaves) = (Vec::new(), None);
-        if let Some((place, month)) = self.month_left(mailbox, kind, period, &corrected.item)? {
-            follows.push(Expectation::Equals(place.clone(), month));
-            leaves = Some((place, None));
+        if let Some((place, follow, left)) = self.month_left(mailbox, kind, period, &corrected.item)? {
+            follows.push(follow);
+            leaves = Some((place, left));
         }
         // 5
         let to = Address::new(LocalPart::Number(account.number), self.gateway.directory.domain().clone());
@@ -107,13 +107,18 @@ impl Judge<'_> {
         Ok(Decision::Send(Box::new(letter)))
     }
 
-    /// The record of the month that this very statement left for the next, as it stands.
-    fn month_left(&self, mailbox: &str, kind: &str, period: Period, item: &Item) -> Result<Option<(Key, Vec<u8>)>, PushError> {
+    /// Where what this statement left for the next ones is remembered, and what is left of it without: nothing where it was the
+    /// last month, the others of its year where it was one of them.
+    fn month_left(&self, mailbox: &str, kind: &str, period: Period, item: &Item) -> Result<Option<(Key, Expectation, Option<Vec<u8>>)>, PushError> {
         let Some(account) = hash(&item.account) else { return Ok(None) };
         let place = continuity::of_account(self.bureau, mailbox, kind, &account);
-        let Some(bytes) = self.gateway.store.get(&place)? else { return Ok(None) };
-        let left = continuity::find(&*self.gateway.store, &place, &self.gateway.directory_key)?;
-        Ok(left.filter(|left| continuity::period(left) == period).map(|_| (place, bytes)))
+        let data = &*self.gateway.directory_key;
+        let (Some(known), follows) = continuity::known(&*self.gateway.store, &place, data)? else { return Ok(None) };
+        if continuity::period(&known.last) == period {
+            return Ok(Some((place, follows, None)));
+        }
+        let left = continuity::amended(&place, &known, period, None, data)?;
+        Ok(left.map(|left| (place, follows, Some(left))))
     }
 }
 

@@ -17,6 +17,7 @@ use crate::record::push::{Mendings, PushBatch, RowOutcome, batch_key, encode_men
 
 /// More mendings of one batch than any bureau needs.
 const MOST: usize = 1_000;
+const OTHER_OPEN: &str = "another mending of it has not ended; push that one again";
 
 /// A mending that may go on.
 pub(super) struct Mending {
@@ -42,6 +43,9 @@ impl Mending {
         if first.mends.is_some() {
             return Err(refused("it mends another batch; mend that one"));
         }
+        if first.corrects {
+            return Err(refused("it supersedes or withdraws statements; send a new batch that does"));
+        }
         if first.kind != manifest.kind() || first.period != manifest.period().to_string() {
             return Err(refused("it is of another kind or month; name the batch whose rows these are"));
         }
@@ -51,7 +55,7 @@ impl Mending {
         // 2
         let mendings = mendings(gateway, bureau, batch)?.0;
         if mendings.open.as_deref().is_some_and(|open| open != manifest.batch_id().as_str()) {
-            return Err(refused("another mending of it has not ended; push that one again"));
+            return Err(refused(OTHER_OPEN));
         }
         if mendings.ended.len() >= MOST {
             return Err(refused("it was mended a thousand times; send the rest in a new batch"));
@@ -91,16 +95,19 @@ impl Mending {
         Ok(write)
     }
 
-    /// Said in the commit that begins the mending.
+    /// Said in the commit that begins the mending: no other has begun since it was looked for.
     pub fn begin(&self, gateway: &Gateway, write: Batch, bureau: &str, by: &str) -> Result<Batch, PushError> {
         let (mendings, before) = mendings(gateway, bureau, &self.batch)?;
+        if mendings.open.as_deref().is_some_and(|open| open != by) {
+            return Err(PushError::NotMendable { batch: self.batch.clone(), reason: OTHER_OPEN });
+        }
         Ok(write.expect(before).put(Mendings::key(bureau, &self.batch), Mendings { open: Some(by.to_owned()), ..mendings }.encode()?))
     }
 
     /// Said in the commit that ends it: the other batch has a new edition of its report from now on.
     pub fn end(&self, gateway: &Gateway, write: Batch, bureau: &str, by: &str, now_unix_millis: u64) -> Result<Batch, PushError> {
         let (mut mendings, before) = mendings(gateway, bureau, &self.batch)?;
-        mendings.open = None;
+        mendings.open = mendings.open.filter(|open| open != by);
         mendings.ended.push(by.to_owned());
         let mut rows = 0;
         report::each(gateway, bureau, &self.batch, |outcome| {

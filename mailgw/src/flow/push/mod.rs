@@ -436,6 +436,7 @@ fn begin(gateway: &Gateway, bureau: &str, signed: &SignedManifest, mending: Opti
         begun_unix_millis: millis,
         ended_unix_millis: None,
         mends: mending.map(|mending| mending.batch().to_owned()),
+        corrects: matches!(manifest.purpose(), Purpose::Supersede(_) | Purpose::Withdraw(_)),
     };
     let id = manifest.batch_id().as_str();
     let key = batch_key(bureau, id);
