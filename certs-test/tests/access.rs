@@ -48,7 +48,7 @@ fn app_passwords_proved_told_and_withdrawn() {
     let (every, reading) = (made(&office, &user, "imap,smtp,pop3", "手机"), made(&office, &user, "imap", "平板"));
     let mailgw = program("mailgw").to_string_lossy().into_owned();
     let withdraw = [mailgw.as_str(), "--dir", "mailgw", "--passphrase-file", "pass", "mailbox", "app-password", "withdraw", &user, "2"].map(str::to_owned);
-    let given = json!({ "ports": ports, "user": user, "every": every, "reading": reading, "nobody": format!("2234567890@{DOMAIN}"), "withdraw": withdraw });
+    let given = json!({ "ports": ports, "user": user, "every": every, "reading": reading, "nobody": format!("2234567898@{DOMAIN}"), "withdraw": withdraw });
     for step in ["app_passwords", "bound", "settings", "withdrawn"] {
         judged(&office, &given, step);
     }

@@ -210,7 +210,7 @@ mod tests {
     #[test]
     fn a_maildrop_is_of_one_session_at_a_time() {
         let maildrops = Maildrops::default();
-        let [one, other] = ["1234567897", "2234567890"].map(|text| MailboxNumber::parse(text).unwrap());
+        let [one, other] = ["1234567897", "2234567898"].map(|text| MailboxNumber::parse(text).unwrap());
         let held = maildrops.take(one).unwrap();
         assert!(maildrops.take(one).is_none());
         assert!(maildrops.take(other).is_some());
