@@ -1,4 +1,5 @@
-//! 经办人授权: an enterprise says which key signs for it as an operator, for which kinds and until when; and takes that back.
+//! 经办人授权: an enterprise says which key signs for it as an operator, for which kinds and until when, and which key is its own
+//! beside the one that says so; and takes that back.
 
 use policies::filing::KindName;
 use policies::identity::CreditCode;
@@ -11,6 +12,7 @@ use super::json::{Object, Value};
 use super::mandate::{date, date_text, kind_is, read_kinds, whole};
 
 const AUTHORISATION: &str = "OPERATOR";
+const OWN_KEY: &str = "OWN_KEY";
 const WITHDRAWAL: &str = "OPERATOR_WITHDRAWAL";
 const MAX_NAME: usize = 60;
 
@@ -30,7 +32,54 @@ pub struct Authorisation {
     pub until: Date,
 }
 
-/// What an enterprise signs to end an authorisation before its last day.
+/// What an enterprise signs, with a key of its own, to have another key of its own: the one that comes after a renewal.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OwnKey {
+    pub id: MandateId,
+    pub uscc: CreditCode,
+    /// As in [`Authorisation`].
+    pub key: String,
+    pub name: String,
+}
+
+/// What an enterprise says of a key.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Named {
+    Operator(Authorisation),
+    Own(OwnKey),
+}
+
+impl Named {
+    /// Reads the canonical octets of either, and no others.
+    pub fn parse(bytes: &[u8]) -> Result<Self, FilingError> {
+        let value = Value::parse(bytes)?;
+        let own = value.as_object().and_then(|object| object.get("kind")).and_then(Value::as_text) == Some(OWN_KEY);
+        if own { OwnKey::parse(bytes).map(Self::Own) } else { Authorisation::parse(bytes).map(Self::Operator) }
+    }
+
+    pub fn id(&self) -> &MandateId {
+        match self {
+            Self::Operator(one) => &one.id,
+            Self::Own(one) => &one.id,
+        }
+    }
+
+    pub fn uscc(&self) -> &CreditCode {
+        match self {
+            Self::Operator(one) => &one.uscc,
+            Self::Own(one) => &one.uscc,
+        }
+    }
+
+    pub fn key(&self) -> &str {
+        match self {
+            Self::Operator(one) => &one.key,
+            Self::Own(one) => &one.key,
+        }
+    }
+}
+
+/// What an enterprise signs to end what it said of a key; of an authorisation before its last day.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct OperatorWithdrawal {
     pub id: MandateId,
@@ -90,6 +139,34 @@ impl Authorisation {
     }
 }
 
+impl OwnKey {
+    /// Reads the canonical octets and no others.
+    pub fn parse(bytes: &[u8]) -> Result<Self, FilingError> {
+        let value = Value::parse(bytes)?;
+        let object = whole(&value, &["kind", "authorisation_id", "uscc", "key", "name"])?;
+        kind_is(object, OWN_KEY)?;
+        let own = Self {
+            id: required(object, "authorisation_id", "26 letters, chosen at random as a filing's id", |value| value.as_text().and_then(MandateId::parse))?,
+            uscc: required(object, "uscc", "a unified social credit code in capitals", |value| value.as_text().and_then(credit_code))?,
+            key: required(object, "key", "the SHA-256 of the key's SubjectPublicKeyInfo in 64 small hexadecimal digits", key)?,
+            name: required(object, "name", "1 to 60 characters without a person's number", name)?,
+        };
+        if own.canonical() == bytes { Ok(own) } else { Err(FilingError::NotCanonical) }
+    }
+
+    /// The octets that the enterprise signs.
+    pub fn canonical(&self) -> Vec<u8> {
+        let members = [
+            ("kind", Value::text(OWN_KEY)),
+            ("authorisation_id", Value::text(self.id.as_str())),
+            ("uscc", Value::text(self.uscc.as_str())),
+            ("key", Value::text(self.key.as_str())),
+            ("name", Value::text(self.name.as_str())),
+        ];
+        Value::Object(Object::from(members)).canonical()
+    }
+}
+
 impl OperatorWithdrawal {
     /// Reads the canonical octets and no others.
     pub fn parse(bytes: &[u8]) -> Result<Self, FilingError> {
@@ -126,6 +203,9 @@ mod tests {
         let kind = |text| KindName::parse(text).unwrap();
         assert!(authorisation.covers(&kind("VAT_GENERAL"), date!(2026 - 12 - 31)));
         assert!(!authorisation.covers(&kind("VAT_GENERAL"), date!(2027 - 01 - 01)) && !authorisation.covers(&kind("SI_WAGE_BASE"), date!(2026 - 12 - 31)));
+        let own = OwnKey { id: authorisation.id.clone(), uscc: uscc.clone(), key: "cd".repeat(32), name: "法定代表人新证书".into() };
+        assert_eq!(Named::parse(&own.canonical()), Ok(Named::Own(own)));
+        assert_eq!(Named::parse(&authorisation.canonical()), Ok(Named::Operator(authorisation.clone())));
         let withdrawal = OperatorWithdrawal { id: authorisation.id.clone(), uscc };
         assert_eq!(OperatorWithdrawal::parse(&withdrawal.canonical()), Ok(withdrawal));
         let text = String::from_utf8(authorisation.canonical()).unwrap();

@@ -1,8 +1,9 @@
 //! Several operators of one enterprise, each with a key of their own: who may sign what, and who says so.
 
-use filing::desk::flow::operator;
+use filing::desk::flow::{mandate, operator};
+use filing::desk::record::operator::OperatorRecord;
 use filing::desk::problem::DeskError;
-use filing::document::{Authorisation, Value};
+use filing::document::{MandateId, Value};
 use pki::view::CertificateView;
 use ring::digest::{SHA256, digest};
 use time::Duration;
@@ -22,7 +23,7 @@ fn document(authorisation: &str, operator: &Firm, kinds: &[&str], until: &str) -
     canonical(&serde_json::json!({"kind": "OPERATOR", "authorisation_id": authorisation, "uscc": CODE, "key": key(operator), "name": "办税员甲", "kinds": kinds, "from": "2026-11-01", "until": until}))
 }
 
-fn authorise(office: &Office, by: &Firm, document: &[u8]) -> Result<Authorisation, DeskError> {
+fn authorise(office: &Office, by: &Firm, document: &[u8]) -> Result<MandateId, DeskError> {
     operator::authorise(&office.desk, &office.caller(by), document, &office.sign(by, document))
 }
 
@@ -73,4 +74,89 @@ fn an_operator_signs_what_it_is_authorised_for_until_that_ends() {
     // The log tells of each, and of nobody by number.
     let kinds: Vec<u8> = office.desk.store.read_stream("log", 0, 100).unwrap().iter().map(|leaf| merkle::Leaf::parse(leaf).unwrap().kind()).filter(|kind| [34, 35].contains(kind)).collect();
     assert_eq!(kinds, [34, 34, 35, 34]);
+}
+
+fn own(authorisation: &str, successor: &Firm) -> Vec<u8> {
+    canonical(&serde_json::json!({"kind": "OWN_KEY", "authorisation_id": authorisation, "uscc": CODE, "key": key(successor), "name": "换发后的证书"}))
+}
+
+fn withdraw(office: &Office, by: &Firm, authorisation: &str) -> Result<MandateId, DeskError> {
+    let document = canonical(&serde_json::json!({"kind": "OPERATOR_WITHDRAWAL", "authorisation_id": authorisation, "uscc": CODE}));
+    operator::withdraw(&office.desk, &office.caller(by), &document, &office.sign(by, &document))
+}
+
+fn mandate(office: &Office, by: &Firm, mandate: &str) -> Result<(), DeskError> {
+    let document = canonical(&serde_json::json!({"kind": "MANDATE", "mandate_id": mandate, "principal": CODE, "agent": OTHER, "kinds": ["VAT_GENERAL", "SI_STAFF_CHANGE"], "from": "2026-11-01", "until": "2026-11-30"}));
+    mandate::give(&office.desk, &office.caller(by), &document, &office.sign(by, &document)).map(drop)
+}
+
+fn take_back(office: &Office, by: &Firm, mandate: &str) -> Result<(), DeskError> {
+    let document = canonical(&serde_json::json!({"kind": "MANDATE_WITHDRAWAL", "mandate_id": mandate, "principal": CODE}));
+    mandate::withdraw(&office.desk, &office.caller(by), &document, &office.sign(by, &document)).map(drop)
+}
+
+fn as_representative(period: &str) -> Vec<u8> {
+    vat(CODE, |filing| filing["period"] = period.into())
+}
+
+/// An operator renews its certificate: the new key is nobody's until the enterprise's own names it.
+#[test]
+fn a_renewed_operator_is_no_more_than_it_was() {
+    let office = Office::open();
+    let (representative, clerk, renewed) = (office.firm(CODE), office.firm(CODE), office.firm(CODE));
+    authorise(&office, &representative, &document(&id(), &clerk, &["VAT_GENERAL"], "2026-11-30")).unwrap();
+    let given = id();
+    mandate(&office, &representative, &given).unwrap();
+    // 1. Neither the operator nor its renewed key signs as another, names keys, or gives and takes back mandates.
+    for by in [&clerk, &renewed] {
+        assert_eq!(office.refused(by, &as_representative("202601")), [10]);
+        assert!(matches!(authorise(&office, by, &document(&id(), &office.firm(CODE), &["SI_STAFF_CHANGE"], "2026-11-30")), Err(DeskError::Request(_))));
+        assert!(matches!(authorise(&office, by, &own(&id(), &office.firm(CODE))), Err(DeskError::Request(_))));
+        assert!(matches!(mandate(&office, by, &id()), Err(DeskError::Request(_))));
+        assert!(matches!(take_back(&office, by, &given), Err(DeskError::Request(_))));
+    }
+    assert!(mandate(&office, &renewed, &id()).unwrap_err().to_string().contains("have its own key name this one first"));
+    assert_eq!(office.refused(&renewed, &as_operator("202601")), [10]);
+    // 2. Named anew it signs for what it is named for.
+    authorise(&office, &representative, &document(&id(), &renewed, &["VAT_GENERAL"], "2026-11-30")).unwrap();
+    office.receipt(&renewed, &as_operator("202601"));
+    assert_eq!(office.refused(&renewed, &as_representative("202603")), [10]);
+    take_back(&office, &representative, &given).unwrap();
+}
+
+/// The enterprise's own key is renewed: the old one names the new one, which then does all that the old one did.
+#[test]
+fn an_own_key_names_the_one_that_comes_after_it() {
+    let office = Office::open();
+    let (first, clerk, second) = (office.firm(CODE), office.firm(CODE), office.firm(CODE));
+    authorise(&office, &first, &document(&id(), &clerk, &["VAT_GENERAL"], "2026-11-30")).unwrap();
+    assert_eq!(office.refused(&second, &as_representative("202601")), [10]);
+    let named = id();
+    authorise(&office, &first, &own(&named, &second)).unwrap();
+    authorise(&office, &first, &own(&named, &second)).unwrap();
+    office.receipt(&second, &as_representative("202601"));
+    mandate(&office, &second, &id()).unwrap();
+    // A key is the enterprise's own or an operator's, for ever.
+    assert!(authorise(&office, &first, &own(&id(), &clerk)).is_err());
+    assert!(authorise(&office, &first, &document(&id(), &second, &["VAT_GENERAL"], "2026-11-30")).is_err());
+    // Not by itself, and then it is nobody's.
+    assert!(withdraw(&office, &second, &named).unwrap_err().to_string().contains("another"));
+    withdraw(&office, &first, &named).unwrap();
+    assert_eq!(office.refused(&second, &as_representative("202603")), [10]);
+    assert!(authorise(&office, &first, &own(&named, &second)).unwrap_err().to_string().contains("withdrawn"));
+    office.receipt(&first, &as_representative("202603"));
+}
+
+/// A store from before own keys were kept: who signed the first authorisation is known from it.
+#[test]
+fn who_authorised_before_own_keys_were_kept_is_known() {
+    let office = Office::open();
+    let (first, clerk, other) = (office.firm(CODE), office.firm(CODE), office.firm(CODE));
+    authorise(&office, &first, &document(&id(), &clerk, &["VAT_GENERAL"], "2026-11-30")).unwrap();
+    office.desk.store.commit(store::Batch::new().delete(OperatorRecord::own(CODE, &key(&first)))).unwrap();
+    assert_eq!(office.refused(&other, &as_representative("202601")), [10]);
+    office.receipt(&first, &as_representative("202601"));
+    authorise(&office, &first, &own(&id(), &other)).unwrap();
+    office.receipt(&first, &as_representative("202603"));
+    office.receipt(&other, &as_representative("202605"));
 }

@@ -2,7 +2,8 @@
 //! holds from the commit on.
 //!
 //! 1 parse     the canonical octets
-//! 2 prove     signed by the principal's certificate, which is trusted and good now; the principal itself brings it
+//! 2 prove     signed by the principal's certificate, which is trusted and good now, with a key that speaks for it and is no
+//!             operator's; the principal itself brings it
 //! 3 record    with its leaf of the log; the same again changes nothing
 //!
 //! Both sides, and nobody else, see what was given and held.
@@ -16,6 +17,7 @@ use store::{Batch, CommitError, Expectation};
 
 use super::authorise::Enterprise;
 use super::judge::city;
+use super::operator;
 use crate::desk::Desk;
 use crate::desk::problem::DeskError;
 use crate::desk::record::event::{Event, unix_millis};
@@ -35,7 +37,8 @@ pub(super) fn wrong(text: impl std::fmt::Display) -> DeskError {
 
 pub fn give(desk: &Desk, caller: &Enterprise, document: &[u8], signature: &[u8]) -> Result<Mandate, DeskError> {
     let mandate = Mandate::parse(document).map_err(wrong)?;
-    let Proven { der: signed, name: principal_name, .. } = prove(desk, caller, mandate.principal.as_str(), document, signature)?;
+    let Proven { der: signed, name: principal_name, certificate } = prove(desk, caller, mandate.principal.as_str(), document, signature)?;
+    let relied = operator::own_key(desk, mandate.principal.as_str(), &certificate)?.relied;
     let now = desk.clock.now();
     if city(now).date() > mandate.until {
         return Err(wrong("its last day is over; give one that is to come"));
@@ -44,7 +47,7 @@ pub fn give(desk: &Desk, caller: &Enterprise, document: &[u8], signature: &[u8])
     let record = MandateRecord { document: text, signature: STANDARD.encode(signed), given_at: unix_millis(now), principal_name, withdrawn: None };
     let key = MandateRecord::key(mandate.id.as_str());
     let id = mandate.id.as_str();
-    let mut batch = Batch::new().expect(Expectation::Absent(key.clone())).put(key.clone(), record.encode()?);
+    let mut batch = relied.into_iter().fold(Batch::new(), Batch::expect).expect(Expectation::Absent(key.clone())).put(key.clone(), record.encode()?);
     for side in [&mandate.principal, &mandate.agent] {
         batch = batch.put(MandateRecord::of(side.as_str(), id), id.as_bytes());
     }
@@ -67,7 +70,8 @@ pub fn give(desk: &Desk, caller: &Enterprise, document: &[u8], signature: &[u8])
 
 pub fn withdraw(desk: &Desk, caller: &Enterprise, document: &[u8], signature: &[u8]) -> Result<Mandate, DeskError> {
     let withdrawal = Withdrawal::parse(document).map_err(wrong)?;
-    let Proven { der: signed, .. } = prove(desk, caller, withdrawal.principal.as_str(), document, signature)?;
+    let Proven { der: signed, certificate, .. } = prove(desk, caller, withdrawal.principal.as_str(), document, signature)?;
+    let relied = operator::own_key(desk, withdrawal.principal.as_str(), &certificate)?.relied;
     let now = desk.clock.now();
     let id = withdrawal.id.as_str();
     let missing = || DeskError::NotFound { what: "mandate", id: id.to_owned() };
@@ -83,12 +87,15 @@ pub fn withdraw(desk: &Desk, caller: &Enterprise, document: &[u8], signature: &[
     let text = String::from_utf8(document.to_vec()).map_err(wrong)?;
     let withdrawn = Some(Withdrawn { document: text, signature: STANDARD.encode(signed), at: unix_millis(now) });
     let after = MandateRecord { withdrawn, ..before };
-    let mut batch = Batch::new().expect(Expectation::Equals(MandateRecord::key(id), stored)).put(MandateRecord::key(id), after.encode()?);
+    let mut batch = relied.into_iter().fold(Batch::new(), Batch::expect).expect(Expectation::Equals(MandateRecord::key(id), stored)).put(MandateRecord::key(id), after.encode()?);
     Event::MandateWithdrawn { mandate: id, document: &sha256_hex(document) }.append(&mut batch, now)?;
     match desk.store.commit(batch) {
         Ok(_) => Ok(mandate),
-        // Withdrawn at this very moment by somebody else of the same enterprise.
-        Err(CommitError::Conflict { .. }) => Ok(mandate),
+        Err(CommitError::Conflict { .. }) => {
+            // Withdrawn at this very moment by somebody else of the same enterprise; anything else is asked anew.
+            let now = desk.store.get(&MandateRecord::key(id))?.ok_or(DeskError::Busy)?;
+            if MandateRecord::decode(&now)?.withdrawn.is_some() { Ok(mandate) } else { Err(DeskError::Busy) }
+        }
         Err(error) => Err(error.into()),
     }
 }

@@ -1,12 +1,14 @@
-//! Operators: an enterprise says which keys sign for it as operators, for which kinds and until when, and takes that back. From
-//! its first authorisation on no other key of it signs as an operator, and none that ever was an operator's signs as its legal
-//! representative. Before that a role is what the filing says, and the receipt says so.
+//! Operators: an enterprise says which keys sign for it as operators, for which kinds and until when, and takes that back. The
+//! key that signs its first such word is its own, and so is each that an own key names as own, as after a renewal. From then on
+//! own keys alone sign as its legal representative or as an agent at will, name keys and give mandates, and no key that the
+//! enterprise never named signs anything for it. Before that a role is what the filing says, and the receipt says so.
 //!
 //! 1 parse     the canonical octets
-//! 2 prove     signed with a certificate of the enterprise, trusted and good now, that is no operator's; the enterprise brings it
+//! 2 prove     signed with an own key's certificate, trusted and good now; the enterprise brings it
 //! 3 record    with its leaf of the log; the same again changes nothing
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
+use pki::cades::Signature;
 use pki::view::CertificateView;
 use policies::filing::Role;
 use policies::identity::CreditCode;
@@ -24,7 +26,7 @@ use crate::desk::record::event::{Event, unix_millis};
 use crate::desk::record::mandate::Withdrawn;
 use crate::desk::record::operator::OperatorRecord;
 use crate::desk::sha256_hex;
-use crate::document::{Authorisation, OperatorWithdrawal};
+use crate::document::{Authorisation, MandateId, Named, OperatorWithdrawal};
 
 /// The most operators of one enterprise.
 pub const MOST: usize = 1_000;
@@ -33,34 +35,43 @@ fn key_of(certificate: &[u8]) -> Option<String> {
     CertificateView::parse(certificate).ok().map(|view| sha256_hex(view.spki))
 }
 
-pub fn authorise(desk: &Desk, caller: &Enterprise, document: &[u8], signature: &[u8]) -> Result<Authorisation, DeskError> {
-    let authorisation = Authorisation::parse(document).map_err(wrong)?;
-    let (uscc, id, now) = (authorisation.uscc.as_str(), authorisation.id.as_str(), desk.clock.now());
+pub fn authorise(desk: &Desk, caller: &Enterprise, document: &[u8], signature: &[u8]) -> Result<MandateId, DeskError> {
+    let named = Named::parse(document).map_err(wrong)?;
+    let (uscc, id, now) = (named.uscc().as_str(), named.id().as_str(), desk.clock.now());
     let Proven { der, certificate, .. } = prove(desk, caller, uscc, document, signature)?;
-    no_operator(desk, uscc, &certificate)?;
-    if key_of(&certificate).as_deref() == Some(authorisation.key.as_str()) {
+    let Signed { key: signed_by, first, relied } = own_key(desk, uscc, &certificate)?;
+    if signed_by == named.key() {
         return Err(wrong("a key does not authorise itself; sign with the enterprise's own"));
     }
-    if city(now).date() > authorisation.until {
-        return Err(wrong("its last day is over; give one that is to come"));
-    }
     let (from, to) = OperatorRecord::all_of(uscc);
-    if desk.store.scan(&from, &to, MOST)?.len() == MOST {
-        return Err(wrong("an enterprise has at most 1,000 operators here; call the bureau"));
+    let (own_from, own_to) = OperatorRecord::all_own(uscc);
+    if desk.store.scan(&from, &to, MOST)?.len() == MOST || desk.store.scan(&own_from, &own_to, MOST)?.len() == MOST {
+        return Err(wrong("an enterprise has at most 1,000 operators, and keys of its own, here; call the bureau"));
     }
     let text = String::from_utf8(document.to_vec()).map_err(wrong)?;
     let record = OperatorRecord { document: text, signature: STANDARD.encode(der), given_at: unix_millis(now), withdrawn: None };
     let key = OperatorRecord::key(id);
-    let mut batch = Batch::new().expect(Expectation::Absent(key.clone())).put(key.clone(), record.encode()?);
-    batch = batch.put(OperatorRecord::of(uscc, &authorisation.key), id.as_bytes()).put(OperatorRecord::any(uscc), id.as_bytes());
+    let mut batch = relied.into_iter().fold(Batch::new(), Batch::expect).expect(Expectation::Absent(key.clone())).put(key.clone(), record.encode()?);
+    let (as_operator, as_own) = (OperatorRecord::of(uscc, named.key()), OperatorRecord::own(uscc, named.key()));
+    // A key is one or the other for ever: what an operator signed is never taken for the enterprise's own word.
+    batch = match &named {
+        Named::Operator(authorisation) if city(now).date() > authorisation.until => return Err(wrong("its last day is over; give one that is to come")),
+        Named::Operator(_) if desk.store.get(&as_own)?.is_some() => return Err(wrong("this key is the enterprise's own; authorise the operator's")),
+        Named::Operator(_) => batch.expect(Expectation::Absent(as_own)).put(as_operator, id.as_bytes()),
+        Named::Own(_) if desk.store.get(&as_operator)?.is_some() => return Err(wrong("this key is an operator's; name another as the enterprise's own")),
+        Named::Own(_) => batch.expect(Expectation::Absent(as_operator)).put(as_own, id.as_bytes()),
+    };
+    if first {
+        batch = batch.put(OperatorRecord::any(uscc), id.as_bytes()).put(OperatorRecord::own(uscc, &signed_by), id.as_bytes());
+    }
     Event::OperatorAuthorised { authorisation: id, document: &sha256_hex(document) }.append(&mut batch, now)?;
     match desk.store.commit(batch) {
-        Ok(_) => Ok(authorisation),
+        Ok(_) => Ok(named.id().clone()),
         Err(CommitError::Conflict { .. }) => {
             let before = OperatorRecord::decode(&desk.store.get(&key)?.ok_or(DeskError::Busy)?)?;
             match before.document.as_bytes() == document {
                 true if before.withdrawn.is_some() => Err(wrong("it was withdrawn and does not live again; make a new one")),
-                true => Ok(authorisation),
+                true => Ok(named.id().clone()),
                 false => Err(wrong("its id was used for another authorisation; make a new one")),
             }
         }
@@ -68,39 +79,125 @@ pub fn authorise(desk: &Desk, caller: &Enterprise, document: &[u8], signature: &
     }
 }
 
-pub fn withdraw(desk: &Desk, caller: &Enterprise, document: &[u8], signature: &[u8]) -> Result<Authorisation, DeskError> {
+pub fn withdraw(desk: &Desk, caller: &Enterprise, document: &[u8], signature: &[u8]) -> Result<MandateId, DeskError> {
     let withdrawal = OperatorWithdrawal::parse(document).map_err(wrong)?;
-    let (id, now) = (withdrawal.id.as_str(), desk.clock.now());
-    let Proven { der, certificate, .. } = prove(desk, caller, withdrawal.uscc.as_str(), document, signature)?;
-    no_operator(desk, withdrawal.uscc.as_str(), &certificate)?;
+    let (uscc, id, now) = (withdrawal.uscc.as_str(), withdrawal.id.as_str(), desk.clock.now());
+    let Proven { der, certificate, .. } = prove(desk, caller, uscc, document, signature)?;
+    let Signed { key: signed_by, relied, .. } = own_key(desk, uscc, &certificate)?;
     let missing = || DeskError::NotFound { what: "authorisation", id: id.to_owned() };
     let stored = desk.store.get(&OperatorRecord::key(id))?.ok_or_else(missing)?;
     let before = OperatorRecord::decode(&stored)?;
-    let authorisation = Authorisation::parse(before.document.as_bytes()).map_err(wrong)?;
-    if authorisation.uscc != withdrawal.uscc {
+    let named = Named::parse(before.document.as_bytes()).map_err(wrong)?;
+    if *named.uscc() != withdrawal.uscc {
         return Err(missing());
     }
     if before.withdrawn.is_some() {
-        return Ok(authorisation);
+        return Ok(withdrawal.id);
     }
     let text = String::from_utf8(document.to_vec()).map_err(wrong)?;
     let after = OperatorRecord { withdrawn: Some(Withdrawn { document: text, signature: STANDARD.encode(der), at: unix_millis(now) }), ..before };
-    let mut batch = Batch::new().expect(Expectation::Equals(OperatorRecord::key(id), stored)).put(OperatorRecord::key(id), after.encode()?);
+    let mut batch = relied.into_iter().fold(Batch::new(), Batch::expect);
+    batch = batch.expect(Expectation::Equals(OperatorRecord::key(id), stored)).put(OperatorRecord::key(id), after.encode()?);
+    if let Named::Own(own) = &named {
+        // So that an enterprise never takes its last own key.
+        if own.key == signed_by {
+            return Err(wrong("a key does not withdraw itself; sign with another of the enterprise's own"));
+        }
+        let place = OperatorRecord::own(uscc, &own.key);
+        // A later document may have named it again: then that one holds.
+        if desk.store.get(&place)?.is_some_and(|holds| holds == id.as_bytes()) {
+            batch = batch.expect(Expectation::Equals(place.clone(), id.as_bytes().to_vec())).delete(place);
+        }
+    }
     Event::OperatorWithdrawn { authorisation: id, document: &sha256_hex(document) }.append(&mut batch, now)?;
     match desk.store.commit(batch) {
-        // Withdrawn at this very moment by somebody else of the same enterprise.
-        Ok(_) | Err(CommitError::Conflict { .. }) => Ok(authorisation),
+        Ok(_) => Ok(withdrawal.id),
+        Err(CommitError::Conflict { .. }) => {
+            // Withdrawn at this very moment by somebody else of the same enterprise; anything else is asked anew.
+            let now = desk.store.get(&OperatorRecord::key(id))?.ok_or(DeskError::Busy)?;
+            if OperatorRecord::decode(&now)?.withdrawn.is_some() { Ok(withdrawal.id) } else { Err(DeskError::Busy) }
+        }
         Err(error) => Err(error.into()),
     }
 }
 
-/// An operator lets nobody else be one.
-fn no_operator(desk: &Desk, uscc: &str, certificate: &[u8]) -> Result<(), DeskError> {
-    let key = key_of(certificate).ok_or_else(|| wrong("the certificate cannot be read"))?;
-    match desk.store.get(&OperatorRecord::of(uscc, &key))? {
-        None => Ok(()),
-        Some(_) => Err(wrong("this key is an operator's; sign with the enterprise's own")),
+/// What a key is to its enterprise.
+enum Standing {
+    /// The enterprise never said anything of a key: any of its certificates speaks for it.
+    Unsaid,
+    Own,
+    /// With the id of its authorisation.
+    Operators(Vec<u8>),
+    /// The enterprise named its keys, and this is none of them: a renewed one, until it is named.
+    Nobodys,
+}
+
+/// What the answer rests on goes to `relied`.
+fn standing(desk: &Desk, uscc: &str, key: &str, relied: &mut Vec<Expectation>) -> Result<Standing, DeskError> {
+    let mut read = |key: store::Key| -> Result<Option<Vec<u8>>, DeskError> {
+        let found = desk.store.get(&key)?;
+        relied.push(found.clone().map_or(Expectation::Absent(key.clone()), |found| Expectation::Equals(key, found)));
+        Ok(found)
+    };
+    if let Some(id) = read(OperatorRecord::of(uscc, key))? {
+        return Ok(Standing::Operators(id));
     }
+    if read(OperatorRecord::any(uscc))?.is_none() {
+        return Ok(Standing::Unsaid);
+    }
+    if read(OperatorRecord::own(uscc, key))?.is_some() || founder(desk, uscc)?.as_deref() == Some(key) {
+        return Ok(Standing::Own);
+    }
+    Ok(Standing::Nobodys)
+}
+
+/// Of an enterprise whose first authorisation is from before own keys were kept: the key that signed the oldest that is here.
+fn founder(desk: &Desk, uscc: &str) -> Result<Option<String>, DeskError> {
+    let (from, to) = OperatorRecord::all_own(uscc);
+    if !desk.store.scan(&from, &to, 1)?.is_empty() {
+        return Ok(None);
+    }
+    let (from, to) = OperatorRecord::all_of(uscc);
+    let mut oldest: Option<OperatorRecord> = None;
+    for (_, id) in desk.store.scan(&from, &to, MOST)? {
+        let Some(stored) = std::str::from_utf8(&id).ok().map(|id| desk.store.get(&OperatorRecord::key(id))).transpose()?.flatten() else { continue };
+        let record = OperatorRecord::decode(&stored)?;
+        if oldest.as_ref().is_none_or(|oldest| record.given_at < oldest.given_at) {
+            oldest = Some(record);
+        }
+    }
+    let signer = |record: OperatorRecord| {
+        let signature = Signature::read(&STANDARD.decode(&record.signature).ok()?).ok()?;
+        key_of(signature.prove(record.document.as_bytes(), &[]).ok()?.signer_certificate())
+    };
+    Ok(oldest.and_then(signer))
+}
+
+/// A key that speaks for its enterprise.
+pub(super) struct Signed {
+    key: String,
+    /// The enterprise has said nothing of any key yet.
+    first: bool,
+    /// What a commit that relies on it expects of the store.
+    pub(super) relied: Vec<Expectation>,
+}
+
+/// Who names keys or gives and withdraws mandates: nobody but the enterprise's own, from the first authorisation on.
+pub(super) fn own_key(desk: &Desk, uscc: &str, certificate: &[u8]) -> Result<Signed, DeskError> {
+    let key = key_of(certificate).ok_or_else(|| wrong("the certificate cannot be read"))?;
+    let mut relied = Vec::new();
+    let standing = standing(desk, uscc, &key, &mut relied)?;
+    let first = matches!(standing, Standing::Unsaid);
+    match standing {
+        Standing::Unsaid | Standing::Own => {}
+        Standing::Operators(_) => return Err(wrong("this key is an operator's; sign with the enterprise's own")),
+        Standing::Nobodys => return Err(wrong("the enterprise named its keys and this is none of them, as a renewed one is not; sign with its own key, or have its own key name this one first")),
+    }
+    if !first && desk.store.get(&OperatorRecord::own(uscc, &key))?.is_none() {
+        // From before own keys were kept: the next document it signs writes it down.
+        return Ok(Signed { key, first: true, relied });
+    }
+    Ok(Signed { key, first, relied })
 }
 
 /// Who vouches for the role that a filing declares.
@@ -125,24 +222,27 @@ pub fn judge(desk: &Desk, stamped: &Stamped<'_>, code: Option<&CreditCode>, at: 
     let (Some(code), Some(key)) = (code, key_of(&stamped.proved.certificate)) else { return Ok(RoleBy::Declared) };
     let filing = &stamped.proved.parsed.filing;
     let mut wrong = |zh: &str, en: &str| findings.push(Finding::new(Check::Signer).because(zh, en).at("/signer_role"));
-    let mut read = |key: store::Key| -> Result<Option<Vec<u8>>, DeskError> {
-        let found = desk.store.get(&key)?;
-        relied.push(found.clone().map_or(Expectation::Absent(key.clone()), |found| Expectation::Equals(key, found)));
-        Ok(found)
-    };
-    let representative = filing.signer().role() == Role::LegalRepresentative;
-    let Some(id) = read(OperatorRecord::of(code.as_str(), &key))? else {
-        // The agent's own key needs none: the mandate names the enterprise.
-        if filing.signer().role() == Role::Operator && read(OperatorRecord::any(code.as_str()))?.is_some() {
-            wrong("该企业已登记经办人，此密钥不在其中", "the enterprise has authorised operators, and this key is none of theirs");
+    let role = filing.signer().role();
+    let id = match standing(desk, code.as_str(), &key, relied)? {
+        Standing::Operators(id) => id,
+        Standing::Unsaid => return Ok(RoleBy::Declared),
+        Standing::Own if role == Role::Operator => {
+            wrong("此密钥是企业自己的，不是经办人的，请以法定代表人身份签署", "this key is the enterprise's own and no operator's: sign as its legal representative");
+            return Ok(RoleBy::Declared);
         }
-        return Ok(RoleBy::Declared);
+        Standing::Own => return Ok(RoleBy::Declared),
+        Standing::Nobodys => {
+            wrong("该企业已登记密钥，此密钥不在其中；换发证书后须由企业自己的密钥重新登记", "the enterprise has named its keys, and this is none of them: after a renewal its own key names the new one");
+            return Ok(RoleBy::Declared);
+        }
     };
-    if representative {
+    if role == Role::LegalRepresentative {
         wrong("此密钥登记为经办人，不能以法定代表人身份签署", "this key is an operator's and signs as no legal representative");
         return Ok(RoleBy::Declared);
     }
-    let stored = std::str::from_utf8(&id).ok().map(OperatorRecord::key).map(&mut read).transpose()?.flatten();
+    let place = std::str::from_utf8(&id).ok().map(OperatorRecord::key);
+    let stored = place.as_ref().map(|place| desk.store.get(place)).transpose()?.flatten();
+    relied.extend(place.map(|place| stored.clone().map_or(Expectation::Absent(place.clone()), |stored| Expectation::Equals(place, stored))));
     let record = stored.as_deref().map(OperatorRecord::decode).transpose()?;
     let days = [at, stamped.proved.parsed.received_at].map(|at| city(at).date());
     let live = record.is_some_and(|record| {

@@ -25,6 +25,6 @@ async fn asked(public: Arc<Public>, caller: Caller, request: Body, withdraw: boo
     public.pace(&enterprise)?;
     let (document, signature) = Signed::read(&body(request, MAX_MANDATE).await?)?;
     let act = if withdraw { operator::withdraw } else { operator::authorise };
-    let authorisation = worked(move || act(&public.desk, &enterprise, &document, &signature)).await?;
-    Ok(Json(json!({ "authorisation_id": authorisation.id.as_str(), "state": if withdraw { "withdrawn" } else { "live" } })))
+    let id = worked(move || act(&public.desk, &enterprise, &document, &signature)).await?;
+    Ok(Json(json!({ "authorisation_id": id.as_str(), "state": if withdraw { "withdrawn" } else { "live" } })))
 }

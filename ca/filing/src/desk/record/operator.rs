@@ -1,4 +1,5 @@
-//! An operator's authorisation that an enterprise signed, and whether it was taken back; of each key the one given last.
+//! What an enterprise signed of a key, and whether it was taken back: of each operator's key the authorisation given last, and
+//! which keys are the enterprise's own.
 
 use serde::{Deserialize, Serialize};
 use store::Key;
@@ -9,6 +10,7 @@ use super::{RecordError, from_json, to_json};
 const KIND: &str = "operator";
 const OF: &str = "operator of";
 const ANY: &str = "operators of";
+const OWN: &str = "own key of";
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -37,7 +39,17 @@ impl OperatorRecord {
         Key::range(OF, &[uscc.as_bytes()])
     }
 
-    /// Stands from an enterprise's first authorisation on.
+    /// Stands while a key is the enterprise's own: the one that signed its first authorisation, and those that such a one named.
+    /// Its value is the id of that document. `key` is the digest in hexadecimal.
+    pub fn own(uscc: &str, key: &str) -> Key {
+        Key::new(OWN, &[uscc.as_bytes(), key.as_bytes()])
+    }
+
+    pub fn all_own(uscc: &str) -> (Key, Key) {
+        Key::range(OWN, &[uscc.as_bytes()])
+    }
+
+    /// Stands from an enterprise's first authorisation on; its value is that one's id.
     pub fn any(uscc: &str) -> Key {
         Key::new(ANY, &[uscc.as_bytes()])
     }
