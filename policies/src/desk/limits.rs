@@ -19,6 +19,9 @@ pub struct Limits {
     pub at_once: u32,
     pub places: u32,
     pub again_seconds: u32,
+    /// Octets of all bodies of filings that are here at one time, and how long each may take to come.
+    pub waiting_bytes: u64,
+    pub body_seconds: u32,
     pub verify: Verify,
     pub filing_bytes: u32,
     pub attachment_bytes: u64,
@@ -79,6 +82,9 @@ struct Queue {
     at_once: Spanned<u64>,
     places: Spanned<u64>,
     again_seconds: Spanned<u64>,
+    /// Unknown to documents from before: they have them as they are shipped.
+    waiting_bytes: Option<Spanned<u64>>,
+    body_seconds: Option<Spanned<u64>>,
 }
 
 #[derive(Deserialize)]
@@ -151,14 +157,23 @@ pub(super) fn parse((file, text): (&str, &str)) -> Result<Limits, PolicyError> {
         (None, None, None) if text != SHIPPED.1 => parse(SHIPPED)?.uploads,
         _ => return Err(PolicyError::at(file, text, None, "at_once, at_once_per_enterprise and in_flight_bytes of [attachments] go together")),
     };
+    let filing_bytes = small(&document.filing.max_bytes, 16_384, 32 << 20)?;
+    let (waiting_bytes, body_seconds) = match (&document.queue.waiting_bytes, &document.queue.body_seconds) {
+        // The largest filing in base64 with its signature must find room.
+        (Some(bytes), Some(seconds)) => (within(bytes, 2 * u64::from(filing_bytes) + (1 << 20), 1 << 40)?, small(seconds, 1, 900)?),
+        (None, None) if text != SHIPPED.1 => parse(SHIPPED).map(|shipped| (shipped.waiting_bytes, shipped.body_seconds))?,
+        _ => return Err(PolicyError::at(file, text, None, "waiting_bytes and body_seconds of [queue] go together")),
+    };
     Ok(Limits {
         per_enterprise: small(&document.hourly.per_enterprise, 1, 1_000_000)?,
         all: small(&document.hourly.all, 1, 1_000_000_000)?,
         at_once: small(&document.queue.at_once, 1, 512)?,
         places: small(&document.queue.places, 1, 100_000)?,
         again_seconds: small(&document.queue.again_seconds, 1, 3_600)?,
+        waiting_bytes,
+        body_seconds,
         verify,
-        filing_bytes: small(&document.filing.max_bytes, 16_384, 32 << 20)?,
+        filing_bytes,
         attachment_bytes,
         enterprise_bytes: within(&document.attachments.enterprise_bytes, attachment_bytes, 1 << 50)?,
         uploads,
@@ -175,6 +190,7 @@ impl Limits {
         // Writing to a string cannot fail.
         let _ = writeln!(text, "in an hour {} filings of one enterprise, {} of all", self.per_enterprise, self.all);
         let _ = writeln!(text, "{} filings judged at once, {} wait, the others come again after {} s", self.at_once, self.places, self.again_seconds);
+        let _ = writeln!(text, "bodies of filings take {} bytes together, each comes within {} s", self.waiting_bytes, self.body_seconds);
         let _ = writeln!(text, "in an hour {} verdicts for one address, {} for all, {} judged at once", self.verify.per_address, self.verify.all, self.verify.at_once);
         let _ = writeln!(text, "a filing of at most {} bytes, an attachment of {}, of one enterprise together {}", self.filing_bytes, self.attachment_bytes, self.enterprise_bytes);
         let Uploads { at_once, per_enterprise, bytes } = self.uploads;

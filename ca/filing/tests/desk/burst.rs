@@ -158,3 +158,45 @@ fn one_that_comes_too_fast_waits_and_is_in_nobodys_way() {
     assert!(open.desk.store.get(&FilingRecord::key(json(&late)["filing_id"].as_str().unwrap())).unwrap().is_some());
     open.end();
 }
+
+/// What the bodies take is bounded, by what they announce, before one octet of them is read; and who sends slowly gives its room
+/// back after what the city grants.
+#[test]
+fn bodies_find_room_or_come_again_and_slow_ones_give_it_back() {
+    const ANNOUNCED: usize = 370_000;
+    let founded = Founded::new();
+    let ours = firm(&founded.world.issuer, CODE, |_| {});
+    let open = Open::new(&[(CODE, &ours)], founded, |documents| {
+        let limits = documents[1].1.replacen("waiting_bytes = 1073741824", "waiting_bytes = 1100000", 1).replacen("body_seconds = 30", "body_seconds = 3", 1);
+        documents[1].1 = limits.replacen("max_bytes = 8388608", "max_bytes = 16384", 1);
+    });
+    let body = open.body(&ours, &vat(CODE, |_| {}));
+    let slow = |length: &str| {
+        let mut stream = TcpStream::connect(open.address).unwrap();
+        stream.set_read_timeout(Some(Duration::from_secs(60))).unwrap();
+        write!(stream, "POST /filings HTTP/1.1\r\nHost: desk\r\nX-Firm: {CODE}\r\n{length}\r\nConnection: close\r\n\r\n").unwrap();
+        stream
+    };
+    let status = |mut stream: TcpStream| {
+        let mut answer = Vec::new();
+        let _ = stream.read_to_end(&mut answer);
+        String::from_utf8_lossy(&answer).get(9..12).and_then(|status| status.parse::<u16>().ok()).unwrap_or(0)
+    };
+    // Two that announce nearly the most, and one that announces nothing and counts as the largest.
+    let began = Instant::now();
+    let held: Vec<TcpStream> = (0..2).map(|_| slow(&format!("Content-Length: {ANNOUNCED}"))).collect();
+    while !open.metrics.render().contains("suiyin_desk_waiting 2") {
+        assert!(began.elapsed() < Duration::from_secs(2), "{}", open.metrics.render());
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    assert_eq!(status(slow("Transfer-Encoding: chunked")), 503);
+    // One that is small finds room beside them.
+    assert!(body.len() < 300_000);
+    assert_eq!(post(open.address, CODE, &body).0, 200);
+    // They are let go, and the whole of it is free again.
+    assert_eq!(held.into_iter().map(status).collect::<Vec<_>>(), [400, 400]);
+    assert!(began.elapsed() >= Duration::from_secs(3));
+    assert!(open.metrics.render().contains("suiyin_desk_waiting 0"));
+    assert_eq!(status(slow("Transfer-Encoding: chunked")), 400);
+    open.end();
+}

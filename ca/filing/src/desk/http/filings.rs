@@ -2,10 +2,11 @@
 //! `GET /filings/{id}`: where one stands, for whoever has its id, which nobody guesses.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::body::Body;
 use axum::extract::{Path, Query, State};
-use axum::http::{StatusCode, header};
+use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::{Extension, Json};
 use base64::{Engine as _, engine::general_purpose::STANDARD};
@@ -23,7 +24,7 @@ use crate::desk::problem::DeskError;
 use crate::desk::record::receipt::ReceiptNumber;
 use crate::desk::service::{self, ShownFiling};
 
-pub async fn submit(State(public): State<Arc<Public>>, Extension(caller): Extension<Caller>, request: Body) -> Result<Response, Problem> {
+pub async fn submit(State(public): State<Arc<Public>>, Extension(caller): Extension<Caller>, headers: HeaderMap, request: Body) -> Result<Response, Problem> {
     // 1. Who, and whether they come too fast or there is no place: before a byte of the body is read.
     let enterprise = public.enterprise(&caller).await?;
     if let Err(error) = public.pace(&enterprise) {
@@ -33,16 +34,24 @@ pub async fn submit(State(public): State<Arc<Public>>, Extension(caller): Extens
         Ok(place) => place,
         Err(error) => return Ok(answer(error)),
     };
-    // 2. The body, within its bound.
-    let most = public.desk.policies.desk.limits.filing_bytes as usize;
-    let bytes = body(request, (most + MAX_SIGNATURE) / 3 * 4 + 1024).await?;
+    // 2. The body, within its bound: once there is room for what is announced, for the largest where nothing is, and in time,
+    //    since it holds both while it comes.
+    let limits = public.desk.policies.desk.limits;
+    let most = (limits.filing_bytes as usize + MAX_SIGNATURE) / 3 * 4 + 1024;
+    let announced = headers.get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok()).and_then(|text| text.parse::<usize>().ok());
+    let room = match public.room(announced.map_or(most, |announced| announced.min(most))) {
+        Ok(room) => room,
+        Err(error) => return Ok(answer(error)),
+    };
+    let late = || DeskError::Request(format!("the body did not come whole within {} s; send it again over a faster line", limits.body_seconds));
+    let bytes = tokio::time::timeout(Duration::from_secs(limits.body_seconds.into()), body(request, most)).await.map_err(|_| late())??;
     let (filing, signature) = Signed::read(&bytes)?;
     drop(bytes);
     // 3. Its turn. The work goes on when the caller leaves: what is recorded is receipted.
     let turn = Arc::clone(&public.at_once).acquire_owned().await;
     let work = Arc::clone(&public);
     let done = runtime::request::spawn_blocking(move || {
-        let (_place, _turn) = (place, turn);
+        let (_place, _room, _turn) = (place, room, turn);
         receive(&work.desk, &enterprise, &Submission { filing, signature })
     });
     let outcome = done.await.map_err(|error| Problem::new(Exit::Internal, "desk", error.to_string(), "report this with the desk's log"))?;

@@ -45,6 +45,8 @@ pub struct Public {
     verdicts_at_once: Arc<Semaphore>,
     /// Places to wait in, those that are being judged included.
     places: Arc<Semaphore>,
+    /// Octets of the bodies that are here.
+    room: Arc<Semaphore>,
     /// Filings judged at one time.
     at_once: Arc<Semaphore>,
     counts: Counts,
@@ -92,9 +94,10 @@ impl Public {
             verdicts,
         };
         let (places, at_once) = (limits.places.saturating_add(limits.at_once) as usize, limits.at_once as usize);
+        let room = Arc::new(Semaphore::new(usize::try_from(limits.waiting_bytes).unwrap_or(Semaphore::MAX_PERMITS).min(Semaphore::MAX_PERMITS)));
         let rate = Mutex::new(Rate::new(limits.per_enterprise, limits.all));
         let (asked, verdicts_at_once) = (Mutex::new(Rate::new(limits.verify.per_address, limits.verify.all)), Arc::new(Semaphore::new(limits.verify.at_once as usize)));
-        Ok(Self { desk, callers: Callers::default(), rate, asked, verdicts_at_once, places: Arc::new(Semaphore::new(places)), at_once: Arc::new(Semaphore::new(at_once)), counts })
+        Ok(Self { desk, callers: Callers::default(), rate, asked, verdicts_at_once, places: Arc::new(Semaphore::new(places)), room, at_once: Arc::new(Semaphore::new(at_once)), counts })
     }
 
     /// Who calls, before anything of a body is read.
@@ -136,6 +139,17 @@ impl Public {
                 Err(DeskError::Full { what: "filings", seconds: self.desk.policies.desk.limits.again_seconds })
             }
         }
+    }
+}
+
+impl Public {
+    /// Room for a body of so many octets, before one of them is read: places alone bound how many wait, not what they take.
+    fn room(&self, octets: usize) -> Result<OwnedSemaphorePermit, DeskError> {
+        let taken = u32::try_from(octets).ok().and_then(|octets| Arc::clone(&self.room).try_acquire_many_owned(octets).ok());
+        taken.ok_or_else(|| {
+            self.counts.full.increment();
+            DeskError::Full { what: "filings", seconds: self.desk.policies.desk.limits.again_seconds }
+        })
     }
 }
 
