@@ -73,7 +73,8 @@ impl Staff {
         self.change(kind, payload, today, false);
     }
 
-    /// Takes a filing out again that was rejected: who joined by it has not, who left has not.
+    /// Takes a filing out again that was rejected: who joined by it has not, who left has not. Where not everybody is known
+    /// that leaves them unknown: what stood before it was never told, or is forgotten.
     pub fn undo(&mut self, kind: &Kind, payload: &Value, today: Date) {
         self.change(kind, payload, today, true);
     }
@@ -90,14 +91,18 @@ impl Staff {
             for insurance in named.iter().filter_map(|value| value.as_text().map(str::to_owned)) {
                 let (to, from) = if joins { (&mut person.open, &mut person.left) } else { (&mut person.left, &mut person.open) };
                 from.remove(&insurance);
-                to.insert(insurance);
+                if back && !self.complete {
+                    to.remove(&insurance);
+                } else {
+                    to.insert(insurance);
+                }
             }
             if self.complete {
                 // Who is not there is not insured: there is nothing to remember.
                 person.left.clear();
-                if person.open.is_empty() {
-                    self.people.remove(&document.canonical());
-                }
+            }
+            if person.open.is_empty() && person.left.is_empty() {
+                self.people.remove(&document.canonical());
             }
         }
     }

@@ -197,6 +197,11 @@ fn what_is_not_known_of_the_staff_is_not_judged() {
     assert_eq!(judged(&staff, STAFF), (vec!["S4 /payload/items/0/id_no".to_owned(), "S4 /payload/items/1/id_no".to_owned()], vec![]));
     let back = STAFF.replacen("REMOVE", "ADD", 1).replacen("ADD", "REMOVE", 1);
     assert!(judged(&staff, &back).0.iter().all(|failure| !failure.starts_with("S4")));
+    // Rejected, it told nothing: neither that who joined is not insured nor that who left is.
+    let mut undone = staff.clone();
+    undone.undo(kind, &value(STAFF), TODAY);
+    assert_eq!(judged(&undone, STAFF), (vec![], vec!["S4".to_owned()]));
+    assert_eq!((judged(&undone, &back).1, undone.len()), (vec!["S4".to_owned()], 0));
     // Whether that is everybody nobody knows.
     let wages = crate::rules::judge(&filing("SI_WAGE_BASE", "2026", WAGE), &filings, &History { staff: Some(&staff), ..History::default() }, TODAY);
     assert!(wages.not_judged.iter().any(|one| one.rule == "W3"));
