@@ -59,6 +59,8 @@ pub struct Desk {
     pub registry: Arc<dyn Registry>,
     pub ready: Ready,
     pub uploads: Uploads,
+    /// Held while a registry is imported.
+    pub importing: Mutex<()>,
     seals: Mutex<HashMap<String, (Vec<u8>, Arc<Seal>)>>,
 }
 
@@ -81,7 +83,7 @@ impl Desk {
         let Parts { store, clock, settings, base_url, keys, policies, anchors, outside, attachments } = parts;
         let data = keys.data_key("filings")?;
         let trust = Trust::new(anchors, Arc::clone(&outside));
-        Ok(Self { store, clock, settings, base_url, keys, data, policies, trust, outside, attachments, registry: Arc::new(Imported), ready: Ready::default(), uploads: Uploads::default(), seals: Mutex::default() })
+        Ok(Self { store, clock, settings, base_url, keys, data, policies, trust, outside, attachments, registry: Arc::new(Imported), ready: Ready::default(), uploads: Uploads::default(), importing: Mutex::default(), seals: Mutex::default() })
     }
 
     /// What a bureau was given to seal with last; whether it may be used is judged by `ready`. What is kept opened is held

@@ -25,6 +25,8 @@ use super::record::event::{Event, unix_millis};
 /// The most rows, and rows of one commit.
 const MOST: u64 = 20_000_000;
 const PIECE: usize = 2_000;
+/// How often the registry may be replaced while one code is looked up.
+const ATTEMPTS: usize = 4;
 
 /// What was asked of a registry.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -47,18 +49,25 @@ pub struct Imported;
 
 impl Registry for Imported {
     fn find(&self, store: &dyn Store, code: &CreditCode) -> Result<(Known, Expectation), DeskError> {
-        let Some(stored) = store.get(&EnterprisesHead::key())? else { return Ok((Known::Unasked, Expectation::Absent(EnterprisesHead::key()))) };
-        let head = EnterprisesHead::decode(&stored)?;
-        let known = match store.get(&EnterpriseRecord::key(head.import, code))? {
-            Some(found) => Known::Enterprise(EnterpriseRecord::decode(&found)?),
-            None => Known::Nobody,
-        };
-        Ok((known, Expectation::Equals(EnterprisesHead::key(), stored)))
+        for _ in 0..ATTEMPTS {
+            let Some(stored) = store.get(&EnterprisesHead::key())? else { return Ok((Known::Unasked, Expectation::Absent(EnterprisesHead::key()))) };
+            let head = EnterprisesHead::decode(&stored)?;
+            if let Some(found) = store.get(&EnterpriseRecord::key(head.import, code))? {
+                return Ok((Known::Enterprise(EnterpriseRecord::decode(&found)?), Expectation::Equals(EnterprisesHead::key(), stored)));
+            }
+            // The rows of an import that counts no more are cleared: nobody there is nobody only while it still counts.
+            if store.get(&EnterprisesHead::key())?.as_ref() == Some(&stored) {
+                return Ok((Known::Nobody, Expectation::Equals(EnterprisesHead::key(), stored)));
+            }
+        }
+        Err(DeskError::Busy)
     }
 }
 
 /// The whole line: CSV with the heading `code,name,state`.
 pub fn import(desk: &Desk, path: &Path) -> Result<EnterprisesHead, DeskError> {
+    // One at a time: two would write and clear the rows of one number.
+    let Ok(_importing) = desk.importing.try_lock() else { return Err(DeskError::Request("a registry is being imported already; wait until that ends".into())) };
     let before = desk.store.get(&EnterprisesHead::key())?;
     let last = before.as_deref().map(EnterprisesHead::decode).transpose()?;
     let import = last.as_ref().map_or(1, |head| head.import + 1);

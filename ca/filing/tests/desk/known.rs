@@ -80,6 +80,15 @@ fn an_agent_that_was_struck_off_files_for_nobody() {
     let text = format!("code,name,state\n{CODE},广州某某有限公司,in-business\n{OTHER},代理公司,struck-off\n");
     registry::import(&office.desk, &file(&office, "registry.csv", &text)).unwrap();
     assert_eq!(office.refused(&agent, &by_agent(&mandate_id, |_| {})), [9]);
+    // Nor one that the registry does not know.
+    registry::import(&office.desk, &file(&office, "registry.csv", &format!("code,name,state\n{CODE},广州某某有限公司,in-business\n"))).unwrap();
+    assert_eq!(office.refused(&agent, &by_agent(&mandate_id, |_| {})), [9]);
+    registry::import(&office.desk, &file(&office, "registry.csv", &text.replace("struck-off", "in-business"))).unwrap();
+    office.receipt(&agent, &by_agent(&mandate_id, |_| {}));
+    // One import at a time.
+    let importing = office.desk.importing.lock().unwrap();
+    assert!(registry::import(&office.desk, &file(&office, "registry.csv", &text)).is_err());
+    drop(importing);
 }
 
 fn give(office: &Office, principal: &Firm) -> String {

@@ -54,11 +54,14 @@ pub fn judge(desk: &Desk, stamped: &Stamped<'_>, signer: Option<&CreditCode>, ma
         Known::Enterprise(found) if found.business == Business::StruckOff => wrong("该企业已注销或被吊销", "the enterprise was struck off the registry", "/uscc"),
         _ => {}
     }
-    if let Some(agent) = signer.filter(|code| *code != filing.uscc())
-        && let (Known::Enterprise(found), _) = desk.registry.find(&*desk.store, agent)?
-        && found.business == Business::StruckOff
-    {
-        wrong("代理企业已注销或被吊销", "the agent was struck off the registry", "");
+    if let Some(agent) = signer.filter(|code| *code != filing.uscc()) {
+        let (agent, expected) = desk.registry.find(&*desk.store, agent)?;
+        relied.push(expected);
+        match agent {
+            Known::Nobody => wrong("企业登记中没有代理企业的代码", "the registry of enterprises does not know the agent", ""),
+            Known::Enterprise(found) if found.business == Business::StruckOff => wrong("代理企业已注销或被吊销", "the agent was struck off the registry", ""),
+            _ => {}
+        }
     }
     // 2. By which name, and who says so.
     let own = !matches!(filing.signer(), Signer::Agent(_));
