@@ -25,10 +25,12 @@ use super::sign::{Holder, Signer};
 use super::submit::Server;
 use super::wire::{Body, Desk, Identity};
 use crate::document::{Filing, Mandate, MandateId, Withdrawal};
-use crate::verify::{Asked, Terms, verify};
+use crate::verify::{Asked, Terms, verify_alone};
 
 /// Within the operator's directory: ids of mandates look like those of filings.
 const KEPT: &str = "mandates";
+/// The problem of one that cannot be proved today.
+const UNPROVED: &str = "mandate-unproved";
 const MAX_SMALL: u64 = 1 << 20;
 /// An agency of ten thousand clients is asked for in so many pieces.
 const MAX_PIECES: usize = 1_000;
@@ -274,7 +276,15 @@ fn list(wanted: &List) -> Result<(), Problem> {
         let path = after.as_ref().map_or_else(|| "/mandates".to_owned(), |id| format!("/mandates?after={id}"));
         let piece: Piece = desk.read(&desk.send(&Method::GET, &path, &Body::Nothing)?)?;
         for shown in &piece.mandates {
-            let mandate = proved(with, shown, now)?;
+            let mandate = match proved(with, shown, now) {
+                Ok(mandate) => mandate,
+                // What stands there besides is shown all the same.
+                Err(problem) if problem.code == UNPROVED => {
+                    runtime::terminal::progress(&format!("{}{}{}", problem.message, place.said("；", "; "), problem.next), true);
+                    continue;
+                }
+                Err(problem) => return Err(problem),
+            };
             let side = if mandate.principal == code { "given" } else { "held" };
             if place.json { all.push(as_json(&mandate, side, &shown.state)) } else { told(place, &mandate, side, &shown.state, &code)? }
         }
@@ -306,13 +316,20 @@ fn proved(with: &With, shown: &Shown, now: OffsetDateTime) -> Result<Mandate, Pr
         let next = ("请勿据此申报，并向受理单位查询", "do not file under it, and ask the bureau");
         place.refuse(Exit::Damaged, "mandate", (&format!("委托 {} 不能证明是委托单位所签：{why}", shown.mandate_id), next.0), (&format!("the mandate {} is not proved to be its principal's: {why}", shown.mandate_id), next.1))
     };
+    let unproved = |why: Unproved| match why {
+        Unproved::Never(why) => unsound(&why),
+        Unproved::Today(why) => {
+            let (zh, en) = (format!("委托 {} 今天不能证明是委托单位所签，略过：{why}", shown.mandate_id), format!("the mandate {} cannot be proved today to be its principal's and is passed over: {why}", shown.mandate_id));
+            place.refuse(Exit::Unavailable, UNPROVED, (&zh, "请向受理单位查询其状态"), (&en, "ask the bureau how it stands"))
+        }
+    };
     let decoded = |text: &str| STANDARD.decode(text).map_err(|error| unsound(&error.to_string()));
     let (document, signature) = (decoded(&shown.document)?, decoded(&shown.signature)?);
     let mandate = Mandate::parse(&document).map_err(|error| unsound(&error.to_string()))?;
     if mandate.id.as_str() != shown.mandate_id {
         return Err(unsound("id"));
     }
-    signed_by(with, &document, &signature, &mandate.principal, now).map_err(|why| unsound(&why))?;
+    signed_by(with, &document, &signature, &mandate.principal, now).map_err(unproved)?;
     Beside::of_mandate(place, &mandate.id).keep(place, &document, &signature)?;
     if let Some(taken) = &shown.withdrawal {
         let (document, signature) = (decoded(&taken.document)?, decoded(&taken.signature)?);
@@ -320,24 +337,42 @@ fn proved(with: &With, shown: &Shown, now: OffsetDateTime) -> Result<Mandate, Pr
         if (&withdrawal.id, &withdrawal.principal) != (&mandate.id, &mandate.principal) {
             return Err(unsound("withdrawal"));
         }
-        signed_by(with, &document, &signature, &mandate.principal, now).map_err(|why| unsound(&why))?;
+        signed_by(with, &document, &signature, &mandate.principal, now).map_err(unproved)?;
         Beside::of_withdrawal(place, &mandate.id).keep(place, &document, &signature)?;
     }
     Ok(mandate)
 }
 
-/// Whether the principal's certificate beneath the anchor signed it. Whether that certificate was revoked is the desk's to
-/// judge at every filing: here it is enough that nothing but this is open.
-fn signed_by(with: &With, document: &[u8], signature: &[u8], principal: &CreditCode, now: OffsetDateTime) -> Result<(), String> {
-    let anchors = with.trust.anchors(&with.place).map_err(|problem| problem.message)?;
-    let anchors = Anchors::new(&anchors).map_err(|error| error.to_string())?;
-    let terms = Terms::new(&Archive::shipped().map_err(|error| error.to_string())?);
+/// Why nothing is shown of a mandate.
+enum Unproved {
+    /// It is not its principal's.
+    Never(String),
+    /// Nobody can tell any more, or yet: certificates ended and what would prove it is not here.
+    Today(String),
+}
+
+fn signed_by(with: &With, document: &[u8], signature: &[u8], principal: &CreditCode, now: OffsetDateTime) -> Result<(), Unproved> {
+    let anchors = with.trust.anchors(&with.place).map_err(|problem| Unproved::Never(problem.message))?;
+    stands(document, signature, principal, &anchors, now)
+}
+
+/// Whether the principal's certificate beneath the anchor signed it, when its timestamp says, or now without one that is believed.
+/// Whether a certificate was revoked is the desk's to judge at every filing: here it is enough that nothing but this is open, of
+/// the signature as of its timestamp.
+fn stands(document: &[u8], signature: &[u8], principal: &CreditCode, anchors: &[Vec<u8>], now: OffsetDateTime) -> Result<(), Unproved> {
+    let never = |error: &dyn std::fmt::Display| Unproved::Never(error.to_string());
+    let anchors = Anchors::new(anchors).map_err(|error| never(&error))?;
+    let terms = Terms::new(&Archive::shipped().map_err(|error| never(&error))?);
     let asked = Asked { document, signature, anchors: &anchors, timestamp_anchors: &anchors, terms: &terms, policies: &[], credit_code: Some(principal.as_str()), answers: &[], existed_at: None };
-    let verdict = verify(&asked, now);
-    match verdict.findings.iter().find(|finding| finding.sub_indication != "TRY_LATER") {
-        None if verdict.verdict != "TOTAL-FAILED" => Ok(()),
-        found => Err(found.map_or_else(|| verdict.verdict.to_owned(), |finding| format!("{}: {}", finding.sub_indication, finding.detail.split("; ").next().unwrap_or_default()))),
-    }
+    let verdict = verify_alone(&asked, now);
+    let against: Vec<_> = verdict.findings.iter().filter(|finding| finding.sub_indication != "TRY_LATER").collect();
+    let Some(first) = against.first() else {
+        return if verdict.verdict == "TOTAL-FAILED" { Err(Unproved::Never(verdict.verdict.to_owned())) } else { Ok(()) };
+    };
+    let why = format!("{}: {}", first.sub_indication, first.detail.split("; ").next().unwrap_or_default());
+    // Time alone took it away; whatever else does not hold never did.
+    let aged = against.iter().all(|finding| ["OUT_OF_BOUNDS_NO_POE", "CRYPTO_CONSTRAINTS_FAILURE_NO_POE"].contains(&finding.sub_indication));
+    Err(if aged && verdict.verdict == "INDETERMINATE" { Unproved::Today(why) } else { Unproved::Never(why) })
 }
 
 /// The mandates in the directory.

@@ -8,7 +8,7 @@ pub use terms::Terms;
 pub use verdict::{Answer, FindingText, Signer, Timestamp, Verdict};
 
 use const_oid::ObjectIdentifier as Oid;
-use pki::cades::{Assessment, Constraints, Finding, Given, MAX_VERIFICATIONS, validate};
+use pki::cades::{Assessment, Constraints, Finding, Given, MAX_VERIFICATIONS, SubIndication, validate};
 use pki::effort::Effort;
 use pki::path::{ANY_PURPOSE, Anchors, Requirements, RevocationAnswer};
 use time::{Duration, OffsetDateTime};
@@ -84,6 +84,18 @@ fn judged(asked: &Asked<'_>, timestamped: bool, demands: &Demands, now: OffsetDa
 /// The verdict with all that is needed to ask again.
 pub fn verify(asked: &Asked<'_>, now: OffsetDateTime) -> Verdict {
     verdict(asked, &assess(asked, now), now)
+}
+
+/// The verdict of whoever has nobody to ask about revocations: as of the oldest timestamp over the signature of which nothing but
+/// that is open, so that a certificate that ended since takes nothing away; as of now where there is none. What is open is among
+/// the findings as `TRY_LATER`.
+pub fn verify_alone(asked: &Asked<'_>, now: OffsetDateTime) -> Verdict {
+    let open = |finding: &Finding| finding.sub == SubIndication::TryLater;
+    let stamped = assess(asked, now).ok().and_then(|found| {
+        let believed = found.timestamps.iter().filter(|one| one.over == "signature" && one.gen_time <= now && one.judged.findings().all(open));
+        believed.map(|one| one.gen_time).min()
+    });
+    verify(&Asked { existed_at: stamped.or(asked.existed_at), ..*asked }, now)
 }
 
 /// The verdict of what was found.
