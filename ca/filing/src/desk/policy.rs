@@ -27,6 +27,8 @@ pub struct Policies {
     pub desk: DeskPolicy,
     /// How long signatures are believed.
     pub archive: Archive,
+    /// SHA-256 of its text, hexadecimal.
+    pub archive_digest: String,
     /// SHA-256 over their files, hexadecimal.
     pub digest: String,
 }
@@ -58,9 +60,9 @@ pub fn read(path: &Path, arc: PolicyArc) -> Result<Policies, InitError> {
     let kinds = pairs(&kinds);
     let desk = DeskPolicy::parse(desk.iter().map(|(file, text)| (file.as_str(), text.as_str())), arc)?;
     let filings = Filings::parse(kinds.iter().map(|(file, text)| (file.as_str(), text.as_str())), one(SHIPPED_FIGURES.0)?, one(SHIPPED_CALENDAR.0)?)?;
-    let archive = Archive::parse(one(SHIPPED_ARCHIVE.0)?)?;
+    let (archive, archive_digest) = (Archive::parse(one(SHIPPED_ARCHIVE.0)?)?, super::sha256_hex(one(SHIPPED_ARCHIVE.0)?.1.as_bytes()));
     agree(&desk, &filings, arc)?;
-    Ok(Policies { filings, desk, archive, digest: super::hex(context.finish().as_ref()) })
+    Ok(Policies { filings, desk, archive, archive_digest, digest: super::hex(context.finish().as_ref()) })
 }
 
 /// A bureau takes kinds that there are, under policies that the kind allows: it may ask for fewer, never for others, for then

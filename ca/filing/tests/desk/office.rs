@@ -63,6 +63,8 @@ pub struct World {
     /// How far the timestamp authority's clock is from ours.
     pub stamp_offset: Mutex<Duration>,
     pub responder_fails: Mutex<bool>,
+    /// So do the publishers of lists.
+    pub lists_fail: Mutex<bool>,
     /// The responder answers nobody while this holds.
     pub responder_waits: (Mutex<bool>, Condvar),
     /// Tokens, answers and lists that were signed.
@@ -121,6 +123,9 @@ impl Outside for World {
     }
 
     fn lists(&self, urls: &[String], _: OffsetDateTime) -> Result<Vec<Vec<u8>>, DeskError> {
+        if *self.lists_fail.lock().unwrap() {
+            return Err(DeskError::Away { what: "the revocation lists", reason: "a test".into() });
+        }
         Ok(urls.iter().map(|url| self.list(usize::from(url == ROOT_LIST))).collect())
     }
 }
@@ -169,6 +174,7 @@ impl Founded {
             stranger_stamps: Mutex::default(),
             stamp_offset: Mutex::new(Duration::ZERO),
             responder_fails: Mutex::new(false),
+            lists_fail: Mutex::new(false),
             responder_waits: (Mutex::new(false), Condvar::new()),
             signed: AtomicU64::new(0),
         };
@@ -184,7 +190,7 @@ impl Founded {
         let mut documents: Vec<(&'static str, String)> = policies::desk::SHIPPED.iter().map(|(file, text)| (*file, (*text).to_owned())).collect();
         change(&mut documents);
         let desk = DeskPolicy::parse(documents.iter().map(|(file, text)| (*file, text.as_str())), arc).unwrap();
-        let policies = Policies { filings: Filings::shipped().unwrap(), desk, archive: Archive::shipped().unwrap(), digest: String::new() };
+        let policies = Policies { filings: Filings::shipped().unwrap(), desk, archive: Archive::shipped().unwrap(), archive_digest: "shipped".into(), digest: String::new() };
         let roots = Arc::new(Anchors::new(std::slice::from_ref(&self.world.root.certificate)).unwrap());
         let anchors = policies.desk.bureaus().iter().map(|bureau| (bureau.code.as_str().to_owned(), Arc::clone(&roots))).collect();
         let settings = Settings { host: "desk.example.cn".into(), log_origin: "desk.example.cn/filing".into(), log_key: "key".into() };

@@ -151,3 +151,99 @@ fn what_was_kept_before_the_queue_is_queued() {
     assert_eq!(archive::pass(&office.desk, &|| false).unwrap().renewed, 2);
     assert_eq!(office.desk.store.scan(&from, &to, 9).unwrap().len(), 2);
 }
+
+/// What the archive believes, with an algorithm that ends on another day; as its text would be, it has another digest.
+fn believe(office: &mut Office, from: &str, to: &str) {
+    let (file, text) = policies::filing::SHIPPED_ARCHIVE;
+    assert!(text.contains(from));
+    office.desk.policies.archive = Archive::parse((file, &text.replace(from, to))).unwrap();
+    office.desk.policies.archive_digest = to.into();
+}
+
+fn planned(office: &Office) -> Vec<time::OffsetDateTime> {
+    let (from, to) = filing::desk::record::archive::due(i64::MAX - 1);
+    let names = office.desk.store.scan(&from, &to, 9).unwrap().into_iter().map(|(_, name)| String::from_utf8(name).unwrap());
+    names.map(|name| time::OffsetDateTime::from_unix_timestamp(filing::desk::record::archive::planned(&*office.desk.store, &name).unwrap().unwrap()).unwrap()).collect()
+}
+
+/// The archive timestamp is over a SHA-512 imprint and is itself signed by ECDSA with SHA-256, as is its authority's
+/// certificate: when SHA-256 ends, so does what it proves.
+#[test]
+fn the_hash_of_a_timestamps_own_signature_ages() {
+    let mut office = Office::open();
+    believe(&mut office, "sha256 = 2040-12-31", "sha256 = 2028-03-31");
+    office.world.roll(datetime!(2029-01-01 0:00 UTC));
+    office.receipt(&office.firm(CODE), &vat(CODE, |_| {}));
+    office.clock.advance(Duration::hours(27));
+    assert_eq!(archive::pass(&office.desk, &|| false).unwrap().renewed, 2);
+    // Not 180 days before the certificate ends, but before the hash does.
+    assert_eq!(planned(&office), [datetime!(2028-04-01 0:00 UTC) - Duration::days(180); 2]);
+}
+
+/// The city brings an algorithm's last day forward: what was planned by the old one is looked at at once, once.
+#[test]
+fn what_was_planned_by_other_terms_is_due_now() {
+    let mut office = Office::open();
+    office.world.roll(datetime!(2029-01-01 0:00 UTC));
+    office.receipt(&office.firm(CODE), &vat(CODE, |_| {}));
+    assert_eq!(archive::pass(&office.desk, &|| false).unwrap().renewed, 0);
+    office.clock.advance(Duration::hours(27));
+    assert_eq!(archive::pass(&office.desk, &|| false).unwrap().renewed, 2);
+    let by_certificate = planned(&office);
+    assert!(by_certificate.iter().all(|at| *at > datetime!(2028-01-01 0:00 UTC)), "{by_certificate:?}");
+    archive::pass(&office.desk, &|| false).unwrap();
+    assert_eq!(planned(&office), by_certificate);
+    believe(&mut office, "p256 = 2040-12-31", "p256 = 2027-12-31");
+    archive::pass(&office.desk, &|| false).unwrap();
+    assert_eq!(planned(&office), [datetime!(2028-01-01 0:00 UTC) - Duration::days(180); 2]);
+    // A signature that is not archived yet waits for its grace as before.
+    office.receipt(&office.firm(CODE), &vat(CODE, |filing| filing["period"] = "202608".into()));
+    believe(&mut office, "p256 = 2040-12-31", "p256 = 2030-12-31");
+    assert_eq!(archive::pass(&office.desk, &|| false).unwrap(), archive::Passed::default());
+    assert_eq!(planned(&office).iter().filter(|at| **at == office.clock_now() + Duration::hours(26)).count(), 2);
+}
+
+/// Who answers about revocations is away: nothing is damaged, and it is tried at the next pass.
+#[test]
+fn who_is_away_damages_nothing_in_the_archive() {
+    let office = Office::open();
+    office.world.roll(datetime!(2029-01-01 0:00 UTC));
+    office.receipt(&office.firm(CODE), &vat(CODE, |_| {}));
+    office.clock.advance(Duration::hours(27));
+    *office.world.responder_fails.lock().unwrap() = true;
+    *office.world.lists_fail.lock().unwrap() = true;
+    let passed = archive::pass(&office.desk, &|| false).unwrap();
+    assert_eq!((passed.renewed, passed.failed, passed.faults), (0, 2, 0));
+    *office.world.responder_fails.lock().unwrap() = false;
+    *office.world.lists_fail.lock().unwrap() = false;
+    assert_eq!(archive::pass(&office.desk, &|| false).unwrap(), archive::Passed { renewed: 2, failed: 0, faults: 0 });
+}
+
+/// A mandate in an agent's hands: the principal's certificate has ended, and the timestamp tells that it was signed before; when
+/// the authority's has ended too, nobody can tell without what was gathered in time.
+#[test]
+fn what_was_signed_before_its_certificate_ended_is_judged_as_of_its_timestamp() {
+    let office = Office::open();
+    office.world.roll(datetime!(2029-01-01 0:00 UTC));
+    let firm = office.firm_with(CODE, |plan| plan.not_after = datetime!(2026-12-01 0:00 UTC));
+    let document = b"{}".to_vec();
+    let signed = office.stamped(&office.sign(&firm, &document), office.clock_now());
+    let anchors = Anchors::new(std::slice::from_ref(&office.world.root.certificate)).unwrap();
+    let terms = Terms::new(&Archive::shipped().unwrap());
+    let judged = |signature: &[u8], document: &[u8], now| {
+        let asked = Asked { document, signature, anchors: &anchors, timestamp_anchors: &anchors, terms: &terms, policies: &[], credit_code: Some(CODE), answers: &[], existed_at: None };
+        let verdict = filing::verify::verify_alone(&asked, now);
+        let findings: std::collections::BTreeSet<String> = verdict.findings.iter().map(|finding| finding.sub_indication.to_string()).collect();
+        findings.into_iter().collect::<Vec<_>>().join(" ")
+    };
+    let (before, after, too_late) = (datetime!(2026-11-20 0:00 UTC), datetime!(2027-06-01 0:00 UTC), datetime!(2029-06-01 0:00 UTC));
+    assert_eq!(judged(&signed, &document, before), "TRY_LATER");
+    assert_eq!(judged(&signed, &document, after), "TRY_LATER");
+    assert!(judged(&signed, &document, too_late).contains("OUT_OF_BOUNDS_NO_POE"));
+    // Without a timestamp it ends with its certificate, and one of nobody's proves nothing.
+    assert!(judged(&office.sign(&firm, &document), &document, after).contains("OUT_OF_BOUNDS_NO_POE"));
+    *office.world.stranger_stamps.lock().unwrap() = Some(crate::office::tsa(&crate::city::Authority::root("无人所知"), datetime!(2026-01-01 0:00 UTC), datetime!(2030-01-01 0:00 UTC)));
+    let strange = office.stamped(&office.sign(&firm, &document), office.clock_now());
+    assert!(judged(&strange, &document, after).contains("OUT_OF_BOUNDS_NO_POE"));
+    assert!(judged(&signed, b"{ }", after).contains("HASH_FAILURE"));
+}

@@ -15,7 +15,7 @@ use super::{Floor, OCSP_RESPONSE, Proved, Signature};
 use crate::asn1::{DerError, Reader};
 use crate::effort::Effort;
 use crate::path::{Anchors, CertificateFacts, Oid, Requirements, RevocationAnswer, has_usage};
-use crate::signature::DigestAlgorithm;
+use crate::signature::{DigestAlgorithm, Scheme};
 use time::{Duration, OffsetDateTime};
 
 /// The most signatures that one assessment verifies. As many timestamps as a signature may have, each of an authority of its
@@ -103,6 +103,8 @@ pub struct TimestampFacts {
     pub proof: OffsetDateTime,
     /// The hash of what it is over.
     pub imprint: DigestAlgorithm,
+    /// How the token itself is signed.
+    pub scheme: Scheme,
     pub judged: Judged,
 }
 
@@ -301,7 +303,7 @@ fn stamp_facts(one: &Stamped, proof: OffsetDateTime, pool: &Pool<'_>, proofs: &P
         Over::Content => "content",
     };
     let (policy, serial, certificate) = (one.token.policy(), one.token.serial().to_vec(), one.token.signer_certificate().to_vec());
-    Ok(TimestampFacts { over, gen_time, policy, serial, certificate, token: one.der.clone(), proof, imprint, judged })
+    Ok(TimestampFacts { over, gen_time, policy, serial, certificate, token: one.der.clone(), proof, imprint, scheme: one.token.scheme(), judged })
 }
 
 /// Why there is no proof: what is wrong with the timestamp that should give it, or that there is none. A signature without a

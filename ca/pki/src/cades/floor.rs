@@ -1,7 +1,9 @@
 //! Which algorithms are believed, and until when: what the city decided, handed in.
 // spec: etsi-ts119312
+use crate::asn1::Reader;
 use crate::key::{self, KeyAlgorithm};
 use crate::signature::{DigestAlgorithm, Scheme};
+use crate::view::CertificateView;
 use time::OffsetDateTime;
 
 /// What may age.
@@ -29,6 +31,18 @@ impl Floor {
 
     pub(super) fn believes_digest(&self, digest: DigestAlgorithm, at: OffsetDateTime) -> bool {
         self.until(Algorithm::Digest(digest)).is_some_and(|until| at <= until)
+    }
+
+    /// Until when all of it is believed: a signature by this scheme, and those on the certificates of its maker's path, DER, from
+    /// the maker's to the anchor's. `None` where one of them never is, or cannot be read.
+    pub fn ends(&self, scheme: Scheme, path: &[Vec<u8>]) -> Option<OffsetDateTime> {
+        let both = |scheme: Scheme, spki: &[u8]| Some(self.until(Algorithm::Digest(scheme.digest()))?.min(self.until(Algorithm::Key(key::algorithm(spki).ok()?))?));
+        let views: Vec<CertificateView<'_>> = path.iter().map(|one| CertificateView::parse(one).ok()).collect::<Option<_>>()?;
+        let made = both(scheme, views.first()?.spki)?;
+        views.array_windows().try_fold(made, |ends, [subject, issuer]| {
+            let scheme = Scheme::read(Reader::only(subject.signed.algorithm, 0x30).ok()?, None).ok()?;
+            Some(ends.min(both(scheme, issuer.spki)?))
+        })
     }
 
     /// Whether a signature by this key (SPKI, DER) is believed.

@@ -8,8 +8,7 @@
 //!
 //! What is due stands in a queue by its time. A pass that ends halfway is made again: what was renewed is not due.
 
-use pki::cades::{Algorithm, Assessment, Level, Signature};
-use pki::key;
+use pki::cades::{Algorithm, Assessment, Level, Signature, SubIndication};
 use pki::path::Anchors;
 use pki::signature::DigestAlgorithm;
 use pki::view::CertificateView;
@@ -58,6 +57,7 @@ struct Kept {
 /// Goes over what is due, once, and ends between two of them when `stop` says so. One that is damaged holds up no other.
 pub fn pass(desk: &Desk, stop: &dyn Fn() -> bool) -> Result<Passed, DeskError> {
     queue(desk, stop)?;
+    terms_changed(desk, stop)?;
     let mut passed = Passed::default();
     let (mut from, to) = archive::due(desk.clock.now().unix_timestamp());
     'whole: loop {
@@ -151,7 +151,39 @@ fn queue(desk: &Desk, stop: &dyn Fn() -> bool) -> Result<(), DeskError> {
             return Ok(());
         }
     }
-    desk.store.commit(Batch::new().put(archive::queued_key(), plain(&[])))?;
+    desk.store.commit(Batch::new().put(archive::queued_key(), plain(&[])).put(archive::terms_key(), plain(desk.policies.archive_digest.as_bytes())))?;
+    Ok(())
+}
+
+/// When the city's word on what is believed is another than the one by which everything was planned, all of it is due now: its
+/// turn finds the new day. A store from before that was noted is gone over once.
+fn terms_changed(desk: &Desk, stop: &dyn Fn() -> bool) -> Result<(), DeskError> {
+    let (key, digest) = (archive::terms_key(), plain(desk.policies.archive_digest.as_bytes()));
+    if desk.store.get(&archive::queued_key())?.is_none() || desk.store.get(&key)?.as_ref() == Some(&digest) {
+        return Ok(());
+    }
+    let now = desk.clock.now().unix_timestamp();
+    // What is planned anew leaves the range: the first page is always the next.
+    let (from, to) = archive::after(now);
+    loop {
+        let page = desk.store.scan(&from, &to, PAGE)?;
+        if page.is_empty() {
+            break;
+        }
+        let mut batch = Batch::new();
+        for (place, name) in &page {
+            batch = batch.delete(place.clone());
+            if let Ok(name) = std::str::from_utf8(name) {
+                batch = archive::plan(name, now, batch);
+            }
+        }
+        desk.store.commit(batch)?;
+        if stop() {
+            return Ok(());
+        }
+    }
+    tracing::info!("the terms of the archive changed: everything that is kept is looked at");
+    desk.store.commit(Batch::new().put(key, digest))?;
     Ok(())
 }
 
@@ -177,6 +209,10 @@ fn renew(desk: &Desk, kept: &Kept) -> Result<bool, DeskError> {
     // 4. Judged as one will who has nothing else.
     let after = judge(&stamped, kept, anchors, &terms, now)?;
     if let (_, Some(finding)) = after.verdict() {
+        if finding.sub == SubIndication::TryLater {
+            // Who answers is away, or has nothing newer: it stays due, and nothing of it is damaged.
+            return Err(DeskError::Away { what: "what is known of revocations", reason: finding.detail.replace("; ", ", ") });
+        }
         desk.store.commit(later(desk, Batch::new(), kept, now + AGAIN)?)?;
         return Err(refused(finding));
     }
@@ -222,13 +258,13 @@ fn due(found: &Assessment, terms: &Terms) -> Option<OffsetDateTime> {
     Some(stamp + terms.grace)
 }
 
-/// Until when the newest archive timestamp is believed: certificates on its path, its hash, its authority's key.
+/// Until when the newest archive timestamp is believed: the certificates on its path, the hash of what it is over, and of its own
+/// signature and those on the certificates the hashes and the keys.
 fn ends(found: &Assessment, terms: &Terms) -> Option<OffsetDateTime> {
     let newest = found.timestamps.iter().find(|one| one.over == "archive" && one.judged.holds())?;
     let path = newest.judged.path.as_ref().ok()?;
     let views: Vec<CertificateView<'_>> = path.iter().filter_map(|one| CertificateView::parse(one).ok()).collect();
     let (_, below) = views.split_last()?;
     let certificates = below.iter().map(|view| view.not_after);
-    let keys = views.iter().filter_map(|view| terms.floor.until(Algorithm::Key(key::algorithm(view.spki).ok()?)));
-    certificates.chain(keys).chain(terms.floor.until(Algorithm::Digest(newest.imprint))).min()
+    certificates.chain([terms.floor.ends(newest.scheme, path)?, terms.floor.until(Algorithm::Digest(newest.imprint))?]).min()
 }

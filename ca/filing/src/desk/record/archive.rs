@@ -9,6 +9,7 @@ const DUE: &str = "archive due";
 const QUEUE: &str = "archive queue";
 const FAULT: &str = "archive fault";
 const QUEUED: &str = "archive queued";
+const TERMS: &str = "archive terms";
 
 /// Seconds since 1970, and none before.
 fn seconds(at: i64) -> [u8; 8] {
@@ -51,6 +52,16 @@ pub fn planned(store: &dyn Store, name: &str) -> Result<Option<i64>, RecordStore
 /// Those whose turn has come at `at`, the first first; their values are the names.
 pub fn due(at: i64) -> (Key, Key) {
     (Key::new(QUEUE, &[]), Key::new(QUEUE, &[&seconds(at.saturating_add(1))]))
+}
+
+/// Those whose turn comes after `at`.
+pub fn after(at: i64) -> (Key, Key) {
+    (Key::new(QUEUE, &[&seconds(at.saturating_add(1))]), Key::range(QUEUE, &[]).1)
+}
+
+/// By which terms everything was planned: the digest of `archive.toml`.
+pub fn terms_key() -> Key {
+    Key::new(TERMS, &[])
 }
 
 /// Why the proof of one cannot be kept; its value is the reason.
