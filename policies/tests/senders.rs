@@ -7,7 +7,7 @@ use policies::sender::{LetterKinds, SHIPPED};
 #[test]
 fn what_the_program_understands_of_the_shipped_kinds() {
     let found: String = LetterKinds::parse(SHIPPED).unwrap().all().map(|kind| kind.resolved() + "\n").collect();
-    let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden/senders.txt");
+    let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden/senders/senders.txt");
     if std::env::var("SUIYIN_GOLDEN").as_deref() == Ok("write") {
         std::fs::write(&path, &found).unwrap();
     }

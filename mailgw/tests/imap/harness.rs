@@ -26,7 +26,7 @@ use tokio::task::JoinHandle;
 use tokio_rustls::TlsConnector;
 
 pub const ONE: &str = "1234567897";
-pub const OTHER: &str = "2234567890";
+pub const OTHER: &str = "2234567898";
 pub const PASSWORD: &str = "correct horse 穗";
 
 /// Making a key store hashes a passphrase, so one serves all tests.
