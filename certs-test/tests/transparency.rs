@@ -110,6 +110,18 @@ fn anybody_verifies_the_log_and_a_holder_finds_its_own_certificates() {
     settled(&authority);
     let seen = lines(follow(&authority, &vkey, &["--own-name-secret", "own.json"]));
     assert_eq!((&seen[0]["serial"], seen.len()), (&second.as_str().into(), 2));
+    // Whoever changes the secret cannot blind who watches with the one before: that is told, and Python makes that tag too.
+    let anew = ["--json", "log", "own-name", "--new", "--url", &base, "--certificate", "a.pem", "--key", "a.key", "--out", "new.json"];
+    run(program("ca"), &anew, &authority.home).json();
+    settled(&authority);
+    let seen = lines(follow(&authority, &vkey, &["--own-name-secret", "own.json"]));
+    assert_eq!((&seen[0]["warning"], seen.len()), (&"secret-changed".into(), 2));
+    let in_whose_name = seen[0]["serial"].as_str().unwrap();
+    let tag = "import hmac,sys; print(hmac.new(bytes.fromhex(sys.argv[1]), b'suiyin own name change tag 1' + bytes.fromhex(sys.argv[2]), 'sha256').hexdigest())";
+    let tag = run("python3", &["-c", tag, secret["secret"].as_str().unwrap(), in_whose_name], &authority.home).ok();
+    authority.ca(&["log", "export", "exported"]).ok();
+    let grep = run("grep", &["-r", "-a", "-l", tag.trim(), "exported"], &authority.home);
+    assert_eq!(grep.code, 0, "{grep:?}");
     // Wrong words and places.
     assert_eq!(follow(&authority, "nonsense", &[]).code, 2);
     assert_eq!(follow(&authority, &vkey, &["--own-name-secret", "a.pem"]).code, 2);
