@@ -124,6 +124,7 @@ fn a_filing_goes_from_openssl_to_a_receipt_that_openssl_proves_and_into_the_mail
     assert_eq!((read["status"].as_str(), read["uscc"].as_str(), read["unit_name"].as_str()), (Some("RECEIVED"), Some(CODE), Some(NAME)));
     std::fs::write(home.join("receipt.json"), [receipt.as_slice(), b" "].concat()).unwrap();
     assert_ne!(openssl(&verify, home).code, 0);
+    std::fs::write(home.join("receipt.json"), &receipt).unwrap();
     // The timestamp in the receipt is over the signature that was sent.
     std::fs::write(home.join("stamp.tst"), STANDARD.decode(read["tst"].as_str().unwrap()).unwrap()).unwrap();
     assert!(openssl(&["ts", "-reply", "-token_in", "-in", "stamp.tst", "-token_out", "-text"], home).ok().contains("Hash Algorithm: sha256"));
