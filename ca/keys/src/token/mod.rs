@@ -146,6 +146,8 @@ impl Token {
             // Ends when the last clone of this token does.
             let started = std::thread::Builder::new().name("token".into()).spawn(move || {
                 serve(&shared, &queue);
+                // Whoever holds the module last takes it apart: that is done, too, before the end is told.
+                drop(shared);
                 drop(at_work);
             });
             started.map_err(|_| TokenError::System)?;
