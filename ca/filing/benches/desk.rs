@@ -4,7 +4,7 @@
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing)]
 #[path = "../../pki/tests/city/mod.rs"]
 mod city;
-#[allow(dead_code)]
+#[allow(dead_code, reason = "the tests use the rest of it")]
 #[path = "../tests/desk/office.rs"]
 mod office;
 

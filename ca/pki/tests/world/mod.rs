@@ -1,5 +1,6 @@
 //! A root, authorities and a signer of filings, and what is asked of a signature; each test changes what it wants.
-#![allow(dead_code, clippy::unwrap_used, clippy::panic)]
+#![allow(clippy::unwrap_used, clippy::panic)]
+#![allow(dead_code, reason = "each test uses a part of it")]
 use crate::city::{self, Authority, EMAIL, Key, POLICY};
 use const_oid::ObjectIdentifier as Oid;
 use pki::asn1;
