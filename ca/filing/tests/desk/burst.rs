@@ -73,10 +73,14 @@ impl Open {
 
 /// Status and Retry-After.
 fn post(address: SocketAddr, firm: &str, body: &str) -> (u16, Option<u64>) {
+    ask(address, firm, "POST /filings", body)
+}
+
+fn ask(address: SocketAddr, firm: &str, what: &str, body: &str) -> (u16, Option<u64>) {
     let mut stream = TcpStream::connect(address).unwrap();
     stream.set_read_timeout(Some(Duration::from_secs(60))).unwrap();
     // Refused before it is read, the rest of the body may find nobody.
-    let _ = write!(stream, "POST /filings HTTP/1.1\r\nHost: desk\r\nX-Firm: {firm}\r\nContent-Length: {}\r\nConnection: close\r\n\r\n{body}", body.len());
+    let _ = write!(stream, "{what} HTTP/1.1\r\nHost: desk\r\nX-Firm: {firm}\r\nContent-Length: {}\r\nConnection: close\r\n\r\n{body}", body.len());
     let mut answer = Vec::new();
     let _ = stream.read_to_end(&mut answer);
     let text = String::from_utf8_lossy(&answer).into_owned();
@@ -149,6 +153,11 @@ fn one_that_comes_too_fast_waits_and_is_in_nobodys_way() {
     let (status, again) = post(open.address, CODE, &body);
     let wait = again.unwrap();
     assert!(status == 429 && (1..=1_201).contains(&wait), "{status} {wait}");
+    // So it is at each door of an enterprise's.
+    for what in ["GET /filings", "GET /mandates", "GET /mandates/01ARZ3NDEKTSV4RRFFQ69G5FAV", "POST /mandates", "POST /mandates/withdraw", "POST /operators", "POST /operators/withdraw"] {
+        let (status, again) = ask(open.address, CODE, what, "");
+        assert!(status == 429 && again.is_some(), "{what}: {status} {again:?}");
+    }
     // Others are not kept waiting for it.
     assert_eq!(post(open.address, OTHER, &open.body(&theirs, &month(OTHER, "202605"))).0, 200);
     assert_eq!(post(open.address, "nobody", &body).0, 403);

@@ -13,19 +13,17 @@ use runtime::exit::Problem;
 use runtime::http::Caller;
 use serde_json::json;
 
-use super::{Public, answer, worked_plainly};
+use super::{Public, Refused, answer, worked_plainly};
 use crate::desk::flow::attachment::{Begun, Incoming, PIECE, begin};
 use crate::desk::problem::DeskError;
 
 /// How long a body's next octets are waited for: who stops sending holds a place that others want.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-pub async fn put(State(public): State<Arc<Public>>, Extension(caller): Extension<Caller>, Path(sha256): Path<String>, headers: HeaderMap, mut request: Body) -> Result<Response, Problem> {
+pub async fn put(State(public): State<Arc<Public>>, Extension(caller): Extension<Caller>, Path(sha256): Path<String>, headers: HeaderMap, mut request: Body) -> Result<Response, Refused> {
     // 1. Who, within their rate.
     let enterprise = public.enterprise(&caller).await?;
-    if let Err(error) = public.pace(&enterprise) {
-        return Ok(answer(error));
-    }
+    public.pace(&enterprise)?;
     // 2. A place, and room for what is announced; what is here already needs neither.
     let announced = headers.get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok()).and_then(|text| text.parse().ok());
     let (asked, name) = (Arc::clone(&public), sha256.clone());

@@ -15,7 +15,7 @@ use runtime::http::Caller;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
-use super::{MAX_SIGNATURE, Public, Signed, answer, body, worked};
+use super::{MAX_SIGNATURE, Public, Refused, Signed, answer, body, worked};
 use crate::desk::check::{Failure, Finding};
 use crate::desk::flow::list::{self, Wanted};
 use crate::desk::flow::receive::{Outcome, Submission, receive};
@@ -24,25 +24,17 @@ use crate::desk::problem::DeskError;
 use crate::desk::record::receipt::ReceiptNumber;
 use crate::desk::service::{self, ShownFiling};
 
-pub async fn submit(State(public): State<Arc<Public>>, Extension(caller): Extension<Caller>, headers: HeaderMap, request: Body) -> Result<Response, Problem> {
+pub async fn submit(State(public): State<Arc<Public>>, Extension(caller): Extension<Caller>, headers: HeaderMap, request: Body) -> Result<Response, Refused> {
     // 1. Who, and whether they come too fast or there is no place: before a byte of the body is read.
     let enterprise = public.enterprise(&caller).await?;
-    if let Err(error) = public.pace(&enterprise) {
-        return Ok(answer(error));
-    }
-    let place = match public.place() {
-        Ok(place) => place,
-        Err(error) => return Ok(answer(error)),
-    };
+    public.pace(&enterprise)?;
+    let place = public.place()?;
     // 2. The body, within its bound: once there is room for what is announced, for the largest where nothing is, and in time,
     //    since it holds both while it comes.
     let limits = public.desk.policies.desk.limits;
     let most = (limits.filing_bytes as usize + MAX_SIGNATURE) / 3 * 4 + 1024;
     let announced = headers.get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok()).and_then(|text| text.parse::<usize>().ok());
-    let room = match public.room(announced.map_or(most, |announced| announced.min(most))) {
-        Ok(room) => room,
-        Err(error) => return Ok(answer(error)),
-    };
+    let room = public.room(announced.map_or(most, |announced| announced.min(most)))?;
     let late = || DeskError::Request(format!("the body did not come whole within {} s; send it again over a faster line", limits.body_seconds));
     let bytes = tokio::time::timeout(Duration::from_secs(limits.body_seconds.into()), body(request, most)).await.map_err(|_| late())??;
     let (filing, signature) = Signed::read(&bytes)?;
@@ -114,11 +106,9 @@ pub struct Which {
 /// Filings of one answer.
 const PIECE: u32 = 100;
 
-pub async fn list(State(public): State<Arc<Public>>, Extension(caller): Extension<Caller>, Query(which): Query<Which>) -> Result<Response, Problem> {
+pub async fn list(State(public): State<Arc<Public>>, Extension(caller): Extension<Caller>, Query(which): Query<Which>) -> Result<Response, Refused> {
     let enterprise = public.enterprise(&caller).await?;
-    if let Err(error) = public.pace(&enterprise) {
-        return Ok(answer(error));
-    }
+    public.pace(&enterprise)?;
     let wanted = Wanted { kind: which.kind, period: which.period, after: which.after, status: None, limit: Some(PIECE) };
     let listed = worked(move || list::list(&public.desk, enterprise.code().as_str(), &wanted)).await?;
     let shown = |one: &ShownFiling| {
@@ -130,7 +120,7 @@ pub async fn list(State(public): State<Arc<Public>>, Extension(caller): Extensio
     Ok(([(header::CACHE_CONTROL, "no-store")], Json(json!({ "filings": filings, "next": listed.next }))).into_response())
 }
 
-pub async fn state(State(public): State<Arc<Public>>, Path(id): Path<String>) -> Result<Response, Problem> {
+pub async fn state(State(public): State<Arc<Public>>, Path(id): Path<String>) -> Result<Response, Refused> {
     let found = worked(move || {
         let shown = service::shown(&public.desk, &id)?;
         let mut receipts = Vec::new();

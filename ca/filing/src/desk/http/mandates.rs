@@ -9,24 +9,23 @@ use axum::http::header;
 use axum::response::{IntoResponse, Response};
 use axum::{Extension, Json};
 use base64::{Engine as _, engine::general_purpose::STANDARD};
-use runtime::exit::Problem;
 use runtime::http::Caller;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::{MAX_MANDATE, Public, Signed, body, worked};
+use super::{MAX_MANDATE, Public, Refused, Signed, body, worked};
 use crate::desk::flow::mandate::{self, Held};
 use crate::desk::record::mandate::Withdrawn;
 
-pub async fn give(State(public): State<Arc<Public>>, Extension(caller): Extension<Caller>, request: Body) -> Result<Json<Value>, Problem> {
+pub async fn give(State(public): State<Arc<Public>>, Extension(caller): Extension<Caller>, request: Body) -> Result<Json<Value>, Refused> {
     asked(public, caller, request, false).await
 }
 
-pub async fn withdraw(State(public): State<Arc<Public>>, Extension(caller): Extension<Caller>, request: Body) -> Result<Json<Value>, Problem> {
+pub async fn withdraw(State(public): State<Arc<Public>>, Extension(caller): Extension<Caller>, request: Body) -> Result<Json<Value>, Refused> {
     asked(public, caller, request, true).await
 }
 
-async fn asked(public: Arc<Public>, caller: Caller, request: Body, withdraw: bool) -> Result<Json<Value>, Problem> {
+async fn asked(public: Arc<Public>, caller: Caller, request: Body, withdraw: bool) -> Result<Json<Value>, Refused> {
     let enterprise = public.enterprise(&caller).await?;
     public.pace(&enterprise)?;
     let (document, signature) = Signed::read(&body(request, MAX_MANDATE).await?)?;
@@ -47,7 +46,7 @@ pub struct From {
     after: Option<String>,
 }
 
-pub async fn list(State(public): State<Arc<Public>>, Extension(caller): Extension<Caller>, Query(from): Query<From>) -> Result<Response, Problem> {
+pub async fn list(State(public): State<Arc<Public>>, Extension(caller): Extension<Caller>, Query(from): Query<From>) -> Result<Response, Refused> {
     let enterprise = public.enterprise(&caller).await?;
     public.pace(&enterprise)?;
     let (held, next) = worked(move || mandate::list(&public.desk, &enterprise, from.after.as_deref())).await?;
@@ -55,7 +54,7 @@ pub async fn list(State(public): State<Arc<Public>>, Extension(caller): Extensio
     Ok(([(header::CACHE_CONTROL, "no-store")], Json(json!({ "mandates": all, "next": next }))).into_response())
 }
 
-pub async fn one(State(public): State<Arc<Public>>, Extension(caller): Extension<Caller>, Path(id): Path<String>) -> Result<Response, Problem> {
+pub async fn one(State(public): State<Arc<Public>>, Extension(caller): Extension<Caller>, Path(id): Path<String>) -> Result<Response, Refused> {
     let enterprise = public.enterprise(&caller).await?;
     public.pace(&enterprise)?;
     let held = worked(move || mandate::one(&public.desk, &enterprise, &id)).await?;

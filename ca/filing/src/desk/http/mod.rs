@@ -101,7 +101,7 @@ impl Public {
     }
 
     /// Who calls, before anything of a body is read.
-    async fn enterprise(self: &Arc<Self>, caller: &Caller) -> Result<Enterprise, Problem> {
+    async fn enterprise(self: &Arc<Self>, caller: &Caller) -> Result<Enterprise, Refused> {
         let (public, certificates) = (Arc::clone(self), Arc::clone(&caller.certificates));
         worked(move || public.callers.authorise(&public.desk, &certificates)).await
     }
@@ -182,14 +182,35 @@ pub fn router(public: Arc<Public>) -> Router {
 }
 
 /// The store may wait for the disk, and others for the network: not on this thread.
-async fn worked<T: Send + 'static>(work: impl FnOnce() -> Result<T, DeskError> + Send + 'static) -> Result<T, Problem> {
+async fn worked<T: Send + 'static>(work: impl FnOnce() -> Result<T, DeskError> + Send + 'static) -> Result<T, Refused> {
     Ok(worked_plainly(work).await??)
 }
 
-/// The same, for who answers an error with when to come again.
+/// The same, for who looks at an error before it is answered.
 async fn worked_plainly<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T, Problem> {
     let done = runtime::request::spawn_blocking(work).await;
     done.map_err(|error| Problem::new(Exit::Internal, "desk", error.to_string(), "report this with the desk's log"))
+}
+
+/// What is answered where nothing was done: whatever went wrong, with when to come again where that is known.
+pub struct Refused(Box<Response>);
+
+impl From<DeskError> for Refused {
+    fn from(error: DeskError) -> Self {
+        Self(Box::new(answer(error)))
+    }
+}
+
+impl From<Problem> for Refused {
+    fn from(problem: Problem) -> Self {
+        Self(Box::new(problem.into_response()))
+    }
+}
+
+impl IntoResponse for Refused {
+    fn into_response(self) -> Response {
+        *self.0
+    }
 }
 
 /// An error as it is answered: with when to come again, where that is known.

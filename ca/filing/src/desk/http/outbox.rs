@@ -8,7 +8,7 @@ use axum::{Extension, Json, Router};
 use runtime::exit::{Exit, Problem};
 use runtime::http::Caller;
 
-use super::worked;
+use super::{Refused, worked};
 use crate::desk::Desk;
 use crate::desk::flow::outbox::{self, Done, PAGE, Page};
 
@@ -21,15 +21,15 @@ pub fn router(desk: Arc<Desk>) -> Router {
     Router::new().route("/v1/outbox/collect", post(collect)).route("/v1/outbox/done", post(done)).layer(DefaultBodyLimit::max(LONGEST)).with_state(desk)
 }
 
-async fn collect(State(desk): State<Arc<Desk>>, Extension(caller): Extension<Caller>) -> Result<Json<Page>, Problem> {
+async fn collect(State(desk): State<Arc<Desk>>, Extension(caller): Extension<Caller>) -> Result<Json<Page>, Refused> {
     known(&caller)?;
     worked(move || outbox::collect(&desk)).await.map(Json)
 }
 
-async fn done(State(desk): State<Arc<Desk>>, Extension(caller): Extension<Caller>, Json(told): Json<Vec<Done>>) -> Result<Json<()>, Problem> {
+async fn done(State(desk): State<Arc<Desk>>, Extension(caller): Extension<Caller>, Json(told): Json<Vec<Done>>) -> Result<Json<()>, Refused> {
     known(&caller)?;
     if told.len() > PAGE {
-        return Err(Problem::new(Exit::Refused, "too-many", format!("{} letters are told of at once", told.len()), format!("tell of at most {PAGE}")));
+        return Err(Problem::new(Exit::Refused, "too-many", format!("{} letters are told of at once", told.len()), format!("tell of at most {PAGE}")).into());
     }
     worked(move || outbox::done(&desk, &told)).await.map(Json)
 }

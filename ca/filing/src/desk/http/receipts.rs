@@ -6,16 +6,15 @@ use axum::Json;
 use axum::extract::{Path, State};
 use axum::http::header;
 use axum::response::{IntoResponse, Response};
-use runtime::exit::Problem;
 
 use super::filings::encoded;
-use super::{Public, worked};
+use super::{Public, Refused, worked};
 use crate::desk::flow::seal;
 use crate::desk::problem::DeskError;
 use crate::desk::receipt::{html, pdf};
 use crate::desk::record::receipt::ReceiptNumber;
 
-pub async fn one(State(public): State<Arc<Public>>, Path(file): Path<String>) -> Result<Response, Problem> {
+pub async fn one(State(public): State<Arc<Public>>, Path(file): Path<String>) -> Result<Response, Refused> {
     let (name, form) = file.split_once('.').map_or((file.as_str(), ""), |(name, form)| (name, form));
     let missing = || DeskError::NotFound { what: "receipt", id: file.chars().take(80).collect() };
     let number = ReceiptNumber::parse(name).ok_or_else(missing)?;

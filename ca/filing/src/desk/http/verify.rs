@@ -14,7 +14,7 @@ use runtime::http::Caller;
 use serde::Deserialize;
 use serde_json::json;
 
-use super::{Public, Signed, answer, body, worked};
+use super::{Public, Refused, Signed, body, worked};
 use crate::desk::Desk;
 use crate::desk::flow::verify;
 use crate::desk::problem::DeskError;
@@ -34,14 +34,12 @@ struct Question {
     bureau: Option<String>,
 }
 
-pub async fn one(State(public): State<Arc<Public>>, Extension(caller): Extension<Caller>, request: Body) -> Result<Response, Problem> {
+pub async fn one(State(public): State<Arc<Public>>, Extension(caller): Extension<Caller>, request: Body) -> Result<Response, Refused> {
     // 1. Strangers ask: within their rate and in places of their own, before a byte of the body is read.
-    if let Err(error) = public.asked(&caller) {
-        return Ok(answer(error));
-    }
+    public.asked(&caller)?;
     let Ok(place) = Arc::clone(&public.verdicts_at_once).try_acquire_owned() else {
         public.counts.verdicts.full.increment();
-        return Ok(answer(DeskError::Full { what: "questions", seconds: public.desk.policies.desk.limits.again_seconds }));
+        return Err(DeskError::Full { what: "questions", seconds: public.desk.policies.desk.limits.again_seconds }.into());
     };
     // 2. What is asked, and whom.
     let whole = tokio::time::timeout(PATIENCE, body(request, MAX_QUESTION)).await;
