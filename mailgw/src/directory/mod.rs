@@ -189,6 +189,8 @@ impl Directory {
 
     /// The logins of a mailbox by one credential alone are over.
     pub fn end_logins_by(&self, number: MailboxNumber, credential: Credential) {
+        // Whoever logged in by it from elsewhere is a stranger again.
+        self.failures().acquainted.forget(number);
         self.endings.end(number, Some(credential));
     }
 

@@ -47,16 +47,22 @@ pub(super) fn html(sheet: &Sheet, sender: &Sender, correction: Option<&Correctio
 pub(super) fn wrapped((title, title_en): (&str, &str), month: &str, month_en: &str, content: impl FnOnce(&mut String)) -> String {
     let mut page = String::with_capacity(16 * 1024);
     let out = &mut page;
+    // A kind's title comes from a policy file, which writes no HTML.
+    let [title, title_en] = [title, title_en].map(|words| {
+        let mut text = String::with_capacity(words.len());
+        escape(words, &mut text);
+        text
+    });
     push(out, &[
         "<!doctype html>\n<html lang=\"zh-CN\">\n<head>\n<meta charset=\"utf-8\">\n",
         "<meta name=\"viewport\" content=\"width=device-width,initial-scale=1\">\n",
         "<meta name=\"color-scheme\" content=\"light dark\">\n",
         // Amounts and account numbers are no telephone numbers.
         "<meta name=\"format-detection\"\ncontent=\"telephone=no,date=no,address=no,email=no\">\n<title>",
-        title, " ", month, "</title>\n</head>\n<body style=\"margin:0\">\n",
+        &title, " ", month, "</title>\n</head>\n<body style=\"margin:0\">\n",
         // Web mail drops the outer elements: what they say is said again.
-        "<div lang=\"zh-CN\" style=\"", PAGE, "\">\n<h1 style=\"font-size:20px;line-height:1.3;margin:0\">", title,
-        "\n<span style=\"white-space:nowrap\">", month, "</span></h1>\n<p lang=\"en\" style=\"margin:0\">", title_en, " ",
+        "<div lang=\"zh-CN\" style=\"", PAGE, "\">\n<h1 style=\"font-size:20px;line-height:1.3;margin:0\">", &title,
+        "\n<span style=\"white-space:nowrap\">", month, "</span></h1>\n<p lang=\"en\" style=\"margin:0\">", &title_en, " ",
         month_en, "</p>\n",
     ]);
     content(out);

@@ -169,7 +169,7 @@ impl Written {
         }
         let fields: Vec<Field> = self.fields.into_iter().map(WrittenField::check).collect::<Result<_, _>>()?;
         let names: Vec<&str> = fields.iter().map(|field| field.name.as_str()).collect();
-        let taken = |at: usize, name: &&str| HEAD.contains(name) || ["supersedes", "month", "kind"].contains(name) || names.iter().take(at).any(|before| before == name);
+        let taken = |at: usize, name: &&str| HEAD.contains(name) || ["supersedes", "month", "kind", "reason", "reason_en"].contains(name) || names.iter().take(at).any(|before| before == name);
         if let Some((_, name)) = names.iter().enumerate().find(|(at, name)| taken(*at, name)) {
             return Err(format!("field {name}: the name is taken; choose another"));
         }

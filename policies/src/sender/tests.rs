@@ -84,6 +84,7 @@ fn a_document_that_makes_no_sense_is_refused_with_its_reason() {
         ("kind = \"utility-bill\"", "kind = \"Bill\"", "kind"),
         ("per_month = 8", "per_month = 0", "per_month"),
         ("name = \"account\"", "name = \"id_no\"", "taken"),
+        ("name = \"account\"", "name = \"reason\"", "taken"),
         ("name = \"account\"", "name = \"service\"", "taken"),
         ("type = \"date\"", "type = \"day\"", "no type"),
         ("type = \"date\"", "type = \"date\"\nmax = \"1\"", "bounds"),
