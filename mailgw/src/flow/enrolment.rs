@@ -5,7 +5,7 @@
 use policies::statement::{EnrolmentToken, SenderCode};
 use runtime::exit::{Exit, Problem};
 use serde::{Deserialize, Serialize};
-use store::{Batch, CommitError, StoreError};
+use store::{Batch, CommitError, Expectation, StoreError};
 
 use crate::bureau::{self, BureauError};
 use crate::directory::DirectoryError;
@@ -163,9 +163,10 @@ fn agreed(gateway: &Gateway, account: &Account, bureau: &str) -> Result<Agreed, 
     Ok(Agreed { address: gateway.directory.address(account.number), bureau: bureau.to_owned(), consent, token })
 }
 
-/// The mailbox that a sender's token names; closed ones too.
-pub(crate) fn named(gateway: &Gateway, bureau: &str, token: &EnrolmentToken) -> Result<Option<Account>, EnrolmentError> {
-    let found = gateway.store.get(&token_key(bureau, token, &gateway.directory_key))?;
-    let Some(mailbox) = found.map(|bytes| decode_mailbox(&bytes)).transpose()? else { return Ok(None) };
-    Ok(gateway.directory.find(&mailbox)?)
+/// The mailbox that a sender's token names, closed ones too, and what a commit that rests on that expects.
+pub(crate) fn named(gateway: &Gateway, bureau: &str, token: &EnrolmentToken) -> Result<(Option<Account>, Option<Expectation>), EnrolmentError> {
+    let place = token_key(bureau, token, &gateway.directory_key);
+    let Some(bytes) = gateway.store.get(&place)? else { return Ok((None, None)) };
+    let account = gateway.directory.find(&decode_mailbox(&bytes)?)?;
+    Ok((account, Some(Expectation::Equals(place, bytes))))
 }

@@ -281,3 +281,23 @@ fn a_letter_is_judged_as_things_stand_at_its_commit() {
     assert_eq!(report.not_delivered[0].reason.as_deref(), Some("no-consent"));
     assert!(mails(&gateway, &one).is_empty());
 }
+
+/// So is a token: withdrawn and durable, it names nobody in a block that was decided before.
+#[test]
+fn a_token_names_its_mailbox_until_the_commit() {
+    let city = city();
+    let gateway = city.gateway(Arc::clone(&city.store));
+    let one = mailbox(&gateway, 0);
+    let token = enrolment::say(&gateway, &one, INSURANCE, Word::Enrol).unwrap().token.unwrap();
+    let lines = [pension("k-1", ("token", token.as_str(), PEOPLE[0].2), "174757.63")];
+    let order = order(&city, INSURANCE, "pension", "k", &pensions("", &lines), 1, [17_475_763, 68_936], None);
+    let racing: Arc<dyn Store> = Arc::new(store::Between::before_commit(Arc::clone(&city.store), 2, {
+        let (withdrawing, one) = (city.gateway(Arc::clone(&city.store)), one.clone());
+        move || drop(enrolment::say(&withdrawing, &one, INSURANCE, Word::WithdrawToken).unwrap())
+    }));
+    let gateway = city.gateway(racing);
+    let report = push(&gateway, &Watched::new(&city, Arc::clone(&city.sealing), None), &city.lists, &order, &mut |_| true).unwrap();
+    assert_eq!(report.counts, Counts { delivered: 0, duplicate: 0, quarantined: 0, undeliverable: 1 });
+    assert_eq!(report.not_delivered[0].reason.as_deref(), Some("unknown-person"));
+    assert!(mails(&gateway, &one).is_empty());
+}

@@ -248,16 +248,12 @@ impl Judge<'_> {
         // 4
         if let Some(found) = self.gateway.store.get(&item_key(self.bureau, &stmt_id))? {
             let before = Item::decode(&found)?;
-            // What was ended is not delivered again by the same statement: its reader was told that it does not hold.
-            if let Some(ended) = &before.ended {
-                let reason = if ended.superseded_by.is_some() { "superseded-before" } else { "withdrawn-before" };
-                return about(Some(&stmt_id), State::Quarantined, reason, None, Some(before.mailbox));
-            }
-            let outcome = repeated(raw.number, &stmt_id, before.row == row_digest);
+            let outcome = seen_before(raw.number, &stmt_id, &before, &row_digest);
             return Ok(Decision::Told(Box::new(Told { outcome, mailbox: Some(before.mailbox), corrects: None })));
         }
         // 5
-        let Some(account) = self.recipient(&row.head().recipient)? else {
+        let (account, named) = self.recipient(&row.head().recipient)?;
+        let Some(account) = account else {
             return told(Some(&stmt_id), State::Undeliverable, "unknown-person", None);
         };
         if !account.is_open() {
@@ -304,7 +300,7 @@ impl Judge<'_> {
         };
         let entity = statement::entity(&row, &self.sender, &to, self.begun, &Beside { correction: correction.as_ref(), history: &months });
         let issues = Some(crate::hex(&index));
-        Ok(Decision::Send(Box::new(Letter { row: raw.number, stmt_id, row_digest, account, entity, not_judged, follows: vec![follows], leaves, issues, corrects: corrected, counts: None })))
+        Ok(Decision::Send(Box::new(Letter { row: raw.number, stmt_id, row_digest, account, entity, not_judged, follows: named.into_iter().chain([follows]).collect(), leaves, issues, corrects: corrected, counts: None })))
     }
 
     /// What would become of the rows, with nothing sealed, delivered or remembered. `seen` are the statements of the blocks before,
@@ -541,6 +537,15 @@ impl<L: AsRef<Letter>> Decided<L> {
         self.told.push(Told { outcome: outcome(row), mailbox: Some(mailbox), corrects });
         true
     }
+}
+
+/// A row under the key of what was delivered before. What was ended is not delivered again by the same statement: its reader
+/// was told that it does not hold.
+pub(super) fn seen_before(row: u64, stmt_id: &str, before: &Item, row_digest: &str) -> RowOutcome {
+    let outcome = repeated(row, stmt_id, before.row == row_digest);
+    let Some(ended) = &before.ended else { return outcome };
+    let reason = if ended.superseded_by.is_some() { "superseded-before" } else { "withdrawn-before" };
+    RowOutcome { state: State::Quarantined, reason: Some(reason.to_owned()), detail: None, ..outcome }
 }
 
 /// A statement whose key was seen before: the same one, or another under its key.

@@ -8,7 +8,7 @@ use policies::statement::{Purpose, Recipient, Verdict, judge_owner};
 use store::{Batch, Expectation, Key};
 use time::{Date, OffsetDateTime};
 
-use super::block::{Decision, Judge, Letter, repeated};
+use super::block::{Decision, Judge, Letter, seen_before};
 use super::correction::Stays;
 use super::evidence::Told;
 use super::file::RawRow;
@@ -53,11 +53,11 @@ impl OneOf {
 }
 
 impl Judge<'_> {
-    /// The mailbox that a row names: closed ones too.
-    pub fn recipient(&self, recipient: &Recipient) -> Result<Option<Account>, PushError> {
+    /// The mailbox that a row names: closed ones too. A commit that rests on a token expects that it names it still.
+    pub fn recipient(&self, recipient: &Recipient) -> Result<(Option<Account>, Option<Expectation>), PushError> {
         Ok(match recipient {
-            Recipient::Document(document) => self.gateway.directory.find_person(document)?,
-            Recipient::Institution(code) => self.gateway.directory.find_institution(code)?,
+            Recipient::Document(document) => (self.gateway.directory.find_person(document)?, None),
+            Recipient::Institution(code) => (self.gateway.directory.find_institution(code)?, None),
             Recipient::Token(token) => enrolment::named(self.gateway, self.bureau, token)?,
         })
     }
@@ -96,11 +96,12 @@ impl Judge<'_> {
         // 4
         if let Some(found) = self.gateway.store.get(&item_key(self.bureau, &stmt_id))? {
             let before = Item::decode(&found)?;
-            let outcome = repeated(raw.number, &stmt_id, before.row == row_digest);
+            let outcome = seen_before(raw.number, &stmt_id, &before, &row_digest);
             return Ok(Decision::Told(Box::new(Told { outcome, mailbox: Some(before.mailbox), corrects: None })));
         }
         // 5
-        let account = self.recipient(&letter.recipient)?.filter(|account| match account.holder {
+        let (account, named) = self.recipient(&letter.recipient)?;
+        let account = account.filter(|account| match account.holder {
             Holder::Citizen { .. } => kind.addressee() == Addressee::Person,
             Holder::Institution { .. } => kind.addressee() == Addressee::Institution,
         });
@@ -114,7 +115,7 @@ impl Judge<'_> {
             return about(Some(&stmt_id), State::Quarantined, "V10", Some("the name is not the mailbox owner's".to_owned()), Some(mailbox));
         }
         // 7
-        let mut follows = Vec::new();
+        let mut follows: Vec<Expectation> = named.into_iter().collect();
         if kind.needs_consent() {
             let (consent, still) = Consent::known(&*self.gateway.store, self.bureau, &mailbox)?;
             if consent.is_none() {
