@@ -179,8 +179,13 @@ mod tests {
         let served = std::thread::spawn(move || {
             for answer in ["HTTP/1.1 200 OK\r\n\r\n", "HTTP/1.1 503 Service Unavailable\r\n\r\n"] {
                 let (mut stream, _) = listener.accept().unwrap();
-                let mut request = [0; 14];
-                stream.read_exact(&mut request).unwrap();
+                // The whole of it: what is left unread when the connection ends takes the answer with it.
+                let mut request = Vec::new();
+                while !request.ends_with(b"\r\n\r\n") {
+                    let mut octet = [0; 1];
+                    stream.read_exact(&mut octet).unwrap();
+                    request.extend(octet);
+                }
                 stream.write_all(answer.as_bytes()).unwrap();
             }
         });
