@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use const_oid::ObjectIdentifier as Oid;
 use pki::crl::Reason;
-use pki::effort::Memory;
+use pki::effort::{Effort, Memory};
 use pki::ocsp::{CertId, CertStatus, HashAlgorithm, OcspAnswer};
 use pki::path::{ANY_PURPOSE, Anchors, CertificateFacts, PathError, Requirements, RevocationAnswer, RevocationList, Validation};
 use pki::timestamp::{Imprint, TimeStampRequest, VerifiedTimestamp};
@@ -30,6 +30,8 @@ const MAX_KEPT: usize = 50_000;
 /// Authorities are few, and each has a list or some parts.
 const MAX_LISTS: usize = 64;
 const NONCE: usize = 16;
+/// Of one answer or token: its own, its signer's certificate's.
+const MAX_ONCE: u32 = 16;
 
 pub(super) type Digest = [u8; 32];
 
@@ -122,6 +124,11 @@ impl Trust {
     pub fn new(anchors: HashMap<String, Arc<Anchors>>, outside: Arc<dyn Outside>) -> Self {
         let (standing, timestamp_signers, responders) = (Recent::default(), Recent::default(), Mutex::default());
         Self { anchors, outside, standing, timestamp_signers, responders, lists: Mutex::default(), verified: Verified::default(), random: SystemRandom::new() }
+    }
+
+    /// For one more signature: what was verified before is not verified again.
+    pub fn once(&self) -> Effort<'_> {
+        Effort::new(MAX_ONCE).remembering(&self.verified)
     }
 
     /// The roots that a bureau believes; none for one that is not known.
@@ -222,7 +229,7 @@ impl Trust {
         }
         let key = of(&[issuer]);
         let known = self.responders.lock().unwrap_or_else(PoisonError::into_inner).get(&key).cloned();
-        let (said, signer) = answer.of(issuer, view.serial, known.as_deref()).map_err(|error| damaged(&error))?;
+        let (said, signer) = answer.of_within(issuer, view.serial, known.as_deref(), &self.once()).map_err(|error| damaged(&error))?;
         let responder = signer.to_vec();
         if known.as_deref() != Some(signer) {
             self.responders.lock().unwrap_or_else(PoisonError::into_inner).insert(key, signer.to_vec());
@@ -259,7 +266,7 @@ impl Trust {
 
     /// A token over a signature's value whose signer this bureau believes: `None` where it is not one.
     pub fn trusted_stamp(&self, bureau: &str, token: &[u8], value: &[u8], now: OffsetDateTime) -> Result<Option<VerifiedTimestamp>, DeskError> {
-        let Ok(stamp) = pki::timestamp::verify(token, &[]) else { return Ok(None) };
+        let Ok(stamp) = pki::timestamp::verify_within(token, &[], &self.once()) else { return Ok(None) };
         if !stamp.imprint().is_of(value) {
             return Ok(None);
         }

@@ -46,7 +46,12 @@ fn write(value: &Value, out: &mut Vec<u8>) {
 /// spec: rfc8785#3.2.2.2
 fn write_text(text: &str, out: &mut Vec<u8>) {
     out.push(b'"');
-    for byte in text.bytes() {
+    let mut rest = text.as_bytes();
+    // What stands for itself is copied at once: nearly every text is one such piece.
+    while let Some(at) = rest.iter().position(|&byte| matches!(byte, b'"' | b'\\' | ..0x20)) {
+        let (plain, special) = rest.split_at(at);
+        out.extend_from_slice(plain);
+        let Some((&byte, after)) = special.split_first() else { break };
         match byte {
             b'"' => out.extend_from_slice(b"\\\""),
             b'\\' => out.extend_from_slice(b"\\\\"),
@@ -55,10 +60,11 @@ fn write_text(text: &str, out: &mut Vec<u8>) {
             0x0a => out.extend_from_slice(b"\\n"),
             0x0c => out.extend_from_slice(b"\\f"),
             0x0d => out.extend_from_slice(b"\\r"),
-            0x00..=0x1f => out.extend_from_slice(format!("\\u{byte:04x}").as_bytes()),
-            other => out.push(other),
+            other => out.extend_from_slice(format!("\\u{other:04x}").as_bytes()),
         }
+        rest = after;
     }
+    out.extend_from_slice(rest);
     out.push(b'"');
 }
 

@@ -30,7 +30,8 @@ pub struct Object(Vec<(String, Value)>);
 
 /// spec: rfc8785#3.2.3: names are ordered by their UTF-16 code units.
 fn order(left: &str, right: &str) -> Ordering {
-    left.encode_utf16().cmp(right.encode_utf16())
+    // Of ASCII, nearly always, octets and code units are in one order.
+    if left.is_ascii() && right.is_ascii() { left.cmp(right) } else { left.encode_utf16().cmp(right.encode_utf16()) }
 }
 
 impl Object {
@@ -377,18 +378,19 @@ impl Reader<'_> {
         self.at += 1;
         let mut text = Vec::new();
         loop {
+            // What stands for itself is taken at once: nearly every text is one such piece.
+            let rest = self.bytes.get(self.at..).unwrap_or_default();
+            let plain = rest.iter().position(|&byte| matches!(byte, b'"' | b'\\' | ..0x20)).unwrap_or(rest.len());
+            text.extend_from_slice(rest.get(..plain).unwrap_or_default());
+            self.at += plain;
             match self.peek() {
+                _ if text.len() > MAX_TEXT => {
+                    self.at = began;
+                    return Err(JsonFault::TextTooLong);
+                }
                 Some(b'"') => break,
                 Some(b'\\') => self.escape(&mut text)?,
-                Some(byte @ 0x20..) => {
-                    text.push(byte);
-                    self.at += 1;
-                }
                 _ => return Err(JsonFault::Text),
-            }
-            if text.len() > MAX_TEXT {
-                self.at = began;
-                return Err(JsonFault::TextTooLong);
             }
         }
         self.at += 1;

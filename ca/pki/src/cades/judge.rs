@@ -234,8 +234,9 @@ impl<'a> Pool<'a> {
         &self, subject: &CertificateView<'_>, issuer: &CertificateView<'_>, is_authority: bool, proofs: &Proofs, told: &dyn Fn(&Said) -> bool, stands: &dyn Fn(&Said, &Known<'_>) -> bool,
     ) -> Option<(Rc<Said>, &Known<'a>)> {
         let mut newest: Option<(Rc<Said>, &Known<'_>)> = None;
+        let asked = (sha256(subject.der), sha256(issuer.der));
         for (at, known) in self.answers.iter().enumerate() {
-            let Some(said) = self.says(at, known, subject, issuer, is_authority) else { continue };
+            let Some(said) = self.says((at, asked.0, asked.1), known, subject, issuer, is_authority) else { continue };
             // An answer is worth what its signer was worth when it is proved to have been there.
             let proof = proofs.of_answer(known.place);
             let believed = said.knows_ended && proof <= said.signer_ends && said.signed.iter().all(|(scheme, spki)| self.floor.believes(*scheme, spki, proof));
@@ -248,8 +249,7 @@ impl<'a> Pool<'a> {
     }
 
     /// An answer is asked once about a pair; one that says nothing of it, or cannot be read where it would, says nothing.
-    fn says(&self, at: usize, known: &Known<'_>, subject: &CertificateView<'_>, issuer: &CertificateView<'_>, is_authority: bool) -> Option<Rc<Said>> {
-        let key = (at, sha256(subject.der), sha256(issuer.der));
+    fn says(&self, key: (usize, Digest, Digest), known: &Known<'_>, subject: &CertificateView<'_>, issuer: &CertificateView<'_>, is_authority: bool) -> Option<Rc<Said>> {
         if let Some(found) = self.said.borrow().get(&key) {
             return found.clone();
         }

@@ -3,6 +3,7 @@ use super::parts::{Parts, Unsigned};
 use super::{ARCHIVE_TIMESTAMP, ArchiveImprint, CadesError, OCSP_RESPONSE, SIGNATURE_TIMESTAMP};
 use crate::asn1;
 use crate::cms::{CmsError, DATA};
+use crate::effort::Effort;
 use crate::signature::DigestAlgorithm;
 use crate::timestamp::{self, Imprint};
 use crate::view::CertificateView;
@@ -103,7 +104,12 @@ impl Signature {
 
     /// Level B-T: with a token, DER, that holds its signer's certificate and is over this signature.
     pub fn with_timestamp(&self, token: &[u8]) -> Result<Self, CadesError> {
-        if !timestamp::verify(token, &[])?.imprint().is_of(&self.parts.value) {
+        self.with_timestamp_within(token, &Effort::unbounded())
+    }
+
+    /// As [`Self::with_timestamp`], where what `effort` remembers is not verified again.
+    pub fn with_timestamp_within(&self, token: &[u8], effort: &Effort<'_>) -> Result<Self, CadesError> {
+        if !timestamp::verify_within(token, &[], effort)?.imprint().is_of(&self.parts.value) {
             return Err(CadesError::OtherImprint);
         }
         self.changed(|parts| {

@@ -164,7 +164,8 @@ impl OcspAnswer {
         self.of_within(issuer, serial, known, &Effort::unbounded())
     }
 
-    pub(crate) fn of_within<'a>(&'a self, issuer: &'a [u8], serial: &[u8], known: Option<&[u8]>, effort: &Effort<'_>) -> Result<(&'a Said, &'a [u8]), AnswerError> {
+    /// As [`Self::of`], where what `effort` remembers is not verified again.
+    pub fn of_within<'a>(&'a self, issuer: &'a [u8], serial: &[u8], known: Option<&[u8]>, effort: &Effort<'_>) -> Result<(&'a Said, &'a [u8]), AnswerError> {
         let view = CertificateView::parse(issuer)?;
         // First whether it speaks of the certificate at all: that costs no signature.
         let sha1 = CertId::new(HashAlgorithm::Sha1, view.subject, view.spki, serial)?;

@@ -23,7 +23,24 @@ type Attribute<'a> = (&'a [u8], Result<String, &'a [u8]>);
 
 /// Whether two Names, DER, are one: octet for octet, or but for case and spaces.
 pub(super) fn same(a: &[u8], b: &[u8]) -> bool {
-    a == b || matches!((relative_names(a), relative_names(b)), (Ok(a), Ok(b)) if a == b)
+    a == b || (last_may_agree(a, b) && matches!((relative_names(a), relative_names(b)), (Ok(a), Ok(b)) if a == b))
+}
+
+/// Whether the last relative names, the common names of our own, may be one: most names that are not the same differ there,
+/// and are not read any further.
+fn last_may_agree(a: &[u8], b: &[u8]) -> bool {
+    let (Ok(Some(a)), Ok(Some(b))) = (last(a), last(b)) else { return true };
+    a == b || !matches!((relative_name(a, &mut 0), relative_name(b, &mut 0)), (Ok(a), Ok(b)) if a != b)
+}
+
+/// The octets of the last relative name.
+fn last(name: &[u8]) -> Result<Option<&[u8]>, DerError> {
+    let mut rdns = Reader::new(Reader::only(name, 0x30)?);
+    let mut last = None;
+    while !rdns.is_empty() {
+        last = Some(rdns.take(0x31)?);
+    }
+    Ok(last)
 }
 
 /// The relative names of a Name, each with its attributes in an order of their own.
@@ -31,22 +48,27 @@ fn relative_names(name: &[u8]) -> Result<Vec<Vec<Attribute<'_>>>, DerError> {
     let mut rdns = Reader::new(Reader::only(name, 0x30)?);
     let (mut all, mut count) = (Vec::new(), 0);
     while !rdns.is_empty() {
-        let mut set = Reader::new(rdns.take(0x31)?);
-        let mut one = Vec::new();
-        while !set.is_empty() {
-            let mut pair = Reader::new(set.take(0x30)?);
-            let (id, (tag, value, whole)) = (pair.take(6)?, pair.any()?);
-            pair.end()?;
-            count += 1;
-            if count > MAX_NAMES {
-                return Err(DerError::Value("more than 256 attributes of a name"));
-            }
-            one.push((id, compared(tag, value).ok_or(whole)));
-        }
-        one.sort_unstable();
-        all.push(one);
+        all.push(relative_name(rdns.take(0x31)?, &mut count)?);
     }
     Ok(all)
+}
+
+/// The attributes of one relative name, counted on.
+fn relative_name<'a>(set: &'a [u8], count: &mut usize) -> Result<Vec<Attribute<'a>>, DerError> {
+    let mut set = Reader::new(set);
+    let mut one = Vec::new();
+    while !set.is_empty() {
+        let mut pair = Reader::new(set.take(0x30)?);
+        let (id, (tag, value, whole)) = (pair.take(6)?, pair.any()?);
+        pair.end()?;
+        *count += 1;
+        if *count > MAX_NAMES {
+            return Err(DerError::Value("more than 256 attributes of a name"));
+        }
+        one.push((id, compared(tag, value).ok_or(whole)));
+    }
+    one.sort_unstable();
+    Ok(one)
 }
 
 /// Spaces at the ends are nothing, those between are one, and case is nothing; strings of any kind are one text.

@@ -9,7 +9,7 @@ pub use request::{MAX_BYTES, MAX_NONCE, RequestError, TimeStampRequest};
 pub use response::{Failure, granted, token_of};
 pub use token::{Moment, Terms, TokenError, TokenInfo, TokenPlan};
 pub(crate) use verify::verify_with_unsigned;
-pub use verify::{Authority, Stamp, TimestampError, VerifiedTimestamp, authority, verify};
+pub use verify::{Authority, Stamp, TimestampError, VerifiedTimestamp, authority, verify, verify_within};
 
 use crate::asn1::{self, DerError, Reader};
 use crate::signature::{DigestAlgorithm, SignatureError};

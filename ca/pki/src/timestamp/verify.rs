@@ -139,7 +139,12 @@ impl VerifiedTimestamp {
 
 /// Verifies a token, DER. The signer's certificate is looked for in the token and among those `known`.
 pub fn verify<'a>(token: &'a [u8], known: &[&'a [u8]]) -> Result<VerifiedTimestamp, TimestampError> {
-    match verify_with_unsigned(token, known, &Effort::unbounded())? {
+    verify_within(token, known, &Effort::unbounded())
+}
+
+/// As [`verify`], where what `effort` remembers is not verified again.
+pub fn verify_within<'a>(token: &'a [u8], known: &[&'a [u8]], effort: &Effort<'_>) -> Result<VerifiedTimestamp, TimestampError> {
+    match verify_with_unsigned(token, known, effort)? {
         (_, Some(_)) => Err(CmsError::UnsignedAttributes.into()),
         (verified, None) => Ok(verified),
     }

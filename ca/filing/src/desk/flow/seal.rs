@@ -60,7 +60,7 @@ pub fn seal(desk: &Desk, number: &ReceiptNumber) -> Result<Sealed, DeskError> {
     let made = bureau.plan.seal(ContentDigest::Sha256(content), now, &bureau.key).map_err(|error| refused(&error))?;
     let made = Signature::read(&made).map_err(|error| refused(&error))?;
     let token = ready::stamp(desk, &record.bureau, made.timestamp_imprint(DigestAlgorithm::Sha256), made.value())?;
-    let made = made.with_timestamp(&token).map_err(|error| refused(&error))?;
+    let made = made.with_timestamp_within(&token, &desk.trust.once()).map_err(|error| refused(&error))?;
     // 3. Recorded once.
     let text = number.to_string();
     let (content, seal) = (crate::desk::hex(&content), crate::desk::sha256_hex(made.der()));
