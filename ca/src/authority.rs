@@ -102,7 +102,12 @@ pub struct Addresses {
 
 impl Addresses {
     pub fn new(settings: &Settings) -> Self {
-        Self { base: settings.base_url.trim_end_matches('/').to_owned() }
+        Self::at_base(&settings.base_url)
+    }
+
+    /// Of an authority that is not founded yet.
+    pub fn at_base(base_url: &str) -> Self {
+        Self { base: base_url.trim_end_matches('/').to_owned() }
     }
 
     pub fn ocsp(&self) -> String {
@@ -248,7 +253,7 @@ impl Authority {
         let key = self.founding.clone().ok_or_else(|| IssueError::Offline { issuer: ROOT.to_owned() })?;
         let key_id = pki::certificate::key_id(&plan.spki).map_err(|_| IssueError::WrongSignature)?;
         Ok(Issuer {
-            record: IssuerRecord { id: ROOT.to_owned(), der: Vec::new(), ocsp: None, token_key: None, generation: None },
+            record: IssuerRecord::new(ROOT, Vec::new()),
             name: plan.issuer.clone(),
             serial: Vec::new(),
             public_key_info: plan.spki.clone(),

@@ -1,15 +1,12 @@
-//! Founding a hierarchy, once; and opening the one that stands.
+//! Opening the authority that stands in a directory, and what its configuration says.
 
 use std::fs;
-use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use evidence::{Evidence, EvidenceError, LogSigner};
-use keys::{KeyError, KeyHandle, KeyStore, Passphrase, PinError, Token, TokenError};
-use pki::signer::SignatureAlgorithm;
+use keys::{KeyError, KeyStore, Passphrase, PinError, Token, TokenError};
 use policies::authority::RegistryRule;
-use policies::certificate::HostName;
 use runtime::clock::Clock;
 use runtime::exit::{Exit, Problem};
 use runtime::state::{StateDir, StateError};
@@ -20,29 +17,21 @@ use crate::administration::Administration;
 use crate::authority::{Addresses, Authority, Issuer, ROOT};
 pub use crate::documents::ReadPolicies;
 use crate::documents::{Documents, DocumentsError};
-use crate::flow::{Authorised, issue, listing, own, publish, revoke, take_over};
+use crate::flow::{issue, listing, own, revoke, take_over};
+pub use crate::founding::{certificate_file, init, init_bound, init_with, stands};
+use crate::founding::{FOUNDING, WAITING};
+pub(crate) use crate::founding::{CITIZENS, RESTORING, finished, place};
 use crate::in_force::{self, InForce};
 use crate::own_name::{self, OwnNames};
-use crate::issuers::{Birthplace, Issuers};
+use crate::issuers::{BirthError, Birthplace, Issuers};
 use crate::problem::IssueError;
-use crate::record::{IssuerRecord, OcspSigner, Scope, Settings, decode, encode, log};
+use crate::record::{IssuerRecord, Settings, decode, log};
 use crate::registry::{FileRegistry, NoRegistry, Registry, RegistryConfiguration, RegistryError};
 use crate::steady::Steady;
 use crate::time_source::TimeSource;
 use crate::token::TokenConfiguration;
 
-/// The issuing authorities and their names in the city's certificates.
-const ISSUERS: [(&str, &str); 4] = [("enterprise-ca", "穗印企业证书签发机构"), ("officer-ca", "穗印政务证书签发机构"), ("tls-ca", "穗印服务器证书签发机构"), ("citizen-ca", "穗印市民证书签发机构")];
-/// The one that certifies citizens, by their mailboxes.
-pub(crate) const CITIZENS: &str = "citizen-ca";
-const ROOT_NAME: &str = "穗印根证书机构";
 pub(crate) const LOG_KEY: &str = "log";
-/// Stands in the directory from before the first key until the hierarchy is whole and its log's head signed.
-const FOUNDING: &str = "founding";
-/// Stands in the directory from before the first file of a backup until all is restored and the log's head signed.
-pub(crate) const RESTORING: &str = "restoring";
-/// What founding and restoring make, and all that beginning anew takes away.
-const MADE: [&str; 7] = ["ca.toml", "policies", "root-keys", "keys", "blocked-keys", "store", "log-head"];
 
 #[derive(Debug, thiserror::Error)]
 pub enum InitError {
@@ -72,6 +61,10 @@ pub enum InitError {
     File { path: PathBuf, reason: String },
     #[error("the authority in {path} was never founded to the end; run `ca init` again, which begins anew", path = path.display())]
     Unfinished { path: PathBuf },
+    #[error("the keys in {path} wait for the certificates of a ceremony; take in what it made with `ca hierarchy install`, or, to give them up for ever, remove the directory", path = path.display())]
+    Awaiting { path: PathBuf },
+    #[error("the keys in {path} were made for an authority of another address, or with other settings; ask with the same words as before, or, to give the keys up for ever, remove the directory", path = path.display())]
+    OtherRequest { path: PathBuf },
     #[error("the authority in {path} was never restored to the end; run `ca restore` again, which begins anew", path = path.display())]
     Unrestored { path: PathBuf },
     #[error("{what}; mend the documents in policies")]
@@ -126,6 +119,13 @@ impl Configuration {
     pub fn new(listen: std::net::SocketAddr) -> Self {
         Self { listen, store: "fjall:store".into(), token: None, administration: None, timestamp: None, registry: None, outbox: None }
     }
+
+    /// As `ca.toml` of a directory.
+    pub(crate) fn write(&self, path: &Path) -> Result<(), InitError> {
+        let file = path.join("ca.toml");
+        let text = toml::to_string(self).map_err(|error| InitError::File { path: file.clone(), reason: error.to_string() })?;
+        write(&file, text.as_bytes())
+    }
 }
 
 /// A socket outside the state directory.
@@ -154,138 +154,6 @@ pub(crate) fn file_error(path: &Path, error: &std::io::Error) -> InitError {
     InitError::File { path: path.to_owned(), reason: error.to_string() }
 }
 
-/// Whether a whole authority stands in `path`; one whose founding was cut off does not count.
-pub fn stands(path: &Path) -> bool {
-    path.join("ca.toml").exists() && !path.join(FOUNDING).exists() && !path.join(RESTORING).exists()
-}
-
-/// The directory of a new authority: a new or empty one, or one whose founding or restoring, as `marker` says, was cut
-/// off. Nothing in such a one was ever shown to anybody, since `open` refuses it, so it goes and everything is made anew.
-pub(crate) fn place(path: &Path, marker: &str) -> Result<StateDir, InitError> {
-    let marker = path.join(marker);
-    let directory = match StateDir::create(path) {
-        Err(StateError::NotEmpty { .. }) if marker.exists() => {
-            let directory = StateDir::open(path)?;
-            for entry in fs::read_dir(path).map_err(|error| file_error(path, &error))? {
-                let entry = entry.map_err(|error| file_error(path, &error))?;
-                remove_made(&entry).map_err(|error| file_error(&entry.path(), &error))?;
-            }
-            directory
-        }
-        other => other?,
-    };
-    let made = fs::OpenOptions::new().write(true).create(true).truncate(false).mode(0o600).open(&marker).and_then(|file| file.sync_all());
-    made.and_then(|()| fs::File::open(path)?.sync_all()).map_err(|error| file_error(&marker, &error))?;
-    Ok(directory)
-}
-
-fn remove_made(entry: &fs::DirEntry) -> std::io::Result<()> {
-    let name = entry.file_name();
-    let name = name.to_string_lossy();
-    let half_written = name.starts_with('.') && name.ends_with(".new");
-    if !(MADE.contains(&name.as_ref()) || half_written || name.ends_with(".pem")) {
-        return Ok(());
-    }
-    if entry.file_type()?.is_dir() { fs::remove_dir_all(entry.path()) } else { fs::remove_file(entry.path()) }
-}
-
-/// Makes the hierarchy in `path`: offline root, issuing authorities, an OCSP signer for each, the root's CRL.
-pub fn init(path: &Path, base_url: &str, listen: std::net::SocketAddr, root: &Passphrase, passphrase: &Passphrase, clock: Arc<dyn Clock>) -> Result<Opened, InitError> {
-    init_with(path, base_url, Configuration::new(listen), root, passphrase, clock)
-}
-
-/// As [`init`], with the issuing keys where `configuration` says.
-pub fn init_with(path: &Path, base_url: &str, configuration: Configuration, root: &Passphrase, passphrase: &Passphrase, clock: Arc<dyn Clock>) -> Result<Opened, InitError> {
-    init_bound(path, base_url, configuration, &[], root, passphrase, clock)
-}
-
-/// As [`init_with`], with the authority that certifies citizens bound to mailboxes of these domains.
-pub fn init_bound(path: &Path, base_url: &str, configuration: Configuration, mail_domains: &[HostName], root: &Passphrase, passphrase: &Passphrase, clock: Arc<dyn Clock>) -> Result<Opened, InitError> {
-    let base_url = base(base_url)?;
-    let token = configuration.token.as_ref().map(TokenConfiguration::open).transpose()?;
-    let text = toml::to_string(&configuration).map_err(|error| InitError::File { path: path.join("ca.toml"), reason: error.to_string() })?;
-    let directory = place(path, FOUNDING)?;
-    write(&path.join("ca.toml"), text.as_bytes())?;
-    let documents = Documents::shipped();
-    documents.write_over(&path.join("policies"), &Documents::default())?;
-    let ReadPolicies { certificates: policies, rules, practice_statement, .. } = documents.judge()?;
-    let root_keys = KeyStore::create(&path.join("root-keys"), root)?;
-    let keys = Arc::new(KeyStore::create(&path.join("keys"), passphrase)?);
-    let store = store::open(&configuration.store, path).map_err(IssueError::from)?;
-    let host = base_url.split_once("://").map_or(base_url.as_str(), |(_, host)| host);
-    let signer = LogSigner { origin: format!("{host}/ca"), key: keys.note_key(LOG_KEY)? };
-    let settings = Settings { base_url, log_origin: signer.origin.clone(), log_key: signer.verifier()?.to_string(), earlier_logs: Vec::new() };
-    let root_key = root_keys.generate(ROOT, SignatureAlgorithm::EcdsaP384Sha384)?;
-    let mut authority = Authority {
-        addresses: Addresses::new(&settings),
-        store: Arc::clone(&store),
-        clock,
-        settings,
-        policies,
-        rules,
-        key_lists: Arc::default(),
-        own_names: Arc::new(OwnNames::open(&keys)?),
-        registry: Arc::new(NoRegistry),
-        issuers: Issuers::born_in(Birthplace { keys: Arc::clone(&keys), token: token.clone() }),
-        founding: Some(root_key.clone()),
-        watchers: Vec::new(),
-    };
-    in_force::adopt(&authority, &documents, None, &[])?;
-    let der = own::certify(&authority, "root", None, ROOT_NAME, &root_key)?;
-    found(&mut authority, IssuerRecord { id: ROOT.into(), der, ocsp: None, token_key: None, generation: None }, Some(root_key), None)?;
-    for (id, name) in ISSUERS {
-        let (key, token_key) = match &token {
-            None => (keys.generate(id, SignatureAlgorithm::EcdsaP256Sha256)?, None),
-            Some(token) => {
-                let made = token.generate(id, SignatureAlgorithm::EcdsaP256Sha256)?;
-                (made.handle, Some(made.id))
-            }
-        };
-        let der = own::certify_issuing(&authority, name, if id == CITIZENS { mail_domains } else { &[] }, &key)?;
-        found(&mut authority, IssuerRecord { id: id.into(), der: der.clone(), ocsp: None, token_key: token_key.clone(), generation: None }, Some(key.clone()), None)?;
-        let ocsp_name = format!("{id}-ocsp");
-        let ocsp_key = keys.generate(&ocsp_name, SignatureAlgorithm::EcdsaP256Sha256)?;
-        let ocsp = own::certify(&authority, "ocsp", Some(id), &format!("{name} OCSP"), &ocsp_key)?;
-        let record = IssuerRecord { id: id.into(), der, ocsp: Some(OcspSigner { key: ocsp_name, der: ocsp }), token_key, generation: None };
-        found(&mut authority, record, Some(key), Some(ocsp_key))?;
-    }
-    listing::note_partitions(&authority)?;
-    for issuer in authority.issuers.values() {
-        // Deltas come with the service: nothing has changed yet.
-        for scope in publish::scopes(&authority, issuer)?.into_iter().filter(|scope| *scope != Scope::Delta) {
-            publish::publish_scope(&authority, &Authorised::service(), issuer, scope)?;
-        }
-    }
-    for issuer in authority.issuers.values() {
-        let text = crate::service::pem("CERTIFICATE", &issuer.record.der);
-        let file = certificate_file(path, issuer.id());
-        runtime::state::write_atomically(&file, text.as_bytes(), 0o644).map_err(|error| file_error(&file, &error))?;
-    }
-    let settings = Batch::new().expect(Expectation::Absent(Settings::key())).put(Settings::key(), encode(&authority.settings).map_err(IssueError::from)?).put(own_names_mark(), authority.own_names.mark());
-    store.commit(settings).map_err(IssueError::from)?;
-    // From here on the root's key is offline.
-    authority.founding = None;
-    if let Some(root) = authority.issuers.remove(ROOT) {
-        authority.issuers.insert(ROOT.to_owned(), Arc::new(Issuer::new(root.record.clone(), None, None)?));
-    }
-    let evidence = Arc::new(Evidence::open(store, signer, path)?);
-    evidence.advance()?;
-    // Last of all: with the mark the directory is one that was never founded to the end.
-    finished(path, FOUNDING)?;
-    Ok(Opened { authority, evidence, configuration, practice_statement, keys, token, directory })
-}
-
-/// Takes the mark away, durably.
-pub(crate) fn finished(path: &Path, marker: &str) -> Result<(), InitError> {
-    let marker = path.join(marker);
-    fs::remove_file(&marker).and_then(|()| fs::File::open(path)?.sync_all()).map_err(|error| file_error(&marker, &error))
-}
-
-/// Where `init` puts an issuer's certificate, for people and their tools.
-pub fn certificate_file(path: &Path, issuer: &str) -> PathBuf {
-    path.join(format!("{issuer}.pem"))
-}
-
 /// Opens the authority in `path`, resumes what a crash interrupted, and refuses another base URL.
 pub fn open(path: &Path, base_url: Option<&str>, passphrase: &Passphrase, clock: Arc<dyn Clock>) -> Result<Opened, InitError> {
     open_at(path, base_url, passphrase, clock, false)
@@ -294,6 +162,9 @@ pub fn open(path: &Path, base_url: Option<&str>, passphrase: &Passphrase, clock:
 /// As `open`. With `clock_was_ahead` the log may have entries later than the present: that is recorded, and goes on.
 pub fn open_at(path: &Path, base_url: Option<&str>, passphrase: &Passphrase, clock: Arc<dyn Clock>, clock_was_ahead: bool) -> Result<Opened, InitError> {
     let directory = StateDir::open(path)?;
+    if path.join(FOUNDING).exists() && path.join(WAITING).exists() {
+        return Err(InitError::Awaiting { path: path.to_owned() });
+    }
     if path.join(FOUNDING).exists() {
         return Err(InitError::Unfinished { path: path.to_owned() });
     }
@@ -345,7 +216,7 @@ pub fn open_at(path: &Path, base_url: Option<&str>, passphrase: &Passphrase, clo
         tracing::warn!("{what}; `ca issuer request` and a ceremony found the authority");
     }
     if let Some(newest) = newest {
-        append(&authority, log::Entry::ClockSetBack { newest: newest / 1_000 }, None)?;
+        append(&authority, Batch::new(), log::Entry::ClockSetBack { newest: newest / 1_000 })?;
     }
     if !in_force::is_read(&*authority.store, &digest)? {
         in_force::adopt(&authority, &documents, act, &brought)?;
@@ -355,7 +226,7 @@ pub fn open_at(path: &Path, base_url: Option<&str>, passphrase: &Passphrase, clo
     // An authority without lists never had any to speak of.
     if before.as_deref() != Some(lists.digest.as_bytes()) && (before.is_some() || !authority.key_lists.is_empty()) {
         let entry = log::Entry::KeyListsRead { keys: authority.key_lists.len() as u64, sha256: &lists.digest };
-        append(&authority, entry, Some((known, lists.digest.as_bytes().to_vec())))?;
+        append(&authority, Batch::new().put(known, lists.digest.as_bytes().to_vec()), entry)?;
     }
     // Before the first certificate is put into one: what was named once is published for good.
     listing::note_partitions(&authority)?;
@@ -388,20 +259,8 @@ pub fn read_policies(path: &Path) -> Result<ReadPolicies, InitError> {
     Ok(Documents::read(path)?.judge()?)
 }
 
-/// Makes an issuer known, durably and in the log.
-fn found(authority: &mut Authority, record: IssuerRecord, key: Option<KeyHandle>, ocsp_key: Option<KeyHandle>) -> Result<(), InitError> {
-    let (entry_digest, bytes) = (crate::sha256_hex(&record.der), encode(&record).map_err(IssueError::from)?);
-    append(authority, log::Entry::IssuerCreated { issuer: &record.id, sha256: &entry_digest }, Some((IssuerRecord::key(&record.id), bytes)))?;
-    let issuer = Issuer::new(record, key, ocsp_key)?;
-    authority.issuers.insert(issuer.id().to_owned(), Arc::new(issuer));
-    Ok(())
-}
-
-fn append(authority: &Authority, entry: log::Entry<'_>, put: Option<(Key, Vec<u8>)>) -> Result<(), IssueError> {
-    let mut batch = Batch::new();
-    if let Some((key, value)) = put {
-        batch = batch.put(key, value);
-    }
+/// A commit with its log entry.
+pub(crate) fn append(authority: &Authority, mut batch: Batch, entry: log::Entry<'_>) -> Result<(), IssueError> {
     batch.append(log::STREAM, entry.leaf(authority.clock.now())?);
     authority.store.commit(batch)?;
     Ok(())
@@ -426,7 +285,7 @@ fn own_names(store: &dyn Store, keys: &KeyStore) -> Result<OwnNames, InitError> 
     }
 }
 
-fn own_names_mark() -> Key {
+pub(crate) fn own_names_mark() -> Key {
     Key::new("authority", &[b"own-names"])
 }
 
@@ -448,6 +307,15 @@ fn read_issuers(store: &dyn Store, keys: &KeyStore, token: Option<&Token>) -> Re
     Ok(issuers)
 }
 
+impl From<BirthError> for InitError {
+    fn from(error: BirthError) -> Self {
+        match error {
+            BirthError::Keys(error) => error.into(),
+            BirthError::Token(error) => error.into(),
+        }
+    }
+}
+
 impl From<InitError> for Problem {
     fn from(error: InitError) -> Self {
         let (exit, code) = match error {
@@ -467,7 +335,7 @@ impl From<InitError> for Problem {
             InitError::NoRegistry | InitError::Registry(_) => (Exit::Usage, "registry"),
             InitError::BaseUrl { .. } | InitError::OtherBaseUrl { .. } => (Exit::Usage, "base-url"),
             InitError::OwnNameKey => (Exit::Damaged, "own-name"),
-            InitError::Unfinished { .. } | InitError::Unrestored { .. } => (Exit::Conflict, "unfinished"),
+            InitError::Unfinished { .. } | InitError::Unrestored { .. } | InitError::Awaiting { .. } | InitError::OtherRequest { .. } => (Exit::Conflict, "unfinished"),
             InitError::LogMissing { .. } | InitError::OtherLogKey => (Exit::Damaged, "log"),
             InitError::File { .. } => (Exit::Unavailable, "file"),
             InitError::Own(own::OwnError::Issue(error)) => return error.into(),

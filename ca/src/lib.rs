@@ -12,6 +12,7 @@ pub mod cli;
 pub mod doctor;
 pub mod documents;
 pub mod flow;
+pub mod founding;
 pub mod http;
 mod in_force;
 pub mod init;

@@ -101,6 +101,8 @@ pub enum IssueError {
     ListTooLong { issuer: String, entries: u64, longest: usize },
     #[error("this is not the list that was prepared last; prepare one with `ca crl root prepare` and have that one signed")]
     NotPrepared,
+    #[error("the list of {issuer} has ended; sign the next one where that key is, and bring that")]
+    ListEnded { issuer: String },
     #[error("the request's subject says nothing that a key's holder may say; write the common name alone: `compromised key`, or `revoke SERIAL REASON`")]
     NotSaid,
     #[error("no certificate of this authority has this key and serial; sign the request with the certificate's own key")]
@@ -185,6 +187,7 @@ impl IssueError {
             Self::InvalidityDate(_) => (Exit::Refused, "invalidity-date"),
             Self::ListTooLong { .. } => (Exit::Unavailable, "list-too-long"),
             Self::NoBase { .. } => (Exit::Conflict, "no-base"),
+            Self::ListEnded { .. } => (Exit::Refused, "list-ended"),
             Self::NotPrepared => (Exit::Conflict, "not-prepared"),
             Self::NotSaid => (Exit::Refused, "not-said"),
             Self::NotAsked => (Exit::Refused, "not-asked"),

@@ -87,6 +87,9 @@ pub fn free_port() -> u16 {
     TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr()).map_or(0, |address| address.port())
 }
 
+/// What the authority of citizens is bound to.
+const MAIL_DOMAINS: [&str; 6] = ["--mail-domain", "mail.example.cn", "--mail-domain", "other.example.cn", "--mail-domain", crate::office::DOMAIN];
+
 /// An authority in a directory of its own, with its service when it runs.
 pub struct Authority {
     pub home: PathBuf,
@@ -102,14 +105,44 @@ impl Authority {
         Self::found_with(place, &[], Vec::new())
     }
 
-    /// Founds one with more arguments, and more in the environment of all its commands.
-    pub fn found_with(place: &Path, more: &[&str], environment: Vec<(&'static str, PathBuf)>) -> Self {
+    /// Founds one whose root's key was never in its directory: requests, a ceremony in `away`, and what it made taken in.
+    pub fn found_offline(place: &Path, more: &[&str], environment: Vec<(&'static str, PathBuf)>) -> Self {
+        let this = Self::nowhere(place, environment);
+        this.request_hierarchy(more, "founding").ok();
+        let held = this.found_root("founding", "away/founded", &["--root-keys", "away/root-keys", "--root-passphrase-file", "pass"]).json();
+        this.ca(&["hierarchy", "install", "away/founded", "--root-sha256", held["root_sha256"].as_str().expect("a digest")]).ok();
+        this
+    }
+
+    /// The first step of such a founding, into the new directory `out`.
+    pub fn request_hierarchy(&self, more: &[&str], out: &str) -> Said {
+        let listen = format!("127.0.0.1:{}", self.port);
+        let request = ["--json", "hierarchy", "request", "--base-url", &self.url, "--listen", &listen, "--present", "甲", "--present", "乙", "--out", out];
+        self.ca(&[&request[..], &MAIL_DOMAINS, more].concat())
+    }
+
+    /// The ceremony of such a founding, with no state directory.
+    pub fn found_root(&self, requested: &str, out: &str, keys: &[&str]) -> Said {
+        std::fs::create_dir_all(self.home.join("away")).expect("a place to write");
+        let file = format!("{requested}/hierarchy.toml");
+        let sha256 = run("sha256sum", &[&file], &self.home).ok();
+        let reviewed = sha256.split(' ').next().unwrap_or_default();
+        run_in(program("ca"), &[&["--json", "ceremony", "run", &file, "--sha256", reviewed, "--out", out][..], keys].concat(), &self.home, &self.environment)
+    }
+
+    /// Nothing but a place, a passphrase and a port.
+    pub fn nowhere(place: &Path, environment: Vec<(&'static str, PathBuf)>) -> Self {
         let mut pass = std::fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(place.join("pass")).expect("a place to write");
         writeln!(pass, "correct horse battery").expect("a place to write");
         let port = free_port();
-        let this = Self { home: place.to_owned(), url: format!("http://127.0.0.1:{port}"), port, service: None, environment };
-        let listen = format!("127.0.0.1:{port}");
-        let init = ["init", "--base-url", &this.url, "--listen", &listen, "--root-passphrase-file", "pass", "--mail-domain", "mail.example.cn", "--mail-domain", "other.example.cn", "--mail-domain", crate::office::DOMAIN];
+        Self { home: place.to_owned(), url: format!("http://127.0.0.1:{port}"), port, service: None, environment }
+    }
+
+    /// Founds one with more arguments, and more in the environment of all its commands.
+    pub fn found_with(place: &Path, more: &[&str], environment: Vec<(&'static str, PathBuf)>) -> Self {
+        let this = Self::nowhere(place, environment);
+        let listen = format!("127.0.0.1:{}", this.port);
+        let init = [&["init", "--base-url", &this.url, "--listen", &listen, "--root-passphrase-file", "pass"][..], &MAIL_DOMAINS].concat();
         this.ca(&[&init[..], more].concat()).ok();
         this
     }

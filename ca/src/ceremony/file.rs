@@ -10,11 +10,14 @@ use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
 use super::roots::Dates;
+use crate::authority::ROOT;
 use crate::flow::plan::{MOST_MAIL_DOMAINS, mail_domains};
 
 /// The longest file of a ceremony and the longest of its inputs.
 const LONGEST: u64 = 64 * 1024;
 const INPUT_LONGEST: u64 = 1 << 20;
+/// Authorities beneath one root.
+const MOST_AUTHORITIES: usize = 16;
 /// The fewest people who must be there, by the names in the file.
 const FEWEST: usize = 2;
 
@@ -48,6 +51,21 @@ struct Lists {
     sha256: String,
 }
 
+/// An issuing authority of a hierarchy that is founded.
+#[derive(Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct WrittenAuthority {
+    id: String,
+    name: String,
+    request: Input,
+    not_before: String,
+    not_after: String,
+    path_length: u8,
+    /// As of kind issuing.
+    #[serde(default)]
+    mail_domains: Vec<String>,
+}
+
 #[derive(Clone, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case", tag = "kind")]
 enum Written {
@@ -78,6 +96,19 @@ enum Written {
         policies_sha256: String,
         present: Vec<String>,
     },
+    /// A new root, the first generation of every authority beneath it, and the root's first list.
+    Hierarchy {
+        name: String,
+        not_before: String,
+        not_after: String,
+        path_length: u8,
+        base_url: String,
+        policies: PathBuf,
+        policies_sha256: String,
+        blocked_keys: Option<Lists>,
+        present: Vec<String>,
+        authority: Vec<WrittenAuthority>,
+    },
     /// One root vouches for another.
     Cross {
         root: Input,
@@ -102,12 +133,38 @@ enum Written {
     },
 }
 
+/// What a ceremony is called that founds a hierarchy.
+pub const HIERARCHY: &str = "hierarchy";
+
+pub struct Hierarchy {
+    pub name: String,
+    pub dates: Dates,
+    pub path_length: u8,
+    pub base_url: String,
+    pub policies: PathBuf,
+    pub policies_sha256: String,
+    pub authorities: Vec<Beneath>,
+}
+
+/// An issuing authority of a hierarchy.
+pub struct Beneath {
+    /// As addresses and files name it.
+    pub id: String,
+    pub name: String,
+    pub request: Vec<u8>,
+    pub dates: Dates,
+    pub path_length: u8,
+    pub mail_domains: Vec<HostName>,
+}
+
 /// What is to be done, read whole. People's names are not kept.
 pub enum Act {
     /// Certify an issuing authority for the key of a request.
     Issuing { request: Vec<u8>, name: String, not_before: OffsetDateTime, not_after: OffsetDateTime, path_length: u8, mail_domains: Vec<HostName>, base_url: String, policies: PathBuf, policies_sha256: String },
     /// Make a root, for a key that is born.
     Root { name: String, dates: Dates, path_length: u8, policies: PathBuf, policies_sha256: String },
+    /// Make a root, for a key that is born, and have it sign the authorities beneath it and its first list.
+    Hierarchy(Hierarchy),
     /// Certify another root's key, DER; the root's addresses call it as said.
     Cross { certified: Vec<u8>, published_as: String, dates: Dates, path_length: u8, base_url: String, policies: PathBuf, policies_sha256: String },
     /// Sign the root's next list.
@@ -119,6 +176,7 @@ impl Act {
         match self {
             Self::Issuing { .. } => "issuing",
             Self::Root { .. } => "root",
+            Self::Hierarchy(_) => HIERARCHY,
             Self::Cross { .. } => "cross",
             Self::RootCrl { .. } => "root-crl",
         }
@@ -143,7 +201,7 @@ pub struct Ceremony {
     /// Of the reviewed file itself.
     pub sha256: String,
     /// Each input that was read, by what it is and its digest.
-    pub inputs: Vec<(&'static str, String)>,
+    pub inputs: Vec<(String, String)>,
 }
 
 /// The reviewed file, when it is that, with its inputs; paths in it are relative to it.
@@ -160,28 +218,45 @@ pub fn read(path: &Path, reviewed: &str) -> Result<Ceremony, FileError> {
         Written::Issuing { root, root_key_id, request, name, not_before, not_after, path_length, mail_domains, base_url, policies, policies_sha256, blocked_keys, present } => {
             let (root, root_sha256) = input(base, &root)?;
             let (request, request_sha256) = input(base, &request)?;
-            let (policies_sha256, blocked_keys) = (plain(&policies_sha256), blocked_keys.map(|lists| (base.join(lists.directory), plain(&lists.sha256))));
-            let mut inputs = vec![("root", root_sha256), ("request", request_sha256), ("policies", policies_sha256.clone())];
-            inputs.extend(blocked_keys.iter().map(|(_, sha256)| ("blocked-keys", sha256.clone())));
+            let (policies_sha256, blocked_keys) = (plain(&policies_sha256), lists(base, blocked_keys));
+            let inputs = inputs([("root", root_sha256), ("request", request_sha256), ("policies", policies_sha256.clone())], blocked_keys.as_ref());
             let (not_before, not_after) = (instant(&not_before)?, instant(&not_after)?);
             let act = Act::Issuing { request, name, not_before, not_after, path_length, mail_domains: domains(&mail_domains)?, base_url, policies: base.join(policies), policies_sha256 };
             Ok(Ceremony { act, root: Some(named(root, &root_key_id)?), people: people(&present)?, blocked_keys, sha256, inputs })
         }
         Written::Root { name, not_before, not_after, path_length, policies, policies_sha256, present } => {
             let policies_sha256 = plain(&policies_sha256);
-            let inputs = vec![("policies", policies_sha256.clone())];
+            let inputs = inputs([("policies", policies_sha256.clone())], None);
             let dates = Dates { from: instant(&not_before)?, until: instant(&not_after)? };
             let act = Act::Root { name, dates, path_length, policies: base.join(policies), policies_sha256 };
             Ok(Ceremony { act, root: None, people: people(&present)?, blocked_keys: None, sha256, inputs })
         }
+        Written::Hierarchy { name, not_before, not_after, path_length, base_url, policies, policies_sha256, blocked_keys, present, authority } => {
+            let (policies_sha256, blocked_keys) = (plain(&policies_sha256), lists(base, blocked_keys));
+            let mut inputs = inputs([("policies", policies_sha256.clone())], blocked_keys.as_ref());
+            let mut authorities = Vec::new();
+            for one in authority {
+                let (beneath, sha256) = beneath(base, one)?;
+                if authorities.iter().any(|other: &Beneath| other.id == beneath.id) {
+                    return Err(FileError::Form(format!("the authority {} is named twice", beneath.id)));
+                }
+                inputs.push((requested(&beneath.id), sha256));
+                authorities.push(beneath);
+            }
+            if authorities.is_empty() || authorities.len() > MOST_AUTHORITIES {
+                return Err(FileError::Form(format!("a hierarchy has one [[authority]] to {MOST_AUTHORITIES}")));
+            }
+            let dates = Dates { from: instant(&not_before)?, until: instant(&not_after)? };
+            let act = Act::Hierarchy(Hierarchy { name, dates, path_length, base_url, policies: base.join(policies), policies_sha256, authorities });
+            Ok(Ceremony { act, root: None, people: people(&present)?, blocked_keys, sha256, inputs })
+        }
         Written::Cross { root, root_key_id, published_as, certified, not_before, not_after, path_length, base_url, policies, policies_sha256, blocked_keys, present } => {
             let (root, root_sha256) = input(base, &root)?;
             let (certified, certified_sha256) = input(base, &certified)?;
-            let (policies_sha256, blocked_keys) = (plain(&policies_sha256), blocked_keys.map(|lists| (base.join(lists.directory), plain(&lists.sha256))));
-            let mut inputs = vec![("root", root_sha256), ("certified", certified_sha256), ("policies", policies_sha256.clone())];
-            inputs.extend(blocked_keys.iter().map(|(_, sha256)| ("blocked-keys", sha256.clone())));
+            let (policies_sha256, blocked_keys) = (plain(&policies_sha256), lists(base, blocked_keys));
+            let inputs = inputs([("root", root_sha256), ("certified", certified_sha256), ("policies", policies_sha256.clone())], blocked_keys.as_ref());
             let dates = Dates { from: instant(&not_before)?, until: instant(&not_after)? };
-            if published_as.is_empty() || published_as.len() > 64 || !published_as.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-') {
+            if !is_id(&published_as) {
                 return Err(FileError::Form("published_as is no authority's name, such as root".into()));
             }
             let act = Act::Cross { certified: certificate(certified)?, published_as, dates, path_length, base_url, policies: base.join(policies), policies_sha256 };
@@ -190,11 +265,40 @@ pub fn read(path: &Path, reviewed: &str) -> Result<Ceremony, FileError> {
         Written::RootCrl { root, root_key_id, prepared, number, present } => {
             let (root, root_sha256) = input(base, &root)?;
             let (prepared, prepared_sha256) = input(base, &prepared)?;
-            let inputs = vec![("root", root_sha256), ("prepared", prepared_sha256)];
+            let inputs = inputs([("root", root_sha256), ("prepared", prepared_sha256)], None);
             let act = Act::RootCrl { prepared, number };
             Ok(Ceremony { act, root: Some(named(root, &root_key_id)?), people: people(&present)?, blocked_keys: None, sha256, inputs })
         }
     }
+}
+
+/// What a transcript calls the request of an authority.
+pub fn requested(id: &str) -> String {
+    format!("request of {id}")
+}
+
+fn beneath(base: &Path, written: WrittenAuthority) -> Result<(Beneath, String), FileError> {
+    let WrittenAuthority { id, name, request, not_before, not_after, path_length, mail_domains } = written;
+    if !is_id(&id) || id == ROOT {
+        return Err(FileError::Form("the id of an authority is one such as enterprise-ca".into()));
+    }
+    let (request, sha256) = input(base, &request)?;
+    let dates = Dates { from: instant(&not_before)?, until: instant(&not_after)? };
+    Ok((Beneath { id, name, request, dates, path_length, mail_domains: domains(&mail_domains)? }, sha256))
+}
+
+/// What names an authority in addresses and files.
+pub fn is_id(text: &str) -> bool {
+    !text.is_empty() && text.len() <= 64 && text.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-')
+}
+
+fn lists(base: &Path, lists: Option<Lists>) -> Option<(PathBuf, String)> {
+    lists.map(|lists| (base.join(lists.directory), plain(&lists.sha256)))
+}
+
+fn inputs<const N: usize>(known: [(&str, String); N], blocked_keys: Option<&(PathBuf, String)>) -> Vec<(String, String)> {
+    let lists = blocked_keys.map(|(_, sha256)| ("blocked-keys", sha256.clone()));
+    known.into_iter().chain(lists).map(|(what, sha256)| (what.to_owned(), sha256)).collect()
 }
 
 fn domains(texts: &[String]) -> Result<Vec<HostName>, FileError> {
@@ -206,7 +310,7 @@ fn named(root: Vec<u8>, key_id: &str) -> Result<Named, FileError> {
 }
 
 /// Digits as people write and read them out: with colons or spaces, in capitals.
-fn plain(digits: &str) -> String {
+pub fn plain(digits: &str) -> String {
     digits.chars().filter(|c| !matches!(c, ':' | ' ' | '\n' | '\r')).map(|c| c.to_ascii_lowercase()).collect()
 }
 

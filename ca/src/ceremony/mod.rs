@@ -1,8 +1,9 @@
 //! A key ceremony: the root's key signs one thing that was reviewed, where it is, with a transcript that proves it later.
 
 pub mod file;
+mod hierarchy;
 pub mod keys;
-mod place;
+pub(crate) mod place;
 pub mod root_crl;
 pub(crate) mod roots;
 mod transcript;
@@ -25,10 +26,10 @@ use crate::flow::certified::{self, CertifiedError, Wanted};
 use crate::flow::issue;
 use crate::init::{InitError, ReadPolicies, read_policies};
 use crate::problem::IssueError;
-use crate::record::{IssuerRecord, Settings};
+use crate::record::IssuerRecord;
 use file::{Act, Ceremony, FileError, Named};
 use self::keys::{Born, RootKeys};
-use place::Place;
+use place::{Place, TO_BE_SIGNED};
 use root_crl::RootCrlError;
 use transcript::{LONGEST, SIGNATURE, Step, TRANSCRIPT, Transcript, signed_text};
 
@@ -58,6 +59,8 @@ pub enum CeremonyError {
     Across(&'static str),
     #[error("the request has the root's own key; make another key for the authority")]
     RootsKey,
+    #[error("the request of {id} has a key that another authority of this hierarchy has; make one of its own for each")]
+    SharedKey { id: String },
     #[error("the profile gives a path length of {found}, not the one that was reviewed; have the file corrected and reviewed again")]
     PathLength { found: String },
     #[error("the transcript does not hold: {0}; it proves nothing")]
@@ -85,12 +88,18 @@ pub struct Done {
     pub ceremony_sha256: String,
     /// None where a new root was rehearsed: no key was born.
     pub root_key_id: Option<String>,
+    /// SHA-256 of the certificate of a root that was made, for the paper that goes back to the authority.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub root_sha256: Option<String>,
     /// CKA_ID of a key that was born in a token: what finds it there again.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub token_key: Option<String>,
     pub tbs_sha256: String,
     /// None after a rehearsal.
     pub output: Option<PathBuf>,
+    /// What was made beside.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub more: Vec<PathBuf>,
     pub transcript: Option<PathBuf>,
 }
 
@@ -105,12 +114,10 @@ pub fn run_with(path: &Path, reviewed: &str, root_keys: &RootKeys<'_>, out: &Pat
     let ceremony = file::read(path, reviewed)?;
     place::free(out)?;
     let kind = ceremony.act.kind();
-    let mut transcript = Transcript::default();
     let now = || clock.now().unix_timestamp();
-    let tool = format!("ca {}", env!("CARGO_PKG_VERSION"));
-    transcript.add(now(), Step::Begun { tool, kind: kind.into(), ceremony_sha256: ceremony.sha256.clone(), people: ceremony.people })?;
-    for (what, sha256) in &ceremony.inputs {
-        transcript.add(now(), Step::Input { what: (*what).into(), sha256: sha256.clone() })?;
+    let mut transcript = begun(&ceremony, now())?;
+    if let Act::Hierarchy(wanted) = &ceremony.act {
+        return hierarchy::found(&ceremony, wanted, transcript, root_keys, out, rehearsal, clock);
     }
     // 2. The root, and its key: the one that was meant. A new root's is born here, in a key store that was not there or in a
     //    token, once all else was judged with a key that is kept nowhere.
@@ -124,7 +131,7 @@ pub fn run_with(path: &Path, reviewed: &str, root_keys: &RootKeys<'_>, out: &Pat
             let judged = judge(&ceremony, None, &roots::passing_key()?, clock.now())?;
             if rehearsal {
                 let tbs_sha256 = crate::sha256_hex(&judged.tbs);
-                return Ok(Done { kind, ceremony_sha256: ceremony.sha256, root_key_id: None, token_key: None, tbs_sha256, output: None, transcript: None });
+                return Ok(Done { kind, ceremony_sha256: ceremony.sha256, root_key_id: None, root_sha256: None, token_key: None, tbs_sha256, output: None, more: Vec::new(), transcript: None });
             }
             (root_keys.born()?, None)
         }
@@ -135,12 +142,12 @@ pub fn run_with(path: &Path, reviewed: &str, root_keys: &RootKeys<'_>, out: &Pat
     let judged = judge(&ceremony, root.as_ref(), Signer::public_key_info(&key), clock.now())?;
     let tbs_sha256 = crate::sha256_hex(&judged.tbs);
     transcript.add(now(), Step::Judged { tbs_sha256: tbs_sha256.clone() })?;
-    let mut done = Done { kind, ceremony_sha256: ceremony.sha256.clone(), root_key_id: Some(key_id), token_key, tbs_sha256: tbs_sha256.clone(), output: None, transcript: None };
+    let mut done = Done { kind, ceremony_sha256: ceremony.sha256.clone(), root_key_id: Some(key_id), root_sha256: None, token_key, tbs_sha256: tbs_sha256.clone(), output: None, more: Vec::new(), transcript: None };
     if rehearsal {
         return Ok(done);
     }
     // 4. Signed, and judged once more as it will be read. What is to be signed is on the disk before.
-    let place = Place::begin(out, &judged.tbs)?;
+    let place = Place::begin(out, [(TO_BE_SIGNED, judged.tbs.as_slice())])?;
     let der = match (&judged.facts, &root) {
         (Some(facts), Some(root)) => {
             let der = issue::signed(&judged.tbs, &key)?;
@@ -150,6 +157,7 @@ pub fn run_with(path: &Path, reviewed: &str, root_keys: &RootKeys<'_>, out: &Pat
         (Some(facts), None) => {
             let der = issue::signed(&judged.tbs, &key)?;
             roots::check(&der, facts)?;
+            done.root_sha256 = Some(crate::sha256_hex(&der));
             der
         }
         (None, Some(root)) => {
@@ -172,6 +180,17 @@ pub fn run_with(path: &Path, reviewed: &str, root_keys: &RootKeys<'_>, out: &Pat
     place.finish()?;
     (done.output, done.transcript) = (Some(out.join(name)), Some(out.join(TRANSCRIPT)));
     Ok(done)
+}
+
+/// The first lines of a transcript: what was reviewed, and each input of it.
+fn begun(ceremony: &Ceremony, now: i64) -> Result<Transcript, CeremonyError> {
+    let mut transcript = Transcript::default();
+    let tool = format!("ca {}", env!("CARGO_PKG_VERSION"));
+    transcript.add(now, Step::Begun { tool, kind: ceremony.act.kind().into(), ceremony_sha256: ceremony.sha256.clone(), people: ceremony.people })?;
+    for (what, sha256) in &ceremony.inputs {
+        transcript.add(now, Step::Input { what: what.clone(), sha256: sha256.clone() })?;
+    }
+    Ok(transcript)
 }
 
 /// Whether a key is born in the ceremony of this file, so that its passphrase is a new one.
@@ -258,8 +277,7 @@ fn reviewed(policies: &Path, sha256: &str) -> Result<ReadPolicies, CeremonyError
 }
 
 fn addresses(base_url: &str) -> Result<Addresses, CeremonyError> {
-    let base_url = crate::init::base(base_url)?;
-    Ok(Addresses::new(&Settings { base_url, log_origin: String::new(), log_key: String::new(), earlier_logs: Vec::new() }))
+    Ok(Addresses::at_base(&crate::init::base(base_url)?))
 }
 
 /// Keys that the world knows, where the file names lists of them.
@@ -293,16 +311,34 @@ pub struct Proved {
     /// Unix seconds.
     pub begun: i64,
     pub people: usize,
+    /// The first of what it made, and the digest of that.
     pub output: String,
     pub output_sha256: String,
+    /// All of it.
+    pub outputs: Vec<Output>,
+    /// What it was made of, by what it is, with its digest.
+    pub inputs: Vec<(String, String)>,
+    pub transcript_sha256: String,
+}
+
+#[derive(Clone, Debug, Serialize)]
+pub struct Output {
+    pub file: String,
+    pub sha256: String,
+    #[serde(skip)]
+    pub bytes: Vec<u8>,
 }
 
 /// Proves a ceremony from its directory and the root's certificate alone.
 pub fn verify(directory: &Path, root: &Path) -> Result<Proved, CeremonyError> {
-    let root = file::certificate(file::bounded(root, LONGEST)?)?;
-    let record = IssuerRecord { id: ROOT.into(), der: root, ocsp: None, token_key: None, generation: None };
-    let root = Issuer::new(record, None, None)?;
+    prove(directory, file::certificate(file::bounded(root, LONGEST)?)?)
+}
+
+/// The same with the certificate in hand, DER.
+pub fn prove(directory: &Path, root: Vec<u8>) -> Result<Proved, CeremonyError> {
+    let root = Issuer::new(IssuerRecord::new(ROOT, root), None, None)?;
     let wrong = CeremonyError::Transcript;
+    // 1. The root's key signed the transcript, and its lines follow each other.
     let text = String::from_utf8(file::bounded(&directory.join(TRANSCRIPT), LONGEST)?).map_err(|_| wrong("it is not text"))?;
     let signature = file::bounded(&directory.join(SIGNATURE), LONGEST)?;
     let algorithm = Scheme::Ecdsa(match root.algorithm()? {
@@ -315,17 +351,36 @@ pub fn verify(directory: &Path, root: &Path) -> Result<Proved, CeremonyError> {
         Some((at, Step::Begun { kind, ceremony_sha256, people, .. })) => (*at, kind.clone(), ceremony_sha256.clone(), *people),
         _ => return Err(wrong("it does not begin as one")),
     };
-    let key = steps.iter().any(|(_, step)| matches!(step, Step::Key { key_id } if *key_id == crate::hex(&root.key_id)));
-    let judged = steps.iter().find_map(|(_, step)| if let Step::Judged { tbs_sha256 } = step { Some(tbs_sha256) } else { None });
-    let (Some((_, Step::Output { file, sha256, tbs_sha256 })), Some(judged), true) = (steps.last(), judged, key) else { return Err(wrong("steps are missing")) };
-    if judged != tbs_sha256 || !["certificate.pem", "root.crl"].contains(&file.as_str()) {
+    // 2. One key, that of this root, and what it signed is what was judged before, in that order.
+    let (mut inputs, mut judged, mut outputs, mut key) = (Vec::new(), Vec::new(), Vec::new(), false);
+    for (_, step) in steps.into_iter().skip(1) {
+        match step {
+            Step::Input { what, sha256 } => inputs.push((what, sha256)),
+            Step::Key { key_id } if !key && key_id == crate::hex(&root.key_id) => key = true,
+            Step::Judged { tbs_sha256 } if key && outputs.is_empty() => judged.push(tbs_sha256),
+            Step::Output { file, sha256, tbs_sha256 } if key => outputs.push((file, sha256, tbs_sha256)),
+            _ => return Err(wrong("its steps are not those of a ceremony")),
+        }
+    }
+    if outputs.is_empty() {
+        return Err(wrong("steps are missing"));
+    }
+    if !judged.iter().eq(outputs.iter().map(|(.., tbs_sha256)| tbs_sha256)) {
         return Err(wrong("other bytes were signed than were judged"));
     }
-    let bytes = file::bounded(&directory.join(file), 1 << 21)?;
-    if crate::sha256_hex(&bytes) != *sha256 || signed_bytes(&bytes, &root).is_none_or(|tbs| crate::sha256_hex(&tbs) != *tbs_sha256) {
-        return Err(wrong("what it made is not what lies here"));
-    }
-    Ok(Proved { kind, ceremony_sha256, begun, people, output: file.clone(), output_sha256: sha256.clone() })
+    // 3. What lies here is what it made.
+    let outputs = outputs.into_iter().map(|(file, sha256, tbs_sha256)| {
+        let plain = file.strip_suffix(".pem").or(file.strip_suffix(".crl")).is_some_and(file::is_id);
+        if !plain {
+            return Err(wrong("it names a file that no ceremony makes"));
+        }
+        let bytes = file::bounded(&directory.join(&file), 1 << 21)?;
+        let agrees = crate::sha256_hex(&bytes) == sha256 && signed_bytes(&bytes, &root).is_some_and(|tbs| crate::sha256_hex(&tbs) == tbs_sha256);
+        if agrees { Ok(Output { file, sha256, bytes }) } else { Err(wrong("what it made is not what lies here")) }
+    });
+    let outputs = outputs.collect::<Result<Vec<_>, _>>()?;
+    let Some(Output { file, sha256, .. }) = outputs.first().cloned() else { return Err(wrong("steps are missing")) };
+    Ok(Proved { kind, ceremony_sha256, begun, people, output: file, output_sha256: sha256, outputs, inputs, transcript_sha256: crate::sha256_hex(text.as_bytes()) })
 }
 
 /// What the root's key signed in a certificate or list.
@@ -347,7 +402,7 @@ impl From<CeremonyError> for Problem {
             CeremonyError::Issue(error) | CeremonyError::Certified(CertifiedError::Issue(error)) => return error.into(),
             CeremonyError::File(FileError::File { .. }) => (Exit::Usage, "file"),
             CeremonyError::File(FileError::NotReviewed { .. } | FileError::OtherInput { .. }) | CeremonyError::OtherPolicies { .. } | CeremonyError::OtherLists { .. } => (Exit::Refused, "not-reviewed"),
-            CeremonyError::File(_) | CeremonyError::NoRoot(_) | CeremonyError::PathLength { .. } | CeremonyError::Ended | CeremonyError::RootsKey | CeremonyError::Across(_) => (Exit::Refused, "ceremony"),
+            CeremonyError::File(_) | CeremonyError::NoRoot(_) | CeremonyError::PathLength { .. } | CeremonyError::Ended | CeremonyError::RootsKey | CeremonyError::SharedKey { .. } | CeremonyError::Across(_) => (Exit::Refused, "ceremony"),
             CeremonyError::Exists { .. } => (Exit::Conflict, "ceremony-exists"),
             CeremonyError::Disk { .. } => (Exit::Unavailable, "file"),
             CeremonyError::OtherKey => (Exit::Refused, "other-key"),

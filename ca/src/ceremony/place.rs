@@ -18,7 +18,7 @@ pub struct Place {
 
 impl Place {
     /// With what is about to be signed, durable before it is: nothing is signed of which there is no trace.
-    pub fn begin(out: &Path, to_be_signed: &[u8]) -> Result<Self, CeremonyError> {
+    pub fn begin<'a>(out: &Path, to_be_signed: impl IntoIterator<Item = (&'a str, &'a [u8])>) -> Result<Self, CeremonyError> {
         free(out)?;
         let mut beside = out.file_name().ok_or_else(|| CeremonyError::Exists { path: out.to_owned() })?.to_owned();
         beside.push(".unfinished");
@@ -27,9 +27,16 @@ impl Place {
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => return Err(CeremonyError::Exists { path: place.beside }),
             made => made.map_err(failed(&place.beside))?,
         }
-        place.write(TO_BE_SIGNED, to_be_signed)?;
+        for (name, bytes) in to_be_signed {
+            place.write(name, bytes)?;
+        }
         place.settled()?;
         Ok(place)
+    }
+
+    /// Where it is until it is finished.
+    pub fn path(&self, name: &str) -> PathBuf {
+        self.beside.join(name)
     }
 
     pub fn write(&self, name: &str, bytes: &[u8]) -> Result<(), CeremonyError> {

@@ -1,10 +1,18 @@
 //! The root's list, signed where the root's key is: the one line of `ca crl root sign` and of a ceremony.
 
 use keys::KeyHandle;
+use pki::crl::CrlPlan;
 use pki::signer::{SignatureAlgorithm, Signer};
+use time::{Duration, OffsetDateTime};
 use x509_parser::extensions::ParsedExtension;
 use x509_parser::prelude::{CertificateRevocationList, FromDer};
 use x509_parser::x509::SubjectPublicKeyInfo;
+
+use crate::authority::Issuer;
+use crate::problem::IssueError;
+
+/// The number of a root's first list.
+pub const FIRST: u64 = 1;
 
 #[derive(Debug, thiserror::Error)]
 pub enum RootCrlError {
@@ -36,6 +44,22 @@ pub fn judge(tbs: &[u8], algorithm: SignatureAlgorithm, public_key_info: &[u8], 
         (Some(_), None) => Err(RootCrlError::Strange),
         _ => Ok(()),
     }
+}
+
+/// The first list of a root that is founded: nobody is on it. `valid` is in seconds. Pure.
+pub fn first(root: &Issuer, valid: i64, now: OffsetDateTime) -> Result<Vec<u8>, IssueError> {
+    let this_update = now.replace_nanosecond(0).unwrap_or(now);
+    let plan = CrlPlan {
+        issuer: root.name.clone(),
+        this_update,
+        next_update: this_update + Duration::seconds(valid),
+        number: FIRST,
+        authority_key_id: root.key_id.clone(),
+        distribution_point: None,
+        delta_of: None,
+        freshest: None,
+    };
+    Ok(pki::crl::build_tbs(&plan, root.algorithm()?, []))
 }
 
 /// The list under the root's key.

@@ -91,8 +91,7 @@ pub fn signs_itself(der: &[u8], id: &str) -> Result<Issuer, CeremonyError> {
     if read.subject().as_raw() != read.issuer().as_raw() || read.verify_signature(None).is_err() || !read.is_ca() {
         return Err(CeremonyError::NoRoot("it does not sign itself as an authority"));
     }
-    let record = IssuerRecord { id: id.to_owned(), der: der.to_vec(), ocsp: None, token_key: None, generation: None };
-    let root = Issuer::new(record, None, None)?;
+    let root = Issuer::new(IssuerRecord::new(id, der.to_vec()), None, None)?;
     // Also of a key that is none of those refused.
     root.algorithm()?;
     Ok(root)

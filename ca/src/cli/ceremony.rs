@@ -14,8 +14,8 @@ use crate::ceremony::{self, keys::RootKeys};
 
 #[derive(Debug, Subcommand)]
 pub enum Ceremony {
-    /// Have the root's key sign what one reviewed file says: certify an issuing authority, make a new root, have two roots
-    /// vouch for each other, or sign the root's list.
+    /// Have the root's key sign what one reviewed file says: found a hierarchy (`ca hierarchy request` writes that file),
+    /// certify an issuing authority, make a new root, have two roots vouch for each other, or sign the root's list.
     #[command(after_help = "Example:\n  ca ceremony run ceremony.toml --root-keys /media/root-keys --root-passphrase-file root.pass --out /media/2026-12-01\n\nceremony.toml, kind issuing (for a list: kind = \"root-crl\", with prepared = { file, sha256 } and number):\n  kind = \"issuing\"\n  root = { file = \"root.pem\", sha256 = \"…\" }\n  root_key_id = \"…\"\n  request = { file = \"enterprise-ca-2.csr\", sha256 = \"…\" }\n  name = \"穗印企业证书签发机构 2\"\n  not_before = \"2026-12-01T00:00:00Z\"\n  not_after = \"2036-11-30T23:59:59Z\"\n  path_length = 0\n  base_url = \"http://ca.example.cn\"\n  policies = \"policies\"\n  policies_sha256 = \"…\"\n  blocked_keys = { directory = \"blocked-keys\", sha256 = \"…\" }\n  present = [\"…\", \"…\"]\n\nkind root: name, dates, path_length = 1, policies and present; its key is born in --root-keys, a new directory, or in a token:\n  ca ceremony run root.toml --token-module /usr/lib/softhsm/libsofthsm2.so --token-label root --token-pin-file root.pin --out /media/2026-12-01\nwhich tells the --token-key that every later ceremony with it is given.\nkind cross: as issuing, with certified = { file, sha256 }, the other root, in place of request and name, and published_as = \"root\".")]
     Run(Run),
     /// Prove a ceremony that was held, from its directory and the root's certificate.
@@ -61,9 +61,10 @@ pub fn ceremony(wanted: Ceremony, json: bool) -> Result<(), Problem> {
             if json {
                 return print::json(&proved);
             }
-            line(&format!("the ceremony {} was held on {} with {} people; {} is what it made", proved.kind, date(proved.begun), proved.people, proved.output))?;
+            let made: Vec<&str> = proved.outputs.iter().map(|one| one.file.as_str()).collect();
+            line(&format!("the ceremony {} was held on {} with {} people; {} is what it made", proved.kind, date(proved.begun), proved.people, made.join(", ")))?;
             line(&format!("file     sha256 {}", proved.ceremony_sha256))?;
-            line(&format!("output   sha256 {}", proved.output_sha256))
+            proved.outputs.iter().try_for_each(|one| line(&format!("output   sha256 {} {}", one.sha256, one.file)))
         }
     }
 }
@@ -93,13 +94,16 @@ fn held(run: Run, json: bool) -> Result<(), Problem> {
     if let Some(key_id) = &done.root_key_id {
         line(&format!("root     key {key_id}"))?;
     }
+    if let Some(sha256) = &done.root_sha256 {
+        line(&format!("root     sha256 {sha256}; write it down, the authority asks for it"))?;
+    }
     if let Some(id) = &done.token_key {
         line(&format!("token    --token-key {id}; write it down, it finds the key again"))?;
     }
     line(&format!("judged   {}, to be signed: sha256 {}", done.kind, done.tbs_sha256))?;
     match (&done.output, &done.transcript) {
         (Some(output), Some(transcript)) => {
-            line(&format!("signed   {}", output.display()))?;
+            [output].into_iter().chain(&done.more).try_for_each(|made| line(&format!("signed   {}", made.display())))?;
             line(&format!("written  {}", transcript.display()))
         }
         _ => line("rehearsed; nothing was signed or written"),

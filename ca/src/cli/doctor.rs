@@ -1,11 +1,12 @@
 //! The grades of everything, one line each: what the authority tells, what its directory shows, what its address answers.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::io::{Read, Write};
 use std::net::{TcpStream, ToSocketAddrs};
 use std::os::unix::fs::MetadataExt;
 use std::os::unix::net::UnixStream;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use runtime::admin::SOCKET;
@@ -13,6 +14,7 @@ use runtime::clock::{Clock as _, SystemClock};
 use runtime::exit::Problem;
 
 use super::ask::{self, Place};
+use crate::authority::ROOT;
 use crate::doctor::{Examined, Finding};
 use crate::init::Configuration;
 use crate::operation::Operation;
@@ -27,6 +29,7 @@ pub fn doctor(place: &Place, online: bool) -> Result<(), Problem> {
     let running = remote || UnixStream::connect(place.directory.join(SOCKET)).is_ok();
     // Of another machine nobody sees the directory from here.
     let mut findings = if remote { Vec::new() } else { modes(&place.directory) };
+    let within_reach = if remote { Vec::new() } else { roots_within_reach(&place.directory) };
     if !remote {
         findings.push(space(&place.directory));
         findings.push(time_source(&place.directory));
@@ -34,6 +37,7 @@ pub fn doctor(place: &Place, online: bool) -> Result<(), Problem> {
     match ask::ask(place, Operation::Doctor) {
         Ok(Outcome::Examined(Examined { base_url, findings: told })) => {
             findings.extend(told);
+            findings.extend(within_reach.iter().map(|store| root_within_reach(store, is_loopback(host_name(&base_url)))));
             if running {
                 findings.extend(answers(&base_url, online));
             } else {
@@ -58,10 +62,27 @@ fn modes(directory: &Path) -> Vec<Finding> {
     if findings.is_empty() {
         findings.push(Finding::ok("modes: keys are closed to all but their owner"));
     }
-    if directory.join("root-keys").is_dir() {
-        findings.push(Finding::warn("root's key store: it stands beside the service", "move it to a place without a network"));
-    }
     findings
+}
+
+/// Entries looked at in one directory.
+const MOST_BESIDE: usize = 1_000;
+
+/// Key stores with a root's key that whoever took over the service would find first: in its directory and beside it.
+fn roots_within_reach(directory: &Path) -> Vec<PathBuf> {
+    let directory = directory.canonicalize().unwrap_or_else(|_| directory.to_owned());
+    let below = |place: &Path| fs::read_dir(place).into_iter().flatten().take(MOST_BESIDE).flatten().map(|entry| entry.path()).collect::<Vec<_>>();
+    let places = [directory.clone()].into_iter().chain(below(&directory)).chain(directory.parent().map(below).unwrap_or_default());
+    let found: BTreeSet<PathBuf> = places.filter(|place| place.join(format!("{ROOT}.key")).is_file()).collect();
+    found.into_iter().collect()
+}
+
+/// Of an authority that others rely on nobody may find the root's key beside it; at an address of this machine alone it is a
+/// demonstration.
+fn root_within_reach(store: &Path, demonstration: bool) -> Finding {
+    let what = format!("root's key: {} is within reach of the service, and with its passphrase whoever takes the service over makes authorities", store.display());
+    let next = format!("move {} to a machine without a network; an authority whose root was never here is founded with `ca hierarchy request`", store.display());
+    if demonstration { Finding::warn(what, next) } else { Finding::fail(what, next) }
 }
 
 fn space(directory: &Path) -> Finding {
@@ -110,10 +131,8 @@ fn vouched(source: &TimeSource, reading: Result<Duration, Doubt>) -> Finding {
 
 /// What the public address answers. It is asked only on this machine, or when that was wished: a doctor calls nobody unasked.
 fn answers(base_url: &str, online: bool) -> Vec<Finding> {
-    let host = base_url.trim_start_matches("http://");
-    let name = host.rsplit_once(':').filter(|(_, port)| port.bytes().all(|digit| digit.is_ascii_digit())).map_or(host, |(name, _)| name);
-    let loopback = name == "localhost" || name.trim_matches(['[', ']']).parse::<std::net::IpAddr>().is_ok_and(|address| address.is_loopback());
-    if !loopback && !online {
+    let (host, name) = (base_url.trim_start_matches("http://"), host_name(base_url));
+    if !is_loopback(name) && !online {
         return vec![Finding::ok(format!("{base_url}: not asked; `--online` asks it"))];
     }
     let address = if name == host { format!("{host}:80") } else { host.to_owned() };
@@ -123,6 +142,16 @@ fn answers(base_url: &str, online: bool) -> Vec<Finding> {
         Err(error) => Finding::fail(format!("{base_url}{path}: {error}"), "check the address, the proxy before it and the service"),
     };
     ["/healthz", "/crl/enterprise-ca.crl"].map(ask).into()
+}
+
+/// Without scheme and port.
+fn host_name(base_url: &str) -> &str {
+    let host = base_url.trim_start_matches("http://");
+    host.rsplit_once(':').filter(|(_, port)| port.bytes().all(|digit| digit.is_ascii_digit())).map_or(host, |(name, _)| name)
+}
+
+fn is_loopback(name: &str) -> bool {
+    name == "localhost" || name.trim_matches(['[', ']']).parse::<std::net::IpAddr>().is_ok_and(|address| address.is_loopback())
 }
 
 /// The status of a GET: of the answer no more than the first line is read.
@@ -162,11 +191,19 @@ mod tests {
         }
         assert!(modes(place.path()).iter().all(|finding| finding.grade == Grade::Ok));
         fs::set_permissions(&key, fs::Permissions::from_mode(0o640)).unwrap();
-        fs::create_dir(place.path().join("root-keys")).unwrap();
-        fs::set_permissions(place.path().join("root-keys"), fs::Permissions::from_mode(0o700)).unwrap();
         let found = modes(place.path());
         assert!(found.iter().any(|finding| finding.grade == Grade::Fail && finding.next.contains("tls-ca.json")));
-        assert!(found.iter().any(|finding| finding.grade == Grade::Warn));
+        // A root's key in the directory, and one beside it, under whatever name.
+        let directory = place.path().join("ca");
+        fs::create_dir(&directory).unwrap();
+        assert!(roots_within_reach(&directory).is_empty());
+        for store in ["ca/root-keys", "usb"] {
+            fs::create_dir(place.path().join(store)).unwrap();
+            fs::write(place.path().join(store).join("root.key"), b"{}").unwrap();
+        }
+        assert_eq!(roots_within_reach(&directory).len(), 2);
+        assert_eq!([true, false].map(|demonstration| root_within_reach(&directory, demonstration).grade), [Grade::Warn, Grade::Fail]);
+        assert_eq!(["http://127.0.0.1:8440", "http://localhost", "http://[::1]:80", "http://ca.example.cn:8440"].map(|url| is_loopback(host_name(url))), [true, true, true, false]);
         assert_eq!(verdict(&found).unwrap_err().exit, Exit::Damaged);
         assert_eq!([0, 300, 5_000].map(|free| graded(free).grade), [Grade::Fail, Grade::Warn, Grade::Ok]);
     }

@@ -6,6 +6,7 @@ mod backup;
 mod bulk;
 mod ceremony;
 mod doctor;
+mod hierarchy;
 mod hold;
 pub mod identity;
 mod issuer;
@@ -63,27 +64,18 @@ pub struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Found the hierarchy: offline root, issuing authorities, OCSP signers, first CRLs.
+    /// Found the whole hierarchy here, the root's key too: for a laptop. `ca hierarchy` founds one whose root's key is elsewhere.
     #[command(after_help = "Example:\n  ca --dir ca-state init --base-url http://ca.example.cn --listen 127.0.0.1:8440 \\\n     --root-passphrase-file root.pass --passphrase-file ca.pass\n  ca --dir ca-state init --base-url http://ca.example.cn --token-module /usr/lib/softhsm/libsofthsm2.so \\\n     --token-label suiyin --token-pin-file token.pin")]
     Init {
-        /// The public address, written into every certificate and never changed.
-        #[arg(long)]
-        base_url: String,
-        /// Where `serve` listens.
-        #[arg(long, default_value = "127.0.0.1:8440")]
-        listen: SocketAddr,
+        #[command(flatten)]
+        founding: offline::Founding,
         /// As --passphrase-file, for the root's own key store.
         #[arg(long, value_name = "FILE")]
         root_passphrase_file: Option<PathBuf>,
-        /// What stands after the `@` of the citizens' mailboxes: the authority that certifies them can certify no others, and
-        /// no host. May be said several times; once founded it is changed by a ceremony alone.
-        #[arg(long, value_name = "DOMAIN")]
-        mail_domain: Vec<String>,
-        #[command(flatten)]
-        token: offline::TokenPlace,
-        #[command(flatten)]
-        officers: offline::OfficersPlace,
     },
+    /// Found the hierarchy with the root's key on a machine of its own.
+    #[command(subcommand)]
+    Hierarchy(hierarchy::Hierarchy),
     /// Answer OCSP, CRLs and administrators until stopped.
     #[command(after_help = "Example:\n  ca --dir ca-state serve --passphrase-file ca.pass")]
     Serve {
@@ -338,13 +330,14 @@ fn dispatch(cli: Cli) -> Result<(), Problem> {
     let server = match (cli.server, cli.identity) {
         // Never silently here instead.
         (Some(_), None) => return Err(elsewhere("nobody is named who asks the server", "give --identity with the directory of an officer's identity")),
-        (Some(_), _) if matches!(cli.command, Command::Init { .. } | Command::Serve { .. }) => return Err(elsewhere("this is done on the authority's own machine", "leave out --server")),
+        (Some(_), _) if matches!(cli.command, Command::Init { .. } | Command::Hierarchy(_) | Command::Serve { .. }) => return Err(elsewhere("this is done on the authority's own machine", "leave out --server")),
         (Some(url), Some(identity)) => Some(ask::Server { url, identity }),
         (None, _) => None,
     };
     let place = ask::Place { directory: cli.dir, passphrase_file: cli.passphrase_file, server, json: cli.json };
     let operation = match cli.command {
-        Command::Init { base_url, listen, root_passphrase_file, mail_domain, token, officers } => return offline::init(&place, &base_url, listen, root_passphrase_file.as_deref(), &mail_domain, token, officers),
+        Command::Init { founding, root_passphrase_file } => return offline::init(&place, founding, root_passphrase_file.as_deref()),
+        Command::Hierarchy(wanted) => return hierarchy::hierarchy(&place, wanted),
         Command::Serve { base_url, listen, clock_was_ahead } => return serve::serve(&place, base_url.as_deref(), listen, clock_was_ahead),
         Command::Policy(wanted) => return policy::policy(&place, wanted),
         Command::Request(Request::Show { file }) => return offline::request_show(&file, place.json),

@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use keys::Passphrase;
 use pki::request::{MAX_BYTES, Request};
+use policies::certificate::HostName;
 use runtime::clock::SystemClock;
 use runtime::exit::{Exit, Problem};
 use serde_json::json;
@@ -16,7 +17,8 @@ use time::format_description::well_known::Rfc3339;
 use super::ask::{Place, denied};
 use super::print;
 use crate::administration::Administration;
-use crate::init::Configuration;
+use crate::founding::request::waits;
+use crate::init::{Configuration, InitError, Opened};
 use crate::problem::IssueError;
 use crate::token::TokenConfiguration;
 
@@ -68,34 +70,82 @@ impl OfficersPlace {
     }
 }
 
-pub fn init(place: &Place, base_url: &str, listen: SocketAddr, root_file: Option<&Path>, mail_domains: &[String], token: TokenPlace, officers: OfficersPlace) -> Result<(), Problem> {
-    // Before anybody is asked for a passphrase: what stands here is never founded anew.
-    if crate::init::stands(&place.directory) {
-        let message = format!("{} holds an authority already", place.directory.display());
-        return Err(Problem::new(Exit::Conflict, "founded", message, "start it with `ca serve`, or choose another directory"));
+/// What an authority is founded as, wherever the root's key is.
+#[derive(Debug, clap::Args)]
+pub struct Founding {
+    /// The public address, written into every certificate and never changed.
+    #[arg(long)]
+    base_url: String,
+    /// Where `serve` listens.
+    #[arg(long, default_value = "127.0.0.1:8440")]
+    listen: SocketAddr,
+    /// What stands after the `@` of the citizens' mailboxes: the authority that certifies them can certify no others, and
+    /// no host. May be said several times; once founded it is changed by a ceremony alone.
+    #[arg(long, value_name = "DOMAIN")]
+    mail_domain: Vec<String>,
+    #[command(flatten)]
+    token: TokenPlace,
+    #[command(flatten)]
+    officers: OfficersPlace,
+}
+
+impl Founding {
+    /// The public address, what `ca.toml` will say, and what citizens are bound to.
+    pub(super) fn read(self) -> Result<(String, Configuration, Vec<HostName>), Problem> {
+        let administration = self.officers.configuration()?;
+        let mail_domains = crate::flow::plan::mail_domains(&self.mail_domain)?;
+        let configuration = Configuration { token: self.token.configuration()?, administration, ..Configuration::new(self.listen) };
+        Ok((self.base_url, configuration, mail_domains))
     }
-    let administration = officers.configuration()?;
-    let mail_domains = crate::flow::plan::mail_domains(mail_domains)?;
-    let root = Passphrase::obtain_new(root_file, "ca-root-passphrase", "New passphrase of the root").map_err(denied)?;
-    let passphrase = Passphrase::obtain_new(place.passphrase_file.as_deref(), "ca-passphrase", "New passphrase of the issuing keys").map_err(denied)?;
-    let configuration = Configuration { token: token.configuration()?, administration, ..Configuration::new(listen) };
-    let opened = crate::init::init_bound(&place.directory, base_url, configuration, &mail_domains, &root, &passphrase, Arc::new(SystemClock))?;
+}
+
+/// Before anybody is asked for a passphrase: what stands here is never founded anew.
+pub(super) fn not_founded(place: &Place) -> Result<(), Problem> {
+    if !crate::init::stands(&place.directory) {
+        return Ok(());
+    }
+    let message = format!("{} holds an authority already", place.directory.display());
+    Err(Problem::new(Exit::Conflict, "founded", message, "start it with `ca serve`, or choose another directory"))
+}
+
+/// What was founded, for people and for programs.
+pub(super) fn founded(place: &Place, opened: &Opened, root_keys: Option<&Path>) -> Result<(), Problem> {
     let vkey = opened.authority.settings.log_key.clone();
     let mut issuers = Vec::new();
     for issuer in opened.authority.issuers.values() {
         let path = crate::init::certificate_file(&place.directory, issuer.id());
         issuers.push(json!({ "id": issuer.id(), "certificate": path }));
     }
-    let root_keys = place.directory.join("root-keys");
     if place.json {
-        return print::json(&json!({ "directory": place.directory, "issuers": issuers, "log_key": vkey, "root_keys": root_keys }));
+        let mut told = json!({ "directory": place.directory, "issuers": issuers, "log_key": vkey });
+        if let Some(root_keys) = root_keys {
+            told["root_keys"] = json!(root_keys);
+        }
+        return print::json(&told);
     }
     print::line(&format!("founded in {}", place.directory.display()))?;
     for issuer in &issuers {
         print::line(&format!("  {:<14} {}", issuer["id"].as_str().unwrap_or_default(), issuer["certificate"].as_str().unwrap_or_default()))?;
     }
-    print::line(&format!("  log key        {vkey}"))?;
-    print::line(&format!("Now move {} to a place without a network; `ca serve` does not need it.", root_keys.display()))
+    print::line(&format!("  log key        {vkey}"))
+}
+
+pub fn init(place: &Place, founding: Founding, root_file: Option<&Path>) -> Result<(), Problem> {
+    not_founded(place)?;
+    let (base_url, configuration, mail_domains) = founding.read()?;
+    if waits(&place.directory) {
+        return Err(InitError::Awaiting { path: place.directory.clone() }.into());
+    }
+    let root = Passphrase::obtain_new(root_file, "ca-root-passphrase", "New passphrase of the root").map_err(denied)?;
+    let passphrase = Passphrase::obtain_new(place.passphrase_file.as_deref(), "ca-passphrase", "New passphrase of the issuing keys").map_err(denied)?;
+    let opened = crate::init::init_bound(&place.directory, &base_url, configuration, &mail_domains, &root, &passphrase, Arc::new(SystemClock))?;
+    let root_keys = place.directory.join("root-keys");
+    founded(place, &opened, Some(&root_keys))?;
+    if place.json {
+        return Ok(());
+    }
+    print::line(&format!("Now move {} to a place without a network; `ca serve` does not need it.", root_keys.display()))?;
+    print::line("Where the root's key must never have been on this machine: `ca hierarchy request` instead.")
 }
 
 pub fn read_request(path: &Path) -> Result<Vec<u8>, Problem> {

@@ -268,7 +268,7 @@ fn entered(authority: &Authority, authorised: &Authorised<Administrator>, serial
 
 /// What a certificate that was signed elsewhere or before leaves: record, indexes, whose the key is, and the tag by which
 /// its holder finds it in the log.
-pub(super) fn known(authority: &Authority, batch: Batch, serial: &[u8], record: &CertificateRecord, now: OffsetDateTime) -> Result<Batch, IssueError> {
+pub(crate) fn known(authority: &Authority, batch: Batch, serial: &[u8], record: &CertificateRecord, now: OffsetDateTime) -> Result<Batch, IssueError> {
     let owner = own_name::owner(record).ok_or(IssueError::Damaged { what: "a certificate" })?;
     let tag = super::own_name::tag(authority, &owner, serial)?;
     let named = log::Entry::CertificateNamed { issuer: &record.issuer, serial: &serial_text(serial), tag: &tag };

@@ -53,7 +53,7 @@ fn certify_for(authority: &Authority, profile: &str, issuer: Option<&str>, appli
 }
 
 /// A request that says nothing but that the key is held.
-pub(super) fn request(key: &KeyHandle) -> Result<Vec<u8>, OwnError> {
+pub(crate) fn request(key: &KeyHandle) -> Result<Vec<u8>, OwnError> {
     let failed = |error: rcgen::Error| OwnError::Request(error.to_string());
     let mut parameters = rcgen::CertificateParams::new(Vec::new()).map_err(failed)?;
     parameters.distinguished_name = rcgen::DistinguishedName::new();

@@ -15,6 +15,7 @@ use super::listing::{self, Entries};
 use super::numbering::{self, Before, base};
 pub use super::numbering::floor;
 use crate::authority::{Authority, Issuer, ROOT};
+use crate::ceremony::root_crl::FIRST;
 use crate::problem::IssueError;
 use crate::record::{CrlBase, CrlChange, CrlHead, CrlIntent, CrlRecord, Scope, decode, encode, encode_around, log};
 
@@ -122,6 +123,34 @@ pub fn accept(authority: &Authority, authorised: &Authorised<Administrator>, iss
         return Err(IssueError::NotPrepared);
     }
     finish(authority, issuer, Scope::Whole, &intent, der, Some(authorised))
+}
+
+/// The first list of a root, which the ceremony made that founded it: taken in as if it had been prepared here.
+pub fn accept_first(authority: &Authority, authorised: &Authorised<Administrator>, root: &Issuer, der: Vec<u8>) -> Result<CrlHead, IssueError> {
+    let read = lint::ReadList::read(&der).ok_or(IssueError::NotPrepared)?;
+    let list = read.head().ok_or(IssueError::NotPrepared)?;
+    let next_update = list.next_update().ok_or(IssueError::NotPrepared)?.timestamp();
+    let before = Before::read(authority, root.id(), Scope::Whole)?;
+    let number = list.crl_number().and_then(|number| number.to_string().parse().ok());
+    // Above nothing: a list that was published already is never taken for the first.
+    if number != Some(FIRST) || before.number(list.last_update().timestamp(), None, floor(authority)?) != FIRST {
+        return Err(IssueError::NotPrepared);
+    }
+    if authority.clock.now().unix_timestamp() >= next_update {
+        return Err(IssueError::ListEnded { issuer: root.id().to_owned() });
+    }
+    let intent = CrlIntent {
+        number: FIRST,
+        this_update: list.last_update().timestamp(),
+        next_update,
+        tbs_digest: digest(&SHA256, read.tbs()).as_ref().to_vec(),
+        entries: 0,
+        stale: None,
+        covered: before.covered(),
+        base: None,
+    };
+    record_intent(authority, authorised, root.id(), Scope::Whole, before, &intent)?;
+    finish(authority, root, Scope::Whole, &intent, der, Some(authorised))
 }
 
 /// `handed_in`: who brought a list that was signed elsewhere.

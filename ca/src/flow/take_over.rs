@@ -153,7 +153,7 @@ pub fn install(authority: &Authority, authorised: &Authorised<Administrator>, de
         return Err(TakeOverError::NotNow);
     }
     // 3. Issuer, certificate and log entries in one commit. It issues nothing yet.
-    let record = IssuerRecord { id: waiting.id.clone(), der: der.to_vec(), ocsp: None, token_key: waiting.token_key.clone(), generation: Some(waiting.generation.clone()) };
+    let record = IssuerRecord { id: waiting.id.clone(), der: der.to_vec(), ocsp: None, token_key: waiting.token_key.clone(), generation: Some(waiting.generation.clone()), under: (root.id() != ROOT).then(|| root.id().to_owned()) };
     let serial = read.raw_serial().to_vec();
     let certificate = CertificateRecord {
         issuer: ROOT.into(),

@@ -40,6 +40,9 @@ pub struct IssuerRecord {
     /// Which generation of which authority it is; the first is called by the authority's own name and has none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub generation: Option<Generation>,
+    /// The root that certified it, where that is another one than the authority was founded with.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub under: Option<String>,
 }
 
 /// The second or a later one.
@@ -81,6 +84,11 @@ pub struct OcspSigner {
 
 impl IssuerRecord {
     pub const TABLE: &str = "issuer";
+
+    /// The first generation of an authority, by the first root, with its key in the key store or elsewhere.
+    pub fn new(id: impl Into<String>, der: Vec<u8>) -> Self {
+        Self { id: id.into(), der, ocsp: None, token_key: None, generation: None, under: None }
+    }
 
     pub fn key(id: &str) -> Key {
         Key::new(Self::TABLE, &[id.as_bytes()])

@@ -144,6 +144,9 @@ pub enum Entry<'a> {
     RegistrarWithdrawn { serial: &'a str, by: &'a str },
     /// Beside the intent of a citizen's certificate: the digest is of the registrar's statement, which the log does not hold.
     CitizenVouched { statement_sha256: &'a str, serial: &'a str, by: &'a str },
+    /// The authority was founded with what a ceremony made where the root's key is: digests of the root's certificate, of the
+    /// ceremony's file and of its transcript.
+    HierarchyInstalled { root_sha256: &'a str, ceremony_sha256: &'a str, transcript_sha256: &'a str, by: &'a str },
     /// So many certificates of a mailbox end on a registrar's statement; each has its own entry in the same commit.
     MailboxWithdrawn { statement_sha256: &'a str, certificates: u64, by: &'a str },
 }
@@ -220,6 +223,7 @@ impl Entry<'_> {
             Self::RegistrarWithdrawn { .. } => 91,
             Self::CitizenVouched { .. } => 92,
             Self::MailboxWithdrawn { .. } => 93,
+            Self::HierarchyInstalled { .. } => 100,
         }
     }
 
