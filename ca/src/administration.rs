@@ -25,6 +25,7 @@ use crate::flow::own::{self, OwnError};
 use crate::http::administration::MOST;
 use crate::flow::OFFICER;
 use crate::flow::plan::Words;
+use crate::flow::roots;
 use crate::problem::IssueError;
 use crate::record::serial_of;
 use crate::register;
@@ -179,7 +180,7 @@ fn certified(authority: &Authority, status: &Status, der: Vec<u8>, key: &KeyHand
     let id = CertId::new(HashAlgorithm::Sha1, &issuer.name, &issuer.public_key_info, &serial).map_err(|_| damaged())?;
     let request = OcspRequest { ids: vec![id], nonce: None };
     let answer = status.remembered(&request).unwrap_or_else(|| status.make(&request));
-    let chain = [der, issuer.record.der.clone()].map(CertificateDer::from).to_vec();
+    let chain = std::iter::once(der).chain(roots::above(authority, issuer.id())).map(CertificateDer::from).collect();
     let mut certified = CertifiedKey::new(chain, key.rustls());
     // An error of the responder is no answer, and none is better than that.
     certified.ocsp = answer.fresh.map(|_| answer.body.to_vec());

@@ -13,6 +13,7 @@ use store::Store;
 use time::OffsetDateTime;
 use x509_parser::extensions::{DistributionPointName, GeneralName, ParsedExtension};
 use x509_parser::prelude::{FromDer, X509Certificate};
+use x509_parser::x509::SubjectPublicKeyInfo;
 
 use crate::own_name::OwnNames;
 use crate::issuers::{FOUNDED_LATER, Issuers};
@@ -72,6 +73,16 @@ impl Issuer {
 
     pub fn id(&self) -> &str {
         &self.record.id
+    }
+
+    pub fn is_root(&self) -> bool {
+        self.record.is_root()
+    }
+
+    /// Whether this key signed a certificate that names it as its issuer: two roots have one name.
+    pub fn signed(&self, certificate: &X509Certificate<'_>) -> bool {
+        let key = SubjectPublicKeyInfo::from_der(&self.public_key_info);
+        certificate.issuer().as_raw() == self.name && key.is_ok_and(|(_, key)| certificate.verify_signature(Some(&key)).is_ok())
     }
 
     /// The authority it is a generation of, as policies name it.

@@ -6,9 +6,9 @@ use serde::{Deserialize, Serialize};
 use store::Key;
 use x509_parser::prelude::{FromDer, X509Certificate};
 
-use crate::authority::{Authority, Issuer, ROOT};
+use crate::authority::{Authority, Issuer};
 use crate::flow::policies::{self, Standing};
-use crate::flow::{certified, numbering, officer, publish};
+use crate::flow::{certified, numbering, officer, publish, roots};
 use crate::in_force;
 use crate::init::CITIZENS;
 use crate::job::{ROOT_BEFORE_END, lists};
@@ -39,7 +39,8 @@ pub fn examine(service: &Service) -> Result<Examined, IssueError> {
     let mut findings = Vec::new();
     for issuer in authority.issuers.values() {
         let id = issuer.id();
-        let superseded = authority.issuers.newest(issuer.policy_name()).is_some_and(|newest| newest.id() != id);
+        let newest_root = || authority.issuers.roots().last().is_some_and(|newest| newest.id() != id);
+        let superseded = if issuer.is_root() { newest_root() } else { authority.issuers.newest(issuer.policy_name()).is_some_and(|newest| newest.id() != id) };
         // It ended, and with it all its certificates: nobody asks for its list or its answers.
         if superseded && issuer.not_after.unix_timestamp() < now {
             findings.push(Finding::ok(format!("certificate of {id}: ended, and succeeded before")));
@@ -50,7 +51,9 @@ pub fn examine(service: &Service) -> Result<Examined, IssueError> {
         // One that a newer generation succeeded issues nothing more.
         let longest = if superseded { None } else { longest };
         findings.push(life(id, issuer.not_after.unix_timestamp(), i64::from(longest.unwrap_or(0)) * DAY, now));
-        findings.extend(signer(authority, id, now)?);
+        if !issuer.is_root() {
+            findings.extend(signer(authority, id, now)?);
+        }
     }
     findings.extend(bound(authority));
     findings.push(timestamp_signer(authority, now)?);
@@ -94,6 +97,10 @@ fn all_lists(authority: &Authority, issuer: &Issuer, now: i64) -> Result<Vec<Fin
     let (mut findings, mut parts) = (Vec::new(), Vec::new());
     for scope in publish::scopes(authority, issuer)? {
         let last = numbering::head(authority, id, scope)?;
+        if last.is_none() && issuer.is_root() && !roots::vouches(authority, issuer)? {
+            findings.push(Finding::warn(format!("CRL of {id}: there is none, and nobody is asked for it yet"), format!("make the first one with `ca crl root prepare --root {id}`")));
+            continue;
+        }
         let waits = authority.store.get(&scope.stale(id))?.is_some();
         // The first delta comes with the service: until then it is missed only when it is late.
         let young = |whole: CrlHead| now - whole.this_update <= authority.rules.crl.delta.every_seconds + PATIENCE;
@@ -105,7 +112,7 @@ fn all_lists(authority: &Authority, issuer: &Issuer, now: i64) -> Result<Vec<Fin
             Scope::Shard(shard) => format!("CRL of {id}, part {shard}"),
             Scope::Delta => format!("delta CRL of {id}"),
         };
-        let pace = (id != ROOT).then(|| lists::pace(&authority.rules.crl, scope));
+        let pace = (!issuer.is_root()).then(|| lists::pace(&authority.rules.crl, scope));
         // As long as it is.
         let pace = pace.map(|pace| Pace { after_change_seconds: pace.after_change(last.as_ref().map_or(0, |list| list.entries)), ..pace });
         let finding = list(&what, pace, last.map(|list| (list.this_update, list.next_update)), waits, now);
@@ -266,6 +273,7 @@ fn clock(newest: Option<i64>, now: i64) -> Finding {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::authority::ROOT;
 
     #[test]
     fn a_list_is_judged_by_its_end_its_age_and_what_waits() {

@@ -25,7 +25,7 @@ use crate::in_force::{self, InForce};
 use crate::own_name::{self, OwnNames};
 use crate::issuers::{BirthError, Birthplace, Issuers};
 use crate::problem::IssueError;
-use crate::record::{IssuerRecord, Settings, decode, log};
+use crate::record::{IssuerRecord, PublishedRoot, Settings, decode, log};
 use crate::registry::{FileRegistry, NoRegistry, Registry, RegistryConfiguration, RegistryError};
 use crate::steady::Steady;
 use crate::time_source::TimeSource;
@@ -303,6 +303,14 @@ fn read_issuers(store: &dyn Store, keys: &KeyStore, token: Option<&Token>) -> Re
             issuer.key = Some(token.key(issuer.id(), id, issuer.algorithm()?, &issuer.public_key_info)?);
         }
         issuers.insert(issuer.id().to_owned(), Arc::new(issuer));
+    }
+    // Roots of later generations stand beside what leads to them.
+    let (from, to) = Key::range(PublishedRoot::TABLE, &[]);
+    for (_, bytes) in store.scan(&from, &to, 1_000).map_err(IssueError::from)? {
+        let published: PublishedRoot = decode(&bytes).map_err(|_| IssueError::Damaged { what: "a root" })?;
+        if let Some(root) = published.issuer() {
+            issuers.insert(root.id.clone(), Arc::new(Issuer::new(root, None, None)?));
+        }
     }
     Ok(issuers)
 }

@@ -115,6 +115,13 @@ impl Issuers {
         self.values().map(|issuer| &issuer.record.id)
     }
 
+    /// The roots, the one of the founding first.
+    pub fn roots(&self) -> Vec<&Arc<Issuer>> {
+        let mut roots: Vec<_> = self.values().filter(|issuer| issuer.is_root()).collect();
+        roots.sort_by_key(|root| root.record.generation());
+        roots
+    }
+
     /// The generation that issues what the policy wants of `name`: the newest that has all it needs.
     pub fn newest(&self, name: &str) -> Option<&Arc<Issuer>> {
         self.values().filter(|issuer| issuer.policy_name() == name && issuer.record.ocsp.is_some()).max_by_key(|issuer| issuer.record.generation())

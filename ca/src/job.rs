@@ -12,8 +12,8 @@ use runtime::shutdown::Shutdown;
 use store::Batch;
 
 use crate::administration::Endpoint;
-use crate::authority::{Issuer, ROOT};
-use crate::flow::{Authorised, act, bulk, ending, enterprise, forget, hold, issue, notice, numbering, order, own, take_over};
+use crate::authority::Issuer;
+use crate::flow::{Authorised, act, bulk, ending, enterprise, forget, hold, issue, notice, numbering, order, own, roots, take_over};
 use crate::problem::IssueError;
 use crate::record::Scope;
 use crate::service::Service;
@@ -303,13 +303,23 @@ impl Jobs {
     /// What only people can mend, since the root's key is not here.
     fn root_list(&self) -> Result<Option<String>, IssueError> {
         let authority = &self.service.authority;
-        let last = numbering::head(authority, ROOT, Scope::Whole)?;
-        let until = last.map_or(0, |list| list.next_update);
-        let next = "make the next one with `ca crl root`";
-        if authority.store.get(&Scope::Whole.stale(ROOT))?.is_some() {
-            return Ok(Some(format!("a revoked authority is not on the root's list; {next}")));
+        for root in authority.issuers.roots() {
+            let (id, next) = (root.id(), "make the next one with `ca crl root`");
+            // One that vouches for nobody yet is not asked for its list.
+            let Some(last) = numbering::head(authority, id, Scope::Whole)? else {
+                if roots::vouches(authority, root)? {
+                    return Ok(Some(format!("{id} has no list; {next}")));
+                }
+                continue;
+            };
+            if authority.store.get(&Scope::Whole.stale(id))?.is_some() {
+                return Ok(Some(format!("a revoked authority is not on the list of {id}; {next}")));
+            }
+            if authority.clock.now().unix_timestamp() >= last.next_update - ROOT_BEFORE_END {
+                return Ok(Some(format!("the list of {id} ends soon or has ended; {next}")));
+            }
         }
-        Ok((authority.clock.now().unix_timestamp() >= until - ROOT_BEFORE_END).then(|| format!("the root's list ends soon or has ended; {next}")))
+        Ok(None)
     }
 
     /// The certificate that officers are shown, and what is stapled to it.

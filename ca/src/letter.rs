@@ -7,6 +7,7 @@ use time::macros::format_description;
 use time::{Date, OffsetDateTime};
 
 use crate::authority::Authority;
+use crate::authority::ROOT;
 use crate::flow::notice::{self, LISTED, stored};
 use crate::problem::IssueError;
 use crate::record::{About, CertificateRecord, Notice, NoticeState, Recipient, NoticeStage};
@@ -30,7 +31,8 @@ pub struct Letter {
 pub fn write(authority: &Authority, notice: &Notice) -> Result<Letter, IssueError> {
     let (subject, zh, en) = match &notice.about {
         About::Certificate(serial) => certificate(authority, notice, serial)?,
-        About::RootList(_) => root_list(authority, notice)?,
+        About::RootList(_) => root_list(authority, ROOT, notice)?,
+        About::LaterRootList { root, .. } => root_list(authority, root, notice)?,
         About::Unaddressed { first, last } => unaddressed(authority, first, last)?,
     };
     let operator = &authority.rules.notices.operator;
@@ -78,12 +80,12 @@ fn missed(authority: &Authority, record: &CertificateRecord, notice: &Notice) ->
     (near && filing.profiles.contains(&record.profile)).then_some(next)
 }
 
-fn root_list(authority: &Authority, told: &Notice) -> Result<(String, String, String), IssueError> {
-    let list = notice::root_list(authority)?;
+fn root_list(authority: &Authority, root: &str, told: &Notice) -> Result<(String, String, String), IssueError> {
+    let list = notice::root_list(authority, root)?;
     let (days, end) = (days_left(list.next_update, told.queued_at), moment(list.next_update));
     let number = list.number;
-    let zh = format!("根机构的第 {number} 号吊销列表将于 {end}（北京时间）失效，还剩 {days} 天。失效之后，依赖方将无法确认签发机构的状态。\n\n请用 ca crl root prepare、sign、publish 制作下一份。");
-    let en = format!("The root's list number {number} ends at {end} (Beijing time), in {days} days. After that relying parties cannot tell the status of the issuing authorities.\n\nMake the next one with `ca crl root prepare`, `sign` and `publish`.");
+    let zh = format!("根机构的第 {number} 号吊销列表（{root}）将于 {end}（北京时间）失效，还剩 {days} 天。失效之后，依赖方将无法确认签发机构的状态。\n\n请用 ca crl root prepare --root {root}、sign、publish 制作下一份。");
+    let en = format!("The list number {number} of {root} ends at {end} (Beijing time), in {days} days. After that relying parties cannot tell the status of the issuing authorities.\n\nMake the next one with `ca crl root prepare --root {root}`, `sign` and `publish`.");
     Ok((format!("根机构的吊销列表还剩 {days} 天失效 / The root's revocation list ends in {days} days"), zh, en))
 }
 

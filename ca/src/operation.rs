@@ -63,7 +63,11 @@ pub enum Operation {
     /// Every list of an issuer; of all issuers with a key here when none is named.
     PublishCrl { issuer: Option<String> },
     /// The bytes of the root's next list, for its key to sign where that is.
-    PrepareRootCrl,
+    PrepareRootCrl {
+        /// The root of the founding when none is named.
+        #[serde(default)]
+        root: Option<String>,
+    },
     PublishRootCrl {
         #[serde(with = "der_text")]
         der: Vec<u8>,
@@ -167,7 +171,7 @@ impl Operation {
             Self::ExportOrder { .. } => ("export-order", &Power::ALL),
             Self::DecideOrder(_) => ("decide-order", &Power::ALL),
             Self::PublishCrl { .. } => ("publish-crl", &[Administrator]),
-            Self::PrepareRootCrl => ("prepare-root-crl", &[Administrator]),
+            Self::PrepareRootCrl { .. } => ("prepare-root-crl", &[Administrator]),
             Self::PublishRootCrl { .. } => ("publish-root-crl", &[Administrator]),
             Self::ExportLog { .. } => ("export-log", &[Auditor]),
             Self::OwnName { .. } => ("own-name", &[Operator]),

@@ -15,10 +15,11 @@ use x509_parser::oid_registry::{OID_X509_COMMON_NAME, OID_X509_SERIALNUMBER};
 use x509_parser::prelude::{FromDer, X509Certificate};
 
 use crate::approval::Judge;
-use crate::authority::{Authority, ROOT};
+use crate::authority::Authority;
 use crate::flow::approve;
 use crate::flow::order::{OrderError, load};
 use crate::flow::plan::alternative_name;
+use crate::flow::roots;
 use crate::problem::IssueError;
 use crate::proof::{self, Entry, MAX_ENTRIES, Signature, Told, der, lists_of, proved};
 pub use crate::proof::{MAX_BYTES, ProofError};
@@ -68,8 +69,8 @@ pub fn export(authority: &Authority, evidence: &Evidence, id: &OrderId) -> Resul
     let certificates = match &order.state {
         OrderState::Issued { serial } => {
             let record = register::get(&*authority.store, &register::serial(serial).map_err(IssueError::from)?).map_err(IssueError::from)?;
-            let issuer = authority.issuers.get(&record.issuer).filter(|issuer| issuer.id() != ROOT);
-            std::iter::once(&record.der).chain(issuer.map(|issuer| &issuer.record.der)).map(|der| pem("CERTIFICATE", der)).collect()
+            let above = roots::above(authority, &record.issuer);
+            std::iter::once(&record.der).chain(&above).map(|der| pem("CERTIFICATE", der)).collect()
         }
         _ => Vec::new(),
     };

@@ -2,14 +2,14 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::authority::{Authority, ROOT};
+use crate::authority::Authority;
 use crate::flow::approve;
 use crate::flow::order::{Needed, OrderError, approvals_of};
 use crate::flow::plan::Words;
 use crate::problem::IssueError;
 use crate::record::{ApprovalRecord, Channel, Decision, Evidence, Flag, OrderId, OrderRecord, OrderState, Said, Verdict, serial_of, serial_text};
 use crate::register;
-use crate::service::pem;
+use crate::service::{chain_of, pem};
 
 /// The same in both languages.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -155,11 +155,10 @@ fn address(authority: &Authority, id: &OrderId) -> String {
 fn certificate(authority: &Authority, order: &OrderRecord) -> Result<Option<Certificate>, IssueError> {
     let OrderState::Issued { serial } = &order.state else { return Ok(None) };
     let record = register::get(&*authority.store, &register::serial(serial)?)?;
-    let chain = authority.issuers.get(&record.issuer).filter(|issuer| issuer.id() != ROOT);
     Ok(Some(Certificate {
         serial: serial.clone(),
         certificate: pem("CERTIFICATE", &record.der),
-        chain: chain.map(|issuer| pem("CERTIFICATE", &issuer.record.der)).unwrap_or_default(),
+        chain: chain_of(authority, &record.issuer).unwrap_or_default(),
     }))
 }
 

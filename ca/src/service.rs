@@ -100,6 +100,8 @@ pub struct Published {
 /// A list about to be signed.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Prepared {
+    /// Whose.
+    pub root: String,
     pub number: u64,
     pub entries: u64,
     pub next_update: i64,
@@ -258,9 +260,10 @@ pub fn pem(label: &str, der: &[u8]) -> String {
     pem::encode_config(&pem::Pem::new(label, der), pem::EncodeConfig::new().set_line_ending(pem::LineEnding::LF))
 }
 
-/// The issuers above a certificate, PEM, without the root.
+/// What leads from a certificate by `issuer` to the root of the founding, PEM, without that root.
 pub fn chain_of(authority: &Authority, issuer: &str) -> Option<String> {
-    authority.issuers.get(issuer).filter(|issuer| issuer.id() != ROOT).map(|issuer| pem("CERTIFICATE", &issuer.record.der))
+    let above = roots::above(authority, issuer);
+    (!above.is_empty()).then(|| above.iter().map(|der| pem("CERTIFICATE", der)).collect())
 }
 
 /// An open authority and its log.
@@ -347,12 +350,13 @@ impl Service {
             Operation::ExportOrder { id } => Ok(Outcome::OrderProof(Box::new(order_proof::export(&self.authority, &self.evidence, &id)?))),
             Operation::CancelOrder { id } => Ok(Outcome::Order(Box::new(self.order(&id, &order::cancel(&self.authority, &proven.acting()?, &id)?)?))),
             Operation::PublishCrl { issuer } => self.publish(&proven.acting()?, issuer.as_deref()),
-            Operation::PrepareRootCrl => {
-                let publish::Prepared { intent, tbs } = publish::prepare(&self.authority, &proven.acting()?, self.root()?)?;
-                Ok(Outcome::Prepared(Prepared { number: intent.number, entries: intent.entries, next_update: intent.next_update, tbs }))
+            Operation::PrepareRootCrl { root } => {
+                let root = self.root(root.as_deref().unwrap_or(ROOT))?;
+                let publish::Prepared { intent, tbs } = publish::prepare(&self.authority, &proven.acting()?, root)?;
+                Ok(Outcome::Prepared(Prepared { root: root.id().to_owned(), number: intent.number, entries: intent.entries, next_update: intent.next_update, tbs }))
             }
             Operation::PublishRootCrl { der } => {
-                let root = self.root()?;
+                let root = roots::of_list(&self.authority, &der).ok_or(IssueError::NotPrepared)?;
                 let list = publish::accept(&self.authority, &proven.acting()?, root, der)?;
                 Ok(Outcome::Published(vec![self.published(root, Scope::Whole, &list)]))
             }
@@ -480,8 +484,10 @@ impl Service {
         Ok(Outcome::ListAdopted(ListAdopted { issuer, number, entries, changed, unknown }))
     }
 
-    fn root(&self) -> Result<&Issuer, IssueError> {
-        self.authority.issuers.get(ROOT).map(Arc::as_ref).ok_or(IssueError::Damaged { what: "the root" })
+    fn root(&self, id: &str) -> Result<&Issuer, IssueError> {
+        let known = || self.authority.issuers.roots().iter().map(|root| root.id().to_owned()).collect();
+        let unknown = || IssueError::UnknownIssuer { issuer: id.chars().take(64).collect(), known: known() };
+        self.authority.issuers.get(id).map(Arc::as_ref).filter(|root| root.is_root()).ok_or_else(unknown)
     }
 
     fn published(&self, issuer: &Issuer, scope: Scope, list: &CrlHead) -> Published {

@@ -500,10 +500,10 @@ fn a_new_root_is_published_beside_the_present_one_with_what_vouches_for_both() {
         let text = format!("kind = \"cross\"\nroot = {}\nroot_key_id = \"{}\"\npublished_as = \"{name}\"\ncertified = {}\nbase_url = \"{URL}\"\n{dates}{ends}", file(by), key_id(by), file(of));
         held(text, keys, out)
     };
-    let root = held(format!("kind = \"root\"\nname = \"穗印根证书机构\"\n{dates}{ends}"), "new-keys", "new");
+    let root = held(format!("kind = \"root\"\nsucceeds = {}\npublished_as = \"root-2\"\nbase_url = \"{URL}\"\nname = \"穗印根证书机构\"\n{dates}{ends}", file("ca/root.pem")), "new-keys", "new");
     let by_present = cross("ca/root-keys", "ca/root.pem", "new/certificate.pem", "root", "new-by-old");
     let by_new = cross("new-keys", "new/certificate.pem", "ca/root.pem", "root-2", "old-by-new");
-    let misnamed = cross("new-keys", "new/certificate.pem", "ca/root.pem", "root", "misnamed");
+    let misnamed = cross("new-keys", "new/certificate.pem", "ca/root.pem", "root-3", "misnamed");
     let authority = &opened.authority;
     let given = |root: &[u8], by_present: &[u8], by_new: Option<&[u8]>| NewRoot { root: root.to_vec(), by_present: by_present.to_vec(), by_new: by_new.map(|der| Across(der.to_vec())) };
     let install = |new: NewRoot| roots::install(authority, &admin(), &new);
@@ -521,7 +521,7 @@ fn a_new_root_is_published_beside_the_present_one_with_what_vouches_for_both() {
     assert_eq!(named(install(given(&root, &by_present, None)).unwrap()), ["root-2", "root-2-by-root"]);
     let without = authority.store.stream_length(log::STREAM).unwrap();
     let published = install(given(&root, &by_present, Some(&by_new))).unwrap();
-    assert_eq!(authority.store.stream_length(log::STREAM).unwrap() - without, 1);
+    assert_eq!(authority.store.stream_length(log::STREAM).unwrap() - without, 3);
     // Another one in its place is refused.
     assert!(matches!(install(given(&root, &by_present, Some(&misnamed))), Err(RootsError::Different { id }) if id == "root-by-root-2"));
     assert!(matches!(install(given(&root, &by_new, None)), Err(RootsError::Different { id }) if id == "root-2-by-root"));
@@ -531,7 +531,7 @@ fn a_new_root_is_published_beside_the_present_one_with_what_vouches_for_both() {
     let (_, read) = X509Certificate::from_der(&by_present).unwrap();
     assert_eq!(ca::register::get(&*authority.store, read.raw_serial()).unwrap().issuer, ROOT);
     let after = authority.store.stream_length(log::STREAM).unwrap();
-    assert_eq!(after - entries, 4);
+    assert_eq!(after - entries, 8);
     assert_eq!(named(install(given(&root, &by_present, None)).unwrap()), ["root-2", "root-2-by-root", "root-by-root-2"]);
     assert_eq!(authority.store.stream_length(log::STREAM).unwrap(), after);
     drop(opened);

@@ -111,7 +111,7 @@ fn the_owner_of_the_machine_may_do_all_until_there_is_an_administrator() {
     // A proof from before counts no more.
     assert!(matches!(grant(authority, &owner(), &one(&second, Power::Administrator)), Err(OfficerError::Powerless { local: true, .. })));
     assert!(matches!(withdraw(authority, &owner(), &all(&first)), Err(OfficerError::Powerless { .. })));
-    let refused = office.service.perform(&office.local(), Operation::PrepareRootCrl).map(|_| ()).unwrap_err();
+    let refused = office.service.perform(&office.local(), Operation::PrepareRootCrl { root: None }).map(|_| ()).unwrap_err();
     assert_eq!((refused.exit, refused.code.as_str()), (runtime::exit::Exit::Denied, "powerless"));
     grant(authority, &office.administrator(&first), &one(&second, Power::Administrator)).unwrap();
     let entries = office.logged(10);

@@ -178,8 +178,16 @@ fn a_new_root_is_made_and_the_two_vouch_for_each_other() {
     let now = date("now");
     let dates = |days: u32| format!("not_before = \"{now}\"\nnot_after = \"{}\"\npolicies = \"ca/policies\"\npolicies_sha256 = \"{policies}\"\n", date(&format!("+{days} days")));
     // The new root: rehearsed without a key, made with one that is born, and never over another.
-    let text = |name: &str, days, length| format!("kind = \"root\"\nname = \"{name}\"\npath_length = {length}\npresent = [\"甲\", \"乙\"]\n{}", dates(days));
+    let succeeds = format!("succeeds = {{ file = \"root.pem\", sha256 = \"{}\" }}\npublished_as = \"root-2\"\nbase_url = \"{}\"\n", sha256(&authority, "root.pem"), authority.url);
+    let text = |name: &str, days, length| format!("kind = \"root\"\n{succeeds}name = \"{name}\"\npath_length = {length}\npresent = [\"甲\", \"乙\"]\n{}", dates(days));
     let good = text("穗印根证书机构", 7_000, 1);
+    // Two that could not vouch for each other are told before there is a key: another name, no day in common.
+    let past = text("穗印根证书机构", 7_000, 1).replace(&format!("not_before = \"{now}\""), &format!("not_before = \"{}\"", date("+7310 days"))).replace(&date("+7000 days"), &date("+7400 days"));
+    for wrong in [text("另一个根", 7_000, 1), past, good.replace("root-2", "root")] {
+        let said = held_with(&authority, "new-keys", &wrong, "new", &[]);
+        assert!(said.code == 3 && said.err.contains("\"ceremony\""), "{said:?}");
+    }
+    assert!(!authority.home.join("new-keys").exists());
     let rehearsed = held_with(&authority, "new-keys", &good, "new", &["--dry-run"]).json();
     assert!(rehearsed["root_key_id"].is_null() && !authority.home.join("new-keys").exists() && !authority.home.join("new").exists());
     for wrong in [text("穗印根证书机构", 7_400, 1), text("穗印根证书机构", 7_000, 2), good.replace(&policies, &"0".repeat(64))] {
@@ -194,7 +202,8 @@ fn a_new_root_is_made_and_the_two_vouch_for_each_other() {
     openssl(&["verify", "-x509_strict", "-check_ss_sig", "-CAfile", "new/certificate.pem", "new/certificate.pem"], &authority.home).ok();
     // The two vouch for each other, and nobody for what is no root with this subject.
     let cross = |signing: &str, certified: &str| {
-        let certified = format!("certified = {{ file = \"{certified}\", sha256 = \"{}\" }}\npublished_as = \"root\"\npath_length = 1\nbase_url = \"{}\"\n", sha256(&authority, certified), authority.url);
+        let published_as = if signing == "root.pem" { "root" } else { "root-2" };
+        let certified = format!("certified = {{ file = \"{certified}\", sha256 = \"{}\" }}\npublished_as = \"{published_as}\"\npath_length = 1\nbase_url = \"{}\"\n", sha256(&authority, certified), authority.url);
         format!("kind = \"cross\"\n{}{certified}{}", by(&authority, signing), dates(3_000))
     };
     held_with(&authority, "root-keys", &cross("root.pem", "new/certificate.pem"), "new-by-old", &[]).ok();
@@ -203,8 +212,11 @@ fn a_new_root_is_made_and_the_two_vouch_for_each_other() {
     for wrong in ["root.pem", "ca/tls-ca.pem"] {
         assert_eq!(held_with(&authority, "root-keys", &cross("root.pem", wrong), "wrong", &[]).code, 3, "{wrong}");
     }
-    held_with(&authority, "other-keys", &text("另一个根", 7_000, 1), "other", &[]).ok();
-    assert_eq!(held_with(&authority, "root-keys", &cross("root.pem", "other/certificate.pem"), "wrong", &[]).code, 3);
+    openssl(&["req", "-x509", "-new", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-384", "-sha384", "-nodes", "-subj", "/CN=other", "-days", "3650", "-keyout", "other.key", "-out", "other.pem"], &authority.home).ok();
+    assert_eq!(held_with(&authority, "root-keys", &cross("root.pem", "other.pem"), "wrong", &[]).code, 3);
+    // The newer root's certificates would name the older one's list.
+    let misnamed = cross("new/certificate.pem", "root.pem").replace("\"root-2\"", "\"root\"");
+    assert_eq!(held_with(&authority, "new-keys", &misnamed, "wrong", &[]).code, 3);
     assert_eq!(held_with(&authority, "new-keys", &cross("root.pem", "new/certificate.pem"), "wrong", &[]).code, 3);
     // An authority by the new root, and a certificate by that one.
     openssl(&["req", "-new", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-subj", "/", "-keyout", "next.key", "-out", "next.csr"], &authority.home).ok();

@@ -58,7 +58,7 @@ fn a_roots_key_is_born_in_a_token_and_vouches_from_there() {
         authority.ca(&[&["--json", "ceremony", "run", "ceremony.toml", "--sha256", &sha256, "--out", out], more].concat())
     };
     let in_token = ["--token-module", MODULE, "--token-label", "suiyin", "--token-pin-file", "pin"];
-    let root = format!("kind = \"root\"\nname = \"穗印根证书机构\"\n{}", dates(7_000));
+    let root = format!("kind = \"root\"\nsucceeds = {{ file = \"ca/root.pem\", sha256 = \"{}\" }}\npublished_as = \"root-2\"\nbase_url = \"{}\"\nname = \"穗印根证书机构\"\n{}", sha256("ca/root.pem"), authority.url, dates(7_000));
     // Rehearsed, no key is born; and none where one is named already.
     assert!(held(&root, "new", &[&in_token[..], &["--dry-run"]].concat()).json().get("token_key").is_none());
     assert_eq!(held(&root, "new", &[&in_token[..], &["--token-key", &"0".repeat(32)]].concat()).code, 2);

@@ -72,6 +72,9 @@ enum Written {
     Issuing {
         root: Input,
         root_key_id: String,
+        /// What the authority publishes this root as, where that is another one than it was founded with.
+        #[serde(default = "first_root")]
+        published_as: String,
         request: Input,
         name: String,
         not_before: String,
@@ -86,8 +89,12 @@ enum Written {
         blocked_keys: Option<Lists>,
         present: Vec<String>,
     },
-    /// A new root, whose key is born in this ceremony.
+    /// A root's next generation, whose key is born in this ceremony.
     Root {
+        /// The root that it comes after, and what the authority will publish it as.
+        succeeds: Input,
+        published_as: String,
+        base_url: String,
         name: String,
         not_before: String,
         not_after: String,
@@ -160,9 +167,9 @@ pub struct Beneath {
 /// What is to be done, read whole. People's names are not kept.
 pub enum Act {
     /// Certify an issuing authority for the key of a request.
-    Issuing { request: Vec<u8>, name: String, not_before: OffsetDateTime, not_after: OffsetDateTime, path_length: u8, mail_domains: Vec<HostName>, base_url: String, policies: PathBuf, policies_sha256: String },
-    /// Make a root, for a key that is born.
-    Root { name: String, dates: Dates, path_length: u8, policies: PathBuf, policies_sha256: String },
+    Issuing { published_as: String, request: Vec<u8>, name: String, not_before: OffsetDateTime, not_after: OffsetDateTime, path_length: u8, mail_domains: Vec<HostName>, base_url: String, policies: PathBuf, policies_sha256: String },
+    /// Make the next root after the one of this certificate, for a key that is born.
+    Root { succeeds: Vec<u8>, published_as: String, base_url: String, name: String, dates: Dates, path_length: u8, policies: PathBuf, policies_sha256: String },
     /// Make a root, for a key that is born, and have it sign the authorities beneath it and its first list.
     Hierarchy(Hierarchy),
     /// Certify another root's key, DER; the root's addresses call it as said.
@@ -215,20 +222,25 @@ pub fn read(path: &Path, reviewed: &str) -> Result<Ceremony, FileError> {
     let written: Written = toml::from_str(&text).map_err(|error| FileError::Form(error.message().to_owned()))?;
     let base = path.parent().unwrap_or(Path::new("."));
     match written {
-        Written::Issuing { root, root_key_id, request, name, not_before, not_after, path_length, mail_domains, base_url, policies, policies_sha256, blocked_keys, present } => {
+        Written::Issuing { root, root_key_id, published_as, request, name, not_before, not_after, path_length, mail_domains, base_url, policies, policies_sha256, blocked_keys, present } => {
             let (root, root_sha256) = input(base, &root)?;
             let (request, request_sha256) = input(base, &request)?;
             let (policies_sha256, blocked_keys) = (plain(&policies_sha256), lists(base, blocked_keys));
             let inputs = inputs([("root", root_sha256), ("request", request_sha256), ("policies", policies_sha256.clone())], blocked_keys.as_ref());
             let (not_before, not_after) = (instant(&not_before)?, instant(&not_after)?);
-            let act = Act::Issuing { request, name, not_before, not_after, path_length, mail_domains: domains(&mail_domains)?, base_url, policies: base.join(policies), policies_sha256 };
+            named_as(&published_as)?;
+            let act = Act::Issuing { published_as, request, name, not_before, not_after, path_length, mail_domains: domains(&mail_domains)?, base_url, policies: base.join(policies), policies_sha256 };
             Ok(Ceremony { act, root: Some(named(root, &root_key_id)?), people: people(&present)?, blocked_keys, sha256, inputs })
         }
-        Written::Root { name, not_before, not_after, path_length, policies, policies_sha256, present } => {
+        Written::Root { succeeds, published_as, base_url, name, not_before, not_after, path_length, policies, policies_sha256, present } => {
             let policies_sha256 = plain(&policies_sha256);
-            let inputs = inputs([("policies", policies_sha256.clone())], None);
+            let (succeeds, succeeds_sha256) = input(base, &succeeds)?;
+            let inputs = inputs([("succeeds", succeeds_sha256), ("policies", policies_sha256.clone())], None);
             let dates = Dates { from: instant(&not_before)?, until: instant(&not_after)? };
-            let act = Act::Root { name, dates, path_length, policies: base.join(policies), policies_sha256 };
+            if !is_id(&published_as) || published_as == ROOT {
+                return Err(FileError::Form("published_as of a root's next generation is its own name, such as root-2".into()));
+            }
+            let act = Act::Root { succeeds: certificate(succeeds)?, published_as, base_url, name, dates, path_length, policies: base.join(policies), policies_sha256 };
             Ok(Ceremony { act, root: None, people: people(&present)?, blocked_keys: None, sha256, inputs })
         }
         Written::Hierarchy { name, not_before, not_after, path_length, base_url, policies, policies_sha256, blocked_keys, present, authority } => {
@@ -256,9 +268,7 @@ pub fn read(path: &Path, reviewed: &str) -> Result<Ceremony, FileError> {
             let (policies_sha256, blocked_keys) = (plain(&policies_sha256), lists(base, blocked_keys));
             let inputs = inputs([("root", root_sha256), ("certified", certified_sha256), ("policies", policies_sha256.clone())], blocked_keys.as_ref());
             let dates = Dates { from: instant(&not_before)?, until: instant(&not_after)? };
-            if !is_id(&published_as) {
-                return Err(FileError::Form("published_as is no authority's name, such as root".into()));
-            }
+            named_as(&published_as)?;
             let act = Act::Cross { certified: certificate(certified)?, published_as, dates, path_length, base_url, policies: base.join(policies), policies_sha256 };
             Ok(Ceremony { act, root: Some(named(root, &root_key_id)?), people: people(&present)?, blocked_keys, sha256, inputs })
         }
@@ -285,6 +295,14 @@ fn beneath(base: &Path, written: WrittenAuthority) -> Result<(Beneath, String), 
     let (request, sha256) = input(base, &request)?;
     let dates = Dates { from: instant(&not_before)?, until: instant(&not_after)? };
     Ok((Beneath { id, name, request, dates, path_length, mail_domains: domains(&mail_domains)? }, sha256))
+}
+
+fn first_root() -> String {
+    ROOT.to_owned()
+}
+
+fn named_as(published_as: &str) -> Result<(), FileError> {
+    if is_id(published_as) { Ok(()) } else { Err(FileError::Form("published_as is no authority's name, such as root".into())) }
 }
 
 /// What names an authority in addresses and files.

@@ -11,7 +11,7 @@
 use std::path::Path;
 
 use pki::request::Request;
-use pki::signer::{SignatureAlgorithm, Signer};
+use pki::signer::Signer;
 use runtime::clock::Clock;
 use time::OffsetDateTime;
 
@@ -20,12 +20,11 @@ use super::keys::{Born, RootKeys};
 use super::place::Place;
 use super::transcript::{SIGNATURE, Step, TRANSCRIPT, Transcript, signed_text};
 use super::{CeremonyError, Done, Judged, Refused, addresses, judged, lint_list, reviewed, root_crl, roots};
-use crate::authority::{Issuer, ROOT};
+use crate::authority::ROOT;
 use crate::flow::certified::{self, Wanted};
 use crate::flow::issue;
 use crate::init::ReadPolicies;
 use crate::problem::IssueError;
-use crate::record::IssuerRecord;
 
 /// What is to be signed: the root first, then those beneath it, the list last.
 struct Whole {
@@ -99,9 +98,7 @@ fn planned(read: &ReadPolicies, wanted: &Hierarchy, refused: &Refused, public_ke
     let addresses = addresses(&wanted.base_url)?;
     refused.judge(public_key_info)?;
     let root = judged(roots::root(&read.certificates, &addresses, &wanted.name, wanted.dates, public_key_info)?, wanted.path_length, None, now)?;
-    // The root as those beneath it will see it: its name, its key and its dates do not depend on who signs.
-    let twin = crate::throwaway::sign(SignatureAlgorithm::EcdsaP384Sha384, &root.tbs)?;
-    let above = Issuer::new(IssuerRecord::new(ROOT, twin), None, None)?;
+    let above = roots::twin(&root.tbs, ROOT)?;
     let mut keys = vec![public_key_info.to_vec()];
     let mut beneath = Vec::new();
     for one in &wanted.authorities {

@@ -55,7 +55,7 @@ pub enum CeremonyError {
     OtherLists { found: String },
     #[error("the root has ended, or what is to be certified has; correct the dates, or the clock of this machine")]
     Ended,
-    #[error("the two roots cannot vouch for each other: {0}; make the new root with the old one's subject and a key of its own")]
+    #[error("the two roots cannot vouch for each other: {0}; correct the file, so that the new root has the old one's subject, a key of its own, days in common with it and its own published_as")]
     Across(&'static str),
     #[error("the request has the root's own key; make another key for the authority")]
     RootsKey,
@@ -200,7 +200,7 @@ pub fn bears_key(path: &Path, reviewed: &str) -> Result<bool, CeremonyError> {
 
 /// The root that was reviewed.
 fn root(named: &Named, act: &Act) -> Result<Issuer, CeremonyError> {
-    let id = if let Act::Cross { published_as, .. } = act { published_as } else { ROOT };
+    let id = if let Act::Cross { published_as, .. } | Act::Issuing { published_as, .. } = act { published_as } else { ROOT };
     let root = roots::signs_itself(&named.certificate, id)?;
     if crate::hex(&root.key_id) != named.key_id {
         return Err(CeremonyError::NoRoot("its key has another identifier"));
@@ -222,7 +222,7 @@ fn judge(ceremony: &Ceremony, root: Option<&Issuer>, public_key_info: &[u8], now
     let refused = Refused::read(ceremony)?;
     refused.judge(public_key_info)?;
     match (&ceremony.act, root) {
-        (Act::Issuing { request, name, not_before, not_after, path_length, mail_domains, base_url, policies, policies_sha256 }, Some(root)) => {
+        (Act::Issuing { request, name, not_before, not_after, path_length, mail_domains, base_url, policies, policies_sha256, .. }, Some(root)) => {
             let read = reviewed(policies, policies_sha256)?;
             // The sender holds the key, and it is none of those that are refused.
             let request = Request::parse(request).map_err(IssueError::from)?;
@@ -234,16 +234,30 @@ fn judge(ceremony: &Ceremony, root: Option<&Issuer>, public_key_info: &[u8], now
             let planned = certified::plan(&read.certificates, &addresses(base_url)?, root, &wanted)?;
             judged(planned, *path_length, Some(root), now)
         }
-        (Act::Root { name, dates, path_length, policies, policies_sha256 }, None) => {
-            let read = reviewed(policies, policies_sha256)?;
-            // A root has no addresses in it.
-            let planned = roots::root(&read.certificates, &addresses("http://localhost")?, name, *dates, public_key_info)?;
-            judged(planned, *path_length, None, now)
+        (Act::Root { succeeds, published_as, base_url, name, dates, path_length, policies, policies_sha256 }, None) => {
+            let (read, addresses) = (reviewed(policies, policies_sha256)?, addresses(base_url)?);
+            let present = roots::signs_itself(succeeds, ROOT)?;
+            if present.public_key_info == public_key_info {
+                return Err(CeremonyError::Across("both have one key"));
+            }
+            let planned = roots::root(&read.certificates, &addresses, name, *dates, public_key_info)?;
+            let judged = judged(planned, *path_length, None, now)?;
+            // That the two can vouch for each other is found out now, and not when there is a key that is of no use.
+            let next = roots::twin(&judged.tbs, published_as)?;
+            for (by, other) in [(&present, &next), (&next, &present)] {
+                let planned = roots::cross(&read.certificates, &addresses, by, other, roots::both(by, other)?)?;
+                self::judged(planned, *path_length, Some(by), now)?;
+            }
+            Ok(judged)
         }
         (Act::Cross { certified, dates, path_length, base_url, policies, policies_sha256, .. }, Some(root)) => {
             let read = reviewed(policies, policies_sha256)?;
             let other = roots::signs_itself(certified, ROOT)?;
             refused.judge(&other.public_key_info)?;
+            // The authority publishes every root but its first under a name of its own.
+            if root.id() == ROOT && root.not_before > other.not_before {
+                return Err(CeremonyError::Across("the one that signs is the newer one, and published_as says it is the one of the founding"));
+            }
             let planned = roots::cross(&read.certificates, &addresses(base_url)?, root, &other, *dates)?;
             judged(planned, *path_length, Some(root), now)
         }

@@ -5,16 +5,17 @@
 // spec: rfc4210#4.4; rfc5280#6.1.4 (l)
 
 use pki::certificate::CertificatePlan;
+use pki::signer::SignatureAlgorithm;
 use policies::certificate::{Applicant, AuthorityName, KeyAlgorithm, Plan, Pointers, Policies, RequestFacts};
 use time::OffsetDateTime;
 use x509_parser::prelude::{FromDer, X509Certificate};
 
 use super::CeremonyError;
-use crate::authority::{Addresses, Issuer};
+use crate::authority::{Addresses, Issuer, ROOT};
 use crate::flow::certified::CertifiedError;
 use crate::flow::plan::{certificate_plan, expected};
 use crate::problem::IssueError;
-use crate::record::IssuerRecord;
+use crate::record::{Generation, IssuerRecord};
 
 /// The profile of roots.
 const PROFILE: &str = "root";
@@ -85,13 +86,31 @@ pub fn cross(policies: &Policies, addresses: &Addresses, root: &Issuer, other: &
     Ok((plan, facts))
 }
 
+/// A root as those beneath it will see it, before its key signed anything: name, key and dates do not depend on that.
+pub fn twin(tbs: &[u8], id: &str) -> Result<Issuer, CeremonyError> {
+    let der = crate::throwaway::sign(SignatureAlgorithm::EcdsaP384Sha384, tbs)?;
+    Ok(Issuer::new(published(id, der), None, None)?)
+}
+
+/// A root as policies know it, whatever its addresses call it; which generation it is only the authority knows.
+fn published(id: &str, der: Vec<u8>) -> IssuerRecord {
+    let later = (id != ROOT).then(|| Generation { of: ROOT.to_owned(), number: 2 });
+    IssuerRecord { generation: later, ..IssuerRecord::new(id, der) }
+}
+
+/// The days that two roots have in common.
+pub fn both(one: &Issuer, other: &Issuer) -> Result<Dates, CeremonyError> {
+    let dates = Dates { from: one.not_before.max(other.not_before), until: one.not_after.min(other.not_after) };
+    if dates.from < dates.until { Ok(dates) } else { Err(CeremonyError::Across("they have no day in common")) }
+}
+
 /// A certificate that signs itself as an authority; `id` is what its addresses call it.
 pub fn signs_itself(der: &[u8], id: &str) -> Result<Issuer, CeremonyError> {
     let Ok(([], read)) = X509Certificate::from_der(der) else { return Err(CeremonyError::NoRoot("it cannot be read")) };
     if read.subject().as_raw() != read.issuer().as_raw() || read.verify_signature(None).is_err() || !read.is_ca() {
         return Err(CeremonyError::NoRoot("it does not sign itself as an authority"));
     }
-    let root = Issuer::new(IssuerRecord::new(id, der.to_vec()), None, None)?;
+    let root = Issuer::new(published(id, der.to_vec()), None, None)?;
     // Also of a key that is none of those refused.
     root.algorithm()?;
     Ok(root)
@@ -99,7 +118,7 @@ pub fn signs_itself(der: &[u8], id: &str) -> Result<Issuer, CeremonyError> {
 
 /// A new root as it will be read: signed by its own key, and all that the plan says.
 pub fn check(der: &[u8], facts: &lint::ProfileFacts) -> Result<(), CeremonyError> {
-    let root = signs_itself(der, crate::authority::ROOT)?;
+    let root = signs_itself(der, ROOT)?;
     if root.public_key_info != facts.public_key {
         return Err(CeremonyError::OtherKey);
     }

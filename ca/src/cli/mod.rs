@@ -229,7 +229,7 @@ enum Request {
 #[derive(Debug, Subcommand)]
 enum RootCommand {
     /// Publish a new root and the certificates by which it and the present one vouch for each other, as ceremonies made
-    /// them. The service goes on with the present one.
+    /// them. Next its list is made (`ca crl root`); a generation of issuers that it certifies then takes over by `ca issuer`.
     #[command(after_help = "Example:\n  ca --dir ca-state root install new-root.pem --by-present new-by-present.pem --by-new present-by-new.pem")]
     Install {
         /// The new root's certificate, PEM or DER.
@@ -259,6 +259,9 @@ enum Root {
     /// Take the next number and write the bytes to be signed.
     #[command(after_help = "Example:\n  ca --dir ca-state crl root prepare --out root-crl.tbs")]
     Prepare {
+        /// Which root's, where there are several: root, root-2 …
+        #[arg(long, value_name = "ROOT")]
+        root: Option<String>,
         #[arg(long)]
         out: PathBuf,
     },
@@ -366,8 +369,8 @@ fn dispatch(cli: Cli) -> Result<(), Problem> {
         Command::Crl(Crl::Root(Root::Sign { prepared, root_keys, root_passphrase_file, out })) => {
             return root::sign(&prepared, &root_keys, root_passphrase_file.as_deref(), &out, place.json);
         }
-        Command::Crl(Crl::Root(Root::Prepare { out })) => {
-            return root::prepared(&ask::ask(&place, Operation::PrepareRootCrl)?, &out, place.json);
+        Command::Crl(Crl::Root(Root::Prepare { root, out })) => {
+            return root::prepared(&ask::ask(&place, Operation::PrepareRootCrl { root })?, &out, place.json);
         }
         Command::Crl(Crl::Root(Root::Publish { signed })) => Operation::PublishRootCrl { der: root::read(&signed)? },
         Command::Crl(Crl::Publish { issuer }) => Operation::PublishCrl { issuer },

@@ -101,7 +101,7 @@ pub fn outcome(outcome: &Outcome, as_json: bool) -> Result<(), Problem> {
         Outcome::Published(list) => list.iter().try_for_each(|one| {
             line(&format!("{} number {}: {} revoked, good until {}, at {}", one.issuer, one.number, one.entries, date(one.next_update), one.address))
         }),
-        Outcome::Prepared(list) => line(&format!("root number {}: {} revoked", list.number, list.entries)),
+        Outcome::Prepared(list) => line(&format!("{} number {}: {} revoked", list.root, list.number, list.entries)),
         Outcome::Officer(officer) => line(&super::officer::row(officer)),
         Outcome::Officers(list) if list.is_empty() => line("nobody was granted a power; the owner of this machine may do all"),
         Outcome::Officers(list) => list.iter().try_for_each(|officer| line(&super::officer::row(officer))),

@@ -33,9 +33,9 @@ pub fn prepared(outcome: &Outcome, out: &Path, json: bool) -> Result<(), Problem
     let Outcome::Prepared(list) = outcome else { return print::outcome(outcome, json) };
     write(out, &list.tbs)?;
     if json {
-        return print::json(&json!({ "number": list.number, "entries": list.entries, "next_update": list.next_update, "out": out }));
+        return print::json(&json!({ "root": list.root, "number": list.number, "entries": list.entries, "next_update": list.next_update, "out": out }));
     }
-    print::line(&format!("root number {}: {} revoked, to be signed: {}", list.number, list.entries, out.display()))?;
+    print::line(&format!("{} number {}: {} revoked, to be signed: {}", list.root, list.number, list.entries, out.display()))?;
     print::line(&format!("Sign it where the root's keys are: ca crl root sign {} --root-keys DIR --out root.crl", out.display()))
 }
 

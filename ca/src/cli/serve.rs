@@ -15,12 +15,13 @@ use runtime::shutdown::Shutdown;
 use super::ask::{Place, internal, passphrase};
 use crate::administration::{self, Endpoint};
 use crate::authority::{Authority, Watcher};
+use crate::flow::numbering;
 use crate::http::gate::Unproved;
 use crate::http::{Public, router};
 use crate::init::OutboxPlace;
 use crate::job::{Health, Jobs};
 use crate::lists::Lists;
-use crate::record::NoticeState;
+use crate::record::{NoticeState, Scope};
 use crate::service::Service;
 use crate::status::Status;
 use crate::timestamps::{SignerWatch, Timestamps};
@@ -85,7 +86,7 @@ async fn run(service: Service, public: Arc<Public>, jobs: Arc<Jobs>, listen: Soc
         .merge(crate::http::orders::router(Arc::clone(&service.authority), &unproved))
         .merge(crate::http::citizen::router(Arc::clone(&service.authority), &unproved))
         .merge(runtime::http::health(move || health.check()))
-        .merge(runtime::http::metrics(move || metrics(&status) + &timestamps.as_ref().map(|timestamps| timestamps.metrics()).unwrap_or_default() + &faults.metrics() + &counts.render() + &outbox_metrics(&counted)));
+        .merge(runtime::http::metrics(move || metrics(&status) + &timestamps.as_ref().map(|timestamps| timestamps.metrics()).unwrap_or_default() + &faults.metrics() + &counts.render() + &outbox_metrics(&counted) + &root_lists_metrics(&counted)));
     let public = requests.counted(public);
     tracing::info!(address = %listen, base_url = service.authority.settings.base_url, "serving");
     let administration = admin.serve(asked, shutdown.clone());
@@ -121,6 +122,17 @@ fn metrics(status: &Status) -> String {
     let mut text = String::from("# HELP suiyin_ocsp_answers_total OCSP answers by how they came about.\n# TYPE suiyin_ocsp_answers_total counter\n");
     for (how, count) in rows {
         text.push_str(&format!("suiyin_ocsp_answers_total{{how=\"{how}\"}} {}\n", count.load(Ordering::Relaxed)));
+    }
+    text
+}
+
+/// When the roots' lists end, for whoever has to make the next ones.
+fn root_lists_metrics(authority: &Authority) -> String {
+    let mut text = String::from("# HELP suiyin_ca_root_list_end_seconds When the list of a root that is published ends, Unix seconds.\n# TYPE suiyin_ca_root_list_end_seconds gauge\n");
+    for root in authority.issuers.roots() {
+        if let Ok(Some(list)) = numbering::head(authority, root.id(), Scope::Whole) {
+            text.push_str(&format!("suiyin_ca_root_list_end_seconds{{root=\"{}\"}} {}\n", root.id(), list.next_update));
+        }
     }
     text
 }

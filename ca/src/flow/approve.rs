@@ -18,7 +18,7 @@ use time::OffsetDateTime;
 use super::authorise::{OFFICER, Proven};
 use super::order::{self, Needed, OrderError};
 use crate::approval::{Judge, Signed, SignedError};
-use crate::authority::{Authority, Issuer, ROOT};
+use crate::authority::{Authority, Issuer};
 use crate::problem::{IssueError, OfficerError};
 use crate::record::{ApprovalRecord, CertificateRecord, CrlRecord, Decision, Ground, Officer, OrderId, OrderRecord, OrderState, Person, SIGNATURE_LIMIT, Said, Verdict, decode, encode, log};
 use crate::register;
@@ -281,7 +281,8 @@ fn in_force(authority: &Authority) -> Result<Vec<(String, CrlRecord)>, IssueErro
     // Of every generation: officers' certificates last on beside the next one's.
     let certifies = |issuer: &&std::sync::Arc<Issuer>| officers.iter().any(|one| one.name() == issuer.policy_name());
     let mut lists = Vec::new();
-    for issuer in std::iter::once(ROOT).chain(authority.issuers.values().filter(certifies).map(|issuer| issuer.id())) {
+    let roots = authority.issuers.roots();
+    for issuer in roots.into_iter().chain(authority.issuers.values().filter(certifies)).map(|issuer| issuer.id()) {
         if let Some(bytes) = authority.store.get(&CrlRecord::key(issuer))? {
             lists.push((issuer.to_owned(), decode(&bytes).map_err(|_| IssueError::Damaged { what: "a CRL" })?));
         }
@@ -294,8 +295,9 @@ fn read(der: &[u8]) -> Result<RevocationList, IssueError> {
 }
 
 fn anchors(authority: &Authority) -> Result<Anchors, IssueError> {
-    let root = authority.issuers.get(ROOT).ok_or(IssueError::Damaged { what: "the root" })?;
-    Anchors::new(&[root.record.der.as_slice()]).map_err(|_| IssueError::Damaged { what: "the root" })
+    let roots = authority.issuers.roots();
+    let roots: Vec<&[u8]> = roots.iter().map(|root| root.record.der.as_slice()).collect();
+    Anchors::new(&roots).map_err(|_| IssueError::Damaged { what: "the root" })
 }
 
 fn judge<'a>(authority: &Authority, anchors: &'a Anchors, lists: &'a [RevocationList]) -> Judge<'a> {

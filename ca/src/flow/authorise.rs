@@ -5,7 +5,7 @@ use std::marker::PhantomData;
 
 use policies::authority::Power;
 
-use crate::authority::{Authority, ROOT};
+use crate::authority::Authority;
 use crate::problem::{IssueError, OfficerError};
 use crate::record::{CertificateRecord, Officer, Person, Roster, Status, decode, serial_of, serial_text};
 use crate::register;
@@ -257,7 +257,7 @@ pub(super) fn good_as(authority: &Authority, profile: &'static str, serial: &[u8
     }
     // An authority that is revoked vouches for nobody.
     let issuer = authority.issuers.get(&record.issuer).ok_or(IssueError::Damaged { what: "a certificate's issuer" })?;
-    match authority.store.get(&CertificateRecord::revoked(ROOT, &issuer.serial)).map_err(IssueError::from)? {
+    match authority.store.get(&CertificateRecord::revoked(issuer.record.root(), &issuer.serial)).map_err(IssueError::from)? {
         Some(_) => Err(OfficerError::Revoked { serial }),
         None => Ok(()),
     }

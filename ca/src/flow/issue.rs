@@ -35,7 +35,7 @@ use super::owner::{self, Known};
 use super::plan::{Words, certificate_plan, expected, key_algorithm, requested_names, strength};
 use super::succeed::{self, Claim};
 use super::{enterprise, hold, revoke};
-use crate::authority::{Authority, Issuer, ROOT};
+use crate::authority::{Authority, Issuer};
 use crate::own_name;
 use crate::problem::IssueError;
 use crate::register;
@@ -276,7 +276,7 @@ fn decide(authority: &Authority, parsed: Parsed) -> Result<Plan<'_>, IssueError>
 
 /// An authority whose own certificate is revoked certifies nobody. The root signed them all, itself too.
 fn not_revoked(authority: &Authority, issuer: &Issuer) -> Result<(), IssueError> {
-    match authority.store.get(&CertificateRecord::revoked(ROOT, &issuer.serial))? {
+    match authority.store.get(&CertificateRecord::revoked(issuer.record.root(), &issuer.serial))? {
         Some(_) => Err(IssueError::IssuerRevoked { issuer: issuer.id().to_owned() }),
         None => Ok(()),
     }

@@ -9,10 +9,10 @@ use store::{Batch, CommitError, Expectation};
 use time::OffsetDateTime;
 use x509_parser::prelude::{FromDer, GeneralName, X509Certificate};
 
-use super::{OFFICER, contact};
+use super::{OFFICER, contact, numbering};
 use crate::authority::{Authority, ROOT};
 use crate::problem::IssueError;
-use crate::record::{About, CertificateRecord, CrlRecord, Notice, NoticeState, Person, Recipient, NoticeStage, Status, Succession, decode, looked_at, serial_text};
+use crate::record::{About, CertificateRecord, CrlHead, Notice, NoticeState, Person, Recipient, NoticeStage, Scope, Status, Succession, decode, looked_at, serial_text};
 use crate::register;
 
 const DAY: i64 = 86_400;
@@ -58,8 +58,10 @@ pub fn due(authority: &Authority) -> Result<Made, IssueError> {
             }
         }
     }
-    // 2. The root's list, which stands in no index.
-    made.queued += usize::from(root_list_ends(authority, now.unix_timestamp())?);
+    // 2. The roots' lists, which stand in no index.
+    for root in authority.issuers.roots() {
+        made.queued += usize::from(root_list_ends(authority, root.id(), now.unix_timestamp())?);
+    }
     // 3. What no holder can be told stands in a list for the operator.
     made.queued += unaddressed(authority, now.unix_timestamp())?;
     Ok(made)
@@ -175,22 +177,22 @@ fn mailbox(record: &CertificateRecord) -> Option<String> {
     names.value.general_names.iter().find_map(|name| if let GeneralName::RFC822Name(address) = name { Some((*address).to_owned()) } else { None })
 }
 
-/// The list of the root that is published.
-pub(crate) fn root_list(authority: &Authority) -> Result<CrlRecord, IssueError> {
-    let damaged = || IssueError::Damaged { what: "the root's CRL" };
-    decode(&authority.store.get(&CrlRecord::key(ROOT))?.ok_or_else(damaged)?).map_err(|_| damaged())
+/// The list of a root that is published.
+pub(crate) fn root_list(authority: &Authority, root: &str) -> Result<CrlHead, IssueError> {
+    numbering::head(authority, root, Scope::Whole)?.ok_or(IssueError::Damaged { what: "the root's CRL" })
 }
 
-/// The stage that the root's list has come to, unless that was told.
-fn root_list_ends(authority: &Authority, now: i64) -> Result<bool, IssueError> {
-    let list = root_list(authority)?;
+/// The stage that a root's list has come to, unless that was told. A root that was published a moment ago has none yet.
+fn root_list_ends(authority: &Authority, root: &str, now: i64) -> Result<bool, IssueError> {
+    let Some(list) = numbering::head(authority, root, Scope::Whole)? else { return Ok(false) };
     let reached = |days: &&u16| list.next_update - now <= i64::from(**days) * DAY;
     let Some(days) = authority.rules.notices.root_list_days.iter().rev().find(reached) else { return Ok(false) };
     // A list that lives less long than the stage was made with it in sight.
     if list.next_update - list.this_update <= i64::from(*days) * DAY {
         return Ok(false);
     }
-    let notice = Notice::new(About::RootList(list.number), NoticeStage::Days(*days), Some(Recipient::Operator), now);
+    let about = if root == ROOT { About::RootList(list.number) } else { About::LaterRootList { root: root.to_owned(), number: list.number } };
+    let notice = Notice::new(about, NoticeStage::Days(*days), Some(Recipient::Operator), now);
     queue(authority, &notice)
 }
 

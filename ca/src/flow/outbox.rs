@@ -85,7 +85,8 @@ pub fn collect(authority: &Authority, _courier: &Authorised<Courier>) -> Result<
 fn still_needed(authority: &Authority, notice: &Notice, now: i64) -> Result<bool, IssueError> {
     let serial = match &notice.about {
         About::Certificate(serial) => serial,
-        About::RootList(number) => return Ok(root_list(authority)?.number == *number),
+        About::RootList(number) => return Ok(root_list(authority, ROOT)?.number == *number),
+        About::LaterRootList { root, number } => return Ok(root_list(authority, root)?.number == *number),
         About::Unaddressed { .. } => return Ok(true),
     };
     let serial = register::serial(serial)?;

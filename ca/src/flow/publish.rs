@@ -14,7 +14,7 @@ use super::ended::Ended;
 use super::listing::{self, Entries};
 use super::numbering::{self, Before, base};
 pub use super::numbering::floor;
-use crate::authority::{Authority, Issuer, ROOT};
+use crate::authority::{Authority, Issuer};
 use crate::ceremony::root_crl::FIRST;
 use crate::problem::IssueError;
 use crate::record::{CrlBase, CrlChange, CrlHead, CrlIntent, CrlRecord, Scope, decode, encode, encode_around, log};
@@ -49,7 +49,7 @@ pub fn scopes(authority: &Authority, issuer: &Issuer) -> Result<Vec<Scope>, Issu
     // A generation that took over just now is in parts from its first certificate on.
     let parts = listing::partitions(authority, issuer.id())?.max(authority.rules.crl.partitions(issuer.policy_name()));
     let parts = (0..parts).map(Scope::Shard);
-    let delta = (issuer.id() != ROOT).then_some(Scope::Delta);
+    let delta = (!issuer.is_root()).then_some(Scope::Delta);
     Ok(std::iter::once(Scope::Whole).chain(parts).chain(delta).collect())
 }
 
@@ -177,7 +177,7 @@ fn finish(authority: &Authority, issuer: &Issuer, scope: Scope, intent: &CrlInte
 fn plan(authority: &Authority, issuer: &Issuer, scope: Scope, number: u64, this_update: i64, base: Option<&CrlBase>) -> Result<CrlPlan, IssueError> {
     let (rules, addresses, id) = (&authority.rules.crl, &authority.addresses, issuer.id());
     let valid = match scope {
-        Scope::Whole if id == ROOT => rules.root_seconds,
+        Scope::Whole if issuer.is_root() => rules.root_seconds,
         Scope::Whole => rules.whole.valid_seconds,
         Scope::Shard(_) => rules.partition.valid_seconds,
         Scope::Delta => rules.delta.valid_seconds,
@@ -193,7 +193,7 @@ fn plan(authority: &Authority, issuer: &Issuer, scope: Scope, number: u64, this_
         distribution_point: if let Scope::Shard(_) = scope { Some(addresses.list(id, scope)) } else { None },
         delta_of: base.map(|base| base.number),
         // The root signs too seldom for deltas; a part is made anew as fast as a delta would be, and has none.
-        freshest: (scope == Scope::Whole && id != ROOT).then(|| addresses.list(id, Scope::Delta)),
+        freshest: (scope == Scope::Whole && !issuer.is_root()).then(|| addresses.list(id, Scope::Delta)),
     })
 }
 

@@ -3,12 +3,17 @@
 //!
 //! 1 judge    the new root signs itself under the present one's name, with a key of its own that is not refused
 //! 2 across   the present root certified that key as the ceremony does, and, where given, the other way round
-//! 3 record   root and certificates, the register's record of what the present root signed, and their log entries, in one commit
+//! 3 record   root and certificates, the register's record of what either signed, and their log entries, in one commit
 //!
-//! The service goes on with the root it was founded with.
+//! From then on the new root is among the issuers: its list is made and published as the present one's is, and a generation of
+//! issuing authorities that it certified takes over by `take_over`.
+
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 use store::{Batch, Expectation, Key};
+use time::OffsetDateTime;
+use x509_parser::extensions::ParsedExtension;
 use x509_parser::prelude::{FromDer, X509Certificate};
 
 use super::adopt;
@@ -105,8 +110,7 @@ pub fn install(authority: &Authority, authorised: &Authorised<Administrator>, ne
     let id = format!("{ROOT}-{generation}");
     // 1.
     let root = judged(authority, new, &id)?;
-    let key_digest = digest_of(&root);
-    let blocked = CertificateRecord::blocked_key(&key_digest);
+    let blocked = CertificateRecord::blocked_key(&digest_of(&root.public_key_info));
     let now = authority.clock.now();
     // 2.
     across(authority, present, &root, &new.by_present, "new")?;
@@ -114,35 +118,32 @@ pub fn install(authority: &Authority, authorised: &Authorised<Administrator>, ne
         across(authority, &root, present, der, "present")?;
     }
     // 3.
-    let mut records = vec![PublishedRoot { id: id.clone(), generation, der: new.root.clone() }, PublishedRoot { id: format!("{id}-by-{ROOT}"), generation, der: new.by_present.clone() }];
-    records.extend(new.by_new.iter().map(|Across(der)| PublishedRoot { id: format!("{ROOT}-by-{id}"), generation, der: der.clone() }));
-    let (serial, record) = registered(&new.by_present, key_digest)?;
-    let known = register::find(&*authority.store, &serial).map_err(IssueError::from)?;
-    if known.as_ref().is_some_and(|known| known.der != record.der) {
-        return Err(RootsError::SerialTaken);
-    }
+    let mut records = vec![PublishedRoot { id: id.clone(), generation, der: new.root.clone() }, PublishedRoot { id: PublishedRoot::by_first(&id), generation, der: new.by_present.clone() }];
+    records.extend(new.by_new.iter().map(|Across(der)| PublishedRoot { id: PublishedRoot::of_first(&id), generation, der: der.clone() }));
     let mut batch = Batch::new().expect(Expectation::Absent(blocked));
+    batch = registered(authority, batch, &new.root, &id, now)?;
+    batch = registered(authority, batch, &new.by_present, ROOT, now)?;
+    if let Some(Across(der)) = &new.by_new {
+        batch = registered(authority, batch, der, &id, now)?;
+    }
     for one in &records {
         batch = batch.expect(Expectation::Absent(PublishedRoot::key(&one.id))).put(PublishedRoot::key(&one.id), encode(one).map_err(IssueError::from)?);
     }
     let (sha256, by_present) = (crate::sha256_hex(&new.root), crate::sha256_hex(&new.by_present));
     let by_new = new.by_new.as_ref().map(|Across(der)| crate::sha256_hex(der));
-    // What the register knows the log knows.
-    if known.is_none() {
-        batch = adopt::known(authority, batch, &serial, &record, now)?;
-        let issued = log::Entry::CertificateIssued { issuer: ROOT, serial: &serial_text(&serial), profile: PROFILE, sha256: &by_present };
-        batch.append(log::STREAM, issued.leaf(now).map_err(IssueError::from)?);
-    }
     let installed = log::Entry::RootPublished { id: &id, sha256: &sha256, by_present_sha256: &by_present, by_new_sha256: by_new.as_deref(), by: &authorised.actor().to_string() };
     batch.append(log::STREAM, installed.leaf(now).map_err(IssueError::from)?);
     authority.store.commit(batch).map_err(IssueError::from)?;
+    if let Some(root) = records.iter().find_map(PublishedRoot::issuer) {
+        authority.issuers.join(Arc::new(Issuer::new(root, None, None)?));
+    }
     Ok(records.iter().map(|one| told(authority, one)).collect())
 }
 
 /// A root that is published: what is said of it again, with the certificate the other way round where that is new.
 fn again(authority: &Authority, authorised: &Authorised<Administrator>, new: &NewRoot, before: &PublishedRoot, known: &[PublishedRoot]) -> Result<Vec<Published>, RootsError> {
     let id = format!("{ROOT}-{}", before.generation);
-    let (by_present, by_new) = (format!("{id}-by-{ROOT}"), format!("{ROOT}-by-{id}"));
+    let (by_present, by_new) = (PublishedRoot::by_first(&id), PublishedRoot::of_first(&id));
     let mut records: Vec<PublishedRoot> = known.iter().filter(|one| one.generation == before.generation).cloned().collect();
     let of = |id: &str| records.iter().find(|one| one.id == id);
     if of(&by_present).is_some_and(|one| one.der != new.by_present) {
@@ -157,8 +158,9 @@ fn again(authority: &Authority, authorised: &Authorised<Administrator>, new: &Ne
             across(authority, &root, present, der, "present")?;
             // 3.
             let record = PublishedRoot { id: by_new, generation: before.generation, der: der.clone() };
-            let blocked = CertificateRecord::blocked_key(&digest_of(&root));
+            let blocked = CertificateRecord::blocked_key(&digest_of(&root.public_key_info));
             let mut batch = Batch::new().expect(Expectation::Absent(blocked)).expect(Expectation::Absent(PublishedRoot::key(&record.id)));
+            batch = registered(authority, batch, der, &id, authority.clock.now())?;
             batch = batch.put(PublishedRoot::key(&record.id), encode(&record).map_err(IssueError::from)?);
             let [sha256, by_present, by_new] = [&new.root, &new.by_present, der].map(|der| crate::sha256_hex(der));
             let entry = log::Entry::RootPublished { id: &id, sha256: &sha256, by_present_sha256: &by_present, by_new_sha256: Some(&by_new), by: &authorised.actor().to_string() };
@@ -185,7 +187,7 @@ fn judged(authority: &Authority, new: &NewRoot, id: &str) -> Result<Issuer, Root
     if now < root.not_before || now > root.not_after {
         return Err(RootsError::NotNow);
     }
-    if authority.store.get(&CertificateRecord::blocked_key(&digest_of(&root))).map_err(IssueError::from)?.is_some() {
+    if authority.store.get(&CertificateRecord::blocked_key(&digest_of(&root.public_key_info))).map_err(IssueError::from)?.is_some() {
         return Err(IssueError::BlockedKey.into());
     }
     if authority.key_lists.holds(&root.public_key_info) {
@@ -194,8 +196,8 @@ fn judged(authority: &Authority, new: &NewRoot, id: &str) -> Result<Issuer, Root
     Ok(root)
 }
 
-fn digest_of(root: &Issuer) -> Vec<u8> {
-    ring::digest::digest(&ring::digest::SHA256, &root.public_key_info).as_ref().to_vec()
+fn digest_of(public_key_info: &[u8]) -> Vec<u8> {
+    ring::digest::digest(&ring::digest::SHA256, public_key_info).as_ref().to_vec()
 }
 
 /// What the ceremony makes of `other`'s key under `by`, and nothing else.
@@ -211,23 +213,63 @@ fn across(authority: &Authority, by: &Issuer, other: &Issuer, der: &[u8], of: &'
     if now < dates.from || now > dates.until { Err(RootsError::NotNow) } else { Ok(()) }
 }
 
-fn registered(der: &[u8], key_digest: Vec<u8>) -> Result<(Vec<u8>, CertificateRecord), RootsError> {
+/// What a root signed, in the register and, where that is new, in the log.
+fn registered(authority: &Authority, batch: Batch, der: &[u8], issuer: &str, now: OffsetDateTime) -> Result<Batch, RootsError> {
     let (_, read) = X509Certificate::from_der(der).map_err(|_| CertifiedError::NotByRoot)?;
     let name = read.subject().iter_common_name().next().and_then(|name| name.as_str().ok()).unwrap_or_default().to_owned();
     let record = CertificateRecord {
-        issuer: ROOT.into(),
+        issuer: issuer.to_owned(),
         profile: PROFILE.into(),
         name,
         code: None,
         not_before: read.validity().not_before.timestamp(),
         not_after: read.validity().not_after.timestamp(),
-        key_digest,
+        key_digest: digest_of(read.public_key().raw),
         shard: None,
         der: der.to_vec(),
         status: Status::Good,
         predecessor: None,
     };
-    Ok((read.raw_serial().to_vec(), record))
+    let serial = read.raw_serial();
+    match register::find(&*authority.store, serial).map_err(IssueError::from)? {
+        Some(known) if known.der == record.der => return Ok(batch),
+        Some(_) => return Err(RootsError::SerialTaken),
+        None => {}
+    }
+    let mut batch = adopt::known(authority, batch, serial, &record, now)?;
+    let issued = log::Entry::CertificateIssued { issuer, serial: &serial_text(serial), profile: PROFILE, sha256: &crate::sha256_hex(der) };
+    batch.append(log::STREAM, issued.leaf(now).map_err(IssueError::from)?);
+    Ok(batch)
+}
+
+/// What leads from a certificate by `issuer` to the root of the founding, DER, without that root: whoever knows no other root
+/// finds the way.
+pub fn above(authority: &Authority, issuer: &str) -> Vec<Vec<u8>> {
+    let Some(issuer) = authority.issuers.get(issuer).filter(|issuer| !issuer.is_root()) else { return Vec::new() };
+    let mut above = vec![issuer.record.der.clone()];
+    let root = issuer.record.root();
+    if root != ROOT {
+        let across = authority.store.get(&PublishedRoot::key(&PublishedRoot::by_first(root))).ok().flatten();
+        above.extend(across.and_then(|bytes| decode::<PublishedRoot>(&bytes).ok()).map(|across| across.der));
+    }
+    above
+}
+
+/// The root whose list this is, by the key that it names: two roots have one name.
+pub fn of_list<'a>(authority: &'a Authority, der: &[u8]) -> Option<&'a Issuer> {
+    let read = lint::ReadList::read(der)?;
+    let list = read.head()?;
+    let named = list.extensions().iter().find_map(|one| match one.parsed_extension() {
+        ParsedExtension::AuthorityKeyIdentifier(id) => id.key_identifier.as_ref().map(|id| id.0.to_vec()),
+        _ => None,
+    })?;
+    authority.issuers.roots().into_iter().find(|root| root.key_id == named).map(Arc::as_ref)
+}
+
+/// Whether anybody is certified by a root beside itself, so that its list is asked for.
+pub fn vouches(authority: &Authority, root: &Issuer) -> Result<bool, IssueError> {
+    let beneath = authority.issuers.values().any(|issuer| !issuer.is_root() && issuer.record.root() == root.id());
+    Ok(beneath || authority.store.get(&PublishedRoot::key(&PublishedRoot::of_first(root.id())))?.is_some())
 }
 
 fn told(authority: &Authority, one: &PublishedRoot) -> Published {

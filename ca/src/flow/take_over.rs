@@ -1,8 +1,8 @@
 //! A new generation of an issuing authority: its key is born here, certified where the root's key is, and takes over
 //! while the service goes on. The one before keeps answering, listing and revoking until its certificates have ended.
 //!
-//! Every generation has a subject of its own and its own addresses, so both chain to the same root and need no
-//! certificates across.
+//! Every generation has a subject of its own and its own addresses, and is certified by whichever root signed it: so a root's
+//! next generation takes over, one issuing authority after the other, while the root before goes on vouching for it.
 
 use std::sync::{Arc, PoisonError};
 
@@ -36,6 +36,8 @@ pub enum TakeOverError {
     Name,
     #[error("the certificate binds no names, and the one before it is bound to mail domains; hold the ceremony anew with mail_domains in its file")]
     Unbound,
+    #[error("{root} has no list that is in force, and relying parties would ask for it; make one with `ca crl root prepare --root {root}`, `sign` and `publish`")]
+    NoList { root: String },
     #[error("the certificate is not valid now; wait for its first day, or set the clock")]
     NotNow,
     #[error(transparent)]
@@ -66,9 +68,9 @@ pub struct Requested {
 /// 1. The key of the next generation, and its request. Asked again before it is certified, it is the same key.
 pub fn request(authority: &Authority, authorised: &Authorised<Administrator>, issuer: &str) -> Result<Requested, TakeOverError> {
     let birthplace = authority.issuers.birthplace.as_ref().ok_or(TakeOverError::NoBirthplace)?;
-    let names = || authority.issuers.values().filter(|issuer| issuer.id() != ROOT).map(|issuer| issuer.policy_name().to_owned());
+    let names = || authority.issuers.values().filter(|issuer| !issuer.is_root()).map(|issuer| issuer.policy_name().to_owned());
     let unknown = || TakeOverError::Unknown { issuer: issuer.chars().take(64).collect(), known: names().collect::<std::collections::BTreeSet<_>>().into_iter().collect() };
-    let present = authority.issuers.newest(issuer).filter(|issuer| issuer.id() != ROOT);
+    let present = authority.issuers.newest(issuer).filter(|issuer| !issuer.is_root());
     let (number, id, present_name) = match (present, FOUNDED_LATER.iter().find(|(id, _)| *id == issuer)) {
         (Some(present), _) => {
             let number = present.record.generation() + 1;
@@ -122,10 +124,10 @@ fn common_name(der: &[u8]) -> Result<String, TakeOverError> {
 /// 2. Takes the certificate in, and hands over.
 pub fn install(authority: &Authority, authorised: &Authorised<Administrator>, der: &[u8]) -> Result<Arc<Issuer>, TakeOverError> {
     let birthplace = authority.issuers.birthplace.as_ref().ok_or(TakeOverError::NoBirthplace)?;
-    let root = authority.issuers.get(ROOT).ok_or(IssueError::Damaged { what: "the root" })?;
-    // 1. The certificate of a key that waits here.
+    // 1. The certificate of a key that waits here, by one of the roots: the generation goes on beneath that one.
     let Ok(([], read)) = X509Certificate::from_der(der) else { return Err(TakeOverError::NotRequested) };
     let (place, stored, waiting) = waiting(authority, read.public_key().raw)?.ok_or(TakeOverError::NotRequested)?;
+    let root = authority.issuers.roots().into_iter().find(|root| root.signed(&read)).ok_or(CertifiedError::NotByRoot)?;
     let key = own_key(birthplace, &waiting)?;
     // Of a key that was reported since it was born nothing is taken in.
     let key_digest = ring::digest::digest(&ring::digest::SHA256, &waiting.public_key_info).as_ref().to_vec();
@@ -142,7 +144,7 @@ pub fn install(authority: &Authority, authorised: &Authorised<Administrator>, de
     let request = Request::parse(&own::request(&key)?).map_err(IssueError::from)?;
     // A generation is bound where the one before it is; to what, people decided at its ceremony.
     let mail_domains = certified::bound_to(der);
-    let before = authority.issuers.newest(&waiting.generation.of).filter(|before| before.id() != ROOT);
+    let before = authority.issuers.newest(&waiting.generation.of).filter(|before| !before.is_root());
     if mail_domains.is_empty() && before.is_some_and(|before| !certified::bound_to(&before.record.der).is_empty()) {
         return Err(TakeOverError::Unbound);
     }
@@ -152,11 +154,15 @@ pub fn install(authority: &Authority, authorised: &Authorised<Administrator>, de
     if now < from || now > until {
         return Err(TakeOverError::NotNow);
     }
+    // Whoever relies on a certificate beneath a root asks for that root's list.
+    if !super::numbering::head(authority, root.id(), Scope::Whole)?.is_some_and(|list| list.next_update > now.unix_timestamp()) {
+        return Err(TakeOverError::NoList { root: root.id().to_owned() });
+    }
     // 3. Issuer, certificate and log entries in one commit. It issues nothing yet.
     let record = IssuerRecord { id: waiting.id.clone(), der: der.to_vec(), ocsp: None, token_key: waiting.token_key.clone(), generation: Some(waiting.generation.clone()), under: (root.id() != ROOT).then(|| root.id().to_owned()) };
     let serial = read.raw_serial().to_vec();
     let certificate = CertificateRecord {
-        issuer: ROOT.into(),
+        issuer: root.id().to_owned(),
         profile: ISSUING.into(),
         name,
         code: None,
@@ -169,7 +175,7 @@ pub fn install(authority: &Authority, authorised: &Authorised<Administrator>, de
         predecessor: None,
     };
     let (sha256, by) = (crate::sha256_hex(der), authorised.actor().to_string());
-    let issued = log::Entry::CertificateIssued { issuer: ROOT, serial: &serial_text(&serial), profile: ISSUING, sha256: &sha256 };
+    let issued = log::Entry::CertificateIssued { issuer: root.id(), serial: &serial_text(&serial), profile: ISSUING, sha256: &sha256 };
     let Generation { of, number } = &waiting.generation;
     let succeeded = log::Entry::IssuerSucceeded { issuer: of, generation: *number, id: &waiting.id, sha256: &sha256, by: &by };
     let mut batch = Batch::new().expect(Expectation::Equals(place.clone(), stored)).expect(Expectation::Absent(blocked)).delete(place);
@@ -198,7 +204,7 @@ fn waiting(authority: &Authority, public_key_info: &[u8]) -> Result<Option<(Key,
 /// Goes on where a crash left a generation that was taken in without all it needs: the same step 4.
 pub fn resume(authority: &Authority) -> Result<(), TakeOverError> {
     let Some(birthplace) = &authority.issuers.birthplace else { return Ok(()) };
-    let unready: Vec<String> = authority.issuers.values().filter(|issuer| issuer.id() != ROOT && issuer.record.ocsp.is_none()).map(|issuer| issuer.id().to_owned()).collect();
+    let unready: Vec<String> = authority.issuers.values().filter(|issuer| !issuer.is_root() && issuer.record.ocsp.is_none()).map(|issuer| issuer.id().to_owned()).collect();
     unready.iter().try_for_each(|id| hand_over(authority, birthplace, id).map(|_| ()))
 }
 
@@ -246,6 +252,7 @@ impl From<TakeOverError> for Problem {
             TakeOverError::Name | TakeOverError::Certified(_) => (Exit::Refused, "certified"),
             TakeOverError::Unbound => (Exit::Refused, "unbound"),
             TakeOverError::NotNow => (Exit::Refused, "not-now"),
+            TakeOverError::NoList { .. } => (Exit::Refused, "no-root-list"),
         };
         let text = error.to_string();
         let (message, next) = text.rsplit_once("; ").unwrap_or((&text, "correct it and try again"));

@@ -15,7 +15,7 @@ use super::authorise::Actor;
 use super::backup::{BackupError, Found, Place, failed};
 use crate::authority::Authority;
 use crate::backup::{Item, Measured};
-use crate::record::{CertificateRecord, CrlRecord, IssuerRecord, decode, log, serial_text};
+use crate::record::{CertificateRecord, CrlRecord, IssuerRecord, PublishedRoot, decode, log, serial_text};
 use crate::service::pem;
 use crate::wind_down::history::{About, Digest, Histories, read};
 use crate::wind_down::{CERTIFICATES, CERTIFICATES_PEM, CertificateLine, ISSUERS, IssuerLine, LISTS, LOG, ListLine, MANIFEST, NOTE, PACKAGE, POLICIES, Package, RECORDS, RecordLine, WoundDown, note_text};
@@ -174,10 +174,15 @@ fn certificates(place: &Place, snapshot: &dyn Snapshot, histories: &mut Historie
 
 fn issuers(place: &Place, snapshot: &dyn Snapshot, items: &mut Vec<Item>) -> Result<u64, BackupError> {
     let mut lines = Lines::new(place, ISSUERS)?;
-    table(snapshot, IssuerRecord::TABLE, |_, value| {
-        let record: IssuerRecord = decode(value).map_err(|_| damaged("an issuer"))?;
+    let mut write = |record: IssuerRecord| {
         items.push(place.write(&format!("issuers/{}.pem", record.id), &mut pem("CERTIFICATE", &record.der).as_bytes())?);
         lines.line(&IssuerLine { sha256: crate::sha256_hex(&record.der), record })
+    };
+    table(snapshot, IssuerRecord::TABLE, |_, value| write(decode(value).map_err(|_| damaged("an issuer"))?))?;
+    // Roots of later generations, with what leads to them.
+    table(snapshot, PublishedRoot::TABLE, |_, value| {
+        let published: PublishedRoot = decode(value).map_err(|_| damaged("a root"))?;
+        write(published.issuer().unwrap_or_else(|| IssuerRecord::new(published.id, published.der)))
     })?;
     let (item, count) = lines.end()?;
     items.push(item);

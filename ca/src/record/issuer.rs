@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 use store::Key;
 
 use super::der_text;
+use crate::authority::ROOT;
 
 /// Fixed at `init`; an old directory started under another base URL is refused, since the URL is
 /// inside every certificate already issued.
@@ -94,6 +95,16 @@ impl IssuerRecord {
         Key::new(Self::TABLE, &[id.as_bytes()])
     }
 
+    /// Whether it is a root, of whatever generation.
+    pub fn is_root(&self) -> bool {
+        self.id == ROOT || self.generation.as_ref().is_some_and(|generation| generation.of == ROOT)
+    }
+
+    /// The root that certified it: a root itself.
+    pub fn root(&self) -> &str {
+        if self.is_root() { &self.id } else { self.under.as_deref().unwrap_or(ROOT) }
+    }
+
     pub fn generation(&self) -> u32 {
         self.generation.as_ref().map_or(1, |generation| generation.number)
     }
@@ -116,5 +127,21 @@ impl PublishedRoot {
 
     pub fn key(id: &str) -> Key {
         Key::new(Self::TABLE, &[id.as_bytes()])
+    }
+
+    /// The first root's certificate for the key of `root`.
+    pub fn by_first(root: &str) -> String {
+        format!("{root}-by-{ROOT}")
+    }
+
+    /// The certificate of `root` for the first root's key.
+    pub fn of_first(root: &str) -> String {
+        format!("{ROOT}-by-{root}")
+    }
+
+    /// The root itself, as an issuer; none of a certificate across.
+    pub fn issuer(&self) -> Option<IssuerRecord> {
+        let generation = Generation { of: ROOT.to_owned(), number: self.generation };
+        (self.id == format!("{ROOT}-{}", self.generation)).then(|| IssuerRecord { generation: Some(generation), ..IssuerRecord::new(self.id.clone(), self.der.clone()) })
     }
 }

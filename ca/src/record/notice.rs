@@ -30,6 +30,8 @@ pub enum About {
     Certificate(String),
     /// The root's list, by its number.
     RootList(u64),
+    /// That of a root of a later generation.
+    LaterRootList { root: String, number: u64 },
     /// Certificates that end and whose holders cannot be told: the notices from `first` to `last`, by when and which.
     Unaddressed { first: (i64, String), last: (i64, String) },
 }
@@ -165,6 +167,7 @@ impl About {
         match self {
             Self::Certificate(serial) => serial.clone(),
             Self::RootList(number) => format!("root-list-{number}"),
+            Self::LaterRootList { root, number } => format!("{root}-list-{number}"),
             Self::Unaddressed { .. } => "unaddressed".to_owned(),
         }
     }

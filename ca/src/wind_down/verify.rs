@@ -265,12 +265,13 @@ impl Reading<'_> {
         let parsed = |id: &str, der: &'_ [u8]| X509Certificate::from_der(der).map(|_| ()).map_err(|error| wrong(path(id), error.to_string()));
         ders.iter().try_for_each(|(id, der)| parsed(id, der))?;
         let read: BTreeMap<&str, X509Certificate<'_>> = ders.iter().filter_map(|(id, der)| Some((id.as_str(), X509Certificate::from_der(der).ok()?.1))).collect();
-        // From the root down: who is signed by one that is trusted is trusted.
+        // From the root down: who is signed by one that is trusted is trusted, and so is a root whose name and key one has that is.
         let mut trusted: BTreeSet<&str> = BTreeSet::from([ROOT]);
         loop {
             let signed = |one: &X509Certificate<'_>| {
                 let above = |id: &&&str| read.get(**id).is_some_and(|above| one.issuer().as_raw() == above.subject().as_raw() && one.verify_signature(Some(above.public_key())).is_ok());
-                one.is_ca() && trusted.iter().any(|id| above(&id))
+                let same = |id: &&&str| read.get(**id).is_some_and(|known| known.subject().as_raw() == one.subject().as_raw() && known.public_key().raw == one.public_key().raw && one.verify_signature(None).is_ok());
+                one.is_ca() && trusted.iter().any(|id| above(&id) || same(&id))
             };
             let more: Vec<&str> = read.iter().filter(|(id, one)| !trusted.contains(**id) && signed(one)).map(|(id, _)| *id).collect();
             if more.is_empty() {
