@@ -4,7 +4,7 @@
 use pki::cades::Assessment;
 
 use crate::desk::record::receipt::ReceiptNumber;
-use crate::desk::sha256_hex;
+use crate::desk::{sha256_hex, sm3_hex};
 use crate::document::{Filing, Value};
 
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -72,6 +72,10 @@ impl Receipt {
             return Err(ReceiptError::Other("/revision"));
         }
         same("/content_digest/sha256", &sha256_hex(filing.canonical()))?;
+        // Receipts from before it was told have one hash.
+        if self.value.pointer("/content_digest/sm3").is_some() {
+            same("/content_digest/sm3", &sm3_hex(filing.canonical()))?;
+        }
         if self.number.number == 1 || self.value.pointer("/signature_digest").is_some() {
             same("/signature_digest/sha256", &sha256_hex(signature))?;
         }
@@ -120,6 +124,9 @@ mod tests {
             }
         }
         // The first receipt tells its signature; canonical octets only.
+        let with = |sm3: &str| text.replacen("\"},\"filing_id\"", &format!("\",\"sm3\":\"{sm3}\"}},\"filing_id\""), 1);
+        assert_eq!(Receipt::parse(with(&sm3_hex(ours.canonical())).as_bytes()).unwrap().is_of(&ours, b"signature"), Ok(()));
+        assert_eq!(Receipt::parse(with(&sm3_hex(b"another")).as_bytes()).unwrap().is_of(&ours, b"signature"), Err(ReceiptError::Other("/content_digest/sm3")));
         let bare = text.replace("signature_digest", "signature_digesu");
         assert_eq!(Receipt::parse(bare.as_bytes()).unwrap().is_of(&ours, b"signature"), Err(ReceiptError::Other("/signature_digest/sha256")));
         assert_eq!(Receipt::parse(format!(" {text}").as_bytes()), Err(ReceiptError::Form));

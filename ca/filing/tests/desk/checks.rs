@@ -1,5 +1,8 @@
 //! Each of the fourteen checks refuses what it is there for.
 
+use filing::desk::flow::proceed::proceed;
+use filing::desk::receipt::Decision;
+use filing::desk::record::filing::Status;
 use pki::certificate::CertificatePlan;
 use pki::crl::{Entry, Reason};
 use pki::ocsp::CertStatus;
@@ -229,7 +232,39 @@ fn eleven_and_twelve_replay_and_sequence() {
     assert_eq!(office.refused(&firm, &vat(CODE, |filing| change(filing, 3, taken.clone()))), [12]);
     assert_eq!(office.refused(&firm, &vat(CODE, |filing| change(filing, 2, id().into()))), [12]);
     assert_eq!(office.refused(&firm, &vat(CODE, |filing| filing["period"] = "202612".into())), [12]);
-    office.receipt(&firm, &vat(CODE, |filing| change(filing, 2, taken.clone())));
+    let second = json(&office.receipt(&firm, &vat(CODE, |filing| change(filing, 2, taken.clone()))).document)["filing_id"].clone();
+    // What an earlier revision said is not said again either, until that one is rejected.
+    let back = |filing: &mut serde_json::Value| {
+        filing["revision"] = 3.into();
+        filing["prev_filing_id"] = second.clone();
+    };
+    assert_eq!(office.refused(&firm, &vat(CODE, back)), [11]);
+    let reject = |id: &serde_json::Value| proceed(&office.desk, id.as_str().unwrap(), Status::Rejected, &Decision::default(), &crate::office::officer()).unwrap();
+    reject(&taken);
+    office.receipt(&firm, &vat(CODE, back));
+}
+
+/// A correction that is rejected leaves standing what it was to correct: the next month is judged by it.
+#[test]
+fn a_rejected_correction_leaves_the_revision_before_it_in_force() {
+    let office = Office::open();
+    let firm = office.firm(CODE);
+    // September carries nothing forward, and October claims five thousand.
+    let first = json(&office.receipt(&firm, &vat(CODE, |filing| filing["period"] = "202609".into())).document)["filing_id"].clone();
+    let correction = vat(CODE, |filing| {
+        filing["period"] = "202609".into();
+        filing["revision"] = 2.into();
+        filing["prev_filing_id"] = first.clone();
+        crate::office::corrected(filing);
+    });
+    let second = json(&office.receipt(&firm, &correction).document)["filing_id"].clone();
+    let reject = |id: &serde_json::Value| proceed(&office.desk, id.as_str().unwrap(), Status::Rejected, &Decision::default(), &crate::office::officer()).unwrap();
+    reject(&second);
+    assert_eq!(office.refused(&firm, &vat(CODE, |_| {})), [14]);
+    // Without any that stands there is nothing to judge October by, and the receipt says so.
+    reject(&first);
+    let receipt = json(&office.receipt(&firm, &vat(CODE, |_| {})).document);
+    assert!(!receipt["not_judged"].as_array().unwrap().is_empty(), "{receipt}");
 }
 
 #[test]

@@ -25,6 +25,8 @@ fn a_filing_is_receipted_and_the_receipt_proves_itself() {
     assert_eq!((text("/deadline/date"), text("/bureau/name")), ("2026-11-16".into(), "国家税务总局广州市税务局".into()));
     let digest = |bytes: &[u8]| ring::digest::digest(&ring::digest::SHA256, bytes).as_ref().iter().map(|byte| format!("{byte:02x}")).collect::<String>();
     assert_eq!((text("/content_digest/sha256"), text("/signer/thumbprint/sha256")), (digest(&filing), digest(&firm.certificate)));
+    let sm3 = text("/content_digest/sm3");
+    assert!(sm3.len() == 64 && html::page(&sealed.document).unwrap().contains(&sm3));
     assert_eq!(receipt["validation"]["path"].as_array().map(Vec::len), Some(3));
     // The seal is the bureau's, over these very octets, with a timestamp.
     let seal = Signature::read(&sealed.seal).unwrap();

@@ -63,7 +63,7 @@ pub fn judge<'a>(desk: &Desk, caller: &Enterprise, mut stamped: Stamped<'a>) -> 
     let slot = desk.store.get(&place)?;
     let before = slot.as_deref().map(Slot::decode).transpose()?;
     let payload = sha256_hex(&stamped.proved.parsed.filing.payload().canonical());
-    replay(&stamped, before.as_ref(), &payload, &mut findings);
+    replay(desk, &stamped, before.as_ref(), &payload, &mut relied, &mut findings)?;
     sequence(&stamped, before.as_ref(), &mut findings);
     let (timely, deadline) = deadline(desk, &stamped, at, &mut findings);
     let kept = super::rules::judge(desk, &stamped.proved.parsed, city(stamped.proved.parsed.received_at).date(), &mut relied, &mut findings)?;
@@ -121,14 +121,22 @@ fn signer(desk: &Desk, stamped: &Stamped<'_>, code: Option<&CreditCode>, at: Off
     Ok(Some(record))
 }
 
-/// Check 11.
-fn replay(stamped: &Stamped<'_>, before: Option<&Slot>, payload: &str, findings: &mut Vec<Finding>) {
+/// Check 11: the id, and what it says, which no revision of the period that stands may say again.
+fn replay(desk: &Desk, stamped: &Stamped<'_>, before: Option<&Slot>, payload: &str, relied: &mut Vec<Expectation>, findings: &mut Vec<Finding>) -> Result<(), DeskError> {
     let parsed = &stamped.proved.parsed;
+    let said = Slot::said(parsed.filing.uscc().as_str(), parsed.filing.kind().as_str(), &parsed.filing.period().to_string(), payload);
+    let by = desk.store.get(&said)?;
+    relied.push(by.clone().map_or(Expectation::Absent(said.clone()), |by| Expectation::Equals(said, by)));
     if parsed.id_is_taken {
         findings.push(Finding::new(Check::Replay).because("该申报编号已用于其他内容", "its id was used for another content").at("/filing_id"));
+    } else if let Some(by) = by {
+        let by = String::from_utf8_lossy(&by).into_owned();
+        findings.push(Finding::new(Check::Replay).because(format!("内容与申报 {by} 完全相同"), format!("it says what filing {by} said")).at("/payload"));
     } else if before.is_some_and(|slot| !slot.rejected && slot.payload == payload) {
+        // A revision from before it was noted what each said.
         findings.push(Finding::new(Check::Replay).because("内容与上一版完全相同", "it says what the revision before said").at("/payload"));
     }
+    Ok(())
 }
 
 /// Check 12.

@@ -54,6 +54,9 @@ pub fn proceed(desk: &Desk, id: &str, to: Status, decision: &Decision, officer: 
         let place = Slot::key(&after.uscc, &after.kind, &after.period);
         let stored = desk.store.get(&place)?.ok_or_else(missing)?;
         let mut slot = Slot::decode(&stored)?;
+        if to == Status::Rejected {
+            batch = unsaid(desk, id, &after, batch)?;
+        }
         slot.closed |= decision.close;
         // A later revision that stands there meanwhile is not rejected with this one.
         slot.rejected |= to == Status::Rejected && slot.filing == id;
@@ -72,6 +75,13 @@ pub fn proceed(desk: &Desk, id: &str, to: Status, decision: &Decision, officer: 
     }
     // 4.
     seal::seal(desk, &number).map_err(|error| DeskError::Pending { filing: id.to_owned(), reason: error.to_string().replace("; ", ", ") })
+}
+
+/// What it said may be filed again.
+fn unsaid(desk: &Desk, id: &str, filing: &FilingRecord, batch: Batch) -> Result<Batch, DeskError> {
+    let said = Slot::said(&filing.uscc, &filing.kind, &filing.period, &sha256_hex(&rules::filed(desk, id)?.payload().canonical()));
+    // One from before it was noted what each said has none, and another may stand there.
+    Ok(if desk.store.get(&said)?.is_some_and(|by| by == id.as_bytes()) { batch.expect(Expectation::Equals(said.clone(), id.as_bytes().to_vec())).delete(said) } else { batch })
 }
 
 /// What a rejected filing said of the staff is taken back out of the list.

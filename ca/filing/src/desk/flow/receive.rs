@@ -32,7 +32,7 @@ use crate::desk::record::filing::{FilingRecord, Slot, Status, body_key, seal_bod
 use crate::desk::record::{archive, plain};
 use crate::desk::record::receipt::{ReceiptNumber, draft};
 use crate::desk::record::staff;
-use crate::desk::{hex, sha256_hex};
+use crate::desk::{hex, sha256_hex, sm3_hex};
 use crate::document::{Filing, Signer as DocumentSigner};
 
 /// A commit that others came before is decided anew, so many times.
@@ -202,6 +202,7 @@ fn record(desk: &Desk, caller: &Enterprise, submission: &Submission, passed: Pas
         by: caller.code().as_str().to_owned(),
         signer: Some(hex(&facts.serial)),
         content: sha256_hex(filing.canonical()),
+        content_sm3: Some(sm3_hex(filing.canonical())),
         received_at,
         timely: evidence.timely,
         status: Status::Received,
@@ -229,6 +230,7 @@ fn record(desk: &Desk, caller: &Enterprise, submission: &Submission, passed: Pas
         // The octets that were assessed.
         .put(signature_key(id), plain(signature.der()))
         .put(FilingRecord::of(&record.uscc, received_at, id), id.as_bytes())
+        .put(Slot::said(&record.uscc, &record.kind, &record.period, &slot.payload), id.as_bytes())
         .put(place, slot.encode()?);
     // Looked at by the archive once what was revoked meanwhile would show.
     batch = archive::plan(id, (now + desk.policies.archive.grace).unix_timestamp(), batch);

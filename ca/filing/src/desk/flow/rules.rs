@@ -3,7 +3,7 @@
 //!
 //! What is looked at of earlier filings goes to `relied`: the commit expects it to stand still as it was read.
 
-use policies::filing::{FilingPeriod, KindName};
+use policies::filing::FilingPeriod;
 use store::Expectation;
 use time::Date;
 
@@ -12,7 +12,7 @@ use crate::desk::Desk;
 use crate::desk::check::{Check, Finding};
 use crate::desk::problem::DeskError;
 use crate::desk::record::RecordError;
-use crate::desk::record::filing::{Slot, body_key, open_body};
+use crate::desk::record::filing::{FilingRecord, Slot, Status, body_key, open_body};
 use crate::desk::record::staff;
 use crate::document::{Filing, Value};
 use crate::rules::{History, Judgement, Staff, changes_staff, judge as by_rules};
@@ -37,7 +37,7 @@ pub fn judge(desk: &Desk, parsed: &Parsed<'_>, today: Date, relied: &mut Vec<Exp
     let mut judged = with(None, None);
     let (back, year) = looks_back(parsed, &judged);
     if back || year {
-        let mut before = |period: FilingPeriod| payload(desk, filing.uscc().as_str(), filing.kind(), period, relied);
+        let mut before = |period: FilingPeriod| payload(desk, filing.uscc().as_str(), filing.kind().as_str(), period, relied);
         let previous = filing.period().before().filter(|_| back).map(&mut before).transpose()?.flatten();
         let months = if year { months(filing.period(), &mut before)? } else { None };
         let months: Option<Vec<&Value>> = months.as_ref().map(|months| months.iter().collect());
@@ -94,17 +94,29 @@ fn months(period: FilingPeriod, before: &mut impl FnMut(FilingPeriod) -> Result<
     Ok(Some(found))
 }
 
-/// What was filed last for a period, unless it was rejected: then nothing is in force.
-fn payload(desk: &Desk, uscc: &str, kind: &KindName, period: FilingPeriod, relied: &mut Vec<Expectation>) -> Result<Option<Value>, DeskError> {
-    let place = Slot::key(uscc, kind.as_str(), &period.to_string());
+/// What is in force for a period: the newest revision that was not rejected.
+fn payload(desk: &Desk, uscc: &str, kind: &str, period: FilingPeriod, relied: &mut Vec<Expectation>) -> Result<Option<Value>, DeskError> {
+    let place = Slot::key(uscc, kind, &period.to_string());
     let Some(stored) = desk.store.get(&place)? else {
         relied.push(Expectation::Absent(place));
         return Ok(None);
     };
-    let slot = Slot::decode(&stored)?;
+    let mut id = Slot::decode(&stored)?.filing;
     relied.push(Expectation::Equals(place, stored));
-    let Slot { filing: id, rejected: false, .. } = slot else { return Ok(None) };
-    Ok(Some(filed(desk, &id)?.payload().clone()))
+    loop {
+        let (key, damaged) = (FilingRecord::key(&id), RecordError::Damaged { kind: "filing", reason: "it is not there" });
+        let stored = desk.store.get(&key)?.ok_or(damaged)?;
+        let status = FilingRecord::decode(&stored)?.status;
+        // Rejected at this moment it is in force no more.
+        relied.push(Expectation::Equals(key, stored));
+        let filing = filed(desk, &id)?;
+        match (status, filing.previous()) {
+            (Status::Rejected, None) => return Ok(None),
+            // A correction that was rejected leaves standing what it was to correct.
+            (Status::Rejected, Some(previous)) => id = previous.as_str().to_owned(),
+            _ => return Ok(Some(filing.payload().clone())),
+        }
+    }
 }
 
 /// A filing as it was received.

@@ -96,6 +96,15 @@ fn digest(sha256: &str) -> Value {
     Value::Object(Object::from([("sha256", Value::text(sha256))]))
 }
 
+/// By both hashes. spec: domain.md 6.5
+fn content(filing: &FilingRecord) -> Value {
+    let mut both = Object::from([("sha256", Value::text(filing.content.as_str()))]);
+    if let Some(sm3) = &filing.content_sm3 {
+        both.insert("sm3", Value::text(sm3.as_str()));
+    }
+    Value::Object(both)
+}
+
 fn common(common: &Common<'_>) -> Object {
     let Common { number, filing, status, issued_at, bureau, seal, base_url, log } = common;
     let bureau = Object::from([
@@ -116,7 +125,7 @@ fn common(common: &Common<'_>) -> Object {
         ("received_at", Value::text(moment(of_millis(filing.received_at)))),
         ("issued_at", Value::text(moment(*issued_at))),
         ("timely", Value::Boolean(filing.timely)),
-        ("content_digest", digest(&filing.content)),
+        ("content_digest", content(filing)),
         ("bureau", Value::Object(bureau)),
         ("verify_url", Value::text(format!("{base_url}/receipts/{number}"))),
         ("log", Value::text(*log)),
@@ -221,6 +230,7 @@ pub(super) fn rows(document: &[u8]) -> Result<Vec<(&'static str, &'static str, S
         ("证书序列号", "Certificate", text("/signer/serial")),
         ("签署时间（北京时间）", "Signed (Beijing time)", city("/validation/at")),
         ("内容摘要 SHA-256", "Content SHA-256", text("/content_digest/sha256")),
+        ("内容摘要 SM3", "Content SM3", text("/content_digest/sm3")),
         ("原因", "Reasons", reasons.filter(|reasons| !reasons.is_empty())),
         ("尚待单位核对的规则", "Rules that the bureau still judges", not_judged.filter(|rules| !rules.is_empty())),
         ("应缴（元）", "Due (CNY)", text("/amounts_due")),

@@ -11,6 +11,7 @@ const BODY: &str = "filing body";
 const SIGNATURE: &str = "filing signature";
 const OF: &str = "filing of";
 const SLOT: &str = "filing slot";
+const PAYLOAD: &str = "filing payload";
 
 /// How far a filing is. Its last receipt says the same.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -63,6 +64,9 @@ pub struct FilingRecord {
     pub signer: Option<String>,
     /// SHA-256 of the canonical octets, hexadecimal.
     pub content: String,
+    /// The same by SM3; filings from before it was kept have none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub content_sm3: Option<String>,
     /// Unix milliseconds, by the desk's clock.
     pub received_at: u64,
     pub timely: bool,
@@ -136,7 +140,7 @@ pub struct Slot {
     pub payload: String,
     /// Nothing more is taken for this period.
     pub closed: bool,
-    /// The newest revision was rejected: nothing is in force, and its content may be filed again.
+    /// The newest revision was rejected: the one before it is in force again, and its content may be filed again.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub rejected: bool,
 }
@@ -144,6 +148,12 @@ pub struct Slot {
 impl Slot {
     pub fn key(uscc: &str, kind: &str, period: &str) -> Key {
         Key::new(SLOT, &[uscc.as_bytes(), kind.as_bytes(), period.as_bytes()])
+    }
+
+    /// Stands while what this payload says for a period was received and not rejected: its value is the filing's id. `payload`
+    /// is the digest in hexadecimal.
+    pub fn said(uscc: &str, kind: &str, period: &str, payload: &str) -> Key {
+        Key::new(PAYLOAD, &[uscc.as_bytes(), kind.as_bytes(), period.as_bytes(), payload.as_bytes()])
     }
 
     pub fn encode(&self) -> Result<Vec<u8>, RecordError> {
