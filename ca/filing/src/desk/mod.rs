@@ -4,6 +4,7 @@ pub mod bureau;
 pub mod check;
 pub mod doctor;
 pub mod flow;
+pub mod grounds;
 pub mod http;
 pub mod init;
 pub mod job;
@@ -21,47 +22,51 @@ pub mod trust;
 pub mod uploads;
 
 use std::collections::HashMap;
+use std::ops::Deref;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use keys::{DataKey, KeyStore};
+use keys::KeyStore;
 use pki::path::Anchors;
 use ring::digest::{SHA256, digest};
 use runtime::clock::Clock;
 use store::Store;
 
 use bureau::Seal;
+use grounds::{Grounds, Sight};
 use outside::Outside;
 use policy::Policies;
 use problem::DeskError;
 use ready::Ready;
 use record::bureau::Sealing;
 use record::settings::Settings;
-use registry::{Imported, Registry};
+use registry::Imported;
 use trust::Trust;
 use uploads::Uploads;
 
 /// What every flow of the desk works with.
 pub struct Desk {
-    pub store: Arc<dyn Store>,
-    pub clock: Arc<dyn Clock>,
+    pub grounds: Grounds,
     pub settings: Settings,
     /// Where receipts can be asked for, as receipts say it.
     pub base_url: String,
     pub keys: Arc<KeyStore>,
-    /// Seals what filings say.
-    pub data: DataKey,
-    pub policies: Policies,
-    pub trust: Trust,
     pub outside: Arc<dyn Outside>,
     /// Sealed attachments.
     pub attachments: PathBuf,
-    pub registry: Arc<dyn Registry>,
     pub ready: Ready,
     pub uploads: Uploads,
     /// Held while a registry is imported.
     pub importing: Mutex<()>,
     seals: Mutex<HashMap<String, (Vec<u8>, Arc<Seal>)>>,
+}
+
+impl Deref for Desk {
+    type Target = Grounds;
+
+    fn deref(&self) -> &Grounds {
+        &self.grounds
+    }
 }
 
 /// What a desk is made of.
@@ -83,7 +88,8 @@ impl Desk {
         let Parts { store, clock, settings, base_url, keys, policies, anchors, outside, attachments } = parts;
         let data = keys.data_key("filings")?;
         let trust = Trust::new(anchors, Arc::clone(&outside));
-        Ok(Self { store, clock, settings, base_url, keys, data, policies, trust, outside, attachments, registry: Arc::new(Imported), ready: Ready::default(), uploads: Uploads::default(), importing: Mutex::default(), seals: Mutex::default() })
+        let grounds = Grounds { store, clock, data, policies, trust, registry: Arc::new(Imported), sight: Sight::WHOLE };
+        Ok(Self { grounds, settings, base_url, keys, outside, attachments, ready: Ready::default(), uploads: Uploads::default(), importing: Mutex::default(), seals: Mutex::default() })
     }
 
     /// What a bureau was given to seal with last; whether it may be used is judged by `ready`. What is kept opened is held

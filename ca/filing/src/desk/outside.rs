@@ -16,6 +16,12 @@ const KEPT: usize = 64;
 const MAX_ANSWER: usize = 64 * 1024;
 
 pub trait Outside: Send + Sync {
+    /// Whether somebody is asked now: then an answer bears the nonce of the question. Files tell what was answered before.
+    fn asks(&self) -> bool {
+        true
+    }
+
+
     /// The authority's answer to a TimeStampReq, DER.
     fn stamp(&self, request: Vec<u8>) -> Result<Vec<u8>, DeskError>;
     /// A responder's answer, DER.

@@ -1,6 +1,8 @@
 //! Several operators of one enterprise, each with a key of their own: who may sign what, and who says so.
 
 use filing::desk::flow::{mandate, operator};
+use filing::desk::record::archive;
+use filing::desk::record::mandate::MandateRecord;
 use filing::desk::record::operator::OperatorRecord;
 use filing::desk::problem::DeskError;
 use filing::document::{MandateId, Value};
@@ -159,4 +161,57 @@ fn who_authorised_before_own_keys_were_kept_is_known() {
     authorise(&office, &first, &own(&id(), &other)).unwrap();
     office.receipt(&first, &as_representative("202603"));
     office.receipt(&other, &as_representative("202605"));
+}
+
+/// What an enterprise said of an agent and of a key is proved as its filings are, with the check that it fails, and kept as
+/// they are: with nothing but the root it passes when every certificate has ended.
+#[test]
+fn mandates_and_what_is_said_of_keys_are_proved_and_kept_as_filings_are() {
+    let office = Office::open();
+    office.world.roll(time::macros::datetime!(2029-01-01 0:00 UTC));
+    let (own, clerk) = (office.firm(CODE), office.firm(CODE));
+    // 1. Each check of a signature, by its code.
+    let revoked = office.firm(CODE);
+    office.world.statuses.lock().unwrap().insert(revoked.serial(), crate::office::revoked(NOW - Duration::days(1), pki::crl::Reason::Superseded));
+    let foreign = crate::office::firm(&crate::city::Authority::root("另一根"), CODE, |_| {});
+    let encrypting = office.firm_with(CODE, |plan| plan.extensions.key_usage = vec![2]);
+    let unfit = office.firm_with(CODE, |plan| plan.extensions.policies = vec![crate::office::SOCIAL]);
+    for (by, check) in [(&revoked, "check-08-revocation"), (&foreign, "check-04-path"), (&encrypting, "check-05-usage"), (&unfit, "check-06-policy")] {
+        let said = document(&id(), &clerk, &["VAT_GENERAL"], "2026-11-30");
+        let refused = operator::authorise(&office.desk, &office.caller(&own), &said, &office.sign(by, &said)).unwrap_err().to_string();
+        assert!(refused.starts_with(check), "{check}: {refused}");
+    }
+    let said = document(&id(), &clerk, &["VAT_GENERAL"], "2026-11-30");
+    let lying = office.stamped(&office.sign(&own, b"other"), NOW);
+    assert!(operator::authorise(&office.desk, &office.caller(&own), &said, &lying).unwrap_err().to_string().starts_with("check-03-signature"));
+    // 2. Given and taken back: four words, of which one is from before they were archived.
+    let (authorisation, given) = (id(), id());
+    authorise(&office, &own, &document(&authorisation, &clerk, &["VAT_GENERAL"], "2026-11-30")).unwrap();
+    mandate(&office, &own, &given).unwrap();
+    take_back(&office, &own, &given).unwrap();
+    withdraw(&office, &own, &authorisation).unwrap();
+    let name = archive::Kept::Mandate.name(&given);
+    office.desk.store.commit(archive::drop_plan(&*office.desk.store, &name, store::Batch::new()).unwrap()).unwrap();
+    office.clock.advance(Duration::hours(27));
+    let passed = filing::desk::flow::archive::pass(&office.desk, &|| false).unwrap();
+    assert_eq!((passed.renewed, passed.failed), (4, 0));
+    for year in 2027..=2033 {
+        office.clock.set(time::Date::from_calendar_date(year, time::Month::August, 1).unwrap().midnight().assume_utc());
+        if year % 2 == 0 {
+            office.world.roll(office.clock_now() + Duration::days(1_100));
+        }
+        assert_eq!(filing::desk::flow::archive::pass(&office.desk, &|| false).unwrap().failed, 0, "{year}");
+    }
+    // 3. With the root alone.
+    let (mandate, operator) = (MandateRecord::decode(&office.desk.store.get(&MandateRecord::key(&given)).unwrap().unwrap()).unwrap(), OperatorRecord::decode(&office.desk.store.get(&OperatorRecord::key(&authorisation)).unwrap().unwrap()).unwrap());
+    let anchors = pki::path::Anchors::new(std::slice::from_ref(&office.world.root.certificate)).unwrap();
+    let terms = filing::verify::Terms::new(&policies::filing::Archive::shipped().unwrap());
+    let (taken, ended) = (mandate.withdrawn.unwrap(), operator.withdrawn.unwrap());
+    for (said, signature) in [(mandate.document, mandate.signature), (taken.document, taken.signature), (operator.document, operator.signature), (ended.document, ended.signature)] {
+        use base64::Engine as _;
+        let signature = base64::engine::general_purpose::STANDARD.decode(signature).unwrap();
+        let asked = filing::verify::Asked { document: said.as_bytes(), signature: &signature, anchors: &anchors, timestamp_anchors: &anchors, terms: &terms, policies: &[], credit_code: Some(CODE), answers: &[], existed_at: None };
+        let verdict = filing::verify::verify(&asked, office.clock_now());
+        assert_eq!((verdict.passed(), verdict.level), (true, Some("B-LTA")), "{verdict:?}");
+    }
 }

@@ -156,8 +156,8 @@ fn what_was_kept_before_the_queue_is_queued() {
 fn believe(office: &mut Office, from: &str, to: &str) {
     let (file, text) = policies::filing::SHIPPED_ARCHIVE;
     assert!(text.contains(from));
-    office.desk.policies.archive = Archive::parse((file, &text.replace(from, to))).unwrap();
-    office.desk.policies.archive_digest = to.into();
+    office.desk.grounds.policies.archive = Archive::parse((file, &text.replace(from, to))).unwrap();
+    office.desk.grounds.policies.archive_digest = to.into();
 }
 
 fn planned(office: &Office) -> Vec<time::OffsetDateTime> {

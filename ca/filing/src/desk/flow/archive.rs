@@ -8,6 +8,7 @@
 //!
 //! What is due stands in a queue by its time. A pass that ends halfway is made again: what was renewed is not due.
 
+use base64::{Engine as _, engine::general_purpose::STANDARD};
 use pki::cades::{Algorithm, Assessment, Level, Signature, SubIndication};
 use pki::path::Anchors;
 use pki::signature::DigestAlgorithm;
@@ -22,6 +23,8 @@ use crate::desk::problem::DeskError;
 use crate::desk::receipt;
 use crate::desk::record::event::Event;
 use crate::desk::record::filing::{FilingRecord, body_key, open_body, signature_key};
+use crate::desk::record::mandate::MandateRecord;
+use crate::desk::record::operator::OperatorRecord;
 use crate::desk::record::receipt::{ReceiptNumber, read_draft};
 use crate::desk::record::{RecordError, archive, plain, versioned};
 use crate::verify::{Asked, Terms, assess};
@@ -43,20 +46,47 @@ pub struct Passed {
     pub faults: u64,
 }
 
-/// What is kept: a filing's signature or a receipt's seal.
+/// What is kept: the signature of a filing, a mandate, what was said of a key, or a receipt's seal.
 struct Kept {
-    /// Filing or receipt number.
+    /// As the queue names it.
     name: String,
     bureau: String,
     place: Key,
     document: Vec<u8>,
-    /// As stored, its version before it.
+    /// DER.
+    signature: Vec<u8>,
+    /// The record that holds it, as stored.
     stored: Vec<u8>,
+    kept: archive::Kept,
+}
+
+impl Kept {
+    /// The record with another signature in the place of its own.
+    fn with(&self, signature: &[u8]) -> Result<Vec<u8>, DeskError> {
+        let text = STANDARD.encode(signature);
+        let gone = || RecordError::Damaged { kind: "withdrawal", reason: "it is not there" };
+        Ok(match self.kept {
+            archive::Kept::Filing | archive::Kept::Receipt => plain(signature),
+            archive::Kept::Mandate => MandateRecord { signature: text, ..MandateRecord::decode(&self.stored)? }.encode()?,
+            archive::Kept::Operator => OperatorRecord { signature: text, ..OperatorRecord::decode(&self.stored)? }.encode()?,
+            archive::Kept::MandateWithdrawal => {
+                let mut record = MandateRecord::decode(&self.stored)?;
+                record.withdrawn.as_mut().ok_or_else(gone)?.signature = text;
+                record.encode()?
+            }
+            archive::Kept::OperatorWithdrawal => {
+                let mut record = OperatorRecord::decode(&self.stored)?;
+                record.withdrawn.as_mut().ok_or_else(gone)?.signature = text;
+                record.encode()?
+            }
+        })
+    }
 }
 
 /// Goes over what is due, once, and ends between two of them when `stop` says so. One that is damaged holds up no other.
 pub fn pass(desk: &Desk, stop: &dyn Fn() -> bool) -> Result<Passed, DeskError> {
     queue(desk, stop)?;
+    queue_words(desk)?;
     terms_changed(desk, stop)?;
     let mut passed = Passed::default();
     let (mut from, to) = archive::due(desk.clock.now().unix_timestamp());
@@ -96,27 +126,95 @@ fn one(desk: &Desk, name: &str, passed: &mut Passed) -> Result<(), DeskError> {
 
 /// What a name stands for; nothing where nothing of that name is kept, and then it is not looked at again.
 fn kept(desk: &Desk, name: &str) -> Result<Option<Kept>, DeskError> {
-    let receipt = ReceiptNumber::parse(name);
-    let id = receipt.as_ref().map_or(name, |number| number.filing.as_str());
-    let missing = |what| DeskError::Record(RecordError::Damaged { kind: what, reason: "it is not there" });
-    let Some(record) = desk.store.get(&FilingRecord::key(id))? else {
-        desk.store.commit(archive::drop_plan(&*desk.store, name, Batch::new())?)?;
-        return Ok(None);
+    let (kept, id) = archive::Kept::of(name);
+    let found = match kept {
+        archive::Kept::Filing => kept_filing(desk, id)?,
+        archive::Kept::Receipt => kept_receipt(desk, id)?,
+        archive::Kept::Mandate | archive::Kept::MandateWithdrawal => kept_mandate(desk, kept, id)?,
+        archive::Kept::Operator | archive::Kept::OperatorWithdrawal => kept_operator(desk, kept, id)?,
     };
-    let bureau = FilingRecord::decode(&record)?.bureau;
-    Ok(Some(match &receipt {
-        None => {
-            let body = desk.store.get(&body_key(id))?.ok_or_else(|| missing("filing body"))?;
-            let stored = desk.store.get(&signature_key(id))?.ok_or_else(|| missing("filing signature"))?;
-            Kept { name: name.to_owned(), bureau, place: signature_key(id), document: open_body(id, &body, &desk.data)?, stored }
+    if found.is_none() {
+        desk.store.commit(archive::drop_plan(&*desk.store, name, Batch::new())?)?;
+    }
+    Ok(found.map(|found| Kept { name: name.to_owned(), ..found }))
+}
+
+fn missing(what: &'static str) -> DeskError {
+    DeskError::Record(RecordError::Damaged { kind: what, reason: "it is not there" })
+}
+
+fn bureau_of(desk: &Desk, filing: &str) -> Result<Option<String>, DeskError> {
+    Ok(desk.store.get(&FilingRecord::key(filing))?.map(|record| FilingRecord::decode(&record)).transpose()?.map(|record| record.bureau))
+}
+
+fn kept_filing(desk: &Desk, id: &str) -> Result<Option<Kept>, DeskError> {
+    let Some(bureau) = bureau_of(desk, id)? else { return Ok(None) };
+    let body = desk.store.get(&body_key(id))?.ok_or_else(|| missing("filing body"))?;
+    let stored = desk.store.get(&signature_key(id))?.ok_or_else(|| missing("filing signature"))?;
+    let (document, signature) = (open_body(id, &body, &desk.data)?, versioned("signature", &stored)?.to_vec());
+    Ok(Some(Kept { name: String::new(), bureau, place: signature_key(id), document, signature, stored, kept: archive::Kept::Filing }))
+}
+
+fn kept_receipt(desk: &Desk, name: &str) -> Result<Option<Kept>, DeskError> {
+    let Some(number) = ReceiptNumber::parse(name) else { return Ok(None) };
+    let Some(bureau) = bureau_of(desk, &number.filing)? else { return Ok(None) };
+    let draft = desk.store.get(&number.draft())?.ok_or_else(|| missing("receipt"))?;
+    let stored = desk.store.get(&number.seal())?.ok_or_else(|| missing("receipt seal"))?;
+    let (position, text) = read_draft(&draft)?;
+    let (document, signature) = (receipt::document(text, position)?, versioned("signature", &stored)?.to_vec());
+    Ok(Some(Kept { name: String::new(), bureau, place: number.seal(), document, signature, stored, kept: archive::Kept::Receipt }))
+}
+
+fn kept_mandate(desk: &Desk, kept: archive::Kept, id: &str) -> Result<Option<Kept>, DeskError> {
+    let place = MandateRecord::key(id);
+    let Some(stored) = desk.store.get(&place)? else { return Ok(None) };
+    let record = MandateRecord::decode(&stored)?;
+    let said = if kept == archive::Kept::Mandate { Some((record.document, record.signature, record.bureau)) } else { record.withdrawn.map(|one| (one.document, one.signature, one.bureau)) };
+    kept_word(desk, kept, (place, stored), said)
+}
+
+fn kept_operator(desk: &Desk, kept: archive::Kept, id: &str) -> Result<Option<Kept>, DeskError> {
+    let place = OperatorRecord::key(id);
+    let Some(stored) = desk.store.get(&place)? else { return Ok(None) };
+    let record = OperatorRecord::decode(&stored)?;
+    let said = if kept == archive::Kept::Operator { Some((record.document, record.signature, record.bureau)) } else { record.withdrawn.map(|one| (one.document, one.signature, one.bureau)) };
+    kept_word(desk, kept, (place, stored), said)
+}
+
+/// What an enterprise said; one from before it was noted by whose roots it was proved is judged by the first bureau's.
+fn kept_word(desk: &Desk, kept: archive::Kept, (place, stored): (Key, Vec<u8>), said: Option<(String, String, Option<String>)>) -> Result<Option<Kept>, DeskError> {
+    let Some((document, signature, bureau)) = said else { return Ok(None) };
+    let first = || desk.policies.desk.bureaus().first().map(|bureau| bureau.code.as_str().to_owned());
+    let bureau = bureau.or_else(first).ok_or_else(|| DeskError::NotFound { what: "bureau", id: "any".into() })?;
+    let signature = STANDARD.decode(signature).map_err(|_| RecordError::Damaged { kind: "signature", reason: "it is no base64" })?;
+    Ok(Some(Kept { name: String::new(), bureau, place, document: document.into_bytes(), signature, stored, kept }))
+}
+
+/// Once for a store from before mandates and what was said of keys were archived.
+fn queue_words(desk: &Desk) -> Result<(), DeskError> {
+    if desk.store.get(&archive::words_queued_key())?.is_some() {
+        return Ok(());
+    }
+    let now = desk.clock.now().unix_timestamp();
+    for ((mut from, to), given, withdrawn) in [(MandateRecord::all(), archive::Kept::Mandate, archive::Kept::MandateWithdrawal), (OperatorRecord::all(), archive::Kept::Operator, archive::Kept::OperatorWithdrawal)] {
+        loop {
+            let page = desk.store.scan(&from, &to, PAGE)?;
+            let Some((last, _)) = page.last() else { break };
+            from = last.successor();
+            let mut batch = Batch::new();
+            for id in page.iter().filter_map(|(key, _)| String::from_utf8(key.last_part()?).ok()) {
+                // One that was planned when it was given keeps its turn; a withdrawal that is none is dropped at its own.
+                for name in [given.name(&id), withdrawn.name(&id)] {
+                    if archive::planned(&*desk.store, &name)?.is_none() {
+                        batch = archive::plan(&name, now, batch);
+                    }
+                }
+            }
+            desk.store.commit(batch)?;
         }
-        Some(number) => {
-            let draft = desk.store.get(&number.draft())?.ok_or_else(|| missing("receipt"))?;
-            let stored = desk.store.get(&number.seal())?.ok_or_else(|| missing("receipt seal"))?;
-            let (position, text) = read_draft(&draft)?;
-            Kept { name: name.to_owned(), bureau, place: number.seal(), document: receipt::document(text, position)?, stored }
-        }
-    }))
+    }
+    desk.store.commit(Batch::new().put(archive::words_queued_key(), plain(&[])))?;
+    Ok(())
 }
 
 /// Once for a store from before there was a queue: everything that is kept, at the time that was decided, or now.
@@ -193,7 +291,7 @@ fn renew(desk: &Desk, kept: &Kept) -> Result<bool, DeskError> {
     let refused = |error: &dyn std::fmt::Display| DeskError::Seal(error.to_string().replace("; ", ", "));
     let anchors = desk.trust.anchors(bureau).ok_or_else(|| DeskError::NotFound { what: "bureau", id: bureau.to_owned() })?;
     // 1. Due now, or when. What the signature says of itself is enough for that.
-    let signature = Signature::read(versioned("signature", &kept.stored)?).map_err(|error| refused(&error))?;
+    let signature = Signature::read(&kept.signature).map_err(|error| refused(&error))?;
     let before = judge(&signature, kept, anchors, &terms, now)?;
     if let Some(at) = due(&before, &terms).filter(|at| *at > now) {
         desk.store.commit(later(desk, Batch::new(), kept, at)?)?;
@@ -222,7 +320,7 @@ fn renew(desk: &Desk, kept: &Kept) -> Result<bool, DeskError> {
         return Ok(false);
     };
     // 5.
-    let batch = Batch::new().expect(Expectation::Equals(kept.place.clone(), kept.stored.clone())).put(kept.place.clone(), plain(stamped.der()));
+    let batch = Batch::new().expect(Expectation::Equals(kept.place.clone(), kept.stored.clone())).put(kept.place.clone(), kept.with(stamped.der())?);
     let mut batch = later(desk, batch, kept, (until - terms.renew_before).max(now + AGAIN))?;
     Event::SignatureArchived { of: &kept.name, signature: &crate::desk::sha256_hex(stamped.der()), level: after.level.name() }.append(&mut batch, now)?;
     match desk.store.commit(batch) {

@@ -14,7 +14,7 @@ use pki::path::{CertificateFacts, RevocationAnswer};
 use pki::view::CertificateView;
 use time::OffsetDateTime;
 
-use crate::desk::Desk;
+use crate::desk::grounds::Grounds;
 use crate::desk::problem::DeskError;
 use crate::desk::trust::{Listed, Status};
 use crate::verify::{Asked, Terms, Verdict, assess_within, verdict};
@@ -49,7 +49,7 @@ impl Gathered {
     }
 
     /// Asks what was found rests on, where that was not asked yet: whether there is anything new.
-    pub fn complete(&mut self, desk: &Desk, found: &Assessment, now: OffsetDateTime, away: Away) -> Result<bool, DeskError> {
+    pub fn complete(&mut self, desk: &Grounds, found: &Assessment, now: OffsetDateTime, away: Away) -> Result<bool, DeskError> {
         let mut new = false;
         for (judged, is_signer) in found.timestamps.iter().map(|one| (&one.judged, false)).chain([(&found.judged, true)]) {
             match self.of_path(desk, judged, is_signer, now) {
@@ -66,7 +66,7 @@ impl Gathered {
         Ok(new)
     }
 
-    fn of_path(&mut self, desk: &Desk, judged: &Judged, is_signer: bool, now: OffsetDateTime) -> Result<bool, DeskError> {
+    fn of_path(&mut self, desk: &Grounds, judged: &Judged, is_signer: bool, now: OffsetDateTime) -> Result<bool, DeskError> {
         let Ok(path) = &judged.path else { return Ok(false) };
         let mut new = false;
         for (depth, [subject, issuer]) in path.array_windows().enumerate() {
@@ -87,10 +87,12 @@ impl Gathered {
         Ok(new)
     }
 
-    fn of_signer(&mut self, desk: &Desk, path: &[Vec<u8>], issuer: &[u8], now: OffsetDateTime) -> Result<(), DeskError> {
-        let status = desk.trust.status(path)?;
-        if let Ok(answer) = RevocationAnswer::ocsp(&status.answer) {
-            self.answers.push(answer);
+    fn of_signer(&mut self, desk: &Grounds, path: &[Vec<u8>], issuer: &[u8], now: OffsetDateTime) -> Result<(), DeskError> {
+        let status = desk.trust.status(path, now)?;
+        match RevocationAnswer::ocsp(&status.answer) {
+            Ok(answer) => self.answers.push(answer),
+            // Told by a list.
+            Err(_) => path.first().map_or(Ok(()), |holder| self.listed(desk, holder, now))?,
         }
         // One whom the issuer did not exempt is asked about by its list. spec: rfc6960#4.2.2.2.1
         let responder = status.responder.clone();
@@ -102,7 +104,7 @@ impl Gathered {
         Ok(())
     }
 
-    fn listed(&mut self, desk: &Desk, certificate: &[u8], now: OffsetDateTime) -> Result<(), DeskError> {
+    fn listed(&mut self, desk: &Grounds, certificate: &[u8], now: OffsetDateTime) -> Result<(), DeskError> {
         let urls = CertificateFacts::parse(certificate).map(|facts| facts.crl_urls).unwrap_or_default();
         for list in desk.trust.lists(&urls, now)? {
             if !self.lists.iter().any(|known| known.answer.digest() == list.answer.digest()) {
@@ -115,7 +117,7 @@ impl Gathered {
 }
 
 /// Everything that can be had now for a signature, and what it is worth by it.
-pub fn gather(desk: &Desk, bureau: &str, document: &[u8], signature: &[u8], now: OffsetDateTime, effort: &Effort<'_>) -> Result<(Gathered, Verdict), DeskError> {
+pub fn gather(desk: &Grounds, bureau: &str, document: &[u8], signature: &[u8], now: OffsetDateTime, effort: &Effort<'_>) -> Result<(Gathered, Verdict), DeskError> {
     let anchors = desk.trust.anchors(bureau).ok_or_else(|| DeskError::NotFound { what: "bureau", id: bureau.to_owned() })?;
     let terms = Terms::new(&desk.policies.archive);
     let mut evidence = Gathered::default();

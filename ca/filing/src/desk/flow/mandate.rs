@@ -2,55 +2,57 @@
 //! holds from the commit on.
 //!
 //! 1 parse     the canonical octets
-//! 2 prove     signed by the principal's certificate, which is trusted and good now, with a key that speaks for it and is no
-//!             operator's; the principal itself brings it
+//! 2 prove     signed by the principal, as strongly as a filing is (`word`), with a key that speaks for it and is no operator's;
+//!             the principal itself brings it
 //! 3 record    with its leaf of the log; the same again changes nothing
 //!
 //! Both sides, and nobody else, see what was given and held.
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
-use pki::cades::Signature;
-use pki::path::CertificateFacts;
-use pki::signature::DigestAlgorithm;
 use policies::authority::CITY;
 use store::{Batch, CommitError, Expectation};
 
 use super::authorise::Enterprise;
 use super::judge::city;
 use super::operator;
+use super::word::{self, Proven, wrong};
 use crate::desk::Desk;
+use crate::desk::grounds::Grounds;
 use crate::desk::problem::DeskError;
+use crate::desk::record::archive;
 use crate::desk::record::event::{Event, unix_millis};
 use crate::desk::record::mandate::{MandateRecord, Withdrawn};
 use crate::desk::sha256_hex;
-use crate::desk::trust::{self, Standing};
 use crate::document::{Mandate, Withdrawal};
 
 /// Mandates are listed in pieces of at most so many, and so many octets.
 const PIECE: usize = 100;
 const PIECE_OCTETS: usize = 2 << 20;
 
-pub(super) fn wrong(text: impl std::fmt::Display) -> DeskError {
-    let text = text.to_string();
-    DeskError::Request(if text.contains("; ") { text } else { format!("{text}; correct it and sign again") })
+/// Only the enterprise itself brings what it signed.
+pub(super) fn own(caller: &Enterprise, uscc: &str) -> Result<(), DeskError> {
+    if caller.code().as_str() == uscc { Ok(()) } else { Err(DeskError::NotYours { caller: caller.code().as_str().to_owned() }) }
 }
 
-pub fn give(desk: &Desk, caller: &Enterprise, document: &[u8], signature: &[u8]) -> Result<Mandate, DeskError> {
+pub fn give(desk: &Grounds, caller: &Enterprise, document: &[u8], signature: &[u8]) -> Result<Mandate, DeskError> {
     let mandate = Mandate::parse(document).map_err(wrong)?;
-    let Proven { der: signed, name: principal_name, certificate } = prove(desk, caller, mandate.principal.as_str(), document, signature)?;
+    own(caller, mandate.principal.as_str())?;
+    let Proven { der: signed, facts, certificate, bureau } = word::prove(desk, mandate.principal.as_str(), Some(&mandate.kinds), document, signature)?;
     let relied = operator::own_key(desk, mandate.principal.as_str(), &certificate)?.relied;
     let now = desk.clock.now();
     if city(now).date() > mandate.until {
         return Err(wrong("its last day is over; give one that is to come"));
     }
     let text = String::from_utf8(document.to_vec()).map_err(wrong)?;
-    let record = MandateRecord { document: text, signature: STANDARD.encode(signed), given_at: unix_millis(now), principal_name, withdrawn: None };
+    let (principal_name, mailbox) = (facts.organization, facts.emails.into_iter().next());
+    let record = MandateRecord { document: text, signature: STANDARD.encode(signed), given_at: unix_millis(now), principal_name, mailbox, bureau: Some(bureau), withdrawn: None };
     let key = MandateRecord::key(mandate.id.as_str());
     let id = mandate.id.as_str();
     let mut batch = relied.into_iter().fold(Batch::new(), Batch::expect).expect(Expectation::Absent(key.clone())).put(key.clone(), record.encode()?);
     for side in [&mandate.principal, &mandate.agent] {
         batch = batch.put(MandateRecord::of(side.as_str(), id), id.as_bytes());
     }
+    batch = archive::plan(&archive::Kept::Mandate.name(id), word::archived_from(desk), batch);
     Event::MandateGiven { mandate: mandate.id.as_str(), document: &sha256_hex(document) }.append(&mut batch, now)?;
     match desk.store.commit(batch) {
         Ok(_) => Ok(mandate),
@@ -68,9 +70,10 @@ pub fn give(desk: &Desk, caller: &Enterprise, document: &[u8], signature: &[u8])
     }
 }
 
-pub fn withdraw(desk: &Desk, caller: &Enterprise, document: &[u8], signature: &[u8]) -> Result<Mandate, DeskError> {
+pub fn withdraw(desk: &Grounds, caller: &Enterprise, document: &[u8], signature: &[u8]) -> Result<Mandate, DeskError> {
     let withdrawal = Withdrawal::parse(document).map_err(wrong)?;
-    let Proven { der: signed, certificate, .. } = prove(desk, caller, withdrawal.principal.as_str(), document, signature)?;
+    own(caller, withdrawal.principal.as_str())?;
+    let Proven { der: signed, certificate, bureau, .. } = word::prove(desk, withdrawal.principal.as_str(), None, document, signature)?;
     let relied = operator::own_key(desk, withdrawal.principal.as_str(), &certificate)?.relied;
     let now = desk.clock.now();
     let id = withdrawal.id.as_str();
@@ -85,9 +88,10 @@ pub fn withdraw(desk: &Desk, caller: &Enterprise, document: &[u8], signature: &[
         return Ok(mandate);
     }
     let text = String::from_utf8(document.to_vec()).map_err(wrong)?;
-    let withdrawn = Some(Withdrawn { document: text, signature: STANDARD.encode(signed), at: unix_millis(now) });
+    let withdrawn = Some(Withdrawn { document: text, signature: STANDARD.encode(signed), at: unix_millis(now), bureau: Some(bureau) });
     let after = MandateRecord { withdrawn, ..before };
     let mut batch = relied.into_iter().fold(Batch::new(), Batch::expect).expect(Expectation::Equals(MandateRecord::key(id), stored)).put(MandateRecord::key(id), after.encode()?);
+    batch = archive::plan(&archive::Kept::MandateWithdrawal.name(id), word::archived_from(desk), batch);
     Event::MandateWithdrawn { mandate: id, document: &sha256_hex(document) }.append(&mut batch, now)?;
     match desk.store.commit(batch) {
         Ok(_) => Ok(mandate),
@@ -163,43 +167,4 @@ pub fn list(desk: &Desk, caller: &Enterprise, after: Option<&str>) -> Result<(Ve
         all.push(held(desk, &stored)?);
     }
     Ok((all, None))
-}
-
-/// What an enterprise signed for the desk.
-pub(super) struct Proven {
-    /// The signature with a timestamp.
-    pub der: Vec<u8>,
-    pub certificate: Vec<u8>,
-    /// By which the certificate knows the enterprise.
-    pub name: Option<String>,
-}
-
-/// Once the signature is the principal's and its certificate is good.
-pub(super) fn prove(desk: &Desk, caller: &Enterprise, principal: &str, document: &[u8], signature: &[u8]) -> Result<Proven, DeskError> {
-    if caller.code().as_str() != principal {
-        return Err(DeskError::NotYours { caller: caller.code().as_str().to_owned() });
-    }
-    let signature = Signature::read(signature).map_err(wrong)?;
-    let proved = signature.prove(document, &[]).map_err(wrong)?;
-    let facts = CertificateFacts::parse(proved.signer_certificate()).map_err(wrong)?;
-    if facts.credit_code() != Some(principal) {
-        return Err(wrong("the certificate is another enterprise's; sign with the principal's"));
-    }
-    if !trust::signs(proved.signer_certificate()) {
-        return Err(wrong("the certificate is not for signing; use the signing certificate"));
-    }
-    // Believed by any bureau: a mandate may be for several.
-    let now = desk.clock.now();
-    let paths = desk.policies.desk.bureaus().iter().map(|bureau| desk.trust.path(bureau.code.as_str(), proved.signer_certificate(), signature.certificates(), &[], now));
-    let path = paths.reduce(|found, next| found.or(next)).ok_or_else(|| wrong("no bureau is registered here"))?.map_err(wrong)?;
-    desk.trust.authorities_stand(&path, now)?.map_err(wrong)?;
-    if desk.trust.status(&path)?.standing != Standing::Good {
-        return Err(wrong("the certificate is revoked or on hold; sign with a good one"));
-    }
-    let certificate = proved.signer_certificate().to_vec();
-    if signature.is_timestamped() {
-        return Ok(Proven { der: signature.der().to_vec(), certificate, name: facts.organization });
-    }
-    let token = desk.trust.stamp(signature.timestamp_imprint(DigestAlgorithm::Sha256))?;
-    Ok(Proven { der: signature.with_timestamp(&token).map_err(wrong)?.der().to_vec(), certificate, name: facts.organization })
 }

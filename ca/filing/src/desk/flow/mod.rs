@@ -17,3 +17,4 @@ pub mod seal;
 pub mod staff;
 pub mod unit;
 pub mod verify;
+mod word;

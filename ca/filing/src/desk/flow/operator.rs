@@ -4,7 +4,7 @@
 //! enterprise never named signs anything for it. Before that a role is what the filing says, and the receipt says so.
 //!
 //! 1 parse     the canonical octets
-//! 2 prove     signed with an own key's certificate, trusted and good now; the enterprise brings it
+//! 2 prove     signed with an own key's certificate, as strongly as a filing is (`word`); the enterprise brings it
 //! 3 record    with its leaf of the log; the same again changes nothing
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
@@ -17,11 +17,14 @@ use time::OffsetDateTime;
 
 use super::authorise::Enterprise;
 use super::judge::city;
-use super::mandate::{Proven, prove, wrong};
+use super::mandate::own;
+use super::word::{self, Proven, wrong};
 use super::proof::Stamped;
-use crate::desk::Desk;
+use super::receive::Parsed;
 use crate::desk::check::{Check, Finding};
+use crate::desk::grounds::Grounds;
 use crate::desk::problem::DeskError;
+use crate::desk::record::archive;
 use crate::desk::record::event::{Event, unix_millis};
 use crate::desk::record::mandate::Withdrawn;
 use crate::desk::record::operator::OperatorRecord;
@@ -35,10 +38,12 @@ fn key_of(certificate: &[u8]) -> Option<String> {
     CertificateView::parse(certificate).ok().map(|view| sha256_hex(view.spki))
 }
 
-pub fn authorise(desk: &Desk, caller: &Enterprise, document: &[u8], signature: &[u8]) -> Result<MandateId, DeskError> {
+pub fn authorise(desk: &Grounds, caller: &Enterprise, document: &[u8], signature: &[u8]) -> Result<MandateId, DeskError> {
     let named = Named::parse(document).map_err(wrong)?;
     let (uscc, id, now) = (named.uscc().as_str(), named.id().as_str(), desk.clock.now());
-    let Proven { der, certificate, .. } = prove(desk, caller, uscc, document, signature)?;
+    own(caller, uscc)?;
+    let kinds = if let Named::Operator(authorisation) = &named { Some(authorisation.kinds.as_slice()) } else { None };
+    let Proven { der, certificate, bureau, .. } = word::prove(desk, uscc, kinds, document, signature)?;
     let Signed { key: signed_by, first, relied } = own_key(desk, uscc, &certificate)?;
     if signed_by == named.key() {
         return Err(wrong("a key does not authorise itself; sign with the enterprise's own"));
@@ -49,7 +54,7 @@ pub fn authorise(desk: &Desk, caller: &Enterprise, document: &[u8], signature: &
         return Err(wrong("an enterprise has at most 1,000 operators, and keys of its own, here; call the bureau"));
     }
     let text = String::from_utf8(document.to_vec()).map_err(wrong)?;
-    let record = OperatorRecord { document: text, signature: STANDARD.encode(der), given_at: unix_millis(now), withdrawn: None };
+    let record = OperatorRecord { document: text, signature: STANDARD.encode(der), given_at: unix_millis(now), bureau: Some(bureau), withdrawn: None };
     let key = OperatorRecord::key(id);
     let mut batch = relied.into_iter().fold(Batch::new(), Batch::expect).expect(Expectation::Absent(key.clone())).put(key.clone(), record.encode()?);
     let (as_operator, as_own) = (OperatorRecord::of(uscc, named.key()), OperatorRecord::own(uscc, named.key()));
@@ -64,6 +69,7 @@ pub fn authorise(desk: &Desk, caller: &Enterprise, document: &[u8], signature: &
     if first {
         batch = batch.put(OperatorRecord::any(uscc), id.as_bytes()).put(OperatorRecord::own(uscc, &signed_by), id.as_bytes());
     }
+    batch = archive::plan(&archive::Kept::Operator.name(id), word::archived_from(desk), batch);
     Event::OperatorAuthorised { authorisation: id, document: &sha256_hex(document) }.append(&mut batch, now)?;
     match desk.store.commit(batch) {
         Ok(_) => Ok(named.id().clone()),
@@ -79,10 +85,11 @@ pub fn authorise(desk: &Desk, caller: &Enterprise, document: &[u8], signature: &
     }
 }
 
-pub fn withdraw(desk: &Desk, caller: &Enterprise, document: &[u8], signature: &[u8]) -> Result<MandateId, DeskError> {
+pub fn withdraw(desk: &Grounds, caller: &Enterprise, document: &[u8], signature: &[u8]) -> Result<MandateId, DeskError> {
     let withdrawal = OperatorWithdrawal::parse(document).map_err(wrong)?;
     let (uscc, id, now) = (withdrawal.uscc.as_str(), withdrawal.id.as_str(), desk.clock.now());
-    let Proven { der, certificate, .. } = prove(desk, caller, uscc, document, signature)?;
+    own(caller, uscc)?;
+    let Proven { der, certificate, bureau, .. } = word::prove(desk, uscc, None, document, signature)?;
     let Signed { key: signed_by, relied, .. } = own_key(desk, uscc, &certificate)?;
     let missing = || DeskError::NotFound { what: "authorisation", id: id.to_owned() };
     let stored = desk.store.get(&OperatorRecord::key(id))?.ok_or_else(missing)?;
@@ -95,7 +102,7 @@ pub fn withdraw(desk: &Desk, caller: &Enterprise, document: &[u8], signature: &[
         return Ok(withdrawal.id);
     }
     let text = String::from_utf8(document.to_vec()).map_err(wrong)?;
-    let after = OperatorRecord { withdrawn: Some(Withdrawn { document: text, signature: STANDARD.encode(der), at: unix_millis(now) }), ..before };
+    let after = OperatorRecord { withdrawn: Some(Withdrawn { document: text, signature: STANDARD.encode(der), at: unix_millis(now), bureau: Some(bureau) }), ..before };
     let mut batch = relied.into_iter().fold(Batch::new(), Batch::expect);
     batch = batch.expect(Expectation::Equals(OperatorRecord::key(id), stored)).put(OperatorRecord::key(id), after.encode()?);
     if let Named::Own(own) = &named {
@@ -109,6 +116,7 @@ pub fn withdraw(desk: &Desk, caller: &Enterprise, document: &[u8], signature: &[
             batch = batch.expect(Expectation::Equals(place.clone(), id.as_bytes().to_vec())).delete(place);
         }
     }
+    batch = archive::plan(&archive::Kept::OperatorWithdrawal.name(id), word::archived_from(desk), batch);
     Event::OperatorWithdrawn { authorisation: id, document: &sha256_hex(document) }.append(&mut batch, now)?;
     match desk.store.commit(batch) {
         Ok(_) => Ok(withdrawal.id),
@@ -133,7 +141,7 @@ enum Standing {
 }
 
 /// What the answer rests on goes to `relied`.
-fn standing(desk: &Desk, uscc: &str, key: &str, relied: &mut Vec<Expectation>) -> Result<Standing, DeskError> {
+fn standing(desk: &Grounds, uscc: &str, key: &str, relied: &mut Vec<Expectation>) -> Result<Standing, DeskError> {
     let mut read = |key: store::Key| -> Result<Option<Vec<u8>>, DeskError> {
         let found = desk.store.get(&key)?;
         relied.push(found.clone().map_or(Expectation::Absent(key.clone()), |found| Expectation::Equals(key, found)));
@@ -152,7 +160,7 @@ fn standing(desk: &Desk, uscc: &str, key: &str, relied: &mut Vec<Expectation>) -
 }
 
 /// Of an enterprise whose first authorisation is from before own keys were kept: the key that signed the oldest that is here.
-fn founder(desk: &Desk, uscc: &str) -> Result<Option<String>, DeskError> {
+fn founder(desk: &Grounds, uscc: &str) -> Result<Option<String>, DeskError> {
     let (from, to) = OperatorRecord::all_own(uscc);
     if !desk.store.scan(&from, &to, 1)?.is_empty() {
         return Ok(None);
@@ -183,7 +191,7 @@ pub(super) struct Signed {
 }
 
 /// Who names keys or gives and withdraws mandates: nobody but the enterprise's own, from the first authorisation on.
-pub(super) fn own_key(desk: &Desk, uscc: &str, certificate: &[u8]) -> Result<Signed, DeskError> {
+pub(super) fn own_key(desk: &Grounds, uscc: &str, certificate: &[u8]) -> Result<Signed, DeskError> {
     let key = key_of(certificate).ok_or_else(|| wrong("the certificate cannot be read"))?;
     let mut relied = Vec::new();
     let standing = standing(desk, uscc, &key, &mut relied)?;
@@ -218,7 +226,7 @@ impl RoleBy {
 }
 
 /// Check 10, of whoever signed: by what their own enterprise, `code`, says of their key. An agent's operators are the agent's.
-pub fn judge(desk: &Desk, stamped: &Stamped<'_>, code: Option<&CreditCode>, at: OffsetDateTime, relied: &mut Vec<Expectation>, findings: &mut Vec<Finding>) -> Result<RoleBy, DeskError> {
+pub fn judge(desk: &Grounds, stamped: &Stamped<Parsed<'_>>, code: Option<&CreditCode>, at: OffsetDateTime, relied: &mut Vec<Expectation>, findings: &mut Vec<Finding>) -> Result<RoleBy, DeskError> {
     let (Some(code), Some(key)) = (code, key_of(&stamped.proved.certificate)) else { return Ok(RoleBy::Declared) };
     let filing = &stamped.proved.parsed.filing;
     let mut wrong = |zh: &str, en: &str| findings.push(Finding::new(Check::Signer).because(zh, en).at("/signer_role"));

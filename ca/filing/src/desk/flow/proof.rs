@@ -9,6 +9,7 @@
 //! 6 tell     what does not hold, as checks; what is our own fault is nobody's finding
 // spec: domain.md 6.4, en319102-1#5.6
 
+use const_oid::ObjectIdentifier as Oid;
 use pki::cades::{Assessment, CadesError, Finding as Found, MAX_VERIFICATIONS, Signature, SubIndication as Sub, TimestampFacts};
 use pki::cms::CmsError;
 use pki::crl::Reason;
@@ -18,16 +19,33 @@ use pki::signature::{DigestAlgorithm, SignatureError};
 use time::{Duration, OffsetDateTime};
 
 use super::evidence::{Away, Gathered, ROUNDS};
-use super::receive::{Parsed, Submission};
-use crate::desk::Desk;
 use crate::desk::check::{Check, Finding};
+use crate::desk::grounds::Grounds;
 use crate::desk::problem::DeskError;
 use crate::desk::trust::{Standing, Status};
 use crate::verify::{Asked, Demands, Terms, assess_for_desk};
 
+/// What is signed.
+pub trait Subject {
+    fn demand(&self) -> Demand<'_>;
+}
+
+/// What is asked of its signature.
+pub struct Demand<'a> {
+    /// The octets that are signed.
+    pub document: &'a [u8],
+    /// Whose roots are believed.
+    pub bureau: &'a str,
+    /// One of which the signer's certificate must bear.
+    pub policies: &'a [Oid],
+    pub received_at: OffsetDateTime,
+    /// How far the signer's word of the time may be off; nothing is asked of it where there is none.
+    pub claimed_within: Option<Duration>,
+}
+
 /// Signed by the holder of this certificate.
-pub struct Proved<'a> {
-    pub parsed: Parsed<'a>,
+pub struct Proved<S> {
+    pub parsed: S,
     /// As it came; once it is stamped, as it is kept.
     pub signature: Signature,
     pub certificate: Vec<u8>,
@@ -43,29 +61,30 @@ pub struct Stamp {
 }
 
 /// What the signature is worth.
-pub struct Stamped<'a> {
-    pub proved: Proved<'a>,
+pub struct Stamped<S> {
+    pub proved: Proved<S>,
     /// `None` where none is to be believed.
     pub stamp: Option<Stamp>,
     /// Of checks 2 and 4 to 8.
     pub findings: Vec<Finding>,
-    /// Why it cannot be told yet, which is not the enterprise's fault; it matters where nothing else is wrong.
-    pub away: Option<DeskError>,
-    /// The path, the anchor last, and the signer's status.
+    /// What cannot be told yet and why, which is not the enterprise's fault; it matters where nothing else is wrong.
+    pub away: Vec<(Check, DeskError)>,
+    /// The path, the anchor last, and the signer's status; none where that was not to be had.
     pub rests_on: Option<(Vec<Vec<u8>>, Status)>,
 }
 
 /// What one filing may cost, with what was verified for others.
-pub fn effort(desk: &Desk) -> Effort<'_> {
+pub fn effort(desk: &Grounds) -> Effort<'_> {
     Effort::new(MAX_VERIFICATIONS).remembering(&desk.trust.verified)
 }
 
 /// 1. Before anybody else is asked for anything.
-pub fn prove<'a>(parsed: Parsed<'a>, submission: &Submission, effort: &Effort<'_>) -> Result<Proved<'a>, Box<Finding>> {
-    let signature = Signature::read(&submission.signature).map_err(|error| told(&error))?;
-    let proved = signature.prove_within(&submission.filing, &[], effort).map_err(|error| told(&error.into()))?;
+pub fn prove<S: Subject>(parsed: S, signature: &[u8], effort: &Effort<'_>) -> Result<Proved<S>, Box<Finding>> {
+    let signature = Signature::read(signature).map_err(|error| told(&error))?;
+    let proved = signature.prove_within(parsed.demand().document, &[], effort).map_err(|error| told(&error.into()))?;
     let facts = CertificateFacts::parse(proved.signer_certificate()).map_err(|error| told(&CmsError::from(error).into()))?;
-    Ok(Proved { parsed, certificate: proved.signer_certificate().to_vec(), signing_time: proved.signing_time(), facts, signature })
+    let (certificate, signing_time) = (proved.signer_certificate().to_vec(), proved.signing_time());
+    Ok(Proved { parsed, certificate, signing_time, facts, signature })
 }
 
 fn told(error: &CadesError) -> Box<Finding> {
@@ -80,17 +99,21 @@ fn plain(text: &str) -> String {
 }
 
 /// 2 to 6.
-pub fn stamp<'a>(desk: &Desk, mut proved: Proved<'a>, submission: &Submission, effort: &Effort<'_>) -> Result<Stamped<'a>, DeskError> {
+pub fn stamp<S: Subject>(desk: &Grounds, mut proved: Proved<S>, effort: &Effort<'_>) -> Result<Stamped<S>, DeskError> {
     let too_large = |error: CadesError| DeskError::Request(plain(&error.to_string()));
     // 2. What travels along with one that we stamp is left where it is.
     let ours = !proved.signature.is_timestamped();
-    if ours {
+    if ours && desk.sight.asks {
         let token = desk.trust.stamp(proved.signature.timestamp_imprint(DigestAlgorithm::Sha256))?;
         let certificates: Vec<Vec<u8>> = proved.signature.certificates().to_vec();
         proved.signature = proved.signature.with_only(certificates.iter().map(Vec::as_slice), [], Some(&token)).map_err(too_large)?;
     }
     // The clock after the fetch: a slow authority is not ahead of it.
-    let question = Question::new(desk, &proved, submission, ours, desk.clock.now())?;
+    let (signing_time, now) = (proved.signing_time, desk.clock.now());
+    let demand = proved.parsed.demand();
+    let (received_at, question) = (demand.received_at, Question::new(desk, demand, ours, now)?);
+    // Who asks nobody has what it is given, and what is missing stays open.
+    let away = if desk.sight.asks { Away::Ends } else { Away::LeavesOpen };
     // 3. and which timestamp is believed, of those that came.
     let mut gathered = Gathered::default();
     let mut rounds = 0;
@@ -98,40 +121,50 @@ pub fn stamp<'a>(desk: &Desk, mut proved: Proved<'a>, submission: &Submission, e
         let found = question.assess(proved.signature.der(), &gathered, None, effort);
         rounds += 1;
         match found {
-            Ok(found) if rounds < ROUNDS && gathered.complete(desk, &found, question.now, Away::Ends)? => {}
+            Ok(found) if rounds < ROUNDS && gathered.complete(desk, &found, question.now, away)? => {}
             found => break found,
         }
     };
+    let open = |proved: Proved<S>, error: &Found| Stamped { proved, stamp: None, findings: vec![unread(error)], away: Vec::new(), rests_on: None };
     let first = match first {
         Ok(first) => first,
-        Err(error) => return Ok(Stamped { proved, stamp: None, findings: vec![unread(&error)], away: None, rests_on: None }),
+        Err(error) => {
+            drop(question);
+            return Ok(open(proved, &error));
+        }
     };
-    // 4. Of several the oldest: it proves most.
+    // 4. Of several the oldest: it proves most. Who keeps nothing leaves it as it is.
     let believed = first.timestamps.iter().filter(|one| one.over == "signature" && one.judged.holds()).min_by_key(|one| one.gen_time);
-    proved.signature = kept(&proved, &first, believed, gathered.status.as_ref()).map_err(too_large)?;
+    let signature = if desk.sight.asks { kept(&proved, &first, believed, gathered.status.as_ref()).map_err(too_large)? } else { proved.signature.clone() };
     // 5. Where no timestamp is believed the arrival stands for it, so that the other checks can be told of.
-    let arrival = believed.is_none().then_some(proved.parsed.received_at);
-    let found = match question.assess(proved.signature.der(), &gathered, arrival, effort) {
-        Ok(found) => found,
-        Err(error) => return Ok(Stamped { proved, stamp: None, findings: vec![unread(&error)], away: None, rests_on: None }),
-    };
+    let arrival = believed.is_none().then_some(received_at);
+    let found = question.assess(signature.der(), &gathered, arrival, effort);
     // 6.
     let stamp = believed.map(|one| Stamp { at: one.gen_time, token: one.token.clone() });
-    let mut told = Told { findings: Vec::new(), away: None };
+    let found = match found {
+        Ok(found) => found,
+        Err(error) => {
+            drop(question);
+            return Ok(open(proved, &error));
+        }
+    };
+    let mut told = Told { findings: Vec::new(), away: Vec::new() };
     told.path(&found);
-    told.time(&question, &proved, &first, &found);
+    told.time(&question, (signing_time, received_at), &first, &found);
     told.revocation(&found, gathered.status.as_ref());
     // Whatever else keeps what is stored from passing later keeps it from being stored.
-    if let (true, None, (_, Some(finding))) = (told.findings.is_empty(), &told.away, found.verdict()) {
+    if let (true, true, (_, Some(finding))) = (told.findings.is_empty(), told.away.is_empty(), found.verdict()) {
         told.findings.push(unread(finding));
     }
     let rests_on = found.judged.path.ok().zip(gathered.status);
+    drop(question);
+    proved.signature = signature;
     Ok(Stamped { proved, stamp, findings: told.findings, away: told.away, rests_on })
 }
 
 /// What was signed and what proves it. A signature comes with what its sender put beside it, and what nobody vouches for
 /// would be kept, and judged again, for ever.
-fn kept(proved: &Proved<'_>, first: &Assessment, believed: Option<&TimestampFacts>, status: Option<&Status>) -> Result<Signature, CadesError> {
+fn kept<S>(proved: &Proved<S>, first: &Assessment, believed: Option<&TimestampFacts>, status: Option<&Status>) -> Result<Signature, CadesError> {
     let mut certificates: Vec<&[u8]> = vec![&proved.certificate];
     let of_signer = first.judged.path.as_ref().ok().into_iter().flatten();
     // The root is whoever asks' own.
@@ -144,44 +177,36 @@ fn kept(proved: &Proved<'_>, first: &Assessment, believed: Option<&TimestampFact
     proved.signature.with_only(certificates, status.map(|status| status.answer.as_slice()), believed.map(|one| one.token.as_slice()))
 }
 
-/// What is asked of one filing.
+/// What is asked of one signature.
 struct Question<'a> {
     anchors: &'a Anchors,
+    timestamp_anchors: &'a Anchors,
     terms: Terms,
     demands: Demands,
-    policies: &'a [const_oid::ObjectIdentifier],
-    document: &'a [u8],
+    demand: Demand<'a>,
     ours: bool,
-    /// How far the signer's word of the time may be off.
-    claimed_within: Duration,
+    /// Nobody can be asked for a timestamp.
+    alone: bool,
     now: OffsetDateTime,
 }
 
 impl<'a> Question<'a> {
-    fn new(desk: &'a Desk, proved: &Proved<'a>, submission: &'a Submission, ours: bool, now: OffsetDateTime) -> Result<Self, DeskError> {
-        let (code, limits, accepts) = (proved.parsed.bureau.code.as_str(), &desk.policies.desk.limits, proved.parsed.accepts);
-        let claimed_within = Duration::minutes(limits.signing_time_minutes.into());
+    fn new(desk: &'a Grounds, demand: Demand<'a>, ours: bool, now: OffsetDateTime) -> Result<Self, DeskError> {
+        let (code, limits) = (demand.bureau, &desk.policies.desk.limits);
+        let unknown = || DeskError::NotFound { what: "bureau", id: code.to_owned() };
         let demands = Demands {
             // One that waited here for our timestamp is compared with its arrival instead.
-            claimed_within: (!ours).then_some(claimed_within),
+            claimed_within: demand.claimed_within.filter(|_| !ours),
             answers_older: Duration::seconds(limits.grace_seconds.into()),
             skew: Duration::seconds(limits.skew_seconds.into()),
         };
-        Ok(Self {
-            anchors: desk.trust.anchors(code).ok_or_else(|| DeskError::NotFound { what: "bureau", id: code.to_owned() })?,
-            terms: Terms::new(&desk.policies.archive),
-            demands,
-            policies: &accepts.policies,
-            document: &submission.filing,
-            ours,
-            claimed_within,
-            now,
-        })
+        let (anchors, timestamp_anchors) = (desk.trust.anchors(code).ok_or_else(unknown)?, desk.trust.timestamp_anchors(code).ok_or_else(unknown)?);
+        Ok(Self { anchors, timestamp_anchors, terms: Terms::new(&desk.policies.archive), demands, demand, ours, alone: !desk.sight.asks, now })
     }
 
     fn assess(&self, signature: &[u8], gathered: &Gathered, existed_at: Option<OffsetDateTime>, effort: &Effort<'_>) -> Result<Assessment, Found> {
-        let (anchors, terms, policies, answers) = (self.anchors, &self.terms, self.policies, gathered.answers.as_slice());
-        let asked = Asked { document: self.document, signature, anchors, timestamp_anchors: anchors, terms, policies, credit_code: None, answers, existed_at };
+        let (anchors, timestamp_anchors, terms, policies, answers) = (self.anchors, self.timestamp_anchors, &self.terms, self.demand.policies, gathered.answers.as_slice());
+        let asked = Asked { document: self.demand.document, signature, anchors, timestamp_anchors, terms, policies, credit_code: None, answers, existed_at };
         assess_for_desk(&asked, &self.demands, self.now, effort)
     }
 }
@@ -198,7 +223,7 @@ fn because(check: Check, found: &Found) -> Finding {
 
 struct Told {
     findings: Vec<Finding>,
-    away: Option<DeskError>,
+    away: Vec<(Check, DeskError)>,
 }
 
 impl Told {
@@ -206,8 +231,8 @@ impl Told {
         self.findings.push(Finding::new(check).because(zh, en));
     }
 
-    fn away(&mut self, what: &'static str, reason: String) {
-        self.away.get_or_insert(DeskError::Away { what, reason });
+    fn away(&mut self, check: Check, what: &'static str, reason: String) {
+        self.away.push((check, DeskError::Away { what, reason }));
     }
 
     /// Checks 2, as far as it is of trust, 4, 5 and 6.
@@ -224,13 +249,12 @@ impl Told {
     }
 
     /// Check 7. `first` says what was wrong with timestamps that are not kept.
-    fn time(&mut self, question: &Question<'_>, proved: &Proved<'_>, first: &Assessment, found: &Assessment) {
-        let received_at = proved.parsed.received_at;
+    fn time(&mut self, question: &Question<'_>, (signing_time, received_at): (Option<OffsetDateTime>, OffsetDateTime), first: &Assessment, found: &Assessment) {
         if question.ours {
             let behind = first.timestamps.iter().find(|one| one.gen_time < received_at - question.demands.skew).map(|_| "its clock is behind".to_owned());
             let wrong = first.timestamped.as_ref().err().or(first.stamps.as_ref().err());
             if let Some(reason) = wrong.map(|finding| plain(&finding.detail)).or(behind) {
-                self.away("the timestamp authority", reason);
+                self.away(Check::Time, "the timestamp authority", reason);
             }
         } else if let Err(finding) = &first.timestamped {
             let text = plain(&finding.detail);
@@ -241,8 +265,10 @@ impl Told {
         if found.judged.path.is_ok() && found.judged.time.is_err() {
             self.wrong(Check::Time, "签署时证书尚未生效或已到期", "the certificate was not valid when it signed");
         }
-        let far = match proved.signing_time {
-            Some(claimed) if question.ours => (claimed - received_at).abs() > question.claimed_within,
+        let far = match (signing_time, question.demand.claimed_within) {
+            // Nobody knows when it would have been received.
+            (Some(_), _) if question.ours && question.alone => false,
+            (Some(claimed), Some(within)) if question.ours => (claimed - received_at).abs() > within,
             _ => found.claimed.is_err(),
         };
         if far {
@@ -268,7 +294,7 @@ impl Told {
                 let text = because(reason, *at);
                 self.wrong(Check::Revocation, &text, &text);
             }
-            (Err(finding), _) if finding.sub == Sub::TryLater => self.away("the certificate's status", plain(&finding.detail)),
+            (Err(finding), _) if finding.sub == Sub::TryLater => self.away(Check::Revocation, "the certificate's status", plain(&finding.detail)),
             (Err(finding), _) => {
                 let text = plain(&finding.detail);
                 self.wrong(Check::Revocation, &text, &text);

@@ -15,14 +15,15 @@ use pki::path::CertificateFacts;
 use policies::desk::{Accepts, Bureau};
 use policies::filing::Kind;
 use store::{Batch, CommitError, Expectation};
-use time::OffsetDateTime;
+use time::{Duration, OffsetDateTime};
 
 use super::authorise::Enterprise;
 use super::judge::{self, Judged};
-use super::proof::{self, Proved, Stamp};
+use super::proof::{self, Demand, Proved, Stamp, Subject};
 use super::seal::{self, Sealed};
 use crate::desk::Desk;
 use crate::desk::check::{Check, Finding};
+use crate::desk::grounds::Grounds;
 use crate::desk::problem::DeskError;
 use crate::desk::ready;
 use crate::desk::receipt::{self, Common, Deadline, Received, Signer};
@@ -61,18 +62,18 @@ pub enum Outcome {
 /// The whole line. Blocking.
 pub fn receive(desk: &Desk, caller: &Enterprise, submission: &Submission) -> Result<Outcome, DeskError> {
     for _ in 0..ATTEMPTS {
-        let parsed = match parse(desk, caller, submission)? {
+        let parsed = match parse(desk, Some(caller), submission)? {
             Parse::New(parsed) => *parsed,
             Parse::Known(number) => return Ok(Outcome::Receipted(pending(desk, &number)?)),
             Parse::Wrong(finding) => return refuse(desk, submission, vec![*finding]),
         };
         let effort = proof::effort(desk);
-        let proved = match proof::prove(parsed, submission, &effort) {
+        let proved = match proof::prove(parsed, &submission.signature, &effort) {
             Ok(proved) => proved,
             Err(finding) => return refuse(desk, submission, vec![*finding]),
         };
-        let judged = judge::judge(desk, caller, proof::stamp(desk, proved, submission, &effort)?)?;
-        let passed = match pass(judged) {
+        let judged = judge::judge(desk, caller, proof::stamp(desk, proved, &effort)?)?;
+        let passed = match pass(judged)? {
             Ok(passed) => passed,
             Err(findings) => return refuse(desk, submission, findings),
         };
@@ -100,7 +101,7 @@ fn refuse(desk: &Desk, submission: &Submission, findings: Vec<Finding>) -> Resul
     Ok(Outcome::Refused(findings))
 }
 
-enum Parse<'a> {
+pub(super) enum Parse<'a> {
     New(Box<Parsed<'a>>),
     /// The very same octets were received before.
     Known(ReceiptNumber),
@@ -117,9 +118,17 @@ pub struct Parsed<'a> {
     pub received_at: OffsetDateTime,
     /// Something else was received under its id.
     pub id_is_taken: bool,
+    /// How far the signer's word of the time may be off.
+    claimed_within: Duration,
 }
 
-fn parse<'a>(desk: &'a Desk, caller: &Enterprise, submission: &Submission) -> Result<Parse<'a>, DeskError> {
+impl Subject for Parsed<'_> {
+    fn demand(&self) -> Demand<'_> {
+        Demand { document: self.filing.canonical(), bureau: self.bureau.code.as_str(), policies: &self.accepts.policies, received_at: self.received_at, claimed_within: Some(self.claimed_within) }
+    }
+}
+
+pub(super) fn parse<'a>(desk: &'a Grounds, caller: Option<&Enterprise>, submission: &Submission) -> Result<Parse<'a>, DeskError> {
     let wrong = |zh: String, en: String, field: &str| Ok(Parse::Wrong(Box::new(Finding::new(Check::Form).because(zh, en).at(field))));
     let most = desk.policies.desk.limits.filing_bytes as usize;
     if submission.filing.len() > most {
@@ -134,7 +143,7 @@ fn parse<'a>(desk: &'a Desk, caller: &Enterprise, submission: &Submission) -> Re
         None => false,
         Some(found) => {
             let found = FilingRecord::decode(&found)?;
-            let concerned = [found.uscc.as_str(), found.by.as_str()].contains(&caller.code().as_str());
+            let concerned = caller.is_some_and(|caller| [found.uscc.as_str(), found.by.as_str()].contains(&caller.code().as_str()));
             if found.content == sha256_hex(&submission.filing) && concerned {
                 return Ok(Parse::Known(ReceiptNumber::new(filing.id().as_str(), 1)));
             }
@@ -156,29 +165,34 @@ fn parse<'a>(desk: &'a Desk, caller: &Enterprise, submission: &Submission) -> Re
     }
     for (at, attachment) in filing.attachments().iter().enumerate() {
         let kept = desk.store.get(&AttachmentRecord::key(&attachment.digest_text()))?.map(|found| AttachmentRecord::decode(&found)).transpose()?;
-        if kept.is_none_or(|kept| kept.size != attachment.size) {
+        if kept.map_or(desk.sight.attachments, |kept| kept.size != attachment.size) {
             return wrong("附件尚未上传，或大小不符".into(), "an attachment was not sent yet, or has another size".into(), &format!("/attachments/{at}"));
         }
     }
-    Ok(Parse::New(Box::new(Parsed { filing, kind, bureau, accepts, received_at: desk.clock.now(), id_is_taken })))
+    let claimed_within = Duration::minutes(desk.policies.desk.limits.signing_time_minutes.into());
+    Ok(Parse::New(Box::new(Parsed { filing, kind, bureau, accepts, received_at: desk.clock.now(), id_is_taken, claimed_within })))
 }
 
 /// 5. A filing without any failure: with all that its receipt will say.
 pub struct Passed<'a> {
-    proved: Proved<'a>,
+    proved: Proved<Parsed<'a>>,
     stamp: Stamp,
     evidence: judge::Evidence,
 }
 
-fn pass(judged: Judged<'_>) -> Result<Passed<'_>, Vec<Finding>> {
+fn pass(judged: Judged<'_>) -> Result<Result<Passed<'_>, Vec<Finding>>, DeskError> {
     let Judged { stamped, mut findings, evidence } = judged;
-    match (stamped.stamp, evidence) {
+    // Our own timestamp authority, or a responder: nobody is refused for them, and nothing is taken.
+    if let (true, Some((_, away))) = (findings.is_empty(), stamped.away.into_iter().next()) {
+        return Err(away);
+    }
+    Ok(match (stamped.stamp, evidence.resting_on(stamped.rests_on)) {
         (Some(stamp), Some(evidence)) if findings.is_empty() => Ok(Passed { proved: stamped.proved, stamp, evidence }),
         _ => {
             findings.sort_by_key(|finding| finding.check);
             Err(findings)
         }
-    }
+    })
 }
 
 /// 6. `None` when somebody was first: nothing is changed then.
@@ -204,13 +218,13 @@ fn record(desk: &Desk, caller: &Enterprise, submission: &Submission, passed: Pas
         content: sha256_hex(filing.canonical()),
         content_sm3: Some(sm3_hex(filing.canonical())),
         received_at,
-        timely: evidence.timely,
+        timely: evidence.found.timely,
         status: Status::Received,
         receipts: 1,
         mailbox: facts.emails.first().filter(|_| own).cloned(),
-        not_judged: evidence.kept.not_judged.clone(),
+        not_judged: evidence.found.kept.not_judged.clone(),
     };
-    let slot = Slot { revision: filing.revision(), filing: id.to_owned(), payload: evidence.payload.clone(), closed: false, rejected: false };
+    let slot = Slot { revision: filing.revision(), filing: id.to_owned(), payload: evidence.found.payload.clone(), closed: false, rejected: false };
     // What the receipt says is decided here, before the leaf has its position.
     let text = said(desk, &record, &number, &parsed, &Said { stamp: &stamp, evidence: &evidence, facts: &facts, certificate: &certificate, submission, seal: &sha256_hex(seal.chain.leaf()) }, now);
     // A token stuffed with certificates makes a receipt that nobody reads, and so one that is never sealed: told before anything is recorded.
@@ -218,10 +232,10 @@ fn record(desk: &Desk, caller: &Enterprise, submission: &Submission, passed: Pas
         return Err(DeskError::Request("the receipt of this signature would be too large; let it be stamped anew, with the certificates of the timestamp's authority alone".into()));
     }
     let place = Slot::key(&record.uscc, &record.kind, &record.period);
-    let mut batch = Batch::new().expect(Expectation::Absent(FilingRecord::key(id))).expect(evidence.slot.clone().map_or(Expectation::Absent(place.clone()), |before| Expectation::Equals(place.clone(), before)));
+    let mut batch = Batch::new().expect(Expectation::Absent(FilingRecord::key(id))).expect(evidence.found.slot.clone().map_or(Expectation::Absent(place.clone()), |before| Expectation::Equals(place.clone(), before)));
     // A mandate that is taken back at this moment carries nothing any more, and neither does what else was looked at.
-    batch = evidence.relied.iter().cloned().fold(batch, Batch::expect);
-    if let Some(staff) = &evidence.kept.staff {
+    batch = evidence.found.relied.iter().cloned().fold(batch, Batch::expect);
+    if let Some(staff) = &evidence.found.kept.staff {
         batch = staff::after(&record.uscc, staff, batch, &desk.data)?;
     }
     batch = batch
@@ -260,7 +274,7 @@ fn said(desk: &Desk, record: &FilingRecord, number: &ReceiptNumber, parsed: &Par
     let name = |der: &[u8]| CertificateFacts::parse(der).ok().and_then(|facts| facts.common_name).unwrap_or_default();
     let policies: Vec<String> = parsed.accepts.policies.iter().filter(|policy| bears(certificate, policy)).map(ToString::to_string).collect();
     let received = Received {
-        unit: &evidence.unit,
+        unit: &evidence.found.unit,
         signature: &sha256_hex(&submission.signature),
         signer: Signer {
             subject: &name(certificate),
@@ -269,14 +283,14 @@ fn said(desk: &Desk, record: &FilingRecord, number: &ReceiptNumber, parsed: &Par
             thumbprint: &sha256_hex(certificate),
             policies: &policies,
             role: parsed.filing.signer().role().name(),
-            role_by: evidence.role_by.name(),
+            role_by: evidence.found.role_by.name(),
         },
         validated_at: stamp.at,
         path: evidence.path.iter().map(|der| sha256_hex(der)).collect(),
         revocation_at: evidence.status.this_update,
         revocation: &sha256_hex(&evidence.status.answer),
         token: &stamp.token,
-        deadline: evidence.deadline.as_ref().map(|deadline| Deadline { rule: &deadline.rule, date: deadline.date.to_string(), confirmed: deadline.confirmed }),
+        deadline: evidence.found.deadline.as_ref().map(|deadline| Deadline { rule: &deadline.rule, date: deadline.date.to_string(), confirmed: deadline.confirmed }),
     };
     receipt::received(&common, &received)
 }

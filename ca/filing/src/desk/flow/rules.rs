@@ -8,8 +8,8 @@ use store::Expectation;
 use time::Date;
 
 use super::receive::Parsed;
-use crate::desk::Desk;
 use crate::desk::check::{Check, Finding};
+use crate::desk::grounds::Grounds;
 use crate::desk::problem::DeskError;
 use crate::desk::record::RecordError;
 use crate::desk::record::filing::{FilingRecord, Slot, Status, body_key, open_body};
@@ -28,7 +28,7 @@ pub struct Kept {
     pub staff: Option<Staff>,
 }
 
-pub fn judge(desk: &Desk, parsed: &Parsed<'_>, today: Date, relied: &mut Vec<Expectation>, findings: &mut Vec<Finding>) -> Result<Kept, DeskError> {
+pub fn judge(desk: &Grounds, parsed: &Parsed<'_>, today: Date, relied: &mut Vec<Expectation>, findings: &mut Vec<Finding>) -> Result<Kept, DeskError> {
     let filing = &parsed.filing;
     // 1. Who is insured, for kinds that ask.
     let mut staff = known_staff(desk, parsed, relied)?;
@@ -61,7 +61,7 @@ pub fn judge(desk: &Desk, parsed: &Parsed<'_>, today: Date, relied: &mut Vec<Exp
 }
 
 /// Who is insured through the enterprise, where its kind asks; nobody is known before the first filing or list.
-fn known_staff(desk: &Desk, parsed: &Parsed<'_>, relied: &mut Vec<Expectation>) -> Result<Option<Staff>, DeskError> {
+fn known_staff(desk: &Grounds, parsed: &Parsed<'_>, relied: &mut Vec<Expectation>) -> Result<Option<Staff>, DeskError> {
     if !parsed.kind.rules().iter().any(policies::filing::Rule::asks_for_staff) {
         return Ok(None);
     }
@@ -95,7 +95,7 @@ fn months(period: FilingPeriod, before: &mut impl FnMut(FilingPeriod) -> Result<
 }
 
 /// What is in force for a period: the newest revision that was not rejected.
-fn payload(desk: &Desk, uscc: &str, kind: &str, period: FilingPeriod, relied: &mut Vec<Expectation>) -> Result<Option<Value>, DeskError> {
+fn payload(desk: &Grounds, uscc: &str, kind: &str, period: FilingPeriod, relied: &mut Vec<Expectation>) -> Result<Option<Value>, DeskError> {
     let place = Slot::key(uscc, kind, &period.to_string());
     let Some(stored) = desk.store.get(&place)? else {
         relied.push(Expectation::Absent(place));
@@ -120,7 +120,7 @@ fn payload(desk: &Desk, uscc: &str, kind: &str, period: FilingPeriod, relied: &m
 }
 
 /// A filing as it was received.
-pub(super) fn filed(desk: &Desk, id: &str) -> Result<Filing, DeskError> {
+pub(super) fn filed(desk: &Grounds, id: &str) -> Result<Filing, DeskError> {
     let damaged = || RecordError::Damaged { kind: "filing body", reason: "it is no filing" };
     let body = desk.store.get(&body_key(id))?.ok_or_else(damaged)?;
     Ok(Filing::parse(&open_body(id, &body, &desk.data)?).map_err(|_| damaged())?)

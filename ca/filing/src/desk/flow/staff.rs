@@ -11,7 +11,7 @@ use store::Batch;
 use time::Date;
 
 use super::judge::city;
-use crate::desk::Desk;
+use crate::desk::grounds::Grounds;
 use crate::desk::problem::DeskError;
 use crate::desk::record::event::Event;
 use crate::desk::record::staff;
@@ -23,7 +23,7 @@ const MAX_FILE: u64 = 32 << 20;
 const MAX_INSURANCES: usize = 16;
 
 /// How many people there are. The file is CSV with the heading `id_type,id_no,insurances`, the last one separated by spaces.
-pub fn import(desk: &Desk, enterprise: &CreditCode, path: &Path) -> Result<u64, DeskError> {
+pub fn import(desk: &Grounds, enterprise: &CreditCode, path: &Path) -> Result<u64, DeskError> {
     let now = desk.clock.now();
     let people = read(path, city(now).date())?;
     let count = people.len() as u64;

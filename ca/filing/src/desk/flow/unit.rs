@@ -5,8 +5,9 @@ use policies::identity::CreditCode;
 use store::Expectation;
 
 use super::proof::Stamped;
-use crate::desk::Desk;
+use super::receive::Parsed;
 use crate::desk::check::{Check, Finding};
+use crate::desk::grounds::Grounds;
 use crate::desk::problem::DeskError;
 use crate::desk::record::enterprise::Business;
 use crate::desk::record::mandate::MandateRecord;
@@ -43,7 +44,7 @@ pub struct Unit {
 }
 
 /// `signer` is the code in the signer's certificate, `mandate` the one that is relied on. What the answer rests on goes to `relied`.
-pub fn judge(desk: &Desk, stamped: &Stamped<'_>, signer: Option<&CreditCode>, mandate: Option<&MandateRecord>, relied: &mut Vec<Expectation>, findings: &mut Vec<Finding>) -> Result<Unit, DeskError> {
+pub fn judge(desk: &Grounds, stamped: &Stamped<Parsed<'_>>, signer: Option<&CreditCode>, mandate: Option<&MandateRecord>, relied: &mut Vec<Expectation>, findings: &mut Vec<Finding>) -> Result<Unit, DeskError> {
     let (filing, facts) = (&stamped.proved.parsed.filing, &stamped.proved.facts);
     let mut wrong = |zh: &str, en: &str, field: &str| findings.push(Finding::new(Check::Enterprise).because(zh, en).at(field));
     // 1. In business: who declares, and who signs for it.

@@ -1,15 +1,52 @@
 //! When the proof of a signature or a seal is to be looked at, and those whose proof cannot be kept. Both by the name of what is
-//! kept: a filing's id, or a receipt's number.
+//! kept: a filing's id, a receipt's number, or an id with what it is of before it.
 
 use store::{Batch, Key, Store, StoreError};
 
+use super::receipt::ReceiptNumber;
 use super::{RecordError, plain, versioned};
 
 const DUE: &str = "archive due";
 const QUEUE: &str = "archive queue";
 const FAULT: &str = "archive fault";
 const QUEUED: &str = "archive queued";
+const WORDS_QUEUED: &str = "archive queued words";
 const TERMS: &str = "archive terms";
+
+/// What is kept provable.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kept {
+    Filing,
+    Receipt,
+    Mandate,
+    MandateWithdrawal,
+    Operator,
+    OperatorWithdrawal,
+}
+
+impl Kept {
+    /// Before the id, so that a mandate is never taken for a filing of the same letters.
+    fn before(self) -> &'static str {
+        match self {
+            Self::Filing | Self::Receipt => "",
+            Self::Mandate => "mandate/",
+            Self::MandateWithdrawal => "mandate-withdrawal/",
+            Self::Operator => "operator/",
+            Self::OperatorWithdrawal => "operator-withdrawal/",
+        }
+    }
+
+    pub fn name(self, id: &str) -> String {
+        format!("{}{id}", self.before())
+    }
+
+    /// What a name stands for, and the id in it.
+    pub fn of(name: &str) -> (Self, &str) {
+        let words = [Self::Mandate, Self::MandateWithdrawal, Self::Operator, Self::OperatorWithdrawal];
+        let found = words.into_iter().find_map(|kept| Some((kept, name.strip_prefix(kept.before())?)));
+        found.unwrap_or((if ReceiptNumber::parse(name).is_some() { Self::Receipt } else { Self::Filing }, name))
+    }
+}
 
 /// Seconds since 1970, and none before.
 fn seconds(at: i64) -> [u8; 8] {
@@ -76,6 +113,11 @@ pub fn faults() -> (Key, Key) {
 /// Stands once everything that was kept before there was a queue is in it.
 pub fn queued_key() -> Key {
     Key::new(QUEUED, &[])
+}
+
+/// Stands once mandates and what was said of keys before they were archived are in it too.
+pub fn words_queued_key() -> Key {
+    Key::new(WORDS_QUEUED, &[])
 }
 
 #[derive(Debug, thiserror::Error)]

@@ -20,6 +20,12 @@ pub struct MandateRecord {
     /// By the principal's certificate, when it gave the mandate.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub principal_name: Option<String>,
+    /// Where the principal's certificate said that it reads its mail.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mailbox: Option<String>,
+    /// By whose roots it was proved; a record from before it was noted has none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub bureau: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub withdrawn: Option<Withdrawn>,
 }
@@ -31,6 +37,8 @@ pub struct Withdrawn {
     pub signature: String,
     /// Unix milliseconds.
     pub at: u64,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub bureau: Option<String>,
 }
 
 impl MandateRecord {
@@ -45,6 +53,10 @@ impl MandateRecord {
 
     pub fn all_of(code: &str) -> (Key, Key) {
         Key::range(OF, &[code.as_bytes()])
+    }
+
+    pub fn all() -> (Key, Key) {
+        Key::range(KIND, &[])
     }
 
     pub fn encode(&self) -> Result<Vec<u8>, RecordError> {

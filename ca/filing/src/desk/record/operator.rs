@@ -21,6 +21,9 @@ pub struct OperatorRecord {
     pub signature: String,
     /// Unix milliseconds.
     pub given_at: u64,
+    /// By whose roots it was proved; a record from before it was noted has none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub bureau: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub withdrawn: Option<Withdrawn>,
 }
@@ -52,6 +55,10 @@ impl OperatorRecord {
     /// Stands from an enterprise's first authorisation on; its value is that one's id.
     pub fn any(uscc: &str) -> Key {
         Key::new(ANY, &[uscc.as_bytes()])
+    }
+
+    pub fn all() -> (Key, Key) {
+        Key::range(KIND, &[])
     }
 
     pub fn encode(&self) -> Result<Vec<u8>, RecordError> {
