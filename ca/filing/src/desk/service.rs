@@ -23,7 +23,7 @@ use super::problem::DeskError;
 use super::receipt::Decision;
 use super::record::event::Event;
 use super::record::filing::{FilingRecord, Status, body_key, open_body, signature, signature_key};
-use super::record::letter::{LetterRecord, LetterState, mailbox_key};
+use super::record::letter::{LetterRecord, LetterState, mailbox_key, to_agent};
 use super::record::plain;
 use super::record::receipt::ReceiptNumber;
 use super::{Desk, doctor, registry, tls};
@@ -82,6 +82,9 @@ pub struct ShownReceipt {
     pub sealed: bool,
     /// How far its letter is; none when nobody is told by mail.
     pub letter: Option<LetterState>,
+    /// The one to the agent, of what an agent filed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub agent_letter: Option<LetterState>,
 }
 
 #[derive(Clone)]
@@ -153,9 +156,10 @@ pub fn shown(desk: &Desk, id: &str) -> Result<ShownFiling, DeskError> {
     let record = FilingRecord::decode(&desk.store.get(&FilingRecord::key(id))?.ok_or_else(missing)?)?;
     let receipt = |number| {
         let number = ReceiptNumber::new(id, number);
-        let letter = desk.store.get(&LetterRecord::key(&number.to_string()))?.map(|bytes| LetterRecord::decode(&bytes)).transpose()?;
+        let state = |letter: &str| desk.store.get(&LetterRecord::key(letter))?.map(|bytes| Ok::<_, DeskError>(LetterRecord::decode(&bytes)?.state)).transpose();
         let sealed = desk.store.get(&number.seal())?.is_some();
-        Ok(ShownReceipt { receipt_no: number.to_string(), sealed, letter: letter.map(|letter| letter.state) })
+        let text = number.to_string();
+        Ok(ShownReceipt { sealed, letter: state(&text)?, agent_letter: state(&to_agent(&text))?, receipt_no: text })
     };
     let issued = (1..=record.receipts).map(receipt).collect::<Result<_, DeskError>>()?;
     Ok(ShownFiling { filing_id: id.to_owned(), record, issued })

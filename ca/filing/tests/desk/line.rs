@@ -213,6 +213,46 @@ fn an_agent_files_under_a_mandate_until_it_is_withdrawn() {
     assert_eq!(office.refused(&agent, &by_agent("202611"))[0], 10);
 }
 
+/// Both read it, under two ids; one who reads for both reads it once.
+#[test]
+fn what_an_agent_files_is_mailed_to_its_principal_and_to_the_agent() {
+    let office = Office::open();
+    let at = |code, mailbox: &'static str| office.firm_with(code, |plan| plan.extensions.alternative_names = vec![pki::certificate::AlternativeName::Email(mailbox.into())]);
+    let (principal, agent) = (at(CODE, "1234567897@mail.example.cn"), at(OTHER, "agency@mail.example.cn"));
+    let mandate_id = id();
+    let mandate = serde_json::json!({"kind": "MANDATE", "mandate_id": mandate_id, "principal": CODE, "agent": OTHER, "kinds": ["VAT_GENERAL"], "from": "2026-11-01", "until": "2026-11-30"});
+    let mandate = filing::document::Value::parse(mandate.to_string().as_bytes()).unwrap().canonical();
+    mandate::give(&office.desk, &office.caller(&principal), &mandate, &office.sign(&principal, &mandate)).unwrap();
+    let file = |period: &str| {
+        let filing = vat(CODE, |filing| {
+            filing["signer_role"] = "agent".into();
+            filing["mandate"] = mandate_id.clone().into();
+            filing["period"] = period.into();
+        });
+        json(&office.receipt(&agent, &filing).document)["receipt_no"].as_str().unwrap().to_owned()
+    };
+    let letters = || {
+        let page = outbox::collect(&office.desk).unwrap();
+        let mut all: Vec<(String, String)> = page.letters.iter().map(|letter| serde_json::to_value(letter).unwrap()).map(|letter| (letter["id"].as_str().unwrap().to_owned(), letter["to"]["mailbox"].as_str().unwrap().to_owned())).collect();
+        all.sort();
+        all
+    };
+    let delivered = |id: &str| outbox::done(&office.desk, &[serde_json::from_value(serde_json::json!({"id": id, "outcome": {"delivered": "ab".repeat(32)}})).unwrap()]).unwrap();
+    let number = file("202610");
+    assert_eq!(letters(), [(number.clone(), "1234567897@mail.example.cn".into()), (format!("{number}/agent"), "agency@mail.example.cn".into())]);
+    delivered(&number);
+    assert_eq!(letters(), [(format!("{number}/agent"), "agency@mail.example.cn".into())]);
+    delivered(&format!("{number}/agent"));
+    let of = shown(&office.desk, number.trim_end_matches("-1")).unwrap();
+    assert_eq!(serde_json::to_value(&of.issued[0]).unwrap(), serde_json::json!({"receipt_no": number, "sealed": true, "letter": "sent", "agent_letter": "sent"}));
+    // The bureau was told another address of both: the same one.
+    for code in [CODE, OTHER] {
+        office.desk.store.commit(store::Batch::new().put(filing::desk::record::letter::mailbox_key(code), [b"\x01".as_slice(), b"both@mail.example.cn"].concat())).unwrap();
+    }
+    let number = file("202608");
+    assert_eq!(letters(), [(number, "both@mail.example.cn".into())]);
+}
+
 /// Judged when it was signed and when it came: a signature of the mandate's days that comes later is not filed under it.
 #[test]
 fn a_mandate_that_ended_covers_nothing_that_comes_after() {

@@ -48,6 +48,8 @@ pub struct Found {
     pub role_by: RoleBy,
     /// By which name the receipt tells of the enterprise.
     pub unit: Unit,
+    /// As the principal's certificate said when it gave the mandate.
+    pub principal_mailbox: Option<String>,
     /// SHA-256 of the payload, hexadecimal.
     pub payload: String,
     pub timely: bool,
@@ -81,7 +83,7 @@ pub fn judge<'a>(desk: &Grounds, caller: &Enterprise, mut stamped: Stamped<Parse
     sequence(desk, &stamped, before.as_ref(), &mut findings);
     let (timely, deadline) = deadline(desk, &stamped, at, &mut findings);
     let kept = super::rules::judge(desk, &stamped.proved.parsed, city(stamped.proved.parsed.received_at).date(), &mut relied, &mut findings)?;
-    Ok(Judged { stamped, findings, evidence: Found { slot, relied, role_by, unit, payload, timely, deadline, kept } })
+    Ok(Judged { stamped, findings, evidence: Found { slot, relied, role_by, unit, principal_mailbox: mandate.and_then(|mandate| mandate.mailbox), payload, timely, deadline, kept } })
 }
 
 /// Check 9: organizationIdentifier and national extension agree, with the filing, and with who brings it.

@@ -10,7 +10,7 @@ use super::seal;
 use crate::desk::problem::DeskError;
 use crate::desk::receipt::letter::{self, Letter};
 use crate::desk::record::event::Event;
-use crate::desk::record::letter::{LetterRecord, LetterState, Unread};
+use crate::desk::record::letter::{LetterRecord, LetterState, Unread, receipt_of};
 use crate::desk::record::receipt::ReceiptNumber;
 use crate::desk::{Desk, bureau, sha256_hex};
 
@@ -63,7 +63,7 @@ pub fn collect(desk: &Desk) -> Result<Page, DeskError> {
     let mut of: Option<String> = None;
     let (from, to) = LetterRecord::due(desk.clock.now().unix_timestamp());
     for (_, id) in desk.store.scan(&from, &to, LOOKED_AT)? {
-        let Some((number, text)) = std::str::from_utf8(&id).ok().and_then(|text| Some((ReceiptNumber::parse(text)?, text))) else { continue };
+        let Some((number, text)) = std::str::from_utf8(&id).ok().and_then(|text| Some((ReceiptNumber::parse(receipt_of(text))?, text))) else { continue };
         let Some(record) = desk.store.get(&LetterRecord::key(text))?.map(|bytes| LetterRecord::decode(&bytes)).transpose()? else { continue };
         if of.as_ref().is_some_and(|code| *code != record.bureau) {
             continue;

@@ -221,7 +221,9 @@ fn record(desk: &Desk, caller: &Enterprise, submission: &Submission, passed: Pas
         timely: evidence.found.timely,
         status: Status::Received,
         receipts: 1,
-        mailbox: facts.emails.first().filter(|_| own).cloned(),
+        // An agent's certificate says nothing of where its principal reads.
+        mailbox: if own { facts.emails.first().cloned() } else { evidence.found.principal_mailbox.clone() },
+        agent_mailbox: facts.emails.first().filter(|_| !own).cloned(),
         not_judged: evidence.found.kept.not_judged.clone(),
     };
     let slot = Slot { revision: filing.revision(), filing: id.to_owned(), payload: evidence.found.payload.clone(), closed: false, rejected: false };

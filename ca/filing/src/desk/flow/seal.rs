@@ -17,7 +17,7 @@ use crate::desk::ready;
 use crate::desk::receipt;
 use crate::desk::record::event::Event;
 use crate::desk::record::filing::FilingRecord;
-use crate::desk::record::letter::{LetterRecord, LetterState, mailbox_key};
+use crate::desk::record::letter::{LetterRecord, LetterState, mailbox_key, to_agent};
 use crate::desk::record::receipt::{ReceiptNumber, draft_at, read_draft, read_seal};
 use crate::desk::record::{archive, plain, versioned};
 
@@ -70,9 +70,9 @@ pub fn seal(desk: &Desk, number: &ReceiptNumber) -> Result<Sealed, DeskError> {
     }
     Event::ReceiptSealed { receipt: &text, content: &content, seal: &seal }.append(&mut batch, now)?;
     batch = archive::plan(&text, (now + desk.policies.archive.grace).unix_timestamp(), batch);
-    if let Some(to) = mailbox(desk, &record)? {
+    for (id, to) in letters(desk, &record, &text)? {
         let letter = LetterRecord { to, bureau: record.bureau.clone(), state: LetterState::Queued, at: now.unix_timestamp(), attempts: 0, reason: None };
-        batch = letter.put(&text, batch)?;
+        batch = letter.put(&id, batch)?;
     }
     match desk.store.commit(batch) {
         Ok(_) => Ok(Sealed { document, seal: made.der().to_vec() }),
@@ -82,11 +82,23 @@ pub fn seal(desk: &Desk, number: &ReceiptNumber) -> Result<Sealed, DeskError> {
     }
 }
 
-/// Where its receipts go: what the desk was told goes before what the certificate said.
-fn mailbox(desk: &Desk, record: &FilingRecord) -> Result<Option<String>, DeskError> {
-    match desk.store.get(&mailbox_key(&record.uscc))? {
+/// The letters of a receipt, by id: to the enterprise, and, where another filed for it, to that one as well.
+fn letters(desk: &Desk, record: &FilingRecord, receipt: &str) -> Result<Vec<(String, String)>, DeskError> {
+    let mut all: Vec<(String, String)> = mailbox(desk, &record.uscc, record.mailbox.as_ref())?.map(|to| (receipt.to_owned(), to)).into_iter().collect();
+    if record.by != record.uscc {
+        let agents = mailbox(desk, &record.by, record.agent_mailbox.as_ref())?;
+        // One who reads both reads it once.
+        let agents = agents.filter(|to| all.iter().all(|(_, other)| other != to));
+        all.extend(agents.map(|to| (to_agent(receipt), to)));
+    }
+    Ok(all)
+}
+
+/// Where an enterprise's receipts go: what the desk was told goes before what the certificate said.
+fn mailbox(desk: &Desk, uscc: &str, certified: Option<&String>) -> Result<Option<String>, DeskError> {
+    match desk.store.get(&mailbox_key(uscc))? {
         Some(told) => Ok(String::from_utf8(versioned("mailbox", &told)?.to_vec()).ok()),
-        None => Ok(record.mailbox.clone()),
+        None => Ok(certified.cloned()),
     }
 }
 

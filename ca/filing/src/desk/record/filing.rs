@@ -76,6 +76,9 @@ pub struct FilingRecord {
     /// Where its receipts are mailed, when that is known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub mailbox: Option<String>,
+    /// Where the agent reads the same, when an agent signed it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub agent_mailbox: Option<String>,
     /// The rules that the desk could not judge for want of what was filed before: the bureau's to judge.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub not_judged: Vec<String>,

@@ -9,6 +9,19 @@ const KIND: &str = "letter";
 const QUEUE: &str = "letter queue";
 const MAILBOX: &str = "mailbox of";
 
+/// After a receipt's number: the letter to the agent who signed. The gateway delivers nothing twice under one id.
+const TO_AGENT: &str = "/agent";
+
+/// The id of the letter to the agent.
+pub fn to_agent(receipt: &str) -> String {
+    format!("{receipt}{TO_AGENT}")
+}
+
+/// The number of the receipt that a letter holds.
+pub fn receipt_of(id: &str) -> &str {
+    id.strip_suffix(TO_AGENT).unwrap_or(id)
+}
+
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct LetterRecord {
@@ -46,7 +59,7 @@ pub enum Unread {
 }
 
 impl LetterRecord {
-    /// `receipt` is the receipt's number, and the letter's id.
+    /// `receipt` is the letter's id: the receipt's number, or what `to_agent` makes of it.
     pub fn key(receipt: &str) -> Key {
         Key::new(KIND, &[receipt.as_bytes()])
     }
