@@ -99,6 +99,15 @@ fn third_party(desk: &FilingDesk) {
     let said = run(program("filing"), &again.iter().map(String::as_str).collect::<Vec<_>>(), home);
     let mine: Value = serde_json::from_str(&said.out).unwrap_or_else(|error| panic!("{error}: {said:?}"));
     assert_eq!((said.code, &mine["verdict"], &mine["revocation_answers"]), (0, &told["verdict"], &told["revocation_answers"]), "{said:?}");
+    // Of a filing the desk's own checks too, with its codes, and what nobody can tell here.
+    let open: Vec<u64> = mine["checks"]["not_judged"].as_array().unwrap().iter().map(|one| one["check"].as_u64().unwrap()).collect();
+    assert_eq!((mine["checks"]["passed"].as_bool(), open), (Some(true), vec![7, 9, 10, 11, 12, 14]), "{mine}");
+    let with = |more: &[&str]| run(program("filing"), &again.iter().map(String::as_str).chain(more.iter().copied()).collect::<Vec<_>>(), home);
+    assert_eq!(with(&["--complete"]).code, 3);
+    let refused = with(&["--caller", "91440101MAT000026B", "--first"]);
+    let told: Value = serde_json::from_str(&refused.out).unwrap();
+    assert_eq!((refused.code, told["verdict"].as_str(), told["checks"]["failures"][0]["code"].as_str()), (3, Some("TOTAL-PASSED"), Some("check-09-enterprise")), "{refused:?}");
+    assert_eq!(with(&["--caller", "91440101MAT000026B", "--signature-only"]).code, 0);
     openssl(&["cms", "-verify", "-binary", "-cades", "-inform", "DER", "-in", "one.json.p7s", "-content", "one.json", "-CAfile", "ca/root.pem", "-purpose", "any", "-out", "verified"], home).ok();
     // Of another document: failed, and under seal as well.
     std::fs::write(home.join("other"), b"other").unwrap();

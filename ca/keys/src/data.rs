@@ -1,6 +1,7 @@
 //! Keys for data at rest: one seals, one makes the index by which a sealed value is found.
 
 use ring::hmac;
+use ring::rand::{SecureRandom as _, SystemRandom};
 use zeroize::Zeroizing;
 
 use crate::sealed::{Refused, Sealer};
@@ -20,6 +21,13 @@ pub struct DataKey {
 }
 
 impl DataKey {
+    /// For what lives no longer than the process: nobody keeps it.
+    pub fn fleeting() -> Result<Self, DataKeyError> {
+        let mut secret = Zeroizing::new([0; 64]);
+        SystemRandom::new().fill(secret.as_mut_slice()).map_err(|_| DataKeyError::Seal)?;
+        Self::from_secret(secret.as_slice())
+    }
+
     /// From 64 secret bytes: the first half seals, the second indexes, so that neither tells of the other.
     pub(crate) fn from_secret(secret: &[u8]) -> Result<Self, DataKeyError> {
         let (sealing, indexing) = secret.split_at_checked(32).ok_or(DataKeyError::Open)?;

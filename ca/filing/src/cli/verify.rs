@@ -1,4 +1,5 @@
-//! `filing verify`: what a signature is worth, offline, with nothing but the trust anchor.
+//! `filing verify`: what a signature is worth, offline, with nothing but the trust anchor; and of a filing the fourteen checks
+//! that the bureau's desk makes, with its codes.
 
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
@@ -6,21 +7,27 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 use const_oid::ObjectIdentifier as Oid;
 use pki::path::{Anchors, RevocationAnswer};
+use policies::certificate::Arc as PolicyArc;
 use policies::filing::Archive;
+use policies::identity::CreditCode;
 use runtime::clock::{Clock as _, SystemClock};
 use runtime::exit::{Exit, Problem};
 use runtime::terminal::{json, line};
+use serde::Serialize;
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
-use crate::verify::{Asked, Terms, Verdict, verify};
+use crate::desk::check::{Failure, Finding};
+use crate::document::Value;
+use crate::verify::{Asked, Examined, Filed, NotJudged, Terms, Verdict, examine, verify};
 
 /// The largest document, signature or list that is read.
 const MAX_FILE: u64 = 64 * 1024 * 1024;
 
-/// Verify a signature or a receipt's seal, offline. Ends with 0 when it passed, 3 when it cannot be told, 7 when it failed.
+/// Verify a signature or a receipt's seal, offline, and a filing by all fourteen checks of the desk. Ends with 0 when it passed,
+/// 3 when it cannot be told or a check refuses it, 7 when it failed.
 #[derive(Debug, Args)]
-#[command(after_help = "Example:\n  filing verify receipt.json --signature receipt.p7s --anchor root.pem --json\n  filing verify filing.json --signature filing.p7s --anchor root.pem --crl issuing.crl --crl root.crl --code 91440101MAT000018G")]
+#[command(after_help = "Example:\n  filing verify receipt.json --signature receipt.p7s --anchor root.pem --json\n  filing verify filing.json --signature filing.p7s --anchor root.pem --crl issuing.crl --crl root.crl --code 91440101MAT000018G \\\n     --registry enterprises.csv --word mandate.json --earlier filing-1.json")]
 pub struct Verify {
     /// The very octets that were signed.
     file: PathBuf,
@@ -51,6 +58,40 @@ pub struct Verify {
     /// How long algorithms are believed, as `archive.toml`; the shipped one without it.
     #[arg(long, value_name = "FILE")]
     policy: Option<PathBuf>,
+    /// Of a filing: judge the signature alone.
+    #[arg(long)]
+    signature_only: bool,
+    /// Of a filing: ends with 3 unless each of the fourteen checks could be judged.
+    #[arg(long)]
+    complete: bool,
+    /// Of a filing: a desk's policies (bureaus, kinds, calendars); the shipped ones without it.
+    #[arg(long, value_name = "DIR")]
+    policies: Option<PathBuf>,
+    /// The arc that the certificate policies stand under.
+    #[arg(long, env = "SUIYIN_POLICY_ARC", default_value = policies::certificate::DOCUMENTATION_ARC)]
+    policy_arc: String,
+    /// Of a filing: the registry of enterprises, CSV `code,name,state`.
+    #[arg(long, value_name = "FILE")]
+    registry: Option<PathBuf>,
+    /// Of a filing: who is insured through the enterprise, CSV `id_type,id_no,insurances`.
+    #[arg(long, value_name = "FILE")]
+    staff: Option<PathBuf>,
+    /// Of a filing: a mandate, what the enterprise said of a key, or what took either back; its signature stands beside it as
+    /// .p7s. In the order in which they came; may be repeated.
+    #[arg(long, value_name = "FILE")]
+    word: Vec<PathBuf>,
+    /// Of a filing: one that was received before and stands; all of its period and those before it, or none. May be repeated.
+    #[arg(long, value_name = "FILE")]
+    earlier: Vec<PathBuf>,
+    /// Of a filing: none was received before.
+    #[arg(long, conflicts_with = "earlier")]
+    first: bool,
+    /// Of a filing: where the files are that go with it.
+    #[arg(long, value_name = "DIR")]
+    attachments: Option<PathBuf>,
+    /// Of a filing: the credit code of who brings it; whoever signed it without.
+    #[arg(long, value_name = "CODE")]
+    caller: Option<String>,
     /// Print the verdict as JSON.
     #[arg(long)]
     json: bool,
@@ -72,12 +113,16 @@ fn perform(asked: &Verify) -> Result<Exit, Problem> {
     let anchors = roots(&asked.anchor)?;
     let timestamp_anchors = if asked.tsa_anchor.is_empty() { roots(&asked.anchor)? } else { roots(&asked.tsa_anchor)? };
     let terms = Terms::new(&archive(asked.policy.as_deref())?);
-    let mut answers = Vec::new();
+    let (mut answers, mut lists, mut responses) = (Vec::new(), Vec::new(), Vec::new());
     for path in &asked.crl {
-        answers.push(RevocationAnswer::list(&file(path)?).map_err(|error| wrong(path, &error))?);
+        let der = file(path)?;
+        answers.push(RevocationAnswer::list(&der).map_err(|error| wrong(path, &error))?);
+        lists.push(der);
     }
     for path in &asked.ocsp {
-        answers.push(RevocationAnswer::ocsp(&file(path)?).map_err(|error| wrong(path, &error))?);
+        let der = file(path)?;
+        answers.push(RevocationAnswer::ocsp(&der).map_err(|error| wrong(path, &error))?);
+        responses.push(der);
     }
     let policies = asked.certificate_policy.iter().map(|text| Oid::new(text).map_err(|error| usage(&format!("{text} is no object identifier: {error}")))).collect::<Result<Vec<_>, _>>()?;
     let now = match &asked.at {
@@ -99,16 +144,76 @@ fn perform(asked: &Verify) -> Result<Exit, Problem> {
         },
         now,
     );
-    // 3. Told.
-    if asked.json { json(&verdict)? } else { told(&verdict)? }
+    // 3. Of a filing, by the desk's checks too.
+    let checked = if is_filing(&document) && !asked.signature_only { Some(examine(given(asked, lists, responses, now)?, &document, &signature)?) } else { None };
+    // 4. Told.
+    if asked.json { json(&Told { verdict: &verdict, checks: checked.as_ref().map(Checks::of) })? } else { told(&verdict, checked.as_ref())? }
+    let refused = checked.is_some_and(|checked| !checked.findings.is_empty() || (asked.complete && !checked.not_judged.is_empty()));
     Ok(match verdict.verdict {
+        "TOTAL-PASSED" if refused => Exit::Refused,
         "TOTAL-PASSED" => Exit::Ok,
         "INDETERMINATE" => Exit::Refused,
         _ => Exit::Damaged,
     })
 }
 
-fn told(verdict: &Verdict) -> Result<(), Problem> {
+/// A receipt tells the filing's id too, and a mandate none.
+fn is_filing(document: &[u8]) -> bool {
+    let value = Value::parse(document).ok();
+    let members = value.as_ref().and_then(Value::as_object);
+    members.is_some_and(|members| members.get("filing_id").is_some() && members.get("receipt_no").is_none())
+}
+
+/// What takes the place of a desk's own knowledge.
+fn given(asked: &Verify, lists: Vec<Vec<u8>>, ocsp: Vec<Vec<u8>>, received_at: OffsetDateTime) -> Result<Filed, Problem> {
+    let arc = PolicyArc::parse("--policy-arc", &format!("arc = {:?}", asked.policy_arc)).map_err(|error| usage(&error.to_string()))?;
+    let mut policies = match &asked.policies {
+        Some(directory) => crate::desk::policy::read(directory, arc)?,
+        None => crate::desk::policy::shipped(arc).map_err(|error| usage(&error.to_string()))?,
+    };
+    if asked.policy.is_some() {
+        policies.archive = archive(asked.policy.as_deref())?;
+    }
+    let earlier = asked.earlier.iter().map(|path| file(path)).collect::<Result<Vec<_>, _>>()?;
+    Ok(Filed {
+        policies,
+        anchors: certificates(&asked.anchor)?,
+        timestamp_anchors: if asked.tsa_anchor.is_empty() { None } else { Some(certificates(&asked.tsa_anchor)?) },
+        lists,
+        ocsp,
+        registry: asked.registry.clone(),
+        staff: asked.staff.clone(),
+        words: asked.word.iter().map(|path| Ok((file(path)?, der(&file(&path.with_extension("p7s"))?)))).collect::<Result<_, Problem>>()?,
+        earlier: (asked.first || !earlier.is_empty()).then_some(earlier),
+        attachments: asked.attachments.clone(),
+        caller: asked.caller.as_deref().map(CreditCode::parse).transpose().map_err(|error| usage(&format!("--caller: {error}")))?,
+        received_at,
+    })
+}
+
+/// The verdict, and of a filing what the checks found, in the desk's words.
+#[derive(Serialize)]
+struct Told<'a> {
+    #[serde(flatten)]
+    verdict: &'a Verdict,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    checks: Option<Checks<'a>>,
+}
+
+#[derive(Serialize)]
+struct Checks<'a> {
+    passed: bool,
+    failures: Vec<Failure<'a>>,
+    not_judged: &'a [NotJudged],
+}
+
+impl<'a> Checks<'a> {
+    fn of(checked: &'a Examined) -> Self {
+        Self { passed: checked.findings.is_empty(), failures: checked.findings.iter().map(Failure::from).collect(), not_judged: &checked.not_judged }
+    }
+}
+
+fn told(verdict: &Verdict, checked: Option<&Examined>) -> Result<(), Problem> {
     line(&format!("{}  {}{}", verdict.text, verdict.verdict, verdict.sub_indication.map(|sub| format!(" / {sub}")).unwrap_or_default()))?;
     if let Some(signer) = &verdict.signer {
         let holder = signer.organization.as_deref().unwrap_or("-");
@@ -119,6 +224,14 @@ fn told(verdict: &Verdict) -> Result<(), Problem> {
     }
     for finding in &verdict.findings {
         line(&format!("  {}: {}", finding.sub_indication, finding.detail))?;
+    }
+    let Some(checked) = checked else { return Ok(()) };
+    line(if checked.findings.is_empty() { "十四项检查：已核对的全部通过  every check that was judged passed" } else { "十四项检查：未通过  checks failed" })?;
+    for Finding { check, zh, en, next_zh, .. } in &checked.findings {
+        line(&format!("  {}  {zh}；{next_zh}  {en}", check.code()))?;
+    }
+    for NotJudged { code, why, why_en, .. } in &checked.not_judged {
+        line(&format!("  {code}  未核对 not judged：{why}  {why_en}"))?;
     }
     Ok(())
 }
@@ -147,6 +260,11 @@ fn der(bytes: &[u8]) -> Vec<u8> {
 }
 
 fn roots(paths: &[PathBuf]) -> Result<Anchors, Problem> {
+    Anchors::new(&certificates(paths)?).map_err(|error| usage(&error.to_string()))
+}
+
+/// DER.
+fn certificates(paths: &[PathBuf]) -> Result<Vec<Vec<u8>>, Problem> {
     let mut certificates = Vec::new();
     for path in paths {
         let blocks = pem::parse_many(file(path)?).map_err(|error| wrong(path, &error))?;
@@ -156,7 +274,7 @@ fn roots(paths: &[PathBuf]) -> Result<Anchors, Problem> {
             return Err(usage(&format!("{} holds no certificate in PEM", path.display())));
         }
     }
-    Anchors::new(&certificates).map_err(|error| usage(&error.to_string()))
+    Ok(certificates)
 }
 
 fn archive(path: Option<&Path>) -> Result<Archive, Problem> {

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::io::Read;
 use std::path::Path;
 
+use policies::PolicyError;
 use policies::certificate::Arc as PolicyArc;
 use policies::desk::DeskPolicy;
 use policies::filing::{Archive, Filings, SHIPPED_ARCHIVE, SHIPPED_CALENDAR, SHIPPED_FIGURES, SHIPPED_KINDS};
@@ -31,6 +32,12 @@ pub struct Policies {
     pub archive_digest: String,
     /// SHA-256 over their files, hexadecimal.
     pub digest: String,
+}
+
+/// What the program was shipped with.
+pub fn shipped(arc: PolicyArc) -> Result<Policies, PolicyError> {
+    let archive_digest = super::sha256_hex(SHIPPED_ARCHIVE.1.as_bytes());
+    Ok(Policies { filings: Filings::shipped()?, desk: DeskPolicy::parse(policies::desk::SHIPPED, arc)?, archive: Archive::shipped()?, archive_digest, digest: String::new() })
 }
 
 /// Writes the policies the program was shipped with.

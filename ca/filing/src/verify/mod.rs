@@ -1,9 +1,10 @@
 //! Whether a signature is worth anything: the one answer of `filing verify`, of `POST /verify`, of the desk's checks 2 to 8 and
-//! of the archive job.
+//! of the archive job; and of a filing the fourteen checks that the desk makes, without a desk.
 
 mod terms;
 mod verdict;
 
+pub use crate::desk::flow::examine::{Examined, Given as Filed, NotJudged, examine};
 pub use terms::Terms;
 pub use verdict::{Answer, FindingText, Signer, Timestamp, Verdict};
 

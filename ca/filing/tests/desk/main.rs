@@ -5,6 +5,7 @@
 mod city;
 mod burst;
 mod checks;
+mod examine;
 mod faults;
 mod files;
 mod known;

@@ -23,6 +23,11 @@ pub struct Enterprise {
 }
 
 impl Enterprise {
+    /// Where nobody called: whoever would.
+    pub(super) fn taken_for(code: CreditCode) -> Self {
+        Self { code }
+    }
+
     pub fn code(&self) -> &CreditCode {
         &self.code
     }

@@ -4,6 +4,7 @@ pub mod archive;
 pub mod attachment;
 pub mod authorise;
 pub mod evidence;
+pub mod examine;
 pub mod judge;
 pub mod list;
 pub mod mandate;

@@ -133,11 +133,16 @@ pub fn stamp<S: Subject>(desk: &Grounds, mut proved: Proved<S>, effort: &Effort<
             return Ok(open(proved, &error));
         }
     };
-    // 4. Of several the oldest: it proves most. Who keeps nothing leaves it as it is.
-    let believed = first.timestamps.iter().filter(|one| one.over == "signature" && one.judged.holds()).min_by_key(|one| one.gen_time);
+    // 4. Of several the oldest: it proves most. Who keeps nothing leaves it as it is, and who asks nobody takes one at its word of
+    //    which only revocation is open.
+    let open_only = |one: &TimestampFacts| question.alone && one.judged.findings().all(|finding| finding.sub == Sub::TryLater);
+    let believed = first.timestamps.iter().filter(|one| one.over == "signature" && (one.judged.holds() || open_only(one))).min_by_key(|one| one.gen_time);
     let signature = if desk.sight.asks { kept(&proved, &first, believed, gathered.status.as_ref()).map_err(too_large)? } else { proved.signature.clone() };
     // 5. Where no timestamp is believed the arrival stands for it, so that the other checks can be told of.
-    let arrival = believed.is_none().then_some(received_at);
+    let arrival = match believed {
+        None => Some(received_at),
+        Some(one) => (!one.judged.holds()).then_some(one.gen_time),
+    };
     let found = question.assess(signature.der(), &gathered, arrival, effort);
     // 6.
     let stamp = believed.map(|one| Stamp { at: one.gen_time, token: one.token.clone() });
@@ -150,7 +155,7 @@ pub fn stamp<S: Subject>(desk: &Grounds, mut proved: Proved<S>, effort: &Effort<
     };
     let mut told = Told { findings: Vec::new(), away: Vec::new() };
     told.path(&found);
-    told.time(&question, (signing_time, received_at), &first, &found);
+    told.time(&question, (signing_time, received_at, stamp.is_some()), &first, &found);
     told.revocation(&found, gathered.status.as_ref());
     // Whatever else keeps what is stored from passing later keeps it from being stored.
     if let (true, true, (_, Some(finding))) = (told.findings.is_empty(), told.away.is_empty(), found.verdict()) {
@@ -249,7 +254,7 @@ impl Told {
     }
 
     /// Check 7. `first` says what was wrong with timestamps that are not kept.
-    fn time(&mut self, question: &Question<'_>, (signing_time, received_at): (Option<OffsetDateTime>, OffsetDateTime), first: &Assessment, found: &Assessment) {
+    fn time(&mut self, question: &Question<'_>, (signing_time, received_at, believed): (Option<OffsetDateTime>, OffsetDateTime, bool), first: &Assessment, found: &Assessment) {
         if question.ours {
             let behind = first.timestamps.iter().find(|one| one.gen_time < received_at - question.demands.skew).map(|_| "its clock is behind".to_owned());
             let wrong = first.timestamped.as_ref().err().or(first.stamps.as_ref().err());
@@ -258,6 +263,9 @@ impl Told {
             }
         } else if let Err(finding) = &first.timestamped {
             let text = plain(&finding.detail);
+            if believed {
+                return self.away(Check::Time, "the timestamp authority's status", text);
+            }
             return self.wrong(Check::Time, &format!("没有可信的时间戳（{text}）"), &format!("there is no timestamp of a trusted authority over this signature ({text})"));
         } else if found.stamps.is_err() {
             self.wrong(Check::Time, "时间戳晚于现在", "the timestamp lies in the future");
