@@ -93,6 +93,9 @@ enum Command {
     /// Who is insured through an enterprise, as far as the desk did not see it itself.
     #[command(subcommand)]
     Staff(Staff),
+    /// The keys that speak for an enterprise.
+    #[command(subcommand)]
+    Operators(Operators),
     /// What is not well, and what to do: seals, timestamps, TLS, receipts and letters that wait.
     #[command(after_help = "Example:\n  filing desk doctor --json")]
     Doctor,
@@ -247,6 +250,22 @@ enum Staff {
 }
 
 #[derive(Debug, Subcommand)]
+enum Operators {
+    /// An enterprise that named its keys lost every one of its own. Once it was identified anew and the authority certified another
+    /// key, this certificate's key speaks for it, and none that did before. The log keeps who decided and why.
+    #[command(after_help = "Example:\n  filing desk operators reinstate new-certificate.pem --reason '法定代表人持营业执照到场，受理单 2026-017'")]
+    Reinstate {
+        /// PEM: the certificate and its issuers.
+        certificate: PathBuf,
+        /// What was seen, in one line.
+        #[arg(long)]
+        reason: String,
+        #[command(flatten)]
+        officer: Officer,
+    },
+}
+
+#[derive(Debug, Subcommand)]
 enum Log {
     /// Write the whole log as tiles, with checkpoint and key, into a new directory.
     #[command(after_help = "Example:\n  filing desk log export /srv/audit/2026-11")]
@@ -293,6 +312,7 @@ fn dispatch(desk: Desk) -> Result<(), Problem> {
         Command::Export { filing, directory, reason, officer } => (Operation::Export { filing, directory: absolute(&directory)?, reason, officer: officer.name() }, None),
         Command::Registry(Registry::Import { file }) => (Operation::RegistryImport { file: absolute(&file)? }, None),
         Command::Staff(Staff::Import { enterprise, file }) => (Operation::StaffImport { enterprise, file: absolute(&file)? }, None),
+        Command::Operators(Operators::Reinstate { certificate, reason, officer }) => (Operation::OperatorsReinstate { certificate: read_text(&certificate)?, reason, officer: officer.name() }, None),
         Command::Doctor => (Operation::Doctor, None),
         Command::Log(Log::Export { directory }) => (Operation::ExportLog { directory: absolute(&directory)? }, None),
     };

@@ -288,5 +288,10 @@ pub fn renew(wanted: &Renew) -> Result<(), Problem> {
     let text = String::from_utf8(answer).map_err(|error| odd(place, error))?;
     let to = place.home().join(next.certificate());
     accept(place, &wanted.trust, &text, pki::signer::Signer::public_key_info(&key), (facts.organization.as_deref(), code), &to)?;
+    if place.home().join("authorisations").exists() {
+        // An enterprise that named keys is spoken for by those alone, and the new one is none of them yet.
+        let hint = place.format(&format!("本单位登记过密钥：请在旧证书到期前用它登记新密钥：filing operator own --key-of {} --certificate {} --name …", to.display(), place.home().join(present.certificate()).display()), &format!("this enterprise named its keys: name the new one with the old before that ends: filing operator own --key-of {} --certificate {} --name …", to.display(), place.home().join(present.certificate()).display()));
+        runtime::terminal::progress(&hint, true);
+    }
     if place.json { json(&serde_json::json!({ "certificate": to })) } else { Ok(()) }
 }

@@ -65,11 +65,11 @@ impl Command {
 #[derive(Debug, Args)]
 pub struct With {
     #[command(flatten)]
-    place: Place,
+    pub(super) place: Place,
     #[command(flatten)]
     server: Server,
     #[command(flatten)]
-    trust: Trust,
+    pub(super) trust: Trust,
     #[command(flatten)]
     holder: Holder,
 }
@@ -178,7 +178,7 @@ pub fn run(command: &Command) -> Result<(), Problem> {
 
 impl With {
     /// The principal or the agent, and the desk that it asks.
-    fn desk<'a>(&'a self, now: OffsetDateTime) -> Result<(Signer, CreditCode, Desk<'a>), Problem> {
+    pub(super) fn desk<'a>(&'a self, now: OffsetDateTime) -> Result<(Signer, CreditCode, Desk<'a>), Problem> {
         let signer = self.holder.signer(&self.place, now)?;
         let none = || self.place.refuse(Exit::Refused, "certificate", ("证书中没有统一社会信用代码", "请使用企业证书"), ("the certificate bears no credit code", "use an enterprise's certificate"));
         let code = signer.code().ok_or_else(none)?;
@@ -187,7 +187,7 @@ impl With {
         Ok((signer, code, desk))
     }
 
-    fn send(&self, desk: &Desk<'_>, path: &str, document: &[u8], signature: &[u8]) -> Result<(), Problem> {
+    pub(super) fn send(&self, desk: &Desk<'_>, path: &str, document: &[u8], signature: &[u8]) -> Result<(), Problem> {
         let body = serde_json::json!({ "document": STANDARD.encode(document), "signature": STANDARD.encode(signature) }).to_string();
         let _: serde_json::Value = desk.read(&desk.send(&Method::POST, path, &Body::Json(body.as_bytes()))?)?;
         Ok(())
@@ -215,25 +215,17 @@ fn give(wanted: &Give) -> Result<(), Problem> {
     told(place, &mandate, "given", "live", &principal)
 }
 
-fn terms(wanted: &Give, now: OffsetDateTime) -> Result<Mandate, Problem> {
-    let place = &wanted.with.place;
-    let usage = |field: &str, zh: (&str, &str), en: (&str, &str)| place.refuse(Exit::Usage, "mandate", zh, en).at(field);
-    let day = |field: &str, text: &str| {
-        let wrong = || usage(field, (&format!("“{text}”不是日期"), "请写作 2027-06-30"), (&format!("`{text}` is no day"), "write it as 2027-06-30"));
-        Date::parse(text, format_description!("[year]-[month]-[day]")).map_err(|_| wrong())
-    };
-    let month = |field: &str, text: &str| {
-        let wrong = || usage(field, (&format!("“{text}”不是月份"), "请写作 202612"), (&format!("`{text}` is no month"), "write it as 202612"));
-        Period::parse(text).map_err(|_| wrong())
-    };
-    let today = now.to_offset(CITY).date();
-    let (from, until) = (wanted.from.as_deref().map_or(Ok(today), |text| day("from", text))?, day("until", &wanted.until)?);
-    if until < today {
-        return Err(usage("until", (&format!("最后一天 {until} 已经过去"), "请写今天或以后的日期"), (&format!("the last day {until} is over"), "write today or a later one")));
-    }
+/// A day as it is written on the command line.
+pub(super) fn day(place: &Place, field: &str, text: &str) -> Result<Date, Problem> {
+    let wrong = || place.refuse(Exit::Usage, "day", (&format!("“{text}”不是日期"), "请写作 2027-06-30"), (&format!("`{text}` is no day"), "write it as 2027-06-30")).at(field);
+    Date::parse(text, format_description!("[year]-[month]-[day]")).map_err(|_| wrong())
+}
+
+/// Kinds of filing that there are, each once.
+pub(super) fn kinds_of(place: &Place, written: &[String]) -> Result<Vec<KindName>, Problem> {
     let filings = place.filings()?;
     let mut kinds: Vec<KindName> = Vec::new();
-    for text in &wanted.kind {
+    for text in written {
         let known = KindName::parse_typed(text).filter(|kind| filings.kinds().iter().any(|one| one.name() == kind));
         let kind = known.ok_or_else(|| place.unknown_kind(&filings, text))?;
         if !kinds.contains(&kind) {
@@ -241,6 +233,22 @@ fn terms(wanted: &Give, now: OffsetDateTime) -> Result<Mandate, Problem> {
         }
     }
     kinds.sort();
+    Ok(kinds)
+}
+
+fn terms(wanted: &Give, now: OffsetDateTime) -> Result<Mandate, Problem> {
+    let place = &wanted.with.place;
+    let usage = |field: &str, zh: (&str, &str), en: (&str, &str)| place.refuse(Exit::Usage, "mandate", zh, en).at(field);
+    let month = |field: &str, text: &str| {
+        let wrong = || usage(field, (&format!("“{text}”不是月份"), "请写作 202612"), (&format!("`{text}` is no month"), "write it as 202612"));
+        Period::parse(text).map_err(|_| wrong())
+    };
+    let today = now.to_offset(CITY).date();
+    let (from, until) = (wanted.from.as_deref().map_or(Ok(today), |text| day(place, "from", text))?, day(place, "until", &wanted.until)?);
+    if until < today {
+        return Err(usage("until", (&format!("最后一天 {until} 已经过去"), "请写今天或以后的日期"), (&format!("the last day {until} is over"), "write today or a later one")));
+    }
+    let kinds = kinds_of(place, &wanted.kind)?;
     let periods = match (&wanted.first_period, &wanted.last_period) {
         (Some(first), Some(last)) => Some(month("first-period", first)?..=month("last-period", last)?),
         _ => None,
@@ -343,12 +351,19 @@ fn proved(with: &With, shown: &Shown, now: OffsetDateTime) -> Result<Mandate, Pr
     Ok(mandate)
 }
 
-/// Why nothing is shown of a mandate.
-enum Unproved {
+/// Why nothing is shown of what an enterprise is said to have signed.
+pub(super) enum Unproved {
     /// It is not its principal's.
     Never(String),
     /// Nobody can tell any more, or yet: certificates ended and what would prove it is not here.
     Today(String),
+}
+
+impl std::fmt::Display for Unproved {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let (Self::Never(why) | Self::Today(why)) = self;
+        formatter.write_str(why)
+    }
 }
 
 fn signed_by(with: &With, document: &[u8], signature: &[u8], principal: &CreditCode, now: OffsetDateTime) -> Result<(), Unproved> {
@@ -359,7 +374,7 @@ fn signed_by(with: &With, document: &[u8], signature: &[u8], principal: &CreditC
 /// Whether the principal's certificate beneath the anchor signed it, when its timestamp says, or now without one that is believed.
 /// Whether a certificate was revoked is the desk's to judge at every filing: here it is enough that nothing but this is open, of
 /// the signature as of its timestamp.
-fn stands(document: &[u8], signature: &[u8], principal: &CreditCode, anchors: &[Vec<u8>], now: OffsetDateTime) -> Result<(), Unproved> {
+pub(super) fn stands(document: &[u8], signature: &[u8], principal: &CreditCode, anchors: &[Vec<u8>], now: OffsetDateTime) -> Result<(), Unproved> {
     let never = |error: &dyn std::fmt::Display| Unproved::Never(error.to_string());
     let anchors = Anchors::new(anchors).map_err(|error| never(&error))?;
     let terms = Terms::new(&Archive::shipped().map_err(|error| never(&error))?);

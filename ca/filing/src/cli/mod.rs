@@ -10,6 +10,7 @@ mod keep;
 mod kept;
 mod key;
 mod mandate;
+mod operator;
 mod sign;
 mod submit;
 mod usage;
@@ -82,6 +83,9 @@ enum Command {
     /// 委托代理申报 (mandates: what an agent may file for a principal).
     #[command(subcommand)]
     Mandate(Box<mandate::Command>),
+    /// 经办人与本单位自己的密钥 (which keys sign for the enterprise).
+    #[command(subcommand)]
+    Operator(Box<operator::Command>),
     /// 把申报、签名与全部回执存入一个文件，十年后只凭信任锚也能核验 (a filing with every receipt in one file that proves itself with the anchor alone).
     #[command(after_help = "Example:\n  filing keep 01JDPD6Z3SFM7T5K9V8R2Q4XNB --out vat-202610.keep.json --server https://desk.example.cn:8450\n  filing receipt verify vat-202610.keep.json --anchor root.pem")]
     Keep(Box<keep::Keep>),
@@ -126,6 +130,7 @@ fn place(command: &Command) -> Option<&enterprise::Place> {
         Command::Sign(wanted) => Some(&wanted.place),
         Command::Submit(wanted) => Some(&wanted.place),
         Command::Mandate(command) => Some(command.place()),
+        Command::Operator(command) => Some(command.place()),
         Command::Status(wanted) => Some(&wanted.place),
         Command::Keep(wanted) => Some(&wanted.place),
         Command::List(wanted) => Some(&wanted.place),
@@ -154,5 +159,6 @@ pub fn run(cli: Cli) -> Exit {
         Command::Receipt(Receipt::Verify(wanted)) => kept::verify(&wanted),
         Command::Sign(wanted) => ended(sign::sign(&wanted), wanted.place.json),
         Command::Mandate(command) => ended(mandate::run(&command), command.place().json),
+        Command::Operator(command) => ended(operator::run(&command), command.place().json),
     }
 }

@@ -17,7 +17,7 @@ use store::Batch;
 use super::bureau::{self, ShownBureau};
 use super::flow::list::{self, Listed, Wanted};
 use super::flow::proceed::proceed;
-use super::flow::{attachment, seal, staff};
+use super::flow::{attachment, operator, seal, staff};
 use super::officer::Officer;
 use super::problem::DeskError;
 use super::receipt::Decision;
@@ -50,6 +50,8 @@ pub enum Operation {
     RegistryImport { file: PathBuf },
     /// Who is insured through an enterprise.
     StaffImport { enterprise: String, file: PathBuf },
+    /// The key of this certificate, PEM, speaks for its enterprise, and no key that did before.
+    OperatorsReinstate { certificate: String, reason: String, officer: String },
     Doctor,
 }
 
@@ -123,6 +125,10 @@ impl Service {
             }
             Operation::RegistryImport { file } => Outcome::Imported { rows: registry::import(desk, &file)?.rows },
             Operation::StaffImport { enterprise, file } => Outcome::Imported { rows: staff::import(desk, &code(&enterprise)?, &file)? },
+            Operation::OperatorsReinstate { certificate, reason, officer } => {
+                operator::reinstate(desk, &tls::chain(certificate.as_bytes())?, &reason, &Officer::new(&officer, user)?)?;
+                Outcome::Done
+            }
             Operation::Doctor => Outcome::Examined(doctor::examine(desk)?),
             Operation::ExportLog { directory } => {
                 let entries = self.evidence.export(&directory, &|_, _| {})?;

@@ -154,7 +154,7 @@ fn one_that_comes_too_fast_waits_and_is_in_nobodys_way() {
     let wait = again.unwrap();
     assert!(status == 429 && (1..=1_201).contains(&wait), "{status} {wait}");
     // So it is at each door of an enterprise's.
-    for what in ["GET /filings", "GET /mandates", "GET /mandates/01ARZ3NDEKTSV4RRFFQ69G5FAV", "POST /mandates", "POST /mandates/withdraw", "POST /operators", "POST /operators/withdraw"] {
+    for what in ["GET /filings", "GET /mandates", "GET /mandates/01ARZ3NDEKTSV4RRFFQ69G5FAV", "POST /mandates", "POST /mandates/withdraw", "GET /operators", "POST /operators", "POST /operators/withdraw"] {
         let (status, again) = ask(open.address, CODE, what, "");
         assert!(status == 429 && again.is_some(), "{what}: {status} {again:?}");
     }

@@ -215,3 +215,67 @@ fn mandates_and_what_is_said_of_keys_are_proved_and_kept_as_filings_are() {
         assert_eq!((verdict.passed(), verdict.level), (true, Some("B-LTA")), "{verdict:?}");
     }
 }
+
+/// All own keys are lost: with the authority's new certificate and a bureau's decision, which the log keeps, another speaks.
+#[test]
+fn an_enterprise_that_lost_its_own_keys_is_let_in_again_by_the_bureau() {
+    use filing::desk::record::bureau::Chain;
+    let office = Office::open();
+    let (lost, clerk, found) = (office.firm(CODE), office.firm(CODE), office.firm(CODE));
+    let chain = |firm: &Firm| Chain::new(vec![firm.certificate.clone(), office.world.issuer.certificate.clone()]).unwrap();
+    let reinstate = |firm: &Firm, reason: &str| operator::reinstate(&office.desk, &chain(firm), reason, &crate::office::officer());
+    let told = |result: Result<_, DeskError>| result.map(drop).unwrap_err().to_string();
+    // Before it named any there is nothing to decide.
+    assert!(told(reinstate(&found, "营业执照")).contains("named no keys"));
+    authorise(&office, &lost, &document(&id(), &clerk, &["VAT_GENERAL"], "2026-11-30")).unwrap();
+    let successor = office.firm(CODE);
+    let named = id();
+    authorise(&office, &lost, &own(&named, &successor)).unwrap();
+    assert_eq!(office.refused(&found, &as_representative("202601")), [10]);
+    // Not an operator's key, not a revoked or a foreign certificate, not without a reason or with a person's number.
+    let revoked = office.firm(CODE);
+    office.world.statuses.lock().unwrap().insert(revoked.serial(), crate::office::revoked(NOW - Duration::days(1), pki::crl::Reason::KeyCompromise));
+    let foreign = crate::office::firm(&crate::city::Authority::root("另一根"), CODE, |_| {});
+    for (by, reason, why) in [(&clerk, "x", "an operator's for ever"), (&revoked, "x", "revoked"), (&foreign, "x", "issuer"), (&found, " ", "one line"), (&found, "440105190003010052", "person's number")] {
+        let said = told(reinstate(by, reason));
+        assert!(said.contains(why), "{why}: {said}");
+    }
+    assert_eq!(office.refused(&found, &as_representative("202601")), [10]);
+    // Decided: it speaks, the lost ones and their successor do not, operators stay what they are.
+    assert_eq!(reinstate(&found, "法定代表人持营业执照到场").unwrap().as_str(), CODE);
+    office.receipt(&found, &as_representative("202601"));
+    for by in [&lost, &successor] {
+        assert_eq!(office.refused(by, &as_representative("202603")), [10]);
+        assert!(authorise(&office, by, &document(&id(), &office.firm(CODE), &["VAT_GENERAL"], "2026-11-30")).is_err());
+    }
+    // Sent again by who still has it, what named the successor names nobody any more.
+    assert!(authorise(&office, &lost, &own(&named, &successor)).is_err());
+    office.receipt(&clerk, &as_operator("202603"));
+    authorise(&office, &found, &own(&id(), &office.firm(CODE))).unwrap();
+    let leaves = office.desk.store.read_stream("log", 0, 100).unwrap();
+    let decided: Vec<merkle::Leaf> = leaves.iter().map(|leaf| merkle::Leaf::parse(leaf).unwrap()).filter(|leaf| leaf.kind() == 36).collect();
+    assert!(decided.len() == 1 && decided[0].payload().contains("法定代表人持营业执照到场") && decided[0].payload().contains("\"officer\":\"陈一\"") && !decided[0].payload().contains(CODE), "{}", decided[0].payload());
+}
+
+#[test]
+fn what_an_enterprise_said_of_its_keys_is_shown_to_it() {
+    let office = Office::open();
+    let (first, clerk, other) = (office.firm(CODE), office.firm(CODE), office.firm(CODE));
+    let (authorisation, named) = (id(), id());
+    authorise(&office, &first, &document(&authorisation, &clerk, &["VAT_GENERAL"], "2026-11-05")).unwrap();
+    authorise(&office, &first, &own(&named, &other)).unwrap();
+    let listed = |firm: &Firm| operator::list(&office.desk, &office.caller(firm), None).unwrap();
+    let keys = listed(&other);
+    assert_eq!(keys.operators.iter().map(|one| (one.id.as_str(), one.state.name())).collect::<Vec<_>>(), [(authorisation.as_str(), "live")]);
+    let mut own_keys: Vec<String> = keys.own.iter().map(|(key, _)| key.clone()).collect();
+    own_keys.sort();
+    let mut expected = vec![key(&first), key(&other)];
+    expected.sort();
+    assert_eq!((own_keys, keys.next), (expected, None));
+    assert!(operator::list(&office.desk, &office.caller(&first), Some(&key(&clerk))).unwrap().operators.is_empty());
+    office.clock.advance(Duration::days(1));
+    assert_eq!(listed(&first).operators[0].state.name(), "ended");
+    withdraw(&office, &first, &authorisation).unwrap();
+    assert_eq!(listed(&first).operators[0].state.name(), "withdrawn");
+    assert!(listed(&office.firm(OTHER)).operators.is_empty() && listed(&office.firm(OTHER)).own.is_empty());
+}

@@ -9,30 +9,38 @@
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use pki::cades::Signature;
+use pki::path::CertificateFacts;
 use pki::view::CertificateView;
 use policies::filing::Role;
 use policies::identity::CreditCode;
 use store::{Batch, CommitError, Expectation};
-use time::OffsetDateTime;
+use time::{Date, OffsetDateTime};
 
 use super::authorise::Enterprise;
-use super::judge::city;
-use super::mandate::own;
+use super::judge::{both_places, city};
+use super::mandate::{State, own};
 use super::word::{self, Proven, wrong};
 use super::proof::Stamped;
 use super::receive::Parsed;
 use crate::desk::check::{Check, Finding};
 use crate::desk::grounds::Grounds;
+use crate::desk::officer::Officer;
 use crate::desk::problem::DeskError;
 use crate::desk::record::archive;
+use crate::desk::record::bureau::Chain;
 use crate::desk::record::event::{Event, unix_millis};
 use crate::desk::record::mandate::Withdrawn;
 use crate::desk::record::operator::OperatorRecord;
 use crate::desk::sha256_hex;
+use crate::desk::trust::{self, signs};
 use crate::document::{Authorisation, MandateId, Named, OperatorWithdrawal};
 
 /// The most operators of one enterprise.
 pub const MOST: usize = 1_000;
+/// They are listed in pieces of about so many octets.
+const PIECE_OCTETS: usize = 2 << 20;
+/// In the place of a document's id: a bureau decided.
+const REINSTATED: &str = "reinstated";
 
 fn key_of(certificate: &[u8]) -> Option<String> {
     CertificateView::parse(certificate).ok().map(|view| sha256_hex(view.spki))
@@ -125,6 +133,106 @@ pub fn withdraw(desk: &Grounds, caller: &Enterprise, document: &[u8], signature:
             let now = desk.store.get(&OperatorRecord::key(id))?.ok_or(DeskError::Busy)?;
             if OperatorRecord::decode(&now)?.withdrawn.is_some() { Ok(withdrawal.id) } else { Err(DeskError::Busy) }
         }
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// Of one operator's key, the authorisation given last.
+pub struct Authorised {
+    pub id: String,
+    pub state: State,
+    pub record: OperatorRecord,
+}
+
+/// What an enterprise said of its keys, in the order of the operators' keys after that one; with the key to go on after.
+pub struct Keys {
+    pub operators: Vec<Authorised>,
+    /// Each with the id of the document that made it the enterprise's own.
+    pub own: Vec<(String, String)>,
+    pub next: Option<String>,
+}
+
+pub fn list(desk: &Grounds, caller: &Enterprise, after: Option<&str>) -> Result<Keys, DeskError> {
+    let uscc = caller.code().as_str();
+    let last = |key: &store::Key| key.last_part().and_then(|part| String::from_utf8(part).ok());
+    let (from, to) = OperatorRecord::all_own(uscc);
+    let own = desk.store.scan(&from, &to, MOST)?.into_iter().filter_map(|(key, id)| Some((last(&key)?, String::from_utf8(id).ok()?))).collect();
+    let (first, to) = OperatorRecord::all_of(uscc);
+    let from = after.map_or(first, |key| OperatorRecord::of(uscc, key).successor());
+    let (mut operators, mut octets, mut at) = (Vec::new(), 0, None);
+    for (place, id) in desk.store.scan(&from, &to, MOST)? {
+        if octets > PIECE_OCTETS {
+            return Ok(Keys { operators, own, next: at });
+        }
+        at = last(&place);
+        let Some((id, stored)) = String::from_utf8(id).ok().map(|id| Ok::<_, DeskError>((desk.store.get(&OperatorRecord::key(&id))?, id))).transpose()?.and_then(|(stored, id)| Some((id, stored?))) else { continue };
+        octets += stored.len();
+        let record = OperatorRecord::decode(&stored)?;
+        let state = state(&record, city(desk.clock.now()).date());
+        operators.push(Authorised { id, state, record });
+    }
+    Ok(Keys { operators, own, next: None })
+}
+
+fn state(record: &OperatorRecord, today: Date) -> State {
+    match Authorisation::parse(record.document.as_bytes()) {
+        _ if record.withdrawn.is_some() => State::Withdrawn,
+        Ok(one) if today < one.from => State::Coming,
+        Ok(one) if today <= one.until => State::Live,
+        _ => State::Ended,
+    }
+}
+
+/// An enterprise lost every own key: whoever identified it anew at the counter, as the authority did before it certified this
+/// key, lets this certificate's key speak for it, and no key that did before. Operators stay what they are.
+///
+/// 1 whose     the certificate bears the enterprise's code in both its places
+/// 2 stands    it is believed by a bureau, for signing, and good now
+/// 3 record    the key instead of those before, the officer, and the reason, with the leaf of the log
+pub fn reinstate(desk: &Grounds, chain: &Chain, reason: &str, officer: &Officer) -> Result<CreditCode, DeskError> {
+    let told = |text: &str| DeskError::Request(format!("{text}; see `filing desk operators reinstate --help`"));
+    let digits = reason.split(|c: char| !c.is_ascii_digit()).map(str::len).max().unwrap_or(0);
+    if reason.trim().is_empty() || reason.chars().count() > 200 || reason.chars().any(char::is_control) || digits > 12 {
+        return Err(told("what was seen is told in one line of at most 200 characters, without a person's number"));
+    }
+    // 1.
+    let leaf = chain.leaf();
+    let facts = CertificateFacts::parse(leaf).map_err(|error| told(&error.to_string().replace("; ", ", ")))?;
+    let uscc = both_places(&facts).ok_or_else(|| told("the certificate does not bear one credit code in both its places"))?;
+    let key = key_of(leaf).ok_or_else(|| told("the certificate cannot be read"))?;
+    // 2.
+    let (now, above) = (desk.clock.now(), chain.issuers().map(<[u8]>::to_vec).collect::<Vec<_>>());
+    if !signs(leaf) {
+        return Err(told("the certificate is not for signing"));
+    }
+    let paths = desk.policies.desk.bureaus().iter().map(|bureau| {
+        let policies: Vec<_> = bureau.accepts.iter().flat_map(|accepts| accepts.policies.iter().copied()).collect();
+        desk.trust.path(bureau.code.as_str(), leaf, &above, &policies, now)
+    });
+    let path = paths.reduce(|found, next| found.or(next)).ok_or_else(|| told("no bureau is registered here"))?.map_err(|error| told(&error.to_string().replace("; ", ", ")))?;
+    desk.trust.authorities_stand(&path, now)?.map_err(|error| told(&error.to_string().replace("; ", ", ")))?;
+    if desk.trust.status(&path, now)?.standing != trust::Standing::Good {
+        return Err(told("the certificate is revoked or on hold"));
+    }
+    // 3.
+    let code = uscc.as_str();
+    if desk.store.get(&OperatorRecord::any(code))?.is_none() {
+        return Err(told("the enterprise named no keys: any of its certificates speaks for it"));
+    }
+    let as_operator = OperatorRecord::of(code, &key);
+    if desk.store.get(&as_operator)?.is_some() {
+        return Err(told("this key is an operator's for ever; have the enterprise order a certificate for a new key"));
+    }
+    let (from, to) = OperatorRecord::all_own(code);
+    let mut batch = Batch::new().expect(Expectation::Present(OperatorRecord::any(code))).expect(Expectation::Absent(as_operator));
+    for (place, id) in desk.store.scan(&from, &to, MOST)? {
+        batch = batch.expect(Expectation::Equals(place.clone(), id)).delete(place);
+    }
+    batch = batch.put(OperatorRecord::own(code, &key), REINSTATED.as_bytes());
+    Event::OwnKeyReinstated { enterprise: &sha256_hex(code.as_bytes()), key: &key, certificate: &sha256_hex(leaf), reason, officer: officer.name(), user: officer.user() }.append(&mut batch, now)?;
+    match desk.store.commit(batch) {
+        Ok(_) => Ok(uscc),
+        Err(CommitError::Conflict { .. }) => Err(DeskError::Busy),
         Err(error) => Err(error.into()),
     }
 }

@@ -174,7 +174,7 @@ pub fn router(public: Arc<Public>) -> Router {
         .route("/mandates", post(mandates::give).get(mandates::list))
         .route("/mandates/{id}", get(mandates::one))
         .route("/mandates/withdraw", post(mandates::withdraw))
-        .route("/operators", post(operators::authorise))
+        .route("/operators", post(operators::authorise).get(operators::list))
         .route("/operators/withdraw", post(operators::withdraw))
         // Each handler that reads a body bounds it itself.
         .layer(DefaultBodyLimit::disable())

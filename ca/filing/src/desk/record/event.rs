@@ -50,6 +50,9 @@ pub enum Event<'a> {
     /// An enterprise let a key sign for it as an operator, and took that back.
     OperatorAuthorised { authorisation: &'a str, document: &'a str },
     OperatorWithdrawn { authorisation: &'a str, document: &'a str },
+    /// An enterprise lost every key of its own, and a bureau's officer let another speak for it. `enterprise` is the digest of its
+    /// credit code, `key` of the SubjectPublicKeyInfo.
+    OwnKeyReinstated { enterprise: &'a str, key: &'a str, certificate: &'a str, reason: &'a str, officer: &'a str, user: u32 },
 }
 
 impl Event<'_> {
@@ -75,6 +78,7 @@ impl Event<'_> {
             Self::StaffListSet { .. } => 31,
             Self::OperatorAuthorised { .. } => 34,
             Self::OperatorWithdrawn { .. } => 35,
+            Self::OwnKeyReinstated { .. } => 36,
         }
     }
 
