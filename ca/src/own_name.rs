@@ -24,6 +24,7 @@ const CHANGED_LABEL: &str = "suiyin own name changed 1";
 // spec: rfc5280#4.1.2.2 (serial numbers of 20 octets at most)
 const CHANGE_TAG: &[u8] = b"suiyin own name change tag 1";
 const PLACE_LABEL: &str = "suiyin own name place 1";
+const MESSAGE_LABEL: &str = "suiyin notice message 1";
 /// How often a holder's secret may be changed: all of them fit into one answer.
 pub const MOST_CHANGES: u16 = 100;
 
@@ -47,6 +48,11 @@ impl OwnNames {
     /// Where it is kept how often a holder's secret was changed, without saying whose.
     pub fn place(&self, owner: &KeyOwner) -> [u8; 32] {
         self.0.index(PLACE_LABEL, &owner.value())
+    }
+
+    /// What the log says of a message that was delivered, by its digest: whoever knows a holder's name could write the message.
+    pub fn message(&self, sha256: &str) -> String {
+        crate::hex(&self.0.index(MESSAGE_LABEL, sha256.as_bytes()))
     }
 
     /// Which key it is, without telling it: another one after a restore would make secrets that fit no tag.

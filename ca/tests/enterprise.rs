@@ -3,6 +3,7 @@
 
 mod office;
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use ca::authority::Authority;
@@ -15,7 +16,7 @@ use ca::flow::succeed::SuccessionError;
 use ca::flow::Authorised;
 use ca::job::{Health, Jobs};
 use ca::problem::IssueError;
-use ca::record::{CertificateRecord, Intent, Reason, Status, decode, log, serial_text};
+use ca::record::{CertificateRecord, EnterpriseFreeze, Freeze, Intent, Reason, Status, decode, encode, log, serial_text};
 use ca::service::Service;
 use office::{CODE, company, founded, new_request, operates as admin, reopened};
 use runtime::clock::Clock;
@@ -118,6 +119,15 @@ fn every_certificate_is_frozen_and_none_is_issued_until_the_order_ends() {
     issued(authority, CODE);
     let entries = authority.store.read_stream(log::STREAM, 0, 10_000).unwrap();
     assert!(entries.iter().all(|entry| !String::from_utf8_lossy(entry).contains(CODE) && !String::from_utf8_lossy(entry).contains("穗执")));
+    // Nor does the digest of an order tell, to whoever tries all codes, whose certificates these are, or which are frozen together.
+    let said = |kind: u8| -> Vec<String> { entries.iter().filter(|entry| entry[1] == kind).map(|entry| serde_json::from_slice::<serde_json::Value>(&entry[10..]).unwrap()["order_sha256"].as_str().unwrap().to_owned()).collect() };
+    let digest = |order: &EnterpriseFreeze| ring::digest::digest(&ring::digest::SHA256, &encode(order).unwrap()).as_ref().iter().map(|byte| format!("{byte:02x}")).collect::<String>();
+    let kept: Vec<EnterpriseFreeze> = all(&*authority.store, "enterprise-freeze-order").iter().map(|(_, stored)| decode(stored).unwrap()).collect();
+    assert_eq!((said(56), said(57)), (kept.iter().map(&digest).collect(), kept.iter().map(&digest).collect()));
+    let guess = |kept: &EnterpriseFreeze| EnterpriseFreeze { order: Freeze { salt: None, ..kept.order.clone() }, ..kept.clone() };
+    assert!(kept.iter().all(|kept| !said(56).contains(&digest(&guess(kept)))));
+    let single = said(31);
+    assert_eq!(single.iter().collect::<BTreeSet<_>>().len(), single.len());
 }
 
 #[test]

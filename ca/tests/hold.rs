@@ -11,7 +11,7 @@ use ca::flow::{Authorised, Operator};
 use ca::init::init;
 use ca::job::{Health, Jobs};
 use ca::problem::IssueError;
-use ca::record::{CertificateRecord, CrlRecord, Reason, Revocation, Status, decode, log, serial_text};
+use ca::record::{CertificateRecord, CrlRecord, Freeze, Reason, Revocation, Status, decode, encode, log, serial_text};
 use ca::register::{Query, State, list};
 use ca::service::Service;
 use keys::Passphrase;
@@ -198,6 +198,11 @@ fn a_freeze_ends_by_its_date_or_by_its_own_act_only() {
     let entry = entries.iter().find(|entry| entry[1] == 31).map(|entry| String::from_utf8_lossy(entry).into_owned()).unwrap();
     assert!(entry.contains("穗城区人民法院") && !entry.contains("穗执"), "{entry}");
     assert!(!format!("{:?} {:?}", kept, order(&serial, until)).contains("穗"));
+    // Whoever guesses all words of an order does not find it in the log; whoever is shown it does.
+    let digest = |order: &Freeze| ring::digest::digest(&ring::digest::SHA256, &encode(order).unwrap()).as_ref().iter().map(|byte| format!("{byte:02x}")).collect::<String>();
+    let guessed = Freeze { salt: None, ..kept[0].clone() };
+    assert!(entry.contains(&digest(&kept[0])) && !entry.contains(&digest(&guessed)), "{entry}");
+    assert!(kept[0].salt != kept[1].salt);
 }
 
 #[test]

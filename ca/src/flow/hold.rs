@@ -1,5 +1,6 @@
 //! Suspending a certificate and ending that: authorised, judged against the present state, recorded, then told.
 
+use ring::rand::SystemRandom;
 use serde::{Deserialize, Serialize};
 use store::{Batch, CommitError, Expectation};
 use time::OffsetDateTime;
@@ -10,7 +11,7 @@ use super::authorise::{Actor, Authorised, Operator};
 use super::{enterprise, listing, revoke};
 use crate::authority::Authority;
 use crate::problem::IssueError;
-use crate::record::{CertificateRecord, Freeze, Hold, Listed, Reason, Revocation, Status, decode, encode, log, serial_text};
+use crate::record::{CertificateRecord, Freeze, Hold, Listed, Reason, Revocation, Salt, Status, decode, encode, log, serial_text};
 use crate::register;
 
 /// Characters that the name of an authority and the reason of an order may have.
@@ -94,7 +95,16 @@ pub(super) fn ordered(by_authority: &str, reason: &str, until: i64, now: OffsetD
     if until <= now.unix_timestamp() || OffsetDateTime::from_unix_timestamp(until).is_err() {
         return Err(IssueError::FreezeEnd);
     }
-    Ok(Freeze { authority: by_authority, reason, at: now.unix_timestamp(), until, suspended: false, enterprise: false })
+    Ok(Freeze { authority: by_authority, reason, at: now.unix_timestamp(), until, suspended: false, enterprise: false, salt: Some(salt()?) })
+}
+
+fn salt() -> Result<Salt, IssueError> {
+    Salt::draw(&SystemRandom::new()).map_err(|_| IssueError::Randomness)
+}
+
+/// An order as it holds for one certificate; its own salt keeps the log from telling which certificates are frozen together.
+fn of_one(order: &Freeze, at: i64, suspended: bool) -> Result<Freeze, IssueError> {
+    Ok(Freeze { at, suspended, salt: Some(salt()?), ..order.clone() })
 }
 
 /// Steps 2 and 3 of a freeze, also of a whole enterprise's.
@@ -108,7 +118,7 @@ pub(super) fn by_order(authority: &Authority, by: &Actor, serial: Vec<u8>, found
         Status::Held(hold) => Some(hold),
         _ => None,
     };
-    let order = Freeze { at, suspended: below.is_some(), ..order.clone() };
+    let order = of_one(order, at, below.is_some())?;
     let hold = Hold { at: below.map_or(at, |hold| hold.at), counted_from: below.map_or(at, |hold| hold.counted_from), freeze: Some(order.clone()) };
     // 3. Status, indexes, the order itself and its log entry in one commit. Only then it is told.
     let batch = entered(Batch::new(), &found.issuer, &serial, &order, by, now)?;
@@ -136,7 +146,7 @@ fn entered(mut batch: Batch, issuer: &str, serial: &[u8], order: &Freeze, by: &A
 /// status, and what goes with that into the commit of its record.
 pub(super) fn from_the_first(batch: Batch, serial: &[u8], of: &CertificateRecord, order: &Freeze, now: OffsetDateTime) -> Result<(Status, Batch), IssueError> {
     let at = now.unix_timestamp().max(of.not_before);
-    let order = Freeze { at, suspended: false, ..order.clone() };
+    let order = of_one(order, at, false)?;
     let batch = entered(batch, &of.issuer, serial, &order, &Actor::Service, now)?;
     let hold = Hold { at, counted_from: at, freeze: Some(order) };
     let batch = batch.put(hold.due_key(serial), serial.to_vec());
@@ -282,7 +292,7 @@ pub(super) fn end(authority: &Authority, by: &Actor, serial: Vec<u8>, found: Cer
     let status = match (standing.order, status) {
         (Some(order), status) => {
             let below = if let Status::Held(below) = status { Some(below) } else { None };
-            let order = Freeze { at: now.unix_timestamp().max(found.not_before), suspended: below.is_some(), ..order };
+            let order = of_one(&order, now.unix_timestamp().max(found.not_before), below.is_some())?;
             batch = entered(batch, &found.issuer, &serial, &order, by, now)?;
             Status::Held(Hold { at: hold.at, counted_from: below.map_or(hold.counted_from, |below| below.counted_from), freeze: Some(order) })
         }

@@ -118,8 +118,9 @@ pub fn done(authority: &Authority, _courier: &Authorised<Courier>, done: &[Done]
         let about = crate::sha256_hex(notice.id().as_bytes());
         match outcome {
             Outcome::Delivered(message) => {
-                let message = if message.len() == 64 && message.bytes().all(|digit| digit.is_ascii_hexdigit()) { message.as_str() } else { "" };
-                let entry = log::Entry::NoticeSent { notice: &about, message };
+                let told = message.len() == 64 && message.bytes().all(|digit| digit.is_ascii_hexdigit());
+                let message = if told { authority.own_names.message(&message.to_ascii_lowercase()) } else { String::new() };
+                let entry = log::Entry::NoticeSent { notice: &about, message: &message };
                 change(authority, &notice, Notice { state: NoticeState::Sent, at: now, attempts: notice.attempts.saturating_add(1), reason: None, ..notice.clone() }, Some(&entry))?;
             }
             _ if notice.state != NoticeState::Queued => {}

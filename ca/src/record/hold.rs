@@ -1,10 +1,11 @@
 //! A certificate on hold: suspended by its operator, or frozen by the order of a named authority.
 
+use ring::rand::SecureRandom;
 use serde::{Deserialize, Serialize};
 use store::{CounterSlot, Key, Template};
 use time::OffsetDateTime;
 
-use super::Revocation;
+use super::{Revocation, der_text};
 
 /// Since when relying parties are told not to rely on a certificate, and what ends that.
 #[derive(Clone, Debug, Serialize, Deserialize, PartialEq, Eq)]
@@ -32,6 +33,23 @@ pub struct Freeze {
     /// The order is for the whole enterprise: it ends for all its certificates at once.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub enterprise: bool,
+    /// Orders from before there was any have none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub salt: Option<Salt>,
+}
+
+/// Random octets in a record whose digest stands in the public log: without them nobody finds the record's words by trying
+/// those that it may have, though courts, codes and docket numbers are few. Whoever is shown the record can still prove it.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Salt(#[serde(with = "der_text")] Vec<u8>);
+
+impl Salt {
+    pub fn draw(random: &dyn SecureRandom) -> Result<Self, ring::error::Unspecified> {
+        let mut octets = vec![0; 32];
+        random.fill(&mut octets)?;
+        Ok(Self(octets))
+    }
 }
 
 /// The order that freezes an enterprise: every certificate of its code, and nothing is issued for it.
@@ -170,9 +188,18 @@ mod tests {
     }
 
     #[test]
+    fn an_order_of_before_there_was_salt_is_read_and_written_as_it_was() {
+        let before = r#"{"authority":"法院","reason":"1","at":1,"until":2,"suspended":false}"#.as_bytes();
+        let order: Freeze = decode(before).unwrap();
+        assert_eq!((order.salt.is_none(), encode(&order).unwrap().as_slice()), (true, before));
+        let salted = Freeze { salt: Some(Salt::draw(&ring::rand::SystemRandom::new()).unwrap()), ..order };
+        assert!(decode::<Freeze>(&encode(&salted).unwrap()).unwrap() == salted);
+    }
+
+    #[test]
     fn only_what_is_due_lies_in_the_range() {
         let suspended = |counted_from| Hold { at: 1, counted_from, freeze: None }.due_key(&[0x40; 16]);
-        let freeze = Freeze { authority: "a".into(), reason: "r".into(), at: 1, until: 256, suspended: false, enterprise: false };
+        let freeze = Freeze { authority: "a".into(), reason: "r".into(), at: 1, until: 256, suspended: false, enterprise: false, salt: None };
         let frozen = Hold { at: 1, counted_from: 1, freeze: Some(freeze) }.due_key(&[0xff; 16]);
         let inside = |(from, to): (Key, Key), key: &Key| from <= *key && *key < to;
         for (since, due) in [(254, false), (255, true), (256, true), (i64::MAX, true), (-1, false)] {

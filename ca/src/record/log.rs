@@ -33,6 +33,12 @@ pub const REGISTRAR_SET: u8 = 90;
 
 /// One change of state. Digests are SHA-256 in lower-case hexadecimal, times Unix seconds; `by` is who asked
 /// for it: `uid:N`, `officer:SERIAL`, `registrar:SERIAL`, `key:SHA256` or `service`.
+///
+/// Everybody reads the log, so no digest in it is over words that can be guessed. Orders and acts are digested with their
+/// number, which is a secret of 128 bits; freezes with the salt that is kept in them; registrars' statements bear a random
+/// number of 16 octets; certificates, their intents and keys hold a public key, which nobody guesses who has not seen the
+/// certificate; the own-name tag and the digest of a notice's message are keyed. What is left is of lists, policies, roots
+/// and packages, which say nothing of a person that is not published with them, and of serials, which are in the log.
 #[derive(Clone, Debug, Serialize)]
 #[serde(untagged)]
 pub enum Entry<'a> {
@@ -62,7 +68,8 @@ pub enum Entry<'a> {
     ActDecided { act_sha256: &'a str, decision: Verdict, decision_sha256: &'a str, signature_sha256: &'a str, by: &'a str },
     ActMoved { act_sha256: &'a str, to: &'a str, by: &'a str },
     CertificateSuspended { issuer: &'a str, serial: &'a str, at: i64, by: &'a str },
-    /// The reason of an order may name people, so the log holds the digest of the order; `ca show` tells its words.
+    /// The reason of an order may name people, so the log holds the digest of the order as it is kept, with its salt; `ca show`
+    /// tells its words.
     CertificateFrozen { issuer: &'a str, serial: &'a str, at: i64, until: i64, authority: &'a str, order_sha256: &'a str, by: &'a str },
     CertificateResumed { issuer: &'a str, serial: &'a str, by: &'a str },
     FreezeEnded { issuer: &'a str, serial: &'a str, suspended: bool, by: &'a str },
@@ -70,7 +77,7 @@ pub enum Entry<'a> {
     KeyListsRead { keys: u64, sha256: &'a str },
     /// Follows the revocation whose date of invalidity it tells.
     InvalidityDated { issuer: &'a str, serial: &'a str, since: i64 },
-    /// The digest is of the order with the enterprise's code, which the log does not hold.
+    /// The digest is of the order as it is kept, with the enterprise's code, which the log does not hold, and a salt.
     EnterpriseFrozen { at: i64, until: i64, authority: &'a str, order_sha256: &'a str, by: &'a str },
     EnterpriseFreezeEnded { order_sha256: &'a str, by: &'a str },
     /// The digest is of the serials, one after the other.
@@ -131,7 +138,8 @@ pub enum Entry<'a> {
     PoliciesBrought { before_sha256: &'a str, sha256: &'a str, places: &'a [String] },
     /// Others are gone by from the next start on, which has its own `PoliciesRead`.
     PoliciesAccepted { before_sha256: &'a str, sha256: &'a str, by: &'a str },
-    /// `notice` is the digest of its id, `message` that of the message as the gateway delivered it.
+    /// `notice` is the digest of its id, which serial and stage make; `message` is keyed (`own_name::OwnNames::message`), since
+    /// it says a name and little that is not in the log. Leaves of kind 85 had the digest of the message itself.
     NoticeSent { notice: &'a str, message: &'a str },
     NoticeFailed { notice: &'a str, reason: Unread },
     NoticeRetried { notice: &'a str, by: &'a str },
@@ -212,7 +220,7 @@ impl Entry<'_> {
             Self::WindDownExported { .. } => 67,
             Self::IssuerSucceeded { .. } => 84,
             Self::IssuerKeyMade { .. } => 88,
-            Self::NoticeSent { .. } => 85,
+            Self::NoticeSent { .. } => 110,
             Self::NoticeFailed { .. } => 86,
             Self::NoticeRetried { .. } => 87,
             Self::ShardCrlIntended { .. } => 51,

@@ -26,7 +26,7 @@ pub use administration::AdministrationCertificate;
 pub use approval::{ApprovalRecord, DECISION_LIMIT, Decision, SIGNATURE_LIMIT, Said, Verdict};
 pub use certificate::{CertificateRecord, Intent, Reason, Revocation, Status, serial_text};
 pub use crl::{CrlBase, CrlChange, CrlHead, CrlIntent, CrlRecord, Partitions, Scope};
-pub use hold::{EnterpriseFreeze, Freeze, Hold, Listed};
+pub use hold::{EnterpriseFreeze, Freeze, Hold, Listed, Salt};
 pub use incident::{BulkAct, Came, Incident, Item, Stage};
 pub use issuer::{Generation, IssuerRecord, IssuerRequest, OcspSigner, PublishedRoot, Settings};
 pub use key::KeyOwner;

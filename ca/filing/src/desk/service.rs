@@ -21,7 +21,7 @@ use super::flow::{attachment, operator, seal, staff};
 use super::officer::Officer;
 use super::problem::DeskError;
 use super::receipt::Decision;
-use super::record::event::Event;
+use super::record::event::{Event, keyed};
 use super::record::filing::{FilingRecord, Status, body_key, open_body, signature, signature_key};
 use super::record::letter::{LetterRecord, LetterState, mailbox_key, to_agent};
 use super::record::plain;
@@ -152,7 +152,7 @@ fn set_mailbox(desk: &Desk, enterprise: &CreditCode, mailbox: Option<&str>) -> R
         }
         None => Batch::new().delete(key),
     };
-    Event::MailboxSet { enterprise: &super::sha256_hex(enterprise.as_str().as_bytes()) }.append(&mut batch, desk.clock.now()).map_err(DeskError::from)?;
+    Event::MailboxSet { enterprise: &keyed(&desk.data, "enterprise", enterprise.as_str().as_bytes()) }.append(&mut batch, desk.clock.now()).map_err(DeskError::from)?;
     desk.store.commit(batch).map_err(DeskError::from)?;
     Ok(())
 }

@@ -36,7 +36,9 @@ fn a_filing_is_receipted_and_the_receipt_proves_itself() {
     // The leaf of the log that the receipt names is this filing's.
     let leaf = office.desk.store.read_stream("log", 2, 1).unwrap().remove(0);
     let leaf = merkle::Leaf::parse(&leaf).unwrap();
-    assert!(leaf.kind() == 1 && leaf.payload().contains(&text("/filing_id")) && !leaf.payload().contains(CODE), "{}", leaf.payload());
+    assert!(leaf.kind() == 110 && leaf.payload().contains(&text("/filing_id")) && !leaf.payload().contains(CODE), "{}", leaf.payload());
+    // Whoever guesses what was filed finds no digest of it there.
+    assert!(!leaf.payload().contains(&digest(&filing)), "{}", leaf.payload());
     // People read the same.
     let page = html::page(&sealed.document).unwrap();
     assert!(page.contains("lang=\"zh-CN\"") && page.contains("已接收 / received") && page.contains("2026-11-05 12:00:00") && page.contains(&text("/receipt_no")));

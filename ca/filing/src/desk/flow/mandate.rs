@@ -20,9 +20,8 @@ use crate::desk::Desk;
 use crate::desk::grounds::Grounds;
 use crate::desk::problem::DeskError;
 use crate::desk::record::archive;
-use crate::desk::record::event::{Event, unix_millis};
+use crate::desk::record::event::{Event, keyed, unix_millis};
 use crate::desk::record::mandate::{MandateRecord, Withdrawn};
-use crate::desk::sha256_hex;
 use crate::document::{Mandate, Withdrawal};
 
 /// Mandates are listed in pieces of at most so many, and so many octets.
@@ -53,7 +52,7 @@ pub fn give(desk: &Grounds, caller: &Enterprise, document: &[u8], signature: &[u
         batch = batch.put(MandateRecord::of(side.as_str(), id), id.as_bytes());
     }
     batch = archive::plan(&archive::Kept::Mandate.name(id), word::archived_from(desk), batch);
-    Event::MandateGiven { mandate: mandate.id.as_str(), document: &sha256_hex(document) }.append(&mut batch, now)?;
+    Event::MandateGiven { mandate: mandate.id.as_str(), document: &keyed(&desk.data, "document", document) }.append(&mut batch, now)?;
     match desk.store.commit(batch) {
         Ok(_) => Ok(mandate),
         Err(CommitError::Conflict { .. }) => {
@@ -92,7 +91,7 @@ pub fn withdraw(desk: &Grounds, caller: &Enterprise, document: &[u8], signature:
     let after = MandateRecord { withdrawn, ..before };
     let mut batch = relied.into_iter().fold(Batch::new(), Batch::expect).expect(Expectation::Equals(MandateRecord::key(id), stored)).put(MandateRecord::key(id), after.encode()?);
     batch = archive::plan(&archive::Kept::MandateWithdrawal.name(id), word::archived_from(desk), batch);
-    Event::MandateWithdrawn { mandate: id, document: &sha256_hex(document) }.append(&mut batch, now)?;
+    Event::MandateWithdrawn { mandate: id, document: &keyed(&desk.data, "document", document) }.append(&mut batch, now)?;
     match desk.store.commit(batch) {
         Ok(_) => Ok(mandate),
         Err(CommitError::Conflict { .. }) => {

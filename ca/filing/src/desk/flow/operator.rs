@@ -28,7 +28,7 @@ use crate::desk::officer::Officer;
 use crate::desk::problem::DeskError;
 use crate::desk::record::archive;
 use crate::desk::record::bureau::Chain;
-use crate::desk::record::event::{Event, unix_millis};
+use crate::desk::record::event::{Event, keyed, unix_millis};
 use crate::desk::record::mandate::Withdrawn;
 use crate::desk::record::operator::OperatorRecord;
 use crate::desk::sha256_hex;
@@ -78,7 +78,7 @@ pub fn authorise(desk: &Grounds, caller: &Enterprise, document: &[u8], signature
         batch = batch.put(OperatorRecord::any(uscc), id.as_bytes()).put(OperatorRecord::own(uscc, &signed_by), id.as_bytes());
     }
     batch = archive::plan(&archive::Kept::Operator.name(id), word::archived_from(desk), batch);
-    Event::OperatorAuthorised { authorisation: id, document: &sha256_hex(document) }.append(&mut batch, now)?;
+    Event::OperatorAuthorised { authorisation: id, document: &keyed(&desk.data, "document", document) }.append(&mut batch, now)?;
     match desk.store.commit(batch) {
         Ok(_) => Ok(named.id().clone()),
         Err(CommitError::Conflict { .. }) => {
@@ -125,7 +125,7 @@ pub fn withdraw(desk: &Grounds, caller: &Enterprise, document: &[u8], signature:
         }
     }
     batch = archive::plan(&archive::Kept::OperatorWithdrawal.name(id), word::archived_from(desk), batch);
-    Event::OperatorWithdrawn { authorisation: id, document: &sha256_hex(document) }.append(&mut batch, now)?;
+    Event::OperatorWithdrawn { authorisation: id, document: &keyed(&desk.data, "document", document) }.append(&mut batch, now)?;
     match desk.store.commit(batch) {
         Ok(_) => Ok(withdrawal.id),
         Err(CommitError::Conflict { .. }) => {
@@ -229,7 +229,7 @@ pub fn reinstate(desk: &Grounds, chain: &Chain, reason: &str, officer: &Officer)
         batch = batch.expect(Expectation::Equals(place.clone(), id)).delete(place);
     }
     batch = batch.put(OperatorRecord::own(code, &key), REINSTATED.as_bytes());
-    Event::OwnKeyReinstated { enterprise: &sha256_hex(code.as_bytes()), key: &key, certificate: &sha256_hex(leaf), reason, officer: officer.name(), user: officer.user() }.append(&mut batch, now)?;
+    Event::OwnKeyReinstated { enterprise: &keyed(&desk.data, "enterprise", code.as_bytes()), key: &key, certificate: &sha256_hex(leaf), reason, officer: officer.name(), user: officer.user() }.append(&mut batch, now)?;
     match desk.store.commit(batch) {
         Ok(_) => Ok(uscc),
         Err(CommitError::Conflict { .. }) => Err(DeskError::Busy),

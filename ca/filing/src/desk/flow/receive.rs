@@ -28,7 +28,7 @@ use crate::desk::problem::DeskError;
 use crate::desk::ready;
 use crate::desk::receipt::{self, Common, Deadline, Received, Signer};
 use crate::desk::record::attachment::AttachmentRecord;
-use crate::desk::record::event::{Event, unix_millis};
+use crate::desk::record::event::{Event, keyed, unix_millis};
 use crate::desk::record::filing::{FilingRecord, Slot, Status, body_key, seal_body, signature_key};
 use crate::desk::record::{archive, plain};
 use crate::desk::record::receipt::{ReceiptNumber, draft};
@@ -251,7 +251,8 @@ fn record(desk: &Desk, caller: &Enterprise, submission: &Submission, passed: Pas
     // Looked at by the archive once what was revoked meanwhile would show.
     batch = archive::plan(id, (now + desk.policies.archive.grace).unix_timestamp(), batch);
     let (submitted, receipt) = (sha256_hex(&submission.signature), number.to_string());
-    let leaf = Event::FilingReceived { filing: id, content: &record.content, signature: &submitted, receipt: &receipt, timely: record.timely }.append(&mut batch, now)?;
+    let content = keyed(&desk.data, "filing", record.content.as_bytes());
+    let leaf = Event::FilingReceived { filing: id, content: &content, signature: &submitted, receipt: &receipt, timely: record.timely }.append(&mut batch, now)?;
     batch = batch.put(number.draft(), draft(leaf, &text)).put(number.pending(), plain(receipt.as_bytes()));
     match desk.store.commit(batch) {
         Ok(_) => Ok(Some(number)),

@@ -13,9 +13,8 @@ use time::Date;
 use super::judge::city;
 use crate::desk::grounds::Grounds;
 use crate::desk::problem::DeskError;
-use crate::desk::record::event::Event;
+use crate::desk::record::event::{Event, keyed};
 use crate::desk::record::staff;
-use crate::desk::sha256_hex;
 use crate::rules::{MOST_PEOPLE, Staff};
 
 /// Far above any list.
@@ -30,7 +29,7 @@ pub fn import(desk: &Grounds, enterprise: &CreditCode, path: &Path) -> Result<u6
     let staff = Staff::whole(people);
     let uscc = enterprise.as_str();
     let mut batch = Batch::new().put(staff::key(uscc), staff::seal(uscc, &staff, &desk.data)?);
-    Event::StaffListSet { enterprise: &sha256_hex(uscc.as_bytes()), people: count }.append(&mut batch, now)?;
+    Event::StaffListSet { enterprise: &keyed(&desk.data, "enterprise", uscc.as_bytes()), people: count }.append(&mut batch, now)?;
     desk.store.commit(batch)?;
     Ok(count)
 }

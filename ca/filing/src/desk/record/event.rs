@@ -3,6 +3,7 @@
 //! The form of a leaf and the numbers of the kinds are frozen: a log is verified for ever. No leaf holds an identity
 //! number, a name or what a filing says; an enterprise is told by its filings' ids alone.
 
+use keys::DataKey;
 use merkle::Leaf;
 use serde::Serialize;
 use store::{Batch, StreamSlot};
@@ -12,11 +13,14 @@ use super::RecordError;
 
 const KIND: &str = "log";
 
-/// Digests are SHA-256 in lower-case hexadecimal.
+/// Digests are SHA-256 in lower-case hexadecimal; those called keyed are HMAC-SHA-256 under the desk's data key ([`keyed`]): of
+/// what few guesses would find. A receipt holds a timestamp, a verdict a signature's digest, and what was signed is told by
+/// its signature: nobody writes these by guessing.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(untagged)]
 pub enum Event<'a> {
-    /// A filing passed the fourteen checks; its receipt bears the position of this leaf.
+    /// A filing passed the fourteen checks; its receipt bears the position of this leaf. `content` is keyed: a filing of nothing, or
+    /// of one person's beginning, is quickly guessed. Leaves of kind 1 told its plain digest.
     FilingReceived { filing: &'a str, content: &'a str, signature: &'a str, receipt: &'a str, timely: bool },
     /// A filing failed these checks, the first of which it was answered with. `submission` is the digest of what came.
     FilingRefused { submission: &'a str, checks: &'a [u8] },
@@ -25,6 +29,7 @@ pub enum Event<'a> {
     /// A bureau's officer moved a filing on; its receipt bears the position of this leaf. `officer` is the name that was given,
     /// `user` the number of the account it came from. Leaves of kind 4 told the same without them.
     FilingMoved { filing: &'a str, status: &'a str, receipt: &'a str, officer: &'a str, user: u32 },
+    /// `document` is keyed, for it names two enterprises and little else. Leaves of kinds 5 and 6 told plain digests.
     MandateGiven { mandate: &'a str, document: &'a str },
     MandateWithdrawn { mandate: &'a str, document: &'a str },
     BureauSealSet { bureau: &'a str, certificate: &'a str },
@@ -34,7 +39,7 @@ pub enum Event<'a> {
     /// The mail gateway said that it delivered a receipt: `message` is the digest of the mail.
     LetterDelivered { receipt: &'a str, message: &'a str },
     LetterFailed { receipt: &'a str, reason: &'a str },
-    /// `enterprise` is the digest of its credit code.
+    /// `enterprise` is its credit code, keyed. Leaves of kind 13 told the plain digest.
     MailboxSet { enterprise: &'a str },
     /// What a filing says was read out of its seal, by whom and for this reason. Leaves of kind 14 told the same without whom.
     FilingRead { filing: &'a str, reason: &'a str, officer: &'a str, user: u32 },
@@ -44,40 +49,41 @@ pub enum Event<'a> {
     VerdictSealed { bureau: &'a str, content: &'a str, seal: &'a str },
     /// The registry of enterprises was replaced by this file.
     EnterprisesImported { sha256: &'a str, rows: u64 },
-    /// Who is insured through an enterprise was given as a list. `enterprise` is the digest of its credit code; of a list of
-    /// people there is no digest, since few people can be guessed from one.
+    /// Who is insured through an enterprise was given as a list. `enterprise` is its credit code, keyed; of a list of people there
+    /// is no digest. Leaves of kind 31 told the plain digest of the code.
     StaffListSet { enterprise: &'a str, people: u64 },
-    /// An enterprise let a key sign for it as an operator, and took that back.
+    /// An enterprise let a key sign for it as an operator, and took that back; `document` is keyed. Leaves of kinds 34 and 35
+    /// told plain digests.
     OperatorAuthorised { authorisation: &'a str, document: &'a str },
     OperatorWithdrawn { authorisation: &'a str, document: &'a str },
-    /// An enterprise lost every key of its own, and a bureau's officer let another speak for it. `enterprise` is the digest of its
-    /// credit code, `key` of the SubjectPublicKeyInfo.
+    /// An enterprise lost every key of its own, and a bureau's officer let another speak for it. `enterprise` is its credit
+    /// code, keyed, `key` the digest of the SubjectPublicKeyInfo.
     OwnKeyReinstated { enterprise: &'a str, key: &'a str, certificate: &'a str, reason: &'a str, officer: &'a str, user: u32 },
 }
 
 impl Event<'_> {
     fn kind(&self) -> u8 {
         match self {
-            Self::FilingReceived { .. } => 1,
+            Self::FilingReceived { .. } => 110,
             Self::FilingRefused { .. } => 2,
             Self::ReceiptSealed { .. } => 3,
             Self::FilingMoved { .. } => 32,
-            Self::MandateGiven { .. } => 5,
-            Self::MandateWithdrawn { .. } => 6,
+            Self::MandateGiven { .. } => 111,
+            Self::MandateWithdrawn { .. } => 112,
             Self::BureauSealSet { .. } => 7,
             Self::TlsInstalled { .. } => 8,
             Self::PoliciesRead { .. } => 9,
             Self::AttachmentKept { .. } => 10,
             Self::LetterDelivered { .. } => 11,
             Self::LetterFailed { .. } => 12,
-            Self::MailboxSet { .. } => 13,
+            Self::MailboxSet { .. } => 113,
             Self::FilingRead { .. } => 33,
             Self::SignatureArchived { .. } => 15,
             Self::VerdictSealed { .. } => 16,
             Self::EnterprisesImported { .. } => 30,
-            Self::StaffListSet { .. } => 31,
-            Self::OperatorAuthorised { .. } => 34,
-            Self::OperatorWithdrawn { .. } => 35,
+            Self::StaffListSet { .. } => 114,
+            Self::OperatorAuthorised { .. } => 115,
+            Self::OperatorWithdrawn { .. } => 116,
             Self::OwnKeyReinstated { .. } => 36,
         }
     }
@@ -88,6 +94,11 @@ impl Event<'_> {
         let leaf = Leaf::new(self.kind(), unix_millis(now), payload).map_err(|_| damaged("it is no entry"))?;
         Ok(batch.append(evidence::STREAM, leaf.to_bytes()))
     }
+}
+
+/// The keyed digest of something that the log tells and must not give away; `what` keeps one kind of thing from another.
+pub fn keyed(data: &DataKey, what: &str, of: &[u8]) -> String {
+    crate::desk::hex(&data.index(&format!("suiyin desk log {what} 1"), of))
 }
 
 /// Before 1970: nothing.
