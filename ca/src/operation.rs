@@ -17,6 +17,7 @@ use crate::flow::hold::{FreezeOrder, Resume};
 use crate::flow::issue::Order;
 use crate::flow::officer::{Grant, Withdraw};
 use crate::flow::order::{Applied, OrderQuery};
+use crate::flow::reading::ReadingQuery;
 use crate::flow::registrar::SetRegistrar;
 use crate::flow::renew::Renew;
 use crate::flow::replace::{Correct, Replace};
@@ -127,6 +128,19 @@ pub enum Operation {
     NoticeRetry { id: Option<String> },
     /// What is well and what is not: changes nothing.
     Doctor,
+    /// Who looked at records, by which operation and in which hour.
+    ListReadings(ReadingQuery),
+}
+
+/// What of an operation's use stands in the log.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Trace {
+    /// What it changes has entries of its own; what it asks others to approve has too.
+    Change,
+    /// It shows records or hands out copies: an entry an hour for whoever looks (`flow::reading`).
+    Reading,
+    /// It says nothing of anybody, and must answer where nothing can be written any more.
+    Nothing,
 }
 
 impl Operation {
@@ -140,7 +154,7 @@ impl Operation {
     /// | issue, renew, replace, correct, revoke, suspend, resume, freeze; block a key; send notices again; tell a holder the own name's secret | | yes | |
     /// | export the log, on the authority's own machine; how long records are kept | | | yes |
     /// | show and list certificates, notices and policies, show timestamps | yes | yes | yes |
-    /// | list officers and registrars; doctor; back up and export a wind-down package, on the authority's own machine | yes | | yes |
+    /// | list officers, registrars and who looked at records; doctor; back up and export a wind-down package, on the authority's own machine | yes | | yes |
     pub fn power(&self) -> (&'static str, &'static [Power]) {
         use Power::{Administrator, Auditor, Operator};
         match self {
@@ -197,6 +211,71 @@ impl Operation {
             Self::NoticeShow { .. } => ("show-notice", &Power::ALL),
             Self::NoticeRetry { .. } => ("retry-notice", &[Operator]),
             Self::Doctor => ("doctor", &[Administrator, Auditor]),
+            Self::ListReadings(_) => ("list-readings", &[Administrator, Auditor]),
         }
+    }
+
+    pub fn trace(&self) -> Trace {
+        match self {
+            Self::Bulk(BulkOrder { execute: false, .. })
+            | Self::Show { .. }
+            | Self::List(_)
+            | Self::ShowIncident { .. }
+            | Self::IncidentItems { .. }
+            | Self::ShowOrder { .. }
+            | Self::ListOrders(_)
+            | Self::ListActs
+            | Self::ExportOrder { .. }
+            | Self::ExportLog { .. }
+            | Self::ListOfficers
+            | Self::ListRegistrars
+            // Who was told a secret has an entry the first time; whoever has it told again was told it again.
+            | Self::OwnName { .. }
+            | Self::Backup { .. }
+            | Self::WindDownExport { .. }
+            | Self::RetentionReport
+            | Self::NoticeList { .. }
+            | Self::NoticeShow { .. }
+            | Self::ListReadings(_) => Trace::Reading,
+            Self::ShowPolicies | Self::ShowTimestamp { .. } | Self::Doctor => Trace::Nothing,
+            Self::Issue(_)
+            | Self::Revoke(_)
+            | Self::Renew(_)
+            | Self::Replace(_)
+            | Self::Correct(_)
+            | Self::Suspend { .. }
+            | Self::Resume(_)
+            | Self::Freeze(_)
+            | Self::FreezeEnterprise(_)
+            | Self::LiftEnterprise { .. }
+            | Self::Bulk(_)
+            | Self::BulkStep { .. }
+            | Self::BlockKey { .. }
+            | Self::PlaceOrder(_)
+            | Self::ProposePolicies { .. }
+            | Self::CancelOrder { .. }
+            | Self::DecideOrder(_)
+            | Self::PublishCrl { .. }
+            | Self::PrepareRootCrl
+            | Self::PublishRootCrl { .. }
+            | Self::GrantPower(_)
+            | Self::WithdrawPower(_)
+            | Self::SetRegistrar(_)
+            | Self::WithdrawRegistrar { .. }
+            | Self::NewOwnName { .. }
+            | Self::AdoptCertificate { .. }
+            | Self::AdoptList { .. }
+            | Self::AdoptListFile { .. }
+            | Self::RequestIssuer { .. }
+            | Self::InstallIssuer { .. }
+            | Self::InstallRoot(_)
+            | Self::SetContact(_)
+            | Self::NoticeRetry { .. } => Trace::Change,
+        }
+    }
+
+    /// Whether it names a path to write to: that is not for somebody on another machine to do.
+    pub fn is_local_only(&self) -> bool {
+        matches!(self, Self::Backup { .. } | Self::WindDownExport { .. } | Self::ExportLog { .. })
     }
 }

@@ -32,14 +32,14 @@ use crate::flow::backup::{self, BackedUp};
 use crate::flow::officer;
 use crate::flow::order::{self, OrderError, Placed};
 use crate::flow::policies::{self, Proposed};
-use crate::flow::{Administrator, Authorised, Operator, Proven, act, adopt, outbox, publish, wind_down};
+use crate::flow::{Administrator, Authorised, Operator, Proven, act, adopt, outbox, publish, reading, wind_down};
 use crate::letter::Letter;
 use crate::own_name::Secret;
-use crate::operation::Operation;
+use crate::operation::{Operation, Trace};
 use crate::order_proof::{self, Proof};
 use crate::order_shown::OrderShown;
 use crate::problem::{IssueError, OfficerError};
-use crate::record::{ActRecord, Came, CertificateRecord, CrlHead, Freeze, Incident, Item, Notice, NoticeState, OrderId, OrderRecord, Recipient, Scope, Status, Unread, der_text, serial_text};
+use crate::record::{ActRecord, Came, CertificateRecord, CrlHead, Freeze, Incident, Item, Notice, NoticeState, OrderId, OrderRecord, Reading, Recipient, Scope, Status, Unread, der_text, serial_text};
 use crate::register::{self, State};
 use crate::retention;
 use crate::stamped::{self, Stamped};
@@ -222,6 +222,7 @@ pub enum Outcome {
     Exported(Exported),
     Officer(ShownOfficer),
     Officers(Vec<ShownOfficer>),
+    Readings(Vec<Reading>),
     Registrars(Vec<ShownRegistrar>),
     /// The secret, and those before it, the last first.
     OwnName { serial: String, secret: String, earlier: Vec<String> },
@@ -251,11 +252,6 @@ pub struct Installed {
     pub certificate: PathBuf,
 }
 
-/// A path of this machine is not for somebody on another to name.
-fn local(proven: &Proven, operation: &'static str) -> Result<(), OfficerError> {
-    if proven.is_local() { Ok(()) } else { Err(OfficerError::LocalOnly { operation }) }
-}
-
 pub fn pem(label: &str, der: &[u8]) -> String {
     pem::encode_config(&pem::Pem::new(label, der), pem::EncodeConfig::new().set_line_ending(pem::LineEnding::LF))
 }
@@ -278,7 +274,13 @@ impl Service {
     pub fn perform(&self, proven: &Proven, operation: Operation) -> Result<Outcome, Problem> {
         let (name, powers) = operation.power();
         proven.allow(name, powers)?;
+        if operation.is_local_only() && !proven.is_local() {
+            return Err(OfficerError::LocalOnly { operation: name }.into());
+        }
         tracing::info!(operation = name, actor = %proven.actor(), "asked for");
+        if operation.trace() == Trace::Reading {
+            reading::record(&self.authority, proven.actor(), name)?;
+        }
         match operation {
             Operation::Issue(order) => {
                 let issued = issue(&self.authority, proven.acting()?, order)?;
@@ -361,7 +363,6 @@ impl Service {
                 Ok(Outcome::Published(vec![self.published(root, Scope::Whole, &list)]))
             }
             Operation::Backup { directory } => {
-                local(proven, name)?;
                 let mut told = 0;
                 let mut progress = |records: u64| {
                     if records / 100_000 > told {
@@ -372,7 +373,6 @@ impl Service {
                 Ok(Outcome::BackedUp(backup::back_up(&self.authority, &self.evidence, &directory, &mut progress)?))
             }
             Operation::WindDownExport { directory } => {
-                local(proven, name)?;
                 let mut progress = |what: &str, count: u64| tracing::info!(what, count, "written for a wind-down");
                 Ok(Outcome::WoundDown(wind_down::export(&self.authority, &self.evidence, proven.actor(), &directory, &mut progress)?))
             }
@@ -418,6 +418,7 @@ impl Service {
                 Ok(Outcome::Notices(queued.iter().map(shown_notice).collect()))
             }
             Operation::Doctor => Ok(Outcome::Examined(doctor::examine(self)?)),
+            Operation::ListReadings(query) => Ok(Outcome::Readings(reading::list(&self.authority, &query)?)),
             Operation::GrantPower(order) => match officer::grant(&self.authority, &proven.acting()?, &order) {
                 Err(OfficerError::ApprovalNeeded { .. }) => {
                     let (id, act) = act::ask_grant(&self.authority, &proven.acting()?, &order)?;
@@ -445,7 +446,6 @@ impl Service {
                 own_names(&serial, &new_own_name(&self.authority, &proven.acting()?, &serial)?)
             }
             Operation::ExportLog { directory } => {
-                local(proven, name)?;
                 let entries = self.evidence.export(&directory, &|_, _| {})?;
                 let vkey = self.evidence.verifier()?.to_string();
                 Ok(Outcome::Exported(Exported { directory, entries, vkey }))

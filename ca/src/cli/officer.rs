@@ -8,8 +8,9 @@ use runtime::exit::Problem;
 use runtime::terminal::{date, word};
 
 use super::ask::{Place, ask};
-use super::{identity, print};
+use super::{identity, offline, print};
 use crate::flow::officer::{Grant, Withdraw};
+use crate::flow::reading::ReadingQuery;
 use crate::operation::Operation;
 use crate::service::ShownOfficer;
 
@@ -28,6 +29,19 @@ pub enum Officer {
     /// List who holds powers, and who held some.
     #[command(after_help = "Example:\n  ca officer list --json")]
     List,
+    /// List who looked at records, by what and in which hour: for auditors.
+    #[command(after_help = "Examples:\n  ca officer readings --since 2026-11-01T00:00:00Z\n  ca officer readings --by officer:5f3a0c0de1b2c3d4e5f60718293a4b5c --json")]
+    Readings {
+        /// From the hour of this time on, RFC 3339.
+        #[arg(long, value_name = "DATE")]
+        since: Option<String>,
+        /// Of one alone, as the log names them: officer:SERIAL or uid:NUMBER.
+        #[arg(long)]
+        by: Option<String>,
+        /// At most this many, up to 1000.
+        #[arg(long)]
+        limit: Option<usize>,
+    },
     /// The key and certificate with which an officer calls from their own machine.
     #[command(subcommand)]
     Identity(Identity),
@@ -81,6 +95,10 @@ pub fn run(place: &Place, command: Officer) -> Result<(), Problem> {
         Officer::Grant { serial, power } => Operation::GrantPower(Grant { serial, power }),
         Officer::Withdraw(Taken { serial, power, .. }) => Operation::WithdrawPower(Withdraw { serial, power }),
         Officer::List => Operation::ListOfficers,
+        Officer::Readings { since, by, limit } => {
+            let since = since.as_deref().map(offline::instant).transpose()?.unwrap_or(0);
+            Operation::ListReadings(ReadingQuery { since, by, limit })
+        }
         Officer::Identity(Identity::New { directory, name, number }) => return identity::new(&directory, &name, &number, place.passphrase_file.as_deref(), place.json),
         Officer::Identity(Identity::Install { directory, certificate, root }) => {
             return identity::install(&directory, &certificate, root.as_deref(), place.passphrase_file.as_deref(), place.json);

@@ -31,6 +31,7 @@ pub mod plan;
 pub mod policies;
 pub mod possession;
 pub mod publish;
+pub mod reading;
 pub mod registrar;
 pub mod renew;
 pub mod replace;

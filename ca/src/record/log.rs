@@ -30,6 +30,7 @@ pub const ORDER_APPROVED: u8 = 73;
 pub const ACT_APPROVED: u8 = 74;
 pub const ORDER_FORGOTTEN: u8 = 75;
 pub const REGISTRAR_SET: u8 = 90;
+pub const RECORDS_READ: u8 = 111;
 
 /// One change of state. Digests are SHA-256 in lower-case hexadecimal, times Unix seconds; `by` is who asked
 /// for it: `uid:N`, `officer:SERIAL`, `registrar:SERIAL`, `key:SHA256` or `service`.
@@ -157,6 +158,8 @@ pub enum Entry<'a> {
     HierarchyInstalled { root_sha256: &'a str, ceremony_sha256: &'a str, transcript_sha256: &'a str, by: &'a str },
     /// So many certificates of a mailbox end on a registrar's statement; each has its own entry in the same commit.
     MailboxWithdrawn { statement_sha256: &'a str, certificates: u64, by: &'a str },
+    /// Somebody looked at records by this operation, for the first time in the hour that begins at `hour`.
+    RecordsRead { what: &'a str, hour: i64, by: &'a str },
 }
 
 /// When an entry was made, in Unix milliseconds; `None` for what is no leaf of ours.
@@ -232,6 +235,7 @@ impl Entry<'_> {
             Self::CitizenVouched { .. } => 92,
             Self::MailboxWithdrawn { .. } => 93,
             Self::HierarchyInstalled { .. } => 100,
+            Self::RecordsRead { .. } => RECORDS_READ,
         }
     }
 

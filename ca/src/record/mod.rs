@@ -15,6 +15,7 @@ mod notice;
 mod order;
 mod own_name;
 mod policies;
+mod reading;
 mod registrar;
 mod succession;
 mod timestamp;
@@ -35,6 +36,7 @@ pub use notice::{About, Notice, NoticeStage, NoticeState, Recipient, Unread, loo
 pub use order::{Application, Channel, Evidence, Flag, Ground, OrderId, OrderIdError, OrderRecord, OrderState};
 pub use own_name::OwnNameChanges;
 pub use policies::{AcceptedOnce, AcceptedPolicies, BroughtPolicies, PolicyPiece, ProposalTurns};
+pub use reading::Reading;
 pub use registrar::{MailboxRecord, Registrar, StatementRecord};
 pub use succession::{Act, Outgoing, Predecessor, Succession};
 pub use timestamp::{BatchId, LatestTimestamp, TimestampBatch, TimestampRecord, TimestampSigner, timestamp_place, timestamp_serial};

@@ -1,6 +1,8 @@
 //! Every role against every operation and every address: who may do what, over the socket and over mutual TLS.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+mod matrix;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{Read, Write};
 use std::net::SocketAddr;
@@ -15,13 +17,14 @@ use ca::flow::hold::suspend;
 use ca::flow::issue::{Order, issue};
 use ca::flow::officer::{Grant, Withdraw, grant, withdraw};
 use ca::flow::plan::Words;
+use ca::flow::reading::{self, ReadingQuery};
 use ca::flow::revoke::{Revoke, revoke};
 use ca::flow::take_over;
 use ca::flow::{Administrator, Authorised, Operator, Proven};
 use ca::http::administration::PATH;
 use ca::init::init;
 use ca::record::{AdministrationCertificate, Reason, log, serial_text};
-use ca::operation::Operation;
+use ca::operation::{Operation, Trace};
 use ca::service::Service;
 use ca::status::Status;
 use keys::{KeyHandle, KeyStore, Passphrase};
@@ -29,118 +32,12 @@ use pki::signer::SignatureAlgorithm;
 use policies::authority::Power;
 use runtime::admin::{AdminClient, AdminSocket, CallError, SOCKET};
 use runtime::clock::{Clock, FakeClock};
+use runtime::exit::Exit;
 use runtime::shutdown::Shutdown;
+use store::{Fault, Faulty};
+use matrix::{MATRIX, sample};
 use serde_json::{Value, json};
 use time::{Duration, OffsetDateTime};
-
-const NOBODY: &str = "40000000000000000000000000000001";
-
-/// Who may do what: administrator, operator, auditor, and the owner of the machine once there is an administrator. The
-/// owner may do everything before. An operation without a row here fails the test.
-const MATRIX: &[(&str, [bool; 4])] = &[
-    ("issue", [false, true, false, false]),
-    ("show", [true, true, true, true]),
-    ("list", [true, true, true, true]),
-    ("revoke", [false, true, false, false]),
-    ("renew", [false, true, false, false]),
-    ("replace", [false, true, false, false]),
-    ("correct", [false, true, false, false]),
-    ("suspend", [false, true, false, false]),
-    ("resume", [false, true, false, false]),
-    ("freeze", [false, true, false, false]),
-    ("freeze-enterprise", [false, true, false, false]),
-    ("lift-enterprise", [false, true, false, false]),
-    ("bulk", [true, false, false, false]),
-    ("bulk-step", [true, false, false, false]),
-    ("show-incident", [true, true, true, true]),
-    ("incident-items", [true, true, true, true]),
-    ("block-key", [false, true, false, false]),
-    ("publish-crl", [true, false, false, false]),
-    ("prepare-root-crl", [true, false, false, false]),
-    ("publish-root-crl", [true, false, false, false]),
-    ("export-log", [false, false, true, true]),
-    // Of the machine's own, whoever asks from another: the owner alone does it, and changes nothing by it.
-    ("backup", [true, false, true, true]),
-    ("wind-down-export", [true, false, true, true]),
-    ("retention-report", [false, false, true, true]),
-    ("adopt-certificate", [true, false, false, false]),
-    ("adopt-list", [true, false, false, false]),
-    ("own-name", [false, true, false, false]),
-    ("new-own-name", [false, true, false, false]),
-    ("grant-power", [true, false, false, false]),
-    ("withdraw-power", [true, false, false, false]),
-    ("list-officers", [true, false, true, true]),
-    ("set-registrar", [true, false, false, false]),
-    ("withdraw-registrar", [true, false, false, false]),
-    ("list-registrars", [true, false, true, true]),
-    ("place-order", [false, true, false, false]),
-    ("cancel-order", [false, true, false, false]),
-    ("show-order", [true, true, true, true]),
-    ("list-orders", [true, true, true, true]),
-    ("list-acts", [true, true, true, true]),
-    ("show-policies", [true, true, true, true]),
-    ("propose-policies", [true, false, false, false]),
-    ("export-order", [true, true, true, true]),
-    // Whoever hands a decision in: what counts is the signature of an officer, and the power of that one.
-    ("decide-order", [true, true, true, true]),
-    ("show-timestamp", [true, true, true, true]),
-    ("adopt-list-file", [true, false, false, false]),
-    ("request-issuer", [true, false, false, false]),
-    ("install-issuer", [true, false, false, false]),
-    ("install-root", [true, false, false, false]),
-    ("doctor", [true, false, true, true]),
-    ("notice-list", [true, true, true, true]),
-    ("notice-show", [true, true, true, true]),
-    ("set-contact", [false, true, false, false]),
-    ("notice-retry", [false, true, false, false]),
-];
-
-/// What is asked for in each row: whoever may ask is told what is wrong with it, or gets it, and nothing is changed.
-fn sample(name: &str) -> Value {
-    let serial = json!({ "serial": NOBODY });
-    match name {
-        "issue" => json!({ "issue": { "profile": "no-such", "request": [], "applicant": {}, "issuer": null } }),
-        "list" => json!({ "list": { "limit": 1 } }),
-        "revoke" => json!({ "revoke": { "serial": NOBODY, "reason": "superseded", "at": null } }),
-        "renew" => json!({ "renew": { "serial": NOBODY, "request": [] } }),
-        "replace" => json!({ "replace": { "serial": NOBODY, "request": [], "compromised": false, "overlap_days": null } }),
-        "correct" => json!({ "correct": { "serial": NOBODY, "request": [], "name": null, "mailbox": null, "reason": "superseded", "overlap_days": null } }),
-        "resume" => json!({ "resume": { "serial": NOBODY, "freeze": false } }),
-        "freeze" => json!({ "freeze": { "serial": NOBODY, "authority": "法院", "reason": "1", "until": 0 } }),
-        "freeze-enterprise" => json!({ "freeze-enterprise": { "code": "1", "authority": "法院", "reason": "1", "until": 0 } }),
-        "lift-enterprise" => json!({ "lift-enterprise": { "code": "1" } }),
-        "bulk" => json!({ "bulk": { "incident": "1", "act": "revoke", "reason": null, "chosen": { "serials": [] }, "execute": false, "confirm": null } }),
-        "bulk-step" => json!({ "bulk-step": { "incident": "1", "act": "revoke" } }),
-        "show-incident" => json!({ "show-incident": { "incident": "1" } }),
-        "incident-items" => json!({ "incident-items": { "incident": "1", "act": "revoke", "from": 0 } }),
-        "place-order" => json!({ "place-order": { "profile": "no-such", "request": [], "applicant": {}, "key": "1" } }),
-        "list-orders" => json!({ "list-orders": { "limit": 1 } }),
-        "notice-list" => json!({ "notice-list": { "state": null, "limit": 1 } }),
-        "notice-show" | "notice-retry" => json!({ name: { "id": NOBODY } }),
-        "set-contact" => json!({ "set-contact": { "serial": NOBODY, "mailbox": null } }),
-        "cancel-order" | "show-order" | "export-order" => json!({ name: { "id": NOBODY } }),
-        "decide-order" => json!({ "decide-order": { "order": NOBODY, "decision": "", "signature": "MAA=" } }),
-        // Already blocked where it matters: the digest of no key at all.
-        "block-key" => json!({ "block-key": { "key": "00".repeat(32) } }),
-        "publish-crl" => json!({ "publish-crl": { "issuer": "no-such" } }),
-        "prepare-root-crl" | "list-officers" | "list-registrars" | "list-acts" | "show-policies" | "doctor" | "retention-report" => json!(name),
-        "propose-policies" => json!({ "propose-policies": { "documents": {} } }),
-        "publish-root-crl" => json!({ "publish-root-crl": { "der": "MAA=" } }),
-        "backup" => json!({ "backup": { "directory": "/nonexistent/below" } }),
-        "wind-down-export" => json!({ "wind-down-export": { "directory": "/nonexistent/below" } }),
-        "adopt-certificate" => json!({ "adopt-certificate": { "der": "MAA=", "profile": null } }),
-        "adopt-list" => json!({ "adopt-list": { "der": "MAA=" } }),
-        "adopt-list-file" => json!({ "adopt-list-file": { "file": "/nonexistent/below" } }),
-        "request-issuer" => json!({ "request-issuer": { "issuer": "no-such" } }),
-        "install-root" => json!({ "install-root": { "root": "MAA=", "by_present": "MAA=", "by_new": null } }),
-        "install-issuer" => json!({ "install-issuer": { "der": "MAA=" } }),
-        "export-log" => json!({ "export-log": { "directory": "/nonexistent/below" } }),
-        "grant-power" => json!({ "grant-power": { "serial": NOBODY, "power": "operator" } }),
-        "set-registrar" => json!({ "set-registrar": { "serial": NOBODY, "domain": "mail.example.cn" } }),
-        "withdraw-power" => json!({ "withdraw-power": { "serial": NOBODY, "power": null } }),
-        other => json!({ other: serial }),
-    }
-}
 
 fn passphrase() -> Passphrase {
     Passphrase::new("correct horse battery".into()).unwrap()
@@ -228,8 +125,15 @@ impl Office {
         take_over::install(authority, &Authorised::by_ownership(7), &der).unwrap();
     }
 
-    fn changes(&self) -> u64 {
-        self.service.authority.store.stream_length(log::STREAM).unwrap()
+    /// Entries of the log but those of who looked.
+    fn changes(&self) -> usize {
+        let store = &self.service.authority.store;
+        store.read_stream(log::STREAM, 0, store.stream_length(log::STREAM).unwrap() as usize).unwrap().iter().filter(|entry| entry[1] != log::RECORDS_READ).count()
+    }
+
+    /// Who looked at records, and by what.
+    fn looked(&self) -> BTreeSet<(String, String)> {
+        reading::list(&self.service.authority, &ReadingQuery::default()).unwrap().into_iter().map(|one| (one.by, one.what)).collect()
     }
 }
 
@@ -322,11 +226,50 @@ async fn every_role_against_every_operation() {
         }
     }
     // What was heard prepared the root's list twice and no more: nobody who was refused changed anything.
-    assert_eq!(office.changes() - before, 1, "{before}");
+    assert_eq!(office.changes() - before, 1);
+    // Whoever looked at records has one entry for each way of looking in this hour; nobody else has any.
+    let looks = |column: usize, by: String, remote: bool| {
+        let operations = rows.iter().filter(move |(_, row)| row[column]).map(|(name, _)| serde_json::from_value::<Operation>(sample(name)).unwrap());
+        operations.filter(move |operation| operation.trace() == Trace::Reading && !(remote && operation.is_local_only())).map(move |operation| (by.clone(), operation.power().0.to_owned())).collect::<Vec<_>>()
+    };
+    let mut expected: BTreeSet<(String, String)> = BTreeSet::new();
+    for (column, officer) in [&administrator.0, &operator.0, &auditor.0].into_iter().enumerate() {
+        expected.extend(looks(column, format!("officer:{officer}"), true));
+    }
+    // The owner looked at all there is, before there were officers.
+    let owner_is = format!("uid:{}", rustix::process::geteuid().as_raw());
+    expected.extend((0..3).flat_map(|column| looks(column, owner_is.clone(), false)));
+    assert_eq!(office.looked(), expected);
+    let store = &authority.store;
+    let entries = store.read_stream(log::STREAM, 0, store.stream_length(log::STREAM).unwrap() as usize).unwrap();
+    assert_eq!(entries.iter().filter(|entry| entry[1] == log::RECORDS_READ).count(), expected.len());
+    // In the next hour it is told again, once, however often they look.
+    office.clock.advance(Duration::hours(1));
+    for _ in 0..3 {
+        assert_eq!(ask(&remote(address, &auditor.1), &sample("list")).await, Came::Heard);
+    }
+    assert_eq!(store.stream_length(log::STREAM).unwrap(), entries.len() as u64 + 1);
     // An officer whose certificate ends is shut out.
     office.clock.advance(Duration::days(366));
     assert_eq!(ask(&remote(address, &administrator.1), &json!({ "list": {} })).await, Came::ShutOut);
     shutdown.begin();
+}
+
+#[test]
+fn where_it_cannot_be_recorded_who_looks_nobody_is_shown_anything() {
+    let office = Office::found();
+    let whole = &office.service.authority;
+    let faulty = Arc::new(Faulty::new(Arc::clone(&whole.store)).at(0, Fault::Lost));
+    let broken = Service { authority: Arc::new(whole.over(faulty)), ..office.service.clone() };
+    let asked = |service: &Service, name: &str| service.perform(&Proven::local(whole, 7).unwrap(), serde_json::from_value(sample(name)).unwrap());
+    for name in ["list", "show", "list-officers", "list-orders"] {
+        assert!(asked(&broken, name).is_err_and(|problem| problem.exit == Exit::Unavailable), "{name}");
+    }
+    assert!(office.looked().is_empty());
+    // What is wrong is told all the same.
+    assert!(asked(&broken, "doctor").is_ok() && asked(&broken, "show-policies").is_ok());
+    assert!(asked(&office.service, "list").is_ok());
+    assert_eq!(office.looked(), BTreeSet::from([("uid:7".to_owned(), "list".to_owned())]));
 }
 
 #[tokio::test(flavor = "multi_thread")]
