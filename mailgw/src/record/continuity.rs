@@ -12,6 +12,9 @@ use crate::statement::MONTHS;
 
 const KIND: &str = "month before";
 
+/// The most months that are kept of an account, those that hold no more with them: two years.
+const KEPT: usize = 2 * MONTHS;
+
 /// Amounts in fen.
 #[derive(Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
@@ -20,7 +23,7 @@ enum Written {
         period: String,
         close_bal: i64,
         #[serde(default)]
-        months: Vec<(String, i64)>,
+        months: Vec<WrittenMonth>,
     },
     Pension {
         period: String,
@@ -29,14 +32,125 @@ enum Written {
         close: i64,
         months_actual: u16,
         #[serde(default)]
-        months: Vec<(String, i64)>,
+        months: Vec<WrittenMonth>,
     },
+    /// The last month was withdrawn: the next is judged by none, and the year is drawn still.
+    MonthsAlone { months: Vec<WrittenMonth> },
 }
 
-/// What is remembered of an account: its last month, and the closing balances up to it, oldest first.
+/// Month, closing balance, and in Unix milliseconds since when and until when it holds; the first form is of before that was kept.
+#[derive(Serialize, Deserialize)]
+#[serde(untagged)]
+enum WrittenMonth {
+    Holds(String, i64),
+    Since(String, i64, u64, Option<u64>),
+}
+
+/// A closing balance that was delivered.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Month {
+    period: Period,
+    close: Money,
+    since: Moment,
+    /// Corrected or withdrawn then.
+    until: Option<Moment>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Moment {
+    At(u64),
+    /// Of the commit that will bring it.
+    Then,
+}
+
+impl Moment {
+    fn millis(self, then: u64) -> u64 {
+        match self {
+            Self::At(millis) => millis,
+            Self::Then => then,
+        }
+    }
+}
+
+/// What is remembered of an account: its last month, and the closing balances up to it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Remembered {
-    pub last: Previous,
-    pub months: Vec<(Period, Money)>,
+    /// None where that was withdrawn.
+    pub last: Option<Previous>,
+    months: Vec<Month>,
+}
+
+impl Remembered {
+    /// The months that held when a push began, oldest first: whatever was delivered, corrected or withdrawn since, a push that goes on
+    /// after a pause draws the same.
+    pub fn at(&self, begun_unix_millis: u64) -> Vec<(Period, Money)> {
+        let held = |month: &&Month| month.since.millis(u64::MAX) <= begun_unix_millis && month.until.is_none_or(|until| until.millis(u64::MAX) > begun_unix_millis);
+        let mut months: Vec<_> = self.months.iter().filter(held).map(|month| (month.period, month.close)).collect();
+        months.sort_by_key(|(period, _)| *period);
+        months
+    }
+
+    /// With the month that a row leaves behind.
+    pub fn followed(mut self, row: &Row) -> Self {
+        self.end(row.head().period);
+        self.months.push(Month { period: row.head().period, close: row.close(), since: Moment::Then, until: None });
+        self.last = Some(Previous::of(row));
+        self
+    }
+
+    /// A month that is not the last was corrected or withdrawn: that month alone is another, or is forgotten. `None` where nothing was
+    /// remembered of it.
+    pub fn amended(mut self, month: Period, close: Option<Money>) -> Option<Self> {
+        if !self.end(month) {
+            return None;
+        }
+        self.months.extend(close.map(|close| Month { period: month, close, since: Moment::Then, until: None }));
+        Some(self)
+    }
+
+    /// The last month was withdrawn.
+    pub fn without_last(mut self, month: Period) -> Self {
+        self.end(month);
+        self.last = None;
+        self
+    }
+
+    /// What held for a month holds no more; whether anything did.
+    fn end(&mut self, month: Period) -> bool {
+        let mut any = false;
+        for held in self.months.iter_mut().filter(|held| held.period == month && held.until.is_none()) {
+            (held.until, any) = (Some(Moment::Then), true);
+        }
+        any
+    }
+
+    /// No more than two years': first goes what holds no more, then what is oldest.
+    fn bounded(&self) -> Vec<&Month> {
+        let mut months: Vec<&Month> = self.months.iter().collect();
+        months.sort_by_key(|month| (month.until.is_none(), month.period));
+        months.drain(..months.len().saturating_sub(KEPT));
+        months.sort_by_key(|month| month.period);
+        months
+    }
+
+    /// As it will stand once the commit of this moment is done.
+    pub fn seal(&self, place: &Key, data: &DataKey, now_unix_millis: u64) -> Result<Vec<u8>, RecordError> {
+        let write = |month: &Month| {
+            let until = month.until.map(|until| until.millis(now_unix_millis));
+            WrittenMonth::Since(month.period.to_string(), month.close.fen(), month.since.millis(now_unix_millis), until)
+        };
+        let months = self.bounded().into_iter().map(write).collect();
+        let written = match self.last {
+            None => Written::MonthsAlone { months },
+            Some(Previous::HousingFund { period, close_bal }) => Written::HousingFund { period: period.to_string(), close_bal: close_bal.fen(), months },
+            Some(Previous::Pension { period, year_open, ytd_credit, close, months_actual }) => {
+                let [year_open, ytd_credit, close] = [year_open, ytd_credit, close].map(Money::fen);
+                Written::Pension { period: period.to_string(), year_open, ytd_credit, close, months_actual, months }
+            }
+        };
+        let json = serde_json::to_vec(&written).map_err(|_| RecordError::Damaged { kind: KIND, reason: "it cannot be written as JSON" })?;
+        Ok([&[VERSION], data.seal(place.as_bytes(), &json)?.as_slice()].concat())
+    }
 }
 
 /// Where an account's last month stands. A pension has one account a person; a housing fund may have several.
@@ -59,7 +173,7 @@ pub fn of_account(bureau: &str, mailbox: &str, kind: &str, account: &[u8]) -> Ke
 }
 
 pub fn find(store: &dyn Store, place: &Key, data: &DataKey) -> Result<Option<Previous>, ReadError> {
-    Ok(known(store, place, data)?.0.map(|remembered| remembered.last))
+    Ok(known(store, place, data)?.0.and_then(|remembered| remembered.last))
 }
 
 /// The month before, and what a commit that rests on it expects: that it still stands there as it was read.
@@ -70,54 +184,33 @@ pub fn known(store: &dyn Store, place: &Key, data: &DataKey) -> Result<(Option<R
     }
 }
 
-/// The month that a row leaves behind, after those that are remembered; no more than a year's.
-pub fn seal(place: &Key, row: &Row, before: &[(Period, Money)], data: &DataKey) -> Result<Vec<u8>, RecordError> {
-    let this = (row.head().period, row.close());
-    let months: Vec<(Period, Money)> = before.iter().filter(|(period, _)| *period < this.0).chain([&this]).copied().collect();
-    write(place, &Previous::of(row), &months, data)
-}
-
-/// What is remembered where a month that is not the last was corrected or withdrawn: that month alone is another, or is forgotten.
-/// `None` where nothing was remembered of it.
-pub fn amended(place: &Key, known: &Remembered, month: Period, close: Option<Money>, data: &DataKey) -> Result<Option<Vec<u8>>, RecordError> {
-    if !known.months.iter().any(|(period, _)| *period == month) {
-        return Ok(None);
-    }
-    let months: Vec<(Period, Money)> = known.months.iter().filter_map(|(period, before)| if *period == month { close.map(|close| (*period, close)) } else { Some((*period, *before)) }).collect();
-    Ok(Some(write(place, &known.last, &months, data)?))
-}
-
-fn write(place: &Key, last: &Previous, months: &[(Period, Money)], data: &DataKey) -> Result<Vec<u8>, RecordError> {
-    let months = months.iter().skip(months.len().saturating_sub(MONTHS)).map(|(period, close)| (period.to_string(), close.fen())).collect();
-    let written = match *last {
-        Previous::HousingFund { period, close_bal } => Written::HousingFund { period: period.to_string(), close_bal: close_bal.fen(), months },
-        Previous::Pension { period, year_open, ytd_credit, close, months_actual } => {
-            let [year_open, ytd_credit, close] = [year_open, ytd_credit, close].map(Money::fen);
-            Written::Pension { period: period.to_string(), year_open, ytd_credit, close, months_actual, months }
-        }
-    };
-    let json = serde_json::to_vec(&written).map_err(|_| RecordError::Damaged { kind: KIND, reason: "it cannot be written as JSON" })?;
-    Ok([&[VERSION], data.seal(place.as_bytes(), &json)?.as_slice()].concat())
-}
-
 fn open(place: &Key, bytes: &[u8], data: &DataKey) -> Result<Remembered, RecordError> {
     let damaged = || RecordError::Damaged { kind: KIND, reason: "its fields are not those of its version" };
     let json = data.open(place.as_bytes(), versioned(KIND, bytes)?)?;
     let period = |text: &str| Period::parse(text).map_err(|_| damaged());
     let money = |fen| Money::from_fen(fen).ok_or_else(damaged);
     let (last, months) = match serde_json::from_slice(&json).map_err(|_| damaged())? {
-        Written::HousingFund { period: at, close_bal, months } => (Previous::HousingFund { period: period(&at)?, close_bal: money(close_bal)? }, months),
+        Written::HousingFund { period: at, close_bal, months } => (Some(Previous::HousingFund { period: period(&at)?, close_bal: money(close_bal)? }), months),
         Written::Pension { period: at, year_open, ytd_credit, close, months_actual, months } => {
-            (Previous::Pension { period: period(&at)?, year_open: money(year_open)?, ytd_credit: money(ytd_credit)?, close: money(close)?, months_actual }, months)
+            (Some(Previous::Pension { period: period(&at)?, year_open: money(year_open)?, ytd_credit: money(ytd_credit)?, close: money(close)?, months_actual }), months)
         }
+        Written::MonthsAlone { months } => (None, months),
     };
-    let mut months: Vec<(Period, Money)> = months.iter().map(|(at, fen)| Ok((period(at)?, money(*fen)?))).collect::<Result<_, RecordError>>()?;
-    if months.is_empty() {
+    let month = |written: &WrittenMonth| {
+        let (at, fen, since, until) = match written {
+            WrittenMonth::Holds(at, fen) => (at, *fen, 0, None),
+            WrittenMonth::Since(at, fen, since, until) => (at, *fen, *since, *until),
+        };
+        Ok(Month { period: period(at)?, close: money(fen)?, since: Moment::At(since), until: until.map(Moment::At) })
+    };
+    let mut months: Vec<Month> = months.iter().map(month).collect::<Result<_, RecordError>>()?;
+    if let (true, Some(last)) = (months.is_empty(), &last) {
         // Of before months were remembered: the last alone.
-        months.push(match last {
+        let (period, close) = match *last {
             Previous::HousingFund { period, close_bal } => (period, close_bal),
             Previous::Pension { period, close, .. } => (period, close),
-        });
+        };
+        months.push(Month { period, close, since: Moment::At(0), until: None });
     }
     Ok(Remembered { last, months })
 }
@@ -136,19 +229,59 @@ mod tests {
 
     use super::*;
 
-    #[test]
-    fn a_month_that_no_longer_holds_is_another_or_forgotten_and_the_last_stays() {
+    fn data() -> (tempfile::TempDir, DataKey) {
         let place = tempfile::tempdir().unwrap();
         let keys = KeyStore::create(&place.path().join("keys"), &Passphrase::new("correct horse battery".into()).unwrap()).unwrap();
         let data = keys.data_key("directory").unwrap();
-        let (key, month, fen) = (of_account("b", "1234567897", "housing-fund", b"account"), |text: &str| Period::parse(text).unwrap(), |fen: i64| Money::from_fen(fen).unwrap());
+        (place, data)
+    }
+
+    fn month(text: &str) -> Period {
+        Period::parse(text).unwrap()
+    }
+
+    fn fen(fen: i64) -> Money {
+        Money::from_fen(fen).unwrap()
+    }
+
+    fn held(period: &str, close: i64, since: u64) -> Month {
+        Month { period: month(period), close: fen(close), since: Moment::At(since), until: None }
+    }
+
+    #[test]
+    fn a_month_that_no_longer_holds_is_another_or_forgotten_and_a_push_that_began_before_draws_it_still() {
+        let (_place, data) = data();
+        let key = of_account("b", "1234567897", "housing-fund", b"account");
         let last = Previous::HousingFund { period: month("202611"), close_bal: fen(120) };
-        let known = Remembered { last, months: vec![(month("202610"), fen(100)), (month("202611"), fen(120))] };
-        let after = |close| open(&key, &amended(&key, &known, month("202610"), close, &data).unwrap().unwrap(), &data).unwrap();
-        let corrected = after(Some(fen(90)));
-        assert_eq!((corrected.last, corrected.months), (last, vec![(month("202610"), fen(90)), (month("202611"), fen(120))]));
-        let withdrawn = after(None);
-        assert_eq!((withdrawn.last, withdrawn.months), (last, vec![(month("202611"), fen(120))]));
-        assert!(amended(&key, &known, month("202609"), None, &data).unwrap().is_none());
+        let known = Remembered { last: Some(last), months: vec![held("202610", 100, 1_000), held("202611", 120, 2_000)] };
+        let after = |changed: Remembered| open(&key, &changed.seal(&key, &data, 3_000).unwrap(), &data).unwrap();
+        let (before, both) = (vec![(month("202610"), fen(100))], vec![(month("202610"), fen(100)), (month("202611"), fen(120))]);
+        let corrected = after(known.clone().amended(month("202610"), Some(fen(90))).unwrap());
+        assert_eq!((corrected.last, corrected.at(3_000)), (Some(last), vec![(month("202610"), fen(90)), (month("202611"), fen(120))]));
+        assert_eq!((corrected.at(2_999), corrected.at(1_500), corrected.at(999)), (both.clone(), before.clone(), vec![]));
+        let withdrawn = after(known.clone().amended(month("202610"), None).unwrap());
+        assert_eq!((withdrawn.last, withdrawn.at(3_000), withdrawn.at(2_500)), (Some(last), vec![(month("202611"), fen(120))], both.clone()));
+        assert!(known.clone().amended(month("202609"), None).is_none());
+        let without = after(known.clone().without_last(month("202611")));
+        assert_eq!((without.last, without.at(3_000), without.at(2_500)), (None, before, both));
+    }
+
+    #[test]
+    fn records_of_before_times_were_kept_are_read_and_two_years_are_enough() {
+        let (_place, data) = data();
+        let key = of_account("b", "1234567897", "housing-fund", b"account");
+        for (months, drawn) in [("", vec![(month("202610"), fen(7))]), (r#","months":[["202609",5],["202610",7]]"#, vec![(month("202609"), fen(5)), (month("202610"), fen(7))])] {
+            let json = format!(r#"{{"housing-fund":{{"period":"202610","close_bal":7{months}}}}}"#);
+            let stored = [&[VERSION], data.seal(key.as_bytes(), json.as_bytes()).unwrap().as_slice()].concat();
+            assert_eq!(open(&key, &stored, &data).unwrap().at(0), drawn);
+        }
+        let mut many = Remembered::default();
+        for year in 2001..2030 {
+            let period = format!("{year}01");
+            many.months.push(held(&period, 1, 1));
+            many.months.push(Month { until: Some(Moment::At(2)), ..held(&period, 2, 1) });
+        }
+        let kept = open(&key, &many.seal(&key, &data, 3).unwrap(), &data).unwrap();
+        assert_eq!((kept.months.len(), kept.at(3).len(), kept.at(3).first().unwrap().0), (KEPT, KEPT, month("200601")));
     }
 }

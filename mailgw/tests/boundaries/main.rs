@@ -4,6 +4,7 @@
 
 mod city;
 mod corrections;
+mod drawn;
 mod edges;
 mod evidence;
 mod final_report;

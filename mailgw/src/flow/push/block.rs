@@ -23,7 +23,7 @@ use crate::directory;
 use crate::gateway::Gateway;
 use crate::mailbox::{Body, Delivery, MailError};
 use crate::record::account::Account;
-use crate::record::continuity;
+use crate::record::continuity::{self, Remembered};
 use crate::record::event::{self, Event};
 use crate::record::evidence::Recorded;
 use crate::record::push::{Item, RowOutcome, State, decode_rows, encode_rows, item_key, rows_key};
@@ -83,9 +83,8 @@ pub(super) struct Letter {
     pub not_judged: Vec<String>,
     /// The month it was judged by, as it was read.
     pub follows: Vec<Expectation>,
-    /// What the next month is compared with: where it stands, and the record, or none any more. None where a later month was
-    /// delivered before.
-    pub leaves: Option<(store::Key, Option<Vec<u8>>)>,
+    /// What the next month is compared with: where it stands, and the record. None where a later month was delivered before.
+    pub leaves: Option<(store::Key, Remembered)>,
     /// The statement it is, by the keyed index of its account, empty where the next month is not compared with it; none for a
     /// notice that one is withdrawn.
     pub issues: Option<String>,
@@ -278,20 +277,23 @@ impl Judge<'_> {
         let index = continuity::account(&row, data);
         let place = continuity::of_account(self.bureau, &account.mailbox(), row.kind().name(), &index);
         let (remembered, follows) = continuity::known(&*self.gateway.store, &place, data)?;
-        // A month that was corrected is another one in the year that the next ones draw.
-        let amended = match (&remembered, &corrected) {
-            (Some(known), Some(_)) => continuity::amended(&place, known, row.head().period, Some(row.close()), data)?,
-            _ => None,
-        };
-        let (previous, months) = remembered.map_or((None, Vec::new()), |remembered| (Some(remembered.last), remembered.months));
+        let known = remembered.unwrap_or_default();
+        let previous = known.last;
         let judgement = if previous.is_some() { self.parameters.judge(&row, previous.as_ref()) } else { judgement };
         if let Some((rule, reason)) = judgement.broken().next() {
             return about(Some(&stmt_id), State::Quarantined, rule.code(), Some(reason.to_owned()), Some(account.mailbox()));
         }
         let not_judged = judgement.not_judged().map(|(rule, _)| rule.code().to_owned()).collect();
-        // A month that comes late is not what the next one follows.
+        // Of what this gateway delivered before the push began, so that it is the same after a pause.
+        let months = known.at(crate::gateway::unix_millis(self.begun));
+        // A month that comes late is not what the next one follows; one that was corrected is another in the year that the next ones draw.
         let late = previous.as_ref().is_some_and(|known| continuity::period(known) > row.head().period);
-        let leaves = if late { amended.map(|amended| (place.clone(), Some(amended))) } else { Some((place.clone(), Some(continuity::seal(&place, &row, &months, data)?))) };
+        let left = match (late, &corrected) {
+            (false, _) => Some(known.followed(&row)),
+            (true, Some(_)) => known.amended(row.head().period, Some(row.close())),
+            (true, None) => None,
+        };
+        let leaves = left.map(|left| (place.clone(), left));
         // 9
         let to = Address::new(LocalPart::Number(account.number), self.gateway.directory.domain().clone());
         let correction = match (&corrected, self.manifest.manifest().purpose()) {
@@ -412,11 +414,8 @@ impl Work<'_> {
                 let mailbox = letter.account.mailbox();
                 batch = batch.expect(directory::still_open(letter.account.number));
                 batch = letter.follows.iter().fold(batch, |batch, follows| batch.expect(follows.clone()));
-                if let Some((place, month)) = &letter.leaves {
-                    batch = match month {
-                        Some(month) => batch.put(place.clone(), month.as_slice()),
-                        None => batch.delete(place.clone()),
-                    };
+                if let Some((place, left)) = &letter.leaves {
+                    batch = batch.put(place.clone(), left.seal(place, &self.judge.gateway.directory_key, now)?);
                 }
                 let (mut event, mut mark) = (None, None);
                 if let Some(corrected) = &letter.corrects {

@@ -13,7 +13,7 @@ use super::file::RawRow;
 use super::{PushError, sha256};
 use crate::erds::{self, hash};
 use crate::mailbox::Mark;
-use crate::record::continuity;
+use crate::record::continuity::{self, Remembered};
 use crate::record::event::{self, Event};
 use crate::record::push::{Ended, Item, RowOutcome, State, item_key};
 use crate::record::RecordError;
@@ -107,18 +107,15 @@ impl Judge<'_> {
         Ok(Decision::Send(Box::new(letter)))
     }
 
-    /// Where what this statement left for the next ones is remembered, and what is left of it without: nothing where it was the
-    /// last month, the others of its year where it was one of them.
-    fn month_left(&self, mailbox: &str, kind: &str, period: Period, item: &Item) -> Result<Option<(Key, Expectation, Option<Vec<u8>>)>, PushError> {
+    /// Where what this statement left for the next ones is remembered, and what is left of it without: the others of its year, and
+    /// none that the next is judged by where it was the last.
+    fn month_left(&self, mailbox: &str, kind: &str, period: Period, item: &Item) -> Result<Option<(Key, Expectation, Remembered)>, PushError> {
         let Some(account) = hash(&item.account) else { return Ok(None) };
         let place = continuity::of_account(self.bureau, mailbox, kind, &account);
-        let data = &*self.gateway.directory_key;
-        let (Some(known), follows) = continuity::known(&*self.gateway.store, &place, data)? else { return Ok(None) };
-        if continuity::period(&known.last) == period {
-            return Ok(Some((place, follows, None)));
-        }
-        let left = continuity::amended(&place, &known, period, None, data)?;
-        Ok(left.map(|left| (place, follows, Some(left))))
+        let (Some(known), follows) = continuity::known(&*self.gateway.store, &place, &self.gateway.directory_key)? else { return Ok(None) };
+        let is_last = known.last.as_ref().is_some_and(|last| continuity::period(last) == period);
+        let left = if is_last { Some(known.without_last(period)) } else { known.amended(period, None) };
+        Ok(left.map(|left| (place, follows, left)))
     }
 }
 

@@ -474,7 +474,7 @@ fn said(bureau: &str, signed: &SignedManifest, outcome: Option<String>) -> event
 }
 
 fn instant(unix_millis: u64) -> OffsetDateTime {
-    OffsetDateTime::from_unix_timestamp(i64::try_from(unix_millis / 1_000).unwrap_or(0)).unwrap_or(OffsetDateTime::UNIX_EPOCH)
+    OffsetDateTime::from_unix_timestamp_nanos(i128::from(unix_millis) * 1_000_000).unwrap_or(OffsetDateTime::UNIX_EPOCH)
 }
 
 /// A statement as this gateway remembers it: where it went, and whether it holds still.
