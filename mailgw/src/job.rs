@@ -13,6 +13,7 @@ use runtime::shutdown::Shutdown;
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 
+use crate::flow::access;
 use crate::flow::certificate::tell_all;
 use crate::flow::certificate_login::{AGAIN, CertificateLogins};
 use crate::flow::evidence::{seal, unsigned};
@@ -110,6 +111,32 @@ pub async fn notices(gateway: Arc<Gateway>, outboxes: Vec<Arc<dyn Outbox>>, metr
             *away = failed;
         }
         metrics.fault.set(away.iter().map(|away| i64::from(*away)).sum());
+    }
+}
+
+/// Records until shutdown which statements clients' programs fetched, away from the sessions that fetched them. What cannot be recorded
+/// waits, within its bound.
+pub async fn accesses(gateway: Arc<Gateway>, missed: Arc<Gauge>, shutdown: Shutdown) {
+    let mut tick = tokio::time::interval(SEAL_EVERY);
+    tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    let mut failing = false;
+    loop {
+        let ending = tokio::select! {
+            () = shutdown.wait() => true,
+            _ = tick.tick() => false,
+        };
+        let looked = Arc::clone(&gateway);
+        let Ok(done) = tokio::task::spawn_blocking(move || access::record(&looked)).await else { continue };
+        missed.set(i64::try_from(gateway.messages.fetched().missed()).unwrap_or(i64::MAX));
+        match &done {
+            // Told once, not every second.
+            Err(error) if !failing => tracing::warn!(%error, "which statements were fetched is not recorded yet"),
+            _ => {}
+        }
+        failing = done.is_err();
+        if ending {
+            return;
+        }
     }
 }
 

@@ -106,7 +106,7 @@ fn imap_answer(request: imap_exchange::Request, message: &[u8]) -> imap_exchange
         Request::List => Answer::Mailboxes(vec![MailboxInfo { name: "INBOX".to_owned(), subscribed: true, special_use: None, has_children: false, exists: true }]),
         Request::Open { mailbox, .. } if mailbox == "INBOX" => Answer::Opened { uid_validity: 9, uid_next: 8, highest_modseq: 3, id: 1, messages: vec![info()] },
         Request::Status { .. } => Answer::Status(MailboxStatus { messages: 1, unseen: 1, deleted: 0, size: 9, uid_next: 8, uid_validity: 9, highest_modseq: 3, deleted_size: 0, id: 1 }),
-        Request::Load { uid: 7 } => Answer::Bytes(message.into()),
+        Request::Load { uid: 7, .. } => Answer::Bytes(message.into()),
         Request::Find { needles } => Answer::Found { known: vec![7], hits: needles.iter().map(|_| Hits { holds: Vec::new(), perhaps: vec![7] }).collect() },
         Request::Quota => Answer::Quota(Quota::default()),
         Request::Time => Answer::Time(datetime!(2026-01-01 0:00 UTC)),
@@ -214,7 +214,7 @@ fn pop3_talk(bytes: &[u8], cut: usize) -> (Vec<u8>, Vec<u32>) {
                             Request::Sasl(Question::Proof(proof)) if proof.proof == [0; 32] => Answer::Proved { signature: [3; 32] },
                             Request::Sasl(Question::Proof(_)) => Answer::Denied,
                             Request::Open => Answer::Maildrop { uid_validity: 7, entries: (1..).zip(MAILS).map(|(uid, mail)| Entry { uid, size: mail.len() as u64 }).collect() },
-                            Request::Load { uid } => Answer::Bytes(MAILS.get(uid as usize - 1).copied().unwrap_or_default().into()),
+                            Request::Load { uid, .. } => Answer::Bytes(MAILS.get(uid as usize - 1).copied().unwrap_or_default().into()),
                             Request::Remove { uids } => {
                                 removed = uids;
                                 Answer::Removed

@@ -37,7 +37,7 @@ impl Client {
             Request::Open if self.in_use => Answer::InUse,
             Request::Open => Answer::Maildrop { uid_validity: 77, entries: self.mails.iter().map(|(uid, bytes)| Entry { uid: *uid, size: bytes.len() as u64 }).collect() },
             Request::Load { .. } | Request::Remove { .. } if self.failing => Answer::Failed,
-            Request::Load { uid } => match self.mails.iter().find(|(known, _)| *known == uid) {
+            Request::Load { uid, .. } => match self.mails.iter().find(|(known, _)| *known == uid) {
                 Some((_, bytes)) => Answer::Bytes(bytes.clone().into()),
                 None => Answer::Gone,
             },

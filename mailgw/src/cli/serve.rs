@@ -93,6 +93,7 @@ async fn run(mut service: Service, configuration: &Configuration, directory: &Pa
     let forgetting = tokio::spawn(crate::job::forgetting(Arc::clone(&service.gateway), shutdown.clone()));
     let requests = Requests::new();
     let counts = requests.clone();
+    let fetched = tokio::spawn(accesses(&service, &metrics, shutdown.clone())?);
     let signing = tokio::spawn(evidence(&service, &metrics, shutdown.clone())?);
     let pushes = tokio::spawn(crate::job::pushes(service.clone(), shutdown.clone()));
     let bureaus = Arc::new(push::BureausTls::new(&service.gateway.anchors, tls(&service)?)?);
@@ -125,6 +126,7 @@ async fn run(mut service: Service, configuration: &Configuration, directory: &Pa
     // Work whose caller has left still ends at its next commit; it needs this runtime until then.
     drop(long_work.write().await);
     pushes.await.map_err(|error| Problem::new(Exit::Internal, "pushes", error.to_string(), "read the log above"))?;
+    fetched.await.map_err(|error| Problem::new(Exit::Internal, "accesses", error.to_string(), "read the log above"))?;
     signing.await.map_err(|error| Problem::new(Exit::Internal, "evidence", error.to_string(), "read the log above"))?;
     notices.await.map_err(|error| Problem::new(Exit::Internal, "notices", error.to_string(), "read the log above"))?;
     forgetting.await.map_err(|error| Problem::new(Exit::Internal, "forgetting", error.to_string(), "read the log above"))?;
@@ -144,6 +146,12 @@ fn notices(service: &Service, sockets: &[PathBuf], metrics: &Registry, shutdown:
     let reached = |socket: &PathBuf| Arc::new(RemoteOutbox::new(socket, tokio::runtime::Handle::current())) as Arc<dyn Outbox>;
     let registered = NoticeMetrics::register(metrics).map_err(|error| wrong(&error.to_string()))?;
     Ok(crate::job::notices(Arc::clone(&service.gateway), sockets.iter().map(reached).collect(), registered, shutdown))
+}
+
+/// Which statements clients' programs fetched.
+fn accesses(service: &Service, metrics: &Registry, shutdown: Shutdown) -> Result<impl Future<Output = ()> + use<>, Problem> {
+    let missed = metrics.gauge("suiyin_mail_access_missed", "Fetches of statements that were not noted, since too many waited; the next fetch of each is.", &[]);
+    Ok(crate::job::accesses(Arc::clone(&service.gateway), missed.map_err(|error| wrong(&error.to_string()))?, shutdown))
 }
 
 /// Evidence of deliveries, signed soon after it came to be.
@@ -206,7 +214,7 @@ fn old_clients(service: &Service, certificates: &Arc<CertificateLogins>, metrics
     let logins = Arc::new(Logins { directory: Arc::clone(&gateway.directory), clock: Arc::clone(&gateway.clock), certificates: Some(Arc::clone(certificates)) });
     let policy = gateway.directory.policy().clients();
     let limits = pop3::Limits { ways: AtDoors::new(policy, Port::Pop3, Port::Pop3s), roots: roots(service), not_for: Arc::new(policy.no_pop3().clone()), ..pop3::Limits::default() };
-    let clients = pop3::Pop3::new(Arc::clone(&gateway.messages), logins, tls(service)?, limits, metrics);
+    let clients = pop3::Pop3::new(Arc::clone(&gateway.messages), logins, tls(service)?, Arc::clone(&gateway.clock), limits, metrics);
     Ok(Arc::new(clients.map_err(|error| wrong(&error.to_string()))?))
 }
 

@@ -1,6 +1,7 @@
 //! What the gateway does: each file is one straight line of numbered steps.
 
 pub mod accept;
+pub mod access;
 pub mod authors;
 pub mod enrolment;
 pub mod evidence;

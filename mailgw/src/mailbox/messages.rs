@@ -10,6 +10,7 @@ use store::{Batch, CommitError, Expectation, Store, StoreError};
 
 use super::change::shared_key;
 use super::broadcast::{Broadcast, Watch};
+use super::fetched::Fetched;
 use super::index::Due;
 use super::marks::{self, Mark};
 use super::quota::{Quota, Use};
@@ -166,13 +167,15 @@ pub struct MessageStore {
     pub(super) reserve: u64,
     pub(super) key: Arc<DataKey>,
     pub(super) due: Due,
+    /// Statements that clients' programs got.
+    pub(super) fetched: Fetched,
     body_ids: Mutex<Range<u64>>,
 }
 
 impl MessageStore {
     /// Without a quota.
     pub fn new(store: Arc<dyn Store>, key: Arc<DataKey>) -> Self {
-        Self { store, key, broadcast: Arc::default(), due: Due::default(), quota: Box::new(|_| Quota::NONE), reserve: 0, body_ids: Mutex::new(0..0) }
+        Self { store, key, broadcast: Arc::default(), due: Due::default(), fetched: Fetched::default(), quota: Box::new(|_| Quota::NONE), reserve: 0, body_ids: Mutex::new(0..0) }
     }
 
     /// What each mailbox may hold. Deliveries that race can pass the limit by what is under way.
@@ -344,11 +347,15 @@ impl MessageStore {
     }
 
     pub(super) fn load_from(&self, folder: u64, uid: u32) -> Result<Vec<u8>, MailError> {
+        Ok(self.load_with_digest(folder, uid)?.0)
+    }
+
+    pub(super) fn load_with_digest(&self, folder: u64, uid: u32) -> Result<(Vec<u8>, [u8; 32]), MailError> {
         let found = self.store.get(&message::key(folder, uid))?.ok_or(MailError::Gone)?;
         let (message, _) = Message::decode(&found)?;
         let sealed = self.store.get(&message.body.key())?;
         let sealed = sealed.ok_or(RecordError::Damaged { kind: "body", reason: "it is missing though its message stands" })?;
-        Ok(body::open(message.body, &sealed, message.size, &message.digest, &self.key)?)
+        Ok((body::open(message.body, &sealed, message.size, &message.digest, &self.key)?, message.digest))
     }
 
     /// The bytes of a body that stands outside of mailboxes.

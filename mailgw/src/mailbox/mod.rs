@@ -3,6 +3,7 @@
 mod annotations;
 mod broadcast;
 mod change;
+mod fetched;
 mod folders;
 mod index;
 mod marks;
@@ -13,6 +14,7 @@ mod steps;
 mod vanished;
 
 pub use broadcast::Watch;
+pub use fetched::{Fetch, Fetched};
 pub use marks::Mark;
 pub use folders::{MAX_FOLDERS, standard_folders};
 pub use quota::Quota;

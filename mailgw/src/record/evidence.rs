@@ -6,7 +6,7 @@
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use merkle::{Hash, leaf_hash};
 use serde::{Deserialize, Serialize};
-use store::{Batch, Key, Part, Store, StoreError, Template};
+use store::{Batch, CounterSlot, Key, Part, Store, StoreError, Template};
 
 use super::bureau::Chain;
 use super::event::{self, Event};
@@ -57,12 +57,19 @@ impl Recorded {
     /// Puts them, with where they are found again, and a leaf of the log that holds their root. `bureau`, `batch` and
     /// `block` are the push's.
     pub fn put(&self, mut write: Batch, bureau: &str, batch: &str, block: u64, now_unix_millis: u64) -> Result<Batch, RecordError> {
-        let slot = write.next(BATCHES);
+        let slot;
+        (write, slot) = self.put_batch(write, now_unix_millis)?;
         let place = Template::new(vec![Part::Bytes(vec![VERSION]), Part::Counter(slot)]);
-        write = write.put(Template::numbered(BATCH, &[], slot), pack(&self.lines)?).put(place_key(bureau, batch, block), place);
+        Ok(write.put(place_key(bureau, batch, block), place))
+    }
+
+    /// Puts them with the leaf of the log alone: where they are found again is the caller's affair.
+    pub fn put_batch(&self, mut write: Batch, now_unix_millis: u64) -> Result<(Batch, CounterSlot), RecordError> {
+        let slot = write.next(BATCHES);
+        write = write.put(Template::numbered(BATCH, &[], slot), pack(&self.lines)?);
         let root = crate::hex(&merkle::root(&leaves(&self.lines)));
         Event::EvidenceRecorded(event::Evidence { items: self.lines.len() as u64, root }).append(&mut write, now_unix_millis)?;
-        Ok(write)
+        Ok((write, slot))
     }
 }
 

@@ -3,6 +3,7 @@
 //! Every record begins with a version byte. Personal data and message bodies are sealed for the place
 //! they stand in, so that a record moved under another key does not open.
 
+pub mod access;
 pub mod account;
 pub mod annotation;
 pub mod app_password;

@@ -110,6 +110,9 @@ pub struct Item {
     pub period: String,
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub account: String,
+    /// 1 for the first row of its file after the header; 0 for statements of before that was kept.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub number: u64,
     /// Since when it does not hold any more, and why.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ended: Option<Ended>,
@@ -127,6 +130,14 @@ pub struct Ended {
     pub message: String,
     pub reason: String,
     pub unix_millis: u64,
+    /// The row that said so; 0 where that was not kept.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub number: u64,
+}
+
+#[allow(clippy::trivially_copy_pass_by_ref)]
+fn is_zero(number: &u64) -> bool {
+    *number == 0
 }
 
 /// The batches that brought kept-back rows of another again.

@@ -48,6 +48,23 @@ pub struct Entity {
     fields: Vec<u8>,
     message_id: String,
     token: String,
+    /// The bureau and its number of the statement, as the message names them.
+    reference: String,
+}
+
+/// Names the statement on the outside of its message, where the gateway finds it again though the inside be encrypted.
+const REFERENCE: &str = "Statement-Reference";
+/// Longer than every header of ours before that field.
+const FIELDS: usize = 8 * 1024;
+
+/// The bureau and its number of a statement, as the header of a message names them: a claim that whoever uses it must prove.
+pub fn named_by(message: &[u8]) -> Option<(&str, &str)> {
+    let header = message.get(..FIELDS.min(message.len()))?;
+    let mut lines = header.split(|byte| *byte == b'\n').take_while(|line| !matches!(line, [] | [b'\r']));
+    let value = lines.find_map(|line| line.strip_prefix(REFERENCE.as_bytes())?.strip_prefix(b": "))?;
+    let (bureau, statement) = std::str::from_utf8(value).ok()?.trim_end().split_once(' ')?;
+    let fits = |part: &str| !part.is_empty() && part.len() <= 128 && part.bytes().all(|byte| byte.is_ascii_graphic());
+    (fits(bureau) && fits(statement)).then_some((bureau, statement))
 }
 
 impl Entity {
@@ -81,6 +98,7 @@ pub fn entity(row: &Row, sender: &Sender, to: &Address, date: OffsetDateTime, be
         to,
         date,
         token: token("suiyin statement v1", sender, row.head().stmt_id.as_str()),
+        statement: row.head().stmt_id.as_str(),
         subject: format!("{mark}{title} {} / {mark_en}{title_en} {}", sheet.month(), sheet.month_en()),
         about: correction.map(|correction| message_id(sender, &token("suiyin statement v1", sender, correction.corrects.as_str()))),
         text: text::text(sheet, sender, correction),
@@ -97,6 +115,7 @@ pub fn withdrawal(withdrawn: &Withdrawal<'_>, sender: &Sender, to: &Address, dat
         to,
         date,
         token: token("suiyin withdrawal v1", sender, withdrawn.statement.as_str()),
+        statement: withdrawn.statement.as_str(),
         subject: withdrawn.subject(),
         about: Some(message_id(sender, &token("suiyin statement v1", sender, withdrawn.statement.as_str()))),
         text: withdrawn.text(sender),
@@ -114,6 +133,7 @@ pub fn letter(kind: &LetterKind, letter: &Letter, sender: &Sender, to: &Address,
         to,
         date,
         token: token("suiyin statement v1", sender, letter.stmt_id.as_str()),
+        statement: letter.stmt_id.as_str(),
         subject: page.subject(),
         about: correction.map(|correction| message_id(sender, &token("suiyin statement v1", sender, correction.corrects.as_str()))),
         text: page.text(sender),
@@ -129,6 +149,8 @@ struct Parts<'a> {
     to: &'a Address,
     date: OffsetDateTime,
     token: String,
+    /// The bureau's own number of it.
+    statement: &'a str,
     subject: String,
     /// The Message-ID of the one that it speaks of.
     about: Option<String>,
@@ -178,7 +200,8 @@ fn assemble(parts: &Parts<'_>) -> Entity {
     line(&mut bytes, &["Content-Disposition: attachment; filename=\"", &parts.file_name, "\""]);
     part(&mut bytes, "application/json", &parts.json);
     line(&mut bytes, &["\r\n--", &mixed, "--"]);
-    Entity { bytes, fields, message_id, token: token.clone() }
+    let reference = format!("{} {}", sender.code.as_str(), parts.statement);
+    Entity { bytes, fields, message_id, token: token.clone(), reference }
 }
 
 /// The message: its header, the entity as it was signed, and the signature (a DER `ContentInfo`, detached, SHA-256).
@@ -186,6 +209,7 @@ pub fn message(entity: &Entity, signature_der: &[u8]) -> Vec<u8> {
     let boundary = format!("=_s{}", entity.token);
     let mut out = Vec::with_capacity(entity.bytes.len() + entity.fields.len() + signature_der.len() * 3 / 2 + 1024);
     out.extend_from_slice(&entity.fields);
+    header::plain(&mut out, REFERENCE, &entity.reference);
     line(&mut out, &["Content-Language: zh, en"]);
     line(&mut out, &["MIME-Version: 1.0"]);
     // spec: rfc8551#3.5.3.2

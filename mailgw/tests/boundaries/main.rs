@@ -2,6 +2,7 @@
 //! the write done but unheard of; both are opened again on what survived and must be whole, and what was begun must end.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, clippy::cast_possible_truncation)]
 
+mod access;
 mod city;
 mod corrections;
 mod drawn;

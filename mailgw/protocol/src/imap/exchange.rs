@@ -79,8 +79,9 @@ pub enum Request {
     Open { mailbox: MailboxName, read_only: bool },
     /// Answer: `Status` or `Refused`.
     Status { mailbox: MailboxName },
-    /// The bytes of a message. Answer: `Bytes`, or `Refused` (`NonExistent`) when it is gone.
-    Load { uid: u32 },
+    /// The bytes of a message; `shows`: the client is to get content of it, not its header or structure alone. Answer: `Bytes`, or
+    /// `Refused` (`NonExistent`) when it is gone.
+    Load { uid: u32, shows: bool },
     /// What the index says of each of these. Answer: `Found`, or `Refused` where there is none to ask.
     Find { needles: Vec<Needle> },
     /// Answer: `Stored`. With `unchanged_since`, messages of a higher MODSEQ stay as they are. spec: rfc7162#3.1.3

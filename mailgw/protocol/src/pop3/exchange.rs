@@ -12,8 +12,8 @@ pub enum Request {
     Sasl(Question),
     /// Take the INBOX of who is logged in, for this session alone. Answer: `Maildrop` or `InUse`.
     Open,
-    /// Answer: `Bytes`, or `Gone`.
-    Load { uid: u32 },
+    /// `shows`: the client is to get content of it, not its header alone. Answer: `Bytes`, or `Gone`.
+    Load { uid: u32, shows: bool },
     /// Remove these for good; they ascend. Answer: `Removed` once it is durable.
     Remove { uids: Vec<u32> },
 }

@@ -221,11 +221,11 @@ impl Session {
             }
             Command::Noop => Ok("+OK".to_owned()),
             Command::Retr(number) => match maildrop.get(number).map(|entry| entry.uid) {
-                Some(uid) => return self.ask(Request::Load { uid }, Pending::Retrieve),
+                Some(uid) => return self.ask(Request::Load { uid, shows: true }, Pending::Retrieve),
                 None => Err(number),
             },
             Command::Top { message, lines } => match maildrop.get(message).map(|entry| entry.uid) {
-                Some(uid) => return self.ask(Request::Load { uid }, Pending::Top { lines }),
+                Some(uid) => return self.ask(Request::Load { uid, shows: lines > 0 }, Pending::Top { lines }),
                 None => Err(message),
             },
             Command::Quit => {

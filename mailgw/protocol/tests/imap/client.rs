@@ -25,11 +25,13 @@ pub struct Fake {
     pub notes: BTreeMap<(Option<String>, String), Vec<u8>>,
     /// The requests of the last command.
     pub asked: Vec<String>,
+    /// Of the messages that were loaded, whether the client was to get content of them.
+    pub shown: Vec<bool>,
 }
 
 impl Fake {
     fn new() -> Self {
-        let mut fake = Self { mails: Vec::new(), next: 4, modseq: 1, damaged: 0, removed: Vec::new(), notes: BTreeMap::new(), asked: Vec::new() };
+        let mut fake = Self { mails: Vec::new(), next: 4, modseq: 1, damaged: 0, removed: Vec::new(), notes: BTreeMap::new(), asked: Vec::new(), shown: Vec::new() };
         fake.add(MAIL.to_vec(), Flags::new());
         fake.add(b"Subject: two\r\n\r\nbody\r\n".to_vec(), Flags::new().with(SystemFlag::Seen));
         fake
@@ -55,6 +57,7 @@ impl Fake {
 
     fn answer(&mut self, request: Request) -> Answer {
         self.asked.push(format!("{request:?}"));
+        self.shown.extend(if let Request::Load { shows, .. } = request { Some(shows) } else { None });
         let refused = |code: RefusalCode| Answer::Refused { code, text: "No".into() };
         match request {
             Request::Login { user, password } if user == "a@b.cn" && password.expose() == "pw" => Answer::LoggedIn { off: Extensions::NONE },
@@ -68,8 +71,8 @@ impl Fake {
             }
             Request::Open { .. } => refused(RefusalCode::NonExistent),
             Request::Status { .. } => Answer::Status(MailboxStatus { messages: 2, unseen: 1, deleted: 1, size: 7_000_000_000, uid_next: self.next, uid_validity: 9, highest_modseq: 1, deleted_size: 12, id: 77 }),
-            Request::Load { uid } if uid == self.damaged => refused(RefusalCode::ServerBug),
-            Request::Load { uid } => match self.mails.iter().find(|mail| mail.info.uid == uid) {
+            Request::Load { uid, .. } if uid == self.damaged => refused(RefusalCode::ServerBug),
+            Request::Load { uid, .. } => match self.mails.iter().find(|mail| mail.info.uid == uid) {
                 Some(mail) => Answer::Bytes(mail.bytes.clone().into()),
                 None => refused(RefusalCode::NonExistent),
             },

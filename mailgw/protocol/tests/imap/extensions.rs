@@ -209,3 +209,21 @@ fn literals_of_octets() {
         "#.replace("        S: * 3 EXISTS\n", "").as_str(),
     );
 }
+
+/// The server is told whether a client gets content of a message: it may count that, and must not count what shows a list.
+#[test]
+fn what_shows_content_is_told_from_what_shows_a_list() {
+    let shows = |command: &str| {
+        let mut client = Client::new(true);
+        client.send(b"a LOGIN a@b.cn pw\r\nb SELECT INBOX\r\n");
+        assert!(client.send(format!("x {command}\r\n").as_bytes()).contains("x OK "), "{command}");
+        client.fake.shown
+    };
+    for command in ["FETCH 1 BODY[]", "FETCH 1 BODY.PEEK[TEXT]", "FETCH 1 RFC822", "UID FETCH 4 (FLAGS BODY.PEEK[1]<0.10>)", "FETCH 1 BINARY.PEEK[1]", "FETCH 1 PREVIEW"] {
+        assert_eq!(shows(command), [true], "{command}");
+    }
+    for command in ["FETCH 1 ALL", "FETCH 1 FULL", "FETCH 1 (BODY.PEEK[HEADER] BODYSTRUCTURE)", "FETCH 1 RFC822.HEADER", "FETCH 1 BODY.PEEK[HEADER.FIELDS (SUBJECT)]", "SEARCH TEXT hello"] {
+        assert!(shows(command).iter().all(|shows| !shows), "{command}");
+    }
+    assert!(shows("FETCH 1 (FLAGS UID RFC822.SIZE)").is_empty());
+}

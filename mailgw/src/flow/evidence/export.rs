@@ -10,7 +10,7 @@ use super::EvidenceError;
 use crate::erds::{Item, Line, Shown};
 use crate::flow::whole_file::WholeFile;
 use crate::gateway::Gateway;
-use crate::record::RecordError;
+use crate::record::{RecordError, access};
 use crate::record::evidence::{self, Seal, leaves};
 
 /// Batches looked up at a time.
@@ -60,7 +60,21 @@ fn write(gateway: &Gateway, wanted: &Wanted, exported: &mut Exported, out: &mut 
         let Some((last, _)) = page.last() else { break };
         from = Some(last.clone());
         for (_, number) in &page {
-            let Some(line) = line(gateway, *number, wanted.row)? else { continue };
+            let Some(line) = line(gateway, *number, wanted)? else { continue };
+            exported.batches += 1;
+            exported.items += line.items.len() as u64;
+            out(line)?;
+        }
+    }
+    // What was fetched of it since, said in batches that speak of other pushes too.
+    let (first, end) = access::of_push(&wanted.bureau, &wanted.batch);
+    let mut next = first;
+    loop {
+        let page = store.scan(&next, &end, PAGE)?;
+        let Some((last, _)) = page.last() else { break };
+        next = last.successor();
+        for (_, value) in &page {
+            let Some(line) = line(gateway, access::number(value)?, wanted)? else { continue };
             exported.batches += 1;
             exported.items += line.items.len() as u64;
             out(line)?;
@@ -74,19 +88,21 @@ fn write(gateway: &Gateway, wanted: &Wanted, exported: &mut Exported, out: &mut 
 }
 
 /// What is shown of a batch; `None` where nothing of it is wanted.
-fn line(gateway: &Gateway, number: u64, row: Option<u64>) -> Result<Option<Line>, EvidenceError> {
+pub(in crate::flow) fn line(gateway: &Gateway, number: u64, wanted: &Wanted) -> Result<Option<Line>, EvidenceError> {
     let store = &*gateway.store;
     let missing = |reason| RecordError::Damaged { kind: "evidence batch", reason };
     let lines = evidence::items(store, number)?.ok_or_else(|| missing("it is not where its place says"))?;
-    let wanted = |item: &str| Item::read(item).map(|item| row.is_none_or(|row| item.submission.row == row)).map_err(|_| missing("an item cannot be read"));
+    let is_wanted = |item: &str| match Item::read(item) {
+        Ok(item) => Ok(item.sender_details == wanted.bureau && item.submission.batch == wanted.batch && wanted.row.is_none_or(|row| item.submission.row == row)),
+        Err(_) => Err(missing("an item cannot be read")),
+    };
     let hashes = leaves(&lines);
+    let shown: Vec<bool> = lines.iter().map(|line| is_wanted(line)).collect::<Result<_, _>>()?;
+    // A batch that is shown whole proves its own root.
+    let whole = wanted.row.is_none() && shown.iter().all(|shown| *shown);
     let mut items = Vec::new();
-    for (index, item) in lines.into_iter().enumerate() {
-        if row.is_some() && !wanted(&item)? {
-            continue;
-        }
-        // A batch that is shown whole proves its own root.
-        let path = row.map(|_| merkle::inclusion(&hashes, index)).transpose().map_err(|_| missing("its tree has no such leaf"))?;
+    for ((index, item), _) in lines.into_iter().enumerate().zip(shown).filter(|(_, shown)| *shown) {
+        let path = (!whole).then(|| merkle::inclusion(&hashes, index)).transpose().map_err(|_| missing("its tree has no such leaf"))?;
         let path = path.map(|path| path.iter().map(|hash| crate::hex(hash)).collect());
         items.push(Shown { index: index as u64, item, path });
     }

@@ -388,6 +388,7 @@ impl Work<'_> {
             kind: manifest.kind().to_owned(),
             period: manifest.period().to_string(),
             account: account.to_owned(),
+            number: letter.row,
             ended: None,
         }
     }

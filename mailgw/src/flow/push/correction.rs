@@ -138,7 +138,7 @@ impl Corrected {
             Purpose::Deliver | Purpose::Mend { .. } => String::new(),
         };
         let superseded_by = by.issues.as_ref().map(|_| by.stmt_id.clone());
-        let ended = Ended { superseded_by, batch: judge.batch().to_owned(), message: message.to_owned(), reason, unix_millis: now_unix_millis };
+        let ended = Ended { superseded_by, batch: judge.batch().to_owned(), message: message.to_owned(), reason, unix_millis: now_unix_millis, number: by.row };
         let item = Item { ended: Some(ended), ..self.item.clone() };
         Ok(write.expect(Expectation::Equals(self.place.clone(), self.before.clone())).put(self.place.clone(), item.encode()?))
     }

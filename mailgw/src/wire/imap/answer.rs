@@ -41,7 +41,8 @@ fn on_store(messages: &MessageStore, mailbox: &str, open: Option<Folder>, reques
     Ok(match request {
         Request::List => Answer::Mailboxes(messages.list(mailbox)?),
         Request::Status { mailbox: name } => Answer::Status(messages.status(mailbox, &name)?),
-        Request::Load { uid } => Answer::Bytes(messages.load(&folder()?, uid)?.into()),
+        Request::Load { uid, shows: true } => Answer::Bytes(messages.show(mailbox, &folder()?, uid, u64::try_from(millis(now)).unwrap_or(0))?.into()),
+        Request::Load { uid, shows: false } => Answer::Bytes(messages.load(&folder()?, uid)?.into()),
         Request::Find { needles } => {
             let (known, hits) = messages.find(mailbox, &needles)?;
             Answer::Found { known, hits }

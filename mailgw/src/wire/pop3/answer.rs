@@ -21,8 +21,13 @@ pub(super) fn open(messages: &MessageStore, mailbox: &str) -> (Answer, Option<Fo
     }
 }
 
-pub(super) fn load(messages: &MessageStore, folder: &Folder, uid: u32) -> Answer {
-    match messages.load(folder, uid) {
+/// `shown`: to whose program, and when, where it gets more than the header.
+pub(super) fn load(messages: &MessageStore, folder: &Folder, uid: u32, shown: Option<(String, u64)>) -> Answer {
+    let loaded = match &shown {
+        Some((mailbox, now_unix_millis)) => messages.show(mailbox, folder, uid, *now_unix_millis),
+        None => messages.load(folder, uid),
+    };
+    match loaded {
         Ok(bytes) => Answer::Bytes(bytes.into()),
         Err(MailError::Gone | MailError::NoFolder) => Answer::Gone,
         Err(error) => failed(&error),

@@ -119,10 +119,11 @@ impl Connection {
                 self.enter(move |accounts, visit| accounts.certificate(&certificates, user.as_deref(), visit)).await
             }
             Request::Open => self.open().await,
-            Request::Load { uid } => {
-                let (Some((_, folder)), messages) = (&self.maildrop, Arc::clone(&self.pop3.messages)) else { return Answer::Failed };
-                let folder = *folder;
-                let answer = blocking(move || load(&messages, &folder, uid)).await;
+            Request::Load { uid, shows } => {
+                let (Some((_, folder)), Some(standing), pop3) = (&self.maildrop, &self.login, Arc::clone(&self.pop3)) else { return Answer::Failed };
+                let (folder, mailbox) = (*folder, standing.login.number.to_string());
+                let shown = shows.then(|| (mailbox, crate::gateway::unix_millis(pop3.clock.now())));
+                let answer = blocking(move || load(&pop3.messages, &folder, uid, shown)).await;
                 if matches!(answer, Answer::Bytes(_)) {
                     self.pop3.metrics.retrieved.increment();
                 }

@@ -9,6 +9,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use policies::mailbox::MailboxNumber;
+use runtime::clock::Clock;
 use runtime::metrics::{Counter, Gauge, MetricError, Registry};
 use runtime::shutdown::Shutdown;
 use rustls::{DistinguishedName, ServerConfig};
@@ -80,6 +81,7 @@ pub struct Pop3 {
     messages: Arc<MessageStore>,
     accounts: Arc<dyn Accounts>,
     tls: Served,
+    clock: Arc<dyn Clock>,
     limits: Limits,
     places: Places,
     logins: Semaphore,
@@ -149,11 +151,11 @@ impl Metrics {
 impl Pop3 {
     /// `tls` is asked anew for each handshake.
     pub fn new(
-        messages: Arc<MessageStore>, accounts: Arc<dyn Accounts>, tls: watch::Receiver<Arc<ServerConfig>>, limits: Limits, registry: &Registry,
+        messages: Arc<MessageStore>, accounts: Arc<dyn Accounts>, tls: watch::Receiver<Arc<ServerConfig>>, clock: Arc<dyn Clock>, limits: Limits, registry: &Registry,
     ) -> Result<Self, MetricError> {
         let places = Places::new(limits.connections, limits.of_one_address, limits.before_login);
         let (logins, tls) = (Semaphore::new(limits.logins), Served::new(tls, limits.roots.clone()));
-        Ok(Self { messages, accounts, tls, limits, places, logins, maildrops: Maildrops::default(), metrics: Metrics::new(registry)? })
+        Ok(Self { messages, accounts, tls, clock, limits, places, logins, maildrops: Maildrops::default(), metrics: Metrics::new(registry)? })
     }
 
     /// Serves until `shutdown`, then gives sessions `grace` to end.

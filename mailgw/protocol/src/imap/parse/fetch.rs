@@ -38,6 +38,15 @@ impl Item {
         matches!(self, Item::Envelope | Item::Structure { .. } | Item::Section(_) | Item::Preview | Item::Binary { .. } | Item::BinarySize { .. })
     }
 
+    /// Whether the client gets content of the message, not its header or structure alone.
+    pub fn shows_content(&self) -> bool {
+        match self {
+            Item::Section(section) => matches!(section.text, SectionText::Whole | SectionText::Text),
+            Item::Binary { .. } | Item::Preview => true,
+            _ => false,
+        }
+    }
+
     /// Whether fetching it sets `\Seen`.
     pub fn marks_seen(&self) -> bool {
         matches!(self, Item::Section(Section { peek: false, .. }) | Item::Binary { peek: false, .. })

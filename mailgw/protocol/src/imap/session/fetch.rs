@@ -177,7 +177,8 @@ fn advance(session: &mut Session, mut job: Job) {
         return ask_to_mark(session, uids, job);
     }
     if job.needs_bytes && let Some(&uid) = job.uids.front() {
-        return session.ask(Request::Load { uid }, Pending::Fetch(job));
+        let shows = job.items.iter().any(Item::shows_content);
+        return session.ask(Request::Load { uid, shows }, Pending::Fetch(job));
     }
     while let Some(uid) = job.uids.pop_front() {
         if !write(session, &job, uid, &[], false) {

@@ -239,7 +239,7 @@ fn advance(session: &mut Session, mut job: Job) {
                 job.left.pop_front();
                 job.found.extend(found.then_some(uid));
             }
-            None => return session.ask(Request::Load { uid }, Pending::Search(job)),
+            None => return session.ask(Request::Load { uid, shows: false }, Pending::Search(job)),
         }
     }
     if let Then::Tell(told) = job.then {
@@ -248,7 +248,7 @@ fn advance(session: &mut Session, mut job: Job) {
     }
     if job.drawn.len() < job.found.len() && job.reads_headers() {
         let next = job.found.get(job.drawn.len()).copied().unwrap_or_default();
-        return session.ask(Request::Load { uid: next }, Pending::Search(job));
+        return session.ask(Request::Load { uid: next, shows: false }, Pending::Search(job));
     }
     // Whoever carries answers may take this one elsewhere: many are arranged where it keeps nobody waiting.
     if job.found.len() >= MANY {
