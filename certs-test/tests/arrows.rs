@@ -5,9 +5,10 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 /// Crate, its directory, and the crates of this workspace it may depend on outside tests.
-const ARROWS: [(&str, &str, &[&str]); 12] = [
+const ARROWS: [(&str, &str, &[&str]); 13] = [
     ("policies", "policies", &[]),
     ("merkle", "ca/merkle", &[]),
+    ("pdf", "ca/pdf", &[]),
     ("pki", "ca/pki", &[]),
     ("lint", "ca/lint", &[]),
     ("store", "ca/store", &[]),
@@ -16,12 +17,12 @@ const ARROWS: [(&str, &str, &[&str]); 12] = [
     ("evidence", "ca/evidence", &["keys", "merkle", "runtime", "store"]),
     ("protocol", "mailgw/protocol", &[]),
     ("ca", "ca", &["evidence", "keys", "lint", "merkle", "pki", "policies", "runtime", "store"]),
-    ("filing", "ca/filing", &["evidence", "keys", "merkle", "pki", "policies", "runtime", "store"]),
-    ("mailgw", "mailgw", &["evidence", "keys", "merkle", "pki", "policies", "protocol", "runtime", "store"]),
+    ("filing", "ca/filing", &["evidence", "keys", "merkle", "pdf", "pki", "policies", "runtime", "store"]),
+    ("mailgw", "mailgw", &["evidence", "keys", "merkle", "pdf", "pki", "policies", "protocol", "runtime", "store"]),
 ];
 
 /// Pure crates bring no I/O, clock, environment or randomness of their own.
-const PURE: [&str; 5] = ["policies", "merkle", "pki", "lint", "protocol"];
+const PURE: [&str; 6] = ["policies", "merkle", "pdf", "pki", "lint", "protocol"];
 const IMPURE_DEPENDENCIES: [&str; 10] = ["tokio", "axum", "hyper", "fjall", "sled", "rustls", "tempfile", "libc", "rustix", "tracing"];
 const IMPURE_PATHS: [&str; 9] =
     ["std::fs", "std::net::Tcp", "std::env", "std::process", "std::thread", "SystemTime::now", "Instant::now", "OffsetDateTime::now", "SystemRandom"];

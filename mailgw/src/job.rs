@@ -17,6 +17,7 @@ use crate::flow::access;
 use crate::flow::certificate::tell_all;
 use crate::flow::certificate_login::{AGAIN, CertificateLogins};
 use crate::flow::evidence::{seal, unsigned};
+use crate::flow::paper;
 use crate::flow::notices::{Collected, collect};
 use crate::flow::push::held;
 use crate::flow::push::job::{self, Turn};
@@ -137,6 +138,28 @@ pub async fn accesses(gateway: Arc<Gateway>, missed: Arc<Gauge>, shutdown: Shutd
         if ending {
             return;
         }
+    }
+}
+
+/// Answers owners who asked by mail for a statement on paper, until shutdown. While the sealer is away they wait.
+pub async fn papers(service: Service, shutdown: Shutdown) {
+    let mut tick = tokio::time::interval(ASK_EVERY);
+    tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    let mut failing = false;
+    loop {
+        tokio::select! {
+            () = shutdown.wait() => return,
+            _ = tick.tick() => {}
+        }
+        let asked = service.clone();
+        let Ok(done) = tokio::task::spawn_blocking(move || paper::answer_all(&asked.gateway, &*asked.sealer, &asked.lists)).await else { continue };
+        match &done {
+            // Told once, not every five seconds.
+            Err(error) if !failing => tracing::warn!(%error, "statements that were asked for on paper wait"),
+            Ok(answered) if *answered > 0 => tracing::info!(answered, "statements on paper"),
+            _ => {}
+        }
+        failing = done.is_err();
     }
 }
 

@@ -23,6 +23,7 @@ use crate::directory::{Applicant, AppPasswordName, DirectoryError, ImportedRow, 
 use crate::flow::evidence::{self, Installed, Wanted};
 use crate::flow::certificate;
 use crate::flow::enrolment;
+use crate::flow::paper;
 use crate::flow::push::job::Jobs;
 use crate::flow::push::{self, Order, Progress, Report, ReportWanted};
 use crate::gateway::Gateway;
@@ -111,6 +112,8 @@ pub enum Operation {
     MailboxAgreement { mailbox: String, bureau: String, word: Option<enrolment::Word> },
     /// A statement by its bureau's own number.
     StatementShow { bureau: String, statement: String },
+    /// A statement on paper.
+    StatementPaper(paper::Wanted),
     /// The signed report of a push that has ended, into a file.
     PushReport(ReportWanted),
 }
@@ -166,6 +169,7 @@ pub enum Outcome {
     Report(Box<Report>),
     Trial(Box<push::Trial>),
     Statement(Box<push::ShownStatement>),
+    Paper(paper::Made),
     Agreed(enrolment::Agreed),
     Certificate(ShownCertificate),
     /// Serial numbers of what ended.
@@ -288,6 +292,7 @@ impl Service {
                 None => enrolment::show(gateway, &mailbox, &bureau)?,
             })),
             Operation::StatementShow { bureau, statement } => Ok(Outcome::Statement(Box::new(push::statement(gateway, &bureau, &statement)?))),
+            Operation::StatementPaper(wanted) => Ok(Outcome::Paper(paper::make(gateway, &*self.sealer, &self.lists, &wanted)?)),
             Operation::PushReport(wanted) => {
                 push::write_signed(gateway, &self.lists, &wanted.bureau, &wanted.batch, &wanted.file)?;
                 Ok(Outcome::Done)

@@ -218,7 +218,7 @@ fn dispatch(cli: Cli) -> Result<(), Problem> {
         Command::Evidence(command) => return evidence::run(&place, command),
         Command::Push(command) => return push::run(&place, &command),
         Command::Bureau(command) => bureau::operation(command)?,
-        Command::Statement(command) => statement::operation(command),
+        Command::Statement(command) => statement::operation(command)?,
         Command::Dkim(command) => dkim::operation(command)?,
         Command::Queue(command) => queue::operation(command),
         Command::Registrar(command) => return registrar::run(&place, command),

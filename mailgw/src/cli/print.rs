@@ -59,6 +59,8 @@ pub fn outcome(outcome: &Outcome, as_json: bool) -> Result<(), Problem> {
         Outcome::Agreed(agreed) => super::mailbox::agreed(agreed),
         Outcome::Statement(shown) if as_json => json(shown),
         Outcome::Statement(shown) => super::statement::shown(shown),
+        Outcome::Paper(made) if as_json => json(made),
+        Outcome::Paper(made) => super::statement::papered(made),
         Outcome::EvidenceSigner(installed) => json(installed),
         Outcome::Evidence(exported) => json(exported),
         Outcome::Certificate(shown) if as_json => json(shown),

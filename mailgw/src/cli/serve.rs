@@ -93,6 +93,7 @@ async fn run(mut service: Service, configuration: &Configuration, directory: &Pa
     let forgetting = tokio::spawn(crate::job::forgetting(Arc::clone(&service.gateway), shutdown.clone()));
     let requests = Requests::new();
     let counts = requests.clone();
+    let papers = tokio::spawn(crate::job::papers(service.clone(), shutdown.clone()));
     let fetched = tokio::spawn(accesses(&service, &metrics, shutdown.clone())?);
     let signing = tokio::spawn(evidence(&service, &metrics, shutdown.clone())?);
     let pushes = tokio::spawn(crate::job::pushes(service.clone(), shutdown.clone()));
@@ -126,6 +127,7 @@ async fn run(mut service: Service, configuration: &Configuration, directory: &Pa
     // Work whose caller has left still ends at its next commit; it needs this runtime until then.
     drop(long_work.write().await);
     pushes.await.map_err(|error| Problem::new(Exit::Internal, "pushes", error.to_string(), "read the log above"))?;
+    papers.await.map_err(|error| Problem::new(Exit::Internal, "papers", error.to_string(), "read the log above"))?;
     fetched.await.map_err(|error| Problem::new(Exit::Internal, "accesses", error.to_string(), "read the log above"))?;
     signing.await.map_err(|error| Problem::new(Exit::Internal, "evidence", error.to_string(), "read the log above"))?;
     notices.await.map_err(|error| Problem::new(Exit::Internal, "notices", error.to_string(), "read the log above"))?;

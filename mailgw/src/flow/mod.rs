@@ -9,6 +9,7 @@ pub mod certificate;
 pub mod certificate_login;
 pub mod login;
 pub mod notices;
+pub mod paper;
 pub mod push;
 mod recipients;
 pub mod recipients_asked;

@@ -59,6 +59,8 @@ pub enum Event {
     EnrolmentSet(Agreement),
     AppPasswordMade(AppPassword),
     AppPasswordWithdrawn(AppPassword),
+    PaperIntended(Paper),
+    StatementPapered(Papered),
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -305,6 +307,27 @@ pub struct AppPassword {
     pub scopes: Vec<String>,
 }
 
+/// The sealer is about to seal a statement on paper: `content` is the sealed content that it is made of, `paper` the PDF.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Paper {
+    pub bureau: String,
+    pub batch: String,
+    pub row: u64,
+    pub content: String,
+    pub paper: String,
+}
+
+/// A statement was handed out on paper; `item` is the digest of its item key, `paper` that of the PDF.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Papered {
+    pub mailbox: String,
+    pub bureau: String,
+    pub item: String,
+    pub paper: String,
+}
+
 impl Event {
     fn kind(&self) -> u8 {
         match self {
@@ -352,6 +375,8 @@ impl Event {
             Self::EnrolmentSet(_) => 74,
             Self::AppPasswordMade(_) => 60,
             Self::AppPasswordWithdrawn(_) => 61,
+            Self::PaperIntended(_) => 80,
+            Self::StatementPapered(_) => 81,
         }
     }
 
@@ -411,6 +436,8 @@ impl Event {
             74 => Self::EnrolmentSet(serde_json::from_slice(json).map_err(wrong)?),
             60 => Self::AppPasswordMade(serde_json::from_slice(json).map_err(wrong)?),
             61 => Self::AppPasswordWithdrawn(serde_json::from_slice(json).map_err(wrong)?),
+            80 => Self::PaperIntended(serde_json::from_slice(json).map_err(wrong)?),
+            81 => Self::StatementPapered(serde_json::from_slice(json).map_err(wrong)?),
             _ => return Err(damaged("its kind is not known")),
         };
         Ok((event, u64::from_be_bytes(*time)))

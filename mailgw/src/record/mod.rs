@@ -7,6 +7,7 @@ pub mod access;
 pub mod account;
 pub mod annotation;
 pub mod app_password;
+pub mod asked;
 pub mod body;
 pub mod bureau;
 pub mod certificate;

@@ -10,7 +10,7 @@ use runtime::exit::{Exit, Problem};
 use tokio::runtime::Handle;
 use tokio::time::timeout;
 
-use super::{Opening, Operation, Order, Outcome, Seal};
+use super::{Opening, Operation, Order, Outcome, Page, PaperSeals, Seal, WantedPage};
 
 /// The path of the one request.
 pub const PATH: &str = "/v1/operation";
@@ -67,6 +67,16 @@ impl Seal for RemoteSealer {
         let order = Order { job: job.to_owned(), rows: rows.iter().map(|(row, digest)| (*row, crate::hex(digest))).collect() };
         match self.call(&Operation::Seal(order))? {
             Outcome::Seals(seals) if seals.len() == rows.len() => seals.iter().map(|seal| STANDARD.decode(seal).map_err(|_| unexpected())).collect(),
+            _ => Err(unexpected()),
+        }
+    }
+
+    fn page(&self, page: &Page<'_>, crls: &[Vec<u8>]) -> Result<PaperSeals, Problem> {
+        match self.call(&Operation::Page(WantedPage::new(page, crls)))? {
+            Outcome::Page(paper, letter) => {
+                let [paper, letter] = [paper, letter].map(|seal| STANDARD.decode(seal).map_err(|_| unexpected()));
+                Ok(PaperSeals { paper: paper?, letter: letter? })
+            }
             _ => Err(unexpected()),
         }
     }

@@ -2,6 +2,7 @@
 //! row of a manifest that the bureau signed with a key nobody here holds, and one digest for each row.
 
 mod client;
+mod paper;
 mod state;
 
 use keys::KeyError;
@@ -15,6 +16,7 @@ use crate::record::RecordError;
 use crate::tls::TlsError;
 
 pub use client::{PATH, RemoteSealer};
+pub use paper::{Page, PaperSeals, WantedPage};
 pub(crate) use state::CONFIGURATION;
 pub use state::{Configuration, Sealer, init, open};
 
@@ -53,6 +55,7 @@ pub enum Operation {
     Bureau { bureau: String, clients: Vec<String>, seal: String },
     Open(Opening),
     Seal(Order),
+    Page(WantedPage),
     ExportLog { directory: std::path::PathBuf },
 }
 
@@ -65,6 +68,8 @@ pub enum Outcome {
     Job(String),
     /// Detached CMS signatures, DER in base64, in the order's order.
     Seals(Vec<String>),
+    /// Over the PDF and over the message that brings it.
+    Page(String, String),
     Exported(crate::service::Exported),
 }
 
@@ -73,6 +78,8 @@ pub trait Seal: Send + Sync {
     fn open(&self, manifest: &[u8], signature: &[u8], crls: &[Vec<u8>]) -> Result<String, Problem>;
     /// One detached signature for each row, in order.
     fn seal(&self, job: &str, rows: &[(u64, [u8; 32])]) -> Result<Vec<Vec<u8>>, Problem>;
+    /// A statement on paper: of a content that was sealed before, made by the sealer itself.
+    fn page(&self, page: &Page<'_>, crls: &[Vec<u8>]) -> Result<PaperSeals, Problem>;
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -91,6 +98,10 @@ pub enum SealerError {
     UnknownJob,
     #[error("the order is wrong: {reason}; order 1 to {MAX_ROWS} rows of the manifest, ascending")]
     Order { reason: &'static str },
+    #[error("row {row} was not sealed here with this content; a page is made of nothing else")]
+    NotSealed { row: u64 },
+    #[error(transparent)]
+    Paper(#[from] crate::statement::PaperError),
     #[error("row {row} was sealed with another content before; a row has one content for ever")]
     OtherContent { row: u64 },
     #[error("{what} is not base64 or hexadecimal as it should be; use the same version of mailgw on both sides")]
@@ -131,6 +142,8 @@ impl From<SealerError> for Problem {
             SealerError::OtherOrganization => (Exit::Refused, "other-organization"),
             SealerError::UnknownJob => (Exit::NotFound, UNKNOWN_JOB),
             SealerError::Order { .. } => (Exit::Usage, "order"),
+            SealerError::NotSealed { .. } => (Exit::Refused, "not-sealed"),
+            SealerError::Paper(_) => (Exit::Refused, "no-statement"),
             SealerError::OtherContent { .. } => (Exit::Conflict, OTHER_CONTENT),
             SealerError::Encoding { .. } => (Exit::Usage, "encoding"),
             SealerError::Seal(_) => (Exit::Unavailable, "sealing"),

@@ -17,7 +17,7 @@ use serde::{Deserialize, Serialize};
 use store::{Batch, CommitError, Expectation, Store};
 use time::{Duration, OffsetDateTime};
 
-use super::{MAX_ROWS, Opening, Operation, Order, Outcome, Seal, SealerError};
+use super::{MAX_ROWS, Opening, Operation, Order, Outcome, Page, PaperSeals, Seal, SealerError};
 use crate::bureau::manifest;
 use crate::bureau::trust::{self, Anchors, Purpose};
 use crate::init::{InitError, LOG_KEY};
@@ -132,6 +132,10 @@ impl Sealer {
             Operation::Seal(Order { job, rows }) => {
                 let rows: Vec<(u64, [u8; 32])> = rows.iter().map(|(row, digest)| Ok((*row, digest_of(digest)?))).collect::<Result<_, SealerError>>()?;
                 Outcome::Seals(self.seal_rows(&job, &rows)?.iter().map(|seal| STANDARD.encode(seal)).collect())
+            }
+            Operation::Page(wanted) => {
+                let seals = self.wanted_page(&wanted)?;
+                Outcome::Page(STANDARD.encode(seals.paper), STANDARD.encode(seals.letter))
             }
             Operation::ExportLog { directory } => {
                 let entries = self.evidence.export(&directory, &|_, _| {})?;
@@ -277,6 +281,22 @@ impl Sealer {
     fn now_unix_millis(&self) -> u64 {
         crate::gateway::unix_millis(self.clock.now())
     }
+
+    pub(super) fn store(&self) -> &dyn Store {
+        &*self.store
+    }
+
+    pub(super) fn anchors(&self) -> &Anchors {
+        &self.anchors
+    }
+
+    pub(super) fn now(&self) -> OffsetDateTime {
+        self.clock.now()
+    }
+
+    pub(super) fn key(&self, name: &str) -> Result<KeyHandle, keys::KeyError> {
+        self.keys.load(name)
+    }
 }
 
 /// The sealer of this very process.
@@ -288,13 +308,17 @@ impl Seal for Sealer {
     fn seal(&self, job: &str, rows: &[(u64, [u8; 32])]) -> Result<Vec<Vec<u8>>, Problem> {
         Ok(self.seal_rows(job, rows)?)
     }
+
+    fn page(&self, page: &Page<'_>, crls: &[Vec<u8>]) -> Result<PaperSeals, Problem> {
+        Ok(Self::page(self, page, crls)?)
+    }
 }
 
 fn key_name(number: u64) -> String {
     format!("seal-{number}")
 }
 
-fn base64(what: &'static str, text: &str) -> Result<Vec<u8>, SealerError> {
+pub(super) fn base64(what: &'static str, text: &str) -> Result<Vec<u8>, SealerError> {
     STANDARD.decode(text).map_err(|_| SealerError::Encoding { what })
 }
 

@@ -19,6 +19,7 @@ mod history;
 mod html;
 mod json;
 mod letter;
+mod paper;
 mod sender;
 mod sheet;
 mod text;
@@ -33,6 +34,7 @@ use time::OffsetDateTime;
 use crate::mime::{header, quoted_printable};
 pub use correction::{Correction, Withdrawal};
 pub use history::MONTHS;
+pub use paper::{PaperError, letter as paper_letter, paper, sealed_part};
 pub use sheet::title_of;
 pub use sender::{Hotline, HotlineError, Sender};
 use sheet::Sheet;
@@ -49,7 +51,7 @@ pub struct Entity {
     message_id: String,
     token: String,
     /// The bureau and its number of the statement, as the message names them.
-    reference: String,
+    reference: Option<String>,
 }
 
 /// Names the statement on the outside of its message, where the gateway finds it again though the inside be encrypted.
@@ -200,7 +202,7 @@ fn assemble(parts: &Parts<'_>) -> Entity {
     line(&mut bytes, &["Content-Disposition: attachment; filename=\"", &parts.file_name, "\""]);
     part(&mut bytes, "application/json", &parts.json);
     line(&mut bytes, &["\r\n--", &mixed, "--"]);
-    let reference = format!("{} {}", sender.code.as_str(), parts.statement);
+    let reference = Some(format!("{} {}", sender.code.as_str(), parts.statement));
     Entity { bytes, fields, message_id, token: token.clone(), reference }
 }
 
@@ -209,7 +211,7 @@ pub fn message(entity: &Entity, signature_der: &[u8]) -> Vec<u8> {
     let boundary = format!("=_s{}", entity.token);
     let mut out = Vec::with_capacity(entity.bytes.len() + entity.fields.len() + signature_der.len() * 3 / 2 + 1024);
     out.extend_from_slice(&entity.fields);
-    header::plain(&mut out, REFERENCE, &entity.reference);
+    entity.reference.iter().for_each(|reference| header::plain(&mut out, REFERENCE, reference));
     line(&mut out, &["Content-Language: zh, en"]);
     line(&mut out, &["MIME-Version: 1.0"]);
     // spec: rfc8551#3.5.3.2
@@ -236,6 +238,10 @@ impl std::fmt::Debug for Entity {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(formatter, "Entity({})", self.message_id)
     }
+}
+
+fn body_digest(bytes: &[u8]) -> [u8; 32] {
+    crate::record::body::digest(bytes)
 }
 
 fn part(out: &mut Vec<u8>, content_type: &str, text: &str) {

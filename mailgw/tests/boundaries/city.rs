@@ -17,7 +17,7 @@ use mailgw::directory::{Applicant, NewPassword, Words, today};
 use mailgw::gateway::Gateway;
 use mailgw::policy;
 use mailgw::record::settings::Settings;
-use mailgw::sealer::{Operation, Outcome, Seal, Sealer};
+use mailgw::sealer::{Operation, Outcome, Page, PaperSeals, Seal, Sealer};
 use pki::certificate::{self, AlternativeName, BasicConstraints, CertificatePlan, Extensions};
 use pki::crl::CrlPlan;
 use pki::name::{COMMON_NAME, COUNTRY, ORGANIZATION, ORGANIZATION_IDENTIFIER, Subject};
@@ -313,6 +313,10 @@ impl<'a> Watched<'a> {
 impl Seal for Watched<'_> {
     fn open(&self, manifest: &[u8], signature: &[u8], crls: &[Vec<u8>]) -> Result<String, Problem> {
         self.sealer.lock().unwrap().0.open(manifest, signature, crls)
+    }
+
+    fn page(&self, page: &Page<'_>, crls: &[Vec<u8>]) -> Result<PaperSeals, Problem> {
+        Seal::page(&self.sealer.lock().unwrap().0, page, crls)
     }
 
     fn seal(&self, job: &str, rows: &[(u64, [u8; 32])]) -> Result<Vec<Vec<u8>>, Problem> {

@@ -72,6 +72,10 @@ impl Seal for OtherSeal<'_> {
         self.0.open(manifest, signature, crls)
     }
 
+    fn page(&self, page: &mailgw::sealer::Page<'_>, crls: &[Vec<u8>]) -> Result<mailgw::sealer::PaperSeals, Problem> {
+        self.0.page(page, crls)
+    }
+
     fn seal(&self, _: &str, rows: &[(u64, [u8; 32])]) -> Result<Vec<Vec<u8>>, Problem> {
         let plan = pki::cms::SignerPlan::new(&self.0.city.client_der, &[]).unwrap();
         Ok(rows.iter().map(|(_, digest)| plan.seal(*digest, NOW, &self.0.city.client).unwrap()).collect())

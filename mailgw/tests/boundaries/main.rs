@@ -14,6 +14,7 @@ mod hostile;
 mod kills;
 mod letters;
 mod month;
+mod paper;
 mod trial;
 
 use std::collections::{BTreeMap, BTreeSet};

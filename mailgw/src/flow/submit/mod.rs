@@ -15,6 +15,7 @@ use store::{Batch, CommitError, Expectation, Store};
 use time::OffsetDateTime;
 
 use self::author::Wrong;
+use super::paper::Request;
 use super::accept::{Found, INBOX, NotFound, Recipients, failed, not_found};
 use crate::directory::{Account, Random, still_open};
 use crate::gateway::{Gateway, unix_millis};
@@ -56,6 +57,8 @@ struct Places<'a> {
     /// The addresses they were found by.
     here: Vec<&'a Addressee>,
     elsewhere: Vec<&'a Addressee>,
+    /// The sender asks for a statement on paper.
+    asks: bool,
 }
 
 impl Submission {
@@ -99,6 +102,9 @@ impl Submission {
         if matches!(recipient, Recipient::Mailbox(address) if matches!(address.host(), Host::Literal(_))) {
             return Answer::Refused(Refusal::Literal);
         }
+        if Request::is_for(recipient, self.domain.as_str()) {
+            return Answer::Known;
+        }
         match self.found(recipient) {
             Ok(found) => match self.gateway.messages.has_room(&found.mailbox, declared as u64) {
                 Ok(true) => Answer::Known,
@@ -140,7 +146,8 @@ impl Submission {
             let places = self.places(envelope)?;
             // 4. Within what the sender may send, counted in the commit that sends. The sender's mailbox is still open.
             let account = self.account(login)?;
-            let counted = self.usage(&account, places.mailboxes.len() + places.elsewhere.len(), now)?.ok_or(Answer::TooMany)?;
+            let recipients = places.mailboxes.len() + places.elsewhere.len() + usize::from(places.asks);
+            let counted = self.usage(&account, recipients, now)?.ok_or(Answer::TooMany)?;
             let mut batch = Batch::new().expect(still_open(login.number)).expect(counted.0).put(usage::key(login.number), counted.1);
             // 5. For those elsewhere it is queued in the same commit, as it stands.
             let queued = match places.elsewhere.as_slice() {
@@ -151,6 +158,9 @@ impl Submission {
                     Some(body.id())
                 }
             };
+            if places.asks {
+                batch = Request::read(message).put(batch, &self.gateway, &account.mailbox(), &token, now).map_err(|error| failed(&error))?;
+            }
             let (here, elsewhere) = (places.mailboxes.len(), places.elsewhere.len());
             let submitted = event::Submitted {
                 mailbox: account.mailbox(),
@@ -192,9 +202,13 @@ impl Submission {
     }
 
     fn places<'a>(&self, envelope: &'a Envelope) -> Result<Places<'a>, Answer> {
-        let mut places = Places { mailboxes: BTreeMap::new(), here: Vec::new(), elsewhere: Vec::new() };
+        let mut places = Places { mailboxes: BTreeMap::new(), here: Vec::new(), elsewhere: Vec::new(), asks: false };
         let mut named = BTreeSet::new();
         for addressee in &envelope.recipients {
+            if Request::is_for(&addressee.recipient, self.domain.as_str()) {
+                places.asks = true;
+                continue;
+            }
             match self.found(&addressee.recipient) {
                 Ok(found) => {
                     places.mailboxes.insert(found.mailbox, found.open);

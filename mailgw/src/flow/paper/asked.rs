@@ -1,0 +1,207 @@
+//! Owners ask for a statement on paper by mail: they answer it, or forward it, to this address under their own login, or write its number
+//! in the subject. No page of the web is needed, and nobody asks for another's.
+
+use std::sync::Arc;
+
+use mail_parser::{HeaderValue, MessageParser};
+use policies::mailbox::MailboxNumber;
+use policies::statement::StatementId;
+use protocol::imap::exchange::Flags;
+use protocol::smtp::exchange::{Host, Recipient};
+use runtime::revocation::RevocationLists;
+use store::{Batch, Expectation, Key};
+use time::OffsetDateTime;
+
+use super::{PaperError, record, sealed};
+use crate::directory::still_open;
+use crate::gateway::{Gateway, unix_millis};
+use crate::mailbox::{Delivery, MailError};
+use crate::mime::{header, quoted_printable};
+use crate::record::RecordError;
+use crate::record::asked::{self, Asked};
+use crate::record::push::{Item, item_key};
+use crate::sealer::Seal;
+use crate::statement::{self, PaperError as Unmade};
+
+/// What stands before the `@` of the address. No mailbox bears it.
+pub const ADDRESS: &str = "statement-pdf";
+/// Names that one request may give.
+const NAMES: usize = 10;
+/// Messages that are looked through for one that a request answers.
+const MESSAGES: usize = 5_000;
+const PAGE: usize = 64;
+
+/// A request as it was read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Request {
+    messages: Vec<String>,
+    statements: Vec<String>,
+    request: String,
+}
+
+impl Request {
+    /// Whether mail to this recipient asks for paper; `domain` is that of our mailboxes.
+    pub fn is_for(recipient: &Recipient, domain: &str) -> bool {
+        matches!(recipient, Recipient::Mailbox(address) if address.local().eq_ignore_ascii_case(ADDRESS)
+            && matches!(address.host(), Host::Name(name) if name.as_str().eq_ignore_ascii_case(domain)))
+    }
+
+    /// What it names: the messages that it answers, the nearest first, and words of its subject that may be numbers.
+    pub fn read(message: &[u8]) -> Self {
+        let parsed = MessageParser::new().parse_headers(message).unwrap_or_default();
+        let ids = |value: &HeaderValue<'_>| -> Vec<String> {
+            let mut ids: Vec<String> = match value {
+                HeaderValue::Text(id) => vec![id.to_string()],
+                HeaderValue::TextList(ids) => ids.iter().map(ToString::to_string).collect(),
+                _ => Vec::new(),
+            };
+            ids.retain(|id| id.len() <= 200);
+            ids
+        };
+        let mut messages = ids(parsed.in_reply_to());
+        messages.extend(ids(parsed.references()).into_iter().rev());
+        messages.dedup();
+        messages.truncate(NAMES);
+        let words = parsed.subject().unwrap_or_default().split(|c: char| !(c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_')));
+        let statements = words.filter(|word| word.bytes().any(|byte| byte.is_ascii_digit()) && StatementId::parse(word).is_ok()).map(str::to_owned).take(NAMES).collect();
+        Self { messages, statements, request: parsed.message_id().unwrap_or_default().chars().take(200).collect() }
+    }
+
+    /// Puts it into the commit that takes the mail; `token` is random.
+    pub fn put(self, batch: Batch, gateway: &Gateway, mailbox: &str, token: &str, now: OffsetDateTime) -> Result<Batch, RecordError> {
+        let Self { messages, statements, request } = self;
+        let place = asked::key(mailbox, token);
+        let asked = Asked { mailbox: mailbox.to_owned(), messages, statements, request, unix_millis: unix_millis(now) };
+        let sealed = asked.seal(&place, &gateway.directory_key)?;
+        Ok(batch.put(place, sealed))
+    }
+}
+
+/// Answers what was asked, each in one commit with its request's end; what cannot be answered now waits. How many were answered.
+pub fn answer_all(gateway: &Gateway, sealer: &dyn Seal, lists: &RevocationLists) -> Result<u64, PaperError> {
+    let (mut from, to) = asked::range();
+    let (mut answered, mut waits) = (0, None);
+    loop {
+        let page = gateway.store.scan(&from, &to, PAGE)?;
+        let Some((last, _)) = page.last() else { break };
+        from = last.successor();
+        for (place, stored) in &page {
+            match answer(gateway, sealer, lists, place, stored) {
+                Ok(()) => answered += 1,
+                // Nobody waits for another's.
+                Err(error) => waits = Some(error),
+            }
+        }
+    }
+    waits.map_or(Ok(answered), Err)
+}
+
+fn answer(gateway: &Gateway, sealer: &dyn Seal, lists: &RevocationLists, place: &Key, stored: &[u8]) -> Result<(), PaperError> {
+    let asked = Asked::open(place, stored, &gateway.directory_key)?;
+    let ends = || Batch::new().expect(Expectation::Equals(place.clone(), stored.to_vec())).delete(place.clone());
+    let at = OffsetDateTime::from_unix_timestamp_nanos(i128::from(asked.unix_millis) * 1_000_000).unwrap_or(OffsetDateTime::UNIX_EPOCH);
+    let made = match named(gateway, &asked)? {
+        Some((bureau, statement)) => sealed(gateway, sealer, lists, &bureau, &statement, at).map(|made| (bureau, statement, made)),
+        None => Err(PaperError::Unknown { statement: String::new() }),
+    };
+    let done = match made {
+        Ok((bureau, statement, made)) => record(gateway, &bureau, &statement, &made, ends(), true),
+        Err(PaperError::Unknown { .. } | PaperError::Gone) => refuse(gateway, &asked, at, ends(), &UNKNOWN),
+        Err(PaperError::Ended { .. }) => refuse(gateway, &asked, at, ends(), &ENDED),
+        Err(PaperError::Unmade(Unmade::Encrypted)) => refuse(gateway, &asked, at, ends(), &ENCRYPTED),
+        Err(error) => return Err(error),
+    };
+    match done {
+        // Closed or full: nobody is there to be told.
+        Err(PaperError::Mailbox) => Ok(drop(gateway.store.commit(ends())?)),
+        done => done,
+    }
+}
+
+/// The statement of this very mailbox that a request names.
+fn named(gateway: &Gateway, asked: &Asked) -> Result<Option<(String, String)>, PaperError> {
+    let is_theirs = |bureau: &str, statement: &str| -> Result<bool, PaperError> {
+        let found = gateway.store.get(&item_key(bureau, statement))?;
+        Ok(found.map(|bytes| Item::decode(&bytes)).transpose()?.is_some_and(|item| item.mailbox == asked.mailbox))
+    };
+    for statement in &asked.statements {
+        for shown in crate::bureau::list(&*gateway.store)? {
+            if is_theirs(&shown.code, statement)? {
+                return Ok(Some((shown.code, statement.clone())));
+            }
+        }
+    }
+    let wanted: Vec<String> = asked.messages.iter().map(|id| format!("\r\nMessage-ID: <{id}>\r\n")).collect();
+    if wanted.is_empty() {
+        return Ok(None);
+    }
+    let is_named = |message: &[u8]| {
+        let header = message.get(..message.len().min(4_096)).map(String::from_utf8_lossy).unwrap_or_default();
+        wanted.iter().any(|id| header.contains(id))
+    };
+    let Some(message) = gateway.messages.find_message(&asked.mailbox, MESSAGES, &is_named)? else { return Ok(None) };
+    match statement::named_by(&message) {
+        Some((bureau, statement)) if is_theirs(bureau, statement)? => Ok(Some((bureau.to_owned(), statement.to_owned()))),
+        _ => Ok(None),
+    }
+}
+
+type Words = [&'static str; 2];
+
+const UNKNOWN: Words = [
+    "没有找到您要的对账单。请直接回复该对账单邮件，或在主题中写明对账单编号。只能索取本邮箱收到过、且没有删除的对账单。",
+    "The statement that you asked for was not found. Reply to the statement's own message, or write its number in the subject. It must have come to this mailbox and not have been deleted.",
+];
+const ENDED: Words = ["该对账单已被更正或撤回，请索取更正后的对账单。", "That statement was superseded or withdrawn. Ask for the one that holds."];
+const ENCRYPTED: Words = [
+    "该对账单已用您的证书加密，系统无法打开。请用您的邮件程序打开并打印。",
+    "That statement is encrypted to your certificate and nobody here can open it. Open and print it with your mail program.",
+];
+
+/// Says why not, in one commit with the request's end.
+fn refuse(gateway: &Gateway, asked: &Asked, at: OffsetDateTime, mut write: Batch, words: &Words) -> Result<(), PaperError> {
+    let number = MailboxNumber::parse(&asked.mailbox).map_err(|_| RecordError::Damaged { kind: "paper asked", reason: "its mailbox is none" })?;
+    write = write.expect(still_open(number));
+    let (domain, mut out) = (&gateway.settings.domain, Vec::new());
+    header::mailbox(&mut out, "From", "对账单 PDF", &format!("{ADDRESS}@{domain}"));
+    header::plain(&mut out, "To", &format!("{}@{domain}", asked.mailbox));
+    header::words(&mut out, "Subject", "未能生成 PDF / No PDF was made");
+    header::plain(&mut out, "Date", &header::date(at));
+    let token = crate::hex(crate::record::body::digest(format!("suiyin paper refused v1\n{}\n{}\n{}", asked.mailbox, asked.request, asked.unix_millis).as_bytes()).get(..16).unwrap_or_default());
+    header::plain(&mut out, "Message-ID", &format!("<{token}@{domain}>"));
+    if !asked.request.is_empty() && asked.request.bytes().all(|byte| byte.is_ascii_graphic()) {
+        header::plain(&mut out, "In-Reply-To", &format!("<{}>", asked.request));
+    }
+    // spec: rfc3834#5
+    header::plain(&mut out, "Auto-Submitted", "auto-replied");
+    header::plain(&mut out, "Content-Language", "zh, en");
+    header::plain(&mut out, "MIME-Version", "1.0");
+    header::plain(&mut out, "Content-Type", "text/plain; charset=utf-8");
+    header::plain(&mut out, "Content-Transfer-Encoding", "quoted-printable");
+    out.extend_from_slice(b"\r\n");
+    quoted_printable::encode(&format!("{}\n\n{}\n", words[0], words[1]), &mut out);
+    let now = gateway.now_unix_millis();
+    let content = Arc::new(gateway.messages.body(&out)?).into();
+    let delivery = Delivery { mailbox: asked.mailbox.clone(), folder: super::INBOX.to_owned(), content, unix_millis: i64::try_from(now).unwrap_or(i64::MAX), flags: Flags::new(), event: None, mark: None };
+    match gateway.messages.deliver_with(&[delivery], write, now) {
+        Ok(_) => Ok(()),
+        Err(MailError::OverQuota { .. } | MailError::Conflict { .. }) => Err(PaperError::Mailbox),
+        Err(error) => Err(error.into()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_request_names_what_it_answers_and_numbers_in_its_subject() {
+        let read = |header: &str| Request::read(format!("{header}\r\n\r\nStatement HF-9\r\n").as_bytes());
+        let request = read("Message-ID: <q@x>\r\nIn-Reply-To: <b@x>\r\nReferences: <a@x> <b@x>\r\nSubject: =?UTF-8?B?5Zue5aSN77ya?= HF202610-00000001, please");
+        assert_eq!((request.messages, request.statements, request.request), (vec!["b@x".to_owned(), "a@x".to_owned()], vec!["HF202610-00000001".to_owned()], "q@x".to_owned()));
+        // Nothing of it is more than a few names.
+        let many = read(&format!("Subject: {}\r\nReferences: {}", "A1 ".repeat(99), "<a@b> <c@d> ".repeat(99)));
+        assert_eq!((many.statements.len(), many.messages.len()), (NAMES, NAMES));
+        assert_eq!(Request::read(b""), Request { messages: vec![], statements: vec![], request: String::new() });
+    }
+}

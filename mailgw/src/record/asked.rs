@@ -1,0 +1,44 @@
+//! A mailbox's owner asked by mail for a statement on paper: what was named, until it is answered. Sealed, since it says what somebody
+//! looks at.
+
+use keys::DataKey;
+use serde::{Deserialize, Serialize};
+use store::Key;
+
+use super::{RecordError, VERSION, versioned};
+
+const KIND: &str = "paper asked";
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Asked {
+    pub mailbox: String,
+    /// Message-IDs that the request answers.
+    pub messages: Vec<String>,
+    /// Words of its subject that may be numbers of statements.
+    pub statements: Vec<String>,
+    /// The request's own Message-ID.
+    pub request: String,
+    pub unix_millis: u64,
+}
+
+/// `token` is random.
+pub fn key(mailbox: &str, token: &str) -> Key {
+    Key::new(KIND, &[mailbox.as_bytes(), token.as_bytes()])
+}
+
+pub fn range() -> (Key, Key) {
+    Key::range(KIND, &[])
+}
+
+impl Asked {
+    pub fn seal(&self, place: &Key, key: &DataKey) -> Result<Vec<u8>, RecordError> {
+        let json = serde_json::to_vec(self).map_err(|_| RecordError::Damaged { kind: KIND, reason: "it cannot be written as JSON" })?;
+        Ok([&[VERSION], key.seal(place.as_bytes(), &json)?.as_slice()].concat())
+    }
+
+    pub fn open(place: &Key, bytes: &[u8], key: &DataKey) -> Result<Self, RecordError> {
+        let json = key.open(place.as_bytes(), versioned(KIND, bytes)?)?;
+        serde_json::from_slice(&json).map_err(|_| RecordError::Damaged { kind: KIND, reason: "its fields are not those of its version" })
+    }
+}
