@@ -25,6 +25,7 @@ use crate::flow::certificate;
 use crate::flow::enrolment;
 use crate::flow::paper;
 use crate::flow::push::job::Jobs;
+use crate::flow::encryption;
 use crate::flow::push::{self, Order, Progress, Report, ReportWanted};
 use crate::gateway::Gateway;
 use crate::mailbox::MailError;
@@ -108,6 +109,8 @@ pub enum Operation {
     /// The chain that was issued for it, PEM.
     EvidenceInstall { pem: String },
     EvidenceExport(Wanted),
+    /// Whether statements are encrypted to a mailbox's owner; with a word, what the owner says now.
+    MailboxEncryption { mailbox: String, on: Option<bool> },
     /// What the owner of a mailbox agreed with a sender; with a word, what the owner says now.
     MailboxAgreement { mailbox: String, bureau: String, word: Option<enrolment::Word> },
     /// A statement by its bureau's own number.
@@ -171,6 +174,7 @@ pub enum Outcome {
     Statement(Box<push::ShownStatement>),
     Paper(paper::Made),
     Agreed(enrolment::Agreed),
+    Encryption(encryption::Shown),
     Certificate(ShownCertificate),
     /// Serial numbers of what ended.
     Withdrawn(Vec<String>),
@@ -287,6 +291,7 @@ impl Service {
             Operation::EvidenceRequest { organization } => Ok(Outcome::Request(evidence::request(gateway, &organization)?)),
             Operation::EvidenceInstall { pem } => Ok(Outcome::EvidenceSigner(evidence::install(gateway, &self.lists, pem.as_bytes(), now)?)),
             Operation::EvidenceExport(wanted) => Ok(Outcome::Evidence(evidence::export(gateway, &self.lists, &wanted)?)),
+            Operation::MailboxEncryption { mailbox, on } => Ok(Outcome::Encryption(encryption::say(gateway, &mailbox, on)?)),
             Operation::MailboxAgreement { mailbox, bureau, word } => Ok(Outcome::Agreed(match word {
                 Some(word) => enrolment::say(gateway, &mailbox, &bureau, word)?,
                 None => enrolment::show(gateway, &mailbox, &bureau)?,

@@ -7,6 +7,7 @@
 mod client;
 mod data;
 mod dkim;
+mod envelope;
 mod handle;
 mod holder;
 mod note;
@@ -19,6 +20,7 @@ mod token;
 pub use client::{ClientKeyError, client_key};
 pub use data::{DataKey, DataKeyError};
 pub use dkim::{DkimFailure, DkimKey};
+pub use envelope::{EnvelopeError, seal_to};
 pub use handle::KeyHandle;
 pub use holder::{HolderKey, HolderKeyError};
 pub use note::NoteKey;

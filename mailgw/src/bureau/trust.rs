@@ -14,6 +14,7 @@ const DOCUMENT_SIGNING: Oid = Oid::new_unwrap("1.3.6.1.5.5.7.3.36");
 const EMAIL_PROTECTION: Oid = Oid::new_unwrap("1.3.6.1.5.5.7.3.4");
 /// The bit of digitalSignature. spec: rfc5280#4.2.1.3
 const DIGITAL_SIGNATURE: u8 = 0;
+const KEY_AGREEMENT: u8 = 4;
 /// Below the operator's arc, as the CA's profiles `bureau-client`, `bureau-seal`, `delivery-evidence`, `citizen` and `registrar`
 /// have them.
 const CLIENT_POLICY: &str = "6.2";
@@ -68,6 +69,8 @@ pub enum Purpose {
     Evidence,
     /// A citizen's: to sign mail, and to have mail sealed to it.
     Citizen,
+    /// A citizen's: to encrypt mail to it.
+    Secrecy,
     /// An institution's with its mailbox: to log in to that.
     Institution,
     /// This gateway's own: to sign statements about mailboxes.
@@ -80,7 +83,7 @@ impl Purpose {
             Self::Manifest => "manifest-signing",
             Self::Seal => "sealing",
             Self::Evidence => "evidence",
-            Self::Citizen => "citizen's",
+            Self::Citizen | Self::Secrecy => "citizen's",
             Self::Institution => "institution's",
             Self::Registrar => "registrar's",
         }
@@ -95,6 +98,7 @@ pub struct Anchors {
     seal: Requirements,
     evidence: Requirements,
     citizen: Requirements,
+    secrecy: Requirements,
     institution: Requirements,
     registrar: Requirements,
 }
@@ -114,6 +118,7 @@ impl Anchors {
             seal: required(EMAIL_PROTECTION, SEAL_POLICY)?,
             evidence: required(DOCUMENT_SIGNING, EVIDENCE_POLICY)?,
             citizen: required(EMAIL_PROTECTION, CITIZEN_POLICY)?,
+            secrecy: Requirements { key_usage: vec![KEY_AGREEMENT], ..required(EMAIL_PROTECTION, CITIZEN_POLICY)? },
             institution: required(EMAIL_PROTECTION, INSTITUTION_POLICY)?,
             registrar: required(DOCUMENT_SIGNING, REGISTRAR_POLICY)?,
         })
@@ -149,6 +154,7 @@ impl Anchors {
             Purpose::Seal => &self.seal,
             Purpose::Evidence => &self.evidence,
             Purpose::Citizen => &self.citizen,
+            Purpose::Secrecy => &self.secrecy,
             Purpose::Institution => &self.institution,
             Purpose::Registrar => &self.registrar,
         }
@@ -157,8 +163,13 @@ impl Anchors {
     /// Trusted at `now`, by lists that cover every certificate of the path.
     pub fn trusted(&self, chain: &Chain, purpose: Purpose, crls: &[Vec<u8>], now: OffsetDateTime) -> Result<Trusted, TrustError> {
         let lists = crls.iter().map(|der| RevocationList::parse(der)).collect::<Result<Vec<_>, _>>()?;
+        self.trusted_by(chain, purpose, &lists, now)
+    }
+
+    /// As [`Self::trusted`], by lists that were read already.
+    pub fn trusted_by(&self, chain: &Chain, purpose: Purpose, lists: &[RevocationList], now: OffsetDateTime) -> Result<Trusted, TrustError> {
         let issuers: Vec<&[u8]> = chain.issuers().collect();
-        let validation = Validation { anchors: &self.roots, lists: &lists, required: self.required(purpose), at: now };
+        let validation = Validation { anchors: &self.roots, lists, required: self.required(purpose), at: now };
         validation.trust(chain.leaf(), &issuers).map_err(|error| TrustError::Path { what: purpose.what(), error })
     }
 }
@@ -188,7 +199,7 @@ pub fn chain(pem: &[u8], purpose: Purpose, now: OffsetDateTime) -> Result<(Chain
     let credit_code = leaf.credit_code().map(str::to_owned).ok_or(TrustError::Incomplete { what, missing: "unified social credit code" })?;
     let organization = leaf.organization.clone().ok_or(TrustError::Incomplete { what, missing: "organisation" })?;
     let email = match (purpose, leaf.emails.as_slice()) {
-        (Purpose::Manifest | Purpose::Evidence | Purpose::Citizen | Purpose::Institution | Purpose::Registrar, _) => None,
+        (Purpose::Manifest | Purpose::Evidence | Purpose::Citizen | Purpose::Secrecy | Purpose::Institution | Purpose::Registrar, _) => None,
         (Purpose::Seal, [email]) => Some(email.clone()),
         (Purpose::Seal, _) => return Err(TrustError::Incomplete { what, missing: "single mail address" }),
     };

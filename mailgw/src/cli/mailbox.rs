@@ -92,6 +92,16 @@ pub enum Command {
         #[arg(long, value_name = "REASON", conflicts_with_all = ["request", "take", "out"])]
         withdraw: Option<String>,
     },
+    /// Statements encrypted to the owner's own certificate: show what holds, or record the owner's word.
+    #[command(after_help = "Example:\n  mailgw mailbox encryption 1234567897 --on\n  mailgw mailbox encryption 1234567897")]
+    Encryption {
+        mailbox: String,
+        /// From the next statement on, while the certificate is good.
+        #[arg(long, conflicts_with = "off")]
+        on: bool,
+        #[arg(long)]
+        off: bool,
+    },
     /// Consent of a mailbox's owner to what a sender may send with consent alone: show it, record it, take it back.
     #[command(after_help = "Examples:\n  mailgw mailbox consent 1234567897 --sender gz-gas --give\n  mailgw mailbox consent 1234567897 --sender gz-gas --withdraw")]
     Consent {
@@ -144,6 +154,7 @@ pub fn run(place: &Place, command: Command) -> Result<(), Problem> {
         Command::Show { mailbox } => Operation::MailboxShow { mailbox },
         Command::List { kind, state, limit, after } => Operation::MailboxList(Query { kind, state, limit, after }),
         Command::Close { mailbox } => Operation::MailboxClose { mailbox },
+        Command::Encryption { mailbox, on, off } => Operation::MailboxEncryption { mailbox, on: on.then_some(true).or(off.then_some(false)) },
         Command::Consent { mailbox, sender, give, withdraw } => {
             let word = if give { Some(Word::GiveConsent) } else { withdraw.then_some(Word::WithdrawConsent) };
             Operation::MailboxAgreement { mailbox, bureau: sender, word }

@@ -55,6 +55,12 @@ pub fn outcome(outcome: &Outcome, as_json: bool) -> Result<(), Problem> {
         Outcome::Queued(message) => super::queue::message(message),
         Outcome::Report(report) => json(report),
         Outcome::Trial(trial) => json(trial),
+        Outcome::Encryption(shown) if as_json => json(shown),
+        Outcome::Encryption(shown) => {
+            line(&format!("address     {}", shown.address))?;
+            line(&format!("encrypted   {}", if shown.encrypted { "yes, where the certificate is good" } else { "no" }))?;
+            line(&format!("certificate {}", if shown.certificate { "yes" } else { "no" }))
+        }
         Outcome::Agreed(agreed) if as_json => json(agreed),
         Outcome::Agreed(agreed) => super::mailbox::agreed(agreed),
         Outcome::Statement(shown) if as_json => json(shown),

@@ -81,13 +81,36 @@ pub struct Content {
     pub digest_method: String,
     /// Hexadecimal.
     pub digest_value: String,
+    /// The message is encrypted to the certificate with this SHA-256.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub encrypted_to: Option<String>,
+    /// Its reader asked for encryption, and it is not: a word of a closed list says why.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub not_encrypted: Option<String>,
 }
 
 impl Content {
     /// `sha256` is hexadecimal.
     pub fn sha256(sha256: &str) -> Self {
-        Self { digest_method: SHA256.to_owned(), digest_value: sha256.to_owned() }
+        Self { digest_method: SHA256.to_owned(), digest_value: sha256.to_owned(), encrypted_to: None, not_encrypted: None }
     }
+
+    fn kept(mut self, secrecy: Option<&Secrecy>) -> Self {
+        match secrecy {
+            Some(Secrecy::EncryptedTo(certificate)) => self.encrypted_to = Some(certificate.clone()),
+            Some(Secrecy::NotEncrypted(why)) => self.not_encrypted = Some(why.clone()),
+            None => {}
+        }
+        self
+    }
+}
+
+/// What became of its reader's wish that a message be encrypted.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Secrecy {
+    /// SHA-256 of the certificate, hexadecimal.
+    EncryptedTo(String),
+    NotEncrypted(String),
 }
 
 /// An item. It holds no number of a document and no name of a person: the recipient is the mailbox's address.
@@ -124,6 +147,8 @@ pub struct Of<'a> {
     pub submission: &'a Submission,
     /// SHA-256 of the message, hexadecimal.
     pub message: Option<&'a str>,
+    /// None where its reader did not ask for encryption.
+    pub secrecy: Option<&'a Secrecy>,
     pub at: OffsetDateTime,
 }
 
@@ -139,7 +164,7 @@ impl Item {
             sender_details: of.sender.to_owned(),
             recipient_details: of.recipient.map(str::to_owned),
             submission: of.submission.clone(),
-            user_content_info: of.message.map(Content::sha256),
+            user_content_info: of.message.map(|message| Content::sha256(message).kept(of.secrecy)),
         }
     }
 
@@ -170,6 +195,7 @@ mod tests {
             recipient: Some("1234567897@b.cn"),
             submission: &submission,
             message: Some("cc"),
+            secrecy: None,
             at: datetime!(2026-11-25 08:00:00.123 UTC),
         };
         let written = Item::new(Event::ContentConsignment, &of, None).write().unwrap();
@@ -183,6 +209,10 @@ mod tests {
         assert_eq!(written, form);
         let refused = Item::new(Event::SubmissionRejection, &Of { recipient: None, message: None, ..of.clone() }, Some("V2")).write().unwrap();
         assert!(refused.contains(r#""EventReasons":["V2"]"#) && !refused.contains("null"), "{refused}");
+        for (secrecy, said) in [(Secrecy::EncryptedTo("ee".into()), r#""DigestValue":"cc","EncryptedTo":"ee"}}"#), (Secrecy::NotEncrypted("certificate-revoked".into()), r#""DigestValue":"cc","NotEncrypted":"certificate-revoked"}}"#)] {
+            let text = Item::new(Event::ContentConsignment, &Of { secrecy: Some(&secrecy), ..of.clone() }, None).write().unwrap();
+            assert!(text.ends_with(said) && Item::read(&text).unwrap().write().unwrap() == text, "{text}");
+        }
         let mended = Submission { mends: Some(Mended { batch: "HF".into(), row: 9 }), corrects: Some(Corrected { statement: "S1".into(), digest_value: "dd".into() }), ..submission.clone() };
         let mended = Item::new(Event::ContentConsignment, &Of { submission: &mended, recipient: None, message: None, ..of }, None).write().unwrap();
         let form = r#""Row":3,"Mends":{"Batch":"HF","Row":9},"Corrects":{"Statement":"S1","DigestValue":"dd"}}"#;

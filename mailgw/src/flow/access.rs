@@ -91,6 +91,6 @@ fn item(gateway: &Gateway, fetch: &Fetch) -> Result<Option<(Evidence, String)>, 
     let submission = Submission { batch: push.clone(), manifest: batch.manifest, file: batch.file, row, mends: None, corrects: None };
     let recipient = format!("{}@{}", fetch.mailbox, gateway.settings.domain);
     let at = OffsetDateTime::from_unix_timestamp_nanos(i128::from(fetch.unix_millis) * 1_000_000).unwrap_or(OffsetDateTime::UNIX_EPOCH);
-    let of = Of { issuer: &gateway.settings.host, sender: &fetch.bureau, recipient: Some(&recipient), submission: &submission, message: Some(&digest), at };
+    let of = Of { issuer: &gateway.settings.host, sender: &fetch.bureau, recipient: Some(&recipient), submission: &submission, message: Some(&digest), secrecy: None, at };
     Ok(Some((Evidence::new(Event::ContentAccessTracking, &of, None), push)))
 }

@@ -4,6 +4,7 @@ pub mod accept;
 pub mod access;
 pub mod authors;
 pub mod enrolment;
+pub mod encryption;
 pub mod evidence;
 pub mod certificate;
 pub mod certificate_login;
@@ -11,6 +12,7 @@ pub mod login;
 pub mod notices;
 pub mod paper;
 pub mod push;
+
 mod recipients;
 pub mod recipients_asked;
 pub mod submit;

@@ -61,6 +61,7 @@ pub enum Event {
     AppPasswordWithdrawn(AppPassword),
     PaperIntended(Paper),
     StatementPapered(Papered),
+    EncryptionSet(Encryption),
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -328,6 +329,14 @@ pub struct Papered {
     pub paper: String,
 }
 
+/// Statements to a mailbox are encrypted to its owner's certificate from now on, or no more.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Encryption {
+    pub mailbox: String,
+    pub holds: bool,
+}
+
 impl Event {
     fn kind(&self) -> u8 {
         match self {
@@ -377,6 +386,7 @@ impl Event {
             Self::AppPasswordWithdrawn(_) => 61,
             Self::PaperIntended(_) => 80,
             Self::StatementPapered(_) => 81,
+            Self::EncryptionSet(_) => 82,
         }
     }
 
@@ -438,6 +448,7 @@ impl Event {
             61 => Self::AppPasswordWithdrawn(serde_json::from_slice(json).map_err(wrong)?),
             80 => Self::PaperIntended(serde_json::from_slice(json).map_err(wrong)?),
             81 => Self::StatementPapered(serde_json::from_slice(json).map_err(wrong)?),
+            82 => Self::EncryptionSet(serde_json::from_slice(json).map_err(wrong)?),
             _ => return Err(damaged("its kind is not known")),
         };
         Ok((event, u64::from_be_bytes(*time)))

@@ -27,6 +27,7 @@ pub mod push;
 pub mod queue;
 pub mod registrar;
 pub mod sealing;
+pub mod secrecy;
 pub mod settings;
 pub mod tls;
 pub mod usage;

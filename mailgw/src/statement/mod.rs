@@ -208,12 +208,37 @@ fn assemble(parts: &Parts<'_>) -> Entity {
 
 /// The message: its header, the entity as it was signed, and the signature (a DER `ContentInfo`, detached, SHA-256).
 pub fn message(entity: &Entity, signature_der: &[u8]) -> Vec<u8> {
-    let boundary = format!("=_s{}", entity.token);
-    let mut out = Vec::with_capacity(entity.bytes.len() + entity.fields.len() + signature_der.len() * 3 / 2 + 1024);
+    let mut out = outside(entity);
+    out.extend_from_slice(&signed(entity, signature_der));
+    out
+}
+
+/// The message where its reader alone can open it: the same header, and around what was signed an envelope (a DER `ContentInfo`).
+// spec: rfc8551#3.3
+pub fn encrypted(entity: &Entity, envelope_der: &[u8]) -> Vec<u8> {
+    let mut out = outside(entity);
+    line(&mut out, &["Content-Type: application/pkcs7-mime;"]);
+    line(&mut out, &[" smime-type=authEnveloped-data; name=\"smime.p7m\""]);
+    line(&mut out, &["Content-Transfer-Encoding: base64"]);
+    line(&mut out, &["Content-Disposition: attachment; filename=\"smime.p7m\"\r\n"]);
+    base64_lines(envelope_der, &mut out);
+    out
+}
+
+/// The header that readers see, to what says of what form the content is.
+fn outside(entity: &Entity) -> Vec<u8> {
+    let mut out = Vec::with_capacity(2 * entity.bytes.len());
     out.extend_from_slice(&entity.fields);
     entity.reference.iter().for_each(|reference| header::plain(&mut out, REFERENCE, reference));
     line(&mut out, &["Content-Language: zh, en"]);
     line(&mut out, &["MIME-Version: 1.0"]);
+    out
+}
+
+/// What was signed with its signature: what an envelope closes around.
+pub fn signed(entity: &Entity, signature_der: &[u8]) -> Vec<u8> {
+    let boundary = format!("=_s{}", entity.token);
+    let mut out = Vec::with_capacity(entity.bytes.len() + signature_der.len() * 3 / 2 + 1024);
     // spec: rfc8551#3.5.3.2
     line(&mut out, &["Content-Type: multipart/signed; micalg=sha-256;"]);
     line(&mut out, &[" protocol=\"application/pkcs7-signature\";"]);
@@ -224,13 +249,16 @@ pub fn message(entity: &Entity, signature_der: &[u8]) -> Vec<u8> {
     line(&mut out, &["Content-Type: application/pkcs7-signature; name=\"smime.p7s\""]);
     line(&mut out, &["Content-Transfer-Encoding: base64"]);
     line(&mut out, &["Content-Disposition: attachment; filename=\"smime.p7s\"\r\n"]);
-    let encoded = base64::engine::general_purpose::STANDARD.encode(signature_der);
-    for chunk in encoded.as_bytes().chunks(WIDTH) {
+    base64_lines(signature_der, &mut out);
+    line(&mut out, &["\r\n--", &boundary, "--"]);
+    out
+}
+
+fn base64_lines(der: &[u8], out: &mut Vec<u8>) {
+    for chunk in base64::engine::general_purpose::STANDARD.encode(der).as_bytes().chunks(WIDTH) {
         out.extend_from_slice(chunk);
         out.extend_from_slice(b"\r\n");
     }
-    line(&mut out, &["\r\n--", &boundary, "--"]);
-    out
 }
 
 /// The figures are the citizen's business alone.

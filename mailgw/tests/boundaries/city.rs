@@ -35,6 +35,8 @@ const ARC: &str = "1.3.6.1.4.1.32473";
 const CODE: &str = "91440101MAT9900154";
 pub const FUND: &str = "gz-housing-fund";
 pub const INSURANCE: &str = "gz-social-insurance";
+/// The serial of a citizen's certificate that is revoked.
+pub const REVOKED: u8 = 70;
 /// A resident, one from elsewhere, one from Hong Kong.
 pub const PEOPLE: [(&str, &str, &str); 3] =
     [("01", "440106189602290015", "陈秀英"), ("01", "650102189001010018", "阿依古丽·买买提"), ("05", "810000189602290010", "司徒嘉欣")];
@@ -111,7 +113,8 @@ impl Authority {
             delta_of: None,
             freshest: None,
         };
-        let tbs = pki::crl::build_tbs(&plan, self.key.algorithm(), Vec::new());
+        let revoked = pki::crl::Entry { serial: vec![REVOKED; 16], revoked_at: NOW - Duration::days(2), reason: pki::crl::Reason::Superseded, invalidity_date: None };
+        let tbs = pki::crl::build_tbs(&plan, self.key.algorithm(), [revoked]);
         certificate::assemble(&tbs, self.key.algorithm(), &self.key.sign(&tbs).unwrap())
     }
 
@@ -235,6 +238,18 @@ impl City {
         let made = gateway.store.counter(mailgw::record::evidence::KEYS).unwrap();
         let key = gateway.keys.load(&mailgw::record::evidence::key_name(made)).unwrap();
         self.issuer.bureau(&key, 5, "1.3.6.1.5.5.7.3.36", policy, None).0
+    }
+
+    /// A citizen's certificate for a key, and its issuer's, DER; it ends in so many hours.
+    pub fn citizen(&self, spki: Vec<u8>, mailbox: &str, serial: u8, key_usage: &[u8], hours: i64) -> (Vec<u8>, Vec<u8>) {
+        let subject = Subject::new().with(COUNTRY, "CN").unwrap().with(COMMON_NAME, mailbox).unwrap();
+        let mut plan = plan(subject, &self.client, serial);
+        (plan.spki, plan.not_after) = (spki, NOW + Duration::hours(hours));
+        plan.extensions.key_usage = key_usage.to_vec();
+        plan.extensions.extended_key_usage = vec![const_oid::ObjectIdentifier::new_unwrap("1.3.6.1.5.5.7.3.4")];
+        plan.extensions.policies = vec![oid("2.2")];
+        plan.extensions.alternative_names = vec![AlternativeName::Email(mailbox.to_owned())];
+        (self.issuer.sign(plan), self.issuer.der.clone())
     }
 
     pub fn path(&self, name: &str) -> std::path::PathBuf {

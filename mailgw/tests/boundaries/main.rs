@@ -15,6 +15,7 @@ mod kills;
 mod letters;
 mod month;
 mod paper;
+mod secrecy;
 mod trial;
 
 use std::collections::{BTreeMap, BTreeSet};

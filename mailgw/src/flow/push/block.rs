@@ -20,6 +20,8 @@ use super::mending::Mending;
 use super::{Columns, PushError, sha256};
 use crate::bureau::manifest::SignedManifest;
 use crate::directory;
+use crate::erds::Secrecy;
+use crate::flow::encryption::Envelopes;
 use crate::gateway::Gateway;
 use crate::mailbox::{Body, Delivery, MailError};
 use crate::record::account::Account;
@@ -52,6 +54,8 @@ pub(super) struct Work<'a> {
     pub judge: Judge<'a>,
     pub sealer: &'a dyn Seal,
     pub job: &'a str,
+    /// What messages are encrypted with whose readers asked for it.
+    pub envelopes: Envelopes<'a>,
     /// Opens the job once more and gives its name, the same as before.
     pub open_job: &'a (dyn Fn() -> Result<String, PushError> + Sync),
     /// The registered sealing certificate, DER.
@@ -98,6 +102,7 @@ pub(super) struct Letter {
 pub(super) struct Sealed {
     letter: Letter,
     body: Arc<Body>,
+    secrecy: Option<Secrecy>,
 }
 
 impl AsRef<Letter> for Letter {
@@ -131,9 +136,17 @@ impl Work<'_> {
         let seals = self.seal(&mut decided)?;
         let Decided { letters, told } = decided;
         let sealed: Vec<(Letter, Vec<u8>)> = letters.into_iter().zip(seals).collect();
-        let body = |(letter, seal): &(Letter, Vec<u8>)| Ok(Arc::new(self.judge.gateway.messages.body(&statement::message(&letter.entity, seal))?));
+        let body = |(letter, seal): &(Letter, Vec<u8>)| {
+            // Sealed by the bureau first, then encrypted to its reader.
+            let (message, secrecy) = match self.envelopes.seal(&letter.account, || statement::signed(&letter.entity, seal))? {
+                Some((secrecy, Some(envelope))) => (statement::encrypted(&letter.entity, &envelope), Some(secrecy)),
+                Some((secrecy, None)) => (statement::message(&letter.entity, seal), Some(secrecy)),
+                None => (statement::message(&letter.entity, seal), None),
+            };
+            Ok((Arc::new(self.judge.gateway.messages.body(&message)?), secrecy))
+        };
         let bodies = halves(&sealed, body)?;
-        let letters = sealed.into_iter().zip(bodies).map(|((letter, _), body)| Sealed { letter, body }).collect();
+        let letters = sealed.into_iter().zip(bodies).map(|((letter, _), (body, secrecy))| Sealed { letter, body, secrecy }).collect();
         Ok(Some(Prepared { letters, told }))
     }
 
@@ -334,7 +347,7 @@ impl Work<'_> {
     /// The `at`-th letter does not fit into its mailbox; nor does any other whose mailbox has no room at all.
     fn full(&self, prepared: &mut Prepared, at: usize) -> Result<(), PushError> {
         let mut rows = Vec::new();
-        for (place, Sealed { letter, body }) in prepared.letters.iter().enumerate() {
+        for (place, Sealed { letter, body, .. }) in prepared.letters.iter().enumerate() {
             if place == at || !self.judge.gateway.messages.has_room(&letter.account.mailbox(), u64::from(body.size()))? {
                 rows.push(letter.row);
             }
@@ -394,14 +407,14 @@ impl Work<'_> {
     }
 
     /// What the block's outcomes are evidence of, if they come about; of a kind whose policy asks for none, the log is enough.
-    fn evidence(&self, all: &[Told], now_unix_millis: u64) -> Result<Option<Recorded>, PushError> {
+    fn evidence(&self, all: &[Told], secrecy: &HashMap<u64, Secrecy>, now_unix_millis: u64) -> Result<Option<Recorded>, PushError> {
         let settings = &self.judge.gateway.settings;
         let issuer = Issuer { host: &settings.host, domain: &settings.domain, bureau: self.judge.bureau, manifest: self.judge.manifest, mending: self.judge.mending.as_ref() };
         let at = OffsetDateTime::from_unix_timestamp_nanos(i128::from(now_unix_millis) * 1_000_000).unwrap_or(self.judge.begun);
         if let Some(kind) = self.judge.gateway.letters.get(self.judge.manifest.manifest().kind()) && kind.evidence() == KindEvidence::Logged {
             return Ok(None);
         }
-        let items: Vec<_> = all.iter().flat_map(|told| evidence::items(&issuer, told, at)).collect();
+        let items: Vec<_> = all.iter().flat_map(|told| evidence::items(&issuer, told, secrecy.get(&told.outcome.row), at)).collect();
         Ok(Some(Recorded::new(&items)?))
     }
 
@@ -410,7 +423,9 @@ impl Work<'_> {
         loop {
             let (mut batch, mut deliveries, mut all) = (Batch::new().expect(Expectation::Absent(key.clone())), Vec::new(), prepared.told.clone());
             let now = self.judge.gateway.now_unix_millis();
-            for Sealed { letter, body } in &prepared.letters {
+            let mut secrecies = HashMap::new();
+            for Sealed { letter, body, secrecy } in &prepared.letters {
+                secrecies.extend(secrecy.iter().map(|secrecy| (letter.row, secrecy.clone())));
                 let (message, size) = (crate::hex(body.digest()), u64::from(body.size()));
                 let mailbox = letter.account.mailbox();
                 batch = batch.expect(directory::still_open(letter.account.number));
@@ -460,7 +475,7 @@ impl Work<'_> {
                 batch = share.put(batch, letters)?;
             }
             all.sort_by_key(|told| told.outcome.row);
-            let batch = match self.evidence(&all, now)? {
+            let batch = match self.evidence(&all, &secrecies, now)? {
                 Some(items) => items.put(batch, self.judge.bureau, self.judge.batch(), block, now)?,
                 None => batch,
             };

@@ -4,7 +4,7 @@ use time::OffsetDateTime;
 
 use super::SignedManifest;
 use super::mending::Mending;
-use crate::erds::{Corrected, Event, Item, Mended, Of, Submission};
+use crate::erds::{Corrected, Event, Item, Mended, Of, Secrecy, Submission};
 use crate::record::push::{RowOutcome, State};
 
 /// An outcome, and the mailbox it is about where one was found.
@@ -26,7 +26,7 @@ pub(super) struct Issuer<'a> {
 }
 
 /// A row that was taken is accepted and then consigned, or not; one that is kept back is rejected, with its reason.
-pub(super) fn items(issuer: &Issuer<'_>, told: &Told, at: OffsetDateTime) -> Vec<Item> {
+pub(super) fn items(issuer: &Issuer<'_>, told: &Told, secrecy: Option<&Secrecy>, at: OffsetDateTime) -> Vec<Item> {
     let manifest = issuer.manifest.manifest();
     let submission = Submission {
         batch: manifest.batch_id().as_str().to_owned(),
@@ -37,7 +37,7 @@ pub(super) fn items(issuer: &Issuer<'_>, told: &Told, at: OffsetDateTime) -> Vec
         corrects: told.corrects.clone(),
     };
     let recipient = told.mailbox.as_ref().map(|mailbox| format!("{mailbox}@{}", issuer.domain));
-    let of = Of { issuer: issuer.host, sender: issuer.bureau, recipient: recipient.as_deref(), submission: &submission, message: told.outcome.message.as_deref(), at };
+    let of = Of { issuer: issuer.host, sender: issuer.bureau, recipient: recipient.as_deref(), submission: &submission, message: told.outcome.message.as_deref(), secrecy, at };
     let reason = told.outcome.reason.as_deref();
     match told.outcome.state {
         State::Delivered => vec![Item::new(Event::SubmissionAcceptance, &of, None), Item::new(Event::ContentConsignment, &of, None)],

@@ -50,6 +50,7 @@ use crate::bureau::{self, BureauError};
 use crate::directory::DirectoryError;
 use crate::flow::enrolment::EnrolmentError;
 use crate::flow::evidence::EvidenceError;
+use crate::flow::encryption::Envelopes;
 use crate::flow::whole_file;
 use crate::gateway::{Gateway, unix_millis};
 use crate::mailbox::MailError;
@@ -313,6 +314,7 @@ fn push_from(
         judge: Judge { gateway, bureau: &code, sender: bureau::sender(&code, &record)?, manifest: &signed, parameters: &gateway.statements, begun, mending },
         sealer,
         job: &job,
+        envelopes: Envelopes::new(gateway, lists),
         open_job: &open_job,
         seal: record.seal.as_ref().map(Chain::leaf).unwrap_or_default(),
     };
