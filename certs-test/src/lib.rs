@@ -4,5 +4,6 @@
 pub mod demo;
 pub mod desk;
 pub mod office;
+pub mod outside;
 pub mod parsers;
 pub mod programs;

@@ -90,7 +90,7 @@ fn one_or_many<'de, D: serde::Deserializer<'de>>(read: D) -> Result<Vec<PathBuf>
     })
 }
 
-#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Listen {
     /// Mail from other hosts: STARTTLS.
@@ -115,6 +115,9 @@ pub struct Listen {
     /// Bureaus' own systems, mutual TLS. Without an address nobody pushes over the network.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub push: Option<SocketAddr>,
+    /// Neighbours on this machine, LMTP: `unix:/PATH` or an address of the loopback. Without one none come.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub lmtp: Option<crate::wire::smtp::neighbours::Place>,
     /// `/healthz` and `/metrics` for the operator.
     pub http: SocketAddr,
 }

@@ -7,6 +7,7 @@ pub mod cli;
 pub mod directory;
 pub mod erds;
 pub mod dkim;
+pub mod dns;
 pub mod flow;
 pub mod gateway;
 pub mod init;
@@ -25,6 +26,7 @@ pub mod sending;
 pub mod service;
 pub mod statement;
 pub mod tls;
+pub mod verdict;
 pub mod wire;
 
 /// Lower-case hexadecimal.

@@ -2,14 +2,17 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use mailgw::flow::accept::{Found, NotFound, Reception, Recipients};
+use mailgw::flow::accept::{Found, NotFound, Reception, Recipients, register_verdicts};
+use mailgw::flow::callers::Callers;
 use mailgw::mailbox::{MessageStore, Quota, standard_folders};
-use mailgw::wire::smtp::{Desk, Door, Limits, Metrics, Server};
+use mailgw::wire::smtp::{Desk, Door, Limits, Metrics, Server, neighbours};
+use policies::mailbox::MailboxPolicy;
 use protocol::smtp::exchange::{Domain, Host, Recipient};
-use runtime::clock::FakeClock;
+use runtime::clock::{Clock, FakeClock};
 use runtime::metrics::Registry;
 use runtime::shutdown::Shutdown;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
@@ -17,7 +20,7 @@ use rustls::{ClientConfig, RootCertStore, ServerConfig};
 use store::{Batch, Expectation, Fault, Faulty, Key, Memory, Store};
 use time::macros::datetime;
 use tokio::io::{AsyncBufReadExt, AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, BufReader};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::{TcpListener, TcpStream, UnixStream};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio_rustls::TlsConnector;
@@ -49,6 +52,9 @@ impl Recipients for Register {
 
 struct Office {
     address: SocketAddr,
+    /// Of neighbours.
+    socket: PathBuf,
+    _directory: tempfile::TempDir,
     messages: Arc<MessageStore>,
     store: Arc<dyn Store>,
     registry: Registry,
@@ -79,18 +85,25 @@ impl Office {
         }
         let messages = Arc::new(MessageStore::new(Arc::clone(&store), key).with_quota(move |_| quota));
         let (recipients, host, domain) = (Arc::new(Register), Domain::parse("mx.b.cn").unwrap(), Domain::parse("mail.b.cn").unwrap());
-        let reception = Reception { recipients, messages: Arc::clone(&messages), host, domain };
+        let registry = Registry::new();
+        let policy = MailboxPolicy::parse(policies::mailbox::SHIPPED).unwrap().inbound().clone();
+        let (verdicts, callers) = (register_verdicts(&registry).unwrap(), Callers::new(&policy));
+        let reception = Arc::new(Reception { recipients, messages: Arc::clone(&messages), host, domain, policy, verifier: None, verdicts, callers });
         let (config, der) = certificate();
         let mut roots = RootCertStore::empty();
         roots.add(der).unwrap();
         let (tls, watched) = watch::channel(config);
-        let (registry, shutdown) = (Registry::new(), Shutdown::new());
+        let shutdown = Shutdown::new();
         let clock = Arc::new(FakeClock::new(datetime!(2026-03-01 00:00:00 UTC)));
-        let server = Server::new(Desk::Reception(Arc::new(reception)), clock, watched, limits, Metrics::register(&registry).unwrap());
+        let neighbours = Server::new(Desk::Neighbours(Arc::clone(&reception)), Arc::clone(&clock) as Arc<dyn Clock>, watched.clone(), limits.clone(), Metrics::register_neighbours(&registry).unwrap());
+        let server = Server::new(Desk::Reception(reception), clock, watched, limits, Metrics::register(&registry).unwrap());
+        let socket = directory.path().join("lmtp.sock");
+        let local = neighbours::Listener::bind(&neighbours::Place::Socket(socket.clone())).await.unwrap();
+        tokio::spawn(neighbours.serve_neighbours(local, shutdown.clone()));
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let served = tokio::spawn(server.serve(listener, Door::StartTls, shutdown.clone()));
-        Self { address, messages, store, registry, tls, roots: Mutex::new(roots), shutdown, served }
+        Self { address, socket, _directory: directory, messages, store, registry, tls, roots: Mutex::new(roots), shutdown, served }
     }
 
     async fn client(&self) -> Client<TcpStream> {
@@ -177,7 +190,7 @@ async fn one_commit_for_all_recipients_and_the_bytes_as_they_came() {
     assert_eq!(client.ask("QUIT\r\n").await, "221 2.0.0 Closing\r\n");
     client.assert_ended().await;
     let expected = format!(
-        "Return-Path: <x@y.cn>\r\nReceived: from client.cn ([127.0.0.1])\r\n\tby mx.b.cn with ESMTP id {id};\r\n\tSun, 01 Mar 2026 00:00:00 +0000\r\n\
+        "Return-Path: <x@y.cn>\r\nAuthentication-Results: mx.b.cn (accepted: not-judged);\r\n\tnone\r\nReceived: from client.cn ([127.0.0.1])\r\n\tby mx.b.cn with ESMTP id {id};\r\n\tSun, 01 Mar 2026 00:00:00 +0000\r\n\
          Subject: x\r\nBcc: all\r\n\r\n.\r\n\u{4f60}\r\n"
     );
     assert_eq!((office.inbox(ONE), office.inbox(TWO)), (vec![expected.clone()], vec![expected]));
@@ -366,4 +379,60 @@ async fn the_end_of_the_service_cuts_no_message() {
     assert_eq!(office.inbox(ONE).len(), 1);
     tokio::time::timeout(Duration::from_secs(10), office.served).await.unwrap().unwrap();
     assert!(TcpStream::connect(office.address).await.is_err());
+}
+
+#[tokio::test]
+async fn pieces_of_told_length_and_octets_that_are_no_lines() {
+    let office = Office::new(Limits::default()).await;
+    let mut client = office.client().await;
+    assert!(client.ask("EHLO client.cn\r\n").await.contains("250-CHUNKING\r\n250-BINARYMIME\r\n"));
+    client.send(&format!("MAIL FROM:<x@y.cn> BODY=BINARYMIME\r\nRCPT TO:<{ONE}@b.cn>\r\nBDAT 12\r\nSubject: x\r\nBDAT 6 LAST\r\n\r\na\0\nbQUIT\r\n")).await;
+    for expected in ["250 2.1.0", "250 2.1.5", "250 2.0.0 12 octets taken", "250 2.0.0 Accepted as", "221 "] {
+        assert!(client.reply().await.starts_with(expected), "{expected}");
+    }
+    let inbox = office.inbox(ONE);
+    assert!(inbox[0].ends_with("Subject: x\r\nContent-Transfer-Encoding: base64\r\n\r\nYQAKYg0K\r\n"), "{}", inbox[0]);
+}
+
+#[tokio::test]
+async fn neighbours_hear_of_each_recipient() {
+    let office = Office::over(Arc::new(Memory::new()), Limits::default(), Quota { bytes: 2_000, messages: 10 }).await;
+    let mut client = Client(BufReader::new(UnixStream::connect(&office.socket).await.unwrap()));
+    assert_eq!(client.reply().await, "220 mx.b.cn LMTP\r\n");
+    assert_eq!(client.ask("EHLO x\r\n").await, "500 5.5.2 This is LMTP; say LHLO\r\n");
+    let hello = client.ask("LHLO lists.b.cn\r\n").await;
+    assert!(hello.contains("250-PIPELINING\r\n") && hello.ends_with("250 ENHANCEDSTATUSCODES\r\n") && !hello.contains("STARTTLS"), "{hello}");
+    for (command, expected) in [("MAIL FROM:<x@y.cn>", "250"), ("DATA", "503 5.5.1"), ("RCPT TO:<nobody@b.cn>", "550 5.1.1")] {
+        assert!(client.ask(&format!("{command}\r\n")).await.starts_with(expected), "{command}");
+    }
+    for recipient in [ONE, TWO] {
+        assert!(client.ask(&format!("RCPT TO:<{recipient}@b.cn>\r\n")).await.starts_with("250"));
+    }
+    // One of them is closed meanwhile: the other has it all the same, once.
+    office.store.commit(Batch::new().delete(open_mark(TWO))).unwrap();
+    assert!(client.ask("DATA\r\n").await.starts_with("354"));
+    assert!(client.ask("Subject: x\r\n\r\nhello\r\n.\r\n").await.starts_with("250 2.0.0 "));
+    assert!(client.reply().await.starts_with("451 4.3.0 "));
+    assert_eq!((office.inbox(ONE).len(), office.inbox(TWO).len()), (1, 0));
+    assert!(office.inbox(ONE)[0].contains(" with LMTP id "), "{}", office.inbox(ONE)[0]);
+    // A message with a flaw is refused for each, too.
+    client.send(&format!("MAIL FROM:<>\r\nRCPT TO:<{ONE}@b.cn>\r\nRCPT TO:<{ONE}@b.cn>\r\nDATA\r\na\nb\r\n.\r\nQUIT\r\n")).await;
+    for expected in ["250", "250", "250", "354", "554 5.6.0", "554 5.6.0", "221"] {
+        assert!(client.reply().await.starts_with(expected), "{expected}");
+    }
+    client.assert_ended().await;
+}
+
+#[tokio::test]
+async fn replies_to_many_errors_are_late() {
+    let office = Office::new(Limits { patience: 3, tarpit: Duration::from_millis(200), ..Limits::default() }).await;
+    let mut client = office.client().await;
+    client.ask("EHLO x\r\n").await;
+    let mut late = Vec::new();
+    for _ in 0..4 {
+        let began = tokio::time::Instant::now();
+        client.ask("FOO\r\n").await;
+        late.push(began.elapsed() >= Duration::from_millis(200));
+    }
+    assert_eq!(late, [false, false, true, true]);
 }

@@ -4,7 +4,7 @@ use protocol::imap::extension::Extensions;
 use protocol::imap::exchange::{self as imap_exchange, Flags, MessageInfo};
 use protocol::imap::session as imap_session;
 use protocol::smtp::exchange::{Answer, Domain, Envelope, Output, Recipient, Request};
-use protocol::smtp::session::{Session, Settings};
+use protocol::smtp::session::{Role, Session, Settings};
 use protocol::sasl::{Offer, Question, Salted};
 use protocol::smtp::trace;
 use time::macros::datetime;
@@ -23,7 +23,7 @@ struct Talked {
 
 fn talk(bytes: &[u8], cut: usize) -> Talked {
     let host = Domain::parse("mx.example.cn").expect("a domain");
-    let (mut session, mut todo) = Session::new(Settings { host, tls: false, starttls: true, submission: false, offer: Offer::default(), max_size: MAX_SIZE, max_recipients: 4, max_copies: 2 * MAX_SIZE });
+    let (mut session, mut todo) = Session::new(Settings { host, tls: false, starttls: true, role: Role::Exchange, dsn: false, offer: Offer::default(), max_size: MAX_SIZE, max_recipients: 4, max_copies: 2 * MAX_SIZE });
     let mut talked = Talked { said: Vec::new(), delivered: Vec::new(), tls: false };
     let mut pieces = bytes.chunks(cut);
     loop {

@@ -98,7 +98,7 @@ struct Smtp(protocol::smtp::session::Session);
 impl Smtp {
     fn new(offer: Offer) -> Self {
         let host = smtp::Domain::parse("mx.b.cn").unwrap();
-        let settings = protocol::smtp::session::Settings { host, tls: true, starttls: true, submission: true, offer, max_size: 1_000, max_recipients: 1, max_copies: 1_000 };
+        let settings = protocol::smtp::session::Settings { host, tls: true, starttls: true, role: protocol::smtp::session::Role::Submission, dsn: true, offer, max_size: 1_000, max_recipients: 1, max_copies: 1_000 };
         Self(protocol::smtp::session::Session::new(settings).0)
     }
 

@@ -4,7 +4,7 @@ use std::net::IpAddr;
 
 use proptest::prelude::*;
 use protocol::smtp::exchange::*;
-use protocol::smtp::session::{MAX_ERRORS, Session, Settings};
+use protocol::smtp::session::{MAX_ERRORS, Role, Session, Settings};
 use protocol::smtp::trace;
 use time::macros::datetime;
 
@@ -22,7 +22,7 @@ struct Client {
 impl Client {
     fn new(tls: bool) -> Self {
         let host = Domain::parse("mx.b.cn").unwrap();
-        let (session, greeting) = Session::new(Settings { host, tls, starttls: true, submission: false, offer: Offer::default(), max_size: LIMIT, max_recipients: MAX_RECIPIENTS, max_copies: 5 * LIMIT });
+        let (session, greeting) = Session::new(Settings { host, tls, starttls: true, role: Role::Exchange, dsn: false, offer: Offer::default(), max_size: LIMIT, max_recipients: MAX_RECIPIENTS, max_copies: 5 * LIMIT });
         let mut client = Self { session, said: Vec::new(), delivered: Vec::new(), closed: false, tls };
         client.take(greeting);
         assert_eq!(std::mem::take(&mut client.said), b"220 mx.b.cn ESMTP\r\n");
@@ -116,6 +116,9 @@ fn a_message_for_two() {
         S: 250-SIZE 2000
         S: 250-8BITMIME
         S: 250-SMTPUTF8
+        S: 250-CHUNKING
+        S: 250-BINARYMIME
+        S: 250-LIMITS RCPTMAX=100
         S: 250-STARTTLS
         S: 250 ENHANCEDSTATUSCODES
         C: mail from:<x@y.cn> size=2000 body=8bitmime
@@ -178,7 +181,7 @@ fn order_and_grammar() {
         S: 503 5.5.1 Send MAIL first
         C: MAIL FROM:<a@b.cn> RET=HDRS
         S: 555 5.5.4 The parameter is not known; leave it out
-        C: MAIL FROM:<a@b.cn> BODY=BINARYMIME
+        C: MAIL FROM:<a@b.cn> BODY=OTHER
         S: 555 5.5.4 The parameter BODY has a value that is not known; leave it out
         C: MAIL FROM:<a@b.cn> SIZE=1 SIZE=1
         S: 501 5.5.4 A parameter stands twice
@@ -218,7 +221,7 @@ fn order_and_grammar() {
         C: VRFY a@b.cn
         S: 252 2.5.0 Not verified; send the message to learn
         C: HELP MAIL
-        S: 214 2.0.0 EHLO HELO MAIL RCPT DATA RSET NOOP QUIT VRFY HELP STARTTLS, as in RFC 5321
+        S: 214 2.0.0 EHLO HELO MAIL RCPT DATA BDAT RSET NOOP QUIT VRFY HELP STARTTLS, as in RFC 5321
         C: EXPN list
         S: 502 5.5.1 The command is not offered here
         C: FOO
@@ -340,11 +343,76 @@ fn strangers_and_lost_steps_end_the_session() {
 /// While the server works, input is held within a bound and nothing is answered.
 #[test]
 fn input_ahead_is_bounded() {
-    let (mut session, _) = Session::new(Settings { host: Domain::parse("b.cn").unwrap(), tls: true, starttls: false, submission: false, offer: Offer::default(), max_size: 10, max_recipients: 1, max_copies: 10 });
+    let (mut session, _) = Session::new(Settings { host: Domain::parse("b.cn").unwrap(), tls: true, starttls: false, role: Role::Exchange, dsn: false, offer: Offer::default(), max_size: 10, max_recipients: 1, max_copies: 10 });
     assert!(matches!(session.receive(b"EHLO x\r\nMAIL FROM:<>\r\nRCPT TO:<a@b.cn>\r\nNOOP\r\n").as_slice(), [Output::Send(_), Output::Do(_)]));
     assert!(!session.wants_input() && session.receive(&vec![b'x'; 1024 * 1024 - 100]).is_empty());
     assert!(matches!(session.receive(&[b'x'; 200]).as_slice(), [Output::Send(bytes), Output::Close] if bytes.starts_with(b"421")));
     assert!(session.answer(Answer::Known).is_empty());
+}
+
+#[test]
+fn a_message_in_pieces() {
+    let mut client = Client::greeted();
+    client.send(b"MAIL FROM:<x@y.cn>\r\nRCPT TO:<a@b.cn>\r\n");
+    // Nothing within a piece ends it, and nothing is unstuffed; commands follow where its octets end.
+    assert_eq!(client.send(b"BDAT 13\r\n\r\n.\r\n..QUIT\r\nNOOP\r\n"), "250 2.0.0 13 octets taken\r\n250 2.0.0 Done\r\n");
+    assert_eq!(client.send(b"DATA\r\nRCPT TO:<a@b.cn>\r\n"), "503 5.5.1 The message is begun already; end it with BDAT LAST or send RSET\r\n".repeat(2));
+    assert_eq!(client.send(b"BDAT 0\r\n"), "250 2.0.0 0 octets taken\r\n");
+    assert_eq!(client.send(b"bdat 4 last\r\nend\r"), "554 5.6.0 The message has a CR or LF alone; end its lines with CRLF\r\n");
+    client.send(b"MAIL FROM:<x@y.cn>\r\nRCPT TO:<a@b.cn>\r\n");
+    assert_eq!(client.send(b"BDAT 3\r\na\r\nBDAT 2 LAST\r\n\r\n"), "250 2.0.0 3 octets taken\r\n250 2.0.0 Accepted as 1250x\r\n");
+    assert_eq!(client.delivered.pop().unwrap().1, b"a\r\n\r\n");
+    client.send(b"MAIL FROM:<x@y.cn>\r\nRCPT TO:<a@b.cn>\r\nBDAT 3\r\nabcRSET\r\n");
+    assert_eq!(client.send(b"DATA\r\n"), "503 5.5.1 Send MAIL first\r\n");
+}
+
+#[test]
+fn octets_of_a_refused_piece_are_no_commands() {
+    let mut client = Client::greeted();
+    let evil = "MAIL FROM:<evil@b.cn>\r\n";
+    let refused = client.send(format!("BDAT {}\r\n{evil}NOOP\r\n", evil.len()).as_bytes());
+    assert_eq!(refused, "503 5.5.1 Send MAIL first\r\n250 2.0.0 Done\r\n");
+    client.send(b"MAIL FROM:<x@y.cn>\r\n");
+    assert_eq!(client.send(format!("BDAT {} LAST\r\n{evil}NOOP\r\n", evil.len()).as_bytes()), "554 5.5.1 No valid recipients\r\n250 2.0.0 Done\r\n");
+    // After a piece that fails, the rest that was sent ahead is thrown away as well.
+    client.send(b"RCPT TO:<a@b.cn>\r\n");
+    let said = client.send(format!("BDAT 2\r\na\nBDAT {} LAST\r\n{evil}NOOP\r\n", evil.len()).as_bytes());
+    assert_eq!(said, "554 5.6.0 The message has a CR or LF alone; end its lines with CRLF\r\n503 5.5.1 Send MAIL first\r\n250 2.0.0 Done\r\n");
+    // A piece larger than a message may be is read and refused; one beyond all bounds ends the session, as one of no length does.
+    client.send(b"MAIL FROM:<x@y.cn>\r\nRCPT TO:<a@b.cn>\r\n");
+    assert_eq!(client.send(&[b"BDAT 2001\r\n".as_slice(), &[b'x'; 2_001], b"NOOP\r\n"].concat()), "552 5.3.4 The message is too large\r\n250 2.0.0 Done\r\n");
+    for wrong in ["BDAT 99999999999 LAST", "BDAT", "BDAT x", "BDAT 1 FIRST", "BDAT -1"] {
+        let mut client = Client::greeted();
+        assert!(client.send(format!("{wrong}\r\n{evil}").as_bytes()).starts_with("5"), "{wrong}");
+        assert!(client.closed, "{wrong}");
+    }
+    let mut client = Client::greeted();
+    client.send(b"MAIL FROM:<x@y.cn>\r\nRCPT TO:<a@b.cn>\r\n");
+    for _ in 0..10_000 {
+        assert!(client.send(b"BDAT 0\r\n").starts_with("250"));
+    }
+    assert!(client.send(b"BDAT 0\r\n").starts_with("552 5.5.1") && client.closed);
+}
+
+#[test]
+fn binary_messages_come_in_pieces_alone() {
+    let mut client = Client::greeted();
+    client.send(b"MAIL FROM:<x@y.cn> BODY=BINARYMIME\r\nRCPT TO:<a@b.cn>\r\n");
+    assert_eq!(client.send(b"DATA\r\n"), "503 5.5.1 Send a message of BODY=BINARYMIME with BDAT\r\n");
+    assert!(client.send(b"BDAT 14 LAST\r\nA: b\r\n\r\n\0\n\r\xff\r\n").starts_with("250 2.0.0 Accepted"));
+    let (envelope, bytes) = client.delivered.pop().unwrap();
+    assert_eq!((envelope.body, bytes), (BodyKind::BinaryMime, b"A: b\r\n\r\n\0\n\r\xff\r\n".to_vec()));
+}
+
+#[test]
+fn tls_may_be_asked_for_to_the_end() {
+    let mut client = Client::greeted();
+    assert_eq!(client.send(b"MAIL FROM:<x@y.cn> REQUIRETLS\r\n"), "530 5.7.0 REQUIRETLS needs TLS; say STARTTLS first\r\n");
+    client.send(b"STARTTLS\r\n");
+    assert!(client.send(b"EHLO x\r\n").contains("250-REQUIRETLS\r\n"));
+    client.send(b"MAIL FROM:<x@y.cn> REQUIRETLS\r\nRCPT TO:<a@b.cn>\r\nDATA\r\n.\r\n");
+    assert!(client.delivered.pop().unwrap().0.require_tls);
+    assert_eq!(client.send(b"MAIL FROM:<x@y.cn> REQUIRETLS=1\r\n"), "555 5.5.4 The parameter is not known; leave it out\r\n");
 }
 
 fn envelope(commands: &str) -> Envelope {
@@ -448,7 +516,7 @@ struct Submitter {
 impl Submitter {
     fn new(tls: bool) -> Self {
         let host = Domain::parse("mx.b.cn").unwrap();
-        let (session, _) = Session::new(Settings { host, tls, starttls: true, submission: true, offer: Offer::default(), max_size: LIMIT, max_recipients: MAX_RECIPIENTS, max_copies: 5 * LIMIT });
+        let (session, _) = Session::new(Settings { host, tls, starttls: true, role: Role::Submission, dsn: true, offer: Offer::default(), max_size: LIMIT, max_recipients: MAX_RECIPIENTS, max_copies: 5 * LIMIT });
         Self { session, said: Vec::new(), delivered: Vec::new(), closed: false }
     }
 

@@ -91,6 +91,9 @@ enum Command {
         /// Bureaus' own systems that push statements, mutual TLS; without it nobody pushes over the network.
         #[arg(long)]
         push: Option<SocketAddr>,
+        /// Neighbours on this machine, LMTP: `unix:/PATH` or an address of the loopback; without it none come.
+        #[arg(long)]
+        lmtp: Option<crate::wire::smtp::neighbours::Place>,
         /// Health and metrics.
         #[arg(long, default_value = "127.0.0.1:8441")]
         http: SocketAddr,
@@ -207,8 +210,8 @@ pub fn run(cli: Cli) -> Exit {
 fn dispatch(cli: Cli) -> Result<(), Problem> {
     let place = ask::Place { directory: cli.dir, passphrase_file: cli.passphrase_file, json: cli.json };
     let operation = match cli.command {
-        Command::Init { domain, host, sealer, root, outbox, smtp, submissions, submission, resolver, imap, imaps, pop3, pop3s, autoconfig, push, http, policy_arc, store } => {
-            let listen = crate::init::Listen { smtp, imap, imaps, submissions: Some(submissions), submission: Some(submission), pop3, pop3s, autoconfig, push, http };
+        Command::Init { domain, host, sealer, root, outbox, smtp, submissions, submission, resolver, imap, imaps, pop3, pop3s, autoconfig, push, lmtp, http, policy_arc, store } => {
+            let listen = crate::init::Listen { smtp, imap, imaps, submissions: Some(submissions), submission: Some(submission), pop3, pop3s, autoconfig, push, lmtp, http };
             let sending = resolver.map(|resolver| crate::init::Sending { resolver, port: 25, loopback: false });
             let outbox = outbox.iter().map(|socket| found::absolute(socket)).collect::<Result<_, _>>()?;
             let configuration = crate::init::Configuration { store, sealer: found::absolute(&sealer)?, outbox, policy_arc, listen, announced: None, sending };

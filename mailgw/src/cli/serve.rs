@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use axum::extract::State;
 use axum::response::Response;
@@ -24,7 +25,8 @@ use policies::mailbox::Port;
 use protocol::smtp::exchange::Domain;
 
 use super::ask::{LONG_PATH, PATH, Place, internal, passphrase};
-use crate::flow::accept::{Reception, Recipients};
+use crate::flow::accept::{Reception, Recipients, register_verdicts};
+use crate::flow::callers::Callers;
 use crate::flow::certificate_login::{CertificateLogins, Lists};
 use crate::flow::login::Logins;
 use crate::flow::submit::Submission;
@@ -35,6 +37,7 @@ use crate::outbox::{Outbox, RemoteOutbox};
 use crate::sending::route::Dns;
 use crate::sending::{self, Sender};
 use crate::service::{LongOperation, Operation, Outcome, Service, Told};
+use crate::verdict::Verifier;
 use crate::wire::accounts::AtDoors;
 use crate::wire::smtp::Door;
 use crate::wire::{autoconfig, imap, pop3, push, smtp};
@@ -83,6 +86,10 @@ async fn run(mut service: Service, configuration: &Configuration, directory: &Pa
         Some(address) => Some(runtime::http::bind(address).await?),
         None => None,
     };
+    let neighbours = match &listen.lmtp {
+        Some(place) => Some(smtp::neighbours::Listener::bind(place).await.map_err(|error| Problem::new(Exit::Unavailable, "lmtp", error.to_string(), "look at `lmtp` in mailgw.toml"))?),
+        None => None,
+    };
     let settings = match listen.autoconfig {
         Some(address) => Some(runtime::http::bind(address).await?),
         None => None,
@@ -104,7 +111,9 @@ async fn run(mut service: Service, configuration: &Configuration, directory: &Pa
     let gateway = &service.gateway;
     let certificates = Arc::new(CertificateLogins::new(Arc::clone(&gateway.directory), Arc::clone(&gateway.anchors), Arc::clone(&service.lists) as Arc<dyn Lists>, Arc::clone(&gateway.clock)));
     let looking = tokio::spawn(crate::job::certificates(Arc::clone(&certificates), shutdown.clone()));
-    let (reception, senders, clients) = (reception(&service, &metrics)?, senders(&service, &certificates, sending.is_some(), &metrics)?, clients(&service, &certificates, &metrics)?);
+    let reception = reception(&service, sending.as_ref(), &metrics)?;
+    let lmtp = lmtp(&service, &reception, &metrics)?;
+    let (reception, senders, clients) = (exchange(&service, &reception, &metrics)?, senders(&service, &certificates, sending.is_some(), &metrics)?, clients(&service, &certificates, &metrics)?);
     let old_clients = old_clients(&service, &certificates, &metrics)?;
     let sender = sending.map(|sending| sender(&service, sending, &metrics)).transpose()?;
     let owed = crate::job::owed(&metrics).map_err(|error| wrong(&error.to_string()))?;
@@ -113,6 +122,7 @@ async fn run(mut service: Service, configuration: &Configuration, directory: &Pa
     tracing::info!(smtp = %listen.smtp, imap = %listen.imap, imaps = %listen.imaps, domain = service.gateway.settings.domain, "serving");
     tokio::join!(
         reception.serve(smtp, Door::StartTls, shutdown.clone()),
+        where_given(neighbours, |listener| lmtp.serve_neighbours(listener, shutdown.clone())),
         where_given(submissions, |listener| Arc::clone(&senders).serve(listener, Door::Tls, shutdown.clone())),
         where_given(submission, |listener| Arc::clone(&senders).serve(listener, Door::StartTls, shutdown.clone())),
         clients.serve(imap, imaps, shutdown.clone()),
@@ -163,16 +173,41 @@ fn evidence(service: &Service, metrics: &Registry, shutdown: Shutdown) -> Result
     Ok(crate::job::evidence(Arc::clone(&service.gateway), Arc::clone(&service.lists), waiting, shutdown))
 }
 
-/// Mail from other hosts.
-fn reception(service: &Service, metrics: &Registry) -> Result<Arc<smtp::Server>, Problem> {
-    let (gateway, policy) = (&service.gateway, service.gateway.directory.policy());
+/// How mail from other hosts and from neighbours is taken.
+fn reception(service: &Service, sending: Option<&Sending>, metrics: &Registry) -> Result<Arc<Reception>, Problem> {
+    let gateway = &service.gateway;
     let host = Domain::parse(&gateway.settings.host).map_err(|_| wrong("the gateway's host name is none for SMTP"))?;
     let domain = Domain::parse(&gateway.settings.domain).map_err(|_| wrong("the gateway's domain is none for SMTP"))?;
-    let reception = Reception { recipients: Arc::clone(&gateway.directory) as Arc<dyn Recipients>, messages: Arc::clone(&gateway.messages), host, domain };
-    let limits = smtp::Limits { max_size: bytes(policy.message_bytes()), max_recipients: policy.max_recipients(), ..smtp::Limits::default() };
+    let policy = gateway.directory.policy().inbound().clone();
+    let verifier = sending.map(|sending| Verifier::new(sending.resolver, &host, policy.work)).transpose().map_err(|error| wrong(&error.to_string()))?;
+    if verifier.is_none() {
+        tracing::warn!("mail from other hosts is not judged: no resolver is named (`mailgw init --resolver`)");
+    }
+    let verdicts = register_verdicts(metrics).map_err(|error| wrong(&error.to_string()))?;
+    let (recipients, callers) = (Arc::clone(&gateway.directory) as Arc<dyn Recipients>, Callers::new(&policy));
+    Ok(Arc::new(Reception { recipients, messages: Arc::clone(&gateway.messages), host, domain, policy, verifier, verdicts, callers }))
+}
+
+/// Mail from other hosts.
+fn exchange(service: &Service, reception: &Arc<Reception>, metrics: &Registry) -> Result<Arc<smtp::Server>, Problem> {
+    let tarpit = reception.policy.tarpit;
+    let limits = smtp::Limits { patience: tarpit.after_errors, tarpit: Duration::from_secs(tarpit.seconds.into()), ..sizes(service) };
     let registered = smtp::Metrics::register(metrics).map_err(|error| wrong(&error.to_string()))?;
-    let desk = smtp::Desk::Reception(Arc::new(reception));
-    Ok(smtp::Server::new(desk, Arc::clone(&gateway.clock), tls(service)?, limits, registered))
+    let desk = smtp::Desk::Reception(Arc::clone(reception));
+    Ok(smtp::Server::new(desk, Arc::clone(&service.gateway.clock), tls(service)?, limits, registered))
+}
+
+/// Mail from neighbours.
+fn lmtp(service: &Service, reception: &Arc<Reception>, metrics: &Registry) -> Result<Arc<smtp::Server>, Problem> {
+    let registered = smtp::Metrics::register_neighbours(metrics).map_err(|error| wrong(&error.to_string()))?;
+    let desk = smtp::Desk::Neighbours(Arc::clone(reception));
+    Ok(smtp::Server::new(desk, Arc::clone(&service.gateway.clock), tls(service)?, sizes(service), registered))
+}
+
+/// The sizes of messages that the policy sets.
+fn sizes(service: &Service) -> smtp::Limits {
+    let policy = service.gateway.directory.policy();
+    smtp::Limits { max_size: bytes(policy.message_bytes()), max_recipients: policy.max_recipients(), ..smtp::Limits::default() }
 }
 
 /// Mail to other hosts.
@@ -193,8 +228,7 @@ fn senders(service: &Service, certificates: &Arc<CertificateLogins>, outgoing: b
     let host = Domain::parse(&gateway.settings.host).map_err(|_| wrong("the gateway's host name is none for SMTP"))?;
     let domain = Domain::parse(&gateway.settings.domain).map_err(|_| wrong("the gateway's domain is none for SMTP"))?;
     let submission = Submission { gateway: Arc::clone(gateway), accounts, random: Arc::new(SystemRandom::new()), host, domain, outgoing };
-    let limits = smtp::Limits { max_size: bytes(policy.message_bytes()), max_recipients: policy.max_recipients(), ..smtp::Limits::default() };
-    let limits = smtp::Limits { ways: AtDoors::new(policy.clients(), Port::Submission, Port::Submissions), roots: roots(service), ..limits };
+    let limits = smtp::Limits { ways: AtDoors::new(policy.clients(), Port::Submission, Port::Submissions), roots: roots(service), ..sizes(service) };
     let registered = smtp::Metrics::register_submission(metrics).map_err(|error| wrong(&error.to_string()))?;
     Ok(smtp::Server::new(smtp::Desk::Submission(Arc::new(submission)), Arc::clone(&gateway.clock), tls(service)?, limits, registered))
 }

@@ -1,17 +1,23 @@
-//! Accepting mail, one straight line: envelope → recipients → body → trace fields → recorded → answered.
+//! Accepting mail, one straight line: envelope → whose it is → verdict → recipients → trace fields → recorded → answered.
 
 use std::collections::BTreeMap;
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv6Addr};
 use std::sync::Arc;
 
-use protocol::imap::exchange::Flags;
-use protocol::smtp::exchange::{Answer, Domain, Envelope, Recipient, Refusal};
-use protocol::smtp::trace;
+use policies::mailbox::InboundPolicy;
+use protocol::imap::exchange::{Flags, Keyword, SpecialUse};
+use protocol::smtp::exchange::{Address, Answer, BodyKind, Domain, Envelope, Recipient, Refusal};
+use protocol::smtp::{binary, trace};
+use runtime::metrics::{Counter, MetricError, Registry};
 use store::{Batch, Expectation};
 use time::OffsetDateTime;
 
 use super::authors;
-use crate::mailbox::{Delivery, MailError, MessageStore};
+use super::callers::Callers;
+use crate::gateway::unix_millis;
+use crate::mailbox::{Body, Delivery, MailError, MessageStore};
+use crate::record::event::{self, Event};
+use crate::verdict::{self, Reason, Results, Verdict, Verifier};
 
 /// Where mail goes first.
 pub(super) const INBOX: &str = "INBOX";
@@ -39,6 +45,41 @@ pub trait Recipients: Send + Sync {
     fn find(&self, recipient: &Recipient) -> Result<Found, NotFound>;
 }
 
+/// Where a message comes from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Origin {
+    /// Another host, by its address.
+    Host(IpAddr),
+    /// A neighbour on this machine, which has judged it.
+    Neighbour,
+}
+
+impl Origin {
+    fn peer(self) -> IpAddr {
+        match self {
+            Self::Host(peer) => peer,
+            Self::Neighbour => Ipv6Addr::LOCALHOST.into(),
+        }
+    }
+}
+
+/// A message that is not refused, and what is known of it. Only `Reception::examine` makes one.
+pub struct Examined {
+    origin: Origin,
+    envelope: Arc<Envelope>,
+    message: Arc<Vec<u8>>,
+    results: Option<Results>,
+    verdict: Verdict,
+}
+
+/// How often each reason decided.
+pub type Verdicts = BTreeMap<Reason, Arc<Counter>>;
+
+pub fn register_verdicts(registry: &Registry) -> Result<Verdicts, MetricError> {
+    let counter = |reason: Reason| Ok((reason, registry.counter("smtp_verdicts_total", "Messages of other hosts judged, by the reason that decided.", reason.label())?));
+    Reason::ALL.into_iter().map(counter).collect()
+}
+
 pub struct Reception {
     pub recipients: Arc<dyn Recipients>,
     pub messages: Arc<MessageStore>,
@@ -46,37 +87,102 @@ pub struct Reception {
     pub host: Domain,
     /// What stands after the `@` of our mailboxes, in lower case.
     pub domain: Domain,
+    pub policy: InboundPolicy,
+    /// Without a resolver nothing is asked, and nothing is known.
+    pub verifier: Option<Verifier>,
+    pub verdicts: Verdicts,
+    pub callers: Callers,
 }
 
 impl Reception {
     /// The answer to RCPT. It promises the mailbox room for one message: a mailbox that this one overfills by part of it
     /// must not keep the other recipients from theirs.
-    pub fn recipient(&self, recipient: &Recipient, declared: usize) -> Answer {
+    pub fn recipient(&self, origin: Origin, sender: Option<&Address>, recipient: &Recipient, declared: usize, now: OffsetDateTime) -> Answer {
+        let now = unix_millis(now);
+        if let Origin::Host(peer) = origin
+            && !self.callers.may_name(peer, now)
+        {
+            return Answer::TooMany;
+        }
         match self.recipients.find(recipient) {
+            Ok(_) if !self.is_met(origin, sender, recipient, now) => Answer::Greylisted,
             Ok(found) => match self.messages.has_room(&found.mailbox, declared as u64) {
                 Ok(true) => Answer::Known,
                 Ok(false) => Answer::Full,
                 Err(error) => failed(&error),
             },
-            Err(error) => not_found(error),
+            Err(error) => {
+                if let (NotFound::Unknown, Origin::Host(peer)) = (&error, origin) {
+                    self.callers.unknown(peer, now);
+                }
+                not_found(error)
+            }
         }
     }
 
-    /// The answer to a whole message: `Durable` when each recipient has it for good; after any other answer nobody has it.
-    pub fn accept(&self, envelope: &Envelope, message: &[u8], peer: IpAddr, now: OffsetDateTime) -> Answer {
-        // 1. The envelope stands. Its header is of a size that can be read, with all of the message's in memory several
-        //    times over otherwise. A message that goes in circles ends here, and one that comes in our own name.
-        if !trace::header_is_bounded(message) {
-            return Answer::Refused(Refusal::Header);
+    fn is_met(&self, origin: Origin, sender: Option<&Address>, recipient: &Recipient, now: u64) -> bool {
+        let Origin::Host(peer) = origin else { return true };
+        let domain = sender.map_or(String::new(), |address| address.host().to_string());
+        self.callers.is_met(peer, &domain, recipient.as_str(), now)
+    }
+
+    /// The first half of the line to a whole message: what is known of it before anything is made of it. Another host's message is
+    /// looked at with the DNS, which takes its time and no thread.
+    pub async fn examine(&self, origin: Origin, envelope: Arc<Envelope>, message: Arc<Vec<u8>>, now: OffsetDateTime) -> Result<Examined, Answer> {
+        // 1. The envelope stands. The header is of a size that can be read, with all of the message's in memory several times over
+        //    otherwise. A message that goes in circles ends here, and one that comes in our own name.
+        if !trace::header_is_bounded(&message) {
+            return Err(Answer::Refused(Refusal::Header));
         }
-        if trace::hops(message) > trace::MAX_HOPS {
-            return Answer::Refused(Refusal::Loop);
+        if trace::hops(&message) > trace::MAX_HOPS {
+            return Err(Answer::Refused(Refusal::Loop));
         }
-        if let Some(forged) = authors::judge(envelope, message, self.domain.as_str()) {
+        if let Some(forged) = authors::judge(&envelope, &message, self.domain.as_str()) {
             tracing::info!(?forged, "a mail from outside in our name is refused");
-            return Answer::Refused(Refusal::Policy);
+            return Err(Answer::Refused(Refusal::Policy));
         }
-        // 2. Recipients are found anew, for mailboxes close; two addresses of one mailbox are one recipient.
+        if let Origin::Host(peer) = origin {
+            self.callers.message(peer, unix_millis(now));
+        }
+        // 2. Whose it is: SPF, DKIM, ARC, DMARC. Of a neighbour's mail the neighbour has asked.
+        let results = match (&self.verifier, origin) {
+            (Some(verifier), Origin::Host(peer)) => Some(verifier.verify(&envelope, peer, Arc::clone(&message)).await),
+            _ => None,
+        };
+        // 3. What becomes of it, by the policy.
+        let verdict = verdict::decide::decide(results.as_ref(), &self.policy);
+        self.judged(verdict);
+        tracing::info!(verdict = verdict.name(), reason = verdict.reason().name(), "message judged");
+        match verdict {
+            Verdict::Reject(Reason::SpfFail) => return Err(Answer::Refused(Refusal::Spf)),
+            Verdict::Reject(Reason::NoAuthor | Reason::SeveralAuthors) => return Err(Answer::Refused(Refusal::NoAuthor)),
+            Verdict::Reject(_) => return Err(Answer::Refused(Refusal::Dmarc)),
+            Verdict::Later(_) => return Err(Answer::Unproved),
+            Verdict::Accept(_) | Verdict::Junk(_) => {}
+        }
+        // 4. What no mail program could be shown is put into characters, now that the octets that came are judged.
+        let message = match envelope.body {
+            BodyKind::BinaryMime if !binary::is_text(&message) => Arc::new(binary::encoded(&message).ok_or(Answer::Refused(Refusal::Malformed))?),
+            _ => message,
+        };
+        Ok(Examined { origin, envelope, message, results, verdict })
+    }
+
+    /// The second half: `Durable` when each recipient has it for good; after any other answer nobody has it. To a neighbour each
+    /// recipient is answered for where not all have it. Blocks.
+    pub fn accept(&self, examined: &Examined, now: OffsetDateTime) -> Answer {
+        let all = self.accept_for(examined, &examined.envelope, now);
+        if examined.origin != Origin::Neighbour || matches!(all, Answer::Durable { .. }) || examined.envelope.recipients.len() == 1 {
+            return all;
+        }
+        // spec: rfc2033#4.2
+        let each = (0..examined.envelope.recipients.len()).filter_map(|place| examined.envelope.only(place));
+        Answer::Each(each.map(|envelope| self.accept_for(examined, &envelope, now)).collect())
+    }
+
+    fn accept_for(&self, examined: &Examined, envelope: &Envelope, now: OffsetDateTime) -> Answer {
+        let Examined { origin, message, results, verdict, .. } = examined;
+        // 5. Recipients are found anew, for mailboxes close; two addresses of one mailbox are one recipient.
         let mut mailboxes = BTreeMap::new();
         for addressee in &envelope.recipients {
             match self.recipients.find(&addressee.recipient) {
@@ -86,33 +192,55 @@ impl Reception {
                 Err(_) => return Answer::Failed,
             };
         }
-        // 3. Trace fields go above the message, whose own bytes stay as they came, but for verdicts that claim to be ours.
-        let unix_millis = i64::try_from(now.unix_timestamp_nanos() / 1_000_000).unwrap_or(0);
+        // 6. Trace fields go above the message, whose own bytes stay as they came, but for verdicts that claim to be ours.
+        let unix_millis = i64::try_from(unix_millis(now)).unwrap_or(0);
         let digest = crate::record::body::digest(message);
         let id = format!("{unix_millis:x}-{}", crate::hex(digest.get(..8).unwrap_or_default()));
-        let trace = [trace::return_path(envelope), trace::received(envelope, &self.host, now, peer, &id)].concat();
+        let found = verdict::header::authentication_results(&self.host, results.as_ref(), *verdict);
+        let trace = [trace::return_path(envelope), found, trace::received(envelope, &self.host, now, origin.peer(), &id)].concat();
         let body = match self.messages.body(&[&trace, &*trace::without_our_verdicts(message, &self.host)].concat()) {
             Ok(body) => Arc::new(body),
             Err(MailError::TooLarge { .. }) => return Answer::Refused(Refusal::TooLarge),
             Err(error) => return failed(&error),
         };
-        // 4. All copies, of one body, and their leaves of the log are recorded in one durable commit, or none.
+        // 7. All copies, of one body, and their leaves of the log are recorded in one durable commit, or none. What is junk is filed as
+        //    junk, and its leaf says why.
         let open = mailboxes.values().flatten().cloned().fold(Batch::new(), Batch::expect);
-        let copy = |mailbox: String| {
-            let (folder, content) = (INBOX.to_owned(), Arc::clone(&body).into());
-            Delivery { mailbox, folder, content, unix_millis, flags: Flags::new(), event: None, mark: None }
-        };
-        let copies: Vec<Delivery> = mailboxes.into_keys().map(copy).collect();
-        // 5. Only what is recorded is answered for.
+        let mut copies = Vec::with_capacity(mailboxes.len());
+        for mailbox in mailboxes.into_keys() {
+            match self.copy(mailbox, &body, unix_millis, *verdict) {
+                Ok(copy) => copies.push(copy),
+                Err(error) => return failed(&error),
+            }
+        }
+        // 8. Only what is recorded is answered for.
         match self.messages.deliver_promised(&copies, open, u64::try_from(unix_millis).unwrap_or(0)) {
             Ok(_) => {
-                tracing::info!(id, copies = copies.len(), bytes = body.size(), tls = envelope.tls, "message accepted");
+                tracing::info!(id, copies = copies.len(), bytes = body.size(), tls = envelope.tls, verdict = verdict.name(), "message accepted");
                 Answer::Durable { id }
             }
             Err(MailError::OverQuota { .. }) => Answer::Full,
-            // A mailbox closed since step 2, or a crowd: trying again decides it.
-            Err(MailError::Conflict { .. } | MailError::Busy) => Answer::Failed,
+            // A mailbox or a folder that is gone since, or a crowd: trying again decides it.
+            Err(MailError::Conflict { .. } | MailError::Busy | MailError::NoFolder) => Answer::Failed,
             Err(error) => failed(&error),
+        }
+    }
+
+    fn copy(&self, mailbox: String, body: &Arc<Body>, unix_millis: i64, verdict: Verdict) -> Result<Delivery, MailError> {
+        let content = Arc::clone(body).into();
+        let Verdict::Junk(reason) = verdict else {
+            return Ok(Delivery { mailbox, folder: INBOX.to_owned(), content, unix_millis, flags: Flags::new(), event: None, mark: None });
+        };
+        // Owners may call the folder what they like; who has none finds junk marked in the inbox.
+        let folder = self.messages.folder_of_use(&mailbox, SpecialUse::Junk)?.unwrap_or_else(|| INBOX.to_owned());
+        let event = Event::MessageJunked(event::Junked { mailbox: mailbox.clone(), digest: crate::hex(body.digest()), size: u64::from(body.size()), reason: reason.name().to_owned() });
+        let flags = Flags::from_parts(0, Keyword::new("$Junk"));
+        Ok(Delivery { mailbox, folder, content, unix_millis, flags, event: Some(event), mark: None })
+    }
+
+    fn judged(&self, verdict: Verdict) {
+        if let Some(counter) = self.verdicts.get(&verdict.reason()) {
+            counter.increment();
         }
     }
 }

@@ -33,7 +33,7 @@ mod tests {
     use policies::certificate::HostName;
     use policies::mailbox::MailboxPolicy;
     use protocol::smtp::exchange::{Answer, Domain, Output, Request};
-    use protocol::smtp::session::{Session, Settings};
+    use protocol::smtp::session::{Role, Session, Settings};
     use time::macros::datetime;
 
     use super::*;
@@ -41,7 +41,7 @@ mod tests {
 
     fn recipient(path: &str) -> Recipient {
         let host = Domain::parse("mx.b.cn").unwrap();
-        let (mut session, _) = Session::new(Settings { host, tls: false, starttls: false, submission: false, offer: protocol::sasl::Offer::default(), max_size: 1, max_recipients: 1, max_copies: 1 });
+        let (mut session, _) = Session::new(Settings { host, tls: false, starttls: false, role: Role::Exchange, dsn: false, offer: protocol::sasl::Offer::default(), max_size: 1, max_recipients: 1, max_copies: 1 });
         let out = session.receive(format!("EHLO x\r\nMAIL FROM:<>\r\nRCPT TO:<{path}>\r\n").as_bytes());
         let request = out.into_iter().find_map(|output| if let Output::Do(request) = output { Some(request) } else { None });
         assert!(!session.answer(Answer::Known).is_empty());

@@ -195,6 +195,16 @@ impl MessageStore {
         })
     }
 
+    /// The name of the mailbox's folder for a use, where it has one.
+    pub fn folder_of_use(&self, mailbox: &str, special_use: SpecialUse) -> Result<Option<String>, MailError> {
+        for (name, stored) in self.folders(mailbox)? {
+            if Folder::decode(&stored)?.special_use == Some(special_use) {
+                return Ok(Some(name));
+            }
+        }
+        Ok(None)
+    }
+
     pub(super) fn folder_ids(&self, mailbox: &str) -> Result<Vec<u64>, MailError> {
         self.folders(mailbox)?.values().map(|stored| Ok(Folder::decode(stored)?.id)).collect()
     }

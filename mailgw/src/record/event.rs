@@ -19,6 +19,8 @@ pub enum Event {
     MailboxClosed(Mailbox),
     PasswordSet(Mailbox),
     MessageAccepted(Message),
+    /// The same into the folder for junk.
+    MessageJunked(Junked),
     StatementDelivered(Statement),
     DocumentAdded(Mailbox),
     NoticeDelivered(Notice),
@@ -89,6 +91,16 @@ pub struct Statement {
     pub row: String,
     pub digest: String,
     pub size: u64,
+}
+
+/// A message of another host that was filed as junk, and the name of the reason that decided.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Junked {
+    pub mailbox: String,
+    pub digest: String,
+    pub size: u64,
+    pub reason: String,
 }
 
 /// Mail of somebody who logged in, `digest` and `size` as it was completed; the copies for mailboxes here have leaves of their own.
@@ -387,6 +399,7 @@ impl Event {
             Self::PaperIntended(_) => 80,
             Self::StatementPapered(_) => 81,
             Self::EncryptionSet(_) => 82,
+            Self::MessageJunked(_) => 100,
         }
     }
 
@@ -449,6 +462,7 @@ impl Event {
             80 => Self::PaperIntended(serde_json::from_slice(json).map_err(wrong)?),
             81 => Self::StatementPapered(serde_json::from_slice(json).map_err(wrong)?),
             82 => Self::EncryptionSet(serde_json::from_slice(json).map_err(wrong)?),
+            100 => Self::MessageJunked(serde_json::from_slice(json).map_err(wrong)?),
             _ => return Err(damaged("its kind is not known")),
         };
         Ok((event, u64::from_be_bytes(*time)))

@@ -2,12 +2,9 @@
 
 use std::net::{IpAddr, SocketAddr};
 use std::pin::Pin;
-use std::time::Duration;
 
 use hickory_resolver::TokioResolver;
-use hickory_resolver::config::{ConnectionConfig, NameServerConfig, ProtocolConfig, ResolverConfig};
 use hickory_resolver::net::NetError;
-use hickory_resolver::net::runtime::TokioRuntimeProvider;
 use hickory_resolver::proto::rr::{Name, RData};
 
 use super::unsaid;
@@ -47,21 +44,7 @@ pub struct Dns {
 
 impl Dns {
     pub fn new(resolver: SocketAddr, own: &str, loopback: bool) -> Result<Self, NetError> {
-        let connection = |protocol| {
-            let mut connection = ConnectionConfig::new(protocol);
-            connection.port = resolver.port();
-            connection
-        };
-        let server = NameServerConfig::new(resolver.ip(), true, vec![connection(ProtocolConfig::Udp), connection(ProtocolConfig::Tcp)]);
-        let config = ResolverConfig::from_parts(None, Vec::new(), vec![server]);
-        let mut builder = TokioResolver::builder_with_config(config, TokioRuntimeProvider::default());
-        let options = builder.options_mut();
-        (options.timeout, options.attempts) = (Duration::from_secs(5), 2);
-        // Neither this host's own file of names nor answers older than an hour send mail astray.
-        options.use_hosts_file = hickory_resolver::config::ResolveHosts::Never;
-        options.positive_max_ttl = Some(Duration::from_secs(3_600));
-        options.negative_max_ttl = Some(Duration::from_secs(300));
-        Ok(Self { resolver: builder.build()?, own: own.to_ascii_lowercase(), loopback })
+        Ok(Self { resolver: crate::dns::resolver(resolver)?, own: own.to_ascii_lowercase(), loopback })
     }
 
     async fn found(&self, domain: &str) -> Result<Vec<MailHost>, NoRoute> {

@@ -1,14 +1,16 @@
 //! The SMTP listeners: they accept connections and drive a session of `protocol::smtp` on each, within bounds of time, memory
-//! and number. One server takes mail from other hosts, another that of who logs in.
+//! and number. One server takes mail from other hosts, another that of who logs in, a third that of neighbours, by LMTP.
 
+pub mod neighbours;
 mod talk;
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
 use std::time::Duration;
 
 use protocol::smtp::exchange::{Answer, Domain};
+use protocol::smtp::session::Role;
 use runtime::clock::Clock;
 use runtime::metrics::{Counter, Gauge, Histogram, MetricError, Registry};
 use runtime::shutdown::Shutdown;
@@ -20,10 +22,12 @@ use tokio::time::{Instant, timeout};
 
 use self::talk::{Talk, early, turn_away};
 use super::accounts::AtDoors;
-use super::places::{Full, Places};
+use super::places::{Full, Place, Places};
 use super::served::Served;
+use super::stream::Stream;
 use crate::flow::accept::Reception;
 use crate::flow::submit::Submission;
+use crate::gateway::unix_millis;
 use crate::record::body;
 
 /// Memory for deliveries is lent in pieces of this many bytes.
@@ -40,13 +44,23 @@ pub enum Desk {
     Reception(Arc<Reception>),
     /// Mail of those who log in.
     Submission(Arc<Submission>),
+    /// Mail that a neighbour on this machine took for us.
+    Neighbours(Arc<Reception>),
 }
 
 impl Desk {
     fn host(&self) -> &Domain {
         match self {
-            Self::Reception(reception) => &reception.host,
+            Self::Reception(reception) | Self::Neighbours(reception) => &reception.host,
             Self::Submission(submission) => &submission.host,
+        }
+    }
+
+    fn role(&self) -> Role {
+        match self {
+            Self::Reception(_) => Role::Exchange,
+            Self::Submission(_) => Role::Submission,
+            Self::Neighbours(_) => Role::Neighbour,
         }
     }
 }
@@ -54,7 +68,7 @@ impl Desk {
 /// How a connection begins.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Door {
-    /// In the clear; STARTTLS is offered.
+    /// In the clear; STARTTLS is offered, but to a neighbour.
     StartTls,
     /// Under TLS from the first byte.
     Tls,
@@ -70,6 +84,9 @@ pub struct Limits {
     pub logins: usize,
     /// Before a refused login is answered.
     pub refusal: Duration,
+    /// Replies are late by `tarpit` for each error from the `patience`th on.
+    pub patience: u32,
+    pub tarpit: Duration,
     /// Ways to log in beside a password.
     pub ways: AtDoors,
     /// Under whom clients' certificates are asked for.
@@ -100,6 +117,8 @@ impl Default for Limits {
             before_login: 500,
             logins: 4,
             refusal: Duration::from_secs(2),
+            patience: u32::MAX,
+            tarpit: Duration::ZERO,
             ways: AtDoors::default(),
             roots: Vec::new(),
             per_address: 50,
@@ -153,6 +172,16 @@ const RECEPTION: Names = Names {
     seconds: "smtp_accept_seconds",
     logins: "smtp_logins_total",
 };
+const NEIGHBOURS: Names = Names {
+    connections: "lmtp_connections",
+    connected: "lmtp_connections_total",
+    turned_away: "lmtp_turned_away_total",
+    tls: "lmtp_tls_total",
+    recipients: "lmtp_recipients_total",
+    messages: "lmtp_messages_total",
+    seconds: "lmtp_accept_seconds",
+    logins: "lmtp_logins_total",
+};
 const SUBMISSION: Names = Names {
     connections: "submission_connections",
     connected: "submission_connections_total",
@@ -175,6 +204,11 @@ impl Metrics {
         Self::named(registry, &SUBMISSION)
     }
 
+    /// Of the mail that neighbours bring.
+    pub fn register_neighbours(registry: &Registry) -> Result<Self, MetricError> {
+        Self::named(registry, &NEIGHBOURS)
+    }
+
     fn named(registry: &Registry, names: &Names) -> Result<Self, MetricError> {
         let outcomes = |name, help, [first, second, third]: [Label; 3]| {
             Ok([registry.counter(name, help, first)?, registry.counter(name, "", second)?, registry.counter(name, "", third)?])
@@ -195,7 +229,8 @@ impl Metrics {
         match answer {
             Answer::Known | Answer::Durable { .. } | Answer::LoggedIn | Answer::Proved { .. } | Answer::Salted(_) => good.increment(),
             Answer::Unknown | Answer::Refused(_) | Answer::Denied => refused.increment(),
-            Answer::Full | Answer::Failed | Answer::TooMany => later.increment(),
+            Answer::Full | Answer::Failed | Answer::TooMany | Answer::Greylisted | Answer::Unproved => later.increment(),
+            Answer::Each(answers) => answers.iter().for_each(|answer| Self::count(&[Arc::clone(good), Arc::clone(refused), Arc::clone(later)], answer)),
         }
     }
 }
@@ -224,7 +259,7 @@ impl Server {
         limits.max_size = limits.max_size.min(body::MAX_BYTES - TRACE);
         let tls = Served::new(tls, limits.roots.clone());
         let before_login = match desk {
-            Desk::Reception(_) => limits.connections,
+            Desk::Reception(_) | Desk::Neighbours(_) => limits.connections,
             Desk::Submission(_) => limits.before_login,
         };
         let (places, receiving, logins) = (Places::new(limits.connections, limits.per_address, before_login), AtomicUsize::new(0), Semaphore::new(limits.logins));
@@ -271,18 +306,20 @@ impl Server {
                 Err(error) => return tracing::debug!(%error, "connection lost at once"),
             },
         };
-        let entered = if spoke { Err("554 5.5.1 The server speaks first\r\n") } else { self.places.take(peer.ip()).map_err(crowded) };
+        let entered = match &self.desk {
+            _ if spoke => Err("554 5.5.1 The server speaks first\r\n"),
+            Desk::Reception(reception) if !reception.callers.connection(peer.ip(), unix_millis(self.clock.now())) => {
+                Err("421 4.7.0 Your network connects too often; try again later\r\n")
+            }
+            _ => self.places.take(peer.ip()).map_err(crowded),
+        };
         let metrics = &self.metrics;
         match entered {
             Ok(place) => {
-                metrics.connected.increment();
-                metrics.connections.add(1);
-                let deadline = Instant::now() + self.limits.connection;
-                let talk = Talk { server: &self, place, peer: peer.ip(), deadline, counted: 0, login: None, certificates: Vec::new(), shutdown };
-                if let Err(error) = talk.run(stream, door).await {
-                    tracing::debug!(%error, "connection ended early");
+                if let Err(error) = stream.set_nodelay(true) {
+                    return tracing::debug!(%error, "connection lost at once");
                 }
-                metrics.connections.add(-1);
+                self.talk(Stream::Clear(stream), place, peer.ip(), door, shutdown).await;
             }
             Err(line) => {
                 metrics.turned_away.increment();
@@ -293,5 +330,17 @@ impl Server {
                 }
             }
         }
+    }
+
+    async fn talk(&self, stream: Stream, place: Place, peer: IpAddr, door: Door, shutdown: Shutdown) {
+        let metrics = &self.metrics;
+        metrics.connected.increment();
+        metrics.connections.add(1);
+        let deadline = Instant::now() + self.limits.connection;
+        let talk = Talk { server: self, place, peer, deadline, counted: 0, slowed: 0, login: None, certificates: Vec::new(), shutdown };
+        if let Err(error) = talk.run(stream, door).await {
+            tracing::debug!(%error, "connection ended early");
+        }
+        metrics.connections.add(-1);
     }
 }

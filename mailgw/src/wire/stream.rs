@@ -7,7 +7,7 @@ use std::time::Duration;
 use protocol::sasl::Offer;
 use rustls::{ProtocolVersion, ServerConfig};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpStream;
+use tokio::net::{TcpStream, UnixStream};
 use tokio::time::timeout;
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
@@ -20,6 +20,8 @@ const PIECE: usize = 64 * 1024;
 pub(super) enum Stream {
     Clear(TcpStream),
     Tls(Box<TlsStream<TcpStream>>),
+    /// From a process of this machine.
+    Local(UnixStream),
 }
 
 impl Stream {
@@ -33,6 +35,7 @@ impl Stream {
                 Ok(Self::Tls(Box::new(stream)))
             }
             Self::Tls(_) => Err(io::Error::other("TLS stands already")),
+            Self::Local(_) => Err(io::Error::other("no TLS within one machine")),
         }
     }
 
@@ -58,6 +61,7 @@ impl Stream {
         match self {
             Self::Clear(stream) => stream.read(buffer).await,
             Self::Tls(stream) => stream.read(buffer).await,
+            Self::Local(stream) => stream.read(buffer).await,
         }
     }
 
@@ -67,6 +71,7 @@ impl Stream {
             let written = async {
                 match self {
                     Self::Clear(stream) => stream.write_all(piece).await,
+                    Self::Local(stream) => stream.write_all(piece).await,
                     Self::Tls(stream) => {
                         stream.write_all(piece).await?;
                         stream.flush().await
@@ -82,6 +87,7 @@ impl Stream {
         let closed = async {
             match self {
                 Self::Clear(stream) => stream.shutdown().await,
+                Self::Local(stream) => stream.shutdown().await,
                 Self::Tls(stream) => stream.shutdown().await,
             }
         };

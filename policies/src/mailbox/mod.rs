@@ -2,6 +2,7 @@
 
 mod address;
 mod clients;
+mod inbound;
 mod number;
 mod password;
 mod policy;
@@ -9,6 +10,7 @@ mod sending;
 
 pub use address::{Address, AddressError, Alias, AliasError, LocalPart};
 pub use clients::{ClientPolicy, EXTENSIONS, Port};
+pub use inbound::{Disposition, Greylisting, InboundPolicy, Rates, Silence, Tarpit, Work};
 pub use number::MailboxNumber;
 pub use password::PasswordError;
 pub use policy::{MailboxKind, MailboxPolicy, SHIPPED};

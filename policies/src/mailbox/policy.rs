@@ -1,4 +1,4 @@
-//! The mailbox policy, read from its four documents and checked for sense.
+//! The mailbox policy, read from its five documents and checked for sense.
 
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
@@ -8,15 +8,17 @@ use toml::Spanned;
 
 use super::address::{Alias, AliasError};
 use super::clients::ClientPolicy;
+use super::inbound::InboundPolicy;
 use super::number::MailboxNumber;
 use super::password::{self, PasswordError};
 use super::sending::SendingPolicy;
 use crate::document::{PolicyError, named, one_of_each, read};
 
 /// File name and text of each document of `policies/mailbox/`, in the order of the names.
-pub const SHIPPED: [(&str, &str); 4] = [
+pub const SHIPPED: [(&str, &str); 5] = [
     ("aliases.toml", include_str!("../../mailbox/aliases.toml")),
     ("clients.toml", include_str!("../../mailbox/clients.toml")),
+    ("inbound.toml", include_str!("../../mailbox/inbound.toml")),
     ("limits.toml", include_str!("../../mailbox/limits.toml")),
     ("sending.toml", include_str!("../../mailbox/sending.toml")),
 ];
@@ -47,6 +49,7 @@ pub struct MailboxPolicy {
     compressed: usize,
     sending: SendingPolicy,
     clients: ClientPolicy,
+    inbound: InboundPolicy,
 }
 
 #[derive(Deserialize)]
@@ -109,9 +112,10 @@ struct Arranging {
 }
 
 impl MailboxPolicy {
-    /// Reads `aliases.toml`, `clients.toml`, `limits.toml` and `sending.toml`: pairs of file name and text.
+    /// Reads `aliases.toml`, `clients.toml`, `inbound.toml`, `limits.toml` and `sending.toml`: pairs of file name and text.
     pub fn parse<'a>(documents: impl IntoIterator<Item = (&'a str, &'a str)>) -> Result<Self, PolicyError> {
-        let [aliases, clients, limits, sending] = one_of_each(["aliases.toml", "clients.toml", "limits.toml", "sending.toml"], documents)?;
+        let names = ["aliases.toml", "clients.toml", "inbound.toml", "limits.toml", "sending.toml"];
+        let [aliases, clients, inbound, limits, sending] = one_of_each(names, documents)?;
         let names = Names::parse(aliases)?;
         let (file, text) = limits;
         let limits: Limits = read(file, text)?;
@@ -155,6 +159,7 @@ impl MailboxPolicy {
             compressed: compressed as usize,
             sending: SendingPolicy::parse(sending)?,
             clients: ClientPolicy::parse(clients)?,
+            inbound: InboundPolicy::parse(inbound)?,
         })
     }
 
@@ -218,6 +223,11 @@ impl MailboxPolicy {
         &self.sending
     }
 
+    /// What is made of mail from other hosts.
+    pub fn inbound(&self) -> &InboundPolicy {
+        &self.inbound
+    }
+
     /// The same meaning gives the same text: it is kept under test, so that a change of policy shows.
     pub fn resolved(&self) -> String {
         let mut text = String::new();
@@ -242,6 +252,7 @@ impl MailboxPolicy {
         line("connections compressed at one time", self.compressed.to_string());
         self.sending.resolved(&mut text);
         self.clients.resolved(&mut text);
+        self.inbound.resolved(&mut text);
         text
     }
 }

@@ -2,6 +2,7 @@
 use super::address::{Address, AddressError, Host, Path, Recipient};
 use super::exchange::{BodyKind, Hello};
 use super::notice::{self, Notify, Original, Return, Xtext};
+use super::session::Role;
 use crate::sasl::{self, Secret};
 
 pub(crate) enum Command {
@@ -11,6 +12,7 @@ pub(crate) enum Command {
     /// `initial` is base64 undone, `None` in it where it was none.
     Auth { mechanism: String, initial: Option<Option<Secret>> },
     Data,
+    Bdat { size: usize, last: bool },
     Rset,
     Noop,
     Quit,
@@ -24,8 +26,16 @@ pub(crate) struct Mail {
     pub size: usize,
     pub body: BodyKind,
     pub smtputf8: bool,
+    pub require_tls: bool,
     pub ret: Option<Return>,
     pub envelope_id: Option<Xtext>,
+}
+
+/// What decides which commands and parameters there are.
+#[derive(Clone, Copy)]
+pub(crate) struct Offered {
+    pub role: Role,
+    pub dsn: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -37,8 +47,13 @@ pub(crate) enum CommandError {
     Foreign,
     #[error("The command is not offered here")]
     NotOffered,
+    #[error("This is LMTP; say LHLO")]
+    NeedsLhlo,
     #[error("The command is not in UTF-8; write it in ASCII")]
     Encoding,
+    /// Where its octets end nobody knows: nothing more can be read.
+    #[error("BDAT takes a number of octets, and LAST with the last of them")]
+    Octets,
     #[error("{0}")]
     Syntax(&'static str),
     #[error("The parameter {0}; leave it out")]
@@ -55,10 +70,10 @@ impl CommandError {
     /// The reply's code and enhanced status. spec: rfc5321#4.2.4 rfc3463#3 rfc6531#3.5
     pub fn code(self) -> (u16, &'static str) {
         match self {
-            Self::Unknown | Self::Encoding => (500, "5.5.2"),
+            Self::Unknown | Self::Encoding | Self::NeedsLhlo => (500, "5.5.2"),
             Self::Foreign => (421, "4.7.0"),
             Self::NotOffered => (502, "5.5.1"),
-            Self::Syntax(_) => (501, "5.5.4"),
+            Self::Syntax(_) | Self::Octets => (501, "5.5.4"),
             Self::Parameter(_) => (555, "5.5.4"),
             Self::Sender(_) => (501, "5.1.7"),
             Self::Recipient(_) => (501, "5.1.3"),
@@ -67,20 +82,24 @@ impl CommandError {
     }
 }
 
-/// `line` is without its CRLF; AUTH and DSN are known to `submission` alone.
-pub(crate) fn parse(line: &[u8], submission: bool) -> Result<Command, CommandError> {
+/// `line` is without its CRLF.
+pub(crate) fn parse(line: &[u8], offered: Offered) -> Result<Command, CommandError> {
     let text = std::str::from_utf8(line).map_err(|_| CommandError::Encoding)?;
     // spec: rfc5321#4.1.1 white space before the CRLF is tolerated
     let text = text.trim_end_matches([' ', '\t']);
     let (verb, rest) = text.split_once(' ').map_or((text, None), |(verb, rest)| (verb, Some(rest)));
     let bare = |command: Command| if rest.is_none() { Ok(command) } else { Err(CommandError::Syntax("The command takes no parameter")) };
     match verb.to_ascii_uppercase().as_str() {
-        "EHLO" => hello(rest, true),
-        "HELO" => hello(rest, false),
-        "MAIL" => mail(after(rest, "FROM:")?, submission),
-        "RCPT" => rcpt(after(rest, "TO:")?, submission),
-        "AUTH" if submission => auth(rest.unwrap_or_default()),
+        // spec: rfc2033#4.1 a server of LMTP knows neither EHLO nor HELO, and no other knows LHLO
+        "LHLO" if offered.role == Role::Neighbour => hello(rest, true, true),
+        "EHLO" if offered.role != Role::Neighbour => hello(rest, true, false),
+        "HELO" if offered.role != Role::Neighbour => hello(rest, false, false),
+        "EHLO" | "HELO" => Err(CommandError::NeedsLhlo),
+        "MAIL" => mail(after(rest, "FROM:")?, offered),
+        "RCPT" => rcpt(after(rest, "TO:")?, offered),
+        "AUTH" if offered.role == Role::Submission => auth(rest.unwrap_or_default()),
         "DATA" => bare(Command::Data),
+        "BDAT" => bdat(rest.unwrap_or_default()),
         "RSET" => bare(Command::Rset),
         "QUIT" => bare(Command::Quit),
         "STARTTLS" => bare(Command::StartTls),
@@ -88,7 +107,7 @@ pub(crate) fn parse(line: &[u8], submission: bool) -> Result<Command, CommandErr
         "HELP" => Ok(Command::Help),
         "VRFY" if rest.is_some() => Ok(Command::Vrfy),
         "VRFY" => Err(CommandError::Syntax("VRFY needs an address")),
-        "AUTH" | "BDAT" | "ETRN" | "EXPN" | "SAML" | "SEND" | "SOML" | "TURN" => Err(CommandError::NotOffered),
+        "AUTH" | "ETRN" | "EXPN" | "SAML" | "SEND" | "SOML" | "TURN" => Err(CommandError::NotOffered),
         "CONNECT" | "GET" | "POST" | "PUT" => Err(CommandError::Foreign),
         word if word.len() > 1 && word.ends_with(':') => Err(CommandError::Foreign),
         _ => Err(CommandError::Unknown),
@@ -104,33 +123,36 @@ fn after<'a>(rest: Option<&'a str>, word: &'static str) -> Result<&'a str, Comma
 }
 
 /// Names that are no domains are common and harmless; what a header could be forged with is not.
-fn hello(rest: Option<&str>, extended: bool) -> Result<Command, CommandError> {
+fn hello(rest: Option<&str>, extended: bool, local: bool) -> Result<Command, CommandError> {
     let name = rest.unwrap_or_default();
     let harmless = name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b".-_".contains(&byte));
     let known = harmless && !name.is_empty() || name.starts_with('[') && Host::parse(name).is_ok();
     if !known || name.len() > 255 {
         return Err(CommandError::Syntax("Give the name of your host, or its address in brackets"));
     }
-    Ok(Command::Hello(Hello { name: name.to_owned(), extended }))
+    Ok(Command::Hello(Hello { name: name.to_owned(), extended, local }))
 }
 
-fn mail(text: &str, submission: bool) -> Result<Command, CommandError> {
+fn mail(text: &str, offered: Offered) -> Result<Command, CommandError> {
     let (path, rest) = Path::parse(text).map_err(CommandError::Sender)?;
     let reverse_path = match path {
         Path::Null => None,
         Path::Mailbox(address) => Some(address),
         Path::Postmaster => return Err(CommandError::Sender(AddressError::Form)),
     };
-    let (mut size, mut body, mut smtputf8, mut ret, mut envelope_id, mut on_behalf) = (None, None, None, None, None, None);
+    let Offered { role, dsn } = offered;
+    let (mut size, mut body, mut smtputf8, mut require_tls, mut ret, mut envelope_id, mut on_behalf) = (None, None, None, None, None, None, None);
     for (name, value) in parameters(rest)? {
         let again = match (name.to_ascii_uppercase().as_str(), value) {
             ("SIZE", Some(value)) => size.replace(octets(value)?).is_some(),
-            ("BODY", Some(value)) => body.replace(body_kind(value)?).is_some(),
+            ("BODY", Some(value)) => body.replace(body_kind(value, role)?).is_some(),
             ("SMTPUTF8", None) => smtputf8.replace(()).is_some(),
-            ("RET", Some(value)) if submission => ret.replace(Return::parse(value).ok_or(CommandError::Syntax("RET takes FULL or HDRS"))?).is_some(),
-            ("ENVID", Some(value)) if submission => envelope_id.replace(notice::envelope_id(value).ok_or(CommandError::Syntax("ENVID takes xtext"))?).is_some(),
+            // spec: rfc8689#2
+            ("REQUIRETLS", None) if role != Role::Neighbour => require_tls.replace(()).is_some(),
+            ("RET", Some(value)) if dsn => ret.replace(Return::parse(value).ok_or(CommandError::Syntax("RET takes FULL or HDRS"))?).is_some(),
+            ("ENVID", Some(value)) if dsn => envelope_id.replace(notice::envelope_id(value).ok_or(CommandError::Syntax("ENVID takes xtext"))?).is_some(),
             // spec: rfc4954#5 who wrote it first; here nobody writes for another, and it is not passed on
-            ("AUTH", Some(_)) if submission => on_behalf.replace(()).is_some(),
+            ("AUTH", Some(_)) if role == Role::Submission => on_behalf.replace(()).is_some(),
             ("SIZE" | "BODY" | "SMTPUTF8", _) => return Err(CommandError::Syntax("A parameter has a value too many or too few")),
             _ => return Err(CommandError::Parameter("is not known")),
         };
@@ -143,18 +165,19 @@ fn mail(text: &str, submission: bool) -> Result<Command, CommandError> {
         return Err(CommandError::NeedsUtf8);
     }
     let (size, body) = (size.unwrap_or(0), body.unwrap_or(BodyKind::SevenBit));
-    Ok(Command::Mail(Mail { reverse_path, size, body, smtputf8: smtputf8.is_some(), ret, envelope_id }))
+    let (smtputf8, require_tls) = (smtputf8.is_some(), require_tls.is_some());
+    Ok(Command::Mail(Mail { reverse_path, size, body, smtputf8, require_tls, ret, envelope_id }))
 }
 
-fn rcpt(text: &str, submission: bool) -> Result<Command, CommandError> {
+fn rcpt(text: &str, Offered { dsn, .. }: Offered) -> Result<Command, CommandError> {
     let (path, rest) = Path::parse(text).map_err(CommandError::Recipient)?;
     let (mut notify, mut original) = (None, None);
     for (name, value) in parameters(rest)? {
         let again = match (name.to_ascii_uppercase().as_str(), value) {
-            ("NOTIFY", Some(value)) if submission => {
+            ("NOTIFY", Some(value)) if dsn => {
                 notify.replace(Notify::parse(value).ok_or(CommandError::Syntax("NOTIFY takes NEVER, or SUCCESS, FAILURE and DELAY with commas"))?).is_some()
             }
-            ("ORCPT", Some(value)) if submission => original.replace(Original::parse(value).ok_or(CommandError::Syntax("ORCPT takes a type, `;` and xtext"))?).is_some(),
+            ("ORCPT", Some(value)) if dsn => original.replace(Original::parse(value).ok_or(CommandError::Syntax("ORCPT takes a type, `;` and xtext"))?).is_some(),
             _ => return Err(CommandError::Parameter("is not known")),
         };
         if again {
@@ -193,8 +216,21 @@ fn octets(value: &str) -> Result<usize, CommandError> {
     if digits { Ok(value.parse().unwrap_or(usize::MAX)) } else { Err(CommandError::Syntax("SIZE takes 1 to 20 digits")) }
 }
 
-fn body_kind(value: &str) -> Result<BodyKind, CommandError> {
+/// spec: rfc3030#2
+fn bdat(text: &str) -> Result<Command, CommandError> {
+    let (size, last) = match text.split_once(' ') {
+        None => (text, false),
+        Some((size, last)) if last.eq_ignore_ascii_case("LAST") => (size, true),
+        Some(_) => return Err(CommandError::Octets),
+    };
+    let digits = (1..=20).contains(&size.len()) && size.bytes().all(|byte| byte.is_ascii_digit());
+    if digits { Ok(Command::Bdat { size: size.parse().unwrap_or(usize::MAX), last }) } else { Err(CommandError::Octets) }
+}
+
+fn body_kind(value: &str, role: Role) -> Result<BodyKind, CommandError> {
     match value.to_ascii_uppercase().as_str() {
+        // What is passed on is sent after DATA.
+        "BINARYMIME" if role != Role::Submission => Ok(BodyKind::BinaryMime),
         "7BIT" => Ok(BodyKind::SevenBit),
         "8BITMIME" => Ok(BodyKind::EightBitMime),
         _ => Err(CommandError::Parameter("BODY has a value that is not known")),

@@ -10,6 +10,7 @@ pub use crate::sasl::{Offer, Question, Salted, Secret};
 pub struct Hello {
     pub(crate) name: String,
     pub(crate) extended: bool,
+    pub(crate) local: bool,
 }
 
 impl Hello {
@@ -17,17 +18,24 @@ impl Hello {
         &self.name
     }
 
-    /// EHLO, not HELO.
+    /// EHLO or LHLO, not HELO.
     pub fn extended(&self) -> bool {
         self.extended
     }
+
+    /// LHLO.
+    pub fn local(&self) -> bool {
+        self.local
+    }
 }
 
-/// What the client declared of its message. spec: rfc6152#3
+/// What the client declared of its message. spec: rfc6152#3 rfc3030#3
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum BodyKind {
     SevenBit,
     EightBitMime,
+    /// Any octets, by BDAT alone.
+    BinaryMime,
 }
 
 /// A recipient that was accepted, and what the sender wishes to hear of it.
@@ -60,6 +68,8 @@ pub struct Envelope {
     pub smtputf8: bool,
     /// The message came under TLS.
     pub tls: bool,
+    /// It goes on under TLS with a server that proves its name, or comes back. spec: rfc8689#4
+    pub require_tls: bool,
     /// How much of the message a report holds.
     pub ret: Option<Return>,
     /// The sender's own name for this transaction.
@@ -81,10 +91,12 @@ pub enum Request {
     Sasl(Question),
     /// May who is logged in send with this reverse path, and anything now? Answer: `Known`, `Refused`, `TooMany` or `Failed`.
     Sender { reverse_path: Option<Address> },
-    /// Is there such a recipient, with room for `declared` octets? Answer: `Known`, `Unknown`, `Full`, `Refused` or `Failed`.
-    Recipient { recipient: Recipient, declared: usize },
+    /// Is there such a recipient, with room for `declared` octets of this sender's? Answer: `Known`, `Unknown`, `Full`, `Refused`,
+    /// `Greylisted`, `TooMany` or `Failed`.
+    Recipient { reverse_path: Option<Address>, recipient: Recipient, declared: usize },
     /// `bytes`: the message as it was before dot-stuffing, each line ending with CRLF. Answer: `Durable` once it cannot be lost,
-    /// otherwise `Full`, `Refused` or `Failed`, and nothing was kept for anyone.
+    /// otherwise `Full`, `Refused`, `Unproved` or `Failed`, and nothing was kept for anyone; to a neighbour `Each` as well. A
+    /// message of `BodyKind::BinaryMime` has any octets below its header.
     Deliver { envelope: Envelope, bytes: Vec<u8> },
 }
 
@@ -118,6 +130,12 @@ pub enum Answer {
     Full,
     /// Durable for every recipient. `id`: a name for the client's log; characters other than letters, digits, `.` and `-` are left out.
     Durable { id: String },
+    /// One for each recipient, in their order: for a neighbour alone.
+    Each(Vec<Answer>),
+    /// Somebody not met before: the client tries again in a while.
+    Greylisted,
+    /// The DNS does not say now whether the mail is its sender's: the client tries again later.
+    Unproved,
     /// The server cannot say or keep now: the client tries again later.
     Failed,
     Refused(Refusal),
@@ -146,6 +164,12 @@ pub enum Refusal {
     Header,
     /// Larger than this recipient or this server takes.
     TooLarge,
+    /// The envelope sender's domain says that the client does not send its mail.
+    Spf,
+    /// The author's domain asks that mail it does not vouch for be refused.
+    Dmarc,
+    /// There is no author, or they are of several domains.
+    NoAuthor,
 }
 
 /// What the server has to do, in this order. After `Do` nothing follows until [`super::session::Session::answer`].

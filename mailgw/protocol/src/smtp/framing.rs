@@ -1,8 +1,11 @@
 //! From bytes to command lines: only CRLF ends one, and its length is bounded.
 
-/// A command line with its CRLF: 512, and what SIZE, 8BITMIME and SMTPUTF8 add to MAIL. spec: rfc5321#4.5.3.1.4 rfc1870#4 rfc6152#2 rfc6531#3.1
-pub(crate) const MAX_LINE: usize = 512 + 26 + 17 + 10;
-/// The same where AUTH and DSN are offered: what they add is less than a SASL response takes. spec: rfc4954#4 rfc3461#4
+/// A command line with its CRLF: 512, and what SIZE, 8BITMIME, SMTPUTF8 and REQUIRETLS add to MAIL.
+// spec: rfc5321#4.5.3.1.4 rfc1870#4 rfc6152#2 rfc6531#3.1 rfc8689#2
+pub(crate) const MAX_LINE: usize = 512 + 26 + 17 + 10 + 11;
+/// The same where DSN is offered: NOTIFY and ORCPT, which are longer than RET and ENVID. spec: rfc3461#4
+pub(crate) const MAX_DSN_LINE: usize = MAX_LINE + 28 + 507;
+/// The same where AUTH is: less than a SASL response takes. spec: rfc4954#4
 pub(crate) const MAX_LONG_LINE: usize = 12_288;
 /// A line that is too long is read to its end, within this bound.
 pub(crate) const MAX_SKIPPED: usize = 64 * 1024;

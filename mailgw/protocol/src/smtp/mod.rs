@@ -3,7 +3,9 @@
 //!
 //! The server around answers each [`exchange::Request`], writes the trace fields ([`trace`]) and keeps time.
 pub mod address;
+pub mod binary;
 mod body;
+mod chunk;
 mod command;
 pub mod exchange;
 pub(crate) mod framing;

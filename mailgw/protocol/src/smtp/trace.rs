@@ -33,6 +33,8 @@ pub fn header_is_bounded(message: &[u8]) -> bool {
 // spec: rfc5321#4.4 rfc3848#1 rfc6531#4.3
 pub fn received(envelope: &Envelope, by: &Domain, time: OffsetDateTime, peer: IpAddr, id: &str) -> Vec<u8> {
     let with = match (envelope.smtputf8, envelope.hello.extended(), envelope.tls) {
+        (true, _, _) if envelope.hello.local() => "UTF8LMTP",
+        (false, _, _) if envelope.hello.local() => "LMTP",
         (true, _, true) => "UTF8SMTPS",
         (true, _, false) => "UTF8SMTP",
         (_, true, true) => "ESMTPS",

@@ -14,6 +14,7 @@ use tokio::net::TcpStream;
 use tokio::time::{Instant, sleep, timeout, timeout_at};
 
 use super::{Desk, Door, Metrics, PIECE, Server};
+use crate::flow::accept::{Origin, Reception};
 use crate::flow::submit::Submission;
 use crate::wire::accounts::{Entered, Scope, Standing, Visit};
 use crate::wire::places::Place;
@@ -30,6 +31,8 @@ pub(super) struct Talk<'a> {
     pub deadline: Instant,
     /// What of `Server::receiving` is ours.
     pub counted: usize,
+    /// Errors whose replies were late already.
+    pub slowed: u32,
     pub login: Option<Standing>,
     /// What the client showed within TLS.
     pub certificates: Vec<Vec<u8>>,
@@ -37,10 +40,8 @@ pub(super) struct Talk<'a> {
 }
 
 impl Talk<'_> {
-    pub async fn run(mut self, stream: TcpStream, door: Door) -> io::Result<()> {
+    pub async fn run(mut self, mut stream: Stream, door: Door) -> io::Result<()> {
         let limits = &self.server.limits;
-        stream.set_nodelay(true)?;
-        let mut stream = Stream::Clear(stream);
         if door == Door::Tls {
             let config = self.server.tls.current(limits.ways.tls.certificate);
             stream = stream.upgrade(config, limits.handshake).await?;
@@ -50,8 +51,9 @@ impl Talk<'_> {
         let (mut session, greeting) = Session::new(Settings {
             host: self.server.desk.host().clone(),
             tls: door == Door::Tls,
-            starttls: true,
-            submission: matches!(self.server.desk, Desk::Submission(_)),
+            starttls: !matches!(self.server.desk, Desk::Neighbours(_)),
+            role: self.server.desk.role(),
+            dsn: matches!(self.server.desk, Desk::Submission(_)),
             offer: stream.offer(if door == Door::Tls { limits.ways.tls } else { limits.ways.starttls }),
             max_size: limits.max_size,
             max_recipients: limits.max_recipients,
@@ -87,6 +89,7 @@ impl Talk<'_> {
                     }
                 }
             }
+            self.slow_down(session.errors()).await;
             stream.write(&std::mem::take(&mut said), limits.handshake).await?;
             self.count(&mut session);
             // A message on its way is awaited even when the service ends.
@@ -112,16 +115,45 @@ impl Talk<'_> {
 
     async fn work(&mut self, request: Request) -> Answer {
         match self.server.desk.clone() {
-            Desk::Reception(reception) => match request {
-                Request::Recipient { recipient, declared } => self.recipient(move || reception.recipient(&recipient, declared)).await,
-                Request::Deliver { envelope, bytes } => {
-                    let (copies, peer, now) = (bytes.len().saturating_mul(envelope.recipients.len()), self.peer, self.server.clock.now());
-                    self.deliver(copies, move || reception.accept(&envelope, &bytes, peer, now)).await
-                }
-                // This desk never asks who it is.
-                Request::Login { .. } | Request::Sasl(_) | Request::Sender { .. } => Answer::Failed,
-            },
+            Desk::Reception(reception) => self.reception(reception, Origin::Host(self.peer), request).await,
+            Desk::Neighbours(reception) => self.reception(reception, Origin::Neighbour, request).await,
             Desk::Submission(submission) => self.submission(submission, request).await,
+        }
+    }
+
+    async fn reception(&mut self, reception: Arc<Reception>, origin: Origin, request: Request) -> Answer {
+        let now = self.server.clock.now();
+        match request {
+            Request::Recipient { reverse_path, recipient, declared } => {
+                self.recipient(move || reception.recipient(origin, reverse_path.as_ref(), &recipient, declared, now)).await
+            }
+            Request::Deliver { envelope, bytes } => {
+                let copies = bytes.len().saturating_mul(envelope.recipients.len());
+                // The memory for copies is lent when the DNS has answered, not while it is waited for.
+                match reception.examine(origin, Arc::new(envelope), Arc::new(bytes), now).await {
+                    Ok(examined) => self.deliver(copies, move || reception.accept(&examined, now)).await,
+                    Err(answer) => {
+                        Metrics::count(&self.server.metrics.messages, &answer);
+                        answer
+                    }
+                }
+            }
+            // This desk never asks who it is.
+            Request::Login { .. } | Request::Sasl(_) | Request::Sender { .. } => Answer::Failed,
+        }
+    }
+
+    /// Nobody guesses quickly.
+    async fn slow_down(&mut self, errors: u32) {
+        let limits = &self.server.limits;
+        let late = errors.saturating_sub(self.slowed.max(limits.patience.saturating_sub(1)));
+        // An accepted message begins the count anew.
+        self.slowed = errors;
+        if late > 0 && !limits.tarpit.is_zero() {
+            tokio::select! {
+                () = sleep(limits.tarpit.saturating_mul(late)) => {}
+                () = self.shutdown.wait() => {}
+            }
         }
     }
 
@@ -136,7 +168,7 @@ impl Talk<'_> {
                 self.log_in(submission, move |submission, visit| submission.certificate(&certificates, user.as_deref(), visit)).await
             }
             (Request::Sender { reverse_path }, Some(login)) => blocking(move || submission.sender(login, reverse_path.as_ref(), now)).await,
-            (Request::Recipient { recipient, declared }, Some(_)) => self.recipient(move || submission.recipient(&recipient, declared)).await,
+            (Request::Recipient { recipient, declared, .. }, Some(_)) => self.recipient(move || submission.recipient(&recipient, declared)).await,
             (Request::Deliver { envelope, bytes }, Some(login)) => {
                 let copies = bytes.len().saturating_mul(3);
                 self.deliver(copies, move || submission.submit(login, &envelope, &bytes, now)).await

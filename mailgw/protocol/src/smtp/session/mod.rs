@@ -2,11 +2,15 @@
 //!
 //! What a client sends ahead of a reply means what it would mean after it, whichever command came before: so the pieces in
 //! which bytes arrive never matter. The one exception is STARTTLS, after which everything is dropped until TLS stands.
-use super::body::{Body, Flaw, Progress};
-use super::command::{self, Command, CommandError};
-use super::exchange::{Addressee, Answer, Domain, Envelope, Hello, Output, Refusal, Request};
-use super::framing::{Framer, Line, MAX_LINE, MAX_LONG_LINE};
-use crate::sasl::{self, Asked, Exchange, Offer, Secret, Step};
+mod login;
+mod message;
+
+use super::body::{Body, Flaw, MAX_TEXT_LINE, Progress};
+use super::chunk::{Chunks, Discard};
+use super::command::{self, Command, CommandError, Offered};
+use super::exchange::{Addressee, Answer, Domain, Envelope, Hello, Output, Request};
+use super::framing::{Framer, Line, MAX_DSN_LINE, MAX_LINE, MAX_LONG_LINE};
+use crate::sasl::{self, Asked, Exchange, Offer};
 
 /// Refused commands and recipients, since the last accepted message, before the connection is closed.
 pub const MAX_ERRORS: u32 = 20;
@@ -14,6 +18,17 @@ pub const MAX_ERRORS: u32 = 20;
 const MAX_FAILURES: u32 = 5;
 /// Octets held while the server works; a client that pipelines more is cut off.
 const MAX_HELD: usize = 1024 * 1024;
+
+/// Whose mail comes in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Role {
+    /// Of other hosts, at port 25.
+    Exchange,
+    /// Of those who log in, under TLS alone. spec: rfc6409 rfc8314#3
+    Submission,
+    /// Of a neighbour, by LMTP: each recipient has an answer of its own. spec: rfc2033
+    Neighbour,
+}
 
 /// What the server decides for a session.
 #[derive(Debug, Clone)]
@@ -24,8 +39,9 @@ pub struct Settings {
     pub tls: bool,
     /// STARTTLS may be used.
     pub starttls: bool,
-    /// Mail of those who log in, under TLS alone; and DSN is offered. spec: rfc6409 rfc8314#3
-    pub submission: bool,
+    pub role: Role,
+    /// Senders may say what they wish to hear, since they can be told. spec: rfc3461
+    pub dsn: bool,
     /// What who logs in is offered beside passwords, where TLS is there from the first byte.
     pub offer: Offer,
     /// Octets of the largest message.
@@ -43,6 +59,23 @@ impl Settings {
         next > self.max_recipients || next > 1 && envelope.declared.saturating_mul(next) > self.max_copies
     }
 
+    fn longest_line(&self) -> usize {
+        match (self.role, self.dsn) {
+            (Role::Submission, _) => MAX_LONG_LINE,
+            (_, true) => MAX_DSN_LINE,
+            (_, false) => MAX_LINE,
+        }
+    }
+
+    /// Octets beyond which no message is meant: who announces a piece so large is not listened to.
+    fn most_octets(&self) -> usize {
+        self.max_size.saturating_mul(2).saturating_add(MAX_TEXT_LINE)
+    }
+
+    fn offered(&self) -> Offered {
+        Offered { role: self.role, dsn: self.dsn }
+    }
+
     fn message_limit(&self, envelope: &Envelope) -> usize {
         match envelope.recipients.len() {
             0 | 1 => self.max_size,
@@ -57,6 +90,10 @@ enum Mode {
     Sasl(Exchange),
     /// DATA was answered with 354.
     Data(Body),
+    /// Within the octets that a BDAT named.
+    Chunk,
+    /// Within the octets of a BDAT that is refused once they are read.
+    Discard(Discard),
     /// STARTTLS was answered: input is thrown away until TLS is there.
     Upgrading,
     Closed,
@@ -67,7 +104,8 @@ enum Pending {
     Login(Asked),
     Sender(Envelope),
     Recipient(Addressee),
-    Delivery,
+    /// Of a message for so many recipients.
+    Delivery(usize),
 }
 
 pub struct Session {
@@ -77,6 +115,8 @@ pub struct Session {
     hello: Option<Hello>,
     /// Between MAIL and the end of its transaction: all that is known of it.
     transaction: Option<Envelope>,
+    /// What BDAT brought of the transaction's message.
+    chunks: Option<Chunks>,
     pending: Option<Pending>,
     logged_in: bool,
     errors: u32,
@@ -88,13 +128,15 @@ pub struct Session {
 impl Session {
     /// A session and its greeting.
     pub fn new(settings: Settings) -> (Self, Vec<Output>) {
-        let greeting = format!("220 {} ESMTP\r\n", settings.host.as_str());
+        let protocol = if settings.role == Role::Neighbour { "LMTP" } else { "ESMTP" };
+        let greeting = format!("220 {} {protocol}\r\n", settings.host.as_str());
         let mut session = Self {
             settings,
             framer: Framer::default(),
             mode: Mode::Command,
             hello: None,
             transaction: None,
+            chunks: None,
             pending: None,
             logged_in: false,
             errors: 0,
@@ -121,23 +163,31 @@ impl Session {
 
     /// False while a request is with the server: reading on would only pile up input.
     pub fn wants_input(&self) -> bool {
-        self.pending.is_none() && matches!(self.mode, Mode::Command | Mode::Sasl(_) | Mode::Data(_))
+        self.pending.is_none() && !matches!(self.mode, Mode::Upgrading | Mode::Closed)
     }
 
     /// The client is in the middle of its message: it may take longer between two octets than between two commands.
     pub fn in_data(&self) -> bool {
-        matches!(self.mode, Mode::Data(_))
+        matches!(self.mode, Mode::Data(_) | Mode::Chunk | Mode::Discard(_)) || self.chunks.is_some()
+    }
+
+    /// Refused commands and recipients since the last accepted message: a server may take its time with who makes many.
+    pub fn errors(&self) -> u32 {
+        self.errors
     }
 
     /// Octets of memory the message being received takes.
     pub fn kept(&self) -> usize {
-        if let Mode::Data(body) = &self.mode { body.kept() } else { 0 }
+        let chunks = self.chunks.as_ref().map_or(0, Chunks::kept);
+        if let Mode::Data(body) = &self.mode { body.kept() } else { chunks }
     }
 
     /// The server is short of memory: the message being received is dropped, read to its end and answered with 452.
     pub fn shed(&mut self) {
-        if let Mode::Data(body) = &mut self.mode {
-            body.refuse(Flaw::Shed);
+        match (&mut self.mode, &mut self.chunks) {
+            (Mode::Data(body), _) => body.refuse(Flaw::Shed),
+            (_, Some(chunks)) => chunks.refuse(Flaw::Shed),
+            _ => {}
         }
     }
 
@@ -166,19 +216,10 @@ impl Session {
                 self.reply(250, "2.1.0", "Sender noted");
             }
             (Some(Pending::Recipient(recipient)), Answer::Known) => self.known(recipient),
-            (Some(Pending::Recipient(_)), Answer::Unknown) => self.wrong(550, "5.1.1", "No such mailbox here"),
-            (Some(Pending::Delivery), Answer::Durable { id }) => {
-                self.errors = 0;
-                let id: String = id.chars().filter(|c| c.is_ascii_alphanumeric() || ".-".contains(*c)).take(128).collect();
-                self.reply(250, "2.0.0", &format!("Accepted as {id}"));
-            }
-            (Some(Pending::Sender(_) | Pending::Recipient(_) | Pending::Delivery), Answer::TooMany) => {
-                self.reply(450, "4.7.1", "You have sent as much as is allowed for now; try again later");
-            }
-            (Some(_), Answer::Full) => self.reply(452, "4.2.2", "The mailbox is full; try again later"),
-            (Some(_), Answer::Failed) => self.reply(451, "4.3.0", "The server cannot take it now; try again later"),
-            (Some(_), Answer::Refused(refusal)) => self.refused(refusal),
-            _ => self.end(421, "4.3.0", "The server lost step; connect again"),
+            (Some(Pending::Delivery(recipients)), answer) => self.delivered(recipients, answer),
+            (Some(Pending::Recipient(_)), Answer::Durable { .. }) | (_, Answer::Known) => self.lost_step(),
+            (Some(Pending::Sender(_) | Pending::Recipient(_)), answer) => self.refusal(answer),
+            _ => self.lost_step(),
         }
         self.run();
         self.take_output()
@@ -203,13 +244,19 @@ impl Session {
                 }
                 continue;
             }
-            let most = if self.settings.submission { MAX_LONG_LINE } else { MAX_LINE };
-            match self.framer.line(most) {
+            if matches!(self.mode, Mode::Chunk | Mode::Discard(_)) {
+                if self.chunk() {
+                    continue;
+                }
+                return;
+            }
+            match self.framer.line(self.settings.longest_line()) {
                 Line::Wait => return,
                 Line::Whole(line) if matches!(self.mode, Mode::Sasl(_)) => self.response(&line),
-                Line::Whole(line) => match command::parse(&line, self.settings.submission) {
+                Line::Whole(line) => match command::parse(&line, self.settings.offered()) {
                     Ok(command) => self.execute(command),
                     Err(CommandError::Foreign) => self.end(421, "4.7.0", &CommandError::Foreign.to_string()),
+                    Err(CommandError::Octets) => self.end(501, "5.5.4", &CommandError::Octets.to_string()),
                     Err(error) => self.wrong(error.code().0, error.code().1, &error.to_string()),
                 },
                 Line::Dropped(reason) => {
@@ -228,16 +275,18 @@ impl Session {
             Command::Mail(mail) => match (&self.hello, &self.transaction) {
                 (None, _) => self.wrong(503, "5.5.1", "Say EHLO first"),
                 // spec: rfc4954#6 rfc3207#4
-                _ if self.settings.submission && !self.settings.tls => self.wrong(530, "5.7.0", "Say STARTTLS first"),
-                _ if self.settings.submission && !self.logged_in => self.wrong(530, "5.7.0", "Log in first"),
+                _ if self.settings.role == Role::Submission && !self.settings.tls => self.wrong(530, "5.7.0", "Say STARTTLS first"),
+                _ if self.settings.role == Role::Submission && !self.logged_in => self.wrong(530, "5.7.0", "Log in first"),
                 (_, Some(_)) => self.wrong(503, "5.5.1", "A message is begun already; end it or send RSET"),
+                // spec: rfc8689#2
+                _ if mail.require_tls && !self.settings.tls => self.wrong(530, "5.7.0", "REQUIRETLS needs TLS; say STARTTLS first"),
                 // spec: rfc1870#6.1
                 _ if mail.size > self.settings.max_size => self.reply(552, "5.3.4", "The message is too large"),
                 (Some(hello), None) => {
-                    let command::Mail { reverse_path, size: declared, body, smtputf8, ret, envelope_id } = mail;
+                    let command::Mail { reverse_path, size: declared, body, smtputf8, require_tls, ret, envelope_id } = mail;
                     let (hello, recipients, tls) = (hello.clone(), Vec::new(), self.settings.tls);
-                    let envelope = Envelope { hello, reverse_path, recipients, declared, body, smtputf8, tls, ret, envelope_id };
-                    if self.settings.submission {
+                    let envelope = Envelope { hello, reverse_path, recipients, declared, body, smtputf8, tls, require_tls, ret, envelope_id };
+                    if self.settings.role == Role::Submission {
                         self.ask(Request::Sender { reverse_path: envelope.reverse_path.clone() }, Pending::Sender(envelope));
                     } else {
                         self.transaction = Some(envelope);
@@ -247,6 +296,8 @@ impl Session {
             },
             Command::Rcpt { recipient, notify, original } => match &self.transaction {
                 None => self.wrong(503, "5.5.1", "Send MAIL first"),
+                // spec: rfc3030#2
+                Some(_) if self.chunks.is_some() => self.wrong(503, "5.5.1", "The message is begun already; end it with BDAT LAST or send RSET"),
                 Some(envelope) if self.settings.is_full(envelope) => {
                     self.reply(452, "4.5.3", "Too many recipients; send the message again to the rest");
                 }
@@ -255,26 +306,20 @@ impl Session {
                     self.wrong(code, status, &CommandError::NeedsUtf8.to_string());
                 }
                 Some(envelope) => {
-                    let request = Request::Recipient { recipient: recipient.clone(), declared: envelope.declared };
+                    let request = Request::Recipient { reverse_path: envelope.reverse_path.clone(), recipient: recipient.clone(), declared: envelope.declared };
                     self.ask(request, Pending::Recipient(Addressee { recipient, notify, original }));
                 }
             },
-            Command::Data => match &self.transaction {
-                Some(envelope) if !envelope.recipients.is_empty() => {
-                    self.mode = Mode::Data(Body::new(self.settings.message_limit(envelope)));
-                    self.write("354 Send the message; a line with a dot alone ends it\r\n");
-                }
-                Some(_) => self.wrong(554, "5.5.1", "No valid recipients"),
-                None => self.wrong(503, "5.5.1", "Send MAIL first"),
-            },
+            Command::Data => self.data(),
+            Command::Bdat { size, last } => self.bdat(size, last),
             Command::Rset => {
-                self.transaction = None;
+                (self.transaction, self.chunks) = (None, None);
                 self.reply(250, "2.0.0", "Forgotten");
             }
             Command::Noop => self.reply(250, "2.0.0", "Done"),
             // spec: rfc5321#3.5.3 whether a mailbox exists is not said to those who only ask
             Command::Vrfy => self.reply(252, "2.5.0", "Not verified; send the message to learn"),
-            Command::Help => self.reply(214, "2.0.0", "EHLO HELO MAIL RCPT DATA RSET NOOP QUIT VRFY HELP STARTTLS, as in RFC 5321"),
+            Command::Help => self.reply(214, "2.0.0", "EHLO HELO MAIL RCPT DATA BDAT RSET NOOP QUIT VRFY HELP STARTTLS, as in RFC 5321"),
             Command::Quit => self.end(221, "2.0.0", "Closing"),
             Command::StartTls if self.settings.tls => self.wrong(503, "5.5.1", "TLS is there already"),
             Command::StartTls if !self.settings.starttls => self.wrong(502, "5.5.1", "TLS is not offered here"),
@@ -282,7 +327,7 @@ impl Session {
                 self.reply(220, "2.0.0", "Begin TLS");
                 self.flush();
                 self.out.push(Output::StartTls);
-                (self.hello, self.transaction, self.mode, self.logged_in) = (None, None, Mode::Upgrading, false);
+                (self.hello, self.transaction, self.chunks, self.mode, self.logged_in) = (None, None, None, Mode::Upgrading, false);
                 self.framer.clear();
             }
         }
@@ -290,72 +335,38 @@ impl Session {
 
     /// spec: rfc5321#4.1.4 a new EHLO begins anew
     fn greet(&mut self, hello: Hello) {
-        self.transaction = None;
+        (self.transaction, self.chunks) = (None, None);
         let host = self.settings.host.as_str().to_owned();
         if hello.extended {
-            let starttls = if self.settings.starttls && !self.settings.tls { "250-STARTTLS\r\n" } else { "" };
-            let size = self.settings.max_size;
-            // spec: rfc4954#4 nothing more once logged in, and no password in the clear
-            let auth = if self.settings.submission && self.settings.tls && !self.logged_in {
-                format!("250-AUTH {} LOGIN\r\n", self.settings.offer.names().collect::<Vec<_>>().join(" "))
-            } else {
-                String::new()
-            };
-            let dsn = if self.settings.submission { "250-DSN\r\n" } else { "" };
-            self.write(&format!(
-                "250-{host}\r\n250-PIPELINING\r\n250-SIZE {size}\r\n250-8BITMIME\r\n250-SMTPUTF8\r\n{dsn}{auth}{starttls}250 ENHANCEDSTATUSCODES\r\n"
-            ));
+            let extensions = self.extensions().join("\r\n250-");
+            self.write(&format!("250-{host}\r\n250-{extensions}\r\n250 ENHANCEDSTATUSCODES\r\n"));
         } else {
             self.write(&format!("250 {host}\r\n"));
         }
         self.hello = Some(hello);
     }
 
-    /// spec: rfc4954#4
-    fn auth(&mut self, mechanism: &str, initial: Option<Option<Secret>>) {
-        match (mechanism, initial) {
-            _ if self.hello.is_none() => self.wrong(503, "5.5.1", "Say EHLO first"),
-            _ if !self.settings.tls => self.wrong(538, "5.7.11", "Say STARTTLS first: a password is not for others to read"),
-            _ if self.logged_in => self.wrong(503, "5.5.1", "You are logged in already"),
-            _ if self.transaction.is_some() => self.wrong(503, "5.5.1", "A message is begun already; end it or send RSET"),
-            (mechanism, initial) => self.step(sasl::begin(mechanism, initial, &self.settings.offer)),
-        }
-    }
-
-    /// A line that answers 334.
-    fn response(&mut self, line: &[u8]) {
-        let Mode::Sasl(exchange) = std::mem::replace(&mut self.mode, Mode::Command) else { return };
-        if line == b"*" {
-            return self.wrong(501, "5.7.0", "Cancelled");
-        }
-        self.step(exchange.respond(sasl::response(line), &self.settings.offer));
-    }
-
-    fn step(&mut self, step: Step) {
-        match step {
-            Step::Challenge(text, expected) => {
-                self.write(&format!("334 {text}\r\n"));
-                self.mode = Mode::Sasl(expected);
+    /// What is offered now, but for the last of them.
+    fn extensions(&self) -> Vec<String> {
+        let Settings { role, tls, starttls, dsn, max_size, max_recipients, .. } = self.settings;
+        let mut extensions = vec!["PIPELINING".to_owned(), format!("SIZE {max_size}"), "8BITMIME".to_owned(), "SMTPUTF8".to_owned(), "CHUNKING".to_owned()];
+        let mut offer = |given: bool, extension: String| {
+            if given {
+                extensions.push(extension);
             }
-            Step::Login { user, password } => self.ask(Request::Login { user, password }, Pending::Login(Asked::Verdict)),
-            Step::Ask(question, asked) => self.ask(Request::Sasl(question), Pending::Login(asked)),
-            Step::Done => self.entered(),
-            Step::Malformed(reason) => self.wrong(501, "5.5.2", reason),
-            Step::Unknown => self.wrong(504, "5.5.4", "Use AUTH PLAIN, AUTH LOGIN, or what else EHLO names"),
-        }
-    }
-
-    fn entered(&mut self) {
-        self.logged_in = true;
-        self.reply(235, "2.7.0", "Logged in");
-    }
-
-    fn denied(&mut self, text: &str) {
-        self.reply(535, "5.7.8", text);
-        self.failures += 1;
-        if self.failures >= MAX_FAILURES {
-            self.end(421, "4.7.0", "Too many logins failed");
-        }
+        };
+        // spec: rfc3030#3 what is passed on is sent after DATA, so of those who log in nothing binary is taken
+        offer(role != Role::Submission, "BINARYMIME".to_owned());
+        offer(dsn, "DSN".to_owned());
+        // spec: rfc8689#2 where TLS is there
+        offer(tls && role != Role::Neighbour, "REQUIRETLS".to_owned());
+        // spec: rfc9422#3
+        offer(role != Role::Neighbour, format!("LIMITS RCPTMAX={max_recipients}"));
+        // spec: rfc4954#4 nothing more once logged in, and no password in the clear
+        let mechanisms = self.settings.offer.names().collect::<Vec<_>>().join(" ");
+        offer(role == Role::Submission && tls && !self.logged_in, format!("AUTH {mechanisms} LOGIN"));
+        offer(starttls && !tls, "STARTTLS".to_owned());
+        extensions
     }
 
     fn known(&mut self, recipient: Addressee) {
@@ -365,33 +376,8 @@ impl Session {
         }
     }
 
-    /// The end of the message was read: the transaction is over, whatever becomes of it.
-    fn received(&mut self, message: Result<Vec<u8>, Flaw>) {
-        self.mode = Mode::Command;
-        let Some(envelope) = self.transaction.take() else { return };
-        match message {
-            Ok(bytes) => self.ask(Request::Deliver { envelope, bytes }, Pending::Delivery),
-            Err(Flaw::BareCr | Flaw::BareLf) => self.wrong(554, "5.6.0", "The message has a CR or LF alone; end its lines with CRLF"),
-            Err(Flaw::Nul) => self.wrong(554, "5.6.0", "The message has a NUL octet; encode it"),
-            Err(Flaw::LongLine) => self.wrong(554, "5.6.0", "The message has a line without end; encode it"),
-            Err(Flaw::TooLarge) => self.reply(552, "5.3.4", "The message is too large"),
-            Err(Flaw::Shed) => self.reply(452, "4.3.1", "The server is short of memory; try again later"),
-        }
-    }
-
-    fn refused(&mut self, refusal: Refusal) {
-        match refusal {
-            Refusal::Relaying => self.wrong(550, "5.7.1", "That domain is not served here"),
-            Refusal::Sender => self.wrong(550, "5.7.1", "That sender is not you; use an address of your own mailbox"),
-            Refusal::Author => self.wrong(550, "5.7.1", "From is to be one address of your own mailbox, and Sender, where there is one, as well"),
-            Refusal::Malformed => self.wrong(554, "5.6.0", "The header has a line that is no field"),
-            Refusal::Literal => self.wrong(550, "5.1.2", "Mail is sent to names, not to addresses in brackets"),
-            Refusal::Closed => self.wrong(550, "5.2.1", "The mailbox is closed"),
-            Refusal::Policy => self.wrong(550, "5.7.1", "Mail in the name of this domain, or in several, is not taken from outside"),
-            Refusal::Header => self.wrong(554, "5.6.0", "The header of the message is too large"),
-            Refusal::Loop => self.wrong(554, "5.4.6", "The message goes in circles"),
-            Refusal::TooLarge => self.wrong(552, "5.3.4", "The message is too large"),
-        }
+    fn lost_step(&mut self) {
+        self.end(421, "4.3.0", "The server lost step; connect again");
     }
 
     fn ask(&mut self, request: Request, pending: Pending) {
@@ -403,7 +389,8 @@ impl Session {
     /// A reply to the client's mistake: too many of them end the session.
     fn wrong(&mut self, code: u16, status: &str, text: &str) {
         self.reply(code, status, text);
-        self.errors += 1;
+        // One bad message of a neighbour's is an error for each of its recipients.
+        self.errors += u32::from(self.settings.role != Role::Neighbour);
         if self.errors >= MAX_ERRORS {
             self.end(421, "4.7.0", "Too many errors");
         }
@@ -415,7 +402,7 @@ impl Session {
             self.flush();
             self.out.push(Output::Close);
             self.framer.clear();
-            (self.hello, self.transaction, self.pending, self.mode, self.logged_in) = (None, None, None, Mode::Closed, false);
+            (self.hello, self.transaction, self.chunks, self.pending, self.mode, self.logged_in) = (None, None, None, None, Mode::Closed, false);
         }
     }
 

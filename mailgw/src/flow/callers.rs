@@ -1,0 +1,226 @@
+//! What the networks that call do: how often, and whether they were met before. In memory and bounded; a restart begins anew.
+
+use std::collections::HashMap;
+use std::hash::{BuildHasher, Hash, RandomState};
+use std::net::IpAddr;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use policies::mailbox::{Greylisting, InboundPolicy, Rates};
+
+/// Entries of one generation; there are two of each kind.
+const MOST: usize = 100_000;
+const MINUTE: u64 = 60_000;
+const HOUR: u64 = 60 * MINUTE;
+
+/// A map that forgets what was not asked for since it was last full, and never holds more than two generations.
+struct Recent<V> {
+    young: HashMap<u64, V>,
+    old: HashMap<u64, V>,
+}
+
+impl<V: Clone> Recent<V> {
+    fn new() -> Self {
+        Self { young: HashMap::new(), old: HashMap::new() }
+    }
+
+    fn entry(&mut self, key: u64, new: impl FnOnce() -> V) -> &mut V {
+        if !self.young.contains_key(&key) && self.young.len() >= MOST {
+            self.old = std::mem::take(&mut self.young);
+        }
+        let old = self.old.remove(&key);
+        self.young.entry(key).or_insert_with(|| old.unwrap_or_else(new))
+    }
+}
+
+/// So much a span of time, all of it at once where nothing was taken before.
+#[derive(Clone, Copy)]
+struct Bucket {
+    /// In thousandths of one.
+    level: u64,
+    at: u64,
+}
+
+impl Bucket {
+    fn refill(&mut self, most: u32, span: u64, now: u64) {
+        let (most, passed) = (u64::from(most) * 1_000, now.saturating_sub(self.at));
+        self.level = self.level.saturating_add(most.saturating_mul(passed) / span).min(most);
+        self.at = now.max(self.at);
+    }
+
+    fn is_empty(&self) -> bool {
+        self.level < 1_000
+    }
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+enum Kind {
+    Connections,
+    Messages,
+    Unknown,
+}
+
+#[derive(Clone, Copy)]
+struct Met {
+    first: u64,
+    /// When it was let in last.
+    known: Option<u64>,
+}
+
+pub struct Callers {
+    rates: Rates,
+    greylisting: Option<Greylisting>,
+    hash: RandomState,
+    buckets: Mutex<Recent<Bucket>>,
+    met: Mutex<Recent<Met>>,
+}
+
+impl Callers {
+    pub fn new(policy: &InboundPolicy) -> Self {
+        let (buckets, met) = (Mutex::new(Recent::new()), Mutex::new(Recent::new()));
+        Self { rates: policy.rates, greylisting: policy.greylisting, hash: RandomState::new(), buckets, met }
+    }
+
+    /// Whether one more connection is within the rates.
+    pub fn connection(&self, peer: IpAddr, now: u64) -> bool {
+        self.take(Kind::Connections, peer, now)
+    }
+
+    /// Whether a recipient may be named: messages and guesses are within the rates.
+    pub fn may_name(&self, peer: IpAddr, now: u64) -> bool {
+        self.has(Kind::Messages, peer, now) && self.has(Kind::Unknown, peer, now)
+    }
+
+    /// A message came.
+    pub fn message(&self, peer: IpAddr, now: u64) {
+        self.take(Kind::Messages, peer, now);
+    }
+
+    /// A recipient was named who is none.
+    pub fn unknown(&self, peer: IpAddr, now: u64) {
+        self.take(Kind::Unknown, peer, now);
+    }
+
+    /// Whether a network that sends for this domain to this recipient is let in, or is to come again. Once let in, it is known for
+    /// every recipient.
+    // spec: rfc6647#2.4
+    pub fn is_met(&self, peer: IpAddr, sender: &str, recipient: &str, now: u64) -> bool {
+        let Some(policy) = self.greylisting else { return true };
+        let (network, sender) = (network(peer), sender.to_lowercase());
+        let mut met = lock(&self.met);
+        let known = met.entry(self.hash.hash_one((network, &sender)), || Met { first: now, known: None });
+        if known.known.is_some_and(|last| now.saturating_sub(last) <= policy.known) {
+            known.known = Some(now);
+            return true;
+        }
+        let tried = met.entry(self.hash.hash_one((network, &sender, recipient.to_lowercase())), || Met { first: now, known: None });
+        let waited = now.saturating_sub(tried.first);
+        if waited > policy.return_within {
+            tried.first = now;
+            return false;
+        }
+        if waited < policy.wait {
+            return false;
+        }
+        met.entry(self.hash.hash_one((network, &sender)), || Met { first: now, known: None }).known = Some(now);
+        true
+    }
+
+    fn has(&self, kind: Kind, peer: IpAddr, now: u64) -> bool {
+        self.bucket(kind, peer, now, |bucket| !bucket.is_empty())
+    }
+
+    fn take(&self, kind: Kind, peer: IpAddr, now: u64) -> bool {
+        self.bucket(kind, peer, now, |bucket| {
+            let has = !bucket.is_empty();
+            bucket.level = bucket.level.saturating_sub(1_000);
+            has
+        })
+    }
+
+    fn bucket(&self, kind: Kind, peer: IpAddr, now: u64, look: impl FnOnce(&mut Bucket) -> bool) -> bool {
+        // This machine is not a stranger.
+        if peer.to_canonical().is_loopback() {
+            return true;
+        }
+        let (most, span) = match kind {
+            Kind::Connections => (self.rates.connections_per_minute, MINUTE),
+            Kind::Messages => (self.rates.messages_per_minute, MINUTE),
+            Kind::Unknown => (self.rates.unknown_recipients_per_hour, HOUR),
+        };
+        let mut buckets = lock(&self.buckets);
+        let bucket = buckets.entry(self.hash.hash_one((kind, network(peer))), || Bucket { level: u64::from(most) * 1_000, at: now });
+        bucket.refill(most, span, now);
+        look(bucket)
+    }
+}
+
+// A panic elsewhere leaves counts that are off by one at most.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// The first 24 bits of an IPv4 address, 48 of IPv6: what one owner is given.
+fn network(address: IpAddr) -> IpAddr {
+    match address.to_canonical() {
+        IpAddr::V4(address) => IpAddr::V4((u32::from(address) & 0xffff_ff00).into()),
+        IpAddr::V6(address) => IpAddr::V6((u128::from(address) >> 80 << 80).into()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use policies::mailbox::MailboxPolicy;
+
+    use super::*;
+
+    fn callers(from: &str, to: &str) -> Callers {
+        let documents: Vec<(&str, String)> = policies::mailbox::SHIPPED.iter().map(|(file, text)| (*file, text.replace(from, to))).collect();
+        Callers::new(MailboxPolicy::parse(documents.iter().map(|(file, text)| (*file, text.as_str()))).unwrap().inbound())
+    }
+
+    fn address(text: &str) -> IpAddr {
+        text.parse().unwrap()
+    }
+
+    #[test]
+    fn a_network_has_one_purse() {
+        let callers = callers("unknown_recipients_per_hour = 100", "unknown_recipients_per_hour = 10");
+        for host in 0..10 {
+            assert!(callers.may_name(address(&format!("192.0.2.{host}")), 0));
+            callers.unknown(address(&format!("192.0.2.{host}")), 0);
+        }
+        assert!(!callers.may_name(address("192.0.2.99"), 0) && callers.may_name(address("192.0.3.1"), 0));
+        // A tenth of an hour later there is one more guess.
+        assert!(!callers.may_name(address("192.0.2.1"), HOUR / 10 - 1) && callers.may_name(address("192.0.2.1"), HOUR / 10));
+        callers.unknown(address("2001:db8:1:2::1"), 0);
+        for _ in 0..1_000 {
+            callers.unknown(address("127.0.0.1"), 0);
+        }
+        assert!(callers.may_name(address("::ffff:127.0.0.1"), 0));
+    }
+
+    #[test]
+    fn who_comes_again_is_known() {
+        let grey = callers("on = false", "on = true");
+        let (minute, day) = (MINUTE, 24 * HOUR);
+        let met = |peer: &str, recipient: &str, now| grey.is_met(address(peer), "A.example", recipient, now);
+        assert!(!met("192.0.2.1", "x@b.cn", 0) && !met("192.0.2.1", "x@b.cn", minute) && !met("192.0.2.1", "y@b.cn", 3 * minute));
+        // From its neighbour in the pool, and then for everybody.
+        assert!(met("192.0.2.7", "X@b.cn", 3 * minute) && met("192.0.2.7", "z@b.cn", 3 * minute));
+        assert!(!grey.is_met(address("192.0.2.1"), "other.example", "x@b.cn", 3 * minute));
+        assert!(met("192.0.2.1", "x@b.cn", 30 * day) && met("192.0.2.1", "x@b.cn", 60 * day) && !met("192.0.2.1", "w@b.cn", 100 * day));
+        // Who comes again after days is as new.
+        assert!(!met("198.51.100.1", "x@b.cn", 0) && !met("198.51.100.1", "x@b.cn", 2 * day) && met("198.51.100.1", "x@b.cn", 2 * day + 2 * minute));
+        assert!(callers("", "").is_met(address("192.0.2.1"), "a", "b", 0));
+    }
+
+    #[test]
+    fn memory_is_bounded() {
+        let mut recent = Recent::new();
+        for key in 0..(3 * MOST as u64) {
+            recent.entry(key, || key);
+        }
+        assert!(recent.young.len() + recent.old.len() <= 2 * MOST && *recent.entry(3 * MOST as u64 - 1, || 0) == 3 * MOST as u64 - 1);
+    }
+}
