@@ -111,7 +111,7 @@ forged = "Authentication-Results: mx.mail.suiyin.example; dmarc=pass\r\n"
 kept = "Authentication-Results: other.example; dmarc=pass\r\nX-Other: mx.mail.suiyin.example\r\n"
 assert send("list@other.example", message("a@quarantine.example", forged + kept + forged)) == (250, "")
 _, content = filed("Junk")[-1]
-assert content.count(b"mx.mail.suiyin.example") == 4 and content.count(b"Authentication-Results: mx.mail.suiyin.example") == 1 and kept.encode() in content, content
+assert content.count(b"mx.mail.suiyin.example") == 3 and content.count(b"Authentication-Results: mx.mail.suiyin.example") == 1 and kept.encode() in content, content
 # 8. A header full of signatures costs little.
 many = signed(message("a@good.example"), b"good.example")
 signature = many[: many.index(b"From: ")]

@@ -95,7 +95,7 @@ fn documents_that_make_no_sense() {
         assert_eq!((refused.file.as_str(), refused.line), (file, line), "{to}: {refused}");
     }
     let refused = |documents: Vec<(&str, &str)>| MailboxPolicy::parse(documents).unwrap_err().to_string();
-    assert!(refused(vec![SHIPPED[0], SHIPPED[1]]).starts_with("limits.toml, line 1: it is missing"));
+    assert!(refused(vec![SHIPPED[0], SHIPPED[1], SHIPPED[2]]).starts_with("limits.toml, line 1: it is missing"));
     assert!(refused(vec![SHIPPED[0], SHIPPED[0]]).contains("given twice"));
     assert!(refused(vec![SHIPPED[0], ("b.toml", "")]).contains("no document of this name"));
 }
