@@ -256,7 +256,7 @@ impl Operation {
             | Self::CancelOrder { .. }
             | Self::DecideOrder(_)
             | Self::PublishCrl { .. }
-            | Self::PrepareRootCrl
+            | Self::PrepareRootCrl { .. }
             | Self::PublishRootCrl { .. }
             | Self::GrantPower(_)
             | Self::WithdrawPower(_)
