@@ -36,6 +36,7 @@ fn what_makes_no_sense_is_refused_by_its_line() {
     assert!(refused(("anchors = [\"root.pem\"]", "anchors = []"), true).contains("at least one root"));
     assert!(refused(("hotline = \"12366\"", "hotline = \"call us\""), true).contains("telephone"));
     assert!(refused(("late = \"flag\"", "late = \"maybe\""), true).contains("maybe"));
+    assert!(refused(("late = \"flag\"", "late = \"flag\"\ncalendar = \"../calendar-a.toml\""), true).contains("calendar-NAME.toml"));
     assert!(refused(("max_bytes = 104857600", "max_bytes = 104857601"), false).contains("104857600"));
     assert!(refused(("enterprise_bytes = 2147483648", "enterprise_bytes = 1"), false).contains("it is"));
     assert!(refused(("in_flight_bytes = 17179869184", "in_flight_bytes = 1"), false).contains("it is"));

@@ -27,11 +27,14 @@ pub use suspension::Suspension;
 pub use timestamp::{Digest, Timestamp};
 
 use crate::document::{PolicyError, one_of_each};
+use crate::filing::Calendar;
 
 /// File name and text of each document of `policies/authority/`, in the order of the names.
-pub const SHIPPED: [(&str, &str); 12] = [
+pub const SHIPPED: [(&str, &str); 13] = [
     ("approvals.toml", include_str!("../../authority/approvals.toml")),
     ("bulk.toml", include_str!("../../authority/bulk.toml")),
+    // The very one that filings are judged by.
+    ("calendar.toml", crate::filing::SHIPPED_CALENDAR.1),
     ("citizens.toml", include_str!("../../authority/citizens.toml")),
     ("crl.toml", include_str!("../../authority/crl.toml")),
     ("notices.toml", include_str!("../../authority/notices.toml")),
@@ -64,14 +67,14 @@ pub struct Rules {
 impl Rules {
     /// Reads every document of `authority/`: pairs of file name and text.
     pub fn parse<'a>(documents: impl IntoIterator<Item = (&'a str, &'a str)>) -> Result<Self, PolicyError> {
-        let names = ["approvals.toml", "bulk.toml", "citizens.toml", "crl.toml", "notices.toml", "officers.toml", "orders.toml", "rates.toml", "renewal.toml", "retention.toml", "suspension.toml", "timestamp.toml"];
-        let [approvals, bulk, citizens, crl, notices, officers, orders, rates, renewal, retention, suspension, timestamp] = one_of_each(names, documents)?;
+        let names = ["approvals.toml", "bulk.toml", "calendar.toml", "citizens.toml", "crl.toml", "notices.toml", "officers.toml", "orders.toml", "rates.toml", "renewal.toml", "retention.toml", "suspension.toml", "timestamp.toml"];
+        let [approvals, bulk, calendar, citizens, crl, notices, officers, orders, rates, renewal, retention, suspension, timestamp] = one_of_each(names, documents)?;
         Ok(Self {
             approvals: Approvals::parse(approvals.0, approvals.1)?,
             bulk: Bulk::parse(bulk.0, bulk.1)?,
             citizens: Citizens::parse(citizens.0, citizens.1)?,
             crl: Crl::parse(crl.0, crl.1)?,
-            notices: Notices::parse(notices.0, notices.1)?,
+            notices: Notices::parse(notices, &Calendar::parse(calendar)?)?,
             officers: Officers::parse(officers.0, officers.1)?,
             orders: Orders::parse(orders.0, orders.1)?,
             rates: Rates::parse(rates.0, rates.1)?,

@@ -2,11 +2,12 @@
 
 use serde::Deserialize;
 use time::macros::format_description;
-use time::{Date, Duration, Month, OffsetDateTime, PrimitiveDateTime, Time, UtcOffset, Weekday};
+use time::{Date, Duration, OffsetDateTime, PrimitiveDateTime, Time, UtcOffset};
 use toml::Spanned;
 
 use crate::certificate::Email;
 use crate::document::{PolicyError, read};
+use crate::filing::{Calendar, FilingPeriod, PeriodForm};
 
 /// The city's time: days are counted and deadlines fall by it.
 pub const CITY: UtcOffset = time::macros::offset!(+8);
@@ -64,10 +65,9 @@ pub struct Filing {
     pub profiles: Vec<String>,
     pub days_before: u16,
     pub days_after: u16,
-    day: u8,
-    holidays: Vec<Date>,
-    workdays: Vec<Date>,
-    moved: Vec<Date>,
+    /// Names in the calendar.
+    deadlines: Vec<String>,
+    calendar: Calendar,
 }
 
 #[derive(Deserialize)]
@@ -104,14 +104,19 @@ struct FilingLine {
     profiles: Vec<String>,
     days_before: u16,
     days_after: u16,
-    day: u8,
+    deadlines: Option<Vec<String>>,
+    // Before there was a calendar this document told the day and the days of rest itself, and one that does is read as it was.
+    day: Option<u8>,
+    #[serde(default)]
     holidays: Vec<Spanned<String>>,
+    #[serde(default)]
     workdays: Vec<Spanned<String>>,
+    #[serde(default)]
     moved: Vec<Spanned<String>>,
 }
 
 impl Notices {
-    pub(super) fn parse(file: &str, text: &str) -> Result<Self, PolicyError> {
+    pub(super) fn parse((file, text): (&str, &str), calendar: &Calendar) -> Result<Self, PolicyError> {
         let document: Document = read(file, text)?;
         let refused = |span, reason: String| PolicyError::at(file, text, Some(span), reason);
         let days = |written: Spanned<Vec<u16>>| {
@@ -142,10 +147,9 @@ impl Notices {
             kinds.push(NoticeKind { profiles, title, title_en, to, days: days(written)?, next, next_en });
         }
         let span = document.filing.span();
-        let FilingLine { profiles, days_before, days_after, day, holidays, workdays, moved } = document.filing.into_inner();
-        // Of two months' deadlines one at most is near.
-        if !(1..=28).contains(&day) || !(1..=25).contains(&days_before) || days_after > 60 {
-            return Err(refused(span, "filings are due on a day from 1 to 28, told of 1 to 25 days before, with at most 60 days after".into()));
+        let FilingLine { profiles, days_before, days_after, deadlines, day, holidays, workdays, moved } = document.filing.into_inner();
+        if !(1..=25).contains(&days_before) || days_after > 60 {
+            return Err(refused(span, "filings are told of 1 to 25 days before, with at most 60 days after".into()));
         }
         let dates = |written: Vec<Spanned<String>>| {
             let date = |text: Spanned<String>| {
@@ -154,7 +158,19 @@ impl Notices {
             };
             written.into_iter().map(date).collect::<Result<Vec<_>, _>>()
         };
-        let filing = Filing { profiles, days_before, days_after, day, holidays: dates(holidays)?, workdays: dates(workdays)?, moved: dates(moved)? };
+        let (deadlines, calendar) = match (deadlines, day) {
+            (Some(deadlines), None) if holidays.is_empty() && workdays.is_empty() && moved.is_empty() => {
+                let known = |name: &String| [PeriodForm::Month, PeriodForm::Year].into_iter().any(|form| calendar.knows(name, form));
+                if let Some(unknown) = deadlines.iter().find(|name| !known(name)) {
+                    return Err(refused(span, format!("no deadline {unknown} stands in calendar.toml")));
+                }
+                (deadlines, calendar.clone())
+            }
+            (None, Some(day)) if (1..=28).contains(&day) => (vec![Calendar::MONTHLY.to_owned()], Calendar::monthly(day, dates(holidays)?, dates(workdays)?, &dates(moved)?)),
+            (None, Some(_)) => return Err(refused(span, "filings are due on a day from 1 to 28".into())),
+            _ => return Err(refused(span, "name the deadlines of calendar.toml that are told of in `deadlines`, and no days beside them".into())),
+        };
+        let filing = Filing { profiles, days_before, days_after, deadlines, calendar };
         Ok(Self { operator, kinds, root_list_days: days(document.root_list.days)?, filing })
     }
 
@@ -185,7 +201,7 @@ impl Filing {
         PrimitiveDateTime::new(deadline, Time::MIDNIGHT).assume_offset(CITY).unix_timestamp().saturating_add(86_399)
     }
 
-    /// The deadlines not before the day of `now` that are to be told of then: at most two.
+    /// The deadlines not before the day of `now` that are to be told of then.
     pub fn near(&self, now: OffsetDateTime) -> Vec<Date> {
         let today = now.to_offset(CITY).date();
         let near = |deadline: &Date| *deadline >= today && *deadline - Duration::days(i64::from(self.days_before)) <= today;
@@ -198,32 +214,25 @@ impl Filing {
         self.ahead(today).into_iter().find(|deadline| *deadline >= today)
     }
 
-    /// Those of the month before, this one and the two after it: one moved into the next month is among them.
+    /// Of the periods around this day, each once and in order: a deadline may stand two months after its period.
     fn ahead(&self, today: Date) -> Vec<Date> {
-        let mut month = (today.year(), today.month());
-        month = if month.1 == Month::January { (month.0 - 1, Month::December) } else { (month.0, month.1.previous()) };
         let mut found = Vec::new();
-        for _ in 0..4 {
-            found.extend(self.of_month(month.0, month.1));
-            month = if month.1 == Month::December { (month.0 + 1, Month::January) } else { (month.0, month.1.next()) };
+        let (year, mut period) = (today.year(), FilingPeriod::parse(&format!("{:04}{:02}", today.year(), u8::from(today.month()))));
+        // This month's and those of the five before; and of the month to come, which a deadline of its own month has.
+        let next = today.replace_day(28).ok().and_then(|day| day.checked_add(Duration::days(4)));
+        let next = next.and_then(|day| FilingPeriod::parse(&format!("{:04}{:02}", day.year(), u8::from(day.month()))));
+        let mut periods: Vec<FilingPeriod> = next.into_iter().collect();
+        for _ in 0..6 {
+            periods.extend(period);
+            period = period.and_then(FilingPeriod::before);
         }
+        periods.extend((year - 1..=year + 1).filter_map(|year| FilingPeriod::parse(&format!("{year:04}"))));
+        for rule in &self.deadlines {
+            found.extend(periods.iter().filter_map(|period| Some(self.calendar.deadline(rule, *period)?.date)));
+        }
+        found.sort_unstable();
+        found.dedup();
         found
-    }
-
-    fn of_month(&self, year: i32, month: Month) -> Option<Date> {
-        if let Some(moved) = self.moved.iter().find(|date| date.year() == year && date.month() == month) {
-            return Some(*moved);
-        }
-        let mut day = Date::from_calendar_date(year, month, self.day).ok()?;
-        // No run of days of rest is as long as a month; a list that says so is followed no further.
-        for _ in 0..31 {
-            let weekend = matches!(day.weekday(), Weekday::Saturday | Weekday::Sunday) && !self.workdays.contains(&day);
-            if !weekend && !self.holidays.contains(&day) {
-                break;
-            }
-            day = day.next_day()?;
-        }
-        Some(day)
     }
 }
 
@@ -236,14 +245,26 @@ mod tests {
 
     const SHIPPED: &str = include_str!("../../authority/notices.toml");
 
+    fn parse(text: &str) -> Result<Notices, String> {
+        Notices::parse(("notices.toml", text), &Calendar::parse(crate::filing::SHIPPED_CALENDAR).unwrap()).map_err(|error| error.reason)
+    }
+
     fn changed(from: &str, to: &str) -> Result<Notices, String> {
         assert!(SHIPPED.contains(from), "{from}");
-        Notices::parse("notices.toml", &SHIPPED.replacen(from, to, 1)).map_err(|error| error.reason)
+        parse(&SHIPPED.replacen(from, to, 1))
+    }
+
+    /// As the document was before there was a calendar.
+    const BEFORE: &str = "day = 15\nholidays = [\"2027-01-01\"]\nworkdays = []\nmoved = []";
+
+    fn before(from: &str, to: &str) -> Result<Notices, String> {
+        assert!(BEFORE.contains(from), "{from}");
+        changed("deadlines = [\"tax-month\"]", &BEFORE.replacen(from, to, 1))
     }
 
     #[test]
     fn the_shipped_document_tells_everybody() {
-        let notices = Notices::parse("notices.toml", SHIPPED).unwrap();
+        let notices = parse(SHIPPED).unwrap();
         assert_eq!(notices.of("enterprise-signing").unwrap().days, [60, 30, 14, 7, 3, 1]);
         assert_eq!(notices.of("root").unwrap().to, Told::Operator);
         assert!(notices.of("nothing").is_none());
@@ -259,9 +280,10 @@ mod tests {
             ("\"bureau-client\", ", "\"enterprise-signing\", ", "has its notices above"),
             ("mailbox = \"postmaster\"", "mailbox = \"post master\"", "no mail address"),
             ("name = \"穗印认证中心\"", "name = \"a\\nb\"", "1 to 60 characters"),
-            ("day = 15", "day = 31", "from 1 to 28"),
             ("days_before = 20", "days_before = 40", "1 to 25 days"),
-            ("\"2027-01-01\"", "\"2027-02-30\"", "write a date"),
+            ("deadlines = [\"tax-month\"]", "deadlines = [\"tax-week\"]", "no deadline tax-week"),
+            ("deadlines = [\"tax-month\"]", "", "name the deadlines"),
+            ("deadlines = [\"tax-month\"]", "deadlines = [\"tax-month\"]\nday = 15", "no days beside them"),
             ("hotline", "hotlin", "unknown field"),
         ] {
             let reason = changed(from, to).unwrap_err();
@@ -269,22 +291,35 @@ mod tests {
         }
     }
 
+    /// The tax deadline is the one that filings are judged by: put off by the holidays of spring and October, as published.
     #[test]
-    fn a_deadline_on_a_day_of_rest_is_the_next_working_day() {
-        let filing = changed("holidays = [\"2027-01-01\"]", "holidays = [\"2027-02-15\", \"2027-02-16\"]").unwrap().filing;
-        // Tuesday, Friday, Monday and Tuesday of rest, Monday, Thursday; May's is a Saturday.
-        for (month, day) in [((2026, Month::December), date!(2026 - 12 - 15)), ((2027, Month::February), date!(2027 - 02 - 17)), ((2027, Month::May), date!(2027 - 05 - 17))] {
-            assert_eq!(filing.of_month(month.0, month.1), Some(day));
+    fn deadlines_are_the_calendars() {
+        let filing = parse(SHIPPED).unwrap().filing;
+        for (day, next) in [(date!(2026 - 02 - 01), date!(2026 - 02 - 24)), (date!(2026 - 05 - 20), date!(2026 - 05 - 22)), (date!(2026 - 10 - 16), date!(2026 - 10 - 26)), (date!(2026 - 11 - 16), date!(2026 - 11 - 16))] {
+            assert_eq!(filing.next(day.midnight().assume_offset(CITY)), Some(next));
         }
-        let worked = changed("workdays = []", "workdays = [\"2027-05-15\"]").unwrap().filing;
-        assert_eq!(worked.of_month(2027, Month::May), Some(date!(2027 - 05 - 15)));
-        let moved = changed("moved = []", "moved = [\"2027-05-20\"]").unwrap().filing;
-        assert_eq!(moved.of_month(2027, Month::May), Some(date!(2027 - 05 - 20)));
+        // Several are told of, each day once.
+        let several = changed("deadlines = [\"tax-month\"]", "deadlines = [\"tax-month\", \"si-month\", \"si-year\"]").unwrap().filing;
+        assert_eq!(several.near(datetime!(2026-06-10 04:00 UTC)), [date!(2026 - 06 - 15), date!(2026 - 06 - 25), date!(2026 - 06 - 30)]);
+    }
+
+    #[test]
+    fn a_document_from_before_the_calendar_is_read_as_it_was() {
+        let filing = before("holidays = [\"2027-01-01\"]", "holidays = [\"2027-02-15\", \"2027-02-16\"]").unwrap().filing;
+        let next = |filing: &Filing, day: Date| filing.next(day.midnight().assume_offset(CITY)).unwrap();
+        // Tuesday, Friday, Monday and Tuesday of rest, Monday, Thursday; May's is a Saturday.
+        for (day, next_one) in [(date!(2026 - 12 - 01), date!(2026 - 12 - 15)), (date!(2027 - 02 - 01), date!(2027 - 02 - 17)), (date!(2027 - 05 - 01), date!(2027 - 05 - 17))] {
+            assert_eq!(next(&filing, day), next_one);
+        }
+        assert_eq!(next(&before("workdays = []", "workdays = [\"2027-05-15\"]").unwrap().filing, date!(2027 - 05 - 01)), date!(2027 - 05 - 15));
+        assert_eq!(next(&before("moved = []", "moved = [\"2027-05-20\"]").unwrap().filing, date!(2027 - 05 - 01)), date!(2027 - 05 - 20));
+        assert!(before("day = 15", "day = 31").unwrap_err().contains("from 1 to 28"));
+        assert!(before("\"2027-01-01\"", "\"2027-02-30\"").unwrap_err().contains("write a date"));
     }
 
     #[test]
     fn what_is_near_is_counted_in_days_of_the_city() {
-        let filing = Notices::parse("notices.toml", SHIPPED).unwrap().filing;
+        let filing = parse(SHIPPED).unwrap().filing;
         // The 25th of November begins in the city at 16:00 UTC of the 24th: twenty days before the 15th of December.
         assert_eq!(filing.near(datetime!(2026-11-24 15:59:59 UTC)), []);
         assert_eq!(filing.near(datetime!(2026-11-25 16:00 UTC)), [date!(2026 - 12 - 15)]);

@@ -47,8 +47,13 @@ pub struct Bureau {
     pub late: Late,
     /// Names of files that hold roots.
     pub anchors: Vec<String>,
+    /// The file of `policies/filings` that holds its days of rest and deadlines.
+    pub calendar: String,
     pub accepts: Vec<Accepts>,
 }
+
+/// The city's.
+const CALENDAR: &str = "calendar.toml";
 
 /// A kind of filing, and what a signer's certificate must say for it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -73,6 +78,7 @@ struct Written {
     hotline: Spanned<String>,
     late: Late,
     anchors: Vec<Spanned<String>>,
+    calendar: Option<Spanned<String>>,
     accepts: Vec<Spanned<WrittenAccepts>>,
 }
 
@@ -127,6 +133,11 @@ fn one(file: &str, text: &str, written: Written, arc: Arc) -> Result<Bureau, Pol
             return Err(at(anchor.span(), "an anchor is the name of a file, without a path"));
         }
     }
+    let named = |file: &str| file == CALENDAR || file.strip_prefix("calendar-").and_then(|rest| rest.strip_suffix(".toml")).is_some_and(|name| (1..=32).contains(&name.len()) && name.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-'));
+    if let Some(calendar) = written.calendar.as_ref().filter(|calendar| !named(calendar.get_ref())) {
+        return Err(at(calendar.span(), "a calendar is calendar.toml, the city's, or calendar-NAME.toml beside it"));
+    }
+    let calendar = written.calendar.map_or_else(|| CALENDAR.to_owned(), Spanned::into_inner);
     let mut accepts = Vec::new();
     for kind in written.accepts {
         let span = kind.span();
@@ -146,5 +157,5 @@ fn one(file: &str, text: &str, written: Written, arc: Arc) -> Result<Bureau, Pol
     }
     let anchors = written.anchors.into_iter().map(Spanned::into_inner).collect();
     let (name, name_en, hotline) = (written.name.into_inner(), written.name_en.into_inner(), written.hotline.into_inner());
-    Ok(Bureau { code, name, name_en, hotline, late: written.late, anchors, accepts })
+    Ok(Bureau { code, name, name_en, hotline, late: written.late, anchors, calendar, accepts })
 }

@@ -47,7 +47,7 @@ impl DeskPolicy {
         let mut text = String::new();
         for bureau in &self.bureaus {
             // Writing to a string cannot fail.
-            let _ = writeln!(text, "{}: {} ({}), hotline {}, late filings: {}, anchors {}", bureau.code.as_str(), bureau.name, bureau.name_en, bureau.hotline, bureau.late, bureau.anchors.join(" "));
+            let _ = writeln!(text, "{}: {} ({}), hotline {}, late filings: {}, anchors {}, {}", bureau.code.as_str(), bureau.name, bureau.name_en, bureau.hotline, bureau.late, bureau.anchors.join(" "), bureau.calendar);
             for accepts in &bureau.accepts {
                 let policies: Vec<String> = accepts.policies.iter().map(ToString::to_string).collect();
                 let _ = writeln!(text, "  {} signed under {}", accepts.kind, policies.join(" or "));

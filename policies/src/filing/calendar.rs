@@ -104,7 +104,7 @@ struct Moved {
 }
 
 impl Calendar {
-    pub(super) fn parse((file, text): (&str, &str)) -> Result<Self, PolicyError> {
+    pub(crate) fn parse((file, text): (&str, &str)) -> Result<Self, PolicyError> {
         let document: Document = read(file, text)?;
         let refused = |span, reason: &str| PolicyError::at(file, text, Some(span), reason);
         let date = |written: &Spanned<String>| {
@@ -157,8 +157,32 @@ impl Calendar {
         Ok(Self { rules, confirmed_years: document.confirmed_years, holidays, workdays })
     }
 
-    pub(super) fn knows(&self, rule: &str, period: PeriodForm) -> bool {
+    pub(crate) fn knows(&self, rule: &str, period: PeriodForm) -> bool {
         self.rules.iter().any(|known| known.name == rule && known.period == period)
+    }
+
+    /// The name of the only rule of [`Self::monthly`].
+    pub(crate) const MONTHLY: &str = "monthly";
+
+    /// One deadline a month, on this day of the month after, moved to the next working day; `moved` are days in the place of that
+    /// of their month.
+    pub(crate) fn monthly(day: u8, mut holidays: Vec<Date>, mut workdays: Vec<Date>, moved: &[Date]) -> Self {
+        let of = |date: &Date| Some((FilingPeriod::parse(&format!("{:04}{:02}", date.year(), u8::from(date.month())))?.before()?, *date));
+        let rule = DeadlineRule {
+            name: Self::MONTHLY.to_owned(),
+            title: String::new(),
+            title_en: String::new(),
+            period: PeriodForm::Month,
+            month: 1,
+            day,
+            rest: Rest::Next,
+            confirmed: false,
+            source: String::new(),
+            moved: moved.iter().filter_map(of).collect(),
+        };
+        holidays.sort_unstable();
+        workdays.sort_unstable();
+        Self { rules: vec![rule], confirmed_years: Vec::new(), holidays, workdays }
     }
 
     /// The last day of a period by a rule; none for a rule or a period that is not known.

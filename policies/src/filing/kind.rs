@@ -3,7 +3,6 @@
 use serde::Deserialize;
 use toml::Spanned;
 
-use super::calendar::Calendar;
 use super::expression::Type;
 use super::field::{Choice, Field, FieldKind, FieldWord, Group, List, Path, Schema};
 use super::figure::Figures;
@@ -141,7 +140,7 @@ struct RuleLine {
 }
 
 impl Kind {
-    pub(super) fn parse((file, text): (&str, &str), figures: &Figures, calendar: &Calendar) -> Result<Self, PolicyError> {
+    pub(super) fn parse((file, text): (&str, &str), figures: &Figures, knows: &dyn Fn(&str, PeriodForm) -> bool) -> Result<Self, PolicyError> {
         let document: Document = read(file, text)?;
         let at = |span, reason: &str| PolicyError::at(file, text, Some(span), reason);
         // 1. The head.
@@ -157,8 +156,8 @@ impl Kind {
         if document.roles.get_ref().is_empty() {
             return Err(at(document.roles.span(), "name a role that may sign"));
         }
-        if !calendar.knows(document.deadline.get_ref(), document.period) {
-            return Err(at(document.deadline.span(), "no deadline of this name and form of period stands in calendar.toml"));
+        if !knows(document.deadline.get_ref(), document.period) {
+            return Err(at(document.deadline.span(), "no deadline of this name and form of period stands in calendar.toml, nor in a bureau's own"));
         }
         if *document.max_attachments.get_ref() > 64 {
             return Err(at(document.max_attachments.span(), "a filing has at most 64 attachments"));

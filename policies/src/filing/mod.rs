@@ -23,6 +23,8 @@ pub use ratio::Ratio;
 pub use rule::{Judged, NamedCheck, Rule, Severity};
 pub use words::{FilingPeriod, KindName, PeriodForm, Role};
 
+use std::collections::BTreeMap;
+
 use crate::document::PolicyError;
 
 /// File name and text of each kind that comes with the program.
@@ -45,16 +47,26 @@ pub struct Filings {
     kinds: Vec<Kind>,
     figures: Figures,
     calendar: Calendar,
+    /// By file: those of bureaus that keep another than the city's.
+    others: BTreeMap<String, Calendar>,
+    /// By kind: which of them its bureau keeps.
+    kept_by: BTreeMap<String, String>,
 }
 
 impl Filings {
     /// Pairs of file name and text: every kind, the figures, the calendar.
     pub fn parse<'a>(kinds: impl IntoIterator<Item = (&'a str, &'a str)>, figures: (&str, &str), calendar: (&str, &str)) -> Result<Self, PolicyError> {
+        Self::parse_with(kinds, figures, calendar, [])
+    }
+
+    /// The same, with calendars of bureaus that keep another than the city's.
+    pub fn parse_with<'a>(kinds: impl IntoIterator<Item = (&'a str, &'a str)>, figures: (&str, &str), calendar: (&str, &str), others: impl IntoIterator<Item = (&'a str, &'a str)>) -> Result<Self, PolicyError> {
         let figures = Figures::parse(figures)?;
         let calendar = Calendar::parse(calendar)?;
+        let others = others.into_iter().map(|(file, text)| Ok((file.to_owned(), Calendar::parse((file, text))?))).collect::<Result<BTreeMap<_, _>, _>>()?;
         let mut read: Vec<Kind> = Vec::new();
         for (file, text) in kinds {
-            let kind = Kind::parse((file, text), &figures, &calendar)?;
+            let kind = Kind::parse((file, text), &figures, &|rule, form| [&calendar].into_iter().chain(others.values()).any(|calendar| calendar.knows(rule, form)))?;
             let refused = |reason: &str| Err(PolicyError::at(file, text, None, reason));
             if read.len() == MOST_KINDS {
                 return refused("there are too many kinds; at most 256 are read");
@@ -65,7 +77,7 @@ impl Filings {
             read.push(kind);
         }
         read.sort_by(|left, right| (left.name(), left.form_version()).cmp(&(right.name(), right.form_version())));
-        Ok(Self { kinds: read, figures, calendar })
+        Ok(Self { kinds: read, figures, calendar, others, kept_by: BTreeMap::new() })
     }
 
     /// What comes with the program.
@@ -91,12 +103,25 @@ impl Filings {
         &self.figures
     }
 
+    /// The city's.
     pub fn calendar(&self) -> &Calendar {
         &self.calendar
     }
 
+    /// Has a kind's deadlines told by the calendar in this file, which its bureau keeps: whether there is such a one, and it knows
+    /// the kind's deadline.
+    pub fn keep_by(&mut self, kind: &str, file: &str) -> bool {
+        let calendar = if file == SHIPPED_CALENDAR.0 { Some(&self.calendar) } else { self.others.get(file) };
+        let knows = calendar.is_some_and(|calendar| self.kinds.iter().filter(|known| known.name().as_str() == kind).all(|known| calendar.knows(known.deadline(), known.period())));
+        if knows && file != SHIPPED_CALENDAR.0 {
+            self.kept_by.insert(kind.to_owned(), file.to_owned());
+        }
+        knows
+    }
+
     /// Until when a filing of this kind and period is in time; none where the calendar cannot tell.
     pub fn deadline(&self, kind: &Kind, period: FilingPeriod) -> Option<Deadline> {
-        self.calendar.deadline(kind.deadline(), period)
+        let calendar = self.kept_by.get(kind.name().as_str()).and_then(|file| self.others.get(file)).unwrap_or(&self.calendar);
+        calendar.deadline(kind.deadline(), period)
     }
 }

@@ -22,6 +22,7 @@ use crate::rules::{Failure, History, Judgement, judge};
 /// Names within the directory.
 pub(super) const ROOT: &str = "root.pem";
 const OPERATORS: &str = "operators";
+const POLICIES: &str = "policies";
 const MAX_CERTIFICATES: u64 = 64 << 10;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -41,6 +42,9 @@ pub struct Place {
     /// 语言 (language).
     #[arg(long, env = "SUIYIN_LANG", value_enum, default_value = "zh")]
     pub(super) lang: Language,
+    /// 单位与申报种类的政策文件目录；缺省为 DIR/policies，再缺省为随程序发布的 (policies of bureaus and kinds: a desk's directory; DIR/policies, else those shipped).
+    #[arg(long, env = "SUIYIN_FILING_POLICIES", value_name = "DIR")]
+    policies: Option<PathBuf>,
     /// 输出 JSON (print JSON, errors included).
     #[arg(long)]
     pub json: bool,
@@ -119,11 +123,11 @@ impl Place {
 
     /// Everybody whose filings are to be shown: the one who is named, else all that share the directory.
     pub(super) fn everybody(&self) -> Vec<Self> {
-        let mut all = vec![Self { dir: self.dir.clone(), operator: self.operator.clone(), ..*self }];
+        let mut all = vec![Self { dir: self.dir.clone(), operator: self.operator.clone(), policies: self.policies.clone(), ..*self }];
         if self.operator.is_none() && let Ok(entries) = std::fs::read_dir(self.dir.join(OPERATORS)) {
             let mut names: Vec<String> = entries.filter_map(|entry| operator_name(entry.ok()?.file_name().to_str()?).ok()).collect();
             names.sort();
-            all.extend(names.into_iter().map(|name| Self { dir: self.dir.clone(), operator: Some(name), ..*self }));
+            all.extend(names.into_iter().map(|name| Self { dir: self.dir.clone(), operator: Some(name), policies: self.policies.clone(), ..*self }));
         }
         all
     }
@@ -174,7 +178,12 @@ impl Place {
         write_atomically(path, bytes, 0o600).map_err(|error| self.failed(path, &error))
     }
 
+    /// The kinds that there are: a new one, or another calendar, is a file and no new program.
     pub(super) fn filings(&self) -> Result<Filings, Problem> {
+        let beside = self.dir.join(POLICIES);
+        if let Some(directory) = self.policies.as_ref().or_else(|| beside.is_dir().then_some(&beside)) {
+            return Ok(crate::desk::policy::read_filings(directory)?);
+        }
         Filings::shipped().map_err(|error| Problem::new(Exit::Internal, "policies", error.to_string(), "report this"))
     }
 

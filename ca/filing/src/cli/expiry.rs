@@ -13,7 +13,7 @@ const SOON: Duration = Duration::days(30);
 
 /// On standard error, so that what programs read stays as it is. Without a certificate there is nothing to say.
 pub(super) fn warn(place: &Place) {
-    let (Some(ends), Ok(filings)) = (ends(place), Filings::shipped()) else { return };
+    let (Some(ends), Ok(filings)) = (ends(place), place.filings()) else { return };
     let now = SystemClock.now();
     if let Some(warning) = warning(place, ends, uncovered(ends, &filings, now), now) {
         told(place, &warning);

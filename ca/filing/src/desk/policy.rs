@@ -20,6 +20,8 @@ pub const DIRECTORY: &str = "policies";
 const DESK: &str = "desk";
 const FILINGS: &str = "filings";
 const KINDS: &str = "filings/kinds";
+/// Before the names of calendars that bureaus keep beside the city's.
+const CALENDAR_OF: &str = "calendar-";
 const MAX_FILE: u64 = 256 * 1024;
 const MAX_FILES: usize = 300;
 
@@ -66,15 +68,22 @@ pub fn read(path: &Path, arc: PolicyArc) -> Result<Policies, InitError> {
     let one = |name: &str| filings.get_key_value(name).map(|(file, text)| (file.as_str(), text.as_str())).ok_or_else(|| InitError::MissingPolicy { path: path.join(FILINGS).join(name) });
     let kinds = pairs(&kinds);
     let desk = DeskPolicy::parse(desk.iter().map(|(file, text)| (file.as_str(), text.as_str())), arc)?;
-    let filings = Filings::parse(kinds.iter().map(|(file, text)| (file.as_str(), text.as_str())), one(SHIPPED_FIGURES.0)?, one(SHIPPED_CALENDAR.0)?)?;
+    let others = pairs(&filings).into_iter().filter(|(file, _)| file.starts_with(CALENDAR_OF)).collect::<Vec<_>>();
+    let mut kinds = Filings::parse_with(texts(&kinds), one(SHIPPED_FIGURES.0)?, one(SHIPPED_CALENDAR.0)?, texts(&others))?;
     let (archive, archive_digest) = (Archive::parse(one(SHIPPED_ARCHIVE.0)?)?, super::sha256_hex(one(SHIPPED_ARCHIVE.0)?.1.as_bytes()));
-    agree(&desk, &filings, arc)?;
-    Ok(Policies { filings, desk, archive, archive_digest, digest: super::hex(context.finish().as_ref()) })
+    agree(&desk, &mut kinds, arc)?;
+    Ok(Policies { filings: kinds, desk, archive, archive_digest, digest: super::hex(context.finish().as_ref()) })
+}
+
+/// What an enterprise needs of them: kinds, figures, and the calendar of each bureau. Under which arc makes no difference there.
+pub fn read_filings(path: &Path) -> Result<Filings, InitError> {
+    let arc = PolicyArc::parse("arc.toml", &format!("arc = {:?}", policies::certificate::DOCUMENTATION_ARC))?;
+    Ok(read(path, arc)?.filings)
 }
 
 /// A bureau takes kinds that there are, under policies that the kind allows: it may ask for fewer, never for others, for then
-/// what `filing check` lets pass the desk would refuse.
-fn agree(desk: &DeskPolicy, filings: &Filings, arc: PolicyArc) -> Result<(), InitError> {
+/// what `filing check` lets pass the desk would refuse. And its calendar knows their deadlines.
+fn agree(desk: &DeskPolicy, filings: &mut Filings, arc: PolicyArc) -> Result<(), InitError> {
     for (bureau, accepts) in desk.bureaus().iter().flat_map(|bureau| bureau.accepts.iter().map(move |accepts| (bureau, accepts))) {
         let disagree = |reason: String| InitError::Disagree { bureau: bureau.code.as_str().to_owned(), kind: accepts.kind.clone(), reason };
         let mut kinds = filings.kinds().iter().filter(|kind| kind.name().as_str() == accepts.kind).peekable();
@@ -87,8 +96,15 @@ fn agree(desk: &DeskPolicy, filings: &Filings, arc: PolicyArc) -> Result<(), Ini
                 return Err(disagree(format!("the bureau asks for certificate policy {other}, and the kind allows {}", allowed.join(" or "))));
             }
         }
+        if !filings.keep_by(&accepts.kind, &bureau.calendar) {
+            return Err(disagree(format!("{} is not in filings/, or knows no deadline of the kind's name and period", bureau.calendar)));
+        }
     }
     Ok(())
+}
+
+fn texts(documents: &[(String, String)]) -> impl Iterator<Item = (&str, &str)> {
+    documents.iter().map(|(file, text)| (file.as_str(), text.as_str()))
 }
 
 /// Every file adds its path below the policies and its text to the digest, each after its length.
@@ -155,6 +171,22 @@ mod tests {
             let error = read(place.path(), arc()).err().unwrap().to_string();
             assert!(error.contains("gz-social-insurance") && (error.contains("1.3.6.1.4.1.32473.1.3") || error.contains("NO_SUCH_KIND")), "{error}");
         }
+        // A calendar that is not there, or knows no deadline of its kinds, is told; one that does is kept.
+        let with = |calendar: &str| std::fs::write(&bureaus, text.replacen("hotline = \"12333\"", &format!("hotline = \"12333\"\ncalendar = \"{calendar}\""), 1)).unwrap();
+        with("calendar-social.toml");
+        let why = || read(place.path(), arc()).err().unwrap().to_string();
+        assert!(why().contains("calendar-social.toml is not in filings/"));
+        let own = place.path().join(FILINGS).join("calendar-social.toml");
+        std::fs::write(&own, SHIPPED_CALENDAR.1.replace("si-year", "another")).unwrap();
+        assert!(why().contains("SI_WAGE_BASE"));
+        std::fs::write(&own, SHIPPED_CALENDAR.1.replace("day = 25", "day = 5")).unwrap();
+        let read_back = read(place.path(), arc()).unwrap().filings;
+        let due = |kind: &str, period: &str| {
+            let (name, period) = (policies::filing::KindName::parse(kind).unwrap(), policies::filing::FilingPeriod::parse(period).unwrap());
+            read_back.deadline(read_back.current(&name, period).unwrap(), period).unwrap().date.to_string()
+        };
+        assert_eq!((due("SI_STAFF_CHANGE", "202611").as_str(), due("VAT_GENERAL", "202610").as_str()), ("2026-11-05", "2026-11-16"));
+        std::fs::remove_file(&own).unwrap();
         // Fewer than the kind allows is the bureau's choice.
         std::fs::write(&bureaus, text.replace(", \".1.9\"", "")).unwrap();
         read(place.path(), arc()).unwrap();
