@@ -60,7 +60,7 @@ pub struct Announced {
 }
 
 /// How mail goes elsewhere.
-#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Sending {
     /// The resolver that is asked for the servers of a domain.
@@ -71,6 +71,27 @@ pub struct Sending {
     /// Addresses of this machine may be sent to: for trials on one machine.
     #[serde(default)]
     pub loopback: bool,
+    /// PEM: the authorities of the world, under which other domains' policies (MTA-STS) are believed.
+    #[serde(default = "world")]
+    pub roots: PathBuf,
+    /// The port at which those policies are fetched.
+    #[serde(default = "https_port")]
+    pub https_port: u16,
+}
+
+impl Sending {
+    pub fn by(resolver: SocketAddr) -> Self {
+        Self { resolver, port: smtp_port(), loopback: false, roots: world(), https_port: https_port() }
+    }
+}
+
+/// Of Debian's package ca-certificates.
+fn world() -> PathBuf {
+    PathBuf::from("/etc/ssl/certs/ca-certificates.crt")
+}
+
+fn https_port() -> u16 {
+    443
 }
 
 fn smtp_port() -> u16 {

@@ -26,6 +26,7 @@ pub mod sending;
 pub mod service;
 pub mod statement;
 pub mod tls;
+pub mod tls_report;
 pub mod verdict;
 pub mod wire;
 

@@ -6,14 +6,24 @@ use base64::{Engine as _, engine::general_purpose::STANDARD};
 use keys::{KeyError, KeyStore};
 use pki::signer::{SignatureAlgorithm, Signer};
 use runtime::exit::{Exit, Problem};
-use rustls::ServerConfig;
+use rustls::{RootCertStore, ServerConfig};
 use rustls_pki_types::CertificateDer;
+use rustls_pki_types::pem::PemObject as _;
 use store::{Batch, CommitError, Store, StoreError};
 use x509_parser::prelude::{FromDer, GeneralName, X509Certificate};
 
 use crate::record::RecordError;
 use crate::record::event::{Certificate, Event};
 use crate::record::tls::{KEYS, Tls, key_name};
+
+/// The authorities in a PEM file that are ones; none where there is no such file.
+pub(crate) fn authorities(file: &std::path::Path) -> RootCertStore {
+    let mut roots = RootCertStore::empty();
+    if let Ok(found) = CertificateDer::pem_file_iter(file) {
+        roots.add_parsable_certificates(found.filter_map(Result::ok));
+    }
+    roots
+}
 
 /// More certificates than any chain of ours has.
 const MAX_CHAIN: usize = 8;

@@ -212,7 +212,7 @@ fn dispatch(cli: Cli) -> Result<(), Problem> {
     let operation = match cli.command {
         Command::Init { domain, host, sealer, root, outbox, smtp, submissions, submission, resolver, imap, imaps, pop3, pop3s, autoconfig, push, lmtp, http, policy_arc, store } => {
             let listen = crate::init::Listen { smtp, imap, imaps, submissions: Some(submissions), submission: Some(submission), pop3, pop3s, autoconfig, push, lmtp, http };
-            let sending = resolver.map(|resolver| crate::init::Sending { resolver, port: 25, loopback: false });
+            let sending = resolver.map(crate::init::Sending::by);
             let outbox = outbox.iter().map(|socket| found::absolute(socket)).collect::<Result<_, _>>()?;
             let configuration = crate::init::Configuration { store, sealer: found::absolute(&sealer)?, outbox, policy_arc, listen, announced: None, sending };
             return found::init(&place, &domain, &host, configuration, &root);

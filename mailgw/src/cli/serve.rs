@@ -34,7 +34,9 @@ use crate::autoconfig::Places;
 use crate::init::{Configuration, Sending};
 use crate::job::NoticeMetrics;
 use crate::outbox::{Outbox, RemoteOutbox};
+use crate::sending::protection::{Means, Security};
 use crate::sending::route::Dns;
+use crate::sending::tallies::Tallies;
 use crate::sending::{self, Sender};
 use crate::service::{LongOperation, Operation, Outcome, Service, Told};
 use crate::verdict::Verifier;
@@ -115,7 +117,15 @@ async fn run(mut service: Service, configuration: &Configuration, directory: &Pa
     let lmtp = lmtp(&service, &reception, &metrics)?;
     let (reception, senders, clients) = (exchange(&service, &reception, &metrics)?, senders(&service, &certificates, sending.is_some(), &metrics)?, clients(&service, &certificates, &metrics)?);
     let old_clients = old_clients(&service, &certificates, &metrics)?;
-    let sender = sending.map(|sending| sender(&service, sending, &metrics)).transpose()?;
+    let tallies = Arc::new(Tallies::default());
+    let sender = sending.as_ref().map(|sending| sender(&service, sending, &tallies, &metrics)).transpose()?;
+    let reporting = match sending {
+        Some(sending) => {
+            let resolver = crate::dns::resolver(sending.resolver).map_err(|error| wrong(&error.to_string()))?;
+            Some(crate::tls_report::run(Arc::clone(&service.gateway), tallies, resolver, shutdown.clone()))
+        }
+        None => None,
+    };
     let owed = crate::job::owed(&metrics).map_err(|error| wrong(&error.to_string()))?;
     let endings = tokio::spawn(crate::job::endings(Arc::clone(&service.gateway), Arc::clone(&service.authority), owed, shutdown.clone()));
     let public = runtime::http::health(move || health(&healthy)).merge(runtime::http::metrics(move || metrics.render() + &counts.render()));
@@ -130,6 +140,7 @@ async fn run(mut service: Service, configuration: &Configuration, directory: &Pa
         where_given(pop3s, |listener| Arc::clone(&old_clients).serve(listener, pop3::Door::Tls, shutdown.clone())),
         where_given(settings, |listener| runtime::http::serve_tls(listener, shown, told, autoconfig::limits(), shutdown.clone())),
         where_given(sender, |sender| sender.run(shutdown.clone())),
+        where_given(reporting, |reporting| reporting),
         where_given(push, |listener| runtime::http::serve_tls(listener, bureaus, bureaus_desk, push::limits(), shutdown.clone())),
         runtime::http::serve(http, requests.counted(public), Limits::default(), shutdown.clone()),
         admin.serve(requests.counted(administration(service)), shutdown.clone()),
@@ -211,14 +222,19 @@ fn sizes(service: &Service) -> smtp::Limits {
 }
 
 /// Mail to other hosts.
-fn sender(service: &Service, sending: Sending, metrics: &Registry) -> Result<Arc<Sender>, Problem> {
+fn sender(service: &Service, sending: &Sending, tallies: &Arc<Tallies>, metrics: &Registry) -> Result<Arc<Sender>, Problem> {
     let gateway = &service.gateway;
     let host = Domain::parse(&gateway.settings.host).map_err(|_| wrong("the gateway's host name is none for SMTP"))?;
     let routes = Dns::new(sending.resolver, &gateway.settings.host, sending.loopback).map_err(|error| wrong(&error.to_string()))?;
-    let registered = sending::Metrics::register(metrics).map_err(|error| wrong(&error.to_string()))?;
-    let (queue, clock) = (Arc::clone(&gateway.queue), Arc::clone(&gateway.clock));
-    let sender = Sender::new(queue, Arc::new(routes), host, sending.port, clock, gateway.directory.policy().sending().conversation().into(), registered);
-    Ok(Arc::new(sender.map_err(|error| wrong(&error.to_string()))?))
+    let roots = crate::tls::authorities(&sending.roots);
+    if roots.is_empty() {
+        tracing::warn!(roots = %sending.roots.display(), "other domains' policies (MTA-STS) are not asked for: no authority of the world is believed; name a PEM file as `roots` in mailgw.toml");
+    }
+    let means = Means { resolver: sending.resolver, port: sending.port, https_port: sending.https_port, loopback: sending.loopback, roots };
+    let security = Security::new(means, Arc::clone(&gateway.store)).map_err(|error| wrong(&error.to_string()))?;
+    let metrics = sending::Metrics::register(metrics).map_err(|error| wrong(&error.to_string()))?;
+    let (queue, clock, patience) = (Arc::clone(&gateway.queue), Arc::clone(&gateway.clock), gateway.directory.policy().sending().conversation().into());
+    Ok(Arc::new(Sender { queue, routes: Arc::new(routes), host, port: sending.port, clock, patience, metrics, security, tallies: Arc::clone(tallies) }))
 }
 
 /// Mail of those who log in.

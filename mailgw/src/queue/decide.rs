@@ -117,6 +117,7 @@ pub(crate) mod tests {
             ret: None,
             envelope_id: None,
             smtputf8: false,
+            require_tls: false,
             size: 1,
             digest: "00".repeat(32),
             accepted: 0,

@@ -31,6 +31,8 @@ pub(super) fn explained(status: Status) -> (&'static str, &'static str) {
         (6, 7) => ("地址含有中文等字符，对方服务器不支持。请换用字母和数字的地址。", "The address is not in plain letters, which the server there does not take. Use one in letters and digits."),
         (6, _) => ("对方不接受邮件的内容格式。", "The other side does not take the form of the message."),
         (7, 1) if status.class == 5 => ("对方拒收，或管理员已取消发送。", "It was refused, or taken back by the administrator."),
+        (7, 5 | 10) => ("对方域名要求加密传送（DANE 或 MTA-STS），但其服务器的身份无法核实，邮件未交出。系统会自动重试。", "The domain there asks for proved encryption (DANE or MTA-STS), and its server does not prove who it is: the message was not handed over."),
+        (7, 30) => ("邮件要求全程加密（REQUIRETLS），对方服务器不能保证。请不作此要求重新发送，或换用其他方式。", "The message asks for encryption all the way (REQUIRETLS), which the server there does not promise. Send it without asking so, or reach the recipient in another way."),
         (7, 8) => ("需要登录。请联系管理员。", "A login is asked for. Ask the administrator."),
         (7, 20..=30) => ("对方认为发件域名的签名或来源核验未通过。请联系管理员。", "The other side finds the domain's signature or origin wanting. Ask the administrator."),
         (7, _) => ("对方出于安全或反垃圾规则拒收。", "It was refused by the other side's rules against abuse."),

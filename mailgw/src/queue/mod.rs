@@ -18,7 +18,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use keys::DataKey;
 use policies::mailbox::{MailboxNumber, SendingPolicy};
 use protocol::imap::exchange::Flags;
-use protocol::smtp::exchange::{Addressee, Domain, Envelope, Host, Recipient};
+use protocol::smtp::exchange::{Address, Addressee, Domain, Envelope, Host, Recipient};
 use store::{Batch, Expectation, Key, Store};
 use time::OffsetDateTime;
 use tokio::sync::Notify;
@@ -92,11 +92,35 @@ impl Queue {
             ret: envelope.ret.map(|ret| ret.as_str().to_owned()),
             envelope_id: envelope.envelope_id.as_ref().map(|id| id.encoded()),
             smtputf8: envelope.smtputf8,
+            require_tls: envelope.require_tls,
             size: body.size(),
             digest: crate::hex(body.digest()),
             accepted: now,
             held: false,
             recipients: elsewhere.iter().filter_map(waiting).collect(),
+        };
+        let key = record::key(body.id());
+        Ok(body.put(batch.expect(Expectation::Absent(key.clone())).put(key, queued.seal(body.id(), &self.key)?)))
+    }
+
+    /// The same of what the gateway itself has to tell somebody elsewhere. Nothing comes back of it.
+    pub fn enqueue_own(&self, batch: Batch, body: &Body, recipient: &Address, now: OffsetDateTime) -> Result<Batch, MailError> {
+        let Host::Name(domain) = recipient.host() else { return Ok(batch) };
+        let now = unix_millis(now);
+        let address = recipient.as_str().to_owned();
+        let waiting = Waiting { address, domain: domain.as_str().to_lowercase(), notify: None, original: None, tries: 0, due: now, late_told: false, last: None, end: None, untold: None };
+        let queued = Queued {
+            mailbox: String::new(),
+            reverse_path: None,
+            ret: None,
+            envelope_id: None,
+            smtputf8: !recipient.is_ascii(),
+            require_tls: false,
+            size: body.size(),
+            digest: crate::hex(body.digest()),
+            accepted: now,
+            held: false,
+            recipients: vec![waiting],
         };
         let key = record::key(body.id());
         Ok(body.put(batch.expect(Expectation::Absent(key.clone())).put(key, queued.seal(body.id(), &self.key)?)))
@@ -254,6 +278,7 @@ impl Queue {
             ret: None,
             envelope_id: envelope.envelope_id.as_ref().map(|id| id.encoded()),
             smtputf8: envelope.smtputf8,
+            require_tls: false,
             size: 0,
             digest: String::new(),
             accepted: unix_millis(now),

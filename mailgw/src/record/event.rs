@@ -21,6 +21,7 @@ pub enum Event {
     MessageAccepted(Message),
     /// The same into the folder for junk.
     MessageJunked(Junked),
+    TlsReportQueued(TlsReport),
     StatementDelivered(Statement),
     DocumentAdded(Mailbox),
     NoticeDelivered(Notice),
@@ -91,6 +92,15 @@ pub struct Statement {
     pub row: String,
     pub digest: String,
     pub size: u64,
+}
+
+/// A report to another domain about TLS with its servers on a day (counted from 1970, UTC), by the number under which it waits.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TlsReport {
+    pub day: u64,
+    pub domain: String,
+    pub queued: String,
 }
 
 /// A message of another host that was filed as junk, and the name of the reason that decided.
@@ -400,6 +410,7 @@ impl Event {
             Self::StatementPapered(_) => 81,
             Self::EncryptionSet(_) => 82,
             Self::MessageJunked(_) => 100,
+            Self::TlsReportQueued(_) => 101,
         }
     }
 
@@ -463,6 +474,7 @@ impl Event {
             81 => Self::StatementPapered(serde_json::from_slice(json).map_err(wrong)?),
             82 => Self::EncryptionSet(serde_json::from_slice(json).map_err(wrong)?),
             100 => Self::MessageJunked(serde_json::from_slice(json).map_err(wrong)?),
+            101 => Self::TlsReportQueued(serde_json::from_slice(json).map_err(wrong)?),
             _ => return Err(damaged("its kind is not known")),
         };
         Ok((event, u64::from_be_bytes(*time)))

@@ -30,6 +30,7 @@ pub mod sealing;
 pub mod secrecy;
 pub mod settings;
 pub mod tls;
+pub mod tls_tally;
 pub mod usage;
 pub mod words;
 

@@ -14,7 +14,7 @@ const KIND: &str = "queued";
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Queued {
-    /// The mailbox that sent it.
+    /// The mailbox that sent it; empty: the gateway itself.
     pub mailbox: String,
     /// `None`: the null path; nothing is ever returned to it.
     pub reverse_path: Option<String>,
@@ -24,6 +24,9 @@ pub struct Queued {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub envelope_id: Option<String>,
     pub smtputf8: bool,
+    /// It goes under TLS with a server that proves its name, or comes back.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub require_tls: bool,
     pub size: u32,
     /// SHA-256 of the message, hexadecimal.
     pub digest: String,

@@ -41,6 +41,13 @@ impl<'a> Letter<'a> {
         addresses.into_iter().any(|address| !address.is_ascii()) || self.queued.smtputf8 && fields.iter().any(|field| !field.is_ascii())
     }
 
+    /// Delivery counts for more than what the domain promises of TLS. spec: rfc8689#3
+    pub fn waives_tls(&self) -> bool {
+        let (fields, _) = protocol::smtp::trace::fields(self.bytes);
+        let said = |field: &&[u8]| String::from_utf8_lossy(field).split_once(':').is_some_and(|(name, value)| name.trim().eq_ignore_ascii_case("TLS-Required") && value.trim().eq_ignore_ascii_case("no"));
+        fields.iter().any(said)
+    }
+
     fn all(&self, outcome: &Outcome) -> Vec<Outcome> {
         vec![outcome.clone(); self.recipients.len()]
     }
@@ -49,8 +56,8 @@ impl<'a> Letter<'a> {
 /// Why nothing was said of the message: another server may say more.
 pub(super) enum Trouble {
     Host(Said),
-    /// As `Host`, and it may go in the clear.
-    Tls(Said),
+    /// As `Host`, and where nothing has to be proved it may go in the clear. With the result as reports name it.
+    Tls(Said, &'static str),
     /// This server cannot take the message as it is; where no other can, nobody ever will.
     Lacks(Said),
 }
@@ -96,11 +103,20 @@ struct Offers {
     eight_bit: bool,
     smtputf8: bool,
     dsn: bool,
+    require_tls: bool,
+}
+
+/// Whether and how TLS is asked for.
+#[derive(Clone)]
+pub(super) struct Tls {
+    pub config: Arc<ClientConfig>,
+    /// Nothing is said without it.
+    pub must: bool,
 }
 
 /// One conversation but for its QUIT. With `tls` it is asked for where it is offered.
 pub(super) async fn talk(
-    host: &str, address: SocketAddr, name: &str, letter: &Letter<'_>, tls: Option<Arc<ClientConfig>>, patience: &Patience,
+    host: &str, address: SocketAddr, name: &str, letter: &Letter<'_>, tls: Option<Tls>, patience: &Patience,
 ) -> Result<Talked, Trouble> {
     // 1. A connection and a greeting.
     let failed = |error: &io::Error| Trouble::Host(Said { host: Some(host.to_owned()), code: 0, status: "4.4.1".to_owned(), text: error.to_string() });
@@ -115,14 +131,25 @@ pub(super) async fn talk(
     // 2. What the server offers; TLS where it does, and then anew: what was offered in the clear counts for nothing.
     let mut offers = talk.hello(name).await?;
     let mut secured = false;
-    if let (true, Some(config)) = (offers.starttls, tls) {
-        talk = talk.starttls(config).await?;
-        offers = talk.hello(name).await?;
-        secured = true;
+    match tls {
+        Some(tls) if offers.starttls => {
+            talk = talk.starttls(tls.config).await?;
+            offers = talk.hello(name).await?;
+            secured = true;
+        }
+        // spec: rfc7672#2.2, rfc8461#5 what its domain promises is not to be had: perhaps somebody stands between
+        Some(Tls { must: true, .. }) => {
+            let said = Said { host: Some(host.to_owned()), code: 0, status: "4.7.10".to_owned(), text: "the server offers no TLS, which its domain promises".to_owned() };
+            Parting(talk.wire).quit().await;
+            return Err(Trouble::Tls(said, "starttls-not-supported"));
+        }
+        _ => {}
     }
     // 3. A server that cannot take the message as it is, is not given it otherwise: its signatures would break.
     let (needs_utf8, needs_eight_bit) = (letter.needs_utf8(), !letter.bytes.is_ascii());
     for (needed, offered, status, text) in [
+        // spec: rfc8689#4.2.1
+        (letter.queued.require_tls, secured && offers.require_tls, "5.7.30", "the server does not promise to pass it on under TLS alone (REQUIRETLS)"),
         (needs_utf8, offers.smtputf8, "5.6.7", "the server takes no addresses or headers beyond ASCII"),
         (needs_eight_bit, offers.eight_bit, "5.6.3", "the server takes no text beyond ASCII that is not encoded"),
     ] {
@@ -135,7 +162,7 @@ pub(super) async fn talk(
     // 4. Envelope and message. Whatever breaks from here on leaves the message where it is.
     let outcomes = match talk.transaction(letter, &offers, needs_utf8, needs_eight_bit).await {
         Ok(outcomes) => outcomes,
-        Err(Trouble::Host(said) | Trouble::Tls(said) | Trouble::Lacks(said)) => letter.all(&Outcome::Later(said)),
+        Err(Trouble::Host(said) | Trouble::Tls(said, _) | Trouble::Lacks(said)) => letter.all(&Outcome::Later(said)),
     };
     Ok(Talked { outcomes, secured, parting: Parting(talk.wire) })
 }
@@ -152,6 +179,7 @@ impl Talk<'_> {
                     "8BITMIME" => offers.eight_bit = true,
                     "SMTPUTF8" => offers.smtputf8 = true,
                     "DSN" => offers.dsn = true,
+                    "REQUIRETLS" => offers.require_tls = true,
                     _ => {}
                 }
             }
@@ -169,20 +197,20 @@ impl Talk<'_> {
         let tls = |text: String| Said { host: Some(self.host.to_owned()), code: 0, status: "4.7.5".to_owned(), text };
         let reply = match self.ask("STARTTLS\r\n").await {
             Ok(reply) => reply,
-            Err(Trouble::Host(said) | Trouble::Tls(said) | Trouble::Lacks(said)) => return Err(Trouble::Tls(said)),
+            Err(Trouble::Host(said) | Trouble::Tls(said, _) | Trouble::Lacks(said)) => return Err(Trouble::Tls(said, "starttls-not-supported")),
         };
         // spec: rfc3207#4.2 what was said ahead in the clear may be anybody's
         if reply.code != 220 || !self.replies.is_empty() {
-            return Err(Trouble::Tls(tls("the server offered TLS and did not begin it".to_owned())));
+            return Err(Trouble::Tls(tls("the server offered TLS and did not begin it".to_owned()), "starttls-not-supported"));
         }
         // The name is for the server to choose a certificate by; a literal or an odd name gets none.
         let name = ServerName::try_from(self.host.to_owned()).or_else(|_| ServerName::try_from("invalid".to_owned()));
-        let name = name.map_err(|error| Trouble::Tls(tls(error.to_string())))?;
+        let name = name.map_err(|error| Trouble::Tls(tls(error.to_string()), "validation-failure"))?;
         let handshake = TlsConnector::from(config).connect(name, self.wire);
         let stream = match timeout(self.patience.connect, handshake).await {
             Ok(Ok(stream)) => stream,
-            Ok(Err(error)) => return Err(Trouble::Tls(Said { host: Some(self.host.to_owned()), code: 0, status: "4.7.5".to_owned(), text: error.to_string() })),
-            Err(_) => return Err(Trouble::Tls(Said { host: Some(self.host.to_owned()), code: 0, status: "4.7.5".to_owned(), text: "no TLS in time".to_owned() })),
+            Ok(Err(error)) => return Err(Trouble::Tls(tls(error.to_string()), failure(&error))),
+            Err(_) => return Err(Trouble::Tls(tls("no TLS in time".to_owned()), "validation-failure")),
         };
         Ok(Self { wire: Box::new(stream), replies: Replies::default(), host: self.host, patience: self.patience })
     }
@@ -193,6 +221,7 @@ impl Talk<'_> {
             (offers.size, format!(" SIZE={}", letter.bytes.len())),
             (eight_bit, " BODY=8BITMIME".to_owned()),
             (utf8, " SMTPUTF8".to_owned()),
+            (letter.queued.require_tls, " REQUIRETLS".to_owned()),
             (offers.dsn && letter.queued.ret.is_some(), format!(" RET={}", letter.queued.ret.as_deref().unwrap_or_default())),
             (offers.dsn && letter.queued.envelope_id.is_some(), format!(" ENVID={}", letter.queued.envelope_id.as_deref().unwrap_or_default())),
         ] {
@@ -276,6 +305,18 @@ impl Talk<'_> {
 
     fn broken(&self, text: &str) -> Trouble {
         Trouble::Host(Said { host: Some(self.host.to_owned()), code: 0, status: "4.4.2".to_owned(), text: text.to_owned() })
+    }
+}
+
+/// Why a handshake failed, as reports name it. spec: rfc8460#4.3
+fn failure(error: &io::Error) -> &'static str {
+    use rustls::{CertificateError, Error};
+    let error = error.get_ref().and_then(|error| error.downcast_ref::<Error>());
+    match error {
+        Some(Error::InvalidCertificate(CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. })) => "certificate-host-mismatch",
+        Some(Error::InvalidCertificate(CertificateError::Expired | CertificateError::ExpiredContext { .. })) => "certificate-expired",
+        Some(Error::InvalidCertificate(CertificateError::UnknownIssuer | CertificateError::Revoked)) => "certificate-not-trusted",
+        _ => "validation-failure",
     }
 }
 

@@ -6,8 +6,14 @@
 //! waits for conversations under way, and the second copy is the first to the octet, Message-ID included.
 
 mod client;
+mod dane;
 mod opportunistic;
+pub mod protection;
+mod proved;
 pub mod route;
+mod sts;
+mod sts_fetch;
+pub mod tallies;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -18,12 +24,13 @@ use protocol::smtp::exchange::Domain;
 use runtime::clock::Clock;
 use runtime::metrics::{Counter, Gauge, MetricError, Registry};
 use runtime::shutdown::Shutdown;
-use rustls::ClientConfig;
 use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
 
-use self::client::{Letter, Parting, Talked, Trouble};
+use self::client::{Letter, Parting, Talked, Tls, Trouble};
+use self::protection::{Protection, Security, Why};
 use self::route::{NoRoute, Routes};
+use self::tallies::Tallies;
 use crate::gateway::unix_millis;
 use crate::queue::decide::Outcome;
 use crate::queue::{Item, Queue, shown};
@@ -124,16 +131,12 @@ pub struct Sender {
     pub clock: Arc<dyn Clock>,
     pub patience: Patience,
     pub metrics: Metrics,
-    tls: Arc<ClientConfig>,
+    pub security: Security,
+    /// What came of TLS, by domain and day.
+    pub tallies: Arc<Tallies>,
 }
 
 impl Sender {
-    pub fn new(
-        queue: Arc<Queue>, routes: Arc<dyn Routes>, host: Domain, port: u16, clock: Arc<dyn Clock>, patience: Patience, metrics: Metrics,
-    ) -> Result<Self, rustls::Error> {
-        Ok(Self { queue, routes, host, port, clock, patience, metrics, tls: opportunistic::config()? })
-    }
-
     /// Sends until `shutdown`, then lets conversations under way end.
     pub async fn run(self: Arc<Self>, shutdown: Shutdown) {
         let queue = Arc::clone(&self.queue);
@@ -283,21 +286,36 @@ impl Sender {
         };
         let letter = Letter::new(queued, places, bytes);
         let mut last = unsaid("4.4.1", "no server of the domain can be reached");
-        let (mut lacks, mut reached_all) = (None, true);
-        let mut doors = Vec::new();
-        for host in &hosts {
-            doors.extend(host.addresses.iter().map(|address| (host, SocketAddr::new(*address, self.port))));
+        let (mut lacks, mut reached_all, mut left) = (None, true, MAX_ADDRESSES);
+        // What the domain promises of TLS; the sender may waive it, and a message that goes under TLS alone waits for a proof.
+        let optional = !queued.require_tls && letter.waives_tls();
+        let promised = self.security.promised(domain, unix_millis(self.clock.now())).await;
+        if let Some(result) = Security::failed(&promised) {
+            self.tallied(domain, &Why::Nothing, None, Err(result));
         }
-        for (host, address) in doors.into_iter().take(MAX_ADDRESSES) {
-            let mut talked = self.talk(&host.name, address, &letter, true).await;
-            // spec: rfc7435#3 TLS that fails is no reason to keep a message which would have gone in the clear
-            if matches!(talked, Err(Trouble::Tls(_))) {
-                talked = self.talk(&host.name, address, &letter, false).await;
-            }
-            match talked {
-                Ok(talked) => return (places.iter().copied().zip(talked.outcomes).collect(), Some(talked.parting)),
-                Err(Trouble::Tls(said) | Trouble::Host(said)) => (last, reached_all) = (said, false),
-                Err(Trouble::Lacks(said)) => lacks = Some(said),
+        for host in &hosts {
+            let protection = match self.security.protection(domain, &host.name, &promised).await {
+                Ok(_) if optional => self.security.opportunistic(),
+                Ok(protection) if queued.require_tls && !protection.is_proved() => {
+                    // spec: rfc8689#4.2.1
+                    lacks = Some(unsaid("5.7.30", "neither DANE nor MTA-STS proves the server's name, which REQUIRETLS asks for"));
+                    continue;
+                }
+                Ok(protection) => protection,
+                Err(_) if optional => self.security.opportunistic(),
+                Err(passed_over) => {
+                    self.tallied(domain, &passed_over.why, Some(&host.name), Err(passed_over.result));
+                    (last, reached_all) = (Said { host: Some(host.name.clone()), ..passed_over.said }, false);
+                    continue;
+                }
+            };
+            for address in host.addresses.iter().take(left) {
+                left = left.saturating_sub(1);
+                match self.talk(domain, &host.name, SocketAddr::new(*address, self.port), &letter, &protection).await {
+                    Ok(talked) => return (places.iter().copied().zip(talked.outcomes).collect(), Some(talked.parting)),
+                    Err(Trouble::Tls(said, _) | Trouble::Host(said)) => (last, reached_all) = (said, false),
+                    Err(Trouble::Lacks(said)) => lacks = Some(said),
+                }
             }
         }
         match lacks {
@@ -306,11 +324,35 @@ impl Sender {
         }
     }
 
-    async fn talk(&self, host: &str, address: SocketAddr, letter: &Letter<'_>, tls: bool) -> Result<Talked, Trouble> {
-        let config = tls.then(|| Arc::clone(&self.tls));
-        let talked = client::talk(host, address, self.host.as_str(), letter, config, &self.patience).await?;
-        if talked.secured { self.metrics.tls.increment() } else { self.metrics.clear.increment() }
-        Ok(talked)
+    async fn talk(&self, domain: &str, host: &str, address: SocketAddr, letter: &Letter<'_>, protection: &Protection) -> Result<Talked, Trouble> {
+        let Protection { config, must, why } = protection;
+        let tls = Tls { config: Arc::clone(config), must: *must };
+        let mut talked = client::talk(host, address, self.host.as_str(), letter, Some(tls), &self.patience).await;
+        match &talked {
+            Ok(talked) => self.tallied(domain, why, Some(host), if talked.secured { Ok(()) } else { Err("starttls-not-supported") }),
+            Err(Trouble::Tls(_, result)) => self.tallied(domain, why, Some(host), Err(result)),
+            Err(_) => {}
+        }
+        if let (Err(Trouble::Tls(..)), false) = (&talked, must) {
+            // A policy under test is not enforced: what it would have refused goes under any TLS. spec: rfc8461#5
+            if *why != Why::Nothing {
+                let tls = Tls { config: self.security.opportunistic().config, must: false };
+                talked = client::talk(host, address, self.host.as_str(), letter, Some(tls), &self.patience).await;
+            }
+            // spec: rfc7435#3 TLS that fails is no reason to keep a message which would have gone in the clear
+            if let Err(Trouble::Tls(..)) = &talked {
+                talked = client::talk(host, address, self.host.as_str(), letter, None, &self.patience).await;
+            }
+        }
+        if let Ok(talked) = &talked {
+            if talked.secured { self.metrics.tls.increment() } else { self.metrics.clear.increment() }
+        }
+        talked
+    }
+
+    /// What came of TLS, for the day's report to the domain.
+    fn tallied(&self, domain: &str, why: &Why, host: Option<&str>, result: Result<(), &'static str>) {
+        self.tallies.note(domain, why.into(), host, result, unix_millis(self.clock.now()));
     }
 }
 

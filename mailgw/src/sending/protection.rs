@@ -1,0 +1,172 @@
+//! What TLS with a server has to prove before it is given mail: by DANE, by MTA-STS, or nothing.
+// spec: rfc7672#2.2, rfc8461#5, rfc7435
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use hickory_resolver::proto::rr::{RData, RecordType};
+use rustls::{ClientConfig, RootCertStore};
+
+use super::dane::{self, Pin};
+use super::opportunistic;
+use super::proved::Proved;
+use super::sts::{Mode, Policy};
+use super::sts_fetch::{Known, Policies};
+use super::unsaid;
+use crate::record::queue::Said;
+
+/// Records of one server that are looked at.
+const MAX_PINS: usize = 20;
+
+/// Why TLS is as it is. The names are those of reports. spec: rfc8460#4.2
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Why {
+    /// Nothing is known of the domain.
+    Nothing,
+    Dane { pins: Vec<String> },
+    Sts { policy: Policy },
+}
+
+/// How a conversation is secured.
+#[derive(Clone)]
+pub(super) struct Protection {
+    pub config: Arc<ClientConfig>,
+    /// Without it, or where it proves something else, nothing is said.
+    pub must: bool,
+    pub why: Why,
+}
+
+impl Protection {
+    /// The server proves its name, or is not given the message.
+    pub fn is_proved(&self) -> bool {
+        self.must && self.why != Why::Nothing
+    }
+}
+
+/// Why a server is passed over, and the result as reports name it.
+pub(super) struct PassedOver {
+    pub why: Why,
+    pub result: &'static str,
+    pub said: Said,
+}
+
+/// What a domain says of its servers, asked once for a message.
+pub(super) struct Promised {
+    sts: Known,
+    /// The names of its servers are proved.
+    mx_secure: bool,
+}
+
+pub struct Security {
+    proved: Proved,
+    /// Without authorities of the world no policy is fetched.
+    policies: Option<Policies>,
+    opportunistic: Arc<ClientConfig>,
+    /// With a server whose name an authority of the world vouches for.
+    known: Option<Arc<ClientConfig>>,
+    /// At which servers take mail.
+    port: u16,
+}
+
+/// How a domain's word is asked for.
+pub struct Means {
+    pub resolver: SocketAddr,
+    pub port: u16,
+    /// At which policies are fetched.
+    pub https_port: u16,
+    pub loopback: bool,
+    /// Authorities of the world; empty: none is believed.
+    pub roots: RootCertStore,
+}
+
+#[derive(Debug, thiserror::Error)]
+pub enum SecurityError {
+    #[error(transparent)]
+    Tls(#[from] rustls::Error),
+    #[error(transparent)]
+    Resolver(#[from] hickory_resolver::net::NetError),
+}
+
+impl Security {
+    pub fn new(means: Means, store: Arc<dyn store::Store>) -> Result<Self, SecurityError> {
+        let Means { resolver, port, https_port, loopback, roots } = means;
+        let known = if roots.is_empty() {
+            None
+        } else {
+            let builder = ClientConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider())).with_safe_default_protocol_versions()?;
+            Some(Arc::new(builder.with_root_certificates(roots).with_no_client_auth()))
+        };
+        let policies = match &known {
+            Some(known) => Some(Policies::new(crate::dns::resolver(resolver)?, store, Arc::clone(known), https_port, loopback)),
+            None => None,
+        };
+        Ok(Self { proved: Proved(resolver), policies, opportunistic: opportunistic::config()?, known, port })
+    }
+
+    /// What the domain promises of its servers.
+    pub(super) async fn promised(&self, domain: &str, now: u64) -> Promised {
+        let sts = match &self.policies {
+            Some(policies) => policies.of(domain, now).await,
+            None => Known::Nothing,
+        };
+        let mx_secure = self.proved.ask(domain, RecordType::MX).await.is_ok_and(|answer| answer.secure);
+        Promised { sts, mx_secure }
+    }
+
+    /// Nothing has to be proved: TLS where it can be had. spec: rfc8689#5 the sender says that delivery counts for more
+    pub(super) fn opportunistic(&self) -> Protection {
+        Protection { config: Arc::clone(&self.opportunistic), must: false, why: Why::Nothing }
+    }
+
+    /// How a server of the domain is spoken to.
+    pub(super) async fn protection(&self, domain: &str, host: &str, promised: &Promised) -> Result<Protection, PassedOver> {
+        // 1. DANE, where the names that lead to the server are proved. It counts for more than MTA-STS. spec: rfc8461#2
+        if promised.mx_secure
+            && let Some(pins) = self.pins(host).await.map_err(|said| PassedOver { why: Why::Dane { pins: Vec::new() }, result: "dnssec-invalid", said })?
+        {
+            let why = Why::Dane { pins: pins.iter().map(Pin::to_string).collect() };
+            let config = dane::config(pins, &[host, domain]).map_err(|error| passed_over(why.clone(), "validation-failure", &error.to_string()))?;
+            return Ok(Protection { config, must: true, why });
+        }
+        // 2. MTA-STS: one of the servers it names, by a name that an authority vouches for.
+        let (Known::Policy(policy), Some(known)) = (&promised.sts, &self.known) else { return Ok(self.opportunistic()) };
+        let why = Why::Sts { policy: policy.clone() };
+        match policy.mode {
+            Mode::None => Ok(self.opportunistic()),
+            Mode::Enforce if policy.names(host) => Ok(Protection { config: Arc::clone(known), must: true, why }),
+            Mode::Enforce => Err(passed_over(why, "validation-failure", "the domain's MTA-STS policy does not name this server")),
+            // spec: rfc8461#5 what would have failed is reported, and the message goes
+            Mode::Testing => Ok(Protection { config: Arc::clone(if policy.names(host) { known } else { &self.opportunistic }), must: false, why }),
+        }
+    }
+
+    /// Why the domain's policy could not be had, for reports.
+    pub(super) fn failed(promised: &Promised) -> Option<&'static str> {
+        if let Known::Failed(why) = promised.sts { Some(why) } else { None }
+    }
+
+    /// The server's pins that can be used, perhaps none of those it has; `None`: it has no proved record.
+    // spec: rfc7672#2.2.3
+    async fn pins(&self, host: &str) -> Result<Option<Vec<Pin>>, Said> {
+        let silent = |_| unsaid("4.4.3", "the DNS does not prove what this server's certificate is to be (DANE)");
+        // An address that is not proved belongs to a zone that is not signed, and its TLSA may not be answered at all.
+        let mut secure = false;
+        for kind in [RecordType::A, RecordType::AAAA] {
+            let answer = self.proved.ask(host, kind).await.map_err(silent)?;
+            secure |= answer.secure && !answer.records.is_empty();
+        }
+        if !secure {
+            return Ok(None);
+        }
+        let answer = self.proved.ask(&format!("_{}._tcp.{host}", self.port), RecordType::TLSA).await.map_err(silent)?;
+        let records: Vec<_> = answer.records.iter().filter_map(|data| if let RData::TLSA(record) = data { Some(record) } else { None }).take(MAX_PINS).collect();
+        if !answer.secure || records.is_empty() {
+            return Ok(None);
+        }
+        Ok(Some(records.into_iter().filter_map(Pin::new).collect()))
+    }
+}
+
+fn passed_over(why: Why, result: &'static str, text: &str) -> PassedOver {
+    PassedOver { why, result, said: unsaid("4.7.5", text) }
+}

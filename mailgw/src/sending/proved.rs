@@ -1,0 +1,87 @@
+//! Questions to the DNS whose answers count only as far as the operator's resolver has proved them by DNSSEC: it says so by a bit
+//! (AD), and is believed since it is the operator's own, on this machine or reached by a wire that is.
+// spec: rfc6840#5.7, rfc7672#2.1, rfc4035#4.9.3
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use hickory_resolver::proto::op::{Edns, Message, Query, ResponseCode};
+use hickory_resolver::proto::rr::{Name, RData, RecordType};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpStream, UdpSocket};
+use tokio::time::timeout;
+
+const PATIENCE: Duration = Duration::from_secs(5);
+const TRIES: usize = 2;
+/// Octets of an answer that fits into one packet nearly everywhere.
+const PAYLOAD: u16 = 1_232;
+/// Records of one answer that are looked at.
+const MAX_RECORDS: usize = 100;
+
+/// The resolver does not say: it cannot be reached, or what it was told is nobody's word (SERVFAIL).
+#[derive(Debug)]
+pub(super) struct Silent;
+
+/// What there is of a name, perhaps nothing.
+#[derive(Debug)]
+pub(super) struct Answer {
+    pub secure: bool,
+    pub records: Vec<RData>,
+}
+
+#[derive(Clone, Copy)]
+pub(super) struct Proved(pub SocketAddr);
+
+impl Proved {
+    pub async fn ask(self, name: &str, kind: RecordType) -> Result<Answer, Silent> {
+        let mut name = Name::from_utf8(name).map_err(|_| Silent)?;
+        name.set_fqdn(true);
+        let mut question = Message::query();
+        question.metadata.recursion_desired = true;
+        question.metadata.authentic_data = true;
+        question.add_query(Query::query(name, kind));
+        let mut edns = Edns::new();
+        edns.set_max_payload(PAYLOAD);
+        question.set_edns(edns);
+        for _ in 0..TRIES {
+            let Ok(Some(answer)) = timeout(PATIENCE, self.exchange(&question)).await else { continue };
+            return match answer.metadata.response_code {
+                ResponseCode::NoError | ResponseCode::NXDomain => {
+                    let records = answer.answers.iter().filter(|record| record.record_type() == kind).take(MAX_RECORDS).map(|record| record.data.clone()).collect();
+                    Ok(Answer { secure: answer.metadata.authentic_data, records })
+                }
+                _ => Err(Silent),
+            };
+        }
+        Err(Silent)
+    }
+
+    async fn exchange(self, question: &Message) -> Option<Message> {
+        let bytes = question.to_vec().ok()?;
+        let any: SocketAddr = if self.0.is_ipv4() { ([0, 0, 0, 0], 0).into() } else { ([0_u16; 8], 0).into() };
+        let socket = UdpSocket::bind(any).await.ok()?;
+        socket.connect(self.0).await.ok()?;
+        socket.send(&bytes).await.ok()?;
+        let mut buffer = vec![0; 4_096];
+        loop {
+            let length = socket.recv(&mut buffer).await.ok()?;
+            let Some(answer) = buffer.get(..length).and_then(|bytes| answers(question, bytes)) else { continue };
+            return if answer.metadata.truncation { self.by_stream(question, &bytes).await } else { Some(answer) };
+        }
+    }
+
+    async fn by_stream(self, question: &Message, bytes: &[u8]) -> Option<Message> {
+        let mut stream = TcpStream::connect(self.0).await.ok()?;
+        stream.write_all(&u16::try_from(bytes.len()).ok()?.to_be_bytes()).await.ok()?;
+        stream.write_all(bytes).await.ok()?;
+        let mut buffer = vec![0; usize::from(stream.read_u16().await.ok()?)];
+        stream.read_exact(&mut buffer).await.ok()?;
+        answers(question, &buffer)
+    }
+}
+
+/// An answer to this question and to no other.
+fn answers(question: &Message, bytes: &[u8]) -> Option<Message> {
+    let answer = Message::from_vec(bytes).ok()?;
+    (answer.metadata.id == question.metadata.id && answer.queries == question.queries).then_some(answer)
+}
