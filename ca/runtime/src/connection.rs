@@ -8,11 +8,11 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use axum::Router;
-use axum::body::Body;
+use axum::body::{Body, Bytes};
 use axum::extract::{ConnectInfo, DefaultBodyLimit};
 use axum::http::{Request, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use http_body_util::Limited;
+use http_body_util::{BodyExt as _, Limited};
 use hyper::body::{Body as _, Incoming};
 use hyper::server::conn::http1;
 use hyper::service::{Service, service_fn};
@@ -29,6 +29,10 @@ use crate::http::{Caller, Limits};
 use crate::patience::Patient;
 use crate::request::{HEADER, RequestId};
 use crate::shutdown::Shutdown;
+
+/// How long, and for how many octets, a body that is refused is let pass.
+const LINGER: Duration = Duration::from_secs(2);
+const MAX_PASSED: usize = 1 << 20;
 
 /// A listener and what it asks of a caller before HTTP begins.
 pub(crate) trait Door: Send + Sync + 'static {
@@ -159,7 +163,13 @@ async fn bounded(mut request: Request<Incoming>, router: Router, caller: Caller,
     }
     request.extensions_mut().insert(caller);
     let request = match limits.body {
-        Some(bytes) if request.body().size_hint().lower() > bytes as u64 => return too_large(),
+        Some(bytes) if request.body().size_hint().lower() > bytes as u64 => {
+            // Whoever waits to be told to go on is not: the refusal is what it waits for.
+            if !request.headers().contains_key(header::EXPECT) {
+                let _ = timeout(LINGER, let_pass(request.into_body())).await;
+            }
+            return too_large();
+        }
         Some(bytes) => request.map(|body| Body::new(Limited::new(body, bytes))),
         None => request.map(Body::new),
     };
@@ -175,6 +185,17 @@ async fn bounded(mut request: Request<Incoming>, router: Router, caller: Caller,
     let response = response.unwrap_or_else(|never| match never {});
     let json = response.headers().get(header::CONTENT_TYPE).is_some_and(|kind| kind == "application/json");
     if response.status() == StatusCode::PAYLOAD_TOO_LARGE && !json { too_large() } else { response }
+}
+
+/// Reads on and forgets, within bounds: a client still writing when the connection ends would never see its answer.
+async fn let_pass(mut body: Incoming) {
+    let mut left = MAX_PASSED;
+    while let Some(Ok(frame)) = body.frame().await {
+        match left.checked_sub(frame.data_ref().map_or(0, Bytes::len)) {
+            Some(rest) => left = rest,
+            None => return,
+        }
+    }
 }
 
 fn too_large() -> Response {

@@ -94,7 +94,7 @@ pub fn sample(name: &str) -> Value {
         // Already blocked where it matters: the digest of no key at all.
         "block-key" => json!({ "block-key": { "key": "00".repeat(32) } }),
         "publish-crl" => json!({ "publish-crl": { "issuer": "no-such" } }),
-        "prepare-root-crl" | "list-officers" | "list-registrars" | "list-acts" | "show-policies" | "doctor" | "retention-report" => json!(name),
+        "list-officers" | "list-registrars" | "list-acts" | "show-policies" | "doctor" | "retention-report" => json!(name),
         "propose-policies" => json!({ "propose-policies": { "documents": {} } }),
         "publish-root-crl" => json!({ "publish-root-crl": { "der": "MAA=" } }),
         "backup" => json!({ "backup": { "directory": "/nonexistent/below" } }),

@@ -76,6 +76,22 @@ async fn oversized_bodies_are_refused_announced_or_not() {
 }
 
 #[tokio::test]
+async fn who_still_writes_what_is_refused_reads_the_refusal() {
+    let (address, ..) = start(Limits { body: Some(8), ..Limits::default() }).await;
+    let mut stream = TcpStream::connect(address).await.unwrap();
+    stream.write_all(b"POST /echo HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: 600000\r\n\r\n").await.unwrap();
+    for _ in 0..6 {
+        stream.write_all(&[b'x'; 100_000]).await.unwrap();
+    }
+    let mut answer = Vec::new();
+    stream.read_to_end(&mut answer).await.unwrap();
+    assert!(answer.starts_with(b"HTTP/1.1 413"), "{}", String::from_utf8_lossy(&answer));
+    // Who waits to be told to go on is told no at once.
+    let waiting = talk(address, b"POST /echo HTTP/1.1\r\nHost: x\r\nConnection: close\r\nExpect: 100-continue\r\nContent-Length: 600000\r\n\r\n").await;
+    assert!(waiting.starts_with("HTTP/1.1 413"), "{waiting}");
+}
+
+#[tokio::test]
 async fn heads_too_long_or_too_slow_end_the_connection() {
     let (address, ..) = start(Limits { header: Duration::from_millis(100), ..Limits::default() }).await;
     let long = format!("GET /healthz HTTP/1.1\r\nHost: x\r\nX: {}\r\n\r\n", "x".repeat(20 << 10));
