@@ -8,12 +8,12 @@ use x509_parser::prelude::{FromDer, X509Certificate};
 
 use crate::authority::{Authority, Issuer};
 use crate::flow::policies::{self, Standing};
-use crate::flow::{certified, numbering, officer, publish, roots};
+use crate::flow::{certified, numbering, officer, publish, recover, roots};
 use crate::in_force;
 use crate::init::CITIZENS;
 use crate::job::{ROOT_BEFORE_END, lists};
 use crate::problem::IssueError;
-use crate::record::{AdministrationCertificate, CrlHead, Intent, IssuerRecord, Notice, NoticeState, Scope, TimestampSigner, decode, log};
+use crate::record::{AdministrationCertificate, CrlHead, Intent, IssuerRecord, Notice, NoticeState, Recovery, Scope, TimestampSigner, decode, log};
 use crate::service::Service;
 
 const DAY: i64 = 86_400;
@@ -59,6 +59,7 @@ pub fn examine(service: &Service) -> Result<Examined, IssueError> {
     findings.push(timestamp_signer(authority, now)?);
     findings.push(intents(authority, now)?);
     findings.extend(administrators(authority)?);
+    findings.extend(recovered(authority, now)?);
     findings.extend(listener(authority, now)?);
     findings.push(notices(authority, now)?);
     findings.extend(policies(authority)?);
@@ -193,13 +194,24 @@ fn own_life(what: &str, not_before: i64, not_after: i64, now: i64) -> Finding {
 /// Who can grant powers: nobody but the owner of the machine, one, or several.
 fn administrators(authority: &Authority) -> Result<Option<Finding>, IssueError> {
     let (administered, good) = officer::administrators(authority)?;
-    let next = "renew an administrator's certificate and grant it the power; where nobody can, let officers.toml leave it to the owner of the machine, restart, grant, and change it back";
+    let next = "stop the service and have the owner of its directory make one with `ca officer recover`, which the log and every officer are told of";
     Ok(match good {
         _ if !administered => None,
         0 => Some(Finding::fail("officers: no administrator has a good certificate", next)),
         1 => Some(Finding::warn("officers: one administrator has a good certificate", "grant the power to a second person")),
         good => Some(Finding::ok(format!("officers: {good} administrators have good certificates"))),
     })
+}
+
+/// How long it is told of that the owner of the directory made an administrator.
+const TOLD: i64 = 90 * DAY;
+
+fn recovered(authority: &Authority, now: i64) -> Result<Vec<Finding>, IssueError> {
+    let told = |recovery: Recovery| {
+        let what = format!("officers: {} made {} administrator on {}, while none was left: {}", recovery.by, recovery.serial, runtime::terminal::date(recovery.at), recovery.reason);
+        Finding::warn(what, "see that this was agreed on, with whoever was told of it; this is said for 90 days")
+    };
+    Ok(recover::since(authority, now - TOLD)?.into_iter().map(told).collect())
 }
 
 fn listener(authority: &Authority, now: i64) -> Result<Option<Finding>, IssueError> {

@@ -8,6 +8,7 @@ use time::{Date, OffsetDateTime};
 
 use crate::authority::Authority;
 use crate::authority::ROOT;
+use crate::flow::recover;
 use crate::flow::notice::{self, LISTED, stored};
 use crate::problem::IssueError;
 use crate::record::{About, CertificateRecord, Notice, NoticeState, Recipient, NoticeStage};
@@ -33,6 +34,7 @@ pub fn write(authority: &Authority, notice: &Notice) -> Result<Letter, IssueErro
         About::Certificate(serial) => certificate(authority, notice, serial)?,
         About::RootList(_) => root_list(authority, ROOT, notice)?,
         About::LaterRootList { root, .. } => root_list(authority, root, notice)?,
+        About::Recovered { serial, .. } => recovered(authority, serial)?,
         About::Unaddressed { first, last } => unaddressed(authority, first, last)?,
     };
     let operator = &authority.rules.notices.operator;
@@ -87,6 +89,15 @@ fn root_list(authority: &Authority, root: &str, told: &Notice) -> Result<(String
     let zh = format!("根机构的第 {number} 号吊销列表（{root}）将于 {end}（北京时间）失效，还剩 {days} 天。失效之后，依赖方将无法确认签发机构的状态。\n\n请用 ca crl root prepare --root {root}、sign、publish 制作下一份。");
     let en = format!("The list number {number} of {root} ends at {end} (Beijing time), in {days} days. After that relying parties cannot tell the status of the issuing authorities.\n\nMake the next one with `ca crl root prepare --root {root}`, `sign` and `publish`.");
     Ok((format!("根机构的吊销列表还剩 {days} 天失效 / The root's revocation list ends in {days} days"), zh, en))
+}
+
+/// That an administrator was made without one: to everybody who could know whether that was meant.
+fn recovered(authority: &Authority, serial: &str) -> Result<(String, String, String), IssueError> {
+    let recovery = recover::of(authority, serial)?;
+    let (at, reason, name) = (moment(recovery.at), &recovery.reason, register::get(&*authority.store, &register::serial(serial)?)?.name);
+    let zh = format!("因为没有管理员持有有效证书，系统所在主机的所有者于 {at}（北京时间）在服务停止期间直接授予了一位管理员权限。\n\n  管理员    {name}\n  序列号    {serial}\n  理由      {reason}\n\n如果这不是经过批准的操作，请立即告知审计人员并撤销该证书。日志中有此记录。");
+    let en = format!("Since no administrator held a good certificate, the owner of the authority's machine made an administrator at {at} (Beijing time), while the service was stopped.\n\n  Administrator  {name}\n  Serial         {serial}\n  Reason         {reason}\n\nIf this was not agreed on, tell the auditors at once and have that certificate revoked. The log tells of it.");
+    Ok(("主机所有者直接设立了一位管理员 / The owner of the machine made an administrator".to_owned(), zh, en))
 }
 
 /// What the operator must tell by other means: one line a certificate.

@@ -1,18 +1,25 @@
 //! `ca officer`: who may do what, and the identity with which an officer calls.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use clap::{Args, Subcommand};
 use policies::authority::Power;
-use runtime::exit::Problem;
+use runtime::clock::SystemClock;
+use runtime::exit::{Exit, Problem};
 use runtime::terminal::{date, word};
 
-use super::ask::{Place, ask};
+use super::ask::{self, Place};
 use super::{identity, offline, print};
+use crate::flow::OFFICER;
+use crate::flow::issue::Order;
 use crate::flow::officer::{Grant, Withdraw};
+use crate::flow::plan::Words;
+use crate::flow::recover::recover;
 use crate::flow::reading::ReadingQuery;
 use crate::operation::Operation;
-use crate::service::ShownOfficer;
+use crate::record::serial_text;
+use crate::service::{ShownOfficer, chain_of, pem};
 
 #[derive(Debug, Subcommand)]
 pub enum Officer {
@@ -26,6 +33,10 @@ pub enum Officer {
     /// Take a power away, from the next request on.
     #[command(after_help = "Examples:\n  ca officer withdraw 5f3a0c0de1b2c3d4e5f60718293a4b5c operator\n  ca officer withdraw 5f3a0c0de1b2c3d4e5f60718293a4b5c --all")]
     Withdraw(Taken),
+    /// The way back where no administrator has a good certificate any more: the owner of the directory makes one, with the
+    /// service stopped. The log, every officer and, for 90 days, `ca doctor` tell of it.
+    #[command(after_help = "Example:\n  ca --dir ca-state officer recover --request me/officer.csr --officer 陈一 --number A-17 --reason '两名管理员的证书均已过期' --out officer.pem")]
+    Recover(Box<Recover>),
     /// List who holds powers, and who held some.
     #[command(after_help = "Example:\n  ca officer list --json")]
     List,
@@ -56,6 +67,30 @@ pub struct Taken {
     /// All that the certificate has.
     #[arg(long)]
     all: bool,
+}
+
+/// Who becomes administrator, and why nobody else could make one.
+#[derive(Args)]
+pub struct Recover {
+    /// PKCS#10 of `ca officer identity new`.
+    #[arg(long)]
+    request: PathBuf,
+    #[arg(long)]
+    officer: String,
+    #[arg(long)]
+    number: String,
+    #[arg(long)]
+    reason: String,
+    /// Where the certificate and its chain go (PEM).
+    #[arg(long)]
+    out: PathBuf,
+}
+
+/// Without the words: a name is a person's.
+impl std::fmt::Debug for Recover {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Recover(..)")
+    }
 }
 
 #[derive(Subcommand)]
@@ -94,6 +129,7 @@ pub fn run(place: &Place, command: Officer) -> Result<(), Problem> {
     let operation = match command {
         Officer::Grant { serial, power } => Operation::GrantPower(Grant { serial, power }),
         Officer::Withdraw(Taken { serial, power, .. }) => Operation::WithdrawPower(Withdraw { serial, power }),
+        Officer::Recover(wanted) => return recovered(place, *wanted),
         Officer::List => Operation::ListOfficers,
         Officer::Readings { since, by, limit } => {
             let since = since.as_deref().map(offline::instant).transpose()?.unwrap_or(0);
@@ -104,7 +140,30 @@ pub fn run(place: &Place, command: Officer) -> Result<(), Problem> {
             return identity::install(&directory, &certificate, root.as_deref(), place.passphrase_file.as_deref(), place.json);
         }
     };
-    print::outcome(&ask(place, operation)?, place.json)
+    print::outcome(&ask::ask(place, operation)?, place.json)
+}
+
+/// Never asked of a service: the directory's lock is taken here, so one that runs is in the way, and says so.
+fn recovered(place: &Place, wanted: Recover) -> Result<(), Problem> {
+    let Recover { request, officer, number, reason, out } = wanted;
+    if place.server.is_some() {
+        return Err(Problem::new(Exit::Usage, "server", "this is done on the authority's own machine", "leave out --server"));
+    }
+    let words = Words { officer: Some(officer), number: Some(number), ..Words::default() };
+    let order = Order { profile: OFFICER.into(), request: offline::read_request(&request)?, applicant: words, issuer: None };
+    let passphrase = ask::passphrase(place)?;
+    let opened = crate::init::open(&place.directory, None, &passphrase, Arc::new(SystemClock))?;
+    let done = recover(&opened.authority, rustix::process::geteuid().as_raw(), order, &reason)?;
+    opened.evidence.advance()?;
+    let (serial, record) = (serial_text(&done.serial), &done.record);
+    let whole = pem("CERTIFICATE", &record.der) + &chain_of(&opened.authority, &record.issuer).unwrap_or_default();
+    let failed = |error: std::io::Error| Problem::new(Exit::Unavailable, "file", format!("{} cannot be written: {error}", out.display()), format!("it is done: fetch the certificate with `ca show {serial}`"));
+    print::file(&out, whole.as_bytes()).map_err(failed)?;
+    if place.json {
+        return print::json(&serde_json::json!({ "serial": serial, "not_after": record.not_after, "out": out, "notices": done.told }));
+    }
+    print::line(&format!("{serial} is administrator until {}: {}", date(record.not_after), out.display()))?;
+    print::line(&format!("{} notices wait for the mail gateway; the log and `ca doctor` tell of it too", done.told))
 }
 
 /// One line of a list.

@@ -78,6 +78,11 @@ pub(super) fn vouched(authority: &Authority, authorised: &Authorised<Registrar>,
     line(authority, Parsed { vouching: Some(vouching), ..parse(authorised, order)? }, None)
 }
 
+/// The same for an officer's certificate that nobody is left to approve; only `recover` asks for one.
+pub(super) fn recovering(authority: &Authority, authorised: &Authorised<Operator>, order: Order) -> Result<Recorded<SignedCertificate>, IssueError> {
+    line(authority, Parsed { recovers: true, ..parse(authorised, order)? }, None)
+}
+
 /// The same for the key of the old certificate, whose holder proved to have it then.
 pub(super) fn same_key(
     authority: &Authority,
@@ -91,7 +96,7 @@ pub(super) fn same_key(
     let key = pki::key::check(view.spki).map_err(pki::request::RequestError::WeakKey)?;
     let wanted = Wanted { key: strength(key), spki: view.spki.to_vec(), subject: Vec::new(), names: Vec::new(), asks_for_ca: false };
     let by = authorised.actor().clone();
-    line(authority, Parsed { by, profile: old.profile.clone(), issuer, wanted, applicant: applicant.parse()?, mail_domains: Vec::new(), request_sha256: None, claim: Some(claim), vouching: None }, None)
+    line(authority, Parsed { by, profile: old.profile.clone(), issuer, wanted, applicant: applicant.parse()?, mail_domains: Vec::new(), request_sha256: None, claim: Some(claim), vouching: None, recovers: false }, None)
 }
 
 /// The same for an order that was placed before, with the approvals it got. The order and its certificate are bound: by
@@ -198,6 +203,7 @@ pub struct Parsed {
     request_sha256: Option<String>,
     claim: Option<Claim>,
     vouching: Option<Vouching>,
+    recovers: bool,
 }
 
 /// A key whose holder proved to have it, and what was asked with it.
@@ -215,7 +221,7 @@ fn parse(authorised: &Authorised<impl Orderer>, order: Order) -> Result<Parsed, 
     let (applicant, mail_domains) = (order.applicant.parse()?, order.applicant.mail_domains);
     let request_sha256 = Some(crate::sha256_hex(request.der()));
     let wanted = Wanted { key: key_algorithm(&request), asks_for_ca: request.asks_for_ca(), spki: request.spki, subject: request.subject, names };
-    Ok(Parsed { by: authorised.actor().clone(), profile: order.profile, issuer: order.issuer, wanted, applicant, mail_domains, request_sha256, claim: None, vouching: None })
+    Ok(Parsed { by: authorised.actor().clone(), profile: order.profile, issuer: order.issuer, wanted, applicant, mail_domains, request_sha256, claim: None, vouching: None, recovers: false })
 }
 
 /// 3. What the policy makes of it.
@@ -231,13 +237,14 @@ pub struct Plan<'a> {
     by: Actor,
     claim: Option<Claim>,
     vouching: Option<Vouching>,
+    recovers: bool,
     /// SHA-256 of the request, and who it is for: what officers approve.
     request_sha256: Option<String>,
     applicant: Words,
 }
 
 fn decide(authority: &Authority, parsed: Parsed) -> Result<Plan<'_>, IssueError> {
-    let Parsed { by, profile, issuer, wanted, applicant, mail_domains, request_sha256, claim, vouching } = parsed;
+    let Parsed { by, profile, issuer, wanted, applicant, mail_domains, request_sha256, claim, vouching, recovers } = parsed;
     let known = || authority.policies.profiles().map(|profile| profile.name().to_owned()).collect();
     let unknown = || IssueError::UnknownProfile { profile: profile.chars().take(64).collect(), known: known() };
     let profile = authority.policies.profile(&profile).ok_or_else(unknown)?;
@@ -271,7 +278,7 @@ fn decide(authority: &Authority, parsed: Parsed) -> Result<Plan<'_>, IssueError>
     let owned = owner::judge(authority, key_digest.as_ref(), owner)?;
     let facts = expected(&decided, &plan);
     let applicant = Words::from(&applicant);
-    Ok(Plan { owner, owned, issuer, profile, plan, facts, name, code, by, claim, vouching, request_sha256, applicant })
+    Ok(Plan { owner, owned, issuer, profile, plan, facts, name, code, by, claim, vouching, recovers, request_sha256, applicant })
 }
 
 /// An authority whose own certificate is revoked certifies nobody. The root signed them all, itself too.
@@ -296,6 +303,8 @@ fn approve<'a>(authority: &Authority, plan: Plan<'a>, ordered: Option<ApprovedOr
         // Its holder asked, with the key of a certificate that is still good: it says nothing new. At the counter somebody
         // else says whose the new key is.
         None if matches!(plan.by, Actor::KeyHolder(_)) && plan.claim.as_ref().is_some_and(|claim| claim.predecessor.act == Act::Renewed) => {}
+        // Those who could approve are gone, which is why it is asked for.
+        None if plan.recovers => {}
         // What the service does of its own accord nobody approves, but where the profile itself says so.
         None => match if plan.by == Actor::Service { plan.profile.approvals() } else { order::needed(authority, plan.profile, Channel::Counter)?.approvals } {
             0 => {}

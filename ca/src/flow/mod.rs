@@ -33,6 +33,7 @@ pub mod possession;
 pub mod publish;
 pub mod reading;
 pub mod registrar;
+pub mod recover;
 pub mod renew;
 pub mod replace;
 pub mod restore;

@@ -171,7 +171,7 @@ fn is_renewed(authority: &Authority, serial: &[u8], record: &CertificateRecord) 
 }
 
 /// The mail address in a certificate.
-fn mailbox(record: &CertificateRecord) -> Option<String> {
+pub(super) fn mailbox(record: &CertificateRecord) -> Option<String> {
     let (_, read) = X509Certificate::from_der(&record.der).ok()?;
     let names = read.subject_alternative_name().ok()??;
     names.value.general_names.iter().find_map(|name| if let GeneralName::RFC822Name(address) = name { Some((*address).to_owned()) } else { None })

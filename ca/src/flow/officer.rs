@@ -3,7 +3,7 @@
 //! All changes rest on one record that each replaces, so that they are decided one after the other: of two who grant
 //! what excludes each other, or withdraw each other, the second is judged by what the first left.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use policies::authority::Power;
 use serde::{Deserialize, Serialize};
@@ -113,6 +113,43 @@ fn grant_once(authority: &Authority, authorised: &Authorised<Administrator>, ord
     }
     held.commit(authority, batch, &serial, Officer { person, powers: powers.clone() })?;
     Ok(Changed { serial, record, powers })
+}
+
+/// Whether the officer of this number holds no power that keeps them from being an administrator.
+pub(super) fn may_be_reinstated(authority: &Authority, number: &str) -> Result<(), OfficerError> {
+    let all = Held::read(authority)?.of_person(Person::numbered(number));
+    match authority.rules.officers.excluded_by(Power::Administrator, &all) {
+        Some(other) => Err(OfficerError::Excluded { power: Power::Administrator, other }),
+        None => Ok(()),
+    }
+}
+
+/// The administrator's power where nobody is left to grant it, with what `recover` records of that in the same commit.
+pub(super) fn reinstated(authority: &Authority, serial: &[u8], record: &CertificateRecord, batch: Batch, by: &str) -> Result<(), OfficerError> {
+    let held = Held::read(authority)?;
+    standing(authority, serial, record)?;
+    let person = Person::of(&record.der).ok_or_else(|| OfficerError::NoPerson { serial: serial_text(serial) })?;
+    if let Some(other) = authority.rules.officers.excluded_by(Power::Administrator, &held.of_person(person)) {
+        return Err(OfficerError::Excluded { power: Power::Administrator, other });
+    }
+    let mut powers = held.of(serial);
+    powers.insert(Power::Administrator);
+    let mut batch = batch.expect(Expectation::Equals(CertificateRecord::key(serial), encode(record).map_err(IssueError::from)?));
+    let entry = log::Entry::PowerGranted { serial: &serial_text(serial), power: Power::Administrator, by };
+    batch.append(log::STREAM, entry.leaf(authority.clock.now()).map_err(IssueError::from)?);
+    Ok(held.commit(authority, batch, serial, Officer { person, powers })?)
+}
+
+/// Everybody who ever held a power, each person by the newest of the certificates.
+pub(super) fn ever(authority: &Authority) -> Result<Vec<(Vec<u8>, CertificateRecord)>, IssueError> {
+    let mut newest: BTreeMap<Person, (Vec<u8>, CertificateRecord)> = BTreeMap::new();
+    for (serial, officer) in Held::read(authority)?.officers {
+        let record = register::get(&*authority.store, &serial)?;
+        if newest.get(&officer.person).is_none_or(|(_, before)| before.not_after < record.not_after) {
+            newest.insert(officer.person, (serial, record));
+        }
+    }
+    Ok(newest.into_values().collect())
 }
 
 pub fn withdraw(authority: &Authority, authorised: &Authorised<Administrator>, order: &Withdraw) -> Result<Changed, OfficerError> {

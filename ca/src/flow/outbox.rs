@@ -87,7 +87,7 @@ fn still_needed(authority: &Authority, notice: &Notice, now: i64) -> Result<bool
         About::Certificate(serial) => serial,
         About::RootList(number) => return Ok(root_list(authority, ROOT)?.number == *number),
         About::LaterRootList { root, number } => return Ok(root_list(authority, root)?.number == *number),
-        About::Unaddressed { .. } => return Ok(true),
+        About::Unaddressed { .. } | About::Recovered { .. } => return Ok(true),
     };
     let serial = register::serial(serial)?;
     let record = register::get(&*authority.store, &serial)?;

@@ -16,6 +16,7 @@ mod order;
 mod own_name;
 mod policies;
 mod reading;
+mod recovery;
 mod registrar;
 mod succession;
 mod timestamp;
@@ -37,6 +38,7 @@ pub use order::{Application, Channel, Evidence, Flag, Ground, OrderId, OrderIdEr
 pub use own_name::OwnNameChanges;
 pub use policies::{AcceptedOnce, AcceptedPolicies, BroughtPolicies, PolicyPiece, ProposalTurns};
 pub use reading::Reading;
+pub use recovery::Recovery;
 pub use registrar::{MailboxRecord, Registrar, StatementRecord};
 pub use succession::{Act, Outgoing, Predecessor, Succession};
 pub use timestamp::{BatchId, LatestTimestamp, TimestampBatch, TimestampRecord, TimestampSigner, timestamp_place, timestamp_serial};
@@ -74,6 +76,7 @@ impl Record for Outgoing {}
 impl Record for CrlHead {}
 impl Record for CrlBase {}
 impl Record for Partitions {}
+impl Record for Recovery {}
 
 pub fn encode(record: &impl Record) -> Result<Vec<u8>, serde_json::Error> {
     let body = record.body();

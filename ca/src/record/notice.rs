@@ -32,6 +32,9 @@ pub enum About {
     RootList(u64),
     /// That of a root of a later generation.
     LaterRootList { root: String, number: u64 },
+    /// The owner of the machine made the holder of the certificate `serial` administrator; to the officer of another one, or
+    /// to the operator.
+    Recovered { serial: String, officer: Option<String> },
     /// Certificates that end and whose holders cannot be told: the notices from `first` to `last`, by when and which.
     Unaddressed { first: (i64, String), last: (i64, String) },
 }
@@ -44,6 +47,8 @@ pub enum NoticeStage {
     Days(u16),
     /// Before a filing deadline, as `2026-12-15`.
     Filing(String),
+    /// It is said once.
+    Once,
     /// The list made at a moment, and which of that moment's it is.
     List(i64, u32),
 }
@@ -168,6 +173,7 @@ impl About {
             Self::Certificate(serial) => serial.clone(),
             Self::RootList(number) => format!("root-list-{number}"),
             Self::LaterRootList { root, number } => format!("{root}-list-{number}"),
+            Self::Recovered { serial, officer } => format!("recovered-{serial}-{}", officer.as_deref().unwrap_or("operator")),
             Self::Unaddressed { .. } => "unaddressed".to_owned(),
         }
     }
@@ -178,6 +184,7 @@ impl NoticeStage {
         match self {
             Self::Days(days) => format!("{days}-days"),
             Self::Filing(deadline) => format!("filing-{deadline}"),
+            Self::Once => "once".to_owned(),
             Self::List(at, number) => format!("list-{at}-{number}"),
         }
     }

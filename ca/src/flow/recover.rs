@@ -1,0 +1,147 @@
+//! The way back where powers are granted by administrators and no administrator's certificate is good any more: whoever owns
+//! the state directory makes one person administrator, while the service is stopped. Nothing about it is quiet.
+//!
+//! 1 judge    there were administrators and none is left by a good certificate, and there is a reason
+//! 2 certify  an officer's certificate for the request, which nobody could approve; one for this key that is good is taken
+//! 3 grant    the power, the record that the doctor shows, its own log entry beside the power's, and a notice to every officer
+//!            there ever was and to the operator, in one commit
+//!
+//! Cut off between 2 and 3 it is said again: nothing was granted. It is no operation of the service: the directory's lock is
+//! held by whoever asks.
+
+use runtime::exit::{Exit, Problem};
+use store::{Batch, Key};
+
+use super::authorise::{Actor, Authorised, OFFICER, Operator, standing};
+use super::issue::{self, Order};
+use super::{contact, notice, officer};
+use crate::authority::Authority;
+use crate::problem::{IssueError, OfficerError};
+use crate::record::{About, CertificateRecord, Notice, NoticeStage, Recipient, Recovery, Status, decode, encode, log, serial_text};
+use crate::register;
+
+/// Characters of a reason, at least and at most.
+const REASON: std::ops::RangeInclusive<usize> = 10..=500;
+/// Recoveries that are shown.
+const MOST: usize = 100;
+
+#[derive(Debug, thiserror::Error)]
+pub enum RecoverError {
+    #[error("no administrator was ever granted, so the owner of the directory may do everything; grant the power with `ca officer grant`")]
+    NoneYet,
+    #[error("{count} persons administrate by good certificates; have one of them grant what is wanted")]
+    Administered { count: usize },
+    #[error("a reason has 10 to 500 characters in one line; say why nobody else could grant the power, for the record and for every officer")]
+    Reason,
+    #[error(transparent)]
+    Officer(#[from] OfficerError),
+    #[error(transparent)]
+    Issue(#[from] IssueError),
+}
+
+impl From<RecoverError> for Problem {
+    fn from(error: RecoverError) -> Self {
+        let (exit, code) = match error {
+            RecoverError::Officer(error) => return error.into(),
+            RecoverError::Issue(error) => return error.into(),
+            RecoverError::NoneYet => (Exit::Conflict, "not-administered"),
+            RecoverError::Administered { .. } => (Exit::Denied, "administered"),
+            RecoverError::Reason => (Exit::Usage, "reason"),
+        };
+        let text = error.to_string();
+        let (message, next) = text.rsplit_once("; ").unwrap_or((&text, "correct it and try again"));
+        Self::new(exit, code, message, next)
+    }
+}
+
+/// An administrator again, durably.
+#[derive(Debug)]
+pub struct Recovered {
+    pub serial: Vec<u8>,
+    pub record: CertificateRecord,
+    /// Notices that were queued, or stand in the operator's list.
+    pub told: usize,
+}
+
+/// The whole line; `uid` is the owner of the state directory. The order is for a certificate of the profile `officer`.
+pub fn recover(authority: &Authority, uid: u32, order: Order, reason: &str) -> Result<Recovered, RecoverError> {
+    // 1.
+    let one_line = runtime::terminal::plain(reason) == reason && reason.trim() == reason;
+    if !one_line || !REASON.contains(&reason.chars().count()) {
+        return Err(RecoverError::Reason);
+    }
+    match officer::administrators(authority)? {
+        (false, _) => return Err(RecoverError::NoneYet),
+        (true, 0) => {}
+        (true, count) => return Err(RecoverError::Administered { count }),
+    }
+    let by = Actor::LocalUser(uid);
+    officer::may_be_reinstated(authority, order.applicant.number.as_deref().unwrap_or_default())?;
+    // 2.
+    let (serial, record) = match certified(authority, &order)? {
+        Some(known) => known,
+        None => {
+            let issued = issue::recovering(authority, &Authorised::<Operator>::by_ownership(uid), Order { profile: OFFICER.into(), ..order })?;
+            (issued.what().serial.clone(), issued.what().record.clone())
+        }
+    };
+    // 3.
+    let (now, text, by) = (authority.clock.now(), serial_text(&serial), by.to_string());
+    let at = now.unix_timestamp();
+    let recovery = Recovery { serial: text.clone(), at, reason: reason.to_owned(), by: by.clone() };
+    let mut batch = Batch::new().put(Recovery::key(at, &serial), encode(&recovery).map_err(IssueError::from)?);
+    let mut told = 0;
+    for notice in notices(authority, &text, at)? {
+        batch = notice.put(batch).map_err(IssueError::from)?;
+        told += 1;
+    }
+    let entry = log::Entry::AdministrationRecovered { serial: &text, reason_sha256: &crate::sha256_hex(reason.as_bytes()), by: &by };
+    batch.append(log::STREAM, entry.leaf(now).map_err(IssueError::from)?);
+    officer::reinstated(authority, &serial, &record, batch, &by)?;
+    Ok(Recovered { serial, record, told })
+}
+
+/// The certificate that an attempt before this one had made, or another good one of the same key: for the same person.
+fn certified(authority: &Authority, order: &Order) -> Result<Option<(Vec<u8>, CertificateRecord)>, RecoverError> {
+    let request = pki::request::Request::parse(&order.request).map_err(IssueError::from)?;
+    let key_digest = ring::digest::digest(&ring::digest::SHA256, &request.spki);
+    for serial in register::of_key(&*authority.store, key_digest.as_ref()).map_err(IssueError::from)? {
+        let record = register::get(&*authority.store, &serial).map_err(IssueError::from)?;
+        let good = record.status == Status::Good && record.profile == OFFICER && standing(authority, &serial, &record).is_ok();
+        if good && order.applicant.officer.as_deref() == Some(record.name.as_str()) {
+            return Ok(Some((serial, record)));
+        }
+    }
+    Ok(None)
+}
+
+/// One to each officer who ever held a power, where a mailbox is known, and one to the operator.
+fn notices(authority: &Authority, serial: &str, now: i64) -> Result<Vec<Notice>, IssueError> {
+    let mut notices = vec![Notice::new(About::Recovered { serial: serial.to_owned(), officer: None }, NoticeStage::Once, Some(Recipient::Operator), now)];
+    for (of, record) in officer::ever(authority)? {
+        let mailbox = notice::mailbox(&record).map_or_else(|| contact::of(authority, &record), |named| Ok(Some(named)))?;
+        let Some(mailbox) = mailbox else { continue };
+        let about = About::Recovered { serial: serial.to_owned(), officer: Some(serial_text(&of)) };
+        notices.push(Notice::new(about, NoticeStage::Once, Some(Recipient::Mailbox(mailbox)), now));
+    }
+    Ok(notices)
+}
+
+/// Every recovery since a moment, the oldest first.
+pub fn since(authority: &Authority, from: i64) -> Result<Vec<Recovery>, IssueError> {
+    let (from, to) = Recovery::since(from);
+    let found = authority.store.scan(&from, &to, MOST)?;
+    found.iter().map(|(_, bytes)| decode(bytes)).collect::<Result<_, _>>().map_err(|_| IssueError::Damaged { what: "a recovery" })
+}
+
+/// The recovery by which a certificate came to its power.
+pub(crate) fn of(authority: &Authority, serial: &str) -> Result<Recovery, IssueError> {
+    let (from, to) = Key::range(Recovery::TABLE, &[]);
+    for (_, bytes) in authority.store.scan(&from, &to, MOST)? {
+        let recovery: Recovery = decode(&bytes).map_err(|_| IssueError::Damaged { what: "a recovery" })?;
+        if recovery.serial == serial {
+            return Ok(recovery);
+        }
+    }
+    Err(IssueError::Damaged { what: "a recovery" })
+}
