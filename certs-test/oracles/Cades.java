@@ -1,6 +1,7 @@
 // Bouncy Castle's judgement of our signatures, and signatures of its own for us to judge.
 //   Cades verify DOCUMENT SIGNATURE       digest, value, ESS certificate; every timestamp over the value; prints what it saw
 //   Cades judge DOCUMENT SIGNATURE...     one line each: the file, and `yes` or `no` with the reason
+//   Cades file DOCUMENT KEY CERTIFICATE ISSUER OUT   level B-B with the issuer beside it; key PKCS#8, all DER
 //   Cades sign DOCUMENT KEY CERTIFICATE TSA-KEY TSA-CERTIFICATE OUT   level B-T; keys PKCS#8, all DER
 import java.io.*;
 import java.math.BigInteger;
@@ -33,7 +34,7 @@ public class Cades {
                 try { basic(args[1], args[i]); } catch (Throwable error) { told = "no " + String.valueOf(error.getMessage()).replace('\n', ' '); }
                 System.out.println(args[i] + " " + told);
             }
-        } else if (args[0].equals("verify")) verify(args); else sign(args);
+        } else if (args[0].equals("verify")) verify(args); else if (args[0].equals("file")) file(args); else sign(args);
     }
 
     // Digest, value and the certificate that is named; one signer.
@@ -93,6 +94,20 @@ public class Cades {
         for (Object one : data.getCertificates().getMatches(null)) known.add(Arrays.toString(sha256(((X509CertificateHolder) one).getEncoded())));
         for (ASN1Encodable digest : certificates) if (!known.contains(Arrays.toString(ASN1OctetString.getInstance(digest).getOctets()))) throw new Exception("index");
         return sha256(out.toByteArray());
+    }
+
+    static void file(String[] args) throws Exception {
+        PrivateKey key = KeyFactory.getInstance("EC", "BC").generatePrivate(new PKCS8EncodedKeySpec(read(args[2])));
+        X509Certificate certificate = new JcaX509Holder(new X509CertificateHolder(read(args[3]))).certificate();
+        Hashtable<ASN1ObjectIdentifier, Attribute> table = new Hashtable<>();
+        ESSCertIDv2 id = new ESSCertIDv2(sha256(certificate.getEncoded()));
+        table.put(PKCSObjectIdentifiers.id_aa_signingCertificateV2, new Attribute(PKCSObjectIdentifiers.id_aa_signingCertificateV2, new DERSet(new SigningCertificateV2(new ESSCertIDv2[] {id}))));
+        CMSSignedDataGenerator generator = new CMSSignedDataGenerator();
+        generator.addSignerInfoGenerator(new JcaSignerInfoGeneratorBuilder(new JcaDigestCalculatorProviderBuilder().setProvider("BC").build())
+            .setSignedAttributeGenerator(new DefaultSignedAttributeTableGenerator(new AttributeTable(table)))
+            .build(new JcaContentSignerBuilder("SHA256withECDSA").setProvider("BC").build(key), certificate));
+        generator.addCertificates(new JcaCertStore(List.of(certificate, new JcaX509Holder(new X509CertificateHolder(read(args[4]))).certificate())));
+        Files.write(Path.of(args[5]), generator.generate(new CMSProcessableByteArray(read(args[1])), false).getEncoded("DER"));
     }
 
     static void sign(String[] args) throws Exception {

@@ -2,6 +2,7 @@
 
 cades.py verify ROOT DOCUMENT SIGNATURE SECONDS [CRL...]   all DER; prints what was judged, anything wrong is an exception
 cades.py judge ROOT DOCUMENT SECONDS SIGNATURE... [+ CRL...]   one line each: the file, `yes` or `no`, and what was seen or the reason
+cades.py file DOCUMENT KEY CERTIFICATE ISSUER SECONDS OUT   level B-B with the issuer beside it
 cades.py sign DOCUMENT KEY CERTIFICATE TSA-KEY TSA-CERTIFICATE SECONDS OUT   levels B-B and B-T: OUT.b and OUT.t; keys PKCS#8
 """
 import asyncio, datetime, sys
@@ -67,6 +68,15 @@ async def sign(document, key, certificate, tsa_key, tsa_certificate, at, out):
             file.write(made.dump())
 
 
+async def file(document, key, certificate, issuer, at, out):
+    certificate = x509.Certificate.load(certificate)
+    store = SimpleCertificateStore.from_certs([certificate, x509.Certificate.load(issuer)])
+    signer = SimpleSigner(signing_cert=certificate, signing_key=keys.PrivateKeyInfo.load(key), cert_registry=store)
+    made = await signer.async_sign_general_data(document, "sha256", detached=True, use_cades=True, signed_attr_settings=PdfCMSSignedAttributes(signing_time=moment(at)))
+    with open(out, "wb") as target:
+        target.write(made.dump())
+
+
 def main(mode, *arguments):
     if mode == "verify":
         root, document, der, at, *lists = arguments
@@ -79,6 +89,9 @@ def main(mode, *arguments):
                 print(path, "yes", asyncio.run(verify(read(root), read(document), read(path), at, [read(one) for one in lists.split()])))
             except Exception as error:
                 print(path, "no", type(error).__name__, " ".join(str(error).split()))
+    elif mode == "file":
+        document, key, certificate, issuer, at, out = arguments
+        asyncio.run(file(read(document), read(key), read(certificate), read(issuer), at, out))
     else:
         document, key, certificate, tsa_key, tsa_certificate, at, out = arguments
         asyncio.run(sign(read(document), read(key), read(certificate), read(tsa_key), read(tsa_certificate), at, out))

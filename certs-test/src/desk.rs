@@ -3,12 +3,14 @@
 // A harness of tests alone: what it cannot do ends the test with its reason.
 #![allow(clippy::panic, clippy::expect_used)]
 
-use std::path::PathBuf;
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
+use crate::office::{DOMAIN, Office};
 use crate::programs::{Authority, Said, free_port, openssl, program, run};
 
 pub struct FilingDesk {
@@ -90,15 +92,20 @@ impl FilingDesk {
 
     /// Signs a document by OpenSSL with `NAME`'s certificate and writes the body of a submission into `FILE.body`.
     pub fn sign(&self, name: &str, file: &str, document: &[u8]) {
-        use base64::{Engine as _, engine::general_purpose::STANDARD};
         std::fs::write(self.home.join(file), document).expect("a place to write");
         let (certificate, issuers, key, signature) = (format!("{name}.pem"), format!("{name}.issuers.pem"), format!("{name}.key"), format!("{file}.p7s"));
         let chain = std::fs::read_to_string(self.home.join(&certificate)).expect("a certificate");
         let above = chain.split_inclusive("-----END CERTIFICATE-----\n").skip(1).collect::<String>();
         std::fs::write(self.home.join(&issuers), above).expect("a place to write");
         openssl(&["cms", "-sign", "-binary", "-cades", "-in", file, "-signer", &certificate, "-inkey", &key, "-certfile", &issuers, "-outform", "DER", "-out", &signature], &self.home).ok();
-        let signature = std::fs::read(self.home.join(signature)).expect("a signature");
-        let body = json!({ "filing": STANDARD.encode(document), "signature": STANDARD.encode(signature) });
+        self.enclose(file);
+    }
+
+    /// The body of a submission out of `FILE` and `FILE.p7s`, into `FILE.body`.
+    pub fn enclose(&self, file: &str) {
+        use base64::{Engine as _, engine::general_purpose::STANDARD};
+        let read = |name: &str| std::fs::read(self.home.join(name)).expect("a file that was just made");
+        let body = json!({ "filing": STANDARD.encode(read(file)), "signature": STANDARD.encode(read(&format!("{file}.p7s"))) });
         std::fs::write(self.home.join(format!("{file}.body")), body.to_string()).expect("a place to write");
     }
 
@@ -113,6 +120,55 @@ impl FilingDesk {
     pub fn file(&self, name: &str, file: &str, document: &[u8]) -> (u16, Value) {
         self.sign(name, file, document);
         self.send(name, "filings", file)
+    }
+}
+
+pub const CODE: &str = "91440101MAT000018G";
+pub const NAME: &str = "广州某某有限公司";
+
+/// Authority, mail gateway and desk, running, and a firm of two certificates, `firm` and `second`, whose mailbox is the first
+/// institution's.
+pub struct City {
+    pub office: Office,
+    pub desk: FilingDesk,
+}
+
+impl City {
+    pub fn open(place: &Path) -> Self {
+        let mut office = Office::open(place, 1);
+        // A time source, and the second outbox.
+        office.authority.kill();
+        let mut file = std::fs::File::options().append(true).open(place.join("ca/ca.toml")).expect("a place to write");
+        write!(file, "\n[timestamp]\nsource = \"unchecked\"\n").expect("a place to write");
+        drop(file);
+        office.authority.start();
+        office.kill_gateway();
+        let configuration = place.join("mailgw/mailgw.toml");
+        let text = std::fs::read_to_string(&configuration).expect("a place to write");
+        let line = format!("outbox = [{:?}, {:?}]", place.join("ca/outbox.sock"), place.join("desk/outbox.sock"));
+        let changed: Vec<&str> = text.lines().map(|old| if old.starts_with("outbox") { line.as_str() } else { old }).collect();
+        std::fs::write(configuration, changed.join("\n")).expect("a place to write");
+        office.start_gateway();
+        let mut desk = FilingDesk::found(&office.authority, DOMAIN);
+        desk.start();
+        for name in ["firm", "second"] {
+            office.authority.request(name, "/C=CN");
+            let mailbox = office.institutions.first().map(|one| one.address.clone()).unwrap_or_default();
+            office.authority.issue(name, "enterprise-signing", &["--name", NAME, "--code", CODE, "--mailbox", &mailbox]);
+        }
+        Self { office, desk }
+    }
+
+    /// Files until a timestamp signer is there.
+    pub fn file(&self, name: &str, file: &str, document: &Value) -> (u16, Value) {
+        let until = Instant::now() + Duration::from_secs(60);
+        loop {
+            let (status, answer) = self.desk.file(name, file, document.to_string().as_bytes());
+            if status != 503 || Instant::now() >= until {
+                return (status, answer);
+            }
+            std::thread::sleep(Duration::from_millis(200));
+        }
     }
 }
 
@@ -134,6 +190,22 @@ pub fn vat(code: &str, serial: u64, period: &str) -> Value {
             "l28": "0.00", "l34": "35000.00", "l39": "2450.00", "l40": "1050.00", "l41": "700.00"
         }}
     })
+}
+
+/// A return of a month that carries nothing on to the next.
+pub fn alone(code: &str, serial: u64, period: &str) -> Value {
+    let mut filing = vat(code, serial, period);
+    if let Some(month) = filing.pointer_mut("/payload/general_month") {
+        (month["l12"], month["l13"]) = ("96000.00".into(), "0.00".into());
+    }
+    filing
+}
+
+/// The one credit code with this body whose check letters are right.
+pub fn credit_code(index: u64) -> String {
+    let letters = || "0123456789ABCDEFGHJKLMNPQRTUWXY".chars();
+    let mut all = letters().flat_map(|organisation| letters().map(move |last| format!("91440101MA{index:06}{organisation}{last}")));
+    all.find(|code| policies::identity::CreditCode::parse(code).is_ok()).expect("one of them is right")
 }
 
 /// 26 letters, the number at their end.

@@ -1,62 +1,15 @@
 //! The built filing desk, filed at with OpenSSL and curl: receipts that OpenSSL proves, refusals with their check, mail through
-//! the built gateway, and the desk killed at any moment.
+//! the built gateway, while somebody behind the desk hangs.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 use std::io::Write as _;
+use std::os::unix::net::UnixStream;
 use std::time::{Duration, Instant};
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
-use certs_test::desk::{FilingDesk, id, vat};
-use certs_test::office::{DOMAIN, Office};
+use certs_test::desk::{City, CODE, FilingDesk, NAME, id, vat};
 use certs_test::programs::{openssl, oracle, program, run};
 use serde_json::Value;
-
-const CODE: &str = "91440101MAT000018G";
-const NAME: &str = "广州某某有限公司";
-
-struct City {
-    office: Office,
-    desk: FilingDesk,
-}
-
-impl City {
-    fn open(place: &std::path::Path) -> Self {
-        let mut office = Office::open(place, 1);
-        // A time source, and the second outbox.
-        office.authority.kill();
-        let mut file = std::fs::File::options().append(true).open(place.join("ca/ca.toml")).unwrap();
-        write!(file, "\n[timestamp]\nsource = \"unchecked\"\n").unwrap();
-        drop(file);
-        office.authority.start();
-        office.kill_gateway();
-        let configuration = place.join("mailgw/mailgw.toml");
-        let text = std::fs::read_to_string(&configuration).unwrap();
-        let line = format!("outbox = [{:?}, {:?}]", place.join("ca/outbox.sock"), place.join("desk/outbox.sock"));
-        let changed: Vec<&str> = text.lines().map(|old| if old.starts_with("outbox") { line.as_str() } else { old }).collect();
-        std::fs::write(configuration, changed.join("\n")).unwrap();
-        office.start_gateway();
-        let mut desk = FilingDesk::found(&office.authority, DOMAIN);
-        desk.start();
-        for name in ["firm", "second"] {
-            office.authority.request(name, "/C=CN");
-            let mailbox = office.institutions[0].address.clone();
-            office.authority.issue(name, "enterprise-signing", &["--name", NAME, "--code", CODE, "--mailbox", &mailbox]);
-        }
-        Self { office, desk }
-    }
-
-    /// Files until a timestamp signer is there.
-    fn file(&self, name: &str, file: &str, document: &Value) -> (u16, Value) {
-        let until = Instant::now() + Duration::from_secs(60);
-        loop {
-            let (status, answer) = self.desk.file(name, file, document.to_string().as_bytes());
-            if status != 503 || Instant::now() >= until {
-                return (status, answer);
-            }
-            std::thread::sleep(Duration::from_millis(200));
-        }
-    }
-}
 
 fn octets(answer: &Value, member: &str) -> Vec<u8> {
     STANDARD.decode(answer[member].as_str().unwrap_or_else(|| panic!("{answer}"))).unwrap()
@@ -120,6 +73,13 @@ fn a_filing_goes_from_openssl_to_a_receipt_that_openssl_proves_and_into_the_mail
     let place = tempfile::tempdir().unwrap();
     let city = City::open(place.path());
     let (desk, home) = (&city.desk, &city.desk.home);
+    // 0. Whoever stands behind the desk, an officer's program or the gateway that fetches letters, hangs in the middle of a
+    //    question, as long as this test lasts: nobody who files waits for them.
+    let hanging: Vec<UnixStream> = ["admin.sock", "outbox.sock"].iter().flat_map(|door| (0..20).map(move |_| door)).map(|door| {
+        let mut stream = UnixStream::connect(home.join("desk").join(door)).unwrap();
+        write!(stream, "POST /v1/operation HTTP/1.1\r\nHost: desk\r\nContent-Type: application/json\r\nContent-Length: 1000\r\n\r\n{{").unwrap();
+        stream
+    }).collect();
     // 1. Received, sealed, and proved by others with nothing but the root.
     let filing = vat(CODE, 1, "202610");
     let (status, answer) = city.file("firm", "one.json", &filing);
@@ -157,17 +117,25 @@ fn a_filing_goes_from_openssl_to_a_receipt_that_openssl_proves_and_into_the_mail
     let (status, refused) = desk.send("firm", "filings", "two.json");
     assert_eq!((status, refused["check"].as_u64(), refused["code"].as_str()), (422, Some(8), Some("check-08-revocation")), "{refused}");
     assert!(refused["message"].as_str().unwrap().contains("吊销") && refused["message"].as_str().unwrap().contains("revoked"));
-    // 5. An attachment is streamed, and memory stays flat.
-    let large: Vec<u8> = (0..50_000_000_u32).map(|at| (at % 251) as u8).collect();
-    std::fs::write(home.join("large.bin"), &large).unwrap();
-    let sha256 = openssl(&["dgst", "-sha256", "-r", "large.bin"], home).ok().split(' ').next().unwrap().to_owned();
-    let put = |name: &str| desk.curl("firm", &["-w", "\n%{http_code}", "-T", "large.bin", &desk.url(&format!("attachments/{name}"))]).out;
-    assert!(put(&sha256).ends_with("200") && put(&sha256).ends_with("200"));
-    assert!(put(&"0".repeat(64)).ends_with("400"));
-    let status = std::fs::read_to_string(format!("/proc/{}/status", desk.id().unwrap())).unwrap();
-    let peak: u64 = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).and_then(|line| line.trim().trim_end_matches(" kB").parse().ok()).unwrap();
-    // The key derivation alone takes 64 MiB.
-    assert!(peak < 200_000, "{peak} kB");
+    // 5. An attachment of the largest size is streamed, and takes no more memory than a small one.
+    let put = |file: &str, name: &str| desk.curl("firm", &["-w", "\n%{http_code}", "-T", file, &desk.url(&format!("attachments/{name}"))]).out;
+    let sha256 = |file: &str| openssl(&["dgst", "-sha256", "-r", file], home).ok().split(' ').next().unwrap().to_owned();
+    let peak = || {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", desk.id().unwrap())).unwrap();
+        status.lines().find_map(|line| line.strip_prefix("VmHWM:")).and_then(|line| line.trim().trim_end_matches(" kB").parse::<u64>().ok()).unwrap()
+    };
+    for (file, size) in [("small.bin", 1_u32 << 20), ("large.bin", 100 << 20), ("beyond.bin", (100 << 20) + 1)] {
+        std::fs::write(home.join(file), (0..size).map(|at| (at % 251) as u8).collect::<Vec<u8>>()).unwrap();
+    }
+    assert!(put("small.bin", &sha256("small.bin")).ends_with("200"));
+    let before = peak();
+    let large = sha256("large.bin");
+    assert!(put("large.bin", &large).ends_with("200") && put("large.bin", &large).ends_with("200"));
+    assert!(put("large.bin", &"0".repeat(64)).ends_with("400") && put("beyond.bin", &sha256("beyond.bin")).ends_with("400"));
+    assert!(peak() < before + 16 * 1024, "{before} kB before, {} kB after", peak());
+    for file in ["small.bin", "large.bin", "beyond.bin"] {
+        std::fs::remove_file(home.join(file)).unwrap();
+    }
     // 6. The officer moves it on.
     let moved = desk.desk(&["--json", "accept", &id(1)]).json();
     assert_eq!((moved[0]["status"].as_str(), moved[0]["issued"].as_array().map(Vec::len)), (Some("ACCEPTED"), Some(2)));
@@ -189,7 +157,8 @@ fn a_filing_goes_from_openssl_to_a_receipt_that_openssl_proves_and_into_the_mail
     // 8. What the log holds is proved from its export, and what was filed is nowhere in the clear.
     let exported = desk.desk(&["--json", "log", "export", "exported"]).json();
     desk.desk(&["log", "verify", "exported", "--vkey", exported["vkey"].as_str().unwrap()]).ok();
-    assert_ne!(run("grep", &["-rq", "1000000.00", "desk/store"], home).code, 0);
+    let clear = run("grep", &["-raoE", ".{0,80}130000[.]00.{0,40}", "desk/store"], home);
+    assert_ne!(clear.code, 0, "{}", clear.out);
     let metrics = run("curl", &["-s", &format!("http://127.0.0.1:{}/metrics", desk.http)], home).ok();
     assert!(metrics.contains("suiyin_desk_filings_total{outcome=\"check-08-revocation\"} 1"), "{metrics}");
     assert!(metrics.contains("suiyin_desk_fault{part=\"seal\"} 0") && metrics.contains("suiyin_desk_fault{part=\"timestamp\"} 0"), "{metrics}");
@@ -200,52 +169,5 @@ fn a_filing_goes_from_openssl_to_a_receipt_that_openssl_proves_and_into_the_mail
     assert_eq!(desk.desk(&["--json", "registry", "import", "registry.csv"]).json()["rows"], 1);
     let (status, refused) = city.file("firm", "struck.json", &vat(CODE, 77, "202605"));
     assert_eq!((status, refused["code"].as_str()), (422, Some("check-09-enterprise")), "{refused}");
-}
-
-#[test]
-fn what_was_receipted_outlives_every_kill_and_nothing_is_there_twice() {
-    let place = tempfile::tempdir().unwrap();
-    let mut city = City::open(place.path());
-    let months = ["202601", "202602", "202603", "202604", "202605", "202606", "202607", "202608", "202609", "202610"];
-    let mut told: Vec<(u64, Value)> = Vec::new();
-    for round in 0..8_u64 {
-        let number = 100 + round;
-        // Months from the last one back: none is the next one's month before.
-        let document = vat(CODE, number, months[months.len() - 1 - round as usize]);
-        city.desk.sign("firm", "kill.json", document.to_string().as_bytes());
-        std::thread::scope(|scope| {
-            let desk = &city.desk;
-            let sent = scope.spawn(move || desk.send("firm", "filings", "kill.json"));
-            std::thread::sleep(Duration::from_millis(5 + (round * 37) % 120));
-            desk.stop_hard();
-            let (status, answer) = sent.join().unwrap();
-            if status == 200 {
-                told.push((number, answer));
-            }
-        });
-        city.desk.reap();
-        city.desk.start();
-        // Sent again it is receipted, whatever the kill met; what was told before is told again.
-        let until = Instant::now() + Duration::from_secs(60);
-        let answer = loop {
-            let (status, answer) = city.desk.send("firm", "filings", "kill.json");
-            if status == 200 {
-                break answer;
-            }
-            assert!(status == 503 && Instant::now() < until, "{status} {answer}");
-            std::thread::sleep(Duration::from_millis(200));
-        };
-        if let Some((_, before)) = told.iter().find(|(known, _)| *known == number) {
-            assert_eq!(answer, *before);
-        } else {
-            told.push((number, answer));
-        }
-    }
-    for (number, answer) in &told {
-        let got = city.desk.curl("", &[&city.desk.url(&format!("receipts/{}-1", id(*number)))]).ok();
-        assert_eq!(serde_json::from_str::<Value>(&got).unwrap(), *answer);
-    }
-    let listed = city.desk.desk(&["--json", "list", CODE]).json();
-    assert_eq!(listed.as_array().map(Vec::len), Some(8));
-    assert!(listed.as_array().unwrap().iter().all(|filing| filing["issued"].as_array().is_some_and(|receipts| receipts.len() == 1 && receipts[0]["sealed"] == true)));
+    drop(hanging);
 }
