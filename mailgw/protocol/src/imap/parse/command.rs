@@ -1,15 +1,16 @@
 //! The commands, each with its arguments understood.
 
 use super::cursor::Cursor;
-use super::date::date_time;
 use super::fetch::{self, Item};
+use super::listing::{list, status_item};
 use super::mailbox;
+use super::message::{append, new_message, store};
 use super::metadata;
 use super::search::{self, Key, Return};
 use super::sort::{self, Criterion, Threading};
 use super::sequence::{Partial, Ranges, SequenceSet};
 use super::{ParseError, Parsed};
-use crate::imap::exchange::{Flags, Keyword, MailboxName, NewMessage, Secret, StoreOp, SystemFlag};
+use crate::imap::exchange::{Flags, MailboxName, NewMessage, Secret, StoreOp};
 use crate::imap::framing::{Frame, tag_of};
 
 /// A command, without its tag. Commands that exist with and without UID carry which it was.
@@ -261,46 +262,6 @@ fn on_messages(word: &str, cursor: &mut Cursor, uid: bool) -> Parsed<Command> {
     })
 }
 
-/// spec: rfc3501#9 store-att-flags
-fn store(set: SequenceSet, cursor: &mut Cursor, uid: bool) -> Parsed<Command> {
-    let mut unchanged_since = None;
-    // spec: rfc7162#3.1.3
-    if cursor.eat(b'(') {
-        if !cursor.eat_word("UNCHANGEDSINCE") {
-            return Err(ParseError::Expected("UNCHANGEDSINCE"));
-        }
-        cursor.space()?;
-        unchanged_since = Some(cursor.mod_sequence()?);
-        cursor.expect(b')', "`)`")?;
-        cursor.space()?;
-    }
-    let op = match cursor.peek() {
-        Some(b'+') => StoreOp::Add,
-        Some(b'-') => StoreOp::Remove,
-        _ => StoreOp::Replace,
-    };
-    if op != StoreOp::Replace {
-        cursor.take_while(|b| matches!(b, b'+' | b'-')).len().eq(&1).then_some(()).ok_or(ParseError::Expected("FLAGS"))?;
-    }
-    let silent = match cursor.word()?.as_str() {
-        "FLAGS" => false,
-        "FLAGS.SILENT" => true,
-        _ => return Err(ParseError::Expected("FLAGS, +FLAGS or -FLAGS, perhaps with .SILENT")),
-    };
-    cursor.space()?;
-    let flags = if cursor.peek() == Some(b'(') {
-        flag_list(cursor)?
-    } else {
-        let mut flags = Flags::new();
-        flag(cursor, &mut flags)?;
-        while cursor.eat(b' ') {
-            flag(cursor, &mut flags)?;
-        }
-        flags
-    };
-    Ok(Command::Store { set, op, silent, flags, unchanged_since, uid })
-}
-
 // spec: rfc5161#3.1 what is not known is passed over
 fn enable(cursor: &mut Cursor) -> Parsed<Enable> {
     let mut named = Enable::default();
@@ -403,165 +364,6 @@ fn fetch_modifiers(cursor: &mut Cursor, uid: bool) -> Parsed<Modifiers> {
     Ok(all)
 }
 
-/// `(…)`, which may be empty.
-fn flag_list(cursor: &mut Cursor) -> Parsed<Flags> {
-    cursor.expect(b'(', "`(`")?;
-    let mut flags = Flags::new();
-    if cursor.eat(b')') {
-        return Ok(flags);
-    }
-    loop {
-        flag(cursor, &mut flags)?;
-        if cursor.eat(b')') {
-            return Ok(flags);
-        }
-        cursor.expect(b' ', "one space or `)`")?;
-    }
-}
-
-fn flag(cursor: &mut Cursor, flags: &mut Flags) -> Parsed<()> {
-    if !cursor.eat(b'\\') {
-        let keyword = Keyword::new(&cursor.atom()?).ok_or(ParseError::Expected("a keyword of at most 64 octets"))?;
-        return if flags.add_keyword(keyword) { Ok(()) } else { Err(ParseError::TooMany) };
-    }
-    let name = cursor.word()?;
-    let system = SystemFlag::ALL.into_iter().find(|flag| flag.name().get(1..).is_some_and(|known| known.eq_ignore_ascii_case(&name)));
-    match system {
-        Some(flag) => flags.set(flag),
-        // spec: rfc3501#2.3.2 clients cannot change it; some repeat it back
-        None if name == "RECENT" => {}
-        None => return Err(ParseError::Expected("a system flag: \\Seen \\Answered \\Flagged \\Deleted \\Draft")),
-    }
-    Ok(())
-}
-
-/// One message or several, all or none. spec: rfc3501#6.3.11 rfc3502#3
-fn append(cursor: &mut Cursor) -> Parsed<Command> {
-    let mailbox = name(cursor)?;
-    cursor.space()?;
-    let mut messages = vec![new_message(cursor)?];
-    while cursor.eat(b' ') {
-        messages.push(new_message(cursor)?);
-    }
-    Ok(Command::Append { mailbox, messages })
-}
-
-/// `[(flags) SP] ["date" SP] literal`
-fn new_message(cursor: &mut Cursor) -> Parsed<NewMessage> {
-    let mut flags = Flags::new();
-    if cursor.peek() == Some(b'(') {
-        flags = flag_list(cursor)?;
-        cursor.space()?;
-    }
-    let mut internal_date = None;
-    if cursor.peek() == Some(b'"') {
-        internal_date = Some(date_time(cursor)?);
-        cursor.space()?;
-    }
-    // spec: rfc9755#4 `UTF8 (~{n}…)`
-    let utf8 = cursor.eat_word("UTF8");
-    if utf8 {
-        cursor.space()?;
-        cursor.expect(b'(', "`(`")?;
-    }
-    // spec: rfc3516#4.4 a literal8 may bring any octet
-    cursor.eat(b'~');
-    let bytes = cursor.literal()?;
-    if utf8 {
-        cursor.expect(b')', "`)`")?;
-    }
-    Ok(NewMessage { flags, internal_date, bytes, utf8 })
-}
-
-/// spec: rfc3501#6.3.8, with the options of rfc5258#3 and rfc6154#5.2 that cost nothing
-fn list(cursor: &mut Cursor) -> Parsed<ListOptions> {
-    let mut all = ListOptions::default();
-    if cursor.peek() == Some(b'(') {
-        for option in options(cursor)? {
-            match option.as_str() {
-                "SUBSCRIBED" => all.only_subscribed = true,
-                "SPECIAL-USE" => all.only_special_use = true,
-                "RECURSIVEMATCH" => all.recursive_match = true,
-                "REMOTE" => {}
-                _ => return Err(ParseError::Expected("SUBSCRIBED, SPECIAL-USE, RECURSIVEMATCH or REMOTE")),
-            }
-        }
-        // spec: rfc5258#3 RECURSIVEMATCH needs something to match by
-        if all.recursive_match && !all.only_subscribed && !all.only_special_use {
-            return Err(ParseError::Expected("SUBSCRIBED or SPECIAL-USE beside RECURSIVEMATCH"));
-        }
-        cursor.space()?;
-    }
-    let reference = cursor.astring()?;
-    all.reference = pattern(cursor, &reference)?;
-    cursor.space()?;
-    all.patterns = if cursor.peek() == Some(b'(') { cursor.list(16, listed)? } else { vec![listed(cursor)?] };
-    if cursor.eat(b' ') {
-        if !cursor.eat_word("RETURN") {
-            return Err(ParseError::Expected("RETURN"));
-        }
-        cursor.space()?;
-        returned(cursor, &mut all)?;
-    }
-    all.return_subscribed |= all.only_subscribed;
-    Ok(all)
-}
-
-fn returned(cursor: &mut Cursor, all: &mut ListOptions) -> Parsed<()> {
-    if cursor.eat(b'(') && cursor.eat(b')') {
-        return Ok(());
-    }
-    loop {
-        match cursor.word()?.as_str() {
-            "SUBSCRIBED" => all.return_subscribed = true,
-            "CHILDREN" | "SPECIAL-USE" => {}
-            "STATUS" => {
-                cursor.space()?;
-                all.return_status = cursor.list(16, status_item)?;
-            }
-            _ => return Err(ParseError::Expected("SUBSCRIBED, CHILDREN, SPECIAL-USE or STATUS")),
-        }
-        if cursor.eat(b')') {
-            return Ok(());
-        }
-        cursor.expect(b' ', "one space or `)`")?;
-    }
-}
-
-/// Perhaps none.
-fn options(cursor: &mut Cursor) -> Parsed<Vec<String>> {
-    let mut all = Vec::new();
-    cursor.expect(b'(', "`(`")?;
-    while !cursor.eat(b')') {
-        if !all.is_empty() {
-            cursor.space()?;
-        }
-        if all.len() >= 8 {
-            return Err(ParseError::TooMany);
-        }
-        all.push(cursor.word()?);
-    }
-    Ok(all)
-}
-
-fn status_item(cursor: &mut Cursor) -> Parsed<StatusItem> {
-    Ok(match cursor.word()?.as_str() {
-        "MESSAGES" => StatusItem::Messages,
-        "RECENT" => StatusItem::Recent,
-        "UIDNEXT" => StatusItem::UidNext,
-        "UIDVALIDITY" => StatusItem::UidValidity,
-        "UNSEEN" => StatusItem::Unseen,
-        // spec: rfc8438#3 SIZE, rfc9051#6.3.11 DELETED, rfc7162#3.1.7 HIGHESTMODSEQ
-        "DELETED" => StatusItem::Deleted,
-        "SIZE" => StatusItem::Size,
-        "HIGHESTMODSEQ" => StatusItem::HighestModSeq,
-        "MAILBOXID" => StatusItem::MailboxId,
-        "DELETED-STORAGE" => StatusItem::DeletedStorage,
-        "APPENDLIMIT" => StatusItem::AppendLimit,
-        _ => return Err(ParseError::Expected("MESSAGES, RECENT, UIDNEXT, UIDVALIDITY, UNSEEN, DELETED, SIZE or HIGHESTMODSEQ")),
-    })
-}
-
 /// spec: rfc2971#3.1 `NIL` or up to 30 pairs; read and not kept
 fn id(cursor: &mut Cursor) -> Parsed<Command> {
     if !cursor.eat_word("NIL") {
@@ -595,12 +397,12 @@ fn new_name(cursor: &mut Cursor) -> Parsed<MailboxName> {
     mailbox::name(text.strip_suffix(b"/").unwrap_or(&text), cursor.utf8)
 }
 
-fn listed(cursor: &mut Cursor) -> Parsed<String> {
+pub(super) fn listed(cursor: &mut Cursor) -> Parsed<String> {
     let text = cursor.list_mailbox()?;
     pattern(cursor, &text)
 }
 
-fn pattern(cursor: &Cursor, text: &[u8]) -> Parsed<String> {
+pub(super) fn pattern(cursor: &Cursor, text: &[u8]) -> Parsed<String> {
     mailbox::text(text, cursor.utf8).filter(|text| text.chars().count() <= mailbox::MAX_NAME).ok_or(ParseError::Mailbox)
 }
 
