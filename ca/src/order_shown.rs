@@ -7,7 +7,7 @@ use crate::flow::approve;
 use crate::flow::order::{Needed, OrderError, approvals_of};
 use crate::flow::plan::Words;
 use crate::problem::IssueError;
-use crate::record::{ApprovalRecord, Channel, Decision, Evidence, Flag, OrderId, OrderRecord, OrderState, Said, Verdict, serial_of, serial_text};
+use crate::record::{ApprovalRecord, Channel, Correcting, Decision, Evidence, Flag, OrderId, OrderRecord, OrderState, Said, Verdict, serial_of, serial_text};
 use crate::register;
 use crate::service::{chain_of, pem};
 
@@ -39,6 +39,9 @@ pub struct OrderShown {
     pub profile: String,
     pub applicant: Words,
     pub evidence: Vec<Evidence>,
+    /// The certificate whose place it takes, and why that ends.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub corrects: Option<Correcting>,
     pub key: String,
     pub channel: Channel,
     pub by: String,
@@ -103,6 +106,7 @@ impl OrderShown {
             profile: application.profile.clone(),
             applicant: application.applicant.clone(),
             evidence: application.evidence.clone(),
+            corrects: application.corrects.clone(),
             key: application.key.clone(),
             channel: application.channel,
             by: application.by.clone(),

@@ -149,6 +149,7 @@ fn an_enterprise_orders_its_certificate_fetches_it_once_approved_and_renews_it()
         std::fs::write(&path, text.replace(from, to)).unwrap();
     };
     changed("authority/renewal.toml", "profile = \"enterprise-signing\"\nwindow_days = 60", "profile = \"enterprise-signing\"\nwindow_days = 366");
+    changed("authority/renewal.toml", "after_days = 1", "after_days = 0");
     changed("certificates/enterprise-signing.toml", "days = 730", "days = 20");
     authority.start();
     authority.ca(&["officer", "identity", "new", "me", "--name", "陈一", "--number", "B-1"]).ok();
@@ -187,6 +188,10 @@ fn an_enterprise_orders_its_certificate_fetches_it_once_approved_and_renews_it()
     let (document, signature) = (signed["document"].as_str().unwrap(), signed["signature"].as_str().unwrap());
     openssl(&["cms", "-verify", "-cades", "-binary", "-inform", "DER", "-in", signature, "-content", document, "-CAfile", "ca/root.pem", "-purpose", "any", "-signer", "signer.pem", "-out", "/dev/null"], &authority.home).ok();
     assert_eq!(key("signer.pem"), key("firm/certificate-2.pem"));
+    // Another key, and no further day; said again it is the same certificate.
+    filing(&["renew", "--rekey", "--dir", "firm", "--passphrase-file", "pass"]).ok();
+    let end = |file: &str| openssl(&["x509", "-in", file, "-noout", "-enddate"], &authority.home).ok();
+    assert!(key("firm/certificate-3.pem") != key("firm/certificate-2.pem") && end("firm/certificate-3.pem") == end("firm/certificate-2.pem"));
     // The order's number and key are in no log.
     assert!(!std::fs::read_to_string(authority.home.join("serve.log")).unwrap().contains(orders[0]["id"].as_str().unwrap()));
 }

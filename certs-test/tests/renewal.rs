@@ -14,8 +14,8 @@ fn founded(place: &Path) -> Authority {
     let rules = place.join("ca/policies/authority/renewal.toml");
     let text = std::fs::read_to_string(&rules).unwrap();
     let entry = "profile = \"enterprise-signing\"\nwindow_days = 60";
-    assert!(text.contains(entry));
-    std::fs::write(&rules, text.replace(entry, "profile = \"enterprise-signing\"\nwindow_days = 366")).unwrap();
+    assert!(text.contains(entry) && text.contains("after_days = 1"));
+    std::fs::write(&rules, text.replace(entry, "profile = \"enterprise-signing\"\nwindow_days = 366").replace("after_days = 1", "after_days = 0")).unwrap();
     let profile = place.join("ca/policies/certificates/enterprise-signing.toml");
     let text = std::fs::read_to_string(&profile).unwrap();
     std::fs::write(&profile, text.replace("days = 730", "days = 365")).unwrap();
@@ -25,7 +25,11 @@ fn founded(place: &Path) -> Authority {
 
 /// Signs `NAME.csr` with the key and certificate of `old`, and sends it: the status and what came; `NAME.pem` when it is done.
 fn renew(authority: &Authority, old: &str, name: &str, more: &[&str]) -> (String, String) {
-    let [csr, signer, key, url] = [format!("{name}.csr"), format!("{old}.pem"), format!("{old}.key"), format!("{}/renew", authority.url)];
+    asked("renew", authority, old, name, more)
+}
+
+fn asked(door: &str, authority: &Authority, old: &str, name: &str, more: &[&str]) -> (String, String) {
+    let [csr, signer, key, url] = [format!("{name}.csr"), format!("{old}.pem"), format!("{old}.key"), format!("{}/{door}", authority.url)];
     openssl(&[&["cms", "-sign", "-nodetach", "-binary", "-in", &csr, "-signer", &signer, "-inkey", &key, "-outform", "DER", "-out", "renew.der"], more].concat(), &authority.home).ok();
     let said = run("curl", &["-s", "-o", "answer", "-w", "%{http_code}", "--data-binary", "@renew.der", &url], &authority.home).ok();
     let text = std::fs::read_to_string(authority.home.join("answer")).unwrap();
@@ -91,6 +95,35 @@ fn a_holder_renews_with_openssl_and_curl() {
     assert_eq!(large, "413");
     let log = std::fs::read_to_string(authority.home.join("serve.log")).unwrap();
     assert!(!log.contains("天河") && !log.contains("91440101MAT000018G"));
+}
+
+#[test]
+fn a_holder_changes_the_key_and_asks_for_a_correction_with_openssl_and_curl() {
+    let place = tempfile::tempdir().unwrap();
+    let authority = founded(place.path());
+    authority.request("a", "/C=CN");
+    let old = authority.issue("a", "enterprise-signing", &ENTERPRISE);
+    authority.request("b", &format!("/CN=rekey {old}"));
+    refused(&renew(&authority, "a", "b", &[]), "422", "said-otherwise");
+    let (status, text) = asked("rekey", &authority, "a", "b", &[]);
+    assert!(status == "200" && text.matches("BEGIN CERTIFICATE").count() == 2, "{status} {text}");
+    verified(&authority, "b");
+    let said = |name: &str, what: &str| openssl(&["x509", "-in", &format!("{name}.pem"), "-noout", what, "-nameopt", "RFC2253"], &authority.home).ok();
+    assert_eq!((said("a", "-subject"), said("a", "-enddate")), (said("b", "-subject"), said("b", "-enddate")));
+    let (shown, new) = (authority.ca(&["--json", "show", &old]).json(), serial(&authority, "b"));
+    let days = (shown["ends_at"].as_i64().unwrap() - authority.ca(&["--json", "show", &new]).json()["not_before"].as_i64().unwrap()) / 86_400;
+    assert!(shown["state"] == "good" && days == 5 && shown["replaced_by"][0]["act"] == "rekeyed", "{shown}");
+    // Another name is an order, which stands where both sides see it.
+    authority.request("c", &format!("/CN=correct {new}/O=广州天河新名有限公司"));
+    refused(&asked("rekey", &authority, "b", "c", &[]), "422", "not-said");
+    let (status, text) = asked("correct", &authority, "b", "c", &[]);
+    let order: Value = serde_json::from_str(&text).unwrap();
+    assert!(status == "201" && order["state"]["code"] == "awaiting-approval", "{status} {text}");
+    assert_eq!(asked("correct", &authority, "b", "c", &[]).0, "200");
+    let shown = authority.ca(&["--json", "order", "show", order["id"].as_str().unwrap()]).json();
+    assert_eq!((shown["corrects"]["serial"].as_str(), shown["applicant"]["name"].as_str()), (Some(new.as_str()), Some("广州天河新名有限公司")));
+    let told = authority.ca(&["order", "show", order["id"].as_str().unwrap()]).ok();
+    assert!(told.contains(&format!("corrects certificate {new}")), "{told}");
 }
 
 #[test]

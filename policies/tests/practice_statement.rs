@@ -98,8 +98,13 @@ fn the_terms_are_those_of_the_rules() {
         let key = if renewable.same_key { "the same key or a new one" } else { "a new key" };
         said(format!("| Renewal of {profile}: from, before the end | {} days, with {key} |", renewable.window_days));
         assert_eq!(renewable.overlap_days, None, "the statement says never");
+        if let Some(rekey) = renewable.rekey {
+            let days = |days: u16| if days == 1 { "1 day".to_owned() } else { format!("{days} days") };
+            said(format!("| Re-key of {profile} by its holder: from, after the beginning; the old one is revoked after | {}; {} |", days(rekey.after_days), days(rekey.overlap_days)));
+        }
     }
     assert_eq!(terms.iter().filter(|row| row.starts_with("| Renewal of ")).count(), rules.renewal.profiles().count());
+    assert_eq!(terms.iter().filter(|row| row.starts_with("| Re-key of ")).count(), rules.renewal.profiles().filter(|(_, renewable)| renewable.rekey.is_some()).count());
     said("| Renewed certificate: revoked after | never |".into());
     said(format!("| Replaced or corrected certificate: stays valid, at most | {} days |", rules.renewal.most_overlap_days));
     said(format!("| Corrected certificate: stays valid, when nothing else is said | {} days |", rules.renewal.correction_overlap_days));

@@ -189,7 +189,7 @@ fn about_order(order: &OrderShown, deciding: &Deciding, verdict: Verdict) -> Res
         return Err(Problem::new(Exit::Damaged, "other-order", "the server shows another order than the one asked for, or another request than it says", "sign nothing, and tell whoever runs it"));
     }
     let decision = Decision {
-        act: "issue".to_owned(),
+        act: crate::record::act_of(order.corrects.as_ref()),
         order: deciding.id,
         profile: order.profile.clone(),
         request_sha256,
@@ -332,6 +332,9 @@ fn whole(order: &OrderShown) -> Result<(), Problem> {
     one(&format!("profile  {}", order.profile))?;
     for (word, said) in order.applicant.said() {
         one(&format!("{word:<8} {said}"))?;
+    }
+    if let Some(corrects) = &order.corrects {
+        one(&format!("corrects certificate {}, signed with its key", corrects.serial))?;
     }
     for document in &order.evidence {
         one(&format!("shown    {} {}", document.kind, document.sha256))?;

@@ -11,6 +11,7 @@ use policies::identity::CreditCode;
 use super::authorise::Authorised;
 use super::issue::try_out;
 use super::order::{OrderError, reordered};
+use super::succeed::SuccessionError;
 use crate::authority::Authority;
 use crate::problem::IssueError;
 use crate::record::{Flag, Ground, OrderId, OrderRecord};
@@ -70,6 +71,16 @@ pub(super) fn ground(error: &IssueError) -> Ground {
     Ground { code: error.class().1.to_owned(), message: error.to_string() }
 }
 
+/// What was found of a certificate that is to be corrected, and not of us.
+pub(super) fn ends_a_correction(error: &IssueError) -> bool {
+    matches!(error, IssueError::Frozen { .. } | IssueError::AlreadyRevoked { .. } | IssueError::Ended { .. })
+}
+
+pub(super) fn cannot_be_corrected(error: SuccessionError) -> Ground {
+    let runtime::exit::Problem { code, message, .. } = error.into();
+    Ground { code, message }
+}
+
 fn duplicate(flag: Flag) -> Ground {
     let (code, message) = match flag {
         Flag::DuplicateOrder => ("duplicate-order", "an earlier order of the same code and profile is open; wait for it, or cancel it first"),
@@ -101,8 +112,10 @@ fn duplicates(authority: &Authority, id: &OrderId, order: &OrderRecord, code: &C
     if open.first().is_some_and(|(_, first)| first != id.bytes()) {
         flags.push(Flag::DuplicateOrder);
     }
-    let query = Query { code: Some(code.as_str().to_owned()), profile: Some(profile.clone()), state: Some(State::Good), limit: Some(1), ..Query::default() };
-    if !register::list(&*authority.store, &query, authority.clock.now().unix_timestamp())?.is_empty() {
+    // The one that is corrected is no duplicate.
+    let query = Query { code: Some(code.as_str().to_owned()), profile: Some(profile.clone()), state: Some(State::Good), limit: Some(2), ..Query::default() };
+    let corrected = |serial: &[u8]| order.application.corrects.as_ref().is_some_and(|correcting| correcting.serial == crate::record::serial_text(serial));
+    if register::list(&*authority.store, &query, authority.clock.now().unix_timestamp())?.iter().any(|(serial, _)| !corrected(serial)) {
         flags.push(Flag::DuplicateCertificate);
     }
     Ok(flags)

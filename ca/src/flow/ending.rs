@@ -31,14 +31,14 @@ fn some(authority: &Authority, by: &Actor, entries: &[(Key, Vec<u8>)]) -> Result
     if entries.is_empty() {
         return Ok(0);
     }
-    // 1. Which are still to be: what has ended is done with, and a holder whose renewed certificate was revoked meanwhile
-    //    keeps the old one.
+    // 1. Which are still to be: what has ended is done with, and a holder whose renewed certificate, or whose new key, was
+    //    revoked meanwhile keeps the old one.
     let mut orders = Vec::with_capacity(entries.len());
     for (_, stored) in entries {
         let outgoing: Outgoing = decode(stored).map_err(|_| IssueError::Damaged { what: "a certificate that is to end" })?;
         let found = register::get(&*authority.store, &register::serial(&outgoing.old)?)?;
         let new = register::find(&*authority.store, &register::serial(&outgoing.new)?)?;
-        let alone = outgoing.act == Act::Renewed && matches!(new, Some(CertificateRecord { status: Status::Revoked(_), .. }));
+        let alone = matches!(outgoing.act, Act::Renewed | Act::Rekeyed) && matches!(new, Some(CertificateRecord { status: Status::Revoked(_), .. }));
         if !alone && found.not_after >= authority.clock.now().unix_timestamp() {
             orders.push(Revoke { serial: outgoing.old, reason: outgoing.ends.reason, at: None, invalid_since: None });
         }

@@ -30,6 +30,7 @@ use x509_parser::x509::SubjectPublicKeyInfo;
 
 use super::authorise::{Actor, Authorised, Operator, Orderer, Registrar};
 use super::citizen::Vouching;
+use super::meant::meant;
 use super::order::{self, ApprovedOrder};
 use super::owner::{self, Known};
 use super::plan::{Words, certificate_plan, expected, key_algorithm, requested_names, strength};
@@ -101,8 +102,8 @@ pub(super) fn same_key(
 
 /// The same for an order that was placed before, with the approvals it got. The order and its certificate are bound: by
 /// one commit where the intent is recorded, by one where the certificate is.
-pub fn issue_ordered(authority: &Authority, approved: ApprovedOrder) -> Result<Recorded<SignedCertificate>, IssueError> {
-    let parsed = parse(&Authorised::<Operator>::service(), approved.order())?;
+pub(super) fn issue_ordered(authority: &Authority, approved: ApprovedOrder, claim: Option<Claim>) -> Result<Recorded<SignedCertificate>, IssueError> {
+    let parsed = Parsed { claim, ..parse(&Authorised::<Operator>::service(), approved.order())? };
     line(authority, parsed, Some(approved))
 }
 
@@ -220,7 +221,9 @@ fn parse(authorised: &Authorised<impl Orderer>, order: Order) -> Result<Parsed, 
     let names = requested_names(&request)?;
     let (applicant, mail_domains) = (order.applicant.parse()?, order.applicant.mail_domains);
     let request_sha256 = Some(crate::sha256_hex(request.der()));
-    let wanted = Wanted { key: key_algorithm(&request), asks_for_ca: request.asks_for_ca(), spki: request.spki, subject: request.subject, names };
+    // A subject that says what is meant names nobody.
+    let subject = if meant(&request.subject).is_some() { Vec::new() } else { request.subject.clone() };
+    let wanted = Wanted { key: key_algorithm(&request), asks_for_ca: request.asks_for_ca(), spki: request.spki, subject, names };
     Ok(Parsed { by: authorised.actor().clone(), profile: order.profile, issuer: order.issuer, wanted, applicant, mail_domains, request_sha256, claim: None, vouching: None, recovers: false })
 }
 
@@ -263,6 +266,10 @@ fn decide(authority: &Authority, parsed: Parsed) -> Result<Plan<'_>, IssueError>
     let issuer_facts = issuer.as_ref().map(|issuer| issuer.facts()).transpose()?;
     let mut decided = profile.decide(&applicant, &facts, issuer_facts.as_ref(), authority.clock.now())?;
     decided.mail_domains = mail_domains;
+    if let Some(until) = claim.as_ref().and_then(|claim| claim.until).and_then(|until| OffsetDateTime::from_unix_timestamp(until).ok()) {
+        decided.not_after = decided.not_after.min(until);
+        decided.private_key_until = decided.private_key_until.map(|ends| ends.min(until));
+    }
     let plan = certificate_plan(&decided, issuer.as_deref(), &authority.addresses, wanted.spki)?;
     let issuer = match issuer {
         Some(issuer) => issuer,
@@ -302,7 +309,7 @@ fn approve<'a>(authority: &Authority, plan: Plan<'a>, ordered: Option<ApprovedOr
         Some(_) => return Err(IssueError::OtherPlan),
         // Its holder asked, with the key of a certificate that is still good: it says nothing new. At the counter somebody
         // else says whose the new key is.
-        None if matches!(plan.by, Actor::KeyHolder(_)) && plan.claim.as_ref().is_some_and(|claim| claim.predecessor.act == Act::Renewed) => {}
+        None if matches!(plan.by, Actor::KeyHolder(_)) && plan.claim.as_ref().is_some_and(|claim| matches!(claim.predecessor.act, Act::Renewed | Act::Rekeyed)) => {}
         // Those who could approve are gone, which is why it is asked for.
         None if plan.recovers => {}
         // What the service does of its own accord nobody approves, but where the profile itself says so.

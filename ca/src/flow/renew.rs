@@ -36,8 +36,8 @@ pub fn renew_by_possession(authority: &Authority, signed: &[u8]) -> Result<Succe
 
 /// A request that the holder of one of our certificates signed. Had only from `prove`.
 pub struct Signed {
-    serial: Vec<u8>,
-    request: Vec<u8>,
+    pub(super) serial: Vec<u8>,
+    pub(super) request: Vec<u8>,
     /// SHA-256 of the certificate's key.
     pub key: Vec<u8>,
 }
@@ -80,6 +80,9 @@ pub fn renew(authority: &Authority, authorised: &Authorised<Operator>, order: &R
 fn renewed(authority: &Authority, authorised: &Authorised<impl Orderer>, old: Vec<u8>, request: &[u8]) -> Result<Succeeded, SuccessionError> {
     let now = authority.clock.now();
     let request = Asked::read(request)?;
+    if request.meant().is_some() {
+        return Err(SuccessionError::MeantOtherwise);
+    }
     let overlap = register::find(&*authority.store, &old)?.and_then(|found| authority.rules.renewal.of(&found.profile)).and_then(|terms| terms.overlap_days);
     let ends = overlap.map(|days| Revocation::new(now.unix_timestamp() + i64::from(days) * DAY, Reason::Superseded));
     let ask = Ask { old, act: Act::Renewed, request, corrected: Corrections::default(), ends };

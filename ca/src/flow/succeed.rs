@@ -14,6 +14,7 @@ use store::{Batch, CommitError, Expectation, StoreError};
 
 use super::authorise::{Actor, Authorised, Orderer};
 use super::issue::{self, Order};
+use super::meant::{Meant, meant};
 use super::plan::Words;
 use super::{ending, facts};
 use crate::authority::Authority;
@@ -59,6 +60,14 @@ pub enum SuccessionError {
     Overlap { most: u16 },
     #[error("certificates of the profile {profile} are issued on a registrar's word, and renewed by their holder's key; send the holder to the mail gateway's counter")]
     AtTheGateway { profile: String },
+    #[error("the request does not say that it is for this; make it with the subject's common name `{words}`")]
+    NotMeant { words: String },
+    #[error("the request is for something else than a renewal, as its subject says; send it where that is asked for")]
+    MeantOtherwise,
+    #[error("the key of certificates of the profile {profile} is not changed by their holders; apply for a new one")]
+    NotRekeyed { profile: String },
+    #[error("the key of certificate {serial} may be changed from {from} on; come back then, or report the key if others have it")]
+    TooYoung { serial: String, from: String },
     #[error("nothing is corrected by this; say the new --name or --mailbox")]
     NothingNew,
     #[error("a correction is revoked as superseded or affiliation-changed; say one of them, or use `ca replace` or `ca revoke`")]
@@ -99,7 +108,7 @@ pub(super) struct Ask {
 /// The key of the new certificate.
 pub(super) enum Asked {
     /// PKCS#10, PEM or DER, parsed once before: its digest tells it from others.
-    Request { bytes: Vec<u8>, sha256: String, key_digest: Vec<u8> },
+    Request { bytes: Vec<u8>, sha256: String, key_digest: Vec<u8>, meant: Option<Meant> },
     /// The old one's, whose holder proved to have it then; once for each occasion.
     SameKey { occasion: String },
 }
@@ -108,7 +117,15 @@ impl Asked {
     pub fn read(bytes: &[u8]) -> Result<Self, IssueError> {
         let request = pki::request::Request::parse(bytes)?;
         let key_digest = ring::digest::digest(&ring::digest::SHA256, &request.spki).as_ref().to_vec();
-        Ok(Self::Request { sha256: crate::sha256_hex(request.der()), key_digest, bytes: bytes.to_vec() })
+        Ok(Self::Request { sha256: crate::sha256_hex(request.der()), key_digest, meant: meant(&request.subject), bytes: bytes.to_vec() })
+    }
+
+    /// What the request says that it is for; nothing when it asks in the usual way.
+    pub fn meant(&self) -> &Option<Meant> {
+        match self {
+            Self::Request { meant, .. } => meant,
+            Self::SameKey { .. } => &None,
+        }
     }
 
     /// A new certificate for a new key, and no other.
@@ -155,6 +172,8 @@ pub(super) struct Claim {
     request_sha256: String,
     /// A claim that came to nothing, as it stands in the store.
     before: Option<Vec<u8>>,
+    /// The new certificate ends here at the latest, Unix seconds.
+    pub until: Option<i64>,
 }
 
 impl Claim {
@@ -208,7 +227,9 @@ pub(super) fn succeed(
             return Err(SuccessionError::TooOften { serial: serial_text(&ask.old) });
         }
         let predecessor = Predecessor { serial: serial_text(&ask.old), act: ask.act, ends: ask.ends, counter };
-        let claim = Claim { predecessor, old: ask.old.clone(), found: encode(&found)?, act: ask.act, request_sha256: sha256, before };
+        // Who changes the key gets no further life by it: nobody looked at the holder anew.
+        let until = (ask.act == Act::Rekeyed).then_some(found.not_after);
+        let claim = Claim { predecessor, old: ask.old.clone(), found: encode(&found)?, act: ask.act, request_sha256: sha256, before, until };
         let profile = authority.policies.profile(&found.profile).ok_or_else(|| SuccessionError::NotRenewed { profile: found.profile.clone() })?;
         // Whose a mailbox is, this counter does not know; after an incident the same key has what it had.
         if matches!(ask.request, Asked::Request { .. }) && counter && profile.applicant() == ApplicantKind::Citizen {
@@ -239,6 +260,27 @@ pub(super) fn succeed(
             ending::end(authority, authorised.actor(), &ask.old, ask.ends.map_or(0, |ends| ends.at))?;
         }
         return Ok(Succeeded { serial, record, again: false });
+    }
+}
+
+/// The claim of an order that corrects a certificate, once officers approved it: made anew at each attempt to issue it.
+pub(super) fn correcting_claim(
+    authority: &Authority,
+    old: Vec<u8>,
+    request: &[u8],
+    ends: Revocation,
+    judge: impl Fn(&CertificateRecord) -> Result<(), SuccessionError>,
+) -> Result<Claim, SuccessionError> {
+    let found = register::get(&*authority.store, &old)?;
+    judge(&found)?;
+    let sha256 = crate::sha256_hex(pki::request::Request::parse(request).map_err(IssueError::from)?.der());
+    let ask = Ask { old, act: Act::Corrected, request: Asked::read(request)?, corrected: Corrections::default(), ends: Some(ends) };
+    match claimed(authority, &ask, &sha256)? {
+        Place::Again(succeeded) => Err(SuccessionError::Taken { serial: serial_text(&ask.old), by: serial_text(&succeeded.serial) }),
+        Place::Free(before) => {
+            let predecessor = Predecessor { serial: serial_text(&ask.old), act: ask.act, ends: ask.ends, counter: true };
+            Ok(Claim { predecessor, found: encode(&found)?, old: ask.old, act: ask.act, request_sha256: sha256, before, until: None })
+        }
     }
 }
 
@@ -305,6 +347,10 @@ impl From<SuccessionError> for runtime::exit::Problem {
             SuccessionError::Held { .. } => (Exit::Refused, "suspended"),
             SuccessionError::NotRenewed { .. } => (Exit::Refused, "not-renewed"),
             SuccessionError::TooEarly { .. } => (Exit::Refused, "too-early"),
+            SuccessionError::NotMeant { .. } => (Exit::Refused, "not-said"),
+            SuccessionError::MeantOtherwise => (Exit::Refused, "said-otherwise"),
+            SuccessionError::NotRekeyed { .. } => (Exit::Refused, "not-rekeyed"),
+            SuccessionError::TooYoung { .. } => (Exit::Refused, "too-young"),
             SuccessionError::SameKey { .. } => (Exit::Refused, "same-key"),
             SuccessionError::Taken { .. } => (Exit::Conflict, "succeeded"),
             SuccessionError::SuccessorRevoked { .. } => (Exit::Conflict, "successor-revoked"),

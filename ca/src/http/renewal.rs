@@ -1,12 +1,13 @@
-//! `POST /renew`: the holder of a still valid certificate signs a new request with its key, and gets the new certificate.
+//! `POST /renew`, `POST /rekey`, `POST /correct`: the holder of a still valid certificate signs a new request with its key, and
+//! gets the new certificate, or the order that it comes of.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use axum::Router;
+use axum::{Json, Router};
 use axum::body::Bytes;
 use axum::extract::{ConnectInfo, DefaultBodyLimit, State};
-use axum::http::header;
+use axum::http::{StatusCode, header};
 use axum::middleware::from_fn_with_state;
 use axum::response::{IntoResponse, Response};
 use axum::routing::post;
@@ -14,7 +15,11 @@ use runtime::exit::{Exit, Problem};
 
 use super::gate::{Gate, Proved, Stopped, Unproved, at_the_gate};
 use crate::authority::Authority;
+use crate::flow::correction::correct_proved;
+use crate::flow::rekey::rekey_proved;
 use crate::flow::renew::{Signed, prove, renew_proved};
+use crate::flow::succeed::Succeeded;
+use crate::order_shown::Public;
 use crate::service::{chain_of, pem};
 
 /// A request and the certificate it was signed with, in PEM, with room to spare.
@@ -28,7 +33,7 @@ struct Desk {
 pub fn router(authority: Arc<Authority>, unproved: &Arc<Unproved>) -> Router {
     let gate = Gate::new(authority.rules.rates.renewal, unproved, &authority.clock);
     let desk = Desk { authority, gate: gate.clone() };
-    Router::new().route("/renew", post(renew)).layer(DefaultBodyLimit::max(MAX_BYTES)).layer(from_fn_with_state(gate, at_the_gate)).with_state(Arc::new(desk))
+    Router::new().route("/renew", post(renew)).route("/rekey", post(rekey)).route("/correct", post(correct)).layer(DefaultBodyLimit::max(MAX_BYTES)).layer(from_fn_with_state(gate, at_the_gate)).with_state(Arc::new(desk))
 }
 
 impl Proved for Signed {
@@ -41,15 +46,40 @@ impl Proved for Signed {
     }
 }
 
-// spec: rfc8555#9.1 (the certificate first, then its issuers)
 async fn renew(State(desk): State<Arc<Desk>>, ConnectInfo(from): ConnectInfo<SocketAddr>, signed: Bytes) -> Result<Response, Stopped> {
+    let proved = proved(&desk, from, signed).await?;
+    answered("renew", move || Ok(whole(&desk.authority, &renew_proved(&desk.authority, proved)?))).await
+}
+
+async fn rekey(State(desk): State<Arc<Desk>>, ConnectInfo(from): ConnectInfo<SocketAddr>, signed: Bytes) -> Result<Response, Stopped> {
+    let proved = proved(&desk, from, signed).await?;
+    answered("rekey", move || Ok(whole(&desk.authority, &rekey_proved(&desk.authority, proved)?))).await
+}
+
+async fn correct(State(desk): State<Arc<Desk>>, ConnectInfo(from): ConnectInfo<SocketAddr>, signed: Bytes) -> Result<Response, Stopped> {
+    let proved = proved(&desk, from, signed).await?;
+    answered("correct", move || {
+        let placed = correct_proved(&desk.authority, proved)?;
+        let public = Public::new(&desk.authority, &placed.id, &placed.order)?;
+        let status = if placed.before { StatusCode::OK } else { StatusCode::CREATED };
+        Ok((status, [(header::LOCATION, public.address.clone()), (header::CACHE_CONTROL, "no-store".to_owned())], Json(public)).into_response())
+    })
+    .await
+}
+
+async fn proved(desk: &Arc<Desk>, from: SocketAddr, signed: Bytes) -> Result<Signed, Stopped> {
     let authority = Arc::clone(&desk.authority);
-    let proved = desk.gate.proved(from, move || Ok(prove(&authority, &signed)?)).await?;
-    let done = runtime::request::spawn_blocking(move || {
-        let renewed = renew_proved(&desk.authority, proved)?;
-        let chain = chain_of(&desk.authority, &renewed.record.issuer).unwrap_or_default();
-        Ok::<_, Problem>(pem("CERTIFICATE", &renewed.record.der) + &chain)
-    });
-    let whole = done.await.map_err(|error| Problem::new(Exit::Internal, "renew", error.to_string(), "report this to the authority"))??;
-    Ok(([(header::CONTENT_TYPE, "application/pem-certificate-chain")], whole).into_response())
+    desk.gate.proved(from, move || Ok(prove(&authority, &signed)?)).await
+}
+
+/// The store waits for the disk and signatures take their time: neither on a thread of the network.
+async fn answered(what: &'static str, act: impl FnOnce() -> Result<Response, Problem> + Send + 'static) -> Result<Response, Stopped> {
+    let done = runtime::request::spawn_blocking(act).await;
+    Ok(done.map_err(|error| Problem::new(Exit::Internal, what, error.to_string(), "report this to the authority"))??)
+}
+
+// spec: rfc8555#9.1 (the certificate first, then its issuers)
+fn whole(authority: &Authority, made: &Succeeded) -> Response {
+    let chain = chain_of(authority, &made.record.issuer).unwrap_or_default();
+    ([(header::CONTENT_TYPE, "application/pem-certificate-chain")], pem("CERTIFICATE", &made.record.der) + &chain).into_response()
 }

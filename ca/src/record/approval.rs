@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use store::Key;
 
-use super::{ActDecision, Evidence, OrderId, OrderRecord, Person, Record};
+use super::{ActDecision, Correcting, Evidence, OrderId, OrderRecord, Person, Record};
 
 /// The longest decision and the longest signature over one that are read.
 pub const DECISION_LIMIT: usize = 8 * 1024;
@@ -23,7 +23,8 @@ pub enum Verdict {
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Decision {
-    /// `issue`, so that no signature for one act is taken for another.
+    /// `issue`, or `correct SERIAL` where a certificate takes the place of another: no signature for one act is taken for
+    /// another.
     pub act: String,
     pub order: OrderId,
     pub profile: String,
@@ -74,14 +75,16 @@ impl Said for ActDecision {
 }
 
 /// To issue the certificate that an order is for.
-const ISSUE: &str = "issue";
+pub fn act_of(corrects: Option<&Correcting>) -> String {
+    corrects.map_or_else(|| "issue".to_owned(), |correcting| format!("correct {}", correcting.serial))
+}
 
 impl Decision {
     /// About an order, as it stands.
     pub fn about(id: &OrderId, order: &OrderRecord, decision: Verdict, reason: String, at: i64) -> Self {
         let application = &order.application;
         Self {
-            act: ISSUE.to_owned(),
+            act: act_of(application.corrects.as_ref()),
             order: *id,
             profile: application.profile.clone(),
             request_sha256: crate::sha256_hex(&order.request),
@@ -163,7 +166,7 @@ mod tests {
 
     fn decision(words: BTreeMap<String, String>, reason: String, at: i64) -> Decision {
         Decision {
-            act: ISSUE.into(),
+            act: act_of(None),
             order: "00112233445566778899aabbccddeeff".parse().unwrap(),
             profile: "enterprise-signing".into(),
             request_sha256: "ab".repeat(32),

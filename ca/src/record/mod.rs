@@ -25,7 +25,7 @@ use serde::{Serialize, de::DeserializeOwned};
 
 pub use act::{ActDecision, ActRecord, ActState, Asked, Deed};
 pub use administration::AdministrationCertificate;
-pub use approval::{ApprovalRecord, DECISION_LIMIT, Decision, SIGNATURE_LIMIT, Said, Verdict};
+pub use approval::{act_of, ApprovalRecord, DECISION_LIMIT, Decision, SIGNATURE_LIMIT, Said, Verdict};
 pub use certificate::{CertificateRecord, Intent, Reason, Revocation, Status, serial_text};
 pub use crl::{CrlBase, CrlChange, CrlHead, CrlIntent, CrlRecord, Partitions, Scope};
 pub use hold::{EnterpriseFreeze, Freeze, Hold, Listed, Salt};
@@ -34,7 +34,7 @@ pub use issuer::{Generation, IssuerRecord, IssuerRequest, OcspSigner, PublishedR
 pub use key::KeyOwner;
 pub use officer::{Officer, Person, Roster, serial_of};
 pub use notice::{About, Notice, NoticeStage, NoticeState, Recipient, Unread, looked_at};
-pub use order::{Application, Channel, Evidence, Flag, Ground, OrderId, OrderIdError, OrderRecord, OrderState};
+pub use order::{Application, Channel, Correcting, Evidence, Flag, Ground, OrderId, OrderIdError, OrderRecord, OrderState};
 pub use own_name::OwnNameChanges;
 pub use policies::{AcceptedOnce, AcceptedPolicies, BroughtPolicies, PolicyPiece, ProposalTurns};
 pub use reading::Reading;

@@ -4,7 +4,7 @@ use ring::rand::SecureRandom;
 use serde::{Deserialize, Serialize};
 use store::{CounterSlot, Key, Part, StreamSlot, Template};
 
-use super::{Person, Record};
+use super::{Person, Reason, Record};
 use crate::flow::plan::Words;
 
 /// 128 random bits. Whoever knows it sees the order, so it is in no log and no error.
@@ -222,6 +222,17 @@ pub struct Application {
     pub person: Option<Person>,
     /// Unix seconds.
     pub placed_at: i64,
+    /// The certificate whose place this one takes, since it says what is no longer so.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub corrects: Option<Correcting>,
+}
+
+/// What an order corrects, on the word of the certificate's own key, and why the old one ends.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Correcting {
+    pub serial: String,
+    pub reason: Reason,
 }
 
 impl Application {

@@ -18,6 +18,8 @@ pub enum Act {
     Corrected,
     /// Its profile was at fault.
     Reissued,
+    /// Its holder changed the key.
+    Rekeyed,
 }
 
 /// The certificate whose place another takes: of an intent, and of the certificate that comes of it.
@@ -38,7 +40,7 @@ pub struct Predecessor {
 impl Predecessor {
     /// Nothing but a signature by the old key stands for it: it is worth what that key is.
     pub fn on_word_of_key(&self) -> bool {
-        self.act == Act::Renewed && !self.counter
+        matches!(self.act, Act::Renewed | Act::Rekeyed) && !self.counter
     }
 }
 

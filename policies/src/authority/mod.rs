@@ -21,7 +21,7 @@ pub use notices::{CITY, Filing, NoticeKind, Notices, Operator, Told};
 pub use officers::{Officers, Power, PowerError};
 pub use orders::{DuplicateRule, Hourly, Orders, RegistryRule};
 pub use rates::Rates;
-pub use renewal::{Renewable, Renewal};
+pub use renewal::{Rekey, Renewable, Renewal};
 pub use retention::Retention;
 pub use suspension::Suspension;
 pub use timestamp::{Digest, Timestamp};

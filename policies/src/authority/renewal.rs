@@ -26,6 +26,18 @@ pub struct Renewable {
     pub same_key: bool,
     /// Days after which the old one is revoked; it stays valid until its end when absent.
     pub overlap_days: Option<u16>,
+    /// Whether its holder may change the key before that.
+    pub rekey: Option<Rekey>,
+}
+
+/// How a holder changes the key of a certificate whose end is far.
+// spec: rfc3647#4.4.7
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Rekey {
+    /// Days after its beginning from which that may be done: keys that change faster make lists long.
+    pub after_days: u16,
+    /// Days for which the old one stays valid beside the new, which ends with it at the latest.
+    pub overlap_days: u16,
 }
 
 #[derive(Deserialize)]
@@ -44,6 +56,14 @@ struct Entry {
     window_days: Spanned<u16>,
     same_key: bool,
     overlap_days: Option<Spanned<u16>>,
+    rekey: Option<Keys>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Keys {
+    after_days: Spanned<u16>,
+    overlap_days: Spanned<u16>,
 }
 
 impl Renewal {
@@ -69,10 +89,11 @@ impl Renewal {
         let most_overlap_days = days(most_overlap_days, 0, 366)?;
         let correction_overlap_days = days(correction_overlap_days, 0, most_overlap_days)?;
         let mut profiles = BTreeMap::new();
-        for Entry { profile, window_days, same_key, overlap_days } in renewal {
+        for Entry { profile, window_days, same_key, overlap_days, rekey } in renewal {
             let (span, profile) = (profile.span(), profile.into_inner());
             let overlap_days = overlap_days.map(|overlap| days(overlap, 0, 366)).transpose()?;
-            let renewable = Renewable { window_days: days(window_days, 1, 366)?, same_key, overlap_days };
+            let rekey = rekey.map(|Keys { after_days, overlap_days }| Ok(Rekey { after_days: days(after_days, 0, 366)?, overlap_days: days(overlap_days, 0, most_overlap_days)? })).transpose()?;
+            let renewable = Renewable { window_days: days(window_days, 1, 366)?, same_key, overlap_days, rekey };
             if profiles.insert(profile, renewable).is_some() {
                 return Err(PolicyError::at(file, text, Some(span), "this profile is there twice; keep one"));
             }

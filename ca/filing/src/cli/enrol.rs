@@ -69,6 +69,9 @@ pub struct Renew {
     /// 认证机构地址；缺省为申请时的地址 (the authority; the one of the order without).
     #[arg(long, env = "SUIYIN_CA_URL")]
     authority: Option<String>,
+    /// 不待到期即更换密钥；新证书仍于原到期日到期 (change the key before the end is near; the new certificate ends when the old one would have).
+    #[arg(long)]
+    rekey: bool,
     #[command(flatten)]
     secret: Secret,
 }
@@ -268,9 +271,11 @@ pub fn renew(wanted: &Renew) -> Result<(), Problem> {
     let present = place.newest();
     let next = present.next().ok_or_else(|| odd(place, "too many renewals"))?;
     let key = place.following(&wanted.secret, present, next)?;
-    let path = place.home().join(next.request());
+    // What is meant stands in the request: one that was made for the other purpose is not sent.
+    let (door, path) = if wanted.rekey { ("rekey", place.home().join(next.request()).with_extension("rekey.csr")) } else { ("renew", place.home().join(next.request())) };
     if !path.exists() {
-        let name = facts.common_name.clone().unwrap_or_default();
+        let serial: String = hex(&facts.serial);
+        let name = if wanted.rekey { format!("rekey {serial}") } else { facts.common_name.clone().unwrap_or_default() };
         let csr = key.request(Vec::new(), &[(DnType::CommonName, name)]).map_err(|error| odd(place, error))?;
         place.keep(&path, csr.as_bytes())?;
     }
@@ -280,7 +285,7 @@ pub fn renew(wanted: &Renew) -> Result<(), Problem> {
     let unsigned = |error: pki::cms::SealError| Problem::new(Exit::Refused, "signature", error.to_string(), place.said("请核对密钥与证书", "check key and certificate"));
     let signed = SignerPlan::new(leaf, &above).and_then(|plan| plan.attach(&csr, now, &old)).map_err(unsigned)?;
     let mut fetcher = Fetcher::new(&authority, PATIENCE)?;
-    let (status, answer) = runtime()?.block_on(fetcher.post("renew", ("application/pkcs7-mime", signed), MAX_ANSWER))?;
+    let (status, answer) = runtime()?.block_on(fetcher.post(door, ("application/pkcs7-mime", signed), MAX_ANSWER))?;
     if !status.is_success() {
         return Err(refused(place, status, &answer));
     }

@@ -9,74 +9,43 @@
 //!
 //! Besides: it is cancelled by an operator or by whoever holds its key, and ends by itself when nobody decides.
 
-use pki::name::COMMON_NAME;
+mod cancel;
+mod error;
+mod list;
+mod moves;
+mod work;
+
+pub use cancel::{Cancelling, cancel, cancel_by_possession, cancel_proved, prove_cancel};
+pub use error::OrderError;
+pub use list::{OrderQuery, list};
+pub(super) use moves::{approved, change, entry_of, moved};
+pub use work::{Worked, work};
+
 use pki::request::Request;
 use policies::authority::{IssueRule, Power};
 use policies::certificate::{ApplicantKind, Kind, Profile};
 use ring::digest::{SHA256, digest};
 use ring::rand::SystemRandom;
-use runtime::exit::{Exit, Problem};
 use serde::{Deserialize, Serialize};
 use store::{Batch, CommitError, Expectation, Key, StreamSlot};
 use time::OffsetDateTime;
 
 use super::authorise::{Actor, Authorised, Holder, Operator, roster};
-use super::approve;
+use super::{approve, correction};
 use super::eligible::{self, Judged};
 use super::issue::{self, Order};
 use super::plan::Words;
+use super::succeed::SuccessionError;
 use crate::authority::Authority;
 use crate::problem::IssueError;
 use crate::register;
-use crate::record::{Application, Channel, Evidence, Ground, Intent, OrderId, OrderIdError, OrderRecord, OrderState, Person, decode, encode, log, serial_text};
+use crate::record::{Application, Channel, Correcting, Evidence, Ground, Intent, OrderId, OrderRecord, OrderState, Person, decode, encode, log, serial_text};
 
 /// Letters of an order key.
 const KEY_LONGEST: usize = 64;
-/// What is due is worked off in portions, so that a turn of the jobs stays short.
-const PORTION: usize = 100;
 const DAY: i64 = 86_400;
 /// How often an order that others came before is looked at anew.
 const ATTEMPTS: u32 = 8;
-
-#[derive(Debug, thiserror::Error)]
-pub enum OrderError {
-    #[error(transparent)]
-    Issue(#[from] IssueError),
-    #[error(transparent)]
-    Id(#[from] OrderIdError),
-    #[error("there is no order of this number; look whether it is whole")]
-    NotFound,
-    #[error("the order key has 1 to 64 letters, digits, hyphens, dots and underscores; choose such a one, and another for each order")]
-    Key,
-    #[error("a document of evidence has a kind of 1 to 32 small letters, digits and hyphens and a SHA-256 in small hexadecimal digits, and there are at most {} of them; write them so", Evidence::MOST)]
-    Evidence,
-    #[error("the order key was used for another application; choose a new key for a new order")]
-    KeyUsed,
-    #[error("the profile {profile} is not ordered over the network; apply at the counter")]
-    NotOnline { profile: String },
-    #[error("certificates of the profile {profile} are the authority's own and are not ordered; choose the profile of a holder")]
-    OwnProfile { profile: String },
-    #[error("too many orders are open; order again when some are decided")]
-    TooMany,
-    #[error("the order is {state}; look at it before asking for anything else")]
-    Decided { state: &'static str },
-    #[error("the request does not say that this order is to be cancelled; make it with the order's own key and the common name `cancel order NUMBER`")]
-    NotSaid,
-    #[error("the registry cannot be asked: {0}")]
-    Registry(crate::registry::RegistryError),
-}
-
-impl From<store::StoreError> for OrderError {
-    fn from(error: store::StoreError) -> Self {
-        Self::Issue(error.into())
-    }
-}
-
-impl From<serde_json::Error> for OrderError {
-    fn from(error: serde_json::Error) -> Self {
-        Self::Issue(error.into())
-    }
-}
 
 /// An application, as it came in.
 #[derive(Clone, Serialize, Deserialize)]
@@ -112,7 +81,7 @@ pub struct Placed {
 
 /// An operator enters what somebody applies for.
 pub fn place(authority: &Authority, authorised: &Authorised<Operator>, applied: Applied) -> Result<Placed, OrderError> {
-    placed(authority, authorised.actor(), authorised.person(), Channel::Counter, applied)
+    placed(authority, authorised.actor(), authorised.person(), Channel::Counter, applied, None)
 }
 
 /// An enterprise applies by itself; what it proves is that it holds the key.
@@ -122,14 +91,27 @@ pub fn place_online(authority: &Authority, applied: Applied) -> Result<Placed, O
     }
     let request = Request::parse(&applied.request).map_err(IssueError::from)?;
     let holder = Authorised::<Holder>::by_possession(digest(&SHA256, &request.spki).as_ref());
-    placed(authority, holder.actor(), None, Channel::Online, applied)
+    placed(authority, holder.actor(), None, Channel::Online, applied, None)
 }
 
-fn placed(authority: &Authority, by: &Actor, person: Option<Person>, channel: Channel, applied: Applied) -> Result<Placed, OrderError> {
+/// The holder of a certificate wants it to say something else, as its key signed.
+pub(super) fn place_correction(authority: &Authority, holder: &Authorised<Holder>, applied: Applied, corrects: Correcting) -> Result<Placed, OrderError> {
+    if !authority.rules.orders.is_online(&applied.profile) {
+        return Err(OrderError::NotOnline { profile: applied.profile });
+    }
+    placed(authority, holder.actor(), None, Channel::Online, applied, Some(corrects))
+}
+
+fn placed(authority: &Authority, by: &Actor, person: Option<Person>, channel: Channel, applied: Applied, corrects: Option<Correcting>) -> Result<Placed, OrderError> {
     let now = authority.clock.now().unix_timestamp();
     // 1.
     let mut order = parse(authority, by, channel, applied, now)?;
     order.application.person = person;
+    if let Some(corrects) = corrects {
+        // Named by the request, so that again is the same order; with a letter that nobody can choose, so that nobody has it first.
+        order.application.key = format!("correct:{}", crate::sha256_hex(&order.request));
+        order.application.corrects = Some(corrects);
+    }
     let named = OrderRecord::by_key(channel, order.code(), &order.application.key);
     let again = |known: Vec<u8>| -> Result<Placed, OrderError> {
         let id = OrderId::from_bytes(&known).ok_or_else(damaged)?;
@@ -187,7 +169,7 @@ fn parse(authority: &Authority, by: &Actor, channel: Channel, applied: Applied, 
     if evidence.len() > Evidence::MOST || !evidence.iter().all(Evidence::is_well_formed) {
         return Err(OrderError::Evidence);
     }
-    let application = Application { profile, issuer, applicant, evidence, key, channel, by: by.to_string(), person: None, placed_at: now };
+    let application = Application { profile, issuer, applicant, evidence, key, channel, by: by.to_string(), person: None, placed_at: now, corrects: None };
     let ends_at = now.saturating_add(i64::from(authority.rules.orders.open_days) * DAY);
     Ok(OrderRecord { application, state: OrderState::Received, changed_at: now, ends_at, flags: Vec::new(), decisions: 0, request: request.der().to_vec() })
 }
@@ -258,7 +240,14 @@ fn issue_approved(authority: &Authority, id: &OrderId, stored: Vec<u8>, found: O
     if let Err(ground) = eligible::registered(authority, &found)? {
         return change(authority, id, stored, found, OrderState::Refused(ground), &Actor::Service);
     }
-    match issue::issue_ordered(authority, approved) {
+    // What it corrects may have been revoked or replaced since it was applied for.
+    let claim = match found.application.corrects.as_ref().map(|correcting| correction::claim(authority, correcting, &found.request)) {
+        None => None,
+        Some(Ok(claim)) => Some(claim),
+        Some(Err(SuccessionError::Issue(error))) if !eligible::ends_a_correction(&error) => return Err(error.into()),
+        Some(Err(error)) => return change(authority, id, stored, found, OrderState::Refused(eligible::cannot_be_corrected(error)), &Actor::Service),
+    };
+    match issue::issue_ordered(authority, approved, claim) {
         Ok(_) => Ok(()),
         // The certificate is there, revoked or held: its key was reported, or its enterprise frozen, while it was signed.
         Err(IssueError::BlockedKey | IssueError::EnterpriseFrozen { .. }) if load(authority, id)?.1.state != OrderState::Approved => Ok(()),
@@ -288,7 +277,9 @@ pub struct Needed {
 pub fn approvals_of(authority: &Authority, order: &OrderRecord) -> Result<Needed, OrderError> {
     let profile = &order.application.profile;
     let found = authority.policies.profile(profile).ok_or_else(|| IssueError::UnknownProfile { profile: profile.clone(), known: Vec::new() })?;
-    Ok(needed(authority, found, order.application.channel)?)
+    let needed = needed(authority, found, order.application.channel)?;
+    // On the word of a key alone nobody gets another name.
+    Ok(if order.application.corrects.is_some() { Needed { approvals: needed.approvals.max(1), ..needed } } else { needed })
 }
 
 /// An order that as many officers as the policy asks for have approved, as it stands in the store. Had only from
@@ -347,112 +338,6 @@ pub(super) fn reordered(order: &OrderRecord) -> Order {
     Order { profile: profile.clone(), request: order.request.clone(), applicant: applicant.clone(), issuer: issuer.clone() }
 }
 
-/// By an operator.
-pub fn cancel(authority: &Authority, authorised: &Authorised<Operator>, id: &OrderId) -> Result<OrderRecord, OrderError> {
-    cancelled(authority, authorised.actor(), id)
-}
-
-/// By whoever holds the order's key: a PKCS#10 request signed with it, whose common name says what is meant.
-pub fn cancel_by_possession(authority: &Authority, id: &OrderId, request: &[u8]) -> Result<OrderRecord, OrderError> {
-    cancel_proved(authority, &prove_cancel(authority, id, request)?)
-}
-
-/// That whoever holds an order's key wants it cancelled. Had only from `prove_cancel`.
-pub struct Cancelling {
-    id: OrderId,
-    /// SHA-256 of the key.
-    pub key: Vec<u8>,
-}
-
-impl Cancelling {
-    /// The number of the order.
-    pub fn said(&self) -> Vec<u8> {
-        self.id.bytes().to_vec()
-    }
-}
-
-pub fn prove_cancel(authority: &Authority, id: &OrderId, request: &[u8]) -> Result<Cancelling, OrderError> {
-    // Whoever knows no order learns so before anything is verified for them.
-    let (_, found) = load(authority, id)?;
-    let request = Request::parse(request).map_err(IssueError::from)?;
-    let ordered = Request::parse(&found.request).map_err(IssueError::from)?;
-    let says = matches!(request.subject.as_slice(), [(oid, text)] if *oid == COMMON_NAME && *text == format!("cancel order {id}"));
-    if !says || request.spki != ordered.spki {
-        return Err(OrderError::NotSaid);
-    }
-    Ok(Cancelling { id: *id, key: digest(&SHA256, &request.spki).as_ref().to_vec() })
-}
-
-pub fn cancel_proved(authority: &Authority, Cancelling { id, key }: &Cancelling) -> Result<OrderRecord, OrderError> {
-    cancelled(authority, Authorised::<Holder>::by_possession(key).actor(), id)
-}
-
-fn cancelled(authority: &Authority, by: &Actor, id: &OrderId) -> Result<OrderRecord, OrderError> {
-    for _ in 0..ATTEMPTS {
-        let (stored, found) = load(authority, id)?;
-        match &found.state {
-            // Said before: the answer is the same, and nothing changes.
-            OrderState::Cancelled => return Ok(found),
-            state if !state.may_become(&OrderState::Cancelled) => return Err(OrderError::Decided { state: state.word() }),
-            _ => {}
-        }
-        match change(authority, id, stored, found, OrderState::Cancelled, by) {
-            Ok(()) | Err(OrderError::Issue(IssueError::Commit(CommitError::Conflict { .. }))) => {}
-            Err(error) => return Err(error),
-        }
-    }
-    Ok(load(authority, id)?.1)
-}
-
-/// What came of the orders that wait for nobody.
-#[derive(Debug, Default)]
-pub struct Worked {
-    pub advanced: usize,
-    pub expired: usize,
-    /// The last fault of ours that kept an order waiting.
-    pub fault: Option<OrderError>,
-    /// Where the next portion begins.
-    pub next: Option<Key>,
-}
-
-/// Goes on with orders that were received or approved and went no further, ends those that nobody decided on and those
-/// that a restore left without their intent: a portion at a time from `after` on, so that one that cannot go on keeps no other from it.
-pub fn work(authority: &Authority, after: Option<&Key>) -> Result<Worked, OrderError> {
-    let mut worked = Worked::default();
-    let now = authority.clock.now().unix_timestamp();
-    let (from, to) = OrderRecord::ended(now);
-    for (_, id) in authority.store.scan(&from, &to, PORTION)? {
-        let id = OrderId::from_bytes(&id).ok_or_else(damaged)?;
-        let (stored, found) = load(authority, &id)?;
-        if found.ends_at > now || !found.state.may_become(&OrderState::Expired) {
-            continue;
-        }
-        match change(authority, &id, stored, found, OrderState::Expired, &Actor::Service) {
-            Ok(()) => worked.expired += 1,
-            Err(OrderError::Issue(IssueError::Commit(CommitError::Conflict { .. }))) => {}
-            Err(error) => return Err(error),
-        }
-    }
-    for state in [OrderState::Received.word(), OrderState::Approved.word(), OrderState::ISSUING] {
-        let (first, to) = OrderRecord::all_in(state);
-        // The place reached lies among the orders of one state; those of the other begin at their first.
-        let from = after.filter(|after| first < **after && **after < to).cloned().unwrap_or(first);
-        let page = authority.store.scan(&from, &to, PORTION)?;
-        for (_, id) in &page {
-            let id = OrderId::from_bytes(id).ok_or_else(damaged)?;
-            match advance(authority, &id) {
-                Ok(order) if order.state.word() != state => worked.advanced += 1,
-                Ok(_) => {}
-                Err(error) => worked.fault = Some(error),
-            }
-        }
-        if let Some((last, _)) = page.last().filter(|_| page.len() == PORTION) {
-            worked.next = Some(last.successor());
-        }
-    }
-    Ok(worked)
-}
-
 /// The order as it stands, with the bytes of its record.
 pub fn load(authority: &Authority, id: &OrderId) -> Result<(Vec<u8>, OrderRecord), OrderError> {
     find(authority, id)?.ok_or(OrderError::NotFound)
@@ -466,142 +351,4 @@ fn find(authority: &Authority, id: &OrderId) -> Result<Option<(Vec<u8>, OrderRec
 
 fn damaged() -> IssueError {
     IssueError::Damaged { what: "an order" }
-}
-
-/// One move, in a commit of its own.
-pub(super) fn change(authority: &Authority, id: &OrderId, stored: Vec<u8>, found: OrderRecord, next: OrderState, by: &Actor) -> Result<(), OrderError> {
-    let batch = moved(authority, Batch::new(), id, stored, &found, next, by, authority.clock.now())?;
-    authority.store.commit(batch).map_err(IssueError::from)?;
-    Ok(())
-}
-
-/// One move: record, places and log entry; refused when the record is no longer the one that was read.
-#[allow(clippy::too_many_arguments, reason = "each is a different thing, and there is one caller for each of the commits an order moves in")]
-pub(super) fn moved(authority: &Authority, batch: Batch, id: &OrderId, stored: Vec<u8>, found: &OrderRecord, next: OrderState, by: &Actor, now: OffsetDateTime) -> Result<Batch, IssueError> {
-    let serial = match &next {
-        OrderState::Issuing { serial } | OrderState::Issued { serial } => Some(serial.clone()),
-        _ => None,
-    };
-    let (order_sha256, by) = (id.digest(), by.to_string());
-    let entry = log::Entry::OrderMoved { order_sha256: &order_sha256, to: next.word(), serial: serial.as_deref(), by: &by }.leaf(now)?;
-    stepped(authority, batch, id, stored, found, next, entry, now)
-}
-
-/// The move of the last approval, of so many that count.
-#[allow(clippy::too_many_arguments, reason = "as `moved`")]
-pub(super) fn approved(authority: &Authority, batch: Batch, id: &OrderId, stored: Vec<u8>, found: &OrderRecord, (approvals, needed): (u8, Needed), by: &Actor, now: OffsetDateTime) -> Result<Batch, IssueError> {
-    let entry = log::Entry::OrderApproved { order_sha256: &id.digest(), approvals, needed: needed.approvals.max(1), power: needed.by, by: &by.to_string() }.leaf(now)?;
-    stepped(authority, batch, id, stored, found, OrderState::Approved, entry, now)
-}
-
-#[allow(clippy::too_many_arguments, reason = "as `moved`")]
-fn stepped(authority: &Authority, batch: Batch, id: &OrderId, stored: Vec<u8>, found: &OrderRecord, next: OrderState, entry: Vec<u8>, now: OffsetDateTime) -> Result<Batch, IssueError> {
-    let before: OrderRecord = decode(&stored).map_err(|_| damaged())?;
-    if !before.state.may_become(&next) {
-        return Err(damaged());
-    }
-    let after = OrderRecord { state: next, changed_at: now.unix_timestamp(), ..found.clone() };
-    let mut batch = batch
-        .expect(Expectation::Equals(OrderRecord::key(id), stored))
-        .put(OrderRecord::key(id), encode(&after)?)
-        .delete(before.in_state(id))
-        .put(after.in_state(id), id.bytes().to_vec());
-    if let (Some(ending), None) = (before.ending(id), after.ending(id)) {
-        batch = batch.delete(ending);
-    } else if let (None, Some(ending)) = (before.ending(id), after.ending(id)) {
-        batch = batch.put(ending, id.bytes().to_vec());
-    }
-    if !after.state.is_open() {
-        batch.add(OrderRecord::OPEN_SUM, -1);
-        if let Some(code) = after.code() {
-            let (from, to) = OrderRecord::all_open(&after.application.profile, code);
-            let open = authority.store.scan(&from, &to, usize::MAX)?;
-            batch = open.into_iter().filter(|(_, open)| open == id.bytes()).fold(batch, |batch, (place, _)| batch.delete(place));
-        }
-    }
-    let slot = batch.append(log::STREAM, entry);
-    Ok(entry_of(batch, id, slot))
-}
-
-/// Remembers that an entry of the log is about an order.
-pub(super) fn entry_of(batch: Batch, id: &OrderId, slot: StreamSlot) -> Batch {
-    batch.put(OrderRecord::entry(id, slot), Vec::new())
-}
-
-/// Which orders are wanted.
-#[derive(Clone, Debug, Default, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct OrderQuery {
-    /// A word of `OrderState`; all open ones when neither is given.
-    pub state: Option<String>,
-    pub code: Option<String>,
-    pub limit: Option<usize>,
-}
-
-/// Orders, the first placed first within a state.
-pub fn list(authority: &Authority, query: &OrderQuery) -> Result<Vec<(OrderId, OrderRecord)>, OrderError> {
-    let limit = query.limit.unwrap_or(crate::register::PAGE).clamp(1, crate::register::PAGE);
-    let ranges: Vec<(Key, Key)> = match (&query.code, &query.state) {
-        (Some(code), _) => vec![OrderRecord::all_by_code(code)],
-        (None, Some(state)) => vec![OrderRecord::all_in(state)],
-        (None, None) => OrderState::WORDS.iter().take(4).map(|state| OrderRecord::all_in(state)).collect(),
-    };
-    let mut found = Vec::new();
-    for (mut from, to) in ranges {
-        while found.len() < limit {
-            let page = authority.store.scan(&from, &to, crate::register::PAGE)?;
-            for (_, id) in &page {
-                let id = OrderId::from_bytes(id).ok_or_else(damaged)?;
-                let (_, order) = load(authority, &id)?;
-                if found.len() < limit && query.state.as_ref().is_none_or(|state| order.state.word() == state) {
-                    found.push((id, order));
-                }
-            }
-            match page.last() {
-                Some((last, _)) if page.len() == crate::register::PAGE => from = last.successor(),
-                _ => break,
-            }
-        }
-    }
-    Ok(found)
-}
-
-
-impl OrderError {
-    fn class(&self) -> (Exit, &'static str) {
-        match self {
-            Self::Issue(error) => error.class(),
-            Self::Id(_) => (Exit::Usage, "order-number"),
-            Self::NotFound => (Exit::NotFound, "no-such-order"),
-            Self::Key => (Exit::Refused, "order-key"),
-            Self::Evidence => (Exit::Refused, "evidence"),
-            Self::KeyUsed => (Exit::Conflict, "order-key-used"),
-            Self::NotOnline { .. } => (Exit::Refused, "not-online"),
-            Self::OwnProfile { .. } => (Exit::Refused, "own-profile"),
-            Self::TooMany => (Exit::Unavailable, "too-many-orders"),
-            Self::Decided { .. } => (Exit::Conflict, "order-decided"),
-            Self::NotSaid => (Exit::Refused, "not-said"),
-            Self::Registry(_) => (Exit::Unavailable, "registry"),
-        }
-    }
-}
-
-impl From<OrderError> for Problem {
-    fn from(error: OrderError) -> Self {
-        let (exit, code) = error.class();
-        match error {
-            OrderError::Issue(error) => error.into(),
-            error => {
-                let text = error.to_string();
-                let (message, next) = text.rsplit_once("; ").unwrap_or((&text, "correct it and try again"));
-                let problem = Self::new(exit, code, message, next);
-                match error {
-                    OrderError::Key | OrderError::KeyUsed => problem.at("key"),
-                    OrderError::Evidence => problem.at("evidence"),
-                    OrderError::NotOnline { .. } | OrderError::OwnProfile { .. } => problem.at("profile"),
-                    _ => problem,
-                }
-            }
-        }
-    }
 }

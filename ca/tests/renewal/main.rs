@@ -1,6 +1,8 @@
 //! Renewing, replacing and correcting: signed by OpenSSL, through faults at every commit, races and hostile requests.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+mod by_holder;
+
 use std::path::Path;
 use std::process::Command;
 use std::sync::Arc;
