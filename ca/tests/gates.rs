@@ -5,7 +5,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering::SeqCst};
 
-use ca::http::gate::{Gate, Proved, Stopped, Unproved};
+use ca::http::gate::{Counts, Gate, OpenGate, Proved, Stopped, Unproved};
 use policies::authority::Hourly;
 use runtime::clock::{Clock, FakeClock};
 use runtime::exit::{Exit, Problem};
@@ -59,6 +59,63 @@ async fn strangers_from_everywhere_leave_the_door_open_to_holders() {
         assert!(matches!(gate.proved(from(9_000 + u32::from(holder)), move || Ok(says(holder))).await.map(drop), Err(Stopped::Wait(_))));
     }
     assert!(matches!(gate.proved(from(9_001), || Ok(says(9))).await.map(drop), Err(Stopped::Wait(_))), "all holders together");
+}
+
+/// Something said with a key of whose making nobody knows.
+struct Made(Counts);
+
+impl Proved for Made {
+    fn holder(&self) -> Vec<u8> {
+        says(0).said()
+    }
+
+    fn said(&self) -> Vec<u8> {
+        says(0).said()
+    }
+
+    fn counts(&self) -> Counts {
+        self.0
+    }
+}
+
+#[tokio::test]
+async fn keys_that_anybody_makes_spend_nothing_of_holders() {
+    let gate = gate(Hourly { per_address: 2, all: 6 }, Hourly { per_address: 2, all: 10 }).and_strangers(Hourly { per_address: 1, all: 3 });
+    let made = async |network: u32, counts: Counts| gate.proved(from(network), move || Ok(Made(counts))).await.map(drop);
+    // A stranger has one, and all together three.
+    made(1, Counts::AsStrangers).await.unwrap();
+    assert!(matches!(made(1, Counts::AsStrangers).await, Err(Stopped::Wait(_))));
+    made(2, Counts::AsStrangers).await.unwrap();
+    made(3, Counts::AsStrangers).await.unwrap();
+    assert!(matches!(made(4, Counts::AsStrangers).await, Err(Stopped::Wait(_))));
+    // What leaves nothing behind counts no more than at the door.
+    for network in 0..100 {
+        made(network, Counts::NoMore).await.unwrap();
+    }
+    for holder in 0..3 {
+        for _ in 0..2 {
+            gate.proved(from(9_000), move || Ok(says(holder))).await.map(drop).unwrap();
+        }
+    }
+}
+
+#[test]
+fn few_who_send_much_leave_room_for_who_sent_nothing() {
+    let clock: Arc<dyn Clock> = Arc::new(FakeClock::new(datetime!(2026-11-29 00:00 UTC)));
+    let hourly = Hourly { per_address: 4, all: 16 };
+    let (orders, timestamps) = (OpenGate::new(hourly, &clock), OpenGate::new(hourly, &clock));
+    for network in 0..4 {
+        (0..4).for_each(|_| orders.take(from(network)).unwrap());
+        assert!(orders.take(from(network)).is_err());
+    }
+    // All is spent. Whoever sent nothing is heard once, and so many of them.
+    for network in 10..14 {
+        orders.take(from(network)).unwrap();
+        assert!(orders.take(from(network)).is_err());
+    }
+    assert!(orders.take(from(14)).is_err() && orders.take(from(0)).is_err());
+    // Another door has a budget of its own.
+    timestamps.take(from(0)).unwrap();
 }
 
 #[tokio::test]

@@ -8,9 +8,10 @@ use ca::flow::Authorised;
 use ca::flow::block::{KeyDigest, block};
 use ca::flow::issue::{Order, issue};
 use ca::flow::plan::Words;
+use ca::flow::possession::{About, prove, revoke_by_possession};
 use ca::init::{InitError, Opened, init, open};
 use ca::problem::IssueError;
-use ca::record::{Reason, Status};
+use ca::record::{Reason, Status, log};
 use keys::Passphrase;
 use rcgen::PublicKeyData;
 use runtime::clock::SystemClock;
@@ -134,6 +135,55 @@ fn a_reported_key_falls_with_all_its_certificates_and_is_never_certified() {
     for wrong in ["", "00", &"0".repeat(63), &"0".repeat(65), &"g".repeat(64)] {
         assert!(wrong.parse::<KeyDigest>().is_err(), "{wrong}");
     }
+}
+
+/// Said with the key itself, over the network.
+fn reported(key: &rcgen::KeyPair) -> Vec<u8> {
+    let mut parameters = rcgen::CertificateParams::new(Vec::new()).unwrap();
+    parameters.distinguished_name = rcgen::DistinguishedName::new();
+    parameters.distinguished_name.push(rcgen::DnType::CommonName, "compromised key");
+    parameters.serialize_request(key).unwrap().der().to_vec()
+}
+
+#[test]
+fn a_key_that_its_holder_reports_is_blocked_though_nobody_certified_it() {
+    let place = tempfile::tempdir().unwrap();
+    let home = place.path().join("ca");
+    let opened = founded(&home);
+    let (unseen, held) = (key(), key());
+    issue(&opened.authority, admin(), first(&held)).unwrap();
+    let length = || opened.authority.store.stream_length(log::STREAM).unwrap();
+    let before = length();
+    assert_eq!(prove(&opened.authority, &reported(&unseen)).unwrap().about, About::NewKey);
+    assert_eq!(length(), before);
+    assert!(revoke_by_possession(&opened.authority, &reported(&unseen)).unwrap().certificates.is_empty());
+    // One entry, by the key itself; said again, nothing changes.
+    assert_eq!(prove(&opened.authority, &reported(&unseen)).unwrap().about, About::BlockedKey);
+    revoke_by_possession(&opened.authority, &reported(&unseen)).unwrap();
+    let entries = opened.authority.store.read_stream(log::STREAM, before, 10).unwrap();
+    let digest = KeyDigest::of(&unseen.subject_public_key_info()).to_string();
+    assert!(entries.len() == 1 && entries[0][1] == 40 && String::from_utf8_lossy(&entries[0]).contains(&format!("\"by\":\"key:{digest}\"")), "{entries:?}");
+    // For enterprises and for officers, and after a restart.
+    opened.evidence.advance().unwrap();
+    drop(opened);
+    let opened = open(&home, None, &passphrase(), Arc::new(SystemClock)).unwrap();
+    for order in [first(&unseen), officer(&unseen, "张三", "A0002")] {
+        assert!(matches!(issue(&opened.authority, Authorised::service(), order), Err(IssueError::BlockedKey)));
+    }
+    assert_eq!(prove(&opened.authority, &reported(&held)).unwrap().about, About::Certificates);
+}
+
+#[test]
+fn a_key_certified_at_the_moment_of_its_report_falls() {
+    let place = tempfile::tempdir().unwrap();
+    let opened = founded(&place.path().join("ca"));
+    let held = key();
+    // It is certified between the look and the block.
+    let (order, theirs) = (first(&held), opened.authority.over(Arc::clone(&opened.authority.store)));
+    let between = store::Between::before_commit(Arc::clone(&opened.authority.store), 0, move || drop(issue(&theirs, admin(), order).unwrap()));
+    let done = revoke_by_possession(&opened.authority.over(Arc::new(between)), &reported(&held)).unwrap();
+    let [(_, record)] = &done.certificates[..] else { panic!("{}", done.certificates.len()) };
+    assert!(matches!(record.status, Status::Revoked(revocation) if revocation.reason == Reason::KeyCompromise));
 }
 
 #[test]

@@ -37,7 +37,12 @@ fn a_keys_holder_revokes_its_own_certificates_and_no_other() {
     }
     assert_eq!(say(&authority, "b", &format!("revoke {first} superseded")).0, "404");
     authority.request("stranger", "/C=CN");
-    assert_eq!(say(&authority, "stranger", "compromised key").0, "404");
+    // A key that nothing was issued for is blocked all the same, and gets no certificate from then on.
+    for _ in 0..2 {
+        assert_eq!(say(&authority, "stranger", "compromised key"), ("200".to_owned(), serde_json::json!([])));
+    }
+    let blocked = authority.ca(&[&["--json", "issue", "enterprise-signing", "--request", "stranger.csr"], &ENTERPRISE[..]].concat());
+    assert!(blocked.code == 3 && blocked.err.contains("blocked-key"), "{blocked:?}");
     let broken = run("curl", &["-s", "-o", "answer.json", "-w", "%{http_code}", "--data-binary", "nonsense", &format!("{}/revoke", authority.url)], &authority.home).ok();
     assert_eq!(broken, "422");
     assert!([&first, &second, &other].iter().all(|serial| state(&authority, serial)["state"] == "good"));

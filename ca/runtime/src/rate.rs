@@ -97,6 +97,11 @@ impl<K: Hash + Eq> Rate<K> {
         Waits { sender: one.wait(self.per_sender), all: all.wait(self.all_limit) }
     }
 
+    /// Whether nothing that this sender sent is remembered any more.
+    pub fn is_fresh(&self, sender: &K, now: i64) -> bool {
+        self.now(sender, now).0.level == 0
+    }
+
     /// Counts one request; or how many seconds to wait. Of a network address take the `network`.
     pub fn take(&mut self, sender: K, now: i64) -> Result<(), i64> {
         let waits = self.waits(&sender, now);

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use store::{Batch, CommitError, Expectation};
 
-use super::authorise::{Authorised, Operator};
+use super::authorise::{Actor, Authorised, Holder, Operator};
 use super::revoke::fallen;
 use crate::authority::Authority;
 use crate::problem::IssueError;
@@ -77,11 +77,21 @@ pub struct Blocked {
 }
 
 pub fn block(authority: &Authority, authorised: &Authorised<Operator>, key: KeyDigest) -> Result<Blocked, IssueError> {
+    blocked(authority, authorised.actor(), key)
+}
+
+/// By whoever proved to hold it and said that others do too: of no certificate of ours, it never gets one.
+pub(super) fn block_reported(authority: &Authority, authorised: &Authorised<Holder>, digest: &[u8]) -> Result<Blocked, IssueError> {
+    let mut key = KeyDigest([0; 32]);
+    key.0.iter_mut().zip(digest).for_each(|(to, from)| *to = *from);
+    blocked(authority, authorised.actor(), key)
+}
+
+fn blocked(authority: &Authority, by: &Actor, key: KeyDigest) -> Result<Blocked, IssueError> {
     let now = authority.clock.now();
     // 1. Blocked, with its entry in the log: from here on nothing of this key is issued good.
     let place = CertificateRecord::blocked_key(&key.0);
-    let by = authorised.actor().to_string();
-    let entry = log::Entry::KeyBlocked { key: &key.to_string(), by: &by };
+    let entry = log::Entry::KeyBlocked { key: &key.to_string(), by: &by.to_string() };
     let mut batch = Batch::new().expect(Expectation::Absent(place.clone())).put(place.clone(), Vec::new());
     batch.append(log::STREAM, entry.leaf(now)?);
     let before = match authority.store.commit(batch) {
@@ -91,5 +101,5 @@ pub fn block(authority: &Authority, authorised: &Authorised<Operator>, key: KeyD
     };
     // 2. Every good certificate of it falls, as after a revocation for key compromise.
     let revocation = Revocation::new(now.unix_timestamp(), Reason::KeyCompromise);
-    Ok(Blocked { before, revoked: fallen(authority, authorised.actor(), &key.0, revocation)? })
+    Ok(Blocked { before, revoked: fallen(authority, by, &key.0, revocation)? })
 }

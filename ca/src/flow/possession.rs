@@ -3,19 +3,20 @@
 //! holder of one certificate. A request for a certificate never reads so, and saying it again changes nothing.
 //!
 //! 1 parse      the key's holder signed these very words
-//! 2 find       certificates of this key that we issued: what is not ours is none of our lists' business
-//! 3 authorise  by possession: for these certificates and no other
-//! 4 revoke     on the line every revocation takes
+//! 2 find       certificates of this key that we issued
+//! 3 authorise  by possession: for this key and its certificates and no other
+//! 4 revoke     on the line every revocation takes; a key of no certificate is blocked, so that it never gets one
 
 use pki::name::COMMON_NAME;
 use pki::request::Request;
 use ring::digest::{SHA256, digest};
 
 use super::authorise::{Authorised, Holder};
+use super::block::block_reported;
 use super::revoke::{Revoke, Revoked, revoke};
 use crate::authority::Authority;
 use crate::problem::IssueError;
-use crate::record::{Reason, Status, serial_text};
+use crate::record::{CertificateRecord, Reason, Status, serial_text};
 use crate::register;
 
 /// What the holder of a key says about it.
@@ -35,9 +36,21 @@ pub struct Possession {
     said: Said,
     /// SHA-256 of the key.
     pub key: Vec<u8>,
+    pub about: About,
+}
+
+/// Whose key it is, as far as we know.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum About {
+    /// Certificates of ours hold it.
+    Certificates,
+    /// It never had a certificate of ours, and was reported before.
+    BlockedKey,
+    NewKey,
 }
 
 impl Possession {
+
     /// In the words in which it was said.
     pub fn said(&self) -> String {
         match &self.said {
@@ -47,22 +60,24 @@ impl Possession {
     }
 }
 
-/// Steps 1 and 2: a key that nothing of ours was ever issued for proves nothing here.
+/// Steps 1 and 2.
 pub fn prove(authority: &Authority, request: &[u8]) -> Result<Possession, IssueError> {
     // 1.
     let request = Request::parse(request)?;
     let said = read(&request).ok_or(IssueError::NotSaid)?;
     let key = digest(&SHA256, &request.spki).as_ref().to_vec();
     // 2.
-    match &said {
-        Said::Revoke { serial, .. } => register::find(&*authority.store, serial)?.filter(|record| record.key_digest == key).map(|_| ()).ok_or(IssueError::NotOfThisKey)?,
-        Said::Compromised => drop(certificates_of(authority, &key)?),
-    }
-    Ok(Possession { said, key })
+    let about = match &said {
+        Said::Revoke { serial, .. } => register::find(&*authority.store, serial)?.filter(|record| record.key_digest == key).map(|_| About::Certificates).ok_or(IssueError::NotOfThisKey)?,
+        Said::Compromised if !register::of_key(&*authority.store, &key)?.is_empty() => About::Certificates,
+        Said::Compromised if authority.store.get(&CertificateRecord::blocked_key(&key))?.is_some() => About::BlockedKey,
+        Said::Compromised => About::NewKey,
+    };
+    Ok(Possession { said, key, about })
 }
 
 /// Steps 3 and 4.
-pub fn revoke_proved(authority: &Authority, Possession { said, key }: &Possession) -> Result<Revoked, IssueError> {
+pub fn revoke_proved(authority: &Authority, Possession { said, key, .. }: &Possession) -> Result<Revoked, IssueError> {
     match said {
         Said::Revoke { serial, reason } => {
             let (serial, reason) = (serial.clone(), *reason);
@@ -79,10 +94,15 @@ pub fn revoke_proved(authority: &Authority, Possession { said, key }: &Possessio
             revoke(authority, &authorised, &Revoke { serial: serial_text(&serial), reason, at: None, invalid_since: None })
         }
         Said::Compromised => {
-            let all = certificates_of(authority, key)?;
             // 3.
             let authorised = Authorised::<Holder>::by_possession(key);
-            // 4. The first takes all that are good with it; one revoked before for another reason is told apart.
+            // 4. Blocked first where nothing is revoked: what is issued at this moment falls with it.
+            let mut all = register::of_key(&*authority.store, key)?;
+            if all.is_empty() {
+                block_reported(authority, &authorised, key)?;
+                all = register::of_key(&*authority.store, key)?;
+            }
+            // The first takes all that are good with it; one revoked before for another reason is told apart.
             for serial in &all {
                 let known = matches!(register::get(&*authority.store, serial)?.status, Status::Revoked(before) if before.reason == Reason::KeyCompromise);
                 if !known {
@@ -93,12 +113,6 @@ pub fn revoke_proved(authority: &Authority, Possession { said, key }: &Possessio
             Ok(Revoked { certificates: all.into_iter().map(now).collect::<Result<_, _>>()? })
         }
     }
-}
-
-/// The certificates of this key, in the order of their serials; there is at least one.
-fn certificates_of(authority: &Authority, key: &[u8]) -> Result<Vec<Vec<u8>>, IssueError> {
-    let found = register::of_key(&*authority.store, key)?;
-    if found.is_empty() { Err(IssueError::NotOfThisKey) } else { Ok(found) }
 }
 
 fn read(request: &Request) -> Option<Said> {

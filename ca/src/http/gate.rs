@@ -3,7 +3,7 @@
 //! 1 network    every request counts for the network it came from, before anything of it is read
 //! 2 work       what is proved with arithmetic waits for a place; who failed to prove anything too often waits longer
 //! 3 holder     what proved itself counts for its key, and among all, once: strangers who prove nothing, or who send again
-//!              what they heard a holder say, never close a door to those who hold certificates
+//!              what they heard a holder say, or make keys of their own, never close a door to those who hold certificates
 
 use std::collections::HashSet;
 use std::net::{IpAddr, SocketAddr};
@@ -34,6 +34,21 @@ pub trait Proved {
     /// What was said with it: the same each time it is sent, however it is encoded. Not the body, since whoever hears one
     /// makes others of it that say the same: an ECDSA signature has a twin, and PEM any number of line ends.
     fn said(&self) -> Vec<u8>;
+
+    fn counts(&self) -> Counts {
+        Counts::AsHolders
+    }
+}
+
+/// Whose budget is spent by what proved itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Counts {
+    /// The key is of a certificate of ours.
+    AsHolders,
+    /// Anybody makes such keys, as many as they like: for the network, and among strangers.
+    AsStrangers,
+    /// It counted for its network at the door, and leaves nothing behind that is not bounded elsewhere.
+    NoMore,
 }
 
 /// Why a request goes no further.
@@ -67,6 +82,7 @@ impl IntoResponse for Stopped {
 pub struct Gate {
     networks: Arc<Mutex<Rate<IpAddr>>>,
     holders: Arc<Mutex<Holders>>,
+    strangers: Arc<Mutex<Rate<IpAddr>>>,
     unproved: Arc<Unproved>,
     clock: Arc<dyn Clock>,
 }
@@ -76,9 +92,15 @@ impl Gate {
         Self {
             networks: Arc::new(Mutex::new(Rate::of_each(hourly.per_address))),
             holders: Arc::new(Mutex::new(Holders { rate: Rate::new(hourly.per_address, hourly.all), last: HashSet::new(), earlier: HashSet::new() })),
+            strangers: Arc::new(Mutex::new(Rate::new(hourly.per_address, hourly.all))),
             unproved: Arc::clone(unproved),
             clock: Arc::clone(clock),
         }
+    }
+
+    /// With another bound on what strangers prove with keys of their own making.
+    pub fn and_strangers(self, hourly: Hourly) -> Self {
+        Self { strangers: Arc::new(Mutex::new(Rate::new(hourly.per_address, hourly.all))), ..self }
     }
 
     /// Step 1; or how many seconds to wait.
@@ -103,7 +125,13 @@ impl Gate {
             }
         })?;
         // 3.
-        locked(&self.holders).take(&proved, self.clock.now().unix_timestamp()).map_err(Stopped::Wait)?;
+        let now = self.clock.now().unix_timestamp();
+        let taken = match proved.counts() {
+            Counts::AsHolders => locked(&self.holders).take(&proved, now),
+            Counts::AsStrangers => locked(&self.strangers).take(network(from.ip()), now),
+            Counts::NoMore => Ok(()),
+        };
+        taken.map_err(Stopped::Wait)?;
         Ok(proved)
     }
 }
@@ -135,20 +163,32 @@ impl Holders {
 }
 
 /// A door where nobody can prove anything: who applies has no certificate yet, and who wants a timestamp none to show.
+///
+/// What all together may send, few who send much could take for themselves. So when it is spent, a network that sent nothing
+/// in this hour is still heard, once, as far as a reserve of a quarter more goes.
 #[derive(Clone)]
 pub struct OpenGate {
     rate: Arc<Mutex<Rate<IpAddr>>>,
+    reserve: Arc<Mutex<Rate<IpAddr>>>,
     clock: Arc<dyn Clock>,
 }
 
 impl OpenGate {
     pub fn new(hourly: Hourly, clock: &Arc<dyn Clock>) -> Self {
-        Self { rate: Arc::new(Mutex::new(Rate::new(hourly.per_address, hourly.all))), clock: Arc::clone(clock) }
+        let rate = |per_address, all| Arc::new(Mutex::new(Rate::new(per_address, all)));
+        Self { rate: rate(hourly.per_address, hourly.all), reserve: rate(1, (hourly.all / 4).max(1)), clock: Arc::clone(clock) }
     }
 
     /// Counts one request; or how many seconds to wait.
     pub fn take(&self, from: SocketAddr) -> Result<(), i64> {
-        locked(&self.rate).take(network(from.ip()), self.clock.now().unix_timestamp())
+        let (network, now) = (network(from.ip()), self.clock.now().unix_timestamp());
+        let mut rate = locked(&self.rate);
+        let waits = rate.waits(&network, now);
+        match waits.all {
+            0 => rate.take(network, now),
+            wait if rate.is_fresh(&network, now) => locked(&self.reserve).take(network, now).map_err(|_| wait),
+            wait => Err(wait.max(waits.sender)),
+        }
     }
 }
 

@@ -14,7 +14,7 @@ use axum::body::Bytes;
 use runtime::exit::{Exit, Problem};
 use serde::Deserialize;
 
-use super::gate::{Gate, OpenGate, Proved, Stopped, Unproved, at_the_gate};
+use super::gate::{Counts, Gate, OpenGate, Proved, Stopped, Unproved, at_the_gate};
 use crate::authority::Authority;
 use crate::flow::order::{self, Applied, Cancelling, OrderError};
 use crate::flow::plan::Words;
@@ -27,7 +27,7 @@ pub const MAX_BYTES: usize = 24 * 1024;
 struct Desk {
     authority: Arc<Authority>,
     gate: OpenGate,
-    /// Of those who hold an order's key.
+    /// Of those who hold an order's key: by their networks alone, since anybody makes such keys.
     cancelling: Gate,
 }
 
@@ -51,6 +51,11 @@ impl Proved for Cancelling {
 
     fn said(&self) -> Vec<u8> {
         self.said()
+    }
+
+    /// Whoever applies made a key for it; an order that is cancelled is cancelled once.
+    fn counts(&self) -> Counts {
+        Counts::NoMore
     }
 }
 

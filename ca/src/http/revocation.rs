@@ -1,4 +1,5 @@
-//! `POST /revoke`: the holder of a key says that it is compromised, or that a certificate of it is to end.
+//! `POST /revoke`: the holder of a key says that it is compromised, or that a certificate of it is to end. The answer has the
+//! certificates that are revoked now; it is an empty list for a key that none was issued for, which is blocked from then on.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -11,9 +12,9 @@ use axum::{Json, Router};
 use runtime::exit::{Exit, Problem};
 use serde::Serialize;
 
-use super::gate::{Gate, Proved, Stopped, Unproved, at_the_gate};
+use super::gate::{Counts, Gate, Proved, Stopped, Unproved, at_the_gate};
 use crate::authority::Authority;
-use crate::flow::possession::{Possession, prove, revoke_proved};
+use crate::flow::possession::{About, Possession, prove, revoke_proved};
 use crate::record::{Reason, Status, serial_text};
 
 /// A request of an RSA key in PEM, with room to spare.
@@ -25,7 +26,7 @@ struct Desk {
 }
 
 pub fn router(authority: Arc<Authority>, unproved: &Arc<Unproved>) -> Router {
-    let gate = Gate::new(authority.rules.rates.revocation, unproved, &authority.clock);
+    let gate = Gate::new(authority.rules.rates.revocation, unproved, &authority.clock).and_strangers(authority.rules.rates.reported);
     let desk = Desk { authority, gate: gate.clone() };
     Router::new().route("/revoke", post(revoke)).layer(DefaultBodyLimit::max(MAX_BYTES)).layer(from_fn_with_state(gate, at_the_gate)).with_state(Arc::new(desk))
 }
@@ -37,6 +38,14 @@ impl Proved for Possession {
 
     fn said(&self) -> Vec<u8> {
         self.said().into_bytes()
+    }
+
+    fn counts(&self) -> Counts {
+        match self.about {
+            About::Certificates => Counts::AsHolders,
+            About::NewKey => Counts::AsStrangers,
+            About::BlockedKey => Counts::NoMore,
+        }
     }
 }
 

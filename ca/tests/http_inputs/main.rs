@@ -228,7 +228,7 @@ async fn town() -> Town {
     let mut opened = opened;
     // Thousands from one address, each looked at.
     let any = policies::authority::Hourly { per_address: 1_000_000, all: 1_000_000 };
-    opened.authority.rules.rates = policies::authority::Rates { renewal: any, revocation: any, own_name: any, unproved: any };
+    opened.authority.rules.rates = policies::authority::Rates { renewal: any, revocation: any, own_name: any, reported: any, unproved: any };
     (opened.authority.rules.orders.hourly, opened.authority.rules.timestamp.hourly, opened.authority.rules.citizens.hourly) = (any, any, any);
     let keys = opened.keys;
     let (authority, evidence) = (Arc::new(opened.authority), opened.evidence);
@@ -330,7 +330,7 @@ async fn one_address_is_turned_away_before_anything_is_read() {
     let place = tempfile::tempdir().unwrap();
     let mut opened = init(&place.path().join("ca"), "http://127.0.0.1:8440", "127.0.0.1:8440".parse().unwrap(), &passphrase(), &passphrase(), Arc::new(SystemClock)).unwrap();
     let few = |per_address| policies::authority::Hourly { per_address, all: 1_000 };
-    opened.authority.rules.rates = policies::authority::Rates { renewal: few(1), revocation: few(2), own_name: few(3), unproved: few(1_000) };
+    opened.authority.rules.rates = policies::authority::Rates { renewal: few(1), revocation: few(2), own_name: few(3), reported: few(3), unproved: few(1_000) };
     let (authority, evidence) = (Arc::new(opened.authority), opened.evidence);
     let unproved = Unproved::new(few(1_000), &authority.clock);
     let router = log::router(evidence, Arc::clone(&authority), &unproved).merge(revocation::router(Arc::clone(&authority), &unproved)).merge(renewal::router(authority, &unproved));

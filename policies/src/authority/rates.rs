@@ -12,9 +12,14 @@ pub struct Rates {
     pub renewal: Hourly,
     pub revocation: Hourly,
     pub own_name: Hourly,
+    /// Compromised keys that no certificate of ours holds.
+    pub reported: Hourly,
     /// What proves nothing: proofs that failed.
     pub unproved: Hourly,
 }
+
+/// Where a document says nothing of reported keys.
+const REPORTED: Hourly = Hourly { per_address: 20, all: 600 };
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -22,19 +27,21 @@ struct Document {
     renewal: Spanned<Hourly>,
     revocation: Spanned<Hourly>,
     own_name: Spanned<Hourly>,
+    /// Documents that are older have none.
+    reported: Option<Spanned<Hourly>>,
     /// Documents that are older have none: as for revocations.
     unproved: Option<Spanned<Hourly>>,
 }
 
 impl Rates {
     pub(super) fn parse(file: &str, text: &str) -> Result<Self, PolicyError> {
-        let Document { renewal, revocation, own_name, unproved } = read(file, text)?;
+        let Document { renewal, revocation, own_name, reported, unproved } = read(file, text)?;
         let sound = |hourly: Spanned<Hourly>| match hourly.get_ref().is_sound() {
             true => Ok(hourly.into_inner()),
             false => Err(PolicyError::at(file, text, Some(hourly.span()), "requests in an hour; write 1 to 1000000, and no more from one address than from all")),
         };
         let revocation = sound(revocation)?;
-        Ok(Self { renewal: sound(renewal)?, revocation, own_name: sound(own_name)?, unproved: unproved.map_or(Ok(revocation), sound)? })
+        Ok(Self { renewal: sound(renewal)?, revocation, own_name: sound(own_name)?, reported: reported.map_or(Ok(REPORTED), sound)?, unproved: unproved.map_or(Ok(revocation), sound)? })
     }
 }
 
