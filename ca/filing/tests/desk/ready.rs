@@ -126,3 +126,30 @@ fn what_was_replaced_is_not_kept() {
     between.commit(Batch::new()).unwrap();
     assert_ne!(first.seal_of("gz-tax").unwrap().chain.leaf(), next);
 }
+
+/// What stands behind the desk comes after the receipt: an officer, or a bureau's program in an officer's place, moves nothing whose
+/// RECEIVED is not sealed, and each later receipt names the one before by its digest.
+#[test]
+fn nobody_behind_the_desk_moves_a_filing_before_its_receipt_is_sealed() {
+    let office = Office::open();
+    let firm = office.firm(CODE);
+    // Its own timestamp, and the authority known as good: what is missing is the timestamp of the seal.
+    office.receipt(&office.firm(OTHER), &vat(OTHER, |_| {}));
+    let filing = vat(CODE, |_| {});
+    let signed = office.stamped(&office.sign(&firm, &filing), NOW);
+    *office.world.stamps_fail.lock().unwrap() = 1;
+    assert!(matches!(office.submit_signed(&firm, &filing, signed), Err(DeskError::Pending { .. })));
+    let id = json(&filing)["filing_id"].as_str().unwrap().to_owned();
+    let record = || FilingRecord::decode(&office.desk.store.get(&FilingRecord::key(&id)).unwrap().unwrap()).unwrap();
+    *office.world.stamps_fail.lock().unwrap() = 1;
+    let length = office.desk.store.stream_length("log").unwrap();
+    assert!(proceed(&office.desk, &id, Status::Accepted, &Default::default(), &crate::office::officer()).is_err());
+    assert_eq!((record().status, record().receipts, office.desk.store.stream_length("log").unwrap()), (Status::Received, 1, length));
+    // Once it can be, RECEIVED is sealed first, whoever asked for what.
+    let accepted = proceed(&office.desk, &id, Status::Accepted, &Default::default(), &crate::office::officer()).unwrap();
+    let received = seal::stored(&office.desk, &ReceiptNumber::new(&id, 1)).unwrap().unwrap();
+    let digest: String = ring::digest::digest(&ring::digest::SHA256, &received.document).as_ref().iter().map(|byte| format!("{byte:02x}")).collect();
+    assert_eq!(json(&accepted.document)["prev_receipt_digest"]["sha256"], digest);
+    let kinds: Vec<u8> = office.desk.store.read_stream("log", length, 9).unwrap().iter().map(|leaf| merkle::Leaf::parse(leaf).unwrap().kind()).collect();
+    assert_eq!(kinds, [3, 32, 3]);
+}
