@@ -42,6 +42,9 @@ pub struct Configuration {
     /// The ports at which mail programs reach this gateway, where they are others than it listens at.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub announced: Option<Announced>,
+    /// Where timestamps over evidence are asked for, such as `http://ca.example.cn/timestamp`; without it there are none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub timestamp: Option<String>,
     /// Without it no mail is taken for elsewhere.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sending: Option<Sending>,

@@ -16,7 +16,7 @@ use tokio::task::JoinSet;
 use crate::flow::access;
 use crate::flow::certificate::tell_all;
 use crate::flow::certificate_login::{AGAIN, CertificateLogins};
-use crate::flow::evidence::{seal, unsigned};
+use crate::flow::evidence::{TimestampAuthority, seal, stamp, unsigned, unstamped};
 use crate::flow::paper;
 use crate::flow::notices::{Collected, collect};
 use crate::flow::push::held;
@@ -157,6 +157,29 @@ pub async fn papers(service: Service, shutdown: Shutdown) {
             // Told once, not every five seconds.
             Err(error) if !failing => tracing::warn!(%error, "statements that were asked for on paper wait"),
             Ok(answered) if *answered > 0 => tracing::info!(answered, "statements on paper"),
+            _ => {}
+        }
+        failing = done.is_err();
+    }
+}
+
+/// Stamps signed evidence until shutdown. While the timestamp authority is away it waits.
+pub async fn stamps(gateway: Arc<Gateway>, lists: Arc<RevocationLists>, authority: Arc<dyn TimestampAuthority>, waiting: Arc<Gauge>, shutdown: Shutdown) {
+    let mut tick = tokio::time::interval(ASK_EVERY);
+    tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    let mut failing = false;
+    loop {
+        tokio::select! {
+            () = shutdown.wait() => return,
+            _ = tick.tick() => {}
+        }
+        let (gateway, lists, authority) = (Arc::clone(&gateway), Arc::clone(&lists), Arc::clone(&authority));
+        let Ok((done, left)) = tokio::task::spawn_blocking(move || (stamp(&gateway, &lists, &*authority), unstamped(&gateway))).await else { continue };
+        waiting.set(i64::try_from(left).unwrap_or(i64::MAX));
+        match &done {
+            // Told once, not every five seconds.
+            Err(error) if !failing => tracing::warn!(%error, batches = left, "evidence waits for its timestamp"),
+            Ok(_) if failing => tracing::info!("evidence is stamped again"),
             _ => {}
         }
         failing = done.is_err();

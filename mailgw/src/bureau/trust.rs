@@ -9,6 +9,7 @@ use x509_parser::prelude::{FromDer, X509Certificate};
 use crate::record::bureau::Chain;
 
 const CLIENT_AUTHENTICATION: Oid = Oid::new_unwrap("1.3.6.1.5.5.7.3.2");
+const TIME_STAMPING: Oid = Oid::new_unwrap("1.3.6.1.5.5.7.3.8");
 // spec: rfc9336#3
 const DOCUMENT_SIGNING: Oid = Oid::new_unwrap("1.3.6.1.5.5.7.3.36");
 const EMAIL_PROTECTION: Oid = Oid::new_unwrap("1.3.6.1.5.5.7.3.4");
@@ -24,6 +25,8 @@ const CITIZEN_POLICY: &str = "2.2";
 /// Of `enterprise-signing` with a mailbox.
 const INSTITUTION_POLICY: &str = "2.1";
 const REGISTRAR_POLICY: &str = "6.5";
+/// Of the authority's own timestamp service.
+const TIMESTAMP_POLICY: &str = "6.4";
 
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum TrustError {
@@ -75,6 +78,8 @@ pub enum Purpose {
     Institution,
     /// This gateway's own: to sign statements about mailboxes.
     Registrar,
+    /// A timestamp authority's.
+    Timestamp,
 }
 
 impl Purpose {
@@ -86,6 +91,7 @@ impl Purpose {
             Self::Citizen | Self::Secrecy => "citizen's",
             Self::Institution => "institution's",
             Self::Registrar => "registrar's",
+            Self::Timestamp => "timestamp authority's",
         }
     }
 }
@@ -101,6 +107,7 @@ pub struct Anchors {
     secrecy: Requirements,
     institution: Requirements,
     registrar: Requirements,
+    timestamp: Requirements,
 }
 
 impl Anchors {
@@ -121,6 +128,7 @@ impl Anchors {
             secrecy: Requirements { key_usage: vec![KEY_AGREEMENT], ..required(EMAIL_PROTECTION, CITIZEN_POLICY)? },
             institution: required(EMAIL_PROTECTION, INSTITUTION_POLICY)?,
             registrar: required(DOCUMENT_SIGNING, REGISTRAR_POLICY)?,
+            timestamp: required(TIME_STAMPING, TIMESTAMP_POLICY)?,
         })
     }
 
@@ -157,6 +165,7 @@ impl Anchors {
             Purpose::Secrecy => &self.secrecy,
             Purpose::Institution => &self.institution,
             Purpose::Registrar => &self.registrar,
+            Purpose::Timestamp => &self.timestamp,
         }
     }
 
@@ -199,7 +208,7 @@ pub fn chain(pem: &[u8], purpose: Purpose, now: OffsetDateTime) -> Result<(Chain
     let credit_code = leaf.credit_code().map(str::to_owned).ok_or(TrustError::Incomplete { what, missing: "unified social credit code" })?;
     let organization = leaf.organization.clone().ok_or(TrustError::Incomplete { what, missing: "organisation" })?;
     let email = match (purpose, leaf.emails.as_slice()) {
-        (Purpose::Manifest | Purpose::Evidence | Purpose::Citizen | Purpose::Secrecy | Purpose::Institution | Purpose::Registrar, _) => None,
+        (Purpose::Manifest | Purpose::Evidence | Purpose::Citizen | Purpose::Secrecy | Purpose::Institution | Purpose::Registrar | Purpose::Timestamp, _) => None,
         (Purpose::Seal, [email]) => Some(email.clone()),
         (Purpose::Seal, _) => return Err(TrustError::Incomplete { what, missing: "single mail address" }),
     };

@@ -97,11 +97,11 @@ fn verify(place: &Place, file: &Path, anchor: &Path, message: Option<&Path>, sho
     let opened = File::open(file).map_err(|error| erds::EvidenceError::Unreadable { reason: format!("{}: {error}", file.display()) })?;
     let message = message.map(message_digest).transpose()?;
     let (mut events, mut told, mut shown, mut about) = (BTreeMap::new(), Ok(()), Vec::new(), 0_u64);
-    let verified = erds::verify(BufReader::new(opened), &anchors, &mut |Judged { item, sealed }| {
+    let verified = erds::verify(BufReader::new(opened), &anchors, &mut |Judged { item, sealed, stamped }| {
         *events.entry(item.event.name()).or_insert(0_u64) += 1;
         about += u64::from(item.user_content_info.as_ref().is_some_and(|content| Some(&content.digest_value) == message.as_ref()));
         if show && place.json {
-            shown.push(object!({ "item": item, "sealed": sealed.unix_timestamp() }));
+            shown.push(object!({ "item": item, "sealed": sealed.unix_timestamp(), "stamped": stamped.map(time::OffsetDateTime::unix_timestamp) }));
         } else if show && told.is_ok() {
             let (to, reasons) = (item.recipient_details.as_deref().unwrap_or("-"), item.event_reasons.join(","));
             told = line(&format!("{}  {:<26} row {:<7} {} -> {to} {reasons}", item.event_time, item.event.name(), item.submission.row, item.sender_details));
@@ -112,9 +112,10 @@ fn verify(place: &Place, file: &Path, anchor: &Path, message: Option<&Path>, sho
         return Err(Problem::new(Exit::Refused, "other-message", "the evidence holds, and it is about other messages than this one", "give the message byte for byte as it was fetched"));
     }
     if place.json {
-        return json(&object!({ "batches": verified.batches, "items": verified.items, "signer": verified.signer, "events": events, "about_message": about, "shown": shown }));
+        return json(&object!({ "batches": verified.batches, "stamped": verified.stamped, "items": verified.items, "signer": verified.signer, "events": events, "about_message": about, "shown": shown }));
     }
     line(&format!("the evidence holds: {} items in {} batches, signed by {}", verified.items, verified.batches, verified.signer))?;
+    line(&format!("  {:>9} of the batches have a timestamp", verified.stamped))?;
     events.iter().try_for_each(|(event, count)| line(&format!("  {count:>9} {event}")))?;
     if message.is_some() { line(&format!("  {about:>9} about this message")) } else { Ok(()) }
 }

@@ -94,6 +94,9 @@ enum Command {
         /// Neighbours on this machine, LMTP: `unix:/PATH` or an address of the loopback; without it none come.
         #[arg(long)]
         lmtp: Option<crate::wire::smtp::neighbours::Place>,
+        /// The authority's timestamp service, for evidence; without it evidence bears the gateway's own time alone.
+        #[arg(long)]
+        timestamp: Option<String>,
         /// Health and metrics.
         #[arg(long, default_value = "127.0.0.1:8441")]
         http: SocketAddr,
@@ -210,11 +213,11 @@ pub fn run(cli: Cli) -> Exit {
 fn dispatch(cli: Cli) -> Result<(), Problem> {
     let place = ask::Place { directory: cli.dir, passphrase_file: cli.passphrase_file, json: cli.json };
     let operation = match cli.command {
-        Command::Init { domain, host, sealer, root, outbox, smtp, submissions, submission, resolver, imap, imaps, pop3, pop3s, autoconfig, push, lmtp, http, policy_arc, store } => {
+        Command::Init { domain, host, sealer, root, outbox, smtp, submissions, submission, resolver, imap, imaps, pop3, pop3s, autoconfig, push, lmtp, http, policy_arc, store, timestamp } => {
             let listen = crate::init::Listen { smtp, imap, imaps, submissions: Some(submissions), submission: Some(submission), pop3, pop3s, autoconfig, push, lmtp, http };
             let sending = resolver.map(crate::init::Sending::by);
             let outbox = outbox.iter().map(|socket| found::absolute(socket)).collect::<Result<_, _>>()?;
-            let configuration = crate::init::Configuration { store, sealer: found::absolute(&sealer)?, outbox, policy_arc, listen, announced: None, sending };
+            let configuration = crate::init::Configuration { store, sealer: found::absolute(&sealer)?, outbox, policy_arc, listen, announced: None, timestamp, sending };
             return found::init(&place, &domain, &host, configuration, &root);
         }
         Command::Mailbox(command) => return mailbox::run(&place, command),

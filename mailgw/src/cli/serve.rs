@@ -28,6 +28,7 @@ use super::ask::{LONG_PATH, PATH, Place, internal, passphrase};
 use crate::flow::accept::{Reception, Recipients, register_verdicts};
 use crate::flow::callers::Callers;
 use crate::flow::certificate_login::{CertificateLogins, Lists};
+use crate::flow::evidence::RemoteTimestamps;
 use crate::flow::login::Logins;
 use crate::flow::submit::Submission;
 use crate::autoconfig::Places;
@@ -104,6 +105,7 @@ async fn run(mut service: Service, configuration: &Configuration, directory: &Pa
     let counts = requests.clone();
     let papers = tokio::spawn(crate::job::papers(service.clone(), shutdown.clone()));
     let fetched = tokio::spawn(accesses(&service, &metrics, shutdown.clone())?);
+    let stamping = configuration.timestamp.as_deref().map(|url| stamps(&service, url, &metrics, shutdown.clone())).transpose()?.map(tokio::spawn);
     let signing = tokio::spawn(evidence(&service, &metrics, shutdown.clone())?);
     let pushes = tokio::spawn(crate::job::pushes(service.clone(), shutdown.clone()));
     let bureaus = Arc::new(push::BureausTls::new(&service.gateway.anchors, tls(&service)?)?);
@@ -150,6 +152,9 @@ async fn run(mut service: Service, configuration: &Configuration, directory: &Pa
     pushes.await.map_err(|error| Problem::new(Exit::Internal, "pushes", error.to_string(), "read the log above"))?;
     papers.await.map_err(|error| Problem::new(Exit::Internal, "papers", error.to_string(), "read the log above"))?;
     fetched.await.map_err(|error| Problem::new(Exit::Internal, "accesses", error.to_string(), "read the log above"))?;
+    if let Some(stamping) = stamping {
+        stamping.await.map_err(|error| Problem::new(Exit::Internal, "stamps", error.to_string(), "read the log above"))?;
+    }
     signing.await.map_err(|error| Problem::new(Exit::Internal, "evidence", error.to_string(), "read the log above"))?;
     notices.await.map_err(|error| Problem::new(Exit::Internal, "notices", error.to_string(), "read the log above"))?;
     forgetting.await.map_err(|error| Problem::new(Exit::Internal, "forgetting", error.to_string(), "read the log above"))?;
@@ -182,6 +187,13 @@ fn evidence(service: &Service, metrics: &Registry, shutdown: Shutdown) -> Result
     let waiting = metrics.gauge("suiyin_mail_evidence_unsigned", "Batches of evidence that wait for their signature.", &[]);
     let waiting = waiting.map_err(|error| wrong(&error.to_string()))?;
     Ok(crate::job::evidence(Arc::clone(&service.gateway), Arc::clone(&service.lists), waiting, shutdown))
+}
+
+/// Timestamps over evidence.
+fn stamps(service: &Service, url: &str, metrics: &Registry, shutdown: Shutdown) -> Result<impl Future<Output = ()> + use<>, Problem> {
+    let waiting = metrics.gauge("suiyin_mail_evidence_unstamped", "Signed batches of evidence that wait for their timestamp.", &[]);
+    let authority = Arc::new(RemoteTimestamps::new(tokio::runtime::Handle::current(), url)?);
+    Ok(crate::job::stamps(Arc::clone(&service.gateway), Arc::clone(&service.lists), authority, waiting.map_err(|error| wrong(&error.to_string()))?, shutdown))
 }
 
 /// How mail from other hosts and from neighbours is taken.

@@ -21,6 +21,8 @@ use crate::record::bureau::Chain;
 pub const MAX_LINE: usize = 128 << 20;
 /// Longer than any path of a batch.
 const MAX_PATH: usize = 64;
+/// How far the clocks of the gateway and of a timestamp authority may be apart.
+const CLOCKS: time::Duration = time::Duration::minutes(5);
 
 /// A batch, or what is shown of it.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -32,7 +34,18 @@ pub struct Line {
     pub signature: String,
     /// DER in base64.
     pub revocation_lists: Vec<String>,
+    /// Over the signature; none where the batch was not stamped yet.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub timestamp: Option<Timestamp>,
     pub items: Vec<Shown>,
+}
+
+/// A timestamp, and what proves its authority; DER in base64.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Timestamp {
+    pub token: String,
+    pub revocation_lists: Vec<String>,
 }
 
 /// An item and the hashes that lead from it to the root, nearest first; none where every item of the batch is there.
@@ -56,6 +69,8 @@ pub enum EvidenceError {
     Signature { line: u64, error: CmsError },
     #[error("line {line}: {error}; do not rely on it")]
     Signer { line: u64, error: TrustError },
+    #[error("line {line}: the timestamp over the evidence does not hold: {reason}; do not rely on it")]
+    Timestamp { line: u64, reason: String },
     #[error("line {line}: item {index} is not what was signed; do not rely on it")]
     Altered { line: u64, index: u64 },
     #[error("the file has no evidence in it; ask for it again")]
@@ -68,7 +83,7 @@ impl From<EvidenceError> for Problem {
             EvidenceError::Unreadable { .. } => (Exit::Usage, "evidence-file"),
             EvidenceError::Signer { error: TrustError::Anchors { .. } | TrustError::Arc { .. }, .. } => (Exit::Usage, "anchors"),
             EvidenceError::Signer { .. } => (Exit::Refused, "evidence-signer"),
-            EvidenceError::Line { .. } | EvidenceError::Signature { .. } | EvidenceError::Altered { .. } | EvidenceError::Empty => (Exit::Refused, "evidence"),
+            EvidenceError::Line { .. } | EvidenceError::Signature { .. } | EvidenceError::Timestamp { .. } | EvidenceError::Altered { .. } | EvidenceError::Empty => (Exit::Refused, "evidence"),
         };
         crate::problem::told(exit, code, &error.to_string())
     }
@@ -79,12 +94,16 @@ impl From<EvidenceError> for Problem {
 pub struct Judged {
     pub item: Item,
     pub sealed: OffsetDateTime,
+    /// Since when it stood at the latest, by a timestamp authority's word.
+    pub stamped: Option<OffsetDateTime>,
 }
 
 /// What a whole file came to.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Verified {
     pub batches: u64,
+    /// Batches that have a timestamp.
+    pub stamped: u64,
     pub items: u64,
     /// The organisation that signed the last batch.
     pub signer: String,
@@ -92,12 +111,13 @@ pub struct Verified {
 
 /// Proves every item of a file and hands it on; the first that does not hold ends it.
 pub fn verify(mut file: impl BufRead, anchors: &Anchors, visit: &mut dyn FnMut(Judged)) -> Result<Verified, EvidenceError> {
-    let mut verified = Verified { batches: 0, items: 0, signer: String::new() };
+    let mut verified = Verified { batches: 0, stamped: 0, items: 0, signer: String::new() };
     for number in 1.. {
         let Some(text) = next_line(&mut file)? else { break };
         let line: Line = serde_json::from_slice(&text).map_err(|_| EvidenceError::Line { line: number, reason: "it is not of the form of evidence" })?;
         let (items, signer) = judge(number, &line, anchors)?;
         verified.batches += 1;
+        verified.stamped += u64::from(line.timestamp.is_some());
         verified.items += items.len() as u64;
         verified.signer = signer;
         items.into_iter().for_each(&mut *visit);
@@ -126,6 +146,7 @@ fn judge(number: u64, line: &Line, anchors: &Anchors) -> Result<(Vec<Judged>, St
     let root = hash(&statement.root).ok_or_else(|| wrong("its root is no digest"))?;
     // 2, 3
     let Signed { sealed, signer } = signed(number, &line.statement, &line.signature, &line.revocation_lists, anchors)?;
+    let stamped = line.timestamp.as_ref().map(|stamp| stamp_time(number, stamp, &line.signature, sealed, anchors)).transpose()?;
     // 4
     let mut judged = Vec::with_capacity(line.items.len());
     let whole = line.items.iter().all(|shown| shown.path.is_none());
@@ -151,9 +172,21 @@ fn judge(number: u64, line: &Line, anchors: &Anchors) -> Result<(Vec<Judged>, St
         if !has_happened(item.event_time, sealed) {
             return Err(wrong("an item is of a time after its seal"));
         }
-        judged.push(Judged { item, sealed });
+        judged.push(Judged { item, sealed, stamped });
     }
     Ok((judged, signer))
+}
+
+/// The time of a timestamp that holds over the signature, and is not before what was signed.
+fn stamp_time(number: u64, stamp: &Timestamp, signature: &str, sealed: OffsetDateTime, anchors: &Anchors) -> Result<OffsetDateTime, EvidenceError> {
+    let wrong = |reason: String| EvidenceError::Timestamp { line: number, reason };
+    let bytes = |text: &String| STANDARD.decode(text).map_err(|_| wrong("it is not base64".into()));
+    let lists: Vec<Vec<u8>> = stamp.revocation_lists.iter().map(bytes).collect::<Result<_, _>>()?;
+    let time = super::stamped::judge(&bytes(&stamp.token)?, &bytes(&signature.to_owned())?, &lists, anchors).map_err(wrong)?;
+    if sealed > time + CLOCKS {
+        return Err(wrong("the evidence says of itself that it is younger".into()));
+    }
+    Ok(time)
 }
 
 /// Who signed a text, and when.

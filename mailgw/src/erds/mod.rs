@@ -8,10 +8,11 @@
 mod file;
 mod item;
 mod report;
+pub(crate) mod stamped;
 mod statement;
 
 pub(crate) use file::hash;
-pub use file::{EvidenceError, Judged, Line, MAX_LINE, Shown, Verified, has_happened, verify};
+pub use file::{EvidenceError, Judged, Line, MAX_LINE, Shown, Timestamp, Verified, has_happened, verify};
 pub use item::{Content, Corrected, Event, Item, Mended, Of, Secrecy, Submission};
 pub use report::{EvidenceRoot, FORM, FinalReport, Kept, MAX_REPORT, SignedReport, VERSION, VerifiedReport, is_reason, verify_report};
 pub use statement::Statement;

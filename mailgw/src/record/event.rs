@@ -65,6 +65,7 @@ pub enum Event {
     PaperIntended(Paper),
     StatementPapered(Papered),
     EncryptionSet(Encryption),
+    EvidenceStamped(EvidenceStamps),
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -220,6 +221,15 @@ pub struct EvidenceSeals {
     pub first: u64,
     pub count: u64,
     pub seals: String,
+}
+
+/// Batches of evidence whose signatures were stamped; `stamps` is the digest of the tokens' digests (32 octets each), in order.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct EvidenceStamps {
+    pub first: u64,
+    pub count: u64,
+    pub stamps: String,
 }
 
 /// Where a bureau's own push stands from now on; `manifest` is the digest of what the bureau signed.
@@ -411,6 +421,7 @@ impl Event {
             Self::EncryptionSet(_) => 82,
             Self::MessageJunked(_) => 100,
             Self::TlsReportQueued(_) => 101,
+            Self::EvidenceStamped(_) => 83,
         }
     }
 
@@ -475,6 +486,7 @@ impl Event {
             82 => Self::EncryptionSet(serde_json::from_slice(json).map_err(wrong)?),
             100 => Self::MessageJunked(serde_json::from_slice(json).map_err(wrong)?),
             101 => Self::TlsReportQueued(serde_json::from_slice(json).map_err(wrong)?),
+            83 => Self::EvidenceStamped(serde_json::from_slice(json).map_err(wrong)?),
             _ => return Err(damaged("its kind is not known")),
         };
         Ok((event, u64::from_be_bytes(*time)))

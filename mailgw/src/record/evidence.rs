@@ -17,6 +17,8 @@ const BATCH: &str = "evidence batch";
 const PLACE: &str = "evidence place";
 const SEAL: &str = "evidence seal";
 const SEALED: &str = "evidence sealed";
+const STAMP: &str = "evidence timestamp";
+const STAMPED: &str = "evidence stamped";
 const LIST: &str = "evidence list";
 const SIGNER: &str = "evidence signer";
 /// The counters that number batches and the gateway's evidence keys.
@@ -144,6 +146,34 @@ impl Seal {
     pub fn encode(&self) -> Result<Vec<u8>, RecordError> {
         to_json(SEAL, self)
     }
+}
+
+/// A timestamp over a batch's signature, and the lists by which its authority was good at that time, by their SHA-256.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Stamp {
+    /// TimeStampToken, DER in base64.
+    pub token: String,
+    pub lists: Vec<String>,
+}
+
+impl Stamp {
+    pub fn key(batch: u64) -> Key {
+        Key::numbered(STAMP, &[], batch)
+    }
+
+    pub fn of(store: &dyn Store, batch: u64) -> Result<Option<Self>, ReadError> {
+        read(store, &Self::key(batch), |bytes| from_json(STAMP, bytes))
+    }
+
+    pub fn encode(&self) -> Result<Vec<u8>, RecordError> {
+        to_json(STAMP, self)
+    }
+}
+
+/// The last batch that has its timestamp, or that was removed before it had one.
+pub fn stamped_key() -> Key {
+    Key::new(STAMPED, &[])
 }
 
 impl Signer {

@@ -286,6 +286,24 @@ impl City {
         Arc::new(Evidence::open(store, signer, directory).unwrap())
     }
 
+    /// A timestamp authority's key, its certificate under a policy below the arc, and the issuer's, DER.
+    pub fn timestamp_authority(&self, policy: &str) -> (KeyHandle, Vec<u8>, Vec<u8>) {
+        static MADE: std::sync::atomic::AtomicU32 = std::sync::atomic::AtomicU32::new(0);
+        let name = format!("timestamp-{}", MADE.fetch_add(1, std::sync::atomic::Ordering::Relaxed));
+        let key = self.gateway_keys.generate(&name, SignatureAlgorithm::EcdsaP256Sha256).unwrap();
+        let mut plan = plan(Subject::new().with(COUNTRY, "CN").unwrap().with(COMMON_NAME, "timestamps").unwrap(), &key, 50);
+        plan.extensions.key_usage = vec![0];
+        plan.extensions.extended_key_usage = vec![const_oid::ObjectIdentifier::new_unwrap("1.3.6.1.5.5.7.3.8")];
+        plan.extensions.extended_key_usage_critical = true;
+        plan.extensions.policies = vec![oid(policy)];
+        (key, self.issuer.sign(plan), self.issuer.der.clone())
+    }
+
+    /// The gateway's log.
+    pub fn log(&self, store: Arc<dyn Store>) -> Arc<Evidence> {
+        self.evidence(&self.path("mailgw"), store, &Arc::clone(&self.gateway_keys), "gateway")
+    }
+
     /// A gateway as after a start; its log must be the one that was promised.
     pub fn gateway(&self, store: Arc<dyn Store>) -> Gateway {
         let keys = Arc::clone(&self.gateway_keys);

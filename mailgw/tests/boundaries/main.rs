@@ -16,6 +16,7 @@ mod letters;
 mod month;
 mod paper;
 mod secrecy;
+mod stamps;
 mod trial;
 
 use std::collections::{BTreeMap, BTreeSet};

@@ -7,11 +7,11 @@ use runtime::revocation::RevocationLists;
 use serde::{Deserialize, Serialize};
 
 use super::EvidenceError;
-use crate::erds::{Item, Line, Shown};
+use crate::erds::{Item, Line, Shown, Timestamp};
 use crate::flow::whole_file::WholeFile;
 use crate::gateway::Gateway;
 use crate::record::{RecordError, access};
-use crate::record::evidence::{self, Seal, leaves};
+use crate::record::evidence::{self, Seal, Stamp, leaves};
 
 /// Batches looked up at a time.
 const PAGE: usize = 256;
@@ -112,5 +112,9 @@ pub(in crate::flow) fn line(gateway: &Gateway, number: u64, wanted: &Wanted) -> 
     let seal = Seal::of(store, number)?.ok_or_else(|| missing("its signature is not there"))?;
     let list = |name: &String| evidence::list(store, name)?.ok_or_else(|| EvidenceError::Record(missing("a revocation list is not there")));
     let revocation_lists = seal.lists.iter().map(list).collect::<Result<_, _>>()?;
-    Ok(Some(Line { statement: seal.statement, signature: seal.signature, revocation_lists, items }))
+    let timestamp = match Stamp::of(store, number)? {
+        Some(stamp) => Some(Timestamp { revocation_lists: stamp.lists.iter().map(list).collect::<Result<_, _>>()?, token: stamp.token }),
+        None => None,
+    };
+    Ok(Some(Line { statement: seal.statement, signature: seal.signature, revocation_lists, timestamp, items }))
 }

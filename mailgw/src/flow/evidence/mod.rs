@@ -4,6 +4,7 @@
 mod export;
 mod seal;
 mod signer;
+mod stamp;
 
 use pki::cms::SealError;
 use runtime::exit::{Exit, Problem};
@@ -19,6 +20,7 @@ pub use export::{Exported, Wanted, export};
 pub(in crate::flow) use seal::Ready;
 pub use seal::{Sealed, seal, unsigned};
 pub use signer::{Installed, install, request};
+pub use stamp::{RemoteTimestamps, TimestampAuthority, stamp, unstamped};
 
 #[derive(Debug, thiserror::Error)]
 pub enum EvidenceError {
@@ -30,6 +32,8 @@ pub enum EvidenceError {
     UnknownPush { bureau: String, batch: String },
     #[error("batch {batch} has no row {row} with evidence; its rows are numbered from 1, after the header")]
     UnknownRow { batch: String, row: u64 },
+    #[error("the timestamp authority does not stamp: {reason}; evidence waits for it, signed")]
+    Timestamp { reason: String },
     #[error("{path} cannot be written: {reason}; name another file", path = path.display())]
     File { path: std::path::PathBuf, reason: String },
     #[error(transparent)]
@@ -72,6 +76,7 @@ impl From<EvidenceError> for Problem {
             EvidenceError::NoSigner => (Exit::NotFound, "no-evidence-certificate"),
             EvidenceError::OtherKey => (Exit::Refused, "other-key"),
             EvidenceError::UnknownPush { .. } | EvidenceError::UnknownRow { .. } => (Exit::NotFound, "no-evidence"),
+            EvidenceError::Timestamp { .. } => (Exit::Unavailable, "timestamp"),
             EvidenceError::File { .. } => (Exit::Unavailable, "file"),
             EvidenceError::Seal(_) => (Exit::Unavailable, "sealing"),
             EvidenceError::Key(ref error) => crate::problem::key_class(error),
