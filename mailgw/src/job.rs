@@ -21,6 +21,7 @@ use crate::flow::paper;
 use crate::flow::notices::{Collected, collect};
 use crate::flow::push::held;
 use crate::flow::push::job::{self, Turn};
+use crate::flow::retention::retain;
 use crate::flow::submit::forget_usage;
 use crate::gateway::Gateway;
 use crate::outbox::Outbox;
@@ -237,13 +238,19 @@ pub async fn endings(gateway: Arc<Gateway>, authority: Arc<dyn Authority>, owed:
     }
 }
 
-/// Deletes until shutdown what is kept for a day alone: how much each mailbox has sent.
+/// Deletes until shutdown what is over: what a push left behind beyond its days, and, kept for a day alone, how much each mailbox has sent.
 pub async fn forgetting(gateway: Arc<Gateway>, shutdown: Shutdown) {
     let mut tick = tokio::time::interval(FORGET_EVERY);
     loop {
         tokio::select! {
             () = shutdown.wait() => return,
             _ = tick.tick() => {}
+        }
+        let kept = Arc::clone(&gateway);
+        match tokio::task::spawn_blocking(move || retain(&kept, false)).await {
+            Ok(Ok(retained)) => retained.over.iter().filter(|over| over.held_by.is_none()).for_each(|over| tracing::info!(bureau = over.bureau, batch = over.batch, "what a push left behind ended with its days")),
+            Ok(Err(error)) => tracing::warn!(%error, "what is over is not removed yet"),
+            Err(error) => tracing::error!(%error, "what is over is not removed yet"),
         }
         let gateway = Arc::clone(&gateway);
         match tokio::task::spawn_blocking(move || forget_usage(&*gateway.store, gateway.clock.now())).await {

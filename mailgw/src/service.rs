@@ -26,6 +26,8 @@ use crate::flow::enrolment;
 use crate::flow::paper;
 use crate::flow::push::job::Jobs;
 use crate::flow::encryption;
+use crate::flow::retention;
+use crate::record::hold::{Held, Hold};
 use crate::flow::push::{self, Order, Progress, Report, ReportWanted};
 use crate::gateway::Gateway;
 use crate::mailbox::MailError;
@@ -115,6 +117,10 @@ pub enum Operation {
     MailboxAgreement { mailbox: String, bureau: String, word: Option<enrolment::Word> },
     /// A statement by its bureau's own number.
     StatementShow { bureau: String, statement: String },
+    /// Ends what is over; a trial says what would end.
+    RetentionRun { trial: bool },
+    RetentionHold { held: Held, by: retention::By, holds: bool },
+    RetentionHolds,
     /// A statement on paper.
     StatementPaper(paper::Wanted),
     /// The signed report of a push that has ended, into a file.
@@ -173,6 +179,8 @@ pub enum Outcome {
     Trial(Box<push::Trial>),
     Statement(Box<push::ShownStatement>),
     Paper(paper::Made),
+    Retained(retention::Retained),
+    Holds(Vec<Hold>),
     Agreed(enrolment::Agreed),
     Encryption(encryption::Shown),
     Certificate(ShownCertificate),
@@ -297,6 +305,9 @@ impl Service {
                 None => enrolment::show(gateway, &mailbox, &bureau)?,
             })),
             Operation::StatementShow { bureau, statement } => Ok(Outcome::Statement(Box::new(push::statement(gateway, &bureau, &statement)?))),
+            Operation::RetentionRun { trial } => Ok(Outcome::Retained(retention::retain(gateway, trial)?)),
+            Operation::RetentionHold { held, by, holds } => Ok(Outcome::Holds(retention::hold(gateway, &held, &by, holds)?)),
+            Operation::RetentionHolds => Ok(Outcome::Holds(retention::holds(gateway)?)),
             Operation::StatementPaper(wanted) => Ok(Outcome::Paper(paper::make(gateway, &*self.sealer, &self.lists, &wanted)?)),
             Operation::PushReport(wanted) => {
                 push::write_signed(gateway, &self.lists, &wanted.bureau, &wanted.batch, &wanted.file)?;

@@ -12,6 +12,7 @@ mod push;
 mod push_remote;
 mod queue;
 mod registrar;
+mod retention;
 mod sealer;
 mod serve;
 mod statement;
@@ -129,6 +130,9 @@ enum Command {
     /// Evidence of what was submitted and delivered: signing, handing out, proving.
     #[command(subcommand)]
     Evidence(evidence::Command),
+    /// What ends when its time is over, and what is held beyond it.
+    #[command(subcommand)]
+    Retention(retention::Command),
     /// Signatures (DKIM) on mail of those who log in.
     #[command(subcommand)]
     Dkim(dkim::Command),
@@ -225,6 +229,7 @@ fn dispatch(cli: Cli) -> Result<(), Problem> {
         Command::Push(command) => return push::run(&place, &command),
         Command::Bureau(command) => bureau::operation(command)?,
         Command::Statement(command) => statement::operation(command)?,
+        Command::Retention(command) => retention::operation(command),
         Command::Dkim(command) => dkim::operation(command)?,
         Command::Queue(command) => queue::operation(command),
         Command::Registrar(command) => return registrar::run(&place, command),

@@ -16,5 +16,6 @@ pub mod push;
 
 mod recipients;
 pub mod recipients_asked;
+pub mod retention;
 pub mod submit;
 pub(crate) mod whole_file;

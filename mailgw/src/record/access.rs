@@ -23,6 +23,11 @@ pub fn put(write: Batch, bureau: &str, statement: &str, message: &[u8; 32], push
     write.put(key(bureau, statement, message), number()).put(Template::numbered(OF_PUSH, &[bureau.as_bytes(), push.as_bytes()], slot), number())
 }
 
+/// What says that a statement's messages were fetched.
+pub fn of_statement(bureau: &str, statement: &str) -> (Key, Key) {
+    Key::range(KIND, &[bureau.as_bytes(), statement.as_bytes()])
+}
+
 /// The batches of evidence that say what was fetched of a push.
 pub fn of_push(bureau: &str, push: &str) -> (Key, Key) {
     Key::range(OF_PUSH, &[bureau.as_bytes(), push.as_bytes()])

@@ -66,6 +66,8 @@ pub enum Event {
     StatementPapered(Papered),
     EncryptionSet(Encryption),
     EvidenceStamped(EvidenceStamps),
+    RetentionEnded(Retention),
+    HoldSet(Hold),
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -230,6 +232,28 @@ pub struct EvidenceStamps {
     pub first: u64,
     pub count: u64,
     pub stamps: String,
+}
+
+/// What a push left behind beside its messages ends with its days.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Retention {
+    pub bureau: String,
+    pub batch: String,
+    pub kind: String,
+    pub rows: u64,
+}
+
+/// A legal hold, or its end, by this order; `of` is the digest of the hold's key.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Hold {
+    pub of: String,
+    pub authority: String,
+    pub order: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub until_unix_millis: Option<u64>,
+    pub holds: bool,
 }
 
 /// Where a bureau's own push stands from now on; `manifest` is the digest of what the bureau signed.
@@ -422,6 +446,8 @@ impl Event {
             Self::MessageJunked(_) => 100,
             Self::TlsReportQueued(_) => 101,
             Self::EvidenceStamped(_) => 83,
+            Self::RetentionEnded(_) => 84,
+            Self::HoldSet(_) => 85,
         }
     }
 
@@ -487,6 +513,8 @@ impl Event {
             100 => Self::MessageJunked(serde_json::from_slice(json).map_err(wrong)?),
             101 => Self::TlsReportQueued(serde_json::from_slice(json).map_err(wrong)?),
             83 => Self::EvidenceStamped(serde_json::from_slice(json).map_err(wrong)?),
+            84 => Self::RetentionEnded(serde_json::from_slice(json).map_err(wrong)?),
+            85 => Self::HoldSet(serde_json::from_slice(json).map_err(wrong)?),
             _ => return Err(damaged("its kind is not known")),
         };
         Ok((event, u64::from_be_bytes(*time)))

@@ -171,6 +171,11 @@ impl Stamp {
     }
 }
 
+/// Deletes a batch with its signature and its timestamp; its root stays in the log.
+pub fn forget(write: Batch, batch: u64) -> Batch {
+    write.delete(Key::numbered(BATCH, &[], batch)).delete(Seal::key(batch)).delete(Stamp::key(batch))
+}
+
 /// The last batch that has its timestamp, or that was removed before it had one.
 pub fn stamped_key() -> Key {
     Key::new(STAMPED, &[])

@@ -18,6 +18,7 @@ pub mod event;
 pub mod evidence;
 pub mod expunged;
 pub mod folder;
+pub mod hold;
 pub mod index;
 pub mod job;
 pub mod message;

@@ -34,6 +34,9 @@ pub struct PushBatch {
     /// Its rows supersede or withdraw statements: one that was kept back is sent again as such, and not mended.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub corrects: bool,
+    /// What it left behind beside its messages was removed when its days were over.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub removed_unix_millis: Option<u64>,
 }
 
 /// What became of one row. The reasons are a closed list: reports and their readers rely on the words.
@@ -221,6 +224,11 @@ impl ReportRecord {
 
 pub fn batch_key(bureau: &str, batch: &str) -> Key {
     Key::new(BATCH, &[bureau.as_bytes(), batch.as_bytes()])
+}
+
+/// Every batch of a bureau; the batch's name ends its key.
+pub fn batches_of(bureau: &str) -> (Key, Key) {
+    Key::range(BATCH, &[bureau.as_bytes()])
 }
 
 /// The outcomes of the rows of one block, under its number.

@@ -15,6 +15,7 @@ mod kills;
 mod letters;
 mod month;
 mod paper;
+mod retention;
 mod secrecy;
 mod stamps;
 mod trial;

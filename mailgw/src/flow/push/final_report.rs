@@ -61,6 +61,9 @@ pub fn signed(gateway: &Gateway, lists: &RevocationLists, bureau: &str, batch: &
     let found = store.get(&batch_key(bureau, batch))?.ok_or_else(|| PushError::UnknownBatch { batch: batch.to_owned() })?;
     let record = PushBatch::decode(&found)?;
     let ended = record.ended_unix_millis.ok_or_else(|| PushError::NotEnded { batch: batch.to_owned() })?;
+    if record.removed_unix_millis.is_some() {
+        return Err(PushError::Removed { batch: batch.to_owned() });
+    }
     if record.file.is_empty() {
         return Err(PushError::BeforeReports { batch: batch.to_owned() });
     }

@@ -150,6 +150,8 @@ pub enum PushError {
     UnknownStatement { statement: String },
     #[error("batch {batch} was pushed before final reports were made; its evidence tells of each row")]
     BeforeReports { batch: String },
+    #[error("batch {batch} was delivered, and what was remembered of it has ended with its days; nothing is delivered twice")]
+    Removed { batch: String },
     #[error("batch {batch} has not ended; ask for its report when every row has its outcome")]
     NotEnded { batch: String },
     #[error(transparent)]
@@ -186,6 +188,7 @@ impl From<PushError> for Problem {
             PushError::Evidence(error) => return error.into(),
             PushError::Enrolment(error) => return error.into(),
             PushError::TrialTooLong { .. } => (Exit::Refused, "dry-run-too-long"),
+            PushError::Removed { .. } => (Exit::NotFound, "removed"),
             PushError::BeforeReports { .. } => (Exit::NotFound, "no-report"),
             PushError::UnknownStatement { .. } => (Exit::NotFound, "unknown-statement"),
             PushError::UnknownBatch { .. } => (Exit::NotFound, "unknown-batch"),
@@ -289,6 +292,9 @@ fn push_from(
     let Announced { code, record, urls, signed } = announced(gateway, lists, words, now)?;
     // 3
     let before = known(gateway, &code, &signed)?;
+    if before.as_ref().is_some_and(|batch| batch.removed_unix_millis.is_some()) {
+        return Err(PushError::Removed { batch: signed.manifest().batch_id().as_str().to_owned() });
+    }
     if let Some(batch) = before.as_ref().filter(|batch| batch.ended_unix_millis.is_some()) {
         return report::of(gateway, &code, &signed, batch, report);
     }
@@ -439,6 +445,7 @@ fn begin(gateway: &Gateway, bureau: &str, signed: &SignedManifest, mending: Opti
         ended_unix_millis: None,
         mends: mending.map(|mending| mending.batch().to_owned()),
         corrects: matches!(manifest.purpose(), Purpose::Supersede(_) | Purpose::Withdraw(_)),
+        removed_unix_millis: None,
     };
     let id = manifest.batch_id().as_str();
     let key = batch_key(bureau, id);

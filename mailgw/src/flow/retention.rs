@@ -1,0 +1,335 @@
+//! What the gateway remembers of a push beside its messages — outcomes, items, evidence — ends when its kind's policy says
+//! (`retention_days`). Messages are their owners' and stay. A legal hold beats it.
+//!
+//! | # | Step | Why here |
+//! |---|---|---|
+//! | 1 | the push has ended, is of a kind with an end, and its days are over | statements have no such days and stay |
+//! | 2 | nobody holds it, nor a mailbox that it speaks of | a court's order comes before a policy |
+//! | 3 | it is marked as ended by retention, with a leaf of the log | from here on it is answered so, and after a crash we know what was begun |
+//! | 4 | block by block its records are deleted | again after a crash: what is gone already is gone |
+
+use std::collections::HashSet;
+
+use runtime::exit::{Exit, Problem};
+use serde::{Deserialize, Serialize};
+use store::{Batch, CommitError, Expectation, Key, StoreError};
+
+use crate::bureau::{self, BureauError};
+use crate::directory::{DirectoryError, still_open};
+use crate::erds;
+use crate::gateway::Gateway;
+use crate::record::access;
+use crate::record::event::{self, Event};
+use crate::record::evidence::{self, ReadError, decode_sealed, sealed_key};
+use crate::record::hold::{Held, Hold};
+use crate::record::push::{Item, PushBatch, RowOutcome, batch_key, batches_of, decode_rows, item_key, mended_key, rows_range};
+use crate::record::{RecordError, body};
+
+const PAGE: usize = 256;
+const DAY_MILLIS: u64 = 86_400_000;
+/// Holds that are looked at: orders of courts, not of a policy.
+const MAX_HOLDS: usize = 100_000;
+
+#[derive(Debug, thiserror::Error)]
+pub enum RetentionError {
+    #[error("the {what} is 1 to 200 characters on one line; write it as the court or office does")]
+    Word { what: &'static str },
+    #[error("the hold would have ended before it began; give a later day, or none")]
+    Until,
+    #[error("{batch} is no batch of this bureau; look at the name in its manifest")]
+    UnknownBatch { batch: String },
+    #[error("nothing is held there; look with `mailgw retention holds`")]
+    NotHeld,
+    #[error("{MAX_HOLDS} holds are as many as are kept; take back those that ended")]
+    TooMany,
+    #[error(transparent)]
+    Directory(#[from] DirectoryError),
+    #[error(transparent)]
+    Bureau(#[from] BureauError),
+    #[error(transparent)]
+    Record(#[from] RecordError),
+    #[error(transparent)]
+    Commit(#[from] CommitError),
+}
+
+impl From<StoreError> for RetentionError {
+    fn from(error: StoreError) -> Self {
+        Self::Commit(error.into())
+    }
+}
+
+impl From<ReadError> for RetentionError {
+    fn from(error: ReadError) -> Self {
+        match error {
+            ReadError::Store(error) => error.into(),
+            ReadError::Record(error) => error.into(),
+        }
+    }
+}
+
+impl From<RetentionError> for Problem {
+    fn from(error: RetentionError) -> Self {
+        let (exit, code) = match error {
+            RetentionError::Directory(error) => return error.into(),
+            RetentionError::Bureau(error) => return error.into(),
+            RetentionError::Word { .. } => (Exit::Usage, "order"),
+            RetentionError::Until => (Exit::Usage, "until"),
+            RetentionError::UnknownBatch { .. } => (Exit::NotFound, "unknown-batch"),
+            RetentionError::NotHeld => (Exit::NotFound, "not-held"),
+            RetentionError::TooMany => (Exit::Refused, "too-many-holds"),
+            RetentionError::Record(_) => (Exit::Damaged, "store-damaged"),
+            RetentionError::Commit(ref error) => crate::problem::store_class(error),
+        };
+        crate::problem::told(exit, code, &error.to_string())
+    }
+}
+
+/// A push whose days are over.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Over {
+    pub bureau: String,
+    pub batch: String,
+    pub kind: String,
+    pub rows: u64,
+    pub ended_unix_millis: u64,
+    /// It stays, since this order holds it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub held_by: Option<String>,
+}
+
+/// What a look at all pushes came to; nothing was removed where it was a trial.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Retained {
+    pub trial: bool,
+    pub over: Vec<Over>,
+}
+
+/// Looks at every push. A trial says what would end.
+pub fn retain(gateway: &Gateway, trial: bool) -> Result<Retained, RetentionError> {
+    let now = gateway.now_unix_millis();
+    let holds: Vec<Hold> = holds(gateway)?.into_iter().filter(|hold| hold.is_in_force(now)).collect();
+    let mut retained = Retained { trial, over: Vec::new() };
+    for shown in bureau::list(&*gateway.store)? {
+        let (mut from, to) = batches_of(&shown.code);
+        loop {
+            let page = gateway.store.scan(&from, &to, PAGE)?;
+            let Some((last, _)) = page.last() else { break };
+            from = last.successor();
+            for (key, bytes) in &page {
+                let batch = key.last_part().and_then(|part| String::from_utf8(part).ok()).unwrap_or_default();
+                look(gateway, (&shown.code, &batch), bytes, &holds, &mut retained)?;
+            }
+        }
+    }
+    Ok(retained)
+}
+
+fn look(gateway: &Gateway, at: (&str, &str), stored: &[u8], holds: &[Hold], retained: &mut Retained) -> Result<(), RetentionError> {
+    let (bureau, batch) = at;
+    let record = PushBatch::decode(stored)?;
+    // What a crash left undone.
+    if record.removed_unix_millis.is_some() {
+        return if retained.trial { Ok(()) } else { sweep(gateway, at) };
+    }
+    // 1
+    let (Some(ended), Some(kind)) = (record.ended_unix_millis, gateway.letters.get(&record.kind)) else { return Ok(()) };
+    let now = gateway.now_unix_millis();
+    if ended.saturating_add(u64::from(kind.retention_days()) * DAY_MILLIS) > now || !is_sealed(gateway, at)? {
+        return Ok(());
+    }
+    // 2
+    let held_by = held(gateway, at, holds)?;
+    retained.over.push(Over { bureau: bureau.to_owned(), batch: batch.to_owned(), kind: record.kind.clone(), rows: record.rows, ended_unix_millis: ended, held_by: held_by.clone() });
+    if retained.trial || held_by.is_some() {
+        return Ok(());
+    }
+    // 3
+    let said = event::Retention { bureau: bureau.to_owned(), batch: batch.to_owned(), kind: record.kind.clone(), rows: record.rows };
+    let marked = PushBatch { removed_unix_millis: Some(now), ..record };
+    let mut write = Batch::new().expect(Expectation::Equals(batch_key(bureau, batch), stored.to_vec())).put(batch_key(bureau, batch), marked.encode()?);
+    // Whoever holds it at this moment is heard; a hold that has ended is read as it was.
+    let place = Held::Push { bureau: bureau.to_owned(), batch: batch.to_owned() }.key();
+    write = match gateway.store.get(&place)? {
+        Some(bytes) if Hold::decode(&bytes)?.is_in_force(now) => return Ok(()),
+        Some(bytes) => write.expect(Expectation::Equals(place, bytes)),
+        None => write.expect(Expectation::Absent(place)),
+    };
+    Event::RetentionEnded(said).append(&mut write, now)?;
+    match gateway.store.commit(write) {
+        // Somebody changed it; the next look decides anew.
+        Err(CommitError::Conflict { .. }) => return Ok(()),
+        done => drop(done?),
+    }
+    // 4
+    sweep(gateway, at)
+}
+
+/// Evidence that waits for its signature is signed first.
+fn is_sealed(gateway: &Gateway, (bureau, batch): (&str, &str)) -> Result<bool, RetentionError> {
+    let sealed = gateway.store.get(&sealed_key())?.as_deref().map(decode_sealed).transpose()?.unwrap_or(0);
+    let mut from = None;
+    loop {
+        let page = evidence::of_push(&*gateway.store, bureau, batch, from.as_ref(), PAGE)?;
+        let Some((last, _)) = page.last() else { return Ok(true) };
+        from = Some(last.clone());
+        if page.iter().any(|(_, number)| *number > sealed) {
+            return Ok(false);
+        }
+    }
+}
+
+/// The order that holds a push, or a mailbox that it speaks of.
+fn held(gateway: &Gateway, (bureau, batch): (&str, &str), holds: &[Hold]) -> Result<Option<String>, RetentionError> {
+    let mut mailboxes = HashSet::new();
+    for hold in holds {
+        match &hold.held {
+            Held::Push { bureau: of, batch: name } if of == bureau && name == batch => return Ok(Some(hold.order.clone())),
+            Held::Mailbox { mailbox } => drop(mailboxes.insert(mailbox.as_str())),
+            Held::Push { .. } => {}
+        }
+    }
+    if mailboxes.is_empty() {
+        return Ok(None);
+    }
+    let mut found = None;
+    each_block(gateway, (bureau, batch), &mut |_, outcomes| {
+        for statement in outcomes.iter().filter_map(|outcome| outcome.stmt_id.as_deref()) {
+            let Some(bytes) = gateway.store.get(&item_key(bureau, statement))? else { continue };
+            let mailbox = Item::decode(&bytes)?.mailbox;
+            let order = holds.iter().find(|hold| hold.held == Held::Mailbox { mailbox: mailbox.clone() });
+            found = found.take().or_else(|| order.map(|hold| hold.order.clone()));
+        }
+        Ok(())
+    })?;
+    Ok(found)
+}
+
+type Visit<'a> = dyn FnMut(&Key, &[RowOutcome]) -> Result<(), RetentionError> + 'a;
+
+fn each_block(gateway: &Gateway, (bureau, batch): (&str, &str), visit: &mut Visit<'_>) -> Result<(), RetentionError> {
+    let (mut from, to) = rows_range(bureau, batch);
+    loop {
+        let page = gateway.store.scan(&from, &to, 8)?;
+        let Some((last, _)) = page.last() else { return Ok(()) };
+        from = last.successor();
+        for (key, bytes) in &page {
+            visit(key, &decode_rows(bytes)?)?;
+        }
+    }
+}
+
+/// Deletes what a push left behind. Outcomes go last of their block, since they lead to the rest.
+fn sweep(gateway: &Gateway, at: (&str, &str)) -> Result<(), RetentionError> {
+    let (store, (bureau, batch)) = (&*gateway.store, at);
+    loop {
+        let page = evidence::of_push(store, bureau, batch, None, PAGE)?;
+        if page.is_empty() {
+            break;
+        }
+        store.commit(page.into_iter().fold(Batch::new(), |write, (place, number)| evidence::forget(write, number).delete(place)))?;
+    }
+    accesses(gateway, at)?;
+    each_block(gateway, at, &mut |key, outcomes| {
+        let mut write = Batch::new().delete(key.clone());
+        for outcome in outcomes {
+            write = write.delete(mended_key(bureau, batch, outcome.row));
+            let Some(statement) = outcome.stmt_id.as_deref().filter(|_| outcome.is_delivered()) else { continue };
+            let item = item_key(bureau, statement);
+            // Another push may have delivered under the same number since.
+            if store.get(&item)?.map(|bytes| Item::decode(&bytes)).transpose()?.is_some_and(|found| found.batch == batch) {
+                let (from, to) = access::of_statement(bureau, statement);
+                write = store.scan(&from, &to, PAGE)?.into_iter().fold(write, |write, (key, _)| write.delete(key)).delete(item);
+            }
+        }
+        store.commit(write)?;
+        Ok(())
+    })
+}
+
+/// A batch of accesses speaks of several pushes, and goes with the last of them.
+fn accesses(gateway: &Gateway, (bureau, batch): (&str, &str)) -> Result<(), RetentionError> {
+    let store = &*gateway.store;
+    let sealed = store.get(&sealed_key())?.as_deref().map(decode_sealed).transpose()?.unwrap_or(0);
+    let (mut from, to) = access::of_push(bureau, batch);
+    loop {
+        let page = store.scan(&from, &to, PAGE)?;
+        let Some((last, _)) = page.last() else { return Ok(()) };
+        from = last.successor();
+        let mut write = Batch::new();
+        for (key, value) in page {
+            let number = access::number(&value)?;
+            // What waits for its signature is looked at again with the next look.
+            if number > sealed {
+                continue;
+            }
+            let mut all_over = true;
+            for line in evidence::items(store, number)?.unwrap_or_default() {
+                let item = erds::Item::read(&line).map_err(|_| RecordError::Damaged { kind: "evidence batch", reason: "an item is of another form" })?;
+                let push = store.get(&batch_key(&item.sender_details, &item.submission.batch))?;
+                all_over &= push.map(|bytes| PushBatch::decode(&bytes)).transpose()?.is_none_or(|push| push.removed_unix_millis.is_some());
+            }
+            write = if all_over { evidence::forget(write, number) } else { write };
+            write = write.delete(key);
+        }
+        store.commit(write)?;
+    }
+}
+
+/// Every hold, in the order of what is held.
+pub fn holds(gateway: &Gateway) -> Result<Vec<Hold>, RetentionError> {
+    let (from, to) = Hold::all();
+    let found = gateway.store.scan(&from, &to, MAX_HOLDS)?;
+    Ok(found.iter().map(|(_, bytes)| Hold::decode(bytes)).collect::<Result<_, _>>()?)
+}
+
+/// By whose word something is held, or held no more.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct By {
+    /// The court or office.
+    pub authority: String,
+    /// The order, as it is known there.
+    pub order: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub until_unix_millis: Option<u64>,
+}
+
+/// Holds, or takes the hold back: durable, with its leaf of the log, which names the order.
+pub fn hold(gateway: &Gateway, held: &Held, by: &By, holds: bool) -> Result<Vec<Hold>, RetentionError> {
+    let said = |what, text: &str| {
+        let text = text.trim();
+        let fits = (1..=200).contains(&text.chars().count()) && !text.chars().any(char::is_control);
+        if fits { Ok(text.to_owned()) } else { Err(RetentionError::Word { what }) }
+    };
+    let (authority, order, until) = (said("authority", &by.authority)?, said("order", &by.order)?, by.until_unix_millis);
+    let now = gateway.now_unix_millis();
+    if holds && until.is_some_and(|until| until <= now) {
+        return Err(RetentionError::Until);
+    }
+    let mut write = Batch::new();
+    let held = match held {
+        Held::Push { bureau, batch } => {
+            if gateway.store.get(&batch_key(bureau, batch))?.is_none() {
+                return Err(RetentionError::UnknownBatch { batch: batch.chars().take(80).collect() });
+            }
+            held.clone()
+        }
+        Held::Mailbox { mailbox } => {
+            let account = gateway.directory.find(mailbox)?.ok_or(DirectoryError::NotFound)?;
+            write = if account.is_open() { write.expect(still_open(account.number)) } else { write };
+            Held::Mailbox { mailbox: account.mailbox() }
+        }
+    };
+    let key = held.key();
+    let before = gateway.store.get(&key)?;
+    write = match (holds, before) {
+        (false, None) => return Err(RetentionError::NotHeld),
+        (false, Some(_)) => write.delete(key),
+        (true, None) if self::holds(gateway)?.len() >= MAX_HOLDS => return Err(RetentionError::TooMany),
+        (true, _) => write.put(key, Hold { held: held.clone(), authority: authority.clone(), order: order.clone(), since_unix_millis: now, until_unix_millis: until }.encode()?),
+    };
+    let of = crate::hex(&body::digest(held.key().as_bytes()));
+    Event::HoldSet(event::Hold { of, authority, order, until_unix_millis: until, holds }).append(&mut write, now)?;
+    gateway.store.commit(write)?;
+    self::holds(gateway)
+}

@@ -1,0 +1,137 @@
+//! What is remembered of a push ends with its kind's days; messages stay, an order of a court beats the policy, and a trial ends nothing.
+
+use mailgw::flow::evidence::{self as kept, EvidenceError, Wanted};
+use mailgw::flow::push::Order;
+use mailgw::flow::retention::{By, RetentionError, hold as held_by, holds, retain};
+use mailgw::record::hold::Held;
+
+use super::evidence::install;
+use super::month::order;
+use super::*;
+
+/// A kind whose evidence ends after ten days.
+const GAS: &str = r#"
+kind = "gas-bill"
+title_zh = "燃气账单"
+title_en = "Gas bill"
+senders = ["gz-housing-fund"]
+addressee = "person"
+consent = false
+per_month = 9
+evidence = "registered"
+retention_days = 10
+total = "fee"
+template_zh = "费用 {fee}。"
+template_en = "Fee {fee}."
+
+[[fields]]
+name = "fee"
+zh = "费用"
+en = "Fee"
+type = "fen"
+max = "500.00"
+"#;
+
+fn hold(gateway: &Gateway, held: &Held, order: &str, holds: bool) -> Result<usize, RetentionError> {
+    let by = By { authority: "广州市中级人民法院".into(), order: order.into(), until_unix_millis: None };
+    held_by(gateway, held, &by, holds).map(|all| all.len())
+}
+
+fn city() -> City {
+    let city = City::found();
+    std::fs::write(city.path("policies").join("senders").join("gas-bill.toml"), GAS).unwrap();
+    let gateway = city.gateway(Arc::clone(&city.store));
+    city.register_kinds(&gateway, FUND, &["gas-bill", "housing-fund"]).unwrap();
+    install(&city, &gateway);
+    city
+}
+
+fn bills(city: &City, batch: &str) -> Order {
+    let lines: Vec<String> = PEOPLE.iter().enumerate().map(|(at, (id_type, id_no, name))| format!("{batch}-{at},202610,{id_type},{id_no},{name},1.00")).collect();
+    let text = format!("stmt_id,period,id_type,id_no,name,fee\r\n{}\r\n", lines.join("\r\n"));
+    order(city, FUND, "gas-bill", batch, &text, 3, [300, 0], None)
+}
+
+fn go(city: &City, gateway: &Gateway, order: &Order) -> Result<Report, PushError> {
+    push(gateway, &Watched::new(city, Arc::clone(&city.sealing), None), &city.lists, order, &mut |_| true)
+}
+
+/// Records that a push leaves behind beside its messages.
+fn left(city: &City) -> [usize; 6] {
+    ["push rows", "push item", "evidence batch", "evidence place", "evidence seal", "statement access"].map(|kind| all(&*city.store, kind).len())
+}
+
+#[test]
+fn what_is_over_ends_messages_stay_and_a_hold_beats_the_policy() {
+    let city = city();
+    let gateway = city.gateway(Arc::clone(&city.store));
+    let (first, second) = (bills(&city, "first"), bills(&city, "second"));
+    for one in [&first, &second] {
+        assert_eq!(go(&city, &gateway, one).unwrap().counts.delivered, 3);
+    }
+    // A statement has no such days.
+    pushed(&city, &gateway, &Watched::new(&city, Arc::clone(&city.sealing), None), &month(&city, "housing-fund", "fund", 3)).unwrap();
+    let mailbox = gateway.directory.find_person(&Document::parse(PEOPLE[0].0, PEOPLE[0].1, today(NOW)).unwrap()).unwrap().unwrap().mailbox();
+    let view = gateway.messages.view(&mailbox, "INBOX").unwrap();
+    view.messages.iter().for_each(|message| drop(gateway.messages.show(&mailbox, &view.folder, message.uid, 1).unwrap()));
+    mailgw::flow::access::record(&gateway).unwrap();
+    kept::seal(&gateway, &city.lists).unwrap();
+    let (before, messages) = (left(&city), delivered(&city, &gateway).len());
+    assert!(retain(&gateway, false).unwrap().over.is_empty());
+    city.clock.set(NOW + time::Duration::days(11));
+    // A trial says it and does nothing.
+    let names = |over: &[mailgw::flow::retention::Over]| over.iter().map(|over| (over.batch.clone(), over.held_by.is_some())).collect::<Vec<_>>();
+    let trial = retain(&gateway, true).unwrap();
+    assert_eq!((names(&trial.over), left(&city)), (vec![("first".into(), false), ("second".into(), false)], before));
+    // Both are held: one by its name, one by a mailbox that it speaks of.
+    let of = |batch: &str| Held::Push { bureau: FUND.into(), batch: batch.into() };
+    assert!(matches!(hold(&gateway, &of("none"), "x", true), Err(RetentionError::UnknownBatch { .. })));
+    assert!(matches!(hold(&gateway, &of("first"), "", true), Err(RetentionError::Word { .. })));
+    let until = |hours: i64| By { authority: "a".into(), order: "b".into(), until_unix_millis: Some(u64::try_from((NOW + time::Duration::days(11) + time::Duration::hours(hours)).unix_timestamp() * 1_000).unwrap()) };
+    assert!(matches!(held_by(&gateway, &of("first"), &until(0), true), Err(RetentionError::Until)));
+    hold(&gateway, &of("first"), "(2026)粤01民初1号", true).unwrap();
+    hold(&gateway, &Held::Mailbox { mailbox: mailbox.clone() }, "(2026)粤01民初2号", true).unwrap();
+    assert_eq!((names(&retain(&gateway, false).unwrap().over), left(&city)), (vec![("first".into(), true), ("second".into(), true)], before));
+    hold(&gateway, &Held::Mailbox { mailbox }, "released", false).unwrap();
+    assert!(matches!(hold(&gateway, &of("second"), "x", false), Err(RetentionError::NotHeld)));
+    assert_eq!(holds(&gateway).unwrap().len(), 1);
+    // One ends: nothing of it is left but its name and the messages.
+    retain(&gateway, false).unwrap();
+    let export = |batch: &str| kept::export(&gateway, &city.lists, &Wanted { bureau: FUND.into(), batch: batch.into(), row: None, file: city.path("e.jsonl") });
+    assert!(matches!(export("second"), Err(EvidenceError::UnknownPush { .. })));
+    assert!(export("first").is_ok() && export("fund").is_ok());
+    assert_eq!(delivered(&city, &gateway).len(), messages);
+    // Revocation lists of the trial are of its first days.
+    city.clock.set(NOW);
+    assert!(matches!(go(&city, &gateway, &second), Err(PushError::Removed { .. })), "it is not delivered twice");
+    city.clock.set(NOW + time::Duration::days(11));
+    // A hold that has its end holds until then, and not a moment longer.
+    held_by(&gateway, &of("first"), &until(1), true).unwrap();
+    assert_eq!(names(&retain(&gateway, false).unwrap().over), vec![("first".into(), true)]);
+    city.clock.set(NOW + time::Duration::days(11) + time::Duration::hours(1));
+    retain(&gateway, false).unwrap();
+    // What is left is the statements', with the evidence of accesses that speaks of them too.
+    assert_eq!(left(&city), [1, 3, 2, 1, 2, 1]);
+    assert_eq!(delivered(&city, &gateway).len(), messages);
+    let log: Vec<_> = events(&*city.store).into_iter().filter_map(|event| if let Event::RetentionEnded(ended) = event { Some(ended.batch) } else { None }).collect();
+    assert_eq!((log, retain(&gateway, false).unwrap().over), (vec!["second".to_owned(), "first".to_owned()], vec![]));
+}
+
+#[test]
+fn retention_is_done_to_the_end_after_a_fault_at_any_write() {
+    let city = city();
+    for (commit, fault) in (0..3).flat_map(|commit| FAULTS.map(|fault| (commit, fault))) {
+        let at = format!("{commit} {fault:?}");
+        city.clock.set(NOW);
+        let gateway = city.gateway(Arc::clone(&city.store));
+        let batch = format!("f{commit}{}", fault == Fault::Lost);
+        go(&city, &gateway, &bills(&city, &batch)).unwrap();
+        kept::seal(&gateway, &city.lists).unwrap();
+        city.clock.set(NOW + time::Duration::days(11));
+        assert!(retain(&city.gateway(faulty(&city.store, Some((commit, fault)))), false).is_err(), "{at}");
+        retain(&city.gateway(Arc::clone(&city.store)), false).unwrap();
+        assert_eq!(left(&city), [0; 6], "{at}");
+    }
+    let ended = events(&*city.store).into_iter().filter(|event| matches!(event, Event::RetentionEnded(_))).count();
+    assert_eq!(ended, 6);
+}
