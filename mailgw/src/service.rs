@@ -111,6 +111,8 @@ pub enum Operation {
     /// The chain that was issued for it, PEM.
     EvidenceInstall { pem: String },
     EvidenceExport(Wanted),
+    /// A statement with all that proves it, into a new directory.
+    EvidenceCourt(evidence::CourtWanted),
     /// Whether statements are encrypted to a mailbox's owner; with a word, what the owner says now.
     MailboxEncryption { mailbox: String, on: Option<bool> },
     /// What the owner of a mailbox agreed with a sender; with a word, what the owner says now.
@@ -189,6 +191,7 @@ pub enum Outcome {
     Exported(Exported),
     EvidenceSigner(Installed),
     Evidence(evidence::Exported),
+    Court(evidence::Package),
 }
 
 /// A citizen's certificate.
@@ -299,6 +302,7 @@ impl Service {
             Operation::EvidenceRequest { organization } => Ok(Outcome::Request(evidence::request(gateway, &organization)?)),
             Operation::EvidenceInstall { pem } => Ok(Outcome::EvidenceSigner(evidence::install(gateway, &self.lists, pem.as_bytes(), now)?)),
             Operation::EvidenceExport(wanted) => Ok(Outcome::Evidence(evidence::export(gateway, &self.lists, &wanted)?)),
+            Operation::EvidenceCourt(wanted) => Ok(Outcome::Court(evidence::court(gateway, &self.evidence, &self.lists, &wanted)?)),
             Operation::MailboxEncryption { mailbox, on } => Ok(Outcome::Encryption(encryption::say(gateway, &mailbox, on)?)),
             Operation::MailboxAgreement { mailbox, bureau, word } => Ok(Outcome::Agreed(match word {
                 Some(word) => enrolment::say(gateway, &mailbox, &bureau, word)?,

@@ -175,6 +175,23 @@ impl Anchors {
         self.trusted_by(chain, purpose, &lists, now)
     }
 
+    /// Trusted at `at`, and not revoked by then as far as lists of a later day know, which were current at `known`: what is proved years
+    /// after it was signed. Whether it was signed at that time is another's proof.
+    pub fn stood(&self, chain: &Chain, purpose: Purpose, lists: &[RevocationList], at: OffsetDateTime, known: OffsetDateTime) -> Result<CertificateFacts, TrustError> {
+        let wrong = |error| TrustError::Path { what: purpose.what(), error };
+        let issuers: Vec<&[u8]> = chain.issuers().collect();
+        let path = Validation { anchors: &self.roots, lists: &[], required: self.required(purpose), at }.path(chain.leaf(), &issuers).map_err(wrong)?;
+        let later = Validation { anchors: &self.roots, lists, required: self.required(purpose), at: known };
+        for (place, pair) in path.windows(2).enumerate() {
+            let [subject, issuer] = pair else { continue };
+            match later.standing(subject, issuer, place > 0) {
+                Err(PathError::Revoked { at: when, .. }) if when > at => {}
+                standing => standing.map_err(wrong)?,
+            }
+        }
+        CertificateFacts::parse(chain.leaf()).map_err(|error| unreadable(purpose, &error))
+    }
+
     /// As [`Self::trusted`], by lists that were read already.
     pub fn trusted_by(&self, chain: &Chain, purpose: Purpose, lists: &[RevocationList], now: OffsetDateTime) -> Result<Trusted, TrustError> {
         let issuers: Vec<&[u8]> = chain.issuers().collect();

@@ -14,7 +14,7 @@ use super::ask::{Place, ask};
 use super::found::{absolute, read_text};
 use crate::bureau::trust::Anchors;
 use crate::erds::{self, Judged};
-use crate::flow::evidence::Wanted;
+use crate::flow::evidence::{CourtWanted, Wanted};
 use crate::record::body;
 use crate::service::{Operation, Outcome};
 
@@ -51,6 +51,31 @@ pub enum Command {
         #[arg(long)]
         out: PathBuf,
     },
+    /// Write a statement with all that proves it into a new directory, for a court: message, evidence, log, lists, a README.
+    #[command(after_help = "Example:\n  mailgw evidence court --bureau gz-housing-fund HF202610-00000001 --order '(2026)粤01民初123号' --out case-123")]
+    Court {
+        /// The bureau's code.
+        #[arg(long)]
+        bureau: String,
+        /// The bureau's own number of it, `stmt_id`.
+        statement: String,
+        /// Who ordered it, as the order is known; it stands in the package and in the log.
+        #[arg(long)]
+        order: String,
+        #[arg(long)]
+        out: PathBuf,
+    },
+    /// Prove a package for a court, offline and without a gateway.
+    #[command(after_help = "Example:\n  mailgw evidence court-verify case-123 --anchor root.pem")]
+    CourtVerify {
+        directory: PathBuf,
+        /// PEM: the root certificate as you know it, never one that came with the package.
+        #[arg(long)]
+        anchor: PathBuf,
+        /// The arc that the CA's policies stand under.
+        #[arg(long, default_value = policies::certificate::DOCUMENTATION_ARC)]
+        policy_arc: String,
+    },
     /// Prove a file of evidence, offline and without a gateway.
     #[command(after_help = "Example:\n  mailgw evidence verify row-3.evidence.jsonl --anchor root.pem --message statement.eml")]
     Verify {
@@ -73,6 +98,20 @@ pub enum Command {
 pub fn run(place: &Place, command: Command) -> Result<(), Problem> {
     let operation = match command {
         Command::Verify { file, anchor, message, items, policy_arc } => return verify(place, &file, &anchor, message.as_deref(), items, &policy_arc),
+        Command::CourtVerify { directory, anchor, policy_arc } => {
+            let proved = erds::court::verify_package(&directory, &Anchors::parse(read_text(&anchor)?.as_bytes(), &policy_arc)?)?;
+            if place.json {
+                return json(&proved);
+            }
+            line(&format!("the package holds: statement {} of {}, by order of {}", proved.index.statement, proved.index.sender, proved.index.order))?;
+            match (&proved.sealed_by, proved.sealed) {
+                (Some(by), Some(at)) => line(&format!("  sealed by {by} at {at}"))?,
+                _ => line("  encrypted to its reader, who can show the seal inside")?,
+            }
+            proved.events.iter().try_for_each(|(event, count)| line(&format!("  {count:>9} {event}")))?;
+            return line(&format!("  signed by {}; the log's key: {}", proved.signer, proved.log_key));
+        }
+        Command::Court { bureau, statement, order, out } => Operation::EvidenceCourt(CourtWanted { bureau, statement, order, directory: absolute(&out)? }),
         Command::Request { name, out } => {
             let outcome = ask(place, Operation::EvidenceRequest { organization: name })?;
             return super::print::request(&outcome, out.as_deref(), place.json);
@@ -83,6 +122,8 @@ pub fn run(place: &Place, command: Command) -> Result<(), Problem> {
     match ask(place, operation)? {
         Outcome::EvidenceSigner(installed) if place.json => json(&installed),
         Outcome::EvidenceSigner(installed) => line(&format!("evidence is signed by {} until {} (Unix seconds)", installed.organization, installed.until)),
+        Outcome::Court(package) if place.json => json(&package),
+        Outcome::Court(package) => line(&format!("{} items of evidence and the statement in {}; verify with: mailgw evidence court-verify {} --anchor root.pem", package.items, package.directory.display(), package.directory.display())),
         Outcome::Evidence(exported) if place.json => json(&exported),
         Outcome::Evidence(exported) => {
             line(&format!("{} items of evidence in {}", exported.items, exported.file.display()))?;

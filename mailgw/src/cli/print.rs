@@ -73,6 +73,7 @@ pub fn outcome(outcome: &Outcome, as_json: bool) -> Result<(), Problem> {
         Outcome::Paper(made) => super::statement::papered(made),
         Outcome::EvidenceSigner(installed) => json(installed),
         Outcome::Evidence(exported) => json(exported),
+        Outcome::Court(package) => json(package),
         Outcome::Certificate(shown) if as_json => json(shown),
         Outcome::Certificate(shown) => {
             line(&format!("address    {}", shown.address))?;

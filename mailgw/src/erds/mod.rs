@@ -5,6 +5,7 @@
 //! names the tree's root; the item, its path and that signature together are evidence of one event.
 // spec: EN 319 522-1#6 (events), EN 319 522-2#8 (contents), EN 319 522-3#5 (names)
 
+pub mod court;
 mod file;
 mod item;
 mod report;

@@ -68,6 +68,7 @@ pub enum Event {
     EvidenceStamped(EvidenceStamps),
     RetentionEnded(Retention),
     HoldSet(Hold),
+    CourtPackage(Court),
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -254,6 +255,15 @@ pub struct Hold {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub until_unix_millis: Option<u64>,
     pub holds: bool,
+}
+
+/// A statement with its evidence was handed out by this order; `of` is the digest of its item key, `package` that of the package's index.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Court {
+    pub of: String,
+    pub order: String,
+    pub package: String,
 }
 
 /// Where a bureau's own push stands from now on; `manifest` is the digest of what the bureau signed.
@@ -448,6 +458,7 @@ impl Event {
             Self::EvidenceStamped(_) => 83,
             Self::RetentionEnded(_) => 84,
             Self::HoldSet(_) => 85,
+            Self::CourtPackage(_) => 86,
         }
     }
 
@@ -515,6 +526,7 @@ impl Event {
             83 => Self::EvidenceStamped(serde_json::from_slice(json).map_err(wrong)?),
             84 => Self::RetentionEnded(serde_json::from_slice(json).map_err(wrong)?),
             85 => Self::HoldSet(serde_json::from_slice(json).map_err(wrong)?),
+            86 => Self::CourtPackage(serde_json::from_slice(json).map_err(wrong)?),
             _ => return Err(damaged("its kind is not known")),
         };
         Ok((event, u64::from_be_bytes(*time)))

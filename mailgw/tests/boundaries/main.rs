@@ -5,6 +5,7 @@
 mod access;
 mod city;
 mod corrections;
+mod court;
 mod drawn;
 mod edges;
 mod evidence;

@@ -1,6 +1,7 @@
 //! The life of evidence: items stand in the commit that makes them true ([`crate::record::evidence`]), are signed in
 //! batches soon after, and are handed out with all that proves them.
 
+mod court;
 mod export;
 mod seal;
 mod signer;
@@ -16,6 +17,7 @@ use crate::record::evidence::ReadError;
 use crate::tls::TlsError;
 use runtime::revocation::RevocationError;
 
+pub use court::{CourtWanted, Package, court};
 pub use export::{Exported, Wanted, export};
 pub(in crate::flow) use seal::Ready;
 pub use seal::{Sealed, seal, unsigned};
@@ -34,6 +36,12 @@ pub enum EvidenceError {
     UnknownRow { batch: String, row: u64 },
     #[error("the timestamp authority does not stamp: {reason}; evidence waits for it, signed")]
     Timestamp { reason: String },
+    #[error("the order is 1 to 200 characters on one line; write it as the court or office numbers it")]
+    Order,
+    #[error("{statement} is no statement that can be proved: it was not delivered, or its message is in the mailbox no more")]
+    UnknownStatement { statement: String },
+    #[error("the message cannot be read: {reason}; look at the store")]
+    Mail { reason: String },
     #[error("{path} cannot be written: {reason}; name another file", path = path.display())]
     File { path: std::path::PathBuf, reason: String },
     #[error(transparent)]
@@ -77,6 +85,9 @@ impl From<EvidenceError> for Problem {
             EvidenceError::OtherKey => (Exit::Refused, "other-key"),
             EvidenceError::UnknownPush { .. } | EvidenceError::UnknownRow { .. } => (Exit::NotFound, "no-evidence"),
             EvidenceError::Timestamp { .. } => (Exit::Unavailable, "timestamp"),
+            EvidenceError::Order => (Exit::Usage, "order"),
+            EvidenceError::UnknownStatement { .. } => (Exit::NotFound, "unknown-statement"),
+            EvidenceError::Mail { .. } => (Exit::Unavailable, "mail"),
             EvidenceError::File { .. } => (Exit::Unavailable, "file"),
             EvidenceError::Seal(_) => (Exit::Unavailable, "sealing"),
             EvidenceError::Key(ref error) => crate::problem::key_class(error),

@@ -57,6 +57,11 @@ impl Ready {
         self.lists.keys().cloned().collect()
     }
 
+    /// The lists themselves, as files have them.
+    pub fn lists_in_base64(&self) -> Vec<String> {
+        self.lists.values().map(|der| STANDARD.encode(der)).collect()
+    }
+
     pub fn put_lists(&self, write: Batch) -> Batch {
         self.lists.iter().fold(write, |write, (name, der)| write.put(evidence::list_key(name), evidence::encode_list(der)))
     }

@@ -1,0 +1,67 @@
+//! A package for a court proves itself with the root alone, names no number of a document, and one flipped bit is refused.
+
+use mailgw::bureau::trust::Anchors;
+use mailgw::erds::court::{EVIDENCE, INDEX, LOG, MESSAGE, verify_package};
+use mailgw::flow::evidence::{CourtWanted, EvidenceError, court};
+
+use super::evidence::install;
+use super::*;
+
+#[test]
+fn a_package_for_a_court_is_whole_and_proves_itself_offline() {
+    let city = City::found();
+    let gateway = city.gateway(Arc::clone(&city.store));
+    install(&city, &gateway);
+    let month = month(&city, "pension", "c", 501);
+    pushed(&city, &gateway, &Watched::new(&city, Arc::clone(&city.sealing), None), &month).unwrap();
+    let mailbox = gateway.directory.find_person(&Document::parse(PEOPLE[1].0, PEOPLE[1].1, today(NOW)).unwrap()).unwrap().unwrap().mailbox();
+    let view = gateway.messages.view(&mailbox, "INBOX").unwrap();
+    view.messages.iter().for_each(|message| drop(gateway.messages.show(&mailbox, &view.folder, message.uid, mailgw_millis()).unwrap()));
+    mailgw::flow::access::record(&gateway).unwrap();
+    let log = city.log(Arc::clone(&city.store));
+    let wanted = |statement: &str, directory: &str| CourtWanted { bureau: INSURANCE.into(), statement: statement.into(), order: "(2026)粤01民初123号".into(), directory: city.path(directory) };
+    assert!(matches!(court(&gateway, &log, &city.lists, &wanted("none", "x")), Err(EvidenceError::UnknownStatement { .. })));
+    let package = court(&gateway, &log, &city.lists, &wanted("c-1", "case")).unwrap();
+    // Accepted, consigned, fetched.
+    assert_eq!(package.items, 3);
+    assert!(court(&gateway, &log, &city.lists, &wanted("c-1", "case")).is_err(), "a package that is there is not written over");
+    let anchors = Anchors::parse(city.root_pem.as_bytes(), "1.3.6.1.4.1.32473").unwrap();
+    let proved = verify_package(&package.directory, &anchors).unwrap();
+    assert_eq!((proved.index.order.as_str(), proved.events.len(), proved.sealed.is_some()), ("(2026)粤01民初123号", 3, true));
+    // No number, no name, in any file of it.
+    for entry in std::fs::read_dir(&package.directory).unwrap() {
+        let bytes = std::fs::read(entry.unwrap().path()).unwrap();
+        let text = String::from_utf8_lossy(&bytes);
+        assert!(PEOPLE.iter().all(|(_, number, name)| !text.contains(number) && !text.contains(name)));
+    }
+    // Every file is covered: one bit of each, and a file too many or too few.
+    let names: Vec<_> = std::fs::read_dir(&package.directory).unwrap().map(|entry| entry.unwrap().path()).collect();
+    assert_eq!(names.len(), 7);
+    for path in &names {
+        let whole = std::fs::read(path).unwrap();
+        for at in [0, whole.len() / 2, whole.len() - 1] {
+            let mut flipped = whole.clone();
+            flipped[at] ^= 1;
+            std::fs::write(path, &flipped).unwrap();
+            assert!(verify_package(&package.directory, &anchors).is_err(), "octet {at} of {}", path.display());
+        }
+        std::fs::remove_file(path).unwrap();
+        assert!(verify_package(&package.directory, &anchors).is_err());
+        std::fs::write(path, &whole).unwrap();
+    }
+    std::fs::write(package.directory.join("more"), b"").unwrap();
+    assert!(verify_package(&package.directory, &anchors).is_err());
+    std::fs::remove_file(package.directory.join("more")).unwrap();
+    assert!(verify_package(&package.directory, &anchors).is_ok());
+    // Another city's root vouches for nothing of it.
+    assert!(verify_package(&package.directory, &Anchors::parse(City::found().root_pem.as_bytes(), "1.3.6.1.4.1.32473").unwrap()).is_err());
+    for file in [INDEX, MESSAGE, EVIDENCE, LOG] {
+        assert!(package.directory.join(file).is_file());
+    }
+    let log: Vec<_> = events(&*city.store).into_iter().filter_map(|event| if let Event::CourtPackage(court) = event { Some(court.package) } else { None }).collect();
+    assert_eq!(log, [package.sha256]);
+}
+
+fn mailgw_millis() -> u64 {
+    u64::try_from(NOW.unix_timestamp_nanos() / 1_000_000).unwrap()
+}
