@@ -26,6 +26,7 @@ use crate::flow::enrolment;
 use crate::flow::paper;
 use crate::flow::push::job::Jobs;
 use crate::flow::encryption;
+use crate::flow::mailbox_export;
 use crate::flow::retention;
 use crate::record::hold::{Held, Hold};
 use crate::flow::push::{self, Order, Progress, Report, ReportWanted};
@@ -115,6 +116,8 @@ pub enum Operation {
     EvidenceCourt(evidence::CourtWanted),
     /// Whether statements are encrypted to a mailbox's owner; with a word, what the owner says now.
     MailboxEncryption { mailbox: String, on: Option<bool> },
+    /// The messages of a mailbox, as a Maildir.
+    MailboxExport(mailbox_export::Wanted),
     /// What the owner of a mailbox agreed with a sender; with a word, what the owner says now.
     MailboxAgreement { mailbox: String, bureau: String, word: Option<enrolment::Word> },
     /// A statement by its bureau's own number.
@@ -185,6 +188,7 @@ pub enum Outcome {
     Holds(Vec<Hold>),
     Agreed(enrolment::Agreed),
     Encryption(encryption::Shown),
+    MailboxExported(mailbox_export::Exported),
     Certificate(ShownCertificate),
     /// Serial numbers of what ended.
     Withdrawn(Vec<String>),
@@ -303,6 +307,7 @@ impl Service {
             Operation::EvidenceInstall { pem } => Ok(Outcome::EvidenceSigner(evidence::install(gateway, &self.lists, pem.as_bytes(), now)?)),
             Operation::EvidenceExport(wanted) => Ok(Outcome::Evidence(evidence::export(gateway, &self.lists, &wanted)?)),
             Operation::EvidenceCourt(wanted) => Ok(Outcome::Court(evidence::court(gateway, &self.evidence, &self.lists, &wanted)?)),
+            Operation::MailboxExport(wanted) => Ok(Outcome::MailboxExported(mailbox_export::export(gateway, &wanted)?)),
             Operation::MailboxEncryption { mailbox, on } => Ok(Outcome::Encryption(encryption::say(gateway, &mailbox, on)?)),
             Operation::MailboxAgreement { mailbox, bureau, word } => Ok(Outcome::Agreed(match word {
                 Some(word) => enrolment::say(gateway, &mailbox, &bureau, word)?,

@@ -10,6 +10,7 @@ pub mod evidence;
 pub mod certificate;
 pub mod certificate_login;
 pub mod login;
+pub mod mailbox_export;
 pub mod notices;
 pub mod paper;
 pub mod push;

@@ -69,6 +69,7 @@ pub enum Event {
     RetentionEnded(Retention),
     HoldSet(Hold),
     CourtPackage(Court),
+    MailboxExported(MailboxExport),
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -266,6 +267,14 @@ pub struct Court {
     pub package: String,
 }
 
+/// The messages of a mailbox were handed out, or its statements alone.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct MailboxExport {
+    pub mailbox: String,
+    pub statements: bool,
+}
+
 /// Where a bureau's own push stands from now on; `manifest` is the digest of what the bureau signed.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -459,6 +468,7 @@ impl Event {
             Self::RetentionEnded(_) => 84,
             Self::HoldSet(_) => 85,
             Self::CourtPackage(_) => 86,
+            Self::MailboxExported(_) => 87,
         }
     }
 
@@ -527,6 +537,7 @@ impl Event {
             84 => Self::RetentionEnded(serde_json::from_slice(json).map_err(wrong)?),
             85 => Self::HoldSet(serde_json::from_slice(json).map_err(wrong)?),
             86 => Self::CourtPackage(serde_json::from_slice(json).map_err(wrong)?),
+            87 => Self::MailboxExported(serde_json::from_slice(json).map_err(wrong)?),
             _ => return Err(damaged("its kind is not known")),
         };
         Ok((event, u64::from_be_bytes(*time)))

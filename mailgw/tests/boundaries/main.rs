@@ -11,6 +11,7 @@ mod edges;
 mod evidence;
 mod final_report;
 mod held;
+mod ham;
 mod hostile;
 mod kills;
 mod letters;

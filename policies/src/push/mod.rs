@@ -23,6 +23,8 @@ pub struct PushLimits {
     pub held_megabytes: u32,
     pub wait_seconds: u32,
     pub abandoned_days: u32,
+    /// Statements bear a mail signature.
+    pub dkim: bool,
 }
 
 #[derive(Deserialize)]
@@ -36,6 +38,13 @@ struct Written {
     held_megabytes: Spanned<u32>,
     wait_seconds: Spanned<u32>,
     abandoned_days: Spanned<u32>,
+    /// Of before there was a word about it: they do.
+    #[serde(default = "yes")]
+    dkim: bool,
+}
+
+fn yes() -> bool {
+    true
 }
 
 impl PushLimits {
@@ -56,6 +65,7 @@ impl PushLimits {
             held_megabytes: within(&written.held_megabytes, 64, 1 << 22)?,
             wait_seconds: within(&written.wait_seconds, 1, 300)?,
             abandoned_days: within(&written.abandoned_days, 1, 366)?,
+            dkim: written.dkim,
         })
     }
 
@@ -84,6 +94,7 @@ impl PushLimits {
         ] {
             let _ = writeln!(text, "{name}: {value}");
         }
+        let _ = writeln!(text, "statements bear a mail signature: {}", if self.dkim { "yes" } else { "no" });
         text
     }
 }
@@ -97,7 +108,7 @@ mod tests {
     fn the_shipped_limits_are_read_and_senseless_ones_are_not() {
         let limits = PushLimits::parse(SHIPPED).unwrap();
         assert_eq!((limits.upload_bytes(0), limits.upload_bytes(u64::MAX)), (16 * 4_096, u64::MAX));
-        assert!(limits.resolved().lines().count() == 9);
+        assert!(limits.resolved().lines().count() == 10);
         let (file, text) = SHIPPED[0];
         for (from, to) in [("open_jobs = 16", "open_jobs = 0"), ("wait_seconds = 60", "wait_seconds = 3600"), ("row_bytes", "row_byte"), ("abandoned_days = 7", "")] {
             let wrong = text.replace(from, to);

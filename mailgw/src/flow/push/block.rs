@@ -143,11 +143,23 @@ impl Work<'_> {
                 Some((secrecy, None)) => (statement::message(&letter.entity, seal), Some(secrecy)),
                 None => (statement::message(&letter.entity, seal), None),
             };
-            Ok((Arc::new(self.judge.gateway.messages.body(&message)?), secrecy))
+            Ok((Arc::new(self.judge.gateway.messages.body(&self.mail_signed(message)?)?), secrecy))
         };
         let bodies = halves(&sealed, body)?;
         let letters = sealed.into_iter().zip(bodies).map(|((letter, _), (body, secrecy))| Sealed { letter, body, secrecy }).collect();
         Ok(Some(Prepared { letters, told }))
+    }
+
+    /// With the gateway's own mail signature above it, where its author is of the gateway's domain. spec: rfc7489#3.1.1
+    fn mail_signed(&self, message: Vec<u8>) -> Result<Vec<u8>, PushError> {
+        let Judge { gateway, sender, .. } = &self.judge;
+        let aligned = sender.address.as_str().rsplit('@').next().is_some_and(|domain| domain.eq_ignore_ascii_case(&gateway.settings.domain));
+        if !gateway.push_limits.dkim || !aligned {
+            return Ok(message);
+        }
+        let mut signed = gateway.dkim.sign(&message, gateway.clock.now())?;
+        signed.extend_from_slice(&message);
+        Ok(signed)
     }
 
     /// The outcomes of a block, durable. A block that has them already is answered from the record.

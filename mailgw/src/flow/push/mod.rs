@@ -152,6 +152,8 @@ pub enum PushError {
     BeforeReports { batch: String },
     #[error("batch {batch} was delivered, and what was remembered of it has ended with its days; nothing is delivered twice")]
     Removed { batch: String },
+    #[error("the mail signature of a statement was not made: {0}; look at `mailgw dkim show`, and push again")]
+    Dkim(#[from] keys::DkimFailure),
     #[error("batch {batch} has not ended; ask for its report when every row has its outcome")]
     NotEnded { batch: String },
     #[error(transparent)]
@@ -188,6 +190,7 @@ impl From<PushError> for Problem {
             PushError::Evidence(error) => return error.into(),
             PushError::Enrolment(error) => return error.into(),
             PushError::TrialTooLong { .. } => (Exit::Refused, "dry-run-too-long"),
+            PushError::Dkim(_) => (Exit::Unavailable, "dkim"),
             PushError::Removed { .. } => (Exit::NotFound, "removed"),
             PushError::BeforeReports { .. } => (Exit::NotFound, "no-report"),
             PushError::UnknownStatement { .. } => (Exit::NotFound, "unknown-statement"),
