@@ -17,6 +17,7 @@ mod kills;
 mod letters;
 mod month;
 mod paper;
+mod polling;
 mod retention;
 mod secrecy;
 mod stamps;
