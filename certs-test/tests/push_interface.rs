@@ -237,3 +237,129 @@ fn killed_and_cut_off_at_random_each_statement_arrives_once() {
     // Rows that are over leave nothing of their persons behind: the next start finds nothing to do.
     assert_eq!(office.push_signed("storm").json()["counts"]["delivered"], 3_000);
 }
+
+/// A small file system of its own, unmounted when dropped; an ordinary directory where mounting is not allowed.
+struct Disk {
+    place: tempfile::TempDir,
+    small: bool,
+}
+
+impl Disk {
+    fn new() -> Self {
+        let place = tempfile::tempdir().unwrap();
+        let mounted = std::process::Command::new("mount").args(["-t", "tmpfs", "-o", "size=1500m", "tmpfs"]).arg(place.path()).output();
+        let small = mounted.is_ok_and(|output| output.status.success());
+        if !small {
+            println!("SKIPPED: no tmpfs can be mounted here; run as root to try a full disk");
+        }
+        Self { place, small }
+    }
+
+    /// Nobody can write any more, until the file is gone.
+    fn fill(&self) -> std::path::PathBuf {
+        use std::io::Write as _;
+        let filler = self.place.path().join("filler");
+        let (mut file, piece) = (std::fs::File::create(&filler).unwrap(), vec![0; 1 << 20]);
+        while file.write_all(&piece).is_ok() {}
+        while file.write_all(&[0; 4_096]).is_ok() {}
+        filler
+    }
+}
+
+impl Drop for Disk {
+    fn drop(&mut self) {
+        if self.small {
+            let _ = std::process::Command::new("umount").arg("--lazy").arg(self.place.path()).output();
+        }
+    }
+}
+
+/// What happens to a push in a round.
+#[derive(Clone, Copy, Debug)]
+enum Blow {
+    Gateway,
+    Client,
+    Sealer,
+    FullDisk,
+}
+
+/// Rows and rounds: `SUIYIN_KILLS` (`scripts/test --long`) pushes a hundred thousand rows through fifty blows.
+fn trial() -> (usize, usize) {
+    if std::env::var_os("SUIYIN_KILLS").is_some() { (100_000, 50) } else { (9_000, 15) }
+}
+
+#[test]
+fn killed_cut_off_and_on_a_full_disk_each_statement_arrives_once_and_nobody_repairs_anything() {
+    let (rows, rounds) = trial();
+    let disk = Disk::new();
+    let mut office = Office::open(disk.place.path(), 60);
+    let copies = rows / 60;
+    let text = std::fs::read_to_string(office.home.join("city/housing-fund.csv")).unwrap();
+    let (header, lines) = text.split_once("\r\n").unwrap();
+    let many: String = (0..copies).flat_map(|copy| lines.lines().map(move |row| row.replacen("HF", &format!("T{copy}-"), 1) + "\r\n")).collect();
+    std::fs::write(office.home.join("city/housing-fund.csv"), format!("{header}\r\n{many}")).unwrap();
+    office.amend(KIND, "trial", "trial", |_, _| ());
+    office.sign_file(&bureau_of(KIND), "city/trial.manifest.json", "trial.p7s");
+    let code = bureau_of(KIND).code;
+    let client = |office: &Office| {
+        let mut client = std::process::Command::new(program("mailgw"));
+        client.args(["--json", "push", "city/trial.csv", "--manifest", "city/trial.manifest.json", "--signature", "trial.p7s", "--server"]);
+        client.arg(format!("https://localhost:{}", office.push)).args(["--client", &format!("{code}-client.pem"), "--client-key", &format!("{code}-client.key"), "--root", "ca/root.pem"]);
+        client.current_dir(&office.home).stdout(std::process::Stdio::null()).stderr(std::process::Stdio::null()).spawn().unwrap()
+    };
+    // The same run for the same seed; early blows are close together, so that the job is under way for all of them.
+    let mut dice = 20_261_129_u64;
+    let mut below = |limit: u64| {
+        dice = dice.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        (dice >> 33) % limit
+    };
+    let mut last = 0;
+    for round in 0..rounds {
+        let mut pushing = client(&office);
+        std::thread::sleep(Duration::from_millis(100 + below(1_200)));
+        let blow = match below(4) {
+            0 if disk.small => Blow::FullDisk,
+            1 => Blow::Client,
+            2 => Blow::Sealer,
+            _ => Blow::Gateway,
+        };
+        match blow {
+            Blow::Client => {}
+            Blow::Gateway => office.kill_gateway(),
+            Blow::Sealer => office.kill_sealer(),
+            Blow::FullDisk => {
+                let filler = disk.fill();
+                std::thread::sleep(Duration::from_millis(500 + below(1_000)));
+                std::fs::remove_file(filler).unwrap();
+                // A store that found no room takes nothing more until it is opened again: the service is started anew.
+                office.kill_gateway();
+                office.kill_sealer();
+            }
+        }
+        let _ = pushing.kill();
+        pushing.wait().unwrap();
+        if office.sealer_id().is_none() {
+            office.start_sealer();
+        }
+        if office.gateway_id().is_none() {
+            office.start_gateway();
+        }
+        let (status, job) = curl(&office, KIND, &place(KIND, "trial"), &[]);
+        if status == 404 {
+            continue;
+        }
+        assert_eq!(status, 200, "round {round}, {blow:?}: {job}");
+        sums(&job);
+        let delivered = job["delivered"].as_u64().unwrap();
+        assert!(delivered >= last, "round {round}, {blow:?}: what was told is not so any more");
+        last = delivered;
+    }
+    let job = remote(&office, "trial", &["--report", "trial.jsonl", "--evidence", "trial.evidence"]).json();
+    sums(&job);
+    let all = copies as u64 * 60;
+    assert_eq!((&job["state"], &job["delivered"]), (&json!("ended"), &json!(all)), "{job:#}");
+    assert_eq!(held(&office), vec![copies; 60]);
+    let said = run(program("mailgw"), &["--json", "evidence", "verify", "trial.evidence", "--anchor", "ca/root.pem"], &office.home).json();
+    assert_eq!(said["events"], json!({ "ContentConsignment": all, "SubmissionAcceptance": all }));
+    println!("{rows} rows, {rounds} blows, {last} delivered before the last");
+}
