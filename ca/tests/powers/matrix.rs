@@ -95,6 +95,7 @@ pub fn sample(name: &str) -> Value {
         "block-key" => json!({ "block-key": { "key": "00".repeat(32) } }),
         "publish-crl" => json!({ "publish-crl": { "issuer": "no-such" } }),
         "list-officers" | "list-registrars" | "list-acts" | "show-policies" | "doctor" | "retention-report" => json!(name),
+        "prepare-root-crl" => json!({ "prepare-root-crl": {} }),
         "propose-policies" => json!({ "propose-policies": { "documents": {} } }),
         "publish-root-crl" => json!({ "publish-root-crl": { "der": "MAA=" } }),
         "backup" => json!({ "backup": { "directory": "/nonexistent/below" } }),
