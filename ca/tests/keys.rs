@@ -7,14 +7,17 @@ use std::sync::Arc;
 use ca::flow::Authorised;
 use ca::flow::block::{KeyDigest, block};
 use ca::flow::issue::{Order, issue};
+use ca::flow::order::{Applied, place as place_order, place_online};
 use ca::flow::plan::Words;
 use ca::flow::possession::{About, prove, revoke_by_possession};
+use ca::flow::replace::{Correct, Replace, correct, replace};
 use ca::init::{InitError, Opened, init, open};
 use ca::problem::IssueError;
-use ca::record::{Reason, Status, log};
+use ca::record::{OrderState, Reason, Status, log, serial_text};
+use ca::register;
 use keys::Passphrase;
 use rcgen::PublicKeyData;
-use runtime::clock::SystemClock;
+use runtime::clock::{Clock, SystemClock};
 
 fn passphrase() -> Passphrase {
     Passphrase::new("correct horse battery".into()).unwrap()
@@ -209,6 +212,48 @@ fn lists_are_read_at_start_and_their_keys_refused() {
     drop(opened);
     std::fs::write(lists.join("wrong.txt"), "abc").unwrap();
     assert!(matches!(open(&home, None, &passphrase(), Arc::new(SystemClock)), Err(InitError::KeyLists(_))));
+}
+
+/// A request signed with the private key 7, which OpenSSL makes without a word.
+fn of_a_small_scalar() -> Vec<u8> {
+    let place = tempfile::tempdir().unwrap();
+    let mut key = vec![0x30, 0x31, 2, 1, 1, 4, 32];
+    key.extend_from_slice(&[0; 31]);
+    key.extend_from_slice(&[7, 0xa0, 10, 6, 8, 0x2a, 0x86, 0x48, 0xce, 0x3d, 3, 1, 7]);
+    std::fs::write(place.path().join("key"), key).unwrap();
+    let made = std::process::Command::new("openssl").args("req -new -key key -keyform DER -subj /C=CN -outform DER".split(' ')).current_dir(place.path()).output().unwrap();
+    assert!(made.status.success(), "{made:?}");
+    made.stdout
+}
+
+/// By every door that takes a request: at the counter, as an order of both channels, in the place of a certificate.
+#[test]
+fn a_refused_key_gets_nothing_by_any_door() {
+    let place = tempfile::tempdir().unwrap();
+    let opened = founded(&place.path().join("ca"));
+    let authority = &opened.authority;
+    let old = serial_text(&issue(authority, admin(), first(&key())).unwrap().what().serial);
+    let reported_key = key();
+    revoke_by_possession(authority, &reported(&reported_key)).unwrap();
+    let certificates = || register::list(&*authority.store, &register::Query::default(), SystemClock.now().unix_timestamp()).unwrap().len();
+    let before = certificates();
+    for (request, code) in [(of_a_small_scalar(), "weak-key"), (request(&reported_key), "blocked-key")] {
+        let told = |problem: runtime::exit::Problem| assert_eq!(problem.code, code, "{problem:?}");
+        let enterprise = first(&key()).applicant;
+        told(issue(authority, admin(), Order { request: request.clone(), ..first(&key()) }).map(drop).unwrap_err().into());
+        told(issue(authority, Authorised::service(), Order { request: request.clone(), ..officer(&key(), "张三", "A0002") }).map(drop).unwrap_err().into());
+        let applied = |named: &str| Applied { profile: "enterprise-signing".into(), request: request.clone(), applicant: enterprise.clone(), issuer: None, evidence: Vec::new(), key: named.into() };
+        for placed in [place_order(authority, &admin(), applied(&format!("{code}-1"))), place_online(authority, applied(&format!("{code}-2")))] {
+            // A weak key is no request; a blocked one is refused with the reason, which the applicant reads.
+            match placed {
+                Ok(placed) => assert!(matches!(&placed.order.state, OrderState::Refused(ground) if ground.code == code), "{:?}", placed.order.state),
+                Err(error) => told(error.into()),
+            }
+        }
+        told(replace(authority, &admin(), &Replace { serial: old.clone(), request: request.clone(), compromised: false, overlap_days: None }).map(drop).unwrap_err().into());
+        told(correct(authority, &admin(), &Correct { serial: old.clone(), request: request.clone(), name: Some("广州改名有限公司".into()), mailbox: None, reason: Reason::Superseded, overlap_days: None }).map(drop).unwrap_err().into());
+    }
+    assert_eq!(certificates(), before);
 }
 
 /// Officers and the authority's own certificates take the same line: a weak key is refused whoever asks.

@@ -59,7 +59,7 @@ mod tests {
             &[(ORGANIZATION, rekey.as_str())],
             &[(COMMON_NAME, correct.as_str()), (ORGANIZATION, "新名"), (ORGANIZATION, "别名")],
             &[(COMMON_NAME, correct.as_str()), (COMMON_NAME, "新名")],
-            &[(COMMON_NAME, "rekey 1")],
+            &[(COMMON_NAME, "rekey x")],
             &[(COMMON_NAME, "广州某某有限公司")],
             &[],
         ] {

@@ -35,7 +35,7 @@ use runtime::clock::{Clock, FakeClock};
 use runtime::exit::Exit;
 use runtime::shutdown::Shutdown;
 use store::{Fault, Faulty};
-use matrix::{MATRIX, sample};
+use matrix::{COMMANDS, MATRIX, sample};
 use serde_json::{Value, json};
 use time::{Duration, OffsetDateTime};
 
@@ -253,6 +253,23 @@ async fn every_role_against_every_operation() {
     office.clock.advance(Duration::days(366));
     assert_eq!(ask(&remote(address, &administrator.1), &json!({ "list": {} })).await, Came::ShutOut);
     shutdown.begin();
+}
+
+#[test]
+fn every_command_asks_for_operations_of_the_matrix_or_for_none() {
+    fn leaves(command: &clap::Command, path: &str, found: &mut BTreeSet<String>) {
+        let below: Vec<_> = command.get_subcommands().collect();
+        if below.is_empty() {
+            found.insert(path.to_owned());
+        }
+        below.into_iter().for_each(|one| leaves(one, format!("{path} {}", one.get_name()).trim(), found));
+    }
+    let mut found = BTreeSet::new();
+    leaves(&<ca::cli::Cli as clap::CommandFactory>::command(), "", &mut found);
+    assert_eq!(COMMANDS.iter().map(|(path, _)| (*path).to_owned()).collect::<BTreeSet<_>>(), found, "each command has one row");
+    // Nor is there an operation that no command asks for, and that only a program of somebody's own would find.
+    let asked: BTreeSet<String> = COMMANDS.iter().flat_map(|(_, operations)| *operations).map(|name| (*name).to_owned()).collect();
+    assert_eq!(asked, operations());
 }
 
 #[test]
