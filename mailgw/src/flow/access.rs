@@ -1,6 +1,6 @@
 //! Evidence that a client's program fetched a statement: access, and never that a person read it. A phone fetches at night. What would
 //! be evidence of reading is an act of a person who proved to be the owner just then, and there is none such act here.
-// spec: EN 319 522-1#6.2.4 (D.6, ContentAccessTracking)
+// spec: EN 319 522-1#6 (event D.6, ContentAccessTracking)
 
 use std::collections::HashSet;
 

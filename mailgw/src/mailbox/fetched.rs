@@ -107,12 +107,17 @@ impl MessageStore {
         Ok(None)
     }
 
-    /// Of the newest `most` messages of each folder the first that is the one.
+    /// The first that is the one, of at most so many messages: INBOX first, the newest of each folder before the older ones.
     pub fn find_message(&self, mailbox: &str, most: usize, is_it: &dyn Fn(&[u8]) -> bool) -> Result<Option<Vec<u8>>, MailError> {
-        for stored in self.folders(mailbox)?.values() {
+        let folders = self.folders(mailbox)?;
+        let (inbox, others): (Vec<_>, Vec<_>) = folders.iter().partition(|(name, _)| *name == "INBOX");
+        let mut left = most;
+        for (_, stored) in inbox.into_iter().chain(others) {
             let folder = Folder::decode(stored)?;
             let (from, to) = message::range(folder.id);
-            for (key, _) in self.store.scan(&from, &to, usize::MAX)?.iter().rev().take(most) {
+            for (key, _) in self.store.scan(&from, &to, usize::MAX)?.iter().rev() {
+                let Some(fewer) = left.checked_sub(1) else { return Ok(None) };
+                left = fewer;
                 match self.load(&folder, message::uid(folder.id, key)?) {
                     Ok(bytes) if is_it(&bytes) => return Ok(Some(bytes)),
                     Ok(_) | Err(MailError::Gone) => {}

@@ -35,7 +35,8 @@ impl fmt::Display for Hotline {
 /// A bureau as its record and its sealing certificate describe it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Sender {
-    /// Its code in the registry of bureaus; identifiers of messages are derived from it, and it is not shown.
+    /// Its code in the registry of bureaus; identifiers of messages are derived from it; readers see it in
+    /// the field of the header alone that names the statement.
     pub code: SenderCode,
     /// What stands in `From`, in Chinese.
     pub name: OrganizationName,
