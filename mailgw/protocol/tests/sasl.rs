@@ -133,8 +133,9 @@ fn imap_proves_both_ends_before_it_lets_in() {
     assert_eq!(client.send(&coded("p=tls-exporter,,n=a,r=x")), format!("+ {}\r\n", coded(SERVER_FIRST)));
     assert_eq!(client.send(&last(&bound(), [0; 32])), format!("+ {}\r\n", coded(&format!("v={}", STANDARD.encode([3; 32])))));
     // Until our proof is taken nobody is in.
-    assert!(client.send("*").starts_with("a BAD "));
-    assert_eq!(client.send("b NAMESPACE"), "b BAD Log in first\r\n");
+    assert_eq!(client.send("*"), "a BAD Cancelled\r\n* BYE The login was given up; connect again\r\n");
+    assert_eq!(client.send("b NAMESPACE"), "");
+    let (mut client, _) = Imap::new(ALL);
     assert!(client.send(&format!("c AUTHENTICATE SCRAM-SHA-256 {}", coded("n,,n=a,r=x"))).starts_with("+ "));
     assert!(client.send(&last(b"n,,", [0; 32])).starts_with("+ "));
     assert!(client.send("").starts_with("c OK [CAPABILITY IMAP4rev1 "));
@@ -178,6 +179,15 @@ fn smtp_proves_both_ends_too() {
     assert!(client.send(&last(&bound(), [0; 32])).starts_with("334 "));
     assert!(client.send("").starts_with("235 2.7.0 "));
     assert!(!client.send("EHLO x").contains("AUTH"));
+    // Whoever gives up after the proof keeps no place of those who are logged in.
+    for given_up in ["*", "YQ=="] {
+        let mut client = Smtp::new(ALL);
+        client.send("EHLO x");
+        client.send(&format!("AUTH SCRAM-SHA-256 {}", coded("n,,n=a,r=x")));
+        assert!(client.send(&last(b"n,,", [0; 32])).starts_with("334 "));
+        let said = client.send(given_up);
+        assert!(said.starts_with("501 ") && said.ends_with("421 4.7.0 The login was given up; connect again\r\n"), "{said}");
+    }
 }
 
 #[test]

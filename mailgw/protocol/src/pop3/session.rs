@@ -265,10 +265,16 @@ impl Session {
 
     fn response(&mut self, line: &[u8]) {
         let Mode::Sasl(exchange) = std::mem::replace(&mut self.mode, Mode::Command) else { return };
+        let proved = exchange.is_proved();
         if line == b"*" {
-            return self.wrong("Cancelled");
+            self.wrong("Cancelled");
+        } else {
+            self.step(exchange.respond(sasl::response(line), &self.settings.offer));
         }
-        self.step(exchange.respond(sasl::response(line), &self.settings.offer));
+        // Who is let in is asked for the maildrop next.
+        if proved && self.pending.is_none() {
+            self.end("-ERR The login was given up; connect again");
+        }
     }
 
     // spec: rfc5034#4

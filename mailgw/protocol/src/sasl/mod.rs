@@ -134,6 +134,11 @@ pub(crate) fn begin(mechanism: &str, initial: Option<Option<Secret>>, offer: &Of
 }
 
 impl Exchange {
+    /// The server took the client's proof already: whoever gives up now has a login that nobody uses, and is let go.
+    pub fn is_proved(&self) -> bool {
+        matches!(self, Self::ScramTaken)
+    }
+
     /// `None`: what came was no base64 of UTF-8.
     pub fn respond(self, response: Option<Secret>, offer: &Offer) -> Step {
         let Some(response) = response else { return Step::Malformed("That is no base64") };

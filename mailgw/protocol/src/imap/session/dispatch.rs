@@ -102,13 +102,18 @@ impl Session {
     pub(super) fn continued(&mut self, line: Vec<u8>) {
         match std::mem::replace(&mut self.expecting, Expecting::Command) {
             // spec: rfc3501#6.2.2 `*` cancels
-            Expecting::Sasl { tag, .. } if line == b"*" => {
-                self.proved = None;
-                self.write(&format!("{tag} BAD Cancelled\r\n"));
-            }
             Expecting::Sasl { tag, exchange } => {
-                let step = exchange.respond(sasl::response(&line), &self.settings.offer);
-                self.step(tag, step);
+                let proved = exchange.is_proved();
+                if line == b"*" {
+                    self.proved = None;
+                    self.write(&format!("{tag} BAD Cancelled\r\n"));
+                } else {
+                    let step = exchange.respond(sasl::response(&line), &self.settings.offer);
+                    self.step(tag, step);
+                }
+                if proved && matches!(self.state, State::NotAuthenticated) {
+                    self.bye("The login was given up; connect again");
+                }
             }
             Expecting::Done { tag } if line.eq_ignore_ascii_case(b"DONE") => self.done(&tag, "Done", true),
             Expecting::Done { tag } => self.write(&format!("{tag} BAD Expected DONE\r\n")),

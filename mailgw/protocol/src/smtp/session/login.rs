@@ -19,10 +19,15 @@ impl Session {
     /// A line that answers 334.
     pub(super) fn response(&mut self, line: &[u8]) {
         let Mode::Sasl(exchange) = std::mem::replace(&mut self.mode, Mode::Command) else { return };
+        let proved = exchange.is_proved();
         if line == b"*" {
-            return self.wrong(501, "5.7.0", "Cancelled");
+            self.wrong(501, "5.7.0", "Cancelled");
+        } else {
+            self.step(exchange.respond(sasl::response(line), &self.settings.offer));
         }
-        self.step(exchange.respond(sasl::response(line), &self.settings.offer));
+        if proved && !self.logged_in {
+            self.end(421, "4.7.0", "The login was given up; connect again");
+        }
     }
 
     pub(super) fn step(&mut self, step: Step) {
