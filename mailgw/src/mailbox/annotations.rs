@@ -1,6 +1,6 @@
 //! Annotations of folders and of the account. They go with their folder and keep to it when it is renamed. spec: rfc5464
 
-use store::Batch;
+use store::{Batch, Expectation};
 
 use super::messages::{MailError, MessageStore};
 use crate::record::annotation;
@@ -21,9 +21,18 @@ impl MessageStore {
 
     /// Sets these values, or removes those that are none, all in one commit.
     pub fn annotate(&self, mailbox: &str, folder: Option<&str>, values: &[(String, Option<Vec<u8>>)]) -> Result<(), MailError> {
+        self.retried(|| self.try_annotate(mailbox, folder, values))
+    }
+
+    fn try_annotate(&self, mailbox: &str, folder: Option<&str>, values: &[(String, Option<Vec<u8>>)]) -> Result<(), MailError> {
         let id = self.annotated(mailbox, folder)?;
+        // Two that set the last one at the same moment: the second counts anew.
+        let place = annotation::changed(mailbox);
+        let before = self.store.get(&place)?;
+        let after = before.as_deref().and_then(|count| count.try_into().ok()).map_or(1, |count| u64::from_be_bytes(count).wrapping_add(1));
+        let still = before.map_or(Expectation::Absent(place.clone()), |before| Expectation::Equals(place.clone(), before));
         let (from, to) = annotation::all(mailbox);
-        let (mut count, mut batch) = (self.store.scan(&from, &to, MAX_ANNOTATIONS)?.len(), Batch::new());
+        let (mut count, mut batch) = (self.store.scan(&from, &to, MAX_ANNOTATIONS)?.len(), Batch::new().expect(still).put(place, after.to_be_bytes().as_slice()));
         for (entry, value) in values {
             let key = annotation::key(mailbox, id, entry);
             match value {

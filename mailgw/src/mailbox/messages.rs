@@ -140,6 +140,8 @@ enum Room {
     Promised,
     /// That the reserve is used up, too.
     Reserve,
+    /// As promised for the first of them, as the reserve for the rest.
+    PromisedThenReserve(usize),
 }
 
 /// Where a message came to stand.
@@ -211,6 +213,11 @@ impl MessageStore {
         self.delivered(deliveries, with, now_unix_millis, Room::Promised)
     }
 
+    /// As `deliver_promised` for the first `promised` of them, and as `deliver_notices` for the rest, all in one commit.
+    pub fn deliver_promised_and_notices(&self, deliveries: &[Delivery], promised: usize, with: Batch, now_unix_millis: u64) -> Result<Vec<Uid>, MailError> {
+        self.delivered(deliveries, with, now_unix_millis, Room::PromisedThenReserve(promised))
+    }
+
     /// As `deliver_promised`, of what the gateway itself has to tell: a mailbox is full for it when the reserve is used up, too.
     pub fn deliver_notices(&self, notices: &[Delivery], with: Batch, now_unix_millis: u64) -> Result<Vec<Uid>, MailError> {
         self.delivered(notices, with, now_unix_millis, Room::Reserve)
@@ -252,6 +259,8 @@ impl MessageStore {
             let more = uses.entry(&delivery.mailbox).or_default();
             more.add(body.size);
             let fits = match room {
+                Room::PromisedThenReserve(promised) if at >= promised => self.has_room_for_notices(&delivery.mailbox)?,
+                Room::PromisedThenReserve(_) => self.fits(&delivery.mailbox, &Use::LEAST)?,
                 Room::Asked => self.fits(&delivery.mailbox, more)?,
                 Room::Promised => self.fits(&delivery.mailbox, &Use::LEAST)?,
                 Room::Reserve => self.has_room_for_notices(&delivery.mailbox)?,

@@ -324,3 +324,35 @@ fn a_mark_finds_its_message_wherever_it_went_and_changes_nothing_else() {
     mail.deliver(&[Delivery { mark: Some(mark), ..delivery("again".into()) }], 3).unwrap();
     assert_eq!(mail.view("1234567897", "Kept").unwrap().messages[0].modseq, step);
 }
+
+/// A sender whose own mailbox is full hears of the others all the same, in the one commit that delivers to them.
+#[test]
+fn what_a_full_sender_is_told_goes_into_the_reserve() {
+    let store: Arc<dyn Store> = Arc::new(Memory::new());
+    let quota = crate::mailbox::Quota { bytes: 100, messages: 10 };
+    let mail = MessageStore::new(Arc::clone(&store), data_key()).with_quota(move |_| quota).with_reserve(1_000);
+    ["1234567897", "0000000006"].iter().for_each(|mailbox| mail.create_folder(mailbox, "INBOX").unwrap());
+    mail.deliver(&[delivery("x".repeat(100))], 1).unwrap();
+    let copy = Delivery { mailbox: "0000000006".to_owned(), ..delivery("a letter".into()) };
+    let both = [copy, delivery("it arrived".into())];
+    assert_eq!(mail.deliver_promised(&both, Batch::new(), 2), Err(MailError::OverQuota { delivery: 1 }));
+    assert_eq!(mail.deliver_promised_and_notices(&both, 1, Batch::new(), 2).unwrap().len(), 2);
+    // What is promised is not taken from the reserve.
+    assert_eq!(mail.deliver_promised_and_notices(&[delivery("more".into())], 1, Batch::new(), 3), Err(MailError::OverQuota { delivery: 0 }));
+}
+
+#[test]
+fn annotations_that_race_keep_to_their_number() {
+    let mail = MessageStore::new(Arc::new(Memory::new()), data_key());
+    let set = |entry: String| mail.annotate("1234567897", None, &[(entry, Some(b"x".to_vec()))]);
+    let many: Vec<(String, Option<Vec<u8>>)> = (0..497).map(|at| (format!("/private/comment/{at}"), Some(b"x".to_vec()))).collect();
+    mail.annotate("1234567897", None, &many).unwrap();
+    let set = &set;
+    std::thread::scope(|scope| {
+        for thread in 0..8 {
+            scope.spawn(move || (0..4).for_each(|at| drop(set(format!("/private/more/{thread}-{at}")))));
+        }
+    });
+    assert_eq!(set("/private/last".to_owned()), Err(MailError::TooManyAnnotations { limit: 500 }));
+    assert_eq!(mail.annotations("1234567897", None).unwrap().len(), 500);
+}

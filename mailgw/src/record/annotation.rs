@@ -22,6 +22,11 @@ pub fn all(mailbox: &str) -> (Key, Key) {
     Key::range(KIND, &[mailbox.as_bytes()])
 }
 
+/// What changes with every annotation of the mailbox: who counts them expects it.
+pub fn changed(mailbox: &str) -> Key {
+    Key::new("annotations changed", &[mailbox.as_bytes()])
+}
+
 pub fn entry(key: &Key) -> Result<String, RecordError> {
     let entry = key.last_part().and_then(|entry| String::from_utf8(entry).ok());
     entry.ok_or(RecordError::Damaged { kind: KIND, reason: "its key holds no entry" })

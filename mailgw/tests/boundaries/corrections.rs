@@ -262,6 +262,19 @@ fn a_withdrawn_statement_stays_bears_its_mark_and_its_reader_is_told_once() {
 }
 
 #[test]
+fn word_of_a_withdrawal_reaches_a_full_mailbox() {
+    let city = City::found();
+    let limits = city.path("policies/mailbox/limits.toml");
+    let text = std::fs::read_to_string(&limits).unwrap();
+    // Room for two statements, and for no third.
+    std::fs::write(&limits, text.replace("1_073_741_824", "65_536").replace("26_214_400", "65_536")).unwrap();
+    first(&city, "f", 9);
+    let again = order(&city, INSURANCE, "pension", "f2", &pensions("", &[pension("f2-0", PEOPLE[0], "174757.63")]), 1, [CLOSE, PAID], None);
+    assert_eq!(said(&outcomes(&city, &again)[0]), (1, "undeliverable", Some("mailbox-full")));
+    assert_eq!(said(&outcomes(&city, &withdrawing(&city, "fx", &["f-0"]))[0]), (1, "delivered", None));
+}
+
+#[test]
 fn corrections_are_whole_after_a_fault_at_any_write() {
     let city = City::found();
     for (commit, fault) in (0..3).flat_map(|commit| FAULTS.map(|fault| (commit, fault))) {

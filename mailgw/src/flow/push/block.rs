@@ -118,6 +118,11 @@ impl AsRef<Letter> for Sealed {
 }
 
 impl Work<'_> {
+    /// Word that a statement holds no more reaches a full mailbox, too: it goes into what is kept for notices.
+    fn withdraws(&self) -> bool {
+        matches!(self.judge.manifest.manifest().purpose(), Purpose::Withdraw(_))
+    }
+
     /// What can be done before the block's turn to be committed. `on_their_way` are the statements of the block that is
     /// being committed meanwhile: nothing is sealed that may turn out to be one of them again. `None` when the block is done
     /// already or has to wait.
@@ -360,7 +365,9 @@ impl Work<'_> {
     fn full(&self, prepared: &mut Prepared, at: usize) -> Result<(), PushError> {
         let mut rows = Vec::new();
         for (place, Sealed { letter, body, .. }) in prepared.letters.iter().enumerate() {
-            if place == at || !self.judge.gateway.messages.has_room(&letter.account.mailbox(), u64::from(body.size()))? {
+            let (messages, mailbox) = (&self.judge.gateway.messages, letter.account.mailbox());
+            let has_room = if self.withdraws() { messages.has_room_for_notices(&mailbox)? } else { messages.has_room(&mailbox, u64::from(body.size()))? };
+            if place == at || !has_room {
                 rows.push(letter.row);
             }
         }
@@ -496,7 +503,9 @@ impl Work<'_> {
             if let Some(mending) = &self.judge.mending {
                 batch = mending.put(batch, self.judge.bureau, self.judge.batch(), &outcomes)?;
             }
-            match self.judge.gateway.messages.deliver_with(&deliveries, batch, now) {
+            let messages = &self.judge.gateway.messages;
+            let delivered = if self.withdraws() { messages.deliver_notices(&deliveries, batch, now) } else { messages.deliver_with(&deliveries, batch, now) };
+            match delivered {
                 Ok(_) => return Ok(Some(outcomes)),
                 Err(MailError::Conflict { .. }) => return Ok(None),
                 // A full mailbox holds up nobody else.

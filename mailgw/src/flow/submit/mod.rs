@@ -174,7 +174,8 @@ impl Submission {
             // 6. All copies and leaves of the log are recorded in one durable commit, or none.
             batch = places.mailboxes.values().flatten().cloned().fold(batch, Batch::expect);
             let copies = self.copies(&account, envelope, &stamped, places, now)?;
-            match self.gateway.messages.deliver_promised(&copies, batch, unix_millis(now)) {
+            // What a full sender's mailbox is told of the others has room of its own.
+            match self.gateway.messages.deliver_promised_and_notices(&copies, here, batch, unix_millis(now)) {
                 // 7. Only what is recorded is answered for.
                 Ok(_) => {
                     if let Some(queued) = queued {
