@@ -8,6 +8,7 @@ pub mod directory;
 pub mod erds;
 pub mod dkim;
 pub mod dns;
+pub mod doctor;
 pub mod flow;
 pub mod gateway;
 pub mod init;

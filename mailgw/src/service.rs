@@ -81,7 +81,13 @@ pub enum Operation {
     MailboxShow { mailbox: String },
     MailboxList(Query),
     MailboxClose { mailbox: String },
-    MailboxPassword { mailbox: String, password: Option<TypedPassword> },
+    /// `app_passwords`: those of its programs are withdrawn with it.
+    MailboxPassword {
+        mailbox: String,
+        password: Option<TypedPassword>,
+        #[serde(default)]
+        app_passwords: bool,
+    },
     /// One more password of the mailbox, for one program.
     AppPasswordNew { mailbox: String, name: String, scopes: Vec<Scope> },
     AppPasswordList { mailbox: String },
@@ -104,6 +110,8 @@ pub enum Operation {
     DkimNew { selector: String, rsa: Option<TypedPassword> },
     DkimUse { selector: String },
     DkimShow,
+    /// What `mailgw doctor` needs to know of the store.
+    Doctor,
     QueueList(Listed),
     QueueShow { message: String },
     QueueOrder { message: String, order: QueueOrder },
@@ -193,6 +201,7 @@ pub enum Outcome {
     /// Serial numbers of what ended.
     Withdrawn(Vec<String>),
     Exported(Exported),
+    Examined(crate::doctor::Examined),
     EvidenceSigner(Installed),
     Evidence(evidence::Exported),
     Court(evidence::Package),
@@ -275,8 +284,14 @@ impl Service {
                 let closed = directory.close(self.number(&mailbox)?, now)?;
                 Ok(self::mailbox(directory.shown(&closed), None))
             }
-            Operation::MailboxPassword { mailbox, password } => {
+            Operation::MailboxPassword { mailbox, password, app_passwords } => {
                 let (number, made) = (self.number(&mailbox)?, password.is_none());
+                // First: who took a password away from a thief must not be left with the thief's other one.
+                if app_passwords {
+                    for kept in directory.app_passwords(number)? {
+                        directory.withdraw_app_password(number, kept.number, now)?;
+                    }
+                }
                 let set = directory.set_password(number, &password.map_or(NewPassword::Generated, NewPassword::from), now)?;
                 Ok(self::mailbox(directory.show(&mailbox)?, told(made, &set)))
             }
@@ -328,6 +343,10 @@ impl Service {
             }
             Operation::DkimUse { selector } => Ok(Outcome::Selectors(vec![gateway.dkim.use_selector(&selector, gateway.now_unix_millis())?])),
             Operation::DkimShow => Ok(Outcome::Selectors(gateway.dkim.show()?)),
+            Operation::Doctor => {
+                let (domain, host) = (gateway.settings.domain.clone(), gateway.settings.host.clone());
+                Ok(Outcome::Examined(crate::doctor::Examined { domain, host, selectors: gateway.dkim.show()? }))
+            }
             Operation::QueueList(listed) => Ok(Outcome::Queue(gateway.queue.list(&listed)?)),
             Operation::QueueShow { message } => Ok(Outcome::Queued(Box::new(gateway.queue.show(&message)?))),
             Operation::QueueOrder { message, order } => {

@@ -146,6 +146,9 @@ pub enum Command {
         /// A file whose first line is the password.
         #[arg(long, value_name = "FILE")]
         password_file: Option<PathBuf>,
+        /// Withdraw the mailbox's app passwords as well: after a theft, say.
+        #[arg(long)]
+        withdraw_app_passwords: bool,
     },
 }
 
@@ -188,7 +191,9 @@ pub fn run(place: &Place, command: Command) -> Result<(), Problem> {
             }
             return super::print::outcome(&outcome, place.json);
         }
-        Command::Password { mailbox, password_file } => Operation::MailboxPassword { mailbox, password: password(password_file.as_deref())? },
+        Command::Password { mailbox, password_file, withdraw_app_passwords } => {
+            Operation::MailboxPassword { mailbox, password: password(password_file.as_deref())?, app_passwords: withdraw_app_passwords }
+        }
     };
     super::print::outcome(&ask(place, operation)?, place.json)
 }

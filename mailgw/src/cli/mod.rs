@@ -4,6 +4,7 @@ mod app_password;
 mod ask;
 mod bureau;
 mod dkim;
+mod doctor;
 mod evidence;
 mod found;
 mod mailbox;
@@ -108,6 +109,9 @@ enum Command {
         #[arg(long, default_value = "fjall:store")]
         store: String,
     },
+    /// What is not well with mail to and from the world, and what to do; asks the resolver alone.
+    #[command(after_help = "Example:\n  mailgw --dir mailgw-state doctor --json")]
+    Doctor,
     /// Receive mail, serve mail clients and administrators until stopped.
     #[command(after_help = "Example:\n  mailgw --dir mailgw-state serve --passphrase-file mailgw.pass")]
     Serve {
@@ -234,6 +238,7 @@ fn dispatch(cli: Cli) -> Result<(), Problem> {
         Command::Queue(command) => queue::operation(command),
         Command::Registrar(command) => return registrar::run(&place, command),
         Command::Sealer(command) => return sealer::run(&place, command),
+        Command::Doctor => return doctor::doctor(&place),
         Command::Serve { domain } => return serve::serve(&place, domain.as_deref()),
         Command::Tls(Tls::Request { name, out }) => {
             let outcome = ask::ask(&place, Operation::TlsRequest { names: name })?;

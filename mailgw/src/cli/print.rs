@@ -86,5 +86,6 @@ pub fn outcome(outcome: &Outcome, as_json: bool) -> Result<(), Problem> {
         Outcome::Withdrawn(serials) if serials.is_empty() => line("the mailbox had no certificate that was not over"),
         Outcome::Withdrawn(serials) => serials.iter().try_for_each(|serial| line(&format!("ended  {serial}"))),
         Outcome::Exported(exported) => self::exported(exported, as_json),
+        Outcome::Examined(examined) => json(examined),
     }
 }

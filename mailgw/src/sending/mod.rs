@@ -9,7 +9,7 @@ mod client;
 mod dane;
 mod opportunistic;
 pub mod protection;
-mod proved;
+pub(crate) mod proved;
 pub mod route;
 mod sts;
 mod sts_fetch;
@@ -291,7 +291,7 @@ impl Sender {
         let optional = !queued.require_tls && letter.waives_tls();
         let promised = self.security.promised(domain, unix_millis(self.clock.now())).await;
         if let Some(result) = Security::failed(&promised) {
-            self.tallied(domain, &Why::Nothing, None, Err(result));
+            self.tallied(domain, &Why::StsUnread, None, Err(result));
         }
         for host in &hosts {
             let protection = match self.security.protection(domain, &host.name, &promised).await {
@@ -325,11 +325,12 @@ impl Sender {
     }
 
     async fn talk(&self, domain: &str, host: &str, address: SocketAddr, letter: &Letter<'_>, protection: &Protection) -> Result<Talked, Trouble> {
-        let Protection { config, must, why } = protection;
+        let Protection { config, must, why, fault } = protection;
         let tls = Tls { config: Arc::clone(config), must: *must };
         let mut talked = client::talk(host, address, self.host.as_str(), letter, Some(tls), &self.patience).await;
         match &talked {
-            Ok(talked) => self.tallied(domain, why, Some(host), if talked.secured { Ok(()) } else { Err("starttls-not-supported") }),
+            Ok(talked) if talked.secured => self.tallied(domain, why, Some(host), fault.map_or(Ok(()), Err)),
+            Ok(_) => self.tallied(domain, why, Some(host), Err("starttls-not-supported")),
             Err(Trouble::Tls(_, result)) => self.tallied(domain, why, Some(host), Err(result)),
             Err(_) => {}
         }

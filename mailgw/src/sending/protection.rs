@@ -25,6 +25,8 @@ pub(super) enum Why {
     Nothing,
     Dane { pins: Vec<String> },
     Sts { policy: Policy },
+    /// It has a policy of MTA-STS that could not be had.
+    StsUnread,
 }
 
 /// How a conversation is secured.
@@ -34,6 +36,8 @@ pub(super) struct Protection {
     /// Without it, or where it proves something else, nothing is said.
     pub must: bool,
     pub why: Why,
+    /// What is wrong with the server though it is spoken to, as reports name it.
+    pub fault: Option<&'static str>,
 }
 
 impl Protection {
@@ -115,7 +119,7 @@ impl Security {
 
     /// Nothing has to be proved: TLS where it can be had. spec: rfc8689#5 the sender says that delivery counts for more
     pub(super) fn opportunistic(&self) -> Protection {
-        Protection { config: Arc::clone(&self.opportunistic), must: false, why: Why::Nothing }
+        Protection { config: Arc::clone(&self.opportunistic), must: false, why: Why::Nothing, fault: None }
     }
 
     /// How a server of the domain is spoken to.
@@ -126,17 +130,18 @@ impl Security {
         {
             let why = Why::Dane { pins: pins.iter().map(Pin::to_string).collect() };
             let config = dane::config(pins, &[host, domain]).map_err(|error| passed_over(why.clone(), "validation-failure", &error.to_string()))?;
-            return Ok(Protection { config, must: true, why });
+            return Ok(Protection { config, must: true, why, fault: None });
         }
         // 2. MTA-STS: one of the servers it names, by a name that an authority vouches for.
         let (Known::Policy(policy), Some(known)) = (&promised.sts, &self.known) else { return Ok(self.opportunistic()) };
         let why = Why::Sts { policy: policy.clone() };
         match policy.mode {
             Mode::None => Ok(self.opportunistic()),
-            Mode::Enforce if policy.names(host) => Ok(Protection { config: Arc::clone(known), must: true, why }),
+            Mode::Enforce if policy.names(host) => Ok(Protection { config: Arc::clone(known), must: true, why, fault: None }),
             Mode::Enforce => Err(passed_over(why, "validation-failure", "the domain's MTA-STS policy does not name this server")),
             // spec: rfc8461#5 what would have failed is reported, and the message goes
-            Mode::Testing => Ok(Protection { config: Arc::clone(if policy.names(host) { known } else { &self.opportunistic }), must: false, why }),
+            Mode::Testing if policy.names(host) => Ok(Protection { config: Arc::clone(known), must: false, why, fault: None }),
+            Mode::Testing => Ok(Protection { config: Arc::clone(&self.opportunistic), must: false, why, fault: Some("validation-failure") }),
         }
     }
 

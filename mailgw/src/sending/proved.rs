@@ -20,17 +20,17 @@ const MAX_RECORDS: usize = 100;
 
 /// The resolver does not say: it cannot be reached, or what it was told is nobody's word (SERVFAIL).
 #[derive(Debug)]
-pub(super) struct Silent;
+pub(crate) struct Silent;
 
 /// What there is of a name, perhaps nothing.
 #[derive(Debug)]
-pub(super) struct Answer {
+pub(crate) struct Answer {
     pub secure: bool,
     pub records: Vec<RData>,
 }
 
 #[derive(Clone, Copy)]
-pub(super) struct Proved(pub SocketAddr);
+pub(crate) struct Proved(pub SocketAddr);
 
 impl Proved {
     pub async fn ask(self, name: &str, kind: RecordType) -> Result<Answer, Silent> {

@@ -23,6 +23,7 @@ impl From<&Why> for PolicyTold {
         match why {
             Why::Nothing => told("no-policy-found", Vec::new(), Vec::new()),
             Why::Dane { pins } => told("tlsa", pins.clone(), Vec::new()),
+            Why::StsUnread => told("sts", Vec::new(), Vec::new()),
             Why::Sts { policy } => told("sts", lines(policy), policy.mx.clone()),
         }
     }

@@ -1,0 +1,25 @@
+//! `mailgw doctor`: what is not well, and what to do.
+
+use std::os::unix::net::UnixStream;
+
+use runtime::admin::SOCKET;
+use runtime::doctor::Finding;
+use runtime::exit::Problem;
+
+use super::ask::{self, Place};
+use crate::init::{CONFIGURATION, Configuration};
+use crate::service::{Operation, Outcome};
+
+pub fn doctor(place: &Place) -> Result<(), Problem> {
+    let mut findings = Vec::new();
+    if UnixStream::connect(place.directory.join(SOCKET)).is_err() {
+        findings.push(Finding::warn("service: it is not running", "start it with `mailgw serve`"));
+    }
+    let configuration: Configuration = runtime::config::read(&place.directory.join(CONFIGURATION))?;
+    match ask::ask(place, Operation::Doctor) {
+        Ok(Outcome::Examined(examined)) => findings.extend(ask::runtime()?.block_on(crate::doctor::world(configuration.sending.as_ref(), &examined))),
+        Ok(_) => findings.push(Finding::fail("service: it answered something else", "run the same version of `mailgw` as the service")),
+        Err(problem) => findings.push(Finding::fail(format!("gateway: {}", problem.message), problem.next)),
+    }
+    runtime::doctor::tell(&findings, place.json)
+}
