@@ -7,7 +7,7 @@ use base64::{Engine as _, engine::general_purpose::STANDARD};
 use keys::{KeyHandle, KeyStore, Passphrase};
 use mailgw::bureau::trust::Anchors;
 use mailgw::directory::{Applicant, Credential, Directory, NewPassword, Words, today};
-use mailgw::flow::certificate_login::{CertificateLogins, Lists};
+use mailgw::flow::certificate_login::{CertificateLogins, KeptLists, Lists};
 use mailgw::wire::accounts::{Entered, LoginRefusal};
 use pki::certificate::{self, AlternativeName, BasicConstraints, CertificatePlan, Extensions};
 use pki::crl::{CrlPlan, Entry, Reason};
@@ -33,15 +33,15 @@ const MAIL: &str = "1.3.6.1.5.5.7.3.4";
 struct Published(Mutex<Option<Vec<u8>>>);
 
 impl Lists for Published {
-    fn fetch(&self, urls: &[String], _: OffsetDateTime, most: Duration) -> Result<Vec<Vec<u8>>, String> {
+    fn fetch(&self, url: &str, _: OffsetDateTime, most: Duration) -> Result<Arc<[u8]>, String> {
         assert!(most <= Duration::seconds(30));
-        match urls {
-            [url] if url == LIST => {}
+        match url {
+            LIST => {}
             // A second address of the authority's own that nobody answers at.
-            [url] if url == SILENT => return Err("nobody answers".to_owned()),
-            _ => panic!("asked on a stranger's word: {urls:?}"),
+            SILENT => return Err("nobody answers".to_owned()),
+            _ => panic!("asked on a stranger's word: {url}"),
         }
-        self.0.lock().unwrap().clone().map(|list| vec![list]).ok_or_else(|| "nobody answers".to_owned())
+        self.0.lock().unwrap().clone().map(Arc::from).ok_or_else(|| "nobody answers".to_owned())
     }
 }
 
@@ -216,4 +216,22 @@ fn what_is_shown_beside_the_path_is_a_strangers_word() {
     city.logins.look_again();
     assert!(ended.is_of(city.citizen, standing.login.credential));
     assert_eq!(refusal(city.enter(&chain, None)), Some(LoginRefusal::Denied));
+}
+
+#[test]
+fn a_list_that_cannot_be_had_is_not_asked_for_again_at_once() {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let (url, asked) = (format!("http://{}/a.crl", listener.local_addr().unwrap()), Arc::new(AtomicUsize::new(0)));
+    let count = Arc::clone(&asked);
+    // It takes connections and says nothing.
+    std::thread::spawn(move || listener.incoming().for_each(|_| {
+        count.fetch_add(1, Ordering::SeqCst);
+    }));
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
+    let lists = KeptLists::new(Arc::new(runtime::revocation::RevocationLists::new(runtime.handle().clone())));
+    for (seconds, times) in [(0, 1), (9, 1), (10, 2)] {
+        assert!(lists.fetch(&url, NOW + Duration::seconds(seconds), Duration::seconds(30)).is_err());
+        assert_eq!(asked.load(Ordering::SeqCst), times, "{seconds}");
+    }
 }

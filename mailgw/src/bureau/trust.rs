@@ -139,7 +139,7 @@ impl Anchors {
 
     /// Trusted at `now` but for revocation, which nobody has looked up yet: where lists are is believed of no stranger.
     pub fn trusted_but_for_revocation(&self, chain: &Chain, purpose: Purpose, now: OffsetDateTime) -> Result<(), TrustError> {
-        match self.trusted(chain, purpose, &[], now) {
+        match self.trusted(chain, purpose, &[] as &[Vec<u8>], now) {
             Ok(_) | Err(TrustError::Path { error: PathError::RevocationUnknown, .. }) => Ok(()),
             Err(error) => Err(error),
         }
@@ -170,8 +170,8 @@ impl Anchors {
     }
 
     /// Trusted at `now`, by lists that cover every certificate of the path.
-    pub fn trusted(&self, chain: &Chain, purpose: Purpose, crls: &[Vec<u8>], now: OffsetDateTime) -> Result<Trusted, TrustError> {
-        let lists = crls.iter().map(|der| RevocationList::parse(der)).collect::<Result<Vec<_>, _>>()?;
+    pub fn trusted(&self, chain: &Chain, purpose: Purpose, crls: &[impl AsRef<[u8]>], now: OffsetDateTime) -> Result<Trusted, TrustError> {
+        let lists = crls.iter().map(|der| RevocationList::parse(der.as_ref())).collect::<Result<Vec<_>, _>>()?;
         self.trusted_by(chain, purpose, &lists, now)
     }
 

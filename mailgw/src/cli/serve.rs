@@ -27,7 +27,7 @@ use protocol::smtp::exchange::Domain;
 use super::ask::{LONG_PATH, PATH, Place, internal, passphrase};
 use crate::flow::accept::{Reception, Recipients, register_verdicts};
 use crate::flow::callers::Callers;
-use crate::flow::certificate_login::{CertificateLogins, Lists};
+use crate::flow::certificate_login::{CertificateLogins, KeptLists, Lists};
 use crate::flow::evidence::RemoteTimestamps;
 use crate::flow::login::Logins;
 use crate::flow::submit::Submission;
@@ -113,7 +113,7 @@ async fn run(mut service: Service, configuration: &Configuration, directory: &Pa
     let bureaus_desk = requests.counted(push::router(service.clone()));
     let notices = tokio::spawn(notices(&service, outboxes, &metrics, shutdown.clone())?);
     let gateway = &service.gateway;
-    let certificates = Arc::new(CertificateLogins::new(Arc::clone(&gateway.directory), Arc::clone(&gateway.anchors), Arc::clone(&service.lists) as Arc<dyn Lists>, Arc::clone(&gateway.clock)));
+    let certificates = Arc::new(CertificateLogins::new(Arc::clone(&gateway.directory), Arc::clone(&gateway.anchors), Arc::new(KeptLists::new(Arc::clone(&service.lists))) as Arc<dyn Lists>, Arc::clone(&gateway.clock)));
     let looking = tokio::spawn(crate::job::certificates(Arc::clone(&certificates), shutdown.clone()));
     let reception = reception(&service, sending.as_ref(), &metrics)?;
     let lmtp = lmtp(&service, &reception, &metrics)?;

@@ -25,15 +25,66 @@ pub const AGAIN: std::time::Duration = std::time::Duration::from_secs(15);
 /// Certificates of a client, its issuers included.
 const MAX_CHAIN: usize = 8;
 
-/// Where lists come from: those at these addresses, none older than `most` at `now`. Blocking.
+/// How long a list that could not be had is not asked for again: logins do not wait for it one after another.
+const SILENT: Duration = Duration::seconds(10);
+/// How long it holds that a certificate is good by lists that are still the same: after that they may have ended.
+const SAME: Duration = Duration::minutes(5);
+const MAX_LISTS: usize = 64;
+
+/// Where lists come from: the one at this address, not older than `most` at `now`; the same one is the same `Arc`. Blocking.
 pub trait Lists: Send + Sync {
-    fn fetch(&self, urls: &[String], now: OffsetDateTime, most: Duration) -> Result<Vec<Vec<u8>>, String>;
+    fn fetch(&self, url: &str, now: OffsetDateTime, most: Duration) -> Result<Arc<[u8]>, String>;
 }
 
-impl Lists for RevocationLists {
-    fn fetch(&self, urls: &[String], now: OffsetDateTime, most: Duration) -> Result<Vec<Vec<u8>>, String> {
-        self.fetch_within(urls, now, most).map_err(|error| error.to_string())
+/// Lists as they were had last, and which could not be.
+pub struct KeptLists {
+    lists: Arc<RevocationLists>,
+    had: Mutex<HashMap<String, Arc<[u8]>>>,
+    failed: Mutex<HashMap<String, (OffsetDateTime, String)>>,
+}
+
+impl KeptLists {
+    pub fn new(lists: Arc<RevocationLists>) -> Self {
+        Self { lists, had: Mutex::default(), failed: Mutex::default() }
     }
+}
+
+impl Lists for KeptLists {
+    fn fetch(&self, url: &str, now: OffsetDateTime, most: Duration) -> Result<Arc<[u8]>, String> {
+        if let Some((at, error)) = self.failed.lock().unwrap_or_else(PoisonError::into_inner).get(url)
+            && (*at..*at + SILENT).contains(&now)
+        {
+            return Err(error.clone());
+        }
+        let fetched = self.lists.fetch_within(&[url.to_owned()], now, most).map_err(|error| error.to_string());
+        let list = match fetched.map(|lists| lists.into_iter().next()) {
+            Ok(Some(list)) => list,
+            Ok(None) => return Err("no list".to_owned()),
+            Err(error) => {
+                let mut failed = self.failed.lock().unwrap_or_else(PoisonError::into_inner);
+                failed.retain(|_, (at, _)| now < *at + SILENT);
+                failed.insert(url.to_owned(), (now, error.clone()));
+                return Err(error);
+            }
+        };
+        let mut had = self.had.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(same) = had.get(url).filter(|had| ***had == *list) {
+            return Ok(Arc::clone(same));
+        }
+        if had.len() >= MAX_LISTS {
+            had.clear();
+        }
+        let list: Arc<[u8]> = list.into();
+        had.insert(url.to_owned(), Arc::clone(&list));
+        Ok(list)
+    }
+}
+
+/// A certificate by which sessions stand, and the lists by which it was good.
+struct Looked {
+    shown: Weak<Shown>,
+    lists: Vec<Arc<[u8]>>,
+    at: OffsetDateTime,
 }
 
 /// Who may log in by certificate, and who did.
@@ -42,7 +93,7 @@ pub struct CertificateLogins {
     pub anchors: Arc<Anchors>,
     pub lists: Arc<dyn Lists>,
     pub clock: Arc<dyn Clock>,
-    standing: Mutex<HashMap<[u8; 32], Weak<Shown>>>,
+    standing: Mutex<HashMap<[u8; 32], Looked>>,
 }
 
 /// Why a certificate opens nothing.
@@ -96,26 +147,33 @@ impl CertificateLogins {
         }
         // 3. and 4. Ours, for this, and not revoked.
         let now = self.clock.now();
-        let chain = self.trusted(&chain, purpose(&account), now)?;
+        let (chain, lists) = self.trusted(&chain, purpose(&account), None, now)?;
         // 5. Looked at again from now on, for as long as somebody keeps what is returned.
         let (number, sha256) = (account.number, digest(chain.leaf()));
         let shown = Arc::new(Shown { number, sha256, chain });
         let mut standing = self.standing.lock().unwrap_or_else(PoisonError::into_inner);
-        standing.retain(|_, shown| shown.strong_count() > 0);
+        standing.retain(|_, looked| looked.shown.strong_count() > 0);
         // Two sessions of one certificate are looked at once.
-        let shown = standing.get(&sha256).and_then(Weak::upgrade).unwrap_or(shown);
-        standing.insert(sha256, Arc::downgrade(&shown));
+        let shown = standing.get(&sha256).and_then(|looked| looked.shown.upgrade()).unwrap_or(shown);
+        standing.insert(sha256, Looked { shown: Arc::downgrade(&shown), lists, at: now });
         Ok(Entered { login: Login { number, credential: Credential::Certificate(sha256) }, signature: None, shown: Some(shown) })
     }
 
     /// Every certificate by which a session stands, once more: one that is revoked or over ends its sessions. Blocking.
     pub fn look_again(&self) {
-        let standing: Vec<Arc<Shown>> = self.standing.lock().unwrap_or_else(PoisonError::into_inner).values().filter_map(Weak::upgrade).collect();
+        let of = |looked: &Looked| looked.shown.upgrade().map(|shown| (shown, looked.lists.clone(), looked.at));
+        let standing: Vec<_> = self.standing.lock().unwrap_or_else(PoisonError::into_inner).values().filter_map(of).collect();
         let now = self.clock.now();
-        for shown in standing {
-            let still = self.holder(&shown.chain).and_then(|account| self.trusted(&shown.chain, purpose(&account), now));
+        for (shown, lists, at) in standing {
+            let before = Some(lists.as_slice()).filter(|_| (at..at + SAME).contains(&now));
+            let still = self.holder(&shown.chain).and_then(|account| self.trusted(&shown.chain, purpose(&account), before, now));
             match still {
-                Ok(_) => {}
+                Ok((_, after)) if before.is_some_and(|before| same(before, &after)) => {}
+                Ok((_, lists)) => {
+                    if let Some(looked) = self.standing.lock().unwrap_or_else(PoisonError::into_inner).get_mut(&shown.sha256) {
+                        (looked.lists, looked.at) = (lists, now);
+                    }
+                }
                 // Nothing is known against it: a list that cannot be had for a while throws nobody out, and lets nobody in.
                 Err(Refused::Lists(_) | Refused::Directory(_) | Refused::Trust(TrustError::List(_) | TrustError::Path { error: PathError::RevocationUnknown, .. })) => {
                     tracing::warn!("whether a certificate by which somebody is logged in is revoked cannot be found out");
@@ -139,24 +197,32 @@ impl CertificateLogins {
         }
     }
 
-    /// The path that was believed, and nothing that was shown beside it.
-    fn trusted(&self, chain: &Chain, purpose: Purpose, now: OffsetDateTime) -> Result<Chain, Refused> {
+    /// The path that was believed, and nothing that was shown beside it; and the lists by which. By those of `before` it was good a
+    /// while ago: where they are the same still, nothing is read anew.
+    fn trusted(&self, chain: &Chain, purpose: Purpose, before: Option<&[Arc<[u8]>]>, now: OffsetDateTime) -> Result<(Chain, Vec<Arc<[u8]>>), Refused> {
         // Nobody is asked for lists on a stranger's word.
         let path = self.anchors.path(chain, purpose, now)?;
         // A list that cannot be had keeps no other from saying that the certificate is revoked.
         let (mut lists, mut missing) = (Vec::new(), None);
         for url in crl_urls(&path).map_err(|_| Refused::Nobody)? {
-            match self.lists.fetch(std::slice::from_ref(&url), now, LISTS) {
-                Ok(found) => lists.extend(found),
+            match self.lists.fetch(&url, now, LISTS) {
+                Ok(found) => lists.push(found),
                 Err(error) => missing = Some(error),
             }
         }
+        if before.is_some_and(|before| same(before, &lists)) {
+            return Ok((path, lists));
+        }
         match (self.anchors.trusted(&path, purpose, &lists, now), missing) {
-            (Ok(_), _) => Ok(path),
+            (Ok(_), _) => Ok((path, lists)),
             (Err(TrustError::Path { error: PathError::RevocationUnknown, .. }), Some(error)) => Err(Refused::Lists(error)),
             (Err(error), _) => Err(error.into()),
         }
     }
+}
+
+fn same(before: &[Arc<[u8]>], after: &[Arc<[u8]>]) -> bool {
+    before.len() == after.len() && before.iter().zip(after).all(|(before, after)| Arc::ptr_eq(before, after))
 }
 
 fn purpose(account: &Account) -> Purpose {

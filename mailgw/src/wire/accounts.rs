@@ -78,6 +78,9 @@ impl AtDoors {
     }
 }
 
+/// Certificates looked at at one time, at one server: they may wait for a list, and hash no password.
+pub(super) const CERTIFICATES: usize = 32;
+
 /// Calls block.
 pub trait Accounts: Send + Sync {
     fn login(&self, user: &str, password: &Secret, visit: Visit) -> Result<Entered, LoginRefusal>;

@@ -21,7 +21,7 @@ use tokio::task::JoinSet;
 use tokio::time::{Instant, timeout};
 
 use self::talk::{Talk, early, turn_away};
-use super::accounts::AtDoors;
+use super::accounts::{AtDoors, CERTIFICATES};
 use super::places::{Full, Place, Places};
 use super::served::Served;
 use super::stream::Stream;
@@ -245,6 +245,7 @@ pub struct Server {
     places: Places,
     away: Semaphore,
     logins: Semaphore,
+    certificates: Semaphore,
     /// Bytes of the messages being received.
     receiving: AtomicUsize,
     /// Memory for deliveries, in pieces.
@@ -264,7 +265,7 @@ impl Server {
         };
         let (places, receiving, logins) = (Places::new(limits.connections, limits.per_address, before_login), AtomicUsize::new(0), Semaphore::new(limits.logins));
         let delivering = Arc::new(Semaphore::new((limits.memory / PIECE).min(Semaphore::MAX_PERMITS)));
-        Arc::new(Self { desk, clock, tls, limits, metrics, places, away: Semaphore::new(AWAY), logins, receiving, delivering })
+        Arc::new(Self { desk, clock, tls, limits, metrics, places, away: Semaphore::new(AWAY), logins, certificates: Semaphore::new(CERTIFICATES), receiving, delivering })
     }
 
     /// Serves until `shutdown`, then lets messages on their way arrive for at most `grace`.

@@ -10,7 +10,7 @@ use protocol::imap::exchange::{Answer, Change, Output, Question, RefusalCode, Re
 use protocol::imap::session::{Session, Settings};
 use runtime::shutdown::Shutdown;
 use tokio::net::TcpStream;
-use tokio::sync::OwnedSemaphorePermit;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::{Instant, sleep, sleep_until};
 
 use super::answer::{Then, answer};
@@ -224,7 +224,7 @@ impl Connection {
 
     async fn answer(&mut self, request: Request) -> Answer {
         let mailbox = match (request, &self.mailbox) {
-            (Request::Login { user, password }, _) => return self.login(move |accounts, visit| accounts.login(&user, &password, visit)).await,
+            (Request::Login { user, password }, _) => return self.login(|imap| &imap.logins, move |accounts, visit| accounts.login(&user, &password, visit)).await,
             (Request::Sasl(question), _) => return self.sasl(question).await,
             // What was gathered has gone out before this is asked.
             (Request::Drain, _) => return Answer::Done,
@@ -287,18 +287,18 @@ impl Connection {
                 let salted = tokio::task::spawn_blocking(move || accounts.salt(&user)).await.unwrap_or(Err(LoginRefusal::Unavailable));
                 salted.map_or_else(refused, Answer::Salted)
             }
-            Question::Proof(proof) => self.login(move |accounts, visit| accounts.prove(&proof, visit)).await,
+            Question::Proof(proof) => self.login(|imap| &imap.logins, move |accounts, visit| accounts.prove(&proof, visit)).await,
             Question::Certificate { user } => {
                 let certificates = self.certificates.clone();
-                self.login(move |accounts, visit| accounts.certificate(&certificates, user.as_deref(), visit)).await
+                self.login(|imap| &imap.certificates, move |accounts, visit| accounts.certificate(&certificates, user.as_deref(), visit)).await
             }
         }
     }
 
-    async fn login(&mut self, check: impl FnOnce(&dyn Accounts, Visit) -> Result<Entered, LoginRefusal> + Send + 'static) -> Answer {
+    async fn login(&mut self, turns: fn(&Imap) -> &Semaphore, check: impl FnOnce(&dyn Accounts, Visit) -> Result<Entered, LoginRefusal> + Send + 'static) -> Answer {
         let imap = Arc::clone(&self.imap);
         let ended = imap.accounts.ended();
-        let checked = match imap.logins.acquire().await {
+        let checked = match turns(&imap).acquire().await {
             Ok(_turn) => {
                 let (accounts, peer) = (Arc::clone(&imap.accounts), self.place.address());
                 let visit = Visit { scope: Scope::Imap, peer };

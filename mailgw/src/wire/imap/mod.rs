@@ -25,7 +25,7 @@ use tokio::time::timeout;
 
 use self::connection::Connection;
 use self::metrics::Metrics;
-use super::accounts::{Accounts, AtDoors};
+use super::accounts::{Accounts, AtDoors, CERTIFICATES};
 use super::places::Places;
 use super::served::Served;
 use crate::mailbox::MessageStore;
@@ -114,6 +114,7 @@ pub struct Imap {
     limits: Limits,
     places: Places,
     logins: Semaphore,
+    certificates: Semaphore,
     /// Octets kept by every SORT and THREAD under way.
     arranging: AtomicUsize,
     compressed: Arc<Semaphore>,
@@ -140,7 +141,7 @@ impl Imap {
         let places = Places::new(limits.connections, limits.of_one_address, limits.before_login);
         let (logins, tls) = (Semaphore::new(limits.logins), Served::new(tls, limits.roots.clone()));
         let compressed = Arc::new(Semaphore::new(limits.compressed));
-        Ok(Self { messages, accounts, tls, clock, limits, places, logins, arranging: AtomicUsize::new(0), compressed, metrics: Metrics::new(registry)? })
+        Ok(Self { messages, accounts, tls, clock, limits, places, logins, certificates: Semaphore::new(CERTIFICATES), arranging: AtomicUsize::new(0), compressed, metrics: Metrics::new(registry)? })
     }
 
     /// Serves both ports until `shutdown`, then gives sessions `grace` to end.

@@ -8,6 +8,7 @@ use protocol::pop3::exchange::{Answer, Output, Question, Request};
 use protocol::pop3::session::{Session, Settings};
 use runtime::shutdown::Shutdown;
 use tokio::net::TcpStream;
+use tokio::sync::Semaphore;
 use tokio::time::{Instant, sleep, timeout_at};
 
 use super::answer::{failed, load, open, remove};
@@ -108,15 +109,15 @@ impl Connection {
 
     async fn answer(&mut self, request: Request) -> Answer {
         match request {
-            Request::Login { user, password } => self.enter(move |accounts, visit| accounts.login(&user, &password, visit)).await,
+            Request::Login { user, password } => self.enter(|pop3| &pop3.logins, move |accounts, visit| accounts.login(&user, &password, visit)).await,
             Request::Sasl(Question::Salt { user }) => {
                 let accounts = Arc::clone(&self.pop3.accounts);
                 blocking(move || accounts.salt(&user).map_or_else(refused, Answer::Salted)).await
             }
-            Request::Sasl(Question::Proof(proof)) => self.enter(move |accounts, visit| accounts.prove(&proof, visit)).await,
+            Request::Sasl(Question::Proof(proof)) => self.enter(|pop3| &pop3.logins, move |accounts, visit| accounts.prove(&proof, visit)).await,
             Request::Sasl(Question::Certificate { user }) => {
                 let certificates = self.certificates.clone();
-                self.enter(move |accounts, visit| accounts.certificate(&certificates, user.as_deref(), visit)).await
+                self.enter(|pop3| &pop3.certificates, move |accounts, visit| accounts.certificate(&certificates, user.as_deref(), visit)).await
             }
             Request::Open => self.open().await,
             Request::Load { uid, shows } => {
@@ -161,10 +162,10 @@ impl Connection {
         }
     }
 
-    async fn enter(&mut self, check: impl FnOnce(&dyn Accounts, Visit) -> Result<Entered, LoginRefusal> + Send + 'static) -> Answer {
+    async fn enter(&mut self, turns: fn(&Pop3) -> &Semaphore, check: impl FnOnce(&dyn Accounts, Visit) -> Result<Entered, LoginRefusal> + Send + 'static) -> Answer {
         let pop3 = Arc::clone(&self.pop3);
         let ended = pop3.accounts.ended();
-        let checked = match pop3.logins.acquire().await {
+        let checked = match turns(&pop3).acquire().await {
             Ok(_turn) => {
                 let (accounts, visit) = (Arc::clone(&pop3.accounts), Visit { scope: Scope::Pop3, peer: self.place.address() });
                 tokio::task::spawn_blocking(move || check(&*accounts, visit)).await.unwrap_or(Err(LoginRefusal::Unavailable))

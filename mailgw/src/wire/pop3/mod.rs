@@ -20,7 +20,7 @@ use tokio::task::JoinSet;
 use tokio::time::timeout;
 
 use self::connection::Connection;
-use super::accounts::{Accounts, AtDoors, LoginRefusal};
+use super::accounts::{Accounts, AtDoors, CERTIFICATES, LoginRefusal};
 use super::places::Places;
 use super::served::Served;
 use crate::mailbox::MessageStore;
@@ -85,6 +85,7 @@ pub struct Pop3 {
     limits: Limits,
     places: Places,
     logins: Semaphore,
+    certificates: Semaphore,
     maildrops: Maildrops,
     metrics: Metrics,
 }
@@ -155,7 +156,7 @@ impl Pop3 {
     ) -> Result<Self, MetricError> {
         let places = Places::new(limits.connections, limits.of_one_address, limits.before_login);
         let (logins, tls) = (Semaphore::new(limits.logins), Served::new(tls, limits.roots.clone()));
-        Ok(Self { messages, accounts, tls, clock, limits, places, logins, maildrops: Maildrops::default(), metrics: Metrics::new(registry)? })
+        Ok(Self { messages, accounts, tls, clock, limits, places, logins, certificates: Semaphore::new(CERTIFICATES), maildrops: Maildrops::default(), metrics: Metrics::new(registry)? })
     }
 
     /// Serves until `shutdown`, then gives sessions `grace` to end.

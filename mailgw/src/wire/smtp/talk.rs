@@ -11,6 +11,7 @@ use protocol::smtp::exchange::{Answer, Output, Question, Request};
 use protocol::smtp::session::{Session, Settings};
 use runtime::shutdown::Shutdown;
 use tokio::net::TcpStream;
+use tokio::sync::Semaphore;
 use tokio::time::{Instant, sleep, timeout, timeout_at};
 
 use super::{Desk, Door, Metrics, PIECE, Server};
@@ -160,12 +161,12 @@ impl Talk<'_> {
     async fn submission(&mut self, submission: Arc<Submission>, request: Request) -> Answer {
         let now = self.server.clock.now();
         match (request, self.login.as_ref().map(|standing| standing.login)) {
-            (Request::Login { user, password }, _) => self.log_in(submission, move |submission, visit| submission.login(&user, &password, visit)).await,
+            (Request::Login { user, password }, _) => self.log_in(submission, &self.server.logins, move |submission, visit| submission.login(&user, &password, visit)).await,
             (Request::Sasl(Question::Salt { user }), _) => blocking(move || submission.salt(&user)).await,
-            (Request::Sasl(Question::Proof(proof)), _) => self.log_in(submission, move |submission, visit| submission.prove(&proof, visit)).await,
+            (Request::Sasl(Question::Proof(proof)), _) => self.log_in(submission, &self.server.logins, move |submission, visit| submission.prove(&proof, visit)).await,
             (Request::Sasl(Question::Certificate { user }), _) => {
                 let certificates = self.certificates.clone();
-                self.log_in(submission, move |submission, visit| submission.certificate(&certificates, user.as_deref(), visit)).await
+                self.log_in(submission, &self.server.certificates, move |submission, visit| submission.certificate(&certificates, user.as_deref(), visit)).await
             }
             (Request::Sender { reverse_path }, Some(login)) => blocking(move || submission.sender(login, reverse_path.as_ref(), now)).await,
             (Request::Recipient { recipient, declared, .. }, Some(_)) => self.recipient(move || submission.recipient(&recipient, declared)).await,
@@ -177,10 +178,10 @@ impl Talk<'_> {
         }
     }
 
-    async fn log_in(&mut self, submission: Arc<Submission>, check: impl FnOnce(&Submission, Visit) -> Result<Entered, Answer> + Send + 'static) -> Answer {
+    async fn log_in(&mut self, submission: Arc<Submission>, turns: &Semaphore, check: impl FnOnce(&Submission, Visit) -> Result<Entered, Answer> + Send + 'static) -> Answer {
         let (server, peer, ended) = (self.server, self.place.address(), submission.accounts.ended());
         // The semaphore is never closed.
-        let checked = match server.logins.acquire().await {
+        let checked = match turns.acquire().await {
             Ok(_turn) => tokio::task::spawn_blocking(move || check(&submission, Visit { scope: Scope::Smtp, peer })).await.unwrap_or(Err(Answer::Failed)),
             Err(_) => Err(Answer::Failed),
         };
