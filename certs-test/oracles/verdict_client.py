@@ -1,10 +1,10 @@
 """Mail from other hosts as it is judged: what is refused and why, where the rest is filed, what its header says, whose octets stay.
-Usage: verdict_client.py HOME SMTP_PORT IMAPS_PORT"""
-import csv, imaplib, pathlib, smtplib, ssl, sys
+Usage: verdict_client.py HOME SMTP_PORT IMAPS_PORT MAILGW"""
+import csv, imaplib, json, pathlib, smtplib, ssl, subprocess, sys
 
 import dkim
 
-home, port, imaps = pathlib.Path(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3])
+home, port, imaps, mailgw = pathlib.Path(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3]), sys.argv[4]
 rsa, ed25519 = (home / "rsa.pem").read_bytes(), (home / "ed25519.seed").read_bytes()
 with open(home / "people.accounts.csv", newline="") as file:
     address, password = next((line["address"], line["password"]) for line in csv.DictReader(file))
@@ -116,4 +116,26 @@ assert content.count(b"mx.mail.suiyin.example") == 3 and content.count(b"Authent
 many = signed(message("a@good.example"), b"good.example")
 signature = many[: many.index(b"From: ")]
 accepted("a@good.example", signature * 200 + many, "INBOX", ["dkim=pass", "dkim=policy (there are too many signatures)"])
+# 9. Who asked to hear that it arrived, and is who it says, hears so.
+for sender, proved in (("a@good.example", True), ("a@hard.example", False)):
+    with smtplib.SMTP("127.0.0.1", port, local_hostname="client.example") as smtp:
+        smtp.ehlo()
+        assert smtp.has_extn("dsn") and smtp.has_extn("chunking") and smtp.has_extn("binarymime") and smtp.esmtp_features["limits"].strip() == "RCPTMAX=100", smtp.esmtp_features
+        smtp.sendmail(sender, [address], message(sender), mail_options=["BODY=8BITMIME", "ENVID=QQ1", "RET=HDRS"], rcpt_options=["NOTIFY=SUCCESS,FAILURE"])
+said = subprocess.run([mailgw, "--dir", home / "mailgw", "--passphrase-file", home / "pass", "--json", "queue", "list"], capture_output=True, text=True)
+waiting = json.loads(said.stdout)["messages"]
+assert [message["mailbox"] for message in waiting] == [""], said
+shown = subprocess.run([mailgw, "--dir", home / "mailgw", "--passphrase-file", home / "pass", "--json", "queue", "show", waiting[0]["id"]], capture_output=True, text=True).stdout
+assert "a@good.example" in shown, shown
+# 10. A neighbour on this machine has judged what it brings; each recipient is answered for.
+with smtplib.LMTP(str(home / "lmtp.sock")) as lmtp:
+    before = len(filed("INBOX"))
+    refusals = lmtp.sendmail("list@other.example", [address, "0000000006@mail.suiyin.example"], message("a@quarantine.example"), mail_options=["BODY=8BITMIME"])
+    assert list(refusals) == ["0000000006@mail.suiyin.example"] and refusals["0000000006@mail.suiyin.example"][0] == 550, refusals
+    content = filed("INBOX")[-1][1]
+    assert len(filed("INBOX")) == before + 1 and b"(accepted: not-judged);" in content and b" with LMTP id " in content, content
+# 11. What is not well with all this is told.
+said = subprocess.run([mailgw, "--dir", home / "mailgw", "--passphrase-file", home / "pass", "--json", "doctor"], capture_output=True, text=True)
+for words in ("proves nothing", "MX of mail.suiyin.example", "SPF of mail.suiyin.example", "is not signed"):
+    assert words in said.stdout, said
 print("judged")

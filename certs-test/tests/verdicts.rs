@@ -3,7 +3,7 @@
 
 use certs_test::office::Office;
 use certs_test::outside::{Names, Zone, script};
-use certs_test::programs::{free_port, oracle, run};
+use certs_test::programs::{free_port, oracle, program, run};
 
 #[test]
 fn mail_is_whose_it_says_or_it_is_filed_or_refused() {
@@ -16,7 +16,7 @@ fn mail_is_whose_it_says_or_it_is_filed_or_refused() {
     let host = |ends: &str| format!("@ TXT \"v=spf1 ip4:127.0.0.1 {ends}\"\n");
     let elsewhere = |ends: &str| format!("@ TXT \"v=spf1 ip4:192.0.2.1 {ends}\"\n");
     let zones = [
-        ("good.example", Zone::Signed, [keys.as_str(), &host("-all"), &policy("p=reject")].concat()),
+        ("good.example", Zone::Signed, [keys.as_str(), "@ MX 10 mx\nmx A 127.0.0.7\n", &host("-all"), &policy("p=reject")].concat()),
         ("lists.example", Zone::Signed, keys.clone()),
         ("other.example", Zone::Unsigned, keys.clone()),
         ("evil.example", Zone::Unsigned, host("-all")),
@@ -33,12 +33,15 @@ fn mail_is_whose_it_says_or_it_is_filed_or_refused() {
     let names = Names::open(&office.home, &zones);
     office.kill_gateway();
     names.configure(&office.home, free_port(), "");
+    let path = office.home.join("mailgw/mailgw.toml");
+    let before = std::fs::read_to_string(&path).unwrap();
+    std::fs::write(&path, before.replace("[listen]\n", &format!("[listen]\nlmtp = \"unix:{}\"\n", office.path("lmtp.sock")))).unwrap();
     let path = office.home.join("mailgw/policies/mailbox/inbound.toml");
     let before = std::fs::read_to_string(&path).unwrap();
     std::fs::write(&path, before.replace("trusted_forwarders = []", "trusted_forwarders = [\"lists.example\"]")).unwrap();
     office.start_gateway();
     let ports = [office.smtp, office.imaps].map(|port| port.to_string());
-    let said = run(oracle("python"), &[&script("verdict_client"), &home, &ports[0], &ports[1]], &office.home);
+    let said = run(oracle("python"), &[&script("verdict_client"), &home, &ports[0], &ports[1], &program("mailgw").to_string_lossy()], &office.home);
     let log = std::fs::read_to_string(office.home.join("mailgw.log")).unwrap_or_default();
     assert_eq!(said.code, 0, "{}\n{}\n{}", said.out, said.err, log.lines().rev().take(20).collect::<Vec<_>>().join("\n"));
     // Whose mail was junk stands in the log, and why; who sent it does not.

@@ -208,7 +208,7 @@ fn reception(service: &Service, sending: Option<&Sending>, metrics: &Registry) -
     }
     let verdicts = register_verdicts(metrics).map_err(|error| wrong(&error.to_string()))?;
     let (recipients, callers) = (Arc::clone(&gateway.directory) as Arc<dyn Recipients>, Callers::new(&policy));
-    Ok(Arc::new(Reception { recipients, messages: Arc::clone(&gateway.messages), host, domain, policy, verifier, verdicts, callers }))
+    Ok(Arc::new(Reception { recipients, messages: Arc::clone(&gateway.messages), host, domain, policy, verifier, verdicts, callers, queue: sending.map(|_| Arc::clone(&gateway.queue)) }))
 }
 
 /// Mail from other hosts.

@@ -16,6 +16,8 @@ use super::authors;
 use super::callers::Callers;
 use crate::gateway::unix_millis;
 use crate::mailbox::{Body, Delivery, MailError, MessageStore};
+use crate::queue::Queue;
+use crate::record::body::BodyId;
 use crate::record::event::{self, Event};
 use crate::verdict::{self, Reason, Results, Verdict, Verifier};
 
@@ -92,6 +94,8 @@ pub struct Reception {
     pub verifier: Option<Verifier>,
     pub verdicts: Verdicts,
     pub callers: Callers,
+    /// Mail for elsewhere, where it is sent: by it senders hear that their mail arrived.
+    pub queue: Option<Arc<Queue>>,
 }
 
 impl Reception {
@@ -160,17 +164,18 @@ impl Reception {
             Verdict::Later(_) => return Err(Answer::Unproved),
             Verdict::Accept(_) | Verdict::Junk(_) => {}
         }
-        // 4. What no mail program could be shown is put into characters, now that the octets that came are judged.
-        let message = match envelope.body {
-            BodyKind::BinaryMime if !binary::is_text(&message) => Arc::new(binary::encoded(&message).ok_or(Answer::Refused(Refusal::Malformed))?),
-            _ => message,
-        };
         Ok(Examined { origin, envelope, message, results, verdict })
     }
 
     /// The second half: `Durable` when each recipient has it for good; after any other answer nobody has it. To a neighbour each
     /// recipient is answered for where not all have it. Blocks.
-    pub fn accept(&self, examined: &Examined, now: OffsetDateTime) -> Answer {
+    pub fn accept(&self, mut examined: Examined, now: OffsetDateTime) -> Answer {
+        // 4. What no mail program could be shown is put into characters, now that the octets that came are judged.
+        if examined.envelope.body == BodyKind::BinaryMime && !binary::is_text(&examined.message) {
+            let Some(encoded) = binary::encoded(&examined.message) else { return Answer::Refused(Refusal::Malformed) };
+            examined.message = Arc::new(encoded);
+        }
+        let examined = &examined;
         let all = self.accept_for(examined, &examined.envelope, now);
         if examined.origin != Origin::Neighbour || matches!(all, Answer::Durable { .. }) || examined.envelope.recipients.len() == 1 {
             return all;
@@ -204,8 +209,12 @@ impl Reception {
             Err(error) => return failed(&error),
         };
         // 7. All copies, of one body, and their leaves of the log are recorded in one durable commit, or none. What is junk is filed as
-        //    junk, and its leaf says why.
+        //    junk, and its leaf says why. A sender that asked to hear that it arrived, and is who it says, is told in the same commit.
         let open = mailboxes.values().flatten().cloned().fold(Batch::new(), Batch::expect);
+        let (open, told) = match self.told(examined, envelope, open, now) {
+            Ok(both) => both,
+            Err(error) => return failed(&error),
+        };
         let mut copies = Vec::with_capacity(mailboxes.len());
         for mailbox in mailboxes.into_keys() {
             match self.copy(mailbox, &body, unix_millis, *verdict) {
@@ -216,6 +225,9 @@ impl Reception {
         // 8. Only what is recorded is answered for.
         match self.messages.deliver_promised(&copies, open, u64::try_from(unix_millis).unwrap_or(0)) {
             Ok(_) => {
+                if let (Some(told), Some(queue)) = (told, &self.queue) {
+                    queue.accepted(told);
+                }
                 tracing::info!(id, copies = copies.len(), bytes = body.size(), tls = envelope.tls, verdict = verdict.name(), "message accepted");
                 Answer::Durable { id }
             }
@@ -236,6 +248,17 @@ impl Reception {
         let event = Event::MessageJunked(event::Junked { mailbox: mailbox.clone(), digest: crate::hex(body.digest()), size: u64::from(body.size()), reason: reason.name().to_owned() });
         let flags = Flags::from_parts(0, Keyword::new("$Junk"));
         Ok(Delivery { mailbox, folder, content, unix_millis, flags, event: Some(event), mark: None })
+    }
+
+    /// Adds to the batch what a sender elsewhere wished to hear of its delivery. Who was not proved to be the sender hears nothing:
+    /// anybody's address may stand there. spec: rfc3461#4.1, rfc3834#2
+    fn told(&self, examined: &Examined, envelope: &Envelope, batch: Batch, now: OffsetDateTime) -> Result<(Batch, Option<BodyId>), MailError> {
+        let wanted = envelope.recipients.iter().any(|recipient| recipient.notify.is_some_and(|notify| notify.success));
+        let proved = examined.results.as_ref().is_some_and(Results::proves_sender) && matches!(examined.verdict, Verdict::Accept(_));
+        let (Some(queue), Some(sender), true, true) = (&self.queue, &envelope.reverse_path, wanted, proved) else { return Ok((batch, None)) };
+        let Some(report) = queue.delivered_elsewhere(envelope, &examined.message, now)? else { return Ok((batch, None)) };
+        let body = self.messages.body(&report)?;
+        Ok((queue.enqueue_own(batch, &body, sender, now)?, Some(body.id())))
     }
 
     fn judged(&self, verdict: Verdict) {

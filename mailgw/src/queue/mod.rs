@@ -257,6 +257,18 @@ impl Queue {
 
     /// What a sender hears of recipients here who wanted success to be told: a delivery for the commit that delivers to them.
     pub fn delivered(&self, mailbox: &str, envelope: &Envelope, here: &[&Addressee], message: &[u8], now: OffsetDateTime) -> Result<Option<Delivery>, MailError> {
+        let (queued, told) = self.arrived(mailbox, envelope, here, now);
+        self.notice(&queued, &told, message, now)
+    }
+
+    /// The same for a sender elsewhere: what goes back to it, signed by nobody yet.
+    pub fn delivered_elsewhere(&self, envelope: &Envelope, message: &[u8], now: OffsetDateTime) -> Result<Option<Vec<u8>>, MailError> {
+        let here: Vec<&Addressee> = envelope.recipients.iter().collect();
+        let (queued, told) = self.arrived("", envelope, &here, now);
+        self.rendered(&queued, &told, message, now)
+    }
+
+    fn arrived(&self, mailbox: &str, envelope: &Envelope, here: &[&Addressee], now: OffsetDateTime) -> (Queued, Vec<Told>) {
         let waiting = |addressee: &&Addressee| Waiting {
             address: addressee.as_str().to_owned(),
             domain: String::new(),
@@ -275,6 +287,7 @@ impl Queue {
         let queued = Queued {
             mailbox: mailbox.to_owned(),
             reverse_path: envelope.reverse_path.as_ref().map(|address| address.as_str().to_owned()),
+            // Of what arrived only the header is shown. spec: rfc3461#6.3
             ret: None,
             envelope_id: envelope.envelope_id.as_ref().map(|id| id.encoded()),
             smtputf8: envelope.smtputf8,
@@ -285,7 +298,7 @@ impl Queue {
             held: false,
             recipients,
         };
-        self.notice(&queued, &told, message, now)
+        (queued, told)
     }
 
     fn notices(&self, id: BodyId, queued: &Queued, told: &[Told], now: OffsetDateTime) -> Result<Vec<Delivery>, MailError> {
@@ -306,15 +319,19 @@ impl Queue {
     }
 
     fn notice(&self, queued: &Queued, told: &[Told], message: &[u8], now: OffsetDateTime) -> Result<Option<Delivery>, MailError> {
+        let unix_millis = i64::try_from(unix_millis(now)).unwrap_or(i64::MAX);
+        let delivery = |bytes: Vec<u8>| Delivery { mailbox: queued.mailbox.clone(), folder: "INBOX".to_owned(), content: bytes.into(), unix_millis, flags: Flags::new(), event: None, mark: None };
+        Ok(self.rendered(queued, told, message, now)?.map(delivery))
+    }
+
+    fn rendered(&self, queued: &Queued, told: &[Told], message: &[u8], now: OffsetDateTime) -> Result<Option<Vec<u8>>, MailError> {
         let mut token = [0; 16];
         self.random.fill(&mut token).map_err(|_| MailError::Busy)?;
         let token = crate::hex(&token);
         let gives_up = queued.accepted.saturating_add(self.policy().give_up_after());
         let gives_up = OffsetDateTime::from_unix_timestamp_nanos(i128::from(gives_up) * 1_000_000).unwrap_or(now);
         let report = Report { queued, told, message, host: &self.host, domain: &self.domain, gives_up, now, token: &token };
-        let unix_millis = i64::try_from(unix_millis(now)).unwrap_or(i64::MAX);
-        let delivery = |bytes: Vec<u8>| Delivery { mailbox: queued.mailbox.clone(), folder: "INBOX".to_owned(), content: bytes.into(), unix_millis, flags: Flags::new(), event: None, mark: None };
-        Ok(report.render().map(delivery))
+        Ok(report.render())
     }
 
     fn is_open(&self, mailbox: &str) -> bool {

@@ -114,6 +114,12 @@ pub struct Results {
 }
 
 impl Results {
+    /// Whether the envelope's sender is who it says: its host may send for it, or its domain signed.
+    pub fn proves_sender(&self) -> bool {
+        let signed = self.dkim.iter().any(|one| one.outcome == Outcome::Pass && one.domain.eq_ignore_ascii_case(&self.spf.domain));
+        !self.spf.domain.is_empty() && (self.spf.outcome == Outcome::Pass || signed)
+    }
+
     /// Whether a signature of this domain, or of one above or below it, holds.
     pub fn is_signed_near(&self, author: &str) -> bool {
         let below = |lower: &str, upper: &str| lower == upper || lower.strip_suffix(upper).is_some_and(|rest| rest.ends_with('.'));

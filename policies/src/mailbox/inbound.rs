@@ -195,7 +195,7 @@ impl InboundPolicy {
             let minutes = |millis: u64| millis / MILLIS_PER_MINUTE;
             format!("{} minutes, to return within {} hours, known for {} days", minutes(grey.wait), minutes(grey.return_within) / 60, minutes(grey.known) / 1_440)
         }));
-        line("tarpit", format!("{} seconds from the {}th error on", self.tarpit.seconds, self.tarpit.after_errors));
+        line("tarpit", format!("{} seconds for each error from number {} on", self.tarpit.seconds, self.tarpit.after_errors));
         let Rates { connections_per_minute, messages_per_minute, unknown_recipients_per_hour } = self.rates;
         line("one network", format!("{connections_per_minute} connections and {messages_per_minute} messages a minute, {unknown_recipients_per_hour} addresses that are none an hour"));
     }

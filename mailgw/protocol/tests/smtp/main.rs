@@ -49,11 +49,17 @@ impl Client {
                 ("later", _) => Answer::Failed,
                 ("closed", _) => Answer::Refused(Refusal::Closed),
                 ("nobody", _) => Answer::Unknown,
+                ("stranger", _) => Answer::Greylisted,
+                ("guesser", _) => Answer::TooMany,
                 ("confused", _) => Answer::Durable { id: String::new() },
                 _ => Answer::Known,
             },
             Request::Deliver { bytes, .. } if bytes.starts_with(b"fail") => Answer::Failed,
             Request::Deliver { bytes, .. } if bytes.starts_with(b"loop") => Answer::Refused(Refusal::Loop),
+            Request::Deliver { bytes, .. } if bytes.starts_with(b"silent") => Answer::Unproved,
+            Request::Deliver { bytes, .. } if bytes.starts_with(b"spf") => Answer::Refused(Refusal::Spf),
+            Request::Deliver { bytes, .. } if bytes.starts_with(b"dmarc") => Answer::Refused(Refusal::Dmarc),
+            Request::Deliver { bytes, .. } if bytes.starts_with(b"several") => Answer::Refused(Refusal::NoAuthor),
             Request::Deliver { envelope, bytes } => {
                 self.delivered.push((envelope, bytes));
                 Answer::Durable { id: format!("{}\r\n250 x", self.delivered.len()) }
@@ -164,6 +170,14 @@ fn what_is_not_durable_is_not_accepted() {
     let message = |text: &str| format!("MAIL FROM:<>\r\nRCPT TO:<a@b.cn>\r\nDATA\r\n{text}\r\n.\r\n");
     assert!(client.send(message("fail").as_bytes()).ends_with("451 4.3.0 The server cannot take it now; try again later\r\n"));
     assert!(client.send(message("loop").as_bytes()).ends_with("554 5.4.6 The message goes in circles\r\n"));
+    for (text, expected) in [("silent", "451 4.4.3 "), ("spf", "550 5.7.23 "), ("dmarc", "550 5.7.26 "), ("several", "550 5.7.1 ")] {
+        let said = client.send(message(text).as_bytes());
+        assert!(said.lines().last().unwrap().starts_with(expected), "{said}");
+    }
+    // Who comes again later is let in, and who guesses later.
+    client.send(b"MAIL FROM:<>\r\n");
+    assert_eq!(client.send(b"RCPT TO:<stranger@b.cn>\r\n"), "451 4.7.1 Greylisted: we have not met yet; try again in some minutes\r\n");
+    assert!(client.send(b"RCPT TO:<guesser@b.cn>\r\nRSET\r\n").starts_with("450 4.7.1 "));
     assert!(client.delivered.is_empty());
     assert!(client.send(message("good").as_bytes()).ends_with("250 2.0.0 Accepted as 1250x\r\n"));
     assert_eq!(client.delivered[0].0.reverse_path, None);

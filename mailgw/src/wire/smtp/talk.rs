@@ -54,7 +54,12 @@ impl Talk<'_> {
             tls: door == Door::Tls,
             starttls: !matches!(self.server.desk, Desk::Neighbours(_)),
             role: self.server.desk.role(),
-            dsn: matches!(self.server.desk, Desk::Submission(_)),
+            dsn: match &self.server.desk {
+                Desk::Submission(_) => true,
+                Desk::Reception(reception) => reception.queue.is_some(),
+                // A neighbour tells its own senders.
+                Desk::Neighbours(_) => false,
+            },
             offer: stream.offer(if door == Door::Tls { limits.ways.tls } else { limits.ways.starttls }),
             max_size: limits.max_size,
             max_recipients: limits.max_recipients,
@@ -132,7 +137,7 @@ impl Talk<'_> {
                 let copies = bytes.len().saturating_mul(envelope.recipients.len());
                 // The memory for copies is lent when the DNS has answered, not while it is waited for.
                 match reception.examine(origin, Arc::new(envelope), Arc::new(bytes), now).await {
-                    Ok(examined) => self.deliver(copies, move || reception.accept(&examined, now)).await,
+                    Ok(examined) => self.deliver(copies, move || reception.accept(examined, now)).await,
                     Err(answer) => {
                         Metrics::count(&self.server.metrics.messages, &answer);
                         answer
