@@ -13,6 +13,7 @@ use time::OffsetDateTime;
 use crate::authority::{Authority, Watcher};
 use crate::flow::timestamp::{Asked, TimestampFailure, Timed};
 use crate::flow::issue::Recorded;
+use crate::flow::roots;
 use crate::problem::IssueError;
 use crate::record::{LatestTimestamp, Status, TimestampSigner, decode};
 use crate::register;
@@ -34,7 +35,9 @@ impl Signer {
         let damaged = || IssueError::Damaged { what: "the timestamp signer's certificate" };
         // The path travels with a token, so that it can be verified from the root alone, however many years later.
         let view = pki::view::CertificateView::parse(&record.der).map_err(|_| damaged())?;
-        let above: Vec<&[u8]> = authority.issuers.values().filter(|issuer| issuer.name == view.issuer).map(|issuer| issuer.record.der.as_slice()).collect();
+        let issuer = authority.issuers.values().find(|issuer| issuer.name == view.issuer);
+        let above = issuer.map(|issuer| roots::above(authority, issuer.id())).unwrap_or_default();
+        let above: Vec<&[u8]> = above.iter().map(Vec::as_slice).collect();
         let plan = TokenPlan::new(&record.der, &above).map_err(|_| damaged())?;
         Ok(Self { plan, key, sha256: crate::sha256_hex(&record.der), serial: view.serial.to_vec(), revoked: AtomicBool::new(false) })
     }

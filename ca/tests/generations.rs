@@ -212,7 +212,9 @@ fn officers_of_both_generations_decide_about_orders() {
         let now = place.clock.now();
         let decision = Decision::about(&placed.id, &placed.order, Verdict::Approve, String::new(), now.unix_timestamp()).text().unwrap();
         let digest: [u8; 32] = ring::digest::digest(&ring::digest::SHA256, decision.as_bytes()).as_ref().try_into().unwrap();
-        let signature = SignerPlan::new(&record.der, &[&authority.issuers[record.issuer.as_str()].record.der]).unwrap().seal(digest, now, &key).unwrap();
+        let above = roots::above(authority, &record.issuer);
+        let above: Vec<&[u8]> = above.iter().map(Vec::as_slice).collect();
+        let signature = SignerPlan::new(&record.der, &above).unwrap().seal(digest, now, &key).unwrap();
         let decided = decide(authority, &Decided { order: placed.id, decision, signature }).unwrap();
         assert!(matches!(decided.state, OrderState::Issued { .. }));
         // Proved by nothing but the root and the log's key.
@@ -225,6 +227,34 @@ fn officers_of_both_generations_decide_about_orders() {
     place.hold(&place.words_of(&opened, "officer-ca"), "ca/root-keys", "out", false).unwrap();
     take_over::install(authority, &admin(), &place.certified("out")).unwrap();
     assert_eq!(approved_by("B-2"), "officer-ca-2");
+    // And of one that a second root certified: proved by the first root alone, through what leads across.
+    let hold = |text: String, keys: &str, out: &str| {
+        std::fs::write(place.path("c.toml"), &text).unwrap();
+        ceremony::run(&place.path("c.toml"), &sha256(text.as_bytes()), &place.path(keys), &passphrase(), &place.path(out), false, &*place.clock).unwrap();
+        place.certified(out)
+    };
+    let file = |name: &str| format!("{{ file = \"{name}\", sha256 = \"{}\" }}", sha256(&std::fs::read(place.path(name)).unwrap()));
+    let policies = ca::init::read_policies(&place.path("ca/policies")).unwrap().digest;
+    let common = |length: u8| format!("not_before = \"2027-03-01T00:00:00Z\"\nnot_after = \"2036-02-01T00:00:00Z\"\npath_length = {length}\nbase_url = \"{URL}\"\npolicies = \"ca/policies\"\npolicies_sha256 = \"{policies}\"\npresent = [\"a\", \"b\"]\n");
+    let by = |root: &str, der: &[u8], published_as: &str| {
+        let (_, read) = X509Certificate::from_der(der).unwrap();
+        let key_id: String = pki::certificate::key_id(read.public_key().raw).unwrap().iter().map(|byte| format!("{byte:02x}")).collect();
+        format!("root = {}\nroot_key_id = \"{key_id}\"\npublished_as = \"{published_as}\"\n", file(root))
+    };
+    let first = authority.issuers[ROOT].record.der.clone();
+    let root = hold(format!("kind = \"root\"\nsucceeds = {}\npublished_as = \"root-2\"\nname = \"穗印根证书机构\"\n{}", file("ca/root.pem"), common(1)), "next-keys", "next");
+    let across = hold(format!("kind = \"cross\"\n{}certified = {}\n{}", by("ca/root.pem", &first, "root"), file("next/certificate.pem"), common(1)), "ca/root-keys", "across");
+    roots::install(authority, &admin(), &NewRoot { root: root.clone(), by_present: across, by_new: None }).unwrap();
+    let requested = take_over::request(authority, &Authorised::service(), "officer-ca").unwrap();
+    std::fs::write(place.path("third.csr"), &requested.request).unwrap();
+    let third = hold(format!("kind = \"issuing\"\n{}request = {}\nname = \"穗印政务证书签发机构 3\"\n{}", by("next/certificate.pem", &root, "root-2"), file("third.csr"), common(0)), "next-keys", "third");
+    assert!(matches!(take_over::install(authority, &admin(), &third), Err(TakeOverError::NoList { root }) if root == "root-2"));
+    let second_root = &authority.issuers["root-2"];
+    let prepared = publish::prepare(authority, &admin(), second_root).unwrap();
+    let next_key = keys::KeyStore::open(&place.path("next-keys"), &passphrase()).unwrap().load(ROOT).unwrap();
+    publish::accept(authority, &admin(), second_root, ceremony::root_crl::sign(&prepared.tbs, &next_key).unwrap()).unwrap();
+    take_over::install(authority, &admin(), &third).unwrap();
+    assert_eq!(approved_by("B-3"), "officer-ca-3");
 }
 
 #[test]

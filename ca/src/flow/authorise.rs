@@ -71,12 +71,19 @@ pub struct Holder;
 #[derive(Clone, Copy, Debug)]
 pub struct Courier;
 
+/// The owner of the state directory, while the service is stopped and nobody administrates: may have one officer certified who
+/// then does, and nothing else.
+#[derive(Clone, Copy, Debug)]
+pub struct Recoverer;
+
 /// A mail gateway that an administrator made a registrar: may have citizens certified whose mailboxes it keeps, and have
 /// their certificates end, each by a statement it signed.
 #[derive(Clone, Copy, Debug)]
 pub struct Registrar;
 
 impl Role for Courier {}
+
+impl Role for Recoverer {}
 
 impl Role for Registrar {}
 
@@ -117,6 +124,8 @@ impl Orderer for Administrator {}
 
 impl Orderer for Holder {}
 
+impl Orderer for Recoverer {}
+
 impl Orderer for Registrar {}
 
 /// Proof that somebody may act in a role.
@@ -139,6 +148,13 @@ impl Authorised<Registrar> {
     /// Made once a statement was verified to be signed by the registrar of this serial.
     pub(super) fn by_statement(serial: &str) -> Self {
         Self { actor: Actor::Registrar(serial.to_owned()), person: None, role: PhantomData }
+    }
+}
+
+impl Authorised<Recoverer> {
+    /// Made once it was found that there were administrators and none is left by a good certificate.
+    pub(super) fn by_recovery(uid: u32) -> Self {
+        Self { actor: Actor::LocalUser(uid), person: None, role: PhantomData }
     }
 }
 

@@ -28,7 +28,7 @@ use x509_parser::nom::Parser;
 use x509_parser::prelude::FromDer;
 use x509_parser::x509::SubjectPublicKeyInfo;
 
-use super::authorise::{Actor, Authorised, Operator, Orderer, Registrar};
+use super::authorise::{Actor, Authorised, Operator, Orderer, Recoverer, Registrar};
 use super::citizen::Vouching;
 use super::meant::meant;
 use super::order::{self, ApprovedOrder};
@@ -80,7 +80,7 @@ pub(super) fn vouched(authority: &Authority, authorised: &Authorised<Registrar>,
 }
 
 /// The same for an officer's certificate that nobody is left to approve; only `recover` asks for one.
-pub(super) fn recovering(authority: &Authority, authorised: &Authorised<Operator>, order: Order) -> Result<Recorded<SignedCertificate>, IssueError> {
+pub(super) fn recovering(authority: &Authority, authorised: &Authorised<Recoverer>, order: Order) -> Result<Recorded<SignedCertificate>, IssueError> {
     line(authority, Parsed { recovers: true, ..parse(authorised, order)? }, None)
 }
 

@@ -12,7 +12,7 @@
 use runtime::exit::{Exit, Problem};
 use store::{Batch, Key};
 
-use super::authorise::{Actor, Authorised, OFFICER, Operator, standing};
+use super::authorise::{Authorised, OFFICER, standing};
 use super::issue::{self, Order};
 use super::{contact, notice, officer};
 use crate::authority::Authority;
@@ -75,18 +75,18 @@ pub fn recover(authority: &Authority, uid: u32, order: Order, reason: &str) -> R
         (true, 0) => {}
         (true, count) => return Err(RecoverError::Administered { count }),
     }
-    let by = Actor::LocalUser(uid);
+    let authorised = Authorised::by_recovery(uid);
     officer::may_be_reinstated(authority, order.applicant.number.as_deref().unwrap_or_default())?;
     // 2.
     let (serial, record) = match certified(authority, &order)? {
         Some(known) => known,
         None => {
-            let issued = issue::recovering(authority, &Authorised::<Operator>::by_ownership(uid), Order { profile: OFFICER.into(), ..order })?;
+            let issued = issue::recovering(authority, &authorised, Order { profile: OFFICER.into(), ..order })?;
             (issued.what().serial.clone(), issued.what().record.clone())
         }
     };
     // 3.
-    let (now, text, by) = (authority.clock.now(), serial_text(&serial), by.to_string());
+    let (now, text, by) = (authority.clock.now(), serial_text(&serial), authorised.actor().to_string());
     let at = now.unix_timestamp();
     let recovery = Recovery { serial: text.clone(), at, reason: reason.to_owned(), by: by.clone() };
     let mut batch = Batch::new().put(Recovery::key(at, &serial), encode(&recovery).map_err(IssueError::from)?);
