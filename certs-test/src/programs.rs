@@ -147,6 +147,18 @@ impl Authority {
         this
     }
 
+    /// The same authority once more, below another place and listening elsewhere; none of its commands may run meanwhile.
+    pub fn copied(&self, place: &Path) -> Self {
+        let port = free_port();
+        for name in ["ca", "pass"] {
+            run("cp", &["-r", "--reflink=auto", &self.path(name), &place.to_string_lossy()], &self.home).ok();
+        }
+        let file = place.join("ca/ca.toml");
+        let text = std::fs::read_to_string(&file).expect("the configuration");
+        std::fs::write(file, text.replace(&self.port.to_string(), &port.to_string())).expect("a place to write");
+        Self { home: place.to_owned(), url: format!("http://127.0.0.1:{port}"), port, service: None, environment: self.environment.clone() }
+    }
+
     /// Has the certificates of an issuer put into so many parts, from the next start on.
     pub fn partition(&self, issuer: &str, parts: u16) {
         let file = self.home.join("ca/policies/authority/crl.toml");
@@ -162,6 +174,17 @@ impl Authority {
     }
 
     pub fn start(&mut self) {
+        self.spawn();
+        let until = Instant::now() + Duration::from_secs(60);
+        while std::net::TcpStream::connect(("127.0.0.1", self.port)).is_err() {
+            let ended = self.service.as_mut().and_then(|service| service.try_wait().ok().flatten());
+            assert!(ended.is_none() && Instant::now() < until, "{}", std::fs::read_to_string(self.home.join("serve.log")).unwrap_or_default());
+            std::thread::sleep(Duration::from_millis(10));
+        }
+    }
+
+    /// Starts the service and waits for nothing.
+    pub fn spawn(&mut self) {
         let log = std::fs::OpenOptions::new().create(true).append(true).open(self.home.join("serve.log")).expect("a place to log");
         let service = Command::new(program("ca"))
             .args(["--dir", "ca", "--passphrase-file", "pass", "serve"])
@@ -172,12 +195,6 @@ impl Authority {
             .spawn()
             .expect("ca serve starts");
         self.service = Some(service);
-        let until = Instant::now() + Duration::from_secs(60);
-        while std::net::TcpStream::connect(("127.0.0.1", self.port)).is_err() {
-            let ended = self.service.as_mut().and_then(|service| service.try_wait().ok().flatten());
-            assert!(ended.is_none() && Instant::now() < until, "{}", std::fs::read_to_string(self.home.join("serve.log")).unwrap_or_default());
-            std::thread::sleep(Duration::from_millis(20));
-        }
     }
 
     /// SIGKILL, and nothing else.

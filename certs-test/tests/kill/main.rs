@@ -1,96 +1,77 @@
-//! kill −9 at any moment of issuing, revoking and publishing: nothing acknowledged is lost or doubled.
+//! kill −9 at any moment of starting, ordering, issuing, replacing, revoking and publishing: nothing acknowledged is lost or
+//! doubled, and nothing is signed that nobody knows of.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
-use std::collections::{HashMap, HashSet};
+mod left;
+mod load;
+
 use std::process::{Command, Stdio};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
 use certs_test::programs::{Authority, openssl, program, run};
+use left::Story;
+use serde_json::{Value, json};
+use load::{Answer, Socket, State, Told};
 
-/// Rounds in the ordinary tests; `SUIYIN_KILLS` asks for more.
-const ROUNDS: u64 = 40;
+/// Kills in the ordinary tests; `SUIYIN_KILLS` asks for more.
+const KILLS: u64 = 320;
+/// So many at one time, each in a directory of its own: a start waits for the disk as long as it computes.
+const LANES: u64 = 2;
+/// After so many kills a lane begins anew with a copy of what was founded, so that a long run is not one of ever longer logs.
+const EPOCH: u64 = 40;
+/// One start in so many is killed before it serves.
+const UNBORN: u64 = 6;
+/// After one kill in so many OpenSSL looks too.
+const LOOKED_AT: u64 = 20;
 
-/// What callers were told, and what must therefore be so for ever.
-#[derive(Default)]
-struct Told {
-    /// By serial; the last state told.
-    states: HashMap<String, &'static str>,
-    /// Serials in the order in which they were told of.
-    order: Vec<String>,
-    /// Revoked before a list was published.
-    listed: HashSet<String>,
-    number: u64,
+/// Random, and the same again: a failure names its round.
+// spec: SplitMix64 (Steele, Lea, Flood 2014)
+fn random(of: u64) -> u64 {
+    let mut z = of.wrapping_mul(0x9e37_79b9_7f4a_7c15).wrapping_add(0x9e37_79b9_7f4a_7c15);
+    z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+    z ^ (z >> 31)
 }
 
-impl Told {
-    fn state(&mut self, serial: String, state: &'static str) {
-        if self.states.insert(serial.clone(), state).is_none() {
-            self.order.push(serial);
-        }
-    }
-}
-
-/// Issues, revokes and publishes until a command fails or the end is told; what is acknowledged goes into `told`.
-fn work(authority: &Authority, csr: &str, ended: &AtomicBool, told: &mut Told) {
-    // Without a service a command opens the store itself: the end has to be told.
-    while !ended.load(Ordering::Relaxed) {
-        let said = authority.ca(&["--json", "issue", "enterprise-signing", "--request", csr, "--name", "甲", "--code", "91440101MAT000018G"]);
-        if said.code != 0 {
-            return;
-        }
-        let serial = said.json()["serial"].as_str().unwrap().to_owned();
-        told.state(serial.clone(), "good");
-        if authority.ca(&["--json", "revoke", &serial, "--reason", "superseded"]).code != 0 {
-            return;
-        }
-        told.state(serial.clone(), "revoked");
-        let said = authority.ca(&["--json", "crl", "publish", "enterprise-ca"]);
-        if said.code != 0 {
-            return;
-        }
-        told.number = said.json()[0]["number"].as_u64().unwrap();
-        told.listed.insert(serial);
-    }
-}
-
-/// The register knows all that was told of, each once.
-fn register(authority: &Authority, told: &Told, at: &str) {
-    let mut states = HashMap::new();
-    let mut after = String::new();
+/// The answer, once there is one: the socket is there a moment after the public address.
+fn asked(socket: &Socket, operation: &Value, at: &str) -> Value {
+    let until = Instant::now() + Duration::from_secs(60);
     loop {
-        let mut arguments = vec!["--json", "list", "--code", "91440101MAT000018G", "--limit", "1000"];
-        if !after.is_empty() {
-            arguments.extend(["--after", &after]);
+        match socket.ask(operation) {
+            Answer::Done(answer) => return answer,
+            Answer::Refused(problem) => panic!("{at}: {operation}: {problem}"),
+            Answer::Gone => assert!(Instant::now() < until, "{at}: nobody answers"),
         }
-        let page = authority.ca(&arguments).json();
-        for one in page.as_array().unwrap() {
-            let (serial, state) = (one["serial"].as_str().unwrap().to_owned(), one["state"].as_str().unwrap().to_owned());
-            assert_eq!(states.insert(serial.clone(), state), None, "a serial twice in {at}");
-            after = serial;
-        }
-        if page.as_array().unwrap().len() < 1_000 {
-            break;
-        }
-    }
-    for (serial, state) in &told.states {
-        let found = states.get(serial).unwrap_or_else(|| panic!("{at}: {serial} is lost"));
-        // A revocation may have been done and not acknowledged; never the other way round.
-        assert!(found == state || (*state == "good" && found == "revoked"), "{at}: {serial} is {found}, was {state}");
+        std::thread::sleep(Duration::from_millis(5));
     }
 }
 
-/// What relying parties see right after a restart: OCSP of the last that were told of, and the list as it stands.
-fn relying_parties(authority: &Authority, told: &Told, at: &str) {
-    for serial in told.order.iter().rev().take(3) {
-        let (url, serial_text) = (format!("{}/ocsp", authority.url), format!("0x{serial}"));
-        let said = openssl(&["ocsp", "-issuer", "ca/enterprise-ca.pem", "-CAfile", "ca/root.pem", "-verify_other", "ca/enterprise-ca.pem", "-url", &url, "-serial", &serial_text], &authority.home);
-        let all = said.out.clone() + &said.err;
-        assert!(all.contains("Response verify OK"), "{at}: {all}");
-        let (good, revoked) = (all.contains(": good"), all.contains(": revoked"));
-        assert!(revoked || (good && told.states[serial] == "good"), "{at}: {serial} was {}: {all}", told.states[serial]);
+/// What callers see right after a restart: certificates and orders as they were told.
+fn callers(authority: &Authority, told: &Told, at: &str) {
+    let socket = Socket::of(&authority.home.join("ca"));
+    asked(&socket, &json!({ "list": { "limit": 1 } }), at);
+    for (serial, (state, _)) in told.certificates.iter().take(2) {
+        let answer = asked(&socket, &json!({ "show": { "serial": serial } }), at);
+        let found = answer["certificate"]["state"].as_str().unwrap().to_owned();
+        assert!(found == "revoked" || (found == "good" && *state == State::Good), "{at}: {serial} is {found}, was {state:?}");
     }
-    run("curl", &["-sf", "-o", "now.crl", &format!("{}/crl/enterprise-ca.crl", authority.url)], &authority.home).ok();
+}
+
+/// What relying parties see: OCSP of some that were told of, and the list as it stands.
+fn relying_parties(authority: &Authority, told: &Told, at: &str) {
+    for (serial, (state, _)) in told.certificates.iter().take(3) {
+        let (url, serial_text) = (format!("{}/ocsp", authority.url), format!("0x{serial}"));
+        let answers = ["enterprise-ca", "tls-ca"].map(|issuer| {
+            let file = format!("ca/{issuer}.pem");
+            let said = openssl(&["ocsp", "-issuer", &file, "-CAfile", "ca/root.pem", "-verify_other", &file, "-url", &url, "-serial", &serial_text], &authority.home);
+            assert!(said.err.contains("Response verify OK"), "{at}: {said:?}");
+            said.out
+        });
+        let found = answers.iter().find(|answer| !answer.contains(": unknown")).unwrap_or_else(|| panic!("{at}: {serial} is unknown"));
+        assert!(found.contains(": revoked") || (found.contains(": good") && *state == State::Good), "{at}: {serial} was {state:?}: {found}");
+    }
+    run("curl", &["-sf", "-o", "now.crl", &format!("{}/crl/tls-ca.crl", authority.url)], &authority.home).ok();
     let text = openssl(&["crl", "-inform", "DER", "-in", "now.crl", "-noout", "-text", "-crlnumber"], &authority.home).ok().to_lowercase();
     let number = text.lines().find_map(|line| u64::from_str_radix(line.strip_prefix("crlnumber=0x").or(line.strip_prefix("crlnumber="))?, 16).ok());
     assert!(number.is_some_and(|number| number >= told.number), "{at}: the list has number {number:?} after {}", told.number);
@@ -99,42 +80,71 @@ fn relying_parties(authority: &Authority, told: &Told, at: &str) {
     }
 }
 
-#[test]
-fn nothing_acknowledged_is_lost_or_doubled() {
-    let rounds = std::env::var("SUIYIN_KILLS").ok().and_then(|text| text.parse().ok()).unwrap_or(ROUNDS);
+/// One directory, killed `EPOCH` times: how many certificates it came to.
+fn epoch(founded: &Authority, lane: u64, from: u64, kills: u64) -> usize {
     let place = tempfile::tempdir().unwrap();
-    let mut authority = Authority::found(place.path());
-    authority.request("a", "/C=CN");
-    let csr = authority.path("a.csr");
-    let mut told = Told::default();
-    for round in 0..rounds {
-        let at = format!("round {round}");
-        authority.start();
-        register(&authority, &told, &at);
-        relying_parties(&authority, &told, &at);
-        // A delay that walks over all phases of the work: deterministic, so that a failure can be met again.
-        let delay = Duration::from_millis((round * 37) % 400);
-        let ended = AtomicBool::new(false);
-        std::thread::scope(|scope| {
-            let (working, csr, ended, told) = (&authority, &csr, &ended, &mut told);
-            scope.spawn(move || work(working, csr, ended, told));
-            std::thread::sleep(delay);
-            authority.stop_hard();
-            ended.store(true, Ordering::Relaxed);
-        });
-        authority.reap();
+    let mut authority = founded.copied(place.path());
+    let directory = authority.home.join("ca");
+    let (told, mut story) = (Mutex::new(Told::default()), Story::default());
+    // How long a start takes here and now, for kills within it.
+    let mut start = Duration::from_millis(200);
+    for kill in from..from + kills {
+        let (at, chance) = (format!("kill {kill} of lane {lane}"), random(kill * LANES + lane));
+        let unborn = chance.is_multiple_of(UNBORN);
+        if unborn {
+            authority.spawn();
+            std::thread::sleep(start.mul_f64((chance >> 32) as f64 / f64::from(u32::MAX)));
+            authority.kill();
+        } else {
+            let begun = Instant::now();
+            authority.start();
+            start = begun.elapsed();
+            let said = told.lock().unwrap();
+            callers(&authority, &said, &at);
+            if kill % LOOKED_AT == LOOKED_AT - 1 {
+                relying_parties(&authority, &said, &at);
+            }
+            drop(said);
+            std::thread::scope(|scope| {
+                scope.spawn(|| load::work(&directory, &told, kill));
+                // A moment of the work, whichever: most in its thick, some at its very beginning.
+                std::thread::sleep(Duration::from_millis((chance >> 32) % 160));
+                authority.stop_hard();
+            });
+            authority.reap();
+        }
+        story.judge(&directory, !unborn, &at);
+        story.holds(&told.lock().unwrap(), &at);
     }
-    assert!(told.states.len() as u64 > rounds / 4, "only {} certificates in {rounds} rounds", told.states.len());
+    // It goes on, with everything that it owes done, and the log proves itself.
     authority.start();
-    register(&authority, &told, "the end");
-    let published = authority.ca(&["--json", "crl", "publish", "enterprise-ca"]).json();
-    let next = published[0]["number"].as_u64().unwrap();
-    assert!(next > told.number, "CRL number {next} after {}", told.number);
-    told.number = next;
-    told.listed = told.states.iter().filter(|(_, state)| **state == "revoked").map(|(serial, _)| serial.clone()).collect();
+    let told = told.into_inner().unwrap();
     relying_parties(&authority, &told, "the end");
+    let published = authority.ca(&["--json", "crl", "publish", "tls-ca"]).json();
+    let next = published[0]["number"].as_u64().unwrap();
+    assert!(next > told.number, "list number {next} after {}", told.number);
     let exported = authority.ca(&["--json", "log", "export", "export"]).json();
     authority.ca(&["log", "verify", "export", "--vkey", exported["vkey"].as_str().unwrap()]).ok();
+    authority.kill();
+    story.judge(&directory, true, "the end");
+    story.holds(&told, "the end");
+    story.issued()
+}
+
+#[test]
+fn nothing_acknowledged_is_lost_or_doubled() {
+    let kills: u64 = std::env::var("SUIYIN_KILLS").ok().and_then(|text| text.parse().ok()).unwrap_or(KILLS);
+    let place = tempfile::tempdir().unwrap();
+    let founded = Authority::found(place.path());
+    let issued: usize = std::thread::scope(|scope| {
+        let lanes: Vec<_> = (0..LANES).map(|lane| {
+            let founded = &founded;
+            let each = kills.div_ceil(LANES);
+            scope.spawn(move || (0..each).step_by(EPOCH as usize).map(|from| epoch(founded, lane, from, EPOCH.min(each - from))).sum::<usize>())
+        }).collect();
+        lanes.into_iter().map(|lane| lane.join().unwrap()).sum()
+    });
+    assert!(issued as u64 > kills, "only {issued} certificates in {kills} kills");
 }
 
 #[test]
