@@ -239,9 +239,13 @@ fn what_an_agent_files_is_mailed_to_its_principal_and_to_the_agent() {
         all.sort();
         all
     };
+    let texts = || outbox::collect(&office.desk).unwrap().letters.iter().map(|letter| letter.text.contains("代理的申报") && letter.text.contains("as an agent")).collect::<Vec<_>>();
     let delivered = |id: &str| outbox::done(&office.desk, &[serde_json::from_value(serde_json::json!({"id": id, "outcome": {"delivered": "ab".repeat(32)}})).unwrap()]).unwrap();
     let number = file("202610");
     assert_eq!(letters(), [(number.clone(), "1234567897@mail.example.cn".into()), (format!("{number}/agent"), "agency@mail.example.cn".into())]);
+    // Which of the two it is, is said; receipt and seal are named by the receipt in both.
+    assert_eq!(texts(), [false, true]);
+    assert!(outbox::collect(&office.desk).unwrap().letters.iter().all(|letter| letter.files.iter().all(|file| file.name.starts_with(&format!("receipt-{number}.")))));
     delivered(&number);
     assert_eq!(letters(), [(format!("{number}/agent"), "agency@mail.example.cn".into())]);
     delivered(&format!("{number}/agent"));

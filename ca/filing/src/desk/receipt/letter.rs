@@ -7,6 +7,7 @@ use serde::Serialize;
 
 use super::rows;
 use crate::desk::problem::DeskError;
+use crate::desk::record::letter::receipt_of;
 
 #[derive(Clone, Debug, Serialize)]
 pub struct Letter {
@@ -32,11 +33,14 @@ pub struct File {
     pub content: String,
 }
 
-pub fn write(number: &str, to: &str, document: &[u8], seal: &[u8]) -> Result<Letter, DeskError> {
+/// To the enterprise, or to the agent who filed for it; `id` tells which.
+pub fn write(id: &str, to: &str, document: &[u8], seal: &[u8]) -> Result<Letter, DeskError> {
     let rows = rows(document)?;
     let value = |label: &str| rows.iter().find(|(_, en, _)| *en == label).map(|(_, _, value)| value.as_str()).unwrap_or_default();
     let subject = format!("申报回执 {} {}（{}） / Filing receipt", value("Kind"), value("Period"), value("Status"));
-    let mut text = String::from("您好：\n\n贵单位的申报有新的回执。附件是回执原文与电子印章，请妥善保存。\nThere is a new receipt for your filing. The receipt and its seal are attached; keep both.\n\n");
+    let number = receipt_of(id);
+    let (zh, en) = if number == id { ("贵单位的申报", "your filing") } else { ("贵单位代理的申报", "a filing that you made as an agent") };
+    let mut text = format!("您好：\n\n{zh}有新的回执。附件是回执原文与电子印章，请妥善保存。\nThere is a new receipt for {en}. The receipt and its seal are attached; keep both.\n\n");
     for (zh, en, value) in &rows {
         // Writing to a string cannot fail.
         let _ = writeln!(text, "{zh} {en}: {value}");
@@ -48,5 +52,5 @@ pub fn write(number: &str, to: &str, document: &[u8], seal: &[u8]) -> Result<Let
         file(format!("receipt-{number}.p7s"), "application/pkcs7-signature", seal),
         file(format!("receipt-{number}.html"), "text/html", super::html::page(document)?.as_bytes()),
     ];
-    Ok(Letter { id: number.to_owned(), to: Recipient::Mailbox(to.to_owned()), subject, text, files })
+    Ok(Letter { id: id.to_owned(), to: Recipient::Mailbox(to.to_owned()), subject, text, files })
 }
