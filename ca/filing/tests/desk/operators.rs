@@ -184,6 +184,12 @@ fn mandates_and_what_is_said_of_keys_are_proved_and_kept_as_filings_are() {
     let said = document(&id(), &clerk, &["VAT_GENERAL"], "2026-11-30");
     let lying = office.stamped(&office.sign(&own, b"other"), NOW);
     assert!(operator::authorise(&office.desk, &office.caller(&own), &said, &lying).unwrap_err().to_string().starts_with("check-03-signature"));
+    // Good when it signed and revoked since: of a filing that is enough, of what acts from now on it is not.
+    let since = office.firm(CODE);
+    let said = document(&id(), &clerk, &["VAT_GENERAL"], "2026-11-30");
+    let signed = office.stamped(&office.sign(&since, &said), NOW - Duration::minutes(2));
+    office.world.statuses.lock().unwrap().insert(since.serial(), crate::office::revoked(NOW - Duration::minutes(1), pki::crl::Reason::Superseded));
+    assert!(operator::authorise(&office.desk, &office.caller(&own), &said, &signed).unwrap_err().to_string().starts_with("check-08-revocation"));
     // 2. Given and taken back: four words, of which one is from before they were archived.
     let (authorisation, given) = (id(), id());
     authorise(&office, &own, &document(&authorisation, &clerk, &["VAT_GENERAL"], "2026-11-30")).unwrap();

@@ -2,7 +2,8 @@
 //! proved as a filing's signature is, by checks 2 to 9, and what proves it is kept beside it.
 //!
 //! 1 whom      the bureaus that take such filings; one of them must believe it
-//! 2 prove     the same functions as for a filing: signature, path, usage, policy, time, revocation
+//! 2 prove     the same functions as for a filing: signature, path, usage, policy, time, revocation; and good now, since it acts
+//!             from now on
 //! 3 whose     the certificate bears the enterprise's code in both its places
 
 use const_oid::ObjectIdentifier as Oid;
@@ -15,6 +16,7 @@ use super::proof::{self, Demand, Subject};
 use crate::desk::check::{Check, Finding};
 use crate::desk::grounds::Grounds;
 use crate::desk::problem::DeskError;
+use crate::desk::trust::Standing;
 
 /// The octets, and what is asked of their signature.
 struct Word<'a> {
@@ -72,6 +74,11 @@ pub(super) fn prove(desk: &Grounds, uscc: &str, kinds: Option<&[KindName]>, docu
         }
         if let Some((_, away)) = stamped.away.into_iter().next().filter(|_| desk.sight.asks) {
             return Err(away);
+        }
+        // It acts from now on: that the certificate was good when it signed, as of a filing, is not enough.
+        if stamped.rests_on.as_ref().is_some_and(|(_, status)| status.standing != Standing::Good) {
+            first.get_or_insert(Finding::new(Check::Revocation));
+            continue;
         }
         // 3.
         let proof::Proved { signature, certificate, facts, .. } = stamped.proved;
