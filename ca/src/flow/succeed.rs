@@ -278,7 +278,7 @@ pub(super) fn correcting_claim(
     match claimed(authority, &ask, &sha256)? {
         Place::Again(succeeded) => Err(SuccessionError::Taken { serial: serial_text(&ask.old), by: serial_text(&succeeded.serial) }),
         Place::Free(before) => {
-            let predecessor = Predecessor { serial: serial_text(&ask.old), act: ask.act, ends: ask.ends, counter: true };
+            let predecessor = Predecessor { serial: serial_text(&ask.old), act: ask.act, ends: ask.ends, counter: false };
             Ok(Claim { predecessor, found: encode(&found)?, old: ask.old, act: ask.act, request_sha256: sha256, before, until: None })
         }
     }

@@ -38,9 +38,10 @@ pub struct Predecessor {
 }
 
 impl Predecessor {
-    /// Nothing but a signature by the old key stands for it: it is worth what that key is.
+    /// Nothing but a signature by the old key says whose the new one is: it is worth what the old one is. Officers who approve a
+    /// correction judge the words, and see nobody.
     pub fn on_word_of_key(&self) -> bool {
-        matches!(self.act, Act::Renewed | Act::Rekeyed) && !self.counter
+        matches!(self.act, Act::Renewed | Act::Rekeyed | Act::Corrected) && !self.counter
     }
 }
 

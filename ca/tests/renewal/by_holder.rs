@@ -149,6 +149,30 @@ fn a_correction_is_an_order_that_an_officer_approves_and_takes_the_old_ones_plac
     assert!(altered != proof && ca::order_proof::verify(altered.as_bytes(), root, &authority.settings.log_key, office.officers_policies()).is_err());
 }
 
+/// A thief has a name corrected before the holder says that the key is stolen, or while the correction is being signed.
+#[test]
+fn a_correction_on_a_compromised_keys_word_falls_with_it() {
+    let office = Office::found();
+    let authority = office.authority();
+    let operator = office.officer("a", "B-1", Some(Power::Operator), &Authorised::by_ownership(7));
+    let stolen = holder(authority);
+    let placed = correct_by_possession(authority, &stolen.signs(&correction(&stolen.text(), RENAMED))).unwrap();
+    let OrderState::Issued { serial } = approves(&operator, authority, &placed.id) else { panic!("not issued") };
+    let new = ca::register::serial(&serial).unwrap();
+    let compromised = |old: &Holder| Revoke { serial: old.text(), reason: Reason::KeyCompromise, at: None, invalid_since: None };
+    revoke(authority, &admin(), &compromised(&stolen)).unwrap();
+    assert!(matches!(status(authority, &new), Status::Revoked(revocation) if revocation.reason == Reason::PrivilegeWithdrawn));
+    // Between the intent and the record: the order has its certificate, which is of no use.
+    let other = holder(authority);
+    let placed = correct_by_possession(authority, &other.signs(&correction(&other.text(), RENAMED))).unwrap();
+    let order = compromised(&other);
+    // The decision is the first commit, the intent the second.
+    let seen = while_other_at(authority, 2, move |authority| drop(revoke(authority, &admin(), &order).unwrap()));
+    let OrderState::Issued { serial } = approves(&operator, &seen, &placed.id) else { panic!("not issued") };
+    assert!(matches!(status(authority, &ca::register::serial(&serial).unwrap()), Status::Revoked(revocation) if revocation.reason == Reason::PrivilegeWithdrawn));
+    assert_eq!(advance(authority, &placed.id).unwrap().state, OrderState::Issued { serial });
+}
+
 #[test]
 fn a_correction_that_comes_too_late_is_refused_with_the_reason() {
     let office = Office::found();

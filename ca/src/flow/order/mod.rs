@@ -249,8 +249,9 @@ fn issue_approved(authority: &Authority, id: &OrderId, stored: Vec<u8>, found: O
     };
     match issue::issue_ordered(authority, approved, claim) {
         Ok(_) => Ok(()),
-        // The certificate is there, revoked or held: its key was reported, or its enterprise frozen, while it was signed.
-        Err(IssueError::BlockedKey | IssueError::EnterpriseFrozen { .. }) if load(authority, id)?.1.state != OrderState::Approved => Ok(()),
+        // The certificate is there, revoked or held: its key was reported, or the one on whose word
+        // it takes a place, or its enterprise frozen, while it was signed.
+        Err(IssueError::BlockedKey | IssueError::EnterpriseFrozen { .. } | IssueError::AlreadyRevoked { .. }) if load(authority, id)?.1.state != OrderState::Approved => Ok(()),
         Err(error) if eligible::is_the_applicants(&error) => change(authority, id, stored, found, OrderState::Refused(eligible::ground(&error)), &Actor::Service),
         Err(error) => Err(error.into()),
     }
