@@ -80,23 +80,45 @@ impl Proved for Made {
 
 #[tokio::test]
 async fn keys_that_anybody_makes_spend_nothing_of_holders() {
-    let gate = gate(Hourly { per_address: 2, all: 6 }, Hourly { per_address: 2, all: 10 }).and_strangers(Hourly { per_address: 1, all: 3 });
+    let gate = gate(Hourly { per_address: 2, all: 6 }, Hourly { per_address: 3, all: 1_000 }).and_strangers(Hourly { per_address: 1, all: 4 });
     let made = async |network: u32, counts: Counts| gate.proved(from(network), move || Ok(Made(counts))).await.map(drop);
-    // A stranger has one, and all together three.
-    made(1, Counts::AsStrangers).await.unwrap();
-    assert!(matches!(made(1, Counts::AsStrangers).await, Err(Stopped::Wait(_))));
-    made(2, Counts::AsStrangers).await.unwrap();
-    made(3, Counts::AsStrangers).await.unwrap();
-    assert!(matches!(made(4, Counts::AsStrangers).await, Err(Stopped::Wait(_))));
-    // What leaves nothing behind counts no more than at the door.
-    for network in 0..100 {
-        made(network, Counts::NoMore).await.unwrap();
+    // A stranger has one, all together four, and one more who sent nothing yet.
+    for network in 0..4 {
+        made(network, Counts::AsStrangers).await.unwrap();
+        assert!(matches!(made(network, Counts::AsStrangers).await, Err(Stopped::Wait(_))));
+    }
+    made(5, Counts::AsStrangers).await.unwrap();
+    assert!(matches!(made(6, Counts::AsStrangers).await, Err(Stopped::Wait(_))));
+    // What leaves nothing behind is heard, and yet it costs arithmetic: whoever says it again and again waits.
+    for network in 10..40 {
+        for _ in 0..3 {
+            made(network, Counts::NoMore).await.unwrap();
+        }
+        assert!(matches!(made(network, Counts::NoMore).await, Err(Stopped::Wait(_))));
     }
     for holder in 0..3 {
         for _ in 0..2 {
             gate.proved(from(9_000), move || Ok(says(holder))).await.map(drop).unwrap();
         }
     }
+}
+
+#[tokio::test]
+async fn strangers_fill_no_disk_in_a_day() {
+    let clock = Arc::new(FakeClock::new(datetime!(2026-11-29 00:00 UTC)));
+    let held: Arc<dyn Clock> = Arc::clone(&clock) as _;
+    let wide = Hourly { per_address: 1_000, all: 100_000 };
+    let gate = Gate::new(wide, &Unproved::new(wide, &held), &held).and_strangers(Hourly { per_address: 2, all: 10 });
+    let mut taken = 0;
+    // Every hour from many networks, each new.
+    for hour in 0..24 {
+        for network in 0..40 {
+            taken += u32::from(gate.proved(from(hour * 1_000 + network), || Ok(Made(Counts::AsStrangers))).await.is_ok());
+        }
+        clock.advance(time::Duration::hours(1));
+    }
+    // Four hours' worth at once, and what a day's leak gives back.
+    assert!((40..=80).contains(&taken), "{taken}");
 }
 
 #[test]

@@ -82,7 +82,7 @@ impl IntoResponse for Stopped {
 pub struct Gate {
     networks: Arc<Mutex<Rate<IpAddr>>>,
     holders: Arc<Mutex<Holders>>,
-    strangers: Arc<Mutex<Rate<IpAddr>>>,
+    strangers: Strangers,
     unproved: Arc<Unproved>,
     clock: Arc<dyn Clock>,
 }
@@ -92,7 +92,7 @@ impl Gate {
         Self {
             networks: Arc::new(Mutex::new(Rate::of_each(hourly.per_address))),
             holders: Arc::new(Mutex::new(Holders { rate: Rate::new(hourly.per_address, hourly.all), last: HashSet::new(), earlier: HashSet::new() })),
-            strangers: Arc::new(Mutex::new(Rate::new(hourly.per_address, hourly.all))),
+            strangers: Strangers::new(hourly, clock),
             unproved: Arc::clone(unproved),
             clock: Arc::clone(clock),
         }
@@ -100,7 +100,7 @@ impl Gate {
 
     /// With another bound on what strangers prove with keys of their own making.
     pub fn and_strangers(self, hourly: Hourly) -> Self {
-        Self { strangers: Arc::new(Mutex::new(Rate::new(hourly.per_address, hourly.all))), ..self }
+        Self { strangers: Strangers::new(hourly, &self.clock), ..self }
     }
 
     /// Step 1; or how many seconds to wait.
@@ -126,13 +126,50 @@ impl Gate {
         })?;
         // 3.
         let now = self.clock.now().unix_timestamp();
+        if proved.counts() != Counts::AsHolders {
+            // It cost us the arithmetic, and a key of one's own proves nothing to us.
+            self.unproved.failed(from);
+        }
         let taken = match proved.counts() {
             Counts::AsHolders => locked(&self.holders).take(&proved, now),
-            Counts::AsStrangers => locked(&self.strangers).take(network(from.ip()), now),
+            Counts::AsStrangers => self.strangers.take(from),
             Counts::NoMore => Ok(()),
         };
         taken.map_err(Stopped::Wait)?;
         Ok(proved)
+    }
+}
+
+/// What is proved with keys of strangers' own making stays in the store for good: bounded in an hour as at an open door, and
+/// in a day, so that whoever has patience fills no disk.
+#[derive(Clone)]
+struct Strangers {
+    hour: OpenGate,
+    day: Arc<Mutex<Rate<IpAddr>>>,
+    clock: Arc<dyn Clock>,
+}
+
+/// A day takes what so many hours may.
+const HOURS_OF_A_DAY: u32 = 4;
+/// A rate that is told this part of the time counts days where it thinks of hours.
+const DAY: i64 = 24;
+
+impl Strangers {
+    fn new(hourly: Hourly, clock: &Arc<dyn Clock>) -> Self {
+        let day = Rate::new(hourly.per_address.saturating_mul(HOURS_OF_A_DAY), hourly.all.saturating_mul(HOURS_OF_A_DAY));
+        Self { hour: OpenGate::new(hourly, clock), day: Arc::new(Mutex::new(day)), clock: Arc::clone(clock) }
+    }
+
+    fn take(&self, from: SocketAddr) -> Result<(), i64> {
+        let (network, now) = (network(from.ip()), self.clock.now().unix_timestamp() / DAY);
+        let mut day = locked(&self.day);
+        let waits = day.waits(&network, now);
+        if waits.sender.max(waits.all) > 0 {
+            return Err(waits.sender.max(waits.all).saturating_mul(DAY));
+        }
+        self.hour.take(from)?;
+        day.spend(network, now);
+        Ok(())
     }
 }
 
