@@ -274,6 +274,11 @@ impl Operation {
         }
     }
 
+    /// Copies that the owner of the machine takes, whether or not anything can be written any more.
+    pub fn saves_what_is_left(&self) -> bool {
+        matches!(self, Self::Backup { .. } | Self::ExportLog { .. })
+    }
+
     /// Whether it names a path to write to: that is not for somebody on another machine to do.
     pub fn is_local_only(&self) -> bool {
         matches!(self, Self::Backup { .. } | Self::WindDownExport { .. } | Self::ExportLog { .. })

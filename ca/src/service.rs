@@ -25,6 +25,7 @@ use crate::flow::succeed::{Link, Succeeded, successors};
 use crate::flow::own_name::{new_own_name, own_name};
 use crate::flow::registrar;
 use crate::flow::revoke::revoke;
+use crate::flow::reading::{self, Readings};
 use crate::flow::roots;
 use crate::flow::approve;
 use crate::flow::take_over::{self, Requested};
@@ -32,14 +33,14 @@ use crate::flow::backup::{self, BackedUp};
 use crate::flow::officer;
 use crate::flow::order::{self, OrderError, Placed};
 use crate::flow::policies::{self, Proposed};
-use crate::flow::{Administrator, Authorised, Operator, Proven, act, adopt, outbox, publish, reading, wind_down};
+use crate::flow::{Administrator, Authorised, Operator, Proven, act, adopt, outbox, publish, wind_down};
 use crate::letter::Letter;
 use crate::own_name::Secret;
 use crate::operation::{Operation, Trace};
 use crate::order_proof::{self, Proof};
 use crate::order_shown::OrderShown;
 use crate::problem::{IssueError, OfficerError};
-use crate::record::{ActRecord, Came, CertificateRecord, CrlHead, Freeze, Incident, Item, Notice, NoticeState, OrderId, OrderRecord, Reading, Recipient, Scope, Status, Unread, der_text, serial_text};
+use crate::record::{ActRecord, Came, CertificateRecord, CrlHead, Freeze, Incident, Item, Notice, NoticeState, OrderId, OrderRecord, Recipient, Scope, Status, Unread, der_text, serial_text};
 use crate::register::{self, State};
 use crate::retention;
 use crate::stamped::{self, Stamped};
@@ -115,6 +116,9 @@ pub struct Exported {
     pub directory: PathBuf,
     pub entries: u64,
     pub vkey: String,
+    /// The log could not be written any more, and has no entry of this.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub unrecorded: bool,
 }
 
 /// A certificate that the register knows again.
@@ -222,7 +226,7 @@ pub enum Outcome {
     Exported(Exported),
     Officer(ShownOfficer),
     Officers(Vec<ShownOfficer>),
-    Readings(Vec<Reading>),
+    Readings(Readings),
     Registrars(Vec<ShownRegistrar>),
     /// The secret, and those before it, the last first.
     OwnName { serial: String, secret: String, earlier: Vec<String> },
@@ -278,9 +282,15 @@ impl Service {
             return Err(OfficerError::LocalOnly { operation: name }.into());
         }
         tracing::info!(operation = name, actor = %proven.actor(), "asked for");
-        if operation.trace() == Trace::Reading {
-            reading::record(&self.authority, proven.actor(), name)?;
-        }
+        let recorded = if operation.trace() == Trace::Reading { reading::record(&self.authority, proven.actor(), name) } else { Ok(()) };
+        let unrecorded = match recorded {
+            Ok(()) => false,
+            Err(error) if operation.saves_what_is_left() => {
+                tracing::error!(operation = name, actor = %proven.actor(), %error, "done without an entry of the log, which cannot be written");
+                true
+            }
+            Err(error) => return Err(error.into()),
+        };
         match operation {
             Operation::Issue(order) => {
                 let issued = issue(&self.authority, proven.acting()?, order)?;
@@ -370,7 +380,7 @@ impl Service {
                         tracing::info!(records, "backing up");
                     }
                 };
-                Ok(Outcome::BackedUp(backup::back_up(&self.authority, &self.evidence, &directory, &mut progress)?))
+                Ok(Outcome::BackedUp(BackedUp { unrecorded, ..backup::back_up(&self.authority, &self.evidence, &directory, &mut progress)? }))
             }
             Operation::WindDownExport { directory } => {
                 let mut progress = |what: &str, count: u64| tracing::info!(what, count, "written for a wind-down");
@@ -448,7 +458,7 @@ impl Service {
             Operation::ExportLog { directory } => {
                 let entries = self.evidence.export(&directory, &|_, _| {})?;
                 let vkey = self.evidence.verifier()?.to_string();
-                Ok(Outcome::Exported(Exported { directory, entries, vkey }))
+                Ok(Outcome::Exported(Exported { directory, entries, vkey, unrecorded }))
             }
         }
     }

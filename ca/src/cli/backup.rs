@@ -62,6 +62,7 @@ pub struct Adopt {
 /// What the backup holds, and what it does not.
 pub fn done(done: &BackedUp) -> Result<(), Problem> {
     line(&format!("backed up {} records and {} files ({} bytes) as of {}: {}", done.records, done.files, done.bytes, date(done.taken), done.directory.display()))?;
+    print::unrecorded(done.unrecorded)?;
     line(&format!("sha256   {}", done.sha256))?;
     line(&format!("log key  {}", done.vkey))?;
     for name in &done.left_out {

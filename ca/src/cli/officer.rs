@@ -40,7 +40,7 @@ pub enum Officer {
     /// List who holds powers, and who held some.
     #[command(after_help = "Example:\n  ca officer list --json")]
     List,
-    /// List who looked at records, by what and in which hour: for auditors.
+    /// List who looked at records, by what and in which hour, the newest first: for auditors.
     #[command(after_help = "Examples:\n  ca officer readings --since 2026-11-01T00:00:00Z\n  ca officer readings --by officer:5f3a0c0de1b2c3d4e5f60718293a4b5c --json")]
     Readings {
         /// From the hour of this time on, RFC 3339.

@@ -106,8 +106,11 @@ pub fn outcome(outcome: &Outcome, as_json: bool) -> Result<(), Problem> {
         Outcome::Officer(officer) => line(&super::officer::row(officer)),
         Outcome::Officers(list) if list.is_empty() => line("nobody was granted a power; the owner of this machine may do all"),
         Outcome::Officers(list) => list.iter().try_for_each(|officer| line(&super::officer::row(officer))),
-        Outcome::Readings(list) if list.is_empty() => line("nobody looked at records"),
-        Outcome::Readings(list) => list.iter().try_for_each(|one| line(&plain(&format!("{}  {:<16} {}", date(one.hour), one.what, one.by)))),
+        Outcome::Readings(list) if list.readings.is_empty() => line("nobody looked at records"),
+        Outcome::Readings(list) => {
+            list.readings.iter().try_for_each(|one| line(&plain(&format!("{}  {:<16} {}", date(one.hour), one.what, one.by))))?;
+            if list.more { line("there are older ones: say --by or --since, or a higher --limit") } else { Ok(()) }
+        }
         Outcome::Registrars(list) if list.is_empty() => line("no mail gateway is a registrar, so no citizen is certified"),
         Outcome::Registrars(list) => list.iter().try_for_each(|registrar| line(&super::registrar::row(registrar))),
         Outcome::Notices(list) => super::notice::list(list),
@@ -136,9 +139,15 @@ pub fn outcome(outcome: &Outcome, as_json: bool) -> Result<(), Problem> {
         Outcome::Timestamp(stamped) => super::timestamp::lines(stamped),
         Outcome::Exported(exported) => {
             line(&format!("{} entries in {}", exported.entries, exported.directory.display()))?;
+            unrecorded(exported.unrecorded)?;
             line(&format!("verify with: ca log verify {} --vkey '{}'", exported.directory.display(), exported.vkey))
         }
     }
+}
+
+/// Said where something was done that the log does not tell of.
+pub fn unrecorded(unrecorded: bool) -> Result<(), Problem> {
+    if unrecorded { line("The log cannot be written and has no entry of this: note it elsewhere, and see `ca doctor`") } else { Ok(()) }
 }
 
 /// One line of a list.

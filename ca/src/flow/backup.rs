@@ -60,6 +60,9 @@ pub struct BackedUp {
     pub left_out: Vec<String>,
     /// Issuers whose keys are in a token, which has a backup of its own.
     pub in_token: Vec<String>,
+    /// The log could not be written any more, and has no entry of this.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub unrecorded: bool,
 }
 
 pub(super) fn failed(path: &Path) -> impl FnOnce(io::Error) -> BackupError {
@@ -103,7 +106,7 @@ pub fn back_up(authority: &Authority, evidence: &Evidence, to: &Path, progress: 
     let in_token = authority.issuers.values().filter(|issuer| issuer.record.token_key.is_some()).map(|issuer| issuer.id().to_owned()).collect();
     let bytes = manifest.files.iter().map(|item| item.size).sum();
     let vkey = evidence.verifier()?.to_string();
-    Ok(BackedUp { directory: to.to_owned(), taken, records, files: manifest.files.len() as u64, bytes, sha256, vkey, left_out: found.left_out, in_token })
+    Ok(BackedUp { directory: to.to_owned(), taken, records, files: manifest.files.len() as u64, bytes, sha256, vkey, left_out: found.left_out, in_token, unrecorded: false })
 }
 
 /// Where a backup, or a wind-down package, is written until it is whole.

@@ -3,7 +3,11 @@
 //!
 //! 1 known    whoever looked in the same way in the same hour has their entry: an auditor who pages through a million
 //!            certificates makes the log no longer than one who looks once, and 24 entries a day are the most of each way
-//! 2 record   durable before anything is told; where nothing can be recorded, nobody is shown anything
+//! 2 record   durable before anything is told; where nothing can be recorded, nobody is shown anything. Only copies that the
+//!            owner of the machine takes of authority and log go on, since on a full or failing disk they are what is left
+//!            to save: the service's own log and the answer say that the log has no entry of them
+
+use std::collections::VecDeque;
 
 use serde::{Deserialize, Serialize};
 use store::{Batch, CommitError, Expectation};
@@ -44,22 +48,35 @@ pub struct ReadingQuery {
     pub limit: Option<usize>,
 }
 
-/// The first first.
-pub fn list(authority: &Authority, query: &ReadingQuery) -> Result<Vec<Reading>, IssueError> {
+/// Some readings, and whether there are more.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Readings {
+    pub readings: Vec<Reading>,
+    /// Older ones that fit, and are not among these.
+    pub more: bool,
+}
+
+/// The newest first.
+pub fn list(authority: &Authority, query: &ReadingQuery) -> Result<Readings, IssueError> {
     let limit = query.limit.unwrap_or(PAGE).clamp(1, PAGE);
     let (mut from, to) = Reading::since(query.since);
-    let mut found = Vec::new();
+    let (mut newest, mut more) = (VecDeque::with_capacity(limit), false);
     loop {
         let page = authority.store.scan(&from, &to, PAGE)?;
         for (_, stored) in &page {
             let reading: Reading = decode(stored).map_err(|_| IssueError::Damaged { what: "who looked at records" })?;
-            if query.by.as_ref().is_none_or(|by| *by == reading.by) && found.len() < limit {
-                found.push(reading);
+            if query.by.as_ref().is_some_and(|by| *by != reading.by) {
+                continue;
             }
+            if newest.len() == limit {
+                newest.pop_front();
+                more = true;
+            }
+            newest.push_back(reading);
         }
         match page.last() {
-            Some((last, _)) if page.len() == PAGE && found.len() < limit => from = last.successor(),
-            _ => return Ok(found),
+            Some((last, _)) if page.len() == PAGE => from = last.successor(),
+            _ => return Ok(Readings { readings: newest.into_iter().rev().collect(), more }),
         }
     }
 }

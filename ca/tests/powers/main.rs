@@ -25,7 +25,7 @@ use ca::http::administration::PATH;
 use ca::init::init;
 use ca::record::{AdministrationCertificate, Reason, log, serial_text};
 use ca::operation::{Operation, Trace};
-use ca::service::Service;
+use ca::service::{Outcome, Service};
 use ca::status::Status;
 use keys::{KeyHandle, KeyStore, Passphrase};
 use pki::signer::SignatureAlgorithm;
@@ -133,7 +133,7 @@ impl Office {
 
     /// Who looked at records, and by what.
     fn looked(&self) -> BTreeSet<(String, String)> {
-        reading::list(&self.service.authority, &ReadingQuery::default()).unwrap().into_iter().map(|one| (one.by, one.what)).collect()
+        reading::list(&self.service.authority, &ReadingQuery::default()).unwrap().readings.into_iter().map(|one| (one.by, one.what)).collect()
     }
 }
 
@@ -249,6 +249,9 @@ async fn every_role_against_every_operation() {
         assert_eq!(ask(&remote(address, &auditor.1), &sample("list")).await, Came::Heard);
     }
     assert_eq!(store.stream_length(log::STREAM).unwrap(), entries.len() as u64 + 1);
+    // The newest first, and whether there are more.
+    let newest = reading::list(authority, &ReadingQuery { by: Some(format!("officer:{}", auditor.0)), limit: Some(2), ..ReadingQuery::default() }).unwrap();
+    assert!(newest.more && newest.readings.len() == 2 && newest.readings[0].what == "list" && newest.readings[0].hour > newest.readings[1].hour, "{newest:?}");
     // An officer whose certificate ends is shut out.
     office.clock.advance(Duration::days(366));
     assert_eq!(ask(&remote(address, &administrator.1), &json!({ "list": {} })).await, Came::ShutOut);
@@ -283,6 +286,10 @@ fn where_it_cannot_be_recorded_who_looks_nobody_is_shown_anything() {
         assert!(asked(&broken, name).is_err_and(|problem| problem.exit == Exit::Unavailable), "{name}");
     }
     assert!(office.looked().is_empty());
+    // Copies that save what is left are taken, and say that nobody can tell of them.
+    let saved = |name: &str, to: &str| broken.perform(&Proven::local(whole, 7).unwrap(), serde_json::from_value(json!({ name: { "directory": office.place.path().join(to) } })).unwrap());
+    assert!(matches!(saved("export-log", "log").unwrap(), Outcome::Exported(exported) if exported.unrecorded));
+    assert!(matches!(saved("backup", "backup").unwrap(), Outcome::BackedUp(done) if done.unrecorded));
     // What is wrong is told all the same.
     assert!(asked(&broken, "doctor").is_ok() && asked(&broken, "show-policies").is_ok());
     assert!(asked(&office.service, "list").is_ok());
