@@ -1,22 +1,32 @@
 //! Every parser over its seeds and over mutations of them: nothing panics, and what must hold holds. The long run is in `fuzz/`.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+#[path = "../../ca/tests/http_inputs/counted.rs"]
+mod counted;
+
 use std::panic::catch_unwind;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
 use certs_test::demo::Dice;
 use certs_test::parsers::{TARGETS, Target, mutated};
+use counted::Above;
 
 /// Mutations of each target; fewer when a slow machine would make people wait.
 const ROUNDS: u64 = 2_000;
 const AT_MOST: Duration = Duration::from_secs(2);
+/// What reading one input may hold above what is held anyway: so much, and so many times its length. Tables that a parser makes
+/// once in a process are made by the seeds, before anything is counted.
+const HELD: usize = 1 << 20;
+const TIMES: usize = 64;
 
-fn try_one(target: &Target, input: &[u8]) {
-    let run = target.run;
+/// Octets held at most while it was read.
+fn try_one(target: &Target, input: &[u8]) -> usize {
+    let (run, above) = (target.run, Above::now());
     if catch_unwind(|| run(input)).is_err() {
         panic!("{}: the input above breaks it: {}", target.name, input.escape_ascii());
     }
+    above.at_most()
 }
 
 #[test]
@@ -27,14 +37,19 @@ fn no_input_breaks_a_parser() {
         for seed in [Vec::new()].iter().chain(&seeds) {
             try_one(target, seed);
         }
+        let mut most = 0;
         for round in 0..ROUNDS {
             let (seed, other) = (dice.pick(&seeds).unwrap().clone(), dice.pick(&seeds).unwrap().clone());
-            try_one(target, &mutated(&seed, &other, &mut dice));
+            let input = mutated(&seed, &other, &mut dice);
+            let held = try_one(target, &input);
+            assert!(held <= HELD + TIMES * input.len(), "{}: {held} octets held for {} of {}", target.name, input.len(), input.escape_ascii());
+            most = most.max(held);
             if began.elapsed() > AT_MOST {
                 println!("{}: {round} rounds in the time there is", target.name);
                 break;
             }
         }
+        println!("{}: {} KiB held at most", target.name, most >> 10);
     }
 }
 
