@@ -156,7 +156,9 @@ pub struct QueuedMail {
     pub queued: String,
 }
 
-/// A notice of the authority: `notice` is the digest of its id, `digest` that of the message.
+/// A notice of the authority: `notice` is the digest of its id, `digest` that of the message. This log is published nowhere and
+/// names the mailbox itself, so the digest tells whoever reads it nothing of whom; the authority's log, which everybody
+/// reads, has it under a key.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Notice {
