@@ -3,7 +3,8 @@
 //!
 //! `SUIYIN_BENCH_MAILBOXES` (default 1,000) mailboxes, each of which gets a statement of each push; `SUIYIN_BENCH_MESSAGES` (3,000)
 //! messages of a round of SMTP or APPEND; `SUIYIN_BENCH_LISTED` (10,000) letters of the large mailbox; `SUIYIN_BENCH_IDLE` (1,000)
-//! waiting connections, for which `ulimit -n` must have room. Arguments choose parts: smtp append statements login mailbox waiting.
+//! waiting connections, for which `ulimit -n` must have room. Arguments choose parts: idle smtp append statements
+//! login notice mailbox busy.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
 #[path = "mail/delivery.rs"]
@@ -47,6 +48,9 @@ fn main() {
     println!("an office with {mailboxes} mailboxes, Postfix and Dovecot beside it …");
     let town = Town::open(&place.path().canonicalize().unwrap(), mailboxes);
     measure::heading();
+    if chosen("idle") {
+        waiting::memory(&town, idle);
+    }
     if chosen("smtp") {
         delivery::smtp(&town, messages);
     }
@@ -59,15 +63,16 @@ fn main() {
     if chosen("login") {
         reading::login(&town);
     }
-    if chosen("mailbox") || chosen("waiting") {
+    if chosen("notice") {
+        waiting::notice(&town);
+    }
+    if chosen("mailbox") || chosen("busy") {
         reading::fill(&town, listed);
     }
     if chosen("mailbox") {
         reading::mailbox(&town, listed);
     }
-    if chosen("waiting") {
-        waiting::notice(&town);
-        waiting::memory(&town, idle);
+    if chosen("busy") {
         waiting::interactive(&town);
     }
     println!("memory after all: the gateway {} MiB, Dovecot {} MiB, Postfix {} MiB", town.gateway().memory_kib() / 1024, town.dovecot_trees().memory_kib() / 1024, town.postfix_trees().memory_kib() / 1024);

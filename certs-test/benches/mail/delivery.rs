@@ -62,7 +62,7 @@ pub fn smtp(town: &Town, messages: usize) {
             },
         );
         line(&format!("SMTP accept, {sessions} sessions (Postfix: 250, and CPU to delivery)"), 4.0, &ours, &theirs);
-        line(&format!("  the same, Postfix's rate to the last delivery"), 4.0, &ours, &delivered);
+        line("  the same, Postfix's rate to the last delivery", 4.0, &ours, &delivered);
     }
 }
 
