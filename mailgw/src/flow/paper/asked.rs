@@ -48,7 +48,10 @@ impl Request {
 
     /// What it names: the messages that it answers, the nearest first, and words of its subject that may be numbers.
     pub fn read(message: &[u8]) -> Self {
-        let parsed = MessageParser::new().parse_headers(message).unwrap_or_default();
+        // A message without a header has no part either, and the parser looks into the first.
+        let Some(parsed) = MessageParser::new().parse_headers(message).filter(|parsed| !parsed.parts.is_empty()) else {
+            return Self { messages: Vec::new(), statements: Vec::new(), request: String::new() };
+        };
         let ids = |value: &HeaderValue<'_>| -> Vec<String> {
             let mut ids: Vec<String> = match value {
                 HeaderValue::Text(id) => vec![id.to_string()],
