@@ -84,6 +84,9 @@ pub struct Content {
     /// The message is encrypted to the certificate with this SHA-256.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub encrypted_to: Option<String>,
+    /// `unknown`: whether that certificate was revoked could not be found out, and the message is encrypted all the same.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub certificate_status: Option<String>,
     /// Its reader asked for encryption, and it is not: a word of a closed list says why.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub not_encrypted: Option<String>,
@@ -92,12 +95,13 @@ pub struct Content {
 impl Content {
     /// `sha256` is hexadecimal.
     pub fn sha256(sha256: &str) -> Self {
-        Self { digest_method: SHA256.to_owned(), digest_value: sha256.to_owned(), encrypted_to: None, not_encrypted: None }
+        Self { digest_method: SHA256.to_owned(), digest_value: sha256.to_owned(), encrypted_to: None, certificate_status: None, not_encrypted: None }
     }
 
     fn kept(mut self, secrecy: Option<&Secrecy>) -> Self {
         match secrecy {
             Some(Secrecy::EncryptedTo(certificate)) => self.encrypted_to = Some(certificate.clone()),
+            Some(Secrecy::EncryptedUnproved(certificate)) => (self.encrypted_to, self.certificate_status) = (Some(certificate.clone()), Some("unknown".to_owned())),
             Some(Secrecy::NotEncrypted(why)) => self.not_encrypted = Some(why.clone()),
             None => {}
         }
@@ -110,6 +114,8 @@ impl Content {
 pub enum Secrecy {
     /// SHA-256 of the certificate, hexadecimal.
     EncryptedTo(String),
+    /// The same, where nobody could say whether the certificate was revoked.
+    EncryptedUnproved(String),
     NotEncrypted(String),
 }
 

@@ -4,7 +4,7 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use keys::seal_to;
+use keys::{EnvelopeError, seal_to};
 use pki::path::{PathError, RevocationList};
 use runtime::revocation::RevocationLists;
 use serde::{Deserialize, Serialize};
@@ -16,6 +16,7 @@ use crate::directory::DirectoryError;
 use crate::erds::Secrecy;
 use crate::flow::certificate::CertificateError;
 use crate::gateway::Gateway;
+use crate::record::RecordError;
 use crate::record::account::{Account, Holder};
 use crate::record::body;
 use crate::record::bureau::Chain;
@@ -26,6 +27,7 @@ use crate::record::secrecy::Wish;
 
 /// How long lists that were read are believed.
 const KEEP: Duration = Duration::MINUTE;
+const UNKNOWN: &str = "certificate-status-unknown";
 
 /// What is known of a mailbox.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -62,7 +64,7 @@ pub fn say(gateway: &Gateway, mailbox: &str, on: Option<bool>) -> Result<Shown, 
 pub(super) struct Envelopes<'a> {
     gateway: &'a Gateway,
     lists: &'a RevocationLists,
-    read: Mutex<HashMap<Vec<String>, (OffsetDateTime, Arc<Vec<RevocationList>>)>>,
+    read: Mutex<HashMap<Vec<String>, (OffsetDateTime, Option<Arc<Vec<RevocationList>>>)>>,
 }
 
 impl<'a> Envelopes<'a> {
@@ -79,12 +81,21 @@ impl<'a> Envelopes<'a> {
         let plain = |why: &str| Ok(Some((Secrecy::NotEncrypted(why.to_owned()), None)));
         let Some(held) = store.get(&Held::key(account.number))? else { return plain("no-certificate") };
         let Held { chain, .. } = Held::open(account.number, &held, &self.gateway.directory_key)?;
-        if let Err(why) = self.serves(&chain) {
-            return plain(why);
-        }
+        let proved = match self.serves(&chain) {
+            Ok(()) => true,
+            // Who asked for secrecy is not given away because a list is away.
+            Err(UNKNOWN) => false,
+            Err(why) => return plain(why),
+        };
         match seal_to(chain.leaf(), &content()) {
-            Ok(envelope) => Ok(Some((Secrecy::EncryptedTo(crate::hex(&body::digest(chain.leaf()))), Some(envelope)))),
-            Err(_) => plain("certificate-not-for-encryption"),
+            Ok(envelope) => {
+                let certificate = crate::hex(&body::digest(chain.leaf()));
+                let secrecy = if proved { Secrecy::EncryptedTo(certificate) } else { Secrecy::EncryptedUnproved(certificate) };
+                Ok(Some((secrecy, Some(envelope))))
+            }
+            Err(EnvelopeError::Key) => plain("certificate-not-for-encryption"),
+            // Nothing goes out in clear for a failure of this machine: the push goes on when it is mended.
+            Err(_) => Err(RecordError::Damaged { kind: "mail encryption", reason: "a message could not be encrypted" }.into()),
         }
     }
 
@@ -94,7 +105,7 @@ impl<'a> Envelopes<'a> {
         let anchors = &self.gateway.anchors;
         // No list is fetched from where a stranger's certificate says.
         anchors.trusted_but_for_revocation(chain, Purpose::Secrecy, now).map_err(|error| word(&error))?;
-        let lists = self.lists(chain, now).ok_or("certificate-status-unknown")?;
+        let lists = self.lists(chain, now).ok_or(UNKNOWN)?;
         anchors.trusted_by(chain, Purpose::Secrecy, &lists, now).map(|_| ()).map_err(|error| word(&error))
     }
 
@@ -103,12 +114,13 @@ impl<'a> Envelopes<'a> {
         if let Some((at, lists)) = self.read.lock().unwrap_or_else(PoisonError::into_inner).get(&urls)
             && (*at..*at + KEEP).contains(&now)
         {
-            return Some(Arc::clone(lists));
+            return lists.clone();
         }
-        let fetched = self.lists.fetch(&urls, now).ok()?;
-        let lists: Arc<Vec<RevocationList>> = Arc::new(fetched.iter().map(|der| RevocationList::parse(der)).collect::<Result<_, _>>().ok()?);
-        self.read.lock().unwrap_or_else(PoisonError::into_inner).insert(urls, (now, Arc::clone(&lists)));
-        Some(lists)
+        let fetched = self.lists.fetch(&urls, now).ok();
+        let lists = fetched.and_then(|fetched| fetched.iter().map(|der| RevocationList::parse(der)).collect::<Result<Vec<_>, _>>().ok()).map(Arc::new);
+        // That a list is away is remembered too: not every row waits for a silent host.
+        self.read.lock().unwrap_or_else(PoisonError::into_inner).insert(urls, (now, lists.clone()));
+        lists
     }
 }
 
@@ -117,7 +129,7 @@ fn word(error: &TrustError) -> &'static str {
     match error {
         TrustError::Path { error: PathError::Revoked { .. }, .. } => "certificate-revoked",
         TrustError::Path { error: PathError::Expired | PathError::NotYetValid, .. } | TrustError::NotValid { .. } => "certificate-expired",
-        TrustError::List(_) | TrustError::Path { error: PathError::RevocationUnknown, .. } => "certificate-status-unknown",
+        TrustError::List(_) | TrustError::Path { error: PathError::RevocationUnknown, .. } => UNKNOWN,
         TrustError::Path { error: PathError::WrongUsage, .. } => "certificate-not-for-encryption",
         _ => "certificate-not-trusted",
     }
