@@ -57,8 +57,8 @@ pub(super) struct PassedOver {
 /// What a domain says of its servers, asked once for a message.
 pub(super) struct Promised {
     sts: Known,
-    /// The names of its servers are proved.
-    mx_secure: bool,
+    /// Whether the names of its servers are proved; `None`: the DNS does not say.
+    mx_secure: Option<bool>,
 }
 
 pub struct Security {
@@ -113,7 +113,7 @@ impl Security {
             Some(policies) => policies.of(domain, now).await,
             None => Known::Nothing,
         };
-        let mx_secure = self.proved.ask(domain, RecordType::MX).await.is_ok_and(|answer| answer.secure);
+        let mx_secure = self.proved.ask(domain, RecordType::MX).await.ok().map(|answer| answer.secure);
         Promised { sts, mx_secure }
     }
 
@@ -125,21 +125,27 @@ impl Security {
     /// How a server of the domain is spoken to.
     pub(super) async fn protection(&self, domain: &str, host: &str, promised: &Promised) -> Result<Protection, PassedOver> {
         // 1. DANE, where the names that lead to the server are proved. It counts for more than MTA-STS. spec: rfc8461#2
-        if promised.mx_secure
-            && let Some(pins) = self.pins(host).await.map_err(|said| PassedOver { why: Why::Dane { pins: Vec::new() }, result: "dnssec-invalid", said })?
-        {
+        let unproved = |said| PassedOver { why: Why::Dane { pins: Vec::new() }, result: "dnssec-invalid", said };
+        // Who keeps the DNS silent must not be able to take the proof away. spec: rfc7672#2.1.1
+        let mx_secure = promised.mx_secure.ok_or_else(|| unproved(unsaid("4.4.3", "the DNS does not say whether the domain's servers are proved (DANE)")))?;
+        let pins = if mx_secure { self.pins(host).await.map_err(unproved)? } else { None };
+        // Records of which none can be used ask for TLS and prove nothing. spec: rfc7672#2.2
+        let must = pins.is_some();
+        if let Some(pins) = pins.filter(|pins| !pins.is_empty()) {
             let why = Why::Dane { pins: pins.iter().map(Pin::to_string).collect() };
             let config = dane::config(pins, &[host, domain]).map_err(|error| passed_over(why.clone(), "validation-failure", &error.to_string()))?;
             return Ok(Protection { config, must: true, why, fault: None });
         }
         // 2. MTA-STS: one of the servers it names, by a name that an authority vouches for.
-        let (Known::Policy(policy), Some(known)) = (&promised.sts, &self.known) else { return Ok(self.opportunistic()) };
+        let (Known::Policy(policy), Some(known)) = (&promised.sts, &self.known) else { return Ok(Protection { must, ..self.opportunistic() }) };
         let why = Why::Sts { policy: policy.clone() };
         match policy.mode {
-            Mode::None => Ok(self.opportunistic()),
+            Mode::None => Ok(Protection { must, ..self.opportunistic() }),
             Mode::Enforce if policy.names(host) => Ok(Protection { config: Arc::clone(known), must: true, why, fault: None }),
             Mode::Enforce => Err(passed_over(why, "validation-failure", "the domain's MTA-STS policy does not name this server")),
             // spec: rfc8461#5 what would have failed is reported, and the message goes
+            // Where TLS is asked for anyhow, what the policy under test would prove is not asked on top.
+            Mode::Testing if must => Ok(Protection { must, ..self.opportunistic() }),
             Mode::Testing if policy.names(host) => Ok(Protection { config: Arc::clone(known), must: false, why, fault: None }),
             Mode::Testing => Ok(Protection { config: Arc::clone(&self.opportunistic), must: false, why, fault: Some("validation-failure") }),
         }
