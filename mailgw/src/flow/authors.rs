@@ -3,6 +3,7 @@
 
 use mail_parser::{HeaderValue, MessageParser};
 use protocol::smtp::exchange::{Envelope, Host};
+use protocol::smtp::trace::without_comments;
 use unicode_normalization::UnicodeNormalization;
 
 /// Where a reader sees an author, or a program that shows one.
@@ -99,19 +100,6 @@ fn fields(message: &[u8]) -> Vec<(String, String)> {
     fields
 }
 
-fn without_comments(value: &str) -> String {
-    let (mut depth, mut out) = (0_u32, String::new());
-    for c in value.chars() {
-        match c {
-            '(' => depth = depth.saturating_add(1),
-            ')' => depth = depth.saturating_sub(1),
-            _ if depth == 0 => out.push(c),
-            _ => {}
-        }
-    }
-    out
-}
-
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
@@ -166,6 +154,7 @@ mod tests {
             "From: evil@example.com, gjj@mail.gz.example",
             "From: gjj @ mail.gz\r\n .example",
             "From: gjj@(hi)mail.gz.example",
+            "From: gjj@(\\() mail.gz.example",
             "From: gjj\u{ff20}mail.gz.example <evil@example.com>",
             "From: gjj\u{fe6b}mail.gz.example <evil@example.com>",
             "From: gjj@ma\u{200b}il.gz.example <evil@example.com>",

@@ -15,6 +15,7 @@ use mail_auth::spf::verify::SpfParameters;
 use mail_auth::{AuthenticatedMessage, DkimOutput, DkimResult, DmarcResult, Error, MessageAuthenticator, SpfOutput, SpfResult};
 use policies::mailbox::Work;
 use protocol::smtp::exchange::{Domain, Envelope, Host};
+use protocol::smtp::trace;
 use tokio::runtime::{Builder, Runtime};
 use tokio::time::timeout;
 
@@ -278,12 +279,15 @@ async fn forwarded(authenticator: &MessageAuthenticator, work: Work, parsed: &Au
 
 /// Whether a forwarder's results have `dmarc=pass`, comments left out. spec: rfc8617#4.1.1
 fn says_dmarc_passed(value: &[u8]) -> bool {
-    let (mut depth, mut bare) = (0_u32, String::new());
-    for c in String::from_utf8_lossy(value).chars() {
+    let value = trace::without_comments(&String::from_utf8_lossy(value)).to_ascii_lowercase();
+    // What stands in quotes says nothing; a quote within one ends nothing.
+    let (mut quoted, mut escaped, mut bare) = (false, false, String::new());
+    for c in value.chars() {
         match c {
-            '(' => depth = depth.saturating_add(1),
-            ')' => depth = depth.saturating_sub(1),
-            _ if depth == 0 => bare.push(c.to_ascii_lowercase()),
+            _ if std::mem::take(&mut escaped) => {}
+            '\\' if quoted => escaped = true,
+            '"' => quoted = !quoted,
+            _ if !quoted => bare.push(c),
             _ => {}
         }
     }
@@ -337,6 +341,10 @@ mod tests {
             (" i=1; lists.example; spf=pass; dmarc=fail", false),
             (" i=1; lists.example (dmarc=pass); spf=pass (; dmarc=pass)", false),
             (" i=1; lists.example; x-dmarc=pass", false),
+            (" i=1; lists.example (\\(); dmarc=pass", true),
+            (" i=1; lists.example; spf=fail reason=\"; dmarc=pass\"", false),
+            (" i=1; lists.example; spf=fail reason=\"a\\\"; dmarc=pass\"", false),
+            (" i=1; lists.example (a\\); dmarc=pass)", false),
         ] {
             assert_eq!(says_dmarc_passed(value.as_bytes()), said, "{value}");
         }

@@ -131,17 +131,56 @@ fn is_verdict_of(field: &[u8], host: &Domain) -> bool {
     if !name.trim().eq_ignore_ascii_case("Authentication-Results") {
         return false;
     }
-    let (mut depth, mut bare) = (0_u32, String::new());
+    // Whose words it is that cannot be read, nobody knows: a reader's program may take them for ours.
+    authserv_id(value).is_none_or(|id| id.trim_end_matches('.').eq_ignore_ascii_case(host.as_str()))
+}
+
+/// A word, or a string in quotes, after any comments. spec: rfc8601#2.2, rfc2045#5.1
+fn authserv_id(value: &str) -> Option<String> {
+    let bare = without_comments(value);
+    let bare = bare.trim_start();
+    let Some(quoted) = bare.strip_prefix('"') else {
+        let id = bare.split(|c: char| c.is_whitespace() || c == ';').next()?;
+        return (!id.is_empty() && !id.contains(['"', '\\', '(', ')'])).then(|| id.to_owned());
+    };
+    let (mut id, mut rest) = (String::new(), quoted.chars());
+    loop {
+        match rest.next()? {
+            '"' => return Some(id),
+            '\\' => id.push(rest.next()?),
+            c => id.push(c),
+        }
+    }
+}
+
+/// A structured field's value without its comments; strings in quotes stay as they are. spec: rfc5322#3.2.2
+pub fn without_comments(value: &str) -> String {
+    let (mut depth, mut quoted, mut escaped, mut out) = (0_u32, false, false, String::new());
     for c in value.chars() {
+        let literal = std::mem::take(&mut escaped);
         match c {
-            '(' => depth = depth.saturating_add(1),
-            ')' => depth = depth.saturating_sub(1),
-            _ if depth == 0 => bare.push(c),
+            _ if literal => {
+                if depth == 0 {
+                    out.push(c);
+                }
+            }
+            '\\' if quoted || depth > 0 => {
+                escaped = true;
+                if depth == 0 {
+                    out.push(c);
+                }
+            }
+            '"' if depth == 0 => {
+                quoted = !quoted;
+                out.push(c);
+            }
+            '(' if !quoted => depth = depth.saturating_add(1),
+            ')' if !quoted && depth > 0 => depth -= 1,
+            _ if depth == 0 => out.push(c),
             _ => {}
         }
     }
-    let id = bare.trim_start().split(|c: char| c.is_whitespace() || c == ';').next().unwrap_or_default();
-    id.trim_matches('"').trim_end_matches('.').eq_ignore_ascii_case(host.as_str())
+    out
 }
 
 /// As `Date` and `Received` write it. spec: rfc5322#3.3
@@ -183,6 +222,14 @@ mod tests {
             "authentication-results : MX.B.CN.;\r\n\tdkim=pass\r\n dmarc=pass\r\n",
             "Authentication-Results:\r\n (of (course)) \"mx.b.cn\" 1; none\r\n",
             "Authentication-Results: mx.b.cn\r\n",
+            "Authentication-Results: (\\() mx.b.cn; dmarc=pass\r\n",
+            "Authentication-Results: (a\\)b) mx.b.cn; dmarc=pass\r\n",
+            "Authentication-Results: \"mx\\.b.cn\"; dmarc=pass\r\n",
+            // What nobody can read is nobody's.
+            "Authentication-Results: (never closed mx.b.cn; dmarc=pass\r\n",
+            "Authentication-Results: \"mx.b.cn; dmarc=pass\r\n",
+            "Authentication-Results: mx\\.b.cn; dmarc=pass\r\n",
+            "Authentication-Results: ; dmarc=pass\r\n",
         ] {
             assert_eq!(left(&format!("{ours}{rest}")), rest, "{ours}");
             assert_eq!(left(&format!("{rest}{ours}")), rest, "{ours}");
