@@ -24,6 +24,8 @@ use super::results::{Arc as Forwarded, Asked, Author, Dkim, Dmarc, Outcome, Resu
 
 /// Fields a signature covers at most: for each of them the header is searched.
 const MAX_COVERED: usize = 200;
+/// The tree walks of the author's domain and of those that align with it. spec: rfc9989#4.10
+const DMARC_QUESTIONS: u32 = 30;
 /// Threads for all messages together.
 const THREADS: usize = 2;
 
@@ -100,20 +102,27 @@ impl Sender {
 }
 
 async fn results(authenticator: &MessageAuthenticator, work: Work, host: &str, sender: &Sender, message: &[u8]) -> Results {
-    let (helo, (spf, spf_output)) = tokio::join!(helo(authenticator, work, host, sender), mailfrom(authenticator, work, host, sender));
+    // One purse for all that a stranger's records can ask for. DMARC has its own: who spends the first must not silence the author's
+    // domain.
+    let questions = Questions::new(work.questions);
+    let (helo, helo_output) = helo(authenticator, host, sender, &questions).await;
+    let (spf, spf_output) = match &sender.mailfrom {
+        Some((address, domain)) => mailfrom(authenticator, host, sender, address, domain, &questions).await,
+        // spec: rfc7208#2.4 the null path is known by what the host calls itself
+        None => (Spf::default(), helo_output),
+    };
     let Some(mut parsed) = AuthenticatedMessage::parse(message) else {
         return Results { helo, spf, ..Results::default() };
     };
     let author = author(&parsed);
     let mut dkim = bounded_signatures(&mut parsed, work);
     let parsed = parsed;
-    let questions = Questions::new(work.questions);
-    let (verified, arc) = tokio::join!(authenticator.verify_dkim(questions.bound(&parsed)), forwarded(authenticator, work, &parsed));
+    let (verified, arc) = tokio::join!(authenticator.verify_dkim(questions.bound(&parsed)), forwarded(authenticator, work, &parsed, &questions));
     // A false signature is not worth more for standing first.
     dkim.extend(verified.iter().map(signature));
     let dmarc = match author {
         Author::Of(_) => {
-            let (domain, questions) = (sender.mailfrom.as_ref().map_or(sender.helo.as_str(), |(_, domain)| domain), Questions::new(work.questions));
+            let (domain, questions) = (sender.mailfrom.as_ref().map_or(sender.helo.as_str(), |(_, domain)| domain), Questions::new(DMARC_QUESTIONS));
             let parameters = DmarcParameters::new(&parsed, &verified, domain, &spf_output);
             let output = authenticator.verify_dmarc(questions.bound(parameters)).await;
             let asked = match output.policy() {
@@ -137,24 +146,17 @@ async fn results(authenticator: &MessageAuthenticator, work: Work, host: &str, s
 }
 
 /// spec: rfc7208#2.3 a name that is none, or an address in brackets, is not checked
-async fn helo(authenticator: &MessageAuthenticator, work: Work, host: &str, sender: &Sender) -> Spf {
+async fn helo(authenticator: &MessageAuthenticator, host: &str, sender: &Sender, questions: &Questions) -> (Spf, SpfOutput) {
     if !sender.helo.contains('.') || sender.helo.starts_with('[') || sender.helo.parse::<IpAddr>().is_ok() {
-        return Spf { outcome: Outcome::None, domain: sender.helo.clone() };
+        return (Spf { outcome: Outcome::None, domain: sender.helo.clone() }, SpfOutput::new(sender.helo.clone()));
     }
-    let questions = Questions::new(work.questions);
     let output = authenticator.verify_spf(questions.bound(SpfParameters::verify_ehlo(sender.peer, &sender.helo, host))).await;
-    Spf { outcome: spf_outcome(&output, &questions), domain: sender.helo.clone() }
+    (Spf { outcome: spf_outcome(&output, questions), domain: sender.helo.clone() }, output)
 }
 
-/// The check, and what DMARC knows it by: of the null path, by what the host calls itself. spec: rfc7208#2.4
-async fn mailfrom(authenticator: &MessageAuthenticator, work: Work, host: &str, sender: &Sender) -> (Spf, SpfOutput) {
-    let questions = Questions::new(work.questions);
-    let Some((address, domain)) = &sender.mailfrom else {
-        let output = authenticator.verify_spf(questions.bound(SpfParameters::verify_ehlo(sender.peer, &sender.helo, host))).await;
-        return (Spf::default(), output);
-    };
+async fn mailfrom(authenticator: &MessageAuthenticator, host: &str, sender: &Sender, address: &str, domain: &str, questions: &Questions) -> (Spf, SpfOutput) {
     let output = authenticator.verify_spf(questions.bound(SpfParameters::verify_mail_from(sender.peer, &sender.helo, host, address))).await;
-    (Spf { outcome: spf_outcome(&output, &questions), domain: domain.clone() }, output)
+    (Spf { outcome: spf_outcome(&output, questions), domain: domain.to_owned() }, output)
 }
 
 /// spec: rfc7208#4.6.4 too many questions are an error of the domain's
@@ -256,7 +258,7 @@ fn begins(signature: &[u8]) -> String {
 }
 
 /// What forwarders say. spec: rfc8617#5.2
-async fn forwarded(authenticator: &MessageAuthenticator, work: Work, parsed: &AuthenticatedMessage<'_>) -> Forwarded {
+async fn forwarded(authenticator: &MessageAuthenticator, work: Work, parsed: &AuthenticatedMessage<'_>, questions: &Questions) -> Forwarded {
     let sealer = parsed.as_headers.last().map(|seal| seal.header.d.to_lowercase());
     let covered = parsed.ams_headers.iter().any(|header| header.header.h.len() > MAX_COVERED);
     if parsed.as_headers.is_empty() && parsed.ams_headers.is_empty() && parsed.aar_headers.is_empty() && !parsed.has_arc_errors {
@@ -265,7 +267,6 @@ async fn forwarded(authenticator: &MessageAuthenticator, work: Work, parsed: &Au
     if parsed.as_headers.len().max(parsed.ams_headers.len()) > work.seals || covered {
         return Forwarded { outcome: Outcome::Fail, sealer, dmarc_passed: false };
     }
-    let questions = Questions::new(work.questions);
     let output = authenticator.verify_arc(questions.bound(parsed)).await;
     let outcome = match output.result() {
         DkimResult::Pass => Outcome::Pass,

@@ -183,7 +183,7 @@ impl InboundPolicy {
             let _ = writeln!(text, "{name}: {value}");
         };
         let Work { signatures, seals, questions, seconds } = self.work;
-        line("work on a message from elsewhere", format!("{signatures} signatures, {seals} seals, {questions} questions to the DNS for each check, {seconds} seconds"));
+        line("work on a message from elsewhere", format!("{signatures} signatures, {seals} seals, {questions} questions to the DNS, {seconds} seconds"));
         line("DMARC asks to refuse", self.dmarc_reject.to_string());
         line("DMARC asks to set aside", self.dmarc_quarantine.to_string());
         line("SPF fails and nothing else vouches", self.spf_fail.to_string());
@@ -197,6 +197,6 @@ impl InboundPolicy {
         }));
         line("tarpit", format!("{} seconds for each error from number {} on", self.tarpit.seconds, self.tarpit.after_errors));
         let Rates { connections_per_minute, messages_per_minute, unknown_recipients_per_hour } = self.rates;
-        line("one network", format!("{connections_per_minute} connections and {messages_per_minute} messages a minute, {unknown_recipients_per_hour} addresses that are none an hour"));
+        line("one network", format!("{connections_per_minute} connections and {messages_per_minute} messages a minute, {unknown_recipients_per_hour} addresses that are none an hour of one host"));
     }
 }
