@@ -11,6 +11,8 @@ use policies::mailbox::{Greylisting, InboundPolicy, Rates};
 const MOST: usize = 100_000;
 const MINUTE: u64 = 60_000;
 const HOUR: u64 = 60 * MINUTE;
+/// A network guesses as much as so many hosts.
+const NETWORK: u32 = 20;
 
 /// A map that forgets what was not asked for since it was last full, and never holds more than two generations.
 struct Recent<V> {
@@ -43,8 +45,10 @@ struct Bucket {
 impl Bucket {
     fn refill(&mut self, most: u32, span: u64, now: u64) {
         let (most, passed) = (u64::from(most) * 1_000, now.saturating_sub(self.at));
-        self.level = self.level.saturating_add(most.saturating_mul(passed) / span).min(most);
-        self.at = now.max(self.at);
+        let more = most.saturating_mul(passed) / span;
+        self.level = self.level.saturating_add(more).min(most);
+        // What is not a whole thousandth yet goes on counting.
+        self.at = self.at.saturating_add(more.saturating_mul(span) / most.max(1)).min(now.max(self.at));
     }
 
     fn is_empty(&self) -> bool {
@@ -56,7 +60,9 @@ impl Bucket {
 enum Kind {
     Connections,
     Messages,
+    /// Of one host: who guesses there must not shut out a whole provider's mail.
     Unknown,
+    UnknownOfNetwork,
 }
 
 #[derive(Clone, Copy)]
@@ -87,7 +93,7 @@ impl Callers {
 
     /// Whether a recipient may be named: messages and guesses are within the rates.
     pub fn may_name(&self, peer: IpAddr, now: u64) -> bool {
-        self.has(Kind::Messages, peer, now) && self.has(Kind::Unknown, peer, now)
+        [Kind::Messages, Kind::Unknown, Kind::UnknownOfNetwork].into_iter().all(|kind| self.has(kind, peer, now))
     }
 
     /// A message came.
@@ -98,6 +104,7 @@ impl Callers {
     /// A recipient was named who is none.
     pub fn unknown(&self, peer: IpAddr, now: u64) {
         self.take(Kind::Unknown, peer, now);
+        self.take(Kind::UnknownOfNetwork, peer, now);
     }
 
     /// Whether a network that sends for this domain to this recipient is let in, or is to come again. Once let in, it is known for
@@ -146,9 +153,11 @@ impl Callers {
             Kind::Connections => (self.rates.connections_per_minute, MINUTE),
             Kind::Messages => (self.rates.messages_per_minute, MINUTE),
             Kind::Unknown => (self.rates.unknown_recipients_per_hour, HOUR),
+            Kind::UnknownOfNetwork => (self.rates.unknown_recipients_per_hour.saturating_mul(NETWORK), HOUR),
         };
+        let whose = if kind == Kind::Unknown { host(peer) } else { network(peer) };
         let mut buckets = lock(&self.buckets);
-        let bucket = buckets.entry(self.hash.hash_one((kind, network(peer))), || Bucket { level: u64::from(most) * 1_000, at: now });
+        let bucket = buckets.entry(self.hash.hash_one((kind, whose)), || Bucket { level: u64::from(most) * 1_000, at: now });
         bucket.refill(most, span, now);
         look(bucket)
     }
@@ -157,6 +166,14 @@ impl Callers {
 // A panic elsewhere leaves counts that are off by one at most.
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// One subscriber has a whole /64 of IPv6.
+fn host(address: IpAddr) -> IpAddr {
+    match address.to_canonical() {
+        IpAddr::V6(address) => IpAddr::V6((u128::from(address) >> 64 << 64).into()),
+        address => address,
+    }
 }
 
 /// The first 24 bits of an IPv4 address, 48 of IPv6: what one owner is given.
@@ -184,12 +201,13 @@ mod tests {
     }
 
     #[test]
-    fn a_network_has_one_purse() {
+    fn a_host_has_a_purse_and_its_network_a_larger_one() {
         let callers = callers("unknown_recipients_per_hour = 100", "unknown_recipients_per_hour = 10");
-        for host in 0..10 {
-            assert!(callers.may_name(address(&format!("192.0.2.{host}")), 0));
-            callers.unknown(address(&format!("192.0.2.{host}")), 0);
-        }
+        let guesses = |host: &str| (0..100).take_while(|_| callers.may_name(address(host), 0)).inspect(|_| callers.unknown(address(host), 0)).count();
+        assert_eq!(guesses("192.0.2.1"), 10);
+        // Its neighbours' mail comes in all the same, until all of them have guessed too much.
+        assert!(callers.may_name(address("192.0.2.99"), 0) && callers.may_name(address("192.0.3.1"), 0));
+        assert_eq!((2..40).map(|host| guesses(&format!("192.0.2.{host}"))).sum::<usize>(), 190);
         assert!(!callers.may_name(address("192.0.2.99"), 0) && callers.may_name(address("192.0.3.1"), 0));
         // A tenth of an hour later there is one more guess.
         assert!(!callers.may_name(address("192.0.2.1"), HOUR / 10 - 1) && callers.may_name(address("192.0.2.1"), HOUR / 10));
