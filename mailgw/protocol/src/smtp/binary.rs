@@ -10,7 +10,7 @@ use super::body::MAX_TEXT_LINE;
 use super::trace;
 
 /// Parts within parts that are looked into.
-const MAX_DEPTH: usize = 32;
+const MAX_DEPTH: usize = 8;
 /// Characters of a line of base64. spec: rfc2045#6.8
 const LINE: usize = 76;
 const TRANSFER: &str = "Content-Transfer-Encoding";

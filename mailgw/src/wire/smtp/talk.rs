@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 
-use protocol::smtp::exchange::{Answer, Output, Question, Request};
+use protocol::smtp::exchange::{Answer, BodyKind, Output, Question, Request};
 use protocol::smtp::session::{Session, Settings};
 use runtime::shutdown::Shutdown;
 use tokio::net::TcpStream;
@@ -134,7 +134,9 @@ impl Talk<'_> {
                 self.recipient(move || reception.recipient(origin, reverse_path.as_ref(), &recipient, declared, now)).await
             }
             Request::Deliver { envelope, bytes } => {
-                let copies = bytes.len().saturating_mul(envelope.recipients.len());
+                // A binary message is written anew in characters first.
+                let anew = if envelope.body == BodyKind::BinaryMime { 3 } else { 0 };
+                let copies = bytes.len().saturating_mul(envelope.recipients.len().saturating_add(anew));
                 // The memory for copies is lent when the DNS has answered, not while it is waited for.
                 match reception.examine(origin, Arc::new(envelope), Arc::new(bytes), now).await {
                     Ok(examined) => self.deliver(copies, move || reception.accept(examined, now)).await,
