@@ -103,11 +103,20 @@ async fn report_all(gateway: &Arc<Gateway>, resolver: &TokioResolver) {
 
 /// What was counted on days that are over.
 pub fn due(gateway: &Gateway, now: OffsetDateTime) -> Result<Vec<Tally>, MailError> {
-    let (from, to) = record::range();
-    let today = day(unix_millis(now));
-    let found = gateway.store.scan(&from, &to, PAGE)?;
-    let read = found.iter().map(|(_, stored)| Ok(Tally::decode(stored)?));
-    Ok(read.collect::<Result<Vec<_>, MailError>>()?.into_iter().filter(|tally| tally.day < today).collect())
+    let ((mut from, to), today, mut due) = (record::range(), day(unix_millis(now)), Vec::new());
+    loop {
+        let found = gateway.store.scan(&from, &to, PAGE)?;
+        let Some((last, _)) = found.last() else { return Ok(due) };
+        from = last.successor();
+        for (_, stored) in &found {
+            let tally = Tally::decode(stored)?;
+            // The oldest come first.
+            if tally.day >= today {
+                return Ok(due);
+            }
+            due.push(tally);
+        }
+    }
 }
 
 /// One day of one domain: its report is queued and its counts go in one commit. Calls block.
