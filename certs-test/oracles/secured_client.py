@@ -21,7 +21,7 @@ def arrived(to):
 
 
 def until(found, what):
-    end = time.monotonic() + 40
+    end = time.monotonic() + 120
     while not (result := found()):
         assert time.monotonic() < end, (what, queue())
         time.sleep(0.1)
