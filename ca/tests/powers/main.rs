@@ -557,6 +557,5 @@ fn powers_are_proved_by_requests_and_not_made_up() {
     let mut found = Vec::new();
     sources(Path::new("src"), &mut found);
     found.sort();
-    // Where no administrator is left, the owner of the stopped directory, who knows its passphrase, is all there is to ask.
-    assert_eq!(found, ["src/flow/authorise.rs", "src/flow/recover.rs"]);
+    assert_eq!(found, ["src/flow/authorise.rs"]);
 }
