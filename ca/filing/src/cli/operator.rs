@@ -20,7 +20,7 @@ use time::OffsetDateTime;
 use super::enterprise::Place;
 use super::mandate::{With, day, kinds_of, stands};
 use super::wire::Body;
-use crate::document::{Authorisation, MandateId, Named, OperatorWithdrawal, OwnKey};
+use crate::document::{Authorisation, MandateId, Named, OperatorWithdrawal, OwnKey, OwnKeyWithdrawal};
 
 const KEPT: &str = "authorisations";
 const MAX_SMALL: u64 = 1 << 20;
@@ -36,7 +36,7 @@ pub enum Command {
     #[command(after_help = "Example:\n  filing operator own --key-of filing-state/certificate-2.pem --name 换发后的证书 --certificate filing-state/certificate.pem \\\n     --server https://desk.example.cn:8450 --passphrase-file pass")]
     Own(Own),
     /// 撤回授权或登记，立即生效 (take either back, at once).
-    #[command(after_help = "Example:\n  filing operator withdraw 01JDPD6Z3SFM7T5K9V8R2Q4XNB --server https://desk.example.cn:8450 --passphrase-file pass")]
+    #[command(after_help = "Example:\n  filing operator withdraw 01JDPD6Z3SFM7T5K9V8R2Q4XNB --server https://desk.example.cn:8450 --passphrase-file pass\n  filing operator withdraw --own-key 3f0c… --certificate filing-state/certificate-2.pem --server https://desk.example.cn:8450 --passphrase-file pass")]
     Withdraw(Withdraw),
     /// 本单位的经办人与自己的密钥 (this enterprise's operators and its own keys).
     #[command(after_help = "Example:\n  filing operator list --server https://desk.example.cn:8450 --passphrase-file pass --json")]
@@ -91,8 +91,12 @@ pub struct Own {
 pub struct Withdraw {
     #[command(flatten)]
     with: With,
-    /// 授权编号 (the authorisation's id).
-    id: String,
+    /// 授权或登记编号 (the id of the authorisation or naming).
+    #[arg(required_unless_present = "own_key", conflicts_with = "own_key")]
+    id: Option<String>,
+    /// 本单位自己的密钥，如 list 所列，用另一把自己的密钥签署 (a key of the enterprise's own, as `list` tells it; sign with another).
+    #[arg(long, value_name = "SHA256")]
+    own_key: Option<String>,
 }
 
 #[derive(Debug, Args)]
@@ -164,8 +168,11 @@ fn word(named: &Named) -> &'static str {
 
 fn withdraw(wanted: &Withdraw) -> Result<(), Problem> {
     let (with, place, now) = (&wanted.with, &wanted.with.place, SystemClock.now());
+    if let Some(key) = &wanted.own_key {
+        return withdraw_own(with, key, now);
+    }
     let wrong = || place.refuse(Exit::Usage, "authorisation", ("这不是授权编号", "授权编号是 26 位字母数字；filing operator list 可以查到"), ("this is no authorisation's id", "it has 26 letters and digits; `filing operator list` tells it"));
-    let id = MandateId::parse(&wanted.id).ok_or_else(wrong)?;
+    let id = wanted.id.as_deref().and_then(MandateId::parse).ok_or_else(wrong)?;
     let (signer, uscc, desk) = with.desk(now)?;
     let document = OperatorWithdrawal { id: id.clone(), uscc }.canonical();
     let name = withdrawal_of(&id);
@@ -178,6 +185,22 @@ fn withdraw(wanted: &Withdraw) -> Result<(), Problem> {
         return json(&serde_json::json!({ "authorisation_id": id.as_str(), "state": "withdrawn" }));
     }
     line(&format!("{} {id}", place.said("已撤回，即刻起该密钥不能再以此签署：", "it is withdrawn, the key signs nothing by it any more:")))
+}
+
+/// Each time a document of its own: one that ended a key's standing once does not end it again, once it was named anew.
+fn withdraw_own(with: &With, key: &str, now: OffsetDateTime) -> Result<(), Problem> {
+    let place = &with.place;
+    let (signer, uscc, desk) = with.desk(now)?;
+    let withdrawal = OwnKeyWithdrawal { id: MandateId::from_random(place.random()?), uscc, key: key.to_owned() };
+    let document = withdrawal.canonical();
+    OwnKeyWithdrawal::parse(&document).map_err(|error| place.misread(&error))?;
+    let signature = signer.seal(place, &document, now)?;
+    with.send(&desk, "/operators/withdraw", &document, &signature)?;
+    sealed(place, &withdrawal_of(&withdrawal.id), &document, || Ok(signature))?;
+    if place.json {
+        return json(&serde_json::json!({ "withdrawal_id": withdrawal.id.as_str(), "key": key, "standing": "own", "state": "withdrawn" }));
+    }
+    line(&format!("{} {key}", place.said("已撤回，即刻起该密钥不再是本单位自己的：", "it is withdrawn, the key is the enterprise's own no more:")))
 }
 
 #[derive(Deserialize)]

@@ -17,4 +17,4 @@ pub use filing::{Filing, FilingError, MEMBERS, Signer};
 pub use id::{FilingId, MandateId};
 pub use json::{JsonError, JsonFault, MAX_BYTES, MAX_DEPTH, MAX_VALUES, Object, Value};
 pub use mandate::{MAX_MANDATE_KINDS, Mandate, Withdrawal};
-pub use operator::{Authorisation, Named, OperatorWithdrawal, OwnKey};
+pub use operator::{Authorisation, Named, OperatorWithdrawal, OwnKey, OwnKeyWithdrawal};

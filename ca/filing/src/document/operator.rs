@@ -14,6 +14,7 @@ use super::mandate::{date, date_text, kind_is, read_kinds, whole};
 const AUTHORISATION: &str = "OPERATOR";
 const OWN_KEY: &str = "OWN_KEY";
 const WITHDRAWAL: &str = "OPERATOR_WITHDRAWAL";
+const OWN_WITHDRAWAL: &str = "OWN_KEY_WITHDRAWAL";
 const MAX_NAME: usize = 60;
 
 /// What an enterprise signs for an operator of its own.
@@ -84,6 +85,16 @@ impl Named {
 pub struct OperatorWithdrawal {
     pub id: MandateId,
     pub uscc: CreditCode,
+}
+
+/// What an enterprise signs, with one key of its own, so that another is its own no more: also the one that spoke first, which no
+/// document names.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OwnKeyWithdrawal {
+    pub id: MandateId,
+    pub uscc: CreditCode,
+    /// As in [`Authorisation`].
+    pub key: String,
 }
 
 fn key(value: &Value) -> Option<String> {
@@ -187,6 +198,27 @@ impl OperatorWithdrawal {
     }
 }
 
+impl OwnKeyWithdrawal {
+    /// Reads the canonical octets and no others.
+    pub fn parse(bytes: &[u8]) -> Result<Self, FilingError> {
+        let value = Value::parse(bytes)?;
+        let object = whole(&value, &["kind", "withdrawal_id", "uscc", "key"])?;
+        kind_is(object, OWN_WITHDRAWAL)?;
+        let withdrawal = Self {
+            id: required(object, "withdrawal_id", "26 letters, chosen at random as a filing's id", |value| value.as_text().and_then(MandateId::parse))?,
+            uscc: required(object, "uscc", "a unified social credit code in capitals", |value| value.as_text().and_then(credit_code))?,
+            key: required(object, "key", "the SHA-256 of the key's SubjectPublicKeyInfo in 64 small hexadecimal digits", key)?,
+        };
+        if withdrawal.canonical() == bytes { Ok(withdrawal) } else { Err(FilingError::NotCanonical) }
+    }
+
+    /// The octets that the enterprise signs.
+    pub fn canonical(&self) -> Vec<u8> {
+        let members = [("kind", Value::text(OWN_WITHDRAWAL)), ("withdrawal_id", Value::text(self.id.as_str())), ("uscc", Value::text(self.uscc.as_str())), ("key", Value::text(self.key.as_str()))];
+        Value::Object(Object::from(members)).canonical()
+    }
+}
+
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
@@ -206,6 +238,8 @@ mod tests {
         let own = OwnKey { id: authorisation.id.clone(), uscc: uscc.clone(), key: "cd".repeat(32), name: "法定代表人新证书".into() };
         assert_eq!(Named::parse(&own.canonical()), Ok(Named::Own(own)));
         assert_eq!(Named::parse(&authorisation.canonical()), Ok(Named::Operator(authorisation.clone())));
+        let of_own = OwnKeyWithdrawal { id: authorisation.id.clone(), uscc: uscc.clone(), key: "cd".repeat(32) };
+        assert_eq!(OwnKeyWithdrawal::parse(&of_own.canonical()), Ok(of_own));
         let withdrawal = OperatorWithdrawal { id: authorisation.id.clone(), uscc };
         assert_eq!(OperatorWithdrawal::parse(&withdrawal.canonical()), Ok(withdrawal));
         let text = String::from_utf8(authorisation.canonical()).unwrap();

@@ -149,6 +149,43 @@ fn an_own_key_names_the_one_that_comes_after_it() {
     office.receipt(&first, &as_representative("202603"));
 }
 
+/// The key that spoke first is stolen: another of the enterprise's own takes it back by itself, and no operator is taken for it.
+#[test]
+fn the_key_that_spoke_first_is_taken_back_by_another_and_its_operators_are_not() {
+    let office = Office::open();
+    let (stolen, clerk, successor) = (office.firm(CODE), office.firm(CODE), office.firm(CODE));
+    let authorisation = id();
+    authorise(&office, &stolen, &document(&authorisation, &clerk, &["VAT_GENERAL"], "2026-11-30")).unwrap();
+    authorise(&office, &stolen, &own(&id(), &successor)).unwrap();
+    // 1. No document names it.
+    let of = |firm: &Firm| operator::list(&office.desk, &office.caller(&successor), None).unwrap().own.into_iter().find(|(listed, _)| *listed == key(firm));
+    assert_eq!(of(&stolen), Some((key(&stolen), None)));
+    // 2. Not by an operator, not by itself, not a key that is none.
+    let end = |by: &Firm, of: &Firm| {
+        let document = canonical(&serde_json::json!({"kind": "OWN_KEY_WITHDRAWAL", "withdrawal_id": id(), "uscc": CODE, "key": key(of)}));
+        operator::withdraw(&office.desk, &office.caller(by), &document, &office.sign(by, &document)).map(|_| document)
+    };
+    for (by, key, why) in [(&clerk, &stolen, "an operator's"), (&stolen, &stolen, "does not withdraw itself"), (&successor, &clerk, "none of the enterprise's own")] {
+        let said = end(by, key).unwrap_err().to_string();
+        assert!(said.contains(why), "{why}: {said}");
+    }
+    // 3. By another: its operator still signs, it does not; the same again changes nothing.
+    let said = end(&successor, &stolen).unwrap();
+    operator::withdraw(&office.desk, &office.caller(&successor), &said, &office.sign(&successor, &said)).unwrap();
+    assert_eq!((of(&stolen), office.refused(&stolen, &as_representative("202601"))), (None, vec![10]));
+    assert!(authorise(&office, &stolen, &own(&id(), &office.firm(CODE))).is_err());
+    office.receipt(&clerk, &as_operator("202601"));
+    // 4. Named anew it is the enterprise's own again, whatever is sent again.
+    authorise(&office, &successor, &own(&id(), &stolen)).unwrap();
+    operator::withdraw(&office.desk, &office.caller(&successor), &said, &office.sign(&successor, &said)).unwrap();
+    office.receipt(&stolen, &as_representative("202603"));
+    // 5. Its operator taken back, it stays.
+    withdraw(&office, &stolen, &authorisation).unwrap();
+    office.receipt(&stolen, &as_representative("202605"));
+    let kinds: Vec<u8> = office.desk.store.read_stream("log", 0, 100).unwrap().iter().map(|leaf| merkle::Leaf::parse(leaf).unwrap().kind()).filter(|kind| *kind == 37).collect();
+    assert_eq!(kinds, [37]);
+}
+
 /// A store from before own keys were kept: who signed the first authorisation is known from it.
 #[test]
 fn who_authorised_before_own_keys_were_kept_is_known() {

@@ -36,7 +36,7 @@ use crate::desk::record::filing::{FilingRecord, Slot, Status, body_key, seal_bod
 use crate::desk::registry::{self, Imported};
 use crate::desk::trust::Trust;
 use crate::desk::{hex, sha256_hex};
-use crate::document::{Filing, Mandate, Named, OperatorWithdrawal, Signer, Withdrawal};
+use crate::document::{Filing, Mandate, Named, OperatorWithdrawal, OwnKeyWithdrawal, Signer, Withdrawal};
 
 /// What a desk would have, as far as it is known here. Certificates, lists and responses are DER.
 pub struct Given {
@@ -245,6 +245,9 @@ fn word(grounds: &Grounds, document: &[u8], signature: &[u8]) -> Result<(), Desk
     }
     if let Ok(named) = Named::parse(document) {
         return operator::authorise(grounds, &Enterprise::taken_for(named.uscc().clone()), document, signature).map(drop);
+    }
+    if let Ok(withdrawal) = OwnKeyWithdrawal::parse(document) {
+        return operator::withdraw(grounds, &Enterprise::taken_for(withdrawal.uscc), document, signature).map(drop);
     }
     let withdrawal = OperatorWithdrawal::parse(document).map_err(|_| DeskError::Request("a document given as a word is no mandate, no authorisation and no withdrawal of either; give what was signed".into()))?;
     operator::withdraw(grounds, &Enterprise::taken_for(withdrawal.uscc), document, signature).map(drop)

@@ -33,12 +33,14 @@ use crate::desk::record::mandate::Withdrawn;
 use crate::desk::record::operator::OperatorRecord;
 use crate::desk::sha256_hex;
 use crate::desk::trust::{self, signs};
-use crate::document::{Authorisation, MandateId, Named, OperatorWithdrawal};
+use crate::document::{Authorisation, MandateId, Named, OperatorWithdrawal, OwnKeyWithdrawal};
 
 /// The most operators of one enterprise.
 pub const MOST: usize = 1_000;
 /// They are listed in pieces of about so many octets.
 const PIECE_OCTETS: usize = 2 << 20;
+/// In the place of a document's id, so that taking an operator back never is taken for taking its authoriser back: it spoke first.
+const FOUNDER: &str = "founder";
 /// In the place of a document's id: a bureau decided.
 const REINSTATED: &str = "reinstated";
 
@@ -75,7 +77,7 @@ pub fn authorise(desk: &Grounds, caller: &Enterprise, document: &[u8], signature
         Named::Own(_) => batch.expect(Expectation::Absent(as_operator)).put(as_own, id.as_bytes()),
     };
     if first {
-        batch = batch.put(OperatorRecord::any(uscc), id.as_bytes()).put(OperatorRecord::own(uscc, &signed_by), id.as_bytes());
+        batch = batch.put(OperatorRecord::any(uscc), id.as_bytes()).put(OperatorRecord::own(uscc, &signed_by), FOUNDER.as_bytes());
     }
     batch = archive::plan(&archive::Kept::Operator.name(id), word::archived_from(desk), batch);
     Event::OperatorAuthorised { authorisation: id, document: &keyed(&desk.data, "document", document) }.append(&mut batch, now)?;
@@ -93,7 +95,11 @@ pub fn authorise(desk: &Grounds, caller: &Enterprise, document: &[u8], signature
     }
 }
 
+/// An authorisation or a naming by its id, or a key of the enterprise's own by itself.
 pub fn withdraw(desk: &Grounds, caller: &Enterprise, document: &[u8], signature: &[u8]) -> Result<MandateId, DeskError> {
+    if let Ok(withdrawal) = OwnKeyWithdrawal::parse(document) {
+        return withdraw_own(desk, caller, withdrawal, document, signature);
+    }
     let withdrawal = OperatorWithdrawal::parse(document).map_err(wrong)?;
     let (uscc, id, now) = (withdrawal.uscc.as_str(), withdrawal.id.as_str(), desk.clock.now());
     own(caller, uscc)?;
@@ -137,6 +143,39 @@ pub fn withdraw(desk: &Grounds, caller: &Enterprise, document: &[u8], signature:
     }
 }
 
+/// A key that was stolen or that went with who held it, whoever named it: its own document, the bureau, or nobody.
+fn withdraw_own(desk: &Grounds, caller: &Enterprise, withdrawal: OwnKeyWithdrawal, document: &[u8], signature: &[u8]) -> Result<MandateId, DeskError> {
+    let (uscc, id, now) = (withdrawal.uscc.as_str(), withdrawal.id.as_str(), desk.clock.now());
+    own(caller, uscc)?;
+    let Proven { der, certificate, bureau, .. } = word::prove(desk, uscc, None, document, signature)?;
+    let Signed { key: signed_by, relied, .. } = own_key(desk, uscc, &certificate)?;
+    // So that an enterprise never takes its last own key.
+    if withdrawal.key == signed_by {
+        return Err(wrong("a key does not withdraw itself; sign with another of the enterprise's own"));
+    }
+    let (key, place) = (OperatorRecord::key(id), OperatorRecord::own(uscc, &withdrawal.key));
+    let before = || desk.store.get(&key)?.map(|stored| OperatorRecord::decode(&stored).map_err(DeskError::from)).transpose();
+    if let Some(before) = before()? {
+        return if before.document.as_bytes() == document { Ok(withdrawal.id) } else { Err(wrong("its id was used for something else; make a new one")) };
+    }
+    let Some(holds) = desk.store.get(&place)? else {
+        return Err(wrong("this key is none of the enterprise's own, or is none any more; `filing operator list` tells those that are"));
+    };
+    let text = String::from_utf8(document.to_vec()).map_err(wrong)?;
+    let record = OperatorRecord { document: text, signature: STANDARD.encode(der), given_at: unix_millis(now), bureau: Some(bureau), withdrawn: None };
+    let mut batch = relied.into_iter().fold(Batch::new(), Batch::expect).expect(Expectation::Absent(key.clone())).put(key.clone(), record.encode()?);
+    batch = batch.expect(Expectation::Equals(place.clone(), holds)).delete(place);
+    batch = archive::plan(&archive::Kept::Operator.name(id), word::archived_from(desk), batch);
+    Event::OwnKeyWithdrawn { withdrawal: id, document: &keyed(&desk.data, "document", document) }.append(&mut batch, now)?;
+    match desk.store.commit(batch) {
+        Ok(_) => Ok(withdrawal.id),
+        // Sent twice at once it is one.
+        Err(CommitError::Conflict { .. }) if before()?.is_some_and(|before| before.document.as_bytes() == document) => Ok(withdrawal.id),
+        Err(CommitError::Conflict { .. }) => Err(DeskError::Busy),
+        Err(error) => Err(error.into()),
+    }
+}
+
 /// Of one operator's key, the authorisation given last.
 pub struct Authorised {
     pub id: String,
@@ -147,8 +186,8 @@ pub struct Authorised {
 /// What an enterprise said of its keys, in the order of the operators' keys after that one; with the key to go on after.
 pub struct Keys {
     pub operators: Vec<Authorised>,
-    /// Each with the id of the document that made it the enterprise's own.
-    pub own: Vec<(String, String)>,
+    /// Each with the id of the document that named it, where one did.
+    pub own: Vec<(String, Option<String>)>,
     pub next: Option<String>,
 }
 
@@ -156,7 +195,10 @@ pub fn list(desk: &Grounds, caller: &Enterprise, after: Option<&str>) -> Result<
     let uscc = caller.code().as_str();
     let last = |key: &store::Key| key.last_part().and_then(|part| String::from_utf8(part).ok());
     let (from, to) = OperatorRecord::all_own(uscc);
-    let own = desk.store.scan(&from, &to, MOST)?.into_iter().filter_map(|(key, id)| Some((last(&key)?, String::from_utf8(id).ok()?))).collect();
+    let mut own = Vec::new();
+    for (place, id) in desk.store.scan(&from, &to, MOST)? {
+        own.extend(last(&place).map(|key| Ok::<_, DeskError>((key, naming(desk, id)?))).transpose()?);
+    }
     let (first, to) = OperatorRecord::all_of(uscc);
     let from = after.map_or(first, |key| OperatorRecord::of(uscc, key).successor());
     let (mut operators, mut octets, mut at) = (Vec::new(), 0, None);
@@ -172,6 +214,13 @@ pub fn list(desk: &Grounds, caller: &Enterprise, after: Option<&str>) -> Result<
         operators.push(Authorised { id, state, record });
     }
     Ok(Keys { operators, own, next: None })
+}
+
+/// The document that named an own key; where the first authorisation stands for it, as it did once, no document did.
+fn naming(desk: &Grounds, id: Vec<u8>) -> Result<Option<String>, DeskError> {
+    let Some(id) = String::from_utf8(id).ok().filter(|id| MandateId::parse(id).is_some()) else { return Ok(None) };
+    let record = desk.store.get(&OperatorRecord::key(&id))?.map(|stored| OperatorRecord::decode(&stored)).transpose()?;
+    Ok(record.filter(|record| matches!(Named::parse(record.document.as_bytes()), Ok(Named::Own(_)))).map(|_| id))
 }
 
 fn state(record: &OperatorRecord, today: Date) -> State {

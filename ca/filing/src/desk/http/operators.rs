@@ -47,6 +47,6 @@ pub async fn list(State(public): State<Arc<Public>>, Extension(caller): Extensio
     // Documents and signatures in base64, so that whoever is shown one can prove it.
     let shown = |Authorised { id, state, record }: &Authorised| json!({ "authorisation_id": id, "state": state.name(), "document": STANDARD.encode(&record.document), "signature": record.signature });
     let operators: Vec<Value> = keys.operators.iter().map(shown).collect();
-    let own: Vec<Value> = keys.own.iter().map(|(key, id)| json!({ "key": key, "authorisation_id": Some(id).filter(|id| id.len() == 26) })).collect();
+    let own: Vec<Value> = keys.own.iter().map(|(key, id)| json!({ "key": key, "authorisation_id": id })).collect();
     Ok(([(header::CACHE_CONTROL, "no-store")], Json(json!({ "operators": operators, "own": own, "next": keys.next }))).into_response())
 }

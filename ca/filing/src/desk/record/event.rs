@@ -59,6 +59,8 @@ pub enum Event<'a> {
     /// An enterprise lost every key of its own, and a bureau's officer let another speak for it. `enterprise` is its credit
     /// code, keyed, `key` the digest of the SubjectPublicKeyInfo.
     OwnKeyReinstated { enterprise: &'a str, key: &'a str, certificate: &'a str, reason: &'a str, officer: &'a str, user: u32 },
+    /// A key of an enterprise's own said that another is its own no more; `document` is keyed.
+    OwnKeyWithdrawn { withdrawal: &'a str, document: &'a str },
 }
 
 impl Event<'_> {
@@ -85,6 +87,7 @@ impl Event<'_> {
             Self::OperatorAuthorised { .. } => 115,
             Self::OperatorWithdrawn { .. } => 116,
             Self::OwnKeyReinstated { .. } => 36,
+            Self::OwnKeyWithdrawn { .. } => 37,
         }
     }
 

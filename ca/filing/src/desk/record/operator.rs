@@ -43,7 +43,7 @@ impl OperatorRecord {
     }
 
     /// Stands while a key is the enterprise's own: the one that signed its first authorisation, and those that such a one named.
-    /// Its value is the id of that document. `key` is the digest in hexadecimal.
+    /// Its value is the id of the document that named it, or a mark where there is none. `key` is the digest in hexadecimal.
     pub fn own(uscc: &str, key: &str) -> Key {
         Key::new(OWN, &[uscc.as_bytes(), key.as_bytes()])
     }
