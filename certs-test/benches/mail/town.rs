@@ -25,6 +25,8 @@ pub struct Town {
     pub dovecot: Dovecot,
     /// Citizens' mailboxes.
     pub accounts: Vec<Account>,
+    /// Whose mailbox is filled to be read: an institution's, which gets no statements.
+    pub reader: Account,
     pub trust: Arc<ClientConfig>,
     lmtp: u16,
 }
@@ -41,11 +43,12 @@ impl Town {
         // Under the same authority and with a key of the same kind.
         office.authority.request("dovecot", "/CN=localhost");
         office.authority.issue("dovecot", "tls-server", &["--dns", "localhost", "--ip", "127.0.0.1"]);
-        let accounts = office.people.clone();
-        let postfix = Postfix::start(&home.join("postfix"), &accounts);
-        let dovecot = Dovecot::start(&home.join("dovecot"), &accounts, &office.path("dovecot.pem"), &office.path("dovecot.key"));
+        let (accounts, reader) = (office.people.clone(), office.institutions[0].clone());
+        let all = [accounts.as_slice(), std::slice::from_ref(&reader)].concat();
+        let postfix = Postfix::start(&home.join("postfix"), &all);
+        let dovecot = Dovecot::start(&home.join("dovecot"), &all, &office.path("dovecot.pem"), &office.path("dovecot.key"));
         let trust = trust(&std::fs::read(home.join("ca/root.pem")).unwrap());
-        Self { office, postfix, dovecot, accounts, trust, lmtp }
+        Self { office, postfix, dovecot, accounts, reader, trust, lmtp }
     }
 
     pub fn ours(&self) -> Place {

@@ -99,7 +99,7 @@ fn commands(town: &Town, until: impl FnOnce(&AtomicBool)) -> Vec<f64> {
     let (place, over) = (town.ours(), AtomicBool::new(false));
     std::thread::scope(|scope| {
         let client = scope.spawn(|| {
-            let mut client = Imap::open(place.imaps, source(0), &town.trust, town.accounts.last().unwrap());
+            let mut client = Imap::open(place.imaps, source(0), &town.trust, &town.reader);
             let (mut times, mut at) = (Vec::new(), 0_usize);
             client.ask("SELECT INBOX");
             while !over.load(Ordering::Relaxed) {
