@@ -30,6 +30,8 @@ static DECOMPRESSING_1: LazyLock<DecoderDictionary<'static>> = LazyLock::new(|| 
 thread_local! {
     /// A compressor's tables cost more to make than a message to compress.
     static COMPRESSOR: RefCell<Option<Compressor<'static>>> = const { RefCell::new(None) };
+    /// So do a decompressor's. With the number of its dictionary.
+    static DECOMPRESSOR: RefCell<Option<(u8, Decompressor<'static>)>> = const { RefCell::new(None) };
 }
 
 /// Bodies are told apart by an ordered number that is never used twice: engines like rising keys.
@@ -63,12 +65,13 @@ pub fn seal(id: BodyId, bytes: &[u8], key: &DataKey) -> Result<Vec<u8>, RecordEr
 pub fn open(id: BodyId, stored: &[u8], size: u32, expected: &[u8; 32], key: &DataKey) -> Result<Vec<u8>, RecordError> {
     let damaged = |reason| RecordError::Damaged { kind: KIND, reason };
     let (dictionary, sealed) = versioned(KIND, stored)?.split_first().ok_or_else(|| damaged("it ends before its dictionary"))?;
-    let known = decompressing(*dictionary).ok_or_else(|| damaged("it was compressed with a dictionary that this program does not have"))?;
+    if decompressing(*dictionary).is_none() {
+        return Err(damaged("it was compressed with a dictionary that this program does not have"));
+    }
     let small = key.open(&place(id, *dictionary), sealed)?;
     let size = usize::try_from(size).ok().filter(|size| *size <= MAX_BYTES).ok_or_else(|| damaged("its size is beyond the limit"))?;
     // The size bounds the memory that decompression may take.
-    let opened = Decompressor::with_prepared_dictionary(known).and_then(|mut frame| frame.decompress(&small, size));
-    let bytes = opened.map_err(|_| damaged("it does not decompress to its size"))?;
+    let bytes = decompress(*dictionary, &small, size).map_err(|_| damaged("it does not decompress to its size"))?;
     if bytes.len() != size || digest(&bytes) != *expected {
         return Err(damaged("its digest does not fit"));
     }
@@ -81,6 +84,16 @@ fn decompressing(number: u8) -> Option<&'static DecoderDictionary<'static>> {
         1 => Some(&DECOMPRESSING_1),
         _ => None,
     }
+}
+
+fn decompress(dictionary: u8, small: &[u8], size: usize) -> std::io::Result<Vec<u8>> {
+    DECOMPRESSOR.with_borrow_mut(|kept| {
+        let (_, decompressor) = match kept {
+            Some(made) if made.0 == dictionary => made,
+            _ => kept.insert((dictionary, Decompressor::with_prepared_dictionary(decompressing(dictionary).ok_or(std::io::ErrorKind::NotFound)?)?)),
+        };
+        decompressor.decompress(small, size)
+    })
 }
 
 /// What a body is sealed for: its id and its dictionary.
@@ -125,6 +138,10 @@ mod tests {
         assert!(open(BodyId(7), &sealed, size - 1, &digest(&bytes), &key).is_err());
         assert!(open(BodyId(7), &sealed, size + 1, &digest(&bytes), &key).is_err());
         assert!(open(BodyId(7), &sealed, size, &digest(b"other"), &key).is_err());
+        // What was damaged leaves nothing behind for the next.
+        let torn = sealed.get(..sealed.len() / 2).unwrap();
+        assert!(open(BodyId(7), torn, size, &digest(&bytes), &key).is_err());
+        assert_eq!(open(BodyId(7), &sealed, size, &digest(&bytes), &key).unwrap(), bytes);
         let mut other_dictionary = sealed.clone();
         *other_dictionary.get_mut(1).unwrap() = 2;
         assert!(open(BodyId(7), &other_dictionary, size, &digest(&bytes), &key).is_err());

@@ -30,6 +30,8 @@ const GATHER: usize = 32 * 1024;
 /// Octets of a message, and messages of a folder, from which on a session takes milliseconds to take them in.
 const LARGE_MESSAGE: usize = 256 * 1024;
 const LARGE_FOLDER: usize = 20_000;
+/// Messages that are read without looking whether the login still stands.
+const RUN: usize = 64;
 
 pub(super) struct Connection {
     imap: Arc<Imap>,
@@ -162,13 +164,18 @@ impl Connection {
                     if unsent.len() >= GATHER {
                         stream.write(&std::mem::take(&mut unsent), limit).await?;
                     }
-                    let answer = Box::pin(self.answer(request)).await;
-                    // spec: rfc3501#6.3.11 a message that comes to the opened mailbox is told before the command's end · rfc7162#3.2.7 and
-                    // so is what others changed before this MODSEQ
-                    if matches!(answer, Answer::Appended { .. } | Answer::Copied { .. } | Answer::Expunged(_)) {
-                        left.extend(self.catch_up(&mut session));
-                    }
-                    let (back, outputs) = take_in(session, answer).await?;
+                    let (back, outputs) = match (request, self.mailbox.clone()) {
+                        (load @ Request::Load { .. }, Some(mailbox)) => self.load_on(session, load, mailbox).await?,
+                        (request, _) => {
+                            let answer = Box::pin(self.answer(request)).await;
+                            // spec: rfc3501#6.3.11 a message that comes to the opened mailbox is told before the command's end ·
+                            // rfc7162#3.2.7 and so is what others changed before this MODSEQ
+                            if matches!(answer, Answer::Appended { .. } | Answer::Copied { .. } | Answer::Expunged(_)) {
+                                left.extend(self.catch_up(&mut session));
+                            }
+                            take_in(session, answer).await?
+                        }
+                    };
                     session = back;
                     left.extend(outputs);
                     if self.is_too_much(session.kept()) {
@@ -208,6 +215,40 @@ impl Connection {
         }
         stream.write(&unsent, limit).await?;
         Ok((session, stream))
+    }
+
+    /// Messages that a command reads one after another are read and taken in on one thread, since changing threads for each costs as
+    /// much as a message: until there is enough to send, or the session asks for something else. What a SORT or THREAD keeps is
+    /// counted after each.
+    async fn load_on(&self, mut session: Session, mut request: Request, mailbox: Arc<str>) -> Result<(Session, Vec<Output>), End> {
+        let imap = Arc::clone(&self.imap);
+        let (open, now) = (self.open.as_ref().map(|(folder, _)| *folder), imap.clock.now());
+        let read = move || {
+            let (mut outputs, mut gathered) = (Vec::new(), 0);
+            for read in 1.. {
+                let started = std::time::Instant::now();
+                let (answer, _) = answer(&imap.messages, &mailbox, open, request, now);
+                imap.metrics.requests.observe(started.elapsed().as_secs_f64());
+                let mut next = session.answer(answer);
+                gathered += next.iter().map(|output| if let Output::Send(bytes) = output { bytes.len() } else { 0 }).sum::<usize>();
+                let goes_on = read < RUN && gathered < GATHER && session.kept() == 0;
+                // What it asks for stands last.
+                match next.pop() {
+                    Some(Output::Do(load @ Request::Load { .. })) if goes_on => request = load,
+                    last => {
+                        outputs.extend(next.into_iter().chain(last));
+                        break;
+                    }
+                }
+                outputs.extend(next);
+            }
+            (session, outputs)
+        };
+        // A panic there leaves no session to go on with.
+        tokio::task::spawn_blocking(read).await.map_err(|error| {
+            tracing::error!(%error, "an IMAP request was not finished");
+            End::Closed
+        })
     }
 
     /// Counts what a SORT or THREAD keeps; whether all of them together keep more than is allowed.
