@@ -88,7 +88,7 @@ fn prepare(founded: &office::Founded, desk: &Desk, callers: &Callers, index: usi
     let signature = office::sign(&founded.world, &firm, &filing, office::NOW);
     let signature = office::stamped(&founded.world, &signature, office::NOW);
     let chain = [CertificateDer::from(firm.certificate), CertificateDer::from(founded.world.issuer.certificate.clone())];
-    (callers.authorise(desk, &chain).unwrap(), Submission { filing, signature })
+    (callers.authorise(desk, &chain).unwrap(), Submission { filing, signature, received_at: desk.clock.now() })
 }
 
 /// The one code with this body whose check letters are right.

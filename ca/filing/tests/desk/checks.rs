@@ -181,7 +181,7 @@ fn eight_the_issuing_authority_too() {
     // What was believed for a minute is asked again.
     office.clock.advance(Duration::minutes(2));
     let filing = vat(CODE, |_| {});
-    let submission = filing::desk::flow::receive::Submission { signature: office.sign(&firm, &filing), filing };
+    let submission = filing::desk::flow::receive::Submission { signature: office.sign(&firm, &filing), filing, received_at: office.clock_now() };
     let outcome = filing::desk::flow::receive::receive(&office.desk, &caller, &submission).unwrap();
     // The timestamp authority stands below the same one, which is our own affair.
     assert_eq!(refused(outcome), [8]);
@@ -282,6 +282,13 @@ fn thirteen_the_deadline() {
     let strict = Office::open_with(|documents| documents[0].1 = documents[0].1.replacen("late = \"flag\"", "late = \"refuse\"", 1));
     let (firm, filing) = late(&strict);
     assert_eq!(strict.refused(&firm, &filing), [13]);
+    // Here in time, and its turn and our own stamp come after midnight: it counts.
+    let waited = Office::open_with(|documents| documents[0].1 = documents[0].1.replacen("late = \"flag\"", "late = \"refuse\"", 1));
+    let (waits, whole) = late(&waited);
+    let submission = filing::desk::flow::receive::Submission { signature: waited.sign(&waits, &whole), filing: whole, received_at: waited.clock_now() - Duration::seconds(1) };
+    waited.clock.advance(Duration::seconds(1));
+    let receipt = json(&receipted(filing::desk::flow::receive::receive(&waited.desk, &waited.caller(&waits), &submission).unwrap()).document);
+    assert_eq!((receipt["timely"].as_bool(), receipt["received_at"].as_str().map(|at| at.starts_with("2026-11-16T15:59:59"))), (Some(true), Some(true)), "{receipt}");
     // Stamped in time and sent within a day it counts; from a drawer it does not.
     let signed = strict.stamped(&sign(&strict.world, &firm, &filing, time::macros::datetime!(2026-11-16 15:59 UTC)), time::macros::datetime!(2026-11-16 15:59 UTC));
     strict.clock.advance(Duration::days(3));

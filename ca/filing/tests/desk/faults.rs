@@ -14,7 +14,7 @@ use crate::office::{CODE, Firm, Founded, Office, firm, id, json, receipted, sign
 fn submit(desk: &filing::desk::Desk, founded: &Founded, firm: &Firm, filing: &[u8]) -> Result<Outcome, filing::desk::problem::DeskError> {
     let chain = [CertificateDer::from(firm.certificate.clone()), CertificateDer::from(founded.world.issuer.certificate.clone())];
     let caller = Callers::default().authorise(desk, &chain).unwrap();
-    receive(desk, &caller, &Submission { filing: filing.to_vec(), signature: sign(&founded.world, firm, filing, crate::office::NOW) })
+    receive(desk, &caller, &Submission { filing: filing.to_vec(), signature: sign(&founded.world, firm, filing, crate::office::NOW), received_at: desk.clock.now() })
 }
 
 #[test]

@@ -205,6 +205,6 @@ fn a_list_that_changes_at_that_moment_is_judged_by() {
     let chain = [firm.certificate.clone(), founded.world.issuer.certificate.clone()].map(rustls::pki_types::CertificateDer::from);
     let caller = filing::desk::flow::authorise::Callers::default().authorise(&desk, &chain).unwrap();
     let signature = crate::office::sign(&founded.world, &firm, &filing, crate::office::NOW);
-    let outcome = filing::desk::flow::receive::receive(&desk, &caller, &filing::desk::flow::receive::Submission { filing, signature }).unwrap();
+    let outcome = filing::desk::flow::receive::receive(&desk, &caller, &filing::desk::flow::receive::Submission { filing, signature, received_at: desk.clock.now() }).unwrap();
     assert_eq!(crate::office::refused(outcome), [14]);
 }

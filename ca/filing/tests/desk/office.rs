@@ -261,7 +261,7 @@ impl Office {
     }
 
     pub fn submit_signed(&self, firm: &Firm, filing: &[u8], signature: Vec<u8>) -> Result<Outcome, DeskError> {
-        receive(&self.desk, &self.caller(firm), &Submission { filing: filing.to_vec(), signature })
+        receive(&self.desk, &self.caller(firm), &Submission { filing: filing.to_vec(), signature, received_at: self.clock.now() })
     }
 
     pub fn receipt(&self, firm: &Firm, filing: &[u8]) -> Sealed {

@@ -95,7 +95,7 @@ pub fn examine(given: Given, filing: &[u8], signature: &[u8]) -> Result<Examined
         files(&grounds, &filing, attachments.as_deref(), &mut told)?;
     }
     // 2.
-    let submission = Submission { filing: filing.to_vec(), signature: signature.to_vec() };
+    let submission = Submission { filing: filing.to_vec(), signature: signature.to_vec(), received_at: grounds.clock.now() };
     let parsed = match parse(&grounds, None, &submission)? {
         Parse::New(parsed) => *parsed,
         Parse::Wrong(finding) => return Ok(told.ended_by(*finding)),

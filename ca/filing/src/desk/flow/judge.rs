@@ -67,8 +67,10 @@ impl Found {
 
 pub fn judge<'a>(desk: &Grounds, caller: &Enterprise, mut stamped: Stamped<Parsed<'a>>) -> Result<Judged<'a>, DeskError> {
     let mut findings = std::mem::take(&mut stamped.findings);
-    // Where no timestamp is to be believed the arrival stands for it, so that the other checks can be told of.
-    let at = stamped.stamp.as_ref().map_or(stamped.proved.parsed.received_at, |stamp| stamp.at);
+    // Signed before it came, even where our own stamp had to wait. Where no timestamp is to be believed the arrival stands for it,
+    // so that the other checks can be told of.
+    let received_at = stamped.proved.parsed.received_at;
+    let at = stamped.stamp.as_ref().map_or(received_at, |stamp| stamp.at.min(received_at));
     let code = both_places(&stamped.proved.facts);
     let mut relied = Vec::new();
     enterprise(caller, &stamped, code.as_ref(), &mut findings);

@@ -43,6 +43,8 @@ const ATTEMPTS: usize = 8;
 pub struct Submission {
     pub filing: Vec<u8>,
     pub signature: Vec<u8>,
+    /// When it was here whole: what waits for its turn came in time all the same.
+    pub received_at: OffsetDateTime,
 }
 
 impl Submission {
@@ -170,7 +172,7 @@ pub(super) fn parse<'a>(desk: &'a Grounds, caller: Option<&Enterprise>, submissi
         }
     }
     let claimed_within = Duration::minutes(desk.policies.desk.limits.signing_time_minutes.into());
-    Ok(Parse::New(Box::new(Parsed { filing, kind, bureau, accepts, received_at: desk.clock.now(), id_is_taken, claimed_within })))
+    Ok(Parse::New(Box::new(Parsed { filing, kind, bureau, accepts, received_at: submission.received_at, id_is_taken, claimed_within })))
 }
 
 /// 5. A filing without any failure: with all that its receipt will say.

@@ -37,6 +37,8 @@ pub async fn submit(State(public): State<Arc<Public>>, Extension(caller): Extens
     let room = public.room(announced.map_or(most, |announced| announced.min(most)))?;
     let late = || DeskError::Request(format!("the body did not come whole within {} s; send it again over a faster line", limits.body_seconds));
     let bytes = tokio::time::timeout(Duration::from_secs(limits.body_seconds.into()), body(request, most)).await.map_err(|_| late())??;
+    // It is here: a turn that comes after midnight makes nobody late.
+    let received_at = public.desk.clock.now();
     let (filing, signature) = Signed::read(&bytes)?;
     drop(bytes);
     // 3. Its turn. The work goes on when the caller leaves: what is recorded is receipted.
@@ -44,7 +46,7 @@ pub async fn submit(State(public): State<Arc<Public>>, Extension(caller): Extens
     let work = Arc::clone(&public);
     let done = runtime::request::spawn_blocking(move || {
         let (_place, _room, _turn) = (place, room, turn);
-        receive(&work.desk, &enterprise, &Submission { filing, signature })
+        receive(&work.desk, &enterprise, &Submission { filing, signature, received_at })
     });
     let outcome = done.await.map_err(|error| Problem::new(Exit::Internal, "desk", error.to_string(), "report this with the desk's log"))?;
     // 4. Only what is durable is answered for.
