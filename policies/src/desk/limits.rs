@@ -22,6 +22,8 @@ pub struct Limits {
     /// Octets of all bodies of filings that are here at one time, and how long each may take to come.
     pub waiting_bytes: u64,
     pub body_seconds: u32,
+    /// Bodies of one enterprise on their way at one time.
+    pub bodies_per_enterprise: u32,
     pub verify: Verify,
     pub filing_bytes: u32,
     pub attachment_bytes: u64,
@@ -85,6 +87,7 @@ struct Queue {
     /// Unknown to documents from before: they have them as they are shipped.
     waiting_bytes: Option<Spanned<u64>>,
     body_seconds: Option<Spanned<u64>>,
+    bodies_per_enterprise: Option<Spanned<u64>>,
 }
 
 #[derive(Deserialize)]
@@ -164,6 +167,11 @@ pub(super) fn parse((file, text): (&str, &str)) -> Result<Limits, PolicyError> {
         (None, None) if text != SHIPPED.1 => parse(SHIPPED).map(|shipped| (shipped.waiting_bytes, shipped.body_seconds))?,
         _ => return Err(PolicyError::at(file, text, None, "waiting_bytes and body_seconds of [queue] go together")),
     };
+    let bodies_per_enterprise = match &document.queue.bodies_per_enterprise {
+        Some(bodies) => small(bodies, 1, 8_192)?,
+        None if text != SHIPPED.1 => parse(SHIPPED)?.bodies_per_enterprise,
+        None => return Err(PolicyError::at(file, text, None, "bodies_per_enterprise of [queue] is missing")),
+    };
     Ok(Limits {
         per_enterprise: small(&document.hourly.per_enterprise, 1, 1_000_000)?,
         all: small(&document.hourly.all, 1, 1_000_000_000)?,
@@ -172,6 +180,7 @@ pub(super) fn parse((file, text): (&str, &str)) -> Result<Limits, PolicyError> {
         again_seconds: small(&document.queue.again_seconds, 1, 3_600)?,
         waiting_bytes,
         body_seconds,
+        bodies_per_enterprise,
         verify,
         filing_bytes,
         attachment_bytes,
@@ -190,7 +199,7 @@ impl Limits {
         // Writing to a string cannot fail.
         let _ = writeln!(text, "in an hour {} filings of one enterprise, {} of all", self.per_enterprise, self.all);
         let _ = writeln!(text, "{} filings judged at once, {} wait, the others come again after {} s", self.at_once, self.places, self.again_seconds);
-        let _ = writeln!(text, "bodies of filings take {} bytes together, each comes within {} s", self.waiting_bytes, self.body_seconds);
+        let _ = writeln!(text, "bodies of filings take {} bytes together, each comes within {} s, {} of one enterprise on their way", self.waiting_bytes, self.body_seconds, self.bodies_per_enterprise);
         let _ = writeln!(text, "in an hour {} verdicts for one address, {} for all, {} judged at once", self.verify.per_address, self.verify.all, self.verify.at_once);
         let _ = writeln!(text, "a filing of at most {} bytes, an attachment of {}, of one enterprise together {}", self.filing_bytes, self.attachment_bytes, self.enterprise_bytes);
         let Uploads { at_once, per_enterprise, bytes } = self.uploads;

@@ -89,13 +89,53 @@ fn ask(address: SocketAddr, firm: &str, what: &str, body: &str) -> (u16, Option<
     (status, again)
 }
 
+/// A head, and nothing of the body.
+fn slow(address: SocketAddr, what: &str, length: &str) -> TcpStream {
+    let mut stream = TcpStream::connect(address).unwrap();
+    stream.set_read_timeout(Some(Duration::from_secs(60))).unwrap();
+    write!(stream, "{what} HTTP/1.1\r\nHost: desk\r\nX-Firm: {CODE}\r\n{length}\r\nConnection: close\r\n\r\n").unwrap();
+    stream
+}
+
+fn status(mut stream: TcpStream) -> u16 {
+    let mut answer = Vec::new();
+    let _ = stream.read_to_end(&mut answer);
+    String::from_utf8_lossy(&answer).get(9..12).and_then(|status| status.parse::<u16>().ok()).unwrap_or(0)
+}
+
+/// One enterprise that sends heads without bodies shuts nobody out but itself, and itself only until it lets go.
+#[test]
+fn who_sends_slowly_takes_its_own_places_alone() {
+    let founded = Founded::new();
+    let (ours, theirs) = (firm(&founded.world.issuer, CODE, |_| {}), firm(&founded.world.issuer, OTHER, |_| {}));
+    let open = Open::new(&[(CODE, &ours), (OTHER, &theirs)], founded, |_| {});
+    let waiting = |wanted: &str| {
+        let began = Instant::now();
+        while !open.metrics.render().contains(&format!("suiyin_desk_waiting {wanted}\n")) {
+            assert!(began.elapsed() < Duration::from_secs(10), "{}", open.metrics.render());
+            std::thread::sleep(Duration::from_millis(5));
+        }
+    };
+    let held: Vec<TcpStream> = (0..4).map(|_| slow(open.address, "POST /filings", "Transfer-Encoding: chunked")).collect();
+    waiting("4");
+    let body = open.body(&ours, &vat(CODE, |_| {}));
+    for door in ["POST /filings", "POST /mandates", "POST /operators/withdraw"] {
+        assert_eq!(ask(open.address, CODE, door, &body), (429, Some(5)), "{door}");
+    }
+    assert_eq!(post(open.address, OTHER, &open.body(&theirs, &vat(OTHER, |_| {}))).0, 200);
+    drop(held);
+    waiting("0");
+    assert_eq!(post(open.address, CODE, &body).0, 200);
+    open.end();
+}
+
 #[test]
 fn who_finds_no_place_comes_again_and_nothing_is_lost() {
     const CALLERS: usize = 40;
     let founded = Founded::new();
     let ours = firm(&founded.world.issuer, CODE, |_| {});
     let open = Open::new(&[(CODE, &ours)], founded, |documents| {
-        documents[1].1 = documents[1].1.replacen("at_once = 64", "at_once = 2", 1).replacen("places = 4096", "places = 4", 1);
+        documents[1].1 = documents[1].1.replacen("at_once = 64", "at_once = 2", 1).replacen("places = 4096", "places = 4", 1).replacen("bodies_per_enterprise = 4", "bodies_per_enterprise = 40", 1);
     });
     let periods: Vec<String> = (2023..=2026).flat_map(|year| (1..=10).map(move |month| format!("{year}{month:02}"))).collect();
     // Nothing is brought forward from one month to the next.
@@ -180,17 +220,8 @@ fn bodies_find_room_or_come_again_and_slow_ones_give_it_back() {
         documents[1].1 = limits.replacen("max_bytes = 8388608", "max_bytes = 16384", 1);
     });
     let body = open.body(&ours, &vat(CODE, |_| {}));
-    let slow = |length: &str| {
-        let mut stream = TcpStream::connect(open.address).unwrap();
-        stream.set_read_timeout(Some(Duration::from_secs(60))).unwrap();
-        write!(stream, "POST /filings HTTP/1.1\r\nHost: desk\r\nX-Firm: {CODE}\r\n{length}\r\nConnection: close\r\n\r\n").unwrap();
-        stream
-    };
-    let status = |mut stream: TcpStream| {
-        let mut answer = Vec::new();
-        let _ = stream.read_to_end(&mut answer);
-        String::from_utf8_lossy(&answer).get(9..12).and_then(|status| status.parse::<u16>().ok()).unwrap_or(0)
-    };
+    let slow = |length: &str| slow(open.address, "POST /filings", length);
+    let other = |door: &str| crate::burst::slow(open.address, door, "Transfer-Encoding: chunked");
     // Two that announce nearly the most, and one that announces nothing and counts as the largest.
     let began = Instant::now();
     let held: Vec<TcpStream> = (0..2).map(|_| slow(&format!("Content-Length: {ANNOUNCED}"))).collect();
@@ -199,6 +230,9 @@ fn bodies_find_room_or_come_again_and_slow_ones_give_it_back() {
         std::thread::sleep(Duration::from_millis(5));
     }
     assert_eq!(status(slow("Transfer-Encoding: chunked")), 503);
+    for door in ["POST /mandates", "POST /mandates/withdraw", "POST /operators", "POST /operators/withdraw"] {
+        assert_eq!(status(other(door)), 503, "{door}");
+    }
     // One that is small finds room beside them.
     assert!(body.len() < 300_000);
     assert_eq!(post(open.address, CODE, &body).0, 200);
@@ -207,5 +241,7 @@ fn bodies_find_room_or_come_again_and_slow_ones_give_it_back() {
     assert!(began.elapsed() >= Duration::from_secs(3));
     assert!(open.metrics.render().contains("suiyin_desk_waiting 0"));
     assert_eq!(status(slow("Transfer-Encoding: chunked")), 400);
+    let held = ["POST /mandates", "POST /operators"].map(other);
+    assert_eq!(held.map(status), [400, 400]);
     open.end();
 }

@@ -90,14 +90,20 @@ enum Written {
     Whole(u64),
 }
 
-/// Once it is refused, or here already, nobody takes the rest, which is read on all the same within the bound: a caller whose
+/// How long the rest of what nobody takes is read on.
+const REST: Duration = Duration::from_secs(120);
+
+/// Once it is refused, or here already, nobody takes the rest, which is read on all the same within the bounds: a caller whose
 /// connection ends while it still sends may never see the answer.
 async fn rest(request: &mut Body, longest: u64) {
     let mut passed = 0_u64;
-    while let Ok(Some(Ok(frame))) = tokio::time::timeout(PATIENCE, request.frame()).await {
-        passed = passed.saturating_add(frame.data_ref().map_or(0, |data| data.len() as u64));
-        if passed > longest {
-            return;
+    let passing = async {
+        while let Ok(Some(Ok(frame))) = tokio::time::timeout(PATIENCE, request.frame()).await {
+            passed = passed.saturating_add(frame.data_ref().map_or(0, |data| data.len() as u64));
+            if passed > longest {
+                return;
+            }
         }
-    }
+    };
+    let _ = tokio::time::timeout(REST, passing).await;
 }

@@ -2,7 +2,6 @@
 //! `GET /filings/{id}`: where one stands, for whoever has its id, which nobody guesses.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use axum::body::Body;
 use axum::extract::{Path, Query, State};
@@ -15,7 +14,7 @@ use runtime::http::Caller;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
-use super::{MAX_SIGNATURE, Public, Refused, Signed, answer, body, worked};
+use super::{MAX_SIGNATURE, Public, Refused, Signed, answer, worked};
 use crate::desk::check::{Failure, Finding};
 use crate::desk::flow::list::{self, Wanted};
 use crate::desk::flow::receive::{Outcome, Submission, receive};
@@ -29,14 +28,9 @@ pub async fn submit(State(public): State<Arc<Public>>, Extension(caller): Extens
     let enterprise = public.enterprise(&caller).await?;
     public.pace(&enterprise)?;
     let place = public.place()?;
-    // 2. The body, within its bound: once there is room for what is announced, for the largest where nothing is, and in time,
-    //    since it holds both while it comes.
-    let limits = public.desk.policies.desk.limits;
-    let most = (limits.filing_bytes as usize + MAX_SIGNATURE) / 3 * 4 + 1024;
-    let announced = headers.get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok()).and_then(|text| text.parse::<usize>().ok());
-    let room = public.room(announced.map_or(most, |announced| announced.min(most)))?;
-    let late = || DeskError::Request(format!("the body did not come whole within {} s; send it again over a faster line", limits.body_seconds));
-    let bytes = tokio::time::timeout(Duration::from_secs(limits.body_seconds.into()), body(request, most)).await.map_err(|_| late())??;
+    // 2. The body, within its bounds of size, number, room and time.
+    let most = (public.desk.policies.desk.limits.filing_bytes as usize + MAX_SIGNATURE) / 3 * 4 + 1024;
+    let (bytes, room) = public.whole(&enterprise, &headers, request, most).await?;
     // It is here: a turn that comes after midnight makes nobody late.
     let received_at = public.desk.clock.now();
     let (filing, signature) = Signed::read(&bytes)?;

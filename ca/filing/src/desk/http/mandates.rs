@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use axum::body::Body;
 use axum::extract::{Path, Query, State};
-use axum::http::header;
+use axum::http::{HeaderMap, header};
 use axum::response::{IntoResponse, Response};
 use axum::{Extension, Json};
 use base64::{Engine as _, engine::general_purpose::STANDARD};
@@ -13,24 +13,27 @@ use runtime::http::Caller;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::{MAX_MANDATE, Public, Refused, Signed, body, worked};
+use super::{MAX_MANDATE, Public, Refused, Signed, worked};
 use crate::desk::flow::mandate::{self, Held};
 use crate::desk::record::mandate::Withdrawn;
 
-pub async fn give(State(public): State<Arc<Public>>, Extension(caller): Extension<Caller>, request: Body) -> Result<Json<Value>, Refused> {
-    asked(public, caller, request, false).await
+pub async fn give(State(public): State<Arc<Public>>, Extension(caller): Extension<Caller>, headers: HeaderMap, request: Body) -> Result<Json<Value>, Refused> {
+    asked(public, caller, (headers, request), false).await
 }
 
-pub async fn withdraw(State(public): State<Arc<Public>>, Extension(caller): Extension<Caller>, request: Body) -> Result<Json<Value>, Refused> {
-    asked(public, caller, request, true).await
+pub async fn withdraw(State(public): State<Arc<Public>>, Extension(caller): Extension<Caller>, headers: HeaderMap, request: Body) -> Result<Json<Value>, Refused> {
+    asked(public, caller, (headers, request), true).await
 }
 
-async fn asked(public: Arc<Public>, caller: Caller, request: Body, withdraw: bool) -> Result<Json<Value>, Refused> {
+async fn asked(public: Arc<Public>, caller: Caller, (headers, request): (HeaderMap, Body), withdraw: bool) -> Result<Json<Value>, Refused> {
     let enterprise = public.enterprise(&caller).await?;
     public.pace(&enterprise)?;
-    let (document, signature) = Signed::read(&body(request, MAX_MANDATE).await?)?;
+    let (bytes, room) = public.whole(&enterprise, &headers, request, MAX_MANDATE).await?;
+    let (document, signature) = Signed::read(&bytes)?;
+    drop(bytes);
     let act = if withdraw { mandate::withdraw } else { mandate::give };
     let told = worked(move || {
+        let _room = room;
         let mandate = act(&public.desk, &enterprise, &document, &signature)?;
         // As it stands: one that was given ahead does not live yet.
         mandate::one(&public.desk, &enterprise, mandate.id.as_str())

@@ -1,5 +1,6 @@
 //! The desk's public side: enterprises over mutual TLS; receipts for whoever has their number.
 
+mod arrivals;
 mod attachments;
 mod filings;
 mod mandates;
@@ -10,11 +11,12 @@ mod verify;
 
 use std::net::IpAddr;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use axum::Router;
 use axum::body::{Body, Bytes};
 use axum::extract::DefaultBodyLimit;
-use axum::http::{HeaderValue, StatusCode, header};
+use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post, put};
 use base64::{Engine as _, engine::general_purpose::STANDARD};
@@ -47,6 +49,8 @@ pub struct Public {
     places: Arc<Semaphore>,
     /// Octets of the bodies that are here.
     room: Arc<Semaphore>,
+    /// Bodies on their way, by enterprise.
+    arrivals: arrivals::Arrivals,
     /// Filings judged at one time.
     at_once: Arc<Semaphore>,
     counts: Counts,
@@ -97,7 +101,7 @@ impl Public {
         let room = Arc::new(Semaphore::new(usize::try_from(limits.waiting_bytes).unwrap_or(Semaphore::MAX_PERMITS).min(Semaphore::MAX_PERMITS)));
         let rate = Mutex::new(Rate::new(limits.per_enterprise, limits.all));
         let (asked, verdicts_at_once) = (Mutex::new(Rate::new(limits.verify.per_address, limits.verify.all)), Arc::new(Semaphore::new(limits.verify.at_once as usize)));
-        Ok(Self { desk, callers: Callers::default(), rate, asked, verdicts_at_once, places: Arc::new(Semaphore::new(places)), room, at_once: Arc::new(Semaphore::new(at_once)), counts })
+        Ok(Self { desk, callers: Callers::default(), rate, asked, verdicts_at_once, places: Arc::new(Semaphore::new(places)), room, arrivals: arrivals::Arrivals::default(), at_once: Arc::new(Semaphore::new(at_once)), counts })
     }
 
     /// Who calls, before anything of a body is read.
@@ -150,6 +154,24 @@ impl Public {
             self.counts.full.increment();
             DeskError::Full { what: "filings", seconds: self.desk.policies.desk.limits.again_seconds }
         })
+    }
+}
+
+impl Public {
+    /// A whole body of at most `most` octets, once this enterprise has not too many on their way and there is room for what is
+    /// announced, for the largest where nothing is; and in time, since it holds both while it comes. With the room, to be kept
+    /// as long as what it holds.
+    async fn whole(&self, enterprise: &Enterprise, headers: &HeaderMap, request: Body, most: usize) -> Result<(Bytes, OwnedSemaphorePermit), Refused> {
+        let limits = &self.desk.policies.desk.limits;
+        let Some(_arriving) = self.arrivals.one(enterprise.code().as_str(), limits.bodies_per_enterprise) else {
+            self.counts.fast.increment();
+            return Err(DeskError::TooFast { what: "bodies sent at one time", seconds: limits.again_seconds.into() }.into());
+        };
+        let announced = headers.get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok()).and_then(|text| text.parse::<usize>().ok());
+        let room = self.room(announced.map_or(most, |announced| announced.min(most)))?;
+        let late = || DeskError::Request(format!("the body did not come whole within {} s; send it again over a faster line", limits.body_seconds));
+        let bytes = tokio::time::timeout(Duration::from_secs(limits.body_seconds.into()), body(request, most)).await.map_err(|_| late())??;
+        Ok((bytes, room))
     }
 }
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use axum::body::Body;
 use axum::extract::{Query, State};
-use axum::http::header;
+use axum::http::{HeaderMap, header};
 use axum::response::{IntoResponse, Response};
 use axum::{Extension, Json};
 use base64::{Engine as _, engine::general_purpose::STANDARD};
@@ -13,23 +13,29 @@ use runtime::http::Caller;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::{MAX_MANDATE, Public, Refused, Signed, body, worked};
+use super::{MAX_MANDATE, Public, Refused, Signed, worked};
 use crate::desk::flow::operator::{self, Authorised};
 
-pub async fn authorise(State(public): State<Arc<Public>>, Extension(caller): Extension<Caller>, request: Body) -> Result<Json<Value>, Refused> {
-    asked(public, caller, request, false).await
+pub async fn authorise(State(public): State<Arc<Public>>, Extension(caller): Extension<Caller>, headers: HeaderMap, request: Body) -> Result<Json<Value>, Refused> {
+    asked(public, caller, (headers, request), false).await
 }
 
-pub async fn withdraw(State(public): State<Arc<Public>>, Extension(caller): Extension<Caller>, request: Body) -> Result<Json<Value>, Refused> {
-    asked(public, caller, request, true).await
+pub async fn withdraw(State(public): State<Arc<Public>>, Extension(caller): Extension<Caller>, headers: HeaderMap, request: Body) -> Result<Json<Value>, Refused> {
+    asked(public, caller, (headers, request), true).await
 }
 
-async fn asked(public: Arc<Public>, caller: Caller, request: Body, withdraw: bool) -> Result<Json<Value>, Refused> {
+async fn asked(public: Arc<Public>, caller: Caller, (headers, request): (HeaderMap, Body), withdraw: bool) -> Result<Json<Value>, Refused> {
     let enterprise = public.enterprise(&caller).await?;
     public.pace(&enterprise)?;
-    let (document, signature) = Signed::read(&body(request, MAX_MANDATE).await?)?;
+    let (bytes, room) = public.whole(&enterprise, &headers, request, MAX_MANDATE).await?;
+    let (document, signature) = Signed::read(&bytes)?;
+    drop(bytes);
     let act = if withdraw { operator::withdraw } else { operator::authorise };
-    let id = worked(move || act(&public.desk, &enterprise, &document, &signature)).await?;
+    let told = worked(move || {
+        let _room = room;
+        act(&public.desk, &enterprise, &document, &signature)
+    });
+    let id = told.await?;
     Ok(Json(json!({ "authorisation_id": id.as_str(), "state": if withdraw { "withdrawn" } else { "live" } })))
 }
 
