@@ -143,6 +143,14 @@ fn what_is_not_given_is_told_as_not_judged() {
     assert_eq!(office.refused(&agent, &by_agent)[0], 10);
     mandate::give(&office.desk, &office.caller(&principal), &mandate, &office.sign(&principal, &mandate)).unwrap();
     office.receipt(&agent, &by_agent);
+    // 5. Words of before are read as the desk took them: their last day is over, or their signer's certificate was replaced since.
+    let ended = canonical(serde_json::json!({"kind": "MANDATE", "mandate_id": mandate_id, "principal": CODE, "agent": OTHER, "kinds": ["VAT_GENERAL"], "from": "2026-11-01", "until": "2026-11-05"}));
+    let (before, replaced) = (words(&[&ended]), words(&[&mandate]));
+    office.world.listed.lock().unwrap()[0] = vec![Entry { serial: principal.serial(), revoked_at: NOW + Duration::seconds(1), reason: Reason::Superseded, invalidity_date: None }];
+    office.clock.advance(Duration::days(1));
+    let signed = office.stamped(&office.sign(&agent, &by_agent), office.clock_now());
+    let with = |words| found(Filed { words, ..given(&office, &agent) }, &by_agent, &signed);
+    assert_eq!((with(before).0, with(replaced).0), (vec![10], vec![]));
 }
 
 #[test]

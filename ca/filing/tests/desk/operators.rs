@@ -227,6 +227,10 @@ fn mandates_and_what_is_said_of_keys_are_proved_and_kept_as_filings_are() {
     let signed = office.stamped(&office.sign(&since, &said), NOW - Duration::minutes(2));
     office.world.statuses.lock().unwrap().insert(since.serial(), crate::office::revoked(NOW - Duration::minutes(1), pki::crl::Reason::Superseded));
     assert!(operator::authorise(&office.desk, &office.caller(&own), &said, &signed).unwrap_err().to_string().starts_with("check-08-revocation"));
+    // So of one whose certificate has ended since.
+    let ended = office.firm_with(CODE, |plan| plan.not_after = NOW - Duration::minutes(1));
+    let signed = office.stamped(&office.sign(&ended, &said), NOW - Duration::minutes(2));
+    assert!(operator::authorise(&office.desk, &office.caller(&own), &said, &signed).unwrap_err().to_string().starts_with("check-07-time"));
     // 2. Given and taken back: four words, of which one is from before they were archived.
     let (authorisation, given) = (id(), id());
     authorise(&office, &own, &document(&authorisation, &clerk, &["VAT_GENERAL"], "2026-11-30")).unwrap();

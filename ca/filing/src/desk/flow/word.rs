@@ -3,7 +3,7 @@
 //!
 //! 1 whom      the bureaus that take such filings; one of them must believe it
 //! 2 prove     the same functions as for a filing: signature, path, usage, policy, time, revocation; and good now, since it acts
-//!             from now on
+//!             from now on, where a desk takes it; whoever reads what a desk took once judges it as of then
 //! 3 whose     the certificate bears the enterprise's code in both its places
 
 use const_oid::ObjectIdentifier as Oid;
@@ -76,7 +76,11 @@ pub(super) fn prove(desk: &Grounds, uscc: &str, kinds: Option<&[KindName]>, docu
             return Err(away);
         }
         // It acts from now on: that the certificate was good when it signed, as of a filing, is not enough.
-        if stamped.rests_on.as_ref().is_some_and(|(_, status)| status.standing != Standing::Good) {
+        if desk.sight.asks && stamped.proved.facts.not_after < desk.clock.now() {
+            first.get_or_insert(Finding::new(Check::Time).because("证书已到期", "the certificate has ended"));
+            continue;
+        }
+        if desk.sight.asks && stamped.rests_on.as_ref().is_some_and(|(_, status)| status.standing != Standing::Good) {
             first.get_or_insert(Finding::new(Check::Revocation));
             continue;
         }
