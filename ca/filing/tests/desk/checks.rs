@@ -267,6 +267,22 @@ fn a_rejected_correction_leaves_the_revision_before_it_in_force() {
     assert!(!receipt["not_judged"].as_array().unwrap().is_empty(), "{receipt}");
 }
 
+/// What the bureau keeps is made anew around what was signed: the receipt is of both, and of nothing else.
+#[test]
+fn a_receipt_is_of_the_signature_that_came_and_of_the_one_that_is_kept() {
+    use filing::desk::record::filing::{signature, signature_key};
+    let office = Office::open();
+    let (firm, filing) = (office.firm(CODE), vat(CODE, |_| {}));
+    let came = office.sign(&firm, &filing);
+    let sealed = receipted(office.submit_signed(&firm, &filing, came.clone()).unwrap());
+    let (receipt, filed) = (filing::keep::Receipt::parse(&sealed.document).unwrap(), filing::document::Filing::parse(&filing).unwrap());
+    let stored = office.desk.store.get(&signature_key(filed.id().as_str())).unwrap().unwrap();
+    let kept = signature(&stored).unwrap().to_vec();
+    assert_ne!(came, kept);
+    assert_eq!((receipt.is_of(&filed, &came), receipt.is_of(&filed, &kept)), (Ok(()), Ok(())));
+    assert!(receipt.is_of(&filed, &office.sign(&office.firm(CODE), &filing)).is_err());
+}
+
 #[test]
 fn thirteen_the_deadline() {
     let late = |office: &Office| {

@@ -230,7 +230,7 @@ fn record(desk: &Desk, caller: &Enterprise, submission: &Submission, passed: Pas
     };
     let slot = Slot { revision: filing.revision(), filing: id.to_owned(), payload: evidence.found.payload.clone(), closed: false, rejected: false };
     // What the receipt says is decided here, before the leaf has its position.
-    let text = said(desk, &record, &number, &parsed, &Said { stamp: &stamp, evidence: &evidence, facts: &facts, certificate: &certificate, submission, seal: &sha256_hex(seal.chain.leaf()) }, now);
+    let text = said(desk, &record, &number, &parsed, &Said { stamp: &stamp, evidence: &evidence, facts: &facts, certificate: &certificate, submission, value: &sha256_hex(signature.value()), seal: &sha256_hex(seal.chain.leaf()) }, now);
     // A token stuffed with certificates makes a receipt that nobody reads, and so one that is never sealed: told before anything is recorded.
     if receipt::document(&text, 0).is_err() {
         return Err(DeskError::Request("the receipt of this signature would be too large; let it be stamped anew, with the certificates of the timestamp's authority alone".into()));
@@ -270,17 +270,19 @@ struct Said<'a> {
     facts: &'a CertificateFacts,
     certificate: &'a [u8],
     submission: &'a Submission,
+    value: &'a str,
     seal: &'a str,
 }
 
 fn said(desk: &Desk, record: &FilingRecord, number: &ReceiptNumber, parsed: &Parsed<'_>, said: &Said<'_>, now: OffsetDateTime) -> Vec<u8> {
-    let Said { stamp, evidence, facts, certificate, submission, seal } = said;
+    let Said { stamp, evidence, facts, certificate, submission, value, seal } = said;
     let common = Common { number, filing: record, status: Status::Received, issued_at: now, bureau: parsed.bureau, seal, base_url: &desk.base_url, log: &desk.settings.log_origin };
     let name = |der: &[u8]| CertificateFacts::parse(der).ok().and_then(|facts| facts.common_name).unwrap_or_default();
     let policies: Vec<String> = parsed.accepts.policies.iter().filter(|policy| bears(certificate, policy)).map(ToString::to_string).collect();
     let received = Received {
         unit: &evidence.found.unit,
         signature: &sha256_hex(&submission.signature),
+        signature_value: value,
         signer: Signer {
             subject: &name(certificate),
             issuer: &evidence.path.get(1).map(|issuer| name(issuer)).unwrap_or_default(),

@@ -25,6 +25,8 @@ pub struct Received<'a> {
     pub unit: &'a Unit,
     /// SHA-256 of the signature as it came, hexadecimal.
     pub signature: &'a str,
+    /// SHA-256 of the value in it that its key made, hexadecimal: the octets around it are made anew, it never is.
+    pub signature_value: &'a str,
     pub signer: Signer<'a>,
     pub validated_at: OffsetDateTime,
     /// SHA-256 of the certificates from the signer's to the root, hexadecimal.
@@ -151,6 +153,7 @@ pub fn received(shared: &Common<'_>, received: &Received<'_>) -> Vec<u8> {
     receipt.insert("reasons", Value::Array(Vec::new()));
     receipt.insert("not_judged", texts(&shared.filing.not_judged));
     receipt.insert("signature_digest", digest(received.signature));
+    receipt.insert("signature_value_digest", digest(received.signature_value));
     receipt.insert("signer", Value::Object(signer));
     receipt.insert("validation", Value::Object(validation));
     receipt.insert("tst", Value::text(STANDARD.encode(received.token)));
