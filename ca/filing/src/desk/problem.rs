@@ -37,6 +37,8 @@ pub enum DeskError {
     NoCertificate,
     #[error("the certificate you call with is not accepted: {reason}; call with your enterprise's")]
     Caller { reason: String },
+    #[error("the enterprise took back the authorisation of the key you call with, or its last day is over; have it authorised anew with `filing operator authorise`, or call with another certificate")]
+    OperatorEnded,
     #[error("a filing that is {from} does not become {to}; see where it stands with `filing desk show`")]
     Transition { from: &'static str, to: &'static str },
     #[error("others changed it at this moment, again and again; try again")]
@@ -106,6 +108,7 @@ impl From<DeskError> for Problem {
             DeskError::NotYours { .. } => (Exit::Denied, "not-yours"),
             DeskError::NoCertificate => (Exit::Denied, "no-certificate"),
             DeskError::Caller { .. } => (Exit::Denied, "certificate"),
+            DeskError::OperatorEnded => (Exit::Denied, "operator-ended"),
             DeskError::Transition { .. } => (Exit::Conflict, "transition"),
             DeskError::Busy => (Exit::Conflict, "busy"),
             DeskError::Full { .. } => (Exit::Unavailable, "full"),

@@ -64,7 +64,11 @@ fn an_operator_signs_what_it_is_authorised_for_until_that_ends() {
     let withdrawal = canonical(&serde_json::json!({"kind": "OPERATOR_WITHDRAWAL", "authorisation_id": authorisation, "uscc": CODE}));
     assert!(operator::withdraw(&office.desk, &office.caller(&first), &withdrawal, &office.sign(&first, &withdrawal)).is_err());
     operator::withdraw(&office.desk, &office.caller(&own), &withdrawal, &office.sign(&own, &withdrawal)).unwrap();
-    assert_eq!(office.refused(&first, &as_operator("202607")), [10]);
+    // It calls no more, neither to file nor to read; and whoever brings what it signs is refused as well.
+    let calls = |firm: &Firm| office.callers.authorise(&office.desk, &[&firm.certificate, &office.world.issuer.certificate].map(|der| der.clone().into()));
+    assert!(matches!(calls(&first), Err(DeskError::OperatorEnded)) && calls(&second).is_ok());
+    let brought = as_operator("202607");
+    assert_eq!(crate::office::refused(office.submit_signed(&own, &brought, office.sign(&first, &brought)).unwrap()), [10]);
     assert!(authorise(&office, &own, &document_of_first).unwrap_err().to_string().contains("withdrawn"));
     // 6. A new one lives, until its last day.
     authorise(&office, &own, &document(&id(), &first, &["VAT_GENERAL"], "2026-11-05")).unwrap();
@@ -72,7 +76,8 @@ fn an_operator_signs_what_it_is_authorised_for_until_that_ends() {
     let signed = office.stamped(&office.sign(&first, &late), NOW);
     office.receipt(&first, &as_operator("202607"));
     office.clock.advance(Duration::days(1));
-    assert_eq!(crate::office::refused(office.submit_signed(&first, &late, signed).unwrap()), [10]);
+    assert!(matches!(calls(&first), Err(DeskError::OperatorEnded)));
+    assert_eq!(crate::office::refused(office.submit_signed(&own, &late, signed).unwrap()), [10]);
     // The log tells of each, and of nobody by number.
     let kinds: Vec<u8> = office.desk.store.read_stream("log", 0, 100).unwrap().iter().map(|leaf| merkle::Leaf::parse(leaf).unwrap().kind()).filter(|kind| [115, 116].contains(kind)).collect();
     assert_eq!(kinds, [115, 115, 116, 115]);

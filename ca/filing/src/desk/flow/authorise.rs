@@ -9,6 +9,7 @@ use ring::digest::{SHA256, digest};
 use rustls::pki_types::CertificateDer;
 use time::{Duration, OffsetDateTime};
 
+use super::operator;
 use crate::desk::Desk;
 use crate::desk::problem::DeskError;
 
@@ -40,6 +41,13 @@ pub struct Callers(Mutex<HashMap<[u8; 32], (OffsetDateTime, Enterprise)>>);
 impl Callers {
     /// By the chain that a client showed; TLS has proved that it holds the key. Blocking.
     pub fn authorise(&self, desk: &Desk, chain: &[CertificateDer<'static>]) -> Result<Enterprise, DeskError> {
+        let enterprise = self.certified(desk, chain)?;
+        // Asked each time: what an enterprise takes back holds at once, for who reads as for who signs.
+        let leaf = chain.first().ok_or(DeskError::NoCertificate)?;
+        if operator::ended(desk, &enterprise, leaf)? { Err(DeskError::OperatorEnded) } else { Ok(enterprise) }
+    }
+
+    fn certified(&self, desk: &Desk, chain: &[CertificateDer<'static>]) -> Result<Enterprise, DeskError> {
         let (leaf, now) = (chain.first().ok_or(DeskError::NoCertificate)?, desk.clock.now());
         let mut key = [0; 32];
         key.copy_from_slice(digest(&SHA256, leaf).as_ref());

@@ -232,6 +232,15 @@ fn state(record: &OperatorRecord, today: Date) -> State {
     }
 }
 
+/// Whether a certificate's key was an operator's of this enterprise, and is none any more.
+pub(super) fn ended(desk: &Grounds, caller: &Enterprise, certificate: &[u8]) -> Result<bool, DeskError> {
+    let Some(key) = key_of(certificate) else { return Ok(false) };
+    let Some(id) = desk.store.get(&OperatorRecord::of(caller.code().as_str(), &key))? else { return Ok(false) };
+    let stored = std::str::from_utf8(&id).ok().map(|id| desk.store.get(&OperatorRecord::key(id))).transpose()?.flatten();
+    let record = stored.map(|stored| OperatorRecord::decode(&stored)).transpose()?;
+    Ok(record.is_none_or(|record| matches!(state(&record, city(desk.clock.now()).date()), State::Withdrawn | State::Ended)))
+}
+
 /// An enterprise lost every own key: whoever identified it anew at the counter, as the authority did before it certified this
 /// key, lets this certificate's key speak for it, and no key that did before. Operators stay what they are.
 ///
