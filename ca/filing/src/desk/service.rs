@@ -18,7 +18,7 @@ use super::bureau::{self, ShownBureau};
 use super::flow::list::{self, Listed, Wanted};
 use super::flow::proceed::proceed;
 use super::flow::{attachment, operator, seal, staff};
-use super::officer::Officer;
+use super::officer::{self, Officer};
 use super::problem::DeskError;
 use super::receipt::Decision;
 use super::record::event::{Event, keyed};
@@ -173,10 +173,7 @@ pub fn shown(desk: &Desk, id: &str) -> Result<ShownFiling, DeskError> {
 
 /// Files readable by this user alone; the content is recorded as read before it is.
 fn export(desk: &Desk, id: &str, directory: &Path, reason: &str, officer: &Officer) -> Result<u64, Problem> {
-    let fits = !reason.trim().is_empty() && reason.chars().count() <= 200 && !reason.chars().any(char::is_control);
-    if !fits {
-        return Err(Problem::new(Exit::Usage, "reason", "what a filing says is read for a reason of one line, at most 200 characters", "give it with --reason"));
-    }
+    let reason = officer::reason(reason)?;
     let shown = shown(desk, id)?;
     let mut batch = Batch::new();
     Event::FilingRead { filing: id, reason, officer: officer.name(), user: officer.user() }.append(&mut batch, desk.clock.now()).map_err(DeskError::from)?;

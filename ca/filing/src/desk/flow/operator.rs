@@ -24,7 +24,7 @@ use super::proof::Stamped;
 use super::receive::Parsed;
 use crate::desk::check::{Check, Finding};
 use crate::desk::grounds::Grounds;
-use crate::desk::officer::Officer;
+use crate::desk::officer::{self, Officer};
 use crate::desk::problem::DeskError;
 use crate::desk::record::archive;
 use crate::desk::record::bureau::Chain;
@@ -249,10 +249,7 @@ pub(super) fn ended(desk: &Grounds, caller: &Enterprise, certificate: &[u8]) -> 
 /// 3 record    the key instead of those before, the officer, and the reason, with the leaf of the log
 pub fn reinstate(desk: &Grounds, chain: &Chain, reason: &str, officer: &Officer) -> Result<CreditCode, DeskError> {
     let told = |text: &str| DeskError::Request(format!("{text}; see `filing desk operators reinstate --help`"));
-    let digits = reason.split(|c: char| !c.is_ascii_digit()).map(str::len).max().unwrap_or(0);
-    if reason.trim().is_empty() || reason.chars().count() > 200 || reason.chars().any(char::is_control) || digits > 12 {
-        return Err(told("what was seen is told in one line of at most 200 characters, without a person's number"));
-    }
+    let reason = officer::reason(reason)?;
     // 1.
     let leaf = chain.leaf();
     let facts = CertificateFacts::parse(leaf).map_err(|error| told(&error.to_string().replace("; ", ", ")))?;
