@@ -350,7 +350,7 @@ fn what_was_rejected_is_in_nobodys_way() {
     let decision = filing::desk::receipt::Decision { reasons: vec!["another period".into()], ..Default::default() };
     filing::desk::flow::proceed::proceed(&office.desk, rejected.as_str().unwrap(), filing::desk::record::filing::Status::Rejected, &decision, &crate::office::officer()).unwrap();
     let october = json(&office.receipt(&firm, &vat(CODE, |_| {})).document);
-    assert_eq!(october["not_judged"], serde_json::json!(["V13"]));
+    assert_eq!(october["not_judged"], serde_json::json!(["check-09-registry", "V13"]));
     let again = |filing: &mut serde_json::Value| {
         filing["revision"] = 2.into();
         filing["prev_filing_id"] = rejected.clone();
@@ -370,9 +370,9 @@ fn fourteen_what_was_not_judged_stands_in_record_and_receipt() {
     let office = Office::open();
     let firm = office.firm(CODE);
     let receipt = json(&office.receipt(&firm, &vat(CODE, |_| {})).document);
-    assert_eq!(receipt["not_judged"], serde_json::json!(["V13"]));
+    assert_eq!(receipt["not_judged"], serde_json::json!(["check-09-registry", "V13"]));
     let shown = filing::desk::service::shown(&office.desk, receipt["filing_id"].as_str().unwrap()).unwrap();
-    assert_eq!(shown.record.not_judged, ["V13"]);
+    assert_eq!(shown.record.not_judged, ["check-09-registry", "V13"]);
     assert_eq!(office.refused(&firm, &vat(CODE, |filing| filing["period"] = "202212".into())), [1]);
 }
 

@@ -49,7 +49,7 @@ fn filing(filing: &ShownFiling) -> Result<(), Problem> {
     line(&format!("{}  {} {} revision {}  {}  {}{late}", filing.filing_id, record.kind, record.period, record.revision, record.uscc, record.status.name()))?;
     line(&format!("  received {at} at {}", record.bureau))?;
     if !record.not_judged.is_empty() {
-        line(&format!("  not judged here, for want of what was filed before: {}", record.not_judged.join(" ")))?;
+        line(&format!("  not judged here, for want of a registry or of what was filed before: {}", record.not_judged.join(" ")))?;
     }
     filing.issued.iter().try_for_each(|receipt| {
         let sealed = if receipt.sealed { "sealed" } else { "not sealed yet" };

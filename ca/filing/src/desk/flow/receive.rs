@@ -36,6 +36,8 @@ use crate::desk::record::staff;
 use crate::desk::{hex, sha256_hex, sm3_hex};
 use crate::document::{Filing, Signer as DocumentSigner};
 
+/// Told as not judged where no registry was imported: whether the enterprise is registered and in business.
+const REGISTRY: &str = "check-09-registry";
 /// A commit that others came before is decided anew, so many times.
 const ATTEMPTS: usize = 8;
 
@@ -226,7 +228,7 @@ fn record(desk: &Desk, caller: &Enterprise, submission: &Submission, passed: Pas
         // An agent's certificate says nothing of where its principal reads.
         mailbox: if own { facts.emails.first().cloned() } else { evidence.found.principal_mailbox.clone() },
         agent_mailbox: facts.emails.first().filter(|_| !own).cloned(),
-        not_judged: evidence.found.kept.not_judged.clone(),
+        not_judged: (!evidence.found.unit.asked).then(|| REGISTRY.to_owned()).into_iter().chain(evidence.found.kept.not_judged.iter().cloned()).collect(),
     };
     let slot = Slot { revision: filing.revision(), filing: id.to_owned(), payload: evidence.found.payload.clone(), closed: false, rejected: false };
     // What the receipt says is decided here, before the leaf has its position.

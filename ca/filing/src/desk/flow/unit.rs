@@ -41,6 +41,8 @@ impl Vouched {
 pub struct Unit {
     pub name: String,
     pub by: Vouched,
+    /// A registry was asked.
+    pub asked: bool,
 }
 
 /// `signer` is the code in the signer's certificate, `mandate` the one that is relied on. What the answer rests on goes to `relied`.
@@ -67,6 +69,7 @@ pub fn judge(desk: &Grounds, stamped: &Stamped<Parsed<'_>>, signer: Option<&Cred
     // 2. By which name, and who says so.
     let own = !matches!(filing.signer(), Signer::Agent(_));
     let mut vouched: Vec<(&str, Vouched)> = Vec::new();
+    let asked = known != Known::Unasked;
     if let Known::Enterprise(found) = &known {
         vouched.push((&found.name, Vouched::Registry));
     }
@@ -80,12 +83,12 @@ pub fn judge(desk: &Grounds, stamped: &Stamped<Parsed<'_>>, signer: Option<&Cred
     let declared = filing.unit_name().map(|name| name.as_str());
     let agreed = declared.map(|declared| vouched.iter().find(|(name, _)| plain(name) == plain(declared)));
     Ok(match (agreed, vouched.first()) {
-        (Some(Some((name, by))), _) | (None, Some((name, by))) => Unit { name: (*name).to_owned(), by: *by },
+        (Some(Some((name, by))), _) | (None, Some((name, by))) => Unit { name: (*name).to_owned(), by: *by, asked },
         (Some(None), Some((name, by))) => {
             wrong("单位名称与证书或登记不符", "the unit's name is not the one of its certificate or of the registry", "/unit_name");
-            Unit { name: (*name).to_owned(), by: *by }
+            Unit { name: (*name).to_owned(), by: *by, asked }
         }
-        (_, None) => Unit { name: declared.unwrap_or_default().to_owned(), by: Vouched::Declared },
+        (_, None) => Unit { name: declared.unwrap_or_default().to_owned(), by: Vouched::Declared, asked },
     })
 }
 

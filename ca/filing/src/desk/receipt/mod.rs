@@ -235,7 +235,7 @@ pub(super) fn rows(document: &[u8]) -> Result<Vec<(&'static str, &'static str, S
         ("内容摘要 SHA-256", "Content SHA-256", text("/content_digest/sha256")),
         ("内容摘要 SM3", "Content SM3", text("/content_digest/sm3")),
         ("原因", "Reasons", reasons.filter(|reasons| !reasons.is_empty())),
-        ("尚待单位核对的规则", "Rules that the bureau still judges", not_judged.filter(|rules| !rules.is_empty())),
+        ("尚待单位核对的事项", "What the bureau still judges", not_judged.filter(|rules| !rules.is_empty())),
         ("应缴（元）", "Due (CNY)", text("/amounts_due")),
         ("下一步", "Next", text("/next_step")),
         ("日志位置", "Position in the log", text("/log_index")),

@@ -79,7 +79,7 @@ pub struct FilingRecord {
     /// Where the agent reads the same, when an agent signed it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub agent_mailbox: Option<String>,
-    /// The rules that the desk could not judge for want of what was filed before: the bureau's to judge.
+    /// What the desk could not judge, for want of a registry of enterprises or of what was filed before: the bureau's to judge.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub not_judged: Vec<String>,
 }
