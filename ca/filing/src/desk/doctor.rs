@@ -20,7 +20,8 @@ const NOT_TAKEN: Duration = Duration::hours(1);
 
 pub fn examine(desk: &Desk) -> Result<Vec<Finding>, DeskError> {
     let (now, mut findings) = (desk.clock.now(), Vec::new());
-    for bureau in desk.policies.desk.bureaus() {
+    // One that accepts nothing seals nothing.
+    for bureau in desk.policies.desk.bureaus().iter().filter(|bureau| !bureau.accepts.is_empty()) {
         let code = bureau.code.as_str();
         findings.push(match ready::seal(desk, code) {
             Ok(seal) => ending(&format!("seal of {code}"), ready::until(&seal), now, "have another issued: `filing desk bureau request`, then `filing desk bureau set`"),

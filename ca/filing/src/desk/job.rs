@@ -61,7 +61,7 @@ pub async fn seals(desk: Arc<Desk>, seen: Seen, shutdown: Shutdown) {
         }
         let asked = Arc::clone(&desk);
         let faults = move || {
-            let bureaus = || asked.policies.desk.bureaus().iter().map(|bureau| bureau.code.as_str());
+            let bureaus = || asked.policies.desk.bureaus().iter().filter(|bureau| !bureau.accepts.is_empty()).map(|bureau| bureau.code.as_str());
             (bureaus().filter(|code| ready::seal(&asked, code).is_err()).count(), bureaus().filter(|code| ready::authority(&asked, code).is_err()).count())
         };
         if let Ok((seals, timestamps)) = tokio::task::spawn_blocking(faults).await {

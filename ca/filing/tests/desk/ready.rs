@@ -153,3 +153,13 @@ fn nobody_behind_the_desk_moves_a_filing_before_its_receipt_is_sealed() {
     let kinds: Vec<u8> = office.desk.store.read_stream("log", length, 9).unwrap().iter().map(|leaf| merkle::Leaf::parse(leaf).unwrap().kind()).collect();
     assert_eq!(kinds, [3, 32, 3]);
 }
+
+/// A bureau that accepts nothing yet seals nothing: nobody is told to mend that.
+#[test]
+fn the_doctor_asks_for_no_seal_of_a_bureau_that_accepts_nothing() {
+    let office = Office::open();
+    assert!(office.desk.policies.desk.bureaus().iter().any(|bureau| bureau.accepts.is_empty()));
+    let told = doctor::examine(&office.desk).unwrap();
+    let seals: Vec<&str> = told.iter().map(|one| one.what.as_str()).filter(|what| what.starts_with("seal of")).collect();
+    assert!(seals.len() == 2 && seals[0].contains("gz-tax") && seals[1].contains("gz-social-insurance"), "{seals:?}");
+}
