@@ -111,3 +111,25 @@ fn what_is_on_its_way_counts_for_the_quota() {
     put(&office, CODE, &name(&second[..600_000]), &second[..600_000]).unwrap();
     assert_eq!(std::fs::read_dir(office.place.path().join("attachments")).unwrap().count(), 2);
 }
+
+/// Who asks whether a file is here learns it of its own alone; who has shown that it has it, has it here.
+#[test]
+fn what_another_sent_is_taken_again_and_counts_once() {
+    let office = Office::open();
+    let bytes = b"the contract of two".to_vec();
+    let sha256 = name(&bytes);
+    put(&office, CODE, &sha256, &bytes).unwrap();
+    let (ours, theirs) = (office.caller(&office.firm(CODE)), office.caller(&office.firm(OTHER)));
+    let known = |caller| matches!(begin(&office.desk, caller, &sha256, None).unwrap(), Begun::Known(19));
+    assert!(known(&ours) && !known(&theirs));
+    // Other octets under its name are no key to it.
+    assert!(put(&office, OTHER, &sha256, b"guessed").is_err() && !known(&theirs));
+    assert_eq!(put(&office, OTHER, &sha256, &bytes).unwrap(), 19);
+    assert!(known(&theirs));
+    let sum = |code| office.desk.store.sum(&filing::desk::record::attachment::AttachmentRecord::sum(code)).unwrap();
+    assert_eq!((sum(CODE), sum(OTHER)), (19, 0));
+    assert_eq!(std::fs::read_dir(office.place.path().join("attachments")).unwrap().count(), 1);
+    // The log tells of it once, and not by a digest that others can compute.
+    let leaves: Vec<merkle::Leaf> = office.desk.store.read_stream("log", 0, 100).unwrap().iter().map(|leaf| merkle::Leaf::parse(leaf).unwrap()).filter(|leaf| [10, 38].contains(&leaf.kind())).collect();
+    assert!(leaves.len() == 1 && leaves[0].kind() == 38 && !leaves[0].payload().contains(&sha256), "{leaves:?}");
+}

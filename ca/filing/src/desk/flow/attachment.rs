@@ -1,8 +1,9 @@
 //! An attachment is streamed to disk, sealed piece by piece: however large it is, one piece of it is in memory.
 //!
-//! 1 begin     its digest is its name; what is here already is not taken again; a place, and room for what was announced
+//! 1 begin     its digest is its name; what this enterprise sent already is not taken again, what another sent is, so that nobody
+//!             learns by asking what others have here; a place, and room for what was announced
 //! 2 pieces    each sealed for its place; no more than the limit and the quota, whatever was announced
-//! 3 end       the digest is right and the last piece marked; the file is durable under its name
+//! 3 end       the digest is right and the last piece marked; the file is durable under its name, unless it was here
 //! 4 record    size, whose quota, leaf of the log: one commit
 //!
 //! Between two pieces nothing waits on a thread: who receives collects a piece, and hands it over when it is whole.
@@ -20,7 +21,7 @@ use super::authorise::Enterprise;
 use crate::desk::Desk;
 use crate::desk::problem::DeskError;
 use crate::desk::record::attachment::AttachmentRecord;
-use crate::desk::record::event::{Event, unix_millis};
+use crate::desk::record::event::{Event, keyed, unix_millis};
 use crate::desk::uploads::Reserved;
 
 /// Octets of a piece, but for the last.
@@ -60,10 +61,13 @@ pub fn begin(desk: &Desk, caller: &Enterprise, sha256: &str, announced: Option<u
     if !is_digest(sha256) {
         return Err(DeskError::Request("an attachment is named by its SHA-256 in 64 small hexadecimal digits; put it there".into()));
     }
-    if let Some(known) = desk.store.get(&AttachmentRecord::key(sha256))? {
-        return Ok(Begun::Known(AttachmentRecord::decode(&known)?.size));
-    }
     let by = caller.code().as_str().to_owned();
+    if let Some(known) = desk.store.get(&AttachmentRecord::key(sha256))? {
+        let known = AttachmentRecord::decode(&known)?;
+        if known.by == by || desk.store.get(&AttachmentRecord::also(&by, sha256))?.is_some() {
+            return Ok(Begun::Known(known.size));
+        }
+    }
     let mut reserved = desk.uploads.place(&by, &desk.policies.desk.limits)?;
     fits(desk, announced.unwrap_or(0))?;
     reserved.grow_to(desk, announced.unwrap_or(0))?;
@@ -115,6 +119,12 @@ impl Incoming {
         if crate::desk::hex(digest.as_ref()) != self.sha256 {
             return Err(DeskError::Request("what was sent has another SHA-256 than its name says; send the file again".into()));
         }
+        // Another enterprise's too: this one has shown that it has it.
+        let also = AttachmentRecord::also(&self.by, &self.sha256);
+        if desk.store.get(&AttachmentRecord::key(&self.sha256))?.is_some() {
+            desk.store.commit(Batch::new().put(also, Vec::new()))?;
+            return Ok(self.size);
+        }
         let path = desk.attachments.join(&self.sha256);
         let durable = || -> std::io::Result<()> {
             self.file.sync_all()?;
@@ -128,7 +138,7 @@ impl Incoming {
         let record = AttachmentRecord { size: self.size, kept_at: unix_millis(now), by: self.by.clone() };
         let mut batch = Batch::new().expect(Expectation::Absent(key.clone())).put(key, record.encode()?);
         batch.add(&AttachmentRecord::sum(&self.by), i64::try_from(self.size).unwrap_or(i64::MAX));
-        Event::AttachmentKept { attachment: &self.sha256, size: self.size }.append(&mut batch, now)?;
+        Event::AttachmentKept { attachment: &keyed(&desk.data, "attachment", self.sha256.as_bytes()), size: self.size }.append(&mut batch, now)?;
         match desk.store.commit(batch) {
             // The same file came over two ways at once: it is here.
             Ok(_) | Err(CommitError::Conflict { .. }) => Ok(self.size),

@@ -6,6 +6,7 @@ use store::Key;
 use super::{RecordError, from_json, to_json};
 
 const KIND: &str = "attachment";
+const ALSO: &str = "attachment also of";
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -20,6 +21,11 @@ pub struct AttachmentRecord {
 impl AttachmentRecord {
     pub fn key(sha256: &str) -> Key {
         Key::new(KIND, &[sha256.as_bytes()])
+    }
+
+    /// Stands where an enterprise sent what another had sent before; it counts for that one's quota alone.
+    pub fn also(uscc: &str, sha256: &str) -> Key {
+        Key::new(ALSO, &[uscc.as_bytes(), sha256.as_bytes()])
     }
 
     /// The sum of what one enterprise has here.

@@ -35,6 +35,7 @@ pub enum Event<'a> {
     BureauSealSet { bureau: &'a str, certificate: &'a str },
     TlsInstalled { certificate: &'a str },
     PoliciesRead { sha256: &'a str },
+    /// `attachment` is its digest, keyed: few files are guessed, and some are known. Leaves of kind 10 told the plain digest.
     AttachmentKept { attachment: &'a str, size: u64 },
     /// The mail gateway said that it delivered a receipt: `message` is the digest of the mail.
     LetterDelivered { receipt: &'a str, message: &'a str },
@@ -75,7 +76,7 @@ impl Event<'_> {
             Self::BureauSealSet { .. } => 7,
             Self::TlsInstalled { .. } => 8,
             Self::PoliciesRead { .. } => 9,
-            Self::AttachmentKept { .. } => 10,
+            Self::AttachmentKept { .. } => 38,
             Self::LetterDelivered { .. } => 11,
             Self::LetterFailed { .. } => 12,
             Self::MailboxSet { .. } => 113,
