@@ -66,6 +66,9 @@ fn where_no_administrator_is_left_the_owner_makes_one_and_nobody_is_left_untold(
     assert_eq!((listed(), done.told), (before + 1, 3));
     let logged = office.logged(101);
     assert!(logged.len() == 1 && logged[0].contains(&serial) && logged[0].contains("\"by\":\"uid:7\"") && !logged[0].contains(REASON), "{logged:?}");
+    // Nobody finds the reason by guessing at it.
+    let guessed: String = ring::digest::digest(&ring::digest::SHA256, REASON.as_bytes()).as_ref().iter().map(|byte| format!("{byte:02x}")).collect();
+    assert!(!logged[0].contains(&guessed), "{logged:?}");
     assert!(office.logged(10).iter().any(|entry| entry.contains(&serial) && entry.contains("uid:7")));
     assert!(matches!(recover(asked(request, "陈一", "A-1"), REASON), Err(RecoverError::Administered { count: 1 })));
     // Whoever held a power and has a mailbox is told, and the operator; in words that can be looked up.

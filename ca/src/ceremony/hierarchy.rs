@@ -113,7 +113,7 @@ fn planned(read: &ReadPolicies, wanted: &Hierarchy, refused: &Refused, public_ke
         let planned = certified::plan(&read.certificates, &addresses, &above, &asked)?;
         beneath.push((one.id.clone(), judged(planned, one.path_length, Some(&above), now)?));
     }
-    let list = root_crl::first(&above, read.rules.crl.root_seconds, now)?;
+    let list = root_crl::first(&above, read.rules.crl.root_seconds)?;
     lint_list(&crate::throwaway::sign(above.algorithm()?, &list)?, &above)?;
     Ok(Whole { root, beneath, list })
 }

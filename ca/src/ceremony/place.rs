@@ -20,9 +20,7 @@ impl Place {
     /// With what is about to be signed, durable before it is: nothing is signed of which there is no trace.
     pub fn begin<'a>(out: &Path, to_be_signed: impl IntoIterator<Item = (&'a str, &'a [u8])>) -> Result<Self, CeremonyError> {
         free(out)?;
-        let mut beside = out.file_name().ok_or_else(|| CeremonyError::Exists { path: out.to_owned() })?.to_owned();
-        beside.push(".unfinished");
-        let place = Self { beside: parent(out).join(beside), out: out.to_owned() };
+        let place = Self { beside: beside(out), out: out.to_owned() };
         match DirBuilder::new().mode(0o700).create(&place.beside) {
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => return Err(CeremonyError::Exists { path: place.beside }),
             made => made.map_err(failed(&place.beside))?,
@@ -54,16 +52,28 @@ impl Place {
     /// All is written: it becomes the new directory.
     pub fn finish(self) -> Result<(), CeremonyError> {
         self.settled()?;
-        free(&self.out)?;
+        absent(&self.out)?;
         fs::rename(&self.beside, &self.out).map_err(failed(&self.out))?;
         let parent = parent(&self.out);
         fs::File::open(parent).and_then(|parent| parent.sync_all()).map_err(failed(parent))
     }
 }
 
-/// Refused when anything stands at `out`, a link that leads nowhere too.
+/// Refused when anything stands at `out`, or is left beside it by a ceremony that was cut off: found out before a key is born.
 pub fn free(out: &Path) -> Result<(), CeremonyError> {
-    if fs::symlink_metadata(out).is_ok() { Err(CeremonyError::Exists { path: out.to_owned() }) } else { Ok(()) }
+    absent(out)?;
+    absent(&beside(out))
+}
+
+fn beside(out: &Path) -> PathBuf {
+    let mut name = out.file_name().unwrap_or_default().to_owned();
+    name.push(".unfinished");
+    parent(out).join(name)
+}
+
+/// Nothing stands there, not even a link that leads nowhere.
+fn absent(out: &Path) -> Result<(), CeremonyError> {
+    if out.file_name().is_none() || fs::symlink_metadata(out).is_ok() { Err(CeremonyError::Exists { path: out.to_owned() }) } else { Ok(()) }
 }
 
 fn parent(out: &Path) -> &Path {

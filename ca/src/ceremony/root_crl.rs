@@ -3,7 +3,7 @@
 use keys::KeyHandle;
 use pki::crl::CrlPlan;
 use pki::signer::{SignatureAlgorithm, Signer};
-use time::{Duration, OffsetDateTime};
+use time::Duration;
 use x509_parser::extensions::ParsedExtension;
 use x509_parser::prelude::{CertificateRevocationList, FromDer};
 use x509_parser::x509::SubjectPublicKeyInfo;
@@ -46,9 +46,10 @@ pub fn judge(tbs: &[u8], algorithm: SignatureAlgorithm, public_key_info: &[u8], 
     }
 }
 
-/// The first list of a root that is founded: nobody is on it. `valid` is in seconds. Pure.
-pub fn first(root: &Issuer, valid: i64, now: OffsetDateTime) -> Result<Vec<u8>, IssueError> {
-    let this_update = now.replace_nanosecond(0).unwrap_or(now);
+/// The first list of a root that is founded: nobody is on it. `valid` is in seconds. Pure: it begins with the root itself,
+/// which people reviewed, and not when the clock of a machine without a network says.
+pub fn first(root: &Issuer, valid: i64) -> Result<Vec<u8>, IssueError> {
+    let this_update = root.not_before;
     let plan = CrlPlan {
         issuer: root.name.clone(),
         this_update,

@@ -9,6 +9,7 @@
 //! Cut off between 2 and 3 it is said again: nothing was granted. It is no operation of the service: the directory's lock is
 //! held by whoever asks.
 
+use ring::rand::SystemRandom;
 use runtime::exit::{Exit, Problem};
 use store::{Batch, Key};
 
@@ -17,7 +18,7 @@ use super::issue::{self, Order};
 use super::{contact, notice, officer};
 use crate::authority::Authority;
 use crate::problem::{IssueError, OfficerError};
-use crate::record::{About, CertificateRecord, Notice, NoticeStage, Recipient, Recovery, Status, decode, encode, log, serial_text};
+use crate::record::{About, CertificateRecord, Notice, NoticeStage, Recipient, Recovery, Salt, Status, decode, encode, log, serial_text};
 use crate::register;
 
 /// Characters of a reason, at least and at most.
@@ -88,14 +89,17 @@ pub fn recover(authority: &Authority, uid: u32, order: Order, reason: &str) -> R
     // 3.
     let (now, text, by) = (authority.clock.now(), serial_text(&serial), authorised.actor().to_string());
     let at = now.unix_timestamp();
-    let recovery = Recovery { serial: text.clone(), at, reason: reason.to_owned(), by: by.clone() };
-    let mut batch = Batch::new().put(Recovery::key(at, &serial), encode(&recovery).map_err(IssueError::from)?);
+    let salt = Salt::draw(&SystemRandom::new()).map_err(|_| IssueError::Randomness)?;
+    let recovery = Recovery { serial: text.clone(), at, reason: reason.to_owned(), by: by.clone(), salt: Some(salt) };
+    let recovery = encode(&recovery).map_err(IssueError::from)?;
+    let recovery_sha256 = crate::sha256_hex(&recovery);
+    let mut batch = Batch::new().put(Recovery::key(at, &serial), recovery);
     let mut told = 0;
     for notice in notices(authority, &text, at)? {
         batch = notice.put(batch).map_err(IssueError::from)?;
         told += 1;
     }
-    let entry = log::Entry::AdministrationRecovered { serial: &text, reason_sha256: &crate::sha256_hex(reason.as_bytes()), by: &by };
+    let entry = log::Entry::AdministrationRecovered { serial: &text, recovery_sha256: &recovery_sha256, by: &by };
     batch.append(log::STREAM, entry.leaf(now).map_err(IssueError::from)?);
     officer::reinstated(authority, &serial, &record, batch, &by)?;
     Ok(Recovered { serial, record, told })

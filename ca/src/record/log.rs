@@ -157,8 +157,9 @@ pub enum Entry<'a> {
     /// ceremony's file and of its transcript.
     HierarchyInstalled { root_sha256: &'a str, ceremony_sha256: &'a str, transcript_sha256: &'a str, by: &'a str },
     /// No administrator was left, and the owner of the directory made the holder of this certificate one, while the service was
-    /// stopped; its `PowerGranted` is in the same commit. The reason may name people: its digest.
-    AdministrationRecovered { serial: &'a str, reason_sha256: &'a str, by: &'a str },
+    /// stopped; its `PowerGranted` is in the same commit. The reason may name people: the digest is of the
+    /// record with its salt.
+    AdministrationRecovered { serial: &'a str, recovery_sha256: &'a str, by: &'a str },
     /// So many certificates of a mailbox end on a registrar's statement; each has its own entry in the same commit.
     MailboxWithdrawn { statement_sha256: &'a str, certificates: u64, by: &'a str },
     /// Somebody looked at records by this operation, for the first time in the hour that begins at `hour`.

@@ -3,7 +3,9 @@
 use serde::{Deserialize, Serialize};
 use store::Key;
 
-#[derive(Clone, Debug, Serialize, Deserialize, PartialEq, Eq)]
+use super::hold::Salt;
+
+#[derive(Clone, Serialize, Deserialize, PartialEq, Eq)]
 #[serde(deny_unknown_fields)]
 pub struct Recovery {
     /// Of the officer's certificate.
@@ -13,6 +15,16 @@ pub struct Recovery {
     pub reason: String,
     /// As the log names who asked.
     pub by: String,
+    /// The log has the digest of all this, which nobody finds by guessing at reasons; none in one of before there was salt.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub salt: Option<Salt>,
+}
+
+/// Without the reason, which may name people, and the salt.
+impl std::fmt::Debug for Recovery {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Recovery").field("serial", &self.serial).field("at", &self.at).field("by", &self.by).finish_non_exhaustive()
+    }
 }
 
 impl Recovery {
