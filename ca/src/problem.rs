@@ -101,6 +101,8 @@ pub enum IssueError {
     ListTooLong { issuer: String, entries: u64, longest: usize },
     #[error("this is not the list that was prepared last; prepare one with `ca crl root prepare` and have that one signed")]
     NotPrepared,
+    #[error("the list of {issuer} begins in the future; set the clock, or wait for its first moment")]
+    ListNotBegun { issuer: String },
     #[error("the list of {issuer} has ended; sign the next one where that key is, and bring that")]
     ListEnded { issuer: String },
     #[error("the request's subject says nothing that a key's holder may say; write the common name alone: `compromised key`, or `revoke SERIAL REASON`")]
@@ -187,6 +189,7 @@ impl IssueError {
             Self::InvalidityDate(_) => (Exit::Refused, "invalidity-date"),
             Self::ListTooLong { .. } => (Exit::Unavailable, "list-too-long"),
             Self::NoBase { .. } => (Exit::Conflict, "no-base"),
+            Self::ListNotBegun { .. } => (Exit::Refused, "not-now"),
             Self::ListEnded { .. } => (Exit::Refused, "list-ended"),
             Self::NotPrepared => (Exit::Conflict, "not-prepared"),
             Self::NotSaid => (Exit::Refused, "not-said"),

@@ -136,9 +136,7 @@ pub fn accept_first(authority: &Authority, authorised: &Authorised<Administrator
     if number != Some(FIRST) || before.number(list.last_update().timestamp(), None, floor(authority)?) != FIRST {
         return Err(IssueError::NotPrepared);
     }
-    if authority.clock.now().unix_timestamp() >= next_update {
-        return Err(IssueError::ListEnded { issuer: root.id().to_owned() });
-    }
+    runs(root.id(), list.last_update().timestamp(), next_update, authority.clock.now().unix_timestamp())?;
     let intent = CrlIntent {
         number: FIRST,
         this_update: list.last_update().timestamp(),
@@ -151,6 +149,16 @@ pub fn accept_first(authority: &Authority, authorised: &Authorised<Administrator
     };
     record_intent(authority, authorised, root.id(), Scope::Whole, before, &intent)?;
     finish(authority, root, Scope::Whole, &intent, der, Some(authorised))
+}
+
+/// A list that began and has not ended. Pure: the machine that signed it has a clock of its own, and one of tomorrow would be
+/// published to nobody's use, with the next ones numbered and dated after it.
+fn runs(issuer: &str, this_update: i64, next_update: i64, now: i64) -> Result<(), IssueError> {
+    match now {
+        _ if this_update > now => Err(IssueError::ListNotBegun { issuer: issuer.to_owned() }),
+        _ if now >= next_update => Err(IssueError::ListEnded { issuer: issuer.to_owned() }),
+        _ => Ok(()),
+    }
 }
 
 /// `handed_in`: who brought a list that was signed elsewhere.
@@ -370,6 +378,16 @@ mod tests {
     use super::*;
     use pki::crl::Reason;
     use pki::signer::SignatureAlgorithm;
+
+    #[test]
+    fn a_first_list_runs_from_its_first_moment_to_its_last() {
+        let at = |now| runs("root", 100, 200, now);
+        let early = at(99).unwrap_err();
+        assert!(matches!(&early, IssueError::ListNotBegun { issuer } if issuer == "root"));
+        assert!(early.to_string().contains("set the clock"), "{early}");
+        assert!(at(100).is_ok() && at(199).is_ok());
+        assert!(matches!(at(200), Err(IssueError::ListEnded { .. })));
+    }
 
     #[test]
     fn a_list_that_could_not_be_recorded_is_refused_while_it_is_written() {
