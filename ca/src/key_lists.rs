@@ -2,7 +2,8 @@
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::io::Read;
+use std::io::{Read, Write};
+use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 
 use pki::key::{Blocklist, ListError};
@@ -27,8 +28,31 @@ pub struct KeyLists {
     pub digest: String,
 }
 
+/// The same lists in another place, in a new directory.
+pub fn copy(from: &Path, to: &Path) -> Result<(), ReadError> {
+    let failed = |path: &Path, error: std::io::Error| ReadError::File { path: path.to_owned(), reason: error.to_string() };
+    fs::DirBuilder::new().mode(0o700).create(to).map_err(|error| failed(to, error))?;
+    for (file, text) in texts(from)? {
+        let path = to.join(file);
+        fs::File::create_new(&path).and_then(|mut new| new.write_all(text.as_bytes()).and_then(|()| new.sync_all())).map_err(|error| failed(&path, error))?;
+    }
+    fs::File::open(to).and_then(|directory| directory.sync_all()).map_err(|error| failed(to, error))
+}
+
 /// A directory that is missing holds no list.
 pub fn read(directory: &Path) -> Result<KeyLists, ReadError> {
+    let texts = texts(directory)?;
+    let mut context = ring::digest::Context::new(&ring::digest::SHA256);
+    for part in texts.iter().flat_map(|(file, text)| [file, text]) {
+        context.update(&(part.len() as u64).to_be_bytes());
+        context.update(part.as_bytes());
+    }
+    let keys = Blocklist::parse(texts.iter().map(|(file, text)| -> (&str, &str) { (file, text) }))?;
+    Ok(KeyLists { keys, digest: crate::hex(context.finish().as_ref()) })
+}
+
+/// By file.
+fn texts(directory: &Path) -> Result<BTreeMap<String, String>, ReadError> {
     let mut texts = BTreeMap::new();
     let failed = |path: &Path, reason: &str| ReadError::File { path: path.to_owned(), reason: reason.to_owned() };
     let entries = match fs::read_dir(directory) {
@@ -50,11 +74,5 @@ pub fn read(directory: &Path) -> Result<KeyLists, ReadError> {
         }
         texts.insert(path.file_name().unwrap_or_default().to_string_lossy().into_owned(), text);
     }
-    let mut context = ring::digest::Context::new(&ring::digest::SHA256);
-    for part in texts.iter().flat_map(|(file, text)| [file, text]) {
-        context.update(&(part.len() as u64).to_be_bytes());
-        context.update(part.as_bytes());
-    }
-    let keys = Blocklist::parse(texts.iter().map(|(file, text)| -> (&str, &str) { (file, text) }))?;
-    Ok(KeyLists { keys, digest: crate::hex(context.finish().as_ref()) })
+    Ok(texts)
 }

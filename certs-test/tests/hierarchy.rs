@@ -67,7 +67,7 @@ fn a_root_that_was_never_here_founds_an_authority_and_every_step_can_be_cut_off(
     refused(authority.ca(&["--json", "init", "--base-url", &authority.url, "--root-passphrase-file", "pass"]), "unfinished");
     refused(authority.ca(&["--json", "hierarchy", "request", "--base-url", "http://other.example.cn", "--out", "other"]), "unfinished");
     refused(authority.request_hierarchy(&[], "founding"), "ceremony-exists");
-    authority.request_hierarchy(&[], "again").ok();
+    let asked = authority.request_hierarchy(&[], "again").json();
     let read = |name: &str| std::fs::read(authority.home.join(name)).unwrap();
     for id in ["enterprise-ca", "officer-ca", "tls-ca", "citizen-ca"] {
         assert_eq!(read(&format!("founding/{id}.csr")), read(&format!("again/{id}.csr")));
@@ -87,6 +87,17 @@ fn a_root_that_was_never_here_founds_an_authority_and_every_step_can_be_cut_off(
     std::fs::write(authority.home.join("longer/hierarchy.toml"), &text).unwrap();
     std::fs::copy(authority.home.join("founding/tls-ca.csr"), authority.home.join("longer/officer-ca.csr")).unwrap();
     refused(authority.found_root("longer", "away/founded", &AWAY), "not-reviewed");
+    // A key that this directory refuses is refused there too, by the very lists that were reviewed.
+    let of_tls = asked["authorities"].as_array().unwrap().iter().find(|one| one["id"] == "tls-ca").unwrap()["key_sha256"].as_str().unwrap();
+    let known = authority.home.join("ca/blocked-keys");
+    std::fs::create_dir(&known).unwrap();
+    std::fs::write(known.join("known.txt"), format!("{of_tls} # somebody published it\n")).unwrap();
+    authority.request_hierarchy(&[], "listed").ok();
+    assert_eq!(read("listed/blocked-keys/known.txt"), read("ca/blocked-keys/known.txt"));
+    refused(authority.found_root("listed", "away/founded", &AWAY), "listed-key");
+    std::fs::remove_file(authority.home.join("listed/blocked-keys/known.txt")).unwrap();
+    refused(authority.found_root("listed", "away/founded", &AWAY), "not-reviewed");
+    std::fs::remove_dir_all(&known).unwrap();
     authority.found_root("founding", "away/founded", &[&AWAY[..], &["--dry-run"]].concat()).ok();
     assert!(!authority.home.join("away/root-keys").exists() && !authority.home.join("away/founded").exists());
     // What a ceremony that was cut off left is looked at by somebody before there is another root's key.

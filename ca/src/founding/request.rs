@@ -4,7 +4,8 @@
 //! 1 place      a directory that is marked: it serves nothing before `install`
 //! 2 keys       one for each issuing authority, and its request
 //! 3 remember   whose certificates are waited for; from here on nothing takes these keys away
-//! 4 hand out   requests, policies and the ceremony's file in a new directory; asked again, they are of the same keys
+//! 4 hand out   requests, policies, lists of refused keys and the ceremony's file in a new directory; asked again, they are of
+//!              the same keys
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -26,6 +27,7 @@ use crate::flow::certified::ISSUING;
 use crate::flow::own;
 use crate::init::{self, Configuration, InitError};
 use crate::issuers::Birthplace;
+use crate::key_lists;
 use crate::problem::IssueError;
 use crate::record::der_text;
 use crate::token::TokenConfiguration;
@@ -131,18 +133,23 @@ pub fn hand_out(path: &Path, present: &[String], out: &Path, clock: &dyn Clock) 
     if documents.digest() != waiting.policies_sha256 {
         return Err(InitError::File { path: path.join("policies"), reason: "these are not the policies that the keys were made under".into() }.into());
     }
-    let text = written(&waiting, &documents.judge().map_err(InitError::from)?.certificates, present, clock.now())?;
+    // The ceremony refuses what `install` would refuse, while nothing is signed yet.
+    let lists = path.join(key_lists::DIRECTORY);
+    let refused = key_lists::read(&lists)?.digest;
+    let text = written(&waiting, &documents.judge().map_err(InitError::from)?.certificates, &refused, present, clock.now())?;
     let requests: Vec<(String, &str)> = waiting.authorities.iter().map(|one| (format!("{}.csr", one.id), one.request.as_str())).collect();
     let files = requests.iter().map(|(name, request)| (name.as_str(), request.as_bytes()));
     let place = Place::begin(out, files.chain([(FILE, text.as_bytes())]))?;
     documents.write_over(&place.path("policies"), &Documents::default())?;
+    key_lists::copy(&lists, &place.path(key_lists::DIRECTORY))?;
     place.finish()?;
     let asked = |one: &WaitingKey| Asked { id: one.id.clone(), key_sha256: crate::sha256_hex(&one.public_key_info) };
     Ok(Requested { directory: out.to_owned(), ceremony: out.join(FILE), ceremony_sha256: crate::sha256_hex(text.as_bytes()), authorities: waiting.authorities.iter().map(asked).collect() })
 }
 
 /// The ceremony's file: dates from now on, as long as the profiles let them be.
-fn written(waiting: &Waiting, policies: &Policies, present: &[String], now: OffsetDateTime) -> Result<String, CeremonyError> {
+/// `refused` is the digest over the lists of keys.
+fn written(waiting: &Waiting, policies: &Policies, refused: &str, present: &[String], now: OffsetDateTime) -> Result<String, CeremonyError> {
     let days = |profile: &str| policies.profile(profile).map(|profile| profile.days()).ok_or_else(|| IssueError::UnknownProfile { profile: profile.to_owned(), known: Vec::new() });
     let from = now.replace_nanosecond(0).unwrap_or(now);
     let date = |at: OffsetDateTime| at.format(&Rfc3339).unwrap_or_default();
@@ -155,12 +162,14 @@ fn written(waiting: &Waiting, policies: &Policies, present: &[String], now: Offs
          # this file's SHA-256 to paper: sha256sum {FILE}. Then, where the root's key is to be:\n\
          #   ca ceremony run {FILE} --root-keys DIR --out DIR\n\
          kind = \"{HIERARCHY}\"\nname = {name}\nnot_before = \"{from}\"\nnot_after = \"{root}\"\npath_length = 1\nbase_url = {base}\n\
-         policies = \"policies\"\npolicies_sha256 = \"{sha256}\"\npresent = {present}\n",
+         policies = \"policies\"\npolicies_sha256 = \"{sha256}\"\n\
+         blocked_keys = {{ directory = \"{lists}\", sha256 = \"{refused}\" }}\npresent = {present}\n",
         base_url = waiting.base_url,
         name = text(ROOT_NAME),
         from = date(from),
         base = text(&waiting.base_url),
         sha256 = waiting.policies_sha256,
+        lists = key_lists::DIRECTORY,
         present = list(present),
     );
     for one in &waiting.authorities {
