@@ -30,6 +30,9 @@ const MOST: usize = 1_000;
 pub struct Examined {
     pub base_url: String,
     pub findings: Vec<Finding>,
+    /// Roots whose private key is in the token that the service opens.
+    #[serde(default)]
+    pub roots_in_token: Vec<String>,
 }
 
 /// Reads and changes nothing.
@@ -66,7 +69,21 @@ pub fn examine(service: &Service) -> Result<Examined, IssueError> {
     findings.extend(authority.unmatched().into_iter().map(|what| Finding::fail(what, "mend the documents in policies/certificates and restart")));
     findings.extend(authority.dormant().into_iter().map(|what| Finding::warn(what, "found it by `ca issuer request`, a ceremony and `ca issuer install`")));
     findings.extend(log_findings(service, now)?);
-    Ok(Examined { base_url: authority.settings.base_url.clone(), findings })
+    let mut roots_in_token = Vec::new();
+    for (id, held) in roots_in_token_of(authority) {
+        match held {
+            Ok(true) => roots_in_token.push(id),
+            Ok(false) => {}
+            Err(error) => findings.push(Finding::warn(format!("root's key: whether that of {id} is in the token cannot be seen: {error}"), "see that the token is there and ask again")),
+        }
+    }
+    Ok(Examined { base_url: authority.settings.base_url.clone(), findings, roots_in_token })
+}
+
+/// Each root, and whether the token that the service opens has its private key: whoever takes the service over signs with it.
+fn roots_in_token_of(authority: &Authority) -> Vec<(String, Result<bool, keys::TokenError>)> {
+    let Some(token) = authority.issuers.birthplace.as_ref().and_then(|born_in| born_in.token.as_ref()) else { return Vec::new() };
+    authority.issuers.roots().into_iter().map(|root| (root.id().to_owned(), token.holds(&root.public_key_info))).collect()
 }
 
 /// Whether what was accepted is gone by, and what is gone by and was not accepted.

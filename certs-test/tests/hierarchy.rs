@@ -185,6 +185,8 @@ fn issuing_keys_and_the_roots_are_in_tokens_from_the_first_day() {
     install(&authority, "away/founded", held["root_sha256"].as_str().unwrap()).ok();
     authority.start();
     judged(&authority, "away/founded/root.pem");
+    // The service's own token has the root's key: the doctor says so, as of a file beside the directory.
+    assert!(authority.ca(&["doctor"]).out.contains("that of root is in the token that the service opens"));
     // The root's next list, by the key that the token alone has.
     authority.ca(&["crl", "root", "prepare", "--out", "next.tbs"]).ok();
     let key_id = openssl(&["x509", "-in", "ca/root.pem", "-noout", "-ext", "subjectKeyIdentifier"], &authority.home).ok();

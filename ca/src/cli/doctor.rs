@@ -35,9 +35,11 @@ pub fn doctor(place: &Place, online: bool) -> Result<(), Problem> {
         findings.push(time_source(&place.directory));
     }
     match ask::ask(place, Operation::Doctor) {
-        Ok(Outcome::Examined(Examined { base_url, findings: told })) => {
+        Ok(Outcome::Examined(Examined { base_url, findings: told, roots_in_token })) => {
+            let demonstration = is_loopback(host_name(&base_url));
             findings.extend(told);
-            findings.extend(within_reach.iter().map(|store| root_within_reach(store, is_loopback(host_name(&base_url)))));
+            findings.extend(within_reach.iter().map(|store| root_within_reach(store, demonstration)));
+            findings.extend(roots_in_token.iter().map(|root| root_in_token(root, demonstration)));
             if running {
                 findings.extend(answers(&base_url, online));
             } else {
@@ -82,6 +84,13 @@ fn roots_within_reach(directory: &Path) -> Vec<PathBuf> {
 fn root_within_reach(store: &Path, demonstration: bool) -> Finding {
     let what = format!("root's key: {} is within reach of the service, and with its passphrase whoever takes the service over makes authorities", store.display());
     let next = format!("move {} to a machine without a network; an authority whose root was never here is founded with `ca hierarchy request`", store.display());
+    if demonstration { Finding::warn(what, next) } else { Finding::fail(what, next) }
+}
+
+/// Graded as a file within reach is: the service's PIN opens it.
+fn root_in_token(root: &str, demonstration: bool) -> Finding {
+    let what = format!("root's key: that of {root} is in the token that the service opens, so within reach of the service, and whoever takes the service over makes authorities");
+    let next = "keep it in a token of its own, with a PIN of its own, on a machine without a network; an authority whose root was never here is founded with `ca hierarchy request`";
     if demonstration { Finding::warn(what, next) } else { Finding::fail(what, next) }
 }
 
@@ -203,6 +212,7 @@ mod tests {
         }
         assert_eq!(roots_within_reach(&directory).len(), 2);
         assert_eq!([true, false].map(|demonstration| root_within_reach(&directory, demonstration).grade), [Grade::Warn, Grade::Fail]);
+        assert_eq!([true, false].map(|demonstration| root_in_token("root", demonstration).grade), [Grade::Warn, Grade::Fail]);
         assert_eq!(["http://127.0.0.1:8440", "http://localhost", "http://[::1]:80", "http://ca.example.cn:8440"].map(|url| is_loopback(host_name(url))), [true, true, true, false]);
         assert_eq!(verdict(&found).unwrap_err().exit, Exit::Damaged);
         assert_eq!([0, 300, 5_000].map(|free| graded(free).grade), [Grade::Fail, Grade::Warn, Grade::Ok]);

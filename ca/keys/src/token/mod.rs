@@ -188,6 +188,14 @@ impl Token {
         Ok(self.handle(label, id, curve, public_key_info.to_vec()))
     }
 
+    /// Whether the token holds the private key to this public key, whatever it is called there.
+    pub fn holds(&self, public_key_info: &[u8]) -> Result<bool, TokenError> {
+        let Ok(point) = pki::certificate::key_bits(public_key_info) else { return Ok(false) };
+        // An OCTET STRING by the standard, bare in some modules.
+        let points = vec![pki::asn1::tlv(4, point), point.to_vec()];
+        self.call(move |live: &mut Live| live.session().holds(&points))
+    }
+
     /// How the token does, as far as is known by now; asks it anew without waiting for the answer.
     pub fn health(&self) -> Result<(), TokenError> {
         if let Some(closed) = self.shared.closed() {

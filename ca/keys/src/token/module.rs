@@ -94,6 +94,8 @@ pub(super) trait Session {
     fn find(&self, label: &str, id: &[u8]) -> Result<ObjectHandle, Fault>;
     /// CKA_EC_POINT of the public key.
     fn point(&self, label: &str, id: &[u8]) -> Result<Vec<u8>, Fault>;
+    /// Whether it holds the private key to one of these CKA_EC_POINTs, whatever it is called.
+    fn holds(&self, points: &[Vec<u8>]) -> Result<bool, Fault>;
     /// CKM_ECDSA over a digest: `r | s`.
     fn sign(&self, key: ObjectHandle, digest: &[u8]) -> Result<Vec<u8>, Fault>;
     fn close(self: Box<Self>);
@@ -198,6 +200,20 @@ impl Session for Opened {
         let elliptic = attributes.iter().any(|attribute| matches!(attribute, Attribute::KeyType(KeyType::EC)));
         let point = attributes.into_iter().find_map(|attribute| if let Attribute::EcPoint(point) = attribute { Some(point) } else { None });
         point.filter(|_| elliptic).ok_or_else(|| Fault::Strange("the public key in the token has no curve point".into()))
+    }
+
+    fn holds(&self, points: &[Vec<u8>]) -> Result<bool, Fault> {
+        for point in points {
+            // By its public half: a token tells nobody the point of a private key.
+            for public in self.0.find_objects(&[Attribute::Class(ObjectClass::PUBLIC_KEY), Attribute::EcPoint(point.clone())])? {
+                for id in self.0.get_attributes(public, &[AttributeType::Id])? {
+                    if !self.0.find_objects(&[Attribute::Class(ObjectClass::PRIVATE_KEY), id])?.is_empty() {
+                        return Ok(true);
+                    }
+                }
+            }
+        }
+        Ok(false)
     }
 
     fn sign(&self, key: ObjectHandle, digest: &[u8]) -> Result<Vec<u8>, Fault> {

@@ -83,6 +83,11 @@ fn inner_makes_and_signs() {
         }
         // Held against the public key: what is not of this key never gets out.
         let other = token.generate("enterprise-ca", algorithm).unwrap();
+        // It is found by its public key alone; one of elsewhere is not.
+        assert!(token.holds(made.handle.public_key_info()).unwrap() && token.holds(other.handle.public_key_info()).unwrap());
+        let mut elsewhere = made.handle.public_key_info().to_vec();
+        *elsewhere.last_mut().unwrap() ^= 1;
+        assert!(!token.holds(&elsewhere).unwrap() && !token.holds(b"no key").unwrap());
         let crossed = token.key("enterprise-ca", &made.id, algorithm, other.handle.public_key_info()).unwrap();
         assert!(Signer::sign(&crossed, b"x").unwrap_err().reason.contains("another key"));
     }
@@ -381,6 +386,10 @@ impl Session for FaultySession {
 
     fn point(&self, label: &str, id: &[u8]) -> Result<Vec<u8>, Fault> {
         self.calls.around(|| self.inner.point(label, id))
+    }
+
+    fn holds(&self, points: &[Vec<u8>]) -> Result<bool, Fault> {
+        self.calls.around(|| self.inner.holds(points))
     }
 
     fn sign(&self, key: ObjectHandle, digest: &[u8]) -> Result<Vec<u8>, Fault> {
