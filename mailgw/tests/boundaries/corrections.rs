@@ -12,7 +12,7 @@ use super::*;
 const CLOSE: u64 = 17_475_763;
 const PAID: u64 = 68_936;
 
-fn go(city: &City, order: &Order) -> Result<Report, PushError> {
+pub(super) fn go(city: &City, order: &Order) -> Result<Report, PushError> {
     let gateway = city.gateway(Arc::clone(&city.store));
     push(&gateway, &Watched::new(city, Arc::clone(&city.sealing), None), &city.lists, order, &mut |_| true)
 }
@@ -151,7 +151,7 @@ fn each_edition_of_a_report_is_signed_and_names_who_mended() {
 }
 
 /// Corrected statements: each names the one it supersedes.
-fn superseding(city: &City, batch: &str, rows: &[(&str, &str, usize)]) -> Order {
+pub(super) fn superseding(city: &City, batch: &str, rows: &[(&str, &str, usize)]) -> Order {
     let line = |(new, old, person): &(&str, &str, usize)| format!("{old},{}", pension(new, PEOPLE[*person], "174757.63"));
     let text = pensions("supersedes,", &rows.iter().map(line).collect::<Vec<_>>());
     let count = rows.len() as u64;
@@ -159,7 +159,7 @@ fn superseding(city: &City, batch: &str, rows: &[(&str, &str, usize)]) -> Order 
     order(city, INSURANCE, "pension", batch, &text, count, [CLOSE * count, PAID * count], Some(("supersedes", reason)))
 }
 
-fn withdrawing(city: &City, batch: &str, statements: &[&str]) -> Order {
+pub(super) fn withdrawing(city: &City, batch: &str, statements: &[&str]) -> Order {
     let text: String = std::iter::once("stmt_id").chain(statements.iter().copied()).map(|line| format!("{line}\r\n")).collect();
     let reason = json!({ "reason": "寄送错误", "reason_en": "Sent in error" });
     order(city, INSURANCE, "pension", batch, &text, statements.len() as u64, [0, 0], Some(("withdraws", reason)))

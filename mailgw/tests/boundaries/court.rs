@@ -4,6 +4,7 @@ use mailgw::bureau::trust::Anchors;
 use mailgw::erds::court::{EVIDENCE, INDEX, LOG, MESSAGE, verify_package};
 use mailgw::flow::evidence::{CourtWanted, EvidenceError, court};
 
+use super::corrections::{go, superseding, withdrawing};
 use super::evidence::install;
 use super::*;
 
@@ -60,6 +61,32 @@ fn a_package_for_a_court_is_whole_and_proves_itself_offline() {
     }
     let log: Vec<_> = events(&*city.store).into_iter().filter_map(|event| if let Event::CourtPackage(court) = event { Some(court.package) } else { None }).collect();
     assert_eq!(log, [package.sha256]);
+}
+
+#[test]
+fn a_statement_that_holds_no_more_is_not_shown_to_a_court_as_if_it_did() {
+    let city = City::found();
+    let gateway = city.gateway(Arc::clone(&city.store));
+    install(&city, &gateway);
+    pushed(&city, &gateway, &Watched::new(&city, Arc::clone(&city.sealing), None), &month(&city, "pension", "e", 3)).unwrap();
+    for order in [superseding(&city, "e2", &[("e2-1", "e-1", 1)]), withdrawing(&city, "e3", &["e-2"])] {
+        go(&city, &order).unwrap();
+    }
+    // What was fetched of the old and of the new stands in one batch of evidence, which is one line.
+    let mailbox = gateway.directory.find_person(&Document::parse(PEOPLE[1].0, PEOPLE[1].1, today(NOW)).unwrap()).unwrap().unwrap().mailbox();
+    let view = gateway.messages.view(&mailbox, "INBOX").unwrap();
+    view.messages.iter().for_each(|message| drop(gateway.messages.show(&mailbox, &view.folder, message.uid, mailgw_millis()).unwrap()));
+    mailgw::flow::access::record(&gateway).unwrap();
+    let (log, anchors) = (city.log(Arc::clone(&city.store)), Anchors::parse(city.root_pem.as_bytes(), "1.3.6.1.4.1.32473").unwrap());
+    for (statement, by, fetched) in [("e-1", "e2", 2), ("e-2", "e3", 0), ("e-0", "", 0)] {
+        let wanted = CourtWanted { bureau: INSURANCE.into(), statement: statement.into(), order: "(2026)粤01民初124号".into(), directory: city.path(statement) };
+        let package = court(&gateway, &log, &city.lists, &wanted).unwrap();
+        let proved = verify_package(&package.directory, &anchors).unwrap();
+        let of = |event: &str| proved.events.get(event).copied().unwrap_or(0);
+        assert_eq!((of("ContentConsignment"), of("ContentAccessTracking")), (if by.is_empty() { 1 } else { 2 }, fetched), "{statement}");
+        let evidence = std::fs::read_to_string(package.directory.join(EVIDENCE)).unwrap();
+        assert!(by.is_empty() || evidence.contains(&format!("\\\"{by}\\\"")), "{statement}: who ended it is not named");
+    }
 }
 
 fn mailgw_millis() -> u64 {

@@ -126,27 +126,52 @@ fn failed(path: &Path, error: &std::io::Error) -> EvidenceError {
     EvidenceError::File { path: path.to_owned(), reason: error.to_string() }
 }
 
-/// The statement's own items, of its push and of what was fetched of it.
+/// The statement's own items, of its push and of what was fetched of it; where it holds no more, those of the row that said so, too: a court
+/// is not shown a statement as if it stood.
 fn lines(gateway: &Gateway, wanted: &CourtWanted, item: &Item) -> Result<Vec<Line>, EvidenceError> {
-    let store = &*gateway.store;
     let row = (item.number > 0).then_some(item.number).ok_or_else(|| EvidenceError::UnknownStatement { statement: wanted.statement.clone() })?;
-    let of = Wanted { bureau: wanted.bureau.clone(), batch: item.batch.clone(), row: Some(row), file: PathBuf::new() };
-    let (mut lines, mut from) = (Vec::new(), None);
+    let of = |batch: &str, row| Wanted { bureau: wanted.bureau.clone(), batch: batch.to_owned(), row: Some(row), file: PathBuf::new() };
+    let ended = item.ended.iter().filter(|ended| ended.number > 0).map(|ended| of(&ended.batch, ended.number));
+    let rows: Vec<Wanted> = std::iter::once(of(&item.batch, row)).chain(ended).collect();
+    let mut numbers = BTreeSet::new();
+    for row in &rows {
+        batches(&*gateway.store, row, &mut numbers)?;
+    }
+    // A batch that speaks of both rows is one line.
+    let mut lines: Vec<Line> = Vec::new();
+    for number in numbers {
+        let mut shown: Option<Line> = None;
+        for row in &rows {
+            let Some(more) = line(gateway, number, row)? else { continue };
+            match &mut shown {
+                Some(shown) => shown.items.extend(more.items),
+                None => shown = Some(more),
+            }
+        }
+        if let Some(mut line) = shown {
+            line.items.sort_by_key(|item| item.index);
+            lines.push(line);
+        }
+    }
+    Ok(lines)
+}
+
+/// The batches of evidence that speak of a row's push, or of what was fetched of it.
+fn batches(store: &dyn Store, of: &Wanted, numbers: &mut BTreeSet<u64>) -> Result<(), EvidenceError> {
+    let mut from = None;
     loop {
         let page = evidence::of_push(store, &of.bureau, &of.batch, from.as_ref(), PAGE)?;
         let Some((last, _)) = page.last() else { break };
         from = Some(last.clone());
-        for (_, number) in &page {
-            lines.extend(line(gateway, *number, &of)?);
-        }
+        numbers.extend(page.iter().map(|(_, number)| *number));
     }
     let (mut next, end) = access::of_push(&of.bureau, &of.batch);
     loop {
         let page = store.scan(&next, &end, PAGE)?;
-        let Some((last, _)) = page.last() else { return Ok(lines) };
+        let Some((last, _)) = page.last() else { return Ok(()) };
         next = last.successor();
         for (_, value) in &page {
-            lines.extend(line(gateway, access::number(value)?, &of)?);
+            numbers.insert(access::number(value)?);
         }
     }
 }
