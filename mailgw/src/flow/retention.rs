@@ -21,7 +21,7 @@ use crate::gateway::Gateway;
 use crate::record::access;
 use crate::record::event::{self, Event};
 use crate::record::evidence::{self, ReadError, decode_sealed, sealed_key};
-use crate::record::hold::{Held, Hold};
+use crate::record::hold::{Changes, Held, Hold};
 use crate::record::push::{Item, PushBatch, RowOutcome, batch_key, batches_of, decode_rows, item_key, mended_key, rows_range};
 use crate::record::{RecordError, body};
 
@@ -38,6 +38,8 @@ pub enum RetentionError {
     Until,
     #[error("{batch} is no batch of this bureau; look at the name in its manifest")]
     UnknownBatch { batch: String },
+    #[error("the days of {batch} are over and what was remembered of it has ended: there is nothing to hold; hold the mailboxes that it spoke of")]
+    Removed { batch: String },
     #[error("nothing is held there; look with `mailgw retention holds`")]
     NotHeld,
     #[error("{MAX_HOLDS} holds are as many as are kept; take back those that ended")]
@@ -75,6 +77,7 @@ impl From<RetentionError> for Problem {
             RetentionError::Word { .. } => (Exit::Usage, "order"),
             RetentionError::Until => (Exit::Usage, "until"),
             RetentionError::UnknownBatch { .. } => (Exit::NotFound, "unknown-batch"),
+            RetentionError::Removed { .. } => (Exit::Refused, "removed"),
             RetentionError::NotHeld => (Exit::NotFound, "not-held"),
             RetentionError::TooMany => (Exit::Refused, "too-many-holds"),
             RetentionError::Record(_) => (Exit::Damaged, "store-damaged"),
@@ -107,6 +110,7 @@ pub struct Retained {
 /// Looks at every push. A trial says what would end.
 pub fn retain(gateway: &Gateway, trial: bool) -> Result<Retained, RetentionError> {
     let now = gateway.now_unix_millis();
+    let mut changes = Changes::read(&*gateway.store)?;
     let holds: Vec<Hold> = holds(gateway)?.into_iter().filter(|hold| hold.is_in_force(now)).collect();
     let mut retained = Retained { trial, over: Vec::new() };
     for shown in bureau::list(&*gateway.store)? {
@@ -117,19 +121,19 @@ pub fn retain(gateway: &Gateway, trial: bool) -> Result<Retained, RetentionError
             from = last.successor();
             for (key, bytes) in &page {
                 let batch = key.last_part().and_then(|part| String::from_utf8(part).ok()).unwrap_or_default();
-                look(gateway, (&shown.code, &batch), bytes, &holds, &mut retained)?;
+                look(gateway, (&shown.code, &batch), bytes, (&holds, &mut changes), &mut retained)?;
             }
         }
     }
     Ok(retained)
 }
 
-fn look(gateway: &Gateway, at: (&str, &str), stored: &[u8], holds: &[Hold], retained: &mut Retained) -> Result<(), RetentionError> {
+fn look(gateway: &Gateway, at: (&str, &str), stored: &[u8], (holds, changes): (&[Hold], &mut Changes), retained: &mut Retained) -> Result<(), RetentionError> {
     let (bureau, batch) = at;
     let record = PushBatch::decode(stored)?;
-    // What a crash left undone.
+    // What a crash left undone; an order that came since keeps what is still there.
     if record.removed_unix_millis.is_some() {
-        return if retained.trial { Ok(()) } else { sweep(gateway, at) };
+        return if retained.trial || held(gateway, at, holds)?.is_some() { Ok(()) } else { sweep(gateway, at) };
     }
     // 1
     let (Some(ended), Some(kind)) = (record.ended_unix_millis, gateway.letters.get(&record.kind)) else { return Ok(()) };
@@ -147,19 +151,16 @@ fn look(gateway: &Gateway, at: (&str, &str), stored: &[u8], holds: &[Hold], reta
     let said = event::Retention { bureau: bureau.to_owned(), batch: batch.to_owned(), kind: record.kind.clone(), rows: record.rows };
     let marked = PushBatch { removed_unix_millis: Some(now), ..record };
     let mut write = Batch::new().expect(Expectation::Equals(batch_key(bureau, batch), stored.to_vec())).put(batch_key(bureau, batch), marked.encode()?);
-    // Whoever holds it at this moment is heard; a hold that has ended is read as it was.
-    let place = Held::Push { bureau: bureau.to_owned(), batch: batch.to_owned() }.key();
-    write = match gateway.store.get(&place)? {
-        Some(bytes) if Hold::decode(&bytes)?.is_in_force(now) => return Ok(()),
-        Some(bytes) => write.expect(Expectation::Equals(place, bytes)),
-        None => write.expect(Expectation::Absent(place)),
-    };
+    // Whoever holds it, or a mailbox, since the holds were read is heard; and who holds it after this finds it marked.
+    let after;
+    (write, after) = changes.next(write);
     Event::RetentionEnded(said).append(&mut write, now)?;
     match gateway.store.commit(write) {
         // Somebody changed it; the next look decides anew.
         Err(CommitError::Conflict { .. }) => return Ok(()),
         done => drop(done?),
     }
+    *changes = after;
     // 4
     sweep(gateway, at)
 }
@@ -201,7 +202,26 @@ fn held(gateway: &Gateway, (bureau, batch): (&str, &str), holds: &[Hold]) -> Res
         }
         Ok(())
     })?;
-    Ok(found)
+    if found.is_some() {
+        return Ok(found);
+    }
+    // Rows that reached nobody have no item, and their evidence names the mailbox all the same.
+    let mut from = None;
+    loop {
+        let page = evidence::of_push(&*gateway.store, bureau, batch, from.as_ref(), PAGE)?;
+        let Some((last, _)) = page.last() else { return Ok(None) };
+        from = Some(last.clone());
+        for (_, number) in &page {
+            for line in evidence::items(&*gateway.store, *number)?.unwrap_or_default() {
+                let item = erds::Item::read(&line).map_err(|_| RecordError::Damaged { kind: "evidence batch", reason: "an item is of another form" })?;
+                let mailbox = item.recipient_details.as_deref().and_then(|address| address.split('@').next());
+                let order = holds.iter().find(|hold| matches!(&hold.held, Held::Mailbox { mailbox: held } if Some(held.as_str()) == mailbox));
+                if let Some(hold) = order {
+                    return Ok(Some(hold.order.clone()));
+                }
+            }
+        }
+    }
 }
 
 type Visit<'a> = dyn FnMut(&Key, &[RowOutcome]) -> Result<(), RetentionError> + 'a;
@@ -306,11 +326,14 @@ pub fn hold(gateway: &Gateway, held: &Held, by: &By, holds: bool) -> Result<Vec<
     if holds && until.is_some_and(|until| until <= now) {
         return Err(RetentionError::Until);
     }
-    let mut write = Batch::new();
+    // Read first: what is marked as ended meanwhile is not held.
+    let (mut write, _) = Changes::read(&*gateway.store)?.next(Batch::new());
     let held = match held {
         Held::Push { bureau, batch } => {
-            if gateway.store.get(&batch_key(bureau, batch))?.is_none() {
-                return Err(RetentionError::UnknownBatch { batch: batch.chars().take(80).collect() });
+            let name = || batch.chars().take(80).collect();
+            let stored = gateway.store.get(&batch_key(bureau, batch))?.ok_or_else(|| RetentionError::UnknownBatch { batch: name() })?;
+            if holds && PushBatch::decode(&stored)?.removed_unix_millis.is_some() {
+                return Err(RetentionError::Removed { batch: name() });
             }
             held.clone()
         }

@@ -1,11 +1,13 @@
 //! A legal hold: what a push left behind, or what speaks of a mailbox, is kept beyond its time until the hold is taken back.
 
 use serde::{Deserialize, Serialize};
-use store::Key;
+use store::{Batch, Expectation, Key, Store};
 
-use super::{RecordError, from_json, to_json};
+use super::evidence::ReadError;
+use super::{RecordError, VERSION, from_json, to_json, versioned};
 
 const KIND: &str = "legal hold";
+const CHANGES: &str = "legal hold changes";
 
 /// What is held.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -54,5 +56,37 @@ impl Hold {
 
     pub fn decode(bytes: &[u8]) -> Result<Self, RecordError> {
         from_json(KIND, bytes)
+    }
+}
+
+/// How often holds, or what they could hold, changed: who decides by all holds commits only where none came meanwhile.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Changes {
+    stored: Option<Vec<u8>>,
+    count: u64,
+}
+
+impl Changes {
+    /// To be read before the holds are.
+    pub fn read(store: &dyn Store) -> Result<Self, ReadError> {
+        let stored = store.get(&Self::key())?;
+        let damaged = |_| RecordError::Damaged { kind: CHANGES, reason: "it is no number" };
+        let count = match &stored {
+            Some(bytes) => u64::from_be_bytes(versioned(CHANGES, bytes)?.try_into().map_err(damaged)?),
+            None => 0,
+        };
+        Ok(Self { stored, count })
+    }
+
+    fn key() -> Key {
+        Key::new(CHANGES, &[])
+    }
+
+    /// Into the commit, which fails where another change came first; and what is read after it.
+    pub fn next(&self, write: Batch) -> (Batch, Self) {
+        let still = self.stored.as_ref().map_or_else(|| Expectation::Absent(Self::key()), |stored| Expectation::Equals(Self::key(), stored.clone()));
+        let count = self.count.wrapping_add(1);
+        let stored = [&[VERSION][..], &count.to_be_bytes()].concat();
+        (write.expect(still).put(Self::key(), stored.clone()), Self { stored: Some(stored), count })
     }
 }

@@ -117,6 +117,44 @@ fn what_is_over_ends_messages_stay_and_a_hold_beats_the_policy() {
     assert_eq!((log, retain(&gateway, false).unwrap().over), (vec!["second".to_owned(), "first".to_owned()], vec![]));
 }
 
+/// Between the mark and the end of the sweep a court orders that a mailbox is held: what is still there stays until the order is taken back.
+#[test]
+fn a_sweep_that_goes_on_after_a_crash_heeds_an_order_that_came_since() {
+    let city = city();
+    let gateway = city.gateway(Arc::clone(&city.store));
+    go(&city, &gateway, &bills(&city, "cut")).unwrap();
+    kept::seal(&gateway, &city.lists).unwrap();
+    city.clock.set(NOW + time::Duration::days(11));
+    // The mark is durable, and the first deletion is not.
+    assert!(retain(&city.gateway(faulty(&city.store, Some((1, Fault::Lost)))), false).is_err());
+    let before = left(&city);
+    let cut = Held::Push { bureau: FUND.into(), batch: "cut".into() };
+    assert!(matches!(hold(&gateway, &cut, "late", true), Err(RetentionError::Removed { .. })), "nothing is said to be held that is going");
+    let mailbox = gateway.directory.find_person(&Document::parse(PEOPLE[0].0, PEOPLE[0].1, today(NOW)).unwrap()).unwrap().unwrap().mailbox();
+    hold(&gateway, &Held::Mailbox { mailbox: mailbox.clone() }, "in time", true).unwrap();
+    retain(&gateway, false).unwrap();
+    assert_eq!(left(&city), before);
+    hold(&gateway, &Held::Mailbox { mailbox }, "released", false).unwrap();
+    retain(&gateway, false).unwrap();
+    assert_eq!(left(&city), [0; 6]);
+}
+
+/// Nothing of a row was delivered, and what is remembered of it is the mailbox's all the same.
+#[test]
+fn an_order_on_a_mailbox_holds_what_did_not_reach_it() {
+    let city = city();
+    let gateway = city.gateway(Arc::clone(&city.store));
+    let account = gateway.directory.find_person(&Document::parse(PEOPLE[0].0, PEOPLE[0].1, today(NOW)).unwrap()).unwrap().unwrap();
+    gateway.directory.close(account.number, NOW).unwrap();
+    assert_eq!(go(&city, &gateway, &bills(&city, "closed")).unwrap().counts.undeliverable, 1);
+    kept::seal(&gateway, &city.lists).unwrap();
+    hold(&gateway, &Held::Mailbox { mailbox: account.mailbox() }, "(2026)粤01民初3号", true).unwrap();
+    city.clock.set(NOW + time::Duration::days(11));
+    let over = retain(&gateway, false).unwrap().over;
+    assert_eq!(over.iter().map(|over| over.held_by.as_deref()).collect::<Vec<_>>(), [Some("(2026)粤01民初3号")]);
+    assert!(left(&city).iter().take(3).all(|records| *records > 0));
+}
+
 #[test]
 fn retention_is_done_to_the_end_after_a_fault_at_any_write() {
     let city = city();
