@@ -90,7 +90,7 @@ pub fn export(gateway: &Gateway, wanted: &Wanted) -> Result<Exported, ExportErro
                 Err(MailError::Gone) => continue,
                 bytes => bytes?,
             };
-            if wanted.statements && statement::named_by(&bytes).is_none() {
+            if wanted.statements && statement::named_by(&bytes, &gateway.directory_key).is_none() {
                 continue;
             }
             let name = format!("{}.U{}V{}.{},S={}:2,{}", message.internal_date.unix_timestamp(), message.uid, view.folder.uid_validity, gateway.settings.host, bytes.len(), info(&message.flags));

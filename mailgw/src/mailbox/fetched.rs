@@ -18,9 +18,8 @@ const KNOWN: usize = 50_000;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Fetch {
     pub mailbox: String,
-    /// As the message names it: the bureau and its number of the statement.
-    pub bureau: String,
-    pub statement: String,
+    /// As the message names the statement, still sealed.
+    pub reference: String,
     /// SHA-256 of the message.
     pub digest: [u8; 32],
     /// Of the first time.
@@ -86,8 +85,8 @@ impl MessageStore {
     /// As [`MessageStore::load`], for a client's program that is to get more than the header: of a statement that is noted.
     pub fn show(&self, mailbox: &str, folder: &Folder, uid: u32, now_unix_millis: u64) -> Result<Vec<u8>, MailError> {
         let (bytes, digest) = self.load_with_digest(folder.id, uid)?;
-        if let Some((bureau, statement)) = statement::named_by(&bytes) {
-            let fetch = || Some(Fetch { mailbox: mailbox.to_owned(), bureau: bureau.to_owned(), statement: statement.to_owned(), digest, unix_millis: now_unix_millis });
+        if let Some(reference) = statement::reference_of(&bytes) {
+            let fetch = || Some(Fetch { mailbox: mailbox.to_owned(), reference, digest, unix_millis: now_unix_millis });
             self.fetched.note(digest, mailbox, fetch);
         }
         Ok(bytes)
@@ -140,7 +139,7 @@ mod tests {
     fn fetch(number: u32, unix_millis: u64) -> Fetch {
         let mut digest = [0; 32];
         digest.iter_mut().zip(number.to_be_bytes()).for_each(|(to, from)| *to = from);
-        Fetch { mailbox: "1234567897".into(), bureau: "b".into(), statement: number.to_string(), digest, unix_millis }
+        Fetch { mailbox: "1234567897".into(), reference: number.to_string(), digest, unix_millis }
     }
 
     fn note(fetched: &Fetched, one: &Fetch) {

@@ -20,11 +20,13 @@ mod html;
 mod json;
 mod letter;
 mod paper;
+mod reference;
 mod sender;
 mod sheet;
 mod text;
 
 use base64::Engine as _;
+use keys::{DataKey, DataKeyError};
 use policies::mailbox::Address;
 use policies::sender::{Letter, LetterKind};
 use policies::statement::{Money, Period, Row};
@@ -35,6 +37,7 @@ use crate::mime::{header, quoted_printable};
 pub use correction::{Correction, Withdrawal};
 pub use history::MONTHS;
 pub use paper::{PaperError, letter as paper_letter, paper, sealed_part};
+pub use reference::{Named, named_by, reference_of};
 pub use sheet::title_of;
 pub use sender::{Hotline, HotlineError, Sender};
 use sheet::Sheet;
@@ -50,23 +53,10 @@ pub struct Entity {
     fields: Vec<u8>,
     message_id: String,
     token: String,
-    /// The bureau and its number of the statement, as the message names them.
+    /// The statement that the message is, or speaks of.
+    named: Option<Named>,
+    /// The same, sealed, as the message bears it.
     reference: Option<String>,
-}
-
-/// Names the statement on the outside of its message, where the gateway finds it again though the inside be encrypted.
-const REFERENCE: &str = "Statement-Reference";
-/// Longer than every header of ours before that field.
-const FIELDS: usize = 8 * 1024;
-
-/// The bureau and its number of a statement, as the header of a message names them: a claim that whoever uses it must prove.
-pub fn named_by(message: &[u8]) -> Option<(&str, &str)> {
-    let header = message.get(..FIELDS.min(message.len()))?;
-    let mut lines = header.split(|byte| *byte == b'\n').take_while(|line| !matches!(line, [] | [b'\r']));
-    let value = lines.find_map(|line| line.strip_prefix(REFERENCE.as_bytes())?.strip_prefix(b": "))?;
-    let (bureau, statement) = std::str::from_utf8(value).ok()?.trim_end().split_once(' ')?;
-    let fits = |part: &str| !part.is_empty() && part.len() <= 128 && part.bytes().all(|byte| byte.is_ascii_graphic());
-    (fits(bureau) && fits(statement)).then_some((bureau, statement))
 }
 
 impl Entity {
@@ -78,6 +68,12 @@ impl Entity {
     /// With its angle brackets. The same for the same statement of the same bureau, whenever it is sent.
     pub fn message_id(&self) -> &str {
         &self.message_id
+    }
+
+    /// With a field on the outside of the message by which whoever has the key finds the statement again.
+    pub fn referred(self, key: &DataKey) -> Result<Self, DataKeyError> {
+        let reference = self.named.as_ref().map(|named| named.seal(key)).transpose()?;
+        Ok(Self { reference, ..self })
     }
 }
 
@@ -202,8 +198,8 @@ fn assemble(parts: &Parts<'_>) -> Entity {
     line(&mut bytes, &["Content-Disposition: attachment; filename=\"", &parts.file_name, "\""]);
     part(&mut bytes, "application/json", &parts.json);
     line(&mut bytes, &["\r\n--", &mixed, "--"]);
-    let reference = Some(format!("{} {}", sender.code.as_str(), parts.statement));
-    Entity { bytes, fields, message_id, token: token.clone(), reference }
+    let named = Some(Named { bureau: sender.code.as_str().to_owned(), statement: parts.statement.to_owned() });
+    Entity { bytes, fields, message_id, token: token.clone(), named, reference: None }
 }
 
 /// The message: its header, the entity as it was signed, and the signature (a DER `ContentInfo`, detached, SHA-256).
@@ -229,7 +225,7 @@ pub fn encrypted(entity: &Entity, envelope_der: &[u8]) -> Vec<u8> {
 fn outside(entity: &Entity) -> Vec<u8> {
     let mut out = Vec::with_capacity(2 * entity.bytes.len());
     out.extend_from_slice(&entity.fields);
-    entity.reference.iter().for_each(|reference| header::plain(&mut out, REFERENCE, reference));
+    entity.reference.iter().for_each(|reference| reference::put(&mut out, reference));
     line(&mut out, &["Content-Language: zh, en"]);
     line(&mut out, &["MIME-Version: 1.0"]);
     out

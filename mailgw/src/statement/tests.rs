@@ -14,7 +14,13 @@ use super::*;
 const AT: OffsetDateTime = datetime!(2026-11-01 08:00 +8);
 
 fn sealed(row: &Row, signature: &[u8]) -> Vec<u8> {
-    message(&entity(row, &sender(row.kind()), &recipient(), AT, &Beside::default()), signature)
+    message(&referred(row).0, signature)
+}
+
+/// As it goes out, with the key that opens its reference.
+fn referred(row: &Row) -> (Entity, DataKey) {
+    let key = DataKey::fleeting().unwrap();
+    (entity(row, &sender(row.kind()), &recipient(), AT, &Beside::default()).referred(&key).unwrap(), key)
 }
 
 /// What is signed, as OpenSSL finds it: from behind the line end of the first boundary to before the line end that
@@ -121,6 +127,14 @@ fn nothing_tells_a_number_or_a_name() {
         }
         let header = std::str::from_utf8(&bytes).unwrap().split("\r\n\r\n").next().unwrap();
         assert!(!header.contains("HF2026") && !header.contains("0015") && !header.contains("68400"));
+        // Nor where all else is encrypted; the gateway alone finds which statement it is.
+        let (entity, key) = referred(&row);
+        let closed = encrypted(&entity, b"envelope");
+        let header = std::str::from_utf8(&closed).unwrap().split("\r\n\r\n").next().unwrap();
+        for secret in [row.head().stmt_id.as_str(), sender(row.kind()).code.as_str()] {
+            assert!(!header.contains(secret), "{secret}");
+        }
+        assert_eq!(named_by(&closed, &key).unwrap().statement, row.head().stmt_id.as_str());
     }
 }
 

@@ -108,7 +108,8 @@ fn a_message_that_claims_to_be_a_statement_is_no_evidence() {
     let view = gateway.messages.view(&read[0].mailbox, "INBOX").unwrap();
     let bytes = gateway.messages.load(&view.folder, view.messages[0].uid).unwrap();
     let text = String::from_utf8(bytes.clone()).unwrap();
-    assert!(text.contains(&format!("\r\nStatement-Reference: {INSURANCE} claim-")));
+    let named = mailgw::statement::named_by(&bytes, &gateway.directory_key).unwrap();
+    assert!(named.bureau == INSURANCE && named.statement.starts_with("claim-"));
     let deliver = |mailbox: &str, bytes: Vec<u8>| {
         let delivery = mailgw::mailbox::Delivery { mailbox: mailbox.into(), folder: "Drafts".into(), content: bytes.into(), unix_millis: 0, flags: protocol::imap::exchange::Flags::new(), event: None, mark: None };
         gateway.messages.deliver(&[delivery], 0).unwrap();

@@ -8,7 +8,7 @@ use mailgw::flow::paper::{self, PaperError, Wanted};
 use mailgw::flow::encryption::say;
 use mailgw::record::bureau::Chain;
 use mailgw::record::certificate::{Held, Sealed as _};
-use mailgw::statement::PaperError as Unmade;
+use mailgw::statement::{PaperError as Unmade, named_by};
 use store::Batch;
 
 use super::*;
@@ -130,7 +130,7 @@ fn an_encrypted_month_is_whole_after_a_fault_at_any_write() {
         assert_eq!(report.counts, Counts { delivered: 3, duplicate: 1, quarantined: 2, undeliverable: 1 }, "{batch}");
         let mailbox = account_of(&gateway, 0).mailbox();
         let view = gateway.messages.view(&mailbox, "INBOX").unwrap();
-        let named = view.messages.iter().filter(|message| String::from_utf8_lossy(&gateway.messages.load(&view.folder, message.uid).unwrap()).contains(&format!(" {batch}-0\r\n"))).count();
+        let named = view.messages.iter().filter(|message| named_by(&gateway.messages.load(&view.folder, message.uid).unwrap(), &gateway.directory_key).is_some_and(|named| named.statement == format!("{batch}-0"))).count();
         assert_eq!(named, 1, "{batch}");
     }
 }

@@ -21,7 +21,7 @@ use crate::record::RecordError;
 use crate::record::asked::{self, Asked};
 use crate::record::push::{Item, item_key};
 use crate::sealer::Seal;
-use crate::statement::{self, PaperError as Unmade};
+use crate::statement::{self, Named, PaperError as Unmade};
 
 /// What stands before the `@` of the address. No mailbox bears it.
 pub const ADDRESS: &str = "statement-pdf";
@@ -143,8 +143,8 @@ fn named(gateway: &Gateway, asked: &Asked) -> Result<Option<(String, String)>, P
         wanted.iter().any(|id| header.contains(id))
     };
     let Some(message) = gateway.messages.find_message(&asked.mailbox, MESSAGES, &is_named)? else { return Ok(None) };
-    match statement::named_by(&message) {
-        Some((bureau, statement)) if is_theirs(bureau, statement)? => Ok(Some((bureau.to_owned(), statement.to_owned()))),
+    match statement::named_by(&message, &gateway.directory_key) {
+        Some(Named { bureau, statement }) if is_theirs(&bureau, &statement)? => Ok(Some((bureau, statement))),
         _ => Ok(None),
     }
 }

@@ -24,6 +24,7 @@ use crate::erds::Secrecy;
 use crate::flow::encryption::Envelopes;
 use crate::gateway::Gateway;
 use crate::mailbox::{Body, Delivery, MailError};
+use crate::record::RecordError;
 use crate::record::account::Account;
 use crate::record::continuity::{self, Remembered};
 use crate::record::event::{self, Event};
@@ -331,6 +332,7 @@ impl Judge<'_> {
             _ => None,
         };
         let entity = statement::entity(&row, &self.sender, &to, self.begun, &Beside { correction: correction.as_ref(), history: &months });
+        let entity = entity.referred(&self.gateway.directory_key).map_err(RecordError::from)?;
         let issues = Some(crate::hex(&index));
         Ok(Decision::Send(Box::new(Letter { row: raw.number, stmt_id, row_digest, account, entity, not_judged, follows: named.into_iter().chain([follows]).collect(), leaves, issues, corrects: corrected, counts: None })))
     }

@@ -14,6 +14,7 @@ use super::evidence::Told;
 use super::file::RawRow;
 use super::PushError;
 use crate::flow::enrolment;
+use crate::record::RecordError;
 use crate::record::account::{Account, Holder};
 use crate::record::enrolment::Consent;
 use crate::record::push::{Item, RowOutcome, State, decode_quota, encode_quota, item_key, quota_key};
@@ -142,6 +143,7 @@ impl Judge<'_> {
             _ => None,
         };
         let entity = statement::letter(kind, &letter, &self.sender, &to, self.begun, correction.as_ref());
+        let entity = entity.referred(&self.gateway.directory_key).map_err(RecordError::from)?;
         let counts = Some(OneOf { share, nth: 1 });
         let letter = Letter { row: raw.number, stmt_id, row_digest, account, entity, not_judged: Vec::new(), follows, leaves: None, issues: Some(String::new()), corrects: corrected, counts };
         Ok(Decision::Send(Box::new(letter)))
