@@ -97,7 +97,9 @@ impl Authority {
     fn sign(&self, mut plan: CertificatePlan) -> Vec<u8> {
         plan.issuer.clone_from(&self.name);
         plan.extensions.authority_key_id = Some(certificate::key_id(self.key.public_key_info()).unwrap());
-        plan.extensions.crl_urls = vec![self.url.clone()];
+        if plan.extensions.crl_urls.is_empty() {
+            plan.extensions.crl_urls = vec![self.url.clone()];
+        }
         let tbs = certificate::tbs_der(&plan, self.key.algorithm()).unwrap();
         certificate::assemble(&tbs, self.key.algorithm(), &self.key.sign(&tbs).unwrap())
     }
@@ -242,6 +244,11 @@ impl City {
 
     /// A citizen's certificate for a key, and its issuer's, DER; it ends in so many hours.
     pub fn citizen(&self, spki: Vec<u8>, mailbox: &str, serial: u8, key_usage: &[u8], hours: i64) -> (Vec<u8>, Vec<u8>) {
+        self.citizen_listed(spki, mailbox, serial, key_usage, hours, &self.issuer.url)
+    }
+
+    /// The same, whose revocation list is said to be there.
+    pub fn citizen_listed(&self, spki: Vec<u8>, mailbox: &str, serial: u8, key_usage: &[u8], hours: i64, list: &str) -> (Vec<u8>, Vec<u8>) {
         let subject = Subject::new().with(COUNTRY, "CN").unwrap().with(COMMON_NAME, mailbox).unwrap();
         let mut plan = plan(subject, &self.client, serial);
         (plan.spki, plan.not_after) = (spki, NOW + Duration::hours(hours));
@@ -249,6 +256,7 @@ impl City {
         plan.extensions.extended_key_usage = vec![const_oid::ObjectIdentifier::new_unwrap("1.3.6.1.5.5.7.3.4")];
         plan.extensions.policies = vec![oid("2.2")];
         plan.extensions.alternative_names = vec![AlternativeName::Email(mailbox.to_owned())];
+        plan.extensions.crl_urls = vec![list.to_owned()];
         (self.issuer.sign(plan), self.issuer.der.clone())
     }
 

@@ -116,6 +116,30 @@ fn a_certificate_that_serves_no_more_hides_no_statement_and_evidence_says_why() 
     assert_eq!(said(&city, "stranger").first().unwrap().2.as_deref(), Some("certificate-not-trusted"));
 }
 
+/// Who asked for secrecy is not given away because a revocation list is away, and evidence says that the status was not known.
+#[test]
+fn a_certificate_of_unknown_status_is_encrypted_to_and_evidence_says_so() {
+    let city = City::found();
+    let gateway = city.gateway(Arc::clone(&city.store));
+    let sealer = Watched::new(&city, Arc::clone(&city.sealing), None);
+    let account = account_of(&gateway, 0);
+    openssl(&city, &["genpkey", "-algorithm", "EC", "-pkeyopt", "ec_paramgen_curve:P-256", "-out", "own.key"]);
+    let spki = openssl(&city, &["pkey", "-in", "own.key", "-pubout", "-outform", "DER"]);
+    // Nobody listens there.
+    let (leaf, issuer) = city.citizen_listed(spki, &gateway.directory.address(account.number), 44, &[0, 4], 24, "http://127.0.0.1:9/away.crl");
+    let certificate = hex(&digest(&leaf));
+    let held = Held { chain: Chain::new(vec![leaf, issuer]).unwrap(), since: 0 }.seal(account.number, &gateway.directory_key).unwrap();
+    city.store.commit(Batch::new().put(Held::key(account.number), held)).unwrap();
+    say(&gateway, &account.mailbox(), Some(true)).unwrap();
+    pushed(&city, &gateway, &sealer, &month(&city, "pension", "away", 3)).unwrap();
+    assert!(String::from_utf8_lossy(&last(&gateway, 0)).contains("authEnveloped-data"));
+    assert_eq!(said(&city, "away"), [(1, Some(certificate), None), (2, None, None), (3, None, None)]);
+    let count = city.store.counter(mailgw::record::evidence::BATCHES).unwrap();
+    let lines = (1..=count).flat_map(|number| mailgw::record::evidence::items(&*city.store, number).unwrap().unwrap());
+    let unknown = lines.filter(|line| Evidence::read(line).unwrap().user_content_info.is_some_and(|content| content.certificate_status.as_deref() == Some("unknown")));
+    assert_eq!(unknown.filter(|line| line.contains("ContentConsignment")).count(), 1);
+}
+
 #[test]
 fn an_encrypted_month_is_whole_after_a_fault_at_any_write() {
     let city = City::found();
