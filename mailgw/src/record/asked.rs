@@ -31,6 +31,10 @@ pub fn range() -> (Key, Key) {
     Key::range(KIND, &[])
 }
 
+pub fn of_mailbox(mailbox: &str) -> (Key, Key) {
+    Key::range(KIND, &[mailbox.as_bytes()])
+}
+
 impl Asked {
     pub fn seal(&self, place: &Key, key: &DataKey) -> Result<Vec<u8>, RecordError> {
         let json = serde_json::to_vec(self).map_err(|_| RecordError::Damaged { kind: KIND, reason: "it cannot be written as JSON" })?;

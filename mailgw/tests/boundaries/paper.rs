@@ -181,6 +181,13 @@ fn an_owner_asks_by_mail_and_gets_what_is_the_owners() {
     assert_eq!((pages(&mine), pages(&theirs)), (2, 0));
     let told = inbox(&gateway, &theirs);
     assert_eq!(told.iter().filter(|bytes| String::from_utf8_lossy(bytes).contains("From: =?UTF-8?B?") && String::from_utf8_lossy(bytes).contains("<statement-pdf@")).count(), 3);
+    // So many wait at a time, and another mailbox's do not count.
+    for number in 0..20 {
+        assert!(Request::may_wait(&gateway, &mine).unwrap(), "{number}");
+        ask(&mine, &format!("w{number}"), "Subject: hello");
+    }
+    assert!(!Request::may_wait(&gateway, &mine).unwrap() && Request::may_wait(&gateway, &theirs).unwrap());
+    assert_eq!(answered(&sealer).unwrap(), 20);
     // A fault at the commit that answers: once, whatever was heard of it.
     for (token, fault) in [("6", Fault::Lost), ("7", Fault::DoneReportedLost)] {
         ask(&mine, token, "Subject: p-0");

@@ -9,7 +9,7 @@ use policies::statement::StatementId;
 use protocol::imap::exchange::Flags;
 use protocol::smtp::exchange::{Host, Recipient};
 use runtime::revocation::RevocationLists;
-use store::{Batch, Expectation, Key};
+use store::{Batch, Expectation, Key, StoreError};
 use time::OffsetDateTime;
 
 use super::{PaperError, record, sealed};
@@ -30,6 +30,8 @@ const NAMES: usize = 10;
 /// Messages that are looked through for one that a request answers.
 const MESSAGES: usize = 5_000;
 const PAGE: usize = 64;
+/// Requests of one mailbox that wait at a time.
+const WAITING: usize = 20;
 
 /// A request as it was read.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -68,6 +70,12 @@ impl Request {
         let words = parsed.subject().unwrap_or_default().split(|c: char| !(c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_')));
         let statements = words.filter(|word| word.bytes().any(|byte| byte.is_ascii_digit()) && StatementId::parse(word).is_ok()).map(str::to_owned).take(NAMES).collect();
         Self { messages, statements, request: parsed.message_id().unwrap_or_default().chars().take(200).collect() }
+    }
+
+    /// Whether one more of this mailbox may wait. Its owner's submissions are counted one after another, so that none slips by.
+    pub fn may_wait(gateway: &Gateway, mailbox: &str) -> Result<bool, StoreError> {
+        let (from, to) = asked::of_mailbox(mailbox);
+        Ok(gateway.store.scan(&from, &to, WAITING)?.len() < WAITING)
     }
 
     /// Puts it into the commit that takes the mail; `token` is random.
@@ -115,8 +123,11 @@ fn answer(gateway: &Gateway, sealer: &dyn Seal, lists: &RevocationLists, place: 
         Err(error) => return Err(error),
     };
     match done {
-        // Closed or full: nobody is there to be told.
-        Err(PaperError::Mailbox) => Ok(drop(gateway.store.commit(ends())?)),
+        // A full one has room for word that it is full; a closed one, or one that is full of notices, too, cannot be told.
+        Err(PaperError::Mailbox) => match refuse(gateway, &asked, at, ends(), &FULL) {
+            Err(PaperError::Mailbox) => Ok(drop(gateway.store.commit(ends())?)),
+            told => told,
+        },
         done => done,
     }
 }
@@ -156,6 +167,7 @@ const UNKNOWN: Words = [
     "The statement that you asked for was not found. Reply to the statement's own message, or write its number in the subject. It must have come to this mailbox and not have been deleted.",
 ];
 const ENDED: Words = ["该对账单已被更正或撤回，请索取更正后的对账单。", "That statement was superseded or withdrawn. Ask for the one that holds."];
+const FULL: Words = ["您的邮箱已满，PDF 无法放入。请删除一些邮件后重新索取。", "Your mailbox is full and has no room for the PDF. Delete some mail and ask again."];
 const ENCRYPTED: Words = [
     "该对账单已用您的证书加密，系统无法打开。请用您的邮件程序打开并打印。",
     "That statement is encrypted to your certificate and nobody here can open it. Open and print it with your mail program.",
@@ -186,7 +198,7 @@ fn refuse(gateway: &Gateway, asked: &Asked, at: OffsetDateTime, mut write: Batch
     let now = gateway.now_unix_millis();
     let content = Arc::new(gateway.messages.body(&out)?).into();
     let delivery = Delivery { mailbox: asked.mailbox.clone(), folder: super::INBOX.to_owned(), content, unix_millis: i64::try_from(now).unwrap_or(i64::MAX), flags: Flags::new(), event: None, mark: None };
-    match gateway.messages.deliver_with(&[delivery], write, now) {
+    match gateway.messages.deliver_notices(&[delivery], write, now) {
         Ok(_) => Ok(()),
         Err(MailError::OverQuota { .. } | MailError::Conflict { .. }) => Err(PaperError::Mailbox),
         Err(error) => Err(error.into()),

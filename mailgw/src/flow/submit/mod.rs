@@ -159,6 +159,9 @@ impl Submission {
                 }
             };
             if places.asks {
+                if !Request::may_wait(&self.gateway, &account.mailbox()).map_err(|error| failed(&error))? {
+                    return Err(Answer::TooMany);
+                }
                 batch = Request::read(message).put(batch, &self.gateway, &account.mailbox(), &token, now).map_err(|error| failed(&error))?;
             }
             let (here, elsewhere) = (places.mailboxes.len(), places.elsewhere.len());
