@@ -86,8 +86,8 @@ fn root_list(authority: &Authority, root: &str, told: &Notice) -> Result<(String
     let list = notice::root_list(authority, root)?;
     let (days, end) = (days_left(list.next_update, told.queued_at), moment(list.next_update));
     let number = list.number;
-    let zh = format!("根机构的第 {number} 号吊销列表（{root}）将于 {end}（北京时间）失效，还剩 {days} 天。失效之后，依赖方将无法确认签发机构的状态。\n\n请用 ca crl root prepare --root {root}、sign、publish 制作下一份。");
-    let en = format!("The list number {number} of {root} ends at {end} (Beijing time), in {days} days. After that relying parties cannot tell the status of the issuing authorities.\n\nMake the next one with `ca crl root prepare --root {root}`, `sign` and `publish`.");
+    let zh = format!("根机构的第 {number} 号吊销列表（{root}）将于 {end}（北京时间）失效，还剩 {days} 天。失效之后，依赖方将无法确认签发机构的状态。\n\n请依次用 ca crl root prepare --root {root}、ca ceremony run、ca crl root publish 制作下一份。");
+    let en = format!("The list number {number} of {root} ends at {end} (Beijing time), in {days} days. After that relying parties cannot tell the status of the issuing authorities.\n\nMake the next one with `ca crl root prepare --root {root}`, `ca ceremony run` and `ca crl root publish`.");
     Ok((format!("根机构的吊销列表还剩 {days} 天失效 / The root's revocation list ends in {days} days"), zh, en))
 }
 

@@ -109,6 +109,9 @@ pub struct Prepared {
     /// The TBSCertList, base64.
     #[serde(with = "der_text")]
     pub tbs: Vec<u8>,
+    /// The root's certificate, base64.
+    #[serde(with = "der_text")]
+    pub certificate: Vec<u8>,
 }
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -365,7 +368,7 @@ impl Service {
             Operation::PrepareRootCrl { root } => {
                 let root = self.root(root.as_deref().unwrap_or(ROOT))?;
                 let publish::Prepared { intent, tbs } = publish::prepare(&self.authority, &proven.acting()?, root)?;
-                Ok(Outcome::Prepared(Prepared { root: root.id().to_owned(), number: intent.number, entries: intent.entries, next_update: intent.next_update, tbs }))
+                Ok(Outcome::Prepared(Prepared { root: root.id().to_owned(), number: intent.number, entries: intent.entries, next_update: intent.next_update, tbs, certificate: root.record.der.clone() }))
             }
             Operation::PublishRootCrl { der } => {
                 let root = roots::of_list(&self.authority, &der).ok_or(IssueError::NotPrepared)?;

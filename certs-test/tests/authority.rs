@@ -130,24 +130,29 @@ fn the_roots_list_goes_by_way_of_the_roots_key() {
     authority.start();
     let listed = authority.ca(&["--json", "list"]).json();
     let issuing = listed.as_array().unwrap().iter().find(|one| one["name"] == "穗印政务证书签发机构" && one["issuer"] == "root").unwrap();
-    let sign = |keys: &str, from: &str| run(certs_test::programs::program("ca"), &["--json", "crl", "root", "sign", from, "--root-keys", keys, "--root-passphrase-file", "pass", "--out", "root.signed"], &authority.home);
     authority.ca(&["revoke", issuing["serial"].as_str().unwrap(), "--reason", "cessation-of-operation"]).ok();
     assert_eq!(authority.ca(&["crl", "publish", "root"]).code, 3);
-    authority.ca(&["crl", "root", "prepare", "--out", "old.tbs"]).ok();
-    let prepared = authority.ca(&["--json", "crl", "root", "prepare", "--out", "root.tbs"]).json();
-    assert_eq!((&prepared["number"], &prepared["entries"]), (&3.into(), &1.into()));
-    // Only a list of this root is signed, and only the one prepared last is published.
-    for wrong in ["ca/root.pem", "a.tbs"] {
-        std::fs::write(authority.home.join("a.tbs"), [0x30, 0]).unwrap();
-        assert_eq!(sign("away", wrong).code, 3, "{wrong}");
+    let prepared = |out: &str| authority.ca(&["--json", "crl", "root", "prepare", "--present", "甲", "--present", "乙", "--out", out]).json();
+    let (old, next) = (prepared("old"), prepared("next"));
+    assert_eq!((&old["number"], &next["number"], &next["entries"]), (&2.into(), &3.into(), &1.into()));
+    // Where something stands no number is taken.
+    assert_ne!(authority.ca(&["crl", "root", "prepare", "--out", "next"]).code, 0);
+    let sign = |of: &serde_json::Value, keys: &str, out: &str| authority.sign_root_list(of, &["--root-keys", keys, "--root-passphrase-file", "pass"], out);
+    // Only the list that was reviewed is signed, and only under the root's key; only the one prepared last is published.
+    std::fs::rename(authority.home.join("old/root-crl.tbs"), authority.home.join("kept")).unwrap();
+    for wrong in ["ca/root.pem", "next/root-crl.tbs"] {
+        std::fs::copy(authority.home.join(wrong), authority.home.join("old/root-crl.tbs")).unwrap();
+        assert_eq!(sign(&old, "away", "refused").code, 3, "{wrong}");
     }
-    assert_ne!(sign("ca/keys", "root.tbs").code, 0);
-    assert_eq!(sign("away", "old.tbs").json()["number"], "2");
-    assert_eq!(authority.ca(&["crl", "root", "publish", "root.signed"]).code, 5);
-    assert_eq!(sign("away", "root.tbs").json()["number"], "3");
-    let published = authority.ca(&["--json", "crl", "root", "publish", "root.signed"]).json();
+    std::fs::rename(authority.home.join("kept"), authority.home.join("old/root-crl.tbs")).unwrap();
+    assert_ne!(sign(&next, "ca/keys", "refused").code, 0);
+    sign(&old, "away", "signed-old").ok();
+    assert_eq!(authority.ca(&["crl", "root", "publish", "signed-old/root.crl"]).code, 5);
+    sign(&next, "away", "signed").ok();
+    run(certs_test::programs::program("ca"), &["ceremony", "verify", "signed", "--root", "ca/root.pem"], &authority.home).ok();
+    let published = authority.ca(&["--json", "crl", "root", "publish", "signed/root.crl"]).json();
     assert_eq!((&published[0]["issuer"], &published[0]["entries"]), (&"root".into(), &1.into()));
-    assert_eq!(authority.ca(&["crl", "root", "publish", "root.signed"]).code, 5);
+    assert_eq!(authority.ca(&["crl", "root", "publish", "signed/root.crl"]).code, 5);
     authority.request("a", "/C=CN");
     assert_eq!(authority.ca(&["issue", "officer", "--request", "a.csr", "--officer", "陈一", "--number", "1"]).code, 3);
     authority.issue("a", "enterprise-signing", &ENTERPRISE);

@@ -5,7 +5,7 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-use certs_test::programs::{Authority, SOFT_TOKEN_MODULE, Said, openssl, program, run, run_in, soft_token};
+use certs_test::programs::{Authority, SOFT_TOKEN_MODULE, Said, openssl, program, run, soft_token};
 
 const ENTERPRISE: [&str; 4] = ["--name", "广州天河测试有限公司", "--code", "91440101MAT000018G"];
 const AWAY: [&str; 4] = ["--root-keys", "away/root-keys", "--root-passphrase-file", "pass"];
@@ -155,9 +155,9 @@ fn a_root_that_was_never_here_founds_an_authority_and_every_step_can_be_cut_off(
     files(&authority.home.join("ca"), &mut found);
     assert!(!found.iter().any(|file| file.contains("root.key") || file.contains("root-keys") || file.contains("founding")), "{found:?}");
     assert!(!authority.ca(&["doctor"]).out.contains("within reach"));
-    authority.ca(&["crl", "root", "prepare", "--out", "next.tbs"]).ok();
-    run(program("ca"), &["crl", "root", "sign", "next.tbs", "--root-keys", "away/root-keys", "--root-passphrase-file", "pass", "--out", "next.crl"], &authority.home).ok();
-    let published = authority.ca(&["--json", "crl", "root", "publish", "next.crl"]).json();
+    let prepared = authority.ca(&["--json", "crl", "root", "prepare", "--present", "甲", "--present", "乙", "--out", "next"]).json();
+    authority.sign_root_list(&prepared, &AWAY, "next-signed").ok();
+    let published = authority.ca(&["--json", "crl", "root", "publish", "next-signed/root.crl"]).json();
     assert_eq!(published[0]["number"], 2);
     run("cp", &["-r", "away/root-keys", "root-keys"], &authority.home).ok();
     assert!(authority.ca(&["doctor"]).out.contains("within reach"));
@@ -188,15 +188,7 @@ fn issuing_keys_and_the_roots_are_in_tokens_from_the_first_day() {
     // The service's own token has the root's key: the doctor says so, as of a file beside the directory.
     assert!(authority.ca(&["doctor"]).out.contains("that of root is in the token that the service opens"));
     // The root's next list, by the key that the token alone has.
-    authority.ca(&["crl", "root", "prepare", "--out", "next.tbs"]).ok();
-    let key_id = openssl(&["x509", "-in", "ca/root.pem", "-noout", "-ext", "subjectKeyIdentifier"], &authority.home).ok();
-    let text = format!(
-        "kind = \"root-crl\"\nroot = {{ file = \"ca/root.pem\", sha256 = \"{}\" }}\nroot_key_id = \"{}\"\nprepared = {{ file = \"next.tbs\", sha256 = \"{}\" }}\nnumber = 2\npresent = [\"甲\", \"乙\"]\n",
-        hex(&authority, "ca/root.pem"), key_id.lines().nth(1).unwrap().trim(), hex(&authority, "next.tbs")
-    );
-    std::fs::write(authority.home.join("list.toml"), text).unwrap();
-    let sha256 = hex(&authority, "list.toml");
-    let run_ceremony = [&["ceremony", "run", "list.toml", "--sha256", &sha256, "--token-key", &key, "--out", "list"][..], &token].concat();
-    run_in(program("ca"), &run_ceremony, &authority.home, &environment).ok();
+    let prepared = authority.ca(&["--json", "crl", "root", "prepare", "--present", "甲", "--present", "乙", "--out", "next"]).json();
+    authority.sign_root_list(&prepared, &[&token[..], &["--token-key", &key]].concat(), "list").ok();
     authority.ca(&["crl", "root", "publish", "list/root.crl"]).ok();
 }

@@ -53,10 +53,12 @@ impl Ceremonies<'_> {
 
     /// The next list of a root, prepared here, signed where its key is, published here.
     fn list(&self, root: &str, keys: &str) -> serde_json::Value {
-        let prepared = self.authority.ca(&["--json", "crl", "root", "prepare", "--root", root, "--out", "root.tbs"]).json();
+        let place = tempfile::tempdir_in(&self.authority.home).unwrap();
+        let [out, signed] = ["list", "signed"].map(|name| place.path().join(name).display().to_string());
+        let prepared = self.authority.ca(&["--json", "crl", "root", "prepare", "--root", root, "--present", "甲", "--present", "乙", "--out", &out]).json();
         assert_eq!(prepared["root"], root);
-        run(program("ca"), &["crl", "root", "sign", "root.tbs", "--root-keys", keys, "--root-passphrase-file", "pass", "--out", "root.signed"], &self.authority.home).ok();
-        self.authority.ca(&["--json", "crl", "root", "publish", "root.signed"]).json()
+        self.authority.sign_root_list(&prepared, &["--root-keys", keys, "--root-passphrase-file", "pass"], &signed).ok();
+        self.authority.ca(&["--json", "crl", "root", "publish", &format!("{signed}/root.crl")]).json()
     }
 }
 

@@ -1,4 +1,4 @@
-//! The root's list, signed where the root's key is: the one line of `ca crl root sign` and of a ceremony.
+//! The root's list, signed where the root's key is: in a ceremony, and nowhere else.
 
 use keys::KeyHandle;
 use pki::crl::CrlPlan;

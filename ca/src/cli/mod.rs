@@ -248,7 +248,7 @@ enum Crl {
     /// Sign and publish fresh lists.
     #[command(after_help = "Example:\n  ca crl publish enterprise-ca")]
     Publish { issuer: Option<String> },
-    /// The root's list, signed where the root's key is: prepare here, sign there, publish here. Once a year, and after
+    /// The root's list, signed where the root's key is: prepare here, `ca ceremony run` there, publish here. Once a year, and after
     /// an authority is revoked.
     #[command(subcommand)]
     Root(Root),
@@ -256,25 +256,15 @@ enum Crl {
 
 #[derive(Debug, Subcommand)]
 enum Root {
-    /// Take the next number and write the bytes to be signed.
-    #[command(after_help = "Example:\n  ca --dir ca-state crl root prepare --out root-crl.tbs")]
+    /// Take the next number and write the ceremony's file for it, with all that the ceremony reads, into a new directory.
+    #[command(after_help = "Example:\n  ca --dir ca-state crl root prepare --present 陈一 --present 李二 --out /media/root-crl\nThen, where the root's key is:\n  ca ceremony run /media/root-crl/root-crl.toml --root-keys root-keys --root-passphrase-file root.pass --out /media/root-crl-signed\nThen here:\n  ca --dir ca-state crl root publish /media/root-crl-signed/root.crl")]
     Prepare {
         /// Which root's, where there are several: root, root-2 …
         #[arg(long, value_name = "ROOT")]
         root: Option<String>,
-        #[arg(long)]
-        out: PathBuf,
-    },
-    /// Sign what was prepared, on the machine that holds the root's key store; no state directory is needed.
-    #[command(after_help = "Example:\n  ca crl root sign root-crl.tbs --root-keys /media/root-keys --root-passphrase-file root.pass --out root.crl")]
-    Sign {
-        prepared: PathBuf,
-        /// The key store that `ca init` made.
-        #[arg(long, value_name = "DIR")]
-        root_keys: PathBuf,
-        /// As --passphrase-file, for the root's own key store.
-        #[arg(long, value_name = "FILE")]
-        root_passphrase_file: Option<PathBuf>,
+        /// Who will be there, two at least; may be repeated. Left out, the names are to be written into the file.
+        #[arg(long, value_name = "NAME")]
+        present: Vec<String>,
         #[arg(long)]
         out: PathBuf,
     },
@@ -366,11 +356,9 @@ fn dispatch(cli: Cli) -> Result<(), Problem> {
         Command::Freeze(order) => hold::freeze(order)?,
         Command::Key(key::Key::Block(given)) => Operation::BlockKey { key: key::digest(&given)? },
         Command::Notice(command) => notice::operation(command),
-        Command::Crl(Crl::Root(Root::Sign { prepared, root_keys, root_passphrase_file, out })) => {
-            return root::sign(&prepared, &root_keys, root_passphrase_file.as_deref(), &out, place.json);
-        }
-        Command::Crl(Crl::Root(Root::Prepare { root, out })) => {
-            return root::prepared(&ask::ask(&place, Operation::PrepareRootCrl { root })?, &out, place.json);
+        Command::Crl(Crl::Root(Root::Prepare { root, present, out })) => {
+            root::free(&out)?;
+            return root::prepared(&ask::ask(&place, Operation::PrepareRootCrl { root })?, &present, &out, place.json);
         }
         Command::Crl(Crl::Root(Root::Publish { signed })) => Operation::PublishRootCrl { der: root::read(&signed)? },
         Command::Crl(Crl::Publish { issuer }) => Operation::PublishCrl { issuer },

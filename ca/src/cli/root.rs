@@ -3,22 +3,23 @@
 use std::io::Read;
 use std::path::Path;
 
-use keys::{KeyError, KeyStore, Passphrase};
 use runtime::exit::{Exit, Problem};
 use serde_json::json;
-use x509_parser::prelude::{CertificateRevocationList, FromDer};
+use x509_parser::prelude::{FromDer, X509Certificate};
 
-use super::ask::denied;
 use super::print;
-use crate::authority::ROOT;
-use crate::ceremony::{CeremonyError, file, root_crl};
+use crate::ceremony::place::{self, Place};
+use crate::ceremony::{CeremonyError, file};
 use crate::flow::roots::{Across, NewRoot};
-use crate::init::InitError;
 use crate::operation::Operation;
-use crate::service::Outcome;
+use crate::service::{Outcome, Prepared};
 
 /// The largest list of a root that is read: it names authorities, not enterprises.
 const LIMIT: u64 = 1 << 20;
+/// The file that people review, and what it names.
+const FILE: &str = "root-crl.toml";
+const PREPARED: &str = "root-crl.tbs";
+const CERTIFICATE_FILE: &str = "root.der";
 /// The longest certificate.
 const CERTIFICATE: u64 = 64 << 10;
 
@@ -29,30 +30,45 @@ pub fn read(path: &Path) -> Result<Vec<u8>, Problem> {
     if bytes.len() as u64 > LIMIT { Err(strange(path)) } else { Ok(bytes) }
 }
 
-pub fn prepared(outcome: &Outcome, out: &Path, json: bool) -> Result<(), Problem> {
-    let Outcome::Prepared(list) = outcome else { return print::outcome(outcome, json) };
-    write(out, &list.tbs)?;
-    if json {
-        return print::json(&json!({ "root": list.root, "number": list.number, "entries": list.entries, "next_update": list.next_update, "out": out }));
-    }
-    print::line(&format!("{} number {}: {} revoked, to be signed: {}", list.root, list.number, list.entries, out.display()))?;
-    print::line(&format!("Sign it where the root's keys are: ca crl root sign {} --root-keys DIR --out root.crl", out.display()))
+/// Before a number is taken.
+pub fn free(out: &Path) -> Result<(), Problem> {
+    Ok(place::free(out)?)
 }
 
-/// Signs only what is a list of this very root: nobody's certificate gets a signature here.
-pub fn sign(prepared: &Path, root_keys: &Path, root_file: Option<&Path>, out: &Path, json: bool) -> Result<(), Problem> {
-    let tbs = read(prepared)?;
-    let passphrase = Passphrase::obtain(root_file, "ca-root-passphrase", "Passphrase of the root").map_err(denied)?;
-    let key = KeyStore::open(root_keys, &passphrase).and_then(|keys| keys.load(ROOT)).map_err(|error: KeyError| Problem::from(InitError::from(error)))?;
-    let der = root_crl::sign(&tbs, &key).map_err(|error| Problem::from(CeremonyError::from(error)))?;
-    let (_, list) = CertificateRevocationList::from_der(&der).map_err(|_| strange(prepared))?;
-    write(out, &der)?;
-    let (number, entries) = (list.crl_number().map(ToString::to_string).unwrap_or_default(), list.iter_revoked_certificates().count());
+/// All that the ceremony reads, in a new directory: the file that people review, the root and the list.
+pub fn prepared(outcome: &Outcome, present: &[String], out: &Path, json: bool) -> Result<(), Problem> {
+    let Outcome::Prepared(list) = outcome else { return print::outcome(outcome, json) };
+    let text = written(list, present)?;
+    let place = Place::begin(out, [(PREPARED, list.tbs.as_slice()), (CERTIFICATE_FILE, list.certificate.as_slice()), (FILE, text.as_bytes())])?;
+    place.finish()?;
+    let (file, sha256) = (out.join(FILE), crate::sha256_hex(text.as_bytes()));
     if json {
-        return print::json(&json!({ "number": number, "entries": entries, "out": out }));
+        return print::json(&json!({ "root": list.root, "number": list.number, "entries": list.entries, "next_update": list.next_update, "ceremony": file, "ceremony_sha256": sha256 }));
     }
-    print::line(&format!("signed number {number}, {entries} revoked, until {}: {}", list.next_update().map(|at| at.to_string()).unwrap_or_default(), out.display()))?;
-    print::line(&format!("Publish it where the authority runs: ca crl root publish {}", out.display()))
+    print::line(&format!("{} number {}: {} revoked, to be signed by a ceremony: {}", list.root, list.number, list.entries, file.display()))?;
+    print::line(&format!("Read it, take its SHA-256 to paper: {sha256}"))?;
+    print::line(&format!("There: ca ceremony run {FILE} --root-keys DIR --out DIR; then here: ca crl root publish DIR/root.crl"))
+}
+
+fn written(list: &Prepared, present: &[String]) -> Result<String, Problem> {
+    let strange = || Problem::new(Exit::Damaged, "root-crl", "the root's certificate cannot be read", "run the same version of `ca` as the service");
+    let (_, read) = X509Certificate::from_der(&list.certificate).map_err(|_| strange())?;
+    let key_id = pki::certificate::key_id(read.public_key().raw).map_err(|_| strange())?;
+    let people: Vec<String> = present.iter().map(|name| toml::Value::String(name.clone()).to_string()).collect();
+    Ok(format!(
+        "# List number {number} of {root}, {entries} revoked: read every line, name who will be present — two at least — and take this\n\
+         # file's SHA-256 to paper: sha256sum {FILE}. Then, where the root's key is:\n\
+         #   ca ceremony run {FILE} --root-keys DIR --out DIR\n\
+         kind = \"root-crl\"\nroot = {{ file = \"{CERTIFICATE_FILE}\", sha256 = \"{certificate}\" }}\nroot_key_id = \"{key_id}\"\n\
+         prepared = {{ file = \"{PREPARED}\", sha256 = \"{tbs}\" }}\nnumber = {number}\npresent = [{people}]\n",
+        number = list.number,
+        root = list.root,
+        entries = list.entries,
+        certificate = crate::sha256_hex(&list.certificate),
+        key_id = crate::hex(&key_id),
+        tbs = crate::sha256_hex(&list.tbs),
+        people = people.join(", "),
+    ))
 }
 
 /// What ceremonies made, read whole.
@@ -64,9 +80,4 @@ pub fn install(root: &Path, by_present: &Path, by_new: Option<&Path>) -> Result<
 
 fn strange(path: &Path) -> Problem {
     Problem::new(Exit::Refused, "root-crl", format!("{} is no list of this root", path.display()), "prepare one with `ca crl root prepare`")
-}
-
-fn write(path: &Path, bytes: &[u8]) -> Result<(), Problem> {
-    let failed = |error: std::io::Error| Problem::new(Exit::Unavailable, "file", format!("{} cannot be written: {error}", path.display()), "check the path and the disk");
-    print::file(path, bytes).map_err(failed)
 }

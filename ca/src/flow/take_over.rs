@@ -36,7 +36,7 @@ pub enum TakeOverError {
     Name,
     #[error("the certificate binds no names, and the one before it is bound to mail domains; hold the ceremony anew with mail_domains in its file")]
     Unbound,
-    #[error("{root} has no list that is in force, and relying parties would ask for it; make one with `ca crl root prepare --root {root}`, `sign` and `publish`")]
+    #[error("{root} has no list that is in force, and relying parties would ask for it; make one with `ca crl root prepare --root {root}`, `ca ceremony run` and `ca crl root publish`")]
     NoList { root: String },
     #[error("the certificate is not valid now; wait for its first day, or set the clock")]
     NotNow,

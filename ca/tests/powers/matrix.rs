@@ -79,7 +79,6 @@ pub const COMMANDS: &[(&str, &[&str])] = &[
     ("officer recover", &[]),
     ("hierarchy request", &[]),
     ("hierarchy install", &[]),
-    ("crl root sign", &[]),
     ("log verify", &[]),
     ("log follow", &[]),
     ("wind-down verify", &[]),
