@@ -7,9 +7,9 @@ use certs_test::programs::{openssl, program, run};
 
 const BUREAU: &str = r#"
 [[bureau]]
-code = "gz-construction"
-name = "广州市住房和城乡建设局"
-name_en = "Guangzhou Municipal Housing and Urban-Rural Development Bureau"
+code = "gz-planning"
+name = "广州市规划和自然资源局"
+name_en = "Guangzhou Municipal Planning and Natural Resources Bureau"
 hotline = "12345"
 late = "refuse"
 anchors = ["root.pem"]
@@ -102,9 +102,9 @@ fn a_new_bureau_and_kind_are_policy_and_data() {
     let bureaus = policies.join("desk/bureaus.toml");
     std::fs::write(&bureaus, std::fs::read_to_string(&bureaus).unwrap() + BUREAU).unwrap();
     city.desk.start();
-    city.desk.desk(&["bureau", "request", "gz-construction", "--out", "construction.csr"]).ok();
-    city.office.authority.issue("construction", "bureau-seal", &["--name", "广州市住房和城乡建设局", "--code", "12440100MAT9901707", "--mailbox", &format!("construction@{DOMAIN}")]);
-    city.desk.desk(&["bureau", "set", "gz-construction", "--seal", "construction.pem"]).ok();
+    city.desk.desk(&["bureau", "request", "gz-planning", "--out", "construction.csr"]).ok();
+    city.office.authority.issue("construction", "bureau-seal", &["--name", "广州市规划和自然资源局", "--code", "12440100MAT9901707", "--mailbox", &format!("construction@{DOMAIN}")]);
+    city.desk.desk(&["bureau", "set", "gz-planning", "--seal", "construction.pem"]).ok();
     // 2. The enterprise's program has the same files, and explains, checks, signs and submits what it never heard of.
     let pass = ["--passphrase-file", "pass"];
     let filing = |arguments: &[&str]| run(program("filing"), &[arguments, &["--dir", "builder", "--policies", "desk/policies", "--lang", "en"]].concat(), &home);
@@ -133,7 +133,7 @@ fn a_new_bureau_and_kind_are_policy_and_data() {
     filing(&["receipt", "verify", &format!("builder/{number}.receipt.json")]).ok();
     // 3. The receipt is that bureau's, by its calendar; another month of the same calendar was moved, and is over: it refuses.
     let told: serde_json::Value = serde_json::from_slice(&std::fs::read(home.join(format!("builder/{number}.receipt.json"))).unwrap()).unwrap();
-    assert_eq!((told["bureau"]["code"].as_str(), told["deadline"]["date"].as_str(), told["deadline"]["rule_id"].as_str(), told["timely"].as_bool()), (Some("gz-construction"), Some("2036-01-20"), Some("wages-month"), Some(true)), "{told}");
+    assert_eq!((told["bureau"]["code"].as_str(), told["deadline"]["date"].as_str(), told["deadline"]["rule_id"].as_str(), told["timely"].as_bool()), (Some("gz-planning"), Some("2036-01-20"), Some("wages-month"), Some(true)), "{told}");
     let late = signed("202602", "late.jsonc", "30000.00").json()["document"].as_str().unwrap().to_owned();
     let refused = submit(&late);
     assert!(refused.code == 3 && refused.err.contains("check-13-deadline"), "{refused:?}");

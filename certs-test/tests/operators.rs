@@ -53,7 +53,7 @@ fn an_enterprise_says_who_signs_for_it_and_is_let_in_again_when_it_lost_its_keys
     // 3. As nobody else, and not after it was taken back.
     assert!(submitted(&clerk, "legal-representative", "202605").err.contains("check-10-signer"));
     asked(&own, &["operator", "withdraw", &authorisation]).ok();
-    assert!(submitted(&clerk, "operator", "202605").err.contains("check-10-signer"));
+    assert!(submitted(&clerk, "operator", "202605").err.contains("operator-ended"));
     assert_eq!(asked(&own, &["operator", "list"]).json()[1]["state"], "withdrawn");
     let again = give().json();
     assert_ne!(again["authorisation_id"], given["authorisation_id"]);
