@@ -3,8 +3,9 @@
 use std::convert::Infallible;
 use std::future::Future;
 use std::io;
-use std::pin::pin;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
+use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
 use axum::Router;
@@ -13,13 +14,13 @@ use axum::extract::{ConnectInfo, DefaultBodyLimit};
 use axum::http::{Request, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use http_body_util::{BodyExt as _, Limited};
-use hyper::body::{Body as _, Incoming};
+use hyper::body::{Body as _, Frame, Incoming, SizeHint};
 use hyper::server::conn::http1;
 use hyper::service::{Service, service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, oneshot};
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 use tracing::Instrument;
@@ -162,16 +163,19 @@ async fn bounded(mut request: Request<Incoming>, router: Router, caller: Caller,
         request.extensions_mut().insert(ConnectInfo(address));
     }
     request.extensions_mut().insert(caller);
+    // Whoever waits to be told to go on is not: the answer is what it waits for.
+    let waits = request.headers().contains_key(header::EXPECT);
+    let (give_back, given_back) = oneshot::channel();
+    let lent = |incoming| Lent { incoming: Some(incoming), to: Some(give_back) };
     let request = match limits.body {
         Some(bytes) if request.body().size_hint().lower() > bytes as u64 => {
-            // Whoever waits to be told to go on is not: the refusal is what it waits for.
-            if !request.headers().contains_key(header::EXPECT) {
+            if !waits {
                 let _ = timeout(LINGER, let_pass(request.into_body())).await;
             }
             return too_large();
         }
-        Some(bytes) => request.map(|body| Body::new(Limited::new(body, bytes))),
-        None => request.map(Body::new),
+        Some(bytes) => request.map(|body| Body::new(Limited::new(lent(body), bytes))),
+        None => request.map(|body| Body::new(lent(body))),
     };
     let service = TowerToHyperService::new(router);
     let answered = service.call(request);
@@ -183,8 +187,51 @@ async fn bounded(mut request: Request<Incoming>, router: Router, caller: Caller,
         },
     };
     let response = response.unwrap_or_else(|never| match never {});
+    if (response.status().is_client_error() || response.status().is_server_error()) && !waits {
+        let passing = async {
+            if let Ok(rest) = given_back.await {
+                let_pass(rest).await;
+            }
+        };
+        let _ = timeout(LINGER, passing).await;
+    }
     let json = response.headers().get(header::CONTENT_TYPE).is_some_and(|kind| kind == "application/json");
     if response.status() == StatusCode::PAYLOAD_TOO_LARGE && !json { too_large() } else { response }
+}
+
+/// A body that comes back when its reader lets go of it, so that what is left of it can be let pass.
+struct Lent {
+    incoming: Option<Incoming>,
+    to: Option<oneshot::Sender<Incoming>>,
+}
+
+impl hyper::body::Body for Lent {
+    type Data = Bytes;
+    type Error = hyper::Error;
+
+    fn poll_frame(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
+        match &mut self.incoming {
+            Some(incoming) => Pin::new(incoming).poll_frame(context),
+            None => Poll::Ready(None),
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.incoming.as_ref().is_none_or(hyper::body::Body::is_end_stream)
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.incoming.as_ref().map(hyper::body::Body::size_hint).unwrap_or_default()
+    }
+}
+
+impl Drop for Lent {
+    fn drop(&mut self) {
+        if let (Some(incoming), Some(to)) = (self.incoming.take(), self.to.take()) {
+            // Nobody takes it back where the request was given up.
+            let _ = to.send(incoming);
+        }
+    }
 }
 
 /// Reads on and forgets, within bounds: a client still writing when the connection ends would never see its answer.

@@ -86,6 +86,18 @@ async fn who_still_writes_what_is_refused_reads_the_refusal() {
     let mut answer = Vec::new();
     stream.read_to_end(&mut answer).await.unwrap();
     assert!(answer.starts_with(b"HTTP/1.1 413"), "{}", String::from_utf8_lossy(&answer));
+    // So does who is refused by what reads the body, in the middle of it.
+    let mut stream = TcpStream::connect(address).await.unwrap();
+    stream.write_all(b"POST /echo HTTP/1.1\r\nHost: x\r\nConnection: close\r\nTransfer-Encoding: chunked\r\n\r\n").await.unwrap();
+    for _ in 0..6 {
+        stream.write_all(b"186a0\r\n").await.unwrap();
+        stream.write_all(&[b'x'; 100_000]).await.unwrap();
+        stream.write_all(b"\r\n").await.unwrap();
+    }
+    stream.write_all(b"0\r\n\r\n").await.unwrap();
+    let mut answer = Vec::new();
+    stream.read_to_end(&mut answer).await.unwrap();
+    assert!(answer.starts_with(b"HTTP/1.1 413"), "{}", String::from_utf8_lossy(&answer));
     // Who waits to be told to go on is told no at once.
     let waiting = talk(address, b"POST /echo HTTP/1.1\r\nHost: x\r\nConnection: close\r\nExpect: 100-continue\r\nContent-Length: 600000\r\n\r\n").await;
     assert!(waiting.starts_with("HTTP/1.1 413"), "{waiting}");
