@@ -176,6 +176,8 @@ fn a_new_root_is_made_and_the_two_vouch_for_each_other() {
     authority.issue("old", "enterprise-signing", &ENTERPRISE);
     let policies = authority.ca(&["--json", "policy", "check"]).json()["sha256"].as_str().unwrap().to_owned();
     let date = |when: &str| run("date", &["-u", "-d", when, "+%Y-%m-%dT%H:%M:%SZ"], &authority.home).ok().trim().to_owned();
+    // Certificates tell seconds: of two roots of one second nobody could say which is the newer.
+    std::thread::sleep(std::time::Duration::from_millis(1_100));
     let now = date("now");
     let dates = |days: u32| format!("not_before = \"{now}\"\nnot_after = \"{}\"\npolicies = \"ca/policies\"\npolicies_sha256 = \"{policies}\"\n", date(&format!("+{days} days")));
     // The new root: rehearsed without a key, made with one that is born, and never over another.
