@@ -106,7 +106,7 @@ impl Gateway {
         let directory = Arc::new(Directory::new(Arc::clone(&store), Arc::clone(&directory_key), domain, mailbox, Arc::new(SystemRandom::new()))?);
         let owners = Arc::clone(&directory);
         let messages = MessageStore::new(Arc::clone(&store), mail_key).with_quota(move |mailbox| owners.quota(mailbox));
-        let messages = Arc::new(messages.with_reserve(directory.policy().notice_bytes()));
+        let messages = Arc::new(messages.with_reserve(directory.policy().notice_bytes()).with_warnings(directory.policy().warning_percent()).with_deleted(directory.policy().deleted_percent()));
         messages.count_by_mailbox()?;
         crate::flow::push::held::mark_held(&*store)?;
         let named = |name: &str| protocol::smtp::exchange::Domain::parse(name).map_err(|_| GatewayError::Host { host: name.to_owned() });

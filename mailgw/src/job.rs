@@ -17,12 +17,14 @@ use crate::flow::access;
 use crate::flow::certificate::tell_all;
 use crate::flow::certificate_login::{AGAIN, CertificateLogins};
 use crate::flow::evidence::{TimestampAuthority, seal, stamp, unsigned, unstamped};
+use crate::flow::hold::forget_deleted;
 use crate::flow::paper;
 use crate::flow::notices::{Collected, collect};
 use crate::flow::push::held;
 use crate::flow::push::job::{self, Turn};
 use crate::flow::retention::retain;
 use crate::flow::submit::forget_usage;
+use crate::flow::warnings::warn_all;
 use crate::gateway::Gateway;
 use crate::outbox::Outbox;
 use crate::registrar::authority::Authority;
@@ -238,7 +240,29 @@ pub async fn endings(gateway: Arc<Gateway>, authority: Arc<dyn Authority>, owed:
     }
 }
 
-/// Deletes until shutdown what is over: what a push left behind beyond its days, and, kept for a day alone, how much each mailbox has sent.
+/// Tells owners until shutdown that their mailboxes fill up.
+pub async fn warnings(gateway: Arc<Gateway>, shutdown: Shutdown) {
+    let mut tick = tokio::time::interval(ASK_EVERY);
+    tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    let mut failing = false;
+    loop {
+        tokio::select! {
+            () = shutdown.wait() => return,
+            _ = tick.tick() => {}
+        }
+        let gateway = Arc::clone(&gateway);
+        let Ok(done) = tokio::task::spawn_blocking(move || warn_all(&gateway)).await else { continue };
+        match &done {
+            // Told once, not every five seconds.
+            Err(error) if !failing => tracing::warn!(%error, "owners of mailboxes that fill up are not told yet"),
+            Ok(told) if *told > 0 => tracing::info!(told, "owners were told that their mailboxes fill up"),
+            _ => {}
+        }
+        failing = done.is_err();
+    }
+}
+
+/// Deletes until shutdown what is over: what a push left behind beyond its days, what owners deleted and, kept for a day alone, how much each mailbox has sent.
 pub async fn forgetting(gateway: Arc<Gateway>, shutdown: Shutdown) {
     let mut tick = tokio::time::interval(FORGET_EVERY);
     loop {
@@ -251,6 +275,13 @@ pub async fn forgetting(gateway: Arc<Gateway>, shutdown: Shutdown) {
             Ok(Ok(retained)) => retained.over.iter().filter(|over| over.held_by.is_none()).for_each(|over| tracing::info!(bureau = over.bureau, batch = over.batch, "what a push left behind ended with its days")),
             Ok(Err(error)) => tracing::warn!(%error, "what is over is not removed yet"),
             Err(error) => tracing::error!(%error, "what is over is not removed yet"),
+        }
+        let (looked, ending) = (Arc::clone(&gateway), shutdown.clone());
+        match tokio::task::spawn_blocking(move || forget_deleted(&looked, &|| !ending.is_set())).await {
+            Ok(Ok(forgotten)) if forgotten > 0 => tracing::info!(forgotten, "messages deleted long ago are gone for good"),
+            Ok(Ok(_)) => {}
+            Ok(Err(error)) => tracing::warn!(%error, "messages deleted long ago are not gone yet"),
+            Err(error) => tracing::error!(%error, "messages deleted long ago are not gone yet"),
         }
         let gateway = Arc::clone(&gateway);
         match tokio::task::spawn_blocking(move || forget_usage(&*gateway.store, gateway.clock.now())).await {

@@ -1,6 +1,7 @@
 //! The real-name mail gateway: what it keeps, and what it does with it.
 #![forbid(unsafe_code)]
 
+pub mod archive;
 pub mod autoconfig;
 pub mod bureau;
 pub mod cli;

@@ -1,6 +1,8 @@
 //! What an administrator can ask for: one list, whether it comes over the socket or from a command that
 //! opened the store itself.
 
+mod life;
+
 use std::fmt;
 use std::fs::File;
 use std::io::BufReader;
@@ -18,20 +20,26 @@ use tokio::runtime::Handle;
 use tokio::sync::{RwLock, watch};
 
 use runtime::revocation::RevocationLists;
+pub use self::life::{NewRules, ShownDeleted, ShownVerified};
+use crate::bureau::senders::{self, ShownSender};
 use crate::bureau::{self, Registration, ShownBureau};
 use crate::directory::{Applicant, AppPasswordName, DirectoryError, ImportedRow, NewPassword, Page, Password, Query, Scope, ShownAppPassword, ShownMailbox, ToldPassword, Words, today};
 use crate::flow::evidence::{self, Installed, Wanted};
 use crate::flow::certificate;
 use crate::flow::enrolment;
+use crate::flow::export;
+use crate::flow::hold;
+use crate::flow::load;
 use crate::flow::paper;
 use crate::flow::push::job::Jobs;
 use crate::flow::encryption;
 use crate::flow::mailbox_export;
 use crate::flow::retention;
 use crate::record::hold::{Held, Hold};
+use crate::flow::recovery;
 use crate::flow::push::{self, Order, Progress, Report, ReportWanted};
 use crate::gateway::Gateway;
-use crate::mailbox::MailError;
+use crate::mailbox::{Choice, MailError};
 use crate::dkim::ShownSelector;
 use crate::queue::{Listed, ShownMessage};
 use crate::sealer::{RemoteSealer, Seal};
@@ -78,6 +86,8 @@ pub enum Operation {
     TlsInstall { pem: String },
     /// Without a password one is made.
     MailboxOpen { applicant: Words, password: Option<TypedPassword> },
+    /// One more document of a citizen who has a mailbox: type, number and name.
+    MailboxDocument { mailbox: String, document: Words },
     MailboxShow { mailbox: String },
     MailboxList(Query),
     MailboxClose { mailbox: String },
@@ -105,6 +115,21 @@ pub enum Operation {
     RegistrarInstall { pem: String, authority: String },
     BureauSet(Registration),
     BureauList,
+    /// Whether a bureau may send signed mail as an address.
+    SenderSet { bureau: String, address: String, holds: bool },
+    SenderList,
+    MailboxVerified { mailbox: String, limit: usize },
+    RecoveryApply(Box<recovery::Application>),
+    RecoveryShow { mailbox: String },
+    RecoveryCancel { mailbox: String },
+    RecoveryComplete { mailbox: String, password: Option<TypedPassword> },
+    /// The rules of a mailbox; with an order, what they are from now on, none where it has no text.
+    MailboxRules { mailbox: String, set: Option<NewRules> },
+    /// `since`: Unix milliseconds.
+    MailboxDeleted { mailbox: String, folder: Option<String>, since: Option<u64> },
+    MailboxUndelete { mailbox: String, folder: Option<String>, since: Option<u64>, request: String },
+    /// Legal holds; with a word, what an authority says now.
+    MailboxHold { mailbox: String, word: Option<hold::Word> },
     ExportLog { directory: PathBuf },
     /// `rsa`: an RSA key, PEM.
     DkimNew { selector: String, rsa: Option<TypedPassword> },
@@ -157,6 +182,8 @@ pub enum LongOperation {
     MailboxImport { file: PathBuf },
     /// Makes the search index of a mailbox anew.
     MailboxReindex { mailbox: String },
+    MailboxExport(export::Wanted),
+    MailboxLoad(load::Order),
     Push(Order),
     /// Judges the rows of an order and delivers nothing.
     PushDryRun(Order),
@@ -169,6 +196,8 @@ pub enum Told {
     Imported(Vec<ImportedRow>),
     /// So many of so many messages.
     Indexed { done: usize, all: usize },
+    Exported { done: u64, all: u64 },
+    Loaded(load::Loaded),
     Pushed(Progress),
 }
 
@@ -185,6 +214,16 @@ pub enum Outcome {
     AppPassword { address: String, made: ShownAppPassword, password: ToldPassword },
     AppPasswords(Vec<ShownAppPassword>),
     Bureaus(Vec<ShownBureau>),
+    Senders(Vec<ShownSender>),
+    Verified(Vec<ShownVerified>),
+    Deleted(Vec<ShownDeleted>),
+    Restored(usize),
+    Written(export::Written),
+    Loaded(load::Loaded),
+    MailboxHolds(Vec<hold::ShownHold>),
+    Recovery(Option<recovery::Shown>),
+    /// As they were given.
+    Rules(Option<String>),
     Selectors(Vec<ShownSelector>),
     Queue(crate::queue::Page),
     Queued(Box<ShownMessage>),
@@ -278,7 +317,39 @@ impl Service {
                 let opened = directory.open(applicant, password.map_or(NewPassword::Generated, NewPassword::from), now)?;
                 Ok(mailbox(directory.shown(&opened.account), told(made, &opened.password)))
             }
-            Operation::MailboxShow { mailbox } => Ok(self::mailbox(directory.show(&mailbox)?, None)),
+            Operation::MailboxShow { mailbox } => {
+                let mut shown = directory.show(&mailbox)?;
+                shown.holds = Some(self.holds(&mailbox)?);
+                Ok(self::mailbox(shown, None))
+            }
+            Operation::RecoveryApply(application) => Ok(Outcome::Recovery(Some(recovery::apply(gateway, &self.lists, &application)?))),
+            Operation::RecoveryShow { mailbox } => Ok(Outcome::Recovery(recovery::show(gateway, self.number(&mailbox)?)?)),
+            Operation::RecoveryCancel { mailbox } => {
+                let number = self.number(&mailbox)?;
+                if !directory.end_recovery(number, "cancelled", now)? {
+                    return Err(DirectoryError::NoRecovery { mailbox: number }.into());
+                }
+                Ok(Outcome::Done)
+            }
+            Operation::RecoveryComplete { mailbox, password } => {
+                let (number, made) = (self.number(&mailbox)?, password.is_none());
+                let set = directory.complete_recovery(number, &password.map_or(NewPassword::Generated, NewPassword::from), now)?;
+                Ok(self::mailbox(directory.show(&mailbox)?, told(made, &set)))
+            }
+            Operation::MailboxDocument { mailbox, document } => self.add_document(&mailbox, &document),
+            Operation::MailboxRules { mailbox, set } => self.rules(&mailbox, set),
+            Operation::MailboxVerified { mailbox, limit } => self.verified(&mailbox, limit),
+            Operation::MailboxDeleted { mailbox, folder, since } => self.deleted(&mailbox, &Choice { folder, since }),
+            Operation::MailboxUndelete { mailbox, folder, since, request } => self.undelete(&mailbox, &Choice { folder, since }, &request),
+            Operation::MailboxHold { mailbox, word } => Ok(Outcome::MailboxHolds(match word {
+                Some(word) => hold::say(gateway, &mailbox, &word)?,
+                None => hold::show(gateway, &mailbox)?,
+            })),
+            Operation::SenderSet { bureau, address, holds } => {
+                let said = if holds { senders::allow(&*gateway.store, &bureau, &address, now) } else { senders::withdraw(&*gateway.store, &bureau, &address, now) };
+                Ok(Outcome::Senders(vec![said?]))
+            }
+            Operation::SenderList => Ok(Outcome::Senders(senders::list(&*gateway.store)?)),
             Operation::MailboxList(query) => Ok(Outcome::Mailboxes(directory.list(&query)?)),
             Operation::MailboxClose { mailbox } => {
                 let closed = directory.close(self.number(&mailbox)?, now)?;
@@ -380,6 +451,20 @@ impl Service {
             LongOperation::PushDryRun(order) => {
                 let mut progress = |progress| tell(Told::Pushed(progress)) && !self.shutdown.is_set();
                 Ok(Outcome::Trial(Box::new(push::dry_run(&self.gateway, &self.lists, &order, &mut progress)?)))
+            }
+            LongOperation::MailboxExport(wanted) => {
+                let mut on = |done, all| {
+                    tell(Told::Exported { done, all });
+                    !self.shutdown.is_set()
+                };
+                Ok(Outcome::Written(export::export(&self.gateway, &self.lists, &wanted, &mut on)?))
+            }
+            LongOperation::MailboxLoad(order) => {
+                let mut on = |loaded| {
+                    tell(Told::Loaded(loaded));
+                    !self.shutdown.is_set()
+                };
+                Ok(Outcome::Loaded(load::load(&self.gateway, &order, &mut on)?))
             }
             LongOperation::MailboxReindex { mailbox } => {
                 let number = self.number(&mailbox)?;

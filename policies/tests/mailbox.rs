@@ -85,7 +85,11 @@ fn documents_that_make_no_sense() {
         ("sending.toml", "end_seconds = 600", "end_seconds = 60", 33, "600 to 3600 seconds"),
         ("sending.toml", "whole_seconds = 900", "whole_seconds = 500", 35, "no fewer than for the reply"),
         ("limits.toml", "reserve_bytes = 4_194_304", "reserve_bytes = 1", 21, "65536 to"),
-        ("limits.toml", "bytes_of_all = 268_435_456", "bytes_of_all = 67_108_863", 27, "67108864 to"),
+        ("limits.toml", "bytes_of_all = 268_435_456", "bytes_of_all = 67_108_863", 42, "67108864 to"),
+        ("limits.toml", "keep_days = 30", "keep_days = 0", 25, "1 to 3650"),
+        ("limits.toml", "quota_percent = 100", "quota_percent = 0", 28, "1 to 1000"),
+        ("limits.toml", "percent = [80, 95]", "percent = [95, 80]", 32, "each above the one before"),
+        ("limits.toml", "cooling_off_hours = 72", "cooling_off_hours = 0", 36, "1 to 720"),
         ("limits.toml", "[password]", "[passwords]", 13, "unknown field `passwords`"),
     ] {
         let documents = SHIPPED.map(|(name, text)| (name, if name == file { text.replacen(from, to, 1) } else { text.to_owned() }));

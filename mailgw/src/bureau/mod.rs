@@ -1,6 +1,7 @@
 //! The bureaus that may push statements: who they are, what they sign with, what they may send.
 
 pub mod manifest;
+pub mod senders;
 pub mod trust;
 
 use policies::certificate::{Email, OrganizationName};
@@ -38,6 +39,10 @@ pub enum BureauError {
     OtherOrganization,
     #[error("{bureau} has no sealing certificate yet; give it with `mailgw bureau set --seal`")]
     NoSeal { bureau: String },
+    #[error("{address} is registered for {bureau} already; withdraw it there first")]
+    AddressTaken { address: String, bureau: String },
+    #[error("{address} is not registered for {bureau}; look with `mailgw bureau sender list`")]
+    UnknownAddress { address: String, bureau: String },
     #[error(transparent)]
     Trust(#[from] TrustError),
     #[error(transparent)]
@@ -66,6 +71,8 @@ impl From<BureauError> for Problem {
             BureauError::NoClient => (Exit::Usage, "no-client"),
             BureauError::OtherOrganization => (Exit::Refused, "other-organization"),
             BureauError::NoSeal { .. } => (Exit::Refused, "no-seal"),
+            BureauError::AddressTaken { .. } => (Exit::Conflict, "address-taken"),
+            BureauError::UnknownAddress { .. } => (Exit::NotFound, "unknown-address"),
             BureauError::Record(_) => (Exit::Damaged, "store-damaged"),
             BureauError::Commit(ref error) => crate::problem::store_class(error),
         };

@@ -27,6 +27,9 @@ const INSTITUTION_POLICY: &str = "2.1";
 const REGISTRAR_POLICY: &str = "6.5";
 /// Of the authority's own timestamp service.
 const TIMESTAMP_POLICY: &str = "6.4";
+const OFFICER_POLICY: &str = "6.1";
+/// The attribute in which an officer's number stands. spec: x520#6.2.9
+const SERIAL_NUMBER: &str = "2.5.4.5";
 
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum TrustError {
@@ -80,6 +83,8 @@ pub enum Purpose {
     Registrar,
     /// A timestamp authority's.
     Timestamp,
+    /// An officer's: to approve.
+    Officer,
 }
 
 impl Purpose {
@@ -92,6 +97,7 @@ impl Purpose {
             Self::Institution => "institution's",
             Self::Registrar => "registrar's",
             Self::Timestamp => "timestamp authority's",
+            Self::Officer => "officer's",
         }
     }
 }
@@ -108,6 +114,7 @@ pub struct Anchors {
     institution: Requirements,
     registrar: Requirements,
     timestamp: Requirements,
+    officer: Requirements,
 }
 
 impl Anchors {
@@ -129,6 +136,7 @@ impl Anchors {
             institution: required(EMAIL_PROTECTION, INSTITUTION_POLICY)?,
             registrar: required(DOCUMENT_SIGNING, REGISTRAR_POLICY)?,
             timestamp: required(TIME_STAMPING, TIMESTAMP_POLICY)?,
+            officer: required(CLIENT_AUTHENTICATION, OFFICER_POLICY)?,
         })
     }
 
@@ -166,6 +174,7 @@ impl Anchors {
             Purpose::Institution => &self.institution,
             Purpose::Registrar => &self.registrar,
             Purpose::Timestamp => &self.timestamp,
+            Purpose::Officer => &self.officer,
         }
     }
 
@@ -225,7 +234,7 @@ pub fn chain(pem: &[u8], purpose: Purpose, now: OffsetDateTime) -> Result<(Chain
     let credit_code = leaf.credit_code().map(str::to_owned).ok_or(TrustError::Incomplete { what, missing: "unified social credit code" })?;
     let organization = leaf.organization.clone().ok_or(TrustError::Incomplete { what, missing: "organisation" })?;
     let email = match (purpose, leaf.emails.as_slice()) {
-        (Purpose::Manifest | Purpose::Evidence | Purpose::Citizen | Purpose::Secrecy | Purpose::Institution | Purpose::Registrar | Purpose::Timestamp, _) => None,
+        (Purpose::Manifest | Purpose::Evidence | Purpose::Citizen | Purpose::Secrecy | Purpose::Institution | Purpose::Registrar | Purpose::Timestamp | Purpose::Officer, _) => None,
         (Purpose::Seal, [email]) => Some(email.clone()),
         (Purpose::Seal, _) => return Err(TrustError::Incomplete { what, missing: "single mail address" }),
     };
@@ -249,6 +258,14 @@ pub fn crl_urls(chain: &Chain) -> Result<Vec<String>, pki::asn1::DerError> {
 /// A certificate kept here that cannot be read.
 pub(crate) fn unreadable(purpose: Purpose, error: &pki::asn1::DerError) -> TrustError {
     TrustError::Certificate { what: purpose.what(), reason: error.to_string() }
+}
+
+/// The number by which a chain's own certificate tells a person.
+pub(crate) fn person_number(chain: &Chain) -> Option<String> {
+    let (_, read) = X509Certificate::from_der(chain.leaf()).ok()?;
+    let mut numbers = read.subject().iter_attributes().filter(|attribute| attribute.attr_type().to_id_string() == SERIAL_NUMBER);
+    let number = numbers.next()?.as_str().ok()?.to_owned();
+    (numbers.next().is_none() && !number.is_empty()).then_some(number)
 }
 
 /// SubjectPublicKeyInfo of a chain's own certificate, DER.

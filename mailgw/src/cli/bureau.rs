@@ -7,6 +7,7 @@ use runtime::exit::Problem;
 use runtime::terminal::line;
 
 use super::found::read_text;
+use crate::bureau::senders::ShownSender;
 use crate::bureau::{Registration, ShownBureau};
 use crate::service::Operation;
 
@@ -15,8 +16,24 @@ pub enum Command {
     /// Register a bureau, or all of it anew.
     #[command(after_help = "Example:\n  mailgw bureau set gz-housing-fund --name-en 'Guangzhou Housing Fund Centre' --kind housing-fund --hotline 12329 --client client.pem --seal seal.pem")]
     Set(Box<Set>),
+    /// The addresses that bureaus may send signed mail from: such mail is marked when everything about it agrees.
+    #[command(subcommand)]
+    Sender(Sender),
     /// List the bureaus.
     #[command(after_help = "Example:\n  mailgw bureau list --json")]
+    List,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum Sender {
+    /// A bureau may send as this address; its certificate there is one for sealing with that address in it.
+    #[command(after_help = "Example:\n  mailgw bureau sender allow gz-housing-fund notice@gjj.example.cn")]
+    Allow { bureau: String, address: String },
+    /// From now on no mail from this address is marked.
+    #[command(after_help = "Example:\n  mailgw bureau sender withdraw gz-housing-fund notice@gjj.example.cn")]
+    Withdraw { bureau: String, address: String },
+    /// List the addresses.
+    #[command(after_help = "Example:\n  mailgw bureau sender list --json")]
     List,
 }
 
@@ -47,6 +64,9 @@ pub struct Set {
 pub fn operation(command: Command) -> Result<Operation, Problem> {
     let set = match command {
         Command::Set(set) => set,
+        Command::Sender(Sender::Allow { bureau, address }) => return Ok(Operation::SenderSet { bureau, address, holds: true }),
+        Command::Sender(Sender::Withdraw { bureau, address }) => return Ok(Operation::SenderSet { bureau, address, holds: false }),
+        Command::Sender(Sender::List) => return Ok(Operation::SenderList),
         Command::List => return Ok(Operation::BureauList),
     };
     let clients = set.client.iter().map(|path| read_text(path)).collect::<Result<_, _>>()?;
@@ -62,4 +82,11 @@ pub fn listed(bureaus: &[ShownBureau]) -> Result<(), Problem> {
         let address = bureau.address.as_deref().unwrap_or("-");
         line(&format!("{:<24} {}  {}  {}  {}", bureau.code, bureau.credit_code, address, bureau.kinds.join(","), bureau.name))
     })
+}
+
+pub fn senders(senders: &[ShownSender]) -> Result<(), Problem> {
+    if senders.is_empty() {
+        return line("no address is registered");
+    }
+    senders.iter().try_for_each(|sender| line(&format!("{:<40} {}", sender.address, sender.bureau)))
 }

@@ -52,6 +52,17 @@ pub enum Command {
         #[arg(long)]
         out: Option<PathBuf>,
     },
+    /// A further document of a mailbox's owner, such as a renewed card: either finds the mailbox from then on.
+    #[command(after_help = "Example:\n  mailgw mailbox document 1234567897 --id-type 03 --name 测试甲 < number.txt")]
+    Document {
+        mailbox: String,
+        /// As for `open`; the number is read from standard input.
+        #[arg(long)]
+        id_type: String,
+        /// As it stands on the document; it must be the owner's.
+        #[arg(long)]
+        name: String,
+    },
     /// Show one mailbox, by its number, address or alias.
     #[command(after_help = "Example:\n  mailgw mailbox show 1234567897")]
     Show { mailbox: String },
@@ -139,6 +150,14 @@ pub enum Command {
     /// Passwords for one mail program each, beside the mailbox's own.
     #[command(subcommand)]
     AppPassword(super::app_password::Command),
+    /// A new password for who lost every way into a mailbox: by a new proof of identity that two officers signed for, after a cooling-off
+    /// that any login ends. Without more: show what is under way.
+    #[command(after_help = "Examples:\n  openssl cms -sign -binary -in request.json -signer officer.pem -inkey officer.key -certfile issuers.pem -outform PEM -out a.p7s   # each of two officers\n  mailgw mailbox recover 1234567897 --request request.json --approval a.p7s --approval b.p7s --id-type 01 --name 测试甲 < number.txt\n  mailgw mailbox recover 1234567897 --complete")]
+    Recover(Box<super::recovery::Recover>),
+    #[command(flatten)]
+    Archive(super::archive::Command),
+    #[command(flatten)]
+    Kept(super::kept::Command),
     /// Set a new password; one is made unless one is given.
     #[command(after_help = "Example:\n  mailgw mailbox password 1234567897")]
     Password {
@@ -162,9 +181,16 @@ pub fn run(place: &Place, command: Command) -> Result<(), Problem> {
             let applicant = Words { id_type, id_no, name: Some(name), code, aliases: alias, operator };
             Operation::MailboxOpen { applicant, password: password(password_file.as_deref())? }
         }
+        Command::Document { mailbox, id_type, name } => {
+            let id_no = first_line(std::io::stdin().lock(), "standard input")?;
+            Operation::MailboxDocument { mailbox, document: Words { id_type: Some(id_type), id_no: Some(id_no), name: Some(name), ..Words::default() } }
+        }
         Command::Import { file, out } => return import(place, &file, out.as_deref()),
         Command::Reindex { mailbox } => return reindex(place, mailbox),
         Command::AppPassword(command) => super::app_password::operation(command),
+        Command::Recover(recover) => super::recovery::operation(*recover)?,
+        Command::Archive(command) => return super::archive::run(place, command),
+        Command::Kept(command) => super::kept::operation(command)?,
         Command::Show { mailbox } => Operation::MailboxShow { mailbox },
         Command::List { kind, state, limit, after } => Operation::MailboxList(Query { kind, state, limit, after }),
         Command::Close { mailbox } => Operation::MailboxClose { mailbox },
@@ -198,14 +224,14 @@ pub fn run(place: &Place, command: Command) -> Result<(), Problem> {
     super::print::outcome(&ask(place, operation)?, place.json)
 }
 
-fn password(file: Option<&Path>) -> Result<Option<TypedPassword>, Problem> {
+pub(super) fn password(file: Option<&Path>) -> Result<Option<TypedPassword>, Problem> {
     let Some(path) = file else { return Ok(None) };
     let failed = |error: std::io::Error| Problem::new(Exit::Usage, "password-file", format!("{} cannot be read: {error}", path.display()), "check the path");
     let opened = std::fs::File::open(path).map_err(failed)?;
     first_line(std::io::BufReader::new(opened), &path.display().to_string()).map(|line| Some(TypedPassword::new(line)))
 }
 
-fn first_line(reader: impl BufRead, name: &str) -> Result<String, Problem> {
+pub(super) fn first_line(reader: impl BufRead, name: &str) -> Result<String, Problem> {
     let mut line = String::new();
     let read = reader.take(MAX_LINE).read_line(&mut line);
     read.map_err(|error| Problem::new(Exit::Usage, "input", format!("{name} cannot be read: {error}"), "check what it holds"))?;
@@ -337,7 +363,14 @@ pub fn mailbox(mailbox: &ShownMailbox, password: Option<&str>) -> Result<(), Pro
         line(&format!("document  {} {}", document.id_type, document.masked))?;
     }
     line(&format!("opened    {}", mailbox.opened_at))?;
-    mailbox.closed_at.as_ref().map_or(Ok(()), |at| line(&format!("closed    {at}")))
+    if let Some(at) = &mailbox.closed_at {
+        line(&format!("closed    {at}"))?;
+    }
+    let Some(holds) = &mailbox.holds else { return Ok(()) };
+    line(&format!("holds     {} messages, {} of {} bytes", holds.messages, holds.bytes, holds.limit_bytes))?;
+    line(&format!("verified  {} messages", holds.verified))?;
+    line(&format!("deleted   {} messages are kept", holds.deleted))?;
+    if holds.legal_holds > 0 { line(&format!("held      by {} authorities: nothing is deleted for good", holds.legal_holds)) } else { Ok(()) }
 }
 
 pub fn agreed(agreed: &Agreed) -> Result<(), Problem> {

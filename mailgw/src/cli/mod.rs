@@ -1,17 +1,20 @@
 //! The operator's command line.
 
 mod app_password;
+mod archive;
 mod ask;
 mod bureau;
 mod dkim;
 mod doctor;
 mod evidence;
 mod found;
+mod kept;
 mod mailbox;
 mod print;
 mod push;
 mod push_remote;
 mod queue;
+mod recovery;
 mod registrar;
 mod retention;
 mod sealer;

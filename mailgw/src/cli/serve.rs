@@ -31,6 +31,7 @@ use crate::flow::certificate_login::{CertificateLogins, KeptLists, Lists};
 use crate::flow::evidence::RemoteTimestamps;
 use crate::flow::login::Logins;
 use crate::flow::submit::Submission;
+use crate::flow::verified::Senders;
 use crate::autoconfig::Places;
 use crate::init::{Configuration, Sending};
 use crate::job::NoticeMetrics;
@@ -103,6 +104,7 @@ async fn run(mut service: Service, configuration: &Configuration, directory: &Pa
     let forgetting = tokio::spawn(crate::job::forgetting(Arc::clone(&service.gateway), shutdown.clone()));
     let requests = Requests::new();
     let counts = requests.clone();
+    let warnings = tokio::spawn(crate::job::warnings(Arc::clone(&service.gateway), shutdown.clone()));
     let papers = tokio::spawn(crate::job::papers(service.clone(), shutdown.clone()));
     let fetched = tokio::spawn(accesses(&service, &metrics, shutdown.clone())?);
     let stamping = configuration.timestamp.as_deref().map(|url| stamps(&service, url, &metrics, shutdown.clone())).transpose()?.map(tokio::spawn);
@@ -157,6 +159,7 @@ async fn run(mut service: Service, configuration: &Configuration, directory: &Pa
     }
     signing.await.map_err(|error| Problem::new(Exit::Internal, "evidence", error.to_string(), "read the log above"))?;
     notices.await.map_err(|error| Problem::new(Exit::Internal, "notices", error.to_string(), "read the log above"))?;
+    warnings.await.map_err(|error| Problem::new(Exit::Internal, "warnings", error.to_string(), "read the log above"))?;
     forgetting.await.map_err(|error| Problem::new(Exit::Internal, "forgetting", error.to_string(), "read the log above"))?;
     looking.await.map_err(|error| Problem::new(Exit::Internal, "certificates", error.to_string(), "read the log above"))?;
     endings.await.map_err(|error| Problem::new(Exit::Internal, "endings", error.to_string(), "read the log above"))?;
@@ -208,7 +211,12 @@ fn reception(service: &Service, sending: Option<&Sending>, metrics: &Registry) -
     }
     let verdicts = register_verdicts(metrics).map_err(|error| wrong(&error.to_string()))?;
     let (recipients, callers) = (Arc::clone(&gateway.directory) as Arc<dyn Recipients>, Callers::new(&policy));
-    Ok(Arc::new(Reception { recipients, messages: Arc::clone(&gateway.messages), host, domain, policy, verifier, verdicts, callers, queue: sending.map(|_| Arc::clone(&gateway.queue)) }))
+    Ok(Arc::new(Reception { recipients, messages: Arc::clone(&gateway.messages), host, domain, policy, verifier, verdicts, callers, queue: sending.map(|_| Arc::clone(&gateway.queue)), senders: Some(bureaus(service)) }))
+}
+
+/// Who is believed to be a bureau.
+fn bureaus(service: &Service) -> Senders {
+    Senders { store: Arc::clone(&service.gateway.store), anchors: Arc::clone(&service.gateway.anchors), lists: Arc::clone(&service.lists) }
 }
 
 /// Mail from other hosts.
@@ -255,7 +263,7 @@ fn senders(service: &Service, certificates: &Arc<CertificateLogins>, outgoing: b
     let accounts = Arc::new(Logins { directory: Arc::clone(&gateway.directory), clock: Arc::clone(&gateway.clock), certificates: Some(Arc::clone(certificates)) });
     let host = Domain::parse(&gateway.settings.host).map_err(|_| wrong("the gateway's host name is none for SMTP"))?;
     let domain = Domain::parse(&gateway.settings.domain).map_err(|_| wrong("the gateway's domain is none for SMTP"))?;
-    let submission = Submission { gateway: Arc::clone(gateway), accounts, random: Arc::new(SystemRandom::new()), host, domain, outgoing };
+    let submission = Submission { gateway: Arc::clone(gateway), accounts, random: Arc::new(SystemRandom::new()), host, domain, outgoing, senders: Some(bureaus(service)) };
     let limits = smtp::Limits { ways: AtDoors::new(policy.clients(), Port::Submission, Port::Submissions), roots: roots(service), ..sizes(service) };
     let registered = smtp::Metrics::register_submission(metrics).map_err(|error| wrong(&error.to_string()))?;
     Ok(smtp::Server::new(smtp::Desk::Submission(Arc::new(submission)), Arc::clone(&gateway.clock), tls(service)?, limits, registered))
@@ -331,7 +339,7 @@ async fn operate_long(State(service): State<Service>, Extension(caller): Extensi
             let _under_way = under_way;
             service.perform_long(operation, &mut |told| match told {
                 // Nobody's work waits for one who only watches; passwords must reach somebody.
-                Told::Pushed(_) | Told::Indexed { .. } => reporter.tell_or_drop(&told),
+                Told::Pushed(_) | Told::Indexed { .. } | Told::Exported { .. } | Told::Loaded(_) => reporter.tell_or_drop(&told),
                 Told::Imported(_) => handle.block_on(reporter.tell(&told)),
             })
         };

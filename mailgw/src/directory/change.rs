@@ -19,10 +19,10 @@ use crate::record::index;
 const MAX_DOCUMENTS: usize = 16;
 
 /// What becomes of an account, beside its record.
-struct Change {
-    account: Account,
-    verifier: Verifier,
-    batch: Batch,
+pub(super) struct Change {
+    pub account: Account,
+    pub verifier: Verifier,
+    pub batch: Batch,
 }
 
 impl Directory {
@@ -91,7 +91,7 @@ impl Directory {
     }
 
     /// Decides on the open account as it stands and commits only if it still stands so.
-    fn change(
+    pub(super) fn change(
         &self, number: MailboxNumber, decide: impl Fn(Account, Verifier) -> Result<Change, DirectoryError>,
     ) -> Result<Account, DirectoryError> {
         let key = account::key(number);
@@ -112,6 +112,6 @@ impl Directory {
     }
 }
 
-fn told(number: MailboxNumber) -> event::Mailbox {
+pub(super) fn told(number: MailboxNumber) -> event::Mailbox {
     event::Mailbox { mailbox: number.to_string() }
 }

@@ -16,6 +16,7 @@ mod password;
 mod problem;
 mod random;
 mod recent;
+mod recovery;
 mod scram;
 mod shown;
 
@@ -47,7 +48,7 @@ pub use open::{Application, MAX_BATCH, Opened};
 pub use password::{HashError, NewPassword, Password};
 pub use random::{NoRandomness, Random};
 pub use scram::{ITERATIONS, Salt};
-pub use shown::{Kind, MAX_PAGE, Page, Query, ShownDocument, ShownMailbox};
+pub use shown::{Holds, Kind, MAX_PAGE, Page, Query, ShownDocument, ShownMailbox};
 
 /// Changes that lose a race are decided anew, this many times.
 const ATTEMPTS: usize = 64;
@@ -65,10 +66,16 @@ pub enum DirectoryError {
     Closed { mailbox: MailboxNumber },
     #[error("this document is another person's or another mailbox's already; compare it with the paper")]
     DocumentTaken { mailbox: MailboxNumber },
+    #[error("the name is not that of the owner of mailbox {mailbox}; compare it with the paper")]
+    OtherName { mailbox: MailboxNumber },
     #[error("mailbox {mailbox} is an institution's, which has no documents; give a citizen's")]
     NoCitizen { mailbox: MailboxNumber },
     #[error("mailbox {mailbox} has as many documents as can be kept; look at it with `mailgw mailbox show`")]
     TooManyDocuments { mailbox: MailboxNumber },
+    #[error("mailbox {mailbox} has no recovery under way: nobody asked for one, or somebody logged in since; look at the log")]
+    NoRecovery { mailbox: MailboxNumber },
+    #[error("the cooling-off of mailbox {mailbox} lasts until {due_unix_millis} (Unix milliseconds); complete the recovery then")]
+    CoolingOff { mailbox: MailboxNumber, due_unix_millis: u64 },
     #[error("{count} applications are too many at once; give at most {MAX_BATCH}")]
     TooMany { count: usize },
     #[error("no free mailbox number was found in a thousand draws; have the system's randomness examined")]

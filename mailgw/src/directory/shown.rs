@@ -46,6 +46,23 @@ pub struct ShownMailbox {
     pub opened_at: String,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub closed_at: Option<String>,
+    /// Of one mailbox that is asked for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub holds: Option<Holds>,
+}
+
+/// What a mailbox holds.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Holds {
+    pub messages: u64,
+    pub bytes: u64,
+    pub limit_bytes: u64,
+    /// Messages that are marked as a bureau's.
+    pub verified: u64,
+    /// Deleted messages that are kept.
+    pub deleted: u64,
+    /// Legal holds that last.
+    pub legal_holds: u64,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -98,6 +115,7 @@ impl Directory {
             aliases: account.aliases.iter().map(|alias| format!("{alias}@{}", self.domain)).collect(),
             opened_at: written(account.opened_at),
             closed_at: account.closed_at.map(written),
+            holds: None,
         }
     }
 

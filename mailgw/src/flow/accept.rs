@@ -1,6 +1,6 @@
-//! Accepting mail, one straight line: envelope → whose it is → verdict → recipients → trace fields → recorded → answered.
+//! Accepting mail, one straight line: envelope → whose it is → verdict → a bureau's or anybody's → recipients → trace fields → recorded → answered.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, Ipv6Addr};
 use std::sync::Arc;
 
@@ -14,8 +14,9 @@ use time::OffsetDateTime;
 
 use super::authors;
 use super::callers::Callers;
+use super::verified::{Proved, Senders};
 use crate::gateway::unix_millis;
-use crate::mailbox::{Body, Delivery, MailError, MessageStore};
+use crate::mailbox::{Body, Delivery, MailError, MessageStore, TrustMark};
 use crate::queue::Queue;
 use crate::record::body::BodyId;
 use crate::record::event::{self, Event};
@@ -96,6 +97,8 @@ pub struct Reception {
     pub callers: Callers,
     /// Mail for elsewhere, where it is sent: by it senders hear that their mail arrived.
     pub queue: Option<Arc<Queue>>,
+    /// Without them no mail is marked as a bureau's.
+    pub senders: Option<Senders>,
 }
 
 impl Reception {
@@ -176,59 +179,69 @@ impl Reception {
             examined.message = Arc::new(encoded);
         }
         let examined = &examined;
-        let all = self.accept_for(examined, &examined.envelope, now);
+        // 5. Whether a bureau is proved to have sent it. What is junk is nobody's.
+        let proved = match (&self.senders, examined.verdict) {
+            (Some(senders), Verdict::Accept(_)) => senders.proved(&examined.message, now),
+            _ => None,
+        };
+        let all = self.accept_for(examined, proved.as_ref(), &examined.envelope, now);
         if examined.origin != Origin::Neighbour || matches!(all, Answer::Durable { .. }) || examined.envelope.recipients.len() == 1 {
             return all;
         }
         // spec: rfc2033#4.2
         let each = (0..examined.envelope.recipients.len()).filter_map(|place| examined.envelope.only(place));
-        Answer::Each(each.map(|envelope| self.accept_for(examined, &envelope, now)).collect())
+        Answer::Each(each.map(|envelope| self.accept_for(examined, proved.as_ref(), &envelope, now)).collect())
     }
 
-    fn accept_for(&self, examined: &Examined, envelope: &Envelope, now: OffsetDateTime) -> Answer {
+    fn accept_for(&self, examined: &Examined, proved: Option<&Proved>, envelope: &Envelope, now: OffsetDateTime) -> Answer {
         let Examined { origin, message, results, verdict, .. } = examined;
-        // 5. Recipients are found anew, for mailboxes close; two addresses of one mailbox are one recipient.
-        let mut mailboxes = BTreeMap::new();
+        // 6. Recipients are found anew, for mailboxes close; two addresses of one mailbox are one recipient. Whom a bureau wrote to by
+        //    name gets its mail marked, anybody else the same mail as anybody's.
+        let (mut mailboxes, mut named) = (BTreeMap::new(), BTreeSet::new());
         for addressee in &envelope.recipients {
             match self.recipients.find(&addressee.recipient) {
-                Ok(found) => mailboxes.insert(found.mailbox, found.open),
+                Ok(found) => {
+                    if proved.is_some_and(|proved| proved.is_for(addressee.recipient.as_str())) {
+                        named.insert(found.mailbox.clone());
+                    }
+                    mailboxes.insert(found.mailbox, found.open)
+                }
                 // The others must get it: the client tries again, and RCPT then says which one is gone.
                 Err(NotFound::Failed(text)) => return failed(&text),
                 Err(_) => return Answer::Failed,
             };
         }
-        // 6. Trace fields go above the message, whose own bytes stay as they came, but for verdicts that claim to be ours.
+        // 7. Trace fields go above the message, whose own bytes stay as they came, but for verdicts that claim to be ours.
         let unix_millis = i64::try_from(unix_millis(now)).unwrap_or(0);
         let digest = crate::record::body::digest(message);
         let id = format!("{unix_millis:x}-{}", crate::hex(digest.get(..8).unwrap_or_default()));
         let found = verdict::header::authentication_results(&self.host, results.as_ref(), *verdict);
         let trace = [trace::return_path(envelope), found, trace::received(envelope, &self.host, now, origin.peer(), &id)].concat();
-        let body = match self.messages.body(&[&trace, &*trace::without_our_verdicts(message, &self.host)].concat()) {
-            Ok(body) => Arc::new(body),
+        let whole = [&trace, &*trace::without_our_verdicts(message, &self.host)].concat();
+        // 8. All copies, of one body or two, and their leaves of the log are recorded in one durable commit, or none. What is junk is
+        //    filed as junk, and its leaf says why.
+        let open = mailboxes.values().flatten().cloned().fold(Batch::new(), Batch::expect);
+        let (marked, plain): (Vec<String>, Vec<String>) = mailboxes.into_keys().partition(|mailbox| named.contains(mailbox));
+        let mut copies = Vec::with_capacity(marked.len() + plain.len());
+        let made = self.copies(&mut copies, marked, proved, &whole, unix_millis, *verdict).and_then(|()| self.copies(&mut copies, plain, None, &whole, unix_millis, *verdict));
+        match made {
+            Ok(()) => {}
             Err(MailError::TooLarge { .. }) => return Answer::Refused(Refusal::TooLarge),
             Err(error) => return failed(&error),
-        };
-        // 7. All copies, of one body, and their leaves of the log are recorded in one durable commit, or none. What is junk is filed as
-        //    junk, and its leaf says why. A sender that asked to hear that it arrived, and is who it says, is told in the same commit.
-        let open = mailboxes.values().flatten().cloned().fold(Batch::new(), Batch::expect);
+        }
+        // A sender that asked to hear that it arrived, and is who it says, is told in the same commit.
         let (open, told) = match self.told(examined, envelope, open, now) {
             Ok(both) => both,
             Err(error) => return failed(&error),
         };
-        let mut copies = Vec::with_capacity(mailboxes.len());
-        for mailbox in mailboxes.into_keys() {
-            match self.copy(mailbox, &body, unix_millis, *verdict) {
-                Ok(copy) => copies.push(copy),
-                Err(error) => return failed(&error),
-            }
-        }
-        // 8. Only what is recorded is answered for.
+        // 9. Only what is recorded is answered for.
         match self.messages.deliver_promised(&copies, open, u64::try_from(unix_millis).unwrap_or(0)) {
             Ok(_) => {
                 if let (Some(told), Some(queue)) = (told, &self.queue) {
                     queue.accepted(told);
                 }
-                tracing::info!(id, copies = copies.len(), bytes = body.size(), tls = envelope.tls, verdict = verdict.name(), "message accepted");
+                let verified = !named.is_empty();
+                tracing::info!(id, copies = copies.len(), bytes = whole.len(), tls = envelope.tls, verdict = verdict.name(), verified, "message accepted");
                 Answer::Durable { id }
             }
             Err(MailError::OverQuota { .. }) => Answer::Full,
@@ -238,10 +251,29 @@ impl Reception {
         }
     }
 
-    fn copy(&self, mailbox: String, body: &Arc<Body>, unix_millis: i64, verdict: Verdict) -> Result<Delivery, MailError> {
+    /// Copies of one body for these mailboxes, marked where the sender is proved.
+    fn copies(&self, copies: &mut Vec<Delivery>, mailboxes: Vec<String>, proved: Option<&Proved>, whole: &[u8], unix_millis: i64, verdict: Verdict) -> Result<(), MailError> {
+        if mailboxes.is_empty() {
+            return Ok(());
+        }
+        let body = match proved {
+            Some(proved) => self.messages.verified_body(whole, &TrustMark { bureau: proved.bureau().to_owned(), unix_millis: unix_millis.unsigned_abs() })?,
+            None => self.messages.body(whole)?,
+        };
+        let body = Arc::new(body);
+        for mailbox in mailboxes {
+            let event = proved.map(|proved| proved.event(&mailbox, &body));
+            let copy = self.copy(mailbox, &body, whole, unix_millis, verdict)?;
+            copies.push(Delivery { event: event.or(copy.event), ..copy });
+        }
+        Ok(())
+    }
+
+    fn copy(&self, mailbox: String, body: &Arc<Body>, whole: &[u8], unix_millis: i64, verdict: Verdict) -> Result<Delivery, MailError> {
         let content = Arc::clone(body).into();
         let Verdict::Junk(reason) = verdict else {
-            return Ok(Delivery { mailbox, folder: INBOX.to_owned(), content, unix_millis, flags: Flags::new(), event: None, mark: None });
+            let folder = self.messages.folder_by_rule(&mailbox, || authors::author(whole))?.unwrap_or_else(|| INBOX.to_owned());
+            return Ok(Delivery { mailbox, folder, content, unix_millis, flags: Flags::new(), event: None, mark: None });
         };
         // Owners may call the folder what they like; who has none finds junk marked in the inbox.
         let folder = self.messages.folder_of_use(&mailbox, SpecialUse::Junk)?.unwrap_or_else(|| INBOX.to_owned());

@@ -20,6 +20,13 @@ pub enum Forged {
     SeveralFrom,
 }
 
+/// The address of the one author, in lower case.
+pub(super) fn author(message: &[u8]) -> Option<String> {
+    let parsed = MessageParser::new().parse_headers(message)?;
+    let mut addresses = parsed.from()?.iter().filter_map(|one| one.address());
+    addresses.next().filter(|_| addresses.next().is_none()).map(str::to_lowercase)
+}
+
 /// Judges envelope and header of a mail from outside. `domain` is ours.
 pub fn judge(envelope: &Envelope, message: &[u8], domain: &str) -> Option<Forged> {
     let sender = envelope.reverse_path.as_ref().map(|address| address.host());

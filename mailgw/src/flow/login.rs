@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use policies::mailbox::MailboxNumber;
 use protocol::sasl::{Proof, Salted, Secret};
 use runtime::clock::Clock;
 use secrecy::SecretString;
@@ -20,7 +21,7 @@ pub struct Logins {
 impl Accounts for Logins {
     fn login(&self, user: &str, password: &Secret, visit: Visit) -> Result<Entered, LoginRefusal> {
         match self.directory.authenticate(user, &SecretString::from(password.expose()), visit.scope, visit.peer, self.clock.now()) {
-            Ok(login) => Ok(entered(&login).into()),
+            Ok(login) => self.entered(&login).map(Entered::from),
             Err(refusal) => Err(refused(refusal)),
         }
     }
@@ -33,7 +34,8 @@ impl Accounts for Logins {
 
     fn prove(&self, proof: &Proof, visit: Visit) -> Result<Entered, LoginRefusal> {
         let proved = self.directory.prove(&proof.user, &proof.exchange, &proof.proof, visit.scope, visit.peer, self.clock.now());
-        proved.map(|(login, signature)| Entered { signature: Some(signature), ..entered(&login).into() }).map_err(refused)
+        let (login, signature) = proved.map_err(refused)?;
+        Ok(Entered { signature: Some(signature), ..self.entered(&login)?.into() })
     }
 
     fn certificate(&self, certificates: &[Vec<u8>], user: Option<&str>, visit: Visit) -> Result<Entered, LoginRefusal> {
@@ -44,7 +46,9 @@ impl Accounts for Logins {
         if matches!(entered, Err(LoginRefusal::Denied)) {
             self.directory.tried_in_vain(visit.peer, now);
         }
-        entered
+        let entered = entered?;
+        self.heard(entered.login.number)?;
+        Ok(entered)
     }
 
     fn ended(&self) -> Ended {
@@ -52,8 +56,20 @@ impl Accounts for Logins {
     }
 }
 
-fn entered(login: &crate::directory::Login) -> Login {
-    Login { number: login.account.number, credential: login.credential }
+impl Logins {
+    fn entered(&self, login: &crate::directory::Login) -> Result<Login, LoginRefusal> {
+        self.heard(login.account.number)?;
+        Ok(Login { number: login.account.number, credential: login.credential })
+    }
+
+    /// Whoever can log in needs no new password: a recovery that is under way ends, and nobody is in before that is durable.
+    fn heard(&self, number: MailboxNumber) -> Result<(), LoginRefusal> {
+        let ended = self.directory.end_recovery(number, "login", self.clock.now()).map_err(|error| refused(error.into()))?;
+        if ended {
+            tracing::warn!(mailbox = %number, "a login ended the recovery of a mailbox: look who asked for it");
+        }
+        Ok(())
+    }
 }
 
 fn refused(refusal: Refusal) -> LoginRefusal {

@@ -8,12 +8,13 @@
 //! | 3 | it is marked as ended by retention, with a leaf of the log | from here on it is answered so, and after a crash we know what was begun |
 //! | 4 | block by block its records are deleted | again after a crash: what is gone already is gone |
 
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashSet};
 
 use runtime::exit::{Exit, Problem};
 use serde::{Deserialize, Serialize};
 use store::{Batch, CommitError, Expectation, Key, StoreError};
 
+use super::hold::{HoldError, held_mailboxes};
 use crate::bureau::{self, BureauError};
 use crate::directory::{DirectoryError, still_open};
 use crate::erds;
@@ -49,6 +50,8 @@ pub enum RetentionError {
     #[error(transparent)]
     Bureau(#[from] BureauError),
     #[error(transparent)]
+    Hold(#[from] HoldError),
+    #[error(transparent)]
     Record(#[from] RecordError),
     #[error(transparent)]
     Commit(#[from] CommitError),
@@ -74,6 +77,7 @@ impl From<RetentionError> for Problem {
         let (exit, code) = match error {
             RetentionError::Directory(error) => return error.into(),
             RetentionError::Bureau(error) => return error.into(),
+            RetentionError::Hold(error) => return error.into(),
             RetentionError::Word { .. } => (Exit::Usage, "order"),
             RetentionError::Until => (Exit::Usage, "until"),
             RetentionError::UnknownBatch { .. } => (Exit::NotFound, "unknown-batch"),
@@ -107,11 +111,27 @@ pub struct Retained {
     pub over: Vec<Over>,
 }
 
+/// What is held at one moment, by orders of both kinds.
+struct InForce {
+    orders: Vec<Hold>,
+    /// By `mailgw mailbox hold`, with the number of the hold.
+    mailboxes: BTreeMap<String, u64>,
+}
+
+impl InForce {
+    /// The order that holds a mailbox.
+    fn on_mailbox(&self, mailbox: &str) -> Option<String> {
+        let order = self.orders.iter().find(|hold| matches!(&hold.held, Held::Mailbox { mailbox: held } if held == mailbox));
+        order.map(|hold| hold.order.clone()).or_else(|| self.mailboxes.get(mailbox).map(|number| format!("mailbox hold {number}")))
+    }
+}
+
 /// Looks at every push. A trial says what would end.
 pub fn retain(gateway: &Gateway, trial: bool) -> Result<Retained, RetentionError> {
     let now = gateway.now_unix_millis();
     let mut changes = Changes::read(&*gateway.store)?;
     let holds: Vec<Hold> = holds(gateway)?.into_iter().filter(|hold| hold.is_in_force(now)).collect();
+    let holds = InForce { orders: holds, mailboxes: held_mailboxes(gateway, now)? };
     let mut retained = Retained { trial, over: Vec::new() };
     for shown in bureau::list(&*gateway.store)? {
         let (mut from, to) = batches_of(&shown.code);
@@ -128,7 +148,7 @@ pub fn retain(gateway: &Gateway, trial: bool) -> Result<Retained, RetentionError
     Ok(retained)
 }
 
-fn look(gateway: &Gateway, at: (&str, &str), stored: &[u8], (holds, changes): (&[Hold], &mut Changes), retained: &mut Retained) -> Result<(), RetentionError> {
+fn look(gateway: &Gateway, at: (&str, &str), stored: &[u8], (holds, changes): (&InForce, &mut Changes), retained: &mut Retained) -> Result<(), RetentionError> {
     let (bureau, batch) = at;
     let record = PushBatch::decode(stored)?;
     // What a crash left undone; an order that came since keeps what is still there.
@@ -180,16 +200,16 @@ fn is_sealed(gateway: &Gateway, (bureau, batch): (&str, &str)) -> Result<bool, R
 }
 
 /// The order that holds a push, or a mailbox that it speaks of.
-fn held(gateway: &Gateway, (bureau, batch): (&str, &str), holds: &[Hold]) -> Result<Option<String>, RetentionError> {
+fn held(gateway: &Gateway, (bureau, batch): (&str, &str), holds: &InForce) -> Result<Option<String>, RetentionError> {
     let mut mailboxes = HashSet::new();
-    for hold in holds {
+    for hold in &holds.orders {
         match &hold.held {
             Held::Push { bureau: of, batch: name } if of == bureau && name == batch => return Ok(Some(hold.order.clone())),
             Held::Mailbox { mailbox } => drop(mailboxes.insert(mailbox.as_str())),
             Held::Push { .. } => {}
         }
     }
-    if mailboxes.is_empty() {
+    if mailboxes.is_empty() && holds.mailboxes.is_empty() {
         return Ok(None);
     }
     let mut found = None;
@@ -197,8 +217,7 @@ fn held(gateway: &Gateway, (bureau, batch): (&str, &str), holds: &[Hold]) -> Res
         for statement in outcomes.iter().filter_map(|outcome| outcome.stmt_id.as_deref()) {
             let Some(bytes) = gateway.store.get(&item_key(bureau, statement))? else { continue };
             let mailbox = Item::decode(&bytes)?.mailbox;
-            let order = holds.iter().find(|hold| hold.held == Held::Mailbox { mailbox: mailbox.clone() });
-            found = found.take().or_else(|| order.map(|hold| hold.order.clone()));
+            found = found.take().or_else(|| holds.on_mailbox(&mailbox));
         }
         Ok(())
     })?;
@@ -215,9 +234,8 @@ fn held(gateway: &Gateway, (bureau, batch): (&str, &str), holds: &[Hold]) -> Res
             for line in evidence::items(&*gateway.store, *number)?.unwrap_or_default() {
                 let item = erds::Item::read(&line).map_err(|_| RecordError::Damaged { kind: "evidence batch", reason: "an item is of another form" })?;
                 let mailbox = item.recipient_details.as_deref().and_then(|address| address.split('@').next());
-                let order = holds.iter().find(|hold| matches!(&hold.held, Held::Mailbox { mailbox: held } if Some(held.as_str()) == mailbox));
-                if let Some(hold) = order {
-                    return Ok(Some(hold.order.clone()));
+                if let Some(order) = mailbox.and_then(|mailbox| holds.on_mailbox(mailbox)) {
+                    return Ok(Some(order));
                 }
             }
         }

@@ -3,6 +3,7 @@
 use store::{Batch, Expectation};
 
 use super::messages::{MailError, MessageStore};
+use super::rules;
 use crate::record::annotation;
 
 /// Annotations of one mailbox, those of its folders included.
@@ -37,6 +38,10 @@ impl MessageStore {
             let key = annotation::key(mailbox, id, entry);
             match value {
                 Some(value) => {
+                    // Rules that are none are not taken: nobody would learn of it later.
+                    if folder.is_none() && entry.eq_ignore_ascii_case(rules::ENTRY) {
+                        rules::Rules::parse(value)?;
+                    }
                     count += usize::from(self.store.get(&key)?.is_none());
                     let sealed = annotation::seal(&key, value, &self.key)?;
                     batch = batch.put(key, sealed);
@@ -94,7 +99,7 @@ mod tests {
         let (from, to) = annotation::all("1234567897");
         let kept = || store.scan(&from, &to, 9_999).unwrap();
         assert!(kept().iter().all(|(_, value)| !value.windows(9).any(|part| part == "公积金".as_bytes())));
-        mail.delete_folder("1234567897", "b").unwrap();
+        mail.delete_folder("1234567897", "b", 9).unwrap();
         assert_eq!(kept().len(), 1);
         for number in 1..MAX_ANNOTATIONS {
             set(Some("INBOX"), &format!("/private/{number}"), Some("x")).unwrap();

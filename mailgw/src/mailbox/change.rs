@@ -1,20 +1,25 @@
 //! Changes of messages that are there: flags, copies, removal. A copy shares its body: a record beside the
-//! body counts its messages once they are two or more, and a body goes with the last of them.
+//! body counts its messages once they are two or more, and a body goes with the last of them; one that was deleted counts until it is
+//! forgotten.
 
 use std::collections::BTreeMap;
 
 use protocol::imap::exchange::{Change, Flags, MessageInfo, StoreOp, SystemFlag};
 use store::{Batch, CommitError, Expectation, Key};
 
+use super::deleted::keep;
 use super::index::note_removal;
 use super::messages::{ATTEMPTS, MailError, MessageStore};
 use super::quota::Use;
 use super::steps::Steps;
+use super::trusted;
 use crate::record::RecordError;
 use crate::record::body::BodyId;
+use crate::record::deleted::Deleted;
 use crate::record::expunged;
 use crate::record::folder::{self, Folder};
 use crate::record::message::{self, Message};
+use crate::record::warning;
 
 /// Messages of a deleted folder that go in one commit.
 const SWEEP: usize = 200;
@@ -46,6 +51,7 @@ impl MessageStore {
                     continue;
                 }
                 let wanted = message.flags.after(op, flags);
+                let wanted = trusted::flags(&wanted, trusted::is_marked(&message.flags));
                 // What does not change keeps its MODSEQ.
                 if wanted != message.flags {
                     message.flags = wanted;
@@ -113,8 +119,14 @@ impl MessageStore {
                 steps.of(&mut batch, mailbox, from);
                 batch = batch.put(expunged::new_key(from.id, step), expunged::encode(&expunged::ranges(placed.iter().map(|(uid, ..)| *uid))));
             }
-            if !take && !self.fits(mailbox, &more)? {
-                return Err(MailError::OverQuota { delivery: 0 });
+            if !take {
+                let (fits, crosses) = self.weigh(mailbox, &more.with_bytes(self.deleted_beyond(mailbox)?), &more)?;
+                if !fits {
+                    return Err(MailError::OverQuota { delivery: 0 });
+                }
+                if let Some(percent) = crosses {
+                    batch = batch.put(warning::key(mailbox), warning::encode(percent));
+                }
             }
             more.count(&mut batch, mailbox);
             let receipt = self.store.commit(self.count(batch, &bodies)?)?;
@@ -148,17 +160,18 @@ impl MessageStore {
         Ok(uids)
     }
 
-    /// Removes those of `uids` that bear `\Deleted`, and each body with its last message. The UIDs removed.
-    pub fn expunge(&self, mailbox: &str, folder: &Folder, uids: &[u32]) -> Result<Vec<u32>, MailError> {
+    /// Removes those of `uids` that bear `\Deleted`: nobody finds them but who asks for what was deleted. The UIDs removed.
+    pub fn expunge(&self, mailbox: &str, folder: &Folder, uids: &[u32], now_unix_millis: u64) -> Result<Vec<u32>, MailError> {
+        let name = self.name_of(mailbox, folder.id)?;
         self.retried(|| {
             let (mut batch, mut steps) = (Batch::new(), Steps::default());
-            let (mut gone, mut bodies, mut less) = (Vec::new(), BTreeMap::new(), Use::default());
+            let (mut gone, mut less) = (Vec::new(), Use::default());
             for (uid, found) in self.found(folder, uids)? {
                 let (message, _) = Message::decode(&found)?;
                 if message.flags.has(SystemFlag::Deleted) {
                     let key = message::key(folder.id, uid);
-                    batch = batch.expect(Expectation::Equals(key.clone(), found)).delete(key);
-                    *bodies.entry(message.body).or_insert(0_i64) -= 1;
+                    batch = batch.expect(Expectation::Equals(key.clone(), found.clone())).delete(key);
+                    batch = keep(batch, mailbox, &Deleted { unix_millis: now_unix_millis, folder: folder.id, uid, name: name.clone(), message: found })?;
                     less.take(message.size);
                     gone.push(uid);
                 }
@@ -170,7 +183,7 @@ impl MessageStore {
             batch = batch.put(expunged::new_key(folder.id, step), expunged::encode(&expunged::ranges(gone.iter().copied())));
             less.count(&mut batch, mailbox);
             note_removal(&mut batch, mailbox);
-            let receipt = self.store.commit(self.count(batch, &bodies)?)?;
+            let receipt = self.store.commit(batch)?;
             let mut done = steps.done(&receipt);
             for uid in &gone {
                 done.change(mailbox, folder.id, |modseq| Ok(Change::Gone { uid: *uid, modseq }))?;
@@ -179,24 +192,26 @@ impl MessageStore {
             self.forget_some(folder, receipt.counter(removal).unwrap_or(1));
             Ok(gone)
         })
+        .inspect(|_| self.bound_deleted_now(mailbox))
     }
 
     /// Removes a bounded number of messages of a folder that is deleted; whether there were any.
-    pub(super) fn sweep_some(&self, mailbox: &str, folder: u64) -> Result<bool, MailError> {
+    pub(super) fn sweep_some(&self, mailbox: &str, folder: u64, name: &str, now_unix_millis: u64) -> Result<bool, MailError> {
         self.retried(|| {
             let (from, to) = message::range(folder);
             let found = self.store.scan(&from, &to, SWEEP)?;
-            let (mut batch, mut bodies, mut less) = (Batch::new(), BTreeMap::new(), Use::default());
+            let (mut batch, mut less) = (Batch::new(), Use::default());
             for (key, value) in &found {
                 let (message, _) = Message::decode(value)?;
                 batch = batch.expect(Expectation::Equals(key.clone(), value.clone())).delete(key.clone());
-                *bodies.entry(message.body).or_insert(0_i64) -= 1;
+                let uid = message::uid(folder, key)?;
+                batch = keep(batch, mailbox, &Deleted { unix_millis: now_unix_millis, folder, uid, name: name.to_owned(), message: value.clone() })?;
                 less.take(message.size);
             }
             if !found.is_empty() {
                 less.count(&mut batch, mailbox);
                 note_removal(&mut batch, mailbox);
-                self.store.commit(self.count(batch, &bodies)?)?;
+                self.store.commit(batch)?;
             }
             Ok(!found.is_empty())
         })

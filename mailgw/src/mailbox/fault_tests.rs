@@ -70,6 +70,12 @@ fn audit(store: &Arc<dyn Store>) {
             count += 1;
         }
     }
+    let kept = scan("deleted message");
+    for (_, value) in &kept {
+        let deleted = crate::record::deleted::Deleted::decode(value).unwrap();
+        *bodies.entry(Message::decode(&deleted.message).unwrap().0.body.key()).or_default() += 1;
+    }
+    assert_eq!(scan("deleted at").len(), kept.len());
     assert_eq!(scan("message").len(), usize::try_from(count).unwrap(), "messages of no folder");
     assert_eq!(scan("body").into_iter().map(|(key, _)| key).collect::<Vec<_>>(), bodies.keys().cloned().collect::<Vec<_>>());
     let shared: Vec<u64> = scan("shared body").iter().map(|(_, value)| u64::from_be_bytes(value.as_slice().try_into().unwrap())).collect();
@@ -140,7 +146,7 @@ fn moving_within_a_folder() {
 
 #[test]
 fn expunging() {
-    through_every_boundary(|mail| mail.expunge(BOX, &mail.folder(BOX, "INBOX")?, &[1, 2, 3]).map(|_| ()));
+    through_every_boundary(|mail| mail.expunge(BOX, &mail.folder(BOX, "INBOX")?, &[1, 2, 3], 9).map(|_| ()));
 }
 
 #[test]
@@ -160,5 +166,5 @@ fn renaming_inbox() {
 
 #[test]
 fn deleting() {
-    through_every_boundary(|mail| mail.delete_folder(BOX, "a"));
+    through_every_boundary(|mail| mail.delete_folder(BOX, "a", 9));
 }

@@ -92,6 +92,12 @@ impl MessageStore {
         Ok(bytes)
     }
 
+    /// SHA-256 of each message of a folder.
+    pub fn digests(&self, mailbox: &str, folder: &str) -> Result<HashSet<[u8; 32]>, MailError> {
+        let (from, to) = message::range(self.folder(mailbox, folder)?.id);
+        self.store.scan(&from, &to, usize::MAX)?.iter().map(|(_, value)| Ok(Message::decode(value)?.0.digest)).collect()
+    }
+
     /// A message of the mailbox with this content, wherever its owner put it.
     pub fn with_digest(&self, mailbox: &str, digest: &[u8; 32]) -> Result<Option<Vec<u8>>, MailError> {
         for stored in self.folders(mailbox)?.values() {

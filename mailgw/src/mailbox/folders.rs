@@ -60,7 +60,7 @@ impl MessageStore {
     }
 
     /// Its messages go too; folders below it stay. spec: rfc3501#6.3.4
-    pub fn delete_folder(&self, mailbox: &str, name: &str) -> Result<(), MailError> {
+    pub fn delete_folder(&self, mailbox: &str, name: &str, now_unix_millis: u64) -> Result<(), MailError> {
         if name == INBOX {
             return Err(MailError::Inbox);
         }
@@ -69,11 +69,11 @@ impl MessageStore {
             let stored = self.store.get(&key)?.ok_or(MailError::NoFolder)?;
             let id = Folder::decode(&stored)?.id;
             let batch = Batch::new().expect(Expectation::Equals(key.clone(), stored)).delete(key);
-            self.store.commit(batch.put(folder::deleted_key(id), mailbox.as_bytes()))?;
+            self.store.commit(batch.put(folder::deleted_key(id), folder::encode_deleted(mailbox, name, now_unix_millis)))?;
             Ok(id)
         })?;
         self.broadcast.end(mailbox, id);
-        self.sweep_folder(mailbox, id)
+        self.sweep_folder(mailbox, id, name, now_unix_millis)
     }
 
     /// Ends what a crash interrupted: messages of deleted folders that are still there. Call it once at start.
@@ -81,14 +81,16 @@ impl MessageStore {
         let (from, to) = folder::deleted();
         for (key, mailbox) in self.store.scan(&from, &to, usize::MAX)? {
             let damaged = || RecordError::Damaged { kind: "deleted folder", reason: "it names no folder and mailbox" };
-            let mailbox = String::from_utf8(mailbox).map_err(|_| damaged())?;
-            self.sweep_folder(&mailbox, folder::deleted_id(&key).ok_or_else(damaged)?)?;
+            let (mailbox, name, at) = folder::decode_deleted(&mailbox).ok_or_else(damaged)?;
+            self.sweep_folder(&mailbox, folder::deleted_id(&key).ok_or_else(damaged)?, &name, at)?;
         }
         Ok(())
     }
 
-    fn sweep_folder(&self, mailbox: &str, id: u64) -> Result<(), MailError> {
-        while self.sweep_some(mailbox, id)? {}
+    fn sweep_folder(&self, mailbox: &str, id: u64, name: &str, at: u64) -> Result<(), MailError> {
+        while self.sweep_some(mailbox, id, name, at)? {
+            self.bound_deleted_now(mailbox);
+        }
         self.sweep_annotations(mailbox, id)?;
         self.sweep_tombstones(id)?;
         self.store.commit(Batch::new().delete(folder::deleted_key(id)))?;

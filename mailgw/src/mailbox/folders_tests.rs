@@ -69,23 +69,25 @@ fn deleting_takes_messages_and_bodies_but_not_what_is_below() {
     let old = mail.folder(BOX, "a").unwrap();
     mail.copy(&old, &[3], BOX, "Archive", 5).unwrap();
     let (_, mut watch) = mail.open(BOX, "a").unwrap();
-    mail.delete_folder(BOX, "a").unwrap();
+    mail.delete_folder(BOX, "a", 9).unwrap();
     assert!(tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(watch.next()).is_none());
     let count = |table| {
         let (from, to) = Key::range(table, &[]);
         store.scan(&from, &to, usize::MAX).unwrap().len()
     };
-    assert_eq!((count("body"), count("message"), count("shared body"), count("deleted folder")), (1, 1, 0, 0));
+    assert_eq!((count("body"), count("message"), count("deleted message"), count("shared body"), count("deleted folder")), (450, 1, 450, 1, 0));
+    mail.forget_deleted(10, &|_| Ok::<_, MailError>(false), &|| true).unwrap();
+    assert_eq!((count("body"), count("message"), count("deleted message"), count("shared body")), (1, 1, 0, 0));
     assert_eq!(mail.load(&mail.folder(BOX, "Archive").unwrap(), 1).unwrap(), b"2");
     assert_eq!(names(&mail)[6..], ["a-s+", "a/b"]);
-    assert_eq!(mail.delete_folder(BOX, "a"), Err(MailError::NoFolder));
-    assert_eq!(mail.delete_folder(BOX, "INBOX"), Err(MailError::Inbox));
+    assert_eq!(mail.delete_folder(BOX, "a", 9), Err(MailError::NoFolder));
+    assert_eq!(mail.delete_folder(BOX, "INBOX", 9), Err(MailError::Inbox));
     mail.create_folder(BOX, "a").unwrap();
     let new = mail.folder(BOX, "a").unwrap();
     assert!(new.uid_validity > old.uid_validity && new.id != old.id);
     assert!(mail.view(BOX, "a").unwrap().messages.is_empty());
-    mail.delete_folder(BOX, "a/b").unwrap();
-    mail.delete_folder(BOX, "a").unwrap();
+    mail.delete_folder(BOX, "a/b", 9).unwrap();
+    mail.delete_folder(BOX, "a", 9).unwrap();
     assert_eq!(names(&mail)[6..], ["a-s"]);
     mail.unsubscribe(BOX, "a").unwrap();
     assert_eq!(names(&mail).len(), 6);
@@ -107,7 +109,7 @@ fn renaming_takes_along_what_is_below() {
     assert_eq!(mail.folder(BOX, "new/place/b").unwrap(), before);
     assert_eq!(mail.load(&before, 1).unwrap(), b"kept");
     mail.create_folder(BOX, "x/b").unwrap();
-    mail.delete_folder(BOX, "x").unwrap();
+    mail.delete_folder(BOX, "x", 9).unwrap();
     assert_eq!(mail.rename_folder(BOX, "new/place", "x"), Err(MailError::FolderExists));
 }
 
@@ -135,7 +137,7 @@ fn folders_are_bounded() {
     }
     let full = Err(MailError::TooManyFolders { limit: MAX_FOLDERS });
     assert_eq!(mail.create_folder(BOX, "more"), full);
-    mail.delete_folder(BOX, "f10").unwrap();
+    mail.delete_folder(BOX, "f10", 9).unwrap();
     assert_eq!(mail.create_folder(BOX, "more/below"), full);
     mail.create_folder(BOX, "more").unwrap();
 }

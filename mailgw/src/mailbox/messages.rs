@@ -14,12 +14,14 @@ use super::fetched::Fetched;
 use super::index::Due;
 use super::marks::{self, Mark};
 use super::quota::{Quota, Use};
+use super::rules::RuleError;
 use super::steps::Steps;
+use super::trusted;
 use crate::record::body::{self, BodyId};
 use crate::record::event::Event;
 use crate::record::folder::{self, Folder};
 use crate::record::message::{self, Message};
-use crate::record::{RecordError, event};
+use crate::record::{RecordError, event, warning};
 
 /// Ids of bodies are reserved in blocks, so that a body can be sealed for its id before its commit.
 const BLOCK: u64 = 1 << 20;
@@ -56,6 +58,8 @@ pub enum MailError {
     TooMuchAtOnce { count: usize },
     #[error("the mailbox has {limit} annotations and may have no more; remove some")]
     TooManyAnnotations { limit: usize },
+    #[error(transparent)]
+    Rules(#[from] RuleError),
     #[error("others changed the same records again and again; try again")]
     Busy,
     #[error("the folder has given all its UIDs; move its messages to another")]
@@ -77,6 +81,8 @@ pub struct Body {
     size: u32,
     digest: [u8; 32],
     sealed: Vec<u8>,
+    /// It bears the mark of a verified sender.
+    pub(super) verified: bool,
 }
 
 impl Body {
@@ -167,6 +173,10 @@ pub struct MessageStore {
     pub(super) quota: Box<dyn Fn(&str) -> Quota + Send + Sync>,
     /// Bytes beyond it, for notices.
     pub(super) reserve: u64,
+    /// How full a mailbox is when its owner is warned, percent, ascending.
+    pub(super) warnings: Vec<u8>,
+    /// How much of the quota's octets deleted messages may take beside it, percent.
+    pub(super) deleted_percent: Option<u16>,
     pub(super) key: Arc<DataKey>,
     pub(super) due: Due,
     /// Statements that clients' programs got.
@@ -177,7 +187,7 @@ pub struct MessageStore {
 impl MessageStore {
     /// Without a quota.
     pub fn new(store: Arc<dyn Store>, key: Arc<DataKey>) -> Self {
-        Self { store, key, broadcast: Arc::default(), due: Due::default(), fetched: Fetched::default(), quota: Box::new(|_| Quota::NONE), reserve: 0, body_ids: Mutex::new(0..0) }
+        Self { store, key, broadcast: Arc::default(), due: Due::default(), fetched: Fetched::default(), quota: Box::new(|_| Quota::NONE), reserve: 0, warnings: Vec::new(), deleted_percent: None, body_ids: Mutex::new(0..0) }
     }
 
     /// What each mailbox may hold. Deliveries that race can pass the limit by what is under way.
@@ -189,6 +199,18 @@ impl MessageStore {
     /// Bytes that a full mailbox still takes, of notices alone.
     pub fn with_reserve(mut self, bytes: u64) -> Self {
         self.reserve = bytes;
+        self
+    }
+
+    /// Deleted messages take so much of the quota's octets beside it, percent.
+    pub fn with_deleted(mut self, percent: u16) -> Self {
+        self.deleted_percent = Some(percent);
+        self
+    }
+
+    /// Owners are warned when their mailboxes are so full, percent, ascending.
+    pub fn with_warnings(mut self, percent: &[u8]) -> Self {
+        self.warnings = percent.to_vec();
         self
     }
 
@@ -250,7 +272,7 @@ impl MessageStore {
         let mut steps = Steps::default();
         let mut uses: BTreeMap<&str, Use> = BTreeMap::new();
         let mut shared = BTreeMap::new();
-        let (mut placed, mut marked) = (Vec::with_capacity(deliveries.len()), Vec::new());
+        let (mut placed, mut marked, mut crossed) = (Vec::with_capacity(deliveries.len()), Vec::new(), BTreeMap::new());
         for (at, (delivery, body)) in deliveries.iter().zip(bodies).enumerate() {
             // A folder renamed or deleted meanwhile fails the expectation: nothing goes to a folder that is gone.
             let key = folder::key(&delivery.mailbox, &delivery.folder);
@@ -258,13 +280,16 @@ impl MessageStore {
             let folder = Folder::decode(&found)?;
             let more = uses.entry(&delivery.mailbox).or_default();
             more.add(body.size);
-            let fits = match room {
-                Room::PromisedThenReserve(promised) if at >= promised => self.has_room_for_notices(&delivery.mailbox)?,
-                Room::PromisedThenReserve(_) => self.fits(&delivery.mailbox, &Use::LEAST)?,
-                Room::Asked => self.fits(&delivery.mailbox, more)?,
-                Room::Promised => self.fits(&delivery.mailbox, &Use::LEAST)?,
-                Room::Reserve => self.has_room_for_notices(&delivery.mailbox)?,
+            let (fits, crosses) = match room {
+                // What a legal hold keeps beyond the bound counts, too: for what owners store, never for what is sent to them.
+                Room::Asked => self.weigh(&delivery.mailbox, &more.with_bytes(self.deleted_beyond(&delivery.mailbox)?), more)?,
+                Room::PromisedThenReserve(promised) if at >= promised => (self.has_room_for_notices(&delivery.mailbox)?, None),
+                Room::Promised | Room::PromisedThenReserve(_) => self.weigh(&delivery.mailbox, &Use::LEAST, more)?,
+                Room::Reserve => (self.has_room_for_notices(&delivery.mailbox)?, None),
             };
+            if let Some(percent) = crosses {
+                crossed.insert(delivery.mailbox.as_str(), percent);
+            }
             if !fits {
                 return Err(MailError::OverQuota { delivery: at });
             }
@@ -275,7 +300,7 @@ impl MessageStore {
                 saved_unix_millis: i64::try_from(now).ok(),
                 size: body.size,
                 digest: body.digest,
-                flags: delivery.flags.clone(),
+                flags: trusted::flags(&delivery.flags, body.verified),
             };
             let accepted = || {
                 let digest = crate::hex(&body.digest);
@@ -298,6 +323,9 @@ impl MessageStore {
         }
         for (mailbox, more) in &uses {
             more.count(&mut batch, mailbox);
+        }
+        for (mailbox, percent) in crossed {
+            batch = batch.put(warning::key(mailbox), warning::encode(percent));
         }
         let receipt = self.store.commit(batch)?;
         let mut done = steps.done(&receipt);
@@ -373,12 +401,18 @@ impl MessageStore {
         Ok(body::open(id, &sealed, size, digest, &self.key)?)
     }
 
-    /// Compresses and seals: the part of a delivery that takes time and can be done ahead.
+    /// Compresses and seals: the part of a delivery that takes time and can be done ahead. A mark of a verified sender that is not
+    /// true is taken out, and nothing else is changed.
     pub fn body(&self, bytes: &[u8]) -> Result<Body, MailError> {
+        let (bytes, mark) = self.unforged(bytes);
+        self.sealed(&bytes, mark.is_some())
+    }
+
+    pub(super) fn sealed(&self, bytes: &[u8], verified: bool) -> Result<Body, MailError> {
         let too_large = || MailError::TooLarge { size: bytes.len() };
         let size = u32::try_from(bytes.len()).ok().filter(|_| bytes.len() <= body::MAX_BYTES).ok_or_else(too_large)?;
         let id = self.next_body_id()?;
-        Ok(Body { id, size, digest: body::digest(bytes), sealed: body::seal(id, bytes, &self.key)? })
+        Ok(Body { id, size, digest: body::digest(bytes), sealed: body::seal(id, bytes, &self.key)?, verified })
     }
 
     fn next_body_id(&self) -> Result<BodyId, MailError> {

@@ -109,13 +109,16 @@ fn a_body_goes_with_the_last_of_its_messages() {
     // All folders of a mailbox count together.
     assert_eq!(mail.store_flags("1234567897", &inbox, &[1], StoreOp::Add, &deleted).unwrap()[0].modseq, 4);
     assert_eq!(mail.store_flags("1234567897", &inbox, &[1], StoreOp::Add, &deleted).unwrap()[0].modseq, 4);
-    assert_eq!(mail.expunge("1234567897", &inbox, &[1, 2]).unwrap(), [1]);
+    assert_eq!(mail.expunge("1234567897", &inbox, &[1, 2], 9).unwrap(), [1]);
     assert_eq!(mail.load(&inbox, 1), Err(MailError::Gone));
     assert_eq!(mail.load(&archive, 1).unwrap(), b"one");
     assert_eq!(mail.view("1234567897", "INBOX").unwrap().highest_modseq, 5);
     mail.store_flags("1234567897", &archive, &[1], StoreOp::Add, &deleted).unwrap();
-    assert_eq!(mail.expunge("1234567897", &archive, &[1]).unwrap(), [1]);
+    assert_eq!(mail.expunge("1234567897", &archive, &[1], 9).unwrap(), [1]);
     let (from, to) = Key::range("body", &[]);
+    // What was deleted is kept for a while, and then goes.
+    assert_eq!(store.scan(&from, &to, 10).unwrap().len(), 2);
+    assert_eq!(mail.forget_deleted(10, &|_| Ok::<_, MailError>(false), &|| true).unwrap(), 2);
     assert_eq!(store.scan(&from, &to, 10).unwrap().len(), 1);
     assert_eq!(mail.load(&archive, 2).unwrap(), b"two");
 }
@@ -183,10 +186,31 @@ fn a_mailbox_holds_no_more_than_its_quota() {
     mail.move_to(&inbox, &[1], "1234567897", "Archive", 5).unwrap();
     assert_eq!(held(), Quota { bytes: 10, messages: 3 });
     mail.store_flags("1234567897", &archive, &[1], StoreOp::Add, &Flags::new().with(SystemFlag::Deleted)).unwrap();
-    mail.expunge("1234567897", &archive, &[1, 2]).unwrap();
+    mail.expunge("1234567897", &archive, &[1, 2], 9).unwrap();
     assert_eq!(held(), Quota { bytes: 5, messages: 2 });
-    mail.delete_folder("1234567897", "Archive").unwrap();
+    mail.delete_folder("1234567897", "Archive", 9).unwrap();
     assert_eq!(held(), Quota { bytes: 0, messages: 1 });
+}
+
+#[test]
+fn crossing_a_part_of_the_quota_is_remembered_once() {
+    use crate::record::warning;
+    let store: Arc<dyn Store> = Arc::new(Memory::new());
+    let mail = MessageStore::new(Arc::clone(&store), data_key()).with_quota(|_| Quota { bytes: 100, messages: 100 }).with_warnings(&[80, 95]);
+    mail.create_folder("1234567897", "INBOX").unwrap();
+    let crossed = || {
+        let found = store.get(&warning::key("1234567897")).unwrap().map(|found| warning::decode(&found).unwrap());
+        store.commit(Batch::new().delete(warning::key("1234567897"))).unwrap();
+        found
+    };
+    let deliver = |bytes: usize| mail.deliver(&[delivery("x".repeat(bytes))], 1).map(|_| crossed());
+    assert_eq!((deliver(79), deliver(1), deliver(14), deliver(1)), (Ok(None), Ok(Some(80)), Ok(None), Ok(Some(95))));
+    let inbox = mail.folder("1234567897", "INBOX").unwrap();
+    mail.store_flags("1234567897", &inbox, &[1], protocol::imap::exchange::StoreOp::Add, &Flags::new().with(protocol::imap::exchange::SystemFlag::Deleted)).unwrap();
+    mail.expunge("1234567897", &inbox, &[1], 9).unwrap();
+    // By a copy, too, and both at once are the higher.
+    mail.copy(&inbox, &[2, 3, 4], "1234567897", "INBOX", 5).unwrap();
+    assert_eq!((crossed(), deliver(64)), (None, Ok(Some(95))));
 }
 
 #[test]
@@ -257,7 +281,7 @@ fn a_store_whose_folders_counted_for_themselves_counts_on() {
     }
     // What was removed before is known only as what is not there.
     mail.store_flags("1234567897", &inbox, &[1], StoreOp::Add, &Flags::new().with(SystemFlag::Deleted)).unwrap();
-    mail.expunge("1234567897", &inbox, &[1]).unwrap();
+    mail.expunge("1234567897", &inbox, &[1], 9).unwrap();
     assert_eq!(mail.view("1234567897", "INBOX").unwrap().highest_modseq, 12);
     assert_eq!(mail.vanished(&inbox, 5).unwrap(), [(1, 1)]);
     assert_eq!(mail.vanished(&inbox, 11).unwrap(), [(1, 1)]);
@@ -289,7 +313,7 @@ fn tombstones_are_thinned_out_whatever_the_mailboxs_step_is() {
         batch.next(&inbox.removals_counter());
         store.commit(batch).unwrap();
     }
-    mail.expunge("1234567897", &inbox, &[1]).unwrap();
+    mail.expunge("1234567897", &inbox, &[1], 9).unwrap();
     let (from, to) = expunged::range(inbox.id);
     assert!(store.scan(&from, &to, usize::MAX).unwrap().len() < 5_200);
 }

@@ -3,6 +3,7 @@
 mod annotations;
 mod broadcast;
 mod change;
+mod deleted;
 mod fetched;
 mod folders;
 mod index;
@@ -10,14 +11,19 @@ mod marks;
 mod messages;
 mod quota;
 mod replace;
+mod rules;
 mod steps;
+mod trusted;
 mod vanished;
 
 pub use broadcast::Watch;
+pub use deleted::{Choice, Kept};
 pub use fetched::{Fetch, Fetched};
 pub use marks::Mark;
 pub use folders::{MAX_FOLDERS, standard_folders};
 pub use quota::Quota;
+pub use rules::{ENTRY as RULES, RuleError, Rules};
+pub use trusted::{Mark as TrustMark, Marked as TrustMarked};
 pub use messages::{Body, Content, Delivery, MailError, MessageStore, Uid, View};
 
 #[cfg(test)]

@@ -39,6 +39,10 @@ impl Use {
         self.messages = self.messages.saturating_add(1);
     }
 
+    pub fn with_bytes(self, bytes: u64) -> Self {
+        Self { bytes: self.bytes.saturating_add(i64::try_from(bytes).unwrap_or(i64::MAX)), ..self }
+    }
+
     pub fn take(&mut self, size: u32) {
         self.bytes = self.bytes.saturating_sub(i64::from(size));
         self.messages = self.messages.saturating_sub(1);
@@ -93,12 +97,28 @@ impl MessageStore {
         self.fit(mailbox, more, (self.quota)(mailbox))
     }
 
+    /// Whether `need` fits, and the highest part of which the owner is to be told that `more` comes to.
+    pub(super) fn weigh(&self, mailbox: &str, need: &Use, more: &Use) -> Result<(bool, Option<u8>), MailError> {
+        let limit = (self.quota)(mailbox);
+        if limit == Quota::NONE {
+            return Ok((true, None));
+        }
+        let held = self.used(mailbox)?;
+        let reaches = |held: u64, limit: u64, percent: u8| u128::from(held) * 100 >= u128::from(limit) * u128::from(percent);
+        let crosses = |held: u64, more: i64, limit: u64, percent: u8| !reaches(held, limit, percent) && reaches(held.saturating_add_signed(more), limit, percent);
+        let part = self.warnings.iter().rev().find(|percent| crosses(held.bytes, more.bytes, limit.bytes, **percent) || crosses(held.messages, more.messages, limit.messages, **percent));
+        Ok((is_within(held, need, limit), part.copied()))
+    }
+
     fn fit(&self, mailbox: &str, more: &Use, limit: Quota) -> Result<bool, MailError> {
         if limit == Quota::NONE {
             return Ok(true);
         }
-        let held = self.used(mailbox)?;
-        let within = |held: u64, more: i64, limit: u64| held.saturating_add_signed(more) <= limit;
-        Ok(within(held.bytes, more.bytes, limit.bytes) && within(held.messages, more.messages, limit.messages))
+        Ok(is_within(self.used(mailbox)?, more, limit))
     }
+}
+
+fn is_within(held: Quota, more: &Use, limit: Quota) -> bool {
+    let within = |held: u64, more: i64, limit: u64| held.saturating_add_signed(more) <= limit;
+    within(held.bytes, more.bytes, limit.bytes) && within(held.messages, more.messages, limit.messages)
 }

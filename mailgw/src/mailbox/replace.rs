@@ -1,14 +1,14 @@
 //! A message in the place of another: the new one comes and the old one goes in one commit, or neither. spec: rfc8508#3
 
-use std::collections::BTreeMap;
-
 use protocol::imap::exchange::Change;
 use store::{Batch, Expectation};
 
+use super::deleted::keep;
 use super::index::note_removal;
 use super::messages::{Content, Delivery, MailError, MessageStore, Uid};
 use super::quota::Use;
 use super::steps::Steps;
+use crate::record::deleted::Deleted;
 use crate::record::event::{self, Event};
 use crate::record::expunged;
 use crate::record::folder::{self, Folder};
@@ -22,6 +22,7 @@ impl MessageStore {
             Content::Bytes(bytes) => std::sync::Arc::new(self.body(bytes)?),
             Content::Body(body) => std::sync::Arc::clone(body),
         };
+        let name = self.name_of(mailbox, from.id)?;
         let uid = self.retried(|| {
             // 1. The old one as it stands, and where the new one goes.
             let old_key = message::key(from.id, old);
@@ -47,17 +48,18 @@ impl MessageStore {
                 saved_unix_millis: i64::try_from(now_unix_millis).ok(),
                 size: body.size(),
                 digest: *body.digest(),
-                flags: flags.clone(),
+                flags: super::trusted::flags(flags, body.verified),
             };
             let accepted = event::Message { mailbox: mailbox.clone(), digest: crate::hex(body.digest()), size: u64::from(body.size()) };
             Event::MessageAccepted(accepted).append(&mut batch, now_unix_millis)?;
             batch = body.put(batch.put(message::new_key(target.id, uid), message.template(step)));
-            batch = batch.expect(Expectation::Equals(old_key.clone(), found)).delete(old_key);
+            batch = batch.expect(Expectation::Equals(old_key.clone(), found.clone())).delete(old_key);
+            batch = keep(batch, mailbox, &Deleted { unix_millis: now_unix_millis, folder: from.id, uid: old, name: name.clone(), message: found })?;
             let removal = batch.next(&from.removals_counter());
             batch = batch.put(expunged::new_key(from.id, step), expunged::encode(&expunged::ranges([old])));
             more.count_always(&mut batch, mailbox);
             note_removal(&mut batch, mailbox);
-            let receipt = self.store.commit(self.count(batch, &BTreeMap::from([(gone.body, -1)]))?)?;
+            let receipt = self.store.commit(batch)?;
             // 4. Told in the order in which sessions may hear it.
             let mut done = steps.done(&receipt);
             let uid = receipt.counter(uid).and_then(|uid| u32::try_from(uid).ok()).ok_or(MailError::UidsExhausted);
@@ -70,6 +72,7 @@ impl MessageStore {
             Ok(Uid { uid_validity: target.uid_validity, uid: uid? })
         })?;
         self.due.note(mailbox, 1);
+        self.bound_deleted_now(mailbox);
         Ok(uid)
     }
 }

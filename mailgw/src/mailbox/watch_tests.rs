@@ -28,7 +28,7 @@ fn write(mail: &MessageStore, writer: u32) {
         mail.store_flags(BOX, &inbox, &others, op, &Flags::new().with(SystemFlag::Flagged)).unwrap();
         mail.store_flags(BOX, &inbox, &[uids[0].uid], StoreOp::Add, &Flags::new().with(SystemFlag::Deleted)).unwrap();
         match round % 3 {
-            0 => drop(mail.expunge(BOX, &inbox, &[uids[0].uid]).unwrap()),
+            0 => drop(mail.expunge(BOX, &inbox, &[uids[0].uid], 9).unwrap()),
             1 => drop(mail.move_to(&inbox, &[uids[0].uid], BOX, "Trash", 5).unwrap()),
             _ => drop(mail.copy(&inbox, &[uids[0].uid], BOX, "INBOX", 5).unwrap()),
         }

@@ -60,7 +60,7 @@ fn a_sender_whose_mailbox_is_full_is_told_from_its_reserve_and_else_later() {
     let view = inbox();
     let uids: Vec<u32> = view.messages.iter().map(|message| message.uid).collect();
     messages.store_flags(&mailbox, &view.folder, &uids, protocol::imap::exchange::StoreOp::Add, &Flags::new().with(protocol::imap::exchange::SystemFlag::Deleted)).unwrap();
-    messages.expunge(&mailbox, &view.folder, &uids).unwrap();
+    messages.expunge(&mailbox, &view.folder, &uids, 9).unwrap();
     queue.settle(second, &[], now + Duration::minutes(5)).unwrap();
     queue.back(&item);
     assert_eq!((inbox().messages.len(), queue.counts(), store.get(&second.key()).unwrap()), (1, (0, 0), None));

@@ -3,12 +3,15 @@
 //! A leaf is `1 | kind u8 | unix milliseconds u64 big-endian | JSON`. This form and the numbers of the
 //! kinds are frozen: a log is verified for ever. No leaf holds an identity number, a name or a password.
 
+mod life;
+
 use serde::{Deserialize, Serialize};
 use store::{Batch, StreamSlot};
 
 use super::{RecordError, VERSION, versioned};
 
 pub use evidence::STREAM;
+pub use life::*;
 const KIND: &str = "log";
 
 /// Digests are SHA-256 in lower-case hexadecimal.
@@ -22,6 +25,17 @@ pub enum Event {
     /// The same into the folder for junk.
     MessageJunked(Junked),
     TlsReportQueued(TlsReport),
+    /// The same of a message whose sender was verified.
+    MessageVerified(Verified),
+    SenderAddressSet(SenderAddress),
+    MessagesRestored(Restored),
+    MailboxHoldSet(MailboxHold),
+    MailboxHoldLifted(MailboxHold),
+    MailboxArchived(Archived),
+    MailboxLoaded(Load),
+    QuotaWarned(QuotaWarned),
+    RecoveryBegun(RecoveryBegun),
+    RecoveryEnded(RecoveryEnded),
     StatementDelivered(Statement),
     DocumentAdded(Mailbox),
     NoticeDelivered(Notice),
@@ -471,6 +485,16 @@ impl Event {
             Self::HoldSet(_) => 85,
             Self::CourtPackage(_) => 86,
             Self::MailboxExported(_) => 87,
+            Self::MessageVerified(_) => 130,
+            Self::SenderAddressSet(_) => 131,
+            Self::MessagesRestored(_) => 132,
+            Self::MailboxHoldSet(_) => 133,
+            Self::MailboxHoldLifted(_) => 134,
+            Self::MailboxArchived(_) => 135,
+            Self::MailboxLoaded(_) => 136,
+            Self::QuotaWarned(_) => 137,
+            Self::RecoveryBegun(_) => 138,
+            Self::RecoveryEnded(_) => 139,
         }
     }
 
@@ -540,6 +564,16 @@ impl Event {
             85 => Self::HoldSet(serde_json::from_slice(json).map_err(wrong)?),
             86 => Self::CourtPackage(serde_json::from_slice(json).map_err(wrong)?),
             87 => Self::MailboxExported(serde_json::from_slice(json).map_err(wrong)?),
+            130 => Self::MessageVerified(serde_json::from_slice(json).map_err(wrong)?),
+            131 => Self::SenderAddressSet(serde_json::from_slice(json).map_err(wrong)?),
+            132 => Self::MessagesRestored(serde_json::from_slice(json).map_err(wrong)?),
+            133 => Self::MailboxHoldSet(serde_json::from_slice(json).map_err(wrong)?),
+            134 => Self::MailboxHoldLifted(serde_json::from_slice(json).map_err(wrong)?),
+            135 => Self::MailboxArchived(serde_json::from_slice(json).map_err(wrong)?),
+            136 => Self::MailboxLoaded(serde_json::from_slice(json).map_err(wrong)?),
+            137 => Self::QuotaWarned(serde_json::from_slice(json).map_err(wrong)?),
+            138 => Self::RecoveryBegun(serde_json::from_slice(json).map_err(wrong)?),
+            139 => Self::RecoveryEnded(serde_json::from_slice(json).map_err(wrong)?),
             _ => return Err(damaged("its kind is not known")),
         };
         Ok((event, u64::from_be_bytes(*time)))

@@ -49,7 +49,19 @@ pub fn subscriptions(mailbox: &str) -> (Key, Key) {
     Key::range(SUBSCRIPTION, &[mailbox.as_bytes()])
 }
 
-/// Its value is the mailbox.
+/// What stands under it: `mailbox | 0 | when u64 | name`; of before deleted mail was kept, the mailbox alone.
+pub fn encode_deleted(mailbox: &str, name: &str, unix_millis: u64) -> Vec<u8> {
+    [mailbox.as_bytes(), &[0], &unix_millis.to_be_bytes(), name.as_bytes()].concat()
+}
+
+/// The mailbox, the folder's name, and when it was deleted.
+pub fn decode_deleted(bytes: &[u8]) -> Option<(String, String, u64)> {
+    let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).ok();
+    let Some(end) = bytes.iter().position(|byte| *byte == 0) else { return Some((text(bytes)?, String::new(), 0)) };
+    let (when, name) = bytes.get(end + 1..)?.split_first_chunk::<8>()?;
+    Some((text(bytes.get(..end)?)?, text(name)?, u64::from_be_bytes(*when)))
+}
+
 pub fn deleted_key(id: u64) -> Key {
     Key::numbered(DELETED, &[], id)
 }

@@ -260,6 +260,26 @@ impl City {
         (self.issuer.sign(plan), self.issuer.der.clone())
     }
 
+    /// A certificate of the bureaus' organisation for mail, and its issuer's, DER.
+    pub fn mail_certificate(&self, key: &dyn Signer, serial: u8, usage: &str, policy: &str, address: &str) -> (Vec<u8>, Vec<u8>) {
+        (self.issuer.bureau(key, serial, usage, policy, Some(address)).1, self.issuer.der.clone())
+    }
+
+    /// An officer's certificate, and its issuer's, DER.
+    pub fn officer(&self, key: &dyn Signer, serial: u8, number: &str, policy: &str) -> (Vec<u8>, Vec<u8>) {
+        let subject = Subject::new().with(COUNTRY, "CN").unwrap().with(pki::name::SERIAL_NUMBER, number).unwrap().with(COMMON_NAME, "陈一").unwrap();
+        let mut plan = plan(subject, key, serial);
+        plan.extensions.key_usage = vec![0];
+        plan.extensions.extended_key_usage = vec![const_oid::ObjectIdentifier::new_unwrap("1.3.6.1.5.5.7.3.2")];
+        plan.extensions.policies = vec![oid(policy)];
+        (self.issuer.sign(plan), self.issuer.der.clone())
+    }
+
+    /// Lists that are fetched anew.
+    pub fn more_lists(&self) -> RevocationLists {
+        RevocationLists::new(self._runtime.handle().clone())
+    }
+
     pub fn path(&self, name: &str) -> std::path::PathBuf {
         self.home.path().join(name)
     }

@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, clippy::cast_possible_truncation)]
 
 mod access;
+mod archive;
 mod city;
 mod corrections;
 mod court;
@@ -18,10 +19,12 @@ mod letters;
 mod month;
 mod paper;
 mod polling;
+mod recovery;
 mod retention;
 mod secrecy;
 mod stamps;
 mod trial;
+mod verified;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;

@@ -118,7 +118,7 @@ fn nothing_but_what_was_sealed_becomes_a_page() {
     assert!(matches!(make("none"), Err(PaperError::Unknown { .. })));
     let (mailbox, view) = (mailbox_of(&gateway, 0), gateway.messages.view(&mailbox_of(&gateway, 0), "INBOX").unwrap());
     gateway.messages.store_flags(&mailbox, &view.folder, &[view.messages[0].uid], protocol::imap::exchange::StoreOp::Add, &protocol::imap::exchange::Flags::new().with(protocol::imap::exchange::SystemFlag::Deleted)).unwrap();
-    gateway.messages.expunge(&mailbox, &view.folder, &[view.messages[0].uid]).unwrap();
+    gateway.messages.expunge(&mailbox, &view.folder, &[view.messages[0].uid], 9).unwrap();
     assert!(matches!(make("m-0"), Err(PaperError::Gone)));
     assert!(make("m-1").is_ok());
     // No statement, no page.

@@ -1,6 +1,7 @@
 //! What is remembered of a push ends with its kind's days; messages stay, an order of a court beats the policy, and a trial ends nothing.
 
 use mailgw::flow::evidence::{self as kept, EvidenceError, Wanted};
+use mailgw::flow::hold::{Word, say};
 use mailgw::flow::push::Order;
 use mailgw::flow::retention::{By, RetentionError, hold as held_by, holds, retain};
 use mailgw::record::hold::Held;
@@ -92,7 +93,13 @@ fn what_is_over_ends_messages_stay_and_a_hold_beats_the_policy() {
     hold(&gateway, &of("first"), "(2026)粤01民初1号", true).unwrap();
     hold(&gateway, &Held::Mailbox { mailbox: mailbox.clone() }, "(2026)粤01民初2号", true).unwrap();
     assert_eq!((names(&retain(&gateway, false).unwrap().over), left(&city)), (vec![("first".into(), true), ("second".into(), true)], before));
-    hold(&gateway, &Held::Mailbox { mailbox }, "released", false).unwrap();
+    hold(&gateway, &Held::Mailbox { mailbox: mailbox.clone() }, "released", false).unwrap();
+    // So does what holds the mail of that mailbox.
+    let (authority, reason) = ("广州市公安局".to_owned(), "x".to_owned());
+    let word = Word::Set { authority: authority.clone(), reason: reason.clone(), until_unix_millis: until(1).until_unix_millis.unwrap() };
+    let number = say(&gateway, &mailbox, &word).unwrap()[0].number;
+    assert_eq!((names(&retain(&gateway, false).unwrap().over), left(&city)), (vec![("first".into(), true), ("second".into(), true)], before));
+    say(&gateway, &mailbox, &Word::Lift { number, authority, reason }).unwrap();
     assert!(matches!(hold(&gateway, &of("second"), "x", false), Err(RetentionError::NotHeld)));
     assert_eq!(holds(&gateway).unwrap().len(), 1);
     // One ends: nothing of it is left but its name and the messages.

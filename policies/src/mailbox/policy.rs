@@ -44,6 +44,10 @@ pub struct MailboxPolicy {
     min_password: usize,
     max_password: usize,
     notice_bytes: u64,
+    deleted_days: u16,
+    deleted_percent: u16,
+    warning_percent: Vec<u8>,
+    cooling_off_hours: u16,
     arrange_bytes: u64,
     arrange_bytes_of_all: u64,
     compressed: usize,
@@ -69,6 +73,34 @@ struct Limits {
     notices: Notices,
     arranging: Arranging,
     compression: CompressionLimits,
+    #[serde(default)]
+    deleted: DeletedLimits,
+    #[serde(default)]
+    warnings: Warnings,
+    #[serde(default)]
+    recovery: RecoveryLimits,
+}
+
+/// Absent in documents of before: three days.
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RecoveryLimits {
+    cooling_off_hours: Option<Spanned<u16>>,
+}
+
+/// Absent in documents of before: thirty days, and as much as the quota.
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct DeletedLimits {
+    keep_days: Option<Spanned<u16>>,
+    quota_percent: Option<Spanned<u16>>,
+}
+
+/// Absent in documents of before: at 80 and 95.
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Warnings {
+    percent: Option<Spanned<Vec<u8>>>,
 }
 
 #[derive(Deserialize)]
@@ -141,6 +173,23 @@ impl MailboxPolicy {
         if !(1..=100_000).contains(&compressed) {
             return Err(PolicyError::at(file, text, Some(limits.compression.connections.span()), "connections are 1 to 100000"));
         }
+        let deleted_days = limits.deleted.keep_days.as_ref().map_or(30, |days| *days.get_ref());
+        if let Some(days) = limits.deleted.keep_days.as_ref().filter(|days| !(1..=3_650).contains(days.get_ref())) {
+            return Err(PolicyError::at(file, text, Some(days.span()), "days are 1 to 3650"));
+        }
+        let deleted_percent = limits.deleted.quota_percent.as_ref().map_or(100, |percent| *percent.get_ref());
+        if let Some(percent) = limits.deleted.quota_percent.as_ref().filter(|percent| !(1..=1_000).contains(percent.get_ref())) {
+            return Err(PolicyError::at(file, text, Some(percent.span()), "percent are 1 to 1000"));
+        }
+        let cooling_off_hours = limits.recovery.cooling_off_hours.as_ref().map_or(72, |hours| *hours.get_ref());
+        if let Some(hours) = limits.recovery.cooling_off_hours.as_ref().filter(|hours| !(1..=720).contains(hours.get_ref())) {
+            return Err(PolicyError::at(file, text, Some(hours.span()), "hours are 1 to 720"));
+        }
+        let warning_percent = limits.warnings.percent.as_ref().map_or_else(|| vec![80, 95], |percent| percent.get_ref().clone());
+        let rises = warning_percent.windows(2).all(|two| two.first() < two.last()) && warning_percent.iter().all(|percent| (1..=99).contains(percent));
+        if let Some(percent) = limits.warnings.percent.as_ref().filter(|_| !rises || warning_percent.len() > 8) {
+            return Err(PolicyError::at(file, text, Some(percent.span()), "they are at most eight, 1 to 99, each above the one before"));
+        }
         let arrange_bytes = within(&limits.arranging.bytes_of_one, 1 << 20, 1 << 32)?;
         Ok(Self {
             min_alias: names.min,
@@ -153,6 +202,10 @@ impl MailboxPolicy {
             recipients: recipients as usize,
             min_password: usize::from(min.into_inner()),
             max_password: usize::from(max.into_inner()),
+            deleted_days,
+            deleted_percent,
+            warning_percent,
+            cooling_off_hours,
             notice_bytes: within(&limits.notices.reserve_bytes, 65_536, 1 << 30)?,
             arrange_bytes,
             arrange_bytes_of_all: within(&limits.arranging.bytes_of_all, arrange_bytes, 1 << 36)?,
@@ -196,6 +249,26 @@ impl MailboxPolicy {
     /// Bytes beyond a full mailbox's own, for what the gateway itself has to tell its owner.
     pub fn notice_bytes(&self) -> u64 {
         self.notice_bytes
+    }
+
+    /// Days that a deleted message can be had back.
+    pub fn deleted_days(&self) -> u16 {
+        self.deleted_days
+    }
+
+    /// How much of the quota's octets deleted messages may take beside it, percent.
+    pub fn deleted_percent(&self) -> u16 {
+        self.deleted_percent
+    }
+
+    /// Hours between a proof of identity and the new password that it is for.
+    pub fn cooling_off_hours(&self) -> u16 {
+        self.cooling_off_hours
+    }
+
+    /// How full a mailbox is when its owner is warned, ascending.
+    pub fn warning_percent(&self) -> &[u8] {
+        &self.warning_percent
     }
 
     /// Memory for what SORT and THREAD read: of one, and of all at one time.
@@ -248,6 +321,10 @@ impl MailboxPolicy {
         line("password characters, at least", self.min_password.to_string());
         line("password bytes, at most", self.max_password.to_string());
         line("bytes beyond it for notices of the gateway", self.notice_bytes.to_string());
+        line("days that deleted messages are kept", self.deleted_days.to_string());
+        line("percent of the quota that deleted messages take beside it", self.deleted_percent.to_string());
+        line("owners are warned at percent", self.warning_percent.iter().map(u8::to_string).collect::<Vec<_>>().join(", "));
+        line("hours until a recovery is completed", self.cooling_off_hours.to_string());
         line("bytes that messages being ordered take", format!("{} for one order, {} for all", self.arrange_bytes, self.arrange_bytes_of_all));
         line("connections compressed at one time", self.compressed.to_string());
         self.sending.resolved(&mut text);

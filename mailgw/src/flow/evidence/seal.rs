@@ -52,6 +52,16 @@ impl Ready {
         Ok(self.plan.seal(body::digest(text.as_bytes()), self.now, &self.key)?)
     }
 
+    /// The same over what has this SHA-256.
+    pub fn sign_digest(&self, digest: [u8; 32]) -> Result<Vec<u8>, EvidenceError> {
+        Ok(self.plan.seal(digest, self.now, &self.key)?)
+    }
+
+    /// The lists themselves, DER.
+    pub fn lists(&self) -> impl Iterator<Item = &[u8]> {
+        self.lists.values().map(Vec::as_slice)
+    }
+
     /// The lists, by their SHA-256.
     pub fn list_names(&self) -> Vec<String> {
         self.lists.keys().cloned().collect()

@@ -23,7 +23,7 @@ use crate::directory;
 use crate::erds::Secrecy;
 use crate::flow::encryption::Envelopes;
 use crate::gateway::Gateway;
-use crate::mailbox::{Body, Delivery, MailError};
+use crate::mailbox::{Body, Delivery, MailError, TrustMark};
 use crate::record::RecordError;
 use crate::record::account::Account;
 use crate::record::continuity::{self, Remembered};
@@ -149,7 +149,9 @@ impl Work<'_> {
                 Some((secrecy, None)) => (statement::message(&letter.entity, seal), Some(secrecy)),
                 None => (statement::message(&letter.entity, seal), None),
             };
-            Ok((Arc::new(self.judge.gateway.messages.body(&self.mail_signed(message)?)?), secrecy))
+            // Sealed for the bureau here: nobody has to be asked whether it is the bureau's.
+            let mark = TrustMark { bureau: self.judge.bureau.to_owned(), unix_millis: crate::gateway::unix_millis(self.judge.begun) };
+            Ok((Arc::new(self.judge.gateway.messages.verified_body(&self.mail_signed(message)?, &mark)?), secrecy))
         };
         let bodies = halves(&sealed, body)?;
         let letters = sealed.into_iter().zip(bodies).map(|((letter, _), (body, secrecy))| Sealed { letter, body, secrecy }).collect();
@@ -441,6 +443,7 @@ impl Work<'_> {
 
     /// Commits. `None` when somebody else changed what the decisions rest on: they are made anew.
     fn deliver(&self, block: u64, key: &store::Key, mut prepared: Prepared) -> Result<Option<Vec<RowOutcome>>, PushError> {
+        let mut without_folder = false;
         loop {
             let (mut batch, mut deliveries, mut all) = (Batch::new().expect(Expectation::Absent(key.clone())), Vec::new(), prepared.told.clone());
             let now = self.judge.gateway.now_unix_millis();
@@ -475,7 +478,8 @@ impl Work<'_> {
                     }
                 }
                 let unix_millis = i64::try_from(now).unwrap_or(i64::MAX);
-                deliveries.push(Delivery { mailbox, folder: INBOX.to_owned(), content: Arc::clone(body).into(), unix_millis, flags: Flags::new(), event, mark });
+                let folder = self.judge.gateway.messages.folder_by_rule(&mailbox, || Some(self.judge.sender.address.as_str().to_owned()))?.unwrap_or_else(|| INBOX.to_owned());
+                deliveries.push(Delivery { mailbox, folder, content: Arc::clone(body).into(), unix_millis, flags: Flags::new(), event, mark });
                 let outcome = RowOutcome {
                     row: letter.row,
                     stmt_id: Some(letter.stmt_id.clone()),
@@ -510,6 +514,8 @@ impl Work<'_> {
             match delivered {
                 Ok(_) => return Ok(Some(outcomes)),
                 Err(MailError::Conflict { .. }) => return Ok(None),
+                // An owner deleted the folder that a rule names at this very moment.
+                Err(MailError::NoFolder) if !without_folder => without_folder = true,
                 // A full mailbox holds up nobody else.
                 Err(MailError::OverQuota { delivery }) => self.full(&mut prepared, delivery)?,
                 Err(error) => return Err(error.into()),

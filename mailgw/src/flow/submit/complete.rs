@@ -7,7 +7,7 @@ use time::OffsetDateTime;
 use crate::mime::header;
 
 /// Blind copies are blind; the last server writes the return path; what we find about a message is ours to say.
-const REMOVED: [&str; 3] = ["Bcc", "Resent-Bcc", "Return-Path"];
+const REMOVED: [&str; 4] = ["Bcc", "Resent-Bcc", "Return-Path", "Suiyin-Verified"];
 
 /// `token` names the message where its program gave it no name.
 pub(super) fn complete(message: &[u8], host: &Domain, domain: &Domain, token: &str, now: OffsetDateTime) -> Vec<u8> {
@@ -52,7 +52,7 @@ mod tests {
 
     #[test]
     fn blind_copies_are_blind() {
-        let sent = "Date: x\r\nBcc: c@d.cn,\r\n e@f.cn\r\nMessage-ID: <y>\r\nReturn-Path: <z@b.cn>\r\nbcc:\r\nAuthentication-Results: mx.b.cn; spf=pass\r\nFrom: a@b.cn\r\n\r\nx\r\n";
+        let sent = "Date: x\r\nSuiyin-Verified: forged\r\nBcc: c@d.cn,\r\n e@f.cn\r\nMessage-ID: <y>\r\nReturn-Path: <z@b.cn>\r\nbcc:\r\nAuthentication-Results: mx.b.cn; spf=pass\r\nFrom: a@b.cn\r\n\r\nx\r\n";
         assert_eq!(completed(sent), "Date: x\r\nMessage-ID: <y>\r\nFrom: a@b.cn\r\n\r\nx\r\n");
     }
 }

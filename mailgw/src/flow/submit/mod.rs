@@ -16,10 +16,11 @@ use time::OffsetDateTime;
 
 use self::author::Wrong;
 use super::paper::Request;
+use super::verified::{Proved, Senders};
 use super::accept::{Found, INBOX, NotFound, Recipients, failed, not_found};
 use crate::directory::{Account, Random, still_open};
 use crate::gateway::{Gateway, unix_millis};
-use crate::mailbox::{Delivery, MailError};
+use crate::mailbox::{Delivery, MailError, TrustMark};
 use crate::record::event::{self, Event};
 use crate::record::usage::{self, Usage};
 use crate::wire::accounts::{Accounts, Entered, Login, LoginRefusal, Visit};
@@ -48,12 +49,16 @@ pub struct Submission {
     pub domain: Domain,
     /// Mail for elsewhere is taken, since it is sent.
     pub outgoing: bool,
+    /// Without them no mail is marked as a bureau's.
+    pub senders: Option<Senders>,
 }
 
 /// Where the copies of a message go.
 struct Places<'a> {
     /// Mailboxes here, each with what holds while it is open.
     mailboxes: BTreeMap<String, Option<Expectation>>,
+    /// Those of them that the author wrote to by name, where it is a bureau.
+    named: BTreeSet<String>,
     /// The addresses they were found by.
     here: Vec<&'a Addressee>,
     elsewhere: Vec<&'a Addressee>,
@@ -141,9 +146,11 @@ impl Submission {
         // Signed as it is completed: from here on nobody changes it.
         let signatures = self.gateway.dkim.sign(&completed, now).map_err(|error| failed(&error))?;
         let stamped = [&*trace::submitted(envelope, &self.host, now, &id), &*signatures, &*completed].concat();
+        // As its author signed it: what is completed is another header.
+        let proved = self.senders.as_ref().and_then(|senders| senders.proved(message, now));
         for _ in 0..ATTEMPTS {
             // 3. Recipients are found anew, for mailboxes close; two addresses of one mailbox are one recipient.
-            let places = self.places(envelope)?;
+            let places = self.places(envelope, proved.as_ref())?;
             // 4. Within what the sender may send, counted in the commit that sends. The sender's mailbox is still open.
             let account = self.account(login)?;
             let recipients = places.mailboxes.len() + places.elsewhere.len() + usize::from(places.asks);
@@ -176,7 +183,7 @@ impl Submission {
             Event::MailSubmitted(submitted).append(&mut batch, unix_millis(now)).map_err(|error| failed(&error))?;
             // 6. All copies and leaves of the log are recorded in one durable commit, or none.
             batch = places.mailboxes.values().flatten().cloned().fold(batch, Batch::expect);
-            let copies = self.copies(&account, envelope, &stamped, places, now)?;
+            let copies = self.copies(&account, envelope, &stamped, places, proved.as_ref(), now)?;
             // What a full sender's mailbox is told of the others has room of its own.
             match self.gateway.messages.deliver_promised_and_notices(&copies, here, batch, unix_millis(now)) {
                 // 7. Only what is recorded is answered for.
@@ -205,8 +212,8 @@ impl Submission {
         })
     }
 
-    fn places<'a>(&self, envelope: &'a Envelope) -> Result<Places<'a>, Answer> {
-        let mut places = Places { mailboxes: BTreeMap::new(), here: Vec::new(), elsewhere: Vec::new(), asks: false };
+    fn places<'a>(&self, envelope: &'a Envelope, proved: Option<&Proved>) -> Result<Places<'a>, Answer> {
+        let mut places = Places { mailboxes: BTreeMap::new(), named: BTreeSet::new(), here: Vec::new(), elsewhere: Vec::new(), asks: false };
         let mut named = BTreeSet::new();
         for addressee in &envelope.recipients {
             if Request::is_for(&addressee.recipient, self.domain.as_str()) {
@@ -215,6 +222,9 @@ impl Submission {
             }
             match self.found(&addressee.recipient) {
                 Ok(found) => {
+                    if proved.is_some_and(|proved| proved.is_for(addressee.as_str())) {
+                        places.named.insert(found.mailbox.clone());
+                    }
                     places.mailboxes.insert(found.mailbox, found.open);
                     places.here.push(addressee);
                 }
@@ -232,17 +242,28 @@ impl Submission {
     }
 
     /// A copy for each mailbox here, and for the sender's what it wished to hear of them.
-    fn copies(&self, account: &Account, envelope: &Envelope, stamped: &[u8], places: Places<'_>, now: OffsetDateTime) -> Result<Vec<Delivery>, Answer> {
+    fn copies(&self, account: &Account, envelope: &Envelope, stamped: &[u8], places: Places<'_>, proved: Option<&Proved>, now: OffsetDateTime) -> Result<Vec<Delivery>, Answer> {
         if places.mailboxes.is_empty() {
             return Ok(Vec::new());
         }
-        let body = self.gateway.messages.body(&[&trace::return_path(envelope), stamped].concat()).map_err(too_large)?;
-        let (body, unix_millis) = (Arc::new(body), i64::try_from(unix_millis(now)).unwrap_or(i64::MAX));
-        let copy = |mailbox: String| {
-            let (folder, content) = (INBOX.to_owned(), Arc::clone(&body).into());
-            Delivery { mailbox, folder, content, unix_millis, flags: Flags::new(), event: None, mark: None }
-        };
-        let mut copies: Vec<Delivery> = places.mailboxes.into_keys().map(copy).collect();
+        let (whole, millis) = ([&trace::return_path(envelope), stamped].concat(), unix_millis(now));
+        let mut copies = Vec::with_capacity(places.mailboxes.len());
+        let (named, others): (Vec<String>, Vec<String>) = places.mailboxes.into_keys().partition(|mailbox| places.named.contains(mailbox));
+        for (mailboxes, proved) in [(named, proved), (others, None)] {
+            if mailboxes.is_empty() {
+                continue;
+            }
+            let body = match proved {
+                Some(proved) => self.gateway.messages.verified_body(&whole, &TrustMark { bureau: proved.bureau().to_owned(), unix_millis: millis }),
+                None => self.gateway.messages.body(&whole),
+            };
+            let (body, unix_millis) = (Arc::new(body.map_err(too_large)?), i64::try_from(millis).unwrap_or(i64::MAX));
+            for mailbox in mailboxes {
+                let folder = self.gateway.messages.folder_by_rule(&mailbox, || super::authors::author(stamped)).map_err(|error| failed(&error))?;
+                let (folder, content, event) = (folder.unwrap_or_else(|| INBOX.to_owned()), Arc::clone(&body).into(), proved.map(|proved| proved.event(&mailbox, &body)));
+                copies.push(Delivery { mailbox, folder, content, unix_millis, flags: Flags::new(), event, mark: None });
+            }
+        }
         let told = self.gateway.queue.delivered(&account.mailbox(), envelope, &places.here, stamped, now);
         copies.extend(told.map_err(|error| failed(&error))?);
         Ok(copies)

@@ -179,7 +179,7 @@ fn eight_segments_become_one_and_what_is_deleted_is_forgotten() {
     let inbox = mail.folder(BOX, "INBOX").unwrap();
     assert_eq!(mail.forget_removed(&|| true).unwrap(), 0);
     mail.store_flags(BOX, &inbox, &[78, 4_000], StoreOp::Add, &Flags::new().with(SystemFlag::Deleted)).unwrap();
-    mail.expunge(BOX, &inbox, &[78, 4_000]).unwrap();
+    mail.expunge(BOX, &inbox, &[78, 4_000], 9).unwrap();
     assert_eq!(held("鼉"), 1);
     assert_eq!((mail.forget_removed(&|| true).unwrap(), mail.forget_removed(&|| true).unwrap()), (1, 0));
     assert_eq!((counts(), held("鼉"), held("公积金")), ((1, 256, 0), 0, 8 * SEGMENT - 2));

@@ -65,12 +65,12 @@ fn on_store(messages: &MessageStore, mailbox: &str, open: Option<Folder>, reques
         Request::SetMetadata { mailbox: name, values } => messages.annotate(mailbox, name.as_deref(), &values).map(done)?,
         Request::Copy { uids, to } => copied(messages.copy(&folder()?, &uids, mailbox, &to, u64::try_from(millis(now)).unwrap_or(0))?),
         Request::Move { uids, to } => copied(messages.move_to(&folder()?, &uids, mailbox, &to, u64::try_from(millis(now)).unwrap_or(0))?),
-        Request::Expunge { uids } => Answer::Expunged(expunge(messages, mailbox, &folder()?, uids)?),
+        Request::Expunge { uids } => Answer::Expunged(expunge(messages, mailbox, &folder()?, uids, now)?),
         Request::Quota => Answer::Quota(messages.quota_of(mailbox)?),
         Request::Time => Answer::Time(now),
         Request::Vanished { since } => Answer::Vanished(messages.vanished(&folder()?, since)?),
         Request::Create { mailbox: name } => messages.create_folder(mailbox, &name).map(done)?,
-        Request::Delete { mailbox: name } => messages.delete_folder(mailbox, &name).map(done)?,
+        Request::Delete { mailbox: name } => messages.delete_folder(mailbox, &name, u64::try_from(millis(now)).unwrap_or(0)).map(done)?,
         Request::Rename { from, to } => messages.rename_folder(mailbox, &from, &to).map(done)?,
         Request::Subscribe { mailbox: name } => messages.subscribe(mailbox, &name).map(done)?,
         Request::Unsubscribe { mailbox: name } => messages.unsubscribe(mailbox, &name).map(done)?,
@@ -83,14 +83,14 @@ fn delivery(mailbox: &str, folder: &str, message: NewMessage, now: OffsetDateTim
     Delivery { mailbox: mailbox.to_owned(), folder: folder.to_owned(), content: message.bytes.into(), unix_millis, flags: message.flags, event: None, mark: None }
 }
 
-fn expunge(messages: &MessageStore, mailbox: &str, folder: &Folder, uids: Option<Vec<u32>>) -> Result<Vec<u32>, MailError> {
+fn expunge(messages: &MessageStore, mailbox: &str, folder: &Folder, uids: Option<Vec<u32>>, now: OffsetDateTime) -> Result<Vec<u32>, MailError> {
     let uids = match uids {
         Some(uids) => uids,
         None => messages.with_flag(folder, SystemFlag::Deleted)?,
     };
     let mut gone = Vec::new();
     for some in uids.chunks(EXPUNGE) {
-        gone.extend(messages.expunge(mailbox, folder, some)?);
+        gone.extend(messages.expunge(mailbox, folder, some, u64::try_from(millis(now)).unwrap_or(0))?);
     }
     Ok(gone)
 }
@@ -110,7 +110,7 @@ fn refused(error: &MailError, creates: bool) -> Answer {
         MailError::NoFolder if creates => RefusalCode::TryCreate,
         MailError::NoFolder | MailError::Gone => RefusalCode::NonExistent,
         MailError::FolderExists => RefusalCode::AlreadyExists,
-        MailError::Inbox | MailError::IntoItself => RefusalCode::Cannot,
+        MailError::Inbox | MailError::IntoItself | MailError::Rules(_) => RefusalCode::Cannot,
         MailError::OverQuota { .. } => RefusalCode::OverQuota,
         MailError::TooManyAnnotations { .. } => RefusalCode::TooManyAnnotations,
         MailError::NameTooLong | MailError::TooManyFolders { .. } | MailError::TooLarge { .. } | MailError::TooMany { .. } | MailError::TooMuchAtOnce { .. } | MailError::UidsExhausted => {

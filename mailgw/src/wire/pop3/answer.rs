@@ -36,11 +36,11 @@ pub(super) fn load(messages: &MessageStore, folder: &Folder, uid: u32, shown: Op
 
 /// As an IMAP client removes them: flagged, then expunged by the line of the mailbox, so that other sessions hear of it and what
 /// keeps a message from being removed keeps it here too. One that is gone already is removed.
-pub(super) fn remove(messages: &MessageStore, mailbox: &str, folder: &Folder, uids: &[u32]) -> Result<u64, MailError> {
+pub(super) fn remove(messages: &MessageStore, mailbox: &str, folder: &Folder, uids: &[u32], now_unix_millis: u64) -> Result<u64, MailError> {
     let mut removed = 0;
     for some in uids.chunks(EXPUNGE) {
         messages.store_flags(mailbox, folder, some, StoreOp::Add, &Flags::new().with(SystemFlag::Deleted))?;
-        removed += messages.expunge(mailbox, folder, some)?.len() as u64;
+        removed += messages.expunge(mailbox, folder, some, now_unix_millis)?.len() as u64;
     }
     Ok(removed)
 }

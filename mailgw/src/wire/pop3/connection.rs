@@ -133,7 +133,7 @@ impl Connection {
             Request::Remove { uids } => {
                 let (Some((_, folder)), Some(standing)) = (&self.maildrop, &self.login) else { return Answer::Failed };
                 let (folder, mailbox, pop3) = (*folder, standing.login.number.to_string(), Arc::clone(&self.pop3));
-                blocking(move || match remove(&pop3.messages, &mailbox, &folder, &uids) {
+                blocking(move || match remove(&pop3.messages, &mailbox, &folder, &uids, crate::gateway::unix_millis(pop3.clock.now())) {
                     Ok(removed) => {
                         pop3.metrics.removed.add(removed);
                         Answer::Removed

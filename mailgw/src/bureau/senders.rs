@@ -1,0 +1,72 @@
+//! The sender registry: which bureau may send signed mail as whom, besides the statements that are sealed for it here.
+
+use policies::certificate::Email;
+use serde::{Deserialize, Serialize};
+use store::{Batch, CommitError, Expectation, Store};
+use time::OffsetDateTime;
+
+use super::{BureauError, find};
+use crate::gateway::unix_millis;
+use crate::record::event::{self, Event};
+use crate::record::sender_address::SenderAddress;
+
+/// Addresses of all bureaus together.
+const MAX_ADDRESSES: usize = 100_000;
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ShownSender {
+    pub address: String,
+    pub bureau: String,
+}
+
+/// 1 the bureau is registered · 2 the address is one, and no other bureau's · 3 durable, with its leaf of the log. Said twice it is the same.
+pub fn allow(store: &dyn Store, bureau: &str, address: &str, now: OffsetDateTime) -> Result<ShownSender, BureauError> {
+    // 1
+    find(store, bureau)?;
+    // 2
+    let address = parse(address)?;
+    let key = SenderAddress::key(&address);
+    let shown = ShownSender { address: address.clone(), bureau: bureau.to_owned() };
+    if let Some(found) = store.get(&key)? {
+        let other = SenderAddress::decode(&found)?.bureau;
+        return if other == bureau { Ok(shown) } else { Err(BureauError::AddressTaken { address, bureau: other }) };
+    }
+    // 3
+    let record = SenderAddress { bureau: bureau.to_owned(), since_unix_millis: unix_millis(now) };
+    let mut batch = Batch::new().expect(Expectation::Absent(key.clone())).put(key, record.encode()?);
+    Event::SenderAddressSet(event::SenderAddress { bureau: bureau.to_owned(), address, holds: true }).append(&mut batch, unix_millis(now))?;
+    store.commit(batch)?;
+    Ok(shown)
+}
+
+/// From now on mail from this address is marked no more; what was marked stays so, since it was right when it came.
+pub fn withdraw(store: &dyn Store, bureau: &str, address: &str, now: OffsetDateTime) -> Result<ShownSender, BureauError> {
+    let address = parse(address)?;
+    let key = SenderAddress::key(&address);
+    let unknown = || BureauError::UnknownAddress { address: address.clone(), bureau: bureau.to_owned() };
+    let found = store.get(&key)?.ok_or_else(unknown)?;
+    if SenderAddress::decode(&found)?.bureau != bureau {
+        return Err(unknown());
+    }
+    let mut batch = Batch::new().expect(Expectation::Equals(key.clone(), found)).delete(key);
+    Event::SenderAddressSet(event::SenderAddress { bureau: bureau.to_owned(), address: address.clone(), holds: false }).append(&mut batch, unix_millis(now))?;
+    store.commit(batch)?;
+    Ok(ShownSender { address, bureau: bureau.to_owned() })
+}
+
+pub fn list(store: &dyn Store) -> Result<Vec<ShownSender>, BureauError> {
+    let (from, to) = SenderAddress::all();
+    let one = |(key, bytes): (store::Key, Vec<u8>)| Ok(ShownSender { address: SenderAddress::address(&key)?, bureau: SenderAddress::decode(&bytes)?.bureau });
+    store.scan(&from, &to, MAX_ADDRESSES)?.into_iter().map(one).collect()
+}
+
+/// The bureau that may send as this address.
+pub fn of(store: &dyn Store, address: &str) -> Result<Option<String>, BureauError> {
+    let found = store.get(&SenderAddress::key(&address.to_lowercase())).map_err(CommitError::from)?;
+    found.map(|bytes| Ok(SenderAddress::decode(&bytes)?.bureau)).transpose()
+}
+
+fn parse(address: &str) -> Result<String, BureauError> {
+    let parsed = Email::parse(address).map_err(|error| BureauError::Word { field: "address", reason: error.to_string() })?;
+    Ok(parsed.as_str().to_lowercase())
+}

@@ -1,0 +1,63 @@
+//! `mailgw mailbox recover`: a new password for who lost every way into a mailbox.
+
+use std::path::PathBuf;
+
+use clap::Args;
+use runtime::exit::{Exit, Problem};
+use runtime::terminal::line;
+
+use super::found::read_text;
+use super::mailbox::{first_line, password};
+use crate::flow::recovery::{Application, Shown};
+use crate::service::{Operation, TypedPassword};
+
+#[derive(Debug, Args)]
+pub struct Recover {
+    mailbox: String,
+    /// JSON that two officers signed: kind `suiyin mailbox recovery v1`, mailbox (ten digits), proof, papers.
+    #[arg(long, value_name = "FILE", requires_all = ["approval", "id_type", "name"])]
+    request: Option<PathBuf>,
+    /// PEM: an officer's detached signature over the request, with the officer's certificate and its issuers; twice.
+    #[arg(long, value_name = "FILE")]
+    approval: Vec<PathBuf>,
+    /// Of the document that was shown; its number is read from standard input.
+    #[arg(long)]
+    id_type: Option<String>,
+    #[arg(long)]
+    name: Option<String>,
+    /// The cooling-off is over: set the new password; one is made unless one is given.
+    #[arg(long, conflicts_with_all = ["request", "cancel"])]
+    complete: bool,
+    #[arg(long, value_name = "FILE", requires = "complete")]
+    password_file: Option<PathBuf>,
+    /// It was somebody else.
+    #[arg(long, conflicts_with = "request")]
+    cancel: bool,
+}
+
+pub fn operation(recover: Recover) -> Result<Operation, Problem> {
+    let mailbox = recover.mailbox;
+    Ok(match (recover.request, recover.complete, recover.cancel) {
+        (Some(request), ..) => {
+            let request = read_text(&request)?;
+            let named: Option<String> = serde_json::from_str::<serde_json::Value>(&request).ok().and_then(|value| Some(value.get("mailbox")?.as_str()?.to_owned()));
+            if named.is_none_or(|named| !mailbox.starts_with(&named)) {
+                return Err(Problem::new(Exit::Usage, "recovery-request", "the request is of another mailbox", "give the number that was signed"));
+            }
+            let approvals = recover.approval.iter().map(|path| read_text(path)).collect::<Result<_, _>>()?;
+            let id_no = TypedPassword::new(first_line(std::io::stdin().lock(), "standard input")?);
+            let (id_type, name) = (recover.id_type.unwrap_or_default(), TypedPassword::new(recover.name.unwrap_or_default()));
+            Operation::RecoveryApply(Box::new(Application { request, approvals, id_type, id_no, name }))
+        }
+        (None, true, _) => Operation::RecoveryComplete { mailbox, password: password(recover.password_file.as_deref())? },
+        (None, _, true) => Operation::RecoveryCancel { mailbox },
+        _ => Operation::RecoveryShow { mailbox },
+    })
+}
+
+pub fn shown(shown: Option<&Shown>) -> Result<(), Problem> {
+    let Some(shown) = shown else { return line("no recovery is under way") };
+    line(&format!("address   {}", shown.address))?;
+    line(&format!("officers  {}", shown.officers.join(", ")))?;
+    line(&format!("due       {} (Unix milliseconds), unless somebody logs in before", shown.due_unix_millis))
+}

@@ -1,0 +1,212 @@
+//! A legal hold: by the word of a named authority, with its reason and its end, nothing that a mailbox has is deleted for good, whatever its
+//! owner, its quota or an administrator does. Its owner notices nothing. It ends by itself, or by the word of the same authority.
+
+use std::collections::BTreeMap;
+
+use runtime::exit::{Exit, Problem};
+use serde::{Deserialize, Serialize};
+use store::{Batch, CommitError, Expectation, StoreError};
+use time::{Duration, OffsetDateTime};
+
+use crate::directory::DirectoryError;
+use crate::gateway::{Gateway, unix_millis};
+use crate::mailbox::MailError;
+use crate::record::mailbox_hold::{self as hold, Hold};
+use crate::record::event::{self, Event};
+use crate::record::hold::Held;
+use crate::record::{self, RecordError, body};
+
+/// Characters of an authority's name, and of a reason.
+const MAX_WORDS: usize = 200;
+/// A hold that shall last longer is set again.
+const LONGEST: Duration = Duration::days(3_653);
+
+/// What an authority says.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub enum Word {
+    Set { authority: String, reason: String, until_unix_millis: u64 },
+    Lift { number: u64, authority: String, reason: String },
+}
+
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct ShownHold {
+    pub number: u64,
+    pub authority: String,
+    pub reason: String,
+    pub since_unix_millis: u64,
+    pub until_unix_millis: u64,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub lifted_unix_millis: Option<u64>,
+    /// Now.
+    pub holds: bool,
+}
+
+#[derive(Debug, thiserror::Error)]
+pub enum HoldError {
+    #[error("the {field} is empty or longer than {MAX_WORDS} characters; give the authority's name and its reference")]
+    Words { field: &'static str },
+    #[error("the end of the hold is not within ten years from now; give a date that is")]
+    Until,
+    #[error("mailbox has no hold {number} that lasts; look with `mailgw mailbox hold`")]
+    NoHold { number: u64 },
+    #[error("hold {number} is another authority's, which alone ends it; give the name that `mailgw mailbox hold` shows")]
+    OtherAuthority { number: u64 },
+    #[error(transparent)]
+    Directory(#[from] DirectoryError),
+    #[error(transparent)]
+    Record(#[from] RecordError),
+    #[error(transparent)]
+    Commit(#[from] CommitError),
+    #[error(transparent)]
+    Mail(#[from] MailError),
+}
+
+impl From<StoreError> for HoldError {
+    fn from(error: StoreError) -> Self {
+        Self::Commit(error.into())
+    }
+}
+
+impl From<HoldError> for Problem {
+    fn from(error: HoldError) -> Self {
+        let (exit, code) = match error {
+            HoldError::Directory(error) => return error.into(),
+            HoldError::Words { .. } => (Exit::Usage, "hold-words"),
+            HoldError::Until => (Exit::Usage, "hold-until"),
+            HoldError::NoHold { .. } => (Exit::NotFound, "no-such-hold"),
+            HoldError::OtherAuthority { .. } => (Exit::Refused, "other-authority"),
+            HoldError::Record(_) => (Exit::Damaged, "store-damaged"),
+            HoldError::Commit(ref error) => crate::problem::store_class(error),
+            HoldError::Mail(_) => (Exit::Unavailable, "mail"),
+        };
+        crate::problem::told(exit, code, &error.to_string())
+    }
+}
+
+fn words(field: &'static str, text: &str) -> Result<String, HoldError> {
+    let text = text.trim();
+    if text.is_empty() || text.chars().count() > MAX_WORDS || text.chars().any(char::is_control) { Err(HoldError::Words { field }) } else { Ok(text.to_owned()) }
+}
+
+/// 1 the words are words, the end is an end · 2 the mailbox is one, open or closed · 3 durable, sealed, with its leaf of the log, in which
+/// the words are a digest.
+pub fn say(gateway: &Gateway, mailbox: &str, word: &Word) -> Result<Vec<ShownHold>, HoldError> {
+    let now = gateway.clock.now();
+    match word {
+        Word::Set { authority, reason, until_unix_millis } => set(gateway, mailbox, authority, reason, *until_unix_millis, now),
+        Word::Lift { number, authority, reason } => lift(gateway, mailbox, *number, authority, reason, now),
+    }?;
+    show(gateway, mailbox)
+}
+
+fn set(gateway: &Gateway, mailbox: &str, authority: &str, reason: &str, until: u64, now: OffsetDateTime) -> Result<(), HoldError> {
+    // 1
+    let (authority, reason) = (words("authority", authority)?, words("reason", reason)?);
+    let since = unix_millis(now);
+    if until <= since || until > unix_millis(now + LONGEST) {
+        return Err(HoldError::Until);
+    }
+    // 2
+    let mailbox = number(gateway, mailbox)?;
+    // 3
+    let mut reserved = Batch::new();
+    let slot = reserved.next(&hold::counter(&mailbox));
+    let number = gateway.store.commit(reserved)?.counter(slot).ok_or(CommitError::UnknownSlot)?;
+    let event = Event::MailboxHoldSet(event::MailboxHold { mailbox: mailbox.clone(), number, until, words: said(&authority, &reason) });
+    let record = Hold { authority, reason, since_unix_millis: since, until_unix_millis: until, lifted: None };
+    let key = hold::key(&mailbox, number);
+    let mut batch = Batch::new().expect(Expectation::Absent(key.clone())).put(key, record.seal(&mailbox, &gateway.directory_key)?);
+    batch = batch.put(hold::mark_key(&mailbox), hold::mark(number));
+    event.append(&mut batch, since)?;
+    gateway.store.commit(batch)?;
+    Ok(())
+}
+
+fn lift(gateway: &Gateway, mailbox: &str, number: u64, authority: &str, reason: &str, now: OffsetDateTime) -> Result<(), HoldError> {
+    // 1
+    let (authority, reason) = (words("authority", authority)?, words("reason", reason)?);
+    // 2
+    let mailbox = self::number(gateway, mailbox)?;
+    let key = hold::key(&mailbox, number);
+    let found = gateway.store.get(&key)?.ok_or(HoldError::NoHold { number })?;
+    let record = Hold::open(&mailbox, &found, &gateway.directory_key)?;
+    if !record.holds_at(unix_millis(now)) {
+        return Err(HoldError::NoHold { number });
+    }
+    if record.authority != authority {
+        return Err(HoldError::OtherAuthority { number });
+    }
+    // 3
+    let event = Event::MailboxHoldLifted(event::MailboxHold { mailbox: mailbox.clone(), number, until: unix_millis(now), words: said(&authority, &reason) });
+    let record = Hold { lifted: Some((unix_millis(now), reason)), ..record };
+    let mut batch = Batch::new().expect(Expectation::Equals(key.clone(), found)).put(key, record.seal(&mailbox, &gateway.directory_key)?);
+    event.append(&mut batch, unix_millis(now))?;
+    gateway.store.commit(batch)?;
+    Ok(())
+}
+
+pub fn show(gateway: &Gateway, mailbox: &str) -> Result<Vec<ShownHold>, HoldError> {
+    let (mailbox, now) = (number(gateway, mailbox)?, gateway.now_unix_millis());
+    let shown = |(number, hold): (u64, Hold)| ShownHold {
+        number,
+        holds: hold.holds_at(now),
+        authority: hold.authority,
+        reason: hold.reason,
+        since_unix_millis: hold.since_unix_millis,
+        until_unix_millis: hold.until_unix_millis,
+        lifted_unix_millis: hold.lifted.map(|(at, _)| at),
+    };
+    Ok(all(gateway, &mailbox)?.into_iter().map(shown).collect())
+}
+
+/// Whether anything holds a mailbox, by its ten digits: an order of this kind, or one that holds what pushes left behind there too.
+pub fn is_held(gateway: &Gateway, mailbox: &str, unix_millis: u64) -> Result<bool, HoldError> {
+    if let Some(found) = gateway.store.get(&Held::Mailbox { mailbox: mailbox.to_owned() }.key())?
+        && record::hold::Hold::decode(&found)?.is_in_force(unix_millis)
+    {
+        return Ok(true);
+    }
+    Ok(all(gateway, mailbox)?.iter().any(|(_, hold)| hold.holds_at(unix_millis)))
+}
+
+/// The mailboxes that are held now, by their ten digits, each with the number of a hold.
+pub fn held_mailboxes(gateway: &Gateway, unix_millis: u64) -> Result<BTreeMap<String, u64>, HoldError> {
+    let (from, to) = hold::marks();
+    let mut held = BTreeMap::new();
+    for (key, _) in gateway.store.scan(&from, &to, usize::MAX)? {
+        let mailbox = hold::marked(&key)?;
+        if let Some((number, _)) = all(gateway, &mailbox)?.into_iter().find(|(_, hold)| hold.holds_at(unix_millis)) {
+            held.insert(mailbox, number);
+        }
+    }
+    Ok(held)
+}
+
+/// What was deleted longer ago than the policy keeps it goes for good, but for what is held. How many.
+pub fn forget_deleted(gateway: &Gateway, go_on: &dyn Fn() -> bool) -> Result<usize, HoldError> {
+    let now = gateway.now_unix_millis();
+    let kept = u64::from(gateway.directory.policy().deleted_days()) * 86_400_000;
+    let mut count = gateway.messages.forget_deleted(now.saturating_sub(kept), &|mailbox| is_held(gateway, mailbox, now), go_on)?;
+    // Where a hold ended, the bound holds again.
+    let (from, to) = hold::marks();
+    for (key, _) in gateway.store.scan(&from, &to, usize::MAX)? {
+        let mailbox = hold::marked(&key)?;
+        count += gateway.messages.bound_deleted(&mailbox, &|| is_held(gateway, &mailbox, now))?;
+    }
+    Ok(count)
+}
+
+fn all(gateway: &Gateway, mailbox: &str) -> Result<Vec<(u64, Hold)>, HoldError> {
+    let (from, to) = hold::range(mailbox);
+    let open = |(key, bytes): (store::Key, Vec<u8>)| Ok((hold::number(mailbox, &key)?, Hold::open(mailbox, &bytes, &gateway.directory_key)?));
+    gateway.store.scan(&from, &to, usize::MAX)?.into_iter().map(open).collect()
+}
+
+fn number(gateway: &Gateway, mailbox: &str) -> Result<String, HoldError> {
+    Ok(gateway.directory.find(mailbox)?.ok_or(DirectoryError::NotFound)?.mailbox())
+}
+
+fn said(authority: &str, reason: &str) -> String {
+    crate::hex(&body::digest(format!("{authority}\n{reason}").as_bytes()))
+}

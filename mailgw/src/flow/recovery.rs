@@ -1,0 +1,215 @@
+//! Who lost every way into a mailbox proves anew who it is. Two officers saw the proof and signed for it; the mailbox itself is told, in case
+//! somebody else is asking; whoever logs in before the cooling-off is over ends it; then there is a new password.
+
+use policies::identity::{Document, PersonName};
+use policies::mailbox::{Address, LocalPart, MailboxNumber};
+use protocol::imap::exchange::Flags;
+use runtime::exit::{Exit, Problem};
+use runtime::revocation::{RevocationError, RevocationLists};
+use serde::{Deserialize, Serialize};
+use store::{Batch, Expectation};
+use time::{Duration, OffsetDateTime};
+
+use crate::bureau::trust::{self, Purpose, TrustError};
+use crate::directory::{Account, DirectoryError, still_open, today};
+use crate::gateway::{Gateway, unix_millis};
+use crate::mailbox::{Delivery, MailError};
+use crate::mime::{header, quoted_printable};
+use crate::record::bureau::Chain;
+use crate::record::event::{self, Event};
+use crate::record::recovery::Recovery;
+use crate::record::{RecordError, body};
+
+const INBOX: &str = "INBOX";
+pub const KIND: &str = "suiyin mailbox recovery v1";
+/// Officers who must have signed.
+const OFFICERS: usize = 2;
+/// How old what they signed may be.
+const FRESH: Duration = Duration::hours(24);
+
+/// What two officers sign, as JSON. No name and no number stands in it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Request {
+    pub kind: String,
+    /// Ten digits.
+    pub mailbox: String,
+    /// What was looked at, in a few words: `card read by chip, face compared`.
+    pub proof: String,
+    /// Where the papers are.
+    pub papers: String,
+}
+
+/// The request with its signatures, and the document that was shown.
+#[derive(Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Application {
+    pub request: String,
+    /// Detached CMS, PEM, each by another officer.
+    pub approvals: Vec<String>,
+    pub id_type: String,
+    pub id_no: crate::service::TypedPassword,
+    pub name: crate::service::TypedPassword,
+}
+
+impl std::fmt::Debug for Application {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.write_str("Application(..)")
+    }
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Shown {
+    pub address: String,
+    pub since_unix_millis: u64,
+    pub due_unix_millis: u64,
+    pub officers: Vec<String>,
+}
+
+#[derive(Debug, thiserror::Error)]
+pub enum RecoveryError {
+    #[error("the request is none: {reason}; write it as `mailgw mailbox recover --help` shows")]
+    Request { reason: &'static str },
+    #[error("the document or the name is not that of the mailbox's owner; compare both with the papers")]
+    NotTheOwner,
+    #[error("approval {number} does not hold: {reason}; have the officer sign the request's very bytes again")]
+    Approval { number: usize, reason: String },
+    #[error("two officers must have signed within a day, two persons with keys of their own; have another one sign")]
+    Officers,
+    #[error("this request was used once, and what it began has ended; have two officers sign another")]
+    Spent,
+    #[error("a recovery of this mailbox is under way already; look with `mailgw mailbox recover`")]
+    UnderWay,
+    #[error(transparent)]
+    Trust(#[from] TrustError),
+    #[error(transparent)]
+    Revocation(#[from] RevocationError),
+    #[error(transparent)]
+    Directory(#[from] DirectoryError),
+    #[error(transparent)]
+    Mail(#[from] MailError),
+    #[error(transparent)]
+    Record(#[from] RecordError),
+}
+
+impl From<RecoveryError> for Problem {
+    fn from(error: RecoveryError) -> Self {
+        let (exit, code) = match error {
+            RecoveryError::Trust(error) => return error.into(),
+            RecoveryError::Revocation(error) => return error.into(),
+            RecoveryError::Directory(error) => return error.into(),
+            RecoveryError::Request { .. } => (Exit::Usage, "recovery-request"),
+            RecoveryError::NotTheOwner => (Exit::Refused, "not-the-owner"),
+            RecoveryError::Approval { .. } => (Exit::Refused, "approval"),
+            RecoveryError::Officers => (Exit::Refused, "officers"),
+            RecoveryError::UnderWay => (Exit::Conflict, "recovery-under-way"),
+            RecoveryError::Spent => (Exit::Conflict, "request-spent"),
+            RecoveryError::Mail(_) => (Exit::Unavailable, "mail"),
+            RecoveryError::Record(_) => (Exit::Damaged, "store-damaged"),
+        };
+        crate::problem::told(exit, code, &error.to_string())
+    }
+}
+
+/// 1 a request about an open mailbox · 2 the document finds that mailbox, and the name is its owner's · 3 two officers signed it today, two
+/// persons, not revoked · 4 the mailbox is told, in the commit that begins the cooling-off.
+pub fn apply(gateway: &Gateway, lists: &RevocationLists, application: &Application) -> Result<Shown, RecoveryError> {
+    let now = gateway.clock.now();
+    // 1
+    let request: Request = serde_json::from_str(&application.request).map_err(|_| RecoveryError::Request { reason: "it is not of that form" })?;
+    let said = |text: &str| !text.trim().is_empty() && text.chars().count() <= 200;
+    if request.kind != KIND || !said(&request.proof) || !said(&request.papers) {
+        return Err(RecoveryError::Request { reason: "it says nothing of proof and papers, or is of another kind" });
+    }
+    let number = MailboxNumber::parse(&request.mailbox).map_err(|_| RecoveryError::Request { reason: "its mailbox is no number" })?;
+    let account = gateway.directory.get(number)?.ok_or(DirectoryError::NotFound)?;
+    if !account.is_open() {
+        return Err(DirectoryError::Closed { mailbox: number }.into());
+    }
+    // 2
+    let document = Document::parse(&application.id_type, application.id_no.expose(), today(now)).map_err(|_| RecoveryError::NotTheOwner)?;
+    let theirs = gateway.directory.find_person(&document)?.is_some_and(|found| found.number == number);
+    if !theirs || !PersonName::parse(application.name.expose()).is_ok_and(|name| account.person() == Some(&name)) {
+        return Err(RecoveryError::NotTheOwner);
+    }
+    // 3
+    let officers = approved(gateway, lists, application, now)?;
+    // 4
+    let place = Recovery::key(number);
+    let due = now + Duration::hours(gateway.directory.policy().cooling_off_hours().into());
+    let recovery = Recovery { since_unix_millis: unix_millis(now), due_unix_millis: unix_millis(due), request: crate::hex(&body::digest(application.request.as_bytes())), officers };
+    let message = notice(gateway, &account, now, due);
+    let event = Event::RecoveryBegun(event::RecoveryBegun { mailbox: number.to_string(), request: recovery.request.clone(), officers: recovery.officers.clone(), due: recovery.due_unix_millis });
+    let mut batch = Batch::new().expect(Expectation::Absent(place.clone())).expect(still_open(number)).put(place.clone(), recovery.seal(&place, &gateway.directory_key)?);
+    // Once: what its owner ended is not begun again with the same signatures.
+    let spent = Recovery::spent_key(&recovery.request);
+    batch = batch.expect(Expectation::Absent(spent.clone())).put(spent, Recovery::spent());
+    event.append(&mut batch, unix_millis(now))?;
+    let delivery = Delivery { mailbox: number.to_string(), folder: INBOX.to_owned(), content: message.into(), unix_millis: i64::try_from(unix_millis(now)).unwrap_or(i64::MAX), flags: Flags::new(), event: None, mark: None };
+    match gateway.messages.deliver_notices(&[delivery], batch, unix_millis(now)) {
+        Ok(_) => show(gateway, number)?.ok_or(RecoveryError::UnderWay),
+        Err(MailError::Conflict { expectation: 0 }) => Err(RecoveryError::UnderWay),
+        Err(MailError::Conflict { expectation: 2 }) => Err(RecoveryError::Spent),
+        Err(MailError::Conflict { .. }) => Err(DirectoryError::Closed { mailbox: number }.into()),
+        Err(error) => Err(error.into()),
+    }
+}
+
+pub fn show(gateway: &Gateway, number: MailboxNumber) -> Result<Option<Shown>, RecoveryError> {
+    let shown = |recovery: Recovery| Shown { address: gateway.directory.address(number), since_unix_millis: recovery.since_unix_millis, due_unix_millis: recovery.due_unix_millis, officers: recovery.officers };
+    Ok(gateway.directory.recovery(number)?.map(shown))
+}
+
+/// The officers' numbers, in the order of the approvals.
+fn approved(gateway: &Gateway, lists: &RevocationLists, application: &Application, now: OffsetDateTime) -> Result<Vec<String>, RecoveryError> {
+    let (mut officers, mut keys) = (Vec::new(), Vec::new());
+    for (at, approval) in application.approvals.iter().enumerate().take(8) {
+        let wrong = |reason: String| RecoveryError::Approval { number: at + 1, reason };
+        let signed = pki::cms::verify(approval.as_bytes(), application.request.as_bytes(), &[]).map_err(|error| wrong(error.to_string()))?;
+        if !signed.signing_time().is_some_and(|time| (now - FRESH..=now + Duration::minutes(5)).contains(&time)) {
+            return Err(wrong("it was signed more than a day ago, or says no time".to_owned()));
+        }
+        let own = signed.signer_certificate();
+        let others = signed.certificates().iter().filter(|der| der.as_slice() != own).cloned();
+        let chain = Chain::new(std::iter::once(own.to_vec()).chain(others).collect()).ok_or_else(|| wrong("nobody's certificate is with it".to_owned()))?;
+        let path = gateway.anchors.path(&chain, Purpose::Officer, now)?;
+        let urls = trust::crl_urls(&path).map_err(|error| trust::unreadable(Purpose::Officer, &error))?;
+        gateway.anchors.trusted(&path, Purpose::Officer, &lists.fetch(&urls, now)?, now)?;
+        let number = trust::person_number(&path).ok_or_else(|| wrong("its certificate names no officer".to_owned()))?;
+        let key = trust::public_key_info(&path, Purpose::Officer)?;
+        if !officers.contains(&number) && !keys.contains(&key) {
+            officers.push(number);
+            keys.push(key);
+        }
+    }
+    if officers.len() < OFFICERS { Err(RecoveryError::Officers) } else { Ok(officers) }
+}
+
+fn notice(gateway: &Gateway, account: &Account, now: OffsetDateTime, due: OffsetDateTime) -> Vec<u8> {
+    let domain = gateway.directory.domain();
+    let to = Address::new(LocalPart::Number(account.number), domain.clone()).to_string();
+    let due = header::date(due);
+    let token = crate::hex(body::digest(format!("suiyin recovery notice v1\n{to}\n{}", unix_millis(now)).as_bytes()).get(..16).unwrap_or_default());
+    let text = format!(
+        "您好：\n\n有人凭身份证件在服务窗口申请重设本邮箱的密码。如无人登录，新密码将于 {due} 之后设置，届时原密码及各客户端专用密码一律失效。\n\n\
+         如非您本人申请：请在此之前登录一次本邮箱，申请即自动取消，并请联系服务窗口。\n如系您本人申请：无须操作。\n\n\
+         Dear owner,\n\nsomebody asked at the counter, with a proof of your identity, for a new password of this mailbox. Unless somebody logs in, it is set after {due}; then no former password, programs' own included, opens the mailbox any more.\n\n\
+         If it was not you: log in once before then, which cancels it, and tell the counter.\nIf it was you: there is nothing to do.\n"
+    );
+    let mut out = Vec::with_capacity(4 * 1024);
+    header::plain(&mut out, "Return-Path", "<>");
+    header::mailbox(&mut out, "From", "邮件系统 / Mail system", &format!("postmaster@{domain}"));
+    header::plain(&mut out, "To", &format!("<{to}>"));
+    header::words(&mut out, "Subject", "有人申请重设您的邮箱密码 / A new password was asked for");
+    header::plain(&mut out, "Date", &header::date(now));
+    header::plain(&mut out, "Message-ID", &format!("<{token}@{domain}>"));
+    // spec: rfc3834#5
+    header::plain(&mut out, "Auto-Submitted", "auto-generated");
+    header::plain(&mut out, "Content-Language", "zh, en");
+    header::plain(&mut out, "MIME-Version", "1.0");
+    header::plain(&mut out, "Content-Type", "text/plain; charset=utf-8");
+    header::plain(&mut out, "Content-Transfer-Encoding", "quoted-printable");
+    out.extend_from_slice(b"\r\n");
+    quoted_printable::encode(&text, &mut out);
+    out
+}

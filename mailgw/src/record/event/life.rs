@@ -1,0 +1,93 @@
+//! Leaves of a mailbox's life: who is believed, what comes back, what is held, what leaves and comes as files, who is told.
+
+use serde::{Deserialize, Serialize};
+
+/// A message whose sender was proved to be this bureau.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Verified {
+    pub mailbox: String,
+    pub bureau: String,
+    pub digest: String,
+    pub size: u64,
+}
+
+/// A bureau may send signed mail as this address from now on, or no more.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SenderAddress {
+    pub bureau: String,
+    pub address: String,
+    pub holds: bool,
+}
+
+/// Deleted messages that are in the mailbox again: `digests` is the digest of their digests (32 octets each) in order, `request` that of
+/// the words by which their owner asked.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Restored {
+    pub mailbox: String,
+    pub messages: u64,
+    pub digests: String,
+    pub request: String,
+}
+
+/// A legal hold on a mailbox, by its number there, until when (Unix milliseconds), and the digest of who asked for it and why: the words
+/// stand sealed in the record.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct MailboxHold {
+    pub mailbox: String,
+    pub number: u64,
+    pub until: u64,
+    pub words: String,
+}
+
+/// A mailbox is about to leave as files: `inventory` is the digest of what is signed of it, `request` that of the words by which it was
+/// asked for.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Archived {
+    pub mailbox: String,
+    pub messages: u64,
+    pub inventory: String,
+    pub request: String,
+}
+
+/// Mail of files was taken into a mailbox: each message has a leaf of its own.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Load {
+    pub mailbox: String,
+    pub messages: u64,
+    pub known: u64,
+    pub request: String,
+}
+
+/// The owner of a mailbox was told, by this message, that it is filled to this part.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct QuotaWarned {
+    pub mailbox: String,
+    pub percent: u8,
+    pub digest: String,
+    pub size: u64,
+}
+
+/// The owner of a mailbox is to have a new password at this time, Unix milliseconds: `request` is the digest of what these officers signed.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RecoveryBegun {
+    pub mailbox: String,
+    pub request: String,
+    pub officers: Vec<String>,
+    pub due: u64,
+}
+
+/// `why`: `completed`, `login`, or `cancelled` by the operator.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RecoveryEnded {
+    pub mailbox: String,
+    pub why: String,
+}

@@ -1,0 +1,96 @@
+//! A new password for who lost every way in: two officers, a notice, a cooling-off, and any login ends it.
+
+use mailgw::directory::{DirectoryError, NewPassword, Scope};
+use mailgw::flow::login::Logins;
+use mailgw::flow::recovery::{Application, RecoveryError, apply};
+use mailgw::service::TypedPassword;
+use mailgw::wire::accounts::{Accounts, Visit};
+use pki::signer::SignatureAlgorithm;
+use protocol::sasl::Secret;
+use runtime::clock::Clock;
+use ::secrecy::ExposeSecret as _;
+use time::{Duration, OffsetDateTime};
+
+use super::*;
+use crate::city::REVOKED;
+
+struct Officer {
+    key: keys::KeyHandle,
+    leaf: Vec<u8>,
+    issuer: Vec<u8>,
+}
+
+impl Officer {
+    fn new(city: &City, keys: &KeyStore, serial: u8, number: &str, policy: &str) -> Self {
+        let key = keys.generate(&format!("officer-{serial}"), SignatureAlgorithm::EcdsaP256Sha256).unwrap();
+        let (leaf, issuer) = city.officer(&key, serial, number, policy);
+        Self { key, leaf, issuer }
+    }
+
+    fn signs(&self, request: &str, at: OffsetDateTime) -> String {
+        let plan = pki::cms::SignerPlan::new(&self.leaf, &[&self.issuer]).unwrap();
+        city::pem("CMS", &plan.seal(digest(request.as_bytes()), at, &self.key).unwrap())
+    }
+}
+
+#[test]
+fn two_officers_a_notice_a_cooling_off_and_any_login_ends_it() {
+    let city = City::found();
+    let gateway = city.gateway(Arc::clone(&city.store));
+    let keys = KeyStore::create(&city.path("officers").join("keys"), &city::passphrase()).unwrap();
+    let [one, two] = [(80, "A-1"), (81, "A-2")].map(|(serial, number)| Officer::new(&city, &keys, serial, number, "6.1"));
+    let account = gateway.directory.find_person(&Document::parse(PEOPLE[0].0, PEOPLE[0].1, today(NOW)).unwrap()).unwrap().unwrap();
+    let (number, mailbox) = (account.number, account.mailbox());
+    let old = gateway.directory.set_password(number, &NewPassword::Generated, NOW).unwrap();
+    let (_, app) = gateway.directory.new_app_password(number, &mailgw::directory::AppPasswordName::parse("手机").unwrap(), &[Scope::Imap], NOW).unwrap();
+    let request = format!(r#"{{"kind":"suiyin mailbox recovery v1","mailbox":"{mailbox}","proof":"card read by chip, face compared","papers":"counter 12, form 91"}}"#);
+    let at = |offset: Duration| NOW + offset;
+    let applied = |request: &str, approvals: Vec<String>, (id_type, id_no, name): (&str, &str, &str)| {
+        let typed = |text: &str| TypedPassword::new(text.to_owned());
+        apply(&gateway, &city.more_lists(), &Application { request: request.into(), approvals, id_type: id_type.into(), id_no: typed(id_no), name: typed(name) })
+    };
+    let both = |request: &str| vec![one.signs(request, NOW), two.signs(request, NOW)];
+    // Another's document, another's name, another form.
+    assert!(matches!(applied(&request, both(&request), PEOPLE[1]), Err(RecoveryError::NotTheOwner)));
+    assert!(matches!(applied(&request, both(&request), (PEOPLE[0].0, PEOPLE[0].1, "李志强")), Err(RecoveryError::NotTheOwner)));
+    assert!(matches!(applied("{}", both("{}"), PEOPLE[0]), Err(RecoveryError::Request { .. })));
+    // One officer, the same twice, the same person with two keys, other words, long ago, one who is none, one who is no more.
+    let again = Officer::new(&city, &keys, 82, "A-1", "6.1");
+    assert!(matches!(applied(&request, vec![one.signs(&request, NOW)], PEOPLE[0]), Err(RecoveryError::Officers)));
+    assert!(matches!(applied(&request, vec![one.signs(&request, NOW), one.signs(&request, NOW)], PEOPLE[0]), Err(RecoveryError::Officers)));
+    assert!(matches!(applied(&request, vec![one.signs(&request, NOW), again.signs(&request, NOW)], PEOPLE[0]), Err(RecoveryError::Officers)));
+    assert!(matches!(applied(&request, vec![one.signs(&request, NOW), two.signs("other", NOW)], PEOPLE[0]), Err(RecoveryError::Approval { number: 2, .. })));
+    assert!(matches!(applied(&request, vec![one.signs(&request, at(Duration::days(-2))), two.signs(&request, NOW)], PEOPLE[0]), Err(RecoveryError::Approval { number: 1, .. })));
+    let (clerk, former) = (Officer::new(&city, &keys, 83, "A-3", "6.2"), Officer::new(&city, &keys, REVOKED, "A-4", "6.1"));
+    for other in [clerk, former] {
+        assert!(matches!(applied(&request, vec![one.signs(&request, NOW), other.signs(&request, NOW)], PEOPLE[0]), Err(RecoveryError::Trust(_))));
+    }
+    assert!(gateway.messages.view(&mailbox, "INBOX").unwrap().messages.is_empty() && gateway.directory.recovery(number).unwrap().is_none());
+    // Two.
+    let shown = applied(&request, both(&request), PEOPLE[0]).unwrap();
+    assert_eq!((shown.officers.as_slice(), shown.due_unix_millis - shown.since_unix_millis), (["A-1".to_owned(), "A-2".to_owned()].as_slice(), 72 * 3_600_000));
+    assert!(matches!(applied(&request, both(&request), PEOPLE[0]), Err(RecoveryError::UnderWay)));
+    assert_eq!(gateway.messages.view(&mailbox, "INBOX").unwrap().messages.len(), 1, "the mailbox is told once");
+    let complete = || gateway.directory.complete_recovery(number, &NewPassword::Generated, city.clock.now());
+    assert!(matches!(complete(), Err(DirectoryError::CoolingOff { .. })));
+    // Whoever logs in ends it; who guesses does not.
+    let logins = Logins { directory: Arc::clone(&gateway.directory), clock: Arc::clone(&city.clock) as Arc<dyn Clock>, certificates: None };
+    let login = |secret: &str| logins.login(&mailbox, &Secret::new(secret.to_owned()), Visit { scope: Scope::Imap, peer: [192, 0, 2, 7].into() }).is_ok();
+    assert!(!login("a wrong password") && gateway.directory.recovery(number).unwrap().is_some());
+    assert!(login(old.expose().expose_secret()) && gateway.directory.recovery(number).unwrap().is_none());
+    city.clock.set(at(Duration::hours(73)));
+    assert!(matches!(complete(), Err(DirectoryError::NoRecovery { .. })));
+    // Undisturbed it ends with a new password, and nothing else opens the mailbox any more. What was ended is not begun again with the
+    // same signatures.
+    city.clock.set(NOW);
+    assert!(matches!(applied(&request, both(&request), PEOPLE[0]), Err(RecoveryError::Spent)));
+    let request = request.replace("form 91", "form 92");
+    applied(&request, both(&request), PEOPLE[0]).unwrap();
+    city.clock.set(at(Duration::hours(72)));
+    let new = complete().unwrap();
+    assert!(login(new.expose().expose_secret()) && !login(old.expose().expose_secret()) && !login(app.expose()));
+    assert!(matches!(complete(), Err(DirectoryError::NoRecovery { .. })));
+    let ends: Vec<String> = events(&*city.store).into_iter().filter_map(|event| if let Event::RecoveryEnded(ended) = event { Some(ended.why) } else { None }).collect();
+    assert_eq!(ends, ["login", "completed"]);
+    assert_eq!(events(&*city.store).iter().filter(|event| matches!(event, Event::RecoveryBegun(_))).count(), 2);
+}

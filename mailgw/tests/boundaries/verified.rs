@@ -1,0 +1,182 @@
+//! Which mail is marked as a bureau's: what a bureau pushed, and signed mail about which everything agrees. Nothing else.
+
+use std::sync::Arc;
+
+use mailgw::bureau::senders;
+use mailgw::bureau::trust::TrustError;
+use mailgw::flow::accept::{Origin, Reception, Recipients, register_verdicts};
+use mailgw::flow::callers::Callers;
+use mailgw::flow::verified::{NotVerified, Senders, Unfit};
+use pki::path::PathError;
+use pki::signer::SignatureAlgorithm;
+use protocol::smtp::exchange::{Answer, Domain, Output, Request};
+use protocol::smtp::session::{Role, Session, Settings};
+use time::{Duration, OffsetDateTime};
+
+use super::*;
+use crate::city::{DOMAIN, REVOKED};
+
+const FROM: &str = "notice@gjj.example.cn";
+const EMAIL: &str = "1.3.6.1.5.5.7.3.4";
+
+struct Writer {
+    key: keys::KeyHandle,
+    leaf: Vec<u8>,
+    issuer: Vec<u8>,
+}
+
+impl Writer {
+    fn new(city: &City, keys: &KeyStore, serial: u8, usage: &str, policy: &str, address: &str) -> Self {
+        let key = keys.generate(&format!("mail-{serial}"), SignatureAlgorithm::EcdsaP256Sha256).unwrap();
+        let (leaf, issuer) = city.mail_certificate(&key, serial, usage, policy, address);
+        Self { key, leaf, issuer }
+    }
+
+    /// A mail as a bureau's own program makes it: the header is under the signature, too. spec: rfc9788
+    fn mail(&self, from: &str, to: &str, text: &str, at: OffsetDateTime) -> String {
+        let header = format!("From: {from}\r\nTo: {to}\r\nSubject: notice\r\nDate: Wed, 25 Nov 2026 16:00:00 +0800\r\nMessage-ID: <1@gjj.example.cn>\r\n");
+        let entity = format!("{header}Content-Type: text/plain; charset=utf-8; hp=\"clear\"\r\n\r\n{text}\r\n");
+        let signature = pki::cms::SignerPlan::new(&self.leaf, &[&self.issuer]).unwrap().seal(digest(entity.as_bytes()), at, &self.key).unwrap();
+        use base64::Engine as _;
+        let signature = base64::engine::general_purpose::STANDARD.encode(signature);
+        format!(
+            "{header}MIME-Version: 1.0\r\nContent-Type: multipart/signed; protocol=\"application/pkcs7-signature\"; micalg=sha-256; boundary=\"b1\"\r\n\r\n--b1\r\n{entity}\r\n--b1\r\n\
+             Content-Type: application/pkcs7-signature; name=\"smime.p7s\"\r\nContent-Transfer-Encoding: base64\r\n\r\n{signature}\r\n--b1--\r\n"
+        )
+    }
+}
+
+fn mail_keys(city: &City) -> KeyStore {
+    KeyStore::create(&city.path("mail").join("keys"), &city::passphrase()).unwrap()
+}
+
+fn senders_of(city: &City, gateway: &Gateway) -> Senders {
+    let lists = Arc::new(city.more_lists());
+    Senders { store: Arc::clone(&gateway.store), anchors: Arc::clone(&gateway.anchors), lists }
+}
+
+fn mailbox(gateway: &Gateway, at: usize) -> String {
+    let (id_type, id_no, _) = PEOPLE[at];
+    gateway.directory.find_person(&Document::parse(id_type, id_no, today(NOW)).unwrap()).unwrap().unwrap().mailbox()
+}
+
+#[test]
+fn only_mail_about_which_everything_agrees_is_a_bureaus() {
+    let city = City::found();
+    let gateway = city.gateway(Arc::clone(&city.store));
+    let (keys, senders) = (mail_keys(&city), senders_of(&city, &gateway));
+    let good = Writer::new(&city, &keys, 60, EMAIL, "3.1", FROM);
+    let name = bureau_name(&gateway);
+    let mail = |writer: &Writer| writer.mail(&format!("{name} <{FROM}>"), "a@mail.gz.example", "Dear owner", NOW);
+    let judge = |mail: &str, at: OffsetDateTime| senders.judge(mail.as_bytes(), at);
+    // Nobody who is in no registry.
+    assert!(matches!(judge(&mail(&good), NOW), Err(NotVerified::NotRegistered)));
+    senders::allow(&*gateway.store, FUND, "Notice@gjj.example.cn", NOW).unwrap();
+    assert!(senders::allow(&*gateway.store, INSURANCE, FROM, NOW).is_err(), "an address of two bureaus");
+    assert!(senders::allow(&*gateway.store, "nobody", "b@gjj.example.cn", NOW).is_err() && senders::allow(&*gateway.store, FUND, "b", NOW).is_err());
+    let proved = judge(&mail(&good), NOW).unwrap();
+    assert_eq!(proved.bureau(), FUND);
+    assert!(proved.is_for("A@mail.gz.example") && !proved.is_for("b@mail.gz.example"));
+    // Without a name, and with the English one.
+    for from in [FROM.to_owned(), format!("\"Guangzhou Housing Fund Centre\" <{FROM}>")] {
+        assert!(judge(&good.mail(&from, "a@mail.gz.example", "x", NOW), NOW).is_ok(), "{from}");
+    }
+    assert!(matches!(judge(&good.mail(&format!("税务局 <{FROM}>"), "a@mail.gz.example", "x", NOW), NOW), Err(NotVerified::OtherName)));
+    // The signature.
+    assert!(matches!(judge(&mail(&good).replace("Dear owner", "Pay, owner"), NOW), Err(NotVerified::Signature(_))));
+    // Times: of a queue, of long ago, of no time, of a clock that is wrong.
+    assert!(judge(&mail(&good), NOW + Duration::days(5)).is_ok());
+    assert!(matches!(judge(&mail(&good), NOW + Duration::days(8)), Err(NotVerified::Time)));
+    assert!(matches!(judge(&mail(&good), NOW - Duration::hours(1)), Err(NotVerified::Time)));
+    // The certificate: revoked, of another use, another kind, another address, nobody's here; lists that are of before.
+    let path = |found| matches!(found, Err(NotVerified::Trust(TrustError::Path { .. })));
+    let revoked = Writer::new(&city, &keys, REVOKED, EMAIL, "3.1", FROM);
+    assert!(matches!(judge(&mail(&revoked), NOW), Err(NotVerified::Trust(TrustError::Path { error: PathError::Revoked { .. }, .. }))));
+    assert!(path(judge(&mail(&Writer::new(&city, &keys, 61, "1.3.6.1.5.5.7.3.2", "3.1", FROM)), NOW)));
+    assert!(path(judge(&mail(&Writer::new(&city, &keys, 62, EMAIL, "6.2", FROM)), NOW)));
+    assert!(matches!(judge(&mail(&Writer::new(&city, &keys, 63, EMAIL, "3.1", "gjj@gjj.example.cn")), NOW), Err(NotVerified::OtherAddress)));
+    let elsewhere = City::found();
+    assert!(path(judge(&mail(&Writer::new(&elsewhere, &mail_keys(&elsewhere), 64, EMAIL, "3.1", FROM)), NOW)));
+    let late = NOW + Duration::days(6) + Duration::hours(12);
+    assert!(matches!(judge(&mail(&good), late), Err(NotVerified::Trust(TrustError::Path { error: PathError::RevocationUnknown, .. }))));
+    // A list of mail wraps it; a forger cites it.
+    assert!(matches!(judge(&format!("List-Id: <l.example>\r\n{}", mail(&good)), NOW), Err(NotVerified::Unfit(Unfit::Field))));
+    assert!(matches!(judge(&format!("From: {FROM}\r\nContent-Type: message/rfc822\r\n\r\n{}", mail(&good)), NOW), Err(NotVerified::Unfit(Unfit::NotSigned))));
+    // Withdrawn, it is as before.
+    senders::withdraw(&*gateway.store, FUND, FROM, NOW).unwrap();
+    assert!(matches!(judge(&mail(&good), NOW), Err(NotVerified::NotRegistered)));
+    let said: Vec<bool> = events(&*gateway.store).into_iter().filter_map(|event| if let Event::SenderAddressSet(set) = event { Some(set.holds) } else { None }).collect();
+    assert_eq!(said, [true, false]);
+}
+
+fn bureau_name(gateway: &Gateway) -> String {
+    mailgw::bureau::find(&*gateway.store, FUND).unwrap().name
+}
+
+/// The dialogue's envelope.
+fn envelope(recipients: &[String]) -> Arc<protocol::smtp::exchange::Envelope> {
+    let host = Domain::parse(HOST).unwrap();
+    let settings = Settings { host, tls: false, starttls: false, role: Role::Exchange, dsn: false, offer: protocol::sasl::Offer::default(), max_size: 100_000, max_recipients: 10, max_copies: 100_000 };
+    let (mut session, _) = Session::new(settings);
+    let mut out = session.receive(format!("EHLO x\r\nMAIL FROM:<{FROM}>\r\n").as_bytes());
+    for recipient in recipients {
+        out.extend(session.receive(format!("RCPT TO:<{recipient}>\r\n").as_bytes()));
+        out.extend(session.answer(Answer::Known));
+    }
+    out.extend(session.receive(b"DATA\r\nx\r\n.\r\n"));
+    let delivered = out.into_iter().find_map(|output| if let Output::Do(Request::Deliver { envelope, .. }) = output { Some(envelope) } else { None });
+    Arc::new(delivered.unwrap())
+}
+
+#[test]
+fn marked_is_whom_the_bureau_wrote_to_and_what_it_pushed() {
+    let city = City::found();
+    let gateway = city.gateway(Arc::clone(&city.store));
+    senders::allow(&*gateway.store, FUND, FROM, NOW).unwrap();
+    let registry = runtime::metrics::Registry::new();
+    let policy = gateway.directory.policy().inbound().clone();
+    let reception = Reception {
+        recipients: Arc::clone(&gateway.directory) as Arc<dyn Recipients>,
+        messages: Arc::clone(&gateway.messages),
+        host: Domain::parse(HOST).unwrap(),
+        domain: Domain::parse(DOMAIN).unwrap(),
+        callers: Callers::new(&policy),
+        policy,
+        verifier: None,
+        verdicts: register_verdicts(&registry).unwrap(),
+        queue: None,
+        senders: Some(senders_of(&city, &gateway)),
+    };
+    let arrives = |mail: &str, recipients: &[String]| {
+        let block = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        let examined = block.block_on(reception.examine(Origin::Host("192.0.2.1".parse().unwrap()), envelope(recipients), Arc::new(mail.as_bytes().to_vec()), NOW));
+        assert!(matches!(reception.accept(examined.ok().unwrap(), NOW), Answer::Durable { .. }));
+    };
+    let [one, two] = [mailbox(&gateway, 0), mailbox(&gateway, 1)];
+    let [to_one, to_two] = [&one, &two].map(|number| format!("{number}@{DOMAIN}"));
+    let good = Writer::new(&city, &mail_keys(&city), 60, EMAIL, "3.1", FROM);
+    let mail = good.mail(FROM, &to_one, "Dear owner", NOW);
+    // The same mail to both: whom it was not written to gets it unmarked, as one who was sent somebody else's.
+    arrives(&mail, &[to_one.clone(), to_two.clone()]);
+    // A forged mark on an unsigned mail.
+    arrives(&format!("Suiyin-Verified: {FUND}; at=1; code=00\r\nFrom: {FROM}\r\n\r\nsend money\r\n"), &[to_one.clone()]);
+    let read = |mailbox: &str| {
+        let view = gateway.messages.view(mailbox, "INBOX").unwrap();
+        let one = |message: &protocol::imap::exchange::MessageInfo| {
+            let flagged = message.flags.keywords().any(|keyword| keyword.as_str() == "$istrusted");
+            (flagged, String::from_utf8(gateway.messages.load(&view.folder, message.uid).unwrap()).unwrap())
+        };
+        view.messages.iter().map(one).collect::<Vec<_>>()
+    };
+    let (ones, twos) = (read(&one), read(&two));
+    assert!(ones[0].0 && ones[0].1.starts_with(&format!("Suiyin-Verified: {FUND}; at=")) && ones[0].1.ends_with(&mail));
+    assert!(!ones[1].0 && !ones[1].1.contains("Suiyin-Verified") && ones[1].1.ends_with("send money\r\n"));
+    assert!(!twos[0].0 && !twos[0].1.contains("Suiyin-Verified") && twos[0].1.ends_with(&mail));
+    let verified: Vec<_> = events(&*gateway.store).into_iter().filter_map(|event| if let Event::MessageVerified(verified) = event { Some((verified.mailbox, verified.bureau)) } else { None }).collect();
+    assert_eq!(verified, [(one.clone(), FUND.to_owned())]);
+    // Statements are marked by how they are made.
+    let (sealer, month) = (Watched::new(&city, Arc::clone(&city.sealing), None), month(&city, "housing-fund", "verified", 3));
+    pushed(&city, &gateway, &sealer, &month).unwrap();
+    assert_eq!(gateway.messages.marked(&two, 9).unwrap().iter().map(|marked| marked.mark.bureau.as_str()).collect::<Vec<_>>(), [FUND]);
+    assert_eq!(gateway.messages.count_marked(&one).unwrap(), 2);
+}
