@@ -262,7 +262,8 @@ pub async fn warnings(gateway: Arc<Gateway>, shutdown: Shutdown) {
     }
 }
 
-/// Deletes until shutdown what is over: what a push left behind beyond its days, what owners deleted and, kept for a day alone, how much each mailbox has sent.
+/// Deletes until shutdown what is over: what a push left behind beyond its days, what owners deleted and, kept for a day alone, how much
+/// each mailbox has sent.
 pub async fn forgetting(gateway: Arc<Gateway>, shutdown: Shutdown) {
     let mut tick = tokio::time::interval(FORGET_EVERY);
     loop {
