@@ -7,7 +7,7 @@ import base64, csv, email, email.policy, imaplib, json, pathlib, re, ssl, subpro
 home, port = pathlib.Path(sys.argv[1]), int(sys.argv[2])
 SENDERS = {"housing-fund": "gz-housing-fund", "pension": "gz-social-insurance"}
 COUNTS = {"months_year", "months_actual", "months_deemed"}
-HEADERS = {"from", "to", "subject", "date", "message-id", "auto-submitted", "statement-reference", "content-language", "mime-version", "content-type"}
+HEADERS = {"from", "to", "subject", "date", "message-id", "auto-submitted", "statement-reference", "suiyin-verified", "content-language", "mime-version", "content-type"}
 
 
 def run(*command):

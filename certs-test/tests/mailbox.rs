@@ -50,7 +50,7 @@ fn a_mailbox_is_marked_emptied_restored_held_and_taken_along() {
     assert_eq!(hold(&["--lift", "1", "--authority", "广州市中级人民法院", "--reason", "(2026)粤01执124号"]).json()[0]["holds"], false);
     // As files: proved by us, by OpenSSL, read by others, altered, and loaded elsewhere once.
     for format in ["maildir", "mbox"] {
-        let said = office.mailgw(&["--json", "mailbox", "export", &owner.address, "--out", format, "--format", format, "--request", "form 78"]).json();
+        let said = office.mailgw(&["--json", "mailbox", "archive", &owner.address, "--out", format, "--format", format, "--request", "form 78"]).json();
         let verified = office.mailgw(&["--json", "mailbox", "verify", format, "--anchor", "ca/root.pem"]).json();
         assert_eq!((&said["messages"], &said["bytes"]), (&verified["messages"], &verified["bytes"]));
         let (inventory, signature) = (format!("{format}/inventory.jsonl"), format!("{format}/inventory.p7s"));
