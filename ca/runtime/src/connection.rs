@@ -34,6 +34,8 @@ use crate::shutdown::Shutdown;
 /// How long, and for how many octets, a body that is refused is let pass.
 const LINGER: Duration = Duration::from_secs(2);
 const MAX_PASSED: usize = 1 << 20;
+/// Who sends nothing for so long is not still writing, and is answered.
+const PAUSE: Duration = Duration::from_millis(200);
 
 /// A listener and what it asks of a caller before HTTP begins.
 pub(crate) trait Door: Send + Sync + 'static {
@@ -237,7 +239,7 @@ impl Drop for Lent {
 /// Reads on and forgets, within bounds: a client still writing when the connection ends would never see its answer.
 async fn let_pass(mut body: Incoming) {
     let mut left = MAX_PASSED;
-    while let Some(Ok(frame)) = body.frame().await {
+    while let Ok(Some(Ok(frame))) = timeout(PAUSE, body.frame()).await {
         match left.checked_sub(frame.data_ref().map_or(0, Bytes::len)) {
             Some(rest) => left = rest,
             None => return,
