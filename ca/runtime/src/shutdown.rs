@@ -33,8 +33,9 @@ impl Shutdown {
                 _ = terminate.recv() => "SIGTERM",
                 () = told.wait() => return,
             };
-            tracing::info!(signal = name, "shutting down");
+            // Whatever becomes of the line that tells of it.
             told.begin();
+            tracing::info!(signal = name, "shutting down");
         });
         Ok(shutdown)
     }
