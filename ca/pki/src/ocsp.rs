@@ -40,6 +40,8 @@ pub enum OcspError {
     Nonce,
     #[error("the OCSP request has a critical extension that is not understood")]
     Critical,
+    #[error("the OCSP request has an extension twice; which one is meant cannot be told")]
+    Repeated,
 }
 
 /// The digest by which a request names an issuer. SHA-1 names here; it proves nothing.
@@ -172,9 +174,16 @@ fn extensions(der: &[u8]) -> Result<Option<Vec<u8>>, OcspError> {
     let mut list = Reader::new(explicit.take(0x30)?);
     explicit.end()?;
     let mut nonce = None;
+    let mut seen: Vec<&[u8]> = Vec::new();
     while !list.is_empty() {
         let mut one = Reader::new(list.take(0x30)?);
-        let oid = Oid::from_bytes(one.take(6)?).map_err(|_| DerError::Value("object identifier"))?;
+        let octets = one.take(6)?;
+        // spec: rfc5280#4.2 (one instance of each; rfc6960#4.4 takes its form from there)
+        if seen.contains(&octets) {
+            return Err(OcspError::Repeated);
+        }
+        seen.push(octets);
+        let oid = Oid::from_bytes(octets).map_err(|_| DerError::Value("object identifier"))?;
         let critical = one.peek() == Some(1) && one.take(1)? != [0];
         let value = one.take(4)?;
         one.end()?;

@@ -23,7 +23,7 @@ use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use base64::Engine as _;
-use pki::ocsp::{Failure, OcspRequest};
+use pki::ocsp::{Failure, OcspError, OcspRequest};
 use time::OffsetDateTime;
 use time::macros::format_description;
 
@@ -86,9 +86,14 @@ async fn ocsp_get(State(public): State<Arc<Public>>, headers: HeaderMap, path: R
 }
 
 async fn answer(public: &Arc<Public>, der: &[u8]) -> Answer {
-    let Ok(request) = OcspRequest::parse(der) else {
-        public.status.counts.refused.fetch_add(1, Ordering::Relaxed);
-        return Answer { body: Failure::MalformedRequest.der().into(), fresh: None };
+    let request = match OcspRequest::parse(der) {
+        Ok(request) => request,
+        Err(error) => {
+            public.status.counts.refused.fetch_add(1, Ordering::Relaxed);
+            // A hash that we do not work out names nobody we could answer for; the request itself is well formed.
+            let failure = if error == OcspError::Hash { Failure::Unauthorized } else { Failure::MalformedRequest };
+            return Answer { body: failure.der().into(), fresh: None };
+        }
     };
     if let Some(answer) = public.status.remembered(&request) {
         return answer;
