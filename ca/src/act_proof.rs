@@ -235,7 +235,7 @@ fn tells_of(entry: &Told, asked: &Asked) -> bool {
             Deed::GrantPower { serial, power, .. } => entry.kind == GRANTED && entry.word("serial") == serial && entry.word("power") == power.name(),
             Deed::SetRegistrar { serial, domain, .. } => entry.kind == BELIEVED && entry.word("serial") == serial && entry.word("domain") == domain,
             Deed::ChangePolicies { before_sha256, after_sha256 } => entry.kind == ACCEPTED && entry.word("before_sha256") == before_sha256 && entry.word("sha256") == after_sha256,
-            Deed::Bulk { incident, act, reason, certificates, serials_sha256 } => {
+            Deed::Bulk { incident, act, reason, certificates, serials_sha256, .. } => {
                 let said = serde_json::to_value(reason).ok();
                 entry.kind == BEGUN
                     && entry.word("incident") == incident

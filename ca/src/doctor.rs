@@ -8,7 +8,7 @@ use x509_parser::prelude::{FromDer, X509Certificate};
 
 use crate::authority::{Authority, Issuer};
 use crate::flow::policies::{self, Standing};
-use crate::flow::{certified, numbering, officer, publish, recover, roots};
+use crate::flow::{OFFICER, certified, issue, numbering, officer, own, publish, recover, roots};
 use crate::in_force;
 use crate::init::CITIZENS;
 use crate::job::{ROOT_BEFORE_END, lists};
@@ -178,6 +178,9 @@ fn signer(authority: &Authority, id: &str, now: i64) -> Result<Option<Finding>, 
     let record: IssuerRecord = decode(&record).map_err(|_| damaged("an issuer"))?;
     let Some(ocsp) = record.ocsp else { return Ok(None) };
     let (_, read) = X509Certificate::from_der(&ocsp.der).map_err(|_| damaged("an OCSP signer's certificate"))?;
+    if !own::is_good(authority, read.raw_serial())? {
+        return Ok(Some(Finding::fail(format!("OCSP signer of {id}: its certificate is revoked or suspended, and nothing is answered"), "see that `ca serve` runs, which makes the next one at once, and read its log")));
+    }
     Ok(Some(signer_life(id, read.validity().not_before.timestamp(), read.validity().not_after.timestamp(), now)))
 }
 
@@ -211,13 +214,30 @@ fn own_life(what: &str, not_before: i64, not_after: i64, now: i64) -> Finding {
 /// Who can grant powers: nobody but the owner of the machine, one, or several.
 fn administrators(authority: &Authority) -> Result<Option<Finding>, IssueError> {
     let (administered, good) = officer::administrators(authority)?;
-    let next = "stop the service and have the owner of its directory make one with `ca officer recover`, which the log and every officer are told of";
+    let next = match revoked_of_officers(authority)? {
+        None => "stop the service and have the owner of its directory make one with `ca officer recover`, which the log and every officer are told of".to_owned(),
+        Some(issuer) => format!(
+            "{issuer} is revoked and certifies nobody: stop the service and have the owner of its directory ask for its next generation (`ca issuer request {issuer} --recover`), a ceremony certify it, `ca issuer install --recover` take it in, and `ca officer recover` make an administrator"
+        ),
+    };
     Ok(match good {
         _ if !administered => None,
         0 => Some(Finding::fail("officers: no administrator has a good certificate", next)),
         1 => Some(Finding::warn("officers: one administrator has a good certificate", "grant the power to a second person")),
         good => Some(Finding::ok(format!("officers: {good} administrators have good certificates"))),
     })
+}
+
+/// The authority that certifies officers, when its newest generation is revoked.
+fn revoked_of_officers(authority: &Authority) -> Result<Option<String>, IssueError> {
+    let issuers = authority.policies.profile(OFFICER).map(|profile| profile.issuers()).unwrap_or_default();
+    for issuer in issuers.iter().filter_map(|issuer| authority.issuers.newest(issuer.name())) {
+        match issue::not_revoked(authority, issuer) {
+            Err(IssueError::IssuerRevoked { .. }) => return Ok(Some(issuer.policy_name().to_owned())),
+            other => other?,
+        }
+    }
+    Ok(None)
 }
 
 /// How long it is told of that the owner of the directory made an administrator.

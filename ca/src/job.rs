@@ -39,7 +39,7 @@ struct Part {
 }
 
 const PARTS: &[Part] = &[
-    Part { name: "store", urgent: true, fault: "the store takes nothing more", next: "look at the disk and restart the service" },
+    Part { name: "store", urgent: true, fault: "the store takes nothing more", next: "look at the disk and the clock, as the service's log tells, and restart the service" },
     Part { name: "log", urgent: true, fault: "the log's head cannot be signed and stored", next: "look at the disk" },
     Part { name: "crl", urgent: true, fault: "a list cannot be published", next: "read the service's log" },
     Part { name: "hold", urgent: false, fault: "a suspension or freeze that is over cannot be ended", next: "read the service's log" },
@@ -181,7 +181,7 @@ impl Jobs {
     /// One turn: the head each time, lists and signers now and then.
     pub fn turn(&self) {
         let mut turn = self.turn.lock().unwrap_or_else(PoisonError::into_inner);
-        let slowly = turn.number.is_multiple_of(SLOWLY);
+        let slowly = turn.number.is_multiple_of(SLOWLY) | self.status.signer_fell();
         turn.number = turn.number.wrapping_add(1);
         // An empty commit writes nothing, and tells of a store that refuses all until it is opened again.
         let store = &self.service.authority.store;

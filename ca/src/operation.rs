@@ -215,6 +215,11 @@ impl Operation {
         }
     }
 
+    /// Whether it enters what a restored register does not know.
+    pub fn adopts(&self) -> bool {
+        matches!(self, Self::AdoptCertificate { .. } | Self::AdoptList { .. } | Self::AdoptListFile { .. })
+    }
+
     pub fn trace(&self) -> Trace {
         match self {
             Self::Bulk(BulkOrder { execute: false, .. })

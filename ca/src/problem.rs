@@ -85,6 +85,8 @@ pub enum IssueError {
     Ended { serial: String },
     #[error("a certificate of the profile {profile} is the authority's own and is never suspended; revoke it when it is not to be relied on")]
     OwnCertificate { profile: String },
+    #[error("{serial} is the certificate of an authority, and with it all would fall that it certified; an administrator asks for it with `ca bulk revoke`, and another approves")]
+    AuthorityCertificate { serial: String },
     #[error("the {field} of the order is empty, longer than {longest} characters or has signs that are not shown; write it in plain words")]
     OrderWords { field: &'static str, longest: usize },
     #[error("the end of the order is not in the future; give the date on which it ends")]
@@ -183,6 +185,7 @@ impl IssueError {
             Self::NotHeld { .. } => (Exit::Conflict, "not-suspended"),
             Self::Ended { .. } => (Exit::Refused, "ended"),
             Self::OwnCertificate { .. } => (Exit::Refused, "own-certificate"),
+            Self::AuthorityCertificate { .. } => (Exit::Denied, "authority-certificate"),
             Self::OrderWords { .. } => (Exit::Refused, "order-words"),
             Self::FreezeEnd => (Exit::Refused, "freeze-end"),
             Self::RevocationDate(_) => (Exit::Refused, "revocation-date"),

@@ -1,7 +1,7 @@
 //! Each operation done by its flow, which gets the proof it asks for, and what is told of it.
 
 use std::collections::BTreeSet;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use evidence::Evidence;
@@ -259,6 +259,18 @@ pub struct Installed {
     pub certificate: PathBuf,
 }
 
+impl Installed {
+    /// Written beside the others, where it can be.
+    pub fn written(issuer: &Issuer, directory: &Path) -> Self {
+        let certificate = crate::init::certificate_file(directory, issuer.id());
+        let der = &issuer.record.der;
+        if let Err(error) = runtime::state::write_atomically(&certificate, pem("CERTIFICATE", der).as_bytes(), 0o644) {
+            tracing::warn!(%error, path = %certificate.display(), "the new certificate cannot be written there; it is served all the same");
+        }
+        Self { id: issuer.id().to_owned(), serial: serial_text(&issuer.serial), not_after: issuer.not_after.unix_timestamp(), sha256: crate::sha256_hex(der), certificate }
+    }
+}
+
 pub fn pem(label: &str, der: &[u8]) -> String {
     pem::encode_config(&pem::Pem::new(label, der), pem::EncodeConfig::new().set_line_ending(pem::LineEnding::LF))
 }
@@ -405,16 +417,10 @@ impl Service {
                 self.adopt_list(&authorised, adopt::read_list(&file)?)
             }
             Operation::ShowTimestamp { serial } => Ok(Outcome::Timestamp(Box::new(stamped::find(&*self.authority.store, &serial)?))),
-            Operation::RequestIssuer { issuer } => Ok(Outcome::IssuerRequested(take_over::request(&self.authority, &proven.acting()?, &issuer)?)),
+            Operation::RequestIssuer { issuer } => Ok(Outcome::IssuerRequested(take_over::request(&self.authority, &proven.acting::<Administrator>()?, &issuer)?)),
             Operation::InstallIssuer { der } => {
-                let issuer = take_over::install(&self.authority, &proven.acting()?, &der)?;
-                let certificate = crate::init::certificate_file(self.evidence.directory(), issuer.id());
-                let written = runtime::state::write_atomically(&certificate, pem("CERTIFICATE", &der).as_bytes(), 0o644);
-                if let Err(error) = written {
-                    tracing::warn!(%error, path = %certificate.display(), "the new certificate cannot be written there; it is served all the same");
-                }
-                let (serial, not_after, sha256) = (serial_text(&issuer.serial), issuer.not_after.unix_timestamp(), crate::sha256_hex(&der));
-                Ok(Outcome::IssuerInstalled(Installed { id: issuer.id().to_owned(), serial, not_after, sha256, certificate }))
+                let issuer = take_over::install(&self.authority, &proven.acting::<Administrator>()?, &der)?;
+                Ok(Outcome::IssuerInstalled(Installed::written(&issuer, self.evidence.directory())))
             }
             Operation::InstallRoot(new) => Ok(Outcome::RootsPublished(roots::install(&self.authority, &proven.acting()?, &new)?)),
             Operation::SetContact(order) => {

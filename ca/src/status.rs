@@ -1,7 +1,7 @@
 //! Answers about the status of certificates: signed by a delegated signer, remembered while nothing changes.
 
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 use keys::KeyHandle;
@@ -27,6 +27,11 @@ struct Responder {
     key: KeyHandle,
     certificate: Vec<u8>,
     key_hash: Vec<u8>,
+    /// Of the signer's own certificate.
+    serial: Vec<u8>,
+    /// Whether that certificate is revoked or suspended: its word counts nothing until the next signer is here.
+    fallen: AtomicBool,
+    not_before: OffsetDateTime,
     not_after: OffsetDateTime,
     /// Records are kept for good: from the issuer's first day on every certificate is answered for, ended ones too.
     since: OffsetDateTime,
@@ -120,6 +125,8 @@ pub struct Status {
     clock: Arc<dyn Clock>,
     responders: RwLock<Vec<Arc<Responder>>>,
     memory: Mutex<Memory>,
+    /// A signer fell and its successor was not asked for yet.
+    wanted: AtomicBool,
     pub counts: Counts,
 }
 
@@ -129,13 +136,28 @@ impl Status {
         for issuer in authority.issuers.values() {
             responders.extend(Responder::of(issuer)?.map(Arc::new));
         }
-        Ok(Self {
+        let this = Self {
             store: Arc::clone(&authority.store),
             clock: Arc::clone(&authority.clock),
             responders: RwLock::new(responders),
             memory: Mutex::default(),
+            wanted: AtomicBool::new(false),
             counts: Counts::default(),
-        })
+        };
+        this.responders.read().unwrap_or_else(PoisonError::into_inner).iter().for_each(|responder| this.look_at(responder));
+        Ok(this)
+    }
+
+    /// Whether the signer may sign: as the register has it now. One that cannot be read signs nothing.
+    fn look_at(&self, responder: &Responder) {
+        let good = matches!(register::find(&*self.store, &responder.serial), Ok(Some(CertificateRecord { status: RecordStatus::Good, .. })));
+        responder.fallen.store(!good, Ordering::Relaxed);
+        self.wanted.fetch_or(!good, Ordering::Relaxed);
+    }
+
+    /// Whether a signer fell since this was asked last: its successor is due now.
+    pub fn signer_fell(&self) -> bool {
+        self.wanted.swap(false, Ordering::Relaxed)
     }
 
     /// From now on `signer` answers for `issuer`; what the one before signed is forgotten.
@@ -176,6 +198,10 @@ impl Status {
         // and whoever asks is not told to come back. spec: rfc6960#2.3
         if now >= responder.not_after {
             return Err(if now > responder.issuer_until { Failure::Unauthorized } else { Failure::TryLater });
+        }
+        // So does that of one whose certificate is revoked, or not valid yet by a clock that went back: the next one is due.
+        if responder.fallen.load(Ordering::Relaxed) || now < responder.not_before {
+            return Err(Failure::TryLater);
         }
         let this_update = now.replace_nanosecond(0).unwrap_or(now);
         // An answer must not outlive the certificate of its signer.
@@ -254,7 +280,10 @@ impl Responder {
             id: id.to_owned(),
             key_hash: pki::ocsp::responder_key_hash(key.public_key_info())?,
             key,
+            serial: read.raw_serial().to_vec(),
+            fallen: AtomicBool::new(false),
             certificate: signer.der.clone(),
+            not_before: read.validity().not_before.to_datetime(),
             not_after: read.validity().not_after.to_datetime(),
             since,
             issuer_until,
@@ -269,7 +298,15 @@ impl Responder {
 
 impl Watcher for Status {
     fn changed(&self, _issuer: &str, serial: &[u8]) {
-        self.memory.lock().unwrap_or_else(PoisonError::into_inner).forget(serial);
+        let signer = self.responders.read().unwrap_or_else(PoisonError::into_inner).iter().find(|responder| responder.serial == serial).cloned();
+        match signer {
+            // What a compromised key may have signed is not handed out again.
+            Some(signer) => {
+                self.look_at(&signer);
+                self.memory.lock().unwrap_or_else(PoisonError::into_inner).forget_all();
+            }
+            None => self.memory.lock().unwrap_or_else(PoisonError::into_inner).forget(serial),
+        }
     }
 
     fn joined(&self, issuer: &Issuer) {

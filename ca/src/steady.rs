@@ -55,7 +55,9 @@ impl Layer for Steady {
         let now = self.now();
         let behind = self.newest.load(Ordering::SeqCst).saturating_sub(now);
         if behind > TOLERANCE {
-            let reason = format!("the host's clock is {} s behind what is recorded, so its time service has to be seen to (or `ca serve --clock-was-ahead` when it was wrong before)", behind / 1_000);
+            // The moment and not the distance: that would be another text, and another line of the log, each second.
+            let newest = runtime::terminal::date(self.newest.load(Ordering::SeqCst) / 1_000);
+            let reason = format!("the host's clock stands before {newest}, when something was recorded already, so its time service has to be seen to (or `ca serve --clock-was-ahead` when it was wrong before)");
             return Err(CommitError::Unavailable { reason });
         }
         let receipt = self.inner.commit(batch)?;

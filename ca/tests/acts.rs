@@ -17,9 +17,9 @@ use ca::flow::registrar::{self, SetRegistrar};
 use ca::flow::officer::{Grant, Withdraw, grant, withdraw};
 use ca::flow::publish::publish;
 use ca::flow::revoke::{Revoke, revoke};
-use ca::flow::{Authorised, Operator, Proven};
+use ca::flow::{Administrator, Authorised, Operator, Proven};
 use ca::order_proof::ProofError;
-use ca::problem::OfficerError;
+use ca::problem::{IssueError, OfficerError};
 use ca::record::{ActDecision, ActRecord, ActState, BulkAct, CertificateRecord, Item, OrderId, Reason, Stage, Status, Verdict, decode, encode, serial_text};
 use office::{CODE, Office, Officer, company, new_request};
 use policies::authority::Power;
@@ -217,7 +217,70 @@ fn nobody_approves_what_is_granted_to_themselves() {
     for serial in [&staff.second.serial, &renewed.serial] {
         withdraw(authority, &by, &Withdraw { serial: serial.clone(), power: None }).unwrap();
     }
+    office.clock.advance(Duration::days(8));
     office.officer("d", "A-9", Some(Power::Administrator), &by);
+}
+
+#[test]
+fn nobody_makes_themselves_the_only_administrator_and_grants_alone() {
+    let (office, staff) = staffed();
+    let authority = office.authority();
+    let puppet = office.officer("p", "B-9", None, &staff.first.administers(authority));
+    let grants = |by: &Authorised<Administrator>| ca::flow::officer::grant(authority, by, &one(&puppet, Power::Operator));
+    let refused = |by: &Authorised<Administrator>| matches!(grants(by), Err(OfficerError::ApprovalNeeded { approvals: 1 }));
+    let by = staff.first.administers(authority);
+    assert!(refused(&by));
+    // The other one suspended by an operator, resumed, revoked, or withdrawn by whoever wants to be alone: all the same.
+    let operator = Authorised::<Operator>::by_ownership(7);
+    ca::flow::hold::suspend(authority, &operator, &staff.second.serial).unwrap();
+    assert!(refused(&by));
+    ca::flow::hold::resume(authority, &operator, &ca::flow::hold::Resume { serial: staff.second.serial.clone(), freeze: false }).unwrap();
+    withdraw(authority, &by, &Withdraw { serial: staff.second.serial.clone(), power: None }).unwrap();
+    assert!(refused(&by));
+    // Nor is the power given back without approval, and nobody is left who could approve: it takes the days.
+    assert!(matches!(ca::flow::officer::grant(authority, &by, &Grant { serial: staff.second.serial.clone(), power: Power::Administrator }), Err(OfficerError::ApprovalNeeded { .. })));
+    office.clock.advance(Duration::days(6));
+    assert!(refused(&by));
+    office.clock.advance(Duration::days(2));
+    grants(&by).unwrap();
+}
+
+#[test]
+fn two_administrators_end_an_authority_and_no_officer_does_alone() {
+    let (office, staff) = staffed();
+    let authority = office.authority();
+    let by = staff.first.administers(authority);
+    let issuer = authority.issuers["enterprise-ca"].serial.clone();
+    let holders = office.certificates(1);
+    // Named with others it is refused by itself, as ever.
+    let order = in_bulk("MIXED", &[issuer.clone(), holders[0].clone()]);
+    assert!(matches!(bulk::order(authority, &by, &order).unwrap(), Ordered::Incident(_)));
+    bulk::step(authority, &by, "MIXED", BulkAct::Revoke).unwrap();
+    assert_eq!((office.revoked(&holders), office.revoked(std::slice::from_ref(&issuer))), (1, 0));
+    let id = awaits(bulk::order(authority, &by, &in_bulk("END", std::slice::from_ref(&issuer))).unwrap());
+    assert!(matches!(staff.operator.approves(authority, &id), Err(ApproveError::PowerlessForAct { .. })));
+    assert!(matches!(staff.again.approves(authority, &id), Err(ApproveError::Own)));
+    assert_eq!(staff.second.approves(authority, &id).unwrap(), ActState::Done);
+    bulk::work(authority).unwrap();
+    assert_eq!(office.revoked(std::slice::from_ref(&issuer)), 1);
+    office.act_verified(&office.act_exported(&id)).unwrap();
+    let refused = issue(authority, Authorised::<Operator>::service(), Order { profile: "enterprise-signing".into(), request: new_request(), applicant: company(CODE), issuer: None });
+    assert!(matches!(refused, Err(IssueError::IssuerRevoked { issuer }) if issuer == "enterprise-ca"));
+}
+
+#[test]
+fn many_small_acts_in_bulk_are_a_large_one() {
+    let (mut office, staff) = staffed();
+    office.rules(|text| text.replace("above = 100", "above = 3"));
+    let authority = office.authority();
+    let by = staff.first.administers(authority);
+    let serials = office.certificates(7);
+    assert!(matches!(bulk::order(authority, &by, &in_bulk("A", &serials[..2])).unwrap(), Ordered::Incident(_)));
+    assert!(matches!(bulk::order(authority, &by, &in_bulk("B", &serials[2..3])).unwrap(), Ordered::Incident(_)));
+    awaits(bulk::order(authority, &by, &in_bulk("C", &serials[3..4])).unwrap());
+    // A day later it is a small one.
+    office.clock.advance(Duration::days(1));
+    assert!(matches!(bulk::order(authority, &by, &in_bulk("D", &serials[4..6])).unwrap(), Ordered::Incident(_)));
 }
 
 #[test]

@@ -14,6 +14,7 @@ use ca::flow::officer::{Grant, grant};
 use ca::flow::order::{Applied, place_online};
 use ca::flow::plan::Words;
 use ca::flow::roots::{self, Across, NewRoot, RootsError};
+use ca::flow::recover::{self, RecoverError};
 use ca::flow::revoke::{Revoke, revoke};
 use ca::flow::take_over::{self, TakeOverError};
 use ca::flow::{Authorised, Office, Operator, publish};
@@ -106,7 +107,7 @@ impl Place {
     }
 
     fn words_of(&self, opened: &Opened, issuer: &str) -> Said {
-        let requested = take_over::request(&opened.authority, &Authorised::service(), issuer).unwrap();
+        let requested = take_over::request(&opened.authority, &Authorised::<ca::flow::Administrator>::service(), issuer).unwrap();
         assert_eq!(requested.id, format!("{issuer}-2"));
         std::fs::write(self.path("next.csr"), &requested.request).unwrap();
         let policies = ca::init::read_policies(&self.path("ca/policies")).unwrap();
@@ -225,7 +226,7 @@ fn officers_of_both_generations_decide_about_orders() {
     };
     assert_eq!(approved_by("B-1"), "officer-ca");
     place.hold(&place.words_of(&opened, "officer-ca"), "ca/root-keys", "out", false).unwrap();
-    take_over::install(authority, &admin(), &place.certified("out")).unwrap();
+    take_over::install(authority, &admin::<ca::flow::Administrator>(), &place.certified("out")).unwrap();
     assert_eq!(approved_by("B-2"), "officer-ca-2");
     // And of one that a second root certified: proved by the first root alone, through what leads across.
     let hold = |text: String, keys: &str, out: &str| {
@@ -245,16 +246,58 @@ fn officers_of_both_generations_decide_about_orders() {
     let root = hold(format!("kind = \"root\"\nsucceeds = {}\npublished_as = \"root-2\"\nname = \"穗印根证书机构\"\n{}", file("ca/root.pem"), common(1)), "next-keys", "next");
     let across = hold(format!("kind = \"cross\"\n{}certified = {}\n{}", by("ca/root.pem", &first, "root"), file("next/certificate.pem"), common(1)), "ca/root-keys", "across");
     roots::install(authority, &admin(), &NewRoot { root: root.clone(), by_present: across, by_new: None }).unwrap();
-    let requested = take_over::request(authority, &Authorised::service(), "officer-ca").unwrap();
+    let requested = take_over::request(authority, &Authorised::<ca::flow::Administrator>::service(), "officer-ca").unwrap();
     std::fs::write(place.path("third.csr"), &requested.request).unwrap();
     let third = hold(format!("kind = \"issuing\"\n{}request = {}\nname = \"穗印政务证书签发机构 3\"\n{}", by("next/certificate.pem", &root, "root-2"), file("third.csr"), common(0)), "next-keys", "third");
-    assert!(matches!(take_over::install(authority, &admin(), &third), Err(TakeOverError::NoList { root }) if root == "root-2"));
+    assert!(matches!(take_over::install(authority, &admin::<ca::flow::Administrator>(), &third), Err(TakeOverError::NoList { root }) if root == "root-2"));
     let second_root = &authority.issuers["root-2"];
     let prepared = publish::prepare(authority, &admin(), second_root).unwrap();
     let next_key = keys::KeyStore::open(&place.path("next-keys"), &passphrase()).unwrap().load(ROOT).unwrap();
     publish::accept(authority, &admin(), second_root, ceremony::root_crl::sign(&prepared.tbs, &next_key).unwrap()).unwrap();
-    take_over::install(authority, &admin(), &third).unwrap();
+    take_over::install(authority, &admin::<ca::flow::Administrator>(), &third).unwrap();
     assert_eq!(approved_by("B-3"), "officer-ca-3");
+}
+
+#[test]
+fn where_the_officers_authority_is_revoked_the_owner_asks_for_its_next_generation() {
+    let place = Place::new();
+    let opened = place.found();
+    let authority = &opened.authority;
+    publish::publish(authority, &admin(), &authority.issuers["officer-ca"]).unwrap();
+    let asked = |number: &str| {
+        let mut parameters = rcgen::CertificateParams::new(Vec::new()).unwrap();
+        parameters.distinguished_name = rcgen::DistinguishedName::new();
+        let request = parameters.serialize_request(&rcgen::KeyPair::generate().unwrap()).unwrap().der().to_vec();
+        Order { profile: "officer".into(), request, applicant: Words { officer: Some("陈一".into()), number: Some(number.into()), ..Words::default() }, issuer: None }
+    };
+    let refused = |issuer: &str| recover::succession(authority, 7, issuer).unwrap_err();
+    assert!(matches!(refused("officer-ca"), RecoverError::NoneYet));
+    let first = issue(authority, admin::<Operator>(), asked("A-1")).unwrap();
+    grant(authority, &admin(), &Grant { serial: serial_text(&first.what().serial), power: Power::Administrator }).unwrap();
+    assert!(matches!(refused("officer-ca"), RecoverError::Administered { count: 1 }));
+    // With the authority all its officers fall, and nobody can be certified by it.
+    end(authority, &authority.issuers["officer-ca"].serial.clone());
+    assert!(matches!(recover::recover(authority, 7, asked("A-2"), "政务证书签发机构已吊销"), Err(RecoverError::Issue(IssueError::IssuerRevoked { .. }))));
+    assert!(matches!(refused("enterprise-ca"), RecoverError::OtherIssuer { .. }));
+    let service = Service { authority: Arc::new(authority.over(Arc::clone(&authority.store))), evidence: Arc::clone(&opened.evidence) };
+    let told = ca::doctor::examine(&service).unwrap().findings;
+    assert!(told.iter().any(|finding| finding.what.starts_with("officers: no administrator") && finding.next.contains("ca issuer request officer-ca --recover")), "{told:?}");
+    let requested = take_over::request(authority, &recover::succession(authority, 7, "officer-ca").unwrap(), "officer-ca").unwrap();
+    assert_eq!(requested.id, "officer-ca-2");
+    place.hold(&place.words_of(&opened, "officer-ca"), "ca/root-keys", "out", false).unwrap();
+    let installed = recover::install(authority, 7, &place.certified("out")).unwrap();
+    assert_eq!(installed.id(), "officer-ca-2");
+    // It is good: the owner has no further say in it, and makes one administrator as ever.
+    assert!(matches!(refused("officer-ca"), RecoverError::OtherIssuer { .. }));
+    let done = recover::recover(authority, 7, asked("A-2"), "政务证书签发机构已吊销").unwrap();
+    assert_eq!(done.record.issuer, "officer-ca-2");
+    assert!(matches!(refused("officer-ca"), RecoverError::Administered { count: 1 }));
+    let entries = authority.store.read_stream(log::STREAM, 0, 100_000).unwrap();
+    assert!(entries.iter().any(|entry| entry[1] == 84 && String::from_utf8_lossy(entry).contains("\"by\":\"uid:7\"")));
+    // No other authority gets its next generation in this way.
+    let waiting = place.words(&opened);
+    place.hold(&waiting, "ca/root-keys", "other", false).unwrap();
+    assert!(matches!(recover::install(authority, 7, &place.certified("other")), Err(RecoverError::Administered { .. })));
 }
 
 #[test]
@@ -264,7 +307,7 @@ fn a_generation_takes_over_without_a_gap() {
     let status = Arc::new(Responder::new(&opened.authority).unwrap());
     opened.authority.watchers.push(Arc::clone(&status) as _);
     // Asked twice, it is the same key.
-    let key = || take_over::request(&opened.authority, &Authorised::service(), FIRST).unwrap().key_sha256;
+    let key = || take_over::request(&opened.authority, &Authorised::<ca::flow::Administrator>::service(), FIRST).unwrap().key_sha256;
     let entries = || opened.authority.store.stream_length(ca::record::log::STREAM).unwrap();
     let before = entries();
     assert_eq!(key(), key());
@@ -295,7 +338,7 @@ fn a_generation_takes_over_without_a_gap() {
         while begun.load(Ordering::Relaxed) < 3 {
             std::thread::yield_now();
         }
-        let installed = take_over::install(authority, &admin(), &der).unwrap();
+        let installed = take_over::install(authority, &admin::<ca::flow::Administrator>(), &der).unwrap();
         assert_eq!((installed.id(), installed.policy_name()), (SECOND, FIRST));
         ended.store(true, Ordering::Relaxed);
         issuing.join().unwrap()
@@ -315,8 +358,8 @@ fn a_generation_takes_over_without_a_gap() {
     let told = authority.store.read_stream(log::STREAM, 0, 100_000).unwrap();
     assert_eq!(told.iter().filter(|entry| entry[1] == 84).count(), 1);
     // Once only, and by nobody else's key.
-    assert!(matches!(take_over::install(authority, &admin(), &der), Err(TakeOverError::NotRequested)));
-    assert!(matches!(take_over::request(authority, &Authorised::service(), "nobody-ca"), Err(TakeOverError::Unknown { .. })));
+    assert!(matches!(take_over::install(authority, &admin::<ca::flow::Administrator>(), &der), Err(TakeOverError::NotRequested)));
+    assert!(matches!(take_over::request(authority, &Authorised::<ca::flow::Administrator>::service(), "nobody-ca"), Err(TakeOverError::Unknown { .. })));
     opened.evidence.advance().unwrap();
     drop((opened, status));
     // It is as durable as all else; one that was cut off before it had a signer gets it at the next start.
@@ -437,7 +480,7 @@ fn nothing_is_signed_that_was_not_reviewed() {
     // Another authority takes in nothing of this root.
     let stranger = Place::new();
     let theirs = stranger.found();
-    assert!(matches!(take_over::install(&theirs.authority, &admin(), &place.certified("out")), Err(TakeOverError::NotRequested)));
+    assert!(matches!(take_over::install(&theirs.authority, &admin::<ca::flow::Administrator>(), &place.certified("out")), Err(TakeOverError::NotRequested)));
     install_only_when_valid(&place, &opened);
 }
 
@@ -496,15 +539,15 @@ fn spliced(place: &Place, good: &Said) {
 fn install_only_when_valid(place: &Place, opened: &Opened) {
     let der = place.certified("out");
     place.clock.set(OffsetDateTime::from_unix_timestamp(place.clock.now().unix_timestamp() - 60).unwrap());
-    assert!(matches!(take_over::install(&opened.authority, &admin(), &der), Err(TakeOverError::NotNow)));
+    assert!(matches!(take_over::install(&opened.authority, &admin::<ca::flow::Administrator>(), &der), Err(TakeOverError::NotNow)));
     place.clock.advance(Duration::seconds(61));
     // A key that was reported since it was born takes over nothing.
     let (_, read) = X509Certificate::from_der(&der).unwrap();
     let blocked = CertificateRecord::blocked_key(ring::digest::digest(&ring::digest::SHA256, read.public_key().raw).as_ref());
     opened.authority.store.commit(Batch::new().put(blocked.clone(), vec![])).unwrap();
-    assert!(matches!(take_over::install(&opened.authority, &admin(), &der), Err(TakeOverError::Issue(IssueError::BlockedKey))));
+    assert!(matches!(take_over::install(&opened.authority, &admin::<ca::flow::Administrator>(), &der), Err(TakeOverError::Issue(IssueError::BlockedKey))));
     opened.authority.store.commit(Batch::new().delete(blocked)).unwrap();
-    take_over::install(&opened.authority, &admin(), &der).unwrap();
+    take_over::install(&opened.authority, &admin::<ca::flow::Administrator>(), &der).unwrap();
     assert!(Path::new(&place.path("ca")).exists());
 }
 

@@ -199,6 +199,10 @@ fn an_issuing_authority_that_is_revoked_vouches_for_no_officer() {
     let office = Office::found();
     let admin = office.with("A-1", Power::Administrator, &owner());
     let issuer = serial_text(&office.authority().issuers["officer-ca"].serial);
+    // Not by one officer: with it all officers fall.
+    let operator = office.with("B-1", Power::Operator, &office.administrator(&admin));
+    let alone = revoke(office.authority(), &office.proven(&operator).unwrap().acting::<ca::flow::Operator>().unwrap(), &Revoke { serial: issuer.clone(), reason: Reason::Superseded, at: None, invalid_since: None });
+    assert!(matches!(alone, Err(ca::problem::IssueError::AuthorityCertificate { .. })), "{alone:?}");
     revoke(office.authority(), &Authorised::<ca::flow::Operator>::by_ownership(7), &Revoke { serial: issuer, reason: Reason::Superseded, at: None, invalid_since: None }).unwrap();
     assert!(matches!(office.proven(&admin), Err(OfficerError::Revoked { .. })));
 }
@@ -217,6 +221,7 @@ fn somebody_is_always_left_who_can_grant() {
     assert!(last(&first));
     withdraw(authority, &admin(), &all(&second)).unwrap();
     assert!(matches!(withdraw(authority, &admin(), &all(&second)), Err(OfficerError::NoPowers { .. })));
+    office.clock.advance(Duration::days(8));
     let third = office.with("A-3", Power::Administrator, &admin());
     let (before, proof) = (office.logged(11).len(), admin());
     withdraw(authority, &proof, &all(&first)).unwrap();
@@ -253,6 +258,9 @@ fn of_two_who_decide_at_once_the_second_is_judged_by_what_the_first_left() {
         assert_eq!(usize::from(one_done.is_ok()) + usize::from(other_done.is_ok()), 1, "{one_done:?} {other_done:?}");
         let (stays, goes) = if one_done.is_ok() { (first, second) } else { (second, first) };
         assert!(office.proven(&goes).is_err());
+        // Whoever went counts for some days more, in which nobody grants alone.
+        assert!(matches!(grant(authority, &office.administrator(&stays), &one(&office.officer("Z-1"), Power::Auditor)), Err(OfficerError::ApprovalNeeded { approvals: 1 })));
+        office.clock.advance(Duration::days(8));
         // Two powers that exclude each other, for two certificates of one person: one is granted.
         let (a, b) = (office.officer(&format!("B-{round}")), office.officer(&format!("b-{round}")));
         let admin = office.administrator(&stays);

@@ -93,6 +93,42 @@ fn it_works_after_a_hundred_days_as_on_the_first() {
 }
 
 #[test]
+fn a_signer_that_is_revoked_signs_nothing_more_and_has_a_successor_at_once() {
+    let place = tempfile::tempdir().unwrap();
+    let clock = Arc::new(FakeClock::new(OffsetDateTime::now_utc()));
+    let listen = "127.0.0.1:8440".parse().unwrap();
+    let opened = init(&place.path().join("ca"), "http://127.0.0.1:8440", listen, &passphrase(), &passphrase(), Arc::clone(&clock) as Arc<dyn Clock>).unwrap();
+    let mut authority = opened.authority;
+    let status = Arc::new(Status::new(&authority).unwrap());
+    authority.watchers.push(Arc::clone(&status) as _);
+    let service = Service { authority: Arc::new(authority), evidence: opened.evidence };
+    let jobs = Jobs::new(service.clone(), Arc::clone(&status), opened.keys, Arc::new(Health::default()));
+    let authority = &service.authority;
+    let issued = issue(authority, Authorised::service(), order()).unwrap();
+    let issuer = &authority.issuers[ISSUER];
+    let id = CertId::new(HashAlgorithm::Sha1, &issuer.name, &issuer.public_key_info, &issued.what().serial).unwrap();
+    let request = OcspRequest { ids: vec![id], nonce: None };
+    jobs.turn();
+    assert!(status.make(&request).fresh.is_some() && status.remembered(&request).is_some());
+    let signer = || decode::<IssuerRecord>(&authority.store.get(&IssuerRecord::key(ISSUER)).unwrap().unwrap()).unwrap().ocsp.unwrap();
+    let serial = ca::record::serial_text(x509_parser::parse_x509_certificate(&signer().der).unwrap().1.raw_serial());
+    let end = serde_json::from_value(serde_json::json!({ "serial": serial, "reason": "key-compromise", "at": null })).unwrap();
+    ca::flow::revoke::revoke(authority, &Authorised::<ca::flow::Operator>::service(), &end).unwrap();
+    // OCSPResponseStatus tryLater. spec: rfc6960#4.2.1
+    let told = |status: &Status| status.make(&request).body[4];
+    assert!(status.remembered(&request).is_none() && told(&status) == 3 && told(&Status::new(authority).unwrap()) == 3);
+    let doctor = ca::doctor::examine(&service).unwrap().findings;
+    assert!(doctor.iter().any(|finding| finding.grade == ca::doctor::Grade::Fail && finding.what.starts_with("OCSP signer of enterprise-ca: its certificate is revoked")), "{doctor:?}");
+    // Not some turns later, as one that only grew old.
+    jobs.turn();
+    assert_eq!(signer().key, "enterprise-ca-ocsp-2");
+    assert!(status.make(&request).fresh.is_some());
+    // By a clock that went back before the signer was, nothing is signed either.
+    clock.advance(Duration::days(-2));
+    assert_eq!(told(&status), 3);
+}
+
+#[test]
 fn health_tells_of_a_store_that_must_be_opened_again_and_of_the_roots_list() {
     let place = tempfile::tempdir().unwrap();
     let clock = Arc::new(FakeClock::new(OffsetDateTime::now_utc()));
@@ -115,7 +151,7 @@ fn health_tells_of_a_store_that_must_be_opened_again_and_of_the_roots_list() {
     assert!(issue(&service.authority, Authorised::service(), order()).is_err());
     jobs.turn();
     let problem = health.check().unwrap_err();
-    assert_eq!((problem.code.as_str(), problem.next.as_str()), ("store", "look at the disk and restart the service"));
+    assert_eq!((problem.code.as_str(), problem.next.as_str()), ("store", "look at the disk and the clock, as the service's log tells, and restart the service"));
     clock.advance(Duration::days(355));
     for _ in 0..20 {
         jobs.turn();

@@ -91,14 +91,20 @@ fn a_destroyed_authority_comes_back() {
     let restored = authority.ca(&["--json", "restore", "backup", "--checkpoint", "checkpoint", "--accept-loss"]).json();
     assert_eq!(restored["earlier"], vkey.as_str());
     assert_eq!(authority.ca(&["restore", "backup", "--accept-loss"]).code, 5);
-    authority.start();
     let pages = authority.ca(&["--json", "list", "--all"]).out;
     assert!(pages.contains(&kept) && pages.contains(&before) && !pages.contains(&after));
-    assert_eq!(["kept", "before", "ended", "after", "gone"].map(|name| ocsp(&authority, name)), ["good", "revoked", "good", "unknown", "unknown"]);
-    assert!(list(&authority, "first") > newest);
-    // The newest list and the certificates that people still have.
+    // The newest list that people still have, before anybody is answered: nobody is told that what was revoked is good.
     let told = authority.ca(&["--json", "adopt", "newest.crl"]).json();
     assert_eq!((&told["changed"], &told["unknown"]), (&1.into(), &1.into()));
+    authority.start();
+    assert_eq!(["kept", "before", "ended", "after", "gone"].map(|name| ocsp(&authority, name)), ["good", "revoked", "revoked", "unknown", "revoked"]);
+    assert!(list(&authority, "first") > newest);
+    // An older list changes nothing of it, and a delta is no list.
+    let told = authority.ca(&["--json", "adopt", "one.crl"]).json();
+    assert_eq!(told["changed"], 0);
+    run("curl", &["-sf", "-o", "delta.crl", &format!("{}/crl/enterprise-ca-delta.crl", authority.url)], &authority.home).ok();
+    let refused = authority.ca(&["--json", "adopt", "delta.crl"]);
+    assert!(refused.code != 0 && refused.err.contains("\"delta\""), "{refused:?}");
     assert_eq!(["kept", "before", "ended", "after", "gone"].map(|name| ocsp(&authority, name)), ["good", "revoked", "revoked", "unknown", "revoked"]);
     authority.ca(&["adopt", "after.pem", "gone.pem"]).ok();
     assert_eq!(["after", "gone"].map(|name| ocsp(&authority, name)), ["good", "revoked"]);

@@ -93,9 +93,12 @@ pub fn whole(act: &ActShown) -> Result<(), Problem> {
             line(&format!("         become those of {after_sha256}"))?;
             act.policies.as_ref().map_or(Ok(()), super::policy::change)?;
         }
-        Deed::Bulk { incident, act: of, reason, certificates, serials_sha256 } => {
+        Deed::Bulk { incident, act: of, reason, certificates, serials_sha256, authorities } => {
             let reason = reason.map(|reason| format!(", for the reason {}", word(&reason))).unwrap_or_default();
             line(&format!("act      {} of {certificates} certificates for {incident}{reason}; each is named by `ca bulk show {incident}`", of.name()))?;
+            if *authorities {
+                line("         these are AUTHORITIES: all that they certified falls with them")?;
+            }
             line(&format!("serials  sha256 {serials_sha256}"))?;
         }
     }

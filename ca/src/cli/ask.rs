@@ -12,6 +12,7 @@ use runtime::exit::{Exit, Problem};
 use super::identity::Identity;
 use crate::flow::Proven;
 use crate::http::administration::PATH;
+use crate::init::Opened;
 use crate::operation::Operation;
 use crate::service::{Outcome, Service};
 
@@ -61,12 +62,24 @@ pub fn ask_on(place: &Place, mut operation: Operation, mut next: impl FnMut(Outc
     }
 }
 
+/// The directory itself, for what its owner alone may do and no service is asked for: its lock is taken here, so a service
+/// that runs is in the way, and says so.
+pub fn owned(place: &Place) -> Result<Opened, Problem> {
+    if place.server.is_some() {
+        return Err(Problem::new(Exit::Usage, "server", "this is done on the authority's own machine", "leave out --server"));
+    }
+    let passphrase = passphrase(place)?;
+    Ok(crate::init::open(&place.directory, None, &passphrase, Arc::new(SystemClock))?)
+}
+
 fn here(place: &Place, mut operation: Operation, mut next: impl FnMut(Outcome) -> Result<Option<Operation>, Problem>) -> Result<(), Problem> {
     let passphrase = passphrase(place)?;
     let opened = crate::init::open(&place.directory, None, &passphrase, Arc::new(SystemClock))?;
     let service = Service { authority: Arc::new(opened.authority), evidence: opened.evidence };
     loop {
-        let proven = Proven::local(&service.authority, rustix::process::geteuid().as_raw())?;
+        let uid = rustix::process::geteuid().as_raw();
+        let restorer = if operation.adopts() { Proven::restorer(&service.authority, uid)? } else { None };
+        let proven = restorer.map_or_else(|| Proven::local(&service.authority, uid), Ok)?;
         let outcome = service.perform(&proven, operation)?;
         service.evidence.advance()?;
         match next(outcome)? {

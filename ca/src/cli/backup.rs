@@ -115,9 +115,11 @@ fn told(restored: &Restored, json: bool) -> Result<(), Problem> {
     for serial in &restored.intents_dropped {
         line(&format!("dropped  {serial} was about to be signed; whoever asked for it may ask again"))?;
     }
-    line("Never start the old directory again. Certificates, revocations and powers withdrawn of the time since are not known here:")?;
-    line("  ca adopt LIST.crl    the newest list of each issuer that anybody has, first")?;
-    line("  ca adopt CERT.pem    certificates issued since")
+    line("Never start the old directory again. Certificates, revocations and powers withdrawn of the time since are not known here.")?;
+    line("Enter them BEFORE `ca serve` is started: until then nobody is told the old state.")?;
+    line("  ca adopt LIST.crl    the newest whole list of each issuer that anybody has, first; then the newest of each part")?;
+    line("  ca adopt CERT.pem    certificates issued since")?;
+    line("Powers withdrawn since the backup are held again: look at `ca officer list` first of all.")
 }
 
 pub fn adopt(place: &Place, wanted: Adopt) -> Result<(), Problem> {

@@ -11,8 +11,9 @@ use runtime::exit::{Exit, Problem};
 use super::ask::{self, Place};
 use super::print::{self, line};
 use super::root;
+use crate::flow::{recover, take_over};
 use crate::operation::Operation;
-use crate::service::Outcome;
+use crate::service::{Installed, Outcome};
 
 #[derive(Debug, Subcommand)]
 pub enum Issuer {
@@ -24,16 +25,25 @@ pub enum Issuer {
         /// A new file.
         #[arg(long)]
         out: PathBuf,
+        /// As the owner of the directory, with the service stopped: where the officers' authority is revoked and so no
+        /// administrator is left. `ca officer recover` comes after it.
+        #[arg(long)]
+        recover: bool,
     },
     /// Take in what a ceremony certified: from now on this generation issues, and the one before keeps answering.
     #[command(after_help = "Example:\n  ca --dir ca-state issuer install /media/2026-12-01/certificate.pem")]
-    Install { certificate: PathBuf },
+    Install {
+        certificate: PathBuf,
+        /// As the owner of the directory; see `ca issuer request --help`.
+        #[arg(long)]
+        recover: bool,
+    },
 }
 
 pub fn issuer(place: &Place, wanted: Issuer) -> Result<(), Problem> {
     match wanted {
-        Issuer::Request { issuer, out } => {
-            let outcome = ask::ask(place, Operation::RequestIssuer { issuer })?;
+        Issuer::Request { issuer, out, recover } => {
+            let outcome = if recover { recovering(place, Wanted::Request(&issuer))? } else { ask::ask(place, Operation::RequestIssuer { issuer })? };
             let Outcome::IssuerRequested(requested) = &outcome else { return print::outcome(&outcome, place.json) };
             new_file(&out, requested.request.as_bytes())?;
             if place.json {
@@ -46,12 +56,29 @@ pub fn issuer(place: &Place, wanted: Issuer) -> Result<(), Problem> {
             }
             line(&format!("The present generation is named {}; give this one a name of its own in the ceremony's file.", requested.present_name))
         }
-        Issuer::Install { certificate } => {
+        Issuer::Install { certificate, recover } => {
             let bytes = root::read(&certificate)?;
             let der = if bytes.first() == Some(&0x30) { bytes } else { pem::parse(&bytes).map(pem::Pem::into_contents).unwrap_or_default() };
-            print::outcome(&ask::ask(place, Operation::InstallIssuer { der })?, place.json)
+            let outcome = if recover { recovering(place, Wanted::Install(&der))? } else { ask::ask(place, Operation::InstallIssuer { der })? };
+            print::outcome(&outcome, place.json)
         }
     }
+}
+
+enum Wanted<'a> {
+    Request(&'a str),
+    Install(&'a [u8]),
+}
+
+fn recovering(place: &Place, wanted: Wanted<'_>) -> Result<Outcome, Problem> {
+    let opened = ask::owned(place)?;
+    let (authority, uid) = (&opened.authority, rustix::process::geteuid().as_raw());
+    let outcome = match wanted {
+        Wanted::Request(issuer) => Outcome::IssuerRequested(take_over::request(authority, &recover::succession(authority, uid, issuer)?, issuer)?),
+        Wanted::Install(der) => Outcome::IssuerInstalled(Installed::written(&*recover::install(authority, uid, der)?, opened.evidence.directory())),
+    };
+    opened.evidence.advance()?;
+    Ok(outcome)
 }
 
 fn new_file(path: &Path, bytes: &[u8]) -> Result<(), Problem> {

@@ -1,11 +1,9 @@
 //! `ca officer`: who may do what, and the identity with which an officer calls.
 
 use std::path::PathBuf;
-use std::sync::Arc;
 
 use clap::{Args, Subcommand};
 use policies::authority::Power;
-use runtime::clock::SystemClock;
 use runtime::exit::{Exit, Problem};
 use runtime::terminal::{date, word};
 
@@ -143,16 +141,11 @@ pub fn run(place: &Place, command: Officer) -> Result<(), Problem> {
     print::outcome(&ask::ask(place, operation)?, place.json)
 }
 
-/// Never asked of a service: the directory's lock is taken here, so one that runs is in the way, and says so.
 fn recovered(place: &Place, wanted: Recover) -> Result<(), Problem> {
     let Recover { request, officer, number, reason, out } = wanted;
-    if place.server.is_some() {
-        return Err(Problem::new(Exit::Usage, "server", "this is done on the authority's own machine", "leave out --server"));
-    }
     let words = Words { officer: Some(officer), number: Some(number), ..Words::default() };
     let order = Order { profile: OFFICER.into(), request: offline::read_request(&request)?, applicant: words, issuer: None };
-    let passphrase = ask::passphrase(place)?;
-    let opened = crate::init::open(&place.directory, None, &passphrase, Arc::new(SystemClock))?;
+    let opened = ask::owned(place)?;
     let done = recover(&opened.authority, rustix::process::geteuid().as_raw(), order, &reason)?;
     opened.evidence.advance()?;
     let (serial, record) = (serial_text(&done.serial), &done.record);

@@ -230,7 +230,7 @@ fn export(place: &Place, id: OrderId, out: Option<&Path>) -> Result<(), Problem>
     };
     let text = text.map_err(IssueError::from)?;
     match out {
-        Some(path) => super::print::file(path, text.as_bytes()).map_err(|error| Problem::new(Exit::Unavailable, "file", format!("{} cannot be written: {error}", path.display()), "check the path and the disk")),
+        Some(path) => super::print::file_for(path, text.as_bytes(), 0o600).map_err(|error| Problem::new(Exit::Unavailable, "file", format!("{} cannot be written: {error}", path.display()), "check the path and the disk")),
         None => line(text.trim_end()),
     }
 }

@@ -14,9 +14,14 @@ pub fn problem(problem: &Problem, json: bool) {
 
 /// Whole or not at all; what is no file (a terminal, `/dev/null`) is written to and never replaced.
 pub fn file(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
+    file_for(path, bytes, 0o644)
+}
+
+/// The same for who may read it: what names persons is its owner's alone.
+pub fn file_for(path: &Path, bytes: &[u8], mode: u32) -> std::io::Result<()> {
     match std::fs::symlink_metadata(path) {
         Ok(found) if !found.is_file() => std::fs::write(path, bytes),
-        _ => runtime::state::write_atomically(path, bytes, 0o644),
+        _ => runtime::state::write_atomically(path, bytes, mode),
     }
 }
 

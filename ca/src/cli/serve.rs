@@ -17,6 +17,7 @@ use crate::administration::{self, Endpoint};
 use crate::authority::{Authority, Watcher};
 use crate::flow::numbering;
 use crate::http::gate::Unproved;
+use crate::flow::restore;
 use crate::http::{Public, router};
 use crate::init::OutboxPlace;
 use crate::job::{Health, Jobs};
@@ -30,6 +31,8 @@ pub fn serve(place: &Place, base_url: Option<&str>, listen: Option<SocketAddr>, 
     runtime::log::init();
     let passphrase = passphrase(place)?;
     let mut opened = crate::init::open_at(&place.directory, base_url, &passphrase, Arc::new(SystemClock), clock_was_ahead)?;
+    // From here on somebody may be answered.
+    restore::serves(&*opened.authority.store)?;
     let status = Status::new(&opened.authority).map_err(|error| Problem::new(Exit::Damaged, "issuer", error.to_string(), "restore the store from a backup"))?;
     let status = Arc::new(status);
     let lists = Arc::new(Lists::new(Arc::clone(&opened.authority.store)));

@@ -46,11 +46,14 @@ pub fn needed(authority: &Authority, deed: &Deed) -> Result<Option<Needed>, Issu
     let change;
     let (by, approvals) = match deed {
         Deed::GrantPower { .. } | Deed::SetRegistrar { .. } => match granting(rules, deed) {
-            Some(GrantRule { by, approvals, administrators }) if officer::administrators(authority)?.1 >= usize::from(*administrators) => (by, *approvals),
+            Some(GrantRule { by, approvals, administrators }) if officer::administrators_lately(authority)? >= usize::from(*administrators) => (by, *approvals),
             _ => return Ok(None),
         },
-        Deed::Bulk { certificates, .. } => match &rules.bulk {
-            Some(rule) if *certificates > rule.above && roster(authority)?.1.administered => (&rule.by, rule.approvals),
+        // An authority falls with all that it certified, the officers with theirs: where there are two administrators, two
+        // want it.
+        Deed::Bulk { authorities: true, .. } if officer::administrators(authority)?.1 > 1 => return Ok(Some(about_authorities())),
+        Deed::Bulk { incident, act, certificates, .. } => match &rules.bulk {
+            Some(rule) if roster(authority)?.1.administered && certificates.saturating_add(bulk::lately(authority, incident, *act)?) > rule.above => (&rule.by, rule.approvals),
             _ => return Ok(None),
         },
         Deed::ChangePolicies { .. } => {
@@ -64,6 +67,10 @@ pub fn needed(authority: &Authority, deed: &Deed) -> Result<Option<Needed>, Issu
     Ok((approvals > 0).then(|| Needed { by: by.clone(), approvals }))
 }
 
+fn about_authorities() -> Needed {
+    Needed { by: [Power::Administrator].into(), approvals: 1 }
+}
+
 fn granting<'a>(rules: &'a Approvals, deed: &Deed) -> Option<&'a GrantRule> {
     if let Deed::SetRegistrar { .. } = deed { rules.registrar.as_ref() } else { rules.grant.as_ref() }
 }
@@ -74,6 +81,7 @@ fn needed_once_placed(authority: &Authority, deed: &Deed) -> Result<Needed, Issu
     let change;
     let rule = match deed {
         Deed::GrantPower { .. } | Deed::SetRegistrar { .. } => granting(rules, deed).map(|rule| (&rule.by, rule.approvals)),
+        Deed::Bulk { authorities: true, .. } => return Ok(about_authorities()),
         Deed::Bulk { .. } => rules.bulk.as_ref().map(|rule| (&rule.by, rule.approvals)),
         Deed::ChangePolicies { .. } => {
             change = policies::rule(authority)?;

@@ -34,6 +34,9 @@ const LIST_LIMIT: u64 = 256 << 20;
 /// What a list may say of certificates that nobody here knows: those of the time between backup and loss.
 const UNKNOWN_LIMIT: usize = 100_000;
 
+/// Where a list says that it only tells what changed.
+const DELTA_INDICATOR: &str = "2.5.29.27";
+
 /// More renewals than a holder makes.
 const LONGEST_LINE: usize = 1_000;
 
@@ -58,6 +61,8 @@ pub enum AdoptError {
     Circle { serial: String },
     #[error("certificate {serial} stands at the other end of that link already; look at it with `ca show`")]
     Linked { serial: String },
+    #[error("this is a delta, which says what changed and not what is; give the whole list, or the list of a part")]
+    Delta,
     #[error("the list names {count} certificates that nobody here knows, more than can come of a restore; use a newer backup")]
     TooMany { count: usize },
     #[error("{path}: {reason}; give a list that is on the authority's own host", path = path.display())]
@@ -313,7 +318,15 @@ pub fn read_list(file: &Path) -> Result<Vec<u8>, AdoptError> {
     Ok(der)
 }
 
+/// The newest list of an issuer that was adopted, by the time from which it speaks.
+fn newest(issuer: &str) -> Key {
+    Key::new("adopted-list", &[issuer.as_bytes()])
+}
+
 /// Revokes and suspends what a list of ours says, and keeps the numbers above its own.
+///
+/// Lists come in any order: a revocation is final and counts whichever of them says it; a suspension counts only in a list
+/// newer than all that were adopted before, since it may have been lifted or become a revocation after it.
 pub fn list(authority: &Authority, authorised: &Authorised<Administrator>, mut der: Vec<u8>) -> Result<Held, AdoptError> {
     if der.first() != Some(&0x30) {
         der = pem::parse(&der).ok().filter(|pem| pem.tag() == "X509 CRL").map(pem::Pem::into_contents).ok_or(AdoptError::NoList)?;
@@ -323,23 +336,42 @@ pub fn list(authority: &Authority, authorised: &Authorised<Administrator>, mut d
     let signs = |issuer: &&Arc<Issuer>| issuer.name == read.issuer().as_raw() && key(issuer).is_some_and(|key| read.verify_signature(&key).is_ok());
     let issuer = authority.issuers.values().find(signs).ok_or(AdoptError::NotOurs)?;
     let number = read.crl_number().and_then(|number| u64::try_from(number).ok()).ok_or(AdoptError::NoList)?;
+    // spec: rfc5280#5.2.4
+    if read.extensions().iter().any(|extension| extension.oid.to_id_string() == DELTA_INDICATOR) {
+        return Err(AdoptError::Delta);
+    }
+    let (speaks_from, latest) = (read.last_update().timestamp(), newest(issuer.id()));
+    let before = authority.store.get(&latest).map_err(IssueError::from)?;
+    let adopted = before.as_deref().map(|bytes| <[u8; 8]>::try_from(bytes).map(i64::from_be_bytes)).transpose().map_err(|_| IssueError::Damaged { what: "when a list was adopted" })?;
+    let is_newest = adopted.is_none_or(|adopted| speaks_from > adopted);
     let mut held = Held { issuer: issuer.id().to_owned(), number, entries: 0, changed: 0, unknown: 0 };
     let mut unknown = Vec::new();
     // 2. What is known and not held to yet, each on the line of its own act.
     for entry in read.iter_revoked_certificates() {
         held.entries += 1;
         let (serial, listed) = (entry.raw_serial().to_vec(), said(entry));
+        if matches!(listed, Listed::Held { .. }) && !is_newest {
+            continue;
+        }
         match register::find(&*authority.store, &serial).map_err(IssueError::from)? {
             Some(found) if found.issuer == held.issuer => held.changed += u64::from(hold_to(authority, authorised, serial, found, listed)?),
             Some(_) => return Err(AdoptError::Doubled { serial: serial_text(&serial) }),
-            None => unknown.push((serial, listed)),
+            None => {
+                held.unknown += 1;
+                let place = CertificateRecord::revoked(&held.issuer, &serial);
+                let known = authority.store.get(&place).map_err(IssueError::from)?;
+                let was = known.as_deref().map(decode::<Listed>).transpose().map_err(|_| IssueError::Damaged { what: "a revocation" })?;
+                // What is revoked stays so, for the reason that was said first.
+                if !matches!((&was, &listed), (Some(Listed::Revoked(_)), _) | (Some(Listed::Held { .. }), Listed::Held { .. })) {
+                    unknown.push((serial, listed, known));
+                }
+            }
         }
     }
     // 3. What is not known stays on our lists all the same; with the number and the log entry in one commit.
     if unknown.len() > UNKNOWN_LIMIT {
         return Err(AdoptError::TooMany { count: unknown.len() });
     }
-    held.unknown = unknown.len() as u64;
     let (sha256, by) = (crate::sha256_hex(&der), authorised.actor().to_string());
     let entry = log::Entry::CrlAdopted { issuer: &held.issuer, number, entries: held.entries, sha256: &sha256, by: &by };
     let floor = authority.store.get(&CrlRecord::floor()).map_err(IssueError::from)?;
@@ -350,16 +382,21 @@ pub fn list(authority: &Authority, authorised: &Authorised<Administrator>, mut d
         None => batch.expect(Expectation::Absent(CrlRecord::floor())),
     };
     batch = batch.put(CrlRecord::floor(), number.max(super::publish::floor(authority)?).to_be_bytes().as_slice());
-    for (serial, listed) in &unknown {
+    if is_newest {
+        let rests_on = before.map_or_else(|| Expectation::Absent(latest.clone()), |before| Expectation::Equals(latest.clone(), before));
+        batch = batch.expect(rests_on).put(latest, speaks_from.to_be_bytes().as_slice());
+    }
+    for (serial, listed, known) in &unknown {
         let place = CertificateRecord::revoked(&held.issuer, serial);
-        batch = batch.expect(Expectation::Absent(CertificateRecord::key(serial))).put(place, encode(listed).map_err(IssueError::from)?);
+        let rests_on = known.as_ref().map_or_else(|| Expectation::Absent(place.clone()), |known| Expectation::Equals(place.clone(), known.clone()));
+        batch = batch.expect(Expectation::Absent(CertificateRecord::key(serial))).expect(rests_on).put(place, encode(listed).map_err(IssueError::from)?);
         // Nobody knows its part: the whole list and the delta name it.
         let (told, number) = listing::changed(batch, &held.issuer, serial, now);
         batch = listing::stale(listing::stale(told, &held.issuer, Scope::Whole, number), &held.issuer, Scope::Delta, number);
     }
     batch.append(log::STREAM, entry.leaf(authority.clock.now()).map_err(IssueError::from)?);
     let committed = authority.store.commit(batch);
-    unknown.iter().for_each(|(serial, _)| authority.changed(&held.issuer, serial));
+    unknown.iter().for_each(|(serial, ..)| authority.changed(&held.issuer, serial));
     committed.map_err(IssueError::from)?;
     Ok(held)
 }
@@ -405,6 +442,7 @@ impl From<AdoptError> for Problem {
             AdoptError::NotOurs => (Exit::Refused, "not-ours"),
             AdoptError::NoSuccessor { .. } => (Exit::Refused, "no-successor"),
             AdoptError::Linked { .. } | AdoptError::Circle { .. } => (Exit::Conflict, "succeeded"),
+            AdoptError::Delta => (Exit::Usage, "delta"),
             AdoptError::Profile { .. } => (Exit::Usage, "adopt-profile"),
             AdoptError::TooMany { .. } => (Exit::Refused, "too-many"),
             AdoptError::Doubled { .. } => (Exit::Damaged, "doubled"),

@@ -5,6 +5,7 @@ use std::marker::PhantomData;
 
 use policies::authority::Power;
 
+use super::{issue, restore};
 use crate::authority::Authority;
 use crate::problem::{IssueError, OfficerError};
 use crate::record::{CertificateRecord, Officer, Person, Roster, Status, decode, serial_of, serial_text};
@@ -72,7 +73,7 @@ pub struct Holder;
 pub struct Courier;
 
 /// The owner of the state directory, while the service is stopped and nobody administrates: may have one officer certified who
-/// then does, and nothing else.
+/// then does, and the officers' authority succeeded first where it is revoked itself; nothing else.
 #[derive(Clone, Copy, Debug)]
 pub struct Recoverer;
 
@@ -127,6 +128,13 @@ impl Orderer for Holder {}
 impl Orderer for Recoverer {}
 
 impl Orderer for Registrar {}
+
+/// Who may give an issuing authority its next generation; a recoverer, the officers' own when it is revoked.
+pub trait Successor: Role {}
+
+impl Successor for Administrator {}
+
+impl Successor for Recoverer {}
 
 /// Proof that somebody may act in a role.
 #[derive(Clone, Debug)]
@@ -206,6 +214,13 @@ impl Proven {
         Ok(Self { actor: Actor::LocalUser(uid), person: None, powers })
     }
 
+    /// The owner of a directory that was restored and served nobody since: for adopting alone, which is why it is asked for
+    /// there. `None` where that time is over.
+    pub fn restorer(authority: &Authority, uid: u32) -> Result<Option<Self>, IssueError> {
+        let powers = [Power::Administrator].into();
+        Ok(restore::is_unserved(&*authority.store)?.then_some(Self { actor: Actor::LocalUser(uid), person: None, powers }))
+    }
+
     /// An officer who proved to hold the key of `certificate`: one of ours, of their profile, good at this moment, with
     /// powers granted to it.
     pub fn officer(authority: &Authority, certificate: &[u8]) -> Result<Self, OfficerError> {
@@ -218,7 +233,7 @@ impl Proven {
         let officer = authority.store.get(&Officer::key(&serial)).map_err(IssueError::from)?;
         let officer: Option<Officer> = officer.map(|bytes| decode(&bytes)).transpose().map_err(|_| IssueError::Damaged { what: "an officer" })?;
         match officer {
-            Some(Officer { person, powers }) if !powers.is_empty() => Ok(Self { actor: Actor::Officer(serial_text(&serial)), person: Some(person), powers }),
+            Some(Officer { person, powers, .. }) if !powers.is_empty() => Ok(Self { actor: Actor::Officer(serial_text(&serial)), person: Some(person), powers }),
             _ => Err(OfficerError::NoPowers { serial: serial_text(&serial) }),
         }
     }
@@ -273,9 +288,9 @@ pub(super) fn good_as(authority: &Authority, profile: &'static str, serial: &[u8
     }
     // An authority that is revoked vouches for nobody.
     let issuer = authority.issuers.get(&record.issuer).ok_or(IssueError::Damaged { what: "a certificate's issuer" })?;
-    match authority.store.get(&CertificateRecord::revoked(issuer.record.root(), &issuer.serial)).map_err(IssueError::from)? {
-        Some(_) => Err(OfficerError::Revoked { serial }),
-        None => Ok(()),
+    match issue::not_revoked(authority, issuer) {
+        Err(IssueError::IssuerRevoked { .. }) => Err(OfficerError::Revoked { serial }),
+        other => Ok(other?),
     }
 }
 

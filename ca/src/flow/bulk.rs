@@ -5,7 +5,7 @@
 //! 2 look       how many, of which kinds: what a dry run tells, and changes nothing
 //! 3 bound      more than the policy lets pass has to be said again, by its number
 //! 4 begin      every certificate written down, then the beginning in the log: from here on the list is what it is. Above
-//!              the number in `approvals.toml` it is an act that other officers approve first; the service then begins the
+//!              the number in `approvals.toml`, those of the last day counted with it, it is an act that other officers approve first; the service then begins the
 //!              very list they saw, and works it off
 //! 5 step       one portion, what came of each and the place in the list in one commit with what was done; again until
 //!              the end. Whoever says the same again after a crash goes on from there.
@@ -22,7 +22,7 @@ use time::OffsetDateTime;
 use super::act::{self, ApprovedAct};
 use super::authorise::{Administrator, Authorised};
 use super::replace::of_a_holder;
-use super::revoke::{Revoke, several};
+use super::revoke::{Revoke, is_authority, several};
 use super::succeed::{Ask, Asked, Corrections, SuccessionError, succeed};
 use crate::authority::Authority;
 use crate::problem::IssueError;
@@ -176,7 +176,8 @@ pub fn order(authority: &Authority, authorised: &Authorised<Administrator>, orde
     // 4. Numbers written by a beginning that was cut off are written again, and those beyond the list are taken away.
     let by = authorised.actor().to_string();
     let begun_at = authority.clock.now().unix_timestamp();
-    let gathering = Incident { incident: name.clone(), act: order.act, reason, stage: Stage::Gathering, chosen_by, total, next: 0, done: 0, refused: 0, begun_at, ended_at: None, by, order: None };
+    let authorities = order.act == BulkAct::Revoke && only_authorities(authority, &serials)?;
+    let gathering = Incident { incident: name.clone(), act: order.act, reason, stage: Stage::Gathering, chosen_by, total, next: 0, done: 0, refused: 0, begun_at, ended_at: None, by, order: None, authorities };
     let place = Incident::key(name, order.act);
     let before = begun.map_or_else(|| Expectation::Absent(place.clone()), |(stored, _)| Expectation::Equals(place.clone(), stored));
     authority.store.commit(Batch::new().expect(before).put(place.clone(), encode(&gathering)?))?;
@@ -197,7 +198,7 @@ pub fn order(authority: &Authority, authorised: &Authorised<Administrator>, orde
         }
         authority.store.commit(page.into_iter().fold(Batch::new(), |batch, (key, _)| batch.delete(key)))?;
     }
-    let deed = Deed::Bulk { incident: name.clone(), act: order.act, reason, certificates: total, serials_sha256: digest(&serials) };
+    let deed = Deed::Bulk { incident: name.clone(), act: order.act, reason, certificates: total, serials_sha256: digest(&serials), authorities };
     let batch = Batch::new().expect(Expectation::Equals(place.clone(), encode(&gathering)?));
     if act::needed(authority, &deed)?.is_some() {
         let id = OrderId::draw(&SystemRandom::new()).map_err(|_| IssueError::Randomness)?;
@@ -241,7 +242,7 @@ pub(super) fn begin_approved(authority: &Authority, authorised: &Authorised<Admi
             _ => break,
         }
     }
-    let deed = Deed::Bulk { incident: name.to_owned(), act, reason: incident.reason, certificates, serials_sha256: crate::hex(context.finish().as_ref()) };
+    let deed = Deed::Bulk { incident: name.to_owned(), act, reason: incident.reason, certificates, serials_sha256: crate::hex(context.finish().as_ref()), authorities: incident.authorities };
     if !approved.is_of(&deed) || certificates != incident.total {
         return Err(differs());
     }
@@ -364,7 +365,8 @@ fn revoked(
 ) -> Result<Vec<Came>, IssueError> {
     let reason = incident.reason.unwrap_or(Reason::Unspecified);
     let orders: Vec<Revoke> = items.iter().map(|item| Revoke { serial: serial_text(&item.serial), reason, at: None, invalid_since: None }).collect();
-    let may = |found: &CertificateRecord| if of_holders(authority, found) { Ok(()) } else { Err(IssueError::OwnCertificate { profile: found.profile.clone() }) };
+    let named = |found: &CertificateRecord| of_holders(authority, found) || (incident.authorities && is_authority(authority, found));
+    let may = |found: &CertificateRecord| if named(found) { Ok(()) } else { Err(IssueError::OwnCertificate { profile: found.profile.clone() }) };
     let came = |results: &[Result<(), IssueError>]| results.iter().map(|result| result.as_ref().map_or_else(refused, |()| Came::Revoked)).collect::<Vec<_>>();
     let results = several(authority, authorised.actor(), &orders, may, |batch, results| written(batch, &came(results)))?;
     Ok(came(&results))
@@ -420,9 +422,41 @@ fn refused(error: &IssueError) -> Came {
     Came::Refused { code: error.code().to_owned() }
 }
 
-/// The authority's own are not revoked in bulk: all others rest on them.
+/// The authority's own are not revoked in bulk with others: all others rest on them. An act about authorities alone is
+/// approved like one about many, and whoever approves it is told.
 fn of_holders(authority: &Authority, found: &CertificateRecord) -> bool {
     authority.policies.profile(&found.profile).is_some_and(|profile| profile.kind() == Kind::Leaf && profile.applicant() != ApplicantKind::Authority)
+}
+
+/// Whether these are certificates of authorities and of nobody else: whoever means an authority names it alone.
+fn only_authorities(authority: &Authority, serials: &[Vec<u8>]) -> Result<bool, IssueError> {
+    for serial in serials {
+        if !register::find(&*authority.store, serial)?.is_some_and(|found| is_authority(authority, &found)) {
+            return Ok(false);
+        }
+    }
+    Ok(true)
+}
+
+/// Certificates of acts that began within a day and that nobody approved: many small acts are a large one.
+pub(super) fn lately(authority: &Authority, incident: &str, act: BulkAct) -> Result<u64, IssueError> {
+    let since = authority.clock.now().unix_timestamp() - DAY;
+    let (mut from, to) = Incident::all();
+    let mut count = 0_u64;
+    loop {
+        let page = authority.store.scan(&from, &to, PAGE)?;
+        for (_, stored) in &page {
+            let other: Incident = decode(stored).map_err(|_| IssueError::Damaged { what: "an incident" })?;
+            let counts = matches!(other.stage, Stage::Running | Stage::Done) && other.order.is_none() && other.begun_at > since;
+            if counts && (other.incident != incident || other.act != act) {
+                count = count.saturating_add(other.total);
+            }
+        }
+        match page.last() {
+            Some((last, _)) if page.len() == PAGE => from = last.successor(),
+            _ => return Ok(count),
+        }
+    }
 }
 
 /// What stands in the store of one act.

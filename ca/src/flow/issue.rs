@@ -11,22 +11,24 @@
 //!  9 record         certificate, indexes and log entry in one commit
 //! 10 answer         only a receipt can be rendered
 
+mod signature;
+mod unfinished;
+
 use std::sync::{Arc, PoisonError};
 
-use keys::KeyHandle;
 use pki::certificate::CertificatePlan;
 use pki::request::Request;
-use pki::signer::{SignatureAlgorithm, Signer};
+use pki::signer::Signer;
 use policies::certificate::{Applicant, HostName, KeyAlgorithm, Kind, Profile, RequestedName, RequestFacts};
 use ring::digest::{SHA256, digest};
-use ring::rand::{SecureRandom, SystemRandom};
 use serde::{Deserialize, Serialize};
 use store::{Batch, CommitError, Expectation};
 use time::OffsetDateTime;
-use x509_parser::certificate::X509CertificateParser;
-use x509_parser::nom::Parser;
-use x509_parser::prelude::FromDer;
-use x509_parser::x509::SubjectPublicKeyInfo;
+
+pub(crate) use signature::{fresh_serial, linted, signed};
+pub use unfinished::{finish, resume};
+
+use signature::assembled;
 
 use super::authorise::{Actor, Authorised, Operator, Orderer, Recoverer, Registrar};
 use super::citizen::Vouching;
@@ -40,7 +42,7 @@ use crate::authority::{Authority, Issuer};
 use crate::own_name;
 use crate::problem::IssueError;
 use crate::register;
-use crate::record::{Act, CertificateRecord, Channel, Intent, KeyOwner, OrderId, Reason, Revocation, Scope, Status, decode, encode, log, serial_text};
+use crate::record::{Act, CertificateRecord, Channel, Intent, KeyOwner, OrderId, Reason, Revocation, Scope, Status, encode, log, serial_text};
 
 /// How often a commit that others came before is made anew.
 const ATTEMPTS: u32 = 8;
@@ -137,58 +139,6 @@ fn fallen(authority: &Authority, record: &CertificateRecord) -> Result<IssueErro
         Status::Revoked(before) => Ok(revoke::already(&old, before)?),
         _ => Ok(IssueError::BlockedKey),
     }
-}
-
-/// Goes on with every intent that a crash left behind, from the step it had reached. There is no second
-/// repair code: the same steps 8 and 9.
-pub fn resume(authority: &Authority) -> Result<Vec<Recorded<SignedCertificate>>, IssueError> {
-    let mut finished = Vec::new();
-    let from = store::Key::new(Intent::TABLE, &[]);
-    let to = store::Key::new(Intent::TABLE, &[&[0xff; 16]]);
-    for (key, bytes) in authority.store.scan(&from, &to, usize::MAX)? {
-        match sign(left_behind(authority, &key, bytes)?) {
-            Ok(signed) => finished.push(record(authority, signed)?),
-            // The key is away: all else goes on, and this is finished when it is back.
-            Err(IssueError::Unfinished { serial, reason }) => tracing::warn!(serial, reason, "an intent to sign waits for its key"),
-            Err(error) => return Err(error),
-        }
-    }
-    Ok(finished)
-}
-
-/// Goes on with the intents of `issuer` whose signature could not be made, once its key is back. Those that are being
-/// signed right now are not among them, so nothing is signed twice.
-pub fn finish(authority: &Authority, issuer: &Issuer) -> Result<Vec<Recorded<SignedCertificate>>, IssueError> {
-    let mut finished = Vec::new();
-    let waiting = || issuer.unfinished.lock().unwrap_or_else(PoisonError::into_inner);
-    loop {
-        let Some(serial) = waiting().pop_first() else { return Ok(finished) };
-        let key = Intent::key(&serial);
-        let result = match authority.store.get(&key) {
-            Ok(Some(bytes)) => left_behind(authority, &key, bytes).and_then(sign).and_then(|signed| record(authority, signed)),
-            Ok(None) => continue,
-            Err(error) => Err(error.into()),
-        };
-        match result {
-            Ok(recorded) => finished.push(recorded),
-            Err(error) => {
-                // What is in the store is not forgotten, whatever went wrong.
-                waiting().insert(serial);
-                return Err(error);
-            }
-        }
-    }
-}
-
-/// Step 7 as it stands in the store.
-fn left_behind(authority: &Authority, key: &store::Key, bytes: Vec<u8>) -> Result<Recorded<LintedTbs>, IssueError> {
-    let intent: Intent = decode(&bytes).map_err(|_| IssueError::Damaged { what: "an intent to sign" })?;
-    let issuer = authority.issuers.get(&intent.issuer).cloned().ok_or(IssueError::Damaged { what: "an intent's issuer" })?;
-    let serial = serial_of(&intent.tbs)?;
-    if *key != Intent::key(&serial) {
-        return Err(IssueError::Damaged { what: "an intent's serial" });
-    }
-    Ok(Recorded { what: LintedTbs { issuer, serial, intent, stored: bytes, asked: None } })
 }
 
 /// 2. A request whose sender holds the key, and an applicant in words that cannot be wrong.
@@ -288,12 +238,16 @@ fn decide(authority: &Authority, parsed: Parsed) -> Result<Plan<'_>, IssueError>
     Ok(Plan { owner, owned, issuer, profile, plan, facts, name, code, by, claim, vouching, recovers, request_sha256, applicant })
 }
 
-/// An authority whose own certificate is revoked certifies nobody. The root signed them all, itself too.
-fn not_revoked(authority: &Authority, issuer: &Issuer) -> Result<(), IssueError> {
-    match authority.store.get(&CertificateRecord::revoked(issuer.record.root(), &issuer.serial))? {
-        Some(_) => Err(IssueError::IssuerRevoked { issuer: issuer.id().to_owned() }),
-        None => Ok(()),
+/// An authority whose own certificate is revoked certifies nobody, and neither does one whose root is. The root signed them
+/// all, itself too.
+pub(crate) fn not_revoked(authority: &Authority, issuer: &Issuer) -> Result<(), IssueError> {
+    let above = authority.issuers.get(issuer.record.root());
+    for one in [Some(issuer), above.map(|root| &**root)].into_iter().flatten() {
+        if authority.store.get(&CertificateRecord::revoked(one.record.root(), &one.serial))?.is_some() {
+            return Err(IssueError::IssuerRevoked { issuer: one.id().to_owned() });
+        }
     }
+    Ok(())
 }
 
 /// 4. A plan that as many officers as the policy asks for have approved, and the order that it is for.
@@ -370,16 +324,6 @@ fn shard(authority: &Authority, plan: &Plan<'_>) -> Option<u16> {
     u16::from_be_bytes([high, low]).checked_rem(authority.rules.crl.partitions(plan.issuer.policy_name())).filter(|_| holders)
 }
 
-/// Sixteen random octets, the top bit zero, so that every serial is positive and of one length.
-pub(crate) fn fresh_serial() -> Result<[u8; 16], IssueError> {
-    let mut serial = [0; 16];
-    SystemRandom::new().fill(&mut serial).map_err(|_| IssueError::Randomness)?;
-    let [first, ..] = &mut serial;
-    // The second highest bit is set: the DER is never shortened and the serial never zero.
-    *first = (*first & 0x7f) | 0x40;
-    Ok(serial)
-}
-
 /// 6. Bytes that no rule finds fault with.
 pub struct LintedTbs {
     issuer: Arc<Issuer>,
@@ -405,15 +349,6 @@ fn lint(tbs: Tbs) -> Result<LintedTbs, IssueError> {
     linted(&tbs.intent.tbs, algorithm, tbs.issuer.linted.as_ref(), &tbs.facts)?;
     let Tbs { issuer, serial, intent, owner, owned, by, claim, vouching, ordered, .. } = tbs;
     Ok(LintedTbs { issuer, serial, stored: encode(&intent)?, intent, asked: Some(Asked { by, owner, owned, claim, vouching, ordered }) })
-}
-
-/// That no rule finds fault with these bytes, on their twin; ceremonies ask the same.
-pub(crate) fn linted(tbs: &[u8], algorithm: SignatureAlgorithm, issuer: Option<&lint::Issuer>, facts: &lint::ProfileFacts) -> Result<(), IssueError> {
-    let findings = lint::lint_certificate(&crate::throwaway::sign(algorithm, tbs)?, issuer, facts);
-    if findings.iter().any(|finding| finding.severity == lint::Severity::Error) {
-        return Err(IssueError::Lint { findings: findings.iter().map(|finding| format!("{}: {} ({})", finding.rule, finding.message, finding.clause)).collect() });
-    }
-    Ok(())
 }
 
 /// Something durable: had only from a commit's receipt, or read back from the store.
@@ -512,23 +447,6 @@ fn sign(intended: Recorded<LintedTbs>) -> Result<SignedCertificate, IssueError> 
     Ok(SignedCertificate { serial, record, intent: stored, order: intent.order })
 }
 
-/// These bytes under a key, made and compared at once: a ceremony's signature.
-pub(crate) fn signed(tbs: &[u8], key: &KeyHandle) -> Result<Vec<u8>, IssueError> {
-    assembled(tbs, key, &Signer::sign(key, tbs)?)
-}
-
-fn assembled(tbs: &[u8], key: &KeyHandle, signature: &[u8]) -> Result<Vec<u8>, IssueError> {
-    let der = pki::certificate::assemble(tbs, Signer::algorithm(key), signature);
-    // A fault in the token or in memory must not leave this process with our name under it.
-    // What the extensions say was judged on the twin; here the bytes must be those, whole, under the issuer's key.
-    let (rest, read) = X509CertificateParser::new().with_deep_parse_extensions(false).parse(&der).map_err(|_| IssueError::WrongSignature)?;
-    let (_, issuer_key) = SubjectPublicKeyInfo::from_der(key.public_key_info()).map_err(|_| IssueError::WrongSignature)?;
-    if !rest.is_empty() || read.tbs_certificate.as_ref() != tbs || read.verify_signature(Some(&issuer_key)).is_err() {
-        return Err(IssueError::WrongSignature);
-    }
-    Ok(der)
-}
-
 /// 9. In the register, in the log, and no longer an intent: all in one commit.
 ///
 /// What was signed has to be known, and may not be good when its key was reported as compromised since step 3, or the key
@@ -602,12 +520,4 @@ fn entered(authority: &Authority, beside: Batch, signed: &SignedCertificate, now
         Some(id) => order::issued(authority, batch, id, serial, slot, now),
         None => Ok(batch),
     }
-}
-
-fn serial_of(tbs: &[u8]) -> Result<Vec<u8>, IssueError> {
-    let damaged = |_| IssueError::Damaged { what: "the bytes of an intent" };
-    let mut reader = pki::asn1::Reader::new(tbs);
-    let mut fields = pki::asn1::Reader::new(reader.take(0x30).map_err(damaged)?);
-    fields.take(0xa0).map_err(damaged)?;
-    Ok(fields.take(2).map_err(damaged)?.to_vec())
 }

@@ -11,13 +11,15 @@ use store::{Batch, CommitError, Expectation, Key};
 
 use super::act::{self, ApprovedAct};
 use super::authorise::{Actor, Administrator, Authorised, roster, standing};
+use super::recover;
 use crate::authority::Authority;
 use crate::problem::{IssueError, OfficerError};
-use crate::record::{CertificateRecord, Deed, Officer, Person, Roster, decode, encode, log, serial_text};
+use crate::record::{CertificateRecord, Deed, Officer, Person, Roster, Status, decode, encode, log, serial_text};
 use crate::register;
 
 /// How often a change that others came before is decided anew.
 const ATTEMPTS: u32 = 16;
+const DAY: i64 = 86_400;
 
 /// Which power, for the holder of which certificate.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -111,7 +113,7 @@ fn grant_once(authority: &Authority, authorised: &Authorised<Administrator>, ord
     if let Some(approved) = approved {
         batch = approved.done(authority, batch, slot, now)?;
     }
-    held.commit(authority, batch, &serial, Officer { person, powers: powers.clone() })?;
+    held.commit(authority, batch, &serial, Officer { person, powers: powers.clone(), administered_until: held.administered_until(&serial) })?;
     Ok(Changed { serial, record, powers })
 }
 
@@ -137,7 +139,7 @@ pub(super) fn reinstated(authority: &Authority, serial: &[u8], record: &Certific
     let mut batch = batch.expect(Expectation::Equals(CertificateRecord::key(serial), encode(record).map_err(IssueError::from)?));
     let entry = log::Entry::PowerGranted { serial: &serial_text(serial), power: Power::Administrator, by };
     batch.append(log::STREAM, entry.leaf(authority.clock.now()).map_err(IssueError::from)?);
-    Ok(held.commit(authority, batch, serial, Officer { person, powers })?)
+    Ok(held.commit(authority, batch, serial, Officer { person, powers, administered_until: held.administered_until(serial) })?)
 }
 
 /// Everybody who ever held a power, each person by the newest of the certificates.
@@ -171,7 +173,8 @@ fn withdraw_once(authority: &Authority, authorised: &Authorised<Administrator>, 
         return Err(OfficerError::NoPowers { serial: serial_text(&serial) });
     }
     // 3. Somebody must be left who can grant powers. Those whose certificate is not good now do not count.
-    if gone.contains(&Power::Administrator) && !held.others_administer(authority, &serial)? {
+    let administrator = gone.contains(&Power::Administrator);
+    if administrator && !held.others_administer(authority, &serial)? {
         return Err(OfficerError::LastAdministrator);
     }
     let powers: BTreeSet<Power> = officer.powers.difference(&gone).copied().collect();
@@ -181,7 +184,9 @@ fn withdraw_once(authority: &Authority, authorised: &Authorised<Administrator>, 
         let entry = log::Entry::PowerWithdrawn { serial: &serial_text(&serial), power, by: &authorised.actor().to_string() };
         batch.append(log::STREAM, entry.leaf(authority.clock.now()).map_err(IssueError::from)?);
     }
-    held.commit(authority, batch, &serial, Officer { powers: powers.clone(), ..officer.clone() })?;
+    let now = authority.clock.now().unix_timestamp();
+    let administered_until = if administrator { Some(now) } else { officer.administered_until };
+    held.commit(authority, batch, &serial, Officer { powers: powers.clone(), administered_until, person: officer.person })?;
     Ok(Changed { serial, record, powers })
 }
 
@@ -206,6 +211,35 @@ pub fn administrators(authority: &Authority) -> Result<(bool, usize), IssueError
         }
     }
     Ok((held.roster.administered, good.len()))
+}
+
+/// How many persons are administrators, or were some days ago: those whose power was withdrawn, or whose certificate was
+/// revoked or suspended, count on for as long as an act stays open. So nobody who is left alone by their own hand, or an
+/// operator's, grants alone at once; time enough for the others to see it. Whoever the owner of the machine made administrator
+/// since then, because nobody was left, is alone.
+pub fn administrators_lately(authority: &Authority) -> Result<usize, IssueError> {
+    let since = authority.clock.now().unix_timestamp() - i64::from(authority.rules.approvals.act_open_days) * DAY;
+    let recovered = recover::since(authority, since)?.iter().map(|recovery| recovery.at).max();
+    let counts = |fell_at: i64| fell_at > since && recovered.is_none_or(|at| fell_at > at);
+    let mut persons = BTreeSet::new();
+    for (serial, officer) in Held::read(authority)?.officers {
+        let is = officer.powers.contains(&Power::Administrator);
+        let record = register::get(&*authority.store, &serial)?;
+        let lately = match &record.status {
+            _ if !is => officer.administered_until.is_some_and(counts),
+            Status::Revoked(revocation) => counts(revocation.at),
+            Status::Held(hold) => recovered.is_none_or(|at| hold.at > at),
+            Status::Good => match standing(authority, &serial, &record) {
+                Ok(()) => true,
+                Err(OfficerError::Issue(error)) => return Err(error),
+                Err(_) => false,
+            },
+        };
+        if lately {
+            persons.insert(officer.person);
+        }
+    }
+    Ok(persons.len())
 }
 
 /// Those who hold powers by a certificate that is good now (DER).
@@ -255,6 +289,10 @@ impl Held {
                 _ => return Ok(Self { stored, roster, officers }),
             }
         }
+    }
+
+    fn administered_until(&self, serial: &[u8]) -> Option<i64> {
+        self.officers.iter().find(|(known, _)| known == serial).and_then(|(_, officer)| officer.administered_until)
     }
 
     /// The power was proved when the request came; another's change may have come between.

@@ -60,8 +60,8 @@ pub(crate) fn request(key: &KeyHandle) -> Result<Vec<u8>, OwnError> {
     Ok(parameters.serialize_request(key).map_err(failed)?.der().to_vec())
 }
 
-/// A new OCSP signer for `issuer` once two thirds of the present one's life are over; `None` while it is younger,
-/// and for an issuer that is revoked, since that one certifies nobody. It goes on while the issuer is valid, whether or not a
+/// A new OCSP signer for `issuer` once two thirds of the present one's life are over, and at once when its certificate is
+/// revoked or suspended, which nobody who relies on it could notice (it bears nocheck); `None` while it is younger, and for an issuer that is revoked, since that one certifies nobody. It goes on while the issuer is valid, whether or not a
 /// certificate of it still is: ended ones are answered for.
 pub fn replace_signer(authority: &Authority, keys: &KeyStore, issuer: &str) -> Result<Option<(OcspSigner, KeyHandle)>, OwnError> {
     // 1. What is on record, and how old it is.
@@ -73,7 +73,8 @@ pub fn replace_signer(authority: &Authority, keys: &KeyStore, issuer: &str) -> R
     let (_, read) = X509Certificate::from_der(&present.der).map_err(|_| damaged("an OCSP signer's certificate"))?;
     // One that ends with its issuer has no successor: that would end at the same moment.
     let last = authority.issuers.get(issuer).is_some_and(|issuer| read.validity().not_after.to_datetime() >= issuer.not_after);
-    if !aging(&read, authority.clock.now()) || last || revoked(authority, issuer)? {
+    let due = !is_good(authority, read.raw_serial())? || (aging(&read, authority.clock.now()) && !last);
+    if !due || revoked(authority, issuer)? {
         return Ok(None);
     }
     let name = read.subject().iter_common_name().next().and_then(|name| name.as_str().ok()).ok_or(damaged("an OCSP signer's name"))?;
@@ -103,7 +104,7 @@ pub fn administration(authority: &Authority, keys: &KeyStore, words: &Words, may
     let names: Vec<String> = words.dns.iter().cloned().chain(words.ip.iter().map(ToString::to_string)).collect();
     if let Some(present) = &present {
         let (_, read) = X509Certificate::from_der(&present.der).map_err(|_| IssueError::Damaged { what: "the certificate of the officers' listener" })?;
-        let good = matches!(register::find(&*authority.store, read.raw_serial()).map_err(IssueError::from)?, Some(CertificateRecord { status: Status::Good, .. }));
+        let good = is_good(authority, read.raw_serial())?;
         if !may_issue || (present.names == names && good && !aging(&read, authority.clock.now())) {
             return Ok((present.der.clone(), keys.load(&present.key)?));
         }
@@ -160,8 +161,12 @@ fn timestamp_signer_is_old(authority: &Authority, signer: &TimestampSigner) -> R
     let damaged = |_| IssueError::Damaged { what: "the timestamp signer's certificate" };
     let (from, until) = TokenPlan::new(&signer.der, &[]).map_err(|_| IssueError::Damaged { what: "the timestamp signer's certificate" })?.signs();
     let serial = pki::view::CertificateView::parse(&signer.der).map_err(damaged)?.serial.to_vec();
-    let revoked = register::find(&*authority.store, &serial)?.is_none_or(|record| record.status != Status::Good);
-    Ok(revoked || last_third(from.unix_timestamp(), until.unix_timestamp(), authority.clock.now()))
+    Ok(!is_good(authority, &serial)? || last_third(from.unix_timestamp(), until.unix_timestamp(), authority.clock.now()))
+}
+
+/// Whether the register knows a certificate of ours as good.
+pub(crate) fn is_good(authority: &Authority, serial: &[u8]) -> Result<bool, IssueError> {
+    Ok(matches!(register::find(&*authority.store, serial)?, Some(CertificateRecord { status: Status::Good, .. })))
 }
 
 fn aging(certificate: &X509Certificate<'_>, now: OffsetDateTime) -> bool {

@@ -6,17 +6,23 @@
 //! 3 grant    the power, the record that the doctor shows, its own log entry beside the power's, and a notice to every officer
 //!            there ever was and to the operator, in one commit
 //!
+//! Where the officers' authority is revoked itself, nobody can be certified until it has its next generation, which the owner
+//! asks for and takes in on the same conditions (`succession`); a ceremony certifies it as ever.
+//!
 //! Cut off between 2 and 3 it is said again: nothing was granted. It is no operation of the service: the directory's lock is
 //! held by whoever asks.
+
+use std::sync::Arc;
 
 use ring::rand::SystemRandom;
 use runtime::exit::{Exit, Problem};
 use store::{Batch, Key};
 
-use super::authorise::{Authorised, OFFICER, standing};
+use super::authorise::{Authorised, OFFICER, Recoverer, standing};
 use super::issue::{self, Order};
+use super::take_over::{self, TakeOverError};
 use super::{contact, notice, officer};
-use crate::authority::Authority;
+use crate::authority::{Authority, Issuer};
 use crate::problem::{IssueError, OfficerError};
 use crate::record::{About, CertificateRecord, Notice, NoticeStage, Recipient, Recovery, Salt, Status, decode, encode, log, serial_text};
 use crate::register;
@@ -32,6 +38,10 @@ pub enum RecoverError {
     NoneYet,
     #[error("{count} persons administrate by good certificates; have one of them grant what is wanted")]
     Administered { count: usize },
+    #[error("{issuer} certifies no officers, or its newest generation is good; only the officers' authority is succeeded in this way, when it is revoked")]
+    OtherIssuer { issuer: String },
+    #[error(transparent)]
+    TakeOver(#[from] TakeOverError),
     #[error("a reason has 10 to 500 characters in one line; say why nobody else could grant the power, for the record and for every officer")]
     Reason,
     #[error(transparent)]
@@ -45,6 +55,8 @@ impl From<RecoverError> for Problem {
         let (exit, code) = match error {
             RecoverError::Officer(error) => return error.into(),
             RecoverError::Issue(error) => return error.into(),
+            RecoverError::TakeOver(error) => return error.into(),
+            RecoverError::OtherIssuer { .. } => (Exit::Denied, "other-issuer"),
             RecoverError::NoneYet => (Exit::Conflict, "not-administered"),
             RecoverError::Administered { .. } => (Exit::Denied, "administered"),
             RecoverError::Reason => (Exit::Usage, "reason"),
@@ -71,11 +83,7 @@ pub fn recover(authority: &Authority, uid: u32, order: Order, reason: &str) -> R
     if !one_line || !REASON.contains(&reason.chars().count()) {
         return Err(RecoverError::Reason);
     }
-    match officer::administrators(authority)? {
-        (false, _) => return Err(RecoverError::NoneYet),
-        (true, 0) => {}
-        (true, count) => return Err(RecoverError::Administered { count }),
-    }
+    nobody_administrates(authority)?;
     let authorised = Authorised::by_recovery(uid);
     officer::may_be_reinstated(authority, order.applicant.number.as_deref().unwrap_or_default())?;
     // 2.
@@ -103,6 +111,32 @@ pub fn recover(authority: &Authority, uid: u32, order: Order, reason: &str) -> R
     batch.append(log::STREAM, entry.leaf(now).map_err(IssueError::from)?);
     officer::reinstated(authority, &serial, &record, batch, &by)?;
     Ok(Recovered { serial, record, told })
+}
+
+fn nobody_administrates(authority: &Authority) -> Result<(), RecoverError> {
+    match officer::administrators(authority)? {
+        (false, _) => Err(RecoverError::NoneYet),
+        (true, 0) => Ok(()),
+        (true, count) => Err(RecoverError::Administered { count }),
+    }
+}
+
+/// The proof with which the owner asks for the next generation of the officers' authority, whose newest is revoked.
+pub fn succession(authority: &Authority, uid: u32, issuer: &str) -> Result<Authorised<Recoverer>, RecoverError> {
+    nobody_administrates(authority)?;
+    let certifies_officers = authority.policies.profile(OFFICER).is_some_and(|profile| profile.issuers().iter().any(|one| one.name() == issuer));
+    let newest = authority.issuers.newest(issuer).filter(|_| certifies_officers);
+    match newest.map(|newest| issue::not_revoked(authority, newest)) {
+        Some(Err(IssueError::IssuerRevoked { .. })) => Ok(Authorised::by_recovery(uid)),
+        Some(Err(error)) => Err(error.into()),
+        Some(Ok(())) | None => Err(RecoverError::OtherIssuer { issuer: issuer.chars().take(64).collect() }),
+    }
+}
+
+/// Takes in the generation that a ceremony certified, on the same proof.
+pub fn install(authority: &Authority, uid: u32, der: &[u8]) -> Result<Arc<Issuer>, RecoverError> {
+    let issuer = take_over::generation_of(authority, der)?.ok_or(TakeOverError::NotRequested)?;
+    Ok(take_over::install(authority, &succession(authority, uid, &issuer)?, der)?)
 }
 
 /// The certificate that an attempt before this one had made, or another good one of the same key: for the same person.

@@ -10,7 +10,8 @@
 //!   where, and contradicts no checkpoint ever signed. That takes the operator's explicit word.
 //! - **Intents to sign**: they may have been signed since; their serials are burnt, and nothing is signed twice.
 //!
-//! Certificates and revocations of the time between are entered by `ca adopt`.
+//! Certificates and revocations of the time between are entered by `ca adopt`: by the owner of the directory before it is
+//! served for the first time, so that nobody is told the old state, and by administrators afterwards.
 
 use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io::{self, Read};
@@ -351,6 +352,7 @@ fn record(
     let leapt = log::Entry::CrlNumbersLeapt { above, by: &by };
     let mut batch = Batch::new().expect(Expectation::Equals(Settings::key(), stored.to_vec()));
     batch = batch.put(Settings::key(), encode(after).map_err(IssueError::from)?).put(CrlRecord::floor(), above.to_be_bytes().as_slice());
+    batch = batch.put(unserved(), Vec::new());
     for (intent, _) in intents {
         batch = batch.delete(intent.clone());
     }
@@ -367,6 +369,25 @@ fn record(
     batch.append(log::STREAM, leapt.leaf(now).map_err(IssueError::from)?);
     store.commit(batch).map_err(IssueError::from)?;
     Ok(above)
+}
+
+/// Until the service is started for the first time after a restore, the owner of the directory may enter what came after the
+/// backup: whoever asked for a status before that would be told what was true before.
+fn unserved() -> Key {
+    Key::new("authority", &[b"restored-and-unserved"])
+}
+
+/// Whether nobody was answered since the restore.
+pub fn is_unserved(store: &dyn Store) -> Result<bool, IssueError> {
+    Ok(store.get(&unserved())?.is_some())
+}
+
+/// From now on only officers do.
+pub fn serves(store: &dyn Store) -> Result<(), IssueError> {
+    if is_unserved(store)? {
+        store.commit(Batch::new().delete(unserved()))?;
+    }
+    Ok(())
 }
 
 /// The highest number in the backup itself.

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use policies::certificate::Kind;
 use serde::{Deserialize, Serialize};
 use store::{Batch, CommitError, Expectation, Key};
 use time::OffsetDateTime;
@@ -56,10 +57,19 @@ fn revoke_once(authority: &Authority, by: &Actor, order: &Revoke) -> Result<Revo
     // 1. The serial in a form that cannot be wrong, and what is known of it.
     let serial = register::serial(&order.serial)?;
     let found = register::get(&*authority.store, &serial)?;
-    // 2. The reason and the date against the present state: a pure question.
+    // 2. The reason and the date against the present state: a pure question. With an authority all falls that it certified,
+    // the officers with theirs: that no officer does alone.
+    if is_authority(authority, &found) && matches!(by, Actor::Officer(_)) {
+        return Err(IssueError::AuthorityCertificate { serial: serial_text(&serial) });
+    }
     let now = authority.clock.now();
     let revocation = decide(&serial, &found, order, now)?;
     Ok(Revoked { certificates: with_siblings(authority, by, (serial, found), revocation, now)? })
+}
+
+/// Whether a certificate is a root's or an issuing authority's.
+pub(super) fn is_authority(authority: &Authority, found: &CertificateRecord) -> bool {
+    authority.policies.profile(&found.profile).is_some_and(|profile| profile.kind() != Kind::Leaf)
 }
 
 pub(super) fn with_siblings(

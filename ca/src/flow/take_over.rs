@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use store::{Batch, Expectation, Key};
 use x509_parser::prelude::{FromDer, X509Certificate};
 
-use super::authorise::{Administrator, Authorised};
+use super::authorise::{Authorised, Successor};
 use super::certified::{self, CertifiedError, ISSUING, Wanted};
 use super::own::{self, OwnError};
 use super::{adopt, listing, publish};
@@ -66,7 +66,7 @@ pub struct Requested {
 }
 
 /// 1. The key of the next generation, and its request. Asked again before it is certified, it is the same key.
-pub fn request(authority: &Authority, authorised: &Authorised<Administrator>, issuer: &str) -> Result<Requested, TakeOverError> {
+pub fn request(authority: &Authority, authorised: &Authorised<impl Successor>, issuer: &str) -> Result<Requested, TakeOverError> {
     let birthplace = authority.issuers.birthplace.as_ref().ok_or(TakeOverError::NoBirthplace)?;
     let names = || authority.issuers.values().filter(|issuer| !issuer.is_root()).map(|issuer| issuer.policy_name().to_owned());
     let unknown = || TakeOverError::Unknown { issuer: issuer.chars().take(64).collect(), known: names().collect::<std::collections::BTreeSet<_>>().into_iter().collect() };
@@ -122,7 +122,7 @@ fn common_name(der: &[u8]) -> Result<String, TakeOverError> {
 }
 
 /// 2. Takes the certificate in, and hands over.
-pub fn install(authority: &Authority, authorised: &Authorised<Administrator>, der: &[u8]) -> Result<Arc<Issuer>, TakeOverError> {
+pub fn install(authority: &Authority, authorised: &Authorised<impl Successor>, der: &[u8]) -> Result<Arc<Issuer>, TakeOverError> {
     let birthplace = authority.issuers.birthplace.as_ref().ok_or(TakeOverError::NoBirthplace)?;
     // 1. The certificate of a key that waits here, by one of the roots: the generation goes on beneath that one.
     let Ok(([], read)) = X509Certificate::from_der(der) else { return Err(TakeOverError::NotRequested) };
@@ -199,6 +199,12 @@ fn waiting(authority: &Authority, public_key_info: &[u8]) -> Result<Option<(Key,
         }
     }
     Ok(None)
+}
+
+/// The authority, by the name that profiles use, whose next generation a certificate makes; none where no key waits for it.
+pub(super) fn generation_of(authority: &Authority, der: &[u8]) -> Result<Option<String>, TakeOverError> {
+    let Ok(([], read)) = X509Certificate::from_der(der) else { return Ok(None) };
+    Ok(waiting(authority, read.public_key().raw)?.map(|(_, _, waiting)| waiting.generation.of))
 }
 
 /// Goes on where a crash left a generation that was taken in without all it needs: the same step 4.

@@ -16,7 +16,16 @@ pub enum Deed {
     /// The digests are over all documents: those accepted, and those to take their place.
     ChangePolicies { before_sha256: String, after_sha256: String },
     /// The digest is of the serials, one after the other, as the log has it.
-    Bulk { incident: String, act: BulkAct, reason: Option<Reason>, certificates: u64, serials_sha256: String },
+    Bulk {
+        incident: String,
+        act: BulkAct,
+        reason: Option<Reason>,
+        certificates: u64,
+        serials_sha256: String,
+        /// Whether they are those of authorities.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        authorities: bool,
+    },
 }
 
 impl Deed {

@@ -58,6 +58,9 @@ pub struct Incident {
     /// The number of the act that others approve or approved.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub order: Option<OrderId>,
+    /// Whether they are those of authorities, to be revoked.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub authorities: bool,
 }
 
 impl Incident {
@@ -70,6 +73,11 @@ impl Incident {
     /// The place among those that others approved and the service works off.
     pub fn approved(incident: &str, act: BulkAct) -> Key {
         Key::new("incident-approved", &[incident.as_bytes(), act.name().as_bytes()])
+    }
+
+    /// Every act of every incident.
+    pub fn all() -> (Key, Key) {
+        Key::range(Self::TABLE, &[])
     }
 
     pub fn all_approved() -> (Key, Key) {

@@ -68,6 +68,9 @@ pub struct Officer {
     pub person: Person,
     /// Empty once all were withdrawn: it is remembered whose the certificate was.
     pub powers: BTreeSet<Power>,
+    /// Unix seconds: when the administrator's power was withdrawn last.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub administered_until: Option<i64>,
 }
 
 impl Officer {

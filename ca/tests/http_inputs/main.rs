@@ -5,6 +5,7 @@
 
 mod counted;
 mod officers;
+mod outbox;
 
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};

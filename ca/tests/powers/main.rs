@@ -107,7 +107,7 @@ impl Office {
     /// The next generation of `issuer` takes over.
     fn succeed(&self, issuer: &str) {
         let (place, authority) = (self.place.path(), &self.service.authority);
-        let requested = take_over::request(authority, &Authorised::service(), issuer).unwrap();
+        let requested = take_over::request(authority, &Authorised::<ca::flow::Administrator>::service(), issuer).unwrap();
         std::fs::write(place.join("next.csr"), &requested.request).unwrap();
         let sha256 = |bytes: &[u8]| hex(ring::digest::digest(&ring::digest::SHA256, bytes).as_ref());
         let of = |name: &str| sha256(&std::fs::read(place.join(name)).unwrap());
@@ -122,7 +122,7 @@ impl Office {
         std::fs::write(place.join("ceremony.toml"), &text).unwrap();
         ca::ceremony::run(&place.join("ceremony.toml"), &sha256(text.as_bytes()), &place.join("ca/root-keys"), &passphrase(), &place.join("out"), false, &*self.clock).unwrap();
         let der = pem::parse(std::fs::read(place.join("out/certificate.pem")).unwrap()).unwrap().into_contents();
-        take_over::install(authority, &Authorised::by_ownership(7), &der).unwrap();
+        take_over::install(authority, &Authorised::<ca::flow::Administrator>::by_ownership(7), &der).unwrap();
     }
 
     /// Entries of the log but those of who looked.
