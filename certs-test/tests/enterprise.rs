@@ -137,6 +137,14 @@ fn a_filing_is_submitted_once_and_its_receipt_proved_with_the_anchor_alone() {
     assert_eq!(verify().code, 0);
 }
 
+/// `me` decides orders.
+fn officer(authority: &Authority) {
+    authority.ca(&["officer", "identity", "new", "me", "--name", "陈一", "--number", "B-1"]).ok();
+    let officer = authority.ca(&["--json", "issue", "officer", "--request", "me/officer.csr", "--officer", "陈一", "--number", "B-1", "--out", "me.pem"]).json();
+    authority.ca(&["officer", "identity", "install", "me", "me.pem", "--root", "ca/root.pem"]).ok();
+    authority.ca(&["officer", "grant", officer["serial"].as_str().unwrap(), "operator"]).ok();
+}
+
 #[test]
 fn an_enterprise_orders_its_certificate_fetches_it_once_approved_and_renews_it() {
     let place = tempfile::tempdir().unwrap();
@@ -152,10 +160,7 @@ fn an_enterprise_orders_its_certificate_fetches_it_once_approved_and_renews_it()
     changed("authority/renewal.toml", "after_days = 1", "after_days = 0");
     changed("certificates/enterprise-signing.toml", "days = 730", "days = 20");
     authority.start();
-    authority.ca(&["officer", "identity", "new", "me", "--name", "陈一", "--number", "B-1"]).ok();
-    let officer = authority.ca(&["--json", "issue", "officer", "--request", "me/officer.csr", "--officer", "陈一", "--number", "B-1", "--out", "me.pem"]).json();
-    authority.ca(&["officer", "identity", "install", "me", "me.pem", "--root", "ca/root.pem"]).ok();
-    authority.ca(&["officer", "grant", officer["serial"].as_str().unwrap(), "operator"]).ok();
+    officer(&authority);
     let filing = |arguments: &[&str]| -> Said { run(program("filing"), arguments, &authority.home) };
     filing(&["key", "new", "--dir", "firm", "--name", NAME, "--passphrase-file", "pass"]).ok();
     assert_eq!(filing(&["fetch", "--dir", "firm", "--anchor", "ca/root.pem"]).code, 4);
@@ -194,6 +199,59 @@ fn an_enterprise_orders_its_certificate_fetches_it_once_approved_and_renews_it()
     assert!(key("firm/certificate-3.pem") != key("firm/certificate-2.pem") && end("firm/certificate-3.pem") == end("firm/certificate-2.pem"));
     // The order's number and key are in no log.
     assert!(!std::fs::read_to_string(authority.home.join("serve.log")).unwrap().contains(orders[0]["id"].as_str().unwrap()));
+}
+
+#[test]
+fn an_enterprise_that_was_renamed_has_its_certificate_corrected_by_its_key() {
+    const RENAMED: &str = "广州示范改名有限公司";
+    const MAILBOX: &str = "9000000008@mail.example.cn";
+    let place = tempfile::tempdir().unwrap();
+    let mut authority = Authority::found(place.path());
+    authority.start();
+    officer(&authority);
+    operator(&authority, "firm", NAME, CODE);
+    let filing = |arguments: &[&str]| -> Said { run(program("filing"), &[arguments, &["--dir", "firm"]].concat(), &authority.home) };
+    let correct = |more: &[&str]| filing(&[&["correct", "--authority", &authority.url, "--passphrase-file", "pass"], more].concat());
+    let decide = |verb: &str| {
+        let orders = authority.ca(&["--json", "order", "list"]).json();
+        let open: Vec<&str> = orders.as_array().unwrap().iter().filter(|order| order["state"]["code"] == "awaiting-approval").map(|order| order["id"].as_str().unwrap()).collect();
+        assert_eq!(open.len(), 1, "{orders}");
+        authority.ca(&["--json", "--identity", "me", "order", verb, open[0], "--yes", "--reason", "核对无误"]).ok();
+    };
+    // Nothing to correct, told before anybody is asked; and a mailbox that is none, told by the authority, is no obstacle later.
+    assert_eq!(correct(&[]).code, 2);
+    let same = correct(&["--name", NAME]);
+    assert!(same.code == 3 && same.err.contains("证书上已经是这样写的"), "{same:?}");
+    assert_eq!(correct(&["--mailbox", "nobody"]).code, 3);
+    // Another name and mailbox: an order, the same however often it is asked for, and no other beside it.
+    let words = ["--name", RENAMED, "--mailbox", MAILBOX];
+    assert_eq!(correct(&[&words[..], &["--json"]].concat()).json()["state"]["code"], "awaiting-approval");
+    correct(&words).ok();
+    assert_eq!(correct(&["--name", "又一名称有限公司"]).code, 5);
+    assert_eq!(filing(&["fetch"]).code, 6);
+    // Refused: told so at every fetch; then it may be asked for in other words, or the same.
+    decide("refuse");
+    for _ in 0..2 {
+        let refused = filing(&["fetch"]);
+        assert!(refused.code == 3 && refused.err.contains("filing correct"), "{refused:?}");
+    }
+    correct(&words).ok();
+    assert_eq!(filing(&["fetch"]).code, 6);
+    decide("approve");
+    filing(&["fetch"]).ok();
+    let said = |file: &str, what: &str| openssl(&["x509", "-in", file, "-noout", what, "-nameopt", "utf8,sep_comma_plus", "-ext", "subjectAltName"], &authority.home).ok();
+    openssl(&["verify", "-CAfile", "firm/root.pem", "-untrusted", "firm/certificate-2.pem", "firm/certificate-2.pem"], &authority.home).ok();
+    let subject = said("firm/certificate-2.pem", "-subject");
+    assert!(subject.contains(RENAMED) && subject.contains(CODE) && subject.contains(MAILBOX) && !said("firm/certificate.pem", "-subject").contains(RENAMED), "{subject}");
+    assert_ne!(said("firm/certificate.pem", "-pubkey"), said("firm/certificate-2.pem", "-pubkey"));
+    // Signed from now on in the new name; the old certificate has its days.
+    filing(&["new", "--kind", "vat-general", "--period", "202610", "--code", CODE, "--out", "vat.jsonc"]).ok();
+    let signed = filing(&["sign", "vat.jsonc", "--passphrase-file", "pass", "--json"]).json();
+    let (document, signature) = (signed["document"].as_str().unwrap(), signed["signature"].as_str().unwrap());
+    openssl(&["cms", "-verify", "-cades", "-binary", "-inform", "DER", "-in", signature, "-content", document, "-CAfile", "ca/root.pem", "-purpose", "any", "-signer", "signer.pem", "-out", "/dev/null"], &authority.home).ok();
+    assert_eq!(said("signer.pem", "-pubkey"), said("firm/certificate-2.pem", "-pubkey"));
+    let log = std::fs::read_to_string(authority.home.join("serve.log")).unwrap();
+    assert!(!log.contains("改名") && !log.contains(CODE));
 }
 
 #[test]

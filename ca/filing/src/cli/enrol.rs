@@ -1,11 +1,9 @@
-//! The enterprise's certificate: ordered at the authority, fetched when it is approved, renewed while it is valid.
+//! The enterprise's certificate: ordered at the authority, and fetched when it is approved, as one is that was asked to be corrected.
 
 use std::path::Path;
 use std::time::Duration;
 
 use clap::Args;
-use keys::DnType;
-use pki::cms::SignerPlan;
 use pki::path::{ANY_PURPOSE, Anchors, CertificateFacts, Requirements, Validation};
 use pki::view::CertificateView;
 use runtime::clock::{Clock, SystemClock};
@@ -16,19 +14,19 @@ use serde::{Deserialize, Serialize};
 
 use super::enterprise::{Place, ROOT};
 use super::kept::Trust;
-use super::key::Secret;
 use super::sign::usable;
+use super::succeed::Correction;
 use super::wire::runtime;
 use crate::desk::{hex, sha256_hex};
 
 const PROFILE: &str = "enterprise-signing";
 /// What was ordered, and under which number; the number is a secret between both sides.
 const ORDER: &str = "order.json";
-const PLACED: &str = "order-placed.json";
+pub(super) const PLACED: &str = "order-placed.json";
 const MAX_EVIDENCE: u64 = 100 << 20;
-const MAX_SMALL: u64 = 256 << 10;
-const MAX_ANSWER: usize = 256 << 10;
-const PATIENCE: Duration = Duration::from_secs(60);
+pub(super) const MAX_SMALL: u64 = 256 << 10;
+pub(super) const MAX_ANSWER: usize = 256 << 10;
+pub(super) const PATIENCE: Duration = Duration::from_secs(60);
 const DIGITAL_SIGNATURE: u8 = 0;
 
 #[derive(Debug, Args)]
@@ -60,22 +58,6 @@ pub struct Fetch {
     trust: Trust,
 }
 
-#[derive(Debug, Args)]
-pub struct Renew {
-    #[command(flatten)]
-    pub place: Place,
-    #[command(flatten)]
-    trust: Trust,
-    /// 认证机构地址；缺省为申请时的地址 (the authority; the one of the order without).
-    #[arg(long, env = "SUIYIN_CA_URL")]
-    authority: Option<String>,
-    /// 不待到期即更换密钥；新证书仍于原到期日到期 (change the key before the end is near; the new certificate ends when the old one would have).
-    #[arg(long)]
-    rekey: bool,
-    #[command(flatten)]
-    secret: Secret,
-}
-
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 struct Order {
     profile: String,
@@ -100,15 +82,15 @@ struct Evidence {
 }
 
 #[derive(Serialize, Deserialize)]
-struct Placed {
-    authority: String,
-    id: String,
+pub(super) struct Placed {
+    pub authority: String,
+    pub id: String,
 }
 
 /// What the authority shows of an order.
 #[derive(Serialize, Deserialize)]
-struct Shown {
-    id: String,
+pub(super) struct Shown {
+    pub id: String,
     state: Told,
     #[serde(default)]
     reasons: Vec<Told>,
@@ -117,17 +99,18 @@ struct Shown {
 }
 
 #[derive(Serialize, Deserialize)]
-struct Told {
+pub(super) struct Told {
     code: String,
     zh: String,
     en: String,
 }
 
-fn odd(place: &Place, error: impl std::fmt::Display) -> Problem {
+pub(super) fn odd(place: &Place, error: impl std::fmt::Display) -> Problem {
     Problem::new(Exit::Internal, "answer", error.to_string(), place.said("请核对认证机构地址与版本", "check the authority's address and version"))
 }
 
-fn stored<T: serde::de::DeserializeOwned>(place: &Place, name: &str) -> Result<Option<T>, Problem> {
+/// What this program wrote there.
+pub(super) fn stored<T: serde::de::DeserializeOwned>(place: &Place, name: &str) -> Result<Option<T>, Problem> {
     let path = place.home().join(name);
     if !path.exists() {
         return Ok(None);
@@ -136,7 +119,7 @@ fn stored<T: serde::de::DeserializeOwned>(place: &Place, name: &str) -> Result<O
     serde_json::from_slice(&place.read(&path, MAX_SMALL)?).map(Some).map_err(damaged)
 }
 
-fn written(value: &impl Serialize) -> Result<Vec<u8>, Problem> {
+pub(super) fn written(value: &impl Serialize) -> Result<Vec<u8>, Problem> {
     serde_json::to_vec_pretty(value).map_err(|error| Problem::new(Exit::Internal, "json", error.to_string(), "report this"))
 }
 
@@ -181,14 +164,14 @@ fn evidence(place: &Place, one: &str) -> Result<Evidence, Problem> {
     Ok(Evidence { kind: kind.to_owned(), sha256: sha256_hex(&bytes) })
 }
 
-fn refused(place: &Place, status: axum::http::StatusCode, answer: &[u8]) -> Problem {
+pub(super) fn refused(place: &Place, status: axum::http::StatusCode, answer: &[u8]) -> Problem {
     match serde_json::from_slice::<Problem>(answer) {
         Ok(problem) => problem.received(status),
         Err(_) => Problem::new(Exit::from_status(status), "http", status.to_string(), place.said("请核对认证机构地址", "check the authority's address")),
     }
 }
 
-fn told(place: &Place, shown: &Shown) -> Result<(), Problem> {
+pub(super) fn told(place: &Place, shown: &Shown) -> Result<(), Problem> {
     if place.json {
         return json(&serde_json::json!({ "state": shown.state, "reasons": shown.reasons }));
     }
@@ -196,38 +179,84 @@ fn told(place: &Place, shown: &Shown) -> Result<(), Problem> {
     shown.reasons.iter().try_for_each(|reason| line(&format!("  {}", place.said(&reason.zh, &reason.en))))
 }
 
-/// 1 how the order stands · 2 the certificate checked: key, holder, path · 3 kept, the anchor first.
-pub fn fetch(wanted: &Fetch) -> Result<(), Problem> {
-    let place = &wanted.place;
-    // 1.
-    let unplaced = || place.refuse(Exit::NotFound, "order", ("本目录没有已提交的申请", "请先执行 filing request"), ("nothing was ordered from this directory", "run `filing request` first"));
-    let (order, placed) = (stored::<Order>(place, ORDER)?.ok_or_else(unplaced)?, stored::<Placed>(place, PLACED)?.ok_or_else(unplaced)?);
+/// How an order stands; `None` where the authority knows none of this number.
+pub(super) fn shown(place: &Place, placed: &Placed) -> Result<Option<Shown>, Problem> {
     let mut fetcher = Fetcher::new(&placed.authority, PATIENCE)?;
-    let answer = runtime()?.block_on(fetcher.get(&format!("orders/{}", placed.id), MAX_ANSWER))?.ok_or_else(unplaced)?;
-    let shown: Shown = serde_json::from_slice(&answer).map_err(|error| odd(place, error))?;
-    told(place, &shown)?;
-    let Some(certificate) = &shown.certificate else {
-        let reasons: Vec<&str> = shown.reasons.iter().map(|reason| place.said(&reason.zh, &reason.en)).collect();
-        let (exit, zh, en) = if shown.state.code.starts_with("awaiting") {
+    let answer = runtime()?.block_on(fetcher.get(&format!("orders/{}", placed.id), MAX_ANSWER))?;
+    answer.map(|answer| serde_json::from_slice(&answer).map_err(|error| odd(place, error))).transpose()
+}
+
+impl Shown {
+    /// An officer or the registry is still to say yes or no.
+    fn is_open(&self) -> bool {
+        self.state.code.starts_with("awaiting")
+    }
+
+    /// It got no certificate and never will.
+    pub fn is_refused(&self) -> bool {
+        self.certificate.is_none() && !self.is_open()
+    }
+
+    /// The certificate with its issuers, PEM; `again` says what to do where the order got none.
+    fn issued(&self, place: &Place, again: (&str, &str)) -> Result<String, Problem> {
+        if let Some(certificate) = &self.certificate {
+            return Ok(format!("{certificate}{}", self.chain.as_deref().unwrap_or_default()));
+        }
+        let (exit, zh, en) = if self.is_open() {
             (Exit::Unavailable, ("证书尚未签发", "请稍后再执行 filing fetch"), ("the certificate is not issued yet", "run `filing fetch` again later"))
         } else {
-            (Exit::Refused, ("该申请没有签发证书", "请按原因改正后，在新目录重新申请"), ("the order got no certificate", "mend what the reasons say and order from a new directory"))
+            (Exit::Refused, ("该申请没有签发证书", again.0), ("the order got no certificate", again.1))
         };
-        let mut problem = place.refuse(exit, &shown.state.code, zh, en);
+        let mut problem = place.refuse(exit, &self.state.code, zh, en);
+        let reasons: Vec<&str> = self.reasons.iter().map(|reason| place.said(&reason.zh, &reason.en)).collect();
         if !reasons.is_empty() {
             problem.message = format!("{} ({})", problem.message, reasons.join("; "));
         }
-        return Err(problem);
-    };
+        Err(problem)
+    }
+}
+
+/// 1 how the order stands, the one for a correction where one is under way · 2 the certificate checked: key, holder, path
+/// · 3 kept, the anchor first.
+pub fn fetch(wanted: &Fetch) -> Result<(), Problem> {
+    let place = &wanted.place;
+    let unplaced = || place.refuse(Exit::NotFound, "order", ("本目录没有已提交的申请", "请先执行 filing request"), ("nothing was ordered from this directory", "run `filing request` first"));
+    // 1.
+    if let Some(correction) = Correction::of(place)?
+        && let Some(placed) = correction.placed()
+    {
+        let shown = shown(place, placed)?.ok_or_else(unplaced)?;
+        told(place, &shown)?;
+        let text = shown.issued(place, ("请按原因改正后再执行 filing correct", "mend what the reasons say and run `filing correct` again"))?;
+        // 2, 3.
+        return correction.accept(place, &wanted.trust, &text);
+    }
+    let (order, placed) = (stored::<Order>(place, ORDER)?.ok_or_else(unplaced)?, stored::<Placed>(place, PLACED)?.ok_or_else(unplaced)?);
+    let shown = shown(place, &placed)?.ok_or_else(unplaced)?;
+    told(place, &shown)?;
+    let text = shown.issued(place, ("请按原因改正后，在新目录重新申请", "mend what the reasons say and order from a new directory"))?;
     // 2, 3.
-    let text = format!("{certificate}{}", shown.chain.as_deref().unwrap_or_default());
-    let holder = (Some(order.applicant.name.as_str()), order.applicant.code.as_str());
     let request = pki::request::Request::parse(order.request.as_bytes()).map_err(|error| odd(place, error))?;
-    accept(place, &wanted.trust, &text, &request.spki, holder, &place.home().join("certificate.pem"))
+    let holder = Holder { name: Some(&order.applicant.name), code: &order.applicant.code, mailbox: None };
+    accept(place, &wanted.trust, &text, &request.spki, &holder, &place.home().join("certificate.pem"))
+}
+
+/// Whom a certificate is to be of; a word that was not asked for is not looked at.
+pub(super) struct Holder<'a> {
+    pub name: Option<&'a str>,
+    pub code: &'a str,
+    pub mailbox: Option<&'a str>,
+}
+
+impl Holder<'_> {
+    fn is_of(&self, facts: &CertificateFacts) -> bool {
+        let mailed = |mailbox: &str| facts.emails.iter().any(|email| email == mailbox);
+        facts.credit_code() == Some(self.code) && self.name.is_none_or(|name| facts.organization.as_deref() == Some(name)) && self.mailbox.is_none_or(mailed)
+    }
 }
 
 /// Of that key, of that holder, for signing and current, with a path to the anchor: then it is kept.
-fn accept(place: &Place, trust: &Trust, text: &str, spki: &[u8], (name, code): (Option<&str>, &str), to: &Path) -> Result<(), Problem> {
+pub(super) fn accept(place: &Place, trust: &Trust, text: &str, spki: &[u8], holder: &Holder<'_>, to: &Path) -> Result<(), Problem> {
     let wrong = |zh: &str, en: &str| place.refuse(Exit::Damaged, "certificate", (zh, "不要使用；请向认证机构查询"), (en, "do not use it; ask the authority"));
     let blocks = pem::parse_many(text).map_err(|error| odd(place, error))?;
     let chain: Vec<&[u8]> = blocks.iter().filter(|block| block.tag() == "CERTIFICATE").map(pem::Pem::contents).collect();
@@ -237,8 +266,8 @@ fn accept(place: &Place, trust: &Trust, text: &str, spki: &[u8], (name, code): (
         return Err(wrong("证书不是所申请的密钥的", "the certificate is of another key"));
     }
     let facts = CertificateFacts::of(&view).map_err(|error| odd(place, error))?;
-    if facts.credit_code() != Some(code) || name.is_some_and(|name| facts.organization.as_deref() != Some(name)) {
-        return Err(wrong("证书中的单位不是申请单位", "the certificate is of another holder"));
+    if !holder.is_of(&facts) {
+        return Err(wrong("证书中的单位、名称或邮箱不是所申请的", "the certificate is of another holder, name or mailbox than was asked for"));
     }
     let (now, roots) = (SystemClock.now(), trust.anchors(place)?);
     usable(place, leaf, now)?;
@@ -252,51 +281,4 @@ fn accept(place: &Place, trust: &Trust, text: &str, spki: &[u8], (name, code): (
     }
     place.keep(to, chain.iter().map(|one| pem(one)).collect::<String>().as_bytes())?;
     if place.json { Ok(()) } else { line(&format!("{} {}", place.said("证书已核对并保存：", "the certificate is checked and kept:"), to.display())) }
-}
-
-/// 1 the certificate that is still valid · 2 a new key and its request, kept before they are sent · 3 asked for with the old
-/// key · 4 checked and kept beside the old one. Cut off, the same command goes on with the same key.
-pub fn renew(wanted: &Renew) -> Result<(), Problem> {
-    let place = &wanted.place;
-    // 1.
-    let (now, chain) = (SystemClock.now(), place.chain(None)?);
-    let (leaf, above) = chain.split_first().ok_or_else(|| odd(place, "an empty chain"))?;
-    let facts = usable(place, leaf, now)?;
-    let code = facts.credit_code().ok_or_else(|| odd(place, "no credit code"))?;
-    let placed: Option<Placed> = stored(place, PLACED)?;
-    let authority = wanted.authority.clone().or(placed.map(|placed| placed.authority));
-    let authority = authority.ok_or_else(|| place.refuse(Exit::Usage, "authority", ("不知道认证机构的地址", "请用 --authority 给出"), ("the authority's address is not known", "give it with --authority")))?;
-    let old = place.key(&wanted.secret, leaf)?;
-    // 2.
-    let present = place.newest();
-    let next = present.next().ok_or_else(|| odd(place, "too many renewals"))?;
-    let key = place.following(&wanted.secret, present, next)?;
-    // What is meant stands in the request: one that was made for the other purpose is not sent.
-    let (door, path) = if wanted.rekey { ("rekey", place.home().join(next.request()).with_extension("rekey.csr")) } else { ("renew", place.home().join(next.request())) };
-    if !path.exists() {
-        let serial: String = hex(&facts.serial);
-        let name = if wanted.rekey { format!("rekey {serial}") } else { facts.common_name.clone().unwrap_or_default() };
-        let csr = key.request(Vec::new(), &[(DnType::CommonName, name)]).map_err(|error| odd(place, error))?;
-        place.keep(&path, csr.as_bytes())?;
-    }
-    let csr = place.read(&path, MAX_SMALL)?;
-    // 3.
-    let above: Vec<&[u8]> = above.iter().map(Vec::as_slice).collect();
-    let unsigned = |error: pki::cms::SealError| Problem::new(Exit::Refused, "signature", error.to_string(), place.said("请核对密钥与证书", "check key and certificate"));
-    let signed = SignerPlan::new(leaf, &above).and_then(|plan| plan.attach(&csr, now, &old)).map_err(unsigned)?;
-    let mut fetcher = Fetcher::new(&authority, PATIENCE)?;
-    let (status, answer) = runtime()?.block_on(fetcher.post(door, ("application/pkcs7-mime", signed), MAX_ANSWER))?;
-    if !status.is_success() {
-        return Err(refused(place, status, &answer));
-    }
-    // 4.
-    let text = String::from_utf8(answer).map_err(|error| odd(place, error))?;
-    let to = place.home().join(next.certificate());
-    accept(place, &wanted.trust, &text, pki::signer::Signer::public_key_info(&key), (facts.organization.as_deref(), code), &to)?;
-    if place.home().join("authorisations").exists() {
-        // An enterprise that named keys is spoken for by those alone, and the new one is none of them yet.
-        let hint = place.format(&format!("本单位登记过密钥：请在旧证书到期前用它登记新密钥：filing operator own --key-of {} --certificate {} --name …", to.display(), place.home().join(present.certificate()).display()), &format!("this enterprise named its keys: name the new one with the old before that ends: filing operator own --key-of {} --certificate {} --name …", to.display(), place.home().join(present.certificate()).display()));
-        runtime::terminal::progress(&hint, true);
-    }
-    if place.json { json(&serde_json::json!({ "certificate": to })) } else { Ok(()) }
 }

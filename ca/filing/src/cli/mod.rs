@@ -13,6 +13,7 @@ mod mandate;
 mod operator;
 mod sign;
 mod submit;
+mod succeed;
 mod usage;
 mod verify;
 mod wire;
@@ -73,7 +74,10 @@ enum Command {
     Fetch(enrol::Fetch),
     /// 换发证书：新密钥，旧密钥签名 (renew: a new key, asked for with the still valid one).
     #[command(after_help = "Example:\n  filing renew --passphrase-file pass")]
-    Renew(enrol::Renew),
+    Renew(succeed::Renew),
+    /// 更正证书：单位改名或换邮箱，用仍有效的密钥申请，批准后 fetch (correct: another name or mailbox, asked for with the still valid key; fetched once approved).
+    #[command(after_help = "Example:\n  filing correct --name 广州某某新名有限公司 --passphrase-file pass\n  filing fetch                    # 批准之后 (once it is approved)")]
+    Correct(succeed::Correct),
     /// 提交并保存核验过的回执；重复提交不会重复申报 (submit, and keep the proved receipt; again is the same).
     #[command(after_help = "Example:\n  filing submit filing-state/01JDPD6Z3SFM7T5K9V8R2Q4XNB.json --server https://desk.example.cn:8450 --passphrase-file pass")]
     Submit(submit::Submit),
@@ -100,7 +104,7 @@ enum Command {
 #[derive(Debug, Subcommand)]
 enum Receipt {
     /// 离线核验回执：只需信任锚 (prove a receipt offline, with the anchor only). Ends with 0, 3 (cannot be told) or 7 (failed).
-    #[command(after_help = "Example:\n  filing receipt verify filing-state/01JDPD6Z3SFM7T5K9V8R2Q4XNB-1.receipt.json --anchor root.pem")]
+    #[command(after_help = "Example:\n  filing receipt verify filing-state/01JDPD6Z3SFM7T5K9V8R2Q4XNB-1.receipt.json --anchor root.pem\n  filing receipt verify filing-state/01JDPD6Z3SFM7T5K9V8R2Q4XNB-1.receipt.json --anchor root.pem --log desk-log --log-key 'desk.example.cn/filing+1a2b3c4d+AbC...'")]
     Verify(kept::Proved),
 }
 
@@ -124,7 +128,7 @@ fn ended(done: Result<(), runtime::exit::Problem>, json: bool) -> Exit {
 /// Where an enterprise's command works; the commands that make or change its certificate say themselves how it stands.
 fn place(command: &Command) -> Option<&enterprise::Place> {
     match command {
-        Command::Desk(_) | Command::Verify(_) | Command::Key(_) | Command::Request(_) | Command::Fetch(_) | Command::Renew(_) => None,
+        Command::Desk(_) | Command::Verify(_) | Command::Key(_) | Command::Request(_) | Command::Fetch(_) | Command::Renew(_) | Command::Correct(_) => None,
         Command::New(wanted) => Some(&wanted.place),
         Command::Check(wanted) => Some(&wanted.place),
         Command::Sign(wanted) => Some(&wanted.place),
@@ -151,7 +155,8 @@ pub fn run(cli: Cli) -> Exit {
         Command::Check(wanted) => ended(enterprise::check(&wanted), wanted.place.json),
         Command::Request(wanted) => ended(enrol::request(&wanted), wanted.place.json),
         Command::Fetch(wanted) => ended(enrol::fetch(&wanted), wanted.place.json),
-        Command::Renew(wanted) => ended(enrol::renew(&wanted), wanted.place.json),
+        Command::Renew(wanted) => ended(succeed::renew(&wanted), wanted.asker.place.json),
+        Command::Correct(wanted) => ended(succeed::correct(&wanted), wanted.asker.place.json),
         Command::Submit(wanted) => ended(submit::submit(&wanted), wanted.place.json),
         Command::Status(wanted) => ended(submit::status(&wanted), wanted.place.json),
         Command::Keep(wanted) => ended(keep::keep(&wanted), wanted.place.json),
