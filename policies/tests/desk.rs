@@ -44,6 +44,9 @@ fn what_makes_no_sense_is_refused_by_its_line() {
     assert!(refused(("waiting_bytes = 1073741824", "waiting_bytes = 8388608"), false).contains("it is"));
     assert!(refused(("body_seconds = 30\n", ""), false).contains("go together"));
     assert!(refused(("bodies_per_enterprise = 4", "bodies_per_enterprise = 0"), false).contains("1 to"));
+    assert!(refused(("days = 30", "days = 0"), false).contains("1 to 3650"));
+    assert!(refused(("days = 30", "days = 30\n[[unnamed]]\nfrom = 2026-01-01\ndays = 60"), false).contains("later day"));
+    assert!(refused(("from = 2026-01-01\ndays = 30", "from = 2026-01-01T00:00:00\ndays = 30"), false).contains("later day"));
     assert!(refused(("per_address = 120", "per_address = 0"), false).contains("1 to"));
     assert!(refused(("[patience]", "[patience]\nmore = 1"), false).contains("more"));
 }
@@ -58,6 +61,10 @@ fn a_document_from_before_verdicts_were_asked_for_has_their_limits_as_shipped() 
     // And one from before uploads were counted.
     let without: String = limits.1.lines().filter(|line| !line.starts_with("at_once = 256") && !line.starts_with("at_once_per") && !line.starts_with("in_flight")).map(|line| format!("{line}\n")).collect();
     assert_eq!(DeskPolicy::parse([bureaus, (limits.0, &without)], arc()).unwrap().limits, new.limits);
+    // And one from before files without a filing were removed.
+    let without = limits.1.replacen("[[unnamed]]\nfrom = 2026-01-01\ndays = 30\n", "", 1);
+    assert_ne!(without, limits.1);
+    assert_eq!(DeskPolicy::parse([bureaus, (limits.0, &without)], arc()).unwrap().unnamed, new.unnamed);
     // And one from before what waits was counted in octets.
     let without: String = limits.1.lines().filter(|line| !line.starts_with("waiting_bytes") && !line.starts_with("body_seconds") && !line.starts_with("bodies_per")).map(|line| format!("{line}\n")).collect();
     assert_eq!(DeskPolicy::parse([bureaus, (limits.0, &without)], arc()).unwrap().limits, new.limits);
@@ -69,4 +76,13 @@ fn codes_of_bureaus() {
         assert!(BureauCode::parse(wrong).is_err(), "{wrong}");
     }
     assert_eq!(BureauCode::parse("gz-tax").unwrap().as_str(), "gz-tax");
+}
+
+#[test]
+fn a_file_is_kept_by_the_days_that_held_when_it_came() {
+    let [bureaus, limits] = SHIPPED;
+    let text = limits.1.replacen("days = 30\n", "days = 30\n[[unnamed]]\nfrom = 2027-07-01\ndays = 10\n", 1);
+    let unnamed = DeskPolicy::parse([bureaus, (limits.0, &text)], arc()).unwrap().unnamed;
+    let days = |year, month: u8, day| unnamed.days(time::Date::from_calendar_date(year, month.try_into().unwrap(), day).unwrap());
+    assert_eq!((days(2025, 1, 1), days(2027, 6, 30), days(2027, 7, 1), unnamed.least()), (30, 30, 10, 10));
 }

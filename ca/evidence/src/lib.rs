@@ -266,6 +266,21 @@ fn grow(store: &dyn Store, from: u64, to: u64, mut append: impl FnMut(Hash)) -> 
 
 /// Proves an exported log from its files alone. The key comes from the caller, never from the export.
 pub fn verify(directory: &Path, vkey: &str) -> Result<Verified, EvidenceError> {
+    proved_export(directory, vkey, |_, _| ())
+}
+
+/// The entry of that index, once the whole export is proved; `None` where the log is not so long.
+pub fn proved_entry(directory: &Path, vkey: &str, index: u64) -> Result<Option<Vec<u8>>, EvidenceError> {
+    let mut entry = None;
+    proved_export(directory, vkey, |at, leaf| {
+        if at == index {
+            entry = Some(leaf.to_vec());
+        }
+    })?;
+    Ok(entry)
+}
+
+fn proved_export(directory: &Path, vkey: &str, visit: impl FnMut(u64, &[u8])) -> Result<Verified, EvidenceError> {
     let vkey = VerifierKey::from_str(vkey.trim()).map_err(|error| EvidenceError::Key(error.to_string()))?;
     if !directory.is_dir() {
         return Err(EvidenceError::NoExport { path: directory.to_owned() });
@@ -275,7 +290,7 @@ pub fn verify(directory: &Path, vkey: &str) -> Result<Verified, EvidenceError> {
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
         Err(error) => Err(error),
     };
-    merkle::verify_export(read, &vkey).map_err(|error| EvidenceError::Export(error.to_string()))
+    merkle::read_export(read, &vkey, None, visit).map_err(|error| EvidenceError::Export(error.to_string()))
 }
 
 #[cfg(test)]

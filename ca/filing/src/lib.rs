@@ -5,6 +5,7 @@ pub mod cli;
 pub mod desk;
 pub mod document;
 pub mod keep;
+pub mod logged;
 pub mod rules;
 pub mod table;
 pub mod verify;

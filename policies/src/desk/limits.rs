@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 use serde::Deserialize;
 use toml::Spanned;
 
+use super::unnamed::{self, Entry, Unnamed};
 use crate::document::{PolicyError, read};
 
 /// As it comes with the program.
@@ -66,6 +67,8 @@ struct Document {
     verify: Option<Asked>,
     filing: Filing,
     attachments: Attachments,
+    /// Unknown to documents from before: they have it as it is shipped.
+    unnamed: Option<Spanned<Vec<Entry>>>,
     time: Time,
     revocation: Revocation,
     patience: Patience,
@@ -135,7 +138,7 @@ struct Patience {
     seconds: Spanned<u64>,
 }
 
-pub(super) fn parse((file, text): (&str, &str)) -> Result<Limits, PolicyError> {
+pub(super) fn parse((file, text): (&str, &str)) -> Result<(Limits, Unnamed), PolicyError> {
     let document: Document = read(file, text)?;
     let within = |value: &Spanned<u64>, least: u64, most: u64| {
         let fits = (least..=most).contains(value.get_ref());
@@ -149,7 +152,7 @@ pub(super) fn parse((file, text): (&str, &str)) -> Result<Limits, PolicyError> {
             all: small(&asked.all, 1, 1_000_000_000)?,
             at_once: small(&asked.at_once, 1, 512)?,
         },
-        None if text != SHIPPED.1 => parse(SHIPPED)?.verify,
+        None if text != SHIPPED.1 => parse(SHIPPED)?.0.verify,
         None => return Err(PolicyError::at(file, text, None, "[verify] is missing")),
     };
     let attachment_bytes = within(&document.attachments.max_bytes, 1, 100 << 20)?;
@@ -157,22 +160,27 @@ pub(super) fn parse((file, text): (&str, &str)) -> Result<Limits, PolicyError> {
         (Some(at_once), Some(per_enterprise), Some(bytes)) => {
             Uploads { at_once: small(at_once, 1, 8_192)?, per_enterprise: small(per_enterprise, 1, 8_192)?, bytes: within(bytes, attachment_bytes, 1 << 50)? }
         }
-        (None, None, None) if text != SHIPPED.1 => parse(SHIPPED)?.uploads,
+        (None, None, None) if text != SHIPPED.1 => parse(SHIPPED)?.0.uploads,
         _ => return Err(PolicyError::at(file, text, None, "at_once, at_once_per_enterprise and in_flight_bytes of [attachments] go together")),
     };
     let filing_bytes = small(&document.filing.max_bytes, 16_384, 32 << 20)?;
     let (waiting_bytes, body_seconds) = match (&document.queue.waiting_bytes, &document.queue.body_seconds) {
         // The largest filing in base64 with its signature must find room.
         (Some(bytes), Some(seconds)) => (within(bytes, 2 * u64::from(filing_bytes) + (1 << 20), 1 << 40)?, small(seconds, 1, 900)?),
-        (None, None) if text != SHIPPED.1 => parse(SHIPPED).map(|shipped| (shipped.waiting_bytes, shipped.body_seconds))?,
+        (None, None) if text != SHIPPED.1 => parse(SHIPPED).map(|(shipped, _)| (shipped.waiting_bytes, shipped.body_seconds))?,
         _ => return Err(PolicyError::at(file, text, None, "waiting_bytes and body_seconds of [queue] go together")),
     };
     let bodies_per_enterprise = match &document.queue.bodies_per_enterprise {
         Some(bodies) => small(bodies, 1, 8_192)?,
-        None if text != SHIPPED.1 => parse(SHIPPED)?.bodies_per_enterprise,
+        None if text != SHIPPED.1 => parse(SHIPPED)?.0.bodies_per_enterprise,
         None => return Err(PolicyError::at(file, text, None, "bodies_per_enterprise of [queue] is missing")),
     };
-    Ok(Limits {
+    let unnamed = match &document.unnamed {
+        Some(entries) => unnamed::parse(file, text, entries)?,
+        None if text != SHIPPED.1 => parse(SHIPPED)?.1,
+        None => return Err(PolicyError::at(file, text, None, "[[unnamed]] is missing")),
+    };
+    let limits = Limits {
         per_enterprise: small(&document.hourly.per_enterprise, 1, 1_000_000)?,
         all: small(&document.hourly.all, 1, 1_000_000_000)?,
         at_once: small(&document.queue.at_once, 1, 512)?,
@@ -191,7 +199,8 @@ pub(super) fn parse((file, text): (&str, &str)) -> Result<Limits, PolicyError> {
         counts_hours: small(&document.time.counts_hours, 0, 168)?,
         grace_seconds: small(&document.revocation.grace_seconds, 0, 86_400)?,
         patience_seconds: small(&document.patience.seconds, 1, 60)?,
-    })
+    };
+    Ok((limits, unnamed))
 }
 
 impl Limits {

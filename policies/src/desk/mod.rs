@@ -2,6 +2,7 @@
 
 mod bureau;
 mod limits;
+mod unnamed;
 
 use std::fmt::Write as _;
 
@@ -10,6 +11,7 @@ use crate::document::{PolicyError, one_of_each};
 
 pub use bureau::{Accepts, Bureau, BureauCode, BureauCodeError, Late};
 pub use limits::{Limits, Uploads, Verify};
+pub use unnamed::Unnamed;
 
 /// File name and text of each document of `policies/desk/`, in the order of the names.
 pub const SHIPPED: [(&str, &str); 2] =
@@ -20,13 +22,15 @@ pub const SHIPPED: [(&str, &str); 2] =
 pub struct DeskPolicy {
     bureaus: Vec<Bureau>,
     pub limits: Limits,
+    pub unnamed: Unnamed,
 }
 
 impl DeskPolicy {
     /// Reads `bureaus.toml` and `limits.toml`: pairs of file name and text. `arc` is the operator's arc of policies.
     pub fn parse<'a>(documents: impl IntoIterator<Item = (&'a str, &'a str)>, arc: Arc) -> Result<Self, PolicyError> {
         let [bureaus, limits] = one_of_each(["bureaus.toml", "limits.toml"], documents)?;
-        Ok(Self { bureaus: bureau::parse(bureaus, arc)?, limits: limits::parse(limits)? })
+        let (limits, unnamed) = limits::parse(limits)?;
+        Ok(Self { bureaus: bureau::parse(bureaus, arc)?, limits, unnamed })
     }
 
     pub fn bureaus(&self) -> &[Bureau] {
@@ -54,6 +58,7 @@ impl DeskPolicy {
             }
         }
         self.limits.resolve(&mut text);
+        self.unnamed.resolve(&mut text);
         text
     }
 }

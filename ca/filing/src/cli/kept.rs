@@ -57,6 +57,12 @@ pub struct Proved {
     /// 吊销列表 (a revocation list, DER), where none was kept.
     #[arg(long)]
     crl: Vec<PathBuf>,
+    /// 受理系统导出的日志：核验回执确已记入 (the desk's log as it was exported: the receipt is proved to be in it).
+    #[arg(long, value_name = "DIR", requires = "log_key")]
+    log: Option<PathBuf>,
+    /// 日志的公钥，从受理单位另行取得 (the log's key as you know it, never the one that came with the log).
+    #[arg(long, value_name = "KEY", requires = "log")]
+    log_key: Option<String>,
 }
 
 /// Where the parts of one receipt stand.
@@ -174,7 +180,7 @@ fn unread(place: &Place, path: &Path, error: &dyn std::fmt::Display) -> Problem 
     place.refuse(Exit::Damaged, "revocation", (&format!("{shown} 读不出来：{error}"), "请用 --crl 给出吊销列表"), (&format!("{shown}: {error}"), "give the lists with --crl"))
 }
 
-/// 1 read · 2 of the filing that stands beside it · 3 sealed by a bureau beneath the anchor.
+/// 1 read · 2 of the filing that stands beside it · 3 sealed by a bureau beneath the anchor · 4 in the log, where that is given.
 pub fn verify(wanted: &Proved) -> Exit {
     match proved(wanted) {
         Ok(exit) => exit,
@@ -212,13 +218,28 @@ fn proved(wanted: &Proved) -> Result<Exit, Problem> {
     if judged.exit() != Exit::Ok {
         return Err(judged.problem(place));
     }
+    // 4
+    let logged = wanted.log.as_ref().zip(wanted.log_key.as_ref()).map(|(log, key)| logged(place, &receipt, log, key)).transpose()?;
     if place.json {
-        json(&serde_json::json!({ "receipt_no": receipt.number().to_string(), "filing_id": filing.0.id().as_str(), "status": receipt.text("/status"), "timely": receipt.timely(), "verdict": judged.verdict }))?;
+        json(&serde_json::json!({ "receipt_no": receipt.number().to_string(), "filing_id": filing.0.id().as_str(), "status": receipt.text("/status"), "timely": receipt.timely(), "verdict": judged.verdict, "logged_at": logged }))?;
     } else {
         line(&format!("{} {}", place.said("回执有效：", "the receipt holds:"), receipt.number()))?;
         shown(place, &receipt)?;
+        if let Some(index) = logged {
+            line(&format!("  {} {index}", place.said("已记入日志，位置：", "it is in the log, at:")))?;
+        }
     }
     Ok(Exit::Ok)
+}
+
+/// Where in the log it stands, once the whole export is proved under that key.
+fn logged(place: &Place, receipt: &Receipt, log: &Path, key: &str) -> Result<u64, Problem> {
+    let other = || unlike(place, &ReceiptError::Log);
+    let index = receipt.log_index().ok_or_else(other)?;
+    let entry = evidence::proved_entry(log, key, index)?;
+    let short = || place.refuse(Exit::NotFound, "log", ("所给日志还没有记到这份回执的位置", "请取较新的日志"), ("the log that was given ends before the receipt's place", "get a newer export"));
+    receipt.is_logged(&entry.ok_or_else(short)?).map_err(|error| unlike(place, &error))?;
+    Ok(index)
 }
 
 pub(super) fn shown(place: &Place, receipt: &Receipt) -> Result<(), Problem> {

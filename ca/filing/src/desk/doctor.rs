@@ -5,7 +5,9 @@ use runtime::doctor::Finding;
 use time::{Duration, OffsetDateTime};
 
 use super::problem::DeskError;
+use super::flow::unnamed;
 use super::record::archive;
+use super::record::attachment::AttachmentRecord;
 use super::record::letter::LetterRecord;
 use super::record::receipt::ReceiptNumber;
 use super::record::settings::Tls;
@@ -15,6 +17,8 @@ use super::{Desk, ready};
 const SOON: Duration = Duration::days(30);
 /// Letters and receipts looked at.
 const MOST: usize = 1_000;
+/// They are removed within minutes of their end, a thousand at a time.
+const NOT_SWEPT: Duration = Duration::days(1);
 /// The gateway asks every few seconds.
 const NOT_TAKEN: Duration = Duration::hours(1);
 
@@ -56,7 +60,19 @@ pub fn examine(desk: &Desk) -> Result<Vec<Finding>, DeskError> {
             Finding::fail(format!("archive: {} signatures cannot be renewed, {name} first: {}", faults.len(), String::from_utf8_lossy(why)), "restore what is damaged from a backup, or ask the bureau; they are tried again each day")
         }
     });
+    findings.push(unnamed_files(desk, now)?);
     Ok(findings)
+}
+
+/// How much no filing names, and whether what had its days is gone.
+fn unnamed_files(desk: &Desk, now: OffsetDateTime) -> Result<Finding, DeskError> {
+    let (files, bytes) = (desk.store.sum(AttachmentRecord::WAITING)?, desk.store.sum(AttachmentRecord::WAITING_BYTES)?);
+    let (from, to) = AttachmentRecord::waiting_before(u64::MAX);
+    let oldest = desk.store.scan(&from, &to, 1)?.into_iter().next();
+    let record = oldest.map(|(_, sha256)| desk.store.get(&AttachmentRecord::key(&String::from_utf8_lossy(&sha256)))).transpose()?.flatten();
+    let over = record.map(|record| AttachmentRecord::decode(&record)).transpose()?.is_some_and(|record| unnamed::ends(desk, record.kept_at) + NOT_SWEPT < now);
+    let told = format!("attachments: {files} with {bytes} bytes wait for a filing that names them");
+    Ok(if over { Finding::warn(told, "some had their days and are still here: see what the service's log says of attachments") } else { Finding::ok(told) })
 }
 
 fn failed(what: &str, error: &DeskError, next: &str) -> Finding {

@@ -10,12 +10,15 @@ use runtime::metrics::Gauge;
 use runtime::shutdown::Shutdown;
 
 use super::{Desk, ready};
-use super::flow::{archive as archived, seal};
+use super::flow::{archive as archived, seal, unnamed};
+use super::record::attachment::AttachmentRecord;
 
 /// How often the log's head is signed, when it grew.
 const HEAD_EVERY: Duration = Duration::from_millis(250);
 /// How often receipts without a seal are looked for.
 const SEAL_EVERY: Duration = Duration::from_secs(5);
+/// How often files that no filing named in their days are looked for.
+const UNNAMED_EVERY: Duration = Duration::from_mins(10);
 /// How often what is due in the archive is looked for.
 const ARCHIVE_EVERY: Duration = Duration::from_hours(1);
 
@@ -100,6 +103,30 @@ pub async fn archive(desk: Arc<Desk>, failed: Arc<Gauge>, shutdown: Shutdown) {
                 }
             }
             Ok(Err(error)) => tracing::error!(%error, "keeping the archive"),
+            Err(_) => {}
+        }
+    }
+}
+
+/// `waiting` tells how many files no filing names yet.
+pub async fn unnamed_files(desk: Arc<Desk>, waiting: Arc<Gauge>, shutdown: Shutdown) {
+    let mut tick = tokio::time::interval(UNNAMED_EVERY);
+    tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    loop {
+        tokio::select! {
+            () = shutdown.wait() => return,
+            _ = tick.tick() => {}
+        }
+        let (desk, ending) = (Arc::clone(&desk), shutdown.clone());
+        let pass = move || Ok::<_, super::problem::DeskError>((unnamed::pass(&desk, &|| ending.is_set())?, desk.store.sum(AttachmentRecord::WAITING)?));
+        match tokio::task::spawn_blocking(pass).await {
+            Ok(Ok((swept, left))) => {
+                waiting.set(i64::try_from(left).unwrap_or(i64::MAX));
+                if swept.files > 0 {
+                    tracing::info!(files = swept.files, bytes = swept.bytes, "attachments that no filing names were removed");
+                }
+            }
+            Ok(Err(error)) => tracing::error!(%error, "looking for attachments that no filing names"),
             Err(_) => {}
         }
     }

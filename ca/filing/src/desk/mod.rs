@@ -24,7 +24,7 @@ pub mod uploads;
 use std::collections::HashMap;
 use std::ops::Deref;
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 use keys::KeyStore;
 use pki::path::Anchors;
@@ -54,6 +54,8 @@ pub struct Desk {
     pub outside: Arc<dyn Outside>,
     /// Sealed attachments.
     pub attachments: PathBuf,
+    /// Held for reading while a file comes with its record, for writing while both go.
+    pub going: RwLock<()>,
     pub ready: Ready,
     pub uploads: Uploads,
     /// Held while a registry is imported.
@@ -89,7 +91,7 @@ impl Desk {
         let data = keys.data_key("filings")?;
         let trust = Trust::new(anchors, Arc::clone(&outside));
         let grounds = Grounds { store, clock, data, policies, trust, registry: Arc::new(Imported), sight: Sight::WHOLE };
-        Ok(Self { grounds, settings, base_url, keys, outside, attachments, ready: Ready::default(), uploads: Uploads::default(), importing: Mutex::default(), seals: Mutex::default() })
+        Ok(Self { grounds, settings, base_url, keys, outside, attachments, going: RwLock::default(), ready: Ready::default(), uploads: Uploads::default(), importing: Mutex::default(), seals: Mutex::default() })
     }
 
     /// What a bureau was given to seal with last; whether it may be used is judged by `ready`. What is kept opened is held

@@ -21,7 +21,7 @@ use super::flow::{attachment, operator, seal, staff};
 use super::officer::{self, Officer};
 use super::problem::DeskError;
 use super::receipt::Decision;
-use super::record::event::{Event, keyed};
+use super::record::event::{Event, keyed, named_filing};
 use super::record::filing::{FilingRecord, Status, body_key, open_body, signature, signature_key};
 use super::record::letter::{LetterRecord, LetterState, mailbox_key, to_agent};
 use super::record::plain;
@@ -176,7 +176,7 @@ fn export(desk: &Desk, id: &str, directory: &Path, reason: &str, officer: &Offic
     let reason = officer::reason(reason)?;
     let shown = shown(desk, id)?;
     let mut batch = Batch::new();
-    Event::FilingRead { filing: id, reason, officer: officer.name(), user: officer.user() }.append(&mut batch, desk.clock.now()).map_err(DeskError::from)?;
+    Event::FilingRead { filing: &named_filing(&desk.data, id), reason, officer: officer.name(), user: officer.user() }.append(&mut batch, desk.clock.now()).map_err(DeskError::from)?;
     desk.store.commit(batch).map_err(DeskError::from)?;
     let failed = |path: &Path, error: std::io::Error| DeskError::File { path: path.to_owned(), reason: error.to_string() };
     std::fs::create_dir(directory).map_err(|error| failed(directory, error))?;

@@ -6,6 +6,7 @@ use pki::cades::{Assessment, Signature};
 use crate::desk::record::receipt::ReceiptNumber;
 use crate::desk::{sha256_hex, sm3_hex};
 use crate::document::{Filing, Value};
+use crate::logged::{LogNames, Named};
 
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ReceiptError {
@@ -15,6 +16,8 @@ pub enum ReceiptError {
     Other(&'static str),
     #[error("it was not sealed with the certificate that it names; keep it and ask the bureau")]
     Seal,
+    #[error("the log's entry at its place tells of another; keep receipt and log and ask the bureau")]
+    Log,
 }
 
 impl ReceiptError {
@@ -23,6 +26,7 @@ impl ReceiptError {
             Self::Form => ("不是规范 JSON 的回执".into(), "请向受理系统重新索取"),
             Self::Other(member) => (format!("回执的 {member} 与该申报不一致"), "请保留两者并向受理单位查询"),
             Self::Seal => ("回执所盖的章不是其所载的证书".into(), "请保留回执并向受理单位查询"),
+            Self::Log => ("日志在该位置所记的不是这份回执".into(), "请保留回执与日志并向受理单位查询"),
         }
     }
 }
@@ -87,6 +91,43 @@ impl Receipt {
         Ok(())
     }
 
+    /// The place of its leaf in the bureau's log.
+    pub fn log_index(&self) -> Option<u64> {
+        match self.value.pointer("/log_index") {
+            Some(Value::Integer(index)) => u64::try_from(*index).ok(),
+            _ => None,
+        }
+    }
+
+    /// Whether this entry of the log, which stands at its place, tells of it.
+    pub fn is_logged(&self, entry: &[u8]) -> Result<(), ReceiptError> {
+        let leaf = merkle::Leaf::parse(entry).map_err(|_| ReceiptError::Log)?;
+        let Ok(Value::Object(told)) = Value::parse(leaf.payload().as_bytes()) else { return Err(ReceiptError::Log) };
+        // Receipts from before each filing had a salt are told of in clear.
+        let names = self.text("/log_salt").map(|salt| LogNames::of_salt(salt).ok_or(ReceiptError::Form)).transpose()?;
+        let name = |what, text: &str| names.as_ref().map_or_else(|| text.to_owned(), |names| names.name(what, text));
+        let number = self.number.to_string();
+        let mut expected = vec![("filing", name(Named::Filing, &self.number.filing)), ("receipt", name(Named::Receipt, &number))];
+        let kinds: &[u8] = match (self.number.number == 1, names.is_some()) {
+            (true, true) => &[120],
+            (true, false) => &[1, 110],
+            (false, true) => &[122],
+            (false, false) => &[4, 32],
+        };
+        if self.number.number == 1 {
+            expected.push(("signature", name(Named::Signature, self.text("/signature_digest/sha256").unwrap_or_default())));
+            // Kind 110 told it by a key of the desk's.
+            if leaf.kind() != 110 {
+                expected.push(("content", name(Named::Content, self.text("/content_digest/sha256").unwrap_or_default())));
+            }
+        } else {
+            expected.push(("status", self.text("/status").unwrap_or_default().to_owned()));
+        }
+        let timely = self.number.number > 1 || told.get("timely") == self.value.pointer("/timely");
+        let same = expected.iter().all(|(member, text)| told.get(member).and_then(Value::as_text) == Some(text));
+        if kinds.contains(&leaf.kind()) && timely && same { Ok(()) } else { Err(ReceiptError::Log) }
+    }
+
     /// Whether who sealed it is who it says.
     pub fn is_sealed_by(&self, seal: &Assessment) -> Result<(), ReceiptError> {
         if self.text("/bureau/certificate/sha256") == Some(sha256_hex(seal.proved.signer_certificate()).as_str()) { Ok(()) } else { Err(ReceiptError::Seal) }
@@ -135,5 +176,37 @@ mod tests {
         let bare = text.replace("signature_digest", "signature_digesu");
         assert_eq!(Receipt::parse(bare.as_bytes()).unwrap().is_of(&ours, b"signature"), Err(ReceiptError::Other("/signature_digest/sha256")));
         assert_eq!(Receipt::parse(format!(" {text}").as_bytes()), Err(ReceiptError::Form));
+    }
+
+    #[test]
+    fn an_entry_of_the_log_is_of_one_receipt_named_or_as_it_was_told_before() {
+        let salt = "ab".repeat(32);
+        let names = LogNames::of_salt(&salt).unwrap();
+        let filing = filing("");
+        let clear = receipt(&filing, b"signature");
+        let salted = clear.replacen(",\"period\"", &format!(",\"log_salt\":\"{salt}\",\"period\""), 1);
+        let entry = |kind, payload: String| merkle::Leaf::new(kind, 0, payload).unwrap().to_bytes();
+        let told = |filing: &str, content: &str, signature: &str, receipt: &str, timely: bool| format!("{{\"filing\":\"{filing}\",\"content\":\"{content}\",\"signature\":\"{signature}\",\"receipt\":\"{receipt}\",\"timely\":{timely}}}");
+        let (id, content, signature) = (filing.id().as_str(), sha256_hex(filing.canonical()), sha256_hex(b"signature"));
+        let number = format!("{id}-1");
+        let (new, old) = (Receipt::parse(salted.as_bytes()).unwrap(), Receipt::parse(clear.as_bytes()).unwrap());
+        let [a, b, c, d] = [(Named::Filing, id), (Named::Content, &content), (Named::Signature, &signature), (Named::Receipt, &number)].map(|(what, text)| names.name(what, text));
+        assert_eq!(new.is_logged(&entry(120, told(&a, &b, &c, &d, true))), Ok(()));
+        assert_eq!(old.is_logged(&entry(1, told(id, &content, &signature, &number, true))), Ok(()));
+        assert_eq!(old.is_logged(&entry(110, told(id, "keyed", &signature, &number, true))), Ok(()));
+        // Another kind, time, content, or the clear form where there is a salt.
+        for (receipt, kind, payload) in [
+            (&new, 122, told(&a, &b, &c, &d, true)),
+            (&new, 120, told(&a, &b, &c, &d, false)),
+            (&new, 120, told(&a, &c, &c, &d, true)),
+            (&new, 120, told(id, &content, &signature, &number, true)),
+            (&new, 1, told(id, &content, &signature, &number, true)),
+            (&old, 120, told(&a, &b, &c, &d, true)),
+            (&old, 1, told(id, "keyed", &signature, &number, true)),
+            (&old, 110, told("00000000000000000000000002", "keyed", &signature, &number, true)),
+        ] {
+            assert_eq!(receipt.is_logged(&entry(kind, payload)), Err(ReceiptError::Log), "{kind}");
+        }
+        assert_eq!(new.is_logged(b"no entry"), Err(ReceiptError::Log));
     }
 }

@@ -1,10 +1,21 @@
 //! Attachments: sealed at rest, proved by their name, within their quota.
 
-use filing::desk::flow::attachment::{Begun, begin, read, sweep};
-use filing::desk::problem::DeskError;
-use ring::digest::{SHA256, digest};
+use std::sync::{Arc, Mutex};
 
-use crate::office::{CODE, OTHER, Office, vat};
+use filing::desk::doctor;
+use filing::desk::flow::attachment::{Begun, begin, read, sweep};
+use filing::desk::flow::authorise::Callers;
+use filing::desk::flow::receive::{Submission, receive};
+use filing::desk::flow::unnamed::{self, Swept};
+use filing::desk::problem::DeskError;
+use filing::desk::record::attachment::{AttachmentRecord, Known};
+use ring::digest::{SHA256, digest};
+use runtime::clock::Clock as _;
+use rustls::pki_types::CertificateDer;
+use store::{Batch, Between, Store};
+use time::Duration;
+
+use crate::office::{CODE, Founded, OTHER, Office, firm, sign, vat};
 
 fn name(bytes: &[u8]) -> String {
     digest(&SHA256, bytes).as_ref().iter().map(|byte| format!("{byte:02x}")).collect()
@@ -132,4 +143,110 @@ fn what_another_sent_is_taken_again_and_counts_once() {
     // The log tells of it once, and not by a digest that others can compute.
     let leaves: Vec<merkle::Leaf> = office.desk.store.read_stream("log", 0, 100).unwrap().iter().map(|leaf| merkle::Leaf::parse(leaf).unwrap()).filter(|leaf| [10, 38].contains(&leaf.kind())).collect();
     assert!(leaves.len() == 1 && leaves[0].kind() == 38 && !leaves[0].payload().contains(&sha256), "{leaves:?}");
+}
+
+fn naming(bytes: &[u8], change: impl FnOnce(&mut serde_json::Value)) -> Vec<u8> {
+    vat(CODE, |filing| {
+        filing["attachments"] = serde_json::json!([{"name": "合同.pdf", "size": bytes.len(), "sha256": name(bytes), "media_type": "application/pdf"}]);
+        change(filing);
+    })
+}
+
+fn swept(office: &Office) -> Swept {
+    unnamed::pass(&office.desk, &|| false).unwrap()
+}
+
+fn waiting(office: &Office) -> (u64, u64) {
+    (office.desk.store.sum(AttachmentRecord::WAITING).unwrap(), office.desk.store.sum(AttachmentRecord::WAITING_BYTES).unwrap())
+}
+
+fn files(office: &Office) -> usize {
+    std::fs::read_dir(office.place.path().join("attachments")).unwrap().count()
+}
+
+#[test]
+fn what_no_filing_names_in_its_days_is_removed_and_gives_its_room_back() {
+    let office = Office::open();
+    let (filed, forgotten, asked) = (b"filed".as_slice(), b"forgotten".as_slice(), b"asked for again".as_slice());
+    for bytes in [filed, forgotten, asked] {
+        put(&office, CODE, &name(bytes), bytes).unwrap();
+    }
+    assert_eq!(waiting(&office), (3, 29));
+    office.receipt(&office.firm(CODE), &naming(filed, |_| {}));
+    assert_eq!((waiting(&office), swept(&office)), ((2, 24), Swept::default()));
+    // Whoever shows anew that it means to file it has its days anew.
+    office.clock.advance(Duration::days(29));
+    put(&office, CODE, &name(asked), asked).unwrap();
+    assert_eq!((swept(&office), waiting(&office)), (Swept::default(), (2, 24)));
+    office.clock.advance(Duration::days(1) + Duration::seconds(1));
+    let told = || doctor::examine(&office.desk).unwrap().into_iter().map(|one| one.what).find(|what| what.starts_with("attachments:")).unwrap();
+    assert!(told().contains("2 with 24 bytes"), "{}", told());
+    assert_eq!((swept(&office), swept(&office), files(&office)), (Swept { files: 1, bytes: 9 }, Swept::default(), 2));
+    assert!(matches!(read(&office.desk, &name(forgotten), &mut Vec::new()), Err(DeskError::NotFound { .. })));
+    assert_eq!(office.desk.store.sum(&AttachmentRecord::sum(CODE)).unwrap(), 20);
+    let leaves: Vec<merkle::Leaf> = office.desk.store.read_stream("log", 0, 100).unwrap().iter().map(|leaf| merkle::Leaf::parse(leaf).unwrap()).filter(|leaf| leaf.kind() == 132).collect();
+    assert!(leaves.len() == 1 && leaves[0].payload().contains("\"size\":9") && !leaves[0].payload().contains(&name(forgotten)), "{leaves:?}");
+    // It may come again; what a filing names never goes.
+    put(&office, CODE, &name(forgotten), forgotten).unwrap();
+    office.clock.advance(Duration::days(31));
+    assert_eq!((swept(&office), waiting(&office), files(&office)), (Swept { files: 2, bytes: 24 }, (0, 0), 1));
+    assert_eq!(read(&office.desk, &name(filed), &mut Vec::new()).unwrap(), 5);
+}
+
+/// The filing that names it and the pass that removes it at one moment: one of them is first, and the other finds it so.
+#[test]
+fn a_file_that_is_named_while_it_is_removed_stays_or_is_asked_for_again() {
+    let bytes = b"contract".as_slice();
+    for filed_first in [true, false] {
+        let founded = Arc::new(Founded::new());
+        let memory: Arc<dyn Store> = Arc::new(store::Memory::new());
+        let desk = Arc::new(founded.desk(Arc::clone(&memory), |_| {}));
+        founded.seal(&desk);
+        let firm = firm(&founded.world.issuer, CODE, |_| {});
+        let chain = [CertificateDer::from(firm.certificate.clone()), CertificateDer::from(founded.world.issuer.certificate.clone())];
+        let caller = Callers::default().authorise(&desk, &chain).unwrap();
+        let Begun::Take(mut incoming) = begin(&desk, &caller, &name(bytes), None).unwrap() else { panic!("it is new") };
+        incoming.write(&desk, bytes).unwrap();
+        incoming.end(&desk).unwrap();
+        assert_eq!(unnamed::pass(&desk, &|| false).unwrap(), Swept::default());
+        founded.clock.advance(Duration::days(31));
+        let filing = naming(bytes, |_| {});
+        let submission = Submission { signature: sign(&founded.world, &firm, &filing, founded.clock.now()), filing, received_at: founded.clock.now() };
+        // The other one comes between what was looked at and the commit.
+        let (theirs, heard) = (Arc::clone(&desk), Arc::new(Mutex::new(None)));
+        let said = Arc::clone(&heard);
+        if filed_first {
+            let between = Between::before_commit(Arc::clone(&memory), 0, move || *said.lock().unwrap() = Some(receive(&theirs, &caller, &submission).unwrap()));
+            assert_eq!(unnamed::pass(&founded.desk(Arc::new(between), |_| {}), &|| false).unwrap(), Swept::default());
+            crate::office::receipted(heard.lock().unwrap().take().unwrap());
+        } else {
+            let between = Between::before_commit(Arc::clone(&memory), 0, move || assert_eq!(unnamed::pass(&theirs, &|| false).unwrap(), Swept { files: 1, bytes: 8 }));
+            let outrun = receive(&founded.desk(Arc::new(between), |_| {}), &caller, &submission).unwrap();
+            assert_eq!(crate::office::refused(outrun), [1]);
+        }
+        assert_eq!(read(&desk, &name(bytes), &mut Vec::new()).is_ok(), filed_first);
+        assert_eq!((memory.sum(AttachmentRecord::WAITING).unwrap(), memory.sum(&AttachmentRecord::sum(CODE)).unwrap()), (0, if filed_first { 8 } else { 0 }));
+    }
+}
+
+/// A store from before it was noted which files wait: gone over once, and nothing that a filing names is taken for forgotten.
+#[test]
+fn a_store_from_before_is_gone_over_once() {
+    let office = Office::open();
+    let (filed, forgotten) = (b"filed".as_slice(), b"forgotten".as_slice());
+    put(&office, CODE, &name(filed), filed).unwrap();
+    office.receipt(&office.firm(CODE), &naming(filed, |_| {}));
+    put(&office, CODE, &name(forgotten), forgotten).unwrap();
+    // As it was before: no place, no sum, nothing known.
+    let record = AttachmentRecord::decode(&office.desk.store.get(&AttachmentRecord::key(&name(forgotten))).unwrap().unwrap()).unwrap();
+    let mut before = Batch::new().delete(AttachmentRecord::waits(record.kept_at, &name(forgotten))).delete(Known::key());
+    record.count_waiting(false, &mut before);
+    office.desk.store.commit(before).unwrap();
+    assert_eq!((waiting(&office), swept(&office), waiting(&office)), ((0, 0), Swept::default(), (1, 9)));
+    // Cut off between record and file: the next pass goes on.
+    office.desk.store.commit(Batch::new().put(AttachmentRecord::removed(&name(b"left")), name(b"left").as_bytes())).unwrap();
+    std::fs::write(office.place.path().join("attachments").join(name(b"left")), b"left").unwrap();
+    office.clock.advance(Duration::days(31));
+    assert_eq!((swept(&office), files(&office)), (Swept { files: 1, bytes: 9 }, 1));
+    assert_eq!(read(&office.desk, &name(filed), &mut Vec::new()).unwrap(), 5);
 }

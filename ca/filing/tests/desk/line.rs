@@ -36,7 +36,9 @@ fn a_filing_is_receipted_and_the_receipt_proves_itself() {
     // The leaf of the log that the receipt names is this filing's.
     let leaf = office.desk.store.read_stream("log", 2, 1).unwrap().remove(0);
     let leaf = merkle::Leaf::parse(&leaf).unwrap();
-    assert!(leaf.kind() == 110 && leaf.payload().contains(&text("/filing_id")) && !leaf.payload().contains(CODE), "{}", leaf.payload());
+    assert!(leaf.kind() == 120 && !leaf.payload().contains(&text("/filing_id")) && !leaf.payload().contains(CODE), "{}", leaf.payload());
+    let read = filing::keep::Receipt::parse(&sealed.document).unwrap();
+    assert_eq!((read.log_index(), read.is_logged(&leaf.to_bytes())), (Some(2), Ok(())));
     // Whoever guesses what was filed finds no digest of it there.
     assert!(!leaf.payload().contains(&digest(&filing)), "{}", leaf.payload());
     // People read the same.
@@ -127,8 +129,13 @@ fn an_officer_moves_it_on_and_receipts_are_chained() {
     let digest = |bytes: &[u8]| ring::digest::digest(&ring::digest::SHA256, bytes).as_ref().iter().map(|byte| format!("{byte:02x}")).collect::<String>();
     // The log names who did it.
     let length = office.desk.store.stream_length("log").unwrap();
-    let moved: Vec<merkle::Leaf> = office.desk.store.read_stream("log", 0, length as usize).unwrap().iter().map(|leaf| merkle::Leaf::parse(leaf).unwrap()).filter(|leaf| leaf.kind() == 32).collect();
+    let moved: Vec<merkle::Leaf> = office.desk.store.read_stream("log", 0, length as usize).unwrap().iter().map(|leaf| merkle::Leaf::parse(leaf).unwrap()).filter(|leaf| leaf.kind() == 122).collect();
     assert_eq!(moved.len(), 2);
+    for (leaf, receipt) in moved.iter().zip([&second, &third]) {
+        assert_eq!(filing::keep::Receipt::parse(&receipt.document).unwrap().is_logged(&leaf.to_bytes()), Ok(()));
+    }
+    // No leaf of its whole life tells its id.
+    assert!(office.desk.store.read_stream("log", 0, length as usize).unwrap().iter().all(|leaf| !String::from_utf8_lossy(leaf).contains(&id)));
     assert!(moved.iter().all(|leaf| leaf.payload().contains("\"officer\":\"陈一\",\"user\":1000")), "{}", moved[0].payload());
     assert_eq!(json(&second.document)["prev_receipt_digest"]["sha256"], digest(&first.document));
     assert_eq!(json(&third.document)["prev_receipt_digest"]["sha256"], digest(&second.document));

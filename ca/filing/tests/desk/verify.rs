@@ -60,7 +60,7 @@ fn ten_years_of_the_archive() {
     assert_eq!(archive::pass(&office.desk, &|| false).unwrap().renewed, 2);
     assert_eq!(archive::pass(&office.desk, &|| false).unwrap().renewed, 0);
     let leaf = merkle::Leaf::parse(&office.desk.store.read_stream("log", office.desk.store.stream_length("log").unwrap() - 1, 1).unwrap().remove(0)).unwrap();
-    assert!(leaf.kind() == 15 && leaf.payload().contains("B-LTA"), "{}", leaf.payload());
+    assert!(leaf.kind() == 130 && leaf.payload().contains("B-LTA"), "{}", leaf.payload());
     for year in 2027..=2037 {
         office.clock.set(time::Date::from_calendar_date(year, time::Month::August, 1).unwrap().midnight().assume_utc());
         if year % 2 == 0 {

@@ -57,6 +57,8 @@ async fn run(service: Service, tls: DeskTls, listen: Listen, directory: &Path) -
     let seals = tokio::spawn(job::seals(Arc::clone(&service.desk), seen, shutdown.clone()));
     let unrenewed = metrics.gauge("suiyin_desk_unrenewed", "Signatures and seals whose proof the last pass could not renew.", &[]).map_err(wrong)?;
     let archive = tokio::spawn(job::archive(Arc::clone(&service.desk), unrenewed, shutdown.clone()));
+    let waiting = metrics.gauge("suiyin_desk_attachments_waiting", "Attachments that no filing names yet.", &[]).map_err(wrong)?;
+    let unnamed = tokio::spawn(job::unnamed_files(Arc::clone(&service.desk), waiting, shutdown.clone()));
     let requests = Requests::new();
     let counts = requests.clone();
     let operator = runtime::http::health(move || health(&healthy)).merge(runtime::http::metrics(move || metrics.render() + &counts.render()));
@@ -71,7 +73,7 @@ async fn run(service: Service, tls: DeskTls, listen: Listen, directory: &Path) -
         admin.serve(requests.counted(administration(service, tls)), shutdown.clone()),
         letters.serve(letter_router, shutdown.clone()),
     );
-    for job in [head, seals, archive] {
+    for job in [head, seals, archive, unnamed] {
         job.await.map_err(|error| Problem::new(Exit::Internal, "job", error.to_string(), "read the log above"))?;
     }
     Ok(())

@@ -21,7 +21,7 @@ use super::proof::effort;
 use crate::desk::Desk;
 use crate::desk::problem::DeskError;
 use crate::desk::receipt;
-use crate::desk::record::event::Event;
+use crate::desk::record::event::{Event, keyed, named_filing, named_receipt};
 use crate::desk::record::filing::{FilingRecord, body_key, open_body, signature_key};
 use crate::desk::record::mandate::MandateRecord;
 use crate::desk::record::operator::OperatorRecord;
@@ -80,6 +80,15 @@ impl Kept {
                 record.encode()?
             }
         })
+    }
+}
+
+/// By which name the log tells of it.
+fn named(desk: &Desk, kept: &Kept) -> String {
+    match kept.kept {
+        archive::Kept::Filing => named_filing(&desk.data, &kept.name),
+        archive::Kept::Receipt => named_receipt(&desk.data, &kept.name),
+        _ => keyed(&desk.data, "kept", kept.name.as_bytes()),
     }
 }
 
@@ -322,7 +331,7 @@ fn renew(desk: &Desk, kept: &Kept) -> Result<bool, DeskError> {
     // 5.
     let batch = Batch::new().expect(Expectation::Equals(kept.place.clone(), kept.stored.clone())).put(kept.place.clone(), kept.with(stamped.der())?);
     let mut batch = later(desk, batch, kept, (until - terms.renew_before).max(now + AGAIN))?;
-    Event::SignatureArchived { of: &kept.name, signature: &crate::desk::sha256_hex(stamped.der()), level: after.level.name() }.append(&mut batch, now)?;
+    Event::SignatureArchived { of: &named(desk, kept), signature: &crate::desk::sha256_hex(stamped.der()), level: after.level.name() }.append(&mut batch, now)?;
     match desk.store.commit(batch) {
         Ok(_) => Ok(true),
         // Somebody was first.

@@ -4,14 +4,17 @@
 //!             learns by asking what others have here; a place, and room for what was announced
 //! 2 pieces    each sealed for its place; no more than the limit and the quota, whatever was announced
 //! 3 end       the digest is right and the last piece marked; the file is durable under its name, unless it was here
-//! 4 record    size, whose quota, leaf of the log: one commit
+//! 4 record    size, whose quota, that no filing names it yet, leaf of the log: one commit
+//! 5 named     in the commit of the filing that names it; what none names is removed in time, see `unnamed`
 //!
 //! Between two pieces nothing waits on a thread: who receives collects a piece, and hands it over when it is whole.
 
+use std::collections::BTreeSet;
 use std::fs::File;
 use std::io::Write;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::PathBuf;
+use std::sync::PoisonError;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use ring::digest::{Context, SHA256};
@@ -23,9 +26,13 @@ use crate::desk::problem::DeskError;
 use crate::desk::record::attachment::AttachmentRecord;
 use crate::desk::record::event::{Event, keyed, unix_millis};
 use crate::desk::uploads::Reserved;
+use crate::document::Filing;
 
 /// Octets of a piece, but for the last.
 pub const PIECE: usize = 256 * 1024;
+/// What others came before is decided anew, so many times.
+const ATTEMPTS: usize = 8;
+const A_DAY: u64 = 86_400_000;
 
 /// An attachment that is being received. What is dropped before its end leaves nothing.
 pub struct Incoming {
@@ -62,11 +69,8 @@ pub fn begin(desk: &Desk, caller: &Enterprise, sha256: &str, announced: Option<u
         return Err(DeskError::Request("an attachment is named by its SHA-256 in 64 small hexadecimal digits; put it there".into()));
     }
     let by = caller.code().as_str().to_owned();
-    if let Some(known) = desk.store.get(&AttachmentRecord::key(sha256))? {
-        let known = AttachmentRecord::decode(&known)?;
-        if known.by == by || desk.store.get(&AttachmentRecord::also(&by, sha256))?.is_some() {
-            return Ok(Begun::Known(known.size));
-        }
+    if let Some(size) = known(desk, &by, sha256)? {
+        return Ok(Begun::Known(size));
     }
     let mut reserved = desk.uploads.place(&by, &desk.policies.desk.limits)?;
     fits(desk, announced.unwrap_or(0))?;
@@ -75,6 +79,64 @@ pub fn begin(desk: &Desk, caller: &Enterprise, sha256: &str, announced: Option<u
     let file = File::options().write(true).create(true).truncate(true).mode(0o600).open(&temporary).map_err(|error| failed(&temporary, &error))?;
     let incoming = Incoming { by, sha256: sha256.to_owned(), temporary, file, digest: Context::new(&SHA256), size: 0, piece: Vec::new(), pieces: 0, kept: false, reserved };
     Ok(Begun::Take(Box::new(incoming)))
+}
+
+/// Its size, where this enterprise has shown before that it has it: whoever asks now has its days anew to file it.
+fn known(desk: &Desk, by: &str, sha256: &str) -> Result<Option<u64>, DeskError> {
+    for _ in 0..ATTEMPTS {
+        let Some(stored) = desk.store.get(&AttachmentRecord::key(sha256))? else { return Ok(None) };
+        let record = AttachmentRecord::decode(&stored)?;
+        if record.by != by && desk.store.get(&AttachmentRecord::also(by, sha256))?.is_none() {
+            return Ok(None);
+        }
+        // Not written at every question: days are counted, and of what no filing names.
+        let young = unix_millis(desk.clock.now()).saturating_sub(record.kept_at) < A_DAY;
+        if young || desk.store.get(&AttachmentRecord::waits(record.kept_at, sha256))?.is_none() {
+            return Ok(Some(record.size));
+        }
+        match desk.store.commit(anew(desk, sha256, &record, stored, Batch::new())?) {
+            Ok(_) => return Ok(Some(record.size)),
+            Err(CommitError::Conflict { .. }) => {}
+            Err(error) => return Err(error.into()),
+        }
+    }
+    Err(DeskError::Busy)
+}
+
+/// Its days begin again, where no filing names it.
+fn anew(desk: &Desk, sha256: &str, record: &AttachmentRecord, stored: Vec<u8>, batch: Batch) -> Result<Batch, DeskError> {
+    let (key, place) = (AttachmentRecord::key(sha256), AttachmentRecord::waits(record.kept_at, sha256));
+    let batch = batch.expect(Expectation::Equals(key.clone(), stored));
+    if desk.store.get(&place)?.is_none() {
+        return Ok(batch);
+    }
+    let later = AttachmentRecord { kept_at: unix_millis(desk.clock.now()), ..record.clone() };
+    let next = AttachmentRecord::waits(later.kept_at, sha256);
+    let batch = batch.expect(Expectation::Present(place.clone())).put(key, later.encode()?);
+    // Where a key is put and deleted, the delete wins.
+    let batch = if next == place { batch } else { batch.delete(place) };
+    Ok(batch.put(next, sha256.as_bytes()))
+}
+
+/// The filing names these: they wait no longer. `None` where one of them is here no more.
+pub(super) fn named(desk: &Desk, filing: &Filing, mut batch: Batch) -> Result<Option<Batch>, DeskError> {
+    // Two names may stand for one content.
+    let contents: BTreeSet<String> = filing.attachments().iter().map(|one| one.digest_text()).collect();
+    for sha256 in contents {
+        let key = AttachmentRecord::key(&sha256);
+        let Some(stored) = desk.store.get(&key)? else { return Ok(None) };
+        let record = AttachmentRecord::decode(&stored)?;
+        let place = AttachmentRecord::waits(record.kept_at, &sha256);
+        // One that is removed at this moment is in neither place any more.
+        batch = batch.expect(Expectation::Equals(key, stored));
+        if desk.store.get(&place)?.is_some() {
+            batch = batch.expect(Expectation::Present(place.clone())).delete(place);
+            record.count_waiting(false, &mut batch);
+        } else {
+            batch = batch.expect(Expectation::Absent(place));
+        }
+    }
+    Ok(Some(batch))
 }
 
 fn failed(path: &std::path::Path, error: &std::io::Error) -> DeskError {
@@ -119,10 +181,9 @@ impl Incoming {
         if crate::desk::hex(digest.as_ref()) != self.sha256 {
             return Err(DeskError::Request("what was sent has another SHA-256 than its name says; send the file again".into()));
         }
-        // Another enterprise's too: this one has shown that it has it.
-        let also = AttachmentRecord::also(&self.by, &self.sha256);
-        if desk.store.get(&AttachmentRecord::key(&self.sha256))?.is_some() {
-            desk.store.commit(Batch::new().put(also, Vec::new()))?;
+        // From here until it is recorded nobody removes what stands under its name.
+        let _comes = desk.going.read().unwrap_or_else(PoisonError::into_inner);
+        if self.is_here(desk)? {
             return Ok(self.size);
         }
         let path = desk.attachments.join(&self.sha256);
@@ -136,7 +197,9 @@ impl Incoming {
         let now = desk.clock.now();
         let key = AttachmentRecord::key(&self.sha256);
         let record = AttachmentRecord { size: self.size, kept_at: unix_millis(now), by: self.by.clone() };
-        let mut batch = Batch::new().expect(Expectation::Absent(key.clone())).put(key, record.encode()?);
+        let waits = AttachmentRecord::waits(record.kept_at, &self.sha256);
+        let mut batch = Batch::new().expect(Expectation::Absent(key.clone())).put(key, record.encode()?).put(waits, self.sha256.as_bytes());
+        record.count_waiting(true, &mut batch);
         batch.add(&AttachmentRecord::sum(&self.by), i64::try_from(self.size).unwrap_or(i64::MAX));
         Event::AttachmentKept { attachment: &keyed(&desk.data, "attachment", self.sha256.as_bytes()), size: self.size }.append(&mut batch, now)?;
         match desk.store.commit(batch) {
@@ -144,6 +207,23 @@ impl Incoming {
             Ok(_) | Err(CommitError::Conflict { .. }) => Ok(self.size),
             Err(error) => Err(error.into()),
         }
+    }
+}
+
+impl Incoming {
+    /// Another enterprise's, or sent twice at one time: this one has shown that it has it.
+    fn is_here(&self, desk: &Desk) -> Result<bool, DeskError> {
+        for _ in 0..ATTEMPTS {
+            let Some(stored) = desk.store.get(&AttachmentRecord::key(&self.sha256))? else { return Ok(false) };
+            let record = AttachmentRecord::decode(&stored)?;
+            let batch = Batch::new().put(AttachmentRecord::also(&self.by, &self.sha256), Vec::new());
+            match desk.store.commit(anew(desk, &self.sha256, &record, stored, batch)?) {
+                Ok(_) => return Ok(true),
+                Err(CommitError::Conflict { .. }) => {}
+                Err(error) => return Err(error.into()),
+            }
+        }
+        Err(DeskError::Busy)
     }
 }
 

@@ -32,7 +32,7 @@ use crate::desk::policy::Policies;
 use crate::desk::problem::DeskError;
 use crate::desk::record::attachment::AttachmentRecord;
 use crate::desk::record::event::unix_millis;
-use crate::desk::record::filing::{FilingRecord, Slot, Status, body_key, seal_body};
+use crate::desk::record::filing::{FilingRecord, Said, Slot, Status, body_key, seal_body};
 use crate::desk::registry::{self, Imported};
 use crate::desk::trust::Trust;
 use crate::desk::{hex, sha256_hex};
@@ -256,7 +256,7 @@ fn word(grounds: &Grounds, document: &[u8], signature: &[u8]) -> Result<(), Desk
 /// An earlier filing, in the places where a desk keeps it.
 fn received(grounds: &Grounds, filing: &Filing) -> Result<(), DeskError> {
     let (id, uscc, kind, period) = (filing.id().as_str(), filing.uscc().as_str().to_owned(), filing.kind().as_str().to_owned(), filing.period().to_string());
-    let payload = sha256_hex(&filing.payload().canonical());
+    let payload = Said::of(&filing.payload().canonical(), &grounds.data).keyed;
     let (place, said) = (Slot::key(&uscc, &kind, &period), Slot::said(&uscc, &kind, &period, &payload));
     let slot = Slot { revision: filing.revision(), filing: id.to_owned(), payload, closed: false, rejected: false };
     let record = FilingRecord {

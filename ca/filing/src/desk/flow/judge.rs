@@ -18,10 +18,9 @@ use super::unit::{self, Unit};
 use crate::desk::check::{Check, Finding};
 use crate::desk::grounds::Grounds;
 use crate::desk::problem::DeskError;
-use crate::desk::record::filing::Slot;
+use crate::desk::record::filing::{Said, Slot};
 use crate::desk::record::mandate::MandateRecord;
 use crate::desk::trust::Status;
-use crate::desk::sha256_hex;
 use crate::document::{Mandate, Signer};
 
 /// 4. With all that was found, and what the receipt and the commit need where nothing was.
@@ -50,7 +49,7 @@ pub struct Found {
     pub unit: Unit,
     /// As the principal's certificate said when it gave the mandate.
     pub principal_mailbox: Option<String>,
-    /// SHA-256 of the payload, hexadecimal.
+    /// What it says, as the store tells it.
     pub payload: String,
     pub timely: bool,
     pub deadline: Option<Deadline>,
@@ -80,12 +79,12 @@ pub fn judge<'a>(desk: &Grounds, caller: &Enterprise, mut stamped: Stamped<Parse
     let place = Slot::key(stamped.proved.parsed.filing.uscc().as_str(), stamped.proved.parsed.filing.kind().as_str(), &stamped.proved.parsed.filing.period().to_string());
     let slot = desk.store.get(&place)?;
     let before = slot.as_deref().map(Slot::decode).transpose()?;
-    let payload = sha256_hex(&stamped.proved.parsed.filing.payload().canonical());
-    replay(desk, &stamped, before.as_ref(), &payload, &mut relied, &mut findings)?;
+    let said = Said::of(&stamped.proved.parsed.filing.payload().canonical(), &desk.data);
+    replay(desk, &stamped, before.as_ref(), &said, &mut relied, &mut findings)?;
     sequence(desk, &stamped, before.as_ref(), &mut findings);
     let (timely, deadline) = deadline(desk, &stamped, at, &mut findings);
     let kept = super::rules::judge(desk, &stamped.proved.parsed, city(stamped.proved.parsed.received_at).date(), &mut relied, &mut findings)?;
-    Ok(Judged { stamped, findings, evidence: Found { slot, relied, role_by, unit, principal_mailbox: mandate.and_then(|mandate| mandate.mailbox), payload, timely, deadline, kept } })
+    Ok(Judged { stamped, findings, evidence: Found { slot, relied, role_by, unit, principal_mailbox: mandate.and_then(|mandate| mandate.mailbox), payload: said.keyed, timely, deadline, kept } })
 }
 
 /// Check 9: organizationIdentifier and national extension agree, with the filing, and with who brings it.
@@ -137,17 +136,20 @@ fn signer(desk: &Grounds, stamped: &Stamped<Parsed<'_>>, code: Option<&CreditCod
 }
 
 /// Check 11: the id, and what it says, which no revision of the period that stands may say again.
-fn replay(desk: &Grounds, stamped: &Stamped<Parsed<'_>>, before: Option<&Slot>, payload: &str, relied: &mut Vec<Expectation>, findings: &mut Vec<Finding>) -> Result<(), DeskError> {
+fn replay(desk: &Grounds, stamped: &Stamped<Parsed<'_>>, before: Option<&Slot>, said: &Said, relied: &mut Vec<Expectation>, findings: &mut Vec<Finding>) -> Result<(), DeskError> {
     let parsed = &stamped.proved.parsed;
-    let said = Slot::said(parsed.filing.uscc().as_str(), parsed.filing.kind().as_str(), &parsed.filing.period().to_string(), payload);
-    let by = desk.store.get(&said)?;
-    relied.push(by.clone().map_or(Expectation::Absent(said.clone()), |by| Expectation::Equals(said, by)));
+    let mut by = None;
+    for place in said.keys(parsed.filing.uscc().as_str(), parsed.filing.kind().as_str(), &parsed.filing.period().to_string()) {
+        let found = desk.store.get(&place)?;
+        relied.push(found.clone().map_or(Expectation::Absent(place.clone()), |by| Expectation::Equals(place, by)));
+        by = by.or(found);
+    }
     if parsed.id_is_taken {
         findings.push(Finding::new(Check::Replay).because("该申报编号已用于其他内容", "its id was used for another content").at("/filing_id"));
     } else if let Some(by) = by {
         let by = String::from_utf8_lossy(&by).into_owned();
         findings.push(Finding::new(Check::Replay).because(format!("内容与申报 {by} 完全相同"), format!("it says what filing {by} said")).at("/payload"));
-    } else if before.is_some_and(|slot| !slot.rejected && slot.payload == payload) {
+    } else if before.is_some_and(|slot| !slot.rejected && said.is(slot)) {
         // A revision from before it was noted what each said.
         findings.push(Finding::new(Check::Replay).because("内容与上一版完全相同", "it says what the revision before said").at("/payload"));
     }

@@ -53,7 +53,7 @@ pub fn give(desk: &Grounds, caller: &Enterprise, document: &[u8], signature: &[u
         batch = batch.put(MandateRecord::of(side.as_str(), id), id.as_bytes());
     }
     batch = archive::plan(&archive::Kept::Mandate.name(id), word::archived_from(desk), batch);
-    Event::MandateGiven { mandate: mandate.id.as_str(), document: &keyed(&desk.data, "document", document) }.append(&mut batch, now)?;
+    Event::MandateGiven { mandate: &keyed(&desk.data, "mandate", mandate.id.as_str().as_bytes()), document: &keyed(&desk.data, "document", document) }.append(&mut batch, now)?;
     match desk.store.commit(batch) {
         Ok(_) => Ok(mandate),
         Err(CommitError::Conflict { .. }) => {
@@ -92,7 +92,7 @@ pub fn withdraw(desk: &Grounds, caller: &Enterprise, document: &[u8], signature:
     let after = MandateRecord { withdrawn, ..before };
     let mut batch = relied.into_iter().fold(Batch::new(), Batch::expect).expect(Expectation::Equals(MandateRecord::key(id), stored)).put(MandateRecord::key(id), after.encode()?);
     batch = archive::plan(&archive::Kept::MandateWithdrawal.name(id), word::archived_from(desk), batch);
-    Event::MandateWithdrawn { mandate: id, document: &keyed(&desk.data, "document", document) }.append(&mut batch, now)?;
+    Event::MandateWithdrawn { mandate: &keyed(&desk.data, "mandate", id.as_bytes()), document: &keyed(&desk.data, "document", document) }.append(&mut batch, now)?;
     match desk.store.commit(batch) {
         Ok(_) => Ok(mandate),
         Err(CommitError::Conflict { .. }) => {

@@ -17,5 +17,6 @@ mod rules;
 pub mod seal;
 pub mod staff;
 pub mod unit;
+pub mod unnamed;
 pub mod verify;
 mod word;

@@ -80,7 +80,7 @@ pub fn authorise(desk: &Grounds, caller: &Enterprise, document: &[u8], signature
         batch = batch.put(OperatorRecord::any(uscc), id.as_bytes()).put(OperatorRecord::own(uscc, &signed_by), FOUNDER.as_bytes());
     }
     batch = archive::plan(&archive::Kept::Operator.name(id), word::archived_from(desk), batch);
-    Event::OperatorAuthorised { authorisation: id, document: &keyed(&desk.data, "document", document) }.append(&mut batch, now)?;
+    Event::OperatorAuthorised { authorisation: &keyed(&desk.data, "authorisation", id.as_bytes()), document: &keyed(&desk.data, "document", document) }.append(&mut batch, now)?;
     match desk.store.commit(batch) {
         Ok(_) => Ok(named.id().clone()),
         Err(CommitError::Conflict { .. }) => {
@@ -131,7 +131,7 @@ pub fn withdraw(desk: &Grounds, caller: &Enterprise, document: &[u8], signature:
         }
     }
     batch = archive::plan(&archive::Kept::OperatorWithdrawal.name(id), word::archived_from(desk), batch);
-    Event::OperatorWithdrawn { authorisation: id, document: &keyed(&desk.data, "document", document) }.append(&mut batch, now)?;
+    Event::OperatorWithdrawn { authorisation: &keyed(&desk.data, "authorisation", id.as_bytes()), document: &keyed(&desk.data, "document", document) }.append(&mut batch, now)?;
     match desk.store.commit(batch) {
         Ok(_) => Ok(withdrawal.id),
         Err(CommitError::Conflict { .. }) => {
@@ -166,7 +166,7 @@ fn withdraw_own(desk: &Grounds, caller: &Enterprise, withdrawal: OwnKeyWithdrawa
     let mut batch = relied.into_iter().fold(Batch::new(), Batch::expect).expect(Expectation::Absent(key.clone())).put(key.clone(), record.encode()?);
     batch = batch.expect(Expectation::Equals(place.clone(), holds)).delete(place);
     batch = archive::plan(&archive::Kept::Operator.name(id), word::archived_from(desk), batch);
-    Event::OwnKeyWithdrawn { withdrawal: id, document: &keyed(&desk.data, "document", document) }.append(&mut batch, now)?;
+    Event::OwnKeyWithdrawn { withdrawal: &keyed(&desk.data, "withdrawal", id.as_bytes()), document: &keyed(&desk.data, "document", document) }.append(&mut batch, now)?;
     match desk.store.commit(batch) {
         Ok(_) => Ok(withdrawal.id),
         // Sent twice at once it is one.

@@ -9,7 +9,7 @@ use store::CommitError;
 use super::seal;
 use crate::desk::problem::DeskError;
 use crate::desk::receipt::letter::{self, Letter};
-use crate::desk::record::event::Event;
+use crate::desk::record::event::{Event, named_receipt};
 use crate::desk::record::letter::{LetterRecord, LetterState, Unread, receipt_of};
 use crate::desk::record::receipt::ReceiptNumber;
 use crate::desk::{Desk, bureau, sha256_hex};
@@ -94,11 +94,11 @@ pub fn done(desk: &Desk, done: &[Done]) -> Result<(), DeskError> {
         if before.state == LetterState::Sent {
             continue;
         }
-        let at = now.unix_timestamp();
+        let (at, named) = (now.unix_timestamp(), named_receipt(&desk.data, id));
         let (after, event) = match outcome {
             Outcome::Delivered(message) => {
                 let message = if super::attachment::is_digest(message) { message.as_str() } else { "" };
-                (LetterRecord { state: LetterState::Sent, at, reason: None, ..before.clone() }, Some(Event::LetterDelivered { receipt: id, message }))
+                (LetterRecord { state: LetterState::Sent, at, reason: None, ..before.clone() }, Some(Event::LetterDelivered { receipt: &named, message }))
             }
             _ if before.state != LetterState::Queued => continue,
             Outcome::Later(reason) if before.attempts + 1 < ATTEMPTS => {
@@ -107,7 +107,7 @@ pub fn done(desk: &Desk, done: &[Done]) -> Result<(), DeskError> {
             }
             Outcome::Later(reason) | Outcome::Refused(reason) => {
                 let failed = LetterRecord { state: LetterState::Failed, at, reason: Some(*reason), ..before.clone() };
-                (failed, Some(Event::LetterFailed { receipt: id, reason: word(*reason) }))
+                (failed, Some(Event::LetterFailed { receipt: &named, reason: word(*reason) }))
             }
         };
         let mut batch = after.replace(&before, id)?;

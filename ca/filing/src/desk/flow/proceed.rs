@@ -18,11 +18,12 @@ use crate::desk::problem::DeskError;
 use crate::desk::ready;
 use crate::desk::receipt::{self, Common, Decision};
 use crate::desk::record::event::Event;
-use crate::desk::record::filing::{FilingRecord, Slot, Status};
+use crate::desk::record::filing::{FilingRecord, Said, Slot, Status};
 use crate::desk::record::plain;
 use crate::desk::record::receipt::{ReceiptNumber, draft};
 use crate::desk::record::staff;
 use crate::desk::sha256_hex;
+use crate::logged::{LogNames, Named};
 use crate::rules::changes_staff;
 
 /// The most reasons, and the most characters of one or of the next step.
@@ -44,10 +45,10 @@ pub fn proceed(desk: &Desk, id: &str, to: Status, decision: &Decision, officer: 
     // 3.
     let now = desk.clock.now();
     let after = FilingRecord { status: to, receipts: before.receipts + 1, ..before };
-    let number = ReceiptNumber::new(id, after.receipts);
+    let (number, names) = (ReceiptNumber::new(id, after.receipts), LogNames::of(&desk.data, id));
     let sealed_by = sha256_hex(ready::seal(desk, &after.bureau)?.chain.leaf());
     ready::authority(desk, &after.bureau)?;
-    let common = Common { number: &number, filing: &after, status: to, issued_at: now, bureau, seal: &sealed_by, base_url: &desk.base_url, log: &desk.settings.log_origin };
+    let common = Common { number: &number, filing: &after, status: to, issued_at: now, bureau, seal: &sealed_by, base_url: &desk.base_url, log: &desk.settings.log_origin, salt: &names.salt() };
     let text = receipt::moved(&common, decision, &sha256_hex(&last.document));
     let mut batch = Batch::new().expect(Expectation::Equals(FilingRecord::key(id), stored)).put(FilingRecord::key(id), after.encode()?);
     if decision.close || to == Status::Rejected {
@@ -66,7 +67,7 @@ pub fn proceed(desk: &Desk, id: &str, to: Status, decision: &Decision, officer: 
         batch = without(desk, id, &after.uscc, batch)?;
     }
     let receipt = number.to_string();
-    let leaf = Event::FilingMoved { filing: id, status: to.name(), receipt: &receipt, officer: officer.name(), user: officer.user() }.append(&mut batch, now)?;
+    let leaf = Event::FilingMoved { filing: &names.name(Named::Filing, id), status: to.name(), receipt: &names.name(Named::Receipt, &receipt), officer: officer.name(), user: officer.user() }.append(&mut batch, now)?;
     batch = batch.put(number.draft(), draft(leaf, &text)).put(number.pending(), plain(receipt.as_bytes()));
     match desk.store.commit(batch) {
         Ok(_) => {}
@@ -79,9 +80,12 @@ pub fn proceed(desk: &Desk, id: &str, to: Status, decision: &Decision, officer: 
 
 /// What it said may be filed again.
 fn unsaid(desk: &Desk, id: &str, filing: &FilingRecord, batch: Batch) -> Result<Batch, DeskError> {
-    let said = Slot::said(&filing.uscc, &filing.kind, &filing.period, &sha256_hex(&rules::filed(desk, id)?.payload().canonical()));
-    // One from before it was noted what each said has none, and another may stand there.
-    Ok(if desk.store.get(&said)?.is_some_and(|by| by == id.as_bytes()) { batch.expect(Expectation::Equals(said.clone(), id.as_bytes().to_vec())).delete(said) } else { batch })
+    let said = Said::of(&rules::filed(desk, id)?.payload().canonical(), &desk.data);
+    said.keys(&filing.uscc, &filing.kind, &filing.period).into_iter().try_fold(batch, |batch, place| {
+        // One from before it was noted what each said has none, and another may stand there.
+        let its = desk.store.get(&place)?.is_some_and(|by| by == id.as_bytes());
+        Ok(if its { batch.expect(Expectation::Equals(place.clone(), id.as_bytes().to_vec())).delete(place) } else { batch })
+    })
 }
 
 /// What a rejected filing said of the staff is taken back out of the list.

@@ -17,6 +17,7 @@ use policies::filing::Kind;
 use store::{Batch, CommitError, Expectation};
 use time::{Duration, OffsetDateTime};
 
+use super::attachment;
 use super::authorise::Enterprise;
 use super::judge::{self, Judged};
 use super::proof::{self, Demand, Proved, Stamp, Subject};
@@ -28,13 +29,14 @@ use crate::desk::problem::DeskError;
 use crate::desk::ready;
 use crate::desk::receipt::{self, Common, Deadline, Received, Signer};
 use crate::desk::record::attachment::AttachmentRecord;
-use crate::desk::record::event::{Event, keyed, unix_millis};
+use crate::desk::record::event::{Event, unix_millis};
 use crate::desk::record::filing::{FilingRecord, Slot, Status, body_key, seal_body, signature_key};
 use crate::desk::record::{archive, plain};
 use crate::desk::record::receipt::{ReceiptNumber, draft};
 use crate::desk::record::staff;
 use crate::desk::{hex, sha256_hex, sm3_hex};
 use crate::document::{Filing, Signer as DocumentSigner};
+use crate::logged::{LogNames, Named};
 
 /// Told as not judged where no registry was imported: whether the enterprise is registered and in business.
 const REGISTRY: &str = "check-09-registry";
@@ -254,9 +256,11 @@ fn record(desk: &Desk, caller: &Enterprise, submission: &Submission, passed: Pas
         .put(place, slot.encode()?);
     // Looked at by the archive once what was revoked meanwhile would show.
     batch = archive::plan(id, (now + desk.policies.archive.grace).unix_timestamp(), batch);
+    let Some(mut batch) = attachment::named(desk, filing, batch)? else { return Ok(None) };
     let (submitted, receipt) = (sha256_hex(&submission.signature), number.to_string());
-    let content = keyed(&desk.data, "filing", record.content.as_bytes());
-    let leaf = Event::FilingReceived { filing: id, content: &content, signature: &submitted, receipt: &receipt, timely: record.timely }.append(&mut batch, now)?;
+    let names = LogNames::of(&desk.data, id);
+    let [filing, content, signature, named] = [(Named::Filing, id), (Named::Content, record.content.as_str()), (Named::Signature, submitted.as_str()), (Named::Receipt, receipt.as_str())].map(|(what, text)| names.name(what, text));
+    let leaf = Event::FilingReceived { filing: &filing, content: &content, signature: &signature, receipt: &named, timely: record.timely }.append(&mut batch, now)?;
     batch = batch.put(number.draft(), draft(leaf, &text)).put(number.pending(), plain(receipt.as_bytes()));
     match desk.store.commit(batch) {
         Ok(_) => Ok(Some(number)),
@@ -278,7 +282,7 @@ struct Said<'a> {
 
 fn said(desk: &Desk, record: &FilingRecord, number: &ReceiptNumber, parsed: &Parsed<'_>, said: &Said<'_>, now: OffsetDateTime) -> Vec<u8> {
     let Said { stamp, evidence, facts, certificate, submission, value, seal } = said;
-    let common = Common { number, filing: record, status: Status::Received, issued_at: now, bureau: parsed.bureau, seal, base_url: &desk.base_url, log: &desk.settings.log_origin };
+    let common = Common { number, filing: record, status: Status::Received, issued_at: now, bureau: parsed.bureau, seal, base_url: &desk.base_url, log: &desk.settings.log_origin, salt: &LogNames::of(&desk.data, &number.filing).salt() };
     let name = |der: &[u8]| CertificateFacts::parse(der).ok().and_then(|facts| facts.common_name).unwrap_or_default();
     let policies: Vec<String> = parsed.accepts.policies.iter().filter(|policy| bears(certificate, policy)).map(ToString::to_string).collect();
     let received = Received {

@@ -15,7 +15,7 @@ use crate::desk::Desk;
 use crate::desk::problem::DeskError;
 use crate::desk::ready;
 use crate::desk::receipt;
-use crate::desk::record::event::Event;
+use crate::desk::record::event::{Event, named_receipt};
 use crate::desk::record::filing::FilingRecord;
 use crate::desk::record::letter::{LetterRecord, LetterState, mailbox_key, to_agent};
 use crate::desk::record::receipt::{ReceiptNumber, draft_at, read_draft, read_seal};
@@ -68,7 +68,7 @@ pub fn seal(desk: &Desk, number: &ReceiptNumber) -> Result<Sealed, DeskError> {
     if named != said {
         batch = batch.put(number.draft(), draft_at(position, &named));
     }
-    Event::ReceiptSealed { receipt: &text, content: &content, seal: &seal }.append(&mut batch, now)?;
+    Event::ReceiptSealed { receipt: &named_receipt(&desk.data, &text), content: &content, seal: &seal }.append(&mut batch, now)?;
     batch = archive::plan(&text, (now + desk.policies.archive.grace).unix_timestamp(), batch);
     for (id, to) in letters(desk, &record, &text)? {
         let letter = LetterRecord { to, bureau: record.bureau.clone(), state: LetterState::Queued, at: now.unix_timestamp(), attempts: 0, reason: None };

@@ -80,6 +80,8 @@ pub struct Common<'a> {
     pub seal: &'a str,
     pub base_url: &'a str,
     pub log: &'a str,
+    /// By which the log's leaves of this filing are found (`LogNames`), hexadecimal.
+    pub salt: &'a str,
 }
 
 pub fn moment(at: OffsetDateTime) -> String {
@@ -108,7 +110,7 @@ fn content(filing: &FilingRecord) -> Value {
 }
 
 fn common(common: &Common<'_>) -> Object {
-    let Common { number, filing, status, issued_at, bureau, seal, base_url, log } = common;
+    let Common { number, filing, status, issued_at, bureau, seal, base_url, log, salt } = common;
     let bureau = Object::from([
         ("code", Value::text(bureau.code.as_str())),
         ("name", Value::text(bureau.name.as_str())),
@@ -131,6 +133,7 @@ fn common(common: &Common<'_>) -> Object {
         ("bureau", Value::Object(bureau)),
         ("verify_url", Value::text(format!("{base_url}/receipts/{number}"))),
         ("log", Value::text(*log)),
+        ("log_salt", Value::text(*salt)),
     ])
 }
 

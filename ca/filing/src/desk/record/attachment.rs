@@ -1,21 +1,49 @@
 //! A file that goes with filings, by its digest. Its content is sealed in a file of its own.
 
 use serde::{Deserialize, Serialize};
-use store::Key;
+use store::{Batch, Key};
 
-use super::{RecordError, from_json, to_json};
+use super::{RecordError, from_json, plain, to_json, versioned};
 
 const KIND: &str = "attachment";
 const ALSO: &str = "attachment also of";
+const WAITS: &str = "attachment waits";
+const REMOVED: &str = "attachment removed";
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct AttachmentRecord {
     pub size: u64,
-    /// Unix milliseconds.
+    /// Unix milliseconds: when somebody last showed that they mean to file it.
     pub kept_at: u64,
     /// The enterprise whose quota it counts for.
     pub by: String,
+}
+
+/// How far it is known which files no filing names: a store from before that was noted is gone over once.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Known {
+    /// Every file waits; those that filings of before name are still to be taken out.
+    AllWait,
+    Wholly,
+}
+
+impl Known {
+    pub fn key() -> Key {
+        Key::new("attachments known", &[])
+    }
+
+    pub fn encode(self) -> Vec<u8> {
+        plain(&[self as u8])
+    }
+
+    pub fn decode(bytes: &[u8]) -> Result<Self, RecordError> {
+        match versioned(KIND, bytes)? {
+            [0] => Ok(Self::AllWait),
+            [1] => Ok(Self::Wholly),
+            _ => Err(RecordError::Damaged { kind: KIND, reason: "how far it is known is no step of ours" }),
+        }
+    }
 }
 
 impl AttachmentRecord {
@@ -26,6 +54,40 @@ impl AttachmentRecord {
     /// Stands where an enterprise sent what another had sent before; it counts for that one's quota alone.
     pub fn also(uscc: &str, sha256: &str) -> Key {
         Key::new(ALSO, &[uscc.as_bytes(), sha256.as_bytes()])
+    }
+
+    /// What no filing names yet: how many, and their octets.
+    pub const WAITING: &str = "attachments waiting";
+    pub const WAITING_BYTES: &str = "attachments waiting bytes";
+
+    /// Stands while no filing names it; the longest here first. Its value is the digest.
+    pub fn waits(kept_at: u64, sha256: &str) -> Key {
+        Key::new(WAITS, &[&kept_at.to_be_bytes(), sha256.as_bytes()])
+    }
+
+    /// All that wait and came before this moment, Unix milliseconds.
+    pub fn waiting_before(kept_at: u64) -> (Key, Key) {
+        (Key::range(WAITS, &[]).0, Key::range(WAITS, &[&kept_at.to_be_bytes()]).0)
+    }
+
+    /// It begins to wait, or ends.
+    pub fn count_waiting(&self, more: bool, batch: &mut Batch) {
+        let (one, bytes) = (1, i64::try_from(self.size).unwrap_or(i64::MAX));
+        batch.add(Self::WAITING, if more { one } else { -one });
+        batch.add(Self::WAITING_BYTES, if more { bytes } else { -bytes });
+    }
+
+    /// Stands from when a record is removed until its file is.
+    pub fn removed(sha256: &str) -> Key {
+        Key::new(REMOVED, &[sha256.as_bytes()])
+    }
+
+    pub fn all_removed() -> (Key, Key) {
+        Key::range(REMOVED, &[])
+    }
+
+    pub fn all() -> (Key, Key) {
+        Key::range(KIND, &[])
     }
 
     /// The sum of what one enterprise has here.

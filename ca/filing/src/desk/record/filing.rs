@@ -133,13 +133,39 @@ pub fn signature(stored: &[u8]) -> Result<&[u8], RecordError> {
     versioned(SIGNATURE, stored)
 }
 
+/// What a filing says for its period, as the store tells it: a return of nothing is quickly guessed, and whoever has the disk has
+/// not the key.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Said {
+    /// HMAC-SHA-256 under the desk's data key of the digest below, hexadecimal.
+    pub keyed: String,
+    /// SHA-256 of the payload's canonical octets, hexadecimal: what records from before hold.
+    plain: String,
+}
+
+impl Said {
+    pub fn of(payload: &[u8], data: &DataKey) -> Self {
+        let plain = crate::desk::sha256_hex(payload);
+        Self { keyed: crate::desk::hex(&data.index("suiyin desk filing payload 1", plain.as_bytes())), plain }
+    }
+
+    /// The keys where a filing that said so may stand, the newer form first.
+    pub fn keys(&self, uscc: &str, kind: &str, period: &str) -> [Key; 2] {
+        [&self.keyed, &self.plain].map(|payload| Slot::said(uscc, kind, period, payload))
+    }
+
+    pub fn is(&self, slot: &Slot) -> bool {
+        slot.payload == self.keyed || slot.payload == self.plain
+    }
+}
+
 /// What stands for an enterprise, a kind and a period: its newest revision.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Slot {
     pub revision: u32,
     pub filing: String,
-    /// SHA-256 of the payload's canonical octets, hexadecimal.
+    /// As [`Said`] tells it; slots from before have the plain digest.
     pub payload: String,
     /// Nothing more is taken for this period.
     pub closed: bool,
@@ -154,7 +180,7 @@ impl Slot {
     }
 
     /// Stands while what this payload says for a period was received and not rejected: its value is the filing's id. `payload`
-    /// is the digest in hexadecimal.
+    /// is one of [`Said`].
     pub fn said(uscc: &str, kind: &str, period: &str, payload: &str) -> Key {
         Key::new(PAYLOAD, &[uscc.as_bytes(), kind.as_bytes(), period.as_bytes(), payload.as_bytes()])
     }
