@@ -1,39 +1,30 @@
 //! `filing mandate`: a principal lets an agent (代理记账) file for it and takes that back; both see what there is.
 //!
-//! What was signed here, and what was shown by the desk and proved, is kept in `DIR/mandates`.
-
-use std::path::{Path, PathBuf};
+//! What was signed here, and what was shown by the desk and proved, is kept in `DIR/mandates`; how, is `word`'s.
 
 use axum::http::Method;
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use clap::{Args, Subcommand};
-use pki::path::Anchors;
 use policies::authority::CITY;
-use policies::filing::{Archive, KindName};
+use policies::filing::KindName;
 use policies::identity::CreditCode;
 use policies::statement::Period;
 use runtime::clock::{Clock, SystemClock};
 use runtime::exit::{Exit, Problem};
 use runtime::terminal::{json, line};
 use serde::Deserialize;
-use time::macros::format_description;
-use time::{Date, OffsetDateTime};
+use time::OffsetDateTime;
 
 use super::enterprise::Place;
-use super::kept::Trust;
-use super::sign::{Holder, Signer};
-use super::submit::Server;
-use super::wire::{Body, Desk, Identity};
+use super::sign::Signer;
+use super::wire::Body;
+use super::word::{Kept, Unproved, With, day, in_pieces, kinds_of, stands, state_of};
 use crate::document::{Filing, Mandate, MandateId, Withdrawal};
-use crate::verify::{Asked, Terms, verify_alone};
 
 /// Within the operator's directory: ids of mandates look like those of filings.
-const KEPT: &str = "mandates";
+const KEPT: Kept = Kept("mandates");
 /// The problem of one that cannot be proved today.
 const UNPROVED: &str = "mandate-unproved";
-const MAX_SMALL: u64 = 1 << 20;
-/// An agency of ten thousand clients is asked for in so many pieces.
-const MAX_PIECES: usize = 1_000;
 
 #[derive(Debug, Subcommand)]
 pub enum Command {
@@ -59,19 +50,6 @@ impl Command {
             Self::List(wanted) => &wanted.with.place,
         }
     }
-}
-
-/// Who asks which desk.
-#[derive(Debug, Args)]
-pub struct With {
-    #[command(flatten)]
-    pub(super) place: Place,
-    #[command(flatten)]
-    server: Server,
-    #[command(flatten)]
-    pub(super) trust: Trust,
-    #[command(flatten)]
-    holder: Holder,
 }
 
 #[derive(Debug, Args)]
@@ -134,63 +112,12 @@ struct Piece {
     next: Option<String>,
 }
 
-/// A document and its signature in the directory.
-struct Beside {
-    document: PathBuf,
-    signature: PathBuf,
-}
-
-fn beside(place: &Place, id: &MandateId, word: &str) -> Beside {
-    let at = |ending: &str| place.home().join(KEPT).join(format!("{id}{word}.{ending}"));
-    Beside { document: at("json"), signature: at("p7s") }
-}
-
-impl Beside {
-    fn of_mandate(place: &Place, id: &MandateId) -> Self {
-        beside(place, id, "")
-    }
-
-    fn of_withdrawal(place: &Place, id: &MandateId) -> Self {
-        beside(place, id, "-withdrawal")
-    }
-
-    /// The document first: a signature is never here without it. The first signature stays.
-    fn keep(&self, place: &Place, document: &[u8], signature: &[u8]) -> Result<Vec<u8>, Problem> {
-        let directory = place.home().join(KEPT);
-        std::fs::create_dir_all(&directory).map_err(|error| place.failed(&directory, &error))?;
-        place.keep(&self.document, document)?;
-        if self.signature.exists() {
-            return place.read(&self.signature, MAX_SMALL);
-        }
-        place.keep(&self.signature, signature)?;
-        Ok(signature.to_vec())
-    }
-}
-
 pub fn run(command: &Command) -> Result<(), Problem> {
     match command {
         Command::Give(wanted) => give(wanted),
         Command::Withdraw(wanted) => withdraw(wanted),
         Command::List(wanted) => list(wanted),
         Command::Show(wanted) => show(wanted),
-    }
-}
-
-impl With {
-    /// The principal or the agent, and the desk that it asks.
-    pub(super) fn desk<'a>(&'a self, now: OffsetDateTime) -> Result<(Signer, CreditCode, Desk<'a>), Problem> {
-        let signer = self.holder.signer(&self.place, now)?;
-        let none = || self.place.refuse(Exit::Refused, "certificate", ("证书中没有统一社会信用代码", "请使用企业证书"), ("the certificate bears no credit code", "use an enterprise's certificate"));
-        let code = signer.code().ok_or_else(none)?;
-        let anchors = self.trust.anchors(&self.place)?;
-        let desk = Desk::at(&self.place, &self.server.server, &Identity { anchors: &anchors, caller: Some(signer.caller()) }, self.server.wait)?;
-        Ok((signer, code, desk))
-    }
-
-    pub(super) fn send(&self, desk: &Desk<'_>, path: &str, document: &[u8], signature: &[u8]) -> Result<(), Problem> {
-        let body = serde_json::json!({ "document": STANDARD.encode(document), "signature": STANDARD.encode(signature) }).to_string();
-        let _: serde_json::Value = desk.read(&desk.send(&Method::POST, path, &Body::Json(body.as_bytes()))?)?;
-        Ok(())
     }
 }
 
@@ -202,38 +129,15 @@ fn give(wanted: &Give) -> Result<(), Problem> {
     let (signer, principal, desk) = with.desk(now)?;
     let of = |id| Mandate { id, principal: principal.clone(), ..terms.clone() };
     // 2. Cut off between signing and sending, the same command sends the same mandate.
-    let before = kept(place)?.into_iter().find(|one| *one == of(one.id.clone()) && !Beside::of_withdrawal(place, &one.id).document.exists());
+    let before = KEPT.all(place)?.iter().map(|id| kept(place, id)).collect::<Result<Vec<_>, _>>()?.into_iter().flatten().find(|one| *one == of(one.id.clone()) && !KEPT.is_withdrawn(place, &one.id));
     let mandate = before.unwrap_or_else(|| of(terms.id.clone()));
     let document = mandate.canonical();
     Mandate::parse(&document).map_err(|error| place.misread(&error))?;
     // 3.
-    let beside = Beside::of_mandate(place, &mandate.id);
-    let signature = if beside.signature.exists() { place.read(&beside.signature, MAX_SMALL)? } else { signer.seal(place, &document, now)? };
-    let signature = beside.keep(place, &document, &signature)?;
+    let signature = KEPT.of(place, &mandate.id).signed(place, &document, || signer.seal(place, &document, now))?;
     // 4.
     with.send(&desk, "/mandates", &document, &signature)?;
     told(place, &mandate, "given", "live", &principal)
-}
-
-/// A day as it is written on the command line.
-pub(super) fn day(place: &Place, field: &str, text: &str) -> Result<Date, Problem> {
-    let wrong = || place.refuse(Exit::Usage, "day", (&format!("“{text}”不是日期"), "请写作 2027-06-30"), (&format!("`{text}` is no day"), "write it as 2027-06-30")).at(field);
-    Date::parse(text, format_description!("[year]-[month]-[day]")).map_err(|_| wrong())
-}
-
-/// Kinds of filing that there are, each once.
-pub(super) fn kinds_of(place: &Place, written: &[String]) -> Result<Vec<KindName>, Problem> {
-    let filings = place.filings()?;
-    let mut kinds: Vec<KindName> = Vec::new();
-    for text in written {
-        let known = KindName::parse_typed(text).filter(|kind| filings.kinds().iter().any(|one| one.name() == kind));
-        let kind = known.ok_or_else(|| place.unknown_kind(&filings, text))?;
-        if !kinds.contains(&kind) {
-            kinds.push(kind);
-        }
-    }
-    kinds.sort();
-    Ok(kinds)
 }
 
 fn terms(wanted: &Give, now: OffsetDateTime) -> Result<Mandate, Problem> {
@@ -264,11 +168,7 @@ fn withdraw(wanted: &One) -> Result<(), Problem> {
     let id = identified(place, &wanted.id)?;
     let (signer, principal, desk) = with.desk(now)?;
     let document = Withdrawal { id: id.clone(), principal }.canonical();
-    let beside = Beside::of_withdrawal(place, &id);
-    // Sent before it is kept: one that the desk refuses says nothing here.
-    let signature = if beside.signature.exists() { place.read(&beside.signature, MAX_SMALL)? } else { signer.seal(place, &document, now)? };
-    with.send(&desk, "/mandates/withdraw", &document, &signature)?;
-    beside.keep(place, &document, &signature)?;
+    with.withdraw(&desk, "/mandates/withdraw", &KEPT.withdrawal_of(place, &id), &document, || signer.seal(place, &document, now))?;
     if place.json {
         return json(&serde_json::json!({ "mandate_id": id.as_str(), "state": "withdrawn" }));
     }
@@ -279,10 +179,8 @@ fn withdraw(wanted: &One) -> Result<(), Problem> {
 fn list(wanted: &List) -> Result<(), Problem> {
     let (with, place, now) = (&wanted.with, &wanted.with.place, SystemClock.now());
     let (_, code, desk) = with.desk(now)?;
-    let (mut all, mut after) = (Vec::new(), None::<String>);
-    for _ in 0..MAX_PIECES {
-        let path = after.as_ref().map_or_else(|| "/mandates".to_owned(), |id| format!("/mandates?after={id}"));
-        let piece: Piece = desk.read(&desk.send(&Method::GET, &path, &Body::Nothing)?)?;
+    let mut all = Vec::new();
+    in_pieces(&desk, "/mandates", |piece: Piece, _| {
         for shown in &piece.mandates {
             let mandate = match proved(with, shown, now) {
                 Ok(mandate) => mandate,
@@ -296,11 +194,8 @@ fn list(wanted: &List) -> Result<(), Problem> {
             let side = if mandate.principal == code { "given" } else { "held" };
             if place.json { all.push(as_json(&mandate, side, &shown.state)) } else { told(place, &mandate, side, &shown.state, &code)? }
         }
-        after = piece.next.filter(|next| MandateId::parse(next).is_some());
-        if after.is_none() {
-            break;
-        }
-    }
+        Ok(piece.next.filter(|next| MandateId::parse(next).is_some()))
+    })?;
     if place.json { json(&all) } else { Ok(()) }
 }
 
@@ -338,7 +233,7 @@ fn proved(with: &With, shown: &Shown, now: OffsetDateTime) -> Result<Mandate, Pr
         return Err(unsound("id"));
     }
     signed_by(with, &document, &signature, &mandate.principal, now).map_err(unproved)?;
-    Beside::of_mandate(place, &mandate.id).keep(place, &document, &signature)?;
+    KEPT.of(place, &mandate.id).signed(place, &document, || Ok(signature))?;
     if let Some(taken) = &shown.withdrawal {
         let (document, signature) = (decoded(&taken.document)?, decoded(&taken.signature)?);
         let withdrawal = Withdrawal::parse(&document).map_err(|error| unsound(&error.to_string()))?;
@@ -346,24 +241,9 @@ fn proved(with: &With, shown: &Shown, now: OffsetDateTime) -> Result<Mandate, Pr
             return Err(unsound("withdrawal"));
         }
         signed_by(with, &document, &signature, &mandate.principal, now).map_err(unproved)?;
-        Beside::of_withdrawal(place, &mandate.id).keep(place, &document, &signature)?;
+        KEPT.withdrawal_of(place, &mandate.id).signed(place, &document, || Ok(signature))?;
     }
     Ok(mandate)
-}
-
-/// Why nothing is shown of what an enterprise is said to have signed.
-pub(super) enum Unproved {
-    /// It is not its principal's.
-    Never(String),
-    /// Nobody can tell any more, or yet: certificates ended and what would prove it is not here.
-    Today(String),
-}
-
-impl std::fmt::Display for Unproved {
-    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let (Self::Never(why) | Self::Today(why)) = self;
-        formatter.write_str(why)
-    }
 }
 
 fn signed_by(with: &With, document: &[u8], signature: &[u8], principal: &CreditCode, now: OffsetDateTime) -> Result<(), Unproved> {
@@ -371,42 +251,15 @@ fn signed_by(with: &With, document: &[u8], signature: &[u8], principal: &CreditC
     stands(document, signature, principal, &anchors, now)
 }
 
-/// Whether the principal's certificate beneath the anchor signed it, when its timestamp says, or now without one that is believed.
-/// Whether a certificate was revoked is the desk's to judge at every filing: here it is enough that nothing but this is open, of
-/// the signature as of its timestamp.
-pub(super) fn stands(document: &[u8], signature: &[u8], principal: &CreditCode, anchors: &[Vec<u8>], now: OffsetDateTime) -> Result<(), Unproved> {
-    let never = |error: &dyn std::fmt::Display| Unproved::Never(error.to_string());
-    let anchors = Anchors::new(anchors).map_err(|error| never(&error))?;
-    let terms = Terms::new(&Archive::shipped().map_err(|error| never(&error))?);
-    let asked = Asked { document, signature, anchors: &anchors, timestamp_anchors: &anchors, terms: &terms, policies: &[], credit_code: Some(principal.as_str()), answers: &[], existed_at: None };
-    let verdict = verify_alone(&asked, now);
-    let against: Vec<_> = verdict.findings.iter().filter(|finding| finding.sub_indication != "TRY_LATER").collect();
-    let Some(first) = against.first() else {
-        return if verdict.verdict == "TOTAL-FAILED" { Err(Unproved::Never(verdict.verdict.to_owned())) } else { Ok(()) };
-    };
-    let why = format!("{}: {}", first.sub_indication, first.detail.split("; ").next().unwrap_or_default());
-    // Time alone took it away; whatever else does not hold never did.
-    let aged = against.iter().all(|finding| ["OUT_OF_BOUNDS_NO_POE", "CRYPTO_CONSTRAINTS_FAILURE_NO_POE"].contains(&finding.sub_indication));
-    Err(if aged && verdict.verdict == "INDETERMINATE" { Unproved::Today(why) } else { Unproved::Never(why) })
+/// A mandate that is kept here.
+fn kept(place: &Place, id: &MandateId) -> Result<Option<Mandate>, Problem> {
+    let document = KEPT.of(place, id).read(place)?;
+    document.map(|document| Mandate::parse(&document).map_err(|error| place.misread(&error))).transpose()
 }
 
-/// The mandates in the directory.
-fn kept(place: &Place) -> Result<Vec<Mandate>, Problem> {
-    let directory = place.home().join(KEPT);
-    let entries = match std::fs::read_dir(&directory) {
-        Ok(entries) => entries,
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
-        Err(error) => return Err(place.failed(&directory, &error)),
-    };
-    let names = entries.filter_map(|entry| MandateId::parse(entry.ok()?.file_name().to_str()?.strip_suffix(".json")?));
-    names.filter_map(|id| read(place, &Beside::of_mandate(place, &id).document).transpose()).collect()
-}
-
-fn read(place: &Place, path: &Path) -> Result<Option<Mandate>, Problem> {
-    if !path.exists() {
-        return Ok(None);
-    }
-    Mandate::parse(&place.read(path, MAX_SMALL)?).map(Some).map_err(|error| place.misread(&error))
+/// To whom it was given, where it is kept here.
+pub(super) fn agent_of(place: &Place, id: &MandateId) -> Result<Option<CreditCode>, Problem> {
+    Ok(kept(place, id)?.map(|mandate| mandate.agent))
 }
 
 /// Before an agent signs: a mandate that is known here must cover the filing. One that is not known is the desk's to judge.
@@ -415,12 +268,12 @@ pub(super) fn covering(place: &Place, id: &MandateId, filing: &Filing, signer: &
         let next = ("请核对 filing mandate list，或请委托单位另行委托", "see `filing mandate list`, or have the principal give another");
         Err(place.refuse(Exit::Refused, "mandate", (zh, next.0), (en, next.1)).at("/mandate"))
     };
-    let Some(mandate) = read(place, &Beside::of_mandate(place, id).document)? else {
+    let Some(mandate) = kept(place, id)? else {
         let unknown = place.format("本目录没有这份委托，签署前未能核对；可先执行 filing mandate list", "this mandate is not kept here and was not checked before signing; `filing mandate list` fetches it");
         runtime::terminal::progress(&unknown, true);
         return Ok(());
     };
-    if Beside::of_withdrawal(place, id).document.exists() {
+    if KEPT.is_withdrawn(place, id) {
         return refused("委托已经撤回", "the mandate was withdrawn");
     }
     if mandate.principal != *filing.uscc() {
@@ -456,13 +309,7 @@ fn told(place: &Place, mandate: &Mandate, side: &str, state: &str, own: &CreditC
     if place.json {
         return json(&as_json(mandate, side, state));
     }
-    let state = match state {
-        "live" => place.said("有效", "live"),
-        "coming" => place.said("尚未生效", "to come"),
-        "ended" => place.said("已到期", "ended"),
-        "withdrawn" => place.said("已撤回", "withdrawn"),
-        other => other,
-    };
+    let state = state_of(place, state);
     let (side, other) = if mandate.principal == *own { (place.said("委托给", "given to"), &mandate.agent) } else { (place.said("受托于", "held of"), &mandate.principal) };
     let kinds: Vec<String> = mandate.kinds.iter().map(KindName::typed).collect();
     let periods = mandate.periods.as_ref().map_or_else(|| place.said("各期", "every period").to_owned(), |periods| format!("{}–{}", periods.start(), periods.end()));

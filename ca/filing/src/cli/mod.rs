@@ -17,6 +17,7 @@ mod succeed;
 mod usage;
 mod verify;
 mod wire;
+mod word;
 
 use clap::{Parser, Subcommand};
 use runtime::exit::Exit;
@@ -58,7 +59,7 @@ enum Command {
     #[command(subcommand)]
     Key(Key),
     /// 新建草稿，每栏都有说明 (a draft with every field explained).
-    #[command(after_help = "Example:\n  filing new --kind vat-general --period 202610 --code 91440101MAT000018G --out vat.jsonc\n  filing new --kind si-staff-change --period 202611 --code 91440101MAT000018G --from staff.csv --out staff.jsonc")]
+    #[command(after_help = "Example:\n  filing new --kind vat-general --period 202610 --code 91440101MAT000018G --out vat.jsonc\n  filing new --kind si-staff-change --period 202611 --code 91440101MAT000018G --from staff.csv --out staff.jsonc\n  filing new --kind vat-general --period 202610 --code 91440101MAT000018G --revises filing-state/01JDPD6Z3SFM7T5K9V8R2Q4XNB.json --attach 附表.pdf --out vat-2.jsonc")]
     New(Box<enterprise::New>),
     /// 签名前核对全部规则 (every rule, before it is signed).
     #[command(after_help = "Example:\n  filing check vat.jsonc\n  filing check staff.csv --kind si-staff-change --period 202611 --code 91440101MAT000018G")]

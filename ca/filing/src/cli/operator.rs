@@ -5,7 +5,6 @@
 
 use std::path::{Path, PathBuf};
 
-use axum::http::Method;
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use clap::{Args, Subcommand};
 use pki::view::CertificateView;
@@ -18,14 +17,10 @@ use serde::Deserialize;
 use time::OffsetDateTime;
 
 use super::enterprise::Place;
-use super::mandate::{With, day, kinds_of, stands};
-use super::wire::Body;
+use super::word::{Kept, With, day, in_pieces, kinds_of, stands, state_of};
 use crate::document::{Authorisation, MandateId, Named, OperatorWithdrawal, OwnKey, OwnKeyWithdrawal};
 
-const KEPT: &str = "authorisations";
-const MAX_SMALL: u64 = 1 << 20;
-/// A thousand operators in pieces.
-const MAX_PIECES: usize = 1_000;
+const KEPT: Kept = Kept("authorisations");
 
 #[derive(Debug, Subcommand)]
 pub enum Command {
@@ -143,14 +138,14 @@ fn say(with: &With, now: OffsetDateTime, named: &dyn Fn(MandateId, &CreditCode) 
     let place = &with.place;
     let (signer, uscc, desk) = with.desk(now)?;
     // Cut off between signing and sending, the same command sends the same.
-    let before = kept(place)?.into_iter().find(|one| *one == named(one.id().clone(), &uscc) && !at(place, &withdrawal_of(one.id()), "json").exists());
+    let before = kept(place)?.into_iter().find(|one| *one == named(one.id().clone(), &uscc) && !KEPT.is_withdrawn(place, one.id()));
     let said = before.map_or_else(|| Ok::<_, Problem>(named(MandateId::from_random(place.random()?), &uscc)), Ok)?;
     let document = match &said {
         Named::Operator(one) => one.canonical(),
         Named::Own(one) => one.canonical(),
     };
     Named::parse(&document).map_err(|error| place.misread(&error))?;
-    let signature = sealed(place, said.id().as_str(), &document, || signer.seal(place, &document, now))?;
+    let signature = KEPT.of(place, said.id()).signed(place, &document, || signer.seal(place, &document, now))?;
     with.send(&desk, "/operators", &document, &signature)?;
     if place.json {
         return json(&serde_json::json!({ "authorisation_id": said.id().as_str(), "key": said.key(), "standing": word(&said), "state": "live" }));
@@ -175,12 +170,7 @@ fn withdraw(wanted: &Withdraw) -> Result<(), Problem> {
     let id = wanted.id.as_deref().and_then(MandateId::parse).ok_or_else(wrong)?;
     let (signer, uscc, desk) = with.desk(now)?;
     let document = OperatorWithdrawal { id: id.clone(), uscc }.canonical();
-    let name = withdrawal_of(&id);
-    // Sent before it is kept: one that the desk refuses says nothing here.
-    let path = at(place, &name, "p7s");
-    let signature = if path.exists() { place.read(&path, MAX_SMALL)? } else { signer.seal(place, &document, now)? };
-    with.send(&desk, "/operators/withdraw", &document, &signature)?;
-    sealed(place, &name, &document, || Ok(signature))?;
+    with.withdraw(&desk, "/operators/withdraw", &KEPT.withdrawal_of(place, &id), &document, || signer.seal(place, &document, now))?;
     if place.json {
         return json(&serde_json::json!({ "authorisation_id": id.as_str(), "state": "withdrawn" }));
     }
@@ -194,9 +184,7 @@ fn withdraw_own(with: &With, key: &str, now: OffsetDateTime) -> Result<(), Probl
     let withdrawal = OwnKeyWithdrawal { id: MandateId::from_random(place.random()?), uscc, key: key.to_owned() };
     let document = withdrawal.canonical();
     OwnKeyWithdrawal::parse(&document).map_err(|error| place.misread(&error))?;
-    let signature = signer.seal(place, &document, now)?;
-    with.send(&desk, "/operators/withdraw", &document, &signature)?;
-    sealed(place, &withdrawal_of(&withdrawal.id), &document, || Ok(signature))?;
+    with.withdraw(&desk, "/operators/withdraw", &KEPT.withdrawal_of(place, &withdrawal.id), &document, || signer.seal(place, &document, now))?;
     if place.json {
         return json(&serde_json::json!({ "withdrawal_id": withdrawal.id.as_str(), "key": key, "standing": "own", "state": "withdrawn" }));
     }
@@ -229,11 +217,9 @@ fn list(wanted: &List) -> Result<(), Problem> {
     let (with, place, now) = (&wanted.with, &wanted.with.place, SystemClock.now());
     let (_, uscc, desk) = with.desk(now)?;
     let anchors = with.trust.anchors(place)?;
-    let (mut all, mut after) = (Vec::new(), None::<String>);
-    for _ in 0..MAX_PIECES {
-        let path = after.as_ref().map_or_else(|| "/operators".to_owned(), |key| format!("/operators?after={key}"));
-        let piece: Piece = desk.read(&desk.send(&Method::GET, &path, &Body::Nothing)?)?;
-        for Key { key, authorisation_id } in piece.own.iter().filter(|_| after.is_none()) {
+    let mut all = Vec::new();
+    in_pieces(&desk, "/operators", |piece: Piece, first| {
+        for Key { key, authorisation_id } in piece.own.iter().filter(|_| first) {
             all.push(serde_json::json!({ "standing": "own", "key": key, "authorisation_id": authorisation_id, "state": "live" }));
             if !place.json {
                 line(&format!("{}  {}  {key}", authorisation_id.as_deref().unwrap_or("-"), place.said("本单位自己的", "own")))?;
@@ -251,11 +237,8 @@ fn list(wanted: &List) -> Result<(), Problem> {
             told(place, &one, &shown.state)?;
             all.push(as_json(&one, &shown.state));
         }
-        after = piece.next.filter(|next| next.len() == 64);
-        if after.is_none() {
-            break;
-        }
-    }
+        Ok(piece.next.filter(|next| next.len() == 64))
+    })?;
     if place.json { json(&all) } else { Ok(()) }
 }
 
@@ -270,47 +253,13 @@ fn told(place: &Place, one: &Authorisation, state: &str) -> Result<(), Problem> 
     if place.json {
         return Ok(());
     }
-    let state = match state {
-        "live" => place.said("有效", "live"),
-        "coming" => place.said("尚未生效", "to come"),
-        "ended" => place.said("已到期", "ended"),
-        "withdrawn" => place.said("已撤回", "withdrawn"),
-        other => other,
-    };
+    let state = state_of(place, state);
     let kinds: Vec<String> = one.kinds.iter().map(policies::filing::KindName::typed).collect();
     line(&format!("{}  {state}  {} {}  {}  {}–{}  {}", one.id, place.said("经办人", "operator"), runtime::terminal::plain(&one.name), kinds.join(","), one.from, one.until, one.key))
 }
 
-fn withdrawal_of(id: &MandateId) -> String {
-    format!("{id}-withdrawal")
-}
-
-fn at(place: &Place, name: &str, ending: &str) -> PathBuf {
-    place.home().join(KEPT).join(format!("{name}.{ending}"))
-}
-
-/// The document first: a signature is never here without it. The first signature stays.
-fn sealed(place: &Place, name: &str, document: &[u8], seal: impl FnOnce() -> Result<Vec<u8>, Problem>) -> Result<Vec<u8>, Problem> {
-    let directory = place.home().join(KEPT);
-    std::fs::create_dir_all(&directory).map_err(|error| place.failed(&directory, &error))?;
-    place.keep(&at(place, name, "json"), document)?;
-    let path = at(place, name, "p7s");
-    if path.exists() {
-        return place.read(&path, MAX_SMALL);
-    }
-    let signature = seal()?;
-    place.keep(&path, &signature)?;
-    Ok(signature)
-}
-
 /// What was said here.
 fn kept(place: &Place) -> Result<Vec<Named>, Problem> {
-    let directory = place.home().join(KEPT);
-    let entries = match std::fs::read_dir(&directory) {
-        Ok(entries) => entries,
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
-        Err(error) => return Err(place.failed(&directory, &error)),
-    };
-    let ids = entries.filter_map(|entry| MandateId::parse(entry.ok()?.file_name().to_str()?.strip_suffix(".json")?));
-    ids.map(|id| Named::parse(&place.read(&at(place, id.as_str(), "json"), MAX_SMALL)?).map_err(|error| place.misread(&error))).collect()
+    let documents = KEPT.all(place)?.into_iter().filter_map(|id| KEPT.of(place, &id).read(place).transpose());
+    documents.map(|document| Named::parse(&document?).map_err(|error| place.misread(&error))).collect()
 }
