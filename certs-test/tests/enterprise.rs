@@ -80,14 +80,11 @@ fn a_filing_is_submitted_once_and_its_receipt_proved_with_the_anchor_alone() {
     let filing = |arguments: &[&str]| -> Said { run(program("filing"), arguments, &authority.home) };
     operator(&authority, "firm", NAME, CODE);
     // With a file that goes with it.
-    filing(&["new", "--kind", "vat-general", "--period", "202610", "--code", CODE, "--out", "vat.jsonc"]).ok();
     std::fs::write(authority.home.join("firm/附表.pdf"), "an attachment").unwrap();
     let digest = run("sha256sum", &["firm/附表.pdf"], &authority.home).ok();
-    let attachment = format!("\"attachments\": [{{\"name\": \"附表.pdf\", \"size\": 13, \"media_type\": \"application/pdf\", \"sha256\": \"{}\"}}]", &digest[..64]);
-    let text = std::fs::read_to_string(authority.home.join("vat.jsonc")).unwrap();
-    let with = text.replacen("\"attachments\": []", &attachment, 1);
-    assert_ne!(with, text);
-    std::fs::write(authority.home.join("vat.jsonc"), with).unwrap();
+    assert_eq!(filing(&["new", "--kind", "vat-general", "--period", "202610", "--code", CODE, "--attach", "none.pdf", "--out", "vat.jsonc"]).code, 4);
+    filing(&["new", "--kind", "vat-general", "--period", "202610", "--code", CODE, "--attach", "firm/附表.pdf", "--prepared-by", "李四", "--out", "vat.jsonc"]).ok();
+    assert!(std::fs::read_to_string(authority.home.join("vat.jsonc")).unwrap().contains(&digest[..64]));
     let signed = filing(&["sign", "vat.jsonc", "--dir", "firm", "--passphrase-file", "pass", "--json"]).json();
     let document = signed["document"].as_str().unwrap();
     // The desk is away: told, and nothing is kept.
@@ -115,6 +112,33 @@ fn a_filing_is_submitted_once_and_its_receipt_proved_with_the_anchor_alone() {
     assert_eq!((&status[0]["status"], status[0]["receipts"].as_array().unwrap().len()), (&"ACCEPTED".into(), 2), "{status}");
     let list = filing(&["list", "--dir", "firm", "--json"]).json();
     assert_eq!((&list[0]["filing_id"], &list[0]["status"], list[0]["receipts"].as_array().unwrap().len()), (&id.into(), &"ACCEPTED".into(), 2));
+    // What it says of itself is in the receipt, and in the list.
+    let said: serde_json::Value = serde_json::from_slice(&kept(receipt)).unwrap();
+    assert_eq!((&said["region"], &said["prepared_by"]["person_ref"], said["created_at"].is_string()), (&"440100".into(), &"李四".into(), true), "{said}");
+    assert_eq!(list[0]["declared"]["prepared_by"], said["prepared_by"]);
+    // A correction begins with what it corrects.
+    let revise = |period: &str| filing(&["new", "--kind", "vat-general", "--period", period, "--code", CODE, "--revises", document, "--out", "second.jsonc"]);
+    assert_eq!(revise("202609").code, 2);
+    revise("202610").ok();
+    let second = std::fs::read_to_string(authority.home.join("second.jsonc")).unwrap();
+    assert!(second.contains("\"revision\": 2") && second.contains(&format!("\"prev_filing_id\": \"{id}\"")), "{second}");
+    filing(&["check", "second.jsonc"]).ok();
+    // The desk's log as it is exported tells of both receipts, by names that only their holder finds.
+    let exported = desk.desk(&["--json", "log", "export", "exported"]).json();
+    let key = exported["vkey"].as_str().unwrap();
+    let entries = run("sh", &["-c", "cat $(find exported/tile/entries -type f)"], &authority.home);
+    assert!(!entries.out.contains(id) && !entries.out.contains(CODE) && entries.out.contains("\"timely\""), "{entries:?}");
+    let accepted = format!("firm/{id}-2.receipt.json");
+    let logged = |receipt: &str, key: &str| filing(&["receipt", "verify", receipt, "--anchor", "ca/root.pem", "--dir", "firm", "--log", "exported", "--log-key", key, "--json"]);
+    for receipt in [receipt, accepted.as_str()] {
+        let said: serde_json::Value = serde_json::from_slice(&kept(receipt)).unwrap();
+        assert_eq!(logged(receipt, key).json()["logged_at"], said["log_index"]);
+    }
+    let other = desk.desk(&["--json", "log", "export", "other"]).json();
+    assert_eq!(other["vkey"], exported["vkey"]);
+    assert_ne!(logged(receipt, &key.replacen("localhost", "elsewhere", 1)).code, 0);
+    run("sh", &["-c", "f=$(find exported/tile/entries -type f | head -1); sed -i 's/\"timely\":true/\"timely\":null/; s/\"timely\":false/\"timely\":nulls/' $f"], &authority.home).ok();
+    assert_eq!(logged(receipt, key).code, 7);
     // Everything is away; the anchor alone proves what was kept, OpenSSL the seal.
     desk.stop_hard();
     desk.reap();
@@ -303,7 +327,7 @@ fn an_agent_files_for_its_principal_until_the_mandate_is_withdrawn() {
     let signed = sign("agent", "one.jsonc").json();
     let first = submit("agent", &signed).json();
     let receipt: serde_json::Value = serde_json::from_slice(&std::fs::read(authority.home.join(first[0]["receipt"].as_str().unwrap())).unwrap()).unwrap();
-    assert_eq!((&receipt["signer"]["role"], &receipt["uscc"]), (&"agent".into(), &CODE.into()), "{receipt}");
+    assert_eq!((&receipt["signer"]["role"], &receipt["uscc"], &receipt["agent"]["uscc"]), (&"agent".into(), &CODE.into(), &AGENT.into()), "{receipt}");
     // Another month or kind: the program tells it before signing; who signs all the same is refused by the desk.
     draft("august.jsonc", "vat-general", "202608");
     let refused = sign("agent", "august.jsonc");

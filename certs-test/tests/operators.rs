@@ -57,6 +57,21 @@ fn an_enterprise_says_who_signs_for_it_and_is_let_in_again_when_it_lost_its_keys
     assert_eq!(asked(&own, &["operator", "list"]).json()[1]["state"], "withdrawn");
     let again = give().json();
     assert_ne!(again["authorisation_id"], given["authorisation_id"]);
+    // A second key of its own, and taken back by the first: from the next moment it speaks for nobody. A key does not withdraw
+    // itself, and what is none of its own is told.
+    let named = asked(&own, &["operator", "own", "--key-of", "found/certificate.pem", "--name", "备用"]).json();
+    let second = named["key"].as_str().unwrap();
+    let mine = || asked(&own, &["operator", "list"]).json().as_array().unwrap().iter().filter(|one| one["standing"] == "own").map(|one| one["key"].as_str().unwrap().to_owned()).collect::<Vec<_>>();
+    assert!(mine().len() == 2 && mine().iter().any(|key| key == second));
+    assert_eq!(submitted(&found, "legal-representative", "202605").json()[0]["status"], "RECEIVED");
+    let withdraw = |whose: &[&str], key: &str| asked(whose, &["operator", "withdraw", "--own-key", key]);
+    assert!(withdraw(&found, second).err.contains("does not withdraw itself"));
+    assert_eq!(withdraw(&own, "3f0c").code, 3);
+    let taken = withdraw(&own, second).json();
+    assert_eq!((taken["key"].as_str(), taken["standing"].as_str(), taken["state"].as_str()), (Some(second), Some("own"), Some("withdrawn")));
+    assert!(mine().len() == 1 && withdraw(&own, second).err.contains("none any more"));
+    assert!(submitted(&found, "legal-representative", "202609").err.contains("check-10-signer"));
+    assert_eq!(asked(&own, &["operator", "withdraw", &authorisation, "--own-key", second]).code, 2);
     // 4. The enterprise's directory is lost. Another certificate of it speaks for nobody, until the bureau says so.
     std::fs::rename(home.join("firm/certificate.pem"), home.join("lost.pem")).unwrap();
     assert!(submitted(&found, "legal-representative", "202607").err.contains("check-10-signer"));

@@ -44,6 +44,7 @@ fn what_makes_no_sense_is_refused_by_its_line() {
     assert!(refused(("waiting_bytes = 1073741824", "waiting_bytes = 8388608"), false).contains("it is"));
     assert!(refused(("body_seconds = 30\n", ""), false).contains("go together"));
     assert!(refused(("bodies_per_enterprise = 4", "bodies_per_enterprise = 0"), false).contains("1 to"));
+    assert!(refused(("rest_seconds = 120", "rest_seconds = 0"), false).contains("1 to"));
     assert!(refused(("days = 30", "days = 0"), false).contains("1 to 3650"));
     assert!(refused(("days = 30", "days = 30\n[[unnamed]]\nfrom = 2026-01-01\ndays = 60"), false).contains("later day"));
     assert!(refused(("from = 2026-01-01\ndays = 30", "from = 2026-01-01T00:00:00\ndays = 30"), false).contains("later day"));
@@ -62,9 +63,10 @@ fn a_document_from_before_verdicts_were_asked_for_has_their_limits_as_shipped() 
     let without: String = limits.1.lines().filter(|line| !line.starts_with("at_once = 256") && !line.starts_with("at_once_per") && !line.starts_with("in_flight")).map(|line| format!("{line}\n")).collect();
     assert_eq!(DeskPolicy::parse([bureaus, (limits.0, &without)], arc()).unwrap().limits, new.limits);
     // And one from before files without a filing were removed.
-    let without = limits.1.replacen("[[unnamed]]\nfrom = 2026-01-01\ndays = 30\n", "", 1);
+    let without = limits.1.replacen("[[unnamed]]\nfrom = 2026-01-01\ndays = 30\n", "", 1).replacen("rest_seconds = 120\n", "", 1);
     assert_ne!(without, limits.1);
-    assert_eq!(DeskPolicy::parse([bureaus, (limits.0, &without)], arc()).unwrap().unnamed, new.unnamed);
+    let old = DeskPolicy::parse([bureaus, (limits.0, &without)], arc()).unwrap();
+    assert_eq!((old.unnamed, old.limits), (new.unnamed, new.limits));
     // And one from before what waits was counted in octets.
     let without: String = limits.1.lines().filter(|line| !line.starts_with("waiting_bytes") && !line.starts_with("body_seconds") && !line.starts_with("bodies_per")).map(|line| format!("{line}\n")).collect();
     assert_eq!(DeskPolicy::parse([bureaus, (limits.0, &without)], arc()).unwrap().limits, new.limits);

@@ -31,6 +31,8 @@ pub struct Limits {
     /// What one enterprise may have here in attachments.
     pub enterprise_bytes: u64,
     pub uploads: Uploads,
+    /// How long what is left of a file that nobody takes is let pass.
+    pub rest_seconds: u32,
     pub skew_seconds: u32,
     pub signing_time_minutes: u32,
     pub counts_hours: u32,
@@ -116,6 +118,7 @@ struct Attachments {
     at_once: Option<Spanned<u64>>,
     at_once_per_enterprise: Option<Spanned<u64>>,
     in_flight_bytes: Option<Spanned<u64>>,
+    rest_seconds: Option<Spanned<u64>>,
 }
 
 #[derive(Deserialize)]
@@ -163,6 +166,11 @@ pub(super) fn parse((file, text): (&str, &str)) -> Result<(Limits, Unnamed), Pol
         (None, None, None) if text != SHIPPED.1 => parse(SHIPPED)?.0.uploads,
         _ => return Err(PolicyError::at(file, text, None, "at_once, at_once_per_enterprise and in_flight_bytes of [attachments] go together")),
     };
+    let rest_seconds = match &document.attachments.rest_seconds {
+        Some(seconds) => small(seconds, 1, 900)?,
+        None if text != SHIPPED.1 => parse(SHIPPED)?.0.rest_seconds,
+        None => return Err(PolicyError::at(file, text, None, "rest_seconds of [attachments] is missing")),
+    };
     let filing_bytes = small(&document.filing.max_bytes, 16_384, 32 << 20)?;
     let (waiting_bytes, body_seconds) = match (&document.queue.waiting_bytes, &document.queue.body_seconds) {
         // The largest filing in base64 with its signature must find room.
@@ -194,6 +202,7 @@ pub(super) fn parse((file, text): (&str, &str)) -> Result<(Limits, Unnamed), Pol
         attachment_bytes,
         enterprise_bytes: within(&document.attachments.enterprise_bytes, attachment_bytes, 1 << 50)?,
         uploads,
+        rest_seconds,
         skew_seconds: small(&document.time.skew_seconds, 0, 300)?,
         signing_time_minutes: small(&document.time.signing_time_minutes, 1, 1_440)?,
         counts_hours: small(&document.time.counts_hours, 0, 168)?,
@@ -213,6 +222,7 @@ impl Limits {
         let _ = writeln!(text, "a filing of at most {} bytes, an attachment of {}, of one enterprise together {}", self.filing_bytes, self.attachment_bytes, self.enterprise_bytes);
         let Uploads { at_once, per_enterprise, bytes } = self.uploads;
         let _ = writeln!(text, "{at_once} attachments on their way at once, {per_enterprise} of one enterprise, {bytes} bytes together");
+        let _ = writeln!(text, "the rest of an attachment that nobody takes is let pass for {} s", self.rest_seconds);
         let _ = writeln!(text, "a timestamp at most {} s ahead, the signer's own time at most {} min from it", self.skew_seconds, self.signing_time_minutes);
         let _ = writeln!(text, "a timestamp counts for the deadline for {} h", self.counts_hours);
         let _ = writeln!(text, "revocation known from {} s before the timestamp on", self.grace_seconds);

@@ -14,6 +14,8 @@ const MOST: usize = 4096;
 /// Of `calendar.toml`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Calendar {
+    /// The place whose days these are, by GB/T 2260; documents from before name none.
+    region: Option<String>,
     rules: Vec<DeadlineRule>,
     /// Years whose days of rest are published; others are weekends and what else is listed.
     confirmed_years: Vec<u16>,
@@ -74,6 +76,7 @@ impl Deadline {
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Document {
+    region: Option<Spanned<String>>,
     confirmed_years: Vec<u16>,
     holidays: Vec<Spanned<String>>,
     workdays: Vec<Spanned<String>>,
@@ -154,7 +157,16 @@ impl Calendar {
             let Line { name, title, title_en, period, month, day, rest, confirmed, source, .. } = line;
             rules.push(DeadlineRule { name, title, title_en, period, month, day, rest, confirmed, source, moved });
         }
-        Ok(Self { rules, confirmed_years: document.confirmed_years, holidays, workdays })
+        let digits = |text: &str| text.len() == 6 && !text.starts_with('0') && text.bytes().all(|digit| digit.is_ascii_digit());
+        if let Some(region) = document.region.as_ref().filter(|region| !digits(region.get_ref())) {
+            return Err(refused(region.span(), "a region is told by six digits, as 440100"));
+        }
+        Ok(Self { region: document.region.map(Spanned::into_inner), rules, confirmed_years: document.confirmed_years, holidays, workdays })
+    }
+
+    /// The place whose days these are, by GB/T 2260.
+    pub fn region(&self) -> Option<&str> {
+        self.region.as_deref()
     }
 
     pub(crate) fn knows(&self, rule: &str, period: PeriodForm) -> bool {
@@ -182,7 +194,7 @@ impl Calendar {
         };
         holidays.sort_unstable();
         workdays.sort_unstable();
-        Self { rules: vec![rule], confirmed_years: Vec::new(), holidays, workdays }
+        Self { region: None, rules: vec![rule], confirmed_years: Vec::new(), holidays, workdays }
     }
 
     /// The last day of a period by a rule; none for a rule or a period that is not known.
@@ -259,6 +271,7 @@ impl Calendar {
     pub(super) fn write(&self, out: &mut String) {
         use std::fmt::Write;
         let _ = writeln!(out, "calendar: days of rest are known of {:?}", self.confirmed_years);
+        let _ = writeln!(out, "  of {}", self.region.as_deref().unwrap_or("no region"));
         for rule in &self.rules {
             let DeadlineRule { name, title, title_en, period, month, day, rest, confirmed, source, moved } = rule;
             let of = if *period == PeriodForm::Month { "months after the period's" } else { "th month of the year" };

@@ -121,7 +121,15 @@ impl Filings {
 
     /// Until when a filing of this kind and period is in time; none where the calendar cannot tell.
     pub fn deadline(&self, kind: &Kind, period: FilingPeriod) -> Option<Deadline> {
-        let calendar = self.kept_by.get(kind.name().as_str()).and_then(|file| self.others.get(file)).unwrap_or(&self.calendar);
-        calendar.deadline(kind.deadline(), period)
+        self.calendar_of(kind).deadline(kind.deadline(), period)
+    }
+
+    /// Where a kind is filed, by GB/T 2260: the place of its bureau's calendar.
+    pub fn region(&self, kind: &Kind) -> Option<&str> {
+        self.calendar_of(kind).region()
+    }
+
+    fn calendar_of(&self, kind: &Kind) -> &Calendar {
+        self.kept_by.get(kind.name().as_str()).and_then(|file| self.others.get(file)).unwrap_or(&self.calendar)
     }
 }

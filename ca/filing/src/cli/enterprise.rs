@@ -16,7 +16,9 @@ use runtime::terminal::{json, line};
 use super::draft::{Head, written};
 use super::expiry;
 use super::fill::{Tabled, fill};
-use crate::document::{Filing, FilingError, FilingId, MAX_BYTES, MandateId, Value};
+use super::submit::digest_of;
+use super::mandate;
+use crate::document::{Attachment, AttachmentName, Filing, FilingError, FilingId, MAX_ATTACHMENT_BYTES, MAX_BYTES, MandateId, MediaType, Object, Value, is_reference};
 use crate::rules::{Failure, History, Judgement, judge};
 
 /// Names within the directory.
@@ -73,6 +75,15 @@ pub struct New {
     /// 委托编号：代理他人申报时填写，--code 为委托单位的代码 (the mandate, when filing for another, whose code --code then is).
     #[arg(long, value_name = "ID")]
     mandate: Option<String>,
+    /// 附件，可多次；记入名称、大小与摘要，提交时与申报放在同一目录，或用 --attachments 指明目录 (a file that goes with it; may be said again).
+    #[arg(long, value_name = "FILE")]
+    attach: Vec<PathBuf>,
+    /// 更正：已签名的上一版 .json；照抄其内容，版次加一 (a correction of this signed filing: its content, the next revision).
+    #[arg(long, value_name = "FILE")]
+    revises: Option<PathBuf>,
+    /// 编制人：姓名或单位内编号，不要写证件或手机号码；缺省为 --operator (who draws it up: a name or a staff number; the operator without it).
+    #[arg(long, value_name = "NAME")]
+    prepared_by: Option<String>,
 }
 
 #[derive(Debug, Args)]
@@ -211,10 +222,14 @@ impl Place {
             let shown = file.display();
             return Err(self.refuse(Exit::Refused, "document", (&format!("{shown} 是空的"), "请用 filing new 生成草稿"), (&format!("{shown} is empty"), "make a draft with `filing new`")));
         }
+        let agent = mandate.map(|id| mandate::agent_of(self, id)).transpose()?.flatten();
         let read = Value::parse_draft(&bytes).map_err(FilingError::from).and_then(|mut value| {
             if let (Some(mandate), Value::Object(members)) = (mandate, &mut value) {
                 members.insert("signer_role", Value::text(Role::Agent.name()));
                 members.insert("mandate", Value::text(mandate.as_str()));
+                if let Some(agent) = &agent {
+                    members.insert("agent", Value::Object(Object::from([("uscc", Value::text(agent.as_str())), ("mandate_id", Value::text(mandate.as_str()))])));
+                }
             }
             Filing::from_value(value)
         });
@@ -299,24 +314,55 @@ impl Place {
 }
 
 /// The head of a form: its kind for a period, whose it is, who signs it.
-fn headed<'a>(place: &Place, filings: &'a Filings, (kind, period, code): (&str, &str, &str), mandate: Option<&str>) -> Result<Head<'a>, Problem> {
+fn headed<'a>(place: &Place, filings: &'a Filings, (kind, period, code): (&str, &str, &str), mandate: Option<&str>, prepared_by: Option<&str>) -> Result<Head<'a>, Problem> {
     let unknown = || place.unknown_kind(filings, &format!("{kind} {period}"));
     let of = FilingPeriod::parse(period).ok_or_else(unknown)?;
     let form = KindName::parse_typed(kind).and_then(|kind| filings.current(&kind, of)).ok_or_else(unknown)?;
-    Ok(Head { kind: form, period: of, code: place.code(code)?, id: FilingId::from_random(place.random()?), mandate: place.mandate(mandate)? })
+    let mandate = place.mandate(mandate)?;
+    let agent = mandate.as_ref().map(|id| mandate::agent_of(place, id)).transpose()?.flatten();
+    let person = || place.refuse(Exit::Usage, "prepared-by", ("编制人为姓名或单位内编号，1 至 32 个文字、字母、数字", "请勿写证件或手机号码"), ("who draws it up is told by a name or a staff number of 1 to 32 letters and digits", "write no number of a person")).at("prepared-by");
+    let prepared_by = match prepared_by {
+        Some(text) if !is_reference(text) => return Err(person()),
+        given => given.or(place.operator().filter(|name| is_reference(name))).map(str::to_owned),
+    };
+    let region = filings.region(form).map(str::to_owned);
+    Ok(Head { kind: form, period: of, code: place.code(code)?, id: FilingId::from_random(place.random()?), revision: 1, previous: None, attachments: Vec::new(), mandate, agent, region, created_at: SystemClock.now(), prepared_by })
+}
+
+/// A file as the filing names it.
+fn attached(place: &Place, file: &Path) -> Result<Attachment, Problem> {
+    let size = std::fs::metadata(file).map_err(|error| place.failed(file, &error))?.len();
+    let shown = file.display();
+    let name = file.file_name().and_then(|name| name.to_str()).and_then(AttachmentName::parse).filter(|_| size <= MAX_ATTACHMENT_BYTES);
+    let name = name.ok_or_else(|| place.refuse(Exit::Refused, "attachment", (&format!("{shown} 不能作附件"), "附件不超过 100 MB，文件名不超过 160 字节，不以点开头"), (&format!("{shown} cannot be attached"), "a file has at most 100 MB and a name of at most 160 bytes that begins with no dot")))?;
+    let media_type = MediaType::of_name(name.as_str());
+    Ok(Attachment { name, size, sha256: digest_of(place, file, size)?, media_type })
+}
+
+/// The filing that is corrected, whose place the new one takes.
+fn revised(place: &Place, file: &Path, head: &mut Head<'_>) -> Result<Filing, Problem> {
+    let before = Filing::parse(&place.read(file, MAX_BYTES as u64)?).map_err(|error| place.misread(&error))?;
+    if (before.kind(), before.period(), before.uscc()) != (head.kind.name(), head.period, &head.code) {
+        let told = format!("{} {} {}", before.kind().typed(), before.period(), before.uscc().as_str());
+        return Err(place.refuse(Exit::Usage, "revises", (&format!("上一版是另一份申报：{told}"), "种类、所属期与代码须与上一版相同"), (&format!("the filing to correct is another: {told}"), "kind, period and code are those of the revision before")).at("revises"));
+    }
+    (head.revision, head.previous) = (before.revision() + 1, Some(before.id().clone()));
+    Ok(before)
 }
 
 /// Writes a draft in which every field is explained; filled from a table where one is given whose every row is right.
 pub fn new(wanted: &New) -> Result<(), Problem> {
     let (place, filings) = (&wanted.place, wanted.place.filings()?);
-    let head = headed(place, &filings, (&wanted.kind, &wanted.period, &wanted.code), wanted.mandate.as_deref())?;
+    let mut head = headed(place, &filings, (&wanted.kind, &wanted.period, &wanted.code), wanted.mandate.as_deref(), wanted.prepared_by.as_deref())?;
+    head.attachments = wanted.attach.iter().map(|file| attached(place, file)).collect::<Result<_, _>>()?;
+    let before = wanted.revises.as_ref().map(|file| revised(place, file, &mut head)).transpose()?;
     expiry::warn_of(place, &filings, head.kind, head.period);
     let filled = wanted.from.as_ref().map(|table| fill(place, &filings, &head, table, &wanted.tabled)).transpose()?;
     if let Some(filled) = filled.as_ref().filter(|filled| filled.found.has_bad_rows()) {
         if place.json { json(&filled.found)? } else { filled.found.tell(place)? }
         return Err(filled.found.problem(place));
     }
-    let text = filled.as_ref().map_or_else(|| written(&head, None, place.lang == Language::Zh), |filled| filled.text.clone());
+    let text = filled.as_ref().map_or_else(|| written(&head, before.as_ref().and_then(|before| before.payload().as_object()), place.lang == Language::Zh), |filled| filled.text.clone());
     place.keep(&wanted.out, text.as_bytes())?;
     let deadline = filings.deadline(head.kind, head.period);
     if place.json {
@@ -341,7 +387,7 @@ pub(super) fn judged(filings: &Filings, filing: &Filing) -> Judgement {
 pub fn check(wanted: &Checked) -> Result<(), Problem> {
     let (place, filings) = (&wanted.place, wanted.place.filings()?);
     if let (Some(kind), Some(period), Some(code)) = (&wanted.kind, &wanted.period, &wanted.code) {
-        let head = headed(place, &filings, (kind, period, code), wanted.mandate.as_deref())?;
+        let head = headed(place, &filings, (kind, period, code), wanted.mandate.as_deref(), None)?;
         let found = fill(place, &filings, &head, &wanted.file, &wanted.tabled)?.found;
         if place.json { json(&found)? } else { found.tell(place)? }
         return if found.is_kept() { place.kept() } else { Err(found.problem(place)) };

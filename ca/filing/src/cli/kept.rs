@@ -310,8 +310,9 @@ fn listed(place: &Place, all: &mut Vec<serde_json::Value>) -> Result<(), Problem
             let by = place.operator().unwrap_or(&name);
             line(&format!("{id}  {}  {}  {}  {status}  {by}  {}", filing.kind(), filing.period(), filing.revision(), newest.map(|receipt| receipt.number().to_string()).unwrap_or_default()))?;
         }
+        let declared: std::collections::BTreeMap<&str, serde_json::Value> = filing.declared().filter_map(|(member, value)| Some((member, serde_json::from_slice(&value.canonical()).ok()?))).collect();
         all.push(serde_json::json!({
-            "filing_id": id.as_str(), "kind": filing.kind().as_str(), "uscc": filing.uscc().as_str(), "period": filing.period().to_string(), "revision": filing.revision(), "status": status,
+            "declared": declared, "filing_id": id.as_str(), "kind": filing.kind().as_str(), "uscc": filing.uscc().as_str(), "period": filing.period().to_string(), "revision": filing.revision(), "status": status,
             "operator": place.operator(), "signer": { "name": name, "serial": serial },
             "receipts": receipts.iter().map(|receipt| receipt.number().to_string()).collect::<Vec<_>>(),
         }));

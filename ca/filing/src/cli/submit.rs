@@ -117,7 +117,7 @@ fn ready(place: &Place, file: &Path, attachments: Option<&Path>) -> Result<Ready
 }
 
 /// Of a file of that size; of another size, nothing's.
-fn digest_of(place: &Place, path: &Path, size: u64) -> Result<[u8; 32], Problem> {
+pub(super) fn digest_of(place: &Place, path: &Path, size: u64) -> Result<[u8; 32], Problem> {
     use std::io::Read;
     let (mut context, mut piece, mut left) = (Context::new(&SHA256), vec![0; 64 << 10], size.saturating_add(1));
     let mut file = std::fs::File::open(path).map_err(|error| place.failed(path, &error))?.take(left);

@@ -5,14 +5,19 @@ use std::fmt;
 use policies::filing::{FilingPeriod, KindName, Role};
 use policies::identity::CreditCode;
 use policies::statement::UnitName;
+use time::OffsetDateTime;
 
 use super::attachment::{Attachment, MAX_ATTACHMENTS, credit_code};
+use super::envelope::{Agent, PreparedBy, Region, moment};
 use super::id::{FilingId, MandateId};
 use super::json::{JsonError, Object, Value};
 
 /// The members a filing may have; those without a mark in [`Filing::from_value`] must be there.
-pub const MEMBERS: [&str; 12] =
-    ["attachments", "filing_id", "form_version", "kind", "mandate", "payload", "period", "prev_filing_id", "revision", "signer_role", "unit_name", "uscc"];
+pub const MEMBERS: [&str; 16] = [
+    "agent", "attachments", "created_at", "filing_id", "form_version", "kind", "mandate", "payload", "period", "prepared_by", "prev_filing_id", "region", "revision", "signer_role", "unit_name", "uscc",
+];
+/// Those that a receipt says again as they are.
+pub const DECLARED: [&str; 4] = ["agent", "created_at", "prepared_by", "region"];
 const MAX_REVISION: u32 = 9_999;
 
 /// In which role the filing is signed.
@@ -47,6 +52,10 @@ pub struct Filing {
     unit_name: Option<UnitName>,
     period: FilingPeriod,
     signer: Signer,
+    region: Option<Region>,
+    created_at: Option<OffsetDateTime>,
+    prepared_by: Option<PreparedBy>,
+    agent: Option<Agent>,
     attachments: Vec<Attachment>,
     value: Value,
     canonical: Vec<u8>,
@@ -105,7 +114,10 @@ fn explained(member: &str) -> &'static str {
         "filing_id" => "26 位申报编号，由 filing new 生成",
         "form_version" => "表的版本，1 至 16 个字母、数字或连字符",
         "kind" => "申报种类，如 VAT_GENERAL",
-        "agent" => "代理单位的统一社会信用代码，与委托单位不同",
+        "agent" => "代理单位：委托中为其统一社会信用代码，与委托单位不同；申报中为 uscc（代理单位代码）与 mandate_id（委托编号），仅在 signer_role 为 agent 时填写，并与 mandate 一致",
+        "created_at" => "编制时间，如 2026-11-05T12:00:00+08:00",
+        "prepared_by" => "编制人：person_ref（姓名或单位内编号，不得写证件或手机号码）与 role（身份）",
+        "region" => "地区代码，GB/T 2260 六位，如 440100",
         "first_period" => "可申报的第一个月份，如 202601；与 last_period 同填或同不填",
         "from" => "生效日期，如 2026-12-01",
         "kinds" => "委托的申报种类，1 至 64 种，不重复",
@@ -149,6 +161,10 @@ impl Filing {
         let period = required(object, "period", "YYYYMM or YYYY", |value| value.as_text().and_then(FilingPeriod::parse))?;
         let role = required(object, "signer_role", "legal-representative, operator or agent", |value| value.as_text().and_then(Role::from_name))?;
         let mandate = optional(object, "mandate", "26 letters, the mandate's id", |value| value.as_text().and_then(MandateId::parse))?;
+        let region = optional(object, "region", "six digits of GB/T 2260, as 440100", |value| value.as_text().and_then(Region::parse))?;
+        let created_at = optional(object, "created_at", "a moment, as 2026-11-05T12:00:00+08:00", moment)?;
+        let prepared_by = optional(object, "prepared_by", "a person_ref, a name or staff number and no number of a person, and a role", PreparedBy::read)?;
+        let agent = optional(object, "agent", "the agent's uscc and the mandate_id", Agent::read)?;
         let attachments = required(object, "attachments", "a list of at most 64 files with name, size, sha256 and media_type, each name once", read_attachments)?;
         required(object, "payload", "an object", Value::as_object)?;
         // 3. What belongs together: a correction names what it corrects, an agent the mandate.
@@ -156,6 +172,14 @@ impl Filing {
             (1, Some(_)) => return Err(FilingError::Wrong { member: "prev_filing_id", expected: "there on a first revision; remove it" }),
             (2.., None) => return Err(FilingError::Missing { member: "prev_filing_id", expected: "the id of the revision before" }),
             _ => {}
+        }
+        // The mandate may be told in either place, and in both it is one.
+        let mandate = match (mandate, &agent) {
+            (Some(mandate), Some(agent)) if mandate != agent.mandate_id => return Err(FilingError::Wrong { member: "agent", expected: "of the mandate that `mandate` names" }),
+            (mandate, agent) => mandate.or_else(|| agent.as_ref().map(|agent| agent.mandate_id.clone())),
+        };
+        if agent.as_ref().is_some_and(|agent| role != Role::Agent || agent.uscc == uscc) {
+            return Err(FilingError::Wrong { member: "agent", expected: "another enterprise that signs in the role of agent; remove it" });
         }
         let signer = match (role, mandate) {
             (Role::LegalRepresentative, None) => Signer::LegalRepresentative,
@@ -165,7 +189,7 @@ impl Filing {
             (_, Some(_)) => return Err(FilingError::Wrong { member: "mandate", expected: "there unless an agent signs; remove it" }),
         };
         let canonical = value.canonical();
-        Ok(Self { kind, form_version, id, revision, previous, uscc, unit_name, period, signer, attachments, value, canonical })
+        Ok(Self { kind, form_version, id, revision, previous, uscc, unit_name, period, signer, region, created_at, prepared_by, agent, attachments, value, canonical })
     }
 
     pub fn kind(&self) -> &KindName {
@@ -204,6 +228,29 @@ impl Filing {
 
     pub fn signer(&self) -> &Signer {
         &self.signer
+    }
+
+    /// Where it is filed, by GB/T 2260.
+    pub fn region(&self) -> Option<&Region> {
+        self.region.as_ref()
+    }
+
+    /// When it was drawn up, by whoever did.
+    pub fn created_at(&self) -> Option<OffsetDateTime> {
+        self.created_at
+    }
+
+    pub fn prepared_by(&self) -> Option<&PreparedBy> {
+        self.prepared_by.as_ref()
+    }
+
+    pub fn agent(&self) -> Option<&Agent> {
+        self.agent.as_ref()
+    }
+
+    /// What it says of place, time and people, as it says it.
+    pub fn declared(&self) -> impl Iterator<Item = (&'static str, &Value)> {
+        DECLARED.into_iter().filter_map(move |member| Some((member, self.value.as_object()?.get(member)?)))
     }
 
     pub fn attachments(&self) -> &[Attachment] {
@@ -262,6 +309,37 @@ mod tests {
         assert_eq!(filing.payload().pointer("/general_month/l1").unwrap().as_text(), Some("1000000.00"));
         assert_eq!(Filing::parse(format!("{GOOD} ").as_bytes()), Err(FilingError::NotCanonical));
         assert_eq!(Filing::from_value(Value::parse_draft(format!("// a\n{GOOD} ").as_bytes()).unwrap()).unwrap(), filing);
+    }
+
+    #[test]
+    fn place_time_and_people_are_read_where_they_are_told() {
+        let with = |members: &str, role: &str| GOOD.replacen("\"uscc\"", &format!("{members},\"uscc\""), 1).replacen("\"operator\"", &format!("\"{role}\""), 1);
+        let read = |text: &str| Filing::from_value(Value::parse(text.as_bytes()).unwrap());
+        let told = read(&with("\"created_at\":\"2026-11-05T12:00:00+08:00\",\"prepared_by\":{\"person_ref\":\"李四\",\"role\":\"operator\"},\"region\":\"440106\"", "operator")).unwrap();
+        assert_eq!((told.region().unwrap().as_str(), told.prepared_by().unwrap().person_ref.as_str(), told.created_at().unwrap().unix_timestamp()), ("440106", "李四", 1_793_851_200));
+        assert_eq!(told.declared().map(|(member, _)| member).collect::<Vec<_>>(), ["created_at", "prepared_by", "region"]);
+        // The mandate in either place, or in both.
+        let agent = "\"agent\":{\"mandate_id\":\"00000000000000000000000002\",\"uscc\":\"91440101MAT000026B\"}";
+        let mandate = "\"mandate\":\"00000000000000000000000002\"";
+        for members in [agent.to_owned(), mandate.to_owned(), format!("{agent},{mandate}")] {
+            assert!(matches!(read(&with(&members, "agent")).unwrap().signer(), Signer::Agent(id) if id.as_str().ends_with('2')));
+        }
+        let own = agent.replace("91440101MAT000026B", "91440101MAT000018G");
+        for (members, role, pointer) in [
+            (agent, "operator", "/agent"),
+            (own.as_str(), "agent", "/agent"),
+            (&format!("{agent},{}", mandate.replace("02\"", "03\"")), "agent", "/agent"),
+            ("\"agent\":{\"uscc\":\"91440101MAT000026B\"}", "agent", "/agent"),
+            ("\"region\":\"guangzhou\"", "operator", "/region"),
+            ("\"created_at\":\"2026-11-05\"", "operator", "/created_at"),
+            ("\"prepared_by\":{\"person_ref\":\"440105190003010052\",\"role\":\"operator\"}", "operator", "/prepared_by"),
+            ("\"prepared_by\":{\"person_ref\":\"李四\",\"role\":\"boss\"}", "operator", "/prepared_by"),
+            ("\"prepared_by\":{\"person_ref\":\"李四\",\"role\":\"operator\",\"id_no\":\"x\"}", "operator", "/prepared_by"),
+        ] {
+            let error = read(&with(members, role)).unwrap_err();
+            assert_eq!(error.pointer(), pointer, "{members} {error}");
+            assert!(!error.chinese().contains("统一社会信用代码，18 位大写"), "{}", error.chinese());
+        }
     }
 
     #[test]

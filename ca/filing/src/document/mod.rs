@@ -6,6 +6,7 @@
 
 mod attachment;
 mod canonical;
+mod envelope;
 mod filing;
 mod id;
 mod json;
@@ -13,6 +14,7 @@ mod mandate;
 mod operator;
 
 pub use attachment::{Attachment, AttachmentName, MAX_ATTACHMENT_BYTES, MAX_ATTACHMENTS, MediaType};
+pub use envelope::{Agent, PreparedBy, Region, is_reference};
 pub use filing::{Filing, FilingError, MEMBERS, Signer};
 pub use id::{FilingId, MandateId};
 pub use json::{JsonError, JsonFault, MAX_BYTES, MAX_DEPTH, MAX_VALUES, Object, Value};

@@ -6,6 +6,7 @@ mod evaluate;
 mod people;
 mod shape;
 
+use policies::authority::CITY;
 use policies::filing::{Field, FieldKind, FilingPeriod, Filings, Judged, Kind, Path, Rule, Severity, Step};
 use serde::Serialize;
 use time::Date;
@@ -94,7 +95,7 @@ pub fn judge(filing: &Filing, filings: &Filings, history: &History<'_>, today: D
         judgement.fail(Severity::Refuse, envelope(member, "没有这种申报或这个表的版本", "no such kind of filing, or no such version of its form", "请用 filing new 重新生成", "begin anew with `filing new`"));
         return judgement;
     };
-    envelope_of(filing, kind, &mut judgement);
+    envelope_of(filing, kind, filings.region(kind), today, &mut judgement);
     // 2. The shape of the payload, field by field.
     shape::judge(filing.payload(), kind, &mut judgement);
     // 3. Every relation, where what it names is there.
@@ -111,7 +112,17 @@ fn envelope(member: &str, zh: &str, en: &str, next: &str, next_en: &str) -> Fail
     Failure { rule: "ENVELOPE".into(), field: format!("/{member}"), title: text(member), title_en: text(member), zh: text(zh), en: text(en), next: text(next), next_en: text(next_en), expected: None, found: None }
 }
 
-fn envelope_of(filing: &Filing, kind: &Kind, judgement: &mut Judgement) {
+fn envelope_of(filing: &Filing, kind: &Kind, region: Option<&str>, today: Date, judgement: &mut Judgement) {
+    if let (Some(told), Some(region)) = (filing.region(), region)
+        && !told.lies_in(region)
+    {
+        let mut failure = envelope("region", "不是受理单位所在的地区", "the bureau of this kind is in another region", "请填受理地区或其下级地区的代码", "write its code, or that of a district in it");
+        (failure.expected, failure.found) = (Some(region.to_owned()), Some(told.as_str().to_owned()));
+        judgement.fail(Severity::Refuse, failure);
+    }
+    if filing.created_at().is_some_and(|at| at.to_offset(CITY).date() > today) {
+        judgement.fail(Severity::Refuse, envelope("created_at", "编制时间晚于今天", "it was drawn up after today", "请核对编制时间与本机时钟", "check it, and this machine's clock"));
+    }
     if !kind.takes(filing.period()) {
         judgement.fail(Severity::Refuse, envelope("period", "该表不用于这一所属期", "the form is not the one for this period", "请核对所属期，或用 filing new 生成该期的表", "check the period, or begin anew with `filing new`"));
     }

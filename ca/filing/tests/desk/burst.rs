@@ -90,10 +90,10 @@ fn ask(address: SocketAddr, firm: &str, what: &str, body: &str) -> (u16, Option<
 }
 
 /// A head, and nothing of the body.
-fn slow(address: SocketAddr, what: &str, length: &str) -> TcpStream {
+fn slow(address: SocketAddr, firm: &str, what: &str, length: &str) -> TcpStream {
     let mut stream = TcpStream::connect(address).unwrap();
     stream.set_read_timeout(Some(Duration::from_secs(60))).unwrap();
-    write!(stream, "{what} HTTP/1.1\r\nHost: desk\r\nX-Firm: {CODE}\r\n{length}\r\nConnection: close\r\n\r\n").unwrap();
+    write!(stream, "{what} HTTP/1.1\r\nHost: desk\r\nX-Firm: {firm}\r\n{length}\r\nConnection: close\r\n\r\n").unwrap();
     stream
 }
 
@@ -116,7 +116,7 @@ fn who_sends_slowly_takes_its_own_places_alone() {
             std::thread::sleep(Duration::from_millis(5));
         }
     };
-    let held: Vec<TcpStream> = (0..4).map(|_| slow(open.address, "POST /filings", "Transfer-Encoding: chunked")).collect();
+    let held: Vec<TcpStream> = (0..4).map(|_| slow(open.address, CODE, "POST /filings", "Transfer-Encoding: chunked")).collect();
     waiting("4");
     let body = open.body(&ours, &vat(CODE, |_| {}));
     for door in ["POST /filings", "POST /mandates", "POST /operators/withdraw"] {
@@ -220,8 +220,8 @@ fn bodies_find_room_or_come_again_and_slow_ones_give_it_back() {
         documents[1].1 = limits.replacen("max_bytes = 8388608", "max_bytes = 16384", 1);
     });
     let body = open.body(&ours, &vat(CODE, |_| {}));
-    let slow = |length: &str| slow(open.address, "POST /filings", length);
-    let other = |door: &str| crate::burst::slow(open.address, door, "Transfer-Encoding: chunked");
+    let slow = |length: &str| slow(open.address, CODE, "POST /filings", length);
+    let other = |door: &str| crate::burst::slow(open.address, CODE, door, "Transfer-Encoding: chunked");
     // Two that announce nearly the most, and one that announces nothing and counts as the largest.
     let began = Instant::now();
     let held: Vec<TcpStream> = (0..2).map(|_| slow(&format!("Content-Length: {ANNOUNCED}"))).collect();
@@ -243,5 +243,60 @@ fn bodies_find_room_or_come_again_and_slow_ones_give_it_back() {
     assert_eq!(status(slow("Transfer-Encoding: chunked")), 400);
     let held = ["POST /mandates", "POST /operators"].map(other);
     assert_eq!(held.map(status), [400, 400]);
+    open.end();
+}
+
+/// Uploads that are on their way take their places; whoever comes beside them is told at once, without a byte of its body read.
+#[test]
+fn an_upload_that_finds_no_place_is_told_at_once() {
+    let founded = Founded::new();
+    let (ours, theirs) = (firm(&founded.world.issuer, CODE, |_| {}), firm(&founded.world.issuer, OTHER, |_| {}));
+    let open = Open::new(&[(CODE, &ours), (OTHER, &theirs)], founded, |documents| {
+        documents[1].1 = documents[1].1.replacen("at_once = 256", "at_once = 2", 1).replacen("at_once_per_enterprise = 16", "at_once_per_enterprise = 1", 1);
+    });
+    let door = |digit: &str| format!("PUT /attachments/{}", digit.repeat(64));
+    let began = Instant::now();
+    let coming = |many: usize| {
+        while std::fs::read_dir(&open.desk.attachments).unwrap().count() != many {
+            assert!(began.elapsed() < Duration::from_secs(20));
+            std::thread::sleep(Duration::from_millis(5));
+        }
+    };
+    let first = slow(open.address, CODE, &door("a"), "Transfer-Encoding: chunked");
+    coming(1);
+    // Another of the same enterprise; then the last place is another's, and there is none for anybody.
+    assert_eq!(status(slow(open.address, CODE, &door("b"), "Transfer-Encoding: chunked")), 429);
+    let second = slow(open.address, OTHER, &door("c"), "Transfer-Encoding: chunked");
+    coming(2);
+    assert_eq!(status(slow(open.address, OTHER, &door("d"), "Content-Length: 5")), 503);
+    // Whoever lets go makes room.
+    drop((first, second));
+    coming(0);
+    let digest: String = ring::digest::digest(&ring::digest::SHA256, b"x").as_ref().iter().map(|byte| format!("{byte:02x}")).collect();
+    assert_eq!(ask(open.address, CODE, &format!("PUT /attachments/{digest}"), "x").0, 200);
+    open.end();
+}
+
+/// A file that is refused while it still comes, by who never ends: what is left is let pass as long as the city grants and no longer.
+#[test]
+fn the_rest_of_a_file_that_nobody_takes_is_let_pass_within_its_time() {
+    let founded = Founded::new();
+    let ours = firm(&founded.world.issuer, CODE, |_| {});
+    let open = Open::new(&[(CODE, &ours)], founded, |documents| documents[1].1 = documents[1].1.replacen("rest_seconds = 120", "rest_seconds = 2", 1));
+    let began = Instant::now();
+    let stream = slow(open.address, CODE, "PUT /attachments/no-digest", "Transfer-Encoding: chunked");
+    let mut sender = stream.try_clone().unwrap();
+    let sending = std::thread::spawn(move || {
+        let mut pieces = 0;
+        while sender.write_all(b"1\r\nx\r\n").is_ok() && began.elapsed() < Duration::from_secs(30) {
+            pieces += 1;
+            std::thread::sleep(Duration::from_millis(100));
+        }
+        pieces
+    });
+    // It reads its answer, after the time that is granted, though it never ended; then nobody reads it any more.
+    assert_eq!(status(stream), 400);
+    assert!((2..25).contains(&began.elapsed().as_secs()), "{:?}", began.elapsed());
+    assert!((15..280).contains(&sending.join().unwrap()));
     open.end();
 }

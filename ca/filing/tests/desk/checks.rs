@@ -425,3 +425,22 @@ fn what_is_kept_passes_its_own_verdict_later() {
     office.clock.advance(Duration::hours(27));
     assert_eq!(filing::desk::flow::archive::pass(&office.desk, &|| false).unwrap().failed, 0);
 }
+
+/// What the envelope says of place, time and people is judged where it can be, and told again by the receipt.
+#[test]
+fn place_time_and_people_are_judged_and_stand_in_the_receipt() {
+    let office = Office::open();
+    let firm = office.firm(CODE);
+    for (member, wrong) in [("region", "440300"), ("created_at", "2026-11-07T00:00:00+08:00")] {
+        assert_eq!(office.refused(&firm, &vat(CODE, |filing| filing[member] = wrong.into())), [14], "{member}");
+    }
+    let receipt = office.receipt(&firm, &vat(CODE, |filing| {
+        filing["region"] = "440106".into();
+        filing["created_at"] = "2026-11-05T11:00:00+08:00".into();
+        filing["prepared_by"] = serde_json::json!({"person_ref": "李四", "role": "operator"});
+    }));
+    let told = json(&receipt.document);
+    assert_eq!((told["region"].as_str(), told["prepared_by"]["person_ref"].as_str(), told["created_at"].as_str()), (Some("440106"), Some("李四"), Some("2026-11-05T11:00:00+08:00")));
+    let page = filing::desk::receipt::html::page(&receipt.document).unwrap();
+    assert!(page.contains("李四") && page.contains("440106") && page.contains("2026-11-05 11:00:00"));
+}

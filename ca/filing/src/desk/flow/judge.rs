@@ -112,6 +112,9 @@ fn signer(desk: &Grounds, stamped: &Stamped<Parsed<'_>>, code: Option<&CreditCod
         findings.push(Finding::new(Check::Signer).because("此类申报不接受该身份签署", "this kind is not signed in this role").at("/signer_role"));
     }
     let Signer::Agent(id) = filing.signer() else { return Ok(None) };
+    if filing.agent().zip(code).is_some_and(|(agent, code)| agent.uscc != *code) {
+        findings.push(Finding::new(Check::Signer).because("签署的不是所载的代理单位", "who signed it is not the agent that it names").at("/agent/uscc"));
+    }
     let mut wrong = |zh: &str, en: &str| findings.push(Finding::new(Check::Signer).because(zh, en).at("/mandate"));
     let key = MandateRecord::key(id.as_str());
     let Some(stored) = desk.store.get(&key)? else {

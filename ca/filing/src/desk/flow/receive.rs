@@ -286,6 +286,7 @@ fn said(desk: &Desk, record: &FilingRecord, number: &ReceiptNumber, parsed: &Par
     let name = |der: &[u8]| CertificateFacts::parse(der).ok().and_then(|facts| facts.common_name).unwrap_or_default();
     let policies: Vec<String> = parsed.accepts.policies.iter().filter(|policy| bears(certificate, policy)).map(ToString::to_string).collect();
     let received = Received {
+        document: &parsed.filing,
         unit: &evidence.found.unit,
         signature: &sha256_hex(&submission.signature),
         signature_value: value,

@@ -9,6 +9,7 @@ use axum::http::{HeaderMap, header};
 use axum::response::{IntoResponse as _, Response};
 use axum::{Extension, Json};
 use http_body_util::BodyExt;
+use policies::desk::Limits;
 use runtime::exit::Problem;
 use runtime::http::Caller;
 use serde_json::json;
@@ -28,23 +29,23 @@ pub async fn put(State(public): State<Arc<Public>>, Extension(caller): Extension
     let announced = headers.get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok()).and_then(|text| text.parse().ok());
     let (asked, name) = (Arc::clone(&public), sha256.clone());
     let begun = worked_plainly(move || begin(&asked.desk, &enterprise, &name, announced)).await?;
-    let longest = public.desk.policies.desk.limits.attachment_bytes;
+    let limits = public.desk.policies.desk.limits;
     let received = match begun {
         // Nobody waits behind a queue that is full.
         Err(error @ (DeskError::Full { .. } | DeskError::TooFast { .. })) => return Ok(answer(error)),
         Err(error) => {
-            rest(&mut request, longest).await;
+            let_pass(&mut request, &limits).await;
             Err(error)
         }
         Ok(Begun::Known(size)) => {
-            rest(&mut request, longest).await;
+            let_pass(&mut request, &limits).await;
             Ok(size)
         }
         // 3. Piece by piece; the disk is on a thread of its own for as long as a piece takes.
         Ok(Begun::Take(incoming)) => {
             let received = receive(&public, incoming, &mut request).await?;
             if received.is_err() {
-                rest(&mut request, longest).await;
+                let_pass(&mut request, &limits).await;
             }
             received
         }
@@ -90,20 +91,17 @@ enum Written {
     Whole(u64),
 }
 
-/// How long the rest of what nobody takes is read on.
-const REST: Duration = Duration::from_secs(120);
-
 /// Once it is refused, or here already, nobody takes the rest, which is read on all the same within the bounds: a caller whose
 /// connection ends while it still sends may never see the answer.
-async fn rest(request: &mut Body, longest: u64) {
+async fn let_pass(request: &mut Body, limits: &Limits) {
     let mut passed = 0_u64;
     let passing = async {
         while let Ok(Some(Ok(frame))) = tokio::time::timeout(PATIENCE, request.frame()).await {
             passed = passed.saturating_add(frame.data_ref().map_or(0, |data| data.len() as u64));
-            if passed > longest {
+            if passed > limits.attachment_bytes {
                 return;
             }
         }
     };
-    let _ = tokio::time::timeout(REST, passing).await;
+    let _ = tokio::time::timeout(Duration::from_secs(limits.rest_seconds.into()), passing).await;
 }

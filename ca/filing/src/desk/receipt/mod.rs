@@ -18,10 +18,12 @@ use super::problem::DeskError;
 use super::record::filing::{FilingRecord, Status};
 use super::record::receipt::ReceiptNumber;
 use super::record::RecordError;
-use crate::document::{Object, Value};
+use crate::document::{Filing, Object, Value};
 
 /// What the first receipt says beyond the filing itself.
 pub struct Received<'a> {
+    /// What the filing says of place, time and people is said again.
+    pub document: &'a Filing,
     pub unit: &'a Unit,
     /// SHA-256 of the signature as it came, hexadecimal.
     pub signature: &'a str,
@@ -153,6 +155,9 @@ pub fn received(shared: &Common<'_>, received: &Received<'_>) -> Vec<u8> {
     let validation = Object::from([("at", Value::text(moment(received.validated_at))), ("path", texts(&received.path)), ("revocation", Value::Object(revocation))]);
     receipt.insert("unit_name", Value::text(received.unit.name.as_str()));
     receipt.insert("unit_name_by", Value::text(received.unit.by.name()));
+    for (member, value) in received.document.declared() {
+        receipt.insert(member, value.clone());
+    }
     receipt.insert("reasons", Value::Array(Vec::new()));
     receipt.insert("not_judged", texts(&shared.filing.not_judged));
     receipt.insert("signature_digest", digest(received.signature));
@@ -229,6 +234,10 @@ pub(super) fn rows(document: &[u8]) -> Result<Vec<(&'static str, &'static str, S
         ("所属期", "Period", text("/period")),
         ("版次", "Revision", text("/revision")),
         ("申报编号", "Filing", text("/filing_id")),
+        ("地区", "Region", text("/region")),
+        ("编制人", "Prepared by", text("/prepared_by/person_ref")),
+        ("编制时间（北京时间）", "Drawn up (Beijing time)", city("/created_at")),
+        ("代理单位", "Agent", text("/agent/uscc")),
         ("接收时间（北京时间）", "Received (Beijing time)", city("/received_at")),
         ("按期", "In time", timely),
         ("申报期限", "Deadline", text("/deadline/date")),
