@@ -11,7 +11,18 @@ pub struct Ratio {
 }
 
 fn gcd(left: u128, right: u128) -> u128 {
+    // Amounts fit in half as many bits, which the processor divides at once.
+    if let (Ok(left), Ok(right)) = (u64::try_from(left), u64::try_from(right)) {
+        return narrow_gcd(left, right).into();
+    }
     if right == 0 { left } else { gcd(right, left % right) }
+}
+
+fn narrow_gcd(mut left: u64, mut right: u64) -> u64 {
+    while right != 0 {
+        (left, right) = (right, left % right);
+    }
+    left
 }
 
 impl Ratio {

@@ -35,9 +35,16 @@ pub(super) fn worth<'a>(kind: &FieldKind, value: &'a Value) -> Option<Worth<'a>>
 
 /// One text for one amount: no leading noughts, no minus nought.
 fn amount<'a>(text: &str, digits: usize, negative: bool) -> Option<Worth<'a>> {
-    let money = Money::parse(text).ok().filter(|money| money.to_string() == text && (negative || *money >= Money::ZERO))?;
+    let money = Money::parse(text).ok().filter(|money| is_its_own_text(*money, text) && (negative || *money >= Money::ZERO))?;
     let whole = text.trim_start_matches('-').split('.').next().map_or(0, str::len);
     if whole > digits { None } else { Ratio::new(i128::from(money.fen()), 100).map(Worth::Number) }
+}
+
+/// Whether an amount is written as what was read from `text`: without making its text, since a form has hundreds.
+fn is_its_own_text(money: Money, text: &str) -> bool {
+    let digits = text.strip_prefix('-').unwrap_or(text);
+    let leading = digits.starts_with('0') && !digits.starts_with("0.");
+    !leading && (digits.len() == text.len() || money != Money::ZERO)
 }
 
 fn plain(text: &str, max: usize) -> bool {
@@ -116,7 +123,8 @@ fn is_in(member: &Path, path: &Path) -> bool {
 
 fn unknown(members: &Object, path: &Path, index: Option<usize>, kind: &Kind, judgement: &mut Judgement) {
     let names = |name: &str| {
-        let of = |member: &Path| is_in(member, path) && member.name() == name;
+        // Names first: of a form's hundreds of fields one has it, in each of a few groups.
+        let of = |member: &Path| member.name() == name && is_in(member, path);
         kind.fields().iter().any(|field| of(&field.path)) || kind.groups().iter().any(|group| of(&group.path)) || kind.lists().iter().any(|list| of(&list.path))
     };
     for (name, _) in members.iter().filter(|(name, _)| !names(name)) {
@@ -134,4 +142,19 @@ fn unknown(members: &Object, path: &Path, index: Option<usize>, kind: &Kind, jud
 fn failure(kind: &Kind, path: &Path, index: Option<usize>, (zh, en): (String, String)) -> Failure {
     let (title, title_en) = title(kind, path);
     Failure { rule: "SHAPE".into(), field: pointer(path, index), title, title_en, zh, en, next: "请按说明填写".into(), next_en: "fill it in as explained".into(), expected: None, found: None }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn an_amount_has_one_text(text in "-?(0{0,2}[0-9]{0,3}|[0-9]{1,16})\\.[0-9]{2}") {
+            if let Ok(money) = Money::parse(&text) {
+                prop_assert_eq!(is_its_own_text(money, &text), money.to_string() == text);
+            }
+        }
+    }
 }

@@ -41,7 +41,10 @@ pub fn judge(desk: &Grounds, parsed: &Parsed<'_>, today: Date, relied: &mut Vec<
         let previous = filing.period().before().filter(|_| back).map(&mut before).transpose()?.flatten();
         let months = if year { months(filing.period(), &mut before)? } else { None };
         let months: Option<Vec<&Value>> = months.as_ref().map(|months| months.iter().collect());
-        judged = with(previous.as_ref(), months.as_deref());
+        // Where nothing was filed before, it was judged by all that is known.
+        if previous.is_some() || months.is_some() {
+            judged = with(previous.as_ref(), months.as_deref());
+        }
     }
     // 3. Told.
     for failure in judged.failures.iter().take(MOST_TOLD) {
