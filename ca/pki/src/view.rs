@@ -50,7 +50,8 @@ pub struct ExtensionView<'a> {
 /// The value of `Extensions`, each at most once. spec: rfc5280#4.2
 pub fn extensions(der: &[u8]) -> Result<Vec<ExtensionView<'_>>, DerError> {
     let mut list = Reader::new(Reader::only(der, 0x30)?);
-    let mut found: Vec<ExtensionView<'_>> = Vec::new();
+    // As many as certificates usually have.
+    let mut found: Vec<ExtensionView<'_>> = Vec::with_capacity(12);
     while !list.is_empty() {
         let mut one = Reader::new(list.take(0x30)?);
         let extension = ExtensionView { id: one.take(6)?, critical: one.default_false()?, value: one.take(4)? };

@@ -1,5 +1,6 @@
 //! What a bureau seals with: a key made here, a request like anyone's, the certificate once it is issued.
 
+use std::ops::RangeInclusive;
 use std::sync::Arc;
 
 use keys::KeyHandle;
@@ -10,6 +11,7 @@ use policies::desk::{Bureau, BureauCode};
 use runtime::exit::{Exit, Problem};
 use serde::{Deserialize, Serialize};
 use store::{Batch, CommitError};
+use time::OffsetDateTime;
 
 use super::Desk;
 use super::problem::DeskError;
@@ -22,6 +24,10 @@ pub struct Seal {
     pub plan: SignerPlan,
     pub key: KeyHandle,
     pub chain: Chain,
+    /// SHA-256 of its certificate, hexadecimal.
+    pub thumbprint: String,
+    /// When its certificate is valid, both ends included.
+    pub valid: RangeInclusive<OffsetDateTime>,
 }
 
 /// A bureau as commands show it.
@@ -99,7 +105,8 @@ pub(super) fn open(desk: &Desk, record: &[u8]) -> Result<Seal, DeskError> {
 fn ready(desk: &Desk, sealing: &Sealing) -> Result<Seal, DeskError> {
     let others: Vec<&[u8]> = sealing.seal.issuers().collect();
     let plan = SignerPlan::new(sealing.seal.leaf(), &others).map_err(|error| DeskError::Seal(error.to_string()))?;
-    Ok(Seal { plan, key: desk.keys.load(&sealing.key)?, chain: sealing.seal.clone() })
+    let leaf = CertificateView::parse(sealing.seal.leaf()).map_err(|error| DeskError::Seal(error.to_string()))?;
+    Ok(Seal { plan, key: desk.keys.load(&sealing.key)?, thumbprint: super::sha256_hex(leaf.der), valid: leaf.not_before..=leaf.not_after, chain: sealing.seal.clone() })
 }
 
 /// The address in a bureau's sealing certificate.

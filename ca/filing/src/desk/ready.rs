@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use pki::signature::DigestAlgorithm;
 use pki::signer::Signer as _;
-use pki::timestamp::Imprint;
+use pki::timestamp::{Imprint, VerifiedTimestamp};
 use pki::view::CertificateView;
 use time::{Duration, OffsetDateTime};
 
@@ -28,17 +28,17 @@ pub struct Ready {
 pub fn seal(desk: &Desk, bureau: &str) -> Result<Arc<Seal>, DeskError> {
     let (seal, now) = (desk.seal_of(bureau)?, desk.clock.now());
     let unfit = |reason: &dyn std::fmt::Display| DeskError::SealUnfit { bureau: bureau.to_owned(), reason: reason.to_string().replace("; ", ", ") };
-    let leaf = seal.chain.leaf();
-    let view = CertificateView::parse(leaf).map_err(|error| unfit(&error))?;
     // 1. Asked each time, since it costs nothing: what was good a moment ago may just have ended.
-    if !(view.not_before..=view.not_after).contains(&now) {
+    if !seal.valid.contains(&now) {
         return Err(unfit(&"its certificate is not valid now"));
     }
-    let key = trust::of(&[bureau.as_bytes(), leaf]);
+    let key = trust::of(&[bureau.as_bytes(), b" ", seal.thumbprint.as_bytes()]);
     if desk.ready.seals.holds(&key, now) {
         return Ok(seal);
     }
     // 2. Of the key that signs, and for signing.
+    let leaf = seal.chain.leaf();
+    let view = CertificateView::parse(leaf).map_err(|error| unfit(&error))?;
     if view.spki != seal.key.public_key_info() {
         return Err(unfit(&"its certificate is of another key"));
     }
@@ -64,7 +64,7 @@ pub fn authority(desk: &Desk, bureau: &str) -> Result<(), DeskError> {
 }
 
 /// A token over `value`, of an authority that the bureau believes and whose clock agrees with the desk's.
-pub fn stamp(desk: &Desk, bureau: &str, imprint: Imprint, value: &[u8]) -> Result<Vec<u8>, DeskError> {
+pub fn stamp(desk: &Desk, bureau: &str, imprint: Imprint, value: &[u8]) -> Result<VerifiedTimestamp, DeskError> {
     let away = |reason: &str| DeskError::Away { what: "a timestamp that is believed", reason: reason.to_owned() };
     let before = desk.clock.now();
     let token = desk.trust.stamp(imprint)?;
@@ -75,10 +75,10 @@ pub fn stamp(desk: &Desk, bureau: &str, imprint: Imprint, value: &[u8]) -> Resul
         return Err(away("the authority's clock and the desk's do not agree"));
     }
     desk.ready.stamps.note(trust::of(&[bureau.as_bytes()]), after);
-    Ok(token)
+    Ok(stamp)
 }
 
 /// Until when a bureau's seal is valid, for who looks ahead.
 pub fn until(seal: &Seal) -> Option<OffsetDateTime> {
-    CertificateView::parse(seal.chain.leaf()).ok().map(|view| view.not_after)
+    Some(*seal.valid.end())
 }

@@ -10,7 +10,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use const_oid::ObjectIdentifier as Oid;
 use pki::crl::Reason;
 use pki::effort::{Effort, Memory};
-use pki::ocsp::{CertId, CertStatus, HashAlgorithm, OcspAnswer};
+use pki::ocsp::{CertId, CertStatus, HashAlgorithm};
 use pki::path::{ANY_PURPOSE, Anchors, CertificateFacts, PathError, Requirements, RevocationAnswer, RevocationList, Validation};
 use pki::timestamp::{Imprint, TimeStampRequest, VerifiedTimestamp};
 use pki::view::CertificateView;
@@ -112,6 +112,8 @@ pub struct Status {
     pub standing: Standing,
     pub this_update: OffsetDateTime,
     pub answer: Vec<u8>,
+    /// The same as it was read; a status that a list tells has none.
+    pub read: Option<RevocationAnswer>,
     /// Who signed the answer: certificate, DER.
     pub responder: Vec<u8>,
 }
@@ -240,12 +242,13 @@ impl Trust {
     fn answered(&self, holder: &[u8], issuer: &[u8]) -> Result<Status, DeskError> {
         let damaged = |reason: &dyn std::fmt::Display| DeskError::Away { what: "the certificate's status", reason: reason.to_string() };
         let (view, above) = (CertificateView::parse(holder).map_err(|error| damaged(&error))?, CertificateView::parse(issuer).map_err(|error| damaged(&error))?);
-        let facts = CertificateFacts::of(&view).map_err(|error| damaged(&error))?;
-        let url = facts.ocsp_urls.first().map(String::as_str).or_else(|| (!self.outside.asks()).then_some("")).ok_or_else(|| damaged(&"the certificate names no responder"))?;
+        let urls = CertificateFacts::responders_of(&view).map_err(|error| damaged(&error))?;
+        let url = urls.first().map(String::as_str).or_else(|| (!self.outside.asks()).then_some("")).ok_or_else(|| damaged(&"the certificate names no responder"))?;
         let id = CertId::new(HashAlgorithm::Sha256, above.subject, above.spki, view.serial).map_err(|error| damaged(&error))?;
         let nonce = self.nonce()?;
         let der = self.outside.ocsp(url, pki::ocsp::request(&id, Some(&nonce)))?;
-        let answer = OcspAnswer::parse(&der).map_err(|error| damaged(&error))?;
+        let read = RevocationAnswer::ocsp(&der).map_err(|error| damaged(&error))?;
+        let answer = read.as_ocsp().ok_or_else(|| damaged(&"it is no OCSP answer"))?;
         if self.outside.asks() && answer.nonce() != Some(nonce.as_slice()) {
             return Err(damaged(&pki::ocsp::AnswerError::Nonce));
         }
@@ -262,7 +265,8 @@ impl Trust {
             CertStatus::Revoked { reason: Reason::CertificateHold, .. } => Standing::Held,
             CertStatus::Revoked { at, reason, invalid_since } => Standing::Revoked { at, reason, invalid_since },
         };
-        Ok(Status { standing, this_update: said.this_update, responder, answer: der })
+        let this_update = said.this_update;
+        Ok(Status { standing, this_update, responder, answer: der, read: Some(read) })
     }
 
     /// As the lists tell it that are given.
@@ -276,7 +280,7 @@ impl Trust {
             Err(PathError::Revoked { at, reason }) => Standing::Revoked { at, reason, invalid_since: None },
             Err(error) => return Err(DeskError::Away { what: "the certificate's status", reason: error.to_string().replace("; ", ", ") }),
         };
-        Ok(Status { standing, this_update: now, responder: Vec::new(), answer: Vec::new() })
+        Ok(Status { standing, this_update: now, responder: Vec::new(), answer: Vec::new(), read: None })
     }
 
     fn nonce(&self) -> Result<[u8; NONCE], DeskError> {

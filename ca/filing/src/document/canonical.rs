@@ -1,12 +1,21 @@
 //! The one form of a JSON value (RFC 8785).
 
-use super::json::Value;
+use super::json::{Object, Value};
 
 impl Value {
     /// The octets that are signed: no blanks, members sorted, the shortest escapes.
     pub fn canonical(&self) -> Vec<u8> {
         let mut out = Vec::new();
         write(self, &mut out);
+        out
+    }
+}
+
+impl Object {
+    /// As [`Value::canonical`].
+    pub fn canonical(&self) -> Vec<u8> {
+        let mut out = Vec::new();
+        write_object(self, &mut out);
         out
     }
 }
@@ -28,19 +37,21 @@ fn write(value: &Value, out: &mut Vec<u8>) {
             }
             out.push(b']');
         }
-        Value::Object(object) => {
-            out.push(b'{');
-            for (index, (name, value)) in object.iter().enumerate() {
-                if index > 0 {
-                    out.push(b',');
-                }
-                write_text(name, out);
-                out.push(b':');
-                write(value, out);
-            }
-            out.push(b'}');
-        }
+        Value::Object(object) => write_object(object, out),
     }
+}
+
+fn write_object(object: &Object, out: &mut Vec<u8>) {
+    out.push(b'{');
+    for (index, (name, value)) in object.iter().enumerate() {
+        if index > 0 {
+            out.push(b',');
+        }
+        write_text(name, out);
+        out.push(b':');
+        write(value, out);
+    }
+    out.push(b'}');
 }
 
 /// spec: rfc8785#3.2.2.2
@@ -73,7 +84,6 @@ mod tests {
     #![allow(clippy::unwrap_used)]
     use proptest::prelude::*;
 
-    use super::super::json::Object;
     use super::*;
 
     /// The order of names and the literals of RFC 8785, 3.2.3 and 3.2.2.
@@ -147,6 +157,14 @@ mod tests {
             let again = Value::parse(other.as_bytes()).unwrap();
             prop_assert!(again == value);
             prop_assert_eq!(again.canonical(), canonical);
+        }
+
+        /// Shortened to what a reader takes, and a little longer.
+        #[test]
+        fn what_fits_is_read_again(value in any_value(), long in prop_oneof![Just(0_usize), Just(65_536), Just(65_537)], deep in 0_usize..14) {
+            let nested = (0..deep).fold(Value::Array(vec![value, Value::text("a".repeat(long))]), |inner, _| Value::Array(vec![inner]));
+            let whole = Object::from([("a", nested)]);
+            prop_assert_eq!(whole.fits(), Value::parse(&whole.canonical()).is_ok());
         }
 
         #[test]

@@ -62,6 +62,12 @@ impl Object {
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
+
+    /// Whether a reader takes it: its canonical octets are read again. Their number alone is not counted here.
+    pub fn fits(&self) -> bool {
+        let mut left = MAX_VALUES - 1;
+        self.0.iter().all(|(name, value)| name.len() <= MAX_TEXT && value.fits_at(1, &mut left))
+    }
 }
 
 impl<const N: usize> From<[(&str, Value); N]> for Object {
@@ -192,6 +198,19 @@ impl Value {
 
     pub fn as_object(&self) -> Option<&Object> {
         if let Self::Object(object) = self { Some(object) } else { None }
+    }
+
+    /// As [`Object::fits`], of what stands so deep; `left` is how many values a reader takes yet.
+    fn fits_at(&self, depth: usize, left: &mut usize) -> bool {
+        let Some(fewer) = left.checked_sub(1) else { return false };
+        *left = fewer;
+        match self {
+            Self::Null | Self::Boolean(_) => true,
+            Self::Integer(number) => number.unsigned_abs() <= MAX_INTEGER.unsigned_abs(),
+            Self::Text(text) => text.len() <= MAX_TEXT,
+            Self::Array(values) => depth < MAX_DEPTH && values.iter().all(|value| value.fits_at(depth + 1, left)),
+            Self::Object(object) => depth < MAX_DEPTH && object.iter().all(|(name, value)| name.len() <= MAX_TEXT && value.fits_at(depth + 1, left)),
+        }
     }
 
     /// What stands at a JSON pointer (RFC 6901).

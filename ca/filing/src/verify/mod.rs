@@ -9,7 +9,7 @@ pub use terms::Terms;
 pub use verdict::{Answer, FindingText, Signer, Timestamp, Verdict};
 
 use const_oid::ObjectIdentifier as Oid;
-use pki::cades::{Assessment, Constraints, Finding, Given, MAX_VERIFICATIONS, SubIndication, validate};
+use pki::cades::{Assessment, Constraints, Finding, Given, MAX_VERIFICATIONS, Signature, SubIndication};
 use pki::effort::Effort;
 use pki::path::{ANY_PURPOSE, Anchors, Requirements, RevocationAnswer};
 use time::{Duration, OffsetDateTime};
@@ -54,15 +54,15 @@ pub fn assess(asked: &Asked<'_>, now: OffsetDateTime) -> Result<Assessment, Find
 /// As [`assess`], within what is left of an effort.
 pub fn assess_within(asked: &Asked<'_>, now: OffsetDateTime, effort: &Effort<'_>) -> Result<Assessment, Finding> {
     // Without a timestamp it is judged as of now, which the verdict says.
-    judged(asked, false, &Demands { claimed_within: None, answers_older: asked.terms.answers_older, skew: asked.terms.skew }, now, effort)
+    judged(asked, &Signature::read(asked.signature)?, false, &Demands { claimed_within: None, answers_older: asked.terms.answers_older, skew: asked.terms.skew }, now, effort)
 }
 
-/// As [`assess`] for a bureau: a believed timestamp must be there.
-pub fn assess_for_desk(asked: &Asked<'_>, demands: &Demands, now: OffsetDateTime, effort: &Effort<'_>) -> Result<Assessment, Finding> {
-    judged(asked, true, demands, now, effort)
+/// As [`assess`] for a bureau, of a signature that was read: a believed timestamp must be there.
+pub fn assess_for_desk(asked: &Asked<'_>, read: &Signature, demands: &Demands, now: OffsetDateTime, effort: &Effort<'_>) -> Result<Assessment, Finding> {
+    judged(asked, read, true, demands, now, effort)
 }
 
-fn judged(asked: &Asked<'_>, timestamped: bool, demands: &Demands, now: OffsetDateTime, effort: &Effort<'_>) -> Result<Assessment, Finding> {
+fn judged(asked: &Asked<'_>, read: &Signature, timestamped: bool, demands: &Demands, now: OffsetDateTime, effort: &Effort<'_>) -> Result<Assessment, Finding> {
     let required = Requirements { extended_key_usage: ANY_PURPOSE, key_usage: Vec::new(), policies: asked.policies.to_vec() };
     let constraints = Constraints {
         anchors: asked.anchors,
@@ -79,7 +79,7 @@ fn judged(asked: &Asked<'_>, timestamped: bool, demands: &Demands, now: OffsetDa
         floor: &asked.terms.floor,
     };
     let given = Given { certificates: &[], answers: asked.answers, existed_at: asked.existed_at, not_before: None, effort: Some(effort) };
-    validate(asked.document, asked.signature, &constraints, &given, now)
+    pki::cades::assess(asked.document, read, &constraints, &given, now)
 }
 
 /// The verdict with all that is needed to ask again.

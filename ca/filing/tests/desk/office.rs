@@ -46,11 +46,17 @@ pub const SOCIAL: const_oid::ObjectIdentifier = const_oid::ObjectIdentifier::new
 pub const ROOT_LIST: &str = "http://ca/root.crl";
 pub const LIST: &str = "http://ca/2.crl";
 
+/// A timestamp authority's key, and what of its tokens stays the same.
+pub struct Stamper {
+    key: Key,
+    plan: TokenPlan,
+}
+
 /// What the desk asks: an authority, a responder, a timestamp authority, all of the test's.
 pub struct World {
     pub root: Authority,
     pub issuer: Authority,
-    tsa: Mutex<(Key, Vec<u8>)>,
+    tsa: Mutex<Arc<Stamper>>,
     clock: Arc<FakeClock>,
     /// By serial: what the responder says.
     pub statuses: Mutex<HashMap<Vec<u8>, CertStatus>>,
@@ -59,7 +65,7 @@ pub struct World {
     /// The next requests to the timestamp authority fail, so many.
     pub stamps_fail: Mutex<u32>,
     /// The timestamp authority signs its tokens as one that nobody believes.
-    pub stranger_stamps: Mutex<Option<(Key, Vec<u8>)>>,
+    pub stranger_stamps: Mutex<Option<Arc<Stamper>>>,
     /// How far the timestamp authority's clock is from ours.
     pub stamp_offset: Mutex<Duration>,
     pub responder_fails: Mutex<bool>,
@@ -76,9 +82,9 @@ impl World {
         let terms = Terms { policy: TAX, accuracy_ms: 1_000, ordering: true };
         let info = TokenInfo::new(&terms, request, Moment { time: at, serial: city::serial() }).unwrap();
         self.signed.fetch_add(1, Relaxed);
-        let (tsa, stranger) = (self.tsa.lock().unwrap(), self.stranger_stamps.lock().unwrap());
-        let tsa = stranger.as_ref().unwrap_or(&tsa);
-        TokenPlan::new(&tsa.1, &[&self.issuer.certificate]).unwrap().token(&info, &tsa.0).unwrap()
+        let stranger = self.stranger_stamps.lock().unwrap().clone();
+        let tsa = stranger.unwrap_or_else(|| Arc::clone(&self.tsa.lock().unwrap()));
+        tsa.plan.token(&info, &tsa.key).unwrap()
     }
 
     /// Another key of the timestamp authority, until then.
@@ -100,12 +106,16 @@ impl World {
 
 impl Outside for World {
     fn stamp(&self, request: Vec<u8>) -> Result<Vec<u8>, DeskError> {
-        let mut left = self.stamps_fail.lock().unwrap();
-        if *left > 0 {
-            *left -= 1;
+        let fails = {
+            let mut left = self.stamps_fail.lock().unwrap();
+            left.checked_sub(1).inspect(|fewer| *left = *fewer).is_some()
+        };
+        if fails {
             return Err(DeskError::Away { what: "the timestamp authority", reason: "a test".into() });
         }
-        Ok(granted(&self.token(&TimeStampRequest::parse(&request).unwrap(), self.clock.now() + *self.stamp_offset.lock().unwrap())))
+        // Nobody waits for another's token.
+        let offset = *self.stamp_offset.lock().unwrap();
+        Ok(granted(&self.token(&TimeStampRequest::parse(&request).unwrap(), self.clock.now() + offset)))
     }
 
     fn ocsp(&self, _: &str, request: Vec<u8>) -> Result<Vec<u8>, DeskError> {
@@ -274,7 +284,7 @@ impl Office {
     }
 }
 
-pub fn tsa(issuer: &Authority, from: OffsetDateTime, until: OffsetDateTime) -> (Key, Vec<u8>) {
+pub fn tsa(issuer: &Authority, from: OffsetDateTime, until: OffsetDateTime) -> Arc<Stamper> {
     let key = Key::p256();
     let certificate = issuer.seal(key.public_key_info(), |plan| {
         (plan.not_before, plan.not_after) = (from, until);
@@ -283,7 +293,8 @@ pub fn tsa(issuer: &Authority, from: OffsetDateTime, until: OffsetDateTime) -> (
         plan.extensions.extended_key_usage_critical = true;
         plan.extensions.crl_urls = vec![LIST.into()];
     });
-    (key, certificate)
+    let plan = TokenPlan::new(&certificate, &[&issuer.certificate]).unwrap();
+    Arc::new(Stamper { key, plan })
 }
 
 pub fn firm(issuer: &Authority, code: &'static str, change: impl FnOnce(&mut pki::certificate::CertificatePlan)) -> Firm {

@@ -303,7 +303,7 @@ fn stamp_facts(one: &Stamped, proof: OffsetDateTime, pool: &Pool<'_>, proofs: &P
         Over::Content => "content",
     };
     let (policy, serial, certificate) = (one.token.policy(), one.token.serial().to_vec(), one.token.signer_certificate().to_vec());
-    Ok(TimestampFacts { over, gen_time, policy, serial, certificate, token: one.der.clone(), proof, imprint, scheme: one.token.scheme(), judged })
+    Ok(TimestampFacts { over, gen_time, policy, serial, certificate, token: one.token.der().to_vec(), proof, imprint, scheme: one.token.scheme(), judged })
 }
 
 /// Why there is no proof: what is wrong with the timestamp that should give it, or that there is none. A signature without a

@@ -124,7 +124,7 @@ impl<'a> Pool<'a> {
         // The path is looked for while the certificate was valid, so that "too late" is not "unknown".
         let at = signed.at.clamp(view.not_before, view.not_after.max(view.not_before));
         let above = self.above(&view);
-        let search = |required: &Requirements| self.search(signed, proofs, required, at, &above);
+        let search = |required: &Requirements| self.search(signed, &view, proofs, required, at, &above);
         let (found, usage, policy) = match search(signed.required) {
             Ok(found) => (found, Ok(()), Ok(())),
             Err(error @ (PathError::WrongUsage | PathError::WrongPolicy)) => {
@@ -144,10 +144,10 @@ impl<'a> Pool<'a> {
 
     /// The first path on which everything holds; else the one of which most may still hold: of each path it is asked whether
     /// it is revoked, since a certificate may have been issued by two authorities.
-    fn search(&self, signed: &SignedBy<'_>, proofs: &Proofs, required: &Requirements, at: OffsetDateTime, above: &[&[u8]]) -> Result<Trail, PathError> {
+    fn search(&self, signed: &SignedBy<'_>, holder: &CertificateView<'_>, proofs: &Proofs, required: &Requirements, at: OffsetDateTime, above: &[&CertificateView<'_>]) -> Result<Trail, PathError> {
         let best: RefCell<Option<Trail>> = RefCell::new(None);
         let validation = Validation { anchors: signed.anchors, lists: &[], required, at };
-        let found = validation.path_that(signed.certificate, above, self.effort, &|path| {
+        let found = validation.path_that(holder, above, self.effort, &|path| {
             let trail = self.trail(signed, proofs, path);
             let (holds, mut best) = (trail.hope() == 2, best.borrow_mut());
             if best.as_ref().is_none_or(|known| known.hope() < trail.hope()) {
@@ -169,15 +169,15 @@ impl<'a> Pool<'a> {
     }
 
     /// Those that may be issuers of issuers: by name, upwards, so that what else travels along costs nothing.
-    fn above(&self, holder: &CertificateView<'_>) -> Vec<&'a [u8]> {
+    fn above<'p>(&'p self, holder: &CertificateView<'p>) -> Vec<&'p CertificateView<'a>> {
         let mut names = vec![holder.issuer];
-        let mut found: Vec<&[u8]> = Vec::new();
+        let mut found: Vec<&CertificateView<'_>> = Vec::new();
         let mut next = 0;
         while let Some(name) = names.get(next).copied() {
             next += 1;
             for (view, _) in self.by_subject.get(name).into_iter().flatten().filter_map(|at| self.certificates.get(*at)) {
-                if found.len() < MAX_INTERMEDIATES && !found.contains(&view.der) {
-                    found.push(view.der);
+                if found.len() < MAX_INTERMEDIATES && !found.iter().any(|known| known.der == view.der) {
+                    found.push(view);
                     names.push(view.issuer);
                 }
             }

@@ -92,11 +92,12 @@ impl Parts {
         })
     }
 
-    /// That of plain data: its signer's, which stands first in the fields. spec: rfc5652#5.1
-    pub(super) fn reset_version(&mut self) {
-        if let [2, 1, version, ..] = *self.fields {
-            self.version = version;
-        }
+    /// What was signed, without anything that travelled along. The version is that of plain data: its signer's, which stands first in
+    /// the fields. spec: rfc5652#5.1
+    pub(super) fn bare(&self) -> Self {
+        let version = if let [2, 1, version, ..] = *self.fields { version } else { self.version };
+        let (head, fields, value) = (self.head.clone(), self.fields.clone(), self.value.clone());
+        Self { version, head, certificates: Vec::new(), revocations: Vec::new(), fields, value, unsigned: Vec::new(), encloses: self.encloses }
     }
 
     pub(super) fn der(&self) -> Vec<u8> {

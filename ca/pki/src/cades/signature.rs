@@ -3,9 +3,8 @@ use super::parts::{Parts, Unsigned};
 use super::{ARCHIVE_TIMESTAMP, ArchiveImprint, CadesError, OCSP_RESPONSE, SIGNATURE_TIMESTAMP};
 use crate::asn1;
 use crate::cms::{CmsError, DATA};
-use crate::effort::Effort;
 use crate::signature::DigestAlgorithm;
-use crate::timestamp::{self, Imprint};
+use crate::timestamp::{self, Imprint, VerifiedTimestamp};
 use crate::view::CertificateView;
 
 /// The largest signature we look at, with everything that was added to it.
@@ -44,8 +43,8 @@ impl Signature {
         Ok(Self { parts, der: der.to_vec() })
     }
 
-    fn changed(&self, change: impl FnOnce(&mut Parts) -> Result<(), CadesError>) -> Result<Self, CadesError> {
-        let mut parts = self.parts.clone();
+    /// Of these parts, changed.
+    fn changed(mut parts: Parts, change: impl FnOnce(&mut Parts) -> Result<(), CadesError>) -> Result<Self, CadesError> {
         change(&mut parts)?;
         if parts.certificates.len() > MAX_CERTIFICATES || parts.revocations.len() > MAX_REVOCATIONS || parts.unsigned.len() > MAX_UNSIGNED {
             return Err(CadesError::TooMany);
@@ -92,28 +91,24 @@ impl Signature {
     /// What was signed, with these certificates, OCSP responses and timestamp over its value, all DER, and with nothing else
     /// that travelled along. Nothing of it is verified here: assess it.
     pub fn with_only<'a>(&self, certificates: impl IntoIterator<Item = &'a [u8]>, ocsp: impl IntoIterator<Item = &'a [u8]>, timestamp: Option<&[u8]>) -> Result<Self, CadesError> {
-        let bare = self.changed(|parts| {
-            parts.certificates.clear();
-            parts.revocations.clear();
+        Self::changed(self.parts.bare(), |parts| {
             parts.unsigned = timestamp.map(|token| Unsigned::new(&SIGNATURE_TIMESTAMP, token.to_vec())).into_iter().collect();
-            parts.reset_version();
-            Ok(())
-        })?;
-        bare.with_evidence(certificates, ocsp, [])
+            add_evidence(parts, certificates, ocsp, [])
+        })
     }
 
     /// Level B-T: with a token, DER, that holds its signer's certificate and is over this signature.
     pub fn with_timestamp(&self, token: &[u8]) -> Result<Self, CadesError> {
-        self.with_timestamp_within(token, &Effort::unbounded())
+        self.with_verified_timestamp(&timestamp::verify(token, &[])?)
     }
 
-    /// As [`Self::with_timestamp`], where what `effort` remembers is not verified again.
-    pub fn with_timestamp_within(&self, token: &[u8], effort: &Effort<'_>) -> Result<Self, CadesError> {
-        if !timestamp::verify_within(token, &[], effort)?.imprint().is_of(&self.parts.value) {
+    /// As [`Self::with_timestamp`], with a token that was verified.
+    pub fn with_verified_timestamp(&self, token: &VerifiedTimestamp) -> Result<Self, CadesError> {
+        if !token.imprint().is_of(&self.parts.value) {
             return Err(CadesError::OtherImprint);
         }
-        self.changed(|parts| {
-            parts.unsigned.push(Unsigned::new(&SIGNATURE_TIMESTAMP, token.to_vec()));
+        Self::changed(self.parts.clone(), |parts| {
+            parts.unsigned.push(Unsigned::new(&SIGNATURE_TIMESTAMP, token.der().to_vec()));
             Ok(())
         })
     }
@@ -121,18 +116,7 @@ impl Signature {
     /// Level B-LT: with certificates, OCSP responses and CRLs, DER, by which the signature and its timestamps are judged.
     /// What is there already is not put in twice. spec: en319122-1#5.4, rfc5940#2
     pub fn with_evidence<'a>(&self, certificates: impl IntoIterator<Item = &'a [u8]>, ocsp: impl IntoIterator<Item = &'a [u8]>, crls: impl IntoIterator<Item = &'a [u8]>) -> Result<Self, CadesError> {
-        self.changed(|parts| {
-            for certificate in certificates {
-                CertificateView::parse(certificate)?;
-                add(&mut parts.certificates, certificate.to_vec());
-            }
-            for response in ocsp {
-                let other = asn1::seq(&[&asn1::oid(&OCSP_RESPONSE), response]);
-                add(&mut parts.revocations, asn1::implicit(0xa1, other));
-            }
-            crls.into_iter().for_each(|list| add(&mut parts.revocations, list.to_vec()));
-            Ok(())
-        })
+        Self::changed(self.parts.clone(), |parts| add_evidence(parts, certificates, ocsp, crls))
     }
 
     /// What an archive timestamp must be of, for all that is there now. `document` is what was signed.
@@ -143,11 +127,24 @@ impl Signature {
     /// Level B-LTA: with one more archive timestamp, a token, DER, over what [`Self::archive_imprint`] gave.
     pub fn with_archive_timestamp(&self, covered: &ArchiveImprint, token: &[u8]) -> Result<Self, CadesError> {
         let token = covered.indexed(token)?;
-        self.changed(|parts| {
+        Self::changed(self.parts.clone(), |parts| {
             parts.unsigned.push(Unsigned::new(&ARCHIVE_TIMESTAMP, token));
             Ok(())
         })
     }
+}
+
+fn add_evidence<'a>(parts: &mut Parts, certificates: impl IntoIterator<Item = &'a [u8]>, ocsp: impl IntoIterator<Item = &'a [u8]>, crls: impl IntoIterator<Item = &'a [u8]>) -> Result<(), CadesError> {
+    for certificate in certificates {
+        CertificateView::parse(certificate)?;
+        add(&mut parts.certificates, certificate.to_vec());
+    }
+    for response in ocsp {
+        let other = asn1::seq(&[&asn1::oid(&OCSP_RESPONSE), response]);
+        add(&mut parts.revocations, asn1::implicit(0xa1, other));
+    }
+    crls.into_iter().for_each(|list| add(&mut parts.revocations, list.to_vec()));
+    Ok(())
 }
 
 fn add(list: &mut Vec<Vec<u8>>, one: Vec<u8>) {

@@ -22,8 +22,6 @@ pub(super) enum Over {
 pub(super) struct Stamped {
     /// Its place among the unsigned attributes; one over the content has none.
     pub(super) place: Option<usize>,
-    /// The token, DER.
-    pub(super) der: Vec<u8>,
     pub(super) token: VerifiedTimestamp,
     pub(super) over: Over,
 }
@@ -42,16 +40,16 @@ impl Signature {
         };
         for (place, one) in self.parts.unsigned.iter().enumerate() {
             if one.is(&ARCHIVE_TIMESTAMP) {
-                let found = over_everything(&one.value, &known, &digests, effort).map(|(token, covered)| Stamped { place: Some(place), der: one.value.clone(), token, over: Over::Archive(covered) });
+                let found = over_everything(&one.value, &known, &digests, effort).map(|(token, covered)| Stamped { place: Some(place), token, over: Over::Archive(covered) });
                 sort("archive", &mut archive, found);
             } else if one.is(&SIGNATURE_TIMESTAMP) {
                 let found = over(&one.value, &known, effort, |token| token.imprint().is_of(&self.parts.value));
-                sort("signature", &mut value, found.map(|token| Stamped { place: Some(place), der: one.value.clone(), token, over: Over::Value }));
+                sort("signature", &mut value, found.map(|token| Stamped { place: Some(place), token, over: Over::Value }));
             }
         }
         for der in content_timestamps {
             let found = over(der, &known, effort, |token| token.imprint().digest() == digests.of_document(token.imprint().algorithm()).as_slice());
-            sort("content", &mut content, found.map(|token| Stamped { place: None, der: der.clone(), token, over: Over::Content }));
+            sort("content", &mut content, found.map(|token| Stamped { place: None, token, over: Over::Content }));
         }
         archive.sort_by_key(|stamped| std::cmp::Reverse(stamped.token.gen_time()));
         (archive.into_iter().chain(value).chain(content).collect(), passed_over)

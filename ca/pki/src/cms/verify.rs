@@ -4,7 +4,7 @@
 //! Not under the signature, and so only judged by what a caller does with them: the certificates that travel
 //! along (the signer's own is under it when `signingCertificateV2` is there) and any CRLs, which are ignored.
 use super::DATA;
-use super::read::{Bounds, SignedData, SignerId};
+use super::read::{Attributes, Bounds, SignedData, SignerId};
 use crate::asn1::{self, DerError};
 use crate::effort::Effort;
 use crate::pem::{self, PemError};
@@ -98,6 +98,10 @@ impl Verified {
     pub fn certificates(&self) -> &[Vec<u8>] {
         &self.certificates
     }
+    /// The signer's, and all that travelled along.
+    pub(crate) fn into_certificates(self) -> (Vec<u8>, Vec<Vec<u8>>) {
+        (self.signer_certificate, self.certificates)
+    }
 }
 
 /// Verifies a detached signature, DER or PEM, over a content. The signer's certificate is looked for among those
@@ -175,17 +179,21 @@ pub(crate) fn verify_enclosing<'a>(der: &'a [u8], content_type: &'static Oid, kn
     let mut data = SignedData::parse(der, content_type, &Bounds::PLAIN)?;
     let content = data.content.ok_or(CmsError::Detached)?;
     let unsigned = data.signer.unsigned.take();
-    if data.signer.attributes(content_type)?.certificate.is_none() {
+    let attributes = data.signer.attributes(content_type)?;
+    if attributes.certificate.is_none() {
         return Err(CmsError::Missing("signingCertificateV2"));
     }
-    Ok(Enclosing { verified: judge(&data, content, known, effort)?, content, unsigned, scheme: data.signer.scheme })
+    Ok(Enclosing { verified: judge_by(&data, &attributes, content, known, effort)?, content, unsigned, scheme: data.signer.scheme })
 }
 
 fn judge<'a>(data: &SignedData<'a>, content: &[u8], known: &[&'a [u8]], effort: &Effort<'_>) -> Result<Verified, CmsError> {
     if data.signer.unsigned.is_some() {
         return Err(CmsError::UnsignedAttributes);
     }
-    let attributes = data.signer.attributes(data.content_type)?;
+    judge_by(data, &data.signer.attributes(data.content_type)?, content, known, effort)
+}
+
+fn judge_by<'a>(data: &SignedData<'a>, attributes: &Attributes<'_>, content: &[u8], known: &[&'a [u8]], effort: &Effort<'_>) -> Result<Verified, CmsError> {
     if attributes.message_digest != data.signer.digest.digest(content) {
         return Err(CmsError::Content);
     }

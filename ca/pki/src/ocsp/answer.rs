@@ -1,6 +1,6 @@
 //! Answers of a responder as they are read: who signed them, and what they say of one certificate.
 // spec: rfc6960#4.2
-use super::{BASIC, CertId, CertStatus, HashAlgorithm, NONCE, OcspError, responder_key_hash};
+use super::{BASIC, CertId, CertStatus, NONCE, OcspError, responder_key_hash};
 use crate::asn1::{self, DerError, Reader};
 use crate::crl::Reason;
 use crate::effort::Effort;
@@ -167,14 +167,16 @@ impl OcspAnswer {
     /// As [`Self::of`], where what `effort` remembers is not verified again.
     pub fn of_within<'a>(&'a self, issuer: &'a [u8], serial: &[u8], known: Option<&[u8]>, effort: &Effort<'_>) -> Result<(&'a Said, &'a [u8]), AnswerError> {
         let view = CertificateView::parse(issuer)?;
-        // First whether it speaks of the certificate at all: that costs no signature.
-        let sha1 = CertId::new(HashAlgorithm::Sha1, view.subject, view.spki, serial)?;
-        let sha256 = CertId::new(HashAlgorithm::Sha256, view.subject, view.spki, serial)?;
-        let mine = |id: &CertId| {
-            let own = if id.hash == HashAlgorithm::Sha1 { &sha1 } else { &sha256 };
-            id.issuer_name_hash == own.issuer_name_hash && id.issuer_key_hash == own.issuer_key_hash && id.serial == serial
-        };
-        let found = self.said.iter().find(|(id, _)| mine(id)).map(|(_, said)| said).ok_or(AnswerError::Silent)?;
+        // First whether it speaks of the certificate at all: that costs no signature, and hashes only where the number is the one.
+        let mut found = None;
+        for (id, said) in self.said.iter().filter(|(id, _)| id.serial == serial) {
+            let own = CertId::new(id.hash, view.subject, view.spki, serial)?;
+            if id.issuer_name_hash == own.issuer_name_hash && id.issuer_key_hash == own.issuer_key_hash {
+                found = Some(said);
+                break;
+            }
+        }
+        let found = found.ok_or(AnswerError::Silent)?;
         let signer = self.signer(issuer, &view, known, effort)?;
         effort.verify(self.scheme, CertificateView::parse(signer)?.spki, &self.data, &self.signature)?;
         Ok((found, signer))

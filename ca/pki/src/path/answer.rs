@@ -57,6 +57,11 @@ impl RevocationAnswer {
         Ok(Self { form: Arc::new(Form::Ocsp(OcspAnswer::parse(der)?)), digest: sha256(der) })
     }
 
+    /// What it says as a response, where it is one.
+    pub fn as_ocsp(&self) -> Option<&OcspAnswer> {
+        if let Form::Ocsp(answer) = &*self.form { Some(answer) } else { None }
+    }
+
     /// `crl` or `ocsp`.
     pub fn form(&self) -> &'static str {
         match *self.form {

@@ -63,6 +63,17 @@ impl CertificateFacts {
         })
     }
 
+    /// Where the full CRL is that tells of a certificate: that alone, of one that was read.
+    pub fn lists_of(view: &CertificateView<'_>) -> Result<Vec<String>, DerError> {
+        distribution_points(view)
+    }
+
+    /// Its responders: that alone.
+    pub fn responders_of(view: &CertificateView<'_>) -> Result<Vec<String>, DerError> {
+        let access = view.extension(&INFORMATION_ACCESS).map_or(Ok(Vec::new()), information_access)?;
+        Ok(access.into_iter().filter(|(id, _)| *id == OCSP.as_bytes()).map(|(_, url)| url).collect())
+    }
+
     /// The unified social credit code: of organizationIdentifier, and the national extension must not contradict it.
     pub fn credit_code(&self) -> Option<&str> {
         let code = self.organization_identifier.as_deref()?.strip_prefix(REGISTRATION)?;

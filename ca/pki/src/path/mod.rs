@@ -160,12 +160,19 @@ impl Validation<'_> {
     /// The path from a certificate to an anchor, DER, the anchor's last: everything is judged but revocation, which is asked
     /// of each pair by [`Self::standing`] or of a responder.
     pub fn path(&self, certificate: &[u8], intermediates: &[impl AsRef<[u8]>]) -> Result<Vec<Vec<u8>>, PathError> {
-        self.climb(certificate, intermediates, &Effort::unbounded(), &|path| self.judge_but_revocation(path))
+        let found = RefCell::new(Vec::new());
+        self.climb(certificate, intermediates, &Effort::unbounded(), &|path| {
+            self.judge_but_revocation(path)?;
+            *found.borrow_mut() = path.iter().map(|view| view.der.to_vec()).collect();
+            Ok(())
+        })?;
+        Ok(found.into_inner())
     }
 
-    /// As [`Self::path`], and the caller has the last word on each path: where it refuses one, the next is looked for.
-    pub(crate) fn path_that(&self, certificate: &[u8], intermediates: &[&[u8]], effort: &Effort<'_>, accept: &dyn Fn(&[&CertificateView<'_>]) -> Result<(), PathError>) -> Result<Vec<Vec<u8>>, PathError> {
-        self.climb(certificate, intermediates, effort, &|path| self.judge_but_revocation(path).and_then(|()| accept(path)))
+    /// As [`Self::path`], of certificates that were read, each there once, and the caller has the last word on each path: where it
+    /// refuses one, the next is looked for.
+    pub(crate) fn path_that(&self, holder: &CertificateView<'_>, intermediates: &[&CertificateView<'_>], effort: &Effort<'_>, accept: &dyn Fn(&[&CertificateView<'_>]) -> Result<(), PathError>) -> Result<(), PathError> {
+        self.climb_read(holder, intermediates, effort, &|path| self.judge_but_revocation(path).and_then(|()| accept(path)))
     }
 
     /// Whether a certificate of a path is revoked at this time, by the lists.
@@ -173,23 +180,21 @@ impl Validation<'_> {
         self.judge_revocation(&CertificateView::parse(subject)?, &CertificateView::parse(issuer)?, is_authority)
     }
 
-    fn climb(&self, certificate: &[u8], intermediates: &[impl AsRef<[u8]>], effort: &Effort<'_>, judge: &dyn Fn(&[&CertificateView<'_>]) -> Result<(), PathError>) -> Result<Vec<Vec<u8>>, PathError> {
+    fn climb(&self, certificate: &[u8], intermediates: &[impl AsRef<[u8]>], effort: &Effort<'_>, judge: &dyn Fn(&[&CertificateView<'_>]) -> Result<(), PathError>) -> Result<(), PathError> {
         if intermediates.len() > MAX_INTERMEDIATES {
             return Err(PathError::TooMany);
         }
         let holder = CertificateView::parse(certificate)?;
-        let anchors = self.anchors.views()?;
         // What cannot be read is no issuer of anybody; what is sent twice is tried once, so that copies cost nothing.
         let mut seen = BTreeSet::new();
         let distinct = intermediates.iter().map(AsRef::as_ref).filter(|one| seen.insert(*one));
-        let intermediates: Vec<_> = distinct.filter_map(|one| CertificateView::parse(one).ok()).collect();
-        let found = RefCell::new(Vec::new());
-        Search::new(&anchors, &intermediates, effort).climb(&mut vec![&holder], &|path| {
-            judge(path)?;
-            *found.borrow_mut() = path.iter().map(|view| view.der.to_vec()).collect();
-            Ok(())
-        })?;
-        Ok(found.into_inner())
+        let read: Vec<_> = distinct.filter_map(|one| CertificateView::parse(one).ok()).collect();
+        self.climb_read(&holder, &read.iter().collect::<Vec<_>>(), effort, judge)
+    }
+
+    fn climb_read(&self, holder: &CertificateView<'_>, intermediates: &[&CertificateView<'_>], effort: &Effort<'_>, judge: &dyn Fn(&[&CertificateView<'_>]) -> Result<(), PathError>) -> Result<(), PathError> {
+        let anchors = self.anchors.views()?;
+        Search::new(&anchors, intermediates, effort).climb(&mut vec![holder], judge)
     }
 
     /// A path whose signatures verify, from the holder to the anchor.

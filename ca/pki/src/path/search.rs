@@ -14,14 +14,14 @@ const MAX_SIGNATURES: usize = 100;
 
 pub(super) struct Search<'a> {
     pub(super) anchors: &'a [CertificateView<'a>],
-    pub(super) intermediates: &'a [CertificateView<'a>],
+    pub(super) intermediates: &'a [&'a CertificateView<'a>],
     effort: &'a Effort<'a>,
     /// Signatures that may still be asked of.
     left: usize,
 }
 
 impl<'a> Search<'a> {
-    pub(super) fn new(anchors: &'a [CertificateView<'a>], intermediates: &'a [CertificateView<'a>], effort: &'a Effort<'a>) -> Self {
+    pub(super) fn new(anchors: &'a [CertificateView<'a>], intermediates: &'a [&'a CertificateView<'a>], effort: &'a Effort<'a>) -> Self {
         Self { anchors, intermediates, effort, left: MAX_SIGNATURES }
     }
 
@@ -50,7 +50,7 @@ impl<'a> Search<'a> {
         if path.len() > MAX_BETWEEN {
             return Err(refusal);
         }
-        for candidate in self.intermediates.iter().filter(|candidate| same(candidate.subject, last.issuer)) {
+        for candidate in self.intermediates.iter().copied().filter(|candidate| same(candidate.subject, last.issuer)) {
             // No certificate stands in a path twice.
             if path.iter().any(|known| known.signed.tbs == candidate.signed.tbs) {
                 continue;

@@ -101,6 +101,7 @@ impl Stamp {
 /// certificate as of `gen_time`, see `path`.
 #[derive(Clone, PartialEq, Eq)]
 pub struct VerifiedTimestamp {
+    der: Vec<u8>,
     stamp: Stamp,
     signer_certificate: Vec<u8>,
     certificates: Vec<Vec<u8>>,
@@ -123,6 +124,10 @@ impl std::ops::Deref for VerifiedTimestamp {
 }
 
 impl VerifiedTimestamp {
+    /// The token as it travels.
+    pub fn der(&self) -> &[u8] {
+        &self.der
+    }
     /// DER.
     pub fn signer_certificate(&self) -> &[u8] {
         &self.signer_certificate
@@ -153,13 +158,12 @@ pub fn verify_within<'a>(token: &'a [u8], known: &[&'a [u8]], effort: &Effort<'_
 /// As [`verify`], with the octets of the unsigned attributes: an archive timestamp says there what it covers.
 pub(crate) fn verify_with_unsigned<'a>(token: &'a [u8], known: &[&'a [u8]], effort: &Effort<'_>) -> Result<(VerifiedTimestamp, Option<&'a [u8]>), TimestampError> {
     let enclosing = cms::verify_enclosing(token, &TST_INFO, known, effort)?;
-    let signer_certificate = enclosing.verified.signer_certificate().to_vec();
+    let (signer_certificate, certificates) = enclosing.verified.into_certificates();
     if !stamps(&CertificateView::parse(&signer_certificate)?) {
         return Err(TimestampError::Usage);
     }
-    let certificates = enclosing.verified.certificates().to_vec();
     let (stamp, scheme) = (Stamp::parse(enclosing.content)?, enclosing.scheme);
-    Ok((VerifiedTimestamp { stamp, signer_certificate, certificates, scheme }, enclosing.unsigned))
+    Ok((VerifiedTimestamp { der: token.to_vec(), stamp, signer_certificate, certificates, scheme }, enclosing.unsigned))
 }
 
 /// Who made a token, DER, an archive timestamp's too: whom to ask about, before it is judged.

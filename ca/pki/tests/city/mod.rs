@@ -18,6 +18,8 @@ pub const EMAIL: const_oid::ObjectIdentifier = const_oid::ObjectIdentifier::new_
 
 pub struct Key {
     pair: EcdsaKeyPair,
+    /// PKCS#8, for programs that read it.
+    pub pkcs8: Vec<u8>,
     spki: Vec<u8>,
     algorithm: SignatureAlgorithm,
 }
@@ -36,7 +38,7 @@ impl Key {
         let sealed = EcdsaKeyPair::generate_pkcs8(how, &random).unwrap();
         let pair = EcdsaKeyPair::from_pkcs8(how, sealed.as_ref(), &random).unwrap();
         let spki = [head, pair.public_key().as_ref()].concat();
-        Self { pair, spki, algorithm }
+        Self { pair, pkcs8: sealed.as_ref().to_vec(), spki, algorithm }
     }
 }
 

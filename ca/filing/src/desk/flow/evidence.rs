@@ -89,15 +89,14 @@ impl Gathered {
 
     fn of_signer(&mut self, desk: &Grounds, path: &[Vec<u8>], issuer: &[u8], now: OffsetDateTime) -> Result<(), DeskError> {
         let status = desk.trust.status(path, now)?;
-        match RevocationAnswer::ocsp(&status.answer) {
-            Ok(answer) => self.answers.push(answer),
+        match &status.read {
+            Some(answer) => self.answers.push(answer.clone()),
             // Told by a list.
-            Err(_) => path.first().map_or(Ok(()), |holder| self.listed(desk, holder, now))?,
+            None => path.first().map_or(Ok(()), |holder| self.listed(desk, holder, now))?,
         }
         // One whom the issuer did not exempt is asked about by its list. spec: rfc6960#4.2.2.2.1
-        let responder = status.responder.clone();
-        if CertificateView::parse(&responder).is_ok_and(|view| must_be_asked_about(&view, issuer)) {
-            self.listed(desk, &responder, now)?;
+        if CertificateView::parse(&status.responder).is_ok_and(|view| must_be_asked_about(&view, issuer)) {
+            self.listed(desk, &status.responder, now)?;
         }
         self.ocsp.push(status.answer.clone());
         self.status = Some(status);
@@ -105,7 +104,7 @@ impl Gathered {
     }
 
     fn listed(&mut self, desk: &Grounds, certificate: &[u8], now: OffsetDateTime) -> Result<(), DeskError> {
-        let urls = CertificateFacts::parse(certificate).map(|facts| facts.crl_urls).unwrap_or_default();
+        let urls = CertificateView::parse(certificate).and_then(|view| CertificateFacts::lists_of(&view)).unwrap_or_default();
         for list in desk.trust.lists(&urls, now)? {
             if !self.lists.iter().any(|known| known.answer.digest() == list.answer.digest()) {
                 self.answers.push(list.answer.clone());

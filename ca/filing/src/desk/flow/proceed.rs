@@ -46,10 +46,10 @@ pub fn proceed(desk: &Desk, id: &str, to: Status, decision: &Decision, officer: 
     let now = desk.clock.now();
     let after = FilingRecord { status: to, receipts: before.receipts + 1, ..before };
     let (number, names) = (ReceiptNumber::new(id, after.receipts), LogNames::of(&desk.data, id));
-    let sealed_by = sha256_hex(ready::seal(desk, &after.bureau)?.chain.leaf());
+    let sealed_by = ready::seal(desk, &after.bureau)?;
     ready::authority(desk, &after.bureau)?;
-    let common = Common { number: &number, filing: &after, status: to, issued_at: now, bureau, seal: &sealed_by, base_url: &desk.base_url, log: &desk.settings.log_origin, salt: &names.salt() };
-    let text = receipt::moved(&common, decision, &sha256_hex(&last.document));
+    let common = Common { number: &number, filing: &after, status: to, issued_at: now, bureau, seal: &sealed_by.thumbprint, base_url: &desk.base_url, log: &desk.settings.log_origin, salt: &names.salt() };
+    let said = receipt::moved(&common, decision, &sha256_hex(&last.document));
     let mut batch = Batch::new().expect(Expectation::Equals(FilingRecord::key(id), stored)).put(FilingRecord::key(id), after.encode()?);
     if decision.close || to == Status::Rejected {
         let place = Slot::key(&after.uscc, &after.kind, &after.period);
@@ -68,7 +68,7 @@ pub fn proceed(desk: &Desk, id: &str, to: Status, decision: &Decision, officer: 
     }
     let receipt = number.to_string();
     let leaf = Event::FilingMoved { filing: &names.name(Named::Filing, id), status: to.name(), receipt: &names.name(Named::Receipt, &receipt), officer: officer.name(), user: officer.user() }.append(&mut batch, now)?;
-    batch = batch.put(number.draft(), draft(leaf, &text)).put(number.pending(), plain(receipt.as_bytes()));
+    batch = batch.put(number.draft(), draft(leaf, &said.text())).put(number.pending(), plain(receipt.as_bytes()));
     match desk.store.commit(batch) {
         Ok(_) => {}
         Err(CommitError::Conflict { .. }) => return Err(DeskError::Busy),

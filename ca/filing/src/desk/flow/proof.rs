@@ -5,12 +5,12 @@
 //! 2 stamp    with a timestamp of ours where it has none
 //! 3 gather   what is known now of every certificate on its paths and on those of its timestamps
 //! 4 keep     what was signed, its path, the oldest timestamp that is believed, the responder's answer; nothing else
-//! 5 assess   what is kept
+//! 5 assess   what is kept; where that passes as soon as everybody was asked, what came is not assessed once more
 //! 6 tell     what does not hold, as checks; what is our own fault is nobody's finding
 // spec: domain.md 6.4, en319102-1#5.6
 
 use const_oid::ObjectIdentifier as Oid;
-use pki::cades::{Assessment, CadesError, Finding as Found, MAX_VERIFICATIONS, Signature, SubIndication as Sub, TimestampFacts};
+use pki::cades::{Assessment, CadesError, Finding as Found, Indication, MAX_VERIFICATIONS, Signature, SubIndication as Sub, TimestampFacts};
 use pki::cms::CmsError;
 use pki::crl::Reason;
 use pki::effort::Effort;
@@ -60,6 +60,12 @@ pub struct Stamp {
     pub token: Vec<u8>,
 }
 
+impl Stamp {
+    fn of(one: &TimestampFacts) -> Self {
+        Self { at: one.gen_time, token: one.token.clone() }
+    }
+}
+
 /// What the signature is worth.
 pub struct Stamped<S> {
     pub proved: Proved<S>,
@@ -98,73 +104,46 @@ fn plain(text: &str) -> String {
     text.replace("; ", ", ")
 }
 
+fn too_large(error: &CadesError) -> DeskError {
+    DeskError::Request(plain(&error.to_string()))
+}
+
 /// 2 to 6.
 pub fn stamp<S: Subject>(desk: &Grounds, mut proved: Proved<S>, effort: &Effort<'_>) -> Result<Stamped<S>, DeskError> {
-    let too_large = |error: CadesError| DeskError::Request(plain(&error.to_string()));
     // 2. What travels along with one that we stamp is left where it is.
     let ours = !proved.signature.is_timestamped();
     if ours && desk.sight.asks {
         let token = desk.trust.stamp(proved.signature.timestamp_imprint(DigestAlgorithm::Sha256))?;
         let certificates: Vec<Vec<u8>> = proved.signature.certificates().to_vec();
-        proved.signature = proved.signature.with_only(certificates.iter().map(Vec::as_slice), [], Some(&token)).map_err(too_large)?;
+        proved.signature = proved.signature.with_only(certificates.iter().map(Vec::as_slice), [], Some(&token)).map_err(|error| too_large(&error))?;
     }
     // The clock after the fetch: a slow authority is not ahead of it.
     let (signing_time, now) = (proved.signing_time, desk.clock.now());
     let demand = proved.parsed.demand();
     let (received_at, question) = (demand.received_at, Question::new(desk, demand, ours, now)?);
-    // Who asks nobody has what it is given, and what is missing stays open.
-    let away = if desk.sight.asks { Away::Ends } else { Away::LeavesOpen };
-    // 3. and which timestamp is believed, of those that came.
-    let mut gathered = Gathered::default();
-    let mut rounds = 0;
-    let first = loop {
-        let found = question.assess(proved.signature.der(), &gathered, None, effort);
-        rounds += 1;
-        match found {
-            Ok(found) if rounds < ROUNDS && gathered.complete(desk, &found, question.now, away)? => {}
-            found => break found,
+    // 3 to 5.
+    let weighed = question.weigh(desk, &proved, effort)?;
+    let (kept, stamped) = match weighed {
+        Err(error) => (None, (None, vec![unread(&error)], Vec::new(), None)),
+        Ok(Weighed { signature, stamp, first, found, status }) => {
+            // 6.
+            let mut told = Told { findings: Vec::new(), away: Vec::new() };
+            told.path(&found);
+            told.time(&question, (signing_time, received_at, stamp.is_some()), first.as_ref().unwrap_or(&found), &found);
+            told.revocation(&found, status.as_ref());
+            // Whatever else keeps what is stored from passing later keeps it from being stored.
+            if let (true, true, (_, Some(finding))) = (told.findings.is_empty(), told.away.is_empty(), found.verdict()) {
+                told.findings.push(unread(finding));
+            }
+            (signature, (stamp, told.findings, told.away, found.judged.path.ok().zip(status)))
         }
     };
-    let open = |proved: Proved<S>, error: &Found| Stamped { proved, stamp: None, findings: vec![unread(error)], away: Vec::new(), rests_on: None };
-    let first = match first {
-        Ok(first) => first,
-        Err(error) => {
-            drop(question);
-            return Ok(open(proved, &error));
-        }
-    };
-    // 4. Of several the oldest: it proves most. Who keeps nothing leaves it as it is, and who asks nobody takes one at its word of
-    //    which only revocation is open.
-    let open_only = |one: &TimestampFacts| question.alone && one.judged.findings().all(|finding| finding.sub == Sub::TryLater);
-    let believed = first.timestamps.iter().filter(|one| one.over == "signature" && (one.judged.holds() || open_only(one))).min_by_key(|one| one.gen_time);
-    let signature = if desk.sight.asks { kept(&proved, &first, believed, gathered.status.as_ref()).map_err(too_large)? } else { proved.signature.clone() };
-    // 5. Where no timestamp is believed the arrival stands for it, so that the other checks can be told of.
-    let arrival = match believed {
-        None => Some(received_at),
-        Some(one) => (!one.judged.holds()).then_some(one.gen_time),
-    };
-    let found = question.assess(signature.der(), &gathered, arrival, effort);
-    // 6.
-    let stamp = believed.map(|one| Stamp { at: one.gen_time, token: one.token.clone() });
-    let found = match found {
-        Ok(found) => found,
-        Err(error) => {
-            drop(question);
-            return Ok(open(proved, &error));
-        }
-    };
-    let mut told = Told { findings: Vec::new(), away: Vec::new() };
-    told.path(&found);
-    told.time(&question, (signing_time, received_at, stamp.is_some()), &first, &found);
-    told.revocation(&found, gathered.status.as_ref());
-    // Whatever else keeps what is stored from passing later keeps it from being stored.
-    if let (true, true, (_, Some(finding))) = (told.findings.is_empty(), told.away.is_empty(), found.verdict()) {
-        told.findings.push(unread(finding));
-    }
-    let rests_on = found.judged.path.ok().zip(gathered.status);
     drop(question);
-    proved.signature = signature;
-    Ok(Stamped { proved, stamp, findings: told.findings, away: told.away, rests_on })
+    if let Some(kept) = kept {
+        proved.signature = kept;
+    }
+    let (stamp, findings, away, rests_on) = stamped;
+    Ok(Stamped { proved, stamp, findings, away, rests_on })
 }
 
 /// What was signed and what proves it. A signature comes with what its sender put beside it, and what nobody vouches for
@@ -209,11 +188,84 @@ impl<'a> Question<'a> {
         Ok(Self { anchors, timestamp_anchors, terms: Terms::new(&desk.policies.archive), demands, demand, ours, alone: !desk.sight.asks, now })
     }
 
-    fn assess(&self, signature: &[u8], gathered: &Gathered, existed_at: Option<OffsetDateTime>, effort: &Effort<'_>) -> Result<Assessment, Found> {
+    fn assess(&self, signature: &Signature, gathered: &Gathered, existed_at: Option<OffsetDateTime>, effort: &Effort<'_>) -> Result<Assessment, Found> {
         let (anchors, timestamp_anchors, terms, policies, answers) = (self.anchors, self.timestamp_anchors, &self.terms, self.demand.policies, gathered.answers.as_slice());
-        let asked = Asked { document: self.demand.document, signature, anchors, timestamp_anchors, terms, policies, credit_code: None, answers, existed_at };
-        assess_for_desk(&asked, &self.demands, self.now, effort)
+        let asked = Asked { document: self.demand.document, signature: signature.der(), anchors, timestamp_anchors, terms, policies, credit_code: None, answers, existed_at };
+        assess_for_desk(&asked, signature, &self.demands, self.now, effort)
     }
+
+    /// 3 to 5.
+    fn weigh<S>(&self, desk: &Grounds, proved: &Proved<S>, effort: &Effort<'_>) -> Result<Result<Weighed, Found>, DeskError> {
+        // Who asks nobody has what it is given, and what is missing stays open.
+        let away = if desk.sight.asks { Away::Ends } else { Away::LeavesOpen };
+        // 3. and which timestamp is believed, of those that came.
+        let mut gathered = Gathered::default();
+        let mut rounds = 0;
+        let first = loop {
+            let found = match self.assess(&proved.signature, &gathered, None, effort) {
+                Ok(found) => found,
+                Err(error) => return Ok(Err(error)),
+            };
+            rounds += 1;
+            if rounds == ROUNDS || !gathered.complete(desk, &found, self.now, away)? {
+                break found;
+            }
+            if rounds == 1
+                && desk.sight.asks
+                && let Some((signature, stamp, found)) = self.passing(desk, proved, &found, &mut gathered, effort)?
+            {
+                return Ok(Ok(Weighed { signature: Some(signature), stamp: Some(stamp), first: None, found, status: gathered.status }));
+            }
+        };
+        // 4. Of several the oldest: it proves most. Who keeps nothing leaves it as it is, and who asks nobody takes one at its word of
+        //    which only revocation is open.
+        let believed = over_value(&first).filter(|one| one.judged.holds() || (self.alone && only_revocation_is_open(one))).min_by_key(|one| one.gen_time);
+        let signature = if desk.sight.asks { Some(kept(proved, &first, believed, gathered.status.as_ref()).map_err(|error| too_large(&error))?) } else { None };
+        // 5. Where no timestamp is believed the arrival stands for it, so that the other checks can be told of.
+        let arrival = match believed {
+            None => Some(self.demand.received_at),
+            Some(one) => (!one.judged.holds()).then_some(one.gen_time),
+        };
+        let stamp = believed.map(Stamp::of);
+        Ok(self.assess(signature.as_ref().unwrap_or(&proved.signature), &gathered, arrival, effort).map(|found| Weighed { signature, stamp, first: Some(first), found, status: gathered.status }))
+    }
+
+    /// What would be kept, where that passes with what was asked just now: with the one timestamp that came and on the path that
+    /// was asked about. There is nothing to choose then, and what came need not be assessed again to choose.
+    fn passing<S>(&self, desk: &Grounds, proved: &Proved<S>, first: &Assessment, gathered: &mut Gathered, effort: &Effort<'_>) -> Result<Option<(Signature, Stamp, Assessment)>, DeskError> {
+        let mut stamps = over_value(first);
+        let (Some(one), None) = (stamps.next(), stamps.next()) else { return Ok(None) };
+        if proved.signature.signature_timestamps().nth(1).is_some() || !only_revocation_is_open(one) {
+            return Ok(None);
+        }
+        let signature = kept(proved, first, Some(one), gathered.status.as_ref()).map_err(|error| too_large(&error))?;
+        let Ok(found) = self.assess(&signature, gathered, None, effort) else { return Ok(None) };
+        let passes = found.verdict() == (Indication::TotalPassed, None) && over_value(&found).any(|one| one.judged.holds());
+        // It rests on nobody who was not asked.
+        Ok((passes && !gathered.complete(desk, &found, self.now, Away::Ends)?).then(|| (signature, Stamp::of(one), found)))
+    }
+}
+
+/// The timestamps over the signature's value.
+fn over_value(found: &Assessment) -> impl Iterator<Item = &TimestampFacts> {
+    found.timestamps.iter().filter(|one| one.over == "signature")
+}
+
+fn only_revocation_is_open(one: &TimestampFacts) -> bool {
+    one.judged.findings().all(|finding| finding.sub == Sub::TryLater)
+}
+
+/// What was found of a signature, and of what is kept of it.
+struct Weighed {
+    /// What is kept; as it came where there is none.
+    signature: Option<Signature>,
+    /// The timestamp that is believed.
+    stamp: Option<Stamp>,
+    /// Of all that came, where it was not assessed as it is kept at once.
+    first: Option<Assessment>,
+    /// Of what is kept.
+    found: Assessment,
+    status: Option<Status>,
 }
 
 fn unread(found: &Found) -> Finding {

@@ -21,18 +21,18 @@ use super::attachment;
 use super::authorise::Enterprise;
 use super::judge::{self, Judged};
 use super::proof::{self, Demand, Proved, Stamp, Subject};
-use super::seal::{self, Sealed};
+use super::seal::{self, Sealed, Written};
 use crate::desk::Desk;
 use crate::desk::check::{Check, Finding};
 use crate::desk::grounds::Grounds;
 use crate::desk::problem::DeskError;
 use crate::desk::ready;
-use crate::desk::receipt::{self, Common, Deadline, Received, Signer};
+use crate::desk::receipt::{self, Common, Deadline, Draft, Received, Signer};
 use crate::desk::record::attachment::AttachmentRecord;
 use crate::desk::record::event::{Event, unix_millis};
 use crate::desk::record::filing::{FilingRecord, Slot, Status, body_key, seal_body, signature_key};
 use crate::desk::record::{archive, plain};
-use crate::desk::record::receipt::{ReceiptNumber, draft};
+use crate::desk::record::receipt::{ReceiptNumber, draft as drafted};
 use crate::desk::record::staff;
 use crate::desk::{hex, sha256_hex, sm3_hex};
 use crate::document::{Filing, Signer as DocumentSigner};
@@ -70,7 +70,7 @@ pub fn receive(desk: &Desk, caller: &Enterprise, submission: &Submission) -> Res
     for _ in 0..ATTEMPTS {
         let parsed = match parse(desk, Some(caller), submission)? {
             Parse::New(parsed) => *parsed,
-            Parse::Known(number) => return Ok(Outcome::Receipted(pending(desk, &number)?)),
+            Parse::Known(number) => return seal::seal(desk, &number).map(Outcome::Receipted).map_err(|error| pending(&number.filing, &error)),
             Parse::Wrong(finding) => return refuse(desk, submission, vec![*finding]),
         };
         let effort = proof::effort(desk);
@@ -84,7 +84,10 @@ pub fn receive(desk: &Desk, caller: &Enterprise, submission: &Submission) -> Res
             Err(findings) => return refuse(desk, submission, findings),
         };
         match record(desk, caller, submission, passed)? {
-            Some(number) => return Ok(Outcome::Receipted(pending(desk, &number)?)),
+            Some(written) => {
+                let filing = written.number.filing.clone();
+                return seal::seal_written(desk, written).map(Outcome::Receipted).map_err(|error| pending(&filing, &error));
+            }
             // Somebody filed at this very moment: what they did decides anew.
             None => continue,
         }
@@ -93,8 +96,8 @@ pub fn receive(desk: &Desk, caller: &Enterprise, submission: &Submission) -> Res
 }
 
 /// 7 and 8. One that is recorded is never refused any more: where the seal cannot be made now, it is made later.
-fn pending(desk: &Desk, number: &ReceiptNumber) -> Result<Sealed, DeskError> {
-    seal::seal(desk, number).map_err(|error| DeskError::Pending { filing: number.filing.clone(), reason: error.to_string().replace("; ", ", ") })
+fn pending(filing: &str, error: &DeskError) -> DeskError {
+    DeskError::Pending { filing: filing.to_owned(), reason: error.to_string().replace("; ", ", ") }
 }
 
 /// 5, the other way: nothing of it is kept but that it failed, and why.
@@ -202,7 +205,7 @@ fn pass(judged: Judged<'_>) -> Result<Result<Passed<'_>, Vec<Finding>>, DeskErro
 }
 
 /// 6. `None` when somebody was first: nothing is changed then.
-fn record(desk: &Desk, caller: &Enterprise, submission: &Submission, passed: Passed<'_>) -> Result<Option<ReceiptNumber>, DeskError> {
+fn record(desk: &Desk, caller: &Enterprise, submission: &Submission, passed: Passed<'_>) -> Result<Option<Written>, DeskError> {
     let Passed { proved, stamp, evidence } = passed;
     // A receipt is promised only while it can be sealed so that others believe it.
     let code = proved.parsed.bureau.code.as_str();
@@ -234,9 +237,9 @@ fn record(desk: &Desk, caller: &Enterprise, submission: &Submission, passed: Pas
     };
     let slot = Slot { revision: filing.revision(), filing: id.to_owned(), payload: evidence.found.payload.clone(), closed: false, rejected: false };
     // What the receipt says is decided here, before the leaf has its position.
-    let text = said(desk, &record, &number, &parsed, &Said { stamp: &stamp, evidence: &evidence, facts: &facts, certificate: &certificate, submission, value: &sha256_hex(signature.value()), seal: &sha256_hex(seal.chain.leaf()) }, now);
+    let draft = said(desk, &record, &number, &parsed, &Said { stamp: &stamp, evidence: &evidence, facts: &facts, certificate: &certificate, submission, value: &sha256_hex(signature.value()), seal: &seal.thumbprint }, now);
     // A token stuffed with certificates makes a receipt that nobody reads, and so one that is never sealed: told before anything is recorded.
-    if receipt::document(&text, 0).is_err() {
+    if !draft.fits() {
         return Err(DeskError::Request("the receipt of this signature would be too large; let it be stamped anew, with the certificates of the timestamp's authority alone".into()));
     }
     let place = Slot::key(&record.uscc, &record.kind, &record.period);
@@ -261,9 +264,12 @@ fn record(desk: &Desk, caller: &Enterprise, submission: &Submission, passed: Pas
     let names = LogNames::of(&desk.data, id);
     let [filing, content, signature, named] = [(Named::Filing, id), (Named::Content, record.content.as_str()), (Named::Signature, submitted.as_str()), (Named::Receipt, receipt.as_str())].map(|(what, text)| names.name(what, text));
     let leaf = Event::FilingReceived { filing: &filing, content: &content, signature: &signature, receipt: &named, timely: record.timely }.append(&mut batch, now)?;
-    batch = batch.put(number.draft(), draft(leaf, &text)).put(number.pending(), plain(receipt.as_bytes()));
+    batch = batch.put(number.draft(), drafted(leaf, &draft.text())).put(number.pending(), plain(receipt.as_bytes()));
     match desk.store.commit(batch) {
-        Ok(_) => Ok(Some(number)),
+        Ok(committed) => {
+            let position = committed.position(leaf).ok_or(CommitError::UnknownSlot)?;
+            Ok(Some(Written { number, draft, position, filing: record }))
+        }
         Err(CommitError::Conflict { .. }) => Ok(None),
         Err(error) => Err(error.into()),
     }
@@ -280,7 +286,7 @@ struct Said<'a> {
     seal: &'a str,
 }
 
-fn said(desk: &Desk, record: &FilingRecord, number: &ReceiptNumber, parsed: &Parsed<'_>, said: &Said<'_>, now: OffsetDateTime) -> Vec<u8> {
+fn said(desk: &Desk, record: &FilingRecord, number: &ReceiptNumber, parsed: &Parsed<'_>, said: &Said<'_>, now: OffsetDateTime) -> Draft {
     let Said { stamp, evidence, facts, certificate, submission, value, seal } = said;
     let common = Common { number, filing: record, status: Status::Received, issued_at: now, bureau: parsed.bureau, seal, base_url: &desk.base_url, log: &desk.settings.log_origin, salt: &LogNames::of(&desk.data, &number.filing).salt() };
     let name = |der: &[u8]| CertificateFacts::parse(der).ok().and_then(|facts| facts.common_name).unwrap_or_default();
@@ -291,7 +297,7 @@ fn said(desk: &Desk, record: &FilingRecord, number: &ReceiptNumber, parsed: &Par
         signature: &sha256_hex(&submission.signature),
         signature_value: value,
         signer: Signer {
-            subject: &name(certificate),
+            subject: facts.common_name.as_deref().unwrap_or_default(),
             issuer: &evidence.path.get(1).map(|issuer| name(issuer)).unwrap_or_default(),
             serial: &hex(&facts.serial),
             thumbprint: &sha256_hex(certificate),

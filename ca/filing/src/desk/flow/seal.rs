@@ -14,7 +14,7 @@ use store::{Batch, CommitError, Expectation};
 use crate::desk::Desk;
 use crate::desk::problem::DeskError;
 use crate::desk::ready;
-use crate::desk::receipt;
+use crate::desk::receipt::{self, Draft};
 use crate::desk::record::event::{Event, named_receipt};
 use crate::desk::record::filing::FilingRecord;
 use crate::desk::record::letter::{LetterRecord, LetterState, mailbox_key, to_agent};
@@ -37,6 +37,15 @@ pub fn stored(desk: &Desk, number: &ReceiptNumber) -> Result<Option<Sealed>, Des
     Ok(Some(Sealed { document: receipt::document(text, position)?, seal: read_seal(&seal)?.to_vec() }))
 }
 
+/// A receipt that is recorded and not sealed yet.
+pub(super) struct Written {
+    pub number: ReceiptNumber,
+    pub draft: Draft,
+    /// Of its leaf in the log.
+    pub position: u64,
+    pub filing: FilingRecord,
+}
+
 /// The receipt of that number, sealed now unless it is already.
 pub fn seal(desk: &Desk, number: &ReceiptNumber) -> Result<Sealed, DeskError> {
     // 1. What it says.
@@ -46,38 +55,42 @@ pub fn seal(desk: &Desk, number: &ReceiptNumber) -> Result<Sealed, DeskError> {
     if let Some(seal) = desk.store.get(&number.seal())? {
         return Ok(Sealed { document: receipt::document(text, position)?, seal: read_seal(&seal)?.to_vec() });
     }
-    let record = desk.store.get(&FilingRecord::key(&number.filing))?.ok_or_else(missing)?;
-    let record = FilingRecord::decode(&record)?;
+    let filing = desk.store.get(&FilingRecord::key(&number.filing))?.ok_or_else(missing)?;
+    seal_written(desk, Written { number: number.clone(), draft: Draft::read(text)?, position, filing: FilingRecord::decode(&filing)? })
+}
+
+/// 2 to 4, by whoever has just recorded it, too: what was committed need not be read again.
+pub(super) fn seal_written(desk: &Desk, written: Written) -> Result<Sealed, DeskError> {
+    let Written { number, mut draft, position, filing } = written;
     // 2. Sealed, and the seal stamped, by what is believed now. A receipt names its seal's certificate: one that was written
     // before another was set has never left, and is told anew with the one it gets.
-    let (bureau, now) = (ready::seal(desk, &record.bureau)?, desk.clock.now());
-    let said = text;
-    let named = receipt::sealed_by(said, &crate::desk::sha256_hex(bureau.chain.leaf()))?;
-    let document = receipt::document(&named, position)?;
+    let (bureau, now) = (ready::seal(desk, &filing.bureau)?, desk.clock.now());
+    let renamed = draft.sealed_by(&bureau.thumbprint)?.then(|| draft_at(position, &draft.text()));
+    let document = draft.document(position)?;
     let refused = |error: &dyn std::fmt::Display| DeskError::Seal(error.to_string().replace("; ", ", "));
     let mut content = [0; 32];
     content.copy_from_slice(digest(&SHA256, &document).as_ref());
     let made = bureau.plan.seal(ContentDigest::Sha256(content), now, &bureau.key).map_err(|error| refused(&error))?;
     let made = Signature::read(&made).map_err(|error| refused(&error))?;
-    let token = ready::stamp(desk, &record.bureau, made.timestamp_imprint(DigestAlgorithm::Sha256), made.value())?;
-    let made = made.with_timestamp_within(&token, &desk.trust.once()).map_err(|error| refused(&error))?;
+    let token = ready::stamp(desk, &filing.bureau, made.timestamp_imprint(DigestAlgorithm::Sha256), made.value())?;
+    let made = made.with_verified_timestamp(&token).map_err(|error| refused(&error))?;
     // 3. Recorded once.
     let text = number.to_string();
     let (content, seal) = (crate::desk::hex(&content), crate::desk::sha256_hex(made.der()));
     let mut batch = Batch::new().expect(Expectation::Present(number.pending())).delete(number.pending()).put(number.seal(), plain(made.der()));
-    if named != said {
-        batch = batch.put(number.draft(), draft_at(position, &named));
+    if let Some(renamed) = renamed {
+        batch = batch.put(number.draft(), renamed);
     }
     Event::ReceiptSealed { receipt: &named_receipt(&desk.data, &text), content: &content, seal: &seal }.append(&mut batch, now)?;
     batch = archive::plan(&text, (now + desk.policies.archive.grace).unix_timestamp(), batch);
-    for (id, to) in letters(desk, &record, &text)? {
-        let letter = LetterRecord { to, bureau: record.bureau.clone(), state: LetterState::Queued, at: now.unix_timestamp(), attempts: 0, reason: None };
+    for (id, to) in letters(desk, &filing, &text)? {
+        let letter = LetterRecord { to, bureau: filing.bureau.clone(), state: LetterState::Queued, at: now.unix_timestamp(), attempts: 0, reason: None };
         batch = letter.put(&id, batch)?;
     }
     match desk.store.commit(batch) {
         Ok(_) => Ok(Sealed { document, seal: made.der().to_vec() }),
         // 4. Somebody was first: theirs is the seal.
-        Err(CommitError::Conflict { .. }) => stored(desk, number)?.ok_or(DeskError::Busy),
+        Err(CommitError::Conflict { .. }) => stored(desk, &number)?.ok_or(DeskError::Busy),
         Err(error) => Err(error.into()),
     }
 }

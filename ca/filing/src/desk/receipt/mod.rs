@@ -111,6 +111,51 @@ fn content(filing: &FilingRecord) -> Value {
     Value::Object(both)
 }
 
+/// All that a receipt says but the position of its leaf in the log.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Draft(Object);
+
+impl Draft {
+    /// As it was recorded.
+    pub fn read(text: &[u8]) -> Result<Self, DeskError> {
+        match Value::parse(text) {
+            Ok(Value::Object(object)) => Ok(Self(object)),
+            _ => Err(damaged().into()),
+        }
+    }
+
+    /// As it is recorded: canonical octets.
+    pub fn text(&self) -> Vec<u8> {
+        self.0.canonical()
+    }
+
+    /// Whether those who get the receipt can read it.
+    pub fn fits(&self) -> bool {
+        self.0.fits()
+    }
+
+    /// With the seal's certificate (SHA-256, hexadecimal) as it is now: whether it was another.
+    pub fn sealed_by(&mut self, certificate: &str) -> Result<bool, DeskError> {
+        let mut bureau = self.0.get("bureau").and_then(Value::as_object).cloned().ok_or_else(damaged)?;
+        let before = bureau.insert("certificate", digest(certificate));
+        if before.as_ref() == bureau.get("certificate") {
+            return Ok(false);
+        }
+        self.0.insert("bureau", Value::Object(bureau));
+        Ok(true)
+    }
+
+    /// The receipt itself, canonical octets: with the position of its leaf.
+    pub fn document(mut self, log_index: u64) -> Result<Vec<u8>, DeskError> {
+        self.0.insert("log_index", Value::Integer(i64::try_from(log_index).map_err(|_| damaged())?));
+        Ok(self.0.canonical())
+    }
+}
+
+fn damaged() -> RecordError {
+    RecordError::Damaged { kind: "receipt", reason: "its text is no JSON object" }
+}
+
 fn common(common: &Common<'_>) -> Object {
     let Common { number, filing, status, issued_at, bureau, seal, base_url, log, salt } = common;
     let bureau = Object::from([
@@ -140,7 +185,7 @@ fn common(common: &Common<'_>) -> Object {
 }
 
 /// The draft of the receipt that a filing was received.
-pub fn received(shared: &Common<'_>, received: &Received<'_>) -> Vec<u8> {
+pub fn received(shared: &Common<'_>, received: &Received<'_>) -> Draft {
     let mut receipt = common(shared);
     let signer = Object::from([
         ("subject", Value::text(received.signer.subject)),
@@ -169,11 +214,11 @@ pub fn received(shared: &Common<'_>, received: &Received<'_>) -> Vec<u8> {
         receipt.insert("deadline", Value::Object(Object::from([("rule_id", Value::text(*rule)), ("date", Value::text(date.as_str())), ("confirmed", Value::Boolean(*confirmed))])));
     }
     receipt.insert("next_step", Value::text("等待受理；可凭申报编号查询。 / Await the decision; ask for it by the filing's id."));
-    Value::Object(receipt).canonical()
+    Draft(receipt)
 }
 
 /// The draft of a later receipt. `previous` is the digest of the one before, hexadecimal.
-pub fn moved(shared: &Common<'_>, decision: &Decision, previous: &str) -> Vec<u8> {
+pub fn moved(shared: &Common<'_>, decision: &Decision, previous: &str) -> Draft {
     let mut receipt = common(shared);
     receipt.insert("reasons", texts(&decision.reasons));
     receipt.insert("prev_receipt_digest", digest(previous));
@@ -183,30 +228,16 @@ pub fn moved(shared: &Common<'_>, decision: &Decision, previous: &str) -> Vec<u8
     if let Some(next) = &decision.next_step {
         receipt.insert("next_step", Value::text(next.as_str()));
     }
-    Value::Object(receipt).canonical()
+    Draft(receipt)
 }
 
-/// The draft with the seal's certificate as it is now: SHA-256, hexadecimal.
-pub fn sealed_by(draft: &[u8], certificate: &str) -> Result<Vec<u8>, DeskError> {
-    let damaged = || RecordError::Damaged { kind: "receipt", reason: "its text is no JSON object" };
-    let Ok(Value::Object(mut receipt)) = Value::parse(draft) else { return Err(damaged().into()) };
-    let mut bureau = receipt.get("bureau").and_then(Value::as_object).cloned().ok_or_else(damaged)?;
-    bureau.insert("certificate", digest(certificate));
-    receipt.insert("bureau", Value::Object(bureau));
-    Ok(Value::Object(receipt).canonical())
-}
-
-/// The receipt itself: the draft with the position of its leaf in the log.
+/// The receipt itself, canonical octets, of the draft as it was recorded.
 pub fn document(draft: &[u8], log_index: u64) -> Result<Vec<u8>, DeskError> {
-    let damaged = || RecordError::Damaged { kind: "receipt", reason: "its text is no JSON object" };
-    let Ok(Value::Object(mut receipt)) = Value::parse(draft) else { return Err(damaged().into()) };
-    receipt.insert("log_index", Value::Integer(i64::try_from(log_index).map_err(|_| damaged())?));
-    Ok(Value::Object(receipt).canonical())
+    Draft::read(draft)?.document(log_index)
 }
 
 /// Label in Chinese and English, and value: what people see, in their order.
 pub(super) fn rows(document: &[u8]) -> Result<Vec<(&'static str, &'static str, String)>, DeskError> {
-    let damaged = || RecordError::Damaged { kind: "receipt", reason: "its text is no JSON object" };
     let receipt = Value::parse(document).map_err(|_| damaged())?;
     let text = |pointer: &str| match receipt.pointer(pointer) {
         Some(Value::Text(text)) => Some(text.clone()),
