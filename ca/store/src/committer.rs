@@ -144,12 +144,12 @@ fn commit(engine: &dyn Engine, group: Vec<Waiting>) -> Result<(), StoreError> {
         // A refusal waits too: it may speak of a state that only this flush makes durable.
         planned.push((answer, outcome));
     }
-    let sealed = writes.into_iter().map(|(key, value)| {
-        let value = value.map(|value| record::seal(&key, &value));
-        (key, value)
-    });
-    let sealed: Writes = sealed.collect();
-    let done = if sealed.is_empty() { Ok(()) } else { guarded(|| engine.write(sealed)) };
+    for (key, value) in &mut writes {
+        if let Some(value) = value {
+            *value = record::seal(key, value);
+        }
+    }
+    let done = if writes.is_empty() { Ok(()) } else { guarded(|| engine.write(writes)) };
     for (answer, planned) in planned {
         let outcome = match &done {
             Ok(()) => planned,
