@@ -89,6 +89,8 @@ pub struct Trust {
     timestamp_signers: Recent,
     /// The responder's certificate that was proved last, by its issuer.
     responders: Mutex<HashMap<Digest, Vec<u8>>>,
+    /// The paths of authorities that stamped lately, by bureau and certificate.
+    stamp_paths: Mutex<HashMap<Digest, (OffsetDateTime, Arc<Vec<Vec<u8>>>)>>,
     /// By address.
     lists: Mutex<HashMap<String, (OffsetDateTime, Arc<Listed>)>>,
     pub verified: Verified,
@@ -124,10 +126,16 @@ pub(super) fn of(parts: &[&[u8]]) -> Digest {
     out
 }
 
+/// What is expected is never relied on: whoever asks has all of it assessed.
+fn expected(anchors: &Anchors, certificate: &[u8], others: &[Vec<u8>], at: OffsetDateTime, effort: &Effort<'_>) -> Option<Vec<Vec<u8>>> {
+    let required = Requirements { extended_key_usage: ANY_PURPOSE, key_usage: Vec::new(), policies: Vec::new() };
+    Validation { anchors, lists: &[], required: &required, at }.path_within(certificate, others, effort).ok()
+}
+
 impl Trust {
     pub fn new(anchors: HashMap<String, Arc<Anchors>>, outside: Arc<dyn Outside>) -> Self {
         let (standing, timestamp_signers, responders) = (Recent::default(), Recent::default(), Mutex::default());
-        Self { anchors, timestamp_anchors: None, outside, standing, timestamp_signers, responders, lists: Mutex::default(), verified: Verified::default(), random: SystemRandom::new() }
+        Self { anchors, timestamp_anchors: None, outside, standing, timestamp_signers, responders, stamp_paths: Mutex::default(), lists: Mutex::default(), verified: Verified::default(), random: SystemRandom::new() }
     }
 
     /// For one more signature: what was verified before is not verified again.
@@ -159,6 +167,27 @@ impl Trust {
         let anchors = self.anchors(bureau).ok_or(PathError::UnknownIssuer)?;
         let others: Vec<&[u8]> = others.iter().map(Vec::as_slice).filter(|other| *other != certificate).collect();
         Validation { anchors, lists: &[], required, at }.path(certificate, &others)
+    }
+
+    /// The path of a signer's certificate at `at`, as it is expected to be found: usage, policies and revocation are not judged.
+    pub fn expected_path(&self, bureau: &str, certificate: &[u8], others: &[Vec<u8>], at: OffsetDateTime, effort: &Effort<'_>) -> Option<Vec<Vec<u8>>> {
+        expected(self.anchors(bureau)?, certificate, others, at, effort)
+    }
+
+    /// The same of a timestamp's signer; one authority stamps for all, so its path is looked for once in a minute.
+    pub fn expected_stamp_path(&self, bureau: &str, stamp: &VerifiedTimestamp, now: OffsetDateTime, effort: &Effort<'_>) -> Option<Arc<Vec<Vec<u8>>>> {
+        let key = of(&[bureau.as_bytes(), b" ", stamp.signer_certificate()]);
+        let known = self.stamp_paths.lock().unwrap_or_else(PoisonError::into_inner).get(&key).filter(|(at, _)| (*at..*at + KEEP).contains(&now)).map(|(_, path)| Arc::clone(path));
+        if known.is_some() {
+            return known;
+        }
+        let path = Arc::new(expected(self.timestamp_anchors(bureau)?, stamp.signer_certificate(), stamp.certificates(), stamp.gen_time(), effort)?);
+        let mut kept = self.stamp_paths.lock().unwrap_or_else(PoisonError::into_inner);
+        if kept.len() >= MAX_LISTS {
+            kept.clear();
+        }
+        kept.insert(key, (now, Arc::clone(&path)));
+        Some(path)
     }
 
     /// Whether the authorities of a path, above its holder, are in good standing now, by their issuers' lists.

@@ -2,10 +2,13 @@
 
 use super::json::{Object, Value};
 
+/// Most documents have about so many octets.
+const ROOM: usize = 1 << 10;
+
 impl Value {
     /// The octets that are signed: no blanks, members sorted, the shortest escapes.
     pub fn canonical(&self) -> Vec<u8> {
-        let mut out = Vec::new();
+        let mut out = Vec::with_capacity(ROOM);
         write(self, &mut out);
         out
     }
@@ -14,7 +17,7 @@ impl Value {
 impl Object {
     /// As [`Value::canonical`].
     pub fn canonical(&self) -> Vec<u8> {
-        let mut out = Vec::new();
+        let mut out = Vec::with_capacity(ROOM);
         write_object(self, &mut out);
         out
     }

@@ -181,7 +181,7 @@ pub fn assess(document: &[u8], signature: &Signature, constraints: &Constraints<
     let proved = signature.prove_within(document, given.certificates, effort)?;
     let signer = CertificateFacts::parse(proved.signer_certificate())?;
     // 2. The evidence inside, and the timestamps, from the newest to the oldest. What is not whole is named and passed over.
-    let (inside, mut passed_over) = answers_inside(signature);
+    let (inside, mut passed_over) = answers_inside(signature, given.answers);
     let (stamped, damaged) = signature.stamped(document, &proved.content_timestamps, effort);
     passed_over.extend(damaged);
     let travelled = stamped.iter().flat_map(|one| one.token.certificates().iter().map(Vec::as_slice));
@@ -249,10 +249,10 @@ pub fn assess(document: &[u8], signature: &Signature, constraints: &Constraints<
 
 /// The answers among SignedData's revocation values, each with its place; those in forms that are not known are left alone.
 /// spec: en319122-1#5.4.2, rfc5940#2
-fn answers_inside(signature: &Signature) -> (Vec<(usize, RevocationAnswer)>, Vec<PassedOver>) {
+fn answers_inside(signature: &Signature, known: &[RevocationAnswer]) -> (Vec<(usize, RevocationAnswer)>, Vec<PassedOver>) {
     let (mut found, mut passed_over) = (Vec::new(), Vec::new());
     for (place, one) in signature.parts.revocations.iter().enumerate() {
-        match answer_inside(one) {
+        match answer_inside(one, known) {
             Ok(Some(answer)) => found.push((place, answer)),
             Ok(None) => {}
             Err(error) => passed_over.push(PassedOver { what: "answer", finding: Finding::new(Sub::FormatFailure, error) }),
@@ -261,7 +261,7 @@ fn answers_inside(signature: &Signature) -> (Vec<(usize, RevocationAnswer)>, Vec
     (found, passed_over)
 }
 
-fn answer_inside(one: &[u8]) -> Result<Option<RevocationAnswer>, String> {
+fn answer_inside(one: &[u8], known: &[RevocationAnswer]) -> Result<Option<RevocationAnswer>, String> {
     if one.starts_with(&[0x30]) {
         return RevocationAnswer::list(one).map(Some).map_err(|error| error.to_string());
     }
@@ -273,7 +273,7 @@ fn answer_inside(one: &[u8]) -> Result<Option<RevocationAnswer>, String> {
         Ok::<_, DerError>((form == OCSP_RESPONSE.as_bytes()).then_some(response))
     };
     match response().map_err(|error| error.to_string())? {
-        Some(response) => RevocationAnswer::ocsp(response).map(Some).map_err(|error| error.to_string()),
+        Some(response) => RevocationAnswer::ocsp_known(response, known).map(Some).map_err(|error| error.to_string()),
         None => Ok(None),
     }
 }

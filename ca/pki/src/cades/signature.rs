@@ -99,15 +99,15 @@ impl Signature {
 
     /// Level B-T: with a token, DER, that holds its signer's certificate and is over this signature.
     pub fn with_timestamp(&self, token: &[u8]) -> Result<Self, CadesError> {
-        self.with_verified_timestamp(&timestamp::verify(token, &[])?)
+        self.clone().timestamped(&timestamp::verify(token, &[])?)
     }
 
     /// As [`Self::with_timestamp`], with a token that was verified.
-    pub fn with_verified_timestamp(&self, token: &VerifiedTimestamp) -> Result<Self, CadesError> {
+    pub fn timestamped(self, token: &VerifiedTimestamp) -> Result<Self, CadesError> {
         if !token.imprint().is_of(&self.parts.value) {
             return Err(CadesError::OtherImprint);
         }
-        Self::changed(self.parts.clone(), |parts| {
+        Self::changed(self.parts, |parts| {
             parts.unsigned.push(Unsigned::new(&SIGNATURE_TIMESTAMP, token.der().to_vec()));
             Ok(())
         })

@@ -57,6 +57,15 @@ impl RevocationAnswer {
         Ok(Self { form: Arc::new(Form::Ocsp(OcspAnswer::parse(der)?)), digest: sha256(der) })
     }
 
+    /// As [`Self::ocsp`], of which one may have been read already.
+    pub(crate) fn ocsp_known(der: &[u8], known: &[Self]) -> Result<Self, AnswerError> {
+        let digest = sha256(der);
+        match known.iter().find(|one| one.digest == digest && matches!(*one.form, Form::Ocsp(_))) {
+            Some(read) => Ok(read.clone()),
+            None => Ok(Self { form: Arc::new(Form::Ocsp(OcspAnswer::parse(der)?)), digest }),
+        }
+    }
+
     /// What it says as a response, where it is one.
     pub fn as_ocsp(&self) -> Option<&OcspAnswer> {
         if let Form::Ocsp(answer) = &*self.form { Some(answer) } else { None }

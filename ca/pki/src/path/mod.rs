@@ -160,8 +160,13 @@ impl Validation<'_> {
     /// The path from a certificate to an anchor, DER, the anchor's last: everything is judged but revocation, which is asked
     /// of each pair by [`Self::standing`] or of a responder.
     pub fn path(&self, certificate: &[u8], intermediates: &[impl AsRef<[u8]>]) -> Result<Vec<Vec<u8>>, PathError> {
+        self.path_within(certificate, intermediates, &Effort::unbounded())
+    }
+
+    /// As [`Self::path`], within what is left of an effort.
+    pub fn path_within(&self, certificate: &[u8], intermediates: &[impl AsRef<[u8]>], effort: &Effort<'_>) -> Result<Vec<Vec<u8>>, PathError> {
         let found = RefCell::new(Vec::new());
-        self.climb(certificate, intermediates, &Effort::unbounded(), &|path| {
+        self.climb(certificate, intermediates, effort, &|path| {
             self.judge_but_revocation(path)?;
             *found.borrow_mut() = path.iter().map(|view| view.der.to_vec()).collect();
             Ok(())

@@ -30,7 +30,22 @@ pub(super) fn same(a: &[u8], b: &[u8]) -> bool {
 /// and are not read any further.
 fn last_may_agree(a: &[u8], b: &[u8]) -> bool {
     let (Ok(Some(a)), Ok(Some(b))) = (last(a), last(b)) else { return true };
-    a == b || !matches!((relative_name(a, &mut 0), relative_name(b, &mut 0)), (Ok(a), Ok(b)) if a != b)
+    a == b || !matches!((plain_text(a), plain_text(b)), (Some(a), Some(b)) if !folded(a).eq(folded(b)))
+}
+
+/// The text of a relative name of one attribute in UTF-8, as nearly all are; none of one whose case depends on what stands around.
+fn plain_text(set: &[u8]) -> Option<&str> {
+    let mut pair = Reader::new(Reader::only(set, 0x30).ok()?);
+    pair.take(6).ok()?;
+    let (tag, value, _) = pair.any().ok()?;
+    pair.end().ok()?;
+    let text = std::str::from_utf8(value).ok().filter(|_| tag == 0x0c || (matches!(tag, 0x13 | 0x16) && value.is_ascii()))?;
+    (!text.contains(['Σ', 'σ', 'ς'])).then_some(text)
+}
+
+/// As [`compared`] makes it, a character at a time.
+fn folded(text: &str) -> impl Iterator<Item = char> {
+    text.split_whitespace().enumerate().flat_map(|(at, word)| (at > 0).then_some(' ').into_iter().chain(word.chars())).flat_map(char::to_lowercase)
 }
 
 /// The octets of the last relative name.
@@ -283,6 +298,17 @@ mod tests {
         assert_eq!(address(&[0; 16], &[0; 8]), Some(false));
         assert!(address(&[1, 2, 3], &[0; 8]).is_none() && address(&[0; 4], &[0; 7]).is_none());
         assert_eq!(lies_within(0x88, &[1], &[1]), None);
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn characters_fold_as_their_text_does(text in "\\PC{0,12}", spaced in "[ \t\u{3000}aAßİK\u{130}]{0,8}") {
+            for text in [text, spaced] {
+                if !text.contains(['Σ', 'σ', 'ς']) {
+                    proptest::prop_assert_eq!(folded(&text).collect::<String>(), compared(0x0c, text.as_bytes()).unwrap());
+                }
+            }
+        }
     }
 
     #[test]

@@ -4,10 +4,9 @@
 //! the lists of everyone else below the anchor. With the answers another path may be found, and so it goes on until nothing
 //! is left to ask.
 
-use std::collections::HashSet;
 use std::sync::Arc;
 
-use pki::cades::{Assessment, Judged};
+use pki::cades::Assessment;
 use pki::effort::Effort;
 use pki::ocsp::must_be_asked_about;
 use pki::path::{CertificateFacts, RevocationAnswer};
@@ -39,7 +38,7 @@ pub struct Gathered {
     pub status: Option<Status>,
     pub ocsp: Vec<Vec<u8>>,
     lists: Vec<Arc<Listed>>,
-    asked: HashSet<(Vec<u8>, Vec<u8>)>,
+    asked: Vec<(Vec<u8>, Vec<u8>)>,
 }
 
 impl Gathered {
@@ -52,7 +51,8 @@ impl Gathered {
     pub fn complete(&mut self, desk: &Grounds, found: &Assessment, now: OffsetDateTime, away: Away) -> Result<bool, DeskError> {
         let mut new = false;
         for (judged, is_signer) in found.timestamps.iter().map(|one| (&one.judged, false)).chain([(&found.judged, true)]) {
-            match self.of_path(desk, judged, is_signer, now) {
+            let Ok(path) = &judged.path else { continue };
+            match self.of_path(desk, path, is_signer, now) {
                 Ok(more) => new |= more,
                 Err(error) if away == Away::Ends => return Err(error),
                 // Said to whoever runs the desk; the verdict says that it is open.
@@ -66,13 +66,15 @@ impl Gathered {
         Ok(new)
     }
 
-    fn of_path(&mut self, desk: &Grounds, judged: &Judged, is_signer: bool, now: OffsetDateTime) -> Result<bool, DeskError> {
-        let Ok(path) = &judged.path else { return Ok(false) };
+    /// The same of one path, the anchor last.
+    pub(super) fn of_path(&mut self, desk: &Grounds, path: &[Vec<u8>], is_signer: bool, now: OffsetDateTime) -> Result<bool, DeskError> {
         let mut new = false;
         for (depth, [subject, issuer]) in path.array_windows().enumerate() {
-            if !self.asked.insert((subject.clone(), issuer.clone())) {
+            // A few pairs at most, compared sooner than they are hashed.
+            if self.asked.iter().any(|(known, by)| known == subject && by == issuer) {
                 continue;
             }
+            self.asked.push((subject.clone(), issuer.clone()));
             new = true;
             if !self.certificates.contains(subject) {
                 self.certificates.push(subject.clone());

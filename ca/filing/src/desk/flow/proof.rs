@@ -5,7 +5,7 @@
 //! 2 stamp    with a timestamp of ours where it has none
 //! 3 gather   what is known now of every certificate on its paths and on those of its timestamps
 //! 4 keep     what was signed, its path, the oldest timestamp that is believed, the responder's answer; nothing else
-//! 5 assess   what is kept; where that passes as soon as everybody was asked, what came is not assessed once more
+//! 5 assess   what is kept; where that is as expected, and passes, what came need not be assessed to choose
 //! 6 tell     what does not hold, as checks; what is our own fault is nobody's finding
 // spec: domain.md 6.4, en319102-1#5.6
 
@@ -16,6 +16,7 @@ use pki::crl::Reason;
 use pki::effort::Effort;
 use pki::path::{Anchors, CertificateFacts};
 use pki::signature::{DigestAlgorithm, SignatureError};
+use pki::timestamp::verify_within;
 use time::{Duration, OffsetDateTime};
 
 use super::evidence::{Away, Gathered, ROUNDS};
@@ -60,12 +61,6 @@ pub struct Stamp {
     pub token: Vec<u8>,
 }
 
-impl Stamp {
-    fn of(one: &TimestampFacts) -> Self {
-        Self { at: one.gen_time, token: one.token.clone() }
-    }
-}
-
 /// What the signature is worth.
 pub struct Stamped<S> {
     pub proved: Proved<S>,
@@ -78,6 +73,9 @@ pub struct Stamped<S> {
     /// The path, the anchor last, and the signer's status; none where that was not to be had.
     pub rests_on: Option<(Vec<Vec<u8>>, Status)>,
 }
+
+/// As an assessment calls timestamps over the signature's value.
+const OVER_VALUE: &str = "signature";
 
 /// What one filing may cost, with what was verified for others.
 pub fn effort(desk: &Grounds) -> Effort<'_> {
@@ -146,19 +144,18 @@ pub fn stamp<S: Subject>(desk: &Grounds, mut proved: Proved<S>, effort: &Effort<
     Ok(Stamped { proved, stamp, findings, away, rests_on })
 }
 
-/// What was signed and what proves it. A signature comes with what its sender put beside it, and what nobody vouches for
-/// would be kept, and judged again, for ever.
-fn kept<S>(proved: &Proved<S>, first: &Assessment, believed: Option<&TimestampFacts>, status: Option<&Status>) -> Result<Signature, CadesError> {
+/// What was signed and what proves it: the signer's path, a timestamp with its authority's path, and the responder's answer. A
+/// signature comes with what its sender put beside it, and what nobody vouches for would be kept, and judged again, for ever.
+fn kept<S>(proved: &Proved<S>, path: &[Vec<u8>], stamp: Option<(&[u8], &[Vec<u8>])>, status: Option<&Status>) -> Result<Signature, DeskError> {
     let mut certificates: Vec<&[u8]> = vec![&proved.certificate];
-    let of_signer = first.judged.path.as_ref().ok().into_iter().flatten();
     // The root is whoever asks' own.
-    let of_stamp = believed.and_then(|one| one.judged.path.as_ref().ok()).and_then(|path| path.split_last()).map(|(_, below)| below).unwrap_or_default();
-    for certificate in of_signer.chain(of_stamp) {
+    let of_stamp = stamp.and_then(|(_, path)| path.split_last()).map(|(_, below)| below).unwrap_or_default();
+    for certificate in path.iter().chain(of_stamp) {
         if !certificates.contains(&certificate.as_slice()) {
             certificates.push(certificate);
         }
     }
-    proved.signature.with_only(certificates, status.map(|status| status.answer.as_slice()), believed.map(|one| one.token.as_slice()))
+    proved.signature.with_only(certificates, status.map(|status| status.answer.as_slice()), stamp.map(|(token, _)| token)).map_err(|error| too_large(&error))
 }
 
 /// What is asked of one signature.
@@ -200,6 +197,11 @@ impl<'a> Question<'a> {
         let away = if desk.sight.asks { Away::Ends } else { Away::LeavesOpen };
         // 3. and which timestamp is believed, of those that came.
         let mut gathered = Gathered::default();
+        if desk.sight.asks
+            && let Some((signature, stamp, found)) = self.expected(desk, proved, &mut gathered, effort)?
+        {
+            return Ok(Ok(Weighed { signature: Some(signature), stamp: Some(stamp), first: None, found, status: gathered.status }));
+        }
         let mut rounds = 0;
         let first = loop {
             let found = match self.assess(&proved.signature, &gathered, None, effort) {
@@ -207,52 +209,45 @@ impl<'a> Question<'a> {
                 Err(error) => return Ok(Err(error)),
             };
             rounds += 1;
+            // What was expected in vain was asked about already.
             if rounds == ROUNDS || !gathered.complete(desk, &found, self.now, away)? {
                 break found;
-            }
-            if rounds == 1
-                && desk.sight.asks
-                && let Some((signature, stamp, found)) = self.passing(desk, proved, &found, &mut gathered, effort)?
-            {
-                return Ok(Ok(Weighed { signature: Some(signature), stamp: Some(stamp), first: None, found, status: gathered.status }));
             }
         };
         // 4. Of several the oldest: it proves most. Who keeps nothing leaves it as it is, and who asks nobody takes one at its word of
         //    which only revocation is open.
-        let believed = over_value(&first).filter(|one| one.judged.holds() || (self.alone && only_revocation_is_open(one))).min_by_key(|one| one.gen_time);
-        let signature = if desk.sight.asks { Some(kept(proved, &first, believed, gathered.status.as_ref()).map_err(|error| too_large(&error))?) } else { None };
+        let open_only = |one: &TimestampFacts| self.alone && one.judged.findings().all(|finding| finding.sub == Sub::TryLater);
+        let believed = first.timestamps.iter().filter(|one| one.over == OVER_VALUE && (one.judged.holds() || open_only(one))).min_by_key(|one| one.gen_time);
+        let path = first.judged.path.as_deref().unwrap_or_default();
+        let stamp = believed.map(|one| (one.token.as_slice(), one.judged.path.as_deref().unwrap_or_default()));
+        let signature = if desk.sight.asks { Some(kept(proved, path, stamp, gathered.status.as_ref())?) } else { None };
         // 5. Where no timestamp is believed the arrival stands for it, so that the other checks can be told of.
         let arrival = match believed {
             None => Some(self.demand.received_at),
             Some(one) => (!one.judged.holds()).then_some(one.gen_time),
         };
-        let stamp = believed.map(Stamp::of);
+        let stamp = believed.map(|one| Stamp { at: one.gen_time, token: one.token.clone() });
         Ok(self.assess(signature.as_ref().unwrap_or(&proved.signature), &gathered, arrival, effort).map(|found| Weighed { signature, stamp, first: Some(first), found, status: gathered.status }))
     }
 
-    /// What would be kept, where that passes with what was asked just now: with the one timestamp that came and on the path that
-    /// was asked about. There is nothing to choose then, and what came need not be assessed again to choose.
-    fn passing<S>(&self, desk: &Grounds, proved: &Proved<S>, first: &Assessment, gathered: &mut Gathered, effort: &Effort<'_>) -> Result<Option<(Signature, Stamp, Assessment)>, DeskError> {
-        let mut stamps = over_value(first);
-        let (Some(one), None) = (stamps.next(), stamps.next()) else { return Ok(None) };
-        if proved.signature.signature_timestamps().nth(1).is_some() || !only_revocation_is_open(one) {
-            return Ok(None);
-        }
-        let signature = kept(proved, first, Some(one), gathered.status.as_ref()).map_err(|error| too_large(&error))?;
+    /// What is kept of nearly every signature: its one timestamp, and the paths that its certificates give. There is nothing to
+    /// choose then: once everybody on them was asked it is assessed as it would be kept, and where that passes in full, and rests
+    /// on nobody else, it is what an assessment of all that came would have chosen. Otherwise nothing is decided here.
+    fn expected<S>(&self, desk: &Grounds, proved: &Proved<S>, gathered: &mut Gathered, effort: &Effort<'_>) -> Result<Option<(Signature, Stamp, Assessment)>, DeskError> {
+        let (mut tokens, bureau) = (proved.signature.signature_timestamps(), self.demand.bureau);
+        let (Some(token), None) = (tokens.next(), tokens.next()) else { return Ok(None) };
+        let Ok(stamp) = verify_within(token, &[], effort) else { return Ok(None) };
+        let path = desk.trust.expected_path(bureau, &proved.certificate, proved.signature.certificates(), stamp.gen_time(), effort);
+        let of_stamp = desk.trust.expected_stamp_path(bureau, &stamp, self.now, effort);
+        let (Some(path), Some(of_stamp)) = (path, of_stamp) else { return Ok(None) };
+        gathered.of_path(desk, &of_stamp, false, self.now)?;
+        gathered.of_path(desk, &path, true, self.now)?;
+        let signature = kept(proved, &path, Some((token, &of_stamp)), gathered.status.as_ref())?;
         let Ok(found) = self.assess(&signature, gathered, None, effort) else { return Ok(None) };
-        let passes = found.verdict() == (Indication::TotalPassed, None) && over_value(&found).any(|one| one.judged.holds());
-        // It rests on nobody who was not asked.
-        Ok((passes && !gathered.complete(desk, &found, self.now, Away::Ends)?).then(|| (signature, Stamp::of(one), found)))
+        let passes = found.verdict() == (Indication::TotalPassed, None) && found.timestamps.iter().any(|one| one.over == OVER_VALUE && one.judged.holds());
+        let stamp = Stamp { at: stamp.gen_time(), token: token.to_vec() };
+        Ok((passes && !gathered.complete(desk, &found, self.now, Away::Ends)?).then_some((signature, stamp, found)))
     }
-}
-
-/// The timestamps over the signature's value.
-fn over_value(found: &Assessment) -> impl Iterator<Item = &TimestampFacts> {
-    found.timestamps.iter().filter(|one| one.over == "signature")
-}
-
-fn only_revocation_is_open(one: &TimestampFacts) -> bool {
-    one.judged.findings().all(|finding| finding.sub == Sub::TryLater)
 }
 
 /// What was found of a signature, and of what is kept of it.

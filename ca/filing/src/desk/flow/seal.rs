@@ -73,7 +73,7 @@ pub(super) fn seal_written(desk: &Desk, written: Written) -> Result<Sealed, Desk
     let made = bureau.plan.seal(ContentDigest::Sha256(content), now, &bureau.key).map_err(|error| refused(&error))?;
     let made = Signature::read(&made).map_err(|error| refused(&error))?;
     let token = ready::stamp(desk, &filing.bureau, made.timestamp_imprint(DigestAlgorithm::Sha256), made.value())?;
-    let made = made.with_verified_timestamp(&token).map_err(|error| refused(&error))?;
+    let made = made.timestamped(&token).map_err(|error| refused(&error))?;
     // 3. Recorded once.
     let text = number.to_string();
     let (content, seal) = (crate::desk::hex(&content), crate::desk::sha256_hex(made.der()));

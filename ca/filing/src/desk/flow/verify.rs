@@ -53,7 +53,7 @@ pub fn answer(desk: &Desk, bureau: &Bureau, document: &[u8], signature: &[u8]) -
     let made = seal.plan.seal(ContentDigest::Sha256(content), now, &seal.key).map_err(|error| refused(&error))?;
     let made = Signature::read(&made).map_err(|error| refused(&error))?;
     let token = ready::stamp(desk, code, made.timestamp_imprint(DigestAlgorithm::Sha256), made.value())?;
-    let made = made.with_verified_timestamp(&token).map_err(|error| refused(&error))?;
+    let made = made.timestamped(&token).map_err(|error| refused(&error))?;
     // 4. Before it leaves.
     let mut batch = Batch::new();
     Event::VerdictSealed { bureau: code, content: &sha256_hex(&canonical), seal: &sha256_hex(made.der()) }.append(&mut batch, now)?;
