@@ -103,7 +103,7 @@ fn imap_answer(request: imap_exchange::Request, message: &[u8]) -> imap_exchange
     let info = || MessageInfo { uid: 7, flags: Flags::new(), modseq: 3, internal_date: datetime!(2026-01-01 0:00 UTC), saved: None, size: message.len() as u64, content: 7 };
     match request {
         Request::Login { .. } => Answer::LoggedIn { off: Extensions::NONE },
-        Request::List => Answer::Mailboxes(vec![MailboxInfo { name: "INBOX".to_owned(), subscribed: true, special_use: None, has_children: false, exists: true }]),
+        Request::List | Request::WatchAccount => Answer::Mailboxes(vec![MailboxInfo { name: "INBOX".to_owned(), subscribed: true, special_use: None, has_children: false, id: Some(1) }]),
         Request::Open { mailbox, .. } if mailbox == "INBOX" => Answer::Opened { uid_validity: 9, uid_next: 8, highest_modseq: 3, id: 1, messages: vec![info()] },
         Request::Status { .. } => Answer::Status(MailboxStatus { messages: 1, unseen: 1, deleted: 0, size: 9, uid_next: 8, uid_validity: 9, highest_modseq: 3, deleted_size: 0, id: 1 }),
         Request::Load { uid: 7, .. } => Answer::Bytes(message.into()),
@@ -163,6 +163,7 @@ pub(super) fn imap_seeds() -> Vec<Vec<u8>> {
         "c ENABLE IMAP4rev2 UTF8=ACCEPT\r\nd APPEND 箱 (\\Seen) {3+}\r\nabc UTF8 (~{2+}\r\nde)\r\ne UID REPLACE 7 INBOX {1+}\r\nx\r\nf COMPRESS DEFLATE\r\n",
         "c ENABLE UIDONLY\r\nd UID SORT RETURN (MIN PARTIAL -1:-9) (REVERSE DATE) UTF-8 SAVEDSINCE 1-Jan-2024\r\ne UID FETCH 1:* (SAVEDATE) (PARTIAL 1:3 CHANGEDSINCE 1)\r\n",
         "c SETMETADATA INBOX (/private/comment {3+}\r\nabc /shared/x NIL)\r\nd GETMETADATA (MAXSIZE 100 DEPTH infinity) \"\" (/private /private/comment)\r\ne UNAUTHENTICATE\r\n",
+        "c NOTIFY SET STATUS (selected MessageNew (UID BODY.PEEK[HEADER.FIELDS (SUBJECT)])) (x NONE)\r\nd NOTIFY SET STATUS (selected-delayed (MessageNew (UID FLAGS ENVELOPE) MessageExpunge FlagChange)) (subtree (INBOX \"a\") (MessageNew MessageExpunge MailboxName)) (personal (SubscriptionChange MailboxMetadataChange ServerMetadataChange))\r\ne APPEND INBOX {1+}\r\nx\r\nf CREATE b\r\ng IDLE\r\nDONE\r\nh NOTIFY NONE\r\n",
         "c AUTHENTICATE PLAIN\r\n*\r\nd STATUS \"a\\\"b\" (MESSAGES UIDNEXT)\r\ne RENAME a b\r\nf ID (\"name\" NIL)\r\ng LOGOUT\r\n",
     ]
     .map(|text| text.as_bytes().to_vec())

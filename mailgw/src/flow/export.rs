@@ -101,7 +101,7 @@ pub fn export(gateway: &Gateway, lists: &RevocationLists, wanted: &Wanted, on: &
     let count = gateway.messages.used(&mailbox)?.messages;
     let mut writing = Writing { mail: at.join(MAIL), format: wanted.format, entries: Vec::new(), bytes: 0 };
     make(&writing.mail)?;
-    for folder in gateway.messages.list(&mailbox)?.into_iter().filter(|folder| folder.exists) {
+    for folder in gateway.messages.list(&mailbox)?.into_iter().filter(|folder| folder.exists()) {
         let (view, _) = match gateway.messages.open(&mailbox, &folder.name) {
             Err(MailError::NoFolder) => continue,
             opened => opened?,

@@ -75,7 +75,7 @@ pub fn export(gateway: &Gateway, wanted: &Wanted) -> Result<Exported, ExportErro
     // 3
     let mut exported = Exported { directory: wanted.directory.clone(), folders: 0, messages: 0 };
     maildir(&wanted.directory)?;
-    for folder in gateway.messages.list(&mailbox)?.into_iter().filter(|folder| folder.exists) {
+    for folder in gateway.messages.list(&mailbox)?.into_iter().filter(|folder| folder.exists()) {
         let view = match gateway.messages.view(&mailbox, &folder.name) {
             Err(MailError::NoFolder) => continue,
             view => view?,

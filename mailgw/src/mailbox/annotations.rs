@@ -53,6 +53,8 @@ impl MessageStore {
             return Err(MailError::TooManyAnnotations { limit: MAX_ANNOTATIONS });
         }
         self.store.commit(batch)?;
+        let of = folder.map(|_| id);
+        self.broadcast.note(mailbox, |all| values.iter().for_each(|(entry, _)| all.annotation(of, entry)));
         Ok(())
     }
 

@@ -4,9 +4,10 @@ use std::collections::hash_map::Entry;
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use protocol::imap::exchange::Change;
+use protocol::imap::exchange::{AccountChanges, Change};
 use tokio::sync::mpsc;
 
+use super::account_watch::{AccountWatch, Listener};
 use super::messages::MailError;
 use crate::record::folder::Folder;
 
@@ -42,6 +43,8 @@ struct Topic {
 #[derive(Default)]
 struct Shard {
     topics: HashMap<String, Topic>,
+    /// Who watches all of a mailbox.
+    listeners: HashMap<String, Vec<Arc<Listener>>>,
     last_watcher: u64,
 }
 
@@ -107,6 +110,9 @@ impl Broadcast {
     pub fn tell(&self, all: Vec<Told>) {
         for told in all {
             let mut shard = self.shard(&told.mailbox);
+            for listener in shard.listeners.get(&told.mailbox).into_iter().flatten() {
+                listener.note(|all| told.changes.iter().for_each(|(folder, change)| all.message(*folder, change)));
+            }
             let Some(topic) = shard.topics.get_mut(&told.mailbox) else { continue };
             // A step before `next` was in the store when the first watcher came: all of them have read it.
             if told.step >= topic.next {
@@ -114,6 +120,30 @@ impl Broadcast {
             }
             topic.tell_in_turn();
             shard.let_go(&told.mailbox, |_| false);
+        }
+    }
+
+    /// From now on; in no order, since what happened is gathered.
+    pub fn watch_account(self: &Arc<Self>, mailbox: &str) -> AccountWatch {
+        let listener = Arc::new(Listener::default());
+        self.shard(mailbox).listeners.entry(mailbox.to_owned()).or_default().push(Arc::clone(&listener));
+        AccountWatch::new(mailbox, listener, Arc::clone(self))
+    }
+
+    /// Folders or annotations changed, durably.
+    pub fn note(&self, mailbox: &str, change: impl Fn(&mut AccountChanges)) {
+        for listener in self.shard(mailbox).listeners.get(mailbox).into_iter().flatten() {
+            listener.note(&change);
+        }
+    }
+
+    pub(super) fn forget_listener(&self, mailbox: &str, listener: &Arc<Listener>) {
+        let mut shard = self.shard(mailbox);
+        if let Some(all) = shard.listeners.get_mut(mailbox) {
+            all.retain(|other| !Arc::ptr_eq(other, listener));
+            if all.is_empty() {
+                shard.listeners.remove(mailbox);
+            }
         }
     }
 
@@ -203,7 +233,11 @@ mod tests {
         drop((slow, quick));
         let other = broadcast.watch("one", 7, || Ok(0)).unwrap();
         drop(other);
-        assert!(broadcast.shards.iter().all(|shard| shard.lock().unwrap().topics.is_empty()));
+        let account = broadcast.watch_account("one");
+        broadcast.tell(vec![gone(1)]);
+        assert!(!account.take().is_empty() && account.take().is_empty());
+        drop(account);
+        assert!(broadcast.shards.iter().all(|shard| shard.lock().unwrap().topics.is_empty() && shard.lock().unwrap().listeners.is_empty()));
     }
 
     #[tokio::test]

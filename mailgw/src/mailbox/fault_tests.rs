@@ -45,7 +45,7 @@ fn contents(mail: &MessageStore) -> Contents {
         let messages = view.messages.iter().map(message).collect();
         (name, messages)
     };
-    mail.list(BOX).unwrap().into_iter().filter(|info| info.exists).map(|info| folder(info.name)).collect()
+    mail.list(BOX).unwrap().into_iter().filter(|info| info.exists()).map(|info| folder(info.name)).collect()
 }
 
 /// What the records say of each other must agree.

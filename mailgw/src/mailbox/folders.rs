@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use protocol::imap::exchange::{MailboxInfo, MailboxStatus, SpecialUse, SystemFlag};
+use protocol::imap::exchange::{AccountChanges, MailboxInfo, MailboxStatus, SpecialUse, SystemFlag};
 use store::{Batch, Expectation};
 
 use super::messages::{MailError, MessageStore};
@@ -56,7 +56,9 @@ impl MessageStore {
             let batch = batch.expect(Expectation::Absent(folder::key(mailbox, name)));
             self.store.commit(added(batch, mailbox, name, None))?;
             Ok(())
-        })
+        })?;
+        self.broadcast.note(mailbox, AccountChanges::mailboxes);
+        Ok(())
     }
 
     /// Its messages go too; folders below it stay. spec: rfc3501#6.3.4
@@ -73,6 +75,7 @@ impl MessageStore {
             Ok(id)
         })?;
         self.broadcast.end(mailbox, id);
+        self.broadcast.note(mailbox, AccountChanges::mailboxes);
         self.sweep_folder(mailbox, id, name, now_unix_millis)
     }
 
@@ -137,6 +140,7 @@ impl MessageStore {
         if let Some(id) = left {
             self.broadcast.end(mailbox, id);
         }
+        self.broadcast.note(mailbox, AccountChanges::mailboxes);
         Ok(())
     }
 
@@ -148,11 +152,13 @@ impl MessageStore {
             return Err(MailError::TooManyFolders { limit: MAX_FOLDERS });
         }
         self.store.commit(Batch::new().put(folder::subscription_key(mailbox, name), vec![VERSION]))?;
+        self.broadcast.note(mailbox, AccountChanges::mailboxes);
         Ok(())
     }
 
     pub fn unsubscribe(&self, mailbox: &str, name: &str) -> Result<(), MailError> {
         self.store.commit(Batch::new().delete(folder::subscription_key(mailbox, name)))?;
+        self.broadcast.note(mailbox, AccountChanges::mailboxes);
         Ok(())
     }
 
@@ -166,12 +172,12 @@ impl MessageStore {
         let mut names: BTreeSet<&str> = folders.keys().chain(&subscribed).map(String::as_str).collect();
         names.extend(folders.keys().chain(&subscribed).flat_map(|name| above(name)));
         let info = |name: &str| {
-            let special_use = folders.get(name).map(|stored| Folder::decode(stored)).transpose()?.and_then(|folder| folder.special_use);
+            let folder = folders.get(name).map(|stored| Folder::decode(stored)).transpose()?;
             Ok(MailboxInfo {
                 name: name.to_owned(),
-                exists: folders.contains_key(name),
+                id: folder.map(|folder| folder.id),
                 subscribed: subscribed.contains(name),
-                special_use,
+                special_use: folder.and_then(|folder| folder.special_use),
                 has_children: parents.contains(name),
             })
         };

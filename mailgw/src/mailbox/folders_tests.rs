@@ -33,7 +33,7 @@ fn deliver(mail: &MessageStore, folder: &str, texts: &[&str]) {
 fn names(mail: &MessageStore) -> Vec<String> {
     let text = |info: &MailboxInfo| {
         let mark = |holds: bool, mark: &'static str| if holds { mark } else { "" };
-        format!("{}{}{}{}", info.name, mark(!info.exists, "-"), mark(info.subscribed, "s"), mark(info.has_children, "+"))
+        format!("{}{}{}{}", info.name, mark(!info.exists(), "-"), mark(info.subscribed, "s"), mark(info.has_children, "+"))
     };
     mail.list(BOX).unwrap().iter().map(text).collect()
 }

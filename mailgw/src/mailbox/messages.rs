@@ -9,6 +9,7 @@ use protocol::imap::exchange::{Change, Flags, MessageInfo};
 use store::{Batch, CommitError, Expectation, Store, StoreError};
 
 use super::change::shared_key;
+use super::account_watch::AccountWatch;
 use super::broadcast::{Broadcast, Watch};
 use super::fetched::Fetched;
 use super::index::Due;
@@ -346,6 +347,11 @@ impl MessageStore {
     /// The changes committed to this folder from now on. What is read after this call holds all that came before.
     pub fn watch(&self, mailbox: &str, folder: &Folder) -> Result<Watch, MailError> {
         self.broadcast.watch(mailbox, folder.id, || Ok(self.store.counter(&folder::steps(mailbox))?))
+    }
+
+    /// All that is committed to the mailbox from now on, whichever the folder.
+    pub fn watch_account(&self, mailbox: &str) -> AccountWatch {
+        self.broadcast.watch_account(mailbox)
     }
 
     /// A folder as it is, and what is committed to it from then on, with no gap between. A change may be in both.

@@ -1,5 +1,6 @@
 //! Mailboxes over the store: blocking calls, time as an argument, everything told is durable.
 
+mod account_watch;
 mod annotations;
 mod broadcast;
 mod change;
@@ -16,6 +17,7 @@ mod steps;
 mod trusted;
 mod vanished;
 
+pub use account_watch::AccountWatch;
 pub use broadcast::Watch;
 pub use deleted::{Choice, Kept};
 pub use fetched::{Fetch, Fetched};

@@ -7,6 +7,7 @@ mod letters;
 mod limits;
 mod mail;
 mod newer;
+mod notify;
 mod resync;
 mod search;
 

@@ -10,9 +10,9 @@ use super::number::MailboxNumber;
 use crate::document::{PolicyError, read};
 
 /// Extensions of IMAP that can be switched off, by the names that CAPABILITY gives them.
-pub const EXTENSIONS: [&str; 33] = [
+pub const EXTENSIONS: [&str; 34] = [
     "APPENDLIMIT", "BINARY", "COMPRESS=DEFLATE", "CONDSTORE", "ESEARCH", "ESORT", "ID", "IDLE", "IMAP4REV2", "LIST-EXTENDED", "LIST-STATUS", "LITERAL+",
-    "METADATA", "MOVE", "MULTIAPPEND", "NAMESPACE", "OBJECTID", "PARTIAL", "PREVIEW", "QRESYNC", "QUOTA", "REPLACE", "SAVEDATE", "SEARCHRES", "SORT",
+    "METADATA", "MOVE", "MULTIAPPEND", "NAMESPACE", "NOTIFY", "OBJECTID", "PARTIAL", "PREVIEW", "QRESYNC", "QUOTA", "REPLACE", "SAVEDATE", "SEARCHRES", "SORT",
     "SPECIAL-USE", "STATUS=SIZE", "THREAD", "UIDONLY", "UIDPLUS", "UNAUTHENTICATE", "UTF8=ACCEPT", "WITHIN",
 ];
 /// A port at which people log in.

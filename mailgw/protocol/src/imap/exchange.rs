@@ -6,6 +6,7 @@ use std::sync::Arc;
 use time::OffsetDateTime;
 
 use super::extension::Extensions;
+pub use super::account::AccountChanges;
 pub use super::flags::{Flags, Keyword, StoreOp, SystemFlag};
 pub use crate::sasl::{Offer, Question, Salted, Secret};
 
@@ -75,6 +76,11 @@ pub enum Request {
     Sasl(Question),
     /// Answer: `Mailboxes`.
     List,
+    /// Answer: `Mailboxes`, with nothing between it and the changes of the account that the server tells from here on, until
+    /// `UnwatchAccount` or `Unauthenticate`. spec: rfc5465#3.1
+    WatchAccount,
+    /// Answer: `Done`.
+    UnwatchAccount,
     /// Answer: `Opened` or `Refused`. From here on, the server pushes changes of this mailbox until `Close` or another `Open`.
     Open { mailbox: MailboxName, read_only: bool },
     /// Answer: `Status` or `Refused`.
@@ -128,6 +134,8 @@ impl Request {
             Request::Login { .. } => "Login",
             Request::Sasl(_) => "Sasl",
             Request::List => "List",
+            Request::WatchAccount => "WatchAccount",
+            Request::UnwatchAccount => "UnwatchAccount",
             Request::Open { .. } => "Open",
             Request::Status { .. } => "Status",
             Request::Load { .. } => "Load",
@@ -202,11 +210,18 @@ pub enum Answer {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct MailboxInfo {
     pub name: MailboxName,
-    /// False for a level above others that is no mailbox itself, and for a name subscribed to whose mailbox is gone.
-    pub exists: bool,
+    /// Whatever it is called; no other ever has it. None for a level above others that is no mailbox itself, and for a name
+    /// subscribed to whose mailbox is gone.
+    pub id: Option<u64>,
     pub subscribed: bool,
     pub special_use: Option<SpecialUse>,
     pub has_children: bool,
+}
+
+impl MailboxInfo {
+    pub fn exists(&self) -> bool {
+        self.id.is_some()
+    }
 }
 
 /// spec: rfc6154#2

@@ -1,7 +1,7 @@
 //! The extensions that can be switched off, and what each one is on the wire.
 use super::parse::Command;
 use super::parse::command::ListOptions;
-use super::parse::{Item, Key, StatusItem};
+use super::parse::{Item, Key, Notify, StatusItem};
 
 macro_rules! extensions {
     ($($(#[$doc:meta])* $name:ident = $word:literal as $told:literal,)*) => {
@@ -65,6 +65,7 @@ extensions! {
     Compress = "COMPRESS=DEFLATE" as "COMPRESS=DEFLATE",
     Unauthenticate = "UNAUTHENTICATE" as "UNAUTHENTICATE",
     Metadata = "METADATA" as "METADATA",
+    Notify = "NOTIFY" as "NOTIFY",
 }
 
 /// What IMAP4rev2 contains. spec: rfc9051#appendix-E
@@ -163,14 +164,13 @@ fn used(command: &Command) -> Vec<Extension> {
             used.extend(partial.map(|_| Extension::Partial));
             used.extend(since.map(|_| Extension::CondStore));
             used.extend(vanished.then_some(Extension::QResync));
-            used.extend(items.iter().filter_map(|item| match item {
-                Item::ModSeq => Some(Extension::CondStore),
-                Item::EmailId | Item::ThreadId => Some(Extension::ObjectId),
-                Item::Preview => Some(Extension::Preview),
-                Item::SaveDate => Some(Extension::SaveDate),
-                Item::Binary { .. } | Item::BinarySize { .. } => Some(Extension::Binary),
-                _ => None,
-            }));
+            used.extend(items.iter().filter_map(of_item));
+        }
+        Command::Notify(asked) => {
+            used.push(Extension::Notify);
+            if let Notify::Set { groups, .. } = asked {
+                used.extend(groups.iter().flat_map(|group| &group.events.items).filter_map(of_item));
+            }
         }
         _ => {}
     }
@@ -178,6 +178,17 @@ fn used(command: &Command) -> Vec<Extension> {
         used.push(Extension::CondStore);
     }
     used
+}
+
+fn of_item(item: &Item) -> Option<Extension> {
+    match item {
+        Item::ModSeq => Some(Extension::CondStore),
+        Item::EmailId | Item::ThreadId => Some(Extension::ObjectId),
+        Item::Preview => Some(Extension::Preview),
+        Item::SaveDate => Some(Extension::SaveDate),
+        Item::Binary { .. } | Item::BinarySize { .. } => Some(Extension::Binary),
+        _ => None,
+    }
 }
 
 fn keys(key: &Key, used: &mut Vec<Extension>) {

@@ -1,4 +1,5 @@
 //! An IMAP4rev1 server (RFC 3501) without input or output: bytes in, [`exchange::Output`] out.
+pub mod account;
 pub mod content;
 pub mod exchange;
 pub mod extension;

@@ -22,6 +22,9 @@ pub struct Fake {
     pub damaged: u32,
     /// Uids removed, each with the MODSEQ of its removal.
     pub removed: Vec<(u32, u64)>,
+    pub mailboxes: Vec<MailboxInfo>,
+    /// Of the account: told before the next answer.
+    pub happens_before_answers: AccountChanges,
     pub notes: BTreeMap<(Option<String>, String), Vec<u8>>,
     /// The requests of the last command.
     pub asked: Vec<String>,
@@ -29,9 +32,13 @@ pub struct Fake {
     pub shown: Vec<bool>,
 }
 
+pub fn mailbox(name: &str, id: u64, subscribed: bool) -> MailboxInfo {
+    MailboxInfo { name: name.into(), id: Some(id), subscribed, special_use: None, has_children: false }
+}
+
 impl Fake {
     fn new() -> Self {
-        let mut fake = Self { mails: Vec::new(), next: 4, modseq: 1, damaged: 0, removed: Vec::new(), notes: BTreeMap::new(), asked: Vec::new(), shown: Vec::new() };
+        let mut fake = Self { mails: Vec::new(), next: 4, modseq: 1, damaged: 0, removed: Vec::new(), mailboxes: vec![mailbox("INBOX", 77, true), mailbox("台北", 78, false)], happens_before_answers: AccountChanges::default(), notes: BTreeMap::new(), asked: Vec::new(), shown: Vec::new() };
         fake.add(MAIL.to_vec(), Flags::new());
         fake.add(b"Subject: two\r\n\r\nbody\r\n".to_vec(), Flags::new().with(SystemFlag::Seen));
         fake
@@ -62,9 +69,7 @@ impl Fake {
         match request {
             Request::Login { user, password } if user == "a@b.cn" && password.expose() == "pw" => Answer::LoggedIn { off: Extensions::NONE },
             Request::Login { .. } => refused(RefusalCode::AuthenticationFailed),
-            Request::List => Answer::Mailboxes(
-                ["INBOX", "台北"].map(|name| MailboxInfo { name: name.into(), exists: true, subscribed: name == "INBOX", special_use: None, has_children: false }).into(),
-            ),
+            Request::List | Request::WatchAccount => Answer::Mailboxes(self.mailboxes.clone()),
             Request::Open { mailbox, .. } if mailbox == "INBOX" => {
                 let messages = self.mails.iter().map(|mail| mail.info.clone()).collect();
                 Answer::Opened { uid_validity: 9, uid_next: self.next, highest_modseq: self.modseq, id: 77, messages }
@@ -172,6 +177,7 @@ impl Client {
                     }
                     Output::Do(request) => {
                         let answer = self.fake.answer(request);
+                        next.extend(self.session.account_changed(std::mem::take(&mut self.fake.happens_before_answers)));
                         next.extend(self.session.answer(answer));
                     }
                     Output::StartTls => {
@@ -200,6 +206,21 @@ impl Client {
         let out = self.session.changed([change]);
         self.take(out);
         String::from_utf8_lossy(&std::mem::take(&mut self.said)).into_owned()
+    }
+
+    /// Something happened in the account.
+    pub fn account(&mut self, happened: impl FnOnce(&mut AccountChanges)) -> String {
+        let mut changes = AccountChanges::default();
+        happened(&mut changes);
+        let out = self.session.account_changed(changes);
+        self.take(out);
+        String::from_utf8_lossy(&std::mem::take(&mut self.said)).into_owned()
+    }
+
+    /// A message came to the opened mailbox.
+    pub fn arrives(&mut self, bytes: &[u8]) -> String {
+        let info = self.fake.add(bytes.to_vec(), Flags::new());
+        self.change(Change::New(info))
     }
 
     pub fn selected() -> Self {

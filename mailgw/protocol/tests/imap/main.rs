@@ -4,6 +4,7 @@
 mod client;
 mod extensions;
 mod newer;
+mod notify;
 mod resync;
 
 use client::Client;

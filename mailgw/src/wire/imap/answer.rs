@@ -3,7 +3,7 @@
 use protocol::imap::exchange::{Answer, NewMessage, RefusalCode, Request, SystemFlag};
 use time::OffsetDateTime;
 
-use crate::mailbox::{Delivery, MailError, MessageStore, Watch};
+use crate::mailbox::{AccountWatch, Delivery, MailError, MessageStore, Watch};
 use crate::record::folder::Folder;
 
 /// Messages removed in one commit.
@@ -14,6 +14,9 @@ pub(super) enum Then {
     Stays,
     Opened(Folder, Watch),
     Left,
+    /// Of the mailbox as a whole.
+    Watched(AccountWatch),
+    Unwatched,
 }
 
 pub(super) fn answer(messages: &MessageStore, mailbox: &str, open: Option<Folder>, request: Request, now: OffsetDateTime) -> (Answer, Then) {
@@ -28,6 +31,15 @@ pub(super) fn answer(messages: &MessageStore, mailbox: &str, open: Option<Folder
             Err(error) => (refused(&error, false), Then::Left),
         },
         Request::Close => (Answer::Done, Then::Left),
+        Request::WatchAccount => {
+            // Watched before it is listed: what happens in between is in both.
+            let watch = messages.watch_account(mailbox);
+            match messages.list(mailbox) {
+                Ok(all) => (Answer::Mailboxes(all), Then::Watched(watch)),
+                Err(error) => (refused(&error, false), Then::Stays),
+            }
+        }
+        Request::UnwatchAccount => (Answer::Done, Then::Unwatched),
         request => {
             let answer = on_store(messages, mailbox, open, request, now).unwrap_or_else(|error| refused(&error, creates));
             (answer, Then::Stays)
@@ -74,7 +86,7 @@ fn on_store(messages: &MessageStore, mailbox: &str, open: Option<Folder>, reques
         Request::Rename { from, to } => messages.rename_folder(mailbox, &from, &to).map(done)?,
         Request::Subscribe { mailbox: name } => messages.subscribe(mailbox, &name).map(done)?,
         Request::Unsubscribe { mailbox: name } => messages.unsubscribe(mailbox, &name).map(done)?,
-        Request::Open { .. } | Request::Close | Request::Login { .. } | Request::Sasl(_) | Request::Drain | Request::Compress | Request::Unauthenticate => Answer::Done,
+        Request::Open { .. } | Request::Close | Request::WatchAccount | Request::UnwatchAccount | Request::Login { .. } | Request::Sasl(_) | Request::Drain | Request::Compress | Request::Unauthenticate => Answer::Done,
     })
 }
 

@@ -6,13 +6,14 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 
-use protocol::imap::exchange::{Answer, Change, Output, Question, RefusalCode, Request};
+use protocol::imap::exchange::{AccountChanges, Answer, Change, Output, Question, RefusalCode, Request};
 use protocol::imap::session::{Session, Settings};
 use runtime::shutdown::Shutdown;
 use tokio::net::TcpStream;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::{Instant, sleep, sleep_until};
 
+use super::account::AccountEar;
 use super::answer::{Then, answer};
 use super::pipe::Pipe;
 use super::{Door, Imap};
@@ -39,6 +40,7 @@ pub(super) struct Connection {
     shutdown: Shutdown,
     mailbox: Option<Arc<str>>,
     open: Option<(Folder, Watch)>,
+    account: Option<AccountEar>,
     login: Option<Standing>,
     /// What the client showed within TLS.
     certificates: Vec<Vec<u8>>,
@@ -63,6 +65,7 @@ enum End {
 enum Event {
     Read(io::Result<usize>),
     Changed(Option<Arc<[Change]>>),
+    AccountChanged(AccountChanges),
     Silent,
     /// The mailbox was closed or has another password.
     Ended,
@@ -72,7 +75,7 @@ enum Event {
 impl Connection {
     pub fn new(imap: Arc<Imap>, place: Place, shutdown: Shutdown) -> Self {
         imap.metrics.connections.add(1);
-        Self { imap, place, shutdown, mailbox: None, open: None, login: None, certificates: Vec::new(), counted: 0, begun: Instant::now(), compressing: None }
+        Self { imap, place, shutdown, mailbox: None, open: None, account: None, login: None, certificates: Vec::new(), counted: 0, begun: Instant::now(), compressing: None }
     }
 
     pub async fn serve(mut self, stream: TcpStream, door: Door) {
@@ -112,8 +115,10 @@ impl Connection {
                 () = login_over(&mut self.login) => Event::Ended,
                 changes = next_change(&mut self.open) => Event::Changed(changes),
                 read = stream.read(&mut buffer) => Event::Read(read),
+                changes = account_changes(&self.account) => Event::AccountChanged(changes),
                 () = sleep_until(until) => Event::Silent,
             };
+            let account_told = matches!(event, Event::AccountChanged(_));
             let outputs = match event {
                 Event::Read(read) => {
                     let count = read?;
@@ -128,6 +133,7 @@ impl Connection {
                     outputs
                 }
                 Event::Changed(Some(changes)) => session.changed(changes.iter().cloned()),
+                Event::AccountChanged(changes) => session.account_changed(changes),
                 Event::Changed(None) => {
                     self.imap.metrics.outrun.increment();
                     said_bye(&mut session, "The mailbox was deleted, renamed or changed too fast; connect again")
@@ -137,7 +143,11 @@ impl Connection {
                 Event::Silent => said_bye(&mut session, "No login in time"),
                 Event::Shutdown => said_bye(&mut session, "The server is going down; connect again later"),
             };
+            let begun = Instant::now();
             (session, stream) = self.work(session, stream, outputs).await?;
+            if let Some(account) = self.account.as_mut().filter(|_| account_told) {
+                account.rest(begun.elapsed());
+            }
         }
     }
 
@@ -172,6 +182,11 @@ impl Connection {
                             // rfc7162#3.2.7 and so is what others changed before this MODSEQ
                             if matches!(answer, Answer::Appended { .. } | Answer::Copied { .. } | Answer::Expunged(_)) {
                                 left.extend(self.catch_up(&mut session));
+                            }
+                            // What the client did itself is among it now, and left out with the answer. What others do while they are
+                            // told of waits, or telling would never end.
+                            if let Some(account) = self.account.as_ref().filter(|_| !matches!(answer, Answer::Status(_) | Answer::Mailboxes(_))) {
+                                left.extend(session.account_changed(account.take()));
                             }
                             take_in(session, answer).await?
                         }
@@ -288,6 +303,8 @@ impl Connection {
                     Then::Stays => {}
                     Then::Opened(folder, watch) => self.open = Some((folder, watch)),
                     Then::Left => self.open = None,
+                    Then::Watched(watch) => self.account = Some(AccountEar::new(watch)),
+                    Then::Unwatched => self.account = None,
                 }
                 answer
             }
@@ -312,7 +329,7 @@ impl Connection {
         if !self.place.logged_out() {
             return Answer::Refused { code: RefusalCode::Limit, text: "Too many connections wait for a login; connect again".to_owned() };
         }
-        (self.mailbox, self.open, self.login, self.begun) = (None, None, None, Instant::now());
+        (self.mailbox, self.open, self.account, self.login, self.begun) = (None, None, None, None, Instant::now());
         Answer::Done
     }
 
@@ -387,6 +404,14 @@ fn refused(refusal: LoginRefusal) -> Answer {
 async fn next_change(open: &mut Option<(Folder, Watch)>) -> Option<Arc<[Change]>> {
     match open {
         Some((_, watch)) => watch.next().await,
+        None => std::future::pending().await,
+    }
+}
+
+/// For ever when nobody asked for them.
+async fn account_changes(account: &Option<AccountEar>) -> AccountChanges {
+    match account {
+        Some(account) => account.next().await,
         None => std::future::pending().await,
     }
 }

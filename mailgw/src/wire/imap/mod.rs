@@ -1,5 +1,6 @@
 //! IMAP: one port that begins in clear and offers STARTTLS, one under TLS from its first byte.
 
+mod account;
 mod answer;
 mod connection;
 mod metrics;

@@ -6,6 +6,7 @@ use super::listing::{list, status_item};
 use super::mailbox;
 use super::message::{append, new_message, store};
 use super::metadata;
+use super::notify::{self, Notify};
 use super::search::{self, Key, Return};
 use super::sort::{self, Criterion, Threading};
 use super::sequence::{Partial, Ranges, SequenceSet};
@@ -49,6 +50,8 @@ pub enum Command {
     GetMetadata { mailbox: Option<MailboxName>, entries: Vec<String>, depth: Depth, max_size: Option<u32> },
     /// spec: rfc5464#4.3
     SetMetadata { mailbox: Option<MailboxName>, values: Vec<(String, Option<Vec<u8>>)> },
+    /// spec: rfc5465#3.1
+    Notify(Notify),
     Check,
     Close,
     Unselect,
@@ -153,10 +156,10 @@ fn command(cursor: &mut Cursor) -> Parsed<Command> {
 }
 
 fn known(word: &str) -> bool {
-    const WORDS: [&str; 30] = [
+    const WORDS: [&str; 31] = [
         "ID", "LOGIN", "AUTHENTICATE", "ENABLE", "LIST", "LSUB", "SELECT", "EXAMINE", "CREATE", "DELETE", "RENAME", "SUBSCRIBE",
         "UNSUBSCRIBE", "STATUS", "APPEND", "SEARCH", "FETCH", "STORE", "COPY", "UID",
-        "MOVE", "SORT", "THREAD", "GETQUOTA", "GETQUOTAROOT", "SETQUOTA", "REPLACE", "COMPRESS", "GETMETADATA", "SETMETADATA",
+        "MOVE", "SORT", "THREAD", "GETQUOTA", "GETQUOTAROOT", "SETQUOTA", "REPLACE", "COMPRESS", "GETMETADATA", "SETMETADATA", "NOTIFY",
     ];
     WORDS.contains(&word)
 }
@@ -201,6 +204,7 @@ fn with_arguments(word: &str, cursor: &mut Cursor) -> Parsed<Command> {
         "COMPRESS" => Command::Compress { mechanism: cursor.word()? },
         "GETMETADATA" => metadata::get(cursor)?,
         "SETMETADATA" => metadata::set(cursor)?,
+        "NOTIFY" => notify::notify(cursor)?,
         "GETQUOTA" => Command::GetQuota { root: utf8(cursor.astring()?)? },
         "GETQUOTAROOT" => Command::GetQuotaRoot(name(cursor)?),
         "SETQUOTA" => {

@@ -7,6 +7,7 @@ mod listing;
 pub mod mailbox;
 mod message;
 mod metadata;
+mod notify;
 mod search;
 pub mod sequence;
 mod sort;
@@ -15,6 +16,7 @@ use thiserror::Error;
 
 pub use command::{Command, Depth, ListOptions, StatusItem};
 pub use fetch::{Item, Section, SectionText};
+pub use notify::{Events, Group, Mailboxes, Notify};
 pub use search::{Key, Return};
 pub use sort::{Criterion, SortBy, Threading};
 

@@ -4,6 +4,7 @@ use std::collections::VecDeque;
 use super::dispatch::QUOTA_ROOT;
 use super::view::{Manner, View};
 use super::{Pending, Session, State, fetch, list, metadata, search};
+use crate::imap::content::write_quoted;
 use crate::imap::exchange::{Answer, Flags, MailboxName, MessageInfo, Output, Request, StoreOp, SystemFlag};
 use crate::imap::extension::Extension;
 use crate::imap::framing::MAX_LITERAL;
@@ -12,6 +13,7 @@ use crate::imap::parse::{Item, StatusItem};
 use crate::sasl::{self, Asked};
 use crate::imap::parse::mailbox;
 use crate::imap::parse::sequence::write_set;
+use crate::imap::syntax::is_astring_char;
 
 impl Session {
     pub(super) fn answered(&mut self, pending: Pending, answer: Answer) {
@@ -34,8 +36,9 @@ impl Session {
                 self.ask(Request::Open { mailbox: mailbox.clone(), read_only }, Pending::Open { tag, mailbox, read_only, resync });
             }
             (Pending::Open { tag, mailbox, read_only, resync }, Answer::Opened { uid_validity, uid_next, highest_modseq, id, messages }) => {
-                let view = View::new(read_only, uid_next, highest_modseq, messages, self.manner);
-                self.opened(&mailbox, uid_validity, uid_next, highest_modseq, id, view);
+                let mut view = View::new(read_only, uid_next, highest_modseq, messages, self.manner);
+                (view.id, view.uid_validity, view.interest) = (id, uid_validity, self.interest());
+                self.opened(&mailbox, uid_next, view);
                 let access = if read_only { "[READ-ONLY] Opened" } else { "[READ-WRITE] Opened" };
                 // spec: rfc7162#3.2.5.1 what it knows of another UIDVALIDITY is worth nothing
                 match resync.filter(|known| known.uid_validity == uid_validity) {
@@ -77,14 +80,16 @@ impl Session {
             }
             (Pending::Append { tag }, Answer::Appended { uid_validity, uids }) => {
                 let code = appended(uid_validity, &uids);
+                self.brought(uid_validity, &uids);
                 self.done(&tag, &format!("{code} Appended"), true);
             }
             // spec: rfc8508#3.2 the new one is told before the old one goes
             (Pending::Replace { tag, uid }, Answer::Appended { uid_validity, uids }) => {
                 let code = appended(uid_validity, &uids);
+                self.brought(uid_validity, &uids);
                 self.write(&format!("* OK {code} Replaced\r\n"));
                 if let State::Selected(view) = &mut self.state {
-                    view.remove(uid);
+                    view.remove_own(uid);
                 }
                 let code = self.highest_heard(&[uid]);
                 self.done(&tag, &format!("{code}Replaced"), true);
@@ -104,14 +109,14 @@ impl Session {
             }
             // spec: rfc8437#3 what was enabled is so no more; TLS and compression stay
             (Pending::Unauthenticate { tag }, Answer::Done) => {
-                (self.state, self.manner, self.settings.off) = (State::NotAuthenticated, Manner::default(), self.off);
+                (self.state, self.manner, self.settings.off, self.notify) = (State::NotAuthenticated, Manner::default(), self.off, None);
                 self.framer.set_append_limit(MAX_LITERAL);
                 self.write(&format!("{tag} OK Logged out; log in again\r\n"));
             }
             (Pending::Copy { tag, moves }, Answer::Copied { uid_validity, from, to }) => self.copied(&tag, moves, uid_validity, &from, &to),
             (Pending::Expunge { tag, closes: false }, Answer::Expunged(uids)) => {
                 if let State::Selected(view) = &mut self.state {
-                    uids.iter().for_each(|uid| view.remove(*uid));
+                    uids.iter().for_each(|uid| view.remove_own(*uid));
                 }
                 let code = self.highest_heard(&uids);
                 self.done(&tag, &format!("{code}Expunged"), true);
@@ -125,6 +130,17 @@ impl Session {
                 self.write(&format!("{tag} OK {text}\r\n"));
             }
             (Pending::Plain { tag, word }, Answer::Done) => self.done(&tag, word, true),
+            (Pending::Watch { tag, asked, status }, Answer::Mailboxes(all)) => self.registered(tag, asked, all, status),
+            (Pending::Watch { tag, asked, status }, Answer::Done) => self.registered(tag, asked, Vec::new(), status),
+            (Pending::WatchStatus { tag, mut left }, answer @ (Answer::Status(_) | Answer::Refused { .. })) => {
+                // One that went meanwhile is not told of.
+                if let (Some((mailbox, items)), Answer::Status(status)) = (left.pop_front(), answer) {
+                    let text = list::status(&mailbox, &items, &status, self.settings.append_limit, self.manner.utf8);
+                    self.write(&text);
+                }
+                self.statuses(tag, left);
+            }
+            (Pending::Notice(notice), answer) => self.noticed(notice, answer),
             (pending, Answer::Refused { code, text }) => {
                 let (tag, keeps_numbers) = pending.tag();
                 if let State::Selected(view) = &mut self.state {
@@ -153,7 +169,7 @@ impl Session {
             view.learn(info);
             // spec: rfc7162#3.1.3 and who counts by MODSEQ is told the new one
             if !silent || !expected || view.manner.condstore {
-                view.restate(info.uid);
+                view.restate_own(info.uid);
             }
         }
         let number = |uid: &u32| view.find(*uid).and_then(|(number, _)| u32::try_from(number).ok());
@@ -177,16 +193,17 @@ impl Session {
     // spec: rfc7162#3.2.7 rfc7162#3.2.8
     fn highest_heard(&self, removed: &[u32]) -> String {
         match &self.state {
-            State::Selected(view) if view.manner.qresync && !removed.is_empty() => format!("[HIGHESTMODSEQ {}] ", view.heard),
+            State::Selected(view) if view.manner.qresync && view.interest.is_of_all() && !removed.is_empty() => format!("[HIGHESTMODSEQ {}] ", view.heard),
             _ => String::new(),
         }
     }
 
     /// spec: rfc3501#6.3.1
-    fn opened(&mut self, mailbox: &MailboxName, uid_validity: u32, uid_next: u32, highest_modseq: u64, id: u64, view: View) {
+    fn opened(&mut self, mailbox: &MailboxName, uid_next: u32, view: View) {
         const SYSTEM: &str = "\\Answered \\Flagged \\Deleted \\Seen \\Draft";
         let permanent = if view.read_only { String::new() } else { format!("{SYSTEM} \\*") };
         let rev2 = self.manner.rev2;
+        let (uid_validity, highest_modseq, id) = (view.uid_validity, view.heard, view.id);
         // spec: rfc9051#6.3.2 no RECENT, no UNSEEN, and the mailbox by its name
         let recent = if rev2 { "" } else { "* 0 RECENT\r\n" };
         self.write(&format!("* {} EXISTS\r\n{recent}* FLAGS ({SYSTEM})\r\n", view.count()));
@@ -220,12 +237,13 @@ impl Session {
         // New messages are news however small the set of known ones is.
         let top = ranges.last().map_or(0, |(_, last)| *last);
         let uids = uids.into_iter().filter(|uid| among(uid) || *uid > top).collect();
-        let wish = fetch::Wish { tag, uids, items: vec![Item::Uid, Item::Flags, Item::ModSeq], partial: None, uid: true, closing: Some(access) };
+        let wish = fetch::Wish { tag: Some(tag), uids, items: vec![Item::Uid, Item::Flags, Item::ModSeq], partial: None, uid: true, closing: Some(access) };
         fetch::start_since(self, wish, known.modseq, Some(ranges));
     }
 
     /// spec: rfc4315#3 COPYUID · rfc6851#4.3 in MOVE it comes before the EXPUNGEs
     fn copied(&mut self, tag: &str, moves: bool, uid_validity: u32, from: &[u32], to: &[u32]) {
+        self.brought(uid_validity, to);
         let mut code = Vec::new();
         if !from.is_empty() {
             code.extend_from_slice(format!("[COPYUID {uid_validity} ").as_bytes());
@@ -242,7 +260,7 @@ impl Session {
             self.write(&format!("* OK {code}Moved\r\n"));
         }
         if let State::Selected(view) = &mut self.state {
-            from.iter().for_each(|uid| view.remove(*uid));
+            from.iter().for_each(|uid| view.remove_own(*uid));
         }
         self.done(tag, "Moved", true);
     }
@@ -253,7 +271,8 @@ impl Pending {
     fn tag(self) -> (String, bool) {
         match self {
             Pending::Store { tag, uid, .. } => (tag, !uid),
-            Pending::Fetch(job) => (job.tag, true),
+            Pending::Fetch(job) => (job.tag.unwrap_or_default(), true),
+            Pending::Notice(_) => (String::new(), true),
             Pending::Search(job) => (job.tag, true),
             Pending::Login { tag, .. }
             | Pending::Plain { tag, .. }
@@ -269,6 +288,8 @@ impl Pending {
             | Pending::Compress { tag }
             | Pending::Unauthenticate { tag }
             | Pending::Metadata { tag, .. }
+            | Pending::Watch { tag, .. }
+            | Pending::WatchStatus { tag, .. }
             | Pending::Expunge { tag, .. }
             | Pending::Leave { tag, .. } => (tag, false),
         }
@@ -286,6 +307,11 @@ fn appended(uid_validity: u32, uids: &[u32]) -> String {
 pub(super) fn quoted_name(name: &MailboxName, utf8: bool) -> String {
     let name = if utf8 { name.clone() } else { mailbox::encode(name) };
     format!("\"{}\"", name.replace('\\', "\\\\").replace('"', "\\\""))
+}
+
+/// The name of an annotation, quoted where it holds what an atom may not.
+pub(super) fn write_entry(entry: &str, out: &mut Vec<u8>) {
+    if entry.bytes().all(is_astring_char) { out.extend_from_slice(entry.as_bytes()) } else { write_quoted(entry, out) }
 }
 
 pub(super) fn status_word(item: StatusItem) -> &'static str {

@@ -5,7 +5,7 @@ use crate::imap::exchange::{NewMessage, Output, Request};
 use crate::imap::extension::{self, Extension, Extensions};
 use crate::imap::framing::MAX_LITERAL;
 use crate::imap::parse::command::Enable;
-use crate::imap::parse::{Command, Item, StatusItem, sequence::SequenceSet};
+use crate::imap::parse::{Command, Item, Notify, StatusItem, sequence::SequenceSet};
 use crate::sasl::{self, Asked, Step};
 
 /// The one root of quota that all folders of an account share.
@@ -65,6 +65,7 @@ impl Session {
 
     fn after_login(&mut self, tag: String, command: Command) {
         self.hear_of_condstore(&command);
+        self.note_own(&command);
         match command {
             Command::Replace { .. } => self.on_selected(tag, command),
             Command::Check | Command::Close | Command::Unselect | Command::Expunge { .. } | Command::Search { .. } | Command::Sort { .. } | Command::Thread { .. } | Command::Fetch { .. }
@@ -165,6 +166,7 @@ impl Session {
             Command::Fetch { items, since, .. } => since.is_some() || items.contains(&Item::ModSeq),
             Command::Store { unchanged_since, .. } => unchanged_since.is_some(),
             Command::Search { key, .. } | Command::Sort { key, .. } | Command::Thread { key, .. } => key.asks_for_modseq(),
+            Command::Notify(Notify::Set { groups, .. }) => groups.iter().any(|group| group.events.items.contains(&Item::ModSeq)),
             _ => false,
         };
         if says_so {
@@ -252,12 +254,10 @@ impl Session {
             Command::Compress { .. } if self.compressed => self.write(&format!("{tag} NO [COMPRESSIONACTIVE] The connection is compressed already\r\n")),
             Command::Compress { mechanism } if mechanism != "DEFLATE" => self.write(&format!("{tag} NO Use COMPRESS DEFLATE\r\n")),
             Command::Compress { .. } => self.ask(Request::Compress, Pending::Compress { tag }),
+            Command::Notify(asked) => self.notify(tag, asked),
             Command::Unauthenticate => self.ask(Request::Unauthenticate, Pending::Unauthenticate { tag }),
             Command::Idle => {
                 self.write("+ idling\r\n");
-                if let State::Selected(view) = &mut self.state {
-                    view.tell(true, &mut self.send);
-                }
                 self.expecting = Expecting::Done { tag };
             }
             _ => self.write(&format!("{tag} BAD Not possible now\r\n")),
@@ -278,11 +278,11 @@ impl Session {
             Command::Fetch { set, items, since: Some(since), vanished: true, partial, .. } => {
                 let known = view.known(&set);
                 let uids = view.select(&set, true).unwrap_or_default();
-                fetch::start_since(self, fetch::Wish { tag, uids, items, partial, uid: true, closing: None }, since, Some(known));
+                fetch::start_since(self, fetch::Wish { tag: Some(tag), uids, items, partial, uid: true, closing: None }, since, Some(known));
             }
             Command::Fetch { set, items, since, partial, uid, .. } => {
                 if let Some((tag, uids)) = self.select(tag, &set, uid, true) {
-                    let wish = fetch::Wish { tag, uids, items, partial, uid, closing: None };
+                    let wish = fetch::Wish { tag: Some(tag), uids, items, partial, uid, closing: None };
                     match since {
                         Some(since) => fetch::start_since(self, wish, since, None),
                         None => fetch::start(self, wish),

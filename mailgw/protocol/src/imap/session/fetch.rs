@@ -11,7 +11,8 @@ use crate::imap::parse::Item;
 use crate::imap::parse::sequence::{Partial, in_both, merged, write_ranges};
 
 pub(super) struct Job {
-    pub tag: String,
+    /// Of the command; none where the server tells of new messages by itself.
+    pub tag: Option<String>,
     uid: bool,
     items: Vec<Item>,
     needs_bytes: bool,
@@ -40,7 +41,7 @@ enum Asked {
 
 /// What a FETCH is to do.
 pub(super) struct Wish {
-    pub tag: String,
+    pub tag: Option<String>,
     pub uids: Vec<u32>,
     pub items: Vec<Item>,
     /// Of those that would be told, some.
@@ -85,7 +86,7 @@ fn job(session: &Session, wish: Wish) -> Job {
     if uid && !uid_only && !items.contains(&Item::Uid) {
         items.insert(0, Item::Uid);
     }
-    let marks = matches!(&session.state, State::Selected(view) if !view.read_only) && items.iter().any(Item::marks_seen);
+    let marks = tag.is_some() && matches!(&session.state, State::Selected(view) if !view.read_only) && items.iter().any(Item::marks_seen);
     let needs_bytes = items.iter().any(Item::needs_bytes);
     let (uids, unmarked) = (uids.into(), Vec::new());
     Job { tag, uid, items, needs_bytes, marks, uids, unmarked, asked: Asked::Next, vanished: false, unreadable: false, closing }
@@ -134,14 +135,21 @@ pub(super) fn resume(session: &mut Session, mut job: Job, answer: Answer) {
             job.uids.pop_front();
             job.unreadable = true;
         }
-        (_, Answer::Refused { code, text }) => return session.refuse(&job.tag, code.name(), &text),
+        (_, Answer::Refused { code, text }) => return refuse(session, &job, code, &text),
         _ => return session.bye("The server lost step; connect again"),
     }
     advance(session, job);
 }
 
 fn too_much(session: &mut Session, job: &Job) {
-    session.refuse(&job.tag, RefusalCode::Limit.name(), "Ask for less of a message at once");
+    refuse(session, job, RefusalCode::Limit, "Ask for less of a message at once");
+}
+
+/// What nobody asked for is left untold.
+fn refuse(session: &mut Session, job: &Job, code: RefusalCode, text: &str) {
+    if let Some(tag) = &job.tag {
+        session.refuse(tag, code.name(), text);
+    }
 }
 
 fn ask_to_mark(session: &mut Session, uids: Vec<u32>, job: Job) {
@@ -189,11 +197,13 @@ fn advance(session: &mut Session, mut job: Job) {
         }
     }
     if job.unreadable {
-        return session.refuse(&job.tag, RefusalCode::ServerBug.name(), "Some messages cannot be read; the others were told");
+        return refuse(session, &job, RefusalCode::ServerBug, "Some messages cannot be read; the others were told");
     }
     // spec: rfc5530#3 EXPUNGEISSUED
     let text = job.closing.unwrap_or(if job.vanished { "[EXPUNGEISSUED] Some messages are gone" } else { "Fetched" });
-    session.done(&job.tag, text, job.uid);
+    if let Some(tag) = &job.tag {
+        session.done(tag, text, job.uid);
+    }
 }
 
 /// Tells one message, its flags too when it was marked just now; nothing of it, and `false`, when that would be too much.

@@ -19,14 +19,14 @@ pub(super) fn write(options: &ListOptions, all: &[MailboxInfo], word: &str, utf8
         let level = word == "LSUB" && !info.subscribed && stops() && all.iter().any(|other| other.subscribed && is_below(&other.name, &info.name));
         // spec: rfc5258#3.5 CHILDINFO: something below it is what was asked for
         let has_wanted = options.recursive_match && covered() && all.iter().any(|other| wanted(other) && is_below(&other.name, &info.name));
-        let named = if options.only_subscribed { info.subscribed || level || has_wanted } else { info.exists || info.has_children };
+        let named = if options.only_subscribed { info.subscribed || level || has_wanted } else { info.exists() || info.has_children };
         if !named || !covered() || (options.only_special_use && info.special_use.is_none() && !has_wanted) {
             continue;
         }
         let mut attributes = vec![if info.has_children { "\\HasChildren" } else { "\\HasNoChildren" }];
-        if level || (!info.exists && word == "LIST") {
+        if level || (!info.exists() && word == "LIST") {
             // spec: rfc5258#3 a name that is subscribed to and not there
-            attributes.push(if info.subscribed && !info.exists && !info.has_children && word == "LIST" { "\\NonExistent" } else { "\\Noselect" });
+            attributes.push(if info.subscribed && !info.exists() && !info.has_children && word == "LIST" { "\\NonExistent" } else { "\\Noselect" });
         }
         attributes.extend(info.special_use.map(|purpose| purpose.name()));
         if options.return_subscribed && info.subscribed && word == "LIST" {
@@ -36,11 +36,21 @@ pub(super) fn write(options: &ListOptions, all: &[MailboxInfo], word: &str, utf8
         let info_below = if has_wanted { format!(" (\"CHILDINFO\" ({}))", below.join(" ")) } else { String::new() };
         let line = format!("* {word} ({}) \"/\" {}{info_below}\r\n", attributes.join(" "), quoted_name(&info.name, utf8));
         out.extend_from_slice(line.as_bytes());
-        if info.exists {
+        if info.exists() {
             told.push(info.name.clone());
         }
     }
     told
+}
+
+/// One line of a mailbox as it is now. `old`: what it was called. spec: rfc5465#5.4 rfc5465#5.5
+pub(super) fn write_change(info: &MailboxInfo, old: Option<&MailboxName>, utf8: bool, out: &mut Vec<u8>) {
+    let mut attributes = vec![if info.has_children { "\\HasChildren" } else { "\\HasNoChildren" }];
+    attributes.extend((!info.exists()).then_some("\\NonExistent"));
+    attributes.extend(info.special_use.map(|purpose| purpose.name()));
+    attributes.extend(info.subscribed.then_some("\\Subscribed"));
+    let old = old.map(|old| format!(" (\"OLDNAME\" ({}))", quoted_name(old, utf8))).unwrap_or_default();
+    out.extend_from_slice(format!("* LIST ({}) \"/\" {}{old}\r\n", attributes.join(" "), quoted_name(&info.name, utf8)).as_bytes());
 }
 
 /// spec: rfc9208#4.2 storage in units of 1024 octets
@@ -52,7 +62,7 @@ pub(super) fn quota(quota: &Quota) -> String {
     format!("* QUOTA {QUOTA_ROOT} ({})\r\n", all.join(" "))
 }
 
-fn is_below(name: &str, parent: &str) -> bool {
+pub(super) fn is_below(name: &str, parent: &str) -> bool {
     name.strip_prefix(parent).is_some_and(|rest| rest.starts_with(DELIMITER))
 }
 

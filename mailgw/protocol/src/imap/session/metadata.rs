@@ -1,4 +1,5 @@
 //! Annotations: which are told, and which are taken. spec: rfc5464#4
+use super::answer::write_entry;
 use crate::imap::content::{write_literal8, write_quoted};
 use crate::imap::exchange::MailboxName;
 use crate::imap::framing::MAX_LITERAL;
@@ -45,7 +46,7 @@ pub(super) fn write(name: &str, wish: &Wish, all: &[(String, Vec<u8>)], out: &mu
         if at > 0 {
             out.push(b' ');
         }
-        out.extend_from_slice(entry.as_bytes());
+        write_entry(entry, out);
         out.push(b' ');
         match value.map(std::str::from_utf8) {
             Some(Ok(text)) if text.len() <= 200 && text.bytes().all(|b| matches!(b, b' '..=b'~')) => write_quoted(text, out),

@@ -1,9 +1,11 @@
 //! One client's session. Feed it bytes, answers and changes; do what it returns.
 mod answer;
+mod differences;
 mod dispatch;
 mod fetch;
 mod list;
 mod metadata;
+mod notify;
 mod search;
 mod thread;
 mod view;
@@ -16,6 +18,7 @@ use super::framing::{Framed, Framer, MAX_LITERAL};
 use super::parse::command::Resync;
 use super::parse::{self, StatusItem};
 use crate::sasl::{Asked, Exchange, Offer};
+use notify::{Notice, Notify};
 use view::{Manner, View};
 
 /// Failed logins before the connection is closed.
@@ -75,6 +78,11 @@ enum Pending {
     Metadata { tag: String, mailbox: Option<MailboxName>, wish: metadata::Wish },
     Expunge { tag: String, closes: bool },
     Leave { tag: String, text: String },
+    /// NOTIFY, which says what it asks for, and then how each of its mailboxes stands.
+    Watch { tag: String, asked: Box<Notify>, status: bool },
+    WatchStatus { tag: String, left: VecDeque<(MailboxName, Vec<StatusItem>)> },
+    /// What no command asked for.
+    Notice(Notice),
     Fetch(fetch::Job),
     Search(search::Job),
 }
@@ -90,6 +98,8 @@ pub struct Session {
     proved: Option<Extensions>,
     /// From the first command that asks for it, and never less while the login stands.
     manner: Manner,
+    /// What the last NOTIFY asked for, where there was one.
+    notify: Option<Box<Notify>>,
     /// What is off here for everybody.
     off: Extensions,
     compressed: bool,
@@ -113,6 +123,7 @@ impl Session {
             failures: 0,
             proved: None,
             manner: Manner::default(),
+            notify: None,
             upgrading: false,
             send: Vec::new(),
             out: Vec::new(),
@@ -180,15 +191,13 @@ impl Session {
         self.take_output()
     }
 
-    /// Commits of the opened mailbox, from its snapshot in [`Answer::Opened`] on and pushed after it. Told at once in IDLE,
-    /// otherwise with the next command.
+    /// Commits of the opened mailbox, from its snapshot in [`Answer::Opened`] on and pushed after it. Told at once in IDLE and to
+    /// who asked for that, otherwise with the next command.
     pub fn changed(&mut self, changes: impl IntoIterator<Item = Change>) -> Vec<Output> {
         if let State::Selected(view) = &mut self.state {
             changes.into_iter().for_each(|change| view.queue(change));
-            if matches!(self.expecting, Expecting::Done { .. }) {
-                view.tell(true, &mut self.send);
-            }
         }
+        self.run();
         self.take_output()
     }
 
@@ -208,6 +217,10 @@ impl Session {
 
     fn run(&mut self) {
         while self.wants_input() {
+            self.attend();
+            if self.pending.is_some() {
+                return;
+            }
             if !matches!(self.expecting, Expecting::Command) {
                 match self.framer.line() {
                     Ok(Some(line)) => self.continued(line),

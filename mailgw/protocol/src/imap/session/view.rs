@@ -1,6 +1,7 @@
 //! The opened mailbox as this client sees it: sequence numbers, and changes not told yet.
 use std::collections::BTreeSet;
 
+use super::notify::Interest;
 use crate::imap::exchange::{Change, MessageInfo};
 use crate::imap::parse::sequence::{SequenceSet, write_set};
 
@@ -8,6 +9,8 @@ use crate::imap::parse::sequence::{SequenceSet, write_set};
 /// known; what the client was not told is kept beside, never more than there are messages, however long it is silent.
 pub(super) struct View {
     pub read_only: bool,
+    pub id: u64,
+    pub uid_validity: u32,
     pub messages: Vec<MessageInfo>,
     /// The highest uid ever here: a new message is above it.
     highest: u32,
@@ -15,8 +18,16 @@ pub(super) struct View {
     restated: BTreeSet<u32>,
     /// Of `messages`: those removed.
     gone: BTreeSet<u32>,
+    /// Of `messages`: what this client did itself, which it is told of whatever else it wants to hear.
+    restated_own: BTreeSet<u32>,
+    gone_own: BTreeSet<u32>,
     /// Those after `messages`.
     new: Vec<MessageInfo>,
+    /// Uids, there already or to come, of messages that this client brought.
+    pub own: BTreeSet<u32>,
+    /// Told, and still to be told with what NOTIFY asked for.
+    pub fresh: Vec<u32>,
+    pub interest: Interest,
     /// `$`: what the last SEARCH that was to save found, ascending. Some may be gone since. spec: rfc5182#2.1
     pub saved: Vec<u32>,
     /// How this client is told of changes.
@@ -44,7 +55,24 @@ impl View {
     /// `uid_next` is above all messages there are and were.
     pub fn new(read_only: bool, uid_next: u32, heard: u64, messages: Vec<MessageInfo>, manner: Manner) -> Self {
         let highest = messages.last().map_or(0, |last| last.uid).max(uid_next.saturating_sub(1));
-        Self { read_only, messages, highest, restated: BTreeSet::new(), gone: BTreeSet::new(), new: Vec::new(), saved: Vec::new(), manner, heard }
+        Self {
+            read_only,
+            id: 0,
+            uid_validity: 0,
+            messages,
+            highest,
+            restated: BTreeSet::new(),
+            gone: BTreeSet::new(),
+            restated_own: BTreeSet::new(),
+            gone_own: BTreeSet::new(),
+            new: Vec::new(),
+            own: BTreeSet::new(),
+            fresh: Vec::new(),
+            interest: Interest::OF_OLD,
+            saved: Vec::new(),
+            manner,
+            heard,
+        }
     }
 
     /// Takes in a change, in the order of commits; it is told later.
@@ -78,14 +106,23 @@ impl View {
         if let Ok(at) = self.new.binary_search_by_key(&uid, |new| new.uid) {
             self.new.remove(at);
         }
-        if self.index(uid).is_some() {
+        if self.index(uid).is_some() && !self.gone_own.contains(&uid) {
             self.gone.insert(uid);
         }
     }
 
-    /// The client was not told all of what these flags are.
-    pub fn restate(&mut self, uid: u32) {
-        self.restated.insert(uid);
+    /// As `remove`, by a command of this client.
+    pub fn remove_own(&mut self, uid: u32) {
+        self.remove(uid);
+        if self.gone.remove(&uid) {
+            self.gone_own.insert(uid);
+        }
+    }
+
+    /// This client was not told all of what the flags are that it set itself.
+    pub fn restate_own(&mut self, uid: u32) {
+        self.restated.remove(&uid);
+        self.restated_own.insert(uid);
     }
 
     fn index(&self, uid: u32) -> Option<usize> {
@@ -190,13 +227,39 @@ impl View {
         }
     }
 
-    /// Writes what may be told now. spec: rfc3501#7.4.1 no EXPUNGE while the client counts on its sequence numbers
+    /// Writes what may be told now and the client wants to hear. spec: rfc3501#7.4.1 no EXPUNGE while the client counts on its
+    /// sequence numbers
     pub fn tell(&mut self, may_expunge: bool, out: &mut Vec<u8>) {
-        for uid in std::mem::take(&mut self.restated) {
+        let Interest { messages, flags, .. } = self.interest;
+        let mut restated = std::mem::take(&mut self.restated_own);
+        if flags {
+            restated.append(&mut self.restated);
+        }
+        for uid in restated {
             self.write_flags(uid, out);
         }
-        if may_expunge && !self.gone.is_empty() {
-            let gone = std::mem::take(&mut self.gone);
+        if may_expunge {
+            let mut gone = std::mem::take(&mut self.gone_own);
+            if messages {
+                gone.append(&mut self.gone);
+            }
+            self.tell_gone(&gone, out);
+        }
+        if messages || self.new.iter().any(|new| self.own.contains(&new.uid)) {
+            self.tell_new(out);
+        }
+    }
+
+    /// Writes all that there is to tell, whatever the client will be told from here on.
+    pub fn tell_all(&mut self, out: &mut Vec<u8>) {
+        let interest = self.interest;
+        self.interest = Interest { messages: true, flags: true, ..interest };
+        self.tell(true, out);
+        self.interest = interest;
+    }
+
+    fn tell_gone(&mut self, gone: &BTreeSet<u32>, out: &mut Vec<u8>) {
+        if !gone.is_empty() {
             let by_number = !self.manner.qresync && !self.manner.uid_only;
             if !by_number {
                 out.extend_from_slice(b"* VANISHED ");
@@ -215,7 +278,15 @@ impl View {
                 stays
             });
         }
+    }
+
+    fn tell_new(&mut self, out: &mut Vec<u8>) {
         if !self.new.is_empty() {
+            for new in &self.new {
+                if !self.own.remove(&new.uid) && self.interest.fetches {
+                    self.fresh.push(new.uid);
+                }
+            }
             self.messages.append(&mut self.new);
             out.extend_from_slice(format!("* {} EXISTS\r\n", self.messages.len()).as_bytes());
         }
