@@ -133,6 +133,9 @@ fn deleted_mail_is_bounded_by_a_quota_the_oldest_goes_first_and_what_is_held_cou
     assert_eq!((kept(), mail.used(BOX).unwrap().bytes, mail.deleted_beyond(BOX).unwrap()), (vec![2, 3, 6, 7], 30, 35));
     let delivery = |size: usize| Delivery { mailbox: BOX.into(), folder: "INBOX".into(), content: vec![b'x'; size].into(), unix_millis: 1, flags: Flags::new(), event: None, mark: None };
     assert_eq!(mail.deliver(&[delivery(36)], 1), Err(MailError::OverQuota { delivery: 0 }));
+    // A message in the place of another is stored, too: what it is larger by counts as that does.
+    let inbox = mail.folder(BOX, "INBOX").unwrap();
+    assert_eq!(mail.replace(&inbox, 5, &delivery(30 + 36), 8), Err(MailError::OverQuota { delivery: 0 }));
     assert!(mail.has_room(BOX, 36).unwrap() && mail.deliver(&[delivery(35)], 1).is_ok());
     assert_eq!(mail.deliver_promised(&[delivery(30)], Batch::new(), 1).unwrap().len(), 1);
     // It ends: what is beyond goes.

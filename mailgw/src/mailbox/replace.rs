@@ -13,6 +13,7 @@ use crate::record::event::{self, Event};
 use crate::record::expunged;
 use crate::record::folder::{self, Folder};
 use crate::record::message::{self, Message};
+use crate::record::warning;
 
 impl MessageStore {
     /// `from` holds the old one, whatever its flags; `new` names the mailbox, which is the same, and perhaps another folder.
@@ -31,11 +32,13 @@ impl MessageStore {
             let place = folder::key(mailbox, folder);
             let stored = self.store.get(&place)?.ok_or(MailError::NoFolder)?;
             let target = Folder::decode(&stored)?;
-            // 2. What is gained must fit: a full mailbox takes one that is no larger.
+            // 2. What is gained must fit, beside what a hold keeps beyond its bound: a full mailbox takes one that is no larger.
             let mut more = Use::default();
             more.add(body.size());
             more.take(gone.size);
-            if body.size() > gone.size && !self.fits(mailbox, &more)? {
+            let grows = body.size() > gone.size;
+            let (fits, crosses) = if grows { self.weigh(mailbox, &more.with_bytes(self.deleted_beyond(mailbox)?), &more)? } else { (true, None) };
+            if !fits {
                 return Err(MailError::OverQuota { delivery: 0 });
             }
             // 3. In and out, counted, remembered and told of in the log.
@@ -57,6 +60,9 @@ impl MessageStore {
             batch = keep(batch, mailbox, &Deleted { unix_millis: now_unix_millis, folder: from.id, uid: old, name: name.clone(), message: found })?;
             let removal = batch.next(&from.removals_counter());
             batch = batch.put(expunged::new_key(from.id, step), expunged::encode(&expunged::ranges([old])));
+            if let Some(percent) = crosses {
+                batch = batch.put(warning::key(mailbox), warning::encode(percent));
+            }
             more.count_always(&mut batch, mailbox);
             note_removal(&mut batch, mailbox);
             let receipt = self.store.commit(batch)?;
