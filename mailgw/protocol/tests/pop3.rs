@@ -113,6 +113,8 @@ fn nobody_logs_in_for_others_to_read() {
          S: RESP-CODES
          S: AUTH-RESP-CODE
          S: EXPIRE NEVER
+         S: UTF8 USER
+         S: LANG
          S: STLS
          S: .
          C: USER me
@@ -138,6 +140,8 @@ fn nobody_logs_in_for_others_to_read() {
          S: RESP-CODES
          S: AUTH-RESP-CODE
          S: EXPIRE NEVER
+         S: UTF8 USER
+         S: LANG
          S: USER
          S: SASL PLAIN LOGIN
          S: .",
@@ -296,6 +300,49 @@ fn what_is_marked_goes_in_quit_alone() {
     assert!(client.send(b"RETR 2\r\n").starts_with("-ERR [SYS/TEMP] "));
     assert!(client.send(b"DELE 2\r\nQUIT\r\n").ends_with("-ERR [SYS/TEMP] Not all marked messages were removed; log in again\r\n"));
     assert!(client.closed);
+}
+
+#[test]
+fn people_are_answered_in_their_language() {
+    let mut client = Client::new(true);
+    client.script(
+        "S: +OK Ready
+         C: UTF8
+         S: +OK
+         C: LANG
+         S: +OK
+         S: en English
+         S: zh 中文
+         S: .
+         C: LANG fr
+         S: -ERR The language is not spoken here; LANG lists those that are
+         C: lang zh-CN
+         S: +OK zh 中文
+         C: STAT
+         S: -ERR 请先登录
+         C: USER 张三
+         S: +OK 请发送 PASS
+         C: PASS x
+         S: -ERR [AUTH] 用户名或密码错误
+         C: USER me
+         S: +OK 请发送 PASS
+         C: PASS pass word
+         S: +OK 3 messages (40 octets)
+         C: UTF8
+         S: -ERR 请在登录之前发送 UTF8
+         C: UIDL 1
+         S: +OK 1 77.3
+         C: LIST
+         S: +OK 各邮件大小
+         S: 1 22
+         S: 2 18
+         S: 3 0
+         S: .
+         C: LANG *
+         S: +OK en English
+         C: DELE 9
+         S: -ERR There is no such message, or it is marked",
+    );
 }
 
 #[test]

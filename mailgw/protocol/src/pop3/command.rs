@@ -21,6 +21,10 @@ pub(super) enum Command {
     Dele(usize),
     Noop,
     Rset,
+    /// spec: rfc6856#2.1
+    Utf8,
+    /// `None`: which languages there are. spec: rfc6856#3
+    Lang(Option<String>),
 }
 
 /// `initial` is base64 undone, `None` in it where it was none.
@@ -44,6 +48,8 @@ pub(super) fn parse(line: &[u8]) -> Result<Command, &'static str> {
         "NOOP" => bare(Command::Noop),
         "RSET" => bare(Command::Rset),
         "STLS" => bare(Command::Stls),
+        "UTF8" => bare(Command::Utf8),
+        "LANG" => Ok(Command::Lang(rest.map(str::trim).filter(|rest| !rest.is_empty()).map(str::to_owned))),
         "LIST" => Ok(Command::List(perhaps()?)),
         "UIDL" => Ok(Command::Uidl(perhaps()?)),
         "RETR" => Ok(Command::Retr(needed()?)),

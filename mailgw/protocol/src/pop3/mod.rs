@@ -4,5 +4,6 @@
 //! elsewhere meanwhile keeps its number and is refused. What DELE marks goes in QUIT alone. One session at a time has a maildrop.
 mod command;
 pub mod exchange;
+mod language;
 mod maildrop;
 pub mod session;

@@ -1,6 +1,7 @@
 //! One client's session. Feed it bytes and answers; do what it returns.
 use super::command::{self, Command, MAX_LINE, MAX_RESPONSE};
 use super::exchange::{Answer, Offer, Output, Request};
+use super::language::Language;
 use super::maildrop::{self, Maildrop};
 use crate::sasl::{self, Asked, Exchange, Step};
 use crate::smtp::framing::{Framer, Line};
@@ -53,6 +54,7 @@ pub struct Session {
     pending: Option<Pending>,
     errors: u32,
     failures: u32,
+    language: Language,
     send: Vec<u8>,
     out: Vec<Output>,
 }
@@ -68,6 +70,7 @@ impl Session {
             pending: None,
             errors: 0,
             failures: 0,
+            language: Language::default(),
             send: b"+OK Ready\r\n".to_vec(),
             out: Vec::new(),
         };
@@ -169,6 +172,11 @@ impl Session {
     fn execute(&mut self, command: Command) {
         match (command, &self.state) {
             (Command::Capa, _) => self.capabilities(),
+            (Command::Lang(asked), _) => self.language(asked.as_deref()),
+            // spec: rfc6856#2.1 headers go out as they came, in UTF-8 or not, whether a client says so or not: programs from before
+            // have always been given them, and what was signed stays so
+            (Command::Utf8, State::Authorization { .. }) => self.write("+OK"),
+            (Command::Utf8, State::Transaction(_)) => self.wrong("Say UTF8 before you log in"),
             (Command::Quit, State::Authorization { .. }) => self.end("+OK Goodbye"),
             (Command::User(_) | Command::Pass(_) | Command::Auth(_) | Command::Stls, State::Transaction(_)) => self.wrong("You are logged in already"),
             (Command::Stls, _) if self.settings.tls => self.wrong("TLS is there already"),
@@ -232,7 +240,7 @@ impl Session {
                 let uids = maildrop.marked();
                 return if uids.is_empty() { self.end("+OK Goodbye") } else { self.ask(Request::Remove { uids }, Pending::Update) };
             }
-            Command::Capa | Command::Auth(_) | Command::User(_) | Command::Pass(_) | Command::Stls => return self.wrong("You are logged in already"),
+            Command::Capa | Command::Lang(_) | Command::Utf8 | Command::Auth(_) | Command::User(_) | Command::Pass(_) | Command::Stls => return self.wrong("You are logged in already"),
         };
         match said {
             Ok(text) => {
@@ -245,7 +253,7 @@ impl Session {
 
     // spec: rfc2449#5 and #6
     fn capabilities(&mut self) {
-        let mut all = String::from("+OK What is offered\r\nTOP\r\nUIDL\r\nPIPELINING\r\nRESP-CODES\r\nAUTH-RESP-CODE\r\nEXPIRE NEVER\r\n");
+        let mut all = String::from("+OK What is offered\r\nTOP\r\nUIDL\r\nPIPELINING\r\nRESP-CODES\r\nAUTH-RESP-CODE\r\nEXPIRE NEVER\r\nUTF8 USER\r\nLANG\r\n");
         if self.settings.tls {
             let mechanisms: Vec<&str> = self.mechanisms().collect();
             all.push_str(&format!("USER\r\nSASL {}\r\n", mechanisms.join(" ")));
@@ -257,6 +265,22 @@ impl Session {
             all.push_str("IMPLEMENTATION Suiyin\r\n");
         }
         self.write(&format!("{all}."));
+    }
+
+    /// spec: rfc6856#3
+    fn language(&mut self, asked: Option<&str>) {
+        let Some(range) = asked else {
+            let all = Language::ALL.into_iter().map(|language| format!("{} {}\r\n", language.tag().0, language.tag().1));
+            return self.write(&listed("+OK", all));
+        };
+        match Language::of(range) {
+            Some(language) => {
+                self.language = language;
+                let (tag, name) = language.tag();
+                self.write(&format!("+OK {tag} {name}"));
+            }
+            None => self.wrong("The language is not spoken here; LANG lists those that are"),
+        }
     }
 
     fn mechanisms(&self) -> impl Iterator<Item = &'static str> + use<> {
@@ -330,7 +354,12 @@ impl Session {
     }
 
     fn write(&mut self, text: &str) {
-        self.send.extend_from_slice(text.as_bytes());
+        let (first, rest) = text.split_once("\r\n").map_or((text, None), |(first, rest)| (first, Some(rest)));
+        self.send.extend_from_slice(self.language.reply(first).as_bytes());
+        if let Some(more) = rest {
+            self.send.extend_from_slice(b"\r\n");
+            self.send.extend_from_slice(more.as_bytes());
+        }
         self.send.extend_from_slice(b"\r\n");
     }
 
