@@ -194,7 +194,7 @@ fn of_item(item: &Item) -> Option<Extension> {
 fn keys(key: &Key, used: &mut Vec<Extension>) {
     match key {
         Key::Older(_) | Key::Younger(_) => used.push(Extension::Within),
-        Key::Content(_) => used.push(Extension::ObjectId),
+        Key::Content(_) | Key::Thread(_) => used.push(Extension::ObjectId),
         Key::SavedBefore(_) | Key::SavedOn(_) | Key::SavedSince(_) => used.push(Extension::SaveDate),
         Key::ModSeq(_) => used.push(Extension::CondStore),
         Key::Not(key) => keys(key, used),

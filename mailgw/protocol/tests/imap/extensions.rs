@@ -38,8 +38,8 @@ fn lists_with_status_and_quota() {
         C: h SETQUOTA "" (STORAGE 512)
         S: h NO [NOPERM] Quotas are set by the operator
         C: i FETCH 1:2 (EMAILID THREADID)
-        S: * 1 FETCH (EMAILID (M4) THREADID NIL)
-        S: * 2 FETCH (EMAILID (M5) THREADID NIL)
+        S: * 1 FETCH (EMAILID (M4) THREADID (S4))
+        S: * 2 FETCH (EMAILID (M5) THREADID (S5))
         S: i OK Fetched
         C: j SEARCH OR EMAILID M5 EMAILID other
         S: * SEARCH 2
@@ -138,6 +138,35 @@ fn conversations() {
         C: e THREAD REFERENCES UTF-8 FLAGGED
         S: * THREAD
         S: e OK Threaded
+        "#,
+    );
+}
+
+#[test]
+fn a_conversation_has_one_id() {
+    let mut client = Client::selected();
+    mail(&mut client, "Message-ID: <1@a.cn>", "x");
+    mail(&mut client, "Message-ID: <2@b.cn>\nReferences: <1@a.cn>\nIn-Reply-To: <1@a.cn>", "y");
+    mail(&mut client, "Message-ID: <3@b.cn>\nSubject: 1@a.cn", "z");
+    client.script(
+        r#"
+        C: c NOOP
+        S: * 5 EXISTS
+        S: c OK Done
+        C: d FETCH 3:5 THREADID
+        S: * 3 FETCH (THREADID (TMUBhLmNu))
+        S: * 4 FETCH (THREADID (TMUBhLmNu))
+        S: * 5 FETCH (THREADID (TM0BiLmNu))
+        S: d OK Fetched
+        C: e SEARCH THREADID TMUBhLmNu
+        S: * SEARCH 3 4
+        S: e OK Searched
+        C: f SEARCH OR THREADID S5 THREADID TM0BiLmNu
+        S: * SEARCH 2 5
+        S: f OK Searched
+        C: g SEARCH OR THREADID S6 OR THREADID other THREADID NIL
+        S: * SEARCH
+        S: g OK Searched
         "#,
     );
 }

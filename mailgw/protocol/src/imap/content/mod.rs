@@ -1,5 +1,6 @@
 //! What FETCH and SEARCH take from the bytes of a message.
 pub mod charset;
+mod conversation;
 mod envelope;
 mod part;
 mod search;
@@ -9,6 +10,7 @@ mod summary;
 use std::borrow::Cow;
 
 use super::parse::{Section, SectionText};
+pub(crate) use conversation::{named_by, thread_id};
 pub(crate) use envelope::envelope;
 use part::{Kind, Part, slice};
 pub use search::Searchable;

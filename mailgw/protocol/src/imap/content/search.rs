@@ -27,6 +27,11 @@ impl<'x> Searchable<'x> {
         Date::from_calendar_date(i32::from(sent.year), Month::try_from(sent.month).ok()?, sent.day).ok()
     }
 
+    /// Which conversation it is of, where this is its content.
+    pub fn thread_id(&self, content: u64) -> String {
+        super::thread_id(self.bytes, content)
+    }
+
     pub fn header_contains(&self, name: &str, text: &str) -> bool {
         let text = fold(text);
         self.fields().iter().any(|(found, value)| found.eq_ignore_ascii_case(name) && value.contains(&text))

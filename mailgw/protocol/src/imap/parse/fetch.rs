@@ -19,7 +19,7 @@ pub enum Item {
     /// `BODY` without extension data, `BODYSTRUCTURE` with it.
     Structure { extended: bool },
     ModSeq,
-    /// The number of the content; the thread, which is not kept. spec: rfc8474#5
+    /// The number of the content; the conversation. spec: rfc8474#5
     EmailId,
     ThreadId,
     /// When it came into the mailbox. spec: rfc8514#4.2
@@ -35,7 +35,7 @@ pub enum Item {
 impl Item {
     /// Whether the bytes of the message are needed.
     pub fn needs_bytes(&self) -> bool {
-        matches!(self, Item::Envelope | Item::Structure { .. } | Item::Section(_) | Item::Preview | Item::Binary { .. } | Item::BinarySize { .. })
+        matches!(self, Item::Envelope | Item::Structure { .. } | Item::Section(_) | Item::Preview | Item::ThreadId | Item::Binary { .. } | Item::BinarySize { .. })
     }
 
     /// Whether the client gets content of the message, not its header or structure alone.

@@ -5,6 +5,7 @@ use super::cursor::Cursor;
 use super::date::date;
 use super::sequence::{Partial, SequenceSet};
 use super::{ParseError, Parsed};
+use crate::imap::content;
 use crate::imap::flags::{Keyword, SystemFlag};
 
 /// Parentheses, NOT and OR within each other.
@@ -53,6 +54,8 @@ pub enum Key {
     CameAfter(i64),
     /// This message and its copies. spec: rfc8474#6
     Content(u64),
+    /// All of a conversation. spec: rfc8474#6
+    Thread(String),
     /// A header field that contains the string; an empty string asks only whether it is there.
     Header { name: String, text: String },
     Body(String),
@@ -267,7 +270,7 @@ fn with_argument(word: &str, cursor: &mut Cursor) -> Parsed<Key> {
         "YOUNGER" => cursor.nz_number().map(|seconds| Key::Younger(seconds.get())),
         // An id of another form is nobody's.
         "EMAILID" => Ok(cursor.atom()?.strip_prefix('M').and_then(|id| id.parse().ok()).map_or(Key::Never, Key::Content)),
-        "THREADID" => cursor.atom().map(|_| Key::Never),
+        "THREADID" => thread(cursor),
         "BODY" => needle(cursor).map(Key::Body),
         "TEXT" => needle(cursor).map(Key::Text),
         "KEYWORD" => keyword(cursor).map(Key::Keyword),
@@ -307,4 +310,21 @@ fn needle(cursor: &mut Cursor) -> Parsed<String> {
         return Err(ParseError::TooMany);
     }
     String::from_utf8(text).map_err(|_| ParseError::Expected("a string in UTF-8"))
+}
+
+/// Those whose header names the message that begins it. An index that knows of headers leaves few to be read.
+fn thread(cursor: &mut Cursor) -> Parsed<Key> {
+    let thread = cursor.atom()?;
+    let alone = thread.strip_prefix('S').and_then(|content| content.parse().ok());
+    let is = Key::Thread(thread.clone());
+    Ok(match (content::named_by(&thread), alone) {
+        (Some(id), _) if id.bytes().all(|b| b.is_ascii_graphic()) => {
+            let field = |name: &str| Box::new(Key::Header { name: name.to_owned(), text: id.clone() });
+            let reply = Key::Or(field("References"), field("In-Reply-To"));
+            Key::And(vec![Key::Or(field("Message-ID"), Box::new(reply)), is])
+        }
+        (Some(_), _) => is,
+        (None, Some(content)) => Key::And(vec![Key::Content(content), is]),
+        (None, None) => Key::Never,
+    })
 }

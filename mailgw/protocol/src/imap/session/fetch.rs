@@ -247,8 +247,7 @@ fn write_item(item: &Item, info: &MessageInfo, bytes: &[u8], out: &mut Vec<u8>) 
         Item::Size => out.extend_from_slice(format!("RFC822.SIZE {}", info.size).as_bytes()),
         Item::ModSeq => out.extend_from_slice(format!("MODSEQ ({})", info.modseq).as_bytes()),
         Item::EmailId => out.extend_from_slice(format!("EMAILID (M{})", info.content).as_bytes()),
-        // spec: rfc8474#5.2 NIL where threads are not kept
-        Item::ThreadId => out.extend_from_slice(b"THREADID NIL"),
+        Item::ThreadId => out.extend_from_slice(format!("THREADID ({})", content::thread_id(bytes, info.content)).as_bytes()),
         Item::SaveDate => match info.saved {
             Some(saved) => out.extend_from_slice(format!("SAVEDATE \"{}\"", date_time(saved)).as_bytes()),
             None => out.extend_from_slice(b"SAVEDATE NIL"),

@@ -447,6 +447,7 @@ fn decide(key: &Key, info: &MessageInfo, index: &Index, content: Option<&Searcha
         Key::CameUntil(moment) => info.internal_date.unix_timestamp() <= *moment,
         Key::CameAfter(moment) => info.internal_date.unix_timestamp() > *moment,
         Key::Content(content) => info.content == *content,
+        Key::Thread(thread) => content?.thread_id(info.content) == *thread,
         Key::Before(date) => day < *date,
         Key::On(date) => day == *date,
         Key::Since(date) => day >= *date,
