@@ -16,7 +16,7 @@ use super::password::ALPHABET;
 use super::random::{NoRandomness, Random};
 use super::shown::written;
 use super::{ATTEMPTS, Account, Directory, DirectoryError, scram, still_open, today, unix_millis};
-use crate::record::app_password::{AppPassword, AppPasswords, MOST, Scope, ScramKeys};
+use crate::record::app_password::{AppPassword, AppPasswords, MOST, MOST_NAMES, NameKeys, Scope, ScramKeys};
 use crate::record::certificate::Sealed;
 use crate::record::event::{self, Event};
 
@@ -125,13 +125,17 @@ impl Directory {
             return Err(AppPasswordError::NoScope.into());
         }
         let secret = AppSecret::generate(&*self.random)?;
-        let keys = scram::keys(secret.expose(), &scram::salt(number, &self.key));
+        let keys_by = |name: &str| scram::keys(secret.expose(), &scram::salt(name, &self.key));
+        let keys = keys_by(&number.to_string());
+        let aliases = self.get(number)?.map(|account| account.aliases).unwrap_or_default();
+        let names = aliases.iter().take(MOST_NAMES).map(|alias| alias.to_string().to_lowercase());
+        let by_name: Vec<NameKeys> = names.map(|name| NameKeys { keys: keys_by(&name), name }).collect();
         let made = self.change_app_passwords(number, |passwords| {
             if passwords.kept.len() >= MOST {
                 return Err(AppPasswordError::TooMany { mailbox: number }.into());
             }
             passwords.made = passwords.made.saturating_add(1);
-            let made = AppPassword { number: passwords.made, name: name.0.clone(), scopes: scopes.clone(), keys, made_at: unix_millis(now), last_used: None };
+            let made = AppPassword { number: passwords.made, name: name.0.clone(), scopes: scopes.clone(), keys, by_name: by_name.clone(), made_at: unix_millis(now), last_used: None };
             let mut batch = Batch::new();
             let told = event::AppPassword { mailbox: number.to_string(), number: made.number, scopes: scopes.iter().map(Scope::to_string).collect() };
             Event::AppPasswordMade(told).append(&mut batch, unix_millis(now))?;
@@ -169,32 +173,34 @@ impl Directory {
         }))
     }
 
-    /// The one of `account` that was proved, and is for `scope`. As many are tried for everyone, whether somebody is there or not.
-    pub(super) fn app_password_proved(&self, account: Option<&Account>, exchange: &str, proof: &[u8; 32], scope: Scope) -> Result<Option<AppPassword>, DirectoryError> {
+    /// The one of `account` that was proved under `name`, and is for `scope`, with the keys of that name. As many are tried for everyone, whether somebody is there or not.
+    pub(super) fn app_password_proved(&self, account: Option<&Account>, name: &str, exchange: &str, proof: &[u8; 32], scope: Scope) -> Result<Option<(AppPassword, ScramKeys)>, DirectoryError> {
         const NONE: ScramKeys = ScramKeys { stored: [0; 32], server: [0; 32] };
         let kept = match account {
             Some(account) => self.kept_app_passwords(account.number)?.1.kept,
             None => Vec::new(),
         };
+        let is_number = account.is_some_and(|account| account.number.to_string() == name);
         let mut found = None;
         for place in 0..MOST {
-            let one = kept.get(place);
-            let right = scram::proves(one.map_or(&NONE, |one| &one.keys), exchange, proof);
-            found = one.filter(|one| right && one.scopes.contains(&scope)).or(found);
+            let one = kept.get(place).and_then(|one| Some((one, if is_number { &one.keys } else { one.keys_by(name)? })));
+            let right = scram::proves(one.map_or(&NONE, |(_, keys)| keys), exchange, proof);
+            found = one.filter(|(one, _)| right && one.scopes.contains(&scope)).or(found);
         }
-        Ok(found.cloned())
+        Ok(found.map(|(one, keys)| (one.clone(), *keys)))
     }
 
-    /// Notes the day of a login. It is for the owner to see which are not used any more: a login does not fail over it, and it is
+    /// Notes the day of a login, and the keys of the name it was by where they are new. It is for the owner to see which are not used any more: a login does not fail over it, and it is
     /// in no log, which would keep for ever when somebody read their mail.
-    pub(super) fn app_password_used(&self, number: MailboxNumber, used: &AppPassword, now: OffsetDateTime) {
+    pub(super) fn app_password_used(&self, number: MailboxNumber, used: &AppPassword, named: Option<NameKeys>, now: OffsetDateTime) {
         let day = today(now);
-        if used.last_used == Some(day) {
+        if used.last_used == Some(day) && named.is_none() {
             return;
         }
         let noted = self.kept_app_passwords(number).and_then(|(stored, mut passwords)| {
             let (Some(stored), Some(kept)) = (stored, passwords.kept.iter_mut().find(|kept| kept.number == used.number)) else { return Ok(()) };
             kept.last_used = Some(day);
+            kept.by_name.extend(named.filter(|named| kept.by_name.len() < MOST_NAMES && kept.keys_by(&named.name).is_none()));
             let place = AppPasswords::key(number);
             let batch = Batch::new().expect(Expectation::Equals(place.clone(), stored)).put(place, passwords.seal(number, &self.key)?);
             match self.store.commit(batch) {

@@ -14,6 +14,7 @@ use super::random::NoRandomness;
 use super::scram::{self, Salt};
 use super::{Directory, DirectoryError, Scope, unix_millis};
 use crate::record::account::Account;
+use crate::record::app_password::NameKeys;
 
 /// Whose failures are counted: the digest of a name, whether a mailbox has it or none. The names of one mailbox are counted each
 /// apart, as those of none are: otherwise the waits would tell strangers which names belong together. Those from a network where
@@ -73,8 +74,8 @@ impl Directory {
     }
 
     /// What a client that logs in by SCRAM is told of `user`: a salt, whoever that is.
-    pub fn scram_salt(&self, user: &str) -> Result<Salt, DirectoryError> {
-        Ok(self.salt(user, self.named(user)?))
+    pub fn scram_salt(&self, user: &str) -> Salt {
+        scram::salt(&self.plain(user), &self.key)
     }
 
     /// Random and printable, for one exchange of SCRAM.
@@ -91,10 +92,10 @@ impl Directory {
         let attempt = self.attempt(user, peer, now)?;
         let mut signature = [0; 32];
         let verdict = self.open_account(attempt.number).and_then(|account| {
-            let Some(used) = self.app_password_proved(account.as_ref(), exchange, proof, scope)? else { return Ok(None) };
-            signature = scram::server_signature(&used.keys, exchange);
+            let Some((used, keys)) = self.app_password_proved(account.as_ref(), &self.plain(user), exchange, proof, scope)? else { return Ok(None) };
+            signature = scram::server_signature(&keys, exchange);
             Ok(account.map(|account| {
-                self.app_password_used(account.number, &used, now);
+                self.app_password_used(account.number, &used, None, now);
                 Login { account, credential: Credential::App(used.number) }
             }))
         });
@@ -167,11 +168,15 @@ impl Directory {
         let found = found.filter(|(account, _, _)| account.is_open());
         // What has the form of an app password costs the same for everyone, too: its keys are made whether somebody is there or not.
         if let Some(secret) = AppSecret::parse(secret) {
-            let keys = scram::keys(secret.expose(), &self.salt(user, number));
+            let plain = self.plain(user);
+            let by_number = number.map_or_else(|| plain.clone(), |number| number.to_string());
+            let keys = scram::keys(secret.expose(), &scram::salt(&by_number, &self.key));
             if let Some((account, _, _)) = &found
                 && let Some(used) = self.app_password_of(account.number, &keys, scope)?
             {
-                self.app_password_used(account.number, &used, now);
+                // By a name that came to the mailbox after the password, which from here on can be proved under it, too.
+                let named = (plain != by_number && used.keys_by(&plain).is_none()).then(|| NameKeys { keys: scram::keys(secret.expose(), &scram::salt(&plain, &self.key)), name: plain });
+                self.app_password_used(account.number, &used, named, now);
                 return Ok(found.map(|(account, _, _)| Login { account, credential: Credential::App(used.number) }));
             }
         }
@@ -189,11 +194,6 @@ impl Directory {
         let Some((account, verifier, _)) = found.filter(|_| right) else { return Ok(None) };
         self.recent().remember(&account.mailbox(), &verifier, secret, now);
         Ok(Some(Login { account, credential }))
-    }
-
-    /// Of whom `user` names, or of nobody.
-    fn salt(&self, user: &str, number: Option<MailboxNumber>) -> Salt {
-        number.map_or_else(|| scram::salt_of_nobody(&self.plain(user), &self.key), |number| scram::salt(number, &self.key))
     }
 }
 

@@ -1,6 +1,7 @@
 //! The keys of SCRAM-SHA-256: made of a password once, and what proves that a client knows it. spec: rfc5802#3 rfc7677
 //!
-//! The salt is no secret and says nothing of who there is: it is a keyed digest of the mailbox's number, or of a name that no mailbox has.
+//! The salt is no secret and says nothing of who there is: it is a keyed digest of the name that was written, whether a mailbox has it
+//! or none. So the names of one mailbox have salts that differ, as those of two have, and an app password has keys for each of them.
 
 use std::num::NonZeroU32;
 
@@ -18,14 +19,14 @@ pub const ITERATIONS: NonZeroU32 = NonZeroU32::MIN.saturating_add(4_095);
 
 pub type Salt = [u8; 32];
 
-/// Of a mailbox; all its app passwords share it, so that any of them can be proved before it is known which one was meant.
-pub(super) fn salt(number: MailboxNumber, key: &DataKey) -> Salt {
-    key.index("scram salt 1", number.to_string().as_bytes())
-}
-
-/// Of a name that no mailbox has: always the same, as if it had one.
-pub(super) fn salt_of_nobody(plain: &str, key: &DataKey) -> Salt {
-    key.index("scram salt of nobody 1", plain.as_bytes())
+/// Of a name, without what may be written in several ways. All app passwords of a mailbox share it, so that any of them can be proved
+/// before it is known which one was meant.
+pub(super) fn salt(plain: &str, key: &DataKey) -> Salt {
+    match MailboxNumber::parse(plain) {
+        Ok(number) => key.index("scram salt 1", number.to_string().as_bytes()),
+        // As it was called when other names had none of their own: keys that were made by numbers stay good.
+        Err(_) => key.index("scram salt of nobody 1", plain.as_bytes()),
+    }
 }
 
 pub(super) fn keys(password: &str, salt: &Salt) -> ScramKeys {

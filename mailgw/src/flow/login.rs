@@ -27,7 +27,7 @@ impl Accounts for Logins {
     }
 
     fn salt(&self, user: &str) -> Result<Salted, LoginRefusal> {
-        let salt = self.directory.scram_salt(user).map_err(|error| refused(error.into()))?;
+        let salt = self.directory.scram_salt(user);
         let nonce = self.directory.nonce().map_err(|error| refused(Refusal::Directory(error.into())))?;
         Ok(Salted { nonce, salt, iterations: ITERATIONS.get() })
     }

@@ -10,6 +10,8 @@ use super::certificate::Sealed;
 
 /// The most app passwords of one mailbox: each is tried when one of them logs in.
 pub const MOST: usize = 16;
+/// The most other names of a mailbox by which one of them is kept.
+pub const MOST_NAMES: usize = 16;
 
 /// What a login is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, clap::ValueEnum)]
@@ -46,12 +48,31 @@ pub struct AppPassword {
     pub number: u32,
     pub name: String,
     pub scopes: Vec<Scope>,
+    /// By the mailbox's number.
     pub keys: ScramKeys,
+    /// By its other names, as far as the password was there when they were.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub by_name: Vec<NameKeys>,
     /// Unix milliseconds.
     pub made_at: u64,
     /// The day, and no more: when somebody reads their mail is theirs to know.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last_used: Option<Date>,
+}
+
+/// The keys by which a password is proved under one of the mailbox's other names: each name has a salt of its own.
+#[derive(Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct NameKeys {
+    pub name: String,
+    pub keys: ScramKeys,
+}
+
+impl AppPassword {
+    /// Under another name than the number.
+    pub fn keys_by(&self, name: &str) -> Option<&ScramKeys> {
+        self.by_name.iter().find(|named| named.name == name).map(|named| &named.keys)
+    }
 }
 
 /// What a server keeps of a password: enough to recognise it, not enough to log in elsewhere. spec: rfc5802#3

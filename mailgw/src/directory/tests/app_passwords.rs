@@ -1,6 +1,9 @@
 //! App passwords: what they open, how they are told and withdrawn, and what guessing them costs.
 use super::*;
 use crate::directory::scram::DERIVED;
+use crate::record::app_password::AppPasswords;
+use crate::record::certificate::Sealed as _;
+use store::Batch;
 
 const LATER: OffsetDateTime = datetime!(2026-11-27 08:00 UTC);
 
@@ -139,7 +142,7 @@ fn any_of_a_mailboxs_app_passwords_is_proved_by_scram() {
     let secrets = [made(&directory, number, &[Scope::Imap]).1, made(&directory, number, &[Scope::Imap, Scope::Smtp]).1];
     let users = [number.to_string(), format!("{number}@mail.gz.example")];
     for (user, exchange) in users.iter().zip(["n=a,r=1", "n=a,r=2"]) {
-        let salt = directory.scram_salt(user).unwrap();
+        let salt = directory.scram_salt(user);
         for (place, secret) in (1..).zip(&secrets) {
             let (proof, expected) = proof(secret, &salt, exchange);
             let (login, signature) = directory.prove(user, exchange, &proof, Scope::Imap, PEER, NOW).unwrap();
@@ -150,7 +153,7 @@ fn any_of_a_mailboxs_app_passwords_is_proved_by_scram() {
             assert!(directory.prove("nobody", exchange, &proof, Scope::Imap, PEER, NOW).is_err());
         }
     }
-    let (proof, _) = proof(&secrets[0], &directory.scram_salt(&users[0]).unwrap(), "x");
+    let (proof, _) = proof(&secrets[0], &directory.scram_salt(&users[0]), "x");
     directory.withdraw_app_password(number, 1, NOW).unwrap();
     assert!(matches!(directory.prove(&users[0], "x", &proof, Scope::Imap, PEER, NOW), Err(Refusal::Credentials { .. })));
     // Wrong proofs are failures like wrong passwords: after sixteen nobody is heard for a while.
@@ -165,14 +168,41 @@ fn any_of_a_mailboxs_app_passwords_is_proved_by_scram() {
 fn salts_do_not_tell_who_is_there() {
     let directory = directory(&Arc::new(Memory::new()));
     let firm = opened(&directory, institution("91440101MAT000018G", "甲有限公司", "demo"));
-    let salt = |user: &str| directory.scram_salt(user).unwrap();
-    // Of one mailbox by all its names; of nobody always the same, however it is written; of two never the same.
-    for (one, other) in [("demo", "DEMO@mail.gz.example"), ("demo", &*firm.account.mailbox()), ("nobody", " NOBODY@mail.gz.example "), ("1234567897", "1234567897@mail.gz.example")] {
+    let salt = |user: &str| directory.scram_salt(user);
+    // Of a name always the same, however it is written and whoever has it; of two names never the same, one mailbox's or not.
+    for (one, other) in [("demo", "DEMO@mail.gz.example"), ("nobody", " NOBODY@mail.gz.example "), ("1234567897", "1234567897@mail.gz.example")] {
         assert_eq!(salt(one), salt(other), "{one}");
     }
     assert_ne!(salt("nobody"), salt("noone"));
+    assert_ne!(salt("demo"), salt(&firm.account.mailbox()));
     assert_ne!(salt("demo"), salt("1234567897"));
     assert_ne!(directory.nonce().unwrap(), directory.nonce().unwrap());
+}
+
+#[test]
+fn each_name_of_a_mailbox_has_keys_of_its_own() {
+    let store = Arc::new(Memory::new());
+    let directory = directory(&store);
+    let number = opened(&directory, institution("91440101MAT000018G", "甲有限公司", "demo")).account.number;
+    let (_, secret) = made(&directory, number, &[Scope::Imap]);
+    let names = ["demo".to_owned(), "Demo@mail.gz.example".to_owned(), number.to_string()];
+    let proves = |user: &str, salted_by: &str| {
+        let (proof, expected) = proof(&secret, &directory.scram_salt(salted_by), "n=a,r=1");
+        directory.prove(user, "n=a,r=1", &proof, Scope::Imap, PEER, NOW).map(|(_, signature)| assert_eq!(signature, expected)).is_ok()
+    };
+    for name in &names {
+        assert!(proves(name, name), "{name}");
+    }
+    // A proof by one name is none by another.
+    assert!(!proves("demo", &names[2]) && !proves(&names[2], "demo"));
+    // One of before names had keys is proved by the number, and by a name once it was told under it.
+    let place = AppPasswords::key(number);
+    let mut former = AppPasswords::open(number, &store.get(&place).unwrap().unwrap(), &directory.key).unwrap();
+    former.kept[0].by_name.clear();
+    store.commit(Batch::new().put(place, former.seal(number, &directory.key).unwrap())).unwrap();
+    assert!(proves(&names[2], &names[2]) && !proves("demo", "demo"));
+    assert!(enter(&directory, "demo", &secret, Scope::Imap, NOW).is_ok());
+    assert!(proves("demo", "demo"));
 }
 
 /// One that cannot be noted does not keep its owner out.
