@@ -73,3 +73,23 @@ fn a_day_is_reported_once() {
     report(&gateway, &today_is_over, &Wanted::Unknown, now + Duration::days(4)).unwrap();
     assert_eq!(due(&gateway, now + Duration::days(4)).unwrap().len(), 1);
 }
+
+#[test]
+fn more_domains_than_are_read_at_once_are_all_due_and_none_of_today() {
+    let (place, store) = (tempfile::tempdir().unwrap(), Arc::new(Memory::new()));
+    let gateway = gateway(&place, Arc::clone(&store));
+    let today = u64::try_from(NOW.unix_timestamp() / 86_400).unwrap();
+    let days: [(u64, usize); 3] = [(today - 2, 201), (today - 1, 250), (today, 200)];
+    let mut expected: Vec<(u64, String)> = Vec::new();
+    for (day, count_of) in days {
+        for number in 0..count_of {
+            let domain = format!("d{number:03}.cn");
+            count(&store, day, &domain);
+            if day < today {
+                expected.push((day, domain));
+            }
+        }
+    }
+    let found: Vec<_> = due(&gateway, NOW).unwrap().into_iter().map(|tally| (tally.day, tally.domain)).collect();
+    assert_eq!(found, expected);
+}

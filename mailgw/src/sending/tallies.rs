@@ -58,14 +58,18 @@ impl Tallies {
     /// Adds what was counted to the store. What it does not take is counted on.
     pub fn flush(&self, store: &dyn Store) -> Result<(), MailError> {
         let counted = std::mem::take(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner));
+        let mut failed = None;
         for (key, tally) in counted {
-            if let Err(error) = added(store, &tally) {
+            // Where one is not taken, those after it wait with it.
+            if failed.is_none() {
+                failed = added(store, &tally).err();
+            }
+            if failed.is_some() {
                 let mut counted = self.0.lock().unwrap_or_else(PoisonError::into_inner);
                 counted.entry(key).or_insert_with(|| Tally::new(tally.day, &tally.domain)).merge(&tally);
-                return Err(error);
             }
         }
-        Ok(())
+        failed.map_or(Ok(()), Err)
     }
 }
 
@@ -78,5 +82,33 @@ fn added(store: &dyn Store, tally: &Tally) -> Result<(), MailError> {
     match store.commit(Batch::new().expect(still).put(key, sum.encode()?)) {
         Err(CommitError::Conflict { .. }) => Err(MailError::Busy),
         done => Ok(done.map(|_| ())?),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use std::sync::Arc;
+
+    use store::{Fault, Faulty, Memory};
+
+    use super::*;
+
+    #[test]
+    fn what_the_store_does_not_take_is_counted_on_whichever_comes_first() {
+        let (store, tallies) = (Arc::new(Memory::new()), Tallies::default());
+        let domains: Vec<String> = (0..9).map(|number| format!("{number}.cn")).collect();
+        let note = || domains.iter().for_each(|domain| tallies.note(domain, PolicyTold::from(&Why::Nothing), None, Ok(()), DAY));
+        note();
+        let full = Faulty::new(Arc::clone(&store) as Arc<dyn Store>).at(2, Fault::Lost);
+        assert!(tallies.flush(&full).is_err());
+        note();
+        tallies.flush(&*store).unwrap();
+        for domain in &domains {
+            let kept = Tally::decode(&store.get(&record::key(1, domain)).unwrap().unwrap()).unwrap();
+            let mut twice = Tally::new(1, domain);
+            twice.add(&PolicyTold::from(&Why::Nothing), None, Ok(()), 2);
+            assert_eq!(kept, twice, "{domain}");
+        }
     }
 }
