@@ -9,6 +9,26 @@ pub const MAX_TEXT: usize = 64 * 1024;
 pub const MAX_LITERAL: usize = 8 * 1024;
 pub const MAX_LITERALS: usize = 64;
 
+/// What one command may bring.
+#[derive(Debug, Clone, Copy)]
+pub struct Limits {
+    /// Octets of the largest message, and of all messages of one command.
+    append: usize,
+    /// Octets of all other literals.
+    literals: usize,
+    /// Octets of the lines.
+    text: usize,
+}
+
+impl Limits {
+    /// Of who is not known: many of them together hold little.
+    pub const BEFORE_LOGIN: Self = Self { append: MAX_LITERAL, literals: 2 * MAX_LITERAL, text: 2 * MAX_LINE };
+
+    pub fn after_login(append: usize) -> Self {
+        Self { append, literals: MAX_LITERALS * MAX_LITERAL, text: MAX_TEXT }
+    }
+}
+
 /// A whole command. `text` holds its lines, each literal's announcement `{n}` CRLF included; the octets announced are in
 /// `literals`, in order.
 #[derive(Default)]
@@ -40,19 +60,18 @@ pub(crate) struct Framer {
     frame: Frame,
     /// The literal being read: what it will measure.
     literal: Option<usize>,
-    append_limit: usize,
+    limits: Limits,
     broken: bool,
 }
 
 impl Framer {
-    /// `append_limit`: octets of the largest literal APPEND may bring.
-    pub fn new(append_limit: usize) -> Self {
+    pub fn new(limits: Limits) -> Self {
         let frame = Frame::default();
-        Self { input: Vec::new(), start: 0, scanned: 0, frame, literal: None, append_limit, broken: false }
+        Self { input: Vec::new(), start: 0, scanned: 0, frame, literal: None, limits, broken: false }
     }
 
-    pub fn set_append_limit(&mut self, limit: usize) {
-        self.append_limit = limit;
+    pub fn set_limits(&mut self, limits: Limits) {
+        self.limits = limits;
     }
 
     pub fn feed(&mut self, bytes: &[u8]) {
@@ -68,7 +87,7 @@ impl Framer {
 
     /// Forgets everything received. spec: rfc3501#6.2.1 nothing sent before TLS counts after it
     pub fn clear(&mut self) {
-        *self = Self::new(self.append_limit);
+        *self = Self::new(self.limits);
     }
 
     /// The next line as it is, without its CRLF: an answer to a continuation (AUTHENTICATE, IDLE). `Err` breaks the stream.
@@ -108,7 +127,7 @@ impl Framer {
                 // spec: rfc3501#2.2 every line ends with CRLF
                 return self.drop_command(false, "A line must end with CRLF, not LF alone");
             }
-            if self.frame.text.len() > MAX_TEXT {
+            if self.frame.text.len() > self.limits.text {
                 return self.break_off("The command is too long: split its set of messages");
             }
             let Some(Announced { size, synchronising }) = announced else {
@@ -145,6 +164,8 @@ impl Framer {
 
     /// Messages of APPEND and REPLACE may be large, all of one command together as the largest; the literal in the place of the mailbox is not.
     fn limit(&self) -> usize {
+        let taken: usize = self.frame.literals.iter().map(Vec::len).sum();
+        let of_others = MAX_LITERAL.min(self.limits.literals.saturating_sub(taken));
         let mut words = self.frame.text.split(|b| *b == b' ').skip(1).peekable();
         let is = |word: &&[u8], name: &[u8]| word.eq_ignore_ascii_case(name);
         if words.peek().is_some_and(|word| is(word, b"UID")) {
@@ -154,13 +175,12 @@ impl Framer {
         let before = match words.next() {
             Some(word) if is(&word, b"APPEND") => 1,
             Some(word) if is(&word, b"REPLACE") => 2,
-            _ => return MAX_LITERAL,
+            _ => return of_others,
         };
         if words.count() <= before && self.frame.literals.is_empty() {
-            return MAX_LITERAL;
+            return of_others;
         }
-        let taken: usize = self.frame.literals.iter().map(Vec::len).sum();
-        self.append_limit.max(MAX_LITERAL).saturating_sub(taken)
+        self.limits.append.max(MAX_LITERAL).saturating_sub(taken)
     }
 
     /// Moves octets into the last literal; true when it is whole.
@@ -260,7 +280,7 @@ mod tests {
 
     #[test]
     fn literals_of_both_kinds() {
-        let mut framer = Framer::new(100);
+        let mut framer = Framer::new(Limits::after_login(100));
         assert_eq!(events(&mut framer, b"a LOGIN {2}\r\n"), ["+"]);
         assert_eq!(events(&mut framer, b"me {3+}\r\nab"), [""; 0]);
         assert_eq!(
@@ -271,7 +291,7 @@ mod tests {
 
     #[test]
     fn bounds() {
-        let mut framer = Framer::new(20_000);
+        let mut framer = Framer::new(Limits::after_login(20_000));
         assert_eq!(events(&mut framer, b"a APPEND x {20001}\r\n"), ["dropped Some(\"a\") true"]);
         assert_eq!(events(&mut framer, b"a APPEND {8193}\r\n"), ["dropped Some(\"a\") true"]);
         assert_eq!(events(&mut framer, b"a APPEND x {99999999999999999999999}\r\n"), ["dropped Some(\"a\") true"]);
@@ -286,7 +306,17 @@ mod tests {
         assert_eq!(events(&mut framer, b"a NOOP\nb NOOP\r\n"), ["dropped Some(\"a\") false", "b NOOP\\r\\n []"]);
         assert_eq!(events(&mut framer, b"a LOGIN {8193+}\r\nb NOOP\r\n"), ["broken Some(\"a\")"]);
         assert_eq!(events(&mut framer, b"a NOOP\r\n"), [""; 0]);
-        let mut framer = Framer::new(0);
+        let mut framer = Framer::new(Limits::BEFORE_LOGIN);
         assert_eq!(events(&mut framer, &[b'x'; MAX_LINE]), ["broken None"]);
+        // Who is not known brings little, however it is cut.
+        for piece in ["{8192+}\r\n".to_owned() + &"x".repeat(8_192), "{9+}\r\n123456789".to_owned(), "x".repeat(8_000) + "{1+}\r\nx"] {
+            let mut framer = Framer::new(Limits::BEFORE_LOGIN);
+            let (mut seen, mut sent) = (events(&mut framer, b"a ID ("), 0);
+            while seen.is_empty() && sent < 1 << 20 {
+                seen = events(&mut framer, piece.as_bytes());
+                sent += piece.len();
+            }
+            assert!(seen == ["broken Some(\"a\")"] && sent < 64 << 10, "{seen:?} after {sent}");
+        }
     }
 }

@@ -23,8 +23,9 @@ use crate::wire::accounts::{Accounts, Entered, LoginRefusal, Scope, Standing, Vi
 use crate::wire::places::Place;
 use crate::wire::stream::Stream;
 
-/// Octets read at once: little while a client waits, more while it sends much.
+/// Octets read at once: little while a client waits, more while it sends much, and not so much before somebody is logged in.
 const SMALL_READ: usize = 1024;
+const EARLY_READ: usize = 16 * 1024;
 const LARGE_READ: usize = 64 * 1024;
 /// Octets gathered before they are sent, however many messages they come from.
 const GATHER: usize = 32 * 1024;
@@ -129,7 +130,7 @@ impl Connection {
                     // What was committed before these bytes came is known before they are acted upon.
                     let mut outputs = self.catch_up(&mut session);
                     outputs.extend(session.receive(buffer.get(..count).unwrap_or_default()));
-                    resize(&mut buffer, count);
+                    resize(&mut buffer, count, if self.mailbox.is_some() { LARGE_READ } else { EARLY_READ });
                     outputs
                 }
                 Event::Changed(Some(changes)) => session.changed(changes.iter().cloned()),
@@ -449,9 +450,9 @@ fn said_bye(session: &mut Session, text: &str) -> Vec<Output> {
     session.take_output()
 }
 
-fn resize(buffer: &mut Vec<u8>, count: usize) {
-    if count == buffer.len() && count < LARGE_READ {
-        buffer.resize(LARGE_READ.min(count * 4), 0);
+fn resize(buffer: &mut Vec<u8>, count: usize, most: usize) {
+    if count == buffer.len() && count < most {
+        buffer.resize(most.min(count * 4), 0);
     } else if buffer.len() > SMALL_READ && count <= SMALL_READ {
         *buffer = vec![0; SMALL_READ];
     }

@@ -3,7 +3,7 @@ use super::view::Manner;
 use super::{Expecting, MAX_FAILURES, Pending, Session, State, fetch, metadata, search};
 use crate::imap::exchange::{NewMessage, Output, Request};
 use crate::imap::extension::{self, Extension, Extensions};
-use crate::imap::framing::MAX_LITERAL;
+use crate::imap::framing::{Limits, MAX_LITERAL};
 use crate::imap::parse::command::Enable;
 use crate::imap::parse::{Command, Item, Notify, StatusItem, sequence::SequenceSet};
 use crate::sasl::{self, Asked, Step};
@@ -153,7 +153,7 @@ impl Session {
     pub(super) fn logged_in(&mut self, tag: &str, off: Extensions) {
         self.settings.off = self.settings.off.and(off);
         self.state = State::Authenticated;
-        self.framer.set_append_limit(self.settings.append_limit.max(MAX_LITERAL));
+        self.framer.set_limits(Limits::after_login(self.settings.append_limit.max(MAX_LITERAL)));
         let all = self.capabilities();
         self.write(&format!("{tag} OK [CAPABILITY {all}] Logged in\r\n"));
     }

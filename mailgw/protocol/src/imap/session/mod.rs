@@ -14,7 +14,7 @@ use std::collections::VecDeque;
 
 use super::extension::Extensions;
 use super::exchange::{Answer, Change, Flags, MailboxName, Output, RefusalCode, Request, StoreOp};
-use super::framing::{Framed, Framer, MAX_LITERAL};
+use super::framing::{Framed, Framer, Limits};
 use super::parse::command::Resync;
 use super::parse::{self, StatusItem};
 use crate::sasl::{Asked, Exchange, Offer};
@@ -23,6 +23,8 @@ use view::{Manner, View};
 
 /// Failed logins before the connection is closed.
 const MAX_FAILURES: u8 = 3;
+/// Commands before a login, before the connection is closed: what is there to be said is said in a few.
+const MAX_EARLY: u32 = 100;
 /// Octets held while the server works; a client that pipelines more is cut off.
 const MAX_HELD: usize = 1024 * 1024;
 
@@ -94,6 +96,8 @@ pub struct Session {
     expecting: Expecting,
     pending: Option<Pending>,
     failures: u8,
+    /// Commands, understood or not, while nobody is logged in.
+    early: u32,
     /// Who was proved and has yet to take our proof: what it is not offered.
     proved: Option<Extensions>,
     /// From the first command that asks for it, and never less while the login stands.
@@ -116,11 +120,12 @@ impl Session {
             off: settings.off,
             compressed: false,
             settings,
-            framer: Framer::new(MAX_LITERAL),
+            framer: Framer::new(Limits::BEFORE_LOGIN),
             state: State::NotAuthenticated,
             expecting: Expecting::Command,
             pending: None,
             failures: 0,
+            early: 0,
             proved: None,
             manner: Manner::default(),
             notify: None,
@@ -229,7 +234,11 @@ impl Session {
                 }
                 continue;
             }
-            match self.framer.next() {
+            let framed = self.framer.next();
+            if matches!(framed, Framed::Command(_) | Framed::Dropped { .. }) && self.is_too_early() {
+                return self.bye("Too many commands before a login");
+            }
+            match framed {
                 Framed::Wait => return,
                 Framed::Continue => self.write("+ Ready\r\n"),
                 Framed::Command(frame) => {
@@ -253,6 +262,12 @@ impl Session {
                 }
             }
         }
+    }
+
+    /// Counts a command; whether there were too many before somebody logged in.
+    fn is_too_early(&mut self) -> bool {
+        self.early = if matches!(self.state, State::NotAuthenticated) { self.early.saturating_add(1) } else { 0 };
+        self.early > MAX_EARLY
     }
 
     fn ask(&mut self, request: Request, pending: Pending) {

@@ -112,7 +112,7 @@ impl Session {
     fn outcome(&mut self, answer: Answer) {
         match answer {
             Answer::Durable { id } => {
-                self.errors = 0;
+                (self.errors, self.nowhere) = (0, 0);
                 let id: String = id.chars().filter(|c| c.is_ascii_alphanumeric() || ".-".contains(*c)).take(128).collect();
                 self.reply(250, "2.0.0", &format!("Accepted as {id}"));
             }

@@ -14,6 +14,8 @@ use crate::sasl::{self, Asked, Exchange, Offer};
 
 /// Refused commands and recipients, since the last accepted message, before the connection is closed.
 pub const MAX_ERRORS: u32 = 20;
+/// Commands that may be said at any time and do nothing, since the last message that was taken.
+const MAX_NOWHERE: u32 = 100;
 /// Refused logins, before the connection is closed.
 const MAX_FAILURES: u32 = 5;
 /// Octets held while the server works; a client that pipelines more is cut off.
@@ -120,6 +122,7 @@ pub struct Session {
     pending: Option<Pending>,
     logged_in: bool,
     errors: u32,
+    nowhere: u32,
     failures: u32,
     send: Vec<u8>,
     out: Vec<Output>,
@@ -140,6 +143,7 @@ impl Session {
             pending: None,
             logged_in: false,
             errors: 0,
+            nowhere: 0,
             failures: 0,
             send: greeting.into_bytes(),
             out: Vec::new(),
@@ -269,6 +273,12 @@ impl Session {
     }
 
     fn execute(&mut self, command: Command) {
+        if matches!(command, Command::Hello(_) | Command::Rset | Command::Noop | Command::Vrfy | Command::Help) && self.settings.role != Role::Neighbour {
+            self.nowhere += 1;
+            if self.nowhere > MAX_NOWHERE {
+                return self.end(421, "4.7.0", "Too many commands that lead nowhere");
+            }
+        }
         match command {
             Command::Hello(hello) => self.greet(hello),
             Command::Auth { mechanism, initial } => self.auth(&mechanism, initial),
