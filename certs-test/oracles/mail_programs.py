@@ -1,4 +1,4 @@
-"""A mailbox as mutt and mbsync use it. Usage: mail_programs.py HOME SMTP_PORT IMAPS_PORT"""
+"""A mailbox as mutt, mbsync, offlineimap, fetchmail and swaks use it. Usage: mail_programs.py HOME SMTP_PORT IMAPS_PORT"""
 import csv, imaplib, os, pathlib, pty, re, select, signal, ssl, subprocess, sys, time
 
 home, smtp, imaps = pathlib.Path(sys.argv[1]).resolve(), int(sys.argv[2]), int(sys.argv[3])
@@ -171,6 +171,92 @@ SyncState *
     assert held(account) == before
 
 
-for judged in (mutt, mbsync):
+def offlineimap():
+    account = accounts[5]
+    fill(account, ["one", "two", "three"])
+    near = home / "offline"
+    (home / "offlineimaprc").write_text(f"""
+[general]
+accounts = city
+metadata = {home}/offline-state
+[Account city]
+localrepository = near
+remoterepository = far
+[Repository near]
+type = Maildir
+localfolders = {near}
+[Repository far]
+type = IMAP
+remotehost = localhost
+remoteport = {imaps}
+remoteuser = {account[0]}
+remotepass = {account[1]}
+ssl = yes
+sslcacertfile = {home}/ca/root.pem
+""")
+    (home / "offlineimaprc").chmod(0o600)
+
+    def sync():
+        said = subprocess.run(["offlineimap", "-c", "offlineimaprc", "-o", "-u", "basic"], cwd=home, capture_output=True, timeout=120, env={**os.environ, "HOME": str(home)})
+        assert said.returncode == 0 and b"ERROR" not in said.stderr + said.stdout, (said.stdout + said.stderr)[-2000:]
+
+    def local(folder="INBOX"):
+        paths = [path for part in ("cur", "new") for path in (near / folder / part).iterdir()]
+        return {re.search(rb"^Subject: (.*?)\r?$", path.read_bytes(), re.M)[1].decode(): path for path in paths}
+
+    sync()
+    assert set(local()) == {"one", "two", "three"} and (near / "Archive").is_dir(), list(near.iterdir())
+    # Here: one is read, two is gone. There: three is flagged, a fourth comes.
+    path = local()["one"]
+    path.rename(near / "INBOX/cur" / (path.name.partition(":2,")[0] + ":2,S"))
+    local()["two"].unlink()
+    client = session(account)
+    client.store("3", "+FLAGS", r"(\Flagged)")
+    client.logout()
+    fill(account, ["four"])
+    sync()
+    assert held(account) == {"one": {"\\Seen"}, "three": {"\\Flagged"}, "four": set()}, held(account)
+    assert set(local()) == {"one", "three", "four"} and "F" in local()["three"].name.partition(":2,")[2]
+    before = held(account)
+    sync()
+    assert held(account) == before
+
+
+def fetchmail():
+    account = accounts[5]
+    before = held(account)
+    (home / "fetchmailrc").write_text(f"""
+poll localhost protocol imap service {imaps} user "{account[0]}" password "{account[1]}" ssl sslcertck sslcertfile "{home}/ca/root.pem" fetchall
+  mda "cat >> {home}/fetched"
+""")
+    (home / "fetchmailrc").chmod(0o600)
+    command = ["fetchmail", "-f", "fetchmailrc", "--pidfile", str(home / "fetchmail.pid"), "--nosyslog"]
+    said = subprocess.run(command, cwd=home, capture_output=True, timeout=60, env={**os.environ, "HOME": str(home)})
+    assert said.returncode == 0, (said.stdout + said.stderr)[-2000:]
+    fetched = (home / "fetched").read_bytes()
+    assert all(f"body of {subject}".encode() in fetched for subject in before), fetched[-2000:]
+    # What it has got it removes; there is nothing more to get.
+    assert held(account) == {}, held(account)
+    assert subprocess.run(command, cwd=home, capture_output=True, timeout=60, env={**os.environ, "HOME": str(home)}).returncode == 1
+
+
+def swaks():
+    account = accounts[5]
+
+    def send(*arguments):
+        command = ["swaks", "--server", "localhost", "--port", str(smtp), "--helo", "b.example", "--from", "swaks@b.example", *arguments]
+        return subprocess.run(command, cwd=home, capture_output=True, timeout=60)
+
+    said = send("--to", account[0], "--tls", "--tls-verify", "--tls-ca-path", "ca/root.pem", "--header", "Subject: by swaks", "--body", ".\n..\nend")
+    assert said.returncode == 0, said.stdout[-2000:]
+    said = send("--to", account[0], "--pipeline", "--header", "Subject: pipelined")
+    assert said.returncode == 0, said.stdout[-2000:]
+    # Who is not there is refused before a message is sent; nobody logs in here.
+    assert send("--to", "nobody@" + account[0].partition("@")[2]).returncode == 24
+    assert send("--to", account[0], "--auth", "PLAIN", "--auth-user", account[0], "--auth-password", "x").returncode == 28
+    assert set(held(account)) == {"by swaks", "pipelined"}, held(account)
+
+
+for judged in (mutt, mbsync, offlineimap, fetchmail, swaks):
     judged()
     print(judged.__name__)
