@@ -136,6 +136,9 @@ pub struct Listen {
     /// HTTPS at which mail programs find their settings. Without an address they are not told.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub autoconfig: Option<SocketAddr>,
+    /// HTTPS at which mailboxes are applied for. Without an address they are applied for at a desk alone.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub applications: Option<SocketAddr>,
     /// Bureaus' own systems, mutual TLS. Without an address nobody pushes over the network.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub push: Option<SocketAddr>,

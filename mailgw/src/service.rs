@@ -2,6 +2,7 @@
 //! opened the store itself.
 
 mod life;
+mod opening;
 
 use std::fmt;
 use std::fs::File;
@@ -21,6 +22,7 @@ use tokio::sync::{RwLock, watch};
 
 use runtime::revocation::RevocationLists;
 pub use self::life::{NewRules, ShownDeleted, ShownVerified};
+pub use self::opening::{OpeningOperation, OpeningOutcome};
 use crate::bureau::senders::{self, ShownSender};
 use crate::bureau::{self, Registration, ShownBureau};
 use crate::directory::{Applicant, AppPasswordName, DirectoryError, ImportedRow, NewPassword, Page, Password, Query, Scope, ShownAppPassword, ShownMailbox, ToldPassword, Words, today};
@@ -130,6 +132,8 @@ pub enum Operation {
     MailboxUndelete { mailbox: String, folder: Option<String>, since: Option<u64>, request: String },
     /// Legal holds; with a word, what an authority says now.
     MailboxHold { mailbox: String, word: Option<hold::Word> },
+    /// Applications for mailboxes, and the registries whose word counts.
+    Opening(OpeningOperation),
     ExportLog { directory: PathBuf },
     /// `rsa`: an RSA key, PEM.
     DkimNew { selector: String, rsa: Option<TypedPassword> },
@@ -222,6 +226,7 @@ pub enum Outcome {
     Loaded(load::Loaded),
     MailboxHolds(Vec<hold::ShownHold>),
     Recovery(Option<recovery::Shown>),
+    Opening(OpeningOutcome),
     /// As they were given.
     Rules(Option<String>),
     Selectors(Vec<ShownSelector>),
@@ -322,6 +327,7 @@ impl Service {
                 shown.holds = Some(self.holds(&mailbox)?);
                 Ok(self::mailbox(shown, None))
             }
+            Operation::Opening(operation) => self.opening(operation),
             Operation::RecoveryApply(application) => Ok(Outcome::Recovery(Some(recovery::apply(gateway, &self.lists, &application)?))),
             Operation::RecoveryShow { mailbox } => Ok(Outcome::Recovery(recovery::show(gateway, self.number(&mailbox)?)?)),
             Operation::RecoveryCancel { mailbox } => {

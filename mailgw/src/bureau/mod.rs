@@ -1,6 +1,7 @@
 //! The bureaus that may push statements: who they are, what they sign with, what they may send.
 
 pub mod manifest;
+pub mod registries;
 pub mod senders;
 pub mod trust;
 
@@ -43,6 +44,8 @@ pub enum BureauError {
     AddressTaken { address: String, bureau: String },
     #[error("{address} is not registered for {bureau}; look with `mailgw bureau sender list`")]
     UnknownAddress { address: String, bureau: String },
+    #[error("there is no card registry {code}; look with `mailgw registry list`")]
+    UnknownRegistry { code: String },
     #[error(transparent)]
     Trust(#[from] TrustError),
     #[error(transparent)]
@@ -72,6 +75,7 @@ impl From<BureauError> for Problem {
             BureauError::OtherOrganization => (Exit::Refused, "other-organization"),
             BureauError::NoSeal { .. } => (Exit::Refused, "no-seal"),
             BureauError::AddressTaken { .. } => (Exit::Conflict, "address-taken"),
+            BureauError::UnknownRegistry { .. } => (Exit::NotFound, "unknown-registry"),
             BureauError::UnknownAddress { .. } => (Exit::NotFound, "unknown-address"),
             BureauError::Record(_) => (Exit::Damaged, "store-damaged"),
             BureauError::Commit(ref error) => crate::problem::store_class(error),

@@ -44,6 +44,12 @@ pub enum Command {
         #[arg(long, value_name = "FILE")]
         password_file: Option<PathBuf>,
     },
+    /// Apply for a citizen's mailbox with a proof of identity, as over the network: two rules grade it (policies/mailbox/opening.toml).
+    #[command(after_help = "Example:\n  mailgw mailbox apply application.json\n\nThe application:\n  {\"key\": \"22 to 128 random letters and digits\", \"id_type\": \"01\", \"id_no\": \"…\", \"name\": \"测试甲\", \"password\": \"…\",\n   \"evidence\": [{\"kind\": \"document-front\", \"sha256\": \"…\"}],\n   \"assertion\": {\"text\": \"a card registry's word, see `mailgw registry set --help`\", \"signature\": \"PEM\"},\n   \"signature\": \"PEM: the text of `--text`, signed with the certificate of an own mailbox\"}\n\nOver HTTPS (`mailgw init --applications ADDR`): POST it to /v1/applications; GET or DELETE the path in the answer.")]
+    Apply(super::opening::Apply),
+    /// Applications that wait for an operator, and what became of others.
+    #[command(subcommand)]
+    Application(super::opening::Command),
     /// Open mailboxes from a CSV file: `id_type,id_no,name` or `uscc,name,alias`. Running it again changes nothing.
     #[command(after_help = "Example:\n  mailgw mailbox import people.csv --out accounts.csv")]
     Import {
@@ -188,6 +194,8 @@ pub fn run(place: &Place, command: Command) -> Result<(), Problem> {
         Command::Import { file, out } => return import(place, &file, out.as_deref()),
         Command::Reindex { mailbox } => return reindex(place, mailbox),
         Command::AppPassword(command) => super::app_password::operation(command),
+        Command::Apply(apply) => super::opening::apply(&apply)?,
+        Command::Application(command) => super::opening::operation(command)?,
         Command::Recover(recover) => super::recovery::operation(*recover)?,
         Command::Archive(command) => return super::archive::run(place, command),
         Command::Kept(command) => super::kept::operation(command)?,

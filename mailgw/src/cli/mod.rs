@@ -10,6 +10,7 @@ mod evidence;
 mod found;
 mod kept;
 mod mailbox;
+mod opening;
 mod print;
 mod push;
 mod push_remote;
@@ -90,6 +91,9 @@ enum Command {
         /// HTTPS at which mail programs find their settings; without it they are not told.
         #[arg(long)]
         autoconfig: Option<SocketAddr>,
+        /// HTTPS at which citizens' programs apply for mailboxes; without it they apply at a desk alone.
+        #[arg(long)]
+        applications: Option<SocketAddr>,
         /// The resolver that is asked for the servers of other domains; without one no mail is taken for them.
         #[arg(long)]
         resolver: Option<SocketAddr>,
@@ -128,6 +132,9 @@ enum Command {
     /// The bureaus that may push statements.
     #[command(subcommand)]
     Bureau(bureau::Command),
+    /// The card registries whose word about an applicant is believed.
+    #[command(subcommand)]
+    Registry(opening::Registry),
     /// Push a month's statements: prove manifest and file, seal, deliver, report on every row.
     #[command(after_help = "Example:\n  mailgw push housing-fund.csv --manifest housing-fund.manifest.json --signature housing-fund.manifest.p7s --report report.jsonl\n  mailgw push housing-fund.csv --manifest housing-fund.manifest.json --signature housing-fund.manifest.p7s \\\n     --server https://mx.mail.example.cn:8443 --client client.pem --client-key client.key --root root.pem")]
     Push(push::Command),
@@ -224,8 +231,8 @@ pub fn run(cli: Cli) -> Exit {
 fn dispatch(cli: Cli) -> Result<(), Problem> {
     let place = ask::Place { directory: cli.dir, passphrase_file: cli.passphrase_file, json: cli.json };
     let operation = match cli.command {
-        Command::Init { domain, host, sealer, root, outbox, smtp, submissions, submission, resolver, imap, imaps, pop3, pop3s, autoconfig, push, lmtp, http, policy_arc, store, timestamp } => {
-            let listen = crate::init::Listen { smtp, imap, imaps, submissions: Some(submissions), submission: Some(submission), pop3, pop3s, autoconfig, push, lmtp, http };
+        Command::Init { domain, host, sealer, root, outbox, smtp, submissions, submission, resolver, imap, imaps, pop3, pop3s, autoconfig, applications, push, lmtp, http, policy_arc, store, timestamp } => {
+            let listen = crate::init::Listen { smtp, imap, imaps, submissions: Some(submissions), submission: Some(submission), pop3, pop3s, autoconfig, applications, push, lmtp, http };
             let sending = resolver.map(crate::init::Sending::by);
             let outbox = outbox.iter().map(|socket| found::absolute(socket)).collect::<Result<_, _>>()?;
             let configuration = crate::init::Configuration { store, sealer: found::absolute(&sealer)?, outbox, policy_arc, listen, announced: None, timestamp, sending };
@@ -235,6 +242,7 @@ fn dispatch(cli: Cli) -> Result<(), Problem> {
         Command::Evidence(command) => return evidence::run(&place, command),
         Command::Push(command) => return push::run(&place, &command),
         Command::Bureau(command) => bureau::operation(command)?,
+        Command::Registry(command) => opening::registry(command)?,
         Command::Statement(command) => statement::operation(command)?,
         Command::Retention(command) => retention::operation(command),
         Command::Dkim(command) => dkim::operation(command)?,

@@ -59,6 +59,7 @@ pub fn outcome(outcome: &Outcome, as_json: bool) -> Result<(), Problem> {
         Outcome::Loaded(loaded) => json(loaded),
         Outcome::Rules(rules) if as_json => json(&object!({ "rules": rules })),
         Outcome::Rules(rules) => line(rules.as_deref().map_or("no rules", str::trim_end)),
+        Outcome::Opening(outcome) => super::opening::outcome(outcome, as_json),
         Outcome::Recovery(shown) if as_json => json(shown),
         Outcome::Recovery(shown) => super::recovery::shown(shown.as_ref()),
         Outcome::MailboxHolds(holds) if as_json => json(holds),

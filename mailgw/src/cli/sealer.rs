@@ -150,7 +150,7 @@ async fn listen(sealer: Arc<Sealer>, directory: &std::path::Path) -> Result<(), 
     let shutdown = Shutdown::on_signals().map_err(|error| internal(&error))?;
     let admin = AdminSocket::bind(directory).await?;
     let healthy = Arc::new(AtomicBool::new(true));
-    let jobs = tokio::spawn(crate::job::run(Arc::clone(&sealer.evidence), healthy, shutdown.clone()));
+    let jobs = tokio::spawn(crate::job::head(Arc::clone(&sealer.evidence), healthy, shutdown.clone()));
     tracing::info!("sealing");
     admin.serve(router(sealer), shutdown).await;
     jobs.await.map_err(|error| Problem::new(Exit::Internal, "job", error.to_string(), "read the log above"))

@@ -1,5 +1,6 @@
 //! The service: listeners, administration socket, and the jobs between them.
 
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -19,6 +20,7 @@ use ring::rand::SystemRandom;
 use runtime::shutdown::Shutdown;
 use rustls::{DistinguishedName, RootCertStore};
 use rustls_pki_types::CertificateDer;
+use tokio::net::TcpListener;
 use tokio::sync::watch;
 
 use policies::mailbox::Port;
@@ -34,7 +36,7 @@ use crate::flow::submit::Submission;
 use crate::flow::verified::Senders;
 use crate::autoconfig::Places;
 use crate::init::{Configuration, Sending};
-use crate::job::NoticeMetrics;
+use crate::job::{Background, NoticeMetrics};
 use crate::outbox::{Outbox, RemoteOutbox};
 use crate::sending::protection::{Means, Security};
 use crate::sending::route::Dns;
@@ -44,7 +46,7 @@ use crate::service::{LongOperation, Operation, Outcome, Service, Told};
 use crate::verdict::Verifier;
 use crate::wire::accounts::AtDoors;
 use crate::wire::smtp::Door;
-use crate::wire::{autoconfig, imap, pop3, push, smtp};
+use crate::wire::{autoconfig, imap, opening, pop3, push, smtp};
 
 pub fn serve(place: &Place, domain: Option<&str>) -> Result<(), Problem> {
     runtime::log::init();
@@ -70,53 +72,36 @@ async fn run(mut service: Service, configuration: &Configuration, directory: &Pa
     let metrics = Registry::new();
     let http = runtime::http::bind(listen.http).await?;
     let (smtp, imap, imaps) = (runtime::http::bind(listen.smtp).await?, runtime::http::bind(listen.imap).await?, runtime::http::bind(listen.imaps).await?);
-    let submissions = match listen.submissions {
-        Some(address) => Some(runtime::http::bind(address).await?),
-        None => None,
-    };
-    let submission = match listen.submission {
-        Some(address) => Some(runtime::http::bind(address).await?),
-        None => None,
-    };
-    let push = match listen.push {
-        Some(address) => Some(runtime::http::bind(address).await?),
-        None => None,
-    };
-    let pop3 = match listen.pop3 {
-        Some(address) => Some(runtime::http::bind(address).await?),
-        None => None,
-    };
-    let pop3s = match listen.pop3s {
-        Some(address) => Some(runtime::http::bind(address).await?),
-        None => None,
-    };
+    let (submissions, submission, push) = (bound(listen.submissions).await?, bound(listen.submission).await?, bound(listen.push).await?);
+    let (pop3, pop3s) = (bound(listen.pop3).await?, bound(listen.pop3s).await?);
+    let (settings, applications) = (bound(listen.autoconfig).await?, bound(listen.applications).await?);
     let neighbours = match &listen.lmtp {
         Some(place) => Some(smtp::neighbours::Listener::bind(place).await.map_err(|error| Problem::new(Exit::Unavailable, "lmtp", error.to_string(), "look at `lmtp` in mailgw.toml"))?),
         None => None,
     };
-    let settings = match listen.autoconfig {
-        Some(address) => Some(runtime::http::bind(address).await?),
-        None => None,
-    };
     let admin = AdminSocket::bind(directory).await?;
     let healthy = Arc::new(AtomicBool::new(true));
-    let jobs = tokio::spawn(crate::job::run(Arc::clone(&service.evidence), Arc::clone(&healthy), shutdown.clone()));
-    let forgetting = tokio::spawn(crate::job::forgetting(Arc::clone(&service.gateway), shutdown.clone()));
+    let mut background = Background::default();
+    background.begin("pushes", crate::job::pushes(service.clone(), shutdown.clone()));
+    background.begin("papers", crate::job::papers(service.clone(), shutdown.clone()));
+    background.begin("accesses", accesses(&service, &metrics, shutdown.clone())?);
+    if let Some(url) = configuration.timestamp.as_deref() {
+        background.begin("stamps", stamps(&service, url, &metrics, shutdown.clone())?);
+    }
+    background.begin("evidence", evidence(&service, &metrics, shutdown.clone())?);
+    background.begin("notices", notices(&service, outboxes, &metrics, shutdown.clone())?);
+    background.begin("warnings", crate::job::warnings(Arc::clone(&service.gateway), shutdown.clone()));
+    background.begin("forgetting", crate::job::forgetting(Arc::clone(&service.gateway), shutdown.clone()));
+    background.begin("log", crate::job::head(Arc::clone(&service.evidence), Arc::clone(&healthy), shutdown.clone()));
     let requests = Requests::new();
     let counts = requests.clone();
-    let warnings = tokio::spawn(crate::job::warnings(Arc::clone(&service.gateway), shutdown.clone()));
-    let papers = tokio::spawn(crate::job::papers(service.clone(), shutdown.clone()));
-    let fetched = tokio::spawn(accesses(&service, &metrics, shutdown.clone())?);
-    let stamping = configuration.timestamp.as_deref().map(|url| stamps(&service, url, &metrics, shutdown.clone())).transpose()?.map(tokio::spawn);
-    let signing = tokio::spawn(evidence(&service, &metrics, shutdown.clone())?);
-    let pushes = tokio::spawn(crate::job::pushes(service.clone(), shutdown.clone()));
     let bureaus = Arc::new(push::BureausTls::new(&service.gateway.anchors, tls(&service)?)?);
     let (told, shown) = (requests.counted(autoconfig::router(places(&service, configuration))), Arc::new(autoconfig::Tls(tls(&service)?)));
+    let (applicants, applicants_tls) = (requests.counted(opening::router(service.clone())), Arc::new(autoconfig::Tls(tls(&service)?)));
     let bureaus_desk = requests.counted(push::router(service.clone()));
-    let notices = tokio::spawn(notices(&service, outboxes, &metrics, shutdown.clone())?);
     let gateway = &service.gateway;
     let certificates = Arc::new(CertificateLogins::new(Arc::clone(&gateway.directory), Arc::clone(&gateway.anchors), Arc::new(KeptLists::new(Arc::clone(&service.lists))) as Arc<dyn Lists>, Arc::clone(&gateway.clock)));
-    let looking = tokio::spawn(crate::job::certificates(Arc::clone(&certificates), shutdown.clone()));
+    background.begin("certificates", crate::job::certificates(Arc::clone(&certificates), shutdown.clone()));
     let reception = reception(&service, sending.as_ref(), &metrics)?;
     let lmtp = lmtp(&service, &reception, &metrics)?;
     let (reception, senders, clients) = (exchange(&service, &reception, &metrics)?, senders(&service, &certificates, sending.is_some(), &metrics)?, clients(&service, &certificates, &metrics)?);
@@ -131,7 +116,7 @@ async fn run(mut service: Service, configuration: &Configuration, directory: &Pa
         None => None,
     };
     let owed = crate::job::owed(&metrics).map_err(|error| wrong(&error.to_string()))?;
-    let endings = tokio::spawn(crate::job::endings(Arc::clone(&service.gateway), Arc::clone(&service.authority), owed, shutdown.clone()));
+    background.begin("endings", crate::job::endings(Arc::clone(&service.gateway), Arc::clone(&service.authority), owed, shutdown.clone()));
     let public = runtime::http::health(move || health(&healthy)).merge(runtime::http::metrics(move || metrics.render() + &counts.render()));
     tracing::info!(smtp = %listen.smtp, imap = %listen.imap, imaps = %listen.imaps, domain = service.gateway.settings.domain, "serving");
     tokio::join!(
@@ -143,6 +128,7 @@ async fn run(mut service: Service, configuration: &Configuration, directory: &Pa
         where_given(pop3, |listener| Arc::clone(&old_clients).serve(listener, pop3::Door::StartTls, shutdown.clone())),
         where_given(pop3s, |listener| Arc::clone(&old_clients).serve(listener, pop3::Door::Tls, shutdown.clone())),
         where_given(settings, |listener| runtime::http::serve_tls(listener, shown, told, autoconfig::limits(), shutdown.clone())),
+        where_given(applications, |listener| runtime::http::serve_tls(listener, applicants_tls, applicants, opening::limits(), shutdown.clone())),
         where_given(sender, |sender| sender.run(shutdown.clone())),
         where_given(reporting, |reporting| reporting),
         where_given(push, |listener| runtime::http::serve_tls(listener, bureaus, bureaus_desk, push::limits(), shutdown.clone())),
@@ -151,19 +137,14 @@ async fn run(mut service: Service, configuration: &Configuration, directory: &Pa
     );
     // Work whose caller has left still ends at its next commit; it needs this runtime until then.
     drop(long_work.write().await);
-    pushes.await.map_err(|error| Problem::new(Exit::Internal, "pushes", error.to_string(), "read the log above"))?;
-    papers.await.map_err(|error| Problem::new(Exit::Internal, "papers", error.to_string(), "read the log above"))?;
-    fetched.await.map_err(|error| Problem::new(Exit::Internal, "accesses", error.to_string(), "read the log above"))?;
-    if let Some(stamping) = stamping {
-        stamping.await.map_err(|error| Problem::new(Exit::Internal, "stamps", error.to_string(), "read the log above"))?;
+    background.ended().await
+}
+
+async fn bound(address: Option<SocketAddr>) -> Result<Option<TcpListener>, Problem> {
+    match address {
+        Some(address) => Ok(Some(runtime::http::bind(address).await?)),
+        None => Ok(None),
     }
-    signing.await.map_err(|error| Problem::new(Exit::Internal, "evidence", error.to_string(), "read the log above"))?;
-    notices.await.map_err(|error| Problem::new(Exit::Internal, "notices", error.to_string(), "read the log above"))?;
-    warnings.await.map_err(|error| Problem::new(Exit::Internal, "warnings", error.to_string(), "read the log above"))?;
-    forgetting.await.map_err(|error| Problem::new(Exit::Internal, "forgetting", error.to_string(), "read the log above"))?;
-    looking.await.map_err(|error| Problem::new(Exit::Internal, "certificates", error.to_string(), "read the log above"))?;
-    endings.await.map_err(|error| Problem::new(Exit::Internal, "endings", error.to_string(), "read the log above"))?;
-    jobs.await.map_err(|error| Problem::new(Exit::Internal, "job", error.to_string(), "read the log above"))
 }
 
 async fn where_given<T, F: Future<Output = ()>>(listener: Option<T>, serve: impl FnOnce(T) -> F) {

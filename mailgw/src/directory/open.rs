@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::fmt;
 
 use policies::mailbox::MailboxNumber;
+use secrecy::SecretString;
 use store::{Batch, CommitError, Expectation, Key};
 use time::OffsetDateTime;
 
@@ -64,8 +65,10 @@ impl Directory {
         for _ in 0..ATTEMPTS {
             let mut plan = Plan { batch: Batch::new(), decisions: Vec::with_capacity(applications.len()), given: HashMap::new() };
             for (application, password) in applications.iter().zip(&mut passwords) {
-                let decision = self.plan(application, password, &mut plan, now)?;
-                plan.decisions.push(decision);
+                let made = |number| self.made(&application.password, password, number);
+                let decided = self.plan(&application.applicant, made, &mut plan, now)?;
+                let opened = |account| Ok(Opened { account, password: password.as_ref().map(|(made, _)| made.clone()).ok_or(DirectoryError::Busy)? });
+                plan.decisions.push(decided.and_then(opened));
             }
             if plan.decisions.iter().any(Result::is_ok) {
                 match self.store.commit(plan.batch) {
@@ -79,11 +82,41 @@ impl Directory {
         Err(DirectoryError::Busy)
     }
 
+    /// Opens the mailbox of one who applied for it with this password; `also` adds what is to be durable in the same commit, or says why
+    /// it is not to be opened any more: it is asked anew for each attempt.
+    pub fn open_applied<E: From<DirectoryError>>(
+        &self, applicant: &Applicant, password: &Verifier, now: OffsetDateTime, also: &dyn Fn(&Account, Batch) -> Result<Batch, E>,
+    ) -> Result<Account, E> {
+        for _ in 0..ATTEMPTS {
+            let mut plan = Plan { batch: Batch::new(), decisions: Vec::new(), given: HashMap::new() };
+            let account = self.plan(applicant, |_| Ok(Ok(password.clone())), &mut plan, now)??;
+            match self.store.commit(also(&account, plan.batch)?) {
+                Err(CommitError::Conflict { .. }) => {}
+                done => return done.map(|_| account).map_err(|error| E::from(error.into())),
+            }
+        }
+        Err(DirectoryError::Busy.into())
+    }
+
+    /// The password of an application, made at its first attempt.
+    fn made(&self, new: &NewPassword, made: &mut Option<(Password, Verifier)>, number: MailboxNumber) -> Result<Result<Verifier, DirectoryError>, DirectoryError> {
+        if let Some((_, verifier)) = made {
+            return Ok(Ok(verifier.clone()));
+        }
+        let password = match self.new_password(new, number) {
+            Err(DirectoryError::Password(error)) => return Ok(Err(error.into())),
+            new => new?,
+        };
+        let verifier = self.hasher.verifier(&password, &*self.random)?;
+        *made = Some((password, verifier.clone()));
+        Ok(Ok(verifier))
+    }
+
     /// Adds one application to the batch. The outer error ends the batch, the inner one is the application's own.
     fn plan(
-        &self, application: &Application, password: &mut Option<(Password, Verifier)>, plan: &mut Plan, now: OffsetDateTime,
-    ) -> Result<Result<Opened, DirectoryError>, DirectoryError> {
-        let (finder, holder, aliases) = match &application.applicant {
+        &self, applicant: &Applicant, password: impl FnOnce(MailboxNumber) -> Result<Result<Verifier, DirectoryError>, DirectoryError>, plan: &mut Plan, now: OffsetDateTime,
+    ) -> Result<Result<Account, DirectoryError>, DirectoryError> {
+        let (finder, holder, aliases) = match applicant {
             Applicant::Citizen { document, name } => {
                 let holder = Holder::Citizen { name: name.clone(), documents: vec![HeldDocument::from(document)] };
                 (index::person(document, &self.key), holder, Vec::new())
@@ -106,21 +139,14 @@ impl Directory {
             finders.push(key);
         }
         let number = self.draw(plan)?;
-        let (password, verifier) = match password {
-            Some(made) => made,
-            None => {
-                let new = match self.new_password(&application.password, number) {
-                    Err(DirectoryError::Password(error)) => return Ok(Err(error.into())),
-                    new => new?,
-                };
-                let verifier = self.hasher.verifier(&new, &*self.random)?;
-                password.insert((new, verifier))
-            }
+        let verifier = match password(number)? {
+            Ok(verifier) => verifier,
+            Err(error) => return Ok(Err(error)),
         };
         let account = Account { number, holder, aliases, opened_at: unix_millis(now), closed_at: None };
         let key = account::key(number);
         let mut batch = std::mem::take(&mut plan.batch).expect(Expectation::Absent(key.clone()));
-        batch = batch.put(key.clone(), account::seal(&account, verifier, &self.key)?).put(account::open_mark(number), account::mark());
+        batch = batch.put(key.clone(), account::seal(&account, &verifier, &self.key)?).put(account::open_mark(number), account::mark());
         plan.given.insert(key, number);
         for finder in finders {
             batch = batch.expect(Expectation::Absent(finder.clone())).put(finder.clone(), index::encode(number));
@@ -129,7 +155,7 @@ impl Directory {
         batch = standard_folders(batch, &account.mailbox());
         Event::MailboxOpened(event::Mailbox { mailbox: account.mailbox() }).append(&mut batch, account.opened_at)?;
         plan.batch = batch;
-        Ok(Ok(Opened { account, password: password.clone() }))
+        Ok(Ok(account))
     }
 
     /// Who has this index, in the store or earlier in the same batch.
@@ -154,10 +180,21 @@ impl Directory {
         Err(DirectoryError::NoNumber)
     }
 
+    /// What is kept of the password of one who applies, until there is a mailbox.
+    pub fn applied_password(&self, text: &SecretString) -> Result<Verifier, DirectoryError> {
+        let password = Password::chosen(text, None, &self.policy)?;
+        Ok(self.hasher.verifier_unless_busy(&password, &*self.random)?)
+    }
+
+    /// Whether an application that comes again has the same password.
+    pub fn is_applied_password(&self, verifier: &Verifier, text: &SecretString) -> Result<bool, DirectoryError> {
+        Ok(self.hasher.verify(Some(verifier), text)?)
+    }
+
     pub(super) fn new_password(&self, new: &NewPassword, owner: MailboxNumber) -> Result<Password, DirectoryError> {
         match new {
             NewPassword::Generated => Ok(Password::generate(&*self.random)?),
-            NewPassword::Chosen(text) => Ok(Password::chosen(text, owner, &self.policy)?),
+            NewPassword::Chosen(text) => Ok(Password::chosen(text, Some(owner), &self.policy)?),
         }
     }
 }

@@ -54,8 +54,8 @@ impl fmt::Debug for Password {
 }
 
 impl Password {
-    /// A password that a person chose, within the policy.
-    pub fn chosen(text: &SecretString, owner: MailboxNumber, policy: &MailboxPolicy) -> Result<Self, PasswordError> {
+    /// A password that a person chose, within the policy; `owner` is not known yet where the mailbox is applied for.
+    pub fn chosen(text: &SecretString, owner: Option<MailboxNumber>, policy: &MailboxPolicy) -> Result<Self, PasswordError> {
         // Judged as it was typed where it is too long or no password, else in the form that is compared.
         let typed = text.expose_secret();
         let Some(mut text) = Some(text).filter(|_| typed.len() <= MAX_BYTES).and_then(opaque) else {
@@ -136,12 +136,21 @@ impl Hasher {
         Self { costs, at_once, turns: Mutex::default(), freed: Condvar::new() }
     }
 
+    /// An administrator waits, however many log in at this moment.
     pub(super) fn verifier(&self, password: &Password, random: &dyn Random) -> Result<Verifier, HashError> {
+        self.verifier_among(password, random, usize::MAX)
+    }
+
+    /// Whoever applies over the network waits as who logs in does.
+    pub(super) fn verifier_unless_busy(&self, password: &Password, random: &dyn Random) -> Result<Verifier, HashError> {
+        self.verifier_among(password, random, WAITING)
+    }
+
+    fn verifier_among(&self, password: &Password, random: &dyn Random, waiting: usize) -> Result<Verifier, HashError> {
         let cost = if password.generated { self.costs.generated } else { self.costs.chosen };
         let mut salt = [0; 16];
         random.fill(&mut salt)?;
-        // An administrator waits, however many log in at this moment.
-        let _turn = self.turn(usize::MAX)?;
+        let _turn = self.turn(waiting)?;
         let hash = hash(password.text.expose_secret().as_bytes(), &salt, cost)?;
         Ok(Verifier { cost, salt, hash: *hash })
     }
@@ -222,7 +231,7 @@ pub(crate) mod tests {
 
     fn chosen(text: &str) -> Result<Password, PasswordError> {
         let owner = MailboxNumber::parse("1234567897").unwrap();
-        Password::chosen(&secret(text), owner, &MailboxPolicy::parse(policies::mailbox::SHIPPED).unwrap())
+        Password::chosen(&secret(text), Some(owner), &MailboxPolicy::parse(policies::mailbox::SHIPPED).unwrap())
     }
 
     #[test]

@@ -177,7 +177,7 @@ fn host(address: IpAddr) -> IpAddr {
 }
 
 /// The first 24 bits of an IPv4 address, 48 of IPv6: what one owner is given.
-fn network(address: IpAddr) -> IpAddr {
+pub(crate) fn network(address: IpAddr) -> IpAddr {
     match address.to_canonical() {
         IpAddr::V4(address) => IpAddr::V4((u32::from(address) & 0xffff_ff00).into()),
         IpAddr::V6(address) => IpAddr::V6((u128::from(address) >> 80 << 80).into()),

@@ -2,7 +2,7 @@
 //! somebody else is asking; whoever logs in before the cooling-off is over ends it; then there is a new password.
 
 use policies::identity::{Document, PersonName};
-use policies::mailbox::{Address, LocalPart, MailboxNumber};
+use policies::mailbox::MailboxNumber;
 use protocol::imap::exchange::Flags;
 use runtime::exit::{Exit, Problem};
 use runtime::revocation::{RevocationError, RevocationLists};
@@ -10,11 +10,12 @@ use serde::{Deserialize, Serialize};
 use store::{Batch, Expectation};
 use time::{Duration, OffsetDateTime};
 
+use super::letter;
 use crate::bureau::trust::{self, Purpose, TrustError};
 use crate::directory::{Account, DirectoryError, still_open, today};
 use crate::gateway::{Gateway, unix_millis};
 use crate::mailbox::{Delivery, MailError};
-use crate::mime::{header, quoted_printable};
+use crate::mime::header;
 use crate::record::bureau::Chain;
 use crate::record::event::{self, Event};
 use crate::record::recovery::Recovery;
@@ -186,30 +187,12 @@ fn approved(gateway: &Gateway, lists: &RevocationLists, application: &Applicatio
 }
 
 fn notice(gateway: &Gateway, account: &Account, now: OffsetDateTime, due: OffsetDateTime) -> Vec<u8> {
-    let domain = gateway.directory.domain();
-    let to = Address::new(LocalPart::Number(account.number), domain.clone()).to_string();
     let due = header::date(due);
-    let token = crate::hex(body::digest(format!("suiyin recovery notice v1\n{to}\n{}", unix_millis(now)).as_bytes()).get(..16).unwrap_or_default());
     let text = format!(
         "您好：\n\n有人凭身份证件在服务窗口申请重设本邮箱的密码。如无人登录，新密码将于 {due} 之后设置，届时原密码及各客户端专用密码一律失效。\n\n\
          如非您本人申请：请在此之前登录一次本邮箱，申请即自动取消，并请联系服务窗口。\n如系您本人申请：无须操作。\n\n\
          Dear owner,\n\nsomebody asked at the counter, with a proof of your identity, for a new password of this mailbox. Unless somebody logs in, it is set after {due}; then no former password, programs' own included, opens the mailbox any more.\n\n\
          If it was not you: log in once before then, which cancels it, and tell the counter.\nIf it was you: there is nothing to do.\n"
     );
-    let mut out = Vec::with_capacity(4 * 1024);
-    header::plain(&mut out, "Return-Path", "<>");
-    header::mailbox(&mut out, "From", "邮件系统 / Mail system", &format!("postmaster@{domain}"));
-    header::plain(&mut out, "To", &format!("<{to}>"));
-    header::words(&mut out, "Subject", "有人申请重设您的邮箱密码 / A new password was asked for");
-    header::plain(&mut out, "Date", &header::date(now));
-    header::plain(&mut out, "Message-ID", &format!("<{token}@{domain}>"));
-    // spec: rfc3834#5
-    header::plain(&mut out, "Auto-Submitted", "auto-generated");
-    header::plain(&mut out, "Content-Language", "zh, en");
-    header::plain(&mut out, "MIME-Version", "1.0");
-    header::plain(&mut out, "Content-Type", "text/plain; charset=utf-8");
-    header::plain(&mut out, "Content-Transfer-Encoding", "quoted-printable");
-    out.extend_from_slice(b"\r\n");
-    quoted_printable::encode(&text, &mut out);
-    out
+    letter::to_owner(gateway, account, "recovery notice", "有人申请重设您的邮箱密码 / A new password was asked for", &text, now)
 }

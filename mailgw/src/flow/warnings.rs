@@ -1,14 +1,14 @@
 //! Owners are told when their mailbox fills up: once at each part of it that the policy names, and no more than once a day for the same.
 //! One line: crossed, in the commit of the delivery that crossed → looked for → told, in the commit that forgets it.
 
-use policies::mailbox::{Address, LocalPart, MailboxNumber};
+use policies::mailbox::MailboxNumber;
 use protocol::imap::exchange::Flags;
 use store::{Batch, Expectation};
 
+use super::letter;
 use crate::directory::{Account, DirectoryError, still_open};
 use crate::gateway::Gateway;
 use crate::mailbox::{Delivery, MailError, Quota};
-use crate::mime::{header, quoted_printable};
 use crate::record::body;
 use crate::record::event::{self, Event};
 use crate::record::warning::{self, Warned};
@@ -74,11 +74,8 @@ fn warn(gateway: &Gateway, mailbox: &str, percent: u8, forget: Batch) -> Result<
 }
 
 fn render(gateway: &Gateway, account: &Account, percent: u8, used: Quota, limit: Quota) -> Vec<u8> {
-    let domain = gateway.directory.domain();
-    let to = Address::new(LocalPart::Number(account.number), domain.clone()).to_string();
     let mega = |bytes: u64| format!("{}.{}", bytes / 1_000_000, bytes / 100_000 % 10);
     let (used, limit, free) = (mega(used.bytes), mega(limit.bytes), mega(limit.bytes.saturating_sub(used.bytes)));
-    let token = crate::hex(body::digest(format!("suiyin quota warning v1\n{to}\n{percent}\n{}", gateway.now_unix_millis()).as_bytes()).get(..16).unwrap_or_default());
     let days = gateway.directory.policy().deleted_days();
     let text = format!(
         "您好：\n\n您的邮箱已使用 {percent}% 以上的空间（{used} MB，共 {limit} MB，尚余 {free} MB）。邮箱满后，新的邮件和对账单将无法送达。\n\n\
@@ -88,20 +85,6 @@ fn render(gateway: &Gateway, account: &Account, percent: u8, used: Quota, limit:
          Please delete mail that you no longer need, and empty the folder for deleted mail. What you delete by mistake can be restored at the counter within {days} days; it takes no space meanwhile.\n\n\
          This message was sent automatically; there is no need to answer.\n"
     );
-    let mut out = Vec::with_capacity(4 * 1024);
-    header::plain(&mut out, "Return-Path", "<>");
-    header::mailbox(&mut out, "From", "邮件系统 / Mail system", &format!("postmaster@{domain}"));
-    header::plain(&mut out, "To", &format!("<{to}>"));
-    header::words(&mut out, "Subject", &format!("邮箱已使用 {percent}% / Mailbox {percent} % full"));
-    header::plain(&mut out, "Date", &header::date(gateway.clock.now()));
-    header::plain(&mut out, "Message-ID", &format!("<{token}@{domain}>"));
-    // spec: rfc3834#5
-    header::plain(&mut out, "Auto-Submitted", "auto-generated");
-    header::plain(&mut out, "Content-Language", "zh, en");
-    header::plain(&mut out, "MIME-Version", "1.0");
-    header::plain(&mut out, "Content-Type", "text/plain; charset=utf-8");
-    header::plain(&mut out, "Content-Transfer-Encoding", "quoted-printable");
-    out.extend_from_slice(b"\r\n");
-    quoted_printable::encode(&text, &mut out);
-    out
+    let subject = format!("邮箱已使用 {percent}% / Mailbox {percent} % full");
+    letter::to_owner(gateway, account, &format!("quota warning {percent}"), &subject, &text, gateway.clock.now())
 }

@@ -3,6 +3,7 @@
 pub mod accounts;
 pub mod autoconfig;
 pub mod imap;
+pub mod opening;
 mod places;
 pub mod pop3;
 pub mod push;

@@ -15,7 +15,7 @@ pub enum PasswordError {
     Plain,
 }
 
-pub(super) fn judge(password: &str, owner: MailboxNumber, min: usize, max: usize) -> Result<(), PasswordError> {
+pub(super) fn judge(password: &str, owner: Option<MailboxNumber>, min: usize, max: usize) -> Result<(), PasswordError> {
     if password.len() > max {
         return Err(PasswordError::TooLong { max });
     }
@@ -25,7 +25,7 @@ pub(super) fn judge(password: &str, owner: MailboxNumber, min: usize, max: usize
     if password.chars().count() < min {
         return Err(PasswordError::TooShort { min });
     }
-    if repeats(password) || counts(password) || password.contains(&owner.to_string()) { Err(PasswordError::Plain) } else { Ok(()) }
+    if repeats(password) || counts(password) || owner.is_some_and(|owner| password.contains(&owner.to_string())) { Err(PasswordError::Plain) } else { Ok(()) }
 }
 
 /// Up to four characters again and again, such as `aaaaaaaaaaaa` or `123412341234`.

@@ -1,4 +1,4 @@
-//! The mailbox policy, read from its five documents and checked for sense.
+//! The mailbox policy, read from its six documents and checked for sense.
 
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
@@ -10,16 +10,18 @@ use super::address::{Alias, AliasError};
 use super::clients::ClientPolicy;
 use super::inbound::InboundPolicy;
 use super::number::MailboxNumber;
+use super::opening::OpeningPolicy;
 use super::password::{self, PasswordError};
 use super::sending::SendingPolicy;
 use crate::document::{PolicyError, named, one_of_each, read};
 
 /// File name and text of each document of `policies/mailbox/`, in the order of the names.
-pub const SHIPPED: [(&str, &str); 5] = [
+pub const SHIPPED: [(&str, &str); 6] = [
     ("aliases.toml", include_str!("../../mailbox/aliases.toml")),
     ("clients.toml", include_str!("../../mailbox/clients.toml")),
     ("inbound.toml", include_str!("../../mailbox/inbound.toml")),
     ("limits.toml", include_str!("../../mailbox/limits.toml")),
+    ("opening.toml", include_str!("../../mailbox/opening.toml")),
     ("sending.toml", include_str!("../../mailbox/sending.toml")),
 ];
 
@@ -54,6 +56,7 @@ pub struct MailboxPolicy {
     sending: SendingPolicy,
     clients: ClientPolicy,
     inbound: InboundPolicy,
+    opening: OpeningPolicy,
 }
 
 #[derive(Deserialize)]
@@ -144,10 +147,10 @@ struct Arranging {
 }
 
 impl MailboxPolicy {
-    /// Reads `aliases.toml`, `clients.toml`, `inbound.toml`, `limits.toml` and `sending.toml`: pairs of file name and text.
+    /// Reads `aliases.toml`, `clients.toml`, `inbound.toml`, `limits.toml`, `opening.toml` and `sending.toml`: pairs of file name and text.
     pub fn parse<'a>(documents: impl IntoIterator<Item = (&'a str, &'a str)>) -> Result<Self, PolicyError> {
-        let names = ["aliases.toml", "clients.toml", "inbound.toml", "limits.toml", "sending.toml"];
-        let [aliases, clients, inbound, limits, sending] = one_of_each(names, documents)?;
+        let names = ["aliases.toml", "clients.toml", "inbound.toml", "limits.toml", "opening.toml", "sending.toml"];
+        let [aliases, clients, inbound, limits, opening, sending] = one_of_each(names, documents)?;
         let names = Names::parse(aliases)?;
         let (file, text) = limits;
         let limits: Limits = read(file, text)?;
@@ -213,6 +216,7 @@ impl MailboxPolicy {
             sending: SendingPolicy::parse(sending)?,
             clients: ClientPolicy::parse(clients)?,
             inbound: InboundPolicy::parse(inbound)?,
+            opening: OpeningPolicy::parse(opening)?,
         })
     }
 
@@ -229,7 +233,8 @@ impl MailboxPolicy {
         if reserved { Err(AliasError::Reserved) } else { Ok(alias) }
     }
 
-    pub fn judge_password(&self, password: &str, owner: MailboxNumber) -> Result<(), PasswordError> {
+    /// `owner` is not known yet where the mailbox is applied for.
+    pub fn judge_password(&self, password: &str, owner: Option<MailboxNumber>) -> Result<(), PasswordError> {
         password::judge(password, owner, self.min_password, self.max_password)
     }
 
@@ -301,6 +306,11 @@ impl MailboxPolicy {
         &self.inbound
     }
 
+    /// How applications are graded.
+    pub fn opening(&self) -> &OpeningPolicy {
+        &self.opening
+    }
+
     /// The same meaning gives the same text: it is kept under test, so that a change of policy shows.
     pub fn resolved(&self) -> String {
         let mut text = String::new();
@@ -330,6 +340,7 @@ impl MailboxPolicy {
         self.sending.resolved(&mut text);
         self.clients.resolved(&mut text);
         self.inbound.resolved(&mut text);
+        self.opening.resolved(&mut text);
         text
     }
 }
