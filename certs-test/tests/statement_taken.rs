@@ -52,8 +52,9 @@ fn every_way_out_gives_the_same_statement_and_proves_it() {
     let statement = row["stmt_id"].as_str().unwrap();
 
     // Exported: octet for octet.
-    office.mailgw(&["mailbox", "export", &office.people[0].address, "--statements", "--out", "taken"]).ok();
-    let files: Vec<_> = std::fs::read_dir(office.home.join("taken/cur")).unwrap().map(|entry| entry.unwrap().path()).collect();
+    office.mailgw(&["mailbox", "archive", &office.people[0].address, "--statements", "--octets", "--request", "form 1", "--out", "taken"]).ok();
+    office.mailgw(&["mailbox", "verify", "taken", "--anchor", "ca/root.pem"]).ok();
+    let files: Vec<_> = std::fs::read_dir(office.home.join("taken/mail/INBOX/cur")).unwrap().map(|entry| entry.unwrap().path()).collect();
     assert_eq!((files.len(), std::fs::read(&files[0]).unwrap() == message), (1, true));
 
     // On paper, for the operator; OpenSSL proves the bureau's seal, and a reader of PDF finds the statement's number.

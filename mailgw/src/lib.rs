@@ -8,6 +8,7 @@ pub mod cli;
 pub mod directory;
 pub mod erds;
 pub mod dkim;
+pub mod dmarc_report;
 pub mod dns;
 pub mod doctor;
 pub mod flow;

@@ -2,17 +2,16 @@
 //! opened the store itself.
 
 mod life;
+mod long;
 mod opening;
 
 use std::fmt;
-use std::fs::File;
-use std::io::BufReader;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use ::evidence::Evidence;
 use policies::mailbox::MailboxNumber;
-use runtime::exit::{Exit, Problem};
+use runtime::exit::Problem;
 use runtime::shutdown::Shutdown;
 use rustls::ServerConfig;
 use secrecy::SecretString;
@@ -21,11 +20,12 @@ use tokio::runtime::Handle;
 use tokio::sync::{RwLock, watch};
 
 use runtime::revocation::RevocationLists;
+pub use self::long::{LongOperation, Told};
 pub use self::life::{NewRules, ShownDeleted, ShownVerified};
 pub use self::opening::{OpeningOperation, OpeningOutcome};
 use crate::bureau::senders::{self, ShownSender};
 use crate::bureau::{self, Registration, ShownBureau};
-use crate::directory::{Applicant, AppPasswordName, DirectoryError, ImportedRow, NewPassword, Page, Password, Query, Scope, ShownAppPassword, ShownMailbox, ToldPassword, Words, today};
+use crate::directory::{Applicant, AppPasswordName, DirectoryError, NewPassword, Page, Password, Query, Scope, ShownAppPassword, ShownMailbox, ToldPassword, Words, today};
 use crate::flow::evidence::{self, Installed, Wanted};
 use crate::flow::certificate;
 use crate::flow::enrolment;
@@ -35,22 +35,18 @@ use crate::flow::load;
 use crate::flow::paper;
 use crate::flow::push::job::Jobs;
 use crate::flow::encryption;
-use crate::flow::mailbox_export;
 use crate::flow::retention;
 use crate::record::hold::{Held, Hold};
 use crate::flow::recovery;
-use crate::flow::push::{self, Order, Progress, Report, ReportWanted};
+use crate::flow::push::{self, Report, ReportWanted};
 use crate::gateway::Gateway;
-use crate::mailbox::{Choice, MailError};
+use crate::mailbox::Choice;
 use crate::dkim::ShownSelector;
 use crate::queue::{Listed, ShownMessage};
 use crate::sealer::{RemoteSealer, Seal};
 use crate::registrar::authority::{Authority, RemoteAuthority};
 use crate::registrar;
 use crate::tls;
-
-/// Rows of an import that are told at once.
-const TOLD_AT_ONCE: usize = 100;
 
 /// A password on its way over the administration socket; `Debug` shows nothing of it.
 #[derive(Clone, Serialize, Deserialize)]
@@ -153,8 +149,6 @@ pub enum Operation {
     EvidenceCourt(evidence::CourtWanted),
     /// Whether statements are encrypted to a mailbox's owner; with a word, what the owner says now.
     MailboxEncryption { mailbox: String, on: Option<bool> },
-    /// The messages of a mailbox, as a Maildir.
-    MailboxExport(mailbox_export::Wanted),
     /// What the owner of a mailbox agreed with a sender; with a word, what the owner says now.
     MailboxAgreement { mailbox: String, bureau: String, word: Option<enrolment::Word> },
     /// A statement by its bureau's own number.
@@ -177,32 +171,6 @@ pub enum QueueOrder {
     Release,
     Flush,
     Cancel,
-}
-
-/// Work that takes its time and tells how far it is.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case", deny_unknown_fields)]
-pub enum LongOperation {
-    MailboxImport { file: PathBuf },
-    /// Makes the search index of a mailbox anew.
-    MailboxReindex { mailbox: String },
-    MailboxExport(export::Wanted),
-    MailboxLoad(load::Order),
-    Push(Order),
-    /// Judges the rows of an order and delivers nothing.
-    PushDryRun(Order),
-}
-
-/// How far long work is.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Told {
-    Imported(Vec<ImportedRow>),
-    /// So many of so many messages.
-    Indexed { done: usize, all: usize },
-    Exported { done: u64, all: u64 },
-    Loaded(load::Loaded),
-    Pushed(Progress),
 }
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -240,7 +208,6 @@ pub enum Outcome {
     Holds(Vec<Hold>),
     Agreed(enrolment::Agreed),
     Encryption(encryption::Shown),
-    MailboxExported(mailbox_export::Exported),
     Certificate(ShownCertificate),
     /// Serial numbers of what ended.
     Withdrawn(Vec<String>),
@@ -399,7 +366,6 @@ impl Service {
             Operation::EvidenceInstall { pem } => Ok(Outcome::EvidenceSigner(evidence::install(gateway, &self.lists, pem.as_bytes(), now)?)),
             Operation::EvidenceExport(wanted) => Ok(Outcome::Evidence(evidence::export(gateway, &self.lists, &wanted)?)),
             Operation::EvidenceCourt(wanted) => Ok(Outcome::Court(evidence::court(gateway, &self.evidence, &self.lists, &wanted)?)),
-            Operation::MailboxExport(wanted) => Ok(Outcome::MailboxExported(mailbox_export::export(gateway, &wanted)?)),
             Operation::MailboxEncryption { mailbox, on } => Ok(Outcome::Encryption(encryption::say(gateway, &mailbox, on)?)),
             Operation::MailboxAgreement { mailbox, bureau, word } => Ok(Outcome::Agreed(match word {
                 Some(word) => enrolment::say(gateway, &mailbox, &bureau, word)?,
@@ -443,75 +409,9 @@ impl Service {
         }
     }
 
-    /// From a blocking thread. `tell` says whether anybody still listens.
-    pub fn perform_long(&self, operation: LongOperation, tell: &mut dyn FnMut(Told) -> bool) -> Result<Outcome, Problem> {
-        match operation {
-            LongOperation::Push(order) => {
-                // The bureau's work goes on when the one who watched it leaves.
-                let mut progress = |progress| {
-                    tell(Told::Pushed(progress));
-                    !self.shutdown.is_set()
-                };
-                Ok(Outcome::Report(Box::new(push::push(&self.gateway, &*self.sealer, &self.lists, &order, &mut progress)?)))
-            }
-            LongOperation::PushDryRun(order) => {
-                let mut progress = |progress| tell(Told::Pushed(progress)) && !self.shutdown.is_set();
-                Ok(Outcome::Trial(Box::new(push::dry_run(&self.gateway, &self.lists, &order, &mut progress)?)))
-            }
-            LongOperation::MailboxExport(wanted) => {
-                let mut on = |done, all| {
-                    tell(Told::Exported { done, all });
-                    !self.shutdown.is_set()
-                };
-                Ok(Outcome::Written(export::export(&self.gateway, &self.lists, &wanted, &mut on)?))
-            }
-            LongOperation::MailboxLoad(order) => {
-                let mut on = |loaded| {
-                    tell(Told::Loaded(loaded));
-                    !self.shutdown.is_set()
-                };
-                Ok(Outcome::Loaded(load::load(&self.gateway, &order, &mut on)?))
-            }
-            LongOperation::MailboxReindex { mailbox } => {
-                let number = self.number(&mailbox)?;
-                let mut on = |done, all| {
-                    tell(Told::Indexed { done, all });
-                    !self.shutdown.is_set()
-                };
-                self.gateway.messages.reindex(&number.to_string(), &mut on).map_err(|error| told_of(&error))?;
-                Ok(Outcome::Done)
-            }
-            LongOperation::MailboxImport { file } => {
-                let unreadable = |error: std::io::Error| Problem::new(Exit::Usage, "file", format!("{} cannot be read: {error}", file.display()), "check the path");
-                let opened = File::open(&file).map_err(unreadable)?;
-                let import = self.gateway.directory.import(BufReader::new(opened), self.gateway.clock.now())?;
-                let mut rows = Vec::new();
-                for row in import {
-                    rows.push(row?);
-                    if rows.len() < TOLD_AT_ONCE {
-                        continue;
-                    }
-                    // Passwords are told once: where nobody listens, nothing more is opened.
-                    if !tell(Told::Imported(std::mem::take(&mut rows))) {
-                        return Err(Problem::new(Exit::Unavailable, "caller-left", "nobody takes the passwords any more", "import again: what was opened is reported as existing"));
-                    }
-                    if self.shutdown.is_set() {
-                        return Err(Problem::new(Exit::Unavailable, "stopped", "the import was stopped because the service is ending", "import again to go on"));
-                    }
-                }
-                tell(Told::Imported(rows));
-                Ok(Outcome::Done)
-            }
-        }
-    }
-
     fn number(&self, text: &str) -> Result<MailboxNumber, DirectoryError> {
         Ok(self.gateway.directory.find(text)?.ok_or(DirectoryError::NotFound)?.number)
     }
-}
-
-fn told_of(error: &MailError) -> Problem {
-    Problem::new(Exit::Unavailable, "search-index", error.to_string(), "look at the store; searches read what the index does not know meanwhile")
 }
 
 /// A password that was made here; one that was chosen is known.

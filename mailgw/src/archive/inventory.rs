@@ -74,7 +74,7 @@ pub struct Entry {
 
 #[derive(Debug, thiserror::Error)]
 pub enum InventoryError {
-    #[error("{path} cannot be read: {reason}; give the directory that `mailgw mailbox export` wrote", path = path.display())]
+    #[error("{path} cannot be read: {reason}; give the directory that `mailgw mailbox archive` wrote", path = path.display())]
     Unreadable { path: PathBuf, reason: String },
     #[error("the inventory is of another form in line {line}; ask for the export again")]
     Form { line: usize },

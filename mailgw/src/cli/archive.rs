@@ -16,7 +16,7 @@ use crate::service::{LongOperation, Outcome, Told};
 #[derive(Debug, Subcommand)]
 pub enum Command {
     /// Write a mailbox, open or closed, into a new directory: its mail and a signed inventory of it.
-    #[command(after_help = "Examples:\n  mailgw mailbox archive 1234567897 --out /srv/archive/1234567897 --format maildir --request 'counter 12, 2026-11-29, form 78'\n  openssl cms -verify -binary -inform DER -in inventory.p7s -content inventory.jsonl -CAfile root.pem -purpose any -out /dev/null")]
+    #[command(after_help = "Examples:\n  mailgw mailbox archive 1234567897 --out /srv/archive/1234567897 --format maildir --request 'counter 12, 2026-11-29, form 78'\n  mailgw mailbox archive 1234567897 --out /srv/handover/1234567897 --statements --octets --request 'form 79'\n  openssl cms -verify -binary -inform DER -in inventory.p7s -content inventory.jsonl -CAfile root.pem -purpose any -out /dev/null")]
     Archive {
         mailbox: String,
         #[arg(long, value_name = "DIRECTORY")]
@@ -26,6 +26,12 @@ pub enum Command {
         /// Also what its owner deleted and is kept.
         #[arg(long)]
         deleted: bool,
+        /// What bureaus sent, and nothing else.
+        #[arg(long)]
+        statements: bool,
+        /// Octet for octet as IMAP gives them; otherwise lines end as in files of this machine.
+        #[arg(long)]
+        octets: bool,
         /// Where the request is kept; its digest stands in inventory and log.
         #[arg(long)]
         request: String,
@@ -65,7 +71,7 @@ pub fn run(place: &Place, command: Command) -> Result<(), Problem> {
             }
             return line(&format!("the archive of {} holds: {} messages, {} bytes, signed by {} at {} (Unix seconds)", verified.address, verified.messages, verified.bytes, verified.signer, verified.signed_at));
         }
-        Command::Archive { mailbox, out, format, deleted, request } => LongOperation::MailboxExport(export::Wanted { mailbox, directory: absolute(&out)?, format, deleted, request }),
+        Command::Archive { mailbox, out, format, deleted, statements, octets, request } => LongOperation::MailboxArchive(export::Wanted { mailbox, directory: absolute(&out)?, format, deleted, statements, octets, request }),
         Command::Load { mailbox, from, folder, request } => LongOperation::MailboxLoad(load::Order { mailbox, from: absolute(&from)?, folder, request }),
     };
     let done = ask_long(place, operation, |told| match told {

@@ -57,7 +57,7 @@ pub enum Command {
         request: String,
     },
     /// Legal holds: show them, set one by a named authority's word, end one by the same authority's. While one lasts nothing of the
-    /// mailbox is deleted for good.
+    /// mailbox is deleted for good, nor of what is remembered of pushes to it.
     #[command(after_help = "Examples:\n  mailgw mailbox hold 1234567897 --authority 广州市中级人民法院 --reason '(2026)粤01执123号' --until 2027-01-01T00:00:00+08:00\n  mailgw mailbox hold 1234567897 --lift 1 --authority 广州市中级人民法院 --reason '(2026)粤01执124号'\n  mailgw mailbox hold 1234567897")]
     Hold {
         mailbox: String,
@@ -65,7 +65,7 @@ pub enum Command {
         authority: Option<String>,
         #[arg(long, requires = "authority")]
         reason: Option<String>,
-        /// When it ends by itself, RFC 3339, within ten years.
+        /// When it ends by itself, RFC 3339, within ten years; without it when it is lifted.
         #[arg(long, requires = "authority", conflicts_with = "lift")]
         until: Option<String>,
         /// End the hold of this number.
@@ -86,10 +86,10 @@ pub fn operation(command: Command) -> Result<Operation, Problem> {
         Command::Undelete { mailbox, folder, since, request } => Operation::MailboxUndelete { mailbox, folder, since: moment(since.as_deref())?, request },
         Command::Hold { mailbox, authority, reason, until, lift } => {
             let word = match (authority, reason, moment(until.as_deref())?, lift) {
-                (Some(authority), Some(reason), Some(until_unix_millis), None) => Some(Word::Set { authority, reason, until_unix_millis }),
+                (Some(authority), Some(reason), until_unix_millis, None) => Some(Word::Set { authority, reason, until_unix_millis }),
                 (Some(authority), Some(reason), None, Some(number)) => Some(Word::Lift { number, authority, reason }),
                 (None, None, None, None) => None,
-                _ => return Err(Problem::new(Exit::Usage, "hold", "a hold is set with --until and ended with --lift", "give one of them, with --authority and --reason")),
+                _ => return Err(Problem::new(Exit::Usage, "hold", "a hold is set or ended by an authority, for a reason", "give --authority and --reason")),
             };
             Operation::MailboxHold { mailbox, word }
         }
@@ -131,6 +131,7 @@ pub fn holds(holds: &[ShownHold]) -> Result<(), Problem> {
             None if hold.holds => "holds".to_owned(),
             None => "over".to_owned(),
         };
-        line(&format!("{:>3}  until {}  {state}  {}  {}", hold.number, shown(hold.until_unix_millis), hold.authority, hold.reason))
+        let until = hold.until_unix_millis.map_or_else(|| "it is lifted".to_owned(), shown);
+        line(&format!("{:>3}  until {until}  {state}  {}  {}", hold.number, hold.authority, hold.reason))
     })
 }

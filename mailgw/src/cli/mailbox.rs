@@ -12,7 +12,6 @@ use super::ask::{Place, ask, ask_long};
 use super::found::{absolute, read_text};
 use crate::directory::{ImportedRow, Kind, Page, Query, RowState, ShownMailbox, State, Words};
 use crate::flow::enrolment::{Agreed, Word};
-use crate::flow::mailbox_export::Wanted;
 use crate::service::{LongOperation, Operation, Outcome, Told, TypedPassword};
 
 /// Longer than any password or document number.
@@ -110,16 +109,6 @@ pub enum Command {
         #[arg(long, value_name = "REASON", conflicts_with_all = ["request", "take", "out"])]
         withdraw: Option<String>,
     },
-    /// Write the messages of a mailbox into a new Maildir, octet for octet as IMAP gives them.
-    #[command(after_help = "Example:\n  mailgw mailbox export 1234567897 --statements --out /srv/handover/1234567897")]
-    Export {
-        mailbox: String,
-        /// What bureaus sent, and nothing else.
-        #[arg(long)]
-        statements: bool,
-        #[arg(long)]
-        out: PathBuf,
-    },
     /// Statements encrypted to the owner's own certificate: show what holds, or record the owner's word.
     #[command(after_help = "Example:\n  mailgw mailbox encryption 1234567897 --on\n  mailgw mailbox encryption 1234567897")]
     Encryption {
@@ -202,7 +191,6 @@ pub fn run(place: &Place, command: Command) -> Result<(), Problem> {
         Command::Show { mailbox } => Operation::MailboxShow { mailbox },
         Command::List { kind, state, limit, after } => Operation::MailboxList(Query { kind, state, limit, after }),
         Command::Close { mailbox } => Operation::MailboxClose { mailbox },
-        Command::Export { mailbox, statements, out } => Operation::MailboxExport(Wanted { mailbox, directory: absolute(&out)?, statements }),
         Command::Encryption { mailbox, on, off } => Operation::MailboxEncryption { mailbox, on: on.then_some(true).or(off.then_some(false)) },
         Command::Consent { mailbox, sender, give, withdraw } => {
             let word = if give { Some(Word::GiveConsent) } else { withdraw.then_some(Word::WithdrawConsent) };

@@ -72,8 +72,6 @@ pub fn outcome(outcome: &Outcome, as_json: bool) -> Result<(), Problem> {
         Outcome::Queued(message) => super::queue::message(message),
         Outcome::Report(report) => json(report),
         Outcome::Trial(trial) => json(trial),
-        Outcome::MailboxExported(exported) if as_json => json(exported),
-        Outcome::MailboxExported(exported) => line(&format!("{} messages of {} folders in {}", exported.messages, exported.folders, exported.directory.display())),
         Outcome::Encryption(shown) if as_json => json(shown),
         Outcome::Encryption(shown) => {
             line(&format!("address     {}", shown.address))?;

@@ -20,8 +20,8 @@ pub enum Command {
         #[arg(long)]
         dry_run: bool,
     },
-    /// Keep what a push left behind, or what speaks of a mailbox, beyond its days.
-    #[command(after_help = "Example:\n  mailgw retention hold --authority 广州市中级人民法院 --order '(2026)粤01民初123号' --bureau gz-gas --batch GAS-202610 --until 2027-06-30T00:00:00+08:00\n  mailgw retention hold --authority 广州市中级人民法院 --order '(2026)粤01民初123号' --mailbox 1234567897")]
+    /// Keep what a push left behind beyond its days. `mailgw mailbox hold` keeps a mailbox, and all that speaks of it.
+    #[command(after_help = "Example:\n  mailgw retention hold --authority 广州市中级人民法院 --order '(2026)粤01民初123号' --bureau gz-gas --batch GAS-202610 --until 2027-06-30T00:00:00+08:00")]
     Hold {
         #[command(flatten)]
         held: What,
@@ -36,7 +36,7 @@ pub enum Command {
         until: Option<u64>,
     },
     /// Take a hold back.
-    #[command(after_help = "Example:\n  mailgw retention release --authority 广州市中级人民法院 --order '(2026)粤01民初123号' --mailbox 1234567897")]
+    #[command(after_help = "Example:\n  mailgw retention release --authority 广州市中级人民法院 --order '(2026)粤01民初123号' --bureau gz-gas --batch GAS-202610")]
     Release {
         #[command(flatten)]
         held: What,
@@ -47,7 +47,7 @@ pub enum Command {
         #[arg(long)]
         order: String,
     },
-    /// List what is held.
+    /// List the pushes that are held.
     #[command(after_help = "Example:\n  mailgw retention holds")]
     Holds,
 }
@@ -55,21 +55,16 @@ pub enum Command {
 #[derive(Debug, Args)]
 pub struct What {
     /// The bureau's code.
-    #[arg(long, requires = "batch", required_unless_present = "mailbox", conflicts_with = "mailbox")]
-    bureau: Option<String>,
-    /// The push, as its manifest names it.
-    #[arg(long, requires = "bureau")]
-    batch: Option<String>,
     #[arg(long)]
-    mailbox: Option<String>,
+    bureau: String,
+    /// The push, as its manifest names it.
+    #[arg(long)]
+    batch: String,
 }
 
 impl From<What> for Held {
     fn from(what: What) -> Self {
-        match what.mailbox {
-            Some(mailbox) => Self::Mailbox { mailbox },
-            None => Self::Push { bureau: what.bureau.unwrap_or_default(), batch: what.batch.unwrap_or_default() },
-        }
+        Self::Push { bureau: what.bureau, batch: what.batch }
     }
 }
 
@@ -101,10 +96,8 @@ pub fn retained(retained: &Retained) -> Result<(), Problem> {
 
 pub fn holds(holds: &[Hold]) -> Result<(), Problem> {
     for hold in holds {
-        match &hold.held {
-            Held::Push { bureau, batch } => line(&format!("push     {bureau} {batch}  {} {}", hold.authority, hold.order))?,
-            Held::Mailbox { mailbox } => line(&format!("mailbox  {mailbox}  {} {}", hold.authority, hold.order))?,
-        }
+        let Held::Push { bureau, batch } = &hold.held;
+        line(&format!("push  {bureau} {batch}  {} {}", hold.authority, hold.order))?;
     }
     if holds.is_empty() { line("nothing is held") } else { Ok(()) }
 }

@@ -35,6 +35,7 @@ use crate::flow::login::Logins;
 use crate::flow::submit::Submission;
 use crate::flow::verified::Senders;
 use crate::autoconfig::Places;
+use crate::dmarc_report;
 use crate::init::{Configuration, Sending};
 use crate::job::{Background, NoticeMetrics};
 use crate::outbox::{Outbox, RemoteOutbox};
@@ -102,7 +103,11 @@ async fn run(mut service: Service, configuration: &Configuration, directory: &Pa
     let gateway = &service.gateway;
     let certificates = Arc::new(CertificateLogins::new(Arc::clone(&gateway.directory), Arc::clone(&gateway.anchors), Arc::new(KeptLists::new(Arc::clone(&service.lists))) as Arc<dyn Lists>, Arc::clone(&gateway.clock)));
     background.begin("certificates", crate::job::certificates(Arc::clone(&certificates), shutdown.clone()));
-    let reception = reception(&service, sending.as_ref(), &metrics)?;
+    let reports = sending.as_ref().filter(|_| service.gateway.directory.policy().inbound().dmarc_reports).map(|sending| (sending.resolver, Arc::new(dmarc_report::Tallies::default())));
+    if let Some((resolver, tallies)) = &reports {
+        background.begin("dmarc-reports", dmarc_report::run(Arc::clone(&service.gateway), Arc::clone(tallies), *resolver, shutdown.clone()));
+    }
+    let reception = reception(&service, sending.as_ref(), reports.map(|(_, tallies)| tallies), &metrics)?;
     let lmtp = lmtp(&service, &reception, &metrics)?;
     let (reception, senders, clients) = (exchange(&service, &reception, &metrics)?, senders(&service, &certificates, sending.is_some(), &metrics)?, clients(&service, &certificates, &metrics)?);
     let old_clients = old_clients(&service, &certificates, &metrics)?;
@@ -181,7 +186,7 @@ fn stamps(service: &Service, url: &str, metrics: &Registry, shutdown: Shutdown) 
 }
 
 /// How mail from other hosts and from neighbours is taken.
-fn reception(service: &Service, sending: Option<&Sending>, metrics: &Registry) -> Result<Arc<Reception>, Problem> {
+fn reception(service: &Service, sending: Option<&Sending>, reports: Option<Arc<dmarc_report::Tallies>>, metrics: &Registry) -> Result<Arc<Reception>, Problem> {
     let gateway = &service.gateway;
     let host = Domain::parse(&gateway.settings.host).map_err(|_| wrong("the gateway's host name is none for SMTP"))?;
     let domain = Domain::parse(&gateway.settings.domain).map_err(|_| wrong("the gateway's domain is none for SMTP"))?;
@@ -192,7 +197,7 @@ fn reception(service: &Service, sending: Option<&Sending>, metrics: &Registry) -
     }
     let verdicts = register_verdicts(metrics).map_err(|error| wrong(&error.to_string()))?;
     let (recipients, callers) = (Arc::clone(&gateway.directory) as Arc<dyn Recipients>, Callers::new(&policy));
-    Ok(Arc::new(Reception { recipients, messages: Arc::clone(&gateway.messages), host, domain, policy, verifier, verdicts, callers, queue: sending.map(|_| Arc::clone(&gateway.queue)), senders: Some(bureaus(service)) }))
+    Ok(Arc::new(Reception { recipients, messages: Arc::clone(&gateway.messages), host, domain, policy, verifier, verdicts, callers, queue: sending.map(|_| Arc::clone(&gateway.queue)), reports, senders: Some(bureaus(service)) }))
 }
 
 /// Who is believed to be a bureau.

@@ -15,6 +15,7 @@ use time::OffsetDateTime;
 use super::authors;
 use super::callers::Callers;
 use super::verified::{Proved, Senders};
+use crate::dmarc_report::Tallies;
 use crate::gateway::unix_millis;
 use crate::mailbox::{Body, Delivery, MailError, MessageStore, TrustMark};
 use crate::queue::Queue;
@@ -97,6 +98,8 @@ pub struct Reception {
     pub callers: Callers,
     /// Mail for elsewhere, where it is sent: by it senders hear that their mail arrived.
     pub queue: Option<Arc<Queue>>,
+    /// What is reported to the domains in whose names mail comes; without it nothing is.
+    pub reports: Option<Arc<Tallies>>,
     /// Without them no mail is marked as a bureau's.
     pub senders: Option<Senders>,
 }
@@ -159,6 +162,9 @@ impl Reception {
         // 3. What becomes of it, by the policy.
         let verdict = verdict::decide::decide(results.as_ref(), &self.policy);
         self.judged(verdict);
+        if let (Some(reports), Some(results), Origin::Host(peer)) = (&self.reports, &results, origin) {
+            reports.note(peer, results, verdict, unix_millis(now));
+        }
         tracing::info!(verdict = verdict.name(), reason = verdict.reason().name(), "message judged");
         match verdict {
             Verdict::Reject(Reason::SpfFail) => return Err(Answer::Refused(Refusal::Spf)),

@@ -5,6 +5,7 @@ use std::io::{BufWriter, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
+use keys::DataKey;
 use protocol::imap::exchange::{Flags, Keyword, MessageInfo, SystemFlag};
 use ring::digest::{Context, SHA256};
 use runtime::exit::{Exit, Problem};
@@ -21,6 +22,7 @@ use crate::mailbox::{Choice, MailError};
 use crate::record::event::{self, Event};
 use crate::record::message::Message;
 use crate::record::{RecordError, body};
+use crate::statement;
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -31,6 +33,12 @@ pub struct Wanted {
     pub format: Format,
     /// What its owner deleted and is kept, too.
     pub deleted: bool,
+    /// Statements and what else bureaus sent, and nothing more.
+    #[serde(default)]
+    pub statements: bool,
+    /// Octet for octet as IMAP gives them, ends of lines included, which files have otherwise as files do.
+    #[serde(default)]
+    pub octets: bool,
     /// By whose word.
     pub request: String,
 }
@@ -99,7 +107,7 @@ pub fn export(gateway: &Gateway, lists: &RevocationLists, wanted: &Wanted, on: &
     // 2
     let mailbox = account.mailbox();
     let count = gateway.messages.used(&mailbox)?.messages;
-    let mut writing = Writing { mail: at.join(MAIL), format: wanted.format, entries: Vec::new(), bytes: 0 };
+    let mut writing = Writing { mail: at.join(MAIL), wanted, key: &gateway.directory_key, entries: Vec::new(), bytes: 0 };
     make(&writing.mail)?;
     for folder in gateway.messages.list(&mailbox)?.into_iter().filter(|folder| folder.exists()) {
         let (view, _) = match gateway.messages.open(&mailbox, &folder.name) {
@@ -136,7 +144,7 @@ pub fn export(gateway: &Gateway, lists: &RevocationLists, wanted: &Wanted, on: &
     let written = Written { directory: wanted.directory.clone(), messages: writing.entries.len() as u64, bytes: writing.bytes, inventory: crate::hex(&digest) };
     let mut batch = Batch::new();
     let request = crate::hex(&body::digest(wanted.request.as_bytes()));
-    Event::MailboxArchived(event::Archived { mailbox, messages: written.messages, inventory: written.inventory.clone(), request }).append(&mut batch, gateway.now_unix_millis())?;
+    Event::MailboxArchived(event::Archived { mailbox, messages: written.messages, inventory: written.inventory.clone(), request, statements: wanted.statements }).append(&mut batch, gateway.now_unix_millis())?;
     gateway.store.commit(batch)?;
     // 4
     whole(&at.join(SIGNATURE), &ready.sign_digest(digest)?)?;
@@ -161,9 +169,11 @@ impl Drop for Temporary {
     }
 }
 
-struct Writing {
+struct Writing<'a> {
     mail: PathBuf,
-    format: Format,
+    wanted: &'a Wanted,
+    /// By which a statement is known.
+    key: &'a DataKey,
     entries: Vec<Entry>,
     bytes: u64,
 }
@@ -175,10 +185,10 @@ struct BoxFile {
     length: u64,
 }
 
-impl Writing {
+impl Writing<'_> {
     fn begin(&self, folder: &str) -> Result<Option<BoxFile>, ExportError> {
         let place = maildir::place(folder);
-        if self.format == Format::Maildir {
+        if self.wanted.format == Format::Maildir {
             for part in ["cur", "new", "tmp"] {
                 make(&self.mail.join(&place).join(part))?;
             }
@@ -191,7 +201,10 @@ impl Writing {
     }
 
     fn put(&mut self, folder: &str, box_file: &mut Option<BoxFile>, info: &MessageInfo, message: &[u8], deleted: bool) -> Result<(), ExportError> {
-        let crlf = lines_end_in_crlf(message);
+        if self.wanted.statements && statement::named_by(message, self.key).is_none() {
+            return Ok(());
+        }
+        let crlf = !self.wanted.octets && lines_end_in_crlf(message);
         let stored = if crlf { with_lf(message) } else { message.to_vec() };
         let (file, span) = match box_file {
             Some(to) => {

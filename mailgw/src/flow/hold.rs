@@ -1,4 +1,4 @@
-//! A legal hold: by the word of a named authority, with its reason and its end, nothing that a mailbox has is deleted for good, whatever its
+//! A legal hold: by the word of a named authority, with its reason and, where it says one, its end, nothing that a mailbox has is deleted for good, whatever its
 //! owner, its quota or an administrator does. Its owner notices nothing. It ends by itself, or by the word of the same authority.
 
 use std::collections::BTreeMap;
@@ -13,19 +13,27 @@ use crate::gateway::{Gateway, unix_millis};
 use crate::mailbox::MailError;
 use crate::record::mailbox_hold::{self as hold, Hold};
 use crate::record::event::{self, Event};
-use crate::record::hold::Held;
-use crate::record::{self, RecordError, body};
+use crate::record::evidence::ReadError;
+use crate::record::hold::Changes;
+use crate::record::{RecordError, body};
 
 /// Characters of an authority's name, and of a reason.
 const MAX_WORDS: usize = 200;
-/// A hold that shall last longer is set again.
+const ATTEMPTS: usize = 16;
+/// A hold whose end is later is set without one.
 const LONGEST: Duration = Duration::days(3_653);
 
 /// What an authority says.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub enum Word {
-    Set { authority: String, reason: String, until_unix_millis: u64 },
+    /// Without an end: until it is lifted.
+    Set {
+        authority: String,
+        reason: String,
+        #[serde(default)]
+        until_unix_millis: Option<u64>,
+    },
     Lift { number: u64, authority: String, reason: String },
 }
 
@@ -35,7 +43,8 @@ pub struct ShownHold {
     pub authority: String,
     pub reason: String,
     pub since_unix_millis: u64,
-    pub until_unix_millis: u64,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub until_unix_millis: Option<u64>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub lifted_unix_millis: Option<u64>,
     /// Now.
@@ -52,6 +61,8 @@ pub enum HoldError {
     NoHold { number: u64 },
     #[error("hold {number} is another authority's, which alone ends it; give the name that `mailgw mailbox hold` shows")]
     OtherAuthority { number: u64 },
+    #[error("holds change again and again at this moment; try again")]
+    Busy,
     #[error(transparent)]
     Directory(#[from] DirectoryError),
     #[error(transparent)]
@@ -60,6 +71,15 @@ pub enum HoldError {
     Commit(#[from] CommitError),
     #[error(transparent)]
     Mail(#[from] MailError),
+}
+
+impl From<ReadError> for HoldError {
+    fn from(error: ReadError) -> Self {
+        match error {
+            ReadError::Store(error) => error.into(),
+            ReadError::Record(error) => error.into(),
+        }
+    }
 }
 
 impl From<StoreError> for HoldError {
@@ -76,6 +96,7 @@ impl From<HoldError> for Problem {
             HoldError::Until => (Exit::Usage, "hold-until"),
             HoldError::NoHold { .. } => (Exit::NotFound, "no-such-hold"),
             HoldError::OtherAuthority { .. } => (Exit::Refused, "other-authority"),
+            HoldError::Busy => (Exit::Unavailable, "busy"),
             HoldError::Record(_) => (Exit::Damaged, "store-damaged"),
             HoldError::Commit(ref error) => crate::problem::store_class(error),
             HoldError::Mail(_) => (Exit::Unavailable, "mail"),
@@ -100,11 +121,11 @@ pub fn say(gateway: &Gateway, mailbox: &str, word: &Word) -> Result<Vec<ShownHol
     show(gateway, mailbox)
 }
 
-fn set(gateway: &Gateway, mailbox: &str, authority: &str, reason: &str, until: u64, now: OffsetDateTime) -> Result<(), HoldError> {
+fn set(gateway: &Gateway, mailbox: &str, authority: &str, reason: &str, until: Option<u64>, now: OffsetDateTime) -> Result<(), HoldError> {
     // 1
     let (authority, reason) = (words("authority", authority)?, words("reason", reason)?);
     let since = unix_millis(now);
-    if until <= since || until > unix_millis(now + LONGEST) {
+    if until.is_some_and(|until| until <= since || until > unix_millis(now + LONGEST)) {
         return Err(HoldError::Until);
     }
     // 2
@@ -116,11 +137,19 @@ fn set(gateway: &Gateway, mailbox: &str, authority: &str, reason: &str, until: u
     let event = Event::MailboxHoldSet(event::MailboxHold { mailbox: mailbox.clone(), number, until, words: said(&authority, &reason) });
     let record = Hold { authority, reason, since_unix_millis: since, until_unix_millis: until, lifted: None };
     let key = hold::key(&mailbox, number);
-    let mut batch = Batch::new().expect(Expectation::Absent(key.clone())).put(key, record.seal(&mailbox, &gateway.directory_key)?);
-    batch = batch.put(hold::mark_key(&mailbox), hold::mark(number));
-    event.append(&mut batch, since)?;
-    gateway.store.commit(batch)?;
-    Ok(())
+    // What ends with its days is decided by all holds: this one is heard by whoever decides at this moment, and commits where nothing was
+    // marked meanwhile.
+    for _ in 0..ATTEMPTS {
+        let (batch, _) = Changes::read(&*gateway.store)?.next(Batch::new());
+        let mut batch = batch.expect(Expectation::Absent(key.clone())).put(key.clone(), record.seal(&mailbox, &gateway.directory_key)?);
+        batch = batch.put(hold::mark_key(&mailbox), hold::mark(number));
+        event.append(&mut batch, since)?;
+        match gateway.store.commit(batch) {
+            Err(CommitError::Conflict { .. }) => {}
+            done => return Ok(done.map(|_| ())?),
+        }
+    }
+    Err(HoldError::Busy)
 }
 
 fn lift(gateway: &Gateway, mailbox: &str, number: u64, authority: &str, reason: &str, now: OffsetDateTime) -> Result<(), HoldError> {
@@ -138,7 +167,7 @@ fn lift(gateway: &Gateway, mailbox: &str, number: u64, authority: &str, reason: 
         return Err(HoldError::OtherAuthority { number });
     }
     // 3
-    let event = Event::MailboxHoldLifted(event::MailboxHold { mailbox: mailbox.clone(), number, until: unix_millis(now), words: said(&authority, &reason) });
+    let event = Event::MailboxHoldLifted(event::MailboxHold { mailbox: mailbox.clone(), number, until: Some(unix_millis(now)), words: said(&authority, &reason) });
     let record = Hold { lifted: Some((unix_millis(now), reason)), ..record };
     let mut batch = Batch::new().expect(Expectation::Equals(key.clone(), found)).put(key, record.seal(&mailbox, &gateway.directory_key)?);
     event.append(&mut batch, unix_millis(now))?;
@@ -160,24 +189,19 @@ pub fn show(gateway: &Gateway, mailbox: &str) -> Result<Vec<ShownHold>, HoldErro
     Ok(all(gateway, &mailbox)?.into_iter().map(shown).collect())
 }
 
-/// Whether anything holds a mailbox, by its ten digits: an order of this kind, or one that holds what pushes left behind there too.
+/// Whether anything holds a mailbox, by its ten digits.
 pub fn is_held(gateway: &Gateway, mailbox: &str, unix_millis: u64) -> Result<bool, HoldError> {
-    if let Some(found) = gateway.store.get(&Held::Mailbox { mailbox: mailbox.to_owned() }.key())?
-        && record::hold::Hold::decode(&found)?.is_in_force(unix_millis)
-    {
-        return Ok(true);
-    }
     Ok(all(gateway, mailbox)?.iter().any(|(_, hold)| hold.holds_at(unix_millis)))
 }
 
-/// The mailboxes that are held now, by their ten digits, each with the number of a hold.
-pub fn held_mailboxes(gateway: &Gateway, unix_millis: u64) -> Result<BTreeMap<String, u64>, HoldError> {
+/// The mailboxes that are held now, by their ten digits, each with the reason of a hold.
+pub fn held_mailboxes(gateway: &Gateway, unix_millis: u64) -> Result<BTreeMap<String, String>, HoldError> {
     let (from, to) = hold::marks();
     let mut held = BTreeMap::new();
     for (key, _) in gateway.store.scan(&from, &to, usize::MAX)? {
         let mailbox = hold::marked(&key)?;
-        if let Some((number, _)) = all(gateway, &mailbox)?.into_iter().find(|(_, hold)| hold.holds_at(unix_millis)) {
-            held.insert(mailbox, number);
+        if let Some((_, hold)) = all(gateway, &mailbox)?.into_iter().find(|(_, hold)| hold.holds_at(unix_millis)) {
+            held.insert(mailbox, hold.reason);
         }
     }
     Ok(held)

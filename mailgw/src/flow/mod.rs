@@ -14,7 +14,6 @@ pub mod hold;
 mod letter;
 pub mod load;
 pub mod login;
-pub mod mailbox_export;
 pub mod notices;
 pub mod opening;
 pub mod paper;

@@ -8,7 +8,7 @@
 //! | 3 | it is marked as ended by retention, with a leaf of the log | from here on it is answered so, and after a crash we know what was begun |
 //! | 4 | block by block its records are deleted | again after a crash: what is gone already is gone |
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::BTreeMap;
 
 use runtime::exit::{Exit, Problem};
 use serde::{Deserialize, Serialize};
@@ -16,7 +16,6 @@ use store::{Batch, CommitError, Expectation, Key, StoreError};
 
 use super::hold::{HoldError, held_mailboxes};
 use crate::bureau::{self, BureauError};
-use crate::directory::{DirectoryError, still_open};
 use crate::erds;
 use crate::gateway::Gateway;
 use crate::record::access;
@@ -39,14 +38,12 @@ pub enum RetentionError {
     Until,
     #[error("{batch} is no batch of this bureau; look at the name in its manifest")]
     UnknownBatch { batch: String },
-    #[error("the days of {batch} are over and what was remembered of it has ended: there is nothing to hold; hold the mailboxes that it spoke of")]
+    #[error("the days of {batch} are over and what was remembered of it has ended: there is nothing to hold; hold the mailboxes that it spoke of with `mailgw mailbox hold`")]
     Removed { batch: String },
     #[error("nothing is held there; look with `mailgw retention holds`")]
     NotHeld,
     #[error("{MAX_HOLDS} holds are as many as are kept; take back those that ended")]
     TooMany,
-    #[error(transparent)]
-    Directory(#[from] DirectoryError),
     #[error(transparent)]
     Bureau(#[from] BureauError),
     #[error(transparent)]
@@ -75,7 +72,6 @@ impl From<ReadError> for RetentionError {
 impl From<RetentionError> for Problem {
     fn from(error: RetentionError) -> Self {
         let (exit, code) = match error {
-            RetentionError::Directory(error) => return error.into(),
             RetentionError::Bureau(error) => return error.into(),
             RetentionError::Hold(error) => return error.into(),
             RetentionError::Word { .. } => (Exit::Usage, "order"),
@@ -114,16 +110,8 @@ pub struct Retained {
 /// What is held at one moment, by orders of both kinds.
 struct InForce {
     orders: Vec<Hold>,
-    /// By `mailgw mailbox hold`, with the number of the hold.
-    mailboxes: BTreeMap<String, u64>,
-}
-
-impl InForce {
-    /// The order that holds a mailbox.
-    fn on_mailbox(&self, mailbox: &str) -> Option<String> {
-        let order = self.orders.iter().find(|hold| matches!(&hold.held, Held::Mailbox { mailbox: held } if held == mailbox));
-        order.map(|hold| hold.order.clone()).or_else(|| self.mailboxes.get(mailbox).map(|number| format!("mailbox hold {number}")))
-    }
+    /// By `mailgw mailbox hold`, with the reason that was given.
+    mailboxes: BTreeMap<String, String>,
 }
 
 /// Looks at every push. A trial says what would end.
@@ -201,15 +189,13 @@ fn is_sealed(gateway: &Gateway, (bureau, batch): (&str, &str)) -> Result<bool, R
 
 /// The order that holds a push, or a mailbox that it speaks of.
 fn held(gateway: &Gateway, (bureau, batch): (&str, &str), holds: &InForce) -> Result<Option<String>, RetentionError> {
-    let mut mailboxes = HashSet::new();
     for hold in &holds.orders {
-        match &hold.held {
-            Held::Push { bureau: of, batch: name } if of == bureau && name == batch => return Ok(Some(hold.order.clone())),
-            Held::Mailbox { mailbox } => drop(mailboxes.insert(mailbox.as_str())),
-            Held::Push { .. } => {}
+        let Held::Push { bureau: of, batch: name } = &hold.held;
+        if of == bureau && name == batch {
+            return Ok(Some(hold.order.clone()));
         }
     }
-    if mailboxes.is_empty() && holds.mailboxes.is_empty() {
+    if holds.mailboxes.is_empty() {
         return Ok(None);
     }
     let mut found = None;
@@ -217,7 +203,7 @@ fn held(gateway: &Gateway, (bureau, batch): (&str, &str), holds: &InForce) -> Re
         for statement in outcomes.iter().filter_map(|outcome| outcome.stmt_id.as_deref()) {
             let Some(bytes) = gateway.store.get(&item_key(bureau, statement))? else { continue };
             let mailbox = Item::decode(&bytes)?.mailbox;
-            found = found.take().or_else(|| holds.on_mailbox(&mailbox));
+            found = found.take().or_else(|| holds.mailboxes.get(&mailbox).cloned());
         }
         Ok(())
     })?;
@@ -234,8 +220,8 @@ fn held(gateway: &Gateway, (bureau, batch): (&str, &str), holds: &InForce) -> Re
             for line in evidence::items(&*gateway.store, *number)?.unwrap_or_default() {
                 let item = erds::Item::read(&line).map_err(|_| RecordError::Damaged { kind: "evidence batch", reason: "an item is of another form" })?;
                 let mailbox = item.recipient_details.as_deref().and_then(|address| address.split('@').next());
-                if let Some(order) = mailbox.and_then(|mailbox| holds.on_mailbox(mailbox)) {
-                    return Ok(Some(order));
+                if let Some(order) = mailbox.and_then(|mailbox| holds.mailboxes.get(mailbox)) {
+                    return Ok(Some(order.clone()));
                 }
             }
         }
@@ -346,21 +332,12 @@ pub fn hold(gateway: &Gateway, held: &Held, by: &By, holds: bool) -> Result<Vec<
     }
     // Read first: what is marked as ended meanwhile is not held.
     let (mut write, _) = Changes::read(&*gateway.store)?.next(Batch::new());
-    let held = match held {
-        Held::Push { bureau, batch } => {
-            let name = || batch.chars().take(80).collect();
-            let stored = gateway.store.get(&batch_key(bureau, batch))?.ok_or_else(|| RetentionError::UnknownBatch { batch: name() })?;
-            if holds && PushBatch::decode(&stored)?.removed_unix_millis.is_some() {
-                return Err(RetentionError::Removed { batch: name() });
-            }
-            held.clone()
-        }
-        Held::Mailbox { mailbox } => {
-            let account = gateway.directory.find(mailbox)?.ok_or(DirectoryError::NotFound)?;
-            write = if account.is_open() { write.expect(still_open(account.number)) } else { write };
-            Held::Mailbox { mailbox: account.mailbox() }
-        }
-    };
+    let Held::Push { bureau, batch } = held;
+    let name = || batch.chars().take(80).collect();
+    let stored = gateway.store.get(&batch_key(bureau, batch))?.ok_or_else(|| RetentionError::UnknownBatch { batch: name() })?;
+    if holds && PushBatch::decode(&stored)?.removed_unix_millis.is_some() {
+        return Err(RetentionError::Removed { batch: name() });
+    }
     let key = held.key();
     let before = gateway.store.get(&key)?;
     write = match (holds, before) {

@@ -15,7 +15,6 @@ use crate::record::body;
 use crate::record::deleted::{self, Deleted};
 use crate::record::event::{self, Event};
 use crate::record::folder::{self, Folder};
-use crate::record::hold::Held;
 use crate::record::mailbox_hold as hold;
 use crate::record::message::{self, Message};
 
@@ -198,9 +197,9 @@ impl MessageStore {
     }
 
     /// How many are gone; none where the mailbox is held from this moment on.
-    fn forget_some_deleted(&self, mailbox: &str, places: &[(Key, Key)], unheld: &[Expectation]) -> Result<Option<usize>, MailError> {
+    fn forget_some_deleted(&self, mailbox: &str, places: &[(Key, Key)], unheld: &Expectation) -> Result<Option<usize>, MailError> {
         for _ in 0..super::messages::ATTEMPTS {
-            let (mut batch, mut bodies, mut count) = (unheld.iter().cloned().fold(Batch::new(), Batch::expect), BTreeMap::new(), 0);
+            let (mut batch, mut bodies, mut count) = (Batch::new().expect(unheld.clone()), BTreeMap::new(), 0);
             for (by_time, key) in places {
                 batch = batch.delete(by_time.clone());
                 let Some(found) = self.store.get(key)? else { continue };
@@ -211,7 +210,7 @@ impl MessageStore {
                 count += 1;
             }
             match self.store.commit(self.count(batch, &bodies)?) {
-                Err(CommitError::Conflict { expectation }) if expectation < unheld.len() => return Ok(None),
+                Err(CommitError::Conflict { expectation: 0 }) => return Ok(None),
                 Err(CommitError::Conflict { .. }) => continue,
                 done => return Ok(done.map(|_| Some(count))?),
             }
@@ -219,15 +218,13 @@ impl MessageStore {
         Err(MailError::Busy)
     }
 
-    /// What stands of holds on a mailbox, of both kinds, to be expected by a commit that deletes for good.
-    fn unheld(&self, mailbox: &str) -> Result<[Expectation; 2], MailError> {
-        let as_it_is = |key: Key| -> Result<Expectation, MailError> {
-            Ok(match self.store.get(&key)? {
-                Some(found) => Expectation::Equals(key, found),
-                None => Expectation::Absent(key),
-            })
-        };
-        Ok([as_it_is(hold::mark_key(mailbox))?, as_it_is(Held::Mailbox { mailbox: mailbox.to_owned() }.key())?])
+    /// What stands of holds on a mailbox, to be expected by a commit that deletes for good.
+    fn unheld(&self, mailbox: &str) -> Result<Expectation, MailError> {
+        let key = hold::mark_key(mailbox);
+        Ok(match self.store.get(&key)? {
+            Some(found) => Expectation::Equals(key, found),
+            None => Expectation::Absent(key),
+        })
     }
 
     /// Octets of deleted messages beyond their bound: a legal hold keeps them.
@@ -246,7 +243,7 @@ impl MessageStore {
     /// As `bound_deleted` where no hold ever was, which is known without opening one: other mailboxes wait for the next look at all. What
     /// was deleted stays deleted when this fails, and is bounded with the next.
     pub(super) fn bound_deleted_now(&self, mailbox: &str) {
-        let ever_held = || -> Result<bool, MailError> { Ok(self.unheld(mailbox)?.iter().any(|hold| matches!(hold, Expectation::Equals(..)))) };
+        let ever_held = || -> Result<bool, MailError> { Ok(matches!(self.unheld(mailbox)?, Expectation::Equals(..))) };
         if let Err(error) = self.bound_deleted(mailbox, &ever_held) {
             tracing::warn!(%error, "deleted messages beyond their bound are not gone yet");
         }

@@ -126,9 +126,9 @@ fn deleted_mail_is_bounded_by_a_quota_the_oldest_goes_first_and_what_is_held_cou
     assert_eq!(mail.restore(BOX, &Choice { folder: None, since: Some(4) }, "00", 30).unwrap(), 1);
     churn(6, 35);
     assert_eq!(kept(), [2, 3, 6]);
-    // Under a hold of either kind all stays. The owner stores less for it, and still gets what is sent.
-    let order = Held::Mailbox { mailbox: BOX.into() }.key();
-    store.commit(Batch::new().put(order.clone(), vec![1])).unwrap();
+    // Under a hold all stays. The owner stores less for it, and still gets what is sent.
+    let order = hold::mark_key(BOX);
+    store.commit(Batch::new().put(order.clone(), hold::mark(1))).unwrap();
     churn(7, 40);
     assert_eq!((kept(), mail.used(BOX).unwrap().bytes, mail.deleted_beyond(BOX).unwrap()), (vec![2, 3, 6, 7], 30, 35));
     let delivery = |size: usize| Delivery { mailbox: BOX.into(), folder: "INBOX".into(), content: vec![b'x'; size].into(), unix_millis: 1, flags: Flags::new(), event: None, mark: None };

@@ -101,6 +101,7 @@ leaves! {
     RetentionEnded(Retention) = 84,
     HoldSet(Hold) = 85,
     CourtPackage(Court) = 86,
+    /// Of before: now a mailbox is archived.
     MailboxExported(MailboxExport) = 87,
     /// A message was accepted, into the folder for junk.
     MessageJunked(Junked) = 100,
@@ -119,6 +120,7 @@ leaves! {
     MailboxApplied(Applied) = 160,
     ApplicationAnswered(Answered) = 161,
     RegistrySet(CardRegistry) = 162,
+    DmarcReportQueued(TlsReport) = 163,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -1,4 +1,5 @@
-//! A legal hold: what a push left behind, or what speaks of a mailbox, is kept beyond its time until the hold is taken back.
+//! A legal hold on what a push left behind, which is kept beyond its time until the hold is taken back. Those on mailboxes are of
+//! `mailbox_hold`.
 
 use serde::{Deserialize, Serialize};
 use store::{Batch, Expectation, Key, Store};
@@ -9,19 +10,17 @@ use super::{RecordError, VERSION, from_json, to_json, versioned};
 const KIND: &str = "legal hold";
 const CHANGES: &str = "legal hold changes";
 
-/// What is held.
+/// What is held: a push, by its bureau's own name for it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub enum Held {
     Push { bureau: String, batch: String },
-    Mailbox { mailbox: String },
 }
 
 impl Held {
     pub fn key(&self) -> Key {
         match self {
             Self::Push { bureau, batch } => Key::new(KIND, &[b"push", bureau.as_bytes(), batch.as_bytes()]),
-            Self::Mailbox { mailbox } => Key::new(KIND, &[b"mailbox", mailbox.as_bytes()]),
         }
     }
 }

@@ -16,7 +16,9 @@ pub struct Hold {
     pub authority: String,
     pub reason: String,
     pub since_unix_millis: u64,
-    pub until_unix_millis: u64,
+    /// Until it is lifted, where none is said.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub until_unix_millis: Option<u64>,
     /// Ended before its time: when, and why.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub lifted: Option<(u64, String)>,
@@ -58,7 +60,7 @@ pub fn mark(number: u64) -> Vec<u8> {
 
 impl Hold {
     pub fn holds_at(&self, unix_millis: u64) -> bool {
-        self.lifted.is_none() && unix_millis < self.until_unix_millis
+        self.lifted.is_none() && self.until_unix_millis.is_none_or(|until| unix_millis < until)
     }
 
     pub fn seal(&self, mailbox: &str, key: &DataKey) -> Result<Vec<u8>, RecordError> {

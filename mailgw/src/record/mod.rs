@@ -15,6 +15,7 @@ pub mod certificate;
 pub mod continuity;
 pub mod deleted;
 pub mod dkim;
+pub mod dmarc_tally;
 pub mod enrolment;
 pub mod event;
 pub mod evidence;

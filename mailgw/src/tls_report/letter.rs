@@ -14,6 +14,7 @@ use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
 use crate::mime::header;
+use crate::mime::part::lines;
 use crate::record::tls_tally::{Sessions, Tally};
 
 const DAY: i64 = 86_400;
@@ -94,13 +95,6 @@ pub(super) fn write(host: &str, domain: &str, tally: &Tally, to: &Address, now: 
     let _ = write!(text, "--{boundary}--\r\n");
     out.extend_from_slice(text.as_bytes());
     out
-}
-
-fn lines(out: &mut String, base64: &str) {
-    for line in base64.as_bytes().chunks(76) {
-        out.push_str(&String::from_utf8_lossy(line));
-        out.push_str("\r\n");
-    }
 }
 
 #[cfg(test)]

@@ -83,6 +83,7 @@ mod tests {
             arc: Arc { outcome: Outcome::Pass, sealer: Some("lists.example".into()), dmarc_passed: true },
             dmarc: Dmarc { outcome: Outcome::Fail, asked: Asked::Quarantine },
             author: Author::Of("a.example".into()),
+            reported: None,
         };
         assert_eq!(
             written(Some(&results), Verdict::Junk(Reason::DmarcQuarantine)),

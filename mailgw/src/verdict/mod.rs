@@ -4,6 +4,7 @@
 //! of both with the policy. The words for readers and their programs are in [`header`].
 
 pub mod decide;
+pub mod destinations;
 pub mod header;
 mod questions;
 pub mod results;

@@ -1,5 +1,7 @@
 //! What the checks found.
 
+use crate::record::dmarc_tally::{Destination, Published};
+
 /// What a check found. spec: rfc8601#2.7
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Outcome {
@@ -111,6 +113,18 @@ pub struct Results {
     pub arc: Arc,
     pub dmarc: Dmarc,
     pub author: Author,
+    /// What is reported, where the author's domain wants reports.
+    pub reported: Option<Reported>,
+}
+
+/// What a report to the author's domain says beside the results.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Reported {
+    pub published: Published,
+    pub wanted: Vec<Destination>,
+    /// Whether a signature, and the host, vouch for the author's domain.
+    pub dkim: bool,
+    pub spf: bool,
 }
 
 impl Results {

@@ -9,10 +9,10 @@ use std::time::Duration;
 use hickory_resolver::net::NetError;
 use mail_auth::common::crypto::Algorithm;
 use mail_auth::dkim::DkimError;
-use mail_auth::dmarc::Policy as DmarcPolicy;
+use mail_auth::dmarc::{Alignment, Policy as DmarcPolicy, Report as FailureOptions};
 use mail_auth::dmarc::verify::DmarcParameters;
 use mail_auth::spf::verify::SpfParameters;
-use mail_auth::{AuthenticatedMessage, DkimOutput, DkimResult, DmarcResult, Error, MessageAuthenticator, SpfOutput, SpfResult};
+use mail_auth::{AuthenticatedMessage, DkimOutput, DkimResult, DmarcOutput, DmarcResult, Error, MessageAuthenticator, SpfOutput, SpfResult};
 use policies::mailbox::Work;
 use protocol::smtp::exchange::{Domain, Envelope, Host};
 use protocol::smtp::trace;
@@ -20,12 +20,15 @@ use tokio::runtime::{Builder, Runtime};
 use tokio::time::timeout;
 
 use super::questions::Questions;
-use super::results::{Arc as Forwarded, Asked, Author, Dkim, Dmarc, Outcome, Results, Spf};
+use super::results::{Arc as Forwarded, Asked, Author, Dkim, Dmarc, Outcome, Reported, Results, Spf};
+use crate::record::dmarc_tally::{Destination, Published};
 
 /// Fields a signature covers at most: for each of them the header is searched.
 const MAX_COVERED: usize = 200;
 /// The tree walks of the author's domain and of those that align with it. spec: rfc9989#4.10
 const DMARC_QUESTIONS: u32 = 30;
+/// Where reports are wanted, at most.
+const MAX_DESTINATIONS: usize = 5;
 /// Threads for all messages together.
 const THREADS: usize = 2;
 
@@ -120,7 +123,7 @@ async fn results(authenticator: &MessageAuthenticator, work: Work, host: &str, s
     let (verified, arc) = tokio::join!(authenticator.verify_dkim(questions.bound(&parsed)), forwarded(authenticator, work, &parsed, &questions));
     // A false signature is not worth more for standing first.
     dkim.extend(verified.iter().map(signature));
-    let dmarc = match author {
+    let (dmarc, reported) = match author {
         Author::Of(_) => {
             let (domain, questions) = (sender.mailfrom.as_ref().map_or(sender.helo.as_str(), |(_, domain)| domain), Questions::new(DMARC_QUESTIONS));
             let parameters = DmarcParameters::new(&parsed, &verified, domain, &spf_output);
@@ -138,11 +141,36 @@ async fn results(authenticator: &MessageAuthenticator, work: Work, host: &str, s
                 DmarcResult::PermError(_) => Outcome::PermError,
                 DmarcResult::None => Outcome::None,
             };
-            Dmarc { outcome, asked }
+            (Dmarc { outcome, asked }, reported(&output))
         }
-        Author::Nobody | Author::Several => Dmarc::default(),
+        Author::Nobody | Author::Several => (Dmarc::default(), None),
     };
-    Results { helo, spf, dkim, arc, dmarc, author }
+    Results { helo, spf, dkim, arc, dmarc, author, reported }
+}
+
+/// What is told to the domain, where it wants to be told. spec: rfc9990#3.1.1
+fn reported(output: &DmarcOutput) -> Option<Reported> {
+    let record = output.dmarc_record().filter(|record| !record.rua.is_empty())?;
+    let policy = |policy: DmarcPolicy| match policy {
+        DmarcPolicy::Reject => "reject",
+        DmarcPolicy::Quarantine => "quarantine",
+        DmarcPolicy::None | DmarcPolicy::Unspecified => "none",
+    };
+    let alignment = |alignment: Alignment| if alignment == Alignment::Strict { "s" } else { "r" };
+    let options = match record.fo {
+        FailureOptions::All => "0",
+        FailureOptions::Any => "1",
+        FailureOptions::Dkim => "d",
+        FailureOptions::Spf => "s",
+        FailureOptions::DkimSpf => "d:s",
+    };
+    let published = Published {
+        p: policy(record.p).into(), sp: policy(record.sp).into(), np: policy(record.np).into(),
+        adkim: alignment(record.adkim).into(), aspf: alignment(record.aspf).into(), fo: options.into(), testing: record.t,
+    };
+    let wanted = record.rua.iter().take(MAX_DESTINATIONS).map(|uri| Destination { address: uri.uri.clone(), most_bytes: uri.max_size as u64 });
+    let passes = |result: &DmarcResult| *result == DmarcResult::Pass;
+    Some(Reported { published, wanted: wanted.collect(), dkim: passes(output.dkim_result()), spf: passes(output.spf_result()) })
 }
 
 /// spec: rfc7208#2.3 a name that is none, or an address in brackets, is not checked

@@ -7,10 +7,8 @@ use mailgw::archive::inventory::{self, Format, InventoryError};
 use mailgw::bureau::trust::Anchors;
 use mailgw::flow::evidence::install;
 use mailgw::flow::hold::{self, HoldError, Word};
-use mailgw::flow::retention::{self, By};
 use mailgw::flow::{export, load};
 use mailgw::mailbox::{Choice, Delivery};
-use mailgw::record::hold::Held;
 use protocol::imap::exchange::{Flags, Keyword, MessageInfo, StoreOp, SystemFlag};
 use time::Duration;
 
@@ -67,7 +65,7 @@ fn filled(city: &City, gateway: &Gateway) -> String {
 }
 
 fn wanted(city: &City, mailbox: &str, name: &str, format: Format) -> export::Wanted {
-    export::Wanted { mailbox: mailbox.into(), directory: city.path(name), format, deleted: true, request: "form 78".into() }
+    export::Wanted { mailbox: mailbox.into(), directory: city.path(name), format, deleted: true, statements: false, octets: false, request: "form 78".into() }
 }
 
 fn loads(gateway: &Gateway, mailbox: &str, from: &Path, folder: Option<&str>) -> (u64, u64) {
@@ -203,7 +201,7 @@ fn a_legal_hold_outlasts_deletion_and_ends_by_its_own_authority() {
     let one = mailbox(&gateway, 0);
     let court = "广州市中级人民法院";
     let until = |days| u64::try_from((NOW + Duration::days(days)).unix_timestamp()).unwrap() * 1_000;
-    let set = |authority: &str, days| hold::say(&gateway, &one, &Word::Set { authority: authority.into(), reason: "(2026)粤01执123号".into(), until_unix_millis: until(days) });
+    let set = |authority: &str, days| hold::say(&gateway, &one, &Word::Set { authority: authority.into(), reason: "(2026)粤01执123号".into(), until_unix_millis: Some(until(days)) });
     assert!(matches!(set("", 90), Err(HoldError::Words { .. })) && matches!(set(court, 0), Err(HoldError::Until)) && matches!(set(court, 4_000), Err(HoldError::Until)));
     set(court, 90).unwrap();
     set("广州市公安局", 40).unwrap();
@@ -230,22 +228,20 @@ fn a_legal_hold_outlasts_deletion_and_ends_by_its_own_authority() {
     delete();
     assert_eq!((at(80), deleted(), at(82), deleted()), (0, 1, 1, 0));
     // One that ends by itself.
-    hold::say(&gateway, &one, &Word::Set { authority: court.into(), reason: "x".into(), until_unix_millis: until(150) }).unwrap();
+    hold::say(&gateway, &one, &Word::Set { authority: court.into(), reason: "x".into(), until_unix_millis: Some(until(150)) }).unwrap();
     delete();
     assert_eq!((at(149), at(151), deleted()), (0, 1, 0));
-    // What holds pushes about a mailbox holds its mail, too.
+    // One without an end ends when it is lifted.
     delete();
-    let held = Held::Mailbox { mailbox: one.clone() };
-    let by = By { authority: "a".into(), order: "b".into(), until_unix_millis: None };
-    retention::hold(&gateway, &held, &by, true).unwrap();
-    assert_eq!((at(190), deleted()), (0, 1));
-    retention::hold(&gateway, &held, &by, false).unwrap();
-    assert_eq!((at(191), deleted()), (1, 0));
+    hold::say(&gateway, &one, &Word::Set { authority: court.into(), reason: "x".into(), until_unix_millis: None }).unwrap();
+    assert_eq!((at(190), at(9_000), deleted()), (0, 0, 1));
+    lift(4, court).unwrap();
+    assert_eq!((at(9_001), deleted()), (1, 0));
     // The words are nowhere but sealed.
     let leaves = city.store.read_stream(STREAM, 0, 10_000).unwrap();
     let (from, _) = Key::range("", &[]);
     let records = city.store.scan(&from, &Key::new("\u{ff}", &[]), usize::MAX).unwrap();
     let names = |bytes: &[u8]| bytes.windows(court.len()).any(|part| part == court.as_bytes());
     assert!(!leaves.iter().any(|leaf| names(leaf)) && !records.iter().any(|(key, value)| names(key.as_bytes()) || names(value)));
-    assert_eq!(events(&*city.store).iter().filter(|event| matches!(event, Event::MailboxHoldSet(_) | Event::MailboxHoldLifted(_))).count(), 4);
+    assert_eq!(events(&*city.store).iter().filter(|event| matches!(event, Event::MailboxHoldSet(_) | Event::MailboxHoldLifted(_))).count(), 6);
 }

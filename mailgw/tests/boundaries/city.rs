@@ -275,6 +275,11 @@ impl City {
         (self.issuer.sign(plan), self.issuer.der.clone())
     }
 
+    /// A card registry's certificate, with its issuer, PEM: the bureaus' own stands for one.
+    pub fn registry_pem(&self) -> &str {
+        &self.client_pem
+    }
+
     /// Lists that are fetched anew.
     pub fn more_lists(&self) -> RevocationLists {
         RevocationLists::new(self._runtime.handle().clone())

@@ -4,9 +4,11 @@
 use std::io::Write as _;
 use std::process::{Command, Stdio};
 
-use mailgw::flow::mailbox_export::{Wanted, export};
+use mailgw::archive::inventory::Format;
+use mailgw::flow::export::{Wanted, export};
 use runtime::exit::Problem;
 
+use super::evidence::install;
 use super::*;
 
 /// dkimpy's word: every signature verifies by the published records, and its domain is that of From.
@@ -77,13 +79,14 @@ fn a_statement_is_ham_with_an_aligned_signature_and_the_same_octets_everywhere()
     // Taken out of the mailbox: statements alone, octet for octet. A letter of somebody stays behind.
     let letter = mailgw::mailbox::Delivery { mailbox: mailbox.clone(), folder: "INBOX".into(), content: b"Subject: x\r\n\r\ny\r\n".to_vec().into(), unix_millis: 0, flags: protocol::imap::exchange::Flags::new(), event: None, mark: None };
     gateway.messages.deliver(&[letter], 0).unwrap();
-    let take = |statements: bool, name: &str| export(&gateway, &Wanted { mailbox: mailbox.clone(), directory: city.path(name), statements });
+    install(&city, &gateway);
+    let take = |statements: bool, name: &str| export(&gateway, &city.lists, &Wanted { mailbox: mailbox.clone(), directory: city.path(name), format: Format::Maildir, deleted: false, statements, octets: true, request: "form 1".into() }, &mut |_, _| true);
     assert_eq!((take(true, "statements").unwrap().messages, take(false, "all").unwrap().messages), (2, 3));
-    assert!(take(true, "statements").map_err(Problem::from).is_err_and(|problem| problem.code == "file"), "what is there is not written over");
-    let mut taken: Vec<Vec<u8>> = std::fs::read_dir(city.path("statements").join("cur")).unwrap().map(|entry| std::fs::read(entry.unwrap().path()).unwrap()).collect();
+    assert!(take(true, "statements").map_err(Problem::from).is_err_and(|problem| problem.code == "export-directory"), "what is there is not written over");
+    let mut taken: Vec<Vec<u8>> = std::fs::read_dir(city.path("statements").join("mail/INBOX/cur")).unwrap().map(|entry| std::fs::read(entry.unwrap().path()).unwrap()).collect();
     let mut kept = kept;
     (taken.sort(), kept.sort());
     assert!(taken == kept);
-    let count = Command::new(oracle("python")).args(["-c", "import mailbox, sys; print(len(list(mailbox.Maildir(sys.argv[1]))))"]).arg(city.path("all")).output().unwrap();
+    let count = Command::new(oracle("python")).args(["-c", "import mailbox, sys; print(len(list(mailbox.Maildir(sys.argv[1]))))"]).arg(city.path("all").join("mail/INBOX")).output().unwrap();
     assert_eq!(String::from_utf8_lossy(&count.stdout).trim(), "3");
 }

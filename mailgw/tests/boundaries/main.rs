@@ -17,6 +17,7 @@ mod hostile;
 mod kills;
 mod letters;
 mod month;
+mod opening;
 mod paper;
 mod polling;
 mod recovery;

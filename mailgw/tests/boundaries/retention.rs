@@ -38,6 +38,16 @@ fn hold(gateway: &Gateway, held: &Held, order: &str, holds: bool) -> Result<usiz
     held_by(gateway, held, &by, holds).map(|all| all.len())
 }
 
+/// A court's word on a mailbox, and its end.
+fn hold_mailbox(gateway: &Gateway, mailbox: &str, reason: &str) -> u64 {
+    let word = Word::Set { authority: "广州市中级人民法院".into(), reason: reason.into(), until_unix_millis: None };
+    say(gateway, mailbox, &word).unwrap().last().unwrap().number
+}
+
+fn lift(gateway: &Gateway, mailbox: &str, number: u64) {
+    say(gateway, mailbox, &Word::Lift { number, authority: "广州市中级人民法院".into(), reason: "released".into() }).unwrap();
+}
+
 fn city() -> City {
     let city = City::found();
     std::fs::write(city.path("policies").join("senders").join("gas-bill.toml"), GAS).unwrap();
@@ -91,15 +101,9 @@ fn what_is_over_ends_messages_stay_and_a_hold_beats_the_policy() {
     let until = |hours: i64| By { authority: "a".into(), order: "b".into(), until_unix_millis: Some(u64::try_from((NOW + time::Duration::days(11) + time::Duration::hours(hours)).unix_timestamp() * 1_000).unwrap()) };
     assert!(matches!(held_by(&gateway, &of("first"), &until(0), true), Err(RetentionError::Until)));
     hold(&gateway, &of("first"), "(2026)粤01民初1号", true).unwrap();
-    hold(&gateway, &Held::Mailbox { mailbox: mailbox.clone() }, "(2026)粤01民初2号", true).unwrap();
+    let number = hold_mailbox(&gateway, &mailbox, "(2026)粤01民初2号");
     assert_eq!((names(&retain(&gateway, false).unwrap().over), left(&city)), (vec![("first".into(), true), ("second".into(), true)], before));
-    hold(&gateway, &Held::Mailbox { mailbox: mailbox.clone() }, "released", false).unwrap();
-    // So does what holds the mail of that mailbox.
-    let (authority, reason) = ("广州市公安局".to_owned(), "x".to_owned());
-    let word = Word::Set { authority: authority.clone(), reason: reason.clone(), until_unix_millis: until(1).until_unix_millis.unwrap() };
-    let number = say(&gateway, &mailbox, &word).unwrap()[0].number;
-    assert_eq!((names(&retain(&gateway, false).unwrap().over), left(&city)), (vec![("first".into(), true), ("second".into(), true)], before));
-    say(&gateway, &mailbox, &Word::Lift { number, authority, reason }).unwrap();
+    lift(&gateway, &mailbox, number);
     assert!(matches!(hold(&gateway, &of("second"), "x", false), Err(RetentionError::NotHeld)));
     assert_eq!(holds(&gateway).unwrap().len(), 1);
     // One ends: nothing of it is left but its name and the messages.
@@ -138,10 +142,10 @@ fn a_sweep_that_goes_on_after_a_crash_heeds_an_order_that_came_since() {
     let cut = Held::Push { bureau: FUND.into(), batch: "cut".into() };
     assert!(matches!(hold(&gateway, &cut, "late", true), Err(RetentionError::Removed { .. })), "nothing is said to be held that is going");
     let mailbox = gateway.directory.find_person(&Document::parse(PEOPLE[0].0, PEOPLE[0].1, today(NOW)).unwrap()).unwrap().unwrap().mailbox();
-    hold(&gateway, &Held::Mailbox { mailbox: mailbox.clone() }, "in time", true).unwrap();
+    let number = hold_mailbox(&gateway, &mailbox, "in time");
     retain(&gateway, false).unwrap();
     assert_eq!(left(&city), before);
-    hold(&gateway, &Held::Mailbox { mailbox }, "released", false).unwrap();
+    lift(&gateway, &mailbox, number);
     retain(&gateway, false).unwrap();
     assert_eq!(left(&city), [0; 6]);
 }
@@ -155,7 +159,7 @@ fn an_order_on_a_mailbox_holds_what_did_not_reach_it() {
     gateway.directory.close(account.number, NOW).unwrap();
     assert_eq!(go(&city, &gateway, &bills(&city, "closed")).unwrap().counts.undeliverable, 1);
     kept::seal(&gateway, &city.lists).unwrap();
-    hold(&gateway, &Held::Mailbox { mailbox: account.mailbox() }, "(2026)粤01民初3号", true).unwrap();
+    hold_mailbox(&gateway, &account.mailbox(), "(2026)粤01民初3号");
     city.clock.set(NOW + time::Duration::days(11));
     let over = retain(&gateway, false).unwrap().over;
     assert_eq!(over.iter().map(|over| over.held_by.as_deref()).collect::<Vec<_>>(), [Some("(2026)粤01民初3号")]);
@@ -179,4 +183,83 @@ fn retention_is_done_to_the_end_after_a_fault_at_any_write() {
     }
     let ended = events(&*city.store).into_iter().filter(|event| matches!(event, Event::RetentionEnded(_))).count();
     assert_eq!(ended, 6);
+}
+
+/// What is said, after how many commits.
+type Said = (usize, Box<dyn FnOnce() + Send>);
+
+/// A store in which somebody else says something right before a commit.
+struct Meanwhile {
+    inner: Arc<dyn Store>,
+    said: std::sync::Mutex<Option<Said>>,
+}
+
+impl Meanwhile {
+    fn new(city: &City) -> Arc<Self> {
+        Arc::new(Self { inner: Arc::clone(&city.store), said: std::sync::Mutex::new(None) })
+    }
+
+    fn says(&self, commits: usize, what: impl FnOnce() + Send + 'static) {
+        *self.said.lock().unwrap() = Some((commits, Box::new(what)));
+    }
+}
+
+impl Store for Meanwhile {
+    fn get(&self, key: &Key) -> Result<Option<Vec<u8>>, store::StoreError> {
+        self.inner.get(key)
+    }
+
+    fn scan(&self, from: &Key, to: &Key, limit: usize) -> Result<Vec<(Key, Vec<u8>)>, store::StoreError> {
+        self.inner.scan(from, to, limit)
+    }
+
+    fn read_stream(&self, stream: &str, position: u64, limit: usize) -> Result<Vec<Vec<u8>>, store::StoreError> {
+        self.inner.read_stream(stream, position, limit)
+    }
+
+    fn stream_length(&self, stream: &str) -> Result<u64, store::StoreError> {
+        self.inner.stream_length(stream)
+    }
+
+    fn commit(&self, batch: store::Batch) -> Result<store::Receipt, store::CommitError> {
+        let mut waiting = self.said.lock().unwrap();
+        match waiting.take() {
+            Some((0, said)) => said(),
+            Some((commits, said)) => *waiting = Some((commits - 1, said)),
+            None => {}
+        }
+        drop(waiting);
+        self.inner.commit(batch)
+    }
+
+    fn snapshot(&self) -> Result<Box<dyn store::Snapshot>, store::StoreError> {
+        self.inner.snapshot()
+    }
+}
+
+/// A court's word on a mailbox and the mark that a push's days are over, at one moment: whichever is durable first is heeded by the other.
+#[test]
+fn a_hold_and_a_mark_at_one_moment() {
+    let city = city();
+    let gateway = Arc::new(city.gateway(Arc::clone(&city.store)));
+    go(&city, &gateway, &bills(&city, "raced")).unwrap();
+    kept::seal(&gateway, &city.lists).unwrap();
+    city.clock.set(NOW + time::Duration::days(11));
+    let mailbox = gateway.directory.find_person(&Document::parse(PEOPLE[0].0, PEOPLE[0].1, today(NOW)).unwrap()).unwrap().unwrap().mailbox();
+    let before = left(&city);
+    // The holds were read and the mark is about to be made: the word comes first.
+    let (raced, other, held) = (Meanwhile::new(&city), Arc::clone(&gateway), mailbox.clone());
+    let racing = city.gateway(Arc::clone(&raced) as Arc<dyn Store>);
+    raced.says(0, move || assert_eq!(hold_mailbox(&other, &held, "(2026)粤01民初4号"), 1));
+    retain(&racing, false).unwrap();
+    assert_eq!(left(&city), before, "what the court holds is still there");
+    let over = retain(&gateway, false).unwrap().over;
+    assert_eq!(over.iter().map(|over| over.held_by.as_deref()).collect::<Vec<_>>(), [Some("(2026)粤01民初4号")]);
+    lift(&gateway, &mailbox, 1);
+    // The word has its number and is about to be durable, and the mark comes first: the word holds from then on, and the push is gone.
+    let other = Arc::clone(&gateway);
+    raced.says(1, move || assert_eq!(retain(&other, false).unwrap().over.len(), 1));
+    let number = hold_mailbox(&racing, &mailbox, "(2026)粤01民初5号");
+    assert_eq!(left(&city), [0; 6]);
+    assert!(say(&gateway, &mailbox, &Word::Lift { number, authority: "广州市中级人民法院".into(), reason: "x".into() }).is_ok());
 }

@@ -145,6 +145,7 @@ fn marked_is_whom_the_bureau_wrote_to_and_what_it_pushed() {
         verifier: None,
         verdicts: register_verdicts(&registry).unwrap(),
         queue: None,
+        reports: None,
         senders: Some(senders_of(&city, &gateway)),
     };
     let arrives = |mail: &str, recipients: &[String]| {

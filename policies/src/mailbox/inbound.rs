@@ -72,6 +72,8 @@ pub struct InboundPolicy {
     pub greylisting: Option<Greylisting>,
     pub tarpit: Tarpit,
     pub rates: Rates,
+    /// Whether domains are told what came in their names.
+    pub dmarc_reports: bool,
 }
 
 #[derive(Deserialize)]
@@ -82,6 +84,15 @@ struct Document {
     greylisting: GreylistingWords,
     tarpit: TarpitWords,
     rates: RatesWords,
+    #[serde(default)]
+    reports: ReportsWords,
+}
+
+/// Absent in documents of before: none.
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct ReportsWords {
+    dmarc: bool,
 }
 
 #[derive(Deserialize)]
@@ -132,7 +143,7 @@ const MILLIS_PER_MINUTE: u64 = 60_000;
 
 impl InboundPolicy {
     pub(super) fn parse((file, text): (&str, &str)) -> Result<Self, PolicyError> {
-        let Document { work, verdict, greylisting, tarpit, rates } = read(file, text)?;
+        let Document { work, verdict, greylisting, tarpit, rates, reports } = read(file, text)?;
         let within = |value: &Spanned<u32>, least: u32, most: u32, unit: &str| {
             let fits = (least..=most).contains(value.get_ref());
             if fits { Ok(*value.get_ref()) } else { Err(PolicyError::at(file, text, Some(value.span()), format!("it is {least} to {most} {unit}"))) }
@@ -169,6 +180,7 @@ impl InboundPolicy {
                 messages_per_minute: within(&rates.messages_per_minute, 10, 1_000_000, "messages")?,
                 unknown_recipients_per_hour: within(&rates.unknown_recipients_per_hour, 10, 1_000_000, "recipients")?,
             },
+            dmarc_reports: reports.dmarc,
         })
     }
 
@@ -198,5 +210,6 @@ impl InboundPolicy {
         line("tarpit", format!("{} seconds for each error from number {} on", self.tarpit.seconds, self.tarpit.after_errors));
         let Rates { connections_per_minute, messages_per_minute, unknown_recipients_per_hour } = self.rates;
         line("one network", format!("{connections_per_minute} connections and {messages_per_minute} messages a minute, {unknown_recipients_per_hour} addresses that are none an hour of one host"));
+        line("reports to domains in whose names mail comes (DMARC)", if self.dmarc_reports { "daily" } else { "none" }.to_owned());
     }
 }

@@ -32,14 +32,15 @@ pub struct Restored {
     pub request: String,
 }
 
-/// A legal hold on a mailbox, by its number there, until when (Unix milliseconds), and the digest of who asked for it and why: the words
-/// stand sealed in the record.
+/// A legal hold on a mailbox, by its number there, until when (Unix milliseconds) where that was said, and the digest of who asked for it
+/// and why: the words stand sealed in the record.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct MailboxHold {
     pub mailbox: String,
     pub number: u64,
-    pub until: u64,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub until: Option<u64>,
     pub words: String,
 }
 
@@ -52,6 +53,9 @@ pub struct Archived {
     pub messages: u64,
     pub inventory: String,
     pub request: String,
+    /// Statements alone.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub statements: bool,
 }
 
 /// Mail of files was taken into a mailbox: each message has a leaf of its own.

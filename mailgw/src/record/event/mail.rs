@@ -10,7 +10,8 @@ pub struct Message {
     pub size: u64,
 }
 
-/// A report to another domain about TLS with its servers on a day (counted from 1970, UTC), by the number under which it waits.
+/// A report to another domain about TLS with its servers, or about mail in its name, on a day (counted from 1970, UTC), by the number
+/// under which it waits.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct TlsReport {

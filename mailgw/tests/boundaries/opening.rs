@@ -1,0 +1,231 @@
+//! Mailboxes that citizens apply for: everyone alike, nothing told to strangers, never a second mailbox, and whole after a fault at any write.
+
+use mailgw::bureau::registries;
+use mailgw::directory::{Refusal, Scope};
+use mailgw::flow::opening::answer::{self, Acceptance, Refusal as Answer};
+use mailgw::flow::opening::{Application, OpeningError, Sent, Shown, apply, lapse, show, withdraw};
+use mailgw::record::application::State;
+use mailgw::service::TypedPassword;
+use ::secrecy::SecretString;
+use time::{Duration, OffsetDateTime};
+
+use super::*;
+use crate::city::DOMAIN;
+
+const REGISTRY: &str = "gz-cards";
+const PASSWORD: &str = "几个互不相关的词语拼成一句";
+
+fn typed(text: &str) -> TypedPassword {
+    TypedPassword::new(text.to_owned())
+}
+
+fn sent(key: &str, (id_type, id_no, name): (&str, &str, &str)) -> Sent {
+    Sent { key: format!("{key:-<32}"), id_type: id_type.into(), id_no: typed(id_no), name: typed(name), password: typed(PASSWORD), evidence: Vec::new(), assertion: None, signature: None }
+}
+
+fn text(sent: &Sent) -> String {
+    Application::parse(sent, today(NOW)).unwrap().text(DOMAIN).to_string()
+}
+
+/// A registry's word about an application.
+fn asserted(city: &City, sent: &Sent, (document, person): (&str, &str), at: OffsetDateTime) -> Sent {
+    let json = format!(r#"{{"kind":"suiyin identity assertion v1","registry":"{REGISTRY}","application":"{}","document":["{document}"],"person":["{person}"],"at":{}}}"#, hex(&digest(text(sent).as_bytes())), at.unix_timestamp() * 1_000);
+    let signature = city.sign(&json);
+    Sent { assertion: Some(serde_json::from_value(serde_json::json!({ "text": json, "signature": signature })).unwrap()), ..sent.clone() }
+}
+
+fn with_pictures(sent: &Sent) -> Sent {
+    Sent { evidence: serde_json::from_value(serde_json::json!([{ "kind": "document-front", "sha256": hex(&digest(b"a picture")) }])).unwrap(), ..sent.clone() }
+}
+
+fn registered(city: &City) -> Gateway {
+    let gateway = city.gateway(Arc::clone(&city.store));
+    registries::register(&*gateway.store, &gateway.anchors, &city.lists, (REGISTRY, &[city.registry_pem().to_owned()]), NOW).unwrap();
+    gateway
+}
+
+fn token(shown: &Shown) -> &str {
+    shown.application.rsplit('/').next().unwrap()
+}
+
+fn accounts(city: &City) -> usize {
+    all(&*city.store, "account").len()
+}
+
+#[test]
+fn everyone_opens_a_mailbox_alike() {
+    let city = City::found();
+    let gateway = registered(&city);
+    let before = accounts(&city);
+    let people = [
+        ("01", "510104189707071279", "李志强"), ("03", "UTO-L898902C3", "ANNA MARIA ERIKSSON"), ("04", "944840189602290018", "ANNA MARIA ERIKSSON"),
+        ("05", "820000189510100031", "何嘉欣"), ("05", "830000189702280059", "林志玲"), ("06", "H12345678", "司徒嘉敏"), ("07", "01234567", "林志明"),
+    ];
+    for (at, person) in people.into_iter().enumerate() {
+        let application = asserted(&city, &sent(&format!("a{at}"), person), ("chip", "face"), NOW);
+        let shown = apply(&gateway, &city.lists, &application).unwrap();
+        assert_eq!((shown.state.as_str(), shown.document.as_str(), shown.person.as_str()), ("opened", "proved", "proved"), "{person:?}");
+        let mailbox = shown.address.clone().unwrap();
+        // The password is the one that was applied with, and the document finds the mailbox.
+        let login = gateway.directory.authenticate(&mailbox, &SecretString::from(PASSWORD), Scope::Imap, [192, 0, 2, 7].into(), NOW);
+        assert!(login.is_ok(), "{person:?}");
+        let found = gateway.directory.find_person(&Document::parse(person.0, person.1, today(NOW)).unwrap()).unwrap().unwrap();
+        assert_eq!(gateway.directory.address(found.number), mailbox);
+        // The same again is the same; its one address says the same.
+        assert_eq!((apply(&gateway, &city.lists, &application).unwrap(), show(&gateway, token(&shown)).unwrap()), (shown.clone(), shown));
+    }
+    assert_eq!(accounts(&city), before + people.len());
+    let leaves = city.store.read_stream(STREAM, 0, usize::MAX).unwrap();
+    let (from, to) = (Key::range("", &[]).0, Key::new("\u{ff}", &[]));
+    let records = city.store.scan(&from, &to, usize::MAX).unwrap();
+    for (_, number, name) in people {
+        let number = number.trim_start_matches("UTO-").as_bytes();
+        let has = |bytes: &[u8]| [number, name.as_bytes()].iter().any(|word| bytes.windows(word.len()).any(|part| part == *word));
+        assert!(!leaves.iter().any(|leaf| has(leaf)) && !records.iter().any(|(key, value)| has(key.as_bytes()) || has(value)), "a number or a name is in the clear");
+    }
+    let told = events(&*city.store);
+    assert_eq!(told.iter().filter(|event| matches!(event, Event::MailboxApplied(_))).count(), people.len());
+    assert_eq!(told.iter().filter(|event| matches!(event, Event::ApplicationAnswered(answered) if answered.state == "opened")).count(), people.len());
+}
+
+#[test]
+fn strangers_learn_nothing_and_nobody_gets_a_second_mailbox() {
+    let city = City::found();
+    let gateway = registered(&city);
+    let (before, has, has_none) = (accounts(&city), PEOPLE[0], ("01", "510104189707071279", "李志强"));
+    // Who proves little hears the same, whether or not the person has a mailbox.
+    let stranger = |key: &str, person| {
+        let shown = apply(&gateway, &city.lists, &with_pictures(&sent(key, person))).unwrap();
+        (shown.state.clone(), shown.document.clone(), shown.person.clone(), shown.reasons.clone(), shown.address.clone(), shown.id)
+    };
+    let (one, two) = (stranger("b1", has), stranger("b2", has_none));
+    assert_eq!((&one.0, &one.1, &one.2, &one.3, &one.4), (&two.0, &two.1, &two.2, &two.3, &two.4));
+    assert_eq!((one.0.as_str(), one.4.clone(), accounts(&city)), ("waiting", None, before));
+    let nothing = apply(&gateway, &city.lists, &sent("b3", has)).unwrap();
+    assert_eq!((nothing.state.as_str(), nothing.reasons[0].code.as_str()), ("refused", "not-proved"));
+    // An operator reads the number from the paper, and says what was looked at.
+    let accept = |id: &str, (id_type, id_no, name): (&str, &str, &str), document: Option<&str>, person: Option<&str>, evidence: &[u8]| {
+        let evidence = vec![hex(&digest(evidence))];
+        answer::accept(&gateway, &Acceptance { id: id.into(), id_type: id_type.into(), id_no: typed(id_no), name: typed(name), document: document.map(Into::into), person: person.map(Into::into), evidence, papers: "counter 12, form 91".into() })
+    };
+    let (good, here) = (Some("original"), Some("present"));
+    assert!(matches!(accept(&two.5, has, good, here, b"a picture"), Err(OpeningError::NotTheSame)));
+    assert!(matches!(accept(&two.5, ("01", "510104189707071279", "李志"), good, here, b"a picture"), Err(OpeningError::NotTheSame)));
+    assert!(matches!(accept(&two.5, has_none, good, here, b"another"), Err(OpeningError::OtherEvidence)));
+    assert!(matches!(accept(&two.5, has_none, good, None, b"a picture"), Err(OpeningError::NotEnough { .. })));
+    assert!(matches!(accept(&two.5, has_none, Some("seen"), here, b"a picture"), Err(OpeningError::Finding(_))));
+    let opened = accept(&two.5, has_none, Some("copy"), Some("video"), b"a picture").unwrap();
+    assert!(matches!(opened.state, State::Opened { .. }) && opened.name.is_none() && opened.masked.is_empty());
+    assert!(matches!(accept(&two.5, has_none, good, here, b"a picture"), Err(OpeningError::Answered)));
+    // Who has one is led to it; it hears of it, and keeps its password.
+    let mailbox = gateway.directory.find_person(&Document::parse(has.0, has.1, today(NOW)).unwrap()).unwrap().unwrap().mailbox();
+    let exists = accept(&one.5, has, good, here, b"a picture").unwrap();
+    assert_eq!(exists.state, State::Exists { mailbox: mailbox.clone(), closed: false });
+    let proved = apply(&gateway, &city.lists, &asserted(&city, &sent("b4", has), ("chip", "present"), NOW)).unwrap();
+    assert_eq!((proved.state.as_str(), proved.reasons[0].code.as_str(), proved.address.as_deref()), ("exists", "has-mailbox", Some(format!("{mailbox}@{DOMAIN}").as_str())));
+    assert_eq!(gateway.messages.view(&mailbox, "INBOX").unwrap().messages.len(), 2);
+    let login = gateway.directory.authenticate(&mailbox, &SecretString::from(PASSWORD), Scope::Imap, [192, 0, 2, 7].into(), NOW);
+    assert!(matches!(login, Err(Refusal::Credentials { .. })));
+    assert_eq!(accounts(&city), before + 1);
+    // A closed one is not opened again either.
+    gateway.directory.close(policies::mailbox::MailboxNumber::parse(&mailbox).unwrap(), NOW).unwrap();
+    let closed = apply(&gateway, &city.lists, &asserted(&city, &sent("b5", has), ("chip", "present"), NOW)).unwrap();
+    assert_eq!((closed.reasons[0].code.as_str(), closed.address, accounts(&city)), ("had-mailbox", None, before + 1));
+}
+
+#[test]
+fn a_word_is_believed_from_its_registry_of_its_application_while_it_is_fresh() {
+    let city = City::found();
+    let gateway = registered(&city);
+    let person = ("05", "830000189702280059", "林志玲");
+    let applied = |application: &Sent| apply(&gateway, &city.more_lists(), application);
+    let refused = |application: &Sent, why: &str| match applied(application) {
+        Err(OpeningError::Assertion { reason }) => assert!(reason.contains(why), "{why}: {reason}"),
+        other => panic!("{why}: {other:?}"),
+    };
+    let (one, other) = (sent("c1", person), sent("c2", person));
+    let word = asserted(&city, &one, ("chip", "face"), NOW);
+    refused(&Sent { assertion: word.assertion.clone(), ..other.clone() }, "another application");
+    refused(&asserted(&city, &one, ("chip", "face"), NOW - Duration::hours(25)), "too old");
+    refused(&asserted(&city, &one, ("chip", "face"), NOW + Duration::hours(1)), "time to come");
+    refused(&asserted(&city, &one, ("seen", "face"), NOW), "of the document");
+    let mut altered = word.clone();
+    altered.assertion.as_mut().unwrap().text = word.assertion.as_ref().unwrap().text.replace("chip", "clip");
+    assert!(matches!(applied(&altered), Err(OpeningError::Assertion { .. })));
+    assert!(all(&*city.store, "mailbox application").is_empty(), "what does not hold leaves nothing");
+    // One rule does not make up for the other: an operator looks.
+    assert_eq!(applied(&asserted(&city, &other, ("chip", "login"), NOW)).unwrap().state, "waiting");
+    // Another's word with a key that was used, or another password.
+    assert!(matches!(applied(&asserted(&city, &other, ("chip", "face"), NOW)), Err(OpeningError::KeyUsed)));
+    assert!(matches!(applied(&Sent { password: typed("another few unrelated words"), ..asserted(&city, &other, ("chip", "login"), NOW) }), Err(OpeningError::KeyUsed)));
+    // Withdrawn, it is believed no more.
+    registries::withdraw(&*gateway.store, REGISTRY, NOW).unwrap();
+    refused(&word, "not believed here");
+    let told = |event: &Event| matches!(event, Event::RegistrySet(_));
+    assert_eq!(events(&*city.store).iter().filter(|event| told(event)).count(), 2);
+}
+
+#[test]
+fn what_waits_is_withdrawn_refused_or_lapses_and_goes() {
+    let city = City::found();
+    let gateway = registered(&city);
+    let waits = |key: &str| apply(&gateway, &city.lists, &with_pictures(&sent(key, ("01", "510104189707071279", "李志强")))).unwrap();
+    let [one, two, three] = ["d1", "d2", "d3"].map(waits);
+    assert_eq!(answer::list(&gateway, false).unwrap().len(), 3);
+    assert_eq!(withdraw(&gateway, token(&one)).unwrap().state, "withdrawn");
+    assert_eq!(withdraw(&gateway, token(&one)).unwrap().state, "withdrawn");
+    let refuse = |reason: &str| answer::refuse(&gateway, &Answer { id: two.id.clone(), reason: reason.into(), papers: "form 92".into() });
+    assert!(matches!(refuse("ugly"), Err(OpeningError::Reason(_))));
+    refuse("papers-unreadable").unwrap();
+    assert_eq!(show(&gateway, token(&two)).unwrap().reasons[0].code, "papers-unreadable");
+    assert!(matches!(withdraw(&gateway, token(&two)), Err(OpeningError::Answered)));
+    assert!(matches!(show(&gateway, &"0".repeat(64)), Err(OpeningError::Unknown)));
+    assert_eq!(answer::list(&gateway, false).unwrap().iter().map(|one| one.id.clone()).collect::<Vec<_>>(), [three.id.clone()]);
+    city.clock.set(NOW + Duration::days(31));
+    assert_eq!((lapse(&gateway, &|| true).unwrap(), show(&gateway, token(&three)).unwrap().state.as_str()), (1, "lapsed"));
+    assert!(answer::list(&gateway, true).unwrap().iter().all(|one| one.name.is_none() && one.masked.is_empty()));
+    city.clock.set(NOW + Duration::days(31 + 181));
+    assert_eq!((lapse(&gateway, &|| true).unwrap(), answer::list(&gateway, true).unwrap().len()), (0, 0));
+}
+
+#[test]
+fn who_signs_with_a_mailboxs_certificate_has_one() {
+    let city = City::found();
+    let gateway = registered(&city);
+    let keys = KeyStore::create(&city.path("citizen").join("keys"), &city::passphrase()).unwrap();
+    let key = keys.generate("own", pki::signer::SignatureAlgorithm::EcdsaP256Sha256).unwrap();
+    let account = gateway.directory.find_person(&Document::parse(PEOPLE[0].0, PEOPLE[0].1, today(NOW)).unwrap()).unwrap().unwrap();
+    let (leaf, issuer) = city.citizen(pki::signer::Signer::public_key_info(&key).to_vec(), &gateway.directory.address(account.number), 71, &[0], 24);
+    let plan = pki::cms::SignerPlan::new(&leaf, &[&issuer]).unwrap();
+    let signed = |sent: &Sent| Sent { signature: Some(typed(&city::pem("CMS", &plan.seal(digest(text(sent).as_bytes()), NOW, &key).unwrap()))), ..sent.clone() };
+    // A renewed document: by its number nobody has a mailbox.
+    let renewed = ("03", "E12345678", PEOPLE[0].2);
+    let application = signed(&with_pictures(&sent("e1", renewed)));
+    let shown = apply(&gateway, &city.lists, &application).unwrap();
+    assert_eq!((shown.state.as_str(), shown.person.as_str()), ("waiting", "shown"));
+    assert_eq!(answer::show(&gateway, &shown.id).unwrap().signed_by, Some(account.mailbox()));
+    let other = Sent { name: typed("李志强"), ..with_pictures(&sent("e2", renewed)) };
+    assert!(matches!(apply(&gateway, &city.lists, &signed(&other)), Err(OpeningError::Signature { .. })));
+    let before = accounts(&city);
+    let acceptance = Acceptance { id: shown.id, id_type: renewed.0.into(), id_no: typed(renewed.1), name: typed(renewed.2), document: Some("original".into()), person: Some("present".into()), evidence: Vec::new(), papers: "form 93".into() };
+    let accepted = answer::accept(&gateway, &acceptance).unwrap();
+    assert_eq!((accepted.state, accounts(&city)), (State::Exists { mailbox: account.mailbox(), closed: false }, before));
+}
+
+#[test]
+fn an_application_is_whole_after_a_fault_at_any_write() {
+    let city = City::found();
+    drop(registered(&city));
+    for (at, fault) in FAULTS.into_iter().enumerate() {
+        let person = [("01", "510104189707071279", "李志强"), ("06", "H12345678", "司徒嘉敏")][at];
+        let application = asserted(&city, &sent(&format!("f{at}"), person), ("chip", "face"), NOW);
+        let (before, leaves) = (accounts(&city), city.store.stream_length(STREAM).unwrap());
+        assert!(apply(&city.gateway(faulty(&city.store, Some((0, fault)))), &city.lists, &application).is_err());
+        let done = usize::from(fault == Fault::DoneReportedLost);
+        assert_eq!(accounts(&city), before + done);
+        // Said again it is one mailbox, and the log tells of it once.
+        let gateway = city.gateway(Arc::clone(&city.store));
+        assert_eq!(apply(&gateway, &city.lists, &application).unwrap().state, "opened");
+        assert_eq!((accounts(&city), city.store.stream_length(STREAM).unwrap()), (before + 1, leaves + 3));
+    }
+}
