@@ -13,7 +13,7 @@ use crate::flow::block::KeyDigest;
 use crate::flow::bulk::BulkOrder;
 use crate::flow::contact::SetContact;
 use crate::flow::enterprise::EnterpriseOrder;
-use crate::flow::hold::{FreezeOrder, Resume};
+use crate::flow::hold::{FreezeOrder, LiftWords, Resume};
 use crate::flow::issue::Order;
 use crate::flow::officer::{Grant, Withdraw};
 use crate::flow::order::{Applied, OrderQuery};
@@ -40,7 +40,7 @@ pub enum Operation {
     Resume(Resume),
     Freeze(FreezeOrder),
     FreezeEnterprise(EnterpriseOrder),
-    LiftEnterprise { code: String },
+    LiftEnterprise { code: String, words: LiftWords },
     Bulk(BulkOrder),
     /// The next portion of an act that was begun.
     BulkStep { incident: String, act: BulkAct },

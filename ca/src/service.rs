@@ -335,7 +335,7 @@ impl Service {
             Operation::Replace(order) => Ok(self.succeeded(&replace(&self.authority, &proven.acting()?, &order)?)),
             Operation::Correct(order) => Ok(self.succeeded(&correct(&self.authority, &proven.acting()?, &order)?)),
             Operation::FreezeEnterprise(order) => Ok(self.enterprise(&enterprise::freeze(&self.authority, &proven.acting()?, order)?)),
-            Operation::LiftEnterprise { code } => Ok(self.enterprise(&enterprise::lift(&self.authority, &proven.acting()?, &code)?)),
+            Operation::LiftEnterprise { code, words } => Ok(self.enterprise(&enterprise::lift(&self.authority, &proven.acting()?, &code, &words)?)),
             Operation::Bulk(order) => Ok(match bulk::order(&self.authority, &proven.acting()?, &order)? {
                 Ordered::WouldDo(preview) => Outcome::Preview(preview),
                 Ordered::Incident(incident) => Outcome::Incident(incident),

@@ -234,7 +234,7 @@ fn nobody_makes_themselves_the_only_administrator_and_grants_alone() {
     let operator = Authorised::<Operator>::by_ownership(7);
     ca::flow::hold::suspend(authority, &operator, &staff.second.serial).unwrap();
     assert!(refused(&by));
-    ca::flow::hold::resume(authority, &operator, &ca::flow::hold::Resume { serial: staff.second.serial.clone(), freeze: false }).unwrap();
+    ca::flow::hold::resume(authority, &operator, &ca::flow::hold::Resume { serial: staff.second.serial.clone(), freeze: None }).unwrap();
     withdraw(authority, &by, &Withdraw { serial: staff.second.serial.clone(), power: None }).unwrap();
     assert!(refused(&by));
     // Nor is the power given back without approval, and nobody is left who could approve: it takes the days.

@@ -70,9 +70,9 @@ fn work(authority: &Authority, told: &mut Acknowledged) -> Result<(), IssueError
     suspend(authority, &admin(), &text)?;
     told.held = Some((second.clone(), true));
     freeze(authority, &admin(), FreezeOrder { serial: text.clone(), authority: "穗城区人民法院".into(), reason: "(2026)穗执1号".into(), until })?;
-    resume(authority, &admin(), &Resume { serial: text.clone(), freeze: true })?;
+    resume(authority, &admin(), &Resume { serial: text.clone(), freeze: Some(lifting()) })?;
     told.held = None;
-    resume(authority, &admin(), &Resume { serial: text.clone(), freeze: false })?;
+    resume(authority, &admin(), &Resume { serial: text.clone(), freeze: None })?;
     told.held = Some((second.clone(), false));
     let serial = told.issued[0].0.clone();
     revoke(authority, &admin(), &Revoke { serial: serial_text(&serial), reason: Reason::KeyCompromise, at: None, invalid_since: None })?;
@@ -182,4 +182,9 @@ fn a_store_that_was_never_founded_resumes_nothing() {
     let opened = founded(&place.path().join("ca"));
     let authority = opened.authority.over(Arc::new(Memory::new()));
     assert_eq!(ca::flow::issue::resume(&authority).unwrap().len(), 0);
+}
+
+/// By whom and why an order is lifted.
+fn lifting() -> ca::flow::hold::LiftWords {
+    ca::flow::hold::LiftWords { authority: "穗城区人民法院".into(), reason: "(2026)穗执1号之一".into() }
 }

@@ -51,7 +51,7 @@ fn nothing_is_recorded_before_what_is_recorded() {
 
     // A restart forgets nothing: the log tells.
     let opened = open(&directory, None, &passphrase(), Arc::clone(&handed)).unwrap();
-    assert!(published(&opened).unwrap_err().to_string().contains("behind what is recorded"));
+    assert!(published(&opened).unwrap_err().to_string().contains("the host's clock stands before"));
     drop(opened);
     // Right again, all goes on; the number rises.
     clock.advance(Duration::hours(1) + Duration::seconds(30));

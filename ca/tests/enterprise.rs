@@ -86,7 +86,7 @@ fn every_certificate_is_frozen_and_none_is_issued_until_the_order_ends() {
     for wrong in [EnterpriseOrder { code: "91440101MAT000018H".into(), ..freezing(now() + 60) }, EnterpriseOrder { reason: "\u{1b}[2J".into(), ..freezing(now() + 60) }, freezing(now())] {
         assert!(enterprise::freeze(authority, &admin(), wrong).is_err());
     }
-    assert!(matches!(enterprise::lift(authority, &admin(), CODE), Err(IssueError::EnterpriseNotFrozen)));
+    assert!(matches!(enterprise::lift(authority, &admin(), CODE, &lifting()), Err(IssueError::EnterpriseNotFrozen)));
     assert_eq!(authority.store.stream_length(log::STREAM).unwrap(), before);
     let until = now() + 10 * 86_400;
     let changed = enterprise::freeze(authority, &admin(), freezing(until)).unwrap();
@@ -99,7 +99,7 @@ fn every_certificate_is_frozen_and_none_is_issued_until_the_order_ends() {
     issued(authority, OTHER);
     assert!(matches!(renew(authority, &admin(), &Renew { serial: serial_text(&good), request: new_request() }), Err(SuccessionError::Issue(IssueError::Frozen { .. }))));
     for freeze in [false, true] {
-        assert!(matches!(resume(authority, &admin(), &Resume { serial: serial_text(&good), freeze }), Err(IssueError::FrozenWithAll { .. })));
+        assert!(matches!(resume(authority, &admin(), &Resume { serial: serial_text(&good), freeze: freeze.then(lifting) }), Err(IssueError::FrozenWithAll { .. })));
     }
     // One whose own order ends meanwhile comes below the enterprise's in the same commit.
     after(Duration::days(1));
@@ -114,7 +114,7 @@ fn every_certificate_is_frozen_and_none_is_issued_until_the_order_ends() {
     assert_eq!((all(&*authority.store, "frozen-enterprise").len(), logged(authority, 56), logged(authority, 57)), (0, 1, 1));
     // Lifted before its date.
     enterprise::freeze(authority, &admin(), freezing(now() + 86_400)).unwrap();
-    let changed = enterprise::lift(authority, &admin(), CODE).unwrap();
+    let changed = enterprise::lift(authority, &admin(), CODE, &lifting()).unwrap();
     assert!(changed.order.is_none() && changed.certificates.len() == 4 && status(authority, &good) == Status::Good);
     issued(authority, CODE);
     let entries = authority.store.read_stream(log::STREAM, 0, 10_000).unwrap();
@@ -145,7 +145,7 @@ fn what_is_being_signed_when_the_order_comes_is_held_from_the_first() {
     });
     assert!(matches!(issue(&ours, admin(), order(CODE)), Err(IssueError::EnterpriseFrozen { .. })));
     assert_eq!((all(&*authority.store, CertificateRecord::TABLE).len(), all(&*authority.store, Intent::TABLE).len()), (count, 0));
-    enterprise::lift(authority, &admin(), CODE).unwrap();
+    enterprise::lift(authority, &admin(), CODE, &lifting()).unwrap();
     // Between intent and record: it is known, and never good.
     let ours = while_other(authority, 1, move |other| {
         enterprise::freeze(other, &admin(), freezing(until)).unwrap();
@@ -159,14 +159,14 @@ fn what_is_being_signed_when_the_order_comes_is_held_from_the_first() {
     assert!(held.len() == 2 && held.contains(&first) && held.iter().all(|serial| frozen(authority, serial)));
     let list = ca::flow::publish::publish(authority, &Authorised::by_ownership(7), &authority.issuers["enterprise-ca"]).unwrap();
     assert_eq!(list.entries, 2);
-    enterprise::lift(authority, &admin(), CODE).unwrap();
+    enterprise::lift(authority, &admin(), CODE, &lifting()).unwrap();
     assert!(held.iter().all(|serial| status(authority, serial) == Status::Good));
     // A suspension that is ended at the very moment of the order.
     suspend(authority, &admin(), &serial_text(&first)).unwrap();
     let ours = while_other(authority, 0, move |other| {
         enterprise::freeze(other, &admin(), freezing(until)).unwrap();
     });
-    assert!(resume(&ours, &admin(), &Resume { serial: serial_text(&first), freeze: false }).is_err());
+    assert!(resume(&ours, &admin(), &Resume { serial: serial_text(&first), freeze: None }).is_err());
     assert!(frozen(authority, &first));
 }
 
@@ -184,7 +184,7 @@ fn an_order_that_a_crash_cut_off_goes_on() {
             let at = format!("commit {commit}, {fault:?}");
             let opened = reopened(&home, &clock);
             let faulty = opened.authority.over(Arc::new(Faulty::new(Arc::clone(&opened.authority.store)).at(commit, fault)));
-            let failed = enterprise::freeze(&faulty, &admin(), freezing(until)).is_err() || enterprise::lift(&faulty, &admin(), CODE).is_err();
+            let failed = enterprise::freeze(&faulty, &admin(), freezing(until)).is_err() || enterprise::lift(&faulty, &admin(), CODE, &lifting()).is_err();
             assert!(failed, "{at}: a failed write was answered as done");
             drop((faulty, opened));
             let opened = reopened(&home, &clock);
@@ -193,9 +193,14 @@ fn an_order_that_a_crash_cut_off_goes_on() {
             let in_force = (1..=2).contains(&commit) || (commit, fault) == (0, Fault::DoneReportedLost) || (commit, fault) == (3, Fault::Lost);
             assert_eq!(now, if in_force { 2 } else { 0 }, "{at}");
             assert_eq!(matches!(issue(&opened.authority, admin(), Order { profile: "nothing".into(), ..order(CODE) }), Err(IssueError::UnknownProfile { .. })), true);
-            assert_eq!(enterprise::lift(&opened.authority, &admin(), CODE).is_ok(), in_force, "{at}");
+            assert_eq!(enterprise::lift(&opened.authority, &admin(), CODE, &lifting()).is_ok(), in_force, "{at}");
             assert!(serials.iter().all(|serial| status(&opened.authority, serial) == Status::Good), "{at}");
             assert_eq!(logged(&opened.authority, 56), logged(&opened.authority, 57), "{at}");
         }
     }
+}
+
+/// By whom and why an order is lifted.
+fn lifting() -> ca::flow::hold::LiftWords {
+    ca::flow::hold::LiftWords { authority: "穗城区人民法院".into(), reason: "(2026)穗执1号之一".into() }
 }

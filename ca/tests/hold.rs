@@ -118,7 +118,7 @@ fn order(serial: &[u8], until: i64) -> FreezeOrder {
 }
 
 fn ending(serial: &[u8], freeze: bool) -> Resume {
-    Resume { serial: serial_text(serial), freeze }
+    Resume { serial: serial_text(serial), freeze: freeze.then(lifting) }
 }
 
 #[test]
@@ -189,7 +189,19 @@ fn a_freeze_ends_by_its_date_or_by_its_own_act_only() {
     freeze(authority, &admin(), order(&serial, office.now() + 60 * 86_400)).unwrap();
     office.after(Duration::days(30));
     assert!(!office.answered_good(&serial));
+    // As much words as it took to freeze it, kept and logged: who, why, on whose word; without them nothing is lifted.
+    for (by, why) in [("", "x"), ("x", ""), ("穗城区\n人民法院", "x")] {
+        let empty = Resume { serial: serial_text(&serial), freeze: Some(ca::flow::hold::LiftWords { authority: by.into(), reason: why.into() }) };
+        assert!(resume(authority, &admin(), &empty).is_err(), "{by:?} {why:?}");
+    }
     resume(authority, &admin(), &ending(&serial, true)).unwrap();
+    let (from, to) = ca::record::Lift::all_kept(&serial);
+    let kept = authority.store.scan(&from, &to, 10).unwrap();
+    let lift: ca::record::Lift = ca::record::decode(&kept[0].1).unwrap();
+    assert_eq!((kept.len(), lift.authority.as_str(), lift.reason.as_str()), (1, "穗城区人民法院", "(2026)穗执1号之一"));
+    let entries = authority.store.read_stream(ca::record::log::STREAM, 0, 100_000).unwrap();
+    let told: Vec<String> = entries.iter().filter(|entry| entry[1] == 34).map(|entry| String::from_utf8_lossy(entry).into_owned()).collect();
+    assert!(told.len() == 1 && told[0].contains("穗城区人民法院") && !told[0].contains("穗执1号"), "{told:?}");
     assert!(office.answered_good(&serial));
     let kept = orders(authority, &serial).unwrap();
     assert_eq!((kept.len(), kept[0].until, kept[0].reason.as_str()), (2, until, "(2026)穗执1号"));
@@ -246,7 +258,7 @@ fn what_cannot_be_held_is_named_and_nothing_is_changed() {
         assert!(matches!(freeze(authority, &admin(), FreezeOrder { authority: words.into(), ..order(&serial, now + 60) }), Err(IssueError::OrderWords { field: "authority", .. })));
     }
     for text in ["", "zz", "40000000000000000000000000000001"] {
-        assert!(suspend(authority, &admin(), text).is_err() && resume(authority, &admin(), &Resume { serial: text.into(), freeze: false }).is_err());
+        assert!(suspend(authority, &admin(), text).is_err() && resume(authority, &admin(), &Resume { serial: text.into(), freeze: None }).is_err());
     }
     assert_eq!(length(), before);
     // A held certificate is revoked from its suspension on, and earlier where that is known.
@@ -260,4 +272,9 @@ fn what_cannot_be_held_is_named_and_nothing_is_changed() {
     let second = office.issue();
     office.clock.advance(Duration::days(4_000));
     assert!(matches!(suspend(authority, &admin(), &serial_text(&second)), Err(IssueError::Ended { .. })));
+}
+
+/// By whom and why an order is lifted.
+fn lifting() -> ca::flow::hold::LiftWords {
+    ca::flow::hold::LiftWords { authority: "穗城区人民法院".into(), reason: "(2026)穗执1号之一".into() }
 }

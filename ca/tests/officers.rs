@@ -174,7 +174,7 @@ fn only_a_certificate_that_is_good_at_this_moment_makes_an_officer() {
     // Suspended, it counts for nothing; resumed, it counts again.
     suspend(authority, &Authorised::by_ownership(7), &auditor.serial).unwrap();
     assert!(matches!(office.proven(&auditor), Err(OfficerError::Held { .. })));
-    ca::flow::hold::resume(authority, &Authorised::by_ownership(7), &ca::flow::hold::Resume { serial: auditor.serial.clone(), freeze: false }).unwrap();
+    ca::flow::hold::resume(authority, &Authorised::by_ownership(7), &ca::flow::hold::Resume { serial: auditor.serial.clone(), freeze: None }).unwrap();
     assert!(office.proven(&auditor).is_ok());
     revoke(authority, &Authorised::<ca::flow::Operator>::by_ownership(7), &Revoke { serial: auditor.serial.clone(), reason: Reason::Superseded, at: None, invalid_since: None }).unwrap();
     assert!(matches!(office.proven(&auditor), Err(OfficerError::Revoked { .. })) && matches!(grantable(&auditor), Err(OfficerError::Revoked { .. })));

@@ -170,7 +170,7 @@ fn a_held_certificate_of_a_compromised_key_is_never_good_again() {
     let authority = &opened.authority;
     let key = rcgen::KeyPair::generate().unwrap();
     let [first, held] = [0, 1].map(|_| issue(authority, admin(), order(&key)).unwrap().what().serial.clone());
-    let again = Resume { serial: serial_text(&held), freeze: false };
+    let again = Resume { serial: serial_text(&held), freeze: None };
     // Before the fall of a key's certificates is recorded, one of them is resumed: it is decided anew, and both fall.
     suspend(authority, &admin(), &serial_text(&held)).unwrap();
     let resumed = again.clone();
@@ -183,7 +183,7 @@ fn a_held_certificate_of_a_compromised_key_is_never_good_again() {
     }
     let key = rcgen::KeyPair::generate().unwrap();
     let [first, held] = [0, 1].map(|_| issue(authority, admin(), order(&key)).unwrap().what().serial.clone());
-    let again = Resume { serial: serial_text(&held), freeze: false };
+    let again = Resume { serial: serial_text(&held), freeze: None };
     // While it is being resumed, the key is reported.
     let Status::Held(hold) = suspend(authority, &admin(), &serial_text(&held)).unwrap().record.status else { panic!("not held") };
     let reported = first.clone();
@@ -209,7 +209,7 @@ fn a_list_begun_before_a_second_suspension_leaves_it_to_be_done() {
     suspend(authority, &admin(), &text).unwrap();
     // Resumed and suspended again within the same second: the mark is another one all the same.
     let ours = while_other(authority, Moment::BeforeCommit(0), move |other| {
-        resume(other, &admin(), &Resume { serial: text.clone(), freeze: false }).unwrap();
+        resume(other, &admin(), &Resume { serial: text.clone(), freeze: None }).unwrap();
         suspend(other, &admin(), &text).unwrap();
     });
     publish(&ours, &Authorised::by_ownership(0), &ours.issuers[ISSUER]).unwrap();

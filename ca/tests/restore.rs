@@ -254,7 +254,7 @@ fn what_came_after_is_entered_again_by_its_proofs() {
     assert!(matches!(status(authority, &stopped), Some(Status::Held(_))));
     assert!(matches!(status(authority, &gone), Some(Status::Revoked(revocation)) if revocation.reason == Reason::KeyCompromise));
     assert!(authority.store.get(&CertificateRecord::blocked_key(&ca::register::get(&*authority.store, &gone).unwrap().key_digest)).unwrap().is_some());
-    ca::flow::hold::resume(authority, &admin(), &serde_json::from_value(serde_json::json!({ "serial": serial_text(&stopped), "freeze": false })).unwrap()).unwrap();
+    ca::flow::hold::resume(authority, &admin(), &serde_json::from_value(serde_json::json!({ "serial": serial_text(&stopped), "freeze": null })).unwrap()).unwrap();
     end(authority, &good, Reason::Superseded);
     assert_eq!(newest_list(authority).entries, 4);
     assert_eq!((kinds(authority, 82).len(), kinds(authority, 83).len()), (3, 2));

@@ -90,7 +90,7 @@ impl Place {
         let order = |serial: &String| FreezeOrder { serial: serial.clone(), authority: "广州市中级人民法院".into(), reason: "(2026)粤01执123号".into(), until: now + 86_400 * 30 };
         freeze(authority, &admin(), order(frozen)).unwrap();
         freeze(authority, &admin(), order(both)).unwrap();
-        let lift = |serial: &String, freeze| resume(authority, &admin(), &Resume { serial: serial.clone(), freeze }).unwrap();
+        let lift = |serial: &String, freeze: bool| resume(authority, &admin(), &Resume { serial: serial.clone(), freeze: freeze.then(lifting) }).unwrap();
         lift(both, true);
         lift(resumed, false);
         self.revoke(suspended, "superseded", None);
@@ -353,4 +353,9 @@ fn what_is_beyond_its_time_is_counted() {
     place.clock.advance(Duration::days(366 * 30));
     assert_eq!(report().beyond, before.certificates);
     assert_eq!(report().first_kept_until, place.authority().rules.retention.kept_until(before.first_ends.unwrap()));
+}
+
+/// By whom and why an order is lifted.
+fn lifting() -> ca::flow::hold::LiftWords {
+    ca::flow::hold::LiftWords { authority: "穗城区人民法院".into(), reason: "(2026)穗执1号之一".into() }
 }

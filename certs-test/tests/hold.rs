@@ -3,6 +3,7 @@
 
 use certs_test::programs::{Authority, openssl, oracle, run};
 
+const LIFT: [&str; 4] = ["--authority", "穗城区人民法院", "--reason", "(2026)穗执1号之一"];
 const ENTERPRISE: [&str; 4] = ["--name", "广州天河测试有限公司", "--code", "91440101MAT000018G"];
 const ISSUER: &str = "enterprise-ca";
 
@@ -83,7 +84,8 @@ fn a_freeze_is_lifted_by_its_own_act_or_by_its_date() {
     assert!(refused.code == 5 && refused.err.contains("\"frozen\""), "{refused:?}");
     let text = authority.ca(&["show", &serial]).ok();
     assert!(text.contains("to 2090-01-01T00:00:00Z, by 穗城区人民法院: (2026)穗执1号"), "{text}");
-    authority.ca(&["resume", &serial, "--freeze"]).ok();
+    assert_eq!(authority.ca(&["resume", &serial, "--freeze"]).code, 2);
+    authority.ca(&[&["resume", &serial, "--freeze"][..], &LIFT].concat()).ok();
     good(&authority);
     assert!(authority.ca(&["show", &serial]).ok().contains("order    "));
     // The service ends the next one by itself.
@@ -121,11 +123,11 @@ fn an_enterprise_is_frozen_whole_and_nothing_is_issued_for_it() {
     authority.start();
     let ordering = || authority.ca(&[&["--json", "issue", "enterprise-signing", "--request", "c.csr"], &ENTERPRISE[..]].concat());
     assert_eq!(ordering().code, 3);
-    let refused = authority.ca(&["--json", "resume", &serial, "--freeze"]);
+    let refused = authority.ca(&[&["--json", "resume", &serial, "--freeze"][..], &LIFT].concat());
     assert!(refused.code == 5 && refused.err.contains("enterprise-frozen"), "{refused:?}");
-    let lifted = authority.ca(&["--json", "resume", "--code", ENTERPRISE[3]]).json();
+    let lifted = authority.ca(&[&["--json", "resume", "--code", ENTERPRISE[3]][..], &LIFT].concat()).json();
     assert_eq!(lifted["certificates"].as_array().unwrap().len(), 2);
     good(&authority);
     assert_eq!(ordering().code, 0);
-    assert_eq!(authority.ca(&["--json", "resume", "--code", ENTERPRISE[3]]).code, 5);
+    assert_eq!(authority.ca(&[&["--json", "resume", "--code", ENTERPRISE[3]][..], &LIFT].concat()).code, 5);
 }

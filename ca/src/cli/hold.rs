@@ -6,7 +6,7 @@ use runtime::exit::Problem;
 use super::offline;
 use super::print::{date, line};
 use crate::flow::enterprise::EnterpriseOrder;
-use crate::flow::hold::{FreezeOrder, Resume};
+use crate::flow::hold::{FreezeOrder, LiftWords, Resume};
 use crate::operation::Operation;
 use crate::service::Shown;
 
@@ -44,10 +44,37 @@ pub fn freeze(order: Freeze) -> Result<Operation, Problem> {
     })
 }
 
-pub fn resume(serial: Option<String>, freeze: bool, code: Option<String>) -> Operation {
+#[derive(Args)]
+pub struct Resumed {
+    #[arg(required_unless_present = "code")]
+    serial: Option<String>,
+    /// Lift the order that freezes the whole enterprise of this code.
+    #[arg(long, conflicts_with_all = ["serial", "freeze"], requires_all = ["authority", "reason"])]
+    code: Option<String>,
+    /// Lift the order of an authority before its end date; a suspension below it goes on.
+    #[arg(long, requires_all = ["authority", "reason"])]
+    freeze: bool,
+    /// The authority on whose word the order is lifted, by its full name.
+    #[arg(long)]
+    authority: Option<String>,
+    /// Why, best by the number of its document; name no person.
+    #[arg(long, requires = "authority")]
+    reason: Option<String>,
+}
+
+/// Without the words: the reason may name people.
+impl std::fmt::Debug for Resumed {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Resumed").field("serial", &self.serial).finish_non_exhaustive()
+    }
+}
+
+pub fn resume(wanted: Resumed) -> Operation {
+    let Resumed { serial, code, freeze, authority, reason } = wanted;
+    let words = LiftWords { authority: authority.unwrap_or_default(), reason: reason.unwrap_or_default() };
     match code {
-        Some(code) => Operation::LiftEnterprise { code },
-        None => Operation::Resume(Resume { serial: serial.unwrap_or_default(), freeze }),
+        Some(code) => Operation::LiftEnterprise { code, words },
+        None => Operation::Resume(Resume { serial: serial.unwrap_or_default(), freeze: freeze.then_some(words) }),
     }
 }
 

@@ -144,17 +144,8 @@ enum Command {
     #[command(after_help = "Example:\n  ca suspend 5f3a0c0de1b2c3d4e5f60718293a4b5c")]
     Suspend { serial: String },
     /// Make a suspended certificate good again, or lift an order.
-    #[command(after_help = "Examples:\n  ca resume 5f3a0c0de1b2c3d4e5f60718293a4b5c\n  ca resume 5f3a0c0de1b2c3d4e5f60718293a4b5c --freeze\n  ca resume --code 91440101MAT000018G")]
-    Resume {
-        #[arg(required_unless_present = "code")]
-        serial: Option<String>,
-        /// Lift the order that freezes the whole enterprise of this code.
-        #[arg(long, conflicts_with_all = ["serial", "freeze"])]
-        code: Option<String>,
-        /// Lift the order of an authority before its end date; a suspension below it goes on.
-        #[arg(long)]
-        freeze: bool,
-    },
+    #[command(after_help = "Examples:\n  ca resume 5f3a0c0de1b2c3d4e5f60718293a4b5c\n  ca resume 5f3a0c0de1b2c3d4e5f60718293a4b5c --freeze --authority 广州市中级人民法院 --reason '(2026)粤01执123号之一'\n  ca resume --code 91440101MAT000018G --authority 广州市中级人民法院 --reason '(2026)粤01执123号之一'")]
+    Resume(hold::Resumed),
     /// Freeze a certificate, or a whole enterprise, at once, by order of an authority and until a date.
     #[command(after_help = "Examples:\n  ca freeze --code 91440101MAT000018G --authority 广州市中级人民法院 --reason '(2026)粤01执123号' --until 2027-01-01T00:00:00Z\n  ca freeze 5f3a0c0de1b2c3d4e5f60718293a4b5c --authority 广州市中级人民法院 --reason '(2026)粤01执123号' --until 2027-01-01T00:00:00Z")]
     Freeze(hold::Freeze),
@@ -352,7 +343,7 @@ fn dispatch(cli: Cli) -> Result<(), Problem> {
         Command::Correct(correct) => return succession::correct(&place, correct),
         Command::Bulk(bulk) => return bulk::bulk(&place, bulk),
         Command::Suspend { serial } => Operation::Suspend { serial },
-        Command::Resume { serial, freeze, code } => hold::resume(serial, freeze, code),
+        Command::Resume(wanted) => hold::resume(wanted),
         Command::Freeze(order) => hold::freeze(order)?,
         Command::Key(key::Key::Block(given)) => Operation::BlockKey { key: key::digest(&given)? },
         Command::Notice(command) => notice::operation(command),

@@ -350,10 +350,9 @@ pub fn list(authority: &Authority, authorised: &Authorised<Administrator>, mut d
     for entry in read.iter_revoked_certificates() {
         held.entries += 1;
         let (serial, listed) = (entry.raw_serial().to_vec(), said(entry));
-        if matches!(listed, Listed::Held { .. }) && !is_newest {
-            continue;
-        }
+        let counts = is_newest || matches!(listed, Listed::Revoked(_));
         match register::find(&*authority.store, &serial).map_err(IssueError::from)? {
+            Some(found) if found.issuer == held.issuer && !counts => drop(found),
             Some(found) if found.issuer == held.issuer => held.changed += u64::from(hold_to(authority, authorised, serial, found, listed)?),
             Some(_) => return Err(AdoptError::Doubled { serial: serial_text(&serial) }),
             None => {
@@ -362,7 +361,7 @@ pub fn list(authority: &Authority, authorised: &Authorised<Administrator>, mut d
                 let known = authority.store.get(&place).map_err(IssueError::from)?;
                 let was = known.as_deref().map(decode::<Listed>).transpose().map_err(|_| IssueError::Damaged { what: "a revocation" })?;
                 // What is revoked stays so, for the reason that was said first.
-                if !matches!((&was, &listed), (Some(Listed::Revoked(_)), _) | (Some(Listed::Held { .. }), Listed::Held { .. })) {
+                if counts && !matches!((&was, &listed), (Some(Listed::Revoked(_)), _) | (Some(Listed::Held { .. }), Listed::Held { .. })) {
                     unknown.push((serial, listed, known));
                 }
             }

@@ -6,10 +6,10 @@ use store::{Batch, CommitError, Expectation};
 use time::OffsetDateTime;
 
 use super::authorise::{Actor, Authorised, Operator};
-use super::hold;
+use super::hold::{self, LiftWords};
 use crate::authority::Authority;
 use crate::problem::IssueError;
-use crate::record::{CertificateRecord, EnterpriseFreeze, Freeze, Hold, Status, decode, encode, log};
+use crate::record::{CertificateRecord, EnterpriseFreeze, Freeze, Hold, Lift, Status, decode, encode, log};
 use crate::register::{self, PAGE, Query};
 
 /// How often a certificate that others changed meanwhile is looked at anew.
@@ -54,7 +54,7 @@ pub fn freeze(authority: &Authority, authorised: &Authorised<Operator>, order: E
         if before.in_force(now) {
             return Err(IssueError::EnterpriseFrozen { until: runtime::terminal::date(before.order.until) });
         }
-        thaw(authority, &Actor::Service, stored)?;
+        thaw(authority, &Actor::Service, stored, None)?;
     }
     // 3. From this commit on nothing is issued for the code, and what is being signed is held when it is recorded.
     let frozen = EnterpriseFreeze { code: code.clone(), order: order.clone(), ending: false };
@@ -77,10 +77,11 @@ pub fn freeze(authority: &Authority, authorised: &Authorised<Operator>, order: E
 }
 
 /// Before the date of the order. Suspensions below it go on.
-pub fn lift(authority: &Authority, authorised: &Authorised<Operator>, code: &str) -> Result<Changed, IssueError> {
+pub fn lift(authority: &Authority, authorised: &Authorised<Operator>, code: &str, words: &LiftWords) -> Result<Changed, IssueError> {
+    let lift = hold::lifted(words, authority.clock.now())?;
     let code = CreditCode::parse(code).map_err(IssueError::CreditCode)?.as_str().to_owned();
     let stored = authority.store.get(&EnterpriseFreeze::key(&code))?.ok_or(IssueError::EnterpriseNotFrozen)?;
-    let certificates = thaw(authority, authorised.actor(), stored)?;
+    let certificates = thaw(authority, authorised.actor(), stored, Some(&lift))?;
     Ok(Changed { code, order: None, certificates })
 }
 
@@ -94,7 +95,7 @@ pub fn due(authority: &Authority) -> Result<usize, IssueError> {
         let page = authority.store.scan(&from, &to, PAGE)?;
         for (_, stored) in &page {
             let frozen = read(stored)?;
-            changed += if frozen.in_force(now) { hold_all(authority, &Actor::Service, &frozen)?.len() } else { thaw(authority, &Actor::Service, stored.clone())?.len() };
+            changed += if frozen.in_force(now) { hold_all(authority, &Actor::Service, &frozen)?.len() } else { thaw(authority, &Actor::Service, stored.clone(), None)?.len() };
         }
         match page.last() {
             Some((last, _)) if page.len() == PAGE => from = last.successor(),
@@ -154,7 +155,7 @@ fn hold_all(authority: &Authority, by: &Actor, frozen: &EnterpriseFreeze) -> Res
 }
 
 /// Ends an order: marked first, so that a crash goes on here and not back; then its certificates; then the order.
-fn thaw(authority: &Authority, by: &Actor, stored: Vec<u8>) -> Result<Vec<(Vec<u8>, CertificateRecord)>, IssueError> {
+fn thaw(authority: &Authority, by: &Actor, stored: Vec<u8>, lift: Option<&Lift>) -> Result<Vec<(Vec<u8>, CertificateRecord)>, IssueError> {
     let now = authority.clock.now();
     let frozen = read(&stored)?;
     let place = EnterpriseFreeze::key(&frozen.code);
@@ -165,11 +166,14 @@ fn thaw(authority: &Authority, by: &Actor, stored: Vec<u8>) -> Result<Vec<(Vec<u
         let entry = log::Entry::EnterpriseFreezeEnded { order_sha256: &crate::sha256_hex(&stored), by: &by.to_string() };
         let mut batch = Batch::new().expect(Expectation::Equals(place.clone(), stored)).put(place.clone(), marked.clone());
         batch.append(log::STREAM, entry.leaf(now)?);
+        if let Some(lift) = lift {
+            batch = hold::lift_entered(batch, frozen.code.as_bytes(), lift, by, now)?;
+        }
         authority.store.commit(batch)?;
         marked
     };
     let certificates = each(authority, &frozen.code, |serial, found| match found.status.clone() {
-        Status::Held(hold) if hold.freeze.as_ref().is_some_and(|freeze| freeze.enterprise) => match hold::end(authority, by, serial, found, &hold) {
+        Status::Held(hold) if hold.freeze.as_ref().is_some_and(|freeze| freeze.enterprise) => match hold::end(authority, by, serial, found, &hold, None) {
             Ok(changed) => Ok(Some(changed.record)),
             // Its key was reported: it falls with it.
             Err(IssueError::BlockedKey) => Ok(None),

@@ -11,7 +11,7 @@ use super::authorise::{Actor, Authorised, Operator};
 use super::{enterprise, listing, revoke};
 use crate::authority::Authority;
 use crate::problem::IssueError;
-use crate::record::{CertificateRecord, Freeze, Hold, Listed, Reason, Revocation, Salt, Status, decode, encode, log, serial_text};
+use crate::record::{CertificateRecord, Freeze, Hold, Lift, Listed, Reason, Revocation, Salt, Status, decode, encode, log, serial_text};
 use crate::register;
 
 /// Characters that the name of an authority and the reason of an order may have.
@@ -39,13 +39,28 @@ impl std::fmt::Debug for FreezeOrder {
     }
 }
 
+/// On whose word an order is lifted, and by which document: as much as it took to give it.
+#[derive(Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct LiftWords {
+    pub authority: String,
+    pub reason: String,
+}
+
+/// Without the words: the reason may name people.
+impl std::fmt::Debug for LiftWords {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("LiftWords(..)")
+    }
+}
+
 /// What is to be ended.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Resume {
     pub serial: String,
     /// Lift the order of an authority, which nothing else ends before its date.
-    pub freeze: bool,
+    pub freeze: Option<LiftWords>,
 }
 
 /// A change of a hold that is durable.
@@ -159,7 +174,7 @@ pub fn resume(authority: &Authority, authorised: &Authorised<Operator>, order: &
     let serial = register::serial(&order.serial)?;
     let found = register::get(&*authority.store, &serial)?;
     // 2. Whether there is what is to be ended: a pure question.
-    let hold = match (&found.status, order.freeze) {
+    let hold = match (&found.status, order.freeze.is_some()) {
         (Status::Held(Hold { freeze: Some(freeze), .. }), _) if freeze.enterprise => {
             return Err(IssueError::FrozenWithAll { serial: serial_text(&serial), until: runtime::terminal::date(freeze.until) });
         }
@@ -169,8 +184,25 @@ pub fn resume(authority: &Authority, authorised: &Authorised<Operator>, order: &
         (Status::Revoked(revocation), _) => return Err(revoke::already(&serial, *revocation)?),
         (Status::Good, _) => return Err(IssueError::NotHeld { serial: serial_text(&serial) }),
     };
-    // 3. Status, indexes and log entry in one commit, and only while the key is not blocked. Only then it is told.
-    end(authority, authorised.actor(), serial, found, &hold)
+    let lift = order.freeze.as_ref().map(|words| lifted(words, authority.clock.now())).transpose()?;
+    // 3. Status, indexes, the words and the log's entries in one commit, and only while the key is not blocked. Only then it is
+    //    told.
+    end(authority, authorised.actor(), serial, found, &hold, lift.as_ref())
+}
+
+/// Words that cannot be wrong.
+pub(super) fn lifted(said: &LiftWords, now: OffsetDateTime) -> Result<Lift, IssueError> {
+    let (by_authority, reason) = (words("authority", &said.authority, AUTHORITY_LONGEST)?, words("reason", &said.reason, REASON_LONGEST)?);
+    Ok(Lift { authority: by_authority, reason, at: now.unix_timestamp(), salt: salt()? })
+}
+
+/// The words, which are kept, and their entry.
+pub(super) fn lift_entered(mut batch: Batch, what: &[u8], lift: &Lift, by: &Actor, now: OffsetDateTime) -> Result<Batch, IssueError> {
+    let stored = encode(lift)?;
+    let entry = log::Entry::FreezeLifted { authority: &lift.authority, lift_sha256: &crate::sha256_hex(&stored), by: &by.to_string() };
+    batch.append(log::STREAM, entry.leaf(now)?);
+    let number = batch.next("freeze-lift");
+    Ok(batch.put(Lift::kept(what, number), stored))
 }
 
 /// What came of the holds that were due.
@@ -190,7 +222,7 @@ pub fn due(authority: &Authority) -> Result<Due, IssueError> {
     for (_, serial) in authority.store.scan(&from, &to, PORTION)? {
         let found = register::get(&*authority.store, &serial)?;
         let Status::Held(hold) = found.status.clone() else { continue };
-        if hold.freeze.as_ref().is_some_and(|freeze| freeze.until <= now.unix_timestamp()) && unless_changed(end(authority, &Actor::Service, serial, found, &hold))? {
+        if hold.freeze.as_ref().is_some_and(|freeze| freeze.until <= now.unix_timestamp()) && unless_changed(end(authority, &Actor::Service, serial, found, &hold, None))? {
             done.freezes_ended += 1;
         }
     }
@@ -268,7 +300,7 @@ fn logged(entry: &log::Entry<'_>, now: OffsetDateTime) -> Result<Batch, IssueErr
 
 /// Ends the uppermost hold: the freeze where there is one, else the suspension. What would be good or suspended again
 /// while its enterprise is frozen comes below that order.
-pub(super) fn end(authority: &Authority, by: &Actor, serial: Vec<u8>, found: CertificateRecord, hold: &Hold) -> Result<Changed, IssueError> {
+pub(super) fn end(authority: &Authority, by: &Actor, serial: Vec<u8>, found: CertificateRecord, hold: &Hold, lift: Option<&Lift>) -> Result<Changed, IssueError> {
     let now = authority.clock.now();
     let (issuer, text, by_text) = (&found.issuer, serial_text(&serial), by.to_string());
     let by_text = by_text.as_str();
@@ -286,6 +318,9 @@ pub(super) fn end(authority: &Authority, by: &Actor, serial: Vec<u8>, found: Cer
         return Err(IssueError::BlockedKey);
     }
     let mut batch = logged(&entry, now)?.expect(Expectation::Absent(blocked.clone()));
+    if let Some(lift) = lift {
+        batch = lift_entered(batch, &serial, lift, by, now)?;
+    }
     let all = hold.freeze.as_ref().is_some_and(|freeze| freeze.enterprise);
     let standing = enterprise::standing(authority, found.code.as_deref().filter(|_| !all), now)?;
     batch = standing.holds(batch);

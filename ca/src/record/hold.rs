@@ -38,6 +38,35 @@ pub struct Freeze {
     pub salt: Option<Salt>,
 }
 
+/// On whose word and by which document an order ended before its date: kept for ever, like the order.
+#[derive(Clone, Serialize, Deserialize, PartialEq, Eq)]
+#[serde(deny_unknown_fields)]
+pub struct Lift {
+    pub authority: String,
+    pub reason: String,
+    /// Unix seconds.
+    pub at: i64,
+    pub salt: Salt,
+}
+
+/// Without the words: the reason may name people.
+impl std::fmt::Debug for Lift {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Lift").field("at", &self.at).finish_non_exhaustive()
+    }
+}
+
+impl Lift {
+    /// Of a certificate by its serial, of an enterprise by its code.
+    pub fn kept(what: &[u8], number: CounterSlot) -> Template {
+        Template::numbered("freeze-lift", &[what], number)
+    }
+
+    pub fn all_kept(what: &[u8]) -> (Key, Key) {
+        Key::range("freeze-lift", &[what])
+    }
+}
+
 /// Random octets in a record whose digest stands in the public log: without them nobody finds the record's words by trying
 /// those that it may have, though courts, codes and docket numbers are few. Whoever is shown the record can still prove it.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]

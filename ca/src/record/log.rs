@@ -81,6 +81,8 @@ pub enum Entry<'a> {
     /// The digest is of the order as it is kept, with the enterprise's code, which the log does not hold, and a salt.
     EnterpriseFrozen { at: i64, until: i64, authority: &'a str, order_sha256: &'a str, by: &'a str },
     EnterpriseFreezeEnded { order_sha256: &'a str, by: &'a str },
+    /// Beside the end of a freeze that came before its date: who ordered it, and the digest of the words as they are kept.
+    FreezeLifted { authority: &'a str, lift_sha256: &'a str, by: &'a str },
     /// The digest is of the serials, one after the other.
     IncidentBegun { incident: &'a str, act: &'a str, reason: Option<Reason>, certificates: u64, chosen_sha256: &'a str, by: &'a str },
     IncidentEnded { incident: &'a str, act: &'a str, done: u64, refused: u64, by: &'a str },
@@ -205,6 +207,7 @@ impl Entry<'_> {
             Self::CertificateSucceeded { .. } => 55,
             Self::EnterpriseFrozen { .. } => 56,
             Self::EnterpriseFreezeEnded { .. } => 57,
+            Self::FreezeLifted { .. } => 34,
             Self::IncidentBegun { .. } => 58,
             Self::IncidentEnded { .. } => 59,
             Self::CertificateNamed { .. } => CERTIFICATE_NAMED,

@@ -28,7 +28,7 @@ pub use administration::AdministrationCertificate;
 pub use approval::{act_of, ApprovalRecord, DECISION_LIMIT, Decision, SIGNATURE_LIMIT, Said, Verdict};
 pub use certificate::{CertificateRecord, Intent, Reason, Revocation, Status, serial_text};
 pub use crl::{CrlBase, CrlChange, CrlHead, CrlIntent, CrlRecord, Partitions, Scope};
-pub use hold::{EnterpriseFreeze, Freeze, Hold, Listed, Salt};
+pub use hold::{EnterpriseFreeze, Freeze, Hold, Lift, Listed, Salt};
 pub use incident::{BulkAct, Came, Incident, Item, Stage};
 pub use issuer::{Generation, IssuerRecord, IssuerRequest, OcspSigner, PublishedRoot, Settings};
 pub use key::KeyOwner;
@@ -60,6 +60,8 @@ pub trait Record: Serialize + DeserializeOwned {
 impl Record for Revocation {}
 impl Record for Listed {}
 impl Record for Freeze {}
+
+impl Record for Lift {}
 impl Record for Settings {}
 impl Record for IssuerRecord {}
 impl Record for PublishedRoot {}

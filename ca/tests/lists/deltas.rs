@@ -73,7 +73,7 @@ proptest! {
             // What the state does not allow is refused, and changes nothing.
             match act {
                 Act::Suspend(which) => drop(suspend(authority, &admin(), &text(which))),
-                Act::Resume(which, freeze) => drop(resume(authority, &admin(), &Resume { serial: text(which), freeze })),
+                Act::Resume(which, freeze) => drop(resume(authority, &admin(), &Resume { serial: text(which), freeze: freeze.then(lifting) })),
                 Act::Freeze(which, until) => {
                     let until = office.now() + until;
                     drop(freeze(authority, &admin(), FreezeOrder { serial: text(which), authority: "穗城区人民法院".into(), reason: "(2026)穗执1号".into(), until }));
@@ -133,7 +133,7 @@ fn a_delta_tells_of_an_end_and_the_base_moves_once_a_day() {
     let (number, base, said) = delta();
     assert_eq!((number, base, removed(&said, &first)), (2, Some(1), Some(false)));
     // It came and went since the base: whoever saw it between is told that it is over.
-    resume(authority, &admin(), &Resume { serial: serial_text(&first), freeze: false }).unwrap();
+    resume(authority, &admin(), &Resume { serial: serial_text(&first), freeze: None }).unwrap();
     office.clock.advance(Duration::hours(1));
     let (number, base, said) = delta();
     assert_eq!((number, base, removed(&said, &first)), (3, Some(1), Some(true)));
@@ -177,7 +177,7 @@ fn the_service_has_every_change_on_a_delta_and_a_part_within_a_minute() {
     let shard = Scope::Shard(ca::register::get(&*authority.store, &serial).unwrap().shard.unwrap());
     for (wait, step) in [(0, 0), (5, 1), (25, 0), (60, 1), (7_200, 0)] {
         pass(wait);
-        if step == 0 { suspend(authority, &admin(), &serial_text(&serial)).unwrap() } else { resume(authority, &admin(), &Resume { serial: serial_text(&serial), freeze: false }).unwrap() };
+        if step == 0 { suspend(authority, &admin(), &serial_text(&serial)).unwrap() } else { resume(authority, &admin(), &Resume { serial: serial_text(&serial), freeze: None }).unwrap() };
         pass(55);
         let delta = read(&published(authority, Scope::Delta).der).2;
         assert_eq!(delta.get(&serial).map(|(_, reason, _)| *reason), Some(if step == 0 { 6 } else { 8 }), "after {wait} s");
@@ -249,4 +249,9 @@ fn a_delta_that_grew_long_is_followed_by_another_base() {
     revoke_many(authority, 300_000, 5);
     pass(120);
     assert_eq!((entries(Scope::Whole), entries(Scope::Delta)), (large.above + 10_002, 5));
+}
+
+/// By whom and why an order is lifted.
+fn lifting() -> ca::flow::hold::LiftWords {
+    ca::flow::hold::LiftWords { authority: "穗城区人民法院".into(), reason: "(2026)穗执1号之一".into() }
 }

@@ -82,7 +82,7 @@ fn a_certificate_of_the_time_before_parts_is_on_the_whole_list() {
     all(authority);
     assert!(read(&published(authority, Scope::Whole).der).2.contains_key(&serial));
     assert!((0..16).all(|shard| read(&published(authority, Scope::Shard(shard)).der).2.is_empty()));
-    resume(authority, &admin(), &Resume { serial: serial_text(&serial), freeze: false }).unwrap();
+    resume(authority, &admin(), &Resume { serial: serial_text(&serial), freeze: None }).unwrap();
     all(authority);
     assert!(read(&published(authority, Scope::Whole).der).2.is_empty());
 }

@@ -47,7 +47,7 @@ fn numbers_rise_whoever_publishes() {
         for serial in &serials {
             for _ in 0..5 {
                 suspend(authority, &admin(), &serial_text(serial)).unwrap();
-                resume(authority, &admin(), &Resume { serial: serial_text(serial), freeze: false }).unwrap();
+                resume(authority, &admin(), &Resume { serial: serial_text(serial), freeze: None }).unwrap();
             }
             revoke(authority, &admin(), &simple(serial, Reason::Superseded)).unwrap();
         }
@@ -80,7 +80,7 @@ fn every_write_boundary_of_every_kind_of_list_is_gone_over_again() {
                 held = !held;
                 match held {
                     true => drop(suspend(authority, &admin(), &serial_text(&serial)).unwrap()),
-                    false => drop(resume(authority, &admin(), &Resume { serial: serial_text(&serial), freeze: false }).unwrap()),
+                    false => drop(resume(authority, &admin(), &Resume { serial: serial_text(&serial), freeze: None }).unwrap()),
                 }
                 let faulty = Arc::new(Faulty::new(Arc::clone(&inner)).at(commit, fault));
                 let broken = authority.over(Arc::clone(&faulty) as Arc<dyn Store>);
