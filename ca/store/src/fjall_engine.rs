@@ -7,7 +7,7 @@ use std::ops::Bound;
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use fjall::{CompressionType, Database, Keyspace, KeyspaceCreateOptions, KvSeparationOptions, PersistMode, Readable};
+use fjall::{Database, Keyspace, KeyspaceCreateOptions, KvSeparationOptions, PersistMode, Readable};
 
 use crate::committer::{Embedded, Engine, guarded};
 use crate::contract::{Snapshot, StoreError, tells_damage, up_to};
@@ -54,8 +54,7 @@ pub(crate) fn make(directory: &Path) -> Result<impl Engine, StoreError> {
 
 fn open(directory: &Path, memtable: u64) -> Result<Fjall, StoreError> {
     fjall_damage::lists_of_tables(directory)?;
-    // The journal is let go soon: to pack what goes into it takes more of the processor than it saves of the disk.
-    let database = Database::builder(directory).journal_compression(CompressionType::None).open().map_err(failed)?;
+    let database = Database::builder(directory).open().map_err(failed)?;
     // Bodies stand apart from keys, so that compaction does not copy them again and again.
     let options = || KeyspaceCreateOptions::default().max_memtable_size(memtable).with_kv_separation(Some(KvSeparationOptions::default()));
     let records = database.keyspace("records", options).map_err(failed)?;
