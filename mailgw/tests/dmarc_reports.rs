@@ -120,6 +120,7 @@ fn a_day_of_a_domain_is_reported_once() {
     // Who could not be asked for days is not told, and nobody is told of nothing.
     tallies.note("192.0.2.1".parse().unwrap(), &results("d.cn", Outcome::Pass), Verdict::Accept(Reason::Dmarc), yesterday);
     tallies.note("192.0.2.1".parse().unwrap(), &Results { reported: None, ..results("e.cn", Outcome::Pass) }, Verdict::Accept(Reason::Dmarc), yesterday);
+    tallies.note("192.0.2.1".parse().unwrap(), &results("a.cn\r\nbcc: x", Outcome::Pass), Verdict::Accept(Reason::Dmarc), yesterday);
     tallies.flush(&*store).unwrap();
     let later = NOW + Duration::days(4);
     let left = due(&gateway, later).unwrap();

@@ -44,6 +44,9 @@ impl Tallies {
     pub fn note(&self, peer: IpAddr, results: &Results, verdict: Verdict, now: u64) {
         let (Some(row), Some(reported), Author::Of(domain)) = (row::row(peer, results, verdict), &results.reported, &results.author) else { return };
         let domain = domain.to_lowercase();
+        if !is_written_plainly(&domain) {
+            return;
+        }
         // A panic elsewhere leaves counts that are off by one at most.
         let mut counted = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let key = (day(now), domain.clone());
@@ -75,6 +78,11 @@ impl Tallies {
         }
         failed.map_or(Ok(()), Err)
     }
+}
+
+/// It stands in the header of a letter: letters of other scripts are written in theirs only as `xn--`.
+fn is_written_plainly(domain: &str) -> bool {
+    (1..=253).contains(&domain.len()) && domain.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_'))
 }
 
 fn added(store: &dyn Store, tally: &Tally) -> Result<(), MailError> {

@@ -32,6 +32,7 @@ impl Turns {
         tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             let ends = tokio::select! {
+                biased;
                 () = self.shutdown.wait() => true,
                 _ = tick.tick() => false,
             };
