@@ -60,9 +60,9 @@ fn main() {
     rounds.sort_by(|one, other| one.ratio.total_cmp(&other.ratio));
     let round = &rounds[ROUNDS / 2];
     println!("filings receipted, durable                      {:>10.0}/s   {filings} in {:.1} s (aim 17198 in 10)", round.rate, round.seconds);
-    let each = |seconds: f64| seconds * 1e6 / filings as f64;
+    let micros = |seconds: f64| seconds * 1e6 / filings as f64;
     println!("  {:.1} verifications and {:.1} signatures each; raw they take {:.1} s, {:.2} of the time it took", round.verified as f64 / filings as f64, round.signed as f64 / filings as f64, round.raw, round.raw / round.seconds);
-    println!("  {:.0} µs of processor each, the timestamp authority's and the responder's among them; raw {:.0} µs: {:.2} of the raw limit (aim 0.40)", each(round.processor), each(round.raw_processor), round.ratio);
+    println!("  {:.0} µs of processor each, the timestamp authority's and the responder's among them; raw {:.0} µs: {:.2} of the raw limit (aim 0.40)", micros(round.processor), micros(round.raw_processor), round.ratio);
     println!("  from hand-in to receipt, {at_once} at one time        p50 {:?}, p99 {:?}", round.p50, round.p99);
     let burst = (at_once * BURST).min(filings);
     let made: Vec<_> = (0..burst).map(|index| prepare(&founded, &desk, &callers, ROUNDS * filings + index)).collect();
