@@ -66,7 +66,8 @@ pub(crate) fn tells_damage(error: &std::io::Error) -> bool {
 /// - A key or value larger than the engine takes is refused before anything is written, and so is a key of the
 ///   store's own tables, those that begin with U+0001. fjall takes keys of 64 KiB and values of 128 MiB, sled keys of
 ///   384 bytes and values of 4 KiB.
-/// - Reads see every batch whose receipt was given before the read began.
+/// - Reads see every batch whose receipt was given before the read began, and of a batch all or nothing: who has read something of
+///   it finds the rest with the next read.
 /// - A damaged record is never given: a read of it, or the opening of the store, ends in `Corrupt`. A state that is
 ///   older than what was acknowledged but whole cannot be told by the store itself; its keeper remembers outside how
 ///   far a stream had come.

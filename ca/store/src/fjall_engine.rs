@@ -69,12 +69,13 @@ impl Engine for Fjall {
     }
 
     fn get(&self, key: &Key) -> Result<Option<Vec<u8>>, StoreError> {
-        Ok(self.records.get(key.as_bytes()).map_err(failed)?.map(|value| value.to_vec()))
+        // Not through the keyspace itself, whose reads see a group while it is being put into memory.
+        Ok(self.database.snapshot().get(&self.records, key.as_bytes()).map_err(failed)?.map(|value| value.to_vec()))
     }
 
     fn scan(&self, from: &Key, to: &Key, limit: usize) -> Result<Vec<(Key, Vec<u8>)>, StoreError> {
         let own = fjall_damage::group_key();
-        let range = self.records.range(from.as_bytes()..to.as_bytes()).map(|guard| guard.into_inner().map_err(failed));
+        let range = self.database.snapshot().range(&self.records, from.as_bytes()..to.as_bytes()).map(|guard| guard.into_inner().map_err(failed));
         let found = range.filter(|record| !record.as_ref().is_ok_and(|(key, _)| **key == *own.as_bytes())).take(limit);
         found.map(|record| record.map(|(key, value)| (Key::raw(key.to_vec()), value.to_vec()))).collect()
     }

@@ -159,6 +159,28 @@ fn sums_of_many_committers_add_up(store: &Arc<dyn Store>) {
     assert_eq!(store.counter("bytes").unwrap(), 0);
 }
 
+/// A large group takes its time to be put where readers look.
+fn nobody_reads_half_of_a_batch(store: &Arc<dyn Store>) {
+    const KEYS: u64 = 600;
+    let number = |place: u64| store.get(&Key::numbered("half", &[], place)).unwrap().map_or(0, |bytes| u64::from_be_bytes(bytes.try_into().unwrap()));
+    std::thread::scope(|scope| {
+        let writer = scope.spawn(|| {
+            for round in 1..=60_u64 {
+                let mut batch = Batch::new();
+                batch.append("half", round.to_be_bytes().as_slice());
+                let batch = (0..KEYS).fold(batch, |batch, place| batch.put(Key::numbered("half", &[], place), round.to_be_bytes().as_slice()));
+                store.commit(batch).unwrap();
+            }
+        });
+        while !writer.is_finished() {
+            let (first, last) = (number(0), number(KEYS - 1));
+            assert!(last >= first, "{last} after {first}");
+            let (last, log) = (number(KEYS - 1), store.read_stream("half", 0, usize::MAX).unwrap());
+            assert!(log.len() as u64 >= last, "{} entries after {last}", log.len());
+        }
+    });
+}
+
 fn every_engine(clause: impl Fn(&Arc<dyn Store>)) {
     clause(&(Arc::new(Memory::new()) as Arc<dyn Store>));
     let directory = tempfile::tempdir().unwrap();
@@ -195,6 +217,11 @@ fn contract_what_no_engine_takes_is_refused_and_changes_nothing() {
 #[test]
 fn contract_a_large_batch_is_one() {
     every_engine(a_large_batch_is_one);
+}
+
+#[test]
+fn contract_nobody_reads_half_of_a_batch() {
+    every_engine(nobody_reads_half_of_a_batch);
 }
 
 #[test]
