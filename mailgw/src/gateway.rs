@@ -16,6 +16,7 @@ use time::OffsetDateTime;
 
 use crate::bureau::trust::Anchors;
 use crate::dkim::{Dkim, DkimError};
+use crate::flow::notification::Notifications;
 use crate::directory::{Directory, NoRandomness};
 use crate::mailbox::{MailError, MessageStore};
 use crate::queue::Queue;
@@ -88,6 +89,8 @@ pub struct Gateway {
     pub queue: Arc<Queue>,
     /// Signatures on mail that is submitted.
     pub dkim: Dkim,
+    /// Whose owners wish to be told elsewhere that something arrived.
+    pub notifications: Arc<Notifications>,
     /// What persons are found by; see `DataKey::index`.
     pub directory_key: Arc<DataKey>,
     /// Held while the authority is told whose certificates end: what is owed is told by one at a time.
@@ -112,9 +115,10 @@ impl Gateway {
         let named = |name: &str| protocol::smtp::exchange::Domain::parse(name).map_err(|_| GatewayError::Host { host: name.to_owned() });
         let (random, queue_key) = (Arc::new(SystemRandom::new()), keys.data_key(QUEUE_KEY)?);
         let (host, domain) = (named(&settings.host)?, named(&settings.domain)?);
+        let notifications = Arc::new(Notifications::open(Arc::clone(&store)).map_err(MailError::from)?);
         let dkim = Dkim::open(Arc::clone(&store), Arc::clone(&keys), domain.clone())?;
         let queue = Arc::new(Queue::new(Arc::clone(&store), Arc::clone(&messages), Arc::clone(&directory), queue_key, random, host, domain));
-        Ok(Self { store, clock, settings, keys, anchors: Arc::new(anchors), statements, push_limits, letters, messages, directory, queue, dkim, directory_key, telling: Mutex::default() })
+        Ok(Self { store, clock, settings, keys, anchors: Arc::new(anchors), statements, push_limits, letters, messages, directory, queue, dkim, notifications, directory_key, telling: Mutex::default() })
     }
 
     pub fn now_unix_millis(&self) -> u64 {

@@ -48,6 +48,9 @@ pub struct Configuration {
     /// Without it no mail is taken for elsewhere.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sending: Option<Sending>,
+    /// How texts go to phones; without it no phone is told anything.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub texts: Option<crate::texts::Configuration>,
 }
 
 /// Ports as the world sees them; one that is missing is the one that is listened at.
@@ -252,6 +255,7 @@ pub fn open(path: &Path, domain: Option<&str>, passphrase: &Passphrase, clock: A
     policy::note(&*store, &policies, unix_millis(clock.now()))?;
     evidence.advance()?;
     let gateway = Gateway::open(store, settings, keys, anchors, policies, clock)?;
+    gateway.notifications.offer(configuration.texts.is_some(), configuration.sending.is_some());
     Ok(Opened { gateway, evidence, configuration, directory })
 }
 

@@ -1,6 +1,7 @@
 //! What the gateway does of its own accord: it signs the log's head and evidence of deliveries, takes the letters of the authority and
 //! of filing desks, and tells the authority whose certificates end.
 
+mod notifications;
 mod pushes;
 mod turns;
 
@@ -19,8 +20,9 @@ use crate::flow::certificate_login::{AGAIN, CertificateLogins};
 use crate::flow::evidence::{TimestampAuthority, seal, stamp, unsigned, unstamped};
 use crate::flow::hold::forget_deleted;
 use crate::flow::notices::{Collected, collect};
+use crate::flow::notification::forget_counted;
 use crate::flow::opening::lapse;
-use crate::flow::paper;
+use crate::flow::{paper, reading};
 use crate::flow::retention::retain;
 use crate::flow::submit::forget_usage;
 use crate::flow::warnings::warn_all;
@@ -30,6 +32,7 @@ use crate::registrar::authority::Authority;
 use crate::service::Service;
 use turns::{Fault, Turns};
 
+pub use notifications::{NotificationMetrics, notifications};
 pub use pushes::pushes;
 pub use turns::Background;
 
@@ -106,10 +109,15 @@ pub async fn accesses(gateway: Arc<Gateway>, missed: Arc<Gauge>, shutdown: Shutd
     }).await;
 }
 
-/// Answers owners who asked by mail for a statement on paper, until shutdown. While the sealer is away they wait.
+/// Answers owners who asked by mail for a statement on paper, or say that they read one, until shutdown. While the sealer is away they wait.
 pub async fn papers(service: Service, shutdown: Shutdown) {
     let mut fault = Fault::default();
-    let answer = move || paper::answer_all(&service.gateway, &*service.sealer, &service.lists);
+    let answer = move || {
+        if let Err(error) = reading::answer_all(&service.gateway) {
+            tracing::warn!(%error, "owners who say that they read a statement wait for their answer");
+        }
+        paper::answer_all(&service.gateway, &*service.sealer, &service.lists)
+    };
     Turns::every(ASK_EVERY, shutdown).take(answer, |done| {
         let begins = fault.begins(done.is_err());
         match done {
@@ -187,6 +195,9 @@ pub async fn forgetting(gateway: Arc<Gateway>, shutdown: Shutdown) {
         let retained = retain(&gateway, false);
         let forgotten = forget_deleted(&gateway, &|| !ending.is_set());
         let lapsed = lapse(&gateway, &|| !ending.is_set());
+        if let Err(error) = forget_counted(&gateway) {
+            tracing::warn!(%error, "how many notices were sent on days before is not forgotten yet");
+        }
         (retained, forgotten, lapsed, forget_usage(&*gateway.store, gateway.clock.now()))
     };
     Turns::every(FORGET_EVERY, shutdown).take(forget, |(retained, forgotten, lapsed, usage)| {

@@ -28,6 +28,7 @@ pub mod sealer;
 pub mod sending;
 pub mod service;
 pub mod statement;
+pub mod texts;
 pub mod tls;
 pub mod tls_report;
 pub mod verdict;

@@ -40,7 +40,7 @@ pub(crate) fn ship(path: &Path) -> Result<(), InitError> {
 
 /// A directory founded before a policy was known gets it as it is shipped now.
 pub(crate) fn ship_new(path: &Path) -> Result<(), InitError> {
-    const SINCE_FOUNDING: [&str; 4] = ["clients.toml", "inbound.toml", "opening.toml", "sending.toml"];
+    const SINCE_FOUNDING: [&str; 5] = ["clients.toml", "inbound.toml", "notifications.toml", "opening.toml", "sending.toml"];
     let directory = path.join(MAILBOX);
     for (file, text) in policies::mailbox::SHIPPED.iter().filter(|(file, _)| SINCE_FOUNDING.contains(file)) {
         if !directory.join(file).exists() {

@@ -32,6 +32,7 @@ use crate::flow::enrolment;
 use crate::flow::export;
 use crate::flow::hold;
 use crate::flow::load;
+use crate::flow::notification;
 use crate::flow::paper;
 use crate::flow::push::job::Jobs;
 use crate::flow::encryption;
@@ -147,6 +148,8 @@ pub enum Operation {
     EvidenceExport(Wanted),
     /// A statement with all that proves it, into a new directory.
     EvidenceCourt(evidence::CourtWanted),
+    /// Where the owner of a mailbox is told that something arrived; with a word, what the owner says now.
+    MailboxNotices { mailbox: String, word: Option<notification::Word> },
     /// Whether statements are encrypted to a mailbox's owner; with a word, what the owner says now.
     MailboxEncryption { mailbox: String, on: Option<bool> },
     /// What the owner of a mailbox agreed with a sender; with a word, what the owner says now.
@@ -208,6 +211,7 @@ pub enum Outcome {
     Holds(Vec<Hold>),
     Agreed(enrolment::Agreed),
     Encryption(encryption::Shown),
+    Notices(notification::Shown),
     Certificate(ShownCertificate),
     /// Serial numbers of what ended.
     Withdrawn(Vec<String>),
@@ -366,6 +370,7 @@ impl Service {
             Operation::EvidenceInstall { pem } => Ok(Outcome::EvidenceSigner(evidence::install(gateway, &self.lists, pem.as_bytes(), now)?)),
             Operation::EvidenceExport(wanted) => Ok(Outcome::Evidence(evidence::export(gateway, &self.lists, &wanted)?)),
             Operation::EvidenceCourt(wanted) => Ok(Outcome::Court(evidence::court(gateway, &self.evidence, &self.lists, &wanted)?)),
+            Operation::MailboxNotices { mailbox, word } => Ok(Outcome::Notices(notification::say(gateway, &mailbox, word.as_ref())?)),
             Operation::MailboxEncryption { mailbox, on } => Ok(Outcome::Encryption(encryption::say(gateway, &mailbox, on)?)),
             Operation::MailboxAgreement { mailbox, bureau, word } => Ok(Outcome::Agreed(match word {
                 Some(word) => enrolment::say(gateway, &mailbox, &bureau, word)?,

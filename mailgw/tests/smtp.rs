@@ -88,7 +88,7 @@ impl Office {
         let registry = Registry::new();
         let policy = MailboxPolicy::parse(policies::mailbox::SHIPPED).unwrap().inbound().clone();
         let (verdicts, callers) = (register_verdicts(&registry).unwrap(), Callers::new(&policy));
-        let reception = Arc::new(Reception { recipients, messages: Arc::clone(&messages), host, domain, policy, verifier: None, verdicts, callers, queue: None, reports: None, senders: None });
+        let reception = Arc::new(Reception { recipients, messages: Arc::clone(&messages), host, domain, policy, verifier: None, verdicts, callers, queue: None, reports: None, senders: None, notifications: None });
         let (config, der) = certificate();
         let mut roots = RootCertStore::empty();
         roots.add(der).unwrap();

@@ -102,7 +102,7 @@ fn moment(text: Option<&str>) -> Result<Option<u64>, Problem> {
     Ok(Some(crate::gateway::unix_millis(parsed)))
 }
 
-fn shown(unix_millis: u64) -> String {
+pub(super) fn shown(unix_millis: u64) -> String {
     let at = OffsetDateTime::from_unix_timestamp(i64::try_from(unix_millis / 1_000).unwrap_or(0)).ok();
     at.and_then(|at| at.format(&Rfc3339).ok()).unwrap_or_else(|| unix_millis.to_string())
 }

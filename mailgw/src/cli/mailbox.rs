@@ -149,6 +149,10 @@ pub enum Command {
     /// that any login ends. Without more: show what is under way.
     #[command(after_help = "Examples:\n  openssl cms -sign -binary -in request.json -signer officer.pem -inkey officer.key -certfile issuers.pem -outform PEM -out a.p7s   # each of two officers\n  mailgw mailbox recover 1234567897 --request request.json --approval a.p7s --approval b.p7s --id-type 01 --name 测试甲 < number.txt\n  mailgw mailbox recover 1234567897 --complete")]
     Recover(Box<super::recovery::Recover>),
+    /// A phone or another mailbox that is told that something arrived, and nothing of what: show where, or record the owner's word. A code is
+    /// sent there first, and the owner says it. Owners do the same by mail to `notice@` the domain.
+    #[command(after_help = "Examples:\n  mailgw mailbox notices 1234567897 --phone - < number.txt\n  mailgw mailbox notices 1234567897 --mail name@example.cn\n  mailgw mailbox notices 1234567897 --code 012345\n  mailgw mailbox notices 1234567897 --every-mail on\n  mailgw mailbox notices 1234567897 --withdraw phone\n  mailgw mailbox notices 1234567897")]
+    Notices(super::notices::Notices),
     #[command(flatten)]
     Archive(super::archive::Command),
     #[command(flatten)]
@@ -186,6 +190,7 @@ pub fn run(place: &Place, command: Command) -> Result<(), Problem> {
         Command::Apply(apply) => super::opening::apply(&apply)?,
         Command::Application(command) => super::opening::operation(command)?,
         Command::Recover(recover) => super::recovery::operation(*recover)?,
+        Command::Notices(notices) => super::notices::operation(notices)?,
         Command::Archive(command) => return super::archive::run(place, command),
         Command::Kept(command) => super::kept::operation(command)?,
         Command::Show { mailbox } => Operation::MailboxShow { mailbox },

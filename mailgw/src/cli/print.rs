@@ -72,6 +72,8 @@ pub fn outcome(outcome: &Outcome, as_json: bool) -> Result<(), Problem> {
         Outcome::Queued(message) => super::queue::message(message),
         Outcome::Report(report) => json(report),
         Outcome::Trial(trial) => json(trial),
+        Outcome::Notices(shown) if as_json => json(shown),
+        Outcome::Notices(shown) => super::notices::shown(shown),
         Outcome::Encryption(shown) if as_json => json(shown),
         Outcome::Encryption(shown) => {
             line(&format!("address     {}", shown.address))?;

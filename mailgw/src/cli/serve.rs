@@ -37,7 +37,7 @@ use crate::flow::verified::Senders;
 use crate::autoconfig::Places;
 use crate::dmarc_report;
 use crate::init::{Configuration, Sending};
-use crate::job::{Background, NoticeMetrics};
+use crate::job::{Background, NoticeMetrics, NotificationMetrics};
 use crate::outbox::{Outbox, RemoteOutbox};
 use crate::sending::protection::{Means, Security};
 use crate::sending::route::Dns;
@@ -91,6 +91,7 @@ async fn run(mut service: Service, configuration: &Configuration, directory: &Pa
     }
     background.begin("evidence", evidence(&service, &metrics, shutdown.clone())?);
     background.begin("notices", notices(&service, outboxes, &metrics, shutdown.clone())?);
+    background.begin("notifications", notifications(&service, configuration.texts.as_ref(), &metrics, shutdown.clone())?);
     background.begin("warnings", crate::job::warnings(Arc::clone(&service.gateway), shutdown.clone()));
     background.begin("forgetting", crate::job::forgetting(Arc::clone(&service.gateway), shutdown.clone()));
     background.begin("log", crate::job::head(Arc::clone(&service.evidence), Arc::clone(&healthy), shutdown.clone()));
@@ -165,6 +166,13 @@ fn notices(service: &Service, sockets: &[PathBuf], metrics: &Registry, shutdown:
     Ok(crate::job::notices(Arc::clone(&service.gateway), sockets.iter().map(reached).collect(), registered, shutdown))
 }
 
+/// That something arrived, told to phones and other mailboxes.
+fn notifications(service: &Service, texts: Option<&crate::texts::Configuration>, metrics: &Registry, shutdown: Shutdown) -> Result<impl Future<Output = ()> + use<>, Problem> {
+    let texts = texts.map(|texts| texts.open(&tokio::runtime::Handle::current())).transpose()?.map(Arc::from);
+    let registered = NotificationMetrics::register(metrics).map_err(|error| wrong(&error.to_string()))?;
+    Ok(crate::job::notifications(Arc::clone(&service.gateway), texts, registered, shutdown))
+}
+
 /// Which statements clients' programs fetched.
 fn accesses(service: &Service, metrics: &Registry, shutdown: Shutdown) -> Result<impl Future<Output = ()> + use<>, Problem> {
     let missed = metrics.gauge("suiyin_mail_access_missed", "Fetches of statements that were not noted, since too many waited; the next fetch of each is.", &[]);
@@ -197,7 +205,7 @@ fn reception(service: &Service, sending: Option<&Sending>, reports: Option<Arc<d
     }
     let verdicts = register_verdicts(metrics).map_err(|error| wrong(&error.to_string()))?;
     let (recipients, callers) = (Arc::clone(&gateway.directory) as Arc<dyn Recipients>, Callers::new(&policy));
-    Ok(Arc::new(Reception { recipients, messages: Arc::clone(&gateway.messages), host, domain, policy, verifier, verdicts, callers, queue: sending.map(|_| Arc::clone(&gateway.queue)), reports, senders: Some(bureaus(service)) }))
+    Ok(Arc::new(Reception { recipients, messages: Arc::clone(&gateway.messages), host, domain, policy, verifier, verdicts, callers, queue: sending.map(|_| Arc::clone(&gateway.queue)), reports, senders: Some(bureaus(service)), notifications: Some(Arc::clone(&gateway.notifications)) }))
 }
 
 /// Who is believed to be a bureau.

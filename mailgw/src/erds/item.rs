@@ -22,8 +22,16 @@ pub enum Event {
     ContentConsignment,
     #[serde(rename = "http://uri.etsi.org/19522/Event/ContentConsignmentFailure")]
     ContentConsignmentFailure,
+    /// That something arrived was told to a phone or another mailbox.
+    #[serde(rename = "http://uri.etsi.org/19522/Event/ConsignmentNotification")]
+    ConsignmentNotification,
+    #[serde(rename = "http://uri.etsi.org/19522/Event/ConsignmentNotificationFailure")]
+    ConsignmentNotificationFailure,
     #[serde(rename = "http://uri.etsi.org/19522/Event/ContentAccessTracking")]
     ContentAccessTracking,
+    /// Its owner, who had just proved to be it, said to have read it.
+    #[serde(rename = "http://uri.etsi.org/19522/Event/ContentHandover")]
+    ContentHandover,
 }
 
 impl Event {
@@ -33,7 +41,10 @@ impl Event {
             Self::SubmissionRejection => "SubmissionRejection",
             Self::ContentConsignment => "ContentConsignment",
             Self::ContentConsignmentFailure => "ContentConsignmentFailure",
+            Self::ConsignmentNotification => "ConsignmentNotification",
+            Self::ConsignmentNotificationFailure => "ConsignmentNotificationFailure",
             Self::ContentAccessTracking => "ContentAccessTracking",
+            Self::ContentHandover => "ContentHandover",
         }
     }
 }
@@ -142,6 +153,34 @@ pub struct Item {
     pub submission: Submission,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub user_content_info: Option<Content>,
+    /// Of events of a notice alone.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub notification: Option<Notification>,
+    /// Of a handover alone.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub act: Option<Act>,
+}
+
+/// What a person did to prove that it was a person, and which.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "PascalCase", deny_unknown_fields)]
+pub struct Act {
+    /// How the owner was known: `password` or `certificate`, never what a mail program holds for itself.
+    pub login: String,
+    /// `code-returned`: a code that was asked for about this statement came back, typed.
+    pub deed: String,
+}
+
+/// A notice that something arrived, which says nothing of what.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "PascalCase", deny_unknown_fields)]
+pub struct Notification {
+    /// The name of the notice, the same for all that it told of.
+    pub notice: String,
+    /// `text`: a text message to a phone; `mail`: another mailbox.
+    pub channel: String,
+    /// Which phone or mailbox, as a digest under the gateway's key: nobody can try out numbers on it.
+    pub place: String,
 }
 
 /// What all items of one submission say.
@@ -171,7 +210,22 @@ impl Item {
             recipient_details: of.recipient.map(str::to_owned),
             submission: of.submission.clone(),
             user_content_info: of.message.map(|message| Content::sha256(message).kept(of.secrecy)),
+            notification: None,
+            act: None,
         }
+    }
+
+    /// The same, by what a person did.
+    pub fn acted(mut self, act: Act) -> Self {
+        self.act = Some(act);
+        self
+    }
+
+    /// The same of this notice. A message is told of by several ways, and by each once.
+    pub fn by(mut self, notification: Notification) -> Self {
+        self.evidence_identifier = format!("{}/{}", self.evidence_identifier, notification.notice);
+        self.notification = Some(notification);
+        self
     }
 
     /// The octets that are hashed, once and for all: an item is kept and shown as it was written.
@@ -223,7 +277,15 @@ mod tests {
         let mended = Item::new(Event::ContentConsignment, &Of { submission: &mended, recipient: None, message: None, ..of }, None).write().unwrap();
         let form = r#""Row":3,"Mends":{"Batch":"HF","Row":9},"Corrects":{"Statement":"S1","DigestValue":"dd"}}"#;
         assert!(mended.contains(form), "{mended}");
-        for text in [written, refused, mended] {
+        let notification = Notification { notice: "n1".into(), channel: "text".into(), place: "ff".into() };
+        let of = Of { issuer: "mx.b.cn", sender: "gz-housing-fund", recipient: None, submission: &submission, message: None, secrecy: None, at: datetime!(2026-11-25 08:00:00.123 UTC) };
+        let told = Item::new(Event::ConsignmentNotificationFailure, &of, Some("refused")).by(notification).write().unwrap();
+        assert!(told.contains(r#""EvidenceIdentifier":"gz-housing-fund/HF-202610/3/ConsignmentNotificationFailure/n1","ERDSEventId":"http://uri.etsi.org/19522/Event/ConsignmentNotificationFailure""#), "{told}");
+        assert!(told.ends_with(r#","Notification":{"Notice":"n1","Channel":"text","Place":"ff"}}"#), "{told}");
+        let act = Act { login: "certificate".into(), deed: "code-returned".into() };
+        let read = Item::new(Event::ContentHandover, &of, None).acted(act).write().unwrap();
+        assert!(read.contains("/19522/Event/ContentHandover\"") && read.ends_with(r#","Act":{"Login":"certificate","Deed":"code-returned"}}"#), "{read}");
+        for text in [written, refused, mended, told, read] {
             assert_eq!(Item::read(&text).unwrap().write().unwrap(), text);
         }
         for (event, name) in [(Event::SubmissionAcceptance, "SubmissionAcceptance"), (Event::ContentConsignmentFailure, "ContentConsignmentFailure"), (Event::ContentAccessTracking, "ContentAccessTracking")] {

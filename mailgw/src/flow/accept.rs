@@ -14,6 +14,7 @@ use time::OffsetDateTime;
 
 use super::authors;
 use super::callers::Callers;
+use super::notification::Notifications;
 use super::verified::{Proved, Senders};
 use crate::dmarc_report::Tallies;
 use crate::gateway::unix_millis;
@@ -21,6 +22,7 @@ use crate::mailbox::{Body, Delivery, MailError, MessageStore, TrustMark};
 use crate::queue::Queue;
 use crate::record::body::BodyId;
 use crate::record::event::{self, Event};
+use crate::record::evidence::ReadError;
 use crate::verdict::{self, Reason, Results, Verdict, Verifier};
 
 /// Where mail goes first.
@@ -102,6 +104,8 @@ pub struct Reception {
     pub reports: Option<Arc<Tallies>>,
     /// Without them no mail is marked as a bureau's.
     pub senders: Option<Senders>,
+    /// Whose owners are told elsewhere of their mail.
+    pub notifications: Option<Arc<Notifications>>,
 }
 
 impl Reception {
@@ -235,6 +239,10 @@ impl Reception {
             Err(MailError::TooLarge { .. }) => return Answer::Refused(Refusal::TooLarge),
             Err(error) => return failed(&error),
         }
+        let open = match self.noted(open, &copies, envelope, message, unix_millis.unsigned_abs(), *verdict) {
+            Ok(open) => open,
+            Err(error) => return failed(&error),
+        };
         // A sender that asked to hear that it arrived, and is who it says, is told in the same commit.
         let (open, told) = match self.told(examined, envelope, open, now) {
             Ok(both) => both,
@@ -286,6 +294,14 @@ impl Reception {
         let event = Event::MessageJunked(event::Junked { mailbox: mailbox.clone(), digest: crate::hex(body.digest()), size: u64::from(body.size()), reason: reason.name().to_owned() });
         let flags = Flags::from_parts(0, Keyword::new("$Junk"));
         Ok(Delivery { mailbox, folder, content, unix_millis, flags, event: Some(event), mark: None })
+    }
+
+    /// Adds to the batch for whom something arrived of which owners are told elsewhere; of junk, and of what has no sender, nobody is.
+    fn noted(&self, batch: Batch, copies: &[Delivery], envelope: &Envelope, message: &[u8], now: u64, verdict: Verdict) -> Result<Batch, ReadError> {
+        match (&self.notifications, verdict) {
+            (Some(notifications), Verdict::Accept(_)) if envelope.reverse_path.is_some() => notifications.mailed(batch, copies.iter().map(|copy| copy.mailbox.as_str()), message, now),
+            _ => Ok(batch),
+        }
     }
 
     /// Adds to the batch what a sender elsewhere wished to hear of its delivery. Who was not proved to be the sender hears nothing:

@@ -15,9 +15,11 @@ mod letter;
 pub mod load;
 pub mod login;
 pub mod notices;
+pub mod notification;
 pub mod opening;
 pub mod paper;
 pub mod push;
+pub mod reading;
 pub mod recovery;
 
 mod recipients;

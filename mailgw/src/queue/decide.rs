@@ -122,6 +122,7 @@ pub(crate) mod tests {
             digest: "00".repeat(32),
             accepted: 0,
             held: false,
+            notification: None,
             recipients,
         }
     }

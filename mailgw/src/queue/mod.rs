@@ -31,6 +31,7 @@ use crate::gateway::unix_millis;
 use crate::mailbox::{Body, Delivery, MailError, MessageStore};
 use crate::record::body::BodyId;
 use crate::record::event::{self, Event};
+use crate::record::notification::Settled;
 use crate::record::queue::{self as record, End, Queued, Waiting};
 
 pub use order::{Listed, Page, QueueError, ShownMessage, ShownRecipient};
@@ -97,6 +98,7 @@ impl Queue {
             digest: crate::hex(body.digest()),
             accepted: now,
             held: false,
+            notification: None,
             recipients: elsewhere.iter().filter_map(waiting).collect(),
         };
         let key = record::key(body.id());
@@ -105,6 +107,15 @@ impl Queue {
 
     /// The same of what the gateway itself has to tell somebody elsewhere. Nothing comes back of it.
     pub fn enqueue_own(&self, batch: Batch, body: &Body, recipient: &Address, now: OffsetDateTime) -> Result<Batch, MailError> {
+        self.enqueue_of(batch, body, recipient, None, now)
+    }
+
+    /// The same of a notice, whose end is marked when the message's own is.
+    pub fn enqueue_notification(&self, batch: Batch, body: &Body, recipient: &Address, notice: &str, now: OffsetDateTime) -> Result<Batch, MailError> {
+        self.enqueue_of(batch, body, recipient, Some(notice.to_owned()), now)
+    }
+
+    fn enqueue_of(&self, batch: Batch, body: &Body, recipient: &Address, notification: Option<String>, now: OffsetDateTime) -> Result<Batch, MailError> {
         let Host::Name(domain) = recipient.host() else { return Ok(batch) };
         let now = unix_millis(now);
         let address = recipient.as_str().to_owned();
@@ -120,6 +131,7 @@ impl Queue {
             digest: crate::hex(body.digest()),
             accepted: now,
             held: false,
+            notification,
             recipients: vec![waiting],
         };
         let key = record::key(body.id());
@@ -239,6 +251,10 @@ impl Queue {
             for (place, (was, is)) in before.recipients.iter().zip(&after.recipients).enumerate() {
                 if let (None, Some(end)) = (was.end, is.end) {
                     ended(id, place, end, is).append(&mut batch, unix_millis(now))?;
+                    if let Some(notice) = &after.notification {
+                        let settled = Settled { sent: end == End::Sent, status: is.last.as_ref().map_or_else(String::new, |said| said.status.clone()) };
+                        batch = batch.put(Settled::key(notice), settled.encode()?);
+                    }
                 }
             }
             let notices = self.notices(id, &after, &told, now)?;
@@ -296,6 +312,7 @@ impl Queue {
             digest: String::new(),
             accepted: unix_millis(now),
             held: false,
+            notification: None,
             recipients,
         };
         (queued, told)

@@ -5,6 +5,7 @@
 
 mod life;
 mod mail;
+mod notification;
 mod opening;
 mod push;
 
@@ -16,6 +17,7 @@ use super::{RecordError, VERSION, versioned};
 pub use evidence::STREAM;
 pub use life::*;
 pub use mail::*;
+pub use notification::*;
 pub use opening::*;
 pub use push::*;
 
@@ -117,6 +119,9 @@ leaves! {
     QuotaWarned(QuotaWarned) = 137,
     RecoveryBegun(RecoveryBegun) = 138,
     RecoveryEnded(RecoveryEnded) = 139,
+    NotificationPlaceSet(NotificationPlace) = 150,
+    NotificationSent(Notification) = 151,
+    NotificationFailed(Notification) = 152,
     MailboxApplied(Applied) = 160,
     ApplicationAnswered(Answered) = 161,
     RegistrySet(CardRegistry) = 162,

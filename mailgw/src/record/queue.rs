@@ -34,6 +34,9 @@ pub struct Queued {
     pub accepted: u64,
     /// Kept back by an administrator.
     pub held: bool,
+    /// The notice that it is, of which is told what came of it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub notification: Option<String>,
     pub recipients: Vec<Waiting>,
 }
 

@@ -11,12 +11,12 @@ use store::Batch;
 
 use super::*;
 
-fn mailbox_of(gateway: &Gateway, person: usize) -> String {
+pub(crate) fn mailbox_of(gateway: &Gateway, person: usize) -> String {
     let (id_type, id_no, _) = PEOPLE[person];
     gateway.directory.find_person(&Document::parse(id_type, id_no, today(NOW)).unwrap()).unwrap().unwrap().mailbox()
 }
 
-fn inbox(gateway: &Gateway, mailbox: &str) -> Vec<Vec<u8>> {
+pub(crate) fn inbox(gateway: &Gateway, mailbox: &str) -> Vec<Vec<u8>> {
     let view = gateway.messages.view(mailbox, "INBOX").unwrap();
     view.messages.iter().map(|message| gateway.messages.load(&view.folder, message.uid).unwrap()).collect()
 }

@@ -147,6 +147,7 @@ fn marked_is_whom_the_bureau_wrote_to_and_what_it_pushed() {
         queue: None,
         reports: None,
         senders: Some(senders_of(&city, &gateway)),
+        notifications: Some(Arc::clone(&gateway.notifications)),
     };
     let arrives = |mail: &str, recipients: &[String]| {
         let block = tokio::runtime::Builder::new_current_thread().build().unwrap();

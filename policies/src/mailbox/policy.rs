@@ -1,4 +1,4 @@
-//! The mailbox policy, read from its six documents and checked for sense.
+//! The mailbox policy, read from its seven documents and checked for sense.
 
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
@@ -9,6 +9,7 @@ use toml::Spanned;
 use super::address::{Alias, AliasError};
 use super::clients::ClientPolicy;
 use super::inbound::InboundPolicy;
+use super::notifications::NotificationPolicy;
 use super::number::MailboxNumber;
 use super::opening::OpeningPolicy;
 use super::password::{self, PasswordError};
@@ -16,11 +17,12 @@ use super::sending::SendingPolicy;
 use crate::document::{PolicyError, named, one_of_each, read};
 
 /// File name and text of each document of `policies/mailbox/`, in the order of the names.
-pub const SHIPPED: [(&str, &str); 6] = [
+pub const SHIPPED: [(&str, &str); 7] = [
     ("aliases.toml", include_str!("../../mailbox/aliases.toml")),
     ("clients.toml", include_str!("../../mailbox/clients.toml")),
     ("inbound.toml", include_str!("../../mailbox/inbound.toml")),
     ("limits.toml", include_str!("../../mailbox/limits.toml")),
+    ("notifications.toml", include_str!("../../mailbox/notifications.toml")),
     ("opening.toml", include_str!("../../mailbox/opening.toml")),
     ("sending.toml", include_str!("../../mailbox/sending.toml")),
 ];
@@ -57,6 +59,7 @@ pub struct MailboxPolicy {
     clients: ClientPolicy,
     inbound: InboundPolicy,
     opening: OpeningPolicy,
+    notifications: NotificationPolicy,
 }
 
 #[derive(Deserialize)]
@@ -147,10 +150,10 @@ struct Arranging {
 }
 
 impl MailboxPolicy {
-    /// Reads `aliases.toml`, `clients.toml`, `inbound.toml`, `limits.toml`, `opening.toml` and `sending.toml`: pairs of file name and text.
+    /// Reads `aliases.toml`, `clients.toml`, `inbound.toml`, `limits.toml`, `notifications.toml`, `opening.toml` and `sending.toml`: pairs of file name and text.
     pub fn parse<'a>(documents: impl IntoIterator<Item = (&'a str, &'a str)>) -> Result<Self, PolicyError> {
-        let names = ["aliases.toml", "clients.toml", "inbound.toml", "limits.toml", "opening.toml", "sending.toml"];
-        let [aliases, clients, inbound, limits, opening, sending] = one_of_each(names, documents)?;
+        let names = ["aliases.toml", "clients.toml", "inbound.toml", "limits.toml", "notifications.toml", "opening.toml", "sending.toml"];
+        let [aliases, clients, inbound, limits, notifications, opening, sending] = one_of_each(names, documents)?;
         let names = Names::parse(aliases)?;
         let (file, text) = limits;
         let limits: Limits = read(file, text)?;
@@ -217,6 +220,7 @@ impl MailboxPolicy {
             clients: ClientPolicy::parse(clients)?,
             inbound: InboundPolicy::parse(inbound)?,
             opening: OpeningPolicy::parse(opening)?,
+            notifications: NotificationPolicy::parse(notifications)?,
         })
     }
 
@@ -311,6 +315,11 @@ impl MailboxPolicy {
         &self.opening
     }
 
+    /// How owners are told elsewhere that something arrived.
+    pub fn notifications(&self) -> &NotificationPolicy {
+        &self.notifications
+    }
+
     /// The same meaning gives the same text: it is kept under test, so that a change of policy shows.
     pub fn resolved(&self) -> String {
         let mut text = String::new();
@@ -341,6 +350,7 @@ impl MailboxPolicy {
         self.clients.resolved(&mut text);
         self.inbound.resolved(&mut text);
         self.opening.resolved(&mut text);
+        self.notifications.resolved(&mut text);
         text
     }
 }

@@ -36,9 +36,9 @@ const WAITING: usize = 20;
 /// A request as it was read.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Request {
-    messages: Vec<String>,
-    statements: Vec<String>,
-    request: String,
+    pub(in crate::flow) messages: Vec<String>,
+    pub(in crate::flow) statements: Vec<String>,
+    pub(in crate::flow) request: String,
 }
 
 impl Request {
@@ -134,18 +134,23 @@ fn answer(gateway: &Gateway, sealer: &dyn Seal, lists: &RevocationLists, place: 
 
 /// The statement of this very mailbox that a request names.
 fn named(gateway: &Gateway, asked: &Asked) -> Result<Option<(String, String)>, PaperError> {
+    named_by(gateway, &asked.mailbox, &asked.messages, &asked.statements)
+}
+
+/// The statement of this very mailbox that is named by a message it came in, or by its number.
+pub(in crate::flow) fn named_by(gateway: &Gateway, mailbox: &str, messages: &[String], statements: &[String]) -> Result<Option<(String, String)>, PaperError> {
     let is_theirs = |bureau: &str, statement: &str| -> Result<bool, PaperError> {
         let found = gateway.store.get(&item_key(bureau, statement))?;
-        Ok(found.map(|bytes| Item::decode(&bytes)).transpose()?.is_some_and(|item| item.mailbox == asked.mailbox))
+        Ok(found.map(|bytes| Item::decode(&bytes)).transpose()?.is_some_and(|item| item.mailbox == mailbox))
     };
-    for statement in &asked.statements {
+    for statement in statements {
         for shown in crate::bureau::list(&*gateway.store)? {
             if is_theirs(&shown.code, statement)? {
                 return Ok(Some((shown.code, statement.clone())));
             }
         }
     }
-    let wanted: Vec<String> = asked.messages.iter().map(|id| format!("\r\nMessage-ID: <{id}>\r\n")).collect();
+    let wanted: Vec<String> = messages.iter().map(|id| format!("\r\nMessage-ID: <{id}>\r\n")).collect();
     if wanted.is_empty() {
         return Ok(None);
     }
@@ -153,7 +158,7 @@ fn named(gateway: &Gateway, asked: &Asked) -> Result<Option<(String, String)>, P
         let header = message.get(..message.len().min(4_096)).map(String::from_utf8_lossy).unwrap_or_default();
         wanted.iter().any(|id| header.contains(id))
     };
-    let Some(message) = gateway.messages.find_message(&asked.mailbox, MESSAGES, &is_named)? else { return Ok(None) };
+    let Some(message) = gateway.messages.find_message(mailbox, MESSAGES, &is_named)? else { return Ok(None) };
     match statement::named_by(&message, &gateway.directory_key) {
         Some(Named { bureau, statement }) if is_theirs(&bureau, &statement)? => Ok(Some((bureau, statement))),
         _ => Ok(None),

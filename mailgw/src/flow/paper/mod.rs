@@ -27,6 +27,7 @@ use crate::record::push::{Item, decode_rows, item_key, rows_range};
 use crate::sealer::{Page, Seal};
 use crate::statement::{self, PaperError as Unmade};
 
+pub(in crate::flow) use asked::named_by;
 pub use asked::{ADDRESS, Request, answer_all};
 
 const INBOX: &str = "INBOX";

@@ -29,6 +29,7 @@ use crate::record::account::Account;
 use crate::record::continuity::{self, Remembered};
 use crate::record::event::{self, Event};
 use crate::record::evidence::Recorded;
+use crate::record::notification::Pushed;
 use crate::record::push::{Item, RowOutcome, State, decode_rows, encode_rows, item_key, rows_key};
 use crate::sealer::{OTHER_CONTENT, Seal, UNKNOWN_JOB};
 use crate::statement::{self, Beside, Correction, Entity, Sender};
@@ -477,6 +478,8 @@ impl Work<'_> {
                         ends.append(&mut batch, now)?;
                     }
                 }
+                let pushed = || Pushed { bureau: self.judge.bureau.to_owned(), batch: self.judge.batch().to_owned(), row: letter.row, message: message.clone() };
+                batch = self.judge.gateway.notifications.pushed(batch, &mailbox, pushed, now)?;
                 let unix_millis = i64::try_from(now).unwrap_or(i64::MAX);
                 let folder = self.judge.gateway.messages.folder_by_rule(&mailbox, || Some(self.judge.sender.address.as_str().to_owned()))?.unwrap_or_else(|| INBOX.to_owned());
                 deliveries.push(Delivery { mailbox, folder, content: Arc::clone(body).into(), unix_millis, flags: Flags::new(), event, mark });

@@ -15,7 +15,9 @@ use store::{Batch, CommitError, Expectation, Store};
 use time::OffsetDateTime;
 
 use self::author::Wrong;
+use super::notification;
 use super::paper::Request;
+use super::reading;
 use super::verified::{Proved, Senders};
 use super::accept::{Found, INBOX, NotFound, Recipients, failed, not_found};
 use crate::directory::{Account, Random, still_open};
@@ -64,6 +66,10 @@ struct Places<'a> {
     elsewhere: Vec<&'a Addressee>,
     /// The sender asks for a statement on paper.
     asks: bool,
+    /// The sender says where it wishes to be told of mail.
+    notices: bool,
+    /// The sender says to have read a statement.
+    reads: bool,
 }
 
 impl Submission {
@@ -107,7 +113,7 @@ impl Submission {
         if matches!(recipient, Recipient::Mailbox(address) if matches!(address.host(), Host::Literal(_))) {
             return Answer::Refused(Refusal::Literal);
         }
-        if Request::is_for(recipient, self.domain.as_str()) {
+        if Request::is_for(recipient, self.domain.as_str()) || notification::Request::is_for(recipient, self.domain.as_str()) || reading::is_for(recipient, self.domain.as_str()) {
             return Answer::Known;
         }
         match self.found(recipient) {
@@ -153,7 +159,7 @@ impl Submission {
             let places = self.places(envelope, proved.as_ref())?;
             // 4. Within what the sender may send, counted in the commit that sends. The sender's mailbox is still open.
             let account = self.account(login)?;
-            let recipients = places.mailboxes.len() + places.elsewhere.len() + usize::from(places.asks);
+            let recipients = places.mailboxes.len() + places.elsewhere.len() + usize::from(places.asks) + usize::from(places.notices) + usize::from(places.reads);
             let counted = self.usage(&account, recipients, now)?.ok_or(Answer::TooMany)?;
             let mut batch = Batch::new().expect(still_open(login.number)).expect(counted.0).put(usage::key(login.number), counted.1);
             // 5. For those elsewhere it is queued in the same commit, as it stands.
@@ -170,6 +176,21 @@ impl Submission {
                     return Err(Answer::TooMany);
                 }
                 batch = Request::read(message).put(batch, &self.gateway, &account.mailbox(), &token, now).map_err(|error| failed(&error))?;
+            }
+            if places.notices && let Some(request) = notification::Request::read(message) {
+                if !notification::Request::may_wait(&self.gateway, &account.mailbox()).map_err(|error| failed(&error))? {
+                    return Err(Answer::TooMany);
+                }
+                batch = request.put(batch, &self.gateway, &account.mailbox(), &token, now).map_err(|error| failed(&error))?;
+            }
+            if places.reads && let Some(request) = reading::Request::read(message, login.credential) {
+                if !reading::Request::may_wait(&self.gateway, &account.mailbox()).map_err(|error| failed(&error))? {
+                    return Err(Answer::TooMany);
+                }
+                batch = request.put(batch, &self.gateway, &account.mailbox(), &token, now).map_err(|error| failed(&error))?;
+            }
+            if envelope.reverse_path.is_some() {
+                batch = self.gateway.notifications.mailed(batch, places.mailboxes.keys().map(String::as_str), message, unix_millis(now)).map_err(|error| failed(&error))?;
             }
             let (here, elsewhere) = (places.mailboxes.len(), places.elsewhere.len());
             let submitted = event::Submitted {
@@ -213,11 +234,19 @@ impl Submission {
     }
 
     fn places<'a>(&self, envelope: &'a Envelope, proved: Option<&Proved>) -> Result<Places<'a>, Answer> {
-        let mut places = Places { mailboxes: BTreeMap::new(), named: BTreeSet::new(), here: Vec::new(), elsewhere: Vec::new(), asks: false };
+        let mut places = Places { mailboxes: BTreeMap::new(), named: BTreeSet::new(), here: Vec::new(), elsewhere: Vec::new(), asks: false, notices: false, reads: false };
         let mut named = BTreeSet::new();
         for addressee in &envelope.recipients {
             if Request::is_for(&addressee.recipient, self.domain.as_str()) {
                 places.asks = true;
+                continue;
+            }
+            if notification::Request::is_for(&addressee.recipient, self.domain.as_str()) {
+                places.notices = true;
+                continue;
+            }
+            if reading::is_for(&addressee.recipient, self.domain.as_str()) {
+                places.reads = true;
                 continue;
             }
             match self.found(&addressee.recipient) {

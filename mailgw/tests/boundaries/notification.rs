@@ -1,0 +1,292 @@
+//! That something arrived is told on a phone or in another mailbox to who enrolled, and what came of it is evidence.
+
+use std::io::Cursor;
+use std::sync::Mutex;
+
+use mailgw::bureau::trust::Anchors;
+use mailgw::erds::{self, Event as Delivery, Item as Evidence};
+use mailgw::flow::evidence::Wanted;
+use mailgw::flow::notification::{self, Collector, NotificationError, Request, Word};
+use mailgw::queue::Listed;
+use mailgw::queue::decide::Outcome;
+use mailgw::record::body::BodyId;
+use mailgw::record::notification::Channel;
+use mailgw::record::queue::Said;
+use mailgw::texts::{Answer, BUSY, REFUSED, Text, Texts};
+use store::Batch;
+use time::Duration;
+
+use super::evidence::install;
+use super::paper::{inbox, mailbox_of};
+use super::*;
+
+const PHONE: &str = "13800138000";
+
+/// Whoever sends texts: what came, and what is answered.
+struct Phones {
+    came: Mutex<Vec<Text>>,
+    answer: Mutex<Answer>,
+}
+
+impl Phones {
+    fn new() -> Self {
+        Self { came: Mutex::default(), answer: Mutex::new(Answer::Taken) }
+    }
+
+    fn answers(&self, answer: Answer) {
+        *self.answer.lock().unwrap() = answer;
+    }
+
+    fn take(&self) -> Vec<Text> {
+        std::mem::take(&mut self.came.lock().unwrap())
+    }
+}
+
+impl Texts for Phones {
+    fn send(&self, text: &Text, _: i64) -> Answer {
+        self.came.lock().unwrap().push(text.clone());
+        *self.answer.lock().unwrap()
+    }
+}
+
+fn turn(gateway: &Gateway, phones: &Phones) -> Result<notification::Done, NotificationError> {
+    notification::turn(gateway, Some(phones), &mut Collector::default(), &|| true)
+}
+
+fn name(channel: Channel, address: &str) -> Word {
+    Word::Name { channel, address: address.into() }
+}
+
+/// Whoever it is enrols a phone: the code comes there and is said.
+fn enrolled(gateway: &Gateway, phones: &Phones, mailbox: &str, number: &str) {
+    notification::say(gateway, mailbox, Some(&name(Channel::Text, number))).unwrap();
+    turn(gateway, phones).unwrap();
+    let code = phones.take().pop().unwrap().code.unwrap();
+    let shown = notification::say(gateway, mailbox, Some(&Word::Confirm { code })).unwrap();
+    assert_eq!((shown.places.len(), shown.places[0].state.as_str()), (1, "confirmed"));
+}
+
+fn told(city: &City, gateway: &Gateway, bureau: &str, batch: &str) -> Vec<Evidence> {
+    let file = city.path("told.jsonl");
+    mailgw::flow::evidence::export(gateway, &city.lists, &Wanted { bureau: bureau.into(), batch: batch.into(), row: None, file: file.clone() }).unwrap();
+    let anchors = Anchors::parse(city.root_pem.as_bytes(), "1.3.6.1.4.1.32473").unwrap();
+    let (bytes, mut found) = (std::fs::read(file).unwrap(), Vec::new());
+    assert!(!String::from_utf8_lossy(&bytes).contains("138001") && !String::from_utf8_lossy(&bytes).contains("c.cn"));
+    erds::verify(Cursor::new(bytes), &anchors, &mut |judged| found.push(judged.item)).unwrap();
+    found.into_iter().filter(|item| item.notification.is_some()).collect()
+}
+
+fn open(city: &City) -> Gateway {
+    let gateway = city.gateway(Arc::clone(&city.store));
+    gateway.notifications.offer(true, true);
+    gateway
+}
+
+#[test]
+fn who_enrolled_is_told_once_of_what_came_together_and_nobody_else_is() {
+    let (city, phones) = (City::found(), Phones::new());
+    let gateway = open(&city);
+    install(&city, &gateway);
+    let sealer = Watched::new(&city, Arc::clone(&city.sealing), None);
+    let (mine, theirs) = (mailbox_of(&gateway, 0), mailbox_of(&gateway, 1));
+    enrolled(&gateway, &phones, &mine, PHONE);
+    // Who did not say the code is told nothing.
+    notification::say(&gateway, &theirs, Some(&name(Channel::Text, "13900139000"))).unwrap();
+    turn(&gateway, &phones).unwrap();
+    phones.take();
+    for batch in ["one", "two"] {
+        pushed(&city, &gateway, &sealer, &month(&city, "pension", batch, 6)).unwrap();
+    }
+    assert_eq!(all(&*city.store, "notification arrived").len(), 4, "of the enrolled person alone");
+    turn(&gateway, &phones).unwrap();
+    assert!(phones.take().is_empty(), "what comes within some minutes is told of in one");
+    city.clock.set(NOW + Duration::minutes(10));
+    turn(&gateway, &phones).unwrap();
+    let texts = phones.take();
+    assert_eq!((texts.len(), texts[0].to.as_str(), texts[0].template), (1, "+8613800138000", "arrived"));
+    for told in ["陈秀英", "养老", "174757", "one", &mine, "440106"] {
+        assert!(!texts[0].text.contains(told), "{told}");
+    }
+    for batch in ["one", "two"] {
+        let found = told(&city, &gateway, INSURANCE, batch);
+        assert_eq!(found.len(), 2, "{batch}");
+        for item in &found {
+            let notification = item.notification.as_ref().unwrap();
+            assert_eq!((item.event, notification.channel.as_str(), notification.notice.as_str(), item.event_time), (Delivery::ConsignmentNotification, "text", texts[0].id.as_str(), NOW + Duration::minutes(10)));
+            assert!(item.recipient_details.as_ref().unwrap().starts_with(&mine) && item.user_content_info.is_some());
+        }
+    }
+    assert!(["notification arrived", "notification going"].iter().all(|kind| all(&*city.store, kind).is_empty()));
+    // At night nobody is disturbed, and after three in a day nobody is.
+    city.clock.set(NOW + Duration::hours(6));
+    pushed(&city, &gateway, &sealer, &month(&city, "pension", "night", 3)).unwrap();
+    city.clock.set(NOW + Duration::hours(7));
+    turn(&gateway, &phones).unwrap();
+    assert!(phones.take().is_empty());
+    city.clock.set(NOW + Duration::hours(16));
+    turn(&gateway, &phones).unwrap();
+    assert_eq!(phones.take().len(), 1);
+    // Who withdrew is told no more, of what came before either.
+    pushed(&city, &gateway, &sealer, &month(&city, "pension", "late", 3)).unwrap();
+    notification::say(&gateway, &mine, Some(&Word::Withdraw { channel: None })).unwrap();
+    city.clock.set(NOW + Duration::hours(17));
+    turn(&gateway, &phones).unwrap();
+    pushed(&city, &gateway, &sealer, &month(&city, "pension", "later", 3)).unwrap();
+    assert!(phones.take().is_empty() && all(&*city.store, "notification arrived").is_empty() && all(&*city.store, "notification wish").is_empty());
+    // Neither log nor records say whose phone it is.
+    let leaves = city.store.read_stream(STREAM, 0, usize::MAX).unwrap();
+    assert!(leaves.iter().all(|leaf| !String::from_utf8_lossy(leaf).contains("138001")));
+    let states: Vec<String> = events(&*city.store).into_iter().filter_map(|event| if let Event::NotificationPlaceSet(place) = event { Some(place.state) } else { None }).collect();
+    assert_eq!(states, ["asked", "confirmed", "asked", "withdrawn"]);
+}
+
+#[test]
+fn a_notice_that_fails_is_evidence_of_its_own_and_the_delivery_stands() {
+    let (city, phones) = (City::found(), Phones::new());
+    let gateway = open(&city);
+    install(&city, &gateway);
+    let sealer = Watched::new(&city, Arc::clone(&city.sealing), None);
+    let mine = mailbox_of(&gateway, 0);
+    enrolled(&gateway, &phones, &mine, PHONE);
+    let months = ["refused", "busy"].map(|batch| month(&city, "pension", batch, 3));
+    pushed(&city, &gateway, &sealer, &months[0]).unwrap();
+    phones.answers(Answer::Refused(REFUSED));
+    city.clock.set(NOW + Duration::minutes(10));
+    assert_eq!(turn(&gateway, &phones).unwrap().failed, 1);
+    let found = told(&city, &gateway, INSURANCE, "refused");
+    assert_eq!(found.iter().map(|item| (item.event, item.event_reasons.join(","))).collect::<Vec<_>>(), [(Delivery::ConsignmentNotificationFailure, "refused".to_owned())]);
+    // One that is busy for a day has failed; every try bears the same name.
+    pushed(&city, &gateway, &sealer, &months[1]).unwrap();
+    phones.take();
+    phones.answers(Answer::Later(BUSY));
+    for minutes in (20..60 * 25).step_by(30) {
+        city.clock.set(NOW + Duration::minutes(10 + minutes));
+        turn(&gateway, &phones).unwrap();
+    }
+    let tries = phones.take();
+    assert!(tries.len() > 10 && tries.iter().all(|text| text.id == tries[0].id));
+    let found = told(&city, &gateway, INSURANCE, "busy");
+    assert_eq!(found.iter().map(|item| (item.event, item.event_reasons.join(","))).collect::<Vec<_>>(), [(Delivery::ConsignmentNotificationFailure, BUSY.to_owned())]);
+    assert!(all(&*city.store, "notification going").is_empty());
+    assert_eq!(inbox(&gateway, &mine).len(), 2);
+}
+
+#[test]
+fn another_mailbox_is_told_by_the_outbound_queue() {
+    let (city, phones) = (City::found(), Phones::new());
+    let gateway = open(&city);
+    install(&city, &gateway);
+    let sealer = Watched::new(&city, Arc::clone(&city.sealing), None);
+    let mine = mailbox_of(&gateway, 0);
+    for own in [format!("x@{}", city::DOMAIN), format!("x@{HOST}"), "x@[192.0.2.1]".into(), "nobody".into()] {
+        assert!(matches!(notification::say(&gateway, &mine, Some(&name(Channel::Mail, &own))), Err(NotificationError::Address)), "{own}");
+    }
+    notification::say(&gateway, &mine, Some(&name(Channel::Mail, "zhang@c.cn"))).unwrap();
+    let queued = || gateway.queue.list(&Listed::default()).unwrap().messages;
+    let letter = |shown: &str| {
+        let id = BodyId(u64::from_str_radix(shown, 16).unwrap());
+        let record = gateway.queue.get(id).unwrap().unwrap();
+        (id, String::from_utf8(gateway.queue.message(id, &record).unwrap()).unwrap())
+    };
+    let settle = |id: BodyId, outcome: Outcome| gateway.queue.settle(id, &[(0, outcome)], NOW).unwrap();
+    let said = |status: &str| Said { host: None, code: 0, status: status.into(), text: String::new() };
+    let (id, bytes) = letter(&queued()[0].id);
+    let text = mail_parser::MessageParser::new().parse(&bytes).unwrap().body_text(0).unwrap().into_owned();
+    let code: String = text.split(|c: char| !c.is_ascii_digit()).find(|digits| digits.len() == 6).unwrap().to_owned();
+    settle(id, Outcome::Sent { said: said("2.0.0"), reports: false });
+    notification::say(&gateway, &mine, Some(&Word::Confirm { code })).unwrap();
+    for (batch, outcome, event, reason) in [
+        ("sent", Outcome::Sent { said: said("2.0.0"), reports: false }, Delivery::ConsignmentNotification, ""),
+        ("back", Outcome::Never(said("5.1.1")), Delivery::ConsignmentNotificationFailure, "mail-5.1.1"),
+    ] {
+        pushed(&city, &gateway, &sealer, &month(&city, "pension", batch, 3)).unwrap();
+        city.clock.set(city_now(&city) + Duration::minutes(10));
+        turn(&gateway, &phones).unwrap();
+        let waiting = queued();
+        assert_eq!((waiting.len(), waiting[0].recipients[0].address.as_str()), (1, "zhang@c.cn"), "{batch}");
+        let (id, bytes) = letter(&waiting[0].id);
+        assert!(!bytes.contains(&mine) && bytes.contains("Auto-Submitted: auto-generated"));
+        settle(id, outcome);
+        turn(&gateway, &phones).unwrap();
+        let found = told(&city, &gateway, INSURANCE, batch);
+        assert_eq!(found.iter().map(|item| (item.event, item.event_reasons.join(","))).collect::<Vec<_>>(), [(event, reason.to_owned())], "{batch}");
+    }
+    assert!(phones.take().is_empty() && ["notification going", "notification settled"].iter().all(|kind| all(&*city.store, kind).is_empty()));
+}
+
+fn city_now(city: &City) -> time::OffsetDateTime {
+    use runtime::clock::Clock as _;
+    city.clock.now()
+}
+
+#[test]
+fn an_owner_says_by_mail_where_and_codes_are_tried_few_times() {
+    // Another than the example that every answer shows.
+    const OWN: &str = "13700137000";
+    let (city, phones) = (City::found(), Phones::new());
+    let gateway = open(&city);
+    let mine = mailbox_of(&gateway, 0);
+    let ask = |token: &str, subject: &str| {
+        let request = Request::read(format!("Message-ID: <{token}@x>\r\nSubject: {subject}\r\n\r\n").as_bytes()).unwrap();
+        gateway.store.commit(request.put(Batch::new(), &gateway, &mine, token, NOW).unwrap()).unwrap();
+        let before = inbox(&gateway, &mine).len();
+        turn(&gateway, &phones).unwrap();
+        let answers = inbox(&gateway, &mine);
+        assert!(answers.len() == before + 1 && all(&*city.store, "notification asked").is_empty(), "each is answered once");
+        mail_parser::MessageParser::new().parse(answers.last().unwrap()).unwrap().body_text(0).unwrap().into_owned()
+    };
+    assert!(ask("a", "hello").contains("Nobody is told elsewhere"));
+    let answer = ask("b", OWN);
+    assert!(answer.contains("phone ****7000 (not confirmed yet") && !answer.contains(OWN), "{answer}");
+    let code = phones.take().pop().unwrap().code.unwrap();
+    let wrong = if code == "000000" { "000001" } else { "000000" };
+    for token in ["c", "d", "e", "f"] {
+        assert!(ask(token, wrong).contains("not the code"));
+    }
+    // The fifth ends it, and the right one comes too late.
+    assert!(ask("g", wrong).contains("The code is over") && ask("h", &code).contains("The code is over"));
+    ask("i", OWN);
+    let code = phones.take().pop().unwrap().code.unwrap();
+    city.clock.set(NOW + Duration::minutes(30));
+    assert!(ask("j", &code).contains("The code is over"));
+    ask("k", OWN);
+    let code = phones.take().pop().unwrap().code.unwrap();
+    let answer = ask("l", &format!("Re: {code}"));
+    assert!(answer.contains("phone ****7000\n") || answer.contains("phone ****7000\r\n"), "{answer}");
+    // So many codes in a day.
+    assert!(ask("m", "13900139000").contains("Too many codes") && phones.take().is_empty());
+    assert!(ask("n", "all").contains("Of all mail") && ask("o", "stop").contains("Nobody is told elsewhere"));
+    // Where nobody sends texts, nobody enrols for them.
+    gateway.notifications.offer(false, false);
+    assert!(ask("p", OWN).contains("No phone can be told"));
+}
+
+/// A fault at each commit of a turn: what is told is told once in evidence, and the same text never has two names.
+#[test]
+fn a_fault_at_any_commit_doubles_no_evidence_and_forgets_nobody() {
+    for fault in FAULTS {
+        let mut commit = 0;
+        loop {
+            let (city, phones) = (City::found(), Phones::new());
+            let gateway = open(&city);
+            install(&city, &gateway);
+            let sealer = Watched::new(&city, Arc::clone(&city.sealing), None);
+            enrolled(&gateway, &phones, &mailbox_of(&gateway, 0), PHONE);
+            pushed(&city, &gateway, &sealer, &month(&city, "pension", "one", 3)).unwrap();
+            city.clock.set(NOW + Duration::minutes(10));
+            let struck = city.gateway(faulty(&city.store, Some((commit, fault))));
+            let done = turn(&struck, &phones);
+            let gateway = open(&city);
+            turn(&gateway, &phones).unwrap();
+            let texts = phones.take();
+            assert!(!texts.is_empty() && texts.iter().all(|text| text.id == texts[0].id), "{fault:?} at {commit}");
+            assert_eq!(told(&city, &gateway, INSURANCE, "one").len(), 1, "{fault:?} at {commit}");
+            assert!(["notification arrived", "notification going"].iter().all(|kind| all(&*city.store, kind).is_empty()), "{fault:?} at {commit}");
+            if done.is_ok() {
+                break;
+            }
+            commit += 1;
+        }
+        assert!(commit >= 2, "{fault:?}: {commit}");
+    }
+}
