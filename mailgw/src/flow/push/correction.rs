@@ -7,7 +7,9 @@ use policies::statement::{Period, Purpose, Reason, StatementId};
 use protocol::imap::exchange::Keyword;
 use store::{Batch, Expectation, Key};
 
-use super::block::{Decision, Judge, Letter, repeated};
+use super::decided::{Decision, Letter};
+use super::judge::Judge;
+use super::outcome::repeated;
 use super::evidence::Told;
 use super::file::RawRow;
 use super::{PushError, sha256};

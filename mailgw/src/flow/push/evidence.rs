@@ -2,7 +2,7 @@
 
 use time::OffsetDateTime;
 
-use super::SignedManifest;
+use crate::bureau::manifest::SignedManifest;
 use super::mending::Mending;
 use crate::erds::{Corrected, Event, Item, Mended, Of, Secrecy, Submission};
 use crate::record::push::{RowOutcome, State};

@@ -8,7 +8,9 @@ use policies::statement::{Purpose, Recipient, Verdict, judge_owner};
 use store::{Batch, Expectation, Key};
 use time::{Date, OffsetDateTime};
 
-use super::block::{Decision, Judge, Letter, seen_before};
+use super::decided::{Decision, Letter};
+use super::judge::Judge;
+use super::outcome::seen_before;
 use super::correction::Stays;
 use super::evidence::Told;
 use super::file::RawRow;

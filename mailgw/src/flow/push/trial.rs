@@ -8,7 +8,7 @@ use runtime::revocation::RevocationLists;
 use serde::{Deserialize, Serialize};
 use store::Batch;
 
-use super::block::Judge;
+use super::judge::Judge;
 use super::file::{Reading, Source};
 use super::mending::Mending;
 use super::report::{Counts, line};

@@ -1,0 +1,108 @@
+//! A block of rows once it is decided: what goes out, and what was told of the others.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use store::Expectation;
+
+use super::correction::Corrected;
+use super::evidence::Told;
+use super::letter::OneOf;
+use super::outcome::repeated;
+use crate::erds::Secrecy;
+use crate::mailbox::Body;
+use crate::record::account::Account;
+use crate::record::continuity::Remembered;
+use crate::record::push::{RowOutcome, State};
+use crate::statement::Entity;
+
+/// What is to be done about a row.
+pub(super) enum Decision {
+    Send(Box<Letter>),
+    Told(Box<Told>),
+}
+
+/// A block that was decided: what goes out, and what was told of the other rows.
+pub(super) struct Decided<L> {
+    pub letters: Vec<L>,
+    pub told: Vec<Told>,
+}
+
+/// A block that waits for its commit.
+pub(super) type Prepared = Decided<Sealed>;
+
+/// A row on its way into a mailbox.
+pub(super) struct Letter {
+    pub row: u64,
+    pub stmt_id: String,
+    pub row_digest: String,
+    pub account: Account,
+    pub entity: Entity,
+    pub not_judged: Vec<String>,
+    /// The month it was judged by, as it was read.
+    pub follows: Vec<Expectation>,
+    /// What the next month is compared with: where it stands, and the record. None where a later month was delivered before.
+    pub leaves: Option<(store::Key, Remembered)>,
+    /// The statement it is, by the keyed index of its account, empty where the next month is not compared with it; none for a
+    /// notice that one is withdrawn.
+    pub issues: Option<String>,
+    /// The statement that it supersedes or withdraws.
+    pub corrects: Option<Corrected>,
+    /// What it takes of its recipient's share of the month.
+    pub counts: Option<OneOf>,
+}
+
+/// A letter with its seal, as it will stand in the store.
+pub(super) struct Sealed {
+    pub letter: Letter,
+    pub body: Arc<Body>,
+    pub secrecy: Option<Secrecy>,
+}
+
+impl AsRef<Letter> for Letter {
+    fn as_ref(&self) -> &Letter {
+        self
+    }
+}
+
+impl AsRef<Letter> for Sealed {
+    fn as_ref(&self) -> &Letter {
+        &self.letter
+    }
+}
+
+impl<L: AsRef<Letter>> Decided<L> {
+    /// A letter that does not go out after all, and with it the same statement further down the block, which was to follow
+    /// it. `false` when there is no such letter.
+    pub fn withdraw(&mut self, row: u64, state: &State, reason: &str, detail: Option<&str>) -> bool {
+        let Some(at) = self.letters.iter().position(|letter| letter.as_ref().row == row) else { return false };
+        let letter = self.letters.remove(at);
+        let (stmt_id, mailbox) = (Some(letter.as_ref().stmt_id.clone()), letter.as_ref().account.mailbox());
+        let corrects = letter.as_ref().corrects.as_ref().map(Corrected::said);
+        let outcome = |row| {
+            let (stmt_id, reason, detail) = (stmt_id.clone(), Some(reason.to_owned()), detail.map(str::to_owned));
+            RowOutcome { row, stmt_id, state: state.clone(), reason, detail, not_judged: Vec::new(), message: None, mended_by: None }
+        };
+        for Told { outcome: found, .. } in self.told.iter_mut().filter(|told| told.outcome.state == State::Duplicate && told.outcome.stmt_id == stmt_id) {
+            *found = outcome(found.row);
+        }
+        self.told.push(Told { outcome: outcome(row), mailbox: Some(mailbox), corrects });
+        true
+    }
+}
+
+/// What a recipient's share of the month has no room for is told so.
+pub(super) fn share_out(decisions: &mut [Decision]) {
+    let mut letters: HashMap<store::Key, u32> = HashMap::new();
+    for decision in decisions {
+        let Decision::Send(letter) = decision else { continue };
+        let Some(counts) = &mut letter.counts else { continue };
+        let before = letters.entry(counts.place().clone()).or_insert(0);
+        if counts.after(*before) {
+            *before += 1;
+            continue;
+        }
+        let outcome = RowOutcome { state: State::Undeliverable, reason: Some("quota-reached".to_owned()), ..repeated(letter.row, &letter.stmt_id, true) };
+        *decision = Decision::Told(Box::new(Told { outcome, mailbox: Some(letter.account.mailbox()), corrects: None }));
+    }
+}

@@ -1,0 +1,155 @@
+//! The commit that delivers a block: messages, what is remembered of each statement, outcomes, evidence, leaves of the log.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use policies::sender::Evidence as KindEvidence;
+use protocol::imap::exchange::Flags;
+use store::{Batch, Expectation};
+use time::OffsetDateTime;
+
+use super::block::Work;
+use super::correction::Corrected;
+use super::decided::{Letter, Prepared, Sealed};
+use super::evidence::{self, Issuer, Told};
+use super::letter::OneOf;
+use super::{PushError, sha256};
+use crate::directory;
+use crate::erds::Secrecy;
+use crate::mailbox::{Delivery, MailError};
+use crate::record::event::{self, Event};
+use crate::record::evidence::Recorded;
+use crate::record::notification::Pushed;
+use crate::record::push::{Item, RowOutcome, State, encode_rows, item_key};
+
+const INBOX: &str = "INBOX";
+
+impl Work<'_> {
+    /// Commits. `None` when somebody else changed what the decisions rest on: they are made anew.
+    pub(super) fn deliver(&self, block: u64, key: &store::Key, mut prepared: Prepared) -> Result<Option<Vec<RowOutcome>>, PushError> {
+        let mut without_folder = false;
+        loop {
+            let (mut batch, mut deliveries, mut all) = (Batch::new().expect(Expectation::Absent(key.clone())), Vec::new(), prepared.told.clone());
+            let now = self.judge.gateway.now_unix_millis();
+            let mut secrecies = HashMap::new();
+            for Sealed { letter, body, secrecy } in &prepared.letters {
+                secrecies.extend(secrecy.iter().map(|secrecy| (letter.row, secrecy.clone())));
+                let (message, size) = (crate::hex(body.digest()), u64::from(body.size()));
+                let mailbox = letter.account.mailbox();
+                batch = batch.expect(directory::still_open(letter.account.number));
+                batch = letter.follows.iter().fold(batch, |batch, follows| batch.expect(follows.clone()));
+                if let Some((place, left)) = &letter.leaves {
+                    batch = batch.put(place.clone(), left.seal(place, &self.judge.gateway.directory_key, now)?);
+                }
+                let (mut event, mut mark) = (None, None);
+                if let Some(corrected) = &letter.corrects {
+                    batch = corrected.put(batch, &self.judge, letter, &message, now)?;
+                    (event, mark) = (Some(corrected.event(&self.judge, letter, &message, size)), corrected.mark(letter));
+                }
+                if let Some(account) = &letter.issues {
+                    let item = item_key(self.judge.bureau, &letter.stmt_id);
+                    let delivered = event::Statement {
+                        mailbox: mailbox.clone(),
+                        bureau: self.judge.bureau.to_owned(),
+                        item: sha256(item.as_bytes()),
+                        row: letter.row_digest.clone(),
+                        digest: message.clone(),
+                        size,
+                    };
+                    batch = batch.expect(Expectation::Absent(item.clone())).put(item, self.item(letter, account, &message).encode()?);
+                    if let Some(ends) = event.replace(Event::StatementDelivered(delivered)) {
+                        ends.append(&mut batch, now)?;
+                    }
+                }
+                let pushed = || Pushed { bureau: self.judge.bureau.to_owned(), batch: self.judge.batch().to_owned(), row: letter.row, message: message.clone() };
+                batch = self.judge.gateway.notifications.pushed(batch, &mailbox, pushed, now)?;
+                let unix_millis = i64::try_from(now).unwrap_or(i64::MAX);
+                let folder = self.judge.gateway.messages.folder_by_rule(&mailbox, || Some(self.judge.sender.address.as_str().to_owned()))?.unwrap_or_else(|| INBOX.to_owned());
+                deliveries.push(Delivery { mailbox, folder, content: Arc::clone(body).into(), unix_millis, flags: Flags::new(), event, mark });
+                let outcome = RowOutcome {
+                    row: letter.row,
+                    stmt_id: Some(letter.stmt_id.clone()),
+                    state: State::Delivered,
+                    reason: None,
+                    detail: None,
+                    not_judged: letter.not_judged.clone(),
+                    message: Some(message),
+                    mended_by: None,
+                };
+                all.push(Told { outcome, mailbox: Some(letter.account.mailbox()), corrects: letter.corrects.as_ref().map(Corrected::said) });
+            }
+            let mut shares: HashMap<&store::Key, (&OneOf, u32)> = HashMap::new();
+            for counts in prepared.letters.iter().filter_map(|sealed| sealed.letter.counts.as_ref()) {
+                shares.entry(counts.place()).or_insert((counts, 0)).1 += 1;
+            }
+            for (share, letters) in shares.into_values() {
+                batch = share.put(batch, letters)?;
+            }
+            all.sort_by_key(|told| told.outcome.row);
+            let batch = match self.evidence(&all, &secrecies, now)? {
+                Some(items) => items.put(batch, self.judge.bureau, self.judge.batch(), block, now)?,
+                None => batch,
+            };
+            let outcomes: Vec<RowOutcome> = all.into_iter().map(|told| told.outcome).collect();
+            let mut batch = batch.put(key.clone(), encode_rows(&outcomes)?);
+            if let Some(mending) = &self.judge.mending {
+                batch = mending.put(batch, self.judge.bureau, self.judge.batch(), &outcomes)?;
+            }
+            let messages = &self.judge.gateway.messages;
+            let delivered = if self.withdraws() { messages.deliver_notices(&deliveries, batch, now) } else { messages.deliver_with(&deliveries, batch, now) };
+            match delivered {
+                Ok(_) => return Ok(Some(outcomes)),
+                Err(MailError::Conflict { .. }) => return Ok(None),
+                // An owner deleted the folder that a rule names at this very moment.
+                Err(MailError::NoFolder) if !without_folder => without_folder = true,
+                // A full mailbox holds up nobody else.
+                Err(MailError::OverQuota { delivery }) => self.full(&mut prepared, delivery)?,
+                Err(error) => return Err(error.into()),
+            }
+        }
+    }
+
+    /// The `at`-th letter does not fit into its mailbox; nor does any other whose mailbox has no room at all.
+    fn full(&self, prepared: &mut Prepared, at: usize) -> Result<(), PushError> {
+        let mut rows = Vec::new();
+        for (place, Sealed { letter, body, .. }) in prepared.letters.iter().enumerate() {
+            let (messages, mailbox) = (&self.judge.gateway.messages, letter.account.mailbox());
+            let has_room = if self.withdraws() { messages.has_room_for_notices(&mailbox)? } else { messages.has_room(&mailbox, u64::from(body.size()))? };
+            if place == at || !has_room {
+                rows.push(letter.row);
+            }
+        }
+        for row in rows {
+            prepared.withdraw(row, &State::Undeliverable, "mailbox-full", None);
+        }
+        Ok(())
+    }
+
+    /// What is remembered of a statement once it is delivered.
+    fn item(&self, letter: &Letter, account: &str, message: &str) -> Item {
+        let manifest = self.judge.manifest.manifest();
+        Item {
+            row: letter.row_digest.clone(),
+            batch: self.judge.batch().to_owned(),
+            mailbox: letter.account.mailbox(),
+            message: message.to_owned(),
+            kind: manifest.kind().to_owned(),
+            period: manifest.period().to_string(),
+            account: account.to_owned(),
+            number: letter.row,
+            ended: None,
+        }
+    }
+
+    /// What the block's outcomes are evidence of, if they come about; of a kind whose policy asks for none, the log is enough.
+    fn evidence(&self, all: &[Told], secrecy: &HashMap<u64, Secrecy>, now_unix_millis: u64) -> Result<Option<Recorded>, PushError> {
+        let settings = &self.judge.gateway.settings;
+        let issuer = Issuer { host: &settings.host, domain: &settings.domain, bureau: self.judge.bureau, manifest: self.judge.manifest, mending: self.judge.mending.as_ref() };
+        let at = OffsetDateTime::from_unix_timestamp_nanos(i128::from(now_unix_millis) * 1_000_000).unwrap_or(self.judge.begun);
+        if let Some(kind) = self.judge.gateway.letters.get(self.judge.manifest.manifest().kind()) && kind.evidence() == KindEvidence::Logged {
+            return Ok(None);
+        }
+        let items: Vec<_> = all.iter().flat_map(|told| evidence::items(&issuer, told, secrecy.get(&told.outcome.row), at)).collect();
+        Ok(Some(Recorded::new(&items)?))
+    }
+}

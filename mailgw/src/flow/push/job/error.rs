@@ -1,0 +1,77 @@
+//! Why a job is not opened, taken further or changed, and what to do about it.
+
+use runtime::exit::{Exit, Problem};
+use store::{CommitError, StoreError};
+
+use crate::flow::push::PushError;
+use crate::record::RecordError;
+use crate::record::evidence::ReadError;
+
+#[derive(Debug, thiserror::Error)]
+pub enum JobError {
+    #[error("the manifest is {said}'s batch {batch}, and this place is another's; send it to its own")]
+    OtherPlace { said: String, batch: String },
+    #[error("there is no job {batch}; open it with its manifest")]
+    Unknown { batch: String },
+    #[error("{limit} jobs of this bureau have not ended; end or cancel one")]
+    TooMany { limit: u32 },
+    #[error("job {batch} is {state}; {next}")]
+    State { batch: String, state: &'static str, next: &'static str },
+    #[error("{durable} bytes of the rows have come, and these begin at {from}; go on from {durable}, or send all anew from 0")]
+    Offset { from: u64, durable: u64 },
+    #[error("more than {limit} bytes came for {rows} rows; look whether the file is the manifest's")]
+    TooLong { limit: u64, rows: u64 },
+    #[error("the rows cannot be read: {reason}; go on from the byte that the job shows")]
+    Broken { reason: String },
+    #[error("the gateway holds as many rows of all bureaus as it may; go on from byte {durable} when some have been delivered")]
+    Full { durable: u64 },
+    #[error("job {batch} is being delivered; pause it, or wait for its end")]
+    Busy { batch: String },
+    #[error(transparent)]
+    Push(Box<PushError>),
+    #[error(transparent)]
+    Record(#[from] RecordError),
+    #[error(transparent)]
+    Commit(#[from] CommitError),
+}
+
+impl From<PushError> for JobError {
+    fn from(error: PushError) -> Self {
+        Self::Push(Box::new(error))
+    }
+}
+
+impl From<StoreError> for JobError {
+    fn from(error: StoreError) -> Self {
+        Self::Commit(error.into())
+    }
+}
+
+impl From<ReadError> for JobError {
+    fn from(error: ReadError) -> Self {
+        match error {
+            ReadError::Store(error) => error.into(),
+            ReadError::Record(error) => error.into(),
+        }
+    }
+}
+
+impl From<JobError> for Problem {
+    fn from(error: JobError) -> Self {
+        let (exit, code) = match error {
+            JobError::Push(error) => return (*error).into(),
+            JobError::OtherPlace { .. } => (Exit::Usage, "other-place"),
+            JobError::Unknown { .. } => (Exit::NotFound, "unknown-job"),
+            JobError::TooMany { .. } => (Exit::Unavailable, "too-many-jobs"),
+            JobError::State { .. } => (Exit::Conflict, "job-state"),
+            JobError::Offset { .. } => (Exit::Conflict, "offset"),
+            JobError::TooLong { .. } => (Exit::Refused, "too-long"),
+            JobError::Broken { .. } => (Exit::Usage, "rows-broken"),
+            JobError::Full { .. } => (Exit::Unavailable, "rows-full"),
+            JobError::Busy { .. } => (Exit::Conflict, "job-busy"),
+            JobError::Record(_) => (Exit::Damaged, "store-damaged"),
+            JobError::Commit(ref error) => crate::problem::store_class(error),
+        };
+        crate::problem::told(exit, code, &error.to_string())
+    }
+}

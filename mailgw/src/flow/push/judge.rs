@@ -1,0 +1,213 @@
+//! What is judged of a row, and in which order: pure of everything but what the store holds.
+
+use std::collections::{HashMap, HashSet};
+
+use policies::mailbox::{Address, LocalPart};
+use policies::statement::{Header, Parameters, Purpose, Row, StatementId, Verdict, judge_owner};
+use time::OffsetDateTime;
+
+use super::correction::{Corrected, Stays};
+use super::decided::{Decided, Decision, Letter, share_out};
+use super::evidence::Told;
+use super::file::RawRow;
+use super::halves::halves;
+use super::mending::Mending;
+use super::outcome::{repeated, seen_before};
+use super::proof::Columns;
+use super::PushError;
+use crate::bureau::manifest::SignedManifest;
+use crate::directory;
+use crate::gateway::Gateway;
+use crate::record::RecordError;
+use crate::record::continuity;
+use crate::record::push::{Item, RowOutcome, State, item_key};
+use crate::statement::{self, Beside, Correction, Sender};
+
+/// What rows are judged by, whether they are delivered or not.
+pub(super) struct Judge<'a> {
+    pub gateway: &'a Gateway,
+    pub bureau: &'a str,
+    pub sender: Sender,
+    pub manifest: &'a SignedManifest,
+    pub parameters: &'a Parameters,
+    /// When the batch was recorded: the date of its messages, whenever they are made.
+    pub begun: OffsetDateTime,
+    /// The batch whose kept-back rows these are.
+    pub mending: Option<Mending>,
+}
+
+impl Judge<'_> {
+    pub fn batch(&self) -> &str {
+        self.manifest.manifest().batch_id().as_str()
+    }
+
+    pub(super) fn decide_all(&self, columns: &Columns, rows: &[RawRow]) -> Result<Decided<Letter>, PushError> {
+        let today = directory::today(self.begun);
+        let mut decisions = halves(rows, |row| match (columns, self.manifest.manifest().purpose()) {
+            (Columns::Statements, Purpose::Withdraw(reason)) => self.withdraw(row, reason),
+            (Columns::Statements, _) => Err(PushError::Stopped),
+            (Columns::Letters(kind, header), _) => self.letter(kind, header, row, today),
+            (Columns::Rows(header), _) => self.decide(header, row, today),
+        })?;
+        self.once_each(&mut decisions);
+        share_out(&mut decisions);
+        let mut decided = Decided { letters: Vec::new(), told: Vec::new() };
+        for decision in decisions {
+            match decision {
+                Decision::Send(letter) => decided.letters.push(*letter),
+                Decision::Told(told) => decided.told.push(*told),
+            }
+        }
+        Ok(decided)
+    }
+
+    /// Under a key that stays here: whoever has the log and the statement, where the number is masked, cannot try out
+    /// which number gives this digest. The order of the columns is the file's own affair.
+    pub fn row_digest_of<'t>(&self, row: impl Iterator<Item = &'t str>) -> String {
+        let mut texts = Vec::new();
+        for text in row {
+            texts.extend_from_slice(&(text.len() as u64).to_be_bytes());
+            texts.extend_from_slice(text.as_bytes());
+        }
+        crate::hex(&self.gateway.directory_key.index("push row", &texts))
+    }
+
+    /// The same statement twice in one block is delivered once, and one is ended once.
+    fn once_each(&self, decisions: &mut [Decision]) {
+        let (mut seen, mut ended): (HashMap<String, String>, HashSet<String>) = (HashMap::new(), HashSet::new());
+        for decision in decisions {
+            let Decision::Send(letter) = decision else { continue };
+            let outcome = match (seen.get(&letter.stmt_id), letter.ends()) {
+                (Some(first), _) => repeated(letter.row, &letter.stmt_id, *first == letter.row_digest),
+                (None, Some(ends)) if ended.contains(ends) => letter.ended_elsewhere(),
+                (None, ends) => {
+                    ended.extend(ends.map(str::to_owned));
+                    seen.insert(letter.stmt_id.clone(), letter.row_digest.clone());
+                    continue;
+                }
+            };
+            *decision = Decision::Told(Box::new(Told { outcome, mailbox: Some(letter.account.mailbox()), corrects: letter.corrects.as_ref().map(Corrected::said) }));
+        }
+    }
+
+    /// 1 the row can be read, and is one that may be mended where it mends · 2 it is of this manifest · 3 its figures keep the
+    /// rules · 4 it was not delivered before · 5 the person has a mailbox that is open · 6 the name is the owner's · 7 what it
+    /// corrects was sent to the same mailbox and holds still · 8 its figures follow from the month that was delivered last for
+    /// this sender and account · 9 rendered.
+    fn decide(&self, header: &Header, raw: &RawRow, today: time::Date) -> Result<Decision, PushError> {
+        let about = |stmt_id: Option<&str>, state, reason: &str, detail: Option<String>, mailbox| {
+            let (stmt_id, reason) = (stmt_id.map(str::to_owned), Some(reason.to_owned()));
+            let outcome = RowOutcome { row: raw.number, stmt_id, state, reason, detail, not_judged: Vec::new(), message: None, mended_by: None };
+            Ok(Decision::Told(Box::new(Told { outcome, mailbox, corrects: None })))
+        };
+        let told = |stmt_id, state, reason: &str, detail| about(stmt_id, state, reason, detail, None);
+        // 1
+        if self.mending.as_ref().is_some_and(|mending| !mending.is_kept_back(raw.number)) {
+            return told(None, State::Quarantined, "not-kept-back", None);
+        }
+        let fields: Vec<&str> = raw.fields.iter().collect();
+        let read = header.record(&fields).and_then(|record| {
+            let corrects = header.supersedes(&fields)?;
+            let digest = self.row_digest_of(record.texts().chain(corrects.as_ref().map(StatementId::as_str)));
+            Ok((Row::parse(&record, today)?, corrects, digest))
+        });
+        let (row, corrects, row_digest) = match read {
+            Ok(read) => read,
+            Err(error) => return told(None, State::Quarantined, "unreadable", Some(error.to_string())),
+        };
+        let stmt_id = row.head().stmt_id.as_str().to_owned();
+        // 2
+        if let Err(error) = row.belongs_to(self.manifest.manifest()) {
+            return told(Some(&stmt_id), State::Quarantined, "other-month-or-kind", Some(error.to_string()));
+        }
+        // 3
+        let judgement = self.parameters.judge(&row, None);
+        if let Some((rule, reason)) = judgement.broken().next() {
+            return told(Some(&stmt_id), State::Quarantined, rule.code(), Some(reason.to_owned()));
+        }
+        // 4
+        if let Some(found) = self.gateway.store.get(&item_key(self.bureau, &stmt_id))? {
+            let before = Item::decode(&found)?;
+            let outcome = seen_before(raw.number, &stmt_id, &before, &row_digest);
+            return Ok(Decision::Told(Box::new(Told { outcome, mailbox: Some(before.mailbox), corrects: None })));
+        }
+        // 5
+        let (account, named) = self.recipient(&row.head().recipient)?;
+        let Some(account) = account else {
+            return told(Some(&stmt_id), State::Undeliverable, "unknown-person", None);
+        };
+        if !account.is_open() {
+            return about(Some(&stmt_id), State::Undeliverable, "mailbox-closed", None, Some(account.mailbox()));
+        }
+        // 6
+        let owner = account.person().map(|owner| judge_owner(&row.head().name, owner));
+        if let Some(Verdict::Broken { reason }) = owner {
+            return about(Some(&stmt_id), State::Quarantined, "V10", Some(reason), Some(account.mailbox()));
+        }
+        // 7
+        let corrected = match corrects.map(|statement| self.corrected(statement)).transpose()? {
+            Some(Err(Stays { state, reason, mailbox })) => return about(Some(&stmt_id), state, reason, None, mailbox),
+            Some(Ok(corrected)) if corrected.item.mailbox != account.mailbox() => {
+                return about(Some(&stmt_id), State::Quarantined, "other-recipient", None, Some(account.mailbox()));
+            }
+            Some(Ok(corrected)) => Some(corrected),
+            None => None,
+        };
+        // 8
+        let data = &*self.gateway.directory_key;
+        let index = continuity::account(&row, data);
+        let place = continuity::of_account(self.bureau, &account.mailbox(), row.kind().name(), &index);
+        let (remembered, follows) = continuity::known(&*self.gateway.store, &place, data)?;
+        let known = remembered.unwrap_or_default();
+        let previous = known.last;
+        let judgement = if previous.is_some() { self.parameters.judge(&row, previous.as_ref()) } else { judgement };
+        if let Some((rule, reason)) = judgement.broken().next() {
+            return about(Some(&stmt_id), State::Quarantined, rule.code(), Some(reason.to_owned()), Some(account.mailbox()));
+        }
+        let not_judged = judgement.not_judged().map(|(rule, _)| rule.code().to_owned()).collect();
+        // Of what this gateway delivered before the push began, so that it is the same after a pause.
+        let months = known.at(crate::gateway::unix_millis(self.begun));
+        // A month that comes late is not what the next one follows; one that was corrected is another in the year that the next ones draw.
+        let late = previous.as_ref().is_some_and(|known| continuity::period(known) > row.head().period);
+        let left = match (late, &corrected) {
+            (false, _) => Some(known.followed(&row)),
+            (true, Some(_)) => known.amended(row.head().period, Some(row.close())),
+            (true, None) => None,
+        };
+        let leaves = left.map(|left| (place.clone(), left));
+        // 9
+        let to = Address::new(LocalPart::Number(account.number), self.gateway.directory.domain().clone());
+        let correction = match (&corrected, self.manifest.manifest().purpose()) {
+            (Some(corrected), Purpose::Supersede(reason)) => Some(Correction { corrects: &corrected.statement, reason }),
+            _ => None,
+        };
+        let entity = statement::entity(&row, &self.sender, &to, self.begun, &Beside { correction: correction.as_ref(), history: &months });
+        let entity = entity.referred(&self.gateway.directory_key).map_err(RecordError::from)?;
+        let issues = Some(crate::hex(&index));
+        Ok(Decision::Send(Box::new(Letter { row: raw.number, stmt_id, row_digest, account, entity, not_judged, follows: named.into_iter().chain([follows]).collect(), leaves, issues, corrects: corrected, counts: None })))
+    }
+
+    /// What would become of the rows, with nothing sealed, delivered or remembered. `seen` are the statements of the blocks before,
+    /// with the digests of their rows.
+    pub fn foretell(&self, columns: &Columns, rows: &[RawRow], seen: &mut HashMap<String, String>) -> Result<Vec<RowOutcome>, PushError> {
+        let Decided { letters, told } = self.decide_all(columns, rows)?;
+        let mut outcomes: Vec<RowOutcome> = told.into_iter().map(|told| told.outcome).collect();
+        for letter in letters {
+            let (row, stmt_id) = (letter.row, Some(letter.stmt_id.clone()));
+            let outcome = match seen.get(&letter.stmt_id) {
+                Some(first) => repeated(row, &letter.stmt_id, *first == letter.row_digest),
+                // The seal that is not made is small beside what it covers.
+                None if !self.gateway.messages.has_room(&letter.account.mailbox(), letter.entity.bytes().len() as u64)? => {
+                    RowOutcome { row, stmt_id, state: State::Undeliverable, reason: Some("mailbox-full".to_owned()), detail: None, not_judged: Vec::new(), message: None, mended_by: None }
+                }
+                None => {
+                    seen.insert(letter.stmt_id, letter.row_digest);
+                    RowOutcome { row, stmt_id, state: State::Delivered, reason: None, detail: None, not_judged: letter.not_judged, message: None, mended_by: None }
+                }
+            };
+            outcomes.push(outcome);
+        }
+        outcomes.sort_by_key(|outcome| outcome.row);
+        Ok(outcomes)
+    }
+}
