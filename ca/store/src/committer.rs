@@ -138,7 +138,7 @@ fn commit(engine: &dyn Engine, group: Vec<Waiting>) -> Result<(), StoreError> {
     for Waiting { batch, answer } in group {
         let outcome = plan(batch, &Overlay { engine, writes: &writes }, limits);
         let outcome = outcome.map(|(more, receipt)| {
-            writes.extend(more);
+            if writes.is_empty() { writes = more } else { writes.extend(more) }
             receipt
         });
         // A refusal waits too: it may speak of a state that only this flush makes durable.
