@@ -8,6 +8,8 @@ const WIDTH: usize = 76;
 /// No character is split over two lines, and since `=` is always followed by two digits or a line end, a boundary
 /// that begins with `=_` can never occur in what is written here.
 pub(crate) fn encode(text: &str, out: &mut Vec<u8>) {
+    // Chinese takes three times its octets.
+    out.reserve(text.len() * 2);
     for line in text.strip_suffix('\n').unwrap_or(text).split('\n') {
         encode_line(line, out);
         out.extend_from_slice(b"\r\n");
@@ -15,24 +17,34 @@ pub(crate) fn encode(text: &str, out: &mut Vec<u8>) {
 }
 
 fn encode_line(line: &str, out: &mut Vec<u8>) {
-    let mut column = 0;
-    let mut rest = line;
-    while let Some(character) = rest.chars().next() {
+    let (mut column, mut at) = (0, 0);
+    while let Some(rest) = line.get(at..).filter(|rest| !rest.is_empty()) {
         let run = if column == 0 && changes_at_beginning(rest) { 0 } else { literal_run(rest, WIDTH - 1 - column) };
-        let width = if run > 0 { run } else { 3 * character.len_utf8() };
+        let taken = if run > 0 { run } else { character(rest) };
+        let width = if run > 0 { run } else { 3 * taken };
         if column + width >= WIDTH {
             out.extend_from_slice(b"=\r\n");
             column = 0;
             continue;
         }
-        let (taken, after) = rest.split_at_checked(if run > 0 { run } else { character.len_utf8() }).unwrap_or((rest, ""));
+        let octets = rest.as_bytes().get(..taken).unwrap_or_default();
         if run > 0 {
-            out.extend_from_slice(taken.as_bytes());
+            out.extend_from_slice(octets);
         } else {
-            taken.bytes().for_each(|byte| out.extend_from_slice(&escape(byte)));
+            octets.iter().for_each(|byte| out.extend_from_slice(&ESCAPED[usize::from(*byte)]));
         }
         column += width;
-        rest = after;
+        at += taken;
+    }
+}
+
+/// Octets of the first character.
+fn character(text: &str) -> usize {
+    match text.as_bytes().first() {
+        Some(0xf0..) => 4,
+        Some(0xe0..) => 3,
+        Some(0xc0..) => 2,
+        _ => 1,
     }
 }
 
@@ -52,11 +64,17 @@ fn changes_at_beginning(rest: &str) -> bool {
     rest.starts_with('.') || rest.starts_with("From ")
 }
 
-fn escape(byte: u8) -> [u8; 3] {
+/// Each octet as `=` and two digits.
+const ESCAPED: [[u8; 3]; 256] = {
     const DIGITS: &[u8; 16] = b"0123456789ABCDEF";
-    let digit = |value: u8| DIGITS.get(usize::from(value)).copied().unwrap_or_default();
-    [b'=', digit(byte >> 4), digit(byte & 15)]
-}
+    let mut escaped = [[b'='; 3]; 256];
+    let mut byte = 0;
+    while byte < 256 {
+        escaped[byte] = [b'=', DIGITS[byte >> 4], DIGITS[byte & 15]];
+        byte += 1;
+    }
+    escaped
+};
 
 #[cfg(test)]
 mod tests {
