@@ -9,6 +9,7 @@ mod applicant;
 mod change;
 mod ended;
 mod import;
+mod kinds;
 mod limiter;
 mod login;
 mod open;
@@ -32,6 +33,7 @@ use time::{Date, OffsetDateTime, UtcOffset};
 use crate::mailbox::Quota;
 use crate::record::{RecordError, account, index};
 use acquainted::Acquainted;
+use kinds::Kinds;
 use limiter::Limiter;
 use login::Name;
 use password::{Costs, Hasher, Verifier};
@@ -113,6 +115,7 @@ pub struct Directory {
     recent: Mutex<Recent>,
     failures: Mutex<Failures>,
     endings: Endings,
+    kinds: Kinds,
 }
 
 struct Failures {
@@ -142,7 +145,7 @@ impl Directory {
     ) -> Result<Self, NoRandomness> {
         let recent = Mutex::new(Recent::new(&*random)?);
         let failures = Mutex::new(Failures { accounts: Limiter::new(limiter::ACCOUNT), peers: Limiter::new(limiter::PEER), acquainted: Acquainted::default() });
-        Ok(Self { store, key, domain, policy, random, hasher: Hasher::new(Costs::default()), recent, failures, endings: Endings::default() })
+        Ok(Self { store, key, domain, policy, random, hasher: Hasher::new(Costs::default()), recent, failures, endings: Endings::default(), kinds: Kinds::default() })
     }
 
     pub fn domain(&self) -> &HostName {
@@ -203,10 +206,11 @@ impl Directory {
 
     /// What a mailbox may hold, by whose it is. Where there is none nothing is delivered to it either.
     pub fn quota(&self, mailbox: &str) -> Quota {
-        let account = MailboxNumber::parse(mailbox).ok().and_then(|number| self.get(number).ok().flatten());
+        let opened = |number| self.get(number).ok().flatten().map(|account| account.kind());
+        let kind = MailboxNumber::parse(mailbox).ok().and_then(|number| self.kinds.of(number).or_else(|| opened(number)));
         // A message costs about a kilobyte beside its own bytes: empty ones are no way around the limit.
-        account.map_or(Quota::NONE, |account| {
-            let bytes = self.policy.mailbox_bytes(account.kind());
+        kind.map_or(Quota::NONE, |kind| {
+            let bytes = self.policy.mailbox_bytes(kind);
             Quota { bytes, messages: bytes / 1_024 }
         })
     }
@@ -246,6 +250,7 @@ impl Directory {
     fn read(&self, number: MailboxNumber) -> Result<Option<(Account, Verifier, Vec<u8>)>, DirectoryError> {
         let Some(stored) = self.store.get(&account::key(number))? else { return Ok(None) };
         let (account, verifier) = account::open(number, &stored, &self.key)?;
+        self.kinds.remember(number, account.kind());
         Ok(Some((account, verifier, stored)))
     }
 
