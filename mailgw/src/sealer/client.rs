@@ -10,6 +10,7 @@ use runtime::exit::{Exit, Problem};
 use tokio::runtime::Handle;
 use tokio::time::timeout;
 
+use super::packed;
 use super::{Opening, Operation, Order, Outcome, Page, PaperSeals, Seal, WantedPage};
 
 /// The path of the one request.
@@ -66,7 +67,7 @@ impl Seal for RemoteSealer {
     fn seal(&self, job: &str, rows: &[(u64, [u8; 32])]) -> Result<Vec<Vec<u8>>, Problem> {
         let order = Order { job: job.to_owned(), rows: rows.iter().map(|(row, digest)| (*row, crate::hex(digest))).collect() };
         match self.call(&Operation::Seal(order))? {
-            Outcome::Seals(seals) if seals.len() == rows.len() => seals.iter().map(|seal| STANDARD.decode(seal).map_err(|_| unexpected())).collect(),
+            Outcome::Seals(seals) => packed::unpack(&seals, rows.len()).ok_or_else(unexpected),
             _ => Err(unexpected()),
         }
     }

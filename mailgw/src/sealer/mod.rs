@@ -2,6 +2,7 @@
 //! row of a manifest that the bureau signed with a key nobody here holds, and one digest for each row.
 
 mod client;
+mod packed;
 mod paper;
 mod state;
 
@@ -66,8 +67,8 @@ pub enum Outcome {
     Done,
     /// The name under which rows of the manifest are ordered.
     Job(String),
-    /// Detached CMS signatures, DER in base64, in the order's order.
-    Seals(Vec<String>),
+    /// Detached CMS signatures, DER, in the order's order, packed.
+    Seals(String),
     /// Over the PDF and over the message that brings it.
     Page(String, String),
     Exported(crate::service::Exported),

@@ -17,6 +17,7 @@ use serde::{Deserialize, Serialize};
 use store::{Batch, CommitError, Expectation, Store};
 use time::{Duration, OffsetDateTime};
 
+use super::packed;
 use super::{MAX_ROWS, Opening, Operation, Order, Outcome, Page, PaperSeals, Seal, SealerError};
 use crate::bureau::manifest;
 use crate::bureau::trust::{self, Anchors, Purpose};
@@ -131,7 +132,7 @@ impl Sealer {
             }
             Operation::Seal(Order { job, rows }) => {
                 let rows: Vec<(u64, [u8; 32])> = rows.iter().map(|(row, digest)| Ok((*row, digest_of(digest)?))).collect::<Result<_, SealerError>>()?;
-                Outcome::Seals(self.seal_rows(&job, &rows)?.iter().map(|seal| STANDARD.encode(seal)).collect())
+                Outcome::Seals(packed::pack(&self.seal_rows(&job, &rows)?).ok_or(SealerError::Order { reason: "a seal is longer than any should be" })?)
             }
             Operation::Page(wanted) => {
                 let seals = self.wanted_page(&wanted)?;
