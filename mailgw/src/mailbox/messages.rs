@@ -11,6 +11,7 @@ use store::{Batch, CommitError, Expectation, Store, StoreError};
 use super::change::shared_key;
 use super::account_watch::AccountWatch;
 use super::broadcast::{Broadcast, Watch};
+use super::dictionaries::Dictionaries;
 use super::fetched::Fetched;
 use super::index::Due;
 use super::marks::{self, Mark};
@@ -19,6 +20,7 @@ use super::rules::RuleError;
 use super::steps::Steps;
 use super::trusted;
 use crate::record::body::{self, BodyId};
+use crate::record::dictionary::Dictionary;
 use crate::record::event::Event;
 use crate::record::folder::{self, Folder};
 use crate::record::message::{self, Message};
@@ -182,13 +184,14 @@ pub struct MessageStore {
     pub(super) due: Due,
     /// Statements that clients' programs got.
     pub(super) fetched: Fetched,
+    pub(super) dictionaries: Dictionaries,
     body_ids: Mutex<Range<u64>>,
 }
 
 impl MessageStore {
     /// Without a quota.
     pub fn new(store: Arc<dyn Store>, key: Arc<DataKey>) -> Self {
-        Self { store, key, broadcast: Arc::default(), due: Due::default(), fetched: Fetched::default(), quota: Box::new(|_| Quota::NONE), reserve: 0, warnings: Vec::new(), deleted_percent: None, body_ids: Mutex::new(0..0) }
+        Self { store, key, broadcast: Arc::default(), due: Due::default(), fetched: Fetched::default(), quota: Box::new(|_| Quota::NONE), reserve: 0, warnings: Vec::new(), deleted_percent: None, dictionaries: Dictionaries::default(), body_ids: Mutex::new(0..0) }
     }
 
     /// What each mailbox may hold. Deliveries that race can pass the limit by what is under way.
@@ -398,27 +401,32 @@ impl MessageStore {
         let (message, _) = Message::decode(&found)?;
         let sealed = self.store.get(&message.body.key())?;
         let sealed = sealed.ok_or(RecordError::Damaged { kind: "body", reason: "it is missing though its message stands" })?;
-        Ok((body::open(message.body, &sealed, message.size, &message.digest, &self.key)?, message.digest))
+        Ok((self.opened(message.body, &sealed, message.size, &message.digest)?, message.digest))
     }
 
     /// The bytes of a body that stands outside of mailboxes.
     pub(crate) fn open_body(&self, id: BodyId, size: u32, digest: &[u8; 32]) -> Result<Vec<u8>, MailError> {
         let sealed = self.store.get(&id.key())?.ok_or(MailError::Gone)?;
-        Ok(body::open(id, &sealed, size, digest, &self.key)?)
+        self.opened(id, &sealed, size, digest)
+    }
+
+    fn opened(&self, id: BodyId, sealed: &[u8], size: u32, digest: &[u8; 32]) -> Result<Vec<u8>, MailError> {
+        body::open(id, sealed, size, digest, &self.key, |number| self.dictionary(number))
     }
 
     /// Compresses and seals: the part of a delivery that takes time and can be done ahead. A mark of a verified sender that is not
     /// true is taken out, and nothing else is changed.
     pub fn body(&self, bytes: &[u8]) -> Result<Body, MailError> {
         let (bytes, mark) = self.unforged(bytes);
-        self.sealed(&bytes, mark.is_some())
+        self.sealed(&bytes, mark.is_some(), None)
     }
 
-    pub(super) fn sealed(&self, bytes: &[u8], verified: bool) -> Result<Body, MailError> {
+    /// With a dictionary of the store, or the one that serves all mail.
+    pub(super) fn sealed(&self, bytes: &[u8], verified: bool, dictionary: Option<&Arc<Dictionary>>) -> Result<Body, MailError> {
         let too_large = || MailError::TooLarge { size: bytes.len() };
         let size = u32::try_from(bytes.len()).ok().filter(|_| bytes.len() <= body::MAX_BYTES).ok_or_else(too_large)?;
         let id = self.next_body_id()?;
-        Ok(Body { id, size, digest: body::digest(bytes), sealed: body::seal(id, bytes, &self.key)?, verified })
+        Ok(Body { id, size, digest: body::digest(bytes), sealed: body::seal(id, bytes, dictionary, &self.key)?, verified })
     }
 
     fn next_body_id(&self) -> Result<BodyId, MailError> {

@@ -5,6 +5,7 @@ mod annotations;
 mod broadcast;
 mod change;
 mod deleted;
+mod dictionaries;
 mod fetched;
 mod folders;
 mod index;

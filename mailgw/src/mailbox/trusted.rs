@@ -4,12 +4,14 @@
 
 use std::borrow::Cow;
 use std::cell::RefCell;
+use std::sync::Arc;
 
 use protocol::imap::exchange::{Flags, Keyword};
 use protocol::smtp::trace;
 
 use super::messages::{Body, MailError, MessageStore};
 use crate::record::body;
+use crate::record::dictionary::Dictionary;
 use crate::record::folder::Folder;
 use crate::record::message::{self, Message};
 
@@ -89,9 +91,9 @@ impl MessageStore {
     }
 
     /// As [`MessageStore::body`], of a message whose sender was verified; who calls this has done that.
-    pub(crate) fn verified_body(&self, bytes: &[u8], mark: &Mark) -> Result<Body, MailError> {
+    pub(crate) fn verified_body(&self, bytes: &[u8], mark: &Mark, dictionary: Option<&Arc<Dictionary>>) -> Result<Body, MailError> {
         let rest = trace::without_fields(bytes, is_field);
-        self.sealed(&[&*self.field(mark, &rest), &*rest].concat(), true)
+        self.sealed(&[&*self.field(mark, &rest), &*rest].concat(), true, dictionary)
     }
 
     /// The newest `most` marked messages of each folder. Its keyword is believed for finding them, its field for what it says.
@@ -134,8 +136,6 @@ impl MessageStore {
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
-    use std::sync::Arc;
-
     use protocol::imap::exchange::{StoreOp, SystemFlag};
     use store::Memory;
 
@@ -166,7 +166,7 @@ mod tests {
     fn a_mark_is_ours_alone_and_goes_with_its_message() {
         let mail = store();
         let mark = Mark { bureau: "gz-housing-fund".into(), unix_millis: 1_795_000_000_000 };
-        let body = mail.verified_body(b"Suiyin-Verified: forged\r\nFrom: gjj@b.cn\r\n\r\nstatement\r\n", &mark).unwrap();
+        let body = mail.verified_body(b"Suiyin-Verified: forged\r\nFrom: gjj@b.cn\r\n\r\nstatement\r\n", &mark, None).unwrap();
         mail.deliver(&[delivery(Arc::new(body), Flags::new())], 1).unwrap();
         let (marked, genuine) = newest(&mail);
         assert!(marked && genuine.starts_with(b"Suiyin-Verified: gz-housing-fund; at=1795000000000;\r\n\tcode="));
@@ -201,7 +201,7 @@ mod tests {
     #[test]
     fn no_client_sets_or_takes_the_keyword() {
         let mail = store();
-        let body = mail.verified_body(b"From: gjj@b.cn\r\n\r\nx\r\n", &Mark { bureau: "gjj".into(), unix_millis: 1 }).unwrap();
+        let body = mail.verified_body(b"From: gjj@b.cn\r\n\r\nx\r\n", &Mark { bureau: "gjj".into(), unix_millis: 1 }, None).unwrap();
         mail.deliver(&[delivery(Arc::new(body), Flags::new()), delivery(b"From: a@b.cn\r\n\r\ny\r\n".to_vec(), Flags::new())], 1).unwrap();
         let inbox = mail.folder(BOX, "INBOX").unwrap();
         let trusted = Flags::from_parts(0, Keyword::new("$istrusted"));

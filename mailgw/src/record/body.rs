@@ -3,9 +3,11 @@
 //! `1 | dictionary u8 | sealed zstd frame`. Most mail here is statements, which are alike: a dictionary trained on
 //! them (`examples/train_dictionary.rs`) makes them several times smaller than zstd alone. A dictionary in use is
 //! never changed; a better one gets the next number and old bodies keep theirs.
+//!
+//! `2 | dictionary u32 big-endian | sealed zstd frame`, with a dictionary that the store keeps: what a push's messages have in common.
 
 use std::cell::RefCell;
-use std::sync::LazyLock;
+use std::sync::{Arc, LazyLock};
 
 use keys::DataKey;
 use store::Key;
@@ -13,13 +15,18 @@ use store::Key;
 use zstd::bulk::{Compressor, Decompressor};
 use zstd::dict::{DecoderDictionary, EncoderDictionary};
 
+use super::dictionary::Dictionary;
 use super::{RecordError, VERSION, versioned};
 
 const KIND: &str = "body";
 /// The largest message kept, before compression.
 pub const MAX_BYTES: usize = 64 * 1024 * 1024;
+/// With a dictionary that the store keeps.
+const WITH_KEPT: u8 = 2;
 /// Level 3 is where more time stops buying space on mail.
 const LEVEL: i32 = 3;
+/// Of a message that is mostly its dictionary: more time finds nothing more.
+const LEVEL_OF_KEPT: i32 = 1;
 /// The number of the dictionary that new bodies are compressed with.
 const DICTIONARY: u8 = 1;
 const DICTIONARY_1: &[u8] = include_bytes!("dictionary-1.zstd");
@@ -32,6 +39,9 @@ thread_local! {
     static COMPRESSOR: RefCell<Option<Compressor<'static>>> = const { RefCell::new(None) };
     /// So do a decompressor's. With the number of its dictionary.
     static DECOMPRESSOR: RefCell<Option<(u8, Decompressor<'static>)>> = const { RefCell::new(None) };
+    /// The same of the kept dictionary that was used last, itself and not its number: another store has others under the same numbers.
+    static KEPT_COMPRESSOR: RefCell<Option<(Arc<Dictionary>, Compressor<'static>)>> = const { RefCell::new(None) };
+    static KEPT_DECOMPRESSOR: RefCell<Option<(Arc<Dictionary>, Decompressor<'static>)>> = const { RefCell::new(None) };
 }
 
 /// Bodies are told apart by an ordered number that is never used twice: engines like rising keys.
@@ -52,28 +62,43 @@ pub fn digest(bytes: &[u8]) -> [u8; 32] {
 }
 
 /// `bytes` has at most [`MAX_BYTES`].
-pub fn seal(id: BodyId, bytes: &[u8], key: &DataKey) -> Result<Vec<u8>, RecordError> {
+pub fn seal(id: BodyId, bytes: &[u8], kept: Option<&Arc<Dictionary>>, key: &DataKey) -> Result<Vec<u8>, RecordError> {
     if bytes.len() > MAX_BYTES {
         return Err(RecordError::Damaged { kind: KIND, reason: "it is longer than a message may be" });
     }
-    let small = compress(bytes).map_err(|_| RecordError::Damaged { kind: KIND, reason: "it cannot be compressed" })?;
-    let sealed = key.seal(&place(id, DICTIONARY), &small)?;
-    Ok([&[VERSION, DICTIONARY], sealed.as_slice()].concat())
+    let small = kept.map_or_else(|| compress(bytes), |kept| compress_with(kept, bytes));
+    let small = small.map_err(|_| RecordError::Damaged { kind: KIND, reason: "it cannot be compressed" })?;
+    let head = kept.map_or_else(|| vec![VERSION, DICTIONARY], |kept| [&[WITH_KEPT], kept.number.to_be_bytes().as_slice()].concat());
+    let sealed = key.seal(&place(id, head.get(1..).unwrap_or_default()), &small)?;
+    Ok([head, sealed].concat())
 }
 
-/// The bytes that were sealed, if they are still those with this digest and of this size.
-pub fn open(id: BodyId, stored: &[u8], size: u32, expected: &[u8; 32], key: &DataKey) -> Result<Vec<u8>, RecordError> {
+/// The bytes that were sealed, if they are still those with this digest and of this size. `kept` finds a dictionary of the store.
+pub fn open<E: From<RecordError>>(
+    id: BodyId, stored: &[u8], size: u32, expected: &[u8; 32], key: &DataKey, kept: impl FnOnce(u32) -> Result<Arc<Dictionary>, E>,
+) -> Result<Vec<u8>, E> {
     let damaged = |reason| RecordError::Damaged { kind: KIND, reason };
-    let (dictionary, sealed) = versioned(KIND, stored)?.split_first().ok_or_else(|| damaged("it ends before its dictionary"))?;
-    if decompressing(*dictionary).is_none() {
-        return Err(damaged("it was compressed with a dictionary that this program does not have"));
-    }
-    let small = key.open(&place(id, *dictionary), sealed)?;
     let size = usize::try_from(size).ok().filter(|size| *size <= MAX_BYTES).ok_or_else(|| damaged("its size is beyond the limit"))?;
     // The size bounds the memory that decompression may take.
-    let bytes = decompress(*dictionary, &small, size).map_err(|_| damaged("it does not decompress to its size"))?;
+    let bytes = match stored {
+        [WITH_KEPT, a, b, c, d, sealed @ ..] => {
+            let number = [*a, *b, *c, *d];
+            let small = key.open(&place(id, &number), sealed).map_err(RecordError::from)?;
+            decompress_with(&kept(u32::from_be_bytes(number))?, &small, size)
+        }
+        [WITH_KEPT, ..] => return Err(damaged("it ends before its dictionary").into()),
+        _ => {
+            let (dictionary, sealed) = versioned(KIND, stored)?.split_first().ok_or_else(|| damaged("it ends before its dictionary"))?;
+            if decompressing(*dictionary).is_none() {
+                return Err(damaged("it was compressed with a dictionary that this program does not have").into());
+            }
+            let small = key.open(&place(id, &[*dictionary]), sealed).map_err(RecordError::from)?;
+            decompress(*dictionary, &small, size)
+        }
+    };
+    let bytes = bytes.map_err(|_| damaged("it does not decompress to its size"))?;
     if bytes.len() != size || digest(&bytes) != *expected {
-        return Err(damaged("its digest does not fit"));
+        return Err(damaged("its digest does not fit").into());
     }
     Ok(bytes)
 }
@@ -96,9 +121,29 @@ fn decompress(dictionary: u8, small: &[u8], size: usize) -> std::io::Result<Vec<
     })
 }
 
-/// What a body is sealed for: its id and its dictionary.
-fn place(id: BodyId, dictionary: u8) -> Vec<u8> {
-    [id.key().as_bytes(), &[dictionary]].concat()
+/// What a body is sealed for: its id and its dictionary, which has one octet or four.
+fn place(id: BodyId, dictionary: &[u8]) -> Vec<u8> {
+    [id.key().as_bytes(), dictionary].concat()
+}
+
+fn compress_with(kept: &Arc<Dictionary>, bytes: &[u8]) -> std::io::Result<Vec<u8>> {
+    KEPT_COMPRESSOR.with_borrow_mut(|made| {
+        let (_, compressor) = match made {
+            Some(made) if Arc::ptr_eq(&made.0, kept) => made,
+            _ => made.insert((Arc::clone(kept), Compressor::with_dictionary(LEVEL_OF_KEPT, &kept.bytes)?)),
+        };
+        compressor.compress(bytes)
+    })
+}
+
+fn decompress_with(kept: &Arc<Dictionary>, small: &[u8], size: usize) -> std::io::Result<Vec<u8>> {
+    KEPT_DECOMPRESSOR.with_borrow_mut(|made| {
+        let (_, decompressor) = match made {
+            Some(made) if Arc::ptr_eq(&made.0, kept) => made,
+            _ => made.insert((Arc::clone(kept), Decompressor::with_dictionary(&kept.bytes)?)),
+        };
+        decompressor.decompress(small, size)
+    })
 }
 
 fn compress(bytes: &[u8]) -> std::io::Result<Vec<u8>> {
@@ -115,6 +160,7 @@ fn compress(bytes: &[u8]) -> std::io::Result<Vec<u8>> {
 mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
+    use crate::record::dictionary;
 
     fn data_key(name: &str) -> (tempfile::TempDir, DataKey) {
         let directory = tempfile::tempdir().unwrap();
@@ -124,28 +170,56 @@ mod tests {
         (directory, key)
     }
 
+    fn opened(id: BodyId, stored: &[u8], size: u32, expected: &[u8; 32], key: &DataKey) -> Result<Vec<u8>, RecordError> {
+        open(id, stored, size, expected, key, |_| Err(RecordError::Damaged { kind: "dictionary", reason: "there is none" }))
+    }
+
+    #[test]
+    fn a_body_opens_with_its_kept_dictionary_and_no_other() {
+        let (_directory, key) = data_key("mail");
+        let kept = |number: u32, word: &str| Arc::new(Dictionary { number, bytes: word.repeat(500).into_bytes() });
+        let (own, other) = (kept(3, "statement of month "), kept(4, "another template "));
+        let bytes = "statement of month 10\r\n".repeat(200).into_bytes();
+        let size = u32::try_from(bytes.len()).unwrap();
+        let sealed = seal(BodyId(7), &bytes, Some(&own), &key).unwrap();
+        let open_by = |id: u64, stored: &[u8], dictionary: &Arc<Dictionary>| open::<RecordError>(BodyId(id), stored, size, &digest(&bytes), &key, |_| Ok(Arc::clone(dictionary)));
+        assert_eq!(open_by(7, &sealed, &own).unwrap(), bytes);
+        assert!(open_by(7, &sealed, &other).is_err() && open_by(8, &sealed, &own).is_err() && opened(BodyId(7), &sealed, size, &digest(&bytes), &key).is_err());
+        assert_eq!(open_by(7, &sealed, &own).unwrap(), bytes);
+        // It is sealed for its dictionary, too.
+        let mut renumbered = sealed.clone();
+        *renumbered.get_mut(4).unwrap() = 4;
+        assert!(open_by(7, &renumbered, &own).is_err());
+        for end in 0..sealed.len() {
+            assert!(open_by(7, sealed.get(..end).unwrap(), &own).is_err(), "{end}");
+        }
+        let stored = dictionary::encode(&own.bytes).unwrap();
+        assert_eq!(dictionary::decode(3, &stored).unwrap(), *own);
+        assert!(dictionary::decode(3, stored.get(..stored.len() - 1).unwrap()).is_err() && dictionary::encode(&vec![0; dictionary::MAX_BYTES + 1]).is_err());
+    }
+
     #[test]
     fn a_body_comes_back_only_whole_and_in_its_place() {
         let (_one, key) = data_key("mail");
         let (_two, other) = data_key("mail");
         let bytes = b"Subject: statement\r\n\r\n".repeat(100);
         let size = u32::try_from(bytes.len()).unwrap();
-        let sealed = seal(BodyId(7), &bytes, &key).unwrap();
+        let sealed = seal(BodyId(7), &bytes, None, &key).unwrap();
         assert!(sealed.len() < bytes.len() / 4 && !sealed.windows(9).any(|window| window == b"statement"));
-        assert_eq!(open(BodyId(7), &sealed, size, &digest(&bytes), &key).unwrap(), bytes);
-        assert!(open(BodyId(8), &sealed, size, &digest(&bytes), &key).is_err());
-        assert!(open(BodyId(7), &sealed, size, &digest(&bytes), &other).is_err());
-        assert!(open(BodyId(7), &sealed, size - 1, &digest(&bytes), &key).is_err());
-        assert!(open(BodyId(7), &sealed, size + 1, &digest(&bytes), &key).is_err());
-        assert!(open(BodyId(7), &sealed, size, &digest(b"other"), &key).is_err());
+        assert_eq!(opened(BodyId(7), &sealed, size, &digest(&bytes), &key).unwrap(), bytes);
+        assert!(opened(BodyId(8), &sealed, size, &digest(&bytes), &key).is_err());
+        assert!(opened(BodyId(7), &sealed, size, &digest(&bytes), &other).is_err());
+        assert!(opened(BodyId(7), &sealed, size - 1, &digest(&bytes), &key).is_err());
+        assert!(opened(BodyId(7), &sealed, size + 1, &digest(&bytes), &key).is_err());
+        assert!(opened(BodyId(7), &sealed, size, &digest(b"other"), &key).is_err());
         // What was damaged leaves nothing behind for the next.
         let torn = sealed.get(..sealed.len() / 2).unwrap();
-        assert!(open(BodyId(7), torn, size, &digest(&bytes), &key).is_err());
-        assert_eq!(open(BodyId(7), &sealed, size, &digest(&bytes), &key).unwrap(), bytes);
+        assert!(opened(BodyId(7), torn, size, &digest(&bytes), &key).is_err());
+        assert_eq!(opened(BodyId(7), &sealed, size, &digest(&bytes), &key).unwrap(), bytes);
         let mut other_dictionary = sealed.clone();
         *other_dictionary.get_mut(1).unwrap() = 2;
-        assert!(open(BodyId(7), &other_dictionary, size, &digest(&bytes), &key).is_err());
-        assert!(matches!(open(BodyId(7), &[9], size, &digest(&bytes), &key), Err(RecordError::Version { version: 9, .. })));
+        assert!(opened(BodyId(7), &other_dictionary, size, &digest(&bytes), &key).is_err());
+        assert!(matches!(opened(BodyId(7), &[9], size, &digest(&bytes), &key), Err(RecordError::Version { version: 9, .. })));
     }
 
     #[test]
@@ -158,7 +232,7 @@ mod tests {
     #[test]
     fn nothing_is_a_body_too() {
         let (_directory, key) = data_key("mail");
-        let sealed = seal(BodyId(1), b"", &key).unwrap();
-        assert_eq!(open(BodyId(1), &sealed, 0, &digest(b""), &key).unwrap(), b"");
+        let sealed = seal(BodyId(1), b"", None, &key).unwrap();
+        assert_eq!(opened(BodyId(1), &sealed, 0, &digest(b""), &key).unwrap(), b"");
     }
 }

@@ -53,7 +53,12 @@ pub struct Recorded {
 
 impl Recorded {
     pub fn new(items: &[Item]) -> Result<Self, RecordError> {
-        Ok(Self { lines: items.iter().map(Item::write).collect::<Result<_, _>>()? })
+        Ok(Self::of_lines(items.iter().map(Item::write).collect::<Result<_, _>>()?))
+    }
+
+    /// Of items that are written already.
+    pub fn of_lines(lines: Vec<String>) -> Self {
+        Self { lines }
     }
 
     /// Puts them, with where they are found again, and a leaf of the log that holds their root. `bureau`, `batch` and

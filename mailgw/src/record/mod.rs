@@ -14,6 +14,7 @@ pub mod bureau;
 pub mod certificate;
 pub mod continuity;
 pub mod deleted;
+pub mod dictionary;
 pub mod dkim;
 pub mod dmarc_tally;
 pub mod enrolment;

@@ -15,6 +15,7 @@
 
 mod advice;
 mod correction;
+mod example;
 mod history;
 mod html;
 mod json;
@@ -35,6 +36,7 @@ use time::OffsetDateTime;
 
 use crate::mime::{header, quoted_printable};
 pub use correction::{Correction, Withdrawal};
+pub use example::{example, likeness};
 pub use history::MONTHS;
 pub use paper::{PaperError, letter as paper_letter, paper, sealed_part};
 pub use reference::{Named, named_by, reference_of};
@@ -49,6 +51,7 @@ const WIDTH: usize = 76;
 #[derive(Clone, PartialEq, Eq)]
 pub struct Entity {
     bytes: Vec<u8>,
+    digest: [u8; 32],
     /// The fields that both the message and, protected, the entity begin with.
     fields: Vec<u8>,
     message_id: String,
@@ -63,6 +66,11 @@ impl Entity {
     /// What the detached signature covers. Lines end in CRLF, the last one too.
     pub fn bytes(&self) -> &[u8] {
         &self.bytes
+    }
+
+    /// Their SHA-256.
+    pub fn digest(&self) -> &[u8; 32] {
+        &self.digest
     }
 
     /// With its angle brackets. The same for the same statement of the same bureau, whenever it is sent.
@@ -199,20 +207,21 @@ fn assemble(parts: &Parts<'_>) -> Entity {
     part(&mut bytes, "application/json", &parts.json);
     line(&mut bytes, &["\r\n--", &mixed, "--"]);
     let named = Some(Named { bureau: sender.code.as_str().to_owned(), statement: parts.statement.to_owned() });
-    Entity { bytes, fields, message_id, token: token.clone(), named, reference: None }
+    let digest = body_digest(&bytes);
+    Entity { bytes, digest, fields, message_id, token: token.clone(), named, reference: None }
 }
 
 /// The message: its header, the entity as it was signed, and the signature (a DER `ContentInfo`, detached, SHA-256).
 pub fn message(entity: &Entity, signature_der: &[u8]) -> Vec<u8> {
-    let mut out = outside(entity);
-    out.extend_from_slice(&signed(entity, signature_der));
+    let mut out = outside(entity, room(entity, signature_der));
+    put_signed(entity, signature_der, &mut out);
     out
 }
 
 /// The message where its reader alone can open it: the same header, and around what was signed an envelope (a DER `ContentInfo`).
 // spec: rfc8551#3.3
 pub fn encrypted(entity: &Entity, envelope_der: &[u8]) -> Vec<u8> {
-    let mut out = outside(entity);
+    let mut out = outside(entity, envelope_der.len() * 3 / 2);
     line(&mut out, &["Content-Type: application/pkcs7-mime;"]);
     line(&mut out, &[" smime-type=authEnveloped-data; name=\"smime.p7m\""]);
     line(&mut out, &["Content-Transfer-Encoding: base64"]);
@@ -221,9 +230,9 @@ pub fn encrypted(entity: &Entity, envelope_der: &[u8]) -> Vec<u8> {
     out
 }
 
-/// The header that readers see, to what says of what form the content is.
-fn outside(entity: &Entity) -> Vec<u8> {
-    let mut out = Vec::with_capacity(2 * entity.bytes.len());
+/// The header that readers see, to what says of what form the content is, with room for that.
+fn outside(entity: &Entity, room: usize) -> Vec<u8> {
+    let mut out = Vec::with_capacity(entity.fields.len() + 1024 + room);
     out.extend_from_slice(&entity.fields);
     entity.reference.iter().for_each(|reference| reference::put(&mut out, reference));
     line(&mut out, &["Content-Language: zh, en"]);
@@ -233,21 +242,30 @@ fn outside(entity: &Entity) -> Vec<u8> {
 
 /// What was signed with its signature: what an envelope closes around.
 pub fn signed(entity: &Entity, signature_der: &[u8]) -> Vec<u8> {
-    let boundary = format!("=_s{}", entity.token);
-    let mut out = Vec::with_capacity(entity.bytes.len() + signature_der.len() * 3 / 2 + 1024);
-    // spec: rfc8551#3.5.3.2
-    line(&mut out, &["Content-Type: multipart/signed; micalg=sha-256;"]);
-    line(&mut out, &[" protocol=\"application/pkcs7-signature\";"]);
-    line(&mut out, &[" boundary=\"", &boundary, "\""]);
-    line(&mut out, &["\r\n--", &boundary]);
-    out.extend_from_slice(&entity.bytes);
-    line(&mut out, &["\r\n--", &boundary]);
-    line(&mut out, &["Content-Type: application/pkcs7-signature; name=\"smime.p7s\""]);
-    line(&mut out, &["Content-Transfer-Encoding: base64"]);
-    line(&mut out, &["Content-Disposition: attachment; filename=\"smime.p7s\"\r\n"]);
-    base64_lines(signature_der, &mut out);
-    line(&mut out, &["\r\n--", &boundary, "--"]);
+    let mut out = Vec::with_capacity(room(entity, signature_der));
+    put_signed(entity, signature_der, &mut out);
     out
+}
+
+/// Octets of an entity with its signature, about.
+fn room(entity: &Entity, signature_der: &[u8]) -> usize {
+    entity.bytes.len() + signature_der.len() * 3 / 2 + 1024
+}
+
+fn put_signed(entity: &Entity, signature_der: &[u8], out: &mut Vec<u8>) {
+    let boundary = format!("=_s{}", entity.token);
+    // spec: rfc8551#3.5.3.2
+    line(out, &["Content-Type: multipart/signed; micalg=sha-256;"]);
+    line(out, &[" protocol=\"application/pkcs7-signature\";"]);
+    line(out, &[" boundary=\"", &boundary, "\""]);
+    line(out, &["\r\n--", &boundary]);
+    out.extend_from_slice(&entity.bytes);
+    line(out, &["\r\n--", &boundary]);
+    line(out, &["Content-Type: application/pkcs7-signature; name=\"smime.p7s\""]);
+    line(out, &["Content-Transfer-Encoding: base64"]);
+    line(out, &["Content-Disposition: attachment; filename=\"smime.p7s\"\r\n"]);
+    base64_lines(signature_der, out);
+    line(out, &["\r\n--", &boundary, "--"]);
 }
 
 fn base64_lines(der: &[u8], out: &mut Vec<u8>) {

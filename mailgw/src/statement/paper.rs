@@ -129,5 +129,6 @@ pub fn letter(entity: &[u8], paper: &[u8], at: OffsetDateTime) -> Result<Entity,
         bytes.extend_from_slice(b"\r\n");
     }
     line(&mut bytes, &["\r\n--", &boundary, "--"]);
-    Ok(Entity { bytes, fields, message_id, token, named: None, reference: None })
+    let digest = super::body_digest(&bytes);
+    Ok(Entity { bytes, digest, fields, message_id, token, named: None, reference: None })
 }

@@ -1,8 +1,7 @@
 //! One block of rows: each is decided, those that go out are rendered and sealed, and all outcomes stand in the commit
 //! that delivers.
 
-use std::collections::HashSet;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use policies::statement::Purpose;
 use runtime::exit::Problem;
@@ -15,12 +14,16 @@ use super::judge::Judge;
 use super::proof::Columns;
 use crate::flow::encryption::Envelopes;
 use crate::mailbox::{MailError, TrustMark};
+use crate::record::body;
+use crate::record::dictionary::Dictionary;
 use crate::record::push::{RowOutcome, State, decode_rows, rows_key};
 use crate::sealer::{OTHER_CONTENT, Seal, UNKNOWN_JOB};
 use crate::statement;
 
 /// Commits that lose a race are decided anew, this many times.
 const ATTEMPTS: usize = 16;
+/// Of what a dictionary is made of: another form makes other dictionaries.
+const FORM: &[u8] = b"suiyin dictionary of statements v1";
 
 /// What all blocks of one push have in common.
 pub(super) struct Work<'a> {
@@ -33,6 +36,8 @@ pub(super) struct Work<'a> {
     pub open_job: &'a (dyn Fn() -> Result<String, PushError> + Sync),
     /// The registered sealing certificate, DER.
     pub seal: &'a [u8],
+    /// What its messages are compressed with, once the first is sealed.
+    pub dictionary: OnceLock<Arc<Dictionary>>,
 }
 
 impl Work<'_> {
@@ -41,24 +46,20 @@ impl Work<'_> {
         matches!(self.judge.manifest.manifest().purpose(), Purpose::Withdraw(_))
     }
 
-    /// What can be done before the block's turn to be committed. `on_their_way` are the statements of the block that is
-    /// being committed meanwhile: nothing is sealed that may turn out to be one of them again. `None` when the block is done
-    /// already or has to wait.
-    pub fn prepare(&self, number: u64, columns: &Columns, rows: &[RawRow], on_their_way: &mut HashSet<String>) -> Result<Option<Prepared>, PushError> {
+    /// What becomes of the rows of a block as things stand; `None` when it is done already.
+    pub fn decide(&self, number: u64, columns: &Columns, rows: &[RawRow]) -> Result<Option<Decided<Letter>>, PushError> {
         if self.judge.gateway.store.get(&rows_key(self.judge.bureau, self.judge.batch(), number))?.is_some() {
-            on_their_way.clear();
             return Ok(None);
         }
-        let mut decided = self.judge.decide_all(columns, rows)?;
-        let ids: HashSet<String> = decided.letters.iter().flat_map(|letter| std::iter::once(letter.stmt_id.as_str()).chain(letter.ends())).map(str::to_owned).collect();
-        let waits = !on_their_way.is_disjoint(&ids);
-        *on_their_way = ids;
-        if waits {
-            return Ok(None);
-        }
+        self.judge.decide_all(columns, rows).map(Some)
+    }
+
+    /// What was decided, sealed and in the form in which it will stand in the store.
+    pub fn prepare(&self, mut decided: Decided<Letter>) -> Result<Prepared, PushError> {
         let seals = self.seal(&mut decided)?;
         let Decided { letters, told } = decided;
         let sealed: Vec<(Letter, Vec<u8>)> = letters.into_iter().zip(seals).collect();
+        let dictionary = sealed.first().map(|(letter, seal)| self.dictionary(letter, seal)).transpose()?.flatten();
         let body = |(letter, seal): &(Letter, Vec<u8>)| {
             // Sealed by the bureau first, then encrypted to its reader.
             let (message, secrecy) = match self.envelopes.seal(&letter.account, || statement::signed(&letter.entity, seal))? {
@@ -68,11 +69,25 @@ impl Work<'_> {
             };
             // Sealed for the bureau here: nobody has to be asked whether it is the bureau's.
             let mark = TrustMark { bureau: self.judge.bureau.to_owned(), unix_millis: crate::gateway::unix_millis(self.judge.begun) };
-            Ok((Arc::new(self.judge.gateway.messages.verified_body(&self.mail_signed(message)?, &mark)?), secrecy))
+            Ok((Arc::new(self.judge.gateway.messages.verified_body(&self.mail_signed(message)?, &mark, dictionary.as_ref())?), secrecy))
         };
         let bodies = halves(&sealed, body)?;
         let letters = sealed.into_iter().zip(bodies).map(|((letter, _), (body, secrecy))| Sealed { letter, body, secrecy }).collect();
-        Ok(Some(Prepared { letters, told }))
+        Ok(Prepared { letters, told })
+    }
+
+    /// What the statements of this push have in common, which is most of each: an example of nobody's, sealed like this one but for what
+    /// is this one's own. Kinds that a policy defines have no example.
+    fn dictionary(&self, letter: &Letter, seal: &[u8]) -> Result<Option<Arc<Dictionary>>, PushError> {
+        if let Some(found) = self.dictionary.get() {
+            return Ok(Some(Arc::clone(found)));
+        }
+        let Judge { gateway, sender, manifest, .. } = &self.judge;
+        let Some(example) = manifest.manifest().statement().and_then(|kind| statement::example(kind, sender, gateway.directory.domain())) else { return Ok(None) };
+        let digest = letter.entity.digest();
+        let what = body::digest(&[FORM, example.digest(), &body::digest(self.seal)].concat());
+        let found = gateway.messages.dictionary_for(&what, &|| statement::message(&example, &statement::likeness(seal, digest)))?;
+        Ok(Some(Arc::clone(self.dictionary.get_or_init(|| found))))
     }
 
     /// With the gateway's own mail signature above it, where its author is of the gateway's domain. spec: rfc7489#3.1.1
@@ -99,7 +114,7 @@ impl Work<'_> {
             if let Some(found) = self.judge.gateway.store.get(&key)? {
                 return Ok(decode_rows(&found)?);
             }
-            prepared = self.prepare(number, columns, rows, &mut HashSet::new())?;
+            prepared = self.decide(number, columns, rows)?.map(|decided| self.prepare(decided)).transpose()?;
         }
         Err(MailError::Busy.into())
     }
@@ -109,8 +124,7 @@ impl Work<'_> {
     fn seal(&self, decided: &mut Decided<Letter>) -> Result<Vec<Vec<u8>>, PushError> {
         let mut reopened = false;
         loop {
-            let digest = |letter: &Letter| (letter.row, crate::record::body::digest(letter.entity.bytes()));
-            let rows: Vec<(u64, [u8; 32])> = decided.letters.iter().map(digest).collect();
+            let rows: Vec<(u64, [u8; 32])> = decided.letters.iter().map(|letter| (letter.row, *letter.entity.digest())).collect();
             if rows.is_empty() {
                 return Ok(Vec::new());
             }

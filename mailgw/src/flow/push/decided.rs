@@ -1,6 +1,6 @@
 //! A block of rows once it is decided: what goes out, and what was told of the others.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use store::Expectation;
@@ -68,6 +68,13 @@ impl AsRef<Letter> for Letter {
 impl AsRef<Letter> for Sealed {
     fn as_ref(&self) -> &Letter {
         &self.letter
+    }
+}
+
+impl Decided<Letter> {
+    /// The statements that it delivers, supersedes or withdraws.
+    pub fn statements(&self) -> HashSet<String> {
+        self.letters.iter().flat_map(|letter| std::iter::once(letter.stmt_id.as_str()).chain(letter.ends())).map(str::to_owned).collect()
     }
 }
 

@@ -5,17 +5,19 @@ use std::sync::Arc;
 
 use policies::sender::Evidence as KindEvidence;
 use protocol::imap::exchange::Flags;
-use store::{Batch, Expectation};
+use store::{Batch, Expectation, Key};
 use time::OffsetDateTime;
 
 use super::block::Work;
 use super::correction::Corrected;
 use super::decided::{Letter, Prepared, Sealed};
 use super::evidence::{self, Issuer, Told};
+use super::halves::halves;
+use super::judge::Judge;
 use super::letter::OneOf;
 use super::{PushError, sha256};
 use crate::directory;
-use crate::erds::Secrecy;
+use crate::erds::{self, Secrecy};
 use crate::mailbox::{Delivery, MailError};
 use crate::record::event::{self, Event};
 use crate::record::evidence::Recorded;
@@ -24,48 +26,52 @@ use crate::record::push::{Item, RowOutcome, State, encode_rows, item_key};
 
 const INBOX: &str = "INBOX";
 
+/// What a commit holds of one letter beside its message.
+struct Written {
+    /// SHA-256, hexadecimal.
+    message: String,
+    mailbox: String,
+    folder: String,
+    /// What the next month is compared with.
+    left: Option<(Key, Vec<u8>)>,
+    /// What is remembered of the statement.
+    item: Option<(Key, Vec<u8>)>,
+    leaf: Option<Event>,
+}
+
 impl Work<'_> {
     /// Commits. `None` when somebody else changed what the decisions rest on: they are made anew.
-    pub(super) fn deliver(&self, block: u64, key: &store::Key, mut prepared: Prepared) -> Result<Option<Vec<RowOutcome>>, PushError> {
+    pub(super) fn deliver(&self, block: u64, key: &Key, mut prepared: Prepared) -> Result<Option<Vec<RowOutcome>>, PushError> {
         let mut without_folder = false;
         loop {
             let (mut batch, mut deliveries, mut all) = (Batch::new().expect(Expectation::Absent(key.clone())), Vec::new(), prepared.told.clone());
             let now = self.judge.gateway.now_unix_millis();
             let mut secrecies = HashMap::new();
-            for Sealed { letter, body, secrecy } in &prepared.letters {
+            for (Sealed { letter, body, secrecy }, written) in prepared.letters.iter().zip(halves(&prepared.letters, |sealed| self.written(sealed, now))?) {
+                let Written { message, mailbox, folder, left, item, leaf } = written;
                 secrecies.extend(secrecy.iter().map(|secrecy| (letter.row, secrecy.clone())));
-                let (message, size) = (crate::hex(body.digest()), u64::from(body.size()));
-                let mailbox = letter.account.mailbox();
                 batch = batch.expect(directory::still_open(letter.account.number));
                 batch = letter.follows.iter().fold(batch, |batch, follows| batch.expect(follows.clone()));
-                if let Some((place, left)) = &letter.leaves {
-                    batch = batch.put(place.clone(), left.seal(place, &self.judge.gateway.directory_key, now)?);
+                if let Some((place, left)) = left {
+                    batch = batch.put(place, left);
                 }
                 let (mut event, mut mark) = (None, None);
                 if let Some(corrected) = &letter.corrects {
                     batch = corrected.put(batch, &self.judge, letter, &message, now)?;
-                    (event, mark) = (Some(corrected.event(&self.judge, letter, &message, size)), corrected.mark(letter));
+                    (event, mark) = (Some(corrected.event(&self.judge, letter, &message, u64::from(body.size()))), corrected.mark(letter));
                 }
-                if let Some(account) = &letter.issues {
-                    let item = item_key(self.judge.bureau, &letter.stmt_id);
-                    let delivered = event::Statement {
-                        mailbox: mailbox.clone(),
-                        bureau: self.judge.bureau.to_owned(),
-                        item: sha256(item.as_bytes()),
-                        row: letter.row_digest.clone(),
-                        digest: message.clone(),
-                        size,
-                    };
-                    batch = batch.expect(Expectation::Absent(item.clone())).put(item, self.item(letter, account, &message).encode()?);
-                    if let Some(ends) = event.replace(Event::StatementDelivered(delivered)) {
-                        ends.append(&mut batch, now)?;
-                    }
+                if let Some((place, item)) = item {
+                    batch = batch.expect(Expectation::Absent(place.clone())).put(place, item);
+                }
+                if let Some(leaf) = leaf
+                    && let Some(ends) = event.replace(leaf)
+                {
+                    ends.append(&mut batch, now)?;
                 }
                 let pushed = || Pushed { bureau: self.judge.bureau.to_owned(), batch: self.judge.batch().to_owned(), row: letter.row, message: message.clone() };
                 batch = self.judge.gateway.notifications.pushed(batch, &mailbox, pushed, now)?;
                 let unix_millis = i64::try_from(now).unwrap_or(i64::MAX);
-                let folder = self.judge.gateway.messages.folder_by_rule(&mailbox, || Some(self.judge.sender.address.as_str().to_owned()))?.unwrap_or_else(|| INBOX.to_owned());
-                deliveries.push(Delivery { mailbox, folder, content: Arc::clone(body).into(), unix_millis, flags: Flags::new(), event, mark });
+                deliveries.push(Delivery { mailbox: mailbox.clone(), folder, content: Arc::clone(body).into(), unix_millis, flags: Flags::new(), event, mark });
                 let outcome = RowOutcome {
                     row: letter.row,
                     stmt_id: Some(letter.stmt_id.clone()),
@@ -76,9 +82,9 @@ impl Work<'_> {
                     message: Some(message),
                     mended_by: None,
                 };
-                all.push(Told { outcome, mailbox: Some(letter.account.mailbox()), corrects: letter.corrects.as_ref().map(Corrected::said) });
+                all.push(Told { outcome, mailbox: Some(mailbox), corrects: letter.corrects.as_ref().map(Corrected::said) });
             }
-            let mut shares: HashMap<&store::Key, (&OneOf, u32)> = HashMap::new();
+            let mut shares: HashMap<&Key, (&OneOf, u32)> = HashMap::new();
             for counts in prepared.letters.iter().filter_map(|sealed| sealed.letter.counts.as_ref()) {
                 shares.entry(counts.place()).or_insert((counts, 0)).1 += 1;
             }
@@ -125,6 +131,28 @@ impl Work<'_> {
         Ok(())
     }
 
+    /// What can be written of one letter without the others.
+    fn written(&self, Sealed { letter, body, .. }: &Sealed, now: u64) -> Result<Written, PushError> {
+        let Judge { gateway, bureau, sender, .. } = &self.judge;
+        let (message, mailbox) = (crate::hex(body.digest()), letter.account.mailbox());
+        let left = letter.leaves.as_ref().map(|(place, left)| Ok::<_, PushError>((place.clone(), left.seal(place, &gateway.directory_key, now)?)));
+        let (mut item, mut leaf) = (None, None);
+        if let Some(account) = &letter.issues {
+            let place = item_key(bureau, &letter.stmt_id);
+            leaf = Some(Event::StatementDelivered(event::Statement {
+                mailbox: mailbox.clone(),
+                bureau: (*bureau).to_owned(),
+                item: sha256(place.as_bytes()),
+                row: letter.row_digest.clone(),
+                digest: message.clone(),
+                size: u64::from(body.size()),
+            }));
+            item = Some((place, self.item(letter, account, &message).encode()?));
+        }
+        let folder = gateway.messages.folder_by_rule(&mailbox, || Some(sender.address.as_str().to_owned()))?.unwrap_or_else(|| INBOX.to_owned());
+        Ok(Written { left: left.transpose()?, message, mailbox, folder, item, leaf })
+    }
+
     /// What is remembered of a statement once it is delivered.
     fn item(&self, letter: &Letter, account: &str, message: &str) -> Item {
         let manifest = self.judge.manifest.manifest();
@@ -149,7 +177,10 @@ impl Work<'_> {
         if let Some(kind) = self.judge.gateway.letters.get(self.judge.manifest.manifest().kind()) && kind.evidence() == KindEvidence::Logged {
             return Ok(None);
         }
-        let items: Vec<_> = all.iter().flat_map(|told| evidence::items(&issuer, told, secrecy.get(&told.outcome.row), at)).collect();
-        Ok(Some(Recorded::new(&items)?))
+        let items = halves(all, |told| {
+            let items = evidence::items(&issuer, told, secrecy.get(&told.outcome.row), at);
+            Ok(items.iter().map(erds::Item::write).collect::<Result<Vec<_>, _>>()?)
+        })?;
+        Ok(Some(Recorded::of_lines(items.into_iter().flatten().collect())))
     }
 }

@@ -36,14 +36,14 @@ mod judge;
 mod letter;
 mod mending;
 mod outcome;
+mod pipeline;
 mod proof;
 mod report;
 mod shown;
 mod trial;
 
-use std::collections::HashSet;
 use std::path::{Path, PathBuf};
-use std::sync::mpsc::sync_channel;
+use std::sync::OnceLock;
 
 use runtime::revocation::RevocationLists;
 use serde::{Deserialize, Serialize};
@@ -59,10 +59,11 @@ use crate::sealer::Seal;
 use announced::{Announced, Words, announced};
 use batch::{begin, end, instant, known};
 use block::Work;
-use file::{Reading, Source};
+use file::Source;
 use judge::Judge;
 use mending::Mending;
-use proof::{Proved, next, prove};
+use pipeline::deliver;
+use proof::prove;
 pub use error::PushError;
 pub use file::FileError;
 pub use final_report::{ReportWanted, signed, write_signed};
@@ -143,44 +144,13 @@ fn push_from(
         envelopes: Envelopes::new(gateway, lists),
         open_job: &open_job,
         seal: record.seal.as_ref().map(Chain::leaf).unwrap_or_default(),
+        dictionary: OnceLock::new(),
     };
     let delivered = deliver(&work, &proved, rows, batch.rows, progress)?;
     // 8
     let batch = end(gateway, &code, &signed, work.judge.mending.as_ref(), &batch)?;
     tracing::info!(bureau = code, batch = signed.manifest().batch_id().as_str(), rows = batch.rows, delivered, "pushed");
     report::of(gateway, &code, &signed, &batch, report)
-}
-
-/// The file's second reading. While one block is committed the next is decided, rendered and sealed.
-fn deliver(work: &Work<'_>, proved: &Proved, source: &Source, rows: u64, progress: &mut dyn FnMut(Progress) -> bool) -> Result<u64, PushError> {
-    let mut reading = Reading::open(source)?;
-    let mut so_far = Progress { rows, done: 0, counts: Counts::default() };
-    std::thread::scope(|scope| {
-        // Nothing waits in between: while a block is prepared, only the one before it is on its way.
-        let (ahead, ready) = sync_channel(0);
-        scope.spawn(move || {
-            let mut on_their_way = HashSet::new();
-            for (number, expected) in (0_u64..).zip(&proved.blocks) {
-                let block = next(&mut reading, expected).and_then(|rows| Ok((work.prepare(number, &proved.columns, &rows, &mut on_their_way)?, rows)));
-                let failed = block.is_err();
-                // Whoever commits has stopped, or will at this error.
-                if ahead.send((number, block)).is_err() || failed {
-                    return;
-                }
-            }
-        });
-        for (number, block) in ready {
-            let (prepared, rows) = block?;
-            let outcomes = work.commit(number, &proved.columns, &rows, prepared)?;
-            so_far.done += outcomes.len() as u64;
-            outcomes.iter().for_each(|outcome| so_far.counts.add(&outcome.state));
-            if !progress(so_far) {
-                return Err(PushError::Stopped);
-            }
-        }
-        // A thread that ended without a word has left blocks undone.
-        if so_far.done == rows { Ok(so_far.counts.delivered) } else { Err(PushError::Stopped) }
-    })
 }
 
 /// SHA-256 in lower-case hexadecimal.
