@@ -28,22 +28,29 @@ fn main() {
     let place = tempfile::tempdir_in(base).unwrap();
     println!("an office with {people} mailboxes …");
     let office = Office::open(place.path(), people);
-    let (mut signs, mut commits, mut pushes) = (Vec::new(), Vec::new(), Vec::new());
+    let (mut signs, mut commits, mut both, mut pushes) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
     let programs = [("gateway", office.gateway_id()), ("sealer", office.sealer_id())];
     let before = programs.map(|(_, pid)| pid.and_then(processor_seconds).unwrap_or_default());
+    let store = office.home.join("mailgw/store");
+    let (held, written) = (bytes_below(&store), office.gateway_id().and_then(bytes_written).unwrap_or_default());
     for round in 0..ROUNDS {
         signs.push(sign_rate());
-        commits.push(durable_rate(&place.path().join(format!("reference-{round}"))));
+        let reference = place.path().join(format!("reference-{round}"));
+        commits.push(durable_rate(&reference, 1));
+        both.push(durable_rate(&reference.with_extension("both"), 2));
         pushes.push(push_rate(&office, round));
     }
-    let (sign, durable, push) = (median(signs), median(commits), median(pushes));
+    let (sign, durable, both, push) = (median(signs), median(commits), median(both), median(pushes));
     let slower = sign.min(durable);
     println!("raw P-256 signatures, two threads              {sign:>10.0}/s");
     println!("durable records of {BODY} bytes, {BLOCK} a commit      {durable:>10.0}/s");
+    println!("the same, two who commit at once                {both:>10.0}/s   {:.2} of it is what a push comes to", push / both);
     println!("statements pushed: judged, sealed, durable      {push:>10.0}/s   {:.2} of the slower (aim 0.60)", push / slower);
     println!("ten million statements at that rate             {:>10.0} min (aim 60)", 10_000_000.0 / push / 60.0);
     // On a machine that others use, too, this says more than the rate.
     let statements = people as f64 * ROUNDS as f64;
+    let [grown, written] = [bytes_below(&store).saturating_sub(held), office.gateway_id().and_then(bytes_written).unwrap_or_default().saturating_sub(written)];
+    println!("a statement takes {:.0} bytes of the store at most, journals counted, and {:.0} were written to the disk for it", grown as f64 / statements, written as f64 / statements);
     for ((name, pid), before) in programs.into_iter().zip(before) {
         let took = pid.and_then(processor_seconds).unwrap_or_default() - before;
         println!("the {name:<8} takes {:>6.0} µs of processor a statement, {:>6} MiB of memory at most", took * 1e6 / statements, pid.and_then(peak_mib).unwrap_or_default());
@@ -69,25 +76,32 @@ fn sign_rate() -> f64 {
     })
 }
 
-/// Bodies and their records, as many in a commit as a push has, one commit after another.
-fn durable_rate(directory: &std::path::Path) -> f64 {
+/// Bodies and their records, as many in a commit as a push has, one commit after another, by each of so many committers.
+fn durable_rate(directory: &std::path::Path, committers: u64) -> f64 {
     std::fs::create_dir(directory).unwrap();
     let store = store::open("fjall:store", directory).unwrap();
     let mut body = vec![0_u8; BODY];
     ring::rand::SecureRandom::fill(&SystemRandom::new(), &mut body).unwrap();
-    let (began, mut count) = (Instant::now(), 0_u64);
-    while began.elapsed() < ROUND {
-        let mut batch = Batch::new();
-        for _ in 0..BLOCK {
-            count += 1;
-            batch = batch.put(Key::numbered("body", &[], count), body.as_slice());
-            batch = batch.put(Key::numbered("message", &[], count), [1_u8; 64].as_slice());
-            batch = batch.put(Key::numbered("item", &[], count), [1_u8; 200].as_slice());
-            batch.append("log", [1_u8; 300].as_slice());
+    let work = |committer: u64| {
+        let (began, mut count) = (Instant::now(), 0_u64);
+        while began.elapsed() < ROUND {
+            let mut batch = Batch::new();
+            for _ in 0..BLOCK {
+                let number = count * committers + committer;
+                count += 1;
+                batch = batch.put(Key::numbered("body", &[], number), body.as_slice());
+                batch = batch.put(Key::numbered("message", &[], number), [1_u8; 64].as_slice());
+                batch = batch.put(Key::numbered("item", &[], number), [1_u8; 200].as_slice());
+                batch.append("log", [1_u8; 300].as_slice());
+            }
+            store.commit(batch).unwrap();
         }
-        store.commit(batch).unwrap();
-    }
-    count as f64 / began.elapsed().as_secs_f64()
+        count as f64 / began.elapsed().as_secs_f64()
+    };
+    std::thread::scope(|scope| {
+        let all: Vec<_> = (0..committers).map(|committer| { let work = &work; scope.spawn(move || work(committer)) }).collect();
+        all.into_iter().map(|one| one.join().unwrap()).sum()
+    })
 }
 
 /// A file that nobody has seen: other statements of the same people.
@@ -125,4 +139,17 @@ fn peak_mib(pid: u32) -> Option<u64> {
     let status = std::fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
     let line = status.lines().find(|line| line.starts_with("VmHWM:"))?;
     line.split_whitespace().nth(1)?.parse::<u64>().ok().map(|kib| kib / 1024)
+}
+
+/// What a process had written to the disk.
+fn bytes_written(pid: u32) -> Option<u64> {
+    let io = std::fs::read_to_string(format!("/proc/{pid}/io")).ok()?;
+    io.lines().find_map(|line| line.strip_prefix("write_bytes: "))?.parse().ok()
+}
+
+/// What the files below a directory take of the disk.
+fn bytes_below(directory: &std::path::Path) -> u64 {
+    use std::os::unix::fs::MetadataExt;
+    let entries = std::fs::read_dir(directory).map(|entries| entries.flatten().collect::<Vec<_>>()).unwrap_or_default();
+    entries.iter().map(|entry| if entry.path().is_dir() { bytes_below(&entry.path()) } else { entry.metadata().map_or(0, |found| found.blocks() * 512) }).sum()
 }
