@@ -26,6 +26,7 @@ mod recovery;
 mod retention;
 mod secrecy;
 mod stamps;
+mod stored;
 mod trial;
 mod verified;
 
