@@ -91,7 +91,7 @@ fn imap_answer(request: imap::Request, message: &std::sync::Arc<[u8]>) -> imap::
         Request::List => Answer::Mailboxes(vec![imap::MailboxInfo { name: "a".repeat(255), id: Some(1), subscribed: true, special_use: None, has_children: false }]),
         Request::Open { .. } => {
             let info = MessageInfo { uid: 7, flags: Flags::new(), modseq: 3, internal_date: datetime!(2026-01-01 0:00 UTC), saved: None, size: message.len() as u64, content: 7 };
-            Answer::Opened { uid_validity: 9, uid_next: 8, highest_modseq: 3, id: 1, messages: vec![info] }
+            Answer::Opened { uid_validity: 9, uid_next: 8, highest_modseq: 3, id: 1, messages: [info].into_iter().collect() }
         }
         Request::Load { .. } => Answer::Bytes(std::sync::Arc::clone(message)),
         Request::Find { .. } => refused(RefusalCode::Cannot),

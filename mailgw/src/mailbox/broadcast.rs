@@ -2,6 +2,7 @@
 
 use std::collections::hash_map::Entry;
 use std::collections::{BTreeMap, HashMap};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use protocol::imap::exchange::{AccountChanges, Change};
@@ -9,6 +10,7 @@ use tokio::sync::mpsc;
 
 use super::account_watch::{AccountWatch, Listener};
 use super::messages::MailError;
+use super::views::{self, Kept, Views};
 use crate::record::folder::Folder;
 
 /// Commits one watcher may be behind before it is let go.
@@ -31,13 +33,14 @@ struct Watcher {
     sender: mpsc::Sender<Arc<[Change]>>,
 }
 
-/// A mailbox that somebody watches a folder of.
+/// A mailbox that somebody watches a folder of, or of which a folder is kept.
 struct Topic {
     /// The step to be told next.
     next: u64,
     /// Told before their turn: commits end in one order and are heard of in another.
     early: BTreeMap<u64, Vec<(u64, Change)>>,
     watchers: Vec<Watcher>,
+    views: Views,
 }
 
 #[derive(Default)]
@@ -51,6 +54,50 @@ struct Shard {
 #[derive(Default)]
 pub(super) struct Broadcast {
     shards: [Mutex<Shard>; SHARDS],
+    /// Counts the uses of views: the one used longest ago goes first.
+    uses: AtomicU64,
+    /// What views were added since they were weighed.
+    added: AtomicUsize,
+}
+
+/// A folder that is being read, to be kept.
+pub(super) struct Reading<'b> {
+    broadcast: &'b Broadcast,
+    mailbox: String,
+    folder: u64,
+    number: u64,
+    read: bool,
+}
+
+impl Reading<'_> {
+    /// Nothing, where that failed.
+    pub fn read(mut self, read: Option<Kept>) {
+        let read = read.filter(|kept| views::weight(kept) <= views::MOST);
+        let added = read.as_ref().map_or(0, views::weight);
+        self.put(read);
+        if self.broadcast.added.fetch_add(added, Relaxed) + added > views::MOST / 8 {
+            self.broadcast.added.store(0, Relaxed);
+            self.broadcast.bound(views::MOST);
+        }
+    }
+
+    fn put(&mut self, read: Option<Kept>) {
+        self.read = true;
+        let mut shard = self.broadcast.shard(&self.mailbox);
+        if let Some(topic) = shard.topics.get_mut(&self.mailbox) {
+            topic.views.read(self.folder, self.number, read);
+        }
+        shard.let_go(&self.mailbox, |_| false);
+    }
+}
+
+impl Drop for Reading<'_> {
+    /// A panic while it was read: it is awaited no longer.
+    fn drop(&mut self) {
+        if !self.read {
+            self.put(None);
+        }
+    }
 }
 
 /// The changes of a folder from the moment it was made.
@@ -94,14 +141,7 @@ impl Broadcast {
         let mut shard = self.shard(mailbox);
         shard.last_watcher += 1;
         let number = shard.last_watcher;
-        let topic = match shard.topics.entry(mailbox.to_owned()) {
-            Entry::Occupied(topic) => topic.into_mut(),
-            Entry::Vacant(place) => {
-                let next = last_step()?.saturating_add(1);
-                place.insert(Topic { next, early: BTreeMap::new(), watchers: Vec::new() })
-            }
-        };
-        topic.watchers.push(Watcher { number, folder, sender });
+        shard.topic(mailbox, last_step)?.watchers.push(Watcher { number, folder, sender });
         drop(shard);
         Ok(Watch { mailbox: mailbox.to_owned(), folder, watcher: number, changes, broadcast: Arc::clone(self) })
     }
@@ -147,9 +187,57 @@ impl Broadcast {
         }
     }
 
+    /// A folder that is kept, if all that is committed was told. `last_step`: as for `watch`.
+    pub fn given(&self, mailbox: &str, folder: u64, last_step: impl FnOnce() -> Result<u64, MailError>) -> Result<Option<Kept>, MailError> {
+        let mut shard = self.shard(mailbox);
+        let Some(topic) = shard.topics.get_mut(mailbox) else { return Ok(None) };
+        let Some(kept) = topic.views.given(folder, self.uses.fetch_add(1, Relaxed)) else { return Ok(None) };
+        Ok((last_step()?.saturating_add(1) == topic.next).then_some(kept))
+    }
+
+    /// A folder that nobody has read yet is to be read by who asks, after this call.
+    pub fn awaits(&self, mailbox: &str, folder: u64, last_step: impl FnOnce() -> Result<u64, MailError>) -> Result<Option<Reading<'_>>, MailError> {
+        let number = self.uses.fetch_add(1, Relaxed);
+        let mut shard = self.shard(mailbox);
+        let awaited = shard.topic(mailbox, last_step)?.views.awaits(folder, number);
+        drop(shard);
+        Ok(awaited.then(|| Reading { broadcast: self, mailbox: mailbox.to_owned(), folder, number, read: false }))
+    }
+
     /// The folder is no more: its watchers hear the end.
     pub fn end(&self, mailbox: &str, folder: u64) {
-        self.shard(mailbox).let_go(mailbox, |watcher| watcher.folder == folder);
+        let mut shard = self.shard(mailbox);
+        if let Some(topic) = shard.topics.get_mut(mailbox) {
+            topic.views.forget(folder);
+        }
+        shard.let_go(mailbox, |watcher| watcher.folder == folder);
+    }
+
+    /// Where views weigh more than this together, those used longest ago go, to three quarters of it.
+    pub(super) fn bound(&self, most: usize) {
+        let mut all = Vec::new();
+        for shard in &self.shards {
+            let shard = shard.lock().unwrap_or_else(PoisonError::into_inner);
+            for (mailbox, topic) in &shard.topics {
+                all.extend(topic.views.weighed().map(|(used, folder, weight)| (used, mailbox.clone(), folder, weight)));
+            }
+        }
+        let mut held: usize = all.iter().map(|(_, _, _, weight)| weight).sum();
+        if held <= most {
+            return;
+        }
+        all.sort_unstable();
+        for (_, mailbox, folder, weight) in all {
+            if held <= most / 4 * 3 {
+                break;
+            }
+            held = held.saturating_sub(weight);
+            let mut shard = self.shard(&mailbox);
+            if let Some(topic) = shard.topics.get_mut(&mailbox) {
+                topic.views.forget(folder);
+            }
+            shard.let_go(&mailbox, |_| false);
+        }
     }
 
     fn shard(&self, mailbox: &str) -> MutexGuard<'_, Shard> {
@@ -161,11 +249,21 @@ impl Broadcast {
 }
 
 impl Shard {
-    /// A mailbox that nobody watches any more is forgotten.
+    fn topic(&mut self, mailbox: &str, last_step: impl FnOnce() -> Result<u64, MailError>) -> Result<&mut Topic, MailError> {
+        Ok(match self.topics.entry(mailbox.to_owned()) {
+            Entry::Occupied(topic) => topic.into_mut(),
+            Entry::Vacant(place) => {
+                let next = last_step()?.saturating_add(1);
+                place.insert(Topic { next, early: BTreeMap::new(), watchers: Vec::new(), views: Views::default() })
+            }
+        })
+    }
+
+    /// A mailbox that nobody watches any more, and of which nothing is kept, is forgotten.
     fn let_go(&mut self, mailbox: &str, who: impl Fn(&Watcher) -> bool) {
         if let Some(topic) = self.topics.get_mut(mailbox) {
             topic.watchers.retain(|watcher| !who(watcher));
-            if topic.watchers.is_empty() {
+            if topic.watchers.is_empty() && topic.views.is_empty() {
                 self.topics.remove(mailbox);
             }
         }
@@ -179,6 +277,7 @@ impl Topic {
             let mut folders: BTreeMap<u64, Vec<Change>> = BTreeMap::new();
             changes.into_iter().for_each(|(folder, change)| folders.entry(folder).or_default().push(change));
             for (folder, changes) in folders {
+                self.views.hear(folder, &changes);
                 let changes: Arc<[Change]> = changes.into();
                 // Whoever cannot take it now is let go rather than waited for.
                 self.watchers.retain(|watcher| watcher.folder != folder || watcher.sender.try_send(Arc::clone(&changes)).is_ok());
@@ -186,6 +285,7 @@ impl Topic {
         }
         if self.early.len() > MAX_EARLY {
             self.watchers.clear();
+            self.views = Views::default();
         }
     }
 }

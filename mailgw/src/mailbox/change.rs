@@ -148,18 +148,6 @@ impl MessageStore {
         })
     }
 
-    /// The UIDs of a folder's messages that bear a flag, ascending.
-    pub fn with_flag(&self, folder: &Folder, flag: SystemFlag) -> Result<Vec<u32>, MailError> {
-        let (from, to) = message::range(folder.id);
-        let mut uids = Vec::new();
-        for (key, value) in self.store.scan(&from, &to, usize::MAX)? {
-            if Message::decode(&value)?.0.flags.has(flag) {
-                uids.push(message::uid(folder.id, &key)?);
-            }
-        }
-        Ok(uids)
-    }
-
     /// Removes those of `uids` that bear `\Deleted`: nobody finds them but who asks for what was deleted. The UIDs removed.
     pub fn expunge(&self, mailbox: &str, folder: &Folder, uids: &[u32], now_unix_millis: u64) -> Result<Vec<u32>, MailError> {
         let name = self.name_of(mailbox, folder.id)?;

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use protocol::imap::exchange::{AccountChanges, MailboxInfo, MailboxStatus, SpecialUse, SystemFlag};
+use protocol::imap::exchange::{AccountChanges, MailboxInfo, MailboxStatus, SpecialUse};
 use store::{Batch, Expectation};
 
 use super::messages::{MailError, MessageStore};
@@ -188,15 +188,14 @@ impl MessageStore {
     pub fn status(&self, mailbox: &str, name: &str) -> Result<MailboxStatus, MailError> {
         let view = self.view(mailbox, name)?;
         let count = |count: usize| u32::try_from(count).unwrap_or(u32::MAX);
-        let unseen = view.messages.iter().filter(|message| !message.flags.has(SystemFlag::Seen)).count();
-        let deleted: Vec<u64> = view.messages.iter().filter(|message| message.flags.has(SystemFlag::Deleted)).map(|message| message.size).collect();
+        let sums = view.messages.sums();
         Ok(MailboxStatus {
             messages: count(view.messages.len()),
-            unseen: count(unseen),
-            deleted: count(deleted.len()),
-            deleted_size: deleted.iter().sum(),
+            unseen: count(sums.unseen),
+            deleted: count(sums.deleted),
+            deleted_size: sums.deleted_octets,
             id: view.folder.id,
-            size: view.messages.iter().map(|message| message.size).sum(),
+            size: sums.octets,
             uid_next: view.uid_next,
             uid_validity: view.folder.uid_validity,
             highest_modseq: view.highest_modseq,

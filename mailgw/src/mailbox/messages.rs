@@ -5,7 +5,7 @@ use std::ops::Range;
 use std::sync::{Arc, Mutex};
 
 use keys::{DataKey, DataKeyError};
-use protocol::imap::exchange::{Change, Flags, MessageInfo};
+use protocol::imap::exchange::{Change, Flags, Messages};
 use store::{Batch, CommitError, Expectation, Store, StoreError};
 
 use super::change::shared_key;
@@ -166,7 +166,7 @@ pub struct View {
     pub folder: Folder,
     pub uid_next: u32,
     pub highest_modseq: u64,
-    pub messages: Vec<MessageInfo>,
+    pub messages: Messages,
 }
 
 pub struct MessageStore {
@@ -368,23 +368,6 @@ impl MessageStore {
             }
         }
         Err(MailError::Busy)
-    }
-
-    /// Counters are read before the messages, so a message delivered meanwhile is left to the next look; MODSEQ before UID, so
-    /// that no message is left out whose step is not above it.
-    pub fn view(&self, mailbox: &str, name: &str) -> Result<View, MailError> {
-        let folder = self.folder(mailbox, name)?;
-        let highest_modseq = self.last_step(&folder)?.saturating_add(1);
-        let last = u32::try_from(self.store.counter(&folder.uid_counter())?).map_err(|_| MailError::UidsExhausted)?;
-        let uid_next = last.checked_add(1).ok_or(MailError::UidsExhausted)?;
-        let (from, _) = message::range(folder.id);
-        let found = self.store.scan(&from, &message::key(folder.id, uid_next), usize::MAX)?;
-        let info = |(key, value): &(store::Key, Vec<u8>)| {
-            let (message, modseq) = Message::decode(value)?;
-            message.info(message::uid(folder.id, key)?, modseq)
-        };
-        let messages = found.iter().map(info).collect::<Result<_, RecordError>>()?;
-        Ok(View { folder, uid_next, highest_modseq, messages })
     }
 
     /// The bytes as they were delivered; their digest is checked.

@@ -17,6 +17,7 @@ mod rules;
 mod steps;
 mod trusted;
 mod vanished;
+mod views;
 
 pub use account_watch::AccountWatch;
 pub use broadcast::Watch;

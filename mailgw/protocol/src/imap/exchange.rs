@@ -9,6 +9,7 @@ use super::extension::Extensions;
 pub use super::account::AccountChanges;
 pub use super::flags::{Flags, Keyword, StoreOp, SystemFlag};
 pub use crate::sasl::{Offer, Question, Salted, Secret};
+pub use super::messages::Messages;
 
 /// What the server knows of a message without opening it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -182,7 +183,7 @@ pub enum Answer {
     Mailboxes(Vec<MailboxInfo>),
     /// `messages` ascend by uid; `uid_next` is above all of them.
     /// `id`: of the mailbox, whatever it is called; no other ever has it.
-    Opened { uid_validity: u32, uid_next: u32, highest_modseq: u64, id: u64, messages: Vec<MessageInfo> },
+    Opened { uid_validity: u32, uid_next: u32, highest_modseq: u64, id: u64, messages: Messages },
     Status(MailboxStatus),
     Quota(Quota),
     Time(OffsetDateTime),

@@ -5,6 +5,7 @@ pub mod exchange;
 pub mod extension;
 pub mod flags;
 mod framing;
+pub mod messages;
 pub mod parse;
 pub mod session;
 mod syntax;

@@ -98,7 +98,7 @@ fn delivery(mailbox: &str, folder: &str, message: NewMessage, now: OffsetDateTim
 fn expunge(messages: &MessageStore, mailbox: &str, folder: &Folder, uids: Option<Vec<u32>>, now: OffsetDateTime) -> Result<Vec<u32>, MailError> {
     let uids = match uids {
         Some(uids) => uids,
-        None => messages.with_flag(folder, SystemFlag::Deleted)?,
+        None => messages.with_flag(mailbox, folder, SystemFlag::Deleted)?,
     };
     let mut gone = Vec::new();
     for some in uids.chunks(EXPUNGE) {

@@ -29,9 +29,9 @@ const EARLY_READ: usize = 16 * 1024;
 const LARGE_READ: usize = 64 * 1024;
 /// Octets gathered before they are sent, however many messages they come from.
 const GATHER: usize = 32 * 1024;
-/// Octets of a message, and messages of a folder, from which on a session takes milliseconds to take them in.
+/// Octets of a message, and messages found, from which on a session takes milliseconds to take them in.
 const LARGE_MESSAGE: usize = 256 * 1024;
-const LARGE_FOLDER: usize = 20_000;
+const MANY_FOUND: usize = 20_000;
 /// Messages that are read without looking whether the login still stands.
 const RUN: usize = 64;
 
@@ -285,6 +285,11 @@ impl Connection {
             (Request::Sasl(question), _) => return self.sasl(question).await,
             // What was gathered has gone out before this is asked.
             (Request::Drain, _) => return Answer::Done,
+            // Nothing is read for it.
+            (Request::Close, Some(_)) => {
+                self.open = None;
+                return Answer::Done;
+            }
             (Request::Compress, Some(_)) => return self.compress(),
             (Request::Unauthenticate, Some(_)) => return self.log_out(),
             (request, Some(mailbox)) => (request, Arc::clone(mailbox)),
@@ -425,13 +430,13 @@ async fn login_over(login: &mut Option<Standing>) {
     }
 }
 
-/// The session takes an answer. What takes long to read, a large message or a large folder, is read where it keeps nobody
+/// The session takes an answer. What takes long to read, a large message or a search of a large folder, is read where it keeps nobody
 /// else from being served.
 async fn take_in(mut session: Session, answer: Answer) -> Result<(Session, Vec<Output>), End> {
     let large = match &answer {
         Answer::Bytes(bytes) => bytes.len() > LARGE_MESSAGE,
-        Answer::Opened { messages, .. } => messages.len() > LARGE_FOLDER,
-        Answer::Found { known, .. } => known.len() > LARGE_FOLDER,
+        Answer::Opened { messages, .. } => messages.len() > MANY_FOUND && session.resyncs(),
+        Answer::Found { known, .. } => known.len() > MANY_FOUND,
         // Patterns against names.
         Answer::Mailboxes(names) => names.len() > 100,
         Answer::Done => session.is_to_arrange(),

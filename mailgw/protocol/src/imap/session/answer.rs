@@ -5,7 +5,7 @@ use super::dispatch::QUOTA_ROOT;
 use super::view::{Manner, View};
 use super::{Pending, Session, State, fetch, list, metadata, search};
 use crate::imap::content::write_quoted;
-use crate::imap::exchange::{Answer, Flags, MailboxName, MessageInfo, Output, Request, StoreOp, SystemFlag};
+use crate::imap::exchange::{Answer, Flags, MailboxName, MessageInfo, Output, Request, StoreOp};
 use crate::imap::extension::Extension;
 use crate::imap::framing::Limits;
 use crate::imap::parse::command::Resync;
@@ -210,7 +210,7 @@ impl Session {
         self.write(&format!("* OK [PERMANENTFLAGS ({permanent})] Flags that last\r\n"));
         if !rev2
             && !self.manner.uid_only
-            && let Some(first) = view.messages.iter().position(|message| !message.flags.has(SystemFlag::Seen))
+            && let Some(first) = view.messages.first_unseen()
         {
             self.write(&format!("* OK [UNSEEN {}] First unseen\r\n", first + 1));
         }

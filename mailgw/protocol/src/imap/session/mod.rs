@@ -176,6 +176,11 @@ impl Session {
         matches!(&self.pending, Some(Pending::Search(job)) if job.arranges)
     }
 
+    /// Whether what changed since the client was here last is looked for among all messages of the mailbox that is opened.
+    pub fn resyncs(&self) -> bool {
+        matches!(&self.pending, Some(Pending::Open { resync: Some(_), .. }))
+    }
+
     /// TLS stands after [`Output::StartTls`]; `offer`: what that makes possible.
     pub fn tls_started(&mut self, offer: Offer) {
         self.framer.clear();

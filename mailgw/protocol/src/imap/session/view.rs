@@ -2,7 +2,7 @@
 use std::collections::BTreeSet;
 
 use super::notify::Interest;
-use crate::imap::exchange::{Change, MessageInfo};
+use crate::imap::exchange::{Change, MessageInfo, Messages};
 use crate::imap::parse::sequence::{SequenceSet, write_set};
 
 /// What the client believes. The message with sequence number n is `messages[n - 1]`; uids ascend. Flags are always the latest
@@ -11,7 +11,7 @@ pub(super) struct View {
     pub read_only: bool,
     pub id: u64,
     pub uid_validity: u32,
-    pub messages: Vec<MessageInfo>,
+    pub messages: Messages,
     /// The highest uid ever here: a new message is above it.
     highest: u32,
     /// Of `messages`: those whose flags differ from what was told.
@@ -53,7 +53,7 @@ pub(super) struct Manner {
 
 impl View {
     /// `uid_next` is above all messages there are and were.
-    pub fn new(read_only: bool, uid_next: u32, heard: u64, messages: Vec<MessageInfo>, manner: Manner) -> Self {
+    pub fn new(read_only: bool, uid_next: u32, heard: u64, messages: Messages, manner: Manner) -> Self {
         let highest = messages.last().map_or(0, |last| last.uid).max(uid_next.saturating_sub(1));
         Self {
             read_only,
@@ -106,7 +106,7 @@ impl View {
         if let Ok(at) = self.new.binary_search_by_key(&uid, |new| new.uid) {
             self.new.remove(at);
         }
-        if self.index(uid).is_some() && !self.gone_own.contains(&uid) {
+        if self.messages.find(uid).is_some() && !self.gone_own.contains(&uid) {
             self.gone.insert(uid);
         }
     }
@@ -125,14 +125,9 @@ impl View {
         self.restated_own.insert(uid);
     }
 
-    fn index(&self, uid: u32) -> Option<usize> {
-        self.messages.binary_search_by_key(&uid, |message| message.uid).ok()
-    }
-
     /// Sequence number and what is known.
     pub fn find(&self, uid: u32) -> Option<(usize, &MessageInfo)> {
-        let index = self.index(uid)?;
-        Some((index + 1, self.messages.get(index)?))
+        self.messages.find(uid).map(|(place, info)| (place + 1, info))
     }
 
     /// Above every uid the client was told of or will be.
@@ -145,8 +140,7 @@ impl View {
         let mut left = Vec::new();
         for (first, last) in ranges {
             let mut next = *first;
-            let start = self.messages.partition_point(|message| message.uid < *first);
-            for uid in self.messages.iter().skip(start).map(|message| message.uid).take_while(|uid| uid <= last) {
+            for uid in self.messages.iter_from(self.messages.place(*first)).map(|message| message.uid).take_while(|uid| uid <= last) {
                 if uid > next {
                     left.push((next, uid - 1));
                 }
@@ -172,13 +166,12 @@ impl View {
         let mut uids = Vec::new();
         let set = match set {
             SequenceSet::Ranges(ranges) => ranges,
-            SequenceSet::Saved => return Some(self.saved.iter().copied().filter(|uid| self.index(*uid).is_some()).collect()),
+            SequenceSet::Saved => return Some(self.saved.iter().copied().filter(|uid| self.messages.find(*uid).is_some()).collect()),
         };
         if uid {
             // spec: rfc3501#6.4.8 a uid that is not there is ignored without an error
             for (from, to) in set.ranges(self.last_uid()) {
-                let start = self.messages.partition_point(|message| message.uid < from);
-                uids.extend(self.messages.iter().skip(start).map(|message| message.uid).take_while(|uid| *uid <= to));
+                uids.extend(self.messages.iter_from(self.messages.place(from)).map(|message| message.uid).take_while(|uid| *uid <= to));
             }
             return Some(uids);
         }
@@ -187,7 +180,7 @@ impl View {
         }
         for (from, to) in set.ranges(self.count()) {
             let (skip, take) = (from as usize - 1, (to - from) as usize + 1);
-            uids.extend(self.messages.iter().skip(skip).take(take).map(|message| message.uid));
+            uids.extend(self.messages.iter_from(skip).take(take).map(|message| message.uid));
         }
         Some(uids)
     }
@@ -216,15 +209,12 @@ impl View {
 
     /// Learns flags without telling; whether they differ from what the client was told.
     pub fn learn(&mut self, info: &MessageInfo) -> bool {
-        let known = self.index(info.uid).and_then(|index| self.messages.get_mut(index)).filter(|known| known.modseq <= info.modseq);
-        match known {
-            Some(known) => {
-                let differs = known.flags != info.flags;
-                *known = info.clone();
-                differs
-            }
-            None => false,
+        let Some((_, known)) = self.messages.find(info.uid).filter(|(_, known)| known.modseq <= info.modseq) else { return false };
+        let differs = known.flags != info.flags;
+        if known != info {
+            self.messages.set(info.clone());
         }
+        differs
     }
 
     /// Writes what may be told now and the client wants to hear. spec: rfc3501#7.4.1 no EXPUNGE while the client counts on its
@@ -287,7 +277,7 @@ impl View {
                     self.fresh.push(new.uid);
                 }
             }
-            self.messages.append(&mut self.new);
+            std::mem::take(&mut self.new).into_iter().for_each(|info| self.messages.insert(info));
             out.extend_from_slice(format!("* {} EXISTS\r\n", self.messages.len()).as_bytes());
         }
     }
@@ -310,7 +300,13 @@ impl View {
 
     /// What the line that tells of a message begins with. spec: rfc9586#3.3
     pub fn begin(&self, number: usize, uid: u32, out: &mut Vec<u8>) {
-        let line = if self.manner.uid_only { format!("* {uid} UIDFETCH (") } else { format!("* {number} FETCH (") };
-        out.extend_from_slice(line.as_bytes());
+        if self.manner.uid_only { put(out, format_args!("* {uid} UIDFETCH (")) } else { put(out, format_args!("* {number} FETCH (")) }
     }
+}
+
+/// Without text of its own in between: lines of a listing are many.
+pub(super) fn put(out: &mut Vec<u8>, text: std::fmt::Arguments<'_>) {
+    use std::io::Write as _;
+    // Memory takes all that is written.
+    let _ = out.write_fmt(text);
 }

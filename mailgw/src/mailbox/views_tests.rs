@@ -1,0 +1,127 @@
+#![allow(clippy::unwrap_used)]
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use protocol::imap::exchange::{Flags, StoreOp};
+use store::{Batch, CommitError, Key, Layer, Memory, Receipt, Store, StoreError};
+
+use super::*;
+use crate::mailbox::test_keys::data_key;
+use crate::mailbox::{Delivery, standard_folders};
+
+const BOX: &str = "1234567897";
+
+/// Counts the scans of whole folders.
+struct Counting(Memory, AtomicUsize);
+
+impl Layer for Counting {
+    fn below(&self) -> &dyn Store {
+        &self.0
+    }
+
+    fn scan_over(&self, from: &Key, to: &Key, limit: usize) -> Result<Vec<(Key, Vec<u8>)>, StoreError> {
+        self.1.fetch_add(usize::from(from.as_bytes().starts_with(b"message\0")), Ordering::Relaxed);
+        self.0.scan(from, to, limit)
+    }
+
+    fn commit_over(&self, batch: Batch) -> Result<Receipt, CommitError> {
+        self.0.commit(batch)
+    }
+}
+
+fn town() -> (Arc<Counting>, MessageStore) {
+    let store = Arc::new(Counting(Memory::new(), AtomicUsize::new(0)));
+    store.commit(standard_folders(Batch::new(), BOX)).unwrap();
+    (Arc::clone(&store), MessageStore::new(store, data_key()))
+}
+
+fn delivery(folder: &str, flags: Flags) -> Delivery {
+    Delivery { mailbox: BOX.into(), folder: folder.into(), content: b"x".to_vec().into(), unix_millis: 1, flags, event: None, mark: None }
+}
+
+/// As the records have it: a store that was opened this moment keeps nothing.
+fn truth(store: &Arc<Counting>, name: &str) -> View {
+    MessageStore::new(Arc::clone(store) as Arc<dyn Store>, data_key()).view(BOX, name).unwrap()
+}
+
+#[test]
+fn what_was_read_once_follows_every_commit_and_is_not_read_again() {
+    let (store, mail) = town();
+    let inbox = mail.folder(BOX, "INBOX").unwrap();
+    for name in ["INBOX", "Trash"] {
+        mail.view(BOX, name).unwrap();
+    }
+    let read = store.1.load(Ordering::Relaxed);
+    for round in 0..30_u32 {
+        mail.deliver(&[0, 1, 2].map(|_| delivery("INBOX", Flags::new())), 1).unwrap();
+        let uids: Vec<u32> = (1..round * 3).filter(|uid| uid % 5 == round % 5).collect();
+        mail.store_flags(BOX, &inbox, &uids, StoreOp::Replace, &Flags::from_parts((round % 32) as u8, None)).unwrap();
+        match round % 3 {
+            0 => drop(mail.expunge(BOX, &inbox, &uids, 1).unwrap()),
+            1 => drop(mail.move_to(&inbox, uids.get(..3).unwrap_or_default(), BOX, "Trash", 1).unwrap()),
+            _ => drop(mail.copy(&inbox, uids.get(..3).unwrap_or_default(), BOX, "Trash", 1).unwrap()),
+        }
+        for name in ["INBOX", "Trash"] {
+            let (before, view) = (store.1.load(Ordering::Relaxed), mail.view(BOX, name).unwrap());
+            assert_eq!(store.1.load(Ordering::Relaxed), before, "it was read again");
+            assert_eq!(view, truth(&store, name), "round {round}, {name}");
+        }
+    }
+    assert!(read <= 2);
+    // A folder of the same name is another.
+    mail.delete_folder(BOX, "Trash", 1).unwrap();
+    assert!(matches!(mail.view(BOX, "Trash"), Err(MailError::NoFolder)));
+    mail.create_folder(BOX, "Trash").unwrap();
+    assert_eq!(mail.view(BOX, "Trash").unwrap(), truth(&store, "Trash"));
+}
+
+#[test]
+fn what_was_committed_and_not_told_is_not_missed() {
+    let (store, mail) = town();
+    mail.view(BOX, "INBOX").unwrap();
+    // Another hand: this one's broadcast hears nothing of it.
+    MessageStore::new(Arc::clone(&store) as Arc<dyn Store>, data_key()).deliver(&[delivery("INBOX", Flags::new())], 1).unwrap();
+    assert_eq!(mail.view(BOX, "INBOX").unwrap(), truth(&store, "INBOX"));
+    assert_eq!(mail.view(BOX, "INBOX").unwrap().messages.len(), 1);
+}
+
+#[test]
+fn whoever_committed_sees_it_however_many_commit() {
+    let (store, mail) = town();
+    let inbox = mail.folder(BOX, "INBOX").unwrap();
+    std::thread::scope(|scope| {
+        for one in 0..4_u8 {
+            let (mail, inbox) = (&mail, &inbox);
+            scope.spawn(move || {
+                for _ in 0..60 {
+                    let uid = mail.deliver(&[delivery("INBOX", Flags::new())], 1).unwrap()[0].uid;
+                    assert!(mail.view(BOX, "INBOX").unwrap().messages.find(uid).is_some());
+                    let flags = Flags::from_parts(8 | one, None);
+                    mail.store_flags(BOX, inbox, &[uid], StoreOp::Replace, &flags).unwrap();
+                    let view = mail.open(BOX, "INBOX").unwrap().0;
+                    assert_eq!(view.messages.find(uid).unwrap().1.flags, flags);
+                    mail.expunge(BOX, inbox, &[uid], 1).unwrap();
+                    assert!(mail.view(BOX, "INBOX").unwrap().messages.find(uid).is_none());
+                }
+            });
+        }
+    });
+    assert_eq!(mail.view(BOX, "INBOX").unwrap(), truth(&store, "INBOX"));
+}
+
+#[test]
+fn views_are_bounded_and_those_used_last_stay() {
+    let (store, mail) = town();
+    for name in ["INBOX", "Drafts", "Sent", "Trash"] {
+        mail.deliver(&(0..100).map(|_| delivery(name, Flags::new())).collect::<Vec<_>>(), 1).unwrap();
+        mail.view(BOX, name).unwrap();
+    }
+    mail.view(BOX, "INBOX").unwrap();
+    mail.broadcast.bound(4 * (100 + BESIDE) - 1);
+    let read_again = |name: &str| {
+        let before = store.1.load(Ordering::Relaxed);
+        mail.view(BOX, name).unwrap();
+        store.1.load(Ordering::Relaxed) > before
+    };
+    assert_eq!(["INBOX", "Trash", "Sent", "Drafts"].map(read_again), [false, false, true, true]);
+}
