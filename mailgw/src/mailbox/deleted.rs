@@ -166,7 +166,7 @@ impl MessageStore {
             done.change(mailbox, target.id, |modseq| Ok(Change::New(message.info(uid, modseq)?)))?;
         }
         done.tell(&self.broadcast);
-        self.due.note(mailbox, count);
+        self.note_came(mailbox, count);
         Ok(count)
     }
 

@@ -13,7 +13,8 @@ use super::account_watch::AccountWatch;
 use super::broadcast::{Broadcast, Watch};
 use super::dictionaries::Dictionaries;
 use super::fetched::Fetched;
-use super::index::Due;
+use super::index::{self, Due};
+use super::outlines;
 use super::marks::{self, Mark};
 use super::quota::{Quota, Use};
 use super::rules::RuleError;
@@ -182,6 +183,7 @@ pub struct MessageStore {
     pub(super) deleted_percent: Option<u16>,
     pub(super) key: Arc<DataKey>,
     pub(super) due: Due,
+    pub(super) outlines_due: Due,
     /// Statements that clients' programs got.
     pub(super) fetched: Fetched,
     pub(super) dictionaries: Dictionaries,
@@ -191,7 +193,7 @@ pub struct MessageStore {
 impl MessageStore {
     /// Without a quota.
     pub fn new(store: Arc<dyn Store>, key: Arc<DataKey>) -> Self {
-        Self { store, key, broadcast: Arc::default(), due: Due::default(), fetched: Fetched::default(), quota: Box::new(|_| Quota::NONE), reserve: 0, warnings: Vec::new(), deleted_percent: None, dictionaries: Dictionaries::default(), body_ids: Mutex::new(0..0) }
+        Self { store, key, broadcast: Arc::default(), due: Due::new(index::LEAST), outlines_due: Due::new(outlines::LEAST), fetched: Fetched::default(), quota: Box::new(|_| Quota::NONE), reserve: 0, warnings: Vec::new(), deleted_percent: None, dictionaries: Dictionaries::default(), body_ids: Mutex::new(0..0) }
     }
 
     /// What each mailbox may hold. Deliveries that race can pass the limit by what is under way.
@@ -342,7 +344,7 @@ impl MessageStore {
         marks::tell(&mut done, marked)?;
         done.tell(&self.broadcast);
         for delivery in deliveries {
-            self.due.note(&delivery.mailbox, 1);
+            self.note_came(&delivery.mailbox, 1);
         }
         uids
     }

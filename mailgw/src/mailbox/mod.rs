@@ -11,6 +11,7 @@ mod folders;
 mod index;
 mod marks;
 mod messages;
+mod outlines;
 mod quota;
 mod replace;
 mod rules;

@@ -77,7 +77,7 @@ impl MessageStore {
             self.forget_some(from, receipt.counter(removal).unwrap_or(1));
             Ok(Uid { uid_validity: target.uid_validity, uid: uid? })
         })?;
-        self.due.note(mailbox, 1);
+        self.note_came(mailbox, 1);
         self.bound_deleted_now(mailbox);
         Ok(uid)
     }

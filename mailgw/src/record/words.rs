@@ -224,7 +224,7 @@ fn open(kind: &'static str, key: &Key, stored: &[u8], data_key: &DataKey) -> Res
     if plain.len() == size { Ok(plain) } else { Err(damaged("it does not decompress to its size")) }
 }
 
-fn write_number(mut number: u64, out: &mut Vec<u8>) {
+pub(super) fn write_number(mut number: u64, out: &mut Vec<u8>) {
     while number >= 0x80 {
         // The lowest seven bits.
         out.push((number & 0x7f) as u8 | 0x80);
@@ -233,7 +233,7 @@ fn write_number(mut number: u64, out: &mut Vec<u8>) {
     out.push((number & 0x7f) as u8);
 }
 
-fn read_number(rest: &mut &[u8]) -> Option<u64> {
+pub(super) fn read_number(rest: &mut &[u8]) -> Option<u64> {
     let mut number = 0_u64;
     for shift in (0..64).step_by(7) {
         let (byte, after) = rest.split_first()?;

@@ -5,11 +5,12 @@ use std::sync::Arc;
 
 use time::OffsetDateTime;
 
+pub use super::content::Outlines;
 use super::extension::Extensions;
 pub use super::account::AccountChanges;
 pub use super::flags::{Flags, Keyword, StoreOp, SystemFlag};
-pub use crate::sasl::{Offer, Question, Salted, Secret};
 pub use super::messages::Messages;
+pub use crate::sasl::{Offer, Question, Salted, Secret};
 
 /// What the server knows of a message without opening it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -89,6 +90,8 @@ pub enum Request {
     /// The bytes of a message; `shows`: the client is to get content of it, not its header or structure alone. Answer: `Bytes`, or
     /// `Refused` (`NonExistent`) when it is gone.
     Load { uid: u32, shows: bool },
+    /// What is kept of these contents to be listed. Answer: `Outlines` of those of which it is kept, or `Refused`.
+    Outlines { contents: Vec<u64> },
     /// What the index says of each of these. Answer: `Found`, or `Refused` where there is none to ask.
     Find { needles: Vec<Needle> },
     /// Answer: `Stored`. With `unchanged_since`, messages of a higher MODSEQ stay as they are. spec: rfc7162#3.1.3
@@ -140,6 +143,7 @@ impl Request {
             Request::Open { .. } => "Open",
             Request::Status { .. } => "Status",
             Request::Load { .. } => "Load",
+            Request::Outlines { .. } => "Outlines",
             Request::Find { .. } => "Find",
             Request::Store { .. } => "Store",
             Request::Append { .. } => "Append",
@@ -188,6 +192,7 @@ pub enum Answer {
     Quota(Quota),
     Time(OffsetDateTime),
     Bytes(Arc<[u8]>),
+    Outlines(Outlines),
     /// The contents the index knows of, ascending, and one `Hits` for each needle.
     Found { known: Vec<u64>, hits: Vec<Hits> },
     /// The messages as they are after the change, and the uids of those left alone, both ascending.

@@ -2,6 +2,7 @@
 //! changes.
 use std::collections::BTreeMap;
 
+use protocol::imap::content::outline;
 use protocol::imap::exchange::*;
 use protocol::imap::extension::Extensions;
 use protocol::imap::session::{Session, Settings};
@@ -126,6 +127,15 @@ impl Fake {
                 let gone: Vec<u32> = self.mails.iter().filter(doomed).map(|mail| mail.info.uid).collect();
                 self.remove(&gone);
                 Answer::Expunged(gone)
+            }
+            // Of every other message.
+            Request::Outlines { contents } => {
+                let mut outlines = Outlines::default();
+                for mail in self.mails.iter().filter(|mail| mail.info.uid % 2 == 0 && contents.contains(&mail.info.content)) {
+                    let kept = outline(&mail.bytes);
+                    outlines.push(mail.info.content, &kept.envelope, &kept.structure);
+                }
+                Answer::Outlines(outlines)
             }
             Request::Find { .. } => refused(RefusalCode::Cannot),
             Request::Quota => Answer::Quota(Quota { used_octets: 1025, octets: Some(10 << 20), used_messages: 3, messages: None }),

@@ -61,6 +61,33 @@ fn mailboxes() {
 }
 
 #[test]
+fn a_listing_says_the_same_whether_outlines_are_kept_or_messages_read() {
+    let mut client = Client::selected();
+    let message = client.fake.mails[0].bytes.clone();
+    for number in 0..700 {
+        let bytes = if number % 3 == 0 { message.clone() } else { format!("Subject: {number}\r\nFrom: {number}@b.cn\r\n\r\nbody\r\n").into_bytes() };
+        client.fake.add(bytes, Flags::new());
+    }
+    client.send(b"b SELECT inbox\r\n");
+    let items = "(UID FLAGS ENVELOPE RFC822.SIZE BODYSTRUCTURE)";
+    client.longest = 0;
+    let whole = client.send(format!("c FETCH 1:* {items}\r\n").as_bytes());
+    assert!(client.longest < 80 << 10, "{} octets at once", client.longest);
+    let loads = client.fake.asked.iter().filter(|asked| *asked == "Load").count();
+    assert_eq!((loads, client.fake.asked.iter().filter(|asked| *asked == "Outlines").count()), (351, 3));
+    assert!(client.fake.shown.iter().all(|shown| !shown));
+    let single: String = (1..=702).map(|number| client.send(format!("c FETCH {number} {items}\r\n").as_bytes()).replace("c OK Fetched\r\n", "")).collect();
+    assert!(whole == single + "c OK Fetched\r\n");
+    // What else is asked for needs the messages.
+    client.send(b"d FETCH 1:* (ENVELOPE BODY)\r\n");
+    assert!(!client.fake.asked.iter().any(|asked| asked == "Outlines"));
+    // One that went is told as gone; the others come.
+    client.fake.mails.retain(|mail| mail.info.uid != 9);
+    let some = client.send(b"e FETCH 1:20 (UID ENVELOPE)\r\n");
+    assert!(some.matches("FETCH (UID").count() == 19 && some.ends_with("e OK [EXPUNGEISSUED] Some messages are gone\r\n"), "{some}");
+}
+
+#[test]
 fn fetch() {
     let mut client = Client::selected();
     client.script(

@@ -10,7 +10,7 @@ use std::collections::BTreeMap;
 
 use store::{Batch, CommitError, Expectation, Key};
 
-use super::{MailError, MessageStore, Place, SEGMENT};
+use super::{LEAST, MailError, MessageStore, Place, SEGMENT};
 use crate::record::{RecordError, VERSION};
 use crate::record::words::{self, Run, SHELVES, Segment};
 
@@ -116,7 +116,7 @@ fn due(stored: &[Stored]) -> Vec<usize> {
     for (at, one) in stored.iter().enumerate() {
         let count = one.segment.contents.len();
         if count * TOGETHER <= LARGEST {
-            let mut size = SEGMENT;
+            let mut size = LEAST;
             while count > size {
                 size *= TOGETHER;
             }
@@ -190,7 +190,7 @@ impl MessageStore {
                 let _one = self.due.alone();
                 self.tidy(&mailbox, true)
             };
-            match forgotten.and_then(|()| self.unmark(key, mark)) {
+            match forgotten.and_then(|()| self.outline(&mailbox, true)).and_then(|()| self.unmark(key, mark)) {
                 Ok(()) => done += 1,
                 // One that cannot be read keeps no other from forgetting.
                 Err(error) => tracing::warn!(%error, mailbox, "the search index of a mailbox cannot forget what was deleted"),

@@ -1,5 +1,5 @@
-//! Search: an index beside the messages, built some hundred at a time once there are as many that it does not know; those are
-//! few enough to be read. So nothing is asked of a delivery, small mailboxes need no index, and a search is right at any moment:
+//! Search: an index beside the messages, built some hundred at a time as mail comes, and of the rest once it is some dozen that the index
+//! does not know; fewer are read. So nothing is asked of a delivery, small mailboxes need no index, and a search is right at any moment:
 //! what the index does not know is read, what it cannot decide is read.
 
 mod merge;
@@ -17,8 +17,11 @@ use super::messages::{MailError, MessageStore};
 use crate::record::message::{self, Message};
 use crate::record::words::{self, Run, SHELVES, Segment};
 
-/// Messages of one segment, and how many are read one by one before a segment is made of them.
+/// Messages of one segment.
 pub const SEGMENT: usize = 512;
+/// How many are read one by one before a segment is made of them: a search reads each of them, and costs as much as some thousand that are
+/// in the index.
+pub const LEAST: usize = 64;
 /// Runs of one segment: some 50 MB while it is made.
 const MAX_RUNS: usize = 2_000_000;
 /// Mailboxes whose deliveries are counted.
@@ -29,15 +32,19 @@ const LOOKS: usize = 3;
 const SWEEP: usize = 1_000;
 
 /// Mailboxes that got mail since they were last looked at.
-#[derive(Default)]
 pub(super) struct Due {
+    /// So many messages make one due.
+    least: usize,
     delivered: Mutex<HashMap<String, usize>>,
-    /// One segment is made at a time, so that none is made twice.
     making: Mutex<()>,
 }
 
 impl Due {
-    /// So many messages came; a mailbox is due when they fill a segment.
+    pub fn new(least: usize) -> Self {
+        Self { least, delivered: Mutex::default(), making: Mutex::default() }
+    }
+
+    /// So many messages came to a mailbox.
     pub fn note(&self, mailbox: &str, messages: usize) {
         let mut delivered = self.delivered.lock().unwrap_or_else(PoisonError::into_inner);
         match delivered.get_mut(mailbox) {
@@ -46,22 +53,22 @@ impl Due {
         }
         // A push reaches millions who get one message each. Who is forgotten here is found by a search.
         if delivered.len() > MOST_NOTED {
-            delivered.retain(|_, count| *count > SEGMENT / 4);
+            delivered.retain(|_, count| *count > self.least / 4);
             if delivered.len() > MOST_NOTED {
                 delivered.clear();
             }
         }
     }
 
-    /// Held while segments are made or joined.
-    fn alone(&self) -> MutexGuard<'_, ()> {
+    /// Held while what is due is made, so that none is made twice.
+    pub fn alone(&self) -> MutexGuard<'_, ()> {
         self.making.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn take(&self) -> Vec<String> {
+    pub fn take(&self) -> Vec<String> {
         let mut delivered = self.delivered.lock().unwrap_or_else(PoisonError::into_inner);
-        let due: Vec<String> = delivered.iter().filter(|(_, count)| **count >= SEGMENT).map(|(mailbox, _)| mailbox.clone()).collect();
-        delivered.retain(|_, count| *count < SEGMENT);
+        let due: Vec<String> = delivered.iter().filter(|(_, count)| **count >= self.least).map(|(mailbox, _)| mailbox.clone()).collect();
+        delivered.retain(|_, count| *count < self.least);
         due
     }
 }
@@ -97,8 +104,8 @@ impl MessageStore {
         }
         // Many it does not know, of before this program kept an index or came while it was not running.
         let held = usize::try_from(self.used(mailbox)?.messages).unwrap_or(usize::MAX);
-        if held.saturating_sub(known.len()) >= SEGMENT {
-            self.due.note(mailbox, SEGMENT);
+        if held.saturating_sub(known.len()) >= LEAST {
+            self.due.note(mailbox, LEAST);
         }
         Ok((known, hits))
     }
@@ -158,11 +165,17 @@ impl MessageStore {
         }
     }
 
+    /// So many messages came to a mailbox that are in no index yet.
+    pub(super) fn note_came(&self, mailbox: &str, messages: usize) {
+        self.due.note(mailbox, messages);
+        self.outlines_due.note(mailbox, messages);
+    }
+
     /// Makes the segments that deliveries of late call for; how many. One mailbox that cannot be indexed keeps no other from it.
     pub fn index_due(&self) -> Result<usize, MailError> {
         let (mut made, mut failed) = (0, None);
         for mailbox in self.due.take() {
-            match self.index(&mailbox, SEGMENT, &mut |_, _| true) {
+            match self.index(&mailbox, LEAST, &mut |_, _| true) {
                 Ok(some) => made += some,
                 Err(error) => {
                     // The last reason is told; at the next delivery, or search, each is tried again.
@@ -177,6 +190,7 @@ impl MessageStore {
     /// Drops the index of a mailbox and makes it anew, the last few messages included. `on` hears how many of how many messages
     /// are in it and says whether to go on.
     pub fn reindex(&self, mailbox: &str, on: &mut dyn FnMut(usize, usize) -> bool) -> Result<usize, MailError> {
+        self.outline_anew(mailbox)?;
         let one = self.due.alone();
         for (from, to) in [words::segments(mailbox), words::shelves(mailbox), words::leaving(mailbox)] {
             loop {
@@ -208,6 +222,10 @@ impl MessageStore {
             if !on(all - left.len(), all) {
                 break;
             }
+        }
+        if left.len() < least {
+            // With as many more they are enough.
+            self.due.note(mailbox, left.len());
         }
         self.tidy(mailbox, false)?;
         Ok(made)

@@ -9,7 +9,7 @@ use protocol::imap::content::charset::fold;
 use protocol::imap::exchange::{Flags, Needle, Place, StoreOp, SystemFlag};
 use store::{Batch, Fault, Faulty, Key, Memory, Store};
 
-use super::{MessageStore, SEGMENT};
+use super::{LEAST, MessageStore, SEGMENT};
 use crate::mailbox::{Delivery, standard_folders};
 use crate::record::words;
 
@@ -110,19 +110,22 @@ proptest! {
 fn a_segment_is_made_when_there_is_enough_for_one_and_only_then() {
     let (store, mail) = founded();
     let texts: Vec<Vec<u8>> = (0..SEGMENT + 100).map(|n| format!("Subject: {n}\r\n\r\n缴存公积金 {n}").into_bytes()).collect();
-    deliver(&mail, "INBOX", &texts[..SEGMENT - 1]);
+    deliver(&mail, "INBOX", &texts[..LEAST - 1]);
     assert_eq!(mail.index_due().unwrap(), 0);
-    deliver(&mail, "Archive", &texts[SEGMENT - 1..]);
+    deliver(&mail, "Archive", &texts[LEAST - 1..SEGMENT + LEAST - 1]);
     assert_eq!(mail.index_due().unwrap(), 1);
     assert_eq!(mail.index_due().unwrap(), 0);
     let ask = |text: &str| vec![Needle { place: Place::Body, text: text.to_owned() }];
     let (known, hits) = mail.find(BOX, &ask("积")).unwrap();
     assert_eq!((known.len(), hits[0].holds.len(), hits[0].perhaps.len()), (SEGMENT, SEGMENT, 0));
+    // Some dozen make a small one, which later ones are joined with.
+    deliver(&mail, "INBOX", &texts[SEGMENT + LEAST - 1..]);
+    assert_eq!((mail.index_due().unwrap(), mail.find(BOX, &ask("积")).unwrap().0.len()), (1, SEGMENT + 100));
     // Copies and moves are known by their content; what is gone is no hit of anything.
     let inbox = mail.folder(BOX, "INBOX").unwrap();
     mail.move_to(&inbox, &[1, 2, 3], BOX, "Trash", 5).unwrap();
-    assert_eq!(mail.find(BOX, &ask("缴存公")).unwrap().0.len(), SEGMENT);
-    // Anew, with those the segment left out; nothing of the old one is left.
+    assert_eq!(mail.find(BOX, &ask("缴存公")).unwrap().0.len(), SEGMENT + 100);
+    // Anew; nothing of the old one is left.
     let mut told = Vec::new();
     assert_eq!(mail.reindex(BOX, &mut |done, all| { told.push((done, all)); true }).unwrap(), 2);
     assert_eq!(told, [(SEGMENT, SEGMENT + 100), (SEGMENT + 100, SEGMENT + 100)]);

@@ -176,7 +176,7 @@ impl Connection {
                         stream.write(&std::mem::take(&mut unsent), limit).await?;
                     }
                     let (back, outputs) = match (request, self.mailbox.clone()) {
-                        (load @ Request::Load { .. }, Some(mailbox)) => self.load_on(session, load, mailbox).await?,
+                        (load @ (Request::Load { .. } | Request::Outlines { .. }), Some(mailbox)) => self.load_on(session, load, mailbox).await?,
                         (request, _) => {
                             let answer = Box::pin(self.answer(request)).await;
                             // spec: rfc3501#6.3.11 a message that comes to the opened mailbox is told before the command's end ·
@@ -250,7 +250,7 @@ impl Connection {
                 let goes_on = read < RUN && gathered < GATHER && session.kept() == 0;
                 // What it asks for stands last.
                 match next.pop() {
-                    Some(Output::Do(load @ Request::Load { .. })) if goes_on => request = load,
+                    Some(Output::Do(load @ (Request::Load { .. } | Request::Outlines { .. }))) if goes_on => request = load,
                     last => {
                         outputs.extend(next.into_iter().chain(last));
                         break;

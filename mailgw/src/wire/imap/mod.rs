@@ -215,7 +215,8 @@ async fn index(messages: Arc<MessageStore>, shutdown: Shutdown) {
             forgot = tokio::time::Instant::now();
         }
         let done = tokio::task::spawn_blocking(move || {
-            messages.index_due()?;
+            // What lists is made sooner than what searches.
+            messages.outline_due().and(messages.index_due())?;
             if forgets { messages.forget_removed(&|| !stop.is_set()) } else { Ok(0) }
         });
         match done.await {

@@ -2,6 +2,7 @@
 pub mod charset;
 mod conversation;
 mod envelope;
+mod outline;
 mod part;
 mod search;
 mod structure;
@@ -12,6 +13,7 @@ use std::borrow::Cow;
 use super::parse::{Section, SectionText};
 pub(crate) use conversation::{named_by, thread_id};
 pub(crate) use envelope::envelope;
+pub use outline::{Outline, Outlines, WORDING, outline};
 use part::{Kind, Part, slice};
 pub use search::Searchable;
 pub(crate) use structure::structure;

@@ -5,7 +5,12 @@ use super::part::{Kind, Part, first, read_header, scan, slice};
 use super::{envelope, write_ascii_or_words, write_string};
 
 pub(crate) fn structure(bytes: &[u8], extended: bool, out: &mut Vec<u8>) {
-    Writer { bytes, extended }.part(&scan(bytes), out);
+    structure_of(&scan(bytes), bytes, extended, out);
+}
+
+/// `root`: as these bytes were scanned.
+pub(super) fn structure_of(root: &Part, bytes: &[u8], extended: bool, out: &mut Vec<u8>) {
+    Writer { bytes, extended }.part(root, out);
 }
 
 struct Writer<'x> {

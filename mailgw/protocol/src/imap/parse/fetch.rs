@@ -38,6 +38,11 @@ impl Item {
         matches!(self, Item::Envelope | Item::Structure { .. } | Item::Section(_) | Item::Preview | Item::ThreadId | Item::Binary { .. } | Item::BinarySize { .. })
     }
 
+    /// Whether it is told without the message's bytes where its outline is kept.
+    pub fn is_outlined(&self) -> bool {
+        matches!(self, Item::Envelope | Item::Structure { extended: true }) || !self.needs_bytes()
+    }
+
     /// Whether the client gets content of the message, not its header or structure alone.
     pub fn shows_content(&self) -> bool {
         match self {

@@ -4,9 +4,10 @@ use std::sync::Arc;
 
 use time::OffsetDateTime;
 
+use super::view::put;
 use super::{Pending, Session, State};
 use crate::imap::content;
-use crate::imap::exchange::{Answer, Flags, MessageInfo, RefusalCode, Request, StoreOp, SystemFlag};
+use crate::imap::exchange::{Answer, Flags, MessageInfo, Outlines, RefusalCode, Request, StoreOp, SystemFlag};
 use crate::imap::parse::Item;
 use crate::imap::parse::sequence::{Partial, in_both, merged, write_ranges};
 
@@ -16,6 +17,11 @@ pub(super) struct Job {
     uid: bool,
     items: Vec<Item>,
     needs_bytes: bool,
+    /// All that is asked for is kept beside the messages, of most of them.
+    outlined: bool,
+    /// Of the next `ahead` messages, where they are kept.
+    outlines: Outlines,
+    ahead: usize,
     /// Reading what is asked for sets `\Seen`.
     marks: bool,
     uids: VecDeque<u32>,
@@ -31,6 +37,8 @@ pub(super) struct Job {
 enum Asked {
     /// A message, or that what was said goes out.
     Next,
+    /// The outlines of the next messages.
+    Outlines,
     /// Which of these are gone.
     Vanished(Vec<(u32, u32)>),
     /// To mark this message, the only one: it is told when that is done.
@@ -51,10 +59,38 @@ pub(super) struct Wish {
     pub closing: Option<&'static str>,
 }
 
+/// What is known of a message beside the view.
+#[derive(Clone, Copy)]
+enum Source<'x> {
+    /// All of it, or nothing where nothing of it is asked for.
+    Bytes(&'x [u8]),
+    Outline { envelope: &'x [u8], structure: &'x [u8] },
+}
+
+impl Source<'_> {
+    fn len(self) -> usize {
+        match self {
+            Source::Bytes(bytes) => bytes.len(),
+            Source::Outline { envelope, structure } => envelope.len() + structure.len(),
+        }
+    }
+}
+
+impl Job {
+    /// The next message is dealt with.
+    fn next(&mut self) -> Option<u32> {
+        self.ahead = self.ahead.saturating_sub(1);
+        self.uids.pop_front()
+    }
+}
+
 /// Octets of one message's answer beyond twice the message: no command makes a message larger without bound.
 const MORE: usize = 1 << 20;
 /// Octets said of messages that need not be opened, before they go out: of a large folder never more is held.
 const GATHERED: usize = 64 << 10;
+/// Messages whose outlines are asked for at once, and how few are rather read.
+const AHEAD: usize = 256;
+const FEW: usize = 4;
 /// Messages that went out before they are marked as seen, all in one commit: who is cut off has read no more unmarked.
 const MARKED_AT_ONCE: usize = 32;
 
@@ -88,8 +124,9 @@ fn job(session: &Session, wish: Wish) -> Job {
     }
     let marks = tag.is_some() && matches!(&session.state, State::Selected(view) if !view.read_only) && items.iter().any(Item::marks_seen);
     let needs_bytes = items.iter().any(Item::needs_bytes);
-    let (uids, unmarked) = (uids.into(), Vec::new());
-    Job { tag, uid, items, needs_bytes, marks, uids, unmarked, asked: Asked::Next, vanished: false, unreadable: false, closing }
+    let outlined = needs_bytes && uids.len() >= FEW && items.iter().all(Item::is_outlined);
+    let (uids, unmarked, outlines) = (uids.into(), Vec::new(), Outlines::default());
+    Job { tag, uid, items, needs_bytes, outlined, outlines, ahead: 0, marks, uids, unmarked, asked: Asked::Next, vanished: false, unreadable: false, closing }
 }
 
 pub(super) fn resume(session: &mut Session, mut job: Job, answer: Answer) {
@@ -99,7 +136,7 @@ pub(super) fn resume(session: &mut Session, mut job: Job, answer: Answer) {
             // Reading goes on where the mark cannot be set.
             let marked = matches!(&answer, Answer::Stored { after, .. } if !after.is_empty());
             learn(session, answer);
-            if !write(session, &job, uid, &bytes, marked) {
+            if !write(session, &job, uid, Source::Bytes(&bytes), marked) {
                 return too_much(session, &job);
             }
         }
@@ -113,26 +150,29 @@ pub(super) fn resume(session: &mut Session, mut job: Job, answer: Answer) {
             }
         }
         (Asked::Next, Answer::Bytes(bytes)) => {
-            let Some(uid) = job.uids.pop_front() else { return session.bye("The server lost step; connect again") };
+            let Some(uid) = job.next() else { return session.bye("The server lost step; connect again") };
             let unseen = matches!(&session.state, State::Selected(view) if view.find(uid).is_some_and(|(_, info)| !info.flags.has(SystemFlag::Seen)));
             let mark = job.marks && unseen;
             if mark && job.uids.is_empty() && job.unmarked.is_empty() {
                 job.asked = Asked::MarkOne(uid, bytes);
                 return ask_to_mark(session, vec![uid], job);
             }
-            if !write(session, &job, uid, &bytes, false) {
+            if !write(session, &job, uid, Source::Bytes(&bytes), false) {
                 return too_much(session, &job);
             }
             job.unmarked.extend(mark.then_some(uid));
         }
-        (Asked::Next, Answer::Done) if !job.needs_bytes => {}
+        (Asked::Outlines, Answer::Outlines(outlines)) => job.outlines = outlines,
+        // Then every message is read.
+        (Asked::Outlines, Answer::Refused { .. }) => job.outlined = false,
+        (Asked::Next, Answer::Done) if !job.needs_bytes || job.outlined => {}
         // One message that is gone or damaged keeps nobody from those after it.
         (Asked::Next, Answer::Refused { code: RefusalCode::NonExistent, .. }) => {
-            job.uids.pop_front();
+            job.next();
             job.vanished = true;
         }
         (Asked::Next, Answer::Refused { code: RefusalCode::ServerBug, .. }) => {
-            job.uids.pop_front();
+            job.next();
             job.unreadable = true;
         }
         (_, Answer::Refused { code, text }) => return refuse(session, &job, code, &text),
@@ -184,18 +224,50 @@ fn advance(session: &mut Session, mut job: Job) {
         let uids = job.unmarked.clone();
         return ask_to_mark(session, uids, job);
     }
+    if job.outlined && !job.uids.is_empty() {
+        return advance_outlined(session, job);
+    }
     if job.needs_bytes && let Some(&uid) = job.uids.front() {
         let shows = job.items.iter().any(Item::shows_content);
         return session.ask(Request::Load { uid, shows }, Pending::Fetch(job));
     }
     while let Some(uid) = job.uids.pop_front() {
-        if !write(session, &job, uid, &[], false) {
+        if !write(session, &job, uid, Source::Bytes(&[]), false) {
             return too_much(session, &job);
         }
         if session.send.len() >= GATHERED && !job.uids.is_empty() {
             return session.ask(Request::Drain, Pending::Fetch(job));
         }
     }
+    end(session, job);
+}
+
+/// Tells messages from their outlines; one whose outline is not kept is read.
+fn advance_outlined(session: &mut Session, mut job: Job) {
+    while let Some(&uid) = job.uids.front() {
+        let State::Selected(view) = &session.state else { return };
+        if job.ahead == 0 {
+            job.ahead = job.uids.len().min(AHEAD);
+            job.asked = Asked::Outlines;
+            let contents = job.uids.iter().take(AHEAD).filter_map(|uid| view.find(*uid)).map(|(_, info)| info.content).collect();
+            return session.ask(Request::Outlines { contents }, Pending::Fetch(job));
+        }
+        let content = view.find(uid).map(|(_, info)| info.content);
+        let Some((envelope, structure)) = content.and_then(|content| job.outlines.get(content)) else {
+            return session.ask(Request::Load { uid, shows: false }, Pending::Fetch(job));
+        };
+        if !write(session, &job, uid, Source::Outline { envelope, structure }, false) {
+            return too_much(session, &job);
+        }
+        job.next();
+        if session.send.len() >= GATHERED && !job.uids.is_empty() {
+            return session.ask(Request::Drain, Pending::Fetch(job));
+        }
+    }
+    end(session, job);
+}
+
+fn end(session: &mut Session, job: Job) {
     if job.unreadable {
         return refuse(session, &job, RefusalCode::ServerBug, "Some messages cannot be read; the others were told");
     }
@@ -207,17 +279,17 @@ fn advance(session: &mut Session, mut job: Job) {
 }
 
 /// Tells one message, its flags too when it was marked just now; nothing of it, and `false`, when that would be too much.
-fn write(session: &mut Session, job: &Job, uid: u32, bytes: &[u8], marked: bool) -> bool {
+fn write(session: &mut Session, job: &Job, uid: u32, source: Source<'_>, marked: bool) -> bool {
     let State::Selected(view) = &session.state else { return true };
     let Some((number, info)) = view.find(uid) else { return true };
     let out = &mut session.send;
-    let (begun, most) = (out.len(), 2 * bytes.len() + MORE);
+    let (begun, most) = (out.len(), 2 * source.len() + MORE);
     view.begin(number, uid, out);
     for (at, item) in job.items.iter().enumerate() {
         if at > 0 {
             out.push(b' ');
         }
-        write_item(item, info, bytes, out);
+        write_item(item, info, source, out);
         if out.len() - begun > most {
             out.truncate(begun);
             return false;
@@ -225,27 +297,39 @@ fn write(session: &mut Session, job: &Job, uid: u32, bytes: &[u8], marked: bool)
     }
     if marked && !job.items.contains(&Item::Flags) {
         out.push(b' ');
-        write_item(&Item::Flags, info, bytes, out);
+        write_item(&Item::Flags, info, source, out);
     }
     // spec: rfc7162#3.1 flags that changed are told with their MODSEQ
     if view.manner.condstore && marked && !job.items.contains(&Item::ModSeq) {
         out.push(b' ');
-        write_item(&Item::ModSeq, info, bytes, out);
+        write_item(&Item::ModSeq, info, source, out);
     }
     out.extend_from_slice(b")\r\n");
     true
 }
 
-fn write_item(item: &Item, info: &MessageInfo, bytes: &[u8], out: &mut Vec<u8>) {
+fn write_item(item: &Item, info: &MessageInfo, source: Source<'_>, out: &mut Vec<u8>) {
+    let bytes = match (source, item) {
+        (Source::Outline { envelope, .. }, Item::Envelope) => {
+            out.extend_from_slice(b"ENVELOPE ");
+            return out.extend_from_slice(envelope);
+        }
+        (Source::Outline { structure, .. }, Item::Structure { .. }) => {
+            out.extend_from_slice(b"BODYSTRUCTURE ");
+            return out.extend_from_slice(structure);
+        }
+        (Source::Outline { .. }, _) => &[],
+        (Source::Bytes(bytes), _) => bytes,
+    };
     match item {
         Item::Flags => {
             out.extend_from_slice(b"FLAGS ");
             info.flags.write(out);
         }
-        Item::Uid => out.extend_from_slice(format!("UID {}", info.uid).as_bytes()),
+        Item::Uid => put(out, format_args!("UID {}", info.uid)),
         Item::InternalDate => out.extend_from_slice(format!("INTERNALDATE \"{}\"", date_time(info.internal_date)).as_bytes()),
-        Item::Size => out.extend_from_slice(format!("RFC822.SIZE {}", info.size).as_bytes()),
-        Item::ModSeq => out.extend_from_slice(format!("MODSEQ ({})", info.modseq).as_bytes()),
+        Item::Size => put(out, format_args!("RFC822.SIZE {}", info.size)),
+        Item::ModSeq => put(out, format_args!("MODSEQ ({})", info.modseq)),
         Item::EmailId => out.extend_from_slice(format!("EMAILID (M{})", info.content).as_bytes()),
         Item::ThreadId => out.extend_from_slice(format!("THREADID ({})", content::thread_id(bytes, info.content)).as_bytes()),
         Item::SaveDate => match info.saved {

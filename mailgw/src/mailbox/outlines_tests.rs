@@ -1,0 +1,136 @@
+#![allow(clippy::unwrap_used)]
+use std::sync::Arc;
+
+use protocol::imap::exchange::{Flags, StoreOp, SystemFlag};
+use store::{Memory, Store};
+
+use super::*;
+use crate::mailbox::test_keys::data_key;
+use crate::mailbox::{Choice, Delivery, standard_folders};
+
+const BOX: &str = "1234567897";
+
+fn town() -> (Arc<Memory>, MessageStore) {
+    let store = Arc::new(Memory::new());
+    store.commit(standard_folders(Batch::new(), BOX)).unwrap();
+    (Arc::clone(&store), MessageStore::new(store, data_key()))
+}
+
+fn deliver(mail: &MessageStore, folder: &str, numbers: std::ops::Range<usize>) {
+    let delivery = |number: usize| {
+        let content = format!("Subject: =?utf-8?B?5YWs56ev6YeR?= {number}\r\nFrom: <a{number}@b.cn>\r\n\r\nbody {number}\r\n").into_bytes().into();
+        Delivery { mailbox: BOX.into(), folder: folder.into(), content, unix_millis: 1, flags: Flags::new(), event: None, mark: None }
+    };
+    for some in numbers.collect::<Vec<_>>().chunks(500) {
+        mail.deliver(&some.iter().map(|number| delivery(*number)).collect::<Vec<_>>(), 1).unwrap();
+    }
+}
+
+/// How many of how many messages of a folder are kept; each as a listing that reads it would tell it.
+fn kept(mail: &MessageStore, name: &str) -> (usize, usize) {
+    let view = mail.view(BOX, name).unwrap();
+    let contents: Vec<u64> = view.messages.iter().map(|info| info.content).collect();
+    let outlines = mail.outlines(BOX, &contents).unwrap();
+    for info in &view.messages {
+        if let Some(told) = outlines.get(info.content) {
+            let read = content::outline(&mail.load(&view.folder, info.uid).unwrap());
+            assert_eq!(told, (read.envelope.as_slice(), read.structure.as_slice()));
+        }
+    }
+    (outlines.len(), contents.len())
+}
+
+/// Every content that a block knows.
+fn known(store: &Memory) -> Vec<u64> {
+    let (from, to) = outline::range(BOX);
+    let found = store.scan(&from, &to, usize::MAX).unwrap();
+    found.iter().flat_map(|(key, stored)| outline::open(key, stored, &data_key()).unwrap().unwrap().all().map(|one| one.0).collect::<Vec<_>>()).collect()
+}
+
+#[test]
+fn blocks_are_made_as_mail_comes_and_filled_before_others_begin() {
+    let (store, mail) = town();
+    deliver(&mail, "INBOX", 0..LEAST - 1);
+    assert_eq!((mail.outline_due().unwrap(), kept(&mail, "INBOX")), (0, (0, LEAST - 1)));
+    deliver(&mail, "INBOX", LEAST - 1..700);
+    assert_eq!((mail.outline_due().unwrap(), kept(&mail, "INBOX")), (1, (700, 700)));
+    assert_eq!(mail.outline_due().unwrap(), 0);
+    for round in 0..12 {
+        deliver(&mail, "INBOX", 700 + round * 70..770 + round * 70);
+        mail.outline_due().unwrap();
+    }
+    assert_eq!(kept(&mail, "INBOX"), (1540, 1540));
+    let blocks = mail.blocks(BOX).unwrap().0;
+    assert!(blocks.len() == 7 && blocks.iter().rev().skip(1).all(|block| block.messages == BLOCK), "{blocks:?}");
+    // Few of one block are read.
+    let first = mail.view(BOX, "INBOX").unwrap().messages[0].content;
+    assert!(mail.outlines(BOX, &[first]).unwrap().is_empty());
+    // Nothing stands there in the clear.
+    let (from, to) = outline::range(BOX);
+    assert!(store.scan(&from, &to, usize::MAX).unwrap().iter().all(|(_, stored)| !stored.windows(7).any(|part| part == b"5YWs56e")));
+}
+
+#[test]
+fn copies_are_known_what_is_deleted_is_forgotten_and_what_comes_back_is_kept_again() {
+    let (store, mail) = town();
+    deliver(&mail, "INBOX", 0..600);
+    mail.outline_due().unwrap();
+    let inbox = mail.folder(BOX, "INBOX").unwrap();
+    let every = |step: usize| (1..=600).step_by(step).collect::<Vec<u32>>();
+    mail.move_to(&inbox, &every(7), BOX, "Archive", 1).unwrap();
+    assert_eq!((kept(&mail, "Archive"), kept(&mail, "INBOX")), ((86, 86), (514, 514)));
+    mail.store_flags(BOX, &inbox, &every(2), StoreOp::Replace, &Flags::new().with(SystemFlag::Deleted)).unwrap();
+    let gone = mail.expunge(BOX, &inbox, &every(2), 1).unwrap();
+    assert_eq!((gone.len(), known(&store).len()), (257, 600));
+    mail.forget_removed(&|| true).unwrap();
+    assert_eq!(known(&store).len(), 343);
+    let left = kept(&mail, "INBOX");
+    assert_eq!(left, (257, 257));
+    // Those of the blocks in between come back.
+    assert_eq!(mail.restore(BOX, &Choice::default(), "asked for", 2).unwrap(), 257);
+    mail.outline(BOX, false).unwrap();
+    assert_eq!(kept(&mail, "INBOX"), (514, 514));
+    // All that is there goes.
+    let all: Vec<u32> = mail.view(BOX, "INBOX").unwrap().messages.iter().map(|info| info.uid).collect();
+    mail.store_flags(BOX, &inbox, &all, StoreOp::Replace, &Flags::new().with(SystemFlag::Deleted)).unwrap();
+    mail.expunge(BOX, &inbox, &all, 1).unwrap();
+    mail.forget_removed(&|| true).unwrap();
+    assert_eq!(known(&store).len(), 86);
+}
+
+#[test]
+fn late_ones_come_to_their_place_and_a_full_block_becomes_two() {
+    let (_, mail) = town();
+    let late: Vec<Arc<crate::mailbox::Body>> = (0..400).map(|number| Arc::new(mail.body(format!("Subject: late {number}\r\n\r\n").as_bytes()).unwrap())).collect();
+    deliver(&mail, "INBOX", 0..BLOCK);
+    mail.outline_due().unwrap();
+    let before = mail.blocks(BOX).unwrap().0;
+    for some in late.chunks(80) {
+        let delivery = |body: &Arc<crate::mailbox::Body>| Delivery { mailbox: BOX.into(), folder: "INBOX".into(), content: Arc::clone(body).into(), unix_millis: 1, flags: Flags::new(), event: None, mark: None };
+        mail.deliver(&some.iter().map(delivery).collect::<Vec<_>>(), 1).unwrap();
+        mail.outline_due().unwrap();
+        let (known, all) = kept(&mail, "INBOX");
+        assert_eq!(known, all);
+    }
+    let blocks = mail.blocks(BOX).unwrap().0;
+    assert_eq!((before.len(), blocks.iter().map(|block| block.messages).sum::<usize>()), (1, BLOCK + 400));
+    assert!(blocks.len() == 3 && blocks.iter().all(|block| block.messages <= 2 * BLOCK), "{blocks:?}");
+    mail.outline_anew(BOX).unwrap();
+    assert_eq!(kept(&mail, "INBOX"), (BLOCK + 400, BLOCK + 400));
+}
+
+#[test]
+fn what_cannot_be_read_or_is_too_long_is_left_to_be_read() {
+    let (store, mail) = town();
+    let long = format!("Subject: {}\r\n\r\n", "x".repeat(2 * MOST));
+    mail.deliver(&[Delivery { mailbox: BOX.into(), folder: "INBOX".into(), content: long.into_bytes().into(), unix_millis: 1, flags: Flags::new(), event: None, mark: None }], 1).unwrap();
+    deliver(&mail, "INBOX", 0..99);
+    let damaged = mail.view(BOX, "INBOX").unwrap().messages[50].content;
+    store.commit(Batch::new().put(crate::record::body::BodyId(damaged).key(), b"\x01nonsense".as_slice())).unwrap();
+    mail.outline_due().unwrap();
+    let contents: Vec<u64> = mail.view(BOX, "INBOX").unwrap().messages.iter().map(|info| info.content).collect();
+    let outlines = mail.outlines(BOX, &contents).unwrap();
+    assert!(outlines.len() == 98 && outlines.get(damaged).is_none() && outlines.get(contents[0]).is_none());
+    // They are in the list of what was looked at, so that they are not looked at again and again.
+    assert_eq!(mail.blocks(BOX).unwrap().0[0].messages, 100);
+}
