@@ -2,7 +2,7 @@
 //!
 //! Group commit is what makes durability cheap: while one flush runs, the next group gathers.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
@@ -16,6 +16,8 @@ use crate::{Batch, Key, record};
 const GROUP: usize = 512;
 /// A group that holds this much takes no further batch.
 const GROUP_BYTES: usize = 16 << 20;
+/// A batch of so many bytes does not wait behind larger ones: a flag that a person sets, behind five hundred statements.
+const SMALL: usize = 64 << 10;
 /// Batches that may wait; further committers wait to enter.
 const QUEUE: usize = 4_096;
 
@@ -104,9 +106,8 @@ fn read(engine: &dyn Engine, key: &Key) -> Result<Option<Vec<u8>>, StoreError> {
 }
 
 fn drain(engine: &dyn Engine, waiting: &Receiver<Waiting>, timer: &Timer) {
-    let mut poisoned: Option<String> = None;
-    while let Ok(first) = waiting.recv() {
-        let group = gather(first, waiting);
+    let (mut poisoned, mut backlog): (Option<String>, Backlog) = (None, Backlog::default());
+    while let Some(group) = backlog.gather(waiting) {
         match &poisoned {
             None => poisoned = timer.time(|| commit(engine, group)).err().map(|error| error.to_string()),
             Some(reason) => {
@@ -118,16 +119,41 @@ fn drain(engine: &dyn Engine, waiting: &Receiver<Waiting>, timer: &Timer) {
     }
 }
 
-/// What waits, up to the bounds of a group.
-fn gather(first: Waiting, waiting: &Receiver<Waiting>) -> Vec<Waiting> {
-    let mut bytes = first.batch.size();
-    let mut group = vec![first];
-    while group.len() < GROUP && bytes < GROUP_BYTES {
-        let Ok(next) = waiting.try_recv() else { break };
-        bytes = bytes.saturating_add(next.batch.size());
-        group.push(next);
+/// Large batches that small ones went ahead of.
+#[derive(Default)]
+struct Backlog {
+    large: VecDeque<Waiting>,
+    /// The group before went ahead: this one is for all.
+    passed: bool,
+}
+
+impl Backlog {
+    /// What waits, up to the bounds of a group: small batches by themselves, then the large ones with whatever came since. `None` when
+    /// nobody can come any more.
+    fn gather(&mut self, waiting: &Receiver<Waiting>) -> Option<Vec<Waiting>> {
+        let (mut group, mut bytes) = (Vec::new(), 0_usize);
+        let mut next = if self.large.is_empty() { Some(waiting.recv().ok()?) } else { waiting.try_recv().ok() };
+        while let Some(one) = next {
+            if one.batch.size() > SMALL {
+                self.large.push_back(one);
+            } else {
+                bytes = bytes.saturating_add(one.batch.size());
+                group.push(one);
+            }
+            let is_full = group.len() + self.large.len() >= GROUP || bytes >= GROUP_BYTES;
+            next = if is_full { None } else { waiting.try_recv().ok() };
+        }
+        self.passed = !group.is_empty() && !self.large.is_empty() && !self.passed;
+        if self.passed {
+            return Some(group);
+        }
+        while group.len() < GROUP && bytes < GROUP_BYTES {
+            let Some(one) = self.large.pop_front() else { break };
+            bytes = bytes.saturating_add(one.batch.size());
+            group.push(one);
+        }
+        Some(group)
     }
-    group
 }
 
 /// Decides each batch on top of those before it, makes all durable at once and answers. An error is that of the write.

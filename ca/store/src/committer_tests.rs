@@ -76,3 +76,64 @@ fn a_commit_that_hangs_ends_the_process() {
     let ended = child.output().unwrap();
     assert_eq!(ended.status.signal(), Some(6), "{ended:?}");
 }
+
+/// An engine whose writes wait to be let go, and are remembered by their first keys.
+struct Gated {
+    begun: std::sync::mpsc::Sender<()>,
+    go: Mutex<Receiver<()>>,
+    wrote: Mutex<Vec<Vec<Key>>>,
+}
+
+impl Engine for Gated {
+    fn limits(&self) -> Limits {
+        Limits { key: 100, value: 1 << 20 }
+    }
+    fn get(&self, _: &Key) -> Result<Option<Vec<u8>>, StoreError> {
+        Ok(None)
+    }
+    fn scan(&self, _: &Key, _: &Key, _: usize) -> Result<Vec<(Key, Vec<u8>)>, StoreError> {
+        Ok(Vec::new())
+    }
+    fn write(&self, writes: Writes) -> Result<(), StoreError> {
+        self.wrote.lock().unwrap().push(writes.into_keys().collect());
+        self.begun.send(()).unwrap();
+        self.go.lock().unwrap().recv().unwrap();
+        Ok(())
+    }
+    fn snapshot(&self) -> Result<Box<dyn crate::Snapshot>, StoreError> {
+        Err(StoreError::Unavailable { reason: "nothing is kept".into() })
+    }
+}
+
+#[test]
+fn a_small_batch_goes_ahead_of_large_ones_and_large_ones_come_next() {
+    let ((begun, begins), (let_go, go)) = (channel(), channel());
+    let engine = Arc::new(Gated { begun, go: Mutex::new(go), wrote: Mutex::default() });
+    let store = Embedded::start(Arc::clone(&engine) as Arc<dyn Engine>, Watchdog::default()).unwrap();
+    let key = |name: &str| Key::new("table", &[name.as_bytes()]);
+    let commit = |name: &'static str, bytes: usize| {
+        let (store, batch) = (&store, Batch::new().put(key(name), vec![0; bytes]));
+        move || store.commit(batch).unwrap()
+    };
+    let settle = || std::thread::sleep(Duration::from_millis(50));
+    std::thread::scope(|scope| {
+        scope.spawn(commit("a large", SMALL + 1));
+        begins.recv().unwrap();
+        for next in ["b large", "c large"] {
+            scope.spawn(commit(next, SMALL + 1));
+            settle();
+        }
+        scope.spawn(commit("d small", 1));
+        settle();
+        let_go.send(()).unwrap();
+        begins.recv().unwrap();
+        // Another small one cannot keep the large ones waiting for ever.
+        scope.spawn(commit("e small", 1));
+        settle();
+        let_go.send(()).unwrap();
+        begins.recv().unwrap();
+        let_go.send(()).unwrap();
+    });
+    let groups: [&[&str]; 3] = [&["a large"], &["d small"], &["b large", "c large", "e small"]];
+    assert_eq!(*engine.wrote.lock().unwrap(), groups.map(|names| names.iter().map(|name| key(name)).collect::<Vec<_>>()));
+}
