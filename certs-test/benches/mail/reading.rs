@@ -117,7 +117,8 @@ pub fn mailbox(town: &Town, letters: usize) {
     }
 }
 
-/// A session selects a mailbox that nobody has listed yet, and lists it.
+/// A session selects a mailbox that nobody has listed yet, and lists it. Ours keeps what it tells from when mail comes, and the last few
+/// dozen letters are read; Dovecot's looks at the letters and keeps what it found, which is forgotten before each round.
 fn first_listing(town: &Town, letters: usize, listing: &str) {
     let round = |place: &Place, trees: &super::measure::Trees| {
         let mut client = open(town, place);

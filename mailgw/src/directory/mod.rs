@@ -167,6 +167,13 @@ impl Directory {
         self.at(self.local(address.local())?)
     }
 
+    /// The mailbox at an address while it takes mail. Whose it is is not looked at: nothing is opened for it.
+    pub fn open_at(&self, address: &str) -> Result<Option<MailboxNumber>, DirectoryError> {
+        let Ok(address) = Address::parse(address, &self.domain) else { return Ok(None) };
+        let Some(number) = self.local(address.local())? else { return Ok(None) };
+        Ok(self.store.get(&account::open_mark(number))?.map(|_| number))
+    }
+
     /// Closed ones too: a document is not found anew by the mailbox's end.
     pub fn find_person(&self, document: &Document) -> Result<Option<Account>, DirectoryError> {
         self.at(self.indexed(&index::person(document, &self.key))?)

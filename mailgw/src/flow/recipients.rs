@@ -3,7 +3,7 @@
 use protocol::smtp::exchange::{Host, Recipient};
 
 use super::accept::{Found, NotFound, Recipients};
-use crate::directory::{Directory, still_open};
+use crate::directory::{Directory, DirectoryError, still_open};
 
 impl Recipients for Directory {
     fn find(&self, recipient: &Recipient) -> Result<Found, NotFound> {
@@ -16,12 +16,17 @@ impl Recipients for Directory {
                 _ => return Err(NotFound::Elsewhere),
             },
         };
-        let found = self.find_address(&format!("{local}@{domain}")).map_err(|error| NotFound::Failed(error.to_string()))?;
-        let account = found.ok_or(NotFound::Unknown)?;
-        if !account.is_open() {
-            return Err(NotFound::Closed);
-        }
-        Ok(Found { mailbox: account.number.to_string(), open: Some(still_open(account.number)) })
+        let (address, failed) = (format!("{local}@{domain}"), |error: DirectoryError| NotFound::Failed(error.to_string()));
+        let number = match self.open_at(&address).map_err(failed)? {
+            Some(number) => number,
+            // One that takes no mail any more is told from one that never was.
+            None => match self.find_address(&address).map_err(failed)? {
+                None => return Err(NotFound::Unknown),
+                Some(account) if !account.is_open() => return Err(NotFound::Closed),
+                Some(account) => account.number,
+            },
+        };
+        Ok(Found { mailbox: number.to_string(), open: Some(still_open(number)) })
     }
 }
 
