@@ -297,6 +297,6 @@ fn the_rest_of_a_file_that_nobody_takes_is_let_pass_within_its_time() {
     // It reads its answer, after the time that is granted, though it never ended; then nobody reads it any more.
     assert_eq!(status(stream), 400);
     assert!((2..25).contains(&began.elapsed().as_secs()), "{:?}", began.elapsed());
-    assert!((15..280).contains(&sending.join().unwrap()));
+    assert!((5..280).contains(&sending.join().unwrap()));
     open.end();
 }
