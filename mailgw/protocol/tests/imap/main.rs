@@ -412,7 +412,7 @@ fn bad_syntax_is_refused_and_the_session_goes_on() {
     assert!(client.closed);
 }
 
-const COMMANDS: &str = "c FETCH 1:* (FLAGS BODY[1] ENVELOPE BODYSTRUCTURE)\r\nd APPEND inbox {3+}\r\nabc\r\ne SEARCH TEXT hello\r\nf IDLE\r\nDONE\r\ng STORE 1 +FLAGS \\Deleted\r\nh EXPUNGE\r\n";
+const COMMANDS: &str = "b NOTIFY SET (selected (MessageNew (UID FLAGS) MessageExpunge FlagChange)) (personal (MailboxName))\r\nc FETCH 1:* (FLAGS BODY[1] ENVELOPE BODYSTRUCTURE)\r\nd APPEND inbox {3+}\r\nabc\r\ne SEARCH TEXT hello\r\nf IDLE\r\nDONE\r\ng STORE 1 +FLAGS \\Deleted\r\nh EXPUNGE\r\n";
 
 proptest! {
     #[test]
@@ -422,7 +422,7 @@ proptest! {
     }
 
     #[test]
-    fn mutated_commands_any_split(at in 0usize..190, byte in any::<u8>(), cuts in proptest::collection::vec(1usize..40, 1..20)) {
+    fn mutated_commands_any_split(at in 0usize..290, byte in any::<u8>(), cuts in proptest::collection::vec(1usize..40, 1..20)) {
         let mut bytes = COMMANDS.as_bytes().to_vec();
         if let Some(slot) = bytes.get_mut(at) {
             *slot = byte;

@@ -229,6 +229,19 @@ fn names_subscriptions_and_annotations() {
 }
 
 #[test]
+fn what_was_not_told_yet_is_told_to_who_asks_anew() {
+    let mut client = Client::selected();
+    client.send(b"c NOTIFY SET (personal (MessageNew MessageExpunge MailboxName))\r\n");
+    client.fake.happens_before_answers.message(78, &Change::New(message(1)));
+    client.fake.happens_before_answers.mailboxes();
+    client.fake.mailboxes.push(mailbox("z", 82, false));
+    let said = client.send(b"d NOTIFY SET (personal (MessageNew MessageExpunge FlagChange MailboxName))\r\n");
+    assert_eq!(said, "d OK Done\r\n* LIST (\\HasNoChildren) \"/\" \"z\"\r\n* STATUS \"&U,BTFw-\" (MESSAGES 2 UIDNEXT 6 UIDVALIDITY 9)\r\n");
+    client.fake.happens_before_answers.message(78, &Change::New(message(1)));
+    assert_eq!(client.send(b"e NOTIFY NONE\r\n"), "e OK Done\r\n");
+}
+
+#[test]
 fn too_much_is_said_to_be_too_much() {
     let mut client = Client::selected();
     client.send(b"c NOTIFY SET (selected (MessageNew MessageExpunge)) (personal (ServerMetadataChange))\r\n");

@@ -309,7 +309,10 @@ impl Connection {
                     Then::Stays => {}
                     Then::Opened(folder, watch) => self.open = Some((folder, watch)),
                     Then::Left => self.open = None,
-                    Then::Watched(watch) => self.account = Some(AccountEar::new(watch)),
+                    // One that listens already goes on: what it heard is not lost.
+                    Then::Watched(watch) => {
+                        self.account.get_or_insert_with(|| AccountEar::new(watch));
+                    }
                     Then::Unwatched => self.account = None,
                 }
                 answer

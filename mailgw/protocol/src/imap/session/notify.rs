@@ -214,7 +214,11 @@ impl Session {
         let counts = !self.settings.off.has(Extension::CondStore);
         let of_now = mailboxes.iter().filter(|info| info.id.is_some() && info.id != selected);
         let left: VecDeque<_> = of_now.map(|info| (info.name.clone(), as_it_is(&asked.wanted(info), counts))).filter(|(_, items)| status && !items.is_empty()).collect();
-        asked.mailboxes = mailboxes;
+        match self.notify.take().filter(|before| before.watches_account() && asked.watches_account()) {
+            // What was not told yet is told to who still asks for it, measured by what was told before.
+            Some(before) => (asked.mailboxes, asked.changes, asked.own) = (before.mailboxes, before.changes, before.own),
+            None => asked.mailboxes = mailboxes,
+        }
         let (interest, nothing) = (asked.interest(), asked.groups.is_empty());
         self.notify = Some(asked);
         if let State::Selected(view) = &mut self.state {
