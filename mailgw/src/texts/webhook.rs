@@ -118,7 +118,7 @@ impl Texts for Webhook {
     fn send(&self, text: &Text, unix_seconds: i64) -> Answer {
         let Ok(body) = serde_json::to_vec(text) else { return Answer::Refused(REFUSED) };
         let signature = self.signature(&body, unix_seconds);
-        match self.handle.block_on(timeout(PATIENCE, self.post(&text.id, body, signature))) {
+        match self.handle.block_on(async { timeout(PATIENCE, self.post(&text.id, body, signature)).await }) {
             Ok(Ok(status)) => meaning(status),
             Ok(Err(error)) => {
                 tracing::debug!(error, "the gateway of texts cannot be reached");
