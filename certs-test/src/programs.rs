@@ -8,6 +8,7 @@ use std::net::TcpListener;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
 /// What a finished program said.
@@ -82,9 +83,17 @@ pub fn soft_token(place: &Path, label: &str) -> PathBuf {
     configuration
 }
 
-/// A port that was free a moment ago.
+/// A port that nothing listens on and that this process gives out once. It lies below those that the kernel gives to callers
+/// (32768 and up), so that no connection of another test takes it before its server does.
 pub fn free_port() -> u16 {
-    TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr()).map_or(0, |address| address.port())
+    static NEXT: AtomicU32 = AtomicU32::new(0);
+    const FIRST: u32 = 12_000;
+    const COUNT: u32 = 20_000;
+    let start = std::process::id().wrapping_mul(61);
+    (0..COUNT)
+        .filter_map(|_| u16::try_from(FIRST + start.wrapping_add(NEXT.fetch_add(1, Ordering::Relaxed)) % COUNT).ok())
+        .find(|port| TcpListener::bind(("127.0.0.1", *port)).is_ok())
+        .expect("a free port")
 }
 
 /// What the authority of citizens is bound to.
