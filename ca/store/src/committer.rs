@@ -128,11 +128,15 @@ struct Backlog {
 }
 
 impl Backlog {
-    /// What waits, up to the bounds of a group: small batches by themselves, then the large ones with whatever came since. `None` when
-    /// nobody can come any more.
+    /// What waits, up to the bounds of a group: small batches by themselves, and in the next group the large ones that they went
+    /// ahead of, before whatever came since. `None` when nobody can come any more.
     fn gather(&mut self, waiting: &Receiver<Waiting>) -> Option<Vec<Waiting>> {
         let (mut group, mut bytes) = (Vec::new(), 0_usize);
-        let mut next = if self.large.is_empty() { Some(waiting.recv().ok()?) } else { waiting.try_recv().ok() };
+        let were_passed = std::mem::take(&mut self.passed);
+        if were_passed {
+            self.take_large(&mut group, &mut bytes);
+        }
+        let mut next = if self.large.is_empty() && group.is_empty() { Some(waiting.recv().ok()?) } else { waiting.try_recv().ok() };
         while let Some(one) = next {
             if one.batch.size() > SMALL {
                 self.large.push_back(one);
@@ -143,16 +147,19 @@ impl Backlog {
             let is_full = group.len() + self.large.len() >= GROUP || bytes >= GROUP_BYTES;
             next = if is_full { None } else { waiting.try_recv().ok() };
         }
-        self.passed = !group.is_empty() && !self.large.is_empty() && !self.passed;
-        if self.passed {
-            return Some(group);
-        }
-        while group.len() < GROUP && bytes < GROUP_BYTES {
-            let Some(one) = self.large.pop_front() else { break };
-            bytes = bytes.saturating_add(one.batch.size());
-            group.push(one);
+        self.passed = !group.is_empty() && !self.large.is_empty() && !were_passed;
+        if !self.passed {
+            self.take_large(&mut group, &mut bytes);
         }
         Some(group)
+    }
+
+    fn take_large(&mut self, group: &mut Vec<Waiting>, bytes: &mut usize) {
+        while group.len() < GROUP && *bytes < GROUP_BYTES {
+            let Some(one) = self.large.pop_front() else { break };
+            *bytes = bytes.saturating_add(one.batch.size());
+            group.push(one);
+        }
     }
 }
 
