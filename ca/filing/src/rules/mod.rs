@@ -116,11 +116,12 @@ fn envelope_of(filing: &Filing, kind: &Kind, region: Option<&str>, today: Date, 
     if let (Some(told), Some(region)) = (filing.region(), region)
         && !told.lies_in(region)
     {
-        let mut failure = envelope("region", "不是受理单位所在的地区", "the bureau of this kind is in another region", "请填受理地区或其下级地区的代码", "write its code, or that of a district in it");
+        let mut failure = envelope("region", "不是受理单位所在的地区", "the bureau of this kind is in another region", &format!("请填受理地区 {region} 或其下级地区的代码"), &format!("write {region}, or the code of a district in it"));
         (failure.expected, failure.found) = (Some(region.to_owned()), Some(told.as_str().to_owned()));
         judgement.fail(Severity::Refuse, failure);
     }
-    if filing.created_at().is_some_and(|at| at.to_offset(CITY).date() > today) {
+    // A moment that the city's calendar cannot name is later than any day.
+    if filing.created_at().is_some_and(|at| at.checked_to_offset(CITY).is_none_or(|at| at.date() > today)) {
         judgement.fail(Severity::Refuse, envelope("created_at", "编制时间晚于今天", "it was drawn up after today", "请核对编制时间与本机时钟", "check it, and this machine's clock"));
     }
     if !kind.takes(filing.period()) {

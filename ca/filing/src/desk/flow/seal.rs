@@ -32,7 +32,9 @@ pub struct Sealed {
 
 /// The receipt of that number, if there is one and it is sealed.
 pub fn stored(desk: &Desk, number: &ReceiptNumber) -> Result<Option<Sealed>, DeskError> {
-    let (Some(draft), Some(seal)) = (desk.store.get(&number.draft())?, desk.store.get(&number.seal())?) else { return Ok(None) };
+    // The seal first: once it is there the draft never changes.
+    let Some(seal) = desk.store.get(&number.seal())? else { return Ok(None) };
+    let Some(draft) = desk.store.get(&number.draft())? else { return Ok(None) };
     let (position, text) = read_draft(&draft)?;
     Ok(Some(Sealed { document: receipt::document(text, position)?, seal: read_seal(&seal)?.to_vec() }))
 }
