@@ -179,7 +179,12 @@ fn signer(authority: &Authority, id: &str, now: i64) -> Result<Option<Finding>, 
     let Some(ocsp) = record.ocsp else { return Ok(None) };
     let (_, read) = X509Certificate::from_der(&ocsp.der).map_err(|_| damaged("an OCSP signer's certificate"))?;
     if !own::is_good(authority, read.raw_serial())? {
-        return Ok(Some(Finding::fail(format!("OCSP signer of {id}: its certificate is revoked or suspended, and nothing is answered"), "see that `ca serve` runs, which makes the next one at once, and read its log")));
+        let what = format!("OCSP signer of {id}: its certificate is revoked or suspended, and nothing is answered");
+        let ended = authority.issuers.get(id).map(|issuer| issue::not_revoked(authority, issuer));
+        return Ok(Some(match ended {
+            Some(Err(IssueError::IssuerRevoked { issuer })) => Finding::warn(what, format!("{issuer} is revoked too, so no signer is made any more; whoever relies on it asks for the root's list")),
+            _ => Finding::fail(what, "see that `ca serve` runs, which makes the next one at once, and read its log"),
+        }));
     }
     Ok(Some(signer_life(id, read.validity().not_before.timestamp(), read.validity().not_after.timestamp(), now)))
 }
@@ -217,7 +222,7 @@ fn administrators(authority: &Authority) -> Result<Option<Finding>, IssueError> 
     let next = match revoked_of_officers(authority)? {
         None => "stop the service and have the owner of its directory make one with `ca officer recover`, which the log and every officer are told of".to_owned(),
         Some(issuer) => format!(
-            "{issuer} is revoked and certifies nobody: stop the service and have the owner of its directory ask for its next generation (`ca issuer request {issuer} --recover`), a ceremony certify it, `ca issuer install --recover` take it in, and `ca officer recover` make an administrator"
+            "{issuer} or its root is revoked, so that it certifies nobody: stop the service and have the owner of its directory ask for its next generation (`ca issuer request {issuer} --recover`), a ceremony certify it by a root that is good, `ca issuer install --recover` take it in, and `ca officer recover` make an administrator"
         ),
     };
     Ok(match good {
@@ -228,7 +233,7 @@ fn administrators(authority: &Authority) -> Result<Option<Finding>, IssueError> 
     })
 }
 
-/// The authority that certifies officers, when its newest generation is revoked.
+/// The authority that certifies officers, when its newest generation or the root of that is revoked.
 fn revoked_of_officers(authority: &Authority) -> Result<Option<String>, IssueError> {
     let issuers = authority.policies.profile(OFFICER).map(|profile| profile.issuers()).unwrap_or_default();
     for issuer in issuers.iter().filter_map(|issuer| authority.issuers.newest(issuer.name())) {

@@ -205,6 +205,7 @@ impl Jobs {
             if token.is_some() {
                 return;
             }
+            self.status.look_again();
             if let Err(error) = take_over::resume(&self.service.authority) {
                 tracing::warn!(%error, "a new generation cannot take over yet");
             }

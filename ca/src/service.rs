@@ -40,7 +40,7 @@ use crate::operation::{Operation, Trace};
 use crate::order_proof::{self, Proof};
 use crate::order_shown::OrderShown;
 use crate::problem::{IssueError, OfficerError};
-use crate::record::{ActRecord, Came, CertificateRecord, CrlHead, Freeze, Incident, Item, Notice, NoticeState, OrderId, OrderRecord, Recipient, Scope, Status, Unread, der_text, serial_text};
+use crate::record::{ActRecord, Came, CertificateRecord, CrlHead, Freeze, Incident, Item, Lift, Notice, NoticeState, OrderId, OrderRecord, Recipient, Scope, Status, Unread, der_text, serial_text};
 use crate::register::{self, State};
 use crate::retention;
 use crate::stamped::{self, Stamped};
@@ -70,6 +70,9 @@ pub struct Shown {
     /// Every order that ever froze it.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub orders: Vec<Freeze>,
+    /// On whose word such orders ended before their date.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub lifts: Vec<Lift>,
     /// The certificate whose place it took.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub replaces: Option<Link>,
@@ -315,10 +318,10 @@ impl Service {
             Operation::Show { serial } => {
                 let serial = register::serial(&serial).map_err(IssueError::from)?;
                 let record = register::get(&*self.authority.store, &serial).map_err(IssueError::from)?;
-                let orders = hold::orders(&self.authority, &serial)?;
+                let (orders, lifts) = (hold::orders(&self.authority, &serial)?, hold::lifts(&self.authority, &serial)?);
                 let replaced_by = successors(&self.authority, &serial)?;
                 let ends_at = self.ends_at(&record, &replaced_by)?;
-                Ok(Outcome::Certificate(Box::new(Shown { orders, replaced_by, ends_at, ..self.shown(&serial, &record, true) })))
+                Ok(Outcome::Certificate(Box::new(Shown { orders, lifts, replaced_by, ends_at, ..self.shown(&serial, &record, true) })))
             }
             Operation::List(query) => {
                 let found = register::list(&*self.authority.store, &query, self.now()).map_err(IssueError::from)?;
@@ -583,6 +586,7 @@ impl Service {
             freeze: held.and_then(|hold| hold.freeze.clone()),
             orders: Vec::new(),
             replaces,
+            lifts: Vec::new(),
             replaced_by: Vec::new(),
             ends_at: None,
             sha256: crate::sha256_hex(&record.der),

@@ -155,6 +155,14 @@ impl Status {
         self.wanted.fetch_or(!good, Ordering::Relaxed);
     }
 
+    /// Looks once more at those that may not sign: what could not be read is no reason for ever.
+    pub fn look_again(&self) {
+        let fallen: Vec<_> = self.responders.read().unwrap_or_else(PoisonError::into_inner).iter().filter(|responder| responder.fallen.load(Ordering::Relaxed)).cloned().collect();
+        fallen.iter().for_each(|responder| self.look_at(responder));
+        // Their successors are looked for in this very turn.
+        self.wanted.store(false, Ordering::Relaxed);
+    }
+
     /// Whether a signer fell since this was asked last: its successor is due now.
     pub fn signer_fell(&self) -> bool {
         self.wanted.swap(false, Ordering::Relaxed)
@@ -165,6 +173,8 @@ impl Status {
         let mut responders = self.responders.write().unwrap_or_else(PoisonError::into_inner);
         if let Some(place) = responders.iter_mut().find(|responder| responder.id == issuer) {
             *place = Arc::new(Responder::new(issuer, place.names.clone(), signer, key, (place.since, place.issuer_until))?);
+            // It may have been revoked before it stood here.
+            self.look_at(place);
         }
         self.memory.lock().unwrap_or_else(PoisonError::into_inner).forget_all();
         Ok(())
@@ -199,7 +209,8 @@ impl Status {
         if now >= responder.not_after {
             return Err(if now > responder.issuer_until { Failure::Unauthorized } else { Failure::TryLater });
         }
-        // So does that of one whose certificate is revoked, or not valid yet by a clock that went back: the next one is due.
+        // So does that of one whose certificate is revoked, until the next one is here; and nothing is signed before the signer
+        // is valid, by a clock that went back.
         if responder.fallen.load(Ordering::Relaxed) || now < responder.not_before {
             return Err(Failure::TryLater);
         }
@@ -312,7 +323,9 @@ impl Watcher for Status {
     fn joined(&self, issuer: &Issuer) {
         // Its certificates were read a moment ago: what could not be read would not have come so far.
         if let Ok(Some(responder)) = Responder::of(issuer) {
-            self.responders.write().unwrap_or_else(PoisonError::into_inner).push(Arc::new(responder));
+            let responder = Arc::new(responder);
+            self.responders.write().unwrap_or_else(PoisonError::into_inner).push(Arc::clone(&responder));
+            self.look_at(&responder);
         }
     }
 }

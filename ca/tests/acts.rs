@@ -258,6 +258,11 @@ fn two_administrators_end_an_authority_and_no_officer_does_alone() {
     bulk::step(authority, &by, "MIXED", BulkAct::Revoke).unwrap();
     assert_eq!((office.revoked(&holders), office.revoked(std::slice::from_ref(&issuer))), (1, 0));
     let id = awaits(bulk::order(authority, &by, &in_bulk("END", std::slice::from_ref(&issuer))).unwrap());
+    // Not even by whoever sent the other one away a moment ago.
+    let (alone, others) = staffed();
+    let first = others.first.administers(alone.authority());
+    withdraw(alone.authority(), &first, &Withdraw { serial: others.second.serial.clone(), power: None }).unwrap();
+    awaits(bulk::order(alone.authority(), &first, &in_bulk("ALONE", std::slice::from_ref(&alone.authority().issuers["enterprise-ca"].serial))).unwrap());
     assert!(matches!(staff.operator.approves(authority, &id), Err(ApproveError::PowerlessForAct { .. })));
     assert!(matches!(staff.again.approves(authority, &id), Err(ApproveError::Own)));
     assert_eq!(staff.second.approves(authority, &id).unwrap(), ActState::Done);
@@ -278,6 +283,15 @@ fn many_small_acts_in_bulk_are_a_large_one() {
     assert!(matches!(bulk::order(authority, &by, &in_bulk("A", &serials[..2])).unwrap(), Ordered::Incident(_)));
     assert!(matches!(bulk::order(authority, &by, &in_bulk("B", &serials[2..3])).unwrap(), Ordered::Incident(_)));
     awaits(bulk::order(authority, &by, &in_bulk("C", &serials[3..4])).unwrap());
+    // At the same moment, too: of several that began without approval each saw those before it.
+    office.clock.advance(Duration::days(2));
+    let more = office.certificates(8);
+    let names: Vec<String> = (0..4).map(|number| format!("AT-ONCE-{number}")).collect();
+    let begun = std::thread::scope(|scope| {
+        let asking: Vec<_> = names.iter().zip(more.chunks(2)).map(|(name, serials)| scope.spawn(|| bulk::order(authority, &staff.first.administers(authority), &in_bulk(name, serials)).unwrap())).collect();
+        asking.into_iter().map(|one| one.join().unwrap()).filter(|one| matches!(one, Ordered::Incident(_))).count()
+    });
+    assert_eq!(begun, 1);
     // A day later it is a small one.
     office.clock.advance(Duration::days(1));
     assert!(matches!(bulk::order(authority, &by, &in_bulk("D", &serials[4..6])).unwrap(), Ordered::Incident(_)));

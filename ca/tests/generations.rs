@@ -298,6 +298,9 @@ fn where_the_officers_authority_is_revoked_the_owner_asks_for_its_next_generatio
     let waiting = place.words(&opened);
     place.hold(&waiting, "ca/root-keys", "other", false).unwrap();
     assert!(matches!(recover::install(authority, 7, &place.certified("other")), Err(RecoverError::Administered { .. })));
+    // What a revoked root certified is not taken in.
+    end(authority, &authority.issuers[ROOT].serial.clone());
+    assert!(matches!(take_over::install(authority, &admin::<ca::flow::Administrator>(), &place.certified("other")), Err(TakeOverError::Issue(IssueError::IssuerRevoked { issuer })) if issuer == ROOT));
 }
 
 #[test]

@@ -6,6 +6,7 @@ use std::sync::{Arc, Barrier};
 use ca::authority::Authority;
 use ca::flow::hold::suspend;
 use ca::flow::issue::{Order, issue};
+use ca::flow::block::{KeyDigest, block};
 use ca::flow::officer::{Grant, Withdraw, grant, list, withdraw};
 use ca::flow::plan::Words;
 use ca::flow::revoke::{Revoke, revoke};
@@ -203,6 +204,15 @@ fn an_issuing_authority_that_is_revoked_vouches_for_no_officer() {
     let operator = office.with("B-1", Power::Operator, &office.administrator(&admin));
     let alone = revoke(office.authority(), &office.proven(&operator).unwrap().acting::<ca::flow::Operator>().unwrap(), &Revoke { serial: issuer.clone(), reason: Reason::Superseded, at: None, invalid_since: None });
     assert!(matches!(alone, Err(ca::problem::IssueError::AuthorityCertificate { .. })), "{alone:?}");
+    // Nor by way of its key.
+    let key = KeyDigest::of(&office.authority().issuers["officer-ca"].public_key_info);
+    let alone = block(office.authority(), &office.proven(&operator).unwrap().acting::<ca::flow::Operator>().unwrap(), key);
+    assert!(matches!(alone, Err(ca::problem::IssueError::AuthorityCertificate { .. })), "{alone:?}");
+    assert!(office.proven(&admin).is_ok());
+    // Nor does anybody choose the day from which on somebody was no officer any more.
+    let early = Revoke { serial: admin.serial.clone(), reason: Reason::Superseded, at: Some(office.clock.now().unix_timestamp() - 60), invalid_since: None };
+    let refused = revoke(office.authority(), &office.proven(&operator).unwrap().acting::<ca::flow::Operator>().unwrap(), &early);
+    assert!(matches!(refused, Err(ca::problem::IssueError::RevocationDate(_))), "{refused:?}");
     revoke(office.authority(), &Authorised::<ca::flow::Operator>::by_ownership(7), &Revoke { serial: issuer, reason: Reason::Superseded, at: None, invalid_since: None }).unwrap();
     assert!(matches!(office.proven(&admin), Err(OfficerError::Revoked { .. })));
 }

@@ -1,7 +1,7 @@
 //! Suspending on the command line: the words of an order, and how a hold is told.
 
 use clap::Args;
-use runtime::exit::Problem;
+use runtime::exit::{Exit, Problem};
 
 use super::offline;
 use super::print::{date, line};
@@ -69,13 +69,16 @@ impl std::fmt::Debug for Resumed {
     }
 }
 
-pub fn resume(wanted: Resumed) -> Operation {
+pub fn resume(wanted: Resumed) -> Result<Operation, Problem> {
     let Resumed { serial, code, freeze, authority, reason } = wanted;
+    if authority.is_some() && !freeze && code.is_none() {
+        return Err(Problem::new(Exit::Usage, "freeze", "a suspension ends without an authority's word", "say --freeze to lift an order, or leave out --authority and --reason"));
+    }
     let words = LiftWords { authority: authority.unwrap_or_default(), reason: reason.unwrap_or_default() };
-    match code {
+    Ok(match code {
         Some(code) => Operation::LiftEnterprise { code, words },
         None => Operation::Resume(Resume { serial: serial.unwrap_or_default(), freeze: freeze.then_some(words) }),
-    }
+    })
 }
 
 /// Since when and until when, by whom and why; and the orders that are over.
@@ -88,6 +91,9 @@ pub fn lines(shown: &Shown) -> Result<(), Problem> {
     }
     for order in shown.orders.iter().filter(|order| shown.freeze.as_ref() != Some(order)) {
         line(&format!("order    {} to {}, by {}: {}", date(order.at), date(order.until), order.authority, order.reason))?;
+    }
+    for lift in &shown.lifts {
+        line(&format!("lifted   {}, on the word of {}: {}", date(lift.at), lift.authority, lift.reason))?;
     }
     Ok(())
 }

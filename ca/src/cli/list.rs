@@ -239,6 +239,7 @@ mod tests {
             held_until: None,
             freeze: None,
             orders: Vec::new(),
+            lifts: Vec::new(),
             replaces: None,
             replaced_by: Vec::new(),
             ends_at: None,

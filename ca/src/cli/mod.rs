@@ -343,7 +343,7 @@ fn dispatch(cli: Cli) -> Result<(), Problem> {
         Command::Correct(correct) => return succession::correct(&place, correct),
         Command::Bulk(bulk) => return bulk::bulk(&place, bulk),
         Command::Suspend { serial } => Operation::Suspend { serial },
-        Command::Resume(wanted) => hold::resume(wanted),
+        Command::Resume(wanted) => hold::resume(wanted)?,
         Command::Freeze(order) => hold::freeze(order)?,
         Command::Key(key::Key::Block(given)) => Operation::BlockKey { key: key::digest(&given)? },
         Command::Notice(command) => notice::operation(command),

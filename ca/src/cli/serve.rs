@@ -31,8 +31,6 @@ pub fn serve(place: &Place, base_url: Option<&str>, listen: Option<SocketAddr>, 
     runtime::log::init();
     let passphrase = passphrase(place)?;
     let mut opened = crate::init::open_at(&place.directory, base_url, &passphrase, Arc::new(SystemClock), clock_was_ahead)?;
-    // From here on somebody may be answered.
-    restore::serves(&*opened.authority.store)?;
     let status = Status::new(&opened.authority).map_err(|error| Problem::new(Exit::Damaged, "issuer", error.to_string(), "restore the store from a backup"))?;
     let status = Arc::new(status);
     let lists = Arc::new(Lists::new(Arc::clone(&opened.authority.store)));
@@ -73,6 +71,8 @@ async fn run(service: Service, public: Arc<Public>, jobs: Arc<Jobs>, listen: Soc
     let outbox = outbox.serve(crate::http::outbox::router(Arc::clone(&service.authority)), shutdown.clone());
     let (health, faults) = (Arc::clone(&jobs.health), Arc::clone(&jobs.health));
     let timestamps = jobs.timestamps.clone();
+    // From here on somebody may be answered.
+    restore::serves(&*service.authority.store)?;
     let jobs = tokio::spawn(jobs.run(shutdown.clone()));
     let status = Arc::clone(&public.status);
     let counts = requests.clone();

@@ -51,7 +51,7 @@ pub fn needed(authority: &Authority, deed: &Deed) -> Result<Option<Needed>, Issu
         },
         // An authority falls with all that it certified, the officers with theirs: where there are two administrators, two
         // want it.
-        Deed::Bulk { authorities: true, .. } if officer::administrators(authority)?.1 > 1 => return Ok(Some(about_authorities())),
+        Deed::Bulk { authorities: true, .. } if officer::administrators_lately(authority)? > 1 => return Ok(Some(about_authorities(rules))),
         Deed::Bulk { incident, act, certificates, .. } => match &rules.bulk {
             Some(rule) if roster(authority)?.1.administered && certificates.saturating_add(bulk::lately(authority, incident, *act)?) > rule.above => (&rule.by, rule.approvals),
             _ => return Ok(None),
@@ -67,8 +67,9 @@ pub fn needed(authority: &Authority, deed: &Deed) -> Result<Option<Needed>, Issu
     Ok((approvals > 0).then(|| Needed { by: by.clone(), approvals }))
 }
 
-fn about_authorities() -> Needed {
-    Needed { by: [Power::Administrator].into(), approvals: 1 }
+/// As many administrators as the rule about certificates in bulk asks for, and one at least.
+fn about_authorities(rules: &Approvals) -> Needed {
+    Needed { by: [Power::Administrator].into(), approvals: rules.bulk.as_ref().map_or(1, |rule| rule.approvals.max(1)) }
 }
 
 fn granting<'a>(rules: &'a Approvals, deed: &Deed) -> Option<&'a GrantRule> {
@@ -81,7 +82,7 @@ fn needed_once_placed(authority: &Authority, deed: &Deed) -> Result<Needed, Issu
     let change;
     let rule = match deed {
         Deed::GrantPower { .. } | Deed::SetRegistrar { .. } => granting(rules, deed).map(|rule| (&rule.by, rule.approvals)),
-        Deed::Bulk { authorities: true, .. } => return Ok(about_authorities()),
+        Deed::Bulk { authorities: true, .. } => return Ok(about_authorities(rules)),
         Deed::Bulk { .. } => rules.bulk.as_ref().map(|rule| (&rule.by, rule.approvals)),
         Deed::ChangePolicies { .. } => {
             change = policies::rule(authority)?;

@@ -34,6 +34,8 @@ const LIST_LIMIT: u64 = 256 << 20;
 /// What a list may say of certificates that nobody here knows: those of the time between backup and loss.
 const UNKNOWN_LIMIT: usize = 100_000;
 
+/// Where a list says which certificates it is about.
+const DISTRIBUTION_POINT: &str = "2.5.29.28";
 /// Where a list says that it only tells what changed.
 const DELTA_INDICATOR: &str = "2.5.29.27";
 
@@ -318,15 +320,34 @@ pub fn read_list(file: &Path) -> Result<Vec<u8>, AdoptError> {
     Ok(der)
 }
 
-/// The newest list of an issuer that was adopted, by the time from which it speaks.
-fn newest(issuer: &str) -> Key {
-    Key::new("adopted-list", &[issuer.as_bytes()])
+/// The newest list of an issuer, or of one of its parts, that is known of the time before a loss: the register's own when it
+/// was backed up, or one that was adopted since. By the time from which it speaks, eight octets.
+pub(super) fn newest(issuer: &str, scope: Scope) -> Key {
+    scope.key("adopted-list", issuer)
+}
+
+/// Which list of an issuer it is, by the distribution point that it names.
+// spec: rfc5280#5.2.5
+fn scope_of(authority: &Authority, issuer: &str, read: &CertificateRevocationList<'_>) -> Result<Scope, IssueError> {
+    let Some(named) = read.extensions().iter().find(|extension| extension.oid.to_id_string() == DISTRIBUTION_POINT) else { return Ok(Scope::Whole) };
+    let names = |scope: &Scope| {
+        let list = authority.addresses.list(issuer, *scope);
+        named.value.windows(list.len()).any(|octets| octets == list.as_bytes())
+    };
+    Ok((0..listing::partitions(authority, issuer)?).map(Scope::Shard).find(names).unwrap_or(Scope::Whole))
+}
+
+/// Since when something is known of a list, if it is.
+fn known_since(authority: &Authority, issuer: &str, scope: Scope) -> Result<Option<i64>, IssueError> {
+    let before = authority.store.get(&newest(issuer, scope))?;
+    before.map(|bytes| bytes.try_into().map(i64::from_be_bytes).map_err(|_| IssueError::Damaged { what: "when a list was adopted" })).transpose()
 }
 
 /// Revokes and suspends what a list of ours says, and keeps the numbers above its own.
 ///
 /// Lists come in any order: a revocation is final and counts whichever of them says it; a suspension counts only in a list
-/// newer than all that were adopted before, since it may have been lifted or become a revocation after it.
+/// newer than what is known of the whole and of the certificate's part, since it may have been lifted or become a revocation
+/// after it.
 pub fn list(authority: &Authority, authorised: &Authorised<Administrator>, mut der: Vec<u8>) -> Result<Held, AdoptError> {
     if der.first() != Some(&0x30) {
         der = pem::parse(&der).ok().filter(|pem| pem.tag() == "X509 CRL").map(pem::Pem::into_contents).ok_or(AdoptError::NoList)?;
@@ -340,19 +361,28 @@ pub fn list(authority: &Authority, authorised: &Authorised<Administrator>, mut d
     if read.extensions().iter().any(|extension| extension.oid.to_id_string() == DELTA_INDICATOR) {
         return Err(AdoptError::Delta);
     }
-    let (speaks_from, latest) = (read.last_update().timestamp(), newest(issuer.id()));
+    let (speaks_from, scope) = (read.last_update().timestamp(), scope_of(authority, issuer.id(), &read)?);
+    let latest = newest(issuer.id(), scope);
     let before = authority.store.get(&latest).map_err(IssueError::from)?;
-    let adopted = before.as_deref().map(|bytes| <[u8; 8]>::try_from(bytes).map(i64::from_be_bytes)).transpose().map_err(|_| IssueError::Damaged { what: "when a list was adopted" })?;
-    let is_newest = adopted.is_none_or(|adopted| speaks_from > adopted);
+    let is_newer = |than: Option<i64>| than.is_none_or(|than| speaks_from > than);
+    let of_whole = known_since(authority, issuer.id(), Scope::Whole)?;
+    let parts = (0..listing::partitions(authority, issuer.id())?).map(|part| known_since(authority, issuer.id(), Scope::Shard(part))).collect::<Result<Vec<_>, _>>()?;
+    // Of a certificate that nobody knows any part may have told since.
+    let newer_than_all = is_newer(of_whole) && parts.iter().all(|part| is_newer(*part));
+    let counts_for = |shard: Option<u16>| match (scope, shard) {
+        (Scope::Shard(part), _) | (_, Some(part)) => is_newer(of_whole) && is_newer(parts.get(usize::from(part)).copied().flatten()),
+        _ => newer_than_all,
+    };
+    let is_newest = is_newer(known_since(authority, issuer.id(), scope)?);
     let mut held = Held { issuer: issuer.id().to_owned(), number, entries: 0, changed: 0, unknown: 0 };
     let mut unknown = Vec::new();
     // 2. What is known and not held to yet, each on the line of its own act.
     for entry in read.iter_revoked_certificates() {
         held.entries += 1;
         let (serial, listed) = (entry.raw_serial().to_vec(), said(entry));
-        let counts = is_newest || matches!(listed, Listed::Revoked(_));
+        let suspends = matches!(listed, Listed::Held { .. });
         match register::find(&*authority.store, &serial).map_err(IssueError::from)? {
-            Some(found) if found.issuer == held.issuer && !counts => drop(found),
+            Some(found) if found.issuer == held.issuer && suspends && !counts_for(found.shard) => {}
             Some(found) if found.issuer == held.issuer => held.changed += u64::from(hold_to(authority, authorised, serial, found, listed)?),
             Some(_) => return Err(AdoptError::Doubled { serial: serial_text(&serial) }),
             None => {
@@ -360,8 +390,14 @@ pub fn list(authority: &Authority, authorised: &Authorised<Administrator>, mut d
                 let place = CertificateRecord::revoked(&held.issuer, &serial);
                 let known = authority.store.get(&place).map_err(IssueError::from)?;
                 let was = known.as_deref().map(decode::<Listed>).transpose().map_err(|_| IssueError::Damaged { what: "a revocation" })?;
-                // What is revoked stays so, for the reason that was said first.
-                if counts && !matches!((&was, &listed), (Some(Listed::Revoked(_)), _) | (Some(Listed::Held { .. }), Listed::Held { .. })) {
+                // What is revoked stays so; that its key was compromised alone is worth more than the reason before.
+                let tells = match (&was, &listed) {
+                    (Some(Listed::Revoked(before)), Listed::Revoked(now)) => compromised_since(before, now),
+                    (Some(Listed::Revoked(_) | Listed::Held { .. }), Listed::Held { .. }) => false,
+                    (_, Listed::Revoked(_)) => true,
+                    (None, Listed::Held { .. }) => counts_for(None),
+                };
+                if tells {
                     unknown.push((serial, listed, known));
                 }
             }
@@ -400,9 +436,20 @@ pub fn list(authority: &Authority, authorised: &Authorised<Administrator>, mut d
     Ok(held)
 }
 
+/// Whether a revocation says that the key was compromised, and the one before did not.
+fn compromised_since(before: &Revocation, now: &Revocation) -> bool {
+    now.reason == Reason::KeyCompromise && before.reason != Reason::KeyCompromise
+}
+
 /// Whether something had to be changed for it. A revocation here is final, whatever the list says.
 fn hold_to(authority: &Authority, authorised: &Authorised<Administrator>, serial: Vec<u8>, found: CertificateRecord, listed: Listed) -> Result<bool, IssueError> {
     match (&found.status, listed) {
+        (Status::Revoked(before), Listed::Revoked(said)) if compromised_since(before, &said) => {
+            let at = before.at.min(said.at).max(found.not_before);
+            let revocation = Revocation { at, invalid_since: said.invalid_since.or(before.invalid_since).map(|since| since.min(at)), ..said };
+            revoke::with_siblings(authority, authorised.actor(), (serial, found), revocation, authority.clock.now())?;
+            Ok(true)
+        }
         (Status::Revoked(_), _) | (Status::Held(_), Listed::Held { .. }) => Ok(false),
         (_, Listed::Revoked(revocation)) => {
             revoke::with_siblings(authority, authorised.actor(), (serial, found), revocation, authority.clock.now())?;

@@ -4,10 +4,11 @@ use serde::{Deserialize, Serialize};
 use store::{Batch, CommitError, Expectation};
 
 use super::authorise::{Actor, Authorised, Holder, Operator};
-use super::revoke::fallen;
+use super::revoke::{fallen, is_authority};
 use crate::authority::Authority;
 use crate::problem::IssueError;
-use crate::record::{CertificateRecord, Reason, Revocation, log};
+use crate::record::{CertificateRecord, Reason, Revocation, log, serial_text};
+use crate::register;
 
 /// The SHA-256 of a SubjectPublicKeyInfo.
 #[derive(Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -89,6 +90,14 @@ pub(super) fn block_reported(authority: &Authority, authorised: &Authorised<Hold
 
 fn blocked(authority: &Authority, by: &Actor, key: KeyDigest) -> Result<Blocked, IssueError> {
     let now = authority.clock.now();
+    // An authority's key takes all with it that it certified: no officer ends that alone. Whoever proves to hold the key does.
+    if matches!(by, Actor::Officer(_)) {
+        for serial in register::of_key(&*authority.store, &key.0)? {
+            if is_authority(authority, &serial, &register::get(&*authority.store, &serial)?) {
+                return Err(IssueError::AuthorityCertificate { serial: serial_text(&serial) });
+            }
+        }
+    }
     // 1. Blocked, with its entry in the log: from here on nothing of this key is issued good.
     let place = CertificateRecord::blocked_key(&key.0);
     let entry = log::Entry::KeyBlocked { key: &key.to_string(), by: &by.to_string() };

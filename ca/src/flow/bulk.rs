@@ -16,7 +16,7 @@ use std::time::Duration;
 use policies::certificate::{ApplicantKind, Kind};
 use serde::{Deserialize, Serialize};
 use ring::rand::SystemRandom;
-use store::{Batch, CommitError, Expectation, StreamSlot};
+use store::{Batch, CommitError, Expectation, Key, StreamSlot};
 use time::OffsetDateTime;
 
 use super::act::{self, ApprovedAct};
@@ -36,6 +36,7 @@ const SAMPLES: usize = 10;
 /// Certificates issued in one step, for each that is issued at one time.
 const ISSUED_IN_A_STEP: u16 = 16;
 const DAY: i64 = 86_400;
+const ATTEMPTS: u32 = 16;
 
 #[derive(Debug, thiserror::Error)]
 pub enum BulkError {
@@ -136,8 +137,18 @@ pub enum Ordered {
     Awaits(OrderId),
 }
 
-/// Steps 1 to 4.
+/// Steps 1 to 4; once more when another act without approval began between its look and its commit.
 pub fn order(authority: &Authority, authorised: &Authorised<Administrator>, order: &BulkOrder) -> Result<Ordered, BulkError> {
+    for _ in 1..ATTEMPTS {
+        match order_once(authority, authorised, order) {
+            Err(BulkError::Issue(IssueError::Commit(CommitError::Conflict { .. }))) => {}
+            done => return done,
+        }
+    }
+    order_once(authority, authorised, order)
+}
+
+fn order_once(authority: &Authority, authorised: &Authorised<Administrator>, order: &BulkOrder) -> Result<Ordered, BulkError> {
     // 1. Words in a form that cannot be wrong. What was begun goes on.
     let name = &order.incident;
     if name.is_empty() || name.len() > 64 || !name.bytes().all(|c| c.is_ascii_alphanumeric() || matches!(c, b'-' | b'.' | b'_')) {
@@ -200,6 +211,9 @@ pub fn order(authority: &Authority, authorised: &Authorised<Administrator>, orde
     }
     let deed = Deed::Bulk { incident: name.clone(), act: order.act, reason, certificates: total, serials_sha256: digest(&serials), authorities };
     let batch = Batch::new().expect(Expectation::Equals(place.clone(), encode(&gathering)?));
+    // Acts that nobody approves begin one after the other: each is judged with those before it.
+    let turn = Key::new("authority", &[b"bulk-unapproved"]);
+    let turn_before = authority.store.get(&turn)?;
     if act::needed(authority, &deed)?.is_some() {
         let id = OrderId::draw(&SystemRandom::new()).map_err(|_| IssueError::Randomness)?;
         let awaiting = Incident { stage: Stage::Awaiting, order: Some(id), ..gathering };
@@ -208,7 +222,8 @@ pub fn order(authority: &Authority, authorised: &Authorised<Administrator>, orde
         return Ok(Ordered::Awaits(id));
     }
     let running = Incident { stage: Stage::Running, ..gathering };
-    let mut batch = batch.put(place, encode(&running)?);
+    let rests_on = turn_before.map_or_else(|| Expectation::Absent(turn.clone()), |before| Expectation::Equals(turn.clone(), before));
+    let mut batch = batch.expect(rests_on).put(turn, encode(&running)?).put(place, encode(&running)?);
     begun_entry(&mut batch, &running, &deed, authority.clock.now())?;
     authority.store.commit(batch)?;
     Ok(Ordered::Incident(running))
@@ -365,7 +380,8 @@ fn revoked(
 ) -> Result<Vec<Came>, IssueError> {
     let reason = incident.reason.unwrap_or(Reason::Unspecified);
     let orders: Vec<Revoke> = items.iter().map(|item| Revoke { serial: serial_text(&item.serial), reason, at: None, invalid_since: None }).collect();
-    let named = |found: &CertificateRecord| of_holders(authority, found) || (incident.authorities && is_authority(authority, found));
+    // Of such an act every certificate is one of an authority: it was looked at when it was written down.
+    let named = |found: &CertificateRecord| of_holders(authority, found) || incident.authorities;
     let may = |found: &CertificateRecord| if named(found) { Ok(()) } else { Err(IssueError::OwnCertificate { profile: found.profile.clone() }) };
     let came = |results: &[Result<(), IssueError>]| results.iter().map(|result| result.as_ref().map_or_else(refused, |()| Came::Revoked)).collect::<Vec<_>>();
     let results = several(authority, authorised.actor(), &orders, may, |batch, results| written(batch, &came(results)))?;
@@ -431,7 +447,7 @@ fn of_holders(authority: &Authority, found: &CertificateRecord) -> bool {
 /// Whether these are certificates of authorities and of nobody else: whoever means an authority names it alone.
 fn only_authorities(authority: &Authority, serials: &[Vec<u8>]) -> Result<bool, IssueError> {
     for serial in serials {
-        if !register::find(&*authority.store, serial)?.is_some_and(|found| is_authority(authority, &found)) {
+        if !register::find(&*authority.store, serial)?.is_some_and(|found| is_authority(authority, serial, &found)) {
             return Ok(false);
         }
     }

@@ -258,6 +258,13 @@ pub fn orders(authority: &Authority, serial: &[u8]) -> Result<Vec<Freeze>, Issue
     kept.iter().map(|(_, order)| decode(order).map_err(|_| IssueError::Damaged { what: "an order to freeze" })).collect()
 }
 
+/// On whose word orders that froze it ended before their date, the first first.
+pub fn lifts(authority: &Authority, serial: &[u8]) -> Result<Vec<Lift>, IssueError> {
+    let (from, to) = Lift::all_kept(serial);
+    let kept = authority.store.scan(&from, &to, register::PAGE)?;
+    kept.iter().map(|(_, lift)| decode(lift).map_err(|_| IssueError::Damaged { what: "the lifting of an order" })).collect()
+}
+
 /// Whether it was done; somebody else who came between has decided otherwise, and that stands.
 fn unless_changed<T>(done: Result<T, IssueError>) -> Result<bool, IssueError> {
     match done {

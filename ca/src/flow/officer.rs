@@ -214,7 +214,7 @@ pub fn administrators(authority: &Authority) -> Result<(bool, usize), IssueError
 }
 
 /// How many persons are administrators, or were some days ago: those whose power was withdrawn, or whose certificate was
-/// revoked or suspended, count on for as long as an act stays open. So nobody who is left alone by their own hand, or an
+/// revoked, count on for as long as an act stays open, and those who are suspended while they are. So nobody who is left alone by their own hand, or an
 /// operator's, grants alone at once; time enough for the others to see it. Whoever the owner of the machine made administrator
 /// since then, because nobody was left, is alone.
 pub fn administrators_lately(authority: &Authority) -> Result<usize, IssueError> {

@@ -9,7 +9,7 @@ use time::OffsetDateTime;
 use x509_parser::prelude::{FromDer, X509Certificate};
 
 use super::authorise::Authorised;
-use super::issue::{Order, issue};
+use super::issue::{Order, issue, not_revoked};
 use super::plan::Words;
 use crate::authority::Authority;
 use crate::problem::IssueError;
@@ -61,8 +61,9 @@ pub(crate) fn request(key: &KeyHandle) -> Result<Vec<u8>, OwnError> {
 }
 
 /// A new OCSP signer for `issuer` once two thirds of the present one's life are over, and at once when its certificate is
-/// revoked or suspended, which nobody who relies on it could notice (it bears nocheck); `None` while it is younger, and for an issuer that is revoked, since that one certifies nobody. It goes on while the issuer is valid, whether or not a
-/// certificate of it still is: ended ones are answered for.
+/// revoked or suspended, which nobody who relies on it could notice (it bears nocheck); `None` while it is younger, and for an
+/// issuer that is revoked, or beneath a root that is, since that one certifies nobody. It goes on while the issuer is valid,
+/// whether or not a certificate of it still is: ended ones are answered for.
 pub fn replace_signer(authority: &Authority, keys: &KeyStore, issuer: &str) -> Result<Option<(OcspSigner, KeyHandle)>, OwnError> {
     // 1. What is on record, and how old it is.
     let damaged = |what| IssueError::Damaged { what };
@@ -180,7 +181,10 @@ fn last_third(from: i64, until: i64, now: OffsetDateTime) -> bool {
 
 fn revoked(authority: &Authority, issuer: &str) -> Result<bool, IssueError> {
     let Some(issuer) = authority.issuers.get(issuer) else { return Ok(false) };
-    Ok(matches!(register::find(&*authority.store, &issuer.serial)?, Some(CertificateRecord { status: Status::Revoked(_), .. })))
+    match not_revoked(authority, issuer) {
+        Err(IssueError::IssuerRevoked { .. }) => Ok(true),
+        other => other.map(|()| false),
+    }
 }
 
 /// `tls-ca-ocsp`, `tls-ca-ocsp-2`, `tls-ca-ocsp-3` …

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use store::{Batch, CommitError, Expectation, Key};
 use time::OffsetDateTime;
 
-use super::authorise::{Actor, Authorised, Revoker};
+use super::authorise::{Actor, Authorised, OFFICER, Revoker};
 use super::{listing, succeed};
 use crate::authority::Authority;
 use crate::problem::IssueError;
@@ -59,17 +59,24 @@ fn revoke_once(authority: &Authority, by: &Actor, order: &Revoke) -> Result<Revo
     let found = register::get(&*authority.store, &serial)?;
     // 2. The reason and the date against the present state: a pure question. With an authority all falls that it certified,
     // the officers with theirs: that no officer does alone.
-    if is_authority(authority, &found) && matches!(by, Actor::Officer(_)) {
-        return Err(IssueError::AuthorityCertificate { serial: serial_text(&serial) });
-    }
     let now = authority.clock.now();
+    if matches!(by, Actor::Officer(_)) {
+        if is_authority(authority, &serial, &found) {
+            return Err(IssueError::AuthorityCertificate { serial: serial_text(&serial) });
+        }
+        // Until when somebody was an officer decides about what others may do alone: nobody chooses it.
+        if found.profile == OFFICER && order.at.is_some_and(|at| at < now.unix_timestamp()) {
+            return Err(IssueError::RevocationDate("before now, and officers' certificates are revoked from now on: say since when it was wrong as the date of invalidity"));
+        }
+    }
     let revocation = decide(&serial, &found, order, now)?;
     Ok(Revoked { certificates: with_siblings(authority, by, (serial, found), revocation, now)? })
 }
 
-/// Whether a certificate is a root's or an issuing authority's.
-pub(super) fn is_authority(authority: &Authority, found: &CertificateRecord) -> bool {
-    authority.policies.profile(&found.profile).is_some_and(|profile| profile.kind() != Kind::Leaf)
+/// Whether a certificate is a root's or an issuing authority's: one of those here, or of a profile that makes such.
+pub(super) fn is_authority(authority: &Authority, serial: &[u8], found: &CertificateRecord) -> bool {
+    let of_profile = authority.policies.profile(&found.profile).is_some_and(|profile| profile.kind() != Kind::Leaf);
+    of_profile || authority.issuers.values().any(|issuer| issuer.serial == serial)
 }
 
 pub(super) fn with_siblings(

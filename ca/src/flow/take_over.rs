@@ -15,7 +15,7 @@ use x509_parser::prelude::{FromDer, X509Certificate};
 use super::authorise::{Authorised, Successor};
 use super::certified::{self, CertifiedError, ISSUING, Wanted};
 use super::own::{self, OwnError};
-use super::{adopt, listing, publish};
+use super::{adopt, issue, listing, publish};
 use crate::authority::{Authority, Issuer, ROOT};
 use crate::init::InitError;
 use crate::issuers::{BirthError, Birthplace, FOUNDED_LATER};
@@ -128,6 +128,8 @@ pub fn install(authority: &Authority, authorised: &Authorised<impl Successor>, d
     let Ok(([], read)) = X509Certificate::from_der(der) else { return Err(TakeOverError::NotRequested) };
     let (place, stored, waiting) = waiting(authority, read.public_key().raw)?.ok_or(TakeOverError::NotRequested)?;
     let root = authority.issuers.roots().into_iter().find(|root| root.signed(&read)).ok_or(CertifiedError::NotByRoot)?;
+    // What a revoked root certified certifies nobody, and its place would be taken for good.
+    issue::not_revoked(authority, root)?;
     let key = own_key(birthplace, &waiting)?;
     // Of a key that was reported since it was born nothing is taken in.
     let key_digest = ring::digest::digest(&ring::digest::SHA256, &waiting.public_key_info).as_ref().to_vec();
@@ -179,6 +181,7 @@ pub fn install(authority: &Authority, authorised: &Authorised<impl Successor>, d
     let Generation { of, number } = &waiting.generation;
     let succeeded = log::Entry::IssuerSucceeded { issuer: of, generation: *number, id: &waiting.id, sha256: &sha256, by: &by };
     let mut batch = Batch::new().expect(Expectation::Equals(place.clone(), stored)).expect(Expectation::Absent(blocked)).delete(place);
+    batch = batch.expect(Expectation::Absent(CertificateRecord::revoked(root.record.root(), &root.serial)));
     let issuer = IssuerRecord::key(&waiting.id);
     batch = batch.expect(Expectation::Absent(issuer.clone())).put(issuer, encode(&record).map_err(IssueError::from)?);
     batch = adopt::known(authority, batch, &serial, &certificate, now)?;

@@ -19,7 +19,7 @@ pub enum Scope {
 
 impl Scope {
     /// The whole list stands where the only one stood before there were others.
-    fn key(self, table: &str, issuer: &str) -> Key {
+    pub(crate) fn key(self, table: &str, issuer: &str) -> Key {
         match self {
             Self::Whole => Key::new(table, &[issuer.as_bytes()]),
             Self::Shard(shard) => Key::new(table, &[issuer.as_bytes(), b"shard", &shard.to_be_bytes()]),

@@ -40,11 +40,12 @@ const FIRST_LINE: &str = "suiyin wind-down 1";
 
 /// The tables that are copied as they are, and the files they go to. Places that only find records again are not among
 /// them, nor what is about to be signed.
-pub const RECORDS: [(&str, &str); 18] = [
+pub const RECORDS: [(&str, &str); 19] = [
     ("act", "records/acts.jsonl"),
     ("blocked-key", "records/blocked-keys.jsonl"),
     ("crl-kept", "records/lists-of-approvals.jsonl"),
     ("enterprise-freeze-order", "records/enterprise-freeze-orders.jsonl"),
+    ("freeze-lift", "records/freeze-lifts.jsonl"),
     ("freeze-order", "records/freeze-orders.jsonl"),
     ("frozen-enterprise", "records/frozen-enterprises.jsonl"),
     ("incident", "records/incidents.jsonl"),
