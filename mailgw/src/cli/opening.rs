@@ -55,7 +55,7 @@ pub enum Command {
         /// Where you saw the person: `present` or `video`.
         #[arg(long)]
         person: Option<String>,
-        /// A file that you looked at: it must be one that the application named by its digest; may be repeated.
+        /// A file that you looked at: it must be one that the application named by its digest; of a copy at least one; may be repeated.
         #[arg(long, value_name = "FILE")]
         evidence: Vec<PathBuf>,
         /// Where the papers are; its digest stands in the log.

@@ -183,12 +183,12 @@ impl Directory {
     /// What is kept of the password of one who applies, until there is a mailbox.
     pub fn applied_password(&self, text: &SecretString) -> Result<Verifier, DirectoryError> {
         let password = Password::chosen(text, None, &self.policy)?;
-        Ok(self.hasher.verifier_unless_busy(&password, &*self.random)?)
+        Ok(self.hasher.verifier_of_stranger(&password, &*self.random)?)
     }
 
     /// Whether an application that comes again has the same password.
     pub fn is_applied_password(&self, verifier: &Verifier, text: &SecretString) -> Result<bool, DirectoryError> {
-        Ok(self.hasher.verify(Some(verifier), text)?)
+        Ok(self.hasher.verify_of_stranger(verifier, text)?)
     }
 
     pub(super) fn new_password(&self, new: &NewPassword, owner: MailboxNumber) -> Result<Password, DirectoryError> {

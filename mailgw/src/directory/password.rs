@@ -22,6 +22,8 @@ pub(super) const ALPHABET: &[u8; 32] = b"abcdefghjkmnpqrstuvwxyz123456789";
 const GROUPS: usize = 4;
 /// Those who wait for a turn to hash, beyond those who have one; more are sent away.
 const WAITING: usize = 64;
+/// Strangers who apply for a mailbox and wait behind the one whose turn it is: four at a time with that one.
+const STRANGERS: usize = 3;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum HashError {
@@ -116,9 +118,15 @@ impl Default for Costs {
     }
 }
 
-/// Hashes, as many at once as there are processors, since each takes much memory.
+/// Hashes, as many at once as there are processors, since each takes much memory; and one more for strangers, for whom nobody who logs
+/// in ever waits.
 pub(crate) struct Hasher {
     costs: Costs,
+    owners: Queue,
+    strangers: Queue,
+}
+
+struct Queue {
     at_once: usize,
     turns: Mutex<Turns>,
     freed: Condvar,
@@ -133,24 +141,24 @@ struct Turns {
 impl Hasher {
     pub(crate) fn new(costs: Costs) -> Self {
         let at_once = std::thread::available_parallelism().map_or(1, NonZero::get);
-        Self { costs, at_once, turns: Mutex::default(), freed: Condvar::new() }
+        Self { costs, owners: Queue::new(at_once), strangers: Queue::new(1) }
     }
 
     /// An administrator waits, however many log in at this moment.
     pub(super) fn verifier(&self, password: &Password, random: &dyn Random) -> Result<Verifier, HashError> {
-        self.verifier_among(password, random, usize::MAX)
+        self.verifier_among(password, random, &self.owners, usize::MAX)
     }
 
-    /// Whoever applies over the network waits as who logs in does.
-    pub(super) fn verifier_unless_busy(&self, password: &Password, random: &dyn Random) -> Result<Verifier, HashError> {
-        self.verifier_among(password, random, WAITING)
+    /// Whoever applies waits among those who apply.
+    pub(super) fn verifier_of_stranger(&self, password: &Password, random: &dyn Random) -> Result<Verifier, HashError> {
+        self.verifier_among(password, random, &self.strangers, STRANGERS)
     }
 
-    fn verifier_among(&self, password: &Password, random: &dyn Random, waiting: usize) -> Result<Verifier, HashError> {
+    fn verifier_among(&self, password: &Password, random: &dyn Random, queue: &Queue, waiting: usize) -> Result<Verifier, HashError> {
         let cost = if password.generated { self.costs.generated } else { self.costs.chosen };
         let mut salt = [0; 16];
         random.fill(&mut salt)?;
-        let _turn = self.turn(waiting)?;
+        let _turn = queue.turn(waiting)?;
         let hash = hash(password.text.expose_secret().as_bytes(), &salt, cost)?;
         Ok(Verifier { cost, salt, hash: *hash })
     }
@@ -158,8 +166,17 @@ impl Hasher {
     /// Whether `secret` is the password that `verifier` was made of. To be refused costs the same whether
     /// the password is wrong, of whichever kind, or there is no such account: one hash of every cost.
     pub(super) fn verify(&self, verifier: Option<&Verifier>, secret: &SecretString) -> Result<bool, HashError> {
+        self.verify_among(verifier, secret, &self.owners, WAITING)
+    }
+
+    /// The same for whoever applies again.
+    pub(super) fn verify_of_stranger(&self, verifier: &Verifier, secret: &SecretString) -> Result<bool, HashError> {
+        self.verify_among(Some(verifier), secret, &self.strangers, STRANGERS)
+    }
+
+    fn verify_among(&self, verifier: Option<&Verifier>, secret: &SecretString, queue: &Queue, waiting: usize) -> Result<bool, HashError> {
         let text = if secret.expose_secret().len() <= MAX_BYTES { opaque(secret) } else { None };
-        let _turn = self.turn(WAITING)?;
+        let _turn = queue.turn(waiting)?;
         let (known, text) = (text.is_some(), text.unwrap_or_default());
         if let Some(verifier) = verifier {
             let hash = hash(text.as_bytes(), &verifier.salt, verifier.cost)?;
@@ -173,6 +190,12 @@ impl Hasher {
             }
         }
         Ok(false)
+    }
+}
+
+impl Queue {
+    fn new(at_once: usize) -> Self {
+        Self { at_once, turns: Mutex::default(), freed: Condvar::new() }
     }
 
     /// Waits for a processor, unless `most` wait already.
@@ -203,7 +226,7 @@ fn hash(text: &[u8], salt: &[u8], cost: Cost) -> Result<Zeroizing<[u8; 32]>, Has
     Ok(hash)
 }
 
-struct Turn<'a>(&'a Hasher);
+struct Turn<'a>(&'a Queue);
 
 impl Drop for Turn<'_> {
     fn drop(&mut self) {
@@ -305,7 +328,21 @@ pub(crate) mod tests {
                 scope.spawn(|| assert_eq!(hasher.verify(None, &secret("a password")), Ok(false)));
             }
         });
-        let turns = hasher.turns();
+        let turns = hasher.owners.turns();
         assert_eq!((turns.running, turns.waiting), (0, 0));
+    }
+
+    #[test]
+    fn nobody_who_logs_in_waits_for_strangers() {
+        let (hasher, random, password) = (Hasher::new(CHEAP), SystemRandom::new(), chosen("a few unrelated words").unwrap());
+        let verifier = hasher.verifier_of_stranger(&password, &random).unwrap();
+        let turn = hasher.strangers.turn(STRANGERS).unwrap();
+        hasher.strangers.turns().waiting = STRANGERS;
+        assert!(matches!(hasher.verifier_of_stranger(&password, &random), Err(HashError::Busy)));
+        assert_eq!(hasher.verify_of_stranger(&verifier, password.expose()), Err(HashError::Busy));
+        assert_eq!(hasher.verify(Some(&verifier), password.expose()), Ok(true));
+        hasher.strangers.turns().waiting = 0;
+        drop(turn);
+        assert_eq!(hasher.verify_of_stranger(&verifier, password.expose()), Ok(true));
     }
 }

@@ -11,7 +11,7 @@ use store::{Batch, CommitError, Expectation, Key, StoreError};
 
 use super::messages::{MailError, MessageStore};
 use crate::record::folder::Folder;
-use crate::record::outline::{self, Named};
+use crate::record::outline::{self, Named, Opened};
 
 /// Messages that are read one by one before a block is made of them.
 pub(super) const LEAST: usize = 64;
@@ -51,10 +51,8 @@ impl MessageStore {
             if here.len() < FEW {
                 continue;
             }
-            let key = outline::key(mailbox, block.highest);
             // One that is being replaced is one nobody knows.
-            let Some(stored) = self.store.get(&key)? else { continue };
-            let Some(opened) = outline::open(&key, &stored, &self.key)? else { continue };
+            let Some(opened) = self.opened_blocks(mailbox, block.highest)? else { continue };
             for (content, envelope, structure) in here.iter().filter_map(|content| opened.get(*content)) {
                 if !envelope.is_empty() {
                     outlines.push(content, envelope, structure);
@@ -111,20 +109,20 @@ impl MessageStore {
         self.extend(&mut making)
     }
 
-    /// The list, empty where another wording wrote it, and as it is stored.
+    /// The list, empty where another wording wrote it or it is damaged, and as it is stored.
     fn blocks(&self, mailbox: &str) -> Result<(Vec<Named>, Option<Vec<u8>>), MailError> {
         let stored = self.store.get(&outline::list_key(mailbox))?;
-        let blocks = stored.as_deref().map(outline::decode_list).transpose()?.flatten();
+        let blocks = stored.as_deref().and_then(|stored| outline::decode_list(stored).ok().flatten());
         Ok((blocks.unwrap_or_default(), stored))
     }
 
     fn drop_blocks(&self, mailbox: &str) -> Result<(), MailError> {
-        self.store.commit(Batch::new().delete(outline::list_key(mailbox)))?;
         let (from, to) = outline::range(mailbox);
         loop {
             let found = self.store.scan(&from, &to, SWEEP)?;
             if found.is_empty() {
-                return Ok(());
+                // Last: while there is a list, somebody looks for what it names.
+                return Ok(drop(self.store.commit(Batch::new().delete(outline::list_key(mailbox)))?));
             }
             self.store.commit(found.into_iter().fold(Batch::new(), |batch, (key, _)| batch.delete(key)))?;
         }
@@ -149,9 +147,10 @@ impl MessageStore {
                 continue;
             }
             let known = self.known(making.mailbox, block.highest)?;
-            let (before, came) = (known.len(), places.iter().any(|(content, _)| !known.contains_key(content)));
+            let came = places.iter().any(|(content, _)| !known.contains_key(content));
             let stay = known.keys().filter(|content| making.alive.contains_key(content)).count();
-            if came || stay < before {
+            // One that cannot be opened has fewer than the list says, and goes where nothing of it is left.
+            if came || stay < block.messages {
                 let outlines = self.outlined(&places, known)?;
                 self.rewrite(making, block.highest, block.highest, outlines)?;
             }
@@ -186,10 +185,18 @@ impl MessageStore {
         Ok(())
     }
 
-    fn known(&self, mailbox: &str, highest: u64) -> Result<BTreeMap<u64, Outline>, MailError> {
+    /// A block; none that another wording wrote, nor one that is damaged: both are made anew from the messages.
+    fn opened_blocks(&self, mailbox: &str, highest: u64) -> Result<Option<Opened>, MailError> {
         let key = outline::key(mailbox, highest);
-        let Some(stored) = self.store.get(&key)? else { return Ok(BTreeMap::new()) };
-        let opened = outline::open(&key, &stored, &self.key)?;
+        let Some(stored) = self.store.get(&key)? else { return Ok(None) };
+        Ok(outline::open(&key, &stored, &self.key).unwrap_or_else(|error| {
+            tracing::warn!(%error, mailbox, "what a listing tells of a mailbox is made anew");
+            None
+        }))
+    }
+
+    fn known(&self, mailbox: &str, highest: u64) -> Result<BTreeMap<u64, Outline>, MailError> {
+        let opened = self.opened_blocks(mailbox, highest)?;
         let owned = |(content, envelope, structure): (u64, &[u8], &[u8])| (content, Outline { envelope: envelope.to_vec(), structure: structure.to_vec() });
         Ok(opened.iter().flat_map(|opened| opened.all()).map(owned).collect())
     }

@@ -134,3 +134,29 @@ fn what_cannot_be_read_or_is_too_long_is_left_to_be_read() {
     // They are in the list of what was looked at, so that they are not looked at again and again.
     assert_eq!(mail.blocks(BOX).unwrap().0[0].messages, 100);
 }
+
+#[test]
+fn a_damaged_block_or_list_is_made_anew_and_keeps_nothing_from_being_forgotten() {
+    let (store, mail) = town();
+    deliver(&mail, "INBOX", 0..600);
+    mail.outline_due().unwrap();
+    let blocks = mail.blocks(BOX).unwrap().0;
+    let damage = |key: Key| drop(store.commit(Batch::new().put(key, [1, content::WORDING, 0xff].as_slice())).unwrap());
+    damage(outline::key(BOX, blocks[0].highest));
+    // What it told is read.
+    assert_eq!(kept(&mail, "INBOX"), (600 - blocks[0].messages, 600));
+    mail.outline(BOX, true).unwrap();
+    assert_eq!((kept(&mail, "INBOX"), known(&store).len()), ((600, 600), 600));
+    // One of which nothing is left goes, too.
+    let inbox = mail.folder(BOX, "INBOX").unwrap();
+    let gone: Vec<u32> = mail.view(BOX, "INBOX").unwrap().messages.iter().filter(|info| info.content <= blocks[0].highest).map(|info| info.uid).collect();
+    damage(outline::key(BOX, blocks[0].highest));
+    mail.store_flags(BOX, &inbox, &gone, StoreOp::Replace, &Flags::new().with(SystemFlag::Deleted)).unwrap();
+    mail.expunge(BOX, &inbox, &gone, 1).unwrap();
+    mail.forget_removed(&|| true).unwrap();
+    let left = 600 - gone.len();
+    assert_eq!((kept(&mail, "INBOX"), known(&store).len(), mail.blocks(BOX).unwrap().0.len()), ((left, left), left, blocks.len() - 1));
+    damage(outline::list_key(BOX));
+    mail.outline(BOX, true).unwrap();
+    assert_eq!((kept(&mail, "INBOX"), known(&store).len()), ((left, left), left));
+}

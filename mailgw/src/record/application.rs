@@ -6,6 +6,7 @@ use policies::identity::DocumentKind;
 use serde::{Deserialize, Serialize};
 use store::Key;
 
+use super::bureau::Chain;
 use super::password::Verifier;
 use super::{RecordError, VERSION, versioned};
 
@@ -56,6 +57,9 @@ pub struct Person {
     /// The mailbox whose certificate the applicant signed with.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub signed_by: Option<String>,
+    /// That certificate, which may be revoked while the application waits.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub certificate: Option<Chain>,
 }
 
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]

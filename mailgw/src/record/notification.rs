@@ -177,6 +177,9 @@ pub struct Asked {
     /// The request's own Message-ID.
     pub request: String,
     pub unix_millis: u64,
+    /// Written under a password that a program holds.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub program: bool,
 }
 
 fn seal(kind: &'static str, place: &Key, record: &impl Serialize, data_key: &DataKey) -> Result<Vec<u8>, RecordError> {
@@ -239,7 +242,7 @@ impl Wish {
 }
 
 impl Arrived {
-    /// Each row of a push for itself; of ordinary mail the last stands for all.
+    /// Each row of a push for itself; of ordinary mail the first stands for all.
     pub fn key(&self) -> Key {
         let mailbox = self.mailbox.as_bytes();
         match &self.pushed {

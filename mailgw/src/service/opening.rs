@@ -44,7 +44,7 @@ impl Service {
             OpeningOperation::Text(sent) => OpeningOutcome::Text(Application::parse(&sent, today(now))?.text(&gateway.settings.domain).to_string()),
             OpeningOperation::List { all } => OpeningOutcome::Applications(answer::list(gateway, all)?),
             OpeningOperation::Show { id } => OpeningOutcome::Application(Box::new(answer::show(gateway, &id)?)),
-            OpeningOperation::Accept(acceptance) => OpeningOutcome::Application(Box::new(answer::accept(gateway, &acceptance)?)),
+            OpeningOperation::Accept(acceptance) => OpeningOutcome::Application(Box::new(answer::accept(gateway, &self.lists, &acceptance)?)),
             OpeningOperation::Refuse(refusal) => OpeningOutcome::Application(Box::new(answer::refuse(gateway, &refusal)?)),
             OpeningOperation::RegistrySet { code, clients } => OpeningOutcome::Registries(vec![registries::register(&*gateway.store, &gateway.anchors, &self.lists, (&code, &clients), now)?]),
             OpeningOperation::RegistryList => OpeningOutcome::Registries(registries::list(&*gateway.store)?),

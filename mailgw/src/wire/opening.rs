@@ -31,6 +31,9 @@ use crate::service::Service;
 const MAX_BODY: usize = 64 * 1024;
 /// As the digest of a key is written.
 const TOKEN: usize = 64;
+/// All networks together may ask so many times as often as one: as shipped two applications a second, which one hash at a time keeps up
+/// with.
+const ALL: u32 = 256;
 
 struct Desk {
     service: Service,
@@ -44,7 +47,8 @@ pub fn limits() -> Limits {
 
 pub fn router(service: Service) -> Router {
     let policy = service.gateway.directory.policy().opening();
-    let (applications, questions) = (Mutex::new(Rate::of_each(policy.applications_per_hour)), Mutex::new(Rate::of_each(policy.questions_per_hour)));
+    let rate = |limit: u32| Mutex::new(Rate::new(limit, limit.saturating_mul(ALL)));
+    let (applications, questions) = (rate(policy.applications_per_hour), rate(policy.questions_per_hour));
     let desk = Arc::new(Desk { service, applications, questions });
     Router::new()
         .route(PATH, post(apply))
@@ -54,7 +58,7 @@ pub fn router(service: Service) -> Router {
         .with_state(desk)
 }
 
-/// Before anything of a request is read: its network does not ask too often.
+/// Before anything of a request is read: neither its network nor all together ask too often.
 async fn admitted(State(desk): State<Arc<Desk>>, Extension(caller): Extension<Caller>, request: Request, next: Next) -> Response {
     let whose = caller.address.map_or(IpAddr::from([0, 0, 0, 0]), |address| network(address.ip()));
     let rate = if request.method() == Method::POST { &desk.applications } else { &desk.questions };
@@ -62,7 +66,7 @@ async fn admitted(State(desk): State<Arc<Desk>>, Extension(caller): Extension<Ca
     let mut response = match taken {
         Ok(()) => next.run(request).await,
         Err(seconds) => {
-            let problem = Problem::new(Exit::Unavailable, "too-often", "本网络请求过于频繁。 This network asks too often.", "请按 Retry-After 稍后再试。 Wait as long as Retry-After says.");
+            let problem = Problem::new(Exit::Unavailable, "too-often", "本网络或全部网络的请求过于频繁。 This network, or all together, ask too often.", "请按 Retry-After 稍后再试。 Wait as long as Retry-After says.");
             let mut response = problem.into_response();
             *response.status_mut() = StatusCode::TOO_MANY_REQUESTS;
             response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(seconds));

@@ -225,6 +225,37 @@ fn a_push_goes_on_when_the_sealer_was_started_anew() {
     }
 }
 
+/// A sealer that falls over at the rows of the second block.
+struct Falling<'a>(Watched<'a>, std::sync::atomic::AtomicU64);
+
+impl Seal for Falling<'_> {
+    fn open(&self, manifest: &[u8], signature: &[u8], crls: &[Vec<u8>]) -> Result<String, runtime::exit::Problem> {
+        self.0.open(manifest, signature, crls)
+    }
+
+    fn seal(&self, job: &str, rows: &[(u64, [u8; 32])]) -> Result<Vec<Vec<u8>>, runtime::exit::Problem> {
+        assert_eq!(self.1.fetch_add(1, std::sync::atomic::Ordering::SeqCst), 0, "it falls over");
+        self.0.seal(job, rows)
+    }
+
+    fn page(&self, page: &mailgw::sealer::Page<'_>, crls: &[Vec<u8>]) -> Result<mailgw::sealer::PaperSeals, runtime::exit::Problem> {
+        self.0.page(page, crls)
+    }
+}
+
+#[test]
+fn a_push_whose_thread_falls_over_is_stopped_and_goes_on_later() {
+    let city = City::found();
+    let month = month(&city, "pension", "falling", 501);
+    let gateway = city.gateway(Arc::clone(&city.store));
+    let falling = Falling(Watched::new(&city, Arc::clone(&city.sealing), None), std::sync::atomic::AtomicU64::default());
+    assert!(matches!(pushed(&city, &gateway, &falling, &month), Err(PushError::Stopped)));
+    drop((gateway, falling));
+    let (gateway, sealer) = (city.gateway(Arc::clone(&city.store)), Watched::new(&city, Arc::clone(&city.sealing), None));
+    let report = pushed(&city, &gateway, &sealer, &month).unwrap();
+    whole(&city, &gateway, &month, &report, "falling");
+}
+
 /// The sealer signs one content for a row, for ever: what cannot be made the same again is told, and holds up nobody else.
 #[test]
 fn a_push_ends_though_its_bureau_changed_while_it_was_interrupted() {

@@ -4,13 +4,14 @@ use std::io::Cursor;
 use std::sync::Mutex;
 
 use mailgw::bureau::trust::Anchors;
+use mailgw::directory::Credential;
 use mailgw::erds::{self, Event as Delivery, Item as Evidence};
 use mailgw::flow::evidence::Wanted;
 use mailgw::flow::notification::{self, Collector, NotificationError, Request, Word};
 use mailgw::queue::Listed;
 use mailgw::queue::decide::Outcome;
 use mailgw::record::body::BodyId;
-use mailgw::record::notification::Channel;
+use mailgw::record::notification::{Channel, Going};
 use mailgw::record::queue::Said;
 use mailgw::texts::{Answer, BUSY, REFUSED, Text, Texts};
 use store::Batch;
@@ -227,7 +228,7 @@ fn an_owner_says_by_mail_where_and_codes_are_tried_few_times() {
     let gateway = open(&city);
     let mine = mailbox_of(&gateway, 0);
     let ask = |token: &str, subject: &str| {
-        let request = Request::read(format!("Message-ID: <{token}@x>\r\nSubject: {subject}\r\n\r\n").as_bytes()).unwrap();
+        let request = Request::read(format!("Message-ID: <{token}@x>\r\nSubject: {subject}\r\n\r\n").as_bytes(), Credential::Password).unwrap();
         gateway.store.commit(request.put(Batch::new(), &gateway, &mine, token, NOW).unwrap()).unwrap();
         let before = inbox(&gateway, &mine).len();
         turn(&gateway, &phones).unwrap();
@@ -259,6 +260,77 @@ fn an_owner_says_by_mail_where_and_codes_are_tried_few_times() {
     // Where nobody sends texts, nobody enrols for them.
     gateway.notifications.offer(false, false);
     assert!(ask("p", OWN).contains("No phone can be told"));
+}
+
+#[test]
+fn mail_that_comes_all_the_time_keeps_nobody_from_being_told() {
+    let (city, phones) = (City::found(), Phones::new());
+    let gateway = open(&city);
+    let mine = mailbox_of(&gateway, 0);
+    enrolled(&gateway, &phones, &mine, PHONE);
+    notification::say(&gateway, &mine, Some(&Word::EveryMail { on: true })).unwrap();
+    for (minutes, texts) in [(0, 0), (4, 0), (8, 0), (12, 1), (16, 0), (22, 0), (27, 1)] {
+        city.clock.set(NOW + Duration::minutes(minutes));
+        let batch = gateway.notifications.mailed(Batch::new(), std::iter::once(mine.as_str()), b"Subject: x\r\n\r\n", gateway.now_unix_millis()).unwrap();
+        gateway.store.commit(batch).unwrap();
+        assert_eq!(all(&*city.store, "notification arrived").len(), 1);
+        turn(&gateway, &phones).unwrap();
+        assert_eq!(phones.take().len(), texts, "minute {minutes}");
+    }
+}
+
+#[test]
+fn a_program_sets_no_notices() {
+    let (city, phones) = (City::found(), Phones::new());
+    let gateway = open(&city);
+    let mine = mailbox_of(&gateway, 0);
+    enrolled(&gateway, &phones, &mine, PHONE);
+    let before = notification::say(&gateway, &mine, None).unwrap();
+    for (token, subject) in [("a", "stop"), ("b", "13700137000"), ("c", "all"), ("d", "x@c.cn"), ("e", "123456")] {
+        let request = Request::read(format!("Message-ID: <{token}@x>\r\nSubject: {subject}\r\n\r\n").as_bytes(), Credential::App(1)).unwrap();
+        gateway.store.commit(request.put(Batch::new(), &gateway, &mine, token, NOW).unwrap()).unwrap();
+        turn(&gateway, &phones).unwrap();
+        let answers = inbox(&gateway, &mine);
+        let answer = mail_parser::MessageParser::new().parse(answers.last().unwrap()).unwrap().body_text(0).unwrap().into_owned();
+        assert!(answer.contains("no program sets your notices"), "{subject}: {answer}");
+        assert_eq!(notification::say(&gateway, &mine, None).unwrap(), before, "{subject}");
+    }
+    assert!(phones.take().is_empty() && all(&*city.store, "notification asked").is_empty());
+}
+
+#[test]
+fn texts_that_wait_hold_up_no_notice_by_mail() {
+    let (city, phones) = (City::found(), Phones::new());
+    let gateway = open(&city);
+    let (mine, theirs) = (mailbox_of(&gateway, 0), mailbox_of(&gateway, 1));
+    enrolled(&gateway, &phones, &mine, PHONE);
+    notification::say(&gateway, &theirs, Some(&name(Channel::Mail, "zhang@c.cn"))).unwrap();
+    let queued = || gateway.queue.list(&Listed::default()).unwrap().messages.len();
+    let shown = gateway.queue.list(&Listed::default()).unwrap().messages[0].id.clone();
+    let id = BodyId(u64::from_str_radix(&shown, 16).unwrap());
+    let letter = gateway.queue.message(id, &gateway.queue.get(id).unwrap().unwrap()).unwrap();
+    let text = mail_parser::MessageParser::new().parse(&letter).unwrap().body_text(0).unwrap().into_owned();
+    let code: String = text.split(|c: char| !c.is_ascii_digit()).find(|digits| digits.len() == 6).unwrap().to_owned();
+    notification::say(&gateway, &theirs, Some(&Word::Confirm { code })).unwrap();
+    for mailbox in [&mine, &theirs] {
+        notification::say(&gateway, mailbox, Some(&Word::EveryMail { on: true })).unwrap();
+    }
+    let batch = gateway.notifications.mailed(Batch::new(), [mine.as_str(), theirs.as_str()].into_iter(), b"Subject: x\r\n\r\n", gateway.now_unix_millis()).unwrap();
+    gateway.store.commit(batch).unwrap();
+    // So many that no more are made; what they say is nobody's matter here.
+    let keys: Vec<Key> = (0..20_000).map(|number| Going::key(Channel::Text, &format!("{number:05}"))).collect();
+    for some in keys.chunks(1_000) {
+        gateway.store.commit(some.iter().fold(Batch::new(), |batch, key| batch.put(key.clone(), b"\x01waits".as_slice()))).unwrap();
+    }
+    city.clock.set(NOW + Duration::minutes(10));
+    let before = queued();
+    assert_eq!(notification::collect(&gateway, &mut Collector::default()).unwrap(), 1);
+    assert_eq!((queued(), all(&*city.store, "notification arrived").len()), (before + 1, 1));
+    for some in keys.chunks(1_000) {
+        gateway.store.commit(some.iter().fold(Batch::new(), |batch, key| batch.delete(key.clone()))).unwrap();
+    }
+    turn(&gateway, &phones).unwrap();
+    assert_eq!((phones.take().len(), all(&*city.store, "notification arrived").len()), (1, 0));
 }
 
 /// A fault at each commit of a turn: what is told is told once in evidence, and the same text never has two names.

@@ -106,7 +106,7 @@ fn strangers_learn_nothing_and_nobody_gets_a_second_mailbox() {
     // An operator reads the number from the paper, and says what was looked at.
     let accept = |id: &str, (id_type, id_no, name): (&str, &str, &str), document: Option<&str>, person: Option<&str>, evidence: &[u8]| {
         let evidence = vec![hex(&digest(evidence))];
-        answer::accept(&gateway, &Acceptance { id: id.into(), id_type: id_type.into(), id_no: typed(id_no), name: typed(name), document: document.map(Into::into), person: person.map(Into::into), evidence, papers: "counter 12, form 91".into() })
+        answer::accept(&gateway, &city.lists, &Acceptance { id: id.into(), id_type: id_type.into(), id_no: typed(id_no), name: typed(name), document: document.map(Into::into), person: person.map(Into::into), evidence, papers: "counter 12, form 91".into() })
     };
     let (good, here) = (Some("original"), Some("present"));
     assert!(matches!(accept(&two.5, has, good, here, b"a picture"), Err(OpeningError::NotTheSame)));
@@ -208,8 +208,42 @@ fn who_signs_with_a_mailboxs_certificate_has_one() {
     assert!(matches!(apply(&gateway, &city.lists, &signed(&other)), Err(OpeningError::Signature { .. })));
     let before = accounts(&city);
     let acceptance = Acceptance { id: shown.id, id_type: renewed.0.into(), id_no: typed(renewed.1), name: typed(renewed.2), document: Some("original".into()), person: Some("present".into()), evidence: Vec::new(), papers: "form 93".into() };
-    let accepted = answer::accept(&gateway, &acceptance).unwrap();
+    // The signature counts while its certificate stands.
+    let by_signature = Acceptance { person: None, ..acceptance };
+    city.clock.set(NOW + Duration::hours(25));
+    assert!(matches!(answer::accept(&gateway, &city.lists, &by_signature), Err(OpeningError::NotEnough { .. })));
+    city.clock.set(NOW);
+    let accepted = answer::accept(&gateway, &city.lists, &by_signature).unwrap();
     assert_eq!((accepted.state, accounts(&city)), (State::Exists { mailbox: account.mailbox(), closed: false }, before));
+    // With a registry's word beside it, which would open one at once, it leads to the same mailbox.
+    let both = signed(&asserted(&city, &sent("e3", ("03", "E23456789", PEOPLE[0].2)), ("chip", "face"), NOW));
+    let shown = apply(&gateway, &city.lists, &both).unwrap();
+    assert_eq!((shown.document.as_str(), shown.person.as_str(), shown.state.as_str()), ("proved", "proved", "exists"));
+    assert_eq!((shown.address, accounts(&city)), (Some(gateway.directory.address(account.number)), before));
+    // Closed since, it counts no more.
+    let waits = apply(&gateway, &city.lists, &signed(&with_pictures(&sent("e4", renewed)))).unwrap();
+    gateway.directory.close(account.number, NOW).unwrap();
+    assert!(matches!(answer::accept(&gateway, &city.lists, &Acceptance { id: waits.id, ..by_signature }), Err(OpeningError::NotEnough { .. })));
+}
+
+#[test]
+fn an_operator_accepts_by_what_holds_still_and_was_looked_at() {
+    let city = City::found();
+    let gateway = registered(&city);
+    let (id_type, id_no, name) = ("05", "830000189702280059", "林志玲");
+    let waits = apply(&gateway, &city.lists, &asserted(&city, &sent("g1", (id_type, id_no, name)), ("chip", "login"), NOW)).unwrap();
+    assert_eq!(waits.state, "waiting");
+    let accept = |document: Option<&str>, person: Option<&str>| {
+        let acceptance = Acceptance { id: waits.id.clone(), id_type: id_type.into(), id_no: typed(id_no), name: typed(name), document: document.map(Into::into), person: person.map(Into::into), evidence: Vec::new(), papers: "form 94".into() };
+        answer::accept(&gateway, &city.lists, &acceptance)
+    };
+    // Of a copy the very file is named.
+    assert!(matches!(accept(Some("copy"), Some("video")), Err(OpeningError::OtherEvidence)));
+    // The word that came with it was enough, until its registry was withdrawn.
+    registries::withdraw(&*gateway.store, REGISTRY, NOW).unwrap();
+    assert!(matches!(accept(None, None), Err(OpeningError::NotEnough { .. })));
+    assert!(matches!(accept(None, Some("present")), Err(OpeningError::NotEnough { .. })));
+    assert!(matches!(accept(Some("original"), Some("present")).unwrap().state, State::Opened { .. }));
 }
 
 #[test]

@@ -207,6 +207,26 @@ fn what_a_client_does_itself_it_is_not_told_of() {
 }
 
 #[test]
+fn what_a_client_was_refused_is_another_ones() {
+    let mut client = Client::selected();
+    client.send(b"c NOTIFY SET (personal (MailboxName ServerMetadataChange))\r\n");
+    client.script("C: d SETMETADATA \"\" (/private/a \"x\" /private/b \"x\" /private/c \"x\" /private/d \"x\")\nS: d NO [METADATA TOOMANY] No");
+    assert_eq!(client.account(|all| all.annotation(None, "/private/d")), "* METADATA \"\" /private/d\r\n");
+    // However often it is refused, nothing of it is kept.
+    for number in 0..1_001 {
+        assert!(client.send(format!("e SETMETADATA \"\" (/private/{number} \"x\")\r\n").as_bytes()).starts_with("e NO "));
+    }
+    // What succeeds and is told of by nobody is kept, but not without end.
+    let mut said = String::new();
+    for number in 0..1_001 {
+        assert!(!said.contains("NOTIFICATIONOVERFLOW"), "{number}");
+        said = client.send(format!("f CREATE n{number}\r\n").as_bytes());
+        assert!(said.starts_with("f OK Created\r\n"), "{said}");
+    }
+    assert_eq!(said, "f OK Created\r\n* OK [NOTIFICATIONOVERFLOW] Too much happened to tell; say NOTIFY again\r\n");
+}
+
+#[test]
 fn names_subscriptions_and_annotations() {
     let mut client = Client::new(true);
     client.send(b"a LOGIN a@b.cn pw\r\n");

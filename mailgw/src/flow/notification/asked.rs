@@ -8,9 +8,9 @@ use protocol::smtp::exchange::{Host, Recipient};
 use store::{Batch, CommitError, Expectation, Key, StoreError};
 use time::OffsetDateTime;
 
-use super::enrol::{Decided, decide, shown};
+use super::enrol::{Decided, decide, refused, shown};
 use super::{NotificationError, Shown, Word, letter};
-use crate::directory::still_open;
+use crate::directory::{Credential, still_open};
 use crate::gateway::{Gateway, unix_millis};
 use crate::mailbox::{Delivery, MailError};
 use crate::mime::header;
@@ -33,6 +33,7 @@ const WAITING: usize = 20;
 pub struct Request {
     words: String,
     request: String,
+    program: bool,
 }
 
 impl Request {
@@ -43,11 +44,11 @@ impl Request {
     }
 
     /// What a program answered of its own accord is none: two programs would answer each other for ever. spec: rfc3834#2
-    pub fn read(message: &[u8]) -> Option<Self> {
+    pub fn read(message: &[u8], credential: Credential) -> Option<Self> {
         let parsed = MessageParser::new().parse_headers(message).filter(|parsed| !parsed.parts.is_empty())?;
         let words = parsed.subject().unwrap_or_default().chars().take(WORDS).collect();
         let request = parsed.message_id().unwrap_or_default().chars().take(WORDS).collect();
-        (!is_automatic(message)).then_some(Self { words, request })
+        (!is_automatic(message)).then_some(Self { words, request, program: matches!(credential, Credential::App(_)) })
     }
 
     /// Whether one more of this mailbox may wait.
@@ -59,7 +60,7 @@ impl Request {
     /// Puts it into the commit that takes the mail; `token` is random.
     pub fn put(self, batch: Batch, gateway: &Gateway, mailbox: &str, token: &str, now: OffsetDateTime) -> Result<Batch, RecordError> {
         let place = Asked::key(mailbox, token);
-        let asked = Asked { mailbox: mailbox.to_owned(), words: self.words, request: self.request, unix_millis: unix_millis(now) };
+        let asked = Asked { mailbox: mailbox.to_owned(), words: self.words, request: self.request, unix_millis: unix_millis(now), program: self.program };
         let sealed = asked.seal(&place, &gateway.directory_key)?;
         Ok(batch.put(place, sealed))
     }
@@ -124,6 +125,8 @@ fn answer(gateway: &Gateway, place: &Key, stored: &[u8]) -> Result<(), Notificat
     let account = MailboxNumber::parse(&asked.mailbox).ok().map(|number| gateway.directory.get(number)).transpose()?.flatten().filter(Account::is_open);
     let Some(account) = account else { return Ok(drop(gateway.store.commit(ends())?)) };
     let Decided { batch, mails, answer } = match read(&asked.words) {
+        // What a program holds for itself moves and silences nothing.
+        _ if asked.program => refused(ends(), NotificationError::Program),
         Some(word) => decide(gateway, &account, &word, ends())?,
         None => {
             let (places, _) = Places::known(&*gateway.store, &asked.mailbox, &gateway.directory_key)?;
@@ -197,6 +200,10 @@ fn refusal(error: &NotificationError) -> [&'static str; 2] {
         NotificationError::TooManyCodes { .. } => ["今天发送的验证码已达上限，请明天再试。", "Too many codes were sent today; try again tomorrow."],
         NotificationError::NoCode | NotificationError::CodeOver => ["验证码已失效，请重新写明手机号或邮箱地址。", "The code is over; name the number or the address again."],
         NotificationError::WrongCode { .. } => ["验证码不正确，请再看一次。", "That is not the code that was sent; look again."],
+        NotificationError::Program => [
+            "您是用程序专用密码登录的，程序不能替本人设置通知。请用您本人的密码或证书登录后再发。",
+            "You were logged in by a password that a program holds, and no program sets your notices. Log in by your own password or certificate, and write again.",
+        ],
         NotificationError::NotEnrolled => ["目前没有可取消的通知。", "There is nothing to withdraw."],
         _ => ["暂时不能办理，请稍后再试。", "It cannot be done now; try again later."],
     }
@@ -229,8 +236,8 @@ mod tests {
 
     #[test]
     fn programs_are_not_answered() {
-        let read = |more: &str| Request::read(format!("Message-ID: <a@b>\r\nSubject: =?UTF-8?B?5Y+W5raI?=\r\n{more}\r\n\r\n").as_bytes());
-        assert_eq!(read("Auto-Submitted: no").unwrap(), Request { words: "取消".into(), request: "a@b".into() });
-        assert_eq!((read("Auto-Submitted: auto-replied"), Request::read(b"")), (None, None));
+        let read = |more: &str| Request::read(format!("Message-ID: <a@b>\r\nSubject: =?UTF-8?B?5Y+W5raI?=\r\n{more}\r\n\r\n").as_bytes(), Credential::Password);
+        assert_eq!(read("Auto-Submitted: no").unwrap(), Request { words: "取消".into(), request: "a@b".into(), program: false });
+        assert_eq!((read("Auto-Submitted: auto-replied"), Request::read(b"", Credential::Password)), (None, None));
     }
 }

@@ -14,7 +14,8 @@ use crate::record::notification::{Arrived, Channel, Counted, Going, Places, Says
 const OF_ONE: usize = 100;
 /// Notices made in one turn.
 const TURN: usize = 500;
-/// Texts that wait for whoever sends them: beyond it arrivals wait, and what waits is told of at once later.
+/// Texts that wait for whoever sends them: beyond it none is made. Who is told by text alone is told at once later, who is told by mail
+/// too is told by that alone.
 const MAX_GOING: usize = 20_000;
 const SENT: &str = "notices";
 
@@ -42,9 +43,7 @@ pub fn collect(gateway: &Gateway, collector: &mut Collector) -> Result<usize, No
         return Ok(0);
     }
     let (texts, end) = Going::all(Channel::Text);
-    if gateway.store.scan(&texts, &end, MAX_GOING)?.len() >= MAX_GOING {
-        return Ok(0);
-    }
+    let holds_texts = gateway.store.scan(&texts, &end, MAX_GOING)?.len() >= MAX_GOING;
     // Nothing that comes from now on is due before.
     let mut next = now.saturating_add(gateway.directory.policy().notifications().collects()).max(now + 1);
     let ((mut from, to), mut made) = (Arrived::all(), 0);
@@ -52,7 +51,7 @@ pub fn collect(gateway: &Gateway, collector: &mut Collector) -> Result<usize, No
         let mailbox = Arrived::decode(bytes)?.mailbox;
         let (first, end) = Arrived::of_mailbox(&mailbox);
         let found = gateway.store.scan(&first, &end, OF_ONE)?;
-        match of_mailbox(gateway, &mailbox, found)? {
+        match of_mailbox(gateway, &mailbox, found, holds_texts)? {
             Collected::Made(count) => made += count,
             Collected::At(at) => next = next.min(at),
         }
@@ -74,7 +73,7 @@ enum Collected {
 
 /// 1 whose it is, and where it is told; nobody is told whose mailbox closed or who withdrew · 2 when · 3 the notices, in one commit with the
 /// end of what waited.
-fn of_mailbox(gateway: &Gateway, mailbox: &str, found: Vec<(Key, Vec<u8>)>) -> Result<Collected, NotificationError> {
+fn of_mailbox(gateway: &Gateway, mailbox: &str, found: Vec<(Key, Vec<u8>)>, holds_texts: bool) -> Result<Collected, NotificationError> {
     let (now, at) = moment(gateway);
     let arrived: Vec<Arrived> = found.iter().map(|(_, bytes)| Arrived::decode(bytes)).collect::<Result<_, _>>()?;
     let ends = found.into_iter().fold(Batch::new(), |batch, (key, bytes)| batch.expect(Expectation::Equals(key.clone(), bytes)).delete(key));
@@ -93,12 +92,17 @@ fn of_mailbox(gateway: &Gateway, mailbox: &str, found: Vec<(Key, Vec<u8>)>) -> R
     if due > now {
         return Ok(Collected::At(due));
     }
+    let told: Vec<_> = places.confirmed.iter().filter(|confirmed| !holds_texts || confirmed.place.channel != Channel::Text).collect();
+    if told.is_empty() {
+        // It waits for the next look.
+        return Ok(Collected::Made(0));
+    }
     // 3
     let more = Counted::with(counted.as_deref(), &today(at))?;
     let before = counted.map_or_else(|| Expectation::Absent(key.clone()), |bytes| Expectation::Equals(key.clone(), bytes));
     let mut batch = ends.expect(Expectation::Equals(Places::key(mailbox), stored)).expect(still_open(account.number)).expect(before).put(key, more.encode()?);
-    let (mut mails, count) = (Vec::new(), places.confirmed.len());
-    for confirmed in &places.confirmed {
+    let (mut mails, count) = (Vec::new(), told.len());
+    for confirmed in told {
         let (with, mail) = put(gateway, batch, &going(mailbox, &confirmed.place, Says::Arrived, arrived.clone(), now), at)?;
         (batch, _) = (with, mails.extend(mail));
     }

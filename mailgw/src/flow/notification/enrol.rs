@@ -106,7 +106,7 @@ pub(super) fn decide(gateway: &Gateway, account: &Account, word: &Word, batch: B
     }
 }
 
-fn refused(batch: Batch, error: NotificationError) -> Decided {
+pub(super) fn refused(batch: Batch, error: NotificationError) -> Decided {
     Decided { batch, mails: Vec::new(), answer: Err(error) }
 }
 

@@ -66,6 +66,8 @@ pub enum NotificationError {
     WrongCode { left: u32 },
     #[error("nothing is told elsewhere for this mailbox; there is nothing to withdraw")]
     NotEnrolled,
+    #[error("a password that a program holds sets no notices; log in by your own password or certificate, and write again")]
+    Program,
     #[error("somebody else changes the same; try again")]
     Busy,
     #[error(transparent)]
@@ -108,6 +110,7 @@ impl From<NotificationError> for Problem {
             NotificationError::Address => (Exit::Usage, "address"),
             NotificationError::TooManyCodes { .. } => (Exit::Refused, "too-many-codes"),
             NotificationError::NoCode | NotificationError::CodeOver | NotificationError::WrongCode { .. } => (Exit::Refused, "code"),
+            NotificationError::Program => (Exit::Refused, "program"),
             NotificationError::Busy => (Exit::Unavailable, "busy"),
             NotificationError::Random(_) => (Exit::Unavailable, "randomness"),
             NotificationError::Dkim(_) => (Exit::Unavailable, "dkim"),
@@ -169,13 +172,19 @@ impl Notifications {
         Ok(batch.put(arrived.key(), arrived.encode()?))
     }
 
-    /// The same of ordinary mail, which fewer wish to be told of; nobody is told of what programs write to each other.
+    /// The same of ordinary mail, which fewer wish to be told of; nobody is told of what programs write to each other. What waits already
+    /// is due when the first of it is. It is put again all the same: who collects it meanwhile would end it before this one came.
     pub fn mailed<'a>(&self, mut batch: Batch, mailboxes: impl Iterator<Item = &'a str>, message: &[u8], unix_millis: u64) -> Result<Batch, ReadError> {
         let mut automatic = None;
         for mailbox in mailboxes {
             if self.wish(mailbox)? == Some(Wish::EveryMail) && !*automatic.get_or_insert_with(|| asked::is_automatic(message)) {
-                let arrived = Arrived { mailbox: mailbox.to_owned(), unix_millis, pushed: None };
-                batch = batch.put(arrived.key(), arrived.encode()?);
+                let mut arrived = Arrived { mailbox: mailbox.to_owned(), unix_millis, pushed: None };
+                let key = arrived.key();
+                // One that cannot be read delays no delivery: it begins anew.
+                if let Some(waits) = self.store.get(&key)?.and_then(|stored| Arrived::decode(&stored).ok()) {
+                    arrived.unix_millis = unix_millis.min(waits.unix_millis);
+                }
+                batch = batch.put(key, arrived.encode()?);
             }
         }
         Ok(batch)

@@ -1,11 +1,12 @@
 //! An operator looks at what came with an application, and answers it.
 
 use policies::identity::{Document, PersonName};
-use policies::mailbox::{DocumentProof, MailboxNumber, PersonProof, Proofs};
+use policies::mailbox::{DocumentProof, PersonProof, Proofs};
+use runtime::revocation::RevocationLists;
 use serde::{Deserialize, Serialize};
 
 use super::shown::{REASONS, ShownToOperator, to_operator};
-use super::{Answer, Ending, OpeningError, PAGE, Place, end, exists, keyed, open};
+use super::{Answer, Ending, OpeningError, PAGE, Place, end, keyed, open, proof};
 use crate::directory::{Applicant, today};
 use crate::gateway::Gateway;
 use crate::record::application::{self as record, Application, ApplicationId, Person, State};
@@ -65,9 +66,9 @@ fn papers(text: &str) -> Result<Option<String>, OpeningError> {
     if good { Ok(Some(crate::hex(&body::digest(text.as_bytes())))) } else { Err(OpeningError::Papers) }
 }
 
-/// 1 it waits, and what the operator read is what was applied with · 2 the files are those of the application · 3 graded anew, with what
-/// was found · 4 opened, or led to the mailbox that is there.
-pub fn accept(gateway: &Gateway, acceptance: &Acceptance) -> Result<ShownToOperator, OpeningError> {
+/// 1 it waits, and what the operator read is what was applied with · 2 the files are those of the application, and of a copy there is one ·
+/// 3 graded anew, by what still holds and with what was found · 4 opened, or led to the mailbox that is there. From a blocking thread.
+pub fn accept(gateway: &Gateway, lists: &RevocationLists, acceptance: &Acceptance) -> Result<ShownToOperator, OpeningError> {
     let (now, policy) = (gateway.clock.now(), gateway.directory.policy().opening());
     // 1
     let Waiting { place, stored, record, person } = waiting(gateway, &acceptance.id)?;
@@ -77,15 +78,13 @@ pub fn accept(gateway: &Gateway, acceptance: &Acceptance) -> Result<ShownToOpera
         return Err(OpeningError::NotTheSame);
     }
     // 2
-    if !acceptance.evidence.iter().all(|digest| person.evidence.iter().any(|(_, sha256)| sha256 == digest)) {
+    let unseen = acceptance.document.as_deref() == Some("copy") && acceptance.evidence.is_empty();
+    if unseen || !acceptance.evidence.iter().all(|digest| person.evidence.iter().any(|(_, sha256)| sha256 == digest)) {
         return Err(OpeningError::OtherEvidence);
     }
     // 3
     let found = found(acceptance)?;
-    let came = Proofs {
-        document: record.document_proofs.iter().filter_map(|name| DocumentProof::from_name(name)).collect(),
-        person: record.person_proofs.iter().filter_map(|name| PersonProof::from_name(name)).collect(),
-    };
+    let came = proof::still_good(gateway, lists, &record, &person, now)?;
     let graded = policy.grade(&came.and(&found));
     if !policy.may_accept(graded) {
         return Err(OpeningError::NotEnough { document: policy.name(graded.document).to_owned(), person: policy.name(graded.person).to_owned() });
@@ -94,13 +93,7 @@ pub fn accept(gateway: &Gateway, acceptance: &Acceptance) -> Result<ShownToOpera
     let words = found.document.iter().map(|proof| proof.name()).chain(found.person.iter().map(|proof| proof.name()));
     let answer = Answer { found: words.map(str::to_owned).collect(), papers: papers(&acceptance.papers)? };
     let ending = Ending { place: &place, before: Some(&stored), record: &record, applied: None, answer, now };
-    let theirs = person.signed_by.as_deref().and_then(|mailbox| MailboxNumber::parse(mailbox).ok());
-    let ended = match theirs {
-        // The applicant signed as the owner of a mailbox, and everyone has one: a further document is entered there.
-        Some(number) => exists(gateway, &ending, number)?,
-        None => open(gateway, &ending, &Applicant::Citizen { document, name })?,
-    };
-    Ok(to_operator(&place.id, ended))
+    Ok(to_operator(&place.id, open(gateway, &ending, &Applicant::Citizen { document, name })?))
 }
 
 fn found(acceptance: &Acceptance) -> Result<Proofs, OpeningError> {

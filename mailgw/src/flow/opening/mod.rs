@@ -16,7 +16,7 @@ mod problem;
 mod proof;
 mod shown;
 
-use policies::mailbox::{Decision, Graded, Proofs};
+use policies::mailbox::{Decision, Graded, MailboxNumber, Proofs};
 use protocol::imap::exchange::Flags;
 use runtime::revocation::RevocationLists;
 use store::{Batch, CommitError, Expectation, Key};
@@ -147,6 +147,7 @@ fn received(gateway: &Gateway, application: &Application, proved: proof::Proved,
             password,
             evidence: application.evidence.clone(),
             signed_by: proved.signed_by,
+            certificate: proved.certificate,
         }),
         state: State::Waiting,
         ended_unix_millis: None,
@@ -221,6 +222,10 @@ fn commit(gateway: &Gateway, batch: Batch) -> Result<(), OpeningError> {
 /// Opens the mailbox, or finds that the person has one: either in one commit with the end of the application.
 fn open(gateway: &Gateway, ending: &Ending<'_>, applicant: &Applicant) -> Result<record::Application, OpeningError> {
     let person = ending.record.person.as_ref().ok_or(OpeningError::Answered)?;
+    // The applicant signed as the owner of a mailbox, and everyone has one: a further document is entered there.
+    if let Some(number) = person.signed_by.as_deref().and_then(|mailbox| MailboxNumber::parse(mailbox).ok()) {
+        return exists(gateway, ending, number);
+    }
     let ended = |state| ending.record.clone().ended(state, unix_millis(ending.now));
     let opened = gateway.directory.open_applied(applicant, &person.password, ending.now, &|account, batch| {
         // What changed meanwhile is not opened on; another's race for a number only is.
@@ -237,7 +242,7 @@ fn open(gateway: &Gateway, ending: &Ending<'_>, applicant: &Applicant) -> Result
 }
 
 /// The mailbox that is there already is told, in case it was somebody else.
-fn exists(gateway: &Gateway, ending: &Ending<'_>, number: policies::mailbox::MailboxNumber) -> Result<record::Application, OpeningError> {
+fn exists(gateway: &Gateway, ending: &Ending<'_>, number: MailboxNumber) -> Result<record::Application, OpeningError> {
     let account = gateway.directory.get(number)?.ok_or(DirectoryError::NotFound)?;
     let state = State::Exists { mailbox: account.mailbox(), closed: !account.is_open() };
     if !account.is_open() {

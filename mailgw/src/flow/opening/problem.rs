@@ -40,7 +40,7 @@ pub enum OpeningError {
     NotEnough { document: String, person: String },
     #[error("{0:?} is nothing that an operator finds; write original or copy, present or video")]
     Finding(String),
-    #[error("the file is none of those that the application names; ask for the very file")]
+    #[error("a copy goes with at least one file, and each file is one that the application names; ask for the very file")]
     OtherEvidence,
     #[error("where the papers are is 1 to 200 characters on one line; write it as the archive does")]
     Papers,

@@ -1,7 +1,7 @@
 //! What comes with an application, proved: the word of a card registry, and the signature by a mailbox's certificate.
 
 use pki::path::CertificateFacts;
-use policies::mailbox::{DocumentProof, PersonProof, Proofs};
+use policies::mailbox::{DocumentProof, MailboxNumber, PersonProof, Proofs};
 use runtime::revocation::RevocationLists;
 use serde::Deserialize;
 use time::{Duration, OffsetDateTime};
@@ -12,6 +12,7 @@ use crate::bureau::registries;
 use crate::bureau::trust::{self, Purpose};
 use crate::directory::Account;
 use crate::gateway::Gateway;
+use crate::record::application as record;
 use crate::record::body;
 use crate::record::bureau::Chain;
 
@@ -42,6 +43,8 @@ pub struct Proved {
     pub registry: Option<String>,
     /// The mailbox whose certificate signed.
     pub signed_by: Option<String>,
+    /// That certificate, with its issuers.
+    pub certificate: Option<Chain>,
 }
 
 /// A word or a signature that does not hold is told, so that its sender mends it; it is never passed over.
@@ -56,12 +59,12 @@ pub fn prove(gateway: &Gateway, lists: &RevocationLists, application: &Applicati
         (proved.registry, proved.proofs) = (Some(registry), proved.proofs.and(&proofs));
     }
     if let Some(signature) = &application.signature {
-        let account = signed_by(gateway, lists, signature, text.as_bytes(), now)?;
+        let (account, certificate) = signed_by(gateway, lists, signature, text.as_bytes(), now)?;
         if account.person() != Some(&application.name) {
             return Err(OpeningError::Signature { reason: "its mailbox is of somebody with another name".into() });
         }
         proved.proofs.person.insert(PersonProof::Certificate);
-        proved.signed_by = Some(account.mailbox());
+        (proved.signed_by, proved.certificate) = (Some(account.mailbox()), Some(certificate));
     }
     Ok(proved)
 }
@@ -107,7 +110,7 @@ fn asserted(gateway: &Gateway, lists: &RevocationLists, signed: &Signed, text: &
 }
 
 /// Whose certificate signed the text: an open mailbox of a citizen here.
-fn signed_by(gateway: &Gateway, lists: &RevocationLists, signature: &str, text: &[u8], now: OffsetDateTime) -> Result<Account, OpeningError> {
+fn signed_by(gateway: &Gateway, lists: &RevocationLists, signature: &str, text: &[u8], now: OffsetDateTime) -> Result<(Account, Chain), OpeningError> {
     let wrong = |reason: &str| OpeningError::Signature { reason: reason.to_owned() };
     let verified = pki::cms::verify(signature.as_bytes(), text, &[]).map_err(|error| OpeningError::Signature { reason: error.to_string() })?;
     let own = verified.signer_certificate();
@@ -119,5 +122,34 @@ fn signed_by(gateway: &Gateway, lists: &RevocationLists, signature: &str, text: 
     gateway.anchors.trusted(&path, Purpose::Citizen, &lists.fetch(&urls, now)?, now)?;
     let facts = CertificateFacts::parse(path.leaf()).map_err(|error| trust::unreadable(Purpose::Citizen, &error))?;
     let [address] = facts.emails.as_slice() else { return Err(wrong("its certificate bears no single address")) };
-    gateway.directory.find_address(address)?.filter(Account::is_open).ok_or_else(|| wrong("its certificate is of no open mailbox here"))
+    let account = gateway.directory.find_address(address)?.filter(Account::is_open).ok_or_else(|| wrong("its certificate is of no open mailbox here"))?;
+    Ok((account, path))
+}
+
+/// What came with an application that waited, without what holds no more: the word of a registry that was withdrawn since, and a
+/// signature whose mailbox was closed or whose certificate is not known to be good now.
+pub fn still_good(gateway: &Gateway, lists: &RevocationLists, record: &record::Application, person: &record::Person, now: OffsetDateTime) -> Result<Proofs, OpeningError> {
+    let registry = record.registry.as_deref().map(|code| registries::find(&*gateway.store, code)).transpose()?;
+    let (registered, stands) = (registry.flatten().is_some(), stands(gateway, lists, person, now)?);
+    let document = record.document_proofs.iter().filter_map(|name| DocumentProof::from_name(name)).filter(|proof| match proof {
+        DocumentProof::RegistryRecord | DocumentProof::RegistryChip => registered,
+        _ => true,
+    });
+    let person = record.person_proofs.iter().filter_map(|name| PersonProof::from_name(name)).filter(|proof| match proof {
+        PersonProof::RegistryLogin | PersonProof::RegistryFace | PersonProof::RegistryPresent => registered,
+        PersonProof::Certificate => stands,
+        _ => true,
+    });
+    Ok(Proofs { document: document.collect(), person: person.collect() })
+}
+
+/// Whether the mailbox whose certificate signed is open, and the certificate good; not so where no list can be had.
+fn stands(gateway: &Gateway, lists: &RevocationLists, person: &record::Person, now: OffsetDateTime) -> Result<bool, OpeningError> {
+    let (Some(mailbox), Some(path)) = (&person.signed_by, &person.certificate) else { return Ok(false) };
+    let Ok(number) = MailboxNumber::parse(mailbox) else { return Ok(false) };
+    if !gateway.directory.get(number)?.is_some_and(|account| account.is_open()) {
+        return Ok(false);
+    }
+    let lists = trust::crl_urls(path).ok().and_then(|urls| lists.fetch(&urls, now).ok());
+    Ok(lists.is_some_and(|lists| gateway.anchors.trusted(path, Purpose::Citizen, &lists, now).is_ok()))
 }

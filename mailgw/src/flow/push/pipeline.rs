@@ -34,7 +34,7 @@ pub(super) fn deliver(work: &Work<'_>, proved: &Proved, source: &Source, rows: u
     std::thread::scope(|scope| {
         let (decided_to, decided) = sync_channel(0);
         let (sealed_to, sealed) = sync_channel(0);
-        scope.spawn(move || {
+        let deciding = scope.spawn(move || {
             for (number, expected) in (0_u64..).zip(&proved.blocks) {
                 let block = next(&mut reading, expected).and_then(|rows| Ok((work.decide(number, &proved.columns, &rows)?, rows)));
                 let failed = block.is_err();
@@ -44,7 +44,7 @@ pub(super) fn deliver(work: &Work<'_>, proved: &Proved, source: &Source, rows: u
                 }
             }
         });
-        scope.spawn(move || {
+        let sealing = scope.spawn(move || {
             let mut under_way = UnderWay::default();
             for (number, block) in decided {
                 let block = block.and_then(|(decided, rows)| {
@@ -57,17 +57,19 @@ pub(super) fn deliver(work: &Work<'_>, proved: &Proved, source: &Source, rows: u
                 }
             }
         });
-        for (number, block) in sealed {
+        // What nobody takes any more ends with this, however it ends.
+        let committed: Result<(), PushError> = sealed.into_iter().try_for_each(|(number, block)| {
             let (prepared, rows) = block?;
             let outcomes = work.commit(number, &proved.columns, &rows, prepared)?;
             so_far.done += outcomes.len() as u64;
             outcomes.iter().for_each(|outcome| so_far.counts.add(&outcome.state));
-            if !progress(so_far) {
-                return Err(PushError::Stopped);
-            }
-        }
+            if progress(so_far) { Ok(()) } else { Err(PushError::Stopped) }
+        });
+        // Joined here: a panic that the scope finds would go on through whoever pushes.
+        let whole = [deciding.join(), sealing.join()].iter().all(Result::is_ok);
+        committed?;
         // A thread that ended without a word has left blocks undone.
-        if so_far.done == rows { Ok(so_far.counts.delivered) } else { Err(PushError::Stopped) }
+        if whole && so_far.done == rows { Ok(so_far.counts.delivered) } else { Err(PushError::Stopped) }
     })
 }
 

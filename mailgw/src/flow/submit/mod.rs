@@ -177,7 +177,7 @@ impl Submission {
                 }
                 batch = Request::read(message).put(batch, &self.gateway, &account.mailbox(), &token, now).map_err(|error| failed(&error))?;
             }
-            if places.notices && let Some(request) = notification::Request::read(message) {
+            if places.notices && let Some(request) = notification::Request::read(message, login.credential) {
                 if !notification::Request::may_wait(&self.gateway, &account.mailbox()).map_err(|error| failed(&error))? {
                     return Err(Answer::TooMany);
                 }

@@ -129,7 +129,10 @@ impl Session {
                 self.state = State::Authenticated;
                 self.write(&format!("{tag} OK {text}\r\n"));
             }
-            (Pending::Plain { tag, word }, Answer::Done) => self.done(&tag, word, true),
+            (Pending::Plain { tag, word }, Answer::Done) => {
+                self.did_own();
+                self.done(&tag, word, true);
+            }
             (Pending::Watch { tag, asked, status }, Answer::Mailboxes(all)) => self.registered(tag, asked, all, status),
             (Pending::Watch { tag, asked, status }, Answer::Done) => self.registered(tag, asked, Vec::new(), status),
             (Pending::WatchStatus { tag, mut left }, answer @ (Answer::Status(_) | Answer::Refused { .. })) => {

@@ -12,6 +12,8 @@ use crate::imap::parse::{self, Command, Events, Group, Item, Mailboxes, StatusIt
 
 /// Names in all groups of one command.
 const MAX_NAMES: usize = 1_000;
+/// What a client did itself and the server has not told of yet, remembered by name. More is too much.
+const MAX_OWN: usize = 1_000;
 
 /// What of the selected mailbox is told, and when.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -46,6 +48,8 @@ pub(super) struct Notify {
     /// Not told yet.
     changes: AccountChanges,
     own: Own,
+    /// What the command under way does, if it succeeds.
+    doing: Own,
 }
 
 /// What this client did itself and need not be told. spec: rfc5465#5
@@ -308,8 +312,9 @@ impl Session {
     /// Remembers what a command will change, so that its own client is not told as if another had.
     pub(super) fn note_own(&mut self, command: &Command) {
         let Some(notify) = self.notify.as_mut().filter(|notify| notify.watches_account()) else { return };
-        let own = &mut notify.own;
-        own.target = None;
+        // What the command before was refused is forgotten.
+        notify.doing = Own::default();
+        let own = &mut notify.doing;
         let with_levels = |name: &MailboxName| {
             let levels: Vec<MailboxName> = name.match_indices(DELIMITER).filter_map(|(at, _)| name.get(..at)).map(str::to_owned).collect();
             levels.into_iter().chain([name.clone()])
@@ -324,6 +329,15 @@ impl Session {
         }
     }
 
+    /// What the command under way was to change is changed.
+    pub(super) fn did_own(&mut self) {
+        let Some(notify) = &mut self.notify else { return };
+        let Own { names, entries, .. } = std::mem::take(&mut notify.doing);
+        notify.own.names.extend(names);
+        notify.own.entries.extend(entries);
+        notify.changes.too_much |= notify.own.names.len() + notify.own.entries.len() > MAX_OWN;
+    }
+
     /// The client brought these messages itself.
     pub(super) fn brought(&mut self, uid_validity: u32, uids: &[u32]) {
         if let State::Selected(view) = &mut self.state
@@ -332,7 +346,7 @@ impl Session {
             view.own.extend(uids);
         }
         let Some(notify) = &mut self.notify else { return };
-        let target = notify.own.target.take();
+        let target = notify.doing.target.take();
         let id = notify.mailboxes.iter().find(|info| Some(&info.name) == target.as_ref()).and_then(|info| info.id);
         if let Some(id) = id
             && let Some(changes) = notify.changes.messages.get_mut(&id)

@@ -106,7 +106,11 @@ fn run_alone(gateway: &Gateway, sealer: &dyn Seal, lists: &RevocationLists, jobs
             finish(gateway, jobs, at, State::Ended)
         }
         // Nobody paused it and nobody shuts down: something broke off.
-        Err(PushError::Stopped) if go_on() && find(gateway, bureau, batch)?.0.state == State::Closed => Ok(Turn::Later("the delivery broke off".into())),
+        Err(PushError::Stopped) if go_on() && find(gateway, bureau, batch)?.0.state == State::Closed => {
+            let reason = "the delivery broke off".to_owned();
+            jobs.tell(bureau, batch, |shown| shown.trouble = Some(reason.clone()));
+            Ok(Turn::Later(reason))
+        }
         Err(PushError::Stopped) => Ok(Turn::Done),
         Err(error) => {
             let problem = Problem::from(error);
