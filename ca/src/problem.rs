@@ -43,7 +43,7 @@ pub enum IssueError {
     OtherPlan,
     #[error("the key of {issuer} is offline; its list is made with `ca crl root`")]
     Offline { issuer: String },
-    #[error("the certificate of {issuer} is revoked, so it certifies nobody; found a new issuing authority")]
+    #[error("the certificate of {issuer} is revoked, so it certifies nobody; have the next generation of the authority certified by a good root (`ca issuer request`, with --recover for the officers' where no administrator is left)")]
     IssuerRevoked { issuer: String },
     #[error("the certificate as planned breaks the rules, so it was not signed: {}", findings.join("; "))]
     Lint { findings: Vec<String> },
