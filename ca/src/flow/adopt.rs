@@ -321,7 +321,7 @@ pub fn read_list(file: &Path) -> Result<Vec<u8>, AdoptError> {
 }
 
 /// The newest list of an issuer, or of one of its parts, that is known of the time before a loss: the register's own when it
-/// was backed up, or one that was adopted since. By the time from which it speaks, eight octets.
+/// was backed up, or one that was adopted since, as `mark` writes it.
 pub(super) fn newest(issuer: &str, scope: Scope) -> Key {
     scope.key("adopted-list", issuer)
 }
@@ -337,10 +337,18 @@ fn scope_of(authority: &Authority, issuer: &str, read: &CertificateRevocationLis
     Ok((0..listing::partitions(authority, issuer)?).map(Scope::Shard).find(names).unwrap_or(Scope::Whole))
 }
 
-/// Since when something is known of a list, if it is.
-fn known_since(authority: &Authority, issuer: &str, scope: Scope) -> Result<Option<i64>, IssueError> {
-    let before = authority.store.get(&newest(issuer, scope))?;
-    before.map(|bytes| bytes.try_into().map(i64::from_be_bytes).map_err(|_| IssueError::Damaged { what: "when a list was adopted" })).transpose()
+/// The time from which a list speaks, and its number: several of one second are told apart by it.
+pub(super) fn mark(this_update: i64, number: u64) -> Vec<u8> {
+    [this_update.to_be_bytes(), number.to_be_bytes()].concat()
+}
+
+/// Since when something is known of a list, if it is, and of what number.
+fn known_since(authority: &Authority, issuer: &str, scope: Scope) -> Result<Option<(i64, u64)>, IssueError> {
+    let Some(bytes) = authority.store.get(&newest(issuer, scope))? else { return Ok(None) };
+    match bytes.as_chunks::<8>() {
+        ([at, number], []) => Ok(Some((i64::from_be_bytes(*at), u64::from_be_bytes(*number)))),
+        _ => Err(IssueError::Damaged { what: "when a list was adopted" }),
+    }
 }
 
 /// Revokes and suspends what a list of ours says, and keeps the numbers above its own.
@@ -364,16 +372,17 @@ pub fn list(authority: &Authority, authorised: &Authorised<Administrator>, mut d
     let (speaks_from, scope) = (read.last_update().timestamp(), scope_of(authority, issuer.id(), &read)?);
     let latest = newest(issuer.id(), scope);
     let before = authority.store.get(&latest).map_err(IssueError::from)?;
-    let is_newer = |than: Option<i64>| than.is_none_or(|than| speaks_from > than);
-    let of_whole = known_since(authority, issuer.id(), Scope::Whole)?;
-    let parts = (0..listing::partitions(authority, issuer.id())?).map(|part| known_since(authority, issuer.id(), Scope::Shard(part))).collect::<Result<Vec<_>, _>>()?;
-    // Of a certificate that nobody knows any part may have told since.
-    let newer_than_all = is_newer(of_whole) && parts.iter().all(|part| is_newer(*part));
+    // Numbers rise within one list; between the whole and its parts the time alone says which speaks later.
+    let is_newer = |of: Scope, than: Option<(i64, u64)>| than.is_none_or(|(at, before)| if of == scope { (speaks_from, number) > (at, before) } else { speaks_from >= at });
+    let known = |scope: Scope| known_since(authority, issuer.id(), scope).map(|than| is_newer(scope, than));
+    let newer_than_whole = known(Scope::Whole)?;
+    let newer_than_part = (0..listing::partitions(authority, issuer.id())?).map(|part| known(Scope::Shard(part))).collect::<Result<Vec<_>, _>>()?;
     let counts_for = |shard: Option<u16>| match (scope, shard) {
-        (Scope::Shard(part), _) | (_, Some(part)) => is_newer(of_whole) && is_newer(parts.get(usize::from(part)).copied().flatten()),
-        _ => newer_than_all,
+        (Scope::Shard(part), _) | (_, Some(part)) => newer_than_whole && newer_than_part.get(usize::from(part)).is_none_or(|newer| *newer),
+        // Of a certificate that nobody knows any part may have told since.
+        _ => newer_than_whole && newer_than_part.iter().all(|newer| *newer),
     };
-    let is_newest = is_newer(known_since(authority, issuer.id(), scope)?);
+    let is_newest = known(scope)?;
     let mut held = Held { issuer: issuer.id().to_owned(), number, entries: 0, changed: 0, unknown: 0 };
     let mut unknown = Vec::new();
     // 2. What is known and not held to yet, each on the line of its own act.
@@ -419,7 +428,7 @@ pub fn list(authority: &Authority, authorised: &Authorised<Administrator>, mut d
     batch = batch.put(CrlRecord::floor(), number.max(super::publish::floor(authority)?).to_be_bytes().as_slice());
     if is_newest {
         let rests_on = before.map_or_else(|| Expectation::Absent(latest.clone()), |before| Expectation::Equals(latest.clone(), before));
-        batch = batch.expect(rests_on).put(latest, speaks_from.to_be_bytes().as_slice());
+        batch = batch.expect(rests_on).put(latest, mark(speaks_from, number));
     }
     for (serial, listed, known) in &unknown {
         let place = CertificateRecord::revoked(&held.issuer, serial);

@@ -363,7 +363,7 @@ fn record(
         // The root's list is made by people, where its key is; it may well be the newest.
         if let Some(head) = store.get(&CrlHead::of(&issuer.id, Scope::Whole)).map_err(IssueError::from)? {
             let head: CrlHead = decode(&head).map_err(|_| IssueError::Damaged { what: "the last CRL" })?;
-            batch = batch.put(super::adopt::newest(&issuer.id, Scope::Whole), head.this_update.to_be_bytes().as_slice());
+            batch = batch.put(super::adopt::newest(&issuer.id, Scope::Whole), super::adopt::mark(head.this_update, head.number));
         }
         if issuer.id != ROOT {
             batch = listing::all_stale(batch, &issuer.id, listing::partitions_in(store, &issuer.id)?);
