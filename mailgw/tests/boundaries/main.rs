@@ -234,7 +234,7 @@ impl Seal for Falling<'_> {
     }
 
     fn seal(&self, job: &str, rows: &[(u64, [u8; 32])]) -> Result<Vec<Vec<u8>>, runtime::exit::Problem> {
-        assert_eq!(self.1.fetch_add(1, std::sync::atomic::Ordering::SeqCst), 0, "it falls over");
+        assert_ne!(self.1.fetch_add(1, std::sync::atomic::Ordering::SeqCst), 0, "it falls over");
         self.0.seal(job, rows)
     }
 
