@@ -10,6 +10,8 @@
 //! 5 step       one portion, what came of each and the place in the list in one commit with what was done; again until
 //!              the end. Whoever says the same again after a crash goes on from there.
 
+mod guarded;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
@@ -19,10 +21,13 @@ use ring::rand::SystemRandom;
 use store::{Batch, CommitError, Expectation, Key, StreamSlot};
 use time::OffsetDateTime;
 
+pub(in crate::flow) use guarded::lately;
+use guarded::only_authorities;
+
 use super::act::{self, ApprovedAct};
 use super::authorise::{Administrator, Authorised};
 use super::replace::of_a_holder;
-use super::revoke::{Revoke, is_authority, several};
+use super::revoke::{Revoke, several};
 use super::succeed::{Ask, Asked, Corrections, SuccessionError, succeed};
 use crate::authority::Authority;
 use crate::problem::IssueError;
@@ -442,37 +447,6 @@ fn refused(error: &IssueError) -> Came {
 /// approved like one about many, and whoever approves it is told.
 fn of_holders(authority: &Authority, found: &CertificateRecord) -> bool {
     authority.policies.profile(&found.profile).is_some_and(|profile| profile.kind() == Kind::Leaf && profile.applicant() != ApplicantKind::Authority)
-}
-
-/// Whether these are certificates of authorities and of nobody else: whoever means an authority names it alone.
-fn only_authorities(authority: &Authority, serials: &[Vec<u8>]) -> Result<bool, IssueError> {
-    for serial in serials {
-        if !register::find(&*authority.store, serial)?.is_some_and(|found| is_authority(authority, serial, &found)) {
-            return Ok(false);
-        }
-    }
-    Ok(true)
-}
-
-/// Certificates of acts that began within a day and that nobody approved: many small acts are a large one.
-pub(super) fn lately(authority: &Authority, incident: &str, act: BulkAct) -> Result<u64, IssueError> {
-    let since = authority.clock.now().unix_timestamp() - DAY;
-    let (mut from, to) = Incident::all();
-    let mut count = 0_u64;
-    loop {
-        let page = authority.store.scan(&from, &to, PAGE)?;
-        for (_, stored) in &page {
-            let other: Incident = decode(stored).map_err(|_| IssueError::Damaged { what: "an incident" })?;
-            let counts = matches!(other.stage, Stage::Running | Stage::Done) && other.order.is_none() && other.begun_at > since;
-            if counts && (other.incident != incident || other.act != act) {
-                count = count.saturating_add(other.total);
-            }
-        }
-        match page.last() {
-            Some((last, _)) if page.len() == PAGE => from = last.successor(),
-            _ => return Ok(count),
-        }
-    }
 }
 
 /// What stands in the store of one act.
