@@ -1,6 +1,5 @@
 //! A new root beside the present one.
 
-
 use ca::authority::ROOT;
 use ca::ceremony::{self};
 use ca::flow::roots::{self, Across, NewRoot, RootsError};
