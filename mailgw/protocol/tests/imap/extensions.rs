@@ -63,8 +63,8 @@ fn lists_with_status_and_quota() {
         S: 好 FLAGS (\Seen))
         S: o OK Fetched
         C: p FETCH 1 BINARY[1.MIME]
-        S: p BAD A number is zero or too large where it may not be
-        "#.replace("S: p BAD A number is zero or too large where it may not be", "S: p BAD Expected a number").as_str(),
+        S: p BAD Expected a number
+        "#,
     );
 }
 
@@ -76,7 +76,7 @@ fn sorted() {
     client.script(
         r#"
         C: a UID SORT (SUBJECT REVERSE DATE) UTF-8 ALL
-        S: * SORT 7 5 6 4
+        S: * SORT 5 4
         S: * 4 EXISTS
         S: a OK Sorted
         C: b SORT (DATE) US-ASCII ALL
@@ -98,7 +98,7 @@ fn sorted() {
         C: h SORT (DATE) UTF-8 KEYWORD none
         S: * SORT
         S: h OK Sorted
-        "#.replace("        S: * SORT 7 5 6 4\n        S: * 4 EXISTS\n", "        S: * SORT 5 4\n        S: * 4 EXISTS\n").replace("UID SORT (SUBJECT REVERSE DATE) UTF-8 ALL", "UID SORT (SUBJECT REVERSE DATE) UTF-8 ALL").as_str(),
+        "#,
     );
     client.script("C: i UID SORT (SUBJECT REVERSE DATE) UTF-8 ALL\nS: * SORT 7 5 6 4\nS: i OK Sorted\n");
 }
@@ -231,11 +231,10 @@ fn literals_of_octets() {
     Client::selected().script(
         r#"
         C: c APPEND inbox ~{3+}\r\nabc
-        S: * 3 EXISTS
         S: c OK [APPENDUID 9 6] Appended
         C: d APPEND inbox ~{3+}\r\na\0c
         S: d NO [UNKNOWN-CTE] The message has a NUL octet; encode it
-        "#.replace("        S: * 3 EXISTS\n", "").as_str(),
+        "#,
     );
 }
 
