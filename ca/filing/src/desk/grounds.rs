@@ -19,6 +19,8 @@ pub struct Grounds {
     pub trust: Trust,
     pub registry: Arc<dyn Registry>,
     pub sight: Sight,
+    /// The store may tell what filings say in an older form, too; see `record::filing::Said`.
+    pub older_payloads: bool,
 }
 
 /// What is known beside the filing. Where something is not, nothing is found against a filing for the want of it: it is told as

@@ -23,6 +23,8 @@ use super::outside::{Network, Outside};
 use super::policy::{self, Policies};
 use super::problem::DeskError;
 use super::record::RecordError;
+use super::record::filing::Said;
+use super::record::plain;
 use super::record::settings::Settings;
 use super::tls::{self, CertificateError};
 use super::{Desk, flow};
@@ -160,7 +162,7 @@ pub fn init(path: &Path, founding: &Founding<'_>, passphrase: &Passphrase, clock
     let store = store::open(&founding.configuration.store, path)?;
     let signer = LogSigner { origin: format!("{host}/filing"), key: keys.note_key(LOG_KEY)? };
     let settings = Settings { host, log_origin: signer.origin.clone(), log_key: signer.verifier()?.to_string() };
-    store.commit(Batch::new().expect(Expectation::Absent(Settings::key())).put(Settings::key(), settings.encode()?))?;
+    store.commit(Batch::new().expect(Expectation::Absent(Settings::key())).put(Settings::key(), settings.encode()?).put(Said::newest_alone(), plain(&[])))?;
     let evidence = Arc::new(Evidence::open(Arc::clone(&store), signer, path)?);
     policy::note(&*store, &policies, clock.now())?;
     evidence.advance()?;

@@ -39,6 +39,7 @@ use policy::Policies;
 use problem::DeskError;
 use ready::Ready;
 use record::bureau::Sealing;
+use record::filing::Said;
 use record::settings::Settings;
 use registry::Imported;
 use trust::Trust;
@@ -90,7 +91,8 @@ impl Desk {
         let Parts { store, clock, settings, base_url, keys, policies, anchors, outside, attachments } = parts;
         let data = keys.data_key("filings")?;
         let trust = Trust::new(anchors, Arc::clone(&outside));
-        let grounds = Grounds { store, clock, data, policies, trust, registry: Arc::new(Imported), sight: Sight::WHOLE };
+        let older_payloads = store.get(&Said::newest_alone())?.is_none();
+        let grounds = Grounds { store, clock, data, policies, trust, registry: Arc::new(Imported), sight: Sight::WHOLE, older_payloads };
         Ok(Self { grounds, settings, base_url, keys, outside, attachments, going: RwLock::default(), ready: Ready::default(), uploads: Uploads::default(), importing: Mutex::default(), seals: Mutex::default() })
     }
 

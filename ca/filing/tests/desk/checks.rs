@@ -244,6 +244,48 @@ fn eleven_and_twelve_replay_and_sequence() {
     office.receipt(&firm, &vat(CODE, back));
 }
 
+/// Who has the disk and not the key sees neither what a return says nor who says the same; what was noted before in an older form
+/// is found all the same, and goes when its filing is rejected.
+#[test]
+fn equal_returns_do_not_stand_alike_and_older_forms_are_found() {
+    use filing::desk::record::filing::Slot;
+    let office = Office::open();
+    let (firm, other) = (office.firm(CODE), office.firm(OTHER));
+    let first = json(&office.receipt(&firm, &vat(CODE, |_| {})).document)["filing_id"].clone();
+    office.receipt(&other, &vat(OTHER, |_| {}));
+    let slot = |code| Slot::decode(&office.desk.store.get(&Slot::key(code, "VAT_GENERAL", "202610")).unwrap().unwrap()).unwrap();
+    let payload = filing::document::Filing::parse(&vat(CODE, |_| {})).unwrap().payload().canonical();
+    let plain = digest_text(&payload);
+    assert!(slot(CODE).payload != slot(OTHER).payload && slot(CODE).payload != plain);
+    // As it was told before: by a key and the digest alone, and by the plain digest.
+    let keyed: String = office.desk.data.index("suiyin desk filing payload 1", plain.as_bytes()).iter().map(|byte| format!("{byte:02x}")).collect();
+    for older in [keyed, plain] {
+        let now = slot(CODE);
+        let (place, said) = (Slot::key(CODE, "VAT_GENERAL", "202610"), |text: &str| Slot::said(CODE, "VAT_GENERAL", "202610", text));
+        let before = Slot { payload: older.clone(), ..now.clone() };
+        let moved = store::Batch::new().delete(said(&now.payload)).put(said(&older), first.as_str().unwrap().as_bytes()).put(place.clone(), before.encode().unwrap());
+        office.desk.store.commit(moved).unwrap();
+        let again = |filing: &mut serde_json::Value| {
+            filing["revision"] = 2.into();
+            filing["prev_filing_id"] = first.clone();
+        };
+        assert_eq!(office.refused(&firm, &vat(CODE, again)), [11], "{older}");
+        // A slot from before it was noted what each revision said.
+        office.desk.store.commit(store::Batch::new().delete(said(&older))).unwrap();
+        assert_eq!(office.refused(&firm, &vat(CODE, again)), [11], "{older}");
+        office.desk.store.commit(store::Batch::new().put(said(&older), first.as_str().unwrap().as_bytes())).unwrap();
+    }
+    proceed(&office.desk, first.as_str().unwrap(), Status::Rejected, &Decision::default(), &crate::office::officer()).unwrap();
+    office.receipt(&firm, &vat(CODE, |filing| {
+        filing["revision"] = 2.into();
+        filing["prev_filing_id"] = first.clone();
+    }));
+}
+
+fn digest_text(bytes: &[u8]) -> String {
+    ring::digest::digest(&ring::digest::SHA256, bytes).as_ref().iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
 /// A correction that is rejected leaves standing what it was to correct: the next month is judged by it.
 #[test]
 fn a_rejected_correction_leaves_the_revision_before_it_in_force() {

@@ -215,7 +215,7 @@ fn grounds(given: Given, filing: &[u8]) -> Result<Grounds, DeskError> {
     }
     let sight = Sight { asks: false, mandates: !words.is_empty(), earlier: earlier.is_some(), attachments: false };
     let store: Arc<dyn Store> = Arc::new(Memory::new());
-    let grounds = Grounds { store, clock: Arc::new(At(received_at)), data: DataKey::fleeting()?, policies, trust, registry: Arc::new(Imported), sight };
+    let grounds = Grounds { store, clock: Arc::new(At(received_at)), data: DataKey::fleeting()?, policies, trust, registry: Arc::new(Imported), sight, older_payloads: false };
     if let Some(path) = registry {
         registry::import_alone(&grounds, &path)?;
     }
@@ -256,8 +256,9 @@ fn word(grounds: &Grounds, document: &[u8], signature: &[u8]) -> Result<(), Desk
 /// An earlier filing, in the places where a desk keeps it.
 fn received(grounds: &Grounds, filing: &Filing) -> Result<(), DeskError> {
     let (id, uscc, kind, period) = (filing.id().as_str(), filing.uscc().as_str().to_owned(), filing.kind().as_str().to_owned(), filing.period().to_string());
-    let payload = Said::of(&filing.payload().canonical(), &grounds.data).keyed;
-    let (place, said) = (Slot::key(&uscc, &kind, &period), Slot::said(&uscc, &kind, &period, &payload));
+    let place = Slot::key(&uscc, &kind, &period);
+    let payload = Said::of(&place, &filing.payload().canonical(), &grounds.data, grounds.older_payloads).keyed;
+    let said = Slot::said(&uscc, &kind, &period, &payload);
     let slot = Slot { revision: filing.revision(), filing: id.to_owned(), payload, closed: false, rejected: false };
     let record = FilingRecord {
         by: uscc.clone(),

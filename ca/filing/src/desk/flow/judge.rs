@@ -79,7 +79,7 @@ pub fn judge<'a>(desk: &Grounds, caller: &Enterprise, mut stamped: Stamped<Parse
     let place = Slot::key(stamped.proved.parsed.filing.uscc().as_str(), stamped.proved.parsed.filing.kind().as_str(), &stamped.proved.parsed.filing.period().to_string());
     let slot = desk.store.get(&place)?;
     let before = slot.as_deref().map(Slot::decode).transpose()?;
-    let said = Said::of(&stamped.proved.parsed.filing.payload().canonical(), &desk.data);
+    let said = Said::of(&place, &stamped.proved.parsed.filing.payload().canonical(), &desk.data, desk.older_payloads);
     replay(desk, &stamped, before.as_ref(), &said, &mut relied, &mut findings)?;
     sequence(desk, &stamped, before.as_ref(), &mut findings);
     let (timely, deadline) = deadline(desk, &stamped, at, &mut findings);

@@ -80,7 +80,8 @@ pub fn proceed(desk: &Desk, id: &str, to: Status, decision: &Decision, officer: 
 
 /// What it said may be filed again.
 fn unsaid(desk: &Desk, id: &str, filing: &FilingRecord, batch: Batch) -> Result<Batch, DeskError> {
-    let said = Said::of(&rules::filed(desk, id)?.payload().canonical(), &desk.data);
+    let place = Slot::key(&filing.uscc, &filing.kind, &filing.period);
+    let said = Said::of(&place, &rules::filed(desk, id)?.payload().canonical(), &desk.data, desk.older_payloads);
     said.keys(&filing.uscc, &filing.kind, &filing.period).into_iter().try_fold(batch, |batch, place| {
         // One from before it was noted what each said has none, and another may stand there.
         let its = desk.store.get(&place)?.is_some_and(|by| by == id.as_bytes());

@@ -134,28 +134,36 @@ pub fn signature(stored: &[u8]) -> Result<&[u8], RecordError> {
 }
 
 /// What a filing says for its period, as the store tells it: a return of nothing is quickly guessed, and whoever has the disk has
-/// not the key.
+/// not the key; nor do two enterprises that say the same, or one that says it again in another month, stand there alike.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Said {
-    /// HMAC-SHA-256 under the desk's data key of the digest below, hexadecimal.
+    /// HMAC-SHA-256 under the desk's data key of the slot's key and of SHA-256 of the payload's canonical octets; hexadecimal.
     pub keyed: String,
-    /// SHA-256 of the payload's canonical octets, hexadecimal: what records from before hold.
-    plain: String,
+    /// What records from before hold, where there may be any: HMAC of the digest alone, and the plain digest.
+    older: Option<[String; 2]>,
 }
 
 impl Said {
-    pub fn of(payload: &[u8], data: &DataKey) -> Self {
+    /// Of what stands, or would stand, in `slot`. `older` where the store is from before payloads were keyed with their place.
+    pub fn of(slot: &Key, payload: &[u8], data: &DataKey, older: bool) -> Self {
         let plain = crate::desk::sha256_hex(payload);
-        Self { keyed: crate::desk::hex(&data.index("suiyin desk filing payload 1", plain.as_bytes())), plain }
+        let keyed = crate::desk::hex(&data.index("suiyin desk filing payload 2", &[slot.as_bytes(), plain.as_bytes()].concat()));
+        let older = older.then(|| [crate::desk::hex(&data.index("suiyin desk filing payload 1", plain.as_bytes())), plain]);
+        Self { keyed, older }
     }
 
-    /// The keys where a filing that said so may stand, the newer form first.
-    pub fn keys(&self, uscc: &str, kind: &str, period: &str) -> [Key; 2] {
-        [&self.keyed, &self.plain].map(|payload| Slot::said(uscc, kind, period, payload))
+    /// The keys where a filing that said so may stand, the newest form first.
+    pub fn keys(&self, uscc: &str, kind: &str, period: &str) -> Vec<Key> {
+        std::iter::once(&self.keyed).chain(self.older.iter().flatten()).map(|payload| Slot::said(uscc, kind, period, payload)).collect()
     }
 
     pub fn is(&self, slot: &Slot) -> bool {
-        slot.payload == self.keyed || slot.payload == self.plain
+        std::iter::once(&self.keyed).chain(self.older.iter().flatten()).any(|payload| slot.payload == *payload)
+    }
+
+    /// Stands in a store that was founded with the newest form: no older one is looked for there.
+    pub fn newest_alone() -> Key {
+        Key::new("filing payloads keyed with their place", &[])
     }
 }
 
@@ -165,7 +173,7 @@ impl Said {
 pub struct Slot {
     pub revision: u32,
     pub filing: String,
-    /// As [`Said`] tells it; slots from before have the plain digest.
+    /// As [`Said`] tells it; slots from before have an older form.
     pub payload: String,
     /// Nothing more is taken for this period.
     pub closed: bool,
