@@ -12,7 +12,7 @@ use filing::desk::record::attachment::{AttachmentRecord, Known};
 use ring::digest::{SHA256, digest};
 use runtime::clock::Clock as _;
 use rustls::pki_types::CertificateDer;
-use store::{Batch, Between, Store};
+use store::{Batch, Between, Fault, Faulty, Store};
 use time::Duration;
 
 use crate::office::{CODE, Founded, OTHER, Office, firm, sign, vat};
@@ -244,9 +244,66 @@ fn a_store_from_before_is_gone_over_once() {
     office.desk.store.commit(before).unwrap();
     assert_eq!((waiting(&office), swept(&office), waiting(&office)), ((0, 0), Swept::default(), (1, 9)));
     // Cut off between record and file: the next pass goes on.
-    office.desk.store.commit(Batch::new().put(AttachmentRecord::removed(&name(b"left")), name(b"left").as_bytes())).unwrap();
+    office.desk.store.commit(Batch::new().put(AttachmentRecord::unrecorded(&name(b"left")), name(b"left").as_bytes())).unwrap();
     std::fs::write(office.place.path().join("attachments").join(name(b"left")), b"left").unwrap();
     office.clock.advance(Duration::days(31));
     assert_eq!((swept(&office), files(&office)), (Swept { files: 1, bytes: 9 }, 1));
     assert_eq!(read(&office.desk, &name(filed), &mut Vec::new()).unwrap(), 5);
+}
+
+/// Cut off between the file and its record, the file is nobody's and goes; recorded though nobody heard of it, it stays.
+#[test]
+fn a_file_whose_record_was_never_made_is_swept() {
+    for (fault, stays) in [(Fault::Lost, false), (Fault::DoneReportedLost, true)] {
+        let founded = Founded::new();
+        let memory: Arc<dyn Store> = Arc::new(store::Memory::new());
+        let caller = |desk: &filing::desk::Desk| {
+            let firm = firm(&founded.world.issuer, CODE, |_| {});
+            Callers::default().authorise(desk, &[CertificateDer::from(firm.certificate), CertificateDer::from(founded.world.issuer.certificate.clone())]).unwrap()
+        };
+        let take = |desk: &filing::desk::Desk, bytes: &[u8]| {
+            let Begun::Take(mut incoming) = begin(desk, &caller(desk), &name(bytes), None).unwrap() else { panic!("it is new") };
+            incoming.write(desk, bytes).unwrap();
+            incoming.end(desk)
+        };
+        // The first commit says that it comes, the second is its record.
+        let broken = founded.desk(Arc::new(Faulty::new(Arc::clone(&memory)).at(1, fault)), |_| {});
+        assert!(take(&broken, b"cut off").is_err());
+        let desk = founded.desk(Arc::clone(&memory), |_| {});
+        let path = desk.attachments.join(name(b"cut off"));
+        assert!(path.exists());
+        assert_eq!(unnamed::pass(&desk, &|| false).unwrap(), Swept::default());
+        assert_eq!((path.exists(), read(&desk, &name(b"cut off"), &mut Vec::new()).is_ok()), (stays, stays));
+        let (from, to) = AttachmentRecord::all_unrecorded();
+        assert!(memory.scan(&from, &to, 9).unwrap().is_empty());
+        // It may come again.
+        if !stays {
+            assert_eq!(take(&desk, b"cut off").unwrap(), 7);
+            assert_eq!(unnamed::pass(&desk, &|| false).unwrap(), Swept::default());
+            assert!(path.exists());
+        }
+    }
+}
+
+/// A file that goes, or is asked for again, while a store from before is gone over leaves no place behind it that is another's.
+#[test]
+fn a_file_that_changes_while_a_store_from_before_is_gone_over_is_looked_at_again() {
+    let founded = Arc::new(Founded::new());
+    let memory: Arc<dyn Store> = Arc::new(store::Memory::new());
+    let record = |kept_at| AttachmentRecord { size: 9, kept_at, by: CODE.into() };
+    let (key, sha256) = (AttachmentRecord::key(&name(b"forgotten")), name(b"forgotten"));
+    memory.commit(Batch::new().put(key.clone(), record(1).encode().unwrap())).unwrap();
+    let theirs = Arc::clone(&memory);
+    // It came anew between the look and the commit, and waits since then.
+    let later = AttachmentRecord { kept_at: u64::try_from(crate::office::NOW.unix_timestamp() * 1_000).unwrap(), ..record(0) };
+    let (encoded, place) = (later.encode().unwrap(), AttachmentRecord::waits(later.kept_at, &sha256));
+    let (anew, waits) = (key.clone(), place.clone());
+    let between = Between::before_commit(Arc::clone(&memory), 0, move || {
+        let mut batch = Batch::new().put(anew, encoded).put(waits, name(b"forgotten").as_bytes());
+        later.count_waiting(true, &mut batch);
+        theirs.commit(batch).unwrap();
+    });
+    assert_eq!(unnamed::pass(&founded.desk(Arc::new(between), |_| {}), &|| false).unwrap(), Swept::default());
+    assert_eq!(memory.sum(AttachmentRecord::WAITING).unwrap(), 1);
+    assert!(memory.get(&AttachmentRecord::waits(1, &sha256)).unwrap().is_none() && memory.get(&place).unwrap().is_some());
 }

@@ -3,8 +3,9 @@
 //! 1 begin     its digest is its name; what this enterprise sent already is not taken again, what another sent is, so that nobody
 //!             learns by asking what others have here; a place, and room for what was announced
 //! 2 pieces    each sealed for its place; no more than the limit and the quota, whatever was announced
-//! 3 end       the digest is right and the last piece marked; the file is durable under its name, unless it was here
-//! 4 record    size, whose quota, that no filing names it yet, leaf of the log: one commit
+//! 3 end       the digest is right and the last piece marked; unless it was here, it is noted that it comes, so that a crash leaves
+//!             no file that nobody knows, and the file is durable under its name
+//! 4 record    size, whose quota, that no filing names it yet, leaf of the log, and no longer that it comes: one commit
 //! 5 named     in the commit of the filing that names it; what none names is removed in time, see `unnamed`
 //!
 //! Between two pieces nothing waits on a thread: who receives collects a piece, and hands it over when it is whole.
@@ -186,6 +187,8 @@ impl Incoming {
         if self.is_here(desk)? {
             return Ok(self.size);
         }
+        let comes = AttachmentRecord::unrecorded(&self.sha256);
+        desk.store.commit(Batch::new().put(comes.clone(), self.sha256.as_bytes()))?;
         let path = desk.attachments.join(&self.sha256);
         let durable = || -> std::io::Result<()> {
             self.file.sync_all()?;
@@ -198,7 +201,7 @@ impl Incoming {
         let key = AttachmentRecord::key(&self.sha256);
         let record = AttachmentRecord { size: self.size, kept_at: unix_millis(now), by: self.by.clone() };
         let waits = AttachmentRecord::waits(record.kept_at, &self.sha256);
-        let mut batch = Batch::new().expect(Expectation::Absent(key.clone())).put(key, record.encode()?).put(waits, self.sha256.as_bytes());
+        let mut batch = Batch::new().expect(Expectation::Absent(key.clone())).put(key, record.encode()?).put(waits, self.sha256.as_bytes()).delete(comes);
         record.count_waiting(true, &mut batch);
         batch.add(&AttachmentRecord::sum(&self.by), i64::try_from(self.size).unwrap_or(i64::MAX));
         Event::AttachmentKept { attachment: &keyed(&desk.data, "attachment", self.sha256.as_bytes()), size: self.size }.append(&mut batch, now)?;

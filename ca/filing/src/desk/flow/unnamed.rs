@@ -2,7 +2,7 @@
 //! this one are each made only while the other was not.
 //!
 //! 1 known     in a store from before: which files no filing names is found out, once
-//! 2 left      files whose records a pass removed before it was cut off
+//! 2 left      files whose records a pass removed before it was cut off, or that came and were cut off before theirs
 //! 3 record    the longest here first: record, place, quota and leaf of the log in one commit
 //! 4 file      then the file, before anybody puts it there again
 
@@ -83,7 +83,7 @@ fn one(desk: &Desk, place: &Key, sha256: &str, now: OffsetDateTime) -> Result<Op
     }
     let _goes = desk.going.write().unwrap_or_else(PoisonError::into_inner);
     let mut batch = Batch::new().expect(Expectation::Equals(key.clone(), stored)).expect(Expectation::Present(place.clone()));
-    batch = batch.delete(key).delete(place.clone()).put(AttachmentRecord::removed(sha256), sha256.as_bytes());
+    batch = batch.delete(key).delete(place.clone()).put(AttachmentRecord::unrecorded(sha256), sha256.as_bytes());
     batch.add(&AttachmentRecord::sum(&record.by), -i64::try_from(record.size).unwrap_or(i64::MAX));
     record.count_waiting(false, &mut batch);
     Event::AttachmentRemoved { attachment: &keyed(&desk.data, "attachment", sha256.as_bytes()), size: record.size }.append(&mut batch, now)?;
@@ -107,7 +107,7 @@ fn unlink(desk: &Desk, sha256: &str) -> Result<(), DeskError> {
 
 /// 2. What came anew under its name meanwhile stays.
 fn finish(desk: &Desk) -> Result<(), DeskError> {
-    let (from, to) = AttachmentRecord::all_removed();
+    let (from, to) = AttachmentRecord::all_unrecorded();
     loop {
         let page = desk.store.scan(&from, &to, PAGE)?;
         if page.is_empty() {
@@ -140,7 +140,9 @@ fn find_out(desk: &Desk, stop: &dyn Fn() -> bool) -> Result<bool, DeskError> {
             let place = AttachmentRecord::waits(record.kept_at, &sha256);
             if desk.store.get(&place)?.is_none() {
                 record.count_waiting(true, batch);
-                *batch = std::mem::take(batch).put(place, sha256.as_bytes());
+                // One that comes anew, is named or goes meanwhile is looked at once more.
+                let unchanged = std::mem::take(batch).expect(Expectation::Equals(key.clone(), stored.to_vec())).expect(Expectation::Absent(place.clone()));
+                *batch = unchanged.put(place, sha256.as_bytes());
             }
             Ok(())
         })?;
@@ -184,21 +186,31 @@ fn taken(desk: &Desk, sha256: &str) -> Result<(), DeskError> {
 
 type Look<'a> = dyn Fn(&Key, &[u8], &mut Batch) -> Result<(), DeskError> + 'a;
 
-/// Each record of a range, with one commit for each page where there is something to change; false where it was cut off.
+/// Each record of a range, with one commit for each page where there is something to change; a page in which something changed
+/// meanwhile is looked at anew. False where it was cut off.
 fn pages(desk: &Desk, (mut from, to): (Key, Key), stop: &dyn Fn() -> bool, look: &Look<'_>) -> Result<bool, DeskError> {
     loop {
         let page = desk.store.scan(&from, &to, PAGE)?;
         let Some((last, _)) = page.last() else { return Ok(true) };
-        from = last.successor();
         let mut batch = Batch::new();
         for (key, stored) in &page {
             look(key, stored, &mut batch)?;
         }
-        if batch != Batch::new() {
-            desk.store.commit(batch)?;
+        let done = if batch == Batch::new() { true } else { committed(desk, batch)? };
+        if done {
+            from = last.successor();
         }
         if stop() {
             return Ok(false);
         }
+    }
+}
+
+/// False where others came first.
+fn committed(desk: &Desk, batch: Batch) -> Result<bool, DeskError> {
+    match desk.store.commit(batch) {
+        Ok(_) => Ok(true),
+        Err(CommitError::Conflict { .. }) => Ok(false),
+        Err(error) => Err(error.into()),
     }
 }

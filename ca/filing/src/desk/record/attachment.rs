@@ -8,7 +8,7 @@ use super::{RecordError, from_json, plain, to_json, versioned};
 const KIND: &str = "attachment";
 const ALSO: &str = "attachment also of";
 const WAITS: &str = "attachment waits";
-const REMOVED: &str = "attachment removed";
+const UNRECORDED: &str = "attachment removed";
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -77,13 +77,14 @@ impl AttachmentRecord {
         batch.add(Self::WAITING_BYTES, if more { bytes } else { -bytes });
     }
 
-    /// Stands from when a record is removed until its file is.
-    pub fn removed(sha256: &str) -> Key {
-        Key::new(REMOVED, &[sha256.as_bytes()])
+    /// Stands while there may be a file and no record: from before a file comes until its record does, and from when a record
+    /// is removed until its file is.
+    pub fn unrecorded(sha256: &str) -> Key {
+        Key::new(UNRECORDED, &[sha256.as_bytes()])
     }
 
-    pub fn all_removed() -> (Key, Key) {
-        Key::range(REMOVED, &[])
+    pub fn all_unrecorded() -> (Key, Key) {
+        Key::range(UNRECORDED, &[])
     }
 
     pub fn all() -> (Key, Key) {
