@@ -229,6 +229,7 @@ fn an_enterprise_orders_its_certificate_fetches_it_once_approved_and_renews_it()
 fn an_enterprise_that_was_renamed_has_its_certificate_corrected_by_its_key() {
     const RENAMED: &str = "广州示范改名有限公司";
     const MAILBOX: &str = "9000000008@mail.example.cn";
+    const BEGUN: &str = "firm/request-2.correct.json";
     let place = tempfile::tempdir().unwrap();
     let mut authority = Authority::found(place.path());
     authority.start();
@@ -247,10 +248,22 @@ fn an_enterprise_that_was_renamed_has_its_certificate_corrected_by_its_key() {
     let same = correct(&["--name", NAME]);
     assert!(same.code == 3 && same.err.contains("证书上已经是这样写的"), "{same:?}");
     assert_eq!(correct(&["--mailbox", "nobody"]).code, 3);
+    // What never left is in nobody's way.
+    let away = filing(&["correct", "--authority", "http://127.0.0.1:1", "--passphrase-file", "pass", "--name", "打错的名称有限公司"]);
+    assert!(away.code == 6 && !authority.home.join(BEGUN).exists(), "{away:?}");
     // Another name and mailbox: an order, the same however often it is asked for, and no other beside it.
     let words = ["--name", RENAMED, "--mailbox", MAILBOX];
     assert_eq!(correct(&[&words[..], &["--json"]].concat()).json()["state"]["code"], "awaiting-approval");
     correct(&words).ok();
+    assert_eq!(correct(&["--name", "又一名称有限公司"]).code, 5);
+    // The answer was never heard: other words do not write over what the authority has, it is found there first.
+    let unheard = || {
+        let mut begun: serde_json::Value = serde_json::from_slice(&std::fs::read(authority.home.join(BEGUN)).unwrap()).unwrap();
+        assert!(begun["placed"]["id"].is_string(), "{begun}");
+        begun["placed"] = serde_json::Value::Null;
+        std::fs::write(authority.home.join(BEGUN), begun.to_string()).unwrap();
+    };
+    unheard();
     assert_eq!(correct(&["--name", "又一名称有限公司"]).code, 5);
     assert_eq!(filing(&["fetch"]).code, 6);
     // Refused: told so at every fetch; then it may be asked for in other words, or the same.
@@ -261,7 +274,12 @@ fn an_enterprise_that_was_renamed_has_its_certificate_corrected_by_its_key() {
     }
     correct(&words).ok();
     assert_eq!(filing(&["fetch"]).code, 6);
+    // Approved meanwhile, and still unheard: the same words find the certificate.
+    unheard();
     decide("approve");
+    assert_eq!(correct(&["--name", "又一名称有限公司"]).code, 5);
+    unheard();
+    correct(&words).ok();
     filing(&["fetch"]).ok();
     let said = |file: &str, what: &str| openssl(&["x509", "-in", file, "-noout", what, "-nameopt", "utf8,sep_comma_plus", "-ext", "subjectAltName"], &authority.home).ok();
     openssl(&["verify", "-CAfile", "firm/root.pem", "-untrusted", "firm/certificate-2.pem", "firm/certificate-2.pem"], &authority.home).ok();

@@ -46,6 +46,7 @@ pub struct Fetcher {
     /// For each answer, from connecting to its last octet.
     patience: Duration,
     sender: Option<SendRequest<Full<Bytes>>>,
+    asked: bool,
 }
 
 impl Fetcher {
@@ -60,7 +61,12 @@ impl Fetcher {
             return Err(refused());
         }
         let prefix = uri.path().trim_end_matches('/').to_owned();
-        Ok(Self { authority: authority.as_str().to_owned(), host, port: authority.port_u16().unwrap_or(80), prefix, patience, sender: None })
+        Ok(Self { authority: authority.as_str().to_owned(), host, port: authority.port_u16().unwrap_or(80), prefix, patience, sender: None, asked: false })
+    }
+
+    /// Whether anything was ever sent: where not, nobody there has heard of it.
+    pub fn asked(&self) -> bool {
+        self.asked
     }
 
     /// The address of `path`.
@@ -117,6 +123,7 @@ impl Fetcher {
             Some(sender) => sender,
             None => self.connect().await?,
         };
+        self.asked = true;
         let answer = sender.send_request(request).await.map_err(|error| error.to_string())?;
         let status = answer.status();
         let limit = if status.is_success() { limit } else { limit.min(REFUSAL) };
@@ -164,7 +171,9 @@ mod tests {
         let limits = Limits { header: Duration::from_millis(200), ..Limits::default() };
         tokio::spawn(serve(listener, router, limits, Shutdown::new()));
         let mut fetcher = Fetcher::new(&format!("http://{address}/log"), Duration::from_secs(2)).unwrap();
+        assert!(!fetcher.asked());
         assert_eq!(fetcher.get("small", 4).await.unwrap().unwrap(), b"1234");
+        assert!(fetcher.asked());
         // The server ends a silent connection.
         tokio::time::sleep(Duration::from_millis(400)).await;
         assert_eq!(fetcher.get("small", 4).await.unwrap().unwrap(), b"1234");

@@ -3,7 +3,8 @@
 //!
 //! 1 prove      as a renewal is: one of our certificates signed these very bytes
 //! 2 meant      the request itself says what is to be corrected, and of which certificate
-//! 3 judge      good now, ordered over the network, and something is another
+//! 3 judge      good now, ordered over the network, and something is another; what this very request ordered before is told as
+//!              it stands, whatever became of the certificate since: whoever never heard the answer asks again
 //! 4 order      on the line of every order: the registry agrees, an officer at least approves
 //! 5 succeed    once it is approved: the old certificate as it stands then, its place claimed with the intent
 // spec: rfc3647#4.4.8
@@ -63,6 +64,9 @@ pub fn correct_proved(authority: &Authority, Signed { serial, request, key }: Si
     };
     // 3.
     let found = register::get(&*authority.store, &serial).map_err(IssueError::from)?;
+    if let Some(placed) = order::correction_before(authority, found.code.as_deref(), asked.der(), &serial_text(&serial))? {
+        return Ok(placed);
+    }
     may_be_corrected(authority, &serial, &found, authority.clock.now())?;
     let profile = authority.policies.profile(&found.profile).ok_or_else(|| SuccessionError::NotOfAHolder { profile: found.profile.clone() })?;
     let before = facts::words_of(profile, &found)?;

@@ -140,6 +140,10 @@ fn a_correction_is_an_order_that_an_officer_approves_and_takes_the_old_ones_plac
     office.clock.advance(Duration::days(5));
     assert_eq!(ending::due(authority, &admin()).unwrap(), 1);
     assert!(matches!(status(authority, &old.serial), Status::Revoked(revocation) if revocation.reason == Reason::AffiliationChanged));
+    // Whoever never heard the answer asks again and finds the order with its certificate; in other words nothing is ordered any more.
+    let found = correct_by_possession(authority, &old.signs(&wanted)).unwrap();
+    assert!(found.before && found.id == placed.id && matches!(&found.order.state, OrderState::Issued { serial: issued } if *issued == serial));
+    assert!(correct_by_possession(authority, &old.signs(&correction(&old.text(), RENAMED))).is_err());
     // The proof of the order tells of it, and of no other act.
     let proof = ca::order_proof::export(authority, &office.opened.evidence, &placed.id).unwrap().text().unwrap();
     let root = &authority.issuers["root"].record.der;

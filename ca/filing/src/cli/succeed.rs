@@ -1,8 +1,11 @@
 //! A certificate in the place of the enterprise's own, asked for with the still valid key: renewed, with another key, or saying
 //! another name or mailbox.
 
+use std::fs::{File, TryLockError};
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 
+use axum::http::StatusCode;
 use clap::Args;
 use keys::{DnType, KeyHandle};
 use pki::cms::SignerPlan;
@@ -93,12 +96,11 @@ impl Asker {
 
 impl Present {
     /// What this door of the authority answers to the request, signed with the key that is still good.
-    fn asked(&self, place: &Place, door: &str, csr: &[u8]) -> Result<(axum::http::StatusCode, Vec<u8>), Problem> {
+    fn asked(&self, place: &Place, fetcher: &mut Fetcher, door: &str, csr: &[u8]) -> Result<(StatusCode, Vec<u8>), Problem> {
         let unsigned = |error: pki::cms::SealError| Problem::new(Exit::Refused, "signature", error.to_string(), place.said("请核对密钥与证书", "check key and certificate"));
         let (leaf, above) = self.chain.split_first().ok_or_else(|| odd(place, "an empty chain"))?;
         let above: Vec<&[u8]> = above.iter().map(Vec::as_slice).collect();
         let signed = SignerPlan::new(leaf, &above).and_then(|plan| plan.attach(csr, SystemClock.now(), &self.old)).map_err(unsigned)?;
-        let mut fetcher = Fetcher::new(&self.authority, PATIENCE)?;
         Ok(runtime()?.block_on(fetcher.post(door, ("application/pkcs7-mime", signed), MAX_ANSWER))?)
     }
 }
@@ -133,7 +135,7 @@ pub fn renew(wanted: &Renew) -> Result<(), Problem> {
     }
     let csr = place.read(&path, MAX_SMALL)?;
     // 3.
-    let (status, answer) = present.asked(place, door, &csr)?;
+    let (status, answer) = present.asked(place, &mut Fetcher::new(&present.authority, PATIENCE)?, door, &csr)?;
     if !status.is_success() {
         return Err(refused(place, status, &answer));
     }
@@ -218,17 +220,70 @@ impl Correction {
     }
 }
 
-/// 1 what is to be another · 2 gone on with what was begun; one that came to nothing gives way · 3 kept before it is sent
-/// · 4 asked for with the old key: an order, which an officer approves · 5 its number kept, for `filing fetch`.
+/// What became of a request for a correction.
+enum Answer {
+    /// Its order, whose number is kept.
+    Placed(Shown),
+    /// The authority has no order of it and makes none; it is forgotten, so that other words may be said.
+    Refused(Problem),
+}
+
+impl Correction {
+    /// Asked for with the old key, and as often as it is not known what became of it: the same request is the same order.
+    fn ask(&mut self, place: &Place, present: &Present) -> Result<Answer, Problem> {
+        let mut fetcher = Fetcher::new(&present.authority, PATIENCE)?;
+        let known = place.home().join(Self::name(present.next)).exists();
+        self.keep(place, present.next)?;
+        let (status, answer) = match present.asked(place, &mut fetcher, "correct", self.request.as_bytes()) {
+            Ok(answered) => answered,
+            Err(problem) => {
+                // What never left is in nobody's hands.
+                if !known && !fetcher.asked() {
+                    Self::forget(place, present.next)?;
+                }
+                return Err(problem);
+            }
+        };
+        if status.is_success() {
+            let shown: Shown = serde_json::from_slice(&answer).map_err(|error| odd(place, error))?;
+            self.placed = Some(Placed { authority: present.authority.clone(), id: shown.id.clone() });
+            self.keep(place, present.next)?;
+            return Ok(Answer::Placed(shown));
+        }
+        let problem = refused(place, status, &answer);
+        // The authority's own word, and not one of somebody between; where it had no time it is asked again as it is.
+        let decided = matches!(problem.exit, Exit::Usage | Exit::Denied | Exit::Conflict | Exit::Refused) && problem.code != "http";
+        if self.placed.is_some() || !decided {
+            return Err(problem);
+        }
+        Self::forget(place, present.next)?;
+        Ok(Answer::Refused(problem))
+    }
+}
+
+/// 1 alone, and what is to be another · 2 what was begun before: the authority is asked for its fate where nobody heard of it, and
+/// one that came to nothing gives way · 3 the same is gone on with, and a new one kept before it is sent · 4 asked for with the
+/// old key: an order, which an officer approves · 5 its number kept, for `filing fetch`.
 pub fn correct(wanted: &Correct) -> Result<(), Problem> {
     let place = &wanted.asker.place;
     // 1.
+    let _alone = alone(place)?;
     let present = wanted.asker.present()?;
     let words = words(wanted, &present.facts)?;
     // 2.
-    let begun = Correction::of(place)?.filter(|begun| begun.words == words || begun.placed.is_some());
+    let mut begun = Correction::of(place)?;
+    if let Some(before) = &mut begun
+        && before.placed.is_none()
+        && before.words != words
+        && let Answer::Refused(_) = before.ask(place, &present)?
+    {
+        begun = None;
+    }
     let begun = match begun {
-        Some(Correction { placed: Some(placed), .. }) if shown(place, &placed)?.as_ref().is_none_or(Shown::is_refused) => None,
+        Some(Correction { placed: Some(placed), .. }) if shown(place, &placed)?.as_ref().is_none_or(Shown::is_refused) => {
+            Correction::forget(place, present.next)?;
+            None
+        }
         Some(other) if other.words != words => {
             return Err(place.refuse(Exit::Conflict, "correction", ("另一项更正正在办理", "请先执行 filing fetch；批准或退回之后再申请"), ("another correction is under way", "run `filing fetch` first; ask again when it is approved or refused")));
         }
@@ -239,22 +294,28 @@ pub fn correct(wanted: &Correct) -> Result<(), Problem> {
         Some(begun) => begun,
         None => Correction { request: present.new.request(Vec::new(), &words.subject()).map_err(|error| odd(place, error))?, words, placed: None },
     };
-    correction.keep(place, present.next)?;
-    // 4.
-    let (status, answer) = present.asked(place, "correct", correction.request.as_bytes())?;
-    if !status.is_success() {
-        // What is refused as it is may be said in other words; where the authority had no time it is sent again as it is.
-        if correction.placed.is_none() && status.is_client_error() && status != axum::http::StatusCode::TOO_MANY_REQUESTS {
-            Correction::forget(place, present.next)?;
-        }
-        return Err(refused(place, status, &answer));
-    }
-    let shown: Shown = serde_json::from_slice(&answer).map_err(|error| odd(place, error))?;
-    // 5.
-    correction.placed = Some(Placed { authority: present.authority.clone(), id: shown.id.clone() });
-    correction.keep(place, present.next)?;
+    // 4, 5.
+    let shown = match correction.ask(place, &present)? {
+        Answer::Placed(shown) => shown,
+        Answer::Refused(problem) => return Err(problem),
+    };
     told(place, &shown)?;
     if place.json { Ok(()) } else { line(place.said("批准后执行 filing fetch 取更正后的证书；在此之前旧证书照常使用。", "when it is approved: filing fetch; until then the old certificate is used as ever")) }
+}
+
+/// Two at one moment would each write over what the other began. Where there is no directory, what follows says so.
+fn alone(place: &Place) -> Result<Option<File>, Problem> {
+    let path = place.home().join("correct.lock");
+    let file = match File::options().create(true).write(true).truncate(false).mode(0o600).open(&path) {
+        Ok(file) => file,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+        Err(error) => return Err(place.failed(&path, &error)),
+    };
+    match file.try_lock() {
+        Ok(()) => Ok(Some(file)),
+        Err(TryLockError::WouldBlock) => Err(place.refuse(Exit::Conflict, "correction", ("本目录正在执行另一个 filing correct", "请等它结束后再执行"), ("another `filing correct` works in this directory", "run it again when that one has ended"))),
+        Err(TryLockError::Error(error)) => Err(place.failed(&path, &error)),
+    }
 }
 
 /// What is as it was is not asked for.

@@ -102,6 +102,20 @@ pub(super) fn place_correction(authority: &Authority, holder: &Authorised<Holder
     placed(authority, holder.actor(), None, Channel::Online, applied, Some(corrects))
 }
 
+/// The key of a correction's order, by its request, DER.
+fn correction_key(request: &[u8]) -> String {
+    format!("correct:{}", crate::sha256_hex(request))
+}
+
+/// What this very request, DER, ordered before in this certificate's place.
+pub(super) fn correction_before(authority: &Authority, code: Option<&str>, request: &[u8], serial: &str) -> Result<Option<Placed>, OrderError> {
+    let Some(known) = authority.store.get(&OrderRecord::by_key(Channel::Online, code, &correction_key(request)))? else { return Ok(None) };
+    let id = OrderId::from_bytes(&known).ok_or_else(damaged)?;
+    let (_, found) = load(authority, &id)?;
+    let is_it = found.request == request && found.application.corrects.as_ref().is_some_and(|corrects| corrects.serial == serial);
+    Ok(if is_it { Some(Placed { order: advance(authority, &id)?, id, before: true }) } else { None })
+}
+
 fn placed(authority: &Authority, by: &Actor, person: Option<Person>, channel: Channel, applied: Applied, corrects: Option<Correcting>) -> Result<Placed, OrderError> {
     let now = authority.clock.now().unix_timestamp();
     // 1.
@@ -109,7 +123,7 @@ fn placed(authority: &Authority, by: &Actor, person: Option<Person>, channel: Ch
     order.application.person = person;
     if let Some(corrects) = corrects {
         // Named by the request, so that again is the same order; with a letter that nobody can choose, so that nobody has it first.
-        order.application.key = format!("correct:{}", crate::sha256_hex(&order.request));
+        order.application.key = correction_key(&order.request);
         order.application.corrects = Some(corrects);
     }
     let named = OrderRecord::by_key(channel, order.code(), &order.application.key);
