@@ -269,18 +269,8 @@ pub fn verify(directory: &Path, vkey: &str) -> Result<Verified, EvidenceError> {
     proved_export(directory, vkey, |_, _| ())
 }
 
-/// The entry of that index, once the whole export is proved; `None` where the log is not so long.
-pub fn proved_entry(directory: &Path, vkey: &str, index: u64) -> Result<Option<Vec<u8>>, EvidenceError> {
-    let mut entry = None;
-    proved_export(directory, vkey, |at, leaf| {
-        if at == index {
-            entry = Some(leaf.to_vec());
-        }
-    })?;
-    Ok(entry)
-}
-
-fn proved_export(directory: &Path, vkey: &str, visit: impl FnMut(u64, &[u8])) -> Result<Verified, EvidenceError> {
+/// The same, handing each entry with its index to `visit`. Believe what was visited only when all of it verified.
+pub fn proved_export(directory: &Path, vkey: &str, visit: impl FnMut(u64, &[u8])) -> Result<Verified, EvidenceError> {
     let vkey = VerifierKey::from_str(vkey.trim()).map_err(|error| EvidenceError::Key(error.to_string()))?;
     if !directory.is_dir() {
         return Err(EvidenceError::NoExport { path: directory.to_owned() });

@@ -234,12 +234,10 @@ fn proved(wanted: &Proved) -> Result<Exit, Problem> {
 
 /// Where in the log it stands, once the whole export is proved under that key.
 fn logged(place: &Place, receipt: &Receipt, log: &Path, key: &str) -> Result<u64, Problem> {
-    let other = || unlike(place, &ReceiptError::Log);
-    let index = receipt.log_index().ok_or_else(other)?;
-    let entry = evidence::proved_entry(log, key, index)?;
-    let short = || place.refuse(Exit::NotFound, "log", ("所给日志还没有记到这份回执的位置", "请取较新的日志"), ("the log that was given ends before the receipt's place", "get a newer export"));
-    receipt.is_logged(&entry.ok_or_else(short)?).map_err(|error| unlike(place, &error))?;
-    Ok(index)
+    let mut trace = receipt.trace().map_err(|error| unlike(place, &error))?;
+    evidence::proved_export(log, key, |index, entry| trace.see(index, entry))?;
+    let found = trace.end().map_err(|error| unlike(place, &error))?;
+    found.ok_or_else(|| place.refuse(Exit::NotFound, "log", ("所给日志还没有记到这份回执及其印章", "请取较新的日志；较新的日志也没有时，请保留回执与日志并向受理单位查询"), ("the log that was given does not tell of this receipt and its seal yet", "get a newer export; where that has none either, keep receipt and log and ask the bureau")))
 }
 
 pub(super) fn shown(place: &Place, receipt: &Receipt) -> Result<(), Problem> {

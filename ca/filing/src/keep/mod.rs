@@ -2,4 +2,4 @@
 
 mod receipt;
 
-pub use receipt::{Receipt, ReceiptError};
+pub use receipt::{Receipt, ReceiptError, Trace};

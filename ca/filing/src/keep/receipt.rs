@@ -8,6 +8,9 @@ use crate::desk::{sha256_hex, sm3_hex};
 use crate::document::{Filing, Value};
 use crate::logged::{LogNames, Named};
 
+/// Leaves that tell of a receipt's seal, with its number in clear and by its name.
+const SEALED: [u8; 2] = [3, 121];
+
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ReceiptError {
     #[error("it is no receipt in canonical JSON; ask the desk for it again")]
@@ -16,7 +19,7 @@ pub enum ReceiptError {
     Other(&'static str),
     #[error("it was not sealed with the certificate that it names; keep it and ask the bureau")]
     Seal,
-    #[error("the log's entry at its place tells of another; keep receipt and log and ask the bureau")]
+    #[error("the log tells of another receipt at its place or under its number; keep receipt and log and ask the bureau")]
     Log,
 }
 
@@ -26,7 +29,7 @@ impl ReceiptError {
             Self::Form => ("不是规范 JSON 的回执".into(), "请向受理系统重新索取"),
             Self::Other(member) => (format!("回执的 {member} 与该申报不一致"), "请保留两者并向受理单位查询"),
             Self::Seal => ("回执所盖的章不是其所载的证书".into(), "请保留回执并向受理单位查询"),
-            Self::Log => ("日志在该位置所记的不是这份回执".into(), "请保留回执与日志并向受理单位查询"),
+            Self::Log => ("日志在该位置或该编号下所记的不是这份回执".into(), "请保留回执与日志并向受理单位查询"),
         }
     }
 }
@@ -99,13 +102,18 @@ impl Receipt {
         }
     }
 
-    /// Whether this entry of the log, which stands at its place, tells of it.
-    pub fn is_logged(&self, entry: &[u8]) -> Result<(), ReceiptError> {
-        let leaf = merkle::Leaf::parse(entry).map_err(|_| ReceiptError::Log)?;
-        let Ok(Value::Object(told)) = Value::parse(leaf.payload().as_bytes()) else { return Err(ReceiptError::Log) };
+    /// What the log tells of it, which is shown entry after entry.
+    pub fn trace(&self) -> Result<Trace<'_>, ReceiptError> {
+        let index = self.log_index().ok_or(ReceiptError::Log)?;
         // Receipts from before each filing had a salt are told of in clear.
         let names = self.text("/log_salt").map(|salt| LogNames::of_salt(salt).ok_or(ReceiptError::Form)).transpose()?;
-        let name = |what, text: &str| names.as_ref().map_or_else(|| text.to_owned(), |names| names.name(what, text));
+        Ok(Trace { receipt: self, index, names, content: sha256_hex(&self.value.canonical()), recorded: None, sealed: false, other: false })
+    }
+
+    /// Whether this entry, which stands at its place, tells of it: number, filing, signature and what was filed.
+    fn is_recorded_by(&self, leaf: &merkle::Leaf, names: Option<&LogNames>) -> Result<(), ReceiptError> {
+        let Ok(Value::Object(told)) = Value::parse(leaf.payload().as_bytes()) else { return Err(ReceiptError::Log) };
+        let name = |what, text: &str| names.map_or_else(|| text.to_owned(), |names| names.name(what, text));
         let number = self.number.to_string();
         let mut expected = vec![("filing", name(Named::Filing, &self.number.filing)), ("receipt", name(Named::Receipt, &number))];
         let kinds: &[u8] = match (self.number.number == 1, names.is_some()) {
@@ -131,6 +139,54 @@ impl Receipt {
     /// Whether who sealed it is who it says.
     pub fn is_sealed_by(&self, seal: &Assessment) -> Result<(), ReceiptError> {
         if self.text("/bureau/certificate/sha256") == Some(sha256_hex(seal.proved.signer_certificate()).as_str()) { Ok(()) } else { Err(ReceiptError::Seal) }
+    }
+}
+
+/// The entries of a log held against one receipt: the leaf at its place tells of its number and of what it was for, and one after
+/// that, of its seal, of every octet of it. Another receipt of the same number has another seal's leaf, or none.
+pub struct Trace<'a> {
+    receipt: &'a Receipt,
+    index: u64,
+    names: Option<LogNames>,
+    /// SHA-256 of the receipt, hexadecimal.
+    content: String,
+    recorded: Option<Result<(), ReceiptError>>,
+    sealed: bool,
+    /// Something else was sealed under its number.
+    other: bool,
+}
+
+impl Trace<'_> {
+    /// Every entry once, in their order.
+    pub fn see(&mut self, index: u64, entry: &[u8]) {
+        if index < self.index {
+            return;
+        }
+        let leaf = merkle::Leaf::parse(entry);
+        if index == self.index {
+            self.recorded = Some(leaf.map_err(|_| ReceiptError::Log).and_then(|leaf| self.receipt.is_recorded_by(&leaf, self.names.as_ref())));
+        } else if let Ok(leaf) = leaf
+            && SEALED.contains(&leaf.kind())
+            && let Ok(Value::Object(told)) = Value::parse(leaf.payload().as_bytes())
+        {
+            let says = |member: &str, text: &str| told.get(member).and_then(Value::as_text) == Some(text);
+            let number = self.receipt.number.to_string();
+            let its = says("receipt", &self.names.as_ref().map_or_else(|| number.clone(), |names| names.name(Named::Receipt, &number)));
+            // One told of in clear, and sealed after the desk had salts, is found by its content alone.
+            let same = says("content", &self.content) && (its || self.names.is_none());
+            self.sealed |= same;
+            self.other |= its && !same;
+        }
+    }
+
+    /// Where it stands, once every entry was seen; `None` where the log does not tell so much yet.
+    pub fn end(self) -> Result<Option<u64>, ReceiptError> {
+        let Some(recorded) = self.recorded else { return Ok(None) };
+        recorded?;
+        if self.other {
+            return Err(ReceiptError::Log);
+        }
+        Ok(self.sealed.then_some(self.index))
     }
 }
 
@@ -189,11 +245,31 @@ mod tests {
         let told = |filing: &str, content: &str, signature: &str, receipt: &str, timely: bool| format!("{{\"filing\":\"{filing}\",\"content\":\"{content}\",\"signature\":\"{signature}\",\"receipt\":\"{receipt}\",\"timely\":{timely}}}");
         let (id, content, signature) = (filing.id().as_str(), sha256_hex(filing.canonical()), sha256_hex(b"signature"));
         let number = format!("{id}-1");
-        let (new, old) = (Receipt::parse(salted.as_bytes()).unwrap(), Receipt::parse(clear.as_bytes()).unwrap());
         let [a, b, c, d] = [(Named::Filing, id), (Named::Content, &content), (Named::Signature, &signature), (Named::Receipt, &number)].map(|(what, text)| names.name(what, text));
-        assert_eq!(new.is_logged(&entry(120, told(&a, &b, &c, &d, true))), Ok(()));
-        assert_eq!(old.is_logged(&entry(1, told(id, &content, &signature, &number, true))), Ok(()));
-        assert_eq!(old.is_logged(&entry(110, told(id, "keyed", &signature, &number, true))), Ok(()));
+        // At its place the leaf that records it, then its seal's.
+        let [salted, clear] = [(&salted, ",\"log_salt\""), (&clear, ",\"period\"")].map(|(receipt, before)| receipt.replacen(before, &format!(",\"log_index\":1{before}"), 1));
+        let (new, old) = (Receipt::parse(salted.as_bytes()).unwrap(), Receipt::parse(clear.as_bytes()).unwrap());
+        let seal = |receipt: &str, document: &str| format!("{{\"content\":\"{}\",\"receipt\":\"{receipt}\",\"seal\":\"\"}}", sha256_hex(document.as_bytes()));
+        let logged = |receipt: &Receipt, leaves: &[Vec<u8>]| {
+            let mut trace = receipt.trace().unwrap();
+            std::iter::once(&entry(9, "{}".into())).chain(leaves).zip(0..).for_each(|(entry, at)| trace.see(at, entry));
+            trace.end()
+        };
+        let (named, cleared) = (entry(121, seal(&d, &salted)), entry(3, seal(&number, &clear)));
+        assert_eq!(logged(&new, &[entry(120, told(&a, &b, &c, &d, true)), named.clone()]), Ok(Some(1)));
+        assert_eq!(logged(&old, &[entry(1, told(id, &content, &signature, &number, true)), cleared.clone()]), Ok(Some(1)));
+        assert_eq!(logged(&old, &[entry(110, told(id, "keyed", &signature, &number, true)), cleared.clone()]), Ok(Some(1)));
+        // Recorded before the desk had salts, sealed after.
+        assert_eq!(logged(&old, &[entry(110, told(id, "keyed", &signature, &number, true)), entry(121, seal("named", &clear))]), Ok(Some(1)));
+        // The log ends too early; another receipt has this number, alone or beside it.
+        let recorded = entry(120, told(&a, &b, &c, &d, true));
+        assert_eq!((logged(&new, &[]), logged(&new, std::slice::from_ref(&recorded))), (Ok(None), Ok(None)));
+        let other = entry(121, seal(&d, "another"));
+        for leaves in [vec![recorded.clone(), other.clone()], vec![recorded.clone(), named.clone(), other.clone()], vec![recorded.clone(), other, named.clone()]] {
+            assert_eq!(logged(&new, &leaves), Err(ReceiptError::Log));
+        }
+        // A seal's leaf of another receipt is none of its.
+        assert_eq!(logged(&new, &[recorded, entry(121, seal(&a, &salted))]), Ok(None));
         // Another kind, time, content, or the clear form where there is a salt.
         for (receipt, kind, payload) in [
             (&new, 122, told(&a, &b, &c, &d, true)),
@@ -205,8 +281,8 @@ mod tests {
             (&old, 1, told(id, "keyed", &signature, &number, true)),
             (&old, 110, told("00000000000000000000000002", "keyed", &signature, &number, true)),
         ] {
-            assert_eq!(receipt.is_logged(&entry(kind, payload)), Err(ReceiptError::Log), "{kind}");
+            assert_eq!(logged(receipt, &[entry(kind, payload), named.clone(), cleared.clone()]), Err(ReceiptError::Log), "{kind}");
         }
-        assert_eq!(new.is_logged(b"no entry"), Err(ReceiptError::Log));
+        assert_eq!(logged(&new, &[b"no entry".to_vec(), named]), Err(ReceiptError::Log));
     }
 }

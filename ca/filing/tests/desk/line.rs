@@ -38,7 +38,10 @@ fn a_filing_is_receipted_and_the_receipt_proves_itself() {
     let leaf = merkle::Leaf::parse(&leaf).unwrap();
     assert!(leaf.kind() == 120 && !leaf.payload().contains(&text("/filing_id")) && !leaf.payload().contains(CODE), "{}", leaf.payload());
     let read = filing::keep::Receipt::parse(&sealed.document).unwrap();
-    assert_eq!((read.log_index(), read.is_logged(&leaf.to_bytes())), (Some(2), Ok(())));
+    assert_eq!((read.log_index(), traced(&office, &sealed.document)), (Some(2), Ok(Some(2))));
+    // Another receipt of this number, sealed by whoever took the bureau's key, is not the one that the log tells of.
+    let forged = String::from_utf8(sealed.document.clone()).unwrap().replace("等待受理", "不再受理");
+    assert!(forged.as_bytes() != sealed.document && traced(&office, forged.as_bytes()) == Err(filing::keep::ReceiptError::Log));
     // Whoever guesses what was filed finds no digest of it there.
     assert!(!leaf.payload().contains(&digest(&filing)), "{}", leaf.payload());
     // People read the same.
@@ -47,6 +50,15 @@ fn a_filing_is_receipted_and_the_receipt_proves_itself() {
     let pdf = pdf::page(&sealed.document).unwrap();
     assert!(pdf.starts_with(b"%PDF-1.5") && pdf.ends_with(b"%%EOF\n"));
     assert_eq!(pages(&pdf), 1);
+}
+
+/// What the desk's whole log tells of a receipt.
+fn traced(office: &Office, receipt: &[u8]) -> Result<Option<u64>, filing::keep::ReceiptError> {
+    let receipt = filing::keep::Receipt::parse(receipt)?;
+    let mut trace = receipt.trace()?;
+    let log = office.desk.store.read_stream("log", 0, 1_000).unwrap();
+    log.iter().zip(0..).for_each(|(entry, at)| trace.see(at, entry));
+    trace.end()
 }
 
 fn pages(pdf: &[u8]) -> usize {
@@ -132,8 +144,11 @@ fn an_officer_moves_it_on_and_receipts_are_chained() {
     let moved: Vec<merkle::Leaf> = office.desk.store.read_stream("log", 0, length as usize).unwrap().iter().map(|leaf| merkle::Leaf::parse(leaf).unwrap()).filter(|leaf| leaf.kind() == 122).collect();
     assert_eq!(moved.len(), 2);
     for (leaf, receipt) in moved.iter().zip([&second, &third]) {
-        assert_eq!(filing::keep::Receipt::parse(&receipt.document).unwrap().is_logged(&leaf.to_bytes()), Ok(()));
+        let at = traced(&office, &receipt.document).unwrap().unwrap();
+        assert_eq!(office.desk.store.read_stream("log", at, 1).unwrap()[0], leaf.to_bytes());
     }
+    let forged = String::from_utf8(third.document.clone()).unwrap().replace("39200.00", "39201.00");
+    assert!(forged.as_bytes() != third.document && traced(&office, forged.as_bytes()) == Err(filing::keep::ReceiptError::Log));
     // No leaf of its whole life tells its id.
     assert!(office.desk.store.read_stream("log", 0, length as usize).unwrap().iter().all(|leaf| !String::from_utf8_lossy(leaf).contains(&id)));
     assert!(moved.iter().all(|leaf| leaf.payload().contains("\"officer\":\"陈一\",\"user\":1000")), "{}", moved[0].payload());
