@@ -5,6 +5,7 @@ use time::macros::format_description;
 use time::{Date, Duration, Month, OffsetDateTime, Weekday};
 use toml::Spanned;
 
+use super::region::{self, Regions};
 use super::words::{FilingPeriod, PeriodForm};
 use crate::authority::CITY;
 use crate::document::{PolicyError, named, read};
@@ -14,8 +15,8 @@ const MOST: usize = 4096;
 /// Of `calendar.toml`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Calendar {
-    /// The place whose days these are, by GB/T 2260; documents from before name none.
-    region: Option<String>,
+    /// The place whose days these are; documents from before name none.
+    regions: Regions,
     rules: Vec<DeadlineRule>,
     /// Years whose days of rest are published; others are weekends and what else is listed.
     confirmed_years: Vec<u16>,
@@ -76,7 +77,8 @@ impl Deadline {
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Document {
-    region: Option<Spanned<String>>,
+    #[serde(default)]
+    region: Option<Spanned<region::Written>>,
     confirmed_years: Vec<u16>,
     holidays: Vec<Spanned<String>>,
     workdays: Vec<Spanned<String>>,
@@ -157,16 +159,13 @@ impl Calendar {
             let Line { name, title, title_en, period, month, day, rest, confirmed, source, .. } = line;
             rules.push(DeadlineRule { name, title, title_en, period, month, day, rest, confirmed, source, moved });
         }
-        let digits = |text: &str| text.len() == 6 && !text.starts_with('0') && text.bytes().all(|digit| digit.is_ascii_digit());
-        if let Some(region) = document.region.as_ref().filter(|region| !digits(region.get_ref())) {
-            return Err(refused(region.span(), "a region is told by six digits, as 440100"));
-        }
-        Ok(Self { region: document.region.map(Spanned::into_inner), rules, confirmed_years: document.confirmed_years, holidays, workdays })
+        let regions = document.region.map(|written| Regions::parse(file, text, written)).transpose()?.unwrap_or_default();
+        Ok(Self { regions, rules, confirmed_years: document.confirmed_years, holidays, workdays })
     }
 
-    /// The place whose days these are, by GB/T 2260.
-    pub fn region(&self) -> Option<&str> {
-        self.region.as_deref()
+    /// The place whose days these are on a day, by GB/T 2260.
+    pub fn region(&self, day: Date) -> Option<&str> {
+        self.regions.on(day)
     }
 
     pub(crate) fn knows(&self, rule: &str, period: PeriodForm) -> bool {
@@ -194,7 +193,7 @@ impl Calendar {
         };
         holidays.sort_unstable();
         workdays.sort_unstable();
-        Self { region: None, rules: vec![rule], confirmed_years: Vec::new(), holidays, workdays }
+        Self { regions: Regions::default(), rules: vec![rule], confirmed_years: Vec::new(), holidays, workdays }
     }
 
     /// The last day of a period by a rule; none for a rule or a period that is not known.
@@ -271,7 +270,7 @@ impl Calendar {
     pub(super) fn write(&self, out: &mut String) {
         use std::fmt::Write;
         let _ = writeln!(out, "calendar: days of rest are known of {:?}", self.confirmed_years);
-        let _ = writeln!(out, "  of {}", self.region.as_deref().unwrap_or("no region"));
+        self.regions.write(out);
         for rule in &self.rules {
             let DeadlineRule { name, title, title_en, period, month, day, rest, confirmed, source, moved } = rule;
             let of = if *period == PeriodForm::Month { "months after the period's" } else { "th month of the year" };

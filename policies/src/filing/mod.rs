@@ -9,6 +9,7 @@ mod figure;
 mod kind;
 mod ratio;
 mod read_expression;
+mod region;
 mod resolved;
 mod rule;
 mod words;
@@ -124,9 +125,9 @@ impl Filings {
         self.calendar_of(kind).deadline(kind.deadline(), period)
     }
 
-    /// Where a kind is filed, by GB/T 2260: the place of its bureau's calendar.
-    pub fn region(&self, kind: &Kind) -> Option<&str> {
-        self.calendar_of(kind).region()
+    /// Where a kind is filed on a day, by GB/T 2260: the place of its bureau's calendar.
+    pub fn region(&self, kind: &Kind, day: time::Date) -> Option<&str> {
+        self.calendar_of(kind).region(day)
     }
 
     fn calendar_of(&self, kind: &Kind) -> &Calendar {

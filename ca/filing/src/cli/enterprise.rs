@@ -325,8 +325,9 @@ fn headed<'a>(place: &Place, filings: &'a Filings, (kind, period, code): (&str, 
         Some(text) if !is_reference(text) => return Err(person()),
         given => given.or(place.operator().filter(|name| is_reference(name))).map(str::to_owned),
     };
-    let region = filings.region(form).map(str::to_owned);
-    Ok(Head { kind: form, period: of, code: place.code(code)?, id: FilingId::from_random(place.random()?), revision: 1, previous: None, attachments: Vec::new(), mandate, agent, region, created_at: SystemClock.now(), prepared_by })
+    let now = SystemClock.now();
+    let region = filings.region(form, now.to_offset(CITY).date()).map(str::to_owned);
+    Ok(Head { kind: form, period: of, code: place.code(code)?, id: FilingId::from_random(place.random()?), revision: 1, previous: None, attachments: Vec::new(), mandate, agent, region, created_at: now, prepared_by })
 }
 
 /// A file as the filing names it.

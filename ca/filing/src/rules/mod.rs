@@ -95,7 +95,7 @@ pub fn judge(filing: &Filing, filings: &Filings, history: &History<'_>, today: D
         judgement.fail(Severity::Refuse, envelope(member, "没有这种申报或这个表的版本", "no such kind of filing, or no such version of its form", "请用 filing new 重新生成", "begin anew with `filing new`"));
         return judgement;
     };
-    envelope_of(filing, kind, filings.region(kind), today, &mut judgement);
+    envelope_of(filing, kind, filings.region(kind, today), today, &mut judgement);
     // 2. The shape of the payload, field by field.
     shape::judge(filing.payload(), kind, &mut judgement);
     // 3. Every relation, where what it names is there.
