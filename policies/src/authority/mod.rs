@@ -17,7 +17,7 @@ pub use approvals::{Approvals, BulkRule, GrantRule, IssueRule, MAX_APPROVALS, Po
 pub use bulk::Bulk;
 pub use citizens::Citizens;
 pub use crl::{Crl, Large, MAX_PARTITIONS, Pace};
-pub use notices::{CITY, Filing, NoticeKind, Notices, Operator, Told};
+pub use notices::{CITY, Filing, NoticeKind, Notices, Operator, Told, day_in_city};
 pub use officers::{Officers, Power, PowerError};
 pub use orders::{DuplicateRule, Hourly, Orders, RegistryRule};
 pub use rates::Rates;

@@ -11,6 +11,12 @@ use crate::filing::{Calendar, FilingPeriod, PeriodForm};
 
 /// The city's time: days are counted and deadlines fall by it.
 pub const CITY: UtcOffset = time::macros::offset!(+8);
+
+/// The city's day at a moment; in the last hours of the calendar, which have none, the moment's own.
+pub fn day_in_city(at: OffsetDateTime) -> Date {
+    at.checked_to_offset(CITY).unwrap_or(at).date()
+}
+
 const LONGEST: u16 = 3_660;
 const MOST_STAGES: usize = 16;
 const MOST_TEXT: usize = 2_000;
@@ -203,14 +209,14 @@ impl Filing {
 
     /// The deadlines not before the day of `now` that are to be told of then.
     pub fn near(&self, now: OffsetDateTime) -> Vec<Date> {
-        let today = now.to_offset(CITY).date();
+        let today = day_in_city(now);
         let near = |deadline: &Date| *deadline >= today && *deadline - Duration::days(i64::from(self.days_before)) <= today;
         self.ahead(today).into_iter().filter(near).collect()
     }
 
     /// The next deadline on or after the day of `now`.
     pub fn next(&self, now: OffsetDateTime) -> Option<Date> {
-        let today = now.to_offset(CITY).date();
+        let today = day_in_city(now);
         self.ahead(today).into_iter().find(|deadline| *deadline >= today)
     }
 

@@ -66,7 +66,7 @@ pub struct Deadline {
 impl Deadline {
     /// The first second that is too late.
     pub fn end(&self) -> OffsetDateTime {
-        (self.date.midnight() + Duration::DAY).assume_offset(CITY)
+        self.date.midnight().saturating_add(Duration::DAY).assume_offset(CITY)
     }
 
     pub fn is_kept(&self, at: OffsetDateTime) -> bool {

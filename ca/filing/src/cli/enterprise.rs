@@ -4,7 +4,7 @@ use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use clap::{Args, ValueEnum};
-use policies::authority::CITY;
+use policies::authority::day_in_city;
 use policies::filing::{FilingPeriod, Filings, Kind, KindName, PeriodForm, Role};
 use policies::identity::CreditCode;
 use ring::rand::{SecureRandom, SystemRandom};
@@ -326,7 +326,7 @@ fn headed<'a>(place: &Place, filings: &'a Filings, (kind, period, code): (&str, 
         given => given.or(place.operator().filter(|name| is_reference(name))).map(str::to_owned),
     };
     let now = SystemClock.now();
-    let region = filings.region(form, now.to_offset(CITY).date()).map(str::to_owned);
+    let region = filings.region(form, day_in_city(now)).map(str::to_owned);
     Ok(Head { kind: form, period: of, code: place.code(code)?, id: FilingId::from_random(place.random()?), revision: 1, previous: None, attachments: Vec::new(), mandate, agent, region, created_at: now, prepared_by })
 }
 
@@ -381,7 +381,7 @@ pub fn new(wanted: &New) -> Result<(), Problem> {
 }
 
 pub(super) fn judged(filings: &Filings, filing: &Filing) -> Judgement {
-    judge(filing, filings, &History::default(), SystemClock.now().to_offset(CITY).date())
+    judge(filing, filings, &History::default(), day_in_city(SystemClock.now()))
 }
 
 /// Every rule over a draft or a table, every failure at once.

@@ -1,7 +1,7 @@
 //! A certificate that ends before it is needed again is said at every command, with the one command that renews it.
 
 use pki::path::CertificateFacts;
-use policies::authority::CITY;
+use policies::authority::day_in_city;
 use policies::filing::{FilingPeriod, Filings, Kind};
 use runtime::clock::{Clock, SystemClock};
 use time::{Date, Duration, OffsetDateTime};
@@ -57,7 +57,7 @@ fn told(place: &Place, warning: &Warning) {
 }
 
 fn warning(place: &Place, ends: OffsetDateTime, missed: Option<(String, String, Date)>, now: OffsetDateTime) -> Option<Warning> {
-    let day = ends.to_offset(CITY).date();
+    let day = day_in_city(ends);
     let renew = || place.format(&format!("请换发：filing renew {}", place.named()), &format!("renew it: filing renew {}", place.named()));
     if ends <= now {
         let next = place.format("请换一个目录重新申请：filing key new、filing request（旧证书到期后不能换发）", "order a new one from another directory: `filing key new`, `filing request`; one that ended cannot be renewed");
@@ -73,12 +73,12 @@ fn warning(place: &Place, ends: OffsetDateTime, missed: Option<(String, String, 
 
 /// To the end of the deadline's day, by the city's time.
 fn misses(ends: OffsetDateTime, due: Date, now: OffsetDateTime) -> bool {
-    due >= now.to_offset(CITY).date() && ends.to_offset(CITY).date() <= due
+    due >= day_in_city(now) && day_in_city(ends) <= due
 }
 
 /// The first coming deadline, of a period that ended or runs, that the certificate does not reach.
 fn uncovered(ends: OffsetDateTime, filings: &Filings, now: OffsetDateTime) -> Option<(String, String, Date)> {
-    let today = now.to_offset(CITY).date();
+    let today = day_in_city(now);
     let last_month = today.replace_day(1).ok()?.previous_day()?;
     let month = |date: Date| format!("{:04}{:02}", date.year(), u8::from(date.month()));
     let periods: Vec<FilingPeriod> = [month(last_month), month(today), format!("{:04}", today.year() - 1), format!("{:04}", today.year())].iter().filter_map(|text| FilingPeriod::parse(text)).collect();
@@ -104,6 +104,9 @@ mod tests {
         // It ends within the deadline's very day, by the city's time; a second later it reaches it.
         let due = time::macros::date!(2026 - 11 - 16);
         assert!(misses(datetime!(2026-11-16 15:59:59 UTC), due, now) && !misses(datetime!(2026-11-16 16:00 UTC), due, now));
+        // One that never ends by RFC 5280 reaches every deadline, and no calendar of the city's falls over it.
+        let never = datetime!(9999-12-31 23:59:59 UTC);
+        assert!(uncovered(never, &filings, now).is_none() && !misses(never, due, now));
         // A deadline that is over is nobody's reason to renew.
         assert!(!misses(datetime!(2026-11-10 0:00 UTC), due, datetime!(2026-11-16 16:00 UTC)));
     }

@@ -5,7 +5,7 @@
 use axum::http::Method;
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use clap::{Args, Subcommand};
-use policies::authority::CITY;
+use policies::authority::day_in_city;
 use policies::filing::KindName;
 use policies::identity::CreditCode;
 use policies::statement::Period;
@@ -147,7 +147,7 @@ fn terms(wanted: &Give, now: OffsetDateTime) -> Result<Mandate, Problem> {
         let wrong = || usage(field, (&format!("“{text}”不是月份"), "请写作 202612"), (&format!("`{text}` is no month"), "write it as 202612"));
         Period::parse(text).map_err(|_| wrong())
     };
-    let today = now.to_offset(CITY).date();
+    let today = day_in_city(now);
     let (from, until) = (wanted.from.as_deref().map_or(Ok(today), |text| day(place, "from", text))?, day(place, "until", &wanted.until)?);
     if until < today {
         return Err(usage("until", (&format!("最后一天 {until} 已经过去"), "请写今天或以后的日期"), (&format!("the last day {until} is over"), "write today or a later one")));
@@ -288,7 +288,7 @@ pub(super) fn covering(place: &Place, id: &MandateId, filing: &Filing, signer: &
     if !mandate.is_for(filing.period()) {
         return refused("委托不包括这一所属期", "it is not for this period");
     }
-    let today = now.to_offset(CITY).date();
+    let today = day_in_city(now);
     if !(mandate.from..=mandate.until).contains(&today) {
         let (from, until) = (mandate.from, mandate.until);
         return refused(&format!("委托的期限是 {from} 至 {until}"), &format!("it is good from {from} to {until}"));

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use clap::{Args, Subcommand};
 use pki::view::CertificateView;
-use policies::authority::CITY;
+use policies::authority::day_in_city;
 use policies::identity::CreditCode;
 use runtime::clock::{Clock, SystemClock};
 use runtime::exit::{Exit, Problem};
@@ -120,7 +120,7 @@ fn key_of(place: &Place, path: &Path) -> Result<String, Problem> {
 /// 1 its terms · 2 the one that was made with these terms, or a new one · 3 signed, kept, sent.
 fn authorise(wanted: &Authorise) -> Result<(), Problem> {
     let (with, place, now) = (&wanted.with, &wanted.with.place, SystemClock.now());
-    let today = now.to_offset(CITY).date();
+    let today = day_in_city(now);
     let (from, until) = (wanted.from.as_deref().map_or(Ok(today), |text| day(place, "from", text))?, day(place, "until", &wanted.until)?);
     let (key, kinds) = (key_of(place, &wanted.key_of)?, kinds_of(place, &wanted.kind)?);
     let named = |id, uscc: &CreditCode| Named::Operator(Authorisation { id, uscc: uscc.clone(), key: key.clone(), name: wanted.name.clone(), kinds: kinds.clone(), from, until });

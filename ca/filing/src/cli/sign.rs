@@ -7,7 +7,7 @@ use keys::KeyHandle;
 use pki::cms::{ContentDigest, SignerPlan};
 use pki::path::CertificateFacts;
 use pki::signature::DigestAlgorithm;
-use policies::authority::CITY;
+use policies::authority::day_in_city;
 use policies::identity::CreditCode;
 use runtime::clock::{Clock, SystemClock};
 use runtime::exit::{Exit, Problem};
@@ -131,11 +131,11 @@ pub(super) fn usable(place: &Place, certificate: &[u8], now: OffsetDateTime) -> 
     let refused = |zh: String, en: String, next: (&str, &str)| Err(place.refuse(Exit::Refused, "certificate", (&zh, next.0), (&en, next.1)));
     let facts = CertificateFacts::parse(certificate).map_err(|error| Problem::new(Exit::Refused, "certificate", error.to_string(), place.said("请给出认证机构签发的证书", "give the certificate that the authority issued")))?;
     if now > facts.not_after {
-        let ended = facts.not_after.to_offset(CITY).date();
+        let ended = day_in_city(facts.not_after);
         return refused(format!("证书已于 {ended} 到期"), format!("the certificate ended on {ended}"), ("到期的证书不能再签，也不能换发：请另建目录执行 filing key new、filing request", "one that ended neither signs nor is renewed: order a new one from another directory, `filing key new` and `filing request`"));
     }
     if now < facts.not_before {
-        let begins = facts.not_before.to_offset(CITY).date();
+        let begins = day_in_city(facts.not_before);
         return refused(format!("证书自 {begins} 起生效"), format!("the certificate begins on {begins}"), ("请核对本机时间", "check this machine's clock"));
     }
     if !crate::desk::trust::signs(certificate) {

@@ -97,6 +97,9 @@ pub struct Verify {
     json: bool,
 }
 
+/// Those at whose ends nothing is reckoned.
+const YEARS: std::ops::RangeInclusive<i32> = 1970..=9_000;
+
 pub fn run(asked: &Verify) -> Exit {
     match perform(asked) {
         Ok(exit) => exit,
@@ -126,7 +129,7 @@ fn perform(asked: &Verify) -> Result<Exit, Problem> {
     }
     let policies = asked.certificate_policy.iter().map(|text| Oid::new(text).map_err(|error| usage(&format!("{text} is no object identifier: {error}")))).collect::<Result<Vec<_>, _>>()?;
     let now = match &asked.at {
-        Some(text) => OffsetDateTime::parse(text, &Rfc3339).map_err(|error| usage(&format!("{text} is no time: {error}")))?,
+        Some(text) => moment(text)?,
         None => SystemClock.now(),
     };
     // 2. Judged.
@@ -155,6 +158,13 @@ fn perform(asked: &Verify) -> Result<Exit, Problem> {
         "INDETERMINATE" => Exit::Refused,
         _ => Exit::Damaged,
     })
+}
+
+/// Of the years that certificates tell, so that what is reckoned from it is a moment too.
+fn moment(text: &str) -> Result<OffsetDateTime, Problem> {
+    let at = OffsetDateTime::parse(text, &Rfc3339).map_err(|error| usage(&format!("{text} is no time: {error}")))?;
+    let at = at.checked_to_offset(time::UtcOffset::UTC).filter(|at| YEARS.contains(&at.year()));
+    at.ok_or_else(|| usage(&format!("{text} is no moment of the years {} to {}", YEARS.start(), YEARS.end())))
 }
 
 /// A receipt tells the filing's id too, and a mandate none.

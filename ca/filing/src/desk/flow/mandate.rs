@@ -9,7 +9,7 @@
 //! Both sides, and nobody else, see what was given and held.
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
-use policies::authority::CITY;
+use policies::authority::day_in_city;
 use store::{Batch, CommitError, Expectation};
 
 use super::authorise::Enterprise;
@@ -135,7 +135,7 @@ impl State {
 fn held(desk: &Desk, stored: &[u8]) -> Result<Held, DeskError> {
     let record = MandateRecord::decode(stored)?;
     let mandate = Mandate::parse(record.document.as_bytes()).map_err(wrong)?;
-    let today = desk.clock.now().to_offset(CITY).date();
+    let today = day_in_city(desk.clock.now());
     let state = match &record.withdrawn {
         Some(_) => State::Withdrawn,
         None if today < mandate.from => State::Coming,
