@@ -16,7 +16,7 @@ use runtime::terminal::{json, line};
 use super::draft::{Head, written};
 use super::expiry;
 use super::fill::{Tabled, fill};
-use super::submit::digest_of;
+use super::submit::content_of;
 use super::mandate;
 use crate::document::{Attachment, AttachmentName, Filing, FilingError, FilingId, MAX_ATTACHMENT_BYTES, MAX_BYTES, MandateId, MediaType, Object, Value, is_reference};
 use crate::rules::{Failure, History, Judgement, judge};
@@ -337,7 +337,8 @@ fn attached(place: &Place, file: &Path) -> Result<Attachment, Problem> {
     let name = file.file_name().and_then(|name| name.to_str()).and_then(AttachmentName::parse).filter(|_| size <= MAX_ATTACHMENT_BYTES);
     let name = name.ok_or_else(|| place.refuse(Exit::Refused, "attachment", (&format!("{shown} 不能作附件"), "附件不超过 100 MB，文件名不超过 160 字节，不以点开头"), (&format!("{shown} cannot be attached"), "a file has at most 100 MB and a name of at most 160 bytes that begins with no dot")))?;
     let media_type = MediaType::of_name(name.as_str());
-    Ok(Attachment { name, size, sha256: digest_of(place, file, size)?, media_type })
+    let content = content_of(place, file, size)?;
+    Ok(Attachment { name, size: content.size, sha256: content.sha256, sm3: Some(content.sm3), media_type })
 }
 
 /// The filing that is corrected, whose place the new one takes.

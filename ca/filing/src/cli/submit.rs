@@ -8,7 +8,6 @@ use base64::{Engine as _, engine::general_purpose::STANDARD};
 use clap::Args;
 use pki::cades::Signature;
 use pki::path::RevocationAnswer;
-use ring::digest::{Context, SHA256};
 use runtime::clock::{Clock, SystemClock};
 use runtime::exit::{Exit, Problem};
 use runtime::revocation::RevocationLists;
@@ -20,7 +19,7 @@ use super::enterprise::Place;
 use super::kept::{Beside, MAX_SMALL, Trust, kept_lists, list_addresses, lists_as_pem, shown, unlike};
 use super::sign::Holder;
 use super::wire::{Body, Desk, Identity};
-use crate::document::{Attachment, Filing};
+use crate::document::{Attachment, Content, Digests, Filing};
 use crate::keep::Receipt;
 
 /// The most later receipts of one filing that are asked for: receipts number by officers' decisions.
@@ -107,7 +106,7 @@ fn ready(place: &Place, file: &Path, attachments: Option<&Path>) -> Result<Ready
     let mut found = Vec::new();
     for attachment in filing.attachments() {
         let path = directory.join(attachment.name.as_str());
-        if digest_of(place, &path, attachment.size)? != attachment.sha256 {
+        if !attachment.is(&content_of(place, &path, attachment.size)?) {
             let shown = path.display();
             return Err(place.refuse(Exit::Refused, "attachment", (&format!("附件 {shown} 与已签名的摘要或大小不符"), "请放回签名时的附件，或重新签名"), (&format!("{shown} is not what was signed"), "put the signed attachment back, or sign again")));
         }
@@ -116,21 +115,10 @@ fn ready(place: &Place, file: &Path, attachments: Option<&Path>) -> Result<Ready
     Ok(Ready { filing, signature, attachments: found })
 }
 
-/// Of a file of that size; of another size, nothing's.
-pub(super) fn digest_of(place: &Place, path: &Path, size: u64) -> Result<[u8; 32], Problem> {
-    use std::io::Read;
-    let (mut context, mut piece, mut left) = (Context::new(&SHA256), vec![0; 64 << 10], size.saturating_add(1));
-    let mut file = std::fs::File::open(path).map_err(|error| place.failed(path, &error))?.take(left);
-    loop {
-        let read = file.read(&mut piece).map_err(|error| place.failed(path, &error))?;
-        left = left.saturating_sub(read as u64);
-        if read == 0 {
-            break;
-        }
-        context.update(piece.get(..read).unwrap_or_default());
-    }
-    let digest: [u8; 32] = context.finish().as_ref().try_into().unwrap_or_default();
-    Ok(if left == 1 { digest } else { [0; 32] })
+/// Of a file of at most that size; of a larger one, nothing's.
+pub(super) fn content_of(place: &Place, path: &Path, most: u64) -> Result<Digests, Problem> {
+    let failed = |error: std::io::Error| place.failed(path, &error);
+    Content::default().read(std::fs::File::open(path).map_err(failed)?, most).map_err(failed)
 }
 
 #[derive(Deserialize)]

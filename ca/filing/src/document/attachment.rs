@@ -1,12 +1,18 @@
 //! What goes with a filing, named by its digest.
 
+use std::io::Read;
+
 use policies::identity::CreditCode;
+use ring::digest::{Context, SHA256};
+use sm3::{Digest as _, Sm3};
 
 use super::json::{Object, Value};
 
 pub const MAX_ATTACHMENTS: usize = 64;
 pub const MAX_ATTACHMENT_BYTES: u64 = 100 << 20;
 const MAX_NAME_BYTES: usize = 160;
+/// Octets of a file in memory.
+const PIECE: usize = 64 << 10;
 
 /// A file that goes with a filing.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -15,7 +21,58 @@ pub struct Attachment {
     /// Octets, at most [`MAX_ATTACHMENT_BYTES`].
     pub size: u64,
     pub sha256: [u8; 32],
+    /// GB/T 32905; filings from before it was told have none. spec: domain.md 6
+    pub sm3: Option<[u8; 32]>,
     pub media_type: MediaType,
+}
+
+/// What a file is, found piece by piece as it is read.
+#[derive(Clone)]
+pub struct Content {
+    size: u64,
+    sha256: Context,
+    sm3: Sm3,
+}
+
+/// By which an attachment is told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Digests {
+    pub size: u64,
+    pub sha256: [u8; 32],
+    pub sm3: [u8; 32],
+}
+
+impl Default for Content {
+    fn default() -> Self {
+        Self { size: 0, sha256: Context::new(&SHA256), sm3: Sm3::new() }
+    }
+}
+
+impl Content {
+    pub fn update(&mut self, piece: &[u8]) {
+        self.size = self.size.saturating_add(piece.len() as u64);
+        self.sha256.update(piece);
+        self.sm3.update(piece);
+    }
+
+    /// All that `file` still gives, but for what is beyond `most` octets by more than one.
+    pub fn read(mut self, file: impl Read, most: u64) -> std::io::Result<Digests> {
+        let (mut file, mut piece) = (file.take(most.saturating_add(1)), vec![0; PIECE]);
+        loop {
+            match file.read(&mut piece) {
+                Ok(0) => return Ok(self.end()),
+                Ok(count) => self.update(piece.get(..count).unwrap_or_default()),
+                Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(error),
+            }
+        }
+    }
+
+    pub fn end(self) -> Digests {
+        let mut sha256 = [0; 32];
+        sha256.copy_from_slice(self.sha256.finish().as_ref());
+        Digests { size: self.size, sha256, sm3: self.sm3.finalize().into() }
+    }
 }
 
 /// A file name without a path, of at most 160 bytes.
@@ -71,30 +128,51 @@ impl MediaType {
 
 impl Attachment {
     pub(super) fn read(value: &Value) -> Option<Self> {
-        let object = value.as_object().filter(|object| object.len() == 4)?;
+        let object = value.as_object()?;
         let text = |name| object.get(name).and_then(Value::as_text);
+        let sm3 = object.get("sm3").map(|told| told.as_text().and_then(digest));
+        if object.len() != 4 + usize::from(sm3.is_some()) {
+            return None;
+        }
         let size = object.get("size").and_then(Value::as_integer).and_then(|size| u64::try_from(size).ok())?;
         Some(Self {
             name: AttachmentName::parse(text("name")?)?,
             size: Some(size).filter(|size| *size <= MAX_ATTACHMENT_BYTES)?,
             sha256: digest(text("sha256")?)?,
+            sm3: match sm3 {
+                Some(told) => Some(told?),
+                None => None,
+            },
             media_type: MediaType::parse(text("media_type")?)?,
         })
     }
 
     pub fn value(&self) -> Value {
-        Value::Object(Object::from([
+        let mut object = Object::from([
             ("name", Value::text(self.name.as_str())),
             ("size", Value::Integer(i64::try_from(self.size).unwrap_or(i64::MAX))),
             ("sha256", Value::text(self.digest_text())),
             ("media_type", Value::text(self.media_type.as_str())),
-        ]))
+        ]);
+        if let Some(sm3) = &self.sm3 {
+            object.insert("sm3", Value::text(hex(sm3)));
+        }
+        Value::Object(object)
     }
 
-    /// 64 small hexadecimal digits.
+    /// Of SHA-256: 64 small hexadecimal digits.
     pub fn digest_text(&self) -> String {
-        self.sha256.iter().map(|byte| format!("{byte:02x}")).collect()
+        hex(&self.sha256)
     }
+
+    /// Whether the filing is of this content, by all that it tells of it.
+    pub fn is(&self, content: &Digests) -> bool {
+        (self.size, self.sha256) == (content.size, content.sha256) && self.sm3.is_none_or(|sm3| sm3 == content.sm3)
+    }
+}
+
+fn hex(digest: &[u8; 32]) -> String {
+    digest.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 fn digest(text: &str) -> Option<[u8; 32]> {
@@ -114,6 +192,7 @@ pub(super) fn credit_code(text: &str) -> Option<CreditCode> {
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::unwrap_used)]
     use super::*;
 
     #[test]
@@ -128,6 +207,27 @@ mod tests {
             assert!(MediaType::parse(wrong).is_none(), "{wrong}");
         }
         assert_eq!(MediaType::of_name("合同.PDF").as_str(), "application/pdf");
+    }
+
+    /// Those of `abc` are the standards' own examples. spec: fips180-4, gb/t 32905
+    #[test]
+    fn an_attachment_is_told_by_both_digests_and_by_sha_256_alone_as_before() {
+        let content = || Content::default().read(b"abc".as_slice(), 3).unwrap();
+        let both = |sm3: &str| {
+            let sm3 = if sm3.is_empty() { String::new() } else { format!(",\"sm3\":{sm3}") };
+            Value::parse(format!("{{\"media_type\":\"text/plain\",\"name\":\"a\",\"sha256\":\"ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad\",\"size\":3{sm3}}}").as_bytes()).unwrap()
+        };
+        let right = "\"66c7f0f462eeedd9d1f2d46bdc10e4e24167c4875cf2f7a2297da02b8f4ba8e0\"";
+        for (value, is) in [(both(right), true), (both(""), true), (both(&right.replace("66c7", "66c8")), false)] {
+            let read = Attachment::read(&value).unwrap();
+            assert_eq!((read.value().canonical(), read.is(&content())), (value.canonical(), is));
+        }
+        for wrong in ["\"66\"", "null", "1", &right.to_uppercase()] {
+            assert_eq!(Attachment::read(&both(wrong)), None, "{wrong}");
+        }
+        // More than was told is another content, however long it goes on.
+        assert!(!Attachment::read(&both("")).unwrap().is(&Content::default().read(std::io::repeat(b'a'), 3).unwrap()));
+        assert_eq!(Content::default().read(std::io::repeat(b'a'), 3).unwrap().size, 4);
     }
 
     #[test]

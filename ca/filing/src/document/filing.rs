@@ -110,7 +110,7 @@ impl FilingError {
 
 fn explained(member: &str) -> &'static str {
     match member {
-        "attachments" => "附件清单，每项有 name、size、sha256、media_type，最多 64 项，不重名",
+        "attachments" => "附件清单，每项有 name、size、sha256、media_type，可另有 sm3，最多 64 项，不重名",
         "filing_id" => "26 位申报编号，由 filing new 生成",
         "form_version" => "表的版本，1 至 16 个字母、数字或连字符",
         "kind" => "申报种类，如 VAT_GENERAL",
@@ -165,7 +165,7 @@ impl Filing {
         let created_at = optional(object, "created_at", "a moment, as 2026-11-05T12:00:00+08:00", moment)?;
         let prepared_by = optional(object, "prepared_by", "a person_ref, a name or staff number and no number of a person, and a role", PreparedBy::read)?;
         let agent = optional(object, "agent", "the agent's uscc and the mandate_id", Agent::read)?;
-        let attachments = required(object, "attachments", "a list of at most 64 files with name, size, sha256 and media_type, each name once", read_attachments)?;
+        let attachments = required(object, "attachments", "a list of at most 64 files with name, size, sha256, media_type and, where it is told, sm3, each name once", read_attachments)?;
         required(object, "payload", "an object", Value::as_object)?;
         // 3. What belongs together: a correction names what it corrects, an agent the mandate.
         match (revision, &previous) {

@@ -13,7 +13,7 @@ mod json;
 mod mandate;
 mod operator;
 
-pub use attachment::{Attachment, AttachmentName, MAX_ATTACHMENT_BYTES, MAX_ATTACHMENTS, MediaType};
+pub use attachment::{Attachment, AttachmentName, Content, Digests, MAX_ATTACHMENT_BYTES, MAX_ATTACHMENTS, MediaType};
 pub use envelope::{Agent, PreparedBy, Region, is_reference};
 pub use filing::{Filing, FilingError, MEMBERS, Signer};
 pub use id::{FilingId, MandateId};

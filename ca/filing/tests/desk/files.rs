@@ -290,7 +290,7 @@ fn a_file_whose_record_was_never_made_is_swept() {
 fn a_file_that_changes_while_a_store_from_before_is_gone_over_is_looked_at_again() {
     let founded = Arc::new(Founded::new());
     let memory: Arc<dyn Store> = Arc::new(store::Memory::new());
-    let record = |kept_at| AttachmentRecord { size: 9, kept_at, by: CODE.into() };
+    let record = |kept_at| AttachmentRecord { size: 9, kept_at, by: CODE.into(), sm3: None };
     let (key, sha256) = (AttachmentRecord::key(&name(b"forgotten")), name(b"forgotten"));
     memory.commit(Batch::new().put(key.clone(), record(1).encode().unwrap())).unwrap();
     let theirs = Arc::clone(&memory);
@@ -306,4 +306,34 @@ fn a_file_that_changes_while_a_store_from_before_is_gone_over_is_looked_at_again
     assert_eq!(unnamed::pass(&founded.desk(Arc::new(between), |_| {}), &|| false).unwrap(), Swept::default());
     assert_eq!(memory.sum(AttachmentRecord::WAITING).unwrap(), 1);
     assert!(memory.get(&AttachmentRecord::waits(1, &sha256)).unwrap().is_none() && memory.get(&place).unwrap().is_some());
+}
+
+/// What a filing tells of a file by SM3 is held against the file; a file that came before SM3 was kept comes once more.
+#[test]
+fn sm3_of_a_file_is_what_the_filing_tells() {
+    let office = Office::open();
+    let (firm, bytes) = (office.firm(CODE), b"contract".as_slice());
+    put(&office, CODE, &name(bytes), bytes).unwrap();
+    let sm3: String = {
+        use sm3::Digest as _;
+        sm3::Sm3::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect()
+    };
+    let telling = |sm3: &str| naming(bytes, |filing| filing["attachments"][0]["sm3"] = sm3.into());
+    assert_eq!(office.refused(&firm, &telling(&"0f".repeat(32))), [1]);
+    // As it was kept before: asked for anew, by its sender too, and known from then on.
+    let (key, known) = (AttachmentRecord::key(&name(bytes)), |office: &Office| AttachmentRecord::decode(&office.desk.store.get(&AttachmentRecord::key(&name(bytes))).unwrap().unwrap()).unwrap());
+    let before = AttachmentRecord { sm3: None, ..known(&office) };
+    office.desk.store.commit(Batch::new().put(key, before.encode().unwrap())).unwrap();
+    assert_eq!(office.refused(&firm, &telling(&sm3)), [1]);
+    let caller = office.caller(&firm);
+    assert!(matches!(begin(&office.desk, &caller, &name(bytes), None).unwrap(), Begun::Take(_)));
+    put(&office, CODE, &name(bytes), bytes).unwrap();
+    assert!(matches!(begin(&office.desk, &caller, &name(bytes), None).unwrap(), Begun::Known(8)));
+    assert_eq!((known(&office), waiting(&office), files(&office)), (AttachmentRecord { sm3: Some(sm3.clone()), ..before }, (1, 8), 1));
+    office.receipt(&firm, &telling(&sm3));
+    // What a filing names already learns it too, and waits for nobody.
+    let named = AttachmentRecord { sm3: None, ..known(&office) };
+    office.desk.store.commit(Batch::new().put(AttachmentRecord::key(&name(bytes)), named.encode().unwrap())).unwrap();
+    put(&office, CODE, &name(bytes), bytes).unwrap();
+    assert_eq!((known(&office).sm3, waiting(&office)), (Some(sm3), (0, 0)));
 }

@@ -22,12 +22,12 @@ use ring::digest::{Context, SHA256};
 use store::{Batch, CommitError, Expectation};
 
 use super::authorise::Enterprise;
-use crate::desk::Desk;
+use crate::desk::{Desk, hex};
 use crate::desk::problem::DeskError;
 use crate::desk::record::attachment::AttachmentRecord;
 use crate::desk::record::event::{Event, keyed, unix_millis};
 use crate::desk::uploads::Reserved;
-use crate::document::Filing;
+use crate::document::{Content, Filing};
 
 /// Octets of a piece, but for the last.
 pub const PIECE: usize = 256 * 1024;
@@ -41,7 +41,7 @@ pub struct Incoming {
     sha256: String,
     temporary: PathBuf,
     file: File,
-    digest: Context,
+    content: Content,
     size: u64,
     piece: Vec<u8>,
     pieces: u64,
@@ -78,7 +78,7 @@ pub fn begin(desk: &Desk, caller: &Enterprise, sha256: &str, announced: Option<u
     reserved.grow_to(desk, announced.unwrap_or(0))?;
     let temporary = desk.attachments.join(format!(".{}-{}.new", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed)));
     let file = File::options().write(true).create(true).truncate(true).mode(0o600).open(&temporary).map_err(|error| failed(&temporary, &error))?;
-    let incoming = Incoming { by, sha256: sha256.to_owned(), temporary, file, digest: Context::new(&SHA256), size: 0, piece: Vec::new(), pieces: 0, kept: false, reserved };
+    let incoming = Incoming { by, sha256: sha256.to_owned(), temporary, file, content: Content::default(), size: 0, piece: Vec::new(), pieces: 0, kept: false, reserved };
     Ok(Begun::Take(Box::new(incoming)))
 }
 
@@ -88,6 +88,10 @@ fn known(desk: &Desk, by: &str, sha256: &str) -> Result<Option<u64>, DeskError> 
         let Some(stored) = desk.store.get(&AttachmentRecord::key(sha256))? else { return Ok(None) };
         let record = AttachmentRecord::decode(&stored)?;
         if record.by != by && desk.store.get(&AttachmentRecord::also(by, sha256))?.is_none() {
+            return Ok(None);
+        }
+        // Taken once more, so that its SM3 is known.
+        if record.sm3.is_none() {
             return Ok(None);
         }
         // Not written at every question: days are counted, and of what no filing names.
@@ -104,12 +108,13 @@ fn known(desk: &Desk, by: &str, sha256: &str) -> Result<Option<u64>, DeskError> 
     Err(DeskError::Busy)
 }
 
-/// Its days begin again, where no filing names it.
+/// Its days begin again, where no filing names it; what the record says that is not stored yet is learnt of it.
 fn anew(desk: &Desk, sha256: &str, record: &AttachmentRecord, stored: Vec<u8>, batch: Batch) -> Result<Batch, DeskError> {
     let (key, place) = (AttachmentRecord::key(sha256), AttachmentRecord::waits(record.kept_at, sha256));
+    let learnt = AttachmentRecord::decode(&stored)? != *record;
     let batch = batch.expect(Expectation::Equals(key.clone(), stored));
     if desk.store.get(&place)?.is_none() {
-        return Ok(batch);
+        return Ok(if learnt { batch.put(key, record.encode()?) } else { batch });
     }
     let later = AttachmentRecord { kept_at: unix_millis(desk.clock.now()), ..record.clone() };
     let next = AttachmentRecord::waits(later.kept_at, sha256);
@@ -154,7 +159,7 @@ impl Incoming {
         self.size = self.size.saturating_add(bytes.len() as u64);
         fits(desk, self.size)?;
         self.reserved.grow_to(desk, self.size)?;
-        self.digest.update(bytes);
+        self.content.update(bytes);
         while !bytes.is_empty() {
             if self.piece.len() == PIECE {
                 self.flush(desk, false)?;
@@ -178,13 +183,14 @@ impl Incoming {
     /// Its size, once it is what its name says.
     pub fn end(mut self, desk: &Desk) -> Result<u64, DeskError> {
         self.flush(desk, true)?;
-        let digest = std::mem::replace(&mut self.digest, Context::new(&SHA256)).finish();
-        if crate::desk::hex(digest.as_ref()) != self.sha256 {
+        let content = self.content.clone().end();
+        if hex(&content.sha256) != self.sha256 {
             return Err(DeskError::Request("what was sent has another SHA-256 than its name says; send the file again".into()));
         }
         // From here until it is recorded nobody removes what stands under its name.
         let _comes = desk.going.read().unwrap_or_else(PoisonError::into_inner);
-        if self.is_here(desk)? {
+        let sm3 = hex(&content.sm3);
+        if self.is_here(desk, &sm3)? {
             return Ok(self.size);
         }
         let comes = AttachmentRecord::unrecorded(&self.sha256);
@@ -199,7 +205,7 @@ impl Incoming {
         self.kept = true;
         let now = desk.clock.now();
         let key = AttachmentRecord::key(&self.sha256);
-        let record = AttachmentRecord { size: self.size, kept_at: unix_millis(now), by: self.by.clone() };
+        let record = AttachmentRecord { size: self.size, kept_at: unix_millis(now), by: self.by.clone(), sm3: Some(sm3) };
         let waits = AttachmentRecord::waits(record.kept_at, &self.sha256);
         let mut batch = Batch::new().expect(Expectation::Absent(key.clone())).put(key, record.encode()?).put(waits, self.sha256.as_bytes()).delete(comes);
         record.count_waiting(true, &mut batch);
@@ -215,10 +221,10 @@ impl Incoming {
 
 impl Incoming {
     /// Another enterprise's, or sent twice at one time: this one has shown that it has it.
-    fn is_here(&self, desk: &Desk) -> Result<bool, DeskError> {
+    fn is_here(&self, desk: &Desk, sm3: &str) -> Result<bool, DeskError> {
         for _ in 0..ATTEMPTS {
             let Some(stored) = desk.store.get(&AttachmentRecord::key(&self.sha256))? else { return Ok(false) };
-            let record = AttachmentRecord::decode(&stored)?;
+            let record = AttachmentRecord { sm3: Some(sm3.to_owned()), ..AttachmentRecord::decode(&stored)? };
             let batch = Batch::new().put(AttachmentRecord::also(&self.by, &self.sha256), Vec::new());
             match desk.store.commit(anew(desk, &self.sha256, &record, stored, batch)?) {
                 Ok(_) => return Ok(true),
@@ -266,7 +272,7 @@ pub fn read(desk: &Desk, sha256: &str, out: &mut dyn Write) -> Result<u64, DeskE
             break;
         }
     }
-    let whole = crate::desk::hex(digest.finish().as_ref()) == sha256 && size == record.size;
+    let whole = hex(digest.finish().as_ref()) == sha256 && size == record.size;
     if whole { Ok(size) } else { Err(DeskError::Data(keys::DataKeyError::Open)) }
 }
 

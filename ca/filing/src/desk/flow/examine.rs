@@ -14,7 +14,6 @@ use keys::DataKey;
 use pki::ocsp::OcspRequest;
 use pki::path::Anchors;
 use policies::identity::CreditCode;
-use ring::digest::{Context, SHA256};
 use runtime::clock::Clock;
 use serde::Serialize;
 use store::{Batch, Memory, Store};
@@ -36,7 +35,7 @@ use crate::desk::record::filing::{FilingRecord, Said, Slot, Status, body_key, se
 use crate::desk::registry::{self, Imported};
 use crate::desk::trust::Trust;
 use crate::desk::{hex, sha256_hex};
-use crate::document::{Filing, Mandate, Named, OperatorWithdrawal, OwnKeyWithdrawal, Signer, Withdrawal};
+use crate::document::{Content, Digests, Filing, Mandate, Named, OperatorWithdrawal, OwnKeyWithdrawal, Signer, Withdrawal};
 
 /// What a desk would have, as far as it is known here. Certificates, lists and responses are DER.
 pub struct Given {
@@ -291,10 +290,10 @@ fn files(grounds: &Grounds, filing: &Filing, directory: Option<&Path>, told: &mu
             missing += 1;
             continue;
         };
-        let (size, sha256) = digest_of(&path)?;
-        if (size, sha256.as_str()) == (attachment.size, attachment.digest_text().as_str()) {
-            let record = AttachmentRecord { size, kept_at: unix_millis(grounds.clock.now()), by: filing.uscc().as_str().to_owned() };
-            grounds.store.commit(Batch::new().put(AttachmentRecord::key(&sha256), record.encode()?))?;
+        let content = content_of(&path, attachment.size)?;
+        if attachment.is(&content) {
+            let record = AttachmentRecord { size: content.size, kept_at: unix_millis(grounds.clock.now()), by: filing.uscc().as_str().to_owned(), sm3: Some(hex(&content.sm3)) };
+            grounds.store.commit(Batch::new().put(AttachmentRecord::key(&attachment.digest_text()), record.encode()?))?;
         } else {
             told.findings.push(Finding::new(Check::Form).because("附件与申报所载的大小或摘要不符", "an attachment is not of the size or digest that the filing says").at(format!("/attachments/{at}")));
         }
@@ -305,16 +304,7 @@ fn files(grounds: &Grounds, filing: &Filing, directory: Option<&Path>, told: &mu
     Ok(())
 }
 
-fn digest_of(path: &Path) -> Result<(u64, String), DeskError> {
-    use std::io::Read as _;
+fn content_of(path: &Path, most: u64) -> Result<Digests, DeskError> {
     let failed = |error: std::io::Error| DeskError::File { path: path.to_owned(), reason: error.to_string() };
-    let (mut file, mut digest, mut size, mut buffer) = (std::fs::File::open(path).map_err(failed)?, Context::new(&SHA256), 0, vec![0; 64 << 10]);
-    loop {
-        let count = file.read(&mut buffer).map_err(failed)?;
-        if count == 0 {
-            return Ok((size, hex(digest.finish().as_ref())));
-        }
-        digest.update(buffer.get(..count).unwrap_or_default());
-        size += count as u64;
-    }
+    Content::default().read(std::fs::File::open(path).map_err(failed)?, most).map_err(failed)
 }

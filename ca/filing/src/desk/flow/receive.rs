@@ -174,8 +174,9 @@ pub(super) fn parse<'a>(desk: &'a Grounds, caller: Option<&Enterprise>, submissi
     }
     for (at, attachment) in filing.attachments().iter().enumerate() {
         let kept = desk.store.get(&AttachmentRecord::key(&attachment.digest_text()))?.map(|found| AttachmentRecord::decode(&found)).transpose()?;
-        if kept.map_or(desk.sight.attachments, |kept| kept.size != attachment.size) {
-            return wrong("附件尚未上传，或大小不符".into(), "an attachment was not sent yet, or has another size".into(), &format!("/attachments/{at}"));
+        let another = |kept: AttachmentRecord| kept.size != attachment.size || attachment.sm3.is_some_and(|sm3| kept.sm3 != Some(hex(&sm3)));
+        if kept.map_or(desk.sight.attachments, another) {
+            return wrong("附件尚未上传，或大小、SM3 不符".into(), "an attachment was not sent yet, or has another size or SM3".into(), &format!("/attachments/{at}"));
         }
     }
     let claimed_within = Duration::minutes(desk.policies.desk.limits.signing_time_minutes.into());

@@ -18,6 +18,9 @@ pub struct AttachmentRecord {
     pub kept_at: u64,
     /// The enterprise whose quota it counts for.
     pub by: String,
+    /// SM3, hexadecimal; what came before it was kept has none until it comes again.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sm3: Option<String>,
 }
 
 /// How far it is known which files no filing names: a store from before that was noted is gone over once.
