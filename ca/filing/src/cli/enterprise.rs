@@ -332,13 +332,15 @@ fn headed<'a>(place: &Place, filings: &'a Filings, (kind, period, code): (&str, 
 
 /// A file as the filing names it.
 fn attached(place: &Place, file: &Path) -> Result<Attachment, Problem> {
-    let size = std::fs::metadata(file).map_err(|error| place.failed(file, &error))?.len();
-    let shown = file.display();
-    let name = file.file_name().and_then(|name| name.to_str()).and_then(AttachmentName::parse).filter(|_| size <= MAX_ATTACHMENT_BYTES);
-    let name = name.ok_or_else(|| place.refuse(Exit::Refused, "attachment", (&format!("{shown} 不能作附件"), "附件不超过 100 MB，文件名不超过 160 字节，不以点开头"), (&format!("{shown} cannot be attached"), "a file has at most 100 MB and a name of at most 160 bytes that begins with no dot")))?;
-    let media_type = MediaType::of_name(name.as_str());
-    let content = content_of(place, file, size)?;
-    Ok(Attachment { name, size: content.size, sha256: content.sha256, sm3: Some(content.sm3), media_type })
+    let metadata = std::fs::metadata(file).map_err(|error| place.failed(file, &error))?;
+    let (size, shown) = (metadata.len(), file.display());
+    let name = file.file_name().and_then(|name| name.to_str()).and_then(AttachmentName::parse).filter(|_| metadata.is_file() && size <= MAX_ATTACHMENT_BYTES);
+    let name = name.ok_or_else(|| place.refuse(Exit::Refused, "attachment", (&format!("{shown} 不能作附件"), "附件为不超过 100 MB 的文件，文件名不超过 160 字节，不以点开头"), (&format!("{shown} cannot be attached"), "it is a file of at most 100 MB with a name of at most 160 bytes that begins with no dot")))?;
+    let (media_type, content) = (MediaType::of_name(name.as_str()), content_of(place, file, size)?);
+    if content.size != size {
+        return Err(place.refuse(Exit::Conflict, "attachment", (&format!("{shown} 正在被改写"), "请等文件写完后重试"), (&format!("{shown} changes while it is read"), "try again when it is whole")));
+    }
+    Ok(Attachment { name, size, sha256: content.sha256, sm3: Some(content.sm3), media_type })
 }
 
 /// The filing that is corrected, whose place the new one takes.

@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 
 use super::enterprise::Place;
 use super::kept::{Beside, Judged, MAX_LISTS, MAX_SMALL, Trust, lists_in, shown, unlike};
-use super::submit::{Server, renewed};
+use super::submit::{LONGEST_WAIT, Server, renewed};
 use crate::document::{Filing, FilingId, MAX_BYTES};
 use crate::keep::Receipt;
 
@@ -34,7 +34,7 @@ pub struct Keep {
     #[arg(long, value_name = "URL")]
     server: Option<String>,
     /// 受理系统繁忙或不可达时最多等待的秒数 (how long a busy or absent desk is waited for, seconds).
-    #[arg(long, default_value_t = 120)]
+    #[arg(long, default_value_t = 120, value_parser = clap::value_parser!(u64).range(..=LONGEST_WAIT))]
     wait: u64,
     #[command(flatten)]
     trust: Trust,

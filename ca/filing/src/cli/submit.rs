@@ -24,6 +24,8 @@ use crate::keep::Receipt;
 
 /// The most later receipts of one filing that are asked for: receipts number by officers' decisions.
 const MAX_RECEIPTS: usize = 64;
+/// Thirty days.
+pub(super) const LONGEST_WAIT: u64 = 2_592_000;
 
 #[derive(Debug, Args)]
 pub struct Server {
@@ -31,7 +33,7 @@ pub struct Server {
     #[arg(long, env = "SUIYIN_DESK_URL")]
     pub(super) server: String,
     /// 受理系统繁忙或不可达时最多等待的秒数 (how long a busy or absent desk is waited for, seconds).
-    #[arg(long, default_value_t = 120)]
+    #[arg(long, default_value_t = 120, value_parser = clap::value_parser!(u64).range(..=LONGEST_WAIT))]
     pub(super) wait: u64,
 }
 
