@@ -12,7 +12,8 @@ pub fn arguments() -> Result<Cli, Exit> {
         Ok(cli) => return Ok(cli),
         Err(error) => error,
     };
-    let words: Vec<String> = std::env::args().collect();
+    // A file may be called by octets that are no text.
+    let words: Vec<String> = std::env::args_os().map(|word| word.to_string_lossy().into_owned()).collect();
     let has = |word: &str| words.iter().any(|one| one == word);
     let english = words.windows(2).any(|pair| matches!(pair, [name, value] if name == "--lang" && value == "en")) || has("--lang=en") || std::env::var("SUIYIN_LANG").is_ok_and(|lang| lang == "en");
     // Help, the bureau's operators and programs get what every command here gives them.

@@ -23,6 +23,7 @@ use super::evidence::{Away, Gathered, ROUNDS};
 use crate::desk::check::{Check, Finding};
 use crate::desk::grounds::Grounds;
 use crate::desk::problem::DeskError;
+use crate::desk::receipt::{in_city, moment};
 use crate::desk::trust::{Standing, Status};
 use crate::verify::{Asked, Demands, Terms, assess_for_desk};
 
@@ -273,6 +274,22 @@ fn because(check: Check, found: &Found) -> Finding {
     Finding::new(check).because(&text, &text)
 }
 
+/// Why a certificate was revoked and since when, for the enterprise.
+fn revoked(reason: Reason, at: OffsetDateTime) -> (String, String) {
+    let at = moment(at);
+    let zh = match reason {
+        Reason::KeyCompromise => "密钥泄露",
+        Reason::CaCompromise | Reason::AaCompromise => "签发机构的密钥泄露",
+        Reason::AffiliationChanged => "单位信息变更",
+        Reason::Superseded => "已被新证书取代",
+        Reason::CessationOfOperation => "不再使用",
+        Reason::PrivilegeWithdrawn => "资格被取消",
+        Reason::CertificateHold => "冻结",
+        Reason::Unspecified | Reason::RemoveFromCrl => "未说明原因",
+    };
+    (format!("{zh}，自 {}（北京时间）起", in_city(&at)), format!("{reason:?}, {at}"))
+}
+
 struct Told {
     findings: Vec<Finding>,
     away: Vec<(Check, DeskError)>,
@@ -337,17 +354,16 @@ impl Told {
         if found.judged.path.is_err() {
             return;
         }
-        let because = |reason: &Reason, at: OffsetDateTime| format!("{reason:?}, {}", crate::desk::receipt::moment(at));
         match (&found.judged.revocation, status.map(|status| &status.standing)) {
             (_, Some(Standing::Held)) => self.wrong(Check::Revocation, "证书被冻结；解冻后可再次提交同一申报", "it is on hold; the same filing may be sent again once that has ended"),
             (_, Some(Standing::Unknown)) => self.wrong(Check::Revocation, "签发机构不知道这张证书", "its authority knows no such certificate"),
             (_, Some(Standing::Revoked { at, reason: reason @ (Reason::KeyCompromise | Reason::CaCompromise), .. })) => {
-                let text = because(reason, *at);
-                self.wrong(Check::Revocation, &text, &text);
+                let (zh, en) = revoked(*reason, *at);
+                self.wrong(Check::Revocation, &zh, &en);
             }
             (Err(finding), Some(Standing::Revoked { at, reason, .. })) if finding.sub != Sub::TryLater => {
-                let text = because(reason, *at);
-                self.wrong(Check::Revocation, &text, &text);
+                let (zh, en) = revoked(*reason, *at);
+                self.wrong(Check::Revocation, &zh, &en);
             }
             (Err(finding), _) if finding.sub == Sub::TryLater => self.away(Check::Revocation, "the certificate's status", plain(&finding.detail)),
             (Err(finding), _) => {

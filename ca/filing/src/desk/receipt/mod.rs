@@ -289,7 +289,7 @@ pub(super) fn rows(document: &[u8]) -> Result<Vec<(&'static str, &'static str, S
 }
 
 /// RFC 3339 in the city's time, to the second.
-fn in_city(at: &str) -> String {
+pub(super) fn in_city(at: &str) -> String {
     let Ok(at) = OffsetDateTime::parse(at, &Rfc3339) else { return at.to_owned() };
     let city = time::UtcOffset::from_hms(8, 0, 0).unwrap_or(time::UtcOffset::UTC);
     let form = time::macros::format_description!("[year]-[month]-[day] [hour]:[minute]:[second]");
