@@ -34,6 +34,9 @@ fn third_party(desk: &FilingDesk) {
     std::fs::write(home.join("verdict.p7s"), octets(&answer, "seal")).unwrap();
     let verify = ["cms", "-verify", "-binary", "-cades", "-inform", "DER", "-in", "verdict.p7s", "-content", "verdict.json", "-CAfile", "ca/root.pem", "-purpose", "any", "-out", "verified"];
     openssl(&verify, home).ok();
+    // With the root alone, whatever becomes of the lists.
+    let alone = run(program("filing"), &["verify", "verdict.json", "--signature", "verdict.p7s", "--anchor", "ca/root.pem", "--json"], home).json();
+    assert_eq!((alone["verdict"].as_str(), alone["level"].as_str()), (Some("TOTAL-PASSED"), Some("B-LT")), "{alone}");
     openssl(&["x509", "-in", "ca/root.pem", "-outform", "DER", "-out", "root.der"], home).ok();
     let script = concat!(env!("CARGO_MANIFEST_DIR"), "/oracles/cades.py");
     let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_secs().to_string();

@@ -26,6 +26,15 @@ fn a_third_party_gets_a_verdict_under_seal() {
     // The seal is over these octets, and its maker the bureau's.
     let seal = Signature::read(&answered.seal).unwrap();
     assert!(seal.is_timestamped() && seal.prove(&answered.document, &[]).is_ok());
+    // With the anchor alone it proves itself, next year too.
+    let (anchors, terms) = (Anchors::new(std::slice::from_ref(&office.world.root.certificate)).unwrap(), Terms::new(&Archive::shipped().unwrap()));
+    let of_seal = |document: &[u8], now| {
+        let asked = Asked { document, signature: &answered.seal, anchors: &anchors, timestamp_anchors: &anchors, terms: &terms, policies: &[], credit_code: None, answers: &[], existed_at: None };
+        let verdict = filing::verify::verify(&asked, now);
+        (verdict.passed(), verdict.level)
+    };
+    assert_eq!(of_seal(&answered.document, office.clock_now() + Duration::hours(1)), (true, Some("B-LT")));
+    assert!(!of_seal(b"another", office.clock_now()).0);
     // It stands in the log: these octets, this seal, and nothing of what was asked.
     let newest = || merkle::Leaf::parse(&office.desk.store.read_stream("log", office.desk.store.stream_length("log").unwrap() - 1, 1).unwrap().remove(0)).unwrap();
     let (leaf, hex) = (newest(), |bytes: &[u8]| ring::digest::digest(&ring::digest::SHA256, bytes).as_ref().iter().map(|byte| format!("{byte:02x}")).collect::<String>());

@@ -350,7 +350,8 @@ fn judge(signature: &Signature, kept: &Kept, anchors: &Anchors, terms: &Terms, n
     assess(&asked, now).map_err(|finding| DeskError::Seal(finding.to_string().replace("; ", ", ")))
 }
 
-fn with(signature: &Signature, gathered: &Gathered) -> Result<Signature, pki::cades::CadesError> {
+/// With all that was gathered inside it.
+pub(super) fn with(signature: &Signature, gathered: &Gathered) -> Result<Signature, pki::cades::CadesError> {
     let [certificates, ocsp] = [&gathered.certificates, &gathered.ocsp].map(|list| list.iter().map(Vec::as_slice));
     signature.with_evidence(certificates, ocsp, gathered.crls().iter().map(Vec::as_slice))
 }

@@ -2,7 +2,8 @@
 //!
 //! 1 gather    what is known now of revocations, where the signature does not carry it
 //! 2 judge     the same function as `filing verify`, within the same bound of verifications
-//! 3 seal      the verdict's canonical octets, by the bureau that is asked, with a timestamp
+//! 3 seal      the verdict's canonical octets, by the bureau that is asked, with a timestamp, and with what is known of the
+//!             revocation of both: with the anchor alone it proves itself later
 //! 4 record    digests of verdict and seal in the log: a seal that is in no log is not the bureau's
 //! 5 answer    verdict, seal, and the answers that it names, so that anyone judges again
 //!
@@ -17,6 +18,7 @@ use ring::digest::{SHA256, digest};
 use store::Batch;
 
 use crate::desk::Desk;
+use crate::desk::flow::archive::with;
 use crate::desk::flow::evidence::gather;
 use crate::desk::flow::proof::effort;
 use crate::desk::problem::DeskError;
@@ -32,7 +34,7 @@ pub struct Answered {
     pub verdict: Verdict,
     /// Canonical JSON.
     pub document: Vec<u8>,
-    /// Detached CAdES with a timestamp, DER.
+    /// Detached CAdES with a timestamp and what proves both, DER.
     pub seal: Vec<u8>,
     /// CRLs and OCSP responses beside those that the signature carries, DER.
     pub crls: Vec<Vec<u8>>,
@@ -54,6 +56,9 @@ pub fn answer(desk: &Desk, bureau: &Bureau, document: &[u8], signature: &[u8]) -
     let made = Signature::read(&made).map_err(|error| refused(&error))?;
     let token = ready::stamp(desk, code, made.timestamp_imprint(DigestAlgorithm::Sha256), made.value())?;
     let made = made.timestamped(&token).map_err(|error| refused(&error))?;
+    // What cannot be had leaves the seal as it is: a receipt's is no other.
+    let (of_seal, _) = gather(desk, code, &canonical, made.der(), desk.clock.now(), &effort(desk))?;
+    let made = with(&made, &of_seal).map_err(|error| refused(&error))?;
     // 4. Before it leaves.
     let mut batch = Batch::new();
     Event::VerdictSealed { bureau: code, content: &sha256_hex(&canonical), seal: &sha256_hex(made.der()) }.append(&mut batch, now)?;
