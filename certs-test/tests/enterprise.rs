@@ -21,6 +21,11 @@ fn an_enterprise_signs_what_its_rules_allow_and_nothing_else() {
     // A draft of a month in which nothing happened is a return; one with a wrong sum is refused, and says what is asked for.
     let draft = filing(&["new", "--kind", "vat-general", "--period", "202610", "--code", CODE, "--out", "vat.jsonc", "--json"]).json();
     assert_eq!(draft["deadline"]["date"], "2026-11-16");
+    // A deadline that is over is said to be.
+    for (period, over) in [("202501", true), ("203510", false)] {
+        let told = filing(&["new", "--kind", "vat-general", "--period", period, "--code", CODE, "--out", &format!("{period}.jsonc")]).ok();
+        assert_eq!((told.contains("申报期限："), told.contains("已过")), (true, over), "{told}");
+    }
     filing(&["check", "vat.jsonc"]).ok();
     let text = std::fs::read_to_string(authority.home.join("vat.jsonc")).unwrap();
     assert!(text.contains("第17栏 应抵扣税额合计"));

@@ -378,7 +378,8 @@ pub fn new(wanted: &New) -> Result<(), Problem> {
     }
     if let Some(deadline) = deadline {
         let unsure = if deadline.confirmed { "" } else { place.said("（待主管部门确认）", " (to be confirmed by the bureau)") };
-        line(&format!("{} {}{unsure}", place.said("申报期限：", "due:"), deadline.date))?;
+        let over = if deadline.is_kept(head.created_at) { "" } else { place.said("，已过", ", which is over") };
+        line(&format!("{} {}{over}{unsure}", place.said("申报期限：", "due:"), deadline.date))?;
     }
     line(&format!("{} {}", place.said("草稿：", "draft:"), wanted.out.display()))
 }

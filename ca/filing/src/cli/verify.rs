@@ -29,70 +29,70 @@ const MAX_FILE: u64 = 64 * 1024 * 1024;
 #[derive(Debug, Args)]
 #[command(after_help = "Example:\n  filing verify receipt.json --signature receipt.p7s --anchor root.pem --json\n  filing verify filing.json --signature filing.p7s --anchor root.pem --crl issuing.crl --crl root.crl --code 91440101MAT000018G \\\n     --registry enterprises.csv --word mandate.json --earlier filing-1.json")]
 pub struct Verify {
-    /// The very octets that were signed.
+    /// 所签的原文 (the very octets that were signed).
     file: PathBuf,
-    /// Detached CAdES, DER or PEM.
+    /// 分离式 CAdES 签名，DER 或 PEM (the detached CAdES signature).
     #[arg(long)]
     signature: PathBuf,
-    /// PEM: the roots that are believed.
+    /// 信任锚 PEM (the roots that are believed).
     #[arg(long, required = true)]
     anchor: Vec<PathBuf>,
-    /// PEM: the roots whose timestamps are believed; those of --anchor without it.
+    /// 时间戳的信任锚 PEM；缺省用 --anchor (the roots whose timestamps are believed; those of --anchor without it).
     #[arg(long)]
     tsa_anchor: Vec<PathBuf>,
-    /// A revocation list, DER, where the signature does not carry it.
+    /// 吊销列表 DER，签名中没有时给出 (a revocation list, where the signature does not carry it).
     #[arg(long)]
     crl: Vec<PathBuf>,
-    /// An OCSP response, DER.
+    /// OCSP 响应 DER (an OCSP response).
     #[arg(long)]
     ocsp: Vec<PathBuf>,
-    /// A certificate policy, one of which the signer's certificate must bear.
+    /// 签署人证书须有的证书策略之一 (a certificate policy, one of which the signer's certificate must bear).
     #[arg(long, value_name = "OID")]
     certificate_policy: Vec<String>,
-    /// The credit code that the signer's certificate must bear.
+    /// 签署人证书须有的统一社会信用代码 (the credit code that the signer's certificate must bear).
     #[arg(long)]
     code: Option<String>,
-    /// Judge as of another time than now (RFC 3339).
+    /// 按此时间而不是现在核验 (judge as of another time than now, RFC 3339).
     #[arg(long)]
     at: Option<String>,
-    /// How long algorithms are believed, as `archive.toml`; the shipped one without it.
+    /// 算法的可信期限，形同 archive.toml；缺省用随程序发布的 (how long algorithms are believed; the shipped one without it).
     #[arg(long, value_name = "FILE")]
     policy: Option<PathBuf>,
-    /// Of a filing: judge the signature alone.
+    /// 申报：只核验签名 (of a filing: judge the signature alone).
     #[arg(long)]
     signature_only: bool,
-    /// Of a filing: ends with 3 unless each of the fourteen checks could be judged.
+    /// 申报：十四项检查有一项不能判定即以 3 结束 (of a filing: ends with 3 unless each of the fourteen checks could be judged).
     #[arg(long)]
     complete: bool,
-    /// Of a filing: a desk's policies (bureaus, kinds, calendars); the shipped ones without it.
+    /// 申报：受理系统的政策文件目录；缺省用随程序发布的 (of a filing: a desk's policies; the shipped ones without it).
     #[arg(long, value_name = "DIR")]
     policies: Option<PathBuf>,
-    /// The arc that the certificate policies stand under.
+    /// 城市的证书策略 OID 弧 (the arc that the certificate policies stand under).
     #[arg(long, env = "SUIYIN_POLICY_ARC", default_value = policies::certificate::DOCUMENTATION_ARC)]
     policy_arc: String,
-    /// Of a filing: the registry of enterprises, CSV `code,name,state`.
+    /// 申报：企业登记 CSV (of a filing: the registry of enterprises, CSV `code,name,state`).
     #[arg(long, value_name = "FILE")]
     registry: Option<PathBuf>,
-    /// Of a filing: who is insured through the enterprise, CSV `id_type,id_no,insurances`.
+    /// 申报：该单位的参保人员 CSV (of a filing: who is insured through the enterprise, CSV `id_type,id_no,insurances`).
     #[arg(long, value_name = "FILE")]
     staff: Option<PathBuf>,
-    /// Of a filing: a mandate, what the enterprise said of a key, or what took either back; its signature stands beside it as
-    /// .p7s. In the order in which they came; may be repeated.
+    /// 申报：委托、授权或其撤回，签名在旁边的 .p7s，按先后给出 (of a filing: a mandate, what the enterprise said of a key, or what took
+    /// either back; its signature stands beside it as .p7s. In the order in which they came; may be repeated).
     #[arg(long, value_name = "FILE")]
     word: Vec<PathBuf>,
-    /// Of a filing: one that was received before and stands; all of its period and those before it, or none. May be repeated.
+    /// 申报：此前已收且有效的申报，要给就给全 (of a filing: one that was received before and stands; all of its period and those before it, or none; may be repeated).
     #[arg(long, value_name = "FILE")]
     earlier: Vec<PathBuf>,
-    /// Of a filing: none was received before.
+    /// 申报：此前没有申报过 (of a filing: none was received before).
     #[arg(long, conflicts_with = "earlier")]
     first: bool,
-    /// Of a filing: where the files are that go with it.
+    /// 申报：附件所在目录 (of a filing: where the files are that go with it).
     #[arg(long, value_name = "DIR")]
     attachments: Option<PathBuf>,
-    /// Of a filing: the credit code of who brings it; whoever signed it without.
+    /// 申报：提交者的统一社会信用代码；缺省为签署者 (of a filing: the credit code of who brings it; whoever signed it without).
     #[arg(long, value_name = "CODE")]
     caller: Option<String>,
-    /// Print the verdict as JSON.
+    /// 输出 JSON (print the verdict as JSON).
     #[arg(long)]
     json: bool,
 }

@@ -26,7 +26,7 @@ fn a_third_party_gets_a_verdict_under_seal() {
     // The seal is over these octets, and its maker the bureau's.
     let seal = Signature::read(&answered.seal).unwrap();
     assert!(seal.is_timestamped() && seal.prove(&answered.document, &[]).is_ok());
-    // With the anchor alone it proves itself, next year too.
+    // With the anchor alone it proves itself.
     let (anchors, terms) = (Anchors::new(std::slice::from_ref(&office.world.root.certificate)).unwrap(), Terms::new(&Archive::shipped().unwrap()));
     let of_seal = |document: &[u8], now| {
         let asked = Asked { document, signature: &answered.seal, anchors: &anchors, timestamp_anchors: &anchors, terms: &terms, policies: &[], credit_code: None, answers: &[], existed_at: None };
