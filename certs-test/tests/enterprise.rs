@@ -139,11 +139,16 @@ fn a_filing_is_submitted_once_and_its_receipt_proved_with_the_anchor_alone() {
         let said: serde_json::Value = serde_json::from_slice(&kept(receipt)).unwrap();
         assert_eq!(logged(receipt, key).json()["logged_at"], said["log_index"]);
     }
+    // What `keep` wrote is held against the log, too.
+    filing(&["keep", id, "--dir", "firm", "--anchor", "ca/root.pem", "--out", "firm/kept.json"]).ok();
+    let both = logged("firm/kept.json", key).json();
+    assert!(both["receipts"].as_array().is_some_and(|all| all.len() == 2 && all.iter().all(|one| one["logged_at"].is_u64())), "{both}");
     let other = desk.desk(&["--json", "log", "export", "other"]).json();
     assert_eq!(other["vkey"], exported["vkey"]);
     assert_ne!(logged(receipt, &key.replacen("localhost", "elsewhere", 1)).code, 0);
     run("sh", &["-c", "f=$(find exported/tile/entries -type f | head -1); sed -i 's/\"timely\":true/\"timely\":null/; s/\"timely\":false/\"timely\":nulls/' $f"], &authority.home).ok();
     assert_eq!(logged(receipt, key).code, 7);
+    assert_eq!(logged("firm/kept.json", key).code, 7);
     // Everything is away; the anchor alone proves what was kept, OpenSSL the seal.
     desk.stop_hard();
     desk.reap();

@@ -50,6 +50,7 @@ fn no_file_ends_a_command_in_a_panic_or_changes_anything() {
     filing(&["key", "new", "--dir", "firm", "--name", "广州某某有限公司", "--passphrase-file", "pass"]).ok();
     openssl(&["req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-keyout", "root.key", "-subj", "/CN=root", "-days", "3650", "-out", "root.pem"], home).ok();
     filing(&["new", "--kind", "vat-general", "--period", "202610", "--code", CODE, "--out", "vat.jsonc"]).ok();
+    std::fs::write(home.join("filing.json"), format!("{{\"attachments\":[],\"filing_id\":\"00000000000000000000000001\",\"kind\":\"VAT_GENERAL\",\"payload\":{{}},\"period\":\"202610\",\"revision\":1,\"signer_role\":\"operator\",\"uscc\":\"{CODE}\"}}")).unwrap();
     let before = listing(home);
     let table = ["--kind", "si-staff-change", "--period", "202611", "--code", CODE];
     let away = ["--server", "https://127.0.0.1:1", "--wait", "0", "--passphrase-file", "pass"];
@@ -78,7 +79,11 @@ fn no_file_ends_a_command_in_a_panic_or_changes_anything() {
         vec!["receipt", "verify", "@", "--anchor", "root.pem"],
         vec!["verify", "@", "--signature", "@", "--anchor", "@"],
         vec!["verify", "vat.jsonc", "--signature", "@", "--anchor", "root.pem", "--crl", "@"],
-        vec!["verify", "vat.jsonc", "--signature", "vat.jsonc", "--anchor", "root.pem", "--registry", "@", "--policies", "@"],
+        vec!["verify", "filing.json", "--signature", "filing.json", "--anchor", "root.pem", "--policies", "@"],
+        vec!["verify", "filing.json", "--signature", "filing.json", "--anchor", "root.pem", "--registry", "@"],
+        vec!["verify", "filing.json", "--signature", "filing.json", "--anchor", "root.pem", "--staff", "@"],
+        vec!["verify", "filing.json", "--signature", "filing.json", "--anchor", "root.pem", "--word", "@"],
+        vec!["verify", "filing.json", "--signature", "filing.json", "--anchor", "root.pem", "--earlier", "@"],
         vec!["desk", "--desk-dir", "@", "--desk-passphrase-file", "pass", "doctor"],
         vec!["desk", "--desk-dir", "desk", "--desk-passphrase-file", "pass", "init", "--host", "x", "--base-url", "https://x", "--root", "@", "--timestamp", "http://x"],
         vec!["desk", "log", "verify", "@", "--vkey", "x+1a2b3c4d+AbC"],
@@ -87,7 +92,13 @@ fn no_file_ends_a_command_in_a_panic_or_changes_anything() {
         for file in FILES {
             let arguments: Vec<String> = command.iter().map(|word| word.replace('@', file)).collect();
             let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
-            is_told(&filing(&arguments), &arguments.join(" "));
+            // Bytes that are no signature are a verdict, not a mistake of whoever asks.
+            let said = filing(&arguments);
+            if command[0] == "verify" && !said.out.is_empty() {
+                assert!([3, 7].contains(&said.code) && said.err.is_empty(), "{arguments:?}: {said:?}");
+                continue;
+            }
+            is_told(&said, &arguments.join(" "));
         }
     }
     // A file that is one may be attached whatever is in it; no directory and no device may.

@@ -11,7 +11,7 @@ use runtime::terminal::{json, line};
 use serde::{Deserialize, Serialize};
 
 use super::enterprise::Place;
-use super::kept::{Beside, Judged, MAX_LISTS, MAX_SMALL, Trust, lists_in, shown, unlike};
+use super::kept::{Beside, Judged, MAX_LISTS, MAX_SMALL, Trust, in_log, lists_in, shown, unlike};
 use super::submit::{LONGEST_WAIT, Server, renewed};
 use crate::document::{Filing, FilingId, MAX_BYTES};
 use crate::keep::Receipt;
@@ -148,15 +148,17 @@ fn proved(place: &Place, trust: &Trust, kept: &Kept) -> Result<Proved, Problem> 
     if receipts.is_empty() { Err(damaged("receipts")) } else { Ok(Proved { filing, receipts }) }
 }
 
-/// What was proved, for people or programs.
-pub(super) fn told(place: &Place, proved: &Proved) -> Result<(), Problem> {
+/// What was proved, for people or programs; with each receipt's place in the log, where one was given.
+pub(super) fn told(place: &Place, proved: &Proved, logged: &[u64]) -> Result<(), Problem> {
+    let receipts = || proved.receipts.iter().enumerate().map(|(at, (receipt, judged))| (receipt, judged, logged.get(at).copied()));
     if place.json {
-        let one = |(receipt, judged): &(Receipt, Judged)| serde_json::json!({ "receipt_no": receipt.number().to_string(), "status": receipt.text("/status"), "timely": receipt.timely(), "verdict": judged.verdict });
-        return json(&serde_json::json!({ "filing_id": proved.filing.id().as_str(), "kind": proved.filing.kind().as_str(), "period": proved.filing.period().to_string(), "receipts": proved.receipts.iter().map(one).collect::<Vec<_>>() }));
+        let one = |(receipt, judged, logged): (&Receipt, &Judged, Option<u64>)| serde_json::json!({ "receipt_no": receipt.number().to_string(), "status": receipt.text("/status"), "timely": receipt.timely(), "verdict": judged.verdict, "logged_at": logged });
+        return json(&serde_json::json!({ "filing_id": proved.filing.id().as_str(), "kind": proved.filing.kind().as_str(), "period": proved.filing.period().to_string(), "receipts": receipts().map(one).collect::<Vec<_>>() }));
     }
-    for (receipt, _) in &proved.receipts {
+    for (receipt, _, logged) in receipts() {
         line(&format!("{} {}", place.said("回执有效：", "the receipt holds:"), receipt.number()))?;
         shown(place, receipt)?;
+        in_log(place, logged)?;
     }
     Ok(())
 }

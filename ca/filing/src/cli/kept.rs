@@ -197,7 +197,8 @@ fn proved(wanted: &Proved) -> Result<Exit, Problem> {
     let document = place.read(&wanted.file, keep::most())?;
     if keep::is_kept(&document) {
         let proved = keep::verify(place, &wanted.trust, &document)?;
-        keep::told(place, &proved)?;
+        let receipts: Vec<&Receipt> = proved.receipts.iter().map(|(receipt, _)| receipt).collect();
+        keep::told(place, &proved, &wanted.logged(&receipts)?)?;
         return Ok(Exit::Ok);
     }
     let receipt = Receipt::parse(&document).map_err(|error| unlike(place, &error))?;
@@ -219,25 +220,32 @@ fn proved(wanted: &Proved) -> Result<Exit, Problem> {
         return Err(judged.problem(place));
     }
     // 4
-    let logged = wanted.log.as_ref().zip(wanted.log_key.as_ref()).map(|(log, key)| logged(place, &receipt, log, key)).transpose()?;
+    let logged = wanted.logged(&[&receipt])?.first().copied();
     if place.json {
         json(&serde_json::json!({ "receipt_no": receipt.number().to_string(), "filing_id": filing.0.id().as_str(), "status": receipt.text("/status"), "timely": receipt.timely(), "verdict": judged.verdict, "logged_at": logged }))?;
     } else {
         line(&format!("{} {}", place.said("回执有效：", "the receipt holds:"), receipt.number()))?;
         shown(place, &receipt)?;
-        if let Some(index) = logged {
-            line(&format!("  {} {index}", place.said("已记入日志，位置：", "it is in the log, at:")))?;
-        }
+        in_log(place, logged)?;
     }
     Ok(Exit::Ok)
 }
 
-/// Where in the log it stands, once the whole export is proved under that key.
-fn logged(place: &Place, receipt: &Receipt, log: &Path, key: &str) -> Result<u64, Problem> {
-    let mut trace = receipt.trace().map_err(|error| unlike(place, &error))?;
-    evidence::proved_export(log, key, |index, entry| trace.see(index, entry))?;
-    let found = trace.end().map_err(|error| unlike(place, &error))?;
-    found.ok_or_else(|| place.refuse(Exit::NotFound, "log", ("所给日志还没有记到这份回执及其印章", "请取较新的日志；较新的日志也没有时，请保留回执与日志并向受理单位查询"), ("the log that was given does not tell of this receipt and its seal yet", "get a newer export; where that has none either, keep receipt and log and ask the bureau")))
+/// Where in the log a receipt stands, for people.
+pub(super) fn in_log(place: &Place, index: Option<u64>) -> Result<(), Problem> {
+    index.map_or(Ok(()), |index| line(&format!("  {} {index}", place.said("已记入日志，位置：", "it is in the log, at:"))))
+}
+
+impl Proved {
+    /// Where in the log each stands, once the whole export is proved under that key; nothing where no log was given.
+    fn logged(&self, receipts: &[&Receipt]) -> Result<Vec<u64>, Problem> {
+        let place = &self.place;
+        let (Some(log), Some(key)) = (&self.log, &self.log_key) else { return Ok(Vec::new()) };
+        let mut traces = receipts.iter().map(|receipt| receipt.trace().map_err(|error| unlike(place, &error))).collect::<Result<Vec<_>, _>>()?;
+        evidence::proved_export(log, key, |index, entry| traces.iter_mut().for_each(|trace| trace.see(index, entry)))?;
+        let short = || place.refuse(Exit::NotFound, "log", ("所给日志还没有记到这份回执及其印章", "请取较新的日志；较新的日志也没有时，请保留回执与日志并向受理单位查询"), ("the log that was given does not tell of this receipt and its seal yet", "get a newer export; where that has none either, keep receipt and log and ask the bureau"));
+        traces.into_iter().map(|trace| trace.end().map_err(|error| unlike(place, &error))?.ok_or_else(short)).collect()
+    }
 }
 
 pub(super) fn shown(place: &Place, receipt: &Receipt) -> Result<(), Problem> {

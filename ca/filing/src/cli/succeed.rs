@@ -82,7 +82,8 @@ impl Asker {
         let (place, now) = (&self.place, SystemClock.now());
         let chain = place.chain(None)?;
         let facts = usable(place, chain.first().ok_or_else(|| odd(place, "an empty chain"))?, now)?;
-        let code = facts.credit_code().ok_or_else(|| odd(place, "no credit code"))?.to_owned();
+        let none = || place.refuse(Exit::Refused, "certificate", ("证书中没有统一社会信用代码", "请使用企业证书"), ("the certificate bears no credit code", "use an enterprise's certificate"));
+        let code = facts.credit_code().ok_or_else(none)?.to_owned();
         let placed: Option<Placed> = stored(place, PLACED)?;
         let authority = self.authority.clone().or(placed.map(|placed| placed.authority));
         let authority = authority.ok_or_else(|| place.refuse(Exit::Usage, "authority", ("不知道认证机构的地址", "请用 --authority 给出"), ("the authority's address is not known", "give it with --authority")))?;
