@@ -24,6 +24,10 @@ use pki::signer::Signer as _;
 use policies::identity::CreditCode;
 use rustls::pki_types::CertificateDer;
 
+/// As the program's own.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 const ROUNDS: usize = 3;
 /// What the city's enterprises hand in at the end of a deadline.
 const FILINGS: usize = 17_198;

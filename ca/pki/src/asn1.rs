@@ -35,8 +35,14 @@ pub fn head(out: &mut Vec<u8>, tag: u8, length: usize) {
     }
 }
 
+/// How many octets an element has whose value has so many.
+pub fn length(value: usize) -> usize {
+    let digits = if value < 128 { 0 } else { (usize::BITS - value.leading_zeros()).div_ceil(8) as usize };
+    2 + digits + value
+}
+
 /// Tag, length and the parts of the value, one after the other.
-fn nested(tag: u8, parts: &[&[u8]]) -> Vec<u8> {
+pub(crate) fn nested(tag: u8, parts: &[&[u8]]) -> Vec<u8> {
     let n = parts.iter().map(|part| part.len()).sum::<usize>();
     let mut out = Vec::with_capacity(n + 6);
     head(&mut out, tag, n);
@@ -240,5 +246,19 @@ impl<'a> Reader<'a> {
     }
     pub fn end(&self) -> Result<(), DerError> {
         if self.rest.is_empty() { Ok(()) } else { Err(DerError::Trailing) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_element_is_as_long_as_was_told() {
+        for value in [0, 1, 127, 128, 255, 256, 65_535, 65_536, 16_777_215, 16_777_216] {
+            let mut out = Vec::new();
+            head(&mut out, 0x30, value);
+            assert_eq!(out.len() + value, length(value), "{value}");
+        }
     }
 }

@@ -39,7 +39,7 @@ struct Checked(Box<dyn Snapshot>);
 impl Snapshot for Checked {
     fn page(&self, after: Option<&Key>, bytes: usize) -> Result<Vec<(Key, Vec<u8>)>, StoreError> {
         let found = guarded(|| self.0.page(after, bytes))?;
-        found.into_iter().map(|(key, stored)| record::open(&key, &stored).map(|value| (key, value))).collect()
+        found.into_iter().map(|(key, stored)| record::open(&key, stored).map(|value| (key, value))).collect()
     }
 }
 
@@ -102,7 +102,7 @@ impl State for Overlay<'_> {
 }
 
 fn read(engine: &dyn Engine, key: &Key) -> Result<Option<Vec<u8>>, StoreError> {
-    guarded(|| engine.get(key))?.map(|stored| record::open(key, &stored)).transpose()
+    guarded(|| engine.get(key))?.map(|stored| record::open(key, stored)).transpose()
 }
 
 fn drain(engine: &dyn Engine, waiting: &Receiver<Waiting>, timer: &Timer) {
@@ -203,7 +203,7 @@ impl Store for Embedded {
             return Ok(Vec::new());
         }
         let found = guarded(|| self.engine.scan(from, to, limit))?;
-        found.into_iter().map(|(key, stored)| record::open(&key, &stored).map(|value| (key, value))).collect()
+        found.into_iter().map(|(key, stored)| record::open(&key, stored).map(|value| (key, value))).collect()
     }
 
     fn read_stream(&self, stream: &str, position: u64, limit: usize) -> Result<Vec<Vec<u8>>, StoreError> {

@@ -48,7 +48,7 @@ pub(crate) fn group_key() -> Key {
 }
 
 pub(crate) fn group(stored: &[u8]) -> Result<u64, StoreError> {
-    decode(Some(record::open(&group_key(), stored)?))
+    decode(Some(record::open(&group_key(), stored.to_vec())?))
 }
 
 /// The groups replayed from the journal follow each other without a gap, in the order they were written, and the first

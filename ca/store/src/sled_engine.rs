@@ -112,7 +112,7 @@ fn check(tree: &Db) -> Result<u128, StoreError> {
     for record in tree.iter() {
         let (name, stored) = record.map_err(failed)?;
         if name.as_ref() == key.as_bytes() {
-            let bytes = record::open(&key, &stored)?.try_into().map_err(|_| StoreError::Corrupt { reason: "the sum of all records is not sixteen bytes".into() })?;
+            let bytes = record::open(&key, stored.to_vec())?.try_into().map_err(|_| StoreError::Corrupt { reason: "the sum of all records is not sixteen bytes".into() })?;
             written = u128::from_be_bytes(bytes);
         } else {
             found = found.wrapping_add(weight(&name, &stored));

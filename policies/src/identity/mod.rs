@@ -57,6 +57,12 @@ fn canonical(text: &str) -> String {
     if text.chars().nth(64).is_some() {
         return "?".repeat(65);
     }
+    // Of ASCII every character is its own folded form.
+    if text.is_ascii() {
+        let mut plain = String::with_capacity(text.len());
+        plain.extend(text.chars().filter(|c| !c.is_whitespace()).map(|c| c.to_ascii_uppercase()));
+        return plain;
+    }
     text.chars().nfkc().filter(|c| !c.is_whitespace()).flat_map(char::to_uppercase).collect()
 }
 

@@ -1,6 +1,6 @@
 //! The one form of a JSON value (RFC 8785).
 
-use super::json::{Object, Value};
+use super::json::{Object, Value, plain};
 
 /// Most documents have about so many octets.
 const ROOM: usize = 1 << 10;
@@ -62,9 +62,9 @@ fn write_text(text: &str, out: &mut Vec<u8>) {
     out.push(b'"');
     let mut rest = text.as_bytes();
     // What stands for itself is copied at once: nearly every text is one such piece.
-    while let Some(at) = rest.iter().position(|&byte| matches!(byte, b'"' | b'\\' | ..0x20)) {
-        let (plain, special) = rest.split_at(at);
-        out.extend_from_slice(plain);
+    loop {
+        let (itself, special) = rest.split_at(plain(rest));
+        out.extend_from_slice(itself);
         let Some((&byte, after)) = special.split_first() else { break };
         match byte {
             b'"' => out.extend_from_slice(b"\\\""),
@@ -78,7 +78,6 @@ fn write_text(text: &str, out: &mut Vec<u8>) {
         }
         rest = after;
     }
-    out.extend_from_slice(rest);
     out.push(b'"');
 }
 

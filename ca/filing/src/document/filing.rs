@@ -260,7 +260,7 @@ impl Filing {
     /// The form's content; had only of a filing, so it is an object.
     pub fn payload(&self) -> &Value {
         const NONE: &Value = &Value::Null;
-        self.value.pointer("/payload").unwrap_or(NONE)
+        self.value.as_object().and_then(|object| object.get("payload")).unwrap_or(NONE)
     }
 
     /// The whole document.

@@ -30,8 +30,13 @@ pub struct Object(Vec<(String, Value)>);
 
 /// spec: rfc8785#3.2.3: names are ordered by their UTF-16 code units.
 fn order(left: &str, right: &str) -> Ordering {
-    // Of ASCII, nearly always, octets and code units are in one order.
-    if left.is_ascii() && right.is_ascii() { left.cmp(right) } else { left.encode_utf16().cmp(right.encode_utf16()) }
+    // Octets and code units are in one order, but for surrogates, which stand below U+E000 to U+FFFF: whoever differs in an octet
+    // from 0xEE on may be either.
+    match left.bytes().zip(right.bytes()).find(|(one, other)| one != other) {
+        None => left.len().cmp(&right.len()),
+        Some((one, other)) if one.max(other) < 0xee => one.cmp(&other),
+        Some(_) => left.encode_utf16().cmp(right.encode_utf16()),
+    }
 }
 
 impl Object {
@@ -72,7 +77,7 @@ impl Object {
 
 impl<const N: usize> From<[(&str, Value); N]> for Object {
     fn from(members: [(&str, Value); N]) -> Self {
-        let mut object = Self::default();
+        let mut object = Self(Vec::with_capacity(N));
         for (name, value) in members {
             object.insert(name, value);
         }
@@ -218,6 +223,7 @@ impl Value {
         let mut at = self;
         for part in pointer.split('/').skip(1) {
             at = match at {
+                Self::Object(object) if !part.contains('~') => object.get(part)?,
                 Self::Object(object) => object.get(&part.replace("~1", "/").replace("~0", "~"))?,
                 Self::Array(values) => values.get(part.parse::<usize>().ok()?)?,
                 _ => return None,
@@ -238,6 +244,16 @@ fn located(bytes: &[u8], at: usize, fault: JsonFault) -> JsonError {
     // Octets that go on with a character begin with the bits 10.
     let column = 1 + line.iter().filter(|&&byte| byte & 0xc0 != 0x80).count();
     JsonError { line: 1 + before.iter().filter(|&&byte| byte == b'\n').count(), column, fault }
+}
+
+/// How many octets stand for themselves in a text, up to the first that does not: looked at in pieces, since nearly all do.
+pub(super) fn plain(bytes: &[u8]) -> usize {
+    let special = |byte: &u8| matches!(byte, b'"' | b'\\' | ..0x20);
+    let (pieces, _) = bytes.as_chunks::<16>();
+    // Without a way out within a piece the compiler looks at all of it at once.
+    let whole = 16 * pieces.iter().take_while(|piece| !piece.iter().fold(false, |found, byte| found | special(byte))).count();
+    let rest = bytes.get(whole..).unwrap_or_default();
+    whole + rest.iter().position(special).unwrap_or(rest.len())
 }
 
 struct Reader<'a> {
@@ -399,7 +415,7 @@ impl Reader<'_> {
         loop {
             // What stands for itself is taken at once: nearly every text is one such piece.
             let rest = self.bytes.get(self.at..).unwrap_or_default();
-            let plain = rest.iter().position(|&byte| matches!(byte, b'"' | b'\\' | ..0x20)).unwrap_or(rest.len());
+            let plain = plain(rest);
             text.extend_from_slice(rest.get(..plain).unwrap_or_default());
             self.at += plain;
             match self.peek() {
@@ -453,6 +469,8 @@ impl Reader<'_> {
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used, clippy::indexing_slicing)]
+    use proptest::prelude::*;
+
     use super::*;
 
     fn fault(text: &[u8]) -> (JsonFault, usize, usize) {
@@ -513,6 +531,20 @@ mod tests {
         assert_eq!(Value::parse_draft("\u{feff}[1]".as_bytes()).unwrap(), Value::parse(b"[1]").unwrap());
         for wrong in ["[,]", "{,}", "[1,,]", "[1] / 2"] {
             assert!(Value::parse_draft(wrong.as_bytes()).is_err(), "{wrong}");
+        }
+    }
+
+    proptest! {
+        /// Among them the characters whose octets and code units are in another order.
+        #[test]
+        fn names_are_ordered_by_their_code_units(left in "[a-b\u{e9}\u{d7ff}\u{e000}\u{fb33}\u{ffff}\u{10000}\u{1f600}]{0,4}", right in "[a-b\u{e9}\u{d7ff}\u{e000}\u{fb33}\u{ffff}\u{10000}\u{1f600}]{0,4}") {
+            prop_assert_eq!(order(&left, &right), left.encode_utf16().cmp(right.encode_utf16()));
+        }
+
+        #[test]
+        fn what_stands_for_itself_ends_where_something_does_not(bytes in prop::collection::vec(prop_oneof![9 => any::<u8>(), 40 => Just(b'a'), 1 => Just(b'"'), 1 => Just(b'\\')], 0..80)) {
+            let special = |byte: &u8| matches!(byte, b'"' | b'\\' | ..0x20);
+            prop_assert_eq!(plain(&bytes), bytes.iter().position(special).unwrap_or(bytes.len()));
         }
     }
 

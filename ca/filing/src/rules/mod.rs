@@ -99,12 +99,39 @@ pub fn judge(filing: &Filing, filings: &Filings, history: &History<'_>, today: D
     // 2. The shape of the payload, field by field.
     shape::judge(filing.payload(), kind, &mut judgement);
     // 3. Every relation, where what it names is there.
-    let month = kind.figures_at().and_then(|path| evaluate::text_at(filing.payload(), path)).and_then(FilingPeriod::parse).unwrap_or(filing.period()).first_month();
-    let context = Context { kind, figures: filings.figures(), month, payload: filing.payload(), period: filing.period(), history, today };
+    let context = context(filing, kind, filings, history, today);
     for rule in kind.rules() {
         relation(rule, &context, &mut judgement);
     }
     judgement
+}
+
+/// The same once more is known of what was filed before: only the rules that were not judged for want of it are judged anew.
+pub fn judge_by_more(filing: &Filing, filings: &Filings, history: &History<'_>, today: Date, judged: Judgement) -> Judgement {
+    let (Some(kind), 0) = (filings.kind(filing.kind(), filing.form_version()), judged.left_out) else { return judge(filing, filings, history, today) };
+    let Judgement { mut failures, mut notes, not_judged, .. } = judged;
+    let is_left = |id: &str| not_judged.iter().any(|one| one.rule == id);
+    // A rule may have been judged of some items of a list.
+    failures.retain(|one| !is_left(&one.rule));
+    notes.retain(|one| !is_left(&one.rule));
+    let mut judgement = Judgement { failures, notes, not_judged: Vec::new(), left_out: 0 };
+    let context = context(filing, kind, filings, history, today);
+    for rule in kind.rules().iter().filter(|rule| is_left(&rule.id)) {
+        relation(rule, &context, &mut judgement);
+    }
+    if judgement.left_out > 0 {
+        return judge(filing, filings, history, today);
+    }
+    // In the order of the rules, after envelope and shape, which are none.
+    let place = |one: &Failure| kind.rules().iter().position(|rule| rule.id == one.rule);
+    judgement.failures.sort_by_key(place);
+    judgement.notes.sort_by_key(place);
+    judgement
+}
+
+fn context<'a>(filing: &'a Filing, kind: &'a Kind, filings: &'a Filings, history: &'a History<'a>, today: Date) -> Context<'a> {
+    let month = kind.figures_at().and_then(|path| evaluate::text_at(filing.payload(), path)).and_then(FilingPeriod::parse).unwrap_or(filing.period()).first_month();
+    Context { kind, figures: filings.figures(), month, payload: filing.payload(), period: filing.period(), history, today }
 }
 
 fn envelope(member: &str, zh: &str, en: &str, next: &str, next_en: &str) -> Failure {

@@ -1,6 +1,6 @@
 //! Whether a payload has what its form asks for, and nothing that it does not.
 
-use policies::filing::{Choice, FieldKind, FilingPeriod, Kind, Path, PeriodForm, Ratio, Severity, Step};
+use policies::filing::{Choice, Field, FieldKind, FilingPeriod, Group, Kind, List, Path, PeriodForm, Ratio, Severity, Step};
 use policies::identity::{DocumentKind, PersonName};
 use policies::statement::{Money, Rate};
 use time::Date;
@@ -74,16 +74,38 @@ fn is_mobile(text: &str) -> bool {
 
 /// Every member of the payload that is wrong, unknown or missing.
 pub(super) fn judge(payload: &Value, kind: &Kind, judgement: &mut Judgement) {
-    object(payload, &Path::default(), None, kind, judgement);
+    let path = Path::default();
+    object(payload, &path, &Form::at(&path, kind), None, kind, judgement);
+}
+
+/// What may stand in the objects of one place.
+struct Form<'k> {
+    fields: Vec<&'k Field>,
+    groups: Vec<&'k Group>,
+    lists: Vec<&'k List>,
+    /// Of all of them, in order.
+    names: Vec<&'k str>,
+}
+
+impl<'k> Form<'k> {
+    fn at(path: &Path, kind: &'k Kind) -> Self {
+        let fields: Vec<_> = kind.fields().iter().filter(|field| is_in(&field.path, path)).collect();
+        let groups: Vec<_> = kind.groups().iter().filter(|group| is_in(&group.path, path)).collect();
+        let lists: Vec<_> = kind.lists().iter().filter(|list| is_in(&list.path, path)).collect();
+        let paths = fields.iter().map(|field| &field.path).chain(groups.iter().map(|group| &group.path)).chain(lists.iter().map(|list| &list.path));
+        let mut names: Vec<_> = paths.map(Path::name).collect();
+        names.sort_unstable();
+        Self { fields, groups, lists, names }
+    }
 }
 
 /// The members that an object at `path` may have.
-fn object(value: &Value, path: &Path, index: Option<usize>, kind: &Kind, judgement: &mut Judgement) {
+fn object(value: &Value, path: &Path, form: &Form<'_>, index: Option<usize>, kind: &Kind, judgement: &mut Judgement) {
     let Some(members) = value.as_object() else {
         return judgement.fail(Severity::Refuse, failure(kind, path, index, ("此处应为一组栏目".into(), "an object stands here".into())));
     };
-    unknown(members, path, index, kind, judgement);
-    for field in kind.fields().iter().filter(|field| is_in(&field.path, path)) {
+    unknown(members, path, form, index, kind, judgement);
+    for field in &form.fields {
         match members.get(field.path.name()) {
             Some(value) if worth(&field.kind, value).is_none() => {
                 let (zh, en) = field.kind.form();
@@ -93,14 +115,14 @@ fn object(value: &Value, path: &Path, index: Option<usize>, kind: &Kind, judgeme
             _ => {}
         }
     }
-    for group in kind.groups().iter().filter(|group| is_in(&group.path, path)) {
+    for group in &form.groups {
         match members.get(group.path.name()) {
-            Some(value) => object(value, &group.path, index, kind, judgement),
+            Some(value) => object(value, &group.path, &Form::at(&group.path, kind), index, kind, judgement),
             None if !group.optional => judgement.fail(Severity::Refuse, failure(kind, &group.path, index, ("这一部分必填".into(), "this part must be filled in".into()))),
             None => {}
         }
     }
-    for list in kind.lists().iter().filter(|list| is_in(&list.path, path)) {
+    for list in &form.lists {
         let Some(items) = members.get(list.path.name()).and_then(Value::as_array) else {
             judgement.fail(Severity::Refuse, failure(kind, &list.path, index, ("此处应为一个列表".into(), "a list stands here".into())));
             continue;
@@ -110,8 +132,9 @@ fn object(value: &Value, path: &Path, index: Option<usize>, kind: &Kind, judgeme
             judgement.fail(Severity::Refuse, failure(kind, &list.path, index, words));
         }
         let Some(item) = Path::parse(&format!("{}[]", list.path)) else { continue };
+        let form = Form::at(&item, kind);
         for (at, value) in items.iter().take(list.max).enumerate() {
-            object(value, &item, Some(at), kind, judgement);
+            object(value, &item, &form, Some(at), kind, judgement);
         }
     }
 }
@@ -121,13 +144,8 @@ fn is_in(member: &Path, path: &Path) -> bool {
     matches!(member.steps().split_last(), Some((Step::Member(_), above)) if above == path.steps())
 }
 
-fn unknown(members: &Object, path: &Path, index: Option<usize>, kind: &Kind, judgement: &mut Judgement) {
-    let names = |name: &str| {
-        // Names first: of a form's hundreds of fields one has it, in each of a few groups.
-        let of = |member: &Path| member.name() == name && is_in(member, path);
-        kind.fields().iter().any(|field| of(&field.path)) || kind.groups().iter().any(|group| of(&group.path)) || kind.lists().iter().any(|list| of(&list.path))
-    };
-    for (name, _) in members.iter().filter(|(name, _)| !names(name)) {
+fn unknown(members: &Object, path: &Path, form: &Form<'_>, index: Option<usize>, kind: &Kind, judgement: &mut Judgement) {
+    for (name, _) in members.iter().filter(|(name, _)| form.names.binary_search(name).is_err()) {
         let mut failure = failure(kind, path, index, ("表中没有这一栏".into(), "the form has no such field".into()));
         // A stranger's name could be anything, a person's number too: only what looks like a field's is repeated.
         let like_a_field = name.len() <= 40 && name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_') && name.bytes().filter(u8::is_ascii_digit).count() < 6;

@@ -25,7 +25,12 @@ fn value(text: &str) -> Value {
 }
 
 fn judged(kind: &str, period: &str, payload: &str, history: &History<'_>) -> Judgement {
-    judge(&filing(kind, period, payload), &Filings::shipped().unwrap(), history, TODAY)
+    let (filing, filings) = (filing(kind, period, payload), Filings::shipped().unwrap());
+    let whole = judge(&filing, &filings, history, TODAY);
+    // First without what was filed before, as the desk does, it comes to the same.
+    let alone = judge(&filing, &filings, &History { staff: history.staff, ..History::default() }, TODAY);
+    assert_eq!(judge_by_more(&filing, &filings, history, TODAY, alone), whole);
+    whole
 }
 
 /// Rule and field of each failure.

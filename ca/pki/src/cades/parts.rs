@@ -104,9 +104,27 @@ impl Parts {
         // Answers in other forms than lists make it version 5. spec: rfc5652#5.1
         let version = if self.revocations.iter().any(|one| one.starts_with(&[0xa1])) { 5 } else { self.version };
         let attributes: Vec<Vec<u8>> = self.unsigned.iter().map(Unsigned::der).collect();
-        let signer = asn1::seq(&[&self.fields, &set(0xa1, &attributes)]);
-        let data = asn1::seq(&[&[2, 1, version], &self.head, &set(0xa0, &self.certificates), &set(0xa1, &self.revocations), &asn1::tlv(SET, &signer)]);
-        asn1::seq(&[&asn1::oid(&SIGNED_DATA), &asn1::tlv(0xa0, &data)])
+        let unsigned = set(0xa1, &attributes);
+        // Lengths from the inside out, then every octet once: a signature with its evidence has thousands.
+        let signer = self.fields.len() + unsigned.len();
+        let signers = asn1::length(signer);
+        let (certificates, revocations) = (set(0xa0, &self.certificates), set(0xa1, &self.revocations));
+        let data = 3 + self.head.len() + certificates.len() + revocations.len() + asn1::length(signers);
+        let explicit = asn1::length(data);
+        let content_type = asn1::oid(&SIGNED_DATA);
+        let info = content_type.len() + asn1::length(explicit);
+        let mut out = Vec::with_capacity(asn1::length(info));
+        asn1::head(&mut out, 0x30, info);
+        out.extend_from_slice(&content_type);
+        asn1::head(&mut out, 0xa0, explicit);
+        asn1::head(&mut out, 0x30, data);
+        out.extend_from_slice(&[2, 1, version]);
+        [&self.head, &certificates, &revocations].into_iter().for_each(|part| out.extend_from_slice(part));
+        asn1::head(&mut out, SET, signers);
+        asn1::head(&mut out, 0x30, signer);
+        out.extend_from_slice(&self.fields);
+        out.extend_from_slice(&unsigned);
+        out
     }
 }
 
@@ -117,5 +135,5 @@ fn set(tag: u8, elements: &[Vec<u8>]) -> Vec<u8> {
     }
     let mut ordered: Vec<&[u8]> = elements.iter().map(Vec::as_slice).collect();
     ordered.sort_unstable();
-    asn1::tlv(tag, &ordered.concat())
+    asn1::nested(tag, &ordered)
 }

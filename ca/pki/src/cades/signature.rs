@@ -36,11 +36,19 @@ impl Signature {
         if der.len() > MAX_BYTES {
             return Err(CadesError::TooLarge(der.len()));
         }
-        let parts = Parts::parse(der, &DATA)?;
+        Self::of(der.to_vec())
+    }
+
+    /// As [`Self::read`], of octets that are given away.
+    pub fn of(der: Vec<u8>) -> Result<Self, CadesError> {
+        if der.len() > MAX_BYTES {
+            return Err(CadesError::TooLarge(der.len()));
+        }
+        let parts = Parts::parse(&der, &DATA)?;
         if parts.encloses {
             return Err(CmsError::Attached.into());
         }
-        Ok(Self { parts, der: der.to_vec() })
+        Ok(Self { parts, der })
     }
 
     /// Of these parts, changed.
@@ -50,12 +58,17 @@ impl Signature {
             return Err(CadesError::TooMany);
         }
         // Read again: what is written here can be read here.
-        Self::read(&parts.der())
+        Self::of(parts.der())
     }
 
     /// ContentInfo, DER.
     pub fn der(&self) -> &[u8] {
         &self.der
+    }
+
+    /// The same, where nothing else of it is wanted any more.
+    pub fn into_der(self) -> Vec<u8> {
+        self.der
     }
 
     /// The signature's value, as the signer made it.

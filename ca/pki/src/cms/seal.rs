@@ -156,7 +156,7 @@ impl SignerPlan {
         let [a, b, c] = &self.constant;
         let mut attributes = [a.as_slice(), b, c, &time, &message_digest];
         attributes.sort_unstable();
-        let mut signed = asn1::tlv(SET, &attributes.concat());
+        let mut signed = asn1::nested(SET, &attributes);
         let signature = signer.sign(&signed)?;
         // Signed as a SET, sent as [0]. spec: rfc5652#5.4
         if let Some(tag) = signed.first_mut() {

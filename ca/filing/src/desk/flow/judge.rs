@@ -142,7 +142,9 @@ fn signer(desk: &Grounds, stamped: &Stamped<Parsed<'_>>, code: Option<&CreditCod
 fn replay(desk: &Grounds, stamped: &Stamped<Parsed<'_>>, before: Option<&Slot>, said: &Said, relied: &mut Vec<Expectation>, findings: &mut Vec<Finding>) -> Result<(), DeskError> {
     let parsed = &stamped.proved.parsed;
     let mut by = None;
-    for place in said.keys(parsed.filing.uscc().as_str(), parsed.filing.kind().as_str(), &parsed.filing.period().to_string()) {
+    // What nothing was filed for nobody said anything of: the commit expects the period's place to be empty still.
+    let places = before.map(|_| said.keys(parsed.filing.uscc().as_str(), parsed.filing.kind().as_str(), &parsed.filing.period().to_string()));
+    for place in places.into_iter().flatten() {
         let found = desk.store.get(&place)?;
         relied.push(found.clone().map_or(Expectation::Absent(place.clone()), |by| Expectation::Equals(place, by)));
         by = by.or(found);

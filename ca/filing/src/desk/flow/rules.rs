@@ -15,7 +15,7 @@ use crate::desk::record::RecordError;
 use crate::desk::record::filing::{FilingRecord, Slot, Status, body_key, open_body};
 use crate::desk::record::staff;
 use crate::document::{Filing, Value};
-use crate::rules::{History, Judgement, Staff, changes_staff, judge as by_rules};
+use crate::rules::{History, Judgement, Staff, changes_staff, judge as by_rules, judge_by_more};
 
 /// Of a return with thousands of failures so many are told.
 const MOST_TOLD: usize = 100;
@@ -32,9 +32,8 @@ pub fn judge(desk: &Grounds, parsed: &Parsed<'_>, today: Date, relied: &mut Vec<
     let filing = &parsed.filing;
     // 1. Who is insured, for kinds that ask.
     let mut staff = known_staff(desk, parsed, relied)?;
-    let with = |previous: Option<&Value>, months: Option<&[&Value]>| by_rules(filing, &desk.policies.filings, &History { previous, months, staff: staff.as_ref() }, today);
     // 2. By itself; and where a rule wants it, by what was filed before, which is read only then.
-    let mut judged = with(None, None);
+    let mut judged = by_rules(filing, &desk.policies.filings, &History { previous: None, months: None, staff: staff.as_ref() }, today);
     let (back, year) = looks_back(parsed, &judged);
     if back || year {
         let mut before = |period: FilingPeriod| payload(desk, filing.uscc().as_str(), filing.kind().as_str(), period, relied);
@@ -43,7 +42,8 @@ pub fn judge(desk: &Grounds, parsed: &Parsed<'_>, today: Date, relied: &mut Vec<
         let months: Option<Vec<&Value>> = months.as_ref().map(|months| months.iter().collect());
         // Where nothing was filed before, it was judged by all that is known.
         if previous.is_some() || months.is_some() {
-            judged = with(previous.as_ref(), months.as_deref());
+            let history = History { previous: previous.as_ref(), months: months.as_deref(), staff: staff.as_ref() };
+            judged = judge_by_more(filing, &desk.policies.filings, &history, today, judged);
         }
     }
     // 3. Told.

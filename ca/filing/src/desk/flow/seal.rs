@@ -73,7 +73,7 @@ pub(super) fn seal_written(desk: &Desk, written: Written) -> Result<Sealed, Desk
     let mut content = [0; 32];
     content.copy_from_slice(digest(&SHA256, &document).as_ref());
     let made = bureau.plan.seal(ContentDigest::Sha256(content), now, &bureau.key).map_err(|error| refused(&error))?;
-    let made = Signature::read(&made).map_err(|error| refused(&error))?;
+    let made = Signature::of(made).map_err(|error| refused(&error))?;
     let token = ready::stamp(desk, &filing.bureau, made.timestamp_imprint(DigestAlgorithm::Sha256), made.value())?;
     let made = made.timestamped(&token).map_err(|error| refused(&error))?;
     // 3. Recorded once.
@@ -90,7 +90,7 @@ pub(super) fn seal_written(desk: &Desk, written: Written) -> Result<Sealed, Desk
         batch = letter.put(&id, batch)?;
     }
     match desk.store.commit(batch) {
-        Ok(_) => Ok(Sealed { document, seal: made.der().to_vec() }),
+        Ok(_) => Ok(Sealed { document, seal: made.into_der() }),
         // 4. Somebody was first: theirs is the seal.
         Err(CommitError::Conflict { .. }) => stored(desk, &number)?.ok_or(DeskError::Busy),
         Err(error) => Err(error.into()),

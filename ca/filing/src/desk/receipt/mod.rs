@@ -136,11 +136,12 @@ impl Draft {
 
     /// With the seal's certificate (SHA-256, hexadecimal) as it is now: whether it was another.
     pub fn sealed_by(&mut self, certificate: &str) -> Result<bool, DeskError> {
-        let mut bureau = self.0.get("bureau").and_then(Value::as_object).cloned().ok_or_else(damaged)?;
-        let before = bureau.insert("certificate", digest(certificate));
-        if before.as_ref() == bureau.get("certificate") {
+        let (bureau, certificate) = (self.0.get("bureau").and_then(Value::as_object).ok_or_else(damaged)?, digest(certificate));
+        if bureau.get("certificate") == Some(&certificate) {
             return Ok(false);
         }
+        let mut bureau = bureau.clone();
+        bureau.insert("certificate", certificate);
         self.0.insert("bureau", Value::Object(bureau));
         Ok(true)
     }
