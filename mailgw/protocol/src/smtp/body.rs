@@ -69,11 +69,17 @@ impl Body {
         let input = input.get(..bound.saturating_sub(self.read)).unwrap_or(input);
         let mut taken = 0;
         while let Some(rest) = input.get(taken..).filter(|rest| !rest.is_empty()) {
-            let run = if matches!(self.at, At::Text) { plain(rest) } else { 0 };
-            if run > 0 {
-                self.keep(rest.get(..run).unwrap_or_default());
-                taken += run;
-                continue;
+            if matches!(self.at, At::Text) {
+                // Whole lines at once, where none of them can be too long.
+                let (run, line) = if self.line + rest.len() <= MAX_TEXT_LINE { lines(rest) } else { (plain(rest), 0) };
+                if run > 0 {
+                    self.keep(rest.get(..run).unwrap_or_default());
+                    if line > 0 {
+                        self.line = run - line;
+                    }
+                    taken += run;
+                    continue;
+                }
             }
             let byte = rest.first().copied().unwrap_or_default();
             // Only in these two places does a state look at an octet without taking it.
@@ -139,7 +145,19 @@ impl Body {
 
 /// Octets before the next CR, LF or NUL.
 fn plain(bytes: &[u8]) -> usize {
-    bytes.iter().position(|byte| matches!(byte, b'\r' | b'\n' | 0)).unwrap_or(bytes.len())
+    memchr::memchr3(b'\r', b'\n', 0, bytes).unwrap_or(bytes.len())
+}
+
+/// The same, past line ends that an ordinary line follows; and where the last of these lines begins.
+fn lines(bytes: &[u8]) -> (usize, usize) {
+    let mut line = 0;
+    loop {
+        let end = line + plain(bytes.get(line..).unwrap_or_default());
+        match bytes.get(end..end + 3) {
+            Some([b'\r', b'\n', first]) if !matches!(first, b'.' | b'\r' | b'\n' | 0) => line = end + 2,
+            _ => return (end, line),
+        }
+    }
 }
 
 #[cfg(test)]
@@ -211,6 +229,13 @@ mod tests {
         assert!(matches!(read(&long(MAX_TEXT_LINE), usize::MAX, 65_536).1, Progress::End(Ok(_))));
         assert_eq!(read(&long(MAX_TEXT_LINE + 1), usize::MAX, 65_536).1, Progress::End(Err(Flaw::LongLine)));
         assert_eq!(read(&long(MAX_TEXT_LINE + 1_000), 100, 100).1, Progress::Endless);
+        // However the long line is cut, after lines that were taken together, and before others.
+        for (length, good) in [(MAX_TEXT_LINE, true), (MAX_TEXT_LINE + 1, false)] {
+            let message = stuffed(&[b"short\r\n".repeat(2_000), b"x".repeat(length - 2), b"\r\n".to_vec(), b"short\r\n".repeat(2_000)].concat());
+            for cut in [4_099, 32 * 1024, usize::MAX] {
+                assert_eq!(matches!(read(&message, usize::MAX, cut.min(message.len())).1, Progress::End(Ok(_))), good, "{length} {cut}");
+            }
+        }
     }
 
     proptest! {

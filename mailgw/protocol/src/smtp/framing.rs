@@ -51,7 +51,7 @@ impl Framer {
 
     /// `most`: octets of a line with its CRLF.
     pub fn line(&mut self, most: usize) -> Line {
-        let found = self.held().iter().skip(self.scanned).position(|byte| *byte == b'\n').map(|at| at + self.scanned + 1);
+        let found = memchr::memchr(b'\n', self.held().get(self.scanned..).unwrap_or_default()).map(|at| at + self.scanned + 1);
         let Some(length) = found else {
             let held = self.held().len();
             if self.skipped + held > most {

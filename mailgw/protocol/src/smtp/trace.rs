@@ -16,12 +16,9 @@ pub const MAX_HEADER_LINES: usize = 5_000;
 /// Whether the header ends within the bounds.
 pub fn header_is_bounded(message: &[u8]) -> bool {
     let mut octets = 0;
-    for (lines, line) in message.split(|byte| *byte == b'\n').enumerate() {
-        if matches!(line, [] | [b'\r']) {
-            break;
-        }
+    for (count, line) in lines(message).enumerate() {
         octets += line.len() + 1;
-        if octets > MAX_HEADER || lines >= MAX_HEADER_LINES {
+        if octets > MAX_HEADER || count >= MAX_HEADER_LINES {
             return false;
         }
     }
@@ -67,9 +64,20 @@ pub fn return_path(envelope: &Envelope) -> Vec<u8> {
 
 /// How many servers the message says it passed: its `Received` fields, counted up to [`MAX_HOPS`] and one.
 pub fn hops(message: &[u8]) -> usize {
-    let header = message.split(|byte| *byte == b'\n').take_while(|line| !matches!(line, [] | [b'\r']));
     let received = |line: &&[u8]| line.get(..9).is_some_and(|name| name.eq_ignore_ascii_case(b"Received:"));
-    header.filter(received).take(MAX_HOPS + 1).count()
+    lines(message).filter(received).take(MAX_HOPS + 1).count()
+}
+
+/// The lines of the header, without their line feeds.
+fn lines(message: &[u8]) -> impl Iterator<Item = &[u8]> {
+    let mut at = 0;
+    let line = std::iter::from_fn(move || {
+        let rest = message.get(at..)?;
+        let end = memchr::memchr(b'\n', rest).unwrap_or(rest.len());
+        at += end + 1;
+        rest.get(..end)
+    });
+    line.take_while(|line| !matches!(line, [] | [b'\r']))
 }
 
 /// The message without the `Authentication-Results` fields that claim to be of this host: whoever sent them, it was not us.
@@ -109,18 +117,16 @@ pub fn fields(message: &[u8]) -> (Vec<&[u8]>, usize) {
 
 /// Where the field that begins at `at` ends, its folded lines included; `None` at the end of the header.
 fn field_end(message: &[u8], at: usize) -> Option<usize> {
+    if matches!(message.get(at..)?, [] | [b'\n', ..] | [b'\r', b'\n', ..]) {
+        return None;
+    }
     let mut end = at;
     loop {
         let rest = message.get(end..)?;
-        let line = rest.iter().position(|byte| *byte == b'\n').map_or(rest.len(), |feed| feed + 1);
-        let blank = matches!(rest.get(..line), Some([] | b"\n" | b"\r\n"));
-        if end == at && blank {
-            return None;
-        }
         if end > at && !matches!(rest.first(), Some(b' ' | b'\t')) {
             return Some(end);
         }
-        end += line;
+        end += memchr::memchr(b'\n', rest).map_or(rest.len(), |feed| feed + 1);
     }
 }
 

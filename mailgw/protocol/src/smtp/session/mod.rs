@@ -157,6 +157,15 @@ impl Session {
         if matches!(self.mode, Mode::Upgrading | Mode::Closed) {
             return Vec::new();
         }
+        let mut bytes = bytes;
+        // What belongs to a message is put where it stays; only what follows is held.
+        if let Mode::Data(body) = &mut self.mode
+            && self.framer.held().is_empty()
+        {
+            let (taken, progress) = body.read(bytes);
+            bytes = bytes.get(taken..).unwrap_or_default();
+            self.progressed(progress);
+        }
         self.framer.feed(bytes);
         self.run();
         if self.pending.is_some() && self.framer.held().len() > MAX_HELD {
@@ -241,10 +250,8 @@ impl Session {
             if let Mode::Data(body) = &mut self.mode {
                 let (taken, progress) = body.read(self.framer.held());
                 self.framer.consume(taken);
-                match progress {
-                    Progress::More => return,
-                    Progress::End(message) => self.received(message),
-                    Progress::Endless => self.end(552, "5.3.4", "The message is too large"),
+                if !self.progressed(progress) {
+                    return;
                 }
                 continue;
             }
@@ -270,6 +277,16 @@ impl Session {
                 Line::Broken(reason) => self.end(500, "5.5.2", reason),
             }
         }
+    }
+
+    /// What reading a message came to; `false`: more of it is needed.
+    fn progressed(&mut self, progress: Progress) -> bool {
+        match progress {
+            Progress::More => return false,
+            Progress::End(message) => self.received(message),
+            Progress::Endless => self.end(552, "5.3.4", "The message is too large"),
+        }
+        true
     }
 
     fn execute(&mut self, command: Command) {
