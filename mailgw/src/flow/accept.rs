@@ -9,6 +9,7 @@ use protocol::imap::exchange::{Flags, Keyword, SpecialUse};
 use protocol::smtp::exchange::{Address, Answer, BodyKind, Domain, Envelope, Recipient, Refusal};
 use protocol::smtp::{binary, trace};
 use runtime::metrics::{Counter, MetricError, Registry};
+use ring::rand::SystemRandom;
 use store::{Batch, Expectation};
 use time::OffsetDateTime;
 
@@ -16,6 +17,7 @@ use super::authors;
 use super::callers::Callers;
 use super::notification::Notifications;
 use super::verified::{Proved, Senders};
+use crate::directory::NoRandomness;
 use crate::dmarc_report::Tallies;
 use crate::gateway::unix_millis;
 use crate::mailbox::{Body, Delivery, MailError, MessageStore, TrustMark};
@@ -169,15 +171,16 @@ impl Reception {
         if let (Some(reports), Some(results), Origin::Host(peer)) = (&self.reports, &results, origin) {
             reports.note(peer, results, verdict, unix_millis(now));
         }
-        tracing::info!(verdict = verdict.name(), reason = verdict.reason().name(), "message judged");
-        match verdict {
-            Verdict::Reject(Reason::SpfFail) => return Err(Answer::Refused(Refusal::Spf)),
-            Verdict::Reject(Reason::NoAuthor | Reason::SeveralAuthors) => return Err(Answer::Refused(Refusal::NoAuthor)),
-            Verdict::Reject(_) => return Err(Answer::Refused(Refusal::Dmarc)),
-            Verdict::Later(_) => return Err(Answer::Unproved),
-            Verdict::Accept(_) | Verdict::Junk(_) => {}
-        }
-        Ok(Examined { origin, envelope, message, results, verdict })
+        let answer = match verdict {
+            // Told of when it is accepted.
+            Verdict::Accept(_) | Verdict::Junk(_) => return Ok(Examined { origin, envelope, message, results, verdict }),
+            Verdict::Reject(Reason::SpfFail) => Answer::Refused(Refusal::Spf),
+            Verdict::Reject(Reason::NoAuthor | Reason::SeveralAuthors) => Answer::Refused(Refusal::NoAuthor),
+            Verdict::Reject(_) => Answer::Refused(Refusal::Dmarc),
+            Verdict::Later(_) => Answer::Unproved,
+        };
+        tracing::info!(verdict = verdict.name(), reason = verdict.reason().name(), "message not taken");
+        Err(answer)
     }
 
     /// The second half: `Durable` when each recipient has it for good; after any other answer nobody has it. To a neighbour each
@@ -223,8 +226,8 @@ impl Reception {
         }
         // 7. Trace fields go above the message, whose own bytes stay as they came, but for verdicts that claim to be ours.
         let unix_millis = i64::try_from(unix_millis(now)).unwrap_or(0);
-        let digest = crate::record::body::digest(message);
-        let id = format!("{unix_millis:x}-{}", crate::hex(digest.get(..8).unwrap_or_default()));
+        let Ok(random) = ring::rand::generate::<[u8; 8]>(&SystemRandom::new()) else { return failed(&NoRandomness) };
+        let id = format!("{unix_millis:x}-{}", crate::hex(&random.expose()));
         let found = verdict::header::authentication_results(&self.host, results.as_ref(), *verdict);
         let trace = [trace::return_path(envelope), found, trace::received(envelope, &self.host, now, origin.peer(), &id)].concat();
         let whole = [&trace, &*trace::without_our_verdicts(message, &self.host)].concat();
@@ -255,13 +258,19 @@ impl Reception {
                     queue.accepted(told);
                 }
                 let verified = !named.is_empty();
-                tracing::info!(id, copies = copies.len(), bytes = whole.len(), tls = envelope.tls, verdict = verdict.name(), verified, "message accepted");
+                let (made, reason) = (verdict.name(), verdict.reason().name());
+                tracing::info!(id, copies = copies.len(), bytes = whole.len(), tls = envelope.tls, verdict = made, reason, verified, "message accepted");
                 Answer::Durable { id }
             }
-            Err(MailError::OverQuota { .. }) => Answer::Full,
-            // A mailbox or a folder that is gone since, or a crowd: trying again decides it.
-            Err(MailError::Conflict { .. } | MailError::Busy | MailError::NoFolder) => Answer::Failed,
-            Err(error) => failed(&error),
+            Err(error) => {
+                tracing::info!(id, verdict = verdict.name(), reason = verdict.reason().name(), "message not taken now");
+                match error {
+                    MailError::OverQuota { .. } => Answer::Full,
+                    // A mailbox or a folder that is gone since, or a crowd: trying again decides it.
+                    MailError::Conflict { .. } | MailError::Busy | MailError::NoFolder => Answer::Failed,
+                    error => failed(&error),
+                }
+            }
         }
     }
 

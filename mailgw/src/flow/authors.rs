@@ -3,7 +3,7 @@
 
 use mail_parser::{HeaderValue, MessageParser};
 use protocol::smtp::exchange::{Envelope, Host};
-use protocol::smtp::trace::without_comments;
+use protocol::smtp::trace::{self, without_comments};
 use unicode_normalization::UnicodeNormalization;
 
 /// Where a reader sees an author, or a program that shows one.
@@ -22,7 +22,10 @@ pub enum Forged {
 
 /// The address of the one author, in lower case.
 pub(super) fn author(message: &[u8]) -> Option<String> {
-    let parsed = MessageParser::new().parse_headers(message)?;
+    let (fields, _) = trace::fields(message);
+    let is_from = |field: &&[u8]| field.split(|byte| *byte == b':').next().is_some_and(|name| name.trim_ascii().eq_ignore_ascii_case(b"From"));
+    let from = fields.into_iter().filter(is_from).collect::<Vec<_>>().concat();
+    let parsed = MessageParser::new().parse_headers(&from)?;
     let mut addresses = parsed.from()?.iter().filter_map(|one| one.address());
     addresses.next().filter(|_| addresses.next().is_none()).map(str::to_lowercase)
 }
@@ -35,13 +38,12 @@ pub fn judge(envelope: &Envelope, message: &[u8], domain: &str) -> Option<Forged
     {
         return Some(Forged::Envelope);
     }
-    let fields = fields(message);
+    let fields = authors(message);
     if fields.iter().filter(|(name, _)| name.eq_ignore_ascii_case("From")).count() > 1 {
         return Some(Forged::SeveralFrom);
     }
-    let is_author = |name: &str| AUTHORS.iter().any(|author| author.eq_ignore_ascii_case(name.trim()));
     // As it stands, without what a program may skip, and decoded: any of the three may be what a reader sees.
-    let stands = fields.iter().filter(|(name, _)| is_author(name)).any(|(_, text)| claims(text, domain) || claims(&without_comments(text), domain));
+    let stands = fields.iter().any(|(_, text)| claims(text, domain) || claims(&without_comments(text), domain));
     let parsed = MessageParser::new().parse_headers(message);
     let decoded = parsed.iter().flat_map(|message| message.headers()).filter(|header| is_author(header.name())).flat_map(|header| texts(header.value()));
     (stands || decoded.into_iter().any(|text| claims(&text, domain))).then_some(Forged::Author)
@@ -65,6 +67,10 @@ pub(super) fn claims(text: &str, domain: &str) -> bool {
 /// there. The ideographic full stop ends a label as the ordinary one does.
 // spec: uax15 (NFKC), uts46#2.3
 pub(super) fn as_seen(text: &str) -> String {
+    // Of these letters each is what it looks like.
+    if text.is_ascii() {
+        return text.chars().filter(|c| !c.is_ascii_whitespace() && !c.is_ascii_control()).map(|c| c.to_ascii_lowercase()).collect();
+    }
     let shown = text.nfkc().filter(|c| !c.is_whitespace() && !c.is_control() && !leaves_no_mark(*c));
     shown.flat_map(char::to_lowercase).map(|c| if c == '\u{3002}' { '.' } else { c }).collect()
 }
@@ -91,20 +97,22 @@ fn texts(value: &HeaderValue<'_>) -> Vec<String> {
     }
 }
 
-/// The header's fields as they stand, unfolded: name and text.
-fn fields(message: &[u8]) -> Vec<(String, String)> {
-    let mut fields: Vec<(String, String)> = Vec::new();
-    for line in message.split(|byte| *byte == b'\n').map(|line| line.strip_suffix(b"\r").unwrap_or(line)).take_while(|line| !line.is_empty()) {
-        let text = String::from_utf8_lossy(line);
-        match fields.last_mut() {
-            Some((_, value)) if text.starts_with([' ', '\t']) => value.push_str(&text),
-            _ => {
-                let (name, value) = text.split_once(':').unwrap_or((&text, ""));
-                fields.push((name.trim().to_owned(), value.to_owned()));
-            }
+fn is_author(name: &str) -> bool {
+    AUTHORS.iter().any(|author| author.eq_ignore_ascii_case(name.trim()))
+}
+
+/// The header's fields that name authors as they stand, unfolded: name and text.
+fn authors(message: &[u8]) -> Vec<(String, String)> {
+    let mut found: Vec<(String, String)> = Vec::new();
+    let (fields, _) = trace::fields(message);
+    for field in fields {
+        let text = String::from_utf8_lossy(field);
+        let (name, value) = text.split_once(':').unwrap_or((&text, ""));
+        if is_author(name) {
+            found.push((name.trim().to_owned(), value.replace(['\r', '\n'], "")));
         }
     }
-    fields
+    found
 }
 
 #[cfg(test)]

@@ -13,6 +13,7 @@ use time::{Duration, OffsetDateTime};
 
 pub use self::signed::Unfit;
 use self::signed::Signed;
+use super::authors;
 use crate::bureau::trust::{self, Anchors, Purpose, TrustError};
 use crate::bureau::{self, BureauError, senders};
 use crate::mailbox::Body;
@@ -82,16 +83,18 @@ pub struct Senders {
 impl Senders {
     /// Blocks: lists may be fetched, of certificates that are believed but for them.
     ///
-    /// 1 it is signed as a whole, with one author · 2 the registry knows the author as a bureau's · 3 the name shown is the bureau's · 4 the
-    /// signature is good, and of these days · 5 the certificate is trusted for this use and is of this bureau and this address · 6 it is
-    /// not revoked now.
+    /// 1 the registry knows the author that the header names as a bureau's: of most mail nothing more is read · 2 it is signed as a whole,
+    /// with one author · 3 the registry knows that one, and the name shown is the bureau's · 4 the signature is good, and of these days ·
+    /// 5 the certificate is trusted for this use and is of this bureau and this address · 6 it is not revoked now.
     pub fn judge(&self, message: &[u8], now: OffsetDateTime) -> Result<Proved, NotVerified> {
         // 1
-        let mail = Signed::read(message)?;
+        let seen = authors::author(message).ok_or(NotVerified::NotRegistered)?;
+        senders::of(&*self.store, &seen)?.ok_or(NotVerified::NotRegistered)?;
         // 2
+        let mail = Signed::read(message)?;
+        // 3
         let code = senders::of(&*self.store, &mail.from)?.ok_or(NotVerified::NotRegistered)?;
         let bureau = bureau::find(&*self.store, &code)?;
-        // 3
         if mail.name.as_deref().is_some_and(|name| name != bureau.name && name != bureau.name_en) {
             return Err(NotVerified::OtherName);
         }

@@ -79,14 +79,15 @@ impl Signed {
 }
 
 fn lines_end_in_crlf(message: &[u8]) -> bool {
-    let mut before = 0;
-    for byte in message {
-        if (*byte == b'\n') != (before == b'\r') || *byte == 0 {
+    let mut at = 0;
+    while let Some(rest) = message.get(at..) {
+        let Some(end) = memchr::memchr3(b'\r', b'\n', 0, rest) else { return true };
+        if !matches!(rest.get(end..end + 2), Some(b"\r\n")) {
             return false;
         }
-        before = *byte;
+        at += end + 2;
     }
-    before != b'\r'
+    true
 }
 
 type Field = (String, String);
