@@ -2,6 +2,7 @@
 
 pub mod accounts;
 pub mod autoconfig;
+mod brief;
 pub mod imap;
 pub mod opening;
 mod places;

@@ -20,6 +20,7 @@ use super::{Door, Imap};
 use crate::mailbox::Watch;
 use crate::record::folder::Folder;
 use crate::wire::accounts::{Accounts, Entered, LoginRefusal, Scope, Standing, Visit, Ways};
+use crate::wire::brief::brief;
 use crate::wire::places::Place;
 use crate::wire::stream::Stream;
 
@@ -233,9 +234,8 @@ impl Connection {
         Ok((session, stream))
     }
 
-    /// Messages that a command reads one after another are read and taken in on one thread, since changing threads for each costs as
-    /// much as a message: until there is enough to send, or the session asks for something else. What a SORT or THREAD keeps is
-    /// counted after each.
+    /// Messages that a command reads one after another are read and taken in at one go: until there is enough to send, or the session
+    /// asks for something else. What a SORT or THREAD keeps is counted after each.
     async fn load_on(&self, mut session: Session, mut request: Request, mailbox: Arc<str>) -> Result<(Session, Vec<Output>), End> {
         let imap = Arc::clone(&self.imap);
         let (open, now) = (self.open.as_ref().map(|(folder, _)| *folder), imap.clock.now());
@@ -261,7 +261,7 @@ impl Connection {
             (session, outputs)
         };
         // A panic there leaves no session to go on with.
-        tokio::task::spawn_blocking(read).await.map_err(|error| {
+        brief(read).await.map_err(|error| {
             tracing::error!(%error, "an IMAP request was not finished");
             End::Closed
         })
@@ -297,13 +297,15 @@ impl Connection {
         };
         let ((request, mailbox), imap) = (mailbox, Arc::clone(&self.imap));
         let (open, now) = (self.open.as_ref().map(|(folder, _)| *folder), imap.clock.now());
-        let done = tokio::task::spawn_blocking(move || {
+        let commits = !matches!(request, Request::Open { .. } | Request::List | Request::Status { .. } | Request::Quota | Request::Metadata { .. } | Request::Time | Request::Vanished { .. });
+        let work = move || {
             let started = std::time::Instant::now();
             let done = answer(&imap.messages, &mailbox, open, request, now);
             imap.metrics.requests.observe(started.elapsed().as_secs_f64());
             done
-        });
-        match done.await {
+        };
+        let done = if commits { tokio::task::spawn_blocking(work).await.map_err(|error| error.to_string()) } else { brief(work).await.map_err(|error| error.to_string()) };
+        match done {
             Ok((answer, then)) => {
                 match then {
                     Then::Stays => {}

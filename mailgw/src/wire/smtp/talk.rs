@@ -18,10 +18,11 @@ use super::{Desk, Door, Metrics, PIECE, Server};
 use crate::flow::accept::{Origin, Reception};
 use crate::flow::submit::Submission;
 use crate::wire::accounts::{Entered, Scope, Standing, Visit};
+use crate::wire::brief::brief;
 use crate::wire::places::Place;
 use crate::wire::stream::Stream;
 
-const READ: usize = 16 * 1024;
+const READ: usize = 32 * 1024;
 const LOGIN_OVER: &str = "The password was changed or withdrawn, or the mailbox closed; log in again";
 
 /// One connection.
@@ -213,7 +214,10 @@ impl Talk<'_> {
     }
 
     async fn recipient(&self, find: impl FnOnce() -> Answer + Send + 'static) -> Answer {
-        let answer = blocking(find).await;
+        let answer = brief(find).await.unwrap_or_else(|error| {
+            tracing::error!(%error, "a recipient was not looked for");
+            Answer::Failed
+        });
         Metrics::count(&self.server.metrics.recipients, &answer);
         answer
     }
