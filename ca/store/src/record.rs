@@ -47,5 +47,6 @@ mod tests {
         }
         assert!(open(&Key::new("t", &[b"b"]), sealed).is_err());
         assert!(open(&key, Vec::new()).is_err());
+        assert_eq!(open(&key, seal(&key, b"")), Ok(Vec::new()));
     }
 }
