@@ -187,15 +187,16 @@ impl Broadcast {
         }
     }
 
-    /// A folder that is kept, if all that is committed was told. `last_step`: as for `watch`.
-    pub fn given(&self, mailbox: &str, folder: u64, last_step: impl FnOnce() -> Result<u64, MailError>) -> Result<Option<Kept>, MailError> {
+    /// A folder that is kept, if all was told up to the step `committed`, which was read before: the store is not waited for under the
+    /// lock. What was told beyond it is durable, too.
+    pub fn given(&self, mailbox: &str, folder: u64, committed: u64) -> Option<Kept> {
         let mut shard = self.shard(mailbox);
-        let Some(topic) = shard.topics.get_mut(mailbox) else { return Ok(None) };
-        let Some(kept) = topic.views.given(folder, self.uses.fetch_add(1, Relaxed)) else { return Ok(None) };
-        Ok((last_step()?.saturating_add(1) == topic.next).then_some(kept))
+        let topic = shard.topics.get_mut(mailbox)?;
+        let kept = topic.views.given(folder, self.uses.fetch_add(1, Relaxed))?;
+        (topic.next > committed).then_some(kept)
     }
 
-    /// A folder that nobody has read yet is to be read by who asks, after this call.
+    /// A folder that nobody has read yet is to be read by who asks, after this call. `last_step`: as for `watch`.
     pub fn awaits(&self, mailbox: &str, folder: u64, last_step: impl FnOnce() -> Result<u64, MailError>) -> Result<Option<Reading<'_>>, MailError> {
         let number = self.uses.fetch_add(1, Relaxed);
         let mut shard = self.shard(mailbox);
@@ -348,5 +349,18 @@ mod tests {
             broadcast.tell(vec![gone(step)]);
         }
         assert!(watch.next().await.is_none());
+    }
+
+    #[test]
+    fn what_is_kept_is_given_once_all_that_was_committed_is_told() {
+        let broadcast = Arc::new(Broadcast::default());
+        let empty = || Kept { messages: std::iter::empty().collect(), uid_next: 1, highest_modseq: 11 };
+        broadcast.awaits("one", 7, || Ok(10)).unwrap().unwrap().read(Some(empty()));
+        assert!(broadcast.given("one", 7, 10).is_some() && broadcast.given("one", 8, 10).is_none());
+        // Committed and not told yet.
+        assert!(broadcast.given("one", 7, 11).is_none());
+        broadcast.tell(vec![gone(11), gone(12)]);
+        // Told more than was committed when it was asked: newer, and durable.
+        assert_eq!(broadcast.given("one", 7, 11).unwrap().highest_modseq, 13);
     }
 }

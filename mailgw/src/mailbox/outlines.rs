@@ -66,12 +66,15 @@ impl MessageStore {
         Ok(outlines)
     }
 
-    /// Makes the blocks that deliveries of late call for; of how many mailboxes. One that cannot be read keeps no other from it.
-    pub fn outline_due(&self) -> Result<usize, MailError> {
+    /// Makes the blocks that deliveries of late call for; of how many mailboxes. One that cannot be read keeps no other from it. `go_on` is
+    /// asked before each block.
+    pub fn outline_due(&self, go_on: &dyn Fn() -> bool) -> Result<usize, MailError> {
         let (mut made, mut failed) = (0, None);
         for mailbox in self.outlines_due.take() {
-            match self.outline(&mailbox, false) {
-                Ok(()) => made += 1,
+            match self.outline(&mailbox, false, go_on) {
+                Ok(true) => made += 1,
+                // The next listing sees what is left to do.
+                Ok(false) => break,
                 Err(error) => {
                     tracing::warn!(%error, mailbox, "what a listing tells of a mailbox was not kept");
                     failed = Some(error);
@@ -85,28 +88,27 @@ impl MessageStore {
     pub(super) fn outline_anew(&self, mailbox: &str) -> Result<(), MailError> {
         let _alone = self.outlines_due.alone();
         self.drop_blocks(mailbox)?;
-        self.outline_alone(mailbox, false)
+        self.outline_alone(mailbox, false, &|| true).map(drop)
     }
 
-    /// Keeps what no block knows of a mailbox, where that is enough; and forgets what is there no more.
-    pub(super) fn outline(&self, mailbox: &str, forget: bool) -> Result<(), MailError> {
+    /// Keeps what no block knows of a mailbox, where that is enough; and forgets what is there no more. `false`: it was told to stop.
+    pub(super) fn outline(&self, mailbox: &str, forget: bool, go_on: &dyn Fn() -> bool) -> Result<bool, MailError> {
         // One at a time, so that none is made twice.
         let _alone = self.outlines_due.alone();
-        self.outline_alone(mailbox, forget)
+        self.outline_alone(mailbox, forget, go_on)
     }
 
-    fn outline_alone(&self, mailbox: &str, forget: bool) -> Result<(), MailError> {
+    fn outline_alone(&self, mailbox: &str, forget: bool, go_on: &dyn Fn() -> bool) -> Result<bool, MailError> {
         let (blocks, stored) = self.blocks(mailbox)?;
         if forget && stored.is_none() {
-            return Ok(());
+            return Ok(true);
         }
         if blocks.is_empty() && stored.is_some() {
             self.drop_blocks(mailbox)?;
         }
         let stored = stored.filter(|_| !blocks.is_empty());
         let mut making = Making { mailbox, alive: self.alive(mailbox)?, blocks, stored };
-        self.mend(&mut making, forget)?;
-        self.extend(&mut making)
+        Ok(self.mend(&mut making, forget, go_on)? && self.extend(&mut making, go_on)?)
     }
 
     /// The list, empty where another wording wrote it or it is damaged, and as it is stored.
@@ -138,9 +140,12 @@ impl MessageStore {
     }
 
     /// Blocks into whose place messages came late get them; those that know what is gone forget it.
-    fn mend(&self, making: &mut Making<'_>, forget: bool) -> Result<(), MailError> {
+    fn mend(&self, making: &mut Making<'_>, forget: bool, go_on: &dyn Fn() -> bool) -> Result<bool, MailError> {
         let (blocks, mut above) = (making.blocks.clone(), 0);
         for block in blocks {
+            if !go_on() {
+                return Ok(false);
+            }
             let places: Vec<(u64, Place)> = making.alive.range(above..=block.highest).map(|(content, place)| (*content, *place)).collect();
             above = block.highest.saturating_add(1);
             if !forget && places.len() <= block.messages {
@@ -155,18 +160,21 @@ impl MessageStore {
                 self.rewrite(making, block.highest, block.highest, outlines)?;
             }
         }
-        Ok(())
+        Ok(true)
     }
 
     /// Blocks of what is above all of them. The last one is filled first.
-    fn extend(&self, making: &mut Making<'_>) -> Result<(), MailError> {
+    fn extend(&self, making: &mut Making<'_>, go_on: &dyn Fn() -> bool) -> Result<bool, MailError> {
         let last = making.blocks.last().copied();
         let above = last.map_or(0, |last| last.highest.saturating_add(1));
         let new: Vec<(u64, Place)> = making.alive.range(above..).map(|(content, place)| (*content, *place)).collect();
         if new.len() < LEAST {
             // With as many more they are enough.
             self.outlines_due.note(making.mailbox, new.len());
-            return Ok(());
+            return Ok(true);
+        }
+        if !go_on() {
+            return Ok(false);
         }
         let filled = last.filter(|last| last.messages < BLOCK);
         let (first, rest) = new.split_at(filled.map_or(0, |last| BLOCK - last.messages).min(new.len()));
@@ -178,11 +186,14 @@ impl MessageStore {
         }
         for some in rest.chunks(BLOCK) {
             let Some((highest, _)) = some.last() else { continue };
+            if !go_on() {
+                return Ok(false);
+            }
             let outlines = self.outlined(some, BTreeMap::new())?;
             making.blocks.push(Named { highest: *highest, messages: 0 });
             self.rewrite(making, *highest, *highest, outlines)?;
         }
-        Ok(())
+        Ok(true)
     }
 
     /// A block; none that another wording wrote, nor one that is damaged: both are made anew from the messages.

@@ -51,13 +51,13 @@ fn known(store: &Memory) -> Vec<u64> {
 fn blocks_are_made_as_mail_comes_and_filled_before_others_begin() {
     let (store, mail) = town();
     deliver(&mail, "INBOX", 0..LEAST - 1);
-    assert_eq!((mail.outline_due().unwrap(), kept(&mail, "INBOX")), (0, (0, LEAST - 1)));
+    assert_eq!((mail.outline_due(&|| true).unwrap(), kept(&mail, "INBOX")), (0, (0, LEAST - 1)));
     deliver(&mail, "INBOX", LEAST - 1..700);
-    assert_eq!((mail.outline_due().unwrap(), kept(&mail, "INBOX")), (1, (700, 700)));
-    assert_eq!(mail.outline_due().unwrap(), 0);
+    assert_eq!((mail.outline_due(&|| true).unwrap(), kept(&mail, "INBOX")), (1, (700, 700)));
+    assert_eq!(mail.outline_due(&|| true).unwrap(), 0);
     for round in 0..12 {
         deliver(&mail, "INBOX", 700 + round * 70..770 + round * 70);
-        mail.outline_due().unwrap();
+        mail.outline_due(&|| true).unwrap();
     }
     assert_eq!(kept(&mail, "INBOX"), (1540, 1540));
     let blocks = mail.blocks(BOX).unwrap().0;
@@ -74,7 +74,7 @@ fn blocks_are_made_as_mail_comes_and_filled_before_others_begin() {
 fn copies_are_known_what_is_deleted_is_forgotten_and_what_comes_back_is_kept_again() {
     let (store, mail) = town();
     deliver(&mail, "INBOX", 0..600);
-    mail.outline_due().unwrap();
+    mail.outline_due(&|| true).unwrap();
     let inbox = mail.folder(BOX, "INBOX").unwrap();
     let every = |step: usize| (1..=600).step_by(step).collect::<Vec<u32>>();
     mail.move_to(&inbox, &every(7), BOX, "Archive", 1).unwrap();
@@ -88,7 +88,7 @@ fn copies_are_known_what_is_deleted_is_forgotten_and_what_comes_back_is_kept_aga
     assert_eq!(left, (257, 257));
     // Those of the blocks in between come back.
     assert_eq!(mail.restore(BOX, &Choice::default(), "asked for", 2).unwrap(), 257);
-    mail.outline(BOX, false).unwrap();
+    mail.outline(BOX, false, &|| true).unwrap();
     assert_eq!(kept(&mail, "INBOX"), (514, 514));
     // All that is there goes.
     let all: Vec<u32> = mail.view(BOX, "INBOX").unwrap().messages.iter().map(|info| info.uid).collect();
@@ -103,12 +103,12 @@ fn late_ones_come_to_their_place_and_a_full_block_becomes_two() {
     let (_, mail) = town();
     let late: Vec<Arc<crate::mailbox::Body>> = (0..400).map(|number| Arc::new(mail.body(format!("Subject: late {number}\r\n\r\n").as_bytes()).unwrap())).collect();
     deliver(&mail, "INBOX", 0..BLOCK);
-    mail.outline_due().unwrap();
+    mail.outline_due(&|| true).unwrap();
     let before = mail.blocks(BOX).unwrap().0;
     for some in late.chunks(80) {
         let delivery = |body: &Arc<crate::mailbox::Body>| Delivery { mailbox: BOX.into(), folder: "INBOX".into(), content: Arc::clone(body).into(), unix_millis: 1, flags: Flags::new(), event: None, mark: None };
         mail.deliver(&some.iter().map(delivery).collect::<Vec<_>>(), 1).unwrap();
-        mail.outline_due().unwrap();
+        mail.outline_due(&|| true).unwrap();
         let (known, all) = kept(&mail, "INBOX");
         assert_eq!(known, all);
     }
@@ -127,7 +127,7 @@ fn what_cannot_be_read_or_is_too_long_is_left_to_be_read() {
     deliver(&mail, "INBOX", 0..99);
     let damaged = mail.view(BOX, "INBOX").unwrap().messages[50].content;
     store.commit(Batch::new().put(crate::record::body::BodyId(damaged).key(), b"\x01nonsense".as_slice())).unwrap();
-    mail.outline_due().unwrap();
+    mail.outline_due(&|| true).unwrap();
     let contents: Vec<u64> = mail.view(BOX, "INBOX").unwrap().messages.iter().map(|info| info.content).collect();
     let outlines = mail.outlines(BOX, &contents).unwrap();
     assert!(outlines.len() == 98 && outlines.get(damaged).is_none() && outlines.get(contents[0]).is_none());
@@ -139,13 +139,13 @@ fn what_cannot_be_read_or_is_too_long_is_left_to_be_read() {
 fn a_damaged_block_or_list_is_made_anew_and_keeps_nothing_from_being_forgotten() {
     let (store, mail) = town();
     deliver(&mail, "INBOX", 0..600);
-    mail.outline_due().unwrap();
+    mail.outline_due(&|| true).unwrap();
     let blocks = mail.blocks(BOX).unwrap().0;
     let damage = |key: Key| drop(store.commit(Batch::new().put(key, [1, content::WORDING, 0xff].as_slice())).unwrap());
     damage(outline::key(BOX, blocks[0].highest));
     // What it told is read.
     assert_eq!(kept(&mail, "INBOX"), (600 - blocks[0].messages, 600));
-    mail.outline(BOX, true).unwrap();
+    mail.outline(BOX, true, &|| true).unwrap();
     assert_eq!((kept(&mail, "INBOX"), known(&store).len()), ((600, 600), 600));
     // One of which nothing is left goes, too.
     let inbox = mail.folder(BOX, "INBOX").unwrap();
@@ -157,6 +157,28 @@ fn a_damaged_block_or_list_is_made_anew_and_keeps_nothing_from_being_forgotten()
     let left = 600 - gone.len();
     assert_eq!((kept(&mail, "INBOX"), known(&store).len(), mail.blocks(BOX).unwrap().0.len()), ((left, left), left, blocks.len() - 1));
     damage(outline::list_key(BOX));
-    mail.outline(BOX, true).unwrap();
+    mail.outline(BOX, true, &|| true).unwrap();
     assert_eq!((kept(&mail, "INBOX"), known(&store).len()), ((left, left), left));
+}
+
+#[test]
+fn what_is_made_of_a_large_mailbox_stops_at_a_block_and_is_gone_on_with() {
+    let (store, mail) = town();
+    deliver(&mail, "INBOX", 0..5 * BLOCK);
+    let asked = std::cell::Cell::new(0);
+    let some = || asked.replace(asked.get() + 1) < 3;
+    assert_eq!((mail.outline_due(&some).unwrap(), known(&store).len()), (0, 2 * BLOCK));
+    // What no block knows is read, and the listing calls for the rest.
+    assert_eq!(kept(&mail, "INBOX"), (2 * BLOCK, 5 * BLOCK));
+    assert_eq!((mail.outline_due(&|| true).unwrap(), kept(&mail, "INBOX")), (1, (5 * BLOCK, 5 * BLOCK)));
+    // What is forgotten by halves only is looked at again.
+    let inbox = mail.folder(BOX, "INBOX").unwrap();
+    let gone: Vec<u32> = mail.view(BOX, "INBOX").unwrap().messages.iter().map(|info| info.uid).filter(|uid| uid % 2 == 0).collect();
+    mail.store_flags(BOX, &inbox, &gone, StoreOp::Replace, &Flags::new().with(SystemFlag::Deleted)).unwrap();
+    mail.expunge(BOX, &inbox, &gone, 1).unwrap();
+    asked.set(0);
+    let some = || asked.replace(asked.get() + 1) < 4;
+    assert_eq!(mail.forget_removed(&some).unwrap(), 0);
+    assert!((5 * BLOCK / 2 + 1..5 * BLOCK).contains(&known(&store).len()));
+    assert_eq!((mail.forget_removed(&|| true).unwrap(), known(&store).len()), (1, 5 * BLOCK / 2));
 }

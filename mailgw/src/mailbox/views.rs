@@ -141,8 +141,10 @@ impl MessageStore {
 
     pub(super) fn kept(&self, mailbox: &str, folder: &Folder) -> Result<Kept, MailError> {
         let last_step = || Ok(self.store.counter(&folder::steps(mailbox))?);
+        // Once: what comes while it is looked for is nobody's who asked before.
+        let committed = last_step()?;
         for look in 0..LOOKS {
-            if let Some(kept) = self.broadcast.given(mailbox, folder.id, last_step)? {
+            if let Some(kept) = self.broadcast.given(mailbox, folder.id, committed) {
                 return Ok(kept);
             }
             if let Some(reading) = self.broadcast.awaits(mailbox, folder.id, last_step)? {

@@ -29,10 +29,13 @@ pub(super) struct Stored {
 }
 
 impl MessageStore {
-    /// Joins and forgets until nothing is left to do. Held by the caller: one at a time.
-    pub(super) fn tidy(&self, mailbox: &str, forget: bool) -> Result<(), MailError> {
+    /// Joins and forgets until nothing is left to do, or `go_on` says no. Held by the caller: one at a time.
+    pub(super) fn tidy(&self, mailbox: &str, forget: bool, go_on: &dyn Fn() -> bool) -> Result<(), MailError> {
         self.sweep_shelves(mailbox)?;
         loop {
+            if !go_on() {
+                return Ok(());
+            }
             let stored = self.stored(mailbox)?;
             let due = due(&stored);
             let alive = if due.is_empty() && !forget { BTreeMap::new() } else { self.contents(mailbox)? };
@@ -177,7 +180,8 @@ pub(in crate::mailbox) fn note_removal(batch: &mut Batch, mailbox: &str) {
 }
 
 impl MessageStore {
-    /// Makes every index forget what is in its mailbox no more; how many mailboxes.
+    /// Makes every index forget what is in its mailbox no more; how many mailboxes. One that was not done with when `go_on` said no keeps
+    /// its mark and is looked at again.
     pub fn forget_removed(&self, go_on: &dyn Fn() -> bool) -> Result<usize, MailError> {
         let (from, to) = words::all_stale();
         let mut done = 0;
@@ -188,10 +192,12 @@ impl MessageStore {
             let mailbox = words::stale_mailbox(&key)?;
             let forgotten = {
                 let _one = self.due.alone();
-                self.tidy(&mailbox, true)
+                self.tidy(&mailbox, true, go_on)
             };
-            match forgotten.and_then(|()| self.outline(&mailbox, true)).and_then(|()| self.unmark(key, mark)) {
-                Ok(()) => done += 1,
+            let whole = forgotten.and_then(|()| Ok(go_on() && self.outline(&mailbox, true, go_on)?));
+            match whole.and_then(|whole| if whole { self.unmark(key, mark).map(|()| true) } else { Ok(false) }) {
+                Ok(true) => done += 1,
+                Ok(false) => break,
                 // One that cannot be read keeps no other from forgetting.
                 Err(error) => tracing::warn!(%error, mailbox, "the search index of a mailbox cannot forget what was deleted"),
             }

@@ -171,11 +171,12 @@ impl MessageStore {
         self.outlines_due.note(mailbox, messages);
     }
 
-    /// Makes the segments that deliveries of late call for; how many. One mailbox that cannot be indexed keeps no other from it.
-    pub fn index_due(&self) -> Result<usize, MailError> {
+    /// Makes the segments that deliveries of late call for; how many. One mailbox that cannot be indexed keeps no other from it. `go_on` is
+    /// asked before each mailbox and after each segment.
+    pub fn index_due(&self, go_on: &dyn Fn() -> bool) -> Result<usize, MailError> {
         let (mut made, mut failed) = (0, None);
-        for mailbox in self.due.take() {
-            match self.index(&mailbox, LEAST, &mut |_, _| true) {
+        for mailbox in self.due.take().into_iter().take_while(|_| go_on()) {
+            match self.index(&mailbox, LEAST, &mut |_, _| go_on()) {
                 Ok(some) => made += some,
                 Err(error) => {
                     // The last reason is told; at the next delivery, or search, each is tried again.
@@ -215,11 +216,13 @@ impl MessageStore {
         let mut left: Vec<(u64, Place)> = self.contents(mailbox)?.into_iter().filter(|(content, _)| !known.contains(content)).collect();
         let (all, mut made) = (left.len(), 0);
         // The oldest first: what is left over is what came last.
+        let mut goes_on = true;
         while !left.is_empty() && left.len() >= least {
             let taken = self.segment(mailbox, &left)?;
             left.drain(..taken);
             made += 1;
-            if !on(all - left.len(), all) {
+            goes_on = on(all - left.len(), all);
+            if !goes_on {
                 break;
             }
         }
@@ -227,7 +230,7 @@ impl MessageStore {
             // With as many more they are enough.
             self.due.note(mailbox, left.len());
         }
-        self.tidy(mailbox, false)?;
+        self.tidy(mailbox, false, &|| goes_on)?;
         Ok(made)
     }
 

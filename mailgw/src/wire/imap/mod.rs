@@ -201,7 +201,7 @@ impl Imap {
     }
 }
 
-/// Mail that came is put into the index of its mailbox until shutdown; a segment under way ends first.
+/// Mail that came is put into the index of its mailbox until shutdown; a segment or block under way ends first.
 async fn index(messages: Arc<MessageStore>, shutdown: Shutdown) {
     let mut forgot = tokio::time::Instant::now();
     loop {
@@ -215,9 +215,10 @@ async fn index(messages: Arc<MessageStore>, shutdown: Shutdown) {
             forgot = tokio::time::Instant::now();
         }
         let done = tokio::task::spawn_blocking(move || {
+            let go_on = || !stop.is_set();
             // What lists is made sooner than what searches.
-            messages.outline_due().and(messages.index_due())?;
-            if forgets { messages.forget_removed(&|| !stop.is_set()) } else { Ok(0) }
+            messages.outline_due(&go_on).and(messages.index_due(&go_on))?;
+            if forgets { messages.forget_removed(&go_on) } else { Ok(0) }
         });
         match done.await {
             Ok(Ok(_)) => {}
