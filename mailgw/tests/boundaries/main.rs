@@ -249,11 +249,54 @@ fn a_push_whose_thread_falls_over_is_stopped_and_goes_on_later() {
     let month = month(&city, "pension", "falling", 501);
     let gateway = city.gateway(Arc::clone(&city.store));
     let falling = Falling(Watched::new(&city, Arc::clone(&city.sealing), None), std::sync::atomic::AtomicU64::default());
-    assert!(matches!(pushed(&city, &gateway, &falling, &month), Err(PushError::Stopped)));
+    assert!(matches!(pushed(&city, &gateway, &falling, &month), Err(PushError::BrokeOff)));
     drop((gateway, falling));
     let (gateway, sealer) = (city.gateway(Arc::clone(&city.store)), Watched::new(&city, Arc::clone(&city.sealing), None));
     let report = pushed(&city, &gateway, &sealer, &month).unwrap();
     whole(&city, &gateway, &month, &report, "falling");
+}
+
+/// A store that falls over at the commit of a block's outcomes, once.
+struct Collapsing(Arc<dyn Store>, std::sync::atomic::AtomicBool);
+
+impl store::Layer for Collapsing {
+    fn below(&self) -> &dyn Store {
+        &*self.0
+    }
+
+    fn commit_over(&self, batch: store::Batch) -> Result<store::Receipt, store::CommitError> {
+        // Each letter expects its mailbox to be open.
+        let delivers = batch.expectations() > 100;
+        assert!(!delivers || self.1.swap(true, std::sync::atomic::Ordering::SeqCst), "it falls over");
+        self.0.commit(batch)
+    }
+}
+
+#[test]
+fn a_push_whose_commit_falls_over_is_stopped_told_of_and_goes_on_later() {
+    use mailgw::flow::push::job::{self, Act, Jobs, Opening, Turn};
+
+    let city = City::found();
+    let month = month(&city, "pension", "collapsing", 501);
+    let (at, sealer) = ((month.bureau, month.batch.as_str()), Watched::new(&city, Arc::clone(&city.sealing), None));
+    let collapsing = || city.gateway(Arc::new(Collapsing(Arc::clone(&city.store), false.into())) as Arc<dyn Store>);
+    // By hand.
+    assert!(matches!(pushed(&city, &collapsing(), &sealer, &month), Err(PushError::BrokeOff)));
+    assert!(delivered(&city, &city.gateway(Arc::clone(&city.store))).is_empty());
+    // By a bureau's own system, which is told; and what nobody expected to fall over, too.
+    let (gateway, jobs) = (city.gateway(Arc::clone(&city.store)), Jobs::default());
+    let opening = Opening { manifest: month.order.manifest.clone(), signature: month.order.signature.clone(), format: mailgw::record::job::Format::Csv };
+    job::open(&gateway, &city.lists, &jobs, at, opening).unwrap();
+    job::append(&gateway, &jobs, at, 0, std::io::Cursor::new(std::fs::read(&month.order.rows).unwrap())).unwrap();
+    job::act(&gateway, &jobs, at, Act::Close).unwrap();
+    for (gateway, go_on) in [(collapsing(), &(|| true) as &dyn Fn() -> bool), (collapsing(), &|| panic!("it falls over"))] {
+        assert!(matches!(job::run(&gateway, &sealer, &city.lists, &jobs, at, go_on), Ok(Turn::Later(reason)) if reason.contains("broke off")));
+        let shown = jobs.watch(&gateway, at.0, at.1).unwrap().borrow().clone();
+        assert!(shown.trouble.is_some_and(|trouble| trouble.contains("broke off")));
+    }
+    assert_eq!(job::run(&gateway, &sealer, &city.lists, &jobs, at, &|| true).unwrap(), Turn::Done);
+    let report = pushed(&city, &gateway, &sealer, &month).unwrap();
+    whole(&city, &gateway, &month, &report, "collapsing");
 }
 
 /// The sealer signs one content for a row, for ever: what cannot be made the same again is told, and holds up nobody else.

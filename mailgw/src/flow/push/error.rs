@@ -90,6 +90,8 @@ pub enum PushError {
     Evidence(#[from] EvidenceError),
     #[error("the push was stopped because the service is ending; push again to go on")]
     Stopped,
+    #[error("the push broke off by a fault of this program, and what it had delivered stands; push again to go on, and report this with the service's own log")]
+    BrokeOff,
 }
 
 impl From<ReadError> for PushError {
@@ -145,6 +147,7 @@ impl From<PushError> for Problem {
             PushError::Commit(ref error) => crate::problem::store_class(error),
             PushError::OtherSeal { .. } => (Exit::Conflict, "other-seal"),
             PushError::Stopped => (Exit::Unavailable, "stopped"),
+            PushError::BrokeOff => (Exit::Internal, "broke-off"),
         };
         crate::problem::told(exit, code, &error.to_string())
     }

@@ -11,6 +11,6 @@ pub(super) fn halves<T: Sync, R: Send>(all: &[T], work: impl Fn(&T) -> Result<R,
         (done(left), other.join())
     });
     let mut done = left?;
-    done.extend(right.map_err(|_| PushError::Stopped)??);
+    done.extend(right.map_err(|_| PushError::BrokeOff)??);
     Ok(done)
 }

@@ -1,6 +1,7 @@
 //! The file's second reading: while one block is committed the next is sealed, and the one after that is decided.
 
 use std::collections::{HashSet, VecDeque};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::mpsc::sync_channel;
 
 use super::block::Work;
@@ -57,19 +58,22 @@ pub(super) fn deliver(work: &Work<'_>, proved: &Proved, source: &Source, rows: u
                 }
             }
         });
-        // What nobody takes any more ends with this, however it ends.
-        let committed: Result<(), PushError> = sealed.into_iter().try_for_each(|(number, block)| {
-            let (prepared, rows) = block?;
-            let outcomes = work.commit(number, &proved.columns, &rows, prepared)?;
-            so_far.done += outcomes.len() as u64;
-            outcomes.iter().for_each(|outcome| so_far.counts.add(&outcome.state));
-            if progress(so_far) { Ok(()) } else { Err(PushError::Stopped) }
-        });
+        // What nobody takes any more ends with this, however it ends: a panic here, too, stops the push and is told like that of a thread.
+        let committed = catch_unwind(AssertUnwindSafe(|| {
+            sealed.into_iter().try_for_each(|(number, block)| {
+                let (prepared, rows) = block?;
+                let outcomes = work.commit(number, &proved.columns, &rows, prepared)?;
+                so_far.done += outcomes.len() as u64;
+                outcomes.iter().for_each(|outcome| so_far.counts.add(&outcome.state));
+                if progress(so_far) { Ok(()) } else { Err(PushError::Stopped) }
+            })
+        }));
+        let committed = committed.unwrap_or(Err(PushError::BrokeOff));
         // Joined here: a panic that the scope finds would go on through whoever pushes.
         let whole = [deciding.join(), sealing.join()].iter().all(Result::is_ok);
         committed?;
         // A thread that ended without a word has left blocks undone.
-        if whole && so_far.done == rows { Ok(so_far.counts.delivered) } else { Err(PushError::Stopped) }
+        if whole && so_far.done == rows { Ok(so_far.counts.delivered) } else { Err(PushError::BrokeOff) }
     })
 }
 

@@ -1,5 +1,6 @@
 //! How a job's rows are delivered, or tried.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::PoisonError;
 
 use runtime::exit::{Exit, Problem};
@@ -63,7 +64,17 @@ pub fn run(gateway: &Gateway, sealer: &dyn Seal, lists: &RevocationLists, jobs: 
         return Ok(Turn::Elsewhere);
     }
     let _running = Running { jobs, at };
-    run_alone(gateway, sealer, lists, jobs, at, go_on)
+    // A panic of whichever step, the commit's own thread included, leaves what is durable as it is: the job rests and is taken up again,
+    // and whoever asks after it is told.
+    let done = catch_unwind(AssertUnwindSafe(|| run_alone(gateway, sealer, lists, jobs, at, go_on)));
+    done.unwrap_or_else(|_| Ok(broke_off(jobs, at)))
+}
+
+/// Told to whoever follows the job.
+fn broke_off(jobs: &Jobs, (bureau, batch): (&str, &str)) -> Turn {
+    let reason = "the delivery broke off".to_owned();
+    jobs.tell(bureau, batch, |shown| shown.trouble = Some(reason.clone()));
+    Turn::Later(reason)
 }
 
 /// A job that is being delivered, until this is dropped, whatever happens in between.
@@ -106,11 +117,7 @@ fn run_alone(gateway: &Gateway, sealer: &dyn Seal, lists: &RevocationLists, jobs
             finish(gateway, jobs, at, State::Ended)
         }
         // Nobody paused it and nobody shuts down: something broke off.
-        Err(PushError::Stopped) if go_on() && find(gateway, bureau, batch)?.0.state == State::Closed => {
-            let reason = "the delivery broke off".to_owned();
-            jobs.tell(bureau, batch, |shown| shown.trouble = Some(reason.clone()));
-            Ok(Turn::Later(reason))
-        }
+        Err(PushError::Stopped) if go_on() && find(gateway, bureau, batch)?.0.state == State::Closed => Ok(broke_off(jobs, at)),
         Err(PushError::Stopped) => Ok(Turn::Done),
         Err(error) => {
             let problem = Problem::from(error);
