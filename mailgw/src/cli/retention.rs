@@ -39,7 +39,7 @@ pub enum Command {
     #[command(after_help = "Example:\n  mailgw retention release --authority 广州市中级人民法院 --order '(2026)粤01民初123号' --bureau gz-gas --batch GAS-202610")]
     Release {
         #[command(flatten)]
-        held: What,
+        held: Released,
         /// By whose word.
         #[arg(long)]
         authority: String,
@@ -47,7 +47,7 @@ pub enum Command {
         #[arg(long)]
         order: String,
     },
-    /// List the pushes that are held.
+    /// List what is held of pushes.
     #[command(after_help = "Example:\n  mailgw retention holds")]
     Holds,
 }
@@ -65,6 +65,28 @@ pub struct What {
 impl From<What> for Held {
     fn from(what: What) -> Self {
         Self::Push { bureau: what.bureau, batch: what.batch }
+    }
+}
+
+#[derive(Debug, Args)]
+pub struct Released {
+    /// The bureau's code.
+    #[arg(long, requires = "batch", required_unless_present = "mailbox", conflicts_with = "mailbox")]
+    bureau: Option<String>,
+    /// The push, as its manifest names it.
+    #[arg(long, requires = "bureau")]
+    batch: Option<String>,
+    /// Ten digits: a mailbox whose pushes were held by `retention hold --mailbox`, before there was `mailgw mailbox hold`.
+    #[arg(long)]
+    mailbox: Option<String>,
+}
+
+impl From<Released> for Held {
+    fn from(released: Released) -> Self {
+        match released.mailbox {
+            Some(mailbox) => Self::Mailbox { mailbox },
+            None => Self::Push { bureau: released.bureau.unwrap_or_default(), batch: released.batch.unwrap_or_default() },
+        }
     }
 }
 
@@ -96,8 +118,10 @@ pub fn retained(retained: &Retained) -> Result<(), Problem> {
 
 pub fn holds(holds: &[Hold]) -> Result<(), Problem> {
     for hold in holds {
-        let Held::Push { bureau, batch } = &hold.held;
-        line(&format!("push  {bureau} {batch}  {} {}", hold.authority, hold.order))?;
+        match &hold.held {
+            Held::Push { bureau, batch } => line(&format!("push     {bureau} {batch}  {} {}", hold.authority, hold.order))?,
+            Held::Mailbox { mailbox } => line(&format!("mailbox  {mailbox}  {} {}", hold.authority, hold.order))?,
+        }
     }
     if holds.is_empty() { line("nothing is held") } else { Ok(()) }
 }

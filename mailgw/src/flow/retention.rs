@@ -40,6 +40,8 @@ pub enum RetentionError {
     UnknownBatch { batch: String },
     #[error("the days of {batch} are over and what was remembered of it has ended: there is nothing to hold; hold the mailboxes that it spoke of with `mailgw mailbox hold`")]
     Removed { batch: String },
+    #[error("a mailbox is held with `mailgw mailbox hold`, which keeps its messages, too")]
+    OfMailbox,
     #[error("nothing is held there; look with `mailgw retention holds`")]
     NotHeld,
     #[error("{MAX_HOLDS} holds are as many as are kept; take back those that ended")]
@@ -76,6 +78,7 @@ impl From<RetentionError> for Problem {
             RetentionError::Hold(error) => return error.into(),
             RetentionError::Word { .. } => (Exit::Usage, "order"),
             RetentionError::Until => (Exit::Usage, "until"),
+            RetentionError::OfMailbox => (Exit::Usage, "mailbox-hold"),
             RetentionError::UnknownBatch { .. } => (Exit::NotFound, "unknown-batch"),
             RetentionError::Removed { .. } => (Exit::Refused, "removed"),
             RetentionError::NotHeld => (Exit::NotFound, "not-held"),
@@ -109,17 +112,30 @@ pub struct Retained {
 
 /// What is held at one moment, by orders of both kinds.
 struct InForce {
-    orders: Vec<Hold>,
-    /// By `mailgw mailbox hold`, with the reason that was given.
+    /// On pushes: bureau, batch, and the order.
+    pushes: BTreeMap<(String, String), String>,
+    /// By `mailgw mailbox hold` with the reason that was given, and by orders of before there was that.
     mailboxes: BTreeMap<String, String>,
+}
+
+impl InForce {
+    fn of(orders: Vec<Hold>, mut mailboxes: BTreeMap<String, String>, now: u64) -> Self {
+        let mut pushes = BTreeMap::new();
+        for Hold { held, order, .. } in orders.into_iter().filter(|hold| hold.is_in_force(now)) {
+            match held {
+                Held::Push { bureau, batch } => drop(pushes.insert((bureau, batch), order)),
+                Held::Mailbox { mailbox } => drop(mailboxes.entry(mailbox).or_insert(order)),
+            }
+        }
+        Self { pushes, mailboxes }
+    }
 }
 
 /// Looks at every push. A trial says what would end.
 pub fn retain(gateway: &Gateway, trial: bool) -> Result<Retained, RetentionError> {
     let now = gateway.now_unix_millis();
     let mut changes = Changes::read(&*gateway.store)?;
-    let holds: Vec<Hold> = holds(gateway)?.into_iter().filter(|hold| hold.is_in_force(now)).collect();
-    let holds = InForce { orders: holds, mailboxes: held_mailboxes(gateway, now)? };
+    let holds = InForce::of(holds(gateway)?, held_mailboxes(gateway, now)?, now);
     let mut retained = Retained { trial, over: Vec::new() };
     for shown in bureau::list(&*gateway.store)? {
         let (mut from, to) = batches_of(&shown.code);
@@ -189,11 +205,8 @@ fn is_sealed(gateway: &Gateway, (bureau, batch): (&str, &str)) -> Result<bool, R
 
 /// The order that holds a push, or a mailbox that it speaks of.
 fn held(gateway: &Gateway, (bureau, batch): (&str, &str), holds: &InForce) -> Result<Option<String>, RetentionError> {
-    for hold in &holds.orders {
-        let Held::Push { bureau: of, batch: name } = &hold.held;
-        if of == bureau && name == batch {
-            return Ok(Some(hold.order.clone()));
-        }
+    if let Some(order) = holds.pushes.get(&(bureau.to_owned(), batch.to_owned())) {
+        return Ok(Some(order.clone()));
     }
     if holds.mailboxes.is_empty() {
         return Ok(None);
@@ -332,11 +345,16 @@ pub fn hold(gateway: &Gateway, held: &Held, by: &By, holds: bool) -> Result<Vec<
     }
     // Read first: what is marked as ended meanwhile is not held.
     let (mut write, _) = Changes::read(&*gateway.store)?.next(Batch::new());
-    let Held::Push { bureau, batch } = held;
-    let name = || batch.chars().take(80).collect();
-    let stored = gateway.store.get(&batch_key(bureau, batch))?.ok_or_else(|| RetentionError::UnknownBatch { batch: name() })?;
-    if holds && PushBatch::decode(&stored)?.removed_unix_millis.is_some() {
-        return Err(RetentionError::Removed { batch: name() });
+    match held {
+        Held::Push { bureau, batch } => {
+            let name = || batch.chars().take(80).collect();
+            let stored = gateway.store.get(&batch_key(bureau, batch))?.ok_or_else(|| RetentionError::UnknownBatch { batch: name() })?;
+            if holds && PushBatch::decode(&stored)?.removed_unix_millis.is_some() {
+                return Err(RetentionError::Removed { batch: name() });
+            }
+        }
+        Held::Mailbox { .. } if holds => return Err(RetentionError::OfMailbox),
+        Held::Mailbox { .. } => {}
     }
     let key = held.key();
     let before = gateway.store.get(&key)?;

@@ -1,5 +1,5 @@
 //! A legal hold on what a push left behind, which is kept beyond its time until the hold is taken back. Those on mailboxes are of
-//! `mailbox_hold`.
+//! `mailbox_hold`, but for what stands here from before.
 
 use serde::{Deserialize, Serialize};
 use store::{Batch, Expectation, Key, Store};
@@ -10,17 +10,22 @@ use super::{RecordError, VERSION, from_json, to_json, versioned};
 const KIND: &str = "legal hold";
 const CHANGES: &str = "legal hold changes";
 
-/// What is held: a push, by its bureau's own name for it.
+/// What is held.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub enum Held {
+    /// A push, by its bureau's own name for it.
     Push { bureau: String, batch: String },
+    /// What pushes remember of a mailbox. None is made any more, since a hold on a mailbox is one of `mailbox_hold`; those that were made
+    /// hold until they are taken back.
+    Mailbox { mailbox: String },
 }
 
 impl Held {
     pub fn key(&self) -> Key {
         match self {
             Self::Push { bureau, batch } => Key::new(KIND, &[b"push", bureau.as_bytes(), batch.as_bytes()]),
+            Self::Mailbox { mailbox } => Key::new(KIND, &[b"mailbox", mailbox.as_bytes()]),
         }
     }
 }

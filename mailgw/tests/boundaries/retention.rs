@@ -263,3 +263,29 @@ fn a_hold_and_a_mark_at_one_moment() {
     assert_eq!(left(&city), [0; 6]);
     assert!(say(&gateway, &mailbox, &Word::Lift { number, authority: "广州市中级人民法院".into(), reason: "x".into() }).is_ok());
 }
+
+/// `retention hold --mailbox` was there before `mailbox hold`: what it left in a directory still reads, holds, and can be taken back.
+#[test]
+fn orders_of_before_on_a_mailbox_hold_until_they_are_taken_back() {
+    let city = city();
+    let gateway = city.gateway(Arc::clone(&city.store));
+    go(&city, &gateway, &bills(&city, "first")).unwrap();
+    mailgw::flow::evidence::seal(&gateway, &city.lists).unwrap();
+    let document = Document::parse(PEOPLE[0].0, PEOPLE[0].1, today(NOW)).unwrap();
+    let mailbox = gateway.directory.find_person(&document).unwrap().unwrap().mailbox();
+    // As it was written then.
+    let stored = format!(r#"{{"held":{{"mailbox":{{"mailbox":"{mailbox}"}}}},"authority":"广州市中级人民法院","order":"(2026)粤01民初9号","since_unix_millis":1}}"#);
+    let key = Key::new("legal hold", &[b"mailbox", mailbox.as_bytes()]);
+    city.store.commit(store::Batch::new().put(key, [b"\x01", stored.as_bytes()].concat())).unwrap();
+    city.clock.advance(time::Duration::days(11));
+    let retained = retain(&gateway, false).unwrap();
+    assert_eq!(retained.over.iter().map(|over| over.held_by.as_deref()).collect::<Vec<_>>(), [Some("(2026)粤01民初9号")]);
+    let held = Held::Mailbox { mailbox: mailbox.clone() };
+    assert_eq!(holds(&gateway).unwrap().iter().map(|hold| hold.held.clone()).collect::<Vec<_>>(), [held.clone()]);
+    // None is made any more.
+    assert!(matches!(hold(&gateway, &held, "(2026)粤01民初10号", true), Err(RetentionError::OfMailbox)));
+    assert_eq!(hold(&gateway, &held, "(2026)粤01民初9号", false).unwrap(), 0);
+    assert!(matches!(hold(&gateway, &held, "(2026)粤01民初9号", false), Err(RetentionError::NotHeld)));
+    assert_eq!(retain(&gateway, false).unwrap().over.iter().filter(|over| over.held_by.is_none()).count(), 1);
+    assert_eq!(left(&city), [0; 6]);
+}
