@@ -27,5 +27,6 @@ pub mod recipients_asked;
 pub mod retention;
 pub mod submit;
 pub mod verified;
+mod waiting;
 pub mod warnings;
 pub(crate) mod whole_file;

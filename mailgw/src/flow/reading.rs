@@ -15,7 +15,7 @@ use protocol::smtp::exchange::{Host, Recipient};
 use store::{Batch, CommitError, Expectation, Key, StoreError};
 use time::OffsetDateTime;
 
-use super::{notification, paper};
+use super::{notification, paper, waiting};
 use crate::directory::{Credential, NoRandomness, still_open};
 use crate::erds::{Act, Event as Delivery, Item as Evidence, Of, Submission};
 use crate::gateway::{Gateway, unix_millis};
@@ -32,7 +32,6 @@ const INBOX: &str = "INBOX";
 /// Milliseconds that a code is good for, and how often it may be tried.
 const LASTS: u64 = 3_600_000;
 const TRIES: u32 = 5;
-const PAGE: usize = 64;
 /// Requests of one mailbox that wait at a time.
 const MOST: usize = 20;
 const PROGRAM: &str = "program";
@@ -87,8 +86,7 @@ impl Request {
 
     /// Whether one more of this mailbox may wait.
     pub fn may_wait(gateway: &Gateway, mailbox: &str) -> Result<bool, StoreError> {
-        let (from, to) = Asked::of_mailbox(mailbox);
-        Ok(gateway.store.scan(&from, &to, MOST)?.len() < MOST)
+        waiting::may_wait(&*gateway.store, Asked::of_mailbox(mailbox), MOST)
     }
 
     /// Puts it into the commit that takes the mail; `token` is random.
@@ -102,20 +100,7 @@ impl Request {
 
 /// Answers what was written, each in one commit with its end. How many were answered.
 pub fn answer_all(gateway: &Gateway) -> Result<u64, ReadingError> {
-    let ((mut from, to), mut answered, mut waits) = (Asked::all(), 0, None);
-    loop {
-        let page = gateway.store.scan(&from, &to, PAGE)?;
-        let Some((last, _)) = page.last() else { break };
-        from = last.successor();
-        for (place, stored) in &page {
-            match answer(gateway, place, stored) {
-                Ok(()) => answered += 1,
-                // Nobody waits for another's.
-                Err(error) => waits = Some(error),
-            }
-        }
-    }
-    waits.map_or(Ok(answered), Err)
+    waiting::answer_each(&*gateway.store, Asked::all(), |place, stored| answer(gateway, place, stored))
 }
 
 type Words = [String; 2];

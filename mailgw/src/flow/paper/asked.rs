@@ -13,6 +13,7 @@ use store::{Batch, Expectation, Key, StoreError};
 use time::OffsetDateTime;
 
 use super::{PaperError, record, sealed};
+use crate::flow::waiting;
 use crate::directory::still_open;
 use crate::gateway::{Gateway, unix_millis};
 use crate::mailbox::{Delivery, MailError};
@@ -29,7 +30,6 @@ pub const ADDRESS: &str = "statement-pdf";
 const NAMES: usize = 10;
 /// Messages that are looked through for one that a request answers.
 const MESSAGES: usize = 5_000;
-const PAGE: usize = 64;
 /// Requests of one mailbox that wait at a time.
 const WAITING: usize = 20;
 
@@ -74,8 +74,7 @@ impl Request {
 
     /// Whether one more of this mailbox may wait. Its owner's submissions are counted one after another, so that none slips by.
     pub fn may_wait(gateway: &Gateway, mailbox: &str) -> Result<bool, StoreError> {
-        let (from, to) = asked::of_mailbox(mailbox);
-        Ok(gateway.store.scan(&from, &to, WAITING)?.len() < WAITING)
+        waiting::may_wait(&*gateway.store, asked::of_mailbox(mailbox), WAITING)
     }
 
     /// Puts it into the commit that takes the mail; `token` is random.
@@ -90,21 +89,7 @@ impl Request {
 
 /// Answers what was asked, each in one commit with its request's end; what cannot be answered now waits. How many were answered.
 pub fn answer_all(gateway: &Gateway, sealer: &dyn Seal, lists: &RevocationLists) -> Result<u64, PaperError> {
-    let (mut from, to) = asked::range();
-    let (mut answered, mut waits) = (0, None);
-    loop {
-        let page = gateway.store.scan(&from, &to, PAGE)?;
-        let Some((last, _)) = page.last() else { break };
-        from = last.successor();
-        for (place, stored) in &page {
-            match answer(gateway, sealer, lists, place, stored) {
-                Ok(()) => answered += 1,
-                // Nobody waits for another's.
-                Err(error) => waits = Some(error),
-            }
-        }
-    }
-    waits.map_or(Ok(answered), Err)
+    waiting::answer_each(&*gateway.store, asked::range(), |place, stored| answer(gateway, sealer, lists, place, stored))
 }
 
 fn answer(gateway: &Gateway, sealer: &dyn Seal, lists: &RevocationLists, place: &Key, stored: &[u8]) -> Result<(), PaperError> {
