@@ -5,6 +5,7 @@ mod client;
 mod extensions;
 mod newer;
 mod notify;
+mod quirks;
 mod resync;
 
 use client::Client;

@@ -1,5 +1,8 @@
 //! Which conversation a message is of, by what its own header says: the message that begins it. So every message says the same for
 //! ever and in every mailbox, and nothing has to be kept. A reply that names its parent alone begins at that parent.
+//!
+//! Not kept with the message for a reason: found out at delivery it would hang on the order in which mail came, be another after an
+//! archive is loaded or a deleted message had back, and change nothing that a client may rely on. spec: rfc8474#5.2
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use mail_parser::HeaderValue;

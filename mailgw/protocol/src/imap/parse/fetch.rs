@@ -139,6 +139,9 @@ fn item(cursor: &mut Cursor) -> Parsed<Item> {
             Item::BinarySize { label, path }
         }
         "RFC822" => whole("RFC822", SectionText::Whole, false),
+        // spec: rfc1730#6.4.5 long obsolete, and what Outlook still asks for
+        "RFC822.PEEK" => whole("RFC822", SectionText::Whole, true),
+        "RFC822.TEXT.PEEK" => whole("RFC822.TEXT", SectionText::Text, true),
         "RFC822.HEADER" => whole("RFC822.HEADER", SectionText::Header, true),
         "RFC822.TEXT" => whole("RFC822.TEXT", SectionText::Text, false),
         "BODY" if cursor.peek() != Some(b'[') => Item::Structure { extended: false },
