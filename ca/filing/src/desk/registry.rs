@@ -8,6 +8,7 @@
 //!
 //! An import that ends halfway is made again: its number is not taken, and what it wrote is cleared first.
 
+use std::cell::Cell;
 use std::collections::BTreeSet;
 use std::io::Read;
 use std::path::Path;
@@ -26,6 +27,8 @@ use super::record::event::{Event, unix_millis};
 /// The most rows, and rows of one commit.
 const MOST: u64 = 20_000_000;
 const PIECE: usize = 2_000;
+/// Octets of a row, far above any.
+const LONGEST: u64 = 1 << 20;
 /// How often the registry may be replaced while one code is looked up.
 const ATTEMPTS: usize = 4;
 
@@ -143,7 +146,8 @@ fn clear(desk: &Grounds, import: u64) -> Result<(), DeskError> {
 /// Every row in turn; how many there are, and the digest of the whole.
 fn read(path: &Path, mut each: impl FnMut(&CreditCode, &EnterpriseRecord) -> Result<(), DeskError>) -> Result<(u64, String), DeskError> {
     let failed = |error: &dyn std::fmt::Display| DeskError::File { path: path.to_owned(), reason: error.to_string().replace("; ", ", ") };
-    let mut digested = Digested { file: std::io::BufReader::with_capacity(1 << 16, std::fs::File::open(path).map_err(|error| failed(&error))?), context: Context::new(&SHA256) };
+    let until = Cell::new(LONGEST);
+    let mut digested = Digested { file: std::io::BufReader::with_capacity(1 << 16, std::fs::File::open(path).map_err(|error| failed(&error))?), context: Context::new(&SHA256), read: 0, until: &until };
     let mut rows = 0;
     {
         let mut reader = csv::ReaderBuilder::new().has_headers(false).flexible(true).from_reader(&mut digested);
@@ -156,6 +160,7 @@ fn read(path: &Path, mut each: impl FnMut(&CreditCode, &EnterpriseRecord) -> Res
                 Err(error) => return Err(failed(&error)),
             }
             let line = row.position().map_or(0, csv::Position::line);
+            until.set(reader.position().byte().saturating_add(LONGEST));
             let wrong = |reason: &str| DeskError::Request(format!("{}, line {line}: {reason}; correct the registry", path.display()));
             let cells: Vec<&str> = row.iter().collect();
             let &[code, name, state] = cells.as_slice() else { return Err(wrong("a row has three cells: code, name, state")) };
@@ -183,15 +188,22 @@ fn read(path: &Path, mut each: impl FnMut(&CreditCode, &EnterpriseRecord) -> Res
     Ok((rows, super::hex(digested.context.finish().as_ref())))
 }
 
-/// Digests what is read through it.
-struct Digested<R> {
+/// Digests what is read through it, and no row without an end: a row is in memory whole.
+struct Digested<'a, R> {
     file: R,
     context: Context,
+    read: u64,
+    /// So far the row that is read now may go.
+    until: &'a Cell<u64>,
 }
 
-impl<R: Read> Read for Digested<R> {
+impl<R: Read> Read for Digested<'_, R> {
     fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
+        if self.read > self.until.get() {
+            return Err(std::io::Error::other(format!("a row has more than {LONGEST} bytes")));
+        }
         let count = self.file.read(buffer)?;
+        self.read = self.read.saturating_add(count as u64);
         self.context.update(buffer.get(..count).unwrap_or_default());
         Ok(count)
     }

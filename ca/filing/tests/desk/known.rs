@@ -52,6 +52,12 @@ fn who_was_struck_off_or_is_unknown_files_nothing() {
         assert!(registry(wrong).is_err(), "{wrong}");
     }
     assert!(registry::import(&office.desk, Path::new("/nowhere.csv")).is_err());
+    // A row without an end is not read to it: one whose quote is never closed, and a device.
+    let endless = file(&office, "registry.csv", &format!("code,name,state\n{CODE},\"{}", "x\n".repeat(2 << 20)));
+    for path in [endless.as_path(), Path::new("/dev/zero")] {
+        let told = registry::import(&office.desk, path).unwrap_err().to_string();
+        assert!(told.contains("a row has more than 1048576 bytes"), "{told}");
+    }
     assert_eq!(office.desk.store.stream_length("log").unwrap(), length);
     // 3. Struck off, and unknown.
     registry(&format!("\u{feff}code,name,state\r\n{CODE},广州某某有限公司,in-business\r\n{OTHER},广州某某有限公司,struck-off\r\n")).unwrap();
