@@ -200,6 +200,8 @@ fn an_enterprise_orders_its_certificate_fetches_it_once_approved_and_renews_it()
     assert_eq!(filing(&["fetch", "--dir", "firm", "--anchor", "ca/root.pem"]).code, 4);
     std::fs::write(authority.home.join("licence.pdf"), "a licence").unwrap();
     let order = |name: &str| filing(&["request", "--dir", "firm", "--authority", &authority.url, "--name", name, "--code", CODE, "--evidence", "licence=licence.pdf", "--json"]);
+    // A name mistyped while the authority was away is in nobody's way: nothing was sent.
+    assert_eq!(filing(&["request", "--dir", "firm", "--authority", "http://127.0.0.1:1", "--name", "打错的名称", "--code", CODE]).code, 6);
     assert_eq!(order(NAME).json()["state"]["code"], "awaiting-approval");
     // Again is the same order; another one from here is refused before it is sent.
     assert_eq!(order(NAME).json()["state"]["code"], "awaiting-approval");

@@ -140,11 +140,17 @@ pub fn request(wanted: &Request) -> Result<(), Problem> {
     if let Some(before) = stored::<Order>(place, ORDER)? {
         order.key = before.key;
     }
-    place.keep(&place.home().join(ORDER), &written(&order)?)?;
+    let (kept, mut fetcher) = (place.home().join(ORDER), Fetcher::new(&wanted.authority, PATIENCE)?);
+    let known = kept.exists();
+    place.keep(&kept, &written(&order)?)?;
     // 3.
     let body = serde_json::to_vec(&order).map_err(|error| odd(place, error))?;
-    let mut fetcher = Fetcher::new(&wanted.authority, PATIENCE)?;
-    let (status, answer) = runtime()?.block_on(fetcher.post("orders", ("application/json", body), MAX_ANSWER))?;
+    let answered = runtime()?.block_on(fetcher.post("orders", ("application/json", body), MAX_ANSWER));
+    // What never left is in nobody's hands, and may be said in other words.
+    if answered.is_err() && !known && !fetcher.asked() {
+        std::fs::remove_file(&kept).map_err(|error| place.failed(&kept, &error))?;
+    }
+    let (status, answer) = answered?;
     if !status.is_success() {
         return Err(refused(place, status, &answer));
     }
