@@ -53,17 +53,21 @@ pub enum DigestAlgorithm {
 impl DigestAlgorithm {
     const ALL: [Self; 3] = [Self::Sha256, Self::Sha384, Self::Sha512];
 
-    const fn oid(self) -> Oid {
+    fn oid(self) -> &'static Oid {
+        // Each read once, by the compiler.
+        const SHA256: Oid = o("2.16.840.1.101.3.4.2.1");
+        const SHA384: Oid = o("2.16.840.1.101.3.4.2.2");
+        const SHA512: Oid = o("2.16.840.1.101.3.4.2.3");
         match self {
-            Self::Sha256 => o("2.16.840.1.101.3.4.2.1"),
-            Self::Sha384 => o("2.16.840.1.101.3.4.2.2"),
-            Self::Sha512 => o("2.16.840.1.101.3.4.2.3"),
+            Self::Sha256 => &SHA256,
+            Self::Sha384 => &SHA384,
+            Self::Sha512 => &SHA512,
         }
     }
 
     /// AlgorithmIdentifier; the parameters are left out. spec: rfc5754#2
     pub fn der(self) -> Vec<u8> {
-        asn1::seq(&[&asn1::oid(&self.oid())])
+        asn1::seq(&[&asn1::oid(self.oid())])
     }
 
     /// Reads the value of an AlgorithmIdentifier; the parameters are absent or NULL. spec: rfc5754#2

@@ -7,7 +7,7 @@ use std::ops::Bound;
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use fjall::{Database, Keyspace, KeyspaceCreateOptions, KvSeparationOptions, PersistMode, Readable};
+use fjall::{Database, Keyspace, KeyspaceCreateOptions, KvSeparationOptions, OwnedWriteBatch, PersistMode, Readable};
 
 use crate::committer::{Embedded, Engine, guarded};
 use crate::contract::{Snapshot, StoreError, tells_damage, up_to};
@@ -83,7 +83,7 @@ impl Engine for Fjall {
     fn write(&self, writes: Writes) -> Result<(), StoreError> {
         let mut group = self.group.lock().unwrap_or_else(PoisonError::into_inner);
         let next = *group + 1;
-        let mut batch = self.database.batch().durability(Some(PersistMode::SyncData));
+        let mut batch = OwnedWriteBatch::with_capacity(self.database.clone(), writes.len() + 1).durability(Some(PersistMode::SyncData));
         for (key, value) in writes {
             match value {
                 Some(value) => batch.insert(&self.records, key.as_bytes(), value.as_slice()),

@@ -112,12 +112,10 @@ impl Desk {
 }
 
 pub(crate) fn hex(bytes: &[u8]) -> String {
-    let digit = |half: u8| char::from(if half < 10 { b'0' + half } else { b'a' - 10 + half });
-    bytes.iter().fold(String::with_capacity(2 * bytes.len()), |mut text, byte| {
-        text.push(digit(byte >> 4));
-        text.push(digit(byte & 0xf));
-        text
-    })
+    let digit = |half: u8| if half < 10 { b'0' + half } else { b'a' - 10 + half };
+    let digits = bytes.iter().flat_map(|byte| [digit(byte >> 4), digit(byte & 0xf)]).collect();
+    // Digits are text.
+    String::from_utf8(digits).unwrap_or_default()
 }
 
 /// GB/T 32905, beside SHA-256 where the country's rules ask for it. spec: domain.md 6.5

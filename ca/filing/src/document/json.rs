@@ -248,12 +248,11 @@ fn located(bytes: &[u8], at: usize, fault: JsonFault) -> JsonError {
 
 /// How many octets stand for themselves in a text, up to the first that does not: looked at in pieces, since nearly all do.
 pub(super) fn plain(bytes: &[u8]) -> usize {
-    let special = |byte: &u8| matches!(byte, b'"' | b'\\' | ..0x20);
-    let (pieces, _) = bytes.as_chunks::<16>();
-    // Without a way out within a piece the compiler looks at all of it at once.
-    let whole = 16 * pieces.iter().take_while(|piece| !piece.iter().fold(false, |found, byte| found | special(byte))).count();
+    // Counted, without a way out within a piece, the compiler looks at all of it at once.
+    let specials = |piece: &[u8; 32]| piece.iter().fold(0_u8, |found, &byte| found | u8::from(byte == b'"') | u8::from(byte == b'\\') | u8::from(byte < 0x20));
+    let whole = 32 * bytes.as_chunks().0.iter().take_while(|piece| specials(piece) == 0).count();
     let rest = bytes.get(whole..).unwrap_or_default();
-    whole + rest.iter().position(special).unwrap_or(rest.len())
+    whole + rest.iter().position(|byte| matches!(byte, b'"' | b'\\' | ..0x20)).unwrap_or(rest.len())
 }
 
 struct Reader<'a> {

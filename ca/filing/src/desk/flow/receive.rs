@@ -238,7 +238,8 @@ fn record(desk: &Desk, caller: &Enterprise, submission: &Submission, passed: Pas
     };
     let slot = Slot { revision: filing.revision(), filing: id.to_owned(), payload: evidence.found.payload.clone(), closed: false, rejected: false };
     // What the receipt says is decided here, before the leaf has its position.
-    let draft = said(desk, &record, &number, &parsed, &Said { stamp: &stamp, evidence: &evidence, facts: &facts, certificate: &certificate, submission, value: &sha256_hex(signature.value()), seal: &seal.thumbprint }, now);
+    let submitted = sha256_hex(&submission.signature);
+    let draft = said(desk, &record, &number, &parsed, &Said { stamp: &stamp, evidence: &evidence, facts: &facts, certificate: &certificate, submitted: &submitted, value: &sha256_hex(signature.value()), seal: &seal.thumbprint }, now);
     // A token stuffed with certificates makes a receipt that nobody reads, and so one that is never sealed: told before anything is recorded.
     if !draft.fits() {
         return Err(DeskError::Request("the receipt of this signature would be too large; let it be stamped anew, with the certificates of the timestamp's authority alone".into()));
@@ -261,7 +262,7 @@ fn record(desk: &Desk, caller: &Enterprise, submission: &Submission, passed: Pas
     // Looked at by the archive once what was revoked meanwhile would show.
     batch = archive::plan(id, (now + desk.policies.archive.grace).unix_timestamp(), batch);
     let Some(mut batch) = attachment::named(desk, filing, batch)? else { return Ok(None) };
-    let (submitted, receipt) = (sha256_hex(&submission.signature), number.to_string());
+    let receipt = number.to_string();
     let names = LogNames::of(&desk.data, id);
     let [filing, content, signature, named] = [(Named::Filing, id), (Named::Content, record.content.as_str()), (Named::Signature, submitted.as_str()), (Named::Receipt, receipt.as_str())].map(|(what, text)| names.name(what, text));
     let leaf = Event::FilingReceived { filing: &filing, content: &content, signature: &signature, receipt: &named, timely: record.timely }.append(&mut batch, now)?;
@@ -282,20 +283,21 @@ struct Said<'a> {
     evidence: &'a judge::Evidence,
     facts: &'a CertificateFacts,
     certificate: &'a [u8],
-    submission: &'a Submission,
+    /// SHA-256 of the signature as it came, hexadecimal; so is the value's.
+    submitted: &'a str,
     value: &'a str,
     seal: &'a str,
 }
 
 fn said(desk: &Desk, record: &FilingRecord, number: &ReceiptNumber, parsed: &Parsed<'_>, said: &Said<'_>, now: OffsetDateTime) -> Draft {
-    let Said { stamp, evidence, facts, certificate, submission, value, seal } = said;
+    let Said { stamp, evidence, facts, certificate, submitted, value, seal } = said;
     let common = Common { number, filing: record, status: Status::Received, issued_at: now, bureau: parsed.bureau, seal, base_url: &desk.base_url, log: &desk.settings.log_origin, salt: &LogNames::of(&desk.data, &number.filing).salt() };
     let name = |der: &[u8]| CertificateFacts::parse(der).ok().and_then(|facts| facts.common_name).unwrap_or_default();
     let policies: Vec<String> = parsed.accepts.policies.iter().filter(|policy| bears(certificate, policy)).map(ToString::to_string).collect();
     let received = Received {
         document: &parsed.filing,
         unit: &evidence.found.unit,
-        signature: &sha256_hex(&submission.signature),
+        signature: submitted,
         signature_value: value,
         signer: Signer {
             subject: facts.common_name.as_deref().unwrap_or_default(),
