@@ -9,11 +9,13 @@ use std::sync::Arc;
 use keys::{KeyStore, Passphrase};
 use mail_parser::{MessageParser, MimeHeaders as _};
 use mailgw::bureau::trust::Anchors;
-use mailgw::dmarc_report::{Tallies, due, report};
+use mailgw::daily_report::dmarc::{DmarcReports, Tallies};
+use mailgw::daily_report::{due as due_of, report as report_of};
 use mailgw::gateway::Gateway;
 use mailgw::policy;
 use mailgw::record::body::BodyId;
-use mailgw::record::dmarc_tally::{Destination, Published};
+use mailgw::mailbox::MailError;
+use mailgw::record::dmarc_tally::{Destination, Published, Tally};
 use mailgw::record::event::{Event, STREAM};
 use mailgw::record::settings::Settings;
 use mailgw::verdict::decide::{Reason, Verdict};
@@ -66,6 +68,14 @@ fn results(domain: &str, outcome: Outcome) -> Results {
         reported: Some(Reported { published, wanted: wanted.to_vec(), dkim: outcome == Outcome::Pass, spf: false }),
         ..Results::default()
     }
+}
+
+fn due(gateway: &Gateway, now: OffsetDateTime) -> Result<Vec<Tally>, MailError> {
+    due_of(gateway, now)
+}
+
+fn report(gateway: &Gateway, tally: &Tally, found: &Found, now: OffsetDateTime) -> Result<(), MailError> {
+    report_of::<DmarcReports>(gateway, tally, found, now)
 }
 
 #[test]

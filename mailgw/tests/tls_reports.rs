@@ -9,8 +9,11 @@ use mailgw::gateway::Gateway;
 use mailgw::policy;
 use mailgw::record::event::{Event, STREAM};
 use mailgw::record::settings::Settings;
-use mailgw::record::tls_tally::{PolicyTold, Tally, key};
-use mailgw::tls_report::{Wanted, due, report};
+use mailgw::daily_report::tls::{TlsReports, Wanted};
+use mailgw::daily_report::{due as due_of, report as report_of};
+use mailgw::mailbox::MailError;
+use mailgw::record::tally::Tally as _;
+use mailgw::record::tls_tally::{PolicyTold, Tally};
 use runtime::clock::FakeClock;
 use store::{Batch, Memory, Store};
 use time::macros::datetime;
@@ -36,8 +39,16 @@ fn gateway(place: &tempfile::TempDir, store: Arc<Memory>) -> Gateway {
 fn count(store: &Memory, day: u64, domain: &str) -> Tally {
     let mut tally = Tally::new(day, domain);
     tally.add(&PolicyTold { policy_type: "no-policy-found".into(), policy_string: Vec::new(), mx_host: Vec::new() }, Some("mx.c.cn"), Ok(()), 3);
-    store.commit(Batch::new().put(key(day, domain), tally.encode().unwrap())).unwrap();
+    store.commit(Batch::new().put(Tally::key(day, domain), tally.encode().unwrap())).unwrap();
     tally
+}
+
+fn due(gateway: &Gateway, now: OffsetDateTime) -> Result<Vec<Tally>, MailError> {
+    due_of(gateway, now)
+}
+
+fn report(gateway: &Gateway, tally: &Tally, wanted: &Wanted, now: OffsetDateTime) -> Result<(), MailError> {
+    report_of::<TlsReports>(gateway, tally, wanted, now)
 }
 
 #[test]

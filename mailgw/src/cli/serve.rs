@@ -35,13 +35,12 @@ use crate::flow::login::Logins;
 use crate::flow::submit::Submission;
 use crate::flow::verified::Senders;
 use crate::autoconfig::Places;
-use crate::dmarc_report;
+use crate::daily_report::{self, dmarc, tls as tls_report};
 use crate::init::{Configuration, Sending};
 use crate::job::{Background, NoticeMetrics, NotificationMetrics};
 use crate::outbox::{Outbox, RemoteOutbox};
 use crate::sending::protection::{Means, Security};
 use crate::sending::route::Dns;
-use crate::sending::tallies::Tallies;
 use crate::sending::{self, Sender};
 use crate::service::{LongOperation, Operation, Outcome, Service, Told};
 use crate::verdict::Verifier;
@@ -104,20 +103,21 @@ async fn run(mut service: Service, configuration: &Configuration, directory: &Pa
     let gateway = &service.gateway;
     let certificates = Arc::new(CertificateLogins::new(Arc::clone(&gateway.directory), Arc::clone(&gateway.anchors), Arc::new(KeptLists::new(Arc::clone(&service.lists))) as Arc<dyn Lists>, Arc::clone(&gateway.clock)));
     background.begin("certificates", crate::job::certificates(Arc::clone(&certificates), shutdown.clone()));
-    let reports = sending.as_ref().filter(|_| service.gateway.directory.policy().inbound().dmarc_reports).map(|sending| (sending.resolver, Arc::new(dmarc_report::Tallies::default())));
+    let reports = sending.as_ref().filter(|_| service.gateway.directory.policy().inbound().dmarc_reports).map(|sending| (sending.resolver, Arc::new(dmarc::Tallies::default())));
     if let Some((resolver, tallies)) = &reports {
-        background.begin("dmarc-reports", dmarc_report::run(Arc::clone(&service.gateway), Arc::clone(tallies), *resolver, shutdown.clone()));
+        let reports = dmarc::DmarcReports::new(*resolver).map_err(|error| wrong(&error.to_string()))?;
+        background.begin("dmarc-reports", daily_report::run(Arc::clone(&service.gateway), Arc::clone(tallies), reports, shutdown.clone()));
     }
     let reception = reception(&service, sending.as_ref(), reports.map(|(_, tallies)| tallies), &metrics)?;
     let lmtp = lmtp(&service, &reception, &metrics)?;
     let (reception, senders, clients) = (exchange(&service, &reception, &metrics)?, senders(&service, &certificates, sending.is_some(), &metrics)?, clients(&service, &certificates, &metrics)?);
     let old_clients = old_clients(&service, &certificates, &metrics)?;
-    let tallies = Arc::new(Tallies::default());
+    let tallies = Arc::new(tls_report::Tallies::default());
     let sender = sending.as_ref().map(|sending| sender(&service, sending, &tallies, &metrics)).transpose()?;
     let reporting = match sending {
         Some(sending) => {
             let resolver = crate::dns::resolver(sending.resolver).map_err(|error| wrong(&error.to_string()))?;
-            Some(crate::tls_report::run(Arc::clone(&service.gateway), tallies, resolver, shutdown.clone()))
+            Some(daily_report::run(Arc::clone(&service.gateway), tallies, tls_report::TlsReports(resolver), shutdown.clone()))
         }
         None => None,
     };
@@ -194,7 +194,7 @@ fn stamps(service: &Service, url: &str, metrics: &Registry, shutdown: Shutdown) 
 }
 
 /// How mail from other hosts and from neighbours is taken.
-fn reception(service: &Service, sending: Option<&Sending>, reports: Option<Arc<dmarc_report::Tallies>>, metrics: &Registry) -> Result<Arc<Reception>, Problem> {
+fn reception(service: &Service, sending: Option<&Sending>, reports: Option<Arc<dmarc::Tallies>>, metrics: &Registry) -> Result<Arc<Reception>, Problem> {
     let gateway = &service.gateway;
     let host = Domain::parse(&gateway.settings.host).map_err(|_| wrong("the gateway's host name is none for SMTP"))?;
     let domain = Domain::parse(&gateway.settings.domain).map_err(|_| wrong("the gateway's domain is none for SMTP"))?;
@@ -236,7 +236,7 @@ fn sizes(service: &Service) -> smtp::Limits {
 }
 
 /// Mail to other hosts.
-fn sender(service: &Service, sending: &Sending, tallies: &Arc<Tallies>, metrics: &Registry) -> Result<Arc<Sender>, Problem> {
+fn sender(service: &Service, sending: &Sending, tallies: &Arc<tls_report::Tallies>, metrics: &Registry) -> Result<Arc<Sender>, Problem> {
     let gateway = &service.gateway;
     let host = Domain::parse(&gateway.settings.host).map_err(|_| wrong("the gateway's host name is none for SMTP"))?;
     let routes = Dns::new(sending.resolver, &gateway.settings.host, sending.loopback).map_err(|error| wrong(&error.to_string()))?;

@@ -4,11 +4,9 @@
 use std::net::IpAddr;
 
 use serde::{Deserialize, Serialize};
-use store::Key;
 
-use super::{RecordError, from_json, to_json};
+use super::tally;
 
-const KIND: &str = "dmarc tally";
 /// Rows that are told apart; what is beyond is counted alone.
 pub const MAX_ROWS: usize = 1_000;
 
@@ -77,10 +75,6 @@ pub struct Tally {
 }
 
 impl Tally {
-    pub fn new(day: u64, domain: &str) -> Self {
-        Self { day, domain: domain.to_owned(), published: Published::default(), wanted: Vec::new(), rows: Vec::new(), beyond: 0 }
-    }
-
     pub fn add(&mut self, row: &Row, count: u64) {
         if let Some((_, counted)) = self.rows.iter_mut().find(|(known, _)| known == row) {
             *counted = counted.saturating_add(count);
@@ -90,28 +84,27 @@ impl Tally {
             self.beyond = self.beyond.saturating_add(count);
         }
     }
+}
 
-    pub fn merge(&mut self, newer: &Self) {
+impl tally::Tally for Tally {
+    const KIND: &'static str = "dmarc tally";
+
+    fn new(day: u64, domain: &str) -> Self {
+        Self { day, domain: domain.to_owned(), published: Published::default(), wanted: Vec::new(), rows: Vec::new(), beyond: 0 }
+    }
+
+    fn day(&self) -> u64 {
+        self.day
+    }
+
+    fn domain(&self) -> &str {
+        &self.domain
+    }
+
+    fn merge(&mut self, newer: &Self) {
         self.published.clone_from(&newer.published);
         self.wanted.clone_from(&newer.wanted);
         newer.rows.iter().for_each(|(row, count)| self.add(row, *count));
         self.beyond = self.beyond.saturating_add(newer.beyond);
     }
-
-    pub fn encode(&self) -> Result<Vec<u8>, RecordError> {
-        to_json(KIND, self)
-    }
-
-    pub fn decode(bytes: &[u8]) -> Result<Self, RecordError> {
-        from_json(KIND, bytes)
-    }
-}
-
-pub fn key(day: u64, domain: &str) -> Key {
-    Key::new(KIND, &[&day.to_be_bytes(), domain.as_bytes()])
-}
-
-/// Of all days.
-pub fn range() -> (Key, Key) {
-    Key::range(KIND, &[])
 }

@@ -41,6 +41,7 @@ pub mod sealing;
 pub mod sender_address;
 pub mod secrecy;
 pub mod settings;
+pub mod tally;
 pub mod tls;
 pub mod tls_tally;
 pub mod usage;

@@ -2,11 +2,9 @@
 //! reported.
 
 use serde::{Deserialize, Serialize};
-use store::Key;
 
-use super::{RecordError, from_json, to_json};
+use super::tally;
 
-const KIND: &str = "tls tally";
 /// Failures of different kinds that are told apart; more count for the last.
 const MAX_FAILURES: usize = 100;
 const MAX_POLICIES: usize = 20;
@@ -49,10 +47,6 @@ pub struct Tally {
 }
 
 impl Tally {
-    pub fn new(day: u64, domain: &str) -> Self {
-        Self { day, domain: domain.to_owned(), sessions: Vec::new() }
-    }
-
     pub fn add(&mut self, policy: &PolicyTold, host: Option<&str>, result: Result<(), &str>, count: u64) {
         let known = self.sessions.iter().position(|sessions| sessions.policy == *policy);
         let at = known.unwrap_or_else(|| {
@@ -72,8 +66,24 @@ impl Tally {
             None => sessions.failures.push(Failures { result: result.to_owned(), host: host.map(str::to_owned), count }),
         }
     }
+}
 
-    pub fn merge(&mut self, other: &Self) {
+impl tally::Tally for Tally {
+    const KIND: &'static str = "tls tally";
+
+    fn new(day: u64, domain: &str) -> Self {
+        Self { day, domain: domain.to_owned(), sessions: Vec::new() }
+    }
+
+    fn day(&self) -> u64 {
+        self.day
+    }
+
+    fn domain(&self) -> &str {
+        &self.domain
+    }
+
+    fn merge(&mut self, other: &Self) {
         for sessions in &other.sessions {
             if sessions.good > 0 {
                 self.add(&sessions.policy, None, Ok(()), sessions.good);
@@ -83,21 +93,4 @@ impl Tally {
             }
         }
     }
-
-    pub fn encode(&self) -> Result<Vec<u8>, RecordError> {
-        to_json(KIND, self)
-    }
-
-    pub fn decode(bytes: &[u8]) -> Result<Self, RecordError> {
-        from_json(KIND, bytes)
-    }
-}
-
-pub fn key(day: u64, domain: &str) -> Key {
-    Key::new(KIND, &[&day.to_be_bytes(), domain.as_bytes()])
-}
-
-/// Of all days.
-pub fn range() -> (Key, Key) {
-    Key::range(KIND, &[])
 }

@@ -13,7 +13,7 @@ pub(crate) mod proved;
 pub mod route;
 mod sts;
 mod sts_fetch;
-pub mod tallies;
+mod told;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -30,7 +30,7 @@ use tokio::time::{sleep, timeout};
 use self::client::{Letter, Parting, Talked, Tls, Trouble};
 use self::protection::{Protection, Security, Why};
 use self::route::{NoRoute, Routes};
-use self::tallies::Tallies;
+use crate::daily_report::tls;
 use crate::gateway::unix_millis;
 use crate::queue::decide::Outcome;
 use crate::queue::{Item, Queue, shown};
@@ -133,7 +133,7 @@ pub struct Sender {
     pub metrics: Metrics,
     pub security: Security,
     /// What came of TLS, by domain and day.
-    pub tallies: Arc<Tallies>,
+    pub tallies: Arc<tls::Tallies>,
 }
 
 impl Sender {

@@ -1,27 +1,10 @@
-//! A report as it is mailed: for people a few words, for programs XML, packed.
+//! What a report of mail in a domain's name says: XML.
 // spec: rfc9990#3.1, rfc9990#3.5.1
 
 use std::fmt::Write as _;
-use std::io::Write as _;
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
-use flate2::Compression;
-use flate2::write::GzEncoder;
-use protocol::smtp::exchange::Address;
-use time::OffsetDateTime;
-
-use crate::mime::header;
-use crate::mime::part::lines;
+use crate::daily_report::letter::{Letter, packed, span};
 use crate::record::dmarc_tally::{Row, Tally};
-
-const DAY: i64 = 86_400;
-
-/// First and last second of the day.
-fn span(day: u64) -> (i64, i64) {
-    let first = i64::try_from(day).unwrap_or(0).saturating_mul(DAY);
-    (first, first.saturating_add(DAY - 1))
-}
 
 fn id(tally: &Tally, host: &str) -> String {
     format!("dmarc.{}.{}@{host}", tally.day, tally.domain)
@@ -44,7 +27,7 @@ fn escaped(text: &str) -> String {
 }
 
 /// `policy` is the domain at which the policy was found: the author's own, or one above it.
-pub(super) fn xml(host: &str, domain: &str, policy: &str, tally: &Tally) -> String {
+fn xml(host: &str, domain: &str, policy: &str, tally: &Tally) -> String {
     let (first, last) = span(tally.day);
     let mut out = String::from("<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<feedback xmlns=\"urn:ietf:params:xml:ns:dmarc-2.0\">\n<version>1.0</version>\n");
     // Writing into a string cannot fail.
@@ -82,37 +65,25 @@ fn record(out: &mut String, row: &Row, count: u64, author: &str) {
     let _ = write!(out, "<spf><domain>{}</domain><scope>{}</scope><result>{}</result></spf>\n</auth_results>\n</record>\n", escaped(&row.spf_domain), row.spf_scope, row.spf_result);
 }
 
-/// The XML, packed: it is made once for all who are written to.
-pub(super) fn packed(xml: &str) -> Vec<u8> {
-    let mut packed = GzEncoder::new(Vec::new(), Compression::default());
-    // Writing into memory cannot fail.
-    let _ = packed.write_all(xml.as_bytes());
-    packed.finish().unwrap_or_default()
-}
-
-pub(super) fn write(host: &str, domain: &str, tally: &Tally, packed: &[u8], to: &Address, now: OffsetDateTime) -> Vec<u8> {
-    let (first, last) = span(tally.day);
-    let boundary = format!("=_dmarc_{}_{}", tally.day, now.unix_timestamp());
-    let mut out = Vec::new();
-    header::mailbox(&mut out, "From", "邮件系统 / Mail system", &format!("postmaster@{domain}"));
-    header::plain(&mut out, "To", &format!("<{}>", to.as_str()));
-    header::plain(&mut out, "Date", &header::date(now));
-    header::plain(&mut out, "Message-ID", &format!("<{}>", id(tally, host)));
-    // spec: rfc9990#3.5.1
-    header::plain(&mut out, "Subject", &format!("Report Domain: {} Submitter: {domain} Report-ID: {}", tally.domain, id(tally, host)));
-    header::plain(&mut out, "Auto-Submitted", "auto-generated");
-    header::plain(&mut out, "MIME-Version", "1.0");
-    header::plain(&mut out, "Content-Type", &format!("multipart/mixed;\r\n\tboundary=\"{boundary}\""));
-    let mut text = String::new();
-    let _ = write!(text, "\r\n--{boundary}\r\nContent-Type: text/plain; charset=utf-8\r\nContent-Transfer-Encoding: base64\r\n\r\n");
-    let words = format!("附件是 {domain} 收到的以 {} 名义发出的邮件的统计。\r\nAttached is what came to {domain} in the name of {}.\r\n", tally.domain, tally.domain);
-    lines(&mut text, &STANDARD.encode(words));
-    let name = format!("{domain}!{}!{first}!{last}.xml.gz", tally.domain);
-    let _ = write!(text, "--{boundary}\r\nContent-Type: application/gzip; name=\"{name}\"\r\nContent-Transfer-Encoding: base64\r\nContent-Disposition: attachment; filename=\"{name}\"\r\n\r\n");
-    lines(&mut text, &STANDARD.encode(packed));
-    let _ = write!(text, "--{boundary}--\r\n");
-    out.extend_from_slice(text.as_bytes());
-    out
+/// The letter, and what is attached to it.
+pub(super) fn letter<'a>(host: &str, domain: &'a str, policy: &str, tally: &'a Tally) -> (Letter<'a>, Vec<u8>) {
+    let id = id(tally, host);
+    let letter = Letter {
+        domain,
+        told: &tally.domain,
+        day: tally.day,
+        // spec: rfc9990#3.5.1
+        subject: format!("Report Domain: {} Submitter: {domain} Report-ID: {id}", tally.domain),
+        id,
+        fields: Vec::new(),
+        content_type: "multipart/mixed",
+        boundary: "dmarc",
+        words: format!("附件是 {domain} 收到的以 {} 名义发出的邮件的统计。\r\nAttached is what came to {domain} in the name of {}.\r\n", tally.domain, tally.domain),
+        form: "xml",
+        attached: "application/gzip",
+        is_named: true,
+    };
+    (letter, packed(&xml(host, domain, policy, tally)))
 }
 
 #[cfg(test)]
@@ -121,9 +92,11 @@ mod tests {
     use std::io::Read as _;
 
     use mail_parser::{MessageParser, MimeHeaders as _};
+    use protocol::smtp::exchange::Address;
     use time::macros::datetime;
 
     use super::*;
+    use crate::record::tally::Tally as _;
     use crate::record::dmarc_tally::{MAX_ROWS, Published, Signature};
 
     fn row(source: &str, selector: &str) -> Row {
@@ -140,8 +113,8 @@ mod tests {
         tally.add(&row("192.0.2.1", "s1"), 2);
         tally.add(&row("192.0.2.1", "s1"), 1);
         tally.add(&row("2001:db8::1", "a\u{1}<&\">"), 1);
-        let packed = packed(&xml("mx.mail.gz.example", "mail.gz.example", "cn", &tally));
-        let letter = write("mx.mail.gz.example", "mail.gz.example", &tally, &packed, &Address::parse("d@c.cn").unwrap(), datetime!(2026-11-30 01:00 UTC));
+        let (letter, packed) = letter("mx.mail.gz.example", "mail.gz.example", "cn", &tally);
+        let letter = letter.write(&packed, &Address::parse("d@c.cn").unwrap(), datetime!(2026-11-30 01:00 UTC));
         let parsed = MessageParser::new().parse(&letter).unwrap();
         assert!(parsed.subject().unwrap().starts_with("Report Domain: c.cn Submitter: mail.gz.example Report-ID: "));
         let attached = parsed.attachment(0).unwrap();
