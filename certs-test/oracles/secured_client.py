@@ -64,6 +64,9 @@ goes("a@dane.example")
 goes("a@danetaken.example")
 waits("a@danebad.example", "4.7.5", "certificate")
 waits("a@danenotls.example", "4.7.10", "TLS")
+# Records that cannot be used: TLS with whomever, and nothing in the clear.
+goes("a@daneodd.example")
+waits("a@daneoddclear.example", "4.7.10", "TLS")
 # A zone that is not signed promises nothing.
 goes("a@daneless.example")
 # 2. MTA-STS: a name that an authority vouches for, of a server that the policy names.

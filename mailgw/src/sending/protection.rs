@@ -181,3 +181,78 @@ impl Security {
 fn passed_over(why: Why, result: &'static str, text: &str) -> PassedOver {
     PassedOver { why, result, said: unsaid("4.7.5", text) }
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic)]
+    use std::net::UdpSocket;
+
+    use super::*;
+
+    const A: u16 = 1;
+    const TLSA: u16 = 52;
+    /// Usage 1 is for servers that strangers' authorities vouch for, and of no use for mail.
+    const UNUSABLE: [u8; 4] = [1, 1, 0, 7];
+    const USABLE: [u8; 4] = [3, 1, 0, 7];
+
+    /// A resolver that has proved what it says, by name and kind; SERVFAIL to what it has no word on.
+    fn resolver(says: impl Fn(&str, u16) -> Option<Vec<Vec<u8>>> + Send + 'static) -> SocketAddr {
+        let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
+        let address = socket.local_addr().unwrap();
+        std::thread::spawn(move || {
+            let mut buffer = [0; 1_500];
+            while let Ok((_, from)) = socket.recv_from(&mut buffer) {
+                let (mut name, mut at) = (Vec::new(), 12);
+                while buffer[at] > 0 {
+                    let end = at + 1 + usize::from(buffer[at]);
+                    name.push(String::from_utf8_lossy(&buffer[at + 1..end]).into_owned());
+                    at = end;
+                }
+                let (kind, question) = (u16::from_be_bytes([buffer[at + 1], buffer[at + 2]]), &buffer[12..at + 5]);
+                let said = says(&name.join("."), kind);
+                // The answer's bits, proved (AD) where there is one. spec: rfc1035#4.1.1 rfc4035#3.2.3
+                let code: u8 = if said.is_some() { 0xa0 } else { 0x82 };
+                let records = said.unwrap_or_default();
+                let mut answer = [&buffer[..2], &[0x81, code, 0, 1, 0, u8::try_from(records.len()).unwrap(), 0, 0, 0, 0], question].concat();
+                for data in records {
+                    answer.extend([0xc0, 12].iter().chain(&kind.to_be_bytes()).chain(&[0, 1, 0, 0, 0, 60, 0, u8::try_from(data.len()).unwrap()]).chain(&data));
+                }
+                socket.send_to(&answer, from).unwrap();
+            }
+        });
+        address
+    }
+
+    /// How the one server of a domain is spoken to: with these records, and a resolver that says of the domain's MX what it says.
+    async fn spoken_to(mx: Option<Vec<Vec<u8>>>, tlsa: Option<Vec<Vec<u8>>>) -> Result<Protection, PassedOver> {
+        let resolver = resolver(move |name, kind| match (name, kind) {
+            ("c.cn", 15) => mx.clone(),
+            ("mx.c.cn", A) => Some(vec![vec![127, 0, 0, 1]]),
+            ("_25._tcp.mx.c.cn", TLSA) => tlsa.clone(),
+            _ => Some(Vec::new()),
+        });
+        let means = Means { resolver, port: 25, https_port: 443, loopback: true, roots: RootCertStore::empty() };
+        let security = Security::new(means, Arc::new(store::Memory::new())).unwrap();
+        let promised = security.promised("c.cn", 0).await;
+        security.protection("c.cn", "mx.c.cn", &promised).await
+    }
+
+    #[tokio::test]
+    async fn records_that_cannot_be_used_ask_for_tls_and_silence_about_the_servers_takes_nothing_away() {
+        let mx = || Some(vec![b"\0\x0a\x02mx\x01c\x02cn\0".to_vec()]);
+        let records = |all: &[[u8; 4]]| Some(all.iter().map(|one| one.to_vec()).collect());
+        // None of them is of use: TLS, whoever it is with, and nothing in the clear. spec: rfc7672#2.2
+        let protection = spoken_to(mx(), records(&[UNUSABLE])).await.ok().unwrap();
+        assert!(protection.must && protection.why == Why::Nothing && !protection.is_proved());
+        // One is: that one binds.
+        let protection = spoken_to(mx(), records(&[UNUSABLE, USABLE])).await.ok().unwrap();
+        assert!(protection.is_proved() && protection.why == Why::Dane { pins: vec!["3 1 0 07".into()] });
+        let protection = spoken_to(mx(), records(&[])).await.ok().unwrap();
+        assert!(!protection.must);
+        // Who keeps the DNS silent about the domain's servers, or about their certificates, has no mail in the clear for it.
+        for (mx, tlsa) in [(None, records(&[UNUSABLE])), (None, records(&[USABLE])), (None, records(&[])), (mx(), None)] {
+            let Err(passed_over) = spoken_to(mx, tlsa).await else { panic!("it is spoken to") };
+            assert_eq!((passed_over.result, passed_over.said.status.as_str()), ("dnssec-invalid", "4.4.3"));
+        }
+    }
+}
