@@ -33,27 +33,61 @@ impl Model {
     }
 }
 
-async fn act(server: &Server, seed: u64) -> (Client, Model) {
+/// How a session is told of what others do.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Told {
+    /// With the answers to its commands.
+    OfOld,
+    /// It asked for it (NOTIFY), and not before a command that lets numbers change.
+    Delayed,
+    /// It asked for it, and at once: it calls messages by their UIDs. spec: rfc5465#6.2
+    AtOnce,
+}
+
+impl Told {
+    fn asked(self) -> Option<&'static str> {
+        match self {
+            Self::OfOld => None,
+            Self::Delayed => Some("NOTIFY SET (selected-delayed (MessageNew (UID FLAGS) MessageExpunge FlagChange))"),
+            Self::AtOnce => Some("NOTIFY SET (selected (MessageNew (UID FLAGS) MessageExpunge FlagChange)) (personal (MessageNew MessageExpunge))"),
+        }
+    }
+}
+
+async fn act(server: &Server, seed: u64, told: Told) -> (Client, Model) {
     let (mut client, mut model, mut dice) = (server.client(ONE).await, Model::default(), Dice(seed));
     model.hear(&client.ok("SELECT INBOX").await);
+    if let Some(asked) = told.asked() {
+        model.hear(&client.ok(asked).await);
+    }
     model.hear(&client.ok("FETCH 1:* (UID FLAGS)").await);
-    for _ in 0..60 {
-        let number = if model.0.is_empty() { 0 } else { dice.roll(model.0.len() as u64) + 1 };
+    for step in 0..60 {
+        let at = if model.0.is_empty() { 0 } else { dice.roll(model.0.len() as u64) };
+        let (by, number) = match told {
+            Told::AtOnce => ("UID ", model.0.get(usize::try_from(at).unwrap()).and_then(Option::as_ref).map_or(0, |(uid, _)| u64::from(*uid))),
+            _ => ("", if model.0.is_empty() { 0 } else { at + 1 }),
+        };
+        // One of them changes its mind again and again.
+        if let Some(asked) = told.asked().filter(|_| seed % 2 == 0 && step % 20 == 19) {
+            model.hear(&client.ok("NOTIFY NONE").await);
+            model.hear(&client.ok(asked).await);
+            model.hear(&client.ok("FETCH 1:* (UID FLAGS)").await);
+        }
         let flag = ["\\Seen", "\\Flagged", "$Paid", "\\Deleted"][usize::try_from(dice.roll(4)).unwrap()];
         let sign = ["+", "-"][usize::try_from(dice.roll(2)).unwrap()];
         let command = match dice.roll(9) {
             0 | 1 => format!("APPEND INBOX (\\Draft) {{4+}}\r\n{:04}", dice.roll(10_000)),
             2 => "EXPUNGE".to_owned(),
-            3 if number > 0 => format!("MOVE {number} Archive"),
-            4 if number > 0 => format!("COPY {number} INBOX"),
-            5 if number > 0 => format!("STORE {number} {sign}FLAGS.SILENT {flag}"),
-            6 | 7 if number > 0 => format!("STORE {number} {sign}FLAGS {flag}"),
-            8 if number > 0 => format!("REPLACE {number} INBOX (\\Draft) {{4+}}\r\n{:04}", dice.roll(10_000)),
+            3 if number > 0 => format!("{by}MOVE {number} Archive"),
+            4 if number > 0 => format!("{by}COPY {number} INBOX"),
+            5 if number > 0 => format!("{by}STORE {number} {sign}FLAGS.SILENT {flag}"),
+            6 | 7 if number > 0 => format!("{by}STORE {number} {sign}FLAGS {flag}"),
+            8 if number > 0 => format!("{by}REPLACE {number} INBOX (\\Draft) {{4+}}\r\n{:04}", dice.roll(10_000)),
             _ => "NOOP".to_owned(),
         };
         let (lines, answer) = client.command(&command).await;
         // What another session removed is not replaced.
-        let lost = command.starts_with("REPLACE") && answer.starts_with("NO [NONEXISTENT]");
+        let lost = command.contains("REPLACE") && answer.starts_with("NO [NONEXISTENT]");
         assert!(answer.starts_with("OK") || lost, "{command}: {answer}");
         model.hear(&lines);
         // A silent change is known to whoever made it; asking settles what it became.
@@ -64,16 +98,49 @@ async fn act(server: &Server, seed: u64) -> (Client, Model) {
     (client, model)
 }
 
+/// Does nothing, and is told of everything: what it hears alone has to be what is there, in the folder that is open and how many there are
+/// in the other.
+struct Watcher {
+    client: Client,
+    model: Model,
+    archived: u64,
+}
+
+impl Watcher {
+    async fn begin(server: &Server) -> Self {
+        let mut watcher = Self { client: server.client(ONE).await, model: Model::default(), archived: 0 };
+        for command in ["SELECT INBOX", Told::AtOnce.asked().unwrap(), "FETCH 1:* (UID FLAGS)"] {
+            watcher.model.hear(&watcher.client.ok(command).await);
+        }
+        watcher
+    }
+
+    async fn hear(&mut self) {
+        let lines = self.client.ok("NOOP").await;
+        let told = lines.iter().filter_map(|line| line.strip_prefix("* STATUS \"Archive\" (MESSAGES "));
+        for told in told {
+            self.archived = told.split(' ').next().unwrap().parse().unwrap();
+        }
+        self.model.hear(&lines);
+    }
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn sessions_that_change_one_folder_come_to_see_the_same() {
     let server = Arc::new(start(quick()).await);
     for text in 0..20 {
         server.deliver(ONE, "INBOX", format!("{text}").as_bytes());
     }
-    let sessions: Vec<_> = (1..=5).map(|seed| tokio::spawn({
+    let mut watcher = Watcher::begin(&server).await;
+    let manners = [Told::OfOld, Told::AtOnce, Told::OfOld, Told::Delayed, Told::AtOnce, Told::Delayed, Told::OfOld];
+    let sessions: Vec<_> = (1..).zip(manners).map(|(seed, told)| tokio::spawn({
         let server = Arc::clone(&server);
-        async move { act(&server, seed).await }
+        async move { act(&server, seed, told).await }
     })).collect();
+    while !sessions.iter().all(tokio::task::JoinHandle::is_finished) {
+        watcher.hear().await;
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
     let mut done = Vec::new();
     for session in sessions {
         done.push(session.await.unwrap());
@@ -83,6 +150,15 @@ async fn sessions_that_change_one_folder_come_to_see_the_same() {
     truth.hear(&fresh.ok("SELECT INBOX").await);
     truth.hear(&fresh.ok("FETCH 1:* (UID FLAGS)").await);
     assert!(!truth.0.is_empty());
+    let archived = server.messages.view(ONE, "Archive").unwrap().messages.len() as u64;
+    let end = Instant::now() + Duration::from_secs(10);
+    while watcher.archived != archived && Instant::now() < end {
+        watcher.hear().await;
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    watcher.hear().await;
+    assert!(archived > 0 && watcher.archived == archived, "{} of {archived}", watcher.archived);
+    assert_eq!(watcher.model.0, truth.0);
     for (client, model) in &mut done {
         model.hear(&client.ok("NOOP").await);
         assert_eq!(model.0.len(), truth.0.len());
