@@ -4,7 +4,7 @@
 use std::fmt;
 
 use policies::certificate::HostName;
-use policies::mailbox::{Address, AddressError};
+use policies::mailbox::{Address, AddressError, Promise};
 
 /// Longest request of Outlook, in bytes.
 pub const MAX_REQUEST: usize = 16 * 1024;
@@ -20,6 +20,8 @@ pub struct Places {
     pub submissions: u16,
     /// Where POP3 is spoken.
     pub pop3s: Option<u16>,
+    /// What other servers are promised, where something is.
+    pub promise: Option<Promise>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -152,7 +154,7 @@ mod tests {
     use super::*;
 
     fn places(pop3s: Option<u16>) -> Places {
-        Places { domain: HostName::parse("mail.gz.example").unwrap(), host: "mx.mail.gz.example".into(), imaps: 993, submissions: 465, pop3s }
+        Places { domain: HostName::parse("mail.gz.example").unwrap(), host: "mx.mail.gz.example".into(), imaps: 993, submissions: 465, pop3s, promise: None }
     }
 
     #[test]

@@ -3,6 +3,8 @@
 use std::net::SocketAddr;
 use std::path::Path;
 
+use hickory_resolver::proto::rr::rdata::TLSA;
+use hickory_resolver::proto::rr::rdata::tlsa::{CertUsage, Matching, Selector};
 use hickory_resolver::proto::rr::{RData, RecordType};
 use runtime::doctor::Finding;
 use serde::{Deserialize, Serialize};
@@ -17,6 +19,25 @@ pub struct Examined {
     pub domain: String,
     pub host: String,
     pub selectors: Vec<ShownSelector>,
+    /// The digest of the policies by which it works.
+    #[serde(default)]
+    pub policies: Option<String>,
+    /// The record of its policy of MTA-STS, where something is promised.
+    #[serde(default)]
+    pub promise: Option<String>,
+    /// The digest of the key that it serves.
+    #[serde(default)]
+    pub key: Option<String>,
+}
+
+/// The policies as they stand in the directory: the next start takes them, or refuses them. `read`: the digest of those that hold now.
+pub fn policies(directory: &Path, read: Option<&str>) -> Finding {
+    match crate::policy::read(directory) {
+        // With its file, its line, and what would be right.
+        Err(error) => Finding::fail(format!("policies: {error}"), "mend the file before the next start, which refuses it; the one that comes with the program is in `policies/`"),
+        Ok(found) if read.is_some_and(|read| read != found.digest) => Finding::warn("policies: others stand in the directory than the service works by", "start `mailgw serve` anew, and they hold"),
+        Ok(found) => Finding::ok(format!("policies: {}", found.digest)),
+    }
 }
 
 /// Asks the resolver alone.
@@ -33,6 +54,8 @@ pub async fn world(sending: Option<&Sending>, examined: &Examined) -> Vec<Findin
             findings.extend([names.mx().await, names.text(&examined.domain, "v=spf1", "SPF", "publish for example: v=spf1 mx -all").await]);
             findings.push(names.text(&format!("_dmarc.{}", examined.domain), "v=DMARC1", "DMARC", "publish for example: v=DMARC1; p=reject").await);
             findings.extend(names.dkim().await);
+            findings.extend(names.promise().await);
+            findings.extend(names.key().await);
         }
         None => findings.push(Finding::fail(format!("resolver: {} does not answer; mail from other hosts is put off or let in unjudged, and none goes out", sending.resolver), "start it, or name another in mailgw.toml")),
     }
@@ -81,6 +104,34 @@ impl Names<'_> {
         }
     }
 
+    /// What is promised by MTA-STS, and no other policy than is served.
+    async fn promise(&self) -> Option<Finding> {
+        let (promise, name) = (self.examined.promise.as_ref()?, format!("_mta-sts.{}", self.examined.domain));
+        let found: Vec<String> = self.texts(&name).await.unwrap_or_default().into_iter().filter(|text| text.starts_with("v=STSv1")).collect();
+        Some(match found.as_slice() {
+            [one] if one.trim_end_matches(';') == promise.trim_end_matches(';') => Finding::ok("MTA-STS: the record is that of the policy that is served"),
+            [] => Finding::warn("MTA-STS: there is no record; whoever stands between may keep others from using TLS", format!("serve settings (`mailgw init --autoconfig`) at https://mta-sts.{}, and publish: {name}. TXT \"{promise}\"", self.examined.domain)),
+            _ => Finding::fail("MTA-STS: another policy was published, or several; others go on with what they fetched before", format!("publish this alone: {name}. TXT \"{promise}\"")),
+        })
+    }
+
+    /// The key that is served is one that is published, where any is (DANE). A new key is published before it is served.
+    async fn key(&self) -> Option<Finding> {
+        let (key, name) = (self.examined.key.as_ref()?, format!("_25._tcp.{}", self.examined.host));
+        let answer = self.proved.ask(&name, RecordType::TLSA).await.ok()?;
+        let records: Vec<_> = answer.records.iter().filter_map(|data| if let RData::TLSA(record) = data { Some(record) } else { None }).collect();
+        let publish = format!("publish: {name}. TLSA 3 1 1 {key}");
+        let is_ours = |record: &&TLSA| record.cert_usage == CertUsage::DaneEe && record.selector == Selector::Spki && record.matching == Matching::Sha256 && crate::hex(&record.cert_data) == *key;
+        Some(match (records.iter().find(|record| is_ours(record)), records.len(), answer.secure) {
+            (Some(_), _, true) => Finding::ok("DANE: the key that is served is published and proved"),
+            (Some(_), _, false) => Finding::warn("DANE: the key is published in a zone that is not proved, which counts for nothing", "sign the zone (DNSSEC)"),
+            (None, 0, true) => Finding::warn("DANE: no key of this server is published", publish),
+            (None, 0, false) => return None,
+            (None, _, true) => Finding::fail("DANE: other keys are published than the one that is served; whoever holds to DANE delivers nothing here", publish),
+            (None, _, false) => Finding::warn("DANE: other keys are published than the one that is served, in a zone that is not proved", publish),
+        })
+    }
+
     async fn dkim(&self) -> Vec<Finding> {
         let in_use: Vec<&ShownSelector> = self.examined.selectors.iter().filter(|selector| selector.in_use).collect();
         if in_use.is_empty() {
@@ -96,5 +147,30 @@ impl Names<'_> {
             });
         }
         findings
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    /// Whoever edits a limit wrongly hears which, where, and what would be right, before the next start refuses it.
+    #[test]
+    fn a_bad_value_in_a_policy_is_named_with_its_file_and_line() {
+        let place = tempfile::tempdir().unwrap();
+        crate::policy::ship(place.path()).unwrap();
+        let digest = crate::policy::read(place.path()).unwrap().digest;
+        let said = |read: Option<&str>| serde_json::to_string(&policies(place.path(), read)).unwrap();
+        assert!(said(Some(&digest)).contains("\"ok\"") && said(None).contains("\"ok\""));
+        let file = place.path().join("mailbox/listeners.toml");
+        let shipped = std::fs::read_to_string(&file).unwrap();
+        std::fs::write(&file, shipped.replacen("bytes_before_login = 262_144", "bytes_before_login = 1_048_576", 1)).unwrap();
+        let told = said(Some(&digest));
+        assert!(told.contains("listeners.toml, line 36: it is 16384 to 262144 bytes") && told.contains("\"fail\""), "{told}");
+        // A good one that the service has not read.
+        std::fs::write(&file, shipped.replacen("of_one_address = 50", "of_one_address = 20", 1)).unwrap();
+        let told = said(Some(&digest));
+        assert!(told.contains("anew") && told.contains("\"warn\""), "{told}");
     }
 }

@@ -21,6 +21,7 @@ pub mod notice;
 pub mod outbox;
 pub mod policy;
 mod problem;
+pub mod promise;
 pub mod queue;
 pub mod record;
 pub mod registrar;

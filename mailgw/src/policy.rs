@@ -10,7 +10,7 @@ use policies::push::PushLimits;
 use policies::sender::LetterKinds;
 use policies::statement::Parameters;
 use ring::digest::{Context, SHA256};
-use store::{Batch, Expectation, Key, Store};
+use store::{Batch, Expectation, Key, Store, StoreError};
 
 use crate::gateway::Policies;
 use crate::init::{InitError, write};
@@ -40,7 +40,7 @@ pub(crate) fn ship(path: &Path) -> Result<(), InitError> {
 
 /// A directory founded before a policy was known gets it as it is shipped now.
 pub(crate) fn ship_new(path: &Path) -> Result<(), InitError> {
-    const SINCE_FOUNDING: [&str; 5] = ["clients.toml", "inbound.toml", "notifications.toml", "opening.toml", "sending.toml"];
+    const SINCE_FOUNDING: [&str; 6] = ["clients.toml", "inbound.toml", "listeners.toml", "notifications.toml", "opening.toml", "sending.toml"];
     let directory = path.join(MAILBOX);
     for (file, text) in policies::mailbox::SHIPPED.iter().filter(|(file, _)| SINCE_FOUNDING.contains(file)) {
         if !directory.join(file).exists() {
@@ -98,6 +98,11 @@ fn documents(path: &Path, below: &str, context: &mut Context) -> Result<BTreeMap
         }
     }
     Ok(documents)
+}
+
+/// The digest of those that were read last.
+pub(crate) fn noted(store: &dyn Store) -> Result<Option<String>, StoreError> {
+    Ok(store.get(&Key::new("policies read", &[]))?.map(|digest| String::from_utf8_lossy(&digest).into_owned()))
 }
 
 /// An entry of the log when they are others than were read last.

@@ -393,7 +393,9 @@ impl Service {
             Operation::DkimShow => Ok(Outcome::Selectors(gateway.dkim.show()?)),
             Operation::Doctor => {
                 let (domain, host) = (gateway.settings.domain.clone(), gateway.settings.host.clone());
-                Ok(Outcome::Examined(crate::doctor::Examined { domain, host, selectors: gateway.dkim.show()? }))
+                let promise = directory.policy().inbound().promise.map(|promise| crate::promise::record(&crate::promise::policy(promise, &host)));
+                let key = tls::public_key_info(&*gateway.store, &gateway.keys)?.map(|key| crate::promise::key_digest(&key));
+                Ok(Outcome::Examined(crate::doctor::Examined { domain, host, promise, key, selectors: gateway.dkim.show()?, policies: crate::policy::noted(&*gateway.store).map_err(DirectoryError::from)? }))
             }
             Operation::QueueList(listed) => Ok(Outcome::Queue(gateway.queue.list(&listed)?)),
             Operation::QueueShow { message } => Ok(Outcome::Queued(Box::new(gateway.queue.show(&message)?))),

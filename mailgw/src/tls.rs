@@ -121,6 +121,12 @@ pub fn current(store: &dyn Store, keys: &KeyStore) -> Result<Arc<ServerConfig>, 
     config(keys, &Tls::decode(&found)?)
 }
 
+/// The public key that the listeners serve: SubjectPublicKeyInfo, DER. None while there is no certificate.
+pub fn public_key_info(store: &dyn Store, keys: &KeyStore) -> Result<Option<Vec<u8>>, TlsError> {
+    let Some(found) = store.get(&Tls::key())? else { return Ok(None) };
+    Ok(Some(keys.load(&Tls::decode(&found)?.key)?.public_key_info().to_vec()))
+}
+
 fn config(keys: &KeyStore, record: &Tls) -> Result<Arc<ServerConfig>, TlsError> {
     let damaged = |_| RecordError::Damaged { kind: "tls", reason: "its chain is not base64" };
     let chain = record.chain.iter().map(|text| STANDARD.decode(text).map(CertificateDer::from)).collect::<Result<Vec<_>, _>>().map_err(damaged)?;

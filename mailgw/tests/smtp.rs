@@ -315,7 +315,7 @@ async fn a_header_of_thousands_of_fields_is_refused_for_good() {
 
 #[tokio::test]
 async fn crowds_early_talkers_and_the_slow_are_turned_away() {
-    let limits = Limits { per_address: 2, idle: Duration::from_millis(300), ..Limits::default() };
+    let limits = Limits { of_one_address: 2, idle: Duration::from_millis(300), ..Limits::default() };
     let office = Office::new(limits).await;
     let (first, second) = (office.client().await, office.client().await);
     let mut third = Client(BufReader::new(TcpStream::connect(office.address).await.unwrap()));

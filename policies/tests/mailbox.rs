@@ -81,6 +81,8 @@ fn documents_that_make_no_sense() {
         ("inbound.toml", "spf_fail = \"junk\"", "spf_fail = \"drop\"", 21, "unknown variant `drop`"),
         ("inbound.toml", "trusted_forwarders = []", "trusted_forwarders = [\"a_b\"]", 27, ""),
         ("inbound.toml", "dns_silent = \"later\"", "dns_silent = \"reject\"", 25, "unknown variant `reject`"),
+        ("inbound.toml", "days = 14", "days = 366", 55, "1 to 365 days"),
+        ("inbound.toml", "mode = \"testing\"", "mode = \"strict\"", 54, "unknown variant `strict`"),
         ("sending.toml", "per_sender = 4", "per_sender = 41", 24, "no more than to all"),
         ("sending.toml", "end_seconds = 600", "end_seconds = 60", 33, "600 to 3600 seconds"),
         ("sending.toml", "whole_seconds = 900", "whole_seconds = 500", 35, "no fewer than for the reply"),
@@ -90,6 +92,18 @@ fn documents_that_make_no_sense() {
         ("limits.toml", "quota_percent = 100", "quota_percent = 0", 28, "1 to 1000"),
         ("limits.toml", "percent = [80, 95]", "percent = [95, 80]", 32, "each above the one before"),
         ("limits.toml", "cooling_off_hours = 72", "cooling_off_hours = 0", 36, "1 to 720"),
+        ("listeners.toml", "of_one_address = 50", "of_one_address = 501", 7, "no more than of a network"),
+        ("listeners.toml", "of_one_network = 500", "of_one_network = 1001", 9, "no more than of all"),
+        ("listeners.toml", "idle_seconds = 300", "idle_seconds = 299", 11, "300 to 3600 seconds"),
+        ("listeners.toml", "receiving_bytes = 268_435_456", "receiving_bytes = 52_428_799", 17, "52428800 (two of the largest messages) to"),
+        ("listeners.toml", "before_login = 500", "before_login = 1001", 32, "no more than of all"),
+        // The bound on what strangers send holds whatever the policy says.
+        ("listeners.toml", "bytes_before_login = 262_144", "bytes_before_login = 262_145", 36, "16384 to 262144 bytes"),
+        ("listeners.toml", "idle_minutes = 30", "idle_minutes = 29", 54, "30 to 1440 minutes"),
+        ("listeners.toml", "idle_minutes = 10", "idle_minutes = 9", 67, "10 to 120 minutes"),
+        ("listeners.toml", "at_once = 4", "at_once = 0", 74, "1 to 64 passwords"),
+        ("listeners.toml", "connections = 20_000", "connections = 200_001", 44, "1 to 200000 connections"),
+        ("listeners.toml", "[settings]", "[setting]", 84, "unknown field `setting`"),
         ("limits.toml", "[password]", "[passwords]", 13, "unknown field `passwords`"),
     ] {
         let documents = SHIPPED.map(|(name, text)| (name, if name == file { text.replacen(from, to, 1) } else { text.to_owned() }));

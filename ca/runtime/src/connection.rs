@@ -3,6 +3,7 @@
 use std::convert::Infallible;
 use std::future::Future;
 use std::io;
+use std::net::IpAddr;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -29,6 +30,7 @@ use crate::exit::{Exit, Problem};
 use crate::http::{Caller, Limits};
 use crate::patience::Patient;
 use crate::request::{HEADER, RequestId};
+use crate::shares::Shares;
 use crate::shutdown::Shutdown;
 
 /// How long, and for how many octets, a body that is refused is let pass.
@@ -42,6 +44,10 @@ pub(crate) trait Door: Send + Sync + 'static {
     type Raw: Send + 'static;
     type Stream: AsyncRead + AsyncWrite + Unpin + Send + 'static;
     fn accept(&self) -> impl Future<Output = io::Result<Self::Raw>> + Send;
+    /// Where the caller is, where that is another host.
+    fn address(_: &Self::Raw) -> Option<IpAddr> {
+        None
+    }
     fn greet(&self, raw: Self::Raw) -> impl Future<Output = io::Result<(Self::Stream, Caller)>> + Send;
 }
 
@@ -52,7 +58,7 @@ pub(crate) async fn run<D: Door>(door: D, router: Router, limits: Limits, shutdo
         Some(bytes) => router.layer(DefaultBodyLimit::max(bytes)),
         None => router,
     };
-    let places = Arc::new(Semaphore::new(limits.connections));
+    let (places, shares) = (Arc::new(Semaphore::new(limits.connections)), Shares::new(limits.of_one_address, limits.of_one_network));
     let mut tasks = JoinSet::new();
     loop {
         while tasks.try_join_next().is_some() {}
@@ -74,9 +80,17 @@ pub(crate) async fn run<D: Door>(door: D, router: Router, limits: Limits, shutdo
                 None => break,
             },
         };
+        let share = match D::address(&raw).map(|address| shares.take(address)).transpose() {
+            Ok(share) => share,
+            // Before TLS: an answer would cost what is to be spared.
+            Err(crowded) => {
+                tracing::debug!(?crowded, "caller cut off: too many connections of one");
+                continue;
+            }
+        };
         let (door, router, limits, shutdown) = (door.clone(), router.clone(), limits.clone(), shutdown.clone());
         tasks.spawn(async move {
-            let _place = place;
+            let _held = (place, share);
             match timeout(limits.header, door.greet(raw)).await {
                 Ok(Ok((stream, caller))) => speak(stream, caller, router, limits, shutdown).await,
                 Ok(Err(error)) => tracing::debug!(%error, "caller turned away"),

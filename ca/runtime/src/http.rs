@@ -1,7 +1,7 @@
 //! The HTTP/1.1 shell of every service: bounded in bytes, connections and time, and ended gracefully.
 
 use std::io;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -34,6 +34,9 @@ pub struct Limits {
     pub write: Option<Duration>,
     /// Connections at one time; further ones wait in the kernel's queue.
     pub connections: usize,
+    /// Of them, as many of one address, and of one network: further ones are cut off, so that nobody waits behind whoever opens many.
+    pub of_one_address: usize,
+    pub of_one_network: usize,
     /// Time for requests in flight after shutdown began.
     pub grace: Duration,
 }
@@ -47,6 +50,8 @@ impl Default for Limits {
             request: Some(Duration::from_secs(30)),
             write: Some(Duration::from_secs(30)),
             connections: 1024,
+            of_one_address: usize::MAX,
+            of_one_network: usize::MAX,
             grace: Duration::from_secs(10),
         }
     }
@@ -125,6 +130,10 @@ impl Door for Plain {
     type Raw = (TcpStream, SocketAddr);
     type Stream = TcpStream;
 
+    fn address((_, address): &Self::Raw) -> Option<IpAddr> {
+        Some(address.ip())
+    }
+
     async fn accept(&self) -> io::Result<Self::Raw> {
         self.0.accept().await
     }
@@ -169,6 +178,10 @@ impl Refusals {
 impl Door for Tls {
     type Raw = (TcpStream, SocketAddr);
     type Stream = TlsStream<TcpStream>;
+
+    fn address((_, address): &Self::Raw) -> Option<IpAddr> {
+        Some(address.ip())
+    }
 
     async fn accept(&self) -> io::Result<Self::Raw> {
         self.0.accept().await

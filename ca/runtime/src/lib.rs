@@ -20,4 +20,5 @@ pub mod metrics;
 pub mod rate;
 pub mod request;
 pub mod revocation;
+pub mod shares;
 pub mod terminal;

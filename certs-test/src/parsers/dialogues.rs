@@ -23,7 +23,7 @@ struct Talked {
 
 fn talk(bytes: &[u8], cut: usize) -> Talked {
     let host = Domain::parse("mx.example.cn").expect("a domain");
-    let (mut session, mut todo) = Session::new(Settings { host, tls: false, starttls: true, role: Role::Exchange, dsn: false, offer: Offer::default(), max_size: MAX_SIZE, max_recipients: 4, max_copies: 2 * MAX_SIZE });
+    let (mut session, mut todo) = Session::new(Settings { host, tls: false, starttls: true, role: Role::Exchange, dsn: false, offer: Offer::default(), budget: protocol::budget::Budget::default(), max_size: MAX_SIZE, max_recipients: 4, max_copies: 2 * MAX_SIZE });
     let mut talked = Talked { said: Vec::new(), delivered: Vec::new(), tls: false };
     let mut pieces = bytes.chunks(cut);
     loop {
@@ -124,7 +124,7 @@ fn imap_answer(request: imap_exchange::Request, message: &[u8]) -> imap_exchange
 
 fn imap_talk(commands: &[u8], cut: usize, message: &[u8]) -> Vec<u8> {
     use imap_exchange::Output;
-    let (mut session, _) = imap_session::Session::new(imap_session::Settings { tls: true, starttls: false, offer: Offer::default(), append_limit: MAX_SIZE, arrange_limit: MAX_SIZE, off: Extensions::NONE });
+    let (mut session, _) = imap_session::Session::new(imap_session::Settings { tls: true, starttls: false, offer: Offer::default(), budget: protocol::budget::Budget::default(), append_limit: MAX_SIZE, arrange_limit: MAX_SIZE, off: Extensions::NONE });
     let mut said = Vec::new();
     for piece in b"a LOGIN u p\r\nb SELECT INBOX\r\n".chunks(MAX_INPUT).chain(commands.chunks(cut)) {
         let mut todo = session.receive(piece);
@@ -198,7 +198,7 @@ fn pop3_talk(bytes: &[u8], cut: usize) -> (Vec<u8>, Vec<u32>) {
     use protocol::pop3::session::{Session, Settings};
     const MAILS: [&[u8]; 2] = [b"Subject: 1\r\n\r\n.\r\n", b"Subject: 2\r\n\r\nend"];
     let offer = Offer { scram: true, binding: Some([1; 32]), certificate: true };
-    let (mut session, mut todo) = Session::new(Settings { tls: false, offer: Offer::default() });
+    let (mut session, mut todo) = Session::new(Settings { tls: false, offer: Offer::default(), budget: protocol::budget::Budget::default() });
     let (mut said, mut removed, mut tls) = (Vec::new(), Vec::new(), false);
     let mut pieces = bytes.chunks(cut);
     loop {

@@ -1,4 +1,5 @@
 #![forbid(unsafe_code)]
+pub mod budget;
 pub mod imap;
 pub mod pop3;
 pub mod sasl;

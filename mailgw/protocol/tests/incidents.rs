@@ -77,7 +77,7 @@ impl Said {
 }
 
 fn imap_session() -> protocol::imap::session::Session {
-    let settings = protocol::imap::session::Settings { tls: true, starttls: false, offer: Offer::default(), append_limit: 1 << 20, arrange_limit: 4 << 20, off: Extensions::NONE };
+    let settings = protocol::imap::session::Settings { tls: true, starttls: false, offer: Offer::default(), budget: protocol::budget::Budget::default(), append_limit: 1 << 20, arrange_limit: 4 << 20, off: Extensions::NONE };
     protocol::imap::session::Session::new(settings).0
 }
 
@@ -131,7 +131,7 @@ fn asked(message: Vec<u8>, commands: &str) -> (Said, usize) {
 
 fn smtp_session() -> smtp::session::Session {
     let host = smtp::exchange::Domain::parse("mx.example.cn").unwrap();
-    let settings = smtp::session::Settings { host, tls: true, starttls: false, role: smtp::session::Role::Submission, dsn: true, offer: Offer::default(), max_size: 1 << 20, max_recipients: 4, max_copies: 4 << 20 };
+    let settings = smtp::session::Settings { host, tls: true, starttls: false, role: smtp::session::Role::Submission, dsn: true, offer: Offer::default(), budget: protocol::budget::Budget::default(), max_size: 1 << 20, max_recipients: 4, max_copies: 4 << 20 };
     smtp::session::Session::new(settings).0
 }
 
@@ -177,7 +177,7 @@ fn before_a_login_little_is_held_whatever_is_sent() {
         }
         assert!(above.at_most() <= BEFORE_LOGIN, "smtp {name}: {}", above.at_most());
         let above = Above::now();
-        let (mut session, _) = pop3::session::Session::new(pop3::session::Settings { tls: true, offer: Offer::default() });
+        let (mut session, _) = pop3::session::Session::new(pop3::session::Settings { tls: true, offer: Offer::default(), budget: protocol::budget::Budget::default() });
         for piece in input.chunks(1 << 10) {
             let mut todo = session.receive(piece);
             while todo.iter().any(|output| matches!(output, pop3::exchange::Output::Do(_))) {
@@ -203,7 +203,7 @@ fn commands_that_lead_nowhere_end_the_session() {
     let (mut session, message, mut said) = (imap_session(), Vec::new().into(), Said::default());
     imap_talk(&mut session, "a CAPABILITY\r\n".repeat(1_000).as_bytes(), &message, &mut said);
     assert!(said.ends_with("* BYE Too many commands before a login\r\n") && said.octets < 128 << 10);
-    let (mut session, _) = pop3::session::Session::new(pop3::session::Settings { tls: true, offer: Offer::default() });
+    let (mut session, _) = pop3::session::Session::new(pop3::session::Settings { tls: true, offer: Offer::default(), budget: protocol::budget::Budget::default() });
     let out = session.receive("FOO\r\n".repeat(1_000).as_bytes());
     assert!(out.iter().any(|output| matches!(output, pop3::exchange::Output::Close)));
 }

@@ -18,7 +18,7 @@ struct Client {
 
 impl Client {
     fn new(tls: bool) -> Self {
-        let (session, greeting) = Session::new(Settings { tls, offer: Offer::default() });
+        let (session, greeting) = Session::new(Settings { tls, offer: Offer::default(), budget: protocol::budget::Budget::default() });
         let mails = vec![(3, b"Subject: 1\r\n\r\n.\r\none\r\n".to_vec()), (5, b"Subject: 2\r\n\r\na\r\nb".to_vec()), (9, Vec::new())];
         let mut client = Self { session, said: Vec::new(), mails, in_use: false, failing: false, tls, closed: false };
         client.take(greeting);

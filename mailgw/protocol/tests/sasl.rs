@@ -55,7 +55,7 @@ struct Imap(protocol::imap::session::Session);
 
 impl Imap {
     fn new(offer: Offer) -> (Self, String) {
-        let settings = protocol::imap::session::Settings { tls: true, starttls: true, offer, append_limit: 1_000, arrange_limit: 1_000, off: Extensions::NONE };
+        let settings = protocol::imap::session::Settings { tls: true, starttls: true, offer, budget: protocol::budget::Budget::default(), append_limit: 1_000, arrange_limit: 1_000, off: Extensions::NONE };
         let (session, greeting) = protocol::imap::session::Session::new(settings);
         let mut imap = Self(session);
         let greeting = imap.take(greeting);
@@ -98,7 +98,7 @@ struct Smtp(protocol::smtp::session::Session);
 impl Smtp {
     fn new(offer: Offer) -> Self {
         let host = smtp::Domain::parse("mx.b.cn").unwrap();
-        let settings = protocol::smtp::session::Settings { host, tls: true, starttls: true, role: protocol::smtp::session::Role::Submission, dsn: true, offer, max_size: 1_000, max_recipients: 1, max_copies: 1_000 };
+        let settings = protocol::smtp::session::Settings { host, tls: true, starttls: true, role: protocol::smtp::session::Role::Submission, dsn: true, offer, budget: protocol::budget::Budget::default(), max_size: 1_000, max_recipients: 1, max_copies: 1_000 };
         Self(protocol::smtp::session::Session::new(settings).0)
     }
 

@@ -4,7 +4,6 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
 
 use axum::extract::State;
 use axum::response::Response;
@@ -23,7 +22,6 @@ use rustls_pki_types::CertificateDer;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 
-use policies::mailbox::Port;
 use protocol::smtp::exchange::Domain;
 
 use super::ask::{LONG_PATH, PATH, Place, internal, passphrase};
@@ -44,9 +42,8 @@ use crate::sending::route::Dns;
 use crate::sending::{self, Sender};
 use crate::service::{LongOperation, Operation, Outcome, Service, Told};
 use crate::verdict::Verifier;
-use crate::wire::accounts::AtDoors;
 use crate::wire::smtp::Door;
-use crate::wire::{autoconfig, imap, opening, pop3, push, smtp};
+use crate::wire::{autoconfig, granted, imap, opening, pop3, push, smtp};
 
 pub fn serve(place: &Place, domain: Option<&str>) -> Result<(), Problem> {
     runtime::log::init();
@@ -123,6 +120,7 @@ async fn run(mut service: Service, configuration: &Configuration, directory: &Pa
     };
     let owed = crate::job::owed(&metrics).map_err(|error| wrong(&error.to_string()))?;
     background.begin("endings", crate::job::endings(Arc::clone(&service.gateway), Arc::clone(&service.authority), owed, shutdown.clone()));
+    let listeners = *service.gateway.directory.policy().listeners();
     let public = runtime::http::health(move || health(&healthy)).merge(runtime::http::metrics(move || metrics.render() + &counts.render()));
     tracing::info!(smtp = %listen.smtp, imap = %listen.imap, imaps = %listen.imaps, domain = service.gateway.settings.domain, "serving");
     tokio::join!(
@@ -133,8 +131,8 @@ async fn run(mut service: Service, configuration: &Configuration, directory: &Pa
         clients.serve(imap, imaps, shutdown.clone()),
         where_given(pop3, |listener| Arc::clone(&old_clients).serve(listener, pop3::Door::StartTls, shutdown.clone())),
         where_given(pop3s, |listener| Arc::clone(&old_clients).serve(listener, pop3::Door::Tls, shutdown.clone())),
-        where_given(settings, |listener| runtime::http::serve_tls(listener, shown, told, autoconfig::limits(), shutdown.clone())),
-        where_given(applications, |listener| runtime::http::serve_tls(listener, applicants_tls, applicants, opening::limits(), shutdown.clone())),
+        where_given(settings, |listener| runtime::http::serve_tls(listener, shown, told, autoconfig::limits(listeners.settings), shutdown.clone())),
+        where_given(applications, |listener| runtime::http::serve_tls(listener, applicants_tls, applicants, opening::limits(listeners.applications), shutdown.clone())),
         where_given(sender, |sender| sender.run(shutdown.clone())),
         where_given(reporting, |reporting| reporting),
         where_given(push, |listener| runtime::http::serve_tls(listener, bureaus, bureaus_desk, push::limits(), shutdown.clone())),
@@ -215,8 +213,7 @@ fn bureaus(service: &Service) -> Senders {
 
 /// Mail from other hosts.
 fn exchange(service: &Service, reception: &Arc<Reception>, metrics: &Registry) -> Result<Arc<smtp::Server>, Problem> {
-    let tarpit = reception.policy.tarpit;
-    let limits = smtp::Limits { patience: tarpit.after_errors, tarpit: Duration::from_secs(tarpit.seconds.into()), ..sizes(service) };
+    let limits = granted::exchange(service.gateway.directory.policy());
     let registered = smtp::Metrics::register(metrics).map_err(|error| wrong(&error.to_string()))?;
     let desk = smtp::Desk::Reception(Arc::clone(reception));
     Ok(smtp::Server::new(desk, Arc::clone(&service.gateway.clock), tls(service)?, limits, registered))
@@ -226,13 +223,7 @@ fn exchange(service: &Service, reception: &Arc<Reception>, metrics: &Registry) -
 fn lmtp(service: &Service, reception: &Arc<Reception>, metrics: &Registry) -> Result<Arc<smtp::Server>, Problem> {
     let registered = smtp::Metrics::register_neighbours(metrics).map_err(|error| wrong(&error.to_string()))?;
     let desk = smtp::Desk::Neighbours(Arc::clone(reception));
-    Ok(smtp::Server::new(desk, Arc::clone(&service.gateway.clock), tls(service)?, sizes(service), registered))
-}
-
-/// The sizes of messages that the policy sets.
-fn sizes(service: &Service) -> smtp::Limits {
-    let policy = service.gateway.directory.policy();
-    smtp::Limits { max_size: bytes(policy.message_bytes()), max_recipients: policy.max_recipients(), ..smtp::Limits::default() }
+    Ok(smtp::Server::new(desk, Arc::clone(&service.gateway.clock), tls(service)?, granted::neighbours(service.gateway.directory.policy()), registered))
 }
 
 /// Mail to other hosts.
@@ -253,12 +244,12 @@ fn sender(service: &Service, sending: &Sending, tallies: &Arc<tls_report::Tallie
 
 /// Mail of those who log in.
 fn senders(service: &Service, certificates: &Arc<CertificateLogins>, outgoing: bool, metrics: &Registry) -> Result<Arc<smtp::Server>, Problem> {
-    let (gateway, policy) = (&service.gateway, service.gateway.directory.policy());
+    let gateway = &service.gateway;
     let accounts = Arc::new(Logins { directory: Arc::clone(&gateway.directory), clock: Arc::clone(&gateway.clock), certificates: Some(Arc::clone(certificates)) });
     let host = Domain::parse(&gateway.settings.host).map_err(|_| wrong("the gateway's host name is none for SMTP"))?;
     let domain = Domain::parse(&gateway.settings.domain).map_err(|_| wrong("the gateway's domain is none for SMTP"))?;
     let submission = Submission { gateway: Arc::clone(gateway), accounts, random: Arc::new(SystemRandom::new()), host, domain, outgoing, senders: Some(bureaus(service)) };
-    let limits = smtp::Limits { ways: AtDoors::new(policy.clients(), Port::Submission, Port::Submissions), roots: roots(service), ..sizes(service) };
+    let limits = smtp::Limits { roots: roots(service), ..granted::submission(gateway.directory.policy()) };
     let registered = smtp::Metrics::register_submission(metrics).map_err(|error| wrong(&error.to_string()))?;
     Ok(smtp::Server::new(smtp::Desk::Submission(Arc::new(submission)), Arc::clone(&gateway.clock), tls(service)?, limits, registered))
 }
@@ -267,9 +258,7 @@ fn senders(service: &Service, certificates: &Arc<CertificateLogins>, outgoing: b
 fn clients(service: &Service, certificates: &Arc<CertificateLogins>, metrics: &Registry) -> Result<Arc<imap::Imap>, Problem> {
     let gateway = &service.gateway;
     let logins = Arc::new(Logins { directory: Arc::clone(&gateway.directory), clock: Arc::clone(&gateway.clock), certificates: Some(Arc::clone(certificates)) });
-    let policy = gateway.directory.policy();
-    let (arrange, arrange_all) = policy.arrange_bytes();
-    let limits = imap::Limits { append: bytes(policy.message_bytes()), arrange: bytes(arrange), arrange_all: bytes(arrange_all), compressed: policy.compressed(), switches: Arc::new(policy.clients().into()), ways: AtDoors::new(policy.clients(), Port::Imap, Port::Imaps), roots: roots(service), ..imap::Limits::default() };
+    let limits = imap::Limits { roots: roots(service), ..granted::imap(gateway.directory.policy()) };
     let clients = imap::Imap::new(Arc::clone(&gateway.messages), logins, tls(service)?, Arc::clone(&gateway.clock), limits, metrics);
     Ok(Arc::new(clients.map_err(|error| wrong(&error.to_string()))?))
 }
@@ -278,8 +267,7 @@ fn clients(service: &Service, certificates: &Arc<CertificateLogins>, metrics: &R
 fn old_clients(service: &Service, certificates: &Arc<CertificateLogins>, metrics: &Registry) -> Result<Arc<pop3::Pop3>, Problem> {
     let gateway = &service.gateway;
     let logins = Arc::new(Logins { directory: Arc::clone(&gateway.directory), clock: Arc::clone(&gateway.clock), certificates: Some(Arc::clone(certificates)) });
-    let policy = gateway.directory.policy().clients();
-    let limits = pop3::Limits { ways: AtDoors::new(policy, Port::Pop3, Port::Pop3s), roots: roots(service), not_for: Arc::new(policy.no_pop3().clone()), ..pop3::Limits::default() };
+    let limits = pop3::Limits { roots: roots(service), ..granted::pop3(gateway.directory.policy()) };
     let clients = pop3::Pop3::new(Arc::clone(&gateway.messages), logins, tls(service)?, Arc::clone(&gateway.clock), limits, metrics);
     Ok(Arc::new(clients.map_err(|error| wrong(&error.to_string()))?))
 }
@@ -290,7 +278,7 @@ fn places(service: &Service, configuration: &Configuration) -> Places {
     let submissions = announced.submissions.or(listen.submissions.map(|address| address.port())).unwrap_or(465);
     let pop3s = listen.pop3s.map(|address| announced.pop3s.unwrap_or(address.port()));
     let (domain, host) = (gateway.directory.domain().clone(), gateway.settings.host.clone());
-    Places { domain, host, imaps: announced.imaps.unwrap_or(listen.imaps.port()), submissions, pop3s }
+    Places { domain, host, imaps: announced.imaps.unwrap_or(listen.imaps.port()), submissions, pop3s, promise: gateway.directory.policy().inbound().promise }
 }
 
 /// Whom clients' certificates are asked for under, as TLS names them.
@@ -303,10 +291,6 @@ fn roots(service: &Service) -> Vec<DistinguishedName> {
 
 fn tls(service: &Service) -> Result<watch::Receiver<Arc<rustls::ServerConfig>>, Problem> {
     service.tls.as_ref().map(watch::Sender::subscribe).ok_or_else(|| wrong("a service without TLS"))
-}
-
-fn bytes(limit: u64) -> usize {
-    usize::try_from(limit).unwrap_or(usize::MAX)
 }
 
 fn wrong(what: &str) -> Problem {

@@ -1,10 +1,11 @@
 //! Who is it: a user and a password become an account, or a refusal that tells nothing of what there is.
 
-use std::net::{IpAddr, Ipv6Addr};
+use std::net::IpAddr;
 use std::time::Duration;
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use policies::mailbox::{Address, Alias, MailboxNumber};
+use runtime::rate::network;
 use secrecy::SecretString;
 use time::OffsetDateTime;
 
@@ -204,15 +205,4 @@ fn millis(now: OffsetDateTime) -> i64 {
 /// So that a password typed there by mistake is not kept as it is.
 fn digest(user: &str) -> [u8; 32] {
     crate::record::body::digest(user.as_bytes())
-}
-
-/// One house has one IPv4 address, or 64 bits of IPv6.
-fn network(peer: IpAddr) -> IpAddr {
-    match peer.to_canonical() {
-        IpAddr::V6(address) => {
-            let [a, b, c, d, ..] = address.segments();
-            Ipv6Addr::new(a, b, c, d, 0, 0, 0, 0).into()
-        }
-        four => four,
-    }
 }

@@ -127,7 +127,7 @@ mod tests {
 
     fn envelope(from: &str) -> Envelope {
         let host = Domain::parse("mx.b.cn").unwrap();
-        let (mut session, _) = Session::new(Settings { host, tls: false, starttls: false, role: Role::Exchange, dsn: false, offer: protocol::sasl::Offer::default(), max_size: 1_000, max_recipients: 1, max_copies: 1_000 });
+        let (mut session, _) = Session::new(Settings { host, tls: false, starttls: false, role: Role::Exchange, dsn: false, offer: protocol::sasl::Offer::default(), budget: protocol::budget::Budget::default(), max_size: 1_000, max_recipients: 1, max_copies: 1_000 });
         let mut out = session.receive(format!("EHLO x\r\nMAIL FROM:<{from}>\r\nRCPT TO:<a@b.cn>\r\n").as_bytes());
         out.extend(session.answer(Answer::Known));
         out.extend(session.receive(b"DATA\r\nx\r\n.\r\n"));

@@ -155,7 +155,7 @@ impl Callers {
             Kind::Unknown => (self.rates.unknown_recipients_per_hour, HOUR),
             Kind::UnknownOfNetwork => (self.rates.unknown_recipients_per_hour.saturating_mul(NETWORK), HOUR),
         };
-        let whose = if kind == Kind::Unknown { host(peer) } else { network(peer) };
+        let whose = if kind == Kind::Unknown { runtime::rate::network(peer) } else { network(peer) };
         let mut buckets = lock(&self.buckets);
         let bucket = buckets.entry(self.hash.hash_one((kind, whose)), || Bucket { level: u64::from(most) * 1_000, at: now });
         bucket.refill(most, span, now);
@@ -166,14 +166,6 @@ impl Callers {
 // A panic elsewhere leaves counts that are off by one at most.
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-/// One subscriber has a whole /64 of IPv6.
-fn host(address: IpAddr) -> IpAddr {
-    match address.to_canonical() {
-        IpAddr::V6(address) => IpAddr::V6((u128::from(address) >> 64 << 64).into()),
-        address => address,
-    }
 }
 
 /// The first 24 bits of an IPv4 address, 48 of IPv6: what one owner is given.

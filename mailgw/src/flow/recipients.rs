@@ -46,7 +46,7 @@ mod tests {
 
     fn recipient(path: &str) -> Recipient {
         let host = Domain::parse("mx.b.cn").unwrap();
-        let (mut session, _) = Session::new(Settings { host, tls: false, starttls: false, role: Role::Exchange, dsn: false, offer: protocol::sasl::Offer::default(), max_size: 1, max_recipients: 1, max_copies: 1 });
+        let (mut session, _) = Session::new(Settings { host, tls: false, starttls: false, role: Role::Exchange, dsn: false, offer: protocol::sasl::Offer::default(), budget: protocol::budget::Budget::default(), max_size: 1, max_recipients: 1, max_copies: 1 });
         let out = session.receive(format!("EHLO x\r\nMAIL FROM:<>\r\nRCPT TO:<{path}>\r\n").as_bytes());
         let request = out.into_iter().find_map(|output| if let Output::Do(request) = output { Some(request) } else { None });
         assert!(!session.answer(Answer::Known).is_empty());

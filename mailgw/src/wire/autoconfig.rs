@@ -5,6 +5,7 @@
 //! | `GET /.well-known/autoconfig/mail/config-v1.1.xml`, `GET /mail/config-v1.1.xml` | Thunderbird, KMail, Evolution, K-9 |
 //! | `GET /apple.mobileconfig?address=ADDRESS` | a person with a telephone or a Mac |
 //! | `POST /autodiscover/autodiscover.xml` (and with a capital A) | Outlook |
+//! | `GET /.well-known/mta-sts.txt`, where something is promised | other mail servers (MTA-STS) |
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -15,6 +16,7 @@ use axum::extract::{DefaultBodyLimit, Query, State};
 use axum::http::{HeaderValue, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
+use policies::mailbox;
 use runtime::exit::{Exit, Problem};
 use runtime::http::{Limits, TlsSource};
 use rustls::ServerConfig;
@@ -32,8 +34,9 @@ impl TlsSource for Tls {
     }
 }
 
-pub fn limits() -> Limits {
-    Limits { body: Some(MAX_REQUEST), request: Some(Duration::from_secs(30)), connections: 200, ..Limits::default() }
+pub fn limits(places: mailbox::Places) -> Limits {
+    let mailbox::Places { all, of_one_address, of_one_network } = places;
+    Limits { body: Some(MAX_REQUEST), request: Some(Duration::from_secs(30)), connections: all, of_one_address, of_one_network, ..Limits::default() }
 }
 
 pub fn router(places: Places) -> Router {
@@ -41,6 +44,7 @@ pub fn router(places: Places) -> Router {
         .route("/.well-known/autoconfig/mail/config-v1.1.xml", get(thunderbird))
         .route("/mail/config-v1.1.xml", get(thunderbird))
         .route("/apple.mobileconfig", get(apple))
+        .route("/.well-known/mta-sts.txt", get(promise))
         .route("/autodiscover/autodiscover.xml", post(outlook))
         .route("/Autodiscover/Autodiscover.xml", post(outlook))
         .layer(DefaultBodyLimit::max(MAX_REQUEST))
@@ -66,6 +70,12 @@ async fn apple(State(places): State<Arc<Places>>, Query(asked): Query<Asked>) ->
 async fn outlook(State(places): State<Arc<Places>>, body: Bytes) -> Result<Response, Problem> {
     let settings = asked(&body).and_then(|address| places.outlook(address).ok()).ok_or_else(no_address)?;
     Ok(document("text/xml; charset=utf-8", settings))
+}
+
+/// spec: rfc8461#3.3
+async fn promise(State(places): State<Arc<Places>>) -> Result<Response, Problem> {
+    let promise = places.promise.ok_or_else(|| Problem::new(Exit::NotFound, "no-promise", "this domain promises nothing of TLS", "see [promise] in policies/mailbox/inbound.toml"))?;
+    Ok(document("text/plain; charset=utf-8", crate::promise::policy(promise, &places.host)))
 }
 
 /// Whether anybody has it is not said.

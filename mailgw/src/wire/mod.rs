@@ -3,6 +3,7 @@
 pub mod accounts;
 pub mod autoconfig;
 mod brief;
+pub mod granted;
 pub mod imap;
 pub mod opening;
 mod places;

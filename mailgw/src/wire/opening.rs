@@ -19,6 +19,7 @@ use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use axum::{Extension, Json, Router};
+use policies::mailbox::Places;
 use runtime::exit::{Exit, Problem};
 use runtime::http::{Caller, Limits};
 use runtime::rate::Rate;
@@ -41,8 +42,9 @@ struct Desk {
     questions: Mutex<Rate<IpAddr>>,
 }
 
-pub fn limits() -> Limits {
-    Limits { body: Some(MAX_BODY), request: Some(Duration::from_secs(60)), connections: 200, ..Limits::default() }
+pub fn limits(places: Places) -> Limits {
+    let Places { all, of_one_address, of_one_network } = places;
+    Limits { body: Some(MAX_BODY), request: Some(Duration::from_secs(60)), connections: all, of_one_address, of_one_network, ..Limits::default() }
 }
 
 pub fn router(service: Service) -> Router {

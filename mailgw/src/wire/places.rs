@@ -1,24 +1,37 @@
-//! Who may hold a connection: so many in all, so many of one address, so many that have not logged in.
+//! Who may hold a connection: so many in all, so many of one address and of one network, so many that have not logged in.
 
-use std::collections::HashMap;
 use std::net::IpAddr;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
+use runtime::rate::network as subscriber;
+use runtime::shares::{Crowded, Share, Shares};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+
+/// How many connections a listener holds at one time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Connections {
+    pub all: usize,
+    /// Of one IPv4 address, or one /64 of IPv6.
+    pub of_one_address: usize,
+    /// Of one /24 of IPv4, or one /48 of IPv6.
+    pub of_one_network: usize,
+    /// Of those who are to log in and have not yet.
+    pub before_login: usize,
+}
 
 /// Why a connection is turned away.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Full {
     All,
     Address,
+    Network,
     BeforeLogin,
 }
 
 pub(super) struct Places {
     all: Arc<Semaphore>,
     before_login: Arc<Semaphore>,
-    of_one: usize,
-    addresses: Arc<Mutex<HashMap<IpAddr, usize>>>,
+    shares: Shares,
 }
 
 /// The place of one connection, given back when dropped.
@@ -27,26 +40,24 @@ pub(super) struct Place {
     before_login: Option<OwnedSemaphorePermit>,
     before_logins: Arc<Semaphore>,
     address: IpAddr,
-    addresses: Arc<Mutex<HashMap<IpAddr, usize>>>,
+    _share: Share,
 }
 
 impl Places {
-    pub fn new(all: usize, of_one: usize, before_login: usize) -> Self {
+    pub fn new(connections: Connections) -> Self {
         let semaphore = |places: usize| Arc::new(Semaphore::new(places.min(Semaphore::MAX_PERMITS)));
-        Self { all: semaphore(all), before_login: semaphore(before_login), of_one, addresses: Arc::default() }
+        let Connections { all, of_one_address, of_one_network, before_login } = connections;
+        Self { all: semaphore(all), before_login: semaphore(before_login), shares: Shares::new(of_one_address, of_one_network) }
     }
 
     pub fn take(&self, address: IpAddr) -> Result<Place, Full> {
         let all = Arc::clone(&self.all).try_acquire_owned().map_err(|_| Full::All)?;
         let before_login = Arc::clone(&self.before_login).try_acquire_owned().map_err(|_| Full::BeforeLogin)?;
-        let address = subscriber(address);
-        let mut addresses = self.addresses.lock().unwrap_or_else(PoisonError::into_inner);
-        let held = addresses.entry(address).or_insert(0);
-        if *held >= self.of_one {
-            return Err(Full::Address);
-        }
-        *held += 1;
-        Ok(Place { _all: all, before_login: Some(before_login), before_logins: Arc::clone(&self.before_login), address, addresses: Arc::clone(&self.addresses) })
+        let share = self.shares.take(address).map_err(|crowded| match crowded {
+            Crowded::Address => Full::Address,
+            Crowded::Network => Full::Network,
+        })?;
+        Ok(Place { _all: all, before_login: Some(before_login), before_logins: Arc::clone(&self.before_login), address: subscriber(address), _share: share })
     }
 }
 
@@ -69,26 +80,6 @@ impl Place {
     }
 }
 
-impl Drop for Place {
-    fn drop(&mut self) {
-        let mut addresses = self.addresses.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(held) = addresses.get_mut(&self.address) {
-            *held -= 1;
-            if *held == 0 {
-                addresses.remove(&self.address);
-            }
-        }
-    }
-}
-
-/// One subscriber has a whole /64 of IPv6.
-fn subscriber(address: IpAddr) -> IpAddr {
-    match address.to_canonical() {
-        IpAddr::V6(address) => IpAddr::V6((u128::from(address) >> 64 << 64).into()),
-        address => address,
-    }
-}
-
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
@@ -100,7 +91,7 @@ mod tests {
 
     #[test]
     fn places_are_bounded_and_come_back() {
-        let places = Places::new(4, 2, 3);
+        let places = Places::new(Connections { all: 4, of_one_address: 2, of_one_network: 4, before_login: 3 });
         let mut first = places.take(address("2001:db8::1")).unwrap();
         let _second = places.take(address("2001:db8::2")).unwrap();
         assert_eq!(places.take(address("2001:db8::3")).err(), Some(Full::Address));
@@ -116,6 +107,5 @@ mod tests {
         assert!(first.logged_out());
         drop((first, fourth));
         let _fifth = places.take(address("2001:db8::4")).unwrap();
-        assert_eq!(places.addresses.lock().unwrap().len(), 2);
     }
 }

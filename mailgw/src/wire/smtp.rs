@@ -9,6 +9,7 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
 use std::time::Duration;
 
+use protocol::budget::Budget;
 use protocol::smtp::exchange::{Answer, Domain};
 use protocol::smtp::session::Role;
 use runtime::clock::Clock;
@@ -22,7 +23,7 @@ use tokio::time::{Instant, timeout};
 
 use self::talk::{Talk, early, turn_away};
 use super::accounts::{AtDoors, CERTIFICATES};
-use super::places::{Full, Place, Places};
+use super::places::{Connections, Full, Place, Places};
 use super::served::Served;
 use super::stream::Stream;
 use crate::flow::accept::Reception;
@@ -78,8 +79,14 @@ pub enum Door {
 #[derive(Clone, Debug)]
 pub struct Limits {
     pub connections: usize,
-    /// Connections at one time of those who are to log in and have not yet.
+    /// Connections at one time from one IPv4 address or one /64 of IPv6, and from one /24 or /48.
+    pub of_one_address: usize,
+    pub of_one_network: usize,
+    /// Connections at one time of those who are to log in and have not yet, and how long each has for it.
     pub before_login: usize,
+    pub authentication: Duration,
+    /// What a client may spend before it is cut off.
+    pub budget: Budget,
     /// Passwords checked at one time: each takes the memory of its hash.
     pub logins: usize,
     /// Before a refused login is answered.
@@ -91,8 +98,6 @@ pub struct Limits {
     pub ways: AtDoors,
     /// Under whom clients' certificates are asked for.
     pub roots: Vec<DistinguishedName>,
-    /// Connections at one time from one IPv4 address or one /64 of IPv6.
-    pub per_address: usize,
     /// Silence between two commands, or within a message. spec: rfc5321#4.5.3.2.7
     pub idle: Duration,
     /// For a TLS handshake, and for the client to take a reply.
@@ -114,14 +119,17 @@ impl Default for Limits {
     fn default() -> Self {
         Self {
             connections: 1_000,
+            of_one_address: 50,
+            of_one_network: 500,
             before_login: 500,
+            authentication: Duration::from_secs(300),
+            budget: Budget { failures: 5, ..Budget::default() },
             logins: 4,
             refusal: Duration::from_secs(2),
             patience: u32::MAX,
             tarpit: Duration::ZERO,
             ways: AtDoors::default(),
             roots: Vec::new(),
-            per_address: 50,
             idle: Duration::from_secs(300),
             handshake: Duration::from_secs(60),
             connection: Duration::from_secs(2 * 3_600),
@@ -263,7 +271,8 @@ impl Server {
             Desk::Reception(_) | Desk::Neighbours(_) => limits.connections,
             Desk::Submission(_) => limits.before_login,
         };
-        let (places, receiving, logins) = (Places::new(limits.connections, limits.per_address, before_login), AtomicUsize::new(0), Semaphore::new(limits.logins));
+        let connections = Connections { all: limits.connections, of_one_address: limits.of_one_address, of_one_network: limits.of_one_network, before_login };
+        let (places, receiving, logins) = (Places::new(connections), AtomicUsize::new(0), Semaphore::new(limits.logins));
         let delivering = Arc::new(Semaphore::new((limits.memory / PIECE).min(Semaphore::MAX_PERMITS)));
         Arc::new(Self { desk, clock, tls, limits, metrics, places, away: Semaphore::new(AWAY), logins, certificates: Semaphore::new(CERTIFICATES), receiving, delivering })
     }
@@ -298,6 +307,7 @@ impl Server {
         let crowded = |crowded| match crowded {
             Full::All | Full::BeforeLogin => "421 4.3.2 Too many connections; try again later\r\n",
             Full::Address => "421 4.7.0 Too many connections from your address; try again later\r\n",
+            Full::Network => "421 4.7.0 Too many connections from your network; try again later\r\n",
         };
         let (stream, spoke) = match door {
             // TLS begins with the client.
@@ -337,8 +347,8 @@ impl Server {
         let metrics = &self.metrics;
         metrics.connected.increment();
         metrics.connections.add(1);
-        let deadline = Instant::now() + self.limits.connection;
-        let talk = Talk { server: self, place, peer, deadline, counted: 0, slowed: 0, login: None, certificates: Vec::new(), shutdown };
+        let begun = Instant::now();
+        let talk = Talk { server: self, place, peer, begun, counted: 0, slowed: 0, login: None, certificates: Vec::new(), shutdown };
         if let Err(error) = talk.run(stream, door).await {
             tracing::debug!(%error, "connection ended early");
         }

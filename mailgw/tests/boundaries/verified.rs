@@ -116,7 +116,7 @@ fn bureau_name(gateway: &Gateway) -> String {
 /// The dialogue's envelope.
 fn envelope(recipients: &[String]) -> Arc<protocol::smtp::exchange::Envelope> {
     let host = Domain::parse(HOST).unwrap();
-    let settings = Settings { host, tls: false, starttls: false, role: Role::Exchange, dsn: false, offer: protocol::sasl::Offer::default(), max_size: 100_000, max_recipients: 10, max_copies: 100_000 };
+    let settings = Settings { host, tls: false, starttls: false, role: Role::Exchange, dsn: false, offer: protocol::sasl::Offer::default(), budget: protocol::budget::Budget::default(), max_size: 100_000, max_recipients: 10, max_copies: 100_000 };
     let (mut session, _) = Session::new(settings);
     let mut out = session.receive(format!("EHLO x\r\nMAIL FROM:<{FROM}>\r\n").as_bytes());
     for recipient in recipients {

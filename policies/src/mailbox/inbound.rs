@@ -27,6 +27,22 @@ named! {
     }
 }
 
+named! {
+    /// What other servers are promised of TLS here. spec: rfc8461#5
+    PromiseMode {
+        None = "none",
+        Testing = "testing",
+        Enforce = "enforce",
+    }
+}
+
+/// MTA-STS of this very domain.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Promise {
+    pub mode: PromiseMode,
+    pub days: u32,
+}
+
 /// What one message may cost to be judged.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Work {
@@ -74,6 +90,8 @@ pub struct InboundPolicy {
     pub rates: Rates,
     /// Whether domains are told what came in their names.
     pub dmarc_reports: bool,
+    /// Where something is promised.
+    pub promise: Option<Promise>,
 }
 
 #[derive(Deserialize)]
@@ -86,6 +104,15 @@ struct Document {
     rates: RatesWords,
     #[serde(default)]
     reports: ReportsWords,
+    /// Absent in documents of before: nothing is promised.
+    promise: Option<PromiseWords>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct PromiseWords {
+    mode: PromiseMode,
+    days: Spanned<u32>,
 }
 
 /// Absent in documents of before: none.
@@ -143,7 +170,7 @@ const MILLIS_PER_MINUTE: u64 = 60_000;
 
 impl InboundPolicy {
     pub(super) fn parse((file, text): (&str, &str)) -> Result<Self, PolicyError> {
-        let Document { work, verdict, greylisting, tarpit, rates, reports } = read(file, text)?;
+        let Document { work, verdict, greylisting, tarpit, rates, reports, promise } = read(file, text)?;
         let within = |value: &Spanned<u32>, least: u32, most: u32, unit: &str| {
             let fits = (least..=most).contains(value.get_ref());
             if fits { Ok(*value.get_ref()) } else { Err(PolicyError::at(file, text, Some(value.span()), format!("it is {least} to {most} {unit}"))) }
@@ -164,6 +191,11 @@ impl InboundPolicy {
         let wait = u64::from(within(&greylisting.minutes, 1, 60, "minutes")?) * MILLIS_PER_MINUTE;
         let return_within = u64::from(within(&greylisting.hours_to_return, 4, 120, "hours")?) * 60 * MILLIS_PER_MINUTE;
         let known = u64::from(within(&greylisting.days_known, 1, 366, "days")?) * 1_440 * MILLIS_PER_MINUTE;
+        // spec: rfc8461#3.2 a year and a little at the most
+        let promise = match promise {
+            Some(PromiseWords { mode, days }) => Some(Promise { mode, days: within(&days, 1, 365, "days")? }),
+            None => None,
+        };
         Ok(Self {
             work,
             dmarc_reject: verdict.dmarc_reject,
@@ -181,6 +213,7 @@ impl InboundPolicy {
                 unknown_recipients_per_hour: within(&rates.unknown_recipients_per_hour, 10, 1_000_000, "recipients")?,
             },
             dmarc_reports: reports.dmarc,
+            promise: promise.filter(|promise| promise.mode != PromiseMode::None),
         })
     }
 
@@ -210,6 +243,7 @@ impl InboundPolicy {
         line("tarpit", format!("{} seconds for each error from number {} on", self.tarpit.seconds, self.tarpit.after_errors));
         let Rates { connections_per_minute, messages_per_minute, unknown_recipients_per_hour } = self.rates;
         line("one network", format!("{connections_per_minute} connections and {messages_per_minute} messages a minute, {unknown_recipients_per_hour} addresses that are none an hour of one host"));
+        line("promised to other servers (MTA-STS)", self.promise.map_or("nothing".to_owned(), |promise| format!("{}, for {} days", promise.mode, promise.days)));
         line("reports to domains in whose names mail comes (DMARC)", if self.dmarc_reports { "daily" } else { "none" }.to_owned());
     }
 }

@@ -3,6 +3,7 @@
 mod address;
 mod clients;
 mod inbound;
+mod listeners;
 mod notifications;
 mod number;
 mod opening;
@@ -13,7 +14,8 @@ mod sending;
 
 pub use address::{Address, AddressError, Alias, AliasError, LocalPart};
 pub use clients::{ClientPolicy, EXTENSIONS, Port};
-pub use inbound::{Disposition, Greylisting, InboundPolicy, Rates, Silence, Tarpit, Work};
+pub use inbound::{Disposition, Greylisting, InboundPolicy, Promise, PromiseMode, Rates, Silence, Tarpit, Work};
+pub use listeners::{BeforeLogin, ListenerPolicy, MOST_BEFORE_LOGIN, Places, Reading, Receiving};
 pub use notifications::{NotificationPolicy, day_of, next_day};
 pub use number::MailboxNumber;
 pub use opening::{Decision, DocumentProof, Grade, Graded, OpeningPolicy, PersonProof, Proofs};

@@ -1,4 +1,4 @@
-//! The mailbox policy, read from its seven documents and checked for sense.
+//! The mailbox policy, read from its eight documents and checked for sense.
 
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
@@ -9,6 +9,7 @@ use toml::Spanned;
 use super::address::{Alias, AliasError};
 use super::clients::ClientPolicy;
 use super::inbound::InboundPolicy;
+use super::listeners::ListenerPolicy;
 use super::notifications::NotificationPolicy;
 use super::number::MailboxNumber;
 use super::opening::OpeningPolicy;
@@ -17,11 +18,12 @@ use super::sending::SendingPolicy;
 use crate::document::{PolicyError, named, one_of_each, read};
 
 /// File name and text of each document of `policies/mailbox/`, in the order of the names.
-pub const SHIPPED: [(&str, &str); 7] = [
+pub const SHIPPED: [(&str, &str); 8] = [
     ("aliases.toml", include_str!("../../mailbox/aliases.toml")),
     ("clients.toml", include_str!("../../mailbox/clients.toml")),
     ("inbound.toml", include_str!("../../mailbox/inbound.toml")),
     ("limits.toml", include_str!("../../mailbox/limits.toml")),
+    ("listeners.toml", include_str!("../../mailbox/listeners.toml")),
     ("notifications.toml", include_str!("../../mailbox/notifications.toml")),
     ("opening.toml", include_str!("../../mailbox/opening.toml")),
     ("sending.toml", include_str!("../../mailbox/sending.toml")),
@@ -58,6 +60,7 @@ pub struct MailboxPolicy {
     sending: SendingPolicy,
     clients: ClientPolicy,
     inbound: InboundPolicy,
+    listeners: ListenerPolicy,
     opening: OpeningPolicy,
     notifications: NotificationPolicy,
 }
@@ -150,10 +153,10 @@ struct Arranging {
 }
 
 impl MailboxPolicy {
-    /// Reads `aliases.toml`, `clients.toml`, `inbound.toml`, `limits.toml`, `notifications.toml`, `opening.toml` and `sending.toml`: pairs of file name and text.
+    /// Reads `aliases.toml`, `clients.toml`, `inbound.toml`, `limits.toml`, `listeners.toml`, `notifications.toml`, `opening.toml` and `sending.toml`: pairs of file name and text.
     pub fn parse<'a>(documents: impl IntoIterator<Item = (&'a str, &'a str)>) -> Result<Self, PolicyError> {
-        let names = ["aliases.toml", "clients.toml", "inbound.toml", "limits.toml", "notifications.toml", "opening.toml", "sending.toml"];
-        let [aliases, clients, inbound, limits, notifications, opening, sending] = one_of_each(names, documents)?;
+        let names = ["aliases.toml", "clients.toml", "inbound.toml", "limits.toml", "listeners.toml", "notifications.toml", "opening.toml", "sending.toml"];
+        let [aliases, clients, inbound, limits, listeners, notifications, opening, sending] = one_of_each(names, documents)?;
         let names = Names::parse(aliases)?;
         let (file, text) = limits;
         let limits: Limits = read(file, text)?;
@@ -219,6 +222,7 @@ impl MailboxPolicy {
             sending: SendingPolicy::parse(sending)?,
             clients: ClientPolicy::parse(clients)?,
             inbound: InboundPolicy::parse(inbound)?,
+            listeners: ListenerPolicy::parse(listeners, message_bytes)?,
             opening: OpeningPolicy::parse(opening)?,
             notifications: NotificationPolicy::parse(notifications)?,
         })
@@ -310,6 +314,11 @@ impl MailboxPolicy {
         &self.inbound
     }
 
+    /// What each port grants to who connects.
+    pub fn listeners(&self) -> &ListenerPolicy {
+        &self.listeners
+    }
+
     /// How applications are graded.
     pub fn opening(&self) -> &OpeningPolicy {
         &self.opening
@@ -349,6 +358,7 @@ impl MailboxPolicy {
         self.sending.resolved(&mut text);
         self.clients.resolved(&mut text);
         self.inbound.resolved(&mut text);
+        self.listeners.resolved(&mut text);
         self.opening.resolved(&mut text);
         self.notifications.resolved(&mut text);
         text

@@ -216,3 +216,40 @@ fn refusals_are_told_of_and_never_fill_the_log() {
     assert_eq!((0..1_000).filter_map(|_| told(0)).collect::<Vec<_>>(), [0; TOLD as usize]);
     assert_eq!((told(59), told(60), told(61)), (None, Some(971), Some(0)));
 }
+
+#[tokio::test]
+async fn one_address_keeps_nobody_else_out() {
+    let (address, shutdown, server) = start(Limits { connections: 4, of_one_address: 2, ..Limits::default() }).await;
+    let health = b"GET /healthz HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n";
+    let from = |host: [u8; 4]| async move {
+        let socket = tokio::net::TcpSocket::new_v4().unwrap();
+        socket.bind((host, 0).into()).unwrap();
+        socket.connect(address).await.unwrap()
+    };
+    let (first, second) = (from([127, 0, 0, 1]).await, from([127, 0, 0, 1]).await);
+    // A third is cut off at once, and does not wait until there is a place.
+    let mut third = from([127, 0, 0, 1]).await;
+    let _ = third.write_all(health).await;
+    let mut said = Vec::new();
+    let _ = timeout(Duration::from_secs(5), third.read_to_end(&mut said)).await.expect("it is cut off");
+    assert!(said.is_empty());
+    // Another's is served all the same.
+    let mut other = from([127, 0, 0, 2]).await;
+    other.write_all(health).await.unwrap();
+    let mut said = Vec::new();
+    timeout(Duration::from_secs(5), other.read_to_end(&mut said)).await.unwrap().unwrap();
+    assert!(said.starts_with(b"HTTP/1.1 200"));
+    // What is given back is there again.
+    drop((first, second));
+    let mut again = String::new();
+    for _ in 0..50 {
+        again = talk(address, health).await;
+        if !again.is_empty() {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    assert!(again.starts_with("HTTP/1.1 200"), "{again}");
+    shutdown.begin();
+    timeout(Duration::from_secs(5), server).await.unwrap().unwrap();
+}

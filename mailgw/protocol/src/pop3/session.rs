@@ -3,13 +3,10 @@ use super::command::{self, Command, MAX_LINE, MAX_RESPONSE};
 use super::exchange::{Answer, Offer, Output, Request};
 use super::language::Language;
 use super::maildrop::{self, Maildrop};
+use crate::budget::Budget;
 use crate::sasl::{self, Asked, Exchange, Step};
 use crate::smtp::framing::{Framer, Line};
 
-/// Refused logins, before the connection is closed.
-const MAX_FAILURES: u32 = 3;
-/// Commands in a row that mean nothing, before the connection is closed.
-const MAX_ERRORS: u32 = 20;
 /// Octets held while the server works; a client that pipelines more is cut off.
 const MAX_HELD: usize = 64 * 1024;
 
@@ -20,6 +17,8 @@ pub struct Settings {
     pub tls: bool,
     /// What who logs in is offered beside passwords, where TLS is there from the first byte.
     pub offer: Offer,
+    /// What a client may spend before it is cut off: errors are those in a row.
+    pub budget: Budget,
 }
 
 enum Mode {
@@ -54,6 +53,9 @@ pub struct Session {
     pending: Option<Pending>,
     errors: u32,
     failures: u32,
+    /// Commands, understood or not, and octets, while nobody is logged in.
+    early: u32,
+    early_octets: usize,
     language: Language,
     send: Vec<u8>,
     out: Vec<Output>,
@@ -70,6 +72,8 @@ impl Session {
             pending: None,
             errors: 0,
             failures: 0,
+            early: 0,
+            early_octets: 0,
             language: Language::default(),
             send: b"+OK Ready\r\n".to_vec(),
             out: Vec::new(),
@@ -82,6 +86,11 @@ impl Session {
     pub fn receive(&mut self, bytes: &[u8]) -> Vec<Output> {
         if matches!(self.mode, Mode::Upgrading | Mode::Closed) {
             return Vec::new();
+        }
+        self.early_octets = if self.is_early() { self.early_octets.saturating_add(bytes.len()) } else { 0 };
+        if self.early_octets > self.settings.budget.octets {
+            self.end("-ERR Too much sent before a login");
+            return self.take_output();
         }
         self.framer.feed(bytes);
         self.run();
@@ -155,6 +164,7 @@ impl Session {
             let sasl = matches!(self.mode, Mode::Sasl(_));
             match self.framer.line(if sasl { MAX_RESPONSE } else { MAX_LINE }) {
                 Line::Wait => return,
+                Line::Whole(_) | Line::Dropped(_) if self.is_too_early() => self.end("-ERR Too many commands before a login"),
                 Line::Whole(line) if sasl => self.response(&line),
                 Line::Whole(line) => match command::parse(&line) {
                     Ok(command) => self.execute(command),
@@ -167,6 +177,16 @@ impl Session {
                 Line::Broken(reason) => self.end(&format!("-ERR {reason}")),
             }
         }
+    }
+
+    fn is_early(&self) -> bool {
+        matches!(self.state, State::Authorization { .. })
+    }
+
+    /// Counts a line; whether there were too many before somebody logged in.
+    fn is_too_early(&mut self) -> bool {
+        self.early = if self.is_early() { self.early.saturating_add(1) } else { 0 };
+        self.early > self.settings.budget.commands
     }
 
     fn execute(&mut self, command: Command) {
@@ -324,7 +344,7 @@ impl Session {
     fn denied(&mut self, text: &str) {
         self.write(text);
         self.failures += 1;
-        if self.failures >= MAX_FAILURES {
+        if self.failures >= self.settings.budget.failures {
             self.end("-ERR Too many logins failed");
         }
     }
@@ -338,7 +358,7 @@ impl Session {
     fn wrong(&mut self, text: &str) {
         self.write(&format!("-ERR {text}"));
         self.errors += 1;
-        if self.errors >= MAX_ERRORS {
+        if self.errors >= self.settings.budget.errors {
             self.end("-ERR Too many errors");
         }
     }

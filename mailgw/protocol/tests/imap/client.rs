@@ -170,7 +170,7 @@ impl Client {
     }
 
     pub fn without(tls: bool, off: Extensions) -> Self {
-        let (session, greeting) = Session::new(Settings { tls, starttls: true, offer: Offer::default(), append_limit: 20_000, arrange_limit: ARRANGE_LIMIT, off });
+        let (session, greeting) = Session::new(Settings { tls, starttls: true, offer: Offer::default(), budget: protocol::budget::Budget::default(), append_limit: 20_000, arrange_limit: ARRANGE_LIMIT, off });
         let mut client = Self { session, fake: Fake::new(), said: Vec::new(), longest: 0, closed: false, tls, compressed: false };
         client.take(greeting);
         client

@@ -7,7 +7,7 @@ use std::net::IpAddr;
 
 use proptest::prelude::*;
 use protocol::smtp::exchange::*;
-use protocol::smtp::session::{MAX_ERRORS, Role, Session, Settings};
+use protocol::smtp::session::{Role, Session, Settings};
 use protocol::smtp::trace;
 use time::macros::datetime;
 
@@ -25,7 +25,7 @@ struct Client {
 impl Client {
     fn new(tls: bool) -> Self {
         let host = Domain::parse("mx.b.cn").unwrap();
-        let (session, greeting) = Session::new(Settings { host, tls, starttls: true, role: Role::Exchange, dsn: false, offer: Offer::default(), max_size: LIMIT, max_recipients: MAX_RECIPIENTS, max_copies: 5 * LIMIT });
+        let (session, greeting) = Session::new(Settings { host, tls, starttls: true, role: Role::Exchange, dsn: false, offer: Offer::default(), budget: protocol::budget::Budget::default(), max_size: LIMIT, max_recipients: MAX_RECIPIENTS, max_copies: 5 * LIMIT });
         let mut client = Self { session, said: Vec::new(), delivered: Vec::new(), closed: false, tls };
         client.take(greeting);
         assert_eq!(std::mem::take(&mut client.said), b"220 mx.b.cn ESMTP\r\n");
@@ -319,7 +319,7 @@ fn limits() {
     assert_eq!(client.send(b"def\r\n.\r\n"), "452 4.3.1 The server is short of memory; try again later\r\n");
 
     client.send(b"MAIL FROM:<>\r\n");
-    for _ in 1..MAX_ERRORS {
+    for _ in 1..protocol::budget::Budget::default().errors {
         assert_eq!(client.send(b"RCPT TO:<nobody@b.cn>\r\n"), "550 5.1.1 No such mailbox here\r\n");
     }
     assert_eq!(client.send(b"FOO\r\nNOOP\r\n"), "500 5.5.2 The command is not known\r\n421 4.7.0 Too many errors\r\n");
@@ -360,7 +360,7 @@ fn strangers_and_lost_steps_end_the_session() {
 /// While the server works, input is held within a bound and nothing is answered.
 #[test]
 fn input_ahead_is_bounded() {
-    let (mut session, _) = Session::new(Settings { host: Domain::parse("b.cn").unwrap(), tls: true, starttls: false, role: Role::Exchange, dsn: false, offer: Offer::default(), max_size: 10, max_recipients: 1, max_copies: 10 });
+    let (mut session, _) = Session::new(Settings { host: Domain::parse("b.cn").unwrap(), tls: true, starttls: false, role: Role::Exchange, dsn: false, offer: Offer::default(), budget: protocol::budget::Budget::default(), max_size: 10, max_recipients: 1, max_copies: 10 });
     assert!(matches!(session.receive(b"EHLO x\r\nMAIL FROM:<>\r\nRCPT TO:<a@b.cn>\r\nNOOP\r\n").as_slice(), [Output::Send(_), Output::Do(_)]));
     assert!(!session.wants_input() && session.receive(&vec![b'x'; 1024 * 1024 - 100]).is_empty());
     assert!(matches!(session.receive(&[b'x'; 200]).as_slice(), [Output::Send(bytes), Output::Close] if bytes.starts_with(b"421")));

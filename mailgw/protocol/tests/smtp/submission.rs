@@ -13,7 +13,7 @@ struct Submitter {
 impl Submitter {
     fn new(tls: bool) -> Self {
         let host = Domain::parse("mx.b.cn").unwrap();
-        let (session, _) = Session::new(Settings { host, tls, starttls: true, role: Role::Submission, dsn: true, offer: Offer::default(), max_size: LIMIT, max_recipients: MAX_RECIPIENTS, max_copies: 5 * LIMIT });
+        let (session, _) = Session::new(Settings { host, tls, starttls: true, role: Role::Submission, dsn: true, offer: Offer::default(), budget: protocol::budget::Budget { failures: 5, ..protocol::budget::Budget::default() }, max_size: LIMIT, max_recipients: MAX_RECIPIENTS, max_copies: 5 * LIMIT });
         Self { session, said: Vec::new(), delivered: Vec::new(), closed: false }
     }
 

@@ -101,7 +101,7 @@ impl Connection {
         let off = if door == Door::Tls { switches.tls } else { switches.starttls };
         let ways = self.ways(door);
         self.certificates = stream.certificates();
-        let settings = Settings { tls: door == Door::Tls, starttls: true, offer: stream.offer(ways), append_limit: self.imap.limits.append, arrange_limit: self.imap.limits.arrange, off };
+        let settings = Settings { tls: door == Door::Tls, starttls: true, offer: stream.offer(ways), budget: self.imap.limits.budget, append_limit: self.imap.limits.append, arrange_limit: self.imap.limits.arrange, off };
         let (mut session, greeting) = Session::new(settings);
         (session, stream) = self.work(session, stream, greeting).await?;
         let shutdown = self.shutdown.clone();

@@ -14,6 +14,7 @@ pub(super) struct Metrics {
     tls: Arc<Counter>,
     full: Arc<Counter>,
     full_address: Arc<Counter>,
+    full_network: Arc<Counter>,
     full_before_login: Arc<Counter>,
     logged_in: Arc<Counter>,
     denied: Arc<Counter>,
@@ -34,6 +35,7 @@ impl Metrics {
             tls: accepted(&[("door", "tls")])?,
             full: turned_away(&[("limit", "all")])?,
             full_address: turned_away(&[("limit", "address")])?,
+            full_network: turned_away(&[("limit", "network")])?,
             full_before_login: turned_away(&[("limit", "before-login")])?,
             logged_in: logins(&[("result", "ok")])?,
             denied: logins(&[("result", "denied")])?,
@@ -54,6 +56,7 @@ impl Metrics {
         match full {
             Full::All => self.full.increment(),
             Full::Address => self.full_address.increment(),
+            Full::Network => self.full_network.increment(),
             Full::BeforeLogin => self.full_before_login.increment(),
         }
     }

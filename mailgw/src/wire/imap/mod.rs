@@ -13,6 +13,7 @@ use std::sync::atomic::AtomicUsize;
 use std::time::Duration;
 
 use policies::mailbox::ClientPolicy;
+use protocol::budget::Budget;
 use protocol::imap::extension::Extensions;
 use runtime::clock::Clock;
 use runtime::metrics::{MetricError, Registry};
@@ -27,7 +28,7 @@ use tokio::time::timeout;
 use self::connection::Connection;
 use self::metrics::Metrics;
 use super::accounts::{Accounts, AtDoors, CERTIFICATES};
-use super::places::Places;
+use super::places::{Connections, Places};
 use super::served::Served;
 use crate::mailbox::MessageStore;
 
@@ -55,8 +56,12 @@ impl From<&ClientPolicy> for Switches {
 #[derive(Clone, Debug)]
 pub struct Limits {
     pub connections: usize,
+    /// Of one IPv4 address or one /64 of IPv6, and of one /24 or /48.
     pub of_one_address: usize,
+    pub of_one_network: usize,
     pub before_login: usize,
+    /// What a client may spend before it is cut off.
+    pub budget: Budget,
     /// Passwords checked at one time: each takes the memory of its hash.
     pub logins: usize,
     /// Octets of the largest message APPEND takes.
@@ -88,7 +93,9 @@ impl Default for Limits {
         Self {
             connections: 20_000,
             of_one_address: 200,
+            of_one_network: 10_000,
             before_login: 1_000,
+            budget: Budget::default(),
             logins: 4,
             append: 25 * 1024 * 1024,
             arrange: 64 * 1024 * 1024,
@@ -139,7 +146,7 @@ impl Imap {
         limits: Limits,
         registry: &Registry,
     ) -> Result<Self, MetricError> {
-        let places = Places::new(limits.connections, limits.of_one_address, limits.before_login);
+        let places = Places::new(Connections { all: limits.connections, of_one_address: limits.of_one_address, of_one_network: limits.of_one_network, before_login: limits.before_login });
         let (logins, tls) = (Semaphore::new(limits.logins), Served::new(tls, limits.roots.clone()));
         let compressed = Arc::new(Semaphore::new(limits.compressed));
         Ok(Self { messages, accounts, tls, clock, limits, places, logins, certificates: Semaphore::new(CERTIFICATES), arranging: AtomicUsize::new(0), compressed, metrics: Metrics::new(registry)? })

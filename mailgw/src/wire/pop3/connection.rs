@@ -58,7 +58,7 @@ impl Connection {
         let pop3 = Arc::clone(&self.pop3);
         let limits = &pop3.limits;
         self.certificates = stream.certificates();
-        let (mut session, greeting) = Session::new(Settings { tls: door == Door::Tls, offer: stream.offer(self.ways(door)) });
+        let (mut session, greeting) = Session::new(Settings { tls: door == Door::Tls, offer: stream.offer(self.ways(door)), budget: limits.budget });
         let (mut todo, mut buffer, mut heard) = (VecDeque::from(greeting), vec![0; READ], started);
         loop {
             while let Some(output) = todo.pop_front() {

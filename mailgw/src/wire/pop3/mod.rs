@@ -9,6 +9,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use policies::mailbox::MailboxNumber;
+use protocol::budget::Budget;
 use runtime::clock::Clock;
 use runtime::metrics::{Counter, Gauge, MetricError, Registry};
 use runtime::shutdown::Shutdown;
@@ -21,15 +22,19 @@ use tokio::time::timeout;
 
 use self::connection::Connection;
 use super::accounts::{Accounts, AtDoors, CERTIFICATES, LoginRefusal};
-use super::places::Places;
+use super::places::{Connections, Places};
 use super::served::Served;
 use crate::mailbox::MessageStore;
 
 #[derive(Clone, Debug)]
 pub struct Limits {
     pub connections: usize,
+    /// Of one IPv4 address or one /64 of IPv6, and of one /24 or /48.
     pub of_one_address: usize,
+    pub of_one_network: usize,
     pub before_login: usize,
+    /// What a client may spend before it is cut off.
+    pub budget: Budget,
     /// Passwords checked at one time: each takes the memory of its hash.
     pub logins: usize,
     /// Ways to log in beside a password.
@@ -55,7 +60,9 @@ impl Default for Limits {
         Self {
             connections: 2_000,
             of_one_address: 50,
+            of_one_network: 1_000,
             before_login: 500,
+            budget: Budget::default(),
             logins: 4,
             ways: AtDoors::default(),
             roots: Vec::new(),
@@ -154,7 +161,7 @@ impl Pop3 {
     pub fn new(
         messages: Arc<MessageStore>, accounts: Arc<dyn Accounts>, tls: watch::Receiver<Arc<ServerConfig>>, clock: Arc<dyn Clock>, limits: Limits, registry: &Registry,
     ) -> Result<Self, MetricError> {
-        let places = Places::new(limits.connections, limits.of_one_address, limits.before_login);
+        let places = Places::new(Connections { all: limits.connections, of_one_address: limits.of_one_address, of_one_network: limits.of_one_network, before_login: limits.before_login });
         let (logins, tls) = (Semaphore::new(limits.logins), Served::new(tls, limits.roots.clone()));
         Ok(Self { messages, accounts, tls, clock, limits, places, logins, certificates: Semaphore::new(CERTIFICATES), maildrops: Maildrops::default(), metrics: Metrics::new(registry)? })
     }

@@ -14,7 +14,7 @@ use tokio::net::TcpStream;
 use tokio::sync::Semaphore;
 use tokio::time::{Instant, sleep, timeout, timeout_at};
 
-use super::{Desk, Door, Metrics, PIECE, Server};
+use super::{Desk, Door, Limits, Metrics, PIECE, Server};
 use crate::flow::accept::{Origin, Reception};
 use crate::flow::submit::Submission;
 use crate::wire::accounts::{Entered, Scope, Standing, Visit};
@@ -30,7 +30,7 @@ pub(super) struct Talk<'a> {
     pub server: &'a Server,
     pub place: Place,
     pub peer: IpAddr,
-    pub deadline: Instant,
+    pub begun: Instant,
     /// What of `Server::receiving` is ours.
     pub counted: usize,
     /// Errors whose replies were late already.
@@ -62,6 +62,7 @@ impl Talk<'_> {
                 Desk::Neighbours(_) => false,
             },
             offer: stream.offer(if door == Door::Tls { limits.ways.tls } else { limits.ways.starttls }),
+            budget: limits.budget,
             max_size: limits.max_size,
             max_recipients: limits.max_recipients,
             max_copies: limits.memory / 2,
@@ -105,7 +106,7 @@ impl Talk<'_> {
                 todo.extend(session.bye("4.7.0", LOGIN_OVER));
                 continue;
             }
-            let until = self.deadline.min(Instant::now() + limits.idle);
+            let until = self.until(limits).min(Instant::now() + limits.idle);
             let out = tokio::select! {
                 biased;
                 () = self.shutdown.wait(), if between => session.bye("4.3.2", "The server goes down; connect again"),
@@ -118,6 +119,12 @@ impl Talk<'_> {
             };
             todo.extend(out);
         }
+    }
+
+    /// When the connection ends, whatever is said on it: sooner where somebody is to log in and does not.
+    fn until(&self, limits: &Limits) -> Instant {
+        let awaits_login = matches!(self.server.desk, Desk::Submission(_)) && self.login.is_none();
+        self.begun + if awaits_login { limits.authentication.min(limits.connection) } else { limits.connection }
     }
 
     async fn work(&mut self, request: Request) -> Answer {

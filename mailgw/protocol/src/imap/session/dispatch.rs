@@ -1,6 +1,6 @@
 //! Commands: each is checked against the state and either answered or turned into a request.
 use super::view::Manner;
-use super::{Expecting, MAX_FAILURES, Pending, Session, State, fetch, metadata, search};
+use super::{Expecting, Pending, Session, State, fetch, metadata, search};
 use crate::imap::exchange::{NewMessage, Output, Request};
 use crate::imap::extension::{self, Extension, Extensions};
 use crate::imap::framing::{Limits, MAX_LITERAL};
@@ -145,7 +145,7 @@ impl Session {
 
     pub(super) fn count_failure(&mut self) {
         self.failures += 1;
-        if self.failures >= MAX_FAILURES {
+        if self.failures >= self.settings.budget.failures {
             self.bye("Too many failed logins");
         }
     }

@@ -17,14 +17,11 @@ use super::exchange::{Answer, Change, Flags, MailboxName, Output, RefusalCode, R
 use super::framing::{Framed, Framer, Limits};
 use super::parse::command::Resync;
 use super::parse::{self, StatusItem};
+use crate::budget::Budget;
 use crate::sasl::{Asked, Exchange, Offer};
 use notify::{Notice, Notify};
 use view::{Manner, View};
 
-/// Failed logins before the connection is closed.
-const MAX_FAILURES: u8 = 3;
-/// Commands before a login, before the connection is closed: what is there to be said is said in a few.
-const MAX_EARLY: u32 = 100;
 /// Octets held while the server works; a client that pipelines more is cut off.
 const MAX_HELD: usize = 1024 * 1024;
 
@@ -37,6 +34,8 @@ pub struct Settings {
     pub starttls: bool,
     /// What who logs in is offered beside passwords, where TLS is there from the first byte.
     pub offer: Offer,
+    /// What a client may spend before it is cut off. What is there to be said before a login is said in a few commands.
+    pub budget: Budget,
     /// Octets of the largest message APPEND takes.
     pub append_limit: usize,
     /// Octets that one SORT or THREAD may keep of what it reads.
@@ -95,9 +94,10 @@ pub struct Session {
     state: State,
     expecting: Expecting,
     pending: Option<Pending>,
-    failures: u8,
-    /// Commands, understood or not, while nobody is logged in.
+    failures: u32,
+    /// Commands, understood or not, and octets, while nobody is logged in.
     early: u32,
+    early_octets: usize,
     /// Who was proved and has yet to take our proof: what it is not offered.
     proved: Option<Extensions>,
     /// From the first command that asks for it, and never less while the login stands.
@@ -126,6 +126,7 @@ impl Session {
             pending: None,
             failures: 0,
             early: 0,
+            early_octets: 0,
             proved: None,
             manner: Manner::default(),
             notify: None,
@@ -143,6 +144,11 @@ impl Session {
     pub fn receive(&mut self, bytes: &[u8]) -> Vec<Output> {
         if self.upgrading || matches!(self.state, State::Closed) {
             return Vec::new();
+        }
+        self.early_octets = if matches!(self.state, State::NotAuthenticated) { self.early_octets.saturating_add(bytes.len()) } else { 0 };
+        if self.early_octets > self.settings.budget.octets {
+            self.bye("Too much sent before a login");
+            return self.take_output();
         }
         self.framer.feed(bytes);
         self.run();
@@ -272,7 +278,7 @@ impl Session {
     /// Counts a command; whether there were too many before somebody logged in.
     fn is_too_early(&mut self) -> bool {
         self.early = if matches!(self.state, State::NotAuthenticated) { self.early.saturating_add(1) } else { 0 };
-        self.early > MAX_EARLY
+        self.early > self.settings.budget.commands
     }
 
     fn ask(&mut self, request: Request, pending: Pending) {

@@ -1,6 +1,6 @@
 //! AUTH, and the exchange that follows it.
 
-use super::{MAX_FAILURES, Mode, Pending, Session};
+use super::{Mode, Pending, Session};
 use crate::sasl::{self, Asked, Secret, Step};
 use crate::smtp::exchange::Request;
 
@@ -52,7 +52,7 @@ impl Session {
     pub(super) fn denied(&mut self, text: &str) {
         self.reply(535, "5.7.8", text);
         self.failures += 1;
-        if self.failures >= MAX_FAILURES {
+        if self.failures >= self.settings.budget.failures {
             self.end(421, "4.7.0", "Too many logins failed");
         }
     }

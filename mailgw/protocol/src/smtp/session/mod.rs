@@ -10,14 +10,9 @@ use super::chunk::{Chunks, Discard};
 use super::command::{self, Command, CommandError, Offered};
 use super::exchange::{Addressee, Answer, Domain, Envelope, Hello, Output, Request};
 use super::framing::{Framer, Line, MAX_DSN_LINE, MAX_LINE, MAX_LONG_LINE};
+use crate::budget::Budget;
 use crate::sasl::{self, Asked, Exchange, Offer};
 
-/// Refused commands and recipients, since the last accepted message, before the connection is closed.
-pub const MAX_ERRORS: u32 = 20;
-/// Commands that may be said at any time and do nothing, since the last message that was taken.
-const MAX_NOWHERE: u32 = 100;
-/// Refused logins, before the connection is closed.
-const MAX_FAILURES: u32 = 5;
 /// Octets held while the server works; a client that pipelines more is cut off.
 const MAX_HELD: usize = 1024 * 1024;
 
@@ -46,6 +41,8 @@ pub struct Settings {
     pub dsn: bool,
     /// What who logs in is offered beside passwords, where TLS is there from the first byte.
     pub offer: Offer,
+    /// Of a neighbour nothing is counted.
+    pub budget: Budget,
     /// Octets of the largest message.
     pub max_size: usize,
     /// Recipients of one message, at least 100. spec: rfc5321#4.5.3.1.8
@@ -124,6 +121,8 @@ pub struct Session {
     errors: u32,
     nowhere: u32,
     failures: u32,
+    /// Octets before a login.
+    early: usize,
     send: Vec<u8>,
     out: Vec<Output>,
 }
@@ -145,6 +144,7 @@ impl Session {
             errors: 0,
             nowhere: 0,
             failures: 0,
+            early: 0,
             send: greeting.into_bytes(),
             out: Vec::new(),
         };
@@ -156,6 +156,13 @@ impl Session {
     pub fn receive(&mut self, bytes: &[u8]) -> Vec<Output> {
         if matches!(self.mode, Mode::Upgrading | Mode::Closed) {
             return Vec::new();
+        }
+        if self.settings.role == Role::Submission && !self.logged_in {
+            self.early = self.early.saturating_add(bytes.len());
+            if self.early > self.settings.budget.octets {
+                self.end(421, "4.7.0", "Too much sent before a login");
+                return self.take_output();
+            }
         }
         let mut bytes = bytes;
         // What belongs to a message is put where it stays; only what follows is held.
@@ -292,7 +299,7 @@ impl Session {
     fn execute(&mut self, command: Command) {
         if matches!(command, Command::Hello(_) | Command::Rset | Command::Noop | Command::Vrfy | Command::Help) && self.settings.role != Role::Neighbour {
             self.nowhere += 1;
-            if self.nowhere > MAX_NOWHERE {
+            if self.nowhere > self.settings.budget.commands {
                 return self.end(421, "4.7.0", "Too many commands that lead nowhere");
             }
         }
@@ -418,7 +425,7 @@ impl Session {
         self.reply(code, status, text);
         // One bad message of a neighbour's is an error for each of its recipients.
         self.errors += u32::from(self.settings.role != Role::Neighbour);
-        if self.errors >= MAX_ERRORS {
+        if self.errors >= self.settings.budget.errors {
             self.end(421, "4.7.0", "Too many errors");
         }
     }
