@@ -274,6 +274,9 @@ def settings():
         found = xml.fromstring(ask(path))
         servers = {element.get("type"): int(element.find("port").text) for element in found.iter() if element.tag.endswith("Server")}
         assert servers == {"imap": ports["imaps"], "pop3": ports["pop3s"], "smtp": ports["submissions"]}, servers
+    # What other mail servers are promised.
+    promised = dict(line.split(": ", 1) for line in ask("/.well-known/mta-sts.txt").decode().splitlines())
+    assert promised == {"version": "STSv1", "mode": "testing", "mx": given["host"], "max_age": "1209600"}, promised
     import plistlib
     profile = plistlib.loads(ask("/apple.mobileconfig?address=" + user))
     mail = profile["PayloadContent"][0]
@@ -295,4 +298,41 @@ def withdrawn():
     assert kept.noop()[0] == "OK"
 
 
-{"app_passwords": app_passwords, "bound": bound, "maildrop": maildrop, "certificate": certificate, "settings": settings, "withdrawn": withdrawn}[step]()
+def operators():
+    """Two persons in one institution's mailbox: each sends in its name, one is ended while reading."""
+    passwords, to = given["passwords"], given["to"]
+    for secret in passwords:
+        with smtp("submissions") as client:
+            client.login(user, secret)
+            client.sendmail(user, [to], f"From: {user}\r\nTo: <{to}>\r\nSubject: in our name\r\n\r\nhello\r\n".encode())
+    standing, kept = (by_imap(lambda client, secret=secret: client.login(user, secret)) for secret in reversed(passwords))
+    # By the certificate of the own mailbox, in the institution's name.
+    anna = ssl.create_default_context(cafile=root)
+    anna.load_cert_chain(os.path.join(home, "anna.pem"), os.path.join(home, "anna.key"))
+    inside = by_imap(lambda client: client.authenticate("EXTERNAL", lambda _: user.encode()), anna)
+    assert inside.select("Sent")[0] == "OK"
+    subprocess.run(given["end"], check=True, cwd=home, stdout=subprocess.DEVNULL)
+    began = time.time()
+    standing.sock.settimeout(60)
+    assert standing.readline().startswith(b"* BYE")
+    print(f"a session ended {time.time() - began:.1f} s after its operator was")
+    refused(imaplib.IMAP4.error, lambda: by_imap(lambda client: client.login(user, passwords[1])))
+    assert kept.noop()[0] == "OK" and inside.noop()[0] == "OK"
+    subprocess.run(given["end_first"], check=True, cwd=home, stdout=subprocess.DEVNULL)
+    for ended in (kept, inside):
+        ended.sock.settimeout(60)
+        assert ended.readline().startswith(b"* BYE")
+    refused(imaplib.IMAP4.error, lambda: by_imap(lambda client: client.authenticate("EXTERNAL", lambda _: user.encode()), anna))
+    # Into the own mailbox it opens as before.
+    by_imap(lambda client: client.authenticate("EXTERNAL", lambda _: b""), anna).logout()
+    with imaplib.IMAP4_SSL("localhost", ports["imaps"], ssl_context=tls) as imap:
+        imap.login(to, given["to_password"])
+        imap.select("INBOX", readonly=True)
+        read = [imap.fetch(number, "(BODY.PEEK[])")[1][0][1].decode() for number in imap.search(None, "SUBJECT", '"in our name"')[1][0].split()]
+    assert len(read) == 2, read
+    ids = [re.search(r"\bid ([0-9a-f]+-[0-9a-f]+)", message).group(1) for message in read]
+    assert not any(word in message for message in read for word in given["names"])
+    print(json.dumps({"ids": ids}))
+
+
+{"app_passwords": app_passwords, "bound": bound, "operators": operators, "maildrop": maildrop, "certificate": certificate, "settings": settings, "withdrawn": withdrawn}[step]()

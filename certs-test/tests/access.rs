@@ -25,13 +25,14 @@ fn open(place: &std::path::Path) -> (Office, Value) {
     (office, ports)
 }
 
-fn judged(office: &Office, given: &Value, step: &str) {
+fn judged(office: &Office, given: &Value, step: &str) -> String {
     office.write("access.json", given.to_string().as_bytes());
     let (script, home) = (format!("{}/oracles/access_client.py", env!("CARGO_MANIFEST_DIR")), office.path(""));
     let said = run(oracle("python"), &[script.as_str(), home.as_str(), step], &office.home);
     let log = std::fs::read_to_string(office.home.join("mailgw.log")).unwrap_or_default();
     assert_eq!(said.code, 0, "{step}: {}\n{}\n{}", said.out, said.err, log.lines().rev().take(15).collect::<Vec<_>>().join("\n"));
     print!("{}", said.out);
+    said.out
 }
 
 fn made(office: &Office, mailbox: &str, scopes: &str, name: &str) -> String {
@@ -48,7 +49,7 @@ fn app_passwords_proved_told_and_withdrawn() {
     let (every, reading) = (made(&office, &user, "imap,smtp,pop3", "手机"), made(&office, &user, "imap", "平板"));
     let mailgw = program("mailgw").to_string_lossy().into_owned();
     let withdraw = [mailgw.as_str(), "--dir", "mailgw", "--passphrase-file", "pass", "mailbox", "app-password", "withdraw", &user, "2"].map(str::to_owned);
-    let given = json!({ "ports": ports, "user": user, "every": every, "reading": reading, "nobody": format!("2234567898@{DOMAIN}"), "withdraw": withdraw });
+    let given = json!({ "ports": ports, "user": user, "every": every, "reading": reading, "nobody": format!("2234567898@{DOMAIN}"), "host": HOST, "withdraw": withdraw });
     for step in ["app_passwords", "bound", "settings", "withdrawn"] {
         judged(&office, &given, step);
     }
@@ -97,4 +98,99 @@ fn a_citizens_certificate_opens_the_mailbox_until_it_is_revoked() {
     let revoke = [ca.as_str(), "--dir", "ca", "--passphrase-file", "pass", "revoke", &anna, "--reason", "key-compromise"].map(str::to_owned);
     let given = json!({ "ports": ports, "user": user, "other": other, "every": made(&office, &user, "imap,smtp", "手机"), "revoke": revoke });
     judged(&office, &given, "certificate");
+}
+
+#[test]
+fn several_persons_work_in_an_institutions_mailbox_and_one_who_is_ended_is_out() {
+    let place = tempfile::tempdir().unwrap();
+    let (office, ports) = open(place.path());
+    office.mailgw(&["registrar", "request", "--out", "registrar.csr"]).ok();
+    let serial = office.authority.issue("registrar", "registrar", &["--dns", HOST]);
+    office.mailgw(&["registrar", "install", "registrar.pem", "--authority", &office.authority.url]).ok();
+    office.authority.ca(&["registrar", "set", &serial, "--domain", DOMAIN]).ok();
+    let (firm, anna, to) = (office.institutions.first().unwrap().address.clone(), office.people.first().unwrap().address.clone(), office.people.get(1).unwrap());
+    let number = |address: &str| address.split('@').next().unwrap().to_owned();
+    office.authority.request("anna", "/C=CN");
+    office.mailgw(&["--json", "mailbox", "certificate", &anna, "--request", "anna.csr", "--out", "anna.pem"]).ok();
+    office.authority.request("officer", "/C=CN");
+    office.authority.issue("officer", "officer", &["--officer", "陈一", "--number", "A-17"]);
+    // An officer names the first, who names another.
+    let order = |order: &str, papers: &str, signer: &str| {
+        office.write("order.json", format!(r#"{{"kind":"suiyin mailbox operator v1","mailbox":"{}","order":{order},"papers":"{papers}"}}"#, number(&firm)).as_bytes());
+        let (certificate, key) = (format!("{signer}.pem"), format!("{signer}.key"));
+        openssl(&["cms", "-sign", "-binary", "-in", "order.json", "-signer", &certificate, "-certfile", &certificate, "-inkey", &key, "-outform", "PEM", "-out", "order.p7s"], &office.home).ok();
+        office.mailgw(&["--json", "mailbox", "operator", "order", "--request", "order.json", "--approval", "order.p7s"])
+    };
+    let first = order(&format!(r#"{{"citizen":{{"mailbox":"{}","first":true}}}}"#, number(&anna)), "letter 17", "officer").json();
+    assert_eq!((first[0]["number"].as_u64(), first[0]["named_by"].as_str(), first[0]["address"].as_str()), (Some(1), Some("officer A-17"), Some(anna.as_str())));
+    assert_eq!(order(r#"{"named":{"name":"李四"}}"#, "letter 18", "anna").json()[0]["number"], 2);
+    assert_ne!(order(r#"{"named":{"name":"李四"}}"#, "letter 18", "anna").code, 0, "an order is carried out once");
+    let password = |operator: &str| office.mailgw(&["--json", "mailbox", "app-password", "new", &firm, "--operator", operator, "--scope", "imap,smtp", "--name", "电脑"]).json()["password"].as_str().unwrap().to_owned();
+    let (mailgw, passwords) = (program("mailgw").to_string_lossy().into_owned(), [password("1"), password("2")]);
+    let end = |operator: &str| [mailgw.as_str(), "--dir", "mailgw", "--passphrase-file", "pass", "mailbox", "operator", "end", &firm, operator, "--papers", "letter 19"].map(str::to_owned);
+    let given = json!({
+        "ports": ports, "user": firm, "passwords": passwords, "to": to.address, "to_password": to.password, "end": end("2"), "end_first": end("1"),
+        "names": ["perator", number(&anna), "李四"],
+    });
+    let said = judged(&office, &given, "operators");
+    let told: Value = serde_json::from_str(said.lines().last().unwrap()).unwrap();
+    let sent = |at: usize| office.mailgw(&["--json", "mailbox", "operator", "sent", &firm, told["ids"][at].as_str().unwrap()]).json()[0]["number"].as_u64();
+    assert_eq!([sent(0), sent(1)], [Some(1), Some(2)]);
+    let shown = office.mailgw(&["--json", "mailbox", "show", &firm]).json();
+    assert_eq!(shown["operators"].as_array().unwrap().iter().map(|one| one["ended_by"].as_str().unwrap()).collect::<Vec<_>>(), ["the counter", "the counter"]);
+    assert!(!office.mailgw(&["mailbox", "show", &firm]).ok().contains("李四"));
+    let log = std::fs::read_to_string(office.home.join("mailgw.log")).unwrap();
+    assert!(![passwords[0].as_str(), passwords[1].as_str(), "李四"].iter().any(|word| log.contains(word)));
+}
+
+#[test]
+fn what_each_port_grants_is_the_policys_and_a_bad_value_is_named() {
+    use std::io::{Read as _, Write as _};
+    use std::net::TcpStream;
+    use std::time::{Duration, Instant};
+
+    let place = tempfile::tempdir().unwrap();
+    let (mut office, _) = open(place.path());
+    let file = office.home.join("mailgw/policies/mailbox/listeners.toml");
+    let shipped = std::fs::read_to_string(&file).unwrap();
+    let set = |section: &str, from: &str, to: &str, text: &str| {
+        let (before, after) = text.split_once(section).unwrap();
+        assert!(after.contains(from), "{from}");
+        format!("{before}{section}{}", after.replacen(from, to, 1))
+    };
+    // A bad one is refused at a start, and told of before: which, where, and what would be right.
+    office.write("mailgw/policies/mailbox/listeners.toml", set("[imap]", "idle_minutes = 30", "idle_minutes = 3", &shipped).as_bytes());
+    let said = office.mailgw(&["doctor"]);
+    assert!(said.code != 0 && said.out.contains("listeners.toml, line 54: it is 30 to 1440 minutes"), "{} {}", said.out, said.err);
+    office.kill_gateway();
+    let said = office.mailgw(&["serve"]);
+    assert!(said.code != 0 && said.err.contains("listeners.toml, line 54: it is 30 to 1440 minutes"), "{}", said.err);
+    let mut text = set("[imap]", "of_one_address = 200", "of_one_address = 2", &shipped);
+    text = set("[imap]", "commands_before_login = 100", "commands_before_login = 20", &text);
+    text = set("[submission]", "login_seconds = 300", "login_seconds = 10", &text);
+    office.write("mailgw/policies/mailbox/listeners.toml", text.as_bytes());
+    office.start_gateway();
+    let reach = |port: u16| {
+        let stream = TcpStream::connect(("127.0.0.1", port)).unwrap();
+        stream.set_read_timeout(Some(Duration::from_secs(30))).unwrap();
+        stream
+    };
+    let rest = |mut stream: TcpStream| {
+        let mut said = Vec::new();
+        let _ = stream.read_to_end(&mut said);
+        String::from_utf8_lossy(&said).into_owned()
+    };
+    // Who has not logged in by then is sent away, however much it says.
+    let (begun, mut waiting) = (Instant::now(), reach(office.submission));
+    waiting.write_all(b"EHLO x\r\nNOOP\r\n").unwrap();
+    // As many as one address may have; and as many commands as one may say before a login.
+    let mut two = [reach(office.imap), reach(office.imap)];
+    assert!(two.iter_mut().all(|stream| stream.read(&mut [0; 4]).unwrap() == 4));
+    assert_eq!(rest(reach(office.imap)), "* BYE [UNAVAILABLE] Too many connections; try again later\r\n");
+    let [mut one, other] = two;
+    drop(other);
+    one.write_all("a NOOP\r\n".repeat(21).as_bytes()).unwrap();
+    assert!(rest(one).ends_with("* BYE Too many commands before a login\r\n"));
+    let said = rest(waiting);
+    assert!(said.ends_with("421 4.4.2 It took too long; connect again\r\n") && (10..20).contains(&begun.elapsed().as_secs()), "{said}");
 }

@@ -4,6 +4,7 @@
 mod life;
 mod long;
 mod opening;
+mod operators;
 
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -23,9 +24,10 @@ use runtime::revocation::RevocationLists;
 pub use self::long::{LongOperation, Told};
 pub use self::life::{NewRules, ShownDeleted, ShownVerified};
 pub use self::opening::{OpeningOperation, OpeningOutcome};
+pub use self::operators::OperatorOperation;
 use crate::bureau::senders::{self, ShownSender};
 use crate::bureau::{self, Registration, ShownBureau};
-use crate::directory::{Applicant, AppPasswordName, DirectoryError, NewPassword, Page, Password, Query, Scope, ShownAppPassword, ShownMailbox, ToldPassword, Words, today};
+use crate::directory::{Applicant, AppPasswordName, DirectoryError, NewPassword, Page, Password, Query, Scope, ShownAppPassword, ShownMailbox, ShownOperator, ToldPassword, Words, today};
 use crate::flow::evidence::{self, Installed, Wanted};
 use crate::flow::certificate;
 use crate::flow::enrolment;
@@ -98,9 +100,18 @@ pub enum Operation {
         app_passwords: bool,
     },
     /// One more password of the mailbox, for one program.
-    AppPasswordNew { mailbox: String, name: String, scopes: Vec<Scope> },
+    AppPasswordNew {
+        mailbox: String,
+        name: String,
+        scopes: Vec<Scope>,
+        /// Of an institution: the operator whose it is.
+        #[serde(default)]
+        operator: Option<u32>,
+    },
     AppPasswordList { mailbox: String },
     AppPasswordWithdraw { mailbox: String, number: u32 },
+    /// Of the operators of an institution's mailbox.
+    Operator(OperatorOperation),
     /// A certificate for its owner, by this request, PKCS#10 in PEM.
     MailboxCertify { mailbox: String, request: String },
     /// The certificate that is kept with it.
@@ -188,6 +199,7 @@ pub enum Outcome {
     /// An app password that was made now; told once.
     AppPassword { address: String, made: ShownAppPassword, password: ToldPassword },
     AppPasswords(Vec<ShownAppPassword>),
+    Operators(Vec<ShownOperator>),
     Bureaus(Vec<ShownBureau>),
     Senders(Vec<ShownSender>),
     Verified(Vec<ShownVerified>),
@@ -296,6 +308,7 @@ impl Service {
             Operation::MailboxShow { mailbox } => {
                 let mut shown = directory.show(&mailbox)?;
                 shown.holds = Some(self.holds(&mailbox)?);
+                shown.operators = directory.operators(self.number(&mailbox)?)?;
                 Ok(self::mailbox(shown, None))
             }
             Operation::Opening(operation) => self.opening(operation),
@@ -343,15 +356,16 @@ impl Service {
                 let set = directory.set_password(number, &password.map_or(NewPassword::Generated, NewPassword::from), now)?;
                 Ok(self::mailbox(directory.show(&mailbox)?, told(made, &set)))
             }
-            Operation::AppPasswordNew { mailbox, name, scopes } => {
+            Operation::AppPasswordNew { mailbox, name, scopes, operator } => {
                 let (number, name) = (self.number(&mailbox)?, AppPasswordName::parse(&name).map_err(DirectoryError::from)?);
-                let (made, password) = directory.new_app_password(number, &name, &scopes, now)?;
+                let (made, password) = directory.new_app_password(number, operator, &name, &scopes, now)?;
                 Ok(Outcome::AppPassword { address: directory.address(number), made, password })
             }
             Operation::AppPasswordList { mailbox } => Ok(Outcome::AppPasswords(directory.app_passwords(self.number(&mailbox)?)?)),
             Operation::AppPasswordWithdraw { mailbox, number } => {
                 Ok(Outcome::AppPasswords(vec![directory.withdraw_app_password(self.number(&mailbox)?, number, now)?]))
             }
+            Operation::Operator(operation) => self.operator(operation),
             Operation::MailboxCertify { mailbox, request } => Ok(Outcome::Certificate(certificate::certify(gateway, &*self.authority, &mailbox, &request)?.into())),
             Operation::MailboxCertificate { mailbox } => Ok(Outcome::Certificate(certificate::show(gateway, &mailbox)?.into())),
             Operation::MailboxCertificateTake { mailbox, pem } => Ok(Outcome::Certificate(certificate::take(gateway, &mailbox, &pem)?.into())),

@@ -6,9 +6,10 @@ use std::sync::{Arc, Mutex};
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use keys::{KeyHandle, KeyStore, Passphrase};
 use mailgw::bureau::trust::Anchors;
-use mailgw::directory::{Applicant, Credential, Directory, NewPassword, Words, today};
+use mailgw::directory::{Applicant, Credential, Directory, Ended, NewPassword, Ordered, Somebody, Words, today};
 use mailgw::flow::certificate_login::{CertificateLogins, KeptLists, Lists};
-use mailgw::wire::accounts::{Entered, LoginRefusal};
+use mailgw::record::operator::By;
+use mailgw::wire::accounts::{Entered, Login, LoginRefusal};
 use pki::certificate::{self, AlternativeName, BasicConstraints, CertificatePlan, Extensions};
 use pki::crl::{CrlPlan, Entry, Reason};
 use pki::name::{COMMON_NAME, COUNTRY, ORGANIZATION, ORGANIZATION_IDENTIFIER, Subject};
@@ -181,7 +182,7 @@ fn a_revocation_ends_what_stands_and_lets_nobody_in() {
     let over = |credential: Credential, look: &dyn Fn()| {
         let mut ended = city.directory.ended();
         look();
-        ended.is_of(city.citizen, credential)
+        ended.is_of(city.citizen, credential, None)
     };
     let again = || city.logins.look_again();
     assert!(!over(standing.login.credential, &again));
@@ -201,6 +202,43 @@ fn a_revocation_ends_what_stands_and_lets_nobody_in() {
 }
 
 #[test]
+fn an_operator_enters_the_institutions_mailbox_by_the_own_certificate() {
+    let city = City::found();
+    let good = city.certificate(2, named("pseudonym"), MAIL, "2.2", &[&city.address(city.citizen)]);
+    let firm = city.address(city.firm);
+    assert_eq!(refusal(city.enter(&good, Some(&firm))), Some(LoginRefusal::Denied));
+    let ordered = |request: &str| Ordered { by: By::Officer("A-17".into()), request: request.into() };
+    let name = |request: &str| city.directory.name_operator(city.firm, &Somebody::Citizen(city.citizen), false, &ordered(request), NOW).unwrap().number;
+    assert_eq!(name("one"), 1);
+    // Into both, by one certificate, each in its own name.
+    let (own, theirs) = (city.enter(&good, None).unwrap(), city.enter(&good, Some("demo")).unwrap());
+    assert_eq!([(own.login.number, own.login.operator), (theirs.login.number, theirs.login.operator)], [(city.citizen, None), (city.firm, Some(1))]);
+    let standing = |entered: &Entered| (entered.login, city.directory.ended());
+    let over = |(login, mut ended): (Login, Ended)| ended.is_of(login.number, login.credential, login.operator);
+    let (before, after) = ([standing(&own), standing(&theirs)], [standing(&own), standing(&theirs)]);
+    city.logins.look_again();
+    assert_eq!(before.map(over), [false, false]);
+    // Ended: at once, in the institution's mailbox alone.
+    city.directory.end_operator(city.firm, 1, &ordered("two"), NOW).unwrap();
+    assert_eq!(after.map(over), [false, true]);
+    assert_eq!(refusal(city.enter(&good, Some(&firm))), Some(LoginRefusal::Denied));
+    // Named again under another number; the certificate revoked ends both within a look.
+    assert_eq!(name("three"), 2);
+    let (own, theirs) = (city.enter(&good, None).unwrap(), city.enter(&good, Some(&firm)).unwrap());
+    let revoked = [standing(&own), standing(&theirs)];
+    city.publish(&[2]);
+    city.logins.look_again();
+    assert_eq!(revoked.map(over), [true, true]);
+    // So does the end of the citizen's own mailbox.
+    city.publish(&[]);
+    let theirs = city.enter(&good, Some(&firm)).unwrap();
+    let closed = standing(&theirs);
+    city.directory.close(city.citizen, NOW).unwrap();
+    assert!(over(closed));
+    assert!(!city.directory.operator_stands(city.firm, 2).unwrap());
+}
+
+#[test]
 fn what_is_shown_beside_the_path_is_a_strangers_word() {
     let city = City::found();
     let mine = city.address(city.citizen);
@@ -214,7 +252,7 @@ fn what_is_shown_beside_the_path_is_a_strangers_word() {
     let mut ended = city.directory.ended();
     city.publish(&[2]);
     city.logins.look_again();
-    assert!(ended.is_of(city.citizen, standing.login.credential));
+    assert!(ended.is_of(city.citizen, standing.login.credential, None));
     assert_eq!(refusal(city.enter(&chain, None)), Some(LoginRefusal::Denied));
 }
 

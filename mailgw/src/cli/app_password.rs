@@ -19,6 +19,9 @@ pub enum Command {
         /// What its owner calls it, up to 40 characters.
         #[arg(long)]
         name: String,
+        /// The operator of an institution's mailbox whose it is, by number.
+        #[arg(long)]
+        operator: Option<u32>,
     },
     /// Those of a mailbox, each with the day on which it was used last.
     #[command(after_help = "Example:\n  mailgw mailbox app-password list 1234567897")]
@@ -34,7 +37,7 @@ pub enum Command {
 
 pub fn operation(command: Command) -> Operation {
     match command {
-        Command::New { mailbox, scope, name } => Operation::AppPasswordNew { mailbox, name, scopes: scope },
+        Command::New { mailbox, scope, name, operator } => Operation::AppPasswordNew { mailbox, name, scopes: scope, operator },
         Command::List { mailbox } => Operation::AppPasswordList { mailbox },
         Command::Withdraw { mailbox, number } => Operation::AppPasswordWithdraw { mailbox, number },
     }
@@ -56,5 +59,6 @@ pub fn listed(kept: &[ShownAppPassword]) -> Result<(), Problem> {
 fn shown(one: &ShownAppPassword) -> String {
     let scopes: Vec<String> = one.scopes.iter().map(Scope::to_string).collect();
     let used = one.last_used.as_deref().map_or_else(|| "never used".to_owned(), |day| format!("last used {day}"));
-    format!("{:<4} {:<14} made {}  {used}  {}", one.number, scopes.join(","), one.made_at, one.name)
+    let whose = one.operator.map(|operator| format!("operator {operator}  ")).unwrap_or_default();
+    format!("{:<4} {:<14} made {}  {used}  {whose}{}", one.number, scopes.join(","), one.made_at, one.name)
 }

@@ -145,6 +145,10 @@ pub enum Command {
     /// Passwords for one mail program each, beside the mailbox's own.
     #[command(subcommand)]
     AppPassword(super::app_password::Command),
+    /// Several persons in an institution's mailbox, each with app passwords of their own (`app-password new --operator N`), or logging in by
+    /// the certificate of their own mailbox in the institution's name. Which of them sent a message is known here and told to nobody.
+    #[command(subcommand)]
+    Operator(super::operator::Command),
     /// A new password for who lost every way into a mailbox: by a new proof of identity that two officers signed for, after a cooling-off
     /// that any login ends. Without more: show what is under way.
     #[command(after_help = "Examples:\n  openssl cms -sign -binary -in request.json -signer officer.pem -inkey officer.key -certfile issuers.pem -outform PEM -out a.p7s   # each of two officers\n  mailgw mailbox recover 1234567897 --request request.json --approval a.p7s --approval b.p7s --id-type 01 --name 测试甲 < number.txt\n  mailgw mailbox recover 1234567897 --complete")]
@@ -187,6 +191,7 @@ pub fn run(place: &Place, command: Command) -> Result<(), Problem> {
         Command::Import { file, out } => return import(place, &file, out.as_deref()),
         Command::Reindex { mailbox } => return reindex(place, mailbox),
         Command::AppPassword(command) => super::app_password::operation(command),
+        Command::Operator(command) => super::operator::operation(command)?,
         Command::Apply(apply) => super::opening::apply(&apply)?,
         Command::Application(command) => super::opening::operation(command)?,
         Command::Recover(recover) => super::recovery::operation(*recover)?,
@@ -362,6 +367,9 @@ pub fn mailbox(mailbox: &ShownMailbox, password: Option<&str>) -> Result<(), Pro
     }
     for document in &mailbox.documents {
         line(&format!("document  {} {}", document.id_type, document.masked))?;
+    }
+    for operator in &mailbox.operators {
+        line(&format!("operator  {}", super::operator::shown(operator)))?;
     }
     line(&format!("opened    {}", mailbox.opened_at))?;
     if let Some(at) = &mailbox.closed_at {

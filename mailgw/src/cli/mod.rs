@@ -12,6 +12,7 @@ mod kept;
 mod mailbox;
 mod notices;
 mod opening;
+mod operator;
 mod print;
 mod push;
 mod push_remote;

@@ -43,6 +43,8 @@ pub fn outcome(outcome: &Outcome, as_json: bool) -> Result<(), Problem> {
         Outcome::AppPassword { address, made, password } => super::app_password::made(address, made, password.expose()),
         Outcome::AppPasswords(kept) if as_json => json(kept),
         Outcome::AppPasswords(kept) => super::app_password::listed(kept),
+        Outcome::Operators(operators) if as_json => json(operators),
+        Outcome::Operators(operators) => super::operator::listed(operators),
         Outcome::Mailboxes(page) if as_json => json(page),
         Outcome::Mailboxes(page) => super::mailbox::page(page),
         Outcome::Bureaus(bureaus) if as_json => json(bureaus),

@@ -16,9 +16,11 @@ use super::password::ALPHABET;
 use super::random::{NoRandomness, Random};
 use super::shown::written;
 use super::{ATTEMPTS, Account, Directory, DirectoryError, scram, still_open, today, unix_millis};
-use crate::record::app_password::{AppPassword, AppPasswords, MOST, MOST_NAMES, NameKeys, Scope, ScramKeys};
+use super::operator::OperatorError;
+use crate::record::app_password::{AppPassword, AppPasswords, MOST, MOST_NAMES, MOST_OF_ONE, NameKeys, Scope, ScramKeys};
 use crate::record::certificate::Sealed;
 use crate::record::event::{self, Event};
+use crate::record::operator::Operators;
 
 /// Five groups of five symbols of five bits: 125 bits, and no password of a mailbox has that form.
 const GROUP: usize = 5;
@@ -32,7 +34,7 @@ pub enum AppPasswordError {
     Name,
     #[error("an app password opens something; name at least one of imap, smtp, pop3")]
     NoScope,
-    #[error("mailbox {mailbox} has {MOST} app passwords already, as many as can be; withdraw one that is not used")]
+    #[error("mailbox {mailbox} has {MOST} app passwords already, or one person {MOST_OF_ONE}, as many as can be; withdraw one that is not used")]
     TooMany { mailbox: MailboxNumber },
     #[error("mailbox {mailbox} has no app password {number}; look at `mailgw mailbox app-password list {mailbox}`")]
     NotFound { mailbox: MailboxNumber, number: u32 },
@@ -100,6 +102,9 @@ impl fmt::Debug for AppSecret {
 pub struct ShownAppPassword {
     pub number: u32,
     pub name: String,
+    /// The operator whose it is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub operator: Option<u32>,
     pub scopes: Vec<Scope>,
     /// RFC 3339.
     pub made_at: String,
@@ -111,14 +116,14 @@ pub struct ShownAppPassword {
 impl From<&AppPassword> for ShownAppPassword {
     fn from(kept: &AppPassword) -> Self {
         let last_used = kept.last_used.map(|day| day.to_string());
-        Self { number: kept.number, name: kept.name.clone(), scopes: kept.scopes.clone(), made_at: written(kept.made_at), last_used }
+        Self { number: kept.number, name: kept.name.clone(), operator: kept.operator, scopes: kept.scopes.clone(), made_at: written(kept.made_at), last_used }
     }
 }
 
 impl Directory {
-    /// Made for the owner, who is told it once.
+    /// Made for the owner, or an operator of an institution's mailbox, who is told it once.
     pub fn new_app_password(
-        &self, number: MailboxNumber, name: &AppPasswordName, scopes: &[Scope], now: OffsetDateTime,
+        &self, number: MailboxNumber, operator: Option<u32>, name: &AppPasswordName, scopes: &[Scope], now: OffsetDateTime,
     ) -> Result<(ShownAppPassword, ToldPassword), DirectoryError> {
         let scopes: Vec<Scope> = std::collections::BTreeSet::from_iter(scopes.iter().copied()).into_iter().collect();
         if scopes.is_empty() {
@@ -131,13 +136,22 @@ impl Directory {
         let names = aliases.iter().take(MOST_NAMES).map(|alias| alias.to_string().to_lowercase());
         let by_name: Vec<NameKeys> = names.map(|name| NameKeys { keys: keys_by(&name), name }).collect();
         let made = self.change_app_passwords(number, |passwords| {
-            if passwords.kept.len() >= MOST {
+            // Nobody gets one who is ended at this moment.
+            let still = match operator {
+                Some(which) => {
+                    let (stored, operators) = self.kept_operators(number)?;
+                    let stored = stored.filter(|_| operators.standing().any(|operator| operator.number == which));
+                    Some(Expectation::Equals(Operators::key(number), stored.ok_or(OperatorError::NotFound { mailbox: number, operator: which })?))
+                }
+                None => None,
+            };
+            if passwords.kept.len() >= MOST || passwords.kept.iter().filter(|kept| kept.operator == operator).count() >= MOST_OF_ONE {
                 return Err(AppPasswordError::TooMany { mailbox: number }.into());
             }
             passwords.made = passwords.made.saturating_add(1);
-            let made = AppPassword { number: passwords.made, name: name.0.clone(), scopes: scopes.clone(), keys, by_name: by_name.clone(), made_at: unix_millis(now), last_used: None };
-            let mut batch = Batch::new();
-            let told = event::AppPassword { mailbox: number.to_string(), number: made.number, scopes: scopes.iter().map(Scope::to_string).collect() };
+            let made = AppPassword { number: passwords.made, name: name.0.clone(), operator, scopes: scopes.clone(), keys, by_name: by_name.clone(), made_at: unix_millis(now), last_used: None };
+            let mut batch = still.into_iter().fold(Batch::new(), Batch::expect);
+            let told = event::AppPassword { mailbox: number.to_string(), number: made.number, operator, scopes: scopes.iter().map(Scope::to_string).collect() };
             Event::AppPasswordMade(told).append(&mut batch, unix_millis(now))?;
             passwords.kept.push(made.clone());
             Ok((batch, made))
@@ -156,7 +170,7 @@ impl Directory {
             let at = passwords.kept.iter().position(|kept| kept.number == which);
             let gone = at.map(|at| passwords.kept.remove(at)).ok_or(AppPasswordError::NotFound { mailbox: number, number: which })?;
             let mut batch = Batch::new();
-            let told = event::AppPassword { mailbox: number.to_string(), number: which, scopes: gone.scopes.iter().map(Scope::to_string).collect() };
+            let told = event::AppPassword { mailbox: number.to_string(), number: which, operator: gone.operator, scopes: gone.scopes.iter().map(Scope::to_string).collect() };
             Event::AppPasswordWithdrawn(told).append(&mut batch, unix_millis(now))?;
             Ok((batch, gone))
         });
@@ -215,7 +229,7 @@ impl Directory {
     }
 
     /// The record as it stands, and what it holds.
-    fn kept_app_passwords(&self, number: MailboxNumber) -> Result<(Option<Vec<u8>>, AppPasswords), DirectoryError> {
+    pub(super) fn kept_app_passwords(&self, number: MailboxNumber) -> Result<(Option<Vec<u8>>, AppPasswords), DirectoryError> {
         match self.store.get(&AppPasswords::key(number))? {
             Some(stored) => {
                 let passwords = AppPasswords::open(number, &stored, &self.key)?;

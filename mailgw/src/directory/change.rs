@@ -50,6 +50,9 @@ impl Directory {
             Ok(Change { account: Account { closed_at: Some(unix_millis(now)), ..account }, verifier, batch })
         });
         self.end_logins(number);
+        if closed.is_ok() {
+            self.end_logins_as_operator(number)?;
+        }
         closed
     }
 

@@ -56,6 +56,8 @@ pub enum Credential {
 pub struct Login {
     pub account: Account,
     pub credential: Credential,
+    /// The operator of an institution's mailbox who it is.
+    pub operator: Option<u32>,
 }
 
 /// One try, counted as a failure until it is known to be none.
@@ -94,10 +96,15 @@ impl Directory {
         let mut signature = [0; 32];
         let verdict = self.open_account(attempt.number).and_then(|account| {
             let Some((used, keys)) = self.app_password_proved(account.as_ref(), &self.plain(user), exchange, proof, scope)? else { return Ok(None) };
+            if let (Some(account), Some(operator)) = (&account, used.operator)
+                && !self.operator_stands(account.number, operator)?
+            {
+                return Ok(None);
+            }
             signature = scram::server_signature(&keys, exchange);
             Ok(account.map(|account| {
                 self.app_password_used(account.number, &used, None, now);
-                Login { account, credential: Credential::App(used.number) }
+                Login { account, credential: Credential::App(used.number), operator: used.operator }
             }))
         });
         self.settle(attempt, verdict.map_err(Refusal::Directory), now).map(|login| (login, signature))
@@ -174,11 +181,12 @@ impl Directory {
             let keys = scram::keys(secret.expose(), &scram::salt(&by_number, &self.key));
             if let Some((account, _, _)) = &found
                 && let Some(used) = self.app_password_of(account.number, &keys, scope)?
+                && used.operator.map_or(Ok(true), |operator| self.operator_stands(account.number, operator))?
             {
                 // By a name that came to the mailbox after the password, which from here on can be proved under it, too.
                 let named = (plain != by_number && used.keys_by(&plain).is_none()).then(|| NameKeys { keys: scram::keys(secret.expose(), &scram::salt(&plain, &self.key)), name: plain });
                 self.app_password_used(account.number, &used, named, now);
-                return Ok(found.map(|(account, _, _)| Login { account, credential: Credential::App(used.number) }));
+                return Ok(found.map(|(account, _, _)| Login { account, credential: Credential::App(used.number), operator: used.operator }));
             }
         }
         let (verifier, now) = (found.as_ref().map(|(_, verifier, _)| verifier), millis(now));
@@ -186,7 +194,7 @@ impl Directory {
         if let Some((account, verifier, _)) = &found
             && self.recent().holds(&account.mailbox(), verifier, secret, now)
         {
-            return Ok(found.map(|(account, _, _)| Login { account, credential }));
+            return Ok(found.map(|(account, _, _)| Login { account, credential, operator: None }));
         }
         let right = self.hasher.verify(verifier, secret).map_err(|error| match error {
             HashError::Busy => Refusal::Busy,
@@ -194,7 +202,7 @@ impl Directory {
         })?;
         let Some((account, verifier, _)) = found.filter(|_| right) else { return Ok(None) };
         self.recent().remember(&account.mailbox(), &verifier, secret, now);
-        Ok(Some(Login { account, credential }))
+        Ok(Some(Login { account, credential, operator: None }))
     }
 }
 

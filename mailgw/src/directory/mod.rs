@@ -13,6 +13,7 @@ mod kinds;
 mod limiter;
 mod login;
 mod open;
+mod operator;
 mod password;
 mod problem;
 mod random;
@@ -40,13 +41,14 @@ use password::{Costs, Hasher, Verifier};
 use recent::Recent;
 
 pub use crate::record::account::{Account, HeldDocument, Holder, State};
-pub use ended::{Ended, Endings};
+pub use ended::{Ended, Endings, Which};
 pub use crate::record::app_password::Scope;
 pub use app_password::{AppPasswordError, AppPasswordName, ShownAppPassword};
 pub use applicant::{Applicant, ApplicantError, Words};
 pub use import::{Import, ImportError, ImportedRow, RowError, RowState, TableError, ToldPassword};
 pub use login::{Credential, Login, Refusal};
 pub use open::{Application, MAX_BATCH, Opened};
+pub use operator::{OperatorError, Ordered, ShownOperator, Somebody};
 pub use password::{HashError, NewPassword, Password};
 pub use random::{NoRandomness, Random};
 pub use scram::{ITERATIONS, Salt};
@@ -86,6 +88,8 @@ pub enum DirectoryError {
     Busy,
     #[error(transparent)]
     AppPassword(#[from] AppPasswordError),
+    #[error(transparent)]
+    Operator(#[from] OperatorError),
     #[error(transparent)]
     Password(#[from] policies::mailbox::PasswordError),
     #[error(transparent)]
@@ -201,14 +205,18 @@ impl Directory {
     fn end_logins(&self, number: MailboxNumber) {
         self.recent().forget(&number.to_string());
         self.failures().acquainted.forget(number);
-        self.endings.end(number, None);
+        self.endings.end(number, Which::All);
     }
 
     /// The logins of a mailbox by one credential alone are over.
     pub fn end_logins_by(&self, number: MailboxNumber, credential: Credential) {
-        // Whoever logged in by it from elsewhere is a stranger again.
+        self.end_logins_of(number, Which::By(credential));
+    }
+
+    fn end_logins_of(&self, number: MailboxNumber, which: Which) {
+        // Whoever logged in so from elsewhere is a stranger again.
         self.failures().acquainted.forget(number);
-        self.endings.end(number, Some(credential));
+        self.endings.end(number, which);
     }
 
     /// What a mailbox may hold, by whose it is. Where there is none nothing is delivered to it either.

@@ -5,6 +5,7 @@ use runtime::exit::{Exit, Problem};
 use super::app_password::AppPasswordError;
 use super::applicant::ApplicantError;
 use super::import::{ImportError, TableError};
+use super::operator::OperatorError;
 use super::{DirectoryError, State};
 use crate::problem::{store_class, told};
 use crate::record::RecordError;
@@ -23,6 +24,11 @@ fn class(error: &DirectoryError) -> (Exit, &'static str) {
         DirectoryError::AppPassword(AppPasswordError::NotFound { .. }) => (Exit::NotFound, "no-such-app-password"),
         DirectoryError::AppPassword(AppPasswordError::TooMany { .. }) => (Exit::Refused, "too-many"),
         DirectoryError::AppPassword(AppPasswordError::Name | AppPasswordError::NoScope) => (Exit::Refused, "app-password"),
+        DirectoryError::Operator(OperatorError::NotFound { .. } | OperatorError::NotSent { .. }) => (Exit::NotFound, "no-such-operator"),
+        DirectoryError::Operator(OperatorError::TooMany { .. }) => (Exit::Refused, "too-many"),
+        DirectoryError::Operator(OperatorError::Already { .. }) => (Exit::Conflict, "operator-exists"),
+        DirectoryError::Operator(OperatorError::Spent) => (Exit::Conflict, "order-spent"),
+        DirectoryError::Operator(OperatorError::NoInstitution { .. } | OperatorError::Nobody | OperatorError::FirstSigns) => (Exit::Refused, "operator"),
         DirectoryError::NoRecovery { .. } => (Exit::NotFound, "no-recovery"),
         DirectoryError::CoolingOff { .. } => (Exit::Refused, "cooling-off"),
         DirectoryError::NoNumber | DirectoryError::Random(_) => (Exit::Unavailable, "randomness"),

@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
+use super::operator::ShownOperator;
 use super::{Account, Directory, DirectoryError, Holder, State};
 use crate::record::account;
 
@@ -49,6 +50,9 @@ pub struct ShownMailbox {
     /// Of one mailbox that is asked for.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub holds: Option<Holds>,
+    /// Of an institution that is asked for: everybody who is or was an operator.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub operators: Vec<ShownOperator>,
 }
 
 /// What a mailbox holds.
@@ -116,6 +120,7 @@ impl Directory {
             opened_at: written(account.opened_at),
             closed_at: account.closed_at.map(written),
             holds: None,
+            operators: Vec::new(),
         }
     }
 

@@ -2,12 +2,14 @@
 //! and again while the session stands.
 //!
 //! TLS proved that the client has the key. What it shows is believed for the mailbox whose address stands in it, and for no other: a
-//! citizen's under the citizens' policy, an institution's under that of enterprises' mailboxes and with the credit code of the holder.
+//! citizen's under the citizens' policy, an institution's under that of enterprises' mailboxes and with the credit code of the holder. A
+//! citizen who is an operator of an institution says so by naming its mailbox, and is let into that by the own certificate.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use pki::path::{CertificateFacts, PathError};
+use policies::mailbox::MailboxNumber;
 use runtime::clock::Clock;
 use runtime::revocation::RevocationLists;
 use time::{Duration, OffsetDateTime};
@@ -93,7 +95,8 @@ pub struct CertificateLogins {
     pub anchors: Arc<Anchors>,
     pub lists: Arc<dyn Lists>,
     pub clock: Arc<dyn Clock>,
-    standing: Mutex<HashMap<[u8; 32], Looked>>,
+    /// By the certificate, and the mailbox that was entered by it.
+    standing: Mutex<HashMap<([u8; 32], MailboxNumber), Looked>>,
 }
 
 /// Why a certificate opens nothing.
@@ -140,23 +143,23 @@ impl CertificateLogins {
         let chain = Some(certificates).filter(|all| all.len() <= MAX_CHAIN).and_then(|all| Chain::new(all.to_vec())).ok_or(Refused::Nobody)?;
         // 2. Whose it says it is: an open mailbox, and the one that is meant.
         let account = self.holder(&chain)?;
-        if let Some(user) = user
-            && self.directory.find(user)?.is_none_or(|meant| meant.number != account.number)
-        {
-            return Err(Refused::Nobody);
-        }
+        let (number, operator) = match user {
+            Some(user) => self.meant(&account, user)?,
+            None => (account.number, None),
+        };
         // 3. and 4. Ours, for this, and not revoked.
         let now = self.clock.now();
         let (chain, lists) = self.trusted(&chain, purpose(&account), None, now)?;
         // 5. Looked at again from now on, for as long as somebody keeps what is returned.
-        let (number, sha256) = (account.number, digest(chain.leaf()));
-        let shown = Arc::new(Shown { number, sha256, chain });
+        let sha256 = digest(chain.leaf());
+        let shown = Arc::new(Shown { number, operator, sha256, chain });
         let mut standing = self.standing.lock().unwrap_or_else(PoisonError::into_inner);
         standing.retain(|_, looked| looked.shown.strong_count() > 0);
-        // Two sessions of one certificate are looked at once.
-        let shown = standing.get(&sha256).and_then(|looked| looked.shown.upgrade()).unwrap_or(shown);
-        standing.insert(sha256, Looked { shown: Arc::downgrade(&shown), lists, at: now });
-        Ok(Entered { login: Login { number, credential: Credential::Certificate(sha256) }, signature: None, shown: Some(shown) })
+        // Two sessions of one certificate in one mailbox are looked at once.
+        let place = (sha256, number);
+        let shown = standing.get(&place).and_then(|looked| looked.shown.upgrade()).filter(|known| known.operator == operator).unwrap_or(shown);
+        standing.insert(place, Looked { shown: Arc::downgrade(&shown), lists, at: now });
+        Ok(Entered { login: Login { number, credential: Credential::Certificate(sha256), operator }, signature: None, shown: Some(shown) })
     }
 
     /// Every certificate by which a session stands, once more: one that is revoked or over ends its sessions. Blocking.
@@ -166,11 +169,14 @@ impl CertificateLogins {
         let now = self.clock.now();
         for (shown, lists, at) in standing {
             let before = Some(lists.as_slice()).filter(|_| (at..at + SAME).contains(&now));
-            let still = self.holder(&shown.chain).and_then(|account| self.trusted(&shown.chain, purpose(&account), before, now));
+            let still = self.holder(&shown.chain).and_then(|account| {
+                let operates = shown.operator.map(|which| self.directory.operator_stands(shown.number, which)).transpose()?;
+                if operates == Some(false) { Err(Refused::Nobody) } else { self.trusted(&shown.chain, purpose(&account), before, now) }
+            });
             match still {
                 Ok((_, after)) if before.is_some_and(|before| same(before, &after)) => {}
                 Ok((_, lists)) => {
-                    if let Some(looked) = self.standing.lock().unwrap_or_else(PoisonError::into_inner).get_mut(&shown.sha256) {
+                    if let Some(looked) = self.standing.lock().unwrap_or_else(PoisonError::into_inner).get_mut(&(shown.sha256, shown.number)) {
                         (looked.lists, looked.at) = (lists, now);
                     }
                 }
@@ -183,6 +189,21 @@ impl CertificateLogins {
                     self.directory.end_logins_by(shown.number, Credential::Certificate(shown.sha256));
                 }
             }
+        }
+    }
+
+    /// The mailbox that is meant by name: its own, or an institution's that is open and that the citizen is an operator of.
+    fn meant(&self, account: &Account, user: &str) -> Result<(MailboxNumber, Option<u32>), Refused> {
+        let meant = self.directory.find(user)?.filter(Account::is_open).ok_or(Refused::Nobody)?;
+        if meant.number == account.number {
+            return Ok((account.number, None));
+        }
+        match (&account.holder, &meant.holder) {
+            (Holder::Citizen { .. }, Holder::Institution { .. }) => {
+                let (operator, _) = self.directory.operator_of(meant.number, account.number)?.ok_or(Refused::Nobody)?;
+                Ok((meant.number, Some(operator)))
+            }
+            _ => Err(Refused::Nobody),
         }
     }
 

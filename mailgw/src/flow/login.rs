@@ -59,7 +59,7 @@ impl Accounts for Logins {
 impl Logins {
     fn entered(&self, login: &crate::directory::Login) -> Result<Login, LoginRefusal> {
         self.heard(login.account.number)?;
-        Ok(Login { number: login.account.number, credential: login.credential })
+        Ok(Login { number: login.account.number, credential: login.credential, operator: login.operator })
     }
 
     /// Whoever can log in needs no new password: a recovery that is under way ends, and nobody is in before that is durable.
@@ -102,7 +102,7 @@ mod tests {
         let (mailbox, right) = (opened.account.mailbox(), opened.password.expose().expose_secret());
         let visit = Visit { scope: Scope::Imap, peer: [192, 0, 2, 7].into() };
         let login = |secret: &str| logins.login(&mailbox, &Secret::new(secret.to_owned()), visit).map(|entered| entered.login);
-        let entered = Login { number: opened.account.number, credential: Credential::Password };
+        let entered = Login { number: opened.account.number, credential: Credential::Password, operator: None };
         assert_eq!(login(right), Ok(entered));
         for _ in 0..16 {
             assert_eq!(login("wrong"), Err(LoginRefusal::Denied));

@@ -11,12 +11,12 @@ use store::{Batch, Expectation};
 use time::{Duration, OffsetDateTime};
 
 use super::letter;
+use super::signer::{Signed, SignerError};
 use crate::bureau::trust::{self, Purpose, TrustError};
 use crate::directory::{Account, DirectoryError, still_open, today};
 use crate::gateway::{Gateway, unix_millis};
 use crate::mailbox::{Delivery, MailError};
 use crate::mime::header;
-use crate::record::bureau::Chain;
 use crate::record::event::{self, Event};
 use crate::record::recovery::Recovery;
 use crate::record::{RecordError, body};
@@ -166,16 +166,16 @@ fn approved(gateway: &Gateway, lists: &RevocationLists, application: &Applicatio
     let (mut officers, mut keys) = (Vec::new(), Vec::new());
     for (at, approval) in application.approvals.iter().enumerate().take(8) {
         let wrong = |reason: String| RecoveryError::Approval { number: at + 1, reason };
-        let signed = pki::cms::verify(approval.as_bytes(), application.request.as_bytes(), &[]).map_err(|error| wrong(error.to_string()))?;
-        if !signed.signing_time().is_some_and(|time| (now - FRESH..=now + Duration::minutes(5)).contains(&time)) {
+        let told = |error| match error {
+            SignerError::Signature(reason) => wrong(reason),
+            SignerError::Trust(error) => error.into(),
+            SignerError::Revocation(error) => error.into(),
+        };
+        let signed = Signed::read(approval, application.request.as_bytes()).map_err(told)?;
+        if !signed.at.is_some_and(|time| (now - FRESH..=now + Duration::minutes(5)).contains(&time)) {
             return Err(wrong("it was signed more than a day ago, or says no time".to_owned()));
         }
-        let own = signed.signer_certificate();
-        let others = signed.certificates().iter().filter(|der| der.as_slice() != own).cloned();
-        let chain = Chain::new(std::iter::once(own.to_vec()).chain(others).collect()).ok_or_else(|| wrong("nobody's certificate is with it".to_owned()))?;
-        let path = gateway.anchors.path(&chain, Purpose::Officer, now)?;
-        let urls = trust::crl_urls(&path).map_err(|error| trust::unreadable(Purpose::Officer, &error))?;
-        gateway.anchors.trusted(&path, Purpose::Officer, &lists.fetch(&urls, now)?, now)?;
+        let path = signed.trusted(&gateway.anchors, lists, Purpose::Officer, now).map_err(told)?;
         let number = trust::person_number(&path).ok_or_else(|| wrong("its certificate names no officer".to_owned()))?;
         let key = trust::public_key_info(&path, Purpose::Officer)?;
         if !officers.contains(&number) && !keys.contains(&key) {

@@ -8,8 +8,9 @@ use time::Date;
 
 use super::certificate::Sealed;
 
-/// The most app passwords of one mailbox: each is tried when one of them logs in.
-pub const MOST: usize = 16;
+/// The most app passwords of one mailbox: each is tried when one of them logs in. And of its owner, or one operator.
+pub const MOST: usize = 64;
+pub const MOST_OF_ONE: usize = 16;
 /// The most other names of a mailbox by which one of them is kept.
 pub const MOST_NAMES: usize = 16;
 
@@ -47,6 +48,9 @@ pub struct AppPasswords {
 pub struct AppPassword {
     pub number: u32,
     pub name: String,
+    /// Of the institution's operator of this number; the mailbox's own where none is named.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub operator: Option<u32>,
     pub scopes: Vec<Scope>,
     /// By the mailbox's number.
     pub keys: ScramKeys,

@@ -91,6 +91,8 @@ leaves! {
     CertificatesWithdrawn(Stated) = 54,
     AppPasswordMade(AppPassword) = 60,
     AppPasswordWithdrawn(AppPassword) = 61,
+    OperatorNamed(MailboxOperator) = 62,
+    OperatorEnded(MailboxOperator) = 63,
     BatchMended(Mended) = 70,
     StatementSuperseded(Corrected) = 71,
     StatementWithdrawn(Corrected) = 72,
@@ -194,7 +196,23 @@ pub struct Ending {
 pub struct AppPassword {
     pub mailbox: String,
     pub number: u32,
+    /// The operator of an institution's mailbox whose it is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub operator: Option<u32>,
     pub scopes: Vec<String>,
+}
+
+/// An operator of an institution's mailbox, by their number there: the citizen where it is one, by whose word, and the digest of what was
+/// signed or said for it. A name that is not a citizen's stands sealed in the record.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct MailboxOperator {
+    pub mailbox: String,
+    pub operator: u32,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub citizen: Option<String>,
+    pub by: String,
+    pub request: String,
 }
 
 impl Event {

@@ -29,6 +29,7 @@ pub mod job;
 pub mod message;
 pub mod notice;
 pub mod notification;
+pub mod operator;
 pub mod outline;
 pub mod password;
 pub mod push;

@@ -25,11 +25,22 @@ pub enum LoginRefusal {
 pub struct Login {
     pub number: MailboxNumber,
     pub credential: Credential,
+    /// The operator of an institution's mailbox who it is.
+    pub operator: Option<u32>,
+}
+
+impl Login {
+    /// Whether it is the mailbox's owner, and neither a program nor an operator.
+    pub fn is_owner(&self) -> bool {
+        self.operator.is_none() && !matches!(self.credential, Credential::App(_))
+    }
 }
 
 /// A certificate by which somebody is logged in: looked at again for as long as a session keeps it.
 pub struct Shown {
     pub number: MailboxNumber,
+    /// Where the mailbox is an institution's and the certificate a citizen's who is its operator.
+    pub operator: Option<u32>,
     pub sha256: [u8; 32],
     pub chain: Chain,
 }
@@ -112,11 +123,11 @@ impl Standing {
 
     /// Whether it is over by now.
     pub fn is_over(&mut self) -> bool {
-        self.ended.is_of(self.login.number, self.login.credential)
+        self.ended.is_of(self.login.number, self.login.credential, self.login.operator)
     }
 
     /// Until it is over; for ever while it stands. Giving up waiting loses nothing.
     pub async fn over(&mut self) {
-        self.ended.of(self.login.number, self.login.credential).await;
+        self.ended.of(self.login.number, self.login.credential, self.login.operator).await;
     }
 }

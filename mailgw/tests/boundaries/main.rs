@@ -19,6 +19,7 @@ mod letters;
 mod month;
 mod notification;
 mod opening;
+mod operators;
 mod paper;
 mod polling;
 mod reading;

@@ -4,7 +4,6 @@ use std::io::Cursor;
 use std::sync::Mutex;
 
 use mailgw::bureau::trust::Anchors;
-use mailgw::directory::Credential;
 use mailgw::erds::{self, Event as Delivery, Item as Evidence};
 use mailgw::flow::evidence::Wanted;
 use mailgw::flow::notification::{self, Collector, NotificationError, Request, Word};
@@ -228,7 +227,7 @@ fn an_owner_says_by_mail_where_and_codes_are_tried_few_times() {
     let gateway = open(&city);
     let mine = mailbox_of(&gateway, 0);
     let ask = |token: &str, subject: &str| {
-        let request = Request::read(format!("Message-ID: <{token}@x>\r\nSubject: {subject}\r\n\r\n").as_bytes(), Credential::Password).unwrap();
+        let request = Request::read(format!("Message-ID: <{token}@x>\r\nSubject: {subject}\r\n\r\n").as_bytes(), true).unwrap();
         gateway.store.commit(request.put(Batch::new(), &gateway, &mine, token, NOW).unwrap()).unwrap();
         let before = inbox(&gateway, &mine).len();
         turn(&gateway, &phones).unwrap();
@@ -287,7 +286,7 @@ fn a_program_sets_no_notices() {
     enrolled(&gateway, &phones, &mine, PHONE);
     let before = notification::say(&gateway, &mine, None).unwrap();
     for (token, subject) in [("a", "stop"), ("b", "13700137000"), ("c", "all"), ("d", "x@c.cn"), ("e", "123456")] {
-        let request = Request::read(format!("Message-ID: <{token}@x>\r\nSubject: {subject}\r\n\r\n").as_bytes(), Credential::App(1)).unwrap();
+        let request = Request::read(format!("Message-ID: <{token}@x>\r\nSubject: {subject}\r\n\r\n").as_bytes(), false).unwrap();
         gateway.store.commit(request.put(Batch::new(), &gateway, &mine, token, NOW).unwrap()).unwrap();
         turn(&gateway, &phones).unwrap();
         let answers = inbox(&gateway, &mine);

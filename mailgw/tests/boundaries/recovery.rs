@@ -14,20 +14,25 @@ use time::{Duration, OffsetDateTime};
 use super::*;
 use crate::city::REVOKED;
 
-struct Officer {
+/// Somebody with a certificate who signs.
+pub struct Officer {
     key: keys::KeyHandle,
     leaf: Vec<u8>,
     issuer: Vec<u8>,
 }
 
 impl Officer {
-    fn new(city: &City, keys: &KeyStore, serial: u8, number: &str, policy: &str) -> Self {
+    pub fn new(city: &City, keys: &KeyStore, serial: u8, number: &str, policy: &str) -> Self {
+        Self::of(keys, serial, |key| city.officer(key, serial, number, policy))
+    }
+
+    pub fn of(keys: &KeyStore, serial: u8, certified: impl FnOnce(&keys::KeyHandle) -> (Vec<u8>, Vec<u8>)) -> Self {
         let key = keys.generate(&format!("officer-{serial}"), SignatureAlgorithm::EcdsaP256Sha256).unwrap();
-        let (leaf, issuer) = city.officer(&key, serial, number, policy);
+        let (leaf, issuer) = certified(&key);
         Self { key, leaf, issuer }
     }
 
-    fn signs(&self, request: &str, at: OffsetDateTime) -> String {
+    pub fn signs(&self, request: &str, at: OffsetDateTime) -> String {
         let plan = pki::cms::SignerPlan::new(&self.leaf, &[&self.issuer]).unwrap();
         city::pem("CMS", &plan.seal(digest(request.as_bytes()), at, &self.key).unwrap())
     }
@@ -42,7 +47,7 @@ fn two_officers_a_notice_a_cooling_off_and_any_login_ends_it() {
     let account = gateway.directory.find_person(&Document::parse(PEOPLE[0].0, PEOPLE[0].1, today(NOW)).unwrap()).unwrap().unwrap();
     let (number, mailbox) = (account.number, account.mailbox());
     let old = gateway.directory.set_password(number, &NewPassword::Generated, NOW).unwrap();
-    let (_, app) = gateway.directory.new_app_password(number, &mailgw::directory::AppPasswordName::parse("手机").unwrap(), &[Scope::Imap], NOW).unwrap();
+    let (_, app) = gateway.directory.new_app_password(number, None, &mailgw::directory::AppPasswordName::parse("手机").unwrap(), &[Scope::Imap], NOW).unwrap();
     let request = format!(r#"{{"kind":"suiyin mailbox recovery v1","mailbox":"{mailbox}","proof":"card read by chip, face compared","papers":"counter 12, form 91"}}"#);
     let at = |offset: Duration| NOW + offset;
     let applied = |request: &str, approvals: Vec<String>, (id_type, id_no, name): (&str, &str, &str)| {

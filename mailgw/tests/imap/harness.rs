@@ -6,7 +6,7 @@ use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
 use keys::DataKey;
-use mailgw::directory::{Ended, Endings};
+use mailgw::directory::{Ended, Endings, Which};
 use mailgw::mailbox::{Delivery, MessageStore, standard_folders};
 use mailgw::wire::accounts::{Accounts, Credential, Entered, Login, LoginRefusal, Visit};
 use mailgw::wire::imap::{Imap, Limits};
@@ -43,7 +43,7 @@ impl Accounts for TwoAccounts {
     fn login(&self, user: &str, password: &Secret, _: Visit) -> Result<Entered, LoginRefusal> {
         let number = user.strip_suffix("@mail.example.cn").unwrap_or(user);
         let known = [ONE, OTHER].contains(&number) && password.expose() == PASSWORD;
-        if known { Ok(Login { number: MailboxNumber::parse(number).unwrap(), credential: Credential::Password }.into()) } else { Err(LoginRefusal::Denied) }
+        if known { Ok(Login { number: MailboxNumber::parse(number).unwrap(), credential: Credential::Password, operator: None }.into()) } else { Err(LoginRefusal::Denied) }
     }
 
     fn salt(&self, _: &str) -> Result<Salted, LoginRefusal> {
@@ -133,7 +133,7 @@ impl Server {
 
     /// As when the mailbox is closed or has another password.
     pub fn end_logins(&self, number: &str) {
-        self.ended.end(MailboxNumber::parse(number).unwrap(), None);
+        self.ended.end(MailboxNumber::parse(number).unwrap(), Which::All);
     }
 
     pub fn metric(&self, series: &str) -> String {

@@ -12,7 +12,7 @@ fn named(text: &str) -> AppPasswordName {
 }
 
 fn made(directory: &Directory, number: MailboxNumber, scopes: &[Scope]) -> (ShownAppPassword, String) {
-    let (shown, told) = directory.new_app_password(number, &named("手机"), scopes, NOW).unwrap();
+    let (shown, told) = directory.new_app_password(number, None, &named("手机"), scopes, NOW).unwrap();
     (shown, told.expose().to_owned())
 }
 
@@ -55,7 +55,7 @@ fn one_opens_what_it_is_for_and_nothing_else() {
         }
     }
     let logged = events(&*store);
-    let told = |number, scopes: &[&str]| event::AppPassword { mailbox: user.clone(), number, scopes: scopes.iter().map(|&scope| scope.to_owned()).collect() };
+    let told = |number, scopes: &[&str]| event::AppPassword { mailbox: user.clone(), number, operator: None, scopes: scopes.iter().map(|&scope| scope.to_owned()).collect() };
     assert_eq!(logged.get(logged.len() - 2..).unwrap(), [Event::AppPasswordMade(told(1, &["imap", "smtp"])), Event::AppPasswordMade(told(2, &["pop3"]))]);
 }
 
@@ -69,7 +69,7 @@ fn withdrawing_one_ends_its_logins_and_no_other() {
     let (_, kept) = made(&directory, number, &[Scope::Imap]);
     let [mut gone, mut other, mut own] = [(); 3].map(|()| directory.ended());
     assert_eq!(directory.withdraw_app_password(number, 1, NOW).unwrap().number, 1);
-    assert!(gone.is_of(number, Credential::App(1)) && !other.is_of(number, Credential::App(2)) && !own.is_of(number, Credential::Password));
+    assert!(gone.is_of(number, Credential::App(1), None) && !other.is_of(number, Credential::App(2), None) && !own.is_of(number, Credential::Password, None));
     assert!(enter(&directory, &user, &secret, Scope::Imap, NOW).is_err());
     assert!(enter(&directory, &user, &kept, Scope::Imap, NOW).is_ok());
     let again = directory.withdraw_app_password(number, 1, NOW);
@@ -78,7 +78,7 @@ fn withdrawing_one_ends_its_logins_and_no_other() {
     assert_eq!(made(&directory, number, &[Scope::Imap]).0.number, 3);
     directory.close(number, NOW).unwrap();
     assert!(enter(&directory, &user, &kept, Scope::Imap, NOW).is_err());
-    assert!(matches!(directory.new_app_password(number, &named("x"), &[Scope::Imap], NOW), Err(DirectoryError::Closed { .. })));
+    assert!(matches!(directory.new_app_password(number, None, &named("x"), &[Scope::Imap], NOW), Err(DirectoryError::Closed { .. })));
     assert_eq!(count(&*store, "app passwords"), 0);
 }
 
@@ -89,11 +89,11 @@ fn there_are_bounds() {
     for name in ["", "  ", "a\nb", &"长".repeat(41)] {
         assert_eq!(AppPasswordName::parse(name), Err(AppPasswordError::Name));
     }
-    assert!(matches!(directory.new_app_password(number, &named("x"), &[], NOW), Err(DirectoryError::AppPassword(AppPasswordError::NoScope))));
+    assert!(matches!(directory.new_app_password(number, None, &named("x"), &[], NOW), Err(DirectoryError::AppPassword(AppPasswordError::NoScope))));
     for _ in 0..16 {
         made(&directory, number, &[Scope::Imap]);
     }
-    assert!(matches!(directory.new_app_password(number, &named("x"), &[Scope::Imap], NOW), Err(DirectoryError::AppPassword(AppPasswordError::TooMany { .. }))));
+    assert!(matches!(directory.new_app_password(number, None, &named("x"), &[Scope::Imap], NOW), Err(DirectoryError::AppPassword(AppPasswordError::TooMany { .. }))));
     assert!(matches!(directory.app_passwords(MailboxNumber::parse("1234567897").unwrap()), Err(DirectoryError::NotFound)));
 }
 

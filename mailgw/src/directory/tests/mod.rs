@@ -104,3 +104,4 @@ mod app_passwords;
 mod faults;
 mod import;
 mod logins;
+mod operators;

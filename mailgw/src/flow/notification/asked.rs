@@ -11,7 +11,7 @@ use time::OffsetDateTime;
 use super::enrol::{Decided, decide, refused, shown};
 use super::{NotificationError, Shown, Word, letter};
 use crate::flow::waiting;
-use crate::directory::{Credential, still_open};
+use crate::directory::still_open;
 use crate::gateway::{Gateway, unix_millis};
 use crate::mailbox::{Delivery, MailError};
 use crate::mime::header;
@@ -44,11 +44,12 @@ impl Request {
     }
 
     /// What a program answered of its own accord is none: two programs would answer each other for ever. spec: rfc3834#2
-    pub fn read(message: &[u8], credential: Credential) -> Option<Self> {
+    /// `by_owner`: who sent it logged in as the mailbox's owner, and not by a program's password or as an operator.
+    pub fn read(message: &[u8], by_owner: bool) -> Option<Self> {
         let parsed = MessageParser::new().parse_headers(message).filter(|parsed| !parsed.parts.is_empty())?;
         let words = parsed.subject().unwrap_or_default().chars().take(WORDS).collect();
         let request = parsed.message_id().unwrap_or_default().chars().take(WORDS).collect();
-        (!is_automatic(message)).then_some(Self { words, request, program: matches!(credential, Credential::App(_)) })
+        (!is_automatic(message)).then_some(Self { words, request, program: !by_owner })
     }
 
     /// Whether one more of this mailbox may wait.
@@ -222,8 +223,8 @@ mod tests {
 
     #[test]
     fn programs_are_not_answered() {
-        let read = |more: &str| Request::read(format!("Message-ID: <a@b>\r\nSubject: =?UTF-8?B?5Y+W5raI?=\r\n{more}\r\n\r\n").as_bytes(), Credential::Password);
+        let read = |more: &str| Request::read(format!("Message-ID: <a@b>\r\nSubject: =?UTF-8?B?5Y+W5raI?=\r\n{more}\r\n\r\n").as_bytes(), true);
         assert_eq!(read("Auto-Submitted: no").unwrap(), Request { words: "取消".into(), request: "a@b".into(), program: false });
-        assert_eq!((read("Auto-Submitted: auto-replied"), Request::read(b"", Credential::Password)), (None, None));
+        assert_eq!((read("Auto-Submitted: auto-replied"), Request::read(b"", true)), (None, None));
     }
 }

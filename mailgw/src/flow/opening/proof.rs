@@ -9,6 +9,7 @@ use time::{Duration, OffsetDateTime};
 use super::OpeningError;
 use super::application::{Application, Signed};
 use crate::bureau::registries;
+use crate::flow::signer::{self, SignerError};
 use crate::bureau::trust::{self, Purpose};
 use crate::directory::Account;
 use crate::gateway::Gateway;
@@ -112,14 +113,12 @@ fn asserted(gateway: &Gateway, lists: &RevocationLists, signed: &Signed, text: &
 /// Whose certificate signed the text: an open mailbox of a citizen here.
 fn signed_by(gateway: &Gateway, lists: &RevocationLists, signature: &str, text: &[u8], now: OffsetDateTime) -> Result<(Account, Chain), OpeningError> {
     let wrong = |reason: &str| OpeningError::Signature { reason: reason.to_owned() };
-    let verified = pki::cms::verify(signature.as_bytes(), text, &[]).map_err(|error| OpeningError::Signature { reason: error.to_string() })?;
-    let own = verified.signer_certificate();
-    let others = verified.certificates().iter().filter(|der| der.as_slice() != own).cloned();
-    let chain = Chain::new(std::iter::once(own.to_vec()).chain(others).collect()).ok_or_else(|| wrong("nobody's certificate is with it"))?;
-    // Nobody is asked for lists on a stranger's word.
-    let path = gateway.anchors.path(&chain, Purpose::Citizen, now)?;
-    let urls = trust::crl_urls(&path).map_err(|error| trust::unreadable(Purpose::Citizen, &error))?;
-    gateway.anchors.trusted(&path, Purpose::Citizen, &lists.fetch(&urls, now)?, now)?;
+    let told = |error| match error {
+        SignerError::Signature(reason) => OpeningError::Signature { reason },
+        SignerError::Trust(error) => error.into(),
+        SignerError::Revocation(error) => error.into(),
+    };
+    let path = signer::Signed::read(signature, text).and_then(|signed| signed.trusted(&gateway.anchors, lists, Purpose::Citizen, now)).map_err(told)?;
     let facts = CertificateFacts::parse(path.leaf()).map_err(|error| trust::unreadable(Purpose::Citizen, &error))?;
     let [address] = facts.emails.as_slice() else { return Err(wrong("its certificate bears no single address")) };
     let account = gateway.directory.find_address(address)?.filter(Account::is_open).ok_or_else(|| wrong("its certificate is of no open mailbox here"))?;

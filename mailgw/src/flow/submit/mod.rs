@@ -177,7 +177,7 @@ impl Submission {
                 }
                 batch = Request::read(message).put(batch, &self.gateway, &account.mailbox(), &token, now).map_err(|error| failed(&error))?;
             }
-            if places.notices && let Some(request) = notification::Request::read(message, login.credential) {
+            if places.notices && let Some(request) = notification::Request::read(message, login.is_owner()) {
                 if !notification::Request::may_wait(&self.gateway, &account.mailbox()).map_err(|error| failed(&error))? {
                     return Err(Answer::TooMany);
                 }
@@ -200,7 +200,13 @@ impl Submission {
                 here: here as u64,
                 elsewhere: elsewhere as u64,
                 queued: queued.map(crate::queue::shown),
+                operator: login.operator,
+                id: login.operator.map(|_| id.clone()),
             };
+            // Whose it is stands here, and in nothing that anybody is sent.
+            if let Some(operator) = login.operator {
+                batch = batch.put(crate::record::operator::sent_key(login.number, &id), crate::record::operator::encode_sent(operator));
+            }
             Event::MailSubmitted(submitted).append(&mut batch, unix_millis(now)).map_err(|error| failed(&error))?;
             // 6. All copies and leaves of the log are recorded in one durable commit, or none.
             batch = places.mailboxes.values().flatten().cloned().fold(batch, Batch::expect);

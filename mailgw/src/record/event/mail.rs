@@ -43,6 +43,11 @@ pub struct Submitted {
     /// The number under which it waits for those elsewhere.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub queued: Option<String>,
+    /// The operator of the institution's mailbox who sent it, and the id that `Received` bears.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub operator: Option<u32>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub id: Option<String>,
 }
 
 /// A recipient of a queued message, by its place, whom another server took, or whom nobody takes; `status` is the enhanced code.
