@@ -106,7 +106,7 @@ fn imap_answer(request: imap_exchange::Request, message: &[u8]) -> imap_exchange
         Request::List | Request::WatchAccount => Answer::Mailboxes(vec![MailboxInfo { name: "INBOX".to_owned(), subscribed: true, special_use: None, has_children: false, id: Some(1) }]),
         Request::Open { mailbox, .. } if mailbox == "INBOX" => Answer::Opened { uid_validity: 9, uid_next: 8, highest_modseq: 3, id: 1, messages: [info()].into_iter().collect() },
         Request::Status { .. } => Answer::Status(MailboxStatus { messages: 1, unseen: 1, deleted: 0, size: 9, uid_next: 8, uid_validity: 9, highest_modseq: 3, deleted_size: 0, id: 1 }),
-        Request::Load { uid: 7, .. } => Answer::Bytes(message.into()),
+        Request::Load { uid: 7, .. } => Answer::Bytes(message.to_vec().into()),
         Request::Find { needles } => Answer::Found { known: vec![7], hits: needles.iter().map(|_| Hits { holds: Vec::new(), perhaps: vec![7] }).collect() },
         Request::Quota => Answer::Quota(Quota::default()),
         Request::Time => Answer::Time(datetime!(2026-01-01 0:00 UTC)),

@@ -82,7 +82,7 @@ fn imap_session() -> protocol::imap::session::Session {
 }
 
 /// INBOX with one message; nobody gets in but `u`.
-fn imap_answer(request: imap::Request, message: &std::sync::Arc<[u8]>) -> imap::Answer {
+fn imap_answer(request: imap::Request, message: &std::sync::Arc<Vec<u8>>) -> imap::Answer {
     use imap::{Answer, Flags, MessageInfo, RefusalCode, Request};
     let refused = |code| Answer::Refused { code, text: "No".to_owned() };
     match request {
@@ -99,11 +99,11 @@ fn imap_answer(request: imap::Request, message: &std::sync::Arc<[u8]>) -> imap::
     }
 }
 
-fn imap_talk(session: &mut protocol::imap::session::Session, input: &[u8], message: &std::sync::Arc<[u8]>, said: &mut Said) {
+fn imap_talk(session: &mut protocol::imap::session::Session, input: &[u8], message: &std::sync::Arc<Vec<u8>>, said: &mut Said) {
     imap_talk_by(PIECE, session, input, message, said);
 }
 
-fn imap_talk_by(piece: usize, session: &mut protocol::imap::session::Session, input: &[u8], message: &std::sync::Arc<[u8]>, said: &mut Said) {
+fn imap_talk_by(piece: usize, session: &mut protocol::imap::session::Session, input: &[u8], message: &std::sync::Arc<Vec<u8>>, said: &mut Said) {
     for piece in input.chunks(piece) {
         let mut todo = session.receive(piece);
         while !todo.is_empty() {

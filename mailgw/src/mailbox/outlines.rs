@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 
 use protocol::imap::content::{self, Outline};
-use protocol::imap::exchange::Outlines;
+use protocol::imap::exchange::{Outlines, Texts};
 use store::{Batch, CommitError, Expectation, Key, StoreError};
 
 use super::messages::{MailError, MessageStore};
@@ -17,7 +17,7 @@ use crate::record::outline::{self, Named, Opened};
 pub(super) const LEAST: usize = 64;
 /// Messages of one block; one to which late ones come has up to twice as many.
 const BLOCK: usize = 256;
-/// Octets of one outline from which on the message is read instead.
+/// Octets of one outline, and of one header, from which on the message is read instead.
 const MOST: usize = 16 << 10;
 /// Fewer of one block are rather read.
 const FEW: usize = 4;
@@ -37,8 +37,9 @@ struct Making<'m> {
 }
 
 impl MessageStore {
-    /// Of these contents, what is kept. What was delivered since the last block is not.
-    pub fn outlines(&self, mailbox: &str, contents: &[u64]) -> Result<Outlines, MailError> {
+    /// Of these contents, what is kept: envelope and structure for a `listing`, the `header`, or all. What was delivered since the last
+    /// block is not.
+    pub fn outlines(&self, mailbox: &str, contents: &[u64], listing: bool, header: bool) -> Result<Outlines, MailError> {
         let mut wanted = contents.to_vec();
         wanted.sort_unstable();
         wanted.dedup();
@@ -52,10 +53,14 @@ impl MessageStore {
                 continue;
             }
             // One that is being replaced is one nobody knows.
-            let Some(opened) = self.opened_blocks(mailbox, block.highest)? else { continue };
-            for (content, envelope, structure) in here.iter().filter_map(|content| opened.get(*content)) {
-                if !envelope.is_empty() {
-                    outlines.push(content, envelope, structure);
+            let listed = if listing { self.opened_block(mailbox, outline::key(mailbox, block.highest))? } else { None };
+            let headers = if header { self.opened_block(mailbox, outline::headers_key(mailbox, block.highest))? } else { None };
+            for content in here {
+                let (_, envelope, structure) = listed.as_ref().and_then(|block| block.get(*content)).unwrap_or_default();
+                let (_, its_header, _) = headers.as_ref().and_then(|block| block.get(*content)).unwrap_or_default();
+                // Whatever of it is not kept, the message is read.
+                if (!listing || !envelope.is_empty()) && (!header || !its_header.is_empty()) {
+                    outlines.push(*content, Texts { envelope, structure, header: its_header });
                 }
             }
         }
@@ -119,15 +124,17 @@ impl MessageStore {
     }
 
     fn drop_blocks(&self, mailbox: &str) -> Result<(), MailError> {
-        let (from, to) = outline::range(mailbox);
-        loop {
-            let found = self.store.scan(&from, &to, SWEEP)?;
-            if found.is_empty() {
-                // Last: while there is a list, somebody looks for what it names.
-                return Ok(drop(self.store.commit(Batch::new().delete(outline::list_key(mailbox)))?));
+        for (from, to) in [outline::range(mailbox), outline::headers_range(mailbox)] {
+            loop {
+                let found = self.store.scan(&from, &to, SWEEP)?;
+                if found.is_empty() {
+                    break;
+                }
+                self.store.commit(found.into_iter().fold(Batch::new(), |batch, (key, _)| batch.delete(key)))?;
             }
-            self.store.commit(found.into_iter().fold(Batch::new(), |batch, (key, _)| batch.delete(key)))?;
         }
+        // Last: while there is a list, somebody looks for what it names.
+        Ok(drop(self.store.commit(Batch::new().delete(outline::list_key(mailbox)))?))
     }
 
     fn alive(&self, mailbox: &str) -> Result<BTreeMap<u64, Place>, MailError> {
@@ -197,8 +204,7 @@ impl MessageStore {
     }
 
     /// A block; none that another wording wrote, nor one that is damaged: both are made anew from the messages.
-    fn opened_blocks(&self, mailbox: &str, highest: u64) -> Result<Option<Opened>, MailError> {
-        let key = outline::key(mailbox, highest);
+    fn opened_block(&self, mailbox: &str, key: Key) -> Result<Option<Opened>, MailError> {
         let Some(stored) = self.store.get(&key)? else { return Ok(None) };
         Ok(outline::open(&key, &stored, &self.key).unwrap_or_else(|error| {
             tracing::warn!(%error, mailbox, "what a listing tells of a mailbox is made anew");
@@ -207,9 +213,13 @@ impl MessageStore {
     }
 
     fn known(&self, mailbox: &str, highest: u64) -> Result<BTreeMap<u64, Outline>, MailError> {
-        let opened = self.opened_blocks(mailbox, highest)?;
-        let owned = |(content, envelope, structure): (u64, &[u8], &[u8])| (content, Outline { envelope: envelope.to_vec(), structure: structure.to_vec() });
-        Ok(opened.iter().flat_map(|opened| opened.all()).map(owned).collect())
+        let (listed, headers) = (self.opened_block(mailbox, outline::key(mailbox, highest))?, self.opened_block(mailbox, outline::headers_key(mailbox, highest))?);
+        let Some(headers) = headers else { return Ok(BTreeMap::new()) };
+        let owned = |(content, envelope, structure): (u64, &[u8], &[u8])| {
+            let (_, header, _) = headers.get(content)?;
+            Some((content, Outline { envelope: envelope.to_vec(), structure: structure.to_vec(), header: header.to_vec() }))
+        };
+        Ok(listed.iter().flat_map(|listed| listed.all()).filter_map(owned).collect())
     }
 
     /// The outlines of these messages: those that are known as they are, of the others what is read. An empty one says that a listing
@@ -220,7 +230,7 @@ impl MessageStore {
             let outline = match known.remove(content) {
                 Some(outline) => outline,
                 None => match self.load_from(folder.id, *uid) {
-                    Ok(bytes) => Some(content::outline(&bytes)).filter(|outline| outline.envelope.len() + outline.structure.len() <= MOST).unwrap_or_default(),
+                    Ok(bytes) => Some(content::outline(&bytes)).filter(|outline| outline.envelope.len() + outline.structure.len() <= MOST && outline.header.len() <= MOST).unwrap_or_default(),
                     Err(MailError::Gone) => continue,
                     Err(MailError::Record(_) | MailError::Store(StoreError::Corrupt { .. })) => Outline::default(),
                     Err(error) => return Err(error),
@@ -235,7 +245,8 @@ impl MessageStore {
     fn rewrite(&self, making: &mut Making<'_>, from: u64, to: u64, outlines: BTreeMap<u64, Outline>) -> Result<(), MailError> {
         let mut blocks = making.blocks.clone();
         let at = blocks.partition_point(|block| block.highest < from);
-        let mut batch = if from == to { Batch::new() } else { Batch::new().delete(outline::key(making.mailbox, from)) };
+        let gone = |batch: Batch, highest| batch.delete(outline::key(making.mailbox, highest)).delete(outline::headers_key(making.mailbox, highest));
+        let mut batch = if from == to { Batch::new() } else { gone(Batch::new(), from) };
         let all: Vec<(u64, Outline)> = outlines.into_iter().collect();
         let halves: Vec<&[(u64, Outline)]> = if all.len() > 2 * BLOCK { all.chunks(BLOCK).collect() } else { vec![&all] };
         let mut named = Vec::new();
@@ -243,11 +254,11 @@ impl MessageStore {
             // The last one bears the name of the whole.
             let highest = if place + 1 == halves.len() { to } else { half.last().map_or(to, |(content, _)| *content) };
             if half.is_empty() {
-                batch = batch.delete(outline::key(making.mailbox, highest));
+                batch = gone(batch, highest);
                 continue;
             }
-            let key = outline::key(making.mailbox, highest);
-            batch = batch.put(key.clone(), outline::seal(&key, half, &self.key)?);
+            let (key, of_headers) = (outline::key(making.mailbox, highest), outline::headers_key(making.mailbox, highest));
+            batch = batch.put(key.clone(), outline::seal(&key, half, &self.key)?).put(of_headers.clone(), outline::seal_headers(&of_headers, half, &self.key)?);
             named.push(Named { highest, messages: half.len() });
         }
         blocks.splice(at..(at + 1).min(blocks.len()), named);

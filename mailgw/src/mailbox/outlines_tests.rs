@@ -30,11 +30,14 @@ fn deliver(mail: &MessageStore, folder: &str, numbers: std::ops::Range<usize>) {
 fn kept(mail: &MessageStore, name: &str) -> (usize, usize) {
     let view = mail.view(BOX, name).unwrap();
     let contents: Vec<u64> = view.messages.iter().map(|info| info.content).collect();
-    let outlines = mail.outlines(BOX, &contents).unwrap();
+    let outlines = mail.outlines(BOX, &contents, true, true).unwrap();
+    let (listed, headers) = (mail.outlines(BOX, &contents, true, false).unwrap(), mail.outlines(BOX, &contents, false, true).unwrap());
     for info in &view.messages {
         if let Some(told) = outlines.get(info.content) {
             let read = content::outline(&mail.load(&view.folder, info.uid).unwrap());
-            assert_eq!(told, (read.envelope.as_slice(), read.structure.as_slice()));
+            assert_eq!(told, read.texts());
+            assert_eq!(listed.get(info.content), Some(Texts { header: &[], ..read.texts() }));
+            assert_eq!(headers.get(info.content), Some(Texts { header: &read.header, ..Texts::default() }));
         }
     }
     (outlines.len(), contents.len())
@@ -44,7 +47,13 @@ fn kept(mail: &MessageStore, name: &str) -> (usize, usize) {
 fn known(store: &Memory) -> Vec<u64> {
     let (from, to) = outline::range(BOX);
     let found = store.scan(&from, &to, usize::MAX).unwrap();
-    found.iter().flat_map(|(key, stored)| outline::open(key, stored, &data_key()).unwrap().unwrap().all().map(|one| one.0).collect::<Vec<_>>()).collect()
+    let contents = |found: &[(Key, Vec<u8>)]| -> Vec<u64> {
+        found.iter().flat_map(|(key, stored)| outline::open(key, stored, &data_key()).unwrap().unwrap().all().map(|one| one.0).collect::<Vec<_>>()).collect()
+    };
+    // And so do the blocks of headers.
+    let (from, to) = outline::headers_range(BOX);
+    assert_eq!(contents(&store.scan(&from, &to, usize::MAX).unwrap()), contents(&found));
+    contents(&found)
 }
 
 #[test]
@@ -64,10 +73,12 @@ fn blocks_are_made_as_mail_comes_and_filled_before_others_begin() {
     assert!(blocks.len() == 7 && blocks.iter().rev().skip(1).all(|block| block.messages == BLOCK), "{blocks:?}");
     // Few of one block are read.
     let first = mail.view(BOX, "INBOX").unwrap().messages[0].content;
-    assert!(mail.outlines(BOX, &[first]).unwrap().is_empty());
+    assert!(mail.outlines(BOX, &[first], true, true).unwrap().is_empty());
     // Nothing stands there in the clear.
-    let (from, to) = outline::range(BOX);
-    assert!(store.scan(&from, &to, usize::MAX).unwrap().iter().all(|(_, stored)| !stored.windows(7).any(|part| part == b"5YWs56e")));
+    for (from, to) in [outline::range(BOX), outline::headers_range(BOX)] {
+        let found = store.scan(&from, &to, usize::MAX).unwrap();
+        assert!(found.len() == 7 && found.iter().all(|(_, stored)| !stored.windows(7).any(|part| part == b"5YWs56e")));
+    }
 }
 
 #[test]
@@ -129,7 +140,7 @@ fn what_cannot_be_read_or_is_too_long_is_left_to_be_read() {
     store.commit(Batch::new().put(crate::record::body::BodyId(damaged).key(), b"\x01nonsense".as_slice())).unwrap();
     mail.outline_due(&|| true).unwrap();
     let contents: Vec<u64> = mail.view(BOX, "INBOX").unwrap().messages.iter().map(|info| info.content).collect();
-    let outlines = mail.outlines(BOX, &contents).unwrap();
+    let outlines = mail.outlines(BOX, &contents, true, false).unwrap();
     assert!(outlines.len() == 98 && outlines.get(damaged).is_none() && outlines.get(contents[0]).is_none());
     // They are in the list of what was looked at, so that they are not looked at again and again.
     assert_eq!(mail.blocks(BOX).unwrap().0[0].messages, 100);
@@ -158,6 +169,14 @@ fn a_damaged_block_or_list_is_made_anew_and_keeps_nothing_from_being_forgotten()
     assert_eq!((kept(&mail, "INBOX"), known(&store).len(), mail.blocks(BOX).unwrap().0.len()), ((left, left), left, blocks.len() - 1));
     damage(outline::list_key(BOX));
     mail.outline(BOX, true, &|| true).unwrap();
+    assert_eq!((kept(&mail, "INBOX"), known(&store).len()), ((left, left), left));
+    // Of damaged headers the listing is told all the same, and both are made anew.
+    let block = mail.blocks(BOX).unwrap().0[0];
+    damage(outline::headers_key(BOX, block.highest));
+    let contents: Vec<u64> = mail.view(BOX, "INBOX").unwrap().messages.iter().map(|info| info.content).collect();
+    let told = |listing, header| mail.outlines(BOX, &contents, listing, header).unwrap().len();
+    assert_eq!((told(true, false), told(false, true), told(true, true)), (left, left - block.messages, left - block.messages));
+    mail.outline(BOX, true).unwrap();
     assert_eq!((kept(&mail, "INBOX"), known(&store).len()), ((left, left), left));
 }
 

@@ -2,6 +2,9 @@
 //! `1 | wording u8 | sealed (size u32 | zstd frame)`, under the mailbox and the highest content the block may know. The frame:
 //! `count, (content, octets of its envelope, of its structure)*, texts`, contents ascending, numbers LEB128.
 //!
+//! The headers of the same messages stand in a block of their own, under the same name and of the same form: the header in the place of the
+//! envelope, and nothing in that of the structure. Who lists by ENVELOPE opens none.
+//!
 //! Beside them one list of the blocks of a mailbox: `1 | wording u8 | (highest content, messages)*`. It says nothing of what is in them.
 //! All of it can be made anew from the messages; what another wording wrote is.
 
@@ -16,6 +19,7 @@ use super::words::{read_number, write_number};
 use super::{RecordError, VERSION, versioned};
 
 const KIND: &str = "outlines";
+const HEADERS: &str = "outline headers";
 const LIST: &str = "outline list";
 /// The most bytes of a block before compression.
 const MAX_BYTES: usize = 32 << 20;
@@ -32,6 +36,15 @@ pub fn key(mailbox: &str, highest: u64) -> Key {
 
 pub fn range(mailbox: &str) -> (Key, Key) {
     Key::range(KIND, &[mailbox.as_bytes()])
+}
+
+/// The headers of the same block.
+pub fn headers_key(mailbox: &str, highest: u64) -> Key {
+    Key::numbered(HEADERS, &[mailbox.as_bytes()], highest)
+}
+
+pub fn headers_range(mailbox: &str) -> (Key, Key) {
+    Key::range(HEADERS, &[mailbox.as_bytes()])
 }
 
 pub fn list_key(mailbox: &str) -> Key {
@@ -77,18 +90,29 @@ fn worded<'b>(kind: &'static str, bytes: &'b [u8]) -> Result<Option<&'b [u8]>, R
 
 /// Contents ascending.
 pub fn seal(key: &Key, outlines: &[(u64, Outline)], data_key: &DataKey) -> Result<Vec<u8>, RecordError> {
+    sealed(key, outlines, |outline| (&outline.envelope, &outline.structure), data_key)
+}
+
+/// Their headers.
+pub fn seal_headers(key: &Key, outlines: &[(u64, Outline)], data_key: &DataKey) -> Result<Vec<u8>, RecordError> {
+    sealed(key, outlines, |outline| (&outline.header, &[]), data_key)
+}
+
+fn sealed(key: &Key, outlines: &[(u64, Outline)], texts: impl Fn(&Outline) -> (&[u8], &[u8]), data_key: &DataKey) -> Result<Vec<u8>, RecordError> {
     let mut plain = Vec::new();
     write_number(outlines.len() as u64, &mut plain);
     let mut before = 0;
     for (content, outline) in outlines {
+        let (first, second) = texts(outline);
         write_number(content.wrapping_sub(before), &mut plain);
-        write_number(outline.envelope.len() as u64, &mut plain);
-        write_number(outline.structure.len() as u64, &mut plain);
+        write_number(first.len() as u64, &mut plain);
+        write_number(second.len() as u64, &mut plain);
         before = *content;
     }
     for (_, outline) in outlines {
-        plain.extend_from_slice(&outline.envelope);
-        plain.extend_from_slice(&outline.structure);
+        let (first, second) = texts(outline);
+        plain.extend_from_slice(first);
+        plain.extend_from_slice(second);
     }
     let too_long = RecordError::Damaged { kind: KIND, reason: "it would be too long" };
     let size = u32::try_from(plain.len()).ok().filter(|_| plain.len() <= MAX_BYTES).ok_or(too_long)?;
@@ -105,7 +129,8 @@ pub struct Opened {
 }
 
 impl Opened {
-    /// Content, envelope, structure, ascending; both are empty where the message has to be read.
+    /// Content, envelope, structure, ascending; both are empty where the message has to be read. Of a block of headers the envelope is the
+    /// header.
     pub fn all(&self) -> impl Iterator<Item = (u64, &[u8], &[u8])> {
         self.places.iter().filter_map(|place| self.texts(place))
     }
@@ -178,12 +203,20 @@ mod tests {
         #[test]
         fn what_is_kept_comes_back_in_its_place_alone(texts in prop::collection::btree_map(any::<u64>(), (prop::collection::vec(any::<u8>(), 0..90), prop::collection::vec(any::<u8>(), 0..90)), 0..30)) {
             let texts: BTreeMap<u64, (Vec<u8>, Vec<u8>)> = texts;
-            let outlines: Vec<(u64, Outline)> = texts.iter().map(|(content, (envelope, structure))| (*content, Outline { envelope: envelope.clone(), structure: structure.clone() })).collect();
+            let outlines: Vec<(u64, Outline)> = texts.iter().map(|(content, (envelope, structure))| (*content, Outline { envelope: envelope.clone(), structure: structure.clone(), header: [structure.clone(), envelope.clone()].concat() })).collect();
             let place = key("1234567897", 9);
             let sealed = seal(&place, &outlines, &data_key()).unwrap();
             let opened = open(&place, &sealed, &data_key()).unwrap().unwrap();
-            let found: Vec<(u64, Outline)> = opened.all().map(|(content, envelope, structure)| (content, Outline { envelope: envelope.to_vec(), structure: structure.to_vec() })).collect();
-            prop_assert_eq!(&found, &outlines);
+            let of_headers = headers_key("1234567897", 9);
+            let sealed_headers = seal_headers(&of_headers, &outlines, &data_key()).unwrap();
+            let headers = open(&of_headers, &sealed_headers, &data_key()).unwrap().unwrap();
+            let found = opened.all().zip(headers.all()).map(|((content, envelope, structure), (same, header, nothing))| {
+                assert!(same == content && nothing.is_empty());
+                (content, Outline { envelope: envelope.to_vec(), structure: structure.to_vec(), header: header.to_vec() })
+            });
+            prop_assert_eq!(&found.collect::<Vec<(u64, Outline)>>(), &outlines);
+            // The one is not the other.
+            prop_assert!(open(&place, &sealed_headers, &data_key()).is_err());
             for (content, outline) in &outlines {
                 prop_assert_eq!(opened.get(*content), Some((*content, outline.envelope.as_slice(), outline.structure.as_slice())));
                 prop_assert_eq!(opened.get(content.wrapping_add(1)).is_some(), texts.contains_key(&content.wrapping_add(1)));

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use time::OffsetDateTime;
 
-pub use super::content::Outlines;
+pub use super::content::{Outlines, Texts};
 use super::extension::Extensions;
 pub use super::account::AccountChanges;
 pub use super::flags::{Flags, Keyword, StoreOp, SystemFlag};
@@ -90,8 +90,9 @@ pub enum Request {
     /// The bytes of a message; `shows`: the client is to get content of it, not its header or structure alone. Answer: `Bytes`, or
     /// `Refused` (`NonExistent`) when it is gone.
     Load { uid: u32, shows: bool },
-    /// What is kept of these contents to be listed. Answer: `Outlines` of those of which it is kept, or `Refused`.
-    Outlines { contents: Vec<u64> },
+    /// What is kept of these contents to be listed: `listing`: ENVELOPE and BODYSTRUCTURE, `header`: the header. Answer: `Outlines` of those
+    /// of which it is kept, or `Refused`.
+    Outlines { contents: Vec<u64>, listing: bool, header: bool },
     /// What the index says of each of these. Answer: `Found`, or `Refused` where there is none to ask.
     Find { needles: Vec<Needle> },
     /// Answer: `Stored`. With `unchanged_since`, messages of a higher MODSEQ stay as they are. spec: rfc7162#3.1.3
@@ -191,7 +192,7 @@ pub enum Answer {
     Status(MailboxStatus),
     Quota(Quota),
     Time(OffsetDateTime),
-    Bytes(Arc<[u8]>),
+    Bytes(Arc<Vec<u8>>),
     Outlines(Outlines),
     /// The contents the index knows of, ascending, and one `Hits` for each needle.
     Found { known: Vec<u64>, hits: Vec<Hits> },

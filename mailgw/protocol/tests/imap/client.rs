@@ -129,11 +129,13 @@ impl Fake {
                 Answer::Expunged(gone)
             }
             // Of every other message.
-            Request::Outlines { contents } => {
+            Request::Outlines { contents, listing, header } => {
                 let mut outlines = Outlines::default();
                 for mail in self.mails.iter().filter(|mail| mail.info.uid % 2 == 0 && contents.contains(&mail.info.content)) {
                     let kept = outline(&mail.bytes);
-                    outlines.push(mail.info.content, &kept.envelope, &kept.structure);
+                    let texts = kept.texts();
+                    let (envelope, structure) = if listing { (texts.envelope, texts.structure) } else { Default::default() };
+                    outlines.push(mail.info.content, Texts { envelope, structure, header: if header { texts.header } else { &[] } });
                 }
                 Answer::Outlines(outlines)
             }

@@ -79,9 +79,32 @@ fn a_listing_says_the_same_whether_outlines_are_kept_or_messages_read() {
     assert!(client.fake.shown.iter().all(|shown| !shown));
     let single: String = (1..=702).map(|number| client.send(format!("c FETCH {number} {items}\r\n").as_bytes()).replace("c OK Fetched\r\n", "")).collect();
     assert!(whole == single + "c OK Fetched\r\n");
-    // What else is asked for needs the messages.
+    // And so does one by the header, as mail programs ask for it: whole, some fields, all but some, a piece; or the conversation.
+    for items in [
+        "(UID FLAGS BODY.PEEK[HEADER.FIELDS (From To Subject Date)])",
+        "(UID RFC822.SIZE BODY.PEEK[HEADER])",
+        "(BODY.PEEK[HEADER.FIELDS.NOT (Subject X-Not-There)] ENVELOPE THREADID)",
+        "(BODY.PEEK[HEADER.FIELDS (X-Not-There)] BODY.PEEK[HEADER]<5.20> BODYSTRUCTURE)",
+    ] {
+        let whole = client.send(format!("c FETCH 1:* {items}\r\n").as_bytes());
+        assert_eq!(client.fake.asked.iter().filter(|asked| *asked == "Load").count(), 351, "{items}");
+        assert!(client.fake.shown.iter().all(|shown| !shown));
+        let single: String = (1..=702).map(|number| client.send(format!("c FETCH {number} {items}\r\n").as_bytes()).replace("c OK Fetched\r\n", "")).collect();
+        assert!(whole == single + "c OK Fetched\r\n", "{items}");
+    }
+    // What else is asked for needs the messages, and so does what is marked as seen by it.
     client.send(b"d FETCH 1:* (ENVELOPE BODY)\r\n");
     assert!(!client.fake.asked.iter().any(|asked| asked == "Outlines"));
+    client.send(b"d FETCH 1:* (BODY.PEEK[HEADER] BODY.PEEK[TEXT])\r\n");
+    assert!(!client.fake.asked.iter().any(|asked| asked == "Outlines"));
+    client.send(b"d FETCH 1:9 BODY[HEADER.FIELDS (Subject)]\r\n");
+    assert!(!client.fake.asked.iter().any(|asked| asked == "Outlines"));
+    // What is put in order by its header is read as a listing is.
+    for arranged in ["f SORT (SUBJECT REVERSE DATE) UTF-8 ALL", "g THREAD REFERENCES UTF-8 ALL"] {
+        let told = client.send(format!("{arranged}\r\n").as_bytes());
+        let asked = |kind: &str| client.fake.asked.iter().filter(|asked| *asked == kind).count();
+        assert_eq!((asked("Load"), asked("Outlines"), told.lines().next().unwrap().matches(char::is_numeric).count() > 600), (351, 3, true), "{told}");
+    }
     // One that went is told as gone; the others come.
     client.fake.mails.retain(|mail| mail.info.uid != 9);
     let some = client.send(b"e FETCH 1:20 (UID ENVELOPE)\r\n");

@@ -55,7 +55,7 @@ fn on_store(messages: &MessageStore, mailbox: &str, open: Option<Folder>, reques
         Request::Status { mailbox: name } => Answer::Status(messages.status(mailbox, &name)?),
         Request::Load { uid, shows: true } => Answer::Bytes(messages.show(mailbox, &folder()?, uid, u64::try_from(millis(now)).unwrap_or(0))?.into()),
         Request::Load { uid, shows: false } => Answer::Bytes(messages.load(&folder()?, uid)?.into()),
-        Request::Outlines { contents } => Answer::Outlines(messages.outlines(mailbox, &contents)?),
+        Request::Outlines { contents, listing, header } => Answer::Outlines(messages.outlines(mailbox, &contents, listing, header)?),
         Request::Find { needles } => {
             let (known, hits) = messages.find(mailbox, &needles)?;
             Answer::Found { known, hits }

@@ -13,7 +13,7 @@ use std::borrow::Cow;
 use super::parse::{Section, SectionText};
 pub(crate) use conversation::{named_by, thread_id};
 pub(crate) use envelope::envelope;
-pub use outline::{Outline, Outlines, WORDING, outline};
+pub use outline::{Outline, Outlines, Texts, WORDING, outline};
 use part::{Kind, Part, slice};
 pub use search::Searchable;
 pub(crate) use structure::structure;
@@ -21,16 +21,19 @@ pub(crate) use summary::{Person, Summary, summary};
 
 /// The octets of a section, without the partial; `None` when the message has no such part. spec: rfc3501#6.4.5
 pub(crate) fn section<'x>(bytes: &'x [u8], section: &Section) -> Option<Cow<'x, [u8]>> {
-    if section.path.is_empty() && section.text == SectionText::Whole {
-        return Some(bytes.into());
+    if section.path.is_empty() {
+        // Of the message itself no part is looked for.
+        let end = part::header_end(bytes, 0..bytes.len());
+        return Some(match &section.text {
+            SectionText::Whole => bytes.into(),
+            SectionText::Header | SectionText::Mime => slice(bytes, 0..end).into(),
+            SectionText::Text => slice(bytes, end..bytes.len()).into(),
+            SectionText::Fields { names, not } => some_fields(slice(bytes, 0..end), names, *not).into(),
+        });
     }
     let root = part::scan(bytes);
     let part = locate(&root, &section.path)?;
-    let message = match (&part.kind, section.path.is_empty()) {
-        (_, true) => Some(part),
-        (Kind::Message(inner), false) => Some(&**inner),
-        _ => None,
-    };
+    let message = if let Kind::Message(inner) = &part.kind { Some(&**inner) } else { None };
     Some(match &section.text {
         SectionText::Whole => slice(bytes, part.body.clone()).into(),
         SectionText::Mime => slice(bytes, part.header.clone()).into(),
@@ -76,7 +79,8 @@ pub(crate) fn preview(bytes: &[u8]) -> String {
 
 fn some_fields(header: &[u8], names: &[String], not: bool) -> Vec<u8> {
     let wanted = |name: &[u8]| names.iter().any(|wanted| wanted.as_bytes().eq_ignore_ascii_case(name)) != not;
-    let mut out: Vec<u8> = part::fields(header).filter(|(name, _)| wanted(name)).flat_map(|(_, field)| field.iter().copied()).collect();
+    let mut out = Vec::new();
+    part::fields(header).filter(|(name, _)| wanted(name)).for_each(|(_, field)| out.extend_from_slice(field));
     if !out.is_empty() && !out.ends_with(b"\n") {
         out.extend_from_slice(b"\r\n");
     }

@@ -149,7 +149,7 @@ impl Scanner<'_> {
 
 /// After the next line feed, or `end`.
 pub(super) fn line_end(bytes: &[u8], start: usize, end: usize) -> usize {
-    slice(bytes, start..end).iter().position(|b| *b == b'\n').map_or(end, |at| start + at + 1)
+    memchr::memchr(b'\n', slice(bytes, start..end)).map_or(end, |at| start + at + 1)
 }
 
 pub(super) fn header_end(bytes: &[u8], range: Range<usize>) -> usize {

@@ -40,7 +40,21 @@ impl Item {
 
     /// Whether it is told without the message's bytes where its outline is kept.
     pub fn is_outlined(&self) -> bool {
-        matches!(self, Item::Envelope | Item::Structure { extended: true }) || !self.needs_bytes()
+        self.is_listing() || self.is_of_header() || !self.needs_bytes()
+    }
+
+    /// Whether an outline has it as it is told.
+    pub fn is_listing(&self) -> bool {
+        matches!(self, Item::Envelope | Item::Structure { extended: true })
+    }
+
+    /// Whether it is made of the message's header alone.
+    pub fn is_of_header(&self) -> bool {
+        match self {
+            Item::ThreadId => true,
+            Item::Section(section) => section.path.is_empty() && matches!(section.text, SectionText::Header | SectionText::Fields { .. }),
+            _ => false,
+        }
     }
 
     /// Whether the client gets content of the message, not its header or structure alone.

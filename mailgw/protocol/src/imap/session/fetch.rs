@@ -7,7 +7,7 @@ use time::OffsetDateTime;
 use super::view::put;
 use super::{Pending, Session, State};
 use crate::imap::content;
-use crate::imap::exchange::{Answer, Flags, MessageInfo, Outlines, RefusalCode, Request, StoreOp, SystemFlag};
+use crate::imap::exchange::{Answer, Flags, MessageInfo, Outlines, RefusalCode, Request, StoreOp, SystemFlag, Texts};
 use crate::imap::parse::Item;
 use crate::imap::parse::sequence::{Partial, in_both, merged, write_ranges};
 
@@ -42,7 +42,7 @@ enum Asked {
     /// Which of these are gone.
     Vanished(Vec<(u32, u32)>),
     /// To mark this message, the only one: it is told when that is done.
-    MarkOne(u32, Arc<[u8]>),
+    MarkOne(u32, Arc<Vec<u8>>),
     /// To mark those told.
     Mark,
 }
@@ -64,14 +64,14 @@ pub(super) struct Wish {
 enum Source<'x> {
     /// All of it, or nothing where nothing of it is asked for.
     Bytes(&'x [u8]),
-    Outline { envelope: &'x [u8], structure: &'x [u8] },
+    Outline(Texts<'x>),
 }
 
 impl Source<'_> {
     fn len(self) -> usize {
         match self {
             Source::Bytes(bytes) => bytes.len(),
-            Source::Outline { envelope, structure } => envelope.len() + structure.len(),
+            Source::Outline(texts) => texts.envelope.len() + texts.structure.len() + texts.header.len(),
         }
     }
 }
@@ -124,7 +124,7 @@ fn job(session: &Session, wish: Wish) -> Job {
     }
     let marks = tag.is_some() && matches!(&session.state, State::Selected(view) if !view.read_only) && items.iter().any(Item::marks_seen);
     let needs_bytes = items.iter().any(Item::needs_bytes);
-    let outlined = needs_bytes && uids.len() >= FEW && items.iter().all(Item::is_outlined);
+    let outlined = needs_bytes && !marks && uids.len() >= FEW && items.iter().all(Item::is_outlined);
     let (uids, unmarked, outlines) = (uids.into(), Vec::new(), Outlines::default());
     Job { tag, uid, items, needs_bytes, outlined, outlines, ahead: 0, marks, uids, unmarked, asked: Asked::Next, vanished: false, unreadable: false, closing }
 }
@@ -250,13 +250,14 @@ fn advance_outlined(session: &mut Session, mut job: Job) {
             job.ahead = job.uids.len().min(AHEAD);
             job.asked = Asked::Outlines;
             let contents = job.uids.iter().take(AHEAD).filter_map(|uid| view.find(*uid)).map(|(_, info)| info.content).collect();
-            return session.ask(Request::Outlines { contents }, Pending::Fetch(job));
+            let (listing, header) = (job.items.iter().any(Item::is_listing), job.items.iter().any(Item::is_of_header));
+            return session.ask(Request::Outlines { contents, listing, header }, Pending::Fetch(job));
         }
         let content = view.find(uid).map(|(_, info)| info.content);
-        let Some((envelope, structure)) = content.and_then(|content| job.outlines.get(content)) else {
+        let Some(texts) = content.and_then(|content| job.outlines.get(content)) else {
             return session.ask(Request::Load { uid, shows: false }, Pending::Fetch(job));
         };
-        if !write(session, &job, uid, Source::Outline { envelope, structure }, false) {
+        if !write(session, &job, uid, Source::Outline(texts), false) {
             return too_much(session, &job);
         }
         job.next();
@@ -310,15 +311,16 @@ fn write(session: &mut Session, job: &Job, uid: u32, source: Source<'_>, marked:
 
 fn write_item(item: &Item, info: &MessageInfo, source: Source<'_>, out: &mut Vec<u8>) {
     let bytes = match (source, item) {
-        (Source::Outline { envelope, .. }, Item::Envelope) => {
+        (Source::Outline(texts), Item::Envelope) => {
             out.extend_from_slice(b"ENVELOPE ");
-            return out.extend_from_slice(envelope);
+            return out.extend_from_slice(texts.envelope);
         }
-        (Source::Outline { structure, .. }, Item::Structure { .. }) => {
+        (Source::Outline(texts), Item::Structure { .. }) => {
             out.extend_from_slice(b"BODYSTRUCTURE ");
-            return out.extend_from_slice(structure);
+            return out.extend_from_slice(texts.structure);
         }
-        (Source::Outline { .. }, _) => &[],
+        // What else is outlined is made of the header alone.
+        (Source::Outline(texts), _) => texts.header,
         (Source::Bytes(bytes), _) => bytes,
     };
     match item {

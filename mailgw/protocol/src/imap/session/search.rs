@@ -7,12 +7,14 @@ use super::view::View;
 use super::{Pending, Session, State};
 use crate::imap::content::{Person, Searchable, Summary, summary};
 use crate::imap::content::charset::fold;
-use crate::imap::exchange::{Answer, Hits, MessageInfo, Needle, Place, RefusalCode, Request};
+use crate::imap::exchange::{Answer, Hits, MessageInfo, Needle, Outlines, Place, RefusalCode, Request};
 use crate::imap::parse::sequence::write_set;
 use crate::imap::parse::{Criterion, Key, Return, SortBy, Threading};
 
 /// Messages that take milliseconds to arrange.
 const MANY: usize = 2_000;
+/// Messages whose kept headers are asked for at once.
+const AHEAD: usize = 256;
 
 pub(super) struct Job {
     pub tag: String,
@@ -26,6 +28,11 @@ pub(super) struct Job {
     drawn: Vec<(u32, Summary)>,
     /// Octets of `drawn`.
     pub octets: usize,
+    /// The headers of the next `ahead` of `found`, where they are kept.
+    headers: Outlines,
+    ahead: usize,
+    /// They were asked for last.
+    asked_headers: bool,
     /// All is read, and the next answer starts what takes long.
     pub arranges: bool,
 }
@@ -93,6 +100,15 @@ impl Job {
         summary
     }
 
+    /// Takes in what was read of the next message found; `false`: all of it together is too much.
+    fn draws(&mut self, uid: u32, read: Summary, limit: usize) -> bool {
+        let read = self.kept(read);
+        self.octets += read.octets();
+        self.ahead = self.ahead.saturating_sub(1);
+        self.drawn.push((uid, read));
+        self.octets <= limit
+    }
+
     /// Whether the result is to be kept.
     pub fn saves(&self) -> bool {
         matches!(self.then, Then::Tell(Some(told)) if told.save)
@@ -105,7 +121,7 @@ pub(super) fn start(session: &mut Session, tag: String, then: Then, key: Key, ui
         Then::Tell(None) if session.manner.rev2 => Then::Tell(Some(Return { all: true, ..Return::default() })),
         then => then,
     };
-    let job = Job { tag, uid, key, index: Index::default(), left: VecDeque::new(), found: Vec::new(), then, drawn: Vec::new(), octets: 0, arranges: false };
+    let job = Job { tag, uid, key, index: Index::default(), left: VecDeque::new(), found: Vec::new(), then, drawn: Vec::new(), octets: 0, headers: Outlines::default(), ahead: 0, asked_headers: false, arranges: false };
     if job.key.asks_for_time() { session.ask(Request::Time, Pending::Search(job)) } else { begin(session, job) }
 }
 
@@ -182,6 +198,13 @@ pub(super) fn resume(session: &mut Session, mut job: Job, answer: Answer) {
             advance(session, job);
         }
         Answer::Done if job.arranges => arrange(session, job),
+        Answer::Outlines(_) | Answer::Refused { .. } if job.asked_headers => {
+            // Where there are none every message is read.
+            job.headers = if let Answer::Outlines(headers) = answer { headers } else { Outlines::default() };
+            job.asked_headers = false;
+            draw_on(session, job);
+        }
+        _ if job.asked_headers => session.bye("The server lost step; connect again"),
         answer => read(session, job, answer),
     }
 }
@@ -247,8 +270,7 @@ fn advance(session: &mut Session, mut job: Job) {
         return session.done(&job.tag, "Searched", job.uid);
     }
     if job.drawn.len() < job.found.len() && job.reads_headers() {
-        let next = job.found.get(job.drawn.len()).copied().unwrap_or_default();
-        return session.ask(Request::Load { uid: next, shows: false }, Pending::Search(job));
+        return draw_on(session, job);
     }
     // Whoever carries answers may take this one elsewhere: many are arranged where it keeps nobody waiting.
     if job.found.len() >= MANY {
@@ -256,6 +278,29 @@ fn advance(session: &mut Session, mut job: Job) {
         return session.ask(Request::Drain, Pending::Search(job));
     }
     arrange(session, job);
+}
+
+/// Reads the messages found whose headers are kept, to the next whose is not: that one is asked for.
+fn draw_on(session: &mut Session, mut job: Job) {
+    while let Some(uid) = job.found.get(job.drawn.len()).copied() {
+        let State::Selected(view) = &session.state else { return };
+        if job.ahead == 0 {
+            let next: Vec<u32> = job.found.iter().skip(job.drawn.len()).take(AHEAD).copied().collect();
+            let contents = next.iter().filter_map(|uid| view.find(*uid)).map(|(_, info)| info.content).collect();
+            (job.ahead, job.asked_headers) = (next.len(), true);
+            return session.ask(Request::Outlines { contents, listing: false, header: true }, Pending::Search(job));
+        }
+        let kept = view.find(uid).and_then(|(_, info)| job.headers.get(info.content)).map(|texts| summary(texts.header));
+        let Some(read) = kept else { return session.ask(Request::Load { uid, shows: false }, Pending::Search(job)) };
+        if !job.draws(uid, read, session.settings.arrange_limit) {
+            return too_many(session, &job);
+        }
+    }
+    advance(session, job);
+}
+
+fn too_many(session: &mut Session, job: &Job) {
+    session.refuse(&job.tag, RefusalCode::Limit.name(), "These are too many to be arranged; search for fewer");
 }
 
 /// What was read of the next message found. One that is gone or damaged has nothing to say and keeps its place by its number.
@@ -267,12 +312,9 @@ fn draw(session: &mut Session, mut job: Job, answer: Answer) {
         Answer::Refused { code, text } => return session.refuse(&job.tag, code.name(), &text),
         _ => return session.bye("The server lost step; connect again"),
     };
-    let read = job.kept(read);
-    job.octets += read.octets();
-    if job.octets > session.settings.arrange_limit {
-        return session.refuse(&job.tag, RefusalCode::Limit.name(), "These are too many to be arranged; search for fewer");
+    if !job.draws(uid, read, session.settings.arrange_limit) {
+        return too_many(session, &job);
     }
-    job.drawn.push((uid, read));
     advance(session, job);
 }
 
