@@ -376,7 +376,7 @@ impl Service {
                 Ok(Outcome::Done)
             }
             Operation::BureauSet(registration) => {
-                let shown = bureau::register(&*gateway.store, &gateway.anchors, &self.lists, &gateway.letters, &registration, now)?;
+                let shown = bureau::register(&*gateway.store, &gateway.directory, &gateway.anchors, &self.lists, &gateway.letters, &registration, now)?;
                 Ok(Outcome::Bureaus(vec![shown]))
             }
             Operation::BureauList => Ok(Outcome::Bureaus(bureau::list(&*gateway.store)?)),

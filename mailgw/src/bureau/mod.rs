@@ -1,5 +1,6 @@
 //! The bureaus that may push statements: who they are, what they sign with, what they may send.
 
+pub mod address;
 pub mod manifest;
 pub mod registries;
 pub mod senders;
@@ -14,15 +15,19 @@ use serde::{Deserialize, Serialize};
 use store::{Batch, CommitError, Store, StoreError};
 use time::OffsetDateTime;
 
+use crate::directory::{Directory, DirectoryError};
 use crate::gateway::unix_millis;
-use crate::record::bureau::{Bureau, Chain};
+use crate::record::bureau::{Bureau, Chain, SealNames};
 use crate::record::event::{self, Event};
+use crate::record::evidence::ReadError;
 use crate::record::{RecordError, body};
 use crate::statement::{Hotline, Sender};
 use trust::{Anchors, Purpose, TrustError};
 
 /// More bureaus than any city has.
 const MAX_BUREAUS: usize = 10_000;
+/// Registrations that lose a race are decided anew, this many times.
+const ATTEMPTS: usize = 16;
 
 #[derive(Debug, thiserror::Error)]
 pub enum BureauError {
@@ -42,6 +47,8 @@ pub enum BureauError {
     NoSeal { bureau: String },
     #[error("{address} is registered for {bureau} already; withdraw it there first")]
     AddressTaken { address: String, bureau: String },
+    #[error("the seal is for {address}, which is another's or nobody's to give; have it issued for a name of the bureau's own, or open the bureau's mailbox under that name first")]
+    AnothersAddress { address: String },
     #[error("{address} is not registered for {bureau}; look with `mailgw bureau sender list`")]
     UnknownAddress { address: String, bureau: String },
     #[error("there is no card registry {code}; look with `mailgw registry list`")]
@@ -51,9 +58,20 @@ pub enum BureauError {
     #[error(transparent)]
     Revocation(#[from] revocation::RevocationError),
     #[error(transparent)]
+    Directory(#[from] DirectoryError),
+    #[error(transparent)]
     Record(#[from] RecordError),
     #[error(transparent)]
     Commit(#[from] CommitError),
+}
+
+impl From<ReadError> for BureauError {
+    fn from(error: ReadError) -> Self {
+        match error {
+            ReadError::Store(error) => error.into(),
+            ReadError::Record(error) => error.into(),
+        }
+    }
 }
 
 impl From<StoreError> for BureauError {
@@ -67,6 +85,8 @@ impl From<BureauError> for Problem {
         let (exit, code) = match error {
             BureauError::Trust(error) => return error.into(),
             BureauError::Revocation(error) => return error.into(),
+            BureauError::Directory(error) => return error.into(),
+            BureauError::AnothersAddress { .. } => (Exit::Conflict, "anothers-address"),
             BureauError::Code { .. } => (Exit::Usage, "bureau-code"),
             BureauError::Unknown { .. } => (Exit::NotFound, "unknown-bureau"),
             BureauError::Word { .. } => (Exit::Usage, "bureau"),
@@ -112,9 +132,9 @@ pub struct ShownBureau {
 }
 
 /// Registers a bureau, or all of it anew: 1 its words are valid · 2 its certificates are of one organisation · 3 trusted
-/// and not revoked · 4 durable, with its leaf of the log.
+/// and not revoked · 4 its address is nobody else's, and stays so · 5 durable, with its leaf of the log.
 pub fn register(
-    store: &dyn Store, anchors: &Anchors, lists: &revocation::RevocationLists, letters: &LetterKinds, registration: &Registration, now: OffsetDateTime,
+    store: &dyn Store, directory: &Directory, anchors: &Anchors, lists: &revocation::RevocationLists, letters: &LetterKinds, registration: &Registration, now: OffsetDateTime,
 ) -> Result<ShownBureau, BureauError> {
     let code = SenderCode::parse(&registration.code).map_err(|_| BureauError::Code { code: registration.code.chars().take(80).collect() })?;
     let code = code.as_str();
@@ -146,10 +166,19 @@ pub fn register(
     sender(code, &record)?;
     let bytes = record.encode()?;
     let event = event::Bureau { bureau: code.to_owned(), record: crate::hex(&body::digest(&bytes)) };
-    let mut batch = Batch::new().put(Bureau::key(code), bytes);
-    Event::BureauSet(event).append(&mut batch, unix_millis(now))?;
-    store.commit(batch)?;
-    Ok(shown(code, &record))
+    for _ in 0..ATTEMPTS {
+        let mut batch = Batch::new().put(Bureau::key(code), bytes.clone());
+        if let Some(reserved) = record.seal.as_ref().map(|seal| address::reserve(store, directory, seal, &record.credit_code)).transpose()?.flatten() {
+            batch = reserved.expected.into_iter().fold(batch, Batch::expect).put(SealNames::key(), reserved.names.encode()?);
+        }
+        Event::BureauSet(event.clone()).append(&mut batch, unix_millis(now))?;
+        match store.commit(batch) {
+            // A mailbox was opened, or another bureau registered, at this moment.
+            Err(CommitError::Conflict { .. }) => {}
+            done => return Ok(done.map(|_| shown(code, &record))?),
+        }
+    }
+    Err(DirectoryError::Busy.into())
 }
 
 /// Nothing is fetched from where a certificate says before the certificate itself is believed.

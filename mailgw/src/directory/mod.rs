@@ -32,6 +32,7 @@ use store::{CommitError, Expectation, Key, Store, StoreError};
 use time::{Date, OffsetDateTime, UtcOffset};
 
 use crate::mailbox::Quota;
+use crate::record::evidence::ReadError;
 use crate::record::{RecordError, account, index};
 use acquainted::Acquainted;
 use kinds::Kinds;
@@ -64,6 +65,8 @@ pub enum DirectoryError {
     Exists { mailbox: MailboxNumber, state: State },
     #[error("the name {alias} belongs to another mailbox or did once, and is never given again; choose another")]
     AliasTaken { alias: Alias },
+    #[error("a bureau of another credit code seals under the name {alias} or one that reads like it; choose another")]
+    AliasSealed { alias: Alias },
     #[error("there is no such mailbox; `mailgw mailbox list` shows what there is")]
     NotFound,
     #[error("mailbox {mailbox} is closed, which is final; nothing was changed")]
@@ -100,6 +103,15 @@ pub enum DirectoryError {
     Record(#[from] RecordError),
     #[error(transparent)]
     Commit(#[from] CommitError),
+}
+
+impl From<ReadError> for DirectoryError {
+    fn from(error: ReadError) -> Self {
+        match error {
+            ReadError::Store(error) => error.into(),
+            ReadError::Record(error) => error.into(),
+        }
+    }
 }
 
 impl From<StoreError> for DirectoryError {
@@ -176,6 +188,15 @@ impl Directory {
         let Ok(address) = Address::parse(address, &self.domain) else { return Ok(None) };
         let Some(number) = self.local(address.local())? else { return Ok(None) };
         Ok(self.store.get(&account::open_mark(number))?.map(|_| number))
+    }
+
+    /// What a commit expects that rests on who has a name, or on nobody having it.
+    pub fn still_named(&self, name: &Alias) -> Result<Expectation, DirectoryError> {
+        let key = index::alias(name, &self.key);
+        Ok(match self.store.get(&key)? {
+            Some(bytes) => Expectation::Equals(key, bytes),
+            None => Expectation::Absent(key),
+        })
     }
 
     /// Closed ones too: a document is not found anew by the mailbox's end.

@@ -11,8 +11,10 @@ use time::OffsetDateTime;
 use super::applicant::Applicant;
 use super::password::{NewPassword, Password, Verifier};
 use super::{ATTEMPTS, Directory, DirectoryError, unix_millis};
+use crate::bureau::address;
 use crate::mailbox::standard_folders;
 use crate::record::account::{self, Account, HeldDocument, Holder, State};
+use crate::record::bureau::SealNames;
 use crate::record::event::{self, Event};
 use crate::record::index;
 
@@ -46,6 +48,8 @@ struct Plan {
     decisions: Vec<Result<Opened, DirectoryError>>,
     /// Index keys and numbers that this batch gives away.
     given: HashMap<Key, MailboxNumber>,
+    /// The names that bureaus seal under, once somebody asks for a name.
+    sealed: Option<SealNames>,
 }
 
 impl Directory {
@@ -63,7 +67,7 @@ impl Directory {
         // Made once, whatever number an application gets in which attempt: hashing is what takes time.
         let mut passwords: Vec<Option<(Password, Verifier)>> = applications.iter().map(|_| None).collect();
         for _ in 0..ATTEMPTS {
-            let mut plan = Plan { batch: Batch::new(), decisions: Vec::with_capacity(applications.len()), given: HashMap::new() };
+            let mut plan = Plan { batch: Batch::new(), decisions: Vec::with_capacity(applications.len()), given: HashMap::new(), sealed: None };
             for (application, password) in applications.iter().zip(&mut passwords) {
                 let made = |number| self.made(&application.password, password, number);
                 let decided = self.plan(&application.applicant, made, &mut plan, now)?;
@@ -88,7 +92,7 @@ impl Directory {
         &self, applicant: &Applicant, password: &Verifier, now: OffsetDateTime, also: &dyn Fn(&Account, Batch) -> Result<Batch, E>,
     ) -> Result<Account, E> {
         for _ in 0..ATTEMPTS {
-            let mut plan = Plan { batch: Batch::new(), decisions: Vec::new(), given: HashMap::new() };
+            let mut plan = Plan { batch: Batch::new(), decisions: Vec::new(), given: HashMap::new(), sealed: None };
             let account = self.plan(applicant, |_| Ok(Ok(password.clone())), &mut plan, now)??;
             match self.store.commit(also(&account, plan.batch)?) {
                 Err(CommitError::Conflict { .. }) => {}
@@ -138,6 +142,14 @@ impl Directory {
             }
             finders.push(key);
         }
+        if let Applicant::Institution { code, aliases, .. } = applicant
+            && !aliases.is_empty()
+        {
+            let sealed = self.sealed(plan)?;
+            if let Some(alias) = aliases.iter().find(|alias| sealed.is_anothers(alias, code.as_str())) {
+                return Ok(Err(DirectoryError::AliasSealed { alias: alias.clone() }));
+            }
+        }
         let number = self.draw(plan)?;
         let verifier = match password(number)? {
             Ok(verifier) => verifier,
@@ -156,6 +168,19 @@ impl Directory {
         Event::MailboxOpened(event::Mailbox { mailbox: account.mailbox() }).append(&mut batch, account.opened_at)?;
         plan.batch = batch;
         Ok(Ok(account))
+    }
+
+    /// The names that bureaus seal under; the batch rests on them from now on.
+    fn sealed<'p>(&self, plan: &'p mut Plan) -> Result<&'p SealNames, DirectoryError> {
+        let names = match plan.sealed.take() {
+            Some(names) => names,
+            None => {
+                let (names, still) = address::names(&*self.store, &self.domain)?;
+                plan.batch = std::mem::take(&mut plan.batch).expect(still);
+                names
+            }
+        };
+        Ok(plan.sealed.insert(names))
     }
 
     /// Who has this index, in the store or earlier in the same batch.

@@ -13,7 +13,7 @@ use crate::record::RecordError;
 fn class(error: &DirectoryError) -> (Exit, &'static str) {
     match error {
         DirectoryError::Exists { .. } => (Exit::Conflict, "mailbox-exists"),
-        DirectoryError::AliasTaken { .. } => (Exit::Conflict, "alias-taken"),
+        DirectoryError::AliasTaken { .. } | DirectoryError::AliasSealed { .. } => (Exit::Conflict, "alias-taken"),
         DirectoryError::DocumentTaken { .. } => (Exit::Conflict, "document-taken"),
         DirectoryError::Closed { .. } => (Exit::Conflict, "mailbox-closed"),
         DirectoryError::NotFound => (Exit::NotFound, "no-such-mailbox"),
@@ -58,7 +58,7 @@ impl From<DirectoryError> for Problem {
         let problem = told(exit, code, &text);
         match error {
             DirectoryError::Password(_) => problem.at("password"),
-            DirectoryError::AliasTaken { .. } => problem.at("alias"),
+            DirectoryError::AliasTaken { .. } | DirectoryError::AliasSealed { .. } => problem.at("alias"),
             _ => problem,
         }
     }

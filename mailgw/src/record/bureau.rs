@@ -1,6 +1,9 @@
 //! A bureau that may push: in the gateway's store with what it may send, in the sealer's with the key it is sealed by.
 
+use std::collections::BTreeMap;
+
 use base64::{Engine as _, engine::general_purpose::STANDARD};
+use policies::mailbox::Alias;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use store::Key;
 
@@ -8,6 +11,7 @@ use super::{RecordError, from_json, to_json};
 
 const KIND: &str = "bureau";
 const SEALING: &str = "sealing bureau";
+const NAMES: &str = "seal names";
 
 /// A certificate and its issuers without the root, DER, its own first. In JSON: base64.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -73,6 +77,39 @@ pub struct SealingBureau {
     /// The name of the sealing key in the sealer's key store.
     pub key: String,
     pub seal: Chain,
+}
+
+/// The names in this gateway's domain that bureaus seal under or did once, each with the credit code of whose it is: statements
+/// came from there, so nobody else is given one.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct SealNames(BTreeMap<String, String>);
+
+impl SealNames {
+    pub fn key() -> Key {
+        Key::new(NAMES, &[])
+    }
+
+    /// `g.jj` speaks for a bureau as well as `gjj` itself.
+    fn letters(name: &Alias) -> String {
+        name.as_str().replace(['.', '-'], "")
+    }
+
+    pub fn keep(&mut self, name: &Alias, credit_code: &str) {
+        self.0.entry(Self::letters(name)).or_insert_with(|| credit_code.to_owned());
+    }
+
+    pub fn is_anothers(&self, name: &Alias, credit_code: &str) -> bool {
+        self.0.get(&Self::letters(name)).is_some_and(|owner| owner != credit_code)
+    }
+
+    pub fn encode(&self) -> Result<Vec<u8>, RecordError> {
+        to_json(NAMES, self)
+    }
+
+    pub fn decode(bytes: &[u8]) -> Result<Self, RecordError> {
+        from_json(NAMES, bytes)
+    }
 }
 
 fn place(kind: &str, code: &str) -> Key {

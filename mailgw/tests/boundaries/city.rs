@@ -311,7 +311,7 @@ impl City {
             clients: vec![self.client_pem.clone()],
             seal: self.seal_pem.clone(),
         };
-        bureau::register(&*gateway.store, &gateway.anchors, &self.lists, &gateway.letters, &registration, NOW).map(|_| ())
+        bureau::register(&*gateway.store, &gateway.directory, &gateway.anchors, &self.lists, &gateway.letters, &registration, NOW).map(|_| ())
     }
 
     fn evidence(&self, directory: &Path, store: Arc<dyn Store>, keys: &KeyStore, origin: &str) -> Arc<Evidence> {

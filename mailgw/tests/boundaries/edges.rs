@@ -152,7 +152,7 @@ fn a_strangers_certificate_sends_the_gateway_nowhere() {
         clients: vec![seal.clone()],
         seal,
     };
-    let register = |registration: &Registration| bureau::register(&*gateway.store, &gateway.anchors, &city.lists, &gateway.letters, registration, NOW);
+    let register = |registration: &Registration| bureau::register(&*gateway.store, &gateway.directory, &gateway.anchors, &city.lists, &gateway.letters, registration, NOW);
     assert!(matches!(register(&registration), Err(BureauError::Trust(TrustError::Path { .. }))));
     assert_eq!(listener.accept().unwrap_err().kind(), std::io::ErrorKind::WouldBlock);
     assert!(matches!(register(&Registration { clients: Vec::new(), ..registration }), Err(BureauError::NoClient)));

@@ -17,6 +17,7 @@ mod hostile;
 mod kills;
 mod letters;
 mod month;
+mod names;
 mod notification;
 mod opening;
 mod operators;

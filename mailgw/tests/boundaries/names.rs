@@ -1,0 +1,73 @@
+//! The name a bureau seals under is its own: whichever is first, its registration or a mailbox, nobody else has it.
+
+use mailgw::bureau::BureauError;
+use mailgw::directory::{Account, Applicant, DirectoryError, NewPassword, RowState, Words};
+use mailgw::record::bureau::SealNames;
+
+use super::*;
+
+/// Of the bureaus' certificates, and somebody else's.
+const BUREAU: &str = "91440101MAT9900154";
+const OTHER: &str = "91440101MAT000018G";
+
+fn open(gateway: &Gateway, code: &str, alias: &str) -> Result<Account, DirectoryError> {
+    let words = Words { code: Some(code.into()), name: Some("广州示范中心".into()), aliases: vec![alias.into()], ..Words::default() };
+    let applicant = Applicant::parse(&words, gateway.directory.policy(), today(NOW)).unwrap();
+    gateway.directory.open(applicant, NewPassword::Generated, NOW).map(|opened| opened.account)
+}
+
+#[test]
+fn a_name_that_a_bureau_seals_under_is_opened_for_that_bureau_alone() {
+    let city = City::found();
+    let gateway = city.gateway(Arc::clone(&city.store));
+    for alias in ["gjj", "GJJ", "g.jj", "gj-j"] {
+        assert!(matches!(open(&gateway, OTHER, alias), Err(DirectoryError::AliasSealed { .. })), "{alias}");
+    }
+    // In bulk alike.
+    let text = format!("uscc,name,alias\r\n{OTHER},广州示范中心,gjj\r\n");
+    let rows: Vec<_> = gateway.directory.import(text.as_bytes(), NOW).unwrap().map(Result::unwrap).collect();
+    assert_eq!(rows.iter().map(|row| row.state).collect::<Vec<_>>(), [RowState::Refused]);
+    assert!(rows[0].reason.as_deref().unwrap().contains("seals under the name gjj"), "{rows:?}");
+    // The bureau itself has it, before or after it is registered once more; others have other names.
+    open(&gateway, BUREAU, "gjj").unwrap();
+    city.register(&gateway, FUND, "12329").unwrap();
+    open(&gateway, OTHER, "gjjx").unwrap();
+}
+
+#[test]
+fn a_bureau_whose_seal_bears_anothers_name_is_not_registered() {
+    let city = City::found();
+    // A directory of before: nothing is kept of names, and no bureau is registered.
+    for code in [FUND, INSURANCE] {
+        city.store.commit(store::Batch::new().delete(mailgw::record::bureau::Bureau::key(code)).delete(SealNames::key())).unwrap();
+    }
+    let gateway = city.gateway(Arc::clone(&city.store));
+    let account = open(&gateway, OTHER, "gjj").unwrap();
+    let length = city.store.stream_length(STREAM).unwrap();
+    assert!(matches!(city.register(&gateway, FUND, "12329"), Err(BureauError::AnothersAddress { .. })));
+    // A closed mailbox leaves its name to nobody.
+    gateway.directory.close(account.number, NOW).unwrap();
+    assert!(matches!(city.register(&gateway, FUND, "12329"), Err(BureauError::AnothersAddress { .. })));
+    assert!(city.store.get(&mailgw::record::bureau::Bureau::key(FUND)).unwrap().is_none());
+    assert_eq!(city.store.stream_length(STREAM).unwrap(), length + 1, "the closing alone");
+}
+
+/// Bureaus that were registered before names were kept have them all the same, and so does whoever comes at the same moment.
+#[test]
+fn names_hold_in_old_directories_and_at_the_same_moment() {
+    let city = City::found();
+    city.store.commit(store::Batch::new().delete(SealNames::key())).unwrap();
+    let gateway = city.gateway(Arc::clone(&city.store));
+    assert!(matches!(open(&gateway, OTHER, "gjj"), Err(DirectoryError::AliasSealed { .. })));
+    for code in [FUND, INSURANCE] {
+        city.store.commit(store::Batch::new().delete(mailgw::record::bureau::Bureau::key(code))).unwrap();
+    }
+    // Registered between the look at the names and the commit that opens.
+    let (registering, arc) = (city.gateway(Arc::clone(&city.store)), Arc::new(city));
+    let racing = store::Between::before_commit(Arc::clone(&arc.store), 0, {
+        let city = Arc::clone(&arc);
+        move || city.register(&registering, FUND, "12329").unwrap()
+    });
+    let gateway = arc.gateway(Arc::new(racing));
+    assert!(matches!(open(&gateway, OTHER, "gjj"), Err(DirectoryError::AliasSealed { .. })));
+}
