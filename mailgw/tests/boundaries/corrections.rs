@@ -74,7 +74,7 @@ fn kept_back_rows_come_again_mended_and_the_first_batch_tells_of_them() {
     assert_eq!(said(&outcomes(&city, &third)[0]), (1, "quarantined", Some("not-kept-back")));
 }
 
-fn evidence_items(city: &City) -> Vec<mailgw::erds::Item> {
+pub(super) fn evidence_items(city: &City) -> Vec<mailgw::erds::Item> {
     let count = city.store.counter(mailgw::record::evidence::BATCHES).unwrap();
     let lines = (1..=count).flat_map(|number| mailgw::record::evidence::items(&*city.store, number).unwrap().unwrap());
     lines.map(|line| mailgw::erds::Item::read(&line).unwrap()).collect()

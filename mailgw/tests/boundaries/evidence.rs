@@ -46,6 +46,8 @@ fn proved(city: &City, gateway: &Gateway, month: &Month, at: &str) {
     assert_eq!(of(month.good + 2), rejected("P1"), "{at}");
     assert_eq!(of(month.good + 3), [accepted, (Delivery::ContentConsignmentFailure, "unknown-person".to_owned())], "{at}");
     assert_eq!(of(month.good + 4), rejected("V10"), "{at}");
+    // Whoever has a wrong name, wrong figures or nobody's number is told of no mailbox.
+    assert!(found.iter().filter(|item| item.submission.row > month.good + 1).all(|item| item.recipient_details.is_none()), "{at}");
     assert_eq!(found.len() as u64, 2 * month.good + 5, "{at}");
     let (mut recorded, mut signed) = (Vec::new(), 0);
     for event in events(&*gateway.store) {

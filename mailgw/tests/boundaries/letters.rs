@@ -301,3 +301,21 @@ fn a_token_names_its_mailbox_until_the_commit() {
     assert_eq!(report.not_delivered[0].reason.as_deref(), Some("unknown-person"));
     assert!(mails(&gateway, &one).is_empty());
 }
+
+/// Neither reports nor evidence name a mailbox to a bureau that does not know its owner's name, or may not write to it.
+#[test]
+fn who_knows_no_name_or_has_no_consent_is_told_of_no_mailbox() {
+    let city = city();
+    let gateway = city.gateway(Arc::clone(&city.store));
+    let wrong = (PEOPLE[0].0, PEOPLE[0].1, "李志强");
+    let told = outcomes(&city, &permits(&city, FUND, "g1", &[("a", PEOPLE[0], 100, "1"), ("b", wrong, 100, "1")], None));
+    assert_eq!(told.iter().map(said).collect::<Vec<_>>(), [(1, "undeliverable", Some("no-consent")), (2, "quarantined", Some("V10"))]);
+    gateway.directory.close(policies::mailbox::MailboxNumber::parse(&mailbox(&gateway, 0)).unwrap(), NOW).unwrap();
+    // That it is closed is told to who knows whose it is.
+    let lines = [pension("c", wrong, "174757.63"), pension("d", PEOPLE[0], "174757.63")];
+    let told = outcomes(&city, &order(&city, INSURANCE, "pension", "g2", &pensions("", &lines), 2, [2 * 17_475_763, 2 * 68_936], None));
+    assert_eq!(told.iter().map(said).collect::<Vec<_>>(), [(1, "quarantined", Some("V10")), (2, "undeliverable", Some("mailbox-closed"))]);
+    let named = super::corrections::evidence_items(&city).into_iter().filter_map(|item| Some((item.submission.batch, item.submission.row, item.recipient_details?)));
+    let named: Vec<_> = named.map(|(batch, row, _)| (batch, row)).collect();
+    assert_eq!(named, [("g2".to_owned(), 2), ("g2".to_owned(), 2)]);
+}

@@ -91,7 +91,8 @@ impl Judge<'_> {
     }
 
     /// 1 the row can be read, and is one that may be mended where it mends · 2 it is of this manifest · 3 its figures keep the
-    /// rules · 4 it was not delivered before · 5 the person has a mailbox that is open · 6 the name is the owner's · 7 what it
+    /// rules · 4 it was not delivered before · 5 the person has a mailbox · 6 the name is the owner's, and the mailbox is open: a bureau that does
+    /// not know a person's name is told of no mailbox · 7 what it
     /// corrects was sent to the same mailbox and holds still · 8 its figures follow from the month that was delivered last for
     /// this sender and account · 9 rendered.
     fn decide(&self, header: &Header, raw: &RawRow, today: time::Date) -> Result<Decision, PushError> {
@@ -136,13 +137,13 @@ impl Judge<'_> {
         let Some(account) = account else {
             return told(Some(&stmt_id), State::Undeliverable, "unknown-person", None);
         };
-        if !account.is_open() {
-            return about(Some(&stmt_id), State::Undeliverable, "mailbox-closed", None, Some(account.mailbox()));
-        }
         // 6
         let owner = account.person().map(|owner| judge_owner(&row.head().name, owner));
         if let Some(Verdict::Broken { reason }) = owner {
-            return about(Some(&stmt_id), State::Quarantined, "V10", Some(reason), Some(account.mailbox()));
+            return told(Some(&stmt_id), State::Quarantined, "V10", Some(reason));
+        }
+        if !account.is_open() {
+            return about(Some(&stmt_id), State::Undeliverable, "mailbox-closed", None, Some(account.mailbox()));
         }
         // 7
         let corrected = match corrects.map(|statement| self.corrected(statement)).transpose()? {

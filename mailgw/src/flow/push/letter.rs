@@ -66,8 +66,9 @@ impl Judge<'_> {
     }
 
     /// 1 the row can be read, and is one that may be mended where it mends · 2 it is of this month · 3 it keeps its kind's
-    /// rules · 4 it was not delivered before · 5 the recipient has a mailbox of the right sort that is open · 6 the name is the
-    /// owner's · 7 the owner consented where the kind asks for it · 8 what it corrects was sent to the same mailbox and holds
+    /// rules · 4 it was not delivered before · 5 the recipient has a mailbox of the right sort · 6 the name is the owner's, and the
+    /// mailbox is open · 7 the owner consented where the kind asks for it: who does not know the name, or has no consent, is told of no
+    /// mailbox · 8 what it corrects was sent to the same mailbox and holds
     /// still · 9 the recipient's share of the month is not used up · 10 rendered.
     pub fn letter(&self, kind: &LetterKind, header: &LetterHeader, raw: &RawRow, today: Date) -> Result<Decision, PushError> {
         let about = |stmt_id: Option<&str>, state, reason: &str, detail: Option<String>, mailbox| {
@@ -110,19 +111,19 @@ impl Judge<'_> {
         });
         let Some(account) = account else { return about(Some(&stmt_id), State::Undeliverable, "unknown-person", None, None) };
         let mailbox = account.mailbox();
-        if !account.is_open() {
-            return about(Some(&stmt_id), State::Undeliverable, "mailbox-closed", None, Some(mailbox));
-        }
         // 6
         if !is_named(&account, &letter.name) {
-            return about(Some(&stmt_id), State::Quarantined, "V10", Some("the name is not the mailbox owner's".to_owned()), Some(mailbox));
+            return about(Some(&stmt_id), State::Quarantined, "V10", Some("the name is not the mailbox owner's".to_owned()), None);
+        }
+        if !account.is_open() {
+            return about(Some(&stmt_id), State::Undeliverable, "mailbox-closed", None, Some(mailbox));
         }
         // 7
         let mut follows: Vec<Expectation> = named.into_iter().collect();
         if kind.needs_consent() {
             let (consent, still) = Consent::known(&*self.gateway.store, self.bureau, &mailbox)?;
             if consent.is_none() {
-                return about(Some(&stmt_id), State::Undeliverable, "no-consent", None, Some(mailbox));
+                return about(Some(&stmt_id), State::Undeliverable, "no-consent", None, None);
             }
             follows.push(still);
         }
