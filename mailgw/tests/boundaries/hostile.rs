@@ -75,15 +75,15 @@ fn each_hostile_value_is_told_by_its_reason_and_the_row_beside_it_arrives() {
         ("status", "参保缴费 ", BOTH, Some(("quarantined", "unreadable"))),
         ("months_year", "65536", BOTH, Some(("quarantined", "unreadable"))),
         ("months_year", "-1", BOTH, Some(("quarantined", "unreadable"))),
-        // Amounts at the edges: what cannot be read adds nothing to the sums.
+        // Amounts at the edges: what cannot be read adds nothing to its sum, and the other amount of its row counts.
         ("close", "9999999999000000.00", (999_999_999_900_000_000, PAID), Some(("quarantined", "P1"))),
-        ("close", "10000000000000000.00", (0, 0), Some(("quarantined", "unreadable"))),
-        ("close", "１74757.63", (0, 0), Some(("quarantined", "unreadable"))),
-        ("close", "1e5", (0, 0), Some(("quarantined", "unreadable"))),
-        ("close", "NaN", (0, 0), Some(("quarantined", "unreadable"))),
-        ("close", "174757.630", (0, 0), Some(("quarantined", "unreadable"))),
-        ("close", "174,757.63", (0, 0), Some(("quarantined", "unreadable"))),
-        ("close", "", (0, 0), Some(("quarantined", "unreadable"))),
+        ("close", "10000000000000000.00", (0, PAID), Some(("quarantined", "unreadable"))),
+        ("close", "１74757.63", (0, PAID), Some(("quarantined", "unreadable"))),
+        ("close", "1e5", (0, PAID), Some(("quarantined", "unreadable"))),
+        ("close", "NaN", (0, PAID), Some(("quarantined", "unreadable"))),
+        ("close", "174757.630", (0, PAID), Some(("quarantined", "unreadable"))),
+        ("close", "174,757.63", (0, PAID), Some(("quarantined", "unreadable"))),
+        ("close", "", (0, PAID), Some(("quarantined", "unreadable"))),
         ("close", "-0.00", (0, PAID), Some(("quarantined", "P1"))),
         ("base", "9999999999999999.99", BOTH, Some(("quarantined", "P2"))),
     ];

@@ -100,10 +100,13 @@ impl<'a> LetterRecord<'a> {
         self.fields.iter().copied()
     }
 
-    /// What the row adds to `sum_close`, where that can be read.
+    /// What the row adds to `sum_close`, where that can be read; a field that may be left out adds nothing.
     pub fn total(&self, kind: &LetterKind) -> Option<Money> {
         let at = kind.fields().iter().position(|field| kind.total() == Some(&field.name))?;
-        Money::parse(self.fields.get(HEAD.len() + at)?).ok()
+        match *self.fields.get(HEAD.len() + at)? {
+            "" if kind.fields().get(at)?.optional => Some(Money::ZERO),
+            text => Money::parse(text).ok(),
+        }
     }
 
     /// The row, typed. The reason names a column, never a value.

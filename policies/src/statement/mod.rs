@@ -35,7 +35,7 @@ pub use purpose::{Purpose, Reason, RowNumbers};
 pub use recipient::{EnrolmentToken, Recipient};
 pub use record::{Header, HeaderError, MAX_LINE_BYTES, MAX_VALUE_BYTES, Record, SUPERSEDES};
 pub use row::{Head, Previous, Row, RowError};
-pub use totals::{Totals, TotalsError};
+pub use totals::{Totals, TotalsError, Unread};
 pub use value::{AccountNumber, BatchId, SenderCode, StatementId, UnitName, ValueError};
 
 use crate::document::named;

@@ -13,12 +13,27 @@ pub enum TotalsError {
     Kind { stated: String, found: String },
     #[error("V9: the file has {found} rows, the manifest states {stated}; send the file that was signed")]
     Rows { stated: u64, found: u64 },
-    #[error("V9: the closing balances add up to {found}, the manifest states {stated}; send the file that was signed")]
-    SumClose { stated: Money, found: String },
-    #[error("V9: what was paid in adds up to {found}, the manifest states {stated}; send the file that was signed")]
-    SumPaidIn { stated: Money, found: String },
+    #[error("V9: the closing balances add up to {found}, the manifest states {stated}; {}", told(.unread))]
+    SumClose { stated: Money, found: String, unread: Option<Unread> },
+    #[error("V9: what was paid in adds up to {found}, the manifest states {stated}; {}", told(.unread))]
+    SumPaidIn { stated: Money, found: String, unread: Option<Unread> },
     #[error("V9: the file's SHA-256 is not the one that the manifest states; send the file that was signed")]
     Digest,
+}
+
+/// Rows with an amount that cannot be read, which adds nothing to its sum.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Unread {
+    pub rows: u64,
+    /// 1 for the first row after the header; the column is none where the row as a whole is no record.
+    pub first: u64,
+    pub column: Option<String>,
+}
+
+fn told(unread: &Option<Unread>) -> String {
+    let Some(Unread { rows, first, column }) = unread else { return "send the file that was signed".to_owned() };
+    let column = column.as_ref().map_or(String::new(), |column| format!(", column {column}"));
+    format!("amounts of {rows} rows cannot be read and add nothing, the first in row {first}{column}: mend them, or sign sums without them")
 }
 
 /// The sums over every record of a file, those included that are refused afterwards.
@@ -29,6 +44,9 @@ pub struct Totals {
     rows: u64,
     close: i128,
     paid_in: i128,
+    unread: Option<Unread>,
+    /// The row that was counted in `unread` last.
+    unread_row: u64,
 }
 
 impl Totals {
@@ -42,27 +60,44 @@ impl Totals {
 
     /// Of a kind that a policy defines: what it adds up, `add_close` is told.
     pub fn of(kind: &str) -> Self {
-        Self { kind: kind.to_owned(), columns: None, rows: 0, close: 0, paid_in: 0 }
+        Self { kind: kind.to_owned(), columns: None, rows: 0, close: 0, paid_in: 0, unread: None, unread_row: 0 }
     }
 
-    /// Counts a row with what it adds to `sum_close`.
-    pub fn add_close(&mut self, close: Money) {
+    /// Counts a row with what this column of it adds to `sum_close`; an amount that cannot be read adds nothing.
+    pub fn add_close(&mut self, column: &str, close: Option<Money>) {
         self.count();
-        self.close = self.close.saturating_add(i128::from(close.fen()));
+        match close {
+            Some(close) => self.close = self.close.saturating_add(i128::from(close.fen())),
+            None => self.cannot_read(Some(column)),
+        }
     }
 
-    /// Counts the record. An amount that cannot be read adds nothing, so that the sums cannot agree.
+    /// Counts the record. An amount that cannot be read adds nothing; the other one counts all the same.
     pub fn add(&mut self, record: &Record<'_>) -> Result<(), RowError> {
         self.count();
-        let Some((close, paid_in)) = self.columns else { return Ok(()) };
-        let (close, paid_in) = (record.value(close, Money::parse)?, record.value(paid_in, Money::parse)?);
+        let Some(columns) = self.columns else { return Ok(()) };
+        let mut read = |column| record.value(column, Money::parse).inspect_err(|_| self.cannot_read(Some(column)));
+        let (close, paid_in) = (read(columns.0), read(columns.1));
         // Ten million rows of sixteen digits are far from the end of 128 bits.
-        self.close = self.close.saturating_add(i128::from(close.fen()));
-        self.paid_in = self.paid_in.saturating_add(i128::from(paid_in.fen()));
-        Ok(())
+        let fen = |amount: &Result<Money, RowError>| amount.as_ref().map_or(0, |amount| i128::from(amount.fen()));
+        self.close = self.close.saturating_add(fen(&close));
+        self.paid_in = self.paid_in.saturating_add(fen(&paid_in));
+        close.and(paid_in).map(|_| ())
     }
 
-    /// Counts a line that is no record.
+    /// Counts a line that was to be a record and is none.
+    pub fn add_unreadable(&mut self) {
+        self.count();
+        self.cannot_read(None);
+    }
+
+    fn cannot_read(&mut self, column: Option<&str>) {
+        let unread = self.unread.get_or_insert_with(|| Unread { rows: 0, first: self.rows, column: column.map(str::to_owned) });
+        unread.rows += u64::from(self.unread_row != self.rows);
+        self.unread_row = self.rows;
+    }
+
+    /// Counts a line that has no amounts.
     pub fn count(&mut self) {
         self.rows = self.rows.saturating_add(1);
     }
@@ -79,10 +114,10 @@ impl Totals {
             return Err(TotalsError::Rows { stated: manifest.rows(), found: self.rows });
         }
         if self.close != i128::from(manifest.sum_close().fen()) {
-            return Err(TotalsError::SumClose { stated: manifest.sum_close(), found: yuan(self.close) });
+            return Err(TotalsError::SumClose { stated: manifest.sum_close(), found: yuan(self.close), unread: self.unread.clone() });
         }
         if self.paid_in != i128::from(manifest.sum_paid_in().fen()) {
-            return Err(TotalsError::SumPaidIn { stated: manifest.sum_paid_in(), found: yuan(self.paid_in) });
+            return Err(TotalsError::SumPaidIn { stated: manifest.sum_paid_in(), found: yuan(self.paid_in), unread: self.unread.clone() });
         }
         Ok(())
     }

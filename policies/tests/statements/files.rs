@@ -2,7 +2,7 @@
 
 use policies::identity::PersonName;
 use policies::statement::{
-    Form, Header, HeaderError, Kind, Manifest, ManifestError, Purpose, Reason, Record, Row, RowError, Totals, TotalsError, ValueError, Verdict, judge_owner,
+    Form, Header, HeaderError, Kind, Manifest, ManifestError, Purpose, Reason, Record, Row, RowError, Totals, TotalsError, Unread, ValueError, Verdict, judge_owner,
 };
 use proptest::prelude::*;
 
@@ -250,9 +250,14 @@ fn v9_over_a_file() {
     let refused = add(&[line("10.00", "1.00"), line("20.01", "2.00")]).0.unwrap_err();
     assert_eq!(refused.to_string(), "V9: the closing balances add up to 30.01, the manifest states 30.00; send the file that was signed");
     assert!(matches!(add(&[line("10.00", "1.00"), line("20.00", "2.01")]).0, Err(TotalsError::SumPaidIn { .. })));
-    // A record whose person is wrong is counted all the same; one whose amount is unreadable makes the file disagree.
+    // A record whose person is wrong is counted all the same.
     assert_eq!(add(&[line("10.00", "1.00"), line("20.00", "2.00").with("id_no", "1")]), (Ok(()), 2));
-    assert!(matches!(add(&[line("10.00", "1.00"), line("20", "2.00")]), (Err(TotalsError::SumClose { .. }), 1)));
+    // What cannot be read adds nothing, and is named; what can be read beside it counts.
+    let (refused, read) = add(&[line("10.00", "1.00"), line("20", "2.00")]);
+    let unread = Some(Unread { rows: 1, first: 2, column: Some("close_bal".into()) });
+    assert_eq!((&refused, read), (&Err(TotalsError::SumClose { stated: Money::from_fen(3_000).unwrap(), found: "10.00".into(), unread }), 1));
+    assert!(refused.unwrap_err().to_string().contains("1 rows cannot be read and add nothing, the first in row 2, column close_bal"));
+    assert_eq!(add(&[line("30.00", "3.00"), line("20", "x")]), (Ok(()), 1), "signed without what cannot be read");
     assert!(matches!(Totals::new(Kind::Pension).agrees_with(&manifest), Err(TotalsError::Kind { .. })));
     // The largest amounts do not overflow.
     let most = "9999999999999999.99";

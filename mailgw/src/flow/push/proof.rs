@@ -1,7 +1,7 @@
 //! The first reading of a file, before anything is delivered: it is the one that its manifest speaks of.
 
 use policies::sender::{LetterHeader, LetterKind};
-use policies::statement::{Header, Money, Purpose, Totals};
+use policies::statement::{Header, Purpose, Totals};
 
 use super::file::{FileError, RawRow, Reading, Source, block_digest};
 use super::{Counts, Progress, PushError};
@@ -50,12 +50,15 @@ pub(super) fn prove(gateway: &Gateway, source: &Source, signed: &SignedManifest,
         for row in &rows {
             let fields: Vec<&str> = row.fields.iter().collect();
             match &columns {
-                // An amount that cannot be read adds nothing: the sums will not agree, and the row says why when it is judged.
+                // An amount that cannot be read adds nothing: sums that were signed without it agree, and the row says why when it is judged.
                 Columns::Rows(header) => match header.record(&fields) {
                     Ok(record) => drop(totals.add(&record)),
-                    Err(_) => totals.count(),
+                    Err(_) => totals.add_unreadable(),
                 },
-                Columns::Letters(kind, header) => totals.add_close(header.record(&fields).ok().and_then(|record| record.total(kind)).unwrap_or(Money::ZERO)),
+                Columns::Letters(kind, header) => match kind.total() {
+                    Some(column) => totals.add_close(column, header.record(&fields).ok().and_then(|record| record.total(kind))),
+                    None => totals.count(),
+                },
                 // It has no amounts: its manifest states sums of 0.00.
                 Columns::Statements => totals.count(),
             }
