@@ -44,19 +44,36 @@ fn texts(city: &City, gateway: &Gateway) -> Vec<String> {
 fn a_push_that_goes_on_after_another_month_came_draws_what_it_had_drawn() {
     let city = City::found();
     let sealer = Watched::new(&city, Arc::clone(&city.sealing), None);
-    let november = fund(&city, "november", "202611", 1);
+    let october = fund(&city, "october", "202610", 1);
     // Sealed, and cut off before it is delivered: begun, a block of body ids, the rows.
     let cut = city.gateway(faulty(&city.store, Some((2, Fault::Lost))));
-    assert!(push(&cut, &sealer, &city.lists, &november, &mut |_| true).is_err());
+    assert!(push(&cut, &sealer, &city.lists, &october, &mut |_| true).is_err());
     city.clock.set(NOW + time::Duration::MINUTE);
     let gateway = city.gateway(Arc::clone(&city.store));
-    assert_eq!(push(&gateway, &sealer, &city.lists, &fund(&city, "october", "202610", 0), &mut |_| true).unwrap().counts.delivered, 3);
-    let report = push(&gateway, &sealer, &city.lists, &november, &mut |_| true).unwrap();
+    assert_eq!(push(&gateway, &sealer, &city.lists, &fund(&city, "september", "202609", 0), &mut |_| true).unwrap().counts.delivered, 3);
+    let report = push(&gateway, &sealer, &city.lists, &october, &mut |_| true).unwrap();
     assert_eq!(report.counts, Counts { delivered: 3, duplicate: 0, quarantined: 0, undeliverable: 0 }, "{:?}", report.not_delivered);
     assert!(texts(&city, &gateway).iter().all(|text| !text.contains("近十二个月余额")));
     // What begins now draws both.
     city.clock.set(NOW + time::Duration::MINUTE * 2);
-    assert_eq!(push(&gateway, &sealer, &city.lists, &fund(&city, "december", "202612", 2), &mut |_| true).unwrap().counts.delivered, 3);
-    let drawn = "2026年10月: 167,295.66 元\n2026年11月: 171,098.36 元\n2026年12月: 174,901.06 元\n";
+    assert_eq!(push(&gateway, &sealer, &city.lists, &fund(&city, "november", "202611", 2), &mut |_| true).unwrap().counts.delivered, 3);
+    let drawn = "2026年9月: 167,295.66 元\n2026年10月: 171,098.36 元\n2026年11月: 174,901.06 元\n";
     assert_eq!(texts(&city, &gateway).iter().filter(|text| text.replace("\r\n", "\n").contains(drawn)).count(), 9, "three messages of each of three people");
+}
+
+#[test]
+fn a_month_is_pushed_from_its_first_day_on_in_the_time_of_the_city() {
+    let city = City::found();
+    let sealer = Watched::new(&city, Arc::clone(&city.sealing), None);
+    let gateway = city.gateway(Arc::clone(&city.store));
+    let december = fund(&city, "december", "202612", 0);
+    let length = city.store.stream_length(STREAM).unwrap();
+    for until in [NOW, time::macros::datetime!(2026-11-30 15:59:59 UTC)] {
+        city.clock.set(until);
+        let refused = push(&gateway, &sealer, &city.lists, &december, &mut |_| true);
+        assert!(matches!(refused, Err(PushError::FutureMonth { period }) if period.to_string() == "202612"), "{until}");
+    }
+    assert_eq!(city.store.stream_length(STREAM).unwrap(), length);
+    city.clock.set(time::macros::datetime!(2026-11-30 16:00 UTC));
+    assert_eq!(push(&gateway, &sealer, &city.lists, &december, &mut |_| true).unwrap().counts.delivered, 3);
 }

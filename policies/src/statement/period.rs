@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use time::Date;
+
 use super::value::ValueError;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -20,6 +22,11 @@ impl Period {
             Ok(month @ 1..=12) => Ok(Self { year, month }),
             _ => Err(ValueError::Period),
         }
+    }
+
+    /// The month that a day is in.
+    pub fn of(day: Date) -> Option<Self> {
+        Some(Self { year: u16::try_from(day.year()).ok()?, month: u8::from(day.month()) })
     }
 
     pub fn year(self) -> u16 {
@@ -65,5 +72,6 @@ mod tests {
         assert!(of("202701").follows(of("202612")) && of("202612").follows(of("202611")));
         assert!(!of("202612").follows(of("202612")) && !of("202611").follows(of("202612")) && !of("202702").follows(of("202612")));
         assert!(of("202612") < of("202701"));
+        assert_eq!(Period::of(time::macros::date!(2026-12-01)), Some(of("202612")));
     }
 }

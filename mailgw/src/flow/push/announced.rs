@@ -1,13 +1,16 @@
 //! Who announces a push: a manifest that its bureau signed and may send.
 
 use pki::asn1::DerError;
+use policies::statement::{Period, Purpose};
 use runtime::revocation::RevocationLists;
 use time::OffsetDateTime;
 
 use super::PushError;
+use super::batch::known;
 use crate::bureau;
 use crate::bureau::manifest::{self, SignedManifest};
 use crate::bureau::trust::crl_urls;
+use crate::directory;
 use crate::gateway::Gateway;
 use crate::record::bureau::Bureau;
 
@@ -31,6 +34,8 @@ pub(super) struct Announced {
 }
 
 /// Steps 1 and 2.
+// A month's statements may be cut before it ends, never before it begins: the months until then would be judged by nothing. One that
+// was taken before this was asked is corrected and answered as ever.
 pub(super) fn announced(gateway: &Gateway, lists: &RevocationLists, words: Words<'_>, now: OffsetDateTime) -> Result<Announced, PushError> {
     // 1
     if words.signature.len() > MAX_SIGNATURE {
@@ -47,6 +52,11 @@ pub(super) fn announced(gateway: &Gateway, lists: &RevocationLists, words: Words
     let defined = signed.manifest().statement().is_some() || gateway.letters.get(kind).is_some_and(|letters| letters.may_be_sent_by(&code));
     if !defined || !record.kinds.iter().any(|allowed| allowed == kind) {
         return Err(PushError::Kind { bureau: code, kind: kind.to_owned() });
+    }
+    let this_month = Period::of(directory::today(now));
+    let brings = matches!(signed.manifest().purpose(), Purpose::Deliver | Purpose::Mend { .. }) && signed.manifest().statement().is_some();
+    if brings && this_month.is_none_or(|this| signed.manifest().period() > this) && known(gateway, &code, &signed)?.is_none() {
+        return Err(PushError::FutureMonth { period: signed.manifest().period() });
     }
     Ok(Announced { code, record, urls, signed })
 }

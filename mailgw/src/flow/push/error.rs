@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use pki::asn1::DerError;
 use policies::sender::LetterHeaderError;
-use policies::statement::{HeaderError, TotalsError};
+use policies::statement::{HeaderError, Period, TotalsError};
 use runtime::exit::{Exit, Problem};
 use runtime::revocation::RevocationError;
 use store::{CommitError, StoreError};
@@ -35,6 +35,8 @@ pub enum PushError {
     Certificate(#[from] DerError),
     #[error("{bureau} may not send messages of kind {kind}; have the kind added with `mailgw bureau set --kind {kind}`, and its policy name the bureau")]
     Kind { bureau: String, kind: String },
+    #[error("the manifest is of {period}, a month that has not begun; push its statements in that month or after it")]
+    FutureMonth { period: Period },
     #[error("nothing was delivered, the file does not fit its kind: {0}")]
     LetterHeader(#[from] LetterHeaderError),
     #[error("batch {batch} was pushed before with another manifest; give a corrected file a new batch_id")]
@@ -128,6 +130,7 @@ impl From<PushError> for Problem {
             PushError::NotEnded { .. } => (Exit::Conflict, "not-ended"),
             PushError::Certificate(_) => (Exit::Damaged, "bureau-certificate"),
             PushError::Kind { .. } => (Exit::Refused, "kind-not-allowed"),
+            PushError::FutureMonth { .. } => (Exit::Refused, "future-month"),
             PushError::OtherManifest { .. } => (Exit::Conflict, "other-manifest"),
             PushError::NotMendable { .. } => (Exit::Refused, "not-mendable"),
             PushError::BeingMended { .. } => (Exit::Conflict, "being-mended"),
