@@ -45,7 +45,13 @@ fn kept_back_rows_come_again_mended_and_the_first_batch_tells_of_them() {
     let city = City::found();
     let month = first(&city, "m", 4);
     // Rows 6 and 8 were quarantined, 7 is a stranger's, 5 a duplicate, 1 was delivered.
-    let lines: Vec<String> = [1, 5, 6, 7, 8].iter().map(|row| pension(&format!("mended-{row}"), PEOPLE[0], "174757.63")).collect();
+    let ids = ["m-0", "m-0", "m-4", "m-5", "m-6"];
+    let lines: Vec<String> = ids.iter().map(|id| pension(id, PEOPLE[0], "174757.63")).collect();
+    // Another statement mends none of them, whoever it is for.
+    let strange: Vec<String> = ids.iter().map(|id| pension(&format!("other-{id}"), PEOPLE[0], "174757.63")).collect();
+    let told = outcomes(&city, &mending(&city, "m1", "m", "1,5-8", &strange));
+    let reasons = ["not-kept-back", "not-kept-back", "other-statement", "other-statement", "other-statement"];
+    assert_eq!(told.iter().map(said).collect::<Vec<_>>(), (1..).zip(reasons).map(|(row, reason)| (row, "quarantined", Some(reason))).collect::<Vec<_>>());
     let mend = mending(&city, "m2", "m", "1,5-8", &lines);
     let before = evidence_items(&city);
     let told = outcomes(&city, &mend);
@@ -65,12 +71,13 @@ fn kept_back_rows_come_again_mended_and_the_first_batch_tells_of_them() {
     let mended: Vec<_> = after.iter().filter_map(|item| item.submission.mends.as_ref().map(|mends| (item.event.name(), mends.batch.clone(), mends.row))).filter(|(name, ..)| *name == "ContentConsignment").collect();
     assert_eq!(mended, [6, 7, 8].map(|row| ("ContentConsignment", "m".to_owned(), row)));
     let log: Vec<_> = events(&*city.store).into_iter().filter_map(|event| if let Event::BatchMended(mended) = event { Some((mended.batch, mended.by, mended.rows, mended.outcome)) } else { None }).collect();
-    assert_eq!(log, [("m".to_owned(), "m2".to_owned(), 3, report.outcomes)]);
+    assert_eq!(log.len(), 2, "{log:?}");
+    assert_eq!(log[1], ("m".to_owned(), "m2".to_owned(), 3, report.outcomes));
     // Once more: the same answer, and nothing of it a second time.
     let length = city.store.stream_length(STREAM).unwrap();
     assert_eq!(go(&city, &mend).unwrap().counts, Counts { delivered: 3, duplicate: 0, quarantined: 2, undeliverable: 0 });
     assert_eq!(city.store.stream_length(STREAM).unwrap(), length);
-    let third = mending(&city, "m3", "m", "6", &lines[..1]);
+    let third = mending(&city, "m3", "m", "6", &lines[2..3]);
     assert_eq!(said(&outcomes(&city, &third)[0]), (1, "quarantined", Some("not-kept-back")));
 }
 
@@ -84,7 +91,7 @@ pub(super) fn evidence_items(city: &City) -> Vec<mailgw::erds::Item> {
 fn what_may_not_be_mended_is_refused_and_changes_nothing() {
     let city = City::found();
     first(&city, "m", 2);
-    let line = || vec![pension("again", PEOPLE[0], "174757.63")];
+    let line = || vec![pension("m-2", PEOPLE[0], "174757.63")];
     let mend = mending(&city, "ok", "m", "4", &line());
     go(&city, &mend).unwrap();
     let length = city.store.stream_length(STREAM).unwrap();
@@ -113,11 +120,11 @@ fn a_mending_is_whole_after_a_fault_at_any_write_and_keeps_others_waiting() {
         let name = format!("f{commit}{}", fault == Fault::Lost);
         let month = first(&city, &name, 2);
         let line = |id: &str| vec![pension(&format!("{name}-{id}"), PEOPLE[1], "174757.63")];
-        let mend = mending(&city, &format!("{name}-a"), &name, "4", &line("a"));
+        let mend = mending(&city, &format!("{name}-a"), &name, "4", &line("2"));
         let store = faulty(&city.store, Some((commit, fault)));
         let gateway = city.gateway(Arc::clone(&store) as Arc<dyn Store>);
         assert!(push(&gateway, &Watched::new(&city, Arc::clone(&city.sealing), None), &city.lists, &mend, &mut |_| true).is_err(), "{at}");
-        let other = mending(&city, &format!("{name}-b"), &name, "6", &line("b"));
+        let other = mending(&city, &format!("{name}-b"), &name, "6", &line("4"));
         let (begun, ended) = (commit > 0 || fault == Fault::DoneReportedLost, commit == 3 && fault == Fault::DoneReportedLost);
         if begun && !ended {
             assert!(matches!(go(&city, &other), Err(PushError::NotMendable { .. })), "{at}: two at once");
@@ -142,7 +149,7 @@ fn each_edition_of_a_report_is_signed_and_names_who_mended() {
     };
     let one = report("r");
     assert_eq!((one.delivered, one.quarantined, one.mended_by.len()), (3, 2, 0));
-    go(&city, &mending(&city, "r2", "r", "5", &[pension("late", PEOPLE[2], "174757.63")])).unwrap();
+    go(&city, &mending(&city, "r2", "r", "5", &[pension("r-3", PEOPLE[2], "174757.63")])).unwrap();
     let two = report("r");
     assert_eq!((two.delivered, two.quarantined, two.mended_by.as_slice()), (4, 1, ["r2".to_owned()].as_slice()));
     assert_eq!(two.evidence.len(), one.evidence.len() + 1);

@@ -248,6 +248,9 @@ fn letters_are_mended_superseded_and_withdrawn_like_statements() {
     let one = mailbox(&gateway, 0);
     enrolment::say(&gateway, &one, FUND, Word::GiveConsent).unwrap();
     outcomes(&city, &permits(&city, FUND, "q1", &[("a", PEOPLE[0], 100, "9"), ("b", PEOPLE[0], 100, "1")], None));
+    // A row that cannot be read as a whole has its number all the same: nobody else's mends it.
+    let other = permits(&city, FUND, "q0", &[("c", PEOPLE[1], 100, "1")], Some(("mends", json!({ "batch": "q1", "rows": "1" }))));
+    assert_eq!(said(&outcomes(&city, &other)[0]), (1, "quarantined", Some("other-statement")));
     let mend = permits(&city, FUND, "q2", &[("a", PEOPLE[0], 100, "1")], Some(("mends", json!({ "batch": "q1", "rows": "1" }))));
     assert_eq!(said(&outcomes(&city, &mend)[0]), (1, "delivered", None));
     let withdraw = order(&city, FUND, "parking-permit", "q3", "stmt_id\r\na\r\n", 1, [0, 0], Some(("withdraws", json!({ "reason": "错发", "reason_en": "Sent in error" }))));

@@ -100,6 +100,13 @@ impl<'a> LetterRecord<'a> {
         self.fields.iter().copied()
     }
 
+    /// The number of a row that cannot be read as a whole, where it is known to say nothing of the person.
+    pub fn statement(&self, today: Date) -> Option<StatementId> {
+        let [statement, _, code, number, ..] = self.fields.as_slice() else { return None };
+        let recipient = Recipient::parse(code, number, today).ok()?;
+        StatementId::parse(statement).ok().filter(|statement| !recipient.stands_in(statement.as_str()))
+    }
+
     /// What the row adds to `sum_close`, where that can be read; a field that may be left out adds nothing.
     pub fn total(&self, kind: &LetterKind) -> Option<Money> {
         let at = kind.fields().iter().position(|field| kind.total() == Some(&field.name))?;

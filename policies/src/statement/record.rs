@@ -5,7 +5,10 @@ use std::fmt;
 
 use serde::de::{Deserialize, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 
+use time::Date;
+
 use super::column::{Column, Form};
+use super::recipient::Recipient;
 use super::row::RowError;
 use super::value::{StatementId, ValueError};
 use super::Kind;
@@ -93,6 +96,14 @@ impl Header {
         let Some(at) = self.supersedes else { return Ok(None) };
         let text = fields.get(at).ok_or(RowError::Missing { column: SUPERSEDES })?;
         StatementId::parse(text).map(Some).map_err(|error| RowError::Value { column: SUPERSEDES, error })
+    }
+
+    /// The number of a row that cannot be read as a whole, where it is known to say nothing of the person.
+    pub fn statement(&self, fields: &[&str], today: Date) -> Option<StatementId> {
+        self.record(fields).ok()?;
+        let value = |name| self.kind.columns().iter().zip(&self.places).find(|(column, _)| column.name == name).and_then(|(_, at)| fields.get(*at).copied());
+        let recipient = Recipient::parse(value("id_type")?, value("id_no")?, today).ok()?;
+        StatementId::parse(value("stmt_id")?).ok().filter(|statement| !recipient.stands_in(statement.as_str()))
     }
 
     /// The fields of a line under this header.

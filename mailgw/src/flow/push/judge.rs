@@ -11,7 +11,7 @@ use super::decided::{Decided, Decision, Letter, share_out};
 use super::evidence::Told;
 use super::file::RawRow;
 use super::halves::halves;
-use super::mending::Mending;
+use super::mending::{self, Mending};
 use super::outcome::{repeated, seen_before};
 use super::proof::Columns;
 use super::PushError;
@@ -90,7 +90,7 @@ impl Judge<'_> {
         }
     }
 
-    /// 1 the row can be read, and is one that may be mended where it mends · 2 it is of this manifest · 3 its figures keep the
+    /// 1 the row can be read, and where it mends is one that may be mended, of the same statement · 2 it is of this manifest · 3 its figures keep the
     /// rules · 4 it was not delivered before · 5 the person has a mailbox · 6 the name is the owner's, and the mailbox is open: a bureau that does
     /// not know a person's name is told of no mailbox · 7 what it
     /// corrects was sent to the same mailbox and holds still · 8 its figures follow from the month that was delivered last for
@@ -114,9 +114,15 @@ impl Judge<'_> {
         });
         let (row, corrects, row_digest) = match read {
             Ok(read) => read,
-            Err(error) => return told(None, State::Quarantined, "unreadable", Some(error.to_string())),
+            Err(error) => {
+                let statement = header.statement(&fields, today);
+                return told(statement.as_ref().map(StatementId::as_str), State::Quarantined, "unreadable", Some(error.to_string()));
+            }
         };
         let stmt_id = row.head().stmt_id.as_str().to_owned();
+        if self.mending.as_ref().is_some_and(|mending| !mending.is_of(raw.number, &stmt_id)) {
+            return told(Some(&stmt_id), State::Quarantined, "other-statement", Some(mending::OTHER_STATEMENT.to_owned()));
+        }
         // 2
         if let Err(error) = row.belongs_to(self.manifest.manifest()) {
             return told(Some(&stmt_id), State::Quarantined, "other-month-or-kind", Some(error.to_string()));

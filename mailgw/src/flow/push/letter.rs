@@ -4,7 +4,7 @@ use policies::certificate::OrganizationName;
 use policies::identity::PersonName;
 use policies::mailbox::{Address, LocalPart};
 use policies::sender::{Addressee, Broken, LetterHeader, LetterKind};
-use policies::statement::{Purpose, Recipient, Verdict, judge_owner};
+use policies::statement::{Purpose, Recipient, StatementId, Verdict, judge_owner};
 use store::{Batch, Expectation, Key};
 use time::{Date, OffsetDateTime};
 
@@ -14,6 +14,7 @@ use super::outcome::seen_before;
 use super::correction::Stays;
 use super::evidence::Told;
 use super::file::RawRow;
+use super::mending;
 use super::PushError;
 use crate::flow::enrolment;
 use crate::record::RecordError;
@@ -65,7 +66,7 @@ impl Judge<'_> {
         })
     }
 
-    /// 1 the row can be read, and is one that may be mended where it mends · 2 it is of this month · 3 it keeps its kind's
+    /// 1 the row can be read, and where it mends is one that may be mended, of the same statement · 2 it is of this month · 3 it keeps its kind's
     /// rules · 4 it was not delivered before · 5 the recipient has a mailbox of the right sort · 6 the name is the owner's, and the
     /// mailbox is open · 7 the owner consented where the kind asks for it: who does not know the name, or has no consent, is told of no
     /// mailbox · 8 what it corrects was sent to the same mailbox and holds
@@ -84,9 +85,15 @@ impl Judge<'_> {
         let read = header.record(&fields).and_then(|record| Ok((record.letter(kind, today)?, self.row_digest_of(record.texts()))));
         let (letter, row_digest) = match read {
             Ok(read) => read,
-            Err(reason) => return about(None, State::Quarantined, "unreadable", Some(reason), None),
+            Err(reason) => {
+                let statement = header.record(&fields).ok().and_then(|record| record.statement(today));
+                return about(statement.as_ref().map(StatementId::as_str), State::Quarantined, "unreadable", Some(reason), None);
+            }
         };
         let stmt_id = letter.stmt_id.as_str().to_owned();
+        if self.mending.as_ref().is_some_and(|mending| !mending.is_of(raw.number, &stmt_id)) {
+            return about(Some(&stmt_id), State::Quarantined, "other-statement", Some(mending::OTHER_STATEMENT.to_owned()), None);
+        }
         // 2
         let manifest = self.manifest.manifest();
         if letter.period != manifest.period() {

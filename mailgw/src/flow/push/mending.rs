@@ -4,7 +4,7 @@
 //! rows. What is delivered of it stands in the other batch's report in place of the first outcome, in the commit that
 //! delivers, so that each report's states are its rows at every instant. One mending of a batch runs at a time.
 
-use std::collections::HashSet;
+use std::collections::HashMap;
 
 use policies::statement::{Purpose, RowNumbers};
 use store::{Batch, Expectation};
@@ -17,14 +17,18 @@ use crate::record::push::{Mendings, PushBatch, RowOutcome, batch_key, encode_men
 
 /// More mendings of one batch than any bureau needs.
 const MOST: usize = 1_000;
+/// Reasons that ask for another number: what was kept back stood under one that was used before.
+const USED: [&str; 3] = ["other-content", "superseded-before", "withdrawn-before"];
+pub(super) const OTHER_STATEMENT: &str = "the row that was kept back is of another statement; give the mended one its stmt_id, or send this one in a batch of its own";
 const OTHER_OPEN: &str = "another mending of it has not ended; push that one again";
 
 /// A mending that may go on.
 pub(super) struct Mending {
     batch: String,
     rows: RowNumbers,
-    /// Those of `rows` of which nothing was delivered yet. Nobody else mends meanwhile.
-    kept_back: HashSet<u64>,
+    /// Those of `rows` of which nothing was delivered yet, with the statement that each is where that is known and bound. Nobody else
+    /// mends meanwhile.
+    kept_back: HashMap<u64, Option<String>>,
 }
 
 impl Mending {
@@ -61,10 +65,11 @@ impl Mending {
             return Err(refused("it was mended a thousand times; send the rest in a new batch"));
         }
         // 3
-        let mut kept_back = HashSet::new();
+        let mut kept_back = HashMap::new();
         report::each(gateway, bureau, batch, |outcome| {
             if outcome.is_kept_back() {
-                kept_back.insert(outcome.row);
+                let bound = !outcome.reason.as_deref().is_some_and(|reason| USED.contains(&reason));
+                kept_back.insert(outcome.row, outcome.stmt_id.clone().filter(|_| bound));
             }
             Ok(())
         })?;
@@ -81,7 +86,13 @@ impl Mending {
     }
 
     pub fn is_kept_back(&self, n: u64) -> bool {
-        self.stands_for(n).is_some_and(|row| self.kept_back.contains(&row))
+        self.stands_for(n).is_some_and(|row| self.kept_back.contains_key(&row))
+    }
+
+    /// Whether the n-th row of this file may be this statement: what was kept back of one person is not mended by anybody's.
+    pub fn is_of(&self, n: u64, stmt_id: &str) -> bool {
+        let bound = self.stands_for(n).and_then(|row| self.kept_back.get(&row)?.as_deref());
+        bound.is_none_or(|bound| bound == stmt_id)
     }
 
     /// What becomes of the rows in the other batch: those that ended here have ended there.
