@@ -70,7 +70,7 @@ impl Judge<'_> {
     /// rules · 4 it was not delivered before · 5 the recipient has a mailbox of the right sort · 6 the name is the owner's, and the
     /// mailbox is open · 7 the owner consented where the kind asks for it: who does not know the name, or has no consent, is told of no
     /// mailbox · 8 what it corrects was sent to the same mailbox and holds
-    /// still · 9 the recipient's share of the month is not used up · 10 rendered.
+    /// still · 9 the recipient's share of the month is not used up, of which a correction takes nothing · 10 rendered.
     pub fn letter(&self, kind: &LetterKind, header: &LetterHeader, raw: &RawRow, today: Date) -> Result<Decision, PushError> {
         let about = |stmt_id: Option<&str>, state, reason: &str, detail: Option<String>, mailbox| {
             let (stmt_id, reason) = (stmt_id.map(str::to_owned), Some(reason.to_owned()));
@@ -142,8 +142,8 @@ impl Judge<'_> {
             None => None,
         };
         // 9
-        let share = self.share(kind, &mailbox)?;
-        if share.used >= share.limit {
+        let share = if corrected.is_some() { None } else { Some(self.share(kind, &mailbox)?) };
+        if share.as_ref().is_some_and(|share| share.used >= share.limit) {
             return about(Some(&stmt_id), State::Undeliverable, "quota-reached", None, Some(mailbox));
         }
         // 10
@@ -154,7 +154,7 @@ impl Judge<'_> {
         };
         let entity = statement::letter(kind, &letter, &self.sender, &to, self.begun, correction.as_ref());
         let entity = entity.referred(&self.gateway.directory_key).map_err(RecordError::from)?;
-        let counts = Some(OneOf { share, nth: 1 });
+        let counts = share.map(|share| OneOf { share, nth: 1 });
         let letter = Letter { row: raw.number, stmt_id, row_digest, account, entity, not_judged: Vec::new(), follows, leaves: None, issues: Some(String::new()), corrects: corrected, counts };
         Ok(Decision::Send(Box::new(letter)))
     }
