@@ -4,7 +4,7 @@
 
 use std::time::{Duration, Instant};
 
-use certs_test::office::Office;
+use certs_test::office::{Office, of_another_account};
 use ring::rand::SystemRandom;
 use ring::signature::{ECDSA_P256_SHA256_ASN1_SIGNING, EcdsaKeyPair};
 use store::{Batch, Key};
@@ -104,14 +104,10 @@ fn durable_rate(directory: &std::path::Path, committers: u64) -> f64 {
     })
 }
 
-/// A file that nobody has seen: other statements of the same people.
+/// A file that nobody has seen: statements of other accounts of the same people.
 fn push_rate(office: &Office, round: usize) -> f64 {
     let name = format!("round-{round}");
-    office.amend("housing-fund", &name, &name, |_, fields| {
-        if let Some(id) = fields.first_mut() {
-            id.push_str(&format!("-{round}"));
-        }
-    });
+    office.amend("housing-fund", &name, &name, |_, fields| of_another_account(fields, &name));
     let (manifest, signature) = (format!("city/{name}.manifest.json"), format!("{name}.p7s"));
     office.sign_file(&certs_test::office::bureau_of("housing-fund"), &manifest, &signature);
     let began = Instant::now();

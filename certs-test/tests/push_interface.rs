@@ -4,7 +4,7 @@
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
-use certs_test::office::{Office, bureau_of};
+use certs_test::office::{Office, bureau_of, of_another_account};
 use certs_test::programs::{Said, program, run};
 use serde_json::{Value, json};
 
@@ -97,7 +97,7 @@ fn a_bureau_pushes_from_its_own_machine() {
     assert_eq!(held(&office), vec![1; 30]);
 
     // By curl: packed, in halves, resumed, as JSON Lines.
-    office.amend(KIND, "halves", "halves", |at, fields| fields[0] = format!("HALVES-{at}"));
+    office.amend(KIND, "halves", "halves", |_, fields| of_another_account(fields, "HALVES"));
     let rows = std::fs::read(office.home.join("city/halves.csv")).unwrap();
     let (status, job) = open(&office, "halves", "csv");
     assert_eq!((status, &job["state"], &job["bytes"]), (200, &json!("receiving"), &json!(0)), "{job}");
@@ -124,7 +124,7 @@ fn a_bureau_pushes_from_its_own_machine() {
     assert_eq!(until(&office, "halves", &["ended", "refused"])["delivered"], 30);
     assert_eq!(held(&office), vec![2; 30]);
 
-    office.amend(KIND, "lines", "lines", |at, fields| fields[0] = format!("LINES-{at}"));
+    office.amend(KIND, "lines", "lines", |_, fields| of_another_account(fields, "LINES"));
     let text = std::fs::read_to_string(office.home.join("city/lines.csv")).unwrap();
     let mut lines = text.lines();
     let names: Vec<&str> = lines.next().unwrap().split(',').collect();
@@ -204,10 +204,10 @@ fn nobody_else_gets_in_and_nothing_hostile_goes_on() {
 fn killed_and_cut_off_at_random_each_statement_arrives_once() {
     let place_ = tempfile::tempdir().unwrap();
     let mut office = Office::open(place_.path(), 60);
-    // 3000 rows: each person fifty times, under keys of their own.
+    // 3000 rows: each person fifty times, under keys and accounts of their own.
     let text = std::fs::read_to_string(office.home.join("city/housing-fund.csv")).unwrap();
     let (header, rows) = text.split_once("\r\n").unwrap();
-    let many: String = (0..50).flat_map(|round| rows.lines().map(move |row| row.replacen("HF", &format!("R{round}"), 1) + "\r\n")).collect();
+    let many: String = (0..50).flat_map(|round| rows.lines().map(move |row| row.replacen("HF", &format!("R{round}"), 1).replacen("GJJ", &format!("G{round}-"), 1) + "\r\n")).collect();
     std::fs::write(office.home.join("city/housing-fund.csv"), format!("{header}\r\n{many}")).unwrap();
     office.amend(KIND, "storm", "storm", |_, _| ());
     office.sign_file(&bureau_of(KIND), "city/storm.manifest.json", "storm.p7s");
@@ -296,7 +296,7 @@ fn killed_cut_off_and_on_a_full_disk_each_statement_arrives_once_and_nobody_repa
     let copies = rows / 60;
     let text = std::fs::read_to_string(office.home.join("city/housing-fund.csv")).unwrap();
     let (header, lines) = text.split_once("\r\n").unwrap();
-    let many: String = (0..copies).flat_map(|copy| lines.lines().map(move |row| row.replacen("HF", &format!("T{copy}-"), 1) + "\r\n")).collect();
+    let many: String = (0..copies).flat_map(|copy| lines.lines().map(move |row| row.replacen("HF", &format!("T{copy}-"), 1).replacen("GJJ", &format!("G{copy}-"), 1) + "\r\n")).collect();
     std::fs::write(office.home.join("city/housing-fund.csv"), format!("{header}\r\n{many}")).unwrap();
     office.amend(KIND, "trial", "trial", |_, _| ());
     office.sign_file(&bureau_of(KIND), "city/trial.manifest.json", "trial.p7s");

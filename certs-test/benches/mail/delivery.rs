@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use certs_test::office::{Account, bureau_of};
+use certs_test::office::{Account, bureau_of, of_another_account};
 use rustls::ClientConfig;
 
 use super::letters::{letter, of_neighbour};
@@ -100,7 +100,7 @@ pub fn statements(town: &Town) {
     line("push of as many, judged, sealed, evident, beside that LMTP", 20.0, &pushes, &theirs);
 }
 
-/// A file that nobody has seen: other statements of the same people.
+/// A file that nobody has seen: statements of other accounts of the same people.
 fn push(town: &Town, name: &str) -> Sample {
     prepare(town, name);
     town.gateway_and_sealer().measure(|| pushed(town, name))
@@ -108,11 +108,7 @@ fn push(town: &Town, name: &str) -> Sample {
 
 pub fn prepare(town: &Town, name: &str) {
     let office = &town.office;
-    office.amend("housing-fund", name, name, |_, fields| {
-        if let Some(id) = fields.first_mut() {
-            id.push_str(&format!("-{name}"));
-        }
-    });
+    office.amend("housing-fund", name, name, |_, fields| of_another_account(fields, name));
     office.sign_file(&bureau_of("housing-fund"), &format!("city/{name}.manifest.json"), &format!("{name}.p7s"));
 }
 

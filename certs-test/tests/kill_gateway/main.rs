@@ -13,7 +13,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Barrier, Mutex};
 use std::time::{Duration, Instant};
 
-use certs_test::office::{Office, bureau_of};
+use certs_test::office::{Office, bureau_of, of_another_account};
 use imap::{Fetched, Imap, Selected};
 use smtp::{Sent, Smtp};
 
@@ -27,7 +27,7 @@ const RECEIVING: usize = 2;
 const PEOPLE: u64 = 60;
 /// Statements of one batch for each person: three blocks and a push that outlives several kills.
 const COPIES: u64 = 25;
-const KIND: &str = "pension";
+const KIND: &str = "housing-fund";
 
 /// What is killed in a round.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -140,7 +140,7 @@ fn pusher(office: &Office, month: &mut Month, ended: &AtomicBool) {
 fn push(office: &Office, month: &mut Month) {
     let name = format!("kill-{}", month.number);
     if !month.ready {
-        office.amend(KIND, &name, &name, |at, fields| fields[0] = format!("{name}-{at}"));
+        office.amend(KIND, &name, &name, |at, fields| of_another_account(fields, &format!("{name}-{at}")));
         office.sign_file(&bureau_of(KIND), &format!("city/{name}.manifest.json"), &format!("{name}.p7s"));
         month.ready = true;
     }

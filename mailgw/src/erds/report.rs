@@ -16,9 +16,9 @@ pub const FORM: &str = "push report";
 /// The most bytes of a report's file: ten million rows have twenty thousand roots.
 pub const MAX_REPORT: usize = 16 << 20;
 /// With the codes of rules (`V1` to `P7`) the closed list of reasons.
-const REASONS: [&str; 17] = [
+const REASONS: [&str; 19] = [
     "unreadable", "other-month-or-kind", "unknown-person", "mailbox-closed", "mailbox-full", "delivered-before", "other-content", "changed-since-sealed", "not-kept-back",
-    "unknown-statement", "other-recipient", "superseded-before", "withdrawn-before", "kind-rule", "no-consent", "quota-reached", "other-statement",
+    "unknown-statement", "other-recipient", "superseded-before", "withdrawn-before", "kind-rule", "no-consent", "quota-reached", "other-statement", "account-of-another", "month-delivered",
 ];
 
 /// Whether a reason is one of the closed list.

@@ -2,15 +2,16 @@
 //! since it holds a person's figures; under a key that does not show the account's number.
 
 use keys::DataKey;
-use policies::statement::{Money, Period, Previous, Row};
+use policies::statement::{Kind, Money, Period, Previous, Row};
 use serde::{Deserialize, Serialize};
 use store::{Expectation, Key, Store};
 
 use super::evidence::ReadError;
-use super::{RecordError, VERSION, versioned};
+use super::{RecordError, VERSION, from_json, to_json, versioned};
 use crate::statement::MONTHS;
 
 const KIND: &str = "month before";
+const HOLDER: &str = "account holder";
 
 /// The most months that are kept of an account, those that hold no more with them: two years.
 const KEPT: usize = 2 * MONTHS;
@@ -91,11 +92,8 @@ impl Remembered {
     }
 
     /// With the month that a row leaves behind.
-    pub fn followed(mut self, row: &Row) -> Self {
-        self.end(row.head().period);
-        self.months.push(Month { period: row.head().period, close: row.close(), since: Moment::Then, until: None });
-        self.last = Some(Previous::of(row));
-        self
+    pub fn followed(self, row: &Row) -> Self {
+        Self { last: Some(Previous::of(row)), ..self.filled(row) }
     }
 
     /// A month that is not the last was corrected or withdrawn: that month alone is another, or is forgotten. `None` where nothing was
@@ -106,6 +104,23 @@ impl Remembered {
         }
         self.months.extend(close.map(|close| Month { period: month, close, since: Moment::Then, until: None }));
         Some(self)
+    }
+
+    /// With a month that comes late: it is not what the next one follows.
+    pub fn filled(mut self, row: &Row) -> Self {
+        self.end(row.head().period);
+        self.months.push(Month { period: row.head().period, close: row.close(), since: Moment::Then, until: None });
+        self
+    }
+
+    /// Whether a statement of this month was delivered, and neither corrected nor withdrawn.
+    pub fn holds(&self, month: Period) -> bool {
+        self.months.iter().any(|held| held.period == month && held.until.is_none())
+    }
+
+    /// Whether nothing that was delivered holds any more.
+    pub fn is_over(&self) -> bool {
+        self.months.iter().all(|month| month.until.is_some())
     }
 
     /// The last month was withdrawn.
@@ -170,6 +185,24 @@ pub fn account(row: &Row, data: &DataKey) -> [u8; 32] {
 /// As [`key`], by the index.
 pub fn of_account(bureau: &str, mailbox: &str, kind: &str, account: &[u8]) -> Key {
     Key::new(KIND, &[bureau.as_bytes(), mailbox.as_bytes(), kind.as_bytes(), account])
+}
+
+/// The mailbox that an account's statements go to, for as long as one of them holds; none for a kind with one account a person. Where
+/// nothing stands, statements of before this was kept may have been delivered, and nobody knows to whom.
+pub fn holder_key(bureau: &str, kind: Kind, account: &[u8]) -> Option<Key> {
+    (kind == Kind::HousingFund).then(|| Key::new(HOLDER, &[bureau.as_bytes(), kind.name().as_bytes(), account]))
+}
+
+/// Who holds an account, and what a commit that rests on it expects.
+pub fn holder(store: &dyn Store, key: &Key) -> Result<(Option<String>, Expectation), ReadError> {
+    Ok(match store.get(key)? {
+        Some(bytes) => (Some(from_json(HOLDER, &bytes)?), Expectation::Equals(key.clone(), bytes)),
+        None => (None, Expectation::Absent(key.clone())),
+    })
+}
+
+pub fn encode_holder(mailbox: &str) -> Result<Vec<u8>, RecordError> {
+    to_json(HOLDER, &mailbox)
 }
 
 pub fn find(store: &dyn Store, place: &Key, data: &DataKey) -> Result<Option<Previous>, ReadError> {

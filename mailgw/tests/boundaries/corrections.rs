@@ -6,11 +6,11 @@ use mailgw::record::push::RowOutcome;
 use protocol::imap::exchange::Keyword;
 use serde_json::json;
 
-use super::month::{order, pension, pensions};
+use super::month::{fund, fund_of, funds, order};
 use super::*;
 
-const CLOSE: u64 = 17_475_763;
-const PAID: u64 = 68_936;
+const CLOSE: u64 = 16_349_296;
+const PAID: u64 = 380_270;
 
 pub(super) fn go(city: &City, order: &Order) -> Result<Report, PushError> {
     let gateway = city.gateway(Arc::clone(&city.store));
@@ -30,14 +30,14 @@ fn said(outcome: &RowOutcome) -> (u64, &str, Option<&str>) {
 
 /// `good` rows of the month are right, then come four of which nothing was delivered but one.
 fn first(city: &City, batch: &str, good: u64) -> Month {
-    let month = month(city, "pension", batch, good);
+    let month = month(city, "housing-fund", batch, good);
     go(city, &month.order).unwrap();
     month
 }
 
 fn mending(city: &City, batch: &str, of: &str, rows: &str, lines: &[String]) -> Order {
     let count = lines.len() as u64;
-    order(city, INSURANCE, "pension", batch, &pensions("", lines), count, [CLOSE * count, PAID * count], Some(("mends", json!({ "batch": of, "rows": rows }))))
+    order(city, FUND, "housing-fund", batch, &funds("", lines), count, [CLOSE * count, PAID * count], Some(("mends", json!({ "batch": of, "rows": rows }))))
 }
 
 #[test]
@@ -46,9 +46,9 @@ fn kept_back_rows_come_again_mended_and_the_first_batch_tells_of_them() {
     let month = first(&city, "m", 4);
     // Rows 6 and 8 were quarantined, 7 is a stranger's, 5 a duplicate, 1 was delivered.
     let ids = ["m-0", "m-0", "m-4", "m-5", "m-6"];
-    let lines: Vec<String> = ids.iter().map(|id| pension(id, PEOPLE[0], "174757.63")).collect();
+    let lines: Vec<String> = ids.iter().map(|id| fund(id, PEOPLE[0], "163492.96")).collect();
     // Another statement mends none of them, whoever it is for.
-    let strange: Vec<String> = ids.iter().map(|id| pension(&format!("other-{id}"), PEOPLE[0], "174757.63")).collect();
+    let strange: Vec<String> = ids.iter().map(|id| fund(&format!("other-{id}"), PEOPLE[0], "163492.96")).collect();
     let told = outcomes(&city, &mending(&city, "m1", "m", "1,5-8", &strange));
     let reasons = ["not-kept-back", "not-kept-back", "other-statement", "other-statement", "other-statement"];
     assert_eq!(told.iter().map(said).collect::<Vec<_>>(), (1..).zip(reasons).map(|(row, reason)| (row, "quarantined", Some(reason))).collect::<Vec<_>>());
@@ -91,7 +91,7 @@ pub(super) fn evidence_items(city: &City) -> Vec<mailgw::erds::Item> {
 fn what_may_not_be_mended_is_refused_and_changes_nothing() {
     let city = City::found();
     first(&city, "m", 2);
-    let line = || vec![pension("m-2", PEOPLE[0], "174757.63")];
+    let line = || vec![fund("m-2", PEOPLE[0], "163492.96")];
     let mend = mending(&city, "ok", "m", "4", &line());
     go(&city, &mend).unwrap();
     let length = city.store.stream_length(STREAM).unwrap();
@@ -100,9 +100,9 @@ fn what_may_not_be_mended_is_refused_and_changes_nothing() {
     assert!(matches!(refused(&mending(&city, "x2", "ok", "1", &line())), PushError::NotMendable { .. }));
     assert!(matches!(refused(&mending(&city, "x3", "m", "7", &line())), PushError::NotMendable { .. }));
     assert!(matches!(refused(&mending(&city, "x4", "m", "4,5", &line())), PushError::Manifest(_)));
-    let other = order(&city, FUND, "pension", "x5", &pensions("", &line()), 1, [CLOSE, PAID], Some(("mends", json!({ "batch": "m", "rows": "4" }))));
+    let other = order(&city, INSURANCE, "housing-fund", "x5", &funds("", &line()), 1, [CLOSE, PAID], Some(("mends", json!({ "batch": "m", "rows": "4" }))));
     assert!(matches!(refused(&other), PushError::UnknownBatch { .. }), "another bureau's batch");
-    let unended = month(&city, "pension", "unended", 501);
+    let unended = month(&city, "housing-fund", "unended", 501);
     let gateway = city.gateway(Arc::clone(&city.store));
     let sealer = Watched::new(&city, Arc::clone(&city.sealing), None);
     assert!(push(&gateway, &sealer, &city.lists, &unended.order, &mut |so_far| so_far.done == 0).is_err());
@@ -119,7 +119,7 @@ fn a_mending_is_whole_after_a_fault_at_any_write_and_keeps_others_waiting() {
         let at = format!("commit {commit}, {fault:?}");
         let name = format!("f{commit}{}", fault == Fault::Lost);
         let month = first(&city, &name, 2);
-        let line = |id: &str| vec![pension(&format!("{name}-{id}"), PEOPLE[1], "174757.63")];
+        let line = |id: &str| vec![fund(&format!("{name}-{id}"), PEOPLE[1], "163492.96")];
         let mend = mending(&city, &format!("{name}-a"), &name, "4", &line("2"));
         let store = faulty(&city.store, Some((commit, fault)));
         let gateway = city.gateway(Arc::clone(&store) as Arc<dyn Store>);
@@ -144,12 +144,12 @@ fn each_edition_of_a_report_is_signed_and_names_who_mended() {
     first(&city, "r", 3);
     let anchors = mailgw::bureau::trust::Anchors::parse(city.root_pem.as_bytes(), "1.3.6.1.4.1.32473").unwrap();
     let report = |batch: &str| {
-        let bytes = serde_json::to_vec(&signed(&gateway, &city.lists, INSURANCE, batch).unwrap()).unwrap();
+        let bytes = serde_json::to_vec(&signed(&gateway, &city.lists, FUND, batch).unwrap()).unwrap();
         mailgw::erds::verify_report(&bytes, &anchors).unwrap().report
     };
     let one = report("r");
     assert_eq!((one.delivered, one.quarantined, one.mended_by.len()), (3, 2, 0));
-    go(&city, &mending(&city, "r2", "r", "5", &[pension("r-3", PEOPLE[2], "174757.63")])).unwrap();
+    go(&city, &mending(&city, "r2", "r", "5", &[fund("r-3", PEOPLE[2], "163492.96")])).unwrap();
     let two = report("r");
     assert_eq!((two.delivered, two.quarantined, two.mended_by.as_slice()), (4, 1, ["r2".to_owned()].as_slice()));
     assert_eq!(two.evidence.len(), one.evidence.len() + 1);
@@ -159,17 +159,17 @@ fn each_edition_of_a_report_is_signed_and_names_who_mended() {
 
 /// Corrected statements: each names the one it supersedes.
 pub(super) fn superseding(city: &City, batch: &str, rows: &[(&str, &str, usize)]) -> Order {
-    let line = |(new, old, person): &(&str, &str, usize)| format!("{old},{}", pension(new, PEOPLE[*person], "174757.63"));
-    let text = pensions("supersedes,", &rows.iter().map(line).collect::<Vec<_>>());
+    let line = |(new, old, person): &(&str, &str, usize)| format!("{old},{}", fund_of(old, new, PEOPLE[*person], "163492.96"));
+    let text = funds("supersedes,", &rows.iter().map(line).collect::<Vec<_>>());
     let count = rows.len() as u64;
     let reason = json!({ "reason": "缴费基数录入有误 <b>", "reason_en": "The base was entered wrongly" });
-    order(city, INSURANCE, "pension", batch, &text, count, [CLOSE * count, PAID * count], Some(("supersedes", reason)))
+    order(city, FUND, "housing-fund", batch, &text, count, [CLOSE * count, PAID * count], Some(("supersedes", reason)))
 }
 
 pub(super) fn withdrawing(city: &City, batch: &str, statements: &[&str]) -> Order {
     let text: String = std::iter::once("stmt_id").chain(statements.iter().copied()).map(|line| format!("{line}\r\n")).collect();
     let reason = json!({ "reason": "寄送错误", "reason_en": "Sent in error" });
-    order(city, INSURANCE, "pension", batch, &text, statements.len() as u64, [0, 0], Some(("withdraws", reason)))
+    order(city, FUND, "housing-fund", batch, &text, statements.len() as u64, [0, 0], Some(("withdraws", reason)))
 }
 
 /// Each message of a person: its text, and whether it bears a keyword.
@@ -208,10 +208,10 @@ fn a_corrected_statement_supersedes_the_wrong_one_once_and_both_verify() {
     assert_eq!(id(&now[1].0, "In-Reply-To"), id(&old[0].0, "Message-ID"));
     // The listing shows it.
     let gateway = city.gateway(Arc::clone(&city.store));
-    let shown = statement(&gateway, INSURANCE, "s-0").unwrap();
+    let shown = statement(&gateway, FUND, "s-0").unwrap();
     assert_eq!((shown.state.as_str(), shown.item.ended.unwrap().superseded_by.as_deref()), ("superseded", Some("s2-0")));
-    assert_eq!(statement(&gateway, INSURANCE, "s2-0").unwrap().state, "holds");
-    assert!(matches!(statement(&gateway, FUND, "s-0"), Err(PushError::UnknownStatement { .. })));
+    assert_eq!(statement(&gateway, FUND, "s2-0").unwrap().state, "holds");
+    assert!(matches!(statement(&gateway, INSURANCE, "s-0"), Err(PushError::UnknownStatement { .. })));
     // Evidence and log name what was corrected.
     let corrects: Vec<_> = evidence_items(&city).into_iter().filter_map(|item| Some((item.event.name(), item.submission.corrects?))).collect();
     assert_eq!(corrects.iter().filter(|(name, corrects)| *name == "ContentConsignment" && corrects.statement == "s-0" && corrects.digest_value == hex(&digest(&old[0].0))).count(), 1);
@@ -230,7 +230,7 @@ fn a_withdrawn_statement_stays_bears_its_mark_and_its_reader_is_told_once() {
     let city = City::found();
     first(&city, "w", 3);
     let old = mails(&city, 1, "$Withdrawn");
-    let wrong = order(&city, INSURANCE, "pension", "w0", &pensions("", &[]), 1, [0, 0], Some(("withdraws", json!({ "reason": "错", "reason_en": "wrong" }))));
+    let wrong = order(&city, FUND, "housing-fund", "w0", &funds("", &[]), 1, [0, 0], Some(("withdraws", json!({ "reason": "错", "reason_en": "wrong" }))));
     assert!(matches!(go(&city, &wrong), Err(PushError::Withdrawals)));
     let withdraw = withdrawing(&city, "w2", &["w-1", "none", "w-1", "a b"]);
     assert_eq!(outcomes(&city, &withdraw).iter().map(said).collect::<Vec<_>>(), [
@@ -245,19 +245,19 @@ fn a_withdrawn_statement_stays_bears_its_mark_and_its_reader_is_told_once() {
     }
     assert!(!text.contains(PEOPLE[1].2) && !text.contains(PEOPLE[1].1));
     let gateway = city.gateway(Arc::clone(&city.store));
-    assert_eq!(statement(&gateway, INSURANCE, "w-1").unwrap().state, "withdrawn");
+    assert_eq!(statement(&gateway, FUND, "w-1").unwrap().state, "withdrawn");
     assert_eq!(said(&outcomes(&city, &withdrawing(&city, "w3", &["w-1"]))[0]), (1, "duplicate", Some("withdrawn-before")));
     // Sent again as it was, it would stand as delivered though its reader was told otherwise.
-    let again = order(&city, INSURANCE, "pension", "w7", &pensions("", &[pension("w-1", PEOPLE[1], "174757.63")]), 1, [CLOSE, PAID], None);
+    let again = order(&city, FUND, "housing-fund", "w7", &funds("", &[fund("w-1", PEOPLE[1], "163492.96")]), 1, [CLOSE, PAID], None);
     assert_eq!(said(&outcomes(&city, &again)[0]), (1, "quarantined", Some("withdrawn-before")));
     // A row of a withdrawal that was kept back is no statement that could be mended.
-    let mend = mending(&city, "w8", "w2", "2", &[pension("w-9", PEOPLE[1], "174757.63")]);
+    let mend = mending(&city, "w8", "w2", "2", &[fund("w-9", PEOPLE[1], "163492.96")]);
     assert!(matches!(go(&city, &mend), Err(PushError::NotMendable { .. })));
     assert_eq!(said(&outcomes(&city, &superseding(&city, "w4", &[("w4-1", "w-1", 1)]))[0]), (1, "quarantined", Some("withdrawn-before")));
     assert_eq!(events(&*city.store).iter().filter(|event| matches!(event, Event::StatementWithdrawn(_))).count(), 1);
     // Another bureau withdraws nothing of this one's.
     let other = withdrawing(&city, "w5", &["w-2"]);
-    let manifest = other.manifest.replace(INSURANCE, FUND);
+    let manifest = other.manifest.replace(FUND, INSURANCE);
     let other = Order { signature: city.sign(&manifest), manifest, ..other };
     assert_eq!(said(&outcomes(&city, &other)[0]), (1, "quarantined", Some("unknown-statement")));
     // The month it left behind is forgotten: nothing is compared with figures that do not hold.
@@ -276,7 +276,7 @@ fn word_of_a_withdrawal_reaches_a_full_mailbox() {
     // Room for two statements, and for no third.
     std::fs::write(&limits, text.replace("1_073_741_824", "65_536").replace("26_214_400", "65_536")).unwrap();
     first(&city, "f", 9);
-    let again = order(&city, INSURANCE, "pension", "f2", &pensions("", &[pension("f2-0", PEOPLE[0], "174757.63")]), 1, [CLOSE, PAID], None);
+    let again = order(&city, FUND, "housing-fund", "f2", &funds("", &[fund("f2-0", PEOPLE[0], "163492.96")]), 1, [CLOSE, PAID], None);
     assert_eq!(said(&outcomes(&city, &again)[0]), (1, "undeliverable", Some("mailbox-full")));
     assert_eq!(said(&outcomes(&city, &withdrawing(&city, "fx", &["f-0"]))[0]), (1, "delivered", None));
 }

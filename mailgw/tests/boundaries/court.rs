@@ -13,14 +13,14 @@ fn a_package_for_a_court_is_whole_and_proves_itself_offline() {
     let city = City::found();
     let gateway = city.gateway(Arc::clone(&city.store));
     install(&city, &gateway);
-    let month = month(&city, "pension", "c", 501);
+    let month = month(&city, "housing-fund", "c", 501);
     pushed(&city, &gateway, &Watched::new(&city, Arc::clone(&city.sealing), None), &month).unwrap();
     let mailbox = gateway.directory.find_person(&Document::parse(PEOPLE[1].0, PEOPLE[1].1, today(NOW)).unwrap()).unwrap().unwrap().mailbox();
     let view = gateway.messages.view(&mailbox, "INBOX").unwrap();
     view.messages.iter().for_each(|message| drop(gateway.messages.show(&mailbox, &view.folder, message.uid, mailgw_millis()).unwrap()));
     mailgw::flow::access::record(&gateway).unwrap();
     let log = city.log(Arc::clone(&city.store));
-    let wanted = |statement: &str, directory: &str| CourtWanted { bureau: INSURANCE.into(), statement: statement.into(), order: "(2026)粤01民初123号".into(), directory: city.path(directory) };
+    let wanted = |statement: &str, directory: &str| CourtWanted { bureau: FUND.into(), statement: statement.into(), order: "(2026)粤01民初123号".into(), directory: city.path(directory) };
     assert!(matches!(court(&gateway, &log, &city.lists, &wanted("none", "x")), Err(EvidenceError::UnknownStatement { .. })));
     let package = court(&gateway, &log, &city.lists, &wanted("c-1", "case")).unwrap();
     // Accepted, consigned, fetched.
@@ -68,7 +68,7 @@ fn a_statement_that_holds_no_more_is_not_shown_to_a_court_as_if_it_did() {
     let city = City::found();
     let gateway = city.gateway(Arc::clone(&city.store));
     install(&city, &gateway);
-    pushed(&city, &gateway, &Watched::new(&city, Arc::clone(&city.sealing), None), &month(&city, "pension", "e", 3)).unwrap();
+    pushed(&city, &gateway, &Watched::new(&city, Arc::clone(&city.sealing), None), &month(&city, "housing-fund", "e", 3)).unwrap();
     for order in [superseding(&city, "e2", &[("e2-1", "e-1", 1)]), withdrawing(&city, "e3", &["e-2"])] {
         go(&city, &order).unwrap();
     }
@@ -79,7 +79,7 @@ fn a_statement_that_holds_no_more_is_not_shown_to_a_court_as_if_it_did() {
     mailgw::flow::access::record(&gateway).unwrap();
     let (log, anchors) = (city.log(Arc::clone(&city.store)), Anchors::parse(city.root_pem.as_bytes(), "1.3.6.1.4.1.32473").unwrap());
     for (statement, by, fetched) in [("e-1", "e2", 2), ("e-2", "e3", 0), ("e-0", "", 0)] {
-        let wanted = CourtWanted { bureau: INSURANCE.into(), statement: statement.into(), order: "(2026)粤01民初124号".into(), directory: city.path(statement) };
+        let wanted = CourtWanted { bureau: FUND.into(), statement: statement.into(), order: "(2026)粤01民初124号".into(), directory: city.path(statement) };
         let package = court(&gateway, &log, &city.lists, &wanted).unwrap();
         let proved = verify_package(&package.directory, &anchors).unwrap();
         let of = |event: &str| proved.events.get(event).copied().unwrap_or(0);

@@ -23,11 +23,11 @@ fn a_mailbox_without_room_holds_up_nobody_and_nothing_is_told_delivered() {
     std::fs::write(&limits, text.replace("1_073_741_824", "65_536").replace("26_214_400", "65_536")).unwrap();
     let gateway = city.gateway(Arc::clone(&city.store));
     let sealer = Watched::new(&city, Arc::clone(&city.sealing), None);
-    let first = pushed(&city, &gateway, &sealer, &month(&city, "pension", "first", 9)).unwrap();
+    let first = pushed(&city, &gateway, &sealer, &month(&city, "housing-fund", "first", 9)).unwrap();
     assert_eq!(first.counts, Counts { delivered: 6, duplicate: 1, quarantined: 2, undeliverable: 4 });
     assert_eq!(reasons(&first.not_delivered, &State::Undeliverable, "mailbox-full"), [7, 8, 9]);
     // The seventh row is the first once more: where the first did not arrive, it did not arrive before either.
-    let second = pushed(&city, &gateway, &sealer, &month(&city, "pension", "second", 6)).unwrap();
+    let second = pushed(&city, &gateway, &sealer, &month(&city, "housing-fund", "second", 6)).unwrap();
     assert_eq!(second.counts, Counts { delivered: 0, duplicate: 0, quarantined: 2, undeliverable: 8 });
     assert_eq!(reasons(&second.not_delivered, &State::Undeliverable, "mailbox-full"), [1, 2, 3, 4, 5, 6, 7]);
     assert_eq!(delivered(&city, &gateway).values().map(Vec::len).sum::<usize>(), 6);
@@ -36,7 +36,7 @@ fn a_mailbox_without_room_holds_up_nobody_and_nothing_is_told_delivered() {
 #[test]
 fn the_sealer_asks_for_the_manifest_again_after_a_while() {
     let city = City::found();
-    let month = month(&city, "pension", "long", 501);
+    let month = month(&city, "housing-fund", "long", 501);
     let gateway = city.gateway(Arc::clone(&city.store));
     let sealer = Watched::new(&city, Arc::clone(&city.sealing), None);
     // Between the blocks an hour passes; the lists are fetched once more, and the push goes on.
@@ -87,7 +87,7 @@ fn a_seal_that_is_not_the_registered_one_is_delivered_to_nobody() {
     let city = City::found();
     let gateway = city.gateway(Arc::clone(&city.store));
     let sealer = OtherSeal(Watched::new(&city, Arc::clone(&city.sealing), None));
-    let refused = pushed(&city, &gateway, &sealer, &month(&city, "pension", "other", 3));
+    let refused = pushed(&city, &gateway, &sealer, &month(&city, "housing-fund", "other", 3));
     assert!(matches!(refused, Err(PushError::OtherSeal { .. })), "{refused:?}");
     assert!(delivered(&city, &gateway).is_empty());
 }
@@ -95,7 +95,7 @@ fn a_seal_that_is_not_the_registered_one_is_delivered_to_nobody() {
 #[test]
 fn a_statement_is_the_same_in_whatever_order_its_columns_stand() {
     let city = City::found();
-    let first = month(&city, "pension", "first", 3);
+    let first = month(&city, "housing-fund", "first", 3);
     let gateway = city.gateway(Arc::clone(&city.store));
     let sealer = Watched::new(&city, Arc::clone(&city.sealing), None);
     pushed(&city, &gateway, &sealer, &first).unwrap();
@@ -116,7 +116,7 @@ fn a_statement_is_the_same_in_whatever_order_its_columns_stand() {
 #[test]
 fn no_digest_in_the_log_can_be_made_from_a_row() {
     let city = City::found();
-    let month = month(&city, "pension", "row", 1);
+    let month = month(&city, "housing-fund", "row", 1);
     let gateway = city.gateway(Arc::clone(&city.store));
     pushed(&city, &gateway, &Watched::new(&city, Arc::clone(&city.sealing), None), &month).unwrap();
     let text = std::fs::read_to_string(&month.order.rows).unwrap();
@@ -172,7 +172,7 @@ fn a_month_follows_from_the_one_that_was_delivered() {
     // What is kept shows no figure and no account.
     for (place, bytes) in &kept {
         let text = format!("{}{}", String::from_utf8_lossy(place.as_bytes()), String::from_utf8_lossy(bytes));
-        assert!(!text.contains("16349296") && !text.contains("163492.96") && !text.contains("GJJ000000000001"), "{text}");
+        assert!(!text.contains("16349296") && !text.contains("163492.96") && !text.contains("GJJ"), "{text}");
         assert!(mailgw::record::continuity::find(&*city.store, place, data).unwrap().is_some());
     }
     // November begins where October ended for the first two; the third begins elsewhere, and adds up by itself.
@@ -203,16 +203,17 @@ fn a_month_follows_from_the_one_that_was_delivered() {
     let report = next(&gateway, "november", [16_349_296, 16_349_296, 16_349_297]);
     assert_eq!(report.counts, Counts { delivered: 2, duplicate: 0, quarantined: 1, undeliverable: 0 }, "{report:#?}");
     assert_eq!(reasons(&report.not_delivered, &State::Quarantined, "V7"), [3]);
-    // Mended, the third arrives; the first two are of the same month as what is kept, so nothing is compared.
+    // Mended, the third arrives; of the first two a statement of the month stands already, under another number.
     let mended = next(&gateway, "mended", [16_349_296, 16_349_296, 16_349_296]);
-    assert_eq!(mended.counts.delivered, 3, "{mended:#?}");
+    assert_eq!(mended.counts.delivered, 1, "{mended:#?}");
+    assert_eq!(reasons(&mended.not_delivered, &State::Quarantined, "month-delivered"), [1, 2]);
     // Judged by a month that another push replaces before the block is committed, it is judged again; the block is the third commit.
     let november = city.store.scan(&key.0, &key.1, 100).unwrap();
     let put = |months: &[(Key, Vec<u8>)]| months.iter().fold(store::Batch::new(), |batch, (place, month)| batch.put(place.clone(), month.clone()));
-    for (commit, delivered) in [(1, 2), (2, 2), (3, 3)] {
-        city.store.commit(put(&november)).unwrap();
-        let (theirs, october) = (Arc::clone(&city.store), put(&kept));
-        let between = store::Between::before_commit(Arc::clone(&city.store), commit, move || theirs.commit(october).map(|_| ()).unwrap());
+    for (commit, delivered) in [(1, 0), (2, 0), (3, 2)] {
+        city.store.commit(put(&kept)).unwrap();
+        let (theirs, november) = (Arc::clone(&city.store), put(&november));
+        let between = store::Between::before_commit(Arc::clone(&city.store), commit, move || theirs.commit(november).map(|_| ()).unwrap());
         let raced = next(&city.gateway(Arc::new(between)), &format!("raced{commit}"), [16_349_296, 16_349_296, 16_349_297]);
         assert_eq!(raced.counts.delivered, delivered, "{commit} {raced:#?}");
     }

@@ -43,7 +43,7 @@ fn proved(city: &City, gateway: &Gateway, month: &Month, at: &str) {
         assert_eq!(item.recipient_details.as_ref().unwrap(), &format!("{}@{}", copies[0].mailbox, city::DOMAIN), "{at}: row {row}");
     }
     assert_eq!(of(month.good + 1), rejected("delivered-before"), "{at}");
-    assert_eq!(of(month.good + 2), rejected("P1"), "{at}");
+    assert_eq!(of(month.good + 2), rejected("V1"), "{at}");
     assert_eq!(of(month.good + 3), [accepted, (Delivery::ContentConsignmentFailure, "unknown-person".to_owned())], "{at}");
     assert_eq!(of(month.good + 4), rejected("V10"), "{at}");
     // Whoever has a wrong name, wrong figures or nobody's number is told of no mailbox.
@@ -73,7 +73,7 @@ fn evidence_of_a_push_is_proved_with_the_root_alone() {
     let city = City::found();
     let gateway = city.gateway(Arc::clone(&city.store));
     let sealer = Watched::new(&city, Arc::clone(&city.sealing), None);
-    let first = month(&city, "pension", "first", 501);
+    let first = month(&city, "housing-fund", "first", 501);
     pushed(&city, &gateway, &sealer, &first).unwrap();
     // Deliveries wait for no certificate; evidence does.
     let wanted = Wanted { bureau: first.bureau.into(), batch: "first".into(), row: None, file: city.path("early.jsonl") };
@@ -103,7 +103,7 @@ fn one_flipped_bit_is_refused() {
     let city = City::found();
     let gateway = city.gateway(Arc::clone(&city.store));
     install(&city, &gateway);
-    let month = month(&city, "pension", "flip", 6);
+    let month = month(&city, "housing-fund", "flip", 6);
     pushed(&city, &gateway, &Watched::new(&city, Arc::clone(&city.sealing), None), &month).unwrap();
     for file in [export(&city, &gateway, &month, Some(3)), export(&city, &gateway, &month, None)] {
         let whole = verify(&city, &file).unwrap();
@@ -141,7 +141,7 @@ fn only_a_certificate_for_evidence_signs_evidence() {
     assert!(matches!(evidence::install(&strange, &other.lists, good.as_bytes(), NOW), Err(EvidenceError::OtherKey)));
     evidence::install(&gateway, &city.lists, good.as_bytes(), NOW).unwrap();
     // Another city's root does not vouch for it.
-    let month = month(&city, "pension", "root", 3);
+    let month = month(&city, "housing-fund", "root", 3);
     pushed(&city, &gateway, &Watched::new(&city, Arc::clone(&city.sealing), None), &month).unwrap();
     let file = export(&city, &gateway, &month, None);
     assert!(verify(&city, &file).is_ok());
@@ -154,7 +154,7 @@ fn evidence_is_signed_once_after_a_fault_at_any_write() {
     let gateway = city.gateway(Arc::clone(&city.store));
     install(&city, &gateway);
     for (batch, fault) in [("lost", Fault::Lost), ("unheard", Fault::DoneReportedLost)] {
-        let month = month(&city, "pension", batch, 501);
+        let month = month(&city, "housing-fund", batch, 501);
         pushed(&city, &gateway, &Watched::new(&city, Arc::clone(&city.sealing), None), &month).unwrap();
         let struck = city.gateway(faulty(&city.store, Some((0, fault))));
         assert!(evidence::seal(&struck, &city.lists).is_err(), "{batch}");
@@ -172,7 +172,7 @@ fn evidence_is_signed_once_after_a_fault_at_any_write() {
     assert!(evidence::install(&struck, &city.lists, next.as_bytes(), NOW).is_err());
     assert_eq!(city.store.stream_length(STREAM).unwrap(), before);
     evidence::install(&gateway, &city.lists, next.as_bytes(), NOW).unwrap();
-    let last = month(&city, "pension", "next", 3);
+    let last = month(&city, "housing-fund", "next", 3);
     pushed(&city, &gateway, &Watched::new(&city, Arc::clone(&city.sealing), None), &last).unwrap();
     proved(&city, &gateway, &last, "next key");
 }
@@ -182,7 +182,7 @@ fn evidence_later_than_the_clock_waits_and_is_good_when_it_is_signed() {
     let city = City::found();
     let gateway = city.gateway(Arc::clone(&city.store));
     install(&city, &gateway);
-    let month = month(&city, "pension", "back", 3);
+    let month = month(&city, "housing-fund", "back", 3);
     pushed(&city, &gateway, &Watched::new(&city, Arc::clone(&city.sealing), None), &month).unwrap();
     let waiting = evidence::unsigned(&gateway);
     // The clock is set back by a minute after the deliveries.

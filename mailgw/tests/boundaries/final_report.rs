@@ -19,7 +19,7 @@ fn file(city: &City, gateway: &Gateway, month: &Month) -> Result<Vec<u8>, PushEr
 fn a_report_is_of_a_push_that_has_ended_and_holds_no_person() {
     let city = City::found();
     let gateway = city.gateway(Arc::clone(&city.store));
-    let month = month(&city, "pension", "told", 501);
+    let month = month(&city, "housing-fund", "told", 501);
     assert!(matches!(file(&city, &gateway, &month), Err(PushError::UnknownBatch { .. })));
     let sealer = Watched::new(&city, Arc::clone(&city.sealing), None);
     let mut blocks = 0;
@@ -36,7 +36,7 @@ fn a_report_is_of_a_push_that_has_ended_and_holds_no_person() {
     let said = verify(&city, &bytes).unwrap().report;
     assert_eq!((said.rows, said.delivered, said.duplicate, said.quarantined, said.undeliverable), (505, 501, 1, 2, 1));
     let reasons: Vec<(&str, &str, u64)> = said.reasons.iter().map(|kept| (kept.state.as_str(), kept.reason.as_str(), kept.rows)).collect();
-    assert_eq!(reasons, [("duplicate", "delivered-before", 1), ("quarantined", "P1", 1), ("quarantined", "V10", 1), ("undeliverable", "unknown-person", 1)]);
+    assert_eq!(reasons, [("duplicate", "delivered-before", 1), ("quarantined", "V1", 1), ("quarantined", "V10", 1), ("undeliverable", "unknown-person", 1)]);
     assert_eq!((&said.outcomes, &said.manifest), (&report.outcomes, &report.manifest));
     assert_eq!(said.file, hex(&digest(&std::fs::read(&month.order.rows).unwrap())));
     // The roots are those of the log.
@@ -60,7 +60,7 @@ fn one_flipped_bit_of_a_report_is_refused() {
     let city = City::found();
     let gateway = city.gateway(Arc::clone(&city.store));
     evidence::install(&city, &gateway);
-    let month = month(&city, "pension", "bits", 6);
+    let month = month(&city, "housing-fund", "bits", 6);
     pushed(&city, &gateway, &Watched::new(&city, Arc::clone(&city.sealing), None), &month).unwrap();
     let bytes = file(&city, &gateway, &month).unwrap();
     let whole = verify(&city, &bytes).unwrap();
@@ -89,7 +89,7 @@ fn a_report_is_whole_after_a_fault_at_any_write() {
     // Evidence is signed, the report intended, the report signed.
     for (commit, fault) in (0..3).flat_map(|commit| FAULTS.map(|fault| (commit, fault))) {
         let at = format!("commit {commit}, {fault:?}");
-        let month = month(&city, "pension", &format!("r{commit}{}", fault == Fault::Lost), 3);
+        let month = month(&city, "housing-fund", &format!("r{commit}{}", fault == Fault::Lost), 3);
         pushed(&city, &gateway, &sealer, &month).unwrap();
         let store = faulty(&city.store, Some((commit, fault)));
         assert!(file(&city, &city.gateway(Arc::clone(&store) as Arc<dyn Store>), &month).is_err(), "{at}: a failed write was answered as done");

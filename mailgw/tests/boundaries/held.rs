@@ -15,7 +15,7 @@ fn rows_are_bounded_over_all_jobs_and_what_is_over_is_looked_at_no_more() {
     let mut gateway = city.gateway(Arc::clone(&city.store));
     gateway.push_limits.held_megabytes = 1;
     let (gateway, jobs) = (gateway, Jobs::default());
-    let months = ["one", "two", "three"].map(|batch| month(&city, "pension", batch, 300));
+    let months = ["one", "two", "three"].map(|batch| month(&city, "housing-fund", batch, 300));
     let open = |month: &Month| {
         let opening = Opening { manifest: month.order.manifest.clone(), signature: month.order.signature.clone(), format: Format::Csv };
         job::open(&gateway, &city.lists, &jobs, (month.bureau, &month.batch), opening).unwrap();
@@ -48,7 +48,7 @@ fn rows_are_bounded_over_all_jobs_and_what_is_over_is_looked_at_no_more() {
 fn jobs_of_before_there_were_marks_get_theirs() {
     let city = City::found();
     let (gateway, jobs) = (city.gateway(Arc::clone(&city.store)), Jobs::default());
-    let month = month(&city, "pension", "old", 300);
+    let month = month(&city, "housing-fund", "old", 300);
     let opening = Opening { manifest: month.order.manifest.clone(), signature: month.order.signature.clone(), format: Format::Csv };
     job::open(&gateway, &city.lists, &jobs, (month.bureau, &month.batch), opening).unwrap();
     job::append(&gateway, &jobs, (month.bureau, &month.batch), 0, Cursor::new(vec![b'x'; 1_000])).unwrap();

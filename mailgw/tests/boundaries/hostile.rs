@@ -13,7 +13,7 @@ const PAID: u64 = 68_936;
 
 /// A right row, then a hostile one, each a line of CSV; what the hostile one adds to the sums where it can be read.
 fn file(city: &City, batch: &str, hostile: &str, adds: (u64, u64)) -> Order {
-    let text = pensions("", &[pension(&format!("{batch}-good"), PEOPLE[0], "174757.63"), hostile.to_owned()]);
+    let text = pensions(&[pension(&format!("{batch}-good"), PEOPLE[0], "174757.63"), hostile.to_owned()]);
     order(city, INSURANCE, "pension", batch, &text, 2, [CLOSE + adds.0, PAID + adds.1], None)
 }
 
@@ -88,6 +88,7 @@ fn each_hostile_value_is_told_by_its_reason_and_the_row_beside_it_arrives() {
         ("base", "9999999999999999.99", BOTH, Some(("quarantined", "P2"))),
     ];
     for (number, (column, value, adds, wanted)) in table.iter().enumerate() {
+        forget_months(&city);
         let at = format!("{column} = {:.40}", value.escape_debug().to_string());
         let batch = format!("h{number}");
         let report = go(&city, &file(&city, &batch, &with(&batch, column, value), *adds)).unwrap_or_else(|error| panic!("{at}: {error}"));
@@ -124,7 +125,7 @@ fn mails_are_inert(city: &City) {
 fn the_same_number_twice_is_one_statement_whoever_it_names() {
     let city = City::found();
     let twice = |batch: &str, second: String| {
-        let text = pensions("", &[pension("same", PEOPLE[0], "174757.63"), second]);
+        let text = pensions(&[pension("same", PEOPLE[0], "174757.63"), second]);
         order(&city, INSURANCE, "pension", batch, &text, 2, [2 * CLOSE, 2 * PAID], None)
     };
     // For another person's mailbox under the same number.
@@ -139,7 +140,7 @@ fn the_same_number_twice_is_one_statement_whoever_it_names() {
 fn a_file_that_is_none_changes_nothing() {
     let city = City::found();
     let good = pension("never", PEOPLE[0], "174757.63");
-    let text = pensions("", std::slice::from_ref(&good));
+    let text = pensions(std::slice::from_ref(&good));
     let gbk = {
         let mut bytes = text.clone().into_bytes();
         let at = bytes.windows(3).position(|window| window == "陈".as_bytes()).unwrap();

@@ -41,7 +41,7 @@ fn rows() -> u64 {
 #[test]
 fn a_large_job_that_is_cut_fifty_times_delivers_each_statement_once() {
     let city = City::found();
-    let month = month(&city, "pension", "cut", rows());
+    let month = month(&city, "housing-fund", "cut", rows());
     let at = (month.bureau, month.batch.as_str());
     let bytes = std::fs::read(&month.order.rows).unwrap();
     let (mut dice, mut cuts) = (Dice(20_261_101), 0);

@@ -5,7 +5,7 @@ use mailgw::flow::push::Order;
 use mailgw::record::push::RowOutcome;
 use serde_json::json;
 
-use super::month::{order, pension, pensions};
+use super::month::{fund, funds, order};
 use super::*;
 
 /// A kind that no program knows: only this text does.
@@ -79,7 +79,7 @@ fn city() -> City {
     }
     let gateway = city.gateway(Arc::clone(&city.store));
     city.register_kinds(&gateway, FUND, &["housing-fund", "parking-permit", "block-news"]).unwrap();
-    city.register_kinds(&gateway, INSURANCE, &["pension", "parking-permit"]).unwrap();
+    city.register_kinds(&gateway, INSURANCE, &["housing-fund", "parking-permit"]).unwrap();
     city
 }
 
@@ -212,8 +212,8 @@ fn a_person_is_named_by_a_token_that_is_each_senders_own() {
     let (from, to) = (Key::new("consent", &[]), Key::new("push", &[]));
     assert!(city.store.scan(&from, &to, usize::MAX).unwrap().iter().all(|(key, value)| !contains(key.as_bytes(), &fund) && !contains(value, &fund)));
     let rows = |batch: &str, token: &str| {
-        let lines = [pension(&format!("{batch}-1"), ("token", token, PEOPLE[0].2), "174757.63"), pension(&format!("{batch}-2"), ("token", token, "李志强"), "174757.63")];
-        order(&city, INSURANCE, "pension", batch, &pensions("", &lines), 2, [2 * 17_475_763, 2 * 68_936], None)
+        let lines = [fund(&format!("{batch}-1"), ("token", token, PEOPLE[0].2), "163492.96"), fund(&format!("{batch}-2"), ("token", token, "李志强"), "163492.96")];
+        order(&city, INSURANCE, "housing-fund", batch, &funds("", &lines), 2, [2 * 16_349_296, 2 * 380_270], None)
     };
     let told = outcomes(&city, &rows("t1", &insurance));
     assert_eq!(told.iter().map(said).collect::<Vec<_>>(), [(1, "delivered", None), (2, "quarantined", Some("V10"))]);
@@ -292,8 +292,8 @@ fn a_token_names_its_mailbox_until_the_commit() {
     let gateway = city.gateway(Arc::clone(&city.store));
     let one = mailbox(&gateway, 0);
     let token = enrolment::say(&gateway, &one, INSURANCE, Word::Enrol).unwrap().token.unwrap();
-    let lines = [pension("k-1", ("token", token.as_str(), PEOPLE[0].2), "174757.63")];
-    let order = order(&city, INSURANCE, "pension", "k", &pensions("", &lines), 1, [17_475_763, 68_936], None);
+    let lines = [fund("k-1", ("token", token.as_str(), PEOPLE[0].2), "163492.96")];
+    let order = order(&city, INSURANCE, "housing-fund", "k", &funds("", &lines), 1, [16_349_296, 380_270], None);
     let racing: Arc<dyn Store> = Arc::new(store::Between::before_commit(Arc::clone(&city.store), 2, {
         let (withdrawing, one) = (city.gateway(Arc::clone(&city.store)), one.clone());
         move || drop(enrolment::say(&withdrawing, &one, INSURANCE, Word::WithdrawToken).unwrap())
@@ -315,8 +315,8 @@ fn who_knows_no_name_or_has_no_consent_is_told_of_no_mailbox() {
     assert_eq!(told.iter().map(said).collect::<Vec<_>>(), [(1, "undeliverable", Some("no-consent")), (2, "quarantined", Some("V10"))]);
     gateway.directory.close(policies::mailbox::MailboxNumber::parse(&mailbox(&gateway, 0)).unwrap(), NOW).unwrap();
     // That it is closed is told to who knows whose it is.
-    let lines = [pension("c", wrong, "174757.63"), pension("d", PEOPLE[0], "174757.63")];
-    let told = outcomes(&city, &order(&city, INSURANCE, "pension", "g2", &pensions("", &lines), 2, [2 * 17_475_763, 2 * 68_936], None));
+    let lines = [fund("c", wrong, "163492.96"), fund("d", PEOPLE[0], "163492.96")];
+    let told = outcomes(&city, &order(&city, INSURANCE, "housing-fund", "g2", &funds("", &lines), 2, [2 * 16_349_296, 2 * 380_270], None));
     assert_eq!(told.iter().map(said).collect::<Vec<_>>(), [(1, "quarantined", Some("V10")), (2, "undeliverable", Some("mailbox-closed"))]);
     let named = super::corrections::evidence_items(&city).into_iter().filter_map(|item| Some((item.submission.batch, item.submission.row, item.recipient_details?)));
     let named: Vec<_> = named.map(|(batch, row, _)| (batch, row)).collect();

@@ -19,15 +19,12 @@ pub struct Month {
     pub order: Order,
 }
 
-/// `good` rows for the city's people, then one that was seen before, one whose figures are wrong, one for a stranger
+/// `good` rows for the city's people — of a pension, which a person has one of, no more than there are people — then one that was seen before, one whose figures are wrong, one for a stranger
 /// and one under another's name. `batch` is in every key, so no two files share a statement.
 pub fn month(city: &City, kind: &str, batch: &str, good: u64) -> Month {
     let line = |id: u64, (id_type, id_no, name): (&str, &str, &str), close: &str| match kind {
         "pension" => pension(&format!("{batch}-{id}"), (id_type, id_no, name), close),
-        _ => format!(
-            "{batch}-{id},202610,{id_type},{id_no},{name},GJJ000000000001,DW0000001,广州示范0059有限公司,91440101MAT000595U,17285.00,11.00,11.00,1901.35,\
-1901.35,3802.70,159690.26,3802.70,0.00,0.00,0.00,0.00,0.00,0.00,{close},79845.13,83647.83,202610,01,0.00,0.00,B202610"
-        ),
+        _ => fund(&format!("{batch}-{id}"), (id_type, id_no, name), close),
     };
     let (bureau, header, close, wrong, fen, paid) = match kind {
         "pension" => (INSURANCE, PENSION, "174757.63", "174757.64", 17_475_763, 68_936),
@@ -63,6 +60,21 @@ pub fn order(city: &City, bureau: &str, kind: &str, batch: &str, text: &str, row
     Order { signature: city.sign(&manifest), manifest, rows: path, report: None }
 }
 
+/// A housing-fund row of an account of its own; the figures are right where `close` is `163492.96`.
+pub fn fund(statement: &str, person: (&str, &str, &str), close: &str) -> String {
+    fund_of(statement, statement, person, close)
+}
+
+/// The same, of the account of another statement that `fund` made.
+pub fn fund_of(first: &str, statement: &str, (id_type, id_no, name): (&str, &str, &str), close: &str) -> String {
+    let account: u64 = digest(&SHA256, first.as_bytes()).as_ref().iter().take(8).fold(0, |number, byte| number << 8 | u64::from(*byte));
+    format!(
+        "{statement},202610,{id_type},{id_no},{name},GJJ{:012},DW0000001,广州示范0059有限公司,91440101MAT000595U,17285.00,11.00,11.00,1901.35,\
+1901.35,3802.70,159690.26,3802.70,0.00,0.00,0.00,0.00,0.00,0.00,{close},79845.13,83647.83,202610,01,0.00,0.00,B202610",
+        account % 1_000_000_000_000
+    )
+}
+
 /// A pension row; the person's own figures are right where `close` is `174757.63`.
 pub fn pension(statement: &str, (id_type, id_no, name): (&str, &str, &str), close: &str) -> String {
     format!(
@@ -71,7 +83,16 @@ pub fn pension(statement: &str, (id_type, id_no, name): (&str, &str, &str), clos
     )
 }
 
-/// Pension rows with their first line; what else a row has stands in front.
-pub fn pensions(more: &str, rows: &[String]) -> String {
-    std::iter::once(format!("{more}{PENSION}")).chain(rows.iter().cloned()).map(|line| line + "\r\n").collect()
+/// Pension rows with their first line.
+pub fn pensions(rows: &[String]) -> String {
+    file(PENSION, rows)
+}
+
+/// Housing-fund rows with their first line; what else a row has stands in front.
+pub fn funds(more: &str, rows: &[String]) -> String {
+    file(&format!("{more}{HOUSING_FUND}"), rows)
+}
+
+fn file(header: &str, rows: &[String]) -> String {
+    std::iter::once(header.to_owned()).chain(rows.iter().cloned()).map(|line| line + "\r\n").collect()
 }

@@ -95,7 +95,7 @@ fn who_enrolled_is_told_once_of_what_came_together_and_nobody_else_is() {
     turn(&gateway, &phones).unwrap();
     phones.take();
     for batch in ["one", "two"] {
-        pushed(&city, &gateway, &sealer, &month(&city, "pension", batch, 6)).unwrap();
+        pushed(&city, &gateway, &sealer, &month(&city, "housing-fund", batch, 6)).unwrap();
     }
     assert_eq!(all(&*city.store, "notification arrived").len(), 4, "of the enrolled person alone");
     turn(&gateway, &phones).unwrap();
@@ -104,11 +104,11 @@ fn who_enrolled_is_told_once_of_what_came_together_and_nobody_else_is() {
     turn(&gateway, &phones).unwrap();
     let texts = phones.take();
     assert_eq!((texts.len(), texts[0].to.as_str(), texts[0].template), (1, "+8613800138000", "arrived"));
-    for told in ["陈秀英", "养老", "174757", "one", &mine, "440106"] {
+    for told in ["陈秀英", "公积金", "163492", "one", &mine, "440106"] {
         assert!(!texts[0].text.contains(told), "{told}");
     }
     for batch in ["one", "two"] {
-        let found = told(&city, &gateway, INSURANCE, batch);
+        let found = told(&city, &gateway, FUND, batch);
         assert_eq!(found.len(), 2, "{batch}");
         for item in &found {
             let notification = item.notification.as_ref().unwrap();
@@ -119,7 +119,7 @@ fn who_enrolled_is_told_once_of_what_came_together_and_nobody_else_is() {
     assert!(["notification arrived", "notification going"].iter().all(|kind| all(&*city.store, kind).is_empty()));
     // At night nobody is disturbed, and after three in a day nobody is.
     city.clock.set(NOW + Duration::hours(6));
-    pushed(&city, &gateway, &sealer, &month(&city, "pension", "night", 3)).unwrap();
+    pushed(&city, &gateway, &sealer, &month(&city, "housing-fund", "night", 3)).unwrap();
     city.clock.set(NOW + Duration::hours(7));
     turn(&gateway, &phones).unwrap();
     assert!(phones.take().is_empty());
@@ -127,11 +127,11 @@ fn who_enrolled_is_told_once_of_what_came_together_and_nobody_else_is() {
     turn(&gateway, &phones).unwrap();
     assert_eq!(phones.take().len(), 1);
     // Who withdrew is told no more, of what came before either.
-    pushed(&city, &gateway, &sealer, &month(&city, "pension", "late", 3)).unwrap();
+    pushed(&city, &gateway, &sealer, &month(&city, "housing-fund", "late", 3)).unwrap();
     notification::say(&gateway, &mine, Some(&Word::Withdraw { channel: None })).unwrap();
     city.clock.set(NOW + Duration::hours(17));
     turn(&gateway, &phones).unwrap();
-    pushed(&city, &gateway, &sealer, &month(&city, "pension", "later", 3)).unwrap();
+    pushed(&city, &gateway, &sealer, &month(&city, "housing-fund", "later", 3)).unwrap();
     assert!(phones.take().is_empty() && all(&*city.store, "notification arrived").is_empty() && all(&*city.store, "notification wish").is_empty());
     // Neither log nor records say whose phone it is.
     let leaves = city.store.read_stream(STREAM, 0, usize::MAX).unwrap();
@@ -148,12 +148,12 @@ fn a_notice_that_fails_is_evidence_of_its_own_and_the_delivery_stands() {
     let sealer = Watched::new(&city, Arc::clone(&city.sealing), None);
     let mine = mailbox_of(&gateway, 0);
     enrolled(&gateway, &phones, &mine, PHONE);
-    let months = ["refused", "busy"].map(|batch| month(&city, "pension", batch, 3));
+    let months = ["refused", "busy"].map(|batch| month(&city, "housing-fund", batch, 3));
     pushed(&city, &gateway, &sealer, &months[0]).unwrap();
     phones.answers(Answer::Refused(REFUSED));
     city.clock.set(NOW + Duration::minutes(10));
     assert_eq!(turn(&gateway, &phones).unwrap().failed, 1);
-    let found = told(&city, &gateway, INSURANCE, "refused");
+    let found = told(&city, &gateway, FUND, "refused");
     assert_eq!(found.iter().map(|item| (item.event, item.event_reasons.join(","))).collect::<Vec<_>>(), [(Delivery::ConsignmentNotificationFailure, "refused".to_owned())]);
     // One that is busy for a day has failed; every try bears the same name.
     pushed(&city, &gateway, &sealer, &months[1]).unwrap();
@@ -165,7 +165,7 @@ fn a_notice_that_fails_is_evidence_of_its_own_and_the_delivery_stands() {
     }
     let tries = phones.take();
     assert!(tries.len() > 10 && tries.iter().all(|text| text.id == tries[0].id));
-    let found = told(&city, &gateway, INSURANCE, "busy");
+    let found = told(&city, &gateway, FUND, "busy");
     assert_eq!(found.iter().map(|item| (item.event, item.event_reasons.join(","))).collect::<Vec<_>>(), [(Delivery::ConsignmentNotificationFailure, BUSY.to_owned())]);
     assert!(all(&*city.store, "notification going").is_empty());
     assert_eq!(inbox(&gateway, &mine).len(), 2);
@@ -199,7 +199,7 @@ fn another_mailbox_is_told_by_the_outbound_queue() {
         ("sent", Outcome::Sent { said: said("2.0.0"), reports: false }, Delivery::ConsignmentNotification, ""),
         ("back", Outcome::Never(said("5.1.1")), Delivery::ConsignmentNotificationFailure, "mail-5.1.1"),
     ] {
-        pushed(&city, &gateway, &sealer, &month(&city, "pension", batch, 3)).unwrap();
+        pushed(&city, &gateway, &sealer, &month(&city, "housing-fund", batch, 3)).unwrap();
         city.clock.set(city_now(&city) + Duration::minutes(10));
         turn(&gateway, &phones).unwrap();
         let waiting = queued();
@@ -208,7 +208,7 @@ fn another_mailbox_is_told_by_the_outbound_queue() {
         assert!(!bytes.contains(&mine) && bytes.contains("Auto-Submitted: auto-generated"));
         settle(id, outcome);
         turn(&gateway, &phones).unwrap();
-        let found = told(&city, &gateway, INSURANCE, batch);
+        let found = told(&city, &gateway, FUND, batch);
         assert_eq!(found.iter().map(|item| (item.event, item.event_reasons.join(","))).collect::<Vec<_>>(), [(event, reason.to_owned())], "{batch}");
     }
     assert!(phones.take().is_empty() && ["notification going", "notification settled"].iter().all(|kind| all(&*city.store, kind).is_empty()));
@@ -343,7 +343,7 @@ fn a_fault_at_any_commit_doubles_no_evidence_and_forgets_nobody() {
             install(&city, &gateway);
             let sealer = Watched::new(&city, Arc::clone(&city.sealing), None);
             enrolled(&gateway, &phones, &mailbox_of(&gateway, 0), PHONE);
-            pushed(&city, &gateway, &sealer, &month(&city, "pension", "one", 3)).unwrap();
+            pushed(&city, &gateway, &sealer, &month(&city, "housing-fund", "one", 3)).unwrap();
             city.clock.set(NOW + Duration::minutes(10));
             let struck = city.gateway(faulty(&city.store, Some((commit, fault))));
             let done = turn(&struck, &phones);
@@ -351,7 +351,7 @@ fn a_fault_at_any_commit_doubles_no_evidence_and_forgets_nobody() {
             turn(&gateway, &phones).unwrap();
             let texts = phones.take();
             assert!(!texts.is_empty() && texts.iter().all(|text| text.id == texts[0].id), "{fault:?} at {commit}");
-            assert_eq!(told(&city, &gateway, INSURANCE, "one").len(), 1, "{fault:?} at {commit}");
+            assert_eq!(told(&city, &gateway, FUND, "one").len(), 1, "{fault:?} at {commit}");
             assert!(["notification arrived", "notification going"].iter().all(|kind| all(&*city.store, kind).is_empty()), "{fault:?} at {commit}");
             if done.is_ok() {
                 break;

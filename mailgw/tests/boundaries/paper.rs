@@ -97,14 +97,14 @@ fn nothing_but_what_was_sealed_becomes_a_page() {
     let city = City::found();
     let gateway = city.gateway(Arc::clone(&city.store));
     let sealer = Watched::new(&city, Arc::clone(&city.sealing), None);
-    let month = month(&city, "pension", "m", 4);
+    let month = month(&city, "housing-fund", "m", 4);
     pushed(&city, &gateway, &sealer, &month).unwrap();
     let message = inbox(&gateway, &mailbox_of(&gateway, 0)).remove(0);
     let (entity, _) = sealed_part(&message).unwrap();
-    let altered = String::from_utf8(entity.to_vec()).unwrap().replace("174,757.63", "974,757.63").into_bytes();
+    let altered = String::from_utf8(entity.to_vec()).unwrap().replace("163,492.96", "963,492.96").into_bytes();
     assert!(altered != entity && made_of(&altered).is_ok());
-    let page = |row, entity| Page { bureau: INSURANCE, batch: "m", row, entity, at: NOW };
-    let crls = city.lists.fetch(&mailgw::bureau::trust::crl_urls(mailgw::bureau::find(&*city.store, INSURANCE).unwrap().seal.as_ref().unwrap()).unwrap(), NOW).unwrap();
+    let page = |row, entity| Page { bureau: FUND, batch: "m", row, entity, at: NOW };
+    let crls = city.lists.fetch(&mailgw::bureau::trust::crl_urls(mailgw::bureau::find(&*city.store, FUND).unwrap().seal.as_ref().unwrap()).unwrap(), NOW).unwrap();
     assert!(Seal::page(&sealer, &page(1, entity), &crls).is_ok());
     let length = city.sealing.stream_length(STREAM).unwrap();
     for (row, entity) in [(1, altered.as_slice()), (2, entity), (99, entity)] {
@@ -114,7 +114,7 @@ fn nothing_but_what_was_sealed_becomes_a_page() {
     assert!(Seal::page(&sealer, &page(1, entity), &[]).is_err());
     assert_eq!(city.sealing.stream_length(STREAM).unwrap(), length, "refusals are no intents");
     // What its owner deleted, what nobody sent.
-    let make = |statement: &str| paper::make(&gateway, &sealer, &city.lists, &wanted(INSURANCE, statement));
+    let make = |statement: &str| paper::make(&gateway, &sealer, &city.lists, &wanted(FUND, statement));
     assert!(matches!(make("none"), Err(PaperError::Unknown { .. })));
     let (mailbox, view) = (mailbox_of(&gateway, 0), gateway.messages.view(&mailbox_of(&gateway, 0), "INBOX").unwrap());
     gateway.messages.store_flags(&mailbox, &view.folder, &[view.messages[0].uid], protocol::imap::exchange::StoreOp::Add, &protocol::imap::exchange::Flags::new().with(protocol::imap::exchange::SystemFlag::Deleted)).unwrap();
@@ -155,7 +155,7 @@ fn an_owner_asks_by_mail_and_gets_what_is_the_owners() {
     let city = City::found();
     let gateway = city.gateway(Arc::clone(&city.store));
     let sealer = Watched::new(&city, Arc::clone(&city.sealing), None);
-    pushed(&city, &gateway, &sealer, &month(&city, "pension", "p", 3)).unwrap();
+    pushed(&city, &gateway, &sealer, &month(&city, "housing-fund", "p", 3)).unwrap();
     let (mine, theirs) = (mailbox_of(&gateway, 0), mailbox_of(&gateway, 1));
     let id = MessageParser::new().parse(&inbox(&gateway, &mine)[0]).unwrap().message_id().unwrap().to_owned();
     let ask = |mailbox: &str, token: &str, header: &str| {

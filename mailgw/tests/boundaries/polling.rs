@@ -67,7 +67,7 @@ impl Store for Counting {
 
 /// What delivering a job of three blocks asks of the store, while somebody asks so often between two blocks how far it is.
 fn delivered_while_asked(city: &City, batch: &str, often: u64) -> (u64, u64) {
-    let month = month(city, "pension", batch, 1_200);
+    let month = month(city, "housing-fund", batch, 1_200);
     let (at, jobs) = ((month.bureau, month.batch.as_str()), Jobs::default());
     let gateway = city.gateway(Arc::clone(&city.store));
     let opening = Opening { manifest: month.order.manifest.clone(), signature: month.order.signature.clone(), format: Format::Csv };

@@ -16,7 +16,7 @@ use super::*;
 
 fn read(city: &City, gateway: &Gateway, batch: &str) -> Vec<Evidence> {
     let file = city.path("read.jsonl");
-    mailgw::flow::evidence::export(gateway, &city.lists, &Wanted { bureau: INSURANCE.into(), batch: batch.into(), row: None, file: file.clone() }).unwrap();
+    mailgw::flow::evidence::export(gateway, &city.lists, &Wanted { bureau: FUND.into(), batch: batch.into(), row: None, file: file.clone() }).unwrap();
     let anchors = Anchors::parse(city.root_pem.as_bytes(), "1.3.6.1.4.1.32473").unwrap();
     let (bytes, mut found) = (std::fs::read(file).unwrap(), Vec::new());
     erds::verify(Cursor::new(bytes), &anchors, &mut |judged| found.push(judged.item)).unwrap();
@@ -28,7 +28,7 @@ fn who_returns_the_code_has_read_and_nobody_else() {
     let city = City::found();
     let gateway = city.gateway(Arc::clone(&city.store));
     install(&city, &gateway);
-    pushed(&city, &gateway, &Watched::new(&city, Arc::clone(&city.sealing), None), &month(&city, "pension", "p", 3)).unwrap();
+    pushed(&city, &gateway, &Watched::new(&city, Arc::clone(&city.sealing), None), &month(&city, "housing-fund", "p", 3)).unwrap();
     let (mine, theirs) = (mailbox_of(&gateway, 0), mailbox_of(&gateway, 1));
     let mut token = 0;
     let mut write = |mailbox: &str, subject: &str, credential: Credential| {
@@ -82,7 +82,7 @@ fn a_fault_at_the_commit_that_records_it_doubles_nothing() {
         let city = City::found();
         let gateway = city.gateway(Arc::clone(&city.store));
         install(&city, &gateway);
-        pushed(&city, &gateway, &Watched::new(&city, Arc::clone(&city.sealing), None), &month(&city, "pension", "p", 3)).unwrap();
+        pushed(&city, &gateway, &Watched::new(&city, Arc::clone(&city.sealing), None), &month(&city, "housing-fund", "p", 3)).unwrap();
         let mine = mailbox_of(&gateway, 0);
         let write = |subject: &str, token: &str| {
             let request = Request::read(format!("Message-ID: <{token}@x>\r\nSubject: {subject}\r\n\r\n").as_bytes(), Credential::Password).unwrap();

@@ -58,14 +58,14 @@ fn who_asked_for_it_gets_what_only_the_own_key_opens_and_the_seal_is_inside() {
     assert!(matches!(say(&gateway, &mailbox, Some(true)), Err(CertificateError::None)));
     certified(&city, &gateway, 0, 40, &[0, 4], 24);
     // A certificate alone changes nothing.
-    pushed(&city, &gateway, &sealer, &month(&city, "pension", "before", 3)).unwrap();
+    pushed(&city, &gateway, &sealer, &month(&city, "housing-fund", "before", 3)).unwrap();
     assert!(String::from_utf8_lossy(&last(&gateway, 0)).contains("multipart/signed") && said(&city, "before").iter().all(|(_, to, not)| to.is_none() && not.is_none()));
     assert!(say(&gateway, &mailbox, Some(true)).unwrap().encrypted && say(&gateway, &mailbox, None).unwrap().encrypted);
-    let month = month(&city, "pension", "after", 3);
+    let month = month(&city, "housing-fund", "after", 3);
     pushed(&city, &gateway, &sealer, &month).unwrap();
     let message = last(&gateway, 0);
     let text = String::from_utf8(message.clone()).unwrap();
-    assert!(text.contains("smime-type=authEnveloped-data") && !text.contains("174,757.63") && !text.contains("multipart/signed"), "{text}");
+    assert!(text.contains("smime-type=authEnveloped-data") && !text.contains("163,492.96") && !text.contains("multipart/signed"), "{text}");
     assert!(text.lines().all(|line| line.len() <= 78));
     std::fs::write(city.path("sealed.eml"), &message).unwrap();
     std::fs::write(city.path("root.pem"), &city.root_pem).unwrap();
@@ -73,20 +73,20 @@ fn who_asked_for_it_gets_what_only_the_own_key_opens_and_the_seal_is_inside() {
     std::fs::write(city.path("opened.eml"), &opened).unwrap();
     let content = openssl(&city, &["cms", "-verify", "-in", "opened.eml", "-CAfile", "root.pem", "-purpose", "any", "-attime", &NOW.unix_timestamp().to_string()]);
     // Row 1 is the first person's; what the sealer signed is what the reader reads.
-    let recorded = city.sealing.get(&sealing::row_key(INSURANCE, "after", 1)).unwrap().unwrap();
+    let recorded = city.sealing.get(&sealing::row_key(FUND, "after", 1)).unwrap().unwrap();
     assert_eq!(digest(&content), sealing::decode(&recorded).unwrap());
-    assert!(String::from_utf8_lossy(&content).contains("174,757.63"));
+    assert!(String::from_utf8_lossy(&content).contains("163,492.96"));
     let certificate = hex(&digest(&openssl(&city, &["x509", "-in", "own.pem", "-outform", "DER"])));
     assert_eq!(said(&city, "after"), [(1, Some(certificate), None), (2, None, None), (3, None, None)]);
     // Nobody here can put it on paper, and a client that fetches it is access as ever.
-    let wanted = Wanted { bureau: INSURANCE.into(), statement: "after-0".into(), file: None, seal: None, deliver: false };
+    let wanted = Wanted { bureau: FUND.into(), statement: "after-0".into(), file: None, seal: None, deliver: false };
     assert!(matches!(paper::make(&gateway, &sealer, &city.lists, &wanted), Err(PaperError::Unmade(Unmade::Encrypted))));
     let view = gateway.messages.view(&mailbox, "INBOX").unwrap();
     gateway.messages.show(&mailbox, &view.folder, view.messages.last().unwrap().uid, 1).unwrap();
     assert_eq!(mailgw::flow::access::record(&gateway).unwrap(), 1);
     // Taken back, it is as before.
     assert!(!say(&gateway, &mailbox, Some(false)).unwrap().encrypted);
-    pushed(&city, &gateway, &sealer, &super::month(&city, "pension", "off", 3)).unwrap();
+    pushed(&city, &gateway, &sealer, &super::month(&city, "housing-fund", "off", 3)).unwrap();
     assert!(String::from_utf8_lossy(&last(&gateway, 0)).contains("multipart/signed"));
     let log: Vec<bool> = events(&*city.store).into_iter().filter_map(|event| if let Event::EncryptionSet(set) = event { Some(set.holds) } else { None }).collect();
     assert_eq!(log, [true, false]);
@@ -101,7 +101,7 @@ fn a_certificate_that_serves_no_more_hides_no_statement_and_evidence_says_why() 
     for (serial, usage, hours, why) in [(city::REVOKED, [0, 4].as_slice(), 24, "certificate-revoked"), (41, &[0, 4], -1, "certificate-expired"), (42, &[0], 24, "certificate-not-for-encryption")] {
         certified(&city, &gateway, 0, serial, usage, hours);
         say(&gateway, &mailbox, Some(true)).unwrap();
-        let month = month(&city, "pension", why, 3);
+        let month = month(&city, "housing-fund", why, 3);
         assert_eq!(pushed(&city, &gateway, &sealer, &month).unwrap().counts.delivered, 3, "{why}");
         assert!(String::from_utf8_lossy(&last(&gateway, 0)).contains("multipart/signed"), "{why}");
         assert_eq!(said(&city, why), [(1, None, Some(why.to_owned())), (2, None, None), (3, None, None)]);
@@ -112,7 +112,7 @@ fn a_certificate_that_serves_no_more_hides_no_statement_and_evidence_says_why() 
     let (leaf, issuer) = other.citizen(openssl(&city, &["pkey", "-in", "own.key", "-pubout", "-outform", "DER"]), "x@y.cn", 43, &[0, 4], 24);
     let held = Held { chain: Chain::new(vec![leaf, issuer]).unwrap(), since: 0 }.seal(account.number, &gateway.directory_key).unwrap();
     city.store.commit(Batch::new().put(Held::key(account.number), held)).unwrap();
-    pushed(&city, &gateway, &sealer, &month(&city, "pension", "stranger", 3)).unwrap();
+    pushed(&city, &gateway, &sealer, &month(&city, "housing-fund", "stranger", 3)).unwrap();
     assert_eq!(said(&city, "stranger").first().unwrap().2.as_deref(), Some("certificate-not-trusted"));
 }
 
@@ -131,7 +131,7 @@ fn a_certificate_of_unknown_status_is_encrypted_to_and_evidence_says_so() {
     let held = Held { chain: Chain::new(vec![leaf, issuer]).unwrap(), since: 0 }.seal(account.number, &gateway.directory_key).unwrap();
     city.store.commit(Batch::new().put(Held::key(account.number), held)).unwrap();
     say(&gateway, &account.mailbox(), Some(true)).unwrap();
-    pushed(&city, &gateway, &sealer, &month(&city, "pension", "away", 3)).unwrap();
+    pushed(&city, &gateway, &sealer, &month(&city, "housing-fund", "away", 3)).unwrap();
     assert!(String::from_utf8_lossy(&last(&gateway, 0)).contains("authEnveloped-data"));
     assert_eq!(said(&city, "away"), [(1, Some(certificate), None), (2, None, None), (3, None, None)]);
     let count = city.store.counter(mailgw::record::evidence::BATCHES).unwrap();
@@ -148,7 +148,7 @@ fn an_encrypted_month_is_whole_after_a_fault_at_any_write() {
     say(&gateway, &account_of(&gateway, 0).mailbox(), Some(true)).unwrap();
     for (commit, fault) in (1..4).flat_map(|commit| FAULTS.map(|fault| (commit, fault))) {
         let batch = format!("f{commit}{}", fault == Fault::Lost);
-        let (month, sealer) = (month(&city, "pension", &batch, 3), Watched::new(&city, Arc::clone(&city.sealing), None));
+        let (month, sealer) = (month(&city, "housing-fund", &batch, 3), Watched::new(&city, Arc::clone(&city.sealing), None));
         assert!(pushed(&city, &city.gateway(faulty(&city.store, Some((commit, fault)))), &sealer, &month).is_err());
         let report = pushed(&city, &city.gateway(Arc::clone(&city.store)), &sealer, &month).unwrap();
         assert_eq!(report.counts, Counts { delivered: 3, duplicate: 1, quarantined: 2, undeliverable: 1 }, "{batch}");

@@ -75,7 +75,7 @@ fn evidence_waits_for_its_timestamp_and_proves_it_with_the_root_alone() {
     let city = City::found();
     let gateway = city.gateway(Arc::clone(&city.store));
     install(&city, &gateway);
-    let month = month(&city, "pension", "t", 501);
+    let month = month(&city, "housing-fund", "t", 501);
     pushed(&city, &gateway, &Watched::new(&city, Arc::clone(&city.sealing), None), &month).unwrap();
     let authority = Authority::new(&city, "6.4");
     // Nothing is stamped that is not signed.
@@ -130,12 +130,12 @@ fn a_token_of_another_question_or_of_a_stranger_is_not_taken_and_a_fault_stamps_
     let sealer = Watched::new(&city, Arc::clone(&city.sealing), None);
     let authority = Authority::new(&city, "6.4");
     for (batch, fault) in [("lost", Fault::Lost), ("unheard", Fault::DoneReportedLost)] {
-        pushed(&city, &gateway, &sealer, &month(&city, "pension", batch, 3)).unwrap();
+        pushed(&city, &gateway, &sealer, &month(&city, "housing-fund", batch, 3)).unwrap();
         evidence::seal(&gateway, &city.lists).unwrap();
         assert!(stamp(&city.gateway(faulty(&city.store, Some((0, fault)))), &city.lists, &authority).is_err());
         assert_eq!(stamp(&gateway, &city.lists, &authority).unwrap(), u64::from(fault == Fault::Lost), "{batch}");
     }
-    pushed(&city, &gateway, &sealer, &month(&city, "pension", "strange", 3)).unwrap();
+    pushed(&city, &gateway, &sealer, &month(&city, "housing-fund", "strange", 3)).unwrap();
     evidence::seal(&gateway, &city.lists).unwrap();
     authority.becomes(Mood::Parrot);
     assert!(stamp(&gateway, &city.lists, &authority).unwrap_err().to_string().contains("another question"));

@@ -6,16 +6,17 @@ use mailgw::record::message::Message;
 
 use super::city::{City, Watched};
 use super::month::month;
-use super::{all, pushed, whole};
+use super::{all, forget_months, pushed, whole};
 
 /// A message is mostly what all of its template have in common, its certificates with it: that stands in the store once.
 #[test]
 fn a_body_holds_little_but_what_is_its_own() {
     let city = City::found();
     let gateway = city.gateway(Arc::clone(&city.store));
-    for (dictionaries, kind) in (1..).zip(["pension", "housing-fund"]) {
+    for (dictionaries, (kind, good)) in (1..).zip([("pension", 3), ("housing-fund", 6)]) {
         for batch in ["first", "second"] {
-            let month = month(&city, kind, &format!("{kind}-{batch}"), 6);
+            forget_months(&city);
+            let month = month(&city, kind, &format!("{kind}-{batch}"), good);
             let report = pushed(&city, &gateway, &Watched::new(&city, Arc::clone(&city.sealing), None), &month).unwrap();
             whole(&city, &gateway, &month, &report, batch);
         }

@@ -17,7 +17,7 @@ fn held(store: &dyn Store) -> Vec<Vec<(Key, Vec<u8>)>> {
 fn what_is_tried_turns_out_so_and_changes_nothing() {
     let city = City::found();
     let gateway = city.gateway(Arc::clone(&city.store));
-    let month = month(&city, "pension", "tried", 501);
+    let month = month(&city, "housing-fund", "tried", 501);
     let (before, sealing) = (held(&*city.store), events(&*city.sealing));
     let outcomes = city.path("outcomes.jsonl");
     let order = mailgw::flow::push::Order { report: Some(outcomes.clone()), ..month.order.clone() };
@@ -39,7 +39,7 @@ fn what_is_tried_turns_out_so_and_changes_nothing() {
 fn a_dry_run_refuses_what_a_push_would_refuse() {
     let city = City::found();
     let gateway = city.gateway(Arc::clone(&city.store));
-    let month = month(&city, "pension", "refused", 3);
+    let month = month(&city, "housing-fund", "refused", 3);
     let length = city.store.stream_length(STREAM).unwrap();
     let other = mailgw::flow::push::Order { manifest: month.order.manifest.replace("202610", "202609"), ..month.order.clone() };
     assert!(matches!(dry_run(&gateway, &city.lists, &other, &mut |_| true), Err(PushError::Manifest(_))));
@@ -53,7 +53,7 @@ fn a_job_that_was_tried_is_forgotten_and_may_be_opened_again() {
     let city = City::found();
     let gateway = city.gateway(Arc::clone(&city.store));
     let jobs = Jobs::default();
-    let month = month(&city, "pension", "job", 5);
+    let month = month(&city, "housing-fund", "job", 5);
     let at = (month.bureau, month.batch.as_str());
     let rows = std::fs::read(&month.order.rows).unwrap();
     let opening = || Opening { manifest: month.order.manifest.clone(), signature: month.order.signature.clone(), format: Format::Csv };
@@ -72,7 +72,7 @@ fn a_job_that_was_tried_is_forgotten_and_may_be_opened_again() {
     job::act(&gateway, &jobs, at, job::Act::Close).unwrap();
     assert!(matches!(job::dry_run(&gateway, &city.lists, &jobs, at), Err(JobError::State { .. })));
     // More rows than persons may be asked about in an hour.
-    let many = self::month(&city, "pension", "many", 2_001);
+    let many = self::month(&city, "housing-fund", "many", 2_001);
     let at = (many.bureau, many.batch.as_str());
     job::open(&gateway, &city.lists, &jobs, at, Opening { manifest: many.order.manifest.clone(), signature: many.order.signature.clone(), format: Format::Csv }).unwrap();
     assert!(matches!(job::dry_run(&gateway, &city.lists, &jobs, at), Err(JobError::Push(error)) if matches!(*error, PushError::TrialTooLong { .. })));

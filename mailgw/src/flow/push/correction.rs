@@ -3,7 +3,7 @@
 //! sent it can do that, in a manifest that it signed.
 
 use policies::mailbox::{Address, LocalPart, MailboxNumber};
-use policies::statement::{Period, Purpose, Reason, StatementId};
+use policies::statement::{Purpose, Reason, StatementId};
 use protocol::imap::exchange::Keyword;
 use store::{Batch, Expectation, Key};
 
@@ -31,6 +31,14 @@ pub(super) struct Corrected {
     pub item: Item,
     place: Key,
     before: Vec<u8>,
+}
+
+/// What is left of an account without one of its statements, as a commit expects and writes it.
+#[derive(Default)]
+pub(super) struct Left {
+    pub follows: Vec<Expectation>,
+    pub leaves: Vec<(Key, Remembered)>,
+    pub holders: Vec<(Key, Option<Vec<u8>>)>,
 }
 
 /// Why a row cannot correct what it names.
@@ -92,11 +100,7 @@ impl Judge<'_> {
         };
         // 4
         let (kind, period) = (self.manifest.manifest().kind(), self.manifest.manifest().period());
-        let (mut follows, mut leaves) = (Vec::new(), None);
-        if let Some((place, follow, left)) = self.month_left(mailbox, kind, period, &corrected.item)? {
-            follows.push(follow);
-            leaves = Some((place, left));
-        }
+        let Left { follows, leaves, holders } = self.left_without(&corrected.item)?;
         // 5
         let to = Address::new(LocalPart::Number(account.number), self.gateway.directory.domain().clone());
         let title = match self.manifest.manifest().statement() {
@@ -106,19 +110,31 @@ impl Judge<'_> {
         let entity = statement::withdrawal(&Withdrawal { kind, title, period, statement: &corrected.statement, reason }, &self.sender, &to, self.begun);
         let entity = entity.referred(&self.gateway.directory_key).map_err(RecordError::from)?;
         let row_digest = self.row_digest_of([stmt_id.as_str()].into_iter());
-        let letter = Letter { row: raw.number, stmt_id, row_digest, account, entity, not_judged: Vec::new(), follows, leaves, issues: None, corrects: Some(corrected), counts: None };
+        let letter = Letter { row: raw.number, stmt_id, row_digest, account, entity, not_judged: Vec::new(), follows, leaves, holders, account_of: None, issues: None, corrects: Some(corrected), counts: None };
         Ok(Decision::Send(Box::new(letter)))
     }
 
-    /// Where what this statement left for the next ones is remembered, and what is left of it without: the others of its year, and
-    /// none that the next is judged by where it was the last.
-    fn month_left(&self, mailbox: &str, kind: &str, period: Period, item: &Item) -> Result<Option<(Key, Expectation, Remembered)>, PushError> {
-        let Some(account) = hash(&item.account) else { return Ok(None) };
-        let place = continuity::of_account(self.bureau, mailbox, kind, &account);
-        let (Some(known), follows) = continuity::known(&*self.gateway.store, &place, &self.gateway.directory_key)? else { return Ok(None) };
+    /// What is remembered of this statement's account without it: the others of its year, none that the next is judged by where it was
+    /// the last, and where none holds any more the account is nobody's.
+    pub fn left_without(&self, item: &Item) -> Result<Left, PushError> {
+        let (manifest, store, mut without) = (self.manifest.manifest(), &*self.gateway.store, Left::default());
+        let (kind, period) = (manifest.kind(), manifest.period());
+        let Some(account) = hash(&item.account) else { return Ok(without) };
+        let place = continuity::of_account(self.bureau, &item.mailbox, kind, &account);
+        let (Some(known), follows) = continuity::known(store, &place, &self.gateway.directory_key)? else { return Ok(without) };
         let is_last = known.last.as_ref().is_some_and(|last| continuity::period(last) == period);
-        let left = if is_last { Some(known.without_last(period)) } else { known.amended(period, None) };
-        Ok(left.map(|left| (place, follows, left)))
+        let Some(left) = (if is_last { Some(known.without_last(period)) } else { known.amended(period, None) }) else { return Ok(without) };
+        without.follows.push(follows);
+        if left.is_over()
+            && let Some(key) = manifest.statement().and_then(|kind| continuity::holder_key(self.bureau, kind, &account))
+            && let (Some(holder), still) = continuity::holder(store, &key)?
+            && holder == item.mailbox
+        {
+            without.follows.push(still);
+            without.holders.push((key, None));
+        }
+        without.leaves.push((place, left));
+        Ok(without)
     }
 }
 

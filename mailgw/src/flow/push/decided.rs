@@ -41,8 +41,11 @@ pub(super) struct Letter {
     pub not_judged: Vec<String>,
     /// The month it was judged by, as it was read.
     pub follows: Vec<Expectation>,
-    /// What the next month is compared with: where it stands, and the record. None where a later month was delivered before.
-    pub leaves: Option<(store::Key, Remembered)>,
+    /// What is remembered of accounts from now on, and where: its own first, then that of a statement that it ends.
+    pub leaves: Vec<(store::Key, Remembered)>,
+    /// Accounts whose statements go to this mailbox from now on, or to nobody's; and the one that it is of itself.
+    pub holders: Vec<(store::Key, Option<Vec<u8>>)>,
+    pub account_of: Option<store::Key>,
     /// The statement it is, by the keyed index of its account, empty where the next month is not compared with it; none for a
     /// notice that one is withdrawn.
     pub issues: Option<String>,
@@ -68,6 +71,13 @@ impl AsRef<Letter> for Letter {
 impl AsRef<Letter> for Sealed {
     fn as_ref(&self) -> &Letter {
         &self.letter
+    }
+}
+
+impl Letter {
+    /// The month that it brings of its account, where it brings one that was not there.
+    pub fn month(&self) -> Option<&store::Key> {
+        self.leaves.first().map(|(place, _)| place).filter(|_| self.corrects.is_none())
     }
 }
 

@@ -33,7 +33,7 @@ struct Written {
     mailbox: String,
     folder: String,
     /// What the next month is compared with.
-    left: Option<(Key, Vec<u8>)>,
+    left: Vec<(Key, Vec<u8>)>,
     /// What is remembered of the statement.
     item: Option<(Key, Vec<u8>)>,
     leaf: Option<Event>,
@@ -52,9 +52,11 @@ impl Work<'_> {
                 secrecies.extend(secrecy.iter().map(|secrecy| (letter.row, secrecy.clone())));
                 batch = batch.expect(directory::still_open(letter.account.number));
                 batch = letter.follows.iter().fold(batch, |batch, follows| batch.expect(follows.clone()));
-                if let Some((place, left)) = left {
-                    batch = batch.put(place, left);
-                }
+                batch = left.into_iter().fold(batch, |batch, (place, left)| batch.put(place, left));
+                batch = letter.holders.iter().fold(batch, |batch, (place, holder)| match holder {
+                    Some(holder) => batch.put(place.clone(), holder.clone()),
+                    None => batch.delete(place.clone()),
+                });
                 let (mut event, mut mark) = (None, None);
                 if let Some(corrected) = &letter.corrects {
                     batch = corrected.put(batch, &self.judge, letter, &message, now)?;
@@ -135,7 +137,7 @@ impl Work<'_> {
     fn written(&self, Sealed { letter, body, .. }: &Sealed, now: u64) -> Result<Written, PushError> {
         let Judge { gateway, bureau, sender, .. } = &self.judge;
         let (message, mailbox) = (crate::hex(body.digest()), letter.account.mailbox());
-        let left = letter.leaves.as_ref().map(|(place, left)| Ok::<_, PushError>((place.clone(), left.seal(place, &gateway.directory_key, now)?)));
+        let left = letter.leaves.iter().map(|(place, left)| Ok::<_, PushError>((place.clone(), left.seal(place, &gateway.directory_key, now)?)));
         let (mut item, mut leaf) = (None, None);
         if let Some(account) = &letter.issues {
             let place = item_key(bureau, &letter.stmt_id);
@@ -150,7 +152,7 @@ impl Work<'_> {
             item = Some((place, self.item(letter, account, &message).encode()?));
         }
         let folder = gateway.messages.folder_by_rule(&mailbox, || Some(sender.address.as_str().to_owned()))?.unwrap_or_else(|| INBOX.to_owned());
-        Ok(Written { left: left.transpose()?, message, mailbox, folder, item, leaf })
+        Ok(Written { left: left.collect::<Result<_, _>>()?, message, mailbox, folder, item, leaf })
     }
 
     /// What is remembered of a statement once it is delivered.

@@ -1,20 +1,19 @@
 //! What is judged of a row, and in which order: pure of everything but what the store holds.
 
-use std::collections::{HashMap, HashSet};
-
 use policies::mailbox::{Address, LocalPart};
 use policies::statement::{Header, Parameters, Purpose, Row, StatementId, Verdict, judge_owner};
 use time::OffsetDateTime;
 
-use super::correction::{Corrected, Stays};
+use super::correction::{Corrected, Left, Stays};
 use super::decided::{Decided, Decision, Letter, share_out};
 use super::evidence::Told;
 use super::file::RawRow;
 use super::halves::halves;
 use super::mending::{self, Mending};
-use super::outcome::{repeated, seen_before};
+use super::outcome::{account_of_another, month_delivered, seen_before};
 use super::proof::Columns;
 use super::PushError;
+use super::seen::Seen;
 use crate::bureau::manifest::SignedManifest;
 use crate::directory;
 use crate::gateway::Gateway;
@@ -72,19 +71,14 @@ impl Judge<'_> {
         crate::hex(&self.gateway.directory_key.index("push row", &texts))
     }
 
-    /// The same statement twice in one block is delivered once, and one is ended once.
+    /// The same statement twice in one block is delivered once, and one is ended once; so with accounts and their months.
     fn once_each(&self, decisions: &mut [Decision]) {
-        let (mut seen, mut ended): (HashMap<String, String>, HashSet<String>) = (HashMap::new(), HashSet::new());
+        let mut seen = Seen::default();
         for decision in decisions {
             let Decision::Send(letter) = decision else { continue };
-            let outcome = match (seen.get(&letter.stmt_id), letter.ends()) {
-                (Some(first), _) => repeated(letter.row, &letter.stmt_id, *first == letter.row_digest),
-                (None, Some(ends)) if ended.contains(ends) => letter.ended_elsewhere(),
-                (None, ends) => {
-                    ended.extend(ends.map(str::to_owned));
-                    seen.insert(letter.stmt_id.clone(), letter.row_digest.clone());
-                    continue;
-                }
+            let Some(outcome) = seen.taken(letter) else {
+                seen.take(letter);
+                continue;
             };
             *decision = Decision::Told(Box::new(Told { outcome, mailbox: Some(letter.account.mailbox()), corrects: letter.corrects.as_ref().map(Corrected::said) }));
         }
@@ -93,8 +87,8 @@ impl Judge<'_> {
     /// 1 the row can be read, and where it mends is one that may be mended, of the same statement · 2 it is of this manifest · 3 its figures keep the
     /// rules · 4 it was not delivered before · 5 the person has a mailbox · 6 the name is the owner's, and the mailbox is open: a bureau that does
     /// not know a person's name is told of no mailbox · 7 what it
-    /// corrects was sent to the same mailbox and holds still · 8 its figures follow from the month that was delivered last for
-    /// this sender and account · 9 rendered.
+    /// corrects was sent to the same mailbox and holds still · 8 its account's statements go to nobody else, and none of
+    /// this month holds · 9 its figures follow from the month that was delivered last for this sender and account · 10 rendered.
     fn decide(&self, header: &Header, raw: &RawRow, today: time::Date) -> Result<Decision, PushError> {
         let about = |stmt_id: Option<&str>, state, reason: &str, detail: Option<String>, mailbox| {
             let (stmt_id, reason) = (stmt_id.map(str::to_owned), Some(reason.to_owned()));
@@ -164,8 +158,28 @@ impl Judge<'_> {
         let data = &*self.gateway.directory_key;
         let index = continuity::account(&row, data);
         let place = continuity::of_account(self.bureau, &account.mailbox(), row.kind().name(), &index);
-        let (remembered, follows) = continuity::known(&*self.gateway.store, &place, data)?;
+        let account_of = continuity::holder_key(self.bureau, row.kind(), &index);
+        let (mut follows, mut holders): (Vec<Expectation>, Vec<_>) = (named.into_iter().collect(), Vec::new());
+        if let Some(key) = &account_of {
+            let (holder, still) = continuity::holder(&*self.gateway.store, key)?;
+            if holder.as_ref().is_some_and(|holder| *holder != account.mailbox()) {
+                return Ok(Decision::Told(Box::new(Told { outcome: account_of_another(raw.number, &stmt_id), mailbox: Some(account.mailbox()), corrects: None })));
+            }
+            follows.push(still);
+            if holder.is_none() {
+                holders.push((key.clone(), Some(continuity::encode_holder(&account.mailbox())?)));
+            }
+        }
+        let (remembered, still) = continuity::known(&*self.gateway.store, &place, data)?;
+        follows.push(still);
         let known = remembered.unwrap_or_default();
+        let issues = crate::hex(&index);
+        // What a statement leaves of before there were corrections names no account.
+        let corrects_it = corrected.as_ref().is_some_and(|corrected| corrected.item.account.is_empty() || corrected.item.account == issues);
+        if known.holds(row.head().period) && !corrects_it {
+            return Ok(Decision::Told(Box::new(Told { outcome: month_delivered(raw.number, &stmt_id), mailbox: Some(account.mailbox()), corrects: None })));
+        }
+        // 9
         let previous = known.last;
         let judgement = if previous.is_some() { self.parameters.judge(&row, previous.as_ref()) } else { judgement };
         if let Some((rule, reason)) = judgement.broken().next() {
@@ -176,13 +190,14 @@ impl Judge<'_> {
         let months = known.at(crate::gateway::unix_millis(self.begun));
         // A month that comes late is not what the next one follows; one that was corrected is another in the year that the next ones draw.
         let late = previous.as_ref().is_some_and(|known| continuity::period(known) > row.head().period);
-        let left = match (late, &corrected) {
-            (false, _) => Some(known.followed(&row)),
-            (true, Some(_)) => known.amended(row.head().period, Some(row.close())),
-            (true, None) => None,
-        };
-        let leaves = left.map(|left| (place.clone(), left));
-        // 9
+        let mut leaves = vec![(place, if late { known.filled(&row) } else { known.followed(&row) })];
+        if let Some(other) = corrected.as_ref().filter(|_| !corrects_it) {
+            let Left { follows: more, leaves: left, holders: freed } = self.left_without(&other.item)?;
+            follows.extend(more);
+            leaves.extend(left);
+            holders.extend(freed);
+        }
+        // 10
         let to = Address::new(LocalPart::Number(account.number), self.gateway.directory.domain().clone());
         let correction = match (&corrected, self.manifest.manifest().purpose()) {
             (Some(corrected), Purpose::Supersede(reason)) => Some(Correction { corrects: &corrected.statement, reason }),
@@ -190,25 +205,23 @@ impl Judge<'_> {
         };
         let entity = statement::entity(&row, &self.sender, &to, self.begun, &Beside { correction: correction.as_ref(), history: &months });
         let entity = entity.referred(&self.gateway.directory_key).map_err(RecordError::from)?;
-        let issues = Some(crate::hex(&index));
-        Ok(Decision::Send(Box::new(Letter { row: raw.number, stmt_id, row_digest, account, entity, not_judged, follows: named.into_iter().chain([follows]).collect(), leaves, issues, corrects: corrected, counts: None })))
+        Ok(Decision::Send(Box::new(Letter { row: raw.number, stmt_id, row_digest, account, entity, not_judged, follows, leaves, holders, account_of, issues: Some(issues), corrects: corrected, counts: None })))
     }
 
-    /// What would become of the rows, with nothing sealed, delivered or remembered. `seen` are the statements of the blocks before,
-    /// with the digests of their rows.
-    pub fn foretell(&self, columns: &Columns, rows: &[RawRow], seen: &mut HashMap<String, String>) -> Result<Vec<RowOutcome>, PushError> {
+    /// What would become of the rows, with nothing sealed, delivered or remembered. `seen` is of the blocks before.
+    pub fn foretell(&self, columns: &Columns, rows: &[RawRow], seen: &mut Seen) -> Result<Vec<RowOutcome>, PushError> {
         let Decided { letters, told } = self.decide_all(columns, rows)?;
         let mut outcomes: Vec<RowOutcome> = told.into_iter().map(|told| told.outcome).collect();
         for letter in letters {
             let (row, stmt_id) = (letter.row, Some(letter.stmt_id.clone()));
-            let outcome = match seen.get(&letter.stmt_id) {
-                Some(first) => repeated(row, &letter.stmt_id, *first == letter.row_digest),
+            let outcome = match seen.taken(&letter) {
+                Some(outcome) => outcome,
                 // The seal that is not made is small beside what it covers.
                 None if !self.gateway.messages.has_room(&letter.account.mailbox(), letter.entity.bytes().len() as u64)? => {
                     RowOutcome { row, stmt_id, state: State::Undeliverable, reason: Some("mailbox-full".to_owned()), detail: None, not_judged: Vec::new(), message: None, mended_by: None }
                 }
                 None => {
-                    seen.insert(letter.stmt_id, letter.row_digest);
+                    seen.take(&letter);
                     RowOutcome { row, stmt_id, state: State::Delivered, reason: None, detail: None, not_judged: letter.not_judged, message: None, mended_by: None }
                 }
             };

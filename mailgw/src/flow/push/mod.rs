@@ -39,6 +39,7 @@ mod outcome;
 mod pipeline;
 mod proof;
 mod report;
+mod seen;
 mod shown;
 mod trial;
 

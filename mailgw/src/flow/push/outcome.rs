@@ -11,6 +11,21 @@ pub(super) fn seen_before(row: u64, stmt_id: &str, before: &Item, row_digest: &s
     RowOutcome { state: State::Quarantined, reason: Some(reason.to_owned()), detail: None, ..outcome }
 }
 
+/// A row that would take an account's statements to another person than those before it.
+pub(super) fn account_of_another(row: u64, stmt_id: &str) -> RowOutcome {
+    let detail = "statements of this account went to another person and hold still; mend the account's number or the person, or withdraw those statements first";
+    kept_back(row, stmt_id, "account-of-another", detail)
+}
+
+/// A row of a month that the account's owner has a statement of.
+pub(super) fn month_delivered(row: u64, stmt_id: &str) -> RowOutcome {
+    kept_back(row, stmt_id, "month-delivered", "a statement of this account and month was delivered under another stmt_id and holds still; supersede that one, or withdraw it first")
+}
+
+fn kept_back(row: u64, stmt_id: &str, reason: &str, detail: &str) -> RowOutcome {
+    RowOutcome { state: State::Quarantined, reason: Some(reason.to_owned()), detail: Some(detail.to_owned()), ..repeated(row, stmt_id, true) }
+}
+
 /// A statement whose key was seen before: the same one, or another under its key.
 pub(super) fn repeated(row: u64, stmt_id: &str, same: bool) -> RowOutcome {
     let (state, reason) = if same { (State::Duplicate, "delivered-before") } else { (State::Quarantined, "other-content") };

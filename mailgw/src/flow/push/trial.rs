@@ -1,6 +1,5 @@
 //! A dry run: what would become of a push's rows now, with nothing sealed, delivered or remembered but that it was tried.
 
-use std::collections::HashMap;
 use std::io::Write;
 use std::path::Path;
 
@@ -12,6 +11,7 @@ use super::judge::Judge;
 use super::file::{Reading, Source};
 use super::mending::Mending;
 use super::report::{Counts, line};
+use super::seen::Seen;
 use super::announced::{Announced, Words, announced};
 use super::proof::{next, prove};
 use super::{Order, Progress, PushError};
@@ -82,7 +82,7 @@ pub(super) fn judge(
     let proved = prove(gateway, tried.rows, &signed, progress)?;
     // 3
     let judge = Judge { gateway, bureau: &code, sender: bureau::sender(&code, &record)?, manifest: &signed, parameters: &gateway.statements, begun: now, mending };
-    let (mut reading, mut seen) = (Reading::open(tried.rows)?, HashMap::new());
+    let (mut reading, mut seen) = (Reading::open(tried.rows)?, Seen::default());
     let mut trial = Trial { bureau: code.clone(), batch: manifest.batch_id().as_str().to_owned(), rows: manifest.rows(), counts: Counts::default(), not_delivered: Vec::new() };
     for expected in &proved.blocks {
         let rows = next(&mut reading, expected)?;
