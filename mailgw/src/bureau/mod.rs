@@ -153,6 +153,7 @@ pub fn register(
         prove(anchors, lists, &client, Purpose::Manifest, &own.crl_urls, now)?;
         clients.push(client);
     }
+    let previous = store.get(&Bureau::key(code))?.map(|bytes| Bureau::decode(&bytes)).transpose()?;
     let record = Bureau {
         name: registration.name.clone().unwrap_or(facts.organization),
         name_en: registration.name_en.clone(),
@@ -161,6 +162,8 @@ pub fn register(
         hotline: registration.hotline.clone(),
         clients,
         seal: Some(seal),
+        // What is added to its kinds now, nobody consented to before.
+        consents_of_before: Some(previous.map(|previous| previous.consents_of_before.unwrap_or(previous.kinds)).unwrap_or_default()),
     };
     // What can be said of it must be fit for a reader's eyes before anything is kept.
     sender(code, &record)?;

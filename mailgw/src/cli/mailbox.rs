@@ -119,13 +119,16 @@ pub enum Command {
         #[arg(long)]
         off: bool,
     },
-    /// Consent of a mailbox's owner to what a sender may send with consent alone: show it, record it, take it back.
-    #[command(after_help = "Examples:\n  mailgw mailbox consent 1234567897 --sender gz-gas --give\n  mailgw mailbox consent 1234567897 --sender gz-gas --withdraw")]
+    /// Consent of a mailbox's owner to the kinds that a sender may send with consent alone: show it, record it, take it back.
+    #[command(after_help = "Examples:\n  mailgw mailbox consent 1234567897 --sender gz-gas --kind utility-bill --give\n  mailgw mailbox consent 1234567897 --sender gz-gas --withdraw")]
     Consent {
         mailbox: String,
         /// The sender's code in the register of bureaus.
         #[arg(long)]
         sender: String,
+        /// One kind; all that ask for consent where none is named.
+        #[arg(long)]
+        kind: Option<String>,
         #[arg(long, conflicts_with = "withdraw")]
         give: bool,
         #[arg(long)]
@@ -202,8 +205,8 @@ pub fn run(place: &Place, command: Command) -> Result<(), Problem> {
         Command::List { kind, state, limit, after } => Operation::MailboxList(Query { kind, state, limit, after }),
         Command::Close { mailbox } => Operation::MailboxClose { mailbox },
         Command::Encryption { mailbox, on, off } => Operation::MailboxEncryption { mailbox, on: on.then_some(true).or(off.then_some(false)) },
-        Command::Consent { mailbox, sender, give, withdraw } => {
-            let word = if give { Some(Word::GiveConsent) } else { withdraw.then_some(Word::WithdrawConsent) };
+        Command::Consent { mailbox, sender, kind, give, withdraw } => {
+            let word = if give { Some(Word::GiveConsent(kind)) } else { withdraw.then_some(Word::WithdrawConsent(kind)) };
             Operation::MailboxAgreement { mailbox, bureau: sender, word }
         }
         Command::Enrol { mailbox, sender, withdraw } => {
@@ -385,7 +388,7 @@ pub fn mailbox(mailbox: &ShownMailbox, password: Option<&str>) -> Result<(), Pro
 pub fn agreed(agreed: &Agreed) -> Result<(), Problem> {
     line(&format!("address  {}", agreed.address))?;
     line(&format!("sender   {}", agreed.bureau))?;
-    line(&format!("consent  {}", if agreed.consent { "given" } else { "not given" }))?;
+    line(&format!("consent  {}", if agreed.consent { format!("given to {}", agreed.kinds.join(", ")) } else { "not given".to_owned() }))?;
     line(&format!("token    {}", agreed.token.as_deref().unwrap_or("none")))
 }
 

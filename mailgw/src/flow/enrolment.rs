@@ -1,4 +1,4 @@
-//! What the owner of a mailbox agrees with a sender, at the counter: that it may send what needs consent, and the token by
+//! What the owner of a mailbox agrees with a sender, at the counter: that it may send kinds that need consent, and the token by
 //! which it names the mailbox without a document's number. Both may be taken back at any time, and hold from the next
 //! delivery on.
 
@@ -7,12 +7,13 @@ use runtime::exit::{Exit, Problem};
 use serde::{Deserialize, Serialize};
 use store::{Batch, CommitError, Expectation, StoreError};
 
+use super::consent;
 use crate::bureau::{self, BureauError};
 use crate::directory::DirectoryError;
 use crate::gateway::Gateway;
 use crate::record::RecordError;
 use crate::record::account::Account;
-use crate::record::enrolment::{Consent, Enrolment, decode_mailbox, encode_mailbox, token_key};
+use crate::record::enrolment::{Enrolment, decode_mailbox, encode_mailbox, token_key};
 use crate::record::event::{self, Event};
 use crate::record::evidence::ReadError;
 
@@ -25,6 +26,8 @@ pub enum EnrolmentError {
     NoMailbox { mailbox: String },
     #[error("the mailbox is not enrolled with {bureau}; there is nothing to withdraw")]
     NotEnrolled { bureau: String },
+    #[error("{bureau} sends no such kind, or none that asks for consent; `mailgw bureau list` shows its kinds")]
+    NoKind { bureau: String },
     #[error("somebody else changes the same enrolment; try again")]
     Busy,
     #[error(transparent)]
@@ -59,6 +62,7 @@ impl From<EnrolmentError> for Problem {
             EnrolmentError::Directory(error) => return error.into(),
             EnrolmentError::NoMailbox { .. } => (Exit::NotFound, "unknown-mailbox"),
             EnrolmentError::NotEnrolled { .. } => (Exit::NotFound, "not-enrolled"),
+            EnrolmentError::NoKind { .. } => (Exit::Refused, "no-kind"),
             EnrolmentError::Busy => (Exit::Unavailable, "busy"),
             EnrolmentError::Record(_) => (Exit::Damaged, "store-damaged"),
             EnrolmentError::Commit(ref error) => crate::problem::store_class(error),
@@ -72,18 +76,22 @@ impl From<EnrolmentError> for Problem {
 pub struct Agreed {
     pub address: String,
     pub bureau: String,
+    /// Whether to any kind, and to which.
     pub consent: bool,
+    #[serde(default)]
+    pub kinds: Vec<String>,
     /// For the sender's own records; the same for as long as the enrolment lasts.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub token: Option<String>,
 }
 
 /// What the owner says.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Word {
-    GiveConsent,
-    WithdrawConsent,
+    /// To one kind, or to all that ask for it.
+    GiveConsent(Option<String>),
+    WithdrawConsent(Option<String>),
     Enrol,
     WithdrawToken,
 }
@@ -96,21 +104,16 @@ pub fn say(gateway: &Gateway, mailbox: &str, bureau: &str, word: Word) -> Result
         let account = owner(gateway, mailbox)?;
         let (mailbox, bureau) = (account.mailbox(), registered(gateway, bureau)?);
         let now = gateway.now_unix_millis();
-        let said = |holds| event::Agreement { mailbox: mailbox.clone(), bureau: bureau.clone(), holds };
+        let said = |holds| event::Agreement { mailbox: mailbox.clone(), bureau: bureau.clone(), kind: None, holds };
         let (store, data) = (&*gateway.store, &*gateway.directory_key);
         // 2
-        let mut write = match word {
-            Word::GiveConsent | Word::WithdrawConsent => {
-                let (known, before) = Consent::known(store, &bureau, &mailbox)?;
-                let give = word == Word::GiveConsent;
-                if known.is_some() == give {
-                    return agreed(gateway, &account, &bureau);
+        let mut write = match &word {
+            Word::GiveConsent(kind) | Word::WithdrawConsent(kind) => {
+                let give = matches!(word, Word::GiveConsent(_));
+                match consent::say(gateway, &mailbox, &bureau, kind.as_deref(), give, now)? {
+                    Some(write) => write,
+                    None => return agreed(gateway, &account, &bureau),
                 }
-                let write = Batch::new().expect(before);
-                let key = Consent::key(&bureau, &mailbox);
-                let mut write = if give { write.put(key, Consent { since_unix_millis: now }.encode()?) } else { write.delete(key) };
-                Event::ConsentSet(said(give)).append(&mut write, now)?;
-                write
             }
             Word::Enrol | Word::WithdrawToken => {
                 let (known, before) = Enrolment::known(store, &bureau, &mailbox)?;
@@ -159,8 +162,8 @@ fn agreed(gateway: &Gateway, account: &Account, bureau: &str) -> Result<Agreed, 
     let (store, mailbox) = (&*gateway.store, account.mailbox());
     let enrolment = Enrolment::known(store, bureau, &mailbox)?.0;
     let token = enrolment.active.then(|| enrolment.token(bureau, &mailbox, &gateway.directory_key).expose().to_owned());
-    let consent = Consent::known(store, bureau, &mailbox)?.0.is_some();
-    Ok(Agreed { address: gateway.directory.address(account.number), bureau: bureau.to_owned(), consent, token })
+    let kinds = consent::kinds(gateway, bureau, &mailbox)?;
+    Ok(Agreed { address: gateway.directory.address(account.number), bureau: bureau.to_owned(), consent: !kinds.is_empty(), kinds, token })
 }
 
 /// The mailbox that a sender's token names, closed ones too, and what a commit that rests on that expects.

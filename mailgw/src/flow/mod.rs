@@ -4,6 +4,7 @@ pub mod accept;
 pub mod access;
 pub mod callers;
 pub mod authors;
+pub mod consent;
 pub mod enrolment;
 pub mod encryption;
 pub mod evidence;

@@ -67,6 +67,9 @@ pub struct Bureau {
     pub clients: Vec<Chain>,
     /// The certificate its statements are sealed with; the address in it is the one they come from.
     pub seal: Option<Chain>,
+    /// The kinds that consents of before kinds were told apart are to; none until it is registered anew after that.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub consents_of_before: Option<Vec<String>>,
 }
 
 /// What the sealer knows of a bureau. It believes no gateway: it has its own list.

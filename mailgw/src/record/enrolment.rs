@@ -12,10 +12,11 @@ use super::evidence::ReadError;
 use super::{RecordError, from_json, to_json};
 
 const CONSENT: &str = "consent";
+const CONSENT_TO_KIND: &str = "consent to kind";
 const ENROLMENT: &str = "enrolment";
 const TOKEN: &str = "enrolment token";
 
-/// Since when a sender may send what needs consent; one that was withdrawn is no record.
+/// Since when a sender may send a kind that needs consent; one that was withdrawn is no record.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Consent {
@@ -23,17 +24,22 @@ pub struct Consent {
 }
 
 impl Consent {
-    pub fn key(bureau: &str, mailbox: &str) -> Key {
+    pub fn key(mailbox: &str, bureau: &str, kind: &str) -> Key {
+        Key::new(CONSENT_TO_KIND, &[mailbox.as_bytes(), bureau.as_bytes(), kind.as_bytes()])
+    }
+
+    /// All of a mailbox's to one sender; the kind ends each key.
+    pub fn of(mailbox: &str, bureau: &str) -> (Key, Key) {
+        Key::range(CONSENT_TO_KIND, &[mailbox.as_bytes(), bureau.as_bytes()])
+    }
+
+    /// Where one to all kinds of a sender stands, of before they were told apart.
+    pub fn before_kinds(bureau: &str, mailbox: &str) -> Key {
         Key::new(CONSENT, &[bureau.as_bytes(), mailbox.as_bytes()])
     }
 
-    /// And what a commit that rests on it expects.
-    pub fn known(store: &dyn Store, bureau: &str, mailbox: &str) -> Result<(Option<Self>, Expectation), ReadError> {
-        let key = Self::key(bureau, mailbox);
-        Ok(match store.get(&key)? {
-            Some(bytes) => (Some(from_json(CONSENT, &bytes)?), Expectation::Equals(key, bytes)),
-            None => (None, Expectation::Absent(key)),
-        })
+    pub fn decode(bytes: &[u8]) -> Result<Self, RecordError> {
+        from_json(CONSENT, bytes)
     }
 
     pub fn encode(&self) -> Result<Vec<u8>, RecordError> {

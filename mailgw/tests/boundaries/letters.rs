@@ -123,9 +123,9 @@ fn a_kind_made_up_in_a_policy_directory_is_delivered_by_its_own_rules() {
     // Nobody consented: nothing is sent, nobody is told that a mailbox has the person's consent.
     let first = permits(&city, FUND, "p1", &[("a", PEOPLE[0], 12_000, "1")], None);
     assert_eq!(said(&outcomes(&city, &first)[0]), (1, "undeliverable", Some("no-consent")));
-    assert!(enrolment::say(&gateway, &one, FUND, Word::GiveConsent).unwrap().consent);
+    assert!(enrolment::say(&gateway, &one, FUND, Word::GiveConsent(None)).unwrap().consent);
     let length = city.store.stream_length(STREAM).unwrap();
-    assert!(enrolment::say(&gateway, &one, FUND, Word::GiveConsent).unwrap().consent);
+    assert!(enrolment::say(&gateway, &one, FUND, Word::GiveConsent(None)).unwrap().consent);
     assert_eq!(city.store.stream_length(STREAM).unwrap(), length, "said twice, logged twice");
     let rows = [
         ("a", PEOPLE[0], 12_000, "1"), ("b", PEOPLE[0], 50_001, "1"), ("c", PEOPLE[0], 100, "3"), ("d", PEOPLE[1], 100, "1"), ("e", (PEOPLE[0].0, PEOPLE[0].1, "李志强"), 100, "1"),
@@ -149,9 +149,9 @@ fn a_kind_made_up_in_a_policy_directory_is_delivered_by_its_own_rules() {
     assert_eq!(said(&outcomes(&city, &permits(&city, FUND, "p3", &[("h", PEOPLE[0], 1, "1")], None))[0]), (1, "undeliverable", Some("quota-reached")));
     city.clock.advance(time::Duration::hours(140));
     assert_eq!(gateway.letters.get("parking-permit").unwrap().retention_days(), 365);
-    enrolment::say(&gateway, &one, FUND, Word::WithdrawConsent).unwrap();
+    enrolment::say(&gateway, &one, FUND, Word::WithdrawConsent(None)).unwrap();
     assert_eq!(said(&outcomes(&city, &permits(&city, FUND, "p4", &[("i", PEOPLE[0], 1, "1")], None))[0]), (1, "undeliverable", Some("no-consent")));
-    enrolment::say(&gateway, &one, FUND, Word::GiveConsent).unwrap();
+    enrolment::say(&gateway, &one, FUND, Word::GiveConsent(None)).unwrap();
     assert_eq!(said(&outcomes(&city, &permits(&city, FUND, "p5", &[("j", PEOPLE[0], 1, "1")], None))[0]), (1, "delivered", None));
     let log: Vec<bool> = events(&*city.store).into_iter().filter_map(|event| if let Event::ConsentSet(said) = event { Some(said.holds) } else { None }).collect();
     assert_eq!(log, [true, false, true]);
@@ -246,7 +246,7 @@ fn letters_are_mended_superseded_and_withdrawn_like_statements() {
     let city = city();
     let gateway = city.gateway(Arc::clone(&city.store));
     let one = mailbox(&gateway, 0);
-    enrolment::say(&gateway, &one, FUND, Word::GiveConsent).unwrap();
+    enrolment::say(&gateway, &one, FUND, Word::GiveConsent(None)).unwrap();
     outcomes(&city, &permits(&city, FUND, "q1", &[("a", PEOPLE[0], 100, "9"), ("b", PEOPLE[0], 100, "1")], None));
     // A row that cannot be read as a whole has its number all the same: nobody else's mends it.
     let other = permits(&city, FUND, "q0", &[("c", PEOPLE[1], 100, "1")], Some(("mends", json!({ "batch": "q1", "rows": "1" }))));
@@ -271,11 +271,11 @@ fn a_letter_is_judged_as_things_stand_at_its_commit() {
     let city = city();
     let gateway = city.gateway(Arc::clone(&city.store));
     let one = mailbox(&gateway, 0);
-    enrolment::say(&gateway, &one, FUND, Word::GiveConsent).unwrap();
+    enrolment::say(&gateway, &one, FUND, Word::GiveConsent(None)).unwrap();
     // The commits of a push: its beginning, the ids of bodies, the block.
     let racing: Arc<dyn Store> = Arc::new(store::Between::before_commit(Arc::clone(&city.store), 2, {
         let store = Arc::clone(&city.store);
-        let key = mailgw::record::enrolment::Consent::key(FUND, &one);
+        let key = mailgw::record::enrolment::Consent::key(&one, FUND, "parking-permit");
         move || drop(store.commit(store::Batch::new().delete(key)).unwrap())
     }));
     let gateway = city.gateway(racing);
@@ -321,4 +321,36 @@ fn who_knows_no_name_or_has_no_consent_is_told_of_no_mailbox() {
     let named = super::corrections::evidence_items(&city).into_iter().filter_map(|item| Some((item.submission.batch, item.submission.row, item.recipient_details?)));
     let named: Vec<_> = named.map(|(batch, row, _)| (batch, row)).collect();
     assert_eq!(named, [("g2".to_owned(), 2), ("g2".to_owned(), 2)]);
+}
+
+/// Who agreed to one kind has not agreed to what the sender is let send later; a consent of before kinds were told apart is to those
+/// of then.
+#[test]
+fn consent_is_to_a_kind_and_one_of_before_to_the_kinds_of_then() {
+    let city = city();
+    std::fs::write(city.path("policies/senders/garage.toml"), PARKING.replace("parking-permit", "garage-bill")).unwrap();
+    let gateway = city.gateway(Arc::clone(&city.store));
+    let one = mailbox(&gateway, 0);
+    // As a program left it that knew of no kinds.
+    let old = mailgw::record::bureau::Bureau { consents_of_before: None, ..mailgw::bureau::find(&*city.store, FUND).unwrap() };
+    let before = mailgw::record::enrolment::Consent::before_kinds(FUND, &one);
+    let consent = mailgw::record::enrolment::Consent { since_unix_millis: 1 }.encode().unwrap();
+    city.store.commit(store::Batch::new().put(mailgw::record::bureau::Bureau::key(FUND), old.encode().unwrap()).put(before.clone(), consent)).unwrap();
+    city.register_kinds(&gateway, FUND, &["parking-permit", "garage-bill", "block-news"]).unwrap();
+    let sent = |kind: &str, id: &str| {
+        let order = permits(&city, FUND, id, &[(id, PEOPLE[0], 100, "1")], None);
+        let manifest = order.manifest.replace("parking-permit", kind);
+        outcomes(&city, &Order { signature: city.sign(&manifest), manifest, ..order })[0].reason.clone()
+    };
+    assert_eq!((sent("parking-permit", "k1"), sent("garage-bill", "k2").as_deref()), (None, Some("no-consent")));
+    let say = |word| enrolment::say(&gateway, &one, FUND, word);
+    assert!(matches!(say(Word::GiveConsent(Some("block-news".into()))), Err(EnrolmentError::NoKind { .. })), "it asks for none");
+    assert_eq!(say(Word::GiveConsent(Some("garage-bill".into()))).unwrap().kinds, ["garage-bill", "parking-permit"]);
+    assert!(city.store.get(&before).unwrap().is_none(), "taken apart");
+    assert_eq!(sent("garage-bill", "k3"), None);
+    assert_eq!(say(Word::WithdrawConsent(Some("parking-permit".into()))).unwrap().kinds, ["garage-bill"]);
+    assert_eq!((sent("parking-permit", "k4").as_deref(), sent("garage-bill", "k5")), (Some("no-consent"), None));
+    assert!(!say(Word::WithdrawConsent(None)).unwrap().consent);
+    let log: Vec<_> = events(&*city.store).into_iter().filter_map(|event| if let Event::ConsentSet(said) = event { Some((said.kind.unwrap(), said.holds)) } else { None }).collect();
+    assert_eq!(log, [("garage-bill", true), ("parking-permit", false), ("garage-bill", false)].map(|(kind, holds)| (kind.to_owned(), holds)));
 }

@@ -16,10 +16,9 @@ use super::evidence::Told;
 use super::file::RawRow;
 use super::mending;
 use super::PushError;
-use crate::flow::enrolment;
+use crate::flow::{consent, enrolment};
 use crate::record::RecordError;
 use crate::record::account::{Account, Holder};
-use crate::record::enrolment::Consent;
 use crate::record::push::{Item, RowOutcome, State, decode_quota, encode_quota, item_key, quota_key};
 use crate::statement::{self, Correction};
 
@@ -68,7 +67,7 @@ impl Judge<'_> {
 
     /// 1 the row can be read, and where it mends is one that may be mended, of the same statement · 2 it is of this month · 3 it keeps its kind's
     /// rules · 4 it was not delivered before · 5 the recipient has a mailbox of the right sort · 6 the name is the owner's, and the
-    /// mailbox is open · 7 the owner consented where the kind asks for it: who does not know the name, or has no consent, is told of no
+    /// mailbox is open · 7 the owner consented to this kind where it asks for it: who does not know the name, or has no consent, is told of no
     /// mailbox · 8 what it corrects was sent to the same mailbox and holds
     /// still · 9 the recipient's share of the month is not used up, of which a correction takes nothing · 10 rendered.
     pub fn letter(&self, kind: &LetterKind, header: &LetterHeader, raw: &RawRow, today: Date) -> Result<Decision, PushError> {
@@ -128,11 +127,10 @@ impl Judge<'_> {
         // 7
         let mut follows: Vec<Expectation> = named.into_iter().collect();
         if kind.needs_consent() {
-            let (consent, still) = Consent::known(&*self.gateway.store, self.bureau, &mailbox)?;
-            if consent.is_none() {
-                return about(Some(&stmt_id), State::Undeliverable, "no-consent", None, None);
+            match consent::given(self.gateway, self.bureau, kind.name(), &mailbox)? {
+                Some(still) => follows.push(still),
+                None => return about(Some(&stmt_id), State::Undeliverable, "no-consent", None, None),
             }
-            follows.push(still);
         }
         // 8
         let corrected = match letter.supersedes.clone().map(|statement| self.corrected(statement)).transpose()? {

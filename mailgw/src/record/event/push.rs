@@ -155,6 +155,9 @@ pub struct Corrected {
 pub struct Agreement {
     pub mailbox: String,
     pub bureau: String,
+    /// What was consented to; none of an enrolment, and where consent was to all kinds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub kind: Option<String>,
     pub holds: bool,
 }
 

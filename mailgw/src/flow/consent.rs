@@ -1,0 +1,101 @@
+//! Which kinds of a sender's mail an owner consented to. Each kind has a consent of its own: whoever agreed to bills has not agreed to
+//! what the same sender is let send later. Consents of before kinds were told apart hold for the kinds that the sender had then.
+
+use std::collections::BTreeMap;
+
+use policies::sender::LetterKind;
+use store::{Batch, Expectation};
+
+use super::enrolment::EnrolmentError;
+use crate::bureau;
+use crate::gateway::Gateway;
+use crate::record::bureau::Bureau;
+use crate::record::enrolment::Consent;
+use crate::record::event::{self, Event};
+
+/// The kinds of one sender, at most.
+const MOST: usize = 1_000;
+
+/// What was said of one sender, and what a commit that changes it expects.
+struct Said {
+    holds: BTreeMap<String, Consent>,
+    /// Of before kinds were told apart.
+    before: Option<Consent>,
+    expected: Expectation,
+}
+
+/// What a commit expects that rests on the consent to one kind; none without a consent.
+pub(crate) fn given(gateway: &Gateway, bureau: &str, kind: &str, mailbox: &str) -> Result<Option<Expectation>, EnrolmentError> {
+    let key = Consent::key(mailbox, bureau, kind);
+    if let Some(bytes) = gateway.store.get(&key)? {
+        return Ok(Some(Expectation::Equals(key, bytes)));
+    }
+    let before = Consent::before_kinds(bureau, mailbox);
+    let Some(bytes) = gateway.store.get(&before)? else { return Ok(None) };
+    let sender = bureau::find(&*gateway.store, bureau)?;
+    Ok(kinds_of_then(&sender).any(|of_then| of_then == kind).then(|| Expectation::Equals(before, bytes)))
+}
+
+/// The kinds that the owner consented to.
+pub(crate) fn kinds(gateway: &Gateway, bureau: &str, mailbox: &str) -> Result<Vec<String>, EnrolmentError> {
+    Ok(said(gateway, &bureau::find(&*gateway.store, bureau)?, bureau, mailbox)?.holds.into_keys().collect())
+}
+
+/// What records that the owner gives or takes back consent to one kind, or to all that ask for it; none where it was said before.
+/// The first word after kinds were told apart takes what was said before apart.
+pub(super) fn say(gateway: &Gateway, mailbox: &str, bureau: &str, kind: Option<&str>, give: bool, now_unix_millis: u64) -> Result<Option<Batch>, EnrolmentError> {
+    let sender = bureau::find(&*gateway.store, bureau)?;
+    let Said { holds, before, expected } = said(gateway, &sender, bureau, mailbox)?;
+    let asks = |kind: &&String| gateway.letters.get(kind).is_some_and(LetterKind::needs_consent);
+    let meant: Vec<&String> = if give { sender.kinds.iter().filter(asks).collect() } else { holds.keys().collect() };
+    let meant: Vec<&String> = meant.into_iter().filter(|one| kind.is_none_or(|kind| kind == *one)).collect();
+    if give && meant.is_empty() {
+        return Err(EnrolmentError::NoKind { bureau: bureau.to_owned() });
+    }
+    let changed: Vec<&String> = meant.into_iter().filter(|kind| holds.contains_key(*kind) != give).collect();
+    if changed.is_empty() {
+        return Ok(None);
+    }
+    let mut write = Batch::new().expect(expected);
+    if before.is_some() {
+        write = write.delete(Consent::before_kinds(bureau, mailbox));
+        for (kind, consent) in &holds {
+            write = write.put(Consent::key(mailbox, bureau, kind), consent.encode()?);
+        }
+    }
+    for kind in changed {
+        let key = Consent::key(mailbox, bureau, kind);
+        let known = gateway.store.get(&key)?;
+        write = write.expect(known.map_or_else(|| Expectation::Absent(key.clone()), |known| Expectation::Equals(key.clone(), known)));
+        write = if give { write.put(key, Consent { since_unix_millis: now_unix_millis }.encode()?) } else { write.delete(key) };
+        let said = event::Agreement { mailbox: mailbox.to_owned(), bureau: bureau.to_owned(), kind: Some(kind.clone()), holds: give };
+        Event::ConsentSet(said).append(&mut write, now_unix_millis)?;
+    }
+    Ok(Some(write))
+}
+
+fn said(gateway: &Gateway, sender: &Bureau, bureau: &str, mailbox: &str) -> Result<Said, EnrolmentError> {
+    let key = Consent::before_kinds(bureau, mailbox);
+    let (before, expected) = match gateway.store.get(&key)? {
+        Some(bytes) => (Some(Consent::decode(&bytes)?), Expectation::Equals(key, bytes)),
+        None => (None, Expectation::Absent(key)),
+    };
+    let mut holds = BTreeMap::new();
+    if let Some(consent) = &before {
+        let asks = |kind: &&String| gateway.letters.get(kind).is_some_and(LetterKind::needs_consent);
+        holds.extend(kinds_of_then(sender).filter(asks).map(|kind| (kind.clone(), consent.clone())));
+    }
+    let (from, to) = Consent::of(mailbox, bureau);
+    for (key, bytes) in gateway.store.scan(&from, &to, MOST)? {
+        if let Some(kind) = key.last_part().and_then(|kind| String::from_utf8(kind).ok()) {
+            holds.insert(kind, Consent::decode(&bytes)?);
+        }
+    }
+    Ok(Said { holds, before, expected })
+}
+
+/// What the sender might send when a consent was to all of it: what it had when it was registered anew first after kinds were told
+/// apart, or has still.
+fn kinds_of_then(sender: &Bureau) -> impl Iterator<Item = &String> {
+    sender.consents_of_before.as_ref().unwrap_or(&sender.kinds).iter()
+}
