@@ -205,12 +205,12 @@ fn a_person_is_named_by_a_token_that_is_each_senders_own() {
     let gateway = city.gateway(Arc::clone(&city.store));
     let one = mailbox(&gateway, 0);
     let token = |bureau: &str| enrolment::say(&gateway, &one, bureau, Word::Enrol).unwrap().token.unwrap();
-    let (fund, insurance) = (token(FUND), token(INSURANCE));
-    assert_ne!(fund, insurance);
-    assert_eq!(token(FUND), fund, "the same for as long as it lasts");
+    let (funds_own, insurance) = (token(FUND), token(INSURANCE));
+    assert_ne!(funds_own, insurance);
+    assert_eq!(token(FUND), funds_own, "the same for as long as it lasts");
     // Nothing at rest holds a token.
     let (from, to) = (Key::new("consent", &[]), Key::new("push", &[]));
-    assert!(city.store.scan(&from, &to, usize::MAX).unwrap().iter().all(|(key, value)| !contains(key.as_bytes(), &fund) && !contains(value, &fund)));
+    assert!(city.store.scan(&from, &to, usize::MAX).unwrap().iter().all(|(key, value)| !contains(key.as_bytes(), &funds_own) && !contains(value, &funds_own)));
     let rows = |batch: &str, token: &str| {
         let lines = [fund(&format!("{batch}-1"), ("token", token, PEOPLE[0].2), "163492.96"), fund(&format!("{batch}-2"), ("token", token, "李志强"), "163492.96")];
         order(&city, INSURANCE, "housing-fund", batch, &funds("", &lines), 2, [2 * 16_349_296, 2 * 380_270], None)
@@ -220,7 +220,7 @@ fn a_person_is_named_by_a_token_that_is_each_senders_own() {
     let text = String::from_utf8(mails(&gateway, &one).concat()).unwrap();
     assert!(!text.contains(&insurance) && text.contains(&format!("****{}", &insurance[22..])));
     // Another sender's token names nobody; one that was withdrawn neither, and it never comes back.
-    assert_eq!(said(&outcomes(&city, &rows("t2", &fund))[0]), (1, "undeliverable", Some("unknown-person")));
+    assert_eq!(said(&outcomes(&city, &rows("t2", &funds_own))[0]), (1, "undeliverable", Some("unknown-person")));
     enrolment::say(&gateway, &one, INSURANCE, Word::WithdrawToken).unwrap();
     assert!(matches!(enrolment::say(&gateway, &one, INSURANCE, Word::WithdrawToken), Err(EnrolmentError::NotEnrolled { .. })));
     assert_eq!(said(&outcomes(&city, &rows("t3", &insurance))[0]), (1, "undeliverable", Some("unknown-person")));

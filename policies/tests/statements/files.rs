@@ -2,7 +2,7 @@
 
 use policies::identity::PersonName;
 use policies::statement::{
-    Form, Header, HeaderError, Kind, Manifest, ManifestError, Purpose, Reason, Record, Row, RowError, Totals, TotalsError, Unread, ValueError, Verdict, judge_owner,
+    Form, Header, HeaderError, Kind, Manifest, ManifestError, Money, Purpose, Reason, Record, Row, RowError, Totals, TotalsError, Unread, ValueError, Verdict, judge_owner,
 };
 use proptest::prelude::*;
 

@@ -159,7 +159,7 @@ impl Judge<'_> {
         let index = continuity::account(&row, data);
         let place = continuity::of_account(self.bureau, &account.mailbox(), row.kind().name(), &index);
         let account_of = continuity::holder_key(self.bureau, row.kind(), &index);
-        let (mut follows, mut holders): (Vec<Expectation>, Vec<_>) = (named.into_iter().collect(), Vec::new());
+        let (mut follows, mut holders): (Vec<store::Expectation>, Vec<_>) = (named.into_iter().collect(), Vec::new());
         if let Some(key) = &account_of {
             let (holder, still) = continuity::holder(&*self.gateway.store, key)?;
             if holder.as_ref().is_some_and(|holder| *holder != account.mailbox()) {
