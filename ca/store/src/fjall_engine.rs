@@ -52,9 +52,18 @@ pub(crate) fn make(directory: &Path) -> Result<impl Engine, StoreError> {
     open(directory, MEMTABLE_BYTES)
 }
 
+/// Threads that write tables and join them. Of several, the first never joins: fjall 3.1 hands it such an order again and again, as fast
+/// as it can, until another has time, which takes one of two cores for as long as tables are joined.
+fn workers() -> usize {
+    match std::thread::available_parallelism().map_or(1, usize::from) {
+        1 | 2 => 1,
+        cores => cores.min(4),
+    }
+}
+
 fn open(directory: &Path, memtable: u64) -> Result<Fjall, StoreError> {
     fjall_damage::lists_of_tables(directory)?;
-    let database = Database::builder(directory).open().map_err(failed)?;
+    let database = Database::builder(directory).worker_threads(workers()).open().map_err(failed)?;
     // Bodies stand apart from keys, so that compaction does not copy them again and again.
     let options = || KeyspaceCreateOptions::default().max_memtable_size(memtable).with_kv_separation(Some(KvSeparationOptions::default()));
     let records = database.keyspace("records", options).map_err(failed)?;
