@@ -11,7 +11,12 @@ pub(crate) fn encode(text: &str, out: &mut Vec<u8>) {
     // Chinese takes three times its octets.
     out.reserve(text.len() * 2);
     for line in text.strip_suffix('\n').unwrap_or(text).split('\n') {
-        encode_line(line, out);
+        // Most lines of a page are markup that stands for itself.
+        if stands_for_itself(line) {
+            out.extend_from_slice(line.as_bytes());
+        } else {
+            encode_line(line, out);
+        }
         out.extend_from_slice(b"\r\n");
     }
 }
@@ -28,10 +33,11 @@ fn encode_line(line: &str, out: &mut Vec<u8>) {
             continue;
         }
         let octets = rest.as_bytes().get(..taken).unwrap_or_default();
-        if run > 0 {
-            out.extend_from_slice(octets);
-        } else {
-            octets.iter().for_each(|byte| out.extend_from_slice(&ESCAPED[usize::from(*byte)]));
+        match *octets {
+            _ if run > 0 => out.extend_from_slice(octets),
+            // A Chinese character, at once.
+            [a, b, c] => out.extend_from_slice([a, b, c].map(|byte| ESCAPED[usize::from(byte)]).as_flattened()),
+            _ => octets.iter().for_each(|byte| out.extend_from_slice(&ESCAPED[usize::from(*byte)])),
         }
         column += width;
         at += taken;
@@ -48,12 +54,23 @@ fn character(text: &str) -> usize {
     }
 }
 
+/// ASCII and graphic, or white space.
+fn is_literal(byte: u8) -> bool {
+    matches!(byte, b' '..=b'<' | b'>'..=b'~' | b'\t')
+}
+
+/// A whole line that is written as it is.
+fn stands_for_itself(line: &str) -> bool {
+    // All are looked at, without a way out: so it is done many at a time.
+    let literal = line.bytes().fold(true, |all, byte| all & is_literal(byte));
+    literal && line.len() < WIDTH && !line.ends_with([' ', '\t']) && !changes_at_beginning(line)
+}
+
 /// How many characters, `most` at most, stand for themselves: they are ASCII and graphic, or white space that does not
 /// end the line.
 fn literal_run(rest: &str, most: usize) -> usize {
-    let literal = |byte: &u8| matches!(byte, b' '..=b'<' | b'>'..=b'~' | b'\t');
     let near = rest.as_bytes().get(..most).unwrap_or(rest.as_bytes());
-    let run = near.iter().position(|byte| !literal(byte)).unwrap_or(near.len());
+    let run = near.iter().position(|byte| !is_literal(*byte)).unwrap_or(near.len());
     let ends_in_white_space = run == rest.len() && rest.ends_with([' ', '\t']);
     if ends_in_white_space { run - 1 } else { run }
 }
