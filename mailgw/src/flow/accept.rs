@@ -280,7 +280,7 @@ impl Reception {
             return Ok(());
         }
         let body = match proved {
-            Some(proved) => self.messages.verified_body(whole, &TrustMark { bureau: proved.bureau().to_owned(), unix_millis: unix_millis.unsigned_abs() }, None)?,
+            Some(proved) => self.messages.verified_body(whole, &TrustMark { bureau: proved.bureau().to_owned(), unix_millis: unix_millis.unsigned_abs() })?,
             None => self.messages.body(whole)?,
         };
         let body = Arc::new(body);

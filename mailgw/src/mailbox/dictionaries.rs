@@ -85,7 +85,7 @@ mod tests {
         assert_eq!(*mail.dictionary_for(&[1; 32], &|| made("another ")).unwrap(), *first, "one in use is never changed");
         let message = |word: &str| [b"From: gjj@b.cn\r\n\r\n".as_slice(), &made(word)].concat();
         for (dictionary, word) in [(Some(&first), "statement "), (Some(&second), "receipt "), (None, "statement "), (Some(&first), "receipt ")] {
-            let body = mail.verified_body(&message(word), &TrustMark { bureau: "gjj".into(), unix_millis: 1 }, dictionary).unwrap();
+            let body = mail.verified_body_of(b"", &message(word), None, &TrustMark { bureau: "gjj".into(), unix_millis: 1 }, dictionary).unwrap();
             let content = Arc::new(body).into();
             mail.deliver(&[Delivery { mailbox: "1234567897".into(), folder: "INBOX".into(), content, unix_millis: 1, flags: Flags::new(), event: None, mark: None }], 1).unwrap();
         }

@@ -29,6 +29,7 @@ pub use folders::{MAX_FOLDERS, standard_folders};
 pub use quota::Quota;
 pub use rules::{ENTRY as RULES, RuleError, Rules};
 pub use trusted::{Mark as TrustMark, Marked as TrustMarked};
+pub(crate) use trusted::Part;
 pub use messages::{Body, Content, Delivery, MailError, MessageStore, Uid, View};
 
 #[cfg(test)]

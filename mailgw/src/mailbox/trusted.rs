@@ -1,6 +1,9 @@
 //! The mark of a message whose sender was verified: a header field that only this gateway writes, and the keyword that follows from it.
 //! The field bears a code, under the data key, of every other octet of the message, so that it proves itself wherever the message goes:
 //! one that was copied, changed or made up is taken out of whatever enters a mailbox, by whatever way, and a true one stays.
+//!
+//! The code is made of the digest of those octets; or, where the field names a part of them, whose digest a bureau signed, of the digests of
+//! what is before it, of the part, and of what is behind it: most of a month's statement need not be digested once more.
 
 use std::borrow::Cow;
 use std::cell::RefCell;
@@ -51,25 +54,61 @@ fn is_field(field: &[u8]) -> bool {
     name.trim_ascii().eq_ignore_ascii_case(FIELD.as_bytes())
 }
 
+/// A part of a message whose digest is known.
+#[derive(Clone, Copy)]
+pub(crate) struct Part {
+    pub at: usize,
+    pub length: usize,
+    pub digest: [u8; 32],
+}
+
+impl Part {
+    fn after(self, octets: usize) -> Self {
+        Self { at: self.at + octets, ..self }
+    }
+}
+
 impl MessageStore {
-    fn field(&self, mark: &Mark, rest: &[u8]) -> Vec<u8> {
+    fn field(&self, mark: &Mark, part: Option<&Part>, rest: &[u8]) -> Vec<u8> {
         let mut covered = Vec::new();
-        for part in [mark.bureau.as_bytes(), &mark.unix_millis.to_be_bytes(), &body::digest(rest)] {
-            covered.extend_from_slice(&(part.len() as u64).to_be_bytes());
-            covered.extend_from_slice(part);
+        let mut cover = |piece: &[u8]| {
+            covered.extend_from_slice(&(piece.len() as u64).to_be_bytes());
+            covered.extend_from_slice(piece);
+        };
+        cover(mark.bureau.as_bytes());
+        cover(&mark.unix_millis.to_be_bytes());
+        let Part { at, length, digest } = match part {
+            // All of it.
+            None => Part { at: 0, length: rest.len(), digest: body::digest(rest) },
+            Some(part) => *part,
+        };
+        if part.is_some() {
+            cover(&body::digest(rest.get(..at).unwrap_or_default()));
+            cover(&body::digest(rest.get(at.saturating_add(length)..).unwrap_or_default()));
+            [at, length].iter().for_each(|number| cover(&(*number as u64).to_be_bytes()));
         }
+        cover(&digest);
         let code = crate::hex(&self.key.index("verified sender", &covered));
-        format!("{FIELD}: {}; at={};\r\n\tcode={code}\r\n", mark.bureau, mark.unix_millis).into_bytes()
+        let part = part.map(|_| format!(" part={at}+{length};")).unwrap_or_default();
+        format!("{FIELD}: {}; at={};{part}\r\n\tcode={code}\r\n", mark.bureau, mark.unix_millis).into_bytes()
     }
 
     /// The mark that a field makes, if this gateway wrote it over these octets.
     fn proved(&self, field: &[u8], rest: &[u8]) -> Option<Mark> {
         let (_, value) = std::str::from_utf8(field).ok()?.split_once(": ")?;
         let (bureau, value) = value.split_once("; at=")?;
-        let (millis, _) = value.split_once(';')?;
+        let (millis, value) = value.split_once(';')?;
+        let part = match value.strip_prefix(" part=") {
+            Some(named) => {
+                let (at, length) = named.split_once(';')?.0.split_once('+')?;
+                let (at, length) = (at.parse::<usize>().ok()?, length.parse::<usize>().ok()?);
+                Some(Part { at, length, digest: body::digest(rest.get(at..at.checked_add(length)?)?) })
+            }
+            None => None,
+        };
         let mark = Mark { bureau: bureau.to_owned(), unix_millis: millis.parse().ok()? };
         // Digests are compared, so that the time it takes tells nothing of the code.
-        (body::digest(&self.field(&mark, rest)) == body::digest(field)).then_some(mark)
+        (body::digest(&self.field(&mark, part.as_ref(), rest)) == body::digest(field)).then_some(mark)
     }
 
     /// The message without marks that are not true, and the one that is.
@@ -91,9 +130,16 @@ impl MessageStore {
     }
 
     /// As [`MessageStore::body`], of a message whose sender was verified; who calls this has done that.
-    pub(crate) fn verified_body(&self, bytes: &[u8], mark: &Mark, dictionary: Option<&Arc<Dictionary>>) -> Result<Body, MailError> {
+    pub(crate) fn verified_body(&self, bytes: &[u8], mark: &Mark) -> Result<Body, MailError> {
         let rest = trace::without_fields(bytes, is_field);
-        self.sealed(&[&*self.field(mark, &rest), &*rest].concat(), true, dictionary)
+        self.sealed(&[&*self.field(mark, None, &rest), &*rest].concat(), true, None)
+    }
+
+    /// The same of a message that was made here, of which a part's digest is known, below fields that were put before it.
+    pub(crate) fn verified_body_of(&self, before: &[u8], message: &[u8], part: Option<Part>, mark: &Mark, dictionary: Option<&Arc<Dictionary>>) -> Result<Body, MailError> {
+        let rest = [before, message].concat();
+        let part = part.map(|part| part.after(before.len()));
+        self.sealed(&[&*self.field(mark, part.as_ref(), &rest), &*rest].concat(), true, dictionary)
     }
 
     /// The newest `most` marked messages of each folder. Its keyword is believed for finding them, its field for what it says.
@@ -166,7 +212,7 @@ mod tests {
     fn a_mark_is_ours_alone_and_goes_with_its_message() {
         let mail = store();
         let mark = Mark { bureau: "gz-housing-fund".into(), unix_millis: 1_795_000_000_000 };
-        let body = mail.verified_body(b"Suiyin-Verified: forged\r\nFrom: gjj@b.cn\r\n\r\nstatement\r\n", &mark, None).unwrap();
+        let body = mail.verified_body(b"Suiyin-Verified: forged\r\nFrom: gjj@b.cn\r\n\r\nstatement\r\n", &mark).unwrap();
         mail.deliver(&[delivery(Arc::new(body), Flags::new())], 1).unwrap();
         let (marked, genuine) = newest(&mail);
         assert!(marked && genuine.starts_with(b"Suiyin-Verified: gz-housing-fund; at=1795000000000;\r\n\tcode="));
@@ -181,7 +227,7 @@ mod tests {
         let other = [field, b"From: gjj@b.cn\r\n\r\nanother\r\n"].concat();
         let twice = [field, field, rest].concat();
         let elsewhere = MessageStore::new(Arc::new(Memory::new()), other_data_key());
-        let theirs = [elsewhere.field(&Mark { bureau: "gz-housing-fund".into(), unix_millis: 5 }, rest), rest.to_vec()].concat();
+        let theirs = [elsewhere.field(&Mark { bureau: "gz-housing-fund".into(), unix_millis: 5 }, None, rest), rest.to_vec()].concat();
         let lower = [&field.to_ascii_lowercase(), rest].concat();
         let spaced = [b"Suiyin-Verified : gz; at=1; code=00\r\n", rest].concat();
         let below = [rest.split(|byte| *byte == b'\n').next().unwrap(), b"\nSUIYIN-VERIFIED:\r\n gz\r\n\r\nbody\r\n"].concat();
@@ -199,9 +245,35 @@ mod tests {
     }
 
     #[test]
+    fn a_mark_that_names_a_part_covers_all_the_same() {
+        let mail = store();
+        let mark = Mark { bureau: "gz-housing-fund".into(), unix_millis: 1_795_000_000_000 };
+        let (before, message): (&[u8], &[u8]) = (b"DKIM-Signature: v=1\r\n", b"From: gjj@b.cn\r\n\r\n--b\r\nsigned\r\n--b--\r\n");
+        let (at, length) = (message.windows(6).position(|part| part == b"signed").unwrap(), 6);
+        let part = Part { at, length, digest: body::digest(b"signed") };
+        let body = mail.verified_body_of(before, message, Some(part), &mark, None).unwrap();
+        mail.deliver(&[delivery(Arc::new(body), Flags::new())], 1).unwrap();
+        let (marked, genuine) = newest(&mail);
+        let named = format!("; part={}+6;\r\n\tcode=", before.len() + at);
+        assert!(marked && genuine.ends_with(&[before, message].concat()) && String::from_utf8_lossy(&genuine).contains(&named));
+        mail.deliver(&[delivery(genuine.clone(), Flags::new())], 1).unwrap();
+        assert_eq!(newest(&mail), (true, genuine.clone()), "as it is, it is what it was");
+        // Every octet counts, and so does where the part is.
+        for changed in 0..genuine.len() {
+            let mut forged = genuine.clone();
+            forged[changed] ^= 1;
+            assert_ne!(mail.unforged(&forged).1.as_ref(), Some(&mark), "octet {changed}");
+        }
+        for other in ["; part=0+6;", "; part=99999999999999999999+6;", "; part=18446744073709551615+6;", "; part=+6;", "; part=1;", ";"] {
+            let forged = String::from_utf8_lossy(&genuine).replace(&named, &format!("{other}\r\n\tcode="));
+            assert_eq!(mail.unforged(forged.as_bytes()).1, None, "{other}");
+        }
+    }
+
+    #[test]
     fn no_client_sets_or_takes_the_keyword() {
         let mail = store();
-        let body = mail.verified_body(b"From: gjj@b.cn\r\n\r\nx\r\n", &Mark { bureau: "gjj".into(), unix_millis: 1 }, None).unwrap();
+        let body = mail.verified_body(b"From: gjj@b.cn\r\n\r\nx\r\n", &Mark { bureau: "gjj".into(), unix_millis: 1 }).unwrap();
         mail.deliver(&[delivery(Arc::new(body), Flags::new()), delivery(b"From: a@b.cn\r\n\r\ny\r\n".to_vec(), Flags::new())], 1).unwrap();
         let inbox = mail.folder(BOX, "INBOX").unwrap();
         let trusted = Flags::from_parts(0, Keyword::new("$istrusted"));

@@ -213,9 +213,14 @@ fn assemble(parts: &Parts<'_>) -> Entity {
 
 /// The message: its header, the entity as it was signed, and the signature (a DER `ContentInfo`, detached, SHA-256).
 pub fn message(entity: &Entity, signature_der: &[u8]) -> Vec<u8> {
+    message_around(entity, signature_der).0
+}
+
+/// The same, and where the entity begins in it.
+pub(crate) fn message_around(entity: &Entity, signature_der: &[u8]) -> (Vec<u8>, Option<usize>) {
     let mut out = outside(entity, room(entity, signature_der));
-    put_signed(entity, signature_der, &mut out);
-    out
+    let at = put_signed(entity, signature_der, &mut out);
+    (out, Some(at))
 }
 
 /// The message where its reader alone can open it: the same header, and around what was signed an envelope (a DER `ContentInfo`).
@@ -252,13 +257,15 @@ fn room(entity: &Entity, signature_der: &[u8]) -> usize {
     entity.bytes.len() + signature_der.len() * 3 / 2 + 1024
 }
 
-fn put_signed(entity: &Entity, signature_der: &[u8], out: &mut Vec<u8>) {
+/// Where the entity begins.
+fn put_signed(entity: &Entity, signature_der: &[u8], out: &mut Vec<u8>) -> usize {
     let boundary = format!("=_s{}", entity.token);
     // spec: rfc8551#3.5.3.2
     line(out, &["Content-Type: multipart/signed; micalg=sha-256;"]);
     line(out, &[" protocol=\"application/pkcs7-signature\";"]);
     line(out, &[" boundary=\"", &boundary, "\""]);
     line(out, &["\r\n--", &boundary]);
+    let at = out.len();
     out.extend_from_slice(&entity.bytes);
     line(out, &["\r\n--", &boundary]);
     line(out, &["Content-Type: application/pkcs7-signature; name=\"smime.p7s\""]);
@@ -266,6 +273,7 @@ fn put_signed(entity: &Entity, signature_der: &[u8], out: &mut Vec<u8>) {
     line(out, &["Content-Disposition: attachment; filename=\"smime.p7s\"\r\n"]);
     base64_lines(signature_der, out);
     line(out, &["\r\n--", &boundary, "--"]);
+    at
 }
 
 fn base64_lines(der: &[u8], out: &mut Vec<u8>) {

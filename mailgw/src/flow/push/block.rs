@@ -13,7 +13,7 @@ use super::halves::halves;
 use super::judge::Judge;
 use super::proof::Columns;
 use crate::flow::encryption::Envelopes;
-use crate::mailbox::{MailError, TrustMark};
+use crate::mailbox::{MailError, Part, TrustMark};
 use crate::record::body;
 use crate::record::dictionary::Dictionary;
 use crate::record::push::{RowOutcome, State, decode_rows, rows_key};
@@ -62,14 +62,20 @@ impl Work<'_> {
         let dictionary = sealed.first().map(|(letter, seal)| self.dictionary(letter, seal)).transpose()?.flatten();
         let body = |(letter, seal): &(Letter, Vec<u8>)| {
             // Sealed by the bureau first, then encrypted to its reader.
-            let (message, secrecy) = match self.envelopes.seal(&letter.account, || statement::signed(&letter.entity, seal))? {
-                Some((secrecy, Some(envelope))) => (statement::encrypted(&letter.entity, &envelope), Some(secrecy)),
-                Some((secrecy, None)) => (statement::message(&letter.entity, seal), Some(secrecy)),
-                None => (statement::message(&letter.entity, seal), None),
+            let (envelope, secrecy) = match self.envelopes.seal(&letter.account, || statement::signed(&letter.entity, seal))? {
+                Some((secrecy, envelope)) => (envelope, Some(secrecy)),
+                None => (None, None),
+            };
+            // What was sealed stands in it as it was digested for that, unless it is encrypted.
+            let (message, signed) = match envelope {
+                Some(envelope) => (statement::encrypted(&letter.entity, &envelope), None),
+                None => statement::message_around(&letter.entity, seal),
             };
             // Sealed for the bureau here: nobody has to be asked whether it is the bureau's.
             let mark = TrustMark { bureau: self.judge.bureau.to_owned(), unix_millis: crate::gateway::unix_millis(self.judge.begun) };
-            Ok((Arc::new(self.judge.gateway.messages.verified_body(&self.mail_signed(message)?, &mark, dictionary.as_ref())?), secrecy))
+            let part = signed.map(|at| Part { at, length: letter.entity.bytes().len(), digest: *letter.entity.digest() });
+            let before = self.mail_signature(&message)?;
+            Ok((Arc::new(self.judge.gateway.messages.verified_body_of(&before, &message, part, &mark, dictionary.as_ref())?), secrecy))
         };
         let bodies = halves(&sealed, body)?;
         let letters = sealed.into_iter().zip(bodies).map(|((letter, _), (body, secrecy))| Sealed { letter, body, secrecy }).collect();
@@ -90,16 +96,15 @@ impl Work<'_> {
         Ok(Some(Arc::clone(self.dictionary.get_or_init(|| found))))
     }
 
-    /// With the gateway's own mail signature above it, where its author is of the gateway's domain. spec: rfc7489#3.1.1
-    fn mail_signed(&self, message: Vec<u8>) -> Result<Vec<u8>, PushError> {
+    /// The gateway's own mail signature, which stands above the message, where its author is of the gateway's domain; else nothing.
+    // spec: rfc7489#3.1.1
+    fn mail_signature(&self, message: &[u8]) -> Result<Vec<u8>, PushError> {
         let Judge { gateway, sender, .. } = &self.judge;
         let aligned = sender.address.as_str().rsplit('@').next().is_some_and(|domain| domain.eq_ignore_ascii_case(&gateway.settings.domain));
         if !gateway.push_limits.dkim || !aligned {
-            return Ok(message);
+            return Ok(Vec::new());
         }
-        let mut signed = gateway.dkim.sign(&message, gateway.clock.now())?;
-        signed.extend_from_slice(&message);
-        Ok(signed)
+        Ok(gateway.dkim.sign(message, gateway.clock.now())?)
     }
 
     /// The outcomes of a block, durable. A block that has them already is answered from the record.

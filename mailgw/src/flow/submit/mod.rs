@@ -289,7 +289,7 @@ impl Submission {
                 continue;
             }
             let body = match proved {
-                Some(proved) => self.gateway.messages.verified_body(&whole, &TrustMark { bureau: proved.bureau().to_owned(), unix_millis: millis }, None),
+                Some(proved) => self.gateway.messages.verified_body(&whole, &TrustMark { bureau: proved.bureau().to_owned(), unix_millis: millis }),
                 None => self.gateway.messages.body(&whole),
             };
             let (body, unix_millis) = (Arc::new(body.map_err(too_large)?), i64::try_from(millis).unwrap_or(i64::MAX));
