@@ -17,6 +17,8 @@ const PLACES: &str = "notification places";
 const WISH: &str = "notification wish";
 const ARRIVED: &str = "notification arrived";
 const GOING: &str = "notification going";
+/// A way of their own for codes on their way to phones.
+const CODE: &[u8] = b"code";
 const SETTLED: &str = "notification settled";
 const COUNTED: &str = "notification count";
 const ASKED: &str = "notification asked";
@@ -272,6 +274,20 @@ impl Going {
     /// `id` is random; whoever sends texts knows a notice by it.
     pub fn key(channel: Channel, id: &str) -> Key {
         Key::new(GOING, &[channel.name().as_bytes(), id.as_bytes()])
+    }
+
+    /// Where it stands. Texts with codes stand by themselves, since somebody waits for them; before there was this place they stood with
+    /// the others.
+    pub fn place_of(&self, id: &str) -> Key {
+        match (self.place.channel, &self.says) {
+            (Channel::Text, Says::Code(_)) => Key::new(GOING, &[CODE, id.as_bytes()]),
+            (channel, _) => Self::key(channel, id),
+        }
+    }
+
+    /// Texts with codes.
+    pub fn codes() -> (Key, Key) {
+        Key::range(GOING, &[CODE])
     }
 
     pub fn all(channel: Channel) -> (Key, Key) {

@@ -10,7 +10,7 @@ use mailgw::flow::notification::{self, Collector, NotificationError, Request, Wo
 use mailgw::queue::Listed;
 use mailgw::queue::decide::Outcome;
 use mailgw::record::body::BodyId;
-use mailgw::record::notification::{Channel, Going};
+use mailgw::record::notification::{Channel, Going, Place, Says};
 use mailgw::record::queue::Said;
 use mailgw::texts::{Answer, BUSY, REFUSED, Text, Texts};
 use store::Batch;
@@ -330,6 +330,50 @@ fn texts_that_wait_hold_up_no_notice_by_mail() {
     }
     turn(&gateway, &phones).unwrap();
     assert_eq!((phones.take().len(), all(&*city.store, "notification arrived").len()), (1, 0));
+}
+
+/// Somebody asks for a code when the first notice is handed over.
+struct Asking<'a> {
+    phones: Phones,
+    first: Mutex<Option<Box<dyn FnOnce() + Send + 'a>>>,
+}
+
+impl Texts for Asking<'_> {
+    fn send(&self, text: &Text, now: i64) -> Answer {
+        if text.code.is_none() && let Some(ask) = self.first.lock().unwrap().take() {
+            ask();
+        }
+        self.phones.send(text, now)
+    }
+}
+
+#[test]
+fn codes_go_before_notices_and_what_is_over_is_not_tried() {
+    let (city, phones) = (City::found(), Phones::new());
+    let gateway = open(&city);
+    let (mine, theirs, others) = (mailbox_of(&gateway, 0), mailbox_of(&gateway, 1), mailbox_of(&gateway, 2));
+    enrolled(&gateway, &phones, &mine, PHONE);
+    let (now, at_once) = (gateway.now_unix_millis(), gateway.directory.policy().notifications().at_once);
+    let place = Place { channel: Channel::Text, address: "+8613800138000".into() };
+    let notice = |says, made_unix_millis| Going { mailbox: mine.clone(), place: place.clone(), says, of: Vec::new(), made_unix_millis, due_unix_millis: made_unix_millis, tries: 0 };
+    let put = |id: String, going: Going| {
+        // As they stood before codes had a place of their own, too.
+        let key = Going::key(Channel::Text, &id);
+        gateway.store.commit(Batch::new().put(key.clone(), going.seal(&key, &gateway.directory_key).unwrap())).unwrap();
+    };
+    let hour = 3_600_000;
+    put("old-notice".into(), notice(Says::Arrived, now - 24 * hour));
+    put("old-code".into(), notice(Says::Code("000000".into()), now - hour));
+    (0..3 * at_once).for_each(|number| put(format!("{number:04}"), notice(Says::Arrived, now)));
+    notification::say(&gateway, &theirs, Some(&name(Channel::Text, "13900139000"))).unwrap();
+    let ask = || drop(notification::say(&gateway, &others, Some(&name(Channel::Text, "13700137000"))).unwrap());
+    let asking = Asking { phones, first: Mutex::new(Some(Box::new(ask))) };
+    let done = notification::turn(&gateway, Some(&asking), &mut Collector::default(), &|| true).unwrap();
+    assert_eq!((done.sent, done.failed), (3 * at_once as u64 + 2, 2));
+    let texts = asking.phones.take();
+    let codes: Vec<(usize, &str)> = texts.iter().enumerate().filter(|(_, text)| text.code.is_some()).map(|(at, text)| (at, text.to.as_str())).collect();
+    assert_eq!(codes, [(0, "+8613900139000"), (1 + at_once, "+8613700137000")], "each before the next handful of notices");
+    assert!(texts.iter().all(|text| !text.id.starts_with("old")) && all(&*city.store, "notification going").is_empty());
 }
 
 /// A fault at each commit of a turn: what is told is told once in evidence, and the same text never has two names.

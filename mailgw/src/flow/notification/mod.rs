@@ -225,7 +225,7 @@ pub fn turn(gateway: &Gateway, texts: Option<&dyn Texts>, collector: &mut Collec
 /// A notice put on its way by a commit: a text waits for its turn, a mail is one of the outbound queue.
 fn put(gateway: &Gateway, batch: Batch, going: &Going, now: OffsetDateTime) -> Result<(Batch, Option<BodyId>), NotificationError> {
     let id = gateway.notifications.name()?;
-    let key = Going::key(going.place.channel, &id);
+    let key = going.place_of(&id);
     let batch = batch.put(key.clone(), going.seal(&key, &gateway.directory_key)?);
     if going.place.channel == Channel::Text {
         return Ok((batch, None));

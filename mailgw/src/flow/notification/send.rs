@@ -20,6 +20,8 @@ use crate::texts::{Answer, Texts, UNREACHABLE};
 
 /// Notices of one commit: what they tell of fits into one batch of evidence.
 const PAGE: usize = 100;
+/// Why a notice failed whose time was over before its turn came.
+const EXPIRED: &str = "expired";
 
 /// What came of notices.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -42,9 +44,17 @@ fn next(policy: &NotificationPolicy, going: &Going, answer: Answer, now: u64) ->
     match answer {
         Answer::Taken => Next::Sent,
         Answer::Refused(why) => Next::Failed(why.to_owned()),
-        Answer::Later(why) if now >= going.made_unix_millis.saturating_add(lasts(policy, going)) => Next::Failed(why.to_owned()),
-        Answer::Later(_) => Next::At(now.saturating_add(policy.retry_after(going.tries.saturating_add(1)))),
+        Answer::Later(why) => match now.saturating_add(policy.retry_after(going.tries.saturating_add(1))) {
+            // Its time would be over then: this was the last try.
+            at if is_over(policy, going, at) => Next::Failed(why.to_owned()),
+            at => Next::At(at),
+        },
     }
+}
+
+/// Whether nobody has any use for it any more.
+fn is_over(policy: &NotificationPolicy, going: &Going, now: u64) -> bool {
+    now >= going.made_unix_millis.saturating_add(lasts(policy, going))
 }
 
 /// A code is of no use once it is over.
@@ -63,37 +73,74 @@ struct Stored {
     going: Going,
 }
 
-/// Hands over the texts that are due, some at one time, for as long as `go_on`. Without anybody who sends them they wait, and fail with
-/// their day; one that cannot be reached is not waited for by the next ones of the same turn.
+/// Hands over the texts that are due, some at one time, for as long as `go_on`: codes first, and again before each handful of notices, since
+/// somebody waits for one. What is too old is not tried any more. Without anybody who sends them they wait, and fail with their day; one
+/// that cannot be reached is not waited for by the next ones of the same turn.
 pub fn send(gateway: &Gateway, texts: Option<&dyn Texts>, go_on: &dyn Fn() -> bool) -> Result<Done, NotificationError> {
-    let ((mut from, to), mut done) = (Going::all(Channel::Text), Done::default());
-    let mut stops = false;
-    while !stops && go_on() {
-        let page = gateway.store.scan(&from, &to, PAGE)?;
-        let Some((last, _)) = page.last() else { break };
-        from = last.successor();
-        let (now, at) = moment(gateway);
+    let line = Line { gateway, texts, go_on };
+    let mut done = Done::default();
+    let codes = |done: &mut Done| line.send(Going::codes(), done, &mut |_| Ok(true));
+    if codes(&mut done)? {
+        line.send(Going::all(Channel::Text), &mut done, &mut |done| codes(done))?;
+    }
+    Ok(done)
+}
+
+/// Texts that wait, and whoever sends them.
+struct Line<'a> {
+    gateway: &'a Gateway,
+    texts: Option<&'a dyn Texts>,
+    go_on: &'a dyn Fn() -> bool,
+}
+
+impl Line<'_> {
+    /// Those of a range that are due; `before` each handful, what goes ahead of it. Whether to go on.
+    fn send(&self, (mut from, to): (Key, Key), done: &mut Done, before: &mut dyn FnMut(&mut Done) -> Result<bool, NotificationError>) -> Result<bool, NotificationError> {
+        let policy = self.gateway.directory.policy().notifications();
+        let mut goes_on = (self.go_on)();
+        while goes_on {
+            let page = self.gateway.store.scan(&from, &to, PAGE)?;
+            let Some((last, _)) = page.last() else { break };
+            from = last.successor();
+            let mut due = self.due(page)?.into_iter().peekable();
+            let mut ended = Vec::new();
+            while goes_on && due.peek().is_some() {
+                goes_on = before(done)?;
+                if goes_on {
+                    goes_on = self.handful(due.by_ref().take(policy.at_once).collect(), &mut ended)?;
+                }
+            }
+            tell(self.gateway, ended, Batch::new(), done)?;
+        }
+        Ok(goes_on)
+    }
+
+    fn due(&self, page: Vec<(Key, Vec<u8>)>) -> Result<Vec<Stored>, NotificationError> {
+        let (now, _) = moment(self.gateway);
         let mut due = Vec::new();
         for (key, bytes) in page {
-            let going = Going::open(&key, &bytes, &gateway.directory_key)?;
+            let going = Going::open(&key, &bytes, &self.gateway.directory_key)?;
             if going.due_unix_millis <= now {
                 due.push(Stored { id: Going::id(&key)?, key, bytes, going });
             }
         }
-        let policy = gateway.directory.policy().notifications();
-        let mut tried = Vec::with_capacity(due.len());
-        let mut waiting = due.into_iter().peekable();
-        while waiting.peek().is_some() && !stops {
-            let some: Vec<Stored> = waiting.by_ref().take(policy.at_once).collect();
-            let answers = at_once(&some, |one| handed(gateway, texts, one, at))?;
-            stops = !go_on() || (texts.is_some() && answers.contains(&Answer::Later(UNREACHABLE)));
-            tried.extend(some.into_iter().zip(answers));
-        }
-        let (now, _) = moment(gateway);
-        let ended = tried.into_iter().map(|(one, answer)| (next(policy, &one.going, answer, now), one)).collect();
-        tell(gateway, ended, Batch::new(), &mut done)?;
+        Ok(due)
     }
-    Ok(done)
+
+    /// Whether to go on.
+    fn handful(&self, some: Vec<Stored>, ended: &mut Vec<(Next, Stored)>) -> Result<bool, NotificationError> {
+        let policy = self.gateway.directory.policy().notifications();
+        let (gateway, texts) = (self.gateway, self.texts);
+        let (now, at) = moment(gateway);
+        // It may have waited long behind the others.
+        let (over, some): (Vec<Stored>, Vec<Stored>) = some.into_iter().partition(|one| is_over(policy, &one.going, now));
+        ended.extend(over.into_iter().map(|one| (Next::Failed(EXPIRED.to_owned()), one)));
+        let answers = at_once(&some, |one| handed(gateway, texts, one, at))?;
+        let stops = !(self.go_on)() || (texts.is_some() && answers.contains(&Answer::Later(UNREACHABLE)));
+        let (now, _) = moment(gateway);
+        ended.extend(some.into_iter().zip(answers).map(|(one, answer)| (next(policy, &one.going, answer, now), one)));
+        Ok(!stops)
+    }
 }
 
 fn at_once(some: &[Stored], hand: impl Fn(&Stored) -> Result<Answer, NotificationError> + Sync) -> Result<Vec<Answer>, NotificationError> {
@@ -215,9 +262,10 @@ mod tests {
             (notice(Says::Arrived, 0), Answer::Refused(REFUSED), 0, Next::Failed(REFUSED.into())),
             (notice(Says::Arrived, 0), Answer::Later(BUSY), 0, Next::At(minute)),
             (notice(Says::Arrived, 3), Answer::Later(BUSY), 0, Next::At(60 * minute)),
-            (notice(Says::Arrived, 30), Answer::Later(BUSY), 24 * hour - 1, Next::At(25 * hour - 1)),
-            (notice(Says::Arrived, 30), Answer::Later(BUSY), 24 * hour, Next::Failed(BUSY.into())),
-            (notice(Says::Code("1".into()), 5), Answer::Later(BUSY), 30 * minute, Next::Failed(BUSY.into())),
+            (notice(Says::Arrived, 30), Answer::Later(BUSY), 23 * hour - 1, Next::At(24 * hour - 1)),
+            (notice(Says::Arrived, 30), Answer::Later(BUSY), 23 * hour, Next::Failed(BUSY.into())),
+            (notice(Says::Code("1".into()), 0), Answer::Later(BUSY), 29 * minute - 1, Next::At(30 * minute - 1)),
+            (notice(Says::Code("1".into()), 0), Answer::Later(BUSY), 29 * minute, Next::Failed(BUSY.into())),
         ] {
             assert_eq!(next(policy, &one, answer, now), after);
         }
