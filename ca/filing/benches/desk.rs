@@ -19,10 +19,12 @@ use city::Key;
 use filing::desk::Desk;
 use filing::desk::flow::authorise::{Callers, Enterprise};
 use filing::desk::flow::receive::{Submission, receive};
+use filing::desk::record::filing::Said;
 use pki::signature::{DigestAlgorithm, Scheme, verifications};
 use pki::signer::Signer as _;
 use policies::identity::CreditCode;
 use rustls::pki_types::CertificateDer;
+use store::Batch;
 
 /// As the program's own.
 #[global_allocator]
@@ -42,7 +44,10 @@ fn main() {
     let base = std::env::var("SUIYIN_BENCH_DIR").unwrap_or_else(|_| "target".into());
     let place = tempfile::tempdir_in(base).unwrap();
     let founded = office::Founded::new();
-    let desk = Arc::new(founded.desk(store::open("fjall:store", place.path()).unwrap(), |_| {}));
+    let store = store::open("fjall:store", place.path()).unwrap();
+    // As `filing desk init` founds it.
+    store.commit(Batch::new().put(Said::newest_alone(), vec![1])).unwrap();
+    let desk = Arc::new(founded.desk(store, |_| {}));
     founded.seal(&desk);
     let at_once = usize::try_from(desk.policies.desk.limits.at_once).unwrap();
     println!("{filings} filings, each signed and timestamped by an enterprise of its own, {at_once} at one time …");
