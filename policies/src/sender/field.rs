@@ -1,5 +1,7 @@
 //! The fields of a kind: what a value is, and within which bounds.
 
+use std::fmt;
+
 use serde::Deserialize;
 use time::Date;
 use time::macros::format_description;
@@ -33,6 +35,24 @@ pub enum FieldType {
     Count { max: u32 },
     /// Code, Chinese and English.
     Code { codes: Vec<(String, String, String)> },
+}
+
+/// What a file's author writes there.
+impl fmt::Display for FieldType {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Text { max_bytes } => write!(formatter, "text of up to {max_bytes} bytes"),
+            Self::Date => formatter.write_str("day, YYYY-MM-DD"),
+            Self::Month => formatter.write_str("month, YYYYMM"),
+            Self::Fen { min, max } => write!(formatter, "amount from {min} to {max}"),
+            Self::Percent { min, max } => write!(formatter, "percent from {min} to {max}"),
+            Self::Count { max } => write!(formatter, "whole number up to {max}"),
+            Self::Code { codes } => {
+                let codes: Vec<String> = codes.iter().map(|(code, chinese, english)| format!("{code} ({chinese} / {english})")).collect();
+                write!(formatter, "one of {}", codes.join(", "))
+            }
+        }
+    }
 }
 
 /// As a document writes it.

@@ -12,7 +12,7 @@ use crate::document::{PolicyError, named, read};
 use crate::statement::SenderCode;
 
 /// Columns that every row has before the kind's own.
-pub(super) const HEAD: [&str; 5] = ["stmt_id", "period", "id_type", "id_no", "name"];
+pub const HEAD: [&str; 5] = ["stmt_id", "period", "id_type", "id_no", "name"];
 
 named! {
     /// Whose mailboxes get them.
@@ -90,6 +90,11 @@ impl LetterKind {
         self.senders.is_empty() || self.senders.iter().any(|sender| sender.as_str() == bureau)
     }
 
+    /// The bureaus that the policy names; whom the register lets, where there is none.
+    pub fn senders(&self) -> impl Iterator<Item = &str> {
+        self.senders.iter().map(SenderCode::as_str)
+    }
+
     pub fn addressee(&self) -> Addressee {
         self.addressee
     }
@@ -115,6 +120,11 @@ impl LetterKind {
 
     pub fn fields(&self) -> &[Field] {
         &self.fields
+    }
+
+    /// Each rule with its name before it.
+    pub fn rules(&self) -> impl Iterator<Item = String> {
+        self.rules.iter().map(ToString::to_string)
     }
 
     /// Chinese and English.
@@ -150,10 +160,10 @@ impl LetterKind {
         line("kept for", &format!("{} days", self.retention_days));
         line("sum_close", self.total.as_deref().unwrap_or("0.00"));
         for field in &self.fields {
-            line(&format!("field {}", field.name), &format!("{:?}{}, {} / {}", field.of, if field.optional { ", optional" } else { "" }, field.chinese, field.english));
+            line(&format!("field {}", field.name), &format!("{}{}, {} / {}", field.of, if field.optional { ", optional" } else { "" }, field.chinese, field.english));
         }
         for rule in &self.rules {
-            line("rule", &format!("{rule:?}"));
+            line("rule", &rule.to_string());
         }
         text
     }
@@ -162,7 +172,7 @@ impl LetterKind {
 impl Written {
     fn check(self) -> Result<LetterKind, String> {
         let kind = name(&self.kind, b'-').ok_or("kind: use up to 32 lower-case letters, digits and hyphens, a letter first")?;
-        let title = (word(&self.title_zh, 60).map_err(|reason| format!("title_zh: {reason}"))?, word(&self.title_en, 60).map_err(|reason| format!("title_en: {reason}"))?);
+        let title = (title("title_zh", &self.title_zh)?, title("title_en", &self.title_en)?);
         let senders = self.senders.iter().map(|code| SenderCode::parse(code).map_err(|error| format!("senders: {error}"))).collect::<Result<_, _>>()?;
         if !(1..=64).contains(&self.fields.len()) {
             return Err("a kind has 1 to 64 fields".to_owned());
@@ -201,4 +211,10 @@ impl Written {
             total: self.total,
         })
     }
+}
+
+/// Plain words: they stand in subjects, where nothing is drawn bold.
+fn title(name: &str, text: &str) -> Result<String, String> {
+    let title = word(text, 60).map_err(|reason| format!("{name}: {reason}"))?;
+    if title.contains(['<', '>']) { Err(format!("{name}: it is plain words, without < and >")) } else { Ok(title) }
 }

@@ -12,7 +12,7 @@ mod template;
 use std::collections::BTreeMap;
 
 pub use field::{Field, FieldType};
-pub use kind::{Addressee, Evidence, LetterKind};
+pub use kind::{Addressee, Evidence, HEAD, LetterKind};
 pub use row::{Letter, LetterFigure, LetterHeader, LetterHeaderError, LetterRecord};
 pub use rule::Broken;
 pub use template::{Language, Template};

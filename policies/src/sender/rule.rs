@@ -1,5 +1,7 @@
 //! Rules over several amounts or days of a row.
 
+use std::fmt;
+
 use serde::Deserialize;
 
 use super::field::{Field, FieldType, name};
@@ -19,6 +21,15 @@ enum Asks {
     Sum { of: Vec<String>, is: String },
     /// The amounts or days do not fall from one to the next.
     Ascend { fields: Vec<String> },
+}
+
+impl fmt::Display for Rule {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.asks {
+            Asks::Sum { of, is } => write!(formatter, "{}: {} = {is}", self.name, of.join(" + ")),
+            Asks::Ascend { fields } => write!(formatter, "{}: {}", self.name, fields.join(" <= ")),
+        }
+    }
 }
 
 /// A rule that a row does not keep; the reason tells figures, never names or numbers of persons.

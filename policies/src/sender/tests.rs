@@ -96,6 +96,7 @@ fn a_document_that_makes_no_sense_is_refused_with_its_reason() {
         ("{pay_by}", "{payby}", "no field"),
         ("{pay_by}", "{pay_by", "closed"),
         ("{pay_by}", "pay_by}", "closes nothing"),
+        ("title_en = \"Utility bill\"", "title_en = \"<b>Utility bill\"", "plain words"),
         ("addressee = \"person\"", "addressee = \"all\"", "addressee"),
         ("code = \"water\"", "code = \"gas\"", "twice"),
         ("consent = true", "consents = true", "consent"),

@@ -13,6 +13,8 @@ pub struct Column {
     pub zh: &'static str,
     pub en: &'static str,
     pub form: Form,
+    /// Of a code: each, with its meaning in Chinese and English.
+    pub codes: &'static [(&'static str, &'static str, &'static str)],
 }
 
 named! {
@@ -65,6 +67,7 @@ impl Column {
 /// A type that stands in a column.
 pub(super) trait Field {
     const FORM: Form;
+    const CODES: &'static [(&'static str, &'static str, &'static str)] = &[];
 
     /// As the owner may see it.
     fn value(&self) -> String;
@@ -128,6 +131,7 @@ macro_rules! status {
 
         impl $crate::statement::column::Field for $name {
             const FORM: $crate::statement::Form = $crate::statement::Form::Code;
+            const CODES: &'static [(&'static str, &'static str, &'static str)] = &[$(($code, $zh, $en)),+];
 
             fn value(&self) -> String {
                 self.code().to_owned()
@@ -163,6 +167,7 @@ macro_rules! row {
                     zh: $zh,
                     en: $en,
                     form: <$type as $crate::statement::column::Field>::FORM,
+                    codes: <$type as $crate::statement::column::Field>::CODES,
                 }),+
             ];
 

@@ -49,6 +49,42 @@ pub struct Manifest {
     purpose: Purpose,
 }
 
+/// What a manifest holds: each field, whether it may be left out, an example in JSON, and what it says. For whoever writes one.
+pub const FIELDS: &[ManifestField] = &[
+    ManifestField::needed("batch_id", r#""HF-202610-01""#, "unique for its sender; the same again is answered as the first time"),
+    ManifestField::needed("sender_code", r#""gz-housing-fund""#, "the bureau's code in the register"),
+    ManifestField::needed("kind", r#""housing-fund""#, "housing-fund, pension, or a kind of policies/senders"),
+    ManifestField::needed("period", r#""202610""#, "YYYYMM, of every row"),
+    ManifestField::needed("schema_version", "1", "the form of the manifest"),
+    ManifestField::needed("rows", "2", "rows of the file, without its first line"),
+    ManifestField::needed("sum_close", r#""68400.00""#, "sum of close_bal (housing-fund), close (pension), the kind's total, or 0.00"),
+    ManifestField::needed("sum_paid_in", r#""2400.00""#, "sum of paid_in (housing-fund), person_amt (pension), or 0.00"),
+    ManifestField::needed("sha256", r#""e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855""#, "of the file's bytes, unpacked, in lower case"),
+    ManifestField::needed("created_at", r#""2026-11-01T00:00:00Z""#, "RFC 3339"),
+    ManifestField::besides("mends", r#"{"batch": "HF-202609-01", "rows": "3,17"}"#, "rows of an earlier batch that were kept back, mended: the n-th row stands for the n-th of `rows`"),
+    ManifestField::besides("supersedes", r#"{"reason": "单位补报", "reason_en": "late report"}"#, "each row corrects the statement that its column `supersedes` names"),
+    ManifestField::besides("withdraws", r#"{"reason": "发送有误", "reason_en": "sent in error"}"#, "the file has one column, stmt_id: statements that hold no more"),
+];
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ManifestField {
+    pub name: &'static str,
+    pub needed: bool,
+    pub example: &'static str,
+    pub says: &'static str,
+}
+
+impl ManifestField {
+    const fn needed(name: &'static str, example: &'static str, says: &'static str) -> Self {
+        Self { name, needed: true, example, says }
+    }
+
+    /// One of these, or none.
+    const fn besides(name: &'static str, example: &'static str, says: &'static str) -> Self {
+        Self { name, needed: false, example, says }
+    }
+}
+
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Written {
@@ -182,4 +218,32 @@ fn digest(text: &str) -> Option<[u8; 32]> {
         *byte = u8::from_str_radix(text.get(at * 2..at * 2 + 2)?, 16).ok()?;
     }
     Some(bytes)
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    fn written(fields: &[&ManifestField]) -> String {
+        let members: Vec<String> = fields.iter().map(|field| format!("\"{}\": {}", field.name, field.example)).collect();
+        format!("{{{}}}", members.join(", "))
+    }
+
+    #[test]
+    fn the_fields_that_are_told_are_those_that_are_read() {
+        let needed: Vec<&ManifestField> = FIELDS.iter().filter(|field| field.needed).collect();
+        Manifest::parse(written(&needed).as_bytes()).unwrap();
+        for besides in FIELDS.iter().filter(|field| !field.needed) {
+            let all = [needed.as_slice(), &[besides]].concat();
+            assert_ne!(Manifest::parse(written(&all).as_bytes()).unwrap().purpose(), &Purpose::Deliver, "{}", besides.name);
+        }
+        for at in 0..needed.len() {
+            let without: Vec<&ManifestField> = needed.iter().enumerate().filter(|(other, _)| *other != at).map(|(_, field)| *field).collect();
+            assert!(Manifest::parse(written(&without).as_bytes()).is_err());
+        }
+        // The reader itself says what it knows.
+        let known = serde_json::from_str::<Written>(r#"{"?": 1}"#).err().unwrap().to_string();
+        assert_eq!(known.matches('`').count() / 2 - 1, FIELDS.len(), "{known}");
+    }
 }

@@ -25,7 +25,7 @@ mod value;
 pub use column::{Column, Figure, Form};
 pub use housing_fund::{HousingFundRow, HousingFundStatus};
 pub use judgement::{Judgement, Rule, Verdict, judge_owner};
-pub use manifest::{MAX_MANIFEST_BYTES, MAX_ROWS, Manifest, ManifestError};
+pub use manifest::{FIELDS as MANIFEST_FIELDS, MAX_MANIFEST_BYTES, MAX_ROWS, Manifest, ManifestError, ManifestField};
 pub(crate) use money::yuan;
 pub use money::{Money, Rate, RoundTo};
 pub use parameters::{HousingFundParameters, Parameters, PensionParameters, SHIPPED};
@@ -57,6 +57,15 @@ impl Kind {
             Self::HousingFund => ("住房公积金", "Housing fund"),
             Self::Pension => ("基本养老保险", "Basic pension"),
         }
+    }
+
+    /// The rules that its rows are judged by.
+    pub fn rules(self) -> impl Iterator<Item = Rule> {
+        let own = match self {
+            Self::HousingFund => "V1 V2 V3 V4 V5 V6 V7 V8 V9 V10",
+            Self::Pension => "P1 P2 P3 P4 P5 P6 P7 V9 V10",
+        };
+        Rule::ALL.iter().copied().filter(move |rule| own.split(' ').any(|code| code == rule.code()))
     }
 
     /// The columns of its file, in the order of the standard listing; a file may have them in any other.

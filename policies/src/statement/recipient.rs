@@ -5,7 +5,7 @@ use std::fmt;
 use time::Date;
 
 use super::value::ValueError;
-use crate::identity::{CreditCode, Document};
+use crate::identity::{CreditCode, Document, DocumentKind};
 
 /// Characters of a token: digits and letters without those that are taken for others, as Crockford's base 32 has them.
 const ALPHABET: &[u8; 32] = b"0123456789abcdefghjkmnpqrstvwxyz";
@@ -58,6 +58,13 @@ pub enum Recipient {
 }
 
 impl Recipient {
+    /// What stands in `id_type`, Chinese and English. Statements are of persons: no institution has any.
+    pub fn codes() -> Vec<(&'static str, &'static str, &'static str)> {
+        let documents = DocumentKind::ALL.map(|kind| (kind.code(), kind.words().0, kind.words().1));
+        let others = [(INSTITUTION, "统一社会信用代码", "unified social credit code, where a kind is for institutions"), (TOKEN, "登记标识", "the token that the owner's enrolment gave this sender; it stands in id_no")];
+        documents.into_iter().chain(others).collect()
+    }
+
     /// `code` is `01` to `07` and `99`, `uscc` or `token`.
     pub fn parse(code: &str, number: &str, today: Date) -> Result<Self, ValueError> {
         match code {
@@ -134,6 +141,9 @@ mod tests {
         assert_eq!((named.code(), named.masked().len(), named.stands_in(&format!("x-{}", token.expose()))), ("token", 8, true));
         assert_eq!(Recipient::parse("uscc", "91440101MAT000018G", today).unwrap().code(), "uscc");
         assert_eq!(Recipient::parse("01", "440106189602290015", today).unwrap().code(), "01");
+        // What is told of them is what is read.
+        let unknown = Recipient::parse("08", "1", today).unwrap_err();
+        assert!(Recipient::codes().iter().all(|(code, ..)| Recipient::parse(code, "", today).unwrap_err() != unknown) && Recipient::codes().len() == 10);
         for (code, number) in [("token", "x"), ("uscc", "91440101MAT000018H"), ("08", "1"), ("", "")] {
             assert!(Recipient::parse(code, number, today).is_err());
         }

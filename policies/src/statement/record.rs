@@ -34,7 +34,12 @@ pub enum HeaderError {
 }
 
 fn named(name: &Option<String>) -> String {
-    name.as_ref().map_or(String::new(), |name| format!(" ({name})"))
+    match name.as_deref() {
+        None => String::new(),
+        // What a person gave a sender stands where a number would, so that a file may hold both.
+        Some("person_ref") => " (person_ref: write the token in id_no, and token in id_type)".to_owned(),
+        Some(name) => format!(" ({name})"),
+    }
 }
 
 /// Which field of a line is which column. Every column stands in it once; their order is free.
@@ -298,5 +303,17 @@ impl<'de> Deserialize<'de> for Scalar<'de> {
             }
         }
         deserializer.deserialize_any(Any)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_names_persons_by_reference_is_told_where_it_stands() {
+        let columns: Vec<&str> = Kind::Pension.columns().iter().map(|column| if column.name == "id_no" { "person_ref" } else { column.name }).collect();
+        let told = Header::parse(Kind::Pension, &columns).map_err(|error| error.to_string()).err().unwrap_or_default();
+        assert!(told.contains("person_ref: write the token in id_no, and token in id_type"), "{told}");
     }
 }

@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use super::money::RoundTo;
 use super::parameters::Parameters;
-use super::{Kind, Rule};
+use super::Kind;
 
 impl Parameters {
     /// The same meaning gives the same text: it is kept under test, so that a change of policy shows.
@@ -18,11 +18,7 @@ impl Parameters {
         for column in kind.columns() {
             line(&format!("column {}", column.name), &format!("{}, {} / {}", column.form, column.zh, column.en));
         }
-        let own = match kind {
-            Kind::HousingFund => "V1 V2 V3 V4 V5 V6 V7 V8 V9 V10",
-            Kind::Pension => "P1 P2 P3 P4 P5 P6 P7 V9 V10",
-        };
-        for rule in Rule::ALL.iter().filter(|rule| own.split(' ').any(|code| code == rule.code())) {
+        for rule in kind.rules() {
             line(&format!("rule {rule}"), rule.says());
         }
         match kind {

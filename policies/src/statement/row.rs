@@ -19,11 +19,11 @@ use crate::identity::{DocumentError, PersonName};
 /// Months that `paid_to` may lie after the statement's own.
 const PAID_AHEAD: u32 = 12;
 
-pub(super) const STMT_ID: Column = Column { name: "stmt_id", zh: "对账单编号", en: "Statement number", form: Form::Text };
-pub(super) const PERIOD: Column = Column { name: "period", zh: "所属月份", en: "Month", form: Form::Month };
-pub(super) const ID_TYPE: Column = Column { name: "id_type", zh: "证件类型", en: "Document", form: Form::Code };
-pub(super) const ID_NO: Column = Column { name: "id_no", zh: "证件号码", en: "Document number", form: Form::Text };
-pub(super) const NAME: Column = Column { name: "name", zh: "姓名", en: "Name", form: Form::Text };
+pub(super) const STMT_ID: Column = Column { name: "stmt_id", zh: "对账单编号", en: "Statement number", form: Form::Text, codes: &[] };
+pub(super) const PERIOD: Column = Column { name: "period", zh: "所属月份", en: "Month", form: Form::Month, codes: &[] };
+pub(super) const ID_TYPE: Column = Column { name: "id_type", zh: "证件类型", en: "Document", form: Form::Code, codes: &[] };
+pub(super) const ID_NO: Column = Column { name: "id_no", zh: "证件号码", en: "Document number", form: Form::Text, codes: &[] };
+pub(super) const NAME: Column = Column { name: "name", zh: "姓名", en: "Name", form: Form::Text, codes: &[] };
 
 /// Why a row was refused. Fields never hold a value of the row.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
