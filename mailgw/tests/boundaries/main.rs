@@ -13,6 +13,7 @@ mod evidence;
 mod final_report;
 mod held;
 mod ham;
+mod jobs;
 mod hostile;
 mod kills;
 mod letters;

@@ -84,6 +84,8 @@ pub enum PushError {
     Removed { batch: String },
     #[error("the mail signature of a statement was not made: {0}; look at `mailgw dkim show`, and push again")]
     Dkim(#[from] keys::DkimFailure),
+    #[error("batch {batch} is {state} and nothing of it was delivered, so there is no report; ask for the job, which says why")]
+    NothingDelivered { batch: String, state: &'static str },
     #[error("batch {batch} has not ended; ask for its report when every row has its outcome")]
     NotEnded { batch: String },
     #[error(transparent)]
@@ -127,6 +129,7 @@ impl From<PushError> for Problem {
             PushError::BeforeReports { .. } => (Exit::NotFound, "no-report"),
             PushError::UnknownStatement { .. } => (Exit::NotFound, "unknown-statement"),
             PushError::UnknownBatch { .. } => (Exit::NotFound, "unknown-batch"),
+            PushError::NothingDelivered { .. } => (Exit::NotFound, "no-report"),
             PushError::NotEnded { .. } => (Exit::Conflict, "not-ended"),
             PushError::Certificate(_) => (Exit::Damaged, "bureau-certificate"),
             PushError::Kind { .. } => (Exit::Refused, "kind-not-allowed"),

@@ -58,7 +58,10 @@ pub fn write_signed(gateway: &Gateway, lists: &RevocationLists, bureau: &str, ba
 pub fn signed(gateway: &Gateway, lists: &RevocationLists, bureau: &str, batch: &str) -> Result<SignedReport, PushError> {
     let store = &*gateway.store;
     // 1
-    let found = store.get(&batch_key(bureau, batch))?.ok_or_else(|| PushError::UnknownBatch { batch: batch.to_owned() })?;
+    let found = match store.get(&batch_key(bureau, batch))? {
+        Some(found) => found,
+        None => return Err(not_begun(gateway, bureau, batch)?),
+    };
     let record = PushBatch::decode(&found)?;
     let ended = record.ended_unix_millis.ok_or_else(|| PushError::NotEnded { batch: batch.to_owned() })?;
     if record.removed_unix_millis.is_some() {
@@ -111,6 +114,16 @@ pub fn signed(gateway: &Gateway, lists: &RevocationLists, bureau: &str, batch: &
         }
     }
     Err(PushError::Stopped)
+}
+
+/// Why a batch of which nothing was delivered has no report.
+fn not_begun(gateway: &Gateway, bureau: &str, batch: &str) -> Result<PushError, PushError> {
+    let named = || batch.to_owned();
+    Ok(match report::job(gateway, bureau, batch)?.map(|job| job.state) {
+        None => PushError::UnknownBatch { batch: named() },
+        Some(state) if state.is_final() => PushError::NothingDelivered { batch: named(), state: state.word() },
+        Some(_) => PushError::NotEnded { batch: named() },
+    })
 }
 
 fn told(bureau: &str, batch: &str, report: &str, signature: Option<String>) -> event::PushReport {

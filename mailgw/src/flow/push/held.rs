@@ -87,24 +87,30 @@ pub fn waiting(gateway: &Gateway, jobs: &Jobs, limits: &PushLimits) -> Result<Ve
 
 /// The rows of a job that is over name persons, and nobody needs them any more.
 pub(super) fn throw_away(gateway: &Gateway, job: &Job) -> Result<(), JobError> {
-    let (from, to) = pieces_range(&job.bureau, &job.batch);
-    loop {
-        let found = gateway.store.scan(&from, &to, PAGE)?;
-        if found.is_empty() {
-            break;
-        }
-        let write = found.into_iter().fold(Batch::new(), |write, (key, _)| write.delete(key));
-        gateway.store.commit(write)?;
-    }
     let (mut job, before) = find(gateway, &job.bureau, &job.batch)?;
+    // One that was refused may have been opened again meanwhile: its rows are others now.
     let key = Job::key(&job.bureau, &job.batch);
-    let write = over(Batch::new().expect(Expectation::Equals(key.clone(), before)), &job);
-    job.pieces = 0;
-    match gateway.store.commit(write.put(key, job.encode()?)) {
-        // Somebody else did it, or it is done at the next look.
-        Err(CommitError::Conflict { .. }) => Ok(()),
-        done => Ok(done.map(|_| ())?),
+    let unchanged = || Batch::new().expect(Expectation::Equals(key.clone(), before.clone()));
+    let (from, to) = pieces_range(&job.bureau, &job.batch);
+    while job.state.is_final() {
+        let found = gateway.store.scan(&from, &to, PAGE)?;
+        let is_last = found.is_empty();
+        let write = if is_last {
+            job.pieces = 0;
+            over(unchanged(), &job).put(key.clone(), job.encode()?)
+        } else {
+            found.into_iter().fold(unchanged(), |write, (key, _)| write.delete(key))
+        };
+        match gateway.store.commit(write) {
+            // Somebody else did it, or it is done at the next look.
+            Err(CommitError::Conflict { .. }) => return Ok(()),
+            done => drop(done?),
+        }
+        if is_last {
+            return Ok(());
+        }
     }
+    Ok(())
 }
 
 /// In the order of their marks.

@@ -14,7 +14,8 @@ use super::mending::mendings;
 use crate::bureau::manifest::SignedManifest;
 use crate::flow::whole_file::WholeFile;
 use crate::gateway::Gateway;
-use crate::record::push::{Mendings, PushBatch, RowOutcome, State, decode_mended, decode_rows, mended_key, rows_range};
+use crate::record::job::Job;
+use crate::record::push::{Mendings, PushBatch, RowOutcome, State, batch_key, decode_mended, decode_rows, mended_key, rows_range};
 
 /// Blocks of outcomes read at a time.
 const PAGE: usize = 64;
@@ -118,10 +119,22 @@ pub(super) fn of(gateway: &Gateway, bureau: &str, signed: &SignedManifest, batch
 
 /// What became of every row so far, one JSON object a line, into a new file.
 pub fn write_outcomes(gateway: &Gateway, bureau: &str, batch: &str, path: &Path) -> Result<(), PushError> {
+    let named = || batch.to_owned();
+    match gateway.store.get(&batch_key(bureau, batch))?.map(|bytes| PushBatch::decode(&bytes)).transpose()? {
+        Some(record) if record.removed_unix_millis.is_some() => return Err(PushError::Removed { batch: named() }),
+        Some(_) => {}
+        // Before the first rows have theirs there is no line, which is no error.
+        None => drop(job(gateway, bureau, batch)?.ok_or_else(|| PushError::UnknownBatch { batch: named() })?),
+    }
     let failed = |error: std::io::Error| PushError::Report { path: path.to_owned(), reason: error.to_string() };
     let mut file = WholeFile::create(path).map_err(failed)?;
     each(gateway, bureau, batch, |outcome| file.writer.write_all(&line(&outcome)?).map_err(failed))?;
     file.finish().map_err(failed)
+}
+
+/// The job that a bureau opened under this name.
+pub(super) fn job(gateway: &Gateway, bureau: &str, batch: &str) -> Result<Option<Job>, PushError> {
+    Ok(gateway.store.get(&Job::key(bureau, batch))?.map(|bytes| Job::decode(&bytes)).transpose()?)
 }
 
 /// All outcomes, counted by state and reason, and the SHA-256 of them as they are written.

@@ -20,16 +20,22 @@ pub enum Act {
 
 impl Act {
     /// The next state; the same one where it was done before. Pure.
-    fn next(self, state: &State) -> Result<State, &'static str> {
+    fn next(self, state: &State) -> Option<State> {
         match (self, state) {
-            (Self::Close, State::Receiving | State::Closed) | (Self::Resume, State::Paused | State::Closed) => Ok(State::Closed),
-            (Self::Close, State::Ended) => Ok(State::Ended),
-            (Self::Close, _) => Err("rows are awaited no more"),
-            (Self::Pause, State::Closed | State::Paused) => Ok(State::Paused),
-            (Self::Pause, _) => Err("only what is closed and has not ended is paused"),
-            (Self::Resume, _) => Err("only what is paused is resumed"),
-            (Self::Cancel, State::Receiving | State::Closed | State::Paused | State::Cancelled) => Ok(State::Cancelled),
-            (Self::Cancel, _) => Err("it has ended"),
+            (Self::Close, State::Receiving | State::Closed) | (Self::Resume, State::Paused | State::Closed) => Some(State::Closed),
+            (Self::Close, State::Ended) => Some(State::Ended),
+            (Self::Pause, State::Closed | State::Paused) => Some(State::Paused),
+            (Self::Cancel, State::Receiving | State::Closed | State::Paused | State::Cancelled) => Some(State::Cancelled),
+            _ => None,
+        }
+    }
+
+    fn done(self) -> &'static str {
+        match self {
+            Self::Close => "closed",
+            Self::Pause => "paused",
+            Self::Resume => "resumed",
+            Self::Cancel => "cancelled",
         }
     }
 }
@@ -39,7 +45,7 @@ pub fn act(gateway: &Gateway, jobs: &Jobs, at: (&str, &str), act: Act) -> Result
     let (bureau, batch) = at;
     for _ in 0..ATTEMPTS {
         let (mut job, before) = find(gateway, bureau, batch)?;
-        let next = act.next(&job.state).map_err(|next| JobError::State { batch: batch.to_owned(), state: job.state.word(), next })?;
+        let next = act.next(&job.state).ok_or_else(|| JobError::state(&job, act.done()))?;
         if next == job.state {
             return jobs.told(gateway, &job);
         }
@@ -62,7 +68,7 @@ pub fn act(gateway: &Gateway, jobs: &Jobs, at: (&str, &str), act: Act) -> Result
         }
         match done {
             Err(CommitError::Conflict { .. }) if gateway.store.get(&batch_key(bureau, batch))?.is_some() && cancelling => {
-                return Err(JobError::State { batch: batch.to_owned(), state: "begun", next: "some of it was delivered: resume it, and withdraw what is wrong" });
+                return Err(JobError::Begun { batch: batch.to_owned() });
             }
             Err(CommitError::Conflict { .. }) => {}
             done => {
@@ -83,7 +89,7 @@ mod tests {
     fn what_may_be_done_with_a_job() {
         let refused = || State::Refused { code: "x".into(), message: "y".into() };
         let states = [State::Receiving, State::Closed, State::Paused, refused(), State::Cancelled, State::Ended];
-        let next = |act: Act| states.iter().map(|state| act.next(state).ok()).collect::<Vec<_>>();
+        let next = |act: Act| states.iter().map(|state| act.next(state)).collect::<Vec<_>>();
         let some = |state: State| Some(state);
         assert_eq!(next(Act::Close), [some(State::Closed), some(State::Closed), None, None, None, some(State::Ended)]);
         assert_eq!(next(Act::Pause), [None, some(State::Paused), some(State::Paused), None, None, None]);

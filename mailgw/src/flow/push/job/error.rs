@@ -6,6 +6,7 @@ use store::{CommitError, StoreError};
 use crate::flow::push::PushError;
 use crate::record::RecordError;
 use crate::record::evidence::ReadError;
+use crate::record::job::{Job, State};
 
 #[derive(Debug, thiserror::Error)]
 pub enum JobError {
@@ -15,8 +16,10 @@ pub enum JobError {
     Unknown { batch: String },
     #[error("{limit} jobs of this bureau have not ended; end or cancel one")]
     TooMany { limit: u32 },
-    #[error("job {batch} is {state}; {next}")]
-    State { batch: String, state: &'static str, next: &'static str },
+    #[error("job {batch} is {state} and cannot be {wanted}; {next}")]
+    State { batch: String, state: &'static str, wanted: &'static str, next: &'static str },
+    #[error("some of job {batch} was delivered, and it cannot be cancelled; resume it, and withdraw what is wrong by another batch")]
+    Begun { batch: String },
     #[error("{durable} bytes of the rows have come, and these begin at {from}; go on from {durable}, or send all anew from 0")]
     Offset { from: u64, durable: u64 },
     #[error("more than {limit} bytes came for {rows} rows; look whether the file is the manifest's")]
@@ -25,7 +28,7 @@ pub enum JobError {
     Broken { reason: String },
     #[error("the gateway holds as many rows of all bureaus as it may; go on from byte {durable} when some have been delivered")]
     Full { durable: u64 },
-    #[error("job {batch} is being delivered; pause it, or wait for its end")]
+    #[error("the rows of job {batch} are being worked on; pause it, ask until it is no more pausing, and say this again")]
     Busy { batch: String },
     #[error(transparent)]
     Push(Box<PushError>),
@@ -33,6 +36,21 @@ pub enum JobError {
     Record(#[from] RecordError),
     #[error(transparent)]
     Commit(#[from] CommitError),
+}
+
+impl JobError {
+    /// What is wanted is not done to a job that stands where this one does.
+    pub(super) fn state(job: &Job, wanted: &'static str) -> Self {
+        let next = match job.state {
+            State::Receiving => "send its rows, then close it; or cancel it",
+            State::Closed => "wait for its end, or pause it",
+            State::Paused => "resume it",
+            State::Refused { .. } => "open it again with the same manifest, and send the manifest's rows from byte 0",
+            State::Cancelled => "sign a manifest with a new batch_id for these rows, and open that",
+            State::Ended => "ask for its outcomes and its report; what was wrong in it is mended, superseded or withdrawn by another batch",
+        };
+        Self::State { batch: job.batch.clone(), state: job.state.word(), wanted, next }
+    }
 }
 
 impl From<PushError> for JobError {
@@ -63,7 +81,7 @@ impl From<JobError> for Problem {
             JobError::OtherPlace { .. } => (Exit::Usage, "other-place"),
             JobError::Unknown { .. } => (Exit::NotFound, "unknown-job"),
             JobError::TooMany { .. } => (Exit::Unavailable, "too-many-jobs"),
-            JobError::State { .. } => (Exit::Conflict, "job-state"),
+            JobError::State { .. } | JobError::Begun { .. } => (Exit::Conflict, "job-state"),
             JobError::Offset { .. } => (Exit::Conflict, "offset"),
             JobError::TooLong { .. } => (Exit::Refused, "too-long"),
             JobError::Broken { .. } => (Exit::Usage, "rows-broken"),

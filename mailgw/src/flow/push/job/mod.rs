@@ -26,11 +26,16 @@ pub use upload::{Opening, append, open};
 /// Commits that lose a race are decided anew, this many times.
 const ATTEMPTS: usize = 16;
 
+/// Paused, and not at rest yet.
+const PAUSING: &str = "pausing";
+
 /// A job as its bureau sees it. The counts and `waiting` are the manifest's rows at every instant.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ShownJob {
     pub bureau: String,
     pub batch: String,
+    /// `receiving`, `closed`, `paused`, `refused`, `cancelled` or `ended`; [`PAUSING`] while the rows under way when it was paused are
+    /// still delivered.
     pub state: String,
     pub rows: u64,
     /// Bytes of the rows that are durable, unpacked: where an upload goes on.
@@ -78,18 +83,15 @@ impl Jobs {
 
     fn tell(&self, bureau: &str, batch: &str, change: impl FnOnce(&mut ShownJob)) {
         if let Some(live) = self.live.lock().unwrap_or_else(PoisonError::into_inner).get(&place(bureau, batch)) {
-            live.shown.send_modify(|shown| {
-                change(shown);
-                shown.waiting = shown.rows.saturating_sub(shown.counts.all());
-                shown.version += 1;
-            });
+            live.tell(change);
         }
     }
 
     fn told(&self, gateway: &Gateway, job: &Job) -> Result<ShownJob, JobError> {
-        self.tell(&job.bureau, &job.batch, |shown| {
-            (shown.state, shown.bytes, shown.trouble) = (job.state.word().to_owned(), job.bytes, trouble(&job.state));
-        });
+        if let Some(live) = self.live.lock().unwrap_or_else(PoisonError::into_inner).get(&place(&job.bureau, &job.batch)) {
+            let state = if live.running && job.state == State::Paused { PAUSING } else { job.state.word() };
+            live.tell(|shown| (shown.state, shown.bytes, shown.trouble) = (state.to_owned(), job.bytes, trouble(&job.state)));
+        }
         Ok(self.watch(gateway, &job.bureau, &job.batch)?.borrow().clone())
     }
 
@@ -104,7 +106,20 @@ impl Jobs {
     fn ended(&self, bureau: &str, batch: &str) {
         if let Some(live) = self.live.lock().unwrap_or_else(PoisonError::into_inner).get_mut(&place(bureau, batch)) {
             live.running = false;
+            if live.shown.borrow().state == PAUSING {
+                live.tell(|shown| State::Paused.word().clone_into(&mut shown.state));
+            }
         }
+    }
+}
+
+impl Live {
+    fn tell(&self, change: impl FnOnce(&mut ShownJob)) {
+        self.shown.send_modify(|shown| {
+            change(shown);
+            shown.waiting = shown.rows.saturating_sub(shown.counts.all());
+            shown.version += 1;
+        });
     }
 }
 

@@ -21,7 +21,7 @@ use crate::sealer::Seal;
 /// Whether a job may be tried: its rows are awaited, and they are few enough.
 pub fn may_be_tried(gateway: &Gateway, at: (&str, &str)) -> Result<u64, JobError> {
     let (job, _) = find(gateway, at.0, at.1)?;
-    receiving(&job)?;
+    receiving(&job, "tried")?;
     let limit = gateway.push_limits.recipients_per_hour;
     if job.rows > u64::from(limit) { Err(PushError::TrialTooLong { rows: job.rows, limit }.into()) } else { Ok(job.rows) }
 }

@@ -25,7 +25,8 @@ pub struct Opening {
 }
 
 /// Opens a job, or shows the one that is open: 1 the manifest is this bureau's and this batch's, signed, of a kind it may
-/// send · 2 the batch has no other manifest · 3 there is room for one more · 4 durable, with its leaf of the log.
+/// send · 2 the batch has no other manifest, and its rows were not refused · 3 there is room for one more · 4 durable, with its leaf of
+/// the log.
 pub fn open(gateway: &Gateway, lists: &RevocationLists, jobs: &Jobs, at: (&str, &str), opening: Opening) -> Result<ShownJob, JobError> {
     let (bureau, batch) = at;
     let now = gateway.clock.now();
@@ -38,13 +39,17 @@ pub fn open(gateway: &Gateway, lists: &RevocationLists, jobs: &Jobs, at: (&str, 
     }
     // 2
     known(gateway, bureau, &signed)?;
-    if let Some(found) = gateway.store.get(&Job::key(bureau, batch))? {
-        let job = Job::decode(&found)?;
-        if job.manifest != opening.manifest {
-            return Err(PushError::OtherManifest { batch: batch.to_owned() }.into());
+    let before = match find(gateway, bureau, batch) {
+        Err(JobError::Unknown { .. }) => Expectation::Absent(Job::key(bureau, batch)),
+        Ok((job, _)) if job.manifest != opening.manifest => return Err(PushError::OtherManifest { batch: batch.to_owned() }.into()),
+        // Damaged on the way, or another file: nothing of it was delivered, so the manifest's own rows may still come.
+        Ok((job, _)) if matches!(job.state, State::Refused { .. }) => {
+            held::throw_away(gateway, &job)?;
+            Expectation::Equals(Job::key(bureau, batch), find(gateway, bureau, batch)?.1)
         }
-        return jobs.told(gateway, &job);
-    }
+        Ok((job, _)) => return jobs.told(gateway, &job),
+        Err(error) => return Err(error),
+    };
     // 3
     let limit = gateway.push_limits.open_jobs;
     if held::open_of(gateway, bureau)? >= usize::try_from(limit).unwrap_or(usize::MAX) {
@@ -66,7 +71,7 @@ pub fn open(gateway: &Gateway, lists: &RevocationLists, jobs: &Jobs, at: (&str, 
         opened_unix_millis: millis,
         touched_unix_millis: millis,
     };
-    let mut write = held::begun(Batch::new().expect(Expectation::Absent(Job::key(bureau, batch))).put(Job::key(bureau, batch), job.encode()?), &job)?;
+    let mut write = held::begun(Batch::new().expect(before).put(Job::key(bureau, batch), job.encode()?), &job)?;
     said(&job).append(&mut write, millis)?;
     match gateway.store.commit(write) {
         // Somebody opened it at the same moment: theirs is shown, if it is the same.
@@ -83,7 +88,7 @@ pub fn open(gateway: &Gateway, lists: &RevocationLists, jobs: &Jobs, at: (&str, 
 pub fn append(gateway: &Gateway, jobs: &Jobs, at: (&str, &str), from: u64, mut rows: impl Read) -> Result<ShownJob, JobError> {
     let (bureau, batch) = at;
     let (mut job, mut before) = find(gateway, bureau, batch)?;
-    receiving(&job)?;
+    receiving(&job, "sent rows")?;
     // What came at the first attempt goes in the commit that begins the second.
     let (mut fewer, mut former) = (0, 0..0);
     if from == 0 && job.bytes > 0 {
@@ -115,7 +120,7 @@ pub fn append(gateway: &Gateway, jobs: &Jobs, at: (&str, &str), from: u64, mut r
                 // Another upload of the same job was faster: it is told how far that is.
                 Err(CommitError::Conflict { .. }) => {
                     let (job, _) = find(gateway, bureau, batch)?;
-                    receiving(&job)?;
+                    receiving(&job, "sent rows")?;
                     return Err(JobError::Offset { from: here, durable: job.bytes });
                 }
                 done => drop(done?),
@@ -124,20 +129,19 @@ pub fn append(gateway: &Gateway, jobs: &Jobs, at: (&str, &str), from: u64, mut r
         }
         match broken {
             None if piece.len() == PIECE_BYTES => {}
-            None => return jobs.told(gateway, &job),
+            // Of an attempt that brought nothing nothing is durable.
+            None => return jobs.told(gateway, &find(gateway, bureau, batch)?.0),
             Some(reason) => {
-                jobs.told(gateway, &job)?;
+                jobs.told(gateway, &find(gateway, bureau, batch)?.0)?;
                 return Err(JobError::Broken { reason });
             }
         }
     }
 }
 
-pub(super) fn receiving(job: &Job) -> Result<(), JobError> {
-    if job.state == State::Receiving {
-        return Ok(());
-    }
-    Err(JobError::State { batch: job.batch.clone(), state: job.state.word(), next: "rows are taken before it is closed" })
+/// `wanted` is what cannot be done to a job whose rows are awaited no more.
+pub(super) fn receiving(job: &Job, wanted: &'static str) -> Result<(), JobError> {
+    if job.state == State::Receiving { Ok(()) } else { Err(JobError::state(job, wanted)) }
 }
 
 /// A full piece, or what came before the end or a break. Of octets that do not unpack nothing is kept.
