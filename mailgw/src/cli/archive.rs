@@ -69,7 +69,7 @@ pub fn run(place: &Place, command: Command) -> Result<(), Problem> {
             if place.json {
                 return json(&verified);
             }
-            return line(&format!("the archive of {} holds: {} messages, {} bytes, signed by {} at {} (Unix seconds)", verified.address, verified.messages, verified.bytes, verified.signer, verified.signed_at));
+            return line(&format!("the archive of {} holds: {} messages, {} bytes, signed by {} at {}", verified.address, verified.messages, verified.bytes, verified.signer, super::print::second(verified.signed_at)));
         }
         Command::Archive { mailbox, out, format, deleted, statements, octets, request } => LongOperation::MailboxArchive(export::Wanted { mailbox, directory: absolute(&out)?, format, deleted, statements, octets, request }),
         Command::Load { mailbox, from, folder, request } => LongOperation::MailboxLoad(load::Order { mailbox, from: absolute(&from)?, folder, request }),

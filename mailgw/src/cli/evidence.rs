@@ -7,11 +7,12 @@ use std::path::{Path, PathBuf};
 
 use clap::Subcommand;
 use runtime::exit::{Exit, Problem};
-use runtime::terminal::{json, line};
+use runtime::terminal::{json, line, plain};
 use serde_json::json as object;
 
 use super::ask::{Place, ask};
 use super::found::{absolute, read_text};
+use super::print::{moment, second};
 use crate::bureau::trust::Anchors;
 use crate::erds::{self, Judged};
 use crate::flow::evidence::{CourtWanted, Wanted};
@@ -105,8 +106,13 @@ pub fn run(place: &Place, command: Command) -> Result<(), Problem> {
             }
             line(&format!("the package holds: statement {} of {}, by order of {}", proved.index.statement, proved.index.sender, proved.index.order))?;
             match (&proved.sealed_by, proved.sealed) {
-                (Some(by), Some(at)) => line(&format!("  sealed by {by} at {at}"))?,
+                (Some(by), Some(at)) => line(&format!("  sealed by {by} at {}", moment(at)))?,
                 _ => line("  encrypted to its reader, who can show the seal inside")?,
+            }
+            if let Some(ended) = &proved.index.ended {
+                let by = ended.superseded_by.as_ref().map(|by| format!(" by {by}")).unwrap_or_default();
+                line(&format!("  NOT IN FORCE: {}{by} at {}, batch {}: {}", ended.words().1, moment(ended.at), ended.batch, plain(&ended.reason)))?;
+                line(&format!("  told to its reader in {}", if proved.index.files.contains_key(erds::court::NOTICE) { erds::court::NOTICE } else { "a message that its mailbox has no more" }))?;
             }
             proved.events.iter().try_for_each(|(event, count)| line(&format!("  {count:>9} {event}")))?;
             return line(&format!("  signed by {}; the log's key: {}", proved.signer, proved.log_key));
@@ -121,7 +127,7 @@ pub fn run(place: &Place, command: Command) -> Result<(), Problem> {
     };
     match ask(place, operation)? {
         Outcome::EvidenceSigner(installed) if place.json => json(&installed),
-        Outcome::EvidenceSigner(installed) => line(&format!("evidence is signed by {} until {} (Unix seconds)", installed.organization, installed.until)),
+        Outcome::EvidenceSigner(installed) => line(&format!("evidence is signed by {} until {}", installed.organization, second(installed.until))),
         Outcome::Court(package) if place.json => json(&package),
         Outcome::Court(package) => line(&format!("{} items of evidence and the statement in {}; verify with: mailgw evidence court-verify {} --anchor root.pem", package.items, package.directory.display(), package.directory.display())),
         Outcome::Evidence(exported) if place.json => json(&exported),
@@ -145,7 +151,7 @@ fn verify(place: &Place, file: &Path, anchor: &Path, message: Option<&Path>, sho
             shown.push(object!({ "item": item, "sealed": sealed.unix_timestamp(), "stamped": stamped.map(time::OffsetDateTime::unix_timestamp) }));
         } else if show && told.is_ok() {
             let (to, reasons) = (item.recipient_details.as_deref().unwrap_or("-"), item.event_reasons.join(","));
-            told = line(&format!("{}  {:<26} row {:<7} {} -> {to} {reasons}", item.event_time, item.event.name(), item.submission.row, item.sender_details));
+            told = line(&format!("{}  {:<26} row {:<7} {} -> {to} {reasons}", moment(item.event_time), item.event.name(), item.submission.row, item.sender_details));
         }
     })?;
     told?;

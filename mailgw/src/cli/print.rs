@@ -5,8 +5,20 @@ use std::path::Path;
 use runtime::exit::{Exit, Problem};
 use runtime::terminal::{json, line};
 use serde_json::json as object;
+use time::OffsetDateTime;
+use time::format_description::well_known::Rfc3339;
 
 use crate::service::{Exported, Outcome};
+
+/// A time by RFC 3339, to the second.
+pub fn moment(at: OffsetDateTime) -> String {
+    at.replace_nanosecond(0).unwrap_or(at).format(&Rfc3339).unwrap_or_else(|_| at.unix_timestamp().to_string())
+}
+
+/// Of Unix seconds.
+pub fn second(unix: i64) -> String {
+    OffsetDateTime::from_unix_timestamp(unix).map_or_else(|_| unix.to_string(), moment)
+}
 
 pub fn request(outcome: &Outcome, out: Option<&Path>, as_json: bool) -> Result<(), Problem> {
     match outcome {
@@ -106,5 +118,17 @@ pub fn outcome(outcome: &Outcome, as_json: bool) -> Result<(), Problem> {
         Outcome::Withdrawn(serials) => serials.iter().try_for_each(|serial| line(&format!("ended  {serial}"))),
         Outcome::Exported(exported) => self::exported(exported, as_json),
         Outcome::Examined(examined) => json(examined),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_are_told_by_rfc_3339() {
+        assert_eq!(second(1_827_564_103), "2027-11-30T08:41:43Z");
+        assert_eq!(moment(time::macros::datetime!(2026-11-30 08:45:07.588 +8)), "2026-11-30T08:45:07+08:00");
+        assert_eq!(second(i64::MAX), i64::MAX.to_string());
     }
 }

@@ -29,6 +29,8 @@ pub const EVIDENCE: &str = "evidence.jsonl";
 pub const LOG: &str = "log.json";
 /// Revocation lists that cover the bureau's seal, DER in base64.
 pub const LISTS: &str = "revocation-lists.json";
+/// What told the reader that the statement holds no more; in the package of such a one alone.
+pub const NOTICE: &str = "notice.eml";
 const FILES: [&str; 5] = [README, MESSAGE, EVIDENCE, LOG, LISTS];
 const MAX_FILE: u64 = 256 << 20;
 
@@ -44,6 +46,9 @@ pub struct Index {
     pub statement: String,
     /// For whom, as the order is known.
     pub order: String,
+    /// That it holds no more; none where it does.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ended: Option<Ended>,
     #[serde(with = "time::serde::rfc3339")]
     pub made: OffsetDateTime,
     /// SHA-256 by name, hexadecimal.
@@ -52,9 +57,32 @@ pub struct Index {
     pub revocation_lists: Vec<String>,
 }
 
+/// How the statement ended.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "PascalCase", deny_unknown_fields)]
+pub struct Ended {
+    /// The statement that supersedes it; it was withdrawn where there is none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub superseded_by: Option<String>,
+    /// The batch that said so, when and why.
+    pub batch: String,
+    #[serde(with = "time::serde::rfc3339")]
+    pub at: OffsetDateTime,
+    pub reason: String,
+    /// SHA-256 of the message that told its reader; it stands in the package where its mailbox still has it.
+    pub notice: String,
+}
+
+impl Ended {
+    /// Chinese and English.
+    pub fn words(&self) -> (&'static str, &'static str) {
+        if self.superseded_by.is_some() { ("被取代", "superseded") } else { ("撤回", "withdrawn") }
+    }
+}
+
 impl Index {
     pub fn new(issuer: &str, sender: &str, statement: &str, order: &str, made: OffsetDateTime) -> Self {
-        Self { version: VERSION, form: FORM.to_owned(), issuer: issuer.to_owned(), sender: sender.to_owned(), statement: statement.to_owned(), order: order.to_owned(), made, files: BTreeMap::new(), revocation_lists: Vec::new() }
+        Self { version: VERSION, form: FORM.to_owned(), issuer: issuer.to_owned(), sender: sender.to_owned(), statement: statement.to_owned(), order: order.to_owned(), ended: None, made, files: BTreeMap::new(), revocation_lists: Vec::new() }
     }
 }
 
@@ -92,28 +120,31 @@ pub struct Proved {
     pub log_key: String,
 }
 
-/// 1 the index is signed by the gateway's evidence key · 2 the files are those it names, and no others · 3 the evidence holds · 4 the message is
-/// the one that the evidence says was consigned · 5 its seal is the bureau's, good when it was made · 6 the log has the evidence's roots.
+/// 1 the index is signed by the gateway's evidence key · 2 the files are those it names, and no others · 3 the evidence holds · 4 the message,
+/// and the one that ended it, are those that the evidence says were consigned · 5 their seals are the bureau's, good when they were made · 6
+/// the log has the evidence's roots.
 pub fn verify_package(directory: &Path, anchors: &Anchors) -> Result<Proved, EvidenceError> {
-    let wrong = |reason| EvidenceError::Line { line: 1, reason };
+    let wrong = |reason| EvidenceError::Package { reason };
     // 1
     let index_text = String::from_utf8(read(directory, INDEX)?).map_err(|_| wrong("its index is not text"))?;
     let index: Index = serde_json::from_str(&index_text).map_err(|_| wrong("its index is of another form"))?;
     if index.version != VERSION || index.form != FORM {
         return Err(wrong("its index is of another form"));
     }
-    let by = signed(1, &index_text, &STANDARD.encode(read(directory, SIGNATURE)?), &index.revocation_lists, anchors)?;
+    let by = signed(1, &index_text, &STANDARD.encode(read(directory, SIGNATURE)?), &index.revocation_lists, anchors).map_err(|error| error.within(SIGNATURE))?;
     // 2
     let found = names(directory)?;
-    let expected: BTreeSet<String> = FILES.iter().chain(&[INDEX, SIGNATURE]).map(|name| (*name).to_owned()).collect();
-    if found != expected || !index.files.keys().map(String::as_str).eq(FILES.iter().copied().collect::<BTreeSet<_>>()) {
+    let has_notice = index.files.contains_key(NOTICE);
+    let covered: BTreeSet<&str> = FILES.iter().copied().chain(has_notice.then_some(NOTICE)).collect();
+    let expected: BTreeSet<String> = covered.iter().chain(&[INDEX, SIGNATURE]).map(|name| (*name).to_owned()).collect();
+    if found != expected || !index.files.keys().map(String::as_str).eq(covered) {
         return Err(wrong("its files are not those that its index names"));
     }
     let mut files = BTreeMap::new();
     for (name, digest) in &index.files {
         let bytes = read(directory, name)?;
         if crate::hex(&body::digest(&bytes)) != *digest {
-            return Err(EvidenceError::Altered { line: 1, index: FILES.iter().position(|file| file == name).unwrap_or(0) as u64 });
+            return Err(EvidenceError::File { file: name.clone() });
         }
         files.insert(name.as_str(), bytes);
     }
@@ -124,27 +155,41 @@ pub fn verify_package(directory: &Path, anchors: &Anchors) -> Result<Proved, Evi
         *events.entry(judged.item.event.name().to_owned()).or_insert(0) += 1;
         let of = judged.item.sender_details == index.sender;
         consigned.extend(judged.item.user_content_info.filter(|_| of && judged.item.event == Event::ContentConsignment).map(|content| content.digest_value));
-    })?;
+    })
+    .map_err(|error| error.within(EVIDENCE))?;
     // 4
-    let message = file(MESSAGE);
-    if !consigned.contains(&crate::hex(&body::digest(message))) {
+    if !consigned.contains(&crate::hex(&body::digest(file(MESSAGE)))) {
         return Err(wrong("its message is not the one that the evidence speaks of"));
     }
+    if has_notice {
+        let digest = crate::hex(&body::digest(file(NOTICE)));
+        if index.ended.as_ref().is_none_or(|ended| ended.notice != digest) || !consigned.contains(&digest) {
+            return Err(wrong("its notice is not the one that the index and the evidence speak of"));
+        }
+    }
     // 5
-    let (sealed_by, sealed) = match sealed_part(message) {
-        Ok((entity, seal)) => seal_of(entity, &seal, file(LISTS), anchors).map(|(by, at)| (Some(by), Some(at)))?,
-        Err(PaperError::Encrypted) => (None, None),
-        Err(PaperError::NoStatement) => return Err(wrong("its message is no sealed statement")),
-    };
+    let (sealed_by, sealed) = seals(file(MESSAGE), file(LISTS), anchors).map_err(|error| error.within(MESSAGE))?;
+    if has_notice {
+        seals(file(NOTICE), file(LISTS), anchors).map_err(|error| error.within(NOTICE))?;
+    }
     // 6
     let log_key = in_log(file(LOG), file(EVIDENCE)).ok_or_else(|| wrong("its log does not hold the evidence"))?;
     Ok(Proved { index, signer: by.signer, sealed_by, sealed, events, log_key })
 }
 
+/// Who sealed a message and when; nobody that can be seen, where it is encrypted to its reader.
+fn seals(message: &[u8], lists: &[u8], anchors: &Anchors) -> Result<(Option<String>, Option<OffsetDateTime>), EvidenceError> {
+    match sealed_part(message) {
+        Ok((entity, seal)) => seal_of(entity, &seal, lists, anchors).map(|(by, at)| (Some(by), Some(at))),
+        Err(PaperError::Encrypted) => Ok((None, None)),
+        Err(PaperError::NoStatement) => Err(EvidenceError::Package { reason: "it is no sealed statement" }),
+    }
+}
+
 /// Whose seal it is and when it was made: by a bureau under our root, whose certificate was good then as far as these lists know.
 fn seal_of(entity: &[u8], seal: &[u8], lists: &[u8], anchors: &Anchors) -> Result<(String, OffsetDateTime), EvidenceError> {
     let signed = pki::cms::verify(seal, entity, &[]).map_err(|error| EvidenceError::Signature { line: 1, error })?;
-    let wrong = |reason| EvidenceError::Line { line: 1, reason };
+    let wrong = |reason| EvidenceError::Package { reason };
     let at = signed.signing_time().ok_or_else(|| wrong("the statement's seal says no time"))?;
     let encoded: Vec<String> = serde_json::from_slice(lists).map_err(|_| wrong("its revocation lists cannot be read"))?;
     let lists: Vec<Vec<u8>> = encoded.iter().map(|list| STANDARD.decode(list)).collect::<Result<_, _>>().map_err(|_| wrong("a revocation list is not base64"))?;

@@ -75,15 +75,31 @@ pub enum EvidenceError {
     Altered { line: u64, index: u64 },
     #[error("the file has no evidence in it; ask for it again")]
     Empty,
+    #[error("the package does not hold: {reason}; ask for it again")]
+    Package { reason: &'static str },
+    #[error("{file} is not the file that the package's index was signed over; do not rely on the package")]
+    File { file: String },
+    /// Of a file beside the evidence.
+    #[error("{file}: {error}")]
+    In { file: &'static str, error: Box<EvidenceError> },
+}
+
+impl EvidenceError {
+    /// Where it is not about a line of the evidence's own file.
+    pub(super) fn within(self, file: &'static str) -> Self {
+        Self::In { file, error: Box::new(self) }
+    }
 }
 
 impl From<EvidenceError> for Problem {
     fn from(error: EvidenceError) -> Self {
-        let (exit, code) = match &error {
+        let inner = if let EvidenceError::In { error, .. } = &error { error } else { &error };
+        let (exit, code) = match inner {
             EvidenceError::Unreadable { .. } => (Exit::Usage, "evidence-file"),
             EvidenceError::Signer { error: TrustError::Anchors { .. } | TrustError::Arc { .. }, .. } => (Exit::Usage, "anchors"),
             EvidenceError::Signer { .. } => (Exit::Refused, "evidence-signer"),
             EvidenceError::Line { .. } | EvidenceError::Signature { .. } | EvidenceError::Timestamp { .. } | EvidenceError::Altered { .. } | EvidenceError::Empty => (Exit::Refused, "evidence"),
+            EvidenceError::Package { .. } | EvidenceError::File { .. } | EvidenceError::In { .. } => (Exit::Refused, "evidence"),
         };
         crate::problem::told(exit, code, &error.to_string())
     }

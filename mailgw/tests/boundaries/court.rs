@@ -1,7 +1,7 @@
 //! A package for a court proves itself with the root alone, names no number of a document, and one flipped bit is refused.
 
 use mailgw::bureau::trust::Anchors;
-use mailgw::erds::court::{EVIDENCE, INDEX, LOG, MESSAGE, verify_package};
+use mailgw::erds::court::{EVIDENCE, INDEX, LOG, MESSAGE, NOTICE, README, SIGNATURE, verify_package};
 use mailgw::flow::evidence::{CourtWanted, EvidenceError, court};
 
 use super::corrections::{go, superseding, withdrawing};
@@ -44,7 +44,10 @@ fn a_package_for_a_court_is_whole_and_proves_itself_offline() {
             let mut flipped = whole.clone();
             flipped[at] ^= 1;
             std::fs::write(path, &flipped).unwrap();
-            assert!(verify_package(&package.directory, &anchors).is_err(), "octet {at} of {}", path.display());
+            let told = verify_package(&package.directory, &anchors).unwrap_err().to_string();
+            // Whoever reads that looks at the file, and not at a line of none.
+            let name = path.file_name().unwrap().to_str().unwrap();
+            assert!(name == INDEX || name == SIGNATURE || told.starts_with(&format!("{name} is not the file")), "octet {at} of {name}: {told}");
         }
         std::fs::remove_file(path).unwrap();
         assert!(verify_package(&package.directory, &anchors).is_err());
@@ -86,6 +89,22 @@ fn a_statement_that_holds_no_more_is_not_shown_to_a_court_as_if_it_did() {
         assert_eq!((of("ContentConsignment"), of("ContentAccessTracking")), (if by.is_empty() { 1 } else { 2 }, fetched), "{statement}");
         let evidence = std::fs::read_to_string(package.directory.join(EVIDENCE)).unwrap();
         assert!(by.is_empty() || evidence.contains(&format!("\\\"{by}\\\"")), "{statement}: who ended it is not named");
+        // Index, README and what told the reader say so, and all three are signed over.
+        let readme = std::fs::read_to_string(package.directory.join(README)).unwrap();
+        let notice = package.directory.join(NOTICE);
+        let Some(ended) = &proved.index.ended else {
+            assert!(by.is_empty() && readme.contains("In force") && !readme.contains(NOTICE) && !notice.exists());
+            continue;
+        };
+        let superseded = (statement == "e-1").then_some("e2-1");
+        assert_eq!((ended.batch.as_str(), ended.superseded_by.as_deref()), (by, superseded));
+        assert!(readme.contains("【已失效】") && readme.contains(&format!("NOT IN FORCE: {}", ended.words().1)) && readme.contains(&ended.reason), "{readme}");
+        let whole = std::fs::read(&notice).unwrap();
+        assert_eq!(hex(&digest(&whole)), ended.notice);
+        std::fs::write(&notice, [whole.as_slice(), b"\r\n"].concat()).unwrap();
+        assert_eq!(verify_package(&package.directory, &anchors).unwrap_err().to_string(), "notice.eml is not the file that the package's index was signed over; do not rely on the package");
+        std::fs::remove_file(&notice).unwrap();
+        assert!(verify_package(&package.directory, &anchors).is_err());
     }
 }
 

@@ -10,18 +10,20 @@ use base64::{Engine as _, engine::general_purpose::STANDARD};
 use runtime::revocation::RevocationLists;
 use serde::{Deserialize, Serialize};
 use store::Store;
+use time::OffsetDateTime;
+use time::format_description::well_known::Rfc3339;
 
 use super::export::line;
 use super::seal::Ready;
 use super::{EvidenceError, Wanted};
 use crate::bureau::trust;
 use crate::statement::{PaperError, sealed_part};
-use crate::erds::court::{EVIDENCE, INDEX, Index, LISTS, LOG, LogProof, MESSAGE, ProvedEntry, README, SIGNATURE, sealer};
+use crate::erds::court::{EVIDENCE, Ended, INDEX, Index, LISTS, LOG, LogProof, MESSAGE, NOTICE, ProvedEntry, README, SIGNATURE, sealer};
 use crate::erds::{Line, Statement, hash};
 use crate::gateway::{Gateway, unix_millis};
 use crate::record::event::{self, Event};
 use crate::record::evidence;
-use crate::record::push::{Item, item_key};
+use crate::record::push::{self, Item, item_key};
 use crate::record::{RecordError, access, body};
 
 /// Entries of the log, and places of evidence, read at a time.
@@ -45,7 +47,7 @@ pub struct Package {
     pub sha256: String,
 }
 
-/// 1 the statement, which its mailbox still has · 2 its evidence, signed · 3 the log's entries of it, proved · 4 the lists that cover its seal · 5
+/// 1 the statement, which its mailbox still has, and what told its reader that it holds no more · 2 its evidence, signed · 3 the log's entries of it, proved · 4 the lists that cover its seal · 5
 /// that it is handed out is in the log · 6 written, and signed over all.
 pub fn court(gateway: &Gateway, log: &Evidence, lists: &RevocationLists, wanted: &CourtWanted) -> Result<Package, EvidenceError> {
     let order = wanted.order.trim();
@@ -68,7 +70,13 @@ fn fill(gateway: &Gateway, log: &Evidence, lists: &RevocationLists, wanted: &Cou
     let unknown = || EvidenceError::UnknownStatement { statement: wanted.statement.chars().take(80).collect() };
     let item = Item::decode(&store.get(&item_key(&wanted.bureau, &wanted.statement))?.ok_or_else(unknown)?)?;
     let digest = hash(&item.message).ok_or(RecordError::Damaged { kind: "push item", reason: "its message is no digest" })?;
-    let message = gateway.messages.with_digest(&item.mailbox, &digest).map_err(|error| EvidenceError::Mail { reason: error.to_string() })?.ok_or_else(unknown)?;
+    let delivered = |digest: &[u8; 32]| gateway.messages.with_digest(&item.mailbox, digest).map_err(|error| EvidenceError::Mail { reason: error.to_string() });
+    let message = delivered(&digest)?.ok_or_else(unknown)?;
+    // Where its row was not kept no evidence speaks of it.
+    let notice = match item.ended.as_ref().filter(|ended| ended.number > 0).and_then(|ended| hash(&ended.message)) {
+        Some(digest) => delivered(&digest)?,
+        None => None,
+    };
     // 2
     super::seal(gateway, lists)?;
     let lines = lines(gateway, wanted, &item)?;
@@ -77,17 +85,27 @@ fn fill(gateway: &Gateway, log: &Evidence, lists: &RevocationLists, wanted: &Cou
     let proof = proof(store, log, &lines)?;
     // 4
     let now = gateway.clock.now();
-    let covering: Vec<String> = lists.fetch(&covering(gateway, &message)?, now)?.iter().map(|list| STANDARD.encode(list)).collect();
+    let mut urls = covering(gateway, &message)?;
+    for url in notice.iter().map(|notice| covering(gateway, notice)).collect::<Result<Vec<_>, _>>()?.concat() {
+        if !urls.contains(&url) {
+            urls.push(url);
+        }
+    }
+    let covering: Vec<String> = lists.fetch(&urls, now)?.iter().map(|list| STANDARD.encode(list)).collect();
     // 5, 6
     let mut evidence_file = Vec::new();
     for line in &lines {
         evidence_file.extend_from_slice(&json(line)?);
         evidence_file.push(b'\n');
     }
-    let files: [(&str, Vec<u8>); 5] = [(README, readme(wanted, order)), (MESSAGE, message), (EVIDENCE, evidence_file), (LOG, json(&proof)?), (LISTS, json(&covering)?)];
+    let ended = item.ended.as_ref().map(how);
+    let readme = readme(wanted, order, ended.as_ref(), notice.is_some());
+    let mut files: Vec<(&str, Vec<u8>)> = vec![(README, readme), (MESSAGE, message), (EVIDENCE, evidence_file), (LOG, json(&proof)?), (LISTS, json(&covering)?)];
+    files.extend(notice.map(|notice| (NOTICE, notice)));
     let ready = Ready::new(gateway, lists, now)?;
     let mut index = Index::new(&gateway.settings.host, &wanted.bureau, &wanted.statement, order, now);
     index.files = files.iter().map(|(name, bytes)| ((*name).to_owned(), crate::hex(&body::digest(bytes)))).collect();
+    index.ended = ended;
     index.revocation_lists = ready.lists_in_base64();
     let index = String::from_utf8(json(&index)?).map_err(|_| RecordError::Damaged { kind: "court package", reason: "it cannot be written as JSON" })?;
     let sha256 = crate::hex(&body::digest(index.as_bytes()));
@@ -116,6 +134,11 @@ fn covering(gateway: &Gateway, message: &[u8]) -> Result<Vec<String>, EvidenceEr
     let chain = sealer(&signed).ok_or_else(|| unreadable("its seal has no certificate"))?;
     gateway.anchors.trusted_but_for_revocation(&chain, trust::Purpose::Seal, signed.signing_time().unwrap_or(gateway.clock.now()))?;
     trust::crl_urls(&chain).map_err(|error| trust::unreadable(trust::Purpose::Seal, &error).into())
+}
+
+fn how(ended: &push::Ended) -> Ended {
+    let at = OffsetDateTime::from_unix_timestamp_nanos(i128::from(ended.unix_millis) * 1_000_000).unwrap_or(OffsetDateTime::UNIX_EPOCH);
+    Ended { superseded_by: ended.superseded_by.clone(), batch: ended.batch.clone(), at, reason: ended.reason.clone(), notice: ended.message.clone() }
 }
 
 fn json(value: &impl Serialize) -> Result<Vec<u8>, EvidenceError> {
@@ -201,11 +224,24 @@ fn proof(store: &dyn Store, log: &Evidence, lines: &[Line]) -> Result<LogProof, 
     Ok(LogProof { vkey, checkpoint, entries: entries.collect() })
 }
 
-fn readme(wanted: &CourtWanted, order: &str) -> Vec<u8> {
+fn readme(wanted: &CourtWanted, order: &str, ended: Option<&Ended>, has_notice: bool) -> Vec<u8> {
     let CourtWanted { bureau, statement, .. } = wanted;
+    // Before anything else: nobody reads a statement that ended as one that stands.
+    let [holds, holds_en] = ended.map_or_else(|| ["效力：制作本证据包时有效".to_owned(), "In force when this package was made".to_owned()], |ended| {
+        let (word, word_en) = ended.words();
+        let Ended { superseded_by, batch, reason, .. } = ended;
+        let at = ended.at.format(&Rfc3339).unwrap_or_default();
+        let (by, by_en) = superseded_by.as_ref().map_or_else(Default::default, |by| (format!("，取代者编号 {by}"), format!(" by statement {by}")));
+        [format!("效力：【已失效】{at} 已{word}{by}，批次 {batch}，原因：{reason}"), format!("NOT IN FORCE: {word_en}{by_en} at {at}, batch {batch}, reason: {reason}")]
+    });
+    let [notice, notice_en] = match (ended, has_notice) {
+        (Some(_), true) => ["notice.eml              告知收件人本对账单失效的邮件，逐字节相同\n", "notice.eml              the message that told its reader so, octet for octet\n"],
+        (Some(_), false) => ["（告知收件人失效的邮件已不在邮箱中；其 SHA-256 见 package.json）\n", "(The message that told its reader so is in the mailbox no more; package.json has its SHA-256.)\n"],
+        (None, _) => ["", ""],
+    };
     format!(
-        "对账单证据包\n============\n\n依据：{order}\n发送单位代码：{bureau}\n对账单编号：{statement}\n\n\
-statement.eml           对账单原件，与投递到邮箱时逐字节相同（其中的证件号码已按规则遮盖）\n\
+        "对账单证据包\n============\n\n依据：{order}\n发送单位代码：{bureau}\n对账单编号：{statement}\n{holds}\n\n\
+statement.eml           对账单原件，与投递到邮箱时逐字节相同（其中的证件号码已按规则遮盖）\n{notice}\
 evidence.jsonl          投递证据（EN 319 522），每行一批：签名、时间戳、证书吊销列表、默克尔路径\n\
 log.json                上述证据在系统日志中的记录及其证明\n\
 revocation-lists.json   核验电子印章所需的证书吊销列表\n\
@@ -216,8 +252,8 @@ package.json            各文件的 SHA-256；package.p7s 是对它的签名\n\
     openssl cms -verify -binary -inform DER -in package.p7s -content package.json -CAfile root.pem -purpose any -out /dev/null\n\
     openssl cms -verify -in statement.eml -CAfile root.pem -purpose any -out /dev/null\n\
 证据中的 ContentAccessTracking 只说明某个程序取走了邮件，不说明有人读过。\n\n\n\
-Evidence of one statement\n=========================\n\nBy order of: {order}\nSender's code: {bureau}\nStatement: {statement}\n\n\
-statement.eml           the message as it was delivered, octet for octet; numbers of documents are masked in it\n\
+Evidence of one statement\n=========================\n\nBy order of: {order}\nSender's code: {bureau}\nStatement: {statement}\n{holds_en}\n\n\
+statement.eml           the message as it was delivered, octet for octet; numbers of documents are masked in it\n{notice_en}\
 evidence.jsonl          evidence of delivery (EN 319 522), a batch a line: signature, timestamp, revocation lists, Merkle path\n\
 log.json                the entries of the gateway's log that hold this evidence, and their proofs\n\
 revocation-lists.json   lists that cover the certificate of the seal\n\
