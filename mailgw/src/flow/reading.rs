@@ -27,7 +27,7 @@ use crate::record::reading::{Asked, Waiting};
 use crate::record::{RecordError, access, body};
 
 /// What stands before the `@` of the address. No mailbox bears it.
-pub const ADDRESS: &str = "statement-read";
+pub const ADDRESS: &str = crate::statement::READ_ADDRESS;
 const INBOX: &str = "INBOX";
 /// Milliseconds that a code is good for, and how often it may be tried.
 const LASTS: u64 = 3_600_000;

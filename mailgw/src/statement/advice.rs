@@ -1,8 +1,14 @@
 //! What stands below the figures: how to check the seal, what nobody asks for, where to ask.
 
-use super::sender::Sender;
+use policies::mailbox::Address;
+
 use super::html::{escape, push};
+use super::sender::Sender;
 use super::sheet::Pair;
+
+/// What stands before the `@` of the addresses at which an owner asks for paper, and says that a statement was read. No mailbox bears them.
+pub const PDF_ADDRESS: &str = "statement-pdf";
+pub const READ_ADDRESS: &str = "statement-read";
 
 /// A note in both languages.
 pub(super) struct Note {
@@ -11,10 +17,16 @@ pub(super) struct Note {
     pub english: String,
 }
 
-/// `statement` and `file` are the statement's number and the name of the attachment.
-pub(super) fn notes(sender: &Sender, statement: &str, file: &str) -> [Note; 3] {
+/// `statement` and `file` are the statement's number and the name of the attachment; `to` is its reader, where the reader may ask for it on
+/// paper or say that it was read.
+pub(super) fn notes(sender: &Sender, statement: &str, file: &str, to: Option<&Address>) -> Vec<Note> {
     let Sender { name, name_en, address, hotline, .. } = sender;
-    [
+    let paper = to.map(Address::domain).map(|domain| Note {
+        title: ("PDF 与已阅凭证", "PDF, and proof of reading"),
+        chinese: format!("用本邮箱回复本邮件，并把收件人改为 {PDF_ADDRESS}@{domain}（索取 PDF）或 {READ_ADDRESS}@{domain}（留下已阅凭证）。"),
+        english: format!("Reply from this mailbox to {PDF_ADDRESS}@{domain} for a PDF, or to {READ_ADDRESS}@{domain} to have it on record that you read this."),
+    });
+    let always = [
         Note {
             title: ("核对印章", "Check the seal"),
             chinese: format!("本邮件由{name}加盖电子印章（S/MIME 数字签名）。请在邮件程序中确认签名有效，且签名地址为 {address}；没有签名或签名无效的邮件，请勿相信。"),
@@ -32,7 +44,8 @@ pub(super) fn notes(sender: &Sender, statement: &str, file: &str) -> [Note; 3] {
             chinese: format!("如有出入，请拨打 {hotline}，并告知对账单编号 {statement}。附件 {file} 含有相同的数据，供软件读取。"),
             english: format!("If a figure looks wrong, call {hotline} and name statement {statement}. The attachment {file} holds the same figures for software."),
         },
-    ]
+    ];
+    always.into_iter().chain(paper).collect()
 }
 
 pub(super) fn text(notes: &[Note], out: &mut String) {

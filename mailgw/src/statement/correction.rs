@@ -91,7 +91,7 @@ impl Withdrawal<'_> {
         let mut out = String::with_capacity(2_048);
         push(&mut out, &["撤回通知\nWithdrawal\n\n", sender.name.as_str(), "\n", sender.name_en.as_str(), "\n\n"]);
         push(&mut out, &[&chinese, "\n", &why, "\n", &english, "\n", &why_en, "\n"]);
-        advice::text(&advice::notes(sender, self.statement.as_str(), &self.file_name()), &mut out);
+        advice::text(&advice::notes(sender, self.statement.as_str(), &self.file_name(), None), &mut out);
         out
     }
 
@@ -103,7 +103,7 @@ impl Withdrawal<'_> {
             escape(sender.name_en.as_str(), out);
             out.push_str("</small></p>\n");
             banner(("撤回", "Withdrawn"), &self.says(), &reasons(self.reason), out);
-            advice::html(&advice::notes(sender, self.statement.as_str(), &self.file_name()), out);
+            advice::html(&advice::notes(sender, self.statement.as_str(), &self.file_name(), None), out);
         })
     }
 

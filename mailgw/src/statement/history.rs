@@ -26,13 +26,12 @@ impl History {
         Some((*before, new.checked_sub(*old)?))
     }
 
-    fn said(&self) -> Option<[String; 2]> {
+    /// What the change is called, Chinese and English, and the change as people read it.
+    pub fn changed(&self) -> Option<([String; 2], String)> {
         let (since, change) = self.change()?;
-        let mut amount = String::new();
+        let mut amount = if change > Money::ZERO { "+".to_owned() } else { String::new() };
         say(Form::Amount, &change.to_string(), None, &mut amount);
-        let sign = if change > Money::ZERO { "+" } else { "" };
-        let (month, month_en) = (Sheet::month_of(since), Sheet::month_en_of(since));
-        Some([format!("与{month}相比：{sign}{amount}"), format!("Since {month_en}: {sign}{change}")])
+        Some(([format!("与{}相比", Sheet::month_of(since)), format!("Since {}", Sheet::month_en_of(since))], amount))
     }
 
     pub fn text(&self, out: &mut String) {
@@ -41,9 +40,6 @@ impl History {
             push(out, &[&Sheet::month_of(*period), ": "]);
             say(Form::Amount, &close.to_string(), None, out);
             out.push('\n');
-        }
-        for said in self.said().into_iter().flatten() {
-            push(out, &[&said, "\n"]);
         }
     }
 
@@ -59,9 +55,6 @@ impl History {
             out.push_str("</td></tr>\n");
         }
         out.push_str("</table>\n");
-        if let Some([chinese, english]) = self.said() {
-            push(out, &["<p style=\"margin:4px 0\">", &chinese, "\n<small lang=\"en\">", &english, "</small></p>\n"]);
-        }
     }
 
     /// The member that JSON has besides.
@@ -94,7 +87,10 @@ mod tests {
         history.text(&mut text);
         history.html(&mut html);
         history.json(&mut json);
-        assert!(text.contains("2025年11月: 1,000.00 元\n2026年9月: 66,000.00 元\n2026年10月: 63,600.00 元\n与2026年9月相比：-2,400.00 元\nSince 2026-09: -2400.00\n"), "{text}");
+        assert!(text.contains("2025年11月: 1,000.00 元\n2026年9月: 66,000.00 元\n2026年10月: 63,600.00 元\n"), "{text}");
+        assert_eq!(history.changed().unwrap(), (["与2026年9月相比".to_owned(), "Since 2026-09".to_owned()], "-2,400.00 元".to_owned()));
+        let changed = |old, new| History::new(&[month("202609", old)], month("202610", new)).unwrap().changed().unwrap().1;
+        assert_eq!([changed(0, 321_580), changed(5, 5)], ["+3,215.80 元", "0.00 元"]);
         assert!(!text.contains("2025年10月") && html.contains("width:1%") && html.contains("width:100%") && html.contains("width:96%"), "{html}");
         assert!(!html.contains("<img") && !html.contains("url(") && !html.contains("http"));
         assert_eq!(json.matches("period").count(), 3);

@@ -3,10 +3,12 @@
 //! Text and ground keep the reader's own colours, but for the card with the answer, which sets both. Lines stay short,
 //! so that quoted-printable keeps them in place and messages of one kind compress against each other.
 
+use policies::mailbox::Address;
 use policies::statement::{Figure, Form};
 
 use super::advice;
 use super::correction::{self, Correction};
+use super::history::History;
 use super::sender::Sender;
 use super::sheet::{Pair, Sheet, shown};
 
@@ -15,7 +17,7 @@ const CARD: &str = "background:#0b5345;color:#fff;border-radius:12px;\npadding:1
 pub(super) const TABLE: &str = "width:100%;border-collapse:collapse;text-align:right;";
 pub(super) const HEADING: &str = "text-align:left;font-weight:normal;";
 
-pub(super) fn html(sheet: &Sheet, sender: &Sender, correction: Option<&Correction<'_>>) -> String {
+pub(super) fn html(sheet: &Sheet, sender: &Sender, to: &Address, correction: Option<&Correction<'_>>) -> String {
     wrapped(sheet.title(), &sheet.month(), &sheet.month_en(), |out| {
         out.push_str("<p style=\"margin:12px 0\">");
         escape(sender.name.as_str(), out);
@@ -32,14 +34,14 @@ pub(super) fn html(sheet: &Sheet, sender: &Sender, correction: Option<&Correctio
         if let Some(correction) = correction {
             correction::html(correction, out);
         }
-        card(sheet.answer(), out);
+        card(sheet.answer(), sheet.history.as_ref().and_then(History::changed), out);
         if let Some(history) = &sheet.history {
             history.html(out);
         }
         for (title, figures) in sheet.sections() {
             table(title, figures, out);
         }
-        advice::html(&advice::notes(sender, sheet.statement_id(), &sheet.file_name()), out);
+        advice::html(&advice::notes(sender, sheet.statement_id(), &sheet.file_name(), Some(to)), out);
     })
 }
 
@@ -70,15 +72,19 @@ pub(super) fn wrapped((title, title_en): (&str, &str), month: &str, month_en: &s
     page
 }
 
-/// What matters, the first of it large.
-fn card<'a>(mut answer: impl Iterator<Item = &'a Figure>, out: &mut String) {
+/// What matters, the first of it large, and what changed since the month before.
+fn card<'a>(mut answer: impl Iterator<Item = &'a Figure>, changed: Option<([String; 2], String)>, out: &mut String) {
     push(out, &["<div style=\"", CARD, "\">\n"]);
     if let Some(figure) = answer.next() {
         push(out, &["<p style=\"margin:0 0 8px\">", figure.zh, "\n<small lang=\"en\">", figure.en, "</small><br>\n<b style=\"font-size:28px\">"]);
         escaped(figure, out);
         out.push_str("</b></p>\n");
     }
-    push(out, &["<table style=\"", TABLE, "\ncolor:#fff\">\n"]);
+    push(out, &["<table style=\"", TABLE, "\ncolor:#fff\">\n<caption style=\"text-align:left;font-weight:bold\">\n本月概要 <span lang=\"en\">In short</span></caption>\n"]);
+    if let Some(([chinese, english], amount)) = changed {
+        head(&chinese, &english, "<tr>", "width:60%;padding:4px 0", out);
+        push(out, &["<td style=\"white-space:nowrap\">", &amount, "</td></tr>\n"]);
+    }
     answer.for_each(|figure| row(figure, "<tr>", "padding:4px 0", out));
     out.push_str("</table>\n</div>\n");
 }
@@ -97,13 +103,21 @@ fn row(figure: &Figure, open: &str, padding: &str, out: &mut String) {
         Form::Month | Form::Date | Form::Code => ("width:40%;", ""),
         Form::Text => ("width:40%;", "word-break:break-word;padding:6px 0 6px 12px"),
     };
-    push(out, &[open, "\n<th scope=\"row\" style=\"", HEADING, "\n", width, padding, "\">", figure.zh]);
-    push(out, &["\n<br><small lang=\"en\">", figure.en, "</small></th>\n<td style=\"", breaks, "\">"]);
+    head(figure.zh, figure.en, open, &[width, padding].concat(), out);
+    match breaks {
+        "" => out.push_str("<td>"),
+        breaks => push(out, &["<td style=\"", breaks, "\">"]),
+    }
     escaped(figure, out);
     if let Some((_, english)) = figure.meaning {
         push(out, &["\n<br><small lang=\"en\">", english, "</small>"]);
     }
     out.push_str("</td></tr>\n");
+}
+
+/// The heading of a row.
+fn head(chinese: &str, english: &str, open: &str, style: &str, out: &mut String) {
+    push(out, &[open, "\n<th scope=\"row\" style=\"", HEADING, "\n", style, "\">", chinese, "\n<br><small lang=\"en\">", english, "</small></th>\n"]);
 }
 
 fn escaped(figure: &Figure, out: &mut String) {

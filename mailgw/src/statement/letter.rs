@@ -1,9 +1,10 @@
 //! A message of a kind that a policy defines, as text, HTML and JSON of the same figures.
 
-use policies::sender::{Letter, LetterFigure, LetterKind};
+use policies::mailbox::Address;
+use policies::sender::{Evidence, Letter, LetterFigure, LetterKind};
 use policies::statement::{Form, Period};
 
-use super::advice;
+use super::advice::{self, Note};
 use super::correction::{self, Correction};
 use super::html::{HEADING, TABLE, escape, push, wrapped};
 use super::json::string;
@@ -14,6 +15,7 @@ use super::sheet::{Sheet, say};
 pub(super) struct Page<'a> {
     pub kind: &'a LetterKind,
     pub letter: &'a Letter,
+    pub to: &'a Address,
     pub correction: Option<&'a Correction<'a>>,
 }
 
@@ -46,6 +48,12 @@ impl Page<'_> {
         format!("{}-{}.json", self.kind.name(), self.letter.period)
     }
 
+    /// Of what is not kept on record nobody has it that it was read.
+    fn notes(&self, sender: &Sender) -> Vec<Note> {
+        let on_record = (self.kind.evidence() == Evidence::Registered).then_some(self.to);
+        advice::notes(sender, self.letter.stmt_id.as_str(), &self.file_name(), on_record)
+    }
+
     fn paragraphs(&self) -> [Vec<String>; 2] {
         let (zh, en) = self.kind.template();
         let (letter, period) = (self.letter, self.letter.period);
@@ -71,7 +79,7 @@ impl Page<'_> {
             }
             out.push('\n');
         }
-        advice::text(&advice::notes(sender, self.letter.stmt_id.as_str(), &self.file_name()), &mut out);
+        advice::text(&self.notes(sender), &mut out);
         out
     }
 
@@ -97,7 +105,7 @@ impl Page<'_> {
             push(out, &["<table style=\"", TABLE, "\nmargin-top:24px\">\n"]);
             self.letter.figures.iter().for_each(|figure| row(figure, out));
             out.push_str("</table>\n");
-            advice::html(&advice::notes(sender, self.letter.stmt_id.as_str(), &self.file_name()), out);
+            advice::html(&self.notes(sender), out);
         })
     }
 

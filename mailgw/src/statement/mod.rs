@@ -35,6 +35,7 @@ use ring::digest;
 use time::OffsetDateTime;
 
 use crate::mime::{header, quoted_printable};
+pub use advice::{PDF_ADDRESS, READ_ADDRESS};
 pub use correction::{Correction, Withdrawal};
 pub use example::{example, likeness};
 pub use history::MONTHS;
@@ -107,8 +108,8 @@ pub fn entity(row: &Row, sender: &Sender, to: &Address, date: OffsetDateTime, be
         statement: row.head().stmt_id.as_str(),
         subject: format!("{mark}{title} {} / {mark_en}{title_en} {}", sheet.month(), sheet.month_en()),
         about: correction.map(|correction| message_id(sender, &token("suiyin statement v1", sender, correction.corrects.as_str()))),
-        text: text::text(sheet, sender, correction),
-        html: html::html(sheet, sender, correction),
+        text: text::text(sheet, sender, to, correction),
+        html: html::html(sheet, sender, to, correction),
         file_name: sheet.file_name(),
         json: json::json(sheet, correction),
     })
@@ -133,7 +134,7 @@ pub fn withdrawal(withdrawn: &Withdrawal<'_>, sender: &Sender, to: &Address, dat
 
 /// Renders a message of a kind that a policy defines, as [`entity`] does a statement.
 pub fn letter(kind: &LetterKind, letter: &Letter, sender: &Sender, to: &Address, date: OffsetDateTime, correction: Option<&Correction<'_>>) -> Entity {
-    let page = letter::Page { kind, letter, correction };
+    let page = letter::Page { kind, letter, correction, to };
     assemble(&Parts {
         sender,
         to,

@@ -1,14 +1,16 @@
 //! A sheet as plain text: short lines for a phone, in the order a screen reader should speak them.
 
+use policies::mailbox::Address;
 use policies::statement::Figure;
 
 use super::advice;
 use super::correction::{self, Correction};
+use super::history::History;
 use super::html::push;
 use super::sender::Sender;
 use super::sheet::{Sheet, shown};
 
-pub(super) fn text(sheet: &Sheet, sender: &Sender, correction: Option<&Correction<'_>>) -> String {
+pub(super) fn text(sheet: &Sheet, sender: &Sender, to: &Address, correction: Option<&Correction<'_>>) -> String {
     let mut out = String::with_capacity(4096);
     let (title, title_en) = sheet.title();
     push(&mut out, &[title, " ", &sheet.month(), "\n", title_en, " ", &sheet.month_en(), "\n\n"]);
@@ -21,7 +23,13 @@ pub(super) fn text(sheet: &Sheet, sender: &Sender, correction: Option<&Correctio
     if let Some(correction) = correction {
         correction::text(correction, &mut out);
     }
-    sheet.answer().for_each(|figure| line(figure, &mut out));
+    for (index, figure) in sheet.answer().enumerate() {
+        line(figure, &mut out);
+        // What changed stands beside what it changed to.
+        if let Some(([chinese, english], amount)) = sheet.history.as_ref().filter(|_| index == 0).and_then(History::changed) {
+            push(&mut out, &[&chinese, " ", &english, ": ", &amount, "\n"]);
+        }
+    }
     if let Some(history) = &sheet.history {
         history.text(&mut out);
     }
@@ -29,7 +37,7 @@ pub(super) fn text(sheet: &Sheet, sender: &Sender, correction: Option<&Correctio
         push(&mut out, &["\n【", title, " ", title_en, "】\n"]);
         figures.for_each(|figure| line(figure, &mut out));
     }
-    advice::text(&advice::notes(sender, sheet.statement_id(), &sheet.file_name()), &mut out);
+    advice::text(&advice::notes(sender, sheet.statement_id(), &sheet.file_name(), Some(to)), &mut out);
     out
 }
 

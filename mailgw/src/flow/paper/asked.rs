@@ -25,7 +25,7 @@ use crate::sealer::Seal;
 use crate::statement::{self, Named, PaperError as Unmade};
 
 /// What stands before the `@` of the address. No mailbox bears it.
-pub const ADDRESS: &str = "statement-pdf";
+pub const ADDRESS: &str = crate::statement::PDF_ADDRESS;
 /// Names that one request may give.
 const NAMES: usize = 10;
 /// Messages that are looked through for one that a request answers.
