@@ -65,6 +65,11 @@ fn remote(office: &Office, name: &str, more: &[&str]) -> Said {
     run(program("mailgw"), &[arguments.as_slice(), more].concat(), &office.home)
 }
 
+/// What a command that failed says.
+fn problem(said: &Said) -> Value {
+    serde_json::from_str(&said.err).unwrap_or_else(|error| panic!("{error}: {said:?}"))
+}
+
 /// How many messages each person has, by their subjects' digests: all of them different.
 fn held(office: &Office) -> Vec<usize> {
     let url = format!("imaps://localhost:{}/", office.imaps);
@@ -151,6 +156,29 @@ fn nobody_else_gets_in_and_nothing_hostile_goes_on() {
     assert_eq!(curl(&office, "pension", &place(KIND, "x"), &[]).0, 403);
     assert_eq!(curl(&office, KIND, "/v1/push/nobody/x", &[]).0, 403);
     assert_eq!(curl(&office, KIND, &place(KIND, "x"), &[]).0, 404);
+    // Whatever is wrong with a request is told in one form, with what to do.
+    let told = |status: u16, code: &str, path: &str, more: &[&str]| {
+        let (found, problem) = curl(&office, KIND, path, more);
+        assert_eq!((found, &problem["code"]), (status, &json!(code)), "{path}: {problem}");
+        assert!(problem["message"].is_string() && problem["next"].as_str().is_some_and(|next| !next.is_empty()), "{problem}");
+    };
+    let (post, put, text, as_json) = (["-X", "POST"], ["-X", "PUT"], ["-H", "Content-Type: text/plain"], ["-H", "Content-Type: application/json"]);
+    told(404, "unknown-batch", &format!("{}/outcomes", place(KIND, "x")), &[]);
+    told(404, "unknown-job", &format!("{}/cancel", place(KIND, "x")), &post);
+    told(404, "no-such-place", "/v2/push", &[]);
+    told(405, "method", &place(KIND, "x"), &["-X", "DELETE"]);
+    told(400, "query", &format!("{}?after=no", place(KIND, "x")), &[]);
+    told(400, "query", &format!("{}/rows", place(KIND, "x")), &post);
+    told(415, "content-type", &place(KIND, "x"), &[put.as_slice(), &text, &["--data-binary", "{}"]].concat());
+    told(422, "body", &place(KIND, "x"), &[put.as_slice(), &as_json, &["--data-binary", "{}"]].concat());
+    told(400, "body", &format!("/v1/push/{}/recipients", bureau_of(KIND).code), &[as_json.as_slice(), &["--data-binary", "[{\"id_no\": \"440105190003010052\""]].concat());
+    // Each request that `explain` lists is one that is served.
+    let explained = run(program("mailgw"), &["--json", "push", "explain"], &office.home).json();
+    for request in explained["requests"].as_array().unwrap() {
+        let path = request["path"].as_str().unwrap().replace("BUREAU", &bureau_of(KIND).code).replace("BATCH", "x").replace("BYTE", "0").replace("VERSION", "0").replace("SECONDS", "0");
+        let (_, problem) = curl(&office, KIND, &path, &["-X", request["method"].as_str().unwrap()]);
+        assert!(!["no-such-place", "method", "query"].contains(&problem["code"].as_str().unwrap_or_default()), "{path}: {problem}");
+    }
     // A manifest in another's place, and one that its bureau did not sign.
     office.sign(KIND);
     let read = |file: &str| std::fs::read_to_string(office.home.join(file)).unwrap();
@@ -170,6 +198,21 @@ fn nobody_else_gets_in_and_nothing_hostile_goes_on() {
     let job = until(&office, "wrong", &["refused", "ended"]);
     assert_eq!((&job["state"], &job["waiting"]), (&json!("refused"), &json!(12)), "{job:#}");
     assert!(job["trouble"].as_str().unwrap().len() > 20);
+    // The client that sent it says that it failed; with the manifest's own file it begins anew, and is delivered at the end of this test.
+    std::fs::copy(office.home.join("city/wrong.csv"), office.home.join("right.csv")).unwrap();
+    std::fs::copy(office.home.join("city/people.csv"), office.home.join("city/wrong.csv")).unwrap();
+    let refused = remote(&office, "wrong", &["--report", "none.jsonl"]);
+    assert!(refused.code != 0 && problem(&refused)["code"] == "job-refused" && !office.home.join("none.jsonl").exists(), "{refused:?}");
+    // Taking off what was never opened opens nothing.
+    office.amend(KIND, "never", "never", |at, fields| fields[0] = format!("NEVER-{at}"));
+    office.sign_file(&bureau_of(KIND), "city/never.manifest.json", "never.p7s");
+    let cancelled = remote(&office, "never", &["--cancel"]);
+    assert!(cancelled.code != 0 && problem(&cancelled)["code"] == "unknown-job", "{cancelled:?}");
+    assert_eq!(curl(&office, KIND, &place(KIND, "never"), &[]).0, 404);
+    // What was cancelled, or is paused, was not delivered, and whoever pushes it is told so.
+    assert_eq!(open(&office, "never", "csv").0, 200);
+    assert_eq!(remote(&office, "never", &["--cancel"]).json()["state"], "cancelled");
+    assert_eq!(problem(&remote(&office, "never", &[]))["code"], "job-cancelled");
     // A bomb: a gigabyte of zeros in a megabyte, for twelve rows.
     office.amend(KIND, "bomb", "bomb", |_, _| ());
     assert_eq!(open(&office, "bomb", "csv").0, 200);
@@ -181,6 +224,8 @@ fn nobody_else_gets_in_and_nothing_hostile_goes_on() {
     assert_eq!(job["state"], "cancelled");
     assert_eq!(curl(&office, KIND, &format!("{}/rows?from=0", place(KIND, "bomb")), &["--data-binary", "@city/people.csv"]).0, 409);
     assert_eq!(held(&office), vec![0; 12]);
+    std::fs::copy(office.home.join("right.csv"), office.home.join("city/wrong.csv")).unwrap();
+    assert_eq!(remote(&office, "wrong", &[]).json()["delivered"], 12);
     // Who can be reached: by number and name together; no names in the log.
     let city = read("city/people.csv");
     let person: Vec<&str> = city.lines().nth(1).unwrap().split(',').collect();
@@ -193,6 +238,10 @@ fn nobody_else_gets_in_and_nothing_hostile_goes_on() {
     std::fs::write(office.home.join("asked.json"), asked.to_string()).unwrap();
     let ask = || curl(&office, KIND, &format!("/v1/push/{}/recipients", bureau_of(KIND).code), &["-H", "Content-Type: application/json", "--data-binary", "@asked.json"]);
     assert_eq!(ask().1["answers"], json!(["reachable", "unknown-person", "unknown-person", "unreadable"]));
+    let code = bureau_of(KIND).code;
+    let (url, client, key) = (format!("https://localhost:{}", office.push), format!("{code}-client.pem"), format!("{code}-client.key"));
+    let asking = ["--json", "push", "recipients", "asked.json", "--bureau", &code, "--server", &url, "--client", &client, "--client-key", &key, "--root", "ca/root.pem"];
+    assert_eq!(run(program("mailgw"), &asking, &office.home).json()["answers"], json!(["reachable", "unknown-person", "unknown-person", "unreadable"]));
     std::fs::write(office.home.join("asked.json"), Value::from(vec![asked[0].clone(); 100]).to_string()).unwrap();
     let statuses: BTreeSet<u16> = (0..21).map(|_| ask().0).collect();
     assert_eq!(statuses, BTreeSet::from([200, 429]), "an hour's persons are asked about, and no more");

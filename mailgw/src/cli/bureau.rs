@@ -17,7 +17,7 @@ pub enum Command {
     #[command(after_help = "Example:\n  mailgw bureau set gz-housing-fund --name-en 'Guangzhou Housing Fund Centre' --kind housing-fund --hotline 12329 --client client.pem --seal seal.pem")]
     Set(Box<Set>),
     /// The addresses that bureaus may send signed mail from: such mail is marked when everything about it agrees.
-    #[command(subcommand)]
+    #[command(subcommand, after_help = "Example:\n  mailgw bureau sender allow gz-housing-fund notice@gjj.example.cn")]
     Sender(Sender),
     /// List the bureaus.
     #[command(after_help = "Example:\n  mailgw bureau list --json")]

@@ -136,7 +136,7 @@ pub enum Command {
     },
     /// The token by which a sender names a mailbox without a document's number: the same until it is withdrawn, another for
     /// each sender.
-    #[command(after_help = "Examples:\n  mailgw mailbox enrol 1234567897 --sender gz-gas\n  mailgw mailbox enrol 1234567897 --sender gz-gas --withdraw")]
+    #[command(after_help = "Examples:\n  mailgw mailbox enrol 1234567897 --sender gz-gas\n  mailgw mailbox enrol 1234567897 --sender gz-gas --withdraw\n\nThe sender writes the token into its rows as id_type=token,id_no=TOKEN, with the owner's name.")]
     Enrol {
         mailbox: String,
         /// The sender's code in the register of bureaus.

@@ -7,6 +7,7 @@ mod bureau;
 mod dkim;
 mod doctor;
 mod evidence;
+mod explain;
 mod found;
 mod kept;
 mod mailbox;
@@ -138,7 +139,7 @@ enum Command {
     #[command(subcommand)]
     Registry(opening::Registry),
     /// Push a month's statements: prove manifest and file, seal, deliver, report on every row.
-    #[command(after_help = "Example:\n  mailgw push housing-fund.csv --manifest housing-fund.manifest.json --signature housing-fund.manifest.p7s --report report.jsonl\n  mailgw push housing-fund.csv --manifest housing-fund.manifest.json --signature housing-fund.manifest.p7s \\\n     --server https://mx.mail.example.cn:8443 --client client.pem --client-key client.key --root root.pem")]
+    #[command(after_help = "Example:\n  mailgw push housing-fund.csv --manifest housing-fund.manifest.json --signature housing-fund.manifest.p7s --report report.jsonl\n  mailgw push housing-fund.csv --manifest housing-fund.manifest.json --signature housing-fund.manifest.p7s \\\n     --server https://mx.mail.example.cn:8442 --client client.pem --client-key client.key --root root.pem\n\nThe smallest manifest.json and all else that a push is made of: mailgw push explain\nA token stands in a row as id_type=token,id_no=TOKEN.")]
     Push(push::Command),
     /// What is remembered of statements that were delivered.
     #[command(subcommand)]
@@ -197,7 +198,7 @@ enum Policy {
     /// Read the policies and print them as the program understands them.
     #[command(after_help = "Example:\n  mailgw policy check --policies ./policies")]
     Check {
-        /// The directory that holds `mailbox/`, `statements/` and `push/`; those of --dir when absent.
+        /// The directory that holds `mailbox/`, `statements/`, `push/` and, where there are kinds by policy alone, `senders/`; those of --dir when absent.
         #[arg(long)]
         policies: Option<PathBuf>,
     },

@@ -11,9 +11,11 @@ use serde_json::json as object;
 
 use super::ask::{Place, ask, ask_long};
 use super::found::{absolute, read_text};
-use super::push_remote::{self, Remote};
+use super::print::moment;
+use super::push_remote::{self, Identity, Remote};
 use crate::bureau::trust::Anchors;
 use crate::erds;
+use crate::flow::recipients_asked::Person;
 use crate::flow::push::{Order, Report, ReportWanted, Trial};
 use crate::record::push::RowOutcome;
 use crate::service::{LongOperation, Operation, Outcome, Told};
@@ -30,6 +32,36 @@ pub struct Command {
 
 #[derive(Debug, Subcommand)]
 enum About {
+    /// What a push is made of: the manifest, `opening.json`, the requests, the columns of a kind, the reasons of a report.
+    #[command(after_help = "Examples:\n  mailgw push explain\n  mailgw push explain housing-fund\n  mailgw push explain utility-bill --policies ./policies --json")]
+    Explain {
+        /// The columns and rules of this kind.
+        kind: Option<String>,
+        /// The directory that holds `senders/`; that of --dir when absent, and the shipped one where there is none.
+        #[arg(long)]
+        policies: Option<PathBuf>,
+    },
+    /// Ask whether persons can be reached, before anything is pushed: one answer for each, in order.
+    #[command(after_help = "Example:\n  mailgw push recipients persons.json --bureau gz-housing-fund --server https://mx.mail.example.cn:8442 --client client.pem --client-key client.key --root root.pem\n\npersons.json: [{\"id_type\": \"01\", \"id_no\": \"…\", \"name\": \"…\"}]")]
+    Recipients {
+        /// JSON: type and number of each person's document, and the name.
+        persons: PathBuf,
+        /// The bureau's code.
+        #[arg(long)]
+        bureau: String,
+        /// The gateway: `https://HOST[:PORT]`.
+        #[arg(long)]
+        server: String,
+        /// PEM: the bureau's client certificate and its issuers.
+        #[arg(long)]
+        client: PathBuf,
+        /// PEM: its key.
+        #[arg(long)]
+        client_key: PathBuf,
+        /// PEM: the root under which the gateway is believed.
+        #[arg(long)]
+        root: PathBuf,
+    },
     /// Write the final report of a push that has ended: its rows by state and reason, signed.
     #[command(after_help = "Example:\n  mailgw push report --bureau gz-housing-fund --batch HF-202610-01 --out HF-202610-01.report.json")]
     Report {
@@ -63,9 +95,29 @@ pub fn run(place: &Place, command: &Command) -> Result<(), Problem> {
             ask(place, Operation::PushReport(wanted))?;
             if place.json { json(&object!({ "file": file })) } else { line(&format!("verify with: mailgw push verify {} --anchor root.pem", file.display())) }
         }
+        Some(About::Explain { kind, policies }) => super::explain::explain(place, kind.as_deref(), policies.as_deref()),
+        Some(About::Recipients { persons, bureau, server, client, client_key, root }) => {
+            let identity = Identity { client: Some(client), client_key: Some(client_key), root: Some(root) };
+            recipients(place, persons, bureau, server, &identity)
+        }
         Some(About::Verify { file, anchor, policy_arc }) => verify(place, file, anchor, policy_arc),
         None => push(place, &command.push),
     }
+}
+
+fn recipients(place: &Place, persons: &Path, bureau: &str, server: &str, identity: &Identity<'_>) -> Result<(), Problem> {
+    // What the reader of JSON says may quote a person.
+    let unread = |error: serde_json::Error| {
+        let message = format!("{} is not the JSON of this question, line {}", persons.display(), error.line());
+        Problem::new(Exit::Usage, "persons", message, r#"write [{"id_type": "01", "id_no": "…", "name": "…"}]"#)
+    };
+    let text = zeroize::Zeroizing::new(read_text(persons)?);
+    let asked: Vec<Person> = serde_json::from_str(&text).map_err(unread)?;
+    let told = push_remote::recipients(server, identity, bureau, &asked)?;
+    if place.json {
+        return json(&told);
+    }
+    told.answers.iter().enumerate().try_for_each(|(at, answer)| line(&format!("{:>5} {}", at + 1, word(answer))))
 }
 
 fn verify(place: &Place, file: &Path, anchor: &Path, arc: &str) -> Result<(), Problem> {
@@ -78,7 +130,7 @@ fn verify(place: &Place, file: &Path, anchor: &Path, arc: &str) -> Result<(), Pr
         return json(&verified);
     }
     let report = &verified.report;
-    line(&format!("the report holds, signed by {} at {}", verified.signer, verified.signed))?;
+    line(&format!("the report holds, signed by {} at {}", verified.signer, moment(verified.signed)))?;
     line(&format!("batch {} of {}: {} statements of {}", report.batch, report.sender, report.kind, report.period))?;
     for (count, what) in [(report.rows, "rows"), (report.delivered, "delivered"), (report.duplicate, "delivered before"), (report.quarantined, "quarantined"), (report.undeliverable, "undeliverable")] {
         line(&format!("  {count:>9} {what}"))?;

@@ -2,7 +2,7 @@
 //! Cut off at any point, the same command goes on.
 
 use std::io::{Seek, SeekFrom, Write};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -19,6 +19,7 @@ use super::found::read_text;
 use super::push::Push;
 use crate::flow::push::job::{Opening, ShownJob};
 use crate::flow::push::Trial;
+use crate::flow::recipients_asked::{Answers, Person};
 use crate::flow::whole_file::WholeFile;
 use crate::record::job::Format;
 
@@ -53,24 +54,32 @@ pub struct Remote {
     cancel: bool,
 }
 
+impl Remote {
+    fn identity(&self) -> Identity<'_> {
+        Identity { client: self.client.as_deref(), client_key: self.client_key.as_deref(), root: self.root.as_deref() }
+    }
+}
+
 pub fn push(place: &Place, push: &Push, server: &str) -> Result<(), Problem> {
     super::ask::runtime()?.block_on(pushed(place, push, server))
 }
 
-/// 1 the job is open · 2 all rows are there · 3 closed · 4 ended · 5 its outcomes and its evidence are here.
+/// 1 the job is open · 2 all rows are there · 3 closed · 4 ended, or it is told why not · 5 its outcomes and its evidence are here.
 async fn pushed(place: &Place, push: &Push, server: &str) -> Result<(), Problem> {
     let remote = &push.remote;
-    let client = AdminClient::remote(server, tls(remote)?)?;
+    let client = AdminClient::remote(server, tls(&remote.identity())?)?;
     // 1
-    let (manifest, signature) = (read_text(push.manifest()?)?, read_text(push.signature()?)?);
+    let manifest = read_text(push.manifest()?)?;
     let said = crate::bureau::manifest::parse(manifest.as_bytes())?;
     let at = format!("/v1/push/{}/{}", said.sender().as_str(), said.batch_id().as_str());
-    let format = if push.rows()?.extension().is_some_and(|extension| extension == "jsonl") { Format::JsonLines } else { Format::Csv };
-    let mut job: ShownJob = client.call(Method::PUT, &at, Some(&Opening { manifest, signature, format })).await?;
     if remote.cancel {
-        job = client.call(Method::POST, &format!("{at}/cancel"), None::<&()>).await?;
+        // What was never opened is not opened for this.
+        let job: ShownJob = client.call(Method::POST, &format!("{at}/cancel"), None::<&()>).await?;
         return told(place, &job);
     }
+    let format = if push.rows()?.extension().is_some_and(|extension| extension == "jsonl") { Format::JsonLines } else { Format::Csv };
+    let opening = Opening { manifest, signature: read_text(push.signature()?)?, format };
+    let mut job: ShownJob = client.call(Method::PUT, &at, Some(&opening)).await?;
     // 2, 3
     if job.state == "receiving" {
         send(place, &client, &at, push, job).await?;
@@ -95,21 +104,32 @@ async fn pushed(place: &Place, push: &Push, server: &str) -> Result<(), Problem>
         let done = job.rows - job.waiting.min(job.rows);
         place.progress(&format!("pushing: {done} of {} rows, {} delivered", job.rows, job.counts.delivered), job.waiting == 0);
     }
-    if job.state == "refused" {
-        return Err(Problem::new(Exit::Refused, "job-refused", job.trouble.unwrap_or_default(), "nothing was delivered: send a corrected file under a new batch_id"));
-    }
+    ended(&job)?;
     // 5
-    if job.state == "ended" {
-        for (file, what) in [(&push.report, "outcomes"), (&remote.evidence, "evidence"), (&remote.final_report, "report")] {
-            if let Some(path) = file {
-                let failed = |error: std::io::Error| Problem::new(Exit::Unavailable, "file", format!("{}: {error}", path.display()), "check the path and the disk");
-                let mut file = WholeFile::create(path).map_err(failed)?;
-                client.fetch(&format!("{at}/{what}"), |bytes| file.writer.write_all(bytes)).await?;
-                file.finish().map_err(failed)?;
-            }
+    for (file, what) in [(&push.report, "outcomes"), (&remote.evidence, "evidence"), (&remote.final_report, "report")] {
+        if let Some(path) = file {
+            let failed = |error: std::io::Error| Problem::new(Exit::Unavailable, "file", format!("{}: {error}", path.display()), "check the path and the disk");
+            let mut file = WholeFile::create(path).map_err(failed)?;
+            client.fetch(&format!("{at}/{what}"), |bytes| file.writer.write_all(bytes)).await?;
+            file.finish().map_err(failed)?;
         }
     }
     told(place, &job)
+}
+
+/// A push that did not end is no success, whatever of it was delivered.
+fn ended(job: &ShownJob) -> Result<(), Problem> {
+    let ShownJob { batch, state, rows, waiting, .. } = job;
+    let (code, message, next) = match state.as_str() {
+        "ended" => return Ok(()),
+        "refused" => {
+            let why = job.trouble.as_deref().unwrap_or("its rows are not those of the manifest");
+            ("job-refused", format!("batch {batch} is refused: {why}"), "push again with the file that the manifest speaks of, or sign a manifest with a new batch_id for this one")
+        }
+        "cancelled" => ("job-cancelled", format!("batch {batch} was cancelled, and nothing of it was delivered"), "sign a manifest with a new batch_id to push these rows after all"),
+        _ => ("job-paused", format!("batch {batch} is {state}: {waiting} of {rows} rows wait"), "resume it as `mailgw push explain` shows, then push again: it goes on"),
+    };
+    Err(Problem::new(if state == "refused" { Exit::Refused } else { Exit::Conflict }, code, message, next))
 }
 
 /// Goes on after each break where the gateway says the rows ended.
@@ -144,16 +164,31 @@ async fn send(place: &Place, client: &AdminClient, at: &str, push: &Push, mut jo
     Ok(())
 }
 
-fn tls(remote: &Remote) -> Result<ClientConfig, Problem> {
+/// As whom a bureau's own machine calls, and whom it believes.
+#[derive(Debug)]
+pub struct Identity<'a> {
+    pub client: Option<&'a Path>,
+    pub client_key: Option<&'a Path>,
+    pub root: Option<&'a Path>,
+}
+
+/// Asks whether persons can be reached.
+pub fn recipients(server: &str, identity: &Identity<'_>, bureau: &str, persons: &[Person]) -> Result<Answers, Problem> {
+    let client = AdminClient::remote(server, tls(identity)?)?;
+    let at = format!("/v1/push/{bureau}/recipients");
+    Ok(super::ask::runtime()?.block_on(client.call(Method::POST, &at, Some(&persons)))?)
+}
+
+fn tls(identity: &Identity<'_>) -> Result<ClientConfig, Problem> {
     let refused = |what: &str, reason: String| Problem::new(Exit::Usage, "identity", format!("the {what} cannot be used: {reason}"), "give the bureau's client certificate, its key and the gateway's root, each in PEM");
     // The command line has them wherever it has a server.
-    let given = |path: &Option<PathBuf>| read_text(path.as_deref().ok_or_else(|| refused("identity", "a file is missing".into()))?);
+    let given = |path: Option<&Path>| read_text(path.ok_or_else(|| refused("identity", "a file is missing".into()))?);
     let mut roots = RootCertStore::empty();
-    for root in crate::tls::chain(given(&remote.root)?.as_bytes())? {
+    for root in crate::tls::chain(given(identity.root)?.as_bytes())? {
         roots.add(CertificateDer::from(root)).map_err(|error| refused("root", error.to_string()))?;
     }
-    let chain = crate::tls::chain(given(&remote.client)?.as_bytes())?.into_iter().map(CertificateDer::from).collect();
-    let key = zeroize::Zeroizing::new(given(&remote.client_key)?);
+    let chain = crate::tls::chain(given(identity.client)?.as_bytes())?.into_iter().map(CertificateDer::from).collect();
+    let key = zeroize::Zeroizing::new(given(identity.client_key)?);
     let key = keys::client_key(key.as_bytes()).map_err(|error| refused("key", error.to_string()))?;
     let certified = rustls::sign::CertifiedKey::new(chain, key);
     certified.keys_match().map_err(|_| refused("key", "it is not the certificate's".into()))?;

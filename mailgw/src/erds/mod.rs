@@ -15,5 +15,5 @@ mod statement;
 pub(crate) use file::hash;
 pub use file::{EvidenceError, Judged, Line, MAX_LINE, Shown, Timestamp, Verified, has_happened, verify};
 pub use item::{Act, Content, Corrected, Event, Item, Mended, Notification, Of, Secrecy, Submission};
-pub use report::{EvidenceRoot, FORM, FinalReport, Kept, MAX_REPORT, SignedReport, VERSION, VerifiedReport, is_reason, verify_report};
+pub use report::{EvidenceRoot, FORM, FinalReport, Kept, MAX_REPORT, REASONS, SignedReport, VERSION, VerifiedReport, is_reason, verify_report};
 pub use statement::Statement;

@@ -15,15 +15,32 @@ pub const VERSION: u8 = 1;
 pub const FORM: &str = "push report";
 /// The most bytes of a report's file: ten million rows have twenty thousand roots.
 pub const MAX_REPORT: usize = 16 << 20;
-/// With the codes of rules (`V1` to `P7`) the closed list of reasons.
-const REASONS: [&str; 19] = [
-    "unreadable", "other-month-or-kind", "unknown-person", "mailbox-closed", "mailbox-full", "delivered-before", "other-content", "changed-since-sealed", "not-kept-back",
-    "unknown-statement", "other-recipient", "superseded-before", "withdrawn-before", "kind-rule", "no-consent", "quota-reached", "other-statement", "account-of-another", "month-delivered",
+/// With the codes of rules (`V1` to `P7`) the closed list of reasons, and what each says.
+pub const REASONS: [(&str, &str); 19] = [
+    ("unreadable", "a value of the row cannot be one; the detail names its column"),
+    ("other-month-or-kind", "the row is of another month or kind than the manifest"),
+    ("unknown-person", "no mailbox is known for this person"),
+    ("mailbox-closed", "the mailbox is closed"),
+    ("mailbox-full", "the mailbox has no room"),
+    ("delivered-before", "the same row was delivered before, under the same stmt_id"),
+    ("other-content", "another row was delivered under this stmt_id"),
+    ("changed-since-sealed", "what would be sent is another content than was sealed before a break; send the row under another batch_id"),
+    ("not-kept-back", "the row that this one mends was not kept back, or was mended already"),
+    ("unknown-statement", "the statement that is superseded or withdrawn was never delivered"),
+    ("other-recipient", "the statement that is superseded went to another person"),
+    ("superseded-before", "the statement was superseded already"),
+    ("withdrawn-before", "the statement was withdrawn already"),
+    ("kind-rule", "the row breaks a rule of its kind's policy; the detail names it"),
+    ("no-consent", "the owner gave this sender no consent, which the kind needs"),
+    ("quota-reached", "the recipient had as many of this kind as a month allows"),
+    ("other-statement", "the row that this one mends was another statement; mend it under its own stmt_id"),
+    ("account-of-another", "the account's statements went to another person; withdraw those first, if they were wrong"),
+    ("month-delivered", "a statement of this account and month was delivered under another stmt_id; supersede that one"),
 ];
 
 /// Whether a reason is one of the closed list.
 pub fn is_reason(reason: &str) -> bool {
-    Rule::ALL.iter().any(|rule| rule.code() == reason) || REASONS.contains(&reason)
+    Rule::ALL.iter().any(|rule| rule.code() == reason) || REASONS.iter().any(|(code, _)| *code == reason)
 }
 
 /// Rows of one state that have one reason.

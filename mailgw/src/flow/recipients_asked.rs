@@ -70,6 +70,16 @@ pub enum Answer {
     Unreadable,
 }
 
+impl Answer {
+    pub const ALL: [Self; 4] = [Self::Reachable, Self::UnknownPerson, Self::MailboxClosed, Self::Unreadable];
+}
+
+/// What a bureau is answered, in the order of its question.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Answers {
+    pub answers: Vec<Answer>,
+}
+
 /// One answer for each person, in order; how many were asked about is in the log before any is given.
 pub fn ask(gateway: &Gateway, bureau: &str, persons: &[Person]) -> Result<Vec<Answer>, AskError> {
     let limit = gateway.push_limits.recipients_at_once;

@@ -1,16 +1,5 @@
 //! The push interface over mutual TLS: a bureau's system opens a job, sends rows, closes it, and is told what became of it.
-//!
-//! | Request | What it does |
-//! |---|---|
-//! | `PUT /v1/push/BUREAU/BATCH` | opens a job: `{"manifest": "…", "signature": "PEM", "format": "csv" or "json-lines"}` |
-//! | `POST /v1/push/BUREAU/BATCH/rows?from=BYTE` | rows, from the byte that the job shows; `Content-Encoding: gzip` or `zstd` |
-//! | `POST …/close`, `…/pause`, `…/resume`, `…/cancel` | |
-//! | `POST …/dry-run` | what would become of the rows that have come; nothing is delivered and the job is forgotten |
-//! | `GET /v1/push/BUREAU/BATCH?after=VERSION&wait=SECONDS` | the job, at once or when it is another than `VERSION` |
-//! | `GET …/outcomes` | what became of every row, a JSON object a line |
-//! | `GET …/report` | the final report, signed, once the job has ended; `mailgw push verify` proves it |
-//! | `GET …/evidence` | the evidence of the job, as `mailgw evidence verify` takes it |
-//! | `POST /v1/push/BUREAU/recipients` | `[{"id_type", "id_no", "name"}]`: whether these persons can be reached |
+//! [`REQUESTS`] lists what it asks.
 
 mod access;
 mod rows;
@@ -20,8 +9,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::body::Body;
+use axum::extract::rejection::{JsonRejection, QueryRejection};
 use axum::extract::{Path, Query, Request, State};
-use axum::http::{HeaderMap, header};
+use axum::http::{HeaderMap, StatusCode, header};
 use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post, put};
@@ -29,13 +19,12 @@ use axum::{Extension, Json, Router};
 use runtime::exit::{Exit, Problem};
 use runtime::http::{Caller, Limits};
 use serde::Deserialize;
-use serde_json::{Value, json};
 use tokio::sync::Semaphore;
 
 use crate::flow::evidence::{self, Wanted};
 use crate::flow::push::job::{self, Act, Opening, ShownJob};
 use crate::flow::push::{Trial, write_outcomes, write_signed};
-use crate::flow::recipients_asked::{Person, ask};
+use crate::flow::recipients_asked::{Answers, Person, ask};
 use crate::service::Service;
 
 use access::Access;
@@ -47,6 +36,23 @@ const CONNECTIONS: usize = 256;
 const DOWNLOADS: usize = 2;
 /// The most bytes of what is not rows.
 const MAX_WORDS: usize = 256 * 1024;
+
+/// Each request, and what it does: for whoever writes a client.
+pub const REQUESTS: [(&str, &str, &str); 13] = [
+    ("PUT", "/v1/push/BUREAU/BATCH", "opens a job, with opening.json; one that was refused begins anew"),
+    ("POST", "/v1/push/BUREAU/BATCH/rows?from=BYTE", "rows, from the byte that the job shows; Content-Encoding: gzip or zstd"),
+    ("POST", "/v1/push/BUREAU/BATCH/close", "all rows have come: they are proved, then delivered"),
+    ("POST", "/v1/push/BUREAU/BATCH/dry-run", "what would become of the rows that have come, at most recipients_per_hour of them; nothing is delivered, and the job is forgotten"),
+    ("POST", "/v1/push/BUREAU/BATCH/pause", "nothing more is delivered; the job is pausing until the rows under way are"),
+    ("POST", "/v1/push/BUREAU/BATCH/resume", "goes on"),
+    ("POST", "/v1/push/BUREAU/BATCH/cancel", "gives it up, before anything was delivered"),
+    ("GET", "/v1/push/BUREAU/BATCH", "the job: receiving, closed, pausing, paused, refused, cancelled or ended"),
+    ("GET", "/v1/push/BUREAU/BATCH?after=VERSION&wait=SECONDS", "the same, when it is another than that version"),
+    ("GET", "/v1/push/BUREAU/BATCH/outcomes", "what became of every row so far, a JSON object a line"),
+    ("GET", "/v1/push/BUREAU/BATCH/report", "the final report, signed, once the job has ended; `mailgw push verify` proves it"),
+    ("GET", "/v1/push/BUREAU/BATCH/evidence", "the evidence of the job; `mailgw evidence verify` proves it"),
+    ("POST", "/v1/push/BUREAU/recipients", "whether these persons can be reached"),
+];
 
 /// What every request has at hand.
 pub struct Desk {
@@ -79,7 +85,31 @@ pub fn router(service: Service) -> Router {
         .route("/v1/push/{bureau}/{batch}/evidence", get(proofs))
         .layer(axum::extract::DefaultBodyLimit::max(MAX_WORDS))
         .route_layer(from_fn_with_state(Arc::clone(&desk), admitted))
+        .fallback(async || Problem::new(Exit::NotFound, "no-such-place", "there is nothing at this address", REFERENCE))
+        .method_not_allowed_fallback(async || answered(StatusCode::METHOD_NOT_ALLOWED, Problem::new(Exit::Usage, "method", "this address does not take that method", REFERENCE)))
         .with_state(desk)
+}
+
+const REFERENCE: &str = "look at the requests that `mailgw push explain` lists";
+
+/// What the reader of JSON says may quote what was sent, so only where it stopped is told.
+fn unread(error: &JsonRejection, next: &str) -> Response {
+    let (code, message) = match error {
+        JsonRejection::MissingJsonContentType(_) => ("content-type", "the body is not said to be JSON"),
+        JsonRejection::BytesRejection(_) => ("body", "the body has more bytes than such a request needs, or was cut off"),
+        _ => ("body", "the body is not the JSON of this request"),
+    };
+    answered(error.status(), Problem::new(Exit::Usage, code, message, next))
+}
+
+fn query(next: &str) -> Problem {
+    Problem::new(Exit::Usage, "query", "what stands after the ? of the address cannot be read", next)
+}
+
+fn answered(status: StatusCode, problem: Problem) -> Response {
+    let mut response = problem.into_response();
+    *response.status_mut() = status;
+    response
 }
 
 /// Before anything of a request is read: who calls is the bureau whose place it is, and does not ask too often.
@@ -99,8 +129,7 @@ fn refused(problem: access::Refused) -> Response {
         access::Refused::Problem(problem) => problem.into_response(),
         access::Refused::TooOften { seconds } => {
             let problem = Problem::new(Exit::Unavailable, "too-often", "this bureau asks too often", "wait as long as Retry-After says; `wait` in a question spares asking again");
-            let mut response = problem.into_response();
-            *response.status_mut() = axum::http::StatusCode::TOO_MANY_REQUESTS;
+            let mut response = answered(StatusCode::TOO_MANY_REQUESTS, problem);
             response.headers_mut().insert(header::RETRY_AFTER, axum::http::HeaderValue::from(seconds));
             response
         }
@@ -112,9 +141,11 @@ async fn blocking<T: Send + 'static, E: From<Problem> + Send + 'static>(work: im
     done.map_err(|error| E::from(Problem::new(Exit::Internal, "push", error.to_string(), "report this with the log")))?
 }
 
-async fn open(State(desk): State<Arc<Desk>>, Path((bureau, batch)): Place, Json(opening): Json<Opening>) -> Result<Json<ShownJob>, Problem> {
+async fn open(State(desk): State<Arc<Desk>>, Path((bureau, batch)): Place, sent: Result<Json<Opening>, JsonRejection>) -> Result<Json<ShownJob>, Response> {
+    let Json(opening) = sent.map_err(|error| unread(&error, r#"send {"manifest": "as it was signed", "signature": "PEM", "format": "csv" or "json-lines"} as application/json"#))?;
     let service = desk.service.clone();
-    blocking(move || Ok(Json(job::open(&service.gateway, &service.lists, &service.jobs, (&bureau, &batch), opening)?))).await
+    let opened = blocking(move || Ok::<_, Problem>(job::open(&service.gateway, &service.lists, &service.jobs, (&bureau, &batch), opening)?)).await;
+    opened.map(Json).map_err(IntoResponse::into_response)
 }
 
 #[derive(Deserialize)]
@@ -124,7 +155,8 @@ struct Asked {
 }
 
 /// Who waits is told from memory: asking often or long costs deliveries nothing.
-async fn show(State(desk): State<Arc<Desk>>, Path((bureau, batch)): Place, Query(asked): Query<Asked>) -> Result<Json<ShownJob>, Problem> {
+async fn show(State(desk): State<Arc<Desk>>, Path((bureau, batch)): Place, asked: Result<Query<Asked>, QueryRejection>) -> Result<Json<ShownJob>, Problem> {
+    let Query(asked) = asked.map_err(|_| query("ask with ?after=VERSION&wait=SECONDS, both whole numbers, or with neither"))?;
     let service = desk.service.clone();
     let mut watched = blocking(move || service.jobs.watch(&service.gateway, &bureau, &batch).map_err(Problem::from)).await?;
     let longest = desk.service.gateway.push_limits.wait_seconds;
@@ -149,7 +181,8 @@ struct Begin {
     from: u64,
 }
 
-async fn append(State(desk): State<Arc<Desk>>, Path((bureau, batch)): Place, Query(Begin { from }): Query<Begin>, headers: HeaderMap, body: Body) -> Result<Json<ShownJob>, Problem> {
+async fn append(State(desk): State<Arc<Desk>>, Path((bureau, batch)): Place, begin: Result<Query<Begin>, QueryRejection>, headers: HeaderMap, body: Body) -> Result<Json<ShownJob>, Problem> {
+    let Query(Begin { from }) = begin.map_err(|_| query("send rows to …/rows?from=BYTE, the byte that the job shows"))?;
     let service = desk.service.clone();
     let encoding = rows::Encoding::of(&headers)?;
     let work = move |reader| Ok(Json(job::append(&service.gateway, &service.jobs, (&bureau, &batch), from, encoding.reader(reader)?)?));
@@ -166,11 +199,12 @@ async fn dry_run(State(desk): State<Arc<Desk>>, Path((bureau, batch)): Place) ->
     tried.map(Json).map_err(IntoResponse::into_response)
 }
 
-async fn recipients(State(desk): State<Arc<Desk>>, Path(bureau): Path<String>, Json(persons): Json<Vec<Person>>) -> Result<Json<Value>, Response> {
+async fn recipients(State(desk): State<Arc<Desk>>, Path(bureau): Path<String>, sent: Result<Json<Vec<Person>>, JsonRejection>) -> Result<Json<Answers>, Response> {
+    let Json(persons) = sent.map_err(|error| unread(&error, r#"send [{"id_type": "01", "id_no": "…", "name": "…"}] as application/json"#))?;
     let service = desk.service.clone();
     desk.access.persons(&bureau, persons.len(), service.gateway.clock.now()).map_err(refused)?;
     let answers = blocking(move || ask(&service.gateway, &bureau, &persons).map_err(Problem::from)).await;
-    answers.map(|answers| Json(json!({ "answers": answers }))).map_err(IntoResponse::into_response)
+    answers.map(|answers| Json(Answers { answers })).map_err(IntoResponse::into_response)
 }
 
 async fn outcomes(State(desk): State<Arc<Desk>>, Path((bureau, batch)): Place) -> Result<Response, Problem> {

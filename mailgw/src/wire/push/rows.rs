@@ -33,11 +33,13 @@ pub enum Encoding {
 
 impl Encoding {
     pub fn of(headers: &HeaderMap) -> Result<Self, Problem> {
-        match headers.get(header::CONTENT_ENCODING).map(|value| value.as_bytes().to_ascii_lowercase()).as_deref() {
-            None | Some(b"identity") => Ok(Self::Identity),
-            Some(b"gzip" | b"x-gzip") => Ok(Self::Gzip),
-            Some(b"zstd") => Ok(Self::Zstd),
-            Some(_) => Err(Problem::new(Exit::Usage, "content-encoding", "rows come as they are, or packed by gzip or zstd", "pack them so, or not at all")),
+        // spec: rfc9110#8.4 each field is a coding more, and rows have one at most
+        let mut codings = headers.get_all(header::CONTENT_ENCODING).iter();
+        match (codings.next().map(|value| value.as_bytes().to_ascii_lowercase()).as_deref(), codings.next()) {
+            (None | Some(b"identity"), None) => Ok(Self::Identity),
+            (Some(b"gzip" | b"x-gzip"), None) => Ok(Self::Gzip),
+            (Some(b"zstd"), None) => Ok(Self::Zstd),
+            _ => Err(Problem::new(Exit::Usage, "content-encoding", "rows come as they are, or packed once, by gzip or zstd", "pack them so, or not at all")),
         }
     }
 
@@ -144,5 +146,26 @@ impl hyper::body::Body for Outgoing {
             Ok(()) if buffer.filled().is_empty() => Poll::Ready(None),
             Ok(()) => Poll::Ready(Some(Ok(Frame::data(Bytes::copy_from_slice(buffer.filled()))))),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use axum::http::HeaderValue;
+
+    use super::*;
+
+    #[test]
+    fn rows_are_packed_once_or_not_at_all() {
+        let of = |codings: &[&'static str]| {
+            let mut headers = HeaderMap::new();
+            for coding in codings {
+                headers.append(header::CONTENT_ENCODING, HeaderValue::from_static(coding));
+            }
+            Encoding::of(&headers).ok()
+        };
+        assert_eq!([of(&[]), of(&["identity"]), of(&["GZip"]), of(&["zstd"])], [Some(Encoding::Identity), Some(Encoding::Identity), Some(Encoding::Gzip), Some(Encoding::Zstd)]);
+        assert_eq!([of(&["br"]), of(&["gzip, zstd"]), of(&["gzip", "zstd"]), of(&["identity", "gzip"])], [None; 4]);
     }
 }
