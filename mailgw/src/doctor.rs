@@ -28,6 +28,9 @@ pub struct Examined {
     /// The digest of the key that it serves.
     #[serde(default)]
     pub key: Option<String>,
+    /// Kinds whose policy names a sender that is no bureau of the register, and the name.
+    #[serde(default)]
+    pub strangers: Vec<(String, String)>,
 }
 
 /// The policies as they stand in the directory: the next start takes them, or refuses them. `read`: the digest of those that hold now.
@@ -38,6 +41,14 @@ pub fn policies(directory: &Path, read: Option<&str>) -> Finding {
         Ok(found) if read.is_some_and(|read| read != found.digest) => Finding::warn("policies: others stand in the directory than the service works by", "start `mailgw serve` anew, and they hold"),
         Ok(found) => Finding::ok(format!("policies: {}", found.digest)),
     }
+}
+
+/// What the policies say of bureaus that nobody registered.
+pub fn senders(examined: &Examined) -> Vec<Finding> {
+    let stranger = |(kind, sender): &(String, String)| {
+        Finding::warn(format!("policy: {kind} names the sender {sender}, whom nobody registered"), "register it with `mailgw bureau set`, or mend `senders` in policies/senders")
+    };
+    examined.strangers.iter().map(stranger).collect()
 }
 
 /// Asks the resolver alone.

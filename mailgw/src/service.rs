@@ -6,6 +6,7 @@ mod long;
 mod opening;
 mod operators;
 
+use std::collections::BTreeSet;
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -409,7 +410,10 @@ impl Service {
                 let (domain, host) = (gateway.settings.domain.clone(), gateway.settings.host.clone());
                 let promise = directory.policy().inbound().promise.map(|promise| crate::promise::record(&crate::promise::policy(promise, &host)));
                 let key = tls::public_key_info(&*gateway.store, &gateway.keys)?.map(|key| crate::promise::key_digest(&key));
-                Ok(Outcome::Examined(crate::doctor::Examined { domain, host, promise, key, selectors: gateway.dkim.show()?, policies: crate::policy::noted(&*gateway.store).map_err(DirectoryError::from)? }))
+                let policies = crate::policy::noted(&*gateway.store).map_err(DirectoryError::from)?;
+                let known: BTreeSet<String> = bureau::list(&*gateway.store)?.into_iter().map(|bureau| bureau.code).collect();
+                let strangers = gateway.letters.all().flat_map(|kind| kind.senders().map(|sender| (kind.name().to_owned(), sender.to_owned()))).filter(|(_, sender)| !known.contains(sender)).collect();
+                Ok(Outcome::Examined(crate::doctor::Examined { domain, host, promise, key, selectors: gateway.dkim.show()?, policies, strangers }))
             }
             Operation::QueueList(listed) => Ok(Outcome::Queue(gateway.queue.list(&listed)?)),
             Operation::QueueShow { message } => Ok(Outcome::Queued(Box::new(gateway.queue.show(&message)?))),

@@ -20,7 +20,10 @@ pub fn doctor(place: &Place) -> Result<(), Problem> {
     let read = if let Ok(Outcome::Examined(examined)) = &examined { examined.policies.as_deref() } else { None };
     findings.push(crate::doctor::policies(&place.directory.join(crate::policy::DIRECTORY), read));
     match examined {
-        Ok(Outcome::Examined(examined)) => findings.extend(ask::runtime()?.block_on(crate::doctor::world(configuration.sending.as_ref(), &examined))),
+        Ok(Outcome::Examined(examined)) => {
+            findings.extend(crate::doctor::senders(&examined));
+            findings.extend(ask::runtime()?.block_on(crate::doctor::world(configuration.sending.as_ref(), &examined)));
+        }
         Ok(_) => findings.push(Finding::fail("service: it answered something else", "run the same version of `mailgw` as the service")),
         Err(problem) => findings.push(Finding::fail(format!("gateway: {}", problem.message), problem.next)),
     }
