@@ -102,7 +102,7 @@ fn documents_that_make_no_sense() {
         ("listeners.toml", "idle_minutes = 30", "idle_minutes = 29", 54, "30 to 1440 minutes"),
         ("listeners.toml", "idle_minutes = 10", "idle_minutes = 9", 67, "10 to 120 minutes"),
         ("listeners.toml", "at_once = 4", "at_once = 0", 74, "1 to 64 passwords"),
-        ("listeners.toml", "connections = 20_000", "connections = 200_001", 44, "1 to 200000 connections"),
+        ("listeners.toml", "connections = 20_000", "connections = 200_001", 45, "1 to 200000 connections"),
         ("listeners.toml", "[settings]", "[setting]", 84, "unknown field `setting`"),
         ("limits.toml", "[password]", "[passwords]", 13, "unknown field `passwords`"),
     ] {
