@@ -22,7 +22,7 @@ use crate::flow::hold::forget_deleted;
 use crate::flow::notices::{Collected, collect};
 use crate::flow::notification::forget_counted;
 use crate::flow::opening::lapse;
-use crate::flow::{paper, reading};
+use crate::flow::{consent, paper, reading};
 use crate::flow::retention::retain;
 use crate::flow::submit::forget_usage;
 use crate::flow::warnings::warn_all;

@@ -42,12 +42,12 @@ impl JobError {
     /// What is wanted is not done to a job that stands where this one does.
     pub(super) fn state(job: &Job, wanted: &'static str) -> Self {
         let next = match job.state {
-            State::Receiving => "send its rows, then close it; or cancel it",
+            State::Receiving => "send its rows, then close it, or cancel it",
             State::Closed => "wait for its end, or pause it",
             State::Paused => "resume it",
             State::Refused { .. } => "open it again with the same manifest, and send the manifest's rows from byte 0",
             State::Cancelled => "sign a manifest with a new batch_id for these rows, and open that",
-            State::Ended => "ask for its outcomes and its report; what was wrong in it is mended, superseded or withdrawn by another batch",
+            State::Ended => "ask for its outcomes and its report, and mend, supersede or withdraw by another batch what was wrong in it",
         };
         Self::State { batch: job.batch.clone(), state: job.state.word(), wanted, next }
     }
