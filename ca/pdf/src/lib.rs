@@ -6,6 +6,7 @@
 // spec: iso32000-1#9.7.5.2 (UniGB-UTF16-H), iso32000-1#7.5
 #![forbid(unsafe_code)]
 
+mod collection;
 mod file;
 
 use std::fmt::Write as _;
@@ -131,9 +132,9 @@ impl Piece {
     }
 }
 
-/// Whether a reader may draw another character for this one: all of Unicode's first plane means itself.
+/// Whether a reader would draw another character for this one, or none.
 fn is_missing(c: char) -> bool {
-    u32::from(c) > 0xFFFF
+    !c.is_control() && !collection::has(c)
 }
 
 /// As a page shows it.
@@ -211,6 +212,7 @@ mod tests {
     #[test]
     fn a_character_that_the_font_has_not_is_never_drawn_as_another() {
         let text = |name: &str| String::from_utf8_lossy(&document(&[Piece::Title("对账单".to_owned()), Piece::Figure("姓名".to_owned(), name.to_owned())], "对账单")).into_owned();
+        assert!(text("Muñoz").contains("<004D00753013006F007A>"));
         let (rare, plain) = (text("𠅤*"), text("张*"));
         assert!(rare.contains("<3013002A>") && !rare.contains("D840"), "{rare}");
         assert_eq!(rare.matches("3013").count(), plain.matches("3013").count() + 3, "on its page stands what the mark means");

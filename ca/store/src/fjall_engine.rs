@@ -52,13 +52,11 @@ pub(crate) fn make(directory: &Path) -> Result<impl Engine, StoreError> {
     open(directory, MEMTABLE_BYTES)
 }
 
-/// Threads that write tables and join them. Of several, the first never joins: fjall 3.1 hands it such an order again and again, as fast
-/// as it can, until another has time, which takes one of two cores for as long as tables are joined.
+/// Threads that write tables and join them: never one alone. While it joined tables nothing would be written from memory, whatever came,
+/// and one that waits for room in its own queue of orders waits for ever. (Of several, the first never joins: fjall 3.1 hands it such an
+/// order again and again until another has time, which takes up to one core for as long as tables are joined.)
 fn workers() -> usize {
-    match std::thread::available_parallelism().map_or(1, usize::from) {
-        1 | 2 => 1,
-        cores => cores.min(4),
-    }
+    std::thread::available_parallelism().map_or(2, usize::from).clamp(2, 4)
 }
 
 fn open(directory: &Path, memtable: u64) -> Result<Fjall, StoreError> {

@@ -57,7 +57,11 @@ impl Regions {
     pub(super) fn parse(file: &str, text: &str, written: Spanned<Written>) -> Result<Self, PolicyError> {
         let (span, mut all) = (written.span(), Vec::<(Option<Date>, String)>::new());
         let wrong = |reason: &str| Err(PolicyError::at(file, text, Some(span.clone()), reason));
-        for Entry { from, code } in written.into_inner().0 {
+        let entries = written.into_inner().0;
+        if entries.is_empty() {
+            return wrong("it has no entry: name a region, or leave it out whole");
+        }
+        for Entry { from, code } in entries {
             if code.len() != 6 || code.starts_with('0') || !code.bytes().all(|digit| digit.is_ascii_digit()) {
                 return wrong("a region is told by six digits, as 440100");
             }
@@ -117,6 +121,7 @@ mod tests {
             ("[[region]]\nfrom = 2026-01-01T00:00:00Z\ncode = \"440100\"\n", "later day"),
             (format!("{DATED}{DATED}").as_str(), "later day"),
             ("region = 440100", "six digits"),
+            ("region = []", "no entry"),
         ] {
             let reason = calendar(wrong).unwrap_err().reason;
             assert!(reason.contains(why), "{wrong}: {reason}");

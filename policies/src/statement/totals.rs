@@ -42,11 +42,25 @@ pub struct Totals {
     kind: String,
     columns: Option<(&'static str, &'static str)>,
     rows: u64,
-    close: i128,
-    paid_in: i128,
+    close: Sum,
+    paid_in: Sum,
+}
+
+/// What a column adds up to, and what of it could not be read.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+struct Sum {
+    fen: i128,
     unread: Option<Unread>,
-    /// The row that was counted in `unread` last.
-    unread_row: u64,
+}
+
+impl Sum {
+    fn add(&mut self, row: u64, column: Option<&str>, amount: Option<Money>) {
+        match amount {
+            // Ten million rows of sixteen digits are far from the end of 128 bits.
+            Some(amount) => self.fen = self.fen.saturating_add(i128::from(amount.fen())),
+            None => self.unread.get_or_insert_with(|| Unread { rows: 0, first: row, column: column.map(str::to_owned) }).rows += 1,
+        }
+    }
 }
 
 impl Totals {
@@ -60,41 +74,30 @@ impl Totals {
 
     /// Of a kind that a policy defines: what it adds up, `add_close` is told.
     pub fn of(kind: &str) -> Self {
-        Self { kind: kind.to_owned(), columns: None, rows: 0, close: 0, paid_in: 0, unread: None, unread_row: 0 }
+        Self { kind: kind.to_owned(), columns: None, rows: 0, close: Sum::default(), paid_in: Sum::default() }
     }
 
     /// Counts a row with what this column of it adds to `sum_close`; an amount that cannot be read adds nothing.
     pub fn add_close(&mut self, column: &str, close: Option<Money>) {
         self.count();
-        match close {
-            Some(close) => self.close = self.close.saturating_add(i128::from(close.fen())),
-            None => self.cannot_read(Some(column)),
-        }
+        self.close.add(self.rows, Some(column), close);
     }
 
     /// Counts the record. An amount that cannot be read adds nothing; the other one counts all the same.
     pub fn add(&mut self, record: &Record<'_>) -> Result<(), RowError> {
         self.count();
         let Some(columns) = self.columns else { return Ok(()) };
-        let mut read = |column| record.value(column, Money::parse).inspect_err(|_| self.cannot_read(Some(column)));
-        let (close, paid_in) = (read(columns.0), read(columns.1));
-        // Ten million rows of sixteen digits are far from the end of 128 bits.
-        let fen = |amount: &Result<Money, RowError>| amount.as_ref().map_or(0, |amount| i128::from(amount.fen()));
-        self.close = self.close.saturating_add(fen(&close));
-        self.paid_in = self.paid_in.saturating_add(fen(&paid_in));
+        let (close, paid_in) = (record.value(columns.0, Money::parse), record.value(columns.1, Money::parse));
+        self.close.add(self.rows, Some(columns.0), close.as_ref().ok().copied());
+        self.paid_in.add(self.rows, Some(columns.1), paid_in.as_ref().ok().copied());
         close.and(paid_in).map(|_| ())
     }
 
     /// Counts a line that was to be a record and is none.
     pub fn add_unreadable(&mut self) {
         self.count();
-        self.cannot_read(None);
-    }
-
-    fn cannot_read(&mut self, column: Option<&str>) {
-        let unread = self.unread.get_or_insert_with(|| Unread { rows: 0, first: self.rows, column: column.map(str::to_owned) });
-        unread.rows += u64::from(self.unread_row != self.rows);
-        self.unread_row = self.rows;
+        self.close.add(self.rows, None, None);
+        self.paid_in.add(self.rows, None, None);
     }
 
     /// Counts a line that has no amounts.
@@ -113,11 +116,11 @@ impl Totals {
         if self.rows != manifest.rows() {
             return Err(TotalsError::Rows { stated: manifest.rows(), found: self.rows });
         }
-        if self.close != i128::from(manifest.sum_close().fen()) {
-            return Err(TotalsError::SumClose { stated: manifest.sum_close(), found: yuan(self.close), unread: self.unread.clone() });
+        if self.close.fen != i128::from(manifest.sum_close().fen()) {
+            return Err(TotalsError::SumClose { stated: manifest.sum_close(), found: yuan(self.close.fen), unread: self.close.unread.clone() });
         }
-        if self.paid_in != i128::from(manifest.sum_paid_in().fen()) {
-            return Err(TotalsError::SumPaidIn { stated: manifest.sum_paid_in(), found: yuan(self.paid_in), unread: self.unread.clone() });
+        if self.paid_in.fen != i128::from(manifest.sum_paid_in().fen()) {
+            return Err(TotalsError::SumPaidIn { stated: manifest.sum_paid_in(), found: yuan(self.paid_in.fen), unread: self.paid_in.unread.clone() });
         }
         Ok(())
     }

@@ -257,6 +257,8 @@ fn v9_over_a_file() {
     let unread = Some(Unread { rows: 1, first: 2, column: Some("close_bal".into()) });
     assert_eq!((&refused, read), (&Err(TotalsError::SumClose { stated: Money::from_fen(3_000).unwrap(), found: "10.00".into(), unread }), 1));
     assert!(refused.unwrap_err().to_string().contains("1 rows cannot be read and add nothing, the first in row 2, column close_bal"));
+    // Of a sum that differs although all of its column can be read, the other column is no reason.
+    assert!(add(&[line("10.00", "x"), line("20.01", "2.00")]).0.unwrap_err().to_string().ends_with("send the file that was signed"));
     assert_eq!(add(&[line("30.00", "3.00"), line("20", "x")]), (Ok(()), 1), "signed without what cannot be read");
     assert!(matches!(Totals::new(Kind::Pension).agrees_with(&manifest), Err(TotalsError::Kind { .. })));
     // The largest amounts do not overflow.

@@ -143,7 +143,8 @@ impl Receipt {
 }
 
 /// The entries of a log held against one receipt: the leaf at its place tells of its number and of what it was for, and one after
-/// that, of its seal, of every octet of it. Another receipt of the same number has another seal's leaf, or none.
+/// that, of its seal, of every octet of it. Another receipt of the same number, wherever it stands, has another seal's leaf, or none;
+/// one that tells another salt is not found so, since nothing public binds a number to its salt.
 pub struct Trace<'a> {
     receipt: &'a Receipt,
     index: u64,
@@ -159,9 +160,6 @@ pub struct Trace<'a> {
 impl Trace<'_> {
     /// Every entry once, in their order.
     pub fn see(&mut self, index: u64, entry: &[u8]) {
-        if index < self.index {
-            return;
-        }
         let leaf = merkle::Leaf::parse(entry);
         if index == self.index {
             self.recorded = Some(leaf.map_err(|_| ReceiptError::Log).and_then(|leaf| self.receipt.is_recorded_by(&leaf, self.names.as_ref())));
@@ -174,7 +172,7 @@ impl Trace<'_> {
             let its = says("receipt", &self.names.as_ref().map_or_else(|| number.clone(), |names| names.name(Named::Receipt, &number)));
             // One told of in clear, and sealed after the desk had salts, is found by its content alone.
             let same = says("content", &self.content) && (its || self.names.is_none());
-            self.sealed |= same;
+            self.sealed |= same && index > self.index;
             self.other |= its && !same;
         }
     }
@@ -265,9 +263,14 @@ mod tests {
         let recorded = entry(120, told(&a, &b, &c, &d, true));
         assert_eq!((logged(&new, &[]), logged(&new, std::slice::from_ref(&recorded))), (Ok(None), Ok(None)));
         let other = entry(121, seal(&d, "another"));
-        for leaves in [vec![recorded.clone(), other.clone()], vec![recorded.clone(), named.clone(), other.clone()], vec![recorded.clone(), other, named.clone()]] {
+        for leaves in [vec![recorded.clone(), other.clone()], vec![recorded.clone(), named.clone(), other.clone()], vec![recorded.clone(), other.clone(), named.clone()]] {
             assert_eq!(logged(&new, &leaves), Err(ReceiptError::Log));
         }
+        // Or it was sealed before this one was recorded.
+        let late = salted.replacen(",\"log_index\":1,", ",\"log_index\":2,", 1);
+        let (later, its) = (Receipt::parse(late.as_bytes()).unwrap(), entry(121, seal(&d, &late)));
+        assert_eq!(logged(&later, &[other.clone(), recorded.clone(), its.clone()]), Err(ReceiptError::Log));
+        assert_eq!(logged(&later, &[entry(9, "{}".into()), recorded.clone(), its]), Ok(Some(2)));
         // A seal's leaf of another receipt is none of its.
         assert_eq!(logged(&new, &[recorded, entry(121, seal(&a, &salted))]), Ok(None));
         // Another kind, time, content, or the clear form where there is a salt.

@@ -83,7 +83,8 @@ pub fn judge<'a>(desk: &Grounds, caller: &Enterprise, mut stamped: Stamped<Parse
     replay(desk, &stamped, before.as_ref(), &said, &mut relied, &mut findings)?;
     sequence(desk, &stamped, before.as_ref(), &mut findings);
     let (timely, deadline) = deadline(desk, &stamped, at, &mut findings);
-    let kept = super::rules::judge(desk, &stamped.proved.parsed, city(stamped.proved.parsed.received_at).date(), &mut relied, &mut findings)?;
+    // Of the day by which its deadline is judged: what was in time is not refused for what holds since midnight.
+    let kept = super::rules::judge(desk, &stamped.proved.parsed, city(at).date(), &mut relied, &mut findings)?;
     Ok(Judged { stamped, findings, evidence: Found { slot, relied, role_by, unit, principal_mailbox: mandate.and_then(|mandate| mandate.mailbox), payload: said.keyed, timely, deadline, kept } })
 }
 

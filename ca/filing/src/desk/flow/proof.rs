@@ -357,12 +357,12 @@ impl Told {
         match (&found.judged.revocation, status.map(|status| &status.standing)) {
             (_, Some(Standing::Held)) => self.wrong(Check::Revocation, "证书被冻结；解冻后可再次提交同一申报", "it is on hold; the same filing may be sent again once that has ended"),
             (_, Some(Standing::Unknown)) => self.wrong(Check::Revocation, "签发机构不知道这张证书", "its authority knows no such certificate"),
-            (_, Some(Standing::Revoked { at, reason: reason @ (Reason::KeyCompromise | Reason::CaCompromise), .. })) => {
-                let (zh, en) = revoked(*reason, *at);
+            (_, Some(Standing::Revoked { at, reason: reason @ (Reason::KeyCompromise | Reason::CaCompromise), invalid_since })) => {
+                let (zh, en) = revoked(*reason, invalid_since.map_or(*at, |since| since.min(*at)));
                 self.wrong(Check::Revocation, &zh, &en);
             }
-            (Err(finding), Some(Standing::Revoked { at, reason, .. })) if finding.sub != Sub::TryLater => {
-                let (zh, en) = revoked(*reason, *at);
+            (Err(finding), Some(Standing::Revoked { at, reason, invalid_since })) if finding.sub != Sub::TryLater => {
+                let (zh, en) = revoked(*reason, invalid_since.map_or(*at, |since| since.min(*at)));
                 self.wrong(Check::Revocation, &zh, &en);
             }
             (Err(finding), _) if finding.sub == Sub::TryLater => self.away(Check::Revocation, "the certificate's status", plain(&finding.detail)),
