@@ -109,12 +109,15 @@ pub async fn accesses(gateway: Arc<Gateway>, missed: Arc<Gauge>, shutdown: Shutd
     }).await;
 }
 
-/// Answers owners who asked by mail for a statement on paper, or say that they read one, until shutdown. While the sealer is away they wait.
+/// Answers owners who asked by mail for a statement on paper, say that they read one, or give or take back consent, until shutdown. While the sealer is away they wait.
 pub async fn papers(service: Service, shutdown: Shutdown) {
     let mut fault = Fault::default();
     let answer = move || {
         if let Err(error) = reading::answer_all(&service.gateway) {
             tracing::warn!(%error, "owners who say that they read a statement wait for their answer");
+        }
+        if let Err(error) = consent::answer_all(&service.gateway) {
+            tracing::warn!(%error, "owners who give or take back consent wait for their answer");
         }
         paper::answer_all(&service.gateway, &*service.sealer, &service.lists)
     };

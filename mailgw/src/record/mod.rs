@@ -12,6 +12,7 @@ pub mod asked;
 pub mod body;
 pub mod bureau;
 pub mod certificate;
+pub mod consent_asked;
 pub mod continuity;
 pub mod deleted;
 pub mod dictionary;

@@ -9,6 +9,8 @@ use super::sheet::Pair;
 /// What stands before the `@` of the addresses at which an owner asks for paper, and says that a statement was read. No mailbox bears them.
 pub const PDF_ADDRESS: &str = "statement-pdf";
 pub const READ_ADDRESS: &str = "statement-read";
+/// And of the one at which owners give and take back consent.
+pub const CONSENT: &str = "consent";
 
 /// A note in both languages.
 pub(super) struct Note {
@@ -46,6 +48,16 @@ pub(super) fn notes(sender: &Sender, statement: &str, file: &str, to: Option<&Ad
         },
     ];
     always.into_iter().chain(paper).collect()
+}
+
+/// How to take back the consent that a kind rests on. `domain` is the gateway's.
+pub(super) fn consented(sender: &Sender, kind: &str, domain: &str) -> Note {
+    let (address, code) = (CONSENT, sender.code.as_str());
+    Note {
+        title: ("不再接收", "To stop these"),
+        chinese: format!("您同意过接收此类邮件。如不再需要，请用本邮箱写信给 {address}@{domain}，主题写：撤回 {code} {kind}"),
+        english: format!("You consented to mail of this kind. To take that back, write from this mailbox to {address}@{domain} with the subject: withdraw {code} {kind}"),
+    }
 }
 
 pub(super) fn text(notes: &[Note], out: &mut String) {

@@ -51,7 +51,8 @@ impl Page<'_> {
     /// Of what is not kept on record nobody has it that it was read.
     fn notes(&self, sender: &Sender) -> Vec<Note> {
         let on_record = (self.kind.evidence() == Evidence::Registered).then_some(self.to);
-        advice::notes(sender, self.letter.stmt_id.as_str(), &self.file_name(), on_record)
+        let notes = advice::notes(sender, self.letter.stmt_id.as_str(), &self.file_name(), on_record).into_iter();
+        notes.chain(self.kind.needs_consent().then(|| advice::consented(sender, self.kind.name(), self.to.domain().as_str()))).collect()
     }
 
     fn paragraphs(&self) -> [Vec<String>; 2] {

@@ -35,7 +35,7 @@ use ring::digest;
 use time::OffsetDateTime;
 
 use crate::mime::{header, quoted_printable};
-pub use advice::{PDF_ADDRESS, READ_ADDRESS};
+pub use advice::{CONSENT, PDF_ADDRESS, READ_ADDRESS};
 pub use correction::{Correction, Withdrawal};
 pub use example::{example, likeness};
 pub use history::MONTHS;

@@ -354,3 +354,47 @@ fn consent_is_to_a_kind_and_one_of_before_to_the_kinds_of_then() {
     let log: Vec<_> = events(&*city.store).into_iter().filter_map(|event| if let Event::ConsentSet(said) = event { Some((said.kind.unwrap(), said.holds)) } else { None }).collect();
     assert_eq!(log, [("garage-bill", true), ("parking-permit", false), ("garage-bill", false)].map(|(kind, holds)| (kind.to_owned(), holds)));
 }
+
+/// By mail under the own login, of one sender's one kind, and back again as the letter itself says.
+#[test]
+fn an_owner_gives_and_takes_back_consent_by_mail() {
+    use mailgw::directory::Credential;
+    use mailgw::flow::consent;
+    let city = city();
+    let gateway = city.gateway(Arc::clone(&city.store));
+    let one = mailbox(&gateway, 0);
+    let mut token = 0;
+    let mut write = |subject: &str, credential: Credential| {
+        token += 1;
+        let request = consent::Request::read(format!("Message-ID: <{token}@x>\r\nSubject: {subject}\r\n\r\n").as_bytes(), credential).unwrap();
+        city.store.commit(request.put(store::Batch::new(), &gateway, &one, &token.to_string(), NOW).unwrap()).unwrap();
+        assert_eq!((consent::answer_all(&gateway).unwrap(), consent::answer_all(&gateway).unwrap()), (1, 0));
+        mail_parser::MessageParser::new().parse(mails(&gateway, &one).last().unwrap()).unwrap().body_text(0).unwrap().into_owned()
+    };
+    let sent = |id: &str| outcomes(&city, &permits(&city, FUND, id, &[(id, PEOPLE[0], 100, "1")], None))[0].reason.clone();
+    let text = write("what holds", Credential::Password);
+    assert!(text.contains("泊位许可通知") && text.contains(&format!("{FUND} parking-permit")) && !text.contains("block-news"), "{text}");
+    assert!(write(&format!("give {FUND}"), Credential::Password).contains("It is not clear"));
+    assert!(write(&format!("give {FUND} parking-permit"), Credential::App(1)).contains("a program holds"));
+    assert_eq!(sent("o1").as_deref(), Some("no-consent"));
+    assert!(write(&format!("give {FUND} parking-permit"), Credential::Password).contains("Your consent is recorded"));
+    assert_eq!(sent("o2"), None);
+    let letter = mail_parser::MessageParser::new().parse(mails(&gateway, &one).last().unwrap()).unwrap().body_text(0).unwrap().into_owned();
+    let (_, back) = letter.split_once("with the subject: ").unwrap();
+    assert!(letter.contains(&format!("consent@{}", city::DOMAIN)) && letter.contains("主题写：撤回"), "{letter}");
+    assert!(write(back.lines().next().unwrap(), Credential::Certificate([7; 32])).contains("taken back"));
+    assert_eq!(sent("o3").as_deref(), Some("no-consent"));
+    let log: Vec<_> = events(&*city.store).into_iter().filter_map(|event| if let Event::ConsentSet(said) = event { Some((said.kind.unwrap(), said.holds)) } else { None }).collect();
+    assert_eq!(log, [("parking-permit".to_owned(), true), ("parking-permit".to_owned(), false)]);
+    // A fault at the commit that answers: said and answered once, whatever was heard of it.
+    for (number, fault) in FAULTS.into_iter().enumerate() {
+        let request = consent::Request::read(format!("Subject: give {FUND} parking-permit\r\n\r\n").as_bytes(), Credential::Password).unwrap();
+        city.store.commit(request.put(store::Batch::new(), &gateway, &one, &format!("f{number}"), NOW).unwrap()).unwrap();
+        let before = mails(&gateway, &one).len();
+        let struck = city.gateway(faulty(&city.store, Some((1, fault))));
+        assert!(consent::answer_all(&struck).is_err(), "{fault:?}");
+        consent::answer_all(&gateway).unwrap();
+        assert_eq!((mails(&gateway, &one).len(), all(&*city.store, "consent to kind").len()), (before + 1, 1), "{fault:?}");
+        enrolment::say(&gateway, &one, FUND, Word::WithdrawConsent(None)).unwrap();
+    }
+}

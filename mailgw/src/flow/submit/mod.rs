@@ -15,6 +15,7 @@ use store::{Batch, CommitError, Expectation, Store};
 use time::OffsetDateTime;
 
 use self::author::Wrong;
+use super::consent;
 use super::notification;
 use super::paper::Request;
 use super::reading;
@@ -70,6 +71,8 @@ struct Places<'a> {
     notices: bool,
     /// The sender says to have read a statement.
     reads: bool,
+    /// The sender gives or takes back consent.
+    consents: bool,
 }
 
 impl Submission {
@@ -113,7 +116,7 @@ impl Submission {
         if matches!(recipient, Recipient::Mailbox(address) if matches!(address.host(), Host::Literal(_))) {
             return Answer::Refused(Refusal::Literal);
         }
-        if Request::is_for(recipient, self.domain.as_str()) || notification::Request::is_for(recipient, self.domain.as_str()) || reading::is_for(recipient, self.domain.as_str()) {
+        if Request::is_for(recipient, self.domain.as_str()) || notification::Request::is_for(recipient, self.domain.as_str()) || reading::is_for(recipient, self.domain.as_str()) || consent::Request::is_for(recipient, self.domain.as_str()) {
             return Answer::Known;
         }
         match self.found(recipient) {
@@ -159,7 +162,7 @@ impl Submission {
             let places = self.places(envelope, proved.as_ref())?;
             // 4. Within what the sender may send, counted in the commit that sends. The sender's mailbox is still open.
             let account = self.account(login)?;
-            let recipients = places.mailboxes.len() + places.elsewhere.len() + usize::from(places.asks) + usize::from(places.notices) + usize::from(places.reads);
+            let recipients = places.mailboxes.len() + places.elsewhere.len() + usize::from(places.asks) + usize::from(places.notices) + usize::from(places.reads) + usize::from(places.consents);
             let counted = self.usage(&account, recipients, now)?.ok_or(Answer::TooMany)?;
             let mut batch = Batch::new().expect(still_open(login.number)).expect(counted.0).put(usage::key(login.number), counted.1);
             // 5. For those elsewhere it is queued in the same commit, as it stands.
@@ -185,6 +188,12 @@ impl Submission {
             }
             if places.reads && let Some(request) = reading::Request::read(message, login.credential) {
                 if !reading::Request::may_wait(&self.gateway, &account.mailbox()).map_err(|error| failed(&error))? {
+                    return Err(Answer::TooMany);
+                }
+                batch = request.put(batch, &self.gateway, &account.mailbox(), &token, now).map_err(|error| failed(&error))?;
+            }
+            if places.consents && let Some(request) = consent::Request::read(message, login.credential) {
+                if !consent::Request::may_wait(&self.gateway, &account.mailbox()).map_err(|error| failed(&error))? {
                     return Err(Answer::TooMany);
                 }
                 batch = request.put(batch, &self.gateway, &account.mailbox(), &token, now).map_err(|error| failed(&error))?;
@@ -240,7 +249,7 @@ impl Submission {
     }
 
     fn places<'a>(&self, envelope: &'a Envelope, proved: Option<&Proved>) -> Result<Places<'a>, Answer> {
-        let mut places = Places { mailboxes: BTreeMap::new(), named: BTreeSet::new(), here: Vec::new(), elsewhere: Vec::new(), asks: false, notices: false, reads: false };
+        let mut places = Places { mailboxes: BTreeMap::new(), named: BTreeSet::new(), here: Vec::new(), elsewhere: Vec::new(), asks: false, notices: false, reads: false, consents: false };
         let mut named = BTreeSet::new();
         for addressee in &envelope.recipients {
             if Request::is_for(&addressee.recipient, self.domain.as_str()) {
@@ -253,6 +262,10 @@ impl Submission {
             }
             if reading::is_for(&addressee.recipient, self.domain.as_str()) {
                 places.reads = true;
+                continue;
+            }
+            if consent::Request::is_for(&addressee.recipient, self.domain.as_str()) {
+                places.consents = true;
                 continue;
             }
             match self.found(&addressee.recipient) {

@@ -1,6 +1,8 @@
 //! Which kinds of a sender's mail an owner consented to. Each kind has a consent of its own: whoever agreed to bills has not agreed to
 //! what the same sender is let send later. Consents of before kinds were told apart hold for the kinds that the sender had then.
 
+mod asked;
+
 use std::collections::BTreeMap;
 
 use policies::sender::LetterKind;
@@ -12,6 +14,8 @@ use crate::gateway::Gateway;
 use crate::record::bureau::Bureau;
 use crate::record::enrolment::Consent;
 use crate::record::event::{self, Event};
+
+pub use asked::{AskedError, Request, answer_all};
 
 /// The kinds of one sender, at most.
 const MOST: usize = 1_000;
@@ -41,22 +45,24 @@ pub(crate) fn kinds(gateway: &Gateway, bureau: &str, mailbox: &str) -> Result<Ve
     Ok(said(gateway, &bureau::find(&*gateway.store, bureau)?, bureau, mailbox)?.holds.into_keys().collect())
 }
 
-/// What records that the owner gives or takes back consent to one kind, or to all that ask for it; none where it was said before.
-/// The first word after kinds were told apart takes what was said before apart.
-pub(super) fn say(gateway: &Gateway, mailbox: &str, bureau: &str, kind: Option<&str>, give: bool, now_unix_millis: u64) -> Result<Option<Batch>, EnrolmentError> {
+/// Adds to a commit that the owner gives or takes back consent to these kinds, or to all that ask for it, and says whether that changes
+/// anything. The first word after kinds were told apart takes what was said before apart.
+pub(super) fn say(
+    gateway: &Gateway, mut write: Batch, mailbox: &str, bureau: &str, kinds: Option<&[&str]>, give: bool, now_unix_millis: u64,
+) -> Result<(Batch, bool), EnrolmentError> {
     let sender = bureau::find(&*gateway.store, bureau)?;
     let Said { holds, before, expected } = said(gateway, &sender, bureau, mailbox)?;
     let asks = |kind: &&String| gateway.letters.get(kind).is_some_and(LetterKind::needs_consent);
     let meant: Vec<&String> = if give { sender.kinds.iter().filter(asks).collect() } else { holds.keys().collect() };
-    let meant: Vec<&String> = meant.into_iter().filter(|one| kind.is_none_or(|kind| kind == *one)).collect();
+    let meant: Vec<&String> = meant.into_iter().filter(|one| kinds.is_none_or(|kinds| kinds.contains(&one.as_str()))).collect();
     if give && meant.is_empty() {
         return Err(EnrolmentError::NoKind { bureau: bureau.to_owned() });
     }
     let changed: Vec<&String> = meant.into_iter().filter(|kind| holds.contains_key(*kind) != give).collect();
     if changed.is_empty() {
-        return Ok(None);
+        return Ok((write, false));
     }
-    let mut write = Batch::new().expect(expected);
+    write = write.expect(expected);
     if before.is_some() {
         write = write.delete(Consent::before_kinds(bureau, mailbox));
         for (kind, consent) in &holds {
@@ -71,7 +77,7 @@ pub(super) fn say(gateway: &Gateway, mailbox: &str, bureau: &str, kind: Option<&
         let said = event::Agreement { mailbox: mailbox.to_owned(), bureau: bureau.to_owned(), kind: Some(kind.clone()), holds: give };
         Event::ConsentSet(said).append(&mut write, now_unix_millis)?;
     }
-    Ok(Some(write))
+    Ok((write, true))
 }
 
 fn said(gateway: &Gateway, sender: &Bureau, bureau: &str, mailbox: &str) -> Result<Said, EnrolmentError> {

@@ -1,0 +1,299 @@
+//! Owners give and take back consent by mail, under their own login: the subject says which. No counter is needed, and nobody says it for
+//! another.
+//!
+//! | # | Step | Why here |
+//! |---|---|---|
+//! | 1 | the request waits, in the commit that takes the mail | what was said is not lost |
+//! | 2 | the subject is read: giving names a sender and a kind, taking back may name less | nobody agrees to more than was written |
+//! | 3 | what changes, its leaf of the log, the answer and the request's end are one commit | answered once, and as it holds |
+
+use std::collections::BTreeMap;
+
+use mail_parser::MessageParser;
+use policies::mailbox::MailboxNumber;
+use policies::sender::LetterKind;
+use protocol::imap::exchange::Flags;
+use protocol::smtp::exchange::{Host, Recipient};
+use store::{Batch, CommitError, Expectation, Key, StoreError};
+use time::OffsetDateTime;
+
+use crate::bureau::{self, BureauError};
+use crate::directory::{Credential, DirectoryError, still_open};
+use crate::flow::enrolment::EnrolmentError;
+use crate::flow::notification;
+use crate::gateway::{Gateway, unix_millis};
+use crate::mailbox::{Delivery, MailError};
+use crate::mime::header;
+use crate::record::consent_asked::Asked;
+use crate::record::{RecordError, body};
+use crate::statement::CONSENT as ADDRESS;
+
+const INBOX: &str = "INBOX";
+/// The most characters of a subject that are read.
+const WORDS: usize = 200;
+const PAGE: usize = 64;
+/// Requests of one mailbox that wait at a time.
+const WAITING: usize = 20;
+/// The most lines of a list in an answer.
+const LINES: usize = 100;
+
+#[derive(Debug, thiserror::Error)]
+pub enum AskedError {
+    #[error(transparent)]
+    Enrolment(#[from] EnrolmentError),
+    #[error(transparent)]
+    Bureau(#[from] BureauError),
+    #[error(transparent)]
+    Directory(#[from] DirectoryError),
+    #[error(transparent)]
+    Mail(#[from] MailError),
+    #[error(transparent)]
+    Record(#[from] RecordError),
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    #[error(transparent)]
+    Commit(#[from] CommitError),
+}
+
+/// A request as it was read.
+pub struct Request {
+    words: String,
+    request: String,
+    program: bool,
+}
+
+impl Request {
+    /// Whether mail to this recipient is one; `domain` is that of our mailboxes.
+    pub fn is_for(recipient: &Recipient, domain: &str) -> bool {
+        matches!(recipient, Recipient::Mailbox(address) if address.local().eq_ignore_ascii_case(ADDRESS)
+            && matches!(address.host(), Host::Name(name) if name.as_str().eq_ignore_ascii_case(domain)))
+    }
+
+    /// None where a program answered of its own accord.
+    pub fn read(message: &[u8], credential: Credential) -> Option<Self> {
+        if notification::is_automatic(message) {
+            return None;
+        }
+        let parsed = MessageParser::new().parse_headers(message)?;
+        let words = parsed.subject().unwrap_or_default().chars().take(WORDS).collect();
+        let request = parsed.message_id().unwrap_or_default().chars().take(WORDS).collect();
+        Some(Self { words, request, program: matches!(credential, Credential::App(_)) })
+    }
+
+    /// Whether one more of this mailbox may wait.
+    pub fn may_wait(gateway: &Gateway, mailbox: &str) -> Result<bool, StoreError> {
+        let (from, to) = Asked::of_mailbox(mailbox);
+        Ok(gateway.store.scan(&from, &to, WAITING)?.len() < WAITING)
+    }
+
+    /// Puts it into the commit that takes the mail; `token` is random.
+    pub fn put(self, batch: Batch, gateway: &Gateway, mailbox: &str, token: &str, now: OffsetDateTime) -> Result<Batch, RecordError> {
+        let place = Asked::key(mailbox, token);
+        let asked = Asked { mailbox: mailbox.to_owned(), words: self.words, request: self.request, unix_millis: unix_millis(now), program: self.program };
+        let sealed = asked.seal(&place, &gateway.directory_key)?;
+        Ok(batch.put(place, sealed))
+    }
+}
+
+/// What a subject wishes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Wish {
+    Show,
+    Give,
+    Withdraw,
+}
+
+/// A kind that a sender may send with consent alone.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Offer {
+    bureau: String,
+    sender: [String; 2],
+    kind: String,
+    title: [String; 2],
+    holds: bool,
+}
+
+impl Wish {
+    fn of(words: &str) -> Self {
+        let lower = words.to_lowercase();
+        let has = |any: &[&str]| any.iter().any(|one| lower.contains(one));
+        // Whoever writes both takes back: 不同意 is no consent.
+        if has(&["撤回", "取消", "停止", "不同意", "不再", "withdraw", "stop", "disagree"]) {
+            Self::Withdraw
+        } else if has(&["同意", "give", "agree"]) {
+            Self::Give
+        } else {
+            Self::Show
+        }
+    }
+
+    /// Which of the offers a subject names. Who gives says both sender and kind; who takes back may name one of them, or everything.
+    fn means(self, words: &str, offers: &[Offer]) -> Vec<usize> {
+        let tokens: Vec<String> = words.split(|c: char| !(c.is_ascii_alphanumeric() || "._-".contains(c))).map(str::to_ascii_lowercase).collect();
+        let named = |code: &str, chinese: &str| tokens.contains(&code.to_ascii_lowercase()) || (!chinese.is_empty() && words.contains(chinese));
+        let by_sender = |offer: &Offer| named(&offer.bureau, &offer.sender[0]);
+        let by_kind = |offer: &Offer| named(&offer.kind, &offer.title[0]);
+        let (any_sender, any_kind) = (offers.iter().any(by_sender), offers.iter().any(by_kind));
+        let everything = ["全部", "所有"].iter().any(|all| words.contains(all)) || tokens.iter().any(|token| token == "all");
+        let is_meant = |offer: &Offer| match self {
+            Self::Show => false,
+            Self::Give => by_sender(offer) && by_kind(offer),
+            Self::Withdraw if any_sender || any_kind => (!any_sender || by_sender(offer)) && (!any_kind || by_kind(offer)),
+            Self::Withdraw => everything,
+        };
+        offers.iter().enumerate().filter(|(_, offer)| is_meant(offer)).map(|(at, _)| at).collect()
+    }
+}
+
+/// Answers each, in one commit with its end. How many were answered.
+pub fn answer_all(gateway: &Gateway) -> Result<u64, AskedError> {
+    let ((mut from, to), mut answered, mut waits) = (Asked::all(), 0, None);
+    loop {
+        let page = gateway.store.scan(&from, &to, PAGE)?;
+        let Some((last, _)) = page.last() else { break };
+        from = last.successor();
+        for (place, stored) in &page {
+            match answer(gateway, place, stored) {
+                Ok(()) => answered += 1,
+                // Nobody waits for another's.
+                Err(error) => waits = Some(error),
+            }
+        }
+    }
+    waits.map_or(Ok(answered), Err)
+}
+
+fn answer(gateway: &Gateway, place: &Key, stored: &[u8]) -> Result<(), AskedError> {
+    let asked = Asked::open(place, stored, &gateway.directory_key)?;
+    let ends = Batch::new().expect(Expectation::Equals(place.clone(), stored.to_vec())).delete(place.clone());
+    let number = MailboxNumber::parse(&asked.mailbox).map_err(|_| RecordError::Damaged { kind: "consent asked", reason: "its mailbox is none" })?;
+    if !gateway.directory.get(number)?.is_some_and(|account| account.is_open()) {
+        return Ok(drop(gateway.store.commit(ends)?));
+    }
+    let (batch, said) = if asked.program { (ends, PROGRAMS.map(str::to_owned)) } else { decide(gateway, &asked, ends)? };
+    let now = gateway.now_unix_millis();
+    let content = written(gateway, &asked, &said).into();
+    let delivery = Delivery { mailbox: asked.mailbox.clone(), folder: INBOX.to_owned(), content, unix_millis: i64::try_from(now).unwrap_or(i64::MAX), flags: Flags::new(), event: None, mark: None };
+    let batch = batch.expect(still_open(number));
+    match gateway.messages.deliver_notices(&[delivery], batch.clone(), now) {
+        Ok(_) => Ok(()),
+        // Even the reserve is used up: what was said holds, unanswered.
+        Err(MailError::OverQuota { .. }) => Ok(drop(gateway.store.commit(batch)?)),
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// Step 2, and what of step 3 is the owner's.
+fn decide(gateway: &Gateway, asked: &Asked, mut batch: Batch) -> Result<(Batch, [String; 2]), AskedError> {
+    let mut offers = offers(gateway, &asked.mailbox)?;
+    let wish = Wish::of(&asked.words);
+    let meant = wish.means(&asked.words, &offers);
+    let give = wish == Wish::Give;
+    let mut of_senders: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
+    for offer in meant.iter().filter_map(|at| offers.get(*at)) {
+        of_senders.entry(&offer.bureau).or_default().push(&offer.kind);
+    }
+    // What was said of one sender is read once, so it is changed once.
+    for (bureau, kinds) in of_senders {
+        batch = super::say(gateway, batch, &asked.mailbox, bureau, Some(&kinds), give, gateway.now_unix_millis())?.0;
+    }
+    for at in &meant {
+        offers.get_mut(*at).into_iter().for_each(|offer| offer.holds = give);
+    }
+    let [mut chinese, mut english] = match (wish, meant.is_empty()) {
+        (Wish::Show, _) => ["", ""],
+        (_, true) => ["没有看懂您指的是哪个单位的哪类邮件，未作任何更改。", "It is not clear which sender and which kind you mean; nothing was changed."],
+        (Wish::Give, _) => ["已记录您的同意。", "Your consent is recorded."],
+        (Wish::Withdraw, _) => ["已撤回，从下一封起不再投递。", "It is taken back, and holds from the next delivery on."],
+    }
+    .map(str::to_owned);
+    for (holds, title, title_en) in [(true, "您同意接收：", "You consented to:"), (false, "可以同意接收：", "You may consent to:")] {
+        let listed: Vec<&Offer> = offers.iter().filter(|offer| offer.holds == holds).take(LINES).collect();
+        if !listed.is_empty() {
+            chinese += &format!("\n\n{title}\n");
+            english += &format!("\n\n{title_en}\n");
+        }
+        for Offer { bureau, sender, kind, title, .. } in listed {
+            chinese += &format!("  {} — {}（{bureau} {kind}）\n", title[0], sender[0]);
+            english += &format!("  {} — {} ({bureau} {kind})\n", title[1], sender[1]);
+        }
+    }
+    Ok((batch, [chinese.trim().to_owned(), english.trim().to_owned()]))
+}
+
+/// What may be sent to this mailbox with consent alone, or was consented to.
+fn offers(gateway: &Gateway, mailbox: &str) -> Result<Vec<Offer>, AskedError> {
+    let mut offers = Vec::new();
+    for shown in bureau::list(&*gateway.store)? {
+        let held = super::kinds(gateway, &shown.code, mailbox)?;
+        let sends = |kind: &LetterKind| kind.needs_consent() && kind.may_be_sent_by(&shown.code);
+        let asks = shown.kinds.iter().filter(|kind| gateway.letters.get(kind).is_some_and(sends));
+        let mut kinds: Vec<&String> = held.iter().chain(asks).collect();
+        kinds.sort();
+        kinds.dedup();
+        offers.extend(kinds.into_iter().map(|kind| {
+            let title = gateway.letters.get(kind).map_or((kind.as_str(), kind.as_str()), LetterKind::title);
+            Offer {
+                bureau: shown.code.clone(),
+                sender: [shown.name.clone(), shown.name_en.clone()],
+                kind: kind.clone(),
+                title: [title.0.to_owned(), title.1.to_owned()],
+                holds: held.contains(kind),
+            }
+        }));
+    }
+    Ok(offers)
+}
+
+const PROGRAMS: [&str; 2] = [
+    "您是用程序专用密码登录的，程序不能代替本人同意或撤回。请用您本人的密码或证书登录后再发。",
+    "You were logged in by a password that a program holds, and no program consents for you. Log in by your own password or certificate, and write again.",
+];
+const HELP: &str = "写信给本地址，主题写明：\n  同意 单位代码 邮件类别（如：同意 gz-gas utility-bill）\n  撤回 单位代码 邮件类别；或：撤回 全部\n  其他任何主题：查询\n\
+Write to this address; the subject says what you wish:\n  give SENDER KIND (such as: give gz-gas utility-bill)\n  withdraw SENDER KIND, or: withdraw all\n  anything else: shows what holds\n";
+
+fn written(gateway: &Gateway, asked: &Asked, [chinese, english]: &[String; 2]) -> Vec<u8> {
+    let (domain, mut out) = (&gateway.settings.domain, Vec::with_capacity(2 * 1024));
+    header::mailbox(&mut out, "From", "接收同意 / Consent to mail", &format!("{ADDRESS}@{domain}"));
+    header::plain(&mut out, "To", &format!("{}@{domain}", asked.mailbox));
+    header::words(&mut out, "Subject", "您同意接收的邮件 / The mail that you consent to");
+    if !asked.request.is_empty() && asked.request.bytes().all(|byte| byte.is_ascii_graphic()) {
+        header::plain(&mut out, "In-Reply-To", &format!("<{}>", asked.request));
+    }
+    let token = crate::hex(body::digest(format!("suiyin consent answered v1\n{}\n{}\n{}", asked.mailbox, asked.request, asked.unix_millis).as_bytes()).get(..16).unwrap_or_default());
+    notification::finish(&mut out, domain, &token, &format!("{chinese}\n\n{english}\n\n{HELP}"), gateway.clock.now());
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn offer(bureau: &str, name: &str, kind: &str, title: &str) -> Offer {
+        Offer { bureau: bureau.into(), sender: [name.into(), name.into()], kind: kind.into(), title: [title.into(), title.into()], holds: false }
+    }
+
+    #[test]
+    fn a_subject_gives_no_more_than_it_names() {
+        let offers = [offer("gz-gas", "广州燃气", "utility-bill", "公用事业账单"), offer("gz-gas", "广州燃气", "city-news", "政务要闻"), offer("gz-water", "广州自来水", "utility-bill", "公用事业账单")];
+        for (words, wish, meant) in [
+            ("同意 gz-gas utility-bill", Wish::Give, vec![0]),
+            ("Re: GIVE GZ-GAS CITY-NEWS", Wish::Give, vec![1]),
+            ("同意接收广州自来水的公用事业账单", Wish::Give, vec![2]),
+            // Neither half of it is enough.
+            ("同意 gz-gas", Wish::Give, vec![]),
+            ("同意 全部", Wish::Give, vec![]),
+            ("give utility-bill", Wish::Give, vec![]),
+            ("不同意 gz-gas utility-bill", Wish::Withdraw, vec![0]),
+            ("I disagree: utility-bill", Wish::Withdraw, vec![0, 2]),
+            ("取消广州燃气", Wish::Withdraw, vec![0, 1]),
+            ("撤回 全部", Wish::Withdraw, vec![0, 1, 2]),
+            ("stop all", Wish::Withdraw, vec![0, 1, 2]),
+            ("stop", Wish::Withdraw, vec![]),
+            ("stop gz-gas-two", Wish::Withdraw, vec![]),
+            ("", Wish::Show, vec![]),
+        ] {
+            assert_eq!((Wish::of(words), Wish::of(words).means(words, &offers)), (wish, meant), "{words}");
+        }
+    }
+}
