@@ -16,7 +16,7 @@ pub const FORM: &str = "push report";
 /// The most bytes of a report's file: ten million rows have twenty thousand roots.
 pub const MAX_REPORT: usize = 16 << 20;
 /// With the codes of rules (`V1` to `P7`) the closed list of reasons, and what each says.
-pub const REASONS: [(&str, &str); 19] = [
+pub const REASONS: [(&str, &str); 20] = [
     ("unreadable", "a value of the row cannot be one; the detail names its column"),
     ("other-month-or-kind", "the row is of another month or kind than the manifest"),
     ("unknown-person", "no mailbox is known for this person"),
@@ -36,6 +36,7 @@ pub const REASONS: [(&str, &str); 19] = [
     ("other-statement", "the row that this one mends was another statement; mend it under its own stmt_id"),
     ("account-of-another", "the account's statements went to another person; withdraw those first, if they were wrong"),
     ("month-delivered", "a statement of this account and month was delivered under another stmt_id; supersede that one"),
+    ("gave-way", "the row gave way to another of its block, which did not go out in the end; send it again under another batch_id"),
 ];
 
 /// Whether a reason is one of the closed list.

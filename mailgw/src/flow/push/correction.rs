@@ -110,7 +110,7 @@ impl Judge<'_> {
         let entity = statement::withdrawal(&Withdrawal { kind, title, period, statement: &corrected.statement, reason }, &self.sender, &to, self.begun);
         let entity = entity.referred(&self.gateway.directory_key).map_err(RecordError::from)?;
         let row_digest = self.row_digest_of([stmt_id.as_str()].into_iter());
-        let letter = Letter { row: raw.number, stmt_id, row_digest, account, entity, not_judged: Vec::new(), follows, leaves, holders, account_of: None, issues: None, corrects: Some(corrected), counts: None };
+        let letter = Letter { row: raw.number, stmt_id, row_digest, account, entity, not_judged: Vec::new(), follows, leaves, holders, account_of: None, month_of: None, gave_way: Vec::new(), issues: None, corrects: Some(corrected), counts: None };
         Ok(Decision::Send(Box::new(letter)))
     }
 

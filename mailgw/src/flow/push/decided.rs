@@ -8,7 +8,7 @@ use store::Expectation;
 use super::correction::Corrected;
 use super::evidence::Told;
 use super::letter::OneOf;
-use super::outcome::repeated;
+use super::outcome::{gave_way, repeated};
 use crate::erds::Secrecy;
 use crate::mailbox::Body;
 use crate::record::account::Account;
@@ -46,6 +46,10 @@ pub(super) struct Letter {
     /// Accounts whose statements go to this mailbox from now on, or to nobody's; and the one that it is of itself.
     pub holders: Vec<(store::Key, Option<Vec<u8>>)>,
     pub account_of: Option<store::Key>,
+    /// The month that it brings of its account, unless it corrects the one that is there.
+    pub month_of: Option<store::Key>,
+    /// Rows of its block that are told that it came before them.
+    pub gave_way: Vec<u64>,
     /// The statement it is, by the keyed index of its account, empty where the next month is not compared with it; none for a
     /// notice that one is withdrawn.
     pub issues: Option<String>,
@@ -74,13 +78,6 @@ impl AsRef<Letter> for Sealed {
     }
 }
 
-impl Letter {
-    /// The month that it brings of its account, where it brings one that was not there.
-    pub fn month(&self) -> Option<&store::Key> {
-        self.leaves.first().map(|(place, _)| place).filter(|_| self.corrects.is_none())
-    }
-}
-
 impl Decided<Letter> {
     /// The statements that it delivers, supersedes or withdraws.
     pub fn statements(&self) -> HashSet<String> {
@@ -90,7 +87,7 @@ impl Decided<Letter> {
 
 impl<L: AsRef<Letter>> Decided<L> {
     /// A letter that does not go out after all, and with it the same statement further down the block, which was to follow
-    /// it. `false` when there is no such letter.
+    /// it; other rows that gave way to it are told so. `false` when there is no such letter.
     pub fn withdraw(&mut self, row: u64, state: &State, reason: &str, detail: Option<&str>) -> bool {
         let Some(at) = self.letters.iter().position(|letter| letter.as_ref().row == row) else { return false };
         let letter = self.letters.remove(at);
@@ -102,6 +99,10 @@ impl<L: AsRef<Letter>> Decided<L> {
         };
         for Told { outcome: found, .. } in self.told.iter_mut().filter(|told| told.outcome.state == State::Duplicate && told.outcome.stmt_id == stmt_id) {
             *found = outcome(found.row);
+        }
+        let rows = &letter.as_ref().gave_way;
+        for Told { outcome: found, .. } in self.told.iter_mut().filter(|told| told.outcome.state == State::Quarantined && rows.contains(&told.outcome.row)) {
+            *found = gave_way(found);
         }
         self.told.push(Told { outcome: outcome(row), mailbox: Some(mailbox), corrects });
         true

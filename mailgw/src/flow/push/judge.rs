@@ -10,7 +10,7 @@ use super::evidence::Told;
 use super::file::RawRow;
 use super::halves::halves;
 use super::mending::{self, Mending};
-use super::outcome::{account_of_another, month_delivered, seen_before};
+use super::outcome::{account_of_another, gave_way, month_delivered, seen_before};
 use super::proof::Columns;
 use super::PushError;
 use super::seen::Seen;
@@ -73,14 +73,19 @@ impl Judge<'_> {
 
     /// The same statement twice in one block is delivered once, and one is ended once; so with accounts and their months.
     fn once_each(&self, decisions: &mut [Decision]) {
-        let mut seen = Seen::default();
-        for decision in decisions {
+        let (mut seen, mut pairs) = (Seen::default(), Vec::new());
+        for decision in &mut *decisions {
             let Decision::Send(letter) = decision else { continue };
-            let Some(outcome) = seen.taken(letter) else {
+            let Some((outcome, to)) = seen.taken(letter) else {
                 seen.take(letter);
                 continue;
             };
+            pairs.push((to, letter.row));
             *decision = Decision::Told(Box::new(Told { outcome, mailbox: Some(letter.account.mailbox()), corrects: letter.corrects.as_ref().map(Corrected::said) }));
+        }
+        for decision in decisions {
+            let Decision::Send(letter) = decision else { continue };
+            letter.gave_way.extend(pairs.iter().filter(|(to, _)| *to == letter.row).map(|(_, row)| *row));
         }
     }
 
@@ -162,11 +167,13 @@ impl Judge<'_> {
         let (mut follows, mut holders): (Vec<store::Expectation>, Vec<_>) = (named.into_iter().collect(), Vec::new());
         if let Some(key) = &account_of {
             let (holder, still) = continuity::holder(&*self.gateway.store, key)?;
-            if holder.as_ref().is_some_and(|holder| *holder != account.mailbox()) {
+            let is_own = holder.as_ref().is_some_and(|holder| *holder == account.mailbox());
+            // A closed mailbox, which is never opened again, holds no account: nothing that went there could be withdrawn.
+            if !is_own && let Some(holder) = &holder && self.gateway.directory.find(holder)?.is_some_and(|holder| holder.is_open()) {
                 return Ok(Decision::Told(Box::new(Told { outcome: account_of_another(raw.number, &stmt_id), mailbox: Some(account.mailbox()), corrects: None })));
             }
             follows.push(still);
-            if holder.is_none() {
+            if !is_own {
                 holders.push((key.clone(), Some(continuity::encode_holder(&account.mailbox())?)));
             }
         }
@@ -190,6 +197,7 @@ impl Judge<'_> {
         let months = known.at(crate::gateway::unix_millis(self.begun));
         // A month that comes late is not what the next one follows; one that was corrected is another in the year that the next ones draw.
         let late = previous.as_ref().is_some_and(|known| continuity::period(known) > row.head().period);
+        let month_of = (!corrects_it).then(|| place.clone());
         let mut leaves = vec![(place, if late { known.filled(&row) } else { known.followed(&row) })];
         if let Some(other) = corrected.as_ref().filter(|_| !corrects_it) {
             let Left { follows: more, leaves: left, holders: freed } = self.left_without(&other.item)?;
@@ -205,7 +213,7 @@ impl Judge<'_> {
         };
         let entity = statement::entity(&row, &self.sender, &to, self.begun, &Beside { correction: correction.as_ref(), history: &months });
         let entity = entity.referred(&self.gateway.directory_key).map_err(RecordError::from)?;
-        Ok(Decision::Send(Box::new(Letter { row: raw.number, stmt_id, row_digest, account, entity, not_judged, follows, leaves, holders, account_of, issues: Some(issues), corrects: corrected, counts: None })))
+        Ok(Decision::Send(Box::new(Letter { row: raw.number, stmt_id, row_digest, account, entity, not_judged, follows, leaves, holders, account_of, month_of, gave_way: Vec::new(), issues: Some(issues), corrects: corrected, counts: None })))
     }
 
     /// What would become of the rows, with nothing sealed, delivered or remembered. `seen` is of the blocks before.
@@ -215,9 +223,11 @@ impl Judge<'_> {
         for letter in letters {
             let (row, stmt_id) = (letter.row, Some(letter.stmt_id.clone()));
             let outcome = match seen.taken(&letter) {
-                Some(outcome) => outcome,
+                Some((outcome, _)) => outcome,
                 // The seal that is not made is small beside what it covers.
                 None if !self.gateway.messages.has_room(&letter.account.mailbox(), letter.entity.bytes().len() as u64)? => {
+                    let of_it = |outcome: &&mut RowOutcome| letter.gave_way.contains(&outcome.row) && outcome.state == State::Quarantined;
+                    outcomes.iter_mut().filter(of_it).for_each(|outcome| *outcome = gave_way(outcome));
                     RowOutcome { row, stmt_id, state: State::Undeliverable, reason: Some("mailbox-full".to_owned()), detail: None, not_judged: Vec::new(), message: None, mended_by: None }
                 }
                 None => {

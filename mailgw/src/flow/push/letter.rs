@@ -153,7 +153,7 @@ impl Judge<'_> {
         let entity = statement::letter(kind, &letter, &self.sender, &to, self.begun, correction.as_ref());
         let entity = entity.referred(&self.gateway.directory_key).map_err(RecordError::from)?;
         let counts = share.map(|share| OneOf { share, nth: 1 });
-        let letter = Letter { row: raw.number, stmt_id, row_digest, account, entity, not_judged: Vec::new(), follows, leaves: Vec::new(), holders: Vec::new(), account_of: None, issues: Some(String::new()), corrects: corrected, counts };
+        let letter = Letter { row: raw.number, stmt_id, row_digest, account, entity, not_judged: Vec::new(), follows, leaves: Vec::new(), holders: Vec::new(), account_of: None, month_of: None, gave_way: Vec::new(), issues: Some(String::new()), corrects: corrected, counts };
         Ok(Decision::Send(Box::new(letter)))
     }
 

@@ -22,6 +22,11 @@ pub(super) fn month_delivered(row: u64, stmt_id: &str) -> RowOutcome {
     kept_back(row, stmt_id, "month-delivered", "a statement of this account and month was delivered under another stmt_id and holds still; supersede that one, or withdraw it first")
 }
 
+/// A row that gave way to another of its file, which did not go out itself.
+pub(super) fn gave_way(told: &RowOutcome) -> RowOutcome {
+    kept_back(told.row, told.stmt_id.as_deref().unwrap_or_default(), "gave-way", "another row of the file came before it for the same statement or account, and was not delivered itself; send this one again")
+}
+
 fn kept_back(row: u64, stmt_id: &str, reason: &str, detail: &str) -> RowOutcome {
     RowOutcome { state: State::Quarantined, reason: Some(reason.to_owned()), detail: Some(detail.to_owned()), ..repeated(row, stmt_id, true) }
 }

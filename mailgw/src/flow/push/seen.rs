@@ -1,6 +1,6 @@
 //! The letters of a push so far: no statement goes out twice, no account to two people, no month of an account under two numbers.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 
 use store::Key;
 
@@ -8,41 +8,42 @@ use super::decided::Letter;
 use super::outcome::{account_of_another, month_delivered, repeated};
 use crate::record::push::RowOutcome;
 
-/// What letters took that go out.
+/// What letters took that go out, each with its row.
 #[derive(Default)]
 pub(super) struct Seen {
     /// With the digests of their rows.
-    statements: HashMap<String, String>,
+    statements: HashMap<String, (String, u64)>,
     /// Superseded or withdrawn.
-    ended: HashSet<String>,
+    ended: HashMap<String, u64>,
     /// With the mailboxes that their statements go to.
-    accounts: HashMap<Key, String>,
+    accounts: HashMap<Key, (String, u64)>,
     /// Accounts of which a statement of the month goes to a mailbox.
-    months: HashSet<Key>,
+    months: HashMap<Key, u64>,
 }
 
 impl Seen {
-    /// What is told of a letter where one before it took what it would take.
-    pub fn taken(&self, letter: &Letter) -> Option<RowOutcome> {
-        if let Some(first) = self.statements.get(&letter.stmt_id) {
-            return Some(repeated(letter.row, &letter.stmt_id, *first == letter.row_digest));
+    /// What is told of a letter where one before it took what it would take, and that one's row.
+    pub fn taken(&self, letter: &Letter) -> Option<(RowOutcome, u64)> {
+        if let Some((first, row)) = self.statements.get(&letter.stmt_id) {
+            return Some((repeated(letter.row, &letter.stmt_id, *first == letter.row_digest), *row));
         }
-        if letter.ends().is_some_and(|ends| self.ended.contains(ends)) {
-            return Some(letter.ended_elsewhere());
+        if let Some(row) = letter.ends().and_then(|ends| self.ended.get(ends)) {
+            return Some((letter.ended_elsewhere(), *row));
         }
-        let holder = letter.account_of.as_ref().and_then(|account| self.accounts.get(account));
-        if holder.is_some_and(|mailbox| *mailbox != letter.account.mailbox()) {
-            return Some(account_of_another(letter.row, &letter.stmt_id));
+        if let Some((holder, row)) = letter.account_of.as_ref().and_then(|account| self.accounts.get(account))
+            && *holder != letter.account.mailbox()
+        {
+            return Some((account_of_another(letter.row, &letter.stmt_id), *row));
         }
-        let month = letter.month().is_some_and(|month| self.months.contains(month));
-        month.then(|| month_delivered(letter.row, &letter.stmt_id))
+        let row = letter.month_of.as_ref().and_then(|month| self.months.get(month));
+        row.map(|row| (month_delivered(letter.row, &letter.stmt_id), *row))
     }
 
     /// The letter goes out.
     pub fn take(&mut self, letter: &Letter) {
-        self.statements.insert(letter.stmt_id.clone(), letter.row_digest.clone());
-        self.ended.extend(letter.ends().map(str::to_owned));
-        self.accounts.extend(letter.account_of.clone().map(|account| (account, letter.account.mailbox())));
-        self.months.extend(letter.month().cloned());
+        self.statements.insert(letter.stmt_id.clone(), (letter.row_digest.clone(), letter.row));
+        self.ended.extend(letter.ends().map(|ends| (ends.to_owned(), letter.row)));
+        self.accounts.extend(letter.account_of.clone().map(|account| (account, (letter.account.mailbox(), letter.row))));
+        self.months.extend(letter.month_of.clone().map(|month| (month, letter.row)));
     }
 }
