@@ -355,6 +355,27 @@ fn consent_is_to_a_kind_and_one_of_before_to_the_kinds_of_then() {
     assert_eq!(log, [("garage-bill", true), ("parking-permit", false), ("garage-bill", false)].map(|(kind, holds)| (kind.to_owned(), holds)));
 }
 
+/// What was taken back is not given again by a policy that asks for consent later.
+#[test]
+fn a_consent_of_before_kinds_that_is_taken_back_leaves_nothing() {
+    let city = city();
+    let gateway = city.gateway(Arc::clone(&city.store));
+    let one = mailbox(&gateway, 0);
+    let old = mailgw::record::bureau::Bureau { consents_of_before: None, kinds: vec!["block-news".into()], ..mailgw::bureau::find(&*city.store, FUND).unwrap() };
+    let before = mailgw::record::enrolment::Consent::before_kinds(FUND, &one);
+    let consent = mailgw::record::enrolment::Consent { since_unix_millis: 1 }.encode().unwrap();
+    city.store.commit(store::Batch::new().put(mailgw::record::bureau::Bureau::key(FUND), old.encode().unwrap()).put(before.clone(), consent)).unwrap();
+    // Nothing that it is to asks for consent now.
+    assert!(!enrolment::show(&gateway, &one, FUND).unwrap().consent);
+    assert!(!enrolment::say(&gateway, &one, FUND, Word::WithdrawConsent(None)).unwrap().consent);
+    assert!(city.store.get(&before).unwrap().is_none() && all(&*city.store, "consent to kind").is_empty());
+    std::fs::write(city.path("policies/senders/news.toml"), NEWS.replace("consent = false", "consent = true")).unwrap();
+    let gateway = city.gateway(Arc::clone(&city.store));
+    assert!(!enrolment::show(&gateway, &one, FUND).unwrap().consent);
+    let log: Vec<_> = events(&*city.store).into_iter().filter_map(|event| if let Event::ConsentSet(said) = event { Some((said.kind.unwrap(), said.holds)) } else { None }).collect();
+    assert_eq!(log, [("block-news".to_owned(), false)]);
+}
+
 /// By mail under the own login, of one sender's one kind, and back again as the letter itself says.
 #[test]
 fn an_owner_gives_and_takes_back_consent_by_mail() {

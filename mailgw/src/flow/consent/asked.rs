@@ -134,15 +134,18 @@ impl Wish {
         let by_sender = |offer: &Offer| named(&offer.bureau, &offer.sender[0]);
         let by_kind = |offer: &Offer| named(&offer.kind, &offer.title[0]);
         let (any_sender, any_kind) = (offers.iter().any(by_sender), offers.iter().any(by_kind));
-        let everything = ["全部", "所有"].iter().any(|all| words.contains(all)) || tokens.iter().any(|token| token == "all");
         let is_meant = |offer: &Offer| match self {
             Self::Show => false,
             Self::Give => by_sender(offer) && by_kind(offer),
             Self::Withdraw if any_sender || any_kind => (!any_sender || by_sender(offer)) && (!any_kind || by_kind(offer)),
-            Self::Withdraw => everything,
+            Self::Withdraw => is_everything(words),
         };
         offers.iter().enumerate().filter(|(_, offer)| is_meant(offer)).map(|(at, _)| at).collect()
     }
+}
+
+fn is_everything(words: &str) -> bool {
+    ["全部", "所有"].iter().any(|all| words.contains(all)) || words.split(|c: char| !c.is_ascii_alphanumeric()).any(|token| token.eq_ignore_ascii_case("all"))
 }
 
 /// Answers each, in one commit with its end. How many were answered.
@@ -194,8 +197,15 @@ fn decide(gateway: &Gateway, asked: &Asked, mut batch: Batch) -> Result<(Batch, 
         of_senders.entry(&offer.bureau).or_default().push(&offer.kind);
     }
     // What was said of one sender is read once, so it is changed once.
-    for (bureau, kinds) in of_senders {
-        batch = super::say(gateway, batch, &asked.mailbox, bureau, Some(&kinds), give, gateway.now_unix_millis())?.0;
+    if wish == Wish::Withdraw && meant.len() == offers.len() && is_everything(&asked.words) {
+        // Of every sender, what asks for no consent now as well.
+        for shown in bureau::list(&*gateway.store)? {
+            batch = super::say(gateway, batch, &asked.mailbox, &shown.code, None, false, gateway.now_unix_millis())?.0;
+        }
+    } else {
+        for (bureau, kinds) in of_senders {
+            batch = super::say(gateway, batch, &asked.mailbox, bureau, Some(&kinds), give, gateway.now_unix_millis())?.0;
+        }
     }
     for at in &meant {
         offers.get_mut(*at).into_iter().for_each(|offer| offer.holds = give);

@@ -22,9 +22,10 @@ const MOST: usize = 1_000;
 
 /// What was said of one sender, and what a commit that changes it expects.
 struct Said {
+    /// Those, too, that ask for no consent now: a policy may ask for it again.
     holds: BTreeMap<String, Consent>,
-    /// Of before kinds were told apart.
-    before: Option<Consent>,
+    /// One of before kinds were told apart stands.
+    before: bool,
     expected: Expectation,
 }
 
@@ -42,40 +43,45 @@ pub(crate) fn given(gateway: &Gateway, bureau: &str, kind: &str, mailbox: &str) 
 
 /// The kinds that the owner consented to.
 pub(crate) fn kinds(gateway: &Gateway, bureau: &str, mailbox: &str) -> Result<Vec<String>, EnrolmentError> {
-    Ok(said(gateway, &bureau::find(&*gateway.store, bureau)?, bureau, mailbox)?.holds.into_keys().collect())
+    let holds = said(gateway, &bureau::find(&*gateway.store, bureau)?, bureau, mailbox)?.holds;
+    Ok(holds.into_keys().filter(|kind| asks(gateway, kind)).collect())
 }
 
 /// Adds to a commit that the owner gives or takes back consent to these kinds, or to all that ask for it, and says whether that changes
-/// anything. The first word after kinds were told apart takes what was said before apart.
+/// anything. The first word after kinds were told apart takes what was said before apart, and who takes back everything leaves nothing
+/// that could hold again.
 pub(super) fn say(
     gateway: &Gateway, mut write: Batch, mailbox: &str, bureau: &str, kinds: Option<&[&str]>, give: bool, now_unix_millis: u64,
 ) -> Result<(Batch, bool), EnrolmentError> {
     let sender = bureau::find(&*gateway.store, bureau)?;
     let Said { holds, before, expected } = said(gateway, &sender, bureau, mailbox)?;
-    let asks = |kind: &&String| gateway.letters.get(kind).is_some_and(LetterKind::needs_consent);
-    let meant: Vec<&String> = if give { sender.kinds.iter().filter(asks).collect() } else { holds.keys().collect() };
+    let meant: Vec<&String> = if give { sender.kinds.iter().filter(|kind| asks(gateway, kind)).collect() } else { holds.keys().collect() };
     let meant: Vec<&String> = meant.into_iter().filter(|one| kinds.is_none_or(|kinds| kinds.contains(&one.as_str()))).collect();
     if give && meant.is_empty() {
         return Err(EnrolmentError::NoKind { bureau: bureau.to_owned() });
     }
     let changed: Vec<&String> = meant.into_iter().filter(|kind| holds.contains_key(*kind) != give).collect();
-    if changed.is_empty() {
+    let leaves_nothing = !give && kinds.is_none() && before;
+    if changed.is_empty() && !leaves_nothing {
         return Ok((write, false));
     }
     write = write.expect(expected);
-    if before.is_some() {
+    if before {
         write = write.delete(Consent::before_kinds(bureau, mailbox));
         for (kind, consent) in &holds {
             write = write.put(Consent::key(mailbox, bureau, kind), consent.encode()?);
         }
+    }
+    let leaf = |kind: Option<String>| Event::ConsentSet(event::Agreement { mailbox: mailbox.to_owned(), bureau: bureau.to_owned(), kind, holds: give });
+    if changed.is_empty() {
+        leaf(None).append(&mut write, now_unix_millis)?;
     }
     for kind in changed {
         let key = Consent::key(mailbox, bureau, kind);
         let known = gateway.store.get(&key)?;
         write = write.expect(known.map_or_else(|| Expectation::Absent(key.clone()), |known| Expectation::Equals(key.clone(), known)));
         write = if give { write.put(key, Consent { since_unix_millis: now_unix_millis }.encode()?) } else { write.delete(key) };
-        let said = event::Agreement { mailbox: mailbox.to_owned(), bureau: bureau.to_owned(), kind: Some(kind.clone()), holds: give };
-        Event::ConsentSet(said).append(&mut write, now_unix_millis)?;
+        leaf(Some(kind.clone())).append(&mut write, now_unix_millis)?;
     }
     Ok((write, true))
 }
@@ -88,8 +94,7 @@ fn said(gateway: &Gateway, sender: &Bureau, bureau: &str, mailbox: &str) -> Resu
     };
     let mut holds = BTreeMap::new();
     if let Some(consent) = &before {
-        let asks = |kind: &&String| gateway.letters.get(kind).is_some_and(LetterKind::needs_consent);
-        holds.extend(kinds_of_then(sender).filter(asks).map(|kind| (kind.clone(), consent.clone())));
+        holds.extend(kinds_of_then(sender).map(|kind| (kind.clone(), consent.clone())));
     }
     let (from, to) = Consent::of(mailbox, bureau);
     for (key, bytes) in gateway.store.scan(&from, &to, MOST)? {
@@ -97,7 +102,11 @@ fn said(gateway: &Gateway, sender: &Bureau, bureau: &str, mailbox: &str) -> Resu
             holds.insert(kind, Consent::decode(&bytes)?);
         }
     }
-    Ok(Said { holds, before, expected })
+    Ok(Said { holds, before: before.is_some(), expected })
+}
+
+fn asks(gateway: &Gateway, kind: &str) -> bool {
+    gateway.letters.get(kind).is_some_and(LetterKind::needs_consent)
 }
 
 /// What the sender might send when a consent was to all of it: what it had when it was registered anew first after kinds were told
