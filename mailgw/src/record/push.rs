@@ -116,6 +116,9 @@ pub struct Item {
     /// 1 for the first row of its file after the header; 0 for statements of before that was kept.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub number: u64,
+    /// Corrections before it that led to it.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub corrections: u64,
     /// Since when it does not hold any more, and why.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ended: Option<Ended>,

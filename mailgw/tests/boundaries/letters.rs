@@ -257,10 +257,14 @@ fn letters_are_mended_superseded_and_withdrawn_like_statements() {
     assert_eq!(said(&outcomes(&city, &withdraw)[0]), (1, "delivered", None));
     let all = mails(&gateway, &one);
     assert!(mail_parser::MessageParser::new().parse(&all[2]).unwrap().subject().unwrap().starts_with("撤回：泊位许可通知"));
-    // The month's share of two is used up; what corrects one of them is not a third.
-    let text = format!("supersedes,stmt_id,period,id_type,id_no,name,permit,until,fee,state\r\nb,b2,202610,{},{},{},P-b,2027-03-31,2.00,1\r\n", PEOPLE[0].0, PEOPLE[0].1, PEOPLE[0].2);
-    let fix = order(&city, FUND, "parking-permit", "q4", &text, 1, [200, 0], Some(("supersedes", json!({ "reason": "费用有误", "reason_en": "The fee was wrong" }))));
-    assert_eq!(said(&outcomes(&city, &fix)[0]), (1, "delivered", None));
+    // The month's share of two is used up; what corrects one of them is not a third, but cannot go on for ever.
+    let fix = |batch: &str, old: &str, new: &str| {
+        let text = format!("supersedes,stmt_id,period,id_type,id_no,name,permit,until,fee,state\r\n{old},{new},202610,{},{},{},P-b,2027-03-31,2.00,1\r\n", PEOPLE[0].0, PEOPLE[0].1, PEOPLE[0].2);
+        let order = order(&city, FUND, "parking-permit", batch, &text, 1, [200, 0], Some(("supersedes", json!({ "reason": "费用有误", "reason_en": "The fee was wrong" }))));
+        outcomes(&city, &order)[0].reason.clone()
+    };
+    assert_eq!((fix("q4", "b", "b2"), fix("q5", "b2", "b3"), fix("q6", "b3", "b4")), (None, None, None));
+    assert_eq!(fix("q7", "b4", "b5").as_deref(), Some("quota-reached"));
     let all = mails(&gateway, &one);
     assert!(mail_parser::MessageParser::new().parse(&all[3]).unwrap().body_text(0).unwrap().contains("取代编号 b 的对账单"));
 }

@@ -167,6 +167,7 @@ impl Work<'_> {
             period: manifest.period().to_string(),
             account: account.to_owned(),
             number: letter.row,
+            corrections: letter.corrects.as_ref().map_or(0, |corrected| corrected.item.corrections.saturating_add(1)),
             ended: None,
         }
     }
