@@ -17,14 +17,14 @@ pub(super) fn go(city: &City, order: &Order) -> Result<Report, PushError> {
     push(&gateway, &Watched::new(city, Arc::clone(&city.sealing), None), &city.lists, order, &mut |_| true)
 }
 
-fn outcomes(city: &City, order: &Order) -> Vec<RowOutcome> {
+pub(super) fn outcomes(city: &City, order: &Order) -> Vec<RowOutcome> {
     let path = city.path("outcomes.jsonl");
     let _ = std::fs::remove_file(&path);
     go(city, &Order { report: Some(path.clone()), ..order.clone() }).unwrap();
     std::fs::read_to_string(&path).unwrap().lines().map(|line| serde_json::from_str(line).unwrap()).collect()
 }
 
-fn said(outcome: &RowOutcome) -> (u64, &str, Option<&str>) {
+pub(super) fn said(outcome: &RowOutcome) -> (u64, &str, Option<&str>) {
     (outcome.row, outcome.state.word(), outcome.reason.as_deref())
 }
 

@@ -68,7 +68,7 @@ pub(super) fn say(
     write = write.expect(expected);
     if before {
         write = write.delete(Consent::before_kinds(bureau, mailbox));
-        for (kind, consent) in &holds {
+        for (kind, consent) in holds.iter().filter(|(kind, _)| !changed.contains(kind)) {
             write = write.put(Consent::key(mailbox, bureau, kind), consent.encode()?);
         }
     }
