@@ -2,11 +2,13 @@
 //! done is told what to do.
 
 use std::io::{Cursor, Read};
+use std::sync::Mutex;
 
 use mailgw::flow::push::job::{self, Act, JobError, Jobs, Opening, ShownJob, Turn};
 use mailgw::flow::push::{write_outcomes, write_signed};
-use mailgw::record::job::Format;
+use mailgw::record::job::{Format, pieces_range};
 use runtime::exit::{Exit, Problem};
+use store::{Batch, CommitError, Receipt, Snapshot, StoreError};
 
 use super::*;
 
@@ -104,6 +106,85 @@ fn a_refusal_that_was_cut_off_leaves_nothing_behind_in_the_next_attempt() {
     assert_eq!(desk.shown(&month).counts.delivered, 5);
 }
 
+/// A store in which somebody else does something, once, when these keys are first looked through.
+struct Meanwhile {
+    inner: Arc<dyn Store>,
+    at: Key,
+    other: Mutex<Option<Box<dyn FnOnce() + Send>>>,
+}
+
+impl Store for Meanwhile {
+    fn get(&self, key: &Key) -> Result<Option<Vec<u8>>, StoreError> {
+        self.inner.get(key)
+    }
+
+    fn scan(&self, from: &Key, to: &Key, limit: usize) -> Result<Vec<(Key, Vec<u8>)>, StoreError> {
+        if *from == self.at
+            && let Some(other) = self.other.lock().unwrap().take()
+        {
+            other();
+        }
+        self.inner.scan(from, to, limit)
+    }
+
+    fn read_stream(&self, stream: &str, position: u64, limit: usize) -> Result<Vec<Vec<u8>>, StoreError> {
+        self.inner.read_stream(stream, position, limit)
+    }
+
+    fn stream_length(&self, stream: &str) -> Result<u64, StoreError> {
+        self.inner.stream_length(stream)
+    }
+
+    fn counter(&self, counter: &str) -> Result<u64, StoreError> {
+        self.inner.counter(counter)
+    }
+
+    fn sum(&self, sum: &str) -> Result<u64, StoreError> {
+        self.inner.sum(sum)
+    }
+
+    fn commit(&self, batch: Batch) -> Result<Receipt, CommitError> {
+        self.inner.commit(batch)
+    }
+
+    fn snapshot(&self) -> Result<Box<dyn Snapshot>, StoreError> {
+        self.inner.snapshot()
+    }
+}
+
+#[test]
+fn a_refused_job_that_two_open_at_one_moment_is_begun_once() {
+    let city = City::found();
+    let month = month(&city, "pension", "twice", 5);
+    let rows = std::fs::read(&month.order.rows).unwrap();
+    let first = Desk::new(&city);
+    first.open(&month);
+    first.send(&month, 0, Cursor::new(vec![b'x'; rows.len()])).unwrap();
+    first.act(&month, Act::Close).unwrap();
+    first.run(&month, &|| true);
+    assert_eq!(first.shown(&month).state, "refused");
+    // The second found it refused, too; before it goes on the first has opened it and sent half of its rows.
+    let half = rows.len() / 2;
+    let (gateway, jobs) = (city.gateway(Arc::clone(&city.store)), Jobs::default());
+    let others = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
+    let opening = Opening { manifest: month.order.manifest.clone(), signature: month.order.signature.clone(), format: Format::Csv };
+    let (bureau, batch, begun) = (month.bureau.to_owned(), month.batch.clone(), rows[..half].to_vec());
+    let other = move || {
+        let lists = runtime::revocation::RevocationLists::new(others.handle().clone());
+        job::open(&gateway, &lists, &jobs, (&bureau, &batch), opening).unwrap();
+        job::append(&gateway, &jobs, (&bureau, &batch), 0, Cursor::new(begun)).unwrap();
+    };
+    let store = Meanwhile { inner: Arc::clone(&city.store), at: pieces_range(month.bureau, &month.batch).0, other: Mutex::new(Some(Box::new(other))) };
+    let second = Desk { city: &city, gateway: city.gateway(Arc::new(store)), jobs: Jobs::default() };
+    let shown = second.open(&month);
+    assert_eq!((shown.state.as_str(), shown.bytes), ("receiving", half as u64), "what had come is still there");
+    assert_eq!((all(&*city.store, "push piece").len(), city.store.sum("push rows held").unwrap()), (1, half as u64));
+    second.send(&month, half as u64, Cursor::new(&rows[half..])).unwrap();
+    second.act(&month, Act::Close).unwrap();
+    second.run(&month, &|| true);
+    assert_eq!((second.shown(&month).counts.delivered, city.store.sum("push rows held").unwrap()), (5, 0));
+}
+
 /// A body that breaks off at once.
 struct Broken;
 
@@ -135,7 +216,7 @@ fn a_job_is_pausing_while_the_rows_under_way_are_delivered() {
     desk.open(&month);
     desk.send(&month, 0, std::fs::File::open(&month.order.rows).unwrap()).unwrap();
     desk.act(&month, Act::Close).unwrap();
-    let told = std::sync::Mutex::new(Vec::new());
+    let told = Mutex::new(Vec::new());
     let go_on = || {
         let mut told = told.lock().unwrap();
         if told.is_empty() {

@@ -45,7 +45,11 @@ pub fn open(gateway: &Gateway, lists: &RevocationLists, jobs: &Jobs, at: (&str, 
         // Damaged on the way, or another file: nothing of it was delivered, so the manifest's own rows may still come.
         Ok((job, _)) if matches!(job.state, State::Refused { .. }) => {
             held::throw_away(gateway, &job)?;
-            Expectation::Equals(Job::key(bureau, batch), find(gateway, bureau, batch)?.1)
+            // Somebody else may have opened it meanwhile: theirs has rows already, and goes on.
+            match find(gateway, bureau, batch)? {
+                (job, bytes) if matches!(job.state, State::Refused { .. }) => Expectation::Equals(Job::key(bureau, batch), bytes),
+                (job, _) => return jobs.told(gateway, &job),
+            }
         }
         Ok((job, _)) => return jobs.told(gateway, &job),
         Err(error) => return Err(error),
