@@ -112,7 +112,7 @@ pub fn run(place: &Place, command: Command) -> Result<(), Problem> {
             if let Some(ended) = &proved.index.ended {
                 let by = ended.superseded_by.as_ref().map(|by| format!(" by {by}")).unwrap_or_default();
                 line(&format!("  NOT IN FORCE: {}{by} at {}, batch {}: {}", ended.words().1, moment(ended.at), ended.batch, plain(&ended.reason)))?;
-                line(&format!("  told to its reader in {}", if proved.index.files.contains_key(erds::court::NOTICE) { erds::court::NOTICE } else { "a message that its mailbox has no more" }))?;
+                line(&format!("  told to its reader in {}", if proved.index.files.contains_key(erds::court::NOTICE) { erds::court::NOTICE } else { "a message that is not in the package" }))?;
             }
             proved.events.iter().try_for_each(|(event, count)| line(&format!("  {count:>9} {event}")))?;
             return line(&format!("  signed by {}; the log's key: {}", proved.signer, proved.log_key));

@@ -69,7 +69,8 @@ pub struct Ended {
     #[serde(with = "time::serde::rfc3339")]
     pub at: OffsetDateTime,
     pub reason: String,
-    /// SHA-256 of the message that told its reader; it stands in the package where its mailbox still has it.
+    /// SHA-256 of the message that told its reader; it stands in the package where its mailbox and the evidence
+    /// of its delivery are still there.
     pub notice: String,
 }
 

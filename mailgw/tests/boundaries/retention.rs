@@ -128,6 +128,35 @@ fn what_is_over_ends_messages_stay_and_a_hold_beats_the_policy() {
     assert_eq!((log, retain(&gateway, false).unwrap().over), (vec!["second".to_owned(), "first".to_owned()], vec![]));
 }
 
+/// A court holds a push, and not the later one that withdrew a statement of it: what is left still makes a package that proves itself.
+#[test]
+fn a_package_for_a_court_holds_though_the_evidence_of_the_withdrawal_is_over() {
+    let city = city();
+    let gateway = city.gateway(Arc::clone(&city.store));
+    go(&city, &gateway, &bills(&city, "first")).unwrap();
+    kept::seal(&gateway, &city.lists).unwrap();
+    let reason = serde_json::json!({ "reason": "寄送错误", "reason_en": "Sent in error" });
+    let withdrawal = order(&city, FUND, "gas-bill", "second", "stmt_id\r\nfirst-0\r\n", 1, [0, 0], Some(("withdraws", reason)));
+    assert_eq!(go(&city, &gateway, &withdrawal).unwrap().counts.delivered, 1);
+    kept::seal(&gateway, &city.lists).unwrap();
+    let log = city.log(Arc::clone(&city.store));
+    let package = |directory: &str| {
+        let wanted = kept::CourtWanted { bureau: FUND.into(), statement: "first-0".into(), order: "(2026)粤01民初3号".into(), directory: city.path(directory) };
+        let package = kept::court(&gateway, &log, &city.lists, &wanted).unwrap();
+        let anchors = mailgw::bureau::trust::Anchors::parse(city.root_pem.as_bytes(), "1.3.6.1.4.1.32473").unwrap();
+        let proved = mailgw::erds::court::verify_package(&package.directory, &anchors).unwrap();
+        let readme = std::fs::read_to_string(package.directory.join("README.txt")).unwrap();
+        (proved.index.ended.unwrap().batch, proved.index.files.contains_key("notice.eml"), readme.contains("ended with its days"))
+    };
+    assert_eq!(package("before"), ("second".to_owned(), true, false));
+    hold(&gateway, &Held::Push { bureau: FUND.into(), batch: "first".into() }, "(2026)粤01民初3号", true).unwrap();
+    city.clock.set(NOW + time::Duration::days(11));
+    retain(&gateway, false).unwrap();
+    // Revocation lists of the trial are of its first days.
+    city.clock.set(NOW);
+    assert_eq!(package("after"), ("second".to_owned(), false, true));
+}
+
 /// Between the mark and the end of the sweep a court orders that a mailbox is held: what is still there stays until the order is taken back.
 #[test]
 fn a_sweep_that_goes_on_after_a_crash_heeds_an_order_that_came_since() {

@@ -19,7 +19,7 @@ use super::{EvidenceError, Wanted};
 use crate::bureau::trust;
 use crate::statement::{PaperError, sealed_part};
 use crate::erds::court::{EVIDENCE, Ended, INDEX, Index, LISTS, LOG, LogProof, MESSAGE, NOTICE, ProvedEntry, README, SIGNATURE, sealer};
-use crate::erds::{Line, Statement, hash};
+use crate::erds::{Event as Delivery, Item as Proved, Line, Shown, Statement, hash};
 use crate::gateway::{Gateway, unix_millis};
 use crate::record::event::{self, Event};
 use crate::record::evidence;
@@ -47,7 +47,7 @@ pub struct Package {
     pub sha256: String,
 }
 
-/// 1 the statement, which its mailbox still has, and what told its reader that it holds no more · 2 its evidence, signed · 3 the log's entries of it, proved · 4 the lists that cover its seal · 5
+/// 1 the statement, which its mailbox still has · 2 its evidence, signed, and what told its reader that it holds no more · 3 the log's entries of it, proved · 4 the lists that cover its seal · 5
 /// that it is handed out is in the log · 6 written, and signed over all.
 pub fn court(gateway: &Gateway, log: &Evidence, lists: &RevocationLists, wanted: &CourtWanted) -> Result<Package, EvidenceError> {
     let order = wanted.order.trim();
@@ -70,26 +70,21 @@ fn fill(gateway: &Gateway, log: &Evidence, lists: &RevocationLists, wanted: &Cou
     let unknown = || EvidenceError::UnknownStatement { statement: wanted.statement.chars().take(80).collect() };
     let item = Item::decode(&store.get(&item_key(&wanted.bureau, &wanted.statement))?.ok_or_else(unknown)?)?;
     let digest = hash(&item.message).ok_or(RecordError::Damaged { kind: "push item", reason: "its message is no digest" })?;
-    let delivered = |digest: &[u8; 32]| gateway.messages.with_digest(&item.mailbox, digest).map_err(|error| EvidenceError::Mail { reason: error.to_string() });
-    let message = delivered(&digest)?.ok_or_else(unknown)?;
-    // Where its row was not kept no evidence speaks of it.
-    let notice = match item.ended.as_ref().filter(|ended| ended.number > 0).and_then(|ended| hash(&ended.message)) {
-        Some(digest) => delivered(&digest)?,
-        None => None,
-    };
+    let message = delivered(gateway, &item, &digest)?.ok_or_else(unknown)?;
     // 2
     super::seal(gateway, lists)?;
     let lines = lines(gateway, wanted, &item)?;
     let items = lines.iter().map(|line| line.items.len() as u64).sum();
+    let notice = item.ended.as_ref().map(|ended| Notice::of(gateway, &item, ended, &lines)).transpose()?;
     // 3
     let proof = proof(store, log, &lines)?;
     // 4
     let now = gateway.clock.now();
     let mut urls = covering(gateway, &message)?;
-    for url in notice.iter().map(|notice| covering(gateway, notice)).collect::<Result<Vec<_>, _>>()?.concat() {
-        if !urls.contains(&url) {
-            urls.push(url);
-        }
+    if let Some(Notice::Here(notice)) = &notice {
+        urls.extend(covering(gateway, notice)?);
+        urls.sort_unstable();
+        urls.dedup();
     }
     let covering: Vec<String> = lists.fetch(&urls, now)?.iter().map(|list| STANDARD.encode(list)).collect();
     // 5, 6
@@ -99,9 +94,11 @@ fn fill(gateway: &Gateway, log: &Evidence, lists: &RevocationLists, wanted: &Cou
         evidence_file.push(b'\n');
     }
     let ended = item.ended.as_ref().map(how);
-    let readme = readme(wanted, order, ended.as_ref(), notice.is_some());
+    let readme = readme(wanted, order, ended.as_ref().zip(notice.as_ref()));
     let mut files: Vec<(&str, Vec<u8>)> = vec![(README, readme), (MESSAGE, message), (EVIDENCE, evidence_file), (LOG, json(&proof)?), (LISTS, json(&covering)?)];
-    files.extend(notice.map(|notice| (NOTICE, notice)));
+    if let Some(Notice::Here(notice)) = notice {
+        files.push((NOTICE, notice));
+    }
     let ready = Ready::new(gateway, lists, now)?;
     let mut index = Index::new(&gateway.settings.host, &wanted.bureau, &wanted.statement, order, now);
     index.files = files.iter().map(|(name, bytes)| ((*name).to_owned(), crate::hex(&body::digest(bytes)))).collect();
@@ -134,6 +131,44 @@ fn covering(gateway: &Gateway, message: &[u8]) -> Result<Vec<String>, EvidenceEr
     let chain = sealer(&signed).ok_or_else(|| unreadable("its seal has no certificate"))?;
     gateway.anchors.trusted_but_for_revocation(&chain, trust::Purpose::Seal, signed.signing_time().unwrap_or(gateway.clock.now()))?;
     trust::crl_urls(&chain).map_err(|error| trust::unreadable(trust::Purpose::Seal, &error).into())
+}
+
+/// The message that told a reader that a statement holds no more.
+enum Notice {
+    Here(Vec<u8>),
+    /// Its mailbox has it no more.
+    Gone,
+    /// No evidence says that it was delivered: its row was not kept, or the days of its push are over.
+    Unproved,
+}
+
+impl Notice {
+    fn of(gateway: &Gateway, item: &Item, ended: &push::Ended, lines: &[Line]) -> Result<Self, EvidenceError> {
+        let is_its = |shown: &Shown| {
+            Proved::read(&shown.item).is_ok_and(|item| item.event == Delivery::ContentConsignment && item.user_content_info.is_some_and(|content| content.digest_value == ended.message))
+        };
+        match hash(&ended.message).filter(|_| lines.iter().flat_map(|line| &line.items).any(is_its)) {
+            None => Ok(Self::Unproved),
+            Some(digest) => Ok(delivered(gateway, item, &digest)?.map_or(Self::Gone, Self::Here)),
+        }
+    }
+
+    /// What the README says of it, Chinese and English.
+    fn words(&self) -> [&'static str; 2] {
+        match self {
+            Self::Here(_) => ["notice.eml              告知收件人本对账单失效的邮件，逐字节相同\n", "notice.eml              the message that told its reader so, octet for octet\n"],
+            Self::Gone => ["（告知收件人失效的邮件已不在邮箱中；其 SHA-256 见 package.json）\n", "(The message that told its reader so is in the mailbox no more; package.json has its SHA-256.)\n"],
+            Self::Unproved => [
+                "（告知收件人失效的邮件不在本证据包中：其投递证据的保存期已满或当时未予保存；其 SHA-256 见 package.json）\n",
+                "(The message that told its reader so is not here: the evidence of its delivery ended with its days, or was not kept; package.json has its SHA-256.)\n",
+            ],
+        }
+    }
+}
+
+/// A message of the statement's reader, where the mailbox still has it.
+fn delivered(gateway: &Gateway, item: &Item, digest: &[u8; 32]) -> Result<Option<Vec<u8>>, EvidenceError> {
+    gateway.messages.with_digest(&item.mailbox, digest).map_err(|error| EvidenceError::Mail { reason: error.to_string() })
 }
 
 fn how(ended: &push::Ended) -> Ended {
@@ -224,21 +259,17 @@ fn proof(store: &dyn Store, log: &Evidence, lines: &[Line]) -> Result<LogProof, 
     Ok(LogProof { vkey, checkpoint, entries: entries.collect() })
 }
 
-fn readme(wanted: &CourtWanted, order: &str, ended: Option<&Ended>, has_notice: bool) -> Vec<u8> {
+fn readme(wanted: &CourtWanted, order: &str, ended: Option<(&Ended, &Notice)>) -> Vec<u8> {
     let CourtWanted { bureau, statement, .. } = wanted;
     // Before anything else: nobody reads a statement that ended as one that stands.
-    let [holds, holds_en] = ended.map_or_else(|| ["效力：制作本证据包时有效".to_owned(), "In force when this package was made".to_owned()], |ended| {
+    let [holds, holds_en] = ended.map_or_else(|| ["效力：制作本证据包时有效".to_owned(), "In force when this package was made".to_owned()], |(ended, _)| {
         let (word, word_en) = ended.words();
         let Ended { superseded_by, batch, reason, .. } = ended;
         let at = ended.at.format(&Rfc3339).unwrap_or_default();
         let (by, by_en) = superseded_by.as_ref().map_or_else(Default::default, |by| (format!("，取代者编号 {by}"), format!(" by statement {by}")));
         [format!("效力：【已失效】{at} 已{word}{by}，批次 {batch}，原因：{reason}"), format!("NOT IN FORCE: {word_en}{by_en} at {at}, batch {batch}, reason: {reason}")]
     });
-    let [notice, notice_en] = match (ended, has_notice) {
-        (Some(_), true) => ["notice.eml              告知收件人本对账单失效的邮件，逐字节相同\n", "notice.eml              the message that told its reader so, octet for octet\n"],
-        (Some(_), false) => ["（告知收件人失效的邮件已不在邮箱中；其 SHA-256 见 package.json）\n", "(The message that told its reader so is in the mailbox no more; package.json has its SHA-256.)\n"],
-        (None, _) => ["", ""],
-    };
+    let [notice, notice_en] = ended.map_or(["", ""], |(_, notice)| notice.words());
     format!(
         "对账单证据包\n============\n\n依据：{order}\n发送单位代码：{bureau}\n对账单编号：{statement}\n{holds}\n\n\
 statement.eml           对账单原件，与投递到邮箱时逐字节相同（其中的证件号码已按规则遮盖）\n{notice}\
