@@ -78,7 +78,7 @@ pub fn act(gateway: &Gateway, jobs: &Jobs, at: (&str, &str), act: Act) -> Result
             }
         }
     }
-    Err(JobError::Busy { batch: batch.to_owned() })
+    Err(JobError::Changed { batch: batch.to_owned() })
 }
 
 #[cfg(test)]

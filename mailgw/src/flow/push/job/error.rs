@@ -30,6 +30,8 @@ pub enum JobError {
     Full { durable: u64 },
     #[error("the rows of job {batch} are being worked on; pause it, ask until it is no more pausing, and say this again")]
     Busy { batch: String },
+    #[error("job {batch} was changed at the same moment; say it again")]
+    Changed { batch: String },
     #[error(transparent)]
     Push(Box<PushError>),
     #[error(transparent)]
@@ -87,6 +89,7 @@ impl From<JobError> for Problem {
             JobError::Broken { .. } => (Exit::Usage, "rows-broken"),
             JobError::Full { .. } => (Exit::Unavailable, "rows-full"),
             JobError::Busy { .. } => (Exit::Conflict, "job-busy"),
+            JobError::Changed { .. } => (Exit::Conflict, "job-changed"),
             JobError::Record(_) => (Exit::Damaged, "store-damaged"),
             JobError::Commit(ref error) => crate::problem::store_class(error),
         };

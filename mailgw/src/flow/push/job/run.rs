@@ -38,7 +38,7 @@ pub fn dry_run(gateway: &Gateway, lists: &RevocationLists, jobs: &Jobs, at: (&st
     write = held::over(write, &job).delete(Job::key(bureau, batch));
     said.append(&mut write, gateway.now_unix_millis())?;
     match gateway.store.commit(write) {
-        Err(CommitError::Conflict { .. }) => return Err(JobError::Busy { batch: batch.to_owned() }),
+        Err(CommitError::Conflict { .. }) => return Err(JobError::Changed { batch: batch.to_owned() }),
         done => drop(done?),
     }
     jobs.live.lock().unwrap_or_else(PoisonError::into_inner).remove(&place(bureau, batch));
