@@ -19,6 +19,8 @@ pub(super) const LEAST: usize = 64;
 const BLOCK: usize = 256;
 /// Octets of one outline, and of one header, from which on the message is read instead.
 const MOST: usize = 16 << 10;
+/// Octets that are told at once: a session holds them while its client takes its time. Of what is beyond, the messages are read.
+const AT_ONCE: usize = 1 << 20;
 /// Fewer of one block are rather read.
 const FEW: usize = 4;
 /// Blocks deleted in one commit.
@@ -59,7 +61,8 @@ impl MessageStore {
                 let (_, envelope, structure) = listed.as_ref().and_then(|block| block.get(*content)).unwrap_or_default();
                 let (_, its_header, _) = headers.as_ref().and_then(|block| block.get(*content)).unwrap_or_default();
                 // Whatever of it is not kept, the message is read.
-                if (!listing || !envelope.is_empty()) && (!header || !its_header.is_empty()) {
+                let fits = outlines.octets() + envelope.len() + structure.len() + its_header.len() <= AT_ONCE;
+                if fits && (!listing || !envelope.is_empty()) && (!header || !its_header.is_empty()) {
                     outlines.push(*content, Texts { envelope, structure, header: its_header });
                 }
             }

@@ -201,3 +201,16 @@ fn what_is_made_of_a_large_mailbox_stops_at_a_block_and_is_gone_on_with() {
     assert!((5 * BLOCK / 2 + 1..5 * BLOCK).contains(&known(&store).len()));
     assert_eq!((mail.forget_removed(&|| true).unwrap(), known(&store).len()), (1, 5 * BLOCK / 2));
 }
+
+#[test]
+fn what_is_told_at_once_is_bounded_and_the_rest_is_read() {
+    let (_, mail) = town();
+    let long = |number: usize| Delivery { mailbox: BOX.into(), folder: "INBOX".into(), content: format!("Subject: {number}\r\nX-Long: {}\r\n\r\n", "x".repeat(MOST - 100)).into_bytes().into(), unix_millis: 1, flags: Flags::new(), event: None, mark: None };
+    mail.deliver(&(0..BLOCK).map(long).collect::<Vec<_>>(), 1).unwrap();
+    mail.outline_due(&|| true).unwrap();
+    let (told, all) = kept(&mail, "INBOX");
+    assert!(all == BLOCK && (50..=AT_ONCE / (MOST - 100)).contains(&told), "{told} of {all}");
+    // Where there is no header in it, there is room for all.
+    let contents: Vec<u64> = mail.view(BOX, "INBOX").unwrap().messages.iter().map(|info| info.content).collect();
+    assert_eq!(mail.outlines(BOX, &contents, true, false).unwrap().len(), BLOCK);
+}

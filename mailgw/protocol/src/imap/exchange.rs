@@ -91,7 +91,7 @@ pub enum Request {
     /// `Refused` (`NonExistent`) when it is gone.
     Load { uid: u32, shows: bool },
     /// What is kept of these contents to be listed: `listing`: ENVELOPE and BODYSTRUCTURE, `header`: the header. Answer: `Outlines` of those
-    /// of which it is kept, or `Refused`.
+    /// of which it is kept, as many as may be held at once, or `Refused`. The others are read.
     Outlines { contents: Vec<u64>, listing: bool, header: bool },
     /// What the index says of each of these. Answer: `Found`, or `Refused` where there is none to ask.
     Find { needles: Vec<Needle> },

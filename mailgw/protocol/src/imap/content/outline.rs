@@ -68,6 +68,11 @@ impl Outlines {
         self.ends.len()
     }
 
+    /// Octets of all texts.
+    pub fn octets(&self) -> usize {
+        self.text.len()
+    }
+
     pub fn is_empty(&self) -> bool {
         self.ends.is_empty()
     }

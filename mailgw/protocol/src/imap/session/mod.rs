@@ -165,7 +165,7 @@ impl Session {
 
     /// Octets kept by a SORT or THREAD under way.
     pub fn kept(&self) -> usize {
-        if let Some(Pending::Search(job)) = &self.pending { job.octets } else { 0 }
+        if let Some(Pending::Search(job)) = &self.pending { job.held() } else { 0 }
     }
 
     /// Ends the SORT or THREAD under way, since all sessions together keep too much. What it asked for last is answered to nobody.

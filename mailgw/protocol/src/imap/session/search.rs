@@ -27,7 +27,7 @@ pub(super) struct Job {
     /// Of `found`, what has been read for SORT or THREAD.
     drawn: Vec<(u32, Summary)>,
     /// Octets of `drawn`.
-    pub octets: usize,
+    octets: usize,
     /// The headers of the next `ahead` of `found`, where they are kept.
     headers: Outlines,
     ahead: usize,
@@ -100,13 +100,21 @@ impl Job {
         summary
     }
 
+    /// Octets that it holds.
+    pub fn held(&self) -> usize {
+        self.octets + self.headers.octets()
+    }
+
     /// Takes in what was read of the next message found; `false`: all of it together is too much.
     fn draws(&mut self, uid: u32, read: Summary, limit: usize) -> bool {
         let read = self.kept(read);
         self.octets += read.octets();
-        self.ahead = self.ahead.saturating_sub(1);
         self.drawn.push((uid, read));
-        self.octets <= limit
+        self.ahead = self.ahead.saturating_sub(1);
+        if self.ahead == 0 {
+            self.headers = Outlines::default();
+        }
+        self.held() <= limit
     }
 
     /// Whether the result is to be kept.
