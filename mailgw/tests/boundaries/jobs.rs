@@ -54,7 +54,7 @@ fn at(month: &Month) -> (&str, &str) {
 fn rows_that_were_damaged_on_the_way_are_sent_again_under_the_same_manifest() {
     let city = City::found();
     let desk = Desk::new(&city);
-    let month = month(&city, "pension", "damaged", 5);
+    let month = month(&city, "housing-fund", "damaged", 5);
     let rows = std::fs::read(&month.order.rows).unwrap();
     desk.open(&month);
     // Half of another file, then the right one from there on.
@@ -85,7 +85,7 @@ fn rows_that_were_damaged_on_the_way_are_sent_again_under_the_same_manifest() {
 #[test]
 fn a_refusal_that_was_cut_off_leaves_nothing_behind_in_the_next_attempt() {
     let city = City::found();
-    let month = month(&city, "pension", "cut", 5);
+    let month = month(&city, "housing-fund", "cut", 5);
     let rows = std::fs::read(&month.order.rows).unwrap();
     let desk = Desk::new(&city);
     desk.open(&month);
@@ -155,7 +155,7 @@ impl Store for Meanwhile {
 #[test]
 fn a_refused_job_that_two_open_at_one_moment_is_begun_once() {
     let city = City::found();
-    let month = month(&city, "pension", "twice", 5);
+    let month = month(&city, "housing-fund", "twice", 5);
     let rows = std::fs::read(&month.order.rows).unwrap();
     let first = Desk::new(&city);
     first.open(&month);

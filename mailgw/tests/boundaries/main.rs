@@ -289,7 +289,7 @@ fn a_push_whose_commit_falls_over_is_stopped_told_of_and_goes_on_later() {
     use mailgw::flow::push::job::{self, Act, Jobs, Opening, Turn};
 
     let city = City::found();
-    let month = month(&city, "pension", "collapsing", 501);
+    let month = month(&city, "housing-fund", "collapsing", 501);
     let (at, sealer) = ((month.bureau, month.batch.as_str()), Watched::new(&city, Arc::clone(&city.sealing), None));
     let collapsing = || city.gateway(Arc::new(Collapsing(Arc::clone(&city.store), false.into())) as Arc<dyn Store>);
     // By hand.
@@ -324,8 +324,9 @@ fn a_push_ends_though_its_bureau_changed_while_it_was_interrupted() {
     let report = pushed(&city, &gateway, &sealer, &cut).unwrap();
     assert_eq!(report.counts, Counts { delivered: 0, duplicate: 0, quarantined: 9, undeliverable: 1 });
     let kept: Vec<u64> = report.not_delivered.iter().filter(|row| row.reason.as_deref() == Some("changed-since-sealed")).map(|row| row.row).collect();
+    assert_eq!(kept, [1, 2, 3, 4, 5, 6]);
     // The seventh is the first once more.
-    assert_eq!(kept, [1, 2, 3, 4, 5, 6, 7]);
+    assert!(report.not_delivered.iter().any(|row| row.row == 7 && row.reason.as_deref() == Some("gave-way")));
     assert!(report.not_delivered.iter().all(|row| row.state != State::Delivered) && delivered(&city, &gateway).is_empty());
     // The same statements in another batch arrive.
     let order = cut.order.manifest.replace("\"cut\"", "\"again\"");
