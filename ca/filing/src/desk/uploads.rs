@@ -27,11 +27,13 @@ pub struct Reserved {
     places: Uploads,
     by: String,
     bytes: u64,
+    /// Of these, what the enterprise's quota counts already.
+    counted: u64,
 }
 
 impl Uploads {
-    /// One more upload, of no octets yet.
-    pub fn place(&self, by: &str, limits: &Limits) -> Result<Reserved, DeskError> {
+    /// One more upload, of no octets yet; the first `counted` of them are the enterprise's already, and come once more.
+    pub fn place(&self, by: &str, counted: u64, limits: &Limits) -> Result<Reserved, DeskError> {
         let mut taken = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if taken.uploads >= limits.uploads.at_once {
             return Err(DeskError::Full { what: "attachments", seconds: limits.again_seconds });
@@ -42,11 +44,15 @@ impl Uploads {
         }
         taken.uploads += 1;
         taken.of.entry(by.to_owned()).or_default().0 += 1;
-        Ok(Reserved { places: self.clone(), by: by.to_owned(), bytes: 0 })
+        Ok(Reserved { places: self.clone(), by: by.to_owned(), bytes: 0, counted })
     }
 }
 
 impl Reserved {
+    fn beyond_counted(&self, bytes: u64) -> u64 {
+        bytes.saturating_sub(self.counted)
+    }
+
     /// Room for `bytes` in all, at least; nothing where there is that much already. Blocking: the store is asked.
     pub fn grow_to(&mut self, desk: &Desk, bytes: u64) -> Result<(), DeskError> {
         let more = bytes.saturating_sub(self.bytes);
@@ -54,18 +60,19 @@ impl Reserved {
             return Ok(());
         }
         let limits = &desk.policies.desk.limits;
+        let own = self.beyond_counted(bytes).saturating_sub(self.beyond_counted(self.bytes));
         let mut taken = self.places.0.lock().unwrap_or_else(PoisonError::into_inner);
         // Read under the lock: what ends counts as kept before its place is free.
         let kept = desk.store.sum(&AttachmentRecord::sum(&self.by))?;
         let (_, reserved) = taken.of.get(&self.by).copied().unwrap_or_default();
-        if kept.saturating_add(reserved).saturating_add(more) > limits.enterprise_bytes {
+        if own > 0 && kept.saturating_add(reserved).saturating_add(own) > limits.enterprise_bytes {
             return Err(DeskError::Request(format!("one enterprise may have {} bytes of attachments here and this is beyond; call the bureau", limits.enterprise_bytes)));
         }
         if taken.bytes.saturating_add(more) > limits.uploads.bytes {
             return Err(DeskError::Full { what: "attachments", seconds: limits.again_seconds });
         }
         taken.bytes += more;
-        taken.of.entry(self.by.clone()).or_default().1 += more;
+        taken.of.entry(self.by.clone()).or_default().1 += own;
         self.bytes = bytes;
         Ok(())
     }
@@ -73,11 +80,12 @@ impl Reserved {
 
 impl Drop for Reserved {
     fn drop(&mut self) {
+        let own = self.beyond_counted(self.bytes);
         let mut taken = self.places.0.lock().unwrap_or_else(PoisonError::into_inner);
         taken.uploads = taken.uploads.saturating_sub(1);
         taken.bytes = taken.bytes.saturating_sub(self.bytes);
         if let Some((uploads, bytes)) = taken.of.get_mut(&self.by) {
-            (*uploads, *bytes) = (uploads.saturating_sub(1), bytes.saturating_sub(self.bytes));
+            (*uploads, *bytes) = (uploads.saturating_sub(1), bytes.saturating_sub(own));
             if *uploads == 0 {
                 taken.of.remove(&self.by);
             }

@@ -12,7 +12,7 @@ use filing::desk::record::attachment::{AttachmentRecord, Known};
 use ring::digest::{SHA256, digest};
 use runtime::clock::Clock as _;
 use rustls::pki_types::CertificateDer;
-use store::{Batch, Between, Fault, Faulty, Store};
+use store::{Batch, Between, Fault, Faulty};
 use time::Duration;
 
 use crate::office::{CODE, Founded, OTHER, Office, firm, sign, vat};
@@ -199,7 +199,7 @@ fn a_file_that_is_named_while_it_is_removed_stays_or_is_asked_for_again() {
     let bytes = b"contract".as_slice();
     for filed_first in [true, false] {
         let founded = Arc::new(Founded::new());
-        let memory: Arc<dyn Store> = Arc::new(store::Memory::new());
+        let memory = crate::office::founded_store();
         let desk = Arc::new(founded.desk(Arc::clone(&memory), |_| {}));
         founded.seal(&desk);
         let firm = firm(&founded.world.issuer, CODE, |_| {});
@@ -256,7 +256,7 @@ fn a_store_from_before_is_gone_over_once() {
 fn a_file_whose_record_was_never_made_is_swept() {
     for (fault, stays) in [(Fault::Lost, false), (Fault::DoneReportedLost, true)] {
         let founded = Founded::new();
-        let memory: Arc<dyn Store> = Arc::new(store::Memory::new());
+        let memory = crate::office::founded_store();
         let caller = |desk: &filing::desk::Desk| {
             let firm = firm(&founded.world.issuer, CODE, |_| {});
             Callers::default().authorise(desk, &[CertificateDer::from(firm.certificate), CertificateDer::from(founded.world.issuer.certificate.clone())]).unwrap()
@@ -289,7 +289,7 @@ fn a_file_whose_record_was_never_made_is_swept() {
 #[test]
 fn a_file_that_changes_while_a_store_from_before_is_gone_over_is_looked_at_again() {
     let founded = Arc::new(Founded::new());
-    let memory: Arc<dyn Store> = Arc::new(store::Memory::new());
+    let memory = crate::office::founded_store();
     let record = |kept_at| AttachmentRecord { size: 9, kept_at, by: CODE.into(), sm3: None };
     let (key, sha256) = (AttachmentRecord::key(&name(b"forgotten")), name(b"forgotten"));
     memory.commit(Batch::new().put(key.clone(), record(1).encode().unwrap())).unwrap();
@@ -336,4 +336,43 @@ fn sm3_of_a_file_is_what_the_filing_tells() {
     office.desk.store.commit(Batch::new().put(AttachmentRecord::key(&name(bytes)), named.encode().unwrap())).unwrap();
     put(&office, CODE, &name(bytes), bytes).unwrap();
     assert_eq!((known(&office).sm3, waiting(&office)), (Some(sm3), (0, 0)));
+}
+
+/// A file that comes once more, so that its SM3 is known, is in the quota already: it needs no room beside itself.
+#[test]
+fn what_comes_again_for_its_sm3_counts_once() {
+    let limits = |documents: &mut Vec<(&'static str, String)>| {
+        documents[1].1 = documents[1].1.replace("max_bytes = 104857600", "max_bytes = 1000").replace("enterprise_bytes = 2147483648", "enterprise_bytes = 1500");
+    };
+    let office = Office::open_with(limits);
+    let (ours, theirs) = (office.caller(&office.firm(CODE)), office.caller(&office.firm(OTHER)));
+    let (bytes, more) = (vec![1; 900], vec![2; 601]);
+    let key = AttachmentRecord::key(&name(&bytes));
+    let record = || AttachmentRecord::decode(&office.desk.store.get(&key).unwrap().unwrap()).unwrap();
+    let forget_sm3 = || office.desk.store.commit(Batch::new().put(key.clone(), AttachmentRecord { sm3: None, ..record() }.encode().unwrap())).unwrap();
+    put(&office, CODE, &name(&bytes), &bytes).unwrap();
+    forget_sm3();
+    // On its way it takes no room from another, and gives none to it.
+    let again = begin(&office.desk, &ours, &name(&bytes), Some(900)).unwrap();
+    assert!(begin(&office.desk, &ours, &name(&more), Some(601)).is_err());
+    let Begun::Take(mut other) = begin(&office.desk, &ours, &name(&more[..600]), Some(600)).unwrap() else { panic!("it is new") };
+    let Begun::Take(mut again) = again else { panic!("its SM3 is known") };
+    other.write(&office.desk, &more[..600]).unwrap();
+    other.end(&office.desk).unwrap();
+    again.write(&office.desk, &bytes).unwrap();
+    // More than it has is beyond the quota.
+    assert!(again.write(&office.desk, &[3]).is_err());
+    drop(again);
+    assert!(record().sm3.is_none());
+    // The quota is full, and it comes all the same; announced or not, it counts once.
+    put(&office, CODE, &name(&bytes), &bytes).unwrap();
+    assert!(record().sm3.is_some());
+    assert_eq!(office.desk.store.sum(&AttachmentRecord::sum(CODE)).unwrap(), 1_500);
+    assert!(put(&office, CODE, &name(b"one more"), b"one more").is_err());
+    // Of another enterprise that has shown it too it was never counted.
+    put(&office, OTHER, &name(&bytes), &bytes).unwrap();
+    let full = vec![4; 1_000];
+    put(&office, OTHER, &name(&full), &full).unwrap();
+    forget_sm3();
+    assert!(matches!(begin(&office.desk, &theirs, &name(&bytes), Some(900)).unwrap(), Begun::Take(_)));
 }

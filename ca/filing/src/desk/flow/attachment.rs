@@ -70,10 +70,12 @@ pub fn begin(desk: &Desk, caller: &Enterprise, sha256: &str, announced: Option<u
         return Err(DeskError::Request("an attachment is named by its SHA-256 in 64 small hexadecimal digits; put it there".into()));
     }
     let by = caller.code().as_str().to_owned();
-    if let Some(size) = known(desk, &by, sha256)? {
-        return Ok(Begun::Known(size));
-    }
-    let mut reserved = desk.uploads.place(&by, &desk.policies.desk.limits)?;
+    let counted = match known(desk, &by, sha256)? {
+        Shown::Wholly(size) => return Ok(Begun::Known(size)),
+        Shown::WithoutSm3(size) => size,
+        Shown::Never => 0,
+    };
+    let mut reserved = desk.uploads.place(&by, counted, &desk.policies.desk.limits)?;
     fits(desk, announced.unwrap_or(0))?;
     reserved.grow_to(desk, announced.unwrap_or(0))?;
     let temporary = desk.attachments.join(format!(".{}-{}.new", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed)));
@@ -82,25 +84,32 @@ pub fn begin(desk: &Desk, caller: &Enterprise, sha256: &str, announced: Option<u
     Ok(Begun::Take(Box::new(incoming)))
 }
 
-/// Its size, where this enterprise has shown before that it has it: whoever asks now has its days anew to file it.
-fn known(desk: &Desk, by: &str, sha256: &str) -> Result<Option<u64>, DeskError> {
+/// What this enterprise has shown before that it has, with its size.
+enum Shown {
+    Never,
+    /// Taken once more, so that its SM3 is known; it is in the quota already.
+    WithoutSm3(u64),
+    Wholly(u64),
+}
+
+/// Whoever asks now for what it has shown before has its days anew to file it.
+fn known(desk: &Desk, by: &str, sha256: &str) -> Result<Shown, DeskError> {
     for _ in 0..ATTEMPTS {
-        let Some(stored) = desk.store.get(&AttachmentRecord::key(sha256))? else { return Ok(None) };
+        let Some(stored) = desk.store.get(&AttachmentRecord::key(sha256))? else { return Ok(Shown::Never) };
         let record = AttachmentRecord::decode(&stored)?;
         if record.by != by && desk.store.get(&AttachmentRecord::also(by, sha256))?.is_none() {
-            return Ok(None);
+            return Ok(Shown::Never);
         }
-        // Taken once more, so that its SM3 is known.
         if record.sm3.is_none() {
-            return Ok(None);
+            return Ok(Shown::WithoutSm3(record.size));
         }
         // Not written at every question: days are counted, and of what no filing names.
         let young = unix_millis(desk.clock.now()).saturating_sub(record.kept_at) < A_DAY;
         if young || desk.store.get(&AttachmentRecord::waits(record.kept_at, sha256))?.is_none() {
-            return Ok(Some(record.size));
+            return Ok(Shown::Wholly(record.size));
         }
         match desk.store.commit(anew(desk, sha256, &record, stored, Batch::new())?) {
-            Ok(_) => return Ok(Some(record.size)),
+            Ok(_) => return Ok(Shown::Wholly(record.size)),
             Err(CommitError::Conflict { .. }) => {}
             Err(error) => return Err(error.into()),
         }
