@@ -18,7 +18,6 @@ use runtime::http::{Caller, Limits};
 use runtime::metrics::Registry;
 use runtime::shutdown::Shutdown;
 use rustls::pki_types::CertificateDer;
-use store::Memory;
 
 use crate::office::{CODE, Firm, Founded, OTHER, firm, json, sign, vat};
 
@@ -34,7 +33,7 @@ struct Open {
 
 impl Open {
     fn new(firms: &[(&'static str, &Firm)], founded: Founded, change: impl FnOnce(&mut Vec<(&'static str, String)>)) -> Self {
-        let desk = Arc::new(founded.desk(Arc::new(Memory::new()), change));
+        let desk = Arc::new(founded.desk(crate::office::founded_store(), change));
         founded.seal(&desk);
         let (metrics, shutdown, runtime) = (Registry::new(), Shutdown::new(), tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap());
         let public = Arc::new(Public::new(Arc::clone(&desk), &metrics).unwrap());

@@ -253,7 +253,8 @@ fn eleven_and_twelve_replay_and_sequence() {
 #[test]
 fn equal_returns_do_not_stand_alike_and_older_forms_are_found() {
     use filing::desk::record::filing::Slot;
-    let office = Office::open();
+    // A store from before: without the mark that `init` sets.
+    let office = Office::over(std::sync::Arc::new(store::Memory::new()), |_| {});
     let (firm, other) = (office.firm(CODE), office.firm(OTHER));
     let first = json(&office.receipt(&firm, &vat(CODE, |_| {})).document)["filing_id"].clone();
     office.receipt(&other, &vat(OTHER, |_| {}));
@@ -284,6 +285,27 @@ fn equal_returns_do_not_stand_alike_and_older_forms_are_found() {
         filing["revision"] = 2.into();
         filing["prev_filing_id"] = first.clone();
     }));
+}
+
+/// A store that was founded with the newest form holds no other: nobody's return is held against an older one there.
+#[test]
+fn a_new_desk_looks_for_no_older_forms() {
+    use filing::desk::record::filing::Slot;
+    let office = Office::open();
+    let firm = office.firm(CODE);
+    let first = json(&office.receipt(&firm, &vat(CODE, |_| {})).document)["filing_id"].clone();
+    let again = |filing: &mut serde_json::Value| {
+        filing["revision"] = 2.into();
+        filing["prev_filing_id"] = first.clone();
+    };
+    assert_eq!(office.refused(&firm, &vat(CODE, again)), [11]);
+    let place = Slot::key(CODE, "VAT_GENERAL", "202610");
+    let said = |text: &str| Slot::said(CODE, "VAT_GENERAL", "202610", text);
+    let now = Slot::decode(&office.desk.store.get(&place).unwrap().unwrap()).unwrap();
+    let older = digest_text(&filing::document::Filing::parse(&vat(CODE, |_| {})).unwrap().payload().canonical());
+    let before = Slot { payload: older.clone(), ..now.clone() };
+    office.desk.store.commit(store::Batch::new().delete(said(&now.payload)).put(said(&older), first.as_str().unwrap().as_bytes()).put(place, before.encode().unwrap())).unwrap();
+    office.receipt(&firm, &vat(CODE, again));
 }
 
 fn digest_text(bytes: &[u8]) -> String {

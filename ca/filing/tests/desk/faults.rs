@@ -7,7 +7,7 @@ use filing::desk::flow::receive::{Outcome, Submission, receive};
 use filing::desk::flow::seal;
 use filing::desk::record::receipt::ReceiptNumber;
 use rustls::pki_types::CertificateDer;
-use store::{Between, Fault, Faulty, Memory, Store};
+use store::{Between, Fault, Faulty};
 
 use crate::office::{CODE, Firm, Founded, Office, firm, id, json, receipted, sign, vat};
 
@@ -22,7 +22,7 @@ fn nothing_is_lost_or_doubled_whichever_commit_fails() {
     for fault in [Fault::Lost, Fault::DoneReportedLost] {
         for at in 0..2 {
             let founded = Founded::new();
-            let memory: Arc<dyn Store> = Arc::new(Memory::new());
+            let memory = crate::office::founded_store();
             founded.seal(&founded.desk(Arc::clone(&memory), |_| {}));
             let firm = firm(&founded.world.issuer, CODE, |_| {});
             let filing = vat(CODE, |_| {});
@@ -71,7 +71,7 @@ fn a_timestamp_authority_that_is_away_after_the_commit_loses_no_receipt() {
 #[test]
 fn of_two_at_one_moment_one_is_the_revision_and_the_other_is_told_so() {
     let founded = Founded::new();
-    let memory: Arc<dyn Store> = Arc::new(Memory::new());
+    let memory = crate::office::founded_store();
     let first = Arc::new(founded.desk(Arc::clone(&memory), |_| {}));
     founded.seal(&first);
     let firm = Arc::new(firm(&founded.world.issuer, CODE, |_| {}));

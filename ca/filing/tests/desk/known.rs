@@ -196,9 +196,9 @@ fn staff_is_followed_filing_by_filing_and_a_rejected_one_is_taken_out() {
 #[test]
 fn a_list_that_changes_at_that_moment_is_judged_by() {
     use std::sync::Arc;
-    use store::{Between, Memory, Store};
+    use store::Between;
     let founded = crate::office::Founded::new();
-    let memory: Arc<dyn Store> = Arc::new(Memory::new());
+    let memory = crate::office::founded_store();
     let first = Arc::new(founded.desk(Arc::clone(&memory), |_| {}));
     founded.seal(&first);
     let firm = crate::office::firm(&founded.world.issuer, CODE, |_| {});

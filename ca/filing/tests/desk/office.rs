@@ -11,6 +11,7 @@ use filing::desk::flow::seal::Sealed;
 use filing::desk::outside::Outside;
 use filing::desk::policy::Policies;
 use filing::desk::problem::DeskError;
+use filing::desk::record::filing::Said;
 use filing::desk::record::settings::Settings;
 use filing::desk::{Desk, Parts, bureau};
 use filing::document::{FilingId, Value};
@@ -228,14 +229,25 @@ pub fn set_seal(world: &World, desk: &Desk, code: &str, change: impl FnOnce(&mut
     seal
 }
 
+/// A store as `init` founds it, which holds no older form of anything.
+pub fn founded_store() -> Arc<dyn Store> {
+    let store = store::Memory::new();
+    store.commit(store::Batch::new().put(Said::newest_alone(), vec![1])).unwrap();
+    Arc::new(store)
+}
+
 impl Office {
     pub fn open() -> Self {
         Self::open_with(|_| {})
     }
 
     pub fn open_with(change: impl FnOnce(&mut Vec<(&'static str, String)>)) -> Self {
+        Self::over(founded_store(), change)
+    }
+
+    pub fn over(store: Arc<dyn Store>, change: impl FnOnce(&mut Vec<(&'static str, String)>)) -> Self {
         let founded = Founded::new();
-        let desk = founded.desk(Arc::new(store::Memory::new()), change);
+        let desk = founded.desk(store, change);
         founded.seal(&desk);
         Self { desk, world: founded.world, clock: founded.clock, callers: Callers::default(), place: founded.place }
     }

@@ -12,7 +12,7 @@ use pki::crl::{Entry, Reason};
 use pki::view::CertificateView;
 use runtime::clock::Clock as _;
 use runtime::doctor::Grade;
-use store::{Batch, Between, Memory, Store};
+use store::{Batch, Between, Store};
 use time::Duration;
 
 use crate::city::Authority;
@@ -111,7 +111,7 @@ fn a_receipt_that_waited_is_sealed_with_the_certificate_it_names() {
 #[test]
 fn what_was_replaced_is_not_kept() {
     let founded = Founded::new();
-    let memory: Arc<dyn Store> = Arc::new(Memory::new());
+    let memory = crate::office::founded_store();
     let first = Arc::new(founded.desk(Arc::clone(&memory), |_| {}));
     founded.seal(&first);
     let before = first.seal_of("gz-tax").unwrap();
