@@ -6,8 +6,9 @@ mod office;
 use ca::flow::approve::{Decided, decide};
 use ca::flow::correction::{CorrectionError, correct_by_possession};
 use ca::flow::ending;
-use ca::flow::order::{OrderError, advance, cancel_by_possession, load};
+use ca::flow::order::{Applied, OrderError, advance, cancel_by_possession, load, place};
 use ca::flow::rekey::rekey_by_possession;
+use ca::registry::{NoRegistry, Registered, Registry, RegistryError};
 use ca::record::{Decision, Flag, OrderId, OrderState, Verdict};
 use office::{Office, Officer};
 use policies::authority::Power;
@@ -203,4 +204,33 @@ fn a_correction_that_comes_too_late_is_refused_with_the_reason() {
     // Another profile's holders are heard at the counter alone.
     let client = holder_of(authority, "bureau-client", organization(NAME, CODE));
     assert!(matches!(correct_by_possession(authority, &client.signs(&correction(&client.text(), RENAMED))), Err(CorrectionError::Order(OrderError::NotOnline { .. }))));
+}
+
+/// It was there, and cannot be read at this moment.
+struct Away;
+
+impl Registry for Away {
+    fn find(&self, _: &policies::identity::CreditCode) -> Result<Option<Registered>, RegistryError> {
+        Err(RegistryError::Torn { path: "registry.csv".into() })
+    }
+}
+
+/// An error of ours is no end of an order: whoever asks again is told of the order, and it goes on when the reason is gone.
+#[test]
+fn an_order_that_cannot_go_on_now_is_told_again_as_it_stands() {
+    let mut office = Office::found();
+    let old = holder(office.authority());
+    let asked = old.signs(&correction(&old.text(), RENAMED));
+    office.opened.authority.registry = Arc::new(Away);
+    let authority = office.authority();
+    let applied = Applied { profile: "enterprise-signing".into(), request: new_request(), applicant: organization("广州另一测试有限公司", "91440101MAT000026B"), issuer: None, evidence: Vec::new(), key: "k-1".into() };
+    let at_the_counter = place(authority, &admin(), applied.clone()).unwrap();
+    let corrected = correct_by_possession(authority, &asked).unwrap();
+    assert!(matches!(advance(authority, &corrected.id), Err(OrderError::Registry(_))));
+    for (first, again) in [(&at_the_counter, place(authority, &admin(), applied)), (&corrected, Ok(correct_by_possession(authority, &asked).unwrap()))] {
+        let again = again.unwrap();
+        assert!(!first.before && again.before && again.id == first.id && again.order.state == OrderState::Received);
+    }
+    office.opened.authority.registry = Arc::new(NoRegistry);
+    assert_eq!(correct_by_possession(office.authority(), &asked).unwrap().order.state, OrderState::AwaitingApproval);
 }

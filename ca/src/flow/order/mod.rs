@@ -113,7 +113,7 @@ pub(super) fn correction_before(authority: &Authority, code: Option<&str>, reque
     let id = OrderId::from_bytes(&known).ok_or_else(damaged)?;
     let (_, found) = load(authority, &id)?;
     let is_it = found.request == request && found.application.corrects.as_ref().is_some_and(|corrects| corrects.serial == serial);
-    Ok(if is_it { Some(Placed { order: advance(authority, &id)?, id, before: true }) } else { None })
+    Ok(if is_it { Some(Placed { order: advance_or_wait(authority, &id)?, id, before: true }) } else { None })
 }
 
 fn placed(authority: &Authority, by: &Actor, person: Option<Person>, channel: Channel, applied: Applied, corrects: Option<Correcting>) -> Result<Placed, OrderError> {
@@ -135,7 +135,7 @@ fn placed(authority: &Authority, by: &Actor, person: Option<Person>, channel: Ch
         if asked != found.application || order.request != found.request {
             return Err(OrderError::KeyUsed);
         }
-        Ok(Placed { order: advance(authority, &id)?, id, before: true })
+        Ok(Placed { order: advance_or_wait(authority, &id)?, id, before: true })
     };
     // 2.
     if let Some(known) = authority.store.get(&named)? {
@@ -153,15 +153,16 @@ fn placed(authority: &Authority, by: &Actor, person: Option<Person>, channel: Ch
         Err(CommitError::Conflict { .. }) => return again(authority.store.get(&named)?.ok_or(OrderError::NotFound)?),
         Err(error) => return Err(IssueError::from(error).into()),
     }
-    // 4. and 5. What cannot be done now is done by the jobs: the order itself is answered for.
-    let order = match advance(authority, &id) {
-        Ok(order) => order,
-        Err(error) => {
-            tracing::warn!(error = %error, "an order was received and waits");
-            load(authority, &id)?.1
-        }
-    };
-    Ok(Placed { id, order, before: false })
+    // 4. and 5.
+    Ok(Placed { order: advance_or_wait(authority, &id)?, id, before: false })
+}
+
+/// What cannot be done now is done by the jobs: the order itself is answered for, so that nobody takes our error for its end.
+fn advance_or_wait(authority: &Authority, id: &OrderId) -> Result<OrderRecord, OrderError> {
+    advance(authority, id).or_else(|error| {
+        tracing::warn!(error = %error, "an order was received and waits");
+        Ok(load(authority, id)?.1)
+    })
 }
 
 fn parse(authority: &Authority, by: &Actor, channel: Channel, applied: Applied, now: i64) -> Result<OrderRecord, OrderError> {
