@@ -193,14 +193,14 @@ pub(super) fn shown(place: &Place, placed: &Placed) -> Result<Option<Shown>, Pro
 }
 
 impl Shown {
-    /// An officer or the registry is still to say yes or no.
+    /// A certificate may still come of it.
     fn is_open(&self) -> bool {
-        self.state.code.starts_with("awaiting")
+        self.certificate.is_none() && !self.is_refused()
     }
 
-    /// It got no certificate and never will.
+    /// It got no certificate and never will. In every other state, and in one that a later authority tells, it is alive.
     pub fn is_refused(&self) -> bool {
-        self.certificate.is_none() && !self.is_open()
+        self.certificate.is_none() && ["refused", "cancelled", "expired"].contains(&self.state.code.as_str())
     }
 
     /// The certificate with its issuers, PEM; `again` says what to do where the order got none.
@@ -287,4 +287,23 @@ pub(super) fn accept(place: &Place, trust: &Trust, text: &str, spki: &[u8], hold
     }
     place.keep(to, chain.iter().map(|one| pem(one)).collect::<String>().as_bytes())?;
     if place.json { Ok(()) } else { line(&format!("{} {}", place.said("证书已核对并保存：", "the certificate is checked and kept:"), to.display())) }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    #[test]
+    fn an_order_is_over_only_where_no_certificate_can_come_of_it() {
+        let shown = |code: &str, certificate: Option<&str>| -> Shown { serde_json::from_value(serde_json::json!({ "id": "1", "state": { "code": code, "zh": "", "en": "" }, "certificate": certificate, "chain": null })).unwrap() };
+        for alive in ["received", "awaiting-approval", "approved", "issuing", "some-later-state"] {
+            assert!(shown(alive, None).is_open() && !shown(alive, None).is_refused(), "{alive}");
+        }
+        for over in ["refused", "cancelled", "expired"] {
+            assert!(shown(over, None).is_refused() && !shown(over, None).is_open(), "{over}");
+        }
+        let issued = shown("issued", Some("pem"));
+        assert!(!issued.is_refused() && !issued.is_open());
+    }
 }
