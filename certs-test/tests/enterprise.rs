@@ -263,6 +263,12 @@ fn an_enterprise_that_was_renamed_has_its_certificate_corrected_by_its_key() {
     // What never left is in nobody's way.
     let away = filing(&["correct", "--authority", "http://127.0.0.1:1", "--passphrase-file", "pass", "--name", "打错的名称有限公司"]);
     assert!(away.code == 6 && !authority.home.join(BEGUN).exists(), "{away:?}");
+    // Cut off while it was sent, to a place that never had it: the authority is asked for its fate, and does not order it by that.
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let elsewhere = format!("http://{}", listener.local_addr().unwrap());
+    std::thread::spawn(move || listener.incoming().for_each(|came| drop(came.map(|mut came| std::io::Read::read(&mut came, &mut [0; 1024])))));
+    let cut = filing(&["correct", "--authority", &elsewhere, "--passphrase-file", "pass", "--name", "打错的名称有限公司"]);
+    assert!(cut.code == 6 && authority.home.join(BEGUN).exists(), "{cut:?}");
     // Another name and mailbox: an order, the same however often it is asked for, and no other beside it.
     let words = ["--name", RENAMED, "--mailbox", MAILBOX];
     assert_eq!(correct(&[&words[..], &["--json"]].concat()).json()["state"]["code"], "awaiting-approval");

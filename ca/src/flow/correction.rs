@@ -54,6 +54,15 @@ pub fn correct_by_possession(authority: &Authority, signed: &[u8]) -> Result<Pla
     correct_proved(authority, prove(authority, signed)?)
 }
 
+/// What this very request ordered before, as it stands; nothing is ordered. Whoever means to ask for something else learns so
+/// what became of a request whose answer was never heard.
+pub fn ordered_before(authority: &Authority, Signed { serial, request, .. }: &Signed) -> Result<Placed, CorrectionError> {
+    let asked = pki::request::Request::parse(request).map_err(IssueError::from)?;
+    let found = register::get(&*authority.store, serial).map_err(IssueError::from)?;
+    let placed = order::correction_before(authority, found.code.as_deref(), asked.der(), &serial_text(serial))?;
+    Ok(placed.ok_or(OrderError::NotFound)?)
+}
+
 /// Steps 2 to 4.
 pub fn correct_proved(authority: &Authority, Signed { serial, request, key }: Signed) -> Result<Placed, CorrectionError> {
     // 2.

@@ -1,5 +1,6 @@
 //! `POST /renew`, `POST /rekey`, `POST /correct`: the holder of a still valid certificate signs a new request with its key, and
-//! gets the new certificate, or the order that it comes of.
+//! gets the new certificate, or the order that it comes of. `POST /correct/order` tells what the same request ordered, and orders
+//! nothing.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -15,7 +16,8 @@ use runtime::exit::{Exit, Problem};
 
 use super::gate::{Gate, Proved, Stopped, Unproved, at_the_gate};
 use crate::authority::Authority;
-use crate::flow::correction::correct_proved;
+use crate::flow::correction::{correct_proved, ordered_before};
+use crate::flow::order::Placed;
 use crate::flow::rekey::rekey_proved;
 use crate::flow::renew::{Signed, prove, renew_proved};
 use crate::flow::succeed::Succeeded;
@@ -33,7 +35,7 @@ struct Desk {
 pub fn router(authority: Arc<Authority>, unproved: &Arc<Unproved>) -> Router {
     let gate = Gate::new(authority.rules.rates.renewal, unproved, &authority.clock);
     let desk = Desk { authority, gate: gate.clone() };
-    Router::new().route("/renew", post(renew)).route("/rekey", post(rekey)).route("/correct", post(correct)).layer(DefaultBodyLimit::max(MAX_BYTES)).layer(from_fn_with_state(gate, at_the_gate)).with_state(Arc::new(desk))
+    Router::new().route("/renew", post(renew)).route("/rekey", post(rekey)).route("/correct", post(correct)).route("/correct/order", post(corrects_order)).layer(DefaultBodyLimit::max(MAX_BYTES)).layer(from_fn_with_state(gate, at_the_gate)).with_state(Arc::new(desk))
 }
 
 impl Proved for Signed {
@@ -58,13 +60,18 @@ async fn rekey(State(desk): State<Arc<Desk>>, ConnectInfo(from): ConnectInfo<Soc
 
 async fn correct(State(desk): State<Arc<Desk>>, ConnectInfo(from): ConnectInfo<SocketAddr>, signed: Bytes) -> Result<Response, Stopped> {
     let proved = proved(&desk, from, signed).await?;
-    answered("correct", move || {
-        let placed = correct_proved(&desk.authority, proved)?;
-        let public = Public::new(&desk.authority, &placed.id, &placed.order)?;
-        let status = if placed.before { StatusCode::OK } else { StatusCode::CREATED };
-        Ok((status, [(header::LOCATION, public.address.clone()), (header::CACHE_CONTROL, "no-store".to_owned())], Json(public)).into_response())
-    })
-    .await
+    answered("correct", move || order_of(&desk.authority, &correct_proved(&desk.authority, proved)?)).await
+}
+
+async fn corrects_order(State(desk): State<Arc<Desk>>, ConnectInfo(from): ConnectInfo<SocketAddr>, signed: Bytes) -> Result<Response, Stopped> {
+    let proved = proved(&desk, from, signed).await?;
+    answered("correct", move || order_of(&desk.authority, &ordered_before(&desk.authority, &proved)?)).await
+}
+
+fn order_of(authority: &Authority, placed: &Placed) -> Result<Response, Problem> {
+    let public = Public::new(authority, &placed.id, &placed.order)?;
+    let status = if placed.before { StatusCode::OK } else { StatusCode::CREATED };
+    Ok((status, [(header::LOCATION, public.address.clone()), (header::CACHE_CONTROL, "no-store".to_owned())], Json(public)).into_response())
 }
 
 async fn proved(desk: &Arc<Desk>, from: SocketAddr, signed: Bytes) -> Result<Signed, Stopped> {

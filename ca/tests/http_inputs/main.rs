@@ -166,6 +166,7 @@ fn seeds(opened: &Opened, key: &rcgen::KeyPair, serial: &[u8]) -> Vec<Seed> {
         body("/log/own-name", own_name),
         body("/renew", renew),
         body("/rekey", rekey),
+        body("/correct/order", correct.clone()),
         body("/correct", correct),
         Seed { kind: "application/json", ..body("/citizen", stated(opened, true)) },
         Seed { kind: "application/json", ..body("/citizen/withdraw", stated(opened, false)) },

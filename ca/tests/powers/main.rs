@@ -509,7 +509,7 @@ fn the_listeners_certificate_is_kept_young_good_and_for_its_names() {
 }
 
 /// Addresses that answer everybody. One that is in the program and not here fails the test.
-const PUBLIC: &[&str] = &["/ocsp", "/ocsp/", "/ocsp/{*request}", "/crl/{file}", "/crl/{issuer}/{file}", "/issuer/{file}", "/roots", "/cps", "/revoke", "/renew", "/rekey", "/correct", "/orders", "/orders/{id}", "/orders/{id}/cancel", "/citizen", "/citizen/withdraw", "/timestamp", "/log/checkpoint", "/log/tile/{*path}", "/log/own-name", "/healthz", "/metrics"];
+const PUBLIC: &[&str] = &["/ocsp", "/ocsp/", "/ocsp/{*request}", "/crl/{file}", "/crl/{issuer}/{file}", "/issuer/{file}", "/roots", "/cps", "/revoke", "/renew", "/rekey", "/correct", "/correct/order", "/orders", "/orders/{id}", "/orders/{id}/cancel", "/citizen", "/citizen/withdraw", "/timestamp", "/log/checkpoint", "/log/tile/{*path}", "/log/own-name", "/healthz", "/metrics"];
 /// Behind the outbox's own socket, whose owner alone comes in.
 const OUTBOX: &[&str] = &["/v1/outbox/collect", "/v1/outbox/done"];
 

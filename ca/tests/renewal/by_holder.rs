@@ -4,10 +4,11 @@
 mod office;
 
 use ca::flow::approve::{Decided, decide};
-use ca::flow::correction::{CorrectionError, correct_by_possession};
+use ca::flow::correction::{CorrectionError, correct_by_possession, ordered_before};
 use ca::flow::ending;
 use ca::flow::order::{Applied, OrderError, advance, cancel_by_possession, load, place};
 use ca::flow::rekey::rekey_by_possession;
+use ca::flow::renew::prove;
 use ca::registry::{NoRegistry, Registered, Registry, RegistryError};
 use ca::record::{Decision, Flag, OrderId, OrderState, Verdict};
 use office::{Office, Officer};
@@ -233,4 +234,24 @@ fn an_order_that_cannot_go_on_now_is_told_again_as_it_stands() {
     }
     office.opened.authority.registry = Arc::new(NoRegistry);
     assert_eq!(correct_by_possession(office.authority(), &asked).unwrap().order.state, OrderState::AwaitingApproval);
+}
+
+#[test]
+fn to_ask_what_a_correction_ordered_orders_nothing() {
+    let office = Office::found();
+    let authority = office.authority();
+    let old = holder(authority);
+    let asked = old.signs(&correction(&old.text(), RENAMED));
+    let before = authority.store.stream_length(log::STREAM).unwrap();
+    let fate = || ordered_before(authority, &prove(authority, &asked).unwrap());
+    for _ in 0..2 {
+        assert!(matches!(fate(), Err(CorrectionError::Order(OrderError::NotFound))));
+    }
+    assert_eq!(authority.store.stream_length(log::STREAM).unwrap(), before);
+    let placed = correct_by_possession(authority, &asked).unwrap();
+    let found = fate().unwrap();
+    assert!(found.before && found.id == placed.id && found.order.state == OrderState::AwaitingApproval);
+    // Other words of the same holder, and the same words of another request, are no order.
+    let other = old.signs(&correction(&old.text(), RENAMED));
+    assert!(matches!(ordered_before(authority, &prove(authority, &other).unwrap()), Err(CorrectionError::Order(OrderError::NotFound))));
 }

@@ -221,17 +221,30 @@ impl Correction {
     }
 }
 
-/// What became of a request for a correction.
-enum Answer {
-    /// Its order, whose number is kept.
-    Placed(Shown),
-    /// The authority has no order of it and makes none; it is forgotten, so that other words may be said.
-    Refused(Problem),
-}
-
 impl Correction {
+    /// What the authority has of it, which is kept; to look orders nothing. `None` where it has none, and it is forgotten.
+    fn found(mut self, place: &Place, present: &Present) -> Result<Option<Self>, Problem> {
+        let (status, answer) = present.asked(place, &mut Fetcher::new(&present.authority, PATIENCE)?, "correct/order", self.request.as_bytes())?;
+        if status.is_success() {
+            self.keep_placed(place, present, &answer)?;
+            return Ok(Some(self));
+        }
+        match refused(place, status, &answer) {
+            // In the authority's own words: another one's, or a page of somebody between, says nothing of it.
+            problem if problem.code == "no-such-order" => Self::forget(place, present.next).map(|()| None),
+            problem => Err(problem),
+        }
+    }
+
+    fn keep_placed(&mut self, place: &Place, present: &Present, answer: &[u8]) -> Result<Shown, Problem> {
+        let shown: Shown = serde_json::from_slice(answer).map_err(|error| odd(place, error))?;
+        self.placed = Some(Placed { authority: present.authority.clone(), id: shown.id.clone() });
+        self.keep(place, present.next)?;
+        Ok(shown)
+    }
+
     /// Asked for with the old key, and as often as it is not known what became of it: the same request is the same order.
-    fn ask(&mut self, place: &Place, present: &Present) -> Result<Answer, Problem> {
+    fn ask(&mut self, place: &Place, present: &Present) -> Result<Shown, Problem> {
         let mut fetcher = Fetcher::new(&present.authority, PATIENCE)?;
         let known = place.home().join(Self::name(present.next)).exists();
         self.keep(place, present.next)?;
@@ -246,10 +259,7 @@ impl Correction {
             }
         };
         if status.is_success() {
-            let shown: Shown = serde_json::from_slice(&answer).map_err(|error| odd(place, error))?;
-            self.placed = Some(Placed { authority: present.authority.clone(), id: shown.id.clone() });
-            self.keep(place, present.next)?;
-            return Ok(Answer::Placed(shown));
+            return self.keep_placed(place, present, &answer);
         }
         let problem = refused(place, status, &answer);
         // The authority's own word, and not one of somebody between; where it had no time it is asked again as it is.
@@ -257,14 +267,15 @@ impl Correction {
         if self.placed.is_some() || !decided {
             return Err(problem);
         }
+        // It has no order of it and makes none; forgotten, other words may be said.
         Self::forget(place, present.next)?;
-        Ok(Answer::Refused(problem))
+        Err(problem)
     }
 }
 
-/// 1 alone, and what is to be another · 2 what was begun before: the authority is asked for its fate where nobody heard of it, and
-/// one that came to nothing gives way · 3 the same is gone on with, and a new one kept before it is sent · 4 asked for with the
-/// old key: an order, which an officer approves · 5 its number kept, for `filing fetch`.
+/// 1 alone, and what is to be another · 2 what was begun before: the authority is asked for its fate where nobody heard of it, which
+/// orders nothing, and one that came to nothing gives way · 3 the same is gone on with, and a new one kept before it is sent · 4 asked
+/// for with the old key: an order, which an officer approves · 5 its number kept, for `filing fetch`.
 pub fn correct(wanted: &Correct) -> Result<(), Problem> {
     let place = &wanted.asker.place;
     // 1.
@@ -272,14 +283,10 @@ pub fn correct(wanted: &Correct) -> Result<(), Problem> {
     let present = wanted.asker.present()?;
     let words = words(wanted, &present.facts)?;
     // 2.
-    let mut begun = Correction::of(place)?;
-    if let Some(before) = &mut begun
-        && before.placed.is_none()
-        && before.words != words
-        && let Answer::Refused(_) = before.ask(place, &present)?
-    {
-        begun = None;
-    }
+    let begun = match Correction::of(place)? {
+        Some(unheard) if unheard.placed.is_none() && unheard.words != words => unheard.found(place, &present)?,
+        begun => begun,
+    };
     let begun = match begun {
         Some(Correction { placed: Some(placed), .. }) if shown(place, &placed)?.as_ref().is_none_or(Shown::is_refused) => {
             Correction::forget(place, present.next)?;
@@ -296,10 +303,7 @@ pub fn correct(wanted: &Correct) -> Result<(), Problem> {
         None => Correction { request: present.new.request(Vec::new(), &words.subject()).map_err(|error| odd(place, error))?, words, placed: None },
     };
     // 4, 5.
-    let shown = match correction.ask(place, &present)? {
-        Answer::Placed(shown) => shown,
-        Answer::Refused(problem) => return Err(problem),
-    };
+    let shown = correction.ask(place, &present)?;
     told(place, &shown)?;
     if place.json { Ok(()) } else { line(place.said("批准后执行 filing fetch 取更正后的证书；在此之前旧证书照常使用。", "when it is approved: filing fetch; until then the old certificate is used as ever")) }
 }
