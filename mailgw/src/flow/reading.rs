@@ -2,7 +2,7 @@
 //!
 //! | # | Step | Why here |
 //! |---|---|---|
-//! | 1 | the owner names a statement by mail, logged in by the own password or certificate | what a program holds for itself proves no person |
+//! | 1 | the owner names a statement by mail, logged in by the own password or certificate | what a program holds for itself proves no person, and an operator is not the owner |
 //! | 2 | a code goes into the mailbox, with words that say what it means to send it back | nobody hands over evidence unawares |
 //! | 3 | the code comes back, typed, within the hour, under such a login again | a program that answers by itself does not |
 //! | 4 | the item of evidence, where it is found again and the answer, in one commit | once for a statement's message |
@@ -25,6 +25,7 @@ use crate::record::evidence::Recorded;
 use crate::record::push::{Item, PushBatch, batch_key, item_key};
 use crate::record::reading::{Asked, Waiting};
 use crate::record::{RecordError, access, body};
+use crate::wire::accounts::Login;
 
 /// What stands before the `@` of the address. No mailbox bears it.
 pub const ADDRESS: &str = crate::statement::READ_ADDRESS;
@@ -34,6 +35,7 @@ const LASTS: u64 = 3_600_000;
 const TRIES: u32 = 5;
 /// Requests of one mailbox that wait at a time.
 const MOST: usize = 20;
+/// As it is stored of everybody who is not the owner: a program, or an operator.
 const PROGRAM: &str = "program";
 
 #[derive(Debug, thiserror::Error)]
@@ -69,14 +71,15 @@ pub struct Request {
 
 impl Request {
     /// None where a program answered of its own accord.
-    pub fn read(message: &[u8], credential: Credential) -> Option<Self> {
+    pub fn read(message: &[u8], login: Login) -> Option<Self> {
         if notification::is_automatic(message) {
             return None;
         }
-        let login = match credential {
-            Credential::Password => "password",
-            Credential::Certificate(_) => "certificate",
-            Credential::App(_) => PROGRAM,
+        // An operator's certificate is the operator's own: it declares nothing for the institution.
+        let login = match login.credential {
+            Credential::Password if login.is_owner() => "password",
+            Credential::Certificate(_) if login.is_owner() => "certificate",
+            _ => PROGRAM,
         };
         let parsed = mail_parser::MessageParser::new().parse_headers(message)?;
         let is_code = |word: &&str| word.len() == 6 && word.bytes().all(|byte| byte.is_ascii_digit());
@@ -196,8 +199,8 @@ const WRONG: [&str; 2] = ["验证码不正确，没有作出声明。请再看�
 const DONE: [&str; 2] = ["已记录您的声明：您已亲自阅读该对账单。", "Your declaration is recorded: you yourself have read the statement."];
 const NO_EVIDENCE: [&str; 2] = ["这类邮件不留存证据，无须声明。", "No evidence is kept of mail of this kind; there is nothing to declare."];
 const PROGRAMS: [&str; 2] = [
-    "您是用程序专用密码登录的，程序不能代替本人声明。请用您本人的密码或证书登录后再发。",
-    "You were logged in by a password that a program holds, and no program declares for you. Log in by your own password or certificate, and write again.",
+    "您是用程序专用密码或以操作员身份登录的，程序和操作员都不能代替邮箱所有人声明。请用该邮箱本身的密码或证书登录后再发。",
+    "You were logged in by a password that a program holds, or as an operator; neither declares for the mailbox's owner. Log in by the mailbox's own password or certificate, and write again.",
 ];
 
 fn deliver(gateway: &Gateway, asked: &Asked, [chinese, english]: &Words, batch: Batch) -> Result<(), ReadingError> {

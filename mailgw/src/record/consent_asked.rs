@@ -17,7 +17,7 @@ pub struct Asked {
     /// The request's own Message-ID.
     pub request: String,
     pub unix_millis: u64,
-    /// Its owner was logged in by what a program holds.
+    /// Who wrote was logged in by what a program holds, or as an operator.
     pub program: bool,
 }
 

@@ -22,7 +22,7 @@ pub struct Asked {
     pub statements: Vec<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub code: Option<String>,
-    /// How its owner logged in: `password`, `certificate` or `program`.
+    /// How its owner logged in: `password` or `certificate`; `program` of what a program holds, and of an operator.
     pub login: String,
     /// The request's own Message-ID.
     pub request: String,

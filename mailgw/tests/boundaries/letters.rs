@@ -386,18 +386,24 @@ fn a_consent_of_before_kinds_that_is_taken_back_leaves_nothing() {
 fn an_owner_gives_and_takes_back_consent_by_mail() {
     use mailgw::directory::Credential;
     use mailgw::flow::consent;
+    use mailgw::wire::accounts::Login;
     let city = city();
     let gateway = city.gateway(Arc::clone(&city.store));
     let one = mailbox(&gateway, 0);
     let mut token = 0;
-    let mut write = |subject: &str, credential: Credential| {
+    let number = policies::mailbox::MailboxNumber::parse(&one).unwrap();
+    let mut write_as = |subject: &str, credential: Credential, operator: Option<u32>| {
         token += 1;
-        let request = consent::Request::read(format!("Message-ID: <{token}@x>\r\nSubject: {subject}\r\n\r\n").as_bytes(), credential).unwrap();
+        let by_owner = Login { number, credential, operator }.is_owner();
+        let request = consent::Request::read(format!("Message-ID: <{token}@x>\r\nSubject: {subject}\r\n\r\n").as_bytes(), by_owner).unwrap();
         city.store.commit(request.put(store::Batch::new(), &gateway, &one, &token.to_string(), NOW).unwrap()).unwrap();
         assert_eq!((consent::answer_all(&gateway).unwrap(), consent::answer_all(&gateway).unwrap()), (1, 0));
         mail_parser::MessageParser::new().parse(mails(&gateway, &one).last().unwrap()).unwrap().body_text(0).unwrap().into_owned()
     };
     let sent = |id: &str| outcomes(&city, &permits(&city, FUND, id, &[(id, PEOPLE[0], 100, "1")], None))[0].reason.clone();
+    // An operator by the own certificate does not consent for the institution.
+    assert!(write_as(&format!("give {FUND} parking-permit"), Credential::Certificate([7; 32]), Some(1)).contains("as an operator"));
+    let mut write = |subject: &str, credential: Credential| write_as(subject, credential, None);
     let text = write("what holds", Credential::Password);
     assert!(text.contains("泊位许可通知") && text.contains(&format!("{FUND} parking-permit")) && !text.contains("block-news"), "{text}");
     assert!(write(&format!("give {FUND}"), Credential::Password).contains("It is not clear"));
@@ -414,7 +420,7 @@ fn an_owner_gives_and_takes_back_consent_by_mail() {
     assert_eq!(log, [("parking-permit".to_owned(), true), ("parking-permit".to_owned(), false)]);
     // A fault at the commit that answers: said and answered once, whatever was heard of it.
     for (number, fault) in FAULTS.into_iter().enumerate() {
-        let request = consent::Request::read(format!("Subject: give {FUND} parking-permit\r\n\r\n").as_bytes(), Credential::Password).unwrap();
+        let request = consent::Request::read(format!("Subject: give {FUND} parking-permit\r\n\r\n").as_bytes(), true).unwrap();
         city.store.commit(request.put(store::Batch::new(), &gateway, &one, &format!("f{number}"), NOW).unwrap()).unwrap();
         let before = mails(&gateway, &one).len();
         let struck = city.gateway(faulty(&city.store, Some((1, fault))));

@@ -7,6 +7,8 @@ use mailgw::directory::Credential;
 use mailgw::erds::{self, Event as Delivery, Item as Evidence};
 use mailgw::flow::evidence::Wanted;
 use mailgw::flow::reading::{Request, answer_all};
+use mailgw::wire::accounts::Login;
+use policies::mailbox::MailboxNumber;
 use store::Batch;
 use time::Duration;
 
@@ -23,6 +25,11 @@ fn read(city: &City, gateway: &Gateway, batch: &str) -> Vec<Evidence> {
     found.into_iter().filter(|item| item.event == Delivery::ContentHandover).collect()
 }
 
+/// The owner's login.
+fn by(mailbox: &str, credential: Credential) -> Login {
+    Login { number: MailboxNumber::parse(mailbox).unwrap(), credential, operator: None }
+}
+
 #[test]
 fn who_returns_the_code_has_read_and_nobody_else() {
     let city = City::found();
@@ -31,14 +38,21 @@ fn who_returns_the_code_has_read_and_nobody_else() {
     pushed(&city, &gateway, &Watched::new(&city, Arc::clone(&city.sealing), None), &month(&city, "housing-fund", "p", 3)).unwrap();
     let (mine, theirs) = (mailbox_of(&gateway, 0), mailbox_of(&gateway, 1));
     let mut token = 0;
-    let mut write = |mailbox: &str, subject: &str, credential: Credential| {
+    let mut write_as = |mailbox: &str, subject: &str, login: Login| {
         token += 1;
-        let request = Request::read(format!("Message-ID: <{token}@x>\r\nSubject: {subject}\r\n\r\n").as_bytes(), credential).unwrap();
+        let request = Request::read(format!("Message-ID: <{token}@x>\r\nSubject: {subject}\r\n\r\n").as_bytes(), login).unwrap();
         gateway.store.commit(request.put(Batch::new(), &gateway, mailbox, &token.to_string(), city_now(&city)).unwrap()).unwrap();
         assert_eq!(answer_all(&gateway).unwrap(), 1);
         mail_parser::MessageParser::new().parse(inbox(&gateway, mailbox).last().unwrap()).unwrap().body_text(0).unwrap().into_owned()
     };
     let code = |text: &str| text.split(|c: char| !c.is_ascii_digit()).find(|digits| digits.len() == 6).unwrap().to_owned();
+    // An operator by the own certificate, or by whatever else: never the institution's own word, neither to ask nor to return a code.
+    for credential in [Credential::Certificate([7; 32]), Credential::App(1), Credential::Password] {
+        for subject in ["p-0", "123456"] {
+            assert!(write_as(&mine, subject, Login { operator: Some(1), ..by(&mine, credential) }).contains("as an operator"), "{credential:?} {subject}");
+        }
+    }
+    let mut write = |mailbox: &str, subject: &str, credential: Credential| write_as(mailbox, subject, by(mailbox, credential));
     assert!(write(&theirs, "p-0", Credential::Password).contains("was not found"), "another's");
     assert!(write(&mine, "p-0", Credential::App(1)).contains("a program holds"));
     assert!(write(&mine, "123456", Credential::Password).contains("was not found"), "a code that nobody sent");
@@ -68,7 +82,7 @@ fn who_returns_the_code_has_read_and_nobody_else() {
         assert!(write(&mine, wrong, Credential::Password).contains("not the code"));
     }
     assert!(write(&mine, &tried, Credential::Password).contains("is over"));
-    assert!(Request::read(b"Auto-Submitted: auto-replied\r\nSubject: 123456\r\n\r\n", Credential::Password).is_none());
+    assert!(Request::read(b"Auto-Submitted: auto-replied\r\nSubject: 123456\r\n\r\n", by(&mine, Credential::Password)).is_none());
 }
 
 fn city_now(city: &City) -> time::OffsetDateTime {
@@ -85,7 +99,7 @@ fn a_fault_at_the_commit_that_records_it_doubles_nothing() {
         pushed(&city, &gateway, &Watched::new(&city, Arc::clone(&city.sealing), None), &month(&city, "housing-fund", "p", 3)).unwrap();
         let mine = mailbox_of(&gateway, 0);
         let write = |subject: &str, token: &str| {
-            let request = Request::read(format!("Message-ID: <{token}@x>\r\nSubject: {subject}\r\n\r\n").as_bytes(), Credential::Password).unwrap();
+            let request = Request::read(format!("Message-ID: <{token}@x>\r\nSubject: {subject}\r\n\r\n").as_bytes(), by(&mine, Credential::Password)).unwrap();
             gateway.store.commit(request.put(Batch::new(), &gateway, &mine, token, NOW).unwrap()).unwrap();
         };
         write("p-0", "a");

@@ -18,7 +18,7 @@ use store::{Batch, CommitError, Expectation, Key, StoreError};
 use time::OffsetDateTime;
 
 use crate::bureau::{self, BureauError};
-use crate::directory::{Credential, DirectoryError, still_open};
+use crate::directory::{DirectoryError, still_open};
 use crate::flow::enrolment::EnrolmentError;
 use crate::flow::notification;
 use crate::gateway::{Gateway, unix_millis};
@@ -69,15 +69,16 @@ impl Request {
             && matches!(address.host(), Host::Name(name) if name.as_str().eq_ignore_ascii_case(domain)))
     }
 
-    /// None where a program answered of its own accord.
-    pub fn read(message: &[u8], credential: Credential) -> Option<Self> {
+    /// None where a program answered of its own accord. `by_owner`: who sent it logged in as the mailbox's owner, and not by a program's
+    /// password or as an operator.
+    pub fn read(message: &[u8], by_owner: bool) -> Option<Self> {
         if notification::is_automatic(message) {
             return None;
         }
         let parsed = MessageParser::new().parse_headers(message)?;
         let words = parsed.subject().unwrap_or_default().chars().take(WORDS).collect();
         let request = parsed.message_id().unwrap_or_default().chars().take(WORDS).collect();
-        Some(Self { words, request, program: matches!(credential, Credential::App(_)) })
+        Some(Self { words, request, program: !by_owner })
     }
 
     /// Whether one more of this mailbox may wait.
@@ -256,8 +257,8 @@ fn offers(gateway: &Gateway, mailbox: &str) -> Result<Vec<Offer>, AskedError> {
 }
 
 const PROGRAMS: [&str; 2] = [
-    "您是用程序专用密码登录的，程序不能代替本人同意或撤回。请用您本人的密码或证书登录后再发。",
-    "You were logged in by a password that a program holds, and no program consents for you. Log in by your own password or certificate, and write again.",
+    "您是用程序专用密码或以操作员身份登录的，程序和操作员都不能代替邮箱所有人同意或撤回。请用该邮箱本身的密码或证书登录后再发。",
+    "You were logged in by a password that a program holds, or as an operator; neither consents for the mailbox's owner. Log in by the mailbox's own password or certificate, and write again.",
 ];
 const HELP: &str = "写信给本地址，主题写明：\n  同意 单位代码 邮件类别（如：同意 gz-gas utility-bill）\n  撤回 单位代码 邮件类别；或：撤回 全部\n  其他任何主题：查询\n\
 Write to this address; the subject says what you wish:\n  give SENDER KIND (such as: give gz-gas utility-bill)\n  withdraw SENDER KIND, or: withdraw all\n  anything else: shows what holds\n";

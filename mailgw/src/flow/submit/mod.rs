@@ -186,13 +186,13 @@ impl Submission {
                 }
                 batch = request.put(batch, &self.gateway, &account.mailbox(), &token, now).map_err(|error| failed(&error))?;
             }
-            if places.reads && let Some(request) = reading::Request::read(message, login.credential) {
+            if places.reads && let Some(request) = reading::Request::read(message, login) {
                 if !reading::Request::may_wait(&self.gateway, &account.mailbox()).map_err(|error| failed(&error))? {
                     return Err(Answer::TooMany);
                 }
                 batch = request.put(batch, &self.gateway, &account.mailbox(), &token, now).map_err(|error| failed(&error))?;
             }
-            if places.consents && let Some(request) = consent::Request::read(message, login.credential) {
+            if places.consents && let Some(request) = consent::Request::read(message, login.is_owner()) {
                 if !consent::Request::may_wait(&self.gateway, &account.mailbox()).map_err(|error| failed(&error))? {
                     return Err(Answer::TooMany);
                 }
