@@ -20,7 +20,6 @@ use super::operator::OperatorError;
 use crate::record::app_password::{AppPassword, AppPasswords, MOST, MOST_NAMES, MOST_OF_ONE, NameKeys, Scope, ScramKeys};
 use crate::record::certificate::Sealed;
 use crate::record::event::{self, Event};
-use crate::record::operator::Operators;
 
 /// Five groups of five symbols of five bits: 125 bits, and no password of a mailbox has that form.
 const GROUP: usize = 5;
@@ -138,12 +137,8 @@ impl Directory {
         let made = self.change_app_passwords(number, |passwords| {
             // Nobody gets one who is ended at this moment.
             let still = match operator {
-                Some(which) => {
-                    let (stored, operators) = self.kept_operators(number)?;
-                    let stored = stored.filter(|_| operators.standing().any(|operator| operator.number == which));
-                    Some(Expectation::Equals(Operators::key(number), stored.ok_or(OperatorError::NotFound { mailbox: number, operator: which })?))
-                }
-                None => None,
+                Some(which) => self.still_operator(number, which)?.ok_or(OperatorError::NotFound { mailbox: number, operator: which })?,
+                None => Vec::new(),
             };
             if passwords.kept.len() >= MOST || passwords.kept.iter().filter(|kept| kept.operator == operator).count() >= MOST_OF_ONE {
                 return Err(AppPasswordError::TooMany { mailbox: number }.into());

@@ -49,9 +49,10 @@ impl Directory {
             Event::MailboxClosed(told(number)).append(&mut batch, unix_millis(now))?;
             Ok(Change { account: Account { closed_at: Some(unix_millis(now)), ..account }, verifier, batch })
         });
+        // Said whether or not it is known to be durable, wherever they are logged in; what became of the mailbox is the answer all the same.
         self.end_logins(number);
-        if closed.is_ok() {
-            self.end_logins_as_operator(number)?;
+        if let Err(error) = self.end_logins_as_operator(number) {
+            tracing::error!(%error, "where the owner of a mailbox that is closed is an operator could not be looked up; a session there may go on: start `mailgw serve` anew");
         }
         closed
     }

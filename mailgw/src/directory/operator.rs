@@ -33,6 +33,8 @@ pub enum OperatorError {
     NotSent { mailbox: MailboxNumber },
     #[error("this order was carried out once; have another signed")]
     Spent,
+    #[error("operator {operator} of mailbox {mailbox} orders nothing any more: ended, no first operator, or of a closed mailbox; have an officer or a first operator who stands sign")]
+    NotEntitled { mailbox: MailboxNumber, operator: u32 },
 }
 
 /// Somebody who is to be an operator.
@@ -156,6 +158,18 @@ impl Directory {
         operators.find(which).map_or(Ok(false), |operator| self.stands(operator))
     }
 
+    /// What a commit expects that rests on this operator: that nobody is named or ended meanwhile, and that the citizen's mailbox stays
+    /// open. `None`: they do not stand now.
+    pub fn still_operator(&self, number: MailboxNumber, which: u32) -> Result<Option<Vec<Expectation>>, DirectoryError> {
+        let (Some(stored), operators) = self.kept_operators(number)? else { return Ok(None) };
+        let Some(operator) = operators.find(which) else { return Ok(None) };
+        if !self.stands(operator)? {
+            return Ok(None);
+        }
+        let of_record = Expectation::Equals(Operators::key(number), stored);
+        Ok(Some(operator.citizen().map(still_open).into_iter().chain([of_record]).collect()))
+    }
+
     /// Which operator sent the message of this id.
     pub fn operator_who_sent(&self, number: MailboxNumber, id: &str) -> Result<ShownOperator, DirectoryError> {
         let sent = self.store.get(&record::sent_key(number, id.trim()))?.ok_or(OperatorError::NotSent { mailbox: number })?;
@@ -211,8 +225,18 @@ impl Directory {
         Ok((stored, operators))
     }
 
-    /// Decides on them as they stand, of an institution's mailbox that is open, and commits only if both still hold and the order was not
-    /// carried out before.
+    /// What the commit of an order expects of the operator whose word it is: that they stand, may name others, and are a citizen whose
+    /// mailbox is open. That their signature held was judged before, of what stood then.
+    fn entitled(&self, number: MailboxNumber, operators: &Operators, by: u32) -> Result<Expectation, DirectoryError> {
+        let signer = operators.find(by).filter(|operator| operator.first);
+        match signer.and_then(Operator::citizen) {
+            Some(citizen) if signer.map_or(Ok(false), |signer| self.stands(signer))? => Ok(still_open(citizen)),
+            _ => Err(OperatorError::NotEntitled { mailbox: number, operator: by }.into()),
+        }
+    }
+
+    /// Decides on them as they stand, of an institution's mailbox that is open, and commits only if both still hold, whoever ordered it
+    /// still may, and the order was not carried out before.
     fn change_operators(
         &self, number: MailboxNumber, ordered: &Ordered, decide: impl Fn(&mut Operators) -> Result<(Batch, Operator), DirectoryError>,
     ) -> Result<Operator, DirectoryError> {
@@ -231,7 +255,9 @@ impl Directory {
                 return Err(OperatorError::Spent.into());
             }
             let (stored, mut operators) = self.kept_operators(number)?;
+            let entitled = if let By::Operator(by) = ordered.by { Some(self.entitled(number, &operators, by)?) } else { None };
             let (mut batch, changed) = decide(&mut operators)?;
+            batch = entitled.into_iter().fold(batch, Batch::expect);
             if is_signed {
                 batch = batch.expect(Expectation::Absent(spent.clone())).put(spent.clone(), record::spent());
             }

@@ -28,6 +28,7 @@ fn class(error: &DirectoryError) -> (Exit, &'static str) {
         DirectoryError::Operator(OperatorError::TooMany { .. }) => (Exit::Refused, "too-many"),
         DirectoryError::Operator(OperatorError::Already { .. }) => (Exit::Conflict, "operator-exists"),
         DirectoryError::Operator(OperatorError::Spent) => (Exit::Conflict, "order-spent"),
+        DirectoryError::Operator(OperatorError::NotEntitled { .. }) => (Exit::Refused, "not-entitled"),
         DirectoryError::Operator(OperatorError::NoInstitution { .. } | OperatorError::Nobody | OperatorError::FirstSigns) => (Exit::Refused, "operator"),
         DirectoryError::NoRecovery { .. } => (Exit::NotFound, "no-recovery"),
         DirectoryError::CoolingOff { .. } => (Exit::Refused, "cooling-off"),

@@ -119,3 +119,82 @@ fn one_who_is_ended_at_this_moment_gets_no_password() {
     slow.end_operator(number, 2, &ordered("four"), NOW).unwrap();
     assert!(town.app_passwords(number).unwrap().is_empty());
 }
+
+/// The word of an operator holds while they are a first one, stand, and their own mailbox is open: looked at where it is carried out, and
+/// still so when that is durable.
+#[test]
+fn the_word_of_one_who_is_ended_at_this_moment_is_not_carried_out() {
+    let ends: fn(&Directory, MailboxNumber, MailboxNumber) = |town, number, _| drop(town.end_operator(number, 1, &ordered("end"), NOW).unwrap());
+    let closes: fn(&Directory, MailboxNumber, MailboxNumber) = |town, _, citizen| drop(town.close(citizen, NOW).unwrap());
+    let by = |operator, request: &str| Ordered { by: By::Operator(operator), request: request.into() };
+    let li = || Somebody::Named("李四".into());
+    for change in [ends, closes] {
+        // Before the order is read, or between that and its commit.
+        for is_late in [false, true] {
+            let store = Arc::new(Memory::new());
+            let town = directory(&store);
+            let (number, citizen) = (fund(&town), opened(&town, chen()).account.number);
+            town.name_operator(number, &Somebody::Citizen(citizen), true, &ordered("one"), NOW).unwrap();
+            town.name_operator(number, &li(), false, &by(1, "two"), NOW).unwrap();
+            if !is_late {
+                change(&town, number, citizen);
+            }
+            for names in [true, false] {
+                let other = Arc::clone(&store);
+                let first = (is_late && names).then_some(move || change(&directory(&other), number, citizen));
+                let slow = match first {
+                    Some(first) => directory(&Arc::new(Between::before_commit(Arc::clone(&store) as Arc<dyn Store>, 0, first))),
+                    None => directory(&store),
+                };
+                let done = if names { slow.name_operator(number, &li(), false, &by(1, "three"), NOW) } else { slow.end_operator(number, 2, &by(1, "four"), NOW) };
+                assert_eq!(wrong(done), OperatorError::NotEntitled { mailbox: number, operator: 1 });
+            }
+            assert_eq!(town.operators(number).unwrap().iter().map(|one| one.ended_by.as_deref() == Some("operator 1")).collect::<Vec<_>>(), [false, false]);
+            // Nothing was spent: an officer may have the same order carried out.
+            town.name_operator(number, &li(), false, &ordered("three"), NOW).unwrap();
+        }
+    }
+    // Who is none of the first, or nobody, orders nothing; one of the first may end oneself.
+    let store = Arc::new(Memory::new());
+    let town = directory(&store);
+    let (number, citizen) = (fund(&town), opened(&town, chen()).account.number);
+    town.name_operator(number, &Somebody::Citizen(citizen), true, &ordered("one"), NOW).unwrap();
+    town.name_operator(number, &li(), false, &ordered("two"), NOW).unwrap();
+    for nobody in [2, 3] {
+        assert_eq!(wrong(town.end_operator(number, 1, &by(nobody, "three"), NOW)), OperatorError::NotEntitled { mailbox: number, operator: nobody });
+    }
+    assert!(!town.end_operator(number, 1, &by(1, "four"), NOW).unwrap().stands);
+}
+
+/// Whether a closing is durable may be unclear: who was logged in elsewhere as an operator is logged out all the same.
+#[test]
+fn a_closing_that_is_unclear_logs_out_everywhere() {
+    for fault in [Fault::Lost, Fault::DoneReportedLost] {
+        let store = Arc::new(Memory::new());
+        let town = directory(&store);
+        let (number, citizen) = (fund(&town), opened(&town, chen()).account.number);
+        town.name_operator(number, &Somebody::Citizen(citizen), true, &ordered("one"), NOW).unwrap();
+        let failing = directory(&Arc::new(Faulty::new(Arc::clone(&store) as Arc<dyn Store>).at(0, fault)));
+        let [mut own, mut theirs, mut owner] = [(); 3].map(|()| failing.ended());
+        assert!(matches!(failing.close(citizen, NOW), Err(DirectoryError::Commit(CommitError::Poisoned { .. }))));
+        assert!(own.is_of(citizen, Credential::Password, None) && theirs.is_of(number, Credential::Certificate([1; 32]), Some(1)), "{fault:?}");
+        assert!(!owner.is_of(number, Credential::Password, None));
+    }
+}
+
+/// No password for an operator whose own mailbox is closed.
+#[test]
+fn who_does_not_stand_gets_no_password() {
+    let store = Arc::new(Memory::new());
+    let town = directory(&store);
+    let (number, citizen) = (fund(&town), opened(&town, chen()).account.number);
+    town.name_operator(number, &Somebody::Citizen(citizen), true, &ordered("one"), NOW).unwrap();
+    let made = |town: &Directory| town.new_app_password(number, Some(1), &AppPasswordName::parse("x").unwrap(), &[Scope::Imap], NOW).map(|_| ());
+    let other = Arc::clone(&store);
+    let closes = move || drop(directory(&other).close(citizen, NOW).unwrap());
+    let slow = directory(&Arc::new(Between::before_commit(Arc::clone(&store) as Arc<dyn Store>, 0, closes)));
+    for town in [&slow, &town] {
+        assert_eq!(wrong(made(town)), OperatorError::NotFound { mailbox: number, operator: 1 });
+    }
+    assert!(town.app_passwords(number).unwrap().is_empty());
+}
