@@ -1,13 +1,14 @@
 //! Several persons in an institution's mailbox: an officer names the first, the first names others, each sends as the institution, and which
 //! of them it was is known here and told to nobody.
 
-use mailgw::directory::{Applicant, AppPasswordName, Credential, DirectoryError, NewPassword, OperatorError, Scope, Words};
+use mailgw::directory::{Applicant, AppPasswordName, Credential, DirectoryError, NewPassword, OperatorError, Ordered, Scope, Somebody, Words};
 use mailgw::flow::login::Logins;
 use mailgw::flow::operator::{Application, OperatorOrderError, carry_out, end};
 use mailgw::flow::submit::Submission;
+use mailgw::record::operator::By;
 use mailgw::wire::accounts::{Accounts, Login, Visit};
 use protocol::sasl::{Offer, Secret};
-use protocol::smtp::exchange::{Answer, Domain, Envelope, Output, Request};
+use protocol::smtp::exchange::{Answer, Domain, Envelope, Output, Refusal, Request};
 use protocol::smtp::session::{Role, Session, Settings};
 use runtime::clock::Clock;
 use ::secrecy::ExposeSecret as _;
@@ -118,4 +119,48 @@ fn an_officer_names_the_first_and_the_first_names_others() {
     assert!(matches!(done(&fourth, own.signs(&fourth, NOW)), Err(OperatorOrderError::Stranger)));
     // Who sent what stays known.
     assert_eq!([who(&sent[0]), who(&sent[1])], [Some(1), Some(3)]);
+}
+
+/// Who is ended, or whose own mailbox is closed, while a mail of theirs is under way has sent nothing; the institution's owner goes on.
+#[test]
+fn a_mail_under_way_of_one_who_is_ended_goes_nowhere() {
+    let city = City::found();
+    let gateway = city.gateway(Arc::clone(&city.store));
+    let person = |at: usize| gateway.directory.find_person(&Document::parse(PEOPLE[at].0, PEOPLE[at].1, today(NOW)).unwrap()).unwrap().unwrap().number;
+    let (chen, li) = (person(0), person(1));
+    let words = Words { code: Some("91440101MAT000018G".into()), name: Some("甲有限公司".into()), ..Words::default() };
+    let applicant = Applicant::parse(&words, gateway.directory.policy(), today(NOW)).unwrap();
+    let number = gateway.directory.open(applicant, NewPassword::Generated, NOW).unwrap().account.number;
+    let named = |somebody: Somebody, request: &str| gateway.directory.name_operator(number, &somebody, false, &Ordered { by: By::Officer("A-1".into()), request: request.into() }, NOW).unwrap().number;
+    let operators = [named(Somebody::Citizen(chen), "one"), named(Somebody::Named("王五".into()), "two")];
+    let (from, to) = (gateway.directory.address(number), gateway.directory.address(li));
+    let (envelope, message) = (envelope(&from, &to), format!("From: <{from}>\r\nTo: <{to}>\r\nSubject: x\r\n\r\nx\r\n"));
+    let arrived = || city.gateway(Arc::clone(&city.store)).messages.view(&li.to_string(), "INBOX").unwrap().messages.len();
+    let sends = |store: Arc<dyn Store>, operator: Option<u32>, stood: bool| {
+        let gateway = Arc::new(city.gateway(store));
+        assert!(operator.is_none_or(|operator| gateway.directory.operator_stands(number, operator).unwrap() == stood));
+        let logins = Logins { directory: Arc::clone(&gateway.directory), clock: Arc::clone(&city.clock) as Arc<dyn Clock>, certificates: None };
+        let domain = Domain::parse(&gateway.settings.domain).unwrap();
+        let submission = Submission { gateway, accounts: Arc::new(logins), random: Arc::new(ring::rand::SystemRandom::new()), host: Domain::parse(HOST).unwrap(), domain, outgoing: false, senders: None };
+        submission.submit(Login { number, credential: Credential::Certificate([1; 32]), operator }, &envelope, message.as_bytes(), NOW)
+    };
+    let before = arrived();
+    for (operator, closes) in operators.into_iter().zip([true, false]) {
+        let other = city.gateway(Arc::clone(&city.store));
+        let racing = store::Between::before_commit(Arc::clone(&city.store), 0, move || {
+            if closes {
+                other.directory.close(chen, NOW).unwrap();
+            } else {
+                end(&other, number, operator, "letter 1").unwrap();
+            }
+        });
+        let sent = sends(Arc::new(racing), Some(operator), true);
+        assert!(matches!(sent, Answer::Refused(Refusal::Sender)), "{sent:?}");
+        // And so it is of a session that has not heard of it yet.
+        assert!(matches!(sends(Arc::clone(&city.store), Some(operator), false), Answer::Refused(Refusal::Sender)));
+    }
+    assert!(matches!(sends(Arc::clone(&city.store), Some(9), false), Answer::Refused(Refusal::Sender)), "nobody");
+    assert_eq!((arrived(), events(&*city.store).iter().filter(|event| matches!(event, Event::MailSubmitted(_))).count()), (before, 0));
+    assert!(matches!(sends(Arc::clone(&city.store), None, true), Answer::Durable { .. }));
+    assert_eq!(arrived(), before + 1);
 }

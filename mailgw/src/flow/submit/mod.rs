@@ -165,6 +165,8 @@ impl Submission {
             let recipients = places.mailboxes.len() + places.elsewhere.len() + usize::from(places.asks) + usize::from(places.notices) + usize::from(places.reads) + usize::from(places.consents);
             let counted = self.usage(&account, recipients, now)?.ok_or(Answer::TooMany)?;
             let mut batch = Batch::new().expect(still_open(login.number)).expect(counted.0).put(usage::key(login.number), counted.1);
+            // An operator who sends is none who is ended before the mail is recorded.
+            batch = self.still_sender(login)?.into_iter().fold(batch, Batch::expect);
             // 5. For those elsewhere it is queued in the same commit, as it stands.
             let queued = match places.elsewhere.as_slice() {
                 [] => None,
@@ -230,7 +232,7 @@ impl Submission {
                     tracing::info!(id, here, elsewhere, bytes = size, "message submitted");
                     return Ok(Answer::Durable { id });
                 }
-                // Another message of this sender was counted, or a mailbox closed: look again.
+                // Another message of this sender was counted, an operator named or ended, or a mailbox closed: look again.
                 Err(MailError::Conflict { .. }) => continue,
                 Err(MailError::OverQuota { .. }) => return Err(Answer::Full),
                 Err(MailError::Busy) => return Err(Answer::Failed),
@@ -323,6 +325,13 @@ impl Submission {
             Ok(_) => Err(Answer::Refused(Refusal::Sender)),
             Err(error) => Err(failed(&error)),
         }
+    }
+
+    /// What a commit expects beside the open mailbox: nothing of an owner.
+    fn still_sender(&self, login: Login) -> Result<Vec<Expectation>, Answer> {
+        let Some(operator) = login.operator else { return Ok(Vec::new()) };
+        let still = self.gateway.directory.still_operator(login.number, operator).map_err(|error| failed(&error))?;
+        still.ok_or(Answer::Refused(Refusal::Sender))
     }
 
     /// What stands in the store of the sender's mail, and what shall stand there after one more message; `None` if that is too much.
