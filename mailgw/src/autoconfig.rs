@@ -20,7 +20,7 @@ pub struct Places {
     pub submissions: u16,
     /// Where POP3 is spoken.
     pub pop3s: Option<u16>,
-    /// What other servers are promised, where something is.
+    /// What other servers are promised, where something is or is taken back.
     pub promise: Option<Promise>,
 }
 

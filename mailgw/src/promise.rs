@@ -36,5 +36,9 @@ mod tests {
         assert!(record(&testing).starts_with("v=STSv1; id=") && record(&testing).len() == "v=STSv1; id=;".len() + 16);
         assert!(record(&testing) != record(&of(PromiseMode::Enforce, 14)) && record(&testing) != record(&of(PromiseMode::Testing, 15)));
         assert_eq!(record(&testing), record(&of(PromiseMode::Testing, 14)));
+        // What is taken back is said by a policy of its own. spec: rfc8461#8.3
+        let none = of(PromiseMode::None, 1);
+        assert_eq!(none, "version: STSv1\r\nmode: none\r\nmx: mx.mail.gz.example\r\nmax_age: 86400\r\n");
+        assert!(record(&none) != record(&of(PromiseMode::Enforce, 1)));
     }
 }

@@ -1,7 +1,7 @@
 //! The shipped mailbox policy: its meaning, and what it decides.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
-use policies::mailbox::{AliasError, MailboxKind, MailboxNumber, MailboxPolicy, PasswordError, SHIPPED};
+use policies::mailbox::{AliasError, MailboxKind, MailboxNumber, MailboxPolicy, PasswordError, Promise, PromiseMode, SHIPPED};
 
 fn shipped() -> MailboxPolicy {
     MailboxPolicy::parse(SHIPPED).unwrap()
@@ -54,6 +54,17 @@ fn tries_become_rarer_and_end() {
     assert_eq!(minutes, [5, 5, 15, 30, 60, 120, 240, 240, 240]);
     assert_eq!((policy.sending().give_up_after(), policy.sending().late_after()), (432_000_000, Some(14_400_000)));
     assert!(policy.sending().allowance(MailboxKind::Citizen).messages_per_day < policy.sending().allowance(MailboxKind::Institution).messages_per_day);
+}
+
+/// A promise that was made is taken back by a policy that says so; only where none stands nothing is said.
+#[test]
+fn a_promise_of_tls_is_taken_back_in_words() {
+    let with = |from: &str, to: &str| {
+        let documents = SHIPPED.map(|(name, text)| (name, if name == "inbound.toml" { text.replacen(from, to, 1) } else { text.to_owned() }));
+        MailboxPolicy::parse(documents.iter().map(|(name, text)| (*name, text.as_str()))).unwrap().inbound().promise
+    };
+    assert_eq!(with("mode = \"testing\"", "mode = \"none\""), Some(Promise { mode: PromiseMode::None, days: 14 }));
+    assert_eq!(with("[promise]\nmode = \"testing\"\ndays = 14\n", ""), None);
 }
 
 /// Each change makes a document that must be refused: file, what is replaced, by what, the line, part of the reason.

@@ -5,7 +5,7 @@
 //! | `GET /.well-known/autoconfig/mail/config-v1.1.xml`, `GET /mail/config-v1.1.xml` | Thunderbird, KMail, Evolution, K-9 |
 //! | `GET /apple.mobileconfig?address=ADDRESS` | a person with a telephone or a Mac |
 //! | `POST /autodiscover/autodiscover.xml` (and with a capital A) | Outlook |
-//! | `GET /.well-known/mta-sts.txt`, where something is promised | other mail servers (MTA-STS) |
+//! | `GET /.well-known/mta-sts.txt`, where something is promised or taken back | other mail servers (MTA-STS) |
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -72,7 +72,7 @@ async fn outlook(State(places): State<Arc<Places>>, body: Bytes) -> Result<Respo
     Ok(document("text/xml; charset=utf-8", settings))
 }
 
-/// spec: rfc8461#3.3
+/// A promise that is taken back is a policy, too: with no answer, others would hold to what they fetched before. spec: rfc8461#3.3, rfc8461#8.3
 async fn promise(State(places): State<Arc<Places>>) -> Result<Response, Problem> {
     let promise = places.promise.ok_or_else(|| Problem::new(Exit::NotFound, "no-promise", "this domain promises nothing of TLS", "see [promise] in policies/mailbox/inbound.toml"))?;
     Ok(document("text/plain; charset=utf-8", crate::promise::policy(promise, &places.host)))
@@ -90,4 +90,32 @@ fn document(kind: &'static str, text: String) -> Response {
         (header::CACHE_CONTROL, HeaderValue::from_static("no-store")),
     ];
     (headers, text).into_response()
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use axum::http::StatusCode;
+    use policies::certificate::HostName;
+    use policies::mailbox::{Promise, PromiseMode};
+
+    use super::*;
+
+    async fn served(promised: Option<Promise>) -> Result<String, StatusCode> {
+        let places = Places { domain: HostName::parse("mail.gz.example").unwrap(), host: "mx.mail.gz.example".into(), imaps: 993, submissions: 465, pop3s: None, promise: promised };
+        let response = promise(State(Arc::new(places))).await.into_response();
+        if response.status() != StatusCode::OK {
+            return Err(response.status());
+        }
+        Ok(String::from_utf8(axum::body::to_bytes(response.into_body(), 4_096).await.unwrap().to_vec()).unwrap())
+    }
+
+    /// Nobody lets go of an enforced promise over a 404. spec: rfc8461#8.3
+    #[tokio::test]
+    async fn a_promise_that_is_taken_back_is_served_as_a_policy() {
+        let none = Promise { mode: PromiseMode::None, days: 1 };
+        assert!(served(Some(none)).await.unwrap().starts_with("version: STSv1\r\nmode: none\r\n"));
+        assert!(served(Some(Promise { mode: PromiseMode::Enforce, ..none })).await.unwrap().contains("mode: enforce"));
+        assert_eq!(served(None).await, Err(StatusCode::NOT_FOUND));
+    }
 }

@@ -30,6 +30,7 @@ named! {
 named! {
     /// What other servers are promised of TLS here. spec: rfc8461#5
     PromiseMode {
+        /// What was promised before is taken back, which has to be published as well. spec: rfc8461#8.3
         None = "none",
         Testing = "testing",
         Enforce = "enforce",
@@ -90,7 +91,7 @@ pub struct InboundPolicy {
     pub rates: Rates,
     /// Whether domains are told what came in their names.
     pub dmarc_reports: bool,
-    /// Where something is promised.
+    /// Where something is promised, or was once and is taken back.
     pub promise: Option<Promise>,
 }
 
@@ -104,7 +105,7 @@ struct Document {
     rates: RatesWords,
     #[serde(default)]
     reports: ReportsWords,
-    /// Absent in documents of before: nothing is promised.
+    /// Absent in documents of before: nothing is promised, nor was it ever.
     promise: Option<PromiseWords>,
 }
 
@@ -213,7 +214,7 @@ impl InboundPolicy {
                 unknown_recipients_per_hour: within(&rates.unknown_recipients_per_hour, 10, 1_000_000, "recipients")?,
             },
             dmarc_reports: reports.dmarc,
-            promise: promise.filter(|promise| promise.mode != PromiseMode::None),
+            promise,
         })
     }
 
