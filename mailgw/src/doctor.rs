@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::dkim::ShownSelector;
 use crate::init::Sending;
-use crate::sending::proved::Proved;
+use crate::sending::proved::{Proved, Silent};
 
 /// What the store knows.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -25,6 +25,9 @@ pub struct Examined {
     /// The record of its policy of MTA-STS, where something is promised.
     #[serde(default)]
     pub promise: Option<String>,
+    /// That policy takes back what was promised before.
+    #[serde(default)]
+    pub taken_back: bool,
     /// The digest of the key that it serves.
     #[serde(default)]
     pub key: Option<String>,
@@ -96,32 +99,37 @@ impl Names<'_> {
 
     async fn mx(&self) -> Finding {
         let Examined { domain, host, .. } = self.examined;
-        let Ok(answer) = self.proved.ask(domain, RecordType::MX).await else { return Finding::warn(format!("MX of {domain}: the DNS does not say"), "look at the zone") };
+        let Ok(answer) = self.proved.ask(domain, RecordType::MX).await else { return silent(&format!("MX of {domain}"), domain, "MX") };
         let leads = answer.records.iter().any(|data| matches!(data, RData::MX(mx) if mx.exchange.to_ascii().trim_end_matches('.').eq_ignore_ascii_case(host)));
         if leads { Finding::ok(format!("MX of {domain}: {host}")) } else { Finding::warn(format!("MX of {domain}: it does not lead here; nobody's mail arrives"), format!("publish: {domain}. MX 10 {host}.")) }
     }
 
-    async fn texts(&self, name: &str) -> Option<Vec<String>> {
-        let answer = self.proved.ask(name, RecordType::TXT).await.ok()?;
-        Some(answer.records.iter().filter_map(|data| if let RData::TXT(text) = data { Some(String::from_utf8_lossy(&text.txt_data.concat()).into_owned()) } else { None }).collect())
+    async fn texts(&self, name: &str) -> Result<Vec<String>, Silent> {
+        let answer = self.proved.ask(name, RecordType::TXT).await?;
+        Ok(answer.records.iter().filter_map(|data| if let RData::TXT(text) = data { Some(String::from_utf8_lossy(&text.txt_data.concat()).into_owned()) } else { None }).collect())
     }
 
     async fn text(&self, name: &str, begins: &str, what: &str, next: &str) -> Finding {
-        let found = self.texts(name).await.unwrap_or_default();
+        let what = format!("{what} of {}", self.examined.domain);
+        let Ok(found) = self.texts(name).await else { return silent(&what, name, "TXT") };
         match found.iter().filter(|text| text.starts_with(begins)).count() {
-            0 => Finding::warn(format!("{what} of {}: there is no record; others may take anybody for us", self.examined.domain), next),
-            1 => Finding::ok(format!("{what} of {}: there is a record", self.examined.domain)),
-            several => Finding::fail(format!("{what} of {}: there are {several} records, which count as none", self.examined.domain), "leave one"),
+            0 => Finding::warn(format!("{what}: there is no record; others may take anybody for us"), next),
+            1 => Finding::ok(format!("{what}: there is a record")),
+            several => Finding::fail(format!("{what}: there are {several} records, which count as none"), "leave one"),
         }
     }
 
-    /// What is promised by MTA-STS, and no other policy than is served.
+    /// What is promised by MTA-STS or taken back, and no other policy than is served.
     async fn promise(&self) -> Option<Finding> {
         let (promise, name) = (self.examined.promise.as_ref()?, format!("_mta-sts.{}", self.examined.domain));
-        let found: Vec<String> = self.texts(&name).await.unwrap_or_default().into_iter().filter(|text| text.starts_with("v=STSv1")).collect();
+        let Ok(found) = self.texts(&name).await else { return Some(silent("MTA-STS", &name, "TXT")) };
+        let found: Vec<String> = found.into_iter().filter(|text| text.starts_with("v=STSv1")).collect();
+        let publish = format!("serve settings (`mailgw init --autoconfig`) at https://mta-sts.{}, and publish: {name}. TXT \"{promise}\"", self.examined.domain);
         Some(match found.as_slice() {
             [one] if one.trim_end_matches(';') == promise.trim_end_matches(';') => Finding::ok("MTA-STS: the record is that of the policy that is served"),
-            [] => Finding::warn("MTA-STS: there is no record; whoever stands between may keep others from using TLS", format!("serve settings (`mailgw init --autoconfig`) at https://mta-sts.{}, and publish: {name}. TXT \"{promise}\"", self.examined.domain)),
+            // spec: rfc8461#8.3
+            [] if self.examined.taken_back => Finding::warn("MTA-STS: what was promised is taken back, and there is no record that says so; others go on with what they fetched before", format!("{publish}; once every earlier promise is over, remove `[promise]` from policies/mailbox/inbound.toml")),
+            [] => Finding::warn("MTA-STS: there is no record; whoever stands between may keep others from using TLS", publish),
             _ => Finding::fail("MTA-STS: another policy was published, or several; others go on with what they fetched before", format!("publish this alone: {name}. TXT \"{promise}\"")),
         })
     }
@@ -129,18 +137,9 @@ impl Names<'_> {
     /// The key that is served is one that is published, where any is (DANE). A new key is published before it is served.
     async fn key(&self) -> Option<Finding> {
         let (key, name) = (self.examined.key.as_ref()?, format!("_25._tcp.{}", self.examined.host));
-        let answer = self.proved.ask(&name, RecordType::TLSA).await.ok()?;
-        let records: Vec<_> = answer.records.iter().filter_map(|data| if let RData::TLSA(record) = data { Some(record) } else { None }).collect();
-        let publish = format!("publish: {name}. TLSA 3 1 1 {key}");
-        let is_ours = |record: &&TLSA| record.cert_usage == CertUsage::DaneEe && record.selector == Selector::Spki && record.matching == Matching::Sha256 && crate::hex(&record.cert_data) == *key;
-        Some(match (records.iter().find(|record| is_ours(record)), records.len(), answer.secure) {
-            (Some(_), _, true) => Finding::ok("DANE: the key that is served is published and proved"),
-            (Some(_), _, false) => Finding::warn("DANE: the key is published in a zone that is not proved, which counts for nothing", "sign the zone (DNSSEC)"),
-            (None, 0, true) => Finding::warn("DANE: no key of this server is published", publish),
-            (None, 0, false) => return None,
-            (None, _, true) => Finding::fail("DANE: other keys are published than the one that is served; whoever holds to DANE delivers nothing here", publish),
-            (None, _, false) => Finding::warn("DANE: other keys are published than the one that is served, in a zone that is not proved", publish),
-        })
+        let Ok(answer) = self.proved.ask(&name, RecordType::TLSA).await else { return Some(silent("DANE", &name, "TLSA")) };
+        let records: Vec<&TLSA> = answer.records.iter().filter_map(|data| if let RData::TLSA(record) = data { Some(record) } else { None }).collect();
+        dane(&records, key, answer.secure, format!("publish: {name}. TLSA 3 1 1 {key}"))
     }
 
     async fn dkim(&self) -> Vec<Finding> {
@@ -150,20 +149,41 @@ impl Names<'_> {
         }
         let mut findings = Vec::new();
         for record in in_use.iter().flat_map(|selector| &selector.records) {
-            let found = self.texts(&record.name).await.unwrap_or_default();
-            findings.push(if found.contains(&record.text) {
-                Finding::ok(format!("DKIM: {} is published", record.name))
-            } else {
-                Finding::fail(format!("DKIM: {} is not published as it is; signatures do not hold", record.name), "publish what `mailgw dkim show` tells")
+            findings.push(match self.texts(&record.name).await {
+                Err(Silent) => silent("DKIM", &record.name, "TXT"),
+                Ok(found) if found.contains(&record.text) => Finding::ok(format!("DKIM: {} is published", record.name)),
+                Ok(_) => Finding::fail(format!("DKIM: {} is not published as it is; signatures do not hold", record.name), "publish what `mailgw dkim show` tells"),
             });
         }
         findings
     }
 }
 
+/// No answer says nothing of what is published, and others hear no more than we do.
+fn silent(what: &str, name: &str, kind: &str) -> Finding {
+    let next = format!("have the name servers of the zone and its DNSSEC examined: `dig {name} {kind}`; then run this again");
+    Finding::fail(format!("{what}: the DNS does not say whether there is a record ({name} {kind}): no answer, or an error"), next)
+}
+
+/// Other records may be of the key that is served, of its certificate or its issuer; only `3 1 1` is compared here. spec: rfc7672#3.1
+fn dane(records: &[&TLSA], key: &str, secure: bool, publish: String) -> Option<Finding> {
+    let is_compared = |record: &&TLSA| record.cert_usage == CertUsage::DaneEe && record.selector == Selector::Spki && record.matching == Matching::Sha256;
+    let has_ours = records.iter().any(|record| is_compared(record) && crate::hex(&record.cert_data) == key);
+    let are_others = records.iter().all(is_compared);
+    Some(match (has_ours, records.is_empty(), secure) {
+        (true, _, true) => Finding::ok("DANE: the key that is served is published and proved"),
+        (true, _, false) => Finding::warn("DANE: the key is published in a zone that is not proved, which counts for nothing", "sign the zone (DNSSEC)"),
+        (false, true, true) => Finding::warn("DANE: no key of this server is published", publish),
+        (false, true, false) => return None,
+        (false, false, true) if are_others => Finding::fail("DANE: other keys are published than the one that is served; whoever holds to DANE delivers nothing here", publish),
+        (false, false, false) if are_others => Finding::warn("DANE: other keys are published than the one that is served, in a zone that is not proved", publish),
+        (false, false, _) => Finding::warn("DANE: records of another form than 3 1 1 are published, which are not compared here with what is served", format!("make sure that they hold of the certificate that is served, or {publish}")),
+    })
+}
+
 #[cfg(test)]
 mod tests {
-    #![allow(clippy::unwrap_used)]
+    #![allow(clippy::unwrap_used, clippy::indexing_slicing)]
     use super::*;
 
     /// Whoever edits a limit wrongly hears which, where, and what would be right, before the next start refuses it.
@@ -183,5 +203,79 @@ mod tests {
         std::fs::write(&file, shipped.replacen("of_one_address = 50", "of_one_address = 20", 1)).unwrap();
         let told = said(Some(&digest));
         assert!(told.contains("anew") && told.contains("\"warn\""), "{told}");
+    }
+
+    fn told(finding: &Finding) -> String {
+        serde_json::to_string(finding).unwrap()
+    }
+
+    /// A record of the issuer's key, or of the whole certificate, may hold; that other keys alone are published is a failure.
+    #[test]
+    fn records_that_are_not_compared_are_no_failure() {
+        let record = |usage, selector, data: u8| TLSA::new(usage, selector, Matching::Sha256, vec![data; 32]);
+        let (ours, other) = (record(CertUsage::DaneEe, Selector::Spki, 1), record(CertUsage::DaneEe, Selector::Spki, 2));
+        let (issuer, whole) = (record(CertUsage::DaneTa, Selector::Spki, 3), record(CertUsage::DaneEe, Selector::Full, 4));
+        let judged = |records: &[&TLSA], secure| dane(records, &crate::hex(&[1; 32]), secure, "publish: X".to_owned()).map(|finding| told(&finding));
+        let says = |records: &[&TLSA], secure, severity: &str, words: &str| {
+            let told = judged(records, secure).unwrap();
+            assert!(told.contains(&format!("\"{severity}\"")) && told.contains(words), "{told}");
+        };
+        says(&[&other, &ours], true, "ok", "published and proved");
+        says(&[&issuer, &ours], false, "warn", "counts for nothing");
+        says(&[&other, &other], true, "fail", "other keys");
+        says(&[&other], false, "warn", "other keys");
+        for records in [&[&issuer][..], &[&whole], &[&other, &issuer], &[&whole, &issuer]] {
+            for secure in [true, false] {
+                says(records, secure, "warn", "not compared");
+            }
+        }
+        says(&[], true, "warn", "no key of this server");
+        assert_eq!(judged(&[], false), None);
+    }
+
+    /// A resolver that answers of the root alone: to every other question an error, or that there is nothing.
+    async fn resolver(code: u8) -> SocketAddr {
+        let socket = tokio::net::UdpSocket::bind("127.0.0.1:0").await.unwrap();
+        let address = socket.local_addr().unwrap();
+        tokio::spawn(async move {
+            let mut buffer = [0; 512];
+            while let Ok((length, from)) = socket.recv_from(&mut buffer).await {
+                let is_root = buffer[12] == 0;
+                buffer[2] |= 0x80;
+                buffer[3] = (buffer[3] & 0xf0) | if is_root { 0 } else { code };
+                socket.send_to(&buffer[..length], from).await.unwrap();
+            }
+        });
+        address
+    }
+
+    fn examined(taken_back: bool) -> Examined {
+        let records = vec![crate::dkim::Published { name: "s1._domainkey.mail.gz.example".to_owned(), text: "v=DKIM1; p=x".to_owned() }];
+        let selectors = vec![ShownSelector { selector: "s1".to_owned(), in_use: true, records }];
+        let (promise, key) = (Some("v=STSv1; id=1;".to_owned()), Some(crate::hex(&[1; 32])));
+        Examined { domain: "mail.gz.example".to_owned(), host: "mx.mail.gz.example".to_owned(), selectors, policies: None, promise, taken_back, key, strangers: Vec::new() }
+    }
+
+    async fn found(code: u8, taken_back: bool) -> Vec<String> {
+        let sending = Sending { resolver: resolver(code).await, roots: "/nonexistent".into(), port: 25, loopback: false, https_port: 443 };
+        world(Some(&sending), &examined(taken_back)).await.iter().skip(2).map(told).collect()
+    }
+
+    #[tokio::test]
+    async fn an_error_of_the_dns_is_no_missing_record() {
+        // SERVFAIL
+        let errors = found(2, false).await;
+        assert_eq!(errors.len(), 6, "{errors:?}");
+        for (told, what) in errors.iter().zip(["MX of", "SPF of", "DMARC of", "DKIM", "MTA-STS", "DANE"]) {
+            assert!(told.contains(what) && told.contains("the DNS does not say") && told.contains("\"fail\"") && told.contains("dig "), "{told}");
+        }
+        // NXDOMAIN
+        let missing = found(3, false).await;
+        assert_eq!(missing.len(), 6, "{missing:?}");
+        assert!(missing.iter().all(|told| !told.contains("does not say")), "{missing:?}");
+        assert!(missing[4].contains("there is no record; whoever stands between"), "{missing:?}");
+        // What is taken back has to be told, too.
+        let taken_back = found(3, true).await;
+        assert!(taken_back[4].contains("taken back") && taken_back[4].contains("v=STSv1; id=1;"), "{taken_back:?}");
     }
 }

@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use ::evidence::Evidence;
-use policies::mailbox::MailboxNumber;
+use policies::mailbox::{MailboxNumber, PromiseMode};
 use runtime::exit::Problem;
 use runtime::shutdown::Shutdown;
 use rustls::ServerConfig;
@@ -408,12 +408,14 @@ impl Service {
             Operation::DkimShow => Ok(Outcome::Selectors(gateway.dkim.show()?)),
             Operation::Doctor => {
                 let (domain, host) = (gateway.settings.domain.clone(), gateway.settings.host.clone());
-                let promise = directory.policy().inbound().promise.map(|promise| crate::promise::record(&crate::promise::policy(promise, &host)));
+                let promised = directory.policy().inbound().promise;
+                let taken_back = promised.is_some_and(|promise| promise.mode == PromiseMode::None);
+                let promise = promised.map(|promise| crate::promise::record(&crate::promise::policy(promise, &host)));
                 let key = tls::public_key_info(&*gateway.store, &gateway.keys)?.map(|key| crate::promise::key_digest(&key));
                 let policies = crate::policy::noted(&*gateway.store).map_err(DirectoryError::from)?;
                 let known: BTreeSet<String> = bureau::list(&*gateway.store)?.into_iter().map(|bureau| bureau.code).collect();
                 let strangers = gateway.letters.all().flat_map(|kind| kind.senders().map(|sender| (kind.name().to_owned(), sender.to_owned()))).filter(|(_, sender)| !known.contains(sender)).collect();
-                Ok(Outcome::Examined(crate::doctor::Examined { domain, host, promise, key, selectors: gateway.dkim.show()?, policies, strangers }))
+                Ok(Outcome::Examined(crate::doctor::Examined { domain, host, promise, taken_back, key, selectors: gateway.dkim.show()?, policies, strangers }))
             }
             Operation::QueueList(listed) => Ok(Outcome::Queue(gateway.queue.list(&listed)?)),
             Operation::QueueShow { message } => Ok(Outcome::Queued(Box::new(gateway.queue.show(&message)?))),
