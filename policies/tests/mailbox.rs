@@ -22,7 +22,7 @@ fn names_that_an_institution_may_have() {
     let policy = shipped();
     assert_eq!(policy.grant_alias("GJJ").unwrap().as_str(), "gjj");
     assert_eq!(policy.grant_alias("Postmaster"), Err(AliasError::Reserved));
-    for name in ["no-reply", "no.reply", "post-master", "tlsrpt"] {
+    for name in ["no-reply", "no.reply", "post-master", "tlsrpt", "adm1n", "ROOT", "r0-0t", "lnfo"] {
         assert_eq!(policy.grant_alias(name), Err(AliasError::Reserved), "{name}");
     }
     assert_eq!(policy.grant_alias("ab"), Err(AliasError::Length { min: 3, max: 32 }));

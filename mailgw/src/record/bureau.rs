@@ -93,7 +93,7 @@ impl SealNames {
         Key::new(NAMES, &[])
     }
 
-    /// `g.jj` speaks for a bureau as well as `gjj` itself.
+    /// Where a name is kept. Letters stand there as they are, for that is the stored form; what reads alike is told when names are compared.
     fn letters(name: &Alias) -> String {
         name.as_str().replace(['.', '-'], "")
     }
@@ -102,8 +102,13 @@ impl SealNames {
         self.0.entry(Self::letters(name)).or_insert_with(|| credit_code.to_owned());
     }
 
+    /// `g.jj` and `zfgjj1` speak for a bureau as well as `gjj` and `zfgjjl` themselves. Where two bureaus had such names before that was
+    /// looked at, each has its own.
     pub fn is_anothers(&self, name: &Alias, credit_code: &str) -> bool {
-        self.0.get(&Self::letters(name)).is_some_and(|owner| owner != credit_code)
+        match self.0.get(&Self::letters(name)) {
+            Some(owner) => owner != credit_code,
+            None => self.0.iter().any(|(kept, owner)| owner != credit_code && Alias::parse(kept).is_ok_and(|kept| kept.reads_like(name))),
+        }
     }
 
     pub fn encode(&self) -> Result<Vec<u8>, RecordError> {
@@ -148,5 +153,42 @@ impl SealingBureau {
 
     pub fn decode(bytes: &[u8]) -> Result<Self, RecordError> {
         from_json(SEALING, bytes)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    fn is_anothers(names: &SealNames, name: &str, credit_code: &str) -> bool {
+        names.is_anothers(&Alias::parse(name).unwrap(), credit_code)
+    }
+
+    /// The stored form is a promise: that of before is read, and written on.
+    #[test]
+    fn a_name_that_reads_like_a_bureaus_is_its_own() {
+        let stored = b"\x01{\"gjj\":\"A\",\"zfgjjl\":\"B\"}";
+        let mut names = SealNames::decode(stored).unwrap();
+        for like in ["zfgjjl", "zfgjj1", "ZFGJJ1", "zfgjji", "zf-gjj.1"] {
+            assert!(is_anothers(&names, like, "A") && !is_anothers(&names, like, "B"), "{like}");
+        }
+        for other in ["zfgjj", "zfgjj7", "zfgjjll", "zfgjjo"] {
+            assert!(!is_anothers(&names, other, "A"), "{other}");
+        }
+        assert_eq!(names.encode().unwrap(), stored);
+        names.keep(&Alias::parse("s0cial").unwrap(), "B");
+        for like in ["social", "s0cial", "so-c1al", "soclal"] {
+            assert!(is_anothers(&names, like, "A") && !is_anothers(&names, like, "B"), "{like}");
+        }
+    }
+
+    /// Two that read alike were kept before: neither bureau loses its own, and nobody has a third.
+    #[test]
+    fn names_that_read_alike_of_before_stay_whose_they_are() {
+        let names = SealNames::decode(b"\x01{\"zfgjj1\":\"A\",\"zfgjjl\":\"B\"}").unwrap();
+        assert!(!is_anothers(&names, "zfgjj1", "A") && !is_anothers(&names, "zfgjjl", "B"));
+        assert!(is_anothers(&names, "zfgjj1", "B") && is_anothers(&names, "zfgjjl", "A"));
+        assert!(["A", "B", "C"].iter().all(|code| is_anothers(&names, "zfgjji", code)));
     }
 }

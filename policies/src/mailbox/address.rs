@@ -49,6 +49,19 @@ impl Alias {
     pub fn as_str(&self) -> &str {
         &self.0
     }
+
+    /// Whether people take one for the other: dots and hyphens are overlooked, `0` reads as `o`, and `1` and `i` as `l`.
+    pub fn reads_like(&self, other: &Self) -> bool {
+        self.as_read().eq(other.as_read())
+    }
+
+    fn as_read(&self) -> impl Iterator<Item = u8> {
+        self.0.bytes().filter(|byte| !matches!(byte, b'.' | b'-')).map(|byte| match byte {
+            b'0' => b'o',
+            b'1' | b'i' => b'l',
+            other => other,
+        })
+    }
 }
 
 impl fmt::Display for Alias {

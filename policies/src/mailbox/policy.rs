@@ -235,9 +235,8 @@ impl MailboxPolicy {
         if !(min..=max).contains(&alias.as_str().len()) {
             return Err(AliasError::Length { min, max });
         }
-        // `post-master` and `no.reply` speak for the operator as well as the names themselves.
-        let letters = |alias: &Alias| alias.as_str().replace(['.', '-'], "");
-        let reserved = self.reserved.iter().any(|name| letters(name) == letters(&alias));
+        // `post-master`, `no.reply` and `adm1n` speak for the operator as well as the names themselves.
+        let reserved = self.reserved.iter().any(|name| name.reads_like(&alias));
         if reserved { Err(AliasError::Reserved) } else { Ok(alias) }
     }
 
