@@ -171,6 +171,8 @@ pub fn open_at(path: &Path, base_url: Option<&str>, passphrase: &Passphrase, clo
     if path.join(RESTORING).exists() {
         return Err(InitError::Unrestored { path: path.to_owned() });
     }
+    // Where a founding was cut off at its very end.
+    crate::founding::forget_waiting(path);
     let configuration: Configuration = runtime::config::read(&path.join("ca.toml"))?;
     let lists = crate::key_lists::read(&path.join(crate::key_lists::DIRECTORY))?;
     let keys = Arc::new(KeyStore::open(&path.join("keys"), passphrase)?);

@@ -148,6 +148,8 @@ fn a_root_that_was_never_here_founds_an_authority_and_every_step_can_be_cut_off(
     assert_eq!(install(&authority, "away/founded", &sha256).code, 5);
     // The root, four issuing authorities and their OCSP signers, once each.
     assert_eq!(authority.ca(&["--json", "list"]).json().as_array().unwrap().len(), 9);
+    // As one that was cut off at its very end leaves it.
+    std::fs::write(authority.home.join("ca/founding-request.json"), "{}").unwrap();
     authority.start();
     judged(&authority, "away/founded/root.pem");
     // The root's key is nowhere below the authority, its next list is signed where it is, and the doctor has nothing to say of it.

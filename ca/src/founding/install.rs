@@ -24,7 +24,7 @@ use time::OffsetDateTime;
 use x509_parser::prelude::{FromDer, X509Certificate};
 
 use super::request::{Waiting, WaitingKey, waits};
-use super::{Begun, Ground, WAITING};
+use super::{Begun, Ground};
 use crate::authority::{Addresses, Authority, Issuer, ROOT};
 use crate::ceremony::file::{HIERARCHY, plain, requested};
 use crate::ceremony::roots::Dates;
@@ -118,10 +118,7 @@ pub fn install(path: &Path, made: &Path, root_sha256: &str, passphrase: &Passphr
     // 5.
     let entry = log::Entry::HierarchyInstalled { root_sha256: &crate::sha256_hex(&above.record.der), ceremony_sha256: &proved.ceremony_sha256, transcript_sha256: &proved.transcript_sha256, by: &by };
     let opened = super::finish(path, begun, ground, configuration, directory, Some(entry))?;
-    // Nothing is decided by it any more: without the mark it says that keys wait, to nobody.
-    if let Err(error) = std::fs::remove_file(path.join(WAITING)) {
-        tracing::warn!(%error, file = WAITING, "what the founding waited for could not be removed; remove it by hand");
-    }
+    super::forget_waiting(path);
     Ok(opened)
 }
 

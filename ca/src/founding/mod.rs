@@ -96,6 +96,17 @@ pub(crate) fn finished(path: &Path, marker: &str) -> Result<(), InitError> {
     fs::remove_file(&marker).and_then(|()| fs::File::open(path)?.sync_all()).map_err(|error| file_error(&marker, &error))
 }
 
+/// Takes away what a founding waited for, once it has ended: nothing is decided by it any more, and without the mark it says that keys
+/// wait, to nobody.
+pub(crate) fn forget_waiting(path: &Path) {
+    match fs::remove_file(path.join(WAITING)) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+            tracing::warn!(%error, file = WAITING, "what the founding waited for could not be removed; remove it by hand");
+        }
+        _ => {}
+    }
+}
+
 /// Where founding puts an issuer's certificate, for people and their tools.
 pub fn certificate_file(path: &Path, issuer: &str) -> PathBuf {
     path.join(format!("{issuer}.pem"))
