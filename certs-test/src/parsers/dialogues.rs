@@ -107,6 +107,8 @@ fn imap_answer(request: imap_exchange::Request, message: &[u8]) -> imap_exchange
         Request::Open { mailbox, .. } if mailbox == "INBOX" => Answer::Opened { uid_validity: 9, uid_next: 8, highest_modseq: 3, id: 1, messages: [info()].into_iter().collect() },
         Request::Status { .. } => Answer::Status(MailboxStatus { messages: 1, unseen: 1, deleted: 0, size: 9, uid_next: 8, uid_validity: 9, highest_modseq: 3, deleted_size: 0, id: 1 }),
         Request::Load { uid: 7, .. } => Answer::Bytes(message.to_vec().into()),
+        // Nothing is kept: every message is read.
+        Request::Outlines { .. } => Answer::Outlines(imap_exchange::Outlines::default()),
         Request::Find { needles } => Answer::Found { known: vec![7], hits: needles.iter().map(|_| Hits { holds: Vec::new(), perhaps: vec![7] }).collect() },
         Request::Quota => Answer::Quota(Quota::default()),
         Request::Time => Answer::Time(datetime!(2026-01-01 0:00 UTC)),

@@ -94,6 +94,8 @@ fn imap_answer(request: imap::Request, message: &std::sync::Arc<Vec<u8>>) -> ima
             Answer::Opened { uid_validity: 9, uid_next: 8, highest_modseq: 3, id: 1, messages: [info].into_iter().collect() }
         }
         Request::Load { .. } => Answer::Bytes(std::sync::Arc::clone(message)),
+        // Nothing is kept: every message is read.
+        Request::Outlines { .. } => Answer::Outlines(imap::Outlines::default()),
         Request::Find { .. } => refused(RefusalCode::Cannot),
         _ => Answer::Done,
     }
