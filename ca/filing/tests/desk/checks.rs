@@ -151,6 +151,10 @@ fn eight_revocation_as_of_the_signature() {
     set(revoked(NOW - Duration::seconds(1), Reason::Superseded));
     let filing::desk::flow::receive::Outcome::Refused(findings) = office.submit(&firm, &fresh()).unwrap() else { panic!("it was receipted") };
     assert_eq!((findings[0].zh.as_str(), findings[0].en.as_str()), ("证书在签署时已被吊销或冻结：已被新证书取代，自 2026-11-05 11:59:59（北京时间）起", "the certificate was revoked or on hold when it signed: Superseded, 2026-11-05T03:59:59Z"));
+    // As it was judged: since its key is not believed, though that was said later.
+    set(CertStatus::Revoked { at: NOW + Duration::hours(1), reason: Reason::PrivilegeWithdrawn, invalid_since: Some(NOW - Duration::days(1)) });
+    let filing::desk::flow::receive::Outcome::Refused(findings) = office.submit(&firm, &fresh()).unwrap() else { panic!("it was receipted") };
+    assert!(findings[0].zh.ends_with("资格被取消，自 2026-11-04 12:00:00（北京时间）起"), "{}", findings[0].zh);
     // A hold ends, and the very same filing is taken.
     let held = fresh();
     set(revoked(NOW - Duration::days(1), Reason::CertificateHold));
