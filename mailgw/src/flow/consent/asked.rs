@@ -118,8 +118,10 @@ impl Wish {
     fn of(words: &str) -> Self {
         let lower = words.to_lowercase();
         let has = |any: &[&str]| any.iter().any(|one| lower.contains(one));
-        // Whoever writes both takes back: 不同意 is no consent.
-        if has(&["撤回", "取消", "停止", "不同意", "不再", "withdraw", "stop", "disagree"]) {
+        // Whoever writes both takes back, and whoever denies gives nothing: 不同意 is no consent, and neither is "I do not agree".
+        let denies = lower.split(|c: char| !c.is_ascii_alphanumeric()).any(|word| matches!(word, "not" | "never" | "no" | "cannot" | "without" | "refuse"));
+        let denies = denies || has(&["n't", "n’t", "不同意", "不再", "不愿", "不想", "不要", "不接", "没同意", "没有同意", "未同意", "未曾", "从未", "拒绝", "勿"]);
+        if denies || has(&["撤回", "取消", "停止", "withdraw", "stop", "disagree"]) {
             Self::Withdraw
         } else if has(&["同意", "give", "agree"]) {
             Self::Give
@@ -297,6 +299,11 @@ mod tests {
             ("give utility-bill", Wish::Give, vec![]),
             ("不同意 gz-gas utility-bill", Wish::Withdraw, vec![0]),
             ("I disagree: utility-bill", Wish::Withdraw, vec![0, 2]),
+            ("I do not agree to gz-gas utility-bill", Wish::Withdraw, vec![0]),
+            ("don’t agree: gz-gas utility-bill", Wish::Withdraw, vec![0]),
+            ("我从未同意 gz-gas utility-bill", Wish::Withdraw, vec![0]),
+            ("没有同意过 gz-gas utility-bill", Wish::Withdraw, vec![0]),
+            ("agree gz-gas tax-notice", Wish::Give, vec![]),
             ("取消广州燃气", Wish::Withdraw, vec![0, 1]),
             ("撤回 全部", Wish::Withdraw, vec![0, 1, 2]),
             ("stop all", Wish::Withdraw, vec![0, 1, 2]),
