@@ -20,7 +20,7 @@ use time::OffsetDateTime;
 use crate::bureau::{self, BureauError};
 use crate::directory::{DirectoryError, still_open};
 use crate::flow::enrolment::EnrolmentError;
-use crate::flow::notification;
+use crate::flow::{notification, waiting};
 use crate::gateway::{Gateway, unix_millis};
 use crate::mailbox::{Delivery, MailError};
 use crate::mime::header;
@@ -31,7 +31,6 @@ use crate::statement::CONSENT as ADDRESS;
 const INBOX: &str = "INBOX";
 /// The most characters of a subject that are read.
 const WORDS: usize = 200;
-const PAGE: usize = 64;
 /// Requests of one mailbox that wait at a time.
 const WAITING: usize = 20;
 /// The most lines of a list in an answer.
@@ -83,8 +82,7 @@ impl Request {
 
     /// Whether one more of this mailbox may wait.
     pub fn may_wait(gateway: &Gateway, mailbox: &str) -> Result<bool, StoreError> {
-        let (from, to) = Asked::of_mailbox(mailbox);
-        Ok(gateway.store.scan(&from, &to, WAITING)?.len() < WAITING)
+        waiting::may_wait(&*gateway.store, Asked::of_mailbox(mailbox), WAITING)
     }
 
     /// Puts it into the commit that takes the mail; `token` is random.
@@ -153,20 +151,7 @@ fn is_everything(words: &str) -> bool {
 
 /// Answers each, in one commit with its end. How many were answered.
 pub fn answer_all(gateway: &Gateway) -> Result<u64, AskedError> {
-    let ((mut from, to), mut answered, mut waits) = (Asked::all(), 0, None);
-    loop {
-        let page = gateway.store.scan(&from, &to, PAGE)?;
-        let Some((last, _)) = page.last() else { break };
-        from = last.successor();
-        for (place, stored) in &page {
-            match answer(gateway, place, stored) {
-                Ok(()) => answered += 1,
-                // Nobody waits for another's.
-                Err(error) => waits = Some(error),
-            }
-        }
-    }
-    waits.map_or(Ok(answered), Err)
+    waiting::answer_each(&*gateway.store, Asked::all(), |place, stored| answer(gateway, place, stored))
 }
 
 fn answer(gateway: &Gateway, place: &Key, stored: &[u8]) -> Result<(), AskedError> {
