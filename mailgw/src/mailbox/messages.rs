@@ -20,6 +20,7 @@ use super::quota::{Quota, Use};
 use super::rules::RuleError;
 use super::steps::Steps;
 use super::trusted;
+use super::views::Kept;
 use crate::record::body::{self, BodyId};
 use crate::record::dictionary::Dictionary;
 use crate::record::event::Event;
@@ -333,8 +334,7 @@ impl MessageStore {
         for (mailbox, percent) in crossed {
             batch = batch.put(warning::key(mailbox), warning::encode(percent));
         }
-        let receipt = self.store.commit(batch)?;
-        let mut done = steps.done(&receipt);
+        let (receipt, mut done) = steps.commit(batch, &*self.store, &self.broadcast)?;
         let uids = placed.into_iter().map(|(mailbox, folder, slot, message)| {
             let uid = receipt.counter(slot).and_then(|uid| u32::try_from(uid).ok()).ok_or(MailError::UidsExhausted)?;
             done.change(mailbox, folder.id, |modseq| Ok(Change::New(message.info(uid, modseq)?)))?;
@@ -342,7 +342,7 @@ impl MessageStore {
         });
         let uids = uids.collect();
         marks::tell(&mut done, marked)?;
-        done.tell(&self.broadcast);
+        done.tell();
         for delivery in deliveries {
             self.note_came(&delivery.mailbox, 1);
         }
@@ -363,13 +363,22 @@ impl MessageStore {
     pub fn open(&self, mailbox: &str, name: &str) -> Result<(View, Watch), MailError> {
         for _ in 0..ATTEMPTS {
             let watch = self.watch(mailbox, &self.folder(mailbox, name)?)?;
+            let renamings = self.broadcast.renamings(mailbox);
             let view = self.view(mailbox, name)?;
             // Another folder may have come to bear the name in between.
             if watch.is_of(&view.folder) {
+                self.broadcast.named(mailbox, name, view.folder, renamings);
                 return Ok((view, watch));
             }
         }
         Err(MailError::Busy)
+    }
+
+    /// As `open`, without a look at the store and without waiting for anyone, where the folder is kept as it is: what was answered before
+    /// this call is in it.
+    pub fn open_kept(&self, mailbox: &str, name: &str) -> Option<(View, Watch)> {
+        let (folder, Kept { messages, uid_next, highest_modseq }, watch) = self.broadcast.opened(mailbox, name)?;
+        Some((View { folder, uid_next, highest_modseq, messages }, watch))
     }
 
     /// The bytes as they were delivered; their digest is checked.
