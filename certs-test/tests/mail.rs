@@ -1,4 +1,4 @@
-//! Mail comes in and is read by the programs people have: smtplib, curl, imaplib, mutt, mbsync, OpenSSL, GnuTLS.
+//! Mail comes in and is read by the programs people have: smtplib, curl, imaplib, aioimaplib, mutt, mbsync, OpenSSL, GnuTLS.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 use std::io::{Read, Write};
@@ -23,6 +23,7 @@ fn programs_that_people_have() {
     judge(&office, "smtp_client", &[smtp, imaps]);
     judge(&office, "imap_client", &[smtp, imap, imaps]);
     judge(&office, "imap_newer", &[imaps]);
+    judge(&office, "asyncio_client", &[smtp, imaps]);
     judge(&office, "mail_programs", &[smtp, imaps]);
     other_tls(&office);
     another_certificate(&office);
