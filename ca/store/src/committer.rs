@@ -2,13 +2,13 @@
 //!
 //! Group commit is what makes durability cheap: while one flush runs, the next group gathers.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::VecDeque;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 
 use crate::contract::{CommitError, Receipt, Snapshot, Store, StoreError};
-use crate::plan::{Limits, State, Writes, entry_key, length_key, number, plan};
+use crate::plan::{Limits, State, Writes, decode, entry_key, length_key, plan};
 use crate::watchdog::{OnDuty, Timer, Watchdog};
 use crate::{Batch, Key, record};
 
@@ -21,10 +21,15 @@ const SMALL: usize = 64 << 10;
 /// Batches that may wait; further committers wait to enter.
 const QUEUE: usize = 4_096;
 
-/// What an embedded engine does for the committer: values go in and out as they stand on disk.
+/// What an embedded engine does for the committer: values go in as they stand on disk, and so they come out of a scan.
 pub(crate) trait Engine: Send + Sync + 'static {
     fn limits(&self) -> Limits;
+    /// A value that was held against its checksum, without it.
     fn get(&self, key: &Key) -> Result<Option<Vec<u8>>, StoreError>;
+    /// The same for the one thread that writes, between two writes.
+    fn get_for_writer(&self, key: &Key) -> Result<Option<Vec<u8>>, StoreError> {
+        self.get(key)
+    }
     fn scan(&self, from: &Key, to: &Key, limit: usize) -> Result<Vec<(Key, Vec<u8>)>, StoreError>;
     /// All of `writes` durable before it returns. An error says nothing of what was written. They are given away, so that a value
     /// of a hundred megabytes need not be there twice.
@@ -96,13 +101,9 @@ impl State for Overlay<'_> {
     fn get(&self, key: &Key) -> Result<Option<Vec<u8>>, StoreError> {
         match self.writes.get(key) {
             Some(written) => Ok(written.clone()),
-            None => read(self.engine, key),
+            None => guarded(|| self.engine.get_for_writer(key)),
         }
     }
-}
-
-fn read(engine: &dyn Engine, key: &Key) -> Result<Option<Vec<u8>>, StoreError> {
-    guarded(|| engine.get(key))?.map(|stored| record::open(key, stored)).transpose()
 }
 
 fn drain(engine: &dyn Engine, waiting: &Receiver<Waiting>, timer: &Timer) {
@@ -195,7 +196,7 @@ fn commit(engine: &dyn Engine, group: Vec<Waiting>) -> Result<(), StoreError> {
 
 impl Store for Embedded {
     fn get(&self, key: &Key) -> Result<Option<Vec<u8>>, StoreError> {
-        read(&*self.engine, key)
+        guarded(|| self.engine.get(key))
     }
 
     fn scan(&self, from: &Key, to: &Key, limit: usize) -> Result<Vec<(Key, Vec<u8>)>, StoreError> {
@@ -218,7 +219,7 @@ impl Store for Embedded {
     }
 
     fn stream_length(&self, stream: &str) -> Result<u64, StoreError> {
-        number(&length_key(stream), &BTreeMap::new(), &Overlay { engine: &*self.engine, writes: &Writes::new() })
+        decode(self.get(&length_key(stream))?)
     }
 
     fn commit(&self, batch: Batch) -> Result<Receipt, CommitError> {

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex};
 
 use keys::{DataKey, DataKeyError};
 use protocol::imap::exchange::{Change, Flags, Messages};
-use store::{Batch, CommitError, Expectation, Store, StoreError};
+use store::{Batch, CommitError, CounterSlot, Expectation, Store, StoreError};
 
 use super::change::shared_key;
 use super::account_watch::AccountWatch;
@@ -154,6 +154,22 @@ enum Room {
     PromisedThenReserve(usize),
 }
 
+/// Deliveries put together, before their commit.
+pub struct Assembled {
+    batch: Batch,
+    steps: Steps,
+    placed: Vec<Placed>,
+    marked: Vec<marks::Marked>,
+}
+
+/// A message in its place, whose UID the commit gives.
+struct Placed {
+    mailbox: String,
+    folder: Folder,
+    uid: CounterSlot,
+    message: Message,
+}
+
 /// Where a message came to stand.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Uid {
@@ -252,18 +268,12 @@ impl MessageStore {
     }
 
     fn delivered(&self, deliveries: &[Delivery], with: Batch, now_unix_millis: u64, room: Room) -> Result<Vec<Uid>, MailError> {
-        if deliveries.len() > MAX_BATCH {
-            return Err(MailError::TooMany { count: deliveries.len() });
-        }
         // Whatever race a commit loses, each body is sealed once.
-        let body = |delivery: &Delivery| match &delivery.content {
-            Content::Bytes(bytes) => self.body(bytes).map(Arc::new),
-            Content::Body(body) => Ok(Arc::clone(body)),
-        };
-        let bodies: Vec<Arc<Body>> = deliveries.iter().map(body).collect::<Result<_, _>>()?;
+        let bodies = self.bodies(deliveries)?;
         let theirs = with.expectations();
         for _ in 0..ATTEMPTS {
-            match self.try_deliver(deliveries, &bodies, with.clone(), now_unix_millis, room) {
+            let assembled = self.assemble(deliveries, &bodies, with.clone(), now_unix_millis, room)?;
+            match self.commit(assembled) {
                 Err(MailError::Commit(CommitError::Conflict { expectation })) if expectation < theirs => {
                     return Err(MailError::Conflict { expectation });
                 }
@@ -274,7 +284,32 @@ impl MessageStore {
         Err(MailError::Busy)
     }
 
-    fn try_deliver(&self, deliveries: &[Delivery], bodies: &[Arc<Body>], mut batch: Batch, now: u64, room: Room) -> Result<Vec<Uid>, MailError> {
+    /// What `deliver_with`, or of notices `deliver_notices`, would commit: read and put together ahead, while others commit. The room of a
+    /// mailbox is that of now.
+    pub fn assembled(&self, deliveries: &[Delivery], with: Batch, now_unix_millis: u64, notices: bool) -> Result<Assembled, MailError> {
+        self.assemble(deliveries, &self.bodies(deliveries)?, with, now_unix_millis, if notices { Room::Reserve } else { Room::Asked })
+    }
+
+    /// Commits it. A `Conflict`, whose number says nothing here: what it rests on was changed meanwhile, and has to be read again.
+    pub fn commit_assembled(&self, assembled: Assembled) -> Result<Vec<Uid>, MailError> {
+        match self.commit(assembled) {
+            Err(MailError::Commit(CommitError::Conflict { expectation })) => Err(MailError::Conflict { expectation }),
+            done => done,
+        }
+    }
+
+    fn bodies(&self, deliveries: &[Delivery]) -> Result<Vec<Arc<Body>>, MailError> {
+        if deliveries.len() > MAX_BATCH {
+            return Err(MailError::TooMany { count: deliveries.len() });
+        }
+        let body = |delivery: &Delivery| match &delivery.content {
+            Content::Bytes(bytes) => self.body(bytes).map(Arc::new),
+            Content::Body(body) => Ok(Arc::clone(body)),
+        };
+        deliveries.iter().map(body).collect()
+    }
+
+    fn assemble(&self, deliveries: &[Delivery], bodies: &[Arc<Body>], mut batch: Batch, now: u64, room: Room) -> Result<Assembled, MailError> {
         let mut steps = Steps::default();
         let mut uses: BTreeMap<&str, Use> = BTreeMap::new();
         let mut shared = BTreeMap::new();
@@ -312,14 +347,17 @@ impl MessageStore {
                 let digest = crate::hex(&body.digest);
                 Event::MessageAccepted(event::Message { mailbox: delivery.mailbox.clone(), digest, size: u64::from(body.size) })
             };
-            delivery.event.clone().unwrap_or_else(accepted).append(&mut batch, now)?;
+            match &delivery.event {
+                Some(event) => event.append(&mut batch, now)?,
+                None => accepted().append(&mut batch, now)?,
+            };
             batch = batch.expect(Expectation::Equals(key, found)).put(message::new_key(folder.id, uid), message.template(step));
             let messages = shared.entry(body.id).or_insert(0_u64);
             if *messages == 0 {
                 batch = batch.put(body.id.key(), body.sealed.as_slice());
             }
             *messages += 1;
-            placed.push((delivery.mailbox.as_str(), folder, uid, message));
+            placed.push(Placed { mailbox: delivery.mailbox.clone(), folder, uid, message });
             if let Some(mark) = &delivery.mark {
                 batch = self.mark(batch, &mut steps, &delivery.mailbox, mark, &mut marked)?;
             }
@@ -333,19 +371,26 @@ impl MessageStore {
         for (mailbox, percent) in crossed {
             batch = batch.put(warning::key(mailbox), warning::encode(percent));
         }
+        Ok(Assembled { batch, steps, placed, marked })
+    }
+
+    fn commit(&self, Assembled { batch, steps, placed, marked }: Assembled) -> Result<Vec<Uid>, MailError> {
         let receipt = self.store.commit(batch)?;
         let mut done = steps.done(&receipt);
-        let uids = placed.into_iter().map(|(mailbox, folder, slot, message)| {
-            let uid = receipt.counter(slot).and_then(|uid| u32::try_from(uid).ok()).ok_or(MailError::UidsExhausted)?;
-            done.change(mailbox, folder.id, |modseq| Ok(Change::New(message.info(uid, modseq)?)))?;
-            Ok(Uid { uid_validity: folder.uid_validity, uid })
-        });
-        let uids = uids.collect();
+        let mut uids = Ok(Vec::with_capacity(placed.len()));
+        for Placed { mailbox, folder, uid, message } in placed {
+            self.note_came(&mailbox, 1);
+            let placed = receipt.counter(uid).and_then(|uid| u32::try_from(uid).ok()).ok_or(MailError::UidsExhausted).and_then(|uid| {
+                done.change(&mailbox, folder.id, |modseq| Ok(Change::New(message.info(uid, modseq)?)))?;
+                Ok(Uid { uid_validity: folder.uid_validity, uid })
+            });
+            uids = uids.and_then(|mut all: Vec<Uid>| {
+                all.push(placed?);
+                Ok(all)
+            });
+        }
         marks::tell(&mut done, marked)?;
         done.tell(&self.broadcast);
-        for delivery in deliveries {
-            self.note_came(&delivery.mailbox, 1);
-        }
         uids
     }
 

@@ -30,7 +30,7 @@ pub use quota::Quota;
 pub use rules::{ENTRY as RULES, RuleError, Rules};
 pub use trusted::{Mark as TrustMark, Marked as TrustMarked};
 pub(crate) use trusted::Part;
-pub use messages::{Body, Content, Delivery, MailError, MessageStore, Uid, View};
+pub use messages::{Assembled, Body, Content, Delivery, MailError, MessageStore, Uid, View};
 
 #[cfg(test)]
 mod fault_tests;
