@@ -1,10 +1,11 @@
-//! Mail for domains that promise TLS by DANE or MTA-STS: a zone that Knot signs and Unbound proves, aiosmtpd behind it.
+//! Mail for domains that promise TLS by DANE or MTA-STS: a zone that Knot signs and Unbound proves, aiosmtpd behind it. And what our own
+//! domain promises there, as the doctor compares it with what is served.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 use std::io::{BufRead, BufReader};
 use std::process::{Command, Stdio};
 
-use certs_test::office::Office;
+use certs_test::office::{DOMAIN, Office};
 use certs_test::outside::{Ended, Names, Zone, below, script};
 use certs_test::programs::{free_port, openssl, oracle, program, run};
 
@@ -73,4 +74,45 @@ fn what_a_domain_promises_of_tls_is_held_to() {
     let said = run(oracle("python"), &arguments.each_ref().map(String::as_str), &office.home);
     let log = std::fs::read_to_string(office.home.join("mailgw.log")).unwrap_or_default();
     assert_eq!(said.code, 0, "{}\n{}\n{}", said.out, said.err, log.lines().rev().take(20).collect::<Vec<_>>().join("\n"));
+}
+
+/// The digests are made by OpenSSL and sha256sum.
+#[test]
+fn the_doctor_compares_what_the_zone_promises_with_what_is_served() {
+    let place = tempfile::tempdir().unwrap();
+    let office = Office::open(place.path(), 2);
+    let digest = |shell: &str| run("sh", &["-c", &format!("{shell} | sha256sum")], &office.home).ok().split(' ').next().unwrap().to_owned();
+    let key = digest("openssl x509 -in mailgw.pem -pubkey -noout | openssl pkey -pubin -outform DER");
+    let policy = digest(&format!("printf 'version: STSv1\\r\\nmode: testing\\r\\nmx: mx.{DOMAIN}\\r\\nmax_age: 1209600\\r\\n'"));
+    let (sts, tlsa) = (format!("v=STSv1; id={};", &policy[..16]), format!("3 1 1 {key}"));
+    let (other_sts, other_tlsa) = ("v=STSv1; id=1;", format!("3 1 1 {}", "00".repeat(32)));
+    let records = |sts: &[&str], tlsa: &[&str]| {
+        let mut zone = "@ MX 10 mx\nmx A 127.0.0.1\n".to_owned();
+        sts.iter().for_each(|sts| zone.push_str(&format!("_mta-sts TXT \"{sts}\"\n")));
+        tlsa.iter().for_each(|tlsa| zone.push_str(&format!("_25._tcp.mx TLSA {tlsa}\n")));
+        zone
+    };
+    let (publish_sts, publish_tlsa) = (format!("_mta-sts.{DOMAIN}. TXT \"{sts}\""), format!("publish: _25._tcp.mx.{DOMAIN}. TLSA {tlsa}"));
+    let file = office.home.join("mailgw/mailgw.toml");
+    let before = std::fs::read_to_string(&file).unwrap();
+    // How the zone stands, what it holds, and what is said of either, with the grade.
+    let told = |zone: Zone, name: &str, held: String, expected: &[(&str, &str, &str)]| {
+        let home = office.home.join(name);
+        let names = Names::open(&home, &[(DOMAIN, zone, held)]);
+        std::fs::write(&file, &before).unwrap();
+        names.configure(&office.home, free_port(), "");
+        let said = office.mailgw(&["doctor"]);
+        for (grade, subject, words) in expected {
+            let lines: Vec<&str> = said.out.lines().filter(|line| line.contains(subject)).collect();
+            assert!(matches!(lines.as_slice(), [line] if line.starts_with(grade) && line.contains(words)), "{name}: {grade} {subject} {words}\n{}\n{}", said.out, said.err);
+        }
+        let fails = expected.iter().any(|(grade, ..)| *grade == "fail");
+        assert_eq!(said.code != 0, fails, "{name}\n{}\n{}", said.out, said.err);
+    };
+    told(Zone::Signed, "right", records(&[&sts], &[&tlsa, &other_tlsa]), &[("ok", "MTA-STS: ", "is that of the policy that is served"), ("ok", "DANE: ", "is published and proved")]);
+    told(Zone::Signed, "none", records(&[], &[]), &[("warn", "MTA-STS: ", &publish_sts), ("warn", "DANE: ", &publish_tlsa)]);
+    told(Zone::Signed, "other", records(&[other_sts], &[&other_tlsa]), &[("fail", "MTA-STS: ", &publish_sts), ("fail", "DANE: ", &publish_tlsa)]);
+    told(Zone::Signed, "several", records(&[&sts, other_sts], &[&tlsa]), &[("fail", "MTA-STS: ", &publish_sts), ("ok", "DANE: ", "is published and proved")]);
+    told(Zone::Unsigned, "unsigned", records(&[&sts], &[&tlsa]), &[("ok", "MTA-STS: ", "is that of the policy that is served"), ("warn", "DANE: ", "in a zone that is not proved")]);
+    told(Zone::Bogus, "bogus", records(&[&sts], &[&tlsa]), &[("fail", "MTA-STS: ", "the DNS does not say"), ("fail", "DANE: ", "the DNS does not say")]);
 }
