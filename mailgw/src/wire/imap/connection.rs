@@ -171,7 +171,13 @@ impl Connection {
         while let Some(output) = left.pop_front() {
             match output {
                 Output::Send(bytes) if unsent.is_empty() => unsent = bytes,
-                Output::Send(bytes) => unsent.extend_from_slice(&bytes),
+                Output::Send(bytes) => {
+                    // What is gathered grows once, not with each message.
+                    if unsent.capacity() - unsent.len() < bytes.len() {
+                        unsent.reserve(GATHER.max(bytes.len()));
+                    }
+                    unsent.extend_from_slice(&bytes);
+                }
                 Output::Do(request) => {
                     if unsent.len() >= GATHER {
                         stream.write(&std::mem::take(&mut unsent), limit).await?;

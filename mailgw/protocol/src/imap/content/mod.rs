@@ -112,6 +112,8 @@ pub(crate) fn write_literal(text: Option<&[u8]>, out: &mut Vec<u8>) {
     match text {
         None => out.extend_from_slice(b"NIL"),
         Some(text) => {
+            // With what stands around it, so that a large one is copied once.
+            out.reserve(text.len() + 64);
             out.extend_from_slice(format!("{{{}}}\r\n", text.len()).as_bytes());
             out.extend_from_slice(text);
         }
