@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use protocol::imap::exchange::{Change, Flags};
-use store::{Batch, CommitError, CounterSlot, Expectation};
+use store::{Batch, CommitError, CounterSlot, Expectation, Receipt};
+use tokio::sync::oneshot;
 
 use super::change::shared_key;
 use super::marks::{self, Mark};
@@ -137,6 +138,23 @@ impl MessageStore {
         self.assemble(deliveries, &self.bodies(deliveries)?, with, now_unix_millis, if notices { Room::Reserve } else { Room::Asked })
     }
 
+    /// As `assembled`, of what `deliver_promised` would commit.
+    pub fn assembled_promised(&self, deliveries: &[Delivery], with: Batch, now_unix_millis: u64) -> Result<Assembled, MailError> {
+        self.assemble(deliveries, &self.bodies(deliveries)?, with, now_unix_millis, Room::Promised)
+    }
+
+    /// As `commit_assembled`, without a thread that waits. It is not given up while the process goes on: those who watch would not hear of it.
+    pub async fn committed(&self, Assembled { batch, steps, placed, marked }: Assembled) -> Result<Vec<Uid>, MailError> {
+        let (heard, outcome) = oneshot::channel();
+        self.store.commit_then(batch, Box::new(move |outcome| drop(heard.send(outcome))));
+        // Nobody tells: the committer died in the middle.
+        match outcome.await.unwrap_or_else(|_| Err(CommitError::Poisoned { reason: "the committer ended".into() })) {
+            Ok(receipt) => self.tell(&receipt, steps, placed, marked),
+            Err(CommitError::Conflict { expectation }) => Err(MailError::Conflict { expectation }),
+            Err(error) => Err(error.into()),
+        }
+    }
+
     /// Commits it. A `Conflict`, whose number says nothing here: what it rests on was changed meanwhile, and has to be read again.
     pub fn commit_assembled(&self, assembled: Assembled) -> Result<Vec<Uid>, MailError> {
         match self.commit(assembled) {
@@ -223,7 +241,12 @@ impl MessageStore {
 
     fn commit(&self, Assembled { batch, steps, placed, marked }: Assembled) -> Result<Vec<Uid>, MailError> {
         let receipt = self.store.commit(batch)?;
-        let mut done = steps.done(&receipt);
+        self.tell(&receipt, steps, placed, marked)
+    }
+
+    /// Tells of what is durable.
+    fn tell(&self, receipt: &Receipt, steps: Steps, placed: Vec<Placed>, marked: Vec<marks::Marked>) -> Result<Vec<Uid>, MailError> {
+        let mut done = steps.done(receipt);
         let mut uids = Ok(Vec::with_capacity(placed.len()));
         for Placed { mailbox, folder, uid, message } in placed {
             self.note_came(&mailbox, 1);
