@@ -11,7 +11,7 @@ use super::change::shared_key;
 use super::marks::{self, Mark};
 use super::messages::{ATTEMPTS, Body, MailError, MessageStore};
 use super::quota::Use;
-use super::steps::Steps;
+use super::steps::{Done, Steps};
 use super::trusted;
 use crate::record::event::{self, Event};
 use crate::record::folder::{self, Folder};
@@ -145,11 +145,13 @@ impl MessageStore {
 
     /// As `commit_assembled`, without a thread that waits. It is not given up while the process goes on: those who watch would not hear of it.
     pub async fn committed(&self, Assembled { batch, steps, placed, marked }: Assembled) -> Result<Vec<Uid>, MailError> {
+        let untold = steps.untold(&self.broadcast);
         let (heard, outcome) = oneshot::channel();
         self.store.commit_then(batch, Box::new(move |outcome| drop(heard.send(outcome))));
         // Nobody tells: the committer died in the middle.
-        match outcome.await.unwrap_or_else(|_| Err(CommitError::Poisoned { reason: "the committer ended".into() })) {
-            Ok(receipt) => self.tell(&receipt, steps, placed, marked),
+        let outcome = outcome.await.unwrap_or_else(|_| Err(CommitError::Poisoned { reason: "the committer ended".into() }));
+        match steps.committed(outcome, untold) {
+            Ok((receipt, done)) => self.tell(&receipt, done, placed, marked),
             Err(CommitError::Conflict { expectation }) => Err(MailError::Conflict { expectation }),
             Err(error) => Err(error.into()),
         }
@@ -240,13 +242,12 @@ impl MessageStore {
     }
 
     fn commit(&self, Assembled { batch, steps, placed, marked }: Assembled) -> Result<Vec<Uid>, MailError> {
-        let receipt = self.store.commit(batch)?;
-        self.tell(&receipt, steps, placed, marked)
+        let (receipt, done) = steps.commit(batch, &*self.store, &self.broadcast)?;
+        self.tell(&receipt, done, placed, marked)
     }
 
     /// Tells of what is durable.
-    fn tell(&self, receipt: &Receipt, steps: Steps, placed: Vec<Placed>, marked: Vec<marks::Marked>) -> Result<Vec<Uid>, MailError> {
-        let mut done = steps.done(receipt);
+    fn tell(&self, receipt: &Receipt, mut done: Done<'_>, placed: Vec<Placed>, marked: Vec<marks::Marked>) -> Result<Vec<Uid>, MailError> {
         let mut uids = Ok(Vec::with_capacity(placed.len()));
         for Placed { mailbox, folder, uid, message } in placed {
             self.note_came(&mailbox, 1);
@@ -260,7 +261,7 @@ impl MessageStore {
             });
         }
         marks::tell(&mut done, marked)?;
-        done.tell(&self.broadcast);
+        done.tell();
         uids
     }
 }
